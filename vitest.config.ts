@@ -1,0 +1,10 @@
+import { defineConfig } from 'vitest/config';
+
+// The e2e tests run the built command, so `npm test` needs a `dist/` (made by `npm ci` or `npm run build`).
+export default defineConfig({
+  test: {
+    include: ['tests/**/*.test.ts'],
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+  },
+});
