@@ -1,0 +1,74 @@
+import { AssertionError, assert } from './assert.js';
+import { LOCK_CLASS_NAMES, type LockClassId } from './lock-class.js';
+import type { SchedulerPolicy } from './policy.js';
+import { Prng } from './prng.js';
+import { heldNames, Scheduler } from './scheduler.js';
+import type { Task } from './task.js';
+import { Trace, type TraceKind } from './trace.js';
+
+/** What every part of the emulated kernel may use: the running task, the lock validator, time, chance and the trace. */
+export class Kernel {
+  readonly scheduler: Scheduler;
+  readonly prng: Prng;
+  readonly trace = new Trace();
+
+  constructor(policy: SchedulerPolicy, seed: number, stepLimit: number) {
+    this.scheduler = new Scheduler(policy, stepLimit);
+    this.prng = new Prng(seed);
+  }
+
+  /** The task whose code is running. */
+  get current(): Task {
+    const task = this.scheduler.current;
+    if (task === null) throw new AssertionError('kernel code runs outside a task');
+    return task;
+  }
+
+  /**
+   * A lock of `cls` was taken by the running task. `mayWait` is false for a trylock, which can't deadlock and so may
+   * be out of order; `nested` allows a second lock of one class (fork: the child's mmap_lock inside the parent's).
+   */
+  lockAcquired(cls: LockClassId, name: string, { mayWait = true, nested = false } = {}): void {
+    const task = this.current;
+    if (mayWait) this.checkOrder(task, cls, nested);
+    task.held[cls]!++;
+    task.heldMask |= 1 << cls;
+    if (this.trace.verbose) this.emit('lock', name, cls, mayWait ? 0 : 1);
+  }
+
+  /** The counterpart of `lockAcquired`. */
+  lockReleased(cls: LockClassId, name: string): void {
+    const task = this.current;
+    const left = --task.held[cls]!;
+    assert(left >= 0, `task ${task.name} releases ${name}, which it does not hold`);
+    if (left === 0) task.heldMask &= ~(1 << cls);
+    if (this.trace.verbose) this.emit('unlock', name, cls, 0);
+  }
+
+  /** Preconditions of code that may sleep or wait for `cls`; callable before the lock is free. */
+  checkOrder(task: Task, cls: LockClassId, nested: boolean): void {
+    const inner = nested ? cls + 1 : cls;
+    if (task.heldMask >>> inner !== 0) {
+      throw new AssertionError(
+        `lock order: task ${task.name} wants ${LOCK_CLASS_NAMES[cls]} while it holds ${heldNames(task).join(', ')}`,
+      );
+    }
+  }
+
+  /** `cls` must be held by the running task. */
+  assertHeld(cls: LockClassId): void {
+    assert(this.current.held[cls]! > 0, `${LOCK_CLASS_NAMES[cls]} is not held`);
+  }
+
+  /** Records one event of the running task. */
+  emit(kind: TraceKind, detail: string, a = 0, b = 0): void {
+    const { scheduler } = this;
+    this.trace.emit({ tick: scheduler.clock.nowTicks, task: scheduler.current?.id ?? 0, kind, detail, a, b });
+  }
+
+  reset(seed: number): void {
+    this.scheduler.reset(seed);
+    this.prng.reseed(seed);
+    this.trace.reset();
+  }
+}

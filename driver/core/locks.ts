@@ -1,0 +1,114 @@
+import { assert } from './assert.js';
+import { type Coroutine, type PreemptEffect, preemptPoint } from './effect.js';
+import type { Kernel } from './kernel.js';
+import type { LockClassId } from './lock-class.js';
+import type { Task } from './task.js';
+import { WaitQueue } from './wait-queue.js';
+
+/** A sleeping lock with one owner. */
+export class Mutex {
+  private owner: Task | null = null;
+  private readonly queue: WaitQueue;
+  private readonly point: PreemptEffect;
+
+  constructor(
+    private readonly kernel: Kernel,
+    private readonly cls: LockClassId,
+    private readonly name: string,
+  ) {
+    this.queue = new WaitQueue(name, () => this.owner);
+    this.point = preemptPoint(name);
+  }
+
+  *lock(): Coroutine<void> {
+    const { kernel } = this;
+    const task = kernel.current;
+    kernel.checkOrder(task, this.cls, false);
+    if (kernel.scheduler.contended) yield this.point;
+    while (this.owner !== null) yield this.queue;
+    this.owner = task;
+    kernel.lockAcquired(this.cls, this.name);
+  }
+
+  tryLock(): boolean {
+    if (this.owner !== null) return false;
+    this.owner = this.kernel.current;
+    this.kernel.lockAcquired(this.cls, this.name, { mayWait: false });
+    return true;
+  }
+
+  unlock(): void {
+    assert(this.owner === this.kernel.current, `${this.name} is unlocked by a task that does not own it`);
+    this.owner = null;
+    this.kernel.lockReleased(this.cls, this.name);
+    this.queue.wakeOne();
+  }
+
+  get isLocked(): boolean {
+    return this.owner !== null;
+  }
+}
+
+/** A sleeping lock with many readers or one writer. A waiting writer holds new readers back, as in Linux. */
+export class RwSem {
+  private readers = 0;
+  private writer: Task | null = null;
+  private waitingWriters = 0;
+  private readonly queue: WaitQueue;
+  private readonly readPoint: PreemptEffect;
+  private readonly writePoint: PreemptEffect;
+
+  constructor(
+    private readonly kernel: Kernel,
+    private readonly cls: LockClassId,
+    private readonly name: string,
+  ) {
+    this.queue = new WaitQueue(name, () => this.writer);
+    this.readPoint = preemptPoint(`${name}:read`);
+    this.writePoint = preemptPoint(`${name}:write`);
+  }
+
+  *readLock(): Coroutine<void> {
+    const { kernel } = this;
+    kernel.checkOrder(kernel.current, this.cls, false);
+    if (kernel.scheduler.contended) yield this.readPoint;
+    while (this.writer !== null || this.waitingWriters > 0) yield this.queue;
+    this.readers++;
+    kernel.lockAcquired(this.cls, this.name);
+  }
+
+  readUnlock(): void {
+    assert(this.readers > 0, `${this.name} has no reader`);
+    this.readers--;
+    this.kernel.lockReleased(this.cls, this.name);
+    if (this.readers === 0) this.queue.wakeAll();
+  }
+
+  *writeLock({ nested = false } = {}): Coroutine<void> {
+    const { kernel } = this;
+    const task = kernel.current;
+    kernel.checkOrder(task, this.cls, nested);
+    if (kernel.scheduler.contended) yield this.writePoint;
+    this.waitingWriters++;
+    while (this.writer !== null || this.readers > 0) yield this.queue;
+    this.waitingWriters--;
+    this.writer = task;
+    kernel.lockAcquired(this.cls, this.name, { nested });
+  }
+
+  writeUnlock(): void {
+    assert(this.writer === this.kernel.current, `${this.name} is not held for write by the running task`);
+    this.writer = null;
+    this.kernel.lockReleased(this.cls, this.name);
+    this.queue.wakeAll();
+  }
+
+  /** For assertions: somebody holds it for write. */
+  get isWriteLocked(): boolean {
+    return this.writer !== null;
+  }
+
+  get isHeld(): boolean {
+    return this.writer !== null || this.readers > 0;
+  }
+}

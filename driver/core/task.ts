@@ -1,0 +1,30 @@
+import type { Coroutine } from './effect.js';
+import { LOCK_CLASS_COUNT } from './lock-class.js';
+import type { Scheduler } from './scheduler.js';
+import type { WaitQueue } from './wait-queue.js';
+
+export type TaskState = 'idle' | 'runnable' | 'blocked' | 'sleeping';
+
+/**
+ * One flow of control inside the kernel: a thread of a process while it is in a system call. A task is reused for each
+ * call of its thread, so what it holds between calls is always nothing.
+ */
+export class Task {
+  state: TaskState = 'idle';
+  coroutine: Coroutine<unknown> | null = null;
+  /** Runs when the coroutine returns; still in kernel context, so it must not start the scheduler. */
+  onReturn: ((value: unknown) => void) | null = null;
+  waitingOn: WaitQueue | null = null;
+  wakeAtTick = 0;
+  /** A fatal signal is pending: killable waits give up with -EINTR. */
+  killed = false;
+  /** Locks held, by class; `heldMask` has bit c set when `held[c]` is not 0. Both belong to the validator. */
+  readonly held = new Int32Array(LOCK_CLASS_COUNT);
+  heldMask = 0;
+
+  constructor(
+    readonly scheduler: Scheduler,
+    readonly id: number,
+    readonly name: string,
+  ) {}
+}

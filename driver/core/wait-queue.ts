@@ -1,0 +1,31 @@
+import type { Task } from './task.js';
+
+/**
+ * Tasks that sleep until something changes. Wake-ups are never remembered, so a waiter tests its condition before it
+ * yields the queue and again when it runs (there is no scheduling point between a test and the yield).
+ */
+export class WaitQueue {
+  readonly kind = 'wait';
+  readonly waiters: Task[] = [];
+
+  /** `what` is shown in a deadlock report; `owner` says who has what is waited for, where that is known. */
+  constructor(
+    readonly what: string,
+    readonly owner: () => Task | null = noOwner,
+  ) {}
+
+  /** Makes every waiter runnable, in the order in which they came. */
+  wakeAll(): void {
+    while (this.waiters.length > 0) this.wakeOne();
+  }
+
+  /** Makes the waiter that came first runnable, if there is one. */
+  wakeOne(): void {
+    const task = this.waiters.shift();
+    if (task !== undefined) task.scheduler.makeRunnable(task);
+  }
+}
+
+function noOwner(): null {
+  return null;
+}

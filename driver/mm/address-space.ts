@@ -1,0 +1,24 @@
+import { LockClass } from '../core/lock-class.js';
+import { RwSem } from '../core/locks.js';
+import type { Memory } from './memory.js';
+import type { Vma } from './vma.js';
+
+/**
+ * The page cache of one tmpfs file (shared anonymous memory is such a file without a name), or the pages of a device
+ * mapping. `pages[index]` is a pfn, 0 for none; a negative number -1 - slot is a shmem page in swap.
+ */
+export class AddressSpace {
+  readonly pages: number[] = [];
+  /** Every vma that maps the file, in order of linking; protected by `lock` (i_mmap_rwsem). */
+  readonly vmas: Vma[] = [];
+  readonly lock: RwSem;
+  /** Length in bytes: a fault behind it is a SIGBUS. */
+  size = 0;
+
+  constructor(
+    memory: Memory,
+    readonly id: number,
+  ) {
+    this.lock = new RwSem(memory.kernel, LockClass.rmapLock, 'i_mmap');
+  }
+}

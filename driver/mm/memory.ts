@@ -1,0 +1,69 @@
+import type { Kernel } from '../core/kernel.js';
+import { WaitQueue } from '../core/wait-queue.js';
+import type { AddressSpace } from './address-space.js';
+import type { AnonVma } from './anon-vma.js';
+import { FrameAllocator } from './frame-allocator.js';
+import { Frames, PAGE_SIZE } from './frames.js';
+import type { Mm } from './mm.js';
+import { TablePool } from './page-table.js';
+import type { DevPagemap } from './pagemap.js';
+import { SwapArea } from './swap-area.js';
+import { HugetlbPool } from './hugetlb-pool.js';
+import { WalkStats } from './walk-stats.js';
+import type { Coroutine } from '../core/effect.js';
+
+/** Operation tables that upper layers register, so that mm can call them without knowing them. */
+export interface MemoryHooks {
+  /** GUP with FOLL_LONGTERM met a coherent page: move it to system memory. 0 or -EBUSY. The caller's reference is consumed. */
+  migrateDeviceCoherentFolio(pfn: number): Coroutine<number>;
+}
+
+export interface MemoryOptions {
+  readonly ramBytes: number;
+  readonly coherentBytes: number;
+  readonly privateFrames: number;
+  readonly swapBytes: number;
+  readonly hugePages: number;
+  readonly thpEnabled: 'always' | 'madvise' | 'never';
+}
+
+/** What all address spaces of a machine share: RAM, frames, page table pages, swap, hugetlb pages, rmap objects. */
+export class Memory {
+  /** RAM followed by the coherent windows: frame `pfn` of either has its bytes at `pfn * PAGE_SIZE`. */
+  readonly bytes: Uint8Array;
+  readonly words: Uint32Array;
+  readonly frames: Frames;
+  readonly allocator: FrameAllocator;
+  readonly tables = new TablePool();
+  readonly swap: SwapArea;
+  readonly hugetlb: HugetlbPool;
+  readonly stats = new WalkStats();
+  /** Live address spaces, for checkInvariants. */
+  readonly mms = new Set<Mm>();
+  readonly pagemaps: (DevPagemap | null)[] = [];
+  /** By id; index 0 is never used. Freed ids are not used again within a life. */
+  readonly anonVmas = new Map<number, AnonVma>();
+  readonly mappings = new Map<number, AddressSpace>();
+  nextMappingId = 1;
+  nextMmId = 1;
+  hooks: MemoryHooks | null = null;
+  thpEnabled: MemoryOptions['thpEnabled'];
+  /** Head of the huge zero folio, 0 before its first use. */
+  hugeZeroPfn = 0;
+  readonly pageWaiters = new Map<number, WaitQueue>();
+
+  constructor(
+    readonly kernel: Kernel,
+    readonly options: MemoryOptions,
+  ) {
+    const systemFrames = options.ramBytes / PAGE_SIZE;
+    const buffer = new ArrayBuffer(options.ramBytes + options.coherentBytes);
+    this.bytes = new Uint8Array(buffer);
+    this.words = new Uint32Array(buffer);
+    this.frames = new Frames(systemFrames, options.coherentBytes / PAGE_SIZE, options.privateFrames);
+    this.allocator = new FrameAllocator(this.frames);
+    this.swap = new SwapArea(Math.floor(options.swapBytes / PAGE_SIZE));
+    this.hugetlb = new HugetlbPool(this, options.hugePages);
+    this.thpEnabled = options.thpEnabled;
+  }
+}

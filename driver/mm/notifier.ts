@@ -1,0 +1,46 @@
+import type { Coroutine } from '../core/effect.js';
+import type { Mm } from './mm.js';
+
+/** Why an address range is being invalidated. Linux: enum mmu_notifier_event */
+export type NotifierEvent =
+  | 'UNMAP'
+  | 'CLEAR'
+  | 'PROTECTION_VMA'
+  | 'PROTECTION_PAGE'
+  | 'SOFT_DIRTY'
+  | 'RELEASE'
+  | 'MIGRATE'
+  | 'EXCLUSIVE';
+
+/** Linux: struct mmu_notifier_range. `owner` is the pgmap owner of MIGRATE and EXCLUSIVE events, null without. */
+export interface NotifierRange {
+  readonly mm: Mm;
+  readonly start: number;
+  readonly end: number;
+  readonly event: NotifierEvent;
+  readonly owner: object | null;
+}
+
+/** The MMU notifier subscriptions of an address space; driver/hmm puts one on `Mm.notifier` with the first insert. */
+export interface MmuNotifierOps {
+  /** Callbacks run before the entries change. 0, or -EAGAIN from a non-blockable one. */
+  invalidateRangeStart(range: NotifierRange): Coroutine<number>;
+  /** Must follow every start that returned 0, after the entries have changed. */
+  invalidateRangeEnd(range: NotifierRange): void;
+  /** The address space dies: event RELEASE over everything. */
+  release(mm: Mm): Coroutine<void>;
+}
+
+/** Tells every subscriber of `range.mm` before entries change. Linux: mmu_notifier_invalidate_range_start() */
+export function* invalidateRangeStart(range: NotifierRange): Coroutine<number> {
+  const { mm } = range;
+  const { kernel } = mm.memory;
+  if (kernel.trace.verbose) kernel.emit('notifier', `${range.event}${range.owner === null ? '' : ' owner'}`, range.start, range.end);
+  if (mm.notifier === null) return 0;
+  return yield* mm.notifier.invalidateRangeStart(range);
+}
+
+/** Linux: mmu_notifier_invalidate_range_end() */
+export function invalidateRangeEnd(range: NotifierRange): void {
+  range.mm.notifier?.invalidateRangeEnd(range);
+}

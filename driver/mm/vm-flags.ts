@@ -1,0 +1,27 @@
+/** VMA flags, with Linux's values where they fit 32 bits. Linux: include/linux/mm.h */
+export const VM = {
+  read: 0x1,
+  write: 0x2,
+  exec: 0x4,
+  shared: 0x8,
+  mayread: 0x10,
+  maywrite: 0x20,
+  mayexec: 0x40,
+  mayshare: 0x80,
+  pfnmap: 0x400,
+  io: 0x4000,
+  dontcopy: 0x20000,
+  dontexpand: 0x40000,
+  account: 0x100000,
+  noreserve: 0x200000,
+  hugetlb: 0x400000,
+  wipeonfork: 0x2000000,
+  mixedmap: 0x10000000,
+  hugepage: 0x20000000,
+  nohugepage: 0x40000000,
+} as const;
+
+/** READ, WRITE, EXEC. */
+export const VM_ACCESS_FLAGS = VM.read | VM.write | VM.exec;
+/** Migration and THP keep away from these. Linux: VM_SPECIAL */
+export const VM_SPECIAL = VM.io | VM.dontexpand | VM.pfnmap | VM.mixedmap;
