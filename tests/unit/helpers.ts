@@ -1,0 +1,17 @@
+import type { Coroutine } from '../../driver/core/effect.js';
+import { Kernel } from '../../driver/core/kernel.js';
+import { RoundRobin } from '../../driver/core/policy.js';
+
+/** A kernel with one deterministic schedule, for tests below the system-call layer. */
+export function testKernel(): Kernel {
+  return new Kernel(new RoundRobin(), 1, 10_000_000);
+}
+
+/** Runs `coroutine` as a task of its own until it returns; throws when it can't. */
+export function runTask<T>(kernel: Kernel, coroutine: Coroutine<T>): T {
+  const results: T[] = [];
+  kernel.scheduler.start(kernel.scheduler.newTask('test'), coroutine, (value) => results.push(value));
+  const run = kernel.scheduler.run();
+  if (results.length !== 1) throw new Error(`the task did not return: ${JSON.stringify(run)}`);
+  return results[0] as T;
+}
