@@ -1,0 +1,177 @@
+import { beforeAll, describe, expect, it } from 'vitest';
+import { checkBanned } from './banned.js';
+import { checkDeadFiles } from './dead.js';
+import { checkDroppedGenerators } from './generators.js';
+import { checkLayers } from './layers.js';
+import { checkShape } from './shape.js';
+import { checkSize, MAX_FILE_LINES, MAX_FUNCTION_LINES } from './size.js';
+import { type Finding, format, loadTree, snippetTree, type Tree } from './tree.js';
+
+describe('the tree', () => {
+  let tree: Tree;
+  beforeAll(() => {
+    tree = loadTree();
+  });
+
+  const checks: [string, (tree: Tree) => Finding[]][] = [
+    ['imports only along the layers', checkLayers],
+    ['names no clock, timer, promise or bigint in kernel code', checkBanned],
+    ['drops no generator', checkDroppedGenerators],
+    ['keeps files and functions short', checkSize],
+    ['has no default export, enum or odd file name', checkShape],
+    ['has no dead file', checkDeadFiles],
+  ];
+  for (const [name, check] of checks) {
+    it(name, () => expect(format(check(tree))).toBe(''));
+  }
+});
+
+/** The findings of one check over snippets, as `file:line` words. */
+function flagged(check: (tree: Tree) => Finding[], snippets: Record<string, string>): string[] {
+  return check(snippetTree(snippets)).map(({ file, line }) => `${file}:${line}`);
+}
+
+describe('the layer check', () => {
+  it('flags an import that points up', () => {
+    expect(
+      flagged(checkLayers, { 'driver/mm/a.ts': "import '../hmm/b.js';", 'driver/hmm/b.ts': "import '../mm/a.js';" }),
+    ).toEqual(['driver/mm/a.ts:1']);
+  });
+
+  it('flags a layer below that reaches uapi and nothing else', () => {
+    const snippets = {
+      'uapi/a.ts': "import 'node:fs';\nimport '../driver/core/b.js';",
+      'driver/core/b.ts': "import '../../uapi/a.js';",
+    };
+    expect(flagged(checkLayers, snippets)).toEqual(['uapi/a.ts:1', 'uapi/a.ts:2']);
+  });
+
+  it('flags siblings, packages in kernel code, dynamic and type imports', () => {
+    const snippets = {
+      'driver/cpu/a.ts': "export const load = () => import('../daemon/b.js');",
+      'driver/daemon/b.ts': "import 'node:net';\nexport type A = import('../cpu/a.js').load;",
+      'driver/core/c.ts': "export * from 'commander';",
+    };
+    expect(flagged(checkLayers, snippets)).toEqual(['driver/cpu/a.ts:1', 'driver/daemon/b.ts:2', 'driver/core/c.ts:1']);
+  });
+
+  it('flags a file of no layer and a driver that knows its tests', () => {
+    expect(
+      flagged(checkLayers, { 'driver/a.ts': '', 'driver/sys/b.ts': "import '../../tests/selftests/case.js';" }),
+    ).toEqual(['driver/a.ts:1', 'driver/sys/b.ts:1']);
+  });
+});
+
+describe('the banned-name check', () => {
+  const lines = (body: string) => flagged(checkBanned, { 'driver/mm/a.ts': body });
+
+  it.each([
+    'export const a = Promise.resolve();',
+    'export async function a() {}',
+    'setTimeout(() => {}, 1);',
+    'export const a = Date.now();',
+    'export const a = Math.random();',
+    'export const a = performance.now();',
+    'export const a = process.env.HOME;',
+    'export const a = { process };',
+    'export const a = 1n;',
+    'export let a: bigint;',
+    'export const a = BigInt(1);',
+    'export const a = new BigUint64Array(1);',
+    'export const a = new DataView(new ArrayBuffer(8)).getBigUint64(0);',
+    'console.log(1);',
+    'export const a = globalThis;',
+    'queueMicrotask(() => {});',
+  ])('flags %s', (body) => expect(lines(body)).toEqual(['driver/mm/a.ts:1']));
+
+  it('lets a parameter or a field be called process', () => {
+    expect(
+      lines('export function a(process: { process: number }) { return { process, b: process.process }; }'),
+    ).toEqual([]);
+  });
+
+  it('leaves the daemon and uapi alone', () => {
+    expect(
+      flagged(checkBanned, { 'driver/daemon/a.ts': 'setTimeout(() => {}, 1);', 'uapi/b.ts': 'export const a = 1n;' }),
+    ).toEqual([]);
+  });
+});
+
+describe('the dropped-generator check', () => {
+  const head = 'export function* g(): Generator<string, number> { yield ""; return 1; }\n';
+  const use = (body: string) => flagged(checkDroppedGenerators, { 'driver/mm/a.ts': `${head}${body}` });
+
+  it.each([
+    'export function* f() { g(); yield ""; }',
+    'export function f() { const err = g(); if (err) return 1; return 0; }',
+    'export function f() { if (g()) return 1; return 0; }',
+    'export function* f() { yield g(); }',
+    'export class C { *m() { yield ""; } f() { this.m(); } }',
+    'export type Op = { run?(): Generator<string, number> }; export function f(op: Op) { op.run?.(); }',
+    'export type K<T> = Generator<string, T>; declare const h: () => K<void>; export function f() { void h(); }',
+  ])('flags %s', (body) => expect(use(body)).toEqual(['driver/mm/a.ts:2']));
+
+  it.each([
+    'export function* f() { return yield* g(); }',
+    'export function f() { return g(); }',
+    'export const f = () => g();',
+    'declare function spawn(task: Generator): void; spawn(g());',
+    'export function* f() { const it = g(); return yield* it; }',
+    'export function* f(a: boolean) { return yield* (a ? g() : g()); }',
+    'export function f() { return [...g()]; }',
+    'export function f() { return g().next(); }',
+  ])('lets %s be', (body) => expect(use(body)).toEqual([]));
+});
+
+describe('the size check', () => {
+  const filler = (n: number) => 'void 0;\n'.repeat(n);
+
+  it('flags a long file and not a long table', () => {
+    expect(flagged(checkSize, { 'driver/mm/a.ts': filler(MAX_FILE_LINES) })).toEqual([]);
+    expect(flagged(checkSize, { 'driver/mm/a.ts': filler(MAX_FILE_LINES + 1) })).toEqual(['driver/mm/a.ts:1']);
+    expect(flagged(checkSize, { 'uapi/a.ts': `export const t = [\n${'1,\n'.repeat(MAX_FILE_LINES)}];\n` })).toEqual([]);
+  });
+
+  it('flags a long function, method or arrow', () => {
+    const body = filler(MAX_FUNCTION_LINES - 1);
+    for (const text of [
+      `export function f() {\n${body}}`,
+      `export class C { *m() {\n${body}}}`,
+      `export const f = () => {\n${body}};`,
+    ]) {
+      expect(flagged(checkSize, { 'driver/mm/a.ts': text })).toEqual(['driver/mm/a.ts:1']);
+    }
+    expect(
+      flagged(checkSize, { 'driver/mm/a.ts': `export function f() {\n${filler(MAX_FUNCTION_LINES - 2)}}` }),
+    ).toEqual([]);
+  });
+});
+
+describe('the shape check', () => {
+  it.each([
+    'export default 1;',
+    'export default function f() {}',
+    'const a = 1; export { a as default };',
+    'export enum E { A }',
+    'export const enum E { A }',
+  ])('flags %s', (body) => expect(flagged(checkShape, { 'driver/mm/a.ts': body })).toEqual(['driver/mm/a.ts:1']));
+
+  it('flags a file name that is not kebab-case, and not a switch default', () => {
+    expect(flagged(checkShape, { 'driver/mm/pageTable.ts': 'export {};' })).toEqual(['driver/mm/pageTable.ts:1']);
+    expect(flagged(checkShape, { 'driver/mm/a.ts': 'switch (1 as number) { default: }' })).toEqual([]);
+  });
+});
+
+describe('the dead-file check', () => {
+  it('flags a file that only another dead file imports', () => {
+    const snippets = {
+      'index.ts': "import './driver/mm/a.js';",
+      'driver/mm/a.ts': "export const b = () => import('./b.js');",
+      'driver/mm/b.ts': 'export {};',
+      'driver/mm/c.ts': "import './d.js';",
+      'driver/mm/d.ts': 'export {};',
+      'tests/unit/e.test.ts': 'export {};',
+    };
+    expect(flagged(checkDeadFiles, snippets)).toEqual(['driver/mm/c.ts:1', 'driver/mm/d.ts:1']);
+  });
+});

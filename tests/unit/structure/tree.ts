@@ -1,0 +1,114 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import ts from 'typescript';
+
+/** The package's root folder. */
+export const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), '../../..');
+
+/** Something a check does not allow, at a place in the tree. */
+export interface Finding {
+  readonly file: string;
+  readonly line: number;
+  readonly message: string;
+}
+
+/** The sources under check, parsed and bound to types once. Paths are relative to the root, with forward slashes. */
+export interface Tree {
+  readonly files: readonly SourceFile[];
+  readonly checker: ts.TypeChecker;
+}
+
+export interface SourceFile {
+  readonly path: string;
+  readonly ast: ts.SourceFile;
+  /** Every module this file names, resolved to a path of the tree when it is relative. */
+  readonly imports: readonly { readonly target: string; readonly external: boolean; readonly line: number }[];
+}
+
+const FOLDERS = ['uapi', 'driver', 'tools', 'tests'];
+
+/** The whole package's sources. */
+export function loadTree(): Tree {
+  const paths = FOLDERS.flatMap((folder) => sourcesUnder(folder));
+  return buildTree(ts.sys.fileExists(join(ROOT, 'index.ts')) ? ['index.ts', ...paths] : paths, (path) =>
+    readFileSync(path, 'utf8'),
+  );
+}
+
+/** A small tree made of the given snippets, for a check's own test. */
+export function snippetTree(snippets: Readonly<Record<string, string>>): Tree {
+  return buildTree(Object.keys(snippets), (path) => {
+    const text = snippets[relative(ROOT, path).replaceAll('\\', '/')];
+    if (text === undefined) throw new Error(`no snippet ${path}`);
+    return text;
+  });
+}
+
+function sourcesUnder(folder: string): string[] {
+  const entries = readdirSync(join(ROOT, folder), { withFileTypes: true, recursive: true });
+  return entries
+    .filter((entry) => entry.isFile() && entry.name.endsWith('.ts') && !entry.name.endsWith('.d.ts'))
+    .map((entry) => relative(ROOT, join(entry.parentPath, entry.name)).replaceAll('\\', '/'))
+    .sort();
+}
+
+/** Parsed declarations of the language and of node, which every tree shares. */
+const LIBRARY = new Map<string, ts.SourceFile | undefined>();
+
+function buildTree(paths: readonly string[], read: (path: string) => string): Tree {
+  const options = compilerOptions();
+  const host = ts.createCompilerHost(options, true);
+  const own = new Set(paths.map((path) => join(ROOT, path)));
+  const base = { getSourceFile: host.getSourceFile, fileExists: host.fileExists };
+  host.fileExists = (path) => own.has(path) || base.fileExists(path);
+  host.getSourceFile = (path, target, ...rest) => {
+    if (own.has(path)) return ts.createSourceFile(path, read(path), target, true, ts.ScriptKind.TS);
+    if (!LIBRARY.has(path)) LIBRARY.set(path, base.getSourceFile(path, target, ...rest));
+    return LIBRARY.get(path);
+  };
+  const program = ts.createProgram([...own], options, host);
+  const files = paths.map((path) => {
+    const ast = program.getSourceFile(join(ROOT, path));
+    if (ast === undefined) throw new Error(`${path} did not parse`);
+    return { path, ast, imports: importsOf(path, ast) };
+  });
+  return { files, checker: program.getTypeChecker() };
+}
+
+function compilerOptions(): ts.CompilerOptions {
+  const config = ts.readConfigFile(join(ROOT, 'tsconfig.json'), ts.sys.readFile);
+  return { ...ts.parseJsonConfigFileContent(config.config, ts.sys, ROOT).options, noEmit: true };
+}
+
+function importsOf(path: string, ast: ts.SourceFile): SourceFile['imports'] {
+  const found: { target: string; external: boolean; line: number }[] = [];
+  const add = (specifier: ts.Node) => {
+    if (!ts.isStringLiteralLike(specifier)) return;
+    const external = !specifier.text.startsWith('.');
+    const target = external ? specifier.text : join(dirname(path), specifier.text).replaceAll('\\', '/');
+    found.push({ target: external ? target : target.replace(/\.js$/, '.ts'), external, line: lineOf(ast, specifier) });
+  };
+  visit(ast, (node) => {
+    if ((ts.isImportDeclaration(node) || ts.isExportDeclaration(node)) && node.moduleSpecifier)
+      add(node.moduleSpecifier);
+    else if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword) add(node.arguments[0]!);
+    else if (ts.isImportTypeNode(node) && ts.isLiteralTypeNode(node.argument)) add(node.argument.literal);
+  });
+  return found;
+}
+
+/** Calls `look` for every node below `node`, itself included, in source order. */
+export function visit(node: ts.Node, look: (node: ts.Node) => void): void {
+  look(node);
+  ts.forEachChild(node, (child) => visit(child, look));
+}
+
+export function lineOf(ast: ts.SourceFile, node: ts.Node): number {
+  return ast.getLineAndCharacterOfPosition(node.getStart(ast)).line + 1;
+}
+
+/** The findings as text, one `file:line  message` a line; empty when all is well. */
+export function format(findings: readonly Finding[]): string {
+  return findings.map(({ file, line, message }) => `${file}:${line}  ${message}`).join('\n');
+}

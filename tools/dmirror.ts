@@ -1,0 +1,122 @@
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import type { PathName } from '../tests/selftests/case.js';
+import { EXIT, UsageError } from './exit-code.js';
+import { Progress } from './progress.js';
+import type { Output } from './selftest.js';
+
+/** Runs the command with `args` (without node and the script) and returns its exit status. */
+export async function main(args: readonly string[]): Promise<number> {
+  // A reader that stops early, as `| head` does, is not an error of ours.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(EXIT.pipe);
+    throw error;
+  });
+  const status = { code: EXIT.pass as number };
+  try {
+    await program(status).parseAsync([...args], { from: 'user' });
+    return status.code;
+  } catch (error) {
+    if (error instanceof UsageError) {
+      process.stderr.write(`error: ${error.message}\n${error.hint}\n`);
+      return EXIT.usage;
+    }
+    // commander has already written the message; help and --version arrive here with exit code 0.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.pass : EXIT.usage;
+    throw error;
+  }
+}
+
+function program(status: { code: number }): Command {
+  const root = new Command('dmirror')
+    .description("Linux's HMM test device and the memory management under it, in user space.")
+    .version(packageVersion())
+    .exitOverride()
+    .showHelpAfterError('See `dmirror --help`.')
+    .showSuggestionAfterError();
+  addSelftest(root, status);
+  addBench(root, status);
+  return root;
+}
+
+function addSelftest(root: Command, status: { code: number }): void {
+  root
+    .command('selftest')
+    .description('run the HMM selftests on the emulated machine and print KTAP')
+    .option('-l, --list', 'list the cases and run nothing', false)
+    .option('-t, --test <glob>', 'only the cases whose full name matches; may be repeated', collect, [])
+    .option('--seed <n>', "seed of the machine's scheduler and of the cases", parseSeed, 1)
+    .addOption(new Option('--path <path>', 'the migration path to run on').choices(['classic', 'unified']))
+    .option('--json', 'one JSON object a line instead of KTAP', false)
+    .option('--junit <file>', 'also write the results as JUnit XML')
+    .option('--timeout <seconds>', 'wall time after which a case counts as hung', parseSeconds, 45)
+    .addHelpText('after', SELFTEST_EXAMPLES)
+    .showHelpAfterError('See `dmirror selftest --help`.')
+    .action(async (options) => {
+      const { selftest } = await import('./selftest.js');
+      status.code = await selftest({ junit: undefined, path: undefined as PathName | undefined, ...options }, output());
+    });
+}
+
+const SELFTEST_EXAMPLES = `
+Examples:
+  dmirror selftest                                  every case, on both paths
+  dmirror selftest -t '*.anon_*' --path unified     some of them, on one path
+  dmirror selftest --junit results.xml              for a CI system
+
+Exit status: 0 passed, 1 failed, 2 wrong usage, 4 all skipped.`;
+
+function addBench(root: Command, status: { code: number }): void {
+  root
+    .command('bench')
+    .description('measure the machine against plain memory copies')
+    .option('-l, --list', 'list the measurements and run nothing', false)
+    .option('-t, --test <glob>', 'only the measurements whose name matches; may be repeated', collect, [])
+    .option('--json', 'JSON instead of a table', false)
+    .showHelpAfterError('See `dmirror bench --help`.')
+    .action(async (options) => {
+      const { bench } = await import('./bench.js');
+      status.code = await bench(options, output());
+    });
+}
+
+/** stdout carries data, stderr talk. */
+function output(): Output {
+  return {
+    out: (line) => void process.stdout.write(`${line}\n`),
+    err: (line) => void process.stderr.write(`${line}\n`),
+    progress: new Progress(process.stderr, process.env),
+    now: () => performance.now(),
+  };
+}
+
+function collect(value: string, before: string[]): string[] {
+  return [...before, value];
+}
+
+function parseSeed(value: string): number {
+  const seed = Number(value);
+  if (!/^(0x[\da-f]+|\d+)$/i.test(value) || seed > 0xffffffff) {
+    throw new InvalidArgumentError('A seed is a whole number from 0 to 4294967295.');
+  }
+  return seed;
+}
+
+function parseSeconds(value: string): number {
+  const seconds = Number(value);
+  if (!(seconds > 0 && seconds <= 86400)) throw new InvalidArgumentError('A timeout is seconds, above 0.');
+  return seconds;
+}
+
+/** The package's own file is two folders up from dist/tools and one up from tools. */
+function packageVersion(): string {
+  for (const up of ['../../package.json', '../package.json']) {
+    try {
+      const found = JSON.parse(readFileSync(new URL(up, import.meta.url), 'utf8'));
+      if (found.name === 'dmirror') return found.version;
+    } catch {
+      // Not here; the other place has it.
+    }
+  }
+  return 'unknown';
+}

@@ -1,0 +1,32 @@
+/**
+ * A shell-style pattern as a regular expression over the whole name: `*` any text, `?` one character, `[abc]` and
+ * `[!abc]` one of a set, `{a,b}` alternatives. A dot is an ordinary character, as in kselftest names.
+ */
+export function globToRegExp(glob: string): RegExp {
+  let source = '';
+  let braces = 0;
+  for (let i = 0; i < glob.length; i++) {
+    const c = glob[i]!;
+    if (c === '*') source += '.*';
+    else if (c === '?') source += '.';
+    else if (c === '[' && glob.indexOf(']', i + 2) > 0) {
+      const end = glob.indexOf(']', i + 2);
+      const set = glob.slice(i + 1, end).replace(/[\\\]^]/g, '\\$&');
+      source += set.startsWith('!') ? `[^${set.slice(1)}]` : `[${set}]`;
+      i = end;
+    } else if (c === '{' && glob.indexOf('}', i) > 0) {
+      source += '(?:';
+      braces++;
+    } else if (c === '}' && braces > 0) {
+      source += ')';
+      braces--;
+    } else if (c === ',' && braces > 0) source += '|';
+    else source += c.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&');
+  }
+  return new RegExp(`^${source}$`);
+}
+
+/** Quotes a word for a POSIX shell when it needs it, so a printed command can be pasted. */
+export function shellQuote(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+}

@@ -1,0 +1,54 @@
+import type { CaseResult } from './runner.js';
+
+/** Bytes XML 1.0 cannot carry even escaped. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: naming the control characters is the point
+const NOT_XML = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g;
+
+function escapeXml(text: string): string {
+  return text
+    .replace(NOT_XML, '\ufffd')
+    .replaceAll('&', '&amp;')
+    .replaceAll('<', '&lt;')
+    .replaceAll('>', '&gt;')
+    .replaceAll('"', '&quot;');
+}
+
+/** A full name such as `hmm.hmm_device_private.anon_read` gives its class (all but the last part) and its method. */
+function splitName(name: string): { className: string; method: string } {
+  const dot = name.lastIndexOf('.');
+  return dot < 0 ? { className: name, method: name } : { className: name.slice(0, dot), method: name.slice(dot + 1) };
+}
+
+function testCase(result: CaseResult): string {
+  const { className, method } = splitName(result.name);
+  const head = `<testcase classname="${escapeXml(`${result.path}.${className}`)}" name="${escapeXml(method)}" time="${(result.ms / 1000).toFixed(3)}"`;
+  if (result.status === 'skip') return `    ${head}><skipped message="${escapeXml(result.reason ?? '')}"/></testcase>`;
+  if (result.status === 'fail') {
+    const body = escapeXml((result.diagnostics ?? []).join('\n'));
+    return `    ${head}><failure message="${escapeXml(result.message ?? 'failed')}">${body}</failure></testcase>`;
+  }
+  return `    ${head}/>`;
+}
+
+/** All results as one JUnit XML document, one `testsuite` a path and suite. */
+export function junitXml(results: readonly CaseResult[]): string {
+  const groups = new Map<string, CaseResult[]>();
+  for (const result of results) {
+    const key = `${result.path}.${result.suite}`;
+    const group = groups.get(key);
+    if (group) group.push(result);
+    else groups.set(key, [result]);
+  }
+  const lines = ['<?xml version="1.0" encoding="UTF-8"?>', '<testsuites name="dmirror selftest">'];
+  for (const [name, group] of groups) {
+    const count = (status: CaseResult['status']) => group.filter((r) => r.status === status).length;
+    const seconds = group.reduce((sum, r) => sum + r.ms, 0) / 1000;
+    lines.push(
+      `  <testsuite name="${escapeXml(name)}" tests="${group.length}" failures="${count('fail')}" errors="0" skipped="${count('skip')}" time="${seconds.toFixed(3)}">`,
+      ...group.map(testCase),
+      '  </testsuite>',
+    );
+  }
+  lines.push('</testsuites>', '');
+  return lines.join('\n');
+}

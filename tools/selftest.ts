@@ -1,0 +1,92 @@
+import { closeSync, openSync, writeFileSync } from 'node:fs';
+import { inProcess } from '../index.js';
+import type { PathName, SelftestCase } from '../tests/selftests/case.js';
+import { allCases } from '../tests/selftests/index.js';
+import { EXIT, UsageError } from './exit-code.js';
+import { globToRegExp, shellQuote } from './glob.js';
+import { junitXml } from './junit.js';
+import type { Progress } from './progress.js';
+import { JsonReporter, KtapReporter, type Totals } from './report.js';
+import { runSuite, totals } from './suite-run.js';
+
+export interface SelftestOptions {
+  readonly list: boolean;
+  readonly test: readonly string[];
+  readonly seed: number;
+  readonly path: PathName | undefined;
+  readonly json: boolean;
+  readonly junit: string | undefined;
+  /** Seconds of wall time a case may take. */
+  readonly timeout: number;
+}
+
+/** The streams and clock of the command, handed in so that a test can hold them. */
+export interface Output {
+  out(line: string): void;
+  err(line: string): void;
+  readonly progress: Progress;
+  readonly now: () => number;
+}
+
+/** `dmirror selftest`: runs the suite, or lists it, and returns the exit status. */
+export async function selftest(options: SelftestOptions, output: Output, cases = allCases()): Promise<number> {
+  const chosen = selectCases(cases, options.test);
+  if (options.list) {
+    for (const { name, suite } of chosen) output.out(options.json ? JSON.stringify({ name, suite }) : name);
+    return EXIT.pass;
+  }
+  if (options.junit !== undefined) assertWritable(options.junit);
+  const reporter = options.json ? new JsonReporter(output.out) : new KtapReporter(output.out);
+  const started = output.now();
+  const results = await runSuite(chosen, reporter, {
+    seed: options.seed,
+    paths: options.path === undefined ? ['classic', 'unified'] : [options.path],
+    timeoutMs: options.timeout * 1000,
+    boot: (own) => inProcess(own),
+    now: output.now,
+    progress: output.progress,
+  });
+  if (options.junit !== undefined) writeFileSync(options.junit, junitXml(results));
+  const sum = totals(results);
+  output.err(summary(sum, output.now() - started));
+  return exitCode(sum);
+}
+
+export function exitCode(sum: Totals): number {
+  if (sum.fail > 0) return EXIT.fail;
+  return sum.pass === 0 ? EXIT.skip : EXIT.pass;
+}
+
+/** The cases that any of the patterns matches, in suite order; no pattern means all. */
+export function selectCases(cases: readonly SelftestCase[], globs: readonly string[]): readonly SelftestCase[] {
+  for (const glob of globs) {
+    const pattern = globToRegExp(glob);
+    if (!cases.some((c) => pattern.test(c.name))) throw noMatch(cases, glob);
+  }
+  const patterns = globs.map(globToRegExp);
+  const chosen = patterns.length === 0 ? cases : cases.filter((c) => patterns.some((p) => p.test(c.name)));
+  if (chosen.length === 0) throw new UsageError('the suite has no cases', 'rebuild with `npm run build`');
+  return chosen;
+}
+
+function noMatch(cases: readonly SelftestCase[], glob: string): UsageError {
+  const wider = `*${glob.replace(/^\*+|\*+$/g, '')}*`;
+  const near = cases.filter((c) => globToRegExp(wider).test(c.name)).length;
+  const list = 'see the names with `dmirror selftest --list`';
+  const hint = near > 0 ? `-t ${shellQuote(wider)} matches ${near}; ${list}` : list;
+  return new UsageError(`no case matches '${glob}' (a pattern matches the whole name)`, hint);
+}
+
+/** Before the run rather than after it, so a wrong file name does not cost the results. */
+function assertWritable(file: string): void {
+  try {
+    closeSync(openSync(file, 'w'));
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new UsageError(`--junit '${file}' cannot be written: ${why}`, 'name a file in a folder that exists');
+  }
+}
+
+function summary(sum: Totals, ms: number): string {
+  return `${sum.pass} passed, ${sum.fail} failed, ${sum.skip} skipped in ${(ms / 1000).toFixed(2)} s`;
+}
