@@ -1,0 +1,150 @@
+import { ENOMEM } from '../../uapi/errno.js';
+import { assert } from '../core/assert.js';
+import { HPAGE_PMD_ORDER, HPAGE_PMD_SIZE, PG } from './frames.js';
+import type { Memory } from './memory.js';
+import type { Vma, VmaOps } from './vma.js';
+
+/**
+ * The machine's 2 MiB hugetlb pages. A page is free or in use; of the free ones `reserved` are promised to mappings
+ * that have not touched them yet. Linux: struct hstate, protected by hugetlb_lock (no holder sleeps under it).
+ *
+ * Deviates: Linux takes the pages from the allocator at boot. Here each is taken at its first use, so that a machine
+ * that maps none pays nothing; the two differ only when RAM is used up.
+ */
+export class HugetlbPool {
+  /** Pages that were in use before. */
+  private readonly freeHeads: number[] = [];
+  /** Free pages that were not yet taken from the allocator. */
+  private unbacked: number;
+  reserved = 0;
+
+  constructor(
+    private readonly memory: Memory,
+    readonly count: number,
+  ) {
+    this.unbacked = count;
+  }
+
+  /** HugePages_Free. */
+  get freeCount(): number {
+    return this.freeHeads.length + this.unbacked;
+  }
+
+  /** Promises `pages` more free pages. 0 or -ENOMEM. Linux: mm/hugetlb.c:hugetlb_acct_memory() */
+  reserve(pages: number): number {
+    if (this.freeCount - this.reserved < pages) return -ENOMEM;
+    this.reserved += pages;
+    return 0;
+  }
+
+  unreserve(pages: number): void {
+    this.reserved -= pages;
+    assert(this.reserved >= 0, 'hugetlb reservations go below zero');
+  }
+
+  /**
+   * The head of a page with refcount 1, contents not cleared, or 0. `fromReserve` uses up one reservation of the caller;
+   * without it only pages that nobody was promised are given. Linux: alloc_hugetlb_folio()
+   */
+  allocate({ fromReserve }: { fromReserve: boolean }): number {
+    if (!fromReserve && this.freeCount - this.reserved <= 0) return 0;
+    const head = this.takeFree();
+    if (head !== 0 && fromReserve) this.unreserve(1);
+    return head;
+  }
+
+  /** Takes back a page whose last reference was put. Linux: free_huge_folio() */
+  free(head: number): void {
+    const { frames } = this.memory;
+    assert(frames.refcount[head] === 0, `hugetlb pfn ${head} is freed while it has references`);
+    frames.flags[head] = PG.head | PG.hugetlb;
+    this.freeHeads.push(head);
+  }
+
+  /** After `FrameAllocator.reset()`: every page is free and unbacked again. */
+  reset(): void {
+    this.freeHeads.length = 0;
+    this.unbacked = this.count;
+    this.reserved = 0;
+  }
+
+  private takeFree(): number {
+    const { frames, allocator } = this.memory;
+    const used = this.freeHeads.pop();
+    if (used !== undefined) {
+      frames.refcount[used] = 1;
+      frames.order[used] = HPAGE_PMD_ORDER;
+      return used;
+    }
+    const head = this.unbacked > 0 ? allocator.allocateHuge() : 0;
+    if (head === 0) return 0;
+    this.unbacked--;
+    frames.flags[head]! |= PG.hugetlb;
+    return head;
+  }
+}
+
+/**
+ * What a private hugetlb mapping was promised at mmap time; shared by the parts of a split vma, like vm_private_data in
+ * Linux. It hangs on `Vma.ops`, so that the copies of a vma find it. Linux: struct resv_map with HPAGE_RESV_OWNER
+ */
+export class HugetlbReservation implements VmaOps {
+  /** Huge page indices of the mapping whose promise was used. */
+  private readonly used = new Set<number>();
+  /** The owner gave pages that a child had, or a page of its own was taken from it. Linux: HPAGE_RESV_UNMAPPED */
+  isUnmapped = false;
+
+  constructor(
+    private readonly pool: HugetlbPool,
+    private readonly owner: Vma['mm'],
+    readonly isOwner: boolean,
+  ) {}
+
+  /** A fork's child has no promise. Linux: hugetlb_dup_vma_private(), hugetlb_vm_op_open() */
+  open(vma: Vma): void {
+    if (vma.mm !== this.owner) vma.ops = new HugetlbReservation(this.pool, vma.mm, false);
+  }
+
+  /** What was never touched is promised no longer. Linux: hugetlb_vm_op_close() */
+  close(vma: Vma): void {
+    if (!this.isOwner) return;
+    let unused = 0;
+    for (let addr = vma.start; addr < vma.end; addr += HPAGE_PMD_SIZE) if (this.isPromised(vma, addr)) unused++;
+    this.pool.unreserve(unused);
+  }
+
+  isPromised(vma: Vma, addr: number): boolean {
+    return this.isOwner && !this.used.has(vma.indexOf(addr));
+  }
+
+  /** Takes a page for `addr`, with the promise if there is one. 0 when there is no page. Linux: alloc_hugetlb_folio() */
+  allocate(vma: Vma, addr: number): number {
+    const fromReserve = this.isPromised(vma, addr);
+    const head = this.pool.allocate({ fromReserve });
+    if (head !== 0 && this.isOwner) this.used.add(vma.indexOf(addr));
+    return head;
+  }
+
+  /** mremap has moved everything of `vma` away: the copy has the promise now. Linux: clear_vma_resv_huge_pages() */
+  moveAway(vma: Vma): void {
+    vma.ops = new HugetlbReservation(this.pool, vma.mm, false);
+  }
+}
+
+/**
+ * Promises every page of a new private hugetlb mapping. 0, or -ENOMEM when the pool has not enough.
+ * Linux: mm/hugetlb.c:hugetlb_reserve_pages()
+ */
+export function hugetlbReservePages(vma: Vma): number {
+  const { hugetlb } = vma.mm.memory;
+  const error = hugetlb.reserve((vma.end - vma.start) / HPAGE_PMD_SIZE);
+  if (error === 0) vma.ops = new HugetlbReservation(hugetlb, vma.mm, true);
+  return error;
+}
+
+/** The reservation state of a hugetlb vma. */
+export function hugetlbReservation(vma: Vma): HugetlbReservation {
+  const { ops } = vma;
+  assert(ops instanceof HugetlbReservation, 'a hugetlb vma has no reservation state');
+  return ops;
+}
