@@ -1,0 +1,197 @@
+import { assert } from '../core/assert.js';
+import type { Coroutine } from '../core/effect.js';
+import { EINVAL, ENOMEM } from '../../uapi/errno.js';
+import { AddressSpace } from './address-space.js';
+import { clearPage, folioAddLru, folioGet, folioLock, folioPut, folioUnlock } from './folio.js';
+import { PAGE_SIZE, PG } from './frames.js';
+import type { Memory } from './memory.js';
+import { shmemForgetSwap, shmemSwapinFolio } from './shmem-swap.js';
+import { zapPageRangeSingle } from './zap.js';
+
+/** A new, empty tmpfs file of `sizeBytes`. Shared anonymous memory is such a file without a name. */
+export function newShmemMapping(memory: Memory, sizeBytes: number): AddressSpace {
+  const mapping = new AddressSpace(memory, memory.nextMappingId++);
+  mapping.size = sizeBytes;
+  memory.mappings.set(mapping.id, mapping);
+  return mapping;
+}
+
+/** The resident page of `index`, 0 when there is none (a hole, or in swap). No reference is taken. */
+export function filemapPage(mapping: AddressSpace, index: number): number {
+  const found = mapping.pages[index];
+  return found !== undefined && found > 0 ? found : 0;
+}
+
+/**
+ * The page of `index` with one reference for the caller: resident, read in from swap, or, with `create`, new and zeroed.
+ * 0 is a hole without `create`. -EINVAL behind the end of the file, -ENOMEM without memory. The page is not locked: who
+ * needs it to stay in the file locks it and looks at `mapping` again. Linux: mm/shmem.c:shmem_get_folio_gfp()
+ */
+export function* shmemGetFolio(
+  memory: Memory,
+  mapping: AddressSpace,
+  index: number,
+  { create }: { create: boolean },
+): Coroutine<number> {
+  for (;;) {
+    if (index * PAGE_SIZE >= mapping.size) return -EINVAL;
+    const found = mapping.pages[index] ?? 0;
+    if (found < 0) {
+      const result = yield* shmemSwapinFolio(memory, mapping, index);
+      if (result !== 0) return result;
+      continue;
+    }
+    if (found > 0) {
+      folioGet(memory, found);
+      return found;
+    }
+    return create ? shmemAllocAndAddFolio(memory, mapping, index) : 0;
+  }
+}
+
+/** Linux: mm/shmem.c:shmem_alloc_and_add_folio(). Deviates: no huge pages in shmem, whose default in 6.12 is `never`. */
+function shmemAllocAndAddFolio(memory: Memory, mapping: AddressSpace, index: number): number {
+  const pfn = memory.allocator.allocate();
+  if (pfn === 0) return -ENOMEM;
+  clearPage(memory, pfn);
+  memory.frames.flags[pfn]! |= PG.swapbacked | PG.uptodate;
+  shmemAddToPageCache(memory, pfn, mapping, index);
+  folioAddLru(memory, pfn);
+  return pfn;
+}
+
+/** Gives the file a page; the file holds a reference of its own. Linux: mm/shmem.c:shmem_add_to_page_cache() */
+export function shmemAddToPageCache(memory: Memory, pfn: number, mapping: AddressSpace, index: number): void {
+  const { frames } = memory;
+  assert((mapping.pages[index] ?? 0) <= 0, `page ${index} of mapping ${mapping.id} is there already`);
+  fillHoles(mapping, index);
+  mapping.pages[index] = pfn;
+  frames.mapping[pfn] = mapping.id;
+  frames.index[pfn] = index;
+  folioGet(memory, pfn);
+}
+
+/** Takes the page out of its file and drops the file's reference. Linux: mm/filemap.c:filemap_remove_folio() */
+export function filemapRemoveFolio(memory: Memory, pfn: number): void {
+  const { frames } = memory;
+  const mapping = memory.mappings.get(frames.mapping[pfn]!);
+  const index = frames.index[pfn]!;
+  assert(mapping !== undefined && mapping.pages[index] === pfn, `pfn ${pfn} is not in the page cache`);
+  mapping.pages[index] = 0;
+  frames.mapping[pfn] = 0;
+  folioPut(memory, pfn);
+}
+
+/** Holes are zeroes, so that the array stays packed. */
+function fillHoles(mapping: AddressSpace, index: number): void {
+  for (let i = mapping.pages.length; i < index; i++) mapping.pages[i] = 0;
+}
+
+/**
+ * Sets the length: pages behind it are unmapped everywhere (private copies too) and dropped, the rest of the last page
+ * becomes zero. Linux: mm/shmem.c:shmem_setattr(), mm/truncate.c:truncate_pagecache()
+ */
+export function* shmemTruncate(memory: Memory, mapping: AddressSpace, sizeBytes: number): Coroutine<void> {
+  const oldSize = mapping.size;
+  mapping.size = sizeBytes;
+  if (sizeBytes >= oldSize) return;
+  const firstIndex = Math.ceil(sizeBytes / PAGE_SIZE);
+  yield* unmapMappingPages(mapping, firstIndex);
+  yield* shmemTruncateRange(memory, mapping, firstIndex);
+  // A page that was faulted in again between the two steps is behind the end now, so this pass finds the last of them.
+  yield* unmapMappingPages(mapping, firstIndex);
+  yield* clearTail(memory, mapping, sizeBytes);
+}
+
+/** Frees every page of a file whose last name, descriptor and mapping are gone. Linux: mm/shmem.c:shmem_evict_inode() */
+export function* shmemEvict(memory: Memory, mapping: AddressSpace): Coroutine<void> {
+  assert(mapping.vmas.length === 0, `mapping ${mapping.id} is evicted while it is mapped`);
+  mapping.size = 0;
+  yield* shmemTruncateRange(memory, mapping, 0);
+  memory.mappings.delete(mapping.id);
+}
+
+/** Linux: mm/memory.c:unmap_mapping_pages(), with even_cows. */
+function* unmapMappingPages(mapping: AddressSpace, firstIndex: number): Coroutine<void> {
+  yield* mapping.lock.readLock();
+  for (const vma of mapping.vmas) {
+    const start = vma.start + Math.max(0, firstIndex - vma.pgoff) * PAGE_SIZE;
+    if (start < vma.end) yield* zapPageRangeSingle(vma, start, vma.end);
+  }
+  mapping.lock.readUnlock();
+}
+
+function* shmemTruncateRange(memory: Memory, mapping: AddressSpace, firstIndex: number): Coroutine<void> {
+  const { pages } = mapping;
+  for (let index = firstIndex; index < pages.length; index++) {
+    const found = pages[index]!;
+    if (found > 0) yield* truncateFolio(memory, mapping, index);
+    else if (found < 0) shmemForgetSwap(memory, mapping, index);
+  }
+  pages.length = Math.min(pages.length, firstIndex);
+}
+
+function* truncateFolio(memory: Memory, mapping: AddressSpace, index: number): Coroutine<void> {
+  const pfn = mapping.pages[index]!;
+  folioGet(memory, pfn);
+  yield* folioLock(memory, pfn);
+  if (mapping.pages[index] === pfn) {
+    memory.frames.flags[pfn]! &= ~PG.dirty;
+    filemapRemoveFolio(memory, pfn);
+  }
+  folioUnlock(memory, pfn);
+  folioPut(memory, pfn);
+}
+
+function* clearTail(memory: Memory, mapping: AddressSpace, sizeBytes: number): Coroutine<void> {
+  const offset = sizeBytes % PAGE_SIZE;
+  if (offset === 0) return;
+  const pfn = yield* shmemGetFolio(memory, mapping, Math.floor(sizeBytes / PAGE_SIZE), { create: false });
+  if (pfn <= 0) return;
+  memory.bytes.fill(0, pfn * PAGE_SIZE + offset, (pfn + 1) * PAGE_SIZE);
+  folioPut(memory, pfn);
+}
+
+/** read(2): fewer bytes at the end of the file. Holes read as zero and stay holes. Linux: shmem_file_read_iter() */
+export function* shmemRead(
+  memory: Memory,
+  mapping: AddressSpace,
+  { offset, lenBytes }: { offset: number; lenBytes: number },
+): Coroutine<Uint8Array> {
+  const out = new Uint8Array(Math.max(0, Math.min(lenBytes, mapping.size - offset)));
+  for (let done = 0; done < out.length; ) {
+    const at = offset + done;
+    const inPage = at % PAGE_SIZE;
+    const n = Math.min(PAGE_SIZE - inPage, out.length - done);
+    const pfn = yield* shmemGetFolio(memory, mapping, Math.floor(at / PAGE_SIZE), { create: false });
+    if (pfn < 0) return out.subarray(0, done);
+    if (pfn > 0) {
+      const from = pfn * PAGE_SIZE + inPage;
+      out.set(memory.bytes.subarray(from, from + n), done);
+      folioPut(memory, pfn);
+    }
+    done += n;
+  }
+  return out;
+}
+
+/** write(2): bytes done, or -errno when none were. The file grows. Linux: mm/shmem.c:shmem_file_write_iter() */
+export function* shmemWrite(
+  memory: Memory,
+  mapping: AddressSpace,
+  { offset, bytes }: { offset: number; bytes: Uint8Array },
+): Coroutine<number> {
+  mapping.size = Math.max(mapping.size, offset + bytes.length);
+  for (let done = 0; done < bytes.length; ) {
+    const at = offset + done;
+    const inPage = at % PAGE_SIZE;
+    const n = Math.min(PAGE_SIZE - inPage, bytes.length - done);
+    const pfn = yield* shmemGetFolio(memory, mapping, Math.floor(at / PAGE_SIZE), { create: true });
+    if (pfn < 0) return done > 0 ? done : pfn;
+    memory.bytes.set(bytes.subarray(done, done + n), pfn * PAGE_SIZE + inPage);
+    memory.frames.flags[pfn]! |= PG.dirty;
+    folioPut(memory, pfn);
+    done += n;
+  }
+  return bytes.length;
+}
