@@ -1,0 +1,72 @@
+import { SyscallError } from './transport.js';
+
+/** What Memory needs of a thread. */
+export interface MemoryOwner {
+  read(addr: number, len: number): Promise<Uint8Array>;
+  write(addr: number, bytes: Uint8Array): Promise<void>;
+  munmap(addr: number, len: number): Promise<number>;
+}
+
+/**
+ * A typed view of a range of a process's memory. Each access is one system call for the whole of what is asked, through the page tables,
+ * as if the thread's CPU did it; a signal throws SignalError. Offsets are in bytes from the start. Words are little endian.
+ */
+export class Memory {
+  readonly owner: MemoryOwner;
+  readonly addr: number;
+  readonly sizeBytes: number;
+
+  constructor(owner: MemoryOwner, addr: number, sizeBytes: number) {
+    this.owner = owner;
+    this.addr = addr;
+    this.sizeBytes = sizeBytes;
+  }
+
+  /** The address one past the last byte. */
+  get end(): number {
+    return this.addr + this.sizeBytes;
+  }
+
+  /** The same memory through another thread: a forked child's, say. */
+  as(owner: MemoryOwner): Memory {
+    return new Memory(owner, this.addr, this.sizeBytes);
+  }
+
+  /** Part of it. */
+  slice(offset: number, sizeBytes = this.sizeBytes - offset): Memory {
+    if (offset < 0 || offset + sizeBytes > this.sizeBytes) throw new RangeError('slice outside the memory');
+    return new Memory(this.owner, this.addr + offset, sizeBytes);
+  }
+
+  readBytes(offset = 0, len = this.sizeBytes - offset): Promise<Uint8Array> {
+    return this.owner.read(this.addr + offset, len);
+  }
+
+  writeBytes(bytes: Uint8Array, offset = 0): Promise<void> {
+    return this.owner.write(this.addr + offset, bytes);
+  }
+
+  /** `count` words. The array is a copy. */
+  async readWords(offset = 0, count = (this.sizeBytes - offset) >>> 2): Promise<Uint32Array> {
+    const bytes = await this.readBytes(offset, count * 4);
+    if (bytes.byteOffset % 4 === 0) return new Uint32Array(bytes.buffer, bytes.byteOffset, count);
+    return new Uint32Array(bytes.slice().buffer, 0, count);
+  }
+
+  writeWords(words: Uint32Array, offset = 0): Promise<void> {
+    return this.writeBytes(new Uint8Array(words.buffer, words.byteOffset, words.byteLength), offset);
+  }
+
+  async readWord(offset: number): Promise<number> {
+    return (await this.readWords(offset, 1))[0];
+  }
+
+  writeWord(offset: number, word: number): Promise<void> {
+    return this.writeWords(Uint32Array.of(word), offset);
+  }
+
+  async unmap(): Promise<void> {
+    const ret = await this.owner.munmap(this.addr, this.sizeBytes);
+    if (ret < 0) throw new SyscallError('munmap', ret);
+  }
+}
