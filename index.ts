@@ -1,0 +1,121 @@
+// The public face of the package: the client library, the machine, and the transport that joins them in one Node process.
+
+import type { RunResult } from './driver/core/scheduler.js';
+import { Machine, type MachineOptions } from './driver/sys/machine.js';
+import type { CallArg, CallResult, Transport } from './uapi/client/transport.js';
+
+export type { BlockedTask, RunResult } from './driver/core/scheduler.js';
+export { Machine, type MachineOptions } from './driver/sys/machine.js';
+export {
+  type CommandResult,
+  type DataResult,
+  Dmirror,
+  type DmirrorOptions,
+  UnknownCommandError,
+} from './uapi/client/dmirror.js';
+export { GUP_TEST_PATH, GupTestFile } from './uapi/client/gup.js';
+export { Memory } from './uapi/client/memory.js';
+export { type ForkResult, type MmapOptions, Process, Thread, type WaitResult } from './uapi/client/thread.js';
+export {
+  type CallArg,
+  type CallResult,
+  SignalError,
+  SyscallError,
+  type Transport,
+} from './uapi/client/transport.js';
+export { type CommandName, type Dialect, dialectByName, dialectIds } from './uapi/dialect.js';
+export { errnoByName, errnoName } from './uapi/errno.js';
+
+/** The machine can't go on: a deadlock, its step limit, or an assertion of its own (`cause`). */
+export class MachineError extends Error {
+  override readonly name = 'MachineError';
+}
+
+interface PendingCall {
+  resolve(result: CallResult): void;
+  reject(error: unknown): void;
+}
+
+/**
+ * Carries calls to a machine in this Node process. A call is queued at once and the machine runs in one microtask for all calls that
+ * were issued before it; so calls issued without awaiting in between run at the same time, under the machine's seeded scheduler.
+ */
+export class InProcessTransport implements Transport {
+  readonly machine: Machine;
+  private readonly pending = new Set<PendingCall>();
+  private scheduled = false;
+  private broken: Error | undefined;
+
+  constructor(machine: Machine) {
+    this.machine = machine;
+  }
+
+  call(tid: number, name: string, args: CallArg[]): Promise<CallResult> {
+    return new Promise((resolve, reject) => {
+      if (this.broken) throw this.broken;
+      const thread = this.machine.threadByTid(tid);
+      if (!thread) throw new Error(`no thread ${tid}`);
+      const pending = { resolve, reject };
+      this.pending.add(pending);
+      const call = this.machine.start(thread, name, args);
+      call.onDone = (result) => {
+        this.pending.delete(pending);
+        resolve(result);
+      };
+      this.schedule();
+    });
+  }
+
+  createProcess(): Promise<number> {
+    return Promise.resolve(this.machine.createProcess().pid);
+  }
+
+  /** Throws when the machine does not hold together, so that a test can't pass over it. */
+  async close(): Promise<void> {
+    if (!this.broken) this.machine.checkInvariants();
+    this.broken ??= new MachineError('the transport is closed');
+    this.rejectPending(this.broken);
+  }
+
+  private schedule(): void {
+    if (this.scheduled) return;
+    this.scheduled = true;
+    queueMicrotask(() => {
+      this.scheduled = false;
+      this.run();
+    });
+  }
+
+  private run(): void {
+    try {
+      const error = describeEnd(this.machine.run());
+      if (error) this.fail(new MachineError(error));
+    } catch (error) {
+      this.fail(new MachineError(error instanceof Error ? error.message : String(error), { cause: error }));
+    }
+  }
+
+  private fail(error: MachineError): void {
+    this.broken = error;
+    this.rejectPending(error);
+  }
+
+  private rejectPending(error: Error): void {
+    for (const { reject } of this.pending) reject(error);
+    this.pending.clear();
+  }
+}
+
+/** Why a machine that ended its run so can't go on; undefined when it can. Tasks that wait for no one's lock wait for a later call. */
+function describeEnd(result: RunResult): string | undefined {
+  if (result.reason === 'step-limit') return `the step limit was reached after ${result.steps} steps`;
+  const stuck = result.blocked.filter((task) => task.ownedBy !== null);
+  if (result.reason !== 'deadlock' || stuck.length === 0) return undefined;
+  const lines = stuck.map(({ task, waitsFor, ownedBy }) => `${task} waits for ${waitsFor}, which ${ownedBy} holds`);
+  return `deadlock: ${lines.join('; ')}`;
+}
+
+/** A new machine in this process, and the transport to it. */
+export function inProcess(options: MachineOptions = {}): InProcessTransport {
+  return new InProcessTransport(new Machine(options));
+}

@@ -1,0 +1,37 @@
+import { describe, test } from 'vitest';
+import { inProcess } from '../../index.js';
+import type { Transport } from '../../uapi/client/transport.js';
+import { type PathName, type SelftestCase, SkipError } from './case.js';
+import { allCases } from './index.js';
+
+const SEED = 1;
+const RACE_SEEDS = 40;
+
+/** Runs a case on machines of its own. Closing them is part of the case: it checks what they should not have kept. */
+async function runCase(testCase: SelftestCase, at: { path: PathName; seed: number }): Promise<void> {
+  const booted: Transport[] = [];
+  const boot = async (options: object = {}): Promise<Transport> => {
+    const transport = inProcess({ ...at, ...options });
+    booted.push(transport);
+    return transport;
+  };
+  await testCase.run({ ...at, boot });
+  for (const transport of booted) await transport.close();
+}
+
+describe.each(['classic', 'unified'] as const)('on the %s path', (path) => {
+  for (const testCase of allCases()) {
+    test(testCase.name, async (ctx) => {
+      await runCase(testCase, { path, seed: SEED }).catch((error: unknown) => {
+        if (error instanceof SkipError) ctx.skip(error.message);
+        throw error;
+      });
+    });
+  }
+
+  for (const testCase of allCases().filter(({ name }) => name.endsWith('.anon_teardown'))) {
+    test(`${testCase.name} under ${RACE_SEEDS} seeds`, async () => {
+      for (let seed = 1; seed <= RACE_SEEDS; seed++) await runCase(testCase, { path, seed });
+    });
+  }
+});
