@@ -23,7 +23,7 @@ const ROUNDS = 10;
 // Page 0 stays without an entry and page 1 becomes the zero page, so that READ meets every kind of readable anonymous page.
 async function anonRead({ process, device }: HmmFixture): Promise<void> {
   const buffer = await HmmBuffer.create(process);
-  const data = ramp(buffer.words);
+  const data = ramp(buffer.words).slice();
   const untouchedWords = (2 * PAGE_SIZE) / 4;
   await buffer.memory.writeWords(data.subarray(untouchedWords), 2 * PAGE_SIZE);
   await buffer.protect(process, PROT_READ);

@@ -43,16 +43,25 @@ export function expectWords(actual: Uint8Array, expected: Uint32Array, what: str
   throw new CheckError(`${what}: ${place}: expected ${expected[index]}, got ${got}`, expected[index], got);
 }
 
-/** Words first, first + 1, ...: what the suite fills buffers with. A caller must not change them. */
+/** 0, 1, 2, ...: grown when a longer one is asked for. Every case compares with it, so making it anew each time would show. */
+let counting = new Uint32Array();
+let countingDown = new Uint32Array();
+
+/** Words first, first + 1, ...: what the suite fills buffers with. Shared: copy it before a change. */
 export function ramp(count: number, first = 0): Uint32Array {
-  const words = new Uint32Array(count);
-  for (let i = 0; i < count; i++) words[i] = first + i;
-  return words;
+  const needed = first + count;
+  if (counting.length < needed) {
+    counting = new Uint32Array(2 * needed);
+    for (let i = 0; i < counting.length; i++) counting[i] = i;
+  }
+  return counting.subarray(first, needed);
 }
 
-/** Words 0, -1, -2, ...: a pattern that differs from ramp() in every word but the first. */
+/** Words 0, -1, -2, ...: a pattern that differs from ramp() in every word but the first. Shared: copy it before a change. */
 export function negativeRamp(count: number): Uint32Array {
-  const words = new Uint32Array(count);
-  for (let i = 0; i < count; i++) words[i] = -i;
-  return words;
+  if (countingDown.length < count) {
+    countingDown = new Uint32Array(count);
+    for (let i = 0; i < count; i++) countingDown[i] = -i;
+  }
+  return countingDown.subarray(0, count);
 }
