@@ -1,11 +1,13 @@
 // The public face of the package: the client library, the machine, and the transport that joins them in one Node process.
 
 import type { RunResult } from './driver/core/scheduler.js';
-import { Machine, type MachineOptions } from './driver/sys/machine.js';
+import { Machine } from './driver/sys/machine.js';
+import type { MachineOptions } from './driver/sys/machine-options.js';
 import type { CallArg, CallResult, Transport } from './uapi/client/transport.js';
 
 export type { BlockedTask, RunResult } from './driver/core/scheduler.js';
-export { Machine, type MachineOptions } from './driver/sys/machine.js';
+export { Machine } from './driver/sys/machine.js';
+export type { MachineOptions } from './driver/sys/machine-options.js';
 export {
   type CommandResult,
   type DataResult,
@@ -55,9 +57,11 @@ export class InProcessTransport implements Transport {
       if (this.broken) throw this.broken;
       const thread = this.machine.threadByTid(tid);
       if (!thread) throw new Error(`no thread ${tid}`);
+      const call = this.machine.start(thread, name, args);
+      // A thread that is dead answers at once.
+      if (call.result) return resolve(call.result);
       const pending = { resolve, reject };
       this.pending.add(pending);
-      const call = this.machine.start(thread, name, args);
       call.onDone = (result) => {
         this.pending.delete(pending);
         resolve(result);
@@ -116,6 +120,6 @@ function describeEnd(result: RunResult): string | undefined {
 }
 
 /** A new machine in this process, and the transport to it. */
-export function inProcess(options: MachineOptions = {}): InProcessTransport {
+export function inProcess(options: Partial<MachineOptions> = {}): InProcessTransport {
   return new InProcessTransport(new Machine(options));
 }

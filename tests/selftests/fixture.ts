@@ -6,8 +6,8 @@ import { O_RDWR } from '../../uapi/fcntl.js';
 import { type SelftestCase, type SelftestContext, SkipError } from './case.js';
 import { expectRet } from './expect.js';
 
-/** What a machine of this suite needs beyond the defaults: all four devices and a few hugetlb pages. */
-const BOOT_OPTIONS = { coherent: true, hugePages: 4 };
+/** What a machine of this suite needs beyond the defaults: all four devices, a few hugetlb pages, and races that the seed decides. */
+const BOOT_OPTIONS = { coherent: true, hugePages: 4, scheduler: 'random' };
 
 export interface Fixture {
   readonly ctx: SelftestContext;
