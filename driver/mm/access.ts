@@ -1,0 +1,124 @@
+import type { Coroutine } from '../core/effect.js';
+import { preemptPoint } from '../core/effect.js';
+import { EFAULT } from '../../uapi/errno.js';
+import { Kind, KIND_MASK, Pte } from './entry.js';
+import { handleMmFault } from './fault.js';
+import { FAULT, VM_FAULT, VM_FAULT_ERROR } from './fault-code.js';
+import { PAGE_SIZE } from './frames.js';
+import type { Mm } from './mm.js';
+import { TASK_SIZE, pmdIndex, pteIndex } from './page-table.js';
+import { VM, VM_ACCESS_FLAGS } from './vm-flags.js';
+import type { Vma } from './vma.js';
+
+/** Why a CPU access stopped: the signal Linux would send. `oom` stands for the OOM killer's SIGKILL. */
+export type AccessFault = 'none' | 'maperr' | 'accerr' | 'sigbus' | 'oom';
+
+/** The result of a load or store: `done` bytes went well before `fault` (at `addr`) stopped it. */
+export interface AccessResult {
+  readonly done: number;
+  readonly fault: AccessFault;
+  readonly addr: number;
+}
+
+/**
+ * A CPU retries an access as long as its fault handler says "done"; a machine whose faults stop making progress is told
+ * so after this many. Linux refaults for ever (quirk Q18).
+ */
+const MAX_REFAULTS = 10_000;
+
+const ACCESS_POINT = preemptPoint('cpu access');
+
+/** The CPU reads `out.length` bytes at `addr` through the page table, faulting as it must. */
+export function* cpuLoad(mm: Mm, addr: number, out: Uint8Array): Coroutine<AccessResult> {
+  const { bytes } = mm.memory;
+  for (let done = 0; done < out.length; ) {
+    const at = addr + done;
+    const offset = at % PAGE_SIZE;
+    const length = Math.min(PAGE_SIZE - offset, out.length - done);
+    const pfn = yield* cpuPage(mm, at, false);
+    if (typeof pfn === 'string') return { done, fault: pfn, addr: at };
+    const from = pfn * PAGE_SIZE + offset;
+    out.set(bytes.subarray(from, from + length), done);
+    done += length;
+  }
+  return { done: out.length, fault: 'none', addr };
+}
+
+/** The CPU writes `data` at `addr` through the page table, faulting as it must. */
+export function* cpuStore(mm: Mm, addr: number, data: Uint8Array): Coroutine<AccessResult> {
+  const { bytes } = mm.memory;
+  for (let done = 0; done < data.length; ) {
+    const at = addr + done;
+    const offset = at % PAGE_SIZE;
+    const length = Math.min(PAGE_SIZE - offset, data.length - done);
+    const pfn = yield* cpuPage(mm, at, true);
+    if (typeof pfn === 'string') return { done, fault: pfn, addr: at };
+    bytes.set(done === 0 && length === data.length ? data : data.subarray(done, done + length), pfn * PAGE_SIZE + offset);
+    done += length;
+  }
+  return { done: data.length, fault: 'none', addr };
+}
+
+/** 0 or -EFAULT. A kernel access to user memory: as the CPU's, but its failure is an errno. Linux: copy_from_user() */
+export function* copyFromUser(mm: Mm, addr: number, out: Uint8Array): Coroutine<number> {
+  if (!(addr + out.length <= TASK_SIZE)) return -EFAULT;
+  const result = yield* cpuLoad(mm, addr, out);
+  return result.fault === 'none' ? 0 : -EFAULT;
+}
+
+/** 0 or -EFAULT; what was copied before a fault stays. Linux: copy_to_user() */
+export function* copyToUser(mm: Mm, addr: number, data: Uint8Array): Coroutine<number> {
+  if (!(addr + data.length <= TASK_SIZE)) return -EFAULT;
+  const result = yield* cpuStore(mm, addr, data);
+  return result.fault === 'none' ? 0 : -EFAULT;
+}
+
+/** The frame behind `addr` once the page table allows the access; there is no scheduling point between that and the use. */
+function* cpuPage(mm: Mm, addr: number, write: boolean): Coroutine<number | AccessFault> {
+  const { scheduler } = mm.memory.kernel;
+  if (scheduler.contended) yield ACCESS_POINT;
+  const vpn = Math.floor(addr / PAGE_SIZE);
+  for (let tries = 0; tries < MAX_REFAULTS; tries++) {
+    const pfn = addr < TASK_SIZE ? translate(mm, vpn, write) : 0;
+    if (pfn !== 0) return pfn;
+    const fault = yield* doUserAddrFault(mm, addr, write);
+    if (fault !== 'none') return fault;
+    if (tries > 2 && scheduler.contended) yield ACCESS_POINT;
+  }
+  return 'oom';
+}
+
+/** What the MMU does: the frame of `vpn`, with accessed and dirty set, or 0 when the access must fault. */
+export function translate(mm: Mm, vpn: number, write: boolean): number {
+  const pmd = mm.pageTable.pmdTable(vpn);
+  if (pmd === null) return 0;
+  const leaf = pmd.children![pmdIndex(vpn)]!;
+  const table = leaf ?? pmd;
+  const i = 2 * (leaf === null ? pmdIndex(vpn) : pteIndex(vpn));
+  const lo = table.entries[i]!;
+  if ((lo & (KIND_MASK | Pte.protnone)) !== Kind.present) return 0;
+  if (write && !(lo & Pte.write)) return 0;
+  table.entries[i] = lo | (write ? Pte.young | Pte.dirty : Pte.young);
+  const pfn = table.entries[i + 1]!;
+  return leaf === null ? pfn + (vpn % 512) : pfn;
+}
+
+/** Linux: arch/x86/mm/fault.c:do_user_addr_fault() */
+export function* doUserAddrFault(mm: Mm, addr: number, write: boolean): Coroutine<AccessFault> {
+  yield* mm.mmapLock.readLock();
+  const vma = addr < TASK_SIZE ? mm.vmaLookup(addr) : null;
+  if (vma === null || isAccessError(vma, write)) {
+    mm.mmapLock.readUnlock();
+    return vma === null ? 'maperr' : 'accerr';
+  }
+  const ret = yield* handleMmFault(vma, addr, write ? FAULT.write : 0);
+  mm.mmapLock.readUnlock();
+  if (!(ret & VM_FAULT_ERROR)) return 'none';
+  if (ret & VM_FAULT.oom) return 'oom';
+  return ret & VM_FAULT.sigsegv ? 'maperr' : 'sigbus';
+}
+
+/** Linux: arch/x86/mm/fault.c:access_error(): any right at all makes a page readable on x86. */
+function isAccessError(vma: Vma, write: boolean): boolean {
+  return write ? !(vma.flags & VM.write) : !(vma.flags & VM_ACCESS_FLAGS);
+}

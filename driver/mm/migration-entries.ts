@@ -1,0 +1,170 @@
+import { assert } from '../core/assert.js';
+import type { Coroutine } from '../core/effect.js';
+import { Kind, KIND_MASK, kindOf, Pte } from './entry.js';
+import { folioGet, folioPut, waitOnPageLocked } from './folio.js';
+import { PAGE_SIZE, PG, Zone } from './frames.js';
+import type { Memory } from './memory.js';
+import { invalidateRangeEnd, invalidateRangeStart, type NotifierRange } from './notifier.js';
+import { pteIndex } from './page-table.js';
+import type { Mm } from './mm.js';
+import { folioMarkDirty, mkPte } from './pte-build.js';
+import { ptlLock, ptlUnlock } from './ptl.js';
+import { folioAddAnonRmapPte, folioAddFileRmapPte, folioRemoveRmapPte, folioTryShareAnonRmapPte, rmapWalk } from './rmap.js';
+import { removeMigrationPmd, tryToMigratePmd } from './thp-migration.js';
+import type { Table } from './page-table.js';
+import type { Vma } from './vma.js';
+
+/**
+ * Replaces every mapping of a locked folio by a migration entry, as far as pins allow; each vma that the walk visits
+ * gets a CLEAR event, mapped there or not. The caller compares the mapcount afterwards. Linux: mm/rmap.c:try_to_migrate()
+ */
+export function* tryToMigrate(memory: Memory, pfn: number): Coroutine<void> {
+  const { frames } = memory;
+  const head = frames.head[pfn]!;
+  memory.stats.tryToMigrate++;
+  yield* rmapWalk(memory, head, function* (vma, addr) {
+    const unmapped = yield* tryToMigrateOne(memory, head, { vma, addr });
+    return unmapped && frames.folioMapcount[head]! > 0;
+  });
+}
+
+function* tryToMigrateOne(memory: Memory, head: number, at: { vma: Vma; addr: number }): Coroutine<boolean> {
+  const { vma, addr } = at;
+  const { mm } = vma;
+  const npages = pagesInVma(memory, head, at);
+  const range: NotifierRange = { mm, start: addr, end: addr + npages * PAGE_SIZE, event: 'CLEAR', owner: null };
+  yield* invalidateRangeStart(range);
+  ptlLock(mm);
+  const unmapped = forEachMapping(mm, head, { addr, npages, kind: 'mapped' }, (table, i) => {
+    if (!table.isLeaf) return tryToMigratePmd(vma, head, { table, index: i });
+    return tryToMigrateEntry(memory, table, i);
+  });
+  ptlUnlock(mm);
+  invalidateRangeEnd(range);
+  return unmapped;
+}
+
+/** Linux: try_to_migrate_one(), for one present or device-private entry. False when the page may be pinned. */
+export function tryToMigrateEntry(memory: Memory, table: Table, i: number): boolean {
+  const { frames } = memory;
+  const { entries } = table;
+  const lo = entries[2 * i]!;
+  const pfn = entries[2 * i + 1]!;
+  if (lo & Pte.dirty) folioMarkDirty(memory, pfn);
+  const exclusive = (frames.flags[pfn]! & PG.anonExclusive) !== 0;
+  if (exclusive && !folioTryShareAnonRmapPte(memory, pfn)) return false;
+  entries[2 * i] = migrationEntryFor(lo, exclusive);
+  folioRemoveRmapPte(memory, pfn);
+  folioPut(memory, pfn);
+  return true;
+}
+
+/** The migration entry that remembers what `lo`, a present or device-private entry, allowed. */
+export function migrationEntryFor(lo: number, exclusive: boolean): number {
+  const kept = lo & (Pte.young | Pte.dirty | Pte.huge);
+  const rights = lo & Pte.write ? Pte.write : exclusive ? Pte.exclusive : 0;
+  return Kind.migration | kept | rights;
+}
+
+/**
+ * Every migration entry of `oldPfn`'s folio becomes a mapping of `newPfn`'s (the same one to restore it). Both are
+ * locked by the caller. Linux: mm/migrate.c:remove_migration_ptes()
+ */
+export function* removeMigrationPtes(memory: Memory, oldPfn: number, newPfn: number): Coroutine<void> {
+  const { frames } = memory;
+  const oldHead = frames.head[oldPfn]!;
+  const newHead = frames.head[newPfn]!;
+  memory.stats.removeMigrationPtes++;
+  // biome-ignore lint/correctness/useYield: a visitor must be a coroutine
+  yield* rmapWalk(memory, newHead, function* (vma, addr) {
+    const npages = pagesInVma(memory, newHead, { vma, addr });
+    ptlLock(vma.mm);
+    forEachMapping(vma.mm, oldHead, { addr, npages, kind: 'migration' }, (table, i) => {
+      if (table.isLeaf) {
+        removeMigrationPte(vma, { table, index: i, newPfn: newHead + (table.entries[2 * i + 1]! - oldHead) });
+      } else {
+        removeMigrationPmd(vma, newHead, { table, index: i });
+      }
+      return true;
+    });
+    ptlUnlock(vma.mm);
+    return true;
+  });
+}
+
+/** Linux: mm/migrate.c:remove_migration_pte() */
+export function removeMigrationPte(vma: Vma, at: { table: Table; index: number; newPfn: number }): void {
+  const { memory } = vma.mm;
+  const { frames } = memory;
+  const { entries } = at.table;
+  const old = entries[2 * at.index]!;
+  assert((old & KIND_MASK) === Kind.migration, 'a migration entry is expected');
+  folioGet(memory, at.newPfn);
+  let lo = mkPte(vma);
+  if (!(old & Pte.young)) lo &= ~Pte.young;
+  const head = frames.head[at.newPfn]!;
+  if (old & Pte.dirty && frames.flags[head]! & PG.dirty) lo |= Pte.dirty;
+  if (old & Pte.write) lo |= Pte.write;
+  if (frames.zone[at.newPfn] === Zone.private) lo = Kind.devicePrivate | (lo & Pte.write);
+  if (frames.flags[head]! & PG.anon) {
+    folioAddAnonRmapPte(memory, at.newPfn, (old & (Pte.write | Pte.exclusive)) !== 0);
+  } else {
+    folioAddFileRmapPte(memory, at.newPfn);
+  }
+  entries[2 * at.index] = lo;
+  entries[2 * at.index + 1] = at.newPfn;
+}
+
+/**
+ * Calls `visit` for each entry of [addr, addr + npages) that maps a page of the folio (`mapped`: present or
+ * device-private), or is its migration entry. A PMD leaf is visited once, with its PMD table. False ends it.
+ * Linux: page_vma_mapped_walk()
+ */
+export function forEachMapping(
+  mm: Mm,
+  head: number,
+  range: { addr: number; npages: number; kind: 'mapped' | 'migration' },
+  visit: (table: Table, index: number) => boolean,
+): boolean {
+  const { frames } = mm.memory;
+  const last = head + frames.folioNrPages(head);
+  const wantMigration = range.kind === 'migration';
+  const firstVpn = range.addr / PAGE_SIZE;
+  for (let vpn = firstVpn; vpn < firstVpn + range.npages; vpn++) {
+    const pmd = mm.pageTable.pmdTable(vpn);
+    if (pmd === null) continue;
+    const pmdIndex = Math.floor(vpn / 512) % 512;
+    const leaf = pmd.children![pmdIndex]!;
+    const table = leaf ?? pmd;
+    const i = leaf === null ? pmdIndex : pteIndex(vpn);
+    const lo = table.entries[2 * i]!;
+    const pfn = table.entries[2 * i + 1]!;
+    if (pfn >= head && pfn < last && (wantMigration ? kindOf(lo) === Kind.migration : isMapping(lo))) {
+      if (!visit(table, i)) return false;
+    }
+    if (leaf === null) vpn = Math.floor(vpn / 512) * 512 + 511;
+  }
+  return true;
+}
+
+function isMapping(lo: number): boolean {
+  const kind = lo & KIND_MASK;
+  return (kind === Kind.present && (lo & Pte.special) === 0) || kind === Kind.devicePrivate;
+}
+
+function pagesInVma(memory: Memory, head: number, { vma, addr }: { vma: Vma; addr: number }): number {
+  const { frames } = memory;
+  const end = frames.index[head]! + frames.folioNrPages(head);
+  return Math.min(end - vma.indexOf(addr), (vma.end - addr) / PAGE_SIZE);
+}
+
+/** Waits until the migration entry at `vpn` is gone, if it still is one. Linux: migration_entry_wait() */
+export function* migrationEntryWait(mm: Mm, vpn: number): Coroutine<void> {
+  const pmd = mm.pageTable.pmdTable(vpn);
+  if (pmd === null) return;
+  const pmdIndex = Math.floor(vpn / 512) % 512;
+  const leaf = pmd.children![pmdIndex]!;
+  const { entries } = leaf ?? pmd;
+  const i = leaf === null ? pmdIndex : pteIndex(vpn);
+  if (kindOf(entries[2 * i]!) === Kind.migration) yield* waitOnPageLocked(mm.memory, entries[2 * i + 1]!);
+}
