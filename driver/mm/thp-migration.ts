@@ -1,0 +1,42 @@
+import { Kind, Pte } from './entry.js';
+import { folioGet, folioPut } from './folio.js';
+import { PG } from './frames.js';
+import { migrationEntryFor } from './migration-entries.js';
+import { folioMarkDirty, maybeMkwrite, mkPte } from './pte-build.js';
+import { folioRemoveRmapPmd } from './rmap.js';
+import { setPmd } from './thp-fault.js';
+import type { PmdSlot } from './thp-policy.js';
+import { folioTryShareAnonRmapPmd } from './thp-split-pmd.js';
+import type { Vma } from './vma.js';
+
+/**
+ * A HUGE entry becomes PMD-MIG, under the ptl. False when the folio may be pinned, so that the entry stays.
+ * Linux: mm/huge_memory.c:set_pmd_migration_entry()
+ */
+export function tryToMigratePmd(vma: Vma, head: number, slot: PmdSlot): boolean {
+  const { memory } = vma.mm;
+  const lo = slot.table.entries[2 * slot.index]!;
+  const isExclusive = memory.frames.isAnonExclusive(head);
+  if (isExclusive && !folioTryShareAnonRmapPmd(memory, head)) return false;
+  if (lo & Pte.dirty) folioMarkDirty(memory, head);
+  setPmd(slot, migrationEntryFor(lo, isExclusive) | Pte.huge, head);
+  folioRemoveRmapPmd(memory, head);
+  folioPut(memory, head);
+  return true;
+}
+
+/** PMD-MIG becomes HUGE of `newHead`, under the ptl. Linux: mm/huge_memory.c:remove_migration_pmd() */
+export function removeMigrationPmd(vma: Vma, newHead: number, slot: PmdSlot): void {
+  const { memory } = vma.mm;
+  const { frames } = memory;
+  const old = slot.table.entries[2 * slot.index]!;
+  folioGet(memory, newHead);
+  let lo = mkPte(vma) | Pte.huge;
+  if (!(old & Pte.young)) lo &= ~Pte.young;
+  if (old & Pte.dirty && frames.flags[newHead]! & PG.dirty) lo |= Pte.dirty;
+  if (old & Pte.write) lo = maybeMkwrite(lo, vma);
+  frames.entireMapcount[newHead]!++;
+  frames.folioMapcount[newHead]!++;
+  if (old & (Pte.write | Pte.exclusive)) frames.flags[newHead]! |= PG.anonExclusive;
+  setPmd(slot, (lo & ~0xf) | Kind.present, newHead);
+}

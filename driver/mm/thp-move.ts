@@ -1,0 +1,38 @@
+import { KIND_MASK, Kind, Pte } from './entry.js';
+import { folioPut } from './folio.js';
+import { HPAGE_PMD_NR } from './frames.js';
+import { pmdIndex } from './page-table.js';
+import { folioRemoveRmapPmd } from './rmap.js';
+import { setPmd } from './thp-fault.js';
+import { findPmd, type PmdSlot } from './thp-policy.js';
+import type { Vma } from './vma.js';
+
+/**
+ * mremap of one whole 2 MiB entry, verbatim, under the ptl. False when the new place already has something.
+ * Linux: mm/huge_memory.c:move_huge_pmd()
+ */
+export function moveHugePmd(vma: Vma, oldVpn: number, newVma: Vma, newVpn: number): boolean {
+  const from = findPmd(vma.mm, oldVpn);
+  if (from === null) return false;
+  const to: PmdSlot = { table: newVma.mm.pageTable.pmdTableAlloc(newVpn), index: pmdIndex(newVpn) };
+  if ((to.table.entries[2 * to.index]! & KIND_MASK) !== Kind.none) return false;
+  setPmd(to, from.table.entries[2 * from.index]!, from.table.entries[2 * from.index + 1]!);
+  setPmd(from, Kind.none, 0);
+  return true;
+}
+
+/** Unmaps one whole 2 MiB entry, under the ptl. Linux: mm/huge_memory.c:zap_huge_pmd() */
+export function zapHugePmd(vma: Vma, vpn: number): void {
+  const { mm } = vma;
+  const slot = findPmd(mm, vpn);
+  if (slot === null) return;
+  const lo = slot.table.entries[2 * slot.index]!;
+  const head = slot.table.entries[2 * slot.index + 1]!;
+  if (!(lo & Pte.huge)) return;
+  setPmd(slot, Kind.none, 0);
+  if (lo & Pte.special) return;
+  mm.rss.anon -= HPAGE_PMD_NR;
+  if ((lo & KIND_MASK) === Kind.migration) return;
+  folioRemoveRmapPmd(mm.memory, head);
+  folioPut(mm.memory, head);
+}
