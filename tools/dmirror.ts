@@ -47,6 +47,11 @@ function addSelftest(root: Command, status: { code: number }): void {
     .option('-t, --test <glob>', 'only the cases whose full name matches; may be repeated', collect, [])
     .option('--seed <n>', "seed of the machine's scheduler and of the cases", parseSeed, 1)
     .addOption(new Option('--path <path>', 'the migration path to run on').choices(['classic', 'unified']))
+    .addOption(
+      new Option('--invariants <when>', "check the machine's invariants: never, over what each ioctl touched, over all")
+        .choices(['off', 'touched', 'all'])
+        .default('touched'),
+    )
     .option('--json', 'one JSON object a line instead of KTAP', false)
     .option('--junit <file>', 'also write the results as JUnit XML')
     .option('--timeout <seconds>', 'wall time after which a case counts as hung', parseSeconds, 45)

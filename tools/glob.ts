@@ -9,8 +9,8 @@ export function globToRegExp(glob: string): RegExp {
     const c = glob[i]!;
     if (c === '*') source += '.*';
     else if (c === '?') source += '.';
-    else if (c === '[' && glob.indexOf(']', i + 2) > 0) {
-      const end = glob.indexOf(']', i + 2);
+    else if (c === '[' && setEnd(glob, i) > 0) {
+      const end = setEnd(glob, i);
       const set = glob.slice(i + 1, end).replace(/[\\\]^]/g, '\\$&');
       source += set.startsWith('!') ? `[^${set.slice(1)}]` : `[${set}]`;
       i = end;
@@ -21,9 +21,23 @@ export function globToRegExp(glob: string): RegExp {
       source += ')';
       braces--;
     } else if (c === ',' && braces > 0) source += '|';
-    else source += c.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&');
+    else source += escapeText(c);
   }
-  return new RegExp(`^${source}$`);
+  try {
+    return new RegExp(`^${source}$`);
+  } catch {
+    // An open brace or a backward range is text, as in a shell.
+    return new RegExp(`^${escapeText(glob)}$`);
+  }
+}
+
+/** The bracket that closes the set opened at `open`; one right after the opening, or after `!`, belongs to the set. */
+function setEnd(glob: string, open: number): number {
+  return glob.indexOf(']', open + (glob[open + 1] === '!' ? 3 : 2));
+}
+
+function escapeText(text: string): string {
+  return text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&');
 }
 
 /** Quotes a word for a POSIX shell when it needs it, so a printed command can be pasted. */

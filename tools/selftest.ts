@@ -16,6 +16,8 @@ export interface SelftestOptions {
   readonly path: PathName | undefined;
   readonly json: boolean;
   readonly junit: string | undefined;
+  /** After which calls the machine proves itself consistent. */
+  readonly invariants: 'off' | 'touched' | 'all';
   /** Seconds of wall time a case may take. */
   readonly timeout: number;
 }
@@ -42,7 +44,7 @@ export async function selftest(options: SelftestOptions, output: Output, cases =
     seed: options.seed,
     paths: options.path === undefined ? ['classic', 'unified'] : [options.path],
     timeoutMs: options.timeout * 1000,
-    boot: (own) => inProcess(own),
+    boot: (own) => inProcess({ checkInvariants: options.invariants, ...own }),
     now: output.now,
     progress: output.progress,
   });

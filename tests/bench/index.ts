@@ -1,0 +1,16 @@
+import { invariants } from './invariants.js';
+import type { Measurement } from './measurement.js';
+import { migrateLarge, migrateSmall } from './migrate.js';
+import { reset } from './reset.js';
+import { selftests } from './selftests.js';
+import { taskSwitch } from './task-switch.js';
+
+/** Every measurement, in the order they run. */
+export const MEASUREMENTS: readonly Measurement[] = [
+  migrateSmall,
+  migrateLarge,
+  reset,
+  taskSwitch,
+  invariants,
+  selftests,
+];

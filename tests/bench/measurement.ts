@@ -1,0 +1,27 @@
+/** One number that a measurement found. Ratios compare two costs of the same run, so they mean the same on any host. */
+export interface Row {
+  readonly name: string;
+  readonly value: number;
+  readonly unit: string;
+  /** What we aim for, as a reader's guide; nothing checks it. */
+  readonly goal?: string;
+}
+
+/** A named measurement. `run` may take a few seconds and may be called again. */
+export interface Measurement {
+  readonly name: string;
+  /** What is compared with what, in one sentence. */
+  readonly about: string;
+  run(): Row[] | Promise<Row[]>;
+}
+
+/** Milliseconds that one call of `work` takes: the least of `rounds`, as noise only ever adds. */
+export function leastMs(rounds: number, work: () => void): number {
+  let least = Number.POSITIVE_INFINITY;
+  for (let round = 0; round < rounds; round++) {
+    const start = performance.now();
+    work();
+    least = Math.min(least, performance.now() - start);
+  }
+  return least;
+}
