@@ -1,6 +1,6 @@
 import { ENOMEM } from '../../uapi/errno.js';
 import { assert } from '../core/assert.js';
-import { HPAGE_PMD_ORDER, HPAGE_PMD_SIZE, PG } from './frames.js';
+import { HPAGE_PMD_NR, HPAGE_PMD_ORDER, HPAGE_PMD_SIZE, PG } from './frames.js';
 import type { Memory } from './memory.js';
 import type { Vma, VmaOps } from './vma.js';
 
@@ -28,6 +28,11 @@ export class HugetlbPool {
   /** HugePages_Free. */
   get freeCount(): number {
     return this.freeHeads.length + this.unbacked;
+  }
+
+  /** Frames that idle pages keep from the allocator: they have no references, but are not free either. */
+  get idleFrames(): number {
+    return this.freeHeads.length * HPAGE_PMD_NR;
   }
 
   /** Promises `pages` more free pages. 0 or -ENOMEM. Linux: mm/hugetlb.c:hugetlb_acct_memory() */

@@ -1,0 +1,193 @@
+import { AssertionError } from '../core/assert.js';
+import { entryText, Kind, type KindId, kindOf, Pte } from './entry.js';
+import { GUP_PIN_COUNTING_BIAS, PAGE_SIZE, PG, Zone } from './frames.js';
+import type { Memory } from './memory.js';
+import type { Mm } from './mm.js';
+import type { Table } from './page-table.js';
+import { VM } from './vm-flags.js';
+import type { Vma } from './vma.js';
+
+/** What a walk over everything counted, by pfn (references and folio mappings at the head). */
+class Expected {
+  readonly refs: Int32Array;
+  readonly mapcount: Int32Array;
+  readonly entire: Int32Array;
+  readonly slotCounts = new Map<number, number>();
+
+  constructor(count: number) {
+    this.refs = new Int32Array(count);
+    this.mapcount = new Int32Array(count);
+    this.entire = new Int32Array(count);
+  }
+}
+
+/**
+ * Proves the books of the whole machine, from the entries up: references = mappings + pins + caches + device-exclusive
+ * entries + backing, mapcounts = mappings, no migration entry and no lock bit without a migrator, swap counts, frames in
+ * use + free = all, and that rmap finds every anonymous mapping. Must run while no task is in the kernel.
+ * Throws an AssertionError that names the page or the entry.
+ */
+export function checkInvariants(memory: Memory): void {
+  const expected = new Expected(memory.frames.count);
+  for (const mm of memory.mms) countMm(mm, expected);
+  countCaches(memory, expected);
+  for (let pfn = 1; pfn < memory.frames.count; pfn++) {
+    if (memory.frames.refcount[pfn] !== 0 || expected.refs[pfn] !== 0) checkFrame(memory, pfn, expected);
+  }
+  checkFreeFrames(memory);
+  for (const [slot, count] of expected.slotCounts) {
+    if (memory.swap.count(slot) !== count) {
+      throw new AssertionError(`swap slot ${slot} counts ${memory.swap.count(slot)} entries, ${count} exist`);
+    }
+  }
+}
+
+function countMm(mm: Mm, expected: Expected): void {
+  let previousEnd = 0;
+  for (const vma of mm.vmas) {
+    if (vma.start < previousEnd || vma.end <= vma.start) throw new AssertionError(`mm ${mm.id}: vmas overlap at 0x${vma.start.toString(16)}`);
+    previousEnd = vma.end;
+  }
+  walkTables(mm, (vpn, table, i) => countEntry(mm, { vpn, table, i }, expected));
+}
+
+/** Calls `visit` for every entry that is not none, whatever the vmas say. */
+function walkTables(mm: Mm, visit: (vpn: number, table: Table, i: number) => void): void {
+  const inner = (table: Table, level: number, base: number): void => {
+    const span = 512 ** (level - 1);
+    for (let i = 0; i < 512; i++) {
+      const child = table.children?.[i] ?? null;
+      if (child !== null) inner(child, level - 1, base + i * span);
+      else if (kindOf(table.entries[2 * i]!) !== Kind.none) visit(base + i * span, table, i);
+    }
+  };
+  inner(mm.pageTable.root, 4, 0);
+}
+
+function countEntry(mm: Mm, at: { vpn: number; table: Table; i: number }, expected: Expected): void {
+  const { frames } = mm.memory;
+  const lo = at.table.entries[2 * at.i]!;
+  const hi = at.table.entries[2 * at.i + 1]!;
+  const kind = kindOf(lo);
+  const vma = mm.vmaLookup(at.vpn * PAGE_SIZE);
+  if (vma === null) throw entryError(mm, at, 'is outside every vma');
+  if (kind === Kind.migration) throw entryError(mm, at, `outlives its migrator (pfn ${hi})`);
+  if (kind === Kind.swap) expected.slotCounts.set(hi, (expected.slotCounts.get(hi) ?? 0) + 1);
+  const mapsPage = kind === Kind.present || kind === Kind.devicePrivate || kind === Kind.deviceExclusive;
+  if (!mapsPage || lo & Pte.special) return;
+  const head = frames.head[hi]!;
+  if (frames.refcount[head] === 0) throw entryError(mm, at, `points to pfn ${hi}, which is free`);
+  expected.refs[head]!++;
+  if (lo & Pte.huge) expected.entire[head]!++;
+  else if (kind !== Kind.deviceExclusive) expected.mapcount[hi]!++;
+  checkMapping(mm, at, { vma, kind, pfn: hi });
+}
+
+/** An anonymous page must be found by an rmap walk from its own fields, and a writable private one be exclusive. */
+function checkMapping(mm: Mm, at: { vpn: number; table: Table; i: number }, page: { vma: Vma; kind: KindId; pfn: number }): void {
+  const { frames, anonVmas } = mm.memory;
+  const { vma, pfn } = page;
+  const head = frames.head[pfn]!;
+  if (!(frames.flags[head]! & PG.anon) || vma.flags & VM.hugetlb) return;
+  const anonVma = anonVmas.get(frames.mapping[head]!);
+  if (anonVma === undefined || !anonVma.vmas.includes(vma)) throw entryError(mm, at, `is not reached by the rmap of pfn ${pfn}`);
+  const index = frames.index[head]! + (pfn - head);
+  if (vma.addressOf(index) !== at.vpn * PAGE_SIZE) throw entryError(mm, at, `has pfn ${pfn} of index ${index}, which rmap looks for elsewhere`);
+  const exclusive = frames.isAnonExclusive(at.table.isLeaf ? pfn : head);
+  const writable = (at.table.entries[2 * at.i]! & Pte.write) !== 0;
+  if (writable && !exclusive && page.kind !== Kind.deviceExclusive) throw entryError(mm, at, `is writable, but pfn ${pfn} is not exclusive`);
+}
+
+function entryError(mm: Mm, at: { vpn: number; table: Table; i: number }, what: string): AssertionError {
+  const text = entryText(at.table.entries[2 * at.i]!);
+  return new AssertionError(`mm ${mm.id}: ${text} entry at 0x${(at.vpn * PAGE_SIZE).toString(16)} ${what}`);
+}
+
+/** References that are not entries of page tables. */
+function countCaches(memory: Memory, expected: Expected): void {
+  const { frames } = memory;
+  for (const mapping of memory.mappings.values()) {
+    for (const pfn of mapping.pages) {
+      if (pfn > 0) expected.refs[pfn]!++;
+      else if (pfn < 0) expected.slotCounts.set(-1 - pfn, (expected.slotCounts.get(-1 - pfn) ?? 0) + 1);
+    }
+  }
+  for (let pfn = 1; pfn < frames.count; pfn++) {
+    if (frames.refcount[pfn] === 0) continue;
+    const pins = frames.pincount[pfn]!;
+    expected.refs[pfn]! += frames.order[pfn]! > 0 ? pins : pins * GUP_PIN_COUNTING_BIAS;
+    if (frames.flags[pfn]! & PG.swapcache) expected.refs[pfn]! += frames.folioNrPages(pfn);
+    if (frames.zone[pfn] === Zone.private) expected.refs[frames.zoneDeviceData[pfn]!]!++;
+    if (frames.flags[pfn]! & PG.reserved) expected.refs[pfn]!++;
+  }
+  if (memory.hugeZeroPfn !== 0) expected.refs[memory.hugeZeroPfn]!++;
+}
+
+function checkFrame(memory: Memory, pfn: number, expected: Expected): void {
+  const { frames } = memory;
+  const flags = frames.flags[pfn]!;
+  if (frames.head[pfn] !== pfn) {
+    if (expected.mapcount[pfn] !== frames.mapcount[pfn]) throw frameError(memory, pfn, 'mapcount', expected.mapcount[pfn]!);
+    return;
+  }
+  if (flags & PG.locked) throw new AssertionError(`pfn ${pfn} is locked, by task ${frames.lockOwner[pfn]}, while no task runs`);
+  if (expected.refs[pfn] !== frames.refcount[pfn]) throw frameError(memory, pfn, 'refcount', expected.refs[pfn]!);
+  if (expected.entire[pfn] !== frames.entireMapcount[pfn]) throw frameError(memory, pfn, 'entireMapcount', expected.entire[pfn]!);
+  let total = expected.entire[pfn]!;
+  for (let i = 0; i < frames.folioNrPages(pfn); i++) total += expected.mapcount[pfn + i]!;
+  if (total !== frames.folioMapcount[pfn]) throw frameError(memory, pfn, 'folioMapcount', total);
+  if (expected.mapcount[pfn] !== frames.mapcount[pfn]) throw frameError(memory, pfn, 'mapcount', expected.mapcount[pfn]!);
+  if (flags & PG.lru && frames.zone[pfn] !== Zone.system) throw new AssertionError(`device pfn ${pfn} is on the LRU`);
+}
+
+function frameError(memory: Memory, pfn: number, field: 'refcount' | 'mapcount' | 'entireMapcount' | 'folioMapcount', expected: number): AssertionError {
+  return new AssertionError(`pfn ${pfn}: ${field} is ${memory.frames[field][pfn]}, but ${expected} can be accounted for`);
+}
+
+function checkFreeFrames(memory: Memory): void {
+  const { frames, allocator } = memory;
+  let used = 0;
+  for (let pfn = 0; pfn < frames.systemFrames; pfn++) {
+    if (frames.refcount[pfn]! > 0 && frames.head[pfn] === pfn) used += frames.folioNrPages(pfn);
+  }
+  used += memory.hugetlb.idleFrames;
+  if (used - 1 + allocator.freeFrames !== frames.systemFrames - 2) {
+    throw new AssertionError(`${used - 1} frames are in use and ${allocator.freeFrames} free, of ${frames.systemFrames - 2}`);
+  }
+}
+
+/**
+ * The cheap check after every ioctl, over the entries of [start, end) that it could touch: none is a migration entry,
+ * every page is unlocked and has just the references that its own fields explain. Must run while no task is in the kernel.
+ */
+export function checkTouched(mm: Mm, start: number, end: number): void {
+  const { frames } = mm.memory;
+  const endVpn = end / PAGE_SIZE;
+  for (let vpn = start / PAGE_SIZE; vpn < endVpn; ) {
+    const leaf = mm.pageTable.pteTable(vpn);
+    const next = Math.min(endVpn, (Math.floor(vpn / 512) + 1) * 512);
+    if (leaf !== null) {
+      const { entries } = leaf;
+      for (let i = vpn % 512, n = i + (next - vpn); i < n; i++) {
+        const lo = entries[2 * i]!;
+        const kind = kindOf(lo);
+        if (kind === Kind.none || kind === Kind.swap || lo & Pte.special) continue;
+        const pfn = entries[2 * i + 1]!;
+        if (kind === Kind.migration) throw new AssertionError(`a migration entry is left at vpn ${vpn + i - (vpn % 512)} (pfn ${pfn})`);
+        checkOwnBooks(mm.memory, frames.head[pfn]!, kind);
+      }
+    }
+    vpn = next;
+  }
+}
+
+function checkOwnBooks(memory: Memory, head: number, kind: KindId): void {
+  const { frames } = memory;
+  const flags = frames.flags[head]!;
+  if (flags & PG.locked) throw new AssertionError(`pfn ${head} is left locked by task ${frames.lockOwner[head]}`);
+  if (!(flags & PG.anon) || kind === Kind.deviceExclusive) return;
+  const pins = frames.pincount[head]! * (frames.order[head]! > 0 ? 1 : GUP_PIN_COUNTING_BIAS);
+  const swapCache = flags & PG.swapcache ? frames.folioNrPages(head) : 0;
+  const known = frames.folioMapcount[head]! + pins + swapCache;
+  if (frames.refcount[head]! < known) throw new AssertionError(`pfn ${head} has ${frames.refcount[head]} references for ${known} users`);
+}
