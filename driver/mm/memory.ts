@@ -66,4 +66,25 @@ export class Memory {
     this.hugetlb = new HugetlbPool(this, options.hugePages);
     this.thpEnabled = options.thpEnabled;
   }
+
+  /**
+   * Ends this life and begins the next one as if the machine were new. Costs what was used, not what exists: frames
+   * are cleared when they are handed out, so their bytes stay. Device frames are the device's to reset.
+   */
+  reset(): void {
+    for (const mm of this.mms) mm.pageTable.destroy();
+    this.mms.clear();
+    this.allocator.reset();
+    this.swap.reset();
+    this.hugetlb.reset();
+    this.stats.reset();
+    this.pagemaps.length = 0;
+    this.anonVmas.clear();
+    this.mappings.clear();
+    this.nextMappingId = 1;
+    this.nextMmId = 1;
+    this.thpEnabled = this.options.thpEnabled;
+    this.hugeZeroPfn = 0;
+    this.pageWaiters.clear();
+  }
 }
