@@ -95,10 +95,12 @@ function show(value: unknown): string {
   return inspect(value, { depth: 4, maxArrayLength: 64, breakLength: 100 });
 }
 
-/** The few innermost frames outside node itself; a failed check needs one place, an assertion needs its callers. */
+/** The few innermost frames that are not node's or this runner's: where the case stood when it failed. */
 function stackLines(error: unknown): string[] {
   if (!(error instanceof Error) || error.stack === undefined) return [];
-  const frames = error.stack.split('\n').filter((line) => /^\s+at /.test(line) && !line.includes('node:'));
+  const frames = error.stack
+    .split('\n')
+    .filter((line) => /^\s+at /.test(line) && !/node:|[/\\]runner\.[jt]s/.test(line));
   return frames.slice(0, 4).map((line) => `  ${line.trim()}`);
 }
 
