@@ -5,8 +5,9 @@
  *   0 gup_test_mutex            the long-term pin of gup_test
  *   1 mmap_lock                 one an address space, read or write
  *   2   hugetlb_lock            hugetlb fault mutex
- *   3   devmem_lock             a device's chunk table
- *   4     folio_lock            bit in struct page; trylock whenever a ptl or another folio lock is held
+ *   3   folio_lock              bit in struct page; trylock whenever a ptl or another folio lock is held
+ *   4     devmem_lock           a device's chunk table: a migration that holds folio locks makes a new chunk under it,
+ *                               and whoever empties chunks under it only tries folio locks
  *   5       rmap_lock           anon_vma root or i_mmap
  *   6         invalidate        pseudo lock around invalidate_range_start callbacks
  *   7           dmirror_mutex   one an open device file
@@ -18,8 +19,8 @@ export const LockClass = {
   gupTestMutex: 0,
   mmapLock: 1,
   hugetlbLock: 2,
-  devmemLock: 3,
-  folioLock: 4,
+  folioLock: 3,
+  devmemLock: 4,
   rmapLock: 5,
   invalidate: 6,
   dmirrorMutex: 7,
@@ -36,8 +37,8 @@ export const LOCK_CLASS_NAMES: readonly string[] = [
   'gup_test_mutex',
   'mmap_lock',
   'hugetlb_lock',
-  'devmem_lock',
   'folio_lock',
+  'devmem_lock',
   'rmap_lock',
   'invalidate',
   'dmirror_mutex',
