@@ -9,7 +9,7 @@ import { pteIndex } from './page-table.js';
 import type { Mm } from './mm.js';
 import { folioMarkDirty, mkPte } from './pte-build.js';
 import { ptlLock, ptlUnlock } from './ptl.js';
-import { folioAddAnonRmapPte, folioAddFileRmapPte, folioRemoveRmapPte, folioTryShareAnonRmapPte, rmapWalk } from './rmap.js';
+import { folioAddAnonRmapPte, folioAddFileRmapPte, folioRemoveRmapPte, firstAddressIn, folioTryShareAnonRmapPte, rmapObject, rmapWalk } from './rmap.js';
 import { removeMigrationPmd, tryToMigratePmd } from './thp-migration.js';
 import type { Table } from './page-table.js';
 import type { Vma } from './vma.js';
@@ -72,24 +72,40 @@ export function migrationEntryFor(lo: number, exclusive: boolean): number {
  */
 export function* removeMigrationPtes(memory: Memory, oldPfn: number, newPfn: number): Coroutine<void> {
   const { frames } = memory;
-  const oldHead = frames.head[oldPfn]!;
-  const newHead = frames.head[newPfn]!;
+  const folios = { oldHead: frames.head[oldPfn]!, newHead: frames.head[newPfn]! };
   memory.stats.removeMigrationPtes++;
-  // biome-ignore lint/correctness/useYield: a visitor must be a coroutine
-  yield* rmapWalk(memory, newHead, function* (vma, addr) {
+  const object = rmapObject(memory, folios.newHead);
+  if (object === null) return;
+  yield* object.lock.readLock();
+  for (const vma of object.vmas) {
+    const addr = firstAddressIn(memory, folios.newHead, vma);
+    if (addr >= 0) removeMigrationPtesIn(vma, addr, folios);
+  }
+  object.lock.readUnlock();
+}
+
+/** The part of one vma; a small folio, by far the most frequent case, has one entry to look at. */
+function removeMigrationPtesIn(vma: Vma, addr: number, { oldHead, newHead }: { oldHead: number; newHead: number }): void {
+  const { mm } = vma;
+  const { memory } = mm;
+  ptlLock(mm);
+  if (memory.frames.order[newHead] === 0) {
+    const vpn = addr / PAGE_SIZE;
+    const table = mm.pageTable.pteTable(vpn);
+    const i = pteIndex(vpn);
+    if (table !== null && kindOf(table.entries[2 * i]!) === Kind.migration && table.entries[2 * i + 1] === oldHead) {
+      removeMigrationPte(vma, { table, index: i, newPfn: newHead });
+    }
+  } else {
     const npages = pagesInVma(memory, newHead, { vma, addr });
-    ptlLock(vma.mm);
-    forEachMapping(vma.mm, oldHead, { addr, npages, kind: 'migration' }, (table, i) => {
-      if (table.isLeaf) {
-        removeMigrationPte(vma, { table, index: i, newPfn: newHead + (table.entries[2 * i + 1]! - oldHead) });
-      } else {
-        removeMigrationPmd(vma, newHead, { table, index: i });
-      }
+    forEachMapping(mm, oldHead, { addr, npages, kind: 'migration' }, (table, i) => {
+      const newPfn = newHead + (table.entries[2 * i + 1]! - oldHead);
+      if (table.isLeaf) removeMigrationPte(vma, { table, index: i, newPfn });
+      else removeMigrationPmd(vma, newHead, { table, index: i });
       return true;
     });
-    ptlUnlock(vma.mm);
-    return true;
-  });
+  }
+  ptlUnlock(mm);
 }
 
 /** Linux: mm/migrate.c:remove_migration_pte() */

@@ -1,5 +1,7 @@
 import { assert } from '../core/assert.js';
 import type { Coroutine } from '../core/effect.js';
+import type { AddressSpace } from './address-space.js';
+import type { AnonVma } from './anon-vma.js';
 import { PG } from './frames.js';
 import type { Memory } from './memory.js';
 import type { Vma } from './vma.js';
@@ -106,28 +108,37 @@ export function folioMoveAnonRmap(memory: Memory, pfn: number, vma: Vma): void {
 export type RmapVisit = (vma: Vma, addr: number) => Coroutine<boolean>;
 
 /**
- * Visits every vma that may map the folio of `head`, under the rmap lock, in order of linking. For a large folio `addr`
- * is that of its first page inside the vma. The caller looks at the entry itself. Linux: mm/rmap.c:rmap_walk()
+ * Who may map the folio of `head`: its anon_vma or its file, null when it has neither. The walk over `vmas`, in order of
+ * linking, needs the lock for read.
  */
-export function* rmapWalk(memory: Memory, head: number, visit: RmapVisit): Coroutine<void> {
+export function rmapObject(memory: Memory, head: number): AnonVma | AddressSpace | null {
   const { frames } = memory;
   const id = frames.mapping[head]!;
-  if (id === 0) return;
+  if (id === 0) return null;
   const object = frames.flags[head]! & PG.anon ? memory.anonVmas.get(id) : memory.mappings.get(id);
   assert(object !== undefined, `pfn ${head} names rmap object ${id}, which is gone`);
+  return object;
+}
+
+/**
+ * Visits every vma that may map the folio of `head`, under the rmap lock. The visitor looks at the entry itself; for a
+ * large folio it is given the address of the first page inside the vma. Linux: mm/rmap.c:rmap_walk()
+ */
+export function* rmapWalk(memory: Memory, head: number, visit: RmapVisit): Coroutine<void> {
+  const object = rmapObject(memory, head);
+  if (object === null) return;
   yield* object.lock.readLock();
-  const first = frames.index[head]!;
-  const last = first + frames.folioNrPages(head) - 1;
   for (const vma of object.vmas.slice()) {
-    const addr = firstAddressIn(vma, first, last);
-    if (addr < 0) continue;
-    if (!(yield* visit(vma, addr))) break;
+    const addr = firstAddressIn(memory, head, vma);
+    if (addr >= 0 && !(yield* visit(vma, addr))) break;
   }
   object.lock.readUnlock();
 }
 
-/** Linux: vma_address() */
-function firstAddressIn(vma: Vma, first: number, last: number): number {
+/** Where `vma` has the first of the folio's pages that it covers, or -1. Linux: vma_address() */
+export function firstAddressIn(memory: Memory, head: number, vma: Vma): number {
+  const { frames } = memory;
+  const first = frames.index[head]!;
   if (first >= vma.pgoff) return vma.addressOf(first);
-  return last >= vma.pgoff ? vma.start : -1;
+  return first + frames.folioNrPages(head) > vma.pgoff ? vma.start : -1;
 }
