@@ -1,7 +1,10 @@
 import { ENOMEM } from '../../uapi/errno.js';
 import { assert } from '../core/assert.js';
+import { LockClass } from '../core/lock-class.js';
+import { Mutex } from '../core/locks.js';
 import { HPAGE_PMD_NR, HPAGE_PMD_ORDER, HPAGE_PMD_SIZE, PG } from './frames.js';
 import type { Memory } from './memory.js';
+import { VM } from './vm-flags.js';
 import type { Vma, VmaOps } from './vma.js';
 
 /**
@@ -16,13 +19,18 @@ export class HugetlbPool {
   private readonly freeHeads: number[] = [];
   /** Free pages that were not yet taken from the allocator. */
   private unbacked: number;
+  /** Pages in use that go back to their owner's promise when they are freed. Linux: HPG_restore_reserve */
+  private readonly restoring = new Set<number>();
   reserved = 0;
+  /** Serializes faults. Deviates: one for the machine; Linux hashes over several. */
+  readonly faultMutex: Mutex;
 
   constructor(
     private readonly memory: Memory,
     readonly count: number,
   ) {
     this.unbacked = count;
+    this.faultMutex = new Mutex(memory.kernel, LockClass.hugetlbLock, 'hugetlb_fault_mutex');
   }
 
   /** HugePages_Free. */
@@ -64,12 +72,19 @@ export class HugetlbPool {
     assert(frames.refcount[head] === 0, `hugetlb pfn ${head} is freed while it has references`);
     frames.flags[head] = PG.head | PG.hugetlb;
     this.freeHeads.push(head);
+    if (this.restoring.delete(head)) this.reserved++;
+  }
+
+  /** The page, unmapped by its owner, is promised to the owner again once it is free. */
+  restoreReserve(head: number): void {
+    this.restoring.add(head);
   }
 
   /** After `FrameAllocator.reset()`: every page is free and unbacked again. */
   reset(): void {
     this.freeHeads.length = 0;
     this.unbacked = this.count;
+    this.restoring.clear();
     this.reserved = 0;
   }
 
@@ -96,7 +111,7 @@ export class HugetlbPool {
 export class HugetlbReservation implements VmaOps {
   /** Huge page indices of the mapping whose promise was used. */
   private readonly used = new Set<number>();
-  /** The owner gave pages that a child had, or a page of its own was taken from it. Linux: HPAGE_RESV_UNMAPPED */
+  /** A page was taken from this child for its owner, so it must not go on as if nothing was lost. Linux: HPAGE_RESV_UNMAPPED */
   isUnmapped = false;
 
   constructor(
@@ -122,12 +137,24 @@ export class HugetlbReservation implements VmaOps {
     return this.isOwner && !this.used.has(vma.indexOf(addr));
   }
 
-  /** Takes a page for `addr`, with the promise if there is one. 0 when there is no page. Linux: alloc_hugetlb_folio() */
-  allocate(vma: Vma, addr: number): number {
-    const fromReserve = this.isPromised(vma, addr);
+  /**
+   * Takes a page for `addr`, with the promise if there is one; an owner's copy-on-write must do without. 0 when there is
+   * no page. Linux: alloc_hugetlb_folio()
+   */
+  allocate(vma: Vma, addr: number, { cowFromOwner = false } = {}): number {
+    const fromReserve = !cowFromOwner && this.isPromised(vma, addr);
     const head = this.pool.allocate({ fromReserve });
     if (head !== 0 && this.isOwner) this.used.add(vma.indexOf(addr));
     return head;
+  }
+
+  /**
+   * The owner has unmapped `head` at `addr` and nobody else maps it: the promise is renewed, so that no other process
+   * takes the page. Linux: the end of __unmap_hugepage_range()
+   */
+  restore(vma: Vma, addr: number, head: number): void {
+    if (!this.isOwner || !this.used.delete(vma.indexOf(addr))) return;
+    this.pool.restoreReserve(head);
   }
 
   /** mremap has moved everything of `vma` away: the copy has the promise now. Linux: clear_vma_resv_huge_pages() */
@@ -142,6 +169,10 @@ export class HugetlbReservation implements VmaOps {
  */
 export function hugetlbReservePages(vma: Vma): number {
   const { hugetlb } = vma.mm.memory;
+  if (vma.flags & VM.noreserve) {
+    vma.ops = new HugetlbReservation(hugetlb, vma.mm, false);
+    return 0;
+  }
   const error = hugetlb.reserve((vma.end - vma.start) / HPAGE_PMD_SIZE);
   if (error === 0) vma.ops = new HugetlbReservation(hugetlb, vma.mm, true);
   return error;

@@ -11,6 +11,7 @@ import { maybeMkwrite, mkPte } from './pte-build.js';
 import { ptlLock, ptlUnlock } from './ptl.js';
 import { folioAddNewAnonRmapPmd, folioMoveAnonRmap } from './rmap.js';
 import { findPmd, hugeStart, hugeVpn, type PmdSlot, thpVmaSuitableOrder } from './thp-policy.js';
+import { changeHugePmd } from './thp-protect.js';
 import { splitHugePmd } from './thp-split-pmd.js';
 import type { Vma } from './vma.js';
 
@@ -128,4 +129,15 @@ function makeHugePmdWritable(vma: Vma, { table, index }: PmdSlot): void {
   ptlLock(vma.mm);
   table.entries[2 * index] = maybeMkwrite(table.entries[2 * index]! | Pte.young | Pte.dirty, vma);
   ptlUnlock(vma.mm);
+}
+
+/**
+ * A PROT_NONE 2 MiB entry in a vma that has rights again gets those of the vma.
+ * Linux: mm/huge_memory.c:do_huge_pmd_numa_page()
+ */
+export function doHugePmdNumaPage(vma: Vma, addr: number): number {
+  ptlLock(vma.mm);
+  changeHugePmd(vma, hugeVpn(addr));
+  ptlUnlock(vma.mm);
+  return 0;
 }
