@@ -1,0 +1,104 @@
+import { type Coroutine, preemptPoint } from '../core/effect.js';
+import { KIND_MASK, Kind, Pte } from '../mm/entry.js';
+import { folioPut, folioTrylock, folioUnlock } from '../mm/folio.js';
+import { FOLL } from '../mm/foll.js';
+import { PAGE_SIZE, PG } from '../mm/frames.js';
+import { getUserPagesRemote } from '../mm/gup.js';
+import type { Memory } from '../mm/memory.js';
+import type { Mm } from '../mm/mm.js';
+import { invalidateRangeEnd, invalidateRangeStart, type NotifierRange } from '../mm/notifier.js';
+import { pteIndex } from '../mm/page-table.js';
+import { folioMarkDirty } from '../mm/pte-build.js';
+import { ptlLock, ptlUnlock } from '../mm/ptl.js';
+import { folioRemoveRmapPte, rmapWalk } from '../mm/rmap.js';
+import type { Vma } from '../mm/vma.js';
+
+const EXCLUSIVE_POINT = preemptPoint('make_device_exclusive');
+
+/**
+ * Takes the pages of `[start, end)` away from all CPUs for a device's atomic accesses. Page i's pfn is put into
+ * `pfns[i]`, locked and referenced, or 0 where that failed; the caller unlocks and puts them once its device is
+ * programmed. The caller holds the mmap_lock for read. Returns how many pages GUP could get, or its errno: only so many
+ * of `pfns` are meaningful. Linux: mm/rmap.c:make_device_exclusive_range() of 6.12
+ */
+export function* makeDeviceExclusiveRange(
+  mm: Mm,
+  { start, end, owner }: { start: number; end: number; owner: object | null },
+  pfns: Uint32Array,
+): Coroutine<number> {
+  const { memory } = mm;
+  const npages = (end - start) / PAGE_SIZE;
+  const found = yield* getUserPagesRemote(mm, start, npages, FOLL.get | FOLL.write | FOLL.splitPmd, pfns);
+  for (let i = 0; i < found; i++) {
+    const pfn = pfns[i]!;
+    if (memory.kernel.scheduler.contended) yield EXCLUSIVE_POINT;
+    if (memory.frames.head[pfn] !== pfn || !folioTrylock(memory, pfn)) {
+      folioPut(memory, pfn);
+      pfns[i] = 0;
+      continue;
+    }
+    if (yield* folioMakeDeviceExclusive(memory, pfn, { mm, addr: start + i * PAGE_SIZE, owner })) continue;
+    folioUnlock(memory, pfn);
+    folioPut(memory, pfn);
+    pfns[i] = 0;
+  }
+  return found;
+}
+
+interface ExclusiveTarget {
+  readonly mm: Mm;
+  readonly addr: number;
+  readonly owner: object | null;
+}
+
+/**
+ * Turns every mapping of the locked page into a device-exclusive entry. True when it was mapped writable at the place
+ * that was asked for and nothing maps it any more. Linux: mm/rmap.c:folio_make_device_exclusive()
+ */
+function* folioMakeDeviceExclusive(memory: Memory, pfn: number, target: ExclusiveTarget): Coroutine<boolean> {
+  const { frames, stats } = memory;
+  if (!frames.isAnon(pfn) || frames.flags[pfn]! & PG.hugetlb) return false;
+  let isValid = false;
+  stats.makeExclusive++;
+  yield* rmapWalk(memory, pfn, function* (vma, addr) {
+    const { mm } = vma;
+    const npages = frames.folioNrPages(pfn);
+    const end = Math.min(vma.end, addr + npages * PAGE_SIZE);
+    const range: NotifierRange = { mm, start: addr, end, event: 'EXCLUSIVE', owner: target.owner };
+    yield* invalidateRangeStart(range);
+    ptlLock(mm);
+    let isDone = true;
+    for (let at = addr; at < end && isDone; at += PAGE_SIZE) {
+      const found = makeEntryExclusive(vma, at, pfn);
+      if (found === Found.writable && mm === target.mm && at === target.addr) isValid = true;
+      isDone = found !== Found.notPresent;
+    }
+    ptlUnlock(mm);
+    invalidateRangeEnd(range);
+    return isDone && frames.folioMapcount[pfn]! > 0;
+  });
+  return isValid && frames.folioMapcount[pfn] === 0;
+}
+
+const Found = { nothing: 0, readOnly: 1, writable: 2, notPresent: 3 } as const;
+
+/** What was at `addr`; a mapping of the folio has become device exclusive. Linux: page_make_device_exclusive_one() */
+function makeEntryExclusive(vma: Vma, addr: number, head: number): number {
+  const { memory, pageTable } = vma.mm;
+  const table = pageTable.pteTable(addr / PAGE_SIZE);
+  if (table === null) return Found.nothing;
+  const { entries } = table;
+  const i = pteIndex(addr / PAGE_SIZE);
+  const lo = entries[2 * i]!;
+  const pfn = entries[2 * i + 1]!;
+  const kind = lo & KIND_MASK;
+  if (kind !== Kind.present && kind !== Kind.devicePrivate && kind !== Kind.deviceExclusive) return Found.nothing;
+  if (lo & Pte.special || pfn < head || pfn >= head + memory.frames.folioNrPages(head)) return Found.nothing;
+  // Somebody's device has it: no mapping, yet found by the walk, which gives up.
+  if (kind !== Kind.present) return Found.notPresent;
+  if (lo & Pte.dirty) folioMarkDirty(memory, pfn);
+  entries[2 * i] = Kind.deviceExclusive | (lo & Pte.write);
+  // The entry keeps the mapping's reference.
+  folioRemoveRmapPte(memory, pfn);
+  return lo & Pte.write ? Found.writable : Found.readOnly;
+}

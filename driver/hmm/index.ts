@@ -1,0 +1,33 @@
+// The public face of this layer.
+export { makeDeviceExclusiveRange } from './exclusive.js';
+export { HmmPfn, type HmmRange, hmmPfnToMapOrder } from './hmm-range.js';
+export {
+  IntervalNotifier,
+  type IntervalNotifierOps,
+  MmuSubscriptions,
+  mmuIntervalCheckRetry,
+  mmuIntervalNotifierInsert,
+  mmuIntervalNotifierRemove,
+  mmuIntervalReadBegin,
+  mmuIntervalReadRetry,
+  mmuIntervalSetSeq,
+} from './interval-notifier.js';
+export {
+  migrateDeviceCoherentFolio,
+  migrateDevicePfns,
+  migrateDeviceRange,
+  registerHmmHooks,
+} from './migrate-device.js';
+export { migrateDeviceFinalize, migrateVmaFinalize } from './migrate-finalize.js';
+export { migrateDevicePages, migrateVmaPages } from './migrate-pages.js';
+export { migrateHmmRangeSetup, migrateVmaSetup } from './migrate-setup.js';
+export type { MigrateArrays } from './migrate-unmap.js';
+export {
+  isUnmigratableVma,
+  MigratePfn,
+  type MigrateRequest,
+  MigrateSelect,
+  MigrateVma,
+  type MigrationPath,
+} from './migrate-vma.js';
+export { hmmRangeFault } from './range-fault.js';

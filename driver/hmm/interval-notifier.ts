@@ -1,0 +1,248 @@
+import { EAGAIN, EINTR, EINVAL, EOVERFLOW } from '../../uapi/errno.js';
+import { assert } from '../core/assert.js';
+import { type Coroutine, preemptPoint } from '../core/effect.js';
+import { LockClass } from '../core/lock-class.js';
+import { WaitQueue } from '../core/wait-queue.js';
+import type { Mm } from '../mm/mm.js';
+import type { MmuNotifierOps, NotifierRange } from '../mm/notifier.js';
+
+/** Behind the last address: a u64 that wraps. */
+const ADDRESS_LIMIT = 2 ** 64;
+
+const INVALIDATE_POINT = preemptPoint('mmu_notifier_invalidate_range_start');
+const READ_BEGIN_POINT = preemptPoint('mmu_interval_read_begin');
+
+/** What a driver does when entries under its interval change. Linux: struct mmu_interval_notifier_ops */
+export interface IntervalNotifierOps {
+  /**
+   * Entries of `range` are about to change. Unless the driver knows the change for its own, it takes its lock, calls
+   * `mmuIntervalSetSeq(interval, curSeq)` under it and forgets what it knows of the range. False = would have to block
+   * (allowed only when the range is not blockable).
+   */
+  invalidate(interval: IntervalNotifier, range: NotifierRange, curSeq: number): Coroutine<boolean>;
+}
+
+/** An invalidation by somebody who can't sleep; absent means that the callbacks may. Linux: MMU_NOTIFIER_RANGE_BLOCKABLE */
+export interface AtomicNotifierRange extends NotifierRange {
+  readonly blockable: false;
+}
+
+/** One subscription to a range of an address space. Linux: struct mmu_interval_notifier */
+export class IntervalNotifier {
+  /** Written by `mmuIntervalSetSeq` under the driver's lock; always odd. */
+  invalidateSeq = 0;
+  inTree = false;
+
+  constructor(
+    readonly mm: Mm,
+    readonly start: number,
+    /** The last address that belongs to it. */
+    readonly last: number,
+    readonly ops: IntervalNotifierOps,
+  ) {}
+}
+
+/**
+ * The subscriptions of one address space and the collision-retry protocol between invalidators (any number at once)
+ * and readers. `seq` is odd while an invalidation that touches an interval runs; then the tree must not change and
+ * inserts and removes wait on `deferred`. Linux: struct mmu_notifier_subscriptions
+ */
+export class MmuSubscriptions implements MmuNotifierOps {
+  seq = 2;
+  /** Invalidations between start and end, whether or not an interval overlaps them. */
+  active = 0;
+  /** Ordered by start, equal ones by age. Linux: itree */
+  readonly tree: IntervalNotifier[] = [];
+  /** Newest first, as the kernel's list. */
+  readonly deferred: IntervalNotifier[] = [];
+  readonly queue = new WaitQueue('mmu_notifier invalidation');
+
+  constructor(private readonly mm: Mm) {}
+
+  /** Linux: mm/mmu_notifier.c:mn_itree_invalidate() */
+  *invalidateRangeStart(range: NotifierRange | AtomicNotifierRange): Coroutine<number> {
+    const { kernel } = this.mm.memory;
+    const blockable = !('blockable' in range);
+    kernel.checkOrder(kernel.current, LockClass.invalidate, false);
+    if (blockable && kernel.scheduler.contended) yield INVALIDATE_POINT;
+    if (!(yield* this.startRange(range)) && !blockable) {
+      this.endRange();
+      return -EAGAIN;
+    }
+    return 0;
+  }
+
+  invalidateRangeEnd(_range: NotifierRange): void {
+    this.endRange();
+  }
+
+  /** Linux: mm/mmu_notifier.c:mn_itree_release() */
+  *release(mm: Mm): Coroutine<void> {
+    const isDone = yield* this.startRange({ mm, start: 0, end: ADDRESS_LIMIT, event: 'RELEASE', owner: null });
+    assert(isDone, 'a RELEASE callback may block and must not fail');
+    this.endRange();
+  }
+
+  insertIntoTree(interval: IntervalNotifier): void {
+    const { tree } = this;
+    let at = tree.length;
+    while (at > 0 && tree[at - 1]!.start > interval.start) at--;
+    tree.splice(at, 0, interval);
+    interval.inTree = true;
+  }
+
+  removeFromTree(interval: IntervalNotifier): void {
+    const at = this.tree.indexOf(interval);
+    assert(at >= 0, 'an interval notifier is removed that is not in the tree');
+    this.tree.splice(at, 1);
+    interval.inTree = false;
+  }
+
+  /** Calls the interval's callbacks that overlap `range`; false as soon as one would have to block. */
+  private *startRange(range: NotifierRange): Coroutine<boolean> {
+    const { kernel } = this.mm.memory;
+    const first = this.firstOverlap(range);
+    this.active++;
+    if (first < 0) return true;
+    this.seq |= 1;
+    const curSeq = this.seq;
+    // A lock that nobody waits for: it lets the validator see what a callback takes, and under what. Linux:
+    // __mmu_notifier_invalidate_range_start_map
+    kernel.lockAcquired(LockClass.invalidate, 'invalidate');
+    let isDone = true;
+    for (let i = first; i < this.tree.length && isDone; i++) {
+      const interval = this.tree[i]!;
+      if (interval.start >= range.end) break;
+      if (interval.last >= range.start) isDone = yield* interval.ops.invalidate(interval, range, curSeq);
+    }
+    kernel.lockReleased(LockClass.invalidate, 'invalidate');
+    return isDone;
+  }
+
+  private firstOverlap(range: NotifierRange): number {
+    const { tree } = this;
+    for (let i = 0; i < tree.length && tree[i]!.start < range.end; i++) {
+      if (tree[i]!.last >= range.start) return i;
+    }
+    return -1;
+  }
+
+  /** Linux: mm/mmu_notifier.c:mn_itree_inv_end() */
+  private endRange(): void {
+    assert(this.active > 0, 'an invalidation ends that did not start');
+    if (--this.active > 0 || (this.seq & 1) === 0) return;
+    this.seq++;
+    for (const interval of this.deferred) {
+      if (interval.inTree) this.removeFromTree(interval);
+      else this.insertIntoTree(interval);
+    }
+    this.deferred.length = 0;
+    this.queue.wakeAll();
+  }
+}
+
+/**
+ * Subscribes to `[start, start + length)` of `mm`. The first subscription of an address space takes its mmap_lock for
+ * write, so the caller must not hold it. Errors: -EINTR with a fatal signal pending, -EOVERFLOW for an empty or wrapping
+ * range, -EINVAL for a dead address space. Linux: mm/mmu_notifier.c:mmu_interval_notifier_insert()
+ */
+export function* mmuIntervalNotifierInsert(
+  mm: Mm,
+  { start, length, ops }: { start: number; length: number; ops: IntervalNotifierOps },
+): Coroutine<IntervalNotifier | number> {
+  if (mm.users <= 0) return -EINVAL;
+  if (mm.notifier === null) {
+    const error = yield* registerSubscriptions(mm);
+    if (error !== 0) return error;
+  }
+  if (length <= 0 || start + length - 1 >= ADDRESS_LIMIT) return -EOVERFLOW;
+  if (mm.users <= 0) return -EINVAL;
+  const interval = new IntervalNotifier(mm, start, start + length - 1, ops);
+  // The interval needs the mm's structure, not its contents. Linux: mmgrab()
+  mm.count++;
+  const subscriptions = subscriptionsOf(mm);
+  if (subscriptions.active === 0) {
+    assert((subscriptions.seq & 1) === 0, 'the sequence is odd though nobody invalidates');
+    interval.invalidateSeq = subscriptions.seq - 1;
+    subscriptions.insertIntoTree(interval);
+    return interval;
+  }
+  // Nobody knows what the running invalidations touch, so the new interval counts as touched: readers wait.
+  if (subscriptions.seq & 1) {
+    subscriptions.deferred.unshift(interval);
+  } else {
+    subscriptions.seq |= 1;
+    subscriptions.insertIntoTree(interval);
+  }
+  interval.invalidateSeq = subscriptions.seq;
+  return interval;
+}
+
+/** Linux: mm/mmu_notifier.c:__mmu_notifier_register() */
+function* registerSubscriptions(mm: Mm): Coroutine<number> {
+  yield* mm.mmapLock.writeLock();
+  // Linux: mm_take_all_locks()
+  const error = mm.memory.kernel.current.killed ? -EINTR : 0;
+  if (error === 0 && mm.notifier === null) mm.notifier = new MmuSubscriptions(mm);
+  mm.mmapLock.writeUnlock();
+  return error;
+}
+
+function subscriptionsOf(mm: Mm): MmuSubscriptions {
+  const { notifier } = mm;
+  assert(notifier instanceof MmuSubscriptions, 'the address space has no interval notifiers');
+  return notifier;
+}
+
+/**
+ * Ends a subscription; sleeps until no callback can be running or follow, so no lock that a callback takes may be held.
+ * Linux: mm/mmu_notifier.c:mmu_interval_notifier_remove()
+ */
+export function* mmuIntervalNotifierRemove(interval: IntervalNotifier): Coroutine<void> {
+  const { mm } = interval;
+  const { kernel } = mm.memory;
+  const subscriptions = subscriptionsOf(mm);
+  kernel.checkOrder(kernel.current, LockClass.invalidate, false);
+  if ((subscriptions.seq & 1) === 0) {
+    subscriptions.removeFromTree(interval);
+  } else if (!interval.inTree) {
+    const at = subscriptions.deferred.indexOf(interval);
+    assert(at >= 0, 'an interval notifier is removed twice');
+    subscriptions.deferred.splice(at, 1);
+  } else {
+    const { seq } = subscriptions;
+    subscriptions.deferred.unshift(interval);
+    while (subscriptions.seq === seq) yield subscriptions.queue;
+  }
+  mm.count--;
+}
+
+/**
+ * Begins a read of the entries under `interval`; sleeps while an invalidation of it is running. The result goes to
+ * `mmuIntervalReadRetry`. Linux: mm/mmu_notifier.c:mmu_interval_read_begin()
+ */
+export function* mmuIntervalReadBegin(interval: IntervalNotifier): Coroutine<number> {
+  const subscriptions = subscriptionsOf(interval.mm);
+  const { kernel } = interval.mm.memory;
+  kernel.checkOrder(kernel.current, LockClass.invalidate, false);
+  if (kernel.scheduler.contended) yield READ_BEGIN_POINT;
+  const seq = interval.invalidateSeq;
+  while (subscriptions.seq === seq) yield subscriptions.queue;
+  return seq;
+}
+
+/** Was the interval invalidated since `mmuIntervalReadBegin`? Called under the driver's lock. Linux: mmu_interval_read_retry() */
+export function mmuIntervalReadRetry(interval: IntervalNotifier, seq: number): boolean {
+  return interval.invalidateSeq !== seq;
+}
+
+/** As `mmuIntervalReadRetry`, without the lock: may miss one that is just being reported. Linux: mmu_interval_check_retry() */
+export function mmuIntervalCheckRetry(interval: IntervalNotifier, seq: number): boolean {
+  return interval.invalidateSeq !== seq;
+}
+
+/** Called by a driver's callback under its lock. Linux: mmu_interval_set_seq() */
+export function mmuIntervalSetSeq(interval: IntervalNotifier, curSeq: number): void {
+  assert((curSeq & 1) === 1, 'an invalidation has an odd sequence');
+  interval.invalidateSeq = curSeq;
+}

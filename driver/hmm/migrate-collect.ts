@@ -1,0 +1,121 @@
+import { type Coroutine, preemptPoint } from '../core/effect.js';
+import { Kind, kindOf } from '../mm/entry.js';
+import { PAGE_SIZE } from '../mm/frames.js';
+import type { Memory } from '../mm/memory.js';
+import { invalidateRangeEnd, invalidateRangeStart, type NotifierRange } from '../mm/notifier.js';
+import { pmdIndex, pteIndex, type Table } from '../mm/page-table.js';
+import { ptlLock, ptlUnlock } from '../mm/ptl.js';
+import type { Vma } from '../mm/vma.js';
+import { type CollectFilter, collectEntry } from './migrate-entry.js';
+import { splitHugeToCollect } from './migrate-thp.js';
+import { MIGRATE_SELECT_MASK, MigratePfn, type MigrateVma } from './migrate-vma.js';
+import { pmdPartEnd, upperHoleEnd } from './pmd-part.js';
+
+const COLLECT_POINT = preemptPoint('migrate_vma_collect');
+
+/**
+ * The classic path's own page table walk: fills `src` with what can migrate, each page locked, referenced and replaced
+ * by a migration entry in this address space. Linux: mm/migrate_device.c:migrate_vma_collect()
+ */
+export function* migrateVmaCollect(migrate: MigrateVma, vma: Vma): Coroutine<void> {
+  const { mm } = vma;
+  const { kernel, stats } = mm.memory;
+  const { start, end, pgmapOwner: owner } = migrate;
+  if (kernel.scheduler.contended) yield COLLECT_POINT;
+  const range: NotifierRange = { mm, start, end, event: 'MIGRATE', owner };
+  yield* invalidateRangeStart(range);
+  stats.walks++;
+  kernel.emit('walk', 'collect', start, end);
+  const filter: CollectFilter = {
+    select: migrate.flags & MIGRATE_SELECT_MASK,
+    owner,
+    isAnonymousVma: vma.isAnonymous,
+  };
+  const { pageTable } = mm;
+  const endVpn = end / PAGE_SIZE;
+  for (let vpn = start / PAGE_SIZE; vpn < endVpn; ) {
+    const pmd = pageTable.pmdTable(vpn);
+    const next = pmd === null ? upperHoleEnd(pageTable, vpn, endVpn) : pmdPartEnd(vpn, endVpn);
+    if (pmd === null) collectHole(mm.memory, migrate, { filter, npages: next - vpn });
+    else yield* collectPmdPart(migrate, { vma, filter, pmd, vpn, end: next });
+    vpn = next;
+  }
+  invalidateRangeEnd(range);
+  migrate.end = start + migrate.npages * PAGE_SIZE;
+}
+
+interface PmdPart {
+  readonly vma: Vma;
+  readonly filter: CollectFilter;
+  readonly pmd: Table;
+  readonly vpn: number;
+  readonly end: number;
+}
+
+/** Linux: mm/migrate_device.c:migrate_vma_collect_pmd() */
+function* collectPmdPart(migrate: MigrateVma, { vma, filter, pmd, vpn, end }: PmdPart): Coroutine<void> {
+  const { stats } = vma.mm.memory;
+  const i = pmdIndex(vpn);
+  stats.pmdEntries++;
+  for (;;) {
+    const leaf = pmd.children![i]!;
+    if (leaf !== null) return collectPtes(migrate, leaf, { vma, filter, vpn, end });
+    const kind = kindOf(pmd.entries[2 * i]!);
+    if (kind === Kind.none) return collectHole(vma.mm.memory, migrate, { filter, npages: end - vpn });
+    if (kind !== Kind.present) return collectSkip(migrate, end - vpn);
+    if (!(yield* splitHugeToCollect(migrate, vma, vpn))) return collectSkip(migrate, end - vpn);
+  }
+}
+
+function collectPtes(
+  migrate: MigrateVma,
+  leaf: Table,
+  { vma, filter, vpn, end }: { vma: Vma; filter: CollectFilter; vpn: number; end: number },
+): void {
+  const { mm } = vma;
+  const { src, srcPfn, dst, dstPfn } = migrate;
+  const { entries } = leaf;
+  const first = pteIndex(vpn);
+  const last = first + (end - vpn);
+  let n = migrate.npages;
+  ptlLock(mm);
+  for (let i = first; i < last; i++, n++) {
+    const flags = collectEntry(mm.memory, entries, i, filter);
+    src[n] = flags;
+    srcPfn[n] = flags & MigratePfn.valid ? entries[2 * i + 1]! : 0;
+    dst[n] = 0;
+    dstPfn[n] = 0;
+    if (flags !== 0) migrate.cpages++;
+  }
+  ptlUnlock(mm);
+  migrate.npages = n;
+  mm.memory.stats.pteEntries += last - first;
+}
+
+/** Nothing is mapped: anonymous memory may be put on the device right away. Linux: migrate_vma_collect_hole() */
+function collectHole(
+  memory: Memory,
+  migrate: MigrateVma,
+  { filter, npages }: { filter: CollectFilter; npages: number },
+): void {
+  if (!filter.isAnonymousVma) {
+    collectSkip(migrate, npages);
+    return;
+  }
+  const first = migrate.npages;
+  collectSkip(migrate, npages);
+  memory.stats.holes++;
+  migrate.src.fill(MigratePfn.migrate, first, first + npages);
+  migrate.cpages += npages;
+}
+
+/** Linux: migrate_vma_collect_skip() */
+function collectSkip(migrate: MigrateVma, npages: number): void {
+  const first = migrate.npages;
+  const last = first + npages;
+  migrate.src.fill(0, first, last);
+  migrate.srcPfn.fill(0, first, last);
+  migrate.dst.fill(0, first, last);
+  migrate.dstPfn.fill(0, first, last);
+  migrate.npages = last;
+}

@@ -1,0 +1,80 @@
+import { EBUSY } from '../../uapi/errno.js';
+import { type Coroutine, preemptPoint } from '../core/effect.js';
+import { copyPage, folioLock, folioLockNew, folioPut, folioTrylock } from '../mm/folio.js';
+import type { Memory } from '../mm/memory.js';
+import { migrateDeviceFinalize } from './migrate-finalize.js';
+import { migrateDevicePages } from './migrate-pages.js';
+import { type MigrateArrays, migrateDeviceUnmap } from './migrate-unmap.js';
+import { MigratePfn } from './migrate-vma.js';
+
+const DEVICE_RANGE_POINT = preemptPoint('migrate_device_range');
+
+/**
+ * Takes device pages for migration by pfn, whoever maps them: all of `[firstPfn, firstPfn + npages)` that are in use and
+ * not locked by somebody. The caller copies, then calls `migrateDevicePages` and `migrateDeviceFinalize`.
+ * Linux: mm/migrate_device.c:migrate_device_range()
+ */
+export function* migrateDeviceRange(memory: Memory, arrays: MigrateArrays, firstPfn: number): Coroutine<void> {
+  if (memory.kernel.scheduler.contended) yield DEVICE_RANGE_POINT;
+  for (let i = 0; i < arrays.npages; i++) takeDevicePage(memory, arrays, { i, pfn: firstPfn + i });
+  yield* migrateDeviceUnmap(memory, arrays, 0);
+  memory.kernel.emit('stage', 'device-range', firstPfn, arrays.npages);
+}
+
+/** As `migrateDeviceRange` for the pfns in `arrays.srcPfn`, in their order. Linux: migrate_device_pfns() */
+export function* migrateDevicePfns(memory: Memory, arrays: MigrateArrays): Coroutine<void> {
+  if (memory.kernel.scheduler.contended) yield DEVICE_RANGE_POINT;
+  for (let i = 0; i < arrays.npages; i++) takeDevicePage(memory, arrays, { i, pfn: arrays.srcPfn[i]! });
+  yield* migrateDeviceUnmap(memory, arrays, 0);
+  memory.kernel.emit('stage', 'device-range', arrays.srcPfn[0] ?? 0, arrays.npages);
+}
+
+/** Linux: folio_get_nontail_page() and folio_trylock() */
+function takeDevicePage(memory: Memory, arrays: MigrateArrays, { i, pfn }: { i: number; pfn: number }): void {
+  const { refcount } = memory.frames;
+  arrays.src[i] = 0;
+  arrays.srcPfn[i] = 0;
+  arrays.dst[i] = 0;
+  arrays.dstPfn[i] = 0;
+  if (refcount[pfn] === 0) return;
+  refcount[pfn]!++;
+  if (!folioTrylock(memory, pfn)) {
+    folioPut(memory, pfn);
+    return;
+  }
+  arrays.src[i] = MigratePfn.valid | MigratePfn.migrate;
+  arrays.srcPfn[i] = pfn;
+}
+
+/**
+ * Moves one coherent page to system memory, for a long-term pin. The caller's reference is consumed. 0, or -EBUSY when
+ * somebody else uses the page or no memory is left. Linux: mm/migrate_device.c:migrate_device_coherent_folio()
+ */
+export function* migrateDeviceCoherentFolio(memory: Memory, pfn: number): Coroutine<number> {
+  yield* folioLock(memory, pfn);
+  const arrays: MigrateArrays = {
+    src: Uint32Array.of(MigratePfn.valid | MigratePfn.migrate),
+    srcPfn: Uint32Array.of(pfn),
+    dst: new Uint32Array(1),
+    dstPfn: new Uint32Array(1),
+    npages: 1,
+  };
+  const isMigrating = (): boolean => (arrays.src[0]! & MigratePfn.migrate) !== 0;
+  yield* migrateDeviceUnmap(memory, arrays, 0);
+  if (!isMigrating()) return -EBUSY;
+  const newPfn = memory.allocator.allocate();
+  if (newPfn !== 0) {
+    folioLockNew(memory, newPfn);
+    arrays.dst[0] = MigratePfn.valid;
+    arrays.dstPfn[0] = newPfn;
+  }
+  yield* migrateDevicePages(memory, arrays);
+  if (isMigrating()) copyPage(memory, newPfn, pfn);
+  yield* migrateDeviceFinalize(memory, arrays);
+  return isMigrating() ? 0 : -EBUSY;
+}
+
+/** Lets mm reach this layer. Called once for each machine. */
+export function registerHmmHooks(memory: Memory): void {
+  memory.hooks = { migrateDeviceCoherentFolio: (pfn) => migrateDeviceCoherentFolio(memory, pfn) };
+}

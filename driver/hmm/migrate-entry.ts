@@ -1,0 +1,76 @@
+import { KIND_MASK, Kind, Pte } from '../mm/entry.js';
+import { folioGet, folioPut, folioTrylock, folioUnlock } from '../mm/folio.js';
+import { ZERO_PFN } from '../mm/frame-allocator.js';
+import { PG, Zone } from '../mm/frames.js';
+import type { Memory } from '../mm/memory.js';
+import { migrationEntryFor } from '../mm/migration-entries.js';
+import { folioMarkDirty } from '../mm/pte-build.js';
+import { folioRemoveRmapPte, folioTryShareAnonRmapPte } from '../mm/rmap.js';
+import { MigratePfn, MigrateSelect } from './migrate-vma.js';
+
+/** Which entries a collector takes. */
+export interface CollectFilter {
+  /** Bits of `MigrateSelect`. */
+  readonly select: number;
+  readonly owner: object | null;
+  /** Is the vma private anonymous memory? Only there holes may be filled. */
+  readonly isAnonymousVma: boolean;
+}
+
+/**
+ * Takes entry `i` of a PTE table for migration if `filter` wants it and nobody stands in the way: its page is locked,
+ * gets a reference, and the entry becomes a migration entry. Returns the flags of the `src` word: 0 = left alone,
+ * MIGRATE alone = a hole. The page's pfn is then the entry's second half. Never waits: two migrations that take the
+ * same pages in different orders can't deadlock. The caller holds the ptl. Linux: migrate_vma_collect_pmd(), the loop
+ */
+export function collectEntry(memory: Memory, entries: Uint32Array, i: number, filter: CollectFilter): number {
+  const lo = entries[2 * i]!;
+  const kind = lo & KIND_MASK;
+  if (kind === Kind.none) return filter.isAnonymousVma ? MigratePfn.migrate : 0;
+  const pfn = entries[2 * i + 1]!;
+  if (kind === Kind.present && lo & Pte.special) {
+    return pfn === ZERO_PFN && filter.select & MigrateSelect.system ? MigratePfn.migrate : 0;
+  }
+  if (!isSelected(memory, kind, pfn, filter)) return 0;
+  const { frames } = memory;
+  const head = frames.head[pfn]!;
+  if (frames.mapping[head] === 0 || frames.order[head]! > 0) return 0;
+  return freezeEntry(memory, entries, i);
+}
+
+function isSelected(memory: Memory, kind: number, pfn: number, { select, owner }: CollectFilter): boolean {
+  if (kind !== Kind.present && kind !== Kind.devicePrivate) return false;
+  const zone = memory.frames.zone[pfn]!;
+  if (zone === Zone.system) return (select & MigrateSelect.system) !== 0;
+  const wanted = zone === Zone.private ? MigrateSelect.devicePrivate : MigrateSelect.deviceCoherent;
+  return (select & wanted) !== 0 && pageOwner(memory, pfn) === owner;
+}
+
+/** Whose device page this is. Linux: page->pgmap->owner */
+export function pageOwner(memory: Memory, pfn: number): object | null {
+  return memory.pagemaps[memory.frames.pagemap[pfn]!]?.owner ?? null;
+}
+
+/** Reference, lock, migration entry. 0 when the lock is taken or the page may be pinned; then nothing has changed. */
+function freezeEntry(memory: Memory, entries: Uint32Array, i: number): number {
+  const { frames } = memory;
+  const lo = entries[2 * i]!;
+  const pfn = entries[2 * i + 1]!;
+  folioGet(memory, pfn);
+  if (!folioTrylock(memory, pfn)) {
+    folioPut(memory, pfn);
+    return 0;
+  }
+  const flags = frames.flags[pfn]!;
+  const exclusive = (flags & PG.anon) !== 0 && (flags & PG.anonExclusive) !== 0;
+  if (exclusive && !folioTryShareAnonRmapPte(memory, pfn)) {
+    folioUnlock(memory, pfn);
+    folioPut(memory, pfn);
+    return 0;
+  }
+  if ((lo & KIND_MASK) === Kind.present && lo & Pte.dirty) folioMarkDirty(memory, pfn);
+  entries[2 * i] = migrationEntryFor(lo, exclusive);
+  folioRemoveRmapPte(memory, pfn);
+  folioPut(memory, pfn);
+  return MigratePfn.valid | MigratePfn.migrate | (lo & Pte.write ? MigratePfn.write : 0);
+}

@@ -1,0 +1,50 @@
+import { assert } from '../core/assert.js';
+import { type Coroutine, preemptPoint } from '../core/effect.js';
+import { folioAddLru, folioPut, folioUnlock } from '../mm/folio.js';
+import { Zone } from '../mm/frames.js';
+import type { Memory } from '../mm/memory.js';
+import { removeMigrationPtes } from '../mm/migration-entries.js';
+import type { MigrateArrays } from './migrate-unmap.js';
+import { MigratePfn, type MigrateVma } from './migrate-vma.js';
+import { restoreSoleMapping } from './sole-mapping.js';
+
+const FINALIZE_POINT = preemptPoint('migrate_vma_finalize');
+
+/**
+ * Ends a migration: every migration entry becomes a mapping of the destination, or of the source where the page did not
+ * migrate; all locks and references of the migration are gone. Linux: mm/migrate_device.c:migrate_vma_finalize()
+ */
+export function* migrateVmaFinalize(migrate: MigrateVma): Coroutine<void> {
+  const { vma } = migrate;
+  assert(vma !== null, 'the migration was not set up');
+  const { memory } = vma.mm;
+  yield* migrateDeviceFinalize(memory, migrate);
+  memory.kernel.emit('stage', 'finalize', migrate.start, migrate.end);
+}
+
+/** Linux: mm/migrate_device.c:migrate_device_finalize() */
+export function* migrateDeviceFinalize(memory: Memory, arrays: MigrateArrays): Coroutine<void> {
+  const { src, srcPfn, dstPfn, npages } = arrays;
+  const { frames, kernel } = memory;
+  if (kernel.scheduler.contended) yield FINALIZE_POINT;
+  for (let i = 0; i < npages; i++) {
+    const from = srcPfn[i]!;
+    let to = dstPfn[i]!;
+    if (to !== 0 && (from === 0 || (src[i]! & MigratePfn.migrate) === 0)) {
+      // A page that was inserted has a reference of its mapping by now; one that was not goes back to where it came from.
+      folioUnlock(memory, to);
+      folioPut(memory, to);
+      to = 0;
+    }
+    if (from === 0) continue;
+    if (to === 0) to = from;
+    if (frames.zone[to] === Zone.system) folioAddLru(memory, to);
+    if (!restoreSoleMapping(memory, from, to)) yield* removeMigrationPtes(memory, from, to);
+    folioUnlock(memory, from);
+    folioPut(memory, from);
+    if (to !== from) {
+      folioUnlock(memory, to);
+      folioPut(memory, to);
+    }
+  }
+}

@@ -1,0 +1,81 @@
+import { assert } from '../core/assert.js';
+import { type Coroutine, preemptPoint } from '../core/effect.js';
+import { PAGE_SIZE, PG, Zone } from '../mm/frames.js';
+import type { Memory } from '../mm/memory.js';
+import { invalidateRangeEnd, invalidateRangeStart, type NotifierRange } from '../mm/notifier.js';
+import { folioFreeSwap } from '../mm/swap-cache.js';
+import { insertPage, prepareInsert } from './migrate-insert.js';
+import { hasMapping, type MigrateArrays } from './migrate-unmap.js';
+import { MigratePfn, type MigrateVma } from './migrate-vma.js';
+
+const PAGES_POINT = preemptPoint('migrate_vma_pages');
+
+/** What a page carries along to another frame; the exclusive mark travels in the migration entries. */
+const MOVED_FLAGS = PG.uptodate | PG.dirty | PG.workingset | PG.swapbacked | PG.anon;
+
+/**
+ * Moves what `struct page` says from each source to its destination, and puts destinations without a source straight
+ * into the page table. Entries where that can't be done, or that have no destination, lose MIGRATE.
+ * Linux: mm/migrate_device.c:migrate_vma_pages()
+ */
+export function* migrateVmaPages(migrate: MigrateVma): Coroutine<void> {
+  const { vma } = migrate;
+  assert(vma !== null, 'the migration was not set up');
+  const { memory } = vma.mm;
+  if (memory.kernel.scheduler.contended) yield PAGES_POINT;
+  yield* migratePages(memory, migrate, migrate);
+  memory.kernel.emit('stage', 'pages', migrate.start, migrate.end);
+}
+
+/** As `migrateVmaPages` for device pages, which need no vma. Linux: mm/migrate_device.c:migrate_device_pages() */
+export function* migrateDevicePages(memory: Memory, arrays: MigrateArrays): Coroutine<void> {
+  if (memory.kernel.scheduler.contended) yield PAGES_POINT;
+  yield* migratePages(memory, arrays, null);
+  memory.kernel.emit('stage', 'device-pages', arrays.npages);
+}
+
+/** Linux: mm/migrate_device.c:__migrate_device_pages() */
+function* migratePages(memory: Memory, arrays: MigrateArrays, migrate: MigrateVma | null): Coroutine<void> {
+  const { src, srcPfn, dstPfn, npages } = arrays;
+  const faultPfn = migrate?.faultPfn ?? 0;
+  let event: NotifierRange | null = null;
+  for (let i = 0; i < npages; i++) {
+    if (dstPfn[i] === 0) {
+      src[i]! &= ~MigratePfn.migrate;
+    } else if (srcPfn[i] === 0) {
+      if ((src[i]! & MigratePfn.migrate) === 0) continue;
+      assert(migrate !== null, 'a migration without vma has a hole');
+      if (event === null) event = yield* beginInsert(migrate, i);
+      if (!insertPage(migrate, i)) src[i]! &= ~MigratePfn.migrate;
+    } else if (!moveFolio(memory, { from: srcPfn[i]!, to: dstPfn[i]!, faultPfn })) {
+      src[i]! &= ~MigratePfn.migrate;
+    }
+  }
+  if (event !== null) invalidateRangeEnd(event);
+}
+
+/** Entries from the first hole on are about to be filled: a MIGRATE event of their own. */
+function* beginInsert(migrate: MigrateVma, i: number): Coroutine<NotifierRange> {
+  const { mm } = migrate.vma!;
+  const start = migrate.start + i * PAGE_SIZE;
+  const event: NotifierRange = { mm, start, end: migrate.end, event: 'MIGRATE', owner: migrate.pgmapOwner };
+  yield* invalidateRangeStart(event);
+  yield* prepareInsert(migrate);
+  return event;
+}
+
+/** False when the page can't go there: not anonymous, or somebody else holds a reference. */
+function moveFolio(memory: Memory, { from, to, faultPfn }: { from: number; to: number; faultPfn: number }): boolean {
+  const { frames } = memory;
+  if (hasMapping(memory, from)) {
+    assert(frames.zone[to] !== Zone.system, 'a page with a page cache entry moves to system memory');
+    // Devices take anonymous memory only, and no swap slot goes with it.
+    if (!frames.isAnon(from) || !folioFreeSwap(memory, from)) return false;
+  }
+  // The one reference of the migration, and that of the fault. Linux: folio_migrate_mapping()
+  if (frames.refcount[from] !== (from === faultPfn ? 2 : 1)) return false;
+  frames.index[to] = frames.index[from]!;
+  frames.mapping[to] = frames.mapping[from]!;
+  frames.flags[to]! |= frames.flags[from]! & MOVED_FLAGS;
+  return true;
+}

@@ -1,0 +1,103 @@
+import { EINVAL } from '../../uapi/errno.js';
+import { assert } from '../core/assert.js';
+import { type Coroutine, preemptPoint } from '../core/effect.js';
+import { LockClass } from '../core/lock-class.js';
+import type { Memory } from '../mm/memory.js';
+import type { Vma } from '../mm/vma.js';
+import { HmmPfn, type HmmRange } from './hmm-range.js';
+import { migrateVmaCollect } from './migrate-collect.js';
+import { migrateDeviceUnmap } from './migrate-unmap.js';
+import { checkMigrateRequest, MigratePfn, MigrateSelect, type MigrateVma, pagesOf } from './migrate-vma.js';
+import { hmmRangeFault } from './range-fault.js';
+
+const SETUP_POINT = preemptPoint('migrate_vma_setup');
+
+/**
+ * Begins a migration: afterwards each page that can migrate is locked, unmapped everywhere and named in `src`. The
+ * caller holds the mmap_lock for read until `migrateVmaFinalize`. 0 also when nothing was found; -EINVAL for arguments
+ * that make no sense; on the unified path with MIGRATE_VMA_FAULT also what `hmmRangeFault` returns. After an error
+ * nothing is held, on either path. Linux: mm/migrate_device.c:migrate_vma_setup()
+ */
+export function* migrateVmaSetup(migrate: MigrateVma): Coroutine<number> {
+  const { vma } = migrate;
+  if (vma === null) return -EINVAL;
+  const { memory } = vma.mm;
+  const { kernel } = memory;
+  if (kernel.scheduler.contended) yield SETUP_POINT;
+  const invalid = checkMigrateRequest(memory, migrate, vma);
+  if (invalid !== 0) return invalid;
+  kernel.assertHeld(LockClass.mmapLock);
+  assert(migrate.path === 'unified' || (migrate.flags & MigrateSelect.fault) === 0, 'the classic path does not fault');
+  const npages = pagesOf(migrate);
+  migrate.npages = 0;
+  migrate.cpages = 0;
+  migrate.src.fill(0, 0, npages);
+  migrate.srcPfn.fill(0, 0, npages);
+  const error = migrate.path === 'unified' ? yield* setupUnified(migrate) : yield* setupClassic(migrate, vma);
+  kernel.emit('stage', 'setup', migrate.start, migrate.end);
+  return error;
+}
+
+function* setupClassic(migrate: MigrateVma, vma: Vma): Coroutine<number> {
+  yield* migrateVmaCollect(migrate, vma);
+  yield* migrateVmaUnmap(vma.mm.memory, migrate);
+  return 0;
+}
+
+/** A thin caller of `hmmRangeFault`, whose answers are written where the `src` words will be. */
+function* setupUnified(migrate: MigrateVma): Coroutine<number> {
+  const range: HmmRange = {
+    notifier: null,
+    notifierSeq: 0,
+    start: migrate.start,
+    end: migrate.end,
+    flags: migrate.src,
+    pfns: migrate.srcPfn,
+    defaultFlags: migrate.flags & MigrateSelect.fault ? HmmPfn.reqFault : 0,
+    pfnFlagsMask: 0,
+    devPrivateOwner: migrate.pgmapOwner,
+    migrate,
+  };
+  const error = yield* hmmRangeFault(range);
+  if (error !== 0) return error;
+  yield* migrateHmmRangeSetup(range);
+  return 0;
+}
+
+/**
+ * The step between a successful `hmmRangeFault` that prepared pages and the driver's copy: makes `src` words of the
+ * answers and unmaps the pages everywhere else. The answers in `range` stay as they are, unless the arrays are the same.
+ * Linux: migrate_hmm_range_setup() of the migrate-on-fault series
+ */
+export function* migrateHmmRangeSetup(range: HmmRange): Coroutine<void> {
+  const { migrate } = range;
+  assert(migrate !== null, 'the range was not walked for a migration');
+  const npages = pagesOf(range);
+  assert(npages <= migrate.src.length, 'the migration has no room for the range');
+  migrate.npages = npages;
+  migrate.cpages = 0;
+  for (let i = 0; i < npages; i++) {
+    const flags = range.flags[i]!;
+    const pfn = range.pfns[i]!;
+    const word = srcWord(flags);
+    migrate.src[i] = word;
+    migrate.srcPfn[i] = word & MigratePfn.valid ? pfn : 0;
+    if (word !== 0) migrate.cpages++;
+  }
+  migrate.dst.fill(0, 0, npages);
+  migrate.dstPfn.fill(0, 0, npages);
+  if (migrate.vma !== null) yield* migrateVmaUnmap(migrate.vma.mm.memory, migrate);
+}
+
+function srcWord(hmmFlags: number): number {
+  if ((hmmFlags & HmmPfn.migrate) === 0) return 0;
+  if ((hmmFlags & HmmPfn.valid) === 0) return MigratePfn.migrate;
+  const write = hmmFlags & HmmPfn.write ? MigratePfn.write : 0;
+  return MigratePfn.valid | MigratePfn.migrate | write;
+}
+
+/** Linux: mm/migrate_device.c:migrate_vma_unmap() */
+function* migrateVmaUnmap(memory: Memory, migrate: MigrateVma): Coroutine<void> {
+  memory.kernel.emit('stage', 'collect', migrate.start, migrate.end);
+  if (migrate.cpages > 0) migrate.cpages = yield* migrateDeviceUnmap(memory, migrate, migrate.faultPfn);
+}

@@ -1,0 +1,91 @@
+import { type Coroutine, preemptPoint } from '../core/effect.js';
+import { folioGet, folioIsolateLru, folioPut, folioPutbackLru, folioUnlock } from '../mm/folio.js';
+import { PG, Zone } from '../mm/frames.js';
+import type { Memory } from '../mm/memory.js';
+import { removeMigrationPtes, tryToMigrate } from '../mm/migration-entries.js';
+import { MigratePfn } from './migrate-vma.js';
+
+const UNMAP_POINT = preemptPoint('migrate_device_unmap');
+
+/** Entries of a migration without its vma: what `migrateDeviceRange` works on. */
+export interface MigrateArrays {
+  readonly src: Uint32Array;
+  readonly srcPfn: Uint32Array;
+  readonly dst: Uint32Array;
+  readonly dstPfn: Uint32Array;
+  readonly npages: number;
+}
+
+/**
+ * Takes the collected, locked pages off the LRU and out of every other page table, and gives back those that somebody
+ * else still refers to: their entries become 0. Returns how many entries are left, holes included. A page that is left
+ * is locked and has exactly one reference of the migration. Linux: mm/migrate_device.c:migrate_device_unmap()
+ *
+ * Deviates: the LRU has no per-CPU batches, so nothing is drained.
+ */
+export function* migrateDeviceUnmap(memory: Memory, arrays: MigrateArrays, faultPfn: number): Coroutine<number> {
+  const { src, srcPfn, npages } = arrays;
+  const { frames } = memory;
+  let restore = 0;
+  let unmapped = 0;
+  if (memory.kernel.scheduler.contended) yield UNMAP_POINT;
+  for (let i = 0; i < npages; i++) {
+    const pfn = srcPfn[i]!;
+    if (pfn === 0) {
+      if (src[i]! & MigratePfn.migrate) unmapped++;
+      continue;
+    }
+    const isIsolated = isolate(memory, pfn);
+    if (isIsolated && frames.folioMapcount[pfn]! > 0) yield* tryToMigrate(memory, pfn);
+    if (isIsolated && frames.folioMapcount[pfn] === 0 && isFree(memory, pfn, faultPfn)) {
+      unmapped++;
+      continue;
+    }
+    if (isIsolated && frames.zone[pfn] === Zone.system) {
+      folioGet(memory, pfn);
+      folioPutbackLru(memory, pfn);
+    }
+    src[i]! &= ~MigratePfn.migrate;
+    restore++;
+  }
+  for (let i = 0; i < npages && restore > 0; i++) {
+    const pfn = srcPfn[i]!;
+    if (pfn === 0 || src[i]! & MigratePfn.migrate) continue;
+    yield* removeMigrationPtes(memory, pfn, pfn);
+    src[i] = 0;
+    srcPfn[i] = 0;
+    folioUnlock(memory, pfn);
+    folioPut(memory, pfn);
+    restore--;
+  }
+  return unmapped;
+}
+
+/** Off the LRU, whose reference replaces the one of collect. Device pages were never on it. */
+function isolate(memory: Memory, pfn: number): boolean {
+  if (memory.frames.zone[pfn] !== Zone.system) return true;
+  if (!folioIsolateLru(memory, pfn)) return false;
+  folioPut(memory, pfn);
+  return true;
+}
+
+/**
+ * Does nobody else refer to the unmapped page? Lenient by one for device pages; `migrateVmaPages` is exact.
+ * Linux: mm/migrate_device.c:migrate_vma_check_page()
+ */
+function isFree(memory: Memory, pfn: number, faultPfn: number): boolean {
+  const { frames } = memory;
+  if (frames.order[frames.head[pfn]!]! > 0) return false;
+  let extra = pfn === faultPfn ? 2 : 1;
+  if (frames.zone[pfn] !== Zone.system) extra++;
+  if (hasMapping(memory, pfn)) extra++;
+  return frames.refcount[pfn]! - extra <= frames.folioMapcount[pfn]!;
+}
+
+/** Is the page in a page cache or the swap cache, which holds a reference to it? Linux: folio_mapping() */
+export function hasMapping(memory: Memory, pfn: number): boolean {
+  const { frames } = memory;
+  const flags = frames.flags[pfn]!;
+  if (flags & PG.swapcache) return true;
+  return (flags & PG.anon) === 0 && frames.mapping[pfn] !== 0;
+}

@@ -1,0 +1,289 @@
+import { EBUSY, EFAULT, EINVAL, EPERM, ERANGE } from '../../uapi/errno.js';
+import { assert } from '../core/assert.js';
+import { type Coroutine, preemptPoint } from '../core/effect.js';
+import { LockClass } from '../core/lock-class.js';
+import { Kind, kindOf } from '../mm/entry.js';
+import { handleMmFault } from '../mm/fault.js';
+import { FAULT, VM_FAULT_ERROR } from '../mm/fault-code.js';
+import { folioPut, folioUnlock } from '../mm/folio.js';
+import { PAGE_SIZE } from '../mm/frames.js';
+import { migrationEntryWait, removeMigrationPtes } from '../mm/migration-entries.js';
+import type { Mm } from '../mm/mm.js';
+import { invalidateRangeEnd, invalidateRangeStart, type NotifierRange } from '../mm/notifier.js';
+import { pmdIndex, type Table } from '../mm/page-table.js';
+import { VM } from '../mm/vm-flags.js';
+import type { Vma } from '../mm/vma.js';
+import { HmmPfn, type HmmRange } from './hmm-range.js';
+import { mmuIntervalCheckRetry } from './interval-notifier.js';
+import { splitHugeToCollect } from './migrate-thp.js';
+import { isUnmigratableVma, pagesOf } from './migrate-vma.js';
+import { pmdPartEnd, upperHoleEnd } from './pmd-part.js';
+import { hugetlbFlags, Need, pmdFlags, RangeWalk, Stop } from './range-walk.js';
+
+const FAULT_POINT = preemptPoint('hmm_vma_fault');
+
+/**
+ * Reports what the CPU's page table says of every page of `range`, and first faults in what the request bits ask for.
+ * The caller holds the mmap_lock for read and must compare the notifier's sequence under its own lock before it uses
+ * the answer. With `range.migrate`, pages are also prepared for migration on the same walk (locked, referenced and
+ * replaced by migration entries); the caller then goes on with `migrateHmmRangeSetup`.
+ *
+ * 0, or -EBUSY (invalidated: begin again), -EFAULT, -EPERM (write to a read-only vma), -EINVAL (empty range, or a vma
+ * whose pages never migrate), -ERANGE (a migration over more than one vma). After an error nothing is held.
+ *
+ * Linux: mm/hmm.c:hmm_range_fault()
+ *
+ * Deviates: the migrate-on-fault series would fault and wait while it holds prepared, locked pages. A fault can need a
+ * lock that another migrator holds who in turn waits for ours, and a fault or a wait at an entry of ours would be for
+ * ourselves. So this walk undoes what it has prepared, sleeps, and resumes from the range's start; since one fault
+ * covers the rest of its page table, that happens at most once a table. What callers see is the same.
+ */
+export function* hmmRangeFault(range: HmmRange): Coroutine<number> {
+  if (range.start >= range.end) return -EINVAL;
+  return yield* new RangeFault(range).run();
+}
+
+/** One call of `hmmRangeFault`: the outer loop and everything that may sleep. */
+class RangeFault {
+  private readonly walk: RangeWalk;
+  private readonly mm: Mm;
+  /** Entries below it are answers, entries from it on still requests. */
+  private last: number;
+  /** The open MIGRATE event, one a call whatever happens. */
+  private migrateEvent: NotifierRange | null = null;
+  /** A copy of the requests for restarts, which would otherwise read answers as requests. */
+  private readonly requests: Uint32Array | null;
+
+  constructor(private readonly range: HmmRange) {
+    const mm = range.notifier?.mm ?? range.migrate?.vma?.mm;
+    assert(mm !== undefined, 'the range belongs to no address space');
+    this.mm = mm;
+    this.last = range.start;
+    this.walk = new RangeWalk(range, mm);
+    const isKept = range.pfnFlagsMask !== 0 && this.walk.wantsMigrate;
+    this.requests = isKept ? range.flags.slice(0, pagesOf(range)) : null;
+  }
+
+  *run(): Coroutine<number> {
+    const { range, mm } = this;
+    const { kernel, stats } = mm.memory;
+    kernel.assertHeld(LockClass.mmapLock);
+    stats.walks++;
+    kernel.emit('walk', this.walk.wantsMigrate ? 'hmm-migrate' : 'hmm', range.start, range.end);
+    let error: number;
+    for (;;) {
+      error = this.isInvalidated() ? -EBUSY : yield* this.walkRange();
+      if (error !== Stop.again) break;
+      stats.resumptions++;
+    }
+    if (error !== 0) yield* this.undo();
+    if (error !== 0 && this.walk.wantsMigrate) this.clearResults();
+    if (this.migrateEvent !== null) invalidateRangeEnd(this.migrateEvent);
+    return error;
+  }
+
+  private isInvalidated(): boolean {
+    const { notifier, notifierSeq } = this.range;
+    return notifier !== null && mmuIntervalCheckRetry(notifier, notifierSeq);
+  }
+
+  /** From `last` to the end: 0, an errno, or `Stop.again` when it has slept and must look again. Linux: walk_page_range() */
+  private *walkRange(): Coroutine<number> {
+    const { end } = this.range;
+    for (let addr = this.last; addr < end; ) {
+      const vma = this.mm.findVma(addr);
+      const isGap = vma === null || vma.start > addr;
+      const next = Math.min(end, isGap ? (vma?.start ?? end) : vma.end);
+      const code = isGap ? this.walkGap(addr, next) : yield* this.walkVma(vma, addr, next);
+      if (code !== 0) return code;
+      addr = next;
+    }
+    return 0;
+  }
+
+  private walkGap(addr: number, end: number): number {
+    const vpn = addr / PAGE_SIZE;
+    const endVpn = end / PAGE_SIZE;
+    if (this.walk.rangeNeed(vpn, endVpn, 0) !== 0) return -EFAULT;
+    if (this.walk.wantsMigrate && this.migrateEvent !== null) return -ERANGE;
+    this.walk.fill(vpn, endVpn, HmmPfn.error);
+    return 0;
+  }
+
+  private *walkVma(vma: Vma, addr: number, end: number): Coroutine<number> {
+    const { walk } = this;
+    const vpn = addr / PAGE_SIZE;
+    const endVpn = end / PAGE_SIZE;
+    if (!this.isReadable(vma)) {
+      if (walk.rangeNeed(vpn, endVpn, 0) !== 0) return -EFAULT;
+      if (!walk.wantsMigrate) {
+        walk.fill(vpn, endVpn, HmmPfn.error);
+        return 0;
+      }
+    }
+    if (walk.wantsMigrate) {
+      const error = yield* this.beginMigrate(vma);
+      if (error !== 0) return error;
+    }
+    walk.enterVma(vma.isAnonymous);
+    return vma.flags & VM.hugetlb
+      ? yield* this.walkHugetlb(vma, vpn, endVpn)
+      : yield* this.walkTables(vma, vpn, endVpn);
+  }
+
+  /** Linux: mm/hmm.c:hmm_vma_walk_test() */
+  private isReadable(vma: Vma): boolean {
+    return (vma.flags & (VM.io | VM.pfnmap)) === 0 && (vma.flags & VM.read) !== 0;
+  }
+
+  /** A migration is of one vma, whose MIGRATE event covers the whole range from the first entry to the return. */
+  private *beginMigrate(vma: Vma): Coroutine<number> {
+    const { range, mm } = this;
+    const migrate = range.migrate!;
+    if (this.migrateEvent !== null) return migrate.vma === vma ? 0 : -ERANGE;
+    if (isUnmigratableVma(vma)) return -EINVAL;
+    if (range.start < vma.start) return -ERANGE;
+    migrate.vma = vma;
+    migrate.start = range.start;
+    migrate.end = range.end;
+    const owner = range.notifier === null ? migrate.pgmapOwner : range.devPrivateOwner;
+    const event: NotifierRange = { mm, start: range.start, end: range.end, event: 'MIGRATE', owner };
+    yield* invalidateRangeStart(event);
+    this.migrateEvent = event;
+    return 0;
+  }
+
+  private *walkTables(vma: Vma, first: number, end: number): Coroutine<number> {
+    const { pageTable } = this.mm;
+    for (let vpn = first; vpn < end; ) {
+      const pmd = pageTable.pmdTable(vpn);
+      const next = pmd === null ? upperHoleEnd(pageTable, vpn, end) : pmdPartEnd(vpn, end);
+      const code =
+        pmd === null ? yield* this.walkHole(vma, vpn, next) : yield* this.walkPmd(vma, pmd, { vpn, end: next });
+      if (code !== 0) return code;
+      vpn = next;
+    }
+    return 0;
+  }
+
+  /** Linux: mm/hmm.c:hmm_vma_walk_hole() */
+  private *walkHole(vma: Vma, vpn: number, end: number): Coroutine<number> {
+    const need = this.walk.rangeNeed(vpn, end, 0);
+    if (need !== 0) return yield* this.fault(vma, need, { vpn, end });
+    this.walk.fillHole(vpn, end);
+    return 0;
+  }
+
+  /** Linux: mm/hmm.c:hmm_vma_walk_pmd() */
+  private *walkPmd(vma: Vma, pmd: Table, { vpn, end }: { vpn: number; end: number }): Coroutine<number> {
+    const { walk } = this;
+    const i = pmdIndex(vpn);
+    this.mm.memory.stats.pmdEntries++;
+    for (let isSplitTried = false; ; isSplitTried = true) {
+      const leaf = pmd.children![i]!;
+      if (leaf !== null) return yield* this.walkLeaf(vma, leaf, { vpn, end });
+      const lo = pmd.entries[2 * i]!;
+      const kind = kindOf(lo);
+      if (kind === Kind.none) return yield* this.walkHole(vma, vpn, end);
+      const cpuFlags = kind === Kind.present ? pmdFlags(lo) : 0;
+      const need = walk.rangeNeed(vpn, end, cpuFlags);
+      if (need !== 0 && kind === Kind.migration) return yield* this.wait(vpn);
+      if (need !== 0) return kind === Kind.present ? yield* this.fault(vma, need, { vpn, end }) : -EFAULT;
+      if (kind !== Kind.present) {
+        walk.fill(vpn, end, kind === Kind.migration ? 0 : HmmPfn.error);
+        return 0;
+      }
+      // Huge pages migrate one by one, so they are split here; what was huge is then walked afresh, entry by entry.
+      const isSplitWanted = !isSplitTried && walk.isAnyPrepareWanted(vpn, end);
+      if (isSplitWanted && (yield* splitHugeToCollect(this.range.migrate!, vma, vpn))) continue;
+      walk.fillHuge(vpn, end, { pfn: pmd.entries[2 * i + 1]!, cpuFlags });
+      return 0;
+    }
+  }
+
+  private *walkLeaf(vma: Vma, leaf: Table, { vpn, end }: { vpn: number; end: number }): Coroutine<number> {
+    const { walk } = this;
+    const code = walk.walkPtes(leaf, vpn, end);
+    if (code === Stop.fault) return yield* this.fault(vma, walk.need, { vpn: walk.stopVpn, end });
+    if (code === Stop.wait) return yield* this.wait(walk.stopVpn);
+    return code;
+  }
+
+  /** Linux: walk_hugetlb_range(), mm/hmm.c:hmm_vma_walk_hugetlb_entry() */
+  private *walkHugetlb(vma: Vma, first: number, end: number): Coroutine<number> {
+    const { walk } = this;
+    for (let vpn = first; vpn < end; ) {
+      const next = pmdPartEnd(vpn, end);
+      const pmd = this.mm.pageTable.pmdTable(vpn);
+      this.mm.memory.stats.pmdEntries++;
+      const lo = pmd === null ? 0 : pmd.entries[2 * pmdIndex(vpn)]!;
+      const cpuFlags = pmd === null ? 0 : hugetlbFlags(lo);
+      // Only the first page's request counts for an entry; a hole without a table asks for every page.
+      const need = walk.rangeNeed(vpn, pmd === null ? next : vpn + 1, cpuFlags);
+      if (need !== 0) return yield* this.fault(vma, need, { vpn, end: next });
+      if (pmd === null) walk.fillHole(vpn, next);
+      else walk.fillHuge(vpn, next, { pfn: pmd.entries[2 * pmdIndex(vpn) + 1]!, cpuFlags });
+      vpn = next;
+    }
+    return 0;
+  }
+
+  /** Faults every page of the unit, also those that lack nothing (Q5). Linux: mm/hmm.c:hmm_vma_fault() */
+  private *fault(vma: Vma, need: number, unit: { vpn: number; end: number }): Coroutine<number> {
+    const { scheduler } = this.mm.memory.kernel;
+    yield* this.pauseAt(unit.vpn);
+    const isWrite = (need & Need.write) !== 0;
+    if (isWrite && (vma.flags & VM.write) === 0) return -EPERM;
+    const flags = FAULT.remote | (isWrite ? FAULT.write : 0);
+    for (let vpn = unit.vpn; vpn < unit.end; vpn++) {
+      if (scheduler.contended) yield FAULT_POINT;
+      const result = yield* handleMmFault(vma, vpn * PAGE_SIZE, flags);
+      if (result & VM_FAULT_ERROR) return -EFAULT;
+    }
+    return Stop.again;
+  }
+
+  private *wait(vpn: number): Coroutine<number> {
+    yield* this.pauseAt(vpn);
+    yield* migrationEntryWait(this.mm, vpn);
+    return Stop.again;
+  }
+
+  /** Before the walk sleeps at `vpn`: no prepared page may be held, see `hmmRangeFault`. */
+  private *pauseAt(vpn: number): Coroutine<void> {
+    this.last = vpn * PAGE_SIZE;
+    if (this.walk.prepared === 0) return;
+    yield* this.undo();
+    if (this.requests !== null) this.range.flags.set(this.requests);
+    this.last = this.range.start;
+  }
+
+  /**
+   * Puts every prepared page back where it was. All of them lie below the first entry that is still a request, so the
+   * count ends the loop before a request could be taken for an answer.
+   */
+  private *undo(): Coroutine<void> {
+    const { walk, range, mm } = this;
+    const { memory } = mm;
+    const isPrepared = HmmPfn.valid | HmmPfn.migrate;
+    for (let i = 0; walk.prepared > 0; i++) {
+      assert(i < pagesOf(range), 'a prepared page is not in the range any more');
+      if ((range.flags[i]! & isPrepared) !== isPrepared) continue;
+      const pfn = range.pfns[i]!;
+      yield* removeMigrationPtes(memory, pfn, pfn);
+      range.flags[i] = 0;
+      folioUnlock(memory, pfn);
+      folioPut(memory, pfn);
+      walk.prepared--;
+    }
+  }
+
+  private clearResults(): void {
+    const { range } = this;
+    const npages = pagesOf(range);
+    range.flags.fill(0, 0, npages);
+    range.pfns.fill(0, 0, npages);
+    range.migrate!.npages = 0;
+    range.migrate!.cpages = 0;
+  }
+}
