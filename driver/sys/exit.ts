@@ -1,0 +1,22 @@
+import { assert } from '../core/assert.js';
+import type { Coroutine } from '../core/effect.js';
+import { mmput } from '../mm/exit-mmap.js';
+import type { Thread } from './thread.js';
+
+/**
+ * The running thread ends; with the last one the process does. The order matters: the end of the address space tells
+ * the mirrors first, then the files are closed, then what still waits for its last put goes. Linux: kernel/exit.c:do_exit()
+ */
+export function* exitThread(thread: Thread): Coroutine<void> {
+  const { process } = thread;
+  const { machine } = process;
+  assert(process.exitStatus !== null, `thread ${thread.tid} ends without a status`);
+  process.threads.splice(process.threads.indexOf(thread), 1);
+  thread.isDead = true;
+  machine.forgetThread(thread);
+  if (process.threads.length > 0) return;
+  yield* mmput(process.mm);
+  yield* process.files.closeAll();
+  yield* machine.runTaskWork(thread.task);
+  process.becomeZombie();
+}

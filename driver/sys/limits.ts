@@ -1,0 +1,8 @@
+/** Most bytes that one load, store or pread moves. Linux: MAX_RW_COUNT */
+export const MAX_TRANSFER_BYTES = 0x7ffff000;
+
+/** Processes and threads that one machine holds. */
+export const MAX_THREADS = 4096;
+
+/** Pages for ioctlBytes records stand here, one a thread, above where mmap searches. */
+export const SCRATCH_BASE = 0x7ffff8000000;

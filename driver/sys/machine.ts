@@ -1,0 +1,214 @@
+import type { CallArg, CallResult } from '../../uapi/client/transport.js';
+import { assert } from '../core/assert.js';
+import type { Coroutine } from '../core/effect.js';
+import { Kernel } from '../core/kernel.js';
+import { RoundRobin, SeededRandom } from '../core/policy.js';
+import type { RunResult } from '../core/scheduler.js';
+import type { Task } from '../core/task.js';
+import type { Trace } from '../core/trace.js';
+import { DmirrorDevices } from '../dmirror/index.js';
+import { mmCreate } from '../mm/fork.js';
+import { checkInvariants } from '../mm/invariants.js';
+import { Memory } from '../mm/memory.js';
+import type { Mm } from '../mm/mm.js';
+import { pageTableText } from '../mm/page-table-text.js';
+import type { WalkStats } from '../mm/walk-stats.js';
+import { addDevices } from './device-file.js';
+import { FdTable } from './fd-table.js';
+import { addGupTest } from './gup-file.js';
+import { MAX_THREADS } from './limits.js';
+import { MachineError } from './machine-error.js';
+import { DEFAULT_MACHINE_OPTIONS, type MachineOptions } from './machine-options.js';
+import type { OpenFile, ReleaseQueue } from './open-file.js';
+import { addProcFiles } from './proc-nodes.js';
+import { Process } from './process.js';
+import { BadCallError, checkArgs, type Syscall } from './syscall.js';
+import { syscalls } from './syscalls.js';
+import { Call, type Thread } from './thread.js';
+import { Vfs } from './vfs.js';
+
+/**
+ * The emulated machine: processes, their memory, the devices and the one table of system calls through which everybody
+ * drives it. Nothing runs by itself: `start` queues calls, `run` or `call` runs them.
+ */
+export class Machine implements ReleaseQueue {
+  readonly options: MachineOptions;
+  readonly kernel: Kernel;
+  readonly memory: Memory;
+  readonly devices: DmirrorDevices;
+  readonly vfs: Vfs;
+  /** Of the present life; `reset` may change it. */
+  seed: number;
+  private readonly processes = new Map<number, Process>();
+  private readonly threads = new Map<number, Thread>();
+  private readonly released = new Map<Task, OpenFile[]>();
+  private nextPid = 1;
+  private failure: MachineError | null = null;
+
+  constructor(options: Partial<MachineOptions> = {}) {
+    this.options = { ...DEFAULT_MACHINE_OPTIONS, ...options };
+    const { seed, scheduler, stepLimit } = this.options;
+    this.seed = seed;
+    this.kernel = new Kernel(scheduler === 'random' ? new SeededRandom(seed) : new RoundRobin(), seed, stepLimit);
+    const { ramBytes, swapBytes, hugePages, thpEnabled, coherent, path, quirks } = this.options;
+    this.memory = new Memory(this.kernel, {
+      ramBytes,
+      swapBytes,
+      hugePages,
+      thpEnabled,
+      ...DmirrorDevices.frameDemand(coherent),
+    });
+    this.devices = new DmirrorDevices(this.memory, { coherent, path, quirks, dialect: this.options.dialect });
+    this.vfs = new Vfs(this);
+    addDevices(this);
+    addGupTest(this);
+    addProcFiles(this);
+  }
+
+  /** A new process with one thread and an empty address space. Nobody waits for it. */
+  createProcess({ dialect }: { dialect?: string } = {}): Process {
+    const process = this.addProcess(mmCreate(this.memory), new FdTable(), null);
+    if (dialect !== undefined) process.dialect = dialect;
+    return process;
+  }
+
+  addProcess(mm: Mm, files: FdTable, parent: Process | null): Process {
+    const process = new Process(this, this.newPid(), mm, files, parent);
+    this.processes.set(process.pid, process);
+    return process;
+  }
+
+  newPid(): number {
+    return this.nextPid++;
+  }
+
+  /** No further process or thread fits. */
+  get isFull(): boolean {
+    return this.threads.size >= MAX_THREADS;
+  }
+
+  /** A process that is not reaped, or null. */
+  process(pid: number): Process | null {
+    return this.processes.get(pid) ?? null;
+  }
+
+  /** A living thread, or null. */
+  threadByTid(tid: number): Thread | null {
+    return this.threads.get(tid) ?? null;
+  }
+
+  addThread(thread: Thread): void {
+    this.threads.set(thread.tid, thread);
+  }
+
+  forgetThread(thread: Thread): void {
+    this.threads.delete(thread.tid);
+  }
+
+  forgetProcess(process: Process): void {
+    this.processes.delete(process.pid);
+  }
+
+  /** Queues a system call of `thread`; nothing runs yet. Throws BadCallError when no program could make this call. */
+  start(thread: Thread, name: string, args: readonly CallArg[]): Call {
+    const syscall = Object.hasOwn(syscalls, name) ? syscalls[name] : undefined;
+    if (syscall === undefined) throw new BadCallError(`there is no system call ${name}`);
+    checkArgs(name, syscall, args);
+    const call = new Call(name, () => runSyscall(syscall, thread, args));
+    thread.enqueue(call);
+    return call;
+  }
+
+  /**
+   * Runs until no task can go on. `deadlock` lists who waits for what; a wait for a child that runs outside the kernel is
+   * reported so too, and later calls may end it. Throws MachineError.
+   */
+  run(): RunResult {
+    return this.guarded(() => this.kernel.scheduler.run());
+  }
+
+  /** `start`, and run until that call is done. Throws MachineError when it can't be. */
+  call(thread: Thread, name: string, ...args: CallArg[]): CallResult {
+    const call = this.start(thread, name, args);
+    const run = this.guarded(() => this.kernel.scheduler.run(thread.task));
+    if (call.result === undefined) throw this.fail(`${name} of thread ${thread.tid} does not return: ${run.reason}`, { run });
+    if (this.options.checkInvariants !== 'off') this.checkInvariants();
+    return call.result;
+  }
+
+  /** Proves what must hold between any two calls. Throws MachineError. */
+  checkInvariants(): void {
+    this.guarded(() => {
+      checkInvariants(this.memory);
+      this.devices.checkInvariants();
+    });
+  }
+
+  /** Counters of page table work since the start or the last `stats.reset()`. */
+  get stats(): WalkStats {
+    return this.memory.stats;
+  }
+
+  /** The last events; `trace.listen` gives every one as it happens. */
+  get trace(): Trace {
+    return this.kernel.trace;
+  }
+
+  /** The page table entries of [start, end), one line for equal neighbours. */
+  pageTableText(process: Process, start: number, end: number): string {
+    return pageTableText(process.mm, start, end);
+  }
+
+  /** A new life, as new as a new machine: clears only what was touched in the old one. */
+  reset(seed = this.options.seed): void {
+    this.seed = seed;
+    this.failure = null;
+    this.processes.clear();
+    this.threads.clear();
+    this.released.clear();
+    this.nextPid = 1;
+    this.kernel.reset(seed);
+    this.devices.reset();
+    this.memory.reset();
+    this.devices.begin();
+    this.vfs.reset();
+  }
+
+  /** The last reference of `file` is gone; it is released when the running call ends. Linux: fput() */
+  deferRelease(file: OpenFile): void {
+    const task = this.kernel.current;
+    const waiting = this.released.get(task);
+    if (waiting === undefined) this.released.set(task, [file]);
+    else waiting.push(file);
+  }
+
+  /** What a task does before it returns to user. Linux: task_work_run() */
+  *runTaskWork(task: Task): Coroutine<void> {
+    for (;;) {
+      const file = this.released.get(task)?.shift();
+      if (file === undefined) return;
+      yield* file.release();
+    }
+  }
+
+  private guarded<T>(work: () => T): T {
+    if (this.failure !== null) throw this.failure;
+    assert(this.kernel.scheduler.current === null, 'the machine is entered from inside of its run');
+    try {
+      return work();
+    } catch (error) {
+      if (error instanceof MachineError) throw error;
+      throw this.fail(error instanceof Error ? `${error.name}: ${error.message}` : String(error), { cause: error });
+    }
+  }
+
+  private fail(what: string, { run, cause }: { run?: RunResult; cause?: unknown }): MachineError {
+    this.failure = new MachineError(what, this.seed, this.trace.recent(), { cause, blocked: run?.blocked ?? [] });
+    return this.failure;
+  }
+}
+
+function* runSyscall(syscall: Syscall, thread: Thread, args: readonly CallArg[]): Coroutine<CallResult> {
+  const result = yield* syscall.run(thread, args);
+  return typeof result === 'number' ? { ret: result } : result;
+}

@@ -1,0 +1,85 @@
+import { EINVAL, ENOTTY } from '../../uapi/errno.js';
+import { O_ACCMODE, O_RDONLY, O_WRONLY } from '../../uapi/fcntl.js';
+import { assert } from '../core/assert.js';
+import type { Coroutine } from '../core/effect.js';
+import type { AddressSpace } from '../mm/address-space.js';
+import type { MappedFile, Vma } from '../mm/vma.js';
+import type { Thread } from './thread.js';
+
+/** What an ioctl works on: the number, its argument and the numbering it is written in. */
+export interface IoctlRequest {
+  readonly cmd: number;
+  readonly arg: number;
+  /** The numbering of this one call; undefined is the open file's own. */
+  readonly dialect: string | undefined;
+}
+
+/** Where files of which the last reference is gone wait until the running call ends. Linux: delayed_fput, task_work */
+export interface ReleaseQueue {
+  deferRelease(file: OpenFile): void;
+}
+
+/**
+ * An open file description: shared by the descriptors that dup or fork made of one open, and by the VMAs that map it.
+ * The last put releases it at the end of the running system call, with no lock held. Linux: struct file
+ */
+export abstract class OpenFile implements MappedFile {
+  private references = 1;
+  readonly mapping: AddressSpace | null = null;
+
+  constructor(
+    private readonly releases: ReleaseQueue,
+    /** open(2) flags. */
+    readonly flags: number,
+  ) {}
+
+  get isReadable(): boolean {
+    return (this.flags & O_ACCMODE) !== O_WRONLY;
+  }
+
+  get isWritable(): boolean {
+    return (this.flags & O_ACCMODE) !== O_RDONLY;
+  }
+
+  get(): void {
+    assert(this.references > 0, 'a released file is used');
+    this.references++;
+  }
+
+  *put(): Coroutine<void> {
+    this.references--;
+    assert(this.references >= 0, 'a file is put once too often');
+    if (this.references === 0) this.releases.deferRelease(this);
+  }
+
+  /** What the last close does. */
+  *release(): Coroutine<void> {}
+
+  /** Bytes at `offset`, or a negative errno. */
+  *pread(_thread: Thread, _lenBytes: number, _offset: number): Coroutine<Uint8Array | number> {
+    return -EINVAL;
+  }
+
+  /** Number of bytes done, or a negative errno. */
+  *pwrite(_thread: Thread, _bytes: Uint8Array, _offset: number): Coroutine<number> {
+    return -EINVAL;
+  }
+
+  *ftruncate(_sizeBytes: number): Coroutine<number> {
+    return -EINVAL;
+  }
+
+  *ioctl(_thread: Thread, _request: IoctlRequest): Coroutine<number> {
+    return -ENOTTY;
+  }
+
+  /** Can be mapped at all; -ENODEV otherwise. */
+  get isMappable(): boolean {
+    return this.mapping !== null;
+  }
+
+  /** Runs inside mmap, with mmap_lock held for write, on the new vma. 0 or a negative errno. */
+  *mmap(_vma: Vma): Coroutine<number> {
+    return 0;
+  }
+}

@@ -1,0 +1,58 @@
+import { EAGAIN, ENOMEM } from '../../uapi/errno.js';
+import { exitStatus } from '../../uapi/signal.js';
+import type { Coroutine } from '../core/effect.js';
+import { mmput } from '../mm/exit-mmap.js';
+import { dupMmap, mmCreate } from '../mm/fork.js';
+import { type Disposition, kill, setDisposition } from './signal.js';
+import type { SyscallTable } from './syscall.js';
+import type { Thread } from './thread.js';
+import { waitForChild } from './wait.js';
+
+/** Processes, threads and signals. */
+export const processCalls: SyscallTable = {
+  fork: { args: '', run: (thread) => fork(thread), note: 'pid of the child, whose one thread has the same number' },
+  thread: { args: '', run: (thread) => newThread(thread), note: 'tid of a new thread of the same process' },
+  exit: { args: '?n', run: (thread, [status]) => exit(thread, status as number | undefined), note: 'ends the whole process' },
+  kill: {
+    args: 'nn',
+    *run(thread, [pid, signo]) {
+      return kill(thread.process.machine, pid as number, signo as number);
+    },
+    note: '0, -EINVAL, -ESRCH',
+  },
+  wait: { args: '?n', run: (thread, [pid = -1]) => waitForChild(thread, pid as number), note: 'pid and status of a child' },
+  sigaction: {
+    args: 'ns',
+    *run(thread, [signo, disposition]) {
+      return setDisposition(thread.process, signo as number, disposition as Disposition);
+    },
+    note: "'catch' or 'default'; 0 or -EINVAL",
+  },
+};
+
+/** Linux: kernel/fork.c:copy_process() */
+function* fork(thread: Thread): Coroutine<number> {
+  const { process } = thread;
+  const { machine } = process;
+  if (machine.isFull) return -EAGAIN;
+  const files = process.files.duplicate();
+  const mm = mmCreate(machine.memory);
+  const error = yield* dupMmap(mm, process.mm);
+  if (error < 0) {
+    yield* mmput(mm);
+    yield* files.closeAll();
+    // Linux: copy_mm() makes -ENOMEM of every failure.
+    return -ENOMEM;
+  }
+  return machine.addProcess(mm, files, process).pid;
+}
+
+function* newThread(thread: Thread): Coroutine<number> {
+  const { machine } = thread.process;
+  return machine.isFull ? -EAGAIN : thread.process.addThread(machine.newPid()).tid;
+}
+
+function* exit(thread: Thread, status = 0): Coroutine<number> {
+  thread.process.groupExit(exitStatus(status));
+  return 0;
+}

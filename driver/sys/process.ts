@@ -1,0 +1,89 @@
+import { assert } from '../core/assert.js';
+import { WaitQueue } from '../core/wait-queue.js';
+import type { Mm } from '../mm/mm.js';
+import type { FdTable } from './fd-table.js';
+import type { Machine } from './machine.js';
+import { type Disposition, initialDispositions } from './signal.js';
+import { Thread } from './thread.js';
+
+/** `running`; `zombie`: dead, its parent has not waited for it yet; `reaped`: nothing of it is left. */
+export type ProcessState = 'running' | 'zombie' | 'reaped';
+
+/** A process: an address space, descriptors, signal dispositions and one or more threads. */
+export class Process {
+  state: ProcessState = 'running';
+  readonly threads: Thread[] = [];
+  readonly main: Thread;
+  readonly children: Process[] = [];
+  /** Threads of this process that sleep in wait(2). */
+  readonly childEvents: WaitQueue;
+  dispositions: Map<number, Disposition>;
+  /** wait(2) status word once the process is going to die, null before. */
+  exitStatus: number | null = null;
+  /** The numbering of device files that this process opens. */
+  dialect: string;
+
+  constructor(
+    readonly machine: Machine,
+    readonly pid: number,
+    readonly mm: Mm,
+    readonly files: FdTable,
+    /** Who may wait for it; null: nobody, it vanishes when it dies. */
+    public parent: Process | null,
+  ) {
+    this.childEvents = new WaitQueue(`child of ${pid}`);
+    this.dispositions = parent === null ? initialDispositions() : new Map(parent.dispositions);
+    this.dialect = parent === null ? machine.options.dialect : parent.dialect;
+    this.main = this.addThread(pid);
+    parent?.children.push(this);
+  }
+
+  addThread(tid: number): Thread {
+    const thread = new Thread(this, tid);
+    this.threads.push(thread);
+    this.machine.addThread(thread);
+    return thread;
+  }
+
+  /** Every thread ends at its next return to user; those that are there end now. Linux: do_group_exit(), zap_other_threads() */
+  groupExit(status: number): void {
+    if (this.exitStatus !== null) return;
+    this.exitStatus = status;
+    for (const thread of [...this.threads]) thread.die();
+  }
+
+  /** Wakes threads out of wait(2), for a caught signal. */
+  interruptWaits(): void {
+    for (const thread of this.threads) {
+      if (thread.task.waitingOn === this.childEvents) {
+        thread.isInterrupted = true;
+        thread.task.scheduler.interrupt(thread.task);
+      }
+    }
+  }
+
+  /** The last thread has left: hand the children over and tell the parent. Linux: exit_notify() */
+  becomeZombie(): void {
+    assert(this.threads.length === 0, `process ${this.pid} still has threads`);
+    this.state = 'zombie';
+    for (const child of [...this.children]) child.forgetParent();
+    if (this.parent === null) this.reap();
+    else this.parent.childEvents.wakeAll();
+  }
+
+  /** Linux: release_task() */
+  reap(): void {
+    assert(this.state === 'zombie', `process ${this.pid} is reaped while it is ${this.state}`);
+    this.state = 'reaped';
+    const siblings = this.parent?.children;
+    siblings?.splice(siblings.indexOf(this), 1);
+    this.machine.forgetProcess(this);
+  }
+
+  private forgetParent(): void {
+    const siblings = this.parent?.children;
+    siblings?.splice(siblings.indexOf(this), 1);
+    this.parent = null;
+    if (this.state === 'zombie') this.reap();
+  }
+}

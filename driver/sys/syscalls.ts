@@ -1,0 +1,13 @@
+import { fileCalls } from './file-calls.js';
+import { ioctlCalls } from './ioctl-calls.js';
+import { memoryCalls } from './memory-calls.js';
+import { processCalls } from './process-calls.js';
+import type { SyscallTable } from './syscall.js';
+
+/** Every system call of the machine. All doors (client, daemon, guest CPU) come through this table. */
+export const syscalls: SyscallTable = {
+  ...memoryCalls,
+  ...processCalls,
+  ...fileCalls,
+  ...ioctlCalls,
+};

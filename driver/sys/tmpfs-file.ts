@@ -1,0 +1,58 @@
+import { EBADF, EINVAL } from '../../uapi/errno.js';
+import type { Coroutine } from '../core/effect.js';
+import type { AddressSpace } from '../mm/address-space.js';
+import type { Memory } from '../mm/memory.js';
+import { newShmemMapping, shmemEvict, shmemRead, shmemTruncate, shmemWrite } from '../mm/shmem.js';
+import { OpenFile, type ReleaseQueue } from './open-file.js';
+import type { Thread } from './thread.js';
+
+/** A tmpfs file with or without a name; it dies with its last name, open file and mapping. Linux: struct inode */
+export class TmpfsInode {
+  readonly mapping: AddressSpace;
+  links = 0;
+  opens = 0;
+
+  constructor(readonly memory: Memory) {
+    this.mapping = newShmemMapping(memory, 0);
+  }
+
+  /** Call after `links` or `opens` went down. Linux: iput_final() */
+  *evictIfUnused(): Coroutine<void> {
+    if (this.links === 0 && this.opens === 0) yield* shmemEvict(this.memory, this.mapping);
+  }
+}
+
+export class TmpfsFile extends OpenFile {
+  override readonly mapping: AddressSpace;
+
+  constructor(
+    releases: ReleaseQueue,
+    flags: number,
+    readonly inode: TmpfsInode,
+  ) {
+    super(releases, flags);
+    this.mapping = inode.mapping;
+    inode.opens++;
+  }
+
+  override *release(): Coroutine<void> {
+    this.inode.opens--;
+    yield* this.inode.evictIfUnused();
+  }
+
+  override *pread(_thread: Thread, lenBytes: number, offset: number): Coroutine<Uint8Array | number> {
+    if (!this.isReadable) return -EBADF;
+    return yield* shmemRead(this.inode.memory, this.mapping, { offset, lenBytes });
+  }
+
+  override *pwrite(_thread: Thread, bytes: Uint8Array, offset: number): Coroutine<number> {
+    if (!this.isWritable) return -EBADF;
+    return yield* shmemWrite(this.inode.memory, this.mapping, { offset, bytes });
+  }
+
+  override *ftruncate(sizeBytes: number): Coroutine<number> {
+    if (!this.isWritable) return -EINVAL;
+    yield* shmemTruncate(this.inode.memory, this.mapping, sizeBytes);
+    return 0;
+  }
+}

@@ -1,0 +1,31 @@
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import { readRecording, type Sequence } from './recording.js';
+import { type Divergence, Replayer } from './replay.js';
+
+const FAMILIES = ['small', 'mix', 'coherent', 'thp'];
+const PATHS = ['classic', 'unified'] as const;
+/** Without DMIRROR_FULL every so many sequences one is replayed. */
+const SAMPLE_STRIDE = 8;
+const SHOWN_STEPS = 12;
+
+const isFull = process.env.DMIRROR_FULL === '1';
+
+/** Fixed, so that two runs replay the same. */
+function sample(sequences: readonly Sequence[]): Sequence[] {
+  return sequences.filter((_, i) => isFull || i % SAMPLE_STRIDE === 0);
+}
+
+function text({ seq, at, op, expected, actual, before }: Divergence): string {
+  const shown = before.slice(-SHOWN_STEPS).map(([line, answer]) => `  ${line} => ${answer}`);
+  return [`${seq} step ${at}:`, ...shown, `! ${op}`, `  kernel  ${expected}`, `  dmirror ${actual}`].join('\n');
+}
+
+describe.each(PATHS)('recordings on the %s path', (path) => {
+  it.each(FAMILIES)('%s: every answer is the real kernel’s', (family) => {
+    const file = fileURLToPath(new URL(`./recordings/${family}.jsonl.gz`, import.meta.url));
+    const replayer = new Replayer({ path });
+    const divergences = sample(readRecording(file)).flatMap((sequence) => replayer.replay(sequence) ?? []);
+    expect(divergences.slice(0, 3).map(text).join('\n\n')).toBe('');
+  });
+});
