@@ -36,6 +36,7 @@ function program(status: { code: number }): Command {
     .showSuggestionAfterError();
   addSelftest(root, status);
   addBench(root, status);
+  addConform(root, status);
   return root;
 }
 
@@ -82,6 +83,23 @@ function addBench(root: Command, status: { code: number }): void {
     .action(async (options) => {
       const { bench } = await import('./bench.js');
       status.code = await bench(options, output());
+    });
+}
+
+function addConform(root: Command, status: { code: number }): void {
+  root
+    .command('conform')
+    .description('replay recordings of a real kernel and print the first differing answer of each sequence')
+    .argument('<file...>', 'recordings, plain or gzip')
+    .option('--seq <id>', 'only this sequence; may be repeated', collect, [])
+    .addOption(
+      new Option('--path <path>', 'the migration path to run on').choices(['classic', 'unified']).default('classic'),
+    )
+    .option('--invariants', 'prove the whole machine consistent after every call', false)
+    .showHelpAfterError('See `dmirror conform --help`.')
+    .action(async (files: string[], options) => {
+      const { conform } = await import('./conform.js');
+      status.code = await conform(files, options, output());
     });
 }
 

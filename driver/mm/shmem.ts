@@ -1,6 +1,6 @@
+import { EINVAL, ENOMEM } from '../../uapi/errno.js';
 import { assert } from '../core/assert.js';
 import type { Coroutine } from '../core/effect.js';
-import { EINVAL, ENOMEM } from '../../uapi/errno.js';
 import { AddressSpace } from './address-space.js';
 import { clearPage, folioAddLru, folioGet, folioLock, folioPut, folioUnlock } from './folio.js';
 import { PAGE_SIZE, PG } from './frames.js';

@@ -131,7 +131,8 @@ export class Machine implements ReleaseQueue {
   call(thread: Thread, name: string, ...args: CallArg[]): CallResult {
     const call = this.start(thread, name, args);
     const run = this.guarded(() => this.kernel.scheduler.run(thread.task));
-    if (call.result === undefined) throw this.fail(`${name} of thread ${thread.tid} does not return: ${run.reason}`, { run });
+    if (call.result === undefined)
+      throw this.fail(`${name} of thread ${thread.tid} does not return: ${run.reason}`, { run });
     if (this.options.checkInvariants !== 'off') this.checkInvariants();
     return call.result;
   }

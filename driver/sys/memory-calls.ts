@@ -38,7 +38,11 @@ export const memoryCalls: SyscallTable = {
     },
     note: 'the address',
   },
-  munmap: { args: 'nn', run: (thread, [addr, len]) => doMunmap(thread.process.mm, addr as number, len as number), note: '0' },
+  munmap: {
+    args: 'nn',
+    run: (thread, [addr, len]) => doMunmap(thread.process.mm, addr as number, len as number),
+    note: '0',
+  },
   mprotect: {
     args: 'nnn',
     run: (thread, [addr, len, prot]) => doMprotect(thread.process.mm, addr as number, len as number, prot as number),

@@ -1,12 +1,12 @@
 import { EINVAL } from '../../uapi/errno.js';
 import type { Coroutine } from '../core/effect.js';
 import { Kind, kindOf, Pte } from '../mm/entry.js';
+import { mmput } from '../mm/exit-mmap.js';
+import { ZERO_PFN } from '../mm/frame-allocator.js';
 import { HPAGE_PMD_NR, PAGE_SIZE } from '../mm/frames.js';
 import type { Mm } from '../mm/mm.js';
 import { mmgetNotZero } from '../mm/mm.js';
-import { mmput } from '../mm/exit-mmap.js';
 import { pmdIndex, pteIndex, TASK_PAGES } from '../mm/page-table.js';
-import { ZERO_PFN } from '../mm/frame-allocator.js';
 import { VM } from '../mm/vm-flags.js';
 import type { Vma } from '../mm/vma.js';
 import { OpenFile, type ReleaseQueue } from './open-file.js';
@@ -120,11 +120,7 @@ function pteToPagemapEntry(vma: Vma, { lo, hi }: { lo: number; hi: number }, out
 }
 
 /** A PMD leaf: THP, huge zero page, hugetlb or PMD migration entry. Linux: pagemap_pmd_range(), pagemap_hugetlb_range() */
-function hugeEntry(
-  vma: Vma,
-  { lo, hi, offset }: { lo: number; hi: number; offset: number },
-  out: PagemapEntry,
-): void {
+function hugeEntry(vma: Vma, { lo, hi, offset }: { lo: number; hi: number; offset: number }, out: PagemapEntry): void {
   const { frames } = vma.mm.memory;
   const isHugetlb = (vma.flags & VM.hugetlb) !== 0;
   if (kindOf(lo) === Kind.present) {
@@ -149,7 +145,9 @@ function preciseMapcount(vma: Vma, pfn: number): number {
 
 /** Linux: is_pfn_swap_entry() */
 function holdsPfn(kind: number): boolean {
-  return kind === Kind.migration || kind === Kind.devicePrivate || kind === Kind.deviceExclusive || kind === Kind.hwpoison;
+  return (
+    kind === Kind.migration || kind === Kind.devicePrivate || kind === Kind.deviceExclusive || kind === Kind.hwpoison
+  );
 }
 
 /** The swap type of Linux for a non-present entry; a page in swap is on type 0. */

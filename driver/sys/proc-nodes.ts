@@ -47,7 +47,10 @@ function procNodes(memory: Memory): Map<string, TextNode> {
       }),
     ],
     ['/sys/kernel/mm/transparent_hugepage/hpage_pmd_size', { read: () => `${HUGE_KIB * 1024}\n` }],
-    ['/proc/sys/vm/nr_hugepages', { read: () => `${memory.hugetlb.count}\n`, write: (text) => writeHugePages(memory, text) }],
+    [
+      '/proc/sys/vm/nr_hugepages',
+      { read: () => `${memory.hugetlb.count}\n`, write: (text) => writeHugePages(memory, text) },
+    ],
     ['/proc/meminfo', { read: () => meminfo(memory) }],
   ]);
 }

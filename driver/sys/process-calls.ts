@@ -12,7 +12,11 @@ import { waitForChild } from './wait.js';
 export const processCalls: SyscallTable = {
   fork: { args: '', run: (thread) => fork(thread), note: 'pid of the child, whose one thread has the same number' },
   thread: { args: '', run: (thread) => newThread(thread), note: 'tid of a new thread of the same process' },
-  exit: { args: '?n', run: (thread, [status]) => exit(thread, status as number | undefined), note: 'ends the whole process' },
+  exit: {
+    args: '?n',
+    run: (thread, [status]) => exit(thread, status as number | undefined),
+    note: 'ends the whole process',
+  },
   kill: {
     args: 'nn',
     *run(thread, [pid, signo]) {
@@ -20,7 +24,11 @@ export const processCalls: SyscallTable = {
     },
     note: '0, -EINVAL, -ESRCH',
   },
-  wait: { args: '?n', run: (thread, [pid = -1]) => waitForChild(thread, pid as number), note: 'pid and status of a child' },
+  wait: {
+    args: '?n',
+    run: (thread, [pid = -1]) => waitForChild(thread, pid as number),
+    note: 'pid and status of a child',
+  },
   sigaction: {
     args: 'ns',
     *run(thread, [signo, disposition]) {

@@ -1,10 +1,10 @@
 import { EEXIST, EINVAL, EISDIR, ENAMETOOLONG, ENOENT, ENOTDIR, EPERM } from '../../uapi/errno.js';
 import { __O_TMPFILE, O_ACCMODE, O_CREAT, O_DIRECTORY, O_EXCL, O_RDONLY, O_TRUNC } from '../../uapi/fcntl.js';
 import type { Coroutine } from '../core/effect.js';
+import type { Machine } from './machine.js';
 import type { OpenFile } from './open-file.js';
 import type { Thread } from './thread.js';
 import { TmpfsFile, TmpfsInode } from './tmpfs-file.js';
-import type { Machine } from './machine.js';
 
 const TMP = '/tmp';
 const NAME_MAX = 255;

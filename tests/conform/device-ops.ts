@@ -80,7 +80,13 @@ export function unpinOp(world: World, [, p]: readonly string[]): string {
 
 const RAW_FILLED_PAGES = 8;
 /** What K makes of `ptr`; 9 makes the argument pointer itself NULL. */
-const RAW_POINTERS: Readonly<Record<string, bigint>> = { 0: BigInt(BUFFER_ADDR), 1: 0n, 2: 0xffff800000000000n, 3: 1n, 9: BigInt(BUFFER_ADDR) };
+const RAW_POINTERS: Readonly<Record<string, bigint>> = {
+  0: BigInt(BUFFER_ADDR),
+  1: 0n,
+  2: 0xffff800000000000n,
+  3: 1n,
+  9: BigInt(BUFFER_ADDR),
+};
 
 /** `raw P D NUM ADDR NPAGES K` */
 export function rawOp(world: World, [, p, d, number, addr, npages, k]: readonly string[]): string {

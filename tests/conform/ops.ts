@@ -18,7 +18,8 @@ export const ops: Readonly<Record<string, Op>> = {
   map: mapOp,
   unmap: (world, [, p, r, off, n]) => `${range(world, 'munmap', { p, r, off, n }).ret}`,
   protect: (world, [, p, r, off, n, prot]) => `${range(world, 'mprotect', { p, r, off, n }, protection(prot!)).ret}`,
-  advise: (world, [, p, r, off, n, advice]) => `${range(world, 'madvise', { p, r, off, n }, adviceNumber(advice!)).ret}`,
+  advise: (world, [, p, r, off, n, advice]) =>
+    `${range(world, 'madvise', { p, r, off, n }, adviceNumber(advice!)).ret}`,
   remap: remapOp,
   store: storeOp,
   load: loadOp,
@@ -70,7 +71,11 @@ function mapOp(world: World, [, p, r, off, n, kind, prot, d]: readonly string[])
   return ret < 0 ? `${ret}` : '0';
 }
 
-function mapKind(actor: Actor, kind: string, { region, device }: { region: number; device: number }): { flags: number; fd: number } {
+function mapKind(
+  actor: Actor,
+  kind: string,
+  { region, device }: { region: number; device: number },
+): { flags: number; fd: number } {
   switch (kind) {
     case 'anon':
       return { flags: mman.MAP_PRIVATE | mman.MAP_ANONYMOUS, fd: -1 };

@@ -41,5 +41,7 @@ function parseSequence(line: string, where: string): Sequence {
 
 function isSequence(value: unknown): value is Sequence {
   const { seq, steps } = (value ?? {}) as { seq?: unknown; steps?: unknown };
-  return typeof seq === 'string' && Array.isArray(steps) && steps.every((step) => Array.isArray(step) && step.length === 2);
+  return (
+    typeof seq === 'string' && Array.isArray(steps) && steps.every((step) => Array.isArray(step) && step.length === 2)
+  );
 }

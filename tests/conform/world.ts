@@ -1,11 +1,11 @@
 // The processes, descriptors and buffers that the op lines of a recording speak of, on one emulated machine.
 
+import { pageTableText } from '../../driver/mm/page-table-text.js';
+import type { Machine } from '../../driver/sys/machine.js';
+import type { Thread } from '../../driver/sys/thread.js';
 import type { CallArg, CallResult } from '../../uapi/client/transport.js';
 import { O_RDWR, O_TMPFILE } from '../../uapi/fcntl.js';
 import { MAP_ANONYMOUS, MAP_FIXED, MAP_SHARED, PAGE_SIZE, PROT_READ, PROT_WRITE } from '../../uapi/mman.js';
-import type { Machine } from '../../driver/sys/machine.js';
-import { pageTableText } from '../../driver/mm/page-table-text.js';
-import type { Thread } from '../../driver/sys/thread.js';
 
 const REGION_BASE = 0x10_0000_0000;
 const REGION_STRIDE = 0x4000_0000;
@@ -66,7 +66,11 @@ export class World {
   }
 
   /** An ioctl whose record stands in process memory; answers its result and the record afterwards. */
-  ioctl(actor: Actor, fd: number, { cmd, record }: { cmd: number; record: Uint8Array }): { ret: number; record: Uint8Array } {
+  ioctl(
+    actor: Actor,
+    fd: number,
+    { cmd, record }: { cmd: number; record: Uint8Array },
+  ): { ret: number; record: Uint8Array } {
     this.must(actor.thread, 'store', RECORD_ADDR, record);
     const { ret } = this.call(actor, 'ioctl', fd, cmd, RECORD_ADDR);
     return { ret, record: this.must(actor.thread, 'load', RECORD_ADDR, record.length).bytes! };
@@ -100,7 +104,9 @@ export class World {
         const region = Math.floor((vma.start - REGION_BASE) / REGION_STRIDE);
         const first = ((vma.start - REGION_BASE) % REGION_STRIDE) / PAGE_SIZE;
         const pages = (vma.end - vma.start) / PAGE_SIZE;
-        lines.push(`process ${p} region ${region} pages ${first}-${first + pages - 1} flags 0x${vma.flags.toString(16)}`);
+        lines.push(
+          `process ${p} region ${region} pages ${first}-${first + pages - 1} flags 0x${vma.flags.toString(16)}`,
+        );
         for (const line of pageTableText(mm, vma.start, vma.end).split('\n')) lines.push(`  ${line}`);
       }
     }
