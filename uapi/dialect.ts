@@ -1,11 +1,10 @@
 // A dialect says which ioctl number names which command. Headers of different kernels disagree on it, so that the number alone means
 // nothing: it is looked up in the dialect of the open file. Each dialect is data in dialects/, a child of a parent with the differences only.
 
-import { dmirror } from './dialects/dmirror.js';
-import { M5 } from './dialects/m5.js';
+import { ALL_DIALECTS } from './dialects/all.js';
 import { _IOWR } from './ioc.js';
 
-/** Commands by their kernel name without HMM_DMIRROR_. */
+/** Commands by what they do, each under its newest kernel name without HMM_DMIRROR_. A header may spell one otherwise. */
 export type CommandName =
   | 'READ'
   | 'WRITE'
@@ -17,25 +16,51 @@ export type CommandName =
   | 'CHECK_EXCLUSIVE'
   | 'RELEASE'
   | 'FLAGS'
-  | 'READ_UNLOCKED';
+  | 'READ_UNLOCKED'
+  | 'READ_UNLOCKED_TIMEOUT'
+  | 'GET_MEM_DEV_TYPE'
+  | 'MIGRATE_REF'
+  /** The ways of moving that say their direction in the record, or have a record of their own. */
+  | 'MIGRATE';
+
+/** A struct whose fields are 4 or 8 bytes wide, each on a multiple of its size, as all of this device's are. */
+export interface RecordData {
+  name: string;
+  /** `type name`, in order. */
+  fields: readonly string[];
+}
 
 /** A dialect as it is written down. */
 export interface DialectData {
   id: string;
+  /** What it is, in a few words. */
+  title?: string;
   /** Kernel versions and other names it is found by. */
   aliases?: readonly string[];
   /** The dialect it changes; without one it begins empty. */
   parent?: string;
-  /** Size of the record, a part of every number; the parent's when left out. */
+  /** The records, the one of most commands first; the parent's when left out. */
+  records?: readonly RecordData[];
+  /** Which record a command takes, where that is not the first. */
+  recordOf?: Readonly<Partial<Record<CommandName, string>>>;
+  /** Size of the record, where no record is described. */
   recordBytes?: number;
   /** Command numbers (the low 8 bits); null takes one of the parent's away. */
-  commands: Readonly<Partial<Record<CommandName, number | null>>>;
+  commands?: Readonly<Partial<Record<CommandName, number | null>>>;
+  /** What the header calls a command, where that is not our name; null takes the parent's spelling away. */
+  spelling?: Readonly<Partial<Record<CommandName, string | null>>>;
+  /** PROT_, MEMORY_ and FLAG_ values without HMM_DMIRROR_; null takes one away. */
+  constants?: Readonly<Record<string, number | null>>;
 }
 
 /** A dialect with its parents' tables merged in. */
 export interface Dialect {
   readonly id: string;
+  readonly title: string;
+  readonly aliases: readonly string[];
   readonly parent: string | undefined;
+  readonly records: readonly RecordData[];
+  /** Size of the first record. */
   readonly recordBytes: number;
   /** Low 8 bits of each command's number. */
   readonly commands: ReadonlyMap<CommandName, number>;
@@ -43,29 +68,63 @@ export interface Dialect {
   readonly numbers: ReadonlyMap<CommandName, number>;
   /** The reverse of `numbers`. */
   readonly names: ReadonlyMap<number, CommandName>;
+  /** What the header calls a command, without HMM_DMIRROR_, where it is not our name. */
+  readonly spelling: ReadonlyMap<CommandName, string>;
+  readonly recordOf: ReadonlyMap<CommandName, string>;
+  readonly constants: ReadonlyMap<string, number>;
 }
 
 const DMIRROR_TYPE = 'H';
 const DEFAULT_RECORD_BYTES = 40;
 
+const FIELD_BYTES: Readonly<Record<string, number>> = { __u32: 4, __u64: 8 };
+
+/** Size of a record in bytes. */
+export function recordDataBytes(record: RecordData): number {
+  return record.fields.reduce((sum, field) => sum + FIELD_BYTES[field.split(' ')[0]!]!, 0);
+}
+
+/** A copy of `base` with the changes in it; null takes a key away. */
+function merged<K extends string, V>(base: ReadonlyMap<K, V> | undefined, changes: object = {}): Map<K, V> {
+  const map = new Map(base);
+  for (const [key, value] of Object.entries(changes) as [K, V | null][]) {
+    if (value === null) map.delete(key);
+    else map.set(key, value);
+  }
+  return map;
+}
+
 /** Merge a dialect over its parent. Throws when two commands end up with one number. */
 export function makeDialect(data: DialectData, parent?: Dialect): Dialect {
-  const commands = new Map(parent?.commands);
-  for (const [name, nr] of Object.entries(data.commands) as [CommandName, number | null][]) {
-    if (nr === null) commands.delete(name);
-    else commands.set(name, nr);
-  }
-  const recordBytes = data.recordBytes ?? parent?.recordBytes ?? DEFAULT_RECORD_BYTES;
+  const commands = merged<CommandName, number>(parent?.commands, data.commands);
+  const recordOf = merged<CommandName, string>(parent?.recordOf, data.recordOf);
+  const records = data.records ?? parent?.records ?? [];
+  const described = data.records?.[0] && recordDataBytes(data.records[0]);
+  const recordBytes = data.recordBytes ?? described ?? parent?.recordBytes ?? DEFAULT_RECORD_BYTES;
   const numbers = new Map<CommandName, number>();
   const names = new Map<number, CommandName>();
   for (const [name, nr] of commands) {
-    const number = _IOWR(DMIRROR_TYPE, nr, recordBytes);
+    const own = records.find((record) => record.name === recordOf.get(name));
+    const number = _IOWR(DMIRROR_TYPE, nr, own ? recordDataBytes(own) : recordBytes);
     const other = names.get(number);
     if (other !== undefined) throw new Error(`dialect ${data.id}: ${name} and ${other} have the same number ${nr}`);
     numbers.set(name, number);
     names.set(number, name);
   }
-  return { id: data.id, parent: data.parent, recordBytes, commands, numbers, names };
+  return {
+    id: data.id,
+    title: data.title ?? data.id,
+    aliases: data.aliases ?? [],
+    parent: data.parent,
+    records,
+    recordBytes,
+    commands,
+    numbers,
+    names,
+    recordOf,
+    spelling: merged<CommandName, string>(parent?.spelling, data.spelling),
+    constants: merged<string, number>(parent?.constants, data.constants),
+  };
 }
 
 function makeAll(all: readonly DialectData[]): ReadonlyMap<string, Dialect> {
@@ -81,7 +140,7 @@ function makeAll(all: readonly DialectData[]): ReadonlyMap<string, Dialect> {
 }
 
 /** Parents come before their children. */
-const dialects = makeAll([M5, dmirror]);
+const dialects = makeAll(ALL_DIALECTS);
 
 /** What an open file speaks when nothing else is asked for. */
 export const DEFAULT_DIALECT = 'dmirror';
@@ -104,4 +163,9 @@ export function commandNumber(dialect: Dialect, name: CommandName): number | und
 /** The command of an ioctl number (signed or unsigned); undefined when the dialect does not know it. */
 export function commandByNumber(dialect: Dialect, number: number): CommandName | undefined {
   return dialect.names.get(number >>> 0);
+}
+
+/** What the dialect's header calls a command, without HMM_DMIRROR_. */
+export function commandSpelling(dialect: Dialect, name: CommandName): string {
+  return dialect.spelling.get(name) ?? name;
 }

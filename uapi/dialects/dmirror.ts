@@ -6,8 +6,7 @@ import type { DialectData } from '../dialect.js';
  */
 export const dmirror: DialectData = {
   id: 'dmirror',
-  parent: 'M5',
-  commands: {
-    MIGRATE_ON_FAULT_TO_DEV: 0x40,
-  },
+  title: "this project's own: Linux 7.3 and migrate on fault",
+  parent: 'M7',
+  commands: { MIGRATE_ON_FAULT_TO_DEV: 0x40 },
 };
