@@ -1,0 +1,216 @@
+import { EACCES, EAGAIN, EFAULT, EHWPOISON, EINTR, EINVAL, ENOMEM } from '../../uapi/errno.js';
+import {
+  MADV_COLD,
+  MADV_COLLAPSE,
+  MADV_DODUMP,
+  MADV_DOFORK,
+  MADV_DONTDUMP,
+  MADV_DONTFORK,
+  MADV_DONTNEED,
+  MADV_DONTNEED_LOCKED,
+  MADV_FREE,
+  MADV_HUGEPAGE,
+  MADV_KEEPONFORK,
+  MADV_NOHUGEPAGE,
+  MADV_NORMAL,
+  MADV_PAGEOUT,
+  MADV_POPULATE_READ,
+  MADV_POPULATE_WRITE,
+  MADV_RANDOM,
+  MADV_REMOVE,
+  MADV_SEQUENTIAL,
+  MADV_WILLNEED,
+  MADV_WIPEONFORK,
+} from '../../uapi/mman.js';
+import type { Coroutine } from '../core/effect.js';
+import { HPAGE_PMD_SIZE, PAGE_SIZE } from './frames.js';
+import { faultinPageRange } from './gup.js';
+import { madviseFree } from './madvise-free.js';
+import type { Mm } from './mm.js';
+import { alignDown, isHugeAligned, isPageAligned, pageAlign, TWO_64 } from './page-align.js';
+import { madvisePageout } from './pageout.js';
+import { madviseCollapse } from './thp-collapse.js';
+import { VM, VM_SPECIAL } from './vm-flags.js';
+import type { Vma } from './vma.js';
+import { vmaModifyFlags } from './vma-merge.js';
+import { zapPageRangeSingle } from './zap.js';
+
+/** Flags that only keep differing vmas apart here. */
+const VM_SEQ_READ = 0x8000;
+const VM_RAND_READ = 0x10000;
+const VM_DONTDUMP = 0x4000000;
+
+/** Advice that works on pages, under mmap_lock held for read. Linux: mm/madvise.c:madvise_need_mmap_write() */
+const READ_LOCK_ADVICE = new Set([
+  MADV_REMOVE,
+  MADV_WILLNEED,
+  MADV_DONTNEED,
+  MADV_DONTNEED_LOCKED,
+  MADV_COLD,
+  MADV_PAGEOUT,
+  MADV_FREE,
+  MADV_POPULATE_READ,
+  MADV_POPULATE_WRITE,
+  MADV_COLLAPSE,
+]);
+
+/**
+ * Advice that changes vma flags; the values are those of the flags to set and to clear.
+ * Deviates: MADV_MERGEABLE and UNMERGEABLE (a kernel without KSM), HWPOISON and SOFT_OFFLINE are -EINVAL.
+ */
+const FLAG_ADVICE = new Map<number, { readonly set: number; readonly clear: number }>([
+  [MADV_NORMAL, { set: 0, clear: VM_RAND_READ | VM_SEQ_READ }],
+  [MADV_SEQUENTIAL, { set: VM_SEQ_READ, clear: VM_RAND_READ }],
+  [MADV_RANDOM, { set: VM_RAND_READ, clear: VM_SEQ_READ }],
+  [MADV_DONTFORK, { set: VM.dontcopy, clear: 0 }],
+  [MADV_DOFORK, { set: 0, clear: VM.dontcopy }],
+  [MADV_WIPEONFORK, { set: VM.wipeonfork, clear: 0 }],
+  [MADV_KEEPONFORK, { set: 0, clear: VM.wipeonfork }],
+  [MADV_DONTDUMP, { set: VM_DONTDUMP, clear: 0 }],
+  [MADV_DODUMP, { set: 0, clear: VM_DONTDUMP }],
+  [MADV_HUGEPAGE, { set: VM.hugepage, clear: VM.nohugepage }],
+  [MADV_NOHUGEPAGE, { set: VM.nohugepage, clear: VM.hugepage }],
+]);
+
+/**
+ * The system call. 0; -EINVAL (unknown, not aligned, not for this memory), -ENOMEM (a gap: what else lies in the range
+ * is done), -EAGAIN (too many vmas), and what POPULATE and COLLAPSE add. Linux: mm/madvise.c:do_madvise()
+ */
+export function* doMadvise(mm: Mm, start: number, len: number, advice: number): Coroutine<number> {
+  const isRead = READ_LOCK_ADVICE.has(advice);
+  if (!isRead && !FLAG_ADVICE.has(advice)) return -EINVAL;
+  if (!isPageAligned(start)) return -EINVAL;
+  const aligned = pageAlign(len);
+  if (len !== 0 && aligned === 0) return -EINVAL;
+  const end = start + aligned;
+  if (end >= TWO_64) return -EINVAL;
+  if (end === start) return 0;
+  if (isRead) yield* mm.mmapLock.readLock();
+  else yield* mm.mmapLock.writeLock();
+  const isPopulate = advice === MADV_POPULATE_READ || advice === MADV_POPULATE_WRITE;
+  const result = isPopulate
+    ? yield* madvisePopulate(mm, { start, end, write: advice === MADV_POPULATE_WRITE })
+    : yield* walkVmas(mm, { start, end, advice });
+  if (isRead) mm.mmapLock.readUnlock();
+  else mm.mmapLock.writeUnlock();
+  return result;
+}
+
+interface Advice {
+  readonly start: number;
+  readonly end: number;
+  readonly advice: number;
+}
+
+/** Gaps are passed over, but make the answer -ENOMEM; an error ends the walk. Linux: mm/madvise.c:madvise_walk_vmas() */
+function* walkVmas(mm: Mm, { start, end, advice }: Advice): Coroutine<number> {
+  let unmapped = 0;
+  for (let at = start; at < end; ) {
+    const vma = mm.findVma(at);
+    if (vma === null) return -ENOMEM;
+    if (at < vma.start) {
+      unmapped = -ENOMEM;
+      at = vma.start;
+      if (at >= end) break;
+    }
+    const last = Math.min(vma.end, end);
+    const error = yield* adviseVma(vma, { start: at, end: last, advice });
+    if (error !== 0) return error;
+    at = last;
+  }
+  return unmapped;
+}
+
+/** Linux: mm/madvise.c:madvise_vma_behavior() */
+function* adviseVma(vma: Vma, part: Advice): Coroutine<number> {
+  const { start, end, advice } = part;
+  switch (advice) {
+    case MADV_DONTNEED:
+    case MADV_DONTNEED_LOCKED:
+    case MADV_FREE:
+      return yield* dontneedOrFree(vma, part);
+    case MADV_COLD:
+      // Deviates: there is no aging to influence, and a large folio that is advised in part is not split.
+      return isOnLru(vma) ? 0 : -EINVAL;
+    case MADV_PAGEOUT:
+      if (!isOnLru(vma)) return -EINVAL;
+      yield* madvisePageout(vma, start, end);
+      return 0;
+    // Deviates: nothing is read ahead from swap.
+    case MADV_WILLNEED:
+      return 0;
+    case MADV_REMOVE:
+      return removeError(vma);
+    case MADV_COLLAPSE:
+      return yield* madviseCollapse(vma, start, end);
+    default:
+      return yield* adviseFlags(vma, part);
+  }
+}
+
+/** Linux: mm/madvise.c:can_madv_lru_vma() */
+function isOnLru(vma: Vma): boolean {
+  return (vma.flags & (VM.pfnmap | VM.hugetlb)) === 0;
+}
+
+/** Deviates: no hole is punched into a file, so that only the refusals are those of Linux. */
+function removeError(vma: Vma): number {
+  if (vma.file === null && !(vma.flags & VM.hugetlb)) return -EINVAL;
+  const writable = VM.shared | VM.maywrite;
+  return (vma.flags & writable) === writable ? -EINVAL : -EACCES;
+}
+
+/** Linux: mm/madvise.c:madvise_dontneed_free() */
+function* dontneedOrFree(vma: Vma, { start, end, advice }: Advice): Coroutine<number> {
+  let last = end;
+  if (vma.flags & VM.hugetlb) {
+    if (advice === MADV_FREE || !isHugeAligned(start)) return -EINVAL;
+    last = alignDown(end, HPAGE_PMD_SIZE);
+  } else if (vma.flags & VM.pfnmap) {
+    return -EINVAL;
+  }
+  if (start === last) return 0;
+  if (advice === MADV_FREE) return yield* madviseFree(vma, start, last);
+  yield* zapPageRangeSingle(vma, start, last);
+  return 0;
+}
+
+function* adviseFlags(vma: Vma, { start, end, advice }: Advice): Coroutine<number> {
+  const error = flagError(vma, advice);
+  if (error !== 0) return error;
+  const { set, clear } = FLAG_ADVICE.get(advice)!;
+  const flags = (vma.flags & ~clear) | set;
+  if (flags === vma.flags) return 0;
+  const changed = yield* vmaModifyFlags(vma, { start, end, flags });
+  if (typeof changed === 'number') return changed === -ENOMEM ? -EAGAIN : changed;
+  changed.flags = flags;
+  return 0;
+}
+
+function flagError(vma: Vma, advice: number): number {
+  switch (advice) {
+    case MADV_DOFORK:
+      return vma.flags & VM.io ? -EINVAL : 0;
+    case MADV_WIPEONFORK:
+      return vma.isAnonymous ? 0 : -EINVAL;
+    case MADV_DODUMP:
+      return !(vma.flags & VM.hugetlb) && vma.flags & VM_SPECIAL ? -EINVAL : 0;
+    default:
+      return 0;
+  }
+}
+
+const POPULATE_ERRORS: ReadonlySet<number> = new Set([-EINTR, -EINVAL, -EHWPOISON, -EFAULT]);
+
+/** Linux: mm/madvise.c:madvise_populate() */
+function* madvisePopulate(
+  mm: Mm,
+  { start, end, write }: { start: number; end: number; write: boolean },
+): Coroutine<number> {
+  for (let addr = start; addr < end; ) {
+    const done = yield* faultinPageRange(mm, addr, end, write);
+    if (done < 0) return POPULATE_ERRORS.has(done) ? done : -ENOMEM;
+    addr += done * PAGE_SIZE;
+  }
+  return 0;
+}

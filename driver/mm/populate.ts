@@ -1,0 +1,25 @@
+import type { Coroutine } from '../core/effect.js';
+import { PAGE_SIZE } from './frames.js';
+import { faultinPageRange } from './gup.js';
+import type { Mm } from './mm.js';
+import { VM } from './vm-flags.js';
+import { findVmaIntersection } from './vma-list.js';
+
+/** Faults in the pages of [start, end) for MAP_POPULATE; what fails is left out. Linux: mm/gup.c:__mm_populate() */
+export function* mmPopulate(mm: Mm, start: number, end: number): Coroutine<void> {
+  yield* mm.mmapLock.readLock();
+  for (let at = start; at < end; ) {
+    const vma = findVmaIntersection(mm, at, end);
+    if (vma === null) break;
+    const last = Math.min(end, vma.end);
+    at = Math.max(at, vma.start);
+    if (vma.flags & (VM.io | VM.pfnmap)) {
+      at = last;
+      continue;
+    }
+    const isPrivateWritable = (vma.flags & (VM.write | VM.shared)) === VM.write;
+    const done = yield* faultinPageRange(mm, at, last, isPrivateWritable);
+    at = done < 0 ? last : at + done * PAGE_SIZE;
+  }
+  mm.mmapLock.readUnlock();
+}

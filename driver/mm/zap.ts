@@ -1,0 +1,129 @@
+import { type Coroutine, preemptPoint } from '../core/effect.js';
+import { Kind, kindOf, Pte } from './entry.js';
+import { folioPut } from './folio.js';
+import { HPAGE_PMD_SIZE, PAGE_SIZE, Zone } from './frames.js';
+import { unmapHugepageRange } from './hugetlb-copy.js';
+import type { Mm } from './mm.js';
+import { invalidateRangeEnd, invalidateRangeStart, type NotifierRange } from './notifier.js';
+import { pmdAddrEnd, pudAddrEnd } from './page-align.js';
+import { pmdIndex, pteIndex, type Table } from './page-table.js';
+import { addRss, folioMarkDirty } from './pte-build.js';
+import { ptlLock, ptlUnlock } from './ptl.js';
+import { folioRemoveRmapPte } from './rmap.js';
+import { freeSwapAndCache, freeSwapCache } from './swap-cache.js';
+import { zapHugePmd } from './thp-move.js';
+import { splitHugePmd } from './thp-split-pmd.js';
+import { VM } from './vm-flags.js';
+import type { Vma } from './vma.js';
+
+const ZAP_POINT = preemptPoint('zap');
+
+/**
+ * Removes every entry of [start, end), which lies in `vma`, and what it owns: mappings, references, swap slots, resident
+ * counts. The caller tells the notifiers. Linux: mm/memory.c:unmap_single_vma()
+ */
+export function* zapPageRange(vma: Vma, start: number, end: number): Coroutine<void> {
+  if (start >= end) return;
+  if (vma.flags & VM.hugetlb) {
+    unmapHugepageRange(vma, start, end);
+    return;
+  }
+  const { pageTable, memory } = vma.mm;
+  const { scheduler } = memory.kernel;
+  for (let addr = start; addr < end; ) {
+    const pmd = pageTable.pmdTable(addr / PAGE_SIZE);
+    if (pmd === null) {
+      addr = pudAddrEnd(addr, end);
+      continue;
+    }
+    const next = pmdAddrEnd(addr, end);
+    yield* zapPmd(vma, pmd, { start: addr, end: next });
+    addr = next;
+    if (addr < end && scheduler.contended) yield ZAP_POINT;
+  }
+}
+
+/**
+ * As `zapPageRange`, with the CLEAR event that MADV_DONTNEED and truncation owe the notifiers even where nothing is
+ * mapped. Linux: mm/memory.c:zap_page_range_single()
+ */
+export function* zapPageRangeSingle(vma: Vma, start: number, end: number): Coroutine<void> {
+  const range: NotifierRange = { mm: vma.mm, start, end, event: 'CLEAR', owner: null };
+  yield* invalidateRangeStart(range);
+  yield* zapPageRange(vma, start, end);
+  invalidateRangeEnd(range);
+}
+
+/** Linux: mm/memory.c:zap_pmd_range(), one entry of it. */
+function* zapPmd(vma: Vma, pmd: Table, { start, end }: { start: number; end: number }): Coroutine<void> {
+  const vpn = start / PAGE_SIZE;
+  const i = pmdIndex(vpn);
+  if (pmd.entries[2 * i]! & Pte.huge) {
+    if (end - start === HPAGE_PMD_SIZE) {
+      ptlLock(vma.mm);
+      zapHugePmd(vma, vpn);
+      ptlUnlock(vma.mm);
+      return;
+    }
+    yield* splitHugePmd(vma, start);
+  }
+  const table = pmd.children![i]!;
+  if (table !== null) zapPteRange(vma.mm, table, { vpn, count: (end - start) / PAGE_SIZE });
+}
+
+/** Linux: mm/memory.c:zap_pte_range() */
+function zapPteRange(mm: Mm, table: Table, { vpn, count }: { vpn: number; count: number }): void {
+  const { entries } = table;
+  const first = 2 * pteIndex(vpn);
+  ptlLock(mm);
+  for (let i = first; i < first + 2 * count; i += 2) {
+    const lo = entries[i]!;
+    if (lo === Kind.none) continue;
+    const pfn = entries[i + 1]!;
+    entries[i] = Kind.none;
+    entries[i + 1] = 0;
+    zapEntry(mm, lo, pfn);
+  }
+  ptlUnlock(mm);
+}
+
+/** Gives up what an entry, already cleared, owned: spec 1.1. */
+function zapEntry(mm: Mm, lo: number, pfn: number): void {
+  const { memory } = mm;
+  switch (kindOf(lo)) {
+    case Kind.present:
+      if (!(lo & Pte.special)) zapPresent(mm, lo, pfn);
+      return;
+    case Kind.devicePrivate:
+      addRss(mm, pfn, -1);
+      folioRemoveRmapPte(memory, pfn);
+      folioPut(memory, pfn);
+      return;
+    // A 6.12 device-exclusive entry has a reference but is no mapping.
+    case Kind.deviceExclusive:
+      addRss(mm, pfn, -1);
+      folioPut(memory, pfn);
+      return;
+    case Kind.swap:
+      mm.rss.swap--;
+      freeSwapAndCache(memory, pfn);
+      return;
+    // The migrator owns the page and finds nothing to restore.
+    case Kind.migration:
+      addRss(mm, pfn, -1);
+      return;
+    default:
+      return;
+  }
+}
+
+/** Linux: mm/memory.c:zap_present_folio_ptes() */
+function zapPresent(mm: Mm, lo: number, pfn: number): void {
+  const { memory } = mm;
+  const { frames } = memory;
+  if (lo & Pte.dirty && !frames.isAnon(pfn)) folioMarkDirty(memory, pfn);
+  addRss(mm, pfn, -1);
+  folioRemoveRmapPte(memory, pfn);
+  if (frames.zone[pfn] === Zone.system) freeSwapCache(memory, pfn);
+  folioPut(memory, pfn);
+}
