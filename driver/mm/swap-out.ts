@@ -1,0 +1,79 @@
+import type { Coroutine } from '../core/effect.js';
+import { folioPut, folioPutbackLru, folioTrylock, folioUnlock } from './folio.js';
+import { PG } from './frames.js';
+import type { Memory } from './memory.js';
+import { filemapRemoveFolio } from './shmem.js';
+import { shmemSwapOut } from './shmem-swap.js';
+import { addToSwap, deleteFromSwapCache, folioFreeSwap } from './swap-cache.js';
+import { tryToUnmap } from './swap-unmap.js';
+import { canSplitFolio, isZeroFilled, splitFolio } from './thp-split-folio.js';
+
+/**
+ * Reclaims isolated folios, given with the reference of their isolation: each is unmapped, written if it is dirty, and
+ * freed, or put back where that fails. References by the CPU are ignored. Linux: mm/vmscan.c:reclaim_pages()
+ */
+export function* reclaimPages(memory: Memory, folios: number[]): Coroutine<void> {
+  // A large folio that is split adds its tails to the list.
+  for (let i = 0; i < folios.length; i++) {
+    const pfn = folios[i]!;
+    if (!folioTrylock(memory, pfn)) {
+      folioPutbackLru(memory, pfn);
+      continue;
+    }
+    const isFreed = yield* shrinkFolio(memory, pfn, folios);
+    folioUnlock(memory, pfn);
+    if (isFreed) folioPut(memory, pfn);
+    else folioPutbackLru(memory, pfn);
+  }
+}
+
+/** True when only the isolation's reference is left. Linux: mm/vmscan.c:shrink_folio_list(), for one locked folio */
+function* shrinkFolio(memory: Memory, pfn: number, folios: number[]): Coroutine<boolean> {
+  const { frames } = memory;
+  const isAnonSwapbacked = frames.isAnon(pfn) && (frames.flags[pfn]! & PG.swapbacked) !== 0;
+  if (isAnonSwapbacked && !(frames.flags[pfn]! & PG.swapcache)) {
+    if (frames.folioMaybeDmaPinned(pfn)) return false;
+    if (frames.order[pfn]! > 0) {
+      // Deviates: swap takes small pages only, as on a device without clusters.
+      if (!canSplitFolio(memory, pfn)) return false;
+      if ((yield* splitFolio(memory, pfn, folios)) !== 0) return false;
+    }
+    if (!addToSwap(memory, pfn)) return false;
+  }
+  if (frames.order[pfn]! > 0) return false;
+  if (frames.folioMapcount[pfn]! > 0) yield* tryToUnmap(memory, pfn);
+  if (frames.folioMapcount[pfn]! > 0 || frames.folioMaybeDmaPinned(pfn)) {
+    if (memory.swap.isHalfFull) folioFreeSwap(memory, pfn);
+    return false;
+  }
+  if (frames.flags[pfn]! & PG.dirty && !pageout(memory, pfn)) return false;
+  return removeMapping(memory, pfn);
+}
+
+/**
+ * Writes a dirty folio to swap. False when it can't be dropped at once: it is referenced, swap is full, or (as on a disk
+ * that is still writing) it stays in the swap cache. Linux: mm/vmscan.c:pageout(), mm/page_io.c:swap_writepage()
+ */
+function pageout(memory: Memory, pfn: number): boolean {
+  const { frames, swap } = memory;
+  if (frames.refcount[pfn] !== 2) return false;
+  if (!(frames.flags[pfn]! & PG.swapcache) && !shmemSwapOut(memory, pfn)) return false;
+  frames.flags[pfn]! &= ~PG.dirty;
+  const slot = frames.swapSlot[pfn]!;
+  if (folioFreeSwap(memory, pfn)) return false;
+  swap.write(slot, memory.bytes, pfn);
+  return isZeroFilled(memory, pfn);
+}
+
+/** Takes an unmapped clean folio out of its cache if nobody else has a reference. Linux: mm/vmscan.c:__remove_mapping() */
+function removeMapping(memory: Memory, pfn: number): boolean {
+  const { frames } = memory;
+  const flags = frames.flags[pfn]!;
+  // Lazyfree memory is in no cache.
+  if (flags & PG.anon && !(flags & PG.swapbacked)) return frames.refcount[pfn] === 1;
+  if (frames.mapping[pfn] === 0 && !(flags & PG.swapcache)) return false;
+  if (frames.refcount[pfn] !== 2 || flags & PG.dirty) return false;
+  if (flags & PG.swapcache) deleteFromSwapCache(memory, pfn);
+  else filemapRemoveFolio(memory, pfn);
+  return true;
+}
