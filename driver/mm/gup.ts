@@ -7,11 +7,12 @@ import { FAULT, VM_FAULT, VM_FAULT_ERROR } from './fault-code.js';
 import { folioGet } from './folio.js';
 import { FOLL, INTERNAL_FOLL_FLAGS } from './foll.js';
 import { ZERO_PFN } from './frame-allocator.js';
-import { PAGE_SIZE, PG, Zone } from './frames.js';
+import { PAGE_SIZE, Zone } from './frames.js';
 import type { Memory } from './memory.js';
 import type { Mm } from './mm.js';
 import { PAGES_PER_PMD_ENTRY, pmdIndex, pteIndex, type Table } from './page-table.js';
 import { type PfnList, tryGrabFolio, unpinUserPage } from './pin.js';
+import { folioMarkDirty, isCowMapping } from './pte-build.js';
 import { ptlLock, ptlUnlock } from './ptl.js';
 import { splitHugePmd } from './thp-split-pmd.js';
 import { VM } from './vm-flags.js';
@@ -143,10 +144,11 @@ function* getPages(mm: Mm, start: number, npages: number, request: GupRequest): 
   const { flags } = request;
   assert(mm.mmapLock.isHeld, 'get_user_pages needs mmap_lock');
   assert((request.out !== null) === ((flags & (FOLL.get | FOLL.pin)) !== 0), 'pages go with FOLL_GET or FOLL_PIN');
+  const first = start - (start % PAGE_SIZE);
   let vma: Vma | null = null;
   let done = 0;
   while (done < npages) {
-    const addr = start + done * PAGE_SIZE;
+    const addr = first + done * PAGE_SIZE;
     if (vma === null || addr >= vma.end) {
       vma = mm.vmaLookup(addr);
       const error = checkVma(vma, flags);
@@ -193,12 +195,10 @@ function* faultinPage(
   { flags, unshare }: { flags: number; unshare: boolean },
 ): Coroutine<number> {
   if (flags & FOLL.nofault) return -EFAULT;
-  const { stats } = vma.mm.memory;
   let fault = 0;
   if (flags & FOLL.write) fault |= FAULT.write;
   if (flags & FOLL.remote) fault |= FAULT.remote;
   if (unshare) fault |= FAULT.unshare;
-  stats.remoteFaults++;
   const result = yield* handleMmFault(vma, addr, fault);
   if ((result & VM_FAULT_ERROR) === 0) return 0;
   return result & VM_FAULT.oom ? -ENOMEM : -EFAULT;
@@ -244,7 +244,7 @@ function followPagePte(vma: Vma, vpn: number, { request, at }: FollowPlace): num
   if (!(lo & Pte.write) && gupMustUnshare(mm.memory, pfn, { flags, vma })) return MUST_UNSHARE;
   ptlLock(mm);
   const error = tryGrabFolio(mm.memory, pfn, { refs: 1, flags });
-  if (error === 0 && flags & FOLL.touch && flags & FOLL.write && !(lo & Pte.dirty)) markDirty(mm.memory, pfn);
+  if (error === 0 && flags & FOLL.touch && flags & FOLL.write && !(lo & Pte.dirty)) folioMarkDirty(mm.memory, pfn);
   ptlUnlock(mm);
   if (error !== 0) return error;
   if (out !== null) out[at] = pfn;
@@ -273,11 +273,6 @@ function followHugePmd(vma: Vma, vpn: number, { pmd, place }: { pmd: Table; plac
   return npages;
 }
 
-function markDirty(memory: Memory, pfn: number): void {
-  const { frames } = memory;
-  frames.flags[frames.head[pfn]!]! |= PG.dirty;
-}
-
 /**
  * A read-only pin must see later writes of its process, so an anonymous page must be the process's own before, and a
  * long-term pin may not take a file's page or the zero page out of a private mapping that can be written. The fast path
@@ -291,5 +286,5 @@ export function gupMustUnshare(
   if ((flags & (FOLL.write | FOLL.pin)) !== FOLL.pin) return false;
   if (frames.isAnon(pfn)) return !frames.isAnonExclusive(pfn);
   if (!(flags & FOLL.longterm)) return false;
-  return vma === null || (vma.flags & (VM.shared | VM.maywrite)) === VM.maywrite;
+  return vma === null || isCowMapping(vma.flags);
 }

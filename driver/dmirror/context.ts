@@ -1,0 +1,61 @@
+import { preemptPoint } from '../core/effect.js';
+import { MigrateVma, type MigrationPath } from '../hmm/index.js';
+import type { Memory } from '../mm/memory.js';
+import { BouncePool } from './bounce.js';
+import type { DmirrorFile } from './file.js';
+
+/** Behaviour of the real driver that would crash or hang a kernel; all off by default. */
+export interface DmirrorQuirks {
+  /** Q3: the mirror takes device pages as hmm reports them, and touching one is a `KernelOops`. Off: their backing pages. */
+  readonly q3Strict: boolean;
+  /** Q7: a huge page whose lock was taken can never migrate again. */
+  readonly q7LeakedReference: boolean;
+  /** Q18: a CPU fault without a free system page is answered with "try again". Off: with an out of memory. */
+  readonly q18EndlessRefault: boolean;
+}
+
+export const NO_QUIRKS: DmirrorQuirks = { q3Strict: false, q7LeakedReference: false, q18EndlessRefault: false };
+
+/** Pages that a command works on at a time. */
+export const CHUNK_PAGES = 64;
+/** How long a command tries to see a range unchanged. Linux: HMM_RANGE_DEFAULT_TIMEOUT */
+export const RANGE_FAULT_TIMEOUT_MS = 1000;
+
+export const CHUNK_POINT = preemptPoint('dmirror chunk');
+export const RETRY_POINT = preemptPoint('dmirror retry');
+export const COPY_POINT = preemptPoint('dmirror copy');
+
+/** What all devices of a machine share. */
+export class DmirrorContext {
+  readonly bounce = new BouncePool();
+  /** Every file of this life by its id, closed ones too: pages that could not be evicted still name theirs. */
+  readonly files: DmirrorFile[] = [];
+  private readonly idleMigrations = new Map<number, MigrateVma[]>();
+
+  constructor(
+    readonly memory: Memory,
+    readonly path: MigrationPath,
+    readonly quirks: DmirrorQuirks,
+  ) {}
+
+  /** Migration state for `capacity` pages, to be given back after its finalize. */
+  takeMigration(capacity: number): MigrateVma {
+    const idle = this.idleMigrations.get(capacity)?.pop();
+    if (idle !== undefined) return idle;
+    const migrate = new MigrateVma(capacity, this.path);
+    migrate.leaksThpReference = this.quirks.q7LeakedReference;
+    return migrate;
+  }
+
+  giveMigration(migrate: MigrateVma): void {
+    const capacity = migrate.src.length;
+    const idle = this.idleMigrations.get(capacity);
+    if (idle === undefined) this.idleMigrations.set(capacity, [migrate]);
+    else idle.push(migrate);
+  }
+
+  reset(): void {
+    this.files.length = 0;
+    this.idleMigrations.clear();
+  }
+}

@@ -1,0 +1,83 @@
+import type { Coroutine } from '../core/effect.js';
+import { MigratePfn, type MigrateVma } from '../hmm/index.js';
+import { backingPfn, clearPage, copyPage, folioLockNew } from '../mm/folio.js';
+import { PAGE_SIZE, Zone } from '../mm/frames.js';
+import { VM } from '../mm/vm-flags.js';
+import { COPY_POINT, type DmirrorContext } from './context.js';
+import type { DmirrorFile } from './file.js';
+import { MirrorTag } from './mirror.js';
+
+/**
+ * Gives each collected page a place on the device and its data, zeroes for what was a hole. A page without a place stays
+ * where it is. Linux: lib/test_hmm.c:dmirror_migrate_alloc_and_copy()
+ */
+export function* allocAndCopyToDevice(
+  { memory }: DmirrorContext,
+  file: DmirrorFile,
+  migrate: MigrateVma,
+): Coroutine<void> {
+  const { frames } = memory;
+  const { src, srcPfn, dst, dstPfn, npages } = migrate;
+  // Q17: a hole in a writable vma is writable on the device at once, as the entry that is inserted will be.
+  const isHoleWritable = (migrate.vma!.flags & VM.write) !== 0;
+  for (let i = 0; i < npages; i++) {
+    if (!(src[i]! & MigratePfn.migrate)) continue;
+    const from = srcPfn[i]!;
+    if (from !== 0 && frames.isZoneDevice(from)) continue;
+    const to = yield* file.device.allocPage();
+    if (to === 0) continue;
+    const backing = backingPfn(memory, to);
+    if (from === 0) clearPage(memory, backing);
+    else copyPage(memory, backing, from);
+    frames.zoneDeviceData[backing] = file.id;
+    const isWritable = from === 0 ? isHoleWritable : (src[i]! & MigratePfn.write) !== 0;
+    dst[i] = MigratePfn.valid | (isWritable ? MigratePfn.write : 0);
+    dstPfn[i] = to;
+  }
+}
+
+/**
+ * The way back: each collected device page gets a locked system page with its data, and leaves the mirror of `file`.
+ * Answers how many found no memory and stay on the device. Linux: dmirror_devmem_fault_alloc_and_copy()
+ */
+export function allocAndCopyToSystem(context: DmirrorContext, file: DmirrorFile, migrate: MigrateVma): number {
+  const { memory } = context;
+  const { src, srcPfn, npages } = migrate;
+  const firstVpn = migrate.start / PAGE_SIZE;
+  let failed = 0;
+  for (let i = 0; i < npages; i++) {
+    const from = srcPfn[i]!;
+    if (from === 0 || !(src[i]! & MigratePfn.migrate) || memory.frames.zone[from] === Zone.system) continue;
+    const to = memory.allocator.allocate();
+    if (to === 0) {
+      failed++;
+      continue;
+    }
+    folioLockNew(memory, to);
+    file.mirror.erase(firstVpn + i, firstVpn + i);
+    copyPage(memory, to, backingPfn(memory, from));
+    migrate.dst[i] = MigratePfn.valid | (src[i]! & MigratePfn.write);
+    migrate.dstPfn[i] = to;
+  }
+  return failed;
+}
+
+/** Mirrors the pages that did migrate, as their backing pages. Linux: dmirror_migrate_finalize_and_map() */
+export function* finalizeAndMap({ memory }: DmirrorContext, file: DmirrorFile, migrate: MigrateVma): Coroutine<void> {
+  const { src, dst, dstPfn, npages } = migrate;
+  const firstVpn = migrate.start / PAGE_SIZE;
+  yield* file.mutex.lock();
+  for (let i = 0; i < npages; i++) {
+    if (!(src[i]! & MigratePfn.migrate) || dstPfn[i] === 0) continue;
+    const tag = dst[i]! & MigratePfn.write ? MirrorTag.write : MirrorTag.read;
+    file.mirror.store(firstVpn + i, backingPfn(memory, dstPfn[i]!), tag);
+  }
+  file.mutex.unlock();
+}
+
+/** Marks in the trace that the data is where it shall go, and lets others run. The other stages are marked in hmm. */
+export function* copyDone({ memory }: DmirrorContext, migrate: MigrateVma): Coroutine<void> {
+  const { kernel } = memory;
+  kernel.emit('stage', 'copy', migrate.start, migrate.end);
+  if (kernel.scheduler.contended) yield COPY_POINT;
+}

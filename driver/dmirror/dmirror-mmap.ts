@@ -1,0 +1,47 @@
+import { EBUSY, ENOMEM } from '../../uapi/errno.js';
+import { clearPage, folioPut } from '../mm/folio.js';
+import { PAGE_SIZE, PG } from '../mm/frames.js';
+import type { Memory } from '../mm/memory.js';
+import { pteIndex } from '../mm/page-table.js';
+import { addRss, mkPte } from '../mm/pte-build.js';
+import { ptlLock, ptlUnlock } from '../mm/ptl.js';
+import { folioAddFileRmapPte } from '../mm/rmap.js';
+import { VM } from '../mm/vm-flags.js';
+import type { Vma } from '../mm/vma.js';
+
+/**
+ * Fills a new mapping of a device file with zeroed pages of its own, which live as long as they are mapped. 0, or -ENOMEM
+ * with the pages so far in place; the caller unmaps them. The mmap_lock is held for write.
+ * Linux: lib/test_hmm.c:dmirror_fops_mmap()
+ */
+export function dmirrorMmap(memory: Memory, vma: Vma): number {
+  for (let addr = vma.start; addr < vma.end; addr += PAGE_SIZE) {
+    const pfn = memory.allocator.allocate();
+    if (pfn === 0) return -ENOMEM;
+    clearPage(memory, pfn);
+    memory.frames.flags[pfn]! |= PG.uptodate;
+    const error = vmInsertPage(vma, addr, pfn);
+    if (error !== 0) {
+      folioPut(memory, pfn);
+      return error;
+    }
+  }
+  return 0;
+}
+
+/** Maps a page, whose reference goes to the entry. 0, or -EBUSY when something is mapped. Linux: mm/memory.c:vm_insert_page() */
+function vmInsertPage(vma: Vma, addr: number, pfn: number): number {
+  const { mm } = vma;
+  const vpn = addr / PAGE_SIZE;
+  vma.flags |= VM.mixedmap;
+  const { entries } = mm.pageTable.pteTableAlloc(vpn);
+  const i = 2 * pteIndex(vpn);
+  if (entries[i] !== 0) return -EBUSY;
+  ptlLock(mm);
+  addRss(mm, pfn, 1);
+  folioAddFileRmapPte(mm.memory, pfn);
+  entries[i] = mkPte(vma);
+  entries[i + 1] = pfn;
+  ptlUnlock(mm);
+  return 0;
+}

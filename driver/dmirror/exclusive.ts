@@ -1,0 +1,69 @@
+import { EBUSY, EINTR, EINVAL } from '../../uapi/errno.js';
+import type { Coroutine } from '../core/effect.js';
+import { makeDeviceExclusiveRange } from '../hmm/index.js';
+import { mmput } from '../mm/exit-mmap.js';
+import { folioPut, folioUnlock } from '../mm/folio.js';
+import { PAGE_SIZE } from '../mm/frames.js';
+import { mmgetNotZero } from '../mm/mm.js';
+import type { Command } from './command.js';
+import { CHUNK_PAGES, CHUNK_POINT } from './context.js';
+import { MirrorTag } from './mirror.js';
+import { returnMirroredData } from './mirror-copy.js';
+
+/**
+ * EXCLUSIVE: gives the device exclusive access to the pages of a range until the CPU touches them; the data goes to `ptr`.
+ * Whatever goes wrong with a chunk is -EBUSY, and what it had got stays as it is (Q6).
+ * Linux: lib/test_hmm.c:dmirror_exclusive()
+ */
+export function* dmirrorExclusive(command: Command): Coroutine<number> {
+  const { mm } = command.file;
+  const { kernel } = command.context.memory;
+  if (!mmgetNotZero(mm)) return -EINVAL;
+  yield* mm.mmapLock.readLock();
+  const pages = new Uint32Array(CHUNK_PAGES);
+  let ret = 0;
+  for (let start = command.addr; ret === 0 && start < command.end; start += CHUNK_PAGES * PAGE_SIZE) {
+    if (kernel.scheduler.contended) yield CHUNK_POINT;
+    // Deviates: Linux goes on to the end, for hours if need be. Only who serves the machine can ask for this.
+    if (kernel.current.isAbandoned) {
+      ret = -EINTR;
+      break;
+    }
+    const end = Math.min(start + CHUNK_PAGES * PAGE_SIZE, command.end);
+    ret = yield* exclusiveChunk(command, { start, end }, pages);
+  }
+  mm.mmapLock.readUnlock();
+  yield* mmput(mm);
+  return ret !== 0 ? ret : yield* returnMirroredData(command);
+}
+
+function* exclusiveChunk(
+  command: Command,
+  { start, end }: { start: number; end: number },
+  pages: Uint32Array,
+): Coroutine<number> {
+  const { memory } = command.context;
+  const npages = (end - start) / PAGE_SIZE;
+  const got = yield* makeDeviceExclusiveRange(command.file.mm, { start, end, owner: null }, pages);
+  const mapped = got === npages ? yield* atomicMap(command, start / PAGE_SIZE, pages.subarray(0, npages)) : 0;
+  for (let i = 0; i < got; i++) {
+    const pfn = pages[i]!;
+    if (pfn === 0) continue;
+    folioUnlock(memory, pfn);
+    folioPut(memory, pfn);
+  }
+  return mapped < npages ? -EBUSY : 0;
+}
+
+/** Mirrors the pages that are exclusive; answers how many. Linux: lib/test_hmm.c:dmirror_atomic_map() */
+function* atomicMap({ file }: Command, firstVpn: number, pages: Uint32Array): Coroutine<number> {
+  let mapped = 0;
+  yield* file.mutex.lock();
+  for (let i = 0; i < pages.length; i++) {
+    if (pages[i] === 0) continue;
+    file.mirror.store(firstVpn + i, pages[i]!, MirrorTag.atomic);
+    mapped++;
+  }
+  file.mutex.unlock();
+  return mapped;
+}

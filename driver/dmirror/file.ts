@@ -1,0 +1,51 @@
+import type { Coroutine } from '../core/effect.js';
+import { LockClass } from '../core/lock-class.js';
+import { Mutex } from '../core/locks.js';
+import { type IntervalNotifier, type IntervalNotifierOps, mmuIntervalSetSeq } from '../hmm/index.js';
+import { PAGE_SIZE } from '../mm/frames.js';
+import type { Mm } from '../mm/mm.js';
+import type { NotifierRange } from '../mm/notifier.js';
+import type { DmirrorDevice } from './device.js';
+import { Mirror } from './mirror.js';
+
+/**
+ * One open of a device. It belongs to the address space of its opener for ever, whoever uses the descriptor, and holds
+ * the mm's structure but not its users. Linux: lib/test_hmm.c:struct dmirror
+ */
+export class DmirrorFile implements IntervalNotifierOps {
+  /** Protected by `mutex`. */
+  readonly mirror = new Mirror();
+  /** Taken by invalidations, so no mmap_lock, user memory or folio lock may be waited for under it. */
+  readonly mutex: Mutex;
+  /** Covers the whole address space; null before and after the file is open. */
+  notifier: IntervalNotifier | null = null;
+
+  constructor(
+    readonly device: DmirrorDevice,
+    readonly mm: Mm,
+    /** What backing pages of this file's migrations carry in `zoneDeviceData`. */
+    readonly id: number,
+  ) {
+    this.mutex = new Mutex(mm.memory.kernel, LockClass.dmirrorMutex, 'dmirror_mutex');
+  }
+
+  /**
+   * Forgets the pages of `range`, and the one behind it (Q1). A migration by this device takes care of the mirror itself,
+   * even when another file of the device runs it (Q2). Linux: lib/test_hmm.c:dmirror_interval_invalidate()
+   */
+  *invalidate(interval: IntervalNotifier, range: NotifierRange, curSeq: number): Coroutine<boolean> {
+    if (range.event === 'MIGRATE' && range.owner === this.device) return true;
+    if (!(yield* lockForInvalidate(this.mutex, range))) return false;
+    mmuIntervalSetSeq(interval, curSeq);
+    this.mirror.erase(Math.floor(range.start / PAGE_SIZE), Math.floor(range.end / PAGE_SIZE));
+    this.mutex.unlock();
+    return true;
+  }
+}
+
+/** False when the invalidator can't sleep and the mutex is taken. */
+export function* lockForInvalidate(mutex: Mutex, range: NotifierRange): Coroutine<boolean> {
+  if ('blockable' in range) return mutex.tryLock();
+  yield* mutex.lock();
+  return true;
+}

@@ -1,0 +1,141 @@
+// The public face of this layer: the devices of a machine, and gup_test beside them.
+
+import { ENOENT } from '../../uapi/errno.js';
+import type { Coroutine } from '../core/effect.js';
+import {
+  type MigrationPath,
+  mmuIntervalNotifierInsert,
+  mmuIntervalNotifierRemove,
+  registerHmmHooks,
+} from '../hmm/index.js';
+import { PAGE_SIZE, Zone } from '../mm/frames.js';
+import type { Memory } from '../mm/memory.js';
+import type { Mm } from '../mm/mm.js';
+import type { Vma } from '../mm/vma.js';
+import { DEVMEM_CHUNK_PAGES } from './chunk.js';
+import { DmirrorContext, type DmirrorQuirks, NO_QUIRKS } from './context.js';
+import { DmirrorDevice } from './device.js';
+import { dmirrorMmap } from './dmirror-mmap.js';
+import { dmirrorDeviceEvictChunk } from './evict.js';
+import { DmirrorFile } from './file.js';
+import { checkDeviceInvariants } from './invariants.js';
+import { dmirrorIoctl, type IoctlCall } from './ioctl.js';
+import { dmirrorDevmemFault } from './migrate-to-ram.js';
+import { PrivateWindows } from './windows.js';
+
+export { DEVMEM_CHUNK_PAGES } from './chunk.js';
+export { type DmirrorQuirks, NO_QUIRKS } from './context.js';
+export type { DmirrorDevice } from './device.js';
+export { DmirrorFile } from './file.js';
+export { type GupTestFile, GupTestModule } from './gup-test.js';
+export type { IoctlCall } from './ioctl.js';
+export { MirrorTag, type MirrorTagId } from './mirror.js';
+export { KernelOops } from './oops.js';
+
+export interface DmirrorOptions {
+  /** Which walk collects the pages of MIGRATE_TO_DEV, MIGRATE_TO_SYS, MIGRATE_ON_FAULT_TO_DEV and CPU faults. */
+  readonly path: MigrationPath;
+  readonly quirks?: Partial<DmirrorQuirks>;
+  /** Pages of a chunk; Linux's 65536 unless a test wants to see the end of one. */
+  readonly chunkPages?: number;
+}
+
+const ADDRESS_SPACE_BYTES = 2 ** 64 - PAGE_SIZE;
+
+/**
+ * The devices 0 and 1 with private memory, and, when the machine has windows of coherent memory, 2 and 3 with that.
+ * Device 2 sits in the second window and device 3 in the first, as spm_addr_dev0 and spm_addr_dev1 are read crosswise.
+ * Linux: lib/test_hmm.c
+ */
+export class DmirrorDevices {
+  private readonly context: DmirrorContext;
+  private readonly windows: PrivateWindows;
+  private readonly devices: DmirrorDevice[] = [];
+
+  constructor(
+    readonly memory: Memory,
+    { path, quirks = {}, chunkPages = DEVMEM_CHUNK_PAGES }: DmirrorOptions,
+  ) {
+    this.context = new DmirrorContext(memory, path, { ...NO_QUIRKS, ...quirks });
+    this.windows = new PrivateWindows(memory, chunkPages);
+    const { firstCoherentPfn, coherentFrames } = memory.frames;
+    this.addDevice(Zone.private, chunkPages, this.windows);
+    this.addDevice(Zone.private, chunkPages, this.windows);
+    if (coherentFrames > 0) {
+      const windowPages = Math.floor(coherentFrames / 2);
+      this.addDevice(Zone.coherent, windowPages, firstCoherentPfn + windowPages);
+      this.addDevice(Zone.coherent, windowPages, firstCoherentPfn);
+    }
+    registerHmmHooks(memory);
+  }
+
+  /** The device of a minor number; undefined when the machine has none. */
+  device(minor: number): DmirrorDevice | undefined {
+    return this.devices[minor];
+  }
+
+  /**
+   * Opens a device for the address space `mm`, to which the file belongs from now on. The caller holds no lock. A negative
+   * errno: -ENOENT without such a device, or what the notifier says. Linux: lib/test_hmm.c:dmirror_fops_open()
+   */
+  *open(minor: number, mm: Mm): Coroutine<DmirrorFile | number> {
+    const device = this.devices[minor];
+    if (device === undefined) return -ENOENT;
+    const { files } = this.context;
+    const file = new DmirrorFile(device, mm, files.length);
+    files.push(file);
+    const notifier = yield* mmuIntervalNotifierInsert(mm, { start: 0, length: ADDRESS_SPACE_BYTES, ops: file });
+    if (typeof notifier === 'number') return notifier;
+    file.notifier = notifier;
+    return file;
+  }
+
+  /** One ioctl on an open file. Linux: lib/test_hmm.c:dmirror_fops_unlocked_ioctl() */
+  ioctl(file: DmirrorFile, call: IoctlCall): Coroutine<number> {
+    return dmirrorIoctl(this.context, file, call);
+  }
+
+  /** The last descriptor is gone: every page of the device leaves it, whoever owns it. Linux: dmirror_fops_release() */
+  *release(file: DmirrorFile): Coroutine<void> {
+    yield* mmuIntervalNotifierRemove(file.notifier!);
+    file.notifier = null;
+    const { device } = file;
+    // No lock: RELEASE may take the chunks away meanwhile, as it may in Linux.
+    for (let i = 0; i < device.chunks.length; i++) yield* dmirrorDeviceEvictChunk(this.memory, device.chunks[i]!);
+    file.mirror.destroy();
+  }
+
+  /** Fills a new mapping of a device's file; the mmap_lock is held for write. 0, -ENOMEM or -EBUSY. */
+  mmap(_file: DmirrorFile, vma: Vma): number {
+    return dmirrorMmap(this.memory, vma);
+  }
+
+  /** Throws an AssertionError when a device's books are wrong. Only while no task is in the kernel. */
+  checkInvariants(): void {
+    for (const device of this.devices) checkDeviceInvariants(device, this.context.files);
+  }
+
+  /** A new life of the machine: nothing is open and all device memory is free. The address spaces must be gone. */
+  reset(): void {
+    this.windows.reset();
+    this.context.reset();
+    for (const device of this.devices) device.reset();
+  }
+
+  private addDevice(
+    zone: typeof Zone.private | typeof Zone.coherent,
+    chunkPages: number,
+    place: PrivateWindows | number,
+  ): void {
+    const { context, memory } = this;
+    this.devices.push(
+      new DmirrorDevice(memory, {
+        minor: this.devices.length,
+        zone,
+        chunkPages,
+        place,
+        migrateToRam: (fault) => dmirrorDevmemFault(context, fault),
+      }),
+    );
+  }
+}

@@ -1,0 +1,49 @@
+import { EINTR, EINVAL } from '../../uapi/errno.js';
+import type { Coroutine } from '../core/effect.js';
+import { type MigrateVma, migrateVmaSetup } from '../hmm/index.js';
+import { mmput } from '../mm/exit-mmap.js';
+import { PAGE_SIZE } from '../mm/frames.js';
+import { mmgetNotZero } from '../mm/mm.js';
+import { VM } from '../mm/vm-flags.js';
+import type { Command } from './command.js';
+import { CHUNK_PAGES, CHUNK_POINT } from './context.js';
+
+/** What is done with one chunk between its setup and the next; it ends with finalize. */
+export type MigrateChunk = (command: Command, migrate: MigrateVma) => Coroutine<void>;
+
+/**
+ * The frame of MIGRATE_TO_DEV and MIGRATE_TO_SYS: chunks of 64 pages, cut at vma ends, under one read hold of mmap_lock.
+ * -EINVAL for an address space that is dead, a gap, an unreadable or a special vma; chunks before it stay migrated.
+ */
+export function* migrateChunks(command: Command, select: number, migrateChunk: MigrateChunk): Coroutine<number> {
+  const { context, file } = command;
+  const { mm } = file;
+  const { kernel } = context.memory;
+  if (!mmgetNotZero(mm)) return -EINVAL;
+  const migrate = context.takeMigration(CHUNK_PAGES);
+  yield* mm.mmapLock.readLock();
+  let ret = 0;
+  for (let addr = command.addr; addr < command.end; addr = migrate.end) {
+    if (kernel.scheduler.contended) yield CHUNK_POINT;
+    // Deviates: Linux goes on to the end, for hours if need be. Only who serves the machine can ask for this.
+    if (kernel.current.isAbandoned) {
+      ret = -EINTR;
+      break;
+    }
+    const vma = mm.vmaLookup(addr);
+    if (vma === null || !(vma.flags & VM.read)) {
+      ret = -EINVAL;
+      break;
+    }
+    const end = Math.min(command.end, addr + CHUNK_PAGES * PAGE_SIZE, vma.end);
+    migrate.request({ vma, start: addr, end, flags: select, pgmapOwner: file.device });
+    ret = yield* migrateVmaSetup(migrate);
+    if (ret !== 0) break;
+    yield* migrateChunk(command, migrate);
+    migrate.end = end;
+  }
+  mm.mmapLock.readUnlock();
+  context.giveMigration(migrate);
+  yield* mmput(mm);
+  return ret;
+}

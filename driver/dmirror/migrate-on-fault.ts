@@ -1,0 +1,152 @@
+import { EBUSY, EFAULT, EINTR, EINVAL } from '../../uapi/errno.js';
+import { TICKS_PER_MS } from '../core/clock.js';
+import type { Coroutine } from '../core/effect.js';
+import {
+  HmmPfn,
+  type HmmRange,
+  hmmRangeFault,
+  isUnmigratableVma,
+  MigratePfn,
+  MigrateSelect,
+  type MigrateVma,
+  migrateHmmRangeSetup,
+  migrateVmaSetup,
+  mmuIntervalReadBegin,
+  mmuIntervalReadRetry,
+} from '../hmm/index.js';
+import { mmput } from '../mm/exit-mmap.js';
+import { ZERO_PFN } from '../mm/frame-allocator.js';
+import { PAGE_SIZE } from '../mm/frames.js';
+import type { Memory } from '../mm/memory.js';
+import { mmgetNotZero } from '../mm/mm.js';
+import { VM } from '../mm/vm-flags.js';
+import type { Vma } from '../mm/vma.js';
+import type { Command } from './command.js';
+import { CHUNK_PAGES, CHUNK_POINT, RANGE_FAULT_TIMEOUT_MS, RETRY_POINT } from './context.js';
+import { moveChunkToDevice } from './migrate-to-dev.js';
+import { returnMirroredData } from './mirror-copy.js';
+import { storeReported } from './range-fault.js';
+
+/** Says what `chunkOnce` found out. */
+const DONE = 0;
+const AGAIN = 1;
+
+/**
+ * MIGRATE_ON_FAULT_TO_DEV: faults in what is missing and moves all that can move; pages that can't (already on this
+ * device, of a file, pinned) are mirrored where they are. Works chunk by chunk like MIGRATE_TO_DEV and answers as it
+ * does, but -EFAULT for a dead address space, a gap and an unreadable vma, and -EBUSY for a chunk that does not hold still
+ * for a second. On the unified path one walk faults and collects, on the classic path there are two.
+ * Linux: the migrate-on-fault series, dmirror_migrate_on_fault_to_device()
+ */
+export function* dmirrorMigrateOnFault(command: Command): Coroutine<number> {
+  const { context, file } = command;
+  const { mm } = file;
+  const { kernel } = context.memory;
+  if (!mmgetNotZero(mm)) return -EFAULT;
+  const migrate = context.takeMigration(CHUNK_PAGES);
+  let ret = 0;
+  for (let addr = command.addr; ret === 0 && addr < command.end; addr = migrate.end) {
+    if (kernel.scheduler.contended) yield CHUNK_POINT;
+    // Deviates: as the other commands do when who serves the machine gives the call up.
+    if (kernel.current.isAbandoned) {
+      ret = -EINTR;
+      break;
+    }
+    yield* mm.mmapLock.readLock();
+    ret = yield* migrateChunkLocked(command, migrate, addr);
+    mm.mmapLock.readUnlock();
+  }
+  context.giveMigration(migrate);
+  yield* mmput(mm);
+  return ret !== 0 ? ret : yield* returnMirroredData(command);
+}
+
+/** The chunk at `addr`, under one read hold of mmap_lock from the look at its vma to finalize. */
+function* migrateChunkLocked(command: Command, migrate: MigrateVma, addr: number): Coroutine<number> {
+  const { clock } = command.context.memory.kernel.scheduler;
+  const vma = command.file.mm.vmaLookup(addr);
+  if (vma === null || !(vma.flags & VM.read)) return -EFAULT;
+  if (isUnmigratableVma(vma)) return -EINVAL;
+  const end = Math.min(command.end, addr + CHUNK_PAGES * PAGE_SIZE, vma.end);
+  const deadline = clock.nowTicks + RANGE_FAULT_TIMEOUT_MS * TICKS_PER_MS;
+  for (; clock.nowTicks <= deadline; yield RETRY_POINT) {
+    const ret = yield* chunkOnce(command, migrate, { vma, start: addr, end });
+    migrate.end = end;
+    if (ret !== AGAIN) return ret;
+  }
+  return -EBUSY;
+}
+
+interface Chunk {
+  readonly vma: Vma;
+  readonly start: number;
+  readonly end: number;
+}
+
+/**
+ * One attempt. What hmm reported is mirrored before the migration goes on, so that the invalidations of its unmap step
+ * still reach those entries; what then migrates is mirrored again at its new place.
+ */
+function* chunkOnce(command: Command, migrate: MigrateVma, chunk: Chunk): Coroutine<number> {
+  const { context, file } = command;
+  const isUnified = context.path === 'unified';
+  migrate.request({ ...chunk, flags: MigrateSelect.system, pgmapOwner: file.device });
+  const range = rangeOf(command, migrate, chunk);
+  range.notifierSeq = yield* mmuIntervalReadBegin(file.notifier!);
+  let ret = yield* hmmRangeFault(range);
+  if (ret !== 0) return ret === -EBUSY ? AGAIN : ret;
+  const isStable = yield* storeReports(command, range);
+  // Collected pages can't be given back here, so the unified path finishes with them before it looks again.
+  if (!isStable && !isUnified) return AGAIN;
+  if (isUnified) yield* migrateHmmRangeSetup(range);
+  else ret = yield* migrateVmaSetup(migrate);
+  if (ret !== 0) return ret;
+  yield* moveChunkToDevice(command, migrate);
+  return isStable || hasAllMoved(command, range, migrate) ? DONE : AGAIN;
+}
+
+function rangeOf({ context, file }: Command, migrate: MigrateVma, { start, end }: Chunk): HmmRange {
+  const isUnified = context.path === 'unified';
+  return {
+    notifier: file.notifier,
+    notifierSeq: 0,
+    start,
+    end,
+    flags: new Uint32Array(CHUNK_PAGES),
+    pfns: new Uint32Array(CHUNK_PAGES),
+    defaultFlags: HmmPfn.reqFault | (isUnified ? HmmPfn.reqMigrate : 0),
+    pfnFlagsMask: 0,
+    devPrivateOwner: file.device,
+    migrate: isUnified ? migrate : null,
+  };
+}
+
+/** Whether every page that was reported is on the device now, so that no report is worth looking at again. */
+function hasAllMoved({ context }: Command, range: HmmRange, migrate: MigrateVma): boolean {
+  for (let i = 0; i < migrate.npages; i++) {
+    const isReported = (range.flags[i]! & HmmPfn.valid) !== 0 && !isZeroPage(context.memory, range.pfns[i]!);
+    if (isReported && !(migrate.src[i]! & MigratePfn.migrate)) return false;
+  }
+  return true;
+}
+
+function isZeroPage(memory: Memory, pfn: number): boolean {
+  return pfn === ZERO_PFN || memory.frames.head[pfn] === memory.hugeZeroPfn;
+}
+
+/** Mirrors what was reported, unless the range has changed since: then false. Zero pages are holes, on both paths. */
+function* storeReports({ context, file }: Command, range: HmmRange): Coroutine<boolean> {
+  const { memory } = context;
+  const first = range.start / PAGE_SIZE;
+  const npages = range.end / PAGE_SIZE - first;
+  yield* file.mutex.lock();
+  const isStable = !mmuIntervalReadRetry(range.notifier!, range.notifierSeq);
+  for (let i = 0; isStable && i < npages; i++) {
+    const flags = range.flags[i]!;
+    const pfn = range.pfns[i]!;
+    if (!(flags & HmmPfn.valid) || isZeroPage(memory, pfn)) continue;
+    storeReported(context, file, { vpn: first + i, pfn, isWritable: (flags & HmmPfn.write) !== 0 });
+  }
+  file.mutex.unlock();
+  return isStable;
+}

@@ -1,0 +1,24 @@
+import type { Coroutine } from '../core/effect.js';
+import { MigrateSelect, type MigrateVma, migrateVmaFinalize, migrateVmaPages } from '../hmm/index.js';
+import type { Command } from './command.js';
+import { allocAndCopyToDevice, copyDone, finalizeAndMap } from './copy.js';
+import { migrateChunks } from './migrate-chunks.js';
+import { returnMirroredData } from './mirror-copy.js';
+
+/**
+ * MIGRATE_TO_DEV: moves what is in system memory and anonymous to the device; then the whole range must be readable
+ * through the mirror (-ENOENT otherwise, with nothing undone). Linux: lib/test_hmm.c:dmirror_migrate_to_device()
+ */
+export function* dmirrorMigrateToDevice(command: Command): Coroutine<number> {
+  const ret = yield* migrateChunks(command, MigrateSelect.system, moveChunkToDevice);
+  return ret !== 0 ? ret : yield* returnMirroredData(command);
+}
+
+/** From a finished setup to finalize. */
+export function* moveChunkToDevice({ context, file }: Command, migrate: MigrateVma): Coroutine<void> {
+  yield* allocAndCopyToDevice(context, file, migrate);
+  yield* copyDone(context, migrate);
+  yield* migrateVmaPages(migrate);
+  yield* finalizeAndMap(context, file, migrate);
+  yield* migrateVmaFinalize(migrate);
+}

@@ -1,0 +1,36 @@
+import type { Coroutine } from '../core/effect.js';
+import { MigratePfn, MigrateSelect, type MigrateVma, migrateVmaFinalize, migrateVmaPages } from '../hmm/index.js';
+import type { Command } from './command.js';
+import { allocAndCopyToSystem, copyDone } from './copy.js';
+import type { DmirrorDevice } from './device.js';
+import { migrateChunks } from './migrate-chunks.js';
+
+/**
+ * MIGRATE_TO_SYS: brings this device's pages of a range back; cpages counts those that really moved, and is lost when a
+ * later chunk fails. Linux: lib/test_hmm.c:dmirror_migrate_to_system()
+ */
+export function* dmirrorMigrateToSystem(command: Command): Coroutine<number> {
+  return yield* migrateChunks(command, selectDevice(command.file.device), moveChunkToSystem);
+}
+
+/** Linux: lib/test_hmm.c:dmirror_select_device() */
+export function selectDevice(device: DmirrorDevice): number {
+  return device.isPrivate ? MigrateSelect.devicePrivate : MigrateSelect.deviceCoherent;
+}
+
+function* moveChunkToSystem(command: Command, migrate: MigrateVma): Coroutine<void> {
+  const { context, file } = command;
+  allocAndCopyToSystem(context, file, migrate);
+  yield* copyDone(context, migrate);
+  yield* migrateVmaPages(migrate);
+  command.cpages += countMigrated(migrate);
+  yield* migrateVmaFinalize(migrate);
+}
+
+/** Linux: lib/test_hmm.c:dmirror_successful_migrated_pages() */
+function countMigrated({ src, npages }: MigrateVma): number {
+  const both = MigratePfn.valid | MigratePfn.migrate;
+  let count = 0;
+  for (let i = 0; i < npages; i++) if ((src[i]! & both) === both) count++;
+  return count;
+}

@@ -1,0 +1,107 @@
+import { EBUSY, EFAULT, EINTR } from '../../uapi/errno.js';
+import { TICKS_PER_MS } from '../core/clock.js';
+import type { Coroutine } from '../core/effect.js';
+import { HmmPfn, type HmmRange, hmmRangeFault, mmuIntervalReadBegin, mmuIntervalReadRetry } from '../hmm/index.js';
+import { mmput } from '../mm/exit-mmap.js';
+import { backingPfn } from '../mm/folio.js';
+import { PAGE_SIZE } from '../mm/frames.js';
+import { mmgetNotZero } from '../mm/mm.js';
+import { CHUNK_PAGES, CHUNK_POINT, type DmirrorContext, RANGE_FAULT_TIMEOUT_MS, RETRY_POINT } from './context.js';
+import type { DmirrorFile } from './file.js';
+import { MirrorTag } from './mirror.js';
+
+/** What `dmirrorFault` shall make usable. */
+export interface FaultRequest {
+  readonly start: number;
+  readonly end: number;
+  readonly write: boolean;
+}
+
+/**
+ * Makes a range usable by the device, as far as its opener's memory allows. 0, -EFAULT, -EPERM, or -EBUSY when a chunk
+ * did not hold still for a second; chunks before the failing one stay mirrored. Linux: lib/test_hmm.c:dmirror_fault()
+ */
+export function* dmirrorFault(context: DmirrorContext, file: DmirrorFile, request: FaultRequest): Coroutine<number> {
+  const { mm } = file;
+  const { kernel } = context.memory;
+  if (!mmgetNotZero(mm)) return -EFAULT;
+  const flags = new Uint32Array(CHUNK_PAGES);
+  const pfns = new Uint32Array(CHUNK_PAGES);
+  let ret = 0;
+  for (let start = request.start; ret === 0 && start < request.end; start += CHUNK_PAGES * PAGE_SIZE) {
+    if (kernel.scheduler.contended) yield CHUNK_POINT;
+    // Deviates: Linux goes on to the end, for hours if need be. Only who serves the machine can ask for this.
+    if (kernel.current.isAbandoned) {
+      ret = -EINTR;
+      break;
+    }
+    ret = yield* rangeFault(context, file, {
+      notifier: file.notifier,
+      notifierSeq: 0,
+      start,
+      end: Math.min(start + CHUNK_PAGES * PAGE_SIZE, request.end),
+      flags,
+      pfns,
+      defaultFlags: HmmPfn.reqFault | (request.write ? HmmPfn.reqWrite : 0),
+      pfnFlagsMask: 0,
+      devPrivateOwner: file.device,
+      migrate: null,
+    });
+  }
+  yield* mmput(mm);
+  return ret;
+}
+
+/** Linux: lib/test_hmm.c:dmirror_range_fault() */
+function* rangeFault(context: DmirrorContext, file: DmirrorFile, range: HmmRange): Coroutine<number> {
+  const ret = yield* rangeStableLocked(file, range);
+  if (ret !== 0) return ret;
+  const result = storeFaulted(context, file, range);
+  file.mutex.unlock();
+  return result;
+}
+
+/**
+ * Runs hmm_range_fault until nothing has changed meanwhile; then the file's mutex is held, and as long as it is, the
+ * answer in `range` is true. On errors (-EBUSY after a second, hmm's own) it is not held.
+ */
+export function* rangeStableLocked(file: DmirrorFile, range: HmmRange): Coroutine<number> {
+  const { mm, mutex } = file;
+  const { clock } = mm.memory.kernel.scheduler;
+  const deadline = clock.nowTicks + RANGE_FAULT_TIMEOUT_MS * TICKS_PER_MS;
+  const notifier = range.notifier!;
+  for (; clock.nowTicks <= deadline; yield RETRY_POINT) {
+    range.notifierSeq = yield* mmuIntervalReadBegin(notifier);
+    yield* mm.mmapLock.readLock();
+    const ret = yield* hmmRangeFault(range);
+    mm.mmapLock.readUnlock();
+    if (ret === -EBUSY) continue;
+    if (ret !== 0) return ret;
+    yield* mutex.lock();
+    if (!mmuIntervalReadRetry(notifier, range.notifierSeq)) return 0;
+    mutex.unlock();
+  }
+  return -EBUSY;
+}
+
+/** Q4: an own device page that may only be read answers a write request without the right. Linux: dmirror_do_fault() */
+function storeFaulted(context: DmirrorContext, file: DmirrorFile, range: HmmRange): number {
+  const first = range.start / PAGE_SIZE;
+  const npages = range.end / PAGE_SIZE - first;
+  for (let i = 0; i < npages; i++) {
+    const isWritable = (range.flags[i]! & HmmPfn.write) !== 0;
+    if (!isWritable && range.defaultFlags & HmmPfn.reqWrite) return -EFAULT;
+    storeReported(context, file, { vpn: first + i, pfn: range.pfns[i]!, isWritable });
+  }
+  return 0;
+}
+
+/** Mirrors a page that hmm reported; its bytes are used, be they behind it or its own (Q3). The mutex is held. */
+export function storeReported(
+  { memory, quirks }: DmirrorContext,
+  file: DmirrorFile,
+  { vpn, pfn, isWritable }: { vpn: number; pfn: number; isWritable: boolean },
+): void {
+  const usable = quirks.q3Strict ? pfn : backingPfn(memory, pfn);
+  file.mirror.store(vpn, usable, isWritable ? MirrorTag.write : MirrorTag.read);
+}
