@@ -3,6 +3,7 @@ import { assert } from '../core/assert.js';
 import { type Coroutine, preemptPoint } from '../core/effect.js';
 import { LockClass } from '../core/lock-class.js';
 import { WaitQueue } from '../core/wait-queue.js';
+import { mmdrop } from '../mm/exit-mmap.js';
 import type { Mm } from '../mm/mm.js';
 import type { MmuNotifierOps, NotifierRange } from '../mm/notifier.js';
 
@@ -214,7 +215,7 @@ export function* mmuIntervalNotifierRemove(interval: IntervalNotifier): Coroutin
     subscriptions.deferred.unshift(interval);
     while (subscriptions.seq === seq) yield subscriptions.queue;
   }
-  mm.count--;
+  mmdrop(mm);
 }
 
 /**

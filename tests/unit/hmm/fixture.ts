@@ -1,0 +1,197 @@
+import type { Coroutine } from '../../../driver/core/effect.js';
+import type { Kernel } from '../../../driver/core/kernel.js';
+import {
+  MigrateVma,
+  type MigrationPath,
+  migrateVmaFinalize,
+  migrateVmaPages,
+  migrateVmaSetup,
+} from '../../../driver/hmm/index.js';
+import { registerHmmHooks } from '../../../driver/hmm/migrate-device.js';
+import { anonVmaPrepare } from '../../../driver/mm/anon-rmap.js';
+import { Kind, Pte } from '../../../driver/mm/entry.js';
+import { folioAddLru, folioLockNew } from '../../../driver/mm/folio.js';
+import { mmCreate } from '../../../driver/mm/fork.js';
+import { ZERO_PFN } from '../../../driver/mm/frame-allocator.js';
+import { PAGE_SIZE, PG, Zone, type ZoneId } from '../../../driver/mm/frames.js';
+import { Memory } from '../../../driver/mm/memory.js';
+import type { Mm } from '../../../driver/mm/mm.js';
+import { pteIndex } from '../../../driver/mm/page-table.js';
+import { pageTableText } from '../../../driver/mm/page-table-text.js';
+import type { DevPagemap } from '../../../driver/mm/pagemap.js';
+import { folioAddNewAnonRmap } from '../../../driver/mm/rmap.js';
+import { VM } from '../../../driver/mm/vm-flags.js';
+import { Vma } from '../../../driver/mm/vma.js';
+import { runTask, testKernel } from '../helpers.js';
+
+export const START = 0x10_0000_0000;
+const CHUNK_PAGES = 512;
+
+/** A device that hands out private or coherent pages from its last one down, without any driver behind it. */
+export class TestDevice {
+  readonly owner = {};
+  readonly freed: number[] = [];
+  private next: number;
+
+  constructor(
+    readonly memory: Memory,
+    readonly zone: ZoneId,
+    firstPfn: number,
+  ) {
+    const pagemap: DevPagemap = {
+      id: memory.pagemaps.length,
+      zone,
+      firstPfn,
+      npages: CHUNK_PAGES,
+      owner: this.owner,
+      ops: {
+        pageFree: (pfn) => this.freed.push(pfn),
+        migrateToRam: () => {
+          throw new Error('no CPU access is expected');
+        },
+      },
+    };
+    memory.pagemaps.push(pagemap);
+    this.id = pagemap.id;
+    this.next = firstPfn + CHUNK_PAGES;
+  }
+
+  private readonly id: number;
+
+  /** A page with one reference, not locked. */
+  allocate(): number {
+    const pfn = --this.next;
+    this.memory.frames.prepare(pfn, this.zone, this.id);
+    return pfn;
+  }
+}
+
+/** One address space with one anonymous writable vma of `npages`, and two private and one coherent device. */
+export class Fixture {
+  readonly kernel: Kernel = testKernel();
+  readonly memory: Memory;
+  readonly mm: Mm;
+  readonly vma: Vma;
+  readonly device: TestDevice;
+  readonly other: TestDevice;
+  readonly coherent: TestDevice;
+
+  constructor(readonly npages: number) {
+    this.memory = new Memory(this.kernel, {
+      ramBytes: 8 << 20,
+      coherentBytes: 2 << 20,
+      privateFrames: 2 * CHUNK_PAGES,
+      swapBytes: 1 << 20,
+      hugePages: 0,
+      thpEnabled: 'never',
+    });
+    registerHmmHooks(this.memory);
+    this.mm = mmCreate(this.memory);
+    const { frames } = this.memory;
+    this.device = new TestDevice(this.memory, Zone.private, frames.firstPrivatePfn);
+    this.other = new TestDevice(this.memory, Zone.private, frames.firstPrivatePfn + CHUNK_PAGES);
+    this.coherent = new TestDevice(this.memory, Zone.coherent, frames.firstCoherentPfn);
+    this.vma = this.addVma(START, START + npages * PAGE_SIZE);
+  }
+
+  addVma(start: number, end: number, flags: number = VM.read | VM.write): Vma {
+    const all = flags | VM.mayread | VM.maywrite | VM.mayexec;
+    const vma = new Vma(this.mm, start, end, all, start / PAGE_SIZE);
+    this.mm.vmas.push(vma);
+    this.mm.vmas.sort((a, b) => a.start - b.start);
+    this.run(anonVmaPrepare(vma));
+    return vma;
+  }
+
+  /** Runs `coroutine` with the mmap_lock held for read. */
+  locked<T>(coroutine: Coroutine<T>): T {
+    const { mmapLock } = this.mm;
+    return this.run(
+      (function* () {
+        yield* mmapLock.readLock();
+        const result = yield* coroutine;
+        mmapLock.readUnlock();
+        return result;
+      })(),
+    );
+  }
+
+  run<T>(coroutine: Coroutine<T>): T {
+    return runTask(this.kernel, coroutine);
+  }
+
+  /** Writes an entry by hand; the halves stand for themselves. */
+  setEntry(page: number, lo: number, hi = 0): void {
+    const vpn = this.vma.start / PAGE_SIZE + page;
+    const { entries } = this.mm.pageTable.pteTableAlloc(vpn);
+    entries[2 * pteIndex(vpn)] = lo;
+    entries[2 * pteIndex(vpn) + 1] = hi;
+  }
+
+  /** Maps an exclusive anonymous page: a system page, or one of `device`. Its first word is `page + 100`. */
+  mapPage(page: number, { write = true, device = null as TestDevice | null, dirty = true } = {}): number {
+    const { memory } = this;
+    const pfn = device === null ? memory.allocator.allocate() : device.allocate();
+    folioAddNewAnonRmap(memory, pfn, this.vma, this.vma.start + page * PAGE_SIZE);
+    memory.frames.flags[pfn]! |= PG.uptodate;
+    if (device === null) folioAddLru(memory, pfn);
+    this.mm.rss.anon++;
+    const isPrivate = device?.zone === Zone.private;
+    if (!isPrivate) memory.words[(pfn * PAGE_SIZE) / 4] = page + 100;
+    const present = Kind.present | Pte.young | (dirty ? Pte.dirty : 0);
+    this.setEntry(page, (isPrivate ? Kind.devicePrivate : present) | (write ? Pte.write : 0), pfn);
+    return pfn;
+  }
+
+  mapZero(page: number): void {
+    this.setEntry(page, Kind.present | Pte.special, ZERO_PFN);
+  }
+
+  text(pages = this.npages): string {
+    return pageTableText(this.mm, START, START + pages * PAGE_SIZE);
+  }
+
+  /** A migration of the first `npages` pages of the vma. */
+  migration(
+    path: MigrationPath,
+    flags: number,
+    { npages = this.npages, owner = this.device.owner, faultPfn = 0 } = {},
+  ): MigrateVma {
+    const end = START + npages * PAGE_SIZE;
+    return new MigrateVma(npages, path).request({
+      vma: this.vma,
+      start: START,
+      end,
+      flags,
+      pgmapOwner: owner,
+      faultPfn,
+    });
+  }
+
+  /** The driver's step: a locked destination for every entry that still has MIGRATE. */
+  allocateDst(migrate: MigrateVma, device: TestDevice | null): void {
+    const { memory } = this;
+    for (let i = 0; i < migrate.npages; i++) {
+      if ((migrate.src[i]! & 2) === 0) continue;
+      const pfn = device === null ? memory.allocator.allocate() : device.allocate();
+      folioLockNew(memory, pfn);
+      migrate.dst[i] = 1;
+      migrate.dstPfn[i] = pfn;
+    }
+  }
+
+  /** All of a migration; answers setup's result. */
+  migrate(migrate: MigrateVma, device: TestDevice | null): number {
+    const self = this;
+    return this.locked(
+      (function* () {
+        const error = yield* migrateVmaSetup(migrate);
+        if (error !== 0) return error;
+        self.allocateDst(migrate, device);
+        yield* migrateVmaPages(migrate);
+        yield* migrateVmaFinalize(migrate);
+        return 0;
+      })(),
+    );
+  }
+}
