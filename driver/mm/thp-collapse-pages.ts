@@ -1,5 +1,14 @@
 import { Kind, kindOf, Pte } from './entry.js';
-import { clearPage, copyPage, folioGet, folioIsolateLru, folioPut, folioPutbackLru, folioTrylock, folioUnlock } from './folio.js';
+import {
+  clearPage,
+  copyPage,
+  folioGet,
+  folioIsolateLru,
+  folioPut,
+  folioPutbackLru,
+  folioTrylock,
+  folioUnlock,
+} from './folio.js';
 import { hasOnlyMappingRefs } from './folio-sharing.js';
 import { HPAGE_PMD_NR } from './frames.js';
 import type { Memory } from './memory.js';

@@ -1,7 +1,7 @@
 import { HPAGE_PMD_SIZE, PAGE_SIZE } from './frames.js';
+import type { Mm } from './mm.js';
 import type { Table } from './page-table.js';
 import { pmdIndex } from './page-table.js';
-import type { Mm } from './mm.js';
 import { VM, VM_SPECIAL } from './vm-flags.js';
 import type { Vma } from './vma.js';
 

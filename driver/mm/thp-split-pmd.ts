@@ -129,4 +129,3 @@ function fillZero(leaf: Table, lo: number): void {
     entries[2 * i + 1] = ZERO_PFN;
   }
 }
-

@@ -1,0 +1,125 @@
+import { describe, expect, it } from 'vitest';
+import { folioGet, folioPut } from '../../../driver/mm/folio.js';
+import { doMprotect } from '../../../driver/mm/mprotect.js';
+import { pfnAt } from '../../../driver/mm/page-table-text.js';
+import { EINVAL } from '../../../uapi/errno.js';
+import { MADV_DONTNEED, MADV_FREE, MADV_PAGEOUT, PROT_READ } from '../../../uapi/mman.js';
+import { BASE, MemoryWorld, PAGE } from './huge-swap-fixture.js';
+
+function swapWorld(swapBytes = 2 ** 20): MemoryWorld {
+  const world = new MemoryWorld({ swapBytes, hugePages: 1 });
+  world.map(0, 16);
+  for (let page = 0; page < 4; page++) world.store(page, page + 100);
+  world.takeEvents();
+  return world;
+}
+
+describe('MADV_PAGEOUT', () => {
+  it('swaps out what is mapped once; a read brings it back writable', () => {
+    const world = swapWorld();
+    expect(world.advise(0, 2, MADV_PAGEOUT)).toBe(0);
+    expect(world.text(0, 5)).toBe('PTE 0-1 SWAP\nPTE 2-3 PRESENT W\nPTE 4 NONE');
+    expect(world.takeEvents()).toEqual(['CLEAR 0-1', 'CLEAR 1-2']);
+    expect(world.mm.rss).toMatchObject({ anon: 2, swap: 2 });
+    expect([world.load(0), world.load(1)]).toEqual([100, 101]);
+    expect(world.text(0, 4)).toBe('PTE 0-3 PRESENT W');
+  });
+
+  it('pages that were written since keep their new bytes', () => {
+    const world = swapWorld();
+    world.advise(0, 1, MADV_PAGEOUT);
+    world.load(0);
+    world.store(0, 7);
+    world.advise(0, 1, MADV_PAGEOUT);
+    expect(world.load(0)).toBe(7);
+    world.advise(0, 1, MADV_PAGEOUT);
+    world.store(0, 8);
+    expect(world.load(0)).toBe(8);
+  });
+
+  it('keeps its hands off shared pages, the zero page and hugetlb', () => {
+    const world = swapWorld();
+    world.load(5);
+    const child = world.fork();
+    expect(world.advise(0, 16, MADV_PAGEOUT)).toBe(0);
+    expect(world.text(0, 6)).toBe('PTE 0-3 PRESENT R\nPTE 4 NONE\nPTE 5 ZERO');
+    world.exit(child);
+    world.mapHugetlb(1024, 512);
+    expect(world.advise(1024, 512, MADV_PAGEOUT)).toBe(-EINVAL);
+  });
+
+  it('leaves pages where they are when swap is full', () => {
+    const world = swapWorld(3 * PAGE);
+    world.advise(0, 4, MADV_PAGEOUT);
+    expect(world.text(0, 4)).toBe('PTE 0-1 SWAP\nPTE 2-3 PRESENT W');
+  });
+
+  it('drops lazyfree pages unless they were written again', () => {
+    const world = swapWorld();
+    world.advise(0, 2, MADV_FREE);
+    world.store(1, 7);
+    world.advise(0, 2, MADV_PAGEOUT);
+    expect(world.text(0, 2)).toBe('PTE 0 NONE\nPTE 1 PRESENT W');
+    expect([world.load(0), world.load(1)]).toEqual([0, 7]);
+    world.advise(1, 1, MADV_PAGEOUT);
+    expect(world.text(1, 1)).toBe('PTE 0 SWAP');
+  });
+
+  it('splits a huge page and swaps what is not zero', () => {
+    const world = swapWorld();
+    world.mapHuge(512, 512);
+    world.store(512, 1);
+    expect(world.advise(512, 512, MADV_PAGEOUT)).toBe(0);
+    expect(world.text(512, 512)).toBe('PTE 0 SWAP\nPTE 1-511 ZERO');
+    expect(world.load(512)).toBe(1);
+  });
+});
+
+describe('swap entries', () => {
+  it('are shared by fork; both sides see the bytes and write copies', () => {
+    const world = swapWorld();
+    world.advise(0, 1, MADV_PAGEOUT);
+    const child = world.fork();
+    expect(world.load(0, child)).toBe(100);
+    expect(world.text(0, 1, child)).toBe('PTE 0 PRESENT R');
+    expect(world.text(0, 1)).toBe('PTE 0 SWAP');
+    world.store(0, 1, child);
+    world.store(0, 2);
+    expect([world.load(0), world.load(0, child)]).toEqual([2, 1]);
+    world.exit(child);
+    world.advise(0, 16, MADV_DONTNEED);
+    expect(world.memory.swap.used).toBe(0);
+  });
+
+  it('give their slots back', () => {
+    const world = swapWorld();
+    const free = world.memory.allocator.freeFrames;
+    world.advise(0, 4, MADV_PAGEOUT);
+    expect(world.memory.swap.used).toBe(4);
+    world.advise(0, 4, MADV_DONTNEED);
+    expect(world.memory.swap.used).toBe(0);
+    expect(world.memory.allocator.freeFrames).toBe(free + 4);
+  });
+
+  it('come back read only in a read-only vma, and stay exclusive', () => {
+    const world = swapWorld();
+    world.advise(0, 1, MADV_PAGEOUT);
+    world.run(doMprotect(world.mm, BASE, PAGE, PROT_READ));
+    expect(world.load(0)).toBe(100);
+    expect(world.text(0, 1)).toBe('PTE 0 PRESENT R');
+    const { frames } = world.memory;
+    expect(frames.isAnonExclusive(pfnAt(world.mm, BASE / PAGE))).toBe(true);
+  });
+
+  it('a page that somebody refers to stays in the swap cache with what he writes', () => {
+    const world = swapWorld();
+    const pfn = pfnAt(world.mm, BASE / PAGE);
+    folioGet(world.memory, pfn);
+    expect(() => world.advise(0, 1, MADV_PAGEOUT)).toThrow(/refcount/);
+    world.memory.words[pfn * 1024] = 55;
+    folioPut(world.memory, pfn);
+    expect(world.text(0, 1)).toBe('PTE 0 SWAP');
+    expect(world.load(0)).toBe(55);
+    expect(pfnAt(world.mm, BASE / PAGE)).toBe(pfn);
+  });
+});
