@@ -85,8 +85,8 @@ export class SwapArea {
 
   /** Keeps a copy of the page in frame `pfn`. */
   write(slot: number, bytes: Uint8Array, pfn: number): void {
-    const page = (this.store[slot] ??= new Uint8Array(PAGE_SIZE));
-    page.set(bytes.subarray(pfn * PAGE_SIZE, (pfn + 1) * PAGE_SIZE));
+    this.store[slot] ??= new Uint8Array(PAGE_SIZE);
+    this.store[slot].set(bytes.subarray(pfn * PAGE_SIZE, (pfn + 1) * PAGE_SIZE));
   }
 
   /** Brings the bytes of `slot` to frame `pfn`. */

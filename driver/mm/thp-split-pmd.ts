@@ -3,7 +3,7 @@ import type { Coroutine } from '../core/effect.js';
 import { KIND_MASK, Kind, Pte } from './entry.js';
 import { folioPut } from './folio.js';
 import { ZERO_PFN } from './frame-allocator.js';
-import { HPAGE_PMD_NR, HPAGE_PMD_SIZE, PAGE_SIZE, PG } from './frames.js';
+import { HPAGE_PMD_NR, HPAGE_PMD_SIZE, PG } from './frames.js';
 import type { Memory } from './memory.js';
 import { migrationEntryFor } from './migration-entries.js';
 import { invalidateRangeEnd, invalidateRangeStart, type NotifierRange } from './notifier.js';
