@@ -20,7 +20,6 @@ import { PAGE_SIZE } from '../mm/frames.js';
 import type { Memory } from '../mm/memory.js';
 import { mmgetNotZero } from '../mm/mm.js';
 import { VM } from '../mm/vm-flags.js';
-import type { Vma } from '../mm/vma.js';
 import type { Command } from './command.js';
 import { CHUNK_PAGES, CHUNK_POINT, RANGE_FAULT_TIMEOUT_MS, RETRY_POINT } from './context.js';
 import { moveChunkToDevice } from './migrate-to-dev.js';
@@ -69,29 +68,23 @@ function* migrateChunkLocked(command: Command, migrate: MigrateVma, addr: number
   if (isUnmigratableVma(vma)) return -EINVAL;
   const end = Math.min(command.end, addr + CHUNK_PAGES * PAGE_SIZE, vma.end);
   const deadline = clock.nowTicks + RANGE_FAULT_TIMEOUT_MS * TICKS_PER_MS;
+  const range = rangeOf(command, migrate, { start: addr, end });
   for (; clock.nowTicks <= deadline; yield RETRY_POINT) {
-    const ret = yield* chunkOnce(command, migrate, { vma, start: addr, end });
+    migrate.request({ vma, start: addr, end, flags: MigrateSelect.system, pgmapOwner: command.file.device });
+    const ret = yield* chunkOnce(command, migrate, range);
     migrate.end = end;
     if (ret !== AGAIN) return ret;
   }
   return -EBUSY;
 }
 
-interface Chunk {
-  readonly vma: Vma;
-  readonly start: number;
-  readonly end: number;
-}
-
 /**
  * One attempt. What hmm reported is mirrored before the migration goes on, so that the invalidations of its unmap step
  * still reach those entries; what then migrates is mirrored again at its new place.
  */
-function* chunkOnce(command: Command, migrate: MigrateVma, chunk: Chunk): Coroutine<number> {
+function* chunkOnce(command: Command, migrate: MigrateVma, range: HmmRange): Coroutine<number> {
   const { context, file } = command;
   const isUnified = context.path === 'unified';
-  migrate.request({ ...chunk, flags: MigrateSelect.system, pgmapOwner: file.device });
-  const range = rangeOf(command, migrate, chunk);
   range.notifierSeq = yield* mmuIntervalReadBegin(file.notifier!);
   let ret = yield* hmmRangeFault(range);
   if (ret !== 0) return ret === -EBUSY ? AGAIN : ret;
@@ -105,7 +98,11 @@ function* chunkOnce(command: Command, migrate: MigrateVma, chunk: Chunk): Corout
   return isStable || hasAllMoved(command, range, migrate) ? DONE : AGAIN;
 }
 
-function rangeOf({ context, file }: Command, migrate: MigrateVma, { start, end }: Chunk): HmmRange {
+function rangeOf(
+  { context, file }: Command,
+  migrate: MigrateVma,
+  { start, end }: { start: number; end: number },
+): HmmRange {
   const isUnified = context.path === 'unified';
   return {
     notifier: file.notifier,

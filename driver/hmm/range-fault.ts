@@ -68,8 +68,12 @@ class RangeFault {
     const { range, mm } = this;
     const { kernel, stats } = mm.memory;
     kernel.assertHeld(LockClass.mmapLock);
-    stats.walks++;
-    kernel.emit('walk', this.walk.wantsMigrate ? 'hmm-migrate' : 'hmm', range.start, range.end);
+    if (range.isContinued) {
+      stats.resumptions++;
+    } else {
+      stats.walks++;
+      kernel.emit('walk', this.walk.wantsMigrate ? 'hmm-migrate' : 'hmm', range.start, range.end);
+    }
     let error: number;
     for (;;) {
       error = this.isInvalidated() ? -EBUSY : yield* this.walkRange();
@@ -79,6 +83,7 @@ class RangeFault {
     if (error !== 0) yield* this.undo();
     if (error !== 0 && this.walk.wantsMigrate) this.clearResults();
     if (this.migrateEvent !== null) invalidateRangeEnd(this.migrateEvent);
+    range.isContinued = error === -EBUSY;
     return error;
   }
 

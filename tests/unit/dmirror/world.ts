@@ -1,0 +1,186 @@
+import type { Coroutine } from '../../../driver/core/effect.js';
+import { DmirrorDevices, type DmirrorFile, type DmirrorOptions } from '../../../driver/dmirror/index.js';
+import { cpuLoad, cpuStore } from '../../../driver/mm/access.js';
+import { dupMmap, mmCreate } from '../../../driver/mm/fork.js';
+import { PAGE_SIZE } from '../../../driver/mm/frames.js';
+import { checkInvariants } from '../../../driver/mm/invariants.js';
+import { Memory } from '../../../driver/mm/memory.js';
+import type { Mm } from '../../../driver/mm/mm.js';
+import { doMmap, type MmapRequest } from '../../../driver/mm/mmap.js';
+import { pageTableText } from '../../../driver/mm/page-table-text.js';
+import { type CommandName, commandNumber, dialectByName } from '../../../uapi/dialect.js';
+import { decodeResult, encodeHmmDmirrorCmd } from '../../../uapi/hmm-dmirror.js';
+import { MAP_ANONYMOUS, MAP_FIXED, MAP_PRIVATE, PROT_READ, PROT_WRITE } from '../../../uapi/mman.js';
+import { runTask, testKernel } from '../helpers.js';
+
+/** Where the tests map things: 2 MiB aligned. */
+export const BASE = 0x10_0000_0000;
+export const RW = PROT_READ | PROT_WRITE;
+/** Pages of a chunk here, so that the end of one is near. */
+export const CHUNK = 512;
+/** The record and the data buffer, outside of what is tested. */
+const RECORD = 0x20_0000_0000;
+const BUFFER = 0x20_1000_0000;
+const BUFFER_PAGES = 2048;
+const CLEAN = 0xab;
+
+export interface Answer {
+  ret: number;
+  cpages: number;
+  faults: number;
+  /** First word of each page of the buffer. */
+  words: number[];
+  /** The buffer's first bytes, one a page. */
+  bytes: number[];
+}
+
+/** One machine below the system calls: four devices with small chunks, and one process to begin with. */
+export class DeviceWorld {
+  readonly memory: Memory;
+  readonly devices: DmirrorDevices;
+  readonly mm: Mm;
+  private readonly dialect = dialectByName('dmirror')!;
+
+  constructor(options: Partial<DmirrorOptions> & { ramBytes?: number; thpEnabled?: 'always' | 'never' } = {}) {
+    this.memory = new Memory(testKernel(), {
+      ramBytes: options.ramBytes ?? 32 << 20,
+      coherentBytes: 2 * CHUNK * PAGE_SIZE,
+      privateFrames: 4 * CHUNK,
+      swapBytes: 1 << 20,
+      hugePages: 0,
+      thpEnabled: options.thpEnabled ?? 'never',
+    });
+    this.devices = new DmirrorDevices(this.memory, { path: 'classic', chunkPages: CHUNK, ...options });
+    this.mm = this.newMm();
+  }
+
+  /** An empty address space but for the buffers. */
+  newMm(): Mm {
+    const mm = mmCreate(this.memory);
+    this.anon(0, 1, { mm, addr: RECORD });
+    this.anon(0, BUFFER_PAGES, { mm, addr: BUFFER });
+    return mm;
+  }
+
+  run<T>(coroutine: Coroutine<T>): T {
+    return runTask(this.memory.kernel, coroutine);
+  }
+
+  fork(parent = this.mm): Mm {
+    const child = mmCreate(this.memory);
+    const ret = this.run(dupMmap(child, parent));
+    if (ret !== 0) throw new Error(`fork answers ${ret}`);
+    return child;
+  }
+
+  /** Private anonymous memory at BASE + `at` pages. */
+  anon(
+    at: number,
+    npages: number,
+    { mm = this.mm, prot = RW, ...rest }: Partial<MmapRequest> & { mm?: Mm } = {},
+  ): void {
+    const flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
+    const request = {
+      addr: BASE + at * PAGE_SIZE,
+      len: npages * PAGE_SIZE,
+      prot,
+      flags,
+      file: null,
+      pgoff: 0,
+      ...rest,
+    };
+    const ret = this.run(doMmap(mm, request));
+    if (ret < 0) throw new Error(`mmap answers ${ret}`);
+  }
+
+  /** Page `at + i` begins with the word `value + i`. */
+  store(at: number, npages: number, value: number, mm = this.mm): void {
+    for (let i = 0; i < npages; i++) {
+      const word = new Uint8Array(Uint32Array.of(value + i).buffer);
+      const { fault } = this.run(cpuStore(mm, BASE + (at + i) * PAGE_SIZE, word));
+      if (fault !== 'none') throw new Error(`store: ${fault}`);
+    }
+  }
+
+  load(at: number, npages: number, mm = this.mm): (number | string)[] {
+    const result: (number | string)[] = [];
+    for (let i = 0; i < npages; i++) {
+      const out = new Uint8Array(4);
+      const { fault } = this.run(cpuLoad(mm, BASE + (at + i) * PAGE_SIZE, out));
+      result.push(fault === 'none' ? new Uint32Array(out.buffer)[0]! : fault);
+    }
+    return result;
+  }
+
+  open(minor: number, mm = this.mm): DmirrorFile {
+    const file = this.run(this.devices.open(minor, mm));
+    if (typeof file === 'number') throw new Error(`open answers ${file}`);
+    return file;
+  }
+
+  close(file: DmirrorFile): void {
+    this.run(this.devices.release(file));
+  }
+
+  /** One command over pages; WRITE writes the words `value + i`. */
+  command(
+    file: DmirrorFile,
+    name: CommandName,
+    at: number,
+    npages: number,
+    { mm = file.mm, ptr = BUFFER, value = 0 }: { mm?: Mm; ptr?: number; value?: number } = {},
+  ): Answer {
+    return this.run(this.commandTask(file, name, { at, npages, mm, ptr, value }));
+  }
+
+  *commandTask(
+    file: DmirrorFile,
+    name: CommandName,
+    call: { at: number; npages: number; mm?: Mm; ptr?: number; value?: number },
+  ): Coroutine<Answer> {
+    const { at, npages, mm = file.mm, ptr = BUFFER, value = 0 } = call;
+    const cmd = commandNumber(this.dialect, name)!;
+    const data = new Uint8Array(npages * PAGE_SIZE).fill(name === 'WRITE' ? 0 : CLEAN);
+    const words = new Uint32Array(data.buffer);
+    if (name === 'WRITE') for (let i = 0; i < npages; i++) words[i * 1024] = value + i;
+    yield* cpuStore(mm, BUFFER, data);
+    yield* cpuStore(mm, RECORD, encodeHmmDmirrorCmd({ addr: BASE + at * PAGE_SIZE, ptr, npages }));
+    const ret = yield* this.devices.ioctl(file, { callerMm: mm, cmd, arg: RECORD, dialect: this.dialect });
+    const record = new Uint8Array(40);
+    yield* cpuLoad(mm, RECORD, record);
+    yield* cpuLoad(mm, BUFFER, data);
+    const firsts = Array.from({ length: npages }, (_, i) => words[i * 1024]!);
+    return { ret, ...decodeResult(record), words: firsts, bytes: [...data.subarray(0, npages)] };
+  }
+
+  /** A raw ioctl: the record at `arg` is what the caller put there. */
+  ioctl(file: DmirrorFile, cmd: number, arg: number): number {
+    return this.run(this.devices.ioctl(file, { callerMm: file.mm, cmd, arg, dialect: this.dialect }));
+  }
+
+  text(at: number, npages: number, mm = this.mm): string {
+    return pageTableText(mm, BASE + at * PAGE_SIZE, BASE + (at + npages) * PAGE_SIZE);
+  }
+
+  /** Events of `kind` while `work` runs, as text. */
+  trace(kinds: readonly string[], work: () => void): string[] {
+    const lines: string[] = [];
+    this.memory.kernel.trace.listen(({ kind, detail, a, b }) => {
+      if (!kinds.includes(kind)) return;
+      const isRange = kind === 'notifier' || kind === 'stage' || kind === 'walk';
+      lines.push(isRange ? `${detail} ${pages(a)}-${pages(b)}` : `${kind} ${detail}`);
+    });
+    work();
+    this.memory.kernel.trace.listen(null);
+    return lines;
+  }
+
+  check(): void {
+    checkInvariants(this.memory);
+    this.devices.checkInvariants();
+  }
+}
+
+function pages(addr: number): number {
+  return (addr - BASE) / PAGE_SIZE;
+}
