@@ -1,6 +1,8 @@
 import type { Coroutine } from '../../../driver/core/effect.js';
 import type { Kernel } from '../../../driver/core/kernel.js';
 import {
+  MigratePfn,
+  MigrateSelect,
   MigrateVma,
   type MigrationPath,
   migrateVmaFinalize,
@@ -10,6 +12,7 @@ import {
 import { registerHmmHooks } from '../../../driver/hmm/migrate-device.js';
 import { anonVmaPrepare } from '../../../driver/mm/anon-rmap.js';
 import { Kind, Pte } from '../../../driver/mm/entry.js';
+import { VM_FAULT } from '../../../driver/mm/fault-code.js';
 import { folioAddLru, folioLockNew } from '../../../driver/mm/folio.js';
 import { mmCreate } from '../../../driver/mm/fork.js';
 import { ZERO_PFN } from '../../../driver/mm/frame-allocator.js';
@@ -27,7 +30,7 @@ import { runTask, testKernel } from '../helpers.js';
 export const START = 0x10_0000_0000;
 const CHUNK_PAGES = 512;
 
-/** A device that hands out private or coherent pages from its last one down, without any driver behind it. */
+/** A device that hands out private or coherent pages from its last one down; what is in private ones is not kept. */
 export class TestDevice {
   readonly owner = {};
   readonly freed: number[] = [];
@@ -46,9 +49,7 @@ export class TestDevice {
       owner: this.owner,
       ops: {
         pageFree: (pfn) => this.freed.push(pfn),
-        migrateToRam: () => {
-          throw new Error('no CPU access is expected');
-        },
+        migrateToRam: (fault) => this.migrateToRam(fault),
       },
     };
     memory.pagemaps.push(pagemap);
@@ -57,6 +58,29 @@ export class TestDevice {
   }
 
   private readonly id: number;
+
+  /** Brings a private page back for a CPU fault. */
+  private *migrateToRam({ vma, addr, pfn }: { vma: Vma; addr: number; pfn: number }): Coroutine<number> {
+    const { memory } = this;
+    const migrate = new MigrateVma(1, this.path).request({
+      vma,
+      start: addr,
+      end: addr + PAGE_SIZE,
+      flags: MigrateSelect.devicePrivate,
+      pgmapOwner: this.owner,
+      faultPfn: pfn,
+    });
+    if ((yield* migrateVmaSetup(migrate)) !== 0) return VM_FAULT.sigbus;
+    if (migrate.src[0]! & MigratePfn.migrate) {
+      migrate.dstPfn[0] = memory.allocator.allocate();
+      folioLockNew(memory, migrate.dstPfn[0]!);
+    }
+    yield* migrateVmaPages(migrate);
+    yield* migrateVmaFinalize(migrate);
+    return 0;
+  }
+
+  path: MigrationPath = 'classic';
 
   /** A page with one reference, not locked. */
   allocate(): number {
@@ -68,7 +92,6 @@ export class TestDevice {
 
 /** One address space with one anonymous writable vma of `npages`, and two private and one coherent device. */
 export class Fixture {
-  readonly kernel: Kernel = testKernel();
   readonly memory: Memory;
   readonly mm: Mm;
   readonly vma: Vma;
@@ -76,12 +99,15 @@ export class Fixture {
   readonly other: TestDevice;
   readonly coherent: TestDevice;
 
-  constructor(readonly npages: number) {
+  constructor(
+    readonly npages: number,
+    readonly kernel: Kernel = testKernel(),
+  ) {
     this.memory = new Memory(this.kernel, {
-      ramBytes: 8 << 20,
+      ramBytes: 6 << 20,
       coherentBytes: 2 << 20,
       privateFrames: 2 * CHUNK_PAGES,
-      swapBytes: 1 << 20,
+      swapBytes: 64 << 10,
       hugePages: 0,
       thpEnabled: 'never',
     });
