@@ -1,4 +1,5 @@
 import { fileCalls } from './file-calls.js';
+import { inspectCalls } from './inspect-calls.js';
 import { ioctlCalls } from './ioctl-calls.js';
 import { memoryCalls } from './memory-calls.js';
 import { processCalls } from './process-calls.js';
@@ -10,4 +11,5 @@ export const syscalls: SyscallTable = {
   ...processCalls,
   ...fileCalls,
   ...ioctlCalls,
+  ...inspectCalls,
 };

@@ -4,10 +4,16 @@ import { devicePageCases } from './device-pages.js';
 import { exclusiveCases } from './exclusive.js';
 import { fileCases } from './file.js';
 import { migrateCases, migrateOnFaultCases } from './migrate.js';
+import { errorCases } from './migrate-on-fault/errors.js';
+import { raceCases } from './migrate-on-fault/races.js';
+import { reviewCases } from './migrate-on-fault/reviews.js';
+import { pageRowCases } from './migrate-on-fault/rows-pages.js';
+import { vmaRowCases } from './migrate-on-fault/rows-vmas.js';
+import { walkCases } from './migrate-on-fault/walks.js';
 import { openCases } from './open.js';
 import { snapshotCases } from './snapshot.js';
 
-/** Every case, in the kernel's order; migrate_on_fault, which mainline does not have, is last. */
+/** Every case: the kernel's in its order, with migrate_on_fault, which mainline does not have, at their end; then our own. */
 export function allCases(): SelftestCase[] {
   return [
     ...openCases,
@@ -19,5 +25,11 @@ export function allCases(): SelftestCase[] {
     ...exclusiveCases,
     ...devicePageCases,
     ...migrateOnFaultCases,
+    ...pageRowCases,
+    ...vmaRowCases,
+    ...walkCases,
+    ...errorCases,
+    ...reviewCases,
+    ...raceCases(),
   ];
 }
