@@ -1,0 +1,84 @@
+import { commandSpelling, dialectByName, dialectIds } from '../../uapi/dialect.js';
+import type { WireMap } from '../../uapi/wire/message.js';
+import type { Limits } from './limits.js';
+import type { Logger } from './logger.js';
+import type { MachineHost } from './machine-host.js';
+import type { Session } from './session.js';
+import { parseFilter, type TraceFeed } from './trace-feed.js';
+
+/** What a session needs of the daemon it belongs to. */
+export interface ControlContext {
+  readonly host: MachineHost;
+  readonly limits: Limits;
+  readonly log: Logger;
+  readonly feed: TraceFeed;
+  /** Numbering for sessions that name none. */
+  readonly dialect: string;
+  /** Every session is strict. */
+  readonly strict: boolean;
+  /** Sessions with answers that no socket has seen. */
+  readonly unflushed: Set<Session>;
+  /** Sessions whose peer sends no more. */
+  readonly lingering: Set<Session>;
+  info(): WireMap;
+  status(): WireMap;
+  sessionEnding(session: Session, reason: string): void;
+}
+
+export interface ControlRequest {
+  readonly options: WireMap;
+  /** May be called later; nobody minds when the session is gone by then. */
+  answer(value: WireMap): void;
+}
+
+/** Answers by itself, or says what is wrong with the request. */
+export type Control = (daemon: ControlContext, session: Session, request: ControlRequest) => string | undefined;
+
+/** Requests to the daemon itself, by name; README.md of uapi/wire specifies them. */
+export const controls: Readonly<Record<string, Control>> = {
+  status(daemon, _session, { answer }) {
+    answer(daemon.status());
+    return undefined;
+  },
+  check(daemon, _session, { answer }) {
+    daemon.host.onceQuiet(() => answer(checkMachine(daemon)));
+    return undefined;
+  },
+  describe(_daemon, session, { options, answer }) {
+    const name = options.dialect ?? session.dialect;
+    const dialect = typeof name === 'string' ? dialectByName(name) : undefined;
+    if (dialect === undefined) return `there is no dialect ${String(name)}`;
+    const commands = [...dialect.numbers].map(
+      ([command, number]) => [commandSpelling(dialect, command), number] as const,
+    );
+    answer({
+      dialect: dialect.id,
+      title: dialect.title,
+      dialects: dialectIds(),
+      commands: Object.fromEntries(commands),
+    });
+    return undefined;
+  },
+  trace(daemon, session, { options, answer }) {
+    const filter = parseFilter(options);
+    if (typeof filter === 'string') return filter;
+    daemon.feed.add(session, filter);
+    answer({});
+    return undefined;
+  },
+  untrace(daemon, session, { answer }) {
+    daemon.feed.remove(session);
+    answer({});
+    return undefined;
+  },
+};
+
+/** Proves the machine consistent. It holds only while nobody sleeps inside the kernel with a lock. */
+function checkMachine({ host }: ControlContext): WireMap {
+  const { machine } = host;
+  for (const { task } of machine.allThreads()) {
+    if (task.heldMask !== 0) return { ok: false, why: `${task.name} sleeps with a lock` };
+  }
+  machine.checkInvariants();
+  return { ok: true, processes: machine.allProcesses().length };
+}

@@ -1,0 +1,128 @@
+import type { RunResult } from '../core/scheduler.js';
+import { Machine } from '../sys/machine.js';
+import type { MachineOptions } from '../sys/machine-options.js';
+import type { Process } from '../sys/process.js';
+
+/** Wall time that one turn may keep the event loop from the sockets. */
+const TURN_MS = 2;
+const FIRST_TURN_STEPS = 256;
+const MAX_TURN_STEPS = 1 << 20;
+
+/** What happens around the machine's turns. */
+export interface HostEvents {
+  /** After each turn: calls may have ended. `wasCut`: some go on in the next one. */
+  turned(wasCut: boolean): void;
+  /** The machine can't go on, by a bug of ours; a new one stands in its place already. */
+  failed(error: Error): void;
+}
+
+/**
+ * The one machine that all sessions share. It runs in turns of a bounded length, and between two turns the sockets are served; so a
+ * call that takes seconds holds up nobody.
+ */
+export class MachineHost {
+  machine: Machine;
+  private isScheduled = false;
+  private isRunning = false;
+  private turnSteps = FIRST_TURN_STEPS;
+  private whenQuiet: (() => void)[] = [];
+
+  constructor(
+    private readonly options: Partial<MachineOptions>,
+    private readonly events: HostEvents,
+  ) {
+    this.machine = this.boot();
+  }
+
+  /** There is work: runs a turn now, unless turns are under way. */
+  kick(): void {
+    if (!this.isScheduled && !this.isRunning) this.turn();
+  }
+
+  /** Calls `work` once no task is inside the kernel, other than in a sleep that only a later call can end. */
+  onceQuiet(work: () => void): void {
+    this.whenQuiet.push(work);
+    this.kick();
+  }
+
+  /** Processes that belong to a session. */
+  processesOf(owner: number): Process[] {
+    return this.machine.allProcesses().filter((process) => process.owner === owner);
+  }
+
+  /** The running machine is given up, and a new one booted. */
+  fail(error: Error): void {
+    this.machine = this.boot();
+    this.whenQuiet = [];
+    this.events.failed(error);
+  }
+
+  private boot(): Machine {
+    const machine = new Machine(this.options);
+    machine.kernel.scheduler.isPreemptive = true;
+    return machine;
+  }
+
+  private turn(): void {
+    this.isScheduled = false;
+    this.isRunning = true;
+    let hasMore = false;
+    try {
+      hasMore = this.runTurn();
+    } catch (error) {
+      this.fail(error instanceof Error ? error : new Error(String(error)));
+    } finally {
+      this.isRunning = false;
+    }
+    this.events.turned(hasMore);
+    if (hasMore || this.machine.kernel.scheduler.hasRunnable) this.schedule();
+  }
+
+  private runTurn(): boolean {
+    const { scheduler } = this.machine.kernel;
+    scheduler.stepLimit = this.turnSteps;
+    const start = performance.now();
+    const result = this.machine.run();
+    this.adapt(performance.now() - start, result.steps);
+    if (result.reason === 'step-limit') return true;
+    const stuck = deadlocked(result.blocked);
+    if (stuck.length > 0) throw new Error(deadlockText(stuck));
+    for (const work of this.whenQuiet.splice(0)) work();
+    return false;
+  }
+
+  /** Steps differ in length by far; a turn's number of them follows what they took lately. */
+  private adapt(ms: number, steps: number): void {
+    if (ms > TURN_MS) this.turnSteps = Math.max(1, this.turnSteps >>> 1);
+    else if (steps === this.turnSteps && ms < TURN_MS / 2)
+      this.turnSteps = Math.min(MAX_TURN_STEPS, this.turnSteps * 2);
+  }
+
+  private schedule(): void {
+    if (this.isScheduled) return;
+    this.isScheduled = true;
+    setImmediate(() => this.turn());
+  }
+}
+
+/**
+ * Tasks that no later call can free: they wait for each other in a circle. Who waits, even over others, for a task that sleeps until its
+ * client does something (wait(2), a hold) is not among them.
+ */
+function deadlocked(blocked: RunResult['blocked']): RunResult['blocked'] {
+  const byName = new Map(blocked.map((task) => [task.task, task]));
+  return blocked.filter((first) => {
+    const seen = new Set<string>();
+    let task: RunResult['blocked'][number] | undefined = first;
+    while (task !== undefined && task.ownedBy !== null && !seen.has(task.task)) {
+      seen.add(task.task);
+      task = byName.get(task.ownedBy);
+    }
+    return task === undefined || task.ownedBy !== null;
+  });
+}
+
+function deadlockText(stuck: RunResult['blocked']): string {
+  const lines = stuck.map(({ task, waitsFor, ownedBy }) => `${task} waits for ${waitsFor}, which ${ownedBy} holds`);
+  return `deadlock: ${lines.join('; ')}`;
+}

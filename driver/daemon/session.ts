@@ -1,0 +1,334 @@
+import type { Socket } from 'node:net';
+import { sendPieces } from '../../uapi/client/connect.js';
+import type { CallArg, CallResult } from '../../uapi/client/transport.js';
+import { dialectByName } from '../../uapi/dialect.js';
+import { SIGKILL, signalStatus } from '../../uapi/signal.js';
+import { packPieces, type WireValue } from '../../uapi/wire/codec.js';
+import { FrameReader, FrameTooLongError } from '../../uapi/wire/frame.js';
+import {
+  BadMessageError,
+  type ErrorCode,
+  PROTOCOL_VERSION,
+  REPLY,
+  type Request,
+  readRequest,
+  resultPieces,
+  type WireMap,
+} from '../../uapi/wire/message.js';
+import { BadCallError } from '../sys/syscall.js';
+import type { Call, Thread } from '../sys/thread.js';
+import { type ControlContext, controls } from './controls.js';
+import { LimitError, type LimitName } from './limits.js';
+
+/** A call on its way. */
+interface InFlight {
+  readonly thread: Thread;
+  readonly call: Call;
+  /** What it counts towards `queueBytes`. */
+  readonly bytes: number;
+  /** The call was given up because of this limit. */
+  limit: LimitName | undefined;
+}
+
+/** `greeting`: no hello yet; `open`; `ending`: the peer is gone or was sent away, its processes are dying; `over`. */
+type State = 'greeting' | 'open' | 'ending' | 'over';
+
+/** System calls that answer as many bytes as an argument says, and which argument that is. */
+const ANSWERED_BYTES: Readonly<Record<string, number>> = { load: 1, pread: 1 };
+/** System calls that make a process or a thread. */
+const SPAWNS = new Set(['fork', 'thread']);
+/** Time for a peer to take the last error before the connection is cut. */
+const FAREWELL_MS = 1000;
+
+/** One connection: reads requests, starts calls, sends what they answer, and at its end leaves nothing behind. */
+export class Session {
+  state: State = 'greeting';
+  strict = false;
+  /** Numbering of device files that its processes open. */
+  dialect: string;
+  /** Why an ioctl of a thread was refused by the strict mode, until its call answers. */
+  readonly refusals = new Map<number, string>();
+  private readonly frames: FrameReader;
+  private readonly inFlight = new Map<number, InFlight>();
+  private dueBytes = 0;
+  private spawning = 0;
+  private out: Uint8Array[] = [];
+  private outBytes = 0;
+  private readonly helloTimer: NodeJS.Timeout;
+  private lingerTimer: NodeJS.Timeout | undefined;
+
+  constructor(
+    private readonly daemon: ControlContext,
+    readonly id: number,
+    private readonly socket: Socket,
+  ) {
+    const { limits } = daemon;
+    this.dialect = daemon.dialect;
+    this.frames = new FrameReader(limits.frameBytes);
+    this.helloTimer = setTimeout(
+      () => this.dismiss('limit', `helloMs is limited to ${limits.helloMs}`),
+      limits.helloMs,
+    );
+    socket.on('data', (chunk) => this.receive(chunk as Buffer));
+    socket.on('drain', () => this.state === 'open' && socket.resume());
+    socket.on('end', () => this.peerEnded());
+    socket.on('error', () => this.end('connection error'));
+    socket.on('close', () => this.end('disconnected'));
+  }
+
+  /** Bytes that wait for the peer to read them. */
+  get unsentBytes(): number {
+    return this.outBytes + this.socket.writableLength;
+  }
+
+  private receive(chunk: Uint8Array): void {
+    try {
+      this.frames.push(chunk, (payload) => {
+        this.handle(payload);
+        return this.state === 'open' || this.state === 'greeting';
+      });
+    } catch (error) {
+      if (!(error instanceof FrameTooLongError)) throw error;
+      this.dismiss('limit', `frameBytes is limited to ${error.limitBytes}; the frame has ${error.lengthBytes}`);
+    }
+    this.daemon.host.kick();
+    this.flush();
+  }
+
+  private handle(payload: Uint8Array): void {
+    if (this.state !== 'open' && this.state !== 'greeting') return;
+    try {
+      const request = readRequest(payload);
+      if (request.kind === 'hello' || this.state === 'greeting') this.greet(request);
+      else this.serve(request, payload.length);
+    } catch (error) {
+      this.answerError(error);
+    }
+  }
+
+  private answerError(error: unknown): void {
+    if (error instanceof BadMessageError) {
+      if (error.id === null || this.state === 'greeting') this.dismiss(error.code, error.message);
+      else this.refuse(error.id, error.code, error.message);
+    } else throw error;
+  }
+
+  private greet(request: Request): void {
+    if (this.state !== 'greeting') return this.dismiss('bad-hello', 'hello comes once');
+    if (request.kind !== 'hello') return this.dismiss('bad-hello', 'the first message is hello');
+    if (request.version !== PROTOCOL_VERSION)
+      return this.dismiss('bad-hello', `this server speaks version ${PROTOCOL_VERSION} of the protocol`);
+    const { dialect = this.daemon.dialect, strict = this.daemon.strict, client } = request.options;
+    const known = dialectByName(dialect);
+    if (known === undefined) return this.dismiss('no-such-dialect', `there is no dialect ${dialect}`);
+    clearTimeout(this.helloTimer);
+    this.dialect = known.id;
+    this.strict = strict || this.daemon.strict;
+    this.state = 'open';
+    this.daemon.log.log('info', 'session', { session: this.id, dialect: known.id, client });
+    this.send([
+      REPLY.welcome,
+      PROTOCOL_VERSION,
+      { ...this.daemon.info(), session: this.id, dialect: known.id, strict: this.strict },
+    ]);
+  }
+
+  private serve(request: Exclude<Request, { kind: 'hello' }>, sizeBytes: number): void {
+    const { id } = request;
+    if (this.inFlight.has(id)) return this.refuse(id, 'duplicate-id', `request ${id} is not answered yet`);
+    try {
+      if (request.kind === 'call') this.startCall(request, sizeBytes);
+      else if (request.kind === 'process') this.createProcess(id, request.dialect ?? this.dialect);
+      else this.control(id, request.what, request.options);
+    } catch (error) {
+      if (error instanceof LimitError) this.refuse(id, 'limit', error.message);
+      else if (error instanceof BadCallError) this.refuse(id, 'bad-call', error.message);
+      else throw error;
+    }
+  }
+
+  private startCall(
+    { id, tid, name, args }: { id: number; tid: number; name: string; args: CallArg[] },
+    sizeBytes: number,
+  ): void {
+    const { host, limits } = this.daemon;
+    const thread = host.machine.threadByTid(tid);
+    if (thread === null || thread.process.owner !== this.id)
+      return this.refuse(id, 'no-such-thread', `thread ${tid} is not one of this session`);
+    const dialect = dialectArgument(name, args);
+    if (dialect !== undefined && dialectByName(dialect) === undefined)
+      return this.refuse(id, 'no-such-dialect', `there is no dialect ${dialect}`);
+    if (this.inFlight.size >= limits.queueCalls) throw new LimitError(limits, 'queueCalls');
+    const bytes = sizeBytes + this.answeredBytes(name, args);
+    if (this.dueBytes + this.unsentBytes + bytes > limits.queueBytes) throw new LimitError(limits, 'queueBytes');
+    if (SPAWNS.has(name)) this.assertRoom();
+    const call = host.machine.start(thread, name, args);
+    if (call.result !== undefined) return this.sendResult(id, call.result);
+    this.track(id, { thread, call, bytes, limit: undefined });
+  }
+
+  private answeredBytes(name: string, args: readonly CallArg[]): number {
+    const place = Object.hasOwn(ANSWERED_BYTES, name) ? ANSWERED_BYTES[name] : undefined;
+    const wanted = place === undefined ? 0 : args[place];
+    if (typeof wanted !== 'number') return 0;
+    if (wanted > this.daemon.limits.frameBytes) throw new LimitError(this.daemon.limits, 'frameBytes');
+    return Math.max(0, wanted);
+  }
+
+  private track(id: number, inFlight: InFlight): void {
+    const { call, bytes } = inFlight;
+    this.inFlight.set(id, inFlight);
+    this.dueBytes += bytes;
+    const spawns = SPAWNS.has(call.name);
+    if (spawns) this.spawning++;
+    call.onDone = (result) => {
+      this.inFlight.delete(id);
+      this.dueBytes -= bytes;
+      if (spawns) this.spawning--;
+      if (this.state === 'open') this.answer(id, inFlight, result);
+    };
+  }
+
+  /** Runs inside the machine's turn; what it queues is sent behind it. */
+  private answer(id: number, { thread, limit }: InFlight, result: CallResult): void {
+    const refusal = this.refusals.get(thread.tid);
+    this.refusals.delete(thread.tid);
+    if (limit !== undefined) this.refuse(id, 'limit', `${limit} is limited to ${this.daemon.limits[limit]}`);
+    else if (refusal !== undefined) this.refuse(id, 'refused', refusal);
+    else this.sendResult(id, result);
+  }
+
+  private sendResult(id: number, result: CallResult): void {
+    this.push(resultPieces(id, result));
+  }
+
+  private createProcess(id: number, dialect: string): void {
+    const known = dialectByName(dialect);
+    if (known === undefined) return this.refuse(id, 'no-such-dialect', `there is no dialect ${dialect}`);
+    this.assertRoom();
+    const process = this.daemon.host.machine.createProcess({ dialect: known.id });
+    process.owner = this.id;
+    this.sendResult(id, { ret: process.pid });
+  }
+
+  /** One more process or thread of this session, and of the machine, has room. */
+  private assertRoom(): void {
+    const { host, limits } = this.daemon;
+    let count = this.spawning;
+    for (const process of host.processesOf(this.id)) count += Math.max(1, process.threads.length);
+    if (count >= limits.threads || host.machine.isFull) throw new LimitError(limits, 'threads');
+  }
+
+  private control(id: number, what: string, options: WireMap): void {
+    const run = Object.hasOwn(controls, what) ? controls[what] : undefined;
+    if (run === undefined) return this.refuse(id, 'no-such-control', `there is no control request ${what}`);
+    const answer = (value: WireMap) => this.state === 'open' && this.send([REPLY.answer, id, value]);
+    const fault = run(this.daemon, this, { options, answer });
+    if (fault !== undefined) this.refuse(id, 'bad-call', fault);
+  }
+
+  /** Events for a tracer; those that a slow reader has no room for are only counted. */
+  sendEvents(events: readonly WireMap[], dropped: number): void {
+    if (this.state === 'open') this.send([REPLY.events, events, dropped]);
+  }
+
+  /** The machine gave no answer to these; calls that take too long are given up. Called between turns. */
+  enforceSteps(): void {
+    const { callSteps } = this.daemon.limits;
+    for (const inFlight of this.inFlight.values()) {
+      const { thread, call } = inFlight;
+      if (thread.task.steps <= callSteps || thread.currentCall !== call) continue;
+      inFlight.limit = 'callSteps';
+      thread.task.isAbandoned = true;
+      // It does not look at that flag: the next thing is a signal that no process survives.
+      if (thread.task.steps > 2 * callSteps) thread.process.groupExit(signalStatus(SIGKILL));
+    }
+  }
+
+  private refuse(id: number, code: ErrorCode, message: string): void {
+    this.send([REPLY.error, id, code, message]);
+  }
+
+  /** The last thing that the peer hears; then the session ends. */
+  dismiss(code: ErrorCode, message: string): void {
+    if (this.state === 'ending' || this.state === 'over') return;
+    this.daemon.log.log('warn', 'dismissed', { session: this.id, code, message });
+    this.send([REPLY.error, null, code, message]);
+    this.flush();
+    this.socket.end();
+    setTimeout(() => this.socket.destroy(), FAREWELL_MS).unref();
+    this.end(code);
+  }
+
+  private send(message: readonly WireValue[]): void {
+    this.push(packPieces(message));
+  }
+
+  private push(pieces: Uint8Array[]): void {
+    if (this.out.length === 0) this.daemon.unflushed.add(this);
+    for (const piece of pieces) {
+      this.out.push(piece);
+      this.outBytes += piece.length;
+    }
+  }
+
+  /** Hands what is queued to the socket, and stops reading requests while the peer does not read answers. */
+  flush(): void {
+    this.daemon.unflushed.delete(this);
+    if (this.out.length === 0) return;
+    const pieces = this.out;
+    this.out = [];
+    this.outBytes = 0;
+    if (this.socket.destroyed) return;
+    sendPieces(this.socket, pieces);
+    if (this.socket.writableLength > this.daemon.limits.unsentBytes) this.socket.pause();
+  }
+
+  /** The peer sends no more: what it asked for may still finish, for a moment. */
+  private peerEnded(): void {
+    if (this.state !== 'open' || this.inFlight.size === 0) return this.hangUp();
+    this.lingerTimer = setTimeout(() => this.hangUp(), this.daemon.limits.lingerMs);
+    this.daemon.lingering.add(this);
+  }
+
+  /** Called between turns while the peer has ended its side. */
+  hangUpWhenDone(): void {
+    if (this.inFlight.size === 0) this.hangUp();
+  }
+
+  private hangUp(): void {
+    this.flush();
+    this.socket.end();
+    setTimeout(() => this.socket.destroy(), FAREWELL_MS).unref();
+    this.end('disconnected');
+  }
+
+  /** No request is served any more, and its processes are killed. */
+  end(reason: string): void {
+    if (this.state === 'ending' || this.state === 'over') return;
+    this.state = 'ending';
+    clearTimeout(this.helloTimer);
+    clearTimeout(this.lingerTimer);
+    this.daemon.sessionEnding(this, reason);
+  }
+
+  /** Kills what is left of an ending session; true when nothing is. A fork that was under way may have made more. */
+  reap(): boolean {
+    const processes = this.daemon.host.processesOf(this.id);
+    for (const process of processes) {
+      process.groupExit(signalStatus(SIGKILL));
+      for (const { task } of process.threads) if (task.state !== 'idle') task.isAbandoned = true;
+    }
+    return processes.length === 0;
+  }
+
+  destroy(): void {
+    this.socket.destroy();
+  }
+}
+
+/** The dialect that an ioctl names for itself. */
+function dialectArgument(name: string, args: readonly CallArg[]): string | undefined {
+  const named = name === 'ioctl' || name === 'ioctlBytes' ? args[3] : undefined;
+  return typeof named === 'string' ? named : undefined;
+}
