@@ -33,6 +33,8 @@ export class Scheduler {
   current: Task | null = null;
   /** Some other task could run now: only then is a scheduling point worth a yield. */
   contended = false;
+  /** Every scheduling point counts, even with one task: whoever calls `run` in slices must get control back. */
+  isPreemptive = false;
   steps = 0;
   private readonly runnable: Task[] = [];
   private readonly sleeping: Task[] = [];
@@ -52,6 +54,8 @@ export class Scheduler {
   start<T>(task: Task, coroutine: Coroutine<T>, onReturn: (value: T) => void): void {
     assert(task.state === 'idle', `task ${task.name} is already in the kernel`);
     task.coroutine = coroutine;
+    task.steps = 0;
+    task.isAbandoned = false;
     task.onReturn = onReturn as (value: unknown) => void;
     this.makeRunnable(task);
   }
@@ -108,6 +112,11 @@ export class Scheduler {
     return this.runnable.length + this.sleeping.length + this.blocked.size;
   }
 
+  /** A further `run` would do something. */
+  get hasRunnable(): boolean {
+    return this.runnable.length > 0 || this.sleeping.length > 0;
+  }
+
   private takeNext(): Task {
     const { runnable } = this;
     const index = runnable.length === 1 ? 0 : this.policy.pick(runnable);
@@ -121,7 +130,8 @@ export class Scheduler {
   private step(task: Task): void {
     this.steps++;
     this.clock.nowTicks += TICKS_PER_STEP;
-    this.contended = this.runnable.length > 0;
+    this.contended = this.isPreemptive || this.runnable.length > 0;
+    task.steps++;
     this.current = task;
     const coroutine = task.coroutine;
     assert(coroutine !== null, `task ${task.name} has no code`);

@@ -18,6 +18,10 @@ export class Task {
   wakeAtTick = 0;
   /** A fatal signal is pending: killable waits give up with -EINTR. */
   killed = false;
+  /** Steps of the present call so far. */
+  steps = 0;
+  /** Who serves the machine has given the call up: loops without a natural end leave with -EINTR at their next turn. */
+  isAbandoned = false;
   /** Locks held, by class; `heldMask` has bit c set when `held[c]` is not 0. Both belong to the validator. */
   readonly held = new Int32Array(LOCK_CLASS_COUNT);
   heldMask = 0;

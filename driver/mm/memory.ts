@@ -38,6 +38,8 @@ export class Memory {
   readonly swap: SwapArea;
   readonly hugetlb: HugetlbPool;
   readonly stats = new WalkStats();
+  /** Mappings that one address space may have. Linux: sysctl_max_map_count */
+  maxMapCount = 65530;
   /** Live address spaces, for checkInvariants. */
   readonly mms = new Set<Mm>();
   readonly pagemaps: (DevPagemap | null)[] = [];

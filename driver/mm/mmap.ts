@@ -30,7 +30,7 @@ import { mmPopulate } from './populate.js';
 import { getUnmappedArea, MMAP_MIN_ADDR } from './unmapped-area.js';
 import { VM, VM_ACCESS_FLAGS } from './vm-flags.js';
 import { type MappedFile, Vma } from './vma.js';
-import { findVmaIntersection, insertVma, linkFileLocked, lockRmap, MAX_MAP_COUNT, unlockRmap } from './vma-list.js';
+import { findVmaIntersection, insertVma, linkFileLocked, lockRmap, unlockRmap } from './vma-list.js';
 import { vmaMergeNewRange } from './vma-merge.js';
 
 /** Flags that MAP_SHARED_VALIDATE takes. Linux: LEGACY_MAP_MASK, with MAP_32BIT, MAP_ABOVE4G and the two huge sizes. */
@@ -100,7 +100,7 @@ function* mmapLocked(mm: Mm, request: MmapRequest, dropped: DroppedFiles): Corou
   const flags = request.flags & MAP_FIXED_NOREPLACE ? request.flags | MAP_FIXED : request.flags;
   const len = pageAlign(request.len);
   if (len === 0) return -ENOMEM;
-  if (mm.vmas.length > MAX_MAP_COUNT) return -ENOMEM;
+  if (mm.vmas.length > mm.memory.maxMapCount) return -ENOMEM;
   const addr = getUnmappedArea(mm, {
     addr: flags & MAP_FIXED ? request.addr : roundHintToMin(request.addr),
     len,

@@ -12,7 +12,7 @@ import { TASK_SIZE } from './page-table.js';
 import { getUnmappedArea } from './unmapped-area.js';
 import { VM } from './vm-flags.js';
 import type { Vma } from './vma.js';
-import { findVmaIntersection, lockRmap, MAX_MAP_COUNT, unlockRmap } from './vma-list.js';
+import { findVmaIntersection, lockRmap, unlockRmap } from './vma-list.js';
 import { vmaMergeExtend } from './vma-merge.js';
 import { vmaMaySplit } from './vma-split.js';
 
@@ -110,7 +110,7 @@ function* mremapTo(mm: Mm, remap: Remap): Coroutine<number> {
   if (!isPageAligned(newAddr)) return -EINVAL;
   if (newLen > TASK_SIZE || newAddr > TASK_SIZE - newLen) return -EINVAL;
   if (addr + oldLen > newAddr && newAddr + newLen > addr) return -EINVAL;
-  if (mm.vmas.length + 2 >= MAX_MAP_COUNT - 3) return -ENOMEM;
+  if (mm.vmas.length + 2 >= mm.memory.maxMapCount - 3) return -ENOMEM;
   if (flags & MREMAP_FIXED) {
     const error = yield* munmapLocked(mm, { addr: newAddr, len: newLen, dropped });
     if (error !== 0) return error;
@@ -143,7 +143,7 @@ function vmaToResize(mm: Mm, { addr, oldLen, newLen, flags }: Remap): Vma | numb
 function* moveVma(mm: Mm, source: Vma, remap: Remap): Coroutine<number> {
   const { addr, oldLen, newAddr, newLen, flags, dropped } = remap;
   const keepSource = (flags & MREMAP_DONTUNMAP) !== 0;
-  if (mm.vmas.length >= MAX_MAP_COUNT - 3) return -ENOMEM;
+  if (mm.vmas.length >= mm.memory.maxMapCount - 3) return -ENOMEM;
   const error = source.start !== addr ? vmaMaySplit(source, addr) : 0;
   const errorBehind = source.end !== addr + oldLen ? vmaMaySplit(source, addr + oldLen) : 0;
   if (error !== 0 || errorBehind !== 0) return error || errorBehind;

@@ -7,7 +7,7 @@ import { invalidateRangeEnd, invalidateRangeStart, type NotifierRange } from './
 import { isPageAligned, pageAlign } from './page-align.js';
 import { TASK_SIZE } from './page-table.js';
 import type { MappedFile, Vma } from './vma.js';
-import { MAX_MAP_COUNT, vmaBefore } from './vma-list.js';
+import { vmaBefore } from './vma-list.js';
 import { splitVmaUnlimited } from './vma-split.js';
 import { zapPageRange } from './zap.js';
 
@@ -66,7 +66,7 @@ export interface GatheredVmas {
 export function* gatherVmas(mm: Mm, start: number, end: number): Coroutine<GatheredVmas | number> {
   const first = mm.findVma(start);
   if (first !== null && first.start < start && start < first.end) {
-    if (end < first.end && mm.vmas.length >= MAX_MAP_COUNT) return -ENOMEM;
+    if (end < first.end && mm.vmas.length >= mm.memory.maxMapCount) return -ENOMEM;
     const error = yield* splitVmaUnlimited(first, start, { newBelow: true });
     if (error !== 0) return error;
   }

@@ -3,9 +3,6 @@ import type { Coroutine } from '../core/effect.js';
 import type { Mm } from './mm.js';
 import { Vma } from './vma.js';
 
-/** Linux: sysctl_max_map_count */
-export const MAX_MAP_COUNT = 65530;
-
 /** The vma before the one that holds or follows `addr`; null when there is none. */
 export function vmaBefore(mm: Mm, addr: number): Vma | null {
   return mm.vmas[mm.findVmaIndex(addr) - 1] ?? null;

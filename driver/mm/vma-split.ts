@@ -7,7 +7,7 @@ import { isHugeAligned } from './page-align.js';
 import { vmaAdjustTransHuge } from './thp-split-pmd.js';
 import { VM } from './vm-flags.js';
 import type { Vma } from './vma.js';
-import { insertVma, linkFileLocked, lockRmap, MAX_MAP_COUNT, unlockRmap, vmaDup } from './vma-list.js';
+import { insertVma, linkFileLocked, lockRmap, unlockRmap, vmaDup } from './vma-list.js';
 
 /** 0, or -EINVAL when `vma` can't have a border at `addr`. Linux: hugetlb_vm_op_split() */
 export function vmaMaySplit(vma: Vma, addr: number): number {
@@ -19,7 +19,7 @@ export function vmaMaySplit(vma: Vma, addr: number): number {
  * 0, -EINVAL (see `vmaMaySplit`) or -ENOMEM (too many vmas). Linux: mm/vma.c:split_vma()
  */
 export function* splitVma(vma: Vma, addr: number, options: { newBelow: boolean }): Coroutine<number> {
-  if (vma.mm.vmas.length >= MAX_MAP_COUNT) return -ENOMEM;
+  if (vma.mm.vmas.length >= vma.mm.memory.maxMapCount) return -ENOMEM;
   return yield* splitVmaUnlimited(vma, addr, options);
 }
 

@@ -2,12 +2,12 @@ import { EBADF, EMFILE } from '../../uapi/errno.js';
 import type { Coroutine } from '../core/effect.js';
 import type { OpenFile } from './open-file.js';
 
-/** RLIMIT_NOFILE's usual value. */
-const MAX_FILES = 1024;
-
 /** The descriptors of one process, shared by its threads. Linux: struct files_struct */
 export class FdTable {
   private readonly files: (OpenFile | null)[] = [];
+
+  /** `maxFiles` as RLIMIT_NOFILE has it. */
+  constructor(private readonly maxFiles: number) {}
 
   get(fd: number): OpenFile | null {
     return this.files[fd] ?? null;
@@ -17,13 +17,13 @@ export class FdTable {
   install(file: OpenFile): number {
     const free = this.files.indexOf(null);
     const fd = free < 0 ? this.files.length : free;
-    if (fd >= MAX_FILES) return -EMFILE;
+    if (fd >= this.maxFiles) return -EMFILE;
     this.files[fd] = file;
     return fd;
   }
 
   get hasRoom(): boolean {
-    return this.files.length < MAX_FILES || this.files.includes(null);
+    return this.files.length < this.maxFiles || this.files.includes(null);
   }
 
   *close(fd: number): Coroutine<number> {
@@ -36,7 +36,7 @@ export class FdTable {
 
   /** A child's table: the same open files under the same numbers. Linux: fs/file.c:dup_fd() */
   duplicate(): FdTable {
-    const copy = new FdTable();
+    const copy = new FdTable(this.maxFiles);
     for (const file of this.files) {
       file?.get();
       copy.files.push(file);

@@ -20,7 +20,7 @@ export const processCalls: SyscallTable = {
   kill: {
     args: 'nn',
     *run(thread, [pid, signo]) {
-      return kill(thread.process.machine, pid as number, signo as number);
+      return kill(thread.process, pid as number, signo as number);
     },
     note: '0, -EINVAL, -ESRCH',
   },

@@ -22,6 +22,8 @@ export class Process {
   exitStatus: number | null = null;
   /** The numbering of device files that this process opens. */
   dialect: string;
+  /** Whose it is, as a session's number, and its children's too; 0: nobody's in particular. Linux: a pid namespace */
+  owner: number;
 
   constructor(
     readonly machine: Machine,
@@ -34,6 +36,7 @@ export class Process {
     this.childEvents = new WaitQueue(`child of ${pid}`);
     this.dispositions = parent === null ? initialDispositions() : new Map(parent.dispositions);
     this.dialect = parent === null ? machine.options.dialect : parent.dialect;
+    this.owner = parent === null ? 0 : parent.owner;
     this.main = this.addThread(pid);
     parent?.children.push(this);
   }

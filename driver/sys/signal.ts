@@ -13,7 +13,6 @@ import {
   SIGWINCH,
   signalStatus,
 } from '../../uapi/signal.js';
-import type { Machine } from './machine.js';
 import type { Process } from './process.js';
 
 export const SIGNAL_COUNT = 64;
@@ -41,10 +40,10 @@ export function setDisposition(process: Process, signo: number, disposition: Dis
 }
 
 /** kill(2): 0, -EINVAL, -ESRCH. Signal 0 only asks whether the process is there. */
-export function kill(machine: Machine, pid: number, signo: number): number {
+export function kill(sender: Process, pid: number, signo: number): number {
   if (signo < 0 || signo > SIGNAL_COUNT) return -EINVAL;
-  const process = machine.process(pid);
-  if (process === null) return -ESRCH;
+  const process = sender.machine.process(pid);
+  if (process === null || process.owner !== sender.owner) return -ESRCH;
   if (signo !== 0) sendSignal(process, signo);
   return 0;
 }

@@ -1,4 +1,4 @@
-import type { CallResult } from '../../uapi/client/transport.js';
+import type { CallArg, CallResult } from '../../uapi/client/transport.js';
 import { ESRCH } from '../../uapi/errno.js';
 import { assert } from '../core/assert.js';
 import type { Coroutine } from '../core/effect.js';
@@ -15,6 +15,7 @@ export class Call {
 
   constructor(
     readonly name: string,
+    readonly args: readonly CallArg[],
     readonly body: () => Coroutine<CallResult>,
   ) {}
 
@@ -42,6 +43,11 @@ export class Thread {
   ) {
     const { kernel } = process.machine;
     this.task = kernel.scheduler.newTask(`${process.pid}/${tid}`);
+  }
+
+  /** The call that is inside the kernel. */
+  get currentCall(): Call | null {
+    return this.current;
   }
 
   /** Puts `call` behind the calls that were started before. */
