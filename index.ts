@@ -15,6 +15,7 @@ export {
   type DmirrorOptions,
   UnknownCommandError,
 } from './uapi/client/dmirror.js';
+export { type ConnectOptions, connect } from './uapi/client/connect.js';
 export { GUP_TEST_PATH, GupTestFile } from './uapi/client/gup.js';
 export { Memory } from './uapi/client/memory.js';
 export { type ForkResult, type MmapOptions, Process, Thread, type WaitResult } from './uapi/client/thread.js';
@@ -25,6 +26,7 @@ export {
   SyscallError,
   type Transport,
 } from './uapi/client/transport.js';
+export { ProtocolError, WireTransport } from './uapi/client/wire-transport.js';
 export { type CommandName, type Dialect, dialectByName, dialectIds } from './uapi/dialect.js';
 export { errnoByName, errnoName } from './uapi/errno.js';
 
@@ -44,12 +46,14 @@ interface PendingCall {
  */
 export class InProcessTransport implements Transport {
   readonly machine: Machine;
+  readonly dialect: string;
   private readonly pending = new Set<PendingCall>();
   private scheduled = false;
   private broken: Error | undefined;
 
   constructor(machine: Machine) {
     this.machine = machine;
+    this.dialect = machine.options.dialect;
   }
 
   call(tid: number, name: string, args: CallArg[]): Promise<CallResult> {

@@ -26,7 +26,7 @@ export interface DataResult extends CommandResult {
 }
 
 export interface DmirrorOptions {
-  /** The numbering to use; the machine's own unless given. */
+  /** The numbering to use, named in each call; the one that the file was opened in unless given. */
   dialect?: string;
 }
 
@@ -50,8 +50,9 @@ export class Dmirror {
   private buffer: Memory | undefined;
 
   constructor(thread: Thread, fd: number, options: DmirrorOptions = {}) {
-    const dialect = dialectByName(options.dialect ?? DEFAULT_DIALECT);
-    if (!dialect) throw new Error(`no dialect ${options.dialect}`);
+    const name = options.dialect ?? thread.transport.dialect ?? DEFAULT_DIALECT;
+    const dialect = dialectByName(name);
+    if (!dialect) throw new Error(`no dialect ${name}`);
     this.thread = thread;
     this.fd = fd;
     this.dialect = dialect;

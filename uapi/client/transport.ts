@@ -20,6 +20,8 @@ export interface CallResult {
 
 /** Carries system calls of threads, in the order they are issued per thread. Calls of different threads run at the same time. */
 export interface Transport {
+  /** Numbering of the device files that its processes open; the package's own when left out. */
+  readonly dialect?: string;
   /** Issue a call at once, before the first await of whoever calls; rejects only when the machine or the connection is gone. */
   call(tid: number, name: string, args: CallArg[]): Promise<CallResult>;
   /** A new process with one thread; resolves to its pid, which is also the thread's tid. */

@@ -81,7 +81,7 @@ describe('a session', () => {
     await child.fork();
     const sleeper = child.wait().catch(() => undefined);
     const hold = (await process.newThread()).call('hold', 'lock', memory.addr, PAGE).catch(() => undefined);
-    await process.mmap(PAGE);
+    await process.load(memory.addr + 8 * PAGE, 1);
     await transport.close();
     await until(() => daemon.host.machine.allProcesses().length === 0);
     await Promise.all([sleeper, hold]);
