@@ -107,7 +107,7 @@ function* hugetlbWp(vma: Vma, start: number, { slot, flags }: { slot: PmdSlot; f
   const copy = reservation.allocate(vma, start, { cowFromOwner: reservation.isOwner });
   if (copy === 0) {
     if (!reservation.isOwner) return VM_FAULT.sigbus;
-    yield* unmapRefPrivate(memory, head, { vma, start });
+    yield* unmapRefPrivate(memory, head, vma);
     return RETRY;
   }
   copyHugePage(memory, copy, head);
@@ -142,16 +142,17 @@ function* replaceByCopy(
 /**
  * The owner of the mapping finds no page for its copy: the page is taken from the children, who get SIGBUS if they come
  * back to their mapping. Linux: unmap_ref_private()
+ * Deviates: Linux looks at the owner's address in every child, and so for ever misses one that has moved its mapping.
  */
-function* unmapRefPrivate(memory: Memory, head: number, at: { vma: Vma; start: number }): Coroutine<void> {
-  yield* rmapWalk(memory, head, function* (vma) {
-    if (vma === at.vma || !(vma.flags & VM.hugetlb)) return true;
+function* unmapRefPrivate(memory: Memory, head: number, owner: Vma): Coroutine<void> {
+  yield* rmapWalk(memory, head, function* (vma, start) {
+    if (vma === owner || !(vma.flags & VM.hugetlb)) return true;
     const reservation = hugetlbReservation(vma);
     if (reservation.isOwner) return true;
-    const end = at.start + HPAGE_PMD_SIZE;
-    const range: NotifierRange = { mm: vma.mm, start: at.start, end, event: 'CLEAR', owner: null };
+    const end = start + HPAGE_PMD_SIZE;
+    const range: NotifierRange = { mm: vma.mm, start, end, event: 'CLEAR', owner: null };
     yield* invalidateRangeStart(range);
-    if (unmapHugepageRange(vma, at.start, end, { onlyPfn: head })) reservation.isUnmapped = true;
+    if (unmapHugepageRange(vma, start, end, { onlyPfn: head })) reservation.isUnmapped = true;
     invalidateRangeEnd(range);
     return true;
   });

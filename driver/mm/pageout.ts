@@ -1,5 +1,5 @@
 import { EINVAL } from '../../uapi/errno.js';
-import type { Coroutine } from '../core/effect.js';
+import { type Coroutine, preemptPoint } from '../core/effect.js';
 import { KIND_MASK, Kind, Pte } from './entry.js';
 import { folioGet, folioIsolateLru, folioPut, folioTrylock, folioUnlock } from './folio.js';
 import { folioLikelyMappedShared } from './folio-sharing.js';
@@ -13,6 +13,8 @@ import { splitFolio } from './thp-split-folio.js';
 import { VM } from './vm-flags.js';
 import type { Vma } from './vma.js';
 
+const PART_POINT = preemptPoint('pageout');
+
 /**
  * MADV_PAGEOUT over [start, end) of one vma: pages that nobody else maps are reclaimed. 0, or -EINVAL where the advice is
  * not possible; pages that can't go simply stay. The caller holds mmap_lock for read.
@@ -23,6 +25,7 @@ export function* madvisePageout(vma: Vma, start: number, end: number): Coroutine
   const { kernel } = vma.mm.memory;
   for (let addr = start; addr < end && !kernel.current.killed; ) {
     const next = Math.min(end, hugeStart(addr) + HPAGE_PMD_SIZE);
+    if (kernel.scheduler.contended) yield PART_POINT;
     yield* pageoutPart(vma, addr, next);
     addr = next;
   }

@@ -33,6 +33,8 @@ export function* doSwapPage(fault: VmFault): Coroutine<number> {
   const isOurs = memory.frames.flags[pfn]! & PG.swapcache && memory.frames.swapSlot[pfn] === slot;
   const table = isOurs ? lockFaultEntry(fault) : null;
   if (table === null) {
+    // Deviates: Linux leaves a slot that lost its last entry meanwhile to a later reclaim.
+    folioFreeSwap(memory, pfn);
     folioUnlock(memory, pfn);
     folioPut(memory, pfn);
     return 0;

@@ -1,6 +1,6 @@
 import { EAGAIN, EINVAL, ENOMEM } from '../../uapi/errno.js';
 import { assert } from '../core/assert.js';
-import type { Coroutine } from '../core/effect.js';
+import { type Coroutine, preemptPoint } from '../core/effect.js';
 import { KIND_MASK, Kind, kindOf, Pte } from './entry.js';
 import { VM_FAULT, VM_FAULT_ERROR } from './fault-code.js';
 import { doNonPresentFault } from './fault-non-present.js';
@@ -21,6 +21,8 @@ import type { Vma } from './vma.js';
 /** Why a part was not collapsed; only the groups that madvise(2) tells apart or treats differently. */
 export type ScanResult = 'succeed' | 'mapped' | 'busy' | 'other' | 'stop' | 'no-memory';
 
+const PART_POINT = preemptPoint('collapse');
+
 /**
  * MADV_COLLAPSE: makes one huge page of each aligned 2 MiB of [start, end). 0 when all of them are huge pages now, else
  * the errno of the last failure: -EAGAIN (locked or referenced pages), -ENOMEM, -EINVAL. mmap_lock is held for read at
@@ -34,7 +36,9 @@ export function* madviseCollapse(vma: Vma, start: number, end: number): Coroutin
   let last = hugeStart(end);
   let collapsed = 0;
   let failure: ScanResult = 'other';
+  const { scheduler } = mm.memory.kernel;
   for (let addr = first; addr < last; addr += HPAGE_PMD_SIZE) {
+    if (scheduler.contended) yield PART_POINT;
     const current = revalidate(mm, addr, false);
     if (current === null) {
       failure = 'other';
