@@ -1,3 +1,5 @@
+import { dialectByName } from '../../uapi/dialect.js';
+import { EINVAL } from '../../uapi/errno.js';
 import type { Coroutine } from '../core/effect.js';
 import type { DmirrorDevices, DmirrorFile } from '../dmirror/index.js';
 import type { Vma } from '../mm/vma.js';
@@ -11,9 +13,9 @@ export class DeviceFile extends OpenFile {
     releases: ReleaseQueue,
     flags: number,
     private readonly devices: DmirrorDevices,
-    private readonly dmirror: DmirrorFile,
+    readonly dmirror: DmirrorFile,
     /** The numbering that ioctl numbers are written in. */
-    private readonly dialect: string,
+    readonly dialect: string,
   ) {
     super(releases, flags);
   }
@@ -22,7 +24,10 @@ export class DeviceFile extends OpenFile {
     yield* this.devices.release(this.dmirror);
   }
 
-  override *ioctl(thread: Thread, { cmd, arg, dialect = this.dialect }: IoctlRequest): Coroutine<number> {
+  /** A numbering that nobody knows has no number that the device knows. */
+  override *ioctl(thread: Thread, { cmd, arg, dialect: name = this.dialect }: IoctlRequest): Coroutine<number> {
+    const dialect = dialectByName(name);
+    if (dialect === undefined || thread.process.machine.refusesIoctl?.(thread, cmd, dialect.id)) return -EINVAL;
     return yield* this.devices.ioctl(this.dmirror, { callerMm: thread.process.mm, cmd, arg, dialect });
   }
 
@@ -31,14 +36,14 @@ export class DeviceFile extends OpenFile {
   }
 
   override *mmap(vma: Vma): Coroutine<number> {
-    return yield* this.devices.mmap(this.dmirror, vma);
+    return this.devices.mmap(this.dmirror, vma);
   }
 }
 
 /** Puts the machine's devices into the tree of paths. */
 export function addDevices(machine: Machine): void {
   const { devices } = machine;
-  for (const minor of devices.minors) {
+  for (let minor = 0; devices.device(minor) !== undefined; minor++) {
     machine.vfs.addSpecial(`/dev/hmm_dmirror${minor}`, function* (thread, flags) {
       const opened = yield* devices.open(minor, thread.process.mm);
       if (typeof opened === 'number') return opened;

@@ -6,7 +6,6 @@ export {
   type InvariantChecks,
   type MachineOptions,
   type MigrationPath,
-  type Quirks,
   type SchedulerName,
   type ThpEnabled,
 } from './machine-options.js';

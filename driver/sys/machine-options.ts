@@ -1,4 +1,5 @@
 import { DEFAULT_DIALECT } from '../../uapi/dialect.js';
+import type { DmirrorQuirks } from '../dmirror/index.js';
 
 /** Which code serves MIGRATE_TO_DEV, MIGRATE_TO_SYS and the CPU fault; both give the same results. */
 export type MigrationPath = 'classic' | 'unified';
@@ -6,16 +7,6 @@ export type SchedulerName = 'round-robin' | 'random';
 /** After which calls `checkInvariants` runs by itself: none, over what the call's process touches, or over everything. */
 export type InvariantChecks = 'off' | 'touched' | 'all';
 export type ThpEnabled = 'always' | 'madvise' | 'never';
-
-/** Bugs of the real driver that would crash or hang it; all off by default (spec section 10). */
-export interface Quirks {
-  /** Q3: READ and WRITE of an own device page without its mirror entry end the machine's run with an oops report. */
-  readonly q3Strict?: boolean;
-  /** Q7: a contended THP in collect leaks a reference. */
-  readonly q7?: boolean;
-  /** Q18: a CPU fault without a free system page is retried for ever. */
-  readonly q18?: boolean;
-}
 
 export interface MachineOptions {
   /** Size of RAM; a multiple of 2 MiB. Not touched before use. */
@@ -31,12 +22,17 @@ export interface MachineOptions {
   readonly scheduler: SchedulerName;
   /** /sys/kernel/mm/transparent_hugepage/enabled at the start. */
   readonly thpEnabled: ThpEnabled;
-  readonly quirks: Quirks;
+  /** Bugs of the real driver that would crash or hang it; all off by default (spec section 10). */
+  readonly quirks: Partial<DmirrorQuirks>;
   readonly checkInvariants: InvariantChecks;
   /** Steps that one `run` may take. */
   readonly stepLimit: number;
   /** Numbering that device files speak unless a call names another. */
   readonly dialect: string;
+  /** Descriptors of one process. Linux: RLIMIT_NOFILE */
+  readonly maxFiles: number;
+  /** Mappings of one process. Linux: vm.max_map_count */
+  readonly maxMapCount: number;
 }
 
 export const DEFAULT_MACHINE_OPTIONS: MachineOptions = {
@@ -52,4 +48,6 @@ export const DEFAULT_MACHINE_OPTIONS: MachineOptions = {
   checkInvariants: 'off',
   stepLimit: 50_000_000,
   dialect: DEFAULT_DIALECT,
+  maxFiles: 1024,
+  maxMapCount: 65530,
 };

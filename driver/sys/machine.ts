@@ -6,7 +6,8 @@ import { RoundRobin, SeededRandom } from '../core/policy.js';
 import type { RunResult } from '../core/scheduler.js';
 import type { Task } from '../core/task.js';
 import type { Trace } from '../core/trace.js';
-import { DmirrorDevices } from '../dmirror/index.js';
+import { DEVMEM_CHUNK_PAGES, DmirrorDevices, GupTestModule } from '../dmirror/index.js';
+import { PAGE_SIZE } from '../mm/frames.js';
 import { mmCreate } from '../mm/fork.js';
 import { checkInvariants } from '../mm/invariants.js';
 import { Memory } from '../mm/memory.js';
@@ -27,6 +28,9 @@ import { syscalls } from './syscalls.js';
 import { Call, type Thread } from './thread.js';
 import { Vfs } from './vfs.js';
 
+/** Chunks of private device memory that find a place: 4 GiB. */
+const PRIVATE_CHUNKS = 16;
+
 /**
  * The emulated machine: processes, their memory, the devices and the one table of system calls through which everybody
  * drives it. Nothing runs by itself: `start` queues calls, `run` or `call` runs them.
@@ -36,9 +40,12 @@ export class Machine implements ReleaseQueue {
   readonly kernel: Kernel;
   readonly memory: Memory;
   readonly devices: DmirrorDevices;
+  readonly gupTest: GupTestModule;
   readonly vfs: Vfs;
   /** Of the present life; `reset` may change it. */
   seed: number;
+  /** Asked before each ioctl of a device; true refuses it with -EINVAL. For a strict daemon. */
+  refusesIoctl: ((thread: Thread, cmd: number, dialect: string) => boolean) | null = null;
   private readonly processes = new Map<number, Process>();
   private readonly threads = new Map<number, Thread>();
   private readonly released = new Map<Task, OpenFile[]>();
@@ -56,9 +63,12 @@ export class Machine implements ReleaseQueue {
       swapBytes,
       hugePages,
       thpEnabled,
-      ...DmirrorDevices.frameDemand(coherent),
+      coherentBytes: coherent ? 2 * DEVMEM_CHUNK_PAGES * PAGE_SIZE : 0,
+      privateFrames: PRIVATE_CHUNKS * DEVMEM_CHUNK_PAGES,
     });
-    this.devices = new DmirrorDevices(this.memory, { coherent, path, quirks, dialect: this.options.dialect });
+    this.memory.maxMapCount = this.options.maxMapCount;
+    this.devices = new DmirrorDevices(this.memory, { path, quirks });
+    this.gupTest = new GupTestModule(this.memory);
     this.vfs = new Vfs(this);
     addDevices(this);
     addGupTest(this);
@@ -67,7 +77,7 @@ export class Machine implements ReleaseQueue {
 
   /** A new process with one thread and an empty address space. Nobody waits for it. */
   createProcess({ dialect }: { dialect?: string } = {}): Process {
-    const process = this.addProcess(mmCreate(this.memory), new FdTable(), null);
+    const process = this.addProcess(mmCreate(this.memory), new FdTable(this.options.maxFiles), null);
     if (dialect !== undefined) process.dialect = dialect;
     return process;
   }
@@ -97,6 +107,16 @@ export class Machine implements ReleaseQueue {
     return this.threads.get(tid) ?? null;
   }
 
+  /** Every living thread. */
+  allThreads(): Iterable<Thread> {
+    return this.threads.values();
+  }
+
+  /** Every process that is not reaped. */
+  allProcesses(): Process[] {
+    return [...this.processes.values()];
+  }
+
   addThread(thread: Thread): void {
     this.threads.set(thread.tid, thread);
   }
@@ -114,7 +134,7 @@ export class Machine implements ReleaseQueue {
     const syscall = Object.hasOwn(syscalls, name) ? syscalls[name] : undefined;
     if (syscall === undefined) throw new BadCallError(`there is no system call ${name}`);
     checkArgs(name, syscall, args);
-    const call = new Call(name, () => runSyscall(syscall, thread, args));
+    const call = new Call(name, args, () => runSyscall(syscall, thread, args));
     thread.enqueue(call);
     return call;
   }
@@ -169,9 +189,9 @@ export class Machine implements ReleaseQueue {
     this.released.clear();
     this.nextPid = 1;
     this.kernel.reset(seed);
-    this.devices.reset();
     this.memory.reset();
-    this.devices.begin();
+    this.devices.reset();
+    this.gupTest.reset();
     this.vfs.reset();
   }
 

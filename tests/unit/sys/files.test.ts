@@ -1,0 +1,108 @@
+import { describe, expect, it } from 'vitest';
+import { EBADF, EEXIST, EINVAL, EISDIR, ENOENT, ENOTTY } from '../../../uapi/errno.js';
+import { O_CREAT, O_EXCL, O_RDONLY, O_RDWR, O_TMPFILE, O_TRUNC } from '../../../uapi/fcntl.js';
+import { MAP_SHARED, PAGE_SIZE, PROT_READ, PROT_WRITE } from '../../../uapi/mman.js';
+import { SIGBUS } from '../../../uapi/signal.js';
+import { readText, ret, smallMachine } from './helpers.js';
+
+const hello = Uint8Array.from([1, 2, 3, 4]);
+
+describe('descriptors', () => {
+  it('are the lowest free number', () => {
+    const { main } = smallMachine().createProcess();
+    expect([ret(main, 'open', '/proc/meminfo', 0), ret(main, 'open', '/proc/meminfo', 0)]).toEqual([0, 1]);
+    expect(ret(main, 'close', 0)).toBe(0);
+    expect(ret(main, 'close', 0)).toBe(-EBADF);
+    expect(ret(main, 'open', '/proc/meminfo', 0)).toBe(0);
+  });
+
+  it('of tmpfs and proc files know no ioctl', () => {
+    const { main } = smallMachine().createProcess();
+    const fd = ret(main, 'open', '/tmp', O_TMPFILE | O_RDWR);
+    expect(ret(main, 'ioctl', fd, 1, 0)).toBe(-ENOTTY);
+    expect(ret(main, 'ioctl', 77, 1, 0)).toBe(-EBADF);
+  });
+});
+
+describe('/tmp', () => {
+  it('keeps what was written under its name', () => {
+    const machine = smallMachine();
+    const { main } = machine.createProcess();
+    const fd = ret(main, 'open', '/tmp/a', O_CREAT | O_RDWR, 0o600);
+    expect(ret(main, 'pwrite', fd, hello, PAGE_SIZE - 2)).toBe(4);
+    expect(ret(main, 'close', fd)).toBe(0);
+    const again = ret(main, 'open', '/tmp/a', O_RDONLY);
+    expect(machine.call(main, 'pread', again, 100, PAGE_SIZE - 3).bytes).toEqual(Uint8Array.from([0, 1, 2, 3, 4]));
+    expect(ret(main, 'pwrite', again, hello, 0)).toBe(-EBADF);
+  });
+
+  it('answers as tmpfs does', () => {
+    const { main } = smallMachine().createProcess();
+    expect(ret(main, 'open', '/tmp/a', O_RDWR)).toBe(-ENOENT);
+    expect(ret(main, 'open', '/nowhere', O_RDWR)).toBe(-ENOENT);
+    expect(ret(main, 'open', '/tmp', O_RDWR)).toBe(-EISDIR);
+    ret(main, 'open', '/tmp/a', O_CREAT | O_RDWR);
+    expect(ret(main, 'open', '/tmp/a', O_CREAT | O_EXCL | O_RDWR)).toBe(-EEXIST);
+    expect(ret(main, 'unlink', '/tmp/a')).toBe(0);
+    expect(ret(main, 'unlink', '/tmp/a')).toBe(-ENOENT);
+  });
+
+  it('frees a file with its last name, descriptor and mapping', () => {
+    const machine = smallMachine();
+    const { main } = machine.createProcess();
+    const free = machine.memory.allocator.freeFrames;
+    const fd = ret(main, 'open', '/tmp/a', O_CREAT | O_RDWR);
+    ret(main, 'pwrite', fd, hello, 0);
+    const addr = ret(main, 'mmap', 0, PAGE_SIZE, PROT_READ, MAP_SHARED, fd, 0);
+    ret(main, 'unlink', '/tmp/a');
+    ret(main, 'close', fd);
+    expect(machine.call(main, 'load', addr, 4).bytes).toEqual(hello);
+    expect(machine.memory.allocator.freeFrames).toBe(free - 1);
+    ret(main, 'munmap', addr, PAGE_SIZE);
+    expect(machine.memory.allocator.freeFrames).toBe(free);
+    expect(machine.memory.mappings.size).toBe(0);
+    machine.checkInvariants();
+  });
+
+  it('takes pages behind the end away from mappings when a file shrinks', () => {
+    const machine = smallMachine();
+    const { main } = machine.createProcess();
+    const fd = ret(main, 'open', '/tmp/a', O_CREAT | O_RDWR);
+    ret(main, 'ftruncate', fd, 2 * PAGE_SIZE);
+    const addr = ret(main, 'mmap', 0, 2 * PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    ret(main, 'store', addr, hello);
+    ret(main, 'store', addr + PAGE_SIZE, hello);
+    expect(ret(main, 'ftruncate', fd, 2)).toBe(0);
+    expect(machine.call(main, 'load', addr, 4).bytes).toEqual(Uint8Array.from([1, 2, 0, 0]));
+    expect(machine.call(main, 'load', addr + PAGE_SIZE, 4).signal?.signo).toBe(SIGBUS);
+    expect(machine.pageTableText(main.process, addr, addr + 2 * PAGE_SIZE)).toBe('PTE 0 PRESENT W\nPTE 1 NONE');
+    machine.checkInvariants();
+  });
+
+  it('empties a file that is opened to truncate', () => {
+    const machine = smallMachine();
+    const { main } = machine.createProcess();
+    const fd = ret(main, 'open', '/tmp/a', O_CREAT | O_RDWR);
+    ret(main, 'pwrite', fd, hello, 0);
+    ret(main, 'open', '/tmp/a', O_RDWR | O_TRUNC);
+    expect(machine.call(main, 'pread', fd, 4, 0).ret).toBe(0);
+  });
+});
+
+describe('/sys and /proc', () => {
+  it('show and set the THP policy', () => {
+    const { main } = smallMachine().createProcess();
+    const path = '/sys/kernel/mm/transparent_hugepage/enabled';
+    expect(readText(main, path)).toBe('always [madvise] never\n');
+    const fd = ret(main, 'open', path, O_RDWR);
+    expect(ret(main, 'pwrite', fd, new TextEncoder().encode('never\n'), 0)).toBe(6);
+    expect(ret(main, 'pwrite', fd, new TextEncoder().encode('often'), 0)).toBe(-EINVAL);
+    expect(readText(main, path)).toBe('always madvise [never]\n');
+  });
+
+  it('count hugetlb pages', () => {
+    const { main } = smallMachine({ hugePages: 3 }).createProcess();
+    expect(readText(main, '/proc/sys/vm/nr_hugepages')).toBe('3\n');
+    expect(readText(main, '/proc/meminfo')).toMatch(/HugePages_Total: +3\nHugePages_Free: +3\n/);
+  });
+});

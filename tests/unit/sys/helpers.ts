@@ -1,0 +1,28 @@
+import { Machine } from '../../../driver/sys/machine.js';
+import type { MachineOptions } from '../../../driver/sys/machine-options.js';
+import type { Thread } from '../../../driver/sys/thread.js';
+import type { CallArg } from '../../../uapi/client/transport.js';
+import { MAP_ANONYMOUS, MAP_PRIVATE, PAGE_SIZE, PROT_READ, PROT_WRITE } from '../../../uapi/mman.js';
+
+/** A small machine. */
+export function smallMachine(options: Partial<MachineOptions> = {}): Machine {
+  return new Machine({ ramBytes: 64 * 2 ** 20, ...options });
+}
+
+/** The `ret` of one call. */
+export function ret(thread: Thread, name: string, ...args: CallArg[]): number {
+  return thread.process.machine.call(thread, name, ...args).ret;
+}
+
+/** Private anonymous read-write memory. */
+export function anon(thread: Thread, npages: number): number {
+  return ret(thread, 'mmap', 0, npages * PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+}
+
+/** A file's text from the start. */
+export function readText(thread: Thread, path: string): string {
+  const fd = ret(thread, 'open', path, 0);
+  const { bytes } = thread.process.machine.call(thread, 'pread', fd, 4096, 0);
+  ret(thread, 'close', fd);
+  return String.fromCharCode(...(bytes ?? []));
+}
