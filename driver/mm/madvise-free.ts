@@ -1,17 +1,14 @@
 import { EINVAL } from '../../uapi/errno.js';
 import type { Coroutine } from '../core/effect.js';
 import { Kind, kindOf, Pte } from './entry.js';
-import { folioGet, folioPut, folioTrylock, folioUnlock } from './folio.js';
-import { folioLikelyMappedShared } from './folio-sharing.js';
-import { HPAGE_PMD_SIZE, PAGE_SIZE, PG } from './frames.js';
+import { folioTrylock, folioUnlock } from './folio.js';
+import { PG } from './frames.js';
+import { advisePages, type FolioEntries, type PageAdvice } from './madvise-pages.js';
 import type { Memory } from './memory.js';
 import type { Mm } from './mm.js';
 import { invalidateRangeEnd, invalidateRangeStart, type NotifierRange } from './notifier.js';
-import { pmdAddrEnd, pudAddrEnd } from './page-align.js';
-import { pmdIndex, pteIndex, type Table } from './page-table.js';
-import { ptlLock, ptlUnlock } from './ptl.js';
+import type { Table } from './page-table.js';
 import { folioFreeSwap, freeSwapAndCache } from './swap-cache.js';
-import { splitFolio } from './thp-split-folio.js';
 import type { Vma } from './vma.js';
 
 /**
@@ -20,130 +17,41 @@ import type { Vma } from './vma.js';
  */
 export function* madviseFree(vma: Vma, start: number, end: number): Coroutine<number> {
   if (!vma.isAnonymous) return -EINVAL;
-  const { mm } = vma;
-  const range: NotifierRange = { mm, start, end, event: 'CLEAR', owner: null };
+  const range: NotifierRange = { mm: vma.mm, start, end, event: 'CLEAR', owner: null };
   yield* invalidateRangeStart(range);
-  for (let addr = start; addr < end; ) {
-    const pmd = mm.pageTable.pmdTable(addr / PAGE_SIZE);
-    if (pmd === null) {
-      addr = pudAddrEnd(addr, end);
-      continue;
-    }
-    const next = pmdAddrEnd(addr, end);
-    yield* freePmdRange(mm, pmd, { start: addr, end: next });
-    addr = next;
-  }
+  yield* advisePages(vma.mm, range, FREE);
   invalidateRangeEnd(range);
   return 0;
 }
 
-interface Part {
-  readonly start: number;
-  readonly end: number;
-}
+const FREE: PageAdvice = { folio: freeFolio, huge: freeHuge, nonPresent: freeNonPresent };
 
-/** Linux: mm/madvise.c:madvise_free_pte_range() */
-function* freePmdRange(mm: Mm, pmd: Table, part: Part): Coroutine<void> {
-  const i = pmdIndex(part.start / PAGE_SIZE);
-  if (kindOf(pmd.entries[2 * i]!) === Kind.present) {
-    const isDone = yield* freeHugePmd(mm, { pmd, index: i, part });
-    if (isDone) return;
-  }
-  let vpn = part.start / PAGE_SIZE;
-  const end = part.end / PAGE_SIZE;
-  while (vpn < end) {
-    // Looked up again each time: a split of a folio in between may have changed the table.
-    const table = pmd.children![i]!;
-    if (table === null) return;
-    ptlLock(mm);
-    const stop = freePtes(mm, table, { vpn, end });
-    ptlUnlock(mm);
-    if (stop === end) return;
-    const isSplit = yield* splitPartlyFreed(mm.memory, table.entries[2 * pteIndex(stop) + 1]!);
-    vpn = isSplit ? stop : stop + 1;
-  }
-}
-
-/**
- * Handles entries from `vpn` on. Answers `end`, or the page at which a large folio begins to be covered only in part: it
- * is locked and referenced, and must be split without the ptl.
- */
-function freePtes(mm: Mm, table: Table, { vpn, end }: { vpn: number; end: number }): number {
-  const { memory } = mm;
-  const { entries } = table;
-  for (let at = vpn; at < end; ) {
-    const i = 2 * pteIndex(at);
-    const lo = entries[i]!;
-    const pfn = entries[i + 1]!;
-    let count = 1;
-    if (kindOf(lo) === Kind.swap) {
-      freeSwapEntry(mm, table, i);
-    } else if (kindOf(lo) === Kind.hwpoison || kindOf(lo) === Kind.marker) {
-      entries[i] = Kind.none;
-    } else if (kindOf(lo) === Kind.present && !(lo & Pte.special) && !memory.frames.isZoneDevice(pfn)) {
-      const head = memory.frames.head[pfn]!;
-      const nr = memory.frames.folioNrPages(head);
-      if (nr > 1) count = batchOf(memory, table, { index: i, max: end - at });
-      if (count < nr && takeForSplit(memory, head)) return at;
-      if (count < nr) count = 1;
-      else freeFolioPages(memory, table, { index: i, count, head });
-    }
-    at += count;
-  }
-  return end;
-}
-
-function freeSwapEntry(mm: Mm, { entries }: Table, i: number): void {
-  const slot = entries[i + 1]!;
-  entries[i] = Kind.none;
-  entries[i + 1] = 0;
-  mm.rss.swap--;
-  freeSwapAndCache(mm.memory, slot);
-}
-
-/** How many entries from `index` on map consecutive pages of one folio. Linux: folio_pte_batch() */
-function batchOf(memory: Memory, { entries }: Table, { index, max }: { index: number; max: number }): number {
+/** Becomes clean and lazily free, unless somebody else maps or holds it. */
+function freeFolio(memory: Memory, at: FolioEntries): void {
   const { frames } = memory;
-  const first = entries[index + 1]!;
-  const head = frames.head[first]!;
-  let count = 1;
-  const isNext = (i: number, pfn: number) =>
-    kindOf(entries[i]!) === Kind.present && entries[i + 1] === pfn && frames.head[pfn] === head;
-  while (count < max && isNext(index + 2 * count, first + count)) count++;
-  return count;
-}
-
-/** Locks and references a large folio for a split; false when it is shared or busy, so that it stays as it is. */
-function takeForSplit(memory: Memory, head: number): boolean {
-  if (folioLikelyMappedShared(memory, head) || !folioTrylock(memory, head)) return false;
-  folioGet(memory, head);
-  return true;
-}
-
-function* splitPartlyFreed(memory: Memory, pfn: number): Coroutine<boolean> {
-  const head = memory.frames.head[pfn]!;
-  const error = yield* splitFolio(memory, head);
-  folioUnlock(memory, head);
-  folioPut(memory, head);
-  return error === 0;
-}
-
-/** A folio that is mapped as a whole here becomes clean and lazily free, unless somebody else maps or holds it. */
-function freeFolioPages(
-  memory: Memory,
-  { entries }: Table,
-  { index, count, head }: { index: number; count: number; head: number },
-): void {
-  const { frames } = memory;
+  const { head } = at;
   if (frames.flags[head]! & (PG.swapcache | PG.dirty)) {
     if (!folioTrylock(memory, head)) return;
-    const isSole = frames.folioMapcount[head] === count;
+    const isSole = frames.folioMapcount[head] === at.count;
     const isClean = isSole && (!(frames.flags[head]! & PG.swapcache) || folioFreeSwap(memory, head));
     if (isClean) frames.flags[head]! &= ~PG.dirty;
     folioUnlock(memory, head);
     if (!isClean) return;
   }
-  for (let i = index; i < index + 2 * count; i += 2) entries[i]! &= ~(Pte.young | Pte.dirty);
+  cleanEntries(memory, at);
+}
+
+/** Linux: mm/huge_memory.c:madvise_free_huge_pmd() */
+function freeHuge(memory: Memory, at: FolioEntries): void {
+  const { head } = at;
+  if (!folioTrylock(memory, head)) return;
+  memory.frames.flags[head]! &= ~PG.dirty;
+  folioUnlock(memory, head);
+  cleanEntries(memory, at);
+}
+
+function cleanEntries(memory: Memory, { table, index, count, head }: FolioEntries): void {
+  for (let i = index; i < index + 2 * count; i += 2) table.entries[i]! &= ~(Pte.young | Pte.dirty);
   folioMarkLazyfree(memory, head);
 }
 
@@ -155,28 +63,14 @@ function folioMarkLazyfree(memory: Memory, head: number): void {
   if ((flags & (wanted | PG.swapcache)) === wanted) frames.flags[head] = flags & ~PG.swapbacked;
 }
 
-/**
- * A 2 MiB entry. True when there is no more to do; false when it is a table now, or stays as it is.
- * Linux: mm/huge_memory.c:madvise_free_huge_pmd()
- */
-function* freeHugePmd(mm: Mm, { pmd, index, part }: { pmd: Table; index: number; part: Part }): Coroutine<boolean> {
-  const { memory } = mm;
-  const { frames } = memory;
-  const lo = pmd.entries[2 * index]!;
-  const head = pmd.entries[2 * index + 1]!;
-  if (lo & Pte.special || folioLikelyMappedShared(memory, head) || !folioTrylock(memory, head)) return false;
-  if (part.end - part.start !== HPAGE_PMD_SIZE) {
-    folioGet(memory, head);
-    yield* splitFolio(memory, head);
-    folioUnlock(memory, head);
-    folioPut(memory, head);
-    return false;
-  }
-  frames.flags[head]! &= ~PG.dirty;
-  folioUnlock(memory, head);
-  ptlLock(mm);
-  pmd.entries[2 * index]! &= ~(Pte.young | Pte.dirty);
-  ptlUnlock(mm);
-  folioMarkLazyfree(memory, head);
-  return true;
+/** Swapped pages are dropped; pages of devices, and those on their way, are passed over. */
+function freeNonPresent(mm: Mm, { entries }: Table, index: number): void {
+  const kind = kindOf(entries[index]!);
+  const slot = entries[index + 1]!;
+  if (kind !== Kind.swap && kind !== Kind.hwpoison) return;
+  entries[index] = Kind.none;
+  entries[index + 1] = 0;
+  if (kind !== Kind.swap) return;
+  mm.rss.swap--;
+  freeSwapAndCache(mm.memory, slot);
 }

@@ -25,6 +25,7 @@ import {
 import type { Coroutine } from '../core/effect.js';
 import { HPAGE_PMD_SIZE, PAGE_SIZE } from './frames.js';
 import { faultinPageRange } from './gup.js';
+import { madviseCold, madviseWillneed } from './madvise-cold.js';
 import { madviseFree } from './madvise-free.js';
 import type { Mm } from './mm.js';
 import { alignDown, isHugeAligned, isPageAligned, pageAlign, TWO_64 } from './page-align.js';
@@ -130,15 +131,11 @@ function* adviseVma(vma: Vma, part: Advice): Coroutine<number> {
     case MADV_FREE:
       return yield* dontneedOrFree(vma, part);
     case MADV_COLD:
-      // Deviates: there is no aging to influence, and a large folio that is advised in part is not split.
-      return isOnLru(vma) ? 0 : -EINVAL;
+      return yield* madviseCold(vma, start, end);
     case MADV_PAGEOUT:
-      if (!isOnLru(vma)) return -EINVAL;
-      yield* madvisePageout(vma, start, end);
-      return 0;
-    // Deviates: nothing is read ahead from swap.
+      return yield* madvisePageout(vma, start, end);
     case MADV_WILLNEED:
-      return 0;
+      return yield* madviseWillneed(vma, start, end);
     case MADV_REMOVE:
       return removeError(vma);
     case MADV_COLLAPSE:
@@ -146,11 +143,6 @@ function* adviseVma(vma: Vma, part: Advice): Coroutine<number> {
     default:
       return yield* adviseFlags(vma, part);
   }
-}
-
-/** Linux: mm/madvise.c:can_madv_lru_vma() */
-function isOnLru(vma: Vma): boolean {
-  return (vma.flags & (VM.pfnmap | VM.hugetlb)) === 0;
 }
 
 /** Deviates: no hole is punched into a file, so that only the refusals are those of Linux. */

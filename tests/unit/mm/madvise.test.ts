@@ -10,9 +10,11 @@ import {
   MADV_FREE,
   MADV_HUGEPAGE,
   MADV_NOHUGEPAGE,
+  MADV_PAGEOUT,
   MADV_POPULATE_READ,
   MADV_POPULATE_WRITE,
   MADV_REMOVE,
+  MADV_WILLNEED,
   MADV_WIPEONFORK,
   MAP_ANONYMOUS,
   MAP_FIXED,
@@ -149,4 +151,32 @@ test('POPULATE stops at the first page that it may not touch', () => {
   expect(world.text(0, 4)).toBe('PTE 0-1 PRESENT W\nPTE 2-3 NONE');
   expect(advise(world, 3, 4, MADV_POPULATE_READ)).toBe(-ENOMEM);
   expect(world.text(0, 4)).toBe('PTE 0-1 PRESENT W\nPTE 2 NONE\nPTE 3 ZERO');
+});
+
+test('WILLNEED reads swapped pages ahead, FREE and DONTNEED give their slots back', () => {
+  const world = new VmaWorld();
+  const { swap } = world.memory;
+  world.anon(0, 6);
+  world.touch(0, 6);
+  expect(advise(world, 0, 6, MADV_PAGEOUT)).toBe(0);
+  expect(world.text(0, 6)).toBe('PTE 0-5 SWAP');
+  expect(advise(world, 0, 4, MADV_WILLNEED)).toBe(0);
+  expect(world.text(0, 6)).toBe('PTE 0-5 SWAP');
+  advise(world, 1, 2, MADV_FREE);
+  advise(world, 5, 1, MADV_DONTNEED);
+  expect(world.text(0, 6)).toBe('PTE 0 SWAP\nPTE 1-2 NONE\nPTE 3-4 SWAP\nPTE 5 NONE');
+  expect([swap.used, world.mm.rss.swap]).toEqual([3, 3]);
+  expect([0, 1, 3, 4].map((at) => world.peek(at))).toEqual([1, 0, 4, 5]);
+  world.check();
+});
+
+test('COLD splits a huge page that it covers in part', () => {
+  const world = new VmaWorld({ thpEnabled: 'always' });
+  world.anon(0, 512);
+  world.touch(0);
+  expect(advise(world, 0, 512, MADV_COLD)).toBe(0);
+  expect(world.text(0, 512)).toBe('PMD 0-511 HUGE W');
+  expect(advise(world, 0, 7, MADV_COLD)).toBe(0);
+  expect(world.text(0, 512)).toBe('PTE 0 PRESENT W\nPTE 1-511 ZERO');
+  world.check();
 });
