@@ -18,7 +18,7 @@ const SHOWN_CHARACTERS = 400;
 /** Replays recordings and prints the first divergence of each sequence that has one. The exit status. */
 export async function conform(files: readonly string[], options: ConformOptions, { out }: Output): Promise<number> {
   const sequences = load(files, options.seq);
-  const replayer = new Replayer({ path: options.path, checkInvariants: options.invariants ? 'all' : 'off' });
+  const replayer = new Replayer({ path: options.path, checkInvariants: options.invariants });
   let divergences = 0;
   let steps = 0;
   for (const sequence of sequences) {

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import type { PathName } from '../tests/selftests/case.js';
+import { addAbi } from './abi-command.js';
 import { EXIT, UsageError } from './exit-code.js';
 import { Progress } from './progress.js';
 import type { Output } from './selftest.js';
@@ -36,6 +37,7 @@ function program(status: { code: number }): Command {
     .showSuggestionAfterError();
   addSelftest(root, status);
   addBench(root, status);
+  addAbi(root, status, output);
   addConform(root, status);
   return root;
 }
@@ -95,7 +97,7 @@ function addConform(root: Command, status: { code: number }): void {
     .addOption(
       new Option('--path <path>', 'the migration path to run on').choices(['classic', 'unified']).default('classic'),
     )
-    .option('--invariants', 'prove the whole machine consistent after every call', false)
+    .option('--invariants', 'prove the whole machine consistent after every op', false)
     .showHelpAfterError('See `dmirror conform --help`.')
     .action(async (files: string[], options) => {
       const { conform } = await import('./conform.js');

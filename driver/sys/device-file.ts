@@ -1,7 +1,9 @@
 import { dialectByName } from '../../uapi/dialect.js';
 import { EINVAL } from '../../uapi/errno.js';
+import { decodeCommand, HMM_DMIRROR_CMD_BYTES } from '../../uapi/hmm-dmirror.js';
 import type { Coroutine } from '../core/effect.js';
 import type { DmirrorDevices, DmirrorFile } from '../dmirror/index.js';
+import { copyFromUser } from '../mm/access.js';
 import type { Vma } from '../mm/vma.js';
 import type { Machine } from './machine.js';
 import { type IoctlRequest, OpenFile, type ReleaseQueue } from './open-file.js';
@@ -28,7 +30,17 @@ export class DeviceFile extends OpenFile {
   override *ioctl(thread: Thread, { cmd, arg, dialect: name = this.dialect }: IoctlRequest): Coroutine<number> {
     const dialect = dialectByName(name);
     if (dialect === undefined || thread.process.machine.refusesIoctl?.(thread, cmd, dialect.id)) return -EINVAL;
-    return yield* this.devices.ioctl(this.dmirror, { callerMm: thread.process.mm, cmd, arg, dialect });
+    const ret = yield* this.devices.ioctl(this.dmirror, { callerMm: thread.process.mm, cmd, arg, dialect });
+    if (thread.process.machine.options.checkInvariants !== 'off') yield* this.noteTouched(thread, arg);
+    return ret;
+  }
+
+  /** Lets the machine check the range of the record at `arg` when no task is in the kernel any more. */
+  private *noteTouched({ process }: Thread, arg: number): Coroutine<void> {
+    const record = new Uint8Array(HMM_DMIRROR_CMD_BYTES);
+    if ((yield* copyFromUser(process.mm, arg, record)) !== 0) return;
+    const range = decodeCommand(new DataView(record.buffer));
+    if (typeof range !== 'number') process.machine.touched.note(this.dmirror.mm, range.addr, range.end);
   }
 
   override get isMappable(): boolean {

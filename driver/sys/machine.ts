@@ -7,8 +7,8 @@ import type { RunResult } from '../core/scheduler.js';
 import type { Task } from '../core/task.js';
 import type { Trace } from '../core/trace.js';
 import { DEVMEM_CHUNK_PAGES, DmirrorDevices, GupTestModule } from '../dmirror/index.js';
-import { PAGE_SIZE } from '../mm/frames.js';
 import { mmCreate } from '../mm/fork.js';
+import { PAGE_SIZE } from '../mm/frames.js';
 import { checkInvariants } from '../mm/invariants.js';
 import { Memory } from '../mm/memory.js';
 import type { Mm } from '../mm/mm.js';
@@ -26,6 +26,7 @@ import { Process } from './process.js';
 import { BadCallError, checkArgs, type Syscall } from './syscall.js';
 import { syscalls } from './syscalls.js';
 import { Call, type Thread } from './thread.js';
+import { TouchedRanges } from './touched.js';
 import { Vfs } from './vfs.js';
 
 /** Chunks of private device memory that find a place: 4 GiB. */
@@ -49,6 +50,8 @@ export class Machine implements ReleaseQueue {
   private readonly processes = new Map<number, Process>();
   private readonly threads = new Map<number, Thread>();
   private readonly released = new Map<Task, OpenFile[]>();
+  /** What ioctls worked on; filled only when something is to be checked. */
+  readonly touched = new TouchedRanges();
   private nextPid = 1;
   private failure: MachineError | null = null;
 
@@ -144,7 +147,9 @@ export class Machine implements ReleaseQueue {
    * reported so too, and later calls may end it. Throws MachineError.
    */
   run(): RunResult {
-    return this.guarded(() => this.kernel.scheduler.run());
+    const run = this.guarded(() => this.kernel.scheduler.run());
+    this.checkAfterRun();
+    return run;
   }
 
   /** `start`, and run until that call is done. Throws MachineError when it can't be. */
@@ -153,7 +158,7 @@ export class Machine implements ReleaseQueue {
     const run = this.guarded(() => this.kernel.scheduler.run(thread.task));
     if (call.result === undefined)
       throw this.fail(`${name} of thread ${thread.tid} does not return: ${run.reason}`, { run });
-    if (this.options.checkInvariants !== 'off') this.checkInvariants();
+    this.checkAfterRun();
     return call.result;
   }
 
@@ -187,6 +192,7 @@ export class Machine implements ReleaseQueue {
     this.processes.clear();
     this.threads.clear();
     this.released.clear();
+    this.touched.reset();
     this.nextPid = 1;
     this.kernel.reset(seed);
     this.memory.reset();
@@ -210,6 +216,14 @@ export class Machine implements ReleaseQueue {
       if (file === undefined) return;
       yield* file.release();
     }
+  }
+
+  /** What the option `checkInvariants` asks for; a later run does it when tasks are left in the kernel. */
+  private checkAfterRun(): void {
+    const { checkInvariants: mode } = this.options;
+    if (mode === 'off' || this.kernel.scheduler.busyCount > 0) return;
+    this.guarded(() => this.touched.check());
+    if (mode === 'all') this.checkInvariants();
   }
 
   private guarded<T>(work: () => T): T {
