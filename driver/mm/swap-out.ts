@@ -6,7 +6,7 @@ import { filemapRemoveFolio } from './shmem.js';
 import { shmemSwapOut } from './shmem-swap.js';
 import { addToSwap, deleteFromSwapCache, folioFreeSwap } from './swap-cache.js';
 import { tryToUnmap } from './swap-unmap.js';
-import { canSplitFolio, isZeroFilled, splitFolio } from './thp-split-folio.js';
+import { canSplitFolio, splitFolio } from './thp-split-folio.js';
 
 /**
  * Reclaims isolated folios, given with the reference of their isolation: each is unmapped, written if it is dirty, and
@@ -51,8 +51,9 @@ function* shrinkFolio(memory: Memory, pfn: number, folios: number[]): Coroutine<
 }
 
 /**
- * Writes a dirty folio to swap. False when it can't be dropped at once: it is referenced, swap is full, or (as on a disk
- * that is still writing) it stays in the swap cache. Linux: mm/vmscan.c:pageout(), mm/page_io.c:swap_writepage()
+ * Writes a dirty folio to swap. False when it can't be dropped then: it is referenced, or swap is full.
+ * Deviates: writing is done at once. On a disk the folio would stay in the swap cache until memory is short, which an
+ * allocator without reclaim could not undo. Linux: mm/vmscan.c:pageout(), mm/page_io.c:swap_writepage()
  */
 function pageout(memory: Memory, pfn: number): boolean {
   const { frames, swap } = memory;
@@ -62,7 +63,7 @@ function pageout(memory: Memory, pfn: number): boolean {
   const slot = frames.swapSlot[pfn]!;
   if (folioFreeSwap(memory, pfn)) return false;
   swap.write(slot, memory.bytes, pfn);
-  return isZeroFilled(memory, pfn);
+  return true;
 }
 
 /** Takes an unmapped clean folio out of its cache if nobody else has a reference. Linux: mm/vmscan.c:__remove_mapping() */

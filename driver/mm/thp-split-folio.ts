@@ -143,7 +143,7 @@ function makeSmallFolios(memory: Memory, head: number, isolated: number[] | null
 }
 
 /** Linux: memchr_inv() over a page */
-export function isZeroFilled(memory: Memory, pfn: number): boolean {
+function isZeroFilled(memory: Memory, pfn: number): boolean {
   const { words } = memory;
   const end = (pfn + 1) * WORDS_IN_PAGE;
   for (let i = pfn * WORDS_IN_PAGE; i < end; i++) if (words[i] !== 0) return false;

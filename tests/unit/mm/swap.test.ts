@@ -1,7 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { folioGet, folioPut } from '../../../driver/mm/folio.js';
+import { folioGet, folioIsolateLru, folioPut } from '../../../driver/mm/folio.js';
+import { PG } from '../../../driver/mm/frames.js';
+import { checkInvariants } from '../../../driver/mm/invariants.js';
 import { doMprotect } from '../../../driver/mm/mprotect.js';
 import { pfnAt } from '../../../driver/mm/page-table-text.js';
+import { newShmemMapping, shmemGetFolio } from '../../../driver/mm/shmem.js';
+import { reclaimPages } from '../../../driver/mm/swap-out.js';
 import { EINVAL } from '../../../uapi/errno.js';
 import { MADV_DONTNEED, MADV_FREE, MADV_PAGEOUT, PROT_READ } from '../../../uapi/mman.js';
 import { BASE, MemoryWorld, PAGE } from './huge-swap-fixture.js';
@@ -121,5 +125,26 @@ describe('swap entries', () => {
     expect(world.text(0, 1)).toBe('PTE 0 SWAP');
     expect(world.load(0)).toBe(55);
     expect(pfnAt(world.mm, BASE / PAGE)).toBe(pfn);
+  });
+});
+
+describe('pages of shared memory', () => {
+  it('go to swap through their file and come back to it', () => {
+    const world = new MemoryWorld({ swapBytes: 2 ** 20 });
+    const { memory } = world;
+    const mapping = newShmemMapping(memory, 2 * PAGE);
+    const pfn = world.run(shmemGetFolio(memory, mapping, 1, { create: true }), { checked: false });
+    memory.words[pfn * 1024] = 77;
+    memory.frames.flags[pfn]! |= PG.dirty;
+    folioIsolateLru(memory, pfn);
+    folioPut(memory, pfn);
+    world.run(reclaimPages(memory, [pfn]));
+    expect(mapping.pages[1]).toBeLessThan(0);
+    expect(memory.swap.used).toBe(1);
+    const back = world.run(shmemGetFolio(memory, mapping, 1, { create: false }), { checked: false });
+    expect(memory.words[back * 1024]).toBe(77);
+    expect(memory.swap.used).toBe(0);
+    folioPut(memory, back);
+    checkInvariants(memory);
   });
 });
