@@ -46,6 +46,7 @@ export class TestDevice {
       zone,
       firstPfn,
       npages: CHUNK_PAGES,
+      freshEnd: firstPfn,
       owner: this.owner,
       ops: {
         pageFree: (pfn) => this.freed.push(pfn),

@@ -170,6 +170,13 @@ describe.each(['classic', 'unified'] as const)('migrate_vma_setup, %s path', (pa
     expect(leaf.entries[4]! & Pte.dirty).toBe(0);
   });
 
+  it('takes a page of memory that may be written but not read, as a CPU fault there must', () => {
+    const f = new Fixture(1);
+    f.vma.flags &= ~VM.read;
+    f.mapPage(0, { device: f.device });
+    setup(f, f.migration(path, PRIVATE), () => expect(f.text()).toBe('PTE 0 MIG-W'));
+  });
+
   it('sees holes only in anonymous memory', () => {
     const f = new Fixture(1);
     f.vma.file = { mapping: null, get: () => {}, *put() {} };
