@@ -1,5 +1,6 @@
 import { commandSpelling, dialectByName, dialectIds } from '../../uapi/dialect.js';
 import type { WireMap } from '../../uapi/wire/message.js';
+import { DEFAULT_MACHINE_OPTIONS, type MachineOptions } from '../sys/machine-options.js';
 import type { Limits } from './limits.js';
 import type { Logger } from './logger.js';
 import type { MachineHost } from './machine-host.js';
@@ -16,6 +17,10 @@ export interface ControlContext {
   readonly dialect: string;
   /** Every session is strict. */
   readonly strict: boolean;
+  /** A client that is alone may boot another machine. */
+  readonly bootable: boolean;
+  /** Sessions that are there, ending ones too. */
+  readonly sessionCount: number;
   /** Sessions with answers that no socket has seen. */
   readonly unflushed: Set<Session>;
   /** Sessions whose peer sends no more. */
@@ -59,6 +64,20 @@ export const controls: Readonly<Record<string, Control>> = {
     });
     return undefined;
   },
+  boot(daemon, _session, { options, answer }) {
+    if (!daemon.bootable) return 'this daemon was not started with --bootable';
+    if (daemon.sessionCount > 1) return 'other sessions use the machine';
+    const fault = bootFault(options);
+    if (fault !== undefined) return fault;
+    daemon.host.reboot(options as Partial<MachineOptions>);
+    answer(daemon.info());
+    return undefined;
+  },
+  /** What a client says before it leaves, so that its processes need not be waited for. */
+  end(_daemon, session) {
+    session.hangUp();
+    return undefined;
+  },
   trace(daemon, session, { options, answer }) {
     const filter = parseFilter(options);
     if (typeof filter === 'string') return filter;
@@ -72,6 +91,20 @@ export const controls: Readonly<Record<string, Control>> = {
     return undefined;
   },
 };
+
+const MAX_BOOT_BYTES = 2 ** 32;
+
+/** What is wrong with the options of a machine, as far as their types go. */
+function bootFault(options: WireMap): string | undefined {
+  const defaults: Readonly<Record<string, unknown>> = { ...DEFAULT_MACHINE_OPTIONS };
+  for (const [name, value] of Object.entries(options)) {
+    if (!Object.hasOwn(defaults, name)) return `a machine has no option ${name}`;
+    if (typeof value !== typeof defaults[name]) return `${name} has the wrong type`;
+    if (typeof value === 'number' && !(Number.isInteger(value) && value >= 0 && value <= MAX_BOOT_BYTES))
+      return `${name} is out of range`;
+  }
+  return undefined;
+}
 
 /** Proves the machine consistent. It holds only while nobody sleeps inside the kernel with a lock. */
 function checkMachine({ host }: ControlContext): WireMap {

@@ -21,6 +21,8 @@ export interface DaemonOptions {
   readonly dialect?: string;
   /** Every session is strict, whatever it says. */
   readonly strict?: boolean;
+  /** A client that is alone may boot another machine; for test suites. */
+  readonly bootable?: boolean;
   /** What `info` says that the server is. */
   readonly version?: string;
 }
@@ -38,6 +40,7 @@ export class Daemon implements ControlContext {
   readonly feed: TraceFeed;
   readonly dialect: string;
   readonly strict: boolean;
+  readonly bootable: boolean;
   readonly unflushed = new Set<Session>();
   readonly lingering = new Set<Session>();
   private readonly sessions = new Map<number, Session>();
@@ -52,10 +55,12 @@ export class Daemon implements ControlContext {
     this.limits = { ...DEFAULT_LIMITS, ...options.limits };
     this.log = options.log ?? SILENT;
     this.strict = options.strict ?? false;
+    this.bootable = options.bootable ?? false;
     this.version = options.version ?? 'unknown';
     const machine = { ...options.machine, maxFiles: this.limits.files, maxMapCount: this.limits.mappings };
     this.host = new MachineHost(machine, {
-      turned: (cut) => this.turned(cut),
+      turned: (wasCut) => this.turned(wasCut),
+      booted: () => this.prepareMachine(),
       failed: (error) => this.machineFailed(error),
     });
     this.dialect = options.dialect ?? this.host.machine.options.dialect;
@@ -106,6 +111,10 @@ export class Daemon implements ControlContext {
       ramBytes,
       coherent,
     };
+  }
+
+  get sessionCount(): number {
+    return this.sessions.size;
   }
 
   status(): WireMap {
@@ -176,12 +185,11 @@ export class Daemon implements ControlContext {
 
   private machineFailed(error: Error): void {
     this.log.log('error', 'the machine failed and a new one is booted', { message: error.message });
-    this.prepareMachine();
-    this.feed.attach();
     for (const session of [...this.sessions.values()]) session.dismiss('machine-failed', error.message);
   }
 
   private prepareMachine(): void {
+    this.feed.attach();
     this.host.machine.refusesIoctl = (thread, cmd, dialect) => this.refusesIoctl(thread, cmd, dialect);
   }
 

@@ -12,6 +12,8 @@ const MAX_TURN_STEPS = 1 << 20;
 export interface HostEvents {
   /** After each turn: calls may have ended. `wasCut`: some go on in the next one. */
   turned(wasCut: boolean): void;
+  /** There is another machine now. */
+  booted(): void;
   /** The machine can't go on, by a bug of ours; a new one stands in its place already. */
   failed(error: Error): void;
 }
@@ -34,6 +36,13 @@ export class MachineHost {
     this.machine = this.boot();
   }
 
+  /** A new machine in the place of the present one, with some options of its own. Throws what `Machine` throws. */
+  reboot(own: Partial<MachineOptions>): void {
+    this.machine = this.boot(own);
+    this.whenQuiet = [];
+    this.events.booted();
+  }
+
   /** There is work: runs a turn now, unless turns are under way. */
   kick(): void {
     if (!this.isScheduled && !this.isRunning) this.turn();
@@ -52,13 +61,12 @@ export class MachineHost {
 
   /** The running machine is given up, and a new one booted. */
   fail(error: Error): void {
-    this.machine = this.boot();
-    this.whenQuiet = [];
+    this.reboot({});
     this.events.failed(error);
   }
 
-  private boot(): Machine {
-    const machine = new Machine(this.options);
+  private boot(own: Partial<MachineOptions> = {}): Machine {
+    const machine = new Machine({ ...this.options, ...own });
     machine.kernel.scheduler.isPreemptive = true;
     return machine;
   }

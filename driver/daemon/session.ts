@@ -70,7 +70,7 @@ export class Session {
       limits.helloMs,
     );
     socket.on('data', (chunk) => this.receive(chunk as Buffer));
-    socket.on('drain', () => this.state === 'open' && socket.resume());
+    socket.on('drain', () => this.resume());
     socket.on('end', () => this.peerEnded());
     socket.on('error', () => this.end('connection error'));
     socket.on('close', () => this.end('disconnected'));
@@ -79,6 +79,10 @@ export class Session {
   /** Bytes that wait for the peer to read them. */
   get unsentBytes(): number {
     return this.outBytes + this.socket.writableLength;
+  }
+
+  private resume(): void {
+    if (this.state === 'open') this.socket.resume();
   }
 
   private receive(chunk: Uint8Array): void {
@@ -114,13 +118,24 @@ export class Session {
   }
 
   private greet(request: Request): void {
-    if (this.state !== 'greeting') return this.dismiss('bad-hello', 'hello comes once');
-    if (request.kind !== 'hello') return this.dismiss('bad-hello', 'the first message is hello');
-    if (request.version !== PROTOCOL_VERSION)
-      return this.dismiss('bad-hello', `this server speaks version ${PROTOCOL_VERSION} of the protocol`);
+    if (this.state !== 'greeting') {
+      this.dismiss('bad-hello', 'hello comes once');
+      return;
+    }
+    if (request.kind !== 'hello') {
+      this.dismiss('bad-hello', 'the first message is hello');
+      return;
+    }
+    if (request.version !== PROTOCOL_VERSION) {
+      this.dismiss('bad-hello', `this server speaks version ${PROTOCOL_VERSION} of the protocol`);
+      return;
+    }
     const { dialect = this.daemon.dialect, strict = this.daemon.strict, client } = request.options;
     const known = dialectByName(dialect);
-    if (known === undefined) return this.dismiss('no-such-dialect', `there is no dialect ${dialect}`);
+    if (known === undefined) {
+      this.dismiss('no-such-dialect', `there is no dialect ${dialect}`);
+      return;
+    }
     clearTimeout(this.helloTimer);
     this.dialect = known.id;
     this.strict = strict || this.daemon.strict;
@@ -135,7 +150,10 @@ export class Session {
 
   private serve(request: Exclude<Request, { kind: 'hello' }>, sizeBytes: number): void {
     const { id } = request;
-    if (this.inFlight.has(id)) return this.refuse(id, 'duplicate-id', `request ${id} is not answered yet`);
+    if (this.inFlight.has(id)) {
+      this.refuse(id, 'duplicate-id', `request ${id} is not answered yet`);
+      return;
+    }
     try {
       if (request.kind === 'call') this.startCall(request, sizeBytes);
       else if (request.kind === 'process') this.createProcess(id, request.dialect ?? this.dialect);
@@ -153,17 +171,24 @@ export class Session {
   ): void {
     const { host, limits } = this.daemon;
     const thread = host.machine.threadByTid(tid);
-    if (thread === null || thread.process.owner !== this.id)
-      return this.refuse(id, 'no-such-thread', `thread ${tid} is not one of this session`);
+    if (thread === null || thread.process.owner !== this.id) {
+      this.refuse(id, 'no-such-thread', `thread ${tid} is not one of this session`);
+      return;
+    }
     const dialect = dialectArgument(name, args);
-    if (dialect !== undefined && dialectByName(dialect) === undefined)
-      return this.refuse(id, 'no-such-dialect', `there is no dialect ${dialect}`);
+    if (dialect !== undefined && dialectByName(dialect) === undefined) {
+      this.refuse(id, 'no-such-dialect', `there is no dialect ${dialect}`);
+      return;
+    }
     if (this.inFlight.size >= limits.queueCalls) throw new LimitError(limits, 'queueCalls');
     const bytes = sizeBytes + this.answeredBytes(name, args);
     if (this.dueBytes + this.unsentBytes + bytes > limits.queueBytes) throw new LimitError(limits, 'queueBytes');
     if (SPAWNS.has(name)) this.assertRoom();
     const call = host.machine.start(thread, name, args);
-    if (call.result !== undefined) return this.sendResult(id, call.result);
+    if (call.result !== undefined) {
+      this.sendResult(id, call.result);
+      return;
+    }
     this.track(id, { thread, call, bytes, limit: undefined });
   }
 
@@ -204,7 +229,10 @@ export class Session {
 
   private createProcess(id: number, dialect: string): void {
     const known = dialectByName(dialect);
-    if (known === undefined) return this.refuse(id, 'no-such-dialect', `there is no dialect ${dialect}`);
+    if (known === undefined) {
+      this.refuse(id, 'no-such-dialect', `there is no dialect ${dialect}`);
+      return;
+    }
     this.assertRoom();
     const process = this.daemon.host.machine.createProcess({ dialect: known.id });
     process.owner = this.id;
@@ -221,7 +249,10 @@ export class Session {
 
   private control(id: number, what: string, options: WireMap): void {
     const run = Object.hasOwn(controls, what) ? controls[what] : undefined;
-    if (run === undefined) return this.refuse(id, 'no-such-control', `there is no control request ${what}`);
+    if (run === undefined) {
+      this.refuse(id, 'no-such-control', `there is no control request ${what}`);
+      return;
+    }
     const answer = (value: WireMap) => this.state === 'open' && this.send([REPLY.answer, id, value]);
     const fault = run(this.daemon, this, { options, answer });
     if (fault !== undefined) this.refuse(id, 'bad-call', fault);
@@ -286,7 +317,10 @@ export class Session {
 
   /** The peer sends no more: what it asked for may still finish, for a moment. */
   private peerEnded(): void {
-    if (this.state !== 'open' || this.inFlight.size === 0) return this.hangUp();
+    if (this.state !== 'open' || this.inFlight.size === 0) {
+      this.hangUp();
+      return;
+    }
     this.lingerTimer = setTimeout(() => this.hangUp(), this.daemon.limits.lingerMs);
     this.daemon.lingering.add(this);
   }
@@ -296,7 +330,8 @@ export class Session {
     if (this.inFlight.size === 0) this.hangUp();
   }
 
-  private hangUp(): void {
+  /** The peer is done: what is queued is sent, and the session ends. */
+  hangUp(): void {
     this.flush();
     this.socket.end();
     setTimeout(() => this.socket.destroy(), FAREWELL_MS).unref();

@@ -2,7 +2,7 @@
 
 import { connect as connectSocket, type Socket } from 'node:net';
 import type { HelloOptions } from '../wire/message.js';
-import { WireTransport } from './wire-transport.js';
+import { type Link, WireTransport } from './wire-transport.js';
 
 export interface ConnectOptions extends HelloOptions {
   /** Path of the socket; `dmirror serve` prints it. */
@@ -21,10 +21,8 @@ export async function connect(options: ConnectOptions): Promise<WireTransport> {
     socket.once('error', (error) => reject(new Error(`no connection to ${path}: ${error.message}`, { cause: error })));
   });
   socket.removeAllListeners('error');
-  const { receiver, welcome } = WireTransport.open(
-    { send: (pieces) => sendPieces(socket, pieces), close: () => socket.destroy() },
-    hello,
-  );
+  const link: Link = { send: (pieces) => sendPieces(socket, pieces), close: () => closeSocket(socket) };
+  const { receiver, welcome } = WireTransport.open(link, hello);
   socket.on('data', (chunk) => {
     try {
       receiver.receive(chunk as Buffer);
@@ -44,6 +42,14 @@ export async function connect(options: ConnectOptions): Promise<WireTransport> {
     socket.destroy();
     throw error;
   }
+}
+
+const FAREWELL_MS = 1000;
+
+function closeSocket(socket: Socket): void {
+  socket.end();
+  const timer = setTimeout(() => socket.destroy(), FAREWELL_MS);
+  socket.once('close', () => clearTimeout(timer));
 }
 
 /** Writes the pieces in order with as few system calls as their size allows. */

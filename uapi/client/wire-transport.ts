@@ -19,7 +19,7 @@ import type { CallArg, CallResult, Transport } from './transport.js';
 export interface Link {
   /** Send the pieces in order; they must not be changed before they are gone. */
   send(pieces: Uint8Array[]): void;
-  /** The stream's end, at once; `onClosed` of the receiver follows. */
+  /** No more is sent; when the other side has ended too, or not within a moment, `closed` of the receiver follows. */
   close(): void;
 }
 
@@ -96,6 +96,8 @@ export class WireTransport implements Transport {
     if (this.closed) return Promise.resolve();
     return new Promise((resolve) => {
       this.ended = resolve;
+      this.enqueue(packPieces([REQUEST.control, 0, 'end']));
+      this.flush();
       this.link.close();
     });
   }
@@ -143,9 +145,15 @@ export class WireTransport implements Transport {
   }
 
   private received(reply: Reply): void {
-    if (reply.kind === 'events') return this.listener?.(reply.events, reply.dropped);
+    if (reply.kind === 'events') {
+      this.listener?.(reply.events, reply.dropped);
+      return;
+    }
     if (reply.kind === 'welcome') return;
-    if (reply.kind === 'error' && reply.id === null) return this.fail(new ProtocolError(reply.code, reply.message));
+    if (reply.kind === 'error' && reply.id === null) {
+      this.fail(new ProtocolError(reply.code, reply.message));
+      return;
+    }
     const pending = this.pending.get(reply.id as number);
     this.pending.delete(reply.id as number);
     if (reply.kind === 'error') pending?.reject(new ProtocolError(reply.code, reply.message));
