@@ -1,0 +1,124 @@
+import fc from 'fast-check';
+import { test } from 'vitest';
+import { doMadvise } from '../../../driver/mm/madvise.js';
+import { doMprotect } from '../../../driver/mm/mprotect.js';
+import { doMremap } from '../../../driver/mm/mremap.js';
+import { doMunmap } from '../../../driver/mm/munmap.js';
+import { MADV_DONTNEED, MADV_FREE, MADV_NOHUGEPAGE, MREMAP_FIXED, MREMAP_MAYMOVE } from '../../../uapi/mman.js';
+import { BASE, PAGE, RW, VmaWorld } from './vma-world.js';
+
+/** Pages of the test's area: two 2 MiB parts and a bit, looked at only where it is interesting. */
+const AREA = 1100;
+
+const range = fc.tuple(
+  fc.constantFrom(0, 1, 100, 510, 512, 513, 700, 1024, 1030),
+  fc.constantFrom(1, 2, 12, 412, 512, 513, 1024),
+);
+
+const op = fc.record({
+  kind: fc.constantFrom('map', 'unmap', 'protect-r', 'protect-rw', 'touch', 'move', 'dontneed', 'free', 'nohuge'),
+  range,
+  to: fc.constantFrom(0, 2, 512, 600, 1024, 2048, 2049),
+});
+
+/** What a program expects: a missing page is unmapped, 0 was not written since. */
+class Model {
+  readonly pages = new Map<number, { value: number; isWritable: boolean }>();
+
+  each(at: number, n: number, change: (page: number) => void): void {
+    for (let page = at; page < at + n; page++) if (this.pages.has(page)) change(page);
+  }
+}
+
+function step(
+  world: VmaWorld,
+  model: Model,
+  { kind, range: [at, n], to }: typeof op extends fc.Arbitrary<infer T> ? T : never,
+) {
+  const { mm } = world;
+  const addr = BASE + at * PAGE;
+  const len = n * PAGE;
+  switch (kind) {
+    case 'map':
+      world.anon(at, n);
+      for (let page = at; page < at + n; page++) model.pages.set(page, { value: 0, isWritable: true });
+      return;
+    case 'unmap':
+      world.run(doMunmap(mm, addr, len));
+      model.each(at, n, (page) => model.pages.delete(page));
+      return;
+    case 'protect-r':
+    case 'protect-rw': {
+      const isWritable = kind === 'protect-rw';
+      world.run(doMprotect(mm, addr, len, isWritable ? RW : 1));
+      for (let page = at; page < at + n && model.pages.has(page); page++)
+        model.pages.get(page)!.isWritable = isWritable;
+      return;
+    }
+    case 'touch':
+      for (const page of [at, at + n - 1]) {
+        world.touch(page);
+        const known = model.pages.get(page);
+        if (known?.isWritable) known.value = (page + 1) % 256;
+      }
+      return;
+    case 'move': {
+      const flags = MREMAP_MAYMOVE | MREMAP_FIXED;
+      const result = world.run(doMremap(mm, { addr, oldLen: len, newLen: len, flags, newAddr: BASE + to * PAGE }));
+      // A bad source is noticed after the destination was unmapped, unless the two overlap.
+      const overlap = at < to + n && to < at + n;
+      if (!overlap && model.pages.has(at)) model.each(to, n, (page) => model.pages.delete(page));
+      if (result < 0) return;
+      for (let page = at; page < at + n; page++) {
+        model.pages.set(to + page - at, model.pages.get(page)!);
+        model.pages.delete(page);
+      }
+      return;
+    }
+    case 'dontneed':
+    case 'free':
+    case 'nohuge': {
+      const advice = { dontneed: MADV_DONTNEED, free: MADV_FREE, nohuge: MADV_NOHUGEPAGE }[kind];
+      world.run(doMadvise(mm, addr, len, advice));
+      if (kind === 'dontneed') model.each(at, n, (page) => (model.pages.get(page)!.value = 0));
+      return;
+    }
+  }
+}
+
+function compare(world: VmaWorld, model: Model): void {
+  for (const page of [
+    0, 1, 2, 3, 99, 100, 101, 511, 512, 513, 600, 699, 700, 1023, 1024, 1029, 1030, 1099, 2048, 2049,
+  ]) {
+    const expected = model.pages.get(page)?.value ?? 'maperr';
+    const actual = world.peek(page);
+    if (actual !== expected) throw new Error(`page ${page} holds ${actual}, not ${expected}`);
+  }
+}
+
+test.each(['always', 'madvise'] as const)(
+  'memory holds what was written, THP %s',
+  (thpEnabled) => {
+    fc.assert(
+      fc.property(fc.array(op, { minLength: 3, maxLength: 14 }), (ops) => {
+        const world = new VmaWorld({ thpEnabled, ramBytes: 128 << 20 });
+        const model = new Model();
+        world.anon(0, AREA);
+        for (let page = 0; page < AREA; page++) model.pages.set(page, { value: 0, isWritable: true });
+        for (const each of ops) {
+          step(world, model, each);
+          world.check();
+        }
+        compare(world, model);
+        world.check();
+        world.run(doMunmap(world.mm, BASE, 8192 * PAGE));
+        world.check();
+        if (world.memory.tables.inUse !== 1) throw new Error(`${world.memory.tables.inUse} tables are left`);
+        const { anon, swap } = world.mm.rss;
+        if (anon !== 0 || swap !== 0) throw new Error(`rss ${anon} ${swap} is left`);
+      }),
+      { numRuns: 60 },
+    );
+  },
+  60_000,
+);
