@@ -1,10 +1,11 @@
-import { readFileSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import type { PathName } from '../tests/selftests/case.js';
 import { addAbi } from './abi-command.js';
+import { addDaemonCommands } from './daemon-commands.js';
 import { EXIT, UsageError } from './exit-code.js';
 import { Progress } from './progress.js';
 import type { Output } from './selftest.js';
+import { packageVersion } from './version.js';
 
 /** Runs the command with `args` (without node and the script) and returns its exit status. */
 export async function main(args: readonly string[]): Promise<number> {
@@ -39,6 +40,7 @@ function program(status: { code: number }): Command {
   addBench(root, status);
   addAbi(root, status, output);
   addConform(root, status);
+  addDaemonCommands(root, { status, output, parseSeed });
   return root;
 }
 
@@ -55,6 +57,9 @@ function addSelftest(root: Command, status: { code: number }): void {
         .choices(['off', 'touched', 'all'])
         .default('touched'),
     )
+    .option('--daemon', 'start a daemon for each path and run through its socket', false)
+    .option('--connect <socket>', 'run through the socket of a daemon that was started with --bootable')
+    .option('--dialect <name>', 'the numbering that the cases speak', 'dmirror')
     .option('--json', 'one JSON object a line instead of KTAP', false)
     .option('--junit <file>', 'also write the results as JUnit XML')
     .option('--timeout <seconds>', 'wall time after which a case counts as hung', parseSeconds, 45)
@@ -62,7 +67,10 @@ function addSelftest(root: Command, status: { code: number }): void {
     .showHelpAfterError('See `dmirror selftest --help`.')
     .action(async (options) => {
       const { selftest } = await import('./selftest.js');
-      status.code = await selftest({ junit: undefined, path: undefined as PathName | undefined, ...options }, output());
+      status.code = await selftest(
+        { junit: undefined, path: undefined as PathName | undefined, connect: undefined, ...options },
+        output(),
+      );
     });
 }
 
@@ -131,17 +139,4 @@ function parseSeconds(value: string): number {
   const seconds = Number(value);
   if (!(seconds > 0 && seconds <= 86400)) throw new InvalidArgumentError('A timeout is seconds, above 0.');
   return seconds;
-}
-
-/** The package's own file is two folders up from dist/tools and one up from tools. */
-function packageVersion(): string {
-  for (const up of ['../../package.json', '../package.json']) {
-    try {
-      const found = JSON.parse(readFileSync(new URL(up, import.meta.url), 'utf8'));
-      if (found.name === 'dmirror') return found.version;
-    } catch {
-      // Not here; the other place has it.
-    }
-  }
-  return 'unknown';
 }
