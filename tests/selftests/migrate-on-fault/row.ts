@@ -80,8 +80,8 @@ export async function runIoctl(world: World, row: Row, ioctl: Ioctl): Promise<vo
   expectEqual(await inspectMemory('page_table', buffer.memory), outcome.table, `${ioctl}: entries`);
   if (outcome.unchanged) expectEqual(await inspectMemory('pages', buffer.memory), before, `${ioctl}: pages`);
   if (outcome.faults !== undefined) expectEqual(remoteFaults, outcome.faults, `${ioctl}: faults of the device`);
-  expectEqual(await snapshotText(world.device, buffer), outcome.snapshot, `${ioctl}: snapshot`);
   if (ret === 0 && words) await expectDeviceData(buffer, words, { ioctl, ...row.range });
+  expectEqual(await snapshotText(world.device, buffer), outcome.snapshot, `${ioctl}: snapshot`);
   await row.after?.(world, buffer, ioctl);
   await undo?.();
   await expectAtRest(buffer.memory, ioctl);

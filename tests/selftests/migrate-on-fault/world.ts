@@ -53,7 +53,10 @@ export class World {
     const transport = await ctx.boot(BOOT_OPTIONS);
     const process = await Process.create(transport);
     const [first, second] = coherent ? [2, 3] : [0, 1];
-    return new World(transport, process, await Dmirror.open(process, first), await Dmirror.open(process, second));
+    const device = await Dmirror.open(process, first);
+    // The first ioctl of a thread may need a new mapping, and no later one does: none is possible during a hold.
+    await device.checkExclusive(BUFFER_ADDR, 1);
+    return new World(transport, process, device, await Dmirror.open(process, second));
   }
 
   /** A buffer at a fixed place, and touched memory for what commands store at `ptr`. */
@@ -131,11 +134,9 @@ export function hex(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString('hex');
 }
 
-/** SNAPSHOT of the buffer as hexadecimal bytes. */
+/** SNAPSHOT of the buffer as hexadecimal bytes. What a command stored at the start of the mirror is lost. */
 export async function snapshotText(device: Dmirror, buffer: HmmBuffer): Promise<string> {
-  const { ret, data } = await device.snapshot(buffer.memory.addr, buffer.npages);
-  expectRet(ret, 0, 'SNAPSHOT');
-  return hex(data);
+  return hex(await buffer.snapshot(device));
 }
 
 const HOLD_ATTEMPTS = 100;

@@ -1,0 +1,19 @@
+import { describe, test } from 'vitest';
+import { inProcess } from '../../../index.js';
+import { raceCases } from './races.js';
+
+const SCHEDULES = 1000;
+
+describe.each(['classic', 'unified'] as const)('on the %s path', (path) => {
+  for (const race of raceCases(SCHEDULES)) {
+    test(`${race.name} under ${SCHEDULES} schedules`, async () => {
+      const transport = { current: inProcess({ path }) };
+      const boot = async (options: object = {}) => {
+        transport.current = inProcess({ path, ...options });
+        return transport.current;
+      };
+      await race.run({ boot, path, seed: 1 });
+      await transport.current.close();
+    });
+  }
+});
