@@ -2,11 +2,13 @@ import { closeSync, openSync, writeFileSync } from 'node:fs';
 import { inProcess } from '../index.js';
 import type { PathName, SelftestCase } from '../tests/selftests/case.js';
 import { allCases } from '../tests/selftests/index.js';
+import { dialectByName, dialectIds } from '../uapi/dialect.js';
 import { EXIT, UsageError } from './exit-code.js';
 import { globToRegExp, shellQuote } from './glob.js';
 import { junitXml } from './junit.js';
 import type { Progress } from './progress.js';
 import { JsonReporter, KtapReporter, type Totals } from './report.js';
+import { machinesAt, type ServedMachines, spawnMachines } from './served-machines.js';
 import { runSuite, totals } from './suite-run.js';
 
 export interface SelftestOptions {
@@ -14,6 +16,10 @@ export interface SelftestOptions {
   readonly test: readonly string[];
   readonly seed: number;
   readonly path: PathName | undefined;
+  /** Through the socket of daemons that the command starts, or of one that runs. */
+  readonly daemon: boolean;
+  readonly connect: string | undefined;
+  readonly dialect: string;
   readonly json: boolean;
   readonly junit: string | undefined;
   /** After which calls the machine proves itself consistent. */
@@ -40,18 +46,31 @@ export async function selftest(options: SelftestOptions, output: Output, cases =
   if (options.junit !== undefined) assertWritable(options.junit);
   const reporter = options.json ? new JsonReporter(output.out) : new KtapReporter(output.out);
   const started = output.now();
+  const paths: readonly PathName[] = options.path === undefined ? ['classic', 'unified'] : [options.path];
+  const machines = await machinesFor(options, paths);
   const results = await runSuite(chosen, reporter, {
     seed: options.seed,
-    paths: options.path === undefined ? ['classic', 'unified'] : [options.path],
+    paths,
     timeoutMs: options.timeout * 1000,
-    boot: (own) => inProcess({ checkInvariants: options.invariants, ...own }),
+    boot: (own) => machines.boot(own),
     now: output.now,
     progress: output.progress,
-  });
+  }).finally(() => machines.end());
   if (options.junit !== undefined) writeFileSync(options.junit, junitXml(results));
   const sum = totals(results);
   output.err(summary(sum, output.now() - started));
   return exitCode(sum);
+}
+
+/** Where the cases' machines are: in this process, or behind a socket. */
+async function machinesFor(options: SelftestOptions, paths: readonly PathName[]): Promise<ServedMachines> {
+  const dialect = dialectByName(options.dialect)?.id;
+  if (dialect === undefined)
+    throw new UsageError(`there is no dialect '${options.dialect}'`, `they are: ${dialectIds().join(', ')}`);
+  if (options.daemon) return await spawnMachines({ paths, dialect });
+  if (options.connect !== undefined) return machinesAt(options.connect, dialect);
+  const boot = async (own: object) => inProcess({ checkInvariants: options.invariants, dialect, ...own });
+  return { boot, end: async () => undefined };
 }
 
 export function exitCode(sum: Totals): number {

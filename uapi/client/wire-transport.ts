@@ -55,7 +55,12 @@ export class WireTransport implements Transport {
   private nextId = 1;
   private listener: TraceListener | undefined;
   private closed: Error | undefined;
-  private ended: (() => void) | undefined;
+  private isClosing = false;
+  private ended: () => void = () => {};
+  /** Resolves when the connection is over, whoever ended it. */
+  readonly whenClosed: Promise<void> = new Promise((resolve) => {
+    this.ended = resolve;
+  });
 
   private constructor(
     private readonly link: Link,
@@ -93,13 +98,13 @@ export class WireTransport implements Transport {
 
   /** Ends the session: the server kills its processes. */
   close(): Promise<void> {
-    if (this.closed) return Promise.resolve();
-    return new Promise((resolve) => {
-      this.ended = resolve;
+    if (!this.closed && !this.isClosing) {
+      this.isClosing = true;
       this.enqueue(packPieces([REQUEST.control, 0, 'end']));
       this.flush();
       this.link.close();
-    });
+    }
+    return this.whenClosed;
   }
 
   /** Greets the server at the other end. `receive` and `fail` are to be called with what comes. */
@@ -164,7 +169,7 @@ export class WireTransport implements Transport {
     this.closed ??= error;
     for (const { reject } of this.pending.values()) reject(this.closed);
     this.pending.clear();
-    this.ended?.();
+    this.ended();
   }
 }
 

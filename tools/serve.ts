@@ -1,0 +1,81 @@
+import { Daemon } from '../driver/daemon/daemon.js';
+import { DEFAULT_LIMITS, LIMIT_NAMES, type LimitName, type Limits } from '../driver/daemon/limits.js';
+import { type LogFormat, lineLogger } from '../driver/daemon/logger.js';
+import { defaultSocketPath, SocketPathError } from '../driver/daemon/socket-path.js';
+import type { PathName } from '../tests/selftests/case.js';
+import { dialectByName, dialectIds } from '../uapi/dialect.js';
+import { EXIT, UsageError } from './exit-code.js';
+import type { Output } from './selftest.js';
+import { packageVersion } from './version.js';
+
+export interface ServeOptions {
+  readonly socket: string | undefined;
+  readonly ram: number;
+  readonly path: PathName;
+  readonly profile: string;
+  readonly dialect: string;
+  readonly seed: number;
+  readonly strict: boolean;
+  readonly bootable: boolean;
+  /** `name=value`. */
+  readonly limit: readonly string[];
+  readonly logFormat: LogFormat;
+}
+
+/** `dmirror serve`: prints the socket's path when it listens, and serves until SIGTERM or SIGINT. */
+export async function serve(options: ServeOptions, output: Output): Promise<number> {
+  const dialect = dialectByName(options.dialect);
+  if (dialect === undefined)
+    throw new UsageError(`there is no dialect '${options.dialect}'`, `they are: ${dialectIds().join(', ')}`);
+  const daemon = new Daemon({
+    machine: { ramBytes: options.ram, path: options.path, seed: options.seed, dialect: dialect.id },
+    limits: parseLimits(options.limit),
+    log: lineLogger(output.err, options.logFormat),
+    dialect: dialect.id,
+    strict: options.strict,
+    bootable: options.bootable,
+    version: packageVersion(),
+  });
+  const path = options.socket ?? defaultSocketPath();
+  try {
+    await daemon.listen(path);
+  } catch (error) {
+    throw cannotListen(path, error);
+  }
+  output.out(path);
+  await signalled();
+  await daemon.shutdown();
+  return EXIT.pass;
+}
+
+function cannotListen(path: string, error: unknown): Error {
+  if (error instanceof SocketPathError) return new UsageError(error.message, 'see `dmirror serve --help`');
+  const why = error instanceof Error ? error.message : String(error);
+  return new UsageError(`can't listen on ${path}: ${why}`, 'name a path in a folder that exists with --socket');
+}
+
+/** The first SIGTERM or SIGINT; a second one ends the process at once. */
+function signalled(): Promise<void> {
+  return new Promise((resolve) => {
+    let count = 0;
+    const take = () => {
+      if (++count > 1) process.exit(EXIT.fail);
+      resolve();
+    };
+    process.on('SIGTERM', take);
+    process.on('SIGINT', take);
+  });
+}
+
+function parseLimits(settings: readonly string[]): Partial<Limits> {
+  const limits: { [name in LimitName]?: number } = {};
+  for (const setting of settings) {
+    const [name = '', value = ''] = setting.split('=');
+    if (!(LIMIT_NAMES as readonly string[]).includes(name) || !/^\d+$/.test(value) || Number(value) < 1) {
+      const known = LIMIT_NAMES.map((limit) => `${limit}=${DEFAULT_LIMITS[limit]}`).join(', ');
+      throw new UsageError(`--limit '${setting}' is not name=number`, `the limits are: ${known}`);
+    }
+    limits[name as LimitName] = Number(value);
+  }
+  return limits;
+}
