@@ -10,7 +10,6 @@ export const DEVMEM_CHUNK_PAGES = 65536;
  * one run, highest pfn first, on top of `belowFresh`. So a new chunk costs nothing until its pages are used.
  */
 export class DmirrorChunk {
-  freshEnd: number;
   /** The free list's head before this chunk's pages were pushed on it. */
   belowFresh = 0;
   /** Freed pages don't go back to the free list: the chunk is on its way out. */
@@ -19,8 +18,10 @@ export class DmirrorChunk {
   inUse = 0;
   private readonly drained = new WaitQueue('the pages of a device chunk');
 
-  constructor(readonly pagemap: DevPagemap) {
-    this.freshEnd = pagemap.firstPfn + pagemap.npages;
+  constructor(readonly pagemap: DevPagemap) {}
+
+  get freshEnd(): number {
+    return this.pagemap.freshEnd;
   }
 
   get firstPfn(): number {
@@ -42,7 +43,7 @@ export class DmirrorChunk {
   /** Takes the fresh page that is on top and answers what is below it on the free list. */
   popFresh(pfn: number): number {
     assert(pfn === this.freshEnd - 1, `pfn ${pfn} is not the top of its chunk's fresh pages`);
-    this.freshEnd = pfn;
+    this.pagemap.freshEnd = pfn;
     return pfn > this.firstPfn ? pfn - 1 : this.belowFresh;
   }
 

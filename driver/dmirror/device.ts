@@ -155,7 +155,7 @@ export class DmirrorDevice implements DevPagemapOps {
     if (firstPfn === 0) return false;
     let id = pagemaps.indexOf(null);
     if (id < 0) id = pagemaps.length;
-    const pagemap = { id, zone: this.zone, firstPfn, npages: chunkPages, owner: this, ops: this };
+    const pagemap = { id, zone: this.zone, firstPfn, npages: chunkPages, freshEnd: firstPfn + chunkPages, owner: this, ops: this };
     pagemaps[id] = pagemap;
     const chunk = new DmirrorChunk(pagemap);
     this.chunks.push(chunk);

@@ -41,6 +41,11 @@ export class FrameAllocator {
     this.begin();
   }
 
+  /** Frames from this one on were never used in this life. */
+  get freshStart(): number {
+    return this.freshBlock * BLOCK;
+  }
+
   /** One frame with refcount 1, or 0 when memory is used up. */
   allocate(): number {
     const block = this.partialBlock();

@@ -1,25 +1,12 @@
 import { AssertionError } from '../core/assert.js';
 import { entryText, Kind, type KindId, kindOf, Pte } from './entry.js';
 import { GUP_PIN_COUNTING_BIAS, PAGE_SIZE, PG, Zone } from './frames.js';
+import { forEachUsedRun, type InvariantCounts, takeInvariantCounts } from './invariant-counts.js';
 import type { Memory } from './memory.js';
 import type { Mm } from './mm.js';
 import type { Table } from './page-table.js';
 import { VM } from './vm-flags.js';
 import type { Vma } from './vma.js';
-
-/** What a walk over everything counted, by pfn (references and folio mappings at the head). */
-class Expected {
-  readonly refs: Int32Array;
-  readonly mapcount: Int32Array;
-  readonly entire: Int32Array;
-  readonly slotCounts = new Map<number, number>();
-
-  constructor(count: number) {
-    this.refs = new Int32Array(count);
-    this.mapcount = new Int32Array(count);
-    this.entire = new Int32Array(count);
-  }
-}
 
 /**
  * Proves the books of the whole machine, from the entries up: references = mappings + pins + caches + device-exclusive
@@ -28,12 +15,15 @@ class Expected {
  * Throws an AssertionError that names the page or the entry.
  */
 export function checkInvariants(memory: Memory): void {
-  const expected = new Expected(memory.frames.count);
+  const expected = takeInvariantCounts(memory);
   for (const mm of memory.mms) countMm(mm, expected);
   countCaches(memory, expected);
-  for (let pfn = 1; pfn < memory.frames.count; pfn++) {
-    if (memory.frames.refcount[pfn] !== 0 || expected.refs[pfn] !== 0) checkFrame(memory, pfn, expected);
-  }
+  const { refcount } = memory.frames;
+  forEachUsedRun(memory, (first, end) => {
+    for (let pfn = first; pfn < end; pfn++) {
+      if (refcount[pfn] !== 0 || expected.refs[pfn] !== 0) checkFrame(memory, pfn, expected);
+    }
+  });
   checkFreeFrames(memory);
   for (const [slot, count] of expected.slotCounts) {
     if (memory.swap.count(slot) !== count) {
@@ -42,7 +32,7 @@ export function checkInvariants(memory: Memory): void {
   }
 }
 
-function countMm(mm: Mm, expected: Expected): void {
+function countMm(mm: Mm, expected: InvariantCounts): void {
   let previousEnd = 0;
   for (const vma of mm.vmas) {
     if (vma.start < previousEnd || vma.end <= vma.start) throw new AssertionError(`mm ${mm.id}: vmas overlap at 0x${vma.start.toString(16)}`);
@@ -64,7 +54,7 @@ function walkTables(mm: Mm, visit: (vpn: number, table: Table, i: number) => voi
   inner(mm.pageTable.root, 4, 0);
 }
 
-function countEntry(mm: Mm, at: { vpn: number; table: Table; i: number }, expected: Expected): void {
+function countEntry(mm: Mm, at: { vpn: number; table: Table; i: number }, expected: InvariantCounts): void {
   const { frames } = mm.memory;
   const lo = at.table.entries[2 * at.i]!;
   const hi = at.table.entries[2 * at.i + 1]!;
@@ -104,7 +94,7 @@ function entryError(mm: Mm, at: { vpn: number; table: Table; i: number }, what: 
 }
 
 /** References that are not entries of page tables. */
-function countCaches(memory: Memory, expected: Expected): void {
+function countCaches(memory: Memory, expected: InvariantCounts): void {
   const { frames } = memory;
   for (const mapping of memory.mappings.values()) {
     for (const pfn of mapping.pages) {
@@ -112,18 +102,20 @@ function countCaches(memory: Memory, expected: Expected): void {
       else if (pfn < 0) expected.slotCounts.set(-1 - pfn, (expected.slotCounts.get(-1 - pfn) ?? 0) + 1);
     }
   }
-  for (let pfn = 1; pfn < frames.count; pfn++) {
-    if (frames.refcount[pfn] === 0) continue;
+  const countFrame = (pfn: number): void => {
     const pins = frames.pincount[pfn]!;
     expected.refs[pfn]! += frames.order[pfn]! > 0 ? pins : pins * GUP_PIN_COUNTING_BIAS;
     if (frames.flags[pfn]! & PG.swapcache) expected.refs[pfn]! += frames.folioNrPages(pfn);
     if (frames.zone[pfn] === Zone.private) expected.refs[frames.zoneDeviceData[pfn]!]!++;
     if (frames.flags[pfn]! & PG.reserved) expected.refs[pfn]!++;
-  }
+  };
+  forEachUsedRun(memory, (first, end) => {
+    for (let pfn = first; pfn < end; pfn++) if (frames.refcount[pfn] !== 0) countFrame(pfn);
+  });
   if (memory.hugeZeroPfn !== 0) expected.refs[memory.hugeZeroPfn]!++;
 }
 
-function checkFrame(memory: Memory, pfn: number, expected: Expected): void {
+function checkFrame(memory: Memory, pfn: number, expected: InvariantCounts): void {
   const { frames } = memory;
   const flags = frames.flags[pfn]!;
   if (frames.head[pfn] !== pfn) {
@@ -147,7 +139,7 @@ function frameError(memory: Memory, pfn: number, field: 'refcount' | 'mapcount' 
 function checkFreeFrames(memory: Memory): void {
   const { frames, allocator } = memory;
   let used = 0;
-  for (let pfn = 0; pfn < frames.systemFrames; pfn++) {
+  for (let pfn = 0; pfn < allocator.freshStart; pfn++) {
     if (frames.refcount[pfn]! > 0 && frames.head[pfn] === pfn) used += frames.folioNrPages(pfn);
   }
   used += memory.hugetlb.idleFrames;

@@ -8,6 +8,7 @@ import type { Mm } from './mm.js';
 import { TablePool } from './page-table.js';
 import type { DevPagemap } from './pagemap.js';
 import { SwapArea } from './swap-area.js';
+import type { InvariantCounts } from './invariant-counts.js';
 import { HugetlbPool } from './hugetlb-pool.js';
 import { WalkStats } from './walk-stats.js';
 import type { Coroutine } from '../core/effect.js';
@@ -52,6 +53,8 @@ export class Memory {
   thpEnabled: MemoryOptions['thpEnabled'];
   /** Head of the huge zero folio, 0 before its first use. */
   hugeZeroPfn = 0;
+  /** Room for checkInvariants to count in, made with its first call. */
+  invariantCounts: InvariantCounts | null = null;
   readonly pageWaiters = new Map<number, WaitQueue>();
 
   constructor(

@@ -16,6 +16,8 @@ export interface DevPagemap {
   readonly zone: ZoneId;
   readonly firstPfn: number;
   readonly npages: number;
+  /** Pages of [firstPfn, freshEnd) were never handed out; they are used from the top. */
+  freshEnd: number;
   readonly owner: object;
   readonly ops: DevPagemapOps;
 }
