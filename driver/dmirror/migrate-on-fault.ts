@@ -24,7 +24,7 @@ import type { Command } from './command.js';
 import { CHUNK_PAGES, CHUNK_POINT, RANGE_FAULT_TIMEOUT_MS, RETRY_POINT } from './context.js';
 import { moveChunkToDevice } from './migrate-to-dev.js';
 import { returnMirroredData } from './mirror-copy.js';
-import { storeReported } from './range-fault.js';
+import { areDevicePagesCurrent, storeReported } from './range-fault.js';
 
 /** Says what `chunkOnce` found out. */
 const DONE = 0;
@@ -137,7 +137,8 @@ function* storeReports({ context, file }: Command, range: HmmRange): Coroutine<b
   const first = range.start / PAGE_SIZE;
   const npages = range.end / PAGE_SIZE - first;
   yield* file.mutex.lock();
-  const isStable = !mmuIntervalReadRetry(range.notifier!, range.notifierSeq);
+  const isUnchanged = !mmuIntervalReadRetry(range.notifier!, range.notifierSeq);
+  const isStable = isUnchanged && areDevicePagesCurrent(context, file, range);
   for (let i = 0; isStable && i < npages; i++) {
     const flags = range.flags[i]!;
     const pfn = range.pfns[i]!;

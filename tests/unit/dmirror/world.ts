@@ -1,4 +1,6 @@
 import type { Coroutine } from '../../../driver/core/effect.js';
+import { Kernel } from '../../../driver/core/kernel.js';
+import { SeededRandom } from '../../../driver/core/policy.js';
 import { DmirrorDevices, type DmirrorFile, type DmirrorOptions } from '../../../driver/dmirror/index.js';
 import { cpuLoad, cpuStore } from '../../../driver/mm/access.js';
 import { dupMmap, mmCreate } from '../../../driver/mm/fork.js';
@@ -22,6 +24,8 @@ export const CHUNK = 512;
 const RECORD = 0x20_0000_0000;
 const BUFFER = 0x20_1000_0000;
 const BUFFER_PAGES = 2048;
+/** Tasks that can be in an ioctl at once, each with a record and a part of the buffer. */
+const SLOTS = 8;
 const CLEAN = 0xab;
 
 export interface Answer {
@@ -41,8 +45,13 @@ export class DeviceWorld {
   readonly mm: Mm;
   private readonly dialect = dialectByName('dmirror')!;
 
-  constructor(options: Partial<DmirrorOptions> & { ramBytes?: number; thpEnabled?: 'always' | 'never' } = {}) {
-    this.memory = new Memory(testKernel(), {
+  /** With a seed the schedule is random. */
+  constructor(
+    options: Partial<DmirrorOptions> & { ramBytes?: number; thpEnabled?: 'always' | 'never'; seed?: number } = {},
+  ) {
+    const { seed } = options;
+    const kernel = seed === undefined ? testKernel() : new Kernel(new SeededRandom(seed), seed, 2_000_000);
+    this.memory = new Memory(kernel, {
       ramBytes: options.ramBytes ?? 32 << 20,
       coherentBytes: 2 * CHUNK * PAGE_SIZE,
       privateFrames: 4 * CHUNK,
@@ -57,7 +66,7 @@ export class DeviceWorld {
   /** An empty address space but for the buffers. */
   newMm(): Mm {
     const mm = mmCreate(this.memory);
-    this.anon(0, 1, { mm, addr: RECORD });
+    this.anon(0, SLOTS, { mm, addr: RECORD });
     this.anon(0, BUFFER_PAGES, { mm, addr: BUFFER });
     return mm;
   }
@@ -136,19 +145,22 @@ export class DeviceWorld {
   *commandTask(
     file: DmirrorFile,
     name: CommandName,
-    call: { at: number; npages: number; mm?: Mm; ptr?: number; value?: number },
+    call: { at: number; npages: number; mm?: Mm; ptr?: number; value?: number; slot?: number },
   ): Coroutine<Answer> {
-    const { at, npages, mm = file.mm, ptr = BUFFER, value = 0 } = call;
+    const { at, npages, mm = file.mm, value = 0, slot = 0 } = call;
+    const buffer = BUFFER + slot * (BUFFER_PAGES / SLOTS) * PAGE_SIZE;
+    const arg = RECORD + slot * PAGE_SIZE;
+    const ptr = call.ptr ?? buffer;
     const cmd = commandNumber(this.dialect, name)!;
     const data = new Uint8Array(npages * PAGE_SIZE).fill(name === 'WRITE' ? 0 : CLEAN);
     const words = new Uint32Array(data.buffer);
     if (name === 'WRITE') for (let i = 0; i < npages; i++) words[i * 1024] = value + i;
-    yield* cpuStore(mm, BUFFER, data);
-    yield* cpuStore(mm, RECORD, encodeHmmDmirrorCmd({ addr: BASE + at * PAGE_SIZE, ptr, npages }));
-    const ret = yield* this.devices.ioctl(file, { callerMm: mm, cmd, arg: RECORD, dialect: this.dialect });
+    yield* cpuStore(mm, buffer, data);
+    yield* cpuStore(mm, arg, encodeHmmDmirrorCmd({ addr: BASE + at * PAGE_SIZE, ptr, npages }));
+    const ret = yield* this.devices.ioctl(file, { callerMm: mm, cmd, arg, dialect: this.dialect });
     const record = new Uint8Array(40);
-    yield* cpuLoad(mm, RECORD, record);
-    yield* cpuLoad(mm, BUFFER, data);
+    yield* cpuLoad(mm, arg, record);
+    yield* cpuLoad(mm, buffer, data);
     const firsts = Array.from({ length: npages }, (_, i) => words[i * 1024]!);
     return { ret, ...decodeResult(record), words: firsts, bytes: [...data.subarray(0, npages)] };
   }
