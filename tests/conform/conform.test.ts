@@ -3,10 +3,10 @@ import { describe, expect, it } from 'vitest';
 import { readRecording, type Sequence } from './recording.js';
 import { type Divergence, Replayer } from './replay.js';
 
-const FAMILIES = ['small', 'mix', 'coherent', 'thp'];
+const FAMILIES = ['small', 'mix', 'coherent', 'thp', 'swap', 'huge', 'pin', 'raw'];
 const PATHS = ['classic', 'unified'] as const;
 /** Without DMIRROR_FULL every so many sequences one is replayed. */
-const SAMPLE_STRIDE = 8;
+const SAMPLE_STRIDE = 12;
 const SHOWN_STEPS = 12;
 
 const isFull = process.env.DMIRROR_FULL === '1';
@@ -24,7 +24,7 @@ function text({ seq, at, op, expected, actual, before }: Divergence): string {
 describe.each(PATHS)('recordings on the %s path', (path) => {
   it.each(FAMILIES)('%s: every answer is the real kernel’s', (family) => {
     const file = fileURLToPath(new URL(`./recordings/${family}.jsonl.gz`, import.meta.url));
-    const replayer = new Replayer({ path });
+    const replayer = new Replayer({ path, checkInvariants: true });
     const divergences = sample(readRecording(file)).flatMap((sequence) => replayer.replay(sequence) ?? []);
     expect(divergences.slice(0, 3).map(text).join('\n\n')).toBe('');
   });

@@ -2,6 +2,7 @@
 
 import { Machine } from '../../driver/sys/machine.js';
 import type { MigrationPath } from '../../driver/sys/machine-options.js';
+import { ESRCH } from '../../uapi/errno.js';
 import { ops } from './ops.js';
 import { familyOf, type Sequence, type Step } from './recording.js';
 import { World } from './world.js';
@@ -10,6 +11,9 @@ import { World } from './world.js';
 const WITH_SWAP: readonly string[] = ['swap', 'huge', 'pin', 'raw'];
 const SWAP_BYTES = 256 * 2 ** 20;
 const HUGE_PAGES = 16;
+
+/** How the answer begins when the machine itself failed. */
+export const FAILED = 'the machine failed: ';
 
 export interface ReplayOptions {
   readonly path: MigrationPath;
@@ -40,49 +44,65 @@ export class Replayer {
 
   /** The first divergence, or null when every answer is the same. */
   replay(sequence: Sequence): Divergence | null {
-    const { world, fresh } = this.worldFor(WITH_SWAP.includes(familyOf(sequence)));
-    if (!fresh) {
-      world.machine.reset();
-      world.begin();
-    }
+    const world = this.begin(sequence);
     for (let at = 0; at < sequence.steps.length; at++) {
-      const actual = this.step(world, sequence.steps[at]!);
-      if (actual !== null) return describe(world, sequence, { at, actual });
+      const [op, expected] = sequence.steps[at]!;
+      const actual = this.answer(world, op);
+      if (actual === expected || expected === '-') continue;
+      return {
+        seq: sequence.seq,
+        at,
+        op,
+        expected,
+        actual,
+        before: sequence.steps.slice(0, at),
+        state: world.stateText(),
+      };
     }
     return null;
   }
 
-  /** Null when the answer is as recorded, else the answer. */
-  private step(world: World, [op, expected]: Step): string | null {
+  /** Our own answers to a sequence of ops, and the page tables afterwards. */
+  record(seq: string, lines: readonly string[]): { sequence: Sequence; state: string } {
+    const world = this.begin({ seq, steps: [] });
+    const steps = lines.map((op): Step => [op, this.answer(world, op)]);
+    return { sequence: { seq, steps }, state: world.stateText() };
+  }
+
+  /** A machine at the beginning of its life, with what the sequence's family was recorded with. */
+  private begin(sequence: Sequence): World {
+    const withSwap = WITH_SWAP.includes(familyOf(sequence));
+    const used = this.worlds.get(withSwap);
+    if (used === undefined) return this.newWorld(withSwap);
+    used.machine.reset();
+    used.begin();
+    return used;
+  }
+
+  /** The answer to an op; an error of the machine's own is one too, with its stack. */
+  private answer(world: World, op: string): string {
     const words = op.split(' ');
     const run = ops[words[0]!];
     if (run === undefined) throw new Error(`unknown op: ${op}`);
+    if (!world.hasActor(Number(words[1]))) return `${-ESRCH}`;
     try {
-      const actual = run(world, words);
+      const answer = run(world, words);
       if (this.options.checkInvariants === true) world.machine.checkInvariants();
-      return actual === expected || expected === '-' ? null : actual;
+      return answer;
     } catch (error) {
       // The machine is in an unknown state now; the next sequence gets a new one.
       this.worlds.clear();
-      return error instanceof Error ? (error.stack ?? error.message) : String(error);
+      return `${FAILED}${error instanceof Error ? (error.stack ?? error.message) : String(error)}`;
     }
   }
 
-  private worldFor(withSwap: boolean): { world: World; fresh: boolean } {
-    const found = this.worlds.get(withSwap);
-    if (found !== undefined) return { world: found, fresh: false };
+  private newWorld(withSwap: boolean): World {
     const machine = new Machine({
       path: this.options.path,
       ...(withSwap ? { swapBytes: SWAP_BYTES, hugePages: HUGE_PAGES } : {}),
     });
     const world = new World(machine);
     this.worlds.set(withSwap, world);
-    return { world, fresh: true };
+    return world;
   }
-}
-
-function describe(world: World, sequence: Sequence, { at, actual }: { at: number; actual: string }): Divergence {
-  const [op, expected] = sequence.steps[at]!;
-  const before = sequence.steps.slice(0, at);
-  return { seq: sequence.seq, at, op, expected, actual, before, state: world.stateText() };
 }

@@ -53,6 +53,11 @@ export class World {
     return actor;
   }
 
+  /** False for a process that a failed fork did not make, or that has ended. */
+  hasActor(p: number): boolean {
+    return this.actors.has(p);
+  }
+
   addActor(p: number, actor: Actor): void {
     this.actors.set(p, actor);
   }
