@@ -16,7 +16,9 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'tests/selftests': ['index'],
   // Measurements look inside, as the unit tests do.
   'tests/bench': ['driver/', 'index', 'tests/selftests', 'pkg:'],
-  tools: ['driver/', 'index', 'tests/selftests', 'tests/bench', 'pkg:'],
+  // The replayer of recordings reads and reports what is inside.
+  'tests/conform': ['driver/', 'pkg:'],
+  tools: ['driver/', 'index', 'tests/selftests', 'tests/bench', 'tests/conform', 'pkg:'],
   tests: ['driver/', 'index', 'tools', 'tests/', 'pkg:'],
 };
 
