@@ -97,6 +97,23 @@ function keywordTypes(target: Target): Map<string, CType> {
   return types;
 }
 
+/** Types of linux/types.h, asm-generic/posix_types.h and stddef.h beside those that have their width in their name. */
+const KERNEL_TYPES: readonly [names: string, size: number | 'long', unsigned: boolean][] = [
+  ['size_t __kernel_size_t __kernel_ulong_t __kernel_ino_t uintptr_t', 'long', true],
+  ['ssize_t __kernel_ssize_t __kernel_long_t __kernel_off_t __kernel_ptrdiff_t ptrdiff_t', 'long', false],
+  ['__kernel_old_time_t __kernel_time_t __kernel_suseconds_t __kernel_clock_t', 'long', false],
+  ['__kernel_loff_t __kernel_time64_t', 8, false],
+  ['__kernel_pid_t __kernel_clockid_t __kernel_timer_t __kernel_key_t __kernel_mqd_t', 4, false],
+  ['__kernel_daddr_t __kernel_ipc_pid_t', 4, false],
+  ['__kernel_uid_t __kernel_gid_t __kernel_uid32_t __kernel_gid32_t __wsum __poll_t __kernel_mode_t', 4, true],
+  ['__kernel_old_uid_t __kernel_old_gid_t __kernel_old_dev_t', 4, true],
+  ['__sum16 __kernel_sa_family_t __kernel_uid16_t __kernel_gid16_t', 2, true],
+];
+
+/** Linux: arch/x86/include/uapi/asm/posix_types_32.h */
+const I386_SHORTS =
+  '__kernel_uid_t __kernel_gid_t __kernel_old_uid_t __kernel_old_gid_t __kernel_mode_t __kernel_ipc_pid_t __kernel_old_dev_t';
+
 /** The names that linux/types.h, stdint.h and stddef.h define. */
 function namedTypes(target: Target): Map<string, CType> {
   const { pointerBytes: long, align8 } = target;
@@ -114,37 +131,15 @@ function namedTypes(target: Target): Map<string, CType> {
     add(`u_int${bits}_t`, size, true);
     for (const order of ['__le', '__be']) if (size > 1) add(`${order}${bits}`, size, true);
   }
-  for (const name of ['size_t', '__kernel_size_t', '__kernel_ulong_t', 'uintptr_t']) add(name, long, true);
-  for (const name of [
-    'ssize_t',
-    '__kernel_ssize_t',
-    '__kernel_long_t',
-    '__kernel_off_t',
-    '__kernel_ptrdiff_t',
-    'ptrdiff_t',
-  ])
-    add(name, long, false);
-  for (const name of ['__kernel_old_time_t', '__kernel_time_t', '__kernel_suseconds_t', '__kernel_clock_t'])
-    add(name, long, false);
-  add('__kernel_ino_t', long, true);
-  for (const name of ['__kernel_loff_t', '__kernel_time64_t']) add(name, 8, false);
-  for (const name of [
-    '__kernel_pid_t',
-    '__kernel_clockid_t',
-    '__kernel_timer_t',
-    '__kernel_key_t',
-    '__kernel_mqd_t',
-    '__kernel_daddr_t',
-    '__kernel_ipc_pid_t',
-  ])
-    add(name, 4, false);
-  for (const name of ['__kernel_uid_t', '__kernel_gid_t', '__kernel_uid32_t', '__kernel_gid32_t', '__wsum', '__poll_t'])
-    add(name, 4, true);
-  for (const name of ['__sum16', '__kernel_sa_family_t', '__kernel_old_uid_t', '__kernel_old_gid_t'])
-    add(name, 2, true);
-  add('__kernel_mode_t', long === 8 ? 4 : 2, true);
-  add('__kernel_uid16_t', 2, true);
-  add('__kernel_old_dev_t', long === 8 ? long : 2, true);
+  for (const [names, size, unsigned] of KERNEL_TYPES) {
+    for (const name of names.split(' ')) add(name, size === 'long' ? long : size, unsigned);
+  }
+  if (target.name === 'i386') {
+    for (const name of I386_SHORTS.split(' ')) add(name, 2, true);
+  } else if (target.name === 'x86_64') {
+    for (const name of ['__kernel_old_uid_t', '__kernel_old_gid_t']) add(name, 2, true);
+    add('__kernel_old_dev_t', 8, true);
+  }
   const fields = [{ name: 'val', type: arrayOf(intType('int', 4), 2), offset: 0, size: 8 }];
   const fsid: RecordLayout = { kind: 'struct', tag: '', size: 8, align: 4, fields, place: undefined };
   types.set('__kernel_fsid_t', { kind: 'record', name: '__kernel_fsid_t', size: 8, align: 4, record: fsid });
