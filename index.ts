@@ -3,10 +3,12 @@
 import type { RunResult } from './driver/core/scheduler.js';
 import { Machine } from './driver/sys/machine.js';
 import type { MachineOptions } from './driver/sys/machine-options.js';
+import type { MachinePool } from './driver/sys/machine-pool.js';
 import type { CallArg, CallResult, Transport } from './uapi/client/transport.js';
 
 export type { BlockedTask, RunResult } from './driver/core/scheduler.js';
 export { Machine } from './driver/sys/machine.js';
+export { MachinePool } from './driver/sys/machine-pool.js';
 export type { MachineOptions } from './driver/sys/machine-options.js';
 export {
   type CommandResult,
@@ -35,6 +37,8 @@ export class MachineError extends Error {
   override readonly name = 'MachineError';
 }
 
+const CLOSED = 'the transport is closed';
+
 interface PendingCall {
   resolve(result: CallResult): void;
   reject(error: unknown): void;
@@ -51,7 +55,11 @@ export class InProcessTransport implements Transport {
   private scheduled = false;
   private broken: Error | undefined;
 
-  constructor(machine: Machine) {
+  /** `pool` gets the machine back when the transport is closed. */
+  constructor(
+    machine: Machine,
+    private readonly pool: MachinePool | null = null,
+  ) {
     this.machine = machine;
     this.dialect = machine.options.dialect;
   }
@@ -80,9 +88,11 @@ export class InProcessTransport implements Transport {
 
   /** Throws when the machine does not hold together, so that a test can't pass over it. */
   async close(): Promise<void> {
+    const isClosed = this.broken?.message === CLOSED;
     if (!this.broken) this.machine.checkInvariants();
-    this.broken ??= new MachineError('the transport is closed');
+    this.broken ??= new MachineError(CLOSED);
     this.rejectPending(this.broken);
+    if (!isClosed) this.pool?.give(this.machine);
   }
 
   private schedule(): void {
@@ -95,6 +105,7 @@ export class InProcessTransport implements Transport {
   }
 
   private run(): void {
+    if (this.broken) return;
     try {
       const error = describeEnd(this.machine.run());
       if (error) this.fail(new MachineError(error));
@@ -123,7 +134,7 @@ function describeEnd(result: RunResult): string | undefined {
   return `deadlock: ${lines.join('; ')}`;
 }
 
-/** A new machine in this process, and the transport to it. */
-export function inProcess(options: Partial<MachineOptions> = {}): InProcessTransport {
-  return new InProcessTransport(new Machine(options));
+/** A machine in this process, new or from `pool`, and the transport to it. */
+export function inProcess(options: Partial<MachineOptions> = {}, pool: MachinePool | null = null): InProcessTransport {
+  return new InProcessTransport(pool === null ? new Machine(options) : pool.take(options), pool);
 }

@@ -1,5 +1,5 @@
 import { closeSync, openSync, writeFileSync } from 'node:fs';
-import { inProcess } from '../index.js';
+import { inProcess, MachinePool } from '../index.js';
 import type { PathName, SelftestCase } from '../tests/selftests/case.js';
 import { allCases } from '../tests/selftests/index.js';
 import { dialectByName, dialectIds } from '../uapi/dialect.js';
@@ -69,7 +69,8 @@ async function machinesFor(options: SelftestOptions, paths: readonly PathName[])
     throw new UsageError(`there is no dialect '${options.dialect}'`, `they are: ${dialectIds().join(', ')}`);
   if (options.daemon) return await spawnMachines({ paths, dialect });
   if (options.connect !== undefined) return machinesAt(options.connect, dialect);
-  const boot = async (own: object) => inProcess({ checkInvariants: options.invariants, dialect, ...own });
+  const pool = new MachinePool();
+  const boot = async (own: object) => inProcess({ checkInvariants: options.invariants, dialect, ...own }, pool);
   return { boot, end: async () => undefined };
 }
 

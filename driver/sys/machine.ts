@@ -29,8 +29,15 @@ import { Call, type Thread } from './thread.js';
 import { TouchedRanges } from './touched.js';
 import { Vfs } from './vfs.js';
 
-/** Chunks of private device memory that find a place: 4 GiB. */
-const PRIVATE_CHUNKS = 16;
+/**
+ * Chunks of private device memory that can ever be needed: a device gets another one only when all of its own are full,
+ * and each of their pages has a frame of RAM behind it; so beside the full chunks there is one that is not, a device.
+ */
+function privateChunks(ramBytes: number): number {
+  return Math.floor(ramBytes / PAGE_SIZE / DEVMEM_CHUNK_PAGES) + PRIVATE_DEVICES;
+}
+
+const PRIVATE_DEVICES = 2;
 
 /**
  * The emulated machine: processes, their memory, the devices and the one table of system calls through which everybody
@@ -67,7 +74,7 @@ export class Machine implements ReleaseQueue {
       hugePages,
       thpEnabled,
       coherentBytes: coherent ? 2 * DEVMEM_CHUNK_PAGES * PAGE_SIZE : 0,
-      privateFrames: PRIVATE_CHUNKS * DEVMEM_CHUNK_PAGES,
+      privateFrames: privateChunks(ramBytes) * DEVMEM_CHUNK_PAGES,
     });
     this.memory.maxMapCount = this.options.maxMapCount;
     this.devices = new DmirrorDevices(this.memory, { path, quirks });

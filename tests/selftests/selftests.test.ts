@@ -1,17 +1,18 @@
 import { describe, test } from 'vitest';
-import { inProcess } from '../../index.js';
+import { inProcess, MachinePool } from '../../index.js';
 import type { Transport } from '../../uapi/client/transport.js';
 import { type PathName, type SelftestCase, SkipError } from './case.js';
 import { allCases } from './index.js';
 
 const SEED = 1;
+const pool = new MachinePool();
 const RACE_SEEDS = 40;
 
 /** Runs a case on machines of its own. Closing them is part of the case: it checks what they should not have kept. */
 async function runCase(testCase: SelftestCase, at: { path: PathName; seed: number }): Promise<void> {
   const booted: Transport[] = [];
   const boot = async (options: object = {}): Promise<Transport> => {
-    const transport = inProcess({ ...at, ...options });
+    const transport = inProcess({ ...at, ...options }, pool);
     booted.push(transport);
     return transport;
   };

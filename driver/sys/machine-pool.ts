@@ -1,0 +1,35 @@
+import { Machine } from './machine.js';
+import { DEFAULT_MACHINE_OPTIONS, type MachineOptions } from './machine-options.js';
+
+/** Machines of one kind that are kept for the next life; more are left to the garbage collector. */
+const KEPT_PER_KIND = 4;
+
+/**
+ * Machines between two lives. A reset costs what the old life used, a new machine its tables of frames; so who runs many
+ * short lives takes machines from here and gives them back. The pool is its owner's: there is none by itself.
+ */
+export class MachinePool {
+  private readonly idle = new Map<string, Machine[]>();
+
+  /** A machine as new, with these options. */
+  take(options: Partial<MachineOptions> = {}): Machine {
+    const machine = this.idle.get(kindOf({ ...DEFAULT_MACHINE_OPTIONS, ...options }))?.pop();
+    if (machine === undefined) return new Machine(options);
+    machine.reset(options.seed ?? DEFAULT_MACHINE_OPTIONS.seed);
+    return machine;
+  }
+
+  /** Takes back a machine that nobody uses any more, in whatever state its life ended. */
+  give(machine: Machine): void {
+    const kind = kindOf(machine.options);
+    const machines = this.idle.get(kind) ?? [];
+    if (machines.length < KEPT_PER_KIND) machines.push(machine);
+    this.idle.set(kind, machines);
+  }
+}
+
+/** Machines of one kind differ in their seed only. */
+function kindOf(options: MachineOptions): string {
+  const { seed: _, ...kind } = options;
+  return JSON.stringify(Object.entries(kind).sort(([a], [b]) => (a < b ? -1 : 1)));
+}
