@@ -19,7 +19,7 @@ interface Trip {
 /** Costs of a round trip and of the bare copies, taken in turns so that both see the same host. */
 function measureTrip({ sizeBytes, path, huge = false, rounds }: Trip): { trip: number; copy: number } {
   const ramBytes = Math.min(4096 * MIB, Math.max(64 * MIB, 4 * sizeBytes));
-  const process = new DeviceProcess({ ramBytes, path });
+  const process = new DeviceProcess({ ramBytes, path, coherent: false });
   const at = { addr: process.buffer(sizeBytes, { huge }), ptr: process.buffer(sizeBytes), sizeBytes };
   const plain = new PlainCopy(sizeBytes / PAGE_BYTES);
   process.roundTrip(at);
