@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { KernelOops } from '../../../driver/dmirror/index.js';
 import { cpuStore } from '../../../driver/mm/access.js';
+import { folioGet } from '../../../driver/mm/folio.js';
+import { doMunmap } from '../../../driver/mm/munmap.js';
 import { EBUSY, EFAULT, EINVAL, ENOENT, ENOMEM, EPERM } from '../../../uapi/errno.js';
 import { encodeHmmDmirrorCmd } from '../../../uapi/hmm-dmirror.js';
 import { PROT_NONE, PROT_READ } from '../../../uapi/mman.js';
@@ -268,6 +270,31 @@ describe('the memory of a device', () => {
     while (w.memory.allocator.allocate() !== 0);
     expect(w.load(0, 1)).toEqual(['oom']);
     expect(w.command(file, 'SNAPSHOT', 0, 1).bytes).toEqual([0x22]);
+  });
+
+  it('goes only when nobody holds a page of it: RELEASE waits (Q13)', () => {
+    const w = new DeviceWorld();
+    w.anon(0, 2);
+    w.store(0, 2, 1);
+    const file = w.open(2);
+    w.command(file, 'MIGRATE_TO_DEV', 0, 2);
+    const [held] = pfnsOf(w, 0, 1) as [number];
+    folioGet(w.memory, held);
+    const { scheduler } = w.memory.kernel;
+    let answer: number | null = null;
+    scheduler.start(scheduler.newTask('release'), w.commandTask(file, 'RELEASE', { at: 0, npages: 1 }), ({ ret }) => {
+      answer = ret;
+    });
+    expect(scheduler.run().blocked).toMatchObject([{ task: 'release', holds: ['devmem_lock'] }]);
+    expect(answer).toBe(null);
+    expect(pfnsOf(w, 0, 1)).toEqual([held]);
+    w.memory.frames.refcount[held]!--;
+    // The page can move now, and whoever moves it wakes the task that waits.
+    w.run(doMunmap(w.mm, BASE, 4096));
+    scheduler.run();
+    expect(answer).toBe(0);
+    expect(file.device.chunks).toEqual([]);
+    w.check();
   });
 
   it('is as new after a reset', () => {
