@@ -1,3 +1,4 @@
+import { checkTouched } from '../../driver/mm/invariants.js';
 import { Machine } from '../../driver/sys/machine.js';
 import type { MachineOptions } from '../../driver/sys/machine-options.js';
 import type { Thread } from '../../driver/sys/thread.js';
@@ -34,6 +35,12 @@ export class DeviceProcess {
     return addr;
   }
 
+  /** Gives up a buffer of `sizeBytes` and makes another of huge pages. */
+  anotherBuffer(old: number, sizeBytes: number): number {
+    this.call('munmap', old, sizeBytes);
+    return this.buffer(sizeBytes, { huge: true });
+  }
+
   /** One device command over `sizeBytes` at `addr`; every page must have been copied. */
   command(name: CommandName, at: { addr: number; ptr: number; sizeBytes: number }): void {
     const npages = at.sizeBytes / PAGE_BYTES;
@@ -42,6 +49,11 @@ export class DeviceProcess {
     const { ret, bytes } = this.machine.call(this.thread, 'ioctlBytes', this.fd, number, record);
     const cpages = bytes === undefined ? 0 : decodeResult(bytes).cpages;
     if (ret !== 0 || cpages !== npages) throw new Error(`${name}: ret ${ret}, ${cpages} of ${npages} pages`);
+  }
+
+  /** The check that follows an ioctl over `at`. */
+  checkTouched({ addr, sizeBytes }: { addr: number; sizeBytes: number }): void {
+    checkTouched(this.thread.process.mm, addr, addr + sizeBytes);
   }
 
   /** To the device and back. */

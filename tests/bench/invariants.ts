@@ -4,10 +4,10 @@ import { leastMs, type Measurement } from './measurement.js';
 const MIB = 1024 * 1024;
 const ROUNDS = 30;
 
-/** Issue goal 4, second half: what proving the machine consistent adds to an ioctl. */
+/** What proving the machine consistent adds to an ioctl. */
 export const invariants: Measurement = {
   name: 'invariants',
-  about: 'checkInvariants() over what an ioctl touched, against the ioctl (4 MiB to the device)',
+  about: 'proving what an ioctl touched, against the ioctl (4 MiB to the device)',
   run() {
     const sizeBytes = 4 * MIB;
     const process = new DeviceProcess({ ramBytes: 64 * MIB });
@@ -21,12 +21,13 @@ export const invariants: Measurement = {
       );
       check = Math.min(
         check,
-        leastMs(1, () => process.machine.checkInvariants()),
+        leastMs(1, () => process.checkTouched(at)),
       );
       process.command('MIGRATE_TO_SYS', at);
     }
     return [
       { name: 'invariants to ioctl', value: check / ioctl, unit: 'x', goal: '< 0.1' },
+      { name: 'everything', value: leastMs(5, () => process.machine.checkInvariants()), unit: 'ms' },
       { name: 'invariants', value: check, unit: 'ms' },
       { name: 'ioctl', value: ioctl, unit: 'ms' },
     ];

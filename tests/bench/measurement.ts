@@ -25,3 +25,22 @@ export function leastMs(rounds: number, work: () => void): number {
   }
   return least;
 }
+
+/** Milliseconds of `a` and of `b`, taken in turns, each the median of `rounds`. `before` prepares a round of `a`, untimed. */
+export function medianPairMs(
+  rounds: number,
+  work: { before?(): void; a(): void; b(): void },
+): { a: number; b: number } {
+  const a: number[] = [];
+  const b: number[] = [];
+  for (let round = 0; round < rounds; round++) {
+    work.before?.();
+    a.push(leastMs(1, work.a));
+    b.push(leastMs(1, work.b));
+  }
+  return { a: median(a), b: median(b) };
+}
+
+function median(values: number[]): number {
+  return values.sort((x, y) => x - y)[values.length >>> 1]!;
+}

@@ -11,7 +11,7 @@ function* worker(times: number): Coroutine<void> {
   for (let i = 0; i < times; i++) yield POINT;
 }
 
-/** Issue goal 4, first half: what one scheduling point costs when another task is ready. */
+/** What one scheduling point costs when another task is ready. */
 export const taskSwitch: Measurement = {
   name: 'task-switch',
   about: 'one scheduling point with two tasks ready and a random choice between them',
