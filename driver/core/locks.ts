@@ -44,6 +44,12 @@ export class Mutex {
     this.queue.wakeOne();
   }
 
+  /** A new life of the machine: whoever had it or waited for it in the old one is no more. */
+  reset(): void {
+    this.owner = null;
+    this.queue.waiters.length = 0;
+  }
+
   get isLocked(): boolean {
     return this.owner !== null;
   }

@@ -44,6 +44,7 @@ export function allocAndCopyToSystem(context: DmirrorContext, file: DmirrorFile,
   const { memory } = context;
   const { src, srcPfn, npages } = migrate;
   const firstVpn = migrate.start / PAGE_SIZE;
+  file.device.moves.note(memory.kernel.current.id);
   let failed = 0;
   for (let i = 0; i < npages; i++) {
     const from = srcPfn[i]!;
@@ -67,6 +68,7 @@ export function* finalizeAndMap({ memory }: DmirrorContext, file: DmirrorFile, m
   const { src, dst, dstPfn, npages } = migrate;
   const firstVpn = migrate.start / PAGE_SIZE;
   yield* file.mutex.lock();
+  file.device.moves.note(memory.kernel.current.id);
   for (let i = 0; i < npages; i++) {
     if (!(src[i]! & MigratePfn.migrate) || dstPfn[i] === 0) continue;
     const tag = dst[i]! & MigratePfn.write ? MirrorTag.write : MirrorTag.read;

@@ -7,6 +7,7 @@ import { Zone, type ZoneId } from '../mm/frames.js';
 import type { Memory } from '../mm/memory.js';
 import type { DevPagemapOps } from '../mm/pagemap.js';
 import { DmirrorChunk } from './chunk.js';
+import { MoveLog } from './move-log.js';
 import type { PrivateWindows } from './windows.js';
 
 export interface DmirrorDeviceOptions {
@@ -26,6 +27,7 @@ export class DmirrorDevice implements DevPagemapOps {
   /** Pages handed out and freed since the device exists; with the free list protected by dev_lock. */
   calloc = 0;
   cfree = 0;
+  readonly moves = new MoveLog();
   readonly minor: number;
   readonly zone: ZoneId;
   readonly migrateToRam: DevPagemapOps['migrateToRam'];
@@ -136,6 +138,8 @@ export class DmirrorDevice implements DevPagemapOps {
     this.forgetChunksLocked();
     this.calloc = 0;
     this.cfree = 0;
+    this.moves.reset();
+    this.devmemLock.reset();
     this.addChunk();
   }
 
@@ -155,7 +159,15 @@ export class DmirrorDevice implements DevPagemapOps {
     if (firstPfn === 0) return false;
     let id = pagemaps.indexOf(null);
     if (id < 0) id = pagemaps.length;
-    const pagemap = { id, zone: this.zone, firstPfn, npages: chunkPages, freshEnd: firstPfn + chunkPages, owner: this, ops: this };
+    const pagemap = {
+      id,
+      zone: this.zone,
+      firstPfn,
+      npages: chunkPages,
+      freshEnd: firstPfn + chunkPages,
+      owner: this,
+      ops: this,
+    };
     pagemaps[id] = pagemap;
     const chunk = new DmirrorChunk(pagemap);
     this.chunks.push(chunk);

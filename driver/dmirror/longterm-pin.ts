@@ -63,12 +63,15 @@ export class LongtermPin {
   stop(): void {
     if (this.pages === null) return;
     unpinUserPages(this.memory, this.pages, this.npages);
-    this.reset();
+    this.pages = null;
+    this.npages = 0;
   }
 
+  /** A new life of the machine, whose pages have no pins. */
   reset(): void {
     this.pages = null;
     this.npages = 0;
+    this.mutex.reset();
   }
 
   private *start(mm: Mm, arg: number): Coroutine<number> {

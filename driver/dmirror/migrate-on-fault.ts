@@ -24,7 +24,7 @@ import type { Command } from './command.js';
 import { CHUNK_PAGES, CHUNK_POINT, RANGE_FAULT_TIMEOUT_MS, RETRY_POINT } from './context.js';
 import { moveChunkToDevice } from './migrate-to-dev.js';
 import { returnMirroredData } from './mirror-copy.js';
-import { areDevicePagesCurrent, storeReported } from './range-fault.js';
+import { movesByOthers, storeReported } from './range-fault.js';
 
 /** Says what `chunkOnce` found out. */
 const DONE = 0;
@@ -86,9 +86,10 @@ function* chunkOnce(command: Command, migrate: MigrateVma, range: HmmRange): Cor
   const { context, file } = command;
   const isUnified = context.path === 'unified';
   range.notifierSeq = yield* mmuIntervalReadBegin(file.notifier!);
+  const moves = movesByOthers(file);
   let ret = yield* hmmRangeFault(range);
   if (ret !== 0) return ret === -EBUSY ? AGAIN : ret;
-  const isStable = yield* storeReports(command, range);
+  const isStable = yield* storeReports(command, range, moves);
   // Collected pages can't be given back here, so the unified path finishes with them before it looks again.
   if (!isStable && !isUnified) return AGAIN;
   if (isUnified) yield* migrateHmmRangeSetup(range);
@@ -132,13 +133,12 @@ function isZeroPage(memory: Memory, pfn: number): boolean {
 }
 
 /** Mirrors what was reported, unless the range has changed since: then false. Zero pages are holes, on both paths. */
-function* storeReports({ context, file }: Command, range: HmmRange): Coroutine<boolean> {
+function* storeReports({ context, file }: Command, range: HmmRange, moves: number): Coroutine<boolean> {
   const { memory } = context;
   const first = range.start / PAGE_SIZE;
   const npages = range.end / PAGE_SIZE - first;
   yield* file.mutex.lock();
-  const isUnchanged = !mmuIntervalReadRetry(range.notifier!, range.notifierSeq);
-  const isStable = isUnchanged && areDevicePagesCurrent(context, file, range);
+  const isStable = !mmuIntervalReadRetry(range.notifier!, range.notifierSeq) && movesByOthers(file) === moves;
   for (let i = 0; isStable && i < npages; i++) {
     const flags = range.flags[i]!;
     const pfn = range.pfns[i]!;

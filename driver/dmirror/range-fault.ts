@@ -4,9 +4,8 @@ import type { Coroutine } from '../core/effect.js';
 import { HmmPfn, type HmmRange, hmmRangeFault, mmuIntervalReadBegin, mmuIntervalReadRetry } from '../hmm/index.js';
 import { mmput } from '../mm/exit-mmap.js';
 import { backingPfn } from '../mm/folio.js';
-import { PAGE_SIZE, Zone } from '../mm/frames.js';
+import { PAGE_SIZE } from '../mm/frames.js';
 import { mmgetNotZero } from '../mm/mm.js';
-import { pfnAt } from '../mm/page-table-text.js';
 import { CHUNK_PAGES, CHUNK_POINT, type DmirrorContext, RANGE_FAULT_TIMEOUT_MS, RETRY_POINT } from './context.js';
 import type { DmirrorFile } from './file.js';
 import { MirrorTag } from './mirror.js';
@@ -55,7 +54,7 @@ export function* dmirrorFault(context: DmirrorContext, file: DmirrorFile, reques
 
 /** Linux: lib/test_hmm.c:dmirror_range_fault() */
 function* rangeFault(context: DmirrorContext, file: DmirrorFile, range: HmmRange): Coroutine<number> {
-  const ret = yield* rangeStableLocked(file, range, () => areDevicePagesCurrent(context, file, range));
+  const ret = yield* rangeStableLocked(file, range);
   if (ret !== 0) return ret;
   const result = storeFaulted(context, file, range);
   file.mutex.unlock();
@@ -63,31 +62,35 @@ function* rangeFault(context: DmirrorContext, file: DmirrorFile, range: HmmRange
 }
 
 /**
- * Runs hmm_range_fault until nothing has changed meanwhile, as far as the notifier and `isCurrent` can tell; then the
- * file's mutex is held, and as long as it is, the answer in `range` is true. On errors (-EBUSY after a second, hmm's own)
- * it is not held.
+ * Runs hmm_range_fault until nothing has changed meanwhile; then the file's mutex is held, and as long as it is, the
+ * answer in `range` is true. On errors (-EBUSY after a second, hmm's own) it is not held.
+ *
+ * Deviates: lib/test_hmm.c does not notice that another task migrates the range to or from its own device, and mirrors
+ * a page that is gone; here that is a change like any other.
  */
-export function* rangeStableLocked(
-  file: DmirrorFile,
-  range: HmmRange,
-  isCurrent: () => boolean = () => true,
-): Coroutine<number> {
+export function* rangeStableLocked(file: DmirrorFile, range: HmmRange): Coroutine<number> {
   const { mm, mutex } = file;
   const { clock } = mm.memory.kernel.scheduler;
   const deadline = clock.nowTicks + RANGE_FAULT_TIMEOUT_MS * TICKS_PER_MS;
   const notifier = range.notifier!;
   for (; clock.nowTicks <= deadline; yield RETRY_POINT) {
     range.notifierSeq = yield* mmuIntervalReadBegin(notifier);
+    const moves = movesByOthers(file);
     yield* mm.mmapLock.readLock();
     const ret = yield* hmmRangeFault(range);
     mm.mmapLock.readUnlock();
     if (ret === -EBUSY) continue;
     if (ret !== 0) return ret;
     yield* mutex.lock();
-    if (!mmuIntervalReadRetry(notifier, range.notifierSeq) && isCurrent()) return 0;
+    if (!mmuIntervalReadRetry(notifier, range.notifierSeq) && movesByOthers(file) === moves) return 0;
     mutex.unlock();
   }
   return -EBUSY;
+}
+
+/** To be compared before and after a look at the page table: has another task moved pages to or from the device? */
+export function movesByOthers({ device, mm }: DmirrorFile): number {
+  return device.moves.latestByOthers(mm.memory.kernel.current.id);
 }
 
 /** Q4: an own device page that may only be read answers a write request without the right. Linux: dmirror_do_fault() */
@@ -100,22 +103,6 @@ function storeFaulted(context: DmirrorContext, file: DmirrorFile, range: HmmRang
     storeReported(context, file, { vpn: first + i, pfn: range.pfns[i]!, isWritable });
   }
   return 0;
-}
-
-/**
- * Another file of the device may have moved a reported page of it away without an invalidation (Q2). In Linux the mirror
- * would then name a page without memory either way (Q3).
- * Deviates: who uses backing pages must not take that of a page which is freed or somebody else's by now, and looks again.
- */
-export function areDevicePagesCurrent({ memory, quirks }: DmirrorContext, file: DmirrorFile, range: HmmRange): boolean {
-  if (quirks.q3Strict) return true;
-  const first = range.start / PAGE_SIZE;
-  const npages = range.end / PAGE_SIZE - first;
-  for (let i = 0; i < npages; i++) {
-    const isPrivate = (range.flags[i]! & HmmPfn.valid) !== 0 && memory.frames.zone[range.pfns[i]!] === Zone.private;
-    if (isPrivate && pfnAt(file.mm, first + i) !== range.pfns[i]) return false;
-  }
-  return true;
 }
 
 /** Mirrors a page that hmm reported; its bytes are used, be they behind it or its own (Q3). The mutex is held. */

@@ -82,6 +82,7 @@ export class HugetlbPool {
 
   /** After `FrameAllocator.reset()`: every page is free and unbacked again. */
   reset(): void {
+    this.faultMutex.reset();
     this.freeHeads.length = 0;
     this.unbacked = this.count;
     this.restoring.clear();
