@@ -18,6 +18,8 @@ export class Mm {
   notifier: MmuNotifierOps | null = null;
   /** A task is about to be killed in the middle of an operation on this mm. Linux: MMF_UNSTABLE */
   isUnstable = false;
+  /** Bumped by every event that makes hardware drop translations of this address space. */
+  tlbGeneration = 0;
   /** Resident pages by kind. Linux: MM_ANONPAGES, MM_FILEPAGES, MM_SHMEMPAGES, MM_SWAPENTS */
   readonly rss = { anon: 0, file: 0, shmem: 0, swap: 0 };
 

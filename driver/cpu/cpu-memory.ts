@@ -1,0 +1,36 @@
+import { translate } from '../mm/access.js';
+import type { Mm } from '../mm/mm.js';
+import { PAGE_SIZE } from '../mm/frames.js';
+import { VM } from '../mm/vm-flags.js';
+
+export const Access = { load: 0, store: 1, fetch: 2 } as const;
+export type AccessKind = (typeof Access)[keyof typeof Access];
+
+/** An address space as the MMU of a hart sees it. */
+export interface CpuMemory {
+  /** Changes whenever an entry lost a right or was replaced, so that what a TLB holds is no longer the truth. */
+  readonly tlbGeneration: number;
+  /** The frame of page `vpn`, with accessed and dirty set as the access asks, or -1 when it must fault. */
+  translate(vpn: number, access: AccessKind): number;
+}
+
+/** The page table of one `Mm`. */
+export class MmCpuMemory implements CpuMemory {
+  constructor(readonly mm: Mm) {}
+
+  get tlbGeneration(): number {
+    return this.mm.tlbGeneration;
+  }
+
+  translate(vpn: number, access: AccessKind): number {
+    if (access === Access.fetch && !this.isExecutable(vpn)) return -1;
+    const pfn = translate(this.mm, vpn, access === Access.store);
+    return pfn === 0 ? -1 : pfn;
+  }
+
+  /** The model's entries have no NX bit, so the right to execute is looked up where mmap left it. */
+  private isExecutable(vpn: number): boolean {
+    const vma = this.mm.vmaLookup(vpn * PAGE_SIZE);
+    return vma !== null && (vma.flags & VM.exec) !== 0;
+  }
+}
