@@ -69,10 +69,12 @@ export class RawPeer {
       this.wake();
     });
     socket.on('error', () => undefined);
-    socket.on('close', () => {
+    const over = () => {
       this.isClosed = true;
       this.wake();
-    });
+    };
+    socket.on('end', over);
+    socket.on('close', over);
   }
 
   static connect(path: string): Promise<RawPeer> {
