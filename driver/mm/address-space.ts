@@ -1,14 +1,15 @@
 import { LockClass } from '../core/lock-class.js';
 import { RwSem } from '../core/locks.js';
 import type { Memory } from './memory.js';
+import { PageCache } from './page-cache.js';
 import type { Vma } from './vma.js';
 
 /**
  * The page cache of one tmpfs file (shared anonymous memory is such a file without a name), or the pages of a device
- * mapping. `pages[index]` is a pfn, 0 for none; a negative number -1 - slot is a shmem page in swap.
+ * mapping.
  */
 export class AddressSpace {
-  readonly pages: number[] = [];
+  readonly pages = new PageCache();
   /** Every vma that maps the file, in order of linking; protected by `lock` (i_mmap_rwsem). */
   readonly vmas: Vma[] = [];
   readonly lock: RwSem;

@@ -1,11 +1,11 @@
 import type { Coroutine } from '../core/effect.js';
 import { anonVmaPrepare } from './anon-rmap.js';
-import { Kind, KIND_MASK, Pte } from './entry.js';
+import { KIND_MASK, Kind, Pte } from './entry.js';
 import { lockFaultEntry, type VmFault } from './fault.js';
 import { FAULT, VM_FAULT } from './fault-code.js';
 import { copyPage, folioAddLru, folioGet, folioIsLocked, folioLock, folioPut, folioUnlock } from './folio.js';
 import { PAGE_SIZE, PG } from './frames.js';
-import { pteIndex, pmdIndex } from './page-table.js';
+import { pmdIndex, pteIndex } from './page-table.js';
 import { folioMarkDirty, maybeMkwrite, mkPte } from './pte-build.js';
 import { ptlLock, ptlUnlock } from './ptl.js';
 import { folioAddFileRmapPte, folioAddNewAnonRmap } from './rmap.js';
@@ -82,7 +82,7 @@ function* lockedFilePage(fault: VmFault): Coroutine<number> {
     const pfn = yield* shmemGetFolio(memory, mapping, index, { create: true });
     if (pfn <= 0) return -VM_FAULT.oom;
     yield* folioLock(memory, pfn);
-    if (mapping.pages[index] === pfn) return pfn;
+    if (mapping.pages.get(index) === pfn) return pfn;
     folioUnlock(memory, pfn);
     folioPut(memory, pfn);
   }
@@ -133,7 +133,7 @@ function faultAround(fault: VmFault): boolean {
   ptlLock(mm);
   for (let at = first; at < last; at++) {
     const index = vma.indexOf(at * PAGE_SIZE);
-    const pfn = mapping.pages[index] ?? 0;
+    const pfn = mapping.pages.get(index);
     const i = 2 * pteIndex(at);
     if (index >= fileEnd || pfn <= 0 || folioIsLocked(memory, pfn)) continue;
     if ((entries[i]! & KIND_MASK) !== Kind.none || !(frames.flags[pfn]! & PG.uptodate)) continue;

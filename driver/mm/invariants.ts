@@ -35,7 +35,8 @@ export function checkInvariants(memory: Memory): void {
 function countMm(mm: Mm, expected: InvariantCounts): void {
   let previousEnd = 0;
   for (const vma of mm.vmas) {
-    if (vma.start < previousEnd || vma.end <= vma.start) throw new AssertionError(`mm ${mm.id}: vmas overlap at 0x${vma.start.toString(16)}`);
+    if (vma.start < previousEnd || vma.end <= vma.start)
+      throw new AssertionError(`mm ${mm.id}: vmas overlap at 0x${vma.start.toString(16)}`);
     previousEnd = vma.end;
   }
   walkTables(mm, (vpn, table, i) => countEntry(mm, { vpn, table, i }, expected));
@@ -74,18 +75,25 @@ function countEntry(mm: Mm, at: { vpn: number; table: Table; i: number }, expect
 }
 
 /** An anonymous page must be found by an rmap walk from its own fields, and a writable private one be exclusive. */
-function checkMapping(mm: Mm, at: { vpn: number; table: Table; i: number }, page: { vma: Vma; kind: KindId; pfn: number }): void {
+function checkMapping(
+  mm: Mm,
+  at: { vpn: number; table: Table; i: number },
+  page: { vma: Vma; kind: KindId; pfn: number },
+): void {
   const { frames, anonVmas } = mm.memory;
   const { vma, pfn } = page;
   const head = frames.head[pfn]!;
   if (!(frames.flags[head]! & PG.anon) || vma.flags & VM.hugetlb) return;
   const anonVma = anonVmas.get(frames.mapping[head]!);
-  if (anonVma === undefined || !anonVma.vmas.includes(vma)) throw entryError(mm, at, `is not reached by the rmap of pfn ${pfn}`);
+  if (anonVma === undefined || !anonVma.vmas.includes(vma))
+    throw entryError(mm, at, `is not reached by the rmap of pfn ${pfn}`);
   const index = frames.index[head]! + (pfn - head);
-  if (vma.addressOf(index) !== at.vpn * PAGE_SIZE) throw entryError(mm, at, `has pfn ${pfn} of index ${index}, which rmap looks for elsewhere`);
+  if (vma.addressOf(index) !== at.vpn * PAGE_SIZE)
+    throw entryError(mm, at, `has pfn ${pfn} of index ${index}, which rmap looks for elsewhere`);
   const exclusive = frames.isAnonExclusive(at.table.isLeaf ? pfn : head);
   const writable = (at.table.entries[2 * at.i]! & Pte.write) !== 0;
-  if (writable && !exclusive && page.kind !== Kind.deviceExclusive) throw entryError(mm, at, `is writable, but pfn ${pfn} is not exclusive`);
+  if (writable && !exclusive && page.kind !== Kind.deviceExclusive)
+    throw entryError(mm, at, `is writable, but pfn ${pfn} is not exclusive`);
 }
 
 function entryError(mm: Mm, at: { vpn: number; table: Table; i: number }, what: string): AssertionError {
@@ -97,10 +105,10 @@ function entryError(mm: Mm, at: { vpn: number; table: Table; i: number }, what: 
 function countCaches(memory: Memory, expected: InvariantCounts): void {
   const { frames } = memory;
   for (const mapping of memory.mappings.values()) {
-    for (const pfn of mapping.pages) {
+    mapping.pages.forEach((pfn) => {
       if (pfn > 0) expected.refs[pfn]!++;
-      else if (pfn < 0) expected.slotCounts.set(-1 - pfn, (expected.slotCounts.get(-1 - pfn) ?? 0) + 1);
-    }
+      else expected.slotCounts.set(-1 - pfn, (expected.slotCounts.get(-1 - pfn) ?? 0) + 1);
+    });
   }
   const countFrame = (pfn: number): void => {
     const pins = frames.pincount[pfn]!;
@@ -119,21 +127,32 @@ function checkFrame(memory: Memory, pfn: number, expected: InvariantCounts): voi
   const { frames } = memory;
   const flags = frames.flags[pfn]!;
   if (frames.head[pfn] !== pfn) {
-    if (expected.mapcount[pfn] !== frames.mapcount[pfn]) throw frameError(memory, pfn, 'mapcount', expected.mapcount[pfn]!);
+    if (expected.mapcount[pfn] !== frames.mapcount[pfn])
+      throw frameError(memory, pfn, 'mapcount', expected.mapcount[pfn]!);
     return;
   }
-  if (flags & PG.locked) throw new AssertionError(`pfn ${pfn} is locked, by task ${frames.lockOwner[pfn]}, while no task runs`);
+  if (flags & PG.locked)
+    throw new AssertionError(`pfn ${pfn} is locked, by task ${frames.lockOwner[pfn]}, while no task runs`);
   if (expected.refs[pfn] !== frames.refcount[pfn]) throw frameError(memory, pfn, 'refcount', expected.refs[pfn]!);
-  if (expected.entire[pfn] !== frames.entireMapcount[pfn]) throw frameError(memory, pfn, 'entireMapcount', expected.entire[pfn]!);
+  if (expected.entire[pfn] !== frames.entireMapcount[pfn])
+    throw frameError(memory, pfn, 'entireMapcount', expected.entire[pfn]!);
   let total = expected.entire[pfn]!;
   for (let i = 0; i < frames.folioNrPages(pfn); i++) total += expected.mapcount[pfn + i]!;
   if (total !== frames.folioMapcount[pfn]) throw frameError(memory, pfn, 'folioMapcount', total);
-  if (expected.mapcount[pfn] !== frames.mapcount[pfn]) throw frameError(memory, pfn, 'mapcount', expected.mapcount[pfn]!);
+  if (expected.mapcount[pfn] !== frames.mapcount[pfn])
+    throw frameError(memory, pfn, 'mapcount', expected.mapcount[pfn]!);
   if (flags & PG.lru && frames.zone[pfn] !== Zone.system) throw new AssertionError(`device pfn ${pfn} is on the LRU`);
 }
 
-function frameError(memory: Memory, pfn: number, field: 'refcount' | 'mapcount' | 'entireMapcount' | 'folioMapcount', expected: number): AssertionError {
-  return new AssertionError(`pfn ${pfn}: ${field} is ${memory.frames[field][pfn]}, but ${expected} can be accounted for`);
+function frameError(
+  memory: Memory,
+  pfn: number,
+  field: 'refcount' | 'mapcount' | 'entireMapcount' | 'folioMapcount',
+  expected: number,
+): AssertionError {
+  return new AssertionError(
+    `pfn ${pfn}: ${field} is ${memory.frames[field][pfn]}, but ${expected} can be accounted for`,
+  );
 }
 
 function checkFreeFrames(memory: Memory): void {
@@ -144,7 +163,9 @@ function checkFreeFrames(memory: Memory): void {
   }
   used += memory.hugetlb.idleFrames;
   if (used - 1 + allocator.freeFrames !== frames.systemFrames - 2) {
-    throw new AssertionError(`${used - 1} frames are in use and ${allocator.freeFrames} free, of ${frames.systemFrames - 2}`);
+    throw new AssertionError(
+      `${used - 1} frames are in use and ${allocator.freeFrames} free, of ${frames.systemFrames - 2}`,
+    );
   }
 }
 
@@ -165,7 +186,8 @@ export function checkTouched(mm: Mm, start: number, end: number): void {
         const kind = kindOf(lo);
         if (kind === Kind.none || kind === Kind.swap || lo & Pte.special) continue;
         const pfn = entries[2 * i + 1]!;
-        if (kind === Kind.migration) throw new AssertionError(`a migration entry is left at vpn ${vpn + i - (vpn % 512)} (pfn ${pfn})`);
+        if (kind === Kind.migration)
+          throw new AssertionError(`a migration entry is left at vpn ${vpn + i - (vpn % 512)} (pfn ${pfn})`);
         checkOwnBooks(mm.memory, frames.head[pfn]!, kind);
       }
     }
@@ -181,5 +203,6 @@ function checkOwnBooks(memory: Memory, head: number, kind: KindId): void {
   const pins = frames.pincount[head]! * (frames.order[head]! > 0 ? 1 : GUP_PIN_COUNTING_BIAS);
   const swapCache = flags & PG.swapcache ? frames.folioNrPages(head) : 0;
   const known = frames.folioMapcount[head]! + pins + swapCache;
-  if (frames.refcount[head]! < known) throw new AssertionError(`pfn ${head} has ${frames.refcount[head]} references for ${known} users`);
+  if (frames.refcount[head]! < known)
+    throw new AssertionError(`pfn ${head} has ${frames.refcount[head]} references for ${known} users`);
 }

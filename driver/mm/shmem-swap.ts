@@ -20,12 +20,13 @@ function swapIndex(slot: number): number {
  */
 export function* shmemSwapinFolio(memory: Memory, mapping: AddressSpace, index: number): Coroutine<number> {
   const { frames } = memory;
-  const found = mapping.pages[index] ?? 0;
+  const found = mapping.pages.get(index);
   if (found >= 0) return 0;
   const slot = -1 - found;
   const pfn = yield* swapCacheFolioLocked(memory, slot);
   if (pfn === 0) return -ENOMEM;
-  const isOurs = frames.flags[pfn]! & PG.swapcache && frames.swapSlot[pfn] === slot && mapping.pages[index] === found;
+  const isOurs =
+    frames.flags[pfn]! & PG.swapcache && frames.swapSlot[pfn] === slot && mapping.pages.get(index) === found;
   if (isOurs) {
     deleteFromSwapCache(memory, pfn);
     shmemAddToPageCache(memory, pfn, mapping, index);
@@ -50,14 +51,14 @@ export function shmemSwapOut(memory: Memory, pfn: number): boolean {
   const slot = frames.swapSlot[pfn]!;
   memory.swap.dup(slot);
   filemapRemoveFolio(memory, pfn);
-  mapping.pages[index] = swapIndex(slot);
+  mapping.pages.set(index, swapIndex(slot));
   return true;
 }
 
 /** Frees the slot of a page that is in swap. Linux: mm/shmem.c:shmem_free_swap() */
 export function shmemForgetSwap(memory: Memory, mapping: AddressSpace, index: number): void {
-  const found = mapping.pages[index]!;
+  const found = mapping.pages.get(index);
   assert(found < 0, `page ${index} of mapping ${mapping.id} is not in swap`);
-  mapping.pages[index] = 0;
+  mapping.pages.set(index, 0);
   freeSwapAndCache(memory, -1 - found);
 }

@@ -18,8 +18,7 @@ export function newShmemMapping(memory: Memory, sizeBytes: number): AddressSpace
 
 /** The resident page of `index`, 0 when there is none (a hole, or in swap). No reference is taken. */
 export function filemapPage(mapping: AddressSpace, index: number): number {
-  const found = mapping.pages[index];
-  return found !== undefined && found > 0 ? found : 0;
+  return Math.max(0, mapping.pages.get(index));
 }
 
 /**
@@ -35,7 +34,7 @@ export function* shmemGetFolio(
 ): Coroutine<number> {
   for (;;) {
     if (index * PAGE_SIZE >= mapping.size) return -EINVAL;
-    const found = mapping.pages[index] ?? 0;
+    const found = mapping.pages.get(index);
     if (found < 0) {
       const result = yield* shmemSwapinFolio(memory, mapping, index);
       if (result !== 0) return result;
@@ -63,9 +62,8 @@ function shmemAllocAndAddFolio(memory: Memory, mapping: AddressSpace, index: num
 /** Gives the file a page; the file holds a reference of its own. Linux: mm/shmem.c:shmem_add_to_page_cache() */
 export function shmemAddToPageCache(memory: Memory, pfn: number, mapping: AddressSpace, index: number): void {
   const { frames } = memory;
-  assert((mapping.pages[index] ?? 0) <= 0, `page ${index} of mapping ${mapping.id} is there already`);
-  fillHoles(mapping, index);
-  mapping.pages[index] = pfn;
+  assert(mapping.pages.get(index) <= 0, `page ${index} of mapping ${mapping.id} is there already`);
+  mapping.pages.set(index, pfn);
   frames.mapping[pfn] = mapping.id;
   frames.index[pfn] = index;
   folioGet(memory, pfn);
@@ -76,15 +74,10 @@ export function filemapRemoveFolio(memory: Memory, pfn: number): void {
   const { frames } = memory;
   const mapping = memory.mappings.get(frames.mapping[pfn]!);
   const index = frames.index[pfn]!;
-  assert(mapping !== undefined && mapping.pages[index] === pfn, `pfn ${pfn} is not in the page cache`);
-  mapping.pages[index] = 0;
+  assert(mapping !== undefined && mapping.pages.get(index) === pfn, `pfn ${pfn} is not in the page cache`);
+  mapping.pages.set(index, 0);
   frames.mapping[pfn] = 0;
   folioPut(memory, pfn);
-}
-
-/** Holes are zeroes, so that the array stays packed. */
-function fillHoles(mapping: AddressSpace, index: number): void {
-  for (let i = mapping.pages.length; i < index; i++) mapping.pages[i] = 0;
 }
 
 /**
@@ -122,20 +115,18 @@ function* unmapMappingPages(mapping: AddressSpace, firstIndex: number): Coroutin
 }
 
 function* shmemTruncateRange(memory: Memory, mapping: AddressSpace, firstIndex: number): Coroutine<void> {
-  const { pages } = mapping;
-  for (let index = firstIndex; index < pages.length; index++) {
-    const found = pages[index]!;
+  for (const index of mapping.pages.filled(firstIndex)) {
+    const found = mapping.pages.get(index);
     if (found > 0) yield* truncateFolio(memory, mapping, index);
     else if (found < 0) shmemForgetSwap(memory, mapping, index);
   }
-  pages.length = Math.min(pages.length, firstIndex);
 }
 
 function* truncateFolio(memory: Memory, mapping: AddressSpace, index: number): Coroutine<void> {
-  const pfn = mapping.pages[index]!;
+  const pfn = mapping.pages.get(index);
   folioGet(memory, pfn);
   yield* folioLock(memory, pfn);
-  if (mapping.pages[index] === pfn) {
+  if (mapping.pages.get(index) === pfn) {
     memory.frames.flags[pfn]! &= ~PG.dirty;
     filemapRemoveFolio(memory, pfn);
   }

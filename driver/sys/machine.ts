@@ -163,8 +163,7 @@ export class Machine implements ReleaseQueue {
   call(thread: Thread, name: string, ...args: CallArg[]): CallResult {
     const call = this.start(thread, name, args);
     const run = this.guarded(() => this.kernel.scheduler.run(thread.task));
-    if (call.result === undefined)
-      throw this.fail(`${name} of thread ${thread.tid} does not return: ${run.reason}`, { run });
+    if (call.result === undefined) throw this.unfinished(`${name} of thread ${thread.tid}`, run);
     this.checkAfterRun();
     return call.result;
   }
@@ -244,8 +243,16 @@ export class Machine implements ReleaseQueue {
     }
   }
 
-  private fail(what: string, { run, cause }: { run?: RunResult; cause?: unknown }): MachineError {
-    this.failure = new MachineError(what, this.seed, this.trace.recent(), { cause, blocked: run?.blocked ?? [] });
+  /** A call that waits, for a child or a lock, or that used up its steps. The machine goes on: a later run may end it. */
+  private unfinished(what: string, run: RunResult): MachineError {
+    return new MachineError(`${what} does not return: ${run.reason}`, this.seed, this.trace.recent(), {
+      cause: undefined,
+      blocked: run.blocked,
+    });
+  }
+
+  private fail(what: string, { cause }: { cause: unknown }): MachineError {
+    this.failure = new MachineError(what, this.seed, this.trace.recent(), { cause, blocked: [] });
     return this.failure;
   }
 }

@@ -78,7 +78,11 @@ function meminfo(memory: Memory): string {
   let anonPages = 0;
   let shmemPages = 0;
   for (const mm of memory.mms) anonPages += mm.rss.anon;
-  for (const mapping of memory.mappings.values()) for (const page of mapping.pages) if (page > 0) shmemPages++;
+  for (const mapping of memory.mappings.values()) {
+    mapping.pages.forEach((page) => {
+      if (page > 0) shmemPages++;
+    });
+  }
   const rows: [string, number][] = [
     ['MemTotal', frames.systemFrames * KIB_PER_PAGE],
     ['MemFree', allocator.freeFrames * KIB_PER_PAGE],

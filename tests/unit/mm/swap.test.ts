@@ -139,7 +139,7 @@ describe('pages of shared memory', () => {
     folioIsolateLru(memory, pfn);
     folioPut(memory, pfn);
     world.run(reclaimPages(memory, [pfn]));
-    expect(mapping.pages[1]).toBeLessThan(0);
+    expect(mapping.pages.get(1)).toBeLessThan(0);
     expect(memory.swap.used).toBe(1);
     const back = world.run(shmemGetFolio(memory, mapping, 1, { create: false }), { checked: false });
     expect(memory.words[back * 1024]).toBe(77);

@@ -1,0 +1,54 @@
+const LEAF_PAGES = 512;
+
+/**
+ * Which page of a file is where, by page index: a pfn, 0 for a hole, -1 - slot for a page in swap. A file may be huge and
+ * nearly empty, so the slots stand in leaves of 512 that are made when one is first filled. Linux: address_space.i_pages
+ */
+export class PageCache {
+  private readonly leaves = new Map<number, Int32Array>();
+  private lastKey = -1;
+  private lastLeaf: Int32Array | null = null;
+
+  get(index: number): number {
+    const leaf = this.leaf(Math.floor(index / LEAF_PAGES));
+    return leaf === null ? 0 : leaf[index % LEAF_PAGES]!;
+  }
+
+  set(index: number, value: number): void {
+    const key = Math.floor(index / LEAF_PAGES);
+    let leaf = this.leaf(key);
+    if (leaf === null) {
+      leaf = new Int32Array(LEAF_PAGES);
+      this.leaves.set(key, leaf);
+      this.lastKey = key;
+      this.lastLeaf = leaf;
+    }
+    leaf[index % LEAF_PAGES] = value;
+  }
+
+  /** Indices from `first` on that are not holes, ascending; they may be changed while the list is worked off. */
+  filled(first: number): number[] {
+    const indices: number[] = [];
+    for (const key of [...this.leaves.keys()].sort((a, b) => a - b)) {
+      const leaf = this.leaves.get(key)!;
+      for (let i = 0; i < LEAF_PAGES; i++) {
+        if (leaf[i] !== 0 && key * LEAF_PAGES + i >= first) indices.push(key * LEAF_PAGES + i);
+      }
+    }
+    return indices;
+  }
+
+  /** Calls `visit` for every slot that is not a hole, in no particular order. */
+  forEach(visit: (value: number) => void): void {
+    for (const leaf of this.leaves.values()) {
+      for (let i = 0; i < LEAF_PAGES; i++) if (leaf[i] !== 0) visit(leaf[i]!);
+    }
+  }
+
+  private leaf(key: number): Int32Array | null {
+    if (key === this.lastKey) return this.lastLeaf;
+    this.lastKey = key;
+    this.lastLeaf = this.leaves.get(key) ?? null;
+    return this.lastLeaf;
+  }
+}
