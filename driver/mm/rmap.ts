@@ -42,7 +42,12 @@ export function folioAddAnonRmapPte(memory: Memory, pfn: number, exclusive: bool
  * Makes a folio that is not anonymous yet (a page read from swap) anonymous; when others may share it, it goes under
  * the oldest anon_vma, which all of them reach. Linux: __folio_set_anon()
  */
-export function folioSetAnon(memory: Memory, pfn: number, vma: Vma, { addr, exclusive }: { addr: number; exclusive: boolean }): void {
+export function folioSetAnon(
+  memory: Memory,
+  pfn: number,
+  vma: Vma,
+  { addr, exclusive }: { addr: number; exclusive: boolean },
+): void {
   setAnon(memory, pfn, vma, addr);
   if (!exclusive) memory.frames.mapping[pfn] = vma.anonVma!.root.id;
 }
@@ -108,16 +113,20 @@ export function folioMoveAnonRmap(memory: Memory, pfn: number, vma: Vma): void {
 export type RmapVisit = (vma: Vma, addr: number) => Coroutine<boolean>;
 
 /**
- * Who may map the folio of `head`: its anon_vma or its file, null when it has neither. The walk over `vmas`, in order of
- * linking, needs the lock for read.
+ * Who may map the folio of `head`: its anon_vma or its file, null when it has neither. An unmapped page may outlive its
+ * anon_vma (its last process exited while the page was on its way off the device): then nobody maps it. The walk over
+ * `vmas`, in order of linking, needs the lock for read. Linux: folio_lock_anon_vma_read()
  */
 export function rmapObject(memory: Memory, head: number): AnonVma | AddressSpace | null {
   const { frames } = memory;
   const id = frames.mapping[head]!;
   if (id === 0) return null;
   const object = frames.flags[head]! & PG.anon ? memory.anonVmas.get(id) : memory.mappings.get(id);
-  assert(object !== undefined, `pfn ${head} names rmap object ${id}, which is gone`);
-  return object;
+  assert(
+    object !== undefined || frames.folioMapcount[head] === 0,
+    `pfn ${head} is mapped, but its rmap object ${id} is gone`,
+  );
+  return object ?? null;
 }
 
 /**
