@@ -23,6 +23,12 @@ export interface RunResult {
   readonly blocked: readonly BlockedTask[];
 }
 
+/** A callback at a moment of virtual time. It runs outside every task, so it may wake tasks and no more. */
+export interface Timer {
+  readonly atTick: number;
+  readonly fire: () => void;
+}
+
 /** Virtual microseconds that one step takes, so that a loop which only retries does reach its deadline. */
 const TICKS_PER_STEP = 1;
 
@@ -39,6 +45,7 @@ export class Scheduler {
   private readonly runnable: Task[] = [];
   private readonly sleeping: Task[] = [];
   private readonly blocked = new Set<Task>();
+  private readonly timers: Timer[] = [];
   private nextTaskId = 1;
 
   constructor(
@@ -86,11 +93,38 @@ export class Scheduler {
     const lastStep = firstStep + this.stepLimit;
     for (;;) {
       if (until !== null && until.state === 'idle') return this.ended('stopped', firstStep);
-      if (this.runnable.length === 0 && !this.advanceToTimer()) {
-        return this.ended(this.blocked.size > 0 ? 'deadlock' : 'idle', firstStep);
+      while (this.runnable.length === 0) {
+        if (!this.advanceToTimer()) return this.ended(this.blocked.size > 0 ? 'deadlock' : 'idle', firstStep);
+        if (this.steps >= lastStep) break;
       }
       if (this.steps >= lastStep) return this.ended('step-limit', firstStep);
       this.step(this.takeNext());
+    }
+  }
+
+  /** Fires once the clock has reached `atTick`: at the next `advance`, or when no task is runnable. */
+  addTimer(atTick: number, fire: () => void): Timer {
+    const timer = { atTick, fire };
+    this.timers.push(timer);
+    return timer;
+  }
+
+  /** A timer that has fired already is no mistake. */
+  cancelTimer(timer: Timer): void {
+    const at = this.timers.indexOf(timer);
+    if (at >= 0) this.timers.splice(at, 1);
+  }
+
+  /** Time spent outside the kernel, by a program that computes: what falls due in it fires and wakes. */
+  advance(ticks: number): void {
+    const { clock } = this;
+    clock.nowTicks += ticks;
+    for (let due = earliest(this.timers); due !== null && due.atTick <= clock.nowTicks; due = earliest(this.timers)) {
+      this.fireTimer(due);
+    }
+    for (const task of this.sleeping.filter(({ wakeAtTick }) => wakeAtTick <= clock.nowTicks)) {
+      this.sleeping.splice(this.sleeping.indexOf(task), 1);
+      this.makeRunnable(task);
     }
   }
 
@@ -98,6 +132,7 @@ export class Scheduler {
   reset(seed: number): void {
     this.runnable.length = 0;
     this.sleeping.length = 0;
+    this.timers.length = 0;
     this.blocked.clear();
     this.contended = false;
     this.current = null;
@@ -114,7 +149,7 @@ export class Scheduler {
 
   /** A further `run` would do something. */
   get hasRunnable(): boolean {
-    return this.runnable.length > 0 || this.sleeping.length > 0;
+    return this.runnable.length > 0 || this.sleeping.length > 0 || (this.timers.length > 0 && this.blocked.size > 0);
   }
 
   private takeNext(): Task {
@@ -171,11 +206,21 @@ export class Scheduler {
     }
   }
 
+  /** Moves the clock to what falls due first. Timers alone, with no task in the kernel, stay as they are. */
   private advanceToTimer(): boolean {
-    if (this.sleeping.length === 0) return false;
+    const timer = this.busyCount > 0 ? earliest(this.timers) : null;
+    if (this.sleeping.length === 0) {
+      if (timer === null) return false;
+      this.fireTimer(timer);
+      return true;
+    }
     let first = 0;
     for (let i = 1; i < this.sleeping.length; i++) {
       if (this.sleeping[i]!.wakeAtTick < this.sleeping[first]!.wakeAtTick) first = i;
+    }
+    if (timer !== null && timer.atTick < this.sleeping[first]!.wakeAtTick) {
+      this.fireTimer(timer);
+      return true;
     }
     const task = this.sleeping.splice(first, 1)[0]!;
     this.clock.nowTicks = Math.max(this.clock.nowTicks, task.wakeAtTick);
@@ -183,10 +228,24 @@ export class Scheduler {
     return true;
   }
 
+  private fireTimer(timer: Timer): void {
+    this.cancelTimer(timer);
+    // A timer that only sets itself again would else never reach the limit of steps.
+    this.steps++;
+    this.clock.nowTicks = Math.max(this.clock.nowTicks, timer.atTick);
+    timer.fire();
+  }
+
   private ended(reason: RunResult['reason'], firstStep: number): RunResult {
     const blocked = reason === 'deadlock' ? [...this.blocked].map(describeBlocked) : [];
     return { reason, steps: this.steps - firstStep, blocked };
   }
+}
+
+function earliest(timers: readonly Timer[]): Timer | null {
+  let first: Timer | null = null;
+  for (const timer of timers) if (first === null || timer.atTick < first.atTick) first = timer;
+  return first;
 }
 
 function describeBlocked(task: Task): BlockedTask {

@@ -10,11 +10,15 @@ import type { Thread } from './thread.js';
 export function* exitThread(thread: Thread): Coroutine<void> {
   const { process } = thread;
   const { machine } = process;
-  assert(process.exitStatus !== null, `thread ${thread.tid} ends without a status`);
+  assert(
+    process.exitStatus !== null || process.threads.length > 1,
+    `thread ${thread.tid}, the last one, ends without a status`,
+  );
   process.threads.splice(process.threads.indexOf(thread), 1);
   thread.isDead = true;
   machine.forgetThread(thread);
   if (process.threads.length > 0) return;
+  process.image?.cancelTimers();
   yield* mmput(process.mm);
   yield* process.files.closeAll();
   yield* machine.runTaskWork(thread.task);

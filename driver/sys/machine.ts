@@ -6,6 +6,7 @@ import { RoundRobin, SeededRandom } from '../core/policy.js';
 import type { RunResult } from '../core/scheduler.js';
 import type { Task } from '../core/task.js';
 import type { Trace } from '../core/trace.js';
+import { WaitQueue } from '../core/wait-queue.js';
 import { DEVMEM_CHUNK_PAGES, DmirrorDevices, GupTestModule } from '../dmirror/index.js';
 import { mmCreate } from '../mm/fork.js';
 import { PAGE_SIZE } from '../mm/frames.js';
@@ -14,14 +15,17 @@ import { Memory } from '../mm/memory.js';
 import type { Mm } from '../mm/mm.js';
 import { pageTableText } from '../mm/page-table-text.js';
 import type { WalkStats } from '../mm/walk-stats.js';
+import { addDevNodes } from './dev-nodes.js';
 import { addDevices } from './device-file.js';
 import { FdTable } from './fd-table.js';
+import { FutexTable } from './futex.js';
 import { addGupTest } from './gup-file.js';
 import { MAX_THREADS } from './limits.js';
 import { MachineError } from './machine-error.js';
 import { DEFAULT_MACHINE_OPTIONS, type MachineOptions } from './machine-options.js';
 import type { OpenFile, ReleaseQueue } from './open-file.js';
 import { addProcFiles } from './proc-nodes.js';
+import { addProcSelf } from './proc-self.js';
 import { Process } from './process.js';
 import { BadCallError, checkArgs, type Syscall } from './syscall.js';
 import { syscalls } from './syscalls.js';
@@ -57,6 +61,9 @@ export class Machine implements ReleaseQueue {
   private readonly processes = new Map<number, Process>();
   private readonly threads = new Map<number, Thread>();
   private readonly released = new Map<Task, OpenFile[]>();
+  /** Threads that sleep in poll(2): whoever changes what a file would report wakes them. */
+  readonly pollers = new WaitQueue('poll');
+  readonly futexes = new FutexTable();
   /** What ioctls worked on; filled only when something is to be checked. */
   readonly touched = new TouchedRanges();
   private nextPid = 1;
@@ -83,6 +90,8 @@ export class Machine implements ReleaseQueue {
     addDevices(this);
     addGupTest(this);
     addProcFiles(this);
+    addProcSelf(this);
+    addDevNodes(this);
   }
 
   /** A new process with one thread and an empty address space. Nobody waits for it. */
@@ -199,6 +208,8 @@ export class Machine implements ReleaseQueue {
     this.threads.clear();
     this.released.clear();
     this.touched.reset();
+    this.pollers.waiters.length = 0;
+    this.futexes.reset();
     this.nextPid = 1;
     this.kernel.reset(seed);
     this.memory.reset();

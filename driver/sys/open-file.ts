@@ -1,5 +1,5 @@
 import { EINVAL, ENOTTY } from '../../uapi/errno.js';
-import { O_ACCMODE, O_RDONLY, O_WRONLY } from '../../uapi/fcntl.js';
+import { O_ACCMODE, O_APPEND, O_RDONLY, O_WRONLY } from '../../uapi/fcntl.js';
 import { assert } from '../core/assert.js';
 import type { Coroutine } from '../core/effect.js';
 import type { AddressSpace } from '../mm/address-space.js';
@@ -14,6 +14,24 @@ export interface IoctlRequest {
   readonly dialect: string | undefined;
 }
 
+/** What stat(2) tells of a file. */
+export interface FileStat {
+  /** Type and permission bits. */
+  readonly mode: number;
+  readonly size: number;
+  readonly ino: number;
+  /** Major and minor of a device file. */
+  readonly rdev: number;
+}
+
+export const S_IFIFO = 0o010000;
+export const S_IFCHR = 0o020000;
+export const S_IFDIR = 0o040000;
+export const S_IFREG = 0o100000;
+
+/** What poll(2) reports. */
+export const POLL = { in: 1, out: 4, err: 8, hup: 16, nval: 32 } as const;
+
 /** Where files of which the last reference is gone wait until the running call ends. Linux: delayed_fput, task_work */
 export interface ReleaseQueue {
   deferRelease(file: OpenFile): void;
@@ -26,11 +44,15 @@ export interface ReleaseQueue {
 export abstract class OpenFile implements MappedFile {
   private references = 1;
   readonly mapping: AddressSpace | null = null;
+  /** Where the next read or write begins; every descriptor of this open moves it. */
+  position = 0;
+  /** How it was opened; '' when it has no name. */
+  path = '';
 
   constructor(
     private readonly releases: ReleaseQueue,
-    /** open(2) flags. */
-    readonly flags: number,
+    /** open(2) flags; fcntl(2) changes some. */
+    public flags: number,
   ) {}
 
   get isReadable(): boolean {
@@ -63,6 +85,35 @@ export abstract class OpenFile implements MappedFile {
   /** Number of bytes done, or a negative errno. */
   *pwrite(_thread: Thread, _bytes: Uint8Array, _offset: number): Coroutine<number> {
     return -EINVAL;
+  }
+
+  /** read(2): bytes at the position, or a negative errno. */
+  *read(thread: Thread, lenBytes: number): Coroutine<Uint8Array | number> {
+    const result = yield* this.pread(thread, lenBytes, this.position);
+    if (typeof result !== 'number') this.position += result.length;
+    return result;
+  }
+
+  /** write(2): number of bytes done, or a negative errno. */
+  *write(thread: Thread, bytes: Uint8Array): Coroutine<number> {
+    if (this.flags & O_APPEND) this.position = this.stat().size;
+    const done = yield* this.pwrite(thread, bytes, this.position);
+    if (done > 0) this.position += done;
+    return done;
+  }
+
+  /** Has a position: lseek(2), pread(2) and pwrite(2) work. */
+  get isSeekable(): boolean {
+    return true;
+  }
+
+  /** What could be done now without waiting, as POLL bits. */
+  poll(): number {
+    return POLL.in | POLL.out;
+  }
+
+  stat(): FileStat {
+    return { mode: S_IFCHR | 0o666, size: 0, ino: 1, rdev: 0 };
   }
 
   *ftruncate(_sizeBytes: number): Coroutine<number> {

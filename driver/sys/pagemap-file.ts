@@ -9,7 +9,7 @@ import { mmgetNotZero } from '../mm/mm.js';
 import { pmdIndex, pteIndex, TASK_PAGES } from '../mm/page-table.js';
 import { VM } from '../mm/vm-flags.js';
 import type { Vma } from '../mm/vma.js';
-import { OpenFile, type ReleaseQueue } from './open-file.js';
+import { type FileStat, OpenFile, type ReleaseQueue, S_IFREG } from './open-file.js';
 import type { Thread } from './thread.js';
 
 const ENTRY_BYTES = 8;
@@ -48,6 +48,10 @@ export class PagemapFile extends OpenFile {
 
   override *release(): Coroutine<void> {
     this.mm.count--;
+  }
+
+  override stat(): FileStat {
+    return { mode: S_IFREG | 0o400, size: 0, ino: 3, rdev: 0 };
   }
 
   /** Linux: pagemap_read() */

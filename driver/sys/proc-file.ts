@@ -1,6 +1,6 @@
 import { EACCES, EINVAL } from '../../uapi/errno.js';
 import type { Coroutine } from '../core/effect.js';
-import { OpenFile, type ReleaseQueue } from './open-file.js';
+import { type FileStat, OpenFile, type ReleaseQueue, S_IFREG } from './open-file.js';
 import type { Thread } from './thread.js';
 
 /** Text of a file in /proc or /sys, and what writing it does. */
@@ -23,6 +23,10 @@ export class ProcFile extends OpenFile {
   override *pread(_thread: Thread, lenBytes: number, offset: number): Coroutine<Uint8Array | number> {
     const text = this.node.read().slice(offset, offset + lenBytes);
     return Uint8Array.from(text, (character) => character.charCodeAt(0));
+  }
+
+  override stat(): FileStat {
+    return { mode: S_IFREG | (this.node.write === undefined ? 0o444 : 0o644), size: 0, ino: 2, rdev: 0 };
   }
 
   override *pwrite(_thread: Thread, bytes: Uint8Array, _offset: number): Coroutine<number> {

@@ -26,7 +26,7 @@ export const processCalls: SyscallTable = {
   },
   wait: {
     args: '?n',
-    run: (thread, [pid = -1]) => waitForChild(thread, pid as number),
+    run: (thread, [pid = -1]) => waitForChild(thread, { pid: pid as number }),
     note: 'pid and status of a child',
   },
   sigaction: {

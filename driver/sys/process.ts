@@ -3,7 +3,9 @@ import { WaitQueue } from '../core/wait-queue.js';
 import type { Mm } from '../mm/mm.js';
 import type { FdTable } from './fd-table.js';
 import type { Machine } from './machine.js';
-import { type Disposition, initialDispositions } from './signal.js';
+import type { ProgramImage } from './program-image.js';
+import type { ProgramSignals } from './program-signals.js';
+import { childHasDied, type Disposition, initialDispositions } from './signal.js';
 import { Thread } from './thread.js';
 
 /** `running`; `zombie`: dead, its parent has not waited for it yet; `reaped`: nothing of it is left. */
@@ -24,6 +26,13 @@ export class Process {
   dialect: string;
   /** Whose it is, as a session's number, and its children's too; 0: nobody's in particular. Linux: a pid namespace */
   owner: number;
+  /** Of its process group; its own pid begins one. */
+  pgid: number;
+  sid: number;
+  /** Handlers and queues when it runs a program; null: a client drives it, and `dispositions` count. */
+  signals: ProgramSignals | null = null;
+  /** The program it runs; null: none. */
+  image: ProgramImage | null = null;
 
   constructor(
     readonly machine: Machine,
@@ -37,6 +46,8 @@ export class Process {
     this.dispositions = parent === null ? initialDispositions() : new Map(parent.dispositions);
     this.dialect = parent === null ? machine.options.dialect : parent.dialect;
     this.owner = parent === null ? 0 : parent.owner;
+    this.pgid = parent === null ? pid : parent.pgid;
+    this.sid = parent === null ? pid : parent.sid;
     this.main = this.addThread(pid);
     parent?.children.push(this);
   }
@@ -70,7 +81,7 @@ export class Process {
     assert(this.threads.length === 0, `process ${this.pid} still has threads`);
     this.state = 'zombie';
     for (const child of [...this.children]) child.forgetParent();
-    if (this.parent === null) this.reap();
+    if (this.parent === null || childHasDied(this.parent, this)) this.reap();
     else this.parent.childEvents.wakeAll();
   }
 

@@ -12,8 +12,13 @@ import {
   SIGURG,
   SIGWINCH,
   signalStatus,
+  WEXITSTATUS,
+  WIFEXITED,
+  WTERMSIG,
 } from '../../uapi/signal.js';
 import type { Process } from './process.js';
+import { SA_NOCLDWAIT, SIG_IGN, type SignalAction } from './program-signals.js';
+import { CLD_DUMPED, CLD_EXITED, CLD_KILLED, SI_KERNEL, SI_USER, type SignalInfo } from './signal-info.js';
 
 export const SIGNAL_COUNT = 64;
 
@@ -39,20 +44,60 @@ export function setDisposition(process: Process, signo: number, disposition: Dis
   return 0;
 }
 
-/** kill(2): 0, -EINVAL, -ESRCH. Signal 0 only asks whether the process is there. */
+/**
+ * kill(2): 0, -EINVAL, -ESRCH. Signal 0 only asks whether the process is there. `pid` 0 is the sender's process group, -1
+ * everybody else, and another negative number the group of that number. Linux: kernel/signal.c:kill_something_info()
+ */
 export function kill(sender: Process, pid: number, signo: number): number {
   if (signo < 0 || signo > SIGNAL_COUNT) return -EINVAL;
-  const process = sender.machine.process(pid);
-  if (process === null || process.owner !== sender.owner) return -ESRCH;
-  if (signo !== 0) sendSignal(process, signo);
+  const targets = targetsOf(sender, pid);
+  if (targets.length === 0) return -ESRCH;
+  for (const process of signo === 0 ? [] : targets) {
+    sendSignal(process, signo, { signo, code: SI_USER, pid: sender.pid });
+  }
   return 0;
 }
 
+function targetsOf(sender: Process, pid: number): Process[] {
+  const { machine } = sender;
+  if (pid > 0) {
+    const process = machine.process(pid);
+    return process === null || process.owner !== sender.owner ? [] : [process];
+  }
+  const own = machine.allProcesses().filter((process) => process.owner === sender.owner);
+  if (pid === -1) return own.filter((process) => process !== sender);
+  const group = pid === 0 ? sender.pgid : -pid;
+  return own.filter((process) => process.pgid === group);
+}
+
 /** Delivers a signal to a process that may be in the kernel or not. Linux: kernel/signal.c:complete_signal() */
-export function sendSignal(process: Process, signo: number): void {
-  if (process.dispositions.get(signo) === 'catch') {
+export function sendSignal(process: Process, signo: number, info: SignalInfo = { signo, code: SI_KERNEL }): void {
+  if (process.state !== 'running') return;
+  if (process.signals !== null) {
+    process.signals.send(info);
+  } else if (process.dispositions.get(signo) === 'catch') {
     process.interruptWaits();
   } else if (!IGNORED_BY_DEFAULT.includes(signo)) {
     process.groupExit(signalStatus(signo));
   }
+}
+
+/** Tells a parent that runs a program; true when nobody is going to wait for the child. Linux: do_notify_parent() */
+export function childHasDied(parent: Process, child: Process): boolean {
+  if (parent.signals === null) return false;
+  const status = child.exitStatus ?? 0;
+  const code = WIFEXITED(status) ? CLD_EXITED : status & 0x80 ? CLD_DUMPED : CLD_KILLED;
+  const isUnwanted = isChildUnwanted(parent.signals.actions[SIGCHLD]!);
+  sendSignal(parent, SIGCHLD, {
+    signo: SIGCHLD,
+    code,
+    pid: child.pid,
+    status: WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status),
+  });
+  if (isUnwanted) parent.childEvents.wakeAll();
+  return isUnwanted;
+}
+
+function isChildUnwanted({ handler, flags }: SignalAction): boolean {
+  return handler === SIG_IGN || (flags & SA_NOCLDWAIT) !== 0;
 }

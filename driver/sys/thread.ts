@@ -5,6 +5,7 @@ import type { Coroutine } from '../core/effect.js';
 import type { Task } from '../core/task.js';
 import { exitThread } from './exit.js';
 import type { Process } from './process.js';
+import type { ThreadSignals } from './program-signals.js';
 
 /** One system call on its way. */
 export class Call {
@@ -32,6 +33,10 @@ export class Thread {
   /** A caught signal came while the thread slept in wait(2). */
   isInterrupted = false;
   isDead = false;
+  /** Mask and queue of a thread that runs a program; null: a client drives it. */
+  signals: ThreadSignals | null = null;
+  /** It sleeps in a wait that a signal ends. */
+  isInterruptible = false;
   /** Scratch page for ioctlBytes, 0 before the first. */
   scratchAddr = 0;
   private readonly queue: Call[] = [];
@@ -66,6 +71,11 @@ export class Thread {
     task.killed = true;
     if (task.state === 'idle') task.scheduler.start(task, this.exitOnly(), () => this.ended());
     else task.scheduler.interrupt(task);
+  }
+
+  /** A signal has come that the thread does not block. Linux: signal_wake_up() */
+  wakeForSignal(): void {
+    if (this.isInterruptible) this.task.scheduler.interrupt(this.task);
   }
 
   private startNext(): void {

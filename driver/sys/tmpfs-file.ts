@@ -3,7 +3,7 @@ import type { Coroutine } from '../core/effect.js';
 import type { AddressSpace } from '../mm/address-space.js';
 import type { Memory } from '../mm/memory.js';
 import { newShmemMapping, shmemEvict, shmemRead, shmemTruncate, shmemWrite } from '../mm/shmem.js';
-import { OpenFile, type ReleaseQueue } from './open-file.js';
+import { type FileStat, OpenFile, type ReleaseQueue, S_IFREG } from './open-file.js';
 import type { Thread } from './thread.js';
 
 /** A tmpfs file with or without a name; it dies with its last name, open file and mapping. Linux: struct inode */
@@ -48,6 +48,10 @@ export class TmpfsFile extends OpenFile {
   override *pwrite(_thread: Thread, bytes: Uint8Array, offset: number): Coroutine<number> {
     if (!this.isWritable) return -EBADF;
     return yield* shmemWrite(this.inode.memory, this.mapping, { offset, bytes });
+  }
+
+  override stat(): FileStat {
+    return { mode: S_IFREG | 0o600, size: this.mapping.size, ino: 1000 + this.mapping.id, rdev: 0 };
   }
 
   override *ftruncate(sizeBytes: number): Coroutine<number> {

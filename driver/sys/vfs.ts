@@ -1,6 +1,18 @@
-import { EEXIST, EINVAL, EISDIR, ENAMETOOLONG, ENOENT, ENOTDIR, EPERM } from '../../uapi/errno.js';
+import {
+  EEXIST,
+  EINVAL,
+  EISDIR,
+  ENAMETOOLONG,
+  ENOENT,
+  ENOTDIR,
+  EOPNOTSUPP,
+  EPERM,
+  ETXTBSY,
+  EXDEV,
+} from '../../uapi/errno.js';
 import { __O_TMPFILE, O_ACCMODE, O_CREAT, O_DIRECTORY, O_EXCL, O_RDONLY, O_TRUNC } from '../../uapi/fcntl.js';
 import type { Coroutine } from '../core/effect.js';
+import { type DirectoryEntry, DirectoryFile } from './directory-file.js';
 import type { Machine } from './machine.js';
 import type { OpenFile } from './open-file.js';
 import type { Thread } from './thread.js';
@@ -17,6 +29,7 @@ export type SpecialOpen = (thread: Thread, flags: number) => Coroutine<OpenFile 
 export class Vfs {
   private readonly specials = new Map<string, SpecialOpen>();
   private readonly names = new Map<string, TmpfsInode>();
+  private readonly programs = new Map<string, TmpfsInode>();
 
   constructor(private readonly machine: Machine) {}
 
@@ -24,13 +37,70 @@ export class Vfs {
     this.specials.set(path, open);
   }
 
-  /** Forgets every file of /tmp. */
+  /** Forgets every file of /tmp and every program. */
   reset(): void {
     this.names.clear();
+    this.programs.clear();
+  }
+
+  /** A file with contents at a fixed path, as the program that runs. It stays until the machine's life ends. */
+  addProgram(path: string, inode: TmpfsInode): void {
+    inode.links++;
+    this.programs.set(path, inode);
   }
 
   /** open(2): the open file, or a negative errno. */
   *open(thread: Thread, path: string, flags: number): Coroutine<OpenFile | number> {
+    const file = yield* this.openPath(thread, path, flags);
+    if (typeof file !== 'number') file.path = path;
+    return file;
+  }
+
+  /** Something stands at `path`. */
+  exists(path: string): boolean {
+    return this.specials.has(path) || this.inodeOf(path) !== undefined || this.isDirectory(path);
+  }
+
+  isDirectory(path: string): boolean {
+    return path === '/' || path === TMP || this.list(path).length > 0;
+  }
+
+  /** The names in a directory, in order of being made. */
+  list(path: string): DirectoryEntry[] {
+    const prefix = path === '/' ? '/' : `${path}/`;
+    const found = new Map<string, DirectoryEntry>();
+    const tmp = [...this.names.keys()].map((name) => `${TMP}/${name}`);
+    for (const full of [...this.specials.keys(), ...this.programs.keys(), ...tmp]) {
+      if (!full.startsWith(prefix)) continue;
+      const rest = full.slice(prefix.length);
+      const name = rest.split('/', 1)[0]!;
+      found.set(name, { name, isDirectory: rest !== name });
+    }
+    if (path === '/') found.set('tmp', { name: 'tmp', isDirectory: true });
+    return [...found.values()];
+  }
+
+  /** rename(2) inside /tmp. */
+  *rename(from: string, to: string): Coroutine<number> {
+    const [oldName, newName] = [tmpName(from), tmpName(to)];
+    const inode = oldName === null ? undefined : this.names.get(oldName);
+    if (oldName === null || inode === undefined) return -ENOENT;
+    if (newName === null) return -EXDEV;
+    const replaced = this.names.get(newName);
+    this.names.delete(oldName);
+    this.names.set(newName, inode);
+    if (replaced === undefined || replaced === inode) return 0;
+    replaced.links--;
+    yield* replaced.evictIfUnused();
+    return 0;
+  }
+
+  private inodeOf(path: string): TmpfsInode | undefined {
+    const name = tmpName(path);
+    return name === null ? this.programs.get(path) : this.names.get(name);
+  }
+
+  private *openPath(thread: Thread, path: string, flags: number): Coroutine<OpenFile | number> {
     if (path.length >= PATH_MAX) return -ENAMETOOLONG;
     const special = this.specials.get(path);
     if (special !== undefined) {
@@ -38,7 +108,9 @@ export class Vfs {
       if ((flags & (O_CREAT | O_EXCL)) === (O_CREAT | O_EXCL)) return -EEXIST;
       return yield* special(thread, flags);
     }
-    if (path === TMP) return this.openDirectory(flags);
+    const program = this.programs.get(path);
+    if (program !== undefined) return this.openProgram(program, flags);
+    if (this.isDirectory(path)) return this.openDirectory(path, flags);
     const name = tmpName(path);
     if (name === null) return -ENOENT;
     return name.length > NAME_MAX ? -ENAMETOOLONG : yield* this.openTmpfs(name, flags);
@@ -57,11 +129,20 @@ export class Vfs {
     return 0;
   }
 
-  /** A directory can only be opened to make a file without a name in it. */
-  private openDirectory(flags: number): OpenFile | number {
-    if (!(flags & __O_TMPFILE)) return -EISDIR;
+  /** A directory is opened to make a file without a name in it, or to read its names. */
+  private openDirectory(path: string, flags: number): OpenFile | number {
+    if (!(flags & __O_TMPFILE)) {
+      if ((flags & O_ACCMODE) !== O_RDONLY || flags & O_CREAT) return -EISDIR;
+      return new DirectoryFile(this.machine, flags, this.list(path));
+    }
+    if (path !== TMP) return -EOPNOTSUPP;
     if ((flags & O_ACCMODE) === O_RDONLY) return -EINVAL;
     return new TmpfsFile(this.machine, flags, new TmpfsInode(this.machine.memory));
+  }
+
+  private openProgram(inode: TmpfsInode, flags: number): OpenFile | number {
+    if ((flags & O_ACCMODE) !== O_RDONLY) return -ETXTBSY;
+    return flags & O_DIRECTORY ? -ENOTDIR : new TmpfsFile(this.machine, flags, inode);
   }
 
   private *openTmpfs(name: string, flags: number): Coroutine<OpenFile | number> {

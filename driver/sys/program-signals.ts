@@ -1,0 +1,153 @@
+import {
+  SIGABRT,
+  SIGBUS,
+  SIGCHLD,
+  SIGCONT,
+  SIGFPE,
+  SIGILL,
+  SIGKILL,
+  SIGQUIT,
+  SIGSEGV,
+  SIGSTOP,
+  SIGSYS,
+  SIGTRAP,
+  SIGTSTP,
+  SIGTTIN,
+  SIGTTOU,
+  SIGURG,
+  SIGWINCH,
+  SIGXCPU,
+  SIGXFSZ,
+  signalStatus,
+} from '../../uapi/signal.js';
+import type { Process } from './process.js';
+import type { SignalInfo } from './signal-info.js';
+import { hasSignal, NO_SIGNALS, type SignalSet } from './signal-set.js';
+import type { Thread } from './thread.js';
+
+export const SIG_DFL = 0;
+export const SIG_IGN = 1;
+export const SA_NOCLDWAIT = 2;
+/** First of the signals of which each one sent is kept. */
+const SIGRTMIN = 32;
+const SIGNAL_COUNT = 64;
+const CORE_FLAG = 0x80;
+
+const IGNORED_BY_DEFAULT = [SIGCHLD, SIGCONT, SIGURG, SIGWINCH];
+/** Deviates: nothing stops, as nobody could let it go on. */
+const STOPPING = [SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU];
+const DUMPING = [SIGQUIT, SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGXCPU, SIGXFSZ, SIGSYS];
+
+/** What a program asked to happen at a signal; `handler` is an address, SIG_DFL or SIG_IGN. Linux: struct k_sigaction */
+export interface SignalAction {
+  readonly handler: number;
+  readonly flags: number;
+  readonly mask: SignalSet;
+}
+
+const DEFAULT_ACTION: SignalAction = { handler: SIG_DFL, flags: 0, mask: NO_SIGNALS };
+
+/** The stack that handlers with SA_ONSTACK run on; `flags` as sigaltstack(2) has them. */
+export interface AltStack {
+  readonly sp: number;
+  readonly size: number;
+  readonly flags: number;
+}
+
+export const SS_DISABLE = 2;
+
+/** What each thread of a program has of its own. */
+export class ThreadSignals {
+  mask: SignalSet = NO_SIGNALS;
+  /** The mask to go back to after a handler that interrupts sigsuspend or ppoll; null: none. Linux: saved_sigmask */
+  savedMask: SignalSet | null = null;
+  readonly pending: SignalInfo[] = [];
+  altStack: AltStack = { sp: 0, size: 0, flags: SS_DISABLE };
+}
+
+/** Signals of a process that runs a program: handlers, queues and masks. Linux: struct sighand_struct, signal_struct */
+export class ProgramSignals {
+  actions: SignalAction[] = new Array<SignalAction>(SIGNAL_COUNT + 1).fill(DEFAULT_ACTION);
+  /** For whichever thread takes it. */
+  readonly pending: SignalInfo[] = [];
+
+  constructor(private readonly process: Process) {}
+
+  /** fork(2) keeps the actions; what is pending stays behind. */
+  inherit(parent: ProgramSignals): void {
+    this.actions = [...parent.actions];
+  }
+
+  /** execve(2): handlers are gone with the program, what is ignored stays so. Linux: flush_signal_handlers() */
+  flushHandlers(): void {
+    this.actions = this.actions.map((action) =>
+      action.handler === SIG_IGN ? { ...DEFAULT_ACTION, handler: SIG_IGN } : DEFAULT_ACTION,
+    );
+  }
+
+  /** Linux: kernel/signal.c:sig_ignored() */
+  isIgnored(signo: number): boolean {
+    const { handler } = this.actions[signo]!;
+    if (handler === SIG_IGN) return true;
+    return handler === SIG_DFL && (IGNORED_BY_DEFAULT.includes(signo) || STOPPING.includes(signo));
+  }
+
+  /** To one thread, or with null to the process. Linux: kernel/signal.c:__send_signal_locked() */
+  send(info: SignalInfo, thread: Thread | null = null): void {
+    const { process } = this;
+    if (info.signo === SIGKILL) {
+      process.groupExit(signalStatus(SIGKILL));
+      return;
+    }
+    const candidates = thread === null ? process.threads : [thread];
+    const taker = candidates.find((t) => t.signals !== null && !hasSignal(t.signals.mask, info.signo)) ?? null;
+    if (taker !== null && this.isIgnored(info.signo)) return;
+    const queue = thread?.signals?.pending ?? this.pending;
+    if (info.signo < SIGRTMIN && queue.some(({ signo }) => signo === info.signo)) return;
+    queue.push(info);
+    taker?.wakeForSignal();
+  }
+
+  /** Takes the next signal that `thread` does not block: faults first, then by number. Linux: dequeue_signal() */
+  dequeue(thread: Thread): SignalInfo | null {
+    return this.take(thread, (signo) => !hasSignal(thread.signals!.mask, signo));
+  }
+
+  /** Takes a signal of `set`, blocked or not, for sigtimedwait(2). */
+  dequeueOf(thread: Thread, set: SignalSet): SignalInfo | null {
+    return this.take(thread, (signo) => hasSignal(set, signo));
+  }
+
+  private take(thread: Thread, isWanted: (signo: number) => boolean): SignalInfo | null {
+    for (const queue of [thread.signals!.pending, this.pending]) {
+      const wanted = queue.filter(({ signo }) => isWanted(signo));
+      if (wanted.length === 0) continue;
+      const first = wanted.reduce((a, b) => (b.signo < a.signo ? b : a));
+      queue.splice(queue.indexOf(first), 1);
+      return first;
+    }
+    return null;
+  }
+
+  /** The default action: the process's end, or nothing. */
+  actByDefault({ signo }: SignalInfo): void {
+    if (this.isIgnored(signo)) return;
+    this.process.groupExit(signalStatus(signo) | (DUMPING.includes(signo) ? CORE_FLAG : 0));
+  }
+}
+
+/** A signal waits that the thread does not block and that does something. Linux: signal_pending() */
+export function isSignalPending(thread: Thread): boolean {
+  const { signals } = thread;
+  const program = thread.process.signals;
+  if (signals === null || program === null) return false;
+  if (signals.pending.length === 0 && program.pending.length === 0) return false;
+  const counts = ({ signo }: SignalInfo): boolean => !hasSignal(signals.mask, signo) && !program.isIgnored(signo);
+  return signals.pending.some(counts) || program.pending.some(counts);
+}
+
+/** The signals that wait for a thread. Linux: do_sigpending() */
+export function pendingSignos(thread: Thread): number[] {
+  const all = [...(thread.signals?.pending ?? []), ...(thread.process.signals?.pending ?? [])];
+  return all.map(({ signo }) => signo);
+}
