@@ -55,10 +55,16 @@ function addCheck(abi: Command, status: Ending, output: () => Output): void {
     .option('--markdown', 'text for a review mail')
     .addHelpText('after', CHECK_EXAMPLES)
     .action(async (old: string, newer: string | undefined, options) => {
+      if (options.patch || [old, newer].some((spec) => spec !== undefined && /[/:]|\.h$/.test(spec))) startParser();
       const { abiCheck } = await import('./abi.js');
       const format = options.json ? 'json' : options.sarif ? 'sarif' : options.markdown ? 'markdown' : 'text';
       status.code = await abiCheck({ old, new: newer }, { ...options, format }, output());
     });
+}
+
+/** The grammar compiles beside the loading of what will use it. Whoever parses first sees a failure. */
+function startParser(): void {
+  import('./abi/c/grammar.js').then(({ cParser }) => cParser()).catch(() => {});
 }
 
 const CHECK_EXAMPLES = `

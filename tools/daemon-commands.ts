@@ -20,6 +20,7 @@ const SERVE_EXAMPLES = `
 Examples:
   dmirror serve                                     on $XDG_RUNTIME_DIR/dmirror.sock
   dmirror serve --socket /tmp/m5 --dialect M5       for programs built against Linux 6.12
+  dmirror serve --dialect-file v3/test_hmm_uapi.h   for programs built against a header of a posted series
   dmirror serve --limit threads=16 --limit sessions=8
 
 Prints the socket's path on stdout once it listens; logs go to stderr. SIGTERM and SIGINT end it.
@@ -33,7 +34,9 @@ function addServe(root: Command, { status, output, parseSeed }: CommandContext):
     .option('--ram <size>', "the machine's RAM, as 512M or 2G", parseSize, 2 ** 30)
     .addOption(new Option('--path <path>', 'the migration path').choices(['classic', 'unified']).default('classic'))
     .addOption(new Option('--profile <kernel>', 'whose semantics').choices(['6.12']).default('6.12'))
-    .option('--dialect <name>', 'numbering for sessions that name none', 'dmirror')
+    .option('--dialect <name>', 'numbering for sessions that name none (default: "dmirror", or that of --dialect-file)')
+    .option('--dialect-file <header>', 'speak the numbering of this header too, its commands matched by name')
+    .option('--name <name>', "what the header's dialect is called; its file's name unless given")
     .option('--seed <n>', "seed of the machine's scheduler", parseSeed, 1)
     .option('--strict', 'refuse ioctls whose number means something else in the newest dialect', false)
     .option('--bootable', 'a client that is alone may boot another machine; for test suites', false)
@@ -43,7 +46,10 @@ function addServe(root: Command, { status, output, parseSeed }: CommandContext):
     .showHelpAfterError('See `dmirror serve --help`.')
     .action(async (options) => {
       const { serve } = await import('./serve.js');
-      status.code = await serve({ socket: undefined, ...options }, output());
+      status.code = await serve(
+        { socket: undefined, dialect: undefined, dialectFile: undefined, name: undefined, ...options },
+        output(),
+      );
     });
 }
 

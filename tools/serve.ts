@@ -3,7 +3,7 @@ import { DEFAULT_LIMITS, LIMIT_NAMES, type LimitName, type Limits } from '../dri
 import { type LogFormat, lineLogger } from '../driver/daemon/logger.js';
 import { defaultSocketPath, SocketPathError } from '../driver/daemon/socket-path.js';
 import type { PathName } from '../tests/selftests/case.js';
-import { dialectByName, dialectIds } from '../uapi/dialect.js';
+import { DEFAULT_DIALECT, type Dialect, dialectByName, dialectIds } from '../uapi/dialect.js';
 import { EXIT, UsageError } from './exit-code.js';
 import type { Output } from './selftest.js';
 import { packageVersion } from './version.js';
@@ -13,7 +13,12 @@ export interface ServeOptions {
   readonly ram: number;
   readonly path: PathName;
   readonly profile: string;
-  readonly dialect: string;
+  /** Undefined: our own, or the one of `dialectFile`. */
+  readonly dialect: string | undefined;
+  /** A header to speak beside the known dialects. */
+  readonly dialectFile: string | undefined;
+  /** What that header's dialect is called; its file's name unless given. */
+  readonly name: string | undefined;
   readonly seed: number;
   readonly strict: boolean;
   readonly bootable: boolean;
@@ -24,9 +29,7 @@ export interface ServeOptions {
 
 /** `dmirror serve`: prints the socket's path when it listens, and serves until SIGTERM or SIGINT. */
 export async function serve(options: ServeOptions, output: Output): Promise<number> {
-  const dialect = dialectByName(options.dialect);
-  if (dialect === undefined)
-    throw new UsageError(`there is no dialect '${options.dialect}'`, `they are: ${dialectIds().join(', ')}`);
+  const dialect = await servedDialect(options, output);
   const daemon = new Daemon({
     machine: { ramBytes: options.ram, path: options.path, seed: options.seed, dialect: dialect.id },
     limits: parseLimits(options.limit),
@@ -46,6 +49,23 @@ export async function serve(options: ServeOptions, output: Output): Promise<numb
   await signalled();
   await daemon.shutdown();
   return EXIT.pass;
+}
+
+async function servedDialect(options: ServeOptions, output: Output): Promise<Dialect> {
+  const fromFile = await speakFile(options, output);
+  const name = options.dialect ?? fromFile ?? DEFAULT_DIALECT;
+  const dialect = dialectByName(name);
+  if (dialect !== undefined) return dialect;
+  throw new UsageError(`there is no dialect '${name}'`, `they are: ${dialectIds().join(', ')}`);
+}
+
+/** Makes the header of --dialect-file known, and lists what of it answers -EINVAL. The name it is known by. */
+async function speakFile({ dialectFile, name }: ServeOptions, output: Output): Promise<string | undefined> {
+  if (dialectFile === undefined) return undefined;
+  const { loadDialectFile } = await import('./abi/dialect-file.js');
+  const { dialect, unmatched } = await loadDialectFile(dialectFile, { name });
+  for (const line of unmatched) output.err(`${dialectFile}: ${line}; it answers -EINVAL`);
+  return dialect.id;
 }
 
 function cannotListen(path: string, error: unknown): Error {

@@ -5,23 +5,26 @@ import { ALL_DIALECTS } from './dialects/all.js';
 import { _IOWR } from './ioc.js';
 
 /** Commands by what they do, each under its newest kernel name without HMM_DMIRROR_. A header may spell one otherwise. */
-export type CommandName =
-  | 'READ'
-  | 'WRITE'
-  | 'MIGRATE_TO_DEV'
-  | 'MIGRATE_ON_FAULT_TO_DEV'
-  | 'MIGRATE_TO_SYS'
-  | 'SNAPSHOT'
-  | 'EXCLUSIVE'
-  | 'CHECK_EXCLUSIVE'
-  | 'RELEASE'
-  | 'FLAGS'
-  | 'READ_UNLOCKED'
-  | 'READ_UNLOCKED_TIMEOUT'
-  | 'GET_MEM_DEV_TYPE'
-  | 'MIGRATE_REF'
-  /** The ways of moving that say their direction in the record, or have a record of their own. */
-  | 'MIGRATE';
+export const COMMAND_NAMES = [
+  'READ',
+  'WRITE',
+  'MIGRATE_TO_DEV',
+  'MIGRATE_ON_FAULT_TO_DEV',
+  'MIGRATE_TO_SYS',
+  'SNAPSHOT',
+  'EXCLUSIVE',
+  'CHECK_EXCLUSIVE',
+  'RELEASE',
+  'FLAGS',
+  'READ_UNLOCKED',
+  'READ_UNLOCKED_TIMEOUT',
+  'GET_MEM_DEV_TYPE',
+  'MIGRATE_REF',
+  // The ways of moving that say their direction in the record, or have a record of their own.
+  'MIGRATE',
+] as const;
+
+export type CommandName = (typeof COMMAND_NAMES)[number];
 
 /** A struct whose fields are 4 or 8 bytes wide, each on a multiple of its size, as all of this device's are. */
 export interface RecordData {
@@ -47,6 +50,8 @@ export interface DialectData {
   recordBytes?: number;
   /** Command numbers (the low 8 bits); null takes one of the parent's away. */
   commands?: Readonly<Partial<Record<CommandName, number | null>>>;
+  /** Whole ioctl numbers, for a header whose numbers are not all _IOWR('H', nr, record). */
+  numbers?: Readonly<Partial<Record<CommandName, number>>>;
   /** What the header calls a command, where that is not our name; null takes the parent's spelling away. */
   spelling?: Readonly<Partial<Record<CommandName, string | null>>>;
   /** PROT_, MEMORY_ and FLAG_ values without HMM_DMIRROR_; null takes one away. */
@@ -105,7 +110,7 @@ export function makeDialect(data: DialectData, parent?: Dialect): Dialect {
   const names = new Map<number, CommandName>();
   for (const [name, nr] of commands) {
     const own = records.find((record) => record.name === recordOf.get(name));
-    const number = _IOWR(DMIRROR_TYPE, nr, own ? recordDataBytes(own) : recordBytes);
+    const number = data.numbers?.[name] ?? _IOWR(DMIRROR_TYPE, nr, own ? recordDataBytes(own) : recordBytes);
     const other = names.get(number);
     if (other !== undefined) throw new Error(`dialect ${data.id}: ${name} and ${other} have the same number ${nr}`);
     numbers.set(name, number);
@@ -140,10 +145,18 @@ function makeAll(all: readonly DialectData[]): ReadonlyMap<string, Dialect> {
 }
 
 /** Parents come before their children. */
-const dialects = makeAll(ALL_DIALECTS);
+const dialects = new Map(makeAll(ALL_DIALECTS));
 
 /** What an open file speaks when nothing else is asked for. */
 export const DEFAULT_DIALECT = 'dmirror';
+
+/** Make a dialect known under its id: for a header that is read when the program starts. Throws when the name is taken. */
+export function addDialect(data: DialectData): Dialect {
+  if (dialects.has(data.id)) throw new Error(`there is a dialect ${data.id} already`);
+  const dialect = makeDialect(data);
+  dialects.set(data.id, dialect);
+  return dialect;
+}
 
 /** A dialect by its id or an alias (`6.12`); undefined when there is none. */
 export function dialectByName(name: string): Dialect | undefined {

@@ -4,12 +4,7 @@ import { type AbiModel, hex } from './model.js';
 export function headerText(model: AbiModel): string {
   const lines = ['#include <linux/types.h>', '#include <linux/ioctl.h>', ''];
   for (const record of model.records) {
-    lines.push(
-      `${record.kind} ${record.name} {`,
-      ...record.fields.map(({ type, name }) => `\t${type} ${name};`),
-      '};',
-      '',
-    );
+    lines.push(`${record.kind} ${record.name} {`, ...record.fields.map(fieldLine), '};', '');
   }
   for (const { name, nr, type, argument } of model.commands) {
     lines.push(`#define ${name}\t_IOWR('${String.fromCharCode(type)}', ${hex(nr, 2)}, ${argument})`);
@@ -21,4 +16,10 @@ export function headerText(model: AbiModel): string {
     else lines.push('', 'enum {', ...items.map((item) => `\t${item.name} = ${value(item.value)},`), '};');
   }
   return `${lines.join('\n')}\n`;
+}
+
+/** `int[2] a` as C writes it. */
+function fieldLine({ type, name }: AbiModel['records'][number]['fields'][number]): string {
+  const at = type.includes('[') ? type.indexOf('[') : type.length;
+  return `\t${type.slice(0, at)} ${name}${type.slice(at)};`;
 }

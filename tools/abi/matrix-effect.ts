@@ -43,7 +43,7 @@ function wrongEffects(got: Observation, expected: Observation): string[] {
     wrong.push(`stores ${got.stored} bytes at ptr, ${got.overrun} of them behind the client's ${got.roomBytes}`);
   else if (got.stored !== expected.stored) wrong.push(`stores ${got.stored} of ${expected.stored} bytes at ptr`);
   if (got.contents !== expected.contents) wrong.push(`the range holds ${got.contents}, not ${expected.contents}`);
-  if (got.state !== expected.state) wrong.push(`the pages are ${got.state}, not ${expected.state}`);
+  if (got.state !== expected.state) wrong.push(`SNAPSHOT of the range is ${got.state}, not ${expected.state}`);
   if (got.later !== expected.later) wrong.push('the next migration fails');
   if (wrong.length === 0 && got.ret >= 0 && got.cpages !== expected.cpages)
     wrong.push(`cpages is ${got.cpages}, not ${expected.cpages}`);

@@ -54,7 +54,6 @@ function detailHtml(cell: MatrixCell): string {
   const rows = cell.calls.filter(({ status }) => status !== 'same').map(callHtml);
   return `<section id="${idOf(cell)}">
 <h3>${text(cell.client)} on ${text(cell.device)}</h3>
-<p>${text(cell.text)}</p>
 <table class="calls"><tbody>${rows.join('')}</tbody></table>
 </section>`;
 }
@@ -93,6 +92,8 @@ table { border-collapse: collapse; }
 .silent { background: var(--silent); color: #fff; }
 .refused { background: color-mix(in srgb, var(--refused) 35%, Canvas); }
 .not-modelled { background: color-mix(in srgb, var(--unknown) 30%, Canvas); }
+body { overflow-wrap: anywhere; }
+.calls td:not(:last-child) { white-space: nowrap; }
 .calls td { border: 1px solid var(--line); padding: 0.15rem 0.5rem; vertical-align: top; }
 @media print {
   @page { size: A4 landscape; margin: 12mm; }

@@ -67,7 +67,8 @@ class MatrixRunner {
   private readonly modelled = new Map<CommandName, boolean>();
 
   cell(client: Dialect, device: Dialect): MatrixCell {
-    const calls = [...client.numbers.keys()].map((wanted) => this.call(client, device, wanted));
+    const wanted = [...client.numbers].sort(([, a], [, b]) => a - b);
+    const calls = wanted.map(([name]) => this.call(client, device, name));
     const worst = ORDER.find((status) => calls.some((call) => call.status === status)) ?? 'same';
     const first = calls.find(({ status }) => status === worst);
     const text = worst === 'same' ? 'every call does what it did' : first!.text;

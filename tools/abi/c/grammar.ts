@@ -11,21 +11,23 @@ export function cParser(): Promise<Parser> {
 }
 
 async function load(): Promise<Parser> {
-  // A header is parsed before an optimized grammar would be ready, and the process would wait for the compiler when it ends.
+  // A header is parsed before an optimized grammar would be ready, and the process would wait for the compiler when it ends. Functions
+  // are compiled when they first run, so the setting must last.
+  setFlagsFromString('--liftoff-only');
   setFlagsFromString('--no-wasm-dynamic-tiering');
   setFlagsFromString('--no-wasm-tier-up');
-  try {
-    await Parser.init();
-    const language = await Language.load(readFileSync(grammarFile()));
-    const parser = new Parser();
-    parser.setLanguage(language);
-    // Functions are compiled when they first run, so that the flags must hold for one parse.
-    parser.parse('struct warm_up { int a; };')?.delete();
-    return parser;
-  } finally {
-    setFlagsFromString('--wasm-tier-up');
-    setFlagsFromString('--wasm-dynamic-tiering');
-  }
+  await Parser.init();
+  const language = await Language.load(readFileSync(grammarFile()));
+  const parser = new Parser();
+  parser.setLanguage(language);
+  return parser;
+}
+
+/** WebAssembly is optimized again from here on: for a process that goes on to do other things. */
+export function optimizeWasm(): void {
+  setFlagsFromString('--no-liftoff-only');
+  setFlagsFromString('--wasm-tier-up');
+  setFlagsFromString('--wasm-dynamic-tiering');
 }
 
 /** Beside this file in the tree; beside the tree's copy of it when this one is in dist/. */
