@@ -95,7 +95,6 @@ export class CodeCache {
   /** A store goes to a frame that held code: the code is fetched again, and stores are fast until then. */
   written(pfn: number): void {
     this.watched[pfn] = 0;
-    for (const page of this.mappedPages.values()) if (page.pfn === pfn) page.isCurrent = false;
     this.unmapAll();
   }
 }

@@ -1,6 +1,6 @@
 import { translate } from '../mm/access.js';
-import type { Mm } from '../mm/mm.js';
 import { PAGE_SIZE } from '../mm/frames.js';
+import type { Mm } from '../mm/mm.js';
 import { VM } from '../mm/vm-flags.js';
 
 export const Access = { load: 0, store: 1, fetch: 2 } as const;

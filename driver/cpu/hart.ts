@@ -3,7 +3,7 @@ import { TASK_SIZE } from '../mm/page-table.js';
 import { CodeCache, type CodePage } from './code-cache.js';
 import type { Cpu } from './cpu.js';
 import { Access, type AccessKind, type CpuMemory } from './cpu-memory.js';
-import { decode, ILLEGAL } from './decode.js';
+import { decode } from './decode.js';
 import type { Insn } from './instruction.js';
 import { Trap, type TrapCode } from './trap.js';
 
@@ -34,6 +34,9 @@ export class Hart {
   /** RAM address that LR reserved, -1 without, and its size. */
   reserved = -1;
   reservedSize = 0;
+  /** What LR read: SC also fails when the kernel has written there meanwhile. */
+  reservedLo = 0;
+  reservedHi = 0;
   private memory: CpuMemory | null = null;
   private generation = -1;
   private cpu: Cpu | null = null;
@@ -95,7 +98,7 @@ export class Hart {
     // The second half is on a page of its own life, so an instruction that straddles is decoded each time.
     const next = this.codePage(Math.floor(pc / PAGE_SIZE) + 1);
     if (next === null) return this.fetchFault(pc + 2);
-    return decode(low | (next.half(0) << 16)) ?? ILLEGAL;
+    return decode(low | (next.half(0) << 16));
   }
 
   private page(vpn: number, access: AccessKind): number {
@@ -188,11 +191,12 @@ export class Hart {
     const i = (vpn << 2) & (4 * TLB_ENTRIES - 1);
     const tag = vpn << 12;
     const hi = Math.floor(vpn / 2 ** 20);
-    const isOther = tlb[i + 2] !== hi || (tlb[i] !== tag && tlb[i + 1] !== tag);
-    if (isOther) tlb[i] = tlb[i + 1] = NO_TAG;
+    const addend = ((pfn << 12) - tag) | 0;
+    const isSame = (tlb[i] === tag || tlb[i + 1] === tag) && tlb[i + 2] === hi && tlb[i + 3] === addend;
+    if (!isSame) tlb[i] = tlb[i + 1] = NO_TAG;
     tlb[access === Access.store ? i + 1 : i] = tag;
     tlb[i + 2] = hi;
-    tlb[i + 3] = (pfn << 12) - tag;
+    tlb[i + 3] = addend;
   }
 
   private read(at: number, size: number): void {

@@ -17,6 +17,7 @@ export type Format =
   | 'J'
   | 'jalr'
   | 'none'
+  | 'fence'
   | 'csr'
   | 'csri'
   | 'amo'
