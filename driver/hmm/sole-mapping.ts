@@ -7,12 +7,13 @@ import { ptlLock, ptlUnlock } from '../mm/ptl.js';
 
 /**
  * `removeMigrationPtes` for the common page: small, anonymous, with one vma that may map it, while nobody else could
- * run, so that taking the rmap lock is no scheduling point. It counts as the rmap walk that it replaces. False when the
+ * run, so that taking the rmap lock is no scheduling point, and nobody watches the locks. It counts as the rmap walk that it replaces. False when the
  * page is not of that kind; then nothing was done.
  */
 export function restoreSoleMapping(memory: Memory, from: number, to: number): boolean {
   const { frames, kernel } = memory;
-  if (kernel.scheduler.contended || frames.order[frames.head[to]!]! > 0 || !frames.isAnon(to)) return false;
+  if (kernel.scheduler.contended || kernel.trace.verbose || frames.order[frames.head[to]!]! > 0 || !frames.isAnon(to))
+    return false;
   const anonVma = memory.anonVmas.get(frames.mapping[to]!);
   if (anonVma === undefined || anonVma.vmas.length !== 1 || anonVma.lock.isWriteLocked) return false;
   memory.stats.removeMigrationPtes++;

@@ -2,7 +2,7 @@ import { assert } from '../core/assert.js';
 import { type Coroutine, preemptPoint } from '../core/effect.js';
 import { LockClass } from '../core/lock-class.js';
 import { WaitQueue } from '../core/wait-queue.js';
-import { PG, PAGE_SIZE, Zone } from './frames.js';
+import { PAGE_SIZE, PG, Zone } from './frames.js';
 import type { Memory } from './memory.js';
 
 const FOLIO_LOCK_POINT = preemptPoint('folio_lock');
@@ -30,7 +30,10 @@ function freeFolio(memory: Memory, head: number): void {
   const { frames } = memory;
   const flags = frames.flags[head]!;
   assert((flags & PG.locked) === 0, `pfn ${head} is freed while it is locked`);
-  assert(frames.folioMapcount[head] === 0, `pfn ${head} is freed while it is mapped ${frames.folioMapcount[head]} times`);
+  assert(
+    frames.folioMapcount[head] === 0,
+    `pfn ${head} is freed while it is mapped ${frames.folioMapcount[head]} times`,
+  );
   assert((flags & PG.swapcache) === 0, `pfn ${head} is freed while it is in the swap cache`);
   frames.mapping[head] = 0;
   if (frames.zone[head] !== Zone.system) {
@@ -47,13 +50,16 @@ function freeFolio(memory: Memory, head: number): void {
 
 /** Takes the lock bit if it is free; never waits. Linux: folio_trylock() */
 export function folioTrylock(memory: Memory, pfn: number): boolean {
-  const { frames, kernel } = memory;
-  const head = frames.head[pfn]!;
-  if (frames.flags[head]! & PG.locked) return false;
+  const head = memory.frames.head[pfn]!;
+  if (memory.frames.flags[head]! & PG.locked) return false;
+  takeLock(memory, head, false);
+  return true;
+}
+
+function takeLock({ frames, kernel }: Memory, head: number, mayWait: boolean): void {
   frames.flags[head]! |= PG.locked;
   frames.lockOwner[head] = kernel.current.id;
-  kernel.lockAcquired(LockClass.folioLock, 'folio', { mayWait: false });
-  return true;
+  kernel.lockAcquired(LockClass.folioLock, 'folio', { mayWait });
 }
 
 /** Takes the lock bit, sleeping as long as somebody else has it. Linux: folio_lock() */
@@ -63,7 +69,7 @@ export function* folioLock(memory: Memory, pfn: number): Coroutine<void> {
   kernel.checkOrder(kernel.current, LockClass.folioLock, false);
   if (kernel.scheduler.contended) yield FOLIO_LOCK_POINT;
   while (frames.flags[head]! & PG.locked) yield pageQueue(memory, head);
-  folioTrylock(memory, head);
+  takeLock(memory, head, true);
 }
 
 /** A new folio's lock bit, known to be free; as `folioTrylock` but its failure is a bug. Linux: __folio_set_locked() */
