@@ -34,7 +34,12 @@ export function positionOf(place: Place | undefined): Position | undefined {
 function commandModel(macro: HeaderMacro): AbiCommand {
   const { dir, type, nr, size, argument } = macro.constant!.ioc!;
   const value = Number(BigInt.asUintN(32, macro.constant!.value));
-  return { name: macro.name, value, dir, type, nr, size, argument: argument?.name, at: positionOf(macro.place) };
+  const alias = /^\(?\s*([A-Za-z_]\w*)\s*\)?$/.exec(macro.text)?.[1];
+  return {
+    ...{ name: macro.name, value, dir, type, nr, size, argument: argument?.name },
+    ...(alias !== undefined && { aliasOf: alias }),
+    at: positionOf(macro.place),
+  };
 }
 
 function recordModel(record: RecordLayout): AbiRecord {

@@ -18,6 +18,8 @@ export interface AbiCommand {
   readonly size: number;
   /** The argument's type as C writes it; undefined where the number does not say. */
   readonly argument: string | undefined;
+  /** The header defines it as nothing but this other name. */
+  readonly aliasOf?: string;
   readonly at: Position | undefined;
 }
 

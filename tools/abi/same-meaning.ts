@@ -46,7 +46,7 @@ export function meaningBetween(older: AbiModel, newer: AbiModel, renames: readon
   const list = [...renames, ...SAME_MEANING];
   return (oldName, newName) => {
     const found = list.find(({ a, b }) => (a === oldName && b === newName) || (a === newName && b === oldName));
-    if (found === undefined) return undefined;
+    if (found === undefined) return definedAs(older, newer, [oldName, newName]);
     const { unlessField } = found;
     if (unlessField !== undefined && (hasField(older, oldName, unlessField) || hasField(newer, newName, unlessField)))
       return undefined;
@@ -58,4 +58,11 @@ function hasField(model: AbiModel, command: string, field: string): boolean {
   const argument = model.commands.find(({ name }: AbiCommand) => name === command)?.argument;
   const record = model.records.find(({ kind, name }) => `${kind} ${name}` === argument);
   return record?.fields.some(({ name }) => name === field) ?? false;
+}
+
+/** One of the headers says itself that the names are one. */
+function definedAs(older: AbiModel, newer: AbiModel, [a, b]: [string, string]): string | undefined {
+  const commands = [...older.commands, ...newer.commands];
+  const alias = commands.some(({ name, aliasOf }) => (name === a && aliasOf === b) || (name === b && aliasOf === a));
+  return alias ? 'the header defines one name as the other' : undefined;
 }

@@ -110,13 +110,25 @@ function isUnnamed(words: readonly string[], last: Token | undefined): boolean {
   return last?.text === ',' || names.length === 1 || TYPE_WORDS.has(names.at(-1) ?? '');
 }
 
-/** The tokens end with `struct`, perhaps attributes and a tag. */
+/** The tokens end with `struct`, perhaps attributes and a tag: what opens is a record and no function. */
 function opensRecord(tokens: readonly Token[]): boolean {
-  for (let i = tokens.length - 1; i >= 0 && i > tokens.length - 40; i--) {
-    const { text } = tokens[i]!;
+  for (let i = tokens.length - 1; i >= 0; i--) {
+    const { text, kind } = tokens[i]!;
     if (text === 'struct' || text === 'union') return true;
-    if (text === ';' || text === '{' || text === '}') return false;
-    if (text === ')' && !tokens.slice(0, i).some((t) => t.text === '__attribute__')) return false;
+    if (text === ')') {
+      i = opening(tokens, i) - 1;
+      if (tokens[i]?.text !== '__attribute__') return false;
+    } else if (kind !== 'id') return false;
   }
   return false;
+}
+
+/** The bracket that the one at `close` closes. */
+function opening(tokens: readonly Token[], close: number): number {
+  let depth = 0;
+  for (let i = close; i >= 0; i--) {
+    if (tokens[i]!.text === ')') depth++;
+    else if (tokens[i]!.text === '(' && --depth === 0) return i;
+  }
+  return 0;
 }

@@ -137,6 +137,14 @@ describe('records and constants', () => {
     ]);
   });
 
+  test('a second name that the header defines as the first is a rename', async () => {
+    const [old, now] = ["#define A _IO('x', 1)\n", "#define A _IO('x', 1)\n#define B A\n"];
+    const found = compare(await header(old), await header(now)).findings.map((f) => `${f.class} ${f.new?.name}`);
+    expect(found).toEqual(['renamed B']);
+    const twice = compare(await header(old), await header(`${old}#define B _IO('x', 1)\n`)).findings;
+    expect(twice.map((f) => `${f.class} ${f.new?.name}`)).toEqual(['silent-alias B']);
+  });
+
   test('sizes and directions that change are named as what they are', async () => {
     const old = await header(
       "struct s { int a; };\n#define A _IOW('x', 1, struct s)\n#define B _IOW('x', 2, struct s)\n",

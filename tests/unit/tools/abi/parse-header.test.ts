@@ -101,6 +101,20 @@ describe('a layout', () => {
     ]);
   });
 
+  test('is not disturbed by functions that the header defines', async () => {
+    const model = await read(`struct s { int a; };
+static inline struct s f(int x) { switch (x) { case 1: break; default: break; } for (;;) {} }
+struct __attribute__((packed)) t { char a; int b; };
+extern int g(struct s *, int (*)(void));
+struct u { int (*call)(int); struct s *p[3]; const char *name, c; };
+`);
+    expect(model.records.map(({ name, size }) => [name, size])).toEqual([
+      ['s', 4],
+      ['t', 5],
+      ['u', 48],
+    ]);
+  });
+
   test('orders bit-fields by the byte order macros', async () => {
     const text = `#include <asm/byteorder.h>
 struct s {
