@@ -1,4 +1,6 @@
 import { AssertionError, assert } from './assert.js';
+import { type Defects, noDefects } from './defects.js';
+import { FaultEngine } from './fault-engine.js';
 import { LOCK_CLASS_NAMES, type LockClassId } from './lock-class.js';
 import type { SchedulerPolicy } from './policy.js';
 import { Prng } from './prng.js';
@@ -11,9 +13,15 @@ export class Kernel {
   readonly scheduler: Scheduler;
   readonly prng: Prng;
   readonly trace = new Trace();
+  /** Fault points: off, and then one boolean test each, unless a plan arms them. */
+  readonly faults: FaultEngine;
+  /** Planted bugs, for testing our own tests; all off. */
+  readonly defects: Defects = noDefects();
 
   constructor(policy: SchedulerPolicy, seed: number, stepLimit: number) {
     this.scheduler = new Scheduler(policy, stepLimit);
+    const { scheduler } = this;
+    this.faults = new FaultEngine(() => ({ task: scheduler.current, tick: scheduler.clock.nowTicks }));
     this.prng = new Prng(seed);
   }
 
@@ -70,5 +78,6 @@ export class Kernel {
     this.scheduler.reset(seed);
     this.prng.reseed(seed);
     this.trace.reset();
+    this.faults.reset();
   }
 }

@@ -1,5 +1,6 @@
 import { assert } from '../core/assert.js';
 import type { Coroutine } from '../core/effect.js';
+import { FaultPoint } from '../core/fault-points.js';
 import { LockClass } from '../core/lock-class.js';
 import { Mutex } from '../core/locks.js';
 import { folioLockNew, folioPut } from '../mm/folio.js';
@@ -55,6 +56,8 @@ export class DmirrorDevice implements DevPagemapOps {
    */
   *allocPage(): Coroutine<number> {
     const { memory } = this;
+    const { faults } = memory.kernel;
+    if (faults.armed && (yield* faults.reach(FaultPoint.devicePageAlloc)) !== 0) return 0;
     let backing = 0;
     if (this.isPrivate) {
       backing = memory.allocator.allocate();
@@ -145,8 +148,10 @@ export class DmirrorDevice implements DevPagemapOps {
 
   /** Makes a new chunk and takes its first page. 0 when no place is left. Linux: lib/test_hmm.c:dmirror_allocate_chunk() */
   private *allocateChunk(): Coroutine<number> {
+    const { faults } = this.memory.kernel;
     yield* this.devmemLock.lock();
-    const isAdded = this.addChunk();
+    const isRefused = faults.armed && (yield* faults.reach(FaultPoint.deviceChunkAlloc)) !== 0;
+    const isAdded = !isRefused && this.addChunk();
     this.devmemLock.unlock();
     return isAdded ? this.popFree() : 0;
   }

@@ -1,4 +1,5 @@
 import type { Coroutine } from '../core/effect.js';
+import { Phase } from '../core/fault-points.js';
 import {
   type MigrateArrays,
   MigratePfn,
@@ -10,6 +11,7 @@ import { backingPfn, copyPage, folioLockNew } from '../mm/folio.js';
 import { Zone } from '../mm/frames.js';
 import type { Memory } from '../mm/memory.js';
 import type { DmirrorChunk } from './chunk.js';
+import { injectBadCopy } from './copy.js';
 
 /**
  * Brings every page of a chunk back to system memory, whoever maps it (Q8). Pages that somebody else has locked or refers
@@ -28,7 +30,10 @@ export function* dmirrorDeviceEvictChunk(memory: Memory, chunk: DmirrorChunk): C
     dstPfn: new Uint32Array(npages),
     npages,
   };
+  const { faults } = memory.kernel;
+  if (faults.armed) faults.enter(Phase.evict);
   yield* migrateDeviceRange(memory, migrate, first);
+  if (faults.armed) faults.enter(Phase.evict);
   for (let i = 0; i < npages; i++) {
     const from = migrate.srcPfn[i]!;
     if (from === 0 || !(migrate.src[i]! & MigratePfn.migrate) || memory.frames.zone[from] === Zone.system) continue;
@@ -37,6 +42,7 @@ export function* dmirrorDeviceEvictChunk(memory: Memory, chunk: DmirrorChunk): C
     if (to === 0) continue;
     folioLockNew(memory, to);
     copyPage(memory, to, backingPfn(memory, from));
+    if (faults.armed && (yield* injectBadCopy(memory, to, to))) continue;
     migrate.dst[i] = MigratePfn.valid | (migrate.src[i]! & MigratePfn.write);
     migrate.dstPfn[i] = to;
   }

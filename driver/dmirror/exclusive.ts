@@ -1,5 +1,6 @@
 import { EBUSY, EINTR, EINVAL } from '../../uapi/errno.js';
 import type { Coroutine } from '../core/effect.js';
+import { FaultPoint } from '../core/fault-points.js';
 import { makeDeviceExclusiveRange } from '../hmm/index.js';
 import { mmput } from '../mm/exit-mmap.js';
 import { folioPut, folioUnlock } from '../mm/folio.js';
@@ -19,11 +20,13 @@ export function* dmirrorExclusive(command: Command): Coroutine<number> {
   const { mm } = command.file;
   const { kernel } = command.context.memory;
   if (!mmgetNotZero(mm)) return -EINVAL;
+  if (kernel.faults.armed) yield* kernel.faults.reach(FaultPoint.mmapLock);
   yield* mm.mmapLock.readLock();
   const pages = new Uint32Array(CHUNK_PAGES);
   let ret = 0;
   for (let start = command.addr; ret === 0 && start < command.end; start += CHUNK_PAGES * PAGE_SIZE) {
     if (kernel.scheduler.contended) yield CHUNK_POINT;
+    if (kernel.faults.armed) yield* kernel.faults.betweenChunks(start);
     // Deviates: Linux goes on to the end, for hours if need be. Only who serves the machine can ask for this.
     if (kernel.current.isAbandoned) {
       ret = -EINTR;
@@ -58,9 +61,11 @@ function* exclusiveChunk(
 /** Mirrors the pages that are exclusive; answers how many. Linux: lib/test_hmm.c:dmirror_atomic_map() */
 function* atomicMap({ file }: Command, firstVpn: number, pages: Uint32Array): Coroutine<number> {
   let mapped = 0;
+  const { faults } = file.mm.memory.kernel;
   yield* file.mutex.lock();
   for (let i = 0; i < pages.length; i++) {
     if (pages[i] === 0) continue;
+    if (faults.armed && faults.hit(FaultPoint.mirrorStore, (firstVpn + i) * PAGE_SIZE) !== 0) break;
     file.mirror.store(firstVpn + i, pages[i]!, MirrorTag.atomic);
     mapped++;
   }

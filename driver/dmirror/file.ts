@@ -34,9 +34,10 @@ export class DmirrorFile implements IntervalNotifierOps {
    * even when another file of the device runs it (Q2). Linux: lib/test_hmm.c:dmirror_interval_invalidate()
    */
   *invalidate(interval: IntervalNotifier, range: NotifierRange, curSeq: number): Coroutine<boolean> {
-    if (range.event === 'MIGRATE' && range.owner === this.device) return true;
+    const { defects } = this.mm.memory.kernel;
+    if (range.event === 'MIGRATE' && (range.owner === this.device || defects.ownerHides)) return true;
     if (!(yield* lockForInvalidate(this.mutex, range))) return false;
-    mmuIntervalSetSeq(interval, curSeq);
+    if (!defects.setSeqOutside) mmuIntervalSetSeq(interval, curSeq);
     this.mirror.erase(Math.floor(range.start / PAGE_SIZE), Math.floor(range.end / PAGE_SIZE));
     this.mutex.unlock();
     return true;
@@ -45,7 +46,7 @@ export class DmirrorFile implements IntervalNotifierOps {
 
 /** False when the invalidator can't sleep and the mutex is taken. */
 export function* lockForInvalidate(mutex: Mutex, range: NotifierRange): Coroutine<boolean> {
-  if ('blockable' in range) return mutex.tryLock();
+  if ('blockable' in range) return !range.mm.memory.kernel.faults.refusesMutex && mutex.tryLock();
   yield* mutex.lock();
   return true;
 }

@@ -1,5 +1,6 @@
 import { EINTR, EINVAL } from '../../uapi/errno.js';
 import type { Coroutine } from '../core/effect.js';
+import { FaultPoint } from '../core/fault-points.js';
 import { type MigrateVma, migrateVmaSetup } from '../hmm/index.js';
 import { mmput } from '../mm/exit-mmap.js';
 import { PAGE_SIZE } from '../mm/frames.js';
@@ -21,10 +22,12 @@ export function* migrateChunks(command: Command, select: number, migrateChunk: M
   const { kernel } = context.memory;
   if (!mmgetNotZero(mm)) return -EINVAL;
   const migrate = context.takeMigration(CHUNK_PAGES);
+  if (kernel.faults.armed) yield* kernel.faults.reach(FaultPoint.mmapLock);
   yield* mm.mmapLock.readLock();
   let ret = 0;
   for (let addr = command.addr; addr < command.end; addr = migrate.end) {
     if (kernel.scheduler.contended) yield CHUNK_POINT;
+    if (kernel.faults.armed) yield* kernel.faults.betweenChunks(addr);
     // Deviates: Linux goes on to the end, for hours if need be. Only who serves the machine can ask for this.
     if (kernel.current.isAbandoned) {
       ret = -EINTR;

@@ -1,10 +1,12 @@
 import { EBUSY, EFAULT, EINTR, EINVAL } from '../../uapi/errno.js';
 import { TICKS_PER_MS } from '../core/clock.js';
 import type { Coroutine } from '../core/effect.js';
+import { FaultPoint } from '../core/fault-points.js';
 import {
   HmmPfn,
   type HmmRange,
   hmmRangeFault,
+  injectInvalidate,
   isUnmigratableVma,
   MigratePfn,
   MigrateSelect,
@@ -51,6 +53,7 @@ export function* dmirrorMigrateOnFault(command: Command): Coroutine<number> {
       ret = -EINTR;
       break;
     }
+    if (kernel.faults.armed) yield* kernel.faults.betweenChunks(addr, true);
     yield* mm.mmapLock.readLock();
     ret = yield* migrateChunkLocked(command, migrate, addr);
     mm.mmapLock.readUnlock();
@@ -62,7 +65,8 @@ export function* dmirrorMigrateOnFault(command: Command): Coroutine<number> {
 
 /** The chunk at `addr`, under one read hold of mmap_lock from the look at its vma to finalize. */
 function* migrateChunkLocked(command: Command, migrate: MigrateVma, addr: number): Coroutine<number> {
-  const { clock } = command.context.memory.kernel.scheduler;
+  const { scheduler, faults } = command.context.memory.kernel;
+  const { clock } = scheduler;
   const vma = command.file.mm.vmaLookup(addr);
   if (vma === null || !(vma.flags & VM.read)) return -EFAULT;
   if (isUnmigratableVma(vma)) return -EINVAL;
@@ -70,6 +74,7 @@ function* migrateChunkLocked(command: Command, migrate: MigrateVma, addr: number
   const deadline = clock.nowTicks + RANGE_FAULT_TIMEOUT_MS * TICKS_PER_MS;
   const range = rangeOf(command, migrate, { start: addr, end });
   for (; clock.nowTicks <= deadline; yield RETRY_POINT) {
+    if (faults.armed && faults.hit(FaultPoint.rangeTimeout, addr) !== 0) break;
     migrate.request({ vma, start: addr, end, flags: MigrateSelect.system, pgmapOwner: command.file.device });
     const ret = yield* chunkOnce(command, migrate, range);
     migrate.end = end;
@@ -89,6 +94,8 @@ function* chunkOnce(command: Command, migrate: MigrateVma, range: HmmRange): Cor
   const moves = movesByOthers(file);
   let ret = yield* hmmRangeFault(range);
   if (ret !== 0) return ret === -EBUSY ? AGAIN : ret;
+  const { faults } = context.memory.kernel;
+  if (faults.armed) yield* injectInvalidate(file.mm, range.start);
   const isStable = yield* storeReports(command, range, moves);
   // Collected pages can't be given back here, so the unified path finishes with them before it looks again.
   if (!isStable && !isUnified) return AGAIN;
@@ -135,6 +142,7 @@ function isZeroPage(memory: Memory, pfn: number): boolean {
 /** Mirrors what was reported, unless the range has changed since: then false. Zero pages are holes, on both paths. */
 function* storeReports({ context, file }: Command, range: HmmRange, moves: number): Coroutine<boolean> {
   const { memory } = context;
+  const { faults } = memory.kernel;
   const first = range.start / PAGE_SIZE;
   const npages = range.end / PAGE_SIZE - first;
   yield* file.mutex.lock();
@@ -143,6 +151,7 @@ function* storeReports({ context, file }: Command, range: HmmRange, moves: numbe
     const flags = range.flags[i]!;
     const pfn = range.pfns[i]!;
     if (!(flags & HmmPfn.valid) || isZeroPage(memory, pfn)) continue;
+    if (faults.armed && faults.hit(FaultPoint.mirrorStore, (first + i) * PAGE_SIZE) !== 0) break;
     storeReported(context, file, { vpn: first + i, pfn, isWritable: (flags & HmmPfn.write) !== 0 });
   }
   file.mutex.unlock();

@@ -15,7 +15,7 @@ type PrivateFault = Parameters<DevPagemapOps['migrateToRam']>[0];
  * VM_FAULT.sigbus. Linux: lib/test_hmm.c:dmirror_devmem_fault()
  */
 export function* dmirrorDevmemFault(context: DmirrorContext, { vma, addr, pfn }: PrivateFault): Coroutine<number> {
-  const { frames } = context.memory;
+  const { frames, kernel } = context.memory;
   const file = context.files[frames.zoneDeviceData[frames.zoneDeviceData[pfn]!]!]!;
   const start = Math.floor(addr / PAGE_SIZE) * PAGE_SIZE;
   const migrate = context.takeMigration(1);
@@ -27,15 +27,17 @@ export function* dmirrorDevmemFault(context: DmirrorContext, { vma, addr, pfn }:
     pgmapOwner: file.device,
     faultPfn: pfn,
   });
+  const restore = kernel.faults.armed ? kernel.faults.serveCpu(file.id, file.device.minor, start) : null;
   let ret: number = VM_FAULT.sigbus;
   if ((yield* migrateVmaSetup(migrate)) === 0) {
-    const failed = allocAndCopyToSystem(context, file, migrate);
+    const failed = yield* allocAndCopyToSystem(context, file, migrate);
     yield* copyDone(context, migrate);
     yield* migrateVmaPages(migrate);
     yield* migrateVmaFinalize(migrate);
     // Deviates: 6.12 answers 0 and so faults for ever (Q18).
-    ret = failed > 0 && !context.quirks.q18EndlessRefault ? VM_FAULT.oom : 0;
+    ret = failed & VM_FAULT.oom && context.quirks.q18EndlessRefault ? 0 : failed;
   }
+  restore?.();
   context.giveMigration(migrate);
   return ret;
 }

@@ -20,9 +20,9 @@ export function selectDevice(device: DmirrorDevice): number {
 
 function* moveChunkToSystem(command: Command, migrate: MigrateVma): Coroutine<void> {
   const { context, file } = command;
-  allocAndCopyToSystem(context, file, migrate);
+  const failed = yield* allocAndCopyToSystem(context, file, migrate);
   yield* copyDone(context, migrate);
-  yield* migrateVmaPages(migrate);
+  if (failed === 0 || !context.memory.kernel.defects.finalizeWithoutPages) yield* migrateVmaPages(migrate);
   command.cpages += countMigrated(migrate);
   yield* migrateVmaFinalize(migrate);
 }

@@ -1,7 +1,15 @@
-import { EBUSY, EFAULT, EINTR } from '../../uapi/errno.js';
+import { EBUSY, EFAULT, EINTR, ENOMEM } from '../../uapi/errno.js';
 import { TICKS_PER_MS } from '../core/clock.js';
 import type { Coroutine } from '../core/effect.js';
-import { HmmPfn, type HmmRange, hmmRangeFault, mmuIntervalReadBegin, mmuIntervalReadRetry } from '../hmm/index.js';
+import { FaultPoint } from '../core/fault-points.js';
+import {
+  HmmPfn,
+  type HmmRange,
+  hmmRangeFault,
+  injectInvalidate,
+  mmuIntervalReadBegin,
+  mmuIntervalReadRetry,
+} from '../hmm/index.js';
 import { mmput } from '../mm/exit-mmap.js';
 import { backingPfn } from '../mm/folio.js';
 import { PAGE_SIZE } from '../mm/frames.js';
@@ -30,6 +38,7 @@ export function* dmirrorFault(context: DmirrorContext, file: DmirrorFile, reques
   let ret = 0;
   for (let start = request.start; ret === 0 && start < request.end; start += CHUNK_PAGES * PAGE_SIZE) {
     if (kernel.scheduler.contended) yield CHUNK_POINT;
+    if (kernel.faults.armed) yield* kernel.faults.betweenChunks(start);
     // Deviates: Linux goes on to the end, for hours if need be. Only who serves the machine can ask for this.
     if (kernel.current.isAbandoned) {
       ret = -EINTR;
@@ -57,7 +66,7 @@ function* rangeFault(context: DmirrorContext, file: DmirrorFile, range: HmmRange
   const ret = yield* rangeStableLocked(file, range);
   if (ret !== 0) return ret;
   const result = storeFaulted(context, file, range);
-  file.mutex.unlock();
+  if (result === 0 || !context.memory.kernel.defects.lockLeftTrue) file.mutex.unlock();
   return result;
 }
 
@@ -70,15 +79,19 @@ function* rangeFault(context: DmirrorContext, file: DmirrorFile, range: HmmRange
  */
 export function* rangeStableLocked(file: DmirrorFile, range: HmmRange): Coroutine<number> {
   const { mm, mutex } = file;
-  const { clock } = mm.memory.kernel.scheduler;
+  const { scheduler, faults } = mm.memory.kernel;
+  const { clock } = scheduler;
   const deadline = clock.nowTicks + RANGE_FAULT_TIMEOUT_MS * TICKS_PER_MS;
   const notifier = range.notifier!;
   for (; clock.nowTicks <= deadline; yield RETRY_POINT) {
+    if (faults.armed && faults.hit(FaultPoint.rangeTimeout, range.start) !== 0) break;
     range.notifierSeq = yield* mmuIntervalReadBegin(notifier);
+    if (faults.armed) yield* faults.reach(FaultPoint.mmapLock, range.start);
     const moves = movesByOthers(file);
     yield* mm.mmapLock.readLock();
     const ret = yield* hmmRangeFault(range);
     mm.mmapLock.readUnlock();
+    if (faults.armed) yield* injectInvalidate(mm, range.start);
     if (ret === -EBUSY) continue;
     if (ret !== 0) return ret;
     yield* mutex.lock();
@@ -95,11 +108,13 @@ export function movesByOthers({ device, mm }: DmirrorFile): number {
 
 /** Q4: an own device page that may only be read answers a write request without the right. Linux: dmirror_do_fault() */
 function storeFaulted(context: DmirrorContext, file: DmirrorFile, range: HmmRange): number {
+  const { faults } = context.memory.kernel;
   const first = range.start / PAGE_SIZE;
   const npages = range.end / PAGE_SIZE - first;
   for (let i = 0; i < npages; i++) {
     const isWritable = (range.flags[i]! & HmmPfn.write) !== 0;
     if (!isWritable && range.defaultFlags & HmmPfn.reqWrite) return -EFAULT;
+    if (faults.armed && faults.hit(FaultPoint.mirrorStore, (first + i) * PAGE_SIZE) !== 0) return -ENOMEM;
     storeReported(context, file, { vpn: first + i, pfn: range.pfns[i]!, isWritable });
   }
   return 0;

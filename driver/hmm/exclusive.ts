@@ -1,4 +1,5 @@
 import { type Coroutine, preemptPoint } from '../core/effect.js';
+import { FaultPoint } from '../core/fault-points.js';
 import { KIND_MASK, Kind, Pte } from '../mm/entry.js';
 import { folioPut, folioTrylock, folioUnlock } from '../mm/folio.js';
 import { FOLL } from '../mm/foll.js';
@@ -32,7 +33,9 @@ export function* makeDeviceExclusiveRange(
   for (let i = 0; i < found; i++) {
     const pfn = pfns[i]!;
     if (memory.kernel.scheduler.contended) yield EXCLUSIVE_POINT;
-    if (memory.frames.head[pfn] !== pfn || !folioTrylock(memory, pfn)) {
+    const { faults } = memory.kernel;
+    const isRefused = faults.armed && faults.hit(FaultPoint.folioTrylock, start + i * PAGE_SIZE) !== 0;
+    if (memory.frames.head[pfn] !== pfn || isRefused || !folioTrylock(memory, pfn)) {
       folioPut(memory, pfn);
       pfns[i] = 0;
       continue;

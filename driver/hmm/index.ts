@@ -1,6 +1,7 @@
 // The public face of this layer.
 export { makeDeviceExclusiveRange } from './exclusive.js';
 export { HmmPfn, type HmmRange, hmmPfnToMapOrder } from './hmm-range.js';
+export { injectInvalidate } from './inject.js';
 export {
   IntervalNotifier,
   type IntervalNotifierOps,

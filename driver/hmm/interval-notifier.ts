@@ -1,6 +1,7 @@
 import { EAGAIN, EINTR, EINVAL, EOVERFLOW } from '../../uapi/errno.js';
 import { assert } from '../core/assert.js';
 import { type Coroutine, preemptPoint } from '../core/effect.js';
+import { FaultPoint } from '../core/fault-points.js';
 import { LockClass } from '../core/lock-class.js';
 import { WaitQueue } from '../core/wait-queue.js';
 import { mmdrop } from '../mm/exit-mmap.js';
@@ -234,11 +235,15 @@ export function* mmuIntervalReadBegin(interval: IntervalNotifier): Coroutine<num
 
 /** Was the interval invalidated since `mmuIntervalReadBegin`? Called under the driver's lock. Linux: mmu_interval_read_retry() */
 export function mmuIntervalReadRetry(interval: IntervalNotifier, seq: number): boolean {
+  const { faults } = interval.mm.memory.kernel;
+  if (faults.armed && faults.hit(FaultPoint.intervalRetry) !== 0) return true;
   return interval.invalidateSeq !== seq;
 }
 
 /** As `mmuIntervalReadRetry`, without the lock: may miss one that is just being reported. Linux: mmu_interval_check_retry() */
 export function mmuIntervalCheckRetry(interval: IntervalNotifier, seq: number): boolean {
+  const { faults } = interval.mm.memory.kernel;
+  if (faults.armed && faults.hit(FaultPoint.intervalRetry) !== 0) return true;
   return interval.invalidateSeq !== seq;
 }
 

@@ -1,4 +1,5 @@
 import { type Coroutine, preemptPoint } from '../core/effect.js';
+import { Phase } from '../core/fault-points.js';
 import { Kind, kindOf } from '../mm/entry.js';
 import { PAGE_SIZE } from '../mm/frames.js';
 import type { Memory } from '../mm/memory.js';
@@ -22,6 +23,7 @@ export function* migrateVmaCollect(migrate: MigrateVma, vma: Vma): Coroutine<voi
   const { kernel, stats } = mm.memory;
   const { start, end, pgmapOwner: owner } = migrate;
   if (kernel.scheduler.contended) yield COLLECT_POINT;
+  if (kernel.faults.armed) kernel.faults.enter(Phase.collect);
   const range: NotifierRange = { mm, start, end, event: 'MIGRATE', owner };
   yield* invalidateRangeStart(range);
   stats.walks++;
@@ -77,9 +79,11 @@ function collectPtes(
   const { entries } = leaf;
   const first = pteIndex(vpn);
   const last = first + (end - vpn);
+  const { faults } = mm.memory.kernel;
   let n = migrate.npages;
   ptlLock(mm);
   for (let i = first; i < last; i++, n++) {
+    if (faults.armed) faults.at((vpn + i - first) * PAGE_SIZE);
     const flags = collectEntry(mm.memory, entries, i, filter);
     src[n] = flags;
     srcPfn[n] = flags & MigratePfn.valid ? entries[2 * i + 1]! : 0;

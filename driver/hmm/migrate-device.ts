@@ -1,5 +1,6 @@
 import { EBUSY } from '../../uapi/errno.js';
 import { type Coroutine, preemptPoint } from '../core/effect.js';
+import { FaultPoint } from '../core/fault-points.js';
 import { copyPage, folioLock, folioLockNew, folioPut, folioTrylock } from '../mm/folio.js';
 import type { Memory } from '../mm/memory.js';
 import { migrateDeviceFinalize } from './migrate-finalize.js';
@@ -38,7 +39,8 @@ function takeDevicePage(memory: Memory, arrays: MigrateArrays, { i, pfn }: { i: 
   arrays.dstPfn[i] = 0;
   if (refcount[pfn] === 0) return;
   refcount[pfn]!++;
-  if (!folioTrylock(memory, pfn)) {
+  const { faults } = memory.kernel;
+  if ((faults.armed && faults.hit(FaultPoint.folioTrylock) !== 0) || !folioTrylock(memory, pfn)) {
     folioPut(memory, pfn);
     return;
   }

@@ -1,3 +1,4 @@
+import { FaultPoint } from '../core/fault-points.js';
 import { KIND_MASK, Kind, Pte } from '../mm/entry.js';
 import { folioGet, folioPut, folioTrylock, folioUnlock } from '../mm/folio.js';
 import { ZERO_PFN } from '../mm/frame-allocator.js';
@@ -6,6 +7,7 @@ import type { Memory } from '../mm/memory.js';
 import { migrationEntryFor } from '../mm/migration-entries.js';
 import { folioMarkDirty } from '../mm/pte-build.js';
 import { folioRemoveRmapPte, folioTryShareAnonRmapPte } from '../mm/rmap.js';
+import { injectPin } from './inject.js';
 import { MigratePfn, MigrateSelect } from './migrate-vma.js';
 
 /** Which entries a collector takes. */
@@ -35,6 +37,7 @@ export function collectEntry(memory: Memory, entries: Uint32Array, i: number, fi
   const { frames } = memory;
   const head = frames.head[pfn]!;
   if (frames.mapping[head] === 0 || frames.order[head]! > 0) return 0;
+  if (memory.kernel.faults.armed) injectPin(memory, pfn);
   return freezeEntry(memory, entries, i);
 }
 
@@ -56,19 +59,22 @@ function freezeEntry(memory: Memory, entries: Uint32Array, i: number): number {
   const { frames } = memory;
   const lo = entries[2 * i]!;
   const pfn = entries[2 * i + 1]!;
+  const { faults, defects } = memory.kernel;
   folioGet(memory, pfn);
-  if (!folioTrylock(memory, pfn)) {
-    folioPut(memory, pfn);
+  if ((faults.armed && faults.hit(FaultPoint.folioTrylock) !== 0) || !folioTrylock(memory, pfn)) {
+    if (!defects.trylockLeak) folioPut(memory, pfn);
     return 0;
   }
   const flags = frames.flags[pfn]!;
   const exclusive = (flags & PG.anon) !== 0 && (flags & PG.anonExclusive) !== 0;
-  if (exclusive && !folioTryShareAnonRmapPte(memory, pfn)) {
+  const isShareFailed = exclusive && faults.armed && faults.hit(FaultPoint.anonShare) !== 0;
+  if (isShareFailed || (exclusive && !folioTryShareAnonRmapPte(memory, pfn))) {
     folioUnlock(memory, pfn);
+    if (defects.shareUnlocksFaultPage && frames.zone[pfn] === Zone.private) folioUnlock(memory, pfn);
     folioPut(memory, pfn);
     return 0;
   }
-  if ((lo & KIND_MASK) === Kind.present && lo & Pte.dirty) folioMarkDirty(memory, pfn);
+  if ((lo & KIND_MASK) === Kind.present && lo & Pte.dirty && !defects.dirtyLost) folioMarkDirty(memory, pfn);
   entries[2 * i] = migrationEntryFor(lo, exclusive);
   folioRemoveRmapPte(memory, pfn);
   folioPut(memory, pfn);

@@ -1,5 +1,6 @@
 import { assert } from '../core/assert.js';
 import { type Coroutine, preemptPoint } from '../core/effect.js';
+import { Phase } from '../core/fault-points.js';
 import { folioAddLru, folioPut, folioUnlock } from '../mm/folio.js';
 import { Zone } from '../mm/frames.js';
 import type { Memory } from '../mm/memory.js';
@@ -27,6 +28,7 @@ export function* migrateDeviceFinalize(memory: Memory, arrays: MigrateArrays): C
   const { src, srcPfn, dstPfn, npages } = arrays;
   const { frames, kernel } = memory;
   if (kernel.scheduler.contended) yield FINALIZE_POINT;
+  if (kernel.faults.armed) kernel.faults.enter(Phase.finalize);
   for (let i = 0; i < npages; i++) {
     const from = srcPfn[i]!;
     let to = dstPfn[i]!;
@@ -46,5 +48,9 @@ export function* migrateDeviceFinalize(memory: Memory, arrays: MigrateArrays): C
       folioUnlock(memory, to);
       folioPut(memory, to);
     }
+  }
+  if (kernel.faults.armed) {
+    kernel.faults.enter(Phase.call);
+    kernel.faults.endCall(kernel.current);
   }
 }

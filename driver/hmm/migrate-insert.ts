@@ -1,4 +1,5 @@
 import type { Coroutine } from '../core/effect.js';
+import { FaultPoint } from '../core/fault-points.js';
 import { anonVmaPrepare } from '../mm/anon-rmap.js';
 import { Kind, kindOf, Pte } from '../mm/entry.js';
 import { folioAddLru, folioGet } from '../mm/folio.js';
@@ -30,6 +31,8 @@ export function insertPage(migrate: MigrateVma, i: number): boolean {
   const addr = migrate.start + i * PAGE_SIZE;
   const pfn = migrate.dstPfn[i]!;
   if (!vma.isAnonymous) return false;
+  const { faults } = memory.kernel;
+  if (faults.armed && faults.hit(FaultPoint.pageTableAlloc, addr) !== 0) return false;
   const leaf = leafTable(mm.pageTable, addr / PAGE_SIZE);
   if (leaf === null) return false;
   const { entries } = leaf;

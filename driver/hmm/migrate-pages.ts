@@ -1,9 +1,11 @@
 import { assert } from '../core/assert.js';
 import { type Coroutine, preemptPoint } from '../core/effect.js';
+import { FaultPoint, Phase } from '../core/fault-points.js';
 import { PAGE_SIZE, PG, Zone } from '../mm/frames.js';
 import type { Memory } from '../mm/memory.js';
 import { invalidateRangeEnd, invalidateRangeStart, type NotifierRange } from '../mm/notifier.js';
 import { folioFreeSwap } from '../mm/swap-cache.js';
+import { injectInvalidate, injectReference } from './inject.js';
 import { insertPage, prepareInsert } from './migrate-insert.js';
 import { hasMapping, type MigrateArrays } from './migrate-unmap.js';
 import { MigratePfn, type MigrateVma } from './migrate-vma.js';
@@ -38,8 +40,11 @@ export function* migrateDevicePages(memory: Memory, arrays: MigrateArrays): Coro
 function* migratePages(memory: Memory, arrays: MigrateArrays, migrate: MigrateVma | null): Coroutine<void> {
   const { src, srcPfn, dstPfn, npages } = arrays;
   const faultPfn = migrate?.faultPfn ?? 0;
+  const { faults } = memory.kernel;
+  if (faults.armed) faults.enter(Phase.pages);
   let event: NotifierRange | null = null;
   for (let i = 0; i < npages; i++) {
+    if (faults.armed) yield* injectAtPage(memory, { migrate, i, from: srcPfn[i]! });
     if (dstPfn[i] === 0) {
       src[i]! &= ~MigratePfn.migrate;
     } else if (srcPfn[i] === 0) {
@@ -52,6 +57,19 @@ function* migratePages(memory: Memory, arrays: MigrateArrays, migrate: MigrateVm
     }
   }
   if (event !== null) invalidateRangeEnd(event);
+}
+
+/** What others do just before page `i` moves. */
+function* injectAtPage(
+  memory: Memory,
+  { migrate, i, from }: { migrate: MigrateVma | null; i: number; from: number },
+): Coroutine<void> {
+  if (migrate !== null) {
+    const addr = migrate.start + i * PAGE_SIZE;
+    memory.kernel.faults.at(addr);
+    yield* injectInvalidate(migrate.vma!.mm, addr);
+  }
+  if (from !== 0) yield* injectReference(memory, from);
 }
 
 /** Entries from the first hole on are about to be filled: a MIGRATE event of their own. */
@@ -72,6 +90,8 @@ function moveFolio(memory: Memory, { from, to, faultPfn }: { from: number; to: n
     // Devices take anonymous memory only, and no swap slot goes with it.
     if (!frames.isAnon(from) || !folioFreeSwap(memory, from)) return false;
   }
+  const { faults } = memory.kernel;
+  if (faults.armed && faults.hit(FaultPoint.refcountPages) !== 0) return false;
   // The one reference of the migration, and that of the fault. Linux: folio_migrate_mapping()
   if (frames.refcount[from] !== (from === faultPfn ? 2 : 1)) return false;
   frames.index[to] = frames.index[from]!;

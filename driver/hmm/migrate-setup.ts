@@ -2,6 +2,7 @@ import { EINVAL } from '../../uapi/errno.js';
 import { assert } from '../core/assert.js';
 import { type Coroutine, preemptPoint } from '../core/effect.js';
 import { LockClass } from '../core/lock-class.js';
+import { ZERO_PFN } from '../mm/frame-allocator.js';
 import type { Memory } from '../mm/memory.js';
 import type { Vma } from '../mm/vma.js';
 import { HmmPfn, type HmmRange } from './hmm-range.js';
@@ -73,6 +74,7 @@ export function* migrateHmmRangeSetup(range: HmmRange): Coroutine<void> {
   const { migrate } = range;
   assert(migrate !== null, 'the range was not walked for a migration');
   const npages = pagesOf(range);
+  const isHoleTaken = migrate.vma?.mm.memory.kernel.defects.holeAsPage;
   assert(npages <= migrate.src.length, 'the migration has no room for the range');
   migrate.npages = npages;
   migrate.cpages = 0;
@@ -82,6 +84,7 @@ export function* migrateHmmRangeSetup(range: HmmRange): Coroutine<void> {
     const word = srcWord(flags);
     migrate.src[i] = word;
     migrate.srcPfn[i] = word & MigratePfn.valid ? pfn : 0;
+    if (isHoleTaken && word === MigratePfn.migrate) migrate.srcPfn[i] = ZERO_PFN;
     if (word !== 0) migrate.cpages++;
   }
   migrate.dst.fill(0, 0, npages);

@@ -1,4 +1,5 @@
 import type { Coroutine } from '../core/effect.js';
+import { FaultPoint } from '../core/fault-points.js';
 import { Kind, kindOf, Pte } from '../mm/entry.js';
 import { folioGet, folioPut, folioTrylock, folioUnlock } from '../mm/folio.js';
 import { PAGE_SIZE } from '../mm/frames.js';
@@ -33,7 +34,8 @@ export function* splitHugeToCollect(migrate: MigrateVma, vma: Vma, vpn: number):
   const head = memory.frames.head[pmd!.entries[2 * i + 1]!]!;
   folioGet(memory, head);
   ptlUnlock(mm);
-  if (!folioTrylock(memory, head)) {
+  const { faults } = memory.kernel;
+  if ((faults.armed && faults.hit(FaultPoint.folioTrylock, vpn * PAGE_SIZE) !== 0) || !folioTrylock(memory, head)) {
     if (!migrate.leaksThpReference) folioPut(memory, head);
     return false;
   }

@@ -1,8 +1,10 @@
 import { type Coroutine, preemptPoint } from '../core/effect.js';
+import { FaultPoint, Phase } from '../core/fault-points.js';
 import { folioGet, folioIsolateLru, folioPut, folioPutbackLru, folioUnlock } from '../mm/folio.js';
-import { PG, Zone } from '../mm/frames.js';
+import { PAGE_SIZE, PG, Zone } from '../mm/frames.js';
 import type { Memory } from '../mm/memory.js';
 import { removeMigrationPtes, tryToMigrate } from '../mm/migration-entries.js';
+import { injectReference } from './inject.js';
 import { MigratePfn } from './migrate-vma.js';
 
 const UNMAP_POINT = preemptPoint('migrate_device_unmap');
@@ -14,6 +16,8 @@ export interface MigrateArrays {
   readonly dst: Uint32Array;
   readonly dstPfn: Uint32Array;
   readonly npages: number;
+  /** Address of the first page, where there is a vma. */
+  readonly start?: number;
 }
 
 /**
@@ -24,16 +28,22 @@ export interface MigrateArrays {
  * Deviates: the LRU has no per-CPU batches, so nothing is drained.
  */
 export function* migrateDeviceUnmap(memory: Memory, arrays: MigrateArrays, faultPfn: number): Coroutine<number> {
-  const { src, srcPfn, npages } = arrays;
+  const { src, srcPfn, npages, start = 0 } = arrays;
   const { frames } = memory;
   let restore = 0;
   let unmapped = 0;
   if (memory.kernel.scheduler.contended) yield UNMAP_POINT;
+  const { faults, defects } = memory.kernel;
+  if (faults.armed) faults.enter(Phase.unmap);
   for (let i = 0; i < npages; i++) {
     const pfn = srcPfn[i]!;
     if (pfn === 0) {
       if (src[i]! & MigratePfn.migrate) unmapped++;
       continue;
+    }
+    if (faults.armed) {
+      if (start > 0) faults.at(start + i * PAGE_SIZE);
+      yield* injectReference(memory, pfn);
     }
     const isIsolated = isolate(memory, pfn);
     if (isIsolated && frames.folioMapcount[pfn]! > 0) yield* tryToMigrate(memory, pfn);
@@ -55,6 +65,7 @@ export function* migrateDeviceUnmap(memory: Memory, arrays: MigrateArrays, fault
     src[i] = 0;
     srcPfn[i] = 0;
     folioUnlock(memory, pfn);
+    if (defects.doubleUnlock) folioUnlock(memory, pfn);
     folioPut(memory, pfn);
     restore--;
   }
@@ -64,6 +75,8 @@ export function* migrateDeviceUnmap(memory: Memory, arrays: MigrateArrays, fault
 /** Off the LRU, whose reference replaces the one of collect. Device pages were never on it. */
 function isolate(memory: Memory, pfn: number): boolean {
   if (memory.frames.zone[pfn] !== Zone.system) return true;
+  const { faults } = memory.kernel;
+  if (faults.armed && faults.hit(FaultPoint.lruIsolate) !== 0) return false;
   if (!folioIsolateLru(memory, pfn)) return false;
   folioPut(memory, pfn);
   return true;
@@ -74,7 +87,8 @@ function isolate(memory: Memory, pfn: number): boolean {
  * Linux: mm/migrate_device.c:migrate_vma_check_page()
  */
 function isFree(memory: Memory, pfn: number, faultPfn: number): boolean {
-  const { frames } = memory;
+  const { frames, kernel } = memory;
+  if (kernel.faults.armed && kernel.faults.hit(FaultPoint.refcountSetup) !== 0) return false;
   if (frames.order[frames.head[pfn]!]! > 0) return false;
   let extra = pfn === faultPfn ? 2 : 1;
   if (frames.zone[pfn] !== Zone.system) extra++;

@@ -1,6 +1,7 @@
 import { EBUSY, EFAULT, EINVAL, EPERM, ERANGE } from '../../uapi/errno.js';
 import { assert } from '../core/assert.js';
 import { type Coroutine, preemptPoint } from '../core/effect.js';
+import { FaultPoint, Phase } from '../core/fault-points.js';
 import { LockClass } from '../core/lock-class.js';
 import { Kind, kindOf } from '../mm/entry.js';
 import { handleMmFault } from '../mm/fault.js';
@@ -14,6 +15,7 @@ import { pmdIndex, type Table } from '../mm/page-table.js';
 import { VM } from '../mm/vm-flags.js';
 import type { Vma } from '../mm/vma.js';
 import { HmmPfn, type HmmRange } from './hmm-range.js';
+import { injectInvalidate } from './inject.js';
 import { mmuIntervalCheckRetry } from './interval-notifier.js';
 import { splitHugeToCollect } from './migrate-thp.js';
 import { isUnmigratableVma, pagesOf } from './migrate-vma.js';
@@ -67,6 +69,8 @@ class RangeFault {
   *run(): Coroutine<number> {
     const { range, mm } = this;
     const { kernel, stats } = mm.memory;
+    const { faults, defects } = kernel;
+    const phase = faults.armed ? faults.enter(Phase.rangeFault) : 0;
     kernel.assertHeld(LockClass.mmapLock);
     if (range.isContinued) {
       stats.resumptions++;
@@ -77,13 +81,17 @@ class RangeFault {
     let error: number;
     for (;;) {
       error = this.isInvalidated() ? -EBUSY : yield* this.walkRange();
+      if (error === 0 && faults.armed) error = yield* faults.reach(FaultPoint.walkAbort, range.start);
       if (error !== Stop.again) break;
       stats.resumptions++;
     }
-    if (error !== 0) yield* this.undo();
+    const isUndone = !(range.notifier === null ? defects.setupErrorLocked : defects.unwindForgotten);
+    if (error !== 0 && isUndone) yield* this.undo();
     if (error !== 0 && this.walk.wantsMigrate) this.clearResults();
-    if (this.migrateEvent !== null) invalidateRangeEnd(this.migrateEvent);
+    const isEndSkipped = defects.notifierEndSkipped && error !== 0;
+    if (this.migrateEvent !== null && !isEndSkipped) invalidateRangeEnd(this.migrateEvent);
     range.isContinued = error === -EBUSY;
+    if (faults.armed) faults.enter(phase);
     return error;
   }
 
@@ -200,6 +208,9 @@ class RangeFault {
       }
       // Huge pages migrate one by one, so they are split here; what was huge is then walked afresh, entry by entry.
       const isSplitWanted = !isSplitTried && walk.isAnyPrepareWanted(vpn, end);
+      if (isSplitWanted && this.mm.memory.kernel.defects.staleAfterSplit) {
+        walk.fillHuge(vpn, end, { pfn: pmd.entries[2 * i + 1]!, cpuFlags });
+      }
       if (isSplitWanted && (yield* splitHugeToCollect(this.range.migrate!, vma, vpn))) continue;
       walk.fillHuge(vpn, end, { pfn: pmd.entries[2 * i + 1]!, cpuFlags });
       return 0;
@@ -235,13 +246,14 @@ class RangeFault {
 
   /** Faults every page of the unit, also those that lack nothing (Q5). Linux: mm/hmm.c:hmm_vma_fault() */
   private *fault(vma: Vma, need: number, unit: { vpn: number; end: number }): Coroutine<number> {
-    const { scheduler } = this.mm.memory.kernel;
+    const { scheduler, faults } = this.mm.memory.kernel;
     yield* this.pauseAt(unit.vpn);
     const isWrite = (need & Need.write) !== 0;
     if (isWrite && (vma.flags & VM.write) === 0) return -EPERM;
     const flags = FAULT.remote | (isWrite ? FAULT.write : 0);
     for (let vpn = unit.vpn; vpn < unit.end; vpn++) {
       if (scheduler.contended) yield FAULT_POINT;
+      if (faults.armed) yield* injectInvalidate(this.mm, vpn * PAGE_SIZE);
       const result = yield* handleMmFault(vma, vpn * PAGE_SIZE, flags);
       if (result & VM_FAULT_ERROR) return -EFAULT;
     }
@@ -258,7 +270,7 @@ class RangeFault {
   private *pauseAt(vpn: number): Coroutine<void> {
     this.last = vpn * PAGE_SIZE;
     if (this.walk.prepared === 0) return;
-    yield* this.undo();
+    if (!this.mm.memory.kernel.defects.waitsForItself) yield* this.undo();
     if (this.requests !== null) this.range.flags.set(this.requests);
     this.last = this.range.start;
   }

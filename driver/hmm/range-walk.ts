@@ -1,4 +1,5 @@
 import { EFAULT } from '../../uapi/errno.js';
+import { Phase } from '../core/fault-points.js';
 import { KIND_MASK, Kind, Pte } from '../mm/entry.js';
 import { ZERO_PFN } from '../mm/frame-allocator.js';
 import { HPAGE_PMD_NR, HPAGE_PMD_ORDER, PAGE_SIZE } from '../mm/frames.js';
@@ -160,6 +161,7 @@ export class RangeWalk {
       if (this.pteNeed(input, 0) !== 0) return -EFAULT;
       cpuFlags = HmmPfn.error;
     }
+    if (lo & Pte.special && flags[n] !== 0 && this.memory.kernel.defects.staleAfterSplit) return 0;
     flags[n] = cpuFlags;
     pfns[n] = cpuFlags & HmmPfn.error ? 0 : pfn;
     if (this.wantsMigrate && this.isPrepareWanted(input)) this.prepare(entries, i, n);
@@ -170,7 +172,11 @@ export class RangeWalk {
   private prepare(entries: Uint32Array, i: number, n: number): void {
     const { flags, pfns } = this.range;
     const pfn = entries[2 * i + 1]!;
+    const { faults } = this.memory.kernel;
+    if (faults.armed) faults.at((this.firstVpn + n) * PAGE_SIZE);
+    const phase = faults.armed ? faults.enter(Phase.collect) : 0;
     const taken = collectEntry(this.memory, entries, i, this.filter);
+    if (faults.armed) faults.enter(phase);
     if (taken === 0) return;
     if (taken & MigratePfn.valid) {
       this.prepared++;

@@ -1,12 +1,13 @@
+import { EFAULT } from '../../uapi/errno.js';
 import type { Coroutine } from '../core/effect.js';
 import { preemptPoint } from '../core/effect.js';
-import { EFAULT } from '../../uapi/errno.js';
-import { Kind, KIND_MASK, Pte } from './entry.js';
+import { FaultPoint } from '../core/fault-points.js';
+import { KIND_MASK, Kind, Pte } from './entry.js';
 import { handleMmFault } from './fault.js';
 import { FAULT, VM_FAULT, VM_FAULT_ERROR } from './fault-code.js';
 import { PAGE_SIZE } from './frames.js';
 import type { Mm } from './mm.js';
-import { TASK_SIZE, pmdIndex, pteIndex } from './page-table.js';
+import { pmdIndex, pteIndex, TASK_SIZE } from './page-table.js';
 import { VM, VM_ACCESS_FLAGS } from './vm-flags.js';
 import type { Vma } from './vma.js';
 
@@ -53,7 +54,10 @@ export function* cpuStore(mm: Mm, addr: number, data: Uint8Array): Coroutine<Acc
     const length = Math.min(PAGE_SIZE - offset, data.length - done);
     const pfn = yield* cpuPage(mm, at, true);
     if (typeof pfn === 'string') return { done, fault: pfn, addr: at };
-    bytes.set(done === 0 && length === data.length ? data : data.subarray(done, done + length), pfn * PAGE_SIZE + offset);
+    bytes.set(
+      done === 0 && length === data.length ? data : data.subarray(done, done + length),
+      pfn * PAGE_SIZE + offset,
+    );
     done += length;
   }
   return { done: data.length, fault: 'none', addr };
@@ -62,6 +66,11 @@ export function* cpuStore(mm: Mm, addr: number, data: Uint8Array): Coroutine<Acc
 /** 0 or -EFAULT. A kernel access to user memory: as the CPU's, but its failure is an errno. Linux: copy_from_user() */
 export function* copyFromUser(mm: Mm, addr: number, out: Uint8Array): Coroutine<number> {
   if (!(addr + out.length <= TASK_SIZE)) return -EFAULT;
+  const { faults } = mm.memory.kernel;
+  if (faults.armed && (yield* faults.reach(FaultPoint.copyFromUser)) !== 0) {
+    yield* cpuLoad(mm, addr, out.subarray(0, faults.bytes));
+    return -EFAULT;
+  }
   const result = yield* cpuLoad(mm, addr, out);
   return result.fault === 'none' ? 0 : -EFAULT;
 }
@@ -69,6 +78,11 @@ export function* copyFromUser(mm: Mm, addr: number, out: Uint8Array): Coroutine<
 /** 0 or -EFAULT; what was copied before a fault stays. Linux: copy_to_user() */
 export function* copyToUser(mm: Mm, addr: number, data: Uint8Array): Coroutine<number> {
   if (!(addr + data.length <= TASK_SIZE)) return -EFAULT;
+  const { faults } = mm.memory.kernel;
+  if (faults.armed && (yield* faults.reach(FaultPoint.copyToUser)) !== 0) {
+    yield* cpuStore(mm, addr, data.subarray(0, faults.bytes));
+    return -EFAULT;
+  }
   const result = yield* cpuStore(mm, addr, data);
   return result.fault === 'none' ? 0 : -EFAULT;
 }

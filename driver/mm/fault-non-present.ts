@@ -1,11 +1,12 @@
 import type { Coroutine } from '../core/effect.js';
+import { FaultPoint } from '../core/fault-points.js';
 import { Kind, kindOf, Pte } from './entry.js';
-import { lockFaultEntry, type VmFault } from './fault.js';
+import { injectedFault, lockFaultEntry, type VmFault } from './fault.js';
 import { VM_FAULT } from './fault-code.js';
 import { folioGet, folioLock, folioPut, folioUnlock, waitOnPageLocked } from './folio.js';
 import { PAGE_SIZE } from './frames.js';
 import { invalidateRangeEnd, invalidateRangeStart, type NotifierRange } from './notifier.js';
-import { type Table, pteIndex } from './page-table.js';
+import { pteIndex, type Table } from './page-table.js';
 import { maybeMkwrite, mkPte } from './pte-build.js';
 import { ptlUnlock } from './ptl.js';
 import { folioAddAnonRmapPte } from './rmap.js';
@@ -40,7 +41,9 @@ function* devicePrivateFault(fault: VmFault): Coroutine<number> {
   folioGet(memory, pfn);
   ptlUnlock(vma.mm);
   const pagemap = memory.pagemaps[memory.frames.pagemap[pfn]!]!;
-  const ret = yield* pagemap.ops.migrateToRam({ vma, addr, pfn });
+  const { faults } = memory.kernel;
+  const injected = faults.armed ? yield* faults.reach(FaultPoint.migrateToRam, addr) : 0;
+  const ret = injected !== 0 ? injectedFault(injected) : yield* pagemap.ops.migrateToRam({ vma, addr, pfn });
   folioPut(memory, pfn);
   return ret;
 }

@@ -1,4 +1,5 @@
 import type { Coroutine } from '../core/effect.js';
+import { FAULT_RETURNS, FaultPoint } from '../core/fault-points.js';
 import { Kind, kindOf, Pte } from './entry.js';
 import { doAnonymousPage } from './fault-anon.js';
 import { FAULT, VM_FAULT } from './fault-code.js';
@@ -8,7 +9,7 @@ import { doWpPage } from './fault-wp.js';
 import { PAGE_SIZE } from './frames.js';
 import { hugetlbFault } from './hugetlb-fault.js';
 import { migrationEntryWait } from './migration-entries.js';
-import { type Table, pmdIndex, pteIndex } from './page-table.js';
+import { pmdIndex, pteIndex, type Table } from './page-table.js';
 import { canChangePteWritable, maybeMkwrite } from './pte-build.js';
 import { ptlLock, ptlUnlock } from './ptl.js';
 import { doHugePmdAnonymousPage, doHugePmdNumaPage, doHugePmdWpPage } from './thp-fault.js';
@@ -38,10 +39,21 @@ export function* handleMmFault(vma: Vma, addr: number, flags: number): Coroutine
   else memory.stats.cpuFaults++;
   const page = addr - (addr % PAGE_SIZE);
   if (memory.kernel.trace.verbose) memory.kernel.emit('fault', flags & FAULT.write ? 'write' : 'read', page, flags);
+  const { faults } = memory.kernel;
+  if (faults.armed) {
+    const injected = yield* faults.reach(FaultPoint.handleMmFault, page);
+    if (injected !== 0) return injectedFault(injected);
+  }
   if (vma.flags & VM.hugetlb) return yield* hugetlbFault(vma, page, flags);
   const fault: VmFault = { vma, addr: page, vpn: page / PAGE_SIZE, flags, lo: 0, hi: 0 };
   const handled = yield* handlePmdFault(fault);
   return handled >= 0 ? handled : yield* handlePteFault(fault);
+}
+
+/** VM_FAULT bits of what a fault point returns; RETRY is 0, an access that is tried again. */
+export function injectedFault(injected: number): number {
+  if (injected === FAULT_RETURNS.OOM) return VM_FAULT.oom;
+  return injected === FAULT_RETURNS.SIGBUS ? VM_FAULT.sigbus : 0;
 }
 
 /** The part of a fault that the PMD entry decides; -1 when the PTE level is to go on. Linux: __handle_mm_fault() */
@@ -88,6 +100,8 @@ function* handlePteFault(fault: VmFault): Coroutine<number> {
     fault.lo = table.entries[2 * pteIndex(vpn)]!;
     fault.hi = table.entries[2 * pteIndex(vpn) + 1]!;
   }
+  const { faults } = vma.mm.memory.kernel;
+  if (table === null && faults.armed && faults.hit(FaultPoint.pageTableAlloc) !== 0) return VM_FAULT.oom;
   const kind = kindOf(fault.lo);
   if (table === null || kind === Kind.none) {
     return vma.file === null ? yield* doAnonymousPage(fault) : yield* doFileFault(fault);

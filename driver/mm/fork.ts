@@ -1,14 +1,16 @@
-import type { Coroutine } from '../core/effect.js';
 import { EINTR, ENOMEM } from '../../uapi/errno.js';
+import type { Coroutine } from '../core/effect.js';
+import { FaultPoint } from '../core/fault-points.js';
 import { anonVmaFork } from './anon-rmap.js';
-import { copyNonPresentPte, COPY_RESTORED } from './fork-non-present.js';
 import { Kind, kindOf, Pte } from './entry.js';
 import { copyPage, folioAddLru, folioGet } from './folio.js';
+import { COPY_RESTORED, copyNonPresentPte } from './fork-non-present.js';
 import { PAGE_SIZE, PG } from './frames.js';
 import { copyHugetlbPageRange } from './hugetlb-copy.js';
+import type { Memory } from './memory.js';
 import { Mm } from './mm.js';
 import { invalidateRangeEnd, invalidateRangeStart, type NotifierRange } from './notifier.js';
-import { type Table, pteIndex } from './page-table.js';
+import { pteIndex, type Table } from './page-table.js';
 import { addRss, isCowMapping, maybeMkwrite, mkPte } from './pte-build.js';
 import { ptlLock, ptlUnlock } from './ptl.js';
 import { folioAddFileRmapPte, folioAddNewAnonRmap, folioTryDupAnonRmapPte } from './rmap.js';
@@ -16,7 +18,6 @@ import { copyHugePmd } from './thp-fork.js';
 import { splitHugePmd } from './thp-split-pmd.js';
 import { VM } from './vm-flags.js';
 import { Vma } from './vma.js';
-import type { Memory } from './memory.js';
 
 /** A new, empty address space with one user. */
 export function mmCreate(memory: Memory): Mm {
@@ -103,6 +104,8 @@ function* copyTables(dst: Vma, src: Vma): Coroutine<number> {
 function* copyPteRange(dst: Vma, src: Vma, part: { vpn: number; next: number }): Coroutine<number> {
   const from = src.mm.pageTable.pteTable(part.vpn);
   if (from === null) return 0;
+  const { faults } = dst.mm.memory.kernel;
+  if (faults.armed && faults.hit(FaultPoint.pageTableAlloc) !== 0) return -ENOMEM;
   const to = dst.mm.pageTable.pteTableAlloc(part.vpn);
   ptlLock(dst.mm);
   ptlLock(src.mm, true);
@@ -158,4 +161,3 @@ function copyPinnedPage(dst: Vma, { to, i, vpn }: { to: Table; i: number; vpn: n
   to.entries[2 * i + 1] = copy;
   return 0;
 }
-

@@ -1,4 +1,6 @@
 import { assert } from '../core/assert.js';
+import { FaultEngine } from '../core/fault-engine.js';
+import { FaultPoint } from '../core/fault-points.js';
 import { type Frames, HPAGE_PMD_NR, HPAGE_PMD_ORDER, PG, Zone } from './frames.js';
 
 /** Pfn 0 stands for "no frame" everywhere; pfn 1 is the zero page. */
@@ -30,7 +32,10 @@ export class FrameAllocator {
   private freshBlock = 0;
   freeFrames = 0;
 
-  constructor(private readonly frames: Frames) {
+  constructor(
+    private readonly frames: Frames,
+    private readonly faults = new FaultEngine(),
+  ) {
     assert(frames.systemFrames % BLOCK === 0, 'RAM is a multiple of 2 MiB');
     this.blocks = frames.systemFrames / BLOCK;
     this.state = new Uint8Array(this.blocks);
@@ -48,6 +53,7 @@ export class FrameAllocator {
 
   /** One frame with refcount 1, or 0 when memory is used up. */
   allocate(): number {
+    if (this.faults.armed && this.faults.hit(FaultPoint.pageAlloc) !== 0) return 0;
     const block = this.partialBlock();
     if (block < 0) return 0;
     let pfn = this.listHead[block]!;
@@ -61,6 +67,7 @@ export class FrameAllocator {
 
   /** The head of an aligned 2 MiB folio with refcount 1, or 0 when there is none. */
   allocateHuge(): number {
+    if (this.faults.armed && this.faults.hit(FaultPoint.thpAlloc, -1, HPAGE_PMD_NR) !== 0) return 0;
     const block = this.takeBlock();
     if (block < 0) return 0;
     this.state[block] = BlockState.whole;

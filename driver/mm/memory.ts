@@ -1,17 +1,17 @@
+import type { Coroutine } from '../core/effect.js';
 import type { Kernel } from '../core/kernel.js';
-import { WaitQueue } from '../core/wait-queue.js';
+import type { WaitQueue } from '../core/wait-queue.js';
 import type { AddressSpace } from './address-space.js';
 import type { AnonVma } from './anon-vma.js';
 import { FrameAllocator } from './frame-allocator.js';
 import { Frames, PAGE_SIZE } from './frames.js';
+import { HugetlbPool } from './hugetlb-pool.js';
+import type { InvariantCounts } from './invariant-counts.js';
 import type { Mm } from './mm.js';
 import { TablePool } from './page-table.js';
 import type { DevPagemap } from './pagemap.js';
 import { SwapArea } from './swap-area.js';
-import type { InvariantCounts } from './invariant-counts.js';
-import { HugetlbPool } from './hugetlb-pool.js';
 import { WalkStats } from './walk-stats.js';
-import type { Coroutine } from '../core/effect.js';
 
 /** Operation tables that upper layers register, so that mm can call them without knowing them. */
 export interface MemoryHooks {
@@ -66,7 +66,7 @@ export class Memory {
     this.bytes = new Uint8Array(buffer);
     this.words = new Uint32Array(buffer);
     this.frames = new Frames(systemFrames, options.coherentBytes / PAGE_SIZE, options.privateFrames);
-    this.allocator = new FrameAllocator(this.frames);
+    this.allocator = new FrameAllocator(this.frames, kernel.faults);
     this.swap = new SwapArea(Math.floor(options.swapBytes / PAGE_SIZE));
     this.hugetlb = new HugetlbPool(this, options.hugePages);
     this.thpEnabled = options.thpEnabled;

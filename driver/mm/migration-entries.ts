@@ -1,17 +1,26 @@
 import { assert } from '../core/assert.js';
 import type { Coroutine } from '../core/effect.js';
-import { Kind, KIND_MASK, kindOf, Pte } from './entry.js';
+import { FaultPoint } from '../core/fault-points.js';
+import { KIND_MASK, Kind, kindOf, Pte } from './entry.js';
 import { folioGet, folioPut, waitOnPageLocked } from './folio.js';
 import { PAGE_SIZE, PG, Zone } from './frames.js';
 import type { Memory } from './memory.js';
-import { invalidateRangeEnd, invalidateRangeStart, type NotifierRange } from './notifier.js';
-import { pteIndex } from './page-table.js';
 import type { Mm } from './mm.js';
+import { invalidateRangeEnd, invalidateRangeStart, type NotifierRange } from './notifier.js';
+import type { Table } from './page-table.js';
+import { pteIndex } from './page-table.js';
 import { folioMarkDirty, mkPte } from './pte-build.js';
 import { ptlLock, ptlUnlock } from './ptl.js';
-import { folioAddAnonRmapPte, folioAddFileRmapPte, folioRemoveRmapPte, firstAddressIn, folioTryShareAnonRmapPte, rmapObject, rmapWalk } from './rmap.js';
+import {
+  firstAddressIn,
+  folioAddAnonRmapPte,
+  folioAddFileRmapPte,
+  folioRemoveRmapPte,
+  folioTryShareAnonRmapPte,
+  rmapObject,
+  rmapWalk,
+} from './rmap.js';
 import { removeMigrationPmd, tryToMigratePmd } from './thp-migration.js';
-import type { Table } from './page-table.js';
 import type { Vma } from './vma.js';
 
 /**
@@ -52,6 +61,8 @@ export function tryToMigrateEntry(memory: Memory, table: Table, i: number): bool
   const pfn = entries[2 * i + 1]!;
   if (lo & Pte.dirty) folioMarkDirty(memory, pfn);
   const exclusive = (frames.flags[pfn]! & PG.anonExclusive) !== 0;
+  const { faults } = memory.kernel;
+  if (exclusive && faults.armed && faults.hit(FaultPoint.anonShare) !== 0) return false;
   if (exclusive && !folioTryShareAnonRmapPte(memory, pfn)) return false;
   entries[2 * i] = migrationEntryFor(lo, exclusive);
   folioRemoveRmapPte(memory, pfn);
@@ -85,7 +96,11 @@ export function* removeMigrationPtes(memory: Memory, oldPfn: number, newPfn: num
 }
 
 /** The part of one vma; a small folio, by far the most frequent case, has one entry to look at. */
-function removeMigrationPtesIn(vma: Vma, addr: number, { oldHead, newHead }: { oldHead: number; newHead: number }): void {
+function removeMigrationPtesIn(
+  vma: Vma,
+  addr: number,
+  { oldHead, newHead }: { oldHead: number; newHead: number },
+): void {
   const { mm } = vma;
   const { memory } = mm;
   ptlLock(mm);
@@ -120,7 +135,7 @@ export function removeMigrationPte(vma: Vma, at: { table: Table; index: number; 
   if (!(old & Pte.young)) lo &= ~Pte.young;
   const head = frames.head[at.newPfn]!;
   if (old & Pte.dirty && frames.flags[head]! & PG.dirty) lo |= Pte.dirty;
-  if (old & Pte.write) lo |= Pte.write;
+  if (old & Pte.write && !(memory.kernel.defects.writeLost && at.newPfn === entries[2 * at.index + 1])) lo |= Pte.write;
   if (frames.zone[at.newPfn] === Zone.private) lo = Kind.devicePrivate | (lo & Pte.write);
   if (frames.flags[head]! & PG.anon) {
     folioAddAnonRmapPte(memory, at.newPfn, (old & (Pte.write | Pte.exclusive)) !== 0);

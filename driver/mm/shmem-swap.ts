@@ -1,4 +1,4 @@
-import { ENOMEM } from '../../uapi/errno.js';
+import { EIO, ENOMEM } from '../../uapi/errno.js';
 import { assert } from '../core/assert.js';
 import type { Coroutine } from '../core/effect.js';
 import type { AddressSpace } from './address-space.js';
@@ -25,6 +25,11 @@ export function* shmemSwapinFolio(memory: Memory, mapping: AddressSpace, index: 
   const slot = -1 - found;
   const pfn = yield* swapCacheFolioLocked(memory, slot);
   if (pfn === 0) return -ENOMEM;
+  if ((frames.flags[pfn]! & PG.uptodate) === 0) {
+    folioUnlock(memory, pfn);
+    folioPut(memory, pfn);
+    return -EIO;
+  }
   const isOurs =
     frames.flags[pfn]! & PG.swapcache && frames.swapSlot[pfn] === slot && mapping.pages.get(index) === found;
   if (isOurs) {

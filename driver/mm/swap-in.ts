@@ -1,5 +1,6 @@
 import { assert } from '../core/assert.js';
 import { type Coroutine, preemptPoint } from '../core/effect.js';
+import { FaultPoint } from '../core/fault-points.js';
 import { Pte } from './entry.js';
 import { lockFaultEntry, type VmFault } from './fault.js';
 import { FAULT, VM_FAULT } from './fault-code.js';
@@ -29,6 +30,11 @@ export function* doSwapPage(fault: VmFault): Coroutine<number> {
     const table = lockFaultEntry(fault);
     if (table !== null) ptlUnlock(vma.mm);
     return table === null ? 0 : VM_FAULT.oom;
+  }
+  if ((memory.frames.flags[pfn]! & PG.uptodate) === 0) {
+    folioUnlock(memory, pfn);
+    folioPut(memory, pfn);
+    return VM_FAULT.sigbus;
   }
   const isOurs = memory.frames.flags[pfn]! & PG.swapcache && memory.frames.swapSlot[pfn] === slot;
   const table = isOurs ? lockFaultEntry(fault) : null;
@@ -65,8 +71,10 @@ export function* swapCacheFolioLocked(memory: Memory, slot: number): Coroutine<n
   swap.setCached(slot, pfn);
   addToSwapCache(memory, pfn, slot);
   if (kernel.scheduler.contended) yield READ_POINT;
+  const injected = kernel.faults.armed ? yield* kernel.faults.reach(FaultPoint.swapRead) : 0;
   swap.read(slot, memory.bytes, pfn);
-  frames.flags[pfn]! |= PG.swapbacked | PG.uptodate;
+  // A page whose read failed stays in the cache without the mark, and nobody reads it again.
+  frames.flags[pfn]! |= injected === 0 ? PG.swapbacked | PG.uptodate : PG.swapbacked;
   folioAddLru(memory, pfn);
   return pfn;
 }

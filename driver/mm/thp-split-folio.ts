@@ -1,6 +1,7 @@
 import { EAGAIN, EBUSY } from '../../uapi/errno.js';
 import { assert } from '../core/assert.js';
 import type { Coroutine } from '../core/effect.js';
+import { FaultPoint } from '../core/fault-points.js';
 import { Kind, kindOf, Pte } from './entry.js';
 import { folioIsLocked, folioPut } from './folio.js';
 import { ZERO_PFN } from './frame-allocator.js';
@@ -36,6 +37,9 @@ export function canSplitFolio(memory: Memory, head: number): boolean {
 export function* splitFolio(memory: Memory, head: number, isolated: number[] | null = null): Coroutine<number> {
   const { frames } = memory;
   assert(folioIsLocked(memory, head) && frames.order[head]! > 0, `pfn ${head} is no locked large folio`);
+  const { faults } = memory.kernel;
+  const injected = faults.armed ? yield* faults.reach(FaultPoint.thpSplit) : 0;
+  if (injected !== 0) return injected;
   // Without a mapping its anon_vma may be gone.
   if (head === memory.hugeZeroPfn || frames.folioMapcount[head] === 0) return -EBUSY;
   const object = rmapObject(memory, head);

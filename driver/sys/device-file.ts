@@ -1,7 +1,8 @@
-import { dialectByName } from '../../uapi/dialect.js';
+import { commandByNumber, dialectByName } from '../../uapi/dialect.js';
 import { EINVAL } from '../../uapi/errno.js';
 import { decodeCommand, HMM_DMIRROR_CMD_BYTES } from '../../uapi/hmm-dmirror.js';
 import type { Coroutine } from '../core/effect.js';
+import type { FaultEngine } from '../core/fault-engine.js';
 import type { DmirrorDevices, DmirrorFile } from '../dmirror/index.js';
 import { copyFromUser } from '../mm/access.js';
 import type { Vma } from '../mm/vma.js';
@@ -23,6 +24,8 @@ export class DeviceFile extends OpenFile {
   }
 
   override *release(): Coroutine<void> {
+    const { faults } = this.dmirror.mm.memory.kernel;
+    if (faults.armed) this.noteForFaults(faults, 'close', this.dialect);
     yield* this.devices.release(this.dmirror);
   }
 
@@ -30,9 +33,20 @@ export class DeviceFile extends OpenFile {
   override *ioctl(thread: Thread, { cmd, arg, dialect: name = this.dialect }: IoctlRequest): Coroutine<number> {
     const dialect = dialectByName(name);
     if (dialect === undefined || thread.process.machine.refusesIoctl?.(thread, cmd, dialect.id)) return -EINVAL;
+    const { faults } = thread.process.machine.kernel;
+    if (faults.armed) this.noteForFaults(faults, commandByNumber(dialect, cmd) ?? 'unknown', dialect.id);
     const ret = yield* this.devices.ioctl(this.dmirror, { callerMm: thread.process.mm, cmd, arg, dialect });
     if (thread.process.machine.options.checkInvariants !== 'off') yield* this.noteTouched(thread, arg);
     return ret;
+  }
+
+  /** Fault rules are about one open file unless they say otherwise. */
+  private noteForFaults({ context }: FaultEngine, command: string, dialect: string): void {
+    if (context === null) return;
+    context.file = this.dmirror.id;
+    context.device = this.dmirror.device.minor;
+    context.command = command;
+    context.dialect = dialect;
   }
 
   /** Lets the machine check the range of the record at `arg` when no task is in the kernel any more. */

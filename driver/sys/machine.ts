@@ -1,4 +1,5 @@
 import type { CallArg, CallResult } from '../../uapi/client/transport.js';
+import { SIGKILL } from '../../uapi/signal.js';
 import { assert } from '../core/assert.js';
 import type { Coroutine } from '../core/effect.js';
 import { Kernel } from '../core/kernel.js';
@@ -87,6 +88,7 @@ export class Machine implements ReleaseQueue {
     this.devices = new DmirrorDevices(this.memory, { path, quirks });
     this.gupTest = new GupTestModule(this.memory);
     this.vfs = new Vfs(this);
+    this.kernel.faults.kill = (pid) => this.process(pid)?.groupExit(SIGKILL);
     addDevices(this);
     addGupTest(this);
     addProcFiles(this);

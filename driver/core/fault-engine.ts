@@ -1,0 +1,325 @@
+import { AssertionError } from './assert.js';
+import { type Coroutine, preemptPoint } from './effect.js';
+import { type FaultAttr, shouldFail } from './fault-attr.js';
+import { FAULT_POINTS, FaultPoint, type FaultPointId, PHASES, Phase } from './fault-points.js';
+import { Prng } from './prng.js';
+import type { Task } from './task.js';
+
+const PAGE_SIZE = 4096;
+const PHASE_COUNT = PHASES.length;
+const REACH_POINT = preemptPoint('fault point');
+
+/** What a task is doing, as far as rules ask for it. One a task; made anew for each system call. */
+export class FaultContext {
+  phase = 0;
+  /** The page that is worked on now. */
+  at = -1;
+  /** Of the ioctl, `cpu-fault` while a driver serves a CPU's access, else the system call's name. */
+  command: string;
+  fd = -1;
+  device = -1;
+  /** Id of the open device file on whose behalf the task works, -1 without. */
+  file = -1;
+  dialect = '';
+  start = 0;
+  /** What ends with the call: references that were taken by a fault. */
+  readonly atEnd: (() => void)[] = [];
+
+  constructor(
+    readonly pid: number,
+    readonly tid: number,
+    readonly call: string,
+  ) {
+    this.command = call;
+  }
+
+  begins(addr: number): void {
+    this.start = addr;
+    this.at = addr;
+  }
+
+  /** Which page of the call is worked on, -1 when it is none of them. */
+  get page(): number {
+    return this.at >= this.start && this.start > 0 ? Math.floor((this.at - this.start) / PAGE_SIZE) : -1;
+  }
+}
+
+/** Which hits a rule is about; what is left out matches all. Pids, fds, files and devices by number. */
+export interface FaultWhere {
+  readonly point: FaultPointId;
+  readonly phase?: number;
+  readonly pid?: number;
+  readonly fd?: number;
+  readonly device?: number;
+  readonly file?: number;
+  readonly command?: string;
+  readonly dialect?: string;
+  /** [start, end) that the page worked on lies in. */
+  readonly range?: { readonly start: number; readonly end: number };
+  /** The page of the call, from 0. */
+  readonly page?: number;
+}
+
+/** One rule of an armed engine. */
+export interface FaultRule {
+  readonly name: string;
+  readonly where: FaultWhere;
+  readonly attr: FaultAttr;
+  /** Only the nth of the hits that match, from 1; 0 for any. */
+  readonly nth: number;
+  /** Not before this other rule has fired. */
+  readonly after: string | null;
+  /** Result of the point, 0 to let it go on. */
+  readonly returns: number;
+  /** Extra number of the result: bytes done. */
+  readonly bytes: number;
+  readonly delayTicks: number;
+  /** Runs before the point returns; only where the point may sleep. */
+  readonly run: ((context: FaultContext) => Coroutine<void>) | null;
+}
+
+/** A rule that struck. */
+export interface Fired {
+  readonly rule: string;
+  readonly point: string;
+  readonly phase: string;
+  readonly command: string;
+  readonly pid: number;
+  readonly page: number;
+  readonly addr: number;
+  readonly tick: number;
+  /** The kernel functions on the way to the point, innermost first. */
+  readonly path: readonly string[];
+}
+
+/** Hits of one point in one phase. */
+export interface SiteCount {
+  readonly point: FaultPointId;
+  readonly phase: number;
+  readonly hits: number;
+  /** Which of the hits (from 1) were on the first or last page of a chunk of 64. */
+  readonly edges: readonly number[];
+}
+
+interface RuleState {
+  readonly rule: FaultRule;
+  matches: number;
+  fired: number;
+}
+
+/**
+ * The fault points of one machine. Kernel code asks `armed` first, and nothing else while no plan runs; then `hit` at
+ * points that must not sleep, `reach` at those that may.
+ */
+export class FaultEngine {
+  armed = false;
+  /** Bytes that a SHORT copy or a failing user copy may still do; belongs to the last result. */
+  bytes = 0;
+  readonly fired: Fired[] = [];
+  /** Called for each rule that strikes, in kernel context. */
+  onFire: ((fired: Fired) => void) | null = null;
+  /** An invalidation that may not sleep finds the file's mutex taken. */
+  refusesMutex = false;
+  /** Sends SIGKILL to a process; the machine's. */
+  kill: ((pid: number) => void) | null = null;
+  /** Also record which functions led to a firing point; costs a stack walk a firing. */
+  tracesPaths = true;
+  private rules: RuleState[] = [];
+  private counts: Int32Array | null = null;
+  private edges: number[][] = [];
+  private prng = new Prng(1);
+  private readonly contexts = new WeakMap<Task, FaultContext>();
+
+  constructor(private readonly now: () => { task: Task | null; tick: number } = () => ({ task: null, tick: 0 })) {}
+
+  /** Begins to apply `rules`, and with `counts` to count every hit. */
+  arm(rules: readonly FaultRule[], { seed, counts = false }: { seed: number; counts?: boolean }): void {
+    this.reset();
+    this.rules = rules.map((rule) => ({ rule, matches: 0, fired: 0 }));
+    this.prng.reseed(seed);
+    if (counts) {
+      this.counts = new Int32Array(FAULT_POINTS.length * PHASE_COUNT);
+      this.edges = FAULT_POINTS.flatMap(() => PHASES.map(() => []));
+    }
+    this.armed = true;
+  }
+
+  /** No faults any more; what fired stays readable until the next `arm`. */
+  disarm(): void {
+    this.armed = false;
+  }
+
+  reset(): void {
+    this.armed = false;
+    this.rules = [];
+    this.fired.length = 0;
+    this.counts = null;
+    this.edges = [];
+    this.onFire = null;
+  }
+
+  /** Sites that were reached since `arm`, if counting. */
+  siteCounts(): SiteCount[] {
+    const found: SiteCount[] = [];
+    this.counts?.forEach((hits, i) => {
+      const point = Math.floor(i / PHASE_COUNT) as FaultPointId;
+      if (hits > 0) found.push({ point, phase: i % PHASE_COUNT, hits, edges: this.edges[i]! });
+    });
+    return found;
+  }
+
+  /** A system call begins; its context replaces that of the call before. */
+  beginCall(
+    task: Task,
+    { pid, tid, name, args }: { pid: number; tid: number; name: string; args: readonly unknown[] },
+  ): void {
+    const context = new FaultContext(pid, tid, name);
+    const first = typeof args[0] === 'number' ? args[0] : -1;
+    if (name.startsWith('ioctl')) context.fd = first;
+    else context.begins(first);
+    this.contexts.set(task, context);
+  }
+
+  /** The running task's command works on a range that begins at `addr`. */
+  begins(addr: number): void {
+    this.context?.begins(addr);
+  }
+
+  /**
+   * The running task serves a CPU's access to a page of an open file: until the answer is called, that file and page are
+   * what it works on.
+   */
+  serveCpu(file: number, device: number, addr: number): (() => void) | null {
+    const { context } = this;
+    if (context === null) return null;
+    const { command, phase, start, at } = context;
+    const before = { command, phase, start, at, file: context.file, device: context.device };
+    Object.assign(context, { command: 'cpu-fault', phase: Phase.call, start: addr, at: addr, file, device });
+    return () => void Object.assign(context, before);
+  }
+
+  /** A command is about to take its next chunk, which a fatal signal or (`takesLock`) a busy mmap_lock may hold up. */
+  *betweenChunks(addr: number, takesLock = false): Coroutine<void> {
+    const { context } = this;
+    if ((yield* this.reach(FaultPoint.taskKilled, addr)) !== 0 && context !== null) this.kill?.(context.pid);
+    if (takesLock) yield* this.reach(FaultPoint.mmapLock, addr);
+  }
+
+  /** Ends what lasts as long as the call. */
+  endCall(task: Task): void {
+    for (const end of this.contexts.get(task)?.atEnd.splice(0) ?? []) end();
+  }
+
+  /** Of the running task; null outside of a system call that began while armed. */
+  get context(): FaultContext | null {
+    const { task } = this.now();
+    return task === null ? null : (this.contexts.get(task) ?? null);
+  }
+
+  /** The running task enters a phase; returns the one it was in, for those that are nested. */
+  enter(phase: number): number {
+    const { context } = this;
+    if (context === null) return 0;
+    const before = context.phase;
+    context.phase = phase;
+    return before;
+  }
+
+  /** The running task turns to this page. */
+  at(addr: number): void {
+    const { context } = this;
+    if (context !== null) context.at = addr;
+  }
+
+  /** An atomic point: what it shall return, 0 to go on. */
+  hit(point: FaultPointId, addr = -1, size = 1): number {
+    const rule = this.strike(point, addr, size);
+    if (rule === null) return 0;
+    this.bytes = rule.bytes;
+    return rule.returns;
+  }
+
+  /** A point that may sleep: delays the task and runs actions first. */
+  *reach(point: FaultPointId, addr = -1): Coroutine<number> {
+    const rule = this.strike(point, addr, 1);
+    if (rule === null) return 0;
+    const { context } = this;
+    if (rule.delayTicks > 0) yield { kind: 'sleep', ticks: rule.delayTicks };
+    if (rule.run !== null && context !== null) {
+      yield REACH_POINT;
+      yield* rule.run(context);
+    }
+    this.bytes = rule.bytes;
+    return rule.returns;
+  }
+
+  private strike(point: FaultPointId, addr: number, size: number): FaultRule | null {
+    const { context } = this;
+    if (context === null) return null;
+    if (addr >= 0) context.at = addr;
+    if (this.counts !== null) this.count(point, context);
+    for (const state of this.rules) {
+      if (!matches(state.rule.where, point, context) || !this.isReady(state.rule)) continue;
+      state.matches++;
+      if (state.rule.nth !== 0 && state.matches !== state.rule.nth) continue;
+      if (!shouldFail(state.rule.attr, size, this.prng)) continue;
+      state.fired++;
+      this.record(state.rule, point, context);
+      return state.rule;
+    }
+    return null;
+  }
+
+  private isReady({ after }: FaultRule): boolean {
+    return after === null || this.rules.some(({ rule, fired }) => rule.name === after && fired > 0);
+  }
+
+  private count(point: FaultPointId, context: FaultContext): void {
+    const i = point * PHASE_COUNT + context.phase;
+    const hits = ++this.counts![i]!;
+    const inChunk = context.page % 64;
+    if (context.page > 0 && (inChunk === 0 || inChunk === 63)) this.edges[i]!.push(hits);
+  }
+
+  private record(rule: FaultRule, point: FaultPointId, context: FaultContext): void {
+    const fired: Fired = {
+      rule: rule.name,
+      point: FAULT_POINTS[point]!.name,
+      phase: PHASES[context.phase]!,
+      command: context.command,
+      pid: context.pid,
+      page: context.page,
+      addr: context.at,
+      tick: this.now().tick,
+      path: this.tracesPaths ? callPath() : [],
+    };
+    this.fired.push(fired);
+    this.onFire?.(fired);
+  }
+}
+
+function matches(where: FaultWhere, point: FaultPointId, context: FaultContext): boolean {
+  if (where.point !== point) return false;
+  if (where.phase !== undefined && where.phase !== context.phase) return false;
+  if (where.file !== undefined && where.file !== context.file) return false;
+  if (where.pid !== undefined && where.pid !== context.pid) return false;
+  if (where.fd !== undefined && where.fd !== context.fd) return false;
+  if (where.device !== undefined && where.device !== context.device) return false;
+  if (where.command !== undefined && where.command !== context.command) return false;
+  if (where.dialect !== undefined && where.dialect !== context.dialect) return false;
+  if (where.page !== undefined && where.page !== context.page) return false;
+  const { range } = where;
+  return range === undefined || (context.at >= range.start && context.at < range.end);
+}
+
+/** Names of the kernel's functions above the fault point, innermost first; the same on every host. */
+function callPath(): string[] {
+  const lines = (new AssertionError('').stack ?? '').split('\n');
+  const names = lines.map((line) => /^\s+at (?:async )?([\w.$<>]+)/.exec(line)?.[1] ?? '');
+  const own = names.filter((name) => name !== '' && !/^(FaultEngine|callPath|Generator|next)/.test(name));
+  const end = own.findIndex((name) => /oneCall|runSyscall|Scheduler/.test(name));
+  return own
+    .slice(0, end < 0 ? own.length : end)
+    .map((name) => name.replace(/^Object\./, ''))
+    .filter((name) => name !== 'next');
+}

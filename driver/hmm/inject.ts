@@ -1,0 +1,45 @@
+import type { Coroutine } from '../core/effect.js';
+import { FaultPoint } from '../core/fault-points.js';
+import { folioGet, folioPut } from '../mm/folio.js';
+import { GUP_PIN_COUNTING_BIAS, PAGE_SIZE } from '../mm/frames.js';
+import type { Memory } from '../mm/memory.js';
+import type { Mm } from '../mm/mm.js';
+import { invalidateRangeEnd, invalidateRangeStart, type NotifierRange } from '../mm/notifier.js';
+import { unpinUserPage } from '../mm/pin.js';
+import type { AtomicNotifierRange } from './interval-notifier.js';
+
+// What others do to a migration at its fault points. Called only while a plan is armed.
+
+/** Somebody pins the page until the running call ends. */
+export function injectPin(memory: Memory, pfn: number): void {
+  const { faults } = memory.kernel;
+  if (faults.hit(FaultPoint.extraPin) === 0) return;
+  folioGet(memory, pfn, GUP_PIN_COUNTING_BIAS);
+  memory.frames.pincount[pfn]!++;
+  faults.context?.atEnd.push(() => unpinUserPage(memory, pfn, 1));
+}
+
+/** Somebody takes a reference to the page until the running call ends. */
+export function* injectReference(memory: Memory, pfn: number): Coroutine<void> {
+  const { faults } = memory.kernel;
+  if ((yield* faults.reach(FaultPoint.extraReference)) === 0) return;
+  folioGet(memory, pfn);
+  faults.context?.atEnd.push(() => folioPut(memory, pfn));
+}
+
+/** The entry at `addr` is cleared and faulted again by somebody: an invalidation arrives. */
+export function* injectInvalidate(mm: Mm, addr: number): Coroutine<void> {
+  const { faults } = mm.memory.kernel;
+  if ((yield* faults.reach(FaultPoint.notifierInvalidate, addr)) !== 0) yield* invalidateNow(mm, addr);
+  if ((yield* faults.reach(FaultPoint.notifierNonblock, addr)) === 0) return;
+  faults.refusesMutex = true;
+  yield* invalidateNow(mm, addr, true);
+  faults.refusesMutex = false;
+}
+
+function* invalidateNow(mm: Mm, addr: number, isAtomic = false): Coroutine<void> {
+  const range: NotifierRange = { mm, start: addr, end: addr + PAGE_SIZE, event: 'CLEAR', owner: null };
+  const atomic: AtomicNotifierRange = { ...range, blockable: false };
+  const error = yield* invalidateRangeStart(isAtomic ? atomic : range);
+  if (error === 0) invalidateRangeEnd(range);
+}
