@@ -148,8 +148,19 @@ export async function abiMatrix(ids: readonly string[], options: MatrixOptions, 
   const matrix = runMatrix(ids.length > 0 ? ids.map((id) => dialectByName(id)!.id) : dialectIds());
   if (options.html !== undefined) {
     const { matrixHtml } = await import('./abi/matrix-html.js');
-    writeFileSync(options.html, matrixHtml(matrix));
+    writeOut(options.html, matrixHtml(matrix));
     output.err(`wrote ${options.html}`);
   } else for (const line of options.json ? matrixJson(matrix) : matrixText(matrix)) output.out(line);
   return EXIT.pass;
+}
+
+function writeOut(file: string, text: string): void {
+  try {
+    writeFileSync(file, text);
+  } catch (error) {
+    throw new UsageError(
+      `${file} can't be written: ${(error as Error).message}`,
+      'name a file in a folder that exists',
+    );
+  }
 }

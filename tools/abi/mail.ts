@@ -1,9 +1,16 @@
 // Patches as they travel: a bare diff, the output of format-patch, or an mbox whose messages a mailer has encoded.
 
-/** The text of each message, decoded; attachments that are text come after the body. */
+/** The text of each message, decoded, in the order that the subjects give; attachments that are text come after the body. */
 export function mailTexts(bytes: Buffer): string[] {
   const raw = bytes.toString('latin1').replaceAll('\r\n', '\n');
-  return messagesOf(raw).map(messageText);
+  const messages = messagesOf(raw).map((message) => ({ text: messageText(message), number: patchNumber(message) }));
+  return messages.sort((a, b) => a.number - b.number).map(({ text }) => text);
+}
+
+/** The 3 of `Subject: [PATCH v2 3/7] ...`; 0 for a message without. */
+function patchNumber(raw: string): number {
+  const subject = partOf(raw)?.headers.get('subject') ?? '';
+  return Number(/^\s*\[[^\]]*?(\d+)\/\d+\]/.exec(subject)?.[1] ?? 0);
 }
 
 /** An mbox begins each message with a `From ` line, and quotes such lines of the text. */

@@ -160,6 +160,16 @@ describe('a patch', () => {
     expect((await messages(join(folder, 'test_hmm_uapi.h'), patch)).sort()).toEqual((await expected()).sort());
   });
 
+  test('of a series applies in the order of its subjects', async () => {
+    const first = "#define A _IO('x', 1)\n";
+    const path = file('order.h', first);
+    const step = (n: number, minus: string, plus: string) =>
+      `From a@b Mon Sep 17 00:00:00 2001\nSubject: [PATCH v2 ${n}/2] x\n\n--- a/order.h\n+++ b/order.h\n@@ -1 +1 @@\n-${minus}\n+${plus}\n\n`;
+    const [a, b, c] = [1, 2, 3].map((nr) => `#define A _IO('x', ${nr})`) as [string, string, string];
+    const { text } = await check(path, undefined, { patch: file('s.mbox', step(2, b, c) + step(1, a, b)) });
+    expect(text).toContain('A went from 0x7801 to 0x7803');
+  });
+
   test('applies to a dialect, which has no text of its own', async () => {
     expect((await messages('M5', file('p.diff', diff))).sort()).toEqual((await expected()).sort());
   });
