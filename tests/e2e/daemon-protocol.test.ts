@@ -1,0 +1,42 @@
+import { execFile, spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { describe, expect, it } from 'vitest';
+import { serve } from '../unit/daemon/helpers.js';
+
+const HERE = dirname(fileURLToPath(import.meta.url));
+const README = readFileSync(join(HERE, '../../uapi/wire/README.md'), 'utf8');
+const hasPython = spawnSync('python3', ['--version']).status === 0;
+
+describe('the protocol as its README has it', () => {
+  it('answers the worked example byte by byte', async () => {
+    const { raw } = await serve();
+    const peer = await raw();
+    const got: Buffer[] = [];
+    peer.socket.on('data', (chunk) => got.push(chunk as Buffer));
+    const lines = [...README.matchAll(/^([<>])((?: +[\da-f]{2})+)(?: |$)/gm)];
+    expect(lines.length).toBe(7);
+    const expected: string[] = [];
+    for (const [, side, text = ''] of lines) {
+      const bytes = Buffer.from(text.replaceAll(' ', ''), 'hex');
+      expect(bytes.readUInt32BE()).toBe(bytes.length - 4);
+      if (side === '<') expected.push(bytes.toString('hex'));
+      else peer.bytes(bytes);
+    }
+    while (peer.replies.length < expected.length + 1) await new Promise((resolve) => setTimeout(resolve, 2));
+    const all = Buffer.concat(got).toString('hex');
+    expect(all.slice(-expected.join('').length)).toBe(expected.join(''));
+  });
+
+  it('is enough for a client in Python', async (ctx) => {
+    if (!hasPython) {
+      console.log('skipped: python3 is not found');
+      ctx.skip('python3 is not found');
+    }
+    const { path } = await serve();
+    const { stdout } = await promisify(execFile)('python3', [join(HERE, 'daemon-client.py'), path]);
+    expect(stdout.trim().split('\n')).toEqual(['snapshot 2222', 'segv [11, 1, 4096]', 'error no-such-thread', 'check True']);
+  });
+});
