@@ -93,8 +93,11 @@ export class Hart {
   private decodeAt(page: CodePage, pc: number): Insn | null {
     const at = (pc % PAGE_SIZE) >>> 1;
     const low = page.half(at);
-    if ((low & 3) !== 3) return (page.insns[at] = decode(low));
-    if (at + 1 < PAGE_SIZE / 2) return (page.insns[at] = decode(low | (page.half(at + 1) << 16)));
+    if ((low & 3) !== 3 || at + 1 < PAGE_SIZE / 2) {
+      const insn = decode((low & 3) === 3 ? low | (page.half(at + 1) << 16) : low);
+      page.insns[at] = insn;
+      return insn;
+    }
     // The second half is on a page of its own life, so an instruction that straddles is decoded each time.
     const next = this.codePage(Math.floor(pc / PAGE_SIZE) + 1);
     if (next === null) return this.fetchFault(pc + 2);
@@ -119,7 +122,6 @@ export class Hart {
   }
 
   /** Stores the low `size` bytes of `hi:lo`. */
-  // biome-ignore lint/complexity/useMaxParams: an object per store would cost more than the store
   store(baseHi: number, baseLo: number, offset: number, size: number, lo: number, hi: number): TrapCode {
     const a = (baseLo + offset) | 0;
     const i = (a >>> 10) & 0xffc;
@@ -152,7 +154,6 @@ export class Hart {
     return Trap.budget;
   }
 
-  // biome-ignore lint/complexity/useMaxParams: as for store()
   storeSlow(baseHi: number, baseLo: number, offset: number, size: number, lo: number, hi: number): TrapCode {
     const addr = addressOf(baseHi, baseLo, offset);
     const first = this.physical(addr, Access.store);
@@ -207,7 +208,6 @@ export class Hart {
     else this.lo = size === 2 ? this.halves[at >>> 1]! : this.bytes[at]!;
   }
 
-  // biome-ignore lint/complexity/useMaxParams: as for store()
   private write(at: number, size: number, lo: number, hi: number): void {
     if (size === 8) {
       this.words[at >>> 2] = lo;

@@ -2,7 +2,7 @@ import { bits, define } from './define.js';
 import type { Definition } from './instruction.js';
 import { divideSigned, divideUnsigned, division, multiplyHigh32, multiplyHighUnsigned, put, putWord } from './int64.js';
 
-/** Subtracts register `b` from the 64-bit value in `rd` when `condition`: turns an unsigned high product into a signed one. */
+/** Subtracts `hi:lo` from register `rd`: what makes the high half of an unsigned product a signed one. */
 function correct(x: Int32Array, rd: number, lo: number, hi: number): 0 {
   const borrow = x[rd]! >>> 0 < lo >>> 0 ? 1 : 0;
   return put(x, rd, x[rd]! - lo, x[rd + 1]! - hi - borrow);
