@@ -275,7 +275,7 @@ async function runRace(race: Race, ctx: SelftestContext, rounds: number): Promis
 }
 
 /** Schedules that each race of the suite runs; the tests of the repository run 1,000. */
-export const SUITE_SCHEDULES = 20;
+export const SUITE_SCHEDULES = 8;
 
 /** The races, each under `schedules` of them from the context's seed on. */
 export function raceCases(schedules = SUITE_SCHEDULES): SelftestCase[] {

@@ -120,7 +120,7 @@ async function manyChunks(ctx: SelftestContext): Promise<void> {
   await world.close();
 }
 
-const FAULT_ROUNDS = 20;
+const FAULT_ROUNDS = 8;
 
 /** Two CPUs touch one device page at once: the page that is faulted on is unlocked once, by the one who locked it. */
 async function twoFaultsOnOnePage(ctx: SelftestContext): Promise<void> {
