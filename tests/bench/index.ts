@@ -1,3 +1,4 @@
+import { abi } from './abi.js';
 import { invariants } from './invariants.js';
 import type { Measurement } from './measurement.js';
 import { migrateLarge, migrateSmall } from './migrate.js';
@@ -13,4 +14,5 @@ export const MEASUREMENTS: readonly Measurement[] = [
   taskSwitch,
   invariants,
   selftests,
+  abi,
 ];

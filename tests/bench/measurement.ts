@@ -41,6 +41,17 @@ export function medianPairMs(
   return { a: median(a), b: median(b) };
 }
 
+/** Milliseconds that one call of `work` takes until its promise is kept: the median of `rounds`. */
+export async function medianMsAsync(rounds: number, work: () => Promise<unknown>): Promise<number> {
+  const times: number[] = [];
+  for (let round = 0; round < rounds; round++) {
+    const start = performance.now();
+    await work();
+    times.push(performance.now() - start);
+  }
+  return median(times);
+}
+
 function median(values: number[]): number {
   return values.sort((x, y) => x - y)[values.length >>> 1]!;
 }

@@ -37,21 +37,6 @@ describe('dmirror abi', () => {
     expect(status).toBe(2);
     expect(stderr).toContain(`bad.h:2:3: 'u77' is no type that is known here\n    u77 b;\n`);
   });
-
-  test('checks a pair of headers in at most three times the start of node', { retry: 3 }, () => {
-    const [old, now] = [header('M5'), header('B-onfault')];
-    const time = (args: string[]) => {
-      const start = performance.now();
-      spawnSync(process.execPath, args);
-      return performance.now() - start;
-    };
-    const check = [BIN, 'abi', 'check', old, now];
-    const ratios = Array.from({ length: 9 }, () => {
-      const bare = time(['-e', '0']);
-      return time(check) / bare;
-    }).sort((a, b) => a - b);
-    expect(ratios[4]).toBeLessThan(3);
-  });
 });
 
 describe('dmirror serve --dialect-file', () => {

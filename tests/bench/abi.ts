@@ -1,0 +1,44 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseHeader } from '../../tools/abi/c/parse-header.js';
+import { modelOfDialect } from '../../tools/abi/dialect-model.js';
+import { headerText } from '../../tools/abi/header-text.js';
+import { dialectByName } from '../../uapi/dialect.js';
+import { type Measurement, medianMsAsync, medianPairMs } from './measurement.js';
+
+/** The built command: this file runs from dist/tests/bench. */
+const BIN = fileURLToPath(new URL('../../../bin/dmirror.js', import.meta.url));
+const ROUNDS = 15;
+
+function header(id: string): string {
+  return headerText(modelOfDialect(dialectByName(id)!));
+}
+
+/** A pair of headers by the command, start-up included, and one more header in a process that has read one. */
+export const abi: Measurement = {
+  name: 'abi',
+  about: 'dmirror abi check of two headers against node -e 0, and the parse of one more header',
+  async run() {
+    const folder = mkdtempSync(join(tmpdir(), 'dmirror-bench-'));
+    const files = ['M5', 'B-onfault'].map((id) => {
+      const path = join(folder, `${id}.h`);
+      writeFileSync(path, header(id));
+      return path;
+    });
+    const node = (...args: string[]) => spawnSync(process.execPath, args, { stdio: 'ignore' });
+    const { a, b } = medianPairMs(ROUNDS, { a: () => node(BIN, 'abi', 'check', ...files), b: () => node('-e', '0') });
+    rmSync(folder, { recursive: true });
+    const text = header('M5');
+    await parseHeader('m5.h', text);
+    const parse = await medianMsAsync(ROUNDS, () => parseHeader('m5.h', text));
+    return [
+      { name: 'abi check to node -e 0', value: a / b, unit: 'x', goal: '<= 3' },
+      { name: 'abi check', value: a, unit: 'ms' },
+      { name: 'node -e 0', value: b, unit: 'ms' },
+      { name: 'second parse', value: parse, unit: 'ms', goal: '< 2' },
+    ];
+  },
+};
