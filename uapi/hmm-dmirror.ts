@@ -119,3 +119,6 @@ export function decodeResult(bytes: Uint8Array): { cpages: number; faults: numbe
   const view = viewOf(bytes);
   return { cpages: readU64(view, OFFSET_CPAGES), faults: readU64(view, OFFSET_FAULTS) };
 }
+
+/** FLAGS: the next allocation of the file fails. */
+export const HMM_DMIRROR_FLAG_FAIL_ALLOC = 1;

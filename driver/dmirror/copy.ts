@@ -30,7 +30,7 @@ export function* allocAndCopyToDevice(
     const from = srcPfn[i]!;
     if (from !== 0 && frames.isZoneDevice(from)) continue;
     if (faults.armed) yield* injectInvalidate(migrate.vma!.mm, migrate.start + i * PAGE_SIZE);
-    const to = yield* file.device.allocPage();
+    const to = file.takeFailAlloc() ? 0 : yield* file.device.allocPage();
     if (to === 0) continue;
     const backing = backingPfn(memory, to);
     if (from === 0) clearPage(memory, backing);
@@ -78,7 +78,7 @@ export function* allocAndCopyToSystem(
     const from = srcPfn[i]!;
     if (from === 0 || !(src[i]! & MigratePfn.migrate) || memory.frames.zone[from] === Zone.system) continue;
     if (faults.armed) faults.at(migrate.start + i * PAGE_SIZE);
-    const to = memory.allocator.allocate();
+    const to = file.takeFailAlloc() ? 0 : memory.allocator.allocate();
     if (to === 0) {
       failed |= VM_FAULT.oom;
       continue;

@@ -19,6 +19,8 @@ export class DmirrorFile implements IntervalNotifierOps {
   readonly mutex: Mutex;
   /** Covers the whole address space; null before and after the file is open. */
   notifier: IntervalNotifier | null = null;
+  /** The next page that is allocated for a migration of this file is refused. Set by FLAGS. */
+  failAlloc = false;
 
   constructor(
     readonly device: DmirrorDevice,
@@ -27,6 +29,13 @@ export class DmirrorFile implements IntervalNotifierOps {
     readonly id: number,
   ) {
     this.mutex = new Mutex(mm.memory.kernel, LockClass.dmirrorMutex, 'dmirror_mutex');
+  }
+
+  /** Was the file told to fail its next allocation? That is over then. */
+  takeFailAlloc(): boolean {
+    const fails = this.failAlloc;
+    this.failAlloc = false;
+    return fails;
   }
 
   /**

@@ -9,6 +9,7 @@ import type { Command } from './command.js';
 import type { DmirrorContext } from './context.js';
 import { dmirrorExclusive } from './exclusive.js';
 import type { DmirrorFile } from './file.js';
+import { dmirrorSetFlags } from './flags.js';
 import { dmirrorMigrateOnFault } from './migrate-on-fault.js';
 import { dmirrorMigrateToDevice } from './migrate-to-dev.js';
 import { dmirrorMigrateToSystem } from './migrate-to-sys.js';
@@ -73,6 +74,8 @@ function* runCommand(name: CommandName, command: Command): Coroutine<number> {
     case 'RELEASE':
       yield* dmirrorDeviceRemoveChunks(command.file.device);
       return 0;
+    case 'FLAGS':
+      return dmirrorSetFlags(command);
     default:
       return -EINVAL;
   }

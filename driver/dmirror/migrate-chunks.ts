@@ -10,7 +10,7 @@ import type { Command } from './command.js';
 import { CHUNK_PAGES, CHUNK_POINT } from './context.js';
 
 /** What is done with one chunk between its setup and the next; it ends with finalize. */
-export type MigrateChunk = (command: Command, migrate: MigrateVma) => Coroutine<void>;
+export type MigrateChunk = (command: Command, migrate: MigrateVma) => Coroutine<number>;
 
 /**
  * The frame of MIGRATE_TO_DEV and MIGRATE_TO_SYS: chunks of 64 pages, cut at vma ends, under one read hold of mmap_lock.
@@ -42,7 +42,8 @@ export function* migrateChunks(command: Command, select: number, migrateChunk: M
     migrate.request({ vma, start: addr, end, flags: select, pgmapOwner: file.device });
     ret = yield* migrateVmaSetup(migrate);
     if (ret !== 0) break;
-    yield* migrateChunk(command, migrate);
+    ret = yield* migrateChunk(command, migrate);
+    if (ret !== 0) break;
     migrate.end = end;
   }
   mm.mmapLock.readUnlock();

@@ -14,11 +14,12 @@ export function* dmirrorMigrateToDevice(command: Command): Coroutine<number> {
   return ret !== 0 ? ret : yield* returnMirroredData(command);
 }
 
-/** From a finished setup to finalize. */
-export function* moveChunkToDevice({ context, file }: Command, migrate: MigrateVma): Coroutine<void> {
+/** From a finished setup to finalize. 0: a page that finds no place on the device is no error. */
+export function* moveChunkToDevice({ context, file }: Command, migrate: MigrateVma): Coroutine<number> {
   yield* allocAndCopyToDevice(context, file, migrate);
   yield* copyDone(context, migrate);
   yield* migrateVmaPages(migrate);
   yield* finalizeAndMap(context, file, migrate);
   yield* migrateVmaFinalize(migrate);
+  return 0;
 }

@@ -1,3 +1,4 @@
+import { ENOMEM } from '../../uapi/errno.js';
 import type { Coroutine } from '../core/effect.js';
 import { MigratePfn, MigrateSelect, type MigrateVma, migrateVmaFinalize, migrateVmaPages } from '../hmm/index.js';
 import type { Command } from './command.js';
@@ -18,13 +19,21 @@ export function selectDevice(device: DmirrorDevice): number {
   return device.isPrivate ? MigrateSelect.devicePrivate : MigrateSelect.deviceCoherent;
 }
 
-function* moveChunkToSystem(command: Command, migrate: MigrateVma): Coroutine<void> {
+/** -ENOMEM, with the whole chunk back where it was, for a file that was told to fail its next allocation. */
+function* moveChunkToSystem(command: Command, migrate: MigrateVma): Coroutine<number> {
   const { context, file } = command;
+  if (file.failAlloc && countMigrated(migrate) > 0) {
+    file.failAlloc = false;
+    for (let i = 0; i < migrate.npages; i++) migrate.src[i]! &= ~MigratePfn.migrate;
+    yield* migrateVmaFinalize(migrate);
+    return -ENOMEM;
+  }
   const failed = yield* allocAndCopyToSystem(context, file, migrate);
   yield* copyDone(context, migrate);
   if (failed === 0 || !context.memory.kernel.defects.finalizeWithoutPages) yield* migrateVmaPages(migrate);
   command.cpages += countMigrated(migrate);
   yield* migrateVmaFinalize(migrate);
+  return 0;
 }
 
 /** Linux: lib/test_hmm.c:dmirror_successful_migrated_pages() */

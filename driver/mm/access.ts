@@ -25,18 +25,18 @@ export interface AccessResult {
  * A CPU retries an access as long as its fault handler says "done"; a machine whose faults stop making progress is told
  * so after this many. Linux refaults for ever (quirk Q18).
  */
-const MAX_REFAULTS = 10_000;
+const MAX_REFAULTS = 1000;
 
 const ACCESS_POINT = preemptPoint('cpu access');
 
 /** The CPU reads `out.length` bytes at `addr` through the page table, faulting as it must. */
-export function* cpuLoad(mm: Mm, addr: number, out: Uint8Array): Coroutine<AccessResult> {
+export function* cpuLoad(mm: Mm, addr: number, out: Uint8Array, isKernel = false): Coroutine<AccessResult> {
   const { bytes } = mm.memory;
   for (let done = 0; done < out.length; ) {
     const at = addr + done;
     const offset = at % PAGE_SIZE;
     const length = Math.min(PAGE_SIZE - offset, out.length - done);
-    const pfn = yield* cpuPage(mm, at, false);
+    const pfn = yield* cpuPage(mm, at, { write: false, isKernel });
     if (typeof pfn === 'string') return { done, fault: pfn, addr: at };
     const from = pfn * PAGE_SIZE + offset;
     out.set(bytes.subarray(from, from + length), done);
@@ -46,13 +46,13 @@ export function* cpuLoad(mm: Mm, addr: number, out: Uint8Array): Coroutine<Acces
 }
 
 /** The CPU writes `data` at `addr` through the page table, faulting as it must. */
-export function* cpuStore(mm: Mm, addr: number, data: Uint8Array): Coroutine<AccessResult> {
+export function* cpuStore(mm: Mm, addr: number, data: Uint8Array, isKernel = false): Coroutine<AccessResult> {
   const { bytes } = mm.memory;
   for (let done = 0; done < data.length; ) {
     const at = addr + done;
     const offset = at % PAGE_SIZE;
     const length = Math.min(PAGE_SIZE - offset, data.length - done);
-    const pfn = yield* cpuPage(mm, at, true);
+    const pfn = yield* cpuPage(mm, at, { write: true, isKernel });
     if (typeof pfn === 'string') return { done, fault: pfn, addr: at };
     bytes.set(
       done === 0 && length === data.length ? data : data.subarray(done, done + length),
@@ -71,7 +71,7 @@ export function* copyFromUser(mm: Mm, addr: number, out: Uint8Array): Coroutine<
     yield* cpuLoad(mm, addr, out.subarray(0, faults.bytes));
     return -EFAULT;
   }
-  const result = yield* cpuLoad(mm, addr, out);
+  const result = yield* cpuLoad(mm, addr, out, true);
   return result.fault === 'none' ? 0 : -EFAULT;
 }
 
@@ -83,12 +83,16 @@ export function* copyToUser(mm: Mm, addr: number, data: Uint8Array): Coroutine<n
     yield* cpuStore(mm, addr, data.subarray(0, faults.bytes));
     return -EFAULT;
   }
-  const result = yield* cpuStore(mm, addr, data);
+  const result = yield* cpuStore(mm, addr, data, true);
   return result.fault === 'none' ? 0 : -EFAULT;
 }
 
 /** The frame behind `addr` once the page table allows the access; there is no scheduling point between that and the use. */
-function* cpuPage(mm: Mm, addr: number, write: boolean): Coroutine<number | AccessFault> {
+function* cpuPage(
+  mm: Mm,
+  addr: number,
+  { write, isKernel }: { write: boolean; isKernel: boolean },
+): Coroutine<number | AccessFault> {
   const { scheduler } = mm.memory.kernel;
   if (scheduler.contended) yield ACCESS_POINT;
   const vpn = Math.floor(addr / PAGE_SIZE);
@@ -96,7 +100,8 @@ function* cpuPage(mm: Mm, addr: number, write: boolean): Coroutine<number | Acce
     const pfn = addr < TASK_SIZE ? translate(mm, vpn, write) : 0;
     if (pfn !== 0) return pfn;
     const fault = yield* doUserAddrFault(mm, addr, write);
-    if (fault !== 'none') return fault;
+    // A program that finds no memory tries again, the kernel does not. Linux: pagefault_out_of_memory()
+    if (fault !== 'none' && (fault !== 'oom' || isKernel)) return fault;
     if (tries > 2 && scheduler.contended) yield ACCESS_POINT;
   }
   return 'oom';

@@ -31,7 +31,7 @@ export function dmOp(world: World, [, p, d, command, r, off, n, v]: readonly str
   const cmd = commandNumber(dialectByName(DEFAULT_DIALECT)!, command as CommandName);
   if (cmd === undefined) throw new Error(`the recording has the command ${command}, which is unknown`);
   const record = encodeHmmDmirrorCmd({ addr: regionAddr(Number(r), Number(off)), ptr: BUFFER_ADDR, npages });
-  const result = world.ioctl(actor, fd, { cmd, record });
+  const result = world.ioctl(actor, fd, { cmd, record, dialect: DEFAULT_DIALECT });
   if (result.ret < 0) return `${result.ret} 0 0`;
   const { cpages, faults } = decodeHmmDmirrorCmd(result.record);
   return [`${result.ret} ${cpages} ${faults}`, ...data(world, actor, { command: command!, npages })].join(' ');

@@ -9,6 +9,8 @@ import { World } from './world.js';
 
 /** Families recorded with a swap device and hugetlb pages. */
 const WITH_SWAP: readonly string[] = ['swap', 'huge', 'pin', 'raw'];
+/** What the recorded kernel's numbers mean; `dm` ops name commands, so they may use any dialect. */
+const RECORDED_DIALECT = '6.12';
 const SWAP_BYTES = 256 * 2 ** 20;
 const HUGE_PAGES = 16;
 
@@ -98,6 +100,7 @@ export class Replayer {
 
   private newWorld(withSwap: boolean): World {
     const machine = new Machine({
+      dialect: RECORDED_DIALECT,
       path: this.options.path,
       ...(withSwap ? { swapBytes: SWAP_BYTES, hugePages: HUGE_PAGES } : {}),
     });

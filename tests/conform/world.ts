@@ -74,10 +74,10 @@ export class World {
   ioctl(
     actor: Actor,
     fd: number,
-    { cmd, record }: { cmd: number; record: Uint8Array },
+    { cmd, record, dialect }: { cmd: number; record: Uint8Array; dialect?: string },
   ): { ret: number; record: Uint8Array } {
     this.must(actor.thread, 'store', RECORD_ADDR, record);
-    const { ret } = this.call(actor, 'ioctl', fd, cmd, RECORD_ADDR);
+    const { ret } = this.call(actor, 'ioctl', fd, cmd, RECORD_ADDR, ...(dialect === undefined ? [] : [dialect]));
     return { ret, record: this.must(actor.thread, 'load', RECORD_ADDR, record.length).bytes! };
   }
 
