@@ -18,7 +18,8 @@ export function definitionOf(name: string): Definition {
 export const asm = {
   r: (name: string, rd: number, rs1: number, rs2: number) =>
     definitionOf(name).match | (rd << 7) | (rs1 << 15) | (rs2 << 20),
-  i: (name: string, rd: number, rs1: number, imm: number) => definitionOf(name).match | (rd << 7) | (rs1 << 15) | (imm << 20),
+  i: (name: string, rd: number, rs1: number, imm: number) =>
+    definitionOf(name).match | (rd << 7) | (rs1 << 15) | (imm << 20),
   s: (name: string, rs2: number, rs1: number, imm: number) =>
     definitionOf(name).match | ((imm & 31) << 7) | (rs1 << 15) | (rs2 << 20) | ((imm >> 5) << 25),
   u: (name: string, rd: number, imm: number) => definitionOf(name).match | (rd << 7) | (imm & 0xfffff000),

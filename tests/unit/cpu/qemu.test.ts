@@ -5,7 +5,7 @@ import type { Definition } from '../../../driver/cpu/instruction.js';
 import { Trap } from '../../../driver/cpu/trap.js';
 import { loadProgram, segmentBytes } from './flat-memory.js';
 import { hasQemu, runInQemu } from './qemu.js';
-import { randomProgram, type RandomProgram } from './random-program.js';
+import { type RandomProgram, randomProgram } from './random-program.js';
 import { STORED } from './stored-results.js';
 
 const PROGRAMS = Number(process.env.CPU_PROGRAMS ?? 12);

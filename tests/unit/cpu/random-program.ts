@@ -1,4 +1,4 @@
-import { decode, DEFINITIONS } from '../../../driver/cpu/decode.js';
+import { DEFINITIONS, decode } from '../../../driver/cpu/decode.js';
 import type { Definition, Format } from '../../../driver/cpu/instruction.js';
 import { asm, BASE, Program } from './assembler.js';
 import { CORNERS, FLOAT_CORNERS } from './corners.js';
@@ -31,7 +31,11 @@ const MEMORY_FORMATS: ReadonlySet<Format> = new Set(['load', 'store', 'fload', '
 const ROUNDED: ReadonlySet<Format> = new Set(['fRrm', 'fR4', 'f1rm', 'fromInt', 'toInt']);
 
 /** Same seed, same program. */
-export function randomProgram(seed: number, count: number, only: (d: Definition) => boolean = () => true): RandomProgram {
+export function randomProgram(
+  seed: number,
+  count: number,
+  only: (d: Definition) => boolean = () => true,
+): RandomProgram {
   return new Generator(seed).program(count, only);
 }
 
@@ -83,13 +87,15 @@ class Generator {
     const reg = () => this.next(28);
     for (const at of [7, 15, 20]) {
       if ((d.mask >>> at) & 31) continue;
-      if (d.format !== 'branch' && d.format !== 'store' && d.format !== 'fstore' && at === 7) word = setField(word, at, reg());
+      if (d.format !== 'branch' && d.format !== 'store' && d.format !== 'fstore' && at === 7)
+        word = setField(word, at, reg());
       else if (at !== 7) word = setField(word, at, reg());
     }
     if (d.format === 'branch') word = 0x400 | setField(setField(0, 15, reg()), 20, 1 + this.next(27));
     if (ROUNDED.has(d.format)) word = (word & ~0x7000) | ([0, 1, 2, 3, 4, 7][this.next(6)]! << 12);
     if (d.format === 'csr' || d.format === 'csri') word = (word & 0xfffff) | ((1 + this.next(3)) << 20);
-    if (d.format === 'load' || d.format === 'fload' || d.format === 'I') word = (word & 0xfffff) | (this.next(4096) << 20);
+    if (d.format === 'load' || d.format === 'fload' || d.format === 'I')
+      word = (word & 0xfffff) | (this.next(4096) << 20);
     if (MEMORY_FORMATS.has(d.format) && ((word >>> 15) & 31) === 0) word = setField(word, 15, 9);
     return word | d.match;
   }
