@@ -86,6 +86,7 @@ export class Session {
   }
 
   private receive(chunk: Uint8Array): void {
+    if (this.inFlight.size === 0) this.frames.recycle();
     try {
       this.frames.push(chunk, (payload) => {
         this.handle(payload);

@@ -4,6 +4,7 @@ import type { Measurement } from './measurement.js';
 import { migrateLarge, migrateSmall } from './migrate.js';
 import { reset } from './reset.js';
 import { selftests } from './selftests.js';
+import { socket } from './socket.js';
 import { taskSwitch } from './task-switch.js';
 
 /** Every measurement, in the order they run. */
@@ -14,5 +15,6 @@ export const MEASUREMENTS: readonly Measurement[] = [
   taskSwitch,
   invariants,
   selftests,
+  socket,
   abi,
 ];

@@ -25,16 +25,27 @@ function lengthAt(bytes: Uint8Array, at: number): number {
   return bytes[at] * 0x1000000 + ((bytes[at + 1] << 16) | (bytes[at + 2] << 8) | bytes[at + 3]);
 }
 
-/** Room that a frame of which little has come may take at first. */
-const FIRST_ROOM_BYTES = 65536;
+/** Pieces of a frame that are smaller are put together, so that a frame sent byte by byte does not cost an object a byte. */
+const SMALL_BYTES = 4096;
+const JOINED_BYTES = 65536;
+/** Largest memory that is kept for the next payload. */
+const MAX_SPARE_BYTES = 8 * 2 ** 20;
 
 /**
  * Cuts a stream of bytes into payloads. What it holds is in proportion to what it was sent, not to the length that a header claims.
  * A payload inside one chunk is a view of that chunk, so a chunk must not be changed after it was pushed.
  */
 export class FrameReader {
-  private partial: Uint8Array = new Uint8Array(0);
+  private readonly header = new Uint8Array(HEADER_BYTES);
+  /** Bytes of the present frame that have come, its header among them. */
   private held = 0;
+  private pieces: Uint8Array[] = [];
+  /** Where small pieces are put together; it is the last of `pieces` as far as it is filled. */
+  private joined = new Uint8Array(0);
+  private joinedBytes = 0;
+  /** The last large payload's memory, for the next one. */
+  private spare = new Uint8Array(0);
+  private isSpareFree = true;
 
   constructor(private readonly limitBytes: number) {}
 
@@ -42,19 +53,21 @@ export class FrameReader {
   push(chunk: Uint8Array, onPayload: (payload: Uint8Array) => boolean): void {
     let at = 0;
     while (at < chunk.length) {
-      if (this.held === 0) {
-        const whole = this.wholeFrame(chunk, at);
-        if (whole > 0) {
-          const payload = chunk.subarray(at + HEADER_BYTES, at + whole);
-          at += whole;
-          if (!onPayload(payload)) return;
-          continue;
-        }
+      const whole = this.held === 0 ? this.wholeFrame(chunk, at) : 0;
+      if (whole > 0) {
+        at += whole;
+        if (!onPayload(chunk.subarray(at - whole + HEADER_BYTES, at))) return;
+        continue;
       }
       at += this.take(chunk, at);
       const payload = this.completed();
       if (payload !== undefined && !onPayload(payload)) return;
     }
+  }
+
+  /** No payload that came out before is used any more: the next large one may take its memory. */
+  recycle(): void {
+    this.isSpareFree = true;
   }
 
   /** Bytes of a frame that has not come whole yet. */
@@ -74,33 +87,64 @@ export class FrameReader {
     return lengthBytes;
   }
 
-  /** Bytes that the frame which has begun still wants; the header first. */
-  private wanted(): number {
-    if (this.held < HEADER_BYTES) return HEADER_BYTES - this.held;
-    return HEADER_BYTES + this.checked(lengthAt(this.partial, 0)) - this.held;
-  }
-
+  /** Takes what belongs to the present frame, the header first; answers how much that was. */
   private take(chunk: Uint8Array, at: number): number {
-    const count = Math.min(this.wanted(), chunk.length - at);
-    const needed = this.held + count;
-    if (needed > this.partial.length) this.grow(needed);
-    this.partial.set(count === chunk.length ? chunk : chunk.subarray(at, at + count), this.held);
-    this.held = needed;
-    return count;
+    if (this.held < HEADER_BYTES) {
+      this.header[this.held++] = chunk[at];
+      if (this.held === HEADER_BYTES) this.checked(lengthAt(this.header, 0));
+      return 1;
+    }
+    const wanted = HEADER_BYTES + lengthAt(this.header, 0) - this.held;
+    const piece = chunk.subarray(at, Math.min(chunk.length, at + wanted));
+    this.held += piece.length;
+    if (piece.length < SMALL_BYTES) this.join(piece);
+    else this.keep(piece);
+    return piece.length;
   }
 
-  private grow(needed: number): void {
-    const whole = this.held < HEADER_BYTES ? HEADER_BYTES : HEADER_BYTES + lengthAt(this.partial, 0);
-    const larger = new Uint8Array(Math.max(needed, Math.min(whole, Math.max(FIRST_ROOM_BYTES, needed * 4))));
-    larger.set(this.partial.subarray(0, this.held));
-    this.partial = larger;
+  private keep(piece: Uint8Array): void {
+    this.endJoined();
+    this.pieces.push(piece);
+  }
+
+  private join(piece: Uint8Array): void {
+    if (piece.length > this.joined.length - this.joinedBytes) {
+      this.endJoined();
+      this.joined = new Uint8Array(JOINED_BYTES);
+    }
+    this.joined.set(piece, this.joinedBytes);
+    this.joinedBytes += piece.length;
+  }
+
+  private endJoined(): void {
+    if (this.joinedBytes > 0) this.pieces.push(this.joined.subarray(0, this.joinedBytes));
+    this.joined = this.joined.subarray(this.joinedBytes);
+    this.joinedBytes = 0;
   }
 
   private completed(): Uint8Array | undefined {
-    if (this.held < HEADER_BYTES || this.wanted() > 0) return undefined;
-    const payload = this.partial.subarray(HEADER_BYTES, this.held);
-    this.partial = new Uint8Array(0);
+    if (this.held < HEADER_BYTES || this.held < HEADER_BYTES + lengthAt(this.header, 0)) return undefined;
+    this.endJoined();
+    const { pieces } = this;
+    this.pieces = [];
     this.held = 0;
-    return payload;
+    return pieces.length === 1 ? pieces[0] : this.concat(pieces, lengthAt(this.header, 0));
+  }
+
+  private concat(pieces: readonly Uint8Array[], sizeBytes: number): Uint8Array {
+    const whole = this.room(sizeBytes);
+    let at = 0;
+    for (const piece of pieces) {
+      whole.set(piece, at);
+      at += piece.length;
+    }
+    return whole;
+  }
+
+  private room(sizeBytes: number): Uint8Array {
+    if (sizeBytes > MAX_SPARE_BYTES) return new Uint8Array(sizeBytes);
+    if (!this.isSpareFree || this.spare.length < sizeBytes) this.spare = new Uint8Array(sizeBytes);
+    this.isSpareFree = false;
+    return this.spare.subarray(0, sizeBytes);
   }
 }
