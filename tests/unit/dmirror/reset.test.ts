@@ -17,7 +17,13 @@ describe('a machine that is reset', () => {
       const other = machine.call(main, 'open', '/dev/hmm_dmirror0', 2, 0).ret;
       const command = (fd: number, name: 'EXCLUSIVE' | 'MIGRATE_TO_DEV' | 'RELEASE'): CallResult => {
         const number = commandNumber(dialectByName('dmirror')!, name)!;
-        return machine.call(main, 'ioctlBytes', fd, number, encodeHmmDmirrorCmd({ addr: ADDR, ptr: ADDR + 4096, npages: 1 }));
+        return machine.call(
+          main,
+          'ioctlBytes',
+          fd,
+          number,
+          encodeHmmDmirrorCmd({ addr: ADDR, ptr: ADDR + 4096, npages: 1 }),
+        );
       };
       return { coherent, other, command };
     };
