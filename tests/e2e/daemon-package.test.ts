@@ -1,0 +1,93 @@
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
+
+/** Any native addon ends the process. */
+const NO_ADDONS = "process.dlopen = (_, file) => { console.error('native addon', file); process.exit(9); };";
+
+const LIBRARY = `
+import { connect, Dmirror, inProcess, Machine, Process, type Transport } from 'dmirror';
+const transport: Transport = inProcess({ ramBytes: 64 * 2 ** 20 });
+const process_ = await Process.create(transport);
+const memory = await process_.map(4096);
+await memory.writeWord(0, 7);
+const device = await Dmirror.open(process_, 0);
+const { ret, cpages }: { ret: number; cpages: number } = await device.migrateToDev(memory.addr, 1);
+const snapshot = await device.snapshot(memory.addr, 1);
+console.log(ret, cpages, snapshot.data[0], await memory.readWord(0), typeof connect, typeof Machine);
+await transport.close();
+`;
+
+/** \`npm pack\` makes the tarball from what is built; its dependencies are those of this tree, as no network may be needed. */
+describe('the package, unpacked elsewhere', () => {
+  let folder: string;
+
+  beforeAll(() => {
+    folder = unpack();
+  });
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+  const node = (...args: string[]) =>
+    spawnSync(process.execPath, ['--require', './no-addons.cjs', ...args], { cwd: folder, encoding: 'utf8' });
+
+  it('runs the selftests, without a native addon', () => {
+    const bin = join('node_modules', 'dmirror', 'bin', 'dmirror.js');
+    const { status, stderr, stdout } = node(bin, 'selftest', '-t', 'hmm.*.anon_read', '--daemon');
+    expect(stderr).toMatch(/^4 passed, 0 failed/);
+    expect(stdout).toMatch(/^KTAP version 1\n/);
+    expect(status).toBe(0);
+  });
+
+  it('is imported with its types', () => {
+    const compiled = spawnSync(process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', '.'], {
+      cwd: folder,
+      encoding: 'utf8',
+    });
+    expect(compiled.stdout).toBe('');
+    const { status, stdout, stderr } = node('library.js');
+    expect(stderr).toBe('');
+    expect(stdout).toBe('0 1 34 7 function function\n');
+    expect(status).toBe(0);
+  });
+
+  it("runs the README's example", () => {
+    const { status, stdout, stderr } = node('example.js');
+    expect(stderr).toBe('');
+    expect(stdout).toBe('moved 2 pages: 5a5a5a5a\nbefore 22220202\nafter  02220202\n');
+    expect(status).toBe(0);
+  });
+});
+
+function unpack(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'dmirror-package-'));
+  const packed = spawnSync('npm', ['pack', '--ignore-scripts', '--json', '--pack-destination', folder], {
+    cwd: ROOT,
+    encoding: 'utf8',
+  });
+  const [{ filename }] = JSON.parse(packed.stdout) as { filename: string }[];
+  const home = join(folder, 'node_modules', 'dmirror');
+  mkdirSync(home, { recursive: true });
+  spawnSync('tar', ['-xzf', join(folder, filename!), '-C', home, '--strip-components=1']);
+  const { dependencies } = JSON.parse(readFileSync(join(home, 'package.json'), 'utf8')) as { dependencies: object };
+  for (const name of [...Object.keys(dependencies), '@types']) {
+    symlinkSync(join(ROOT, 'node_modules', name), join(folder, 'node_modules', name));
+  }
+  const compilerOptions = { target: 'es2023', module: 'nodenext', strict: true, types: ['node'] };
+  writeFileSync(
+    join(folder, 'tsconfig.json'),
+    JSON.stringify({ compilerOptions, files: ['library.ts', 'example.ts'] }),
+  );
+  writeFileSync(join(folder, 'package.json'), '{ "type": "module" }');
+  writeFileSync(join(folder, 'library.ts'), LIBRARY);
+  writeFileSync(
+    join(folder, 'example.ts'),
+    /^```ts\n([\s\S]*?)^```$/m.exec(readFileSync(join(ROOT, 'README.md'), 'utf8'))![1]!,
+  );
+  writeFileSync(join(folder, 'no-addons.cjs'), NO_ADDONS);
+  return folder;
+}
