@@ -111,7 +111,7 @@ const UNITS: Readonly<Record<string, number>> = { '': 1, K: 2 ** 10, M: 2 ** 20,
 const HUGE_BYTES = 2 ** 21;
 
 /** Bytes of `512M`; a machine has whole 2 MiB blocks, 4 GiB at most. */
-function parseSize(value: string): number {
+export function parseSize(value: string): number {
   const [, digits = '', unit = ''] = /^(\d+)([KMG]?)i?B?$/i.exec(value) ?? [];
   const size = Number(digits) * (UNITS[unit.toUpperCase()] ?? 1);
   if (digits === '' || size < 4 * HUGE_BYTES || size > 2 ** 32 || size % HUGE_BYTES !== 0) {

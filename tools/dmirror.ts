@@ -2,6 +2,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import type { PathName } from '../tests/selftests/case.js';
 import { addAbi } from './abi-command.js';
 import { addDaemonCommands } from './daemon-commands.js';
+import { addExec } from './exec-command.js';
 import { EXIT, UsageError } from './exit-code.js';
 import { Progress } from './progress.js';
 import type { Output } from './selftest.js';
@@ -33,6 +34,7 @@ function program(status: { code: number }): Command {
   const root = new Command('dmirror')
     .description("Linux's HMM test device and the memory management under it, in user space.")
     .version(packageVersion())
+    .enablePositionalOptions()
     .exitOverride()
     .showHelpAfterError('See `dmirror --help`.')
     .showSuggestionAfterError();
@@ -41,6 +43,7 @@ function program(status: { code: number }): Command {
   addAbi(root, status, output);
   addConform(root, status);
   addDaemonCommands(root, { status, output, parseSeed });
+  addExec(root, { status, output, parseSeed });
   return root;
 }
 

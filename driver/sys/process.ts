@@ -37,7 +37,7 @@ export class Process {
   constructor(
     readonly machine: Machine,
     readonly pid: number,
-    readonly mm: Mm,
+    public mm: Mm,
     readonly files: FdTable,
     /** Who may wait for it; null: nobody, it vanishes when it dies. */
     public parent: Process | null,

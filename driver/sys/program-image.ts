@@ -33,6 +33,8 @@ export class ProgramImage {
   brk: number;
   /** Shown in /proc/self/status; prctl(2) changes it. */
   comm: string;
+  /** Where relative paths begin. */
+  cwd = '/tmp';
   private readonly timers: (IntervalTimer | undefined)[] = [];
 
   constructor(
@@ -48,6 +50,7 @@ export class ProgramImage {
     const copy = new ProgramImage(process, this.layout);
     copy.brk = this.brk;
     copy.comm = this.comm;
+    copy.cwd = this.cwd;
     return copy;
   }
 

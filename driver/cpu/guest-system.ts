@@ -1,0 +1,210 @@
+import { ENOENT, ENOEXEC } from '../../uapi/errno.js';
+import { SIGKILL, signalStatus } from '../../uapi/signal.js';
+import type { Coroutine } from '../core/effect.js';
+import { mmput } from '../mm/exit-mmap.js';
+import { mmCreate } from '../mm/fork.js';
+import { shmemWrite } from '../mm/shmem.js';
+import type { Machine } from '../sys/machine.js';
+import type { Process } from '../sys/process.js';
+import { ProgramImage } from '../sys/program-image.js';
+import { ProgramSignals, ThreadSignals } from '../sys/program-signals.js';
+import { Call, type Thread } from '../sys/thread.js';
+import { TmpfsInode } from '../sys/tmpfs-file.js';
+import { Cpu } from './cpu.js';
+import { MmCpuMemory } from './cpu-memory.js';
+import { ElfError, type ElfImage, type ElfSymbol, functionSymbols, parseElf } from './elf.js';
+import { type LoadedProgram, loadProgram } from './exec.js';
+import type { GuestHost } from './guest-host.js';
+import { GuestThread } from './guest-thread.js';
+import { Hart } from './hart.js';
+import { HostStream } from './host-stream.js';
+
+const SP = 2;
+
+/** A program to run. */
+export interface ProgramRequest {
+  /** Absolute path by which the program finds itself. */
+  readonly path: string;
+  readonly bytes: Uint8Array;
+  readonly argv: readonly string[];
+  readonly envp: readonly string[];
+  /** Numbering of the device files that it opens. */
+  readonly dialect?: string;
+}
+
+/** A file that was loaded once: its headers, its page cache and its function names. */
+interface Binary {
+  readonly elf: ElfImage;
+  readonly bytes: Uint8Array;
+  readonly inode: TmpfsInode;
+  symbols: ElfSymbol[] | null;
+}
+
+/** Programs on one machine: their threads, the core that these share, and what of Linux they asked for in vain. */
+export class GuestSystem {
+  readonly hart: Hart;
+  /** Numbers of system calls that are not there, and how often each was made. */
+  readonly unknownCalls = new Map<number, number>();
+  private readonly guests = new Map<Thread, GuestThread>();
+  private readonly binaries = new Map<string, Binary>();
+
+  constructor(
+    readonly machine: Machine,
+    readonly host: GuestHost,
+  ) {
+    this.hart = new Hart(machine.memory.bytes);
+  }
+
+  /** Every thread of a program that is alive. */
+  get threads(): Iterable<GuestThread> {
+    return this.guests.values();
+  }
+
+  guestOf(thread: Thread): GuestThread | undefined {
+    return this.guests.get(thread);
+  }
+
+  forget(guest: GuestThread): void {
+    this.guests.delete(guest.thread);
+  }
+
+  /** A new process that runs a program from its first instruction on, with the next steps of the machine. Throws ElfError. */
+  spawn(request: ProgramRequest): Process {
+    const elf = parseElf(request.bytes);
+    const { machine } = this;
+    const process = machine.createProcess(request.dialect === undefined ? {} : { dialect: request.dialect });
+    for (const fd of [0, 1, 2] as const) process.files.install(new HostStream(machine, this.host, fd));
+    process.signals = new ProgramSignals(process);
+    process.main.signals = new ThreadSignals();
+    const guest = this.addGuest(process.main, new Cpu(this.hart, new MmCpuMemory(process.mm)));
+    process.main.enqueue(new Call('execve', [request.path], () => this.firstExec(guest, elf, request)));
+    guest.start();
+    return process;
+  }
+
+  private *firstExec(guest: GuestThread, elf: ElfImage, request: ProgramRequest): Coroutine<{ ret: number }> {
+    const binary = yield* this.keepBinary(request.path, request.bytes, elf);
+    const ret = yield* this.load(guest, binary, request);
+    if (ret < 0) guest.process.groupExit(signalStatus(SIGKILL));
+    return { ret };
+  }
+
+  /** Puts a file's contents where the program can be mapped and opened from. */
+  private *keepBinary(path: string, bytes: Uint8Array, elf: ElfImage): Coroutine<Binary> {
+    const known = this.binaries.get(path);
+    if (known !== undefined) return known;
+    const inode = new TmpfsInode(this.machine.memory);
+    yield* shmemWrite(this.machine.memory, inode.mapping, { offset: 0, bytes });
+    this.machine.vfs.addProgram(path, inode);
+    const binary = { elf, bytes, inode, symbols: null };
+    this.binaries.set(path, binary);
+    return binary;
+  }
+
+  /** Fills the empty address space of `guest` and sets its registers; 0 or a negative errno. */
+  private *load(
+    guest: GuestThread,
+    { elf, inode }: Binary,
+    { path, argv, envp }: { path: string; argv: readonly string[]; envp: readonly string[] },
+  ): Coroutine<number> {
+    const { process, mm } = guest;
+    const loaded = yield* loadProgram({ machine: this.machine, mm, elf, inode, path, argv, envp });
+    if (typeof loaded === 'number') return loaded;
+    process.image = new ProgramImage(process, { ...loaded, path, argv });
+    this.begin(guest, loaded);
+    return 0;
+  }
+
+  private begin({ cpu }: GuestThread, { pc, sp }: LoadedProgram): void {
+    cpu.x.fill(0);
+    cpu.f.fill(0);
+    cpu.fcsr = 0;
+    cpu.pc = pc;
+    cpu.set(SP, sp);
+  }
+
+  /**
+   * execve(2) of a process with one thread: on success the old program is gone. Linux: fs/exec.c:bprm_execve()
+   * Deviates: with several threads the caller must refuse; the others would have to end first.
+   */
+  *exec(
+    guest: GuestThread,
+    path: string,
+    { argv, envp }: { argv: readonly string[]; envp: readonly string[] },
+  ): Coroutine<number> {
+    const binary = yield* this.findBinary(path === '/proc/self/exe' ? guest.process.image!.layout.path : path);
+    if (typeof binary === 'number') return binary;
+    const { process } = guest;
+    const old = process.mm;
+    process.image?.cancelTimers();
+    process.mm = mmCreate(this.machine.memory);
+    guest.cpu.memory = new MmCpuMemory(process.mm);
+    const ret = yield* this.load(guest, binary, { path, argv, envp });
+    yield* mmput(old);
+    yield* process.files.closeOnExec();
+    process.signals!.flushHandlers();
+    guest.thread.signals!.altStack = new ThreadSignals().altStack;
+    guest.clearChildTid = 0;
+    guest.robustList = { head: 0, len: 0 };
+    guest.keepsRegisters = true;
+    if (ret < 0) process.groupExit(signalStatus(SIGKILL));
+    return ret;
+  }
+
+  private *findBinary(path: string): Coroutine<Binary | number> {
+    const known = this.binaries.get(path);
+    if (known !== undefined) return known;
+    const bytes = this.host.program(path);
+    if (bytes === null) return -ENOENT;
+    try {
+      return yield* this.keepBinary(path, bytes, parseElf(bytes));
+    } catch (error) {
+      if (error instanceof ElfError) return -ENOEXEC;
+      throw error;
+    }
+  }
+
+  /** The program of a fork's child, which has its memory and descriptors already; it starts behind the parent's ecall. */
+  addChild(parent: GuestThread, process: Process): GuestThread {
+    process.signals = new ProgramSignals(process);
+    process.signals.inherit(parent.process.signals!);
+    process.image = parent.process.image!.duplicate(process);
+    const guest = this.addGuest(process.main, new Cpu(this.hart, new MmCpuMemory(process.mm)));
+    process.main.signals!.altStack = parent.thread.signals!.altStack;
+    return this.copyState(parent, guest);
+  }
+
+  /** A thread that clone(2) made. */
+  addClone(parent: GuestThread, thread: Thread): GuestThread {
+    return this.copyState(parent, this.addGuest(thread, new Cpu(this.hart, parent.cpu.memory)));
+  }
+
+  private copyState(parent: GuestThread, guest: GuestThread): GuestThread {
+    guest.cpu.copyFrom(parent.cpu);
+    guest.thread.signals!.mask = parent.thread.signals!.mask;
+    return guest;
+  }
+
+  private addGuest(thread: Thread, cpu: Cpu): GuestThread {
+    thread.signals ??= new ThreadSignals();
+    const guest = new GuestThread(this, thread, cpu);
+    this.guests.set(thread, guest);
+    return guest;
+  }
+
+  /** The function at `addr` of a program, as `name+0x10`; null when nothing is known of it. */
+  symbolAt(process: Process, addr: number): string | null {
+    const path = process.image?.layout.path ?? '';
+    const binary = this.binaries.get(path);
+    if (binary === undefined) return null;
+    binary.symbols ??= functionSymbols(binary.bytes);
+    const inFile = addr - (binary.elf.isRelocatable ? process.image!.layout.startBrk - brkOf(binary.elf) : 0);
+    const found = binary.symbols.findLast((symbol) => symbol.addr <= inFile && inFile < symbol.addr + symbol.size);
+    return found === undefined ? null : `${found.name}+0x${(inFile - found.addr).toString(16)}`;
+  }
+}
+
+/** Where the heap of a program begins that is not moved. */
+function brkOf({ segments }: ElfImage): number {
+  return Math.max(...segments.map(({ addr, memBytes }) => Math.ceil((addr + memBytes) / 4096) * 4096));
+}

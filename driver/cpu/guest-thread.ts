@@ -1,0 +1,161 @@
+import type { CallResult } from '../../uapi/client/transport.js';
+import { EINTR } from '../../uapi/errno.js';
+import { SIGILL, SIGTRAP } from '../../uapi/signal.js';
+import { type Coroutine, preemptPoint } from '../core/effect.js';
+import { doUserAddrFault } from '../mm/access.js';
+import type { Mm } from '../mm/mm.js';
+import { TASK_SIZE } from '../mm/page-table.js';
+import { VM } from '../mm/vm-flags.js';
+import { isInterrupted } from '../sys/interruptible.js';
+import type { Process } from '../sys/process.js';
+import type { SignalInfo } from '../sys/signal-info.js';
+import { Call, type Thread } from '../sys/thread.js';
+import type { Cpu } from './cpu.js';
+import { faultSignal } from './guest-fault.js';
+import type { GuestSystem } from './guest-system.js';
+import { ERESTARTNOHAND, ERESTARTSYS } from './restart.js';
+import { deliverSignals, forceSignal } from './signal-delivery.js';
+import { dispatchSyscall } from './syscall-dispatch.js';
+import { Trap, type TrapCode } from './trap.js';
+
+/** Instructions that a thread may run before others get their turn: at least so many, and up to twice that. */
+const SLICE = 8192;
+/** Instructions in a microsecond of virtual time. */
+const INSTRUCTIONS_PER_TICK = 50;
+
+const A0 = 10;
+const ECALL_BYTES = 4;
+const SLICE_POINT = preemptPoint('time slice');
+const ILL_ILLOPC = 1;
+const TRAP_BRKPT = 1;
+
+/** One thread of a program: the CPU's state and what the kernel's side of the ABI keeps for it. */
+export class GuestThread {
+  /** Cleared and woken when the thread ends. Linux: clear_child_tid */
+  clearChildTid = 0;
+  robustList = { head: 0, len: 0 };
+  /** a0 as it was at the ecall, for a restart. */
+  origA0: readonly [number, number] = [0, 0];
+  /** The call in progress; null while the program runs. */
+  syscall: { readonly name: string; readonly text: string } | null = null;
+  /** What the call that just ended answered when a signal came in between; 0: nothing to restart. */
+  pendingRestart = 0;
+  /** rt_sigreturn and execve set every register themselves. */
+  keepsRegisters = false;
+  private instructionsLeft = 0;
+
+  constructor(
+    readonly system: GuestSystem,
+    readonly thread: Thread,
+    readonly cpu: Cpu,
+  ) {}
+
+  get process(): Process {
+    return this.thread.process;
+  }
+
+  get mm(): Mm {
+    return this.thread.process.mm;
+  }
+
+  /** Argument `i` of a system call, unsigned; exact below 2^53. */
+  u(i: number): number {
+    return this.cpu.unsigned(A0 + i);
+  }
+
+  /** Argument `i` as a signed number, exact within 2^53. */
+  s(i: number): number {
+    return this.cpu.signed(A0 + i);
+  }
+
+  /** The low half of argument `i`, as C's int. */
+  int(i: number): number {
+    return this.cpu.x[2 * (A0 + i)]!;
+  }
+
+  /** Lets the thread run with the machine's next steps. */
+  start(): void {
+    this.thread.enqueue(new Call('program', [], () => this.run()));
+  }
+
+  /** From here to the thread's end: the program's instructions, and the kernel's answers to them. */
+  private *run(): Coroutine<CallResult> {
+    const { task } = this.thread;
+    for (;;) {
+      yield* deliverSignals(this);
+      if (task.killed) break;
+      const trap = this.runSlice();
+      if (trap === Trap.budget) {
+        if (task.scheduler.contended) yield SLICE_POINT;
+      } else if (trap === Trap.ecall) {
+        yield* this.ecall();
+      } else {
+        yield* this.trapped(trap);
+      }
+    }
+    this.system.forget(this);
+    return { ret: 0 };
+  }
+
+  private runSlice(): TrapCode {
+    const { scheduler } = this.thread.task;
+    const { kernel } = this.process.machine;
+    const before = this.cpu.instret;
+    const trap = this.cpu.run(SLICE + kernel.prng.below(SLICE));
+    const done = this.cpu.instret - before + this.instructionsLeft;
+    this.instructionsLeft = done % INSTRUCTIONS_PER_TICK;
+    const ticks = (done - this.instructionsLeft) / INSTRUCTIONS_PER_TICK;
+    if (ticks > 0) scheduler.advance(ticks);
+    return trap;
+  }
+
+  private *ecall(): Coroutine<void> {
+    const { cpu, thread } = this;
+    this.origA0 = [cpu.x[2 * A0]!, cpu.x[2 * A0 + 1]!];
+    this.keepsRegisters = false;
+    const ret = yield* dispatchSyscall(this);
+    yield* this.process.machine.runTaskWork(thread.task);
+    if (this.keepsRegisters || thread.task.killed) return;
+    cpu.pc += ECALL_BYTES;
+    if (ret === -ERESTARTSYS || ret === -ERESTARTNOHAND) {
+      this.pendingRestart = -ret;
+      cpu.set(A0, -EINTR);
+      if (!isInterrupted(thread)) this.restartSyscall();
+    } else {
+      cpu.set(A0, ret);
+    }
+  }
+
+  /** The interrupted call begins again, as if it had not been made yet. */
+  restartSyscall(): void {
+    this.pendingRestart = 0;
+    [this.cpu.x[2 * A0], this.cpu.x[2 * A0 + 1]] = this.origA0;
+    this.cpu.pc -= ECALL_BYTES;
+  }
+
+  private *trapped(trap: TrapCode): Coroutine<void> {
+    const { cpu } = this;
+    if (trap === Trap.ebreak) forceSignal(this, { signo: SIGTRAP, code: TRAP_BRKPT, addr: cpu.pc });
+    else if (trap === Trap.illegal) forceSignal(this, { signo: SIGILL, code: ILL_ILLOPC, addr: cpu.pc });
+    else yield* this.pageFault(trap);
+  }
+
+  private *pageFault(trap: TrapCode): Coroutine<void> {
+    const { trapAddr } = this.cpu;
+    const info = yield* this.fault(trapAddr, trap);
+    if (info !== null) forceSignal(this, info);
+    else if (this.thread.task.scheduler.contended) yield SLICE_POINT;
+  }
+
+  /** Makes the page accessible, or says which signal the access deserves. */
+  private *fault(addr: number, trap: TrapCode): Coroutine<SignalInfo | null> {
+    if (trap === Trap.fetchFault && addr < TASK_SIZE) {
+      yield* this.mm.mmapLock.readLock();
+      const vma = this.mm.vmaLookup(addr);
+      this.mm.mmapLock.readUnlock();
+      if (vma !== null && !(vma.flags & VM.exec)) return faultSignal('accerr', addr);
+    }
+    const fault = yield* doUserAddrFault(this.mm, addr, trap === Trap.storeFault);
+    return fault === 'none' ? null : faultSignal(fault, addr);
+  }
+}

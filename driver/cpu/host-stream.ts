@@ -1,0 +1,69 @@
+import { EBADF, ENOTTY, ESPIPE } from '../../uapi/errno.js';
+import { O_RDONLY, O_WRONLY } from '../../uapi/fcntl.js';
+import type { Coroutine } from '../core/effect.js';
+import {
+  type FileStat,
+  type IoctlRequest,
+  OpenFile,
+  POLL,
+  type ReleaseQueue,
+  S_IFCHR,
+  S_IFIFO,
+} from '../sys/open-file.js';
+import type { Thread } from '../sys/thread.js';
+import { writeUser } from '../sys/user-memory.js';
+import type { GuestHost } from './guest-host.js';
+
+const TCGETS = 0x5401;
+const TIOCGWINSZ = 0x5413;
+const TERMIOS_BYTES = 36;
+
+/** Standard input, output or error of the program. */
+export class HostStream extends OpenFile {
+  constructor(
+    releases: ReleaseQueue,
+    private readonly host: GuestHost,
+    private readonly fd: 0 | 1 | 2,
+  ) {
+    super(releases, fd === 0 ? O_RDONLY : O_WRONLY);
+    this.path = `/dev/std${['in', 'out', 'err'][fd]}`;
+  }
+
+  override get isSeekable(): boolean {
+    return false;
+  }
+
+  override stat(): FileStat {
+    const kind = this.host.isTerminal(this.fd) ? S_IFCHR : S_IFIFO;
+    return { mode: kind | 0o620, size: 0, ino: 10 + this.fd, rdev: 0x8800 };
+  }
+
+  override *read(_thread: Thread, lenBytes: number): Coroutine<Uint8Array | number> {
+    return this.fd === 0 ? this.host.read(lenBytes) : -EBADF;
+  }
+
+  override *write(_thread: Thread, bytes: Uint8Array): Coroutine<number> {
+    if (this.fd === 0) return -EBADF;
+    this.host.write(this.fd, bytes);
+    return bytes.length;
+  }
+
+  override *pread(): Coroutine<number> {
+    return -ESPIPE;
+  }
+
+  override *pwrite(): Coroutine<number> {
+    return -ESPIPE;
+  }
+
+  override poll(): number {
+    return this.fd === 0 ? POLL.in : POLL.out;
+  }
+
+  override *ioctl(thread: Thread, { cmd, arg }: IoctlRequest): Coroutine<number> {
+    if (!this.host.isTerminal(this.fd)) return -ENOTTY;
+    if (cmd === TCGETS) return yield* writeUser(thread.process.mm, arg, new Uint8Array(TERMIOS_BYTES));
+    if (cmd === TIOCGWINSZ) return yield* writeUser(thread.process.mm, arg, new Uint8Array([24, 0, 80, 0, 0, 0, 0, 0]));
+    return -ENOTTY;
+  }
+}

@@ -1,0 +1,129 @@
+import { SIGBUS, SIGFPE, SIGILL, SIGKILL, SIGSEGV, SIGTRAP, signalStatus } from '../../uapi/signal.js';
+import type { Coroutine } from '../core/effect.js';
+import { type AltStack, SIG_DFL, SIG_IGN, type SignalAction, SS_DISABLE } from '../sys/program-signals.js';
+import { SI_KERNEL, type SignalInfo } from '../sys/signal-info.js';
+import { blockable, hasSignal, NO_SIGNALS, signalSet, union, without } from '../sys/signal-set.js';
+import { readUserView, writeUser } from '../sys/user-memory.js';
+import { crashReport } from './crash-report.js';
+import { SIGRETURN_PAGE } from './exec.js';
+import type { GuestThread } from './guest-thread.js';
+import { ERESTARTSYS } from './restart.js';
+import { decodeFrame, encodeFrame, FRAME_BYTES, INFO_OFFSET, UCONTEXT_OFFSET } from './signal-frame.js';
+
+export const SA_ONSTACK = 0x08000000;
+const SA_RESTART = 0x10000000;
+const SA_NODEFER = 0x40000000;
+const SA_RESETHAND = 0x80000000;
+export const SS_ONSTACK = 1;
+export const SS_AUTODISARM = 0x80000000;
+
+const RA = 1;
+const SP = 2;
+const A0 = 10;
+
+/** Signals that the program's own instructions cause. */
+const FAULTS = [SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP];
+
+/** Handlers and default actions of what is pending, before the program goes on. Linux: arch_do_signal_or_restart() */
+export function* deliverSignals(guest: GuestThread): Coroutine<void> {
+  const { thread } = guest;
+  const signals = thread.signals!;
+  const program = guest.process.signals!;
+  while (!thread.task.killed) {
+    const info = program.dequeue(thread);
+    if (info === null) break;
+    const action = program.actions[info.signo]!;
+    if (action.handler === SIG_IGN) continue;
+    if (action.handler === SIG_DFL) {
+      if (FAULTS.includes(info.signo) && info.code > 0 && info.code !== SI_KERNEL) report(guest, info);
+      program.actByDefault(info);
+      continue;
+    }
+    yield* runHandler(guest, info, action);
+    return;
+  }
+  if (thread.task.killed) return;
+  if (guest.pendingRestart !== 0) guest.restartSyscall();
+  if (signals.savedMask !== null) {
+    signals.mask = signals.savedMask;
+    signals.savedMask = null;
+  }
+}
+
+/** A signal that can't be put off: blocked or ignored, it is deadly. Linux: kernel/signal.c:force_sig_info_to_task() */
+export function forceSignal(guest: GuestThread, info: SignalInfo): void {
+  const { process, thread } = guest;
+  const program = process.signals!;
+  const signals = thread.signals!;
+  if (info.signo === SIGKILL) {
+    process.groupExit(signalStatus(SIGKILL));
+    return;
+  }
+  const { handler } = program.actions[info.signo]!;
+  if (handler === SIG_IGN || hasSignal(signals.mask, info.signo)) {
+    program.actions[info.signo] = { handler: SIG_DFL, flags: 0, mask: NO_SIGNALS };
+    signals.mask = without(signals.mask, signalSet(info.signo));
+  }
+  signals.pending.unshift(info);
+}
+
+function report(guest: GuestThread, info: SignalInfo): void {
+  guest.system.host.crashed(crashReport(guest, info));
+}
+
+/** Linux: arch/riscv/kernel/signal.c:setup_rt_frame(), handle_signal() */
+function* runHandler(guest: GuestThread, info: SignalInfo, action: SignalAction): Coroutine<void> {
+  const { cpu, thread } = guest;
+  const signals = thread.signals!;
+  if (guest.pendingRestart === ERESTARTSYS && action.flags & SA_RESTART) guest.restartSyscall();
+  guest.pendingRestart = 0;
+  const sp = handlerStack(signals.altStack, cpu.unsigned(SP), action.flags);
+  const frame = Math.floor((sp - FRAME_BYTES) / 16) * 16;
+  const mask = signals.savedMask ?? signals.mask;
+  signals.savedMask = null;
+  const altStack = { ...signals.altStack, flags: stackFlags(signals.altStack, cpu.unsigned(SP)) };
+  if ((yield* writeUser(guest.mm, frame, encodeFrame(cpu, info, { mask, altStack }))) !== 0) {
+    forceSignal(guest, { signo: SIGSEGV, code: SI_KERNEL, addr: frame });
+    if (info.signo === SIGSEGV) guest.process.groupExit(signalStatus(SIGSEGV));
+    return;
+  }
+  const own = action.flags & SA_NODEFER ? NO_SIGNALS : signalSet(info.signo);
+  signals.mask = blockable(union(union(signals.mask, action.mask), own));
+  if (action.flags & SA_RESETHAND) {
+    guest.process.signals!.actions[info.signo] = { handler: SIG_DFL, flags: 0, mask: NO_SIGNALS };
+  }
+  cpu.set(RA, SIGRETURN_PAGE);
+  cpu.set(SP, frame);
+  cpu.set(A0, info.signo);
+  cpu.set(A0 + 1, frame + INFO_OFFSET);
+  cpu.set(A0 + 2, frame + UCONTEXT_OFFSET);
+  cpu.pc = action.handler;
+}
+
+function handlerStack(stack: AltStack, sp: number, flags: number): number {
+  if (!(flags & SA_ONSTACK) || stack.flags & SS_DISABLE || isOnStack(stack, sp)) return sp;
+  return stack.sp + stack.size;
+}
+
+export function isOnStack({ sp: base, size, flags }: AltStack, sp: number): boolean {
+  return !(flags & SS_DISABLE) && sp > base && sp - base <= size;
+}
+
+/** Linux: sas_ss_flags() */
+export function stackFlags(stack: AltStack, sp: number): number {
+  if (stack.flags & SS_DISABLE) return SS_DISABLE;
+  return isOnStack(stack, sp) ? SS_ONSTACK : 0;
+}
+
+/** rt_sigreturn(2): the registers and the mask of before the handler. A frame that can't be read is deadly. */
+export function* sigreturn(guest: GuestThread): Coroutine<number> {
+  const { cpu, thread, mm } = guest;
+  guest.keepsRegisters = true;
+  const view = yield* readUserView(mm, cpu.unsigned(SP), FRAME_BYTES);
+  if (typeof view === 'number') {
+    forceSignal(guest, { signo: SIGSEGV, code: SI_KERNEL, addr: cpu.unsigned(SP) });
+    return 0;
+  }
+  thread.signals!.mask = blockable(decodeFrame(cpu, view).mask);
+  return 0;
+}

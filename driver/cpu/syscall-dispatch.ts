@@ -1,0 +1,29 @@
+import { EINTR, ENOSYS } from '../../uapi/errno.js';
+import { assert } from '../core/assert.js';
+import type { Coroutine } from '../core/effect.js';
+import type { GuestThread } from './guest-thread.js';
+import { callText, resultText } from './strace.js';
+import { guestSyscalls } from './syscall-table.js';
+
+const A7 = 17;
+
+/** The system call that the thread asks for in a7: what a0 becomes. */
+export function* dispatchSyscall(guest: GuestThread): Coroutine<number> {
+  const { system, thread } = guest;
+  const number = guest.cpu.unsigned(A7);
+  const call = guestSyscalls[number];
+  if (call === undefined) {
+    system.unknownCalls.set(number, (system.unknownCalls.get(number) ?? 0) + 1);
+    system.host.strace?.(`${thread.tid} syscall_${number}() = ${resultText(-ENOSYS)}`);
+    return -ENOSYS;
+  }
+  thread.process.machine.kernel.emit('syscall', call.name, thread.tid);
+  const { strace } = system.host;
+  const text = strace === null ? '' : yield* callText(guest, call);
+  guest.syscall = { name: call.name, text };
+  const ret = yield* call.run(guest);
+  guest.syscall = null;
+  assert(Number.isInteger(ret), `${call.name} answers ${ret}`);
+  strace?.(`${thread.tid} ${text} = ${resultText(ret)}`);
+  return ret === -EINTR && call.restart !== undefined ? -call.restart : ret;
+}

@@ -1,0 +1,204 @@
+import { EAGAIN, EINTR, EINVAL, ENOMEM, EPERM, ESRCH } from '../../uapi/errno.js';
+import { SIGKILL, SIGSTOP } from '../../uapi/signal.js';
+import { readU64, writeU64 } from '../../uapi/u64.js';
+import type { Coroutine } from '../core/effect.js';
+import { WaitQueue } from '../core/wait-queue.js';
+import { waitInterruptible } from '../sys/interruptible.js';
+import { pendingSignos, SS_DISABLE } from '../sys/program-signals.js';
+import { sendSignal } from '../sys/signal.js';
+import { SI_TKILL, type SignalInfo } from '../sys/signal-info.js';
+import { blockable, type SignalSet, signalSet, union, without } from '../sys/signal-set.js';
+import { readUserView, writeUser } from '../sys/user-memory.js';
+import { type GuestSyscallTable, machineCall } from './guest-syscall.js';
+import type { GuestThread } from './guest-thread.js';
+import { ERESTARTNOHAND } from './restart.js';
+import { isOnStack, sigreturn, stackFlags } from './signal-delivery.js';
+import { ALT_STACK_BYTES, decodeAltStack, encodeAltStack, encodeSiginfo } from './signal-frame.js';
+import { readDeadline } from './syscall-time.js';
+
+const SIGNAL_COUNT = 64;
+const SIGSET_BYTES = 8;
+const ACTION_BYTES = 24;
+const SIG_BLOCK = 0;
+const SIG_UNBLOCK = 1;
+const SIG_SETMASK = 2;
+const MINSIGSTKSZ = 2048;
+const SP = 2;
+
+/** Signals: sending, handling, waiting. */
+export const signalSyscalls: GuestSyscallTable = {
+  129: {
+    name: 'kill',
+    args: 'dS',
+    note: 'processes, groups and -1',
+    *run(guest) {
+      return (yield* machineCall(guest, 'kill', guest.int(0), guest.int(1))).ret;
+    },
+  },
+  130: {
+    name: 'tkill',
+    args: 'dS',
+    note: 'whole',
+    run: (guest) => threadKill(guest, { tgid: 0, tid: guest.int(0), signo: guest.int(1) }),
+  },
+  131: {
+    name: 'tgkill',
+    args: 'ddS',
+    note: 'whole',
+    run: (guest) => threadKill(guest, { tgid: guest.int(0), tid: guest.int(1), signo: guest.int(2) }),
+  },
+  132: { name: 'sigaltstack', args: 'pp', note: 'whole', run: sigaltstack },
+  133: { name: 'rt_sigsuspend', args: 'pn', note: 'whole', restart: ERESTARTNOHAND, run: sigsuspend },
+  134: { name: 'rt_sigaction', args: 'Sppn', note: 'whole', run: sigaction },
+  135: { name: 'rt_sigprocmask', args: 'dppn', note: 'whole', run: sigprocmask },
+  136: {
+    name: 'rt_sigpending',
+    args: 'pn',
+    note: 'whole',
+    *run(guest) {
+      return yield* writeSet(guest, guest.u(0), signalSet(...pendingSignos(guest.thread)));
+    },
+  },
+  137: { name: 'rt_sigtimedwait', args: 'pppn', note: 'whole', run: sigtimedwait },
+  138: { name: 'rt_sigqueueinfo', args: 'dSp', note: 'code and an int value', run: sigqueueinfo },
+  139: { name: 'rt_sigreturn', args: '', note: 'whole', run: sigreturn },
+};
+
+function* threadKill(
+  guest: GuestThread,
+  { tgid, tid, signo }: { tgid: number; tid: number; signo: number },
+): Coroutine<number> {
+  if (signo < 0 || signo > SIGNAL_COUNT || tid <= 0) return -EINVAL;
+  const thread = guest.process.machine.threadByTid(tid);
+  if (thread === null || thread.process.owner !== guest.process.owner) return -ESRCH;
+  if (tgid !== 0 && thread.process.pid !== tgid) return -ESRCH;
+  const info: SignalInfo = { signo, code: SI_TKILL, pid: guest.process.pid };
+  if (signo === 0) return 0;
+  if (thread.process.signals === null) sendSignal(thread.process, signo, info);
+  else thread.process.signals.send(info, thread);
+  return 0;
+}
+
+/** Linux: kernel/signal.c:do_sigaltstack() */
+function* sigaltstack(guest: GuestThread): Coroutine<number> {
+  const signals = guest.thread.signals!;
+  const sp = guest.cpu.unsigned(SP);
+  const old = new DataView(new ArrayBuffer(ALT_STACK_BYTES));
+  encodeAltStack(old, 0, { ...signals.altStack, flags: stackFlags(signals.altStack, sp) });
+  if (guest.u(0) !== 0) {
+    const view = yield* readUserView(guest.mm, guest.u(0), ALT_STACK_BYTES);
+    if (typeof view === 'number') return view;
+    const stack = decodeAltStack(view, 0);
+    if (isOnStack(signals.altStack, sp)) return -EPERM;
+    if (stack.flags & SS_DISABLE) signals.altStack = { sp: 0, size: 0, flags: SS_DISABLE };
+    else if (stack.size < MINSIGSTKSZ) return -ENOMEM;
+    else signals.altStack = { ...stack, flags: 0 };
+  }
+  return guest.u(1) === 0 ? 0 : yield* writeUser(guest.mm, guest.u(1), new Uint8Array(old.buffer));
+}
+
+function* sigsuspend(guest: GuestThread): Coroutine<number> {
+  const mask = yield* readSet(guest, guest.u(0));
+  if (typeof mask === 'number') return mask;
+  yield* withMask(guest, mask, function* () {
+    const queue = new WaitQueue('a signal');
+    while ((yield* waitInterruptible(guest.thread, queue, null)) !== 'signal');
+  });
+  return -EINTR;
+}
+
+/** Waits under another mask; the old one is back when the handler, if any, has returned. Linux: set_user_sigmask() */
+export function* withMask(guest: GuestThread, mask: SignalSet, wait: () => Coroutine<void>): Coroutine<void> {
+  const signals = guest.thread.signals!;
+  signals.savedMask = signals.mask;
+  signals.mask = blockable(mask);
+  yield* wait();
+}
+
+function* sigaction(guest: GuestThread): Coroutine<number> {
+  const signo = guest.int(0);
+  const { actions, pending } = guest.process.signals!;
+  if (signo < 1 || signo > SIGNAL_COUNT || guest.u(3) !== SIGSET_BYTES) return -EINVAL;
+  const old = actions[signo]!;
+  if (guest.u(1) !== 0) {
+    if (signo === SIGKILL || signo === SIGSTOP) return -EINVAL;
+    const view = yield* readUserView(guest.mm, guest.u(1), ACTION_BYTES);
+    if (typeof view === 'number') return view;
+    const mask = { lo: view.getInt32(16, true), hi: view.getInt32(20, true) };
+    actions[signo] = { handler: readU64(view, 0), flags: view.getInt32(8, true), mask: blockable(mask) };
+    if (guest.process.signals!.isIgnored(signo)) {
+      for (const queue of [pending, ...guest.process.threads.map((thread) => thread.signals!.pending)]) {
+        for (const info of queue.filter((waiting) => waiting.signo === signo)) queue.splice(queue.indexOf(info), 1);
+      }
+    }
+  }
+  if (guest.u(2) === 0) return 0;
+  const out = new DataView(new ArrayBuffer(ACTION_BYTES));
+  writeU64(out, 0, old.handler);
+  out.setUint32(8, old.flags >>> 0, true);
+  out.setInt32(16, old.mask.lo, true);
+  out.setInt32(20, old.mask.hi, true);
+  return yield* writeUser(guest.mm, guest.u(2), new Uint8Array(out.buffer));
+}
+
+function* sigprocmask(guest: GuestThread): Coroutine<number> {
+  const signals = guest.thread.signals!;
+  const old = signals.mask;
+  if (guest.u(3) !== SIGSET_BYTES) return -EINVAL;
+  if (guest.u(1) !== 0) {
+    const set = yield* readSet(guest, guest.u(1));
+    if (typeof set === 'number') return set;
+    const how = guest.int(0);
+    if (how === SIG_BLOCK) signals.mask = blockable(union(old, set));
+    else if (how === SIG_UNBLOCK) signals.mask = without(old, set);
+    else if (how === SIG_SETMASK) signals.mask = blockable(set);
+    else return -EINVAL;
+  }
+  return guest.u(2) === 0 ? 0 : yield* writeSet(guest, guest.u(2), old);
+}
+
+/** A signal set at `addr`, or -EFAULT. */
+export function* readSet(guest: GuestThread, addr: number): Coroutine<SignalSet | number> {
+  const view = yield* readUserView(guest.mm, addr, SIGSET_BYTES);
+  return typeof view === 'number' ? view : { lo: view.getInt32(0, true), hi: view.getInt32(4, true) };
+}
+
+function* writeSet(guest: GuestThread, addr: number, { lo, hi }: SignalSet): Coroutine<number> {
+  return yield* writeUser(guest.mm, addr, new Uint8Array(Int32Array.of(lo, hi).buffer));
+}
+
+/** Linux: kernel/signal.c:do_sigtimedwait() */
+function* sigtimedwait(guest: GuestThread): Coroutine<number> {
+  const { thread } = guest;
+  const set = yield* readSet(guest, guest.u(0));
+  if (typeof set === 'number') return set;
+  const deadline = yield* readDeadline(guest, guest.u(2));
+  if (deadline !== null && deadline < 0) return deadline;
+  const signals = thread.signals!;
+  const queue = new WaitQueue('one of some signals');
+  const mask = signals.mask;
+  let info = guest.process.signals!.dequeueOf(thread, set);
+  if (info === null) {
+    // What is waited for wakes the thread, though it may be blocked.
+    signals.mask = without(mask, set);
+    const end = yield* waitInterruptible(thread, queue, deadline);
+    info = guest.process.signals!.dequeueOf(thread, set);
+    signals.mask = mask;
+    if (info === null) return end === 'timeout' ? -EAGAIN : -EINTR;
+  }
+  const error = guest.u(1) === 0 ? 0 : yield* writeUser(guest.mm, guest.u(1), encodeSiginfo(info));
+  return error || info.signo;
+}
+
+function* sigqueueinfo(guest: GuestThread): Coroutine<number> {
+  const signo = guest.int(1);
+  const view = yield* readUserView(guest.mm, guest.u(2), 32);
+  if (typeof view === 'number') return view;
+  const code = view.getInt32(8, true);
+  if (signo < 1 || signo > SIGNAL_COUNT) return -EINVAL;
+  if (code >= 0 || code === SI_TKILL) return -EPERM;
+  const target = guest.process.machine.process(guest.int(0));
+  if (target === null || target.owner !== guest.process.owner) return -ESRCH;
+  sendSignal(target, signo, { signo, code, pid: view.getInt32(16, true), value: view.getInt32(24, true) });
+  return 0;
+}

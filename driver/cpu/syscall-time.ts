@@ -1,0 +1,170 @@
+import { EFAULT, EINTR, EINVAL } from '../../uapi/errno.js';
+import { SIGALRM, SIGPROF, SIGVTALRM } from '../../uapi/signal.js';
+import { readU64 } from '../../uapi/u64.js';
+import type { Coroutine } from '../core/effect.js';
+import { sleepUntil } from '../sys/interruptible.js';
+import type { TimerSetting } from '../sys/program-image.js';
+import { readUserView, words64, writeUser } from '../sys/user-memory.js';
+import { fixed, type GuestSyscallTable } from './guest-syscall.js';
+import type { GuestThread } from './guest-thread.js';
+
+const TICKS_PER_SECOND = 1_000_000;
+const NS_PER_TICK = 1000;
+/** 2024-01-01 00:00 UTC: the machine always starts then. */
+const EPOCH_SECONDS = 1_704_067_200;
+const CLOCK_REALTIME = 0;
+const CLOCK_REALTIME_COARSE = 5;
+const CLOCK_TAI = 11;
+const TIMER_ABSTIME = 1;
+const TIMER_SIGNALS = [SIGALRM, SIGVTALRM, SIGPROF];
+
+/** Clocks, sleeps and timers, all in virtual time. */
+export const timeSyscalls: GuestSyscallTable = {
+  101: {
+    name: 'nanosleep',
+    args: 'pp',
+    note: 'virtual time',
+    run: (guest) => sleep(guest, { request: guest.u(0), remainder: guest.u(1), base: null }),
+  },
+  102: {
+    name: 'getitimer',
+    args: 'dp',
+    note: 'every timer counts real time',
+    *run(guest) {
+      if (TIMER_SIGNALS[guest.int(0)] === undefined) return -EINVAL;
+      return yield* writeUser(guest.mm, guest.u(1), encodeTimer(guest.process.image!.timer(guest.int(0))));
+    },
+  },
+  103: { name: 'setitimer', args: 'dpp', note: 'every timer counts real time', run: setitimer },
+  112: fixed('clock_settime', 'dp', { ret: -1, note: '-EPERM: time is the machine’s' }),
+  113: {
+    name: 'clock_gettime',
+    args: 'dp',
+    note: 'virtual time, the same for every clock but the date',
+    *run(guest) {
+      if (!isClock(guest.int(0))) return -EINVAL;
+      return yield* writeUser(guest.mm, guest.u(1), timespec(clockTicks(guest, guest.int(0)), NS_PER_TICK));
+    },
+  },
+  114: {
+    name: 'clock_getres',
+    args: 'dp',
+    note: 'a microsecond',
+    *run(guest) {
+      if (!isClock(guest.int(0))) return -EINVAL;
+      return guest.u(1) === 0 ? 0 : yield* writeUser(guest.mm, guest.u(1), words64(0, NS_PER_TICK));
+    },
+  },
+  115: { name: 'clock_nanosleep', args: 'ddpp', note: 'virtual time', run: clockNanosleep },
+  153: {
+    name: 'times',
+    args: 'p',
+    note: 'all time is user time',
+    *run(guest) {
+      const jiffies = Math.floor(now(guest) / 10_000);
+      const error = guest.u(0) === 0 ? 0 : yield* writeUser(guest.mm, guest.u(0), words64(jiffies, 0, 0, 0));
+      return error || jiffies;
+    },
+  },
+  169: {
+    name: 'gettimeofday',
+    args: 'pp',
+    note: 'virtual time',
+    *run(guest) {
+      if (guest.u(0) === 0) return 0;
+      return yield* writeUser(guest.mm, guest.u(0), timespec(clockTicks(guest, CLOCK_REALTIME), 1));
+    },
+  },
+};
+
+function now(guest: GuestThread): number {
+  return guest.process.machine.kernel.scheduler.clock.nowTicks;
+}
+
+function isClock(id: number): boolean {
+  return id >= 0 && id <= CLOCK_TAI;
+}
+
+/** Microseconds from the machine's start to 0 of clock `id`, as a negative number or 0. */
+function clockOffset(id: number): number {
+  const isDate = id === CLOCK_REALTIME || id === CLOCK_REALTIME_COARSE || id === CLOCK_TAI;
+  return isDate ? EPOCH_SECONDS * TICKS_PER_SECOND : 0;
+}
+
+function clockTicks(guest: GuestThread, id: number): number {
+  return now(guest) + clockOffset(id);
+}
+
+function timespec(ticks: number, unit: number): Uint8Array {
+  return words64(Math.floor(ticks / TICKS_PER_SECOND), (ticks % TICKS_PER_SECOND) * unit);
+}
+
+/** Microseconds of a struct timespec, rounded up; -EFAULT, -EINVAL. */
+export function* readTimespec(guest: GuestThread, addr: number): Coroutine<number> {
+  const view = yield* readUserView(guest.mm, addr, 16);
+  if (typeof view === 'number') return -EFAULT;
+  const seconds = readU64(view, 0);
+  const nanoseconds = readU64(view, 8);
+  if (seconds > 2 ** 32 || nanoseconds >= 1_000_000_000) return -EINVAL;
+  return seconds * TICKS_PER_SECOND + Math.ceil(nanoseconds / NS_PER_TICK);
+}
+
+/** The deadline that an optional relative timespec means; null without one; a negative errno. */
+export function* readDeadline(guest: GuestThread, addr: number): Coroutine<number | null> {
+  if (addr === 0) return null;
+  const ticks = yield* readTimespec(guest, addr);
+  return ticks < 0 ? ticks : now(guest) + ticks;
+}
+
+/** The deadline that an absolute timespec of clock `id` means; null without one; a negative errno. */
+export function* readAbsolute(guest: GuestThread, addr: number, id: number): Coroutine<number | null> {
+  if (addr === 0) return null;
+  const ticks = yield* readTimespec(guest, addr);
+  return ticks < 0 ? ticks : Math.max(0, ticks - clockOffset(id));
+}
+
+interface SleepRequest {
+  readonly request: number;
+  readonly remainder: number;
+  /** Clock of an absolute time; null: relative. */
+  readonly base: number | null;
+}
+
+function* sleep(guest: GuestThread, { request, remainder, base }: SleepRequest): Coroutine<number> {
+  const ticks = yield* readTimespec(guest, request);
+  if (ticks < 0) return ticks;
+  const deadline = base === null ? now(guest) + ticks : ticks - clockOffset(base);
+  if (yield* sleepUntil(guest.thread, deadline)) return 0;
+  if (base === null && remainder !== 0) {
+    const error = yield* writeUser(guest.mm, remainder, timespec(Math.max(0, deadline - now(guest)), NS_PER_TICK));
+    if (error !== 0) return error;
+  }
+  return -EINTR;
+}
+
+function* clockNanosleep(guest: GuestThread): Coroutine<number> {
+  const clock = guest.int(0);
+  if (!isClock(clock)) return -EINVAL;
+  const base = guest.int(1) & TIMER_ABSTIME ? clock : null;
+  return yield* sleep(guest, { request: guest.u(2), remainder: guest.u(3), base });
+}
+
+function* setitimer(guest: GuestThread): Coroutine<number> {
+  const which = guest.int(0);
+  const signo = TIMER_SIGNALS[which];
+  if (signo === undefined) return -EINVAL;
+  const view = guest.u(1) === 0 ? new DataView(new ArrayBuffer(32)) : yield* readUserView(guest.mm, guest.u(1), 32);
+  if (typeof view === 'number') return view;
+  const intervalTicks = readU64(view, 0) * TICKS_PER_SECOND + readU64(view, 8);
+  const valueTicks = readU64(view, 16) * TICKS_PER_SECOND + readU64(view, 24);
+  if (readU64(view, 8) >= TICKS_PER_SECOND || readU64(view, 24) >= TICKS_PER_SECOND) return -EINVAL;
+  const image = guest.process.image!;
+  const old = encodeTimer(image.timer(which));
+  image.setTimer(which, signo, { valueTicks, intervalTicks });
+  return guest.u(2) === 0 ? 0 : yield* writeUser(guest.mm, guest.u(2), old);
+}
+
+function encodeTimer({ valueTicks, intervalTicks }: TimerSetting): Uint8Array {
+  const parts = (ticks: number): number[] => [Math.floor(ticks / TICKS_PER_SECOND), ticks % TICKS_PER_SECOND];
+  return words64(...parts(intervalTicks), ...parts(valueTicks));
+}

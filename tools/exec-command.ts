@@ -1,0 +1,56 @@
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type CommandContext, parseSize } from './daemon-commands.js';
+import { UsageError } from './exit-code.js';
+
+const EXEC_EXAMPLES = `
+Examples:
+  dmirror exec --dialect 6.12 --hugepages 8 ./hmm-tests      a kernel selftest, built with riscv64-linux-gnu-gcc -static -O2
+  dmirror exec --strace --dialect 6.12 ./hmm-tests -t anon_read
+  dmirror exec --seed 7 ./threads                            another interleaving
+
+Exit status: the program's; 128 + n when signal n killed it, 124 after --timeout, 125 when it hangs, 2 wrong usage.`;
+
+/** Adds `dmirror exec`. */
+export function addExec(root: Command, { status, output, parseSeed }: CommandContext): void {
+  root
+    .command('exec')
+    .description('run a static RV64 Linux program on the emulated machine')
+    .argument('[binary]', 'the program')
+    .argument('[args...]', 'its arguments')
+    .option('--dialect <name>', 'the numbering that the program was built against', 'dmirror')
+    .addOption(new Option('--path <path>', 'the migration path').choices(['classic', 'unified']).default('classic'))
+    .addOption(new Option('--profile <kernel>', 'whose semantics').choices(['6.12']).default('6.12'))
+    .option('--seed <n>', "seed of the machine's scheduler and of its randomness", parseSeed, 1)
+    .option('--ram <size>', "the machine's RAM, as 512M or 2G", parseSize, 2 ** 30)
+    .option('--swap <size>', "the machine's swap", parseSize, 0)
+    .option('--hugepages <n>', '2 MiB hugetlb pages', parseCount, 0)
+    .option('--env <name=value>', 'add to the environment; may be repeated', collect, [])
+    .option('--trace <file>', 'write every event of the machine, one JSON object a line')
+    .option('--strace', 'print system calls, and ioctls by name in the dialect, on stderr', false)
+    .option('--timeout <seconds>', 'wall time after which the program is given up', parseSeconds)
+    .option('--syscalls', 'list the system calls that programs find, and run nothing', false)
+    .passThroughOptions()
+    .addHelpText('after', EXEC_EXAMPLES)
+    .showHelpAfterError('See `dmirror exec --help`.')
+    .action(async (binary: string | undefined, args: string[], options) => {
+      const { exec, listSyscalls } = await import('./exec.js');
+      if (options.syscalls) return listSyscalls(output().out);
+      if (binary === undefined) throw new UsageError('no program is named', 'dmirror exec [options] BINARY [ARGS]');
+      status.code = await exec(binary, args, { trace: undefined, timeout: undefined, ...options });
+    });
+}
+
+function collect(value: string, before: string[]): string[] {
+  return [...before, value];
+}
+
+function parseCount(value: string): number {
+  if (!/^\d{1,4}$/.test(value)) throw new InvalidArgumentError('It is a whole number.');
+  return Number(value);
+}
+
+function parseSeconds(value: string): number {
+  const seconds = Number(value);
+  if (!(seconds > 0)) throw new InvalidArgumentError('A timeout is seconds, above 0.');
+  return seconds;
+}
