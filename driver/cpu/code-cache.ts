@@ -1,9 +1,19 @@
 import { PAGE_SIZE } from '../mm/frames.js';
+import type { RegionCode } from './compile.js';
 import type { Insn } from './instruction.js';
 
 const WORDS_PER_PAGE = PAGE_SIZE / 4;
 /** Pages of code that are kept; behind it the cache starts afresh. */
 const MAX_PAGES = 4096;
+
+/** Code made of a region, and what it depends on. */
+export interface CompiledRegion {
+  readonly entry: number;
+  readonly pages: readonly CodePage[];
+  readonly code: RegionCode;
+  /** The cache's generation in which the pages were last found mapped. */
+  checkedAt: number;
+}
 
 /** The decoded instructions of one page, at one address, with the bytes that they were decoded from. */
 export class CodePage {
@@ -11,6 +21,8 @@ export class CodePage {
   readonly insns: (Insn | undefined)[] = new Array<Insn | undefined>(PAGE_SIZE / 2);
   /** By half-word: how often control was transferred there. */
   readonly heat = new Uint16Array(PAGE_SIZE / 2);
+  /** By half-word: what was compiled from there on; null where nothing can be. */
+  readonly compiled = new Map<number, CompiledRegion | null>();
   /** Cleared when its bytes have changed: what was compiled from it must not be used any more. */
   isCurrent = true;
 
@@ -42,6 +54,10 @@ export class CodeCache {
   lastPage: CodePage | null = null;
   /** Changes with everything that may unmap or change a page: what was looked up before must be looked up again. */
   generation = 0;
+  /** Transfers of control to an address before it is compiled. */
+  hot = 50;
+  /** Compiled regions by low bits of their address, to find them at once. */
+  readonly recent = new Array<CompiledRegion | null>(4096).fill(null);
   private readonly pages = new Map<number, CodePage>();
   private readonly mappedPages = new Map<number, CodePage>();
   private readonly watched: Uint8Array;

@@ -1,6 +1,7 @@
 import type { CpuMemory } from './cpu-memory.js';
 import type { Hart } from './hart.js';
 import { interpret } from './interp.js';
+import { runRegions } from './run-regions.js';
 import type { TrapCode } from './trap.js';
 
 /**
@@ -19,8 +20,13 @@ export class Cpu {
   pc = 0;
   /** Where the instruction that is running will leave the pc. */
   nextPc = 0;
+  insnLength = 0;
   /** Instructions retired. */
   instret = 0;
+  /** What the last compiled code left of its instructions. */
+  left = 0;
+  /** Runs the reference alone, one instruction after the other. */
+  interpretsOnly = false;
   /** Address of the last load, store or fetch fault; wild addresses above 2^53 lose low bits. */
   trapAddr = 0;
 
@@ -33,7 +39,7 @@ export class Cpu {
   /** Retires at most `maxInstructions` and says why it stopped. */
   run(maxInstructions: number): TrapCode {
     this.hart.activate(this);
-    return interpret(this, maxInstructions);
+    return this.interpretsOnly ? interpret(this, maxInstructions) : runRegions(this, maxInstructions);
   }
 
   /** Makes this thread a copy of `other` (fork, clone); `memory` stays. */

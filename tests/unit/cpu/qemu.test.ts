@@ -11,8 +11,10 @@ import { STORED } from './stored-results.js';
 const PROGRAMS = Number(process.env.CPU_PROGRAMS ?? 12);
 const CASES = 400;
 
-function runHere({ elf, out }: RandomProgram): Uint8Array {
+function runHere({ elf, out }: RandomProgram, compiled: boolean): Uint8Array {
   const cpu = loadProgram(elf);
+  cpu.interpretsOnly = !compiled;
+  cpu.hart.code.hot = 0;
   const trap = cpu.run(1e6);
   expect({ trap, pc: cpu.pc.toString(16) }).toMatchObject({ trap: Trap.ecall });
   return segmentBytes(cpu, out.offset, out.length);
@@ -43,7 +45,8 @@ describe.each(Object.entries(EXTENSIONS))('random programs of %s', (name, defini
 
   it.each(Array.from({ length: PROGRAMS }, (_, i) => i + 1))('give what qemu gives, seed %i', (seed) => {
     const program = randomProgram(seed * 7919, CASES, only);
-    const ours = runHere(program);
+    const ours = runHere(program, false);
+    expect(differences(program, runHere(program, true), ours)).toEqual([]);
     if (hasQemu) expect(differences(program, ours, runInQemu(program.elf))).toEqual([]);
     const stored = STORED[name]?.[seed - 1];
     if (stored !== undefined) expect(digest(ours)).toBe(stored);
