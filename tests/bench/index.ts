@@ -1,4 +1,3 @@
-import { abi } from './abi.js';
 import { invariants } from './invariants.js';
 import type { Measurement } from './measurement.js';
 import { migrateLarge, migrateSmall } from './migrate.js';
@@ -16,5 +15,4 @@ export const MEASUREMENTS: readonly Measurement[] = [
   invariants,
   selftests,
   socket,
-  abi,
 ];

@@ -3,13 +3,13 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseHeader } from '../../tools/abi/c/parse-header.js';
-import { modelOfDialect } from '../../tools/abi/dialect-model.js';
-import { headerText } from '../../tools/abi/header-text.js';
+import { type Measurement, medianMsAsync, medianPairMs } from '../../tests/bench/measurement.js';
 import { dialectByName } from '../../uapi/dialect.js';
-import { type Measurement, medianMsAsync, medianPairMs } from './measurement.js';
+import { parseHeader } from './c/parse-header.js';
+import { modelOfDialect } from './dialect-model.js';
+import { headerText } from './header-text.js';
 
-/** The built command: this file runs from dist/tests/bench. */
+/** The built command: this file runs from dist/tools/abi. */
 const BIN = fileURLToPath(new URL('../../../bin/dmirror.js', import.meta.url));
 const ROUNDS = 15;
 
