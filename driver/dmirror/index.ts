@@ -57,6 +57,7 @@ export class DmirrorDevices {
     { path, quirks = {}, chunkPages = DEVMEM_CHUNK_PAGES }: DmirrorOptions,
   ) {
     this.context = new DmirrorContext(memory, path, { ...NO_QUIRKS, ...quirks });
+    if (this.context.quirks.q18EndlessRefault) memory.maxRefaults = Number.POSITIVE_INFINITY;
     this.windows = new PrivateWindows(memory, chunkPages);
     const { firstCoherentPfn, coherentFrames } = memory.frames;
     this.addDevice(Zone.private, chunkPages, this.windows);

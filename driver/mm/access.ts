@@ -22,10 +22,10 @@ export interface AccessResult {
 }
 
 /**
- * A CPU retries an access as long as its fault handler says "done"; a machine whose faults stop making progress is told
- * so after this many. Linux refaults for ever (quirk Q18).
+ * A program's access that finds no memory is tried again, as somebody may free some. Deviates: Linux never stops; here the
+ * access ends after this many, as if the OOM killer had come.
  */
-const MAX_REFAULTS = 1000;
+const MAX_OOM_RETRIES = 16;
 
 const ACCESS_POINT = preemptPoint('cpu access');
 
@@ -96,13 +96,15 @@ function* cpuPage(
   const { scheduler } = mm.memory.kernel;
   if (scheduler.contended) yield ACCESS_POINT;
   const vpn = Math.floor(addr / PAGE_SIZE);
-  for (let tries = 0; tries < MAX_REFAULTS; tries++) {
+  for (let tries = 0, ooms = 0; tries < mm.memory.maxRefaults && ooms < MAX_OOM_RETRIES; tries++) {
     const pfn = addr < TASK_SIZE ? translate(mm, vpn, write) : 0;
     if (pfn !== 0) return pfn;
     const fault = yield* doUserAddrFault(mm, addr, write);
     // A program that finds no memory tries again, the kernel does not. Linux: pagefault_out_of_memory()
     if (fault !== 'none' && (fault !== 'oom' || isKernel)) return fault;
-    if (tries > 2 && scheduler.contended) yield ACCESS_POINT;
+    if (fault === 'oom') ooms++;
+    // A fault that changes nothing is a step too, so that the limit of steps ends what has no other end.
+    if (tries > 2) yield ACCESS_POINT;
   }
   return 'oom';
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { KernelOops } from '../../../driver/dmirror/index.js';
-import { cpuStore } from '../../../driver/mm/access.js';
+import { cpuLoad, cpuStore } from '../../../driver/mm/access.js';
 import { folioGet } from '../../../driver/mm/folio.js';
 import { doMunmap } from '../../../driver/mm/munmap.js';
 import { EBUSY, EFAULT, EINVAL, ENOENT, ENOMEM, EPERM } from '../../../uapi/errno.js';
@@ -259,6 +259,18 @@ describe('the memory of a device', () => {
     w.close(second);
     expect(w.command(first, 'SNAPSHOT', 0, 2).bytes).toEqual([2, 2]);
     w.check();
+  });
+
+  it('faults for ever without memory, until the limit of steps, when Q18 is on', () => {
+    const w = new DeviceWorld({ ramBytes: 16 << 20, quirks: { q18EndlessRefault: true } });
+    w.anon(0, 1);
+    w.store(0, 1, 1);
+    w.command(w.open(0), 'MIGRATE_TO_DEV', 0, 1);
+    while (w.memory.allocator.allocate() !== 0);
+    const { scheduler } = w.memory.kernel;
+    scheduler.stepLimit = 5000;
+    scheduler.start(scheduler.newTask('load'), cpuLoad(w.mm, BASE, new Uint8Array(1)), () => {});
+    expect(scheduler.run().reason).toBe('step-limit');
   });
 
   it('answers a CPU fault without memory by an out of memory, not by faulting for ever (Q18)', () => {
