@@ -186,7 +186,13 @@ function* mmapRegion(mm: Mm, request: MmapRequest, region: Region): Coroutine<nu
   if ((yield* vmaMergeNewRange(range)) !== null) return addr;
   const vma = new Vma(mm, addr, end, vmFlags, pgoff);
   const error = yield* mapFile(vma, request);
-  if (error !== 0) return error;
+  if (error !== 0) {
+    const { prev, next } = neighbours;
+    const [floor, ceiling] = [prev?.end ?? 0, next?.start ?? Infinity];
+    // What a driver had already put into the page table goes.
+    if (request.file !== null) yield* clearVmas({ mm, start: addr, end, vmas: [vma], floor, ceiling });
+    return error;
+  }
   // A driver that changed the flags, as vm_insert_page() does, may have made the vma mergeable or unmergeable.
   const locks = yield* lockRmap(vma);
   insertVma(vma);
@@ -204,6 +210,9 @@ function* mapFile(vma: Vma, request: MmapRequest): Coroutine<number> {
   file.get();
   vma.file = file;
   const error = request.mmapFile === undefined ? 0 : yield* request.mmapFile(vma);
-  if (error !== 0) yield* file.put();
+  if (error !== 0) {
+    vma.file = null;
+    yield* file.put();
+  }
   return error;
 }

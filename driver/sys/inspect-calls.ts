@@ -39,6 +39,9 @@ export const inspectCalls: SyscallTable = {
   },
 };
 
+/** A report is made in one step, so a range without end would hold up everybody. */
+const MAX_SHOWN_BYTES = 2 ** 30;
+
 type Report = (thread: Thread, a: number, b: number) => string;
 
 /** What `inspect` can show, by name; the two numbers are an address and a length unless it says otherwise. */
@@ -75,7 +78,7 @@ const ALONE = new Set(['touched', 'invariants']);
 function* inspect(thread: Thread, [what, a = 0, b = 0]: readonly CallArg[]): Coroutine<number | CallResult> {
   const name = what as string;
   const report = Object.hasOwn(REPORTS, name) ? REPORTS[name] : undefined;
-  if (report === undefined) return -EINVAL;
+  if (report === undefined || (b as number) > MAX_SHOWN_BYTES) return -EINVAL;
   if (ALONE.has(name) && thread.process.machine.kernel.scheduler.busyCount > 0) return -EBUSY;
   const bytes = new TextEncoder().encode(report(thread, a as number, b as number));
   return { ret: bytes.length, bytes };

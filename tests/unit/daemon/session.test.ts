@@ -217,3 +217,13 @@ describe('limits', () => {
     expect(await hog.mmap(PAGE)).toBeGreaterThan(0);
   });
 });
+
+describe('a device that can not be mapped whole', () => {
+  it('leaves nothing in the page table, and the machine whole', async () => {
+    const { connect, daemon } = await serve({ machine: { ramBytes: 16 * 2 ** 20 } });
+    const process = await Process.create(await connect());
+    const device = await Dmirror.open(process, 0);
+    expect(await process.mmap(2 ** 30, { fd: device.fd, flags: MAP_PRIVATE })).toBe(-ENOMEM);
+    daemon.host.machine.checkInvariants();
+  });
+});
