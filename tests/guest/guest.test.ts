@@ -1,0 +1,63 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { afterAll, describe, expect, it } from 'vitest';
+import { GuestBuild, guestPrograms, hasCompiler, hasQemu, runInQemu } from './compile.js';
+import { runGuest } from './run.js';
+
+const ENV = ['GUEST=yes'];
+/** Programs that need the device, or what qemu-user lacks. */
+const ONLY_HERE = ['harness', 'ioctls', 'race', 'proc', 'reexec', 'fork-storm', 'userfault'];
+
+function expectedOf(name: string): string {
+  const file = new URL(`./expected/${name}.txt`, import.meta.url);
+  return existsSync(file) ? readFileSync(file, 'latin1') : '(no expected output is stored)';
+}
+
+describe.skipIf(!hasCompiler)('guest programs', () => {
+  const build = new GuestBuild();
+  afterAll(() => build.remove());
+  const built = new Map<string, string>();
+  const program = (name: string): string => {
+    const known = built.get(name) ?? build.compile(name);
+    built.set(name, known);
+    return known;
+  };
+  const shown = ({ output, status }: { output: string; status: number | null }): string => `${output}exit ${status}\n`;
+
+  for (const name of guestPrograms()) {
+    for (const path of ['classic', 'unified'] as const) {
+      it(`${name} does what it should on the ${path} path`, () => {
+        expect(shown(runGuest(program(name), { env: ENV, machine: { path } }))).toBe(expectedOf(name));
+      });
+    }
+    it.skipIf(!hasQemu || ONLY_HERE.includes(name))(`${name} does the same in qemu`, () => {
+      expect(shown(runInQemu(program(name), { GUEST: 'yes' }))).toBe(expectedOf(name));
+    });
+  }
+
+  it('a static-PIE is put at a place of its own', () => {
+    const pie = build.compile('pie/start', ['-static-pie', '-fPIE', '-nostdlib', '-Wl,--no-dynamic-linker']);
+    expect(shown(runGuest(pie))).toBe('position independent\nexit 0\n');
+  });
+
+  it('the same seed gives the same system calls at the same time, another seed others', () => {
+    const run = (seed: number): string => {
+      const { output, strace, ticks } = runGuest(program('threads'), { env: ENV, strace: true, machine: { seed } });
+      return `${output}${strace.join('\n')}\n${ticks}`;
+    };
+    expect(run(1)).toBe(run(1));
+    expect(run(1)).not.toBe(run(2));
+  });
+
+  it('every seed lets the races end well', () => {
+    for (let seed = 1; seed <= 12; seed++) {
+      const path = seed % 2 === 0 ? 'classic' : 'unified';
+      expect(shown(runGuest(program('race'), { machine: { seed, path } })), `seed ${seed}`).toBe(expectedOf('race'));
+    }
+  });
+
+  it('ioctls are traced by their names in the dialect', () => {
+    const { strace } = runGuest(program('ioctls'), { strace: true });
+    expect(strace.some((line) => /ioctl\(\d+, HMM_DMIRROR_MIGRATE_TO_DEV, 0x/.test(line))).toBe(true);
+    expect(strace.some((line) => /= -1 EFAULT/.test(line))).toBe(true);
+  });
+});

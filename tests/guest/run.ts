@@ -1,0 +1,66 @@
+import { readFileSync } from 'node:fs';
+import { basename } from 'node:path';
+import { type GuestHost, GuestSystem } from '../../driver/cpu/index.js';
+import { Machine } from '../../driver/sys/machine.js';
+import type { MachineOptions } from '../../driver/sys/machine-options.js';
+import { WEXITSTATUS, WIFEXITED, WTERMSIG } from '../../uapi/signal.js';
+
+/** How a program ended, and what came of it. */
+export interface GuestRun {
+  /** Standard output and error, in the order of writing. */
+  readonly output: string;
+  /** Exit status, or 128 and the number of the signal. */
+  readonly status: number;
+  readonly strace: readonly string[];
+  readonly crashes: readonly string[];
+  readonly machine: Machine;
+  readonly system: GuestSystem;
+  /** Virtual microseconds. */
+  readonly ticks: number;
+}
+
+export interface GuestRunOptions {
+  readonly args?: readonly string[];
+  readonly env?: readonly string[];
+  readonly input?: string;
+  readonly strace?: boolean;
+  readonly machine?: Partial<MachineOptions>;
+}
+
+const RAM_BYTES = 256 * 2 ** 20;
+
+/** Runs a program on a machine of its own until it ends; throws when it hangs. */
+export function runGuest(path: string, options: GuestRunOptions = {}): GuestRun {
+  const machine = new Machine({ ramBytes: RAM_BYTES, hugePages: 8, scheduler: 'random', ...options.machine });
+  const written: Uint8Array[] = [];
+  const strace: string[] = [];
+  const crashes: string[] = [];
+  let input = Buffer.from(options.input ?? '');
+  const host: GuestHost = {
+    write: (_fd, bytes) => void written.push(bytes.slice()),
+    read(lenBytes) {
+      const chunk = input.subarray(0, lenBytes);
+      input = input.subarray(chunk.length);
+      return chunk;
+    },
+    isTerminal: () => false,
+    strace: options.strace ? (line) => void strace.push(line) : null,
+    crashed: (report) => void crashes.push(report),
+    program: () => null,
+  };
+  const system = new GuestSystem(machine, host);
+  const name = basename(path);
+  const process = system.spawn({
+    path: `/bin/${name}`,
+    bytes: readFileSync(path),
+    argv: [name, ...(options.args ?? [])],
+    envp: options.env ?? [],
+  });
+  const { reason, blocked } = machine.run();
+  const output = Buffer.concat(written).toString('latin1');
+  if (process.exitStatus === null) throw new Error(`${reason}: ${JSON.stringify(blocked)}\n${output}`);
+  machine.checkInvariants();
+  const status = WIFEXITED(process.exitStatus) ? WEXITSTATUS(process.exitStatus) : 128 + WTERMSIG(process.exitStatus);
+  const ticks = machine.kernel.scheduler.clock.nowTicks;
+  return { output, status, strace, crashes, machine, system, ticks };
+}
