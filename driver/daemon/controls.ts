@@ -1,5 +1,6 @@
 import { commandSpelling, dialectByName, dialectIds } from '../../uapi/dialect.js';
 import type { WireMap } from '../../uapi/wire/message.js';
+import { MODELLED_COMMANDS } from '../dmirror/ioctl.js';
 import { DEFAULT_MACHINE_OPTIONS, type MachineOptions } from '../sys/machine-options.js';
 import type { Limits } from './limits.js';
 import type { Logger } from './logger.js';
@@ -53,14 +54,17 @@ export const controls: Readonly<Record<string, Control>> = {
     const name = options.dialect ?? session.dialect;
     const dialect = typeof name === 'string' ? dialectByName(name) : undefined;
     if (dialect === undefined) return `there is no dialect ${String(name)}`;
-    const commands = [...dialect.numbers].map(
-      ([command, number]) => [commandSpelling(dialect, command), number] as const,
-    );
+    const numbers = [...dialect.numbers];
+    const commands = numbers.map(([command, number]) => [commandSpelling(dialect, command), number] as const);
+    const rest = numbers.filter(([command]) => !MODELLED_COMMANDS.has(command));
+    const states = rest.map(([command]) => [commandSpelling(dialect, command), 'not modelled'] as const);
+    const { id, title } = dialect;
     answer({
-      dialect: dialect.id,
-      title: dialect.title,
+      dialect: id,
+      title,
       dialects: dialectIds(),
       commands: Object.fromEntries(commands),
+      states: Object.fromEntries(states),
     });
     return undefined;
   },

@@ -52,6 +52,12 @@ export function* dmirrorIoctl(context: DmirrorContext, file: DmirrorFile, call: 
   return (yield* copyToUser(callerMm, arg, record)) === 0 ? 0 : -EFAULT;
 }
 
+/** What `runCommand` has; every other command of a dialect answers -EINVAL. */
+export const MODELLED_COMMANDS: ReadonlySet<CommandName> = new Set<CommandName>([
+  ...(['READ', 'WRITE', 'MIGRATE_TO_DEV', 'MIGRATE_ON_FAULT_TO_DEV', 'MIGRATE_TO_SYS', 'SNAPSHOT'] as const),
+  ...(['EXCLUSIVE', 'CHECK_EXCLUSIVE', 'RELEASE', 'FLAGS'] as const),
+]);
+
 /** Commands that only later kernels know are unknown ones, whatever their number. */
 function* runCommand(name: CommandName, command: Command): Coroutine<number> {
   switch (name) {

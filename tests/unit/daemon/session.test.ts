@@ -123,6 +123,15 @@ describe('dialects', () => {
     expect((await process.ioctlBytes(device.fd, 0xc0284877, new Uint8Array(40))).ret).toBe(-EINVAL);
   });
 
+  it('are described, with what the machine does not model', async () => {
+    const { connect } = await serve();
+    const session = await connect();
+    const M7 = await session.control('describe', { dialect: '7.3' });
+    expect(M7).toMatchObject({ dialect: 'M7', states: { READ_UNLOCKED: 'not modelled' } });
+    expect(M7.commands).toMatchObject({ SNAPSHOT: 0xc0284804, READ_UNLOCKED: 0xc0284809 });
+    await expect(session.control('describe', { dialect: 'M99' })).rejects.toThrow('there is no dialect M99');
+  });
+
   it('are refused by a strict session where the newest one reads the number otherwise', async () => {
     const { connect } = await serve({ dialect: 'B-onfault' });
     const process = await Process.create(await connect({ strict: true }));
