@@ -4,6 +4,7 @@ import { addAbi } from './abi-command.js';
 import { addDaemonCommands } from './daemon-commands.js';
 import { addExec } from './exec-command.js';
 import { EXIT, UsageError } from './exit-code.js';
+import { addFault } from './fault-command.js';
 import { Progress } from './progress.js';
 import type { Output } from './selftest.js';
 import { packageVersion } from './version.js';
@@ -42,6 +43,7 @@ function program(status: { code: number }): Command {
   addBench(root, status);
   addAbi(root, status, output);
   addConform(root, status);
+  addFault(root, status, output);
   addDaemonCommands(root, { status, output, parseSeed });
   addExec(root, { status, output, parseSeed });
   return root;

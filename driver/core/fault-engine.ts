@@ -321,5 +321,5 @@ function callPath(): string[] {
   return own
     .slice(0, end < 0 ? own.length : end)
     .map((name) => name.replace(/^Object\./, ''))
-    .filter((name) => name !== 'next');
+    .filter((name) => !/(^|\.)next$/.test(name));
 }

@@ -1,5 +1,15 @@
 /** Kinds of trace events. `detail` and the numbers mean what the table in `driver/core/README.md` says. */
-export type TraceKind = 'syscall' | 'ioctl' | 'fault' | 'walk' | 'lock' | 'unlock' | 'notifier' | 'migrate' | 'page' | 'stage';
+export type TraceKind =
+  | 'syscall'
+  | 'ioctl'
+  | 'fault'
+  | 'walk'
+  | 'lock'
+  | 'unlock'
+  | 'notifier'
+  | 'migrate'
+  | 'page'
+  | 'stage';
 
 export interface TraceEvent {
   readonly tick: number;
@@ -38,7 +48,9 @@ export class Trace {
 
   /** The events still in the ring, oldest first. */
   recent(): TraceEvent[] {
-    return this.ring.length < RING_SIZE ? [...this.ring] : [...this.ring.slice(this.next), ...this.ring.slice(0, this.next)];
+    return this.ring.length < RING_SIZE
+      ? [...this.ring]
+      : [...this.ring.slice(this.next), ...this.ring.slice(0, this.next)];
   }
 
   reset(): void {

@@ -106,8 +106,11 @@ export function* finalizeAndMap({ memory }: DmirrorContext, file: DmirrorFile, m
   file.device.moves.note(memory.kernel.current.id);
   for (let i = 0; i < npages; i++) {
     if (!(src[i]! & MigratePfn.migrate) || dstPfn[i] === 0) continue;
-    // Deviates: Linux stops at the first entry that it can't store, and says nothing of it either.
-    if (faults.armed && faults.hit(FaultPoint.mirrorStore, (firstVpn + i) * PAGE_SIZE) !== 0) break;
+    // A page that can't be mirrored must not stay mirrored at the place that it has left.
+    if (faults.armed && faults.hit(FaultPoint.mirrorStore, (firstVpn + i) * PAGE_SIZE) !== 0) {
+      file.mirror.erase(firstVpn + i, firstVpn + i);
+      continue;
+    }
     const tag = dst[i]! & MigratePfn.write ? MirrorTag.write : MirrorTag.read;
     file.mirror.store(firstVpn + i, backingPfn(memory, dstPfn[i]!), tag);
   }

@@ -11,7 +11,6 @@ import { backingPfn, copyPage, folioLockNew } from '../mm/folio.js';
 import { Zone } from '../mm/frames.js';
 import type { Memory } from '../mm/memory.js';
 import type { DmirrorChunk } from './chunk.js';
-import { injectBadCopy } from './copy.js';
 
 /**
  * Brings every page of a chunk back to system memory, whoever maps it (Q8). Pages that somebody else has locked or refers
@@ -37,12 +36,11 @@ export function* dmirrorDeviceEvictChunk(memory: Memory, chunk: DmirrorChunk): C
   for (let i = 0; i < npages; i++) {
     const from = migrate.srcPfn[i]!;
     if (from === 0 || !(migrate.src[i]! & MigratePfn.migrate) || memory.frames.zone[from] === Zone.system) continue;
-    const to = memory.allocator.allocate();
+    const to = memory.allocator.allocateNofail();
     // Deviates: Linux's allocation here waits for memory for ever; a page without a place stays on the device.
     if (to === 0) continue;
     folioLockNew(memory, to);
     copyPage(memory, to, backingPfn(memory, from));
-    if (faults.armed && (yield* injectBadCopy(memory, to, to))) continue;
     migrate.dst[i] = MigratePfn.valid | (migrate.src[i]! & MigratePfn.write);
     migrate.dstPfn[i] = to;
   }

@@ -106,7 +106,10 @@ export class GupTestModule {
         next = end;
         wanted = Math.floor((next - addr) / PAGE_SIZE);
       }
+      const before = pages.length;
       wanted = yield* getSome(mm, cmd, { gup, addr, npages: wanted, pages });
+      // A call that failed may have written pages that it does not hold any more.
+      if (wanted <= 0) pages.length = before;
       if (wanted <= 0) break;
       addr = next;
     }

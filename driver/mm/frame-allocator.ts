@@ -54,6 +54,11 @@ export class FrameAllocator {
   /** One frame with refcount 1, or 0 when memory is used up. */
   allocate(): number {
     if (this.faults.armed && this.faults.hit(FaultPoint.pageAlloc) !== 0) return 0;
+    return this.allocateNofail();
+  }
+
+  /** As `allocate`, for callers that Linux never refuses: no fault is injected. Linux: __GFP_NOFAIL */
+  allocateNofail(): number {
     const block = this.partialBlock();
     if (block < 0) return 0;
     let pfn = this.listHead[block]!;

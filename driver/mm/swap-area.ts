@@ -96,6 +96,11 @@ export class SwapArea {
     bytes.set(page, pfn * PAGE_SIZE);
   }
 
+  /** The bytes of `slot`, for a look from outside; null when it was never written. */
+  peek(slot: number): Uint8Array | null {
+    return this.store[slot] ?? null;
+  }
+
   isUsed(slot: number): boolean {
     return this.counts[slot]! > 0 || this.cached[slot] !== 0;
   }

@@ -17,8 +17,7 @@ import { HmmBuffer, TWO_MEG } from './buffer.js';
 import { expectEqual, expectRet, negativeRamp, ramp } from './expect.js';
 import { type HmmFixture, hmm } from './fixture.js';
 import { createHugetlbBuffer } from './hugetlb.js';
-
-const ROUNDS = 10;
+import { scale } from './scale.js';
 
 // Page 0 stays without an entry and page 1 becomes the zero page, so that READ meets every kind of readable anonymous page.
 async function anonRead({ process, device }: HmmFixture): Promise<void> {
@@ -124,7 +123,7 @@ async function anonWriteHugetlbfs({ process, device }: HmmFixture): Promise<void
 }
 
 async function anonReadMultiple({ process, device }: HmmFixture): Promise<void> {
-  for (let round = 0; round < ROUNDS; round++) {
+  for (let round = 0; round < scale.rounds; round++) {
     const buffer = await HmmBuffer.create(process);
     await buffer.memory.writeWords(ramp(buffer.words, round));
     await buffer.commandOk(device, 'READ', { faults: 1 });
@@ -136,7 +135,7 @@ async function anonReadMultiple({ process, device }: HmmFixture): Promise<void> 
 /** READ of a buffer whose second half another thread unmaps meanwhile: either one comes first, or the range is torn and READ fails. */
 async function anonTeardown({ process, device }: HmmFixture): Promise<void> {
   const other = await process.newThread();
-  for (let round = 0; round < ROUNDS; round++) {
+  for (let round = 0; round < scale.rounds; round++) {
     const buffer = await HmmBuffer.create(process);
     const half = buffer.memory.sizeBytes / 2;
     await buffer.memory.writeWords(ramp(buffer.words, round));

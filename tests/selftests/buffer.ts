@@ -4,9 +4,8 @@ import type { MmapOptions, Thread } from '../../uapi/client/thread.js';
 import type { CommandName } from '../../uapi/dialect.js';
 import { PAGE_SIZE } from '../../uapi/mman.js';
 import { expectEqual, expectRet, expectWords } from './expect.js';
+import { scale } from './scale.js';
 
-/** The size most cases use: 1024 pages. */
-export const BUFFER_BYTES = 4 << 20;
 export const TWO_MEG = 2 << 20;
 
 export interface BufferOptions extends MmapOptions {
@@ -31,7 +30,7 @@ export class HmmBuffer {
 
   /** Private anonymous read-write memory unless the options say otherwise. */
   static async create(thread: Thread, options: BufferOptions = {}): Promise<HmmBuffer> {
-    const sizeBytes = options.sizeBytes ?? BUFFER_BYTES;
+    const sizeBytes = options.sizeBytes ?? scale.bufferBytes;
     const mirror = await thread.map(sizeBytes);
     return new HmmBuffer(await thread.map(sizeBytes, options), mirror);
   }

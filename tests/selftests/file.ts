@@ -3,15 +3,16 @@
 import type { Process } from '../../uapi/client/thread.js';
 import { O_EXCL, O_RDWR, O_TMPFILE } from '../../uapi/fcntl.js';
 import { MAP_SHARED, PROT_READ } from '../../uapi/mman.js';
-import { BUFFER_BYTES, HmmBuffer } from './buffer.js';
+import { HmmBuffer } from './buffer.js';
 import { expectRet, expectWords, ramp } from './expect.js';
 import { type HmmFixture, hmm } from './fixture.js';
+import { scale } from './scale.js';
 
 /** A file without a name in /tmp, as long as a buffer. */
 export async function createFile(process: Process): Promise<number> {
   const fd = await process.open('/tmp', O_TMPFILE | O_EXCL | O_RDWR, 0o600);
   if (fd < 0) expectRet(fd, 0, 'open of a temporary file');
-  expectRet(await process.ftruncate(fd, BUFFER_BYTES), 0, 'ftruncate');
+  expectRet(await process.ftruncate(fd, scale.bufferBytes), 0, 'ftruncate');
   return fd;
 }
 
@@ -21,8 +22,8 @@ function bytesOf(words: Uint32Array): Uint8Array {
 
 async function fileRead({ process, device }: HmmFixture): Promise<void> {
   const fd = await createFile(process);
-  const data = ramp(BUFFER_BYTES / 4);
-  expectRet(await process.pwrite(fd, bytesOf(data), 0), BUFFER_BYTES, 'pwrite');
+  const data = ramp(scale.bufferBytes / 4);
+  expectRet(await process.pwrite(fd, bytesOf(data), 0), scale.bufferBytes, 'pwrite');
   const buffer = await HmmBuffer.create(process, { prot: PROT_READ, flags: MAP_SHARED, fd });
   await buffer.commandOk(device, 'READ', { faults: 1 });
   await buffer.expectMirror(data);
@@ -36,8 +37,8 @@ async function fileWrite({ process, device }: HmmFixture): Promise<void> {
   await buffer.mirror.writeWords(data);
   await buffer.commandOk(device, 'WRITE', { faults: 1 });
   await buffer.expectMemory(data);
-  const read = await process.pread(fd, BUFFER_BYTES, 0);
-  expectRet(read.ret, BUFFER_BYTES, 'pread');
+  const read = await process.pread(fd, scale.bufferBytes, 0);
+  expectRet(read.ret, scale.bufferBytes, 'pread');
   expectWords(read.bytes ?? new Uint8Array(), data, 'file');
   await buffer.free();
 }

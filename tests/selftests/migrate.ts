@@ -15,8 +15,7 @@ import { type BufferOptions, HmmBuffer } from './buffer.js';
 import { expectEqual, expectRet, ramp } from './expect.js';
 import { createFile } from './file.js';
 import { type Hmm2Fixture, type HmmFixture, hmm, hmm2 } from './fixture.js';
-
-const ROUNDS = 10;
+import { scale } from './scale.js';
 
 async function filledBuffer(process: Process, options: BufferOptions = {}): Promise<HmmBuffer> {
   const buffer = await HmmBuffer.create(process, options);
@@ -92,7 +91,7 @@ async function migrateMixed({ process, device0, device1 }: Hmm2Fixture): Promise
 
 /** The CPU's access brings private pages back; it can read coherent ones where they are, so these are asked back. */
 async function migrateMultiple(self: HmmFixture): Promise<void> {
-  for (let round = 0; round < ROUNDS; round++) {
+  for (let round = 0; round < scale.rounds; round++) {
     const buffer = await filledBuffer(self.process);
     await migrateAll(self, buffer);
     if (self.coherent) await buffer.commandOk(self.device, 'MIGRATE_TO_SYS');

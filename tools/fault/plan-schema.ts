@@ -1,0 +1,222 @@
+import { FAULT_POINTS, FAULT_RETURNS, PHASES } from '../../driver/core/fault-points.js';
+import { hint } from './nearest.js';
+import type { Plan, Rule, Step } from './plan-types.js';
+import { ADVICE, VERBS } from './plan-words.js';
+
+/** A mistake in a plan: where, as keys from the top, and what. `isKey`: the key itself is wrong, not its value. */
+export interface PlanError {
+  readonly path: readonly (string | number)[];
+  readonly message: string;
+  readonly isKey?: boolean;
+}
+
+type Shape =
+  | { readonly kind: 'text' | 'number' | 'flag' }
+  | { readonly kind: 'words'; readonly words: readonly string[] }
+  | { readonly kind: 'either'; readonly shapes: readonly Shape[] }
+  | { readonly kind: 'list'; readonly of: () => Shape }
+  | { readonly kind: 'counts' }
+  | { readonly kind: 'map'; readonly keys: Readonly<Record<string, Shape>>; readonly required: readonly string[] };
+
+const text: Shape = { kind: 'text' };
+const number: Shape = { kind: 'number' };
+const flag: Shape = { kind: 'flag' };
+const words = (...list: string[]): Shape => ({ kind: 'words', words: list });
+const either = (...shapes: Shape[]): Shape => ({ kind: 'either', shapes });
+const list = (of: () => Shape): Shape => ({ kind: 'list', of });
+const map = (keys: Record<string, Shape>, required: string[] = []): Shape => ({ kind: 'map', keys, required });
+
+const EXPECT = map({
+  ret: either(number, text),
+  cpages: number,
+  faults: number,
+  signal: number,
+  memory: number,
+  data: number,
+  page_table: text,
+  snapshot: either(text, number),
+  walks: number,
+  resumptions: number,
+  remote_faults: number,
+  fired: { kind: 'counts' },
+});
+
+const STEP_KEYS: Record<string, Shape> = {
+  do: words(...VERBS),
+  process: text,
+  device: text,
+  on: text,
+  pages: either(number, text),
+  name: text,
+  prot: words('none', 'r', 'rw'),
+  advice: words(...Object.keys(ADVICE)),
+  value: number,
+  shared: flag,
+  huge: flag,
+  minor: number,
+  dialect: text,
+  file: flag,
+  steps: list(() => STEP),
+  expect: EXPECT,
+};
+const STEP: Shape = map(STEP_KEYS, ['do']);
+
+const RULE: Shape = map(
+  {
+    name: text,
+    point: words(...FAULT_POINTS.map(({ name }) => name)),
+    phase: words(...PHASES),
+    process: text,
+    fd: text,
+    scope: words('file', 'machine'),
+    device: number,
+    command: text,
+    dialect: text,
+    on: text,
+    pages: either(number, text),
+    page: number,
+    nth: number,
+    probability: number,
+    interval: number,
+    times: number,
+    space: number,
+    after: text,
+    return: words(...Object.keys(FAULT_RETURNS)),
+    bytes: number,
+    delay: either(number, text),
+    run: STEP,
+    // biome-ignore lint/suspicious/noThenProperty: the word of the plan language
+    then: list(() => RULE),
+  },
+  ['point'],
+);
+
+const PLAN: Shape = map(
+  {
+    name: text,
+    about: text,
+    machine: map({
+      path: words('classic', 'unified'),
+      seed: number,
+      scheduler: words('round-robin', 'random'),
+      coherent: flag,
+      swap_mib: number,
+      ram_mib: number,
+      huge_pages: number,
+      thp: words('always', 'madvise', 'never'),
+    }),
+    selftest: text,
+    setup: list(() => STEP),
+    rules: list(() => RULE),
+    steps: list(() => STEP),
+    expect: EXPECT,
+  },
+  ['name'],
+);
+
+type Path = readonly (string | number)[];
+
+/** Every mistake in `plan`, in order; empty when it can be run. */
+export function checkPlan(plan: unknown): PlanError[] {
+  const errors: PlanError[] = [];
+  checkShape(plan, PLAN, { path: [], errors });
+  if (errors.length > 0) return errors;
+  const { rules = [], selftest, steps, setup } = plan as Plan;
+  if (selftest === undefined && steps === undefined)
+    errors.push({ path: [], message: "a plan has 'steps', or a 'selftest'" });
+  if (selftest !== undefined && (steps ?? setup) !== undefined)
+    errors.push({ path: ['selftest'], message: 'a selftest has its own setup and steps' });
+  checkRules(rules, ['rules'], errors);
+  return errors;
+}
+
+function checkShape(value: unknown, shape: Shape, at: { path: Path; errors: PlanError[] }): void {
+  const { path, errors } = at;
+  const wrong = (what: string): void => void errors.push({ path, message: `${what} is wanted here` });
+  switch (shape.kind) {
+    case 'text':
+      if (typeof value !== 'string') wrong('text');
+      break;
+    case 'number':
+      if (typeof value !== 'number') wrong('a number');
+      break;
+    case 'flag':
+      if (typeof value !== 'boolean') wrong('true or false');
+      break;
+    case 'words':
+      if (typeof value !== 'string' || !shape.words.includes(value))
+        errors.push({ path, message: `'${String(value)}' is not known here${hint(String(value), shape.words)}` });
+      break;
+    case 'either': {
+      const tries = shape.shapes.map((one) => {
+        const found: PlanError[] = [];
+        checkShape(value, one, { path, errors: found });
+        return found;
+      });
+      if (tries.every((found) => found.length > 0)) wrong(shape.shapes.map(({ kind }) => kind).join(' or '));
+      break;
+    }
+    case 'list':
+      if (!Array.isArray(value)) wrong('a list');
+      else for (const [i, item] of value.entries()) checkShape(item, shape.of(), { path: [...path, i], errors });
+      break;
+    default:
+      checkMap(value, shape, at);
+  }
+}
+
+function checkMap(
+  value: unknown,
+  shape: Shape & { kind: 'map' | 'counts' },
+  { path, errors }: { path: Path; errors: PlanError[] },
+): void {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    errors.push({ path, message: 'keys and values are wanted here' });
+    return;
+  }
+  for (const [key, item] of Object.entries(value)) {
+    if (item === undefined) continue;
+    const known = shape.kind === 'counts' ? number : shape.keys[key];
+    if (known !== undefined) checkShape(item, known, { path: [...path, key], errors });
+    else if (shape.kind === 'map')
+      errors.push({
+        path: [...path, key],
+        message: `no key '${key}' here${hint(key, Object.keys(shape.keys))}`,
+        isKey: true,
+      });
+  }
+  if (shape.kind === 'counts') return;
+  for (const key of shape.required) if (!(key in value)) errors.push({ path, message: `'${key}' is missing` });
+}
+
+function checkRules(rules: readonly Rule[], path: Path, errors: PlanError[]): void {
+  for (const [i, rule] of rules.entries()) {
+    const at = [...path, i];
+    const info = FAULT_POINTS.find(({ name }) => name === rule.point)!;
+    if (rule.phase !== undefined && !info.phases.includes(rule.phase))
+      errors.push({
+        path: [...at, 'phase'],
+        message: `${info.name} is never in phase ${rule.phase}; it is in: ${info.phases.join(', ')}`,
+      });
+    if (rule.return !== undefined && !info.returns.includes(rule.return))
+      errors.push({
+        path: [...at, 'return'],
+        message: `${info.name} cannot return ${rule.return}; it can return: ${info.returns.join(', ') || 'nothing'}`,
+      });
+    for (const key of ['delay', 'run'] as const) {
+      if (rule[key] !== undefined && !info.sleeps)
+        errors.push({
+          path: [...at, key],
+          message: `${info.name} stands in an atomic step: no delay and no action is possible there`,
+        });
+    }
+    if (rule.return === undefined && rule.delay === undefined && rule.run === undefined)
+      errors.push({ path: at, message: "a rule has a 'return', a 'delay' or a 'run'" });
+    if (rule.then !== undefined) checkRules(rule.then, [...at, 'then'], errors);
+  }
+}
+
+/** All steps of a plan, those of `together` and `run` included. */
+export function allSteps(steps: readonly Step[]): Step[] {
+  return steps.flatMap((step) => [step, ...allSteps(step.steps ?? [])]);
+}

@@ -1,0 +1,116 @@
+import type { FaultReturn, PhaseName } from '../../driver/core/fault-points.js';
+import type { PathName } from '../../tests/selftests/case.js';
+
+/** What a plan's machine is; what is left out is the default of `dmirror`. */
+export interface PlanMachine {
+  path?: PathName;
+  seed?: number;
+  scheduler?: 'round-robin' | 'random';
+  coherent?: boolean;
+  swap_mib?: number;
+  ram_mib?: number;
+  huge_pages?: number;
+  thp?: 'always' | 'madvise' | 'never';
+}
+
+/** What must hold after a step, or (`fired`) after the plan. Errnos by name. */
+export interface Expect {
+  ret?: number | string;
+  cpages?: number;
+  faults?: number;
+  /** Signal number of a load or store; 0 for none. */
+  signal?: number;
+  /** Each page of the step's memory holds this value plus its number. */
+  memory?: number;
+  /** What the command stored at `ptr` is this value plus the page's number. */
+  data?: number;
+  /** As `inspect page_table` has it, one line for equal neighbours. */
+  page_table?: string;
+  /** Snapshot bytes in hexadecimal, as SNAPSHOT stored them. */
+  snapshot?: string;
+  /** Counters of page table work, of this step alone. */
+  walks?: number;
+  resumptions?: number;
+  remote_faults?: number;
+  /** How often rules have fired so far, by name. */
+  fired?: Record<string, number>;
+}
+
+/** One call, or several at once. Names are of things that earlier steps made. */
+export interface Step {
+  do: string;
+  process?: string;
+  device?: string;
+  /** Name of a mapping. */
+  on?: string;
+  /** `3`, or `0-7`; all pages of the mapping unless given. */
+  pages?: number | string;
+  /** Of what `map`, `open`, `fork` and `process` make. */
+  name?: string;
+  prot?: string;
+  advice?: string;
+  value?: number;
+  shared?: boolean;
+  /** Aligned to 2 MiB, with MADV_HUGEPAGE. */
+  huge?: boolean;
+  minor?: number;
+  dialect?: string;
+  file?: boolean;
+  /** Of `together`: steps whose calls are issued at once, each from a thread of its own. */
+  steps?: Step[];
+  expect?: Expect;
+}
+
+/** One fault. Everything in it narrows where it strikes, says how often, or what it does. */
+export interface Rule {
+  name?: string;
+  point: string;
+  phase?: PhaseName;
+  process?: string;
+  /** An open file of the plan. Without it, and without `scope: machine`, the first file that the setup opens. */
+  fd?: string;
+  scope?: 'file' | 'machine';
+  device?: number;
+  command?: string;
+  dialect?: string;
+  /** Name of a mapping, with `pages` the part of it: only while one of its pages is worked on. */
+  on?: string;
+  pages?: number | string;
+  /** The page of the call, from 0. */
+  page?: number;
+  /** The nth matching hit, from 1. */
+  nth?: number;
+  probability?: number;
+  interval?: number;
+  times?: number;
+  space?: number;
+  /** Only once the rule of this name has struck. */
+  after?: string;
+  return?: FaultReturn;
+  /** Bytes that a short copy does first. */
+  bytes?: number;
+  /** Virtual microseconds, or with `ms`. */
+  delay?: number | string;
+  /** A step of somebody else's, there and then. */
+  run?: Step;
+  /** Rules that wait until this one has struck. */
+  then?: Rule[];
+}
+
+/** A plan, in YAML or as an object. */
+export interface Plan {
+  name: string;
+  about?: string;
+  machine?: PlanMachine;
+  /** Instead of setup and steps: a case of the suite, run as it is. */
+  selftest?: string;
+  setup?: Step[];
+  rules?: Rule[];
+  steps?: Step[];
+  expect?: Expect;
+}
+
+/** Checks nothing by itself; gives an object literal its type. */
+export function definePlan(plan: Plan): Plan {
+  return plan;
+}

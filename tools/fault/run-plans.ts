@@ -1,0 +1,91 @@
+import { writeFileSync } from 'node:fs';
+import { DEFECTS, type DefectName } from '../../driver/core/defects.js';
+import type { PathName } from '../../tests/selftests/case.js';
+import { EXIT, UsageError } from '../exit-code.js';
+import { junitXml } from '../junit.js';
+import { KtapWriter } from '../ktap.js';
+import type { Output } from '../selftest.js';
+import { loadPlan } from './plan-parse.js';
+import { type PlanResult, runPlan } from './plan-run.js';
+import { PlanNameError } from './plan-world.js';
+
+export interface RunPlansOptions {
+  readonly path?: PathName;
+  readonly seed?: number;
+  readonly defect: readonly string[];
+  readonly json: boolean;
+  readonly junit?: string;
+}
+
+/** `dmirror fault run`: every plan on its path, or on both. 0, 1 with failures, 2 when a plan is wrong. */
+export async function runPlans(files: readonly string[], options: RunPlansOptions, output: Output): Promise<number> {
+  for (const name of options.defect) {
+    if (!(name in DEFECTS))
+      throw new UsageError(`there is no defect '${name}'`, `they are: ${Object.keys(DEFECTS).join(', ')}`);
+  }
+  const plans = files.map((file) => ({ file, plan: loadPlan(file) }));
+  const results: { file: string; ms: number; result: PlanResult }[] = [];
+  for (const { file, plan } of plans) {
+    for (const path of pathsOf(options.path ?? plan.machine?.path)) {
+      const started = output.now();
+      try {
+        const result = await runPlan(plan, { path, seed: options.seed, defects: options.defect as DefectName[] });
+        results.push({ file, ms: output.now() - started, result });
+      } catch (error) {
+        if (error instanceof PlanNameError)
+          throw new UsageError(`${file}: ${error.message}`, 'names are made by earlier steps');
+        throw error;
+      }
+    }
+  }
+  if (options.json)
+    for (const { file, result } of results)
+      output.out(JSON.stringify({ schemaVersion: 1, type: 'plan', file, ...result }));
+  else writeKtap(results, output);
+  if (options.junit !== undefined)
+    writeFileSync(options.junit, junitXml(results.map(({ file, ms, result }) => junitResult(file, ms, result))));
+  const failed = results.filter(({ result }) => result.status === 'fail').length;
+  output.err(`${results.length - failed} passed, ${failed} failed`);
+  return failed > 0 ? EXIT.fail : EXIT.pass;
+}
+
+function pathsOf(path: PathName | undefined): readonly PathName[] {
+  return path === undefined ? ['classic', 'unified'] : [path];
+}
+
+function writeKtap(results: readonly { file: string; result: PlanResult }[], output: Output): void {
+  const ktap = new KtapWriter(output.out);
+  ktap.open(results.length);
+  ktap.diagnostic(`faults injected: ${results.map(({ result }) => `${result.name}: ${faultsOf(result)}`).join('; ')}`);
+  for (const { file, result } of results) {
+    const diagnostics = result.status === 'fail' ? planFailureLines(file, result) : [];
+    ktap.result({ name: `${result.path}.${result.name}`, status: result.status, diagnostics });
+  }
+  ktap.close();
+}
+
+/** What went wrong in a plan, the injected faults first. */
+export function planFailureLines(file: string, result: PlanResult): string[] {
+  return [
+    `faults injected: ${faultsOf(result)}`,
+    ...result.failures,
+    ...result.violations.map(({ kind, message, after }) => `${kind}: ${message} (after ${after})`),
+    ...result.fired.map(({ rule, path }) => `code path of '${rule}': ${path.join(' < ')}`),
+    `rerun: npx --no-install dmirror fault run ${file} --path ${result.path} --seed ${result.seed}`,
+  ];
+}
+
+function faultsOf({ fired }: PlanResult): string {
+  const texts = fired.map(
+    ({ rule, point, phase, command, page }) =>
+      `${rule} = ${point} in ${phase} of ${command}${page < 0 ? '' : ` page ${page}`}`,
+  );
+  return texts.length > 6 ? `${texts.slice(0, 6).join(', ')} and ${texts.length - 6} more` : texts.join(', ') || 'none';
+}
+
+function junitResult(file: string, ms: number, result: PlanResult): Parameters<typeof junitXml>[0][number] {
+  const lines = planFailureLines(file, result);
+  const base = { name: `plans.${result.name}`, suite: 'migrate_on_fault' as const, path: result.path, ms };
+  if (result.status === 'pass') return { ...base, status: 'pass' };
+  return { ...base, status: 'fail', message: lines[0]!, diagnostics: lines };
+}

@@ -1,0 +1,17 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import { allCases } from '../../tests/selftests/index.js';
+import { Sweeper, type SweepJob, type SweepOptions } from './sweep-job.js';
+
+// A worker of `dmirror fault sweep`: gets one job at a time and answers its result.
+
+const sweeper = new Sweeper(
+  new Map(allCases().map((testCase) => [testCase.name, testCase])),
+  workerData as SweepOptions,
+);
+
+parentPort?.on('message', (job: SweepJob) => {
+  sweeper.run(job).then(
+    (result) => parentPort!.postMessage({ result }),
+    (error: unknown) => parentPort!.postMessage({ error: error instanceof Error ? error.stack : String(error) }),
+  );
+});

@@ -1,0 +1,164 @@
+import { DEFECTS, type DefectName } from '../../driver/core/defects.js';
+import { FAULT_POINTS } from '../../driver/core/fault-points.js';
+import type { PathName } from '../../tests/selftests/case.js';
+import { allCases } from '../../tests/selftests/index.js';
+import { EXIT, UsageError } from '../exit-code.js';
+import { globToRegExp } from '../glob.js';
+import { KtapWriter } from '../ktap.js';
+import type { Output } from '../selftest.js';
+import { packageVersion } from '../version.js';
+import { findingLines } from './finding-text.js';
+import { Journal } from './journal.js';
+import type { JobResult, SweepJob, SweepOptions } from './sweep-job.js';
+import { runJobs } from './sweep-pool.js';
+
+export interface SweepCommand {
+  readonly seed: number;
+  readonly path: PathName | undefined;
+  readonly all: boolean;
+  readonly pairs: number;
+  readonly pages: number;
+  readonly rounds: number;
+  readonly workers: number;
+  readonly defect: readonly string[];
+  readonly json: boolean;
+  readonly fresh: boolean;
+  readonly first: boolean;
+}
+
+const INTERRUPTED = 130;
+
+/** `dmirror fault sweep`: fails every chosen hit of every point in turn. 0 without findings, 1 with, 130 after Ctrl-C. */
+export async function sweep(names: readonly string[], command: SweepCommand, output: Output): Promise<number> {
+  const jobs = jobsOf(names, command.path);
+  const options = optionsOf(command);
+  const journal = Journal.open({ version: packageVersion(), options, jobs }, { fresh: command.fresh });
+  const results: (JobResult | undefined)[] = jobs.map((_, i) => journal.done.get(i));
+  const left = jobs.map((job, i) => ({ job, i })).filter(({ i }) => results[i] === undefined);
+  if (journal.done.size > 0) output.err(`resumed: ${journal.done.size} of ${jobs.length} cases were done before`);
+  const stop = onInterrupt();
+  let done = journal.done.size;
+  let failed = 0;
+  const started = output.now();
+  await runJobs({
+    jobs: left.map(({ job }) => job),
+    options,
+    workers: command.workers,
+    isStopped: () => stop.isRequested,
+    onResult(index, result) {
+      const { i } = left[index]!;
+      results[i] = result;
+      journal.add(i, result);
+      done++;
+      if (result.findings.length > 0) failed++;
+      output.progress.update({ done, total: jobs.length, failed, name: `${result.path} ${result.name}` });
+    },
+  }).finally(() => stop.end());
+  output.progress.clear();
+  const finished = results.filter((result) => result !== undefined);
+  report(finished, { command, output, total: jobs.length, ms: output.now() - started });
+  if (finished.length < jobs.length) {
+    output.err(`interrupted: ${jobs.length - finished.length} cases are left; the same command goes on with them`);
+    return INTERRUPTED;
+  }
+  journal.end();
+  return finished.some(({ findings }) => findings.length > 0) ? EXIT.fail : EXIT.pass;
+}
+
+function optionsOf({ seed, pages, rounds, all, pairs, defect, first }: SweepCommand): SweepOptions {
+  for (const name of defect) {
+    if (!(name in DEFECTS))
+      throw new UsageError(`there is no defect '${name}'`, `they are: ${Object.keys(DEFECTS).join(', ')}`);
+  }
+  return { seed, pages, rounds, all, pairs, first, defects: defect as DefectName[] };
+}
+
+/** A name is a case, a suite, the front part of names, or a pattern. */
+export function jobsOf(names: readonly string[], path: PathName | undefined): SweepJob[] {
+  const cases = allCases();
+  const chosen = new Set<string>();
+  for (const name of names) {
+    const pattern = globToRegExp(name);
+    const found = cases.filter(
+      (c) => c.name === name || c.name.startsWith(`${name}.`) || c.suite === name || pattern.test(c.name),
+    );
+    if (found.length === 0)
+      throw new UsageError(`no case matches '${name}'`, 'see the names with `dmirror selftest --list`');
+    for (const c of found) chosen.add(c.name);
+  }
+  const paths: readonly PathName[] = path === undefined ? ['classic', 'unified'] : [path];
+  const used = names.length === 0 ? cases : cases.filter((c) => chosen.has(c.name));
+  return paths.flatMap((p) => used.map((c) => ({ name: c.name, path: p })));
+}
+
+function onInterrupt(): { isRequested: boolean; end(): void } {
+  const state = { isRequested: false, end: () => void process.off('SIGINT', handler) };
+  const handler = (): void => {
+    if (state.isRequested) process.exit(INTERRUPTED);
+    state.isRequested = true;
+  };
+  process.on('SIGINT', handler);
+  return state;
+}
+
+function report(
+  results: readonly JobResult[],
+  { command, output, total, ms }: { command: SweepCommand; output: Output; total: number; ms: number },
+): void {
+  const runs = results.reduce((sum, result) => sum + result.runs, 0);
+  const findings = results.flatMap((result) => result.findings);
+  const hits = visited(results);
+  const never = declaredSites().filter((site) => !hits.has(site));
+  if (command.json) {
+    for (const result of results) output.out(JSON.stringify({ schemaVersion: 1, type: 'case', ...result }));
+    output.out(
+      JSON.stringify({
+        schemaVersion: 1,
+        type: 'end',
+        runs,
+        findings: findings.length,
+        visited: Object.fromEntries(hits),
+        never,
+      }),
+    );
+  } else {
+    writeKtap(results, { output, hits, never });
+  }
+  output.err(
+    `${runs} runs of ${results.length} of ${total} cases, ${findings.length} findings, ${hits.size} of ${hits.size + never.length} sites visited, ${(ms / 1000).toFixed(1)} s`,
+  );
+}
+
+function writeKtap(
+  results: readonly JobResult[],
+  { output, hits, never }: { output: Output; hits: ReadonlyMap<string, number>; never: readonly string[] },
+): void {
+  const ktap = new KtapWriter(output.out);
+  ktap.open(results.length);
+  ktap.diagnostic('faults injected: one a run (two with --pairs), at the sites listed at the end');
+  for (const { name, path, findings, skipped, runs } of results) {
+    ktap.result({
+      name: `${path}.${name}`,
+      status: findings.length > 0 ? 'fail' : skipped ? 'skip' : 'pass',
+      ...(skipped ? { reason: 'the case skips itself' } : {}),
+      diagnostics: [...findings.flatMap(findingLines), `runs: ${runs}`],
+    });
+  }
+  ktap.diagnostic(`visited, with hits of the clean runs: ${[...hits].map(([site, n]) => `${site} ${n}`).join(', ')}`);
+  ktap.diagnostic(`never visited: ${never.join(', ') || 'none'}`);
+  ktap.close();
+}
+
+function visited(results: readonly JobResult[]): Map<string, number> {
+  const hits = new Map<string, number>();
+  for (const result of results)
+    for (const [site, count] of Object.entries(result.hits)) hits.set(site, (hits.get(site) ?? 0) + count);
+  return new Map([...hits].sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/** Every site of the catalogue that a machine has; the interface's points are not in it. */
+function declaredSites(): string[] {
+  return FAULT_POINTS.filter(({ profile }) => profile !== 'wire').flatMap(({ name, phases }) =>
+    phases.map((phase) => `${name}/${phase}`),
+  );
+}

@@ -1,0 +1,70 @@
+import type { DefectName } from '../../driver/core/defects.js';
+import {
+  FAULT_POINTS,
+  FAULT_RETURNS,
+  type FaultReturn,
+  PHASES,
+  type PhaseName,
+} from '../../driver/core/fault-points.js';
+import type { PathName } from '../../tests/selftests/case.js';
+import { UsageError } from '../exit-code.js';
+
+/** One injected failure: the nth hit (from 1) of a point in a phase returns this. */
+export interface Injection {
+  readonly point: string;
+  readonly phase: PhaseName;
+  readonly nth: number;
+  readonly returns: FaultReturn;
+}
+
+/** All that one run of a sweep depends on. */
+export interface RunId {
+  readonly name: string;
+  readonly path: PathName;
+  readonly seed: number;
+  /** Pages of a buffer and rounds of a loop, where a case leaves them open. */
+  readonly pages: number;
+  readonly rounds: number;
+  readonly defects: readonly DefectName[];
+  readonly injections: readonly Injection[];
+}
+
+const VERSION = 'dmf1';
+
+/** One word that repeats the run: `dmf1:CASE:PATH:SEED:PAGESxROUNDS:DEFECTS:point/phase/nth/RETURN+...`. */
+export function tokenOf({ name, path, seed, pages, rounds, defects, injections }: RunId): string {
+  const faults = injections.map(({ point, phase, nth, returns }) => `${point}/${phase}/${nth}/${returns}`).join('+');
+  return [VERSION, name, path, seed, `${pages}x${rounds}`, defects.join(','), faults].join(':');
+}
+
+/** The reverse. Throws UsageError. */
+export function parseToken(token: string): RunId {
+  const [version, name, path, seed, size, defects, faults, ...rest] = token.split(':');
+  const scale = /^(\d+)x(\d+)$/.exec(size ?? '');
+  if (version !== VERSION || rest.length > 0 || scale === null || faults === undefined)
+    throw new UsageError(
+      `'${token}' is no token of a fault sweep`,
+      'a token is printed with each finding, and begins with dmf1:',
+    );
+  if (path !== 'classic' && path !== 'unified') throw new UsageError(`no path ${path}`, 'classic or unified');
+  return {
+    name: name!,
+    path,
+    seed: Number(seed),
+    pages: Number(scale[1]),
+    rounds: Number(scale[2]),
+    defects: (defects === '' ? [] : defects!.split(',')) as DefectName[],
+    injections: faults === '' ? [] : faults.split('+').map(parseInjection),
+  };
+}
+
+function parseInjection(text: string): Injection {
+  const [point, phase, nth, returns] = text.split('/');
+  const info = FAULT_POINTS.find(({ name }) => name === point);
+  if (info === undefined) throw new UsageError(`no fault point '${point}'`, 'see `dmirror fault list`');
+  if (!PHASES.includes(phase as PhaseName))
+    throw new UsageError(`no phase '${phase}'`, `they are: ${PHASES.join(', ')}`);
+  if (!(returns! in FAULT_RETURNS) || !info.returns.includes(returns as FaultReturn))
+    throw new UsageError(`${point} cannot return ${returns}`, `it can return: ${info.returns.join(', ')}`);
+  return { point: point!, phase: phase as PhaseName, nth: Number(nth), returns: returns as FaultReturn };
+}

@@ -1,0 +1,238 @@
+import type { Machine } from '../../driver/sys/machine.js';
+import type { Process } from '../../driver/sys/process.js';
+import type { CallArg, CallResult } from '../../uapi/client/transport.js';
+import { type CommandName, commandByNumber, dialectByName } from '../../uapi/dialect.js';
+import { decodeCommand, HMM_DMIRROR_CMD_BYTES } from '../../uapi/hmm-dmirror.js';
+import * as mman from '../../uapi/mman.js';
+import { contentOf, rightsOf } from './content.js';
+import { ContentError, Shadow } from './shadow.js';
+
+const PAGE_SIZE = 4096;
+
+/** Something that no injected fault excuses. */
+export interface Violation {
+  /** Which invariant: `content`, `rights`, `books`, `stuck`, or `machine`. */
+  readonly kind: string;
+  readonly message: string;
+  /** Address of the page it names, -1 without. */
+  readonly addr: number;
+  /** The call after which it was seen. */
+  readonly after: string;
+}
+
+interface DeviceCall {
+  readonly name: CommandName;
+  readonly owner: Process;
+  readonly addr: number;
+  readonly end: number;
+  readonly ptr: number;
+  readonly npages: number;
+}
+
+/** One call that is on its way, as it was issued. */
+export interface Watched {
+  readonly pid: number;
+  readonly name: string;
+  readonly args: readonly CallArg[];
+  readonly device: DeviceCall | null;
+  readonly rights: (ReturnType<typeof rightsOf> | null)[];
+  isRacy: boolean;
+}
+
+const MIGRATIONS: ReadonlySet<string> = new Set(['MIGRATE_TO_DEV', 'MIGRATE_TO_SYS', 'MIGRATE_ON_FAULT_TO_DEV']);
+const FILLS_PTR: ReadonlySet<string> = new Set(['READ', 'MIGRATE_TO_DEV', 'MIGRATE_ON_FAULT_TO_DEV', 'EXCLUSIVE']);
+
+/** Follows the calls of one machine, keeps the shadow copy, and looks for what must not be after each of them. */
+export class Watch {
+  readonly violations: Violation[] = [];
+  /** Text of each call and its result, for a trace. */
+  onResult: ((call: Watched, result: CallResult) => void) | null = null;
+  private readonly shadow: Shadow;
+  private readonly inFlight = new Set<Watched>();
+
+  constructor(private readonly machine: Machine) {
+    this.shadow = new Shadow(machine);
+  }
+
+  /** A call is about to be issued. */
+  before(tid: number, name: string, args: readonly CallArg[]): Watched {
+    const process = this.machine.threadByTid(tid)?.process ?? null;
+    const device = process === null ? null : this.deviceCall(process, name, args);
+    const call: Watched = { pid: process?.pid ?? 0, name, args, device, rights: [], isRacy: this.inFlight.size > 0 };
+    if (call.isRacy) for (const other of this.inFlight) other.isRacy = true;
+    if (device !== null && MIGRATIONS.has(device.name) && device.npages < 4096) {
+      for (let i = 0; i < device.npages; i++) call.rights.push(rightsOf(device.owner.mm, device.addr / PAGE_SIZE + i));
+    }
+    this.inFlight.add(call);
+    return call;
+  }
+
+  /** The call is done; what it says goes into the shadow copy, which is then compared. */
+  after(call: Watched, result: CallResult): void {
+    this.inFlight.delete(call);
+    this.onResult?.(call, result);
+    if (this.violations.length > 0) return;
+    const label = call.device === null ? call.name : call.device.name;
+    try {
+      if (call.device !== null) this.afterDevice(call, call.device, result);
+      else this.afterCall(call, result);
+      // What others have done meanwhile is not in the shadow copy yet.
+      if (this.inFlight.size > 0 || call.device === null) return;
+      const { owner, addr, end, ptr, npages } = call.device;
+      const limit = Math.min(end, addr + 4096 * PAGE_SIZE);
+      this.shadow.check({ pid: owner.pid, start: addr, end: limit });
+      const first = ptr - (ptr % PAGE_SIZE);
+      if (ptr !== 0)
+        this.shadow.check({ pid: call.pid, start: first, end: first + Math.min(npages, 4096) * PAGE_SIZE });
+      this.checkRights(call, call.device);
+    } catch (error) {
+      this.caught(error, label);
+    }
+  }
+
+  /** Everything at once: the shadow copy and the machine's own books. */
+  checkAll(after: string): void {
+    if (this.violations.length > 0 || this.machine.kernel.scheduler.busyCount > 0) return;
+    try {
+      this.shadow.check();
+      this.machine.checkInvariants();
+    } catch (error) {
+      this.caught(error, after);
+    }
+  }
+
+  violated(kind: string, message: string, { after, addr = -1 }: { after: string; addr?: number }): void {
+    this.violations.push({ kind, message, addr, after });
+  }
+
+  /** An error of a check, or of the machine itself. */
+  caught(error: unknown, after: string): void {
+    if (error instanceof ContentError) {
+      this.violated('content', error.message, { after, addr: error.addr });
+      return;
+    }
+    const message = error instanceof Error ? error.message.split('\n')[0]! : String(error);
+    this.violated(/AssertionError/.test(message) ? 'books' : 'machine', message, { after, addr: addressIn(message) });
+  }
+
+  private deviceCall(process: Process, name: string, args: readonly CallArg[]): DeviceCall | null {
+    if (name !== 'ioctl' && name !== 'ioctlBytes') return null;
+    const file = process.files.get(args[0] as number);
+    if (file === null || !('dmirror' in file)) return null;
+    const { dmirror, dialect } = file as unknown as { dmirror: { mm: Process['mm'] }; dialect: string };
+    const owner = this.machine.allProcesses().find(({ mm }) => mm === dmirror.mm);
+    const numbering = dialectByName((args[3] as string | undefined) ?? dialect);
+    const record = name === 'ioctlBytes' ? (args[2] as Uint8Array) : recordAt(process, args[2] as number);
+    if (owner === undefined || numbering === undefined || record === null || record.length < HMM_DMIRROR_CMD_BYTES)
+      return null;
+    const inputs = decodeCommand(new DataView(record.buffer, record.byteOffset, record.length));
+    const command = commandByNumber(numbering, (args[1] as number) >>> 0);
+    return typeof inputs === 'number' || command === undefined ? null : { name: command, owner, ...inputs };
+  }
+
+  private afterDevice(call: Watched, device: DeviceCall, { ret }: CallResult): void {
+    const { shadow } = this;
+    const { name, owner, addr, ptr, npages } = device;
+    if (call.name === 'ioctl') shadow.unknown(call.pid, call.args[2] as number, HMM_DMIRROR_CMD_BYTES);
+    if (npages > 1 << 20) return;
+    const sizeBytes = npages * PAGE_SIZE;
+    if (name === 'SNAPSHOT') shadow.unknown(call.pid, ptr, npages);
+    else if (name === 'WRITE' && call.isRacy) shadow.unknown(owner.pid, addr, sizeBytes);
+    else if (name === 'WRITE')
+      shadow.copied({ pid: call.pid, addr: ptr }, { pid: owner.pid, addr }, { npages, isPartial: ret !== 0 });
+    else if (FILLS_PTR.has(name) && (ret !== 0 || call.isRacy)) shadow.unknown(call.pid, ptr, sizeBytes);
+    else if (FILLS_PTR.has(name))
+      shadow.copied({ pid: owner.pid, addr }, { pid: call.pid, addr: ptr }, { npages, isPartial: false });
+  }
+
+  private afterCall(call: Watched, { ret, bytes, signal }: CallResult): void {
+    const { shadow } = this;
+    const { pid, args } = call;
+    const [a, b, c, d, e] = args as number[];
+    const range = { start: a!, end: a! + Math.ceil((typeof b === 'number' ? b : 0) / PAGE_SIZE) * PAGE_SIZE };
+    switch (call.name) {
+      case 'mmap':
+        if (ret >= 0) shadow.mapped(pid, { start: ret, end: ret + (range.end - range.start) }, { flags: d! });
+        break;
+      case 'munmap':
+        if (ret === 0) shadow.unmapped(pid, range);
+        else shadow.unknown(pid, a!, b!);
+        break;
+      case 'mremap':
+        if (ret < 0) shadow.unknown(pid, a!, b!);
+        else shadow.moved(pid, range, { start: ret, end: ret + c! }, (d! & mman.MREMAP_DONTUNMAP) !== 0);
+        break;
+      case 'madvise':
+        this.advised(pid, range, { advice: c!, ret });
+        break;
+      case 'store':
+        if (call.isRacy || ret < 0) shadow.unknown(pid, a!, (args[1] as Uint8Array).length);
+        else shadow.stored(pid, a!, (args[1] as Uint8Array).subarray(0, ret));
+        break;
+      case 'load':
+        if (!call.isRacy && ret >= 0 && bytes !== undefined) shadow.checkLoad(pid, a!, bytes);
+        if (signal?.signo === 9) shadow.gone(pid);
+        break;
+      case 'fork':
+        if (ret > 0 && !call.isRacy) shadow.forked(pid, ret);
+        break;
+      case 'exit':
+      case 'execve':
+        shadow.gone(pid);
+        break;
+      default:
+        if (typeof e === 'string') shadow.gone(pid);
+    }
+  }
+
+  private advised(
+    pid: number,
+    range: { start: number; end: number },
+    { advice, ret }: { advice: number; ret: number },
+  ): void {
+    const { shadow } = this;
+    const sizeBytes = range.end - range.start;
+    if (advice === mman.MADV_DONTNEED || advice === mman.MADV_DONTNEED_LOCKED) {
+      if (ret === 0) shadow.zapped(pid, range);
+      else shadow.unknown(pid, range.start, sizeBytes);
+    } else if (advice === mman.MADV_FREE || advice === mman.MADV_REMOVE || advice >= 100) {
+      shadow.unknown(pid, range.start, sizeBytes);
+    } else if (advice === mman.MADV_DONTFORK) shadow.onFork(pid, range, 'none');
+    else if (advice === mman.MADV_WIPEONFORK) shadow.onFork(pid, range, 'zero');
+    else if (advice === mman.MADV_DOFORK || advice === mman.MADV_KEEPONFORK) shadow.onFork(pid, range, 'copy');
+  }
+
+  /** A migration moves pages; whether they may be written and are dirty stays as it was. */
+  private checkRights(call: Watched, { owner, addr }: DeviceCall): void {
+    if (call.isRacy) return;
+    for (let i = 0; i < call.rights.length; i++) {
+      const before = call.rights[i];
+      const now = before == null ? null : rightsOf(owner.mm, addr / PAGE_SIZE + i);
+      if (before == null || now === null) continue;
+      const lost = before.write && !now.write ? 'write permission' : before.dirty && !now.dirty ? 'dirty mark' : '';
+      const at = addr + i * PAGE_SIZE;
+      if (lost !== '')
+        this.violated('rights', `page 0x${at.toString(16)} (page ${i} of the call) lost its ${lost}`, {
+          after: call.device!.name,
+          addr: at,
+        });
+      if (lost !== '') return;
+    }
+  }
+}
+
+/** The record that a program has put at `arg`. */
+function recordAt(process: Process, arg: number): Uint8Array | null {
+  const page = contentOf(process.mm, Math.floor(arg / PAGE_SIZE));
+  const offset = arg % PAGE_SIZE;
+  if (page === null || offset + HMM_DMIRROR_CMD_BYTES > PAGE_SIZE) return null;
+  return Uint8Array.from(page.subarray(offset, offset + HMM_DMIRROR_CMD_BYTES));
+}
+
+function addressIn(message: string): number {
+  const found = /entry at 0x([0-9a-f]+)/.exec(message);
+  if (found !== null) return Number.parseInt(found[1]!, 16);
+  const vpn = /(?:vpn (\d+)|of page 0x([0-9a-f]+))/.exec(message);
+  if (vpn === null) return -1;
+  return (vpn[1] !== undefined ? Number(vpn[1]) : Number.parseInt(vpn[2]!, 16)) * PAGE_SIZE;
+}
