@@ -26,16 +26,23 @@ const WRITES: ReadonlySet<Format> = new Set(['R', 'amo', 'lr', 'csr', 'csri', 'f
 export function compileRegion(hart: Hart, region: Region): RegionCode {
   const e = new Emitter();
   const body = emitBody(e, region);
-  const make = new Function(
-    ...['m', 'T', 'W', 'H', 'B', 'E', 'I', 'V', 'Q', 'U', 'P', 'J', 'M'],
-    `"use strict";return function(c,x,left){${emitFrame(e, body)}};`,
-  );
-  const { tlb, words, halves, bytes } = hart;
-  return make(
-    ...[hart, tlb, words, halves, bytes, e.exits, e.insns, division],
-    ...[divideSigned, divideUnsigned, multiplyHigh32, jumpTarget, quickMultiplyAdd],
-  ) as RegionCode;
+  const { tlb: T, words: W, halves: H, bytes: B } = hart;
+  const bound = { m: hart, T, W, H, B, E: e.exits, I: e.insns, ...HELPERS };
+  // Constants, unlike parameters, are known to the optimizer: arrays become fixed addresses.
+  const constants = Object.keys(bound).map((name) => `const ${name}=$.${name};`);
+  const make = new Function('$', `"use strict";${constants.join('')}return function(c,x,left){${emitFrame(e, body)}};`);
+  return make(bound) as RegionCode;
 }
+
+/** What the code calls, by the names of its text. */
+const HELPERS = {
+  V: division,
+  Q: divideSigned,
+  U: divideUnsigned,
+  P: multiplyHigh32,
+  J: jumpTarget,
+  M: quickMultiplyAdd,
+};
 
 /** Registers come from `x` at the start and go back at the end, whichever way the code leaves. */
 function emitFrame(e: Emitter, body: string): string {
