@@ -1,6 +1,7 @@
 import type { RunResult } from '../core/scheduler.js';
-import { Machine } from '../sys/machine.js';
+import type { Machine } from '../sys/machine.js';
 import type { MachineOptions } from '../sys/machine-options.js';
+import { MachinePool } from '../sys/machine-pool.js';
 import type { Process } from '../sys/process.js';
 
 /** Wall time that one turn may keep the event loop from the sockets. */
@@ -24,6 +25,7 @@ export interface HostEvents {
  */
 export class MachineHost {
   machine: Machine;
+  private readonly pool = new MachinePool();
   private isScheduled = false;
   private isRunning = false;
   private turnSteps = FIRST_TURN_STEPS;
@@ -38,6 +40,7 @@ export class MachineHost {
 
   /** A new machine in the place of the present one, with some options of its own. Throws what `Machine` throws. */
   reboot(own: Partial<MachineOptions>): void {
+    this.pool.give(this.machine);
     this.machine = this.boot(own);
     this.whenQuiet = [];
     this.events.booted();
@@ -66,7 +69,7 @@ export class MachineHost {
   }
 
   private boot(own: Partial<MachineOptions> = {}): Machine {
-    const machine = new Machine({ ...this.options, ...own });
+    const machine = this.pool.take({ ...this.options, ...own });
     machine.kernel.scheduler.isPreemptive = true;
     return machine;
   }

@@ -21,6 +21,8 @@ export class MachinePool {
 
   /** Takes back a machine that nobody uses any more, in whatever state its life ended. */
   give(machine: Machine): void {
+    machine.trace.listen(null);
+    machine.refusesIoctl = null;
     const kind = kindOf(machine.options);
     const machines = this.idle.get(kind) ?? [];
     if (machines.length < KEPT_PER_KIND) machines.push(machine);
