@@ -90,14 +90,15 @@ Exit status: 0 passed, 1 failed, 2 wrong usage, 4 all skipped.`;
 function addBench(root: Command, status: { code: number }): void {
   root
     .command('bench')
-    .description('measure the machine against plain memory copies')
+    .description('measure the machine against plain memory copies, and its CPU against qemu-user')
+    .argument('[name...]', 'as --test')
     .option('-l, --list', 'list the measurements and run nothing', false)
     .option('-t, --test <glob>', 'only the measurements whose name matches; may be repeated', collect, [])
     .option('--json', 'JSON instead of a table', false)
     .showHelpAfterError('See `dmirror bench --help`.')
-    .action(async (options) => {
+    .action(async (names: string[], options) => {
       const { bench } = await import('./bench.js');
-      status.code = await bench(options, output());
+      status.code = await bench({ ...options, test: [...names, ...options.test] }, output());
     });
 }
 

@@ -1,3 +1,4 @@
+import { guest } from './guest.js';
 import { invariants } from './invariants.js';
 import type { Measurement } from './measurement.js';
 import { migrateLarge, migrateSmall } from './migrate.js';
@@ -15,4 +16,5 @@ export const MEASUREMENTS: readonly Measurement[] = [
   invariants,
   selftests,
   socket,
+  guest,
 ];

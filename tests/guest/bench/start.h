@@ -5,14 +5,20 @@
 
 unsigned long work(void);
 
-static long syscall3(long n, long a, long b, long c)
+static inline long syscall6(long n, long a, long b, long c, long d, long e, long f)
 {
 	register long a0 __asm__("a0") = a;
 	register long a1 __asm__("a1") = b;
 	register long a2 __asm__("a2") = c;
+	register long a3 __asm__("a3") = d;
+	register long a4 __asm__("a4") = e;
+	register long a5 __asm__("a5") = f;
 	register long a7 __asm__("a7") = n;
 
-	__asm__ volatile("ecall" : "+r"(a0) : "r"(a1), "r"(a2), "r"(a7) : "memory");
+	__asm__ volatile("ecall"
+			 : "+r"(a0)
+			 : "r"(a1), "r"(a2), "r"(a3), "r"(a4), "r"(a5), "r"(a7)
+			 : "memory");
 	return a0;
 }
 
@@ -25,7 +31,7 @@ void _start(void)
 	for (i = 0; i < 16; i++)
 		text[i] = "0123456789abcdef"[(result >> (60 - 4 * i)) & 15];
 	text[16] = '\n';
-	syscall3(64, 1, (long)text, 17);
-	syscall3(93, 0, 0, 0);
+	syscall6(64, 1, (long)text, 17, 0, 0, 0);
+	syscall6(93, 0, 0, 0, 0, 0, 0);
 	__builtin_unreachable();
 }

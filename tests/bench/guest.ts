@@ -1,0 +1,109 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type GuestHost, GuestSystem } from '../../driver/cpu/index.js';
+import { Machine } from '../../driver/sys/machine.js';
+import { type Measurement, medianPairMs, type Row } from './measurement.js';
+
+const COMPILER = 'riscv64-linux-gnu-gcc';
+const QEMU = 'qemu-riscv64';
+const FLAGS = ['-O2', '-static', '-nostdlib', '-ffreestanding', '-Wl,--no-relax'];
+const PROGRAMS = ['integer', 'memory', 'mixed'];
+const WORK_ROUNDS = 100;
+const ROUNDS = 3;
+const RAM_BYTES = 64 * 2 ** 20;
+
+/** How fast the CPU is, and what the rest of the machine costs beside it. */
+export const guest: Measurement = {
+  name: 'guest',
+  about: `RV64 programs on the emulated CPU and under ${QEMU} (needs that and ${COMPILER})`,
+  run() {
+    if (!isInstalled(COMPILER) || !isInstalled(QEMU)) return [];
+    const folder = mkdtempSync(join(tmpdir(), 'dmirror-bench-'));
+    try {
+      const ratios: number[] = [];
+      const rows = PROGRAMS.flatMap((name) => {
+        const measured = measureProgram(compile(folder, name, [`-DROUNDS=${WORK_ROUNDS}`]), name);
+        ratios.push(measured.ratio);
+        return measured.rows;
+      });
+      const median = ratios.sort((a, b) => a - b)[ratios.length >>> 1]!;
+      rows.push({ name: `times ${QEMU}, median`, value: median, unit: '', goal: '<= 15' });
+      return [...rows, measureIoctl(folder)];
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  },
+};
+
+function isInstalled(command: string): boolean {
+  return spawnSync(command, ['--version'], { stdio: 'ignore' }).status === 0;
+}
+
+/** The sources lie beside this file, but for the built package, where they are where they were. */
+function sourceOf(name: string): string {
+  const places = ['../guest/bench/', '../../../tests/guest/bench/'];
+  const paths = places.map((place) => fileURLToPath(new URL(`${place}${name}.c`, import.meta.url)));
+  return paths.find((path) => existsSync(path)) ?? paths[0]!;
+}
+
+function compile(folder: string, name: string, defines: readonly string[]): string {
+  const out = join(folder, `${name}${defines.join('')}`);
+  execFileSync(COMPILER, [...FLAGS, ...defines, '-o', out, sourceOf(name)], { stdio: 'pipe' });
+  return out;
+}
+
+function measureProgram(path: string, name: string): { rows: Row[]; ratio: number } {
+  let here = { output: '', instructions: 0 };
+  let there = '';
+  const { a, b } = medianPairMs(ROUNDS, {
+    a: () => {
+      here = runHere(path);
+    },
+    b: () => {
+      there = execFileSync(QEMU, [path], { encoding: 'latin1' });
+    },
+  });
+  if (here.output !== there) throw new Error(`${name} answers ${here.output} here and ${there} under ${QEMU}`);
+  const ratio = a / b;
+  const rows = [
+    { name: `${name}, million instructions a second`, value: here.instructions / a / 1e3, unit: '' },
+    { name: `${name}, times ${QEMU}`, value: ratio, unit: '', goal: '<= 15' },
+  ];
+  return { rows, ratio };
+}
+
+/** The share of MIGRATE_TO_DEV in a run that fills 4 MiB before. */
+function measureIoctl(folder: string): Row {
+  const [without, withIt] = [0, 1].map((migrate) => compile(folder, 'fill', [`-DMIGRATE=${migrate}`]));
+  const { a, b } = medianPairMs(ROUNDS, { a: () => runHere(without!), b: () => runHere(withIt!) });
+  const share = Math.max(0, (100 * (b - a)) / b);
+  return { name: 'MIGRATE_TO_DEV after filling 4 MiB, share of the run', value: share, unit: '%', goal: '<= 20' };
+}
+
+function runHere(path: string): { output: string; instructions: number } {
+  const machine = new Machine({ ramBytes: RAM_BYTES, scheduler: 'random' });
+  let output = '';
+  const host: GuestHost = {
+    write: (_fd, bytes) => {
+      output += Buffer.from(bytes).toString('latin1');
+    },
+    read: () => new Uint8Array(0),
+    isTerminal: () => false,
+    strace: null,
+    crashed: (report) => {
+      throw new Error(report);
+    },
+    program: () => null,
+  };
+  const system = new GuestSystem(machine, host);
+  const process = system.spawn({ path: '/bin/bench', bytes: readFileSync(path), argv: ['bench'], envp: [] });
+  const [main] = system.threads;
+  while (process.exitStatus === null) {
+    const { reason, blocked } = machine.run();
+    if (reason === 'deadlock') throw new Error(JSON.stringify(blocked));
+  }
+  return { output, instructions: main!.cpu.instret };
+}
