@@ -5,6 +5,7 @@ import { VM_FAULT } from '../mm/fault-code.js';
 import { backingPfn, clearPage, copyPage, folioLockNew, folioPut, folioUnlock } from '../mm/folio.js';
 import { PAGE_SIZE, Zone } from '../mm/frames.js';
 import type { Memory } from '../mm/memory.js';
+import { pfnAt } from '../mm/page-table-text.js';
 import { VM } from '../mm/vm-flags.js';
 import { COPY_POINT, type DmirrorContext } from './context.js';
 import type { DmirrorFile } from './file.js';
@@ -106,6 +107,10 @@ export function* finalizeAndMap({ memory }: DmirrorContext, file: DmirrorFile, m
   file.device.moves.note(memory.kernel.current.id);
   for (let i = 0; i < npages; i++) {
     if (!(src[i]! & MigratePfn.migrate) || dstPfn[i] === 0) continue;
+    // Deviates: Linux does not look whether the entry was zapped during the copy, and mirrors a page that is about to be
+    // freed. An invalidation from here on waits for the mutex.
+    const named = pfnAt(file.mm, firstVpn + i);
+    if (named !== migrate.srcPfn[i] && named !== dstPfn[i]) continue;
     // A page that can't be mirrored must not stay mirrored at the place that it has left.
     if (faults.armed && faults.hit(FaultPoint.mirrorStore, (firstVpn + i) * PAGE_SIZE) !== 0) {
       file.mirror.erase(firstVpn + i, firstVpn + i);

@@ -4,7 +4,7 @@ import type { CallArg, CallResult } from '../../uapi/client/transport.js';
 import { type CommandName, commandByNumber, dialectByName } from '../../uapi/dialect.js';
 import { decodeCommand, HMM_DMIRROR_CMD_BYTES } from '../../uapi/hmm-dmirror.js';
 import * as mman from '../../uapi/mman.js';
-import { contentOf, rightsOf } from './content.js';
+import { contentOf, rightsOf, ZERO_PAGE } from './content.js';
 import { ContentError, Shadow } from './shadow.js';
 
 const PAGE_SIZE = 4096;
@@ -209,8 +209,10 @@ export class Watch {
       const before = call.rights[i];
       const now = before == null ? null : rightsOf(owner.mm, addr / PAGE_SIZE + i);
       if (before == null || now === null) continue;
-      const lost = before.write && !now.write ? 'write permission' : before.dirty && !now.dirty ? 'dirty mark' : '';
       const at = addr + i * PAGE_SIZE;
+      // A split replaces pages full of zeroes by holes, which lose nothing.
+      const isDirtyLost = before.dirty && !now.dirty && !contentOf(owner.mm, at / PAGE_SIZE)?.equals(ZERO_PAGE);
+      const lost = before.write && !now.write ? 'write permission' : isDirtyLost ? 'dirty mark' : '';
       if (lost !== '')
         this.violated('rights', `page 0x${at.toString(16)} (page ${i} of the call) lost its ${lost}`, {
           after: call.device!.name,
