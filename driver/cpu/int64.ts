@@ -68,9 +68,10 @@ export function multiplyHigh32(a: number, b: number): number {
   const a1 = a >>> 16;
   const b0 = b & 0xffff;
   const b1 = b >>> 16;
-  const middle = a1 * b0 + ((a0 * b0) >>> 16);
-  const low = a0 * b1 + (middle & 0xffff);
-  return (a1 * b1 + Math.floor(middle / 65536) + Math.floor(low / 65536)) | 0;
+  // No sum exceeds 32 bits, so wrapped ones hold the right bits.
+  const middle = (Math.imul(a1, b0) + (Math.imul(a0, b0) >>> 16)) | 0;
+  const low = (Math.imul(a0, b1) + (middle & 0xffff)) | 0;
+  return (Math.imul(a1, b1) + (middle >>> 16) + (low >>> 16)) | 0;
 }
 
 /** The high 64 bits of the unsigned product of two registers, into `rd`. */
@@ -92,6 +93,14 @@ const EXACT_HI = 2 ** 20;
 
 /** Unsigned division of two 64-bit numbers; the divisor is not 0. The result is in `division`. */
 export function divideUnsigned(aLo: number, aHi: number, bLo: number, bHi: number): void {
+  if ((aHi | bHi) === 0) {
+    const q = ((aLo >>> 0) / (bLo >>> 0)) >>> 0;
+    division.lo = q | 0;
+    division.hi = 0;
+    division.remLo = (aLo - Math.imul(q, bLo)) | 0;
+    division.remHi = 0;
+    return;
+  }
   if (aHi >>> 0 < EXACT_HI && bHi >>> 0 < EXACT_HI) {
     // Both are exact doubles below 2^52, where a rounded quotient never reaches the next integer.
     const a = aHi * 2 ** 32 + (aLo >>> 0);
