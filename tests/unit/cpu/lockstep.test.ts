@@ -1,0 +1,111 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import type { Cpu } from '../../../driver/cpu/cpu.js';
+import { Trap } from '../../../driver/cpu/trap.js';
+import { asm, BASE, Program } from './assembler.js';
+import { loadElf } from './elf-memory.js';
+import { loadProgram } from './flat-memory.js';
+import { randomProgram } from './random-program.js';
+
+const COMPILER = 'riscv64-linux-gnu-gcc';
+const hasCompiler = spawnSync(COMPILER, ['--version']).status === 0;
+
+/** Everything an instruction can change, but for memory. */
+function state(cpu: Cpu) {
+  return {
+    pc: cpu.pc.toString(16),
+    retired: cpu.instret,
+    fcsr: cpu.fcsr,
+    x: Array.from(cpu.x.subarray(0, 64)).join(' '),
+    f: Array.from(cpu.f).join(' '),
+  };
+}
+
+/**
+ * Runs compiled code and the reference side by side in slices of `slice()` instructions and compares all state after
+ * each. Ends with the first ecall, or after `limit` instructions.
+ */
+function expectLockstep(make: () => Cpu, { limit, hot }: { limit: number; hot: number }, slice: () => number): void {
+  const compiled = make();
+  const reference = make();
+  reference.interpretsOnly = true;
+  compiled.hart.code.hot = hot;
+  while (reference.instret < limit) {
+    const count = slice();
+    const before = state(reference);
+    const [ours, theirs] = [compiled.run(count), reference.run(count)];
+    const [a, b] = [state(compiled), state(reference)];
+    if (ours !== theirs || JSON.stringify(a) !== JSON.stringify(b)) {
+      expect({ trap: ours, ...a }, `a slice of ${count} from ${before.pc}`).toEqual({ trap: theirs, ...b });
+    }
+    if (ours !== Trap.budget) break;
+  }
+  expect(Buffer.compare(compiled.hart.bytes, reference.hart.bytes)).toBe(0);
+}
+
+/** Slices of 1 to `most` instructions, the same ones each time. */
+function randomSlices(most: number): () => number {
+  let state = 12345;
+  return () => {
+    state = (Math.imul(state, 1103515245) + 12345) >>> 0;
+    return 1 + ((state >>> 8) % most);
+  };
+}
+
+/** Nested loops with calls, a return to the middle, loads and stores, in about 40 instructions. */
+function loops(): Uint8Array {
+  const p = new Program();
+  p.constant(8, BASE + 0x50000);
+  p.constant(9, 300);
+  const outer = p.pc;
+  p.word(asm.i('addi', 10, 0, 25));
+  const inner = p.pc;
+  p.word(asm.s('sd', 11, 8, 0));
+  p.word(asm.i('ld', 12, 8, 0));
+  p.word(asm.r('add', 11, 11, 12));
+  p.word(asm.r('xor', 11, 11, 10));
+  p.word(asm.i('addi', 10, 10, -1));
+  p.word(asm.b('bne', 10, 0, inner - p.pc));
+  // The call: a function eight words on, which returns here.
+  p.word(asm.u('auipc', 1, 0));
+  p.word(asm.i('jalr', 1, 1, 24));
+  p.word(asm.i('addi', 9, 9, -1));
+  p.word(asm.b('blt', 0, 9, outer - p.pc));
+  p.word(asm.none('ecall'));
+  p.word(asm.none('ecall'));
+  p.word(asm.r('mul', 11, 11, 9));
+  p.word(asm.i('srai', 11, 11, 3));
+  p.word(asm.i('jalr', 0, 1, 0));
+  return p.elf();
+}
+
+describe('compiled code', () => {
+  it.each([1, 7, 1000])('does what the interpreter does in loops and calls, slices up to %i', (most) => {
+    const elf = loops();
+    expectLockstep(() => loadProgram(elf), { limit: 1e5, hot: 5 }, randomSlices(most));
+  });
+
+  it.each([3, 5])('does what the interpreter does on random instructions, seed %i', (seed) => {
+    const { elf } = randomProgram(seed * 104729, 300);
+    expectLockstep(() => loadProgram(elf), { limit: 1e5, hot: 0 }, randomSlices(40));
+  });
+
+  describe.skipIf(!hasCompiler)('of C', () => {
+    it.each(['integer', 'memory', 'mixed'])('does what the interpreter does: %s', (name) => {
+      const folder = mkdtempSync(join(tmpdir(), 'dmirror-lockstep-'));
+      try {
+        const source = fileURLToPath(new URL(`../../guest/bench/${name}.c`, import.meta.url));
+        const flags = ['-O2', '-static', '-nostdlib', '-ffreestanding', '-Wl,--no-relax', '-DROUNDS=1'];
+        execFileSync(COMPILER, [...flags, '-o', join(folder, 'program'), source], { stdio: 'pipe' });
+        const elf = readFileSync(join(folder, 'program'));
+        expectLockstep(() => loadElf(elf), { limit: 1e6, hot: 20 }, randomSlices(2000));
+      } finally {
+        rmSync(folder, { recursive: true });
+      }
+    });
+  });
+});
