@@ -106,18 +106,34 @@ function addConform(root: Command, status: { code: number }): void {
   root
     .command('conform')
     .description('replay recordings of a real kernel and print the first differing answer of each sequence')
-    .argument('<file...>', 'recordings, plain or gzip')
+    .argument('[file...]', 'recordings, plain or gzip')
     .option('--seq <id>', 'only this sequence; may be repeated', collect, [])
     .addOption(
       new Option('--path <path>', 'the migration path to run on').choices(['classic', 'unified']).default('classic'),
     )
-    .option('--invariants', 'prove the whole machine consistent after every op', false)
+    .option('--invariants', 'prove the whole machine consistent after every op', true)
+    .option('--no-invariants', 'look at answers only')
+    .option('--jobs <n>', 'worker threads; one for each core by default', parseCount)
+    .option('--trace', 'print everything that the machine does; for one sequence', false)
+    .option('--json', 'one JSON object a line instead of text', false)
+    .option('--junit <file>', 'also write the results as JUnit XML')
+    .option('--shrink <seq>', 'reduce a sequence, or family:seed, on which --path and --against differ')
+    .option('--against <configuration>', 'as unified or classic,defect=dirtyLost')
+    .addHelpText('after', CONFORM_EXAMPLES)
     .showHelpAfterError('See `dmirror conform --help`.')
     .action(async (files: string[], options) => {
       const { conform } = await import('./conform.js');
       status.code = await conform(files, options, output());
     });
 }
+
+const CONFORM_EXAMPLES = `
+Examples:
+  dmirror conform tests/conform/recordings/*.gz --path unified
+  dmirror conform tests/conform/recordings/mix.jsonl.gz --seq mix-17 --trace
+  dmirror conform --shrink mix:7 --against unified    a generated sequence: a family and a seed
+
+Exit status: 0 every answer agrees, 1 some differ, 2 wrong usage.`;
 
 /** stdout carries data, stderr talk. */
 function output(): Output {
@@ -139,6 +155,12 @@ function parseSeed(value: string): number {
     throw new InvalidArgumentError('A seed is a whole number from 0 to 4294967295.');
   }
   return seed;
+}
+
+function parseCount(value: string): number {
+  const count = Number(value);
+  if (!/^\d+$/.test(value) || count < 1 || count > 256) throw new InvalidArgumentError('A whole number from 1 to 256.');
+  return count;
 }
 
 function parseSeconds(value: string): number {

@@ -31,7 +31,7 @@ function testCase(result: CaseResult): string {
 }
 
 /** All results as one JUnit XML document, one `testsuite` a path and suite. */
-export function junitXml(results: readonly CaseResult[]): string {
+export function junitXml(results: readonly CaseResult[], name = 'dmirror selftest'): string {
   const groups = new Map<string, CaseResult[]>();
   for (const result of results) {
     const key = `${result.path}.${result.suite}`;
@@ -39,7 +39,7 @@ export function junitXml(results: readonly CaseResult[]): string {
     if (group) group.push(result);
     else groups.set(key, [result]);
   }
-  const lines = ['<?xml version="1.0" encoding="UTF-8"?>', '<testsuites name="dmirror selftest">'];
+  const lines = ['<?xml version="1.0" encoding="UTF-8"?>', `<testsuites name="${escapeXml(name)}">`];
   for (const [name, group] of groups) {
     const count = (status: CaseResult['status']) => group.filter((r) => r.status === status).length;
     const seconds = group.reduce((sum, r) => sum + r.ms, 0) / 1000;

@@ -111,6 +111,11 @@ export class DmirrorDevices {
     return dmirrorMmap(this.memory, vma);
   }
 
+  /** Every file that was opened in this life, closed ones included; for reports. */
+  get files(): readonly DmirrorFile[] {
+    return this.context.files;
+  }
+
   /** Throws an AssertionError when a device's books are wrong. Only while no task is in the kernel. */
   checkInvariants(): void {
     for (const device of this.devices) checkDeviceInvariants(device, this.context.files);

@@ -1,23 +1,44 @@
-// One generated sequence on two configurations of ours: every answer and the final page tables must be the same.
+// One sequence on two configurations of ours: every answer and the final page tables must be the same.
 
 import type { Family } from './families.js';
 import { generate } from './generate.js';
 import type { Sequence } from './recording.js';
 import { FAILED, type Replayer } from './replay.js';
 
+/** Where two configurations differ. */
+export interface Difference {
+  /** Index of the op; the number of ops when only the final page tables differ. */
+  readonly at: number;
+  /** The answers, or page tables, of both. */
+  readonly seen: readonly [string, string];
+}
+
 /** Null when both agree and no machine failed; else what was seen, with the ops up to there. */
-export function compare(family: Family, seed: number, [one, other]: readonly [Replayer, Replayer]): string | null {
-  const seq = `${family}-${seed}`;
-  const lines = generate(family, seed);
+export function compare(family: Family, seed: number, pair: readonly [Replayer, Replayer]): string | null {
+  const { difference, sequence } = runBoth(`${family}-${seed}`, generate(family, seed), pair);
+  if (difference !== null) return report(sequence, difference.at, difference.seen);
+  // Both fail alike: that is no difference, but only a hang that Linux has too is no fault.
+  const failed = sequence.steps.findIndex(([, answer]) => answer.startsWith(FAILED));
+  if (failed < 0 || hangsInLinux(sequence.steps[failed]![1])) return null;
+  return report(sequence, failed, [sequence.steps[failed]![1]]);
+}
+
+/** The first answer that differs, or the final page tables. Where both machines fail at the same op, nothing more counts. */
+export function runBoth(
+  seq: string,
+  lines: readonly string[],
+  [one, other]: readonly [Replayer, Replayer],
+): { difference: Difference | null; sequence: Sequence } {
   const first = one.record(seq, lines);
-  const failed = first.sequence.steps.findIndex(([, answer]) => answer.startsWith(FAILED));
-  if (failed >= 0 && hangsInLinux(first.sequence.steps[failed]![1])) return null;
-  if (failed >= 0) return report(first.sequence, failed, [first.sequence.steps[failed]![1]]);
   const second = other.record(seq, lines);
-  const at = first.sequence.steps.findIndex(([, answer], i) => answer !== second.sequence.steps[i]![1]);
-  if (at >= 0) return report(first.sequence, at, [first.sequence.steps[at]![1], second.sequence.steps[at]![1]]);
-  if (first.state === second.state) return null;
-  return report(first.sequence, lines.length, [first.state, second.state]);
+  const { sequence } = first;
+  for (let at = 0; at < lines.length; at++) {
+    const seen = [sequence.steps[at]![1], second.sequence.steps[at]![1]] as const;
+    if (seen.every((answer) => answer.startsWith(FAILED))) return { difference: null, sequence };
+    if (seen[0] !== seen[1]) return { difference: { at, seen }, sequence };
+  }
+  if (first.state === second.state) return { difference: null, sequence };
+  return { difference: { at: lines.length, seen: [first.state, second.state] }, sequence };
 }
 
 /** RELEASE waits for pages that a device-exclusive entry or a pin keeps in use (Q13): alone, nobody ends that. */

@@ -1,8 +1,11 @@
 // Replays recorded sequences on an emulated machine and finds the first answer that is not the real kernel's.
 
+import type { DefectName } from '../../driver/core/defects.js';
+import type { TraceEvent } from '../../driver/core/trace.js';
 import { Machine } from '../../driver/sys/machine.js';
-import type { MigrationPath } from '../../driver/sys/machine-options.js';
+import type { MachineOptions, MigrationPath } from '../../driver/sys/machine-options.js';
 import { ESRCH } from '../../uapi/errno.js';
+import { aroundText } from './around.js';
 import { ops } from './ops.js';
 import { familyOf, type Sequence, type Step } from './recording.js';
 import { World } from './world.js';
@@ -21,6 +24,18 @@ export interface ReplayOptions {
   readonly path: MigrationPath;
   /** Prove the whole machine consistent after every op. */
   readonly checkInvariants?: boolean;
+  /** What the machine has other than by default. */
+  readonly machine?: Partial<MachineOptions>;
+  /** Planted bugs, to test the tests. */
+  readonly defects?: readonly DefectName[];
+  readonly observer?: ReplayObserver;
+}
+
+/** Is told everything as it happens. */
+export interface ReplayObserver {
+  op(at: number, line: string): void;
+  event(event: TraceEvent): void;
+  answer(text: string): void;
 }
 
 /** Where the machine first answered something else. */
@@ -34,7 +49,7 @@ export interface Divergence {
   readonly actual: string;
   /** The steps before it. */
   readonly before: readonly Step[];
-  /** State of the processes' entries near the op, as text. */
+  /** Page tables and mirrors around the op's address, as text. */
   readonly state: string;
 }
 
@@ -49,7 +64,7 @@ export class Replayer {
     const world = this.begin(sequence);
     for (let at = 0; at < sequence.steps.length; at++) {
       const [op, expected] = sequence.steps[at]!;
-      const actual = this.answer(world, op);
+      const actual = this.observed(world, at, op);
       if (actual === expected || expected === '-') continue;
       return {
         seq: sequence.seq,
@@ -58,7 +73,7 @@ export class Replayer {
         expected,
         actual,
         before: sequence.steps.slice(0, at),
-        state: world.stateText(),
+        state: aroundText(world, op),
       };
     }
     return null;
@@ -67,7 +82,7 @@ export class Replayer {
   /** Our own answers to a sequence of ops, and the page tables afterwards. */
   record(seq: string, lines: readonly string[]): { sequence: Sequence; state: string } {
     const world = this.begin({ seq, steps: [] });
-    const steps = lines.map((op): Step => [op, this.answer(world, op)]);
+    const steps = lines.map((op, at): Step => [op, this.observed(world, at, op)]);
     return { sequence: { seq, steps }, state: world.stateText() };
   }
 
@@ -81,11 +96,22 @@ export class Replayer {
     return used;
   }
 
+  private observed(world: World, at: number, op: string): string {
+    const { observer } = this.options;
+    if (observer === undefined) return this.answer(world, op);
+    world.machine.trace.listen((event) => observer.event(event));
+    observer.op(at, op);
+    const answer = this.answer(world, op);
+    observer.answer(answer);
+    world.machine.trace.listen(null);
+    return answer;
+  }
+
   /** The answer to an op; an error of the machine's own is one too, with its stack. */
   private answer(world: World, op: string): string {
     const words = op.split(' ');
     const run = ops[words[0]!];
-    if (run === undefined) throw new Error(`unknown op: ${op}`);
+    if (run === undefined) return `${FAILED}the recording language has no op ${words[0]}`;
     if (!world.hasActor(Number(words[1]))) return `${-ESRCH}`;
     try {
       const answer = run(world, words);
@@ -101,9 +127,11 @@ export class Replayer {
   private newWorld(withSwap: boolean): World {
     const machine = new Machine({
       dialect: RECORDED_DIALECT,
+      ...this.options.machine,
       path: this.options.path,
       ...(withSwap ? { swapBytes: SWAP_BYTES, hugePages: HUGE_PAGES } : {}),
     });
+    for (const name of this.options.defects ?? []) machine.kernel.defects[name] = true;
     const world = new World(machine);
     this.worlds.set(withSwap, world);
     return world;

@@ -53,6 +53,11 @@ export class World {
     return actor;
   }
 
+  /** Every process that an op can name, by number. */
+  get allActors(): ReadonlyMap<number, Actor> {
+    return this.actors;
+  }
+
   /** False for a process that a failed fork did not make, or that has ended. */
   hasActor(p: number): boolean {
     return this.actors.has(p);

@@ -1,0 +1,71 @@
+// Reduces a sequence on which two configurations differ to a minimal one that still differs.
+
+import { type Difference, runBoth } from './differential.js';
+import type { Replayer } from './replay.js';
+
+export interface Shrunk {
+  readonly lines: readonly string[];
+  readonly difference: Difference;
+  /** Candidate sequences that were run. */
+  readonly tried: number;
+}
+
+/**
+ * Null when both agree on `lines`. The result is minimal in this sense: without any one of its ops, and with any one of
+ * its page counts halved or one less, the two agree.
+ */
+export function shrink(seq: string, lines: readonly string[], pair: readonly [Replayer, Replayer]): Shrunk | null {
+  let tried = 0;
+  const differs = (candidate: readonly string[]): Difference | null => {
+    tried++;
+    return runBoth(seq, candidate, pair).difference;
+  };
+  let difference = differs(lines);
+  if (difference === null) return null;
+  // What follows the first difference can't be needed for it.
+  let best: readonly string[] = lines.slice(0, difference.at + 1);
+  for (;;) {
+    const smaller = smallerThan(best, (candidate) => {
+      const found = differs(candidate);
+      if (found !== null) difference = found;
+      return found !== null;
+    });
+    if (smaller === null) return { lines: best, difference, tried };
+    best = smaller;
+  }
+}
+
+/** The first candidate that still differs: whole runs of ops taken out, long ones first, then smaller numbers. */
+function smallerThan(
+  lines: readonly string[],
+  differs: (candidate: readonly string[]) => boolean,
+): readonly string[] | null {
+  for (let size = Math.floor(lines.length / 2); size >= 1; size = Math.floor(size / 2)) {
+    for (let at = lines.length - size; at >= 0; at -= size) {
+      const candidate = [...lines.slice(0, at), ...lines.slice(at + size)];
+      if (differs(candidate)) return candidate;
+    }
+  }
+  for (let at = 0; at < lines.length; at++) {
+    for (const line of simpler(lines[at]!)) {
+      const candidate = lines.map((old, i) => (i === at ? line : old));
+      if (differs(candidate)) return candidate;
+    }
+  }
+  return null;
+}
+
+/** Index of `n` among the words of an op. */
+const COUNT_WORDS: Readonly<Record<string, number>> = { dm: 6, gup: 4, pin: 4 };
+const DEFAULT_COUNT_WORD = 4;
+const WITHOUT_COUNT: readonly string[] = ['open', 'close', 'fork', 'exit', 'unpin', 'raw'];
+
+/** The op on fewer pages. */
+function simpler(line: string): string[] {
+  const words = line.split(' ');
+  if (WITHOUT_COUNT.includes(words[0]!)) return [];
+  const at = COUNT_WORDS[words[0]!] ?? DEFAULT_COUNT_WORD;
+  const n = Number(words[at]);
+  const counts = new Set([1, n >> 1, n - 1].filter((count) => count >= 1 && count < n));
+  return [...counts].map((count) => words.map((word, i) => (i === at ? `${count}` : word)).join(' '));
+}
