@@ -1,3 +1,4 @@
+import { faultPoints } from './fault-points.js';
 import { guest } from './guest.js';
 import { invariants } from './invariants.js';
 import type { Measurement } from './measurement.js';
@@ -17,4 +18,5 @@ export const MEASUREMENTS: readonly Measurement[] = [
   selftests,
   socket,
   guest,
+  faultPoints,
 ];

@@ -36,7 +36,11 @@ export async function runUnderFaults(pool: MachinePool, testCase: SelftestCase, 
     run.onBoot?.(transport);
     return transport;
   };
+  // A case that fails half way leaves calls behind whose errors nobody waits for.
+  process.on('unhandledRejection', ignore);
   const ended = await endOf(testCase.run({ boot, seed, path }), booted);
+  await new Promise<void>((resolve) => setImmediate(resolve));
+  process.off('unhandledRejection', ignore);
   const violations: Violation[] = [];
   const fired: Fired[] = [];
   const sites: SiteCount[] = [];
@@ -50,6 +54,8 @@ export async function runUnderFaults(pool: MachinePool, testCase: SelftestCase, 
   }
   return { ...ended, violations, fired, sites };
 }
+
+function ignore(): void {}
 
 async function endOf(
   work: Promise<void>,

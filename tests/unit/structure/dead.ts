@@ -17,5 +17,6 @@ export function checkDeadFiles(tree: Tree): Finding[] {
 }
 
 function isEntryPoint(path: string): boolean {
-  return path === 'index.ts' || path === 'tools/dmirror.ts' || path.endsWith('.test.ts');
+  // A worker is started by the name of its file.
+  return path === 'index.ts' || path === 'tools/dmirror.ts' || /(\.test|-worker)\.ts$/.test(path);
 }

@@ -1,0 +1,63 @@
+import { describe, expect, it } from 'vitest';
+import { DEFECTS, type DefectName, noDefects } from '../../driver/core/defects.js';
+import { loadPlan } from '../../tools/fault/plan-parse.js';
+import { type PlanResult, runPlan } from '../../tools/fault/plan-run.js';
+import { Sweeper } from '../../tools/fault/sweep-job.js';
+import type { PathName } from '../selftests/case.js';
+import { allCases } from '../selftests/index.js';
+
+/** Which shipped plan finds a planted defect, on which path, and what the report must name: the phase, and the page of the call. */
+const FOUND_BY: Readonly<Record<DefectName, readonly [plan: string, path: PathName, phase: string, page: number]>> = {
+  unwindForgotten: ['on-fault-gives-up-after-prepare', 'unified', 'range-fault', 0],
+  writeLost: ['reference-seen-by-setup', 'classic', 'unmap', 5],
+  notifierEndSkipped: ['on-fault-gives-up-after-prepare', 'unified', 'range-fault', 0],
+  doubleUnlock: ['reference-seen-by-setup', 'classic', 'unmap', 5],
+  trylockLeak: ['trylock-fails-on-page-3', 'classic', 'collect', 3],
+  setupErrorLocked: ['setup-error-after-collect', 'unified', 'range-fault', 0],
+  staleAfterSplit: ['thp-with-zeroes', 'unified', 'range-fault', 0],
+  holeAsPage: ['thp-with-zeroes', 'unified', 'range-fault', 0],
+  dirtyLost: ['trylock-fails-on-page-3', 'classic', 'collect', 3],
+  ownerHides: ['foreign-migration-is-an-invalidation', 'unified', 'copy', 0],
+  shareUnlocksFaultPage: ['share-fails-on-a-cpu-fault', 'classic', 'collect', 0],
+  finalizeWithoutPages: ['no-memory-on-the-way-back', 'classic', 'copy', 3],
+  waitsForItself: ['swap-comes-in-during-migration', 'unified', 'range-fault', 2],
+  lockLeftTrue: ['mirror-has-no-room', 'classic', 'call', 6],
+  setSeqOutside: ['dontneed-between-walk-and-mutex', 'classic', 'call', 0],
+  copyUnchecked: ['short-copy-to-the-device', 'classic', 'copy', 2],
+};
+
+function runOf(plan: string, path: PathName, defects: readonly DefectName[]): Promise<PlanResult> {
+  return runPlan(loadPlan(`tests/faults/plans/${plan}.yaml`), { path, defects });
+}
+
+describe('the register of planted defects', () => {
+  it('has at least 14, all off', () => {
+    expect(Object.keys(DEFECTS).length).toBeGreaterThanOrEqual(14);
+    expect(Object.values(noDefects())).not.toContain(true);
+  });
+
+  it.each(Object.keys(DEFECTS) as DefectName[])('%s is found, at the right page and phase', async (defect) => {
+    const [plan, path, phase, page] = FOUND_BY[defect];
+    expect((await runOf(plan, path, [])).status).toBe('pass');
+    const { status, fired, violations, failures } = await runOf(plan, path, [defect]);
+    expect(status).toBe('fail');
+    expect(violations.length + failures.length).toBeGreaterThan(0);
+    expect(fired).toContainEqual(expect.objectContaining({ phase, page }));
+  });
+});
+
+describe('a sweep', () => {
+  it.each([
+    ['trylockLeak', 'collect', 'hmm.hmm_device_private.migrate'],
+    ['doubleUnlock', 'unmap', 'hmm.hmm_device_private.migrate'],
+    ['copyUnchecked', 'copy', 'hmm.hmm_device_private.migrate'],
+    ['unwindForgotten', 'range-fault', 'hmm.hmm_device_private.migrate_on_fault'],
+  ] as const)('finds %s in phase %s by itself', async (defect, phase, name) => {
+    const cases = new Map(allCases().map((testCase) => [testCase.name, testCase]));
+    const options = { seed: 1, pages: 66, rounds: 2, all: false, pairs: 0, defects: [defect], first: true };
+    const { findings } = await new Sweeper(cases, options).run({ name, path: 'unified' });
+    expect(findings).toHaveLength(1);
+    expect(findings[0]!.fired.map((fired) => fired.phase)).toContain(phase);
+    expect(findings[0]!.token).toContain(`/${phase}/`);
+  });
+});

@@ -1,0 +1,77 @@
+import { readdirSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { loadPlan, parsePlan } from '../../tools/fault/plan-parse.js';
+import { runPlan } from '../../tools/fault/plan-run.js';
+import { definePlan } from '../../tools/fault/plan-types.js';
+
+const FOLDER = 'tests/faults/plans';
+const FILES = readdirSync(FOLDER).filter((name) => name.endsWith('.yaml'));
+
+describe('the shipped plans', () => {
+  it('are at least 25', () => expect(FILES.length).toBeGreaterThanOrEqual(25));
+
+  it.each(FILES)('%s holds on every path it is for', async (file) => {
+    const plan = loadPlan(`${FOLDER}/${file}`);
+    expect(`${plan.name}.yaml`).toBe(file);
+    for (const path of plan.machine?.path === undefined ? (['classic', 'unified'] as const) : [plan.machine.path]) {
+      const { failures, violations, fired } = await runPlan(plan, { path });
+      expect(failures).toEqual([]);
+      expect(violations).toEqual([]);
+      expect(fired.length).toBeGreaterThan(0);
+    }
+  });
+});
+
+/** The first mistake of a plan as `line:column message`. */
+function mistake(source: string): string {
+  const { errors } = parsePlan(source);
+  return errors.length === 0 ? '' : `${errors[0]!.line}:${errors[0]!.column} ${errors[0]!.message}`;
+}
+
+describe('a wrong plan', () => {
+  const rule = (text: string): string => `name: x\nsteps: []\nrules:\n  - ${text}\n`;
+
+  it.each([
+    ['name: x\nstep: []', "2:1 no key 'step' here (did you mean 'steps'?)"],
+    [
+      rule('{ point: folio_trilock, return: FAIL }'),
+      "4:14 'folio_trilock' is not known here (did you mean 'folio_trylock'?)",
+    ],
+    [rule('{ point: page_alloc, return: EBUSY }'), '4:32 page_alloc cannot return EBUSY; it can return: ENOMEM'],
+    [
+      rule('{ point: page_alloc, delay: 5ms }'),
+      '4:33 page_alloc stands in an atomic step: no delay and no action is possible there',
+    ],
+    [
+      rule('{ point: lru_isolate, phase: copy, return: FAIL }'),
+      '4:34 lru_isolate is never in phase copy; it is in: unmap',
+    ],
+    [rule('{ point: page_alloc }'), "4:5 a rule has a 'return', a 'delay' or a 'run'"],
+    ['name: 3\nsteps: []', '1:7 text is wanted here'],
+    ['name: x', "1:1 a plan has 'steps', or a 'selftest'"],
+    ['name: [', '1:8'],
+  ])('%j is refused at the right place', (source, wanted) =>
+    expect(mistake(source)).toMatch(wanted === '1:8' ? /^1:8 / : wanted),
+  );
+});
+
+describe('a plan as an object', () => {
+  const plan = definePlan({
+    name: 'object',
+    setup: [{ do: 'open' }, { do: 'map', name: 'buf', pages: 4 }, { do: 'store', on: 'buf', value: 9 }],
+    rules: [{ name: 'r', point: 'folio_trylock', phase: 'collect', nth: 2, return: 'FAIL' }],
+    steps: [{ do: 'migrate_to_dev', on: 'buf', expect: { ret: 0 } }],
+  });
+
+  it('runs, and says what was injected when it fails', async () => {
+    const { status, failures, fired } = await runPlan(plan, { path: 'classic' });
+    expect(status).toBe('fail');
+    expect(failures).toEqual(['step 1 (migrate_to_dev): ret: expected 0, got -ENOENT']);
+    expect(fired).toMatchObject([{ rule: 'r', point: 'folio_trylock', phase: 'collect', page: 1 }]);
+  });
+
+  it('is the same every time', async () => {
+    const first = await runPlan(plan, { path: 'unified' });
+    expect(await runPlan(plan, { path: 'unified' })).toEqual(first);
+  });
+});

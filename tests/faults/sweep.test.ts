@@ -1,0 +1,64 @@
+import { describe, expect, it } from 'vitest';
+import { replayLines } from '../../tools/fault/replay.js';
+import { shrinkToken } from '../../tools/fault/shrink.js';
+import { type JobResult, Sweeper, type SweepOptions } from '../../tools/fault/sweep-job.js';
+import { parseToken, tokenOf } from '../../tools/fault/token.js';
+import { allCases } from '../selftests/index.js';
+
+const OPTIONS: SweepOptions = { seed: 1, pages: 66, rounds: 2, all: false, pairs: 0, defects: [], first: false };
+const CASES = new Map(allCases().map((testCase) => [testCase.name, testCase]));
+
+function sweep(name: string, options: Partial<SweepOptions> = {}): Promise<JobResult> {
+  return new Sweeper(CASES, { ...OPTIONS, ...options }).run({ name, path: 'unified' });
+}
+
+describe('a sweep', () => {
+  it.each([
+    'hmm.hmm_device_private.migrate',
+    'hmm.hmm_device_private.migrate_on_fault',
+    'hmm2.hmm2_device_coherent.double_map',
+  ])('of %s breaks nothing, with pairs too', async (name) => {
+    const { findings, runs } = await sweep(name, { pairs: 10 });
+    expect(findings).toEqual([]);
+    expect(runs).toBeGreaterThan(50);
+  });
+
+  it('is the same whatever was swept before', async () => {
+    const sweeper = new Sweeper(CASES, OPTIONS);
+    const job = { name: 'hmm.hmm_device_private.exclusive', path: 'classic' } as const;
+    await sweeper.run({ name: 'hmm.hmm_device_private.anon_read', path: 'classic' });
+    expect(await sweeper.run(job)).toEqual(await new Sweeper(CASES, OPTIONS).run(job));
+  });
+});
+
+describe('a token', () => {
+  const token =
+    'dmf1:hmm.hmm_device_private.migrate:unified:1:66x2::folio_trylock/collect/3/FAIL+lru_isolate/unmap/5/FAIL';
+
+  it('says the run and is read back', () => expect(tokenOf(parseToken(token))).toBe(token));
+
+  it.each([
+    ['nonsense', /no token/],
+    [token.replace('FAIL', 'EBUSY'), /cannot return EBUSY/],
+    [token.replace('unified', 'other'), /no path/],
+    [token.replace('folio_', 'folia_'), /no fault point/],
+  ])('%s is refused', (text, why) => expect(() => parseToken(text)).toThrow(why));
+
+  it('replays to the same bytes, 1,000 times of 1,000', async () => {
+    const short = 'dmf1:hmm.hmm_device_private.open_close:unified:1:66x2::page_alloc/call/1/ENOMEM';
+    for (const [one, times] of [
+      [token, 20],
+      [short, 980],
+    ] as const) {
+      const first = (await replayLines(one)).lines.join('\n');
+      for (let i = 1; i < times; i++) expect((await replayLines(one)).lines.join('\n') === first).toBe(true);
+    }
+  });
+
+  it('shrinks to the fault that does it', async () => {
+    const failing =
+      'dmf1:hmm.hmm_device_private.migrate:unified:1:66x2:trylockLeak:lru_isolate/unmap/5/FAIL+folio_trylock/collect/3/FAIL';
+    const small = await shrinkToken(parseToken(failing));
+    expect(small.injections).toMatchObject([{ point: 'folio_trylock', nth: 3 }]);
+  });
+});
