@@ -6,6 +6,7 @@ import { TASK_SIZE } from '../mm/page-table.js';
 import { pageTableText } from '../mm/page-table-text.js';
 import { mapsLine } from '../sys/proc-self.js';
 import type { SignalInfo } from '../sys/signal-info.js';
+import { disassemble } from './disassemble.js';
 import type { GuestThread } from './guest-thread.js';
 
 const REGISTERS =
@@ -21,6 +22,7 @@ export function crashReport(guest: GuestThread, info: SignalInfo): string {
   const at = info.addr === undefined ? '' : ` at 0x${info.addr.toString(16)}`;
   const lines = [
     `${process.image?.comm ?? 'program'}[${thread.tid}]: ${signalName(info.signo)} (code ${info.code})${at}, pc ${place(guest, cpu.pc)}`,
+    ...instructionLine(guest),
     ...registerLines(guest),
     'backtrace:',
     ...backtrace(guest).map((addr, i) => `  #${i} ${place(guest, addr)}`),
@@ -28,6 +30,13 @@ export function crashReport(guest: GuestThread, info: SignalInfo): string {
     ...(info.addr === undefined ? [] : mappingLines(guest, info.addr)),
   ];
   return lines.join('\n');
+}
+
+/** The instruction that did it, where it can be read. */
+function instructionLine({ cpu }: GuestThread): string[] {
+  cpu.hart.activate(cpu);
+  const insn = cpu.hart.fetch(cpu.pc);
+  return insn === null ? [] : [`  in ${disassemble(insn, cpu.pc)}`];
 }
 
 function registerLines({ cpu }: GuestThread): string[] {
