@@ -12,7 +12,7 @@ const REGION_STRIDE = 0x4000_0000;
 const FILES = 4;
 const FILE_PAGES = 12;
 /** Outside all regions: records of ioctls, then the pages that `ptr` names. */
-const RECORD_ADDR = 0x60_0000_0000;
+export const RECORD_ADDR = 0x60_0000_0000;
 export const BUFFER_ADDR = RECORD_ADDR + 0x20_0000;
 export const BUFFER_PAGES = 2048;
 const DEVICES = 4;
