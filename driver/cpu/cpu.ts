@@ -4,6 +4,9 @@ import { interpret } from './interp.js';
 import { runRegions } from './run-regions.js';
 import type { TrapCode } from './trap.js';
 
+/** Compiled code counts in 32 bits. */
+const MAX_RUN = 2 ** 30;
+
 /**
  * The user-visible state of one RV64GC thread. Many share a `Hart`, which holds what a core has once: TLB, decoded
  * code, reservation. `x[2 * i]` and `x[2 * i + 1]` are the low and high half of register i; `x[64]`, `x[65]` take what
@@ -39,7 +42,8 @@ export class Cpu {
   /** Retires at most `maxInstructions` and says why it stopped. */
   run(maxInstructions: number): TrapCode {
     this.hart.activate(this);
-    return this.interpretsOnly ? interpret(this, maxInstructions) : runRegions(this, maxInstructions);
+    const count = Math.min(maxInstructions, MAX_RUN);
+    return this.interpretsOnly ? interpret(this, count) : runRegions(this, count);
   }
 
   /** Makes this thread a copy of `other` (fork, clone); `memory` stays. */

@@ -25,6 +25,9 @@ export interface RandomProgram {
   readonly out: { readonly offset: number; readonly length: number; readonly row: number };
 }
 
+/** Float operands of a program besides the corner cases. */
+const RANDOM_FLOATS = 80;
+
 const CONTROL_FORMATS: ReadonlySet<Format> = new Set(['J', 'jalr', 'none', 'fence']);
 const FLOAT_DEST: ReadonlySet<Format> = new Set(['fload', 'fR', 'fRrm', 'fR4', 'f1rm', 'fromInt', 'moveFromInt']);
 const MEMORY_FORMATS: ReadonlySet<Format> = new Set(['load', 'store', 'fload', 'fstore', 'amo', 'lr']);
@@ -49,7 +52,7 @@ class Generator {
     const p = this.program_;
     const pool = DEFINITIONS.filter((d) => !CONTROL_FORMATS.has(d.format) && only(d));
     p.data(TABLE, CORNERS.flat());
-    p.data(FLOAT_TABLE, FLOAT_CORNERS.flat());
+    p.data(FLOAT_TABLE, [...FLOAT_CORNERS, ...this.randomFloats()].flat());
     p.constant(OUT_REG, BASE + OUT);
     for (let n = 0; n < count; n++) this.oneCase(pool);
     const length = count * ROW;
@@ -63,6 +66,16 @@ class Generator {
     this.state ^= this.state >>> 17;
     this.state ^= this.state << 5;
     return (this.state >>> 0) % limit;
+  }
+
+  /** Doubles and boxed singles around one, so that sums and fused products do round. */
+  private randomFloats(): [number, number][] {
+    const word = () => this.next(2 ** 16) | (this.next(2 ** 16) << 16);
+    return Array.from({ length: RANDOM_FLOATS }, (_, i) => {
+      const sign = this.next(2) << 31;
+      if (i % 2 === 0) return [word(), sign | ((993 + this.next(60)) << 20) | (word() & 0xfffff)];
+      return [sign | ((107 + this.next(40)) << 23) | (word() & 0x7fffff), -1];
+    });
   }
 
   private oneCase(pool: readonly Definition[]): void {
@@ -92,7 +105,7 @@ class Generator {
       else if (at !== 7) word = setField(word, at, reg());
     }
     if (d.format === 'branch') word = 0x400 | setField(setField(0, 15, reg()), 20, 1 + this.next(27));
-    if (ROUNDED.has(d.format)) word = (word & ~0x7000) | ([0, 1, 2, 3, 4, 7][this.next(6)]! << 12);
+    if (ROUNDED.has(d.format)) word = (word & ~0x7000) | ([0, 0, 0, 7, 7, 7, 1, 2, 3, 4][this.next(10)]! << 12);
     if (d.format === 'csr' || d.format === 'csri') word = (word & 0xfffff) | ((1 + this.next(3)) << 20);
     if (d.format === 'load' || d.format === 'fload' || d.format === 'I')
       word = (word & 0xfffff) | (this.next(4096) << 20);
@@ -118,7 +131,8 @@ class Generator {
     const p = this.program_;
     const [, rs1, rs2, rs3] = fields as [number, number, number, number];
     p.constant(TABLE_REG, BASE + FLOAT_TABLE);
-    const float = (r: number) => p.word(asm.i('fld', r, TABLE_REG, 8 * this.next(FLOAT_CORNERS.length)));
+    const float = (r: number) =>
+      p.word(asm.i('fld', r, TABLE_REG, 8 * this.next(FLOAT_CORNERS.length + RANDOM_FLOATS)));
     if (FLOAT_DEST.has(format) || format === 'fstore' || format === 'toInt' || format.startsWith('f')) {
       for (const r of [fields[0]!, rs1, rs2, rs3]) float(r);
     } else if (format === 'moveToInt') float(rs1);
@@ -131,7 +145,7 @@ class Generator {
       p.word(asm.i('ld', TMP, TABLE_REG, 8 * this.next(CORNERS.length)));
       p.word(asm.s('sd', TMP, SCRATCH_REG, 8 * n));
     }
-    p.word(asm.i('addi', TMP, 0, this.next(5) * 32 + (this.next(3) === 0 ? this.next(32) : 0)));
+    p.word(asm.i('addi', TMP, 0, 32 * [0, 0, 0, 1, 2, 3, 4][this.next(7)]! + [0, 1, 1, this.next(32)][this.next(4)]!));
     p.word(asm.i('csrrw', 0, TMP, 3));
     if (MEMORY_FORMATS.has(format)) this.address(format, rs1, imm);
   }
