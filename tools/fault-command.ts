@@ -17,6 +17,7 @@ export function addFault(root: Command, status: Ending, output: () => Output): v
   addList(fault, status, output);
   addRun(fault, status, output);
   addSweep(fault, status, output);
+  addWire(fault, status, output);
   addTokens(fault, status, output);
   addImport(fault, status, output);
 }
@@ -73,6 +74,17 @@ function addSweep(fault: Command, status: Ending, output: () => Output): void {
       const { sweep } = await import('./fault/sweep.js');
       const pairs = options.pairs === true ? 20 : options.pairs;
       status.code = await sweep(names, { path: undefined, ...options, pairs }, output());
+    });
+}
+
+function addWire(fault: Command, status: Ending, output: () => Output): void {
+  fault
+    .command('wire')
+    .description('mistreat each frame of a client of a daemon: late, cut, twice, session gone, replies not read')
+    .addOption(new Option('--path <path>', 'the migration path; both without').choices(['classic', 'unified']))
+    .action(async (options: { path?: 'classic' | 'unified' }) => {
+      const { sweepWire } = await import('./fault/wire.js');
+      status.code = await sweepWire(options.path === undefined ? ['classic', 'unified'] : [options.path], output());
     });
 }
 

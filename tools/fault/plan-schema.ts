@@ -193,6 +193,11 @@ function checkRules(rules: readonly Rule[], path: Path, errors: PlanError[]): vo
   for (const [i, rule] of rules.entries()) {
     const at = [...path, i];
     const info = FAULT_POINTS.find(({ name }) => name === rule.point)!;
+    if (info.profile === 'wire')
+      errors.push({
+        path: [...at, 'point'],
+        message: `${info.name} is a fault of the interface, for \`dmirror fault wire\``,
+      });
     if (rule.phase !== undefined && !info.phases.includes(rule.phase))
       errors.push({
         path: [...at, 'phase'],
