@@ -32,6 +32,7 @@ function addServe(root: Command, { status, output, parseSeed }: CommandContext):
     .description('serve one machine to many clients through a Unix socket')
     .option('--socket <path>', 'where to listen; $XDG_RUNTIME_DIR/dmirror.sock unless given')
     .option('--ram <size>', "the machine's RAM, as 512M or 2G", parseSize, 2 ** 30)
+    .option('--hugepages <n>', '2 MiB hugetlb pages', parseCount, 0)
     .addOption(new Option('--path <path>', 'the migration path').choices(['classic', 'unified']).default('classic'))
     .addOption(new Option('--profile <kernel>', 'whose semantics').choices(['6.12']).default('6.12'))
     .option('--dialect <name>', 'numbering for sessions that name none (default: "dmirror", or that of --dialect-file)')

@@ -25,6 +25,7 @@ export function addExec(root: Command, { status, output, parseSeed }: CommandCon
     .option('--swap <size>', "the machine's swap", parseSize, 0)
     .option('--hugepages <n>', '2 MiB hugetlb pages', parseCount, 0)
     .option('--env <name=value>', 'add to the environment; may be repeated', collect, [])
+    .option('--socket <path>', 'run on the machine of the daemon that listens there; its options count')
     .option('--trace <file>', 'write every event of the machine, one JSON object a line')
     .option('--strace', 'print system calls, and ioctls by name in the dialect, on stderr', false)
     .option('--timeout <seconds>', 'wall time after which the program is given up', parseSeconds)
@@ -36,7 +37,7 @@ export function addExec(root: Command, { status, output, parseSeed }: CommandCon
       const { exec, listSyscalls } = await import('./exec.js');
       if (options.syscalls) return listSyscalls(output().out);
       if (binary === undefined) throw new UsageError('no program is named', 'dmirror exec [options] BINARY [ARGS]');
-      status.code = await exec(binary, args, { trace: undefined, timeout: undefined, ...options });
+      status.code = await exec(binary, args, { trace: undefined, timeout: undefined, socket: undefined, ...options });
     });
 }
 

@@ -1,12 +1,12 @@
-import { appendFileSync, readFileSync, readSync, writeFileSync, writeSync } from 'node:fs';
-import { resolve } from 'node:path';
-import { ElfError, type GuestHost, GuestSystem, guestSyscalls, hangReport } from '../driver/cpu/index.js';
+import { appendFileSync, writeFileSync } from 'node:fs';
+import { GuestSystem, guestSyscalls, hangReport } from '../driver/cpu/index.js';
 import { Machine } from '../driver/sys/machine.js';
 import type { MigrationPath } from '../driver/sys/machine-options.js';
 import type { Process } from '../driver/sys/process.js';
 import { sendSignal } from '../driver/sys/signal.js';
 import { dialectByName, dialectIds } from '../uapi/dialect.js';
 import { SIGINT, SIGTERM, WEXITSTATUS, WIFEXITED, WTERMSIG } from '../uapi/signal.js';
+import { errLine, NodeHost, readProgram } from './exec-host.js';
 import { UsageError } from './exit-code.js';
 
 export interface ExecOptions {
@@ -22,6 +22,8 @@ export interface ExecOptions {
   /** Seconds of wall time; undefined: no end. */
   readonly timeout: number | undefined;
   readonly env: readonly string[];
+  /** The machine of a daemon instead of one of its own. */
+  readonly socket: string | undefined;
 }
 
 /** Steps of the machine between two looks at the world outside. */
@@ -37,6 +39,10 @@ export async function exec(binary: string, args: readonly string[], options: Exe
   if (dialect === undefined) {
     throw new UsageError(`there is no dialect '${options.dialect}'`, `they are: ${dialectIds().join(', ')}`);
   }
+  if (options.socket !== undefined) {
+    const { execOnSocket } = await import('./exec-client.js');
+    return await execOnSocket(options.socket, readProgram(binary, args, options.env), { ...options, dialect });
+  }
   const machine = new Machine({
     seed: options.seed,
     path: options.path,
@@ -49,43 +55,17 @@ export async function exec(binary: string, args: readonly string[], options: Exe
   });
   machine.kernel.scheduler.isPreemptive = true;
   const endTrace = startTrace(machine, options.trace);
-  const system = new GuestSystem(machine, nodeHost(options.strace));
-  const process = spawn(system, { binary, args, env: options.env });
+  const system = new GuestSystem(machine);
+  const host = new NodeHost(options.strace);
+  const process = system.spawn(readProgram(binary, args, options.env), host);
   const stop = endOnSignals(process);
   try {
     return await runToEnd(system, process, options.timeout);
   } finally {
     stop();
     endTrace();
-    reportUnknown(system);
+    host.reportUnknown();
   }
-}
-
-function spawn(
-  system: GuestSystem,
-  { binary, args, env }: { binary: string; args: readonly string[]; env: readonly string[] },
-): Process {
-  try {
-    const request = { path: resolve(binary), bytes: readFileSync(binary), argv: [binary, ...args] };
-    return system.spawn({ ...request, envp: environment(env) });
-  } catch (error) {
-    const hint = 'it must be a static RV64 Linux program: riscv64-linux-gnu-gcc -static -O2';
-    if (error instanceof ElfError) throw new UsageError(`'${binary}' can't run: ${error.message}`, hint);
-    if (error instanceof Error && 'code' in error)
-      throw new UsageError(`'${binary}' can't be read: ${error.code}`, hint);
-    throw error;
-  }
-}
-
-/** The environment as it is, but for what is named; sorted, so that the same one is the same for the program. */
-function environment(own: readonly string[]): string[] {
-  const all = new Map(Object.entries(process.env));
-  for (const entry of own) {
-    const at = entry.indexOf('=');
-    if (at <= 0) throw new UsageError(`'${entry}' is no NAME=value`, 'as in --env LANG=C');
-    all.set(entry.slice(0, at), entry.slice(at + 1));
-  }
-  return [...all].map(([name, value]) => `${name}=${value}`).sort();
 }
 
 async function runToEnd(system: GuestSystem, process: Process, timeout: number | undefined): Promise<number> {
@@ -127,52 +107,6 @@ function endOnSignals(guest: Process): () => void {
   };
 }
 
-function nodeHost(strace: boolean): GuestHost {
-  return {
-    write: writeAll,
-    read: readSome,
-    isTerminal: (fd) => [process.stdin, process.stdout, process.stderr][fd]?.isTTY ?? false,
-    strace: strace ? errLine : null,
-    crashed: errLine,
-    program(path) {
-      try {
-        return readFileSync(path);
-      } catch {
-        return null;
-      }
-    },
-  };
-}
-
-function writeAll(fd: 1 | 2, bytes: Uint8Array): void {
-  for (let done = 0; done < bytes.length; ) {
-    try {
-      done += writeSync(fd, bytes, done);
-    } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
-      if (code === 'EPIPE') process.exit(141);
-      if (code !== 'EAGAIN') throw error;
-    }
-  }
-}
-
-function readSome(lenBytes: number): Uint8Array {
-  const buffer = new Uint8Array(Math.min(lenBytes, 65536));
-  for (;;) {
-    try {
-      return buffer.subarray(0, readSync(0, buffer));
-    } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
-      if (code === 'EOF') return buffer.subarray(0, 0);
-      if (code !== 'EAGAIN') throw error;
-    }
-  }
-}
-
-function errLine(line: string): void {
-  writeAll(2, new TextEncoder().encode(`${line}\n`));
-}
-
 function startTrace(machine: Machine, file: string | undefined): () => void {
   if (file === undefined) return () => {};
   const lines: string[] = [];
@@ -186,13 +120,6 @@ function startTrace(machine: Machine, file: string | undefined): () => void {
     machine.trace.listen(null);
     flush();
   };
-}
-
-/** What the program asked for and did not get, so that a failure of it is understood. */
-function reportUnknown({ unknownCalls }: GuestSystem): void {
-  if (unknownCalls.size === 0) return;
-  const list = [...unknownCalls].map(([number, count]) => `${number}${count > 1 ? ` (${count} times)` : ''}`);
-  errLine(`dmirror exec: system calls answered with ENOSYS: ${list.join(', ')}`);
 }
 
 /** `dmirror exec --syscalls`: the table of system calls. */

@@ -4,6 +4,7 @@ import { type LogFormat, lineLogger } from '../driver/daemon/logger.js';
 import { defaultSocketPath, SocketPathError } from '../driver/daemon/socket-path.js';
 import type { PathName } from '../tests/selftests/case.js';
 import { DEFAULT_DIALECT, type Dialect, dialectByName, dialectIds } from '../uapi/dialect.js';
+import { execControl } from './exec-control.js';
 import { EXIT, UsageError } from './exit-code.js';
 import type { Output } from './selftest.js';
 import { packageVersion } from './version.js';
@@ -11,6 +12,7 @@ import { packageVersion } from './version.js';
 export interface ServeOptions {
   readonly socket: string | undefined;
   readonly ram: number;
+  readonly hugepages: number;
   readonly path: PathName;
   readonly profile: string;
   /** Undefined: our own, or the one of `dialectFile`. */
@@ -31,12 +33,19 @@ export interface ServeOptions {
 export async function serve(options: ServeOptions, output: Output): Promise<number> {
   const dialect = await servedDialect(options, output);
   const daemon = new Daemon({
-    machine: { ramBytes: options.ram, path: options.path, seed: options.seed, dialect: dialect.id },
+    machine: {
+      ramBytes: options.ram,
+      hugePages: options.hugepages,
+      path: options.path,
+      seed: options.seed,
+      dialect: dialect.id,
+    },
     limits: parseLimits(options.limit),
     log: lineLogger(output.err, options.logFormat),
     dialect: dialect.id,
     strict: options.strict,
     bootable: options.bootable,
+    controls: { exec: execControl() },
     version: packageVersion(),
   });
   const path = options.socket ?? defaultSocketPath();

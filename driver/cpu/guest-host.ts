@@ -2,6 +2,8 @@
 export interface GuestHost {
   /** Standard output (1) or error (2). */
   write(fd: 1 | 2, bytes: Uint8Array): void;
+  /** Output has to wait: its reader is slow. */
+  isFull(): boolean;
   /** At most `lenBytes` of standard input; none at its end. */
   read(lenBytes: number): Uint8Array;
   /** What isatty(3) answers for 0, 1 and 2. */
@@ -10,6 +12,8 @@ export interface GuestHost {
   readonly strace: ((line: string) => void) | null;
   /** A program died of a fault. */
   crashed(report: string): void;
+  /** A system call of this number was made that is not there. */
+  unknownCall(number: number): void;
   /** The bytes of a program that execve(2) names; null: there is none. */
   program(path: string): Uint8Array | null;
 }

@@ -43,15 +43,10 @@ interface Binary {
 /** Programs on one machine: their threads, the core that these share, and what of Linux they asked for in vain. */
 export class GuestSystem {
   readonly hart: Hart;
-  /** Numbers of system calls that are not there, and how often each was made. */
-  readonly unknownCalls = new Map<number, number>();
   private readonly guests = new Map<Thread, GuestThread>();
   private readonly binaries = new Map<string, Binary>();
 
-  constructor(
-    readonly machine: Machine,
-    readonly host: GuestHost,
-  ) {
+  constructor(readonly machine: Machine) {
     this.hart = new Hart(machine.memory.bytes);
   }
 
@@ -68,15 +63,18 @@ export class GuestSystem {
     this.guests.delete(guest.thread);
   }
 
-  /** A new process that runs a program from its first instruction on, with the next steps of the machine. Throws ElfError. */
-  spawn(request: ProgramRequest): Process {
+  /**
+   * A new process that runs a program from its first instruction on, with the next steps of the machine; `host` is what
+   * it and its children see of the world outside. Throws ElfError.
+   */
+  spawn(request: ProgramRequest, host: GuestHost): Process {
     const elf = parseElf(request.bytes);
     const { machine } = this;
     const process = machine.createProcess(request.dialect === undefined ? {} : { dialect: request.dialect });
-    for (const fd of [0, 1, 2] as const) process.files.install(new HostStream(machine, this.host, fd));
+    for (const fd of [0, 1, 2] as const) process.files.install(new HostStream(machine, host, fd));
     process.signals = new ProgramSignals(process);
     process.main.signals = new ThreadSignals();
-    const guest = this.addGuest(process.main, new Cpu(this.hart, new MmCpuMemory(process.mm)));
+    const guest = this.addGuest(process.main, new Cpu(this.hart, new MmCpuMemory(process.mm)), host);
     process.main.enqueue(new Call('execve', [request.path], () => this.firstExec(guest, elf, request)));
     guest.start();
     return process;
@@ -92,10 +90,14 @@ export class GuestSystem {
   /** Puts a file's contents where the program can be mapped and opened from. */
   private *keepBinary(path: string, bytes: Uint8Array, elf: ElfImage): Coroutine<Binary> {
     const known = this.binaries.get(path);
-    if (known !== undefined) return known;
+    if (known !== undefined && isSame(known.bytes, bytes)) return known;
     const inode = new TmpfsInode(this.machine.memory);
     yield* shmemWrite(this.machine.memory, inode.mapping, { offset: 0, bytes });
     this.machine.vfs.addProgram(path, inode);
+    if (known !== undefined) {
+      known.inode.links--;
+      yield* known.inode.evictIfUnused();
+    }
     const binary = { elf, bytes, inode, symbols: null };
     this.binaries.set(path, binary);
     return binary;
@@ -132,7 +134,10 @@ export class GuestSystem {
     path: string,
     { argv, envp }: { argv: readonly string[]; envp: readonly string[] },
   ): Coroutine<number> {
-    const binary = yield* this.findBinary(path === '/proc/self/exe' ? guest.process.image!.layout.path : path);
+    const binary = yield* this.findBinary(
+      guest.host,
+      path === '/proc/self/exe' ? guest.process.image!.layout.path : path,
+    );
     if (typeof binary === 'number') return binary;
     const { process } = guest;
     const old = process.mm;
@@ -151,10 +156,10 @@ export class GuestSystem {
     return ret;
   }
 
-  private *findBinary(path: string): Coroutine<Binary | number> {
+  private *findBinary(host: GuestHost, path: string): Coroutine<Binary | number> {
     const known = this.binaries.get(path);
     if (known !== undefined) return known;
-    const bytes = this.host.program(path);
+    const bytes = host.program(path);
     if (bytes === null) return -ENOENT;
     try {
       return yield* this.keepBinary(path, bytes, parseElf(bytes));
@@ -169,14 +174,14 @@ export class GuestSystem {
     process.signals = new ProgramSignals(process);
     process.signals.inherit(parent.process.signals!);
     process.image = parent.process.image!.duplicate(process);
-    const guest = this.addGuest(process.main, new Cpu(this.hart, new MmCpuMemory(process.mm)));
+    const guest = this.addGuest(process.main, new Cpu(this.hart, new MmCpuMemory(process.mm)), parent.host);
     process.main.signals!.altStack = parent.thread.signals!.altStack;
     return this.copyState(parent, guest);
   }
 
   /** A thread that clone(2) made. */
   addClone(parent: GuestThread, thread: Thread): GuestThread {
-    return this.copyState(parent, this.addGuest(thread, new Cpu(this.hart, parent.cpu.memory)));
+    return this.copyState(parent, this.addGuest(thread, new Cpu(this.hart, parent.cpu.memory), parent.host));
   }
 
   private copyState(parent: GuestThread, guest: GuestThread): GuestThread {
@@ -185,9 +190,9 @@ export class GuestSystem {
     return guest;
   }
 
-  private addGuest(thread: Thread, cpu: Cpu): GuestThread {
+  private addGuest(thread: Thread, cpu: Cpu, host: GuestHost): GuestThread {
     thread.signals ??= new ThreadSignals();
-    const guest = new GuestThread(this, thread, cpu);
+    const guest = new GuestThread(this, thread, cpu, host);
     this.guests.set(thread, guest);
     return guest;
   }
@@ -202,6 +207,10 @@ export class GuestSystem {
     const found = binary.symbols.findLast((symbol) => symbol.addr <= inFile && inFile < symbol.addr + symbol.size);
     return found === undefined ? null : `${found.name}+0x${(inFile - found.addr).toString(16)}`;
   }
+}
+
+function isSame(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, i) => byte === b[i]);
 }
 
 /** Where the heap of a program begins that is not moved. */

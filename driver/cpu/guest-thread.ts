@@ -12,6 +12,7 @@ import type { SignalInfo } from '../sys/signal-info.js';
 import { Call, type Thread } from '../sys/thread.js';
 import type { Cpu } from './cpu.js';
 import { faultSignal } from './guest-fault.js';
+import type { GuestHost } from './guest-host.js';
 import type { GuestSystem } from './guest-system.js';
 import { ERESTARTNOHAND, ERESTARTSYS } from './restart.js';
 import { deliverSignals, forceSignal } from './signal-delivery.js';
@@ -48,6 +49,7 @@ export class GuestThread {
     readonly system: GuestSystem,
     readonly thread: Thread,
     readonly cpu: Cpu,
+    readonly host: GuestHost,
   ) {}
 
   get process(): Process {

@@ -1,6 +1,6 @@
 import { EBADF, ENOTTY, ESPIPE } from '../../uapi/errno.js';
 import { O_RDONLY, O_WRONLY } from '../../uapi/fcntl.js';
-import type { Coroutine } from '../core/effect.js';
+import type { Coroutine, SleepEffect } from '../core/effect.js';
 import {
   type FileStat,
   type IoctlRequest,
@@ -14,6 +14,8 @@ import type { Thread } from '../sys/thread.js';
 import { writeUser } from '../sys/user-memory.js';
 import type { GuestHost } from './guest-host.js';
 
+/** Virtual microseconds between two looks whether a slow reader has caught up. */
+const FULL_PAUSE: SleepEffect = { kind: 'sleep', ticks: 1000 };
 const TCGETS = 0x5401;
 const TIOCGWINSZ = 0x5413;
 const TERMIOS_BYTES = 36;
@@ -42,8 +44,9 @@ export class HostStream extends OpenFile {
     return this.fd === 0 ? this.host.read(lenBytes) : -EBADF;
   }
 
-  override *write(_thread: Thread, bytes: Uint8Array): Coroutine<number> {
+  override *write(thread: Thread, bytes: Uint8Array): Coroutine<number> {
     if (this.fd === 0) return -EBADF;
+    while (this.host.isFull() && !thread.task.killed) yield FULL_PAUSE;
     this.host.write(this.fd, bytes);
     return bytes.length;
   }

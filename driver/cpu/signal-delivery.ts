@@ -68,7 +68,7 @@ export function forceSignal(guest: GuestThread, info: SignalInfo): void {
 }
 
 function report(guest: GuestThread, info: SignalInfo): void {
-  guest.system.host.crashed(crashReport(guest, info));
+  guest.host.crashed(crashReport(guest, info));
 }
 
 /** Linux: arch/riscv/kernel/signal.c:setup_rt_frame(), handle_signal() */

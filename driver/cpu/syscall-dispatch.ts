@@ -9,16 +9,16 @@ const A7 = 17;
 
 /** The system call that the thread asks for in a7: what a0 becomes. */
 export function* dispatchSyscall(guest: GuestThread): Coroutine<number> {
-  const { system, thread } = guest;
+  const { host, thread } = guest;
   const number = guest.cpu.unsigned(A7);
   const call = guestSyscalls[number];
   if (call === undefined) {
-    system.unknownCalls.set(number, (system.unknownCalls.get(number) ?? 0) + 1);
-    system.host.strace?.(`${thread.tid} syscall_${number}() = ${resultText(-ENOSYS)}`);
+    host.unknownCall(number);
+    host.strace?.(`${thread.tid} syscall_${number}() = ${resultText(-ENOSYS)}`);
     return -ENOSYS;
   }
   thread.process.machine.kernel.emit('syscall', call.name, thread.tid);
-  const { strace } = system.host;
+  const { strace } = host;
   const text = strace === null ? '' : yield* callText(guest, call);
   guest.syscall = { name: call.name, text };
   const ret = yield* call.run(guest);

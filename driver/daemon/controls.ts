@@ -20,6 +20,8 @@ export interface ControlContext {
   readonly strict: boolean;
   /** A client that is alone may boot another machine. */
   readonly bootable: boolean;
+  /** Control requests that the layers above have added. */
+  readonly ownControls: Readonly<Record<string, Control>>;
   /** Sessions that are there, ending ones too. */
   readonly sessionCount: number;
   /** Sessions with answers that no socket has seen. */

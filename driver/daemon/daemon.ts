@@ -5,7 +5,7 @@ import { packFrame } from '../../uapi/wire/codec.js';
 import { PROTOCOL_VERSION, REPLY, type WireMap } from '../../uapi/wire/message.js';
 import type { MachineOptions } from '../sys/machine-options.js';
 import type { Thread } from '../sys/thread.js';
-import type { ControlContext } from './controls.js';
+import type { Control, ControlContext } from './controls.js';
 import { DEFAULT_LIMITS, type Limits } from './limits.js';
 import { type Logger, SILENT } from './logger.js';
 import { MachineHost } from './machine-host.js';
@@ -23,6 +23,8 @@ export interface DaemonOptions {
   readonly strict?: boolean;
   /** A client that is alone may boot another machine; for test suites. */
   readonly bootable?: boolean;
+  /** Control requests besides those of `controls.ts`: what only the layers above know how to do. */
+  readonly controls?: Readonly<Record<string, Control>>;
   /** What `info` says that the server is. */
   readonly version?: string;
 }
@@ -41,6 +43,7 @@ export class Daemon implements ControlContext {
   readonly dialect: string;
   readonly strict: boolean;
   readonly bootable: boolean;
+  readonly ownControls: Readonly<Record<string, Control>>;
   readonly unflushed = new Set<Session>();
   readonly lingering = new Set<Session>();
   private readonly sessions = new Map<number, Session>();
@@ -56,6 +59,7 @@ export class Daemon implements ControlContext {
     this.log = options.log ?? SILENT;
     this.strict = options.strict ?? false;
     this.bootable = options.bootable ?? false;
+    this.ownControls = options.controls ?? {};
     this.version = options.version ?? 'unknown';
     const machine = { ...options.machine, maxFiles: this.limits.files, maxMapCount: this.limits.mappings };
     this.host = new MachineHost(machine, {

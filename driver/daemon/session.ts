@@ -240,8 +240,8 @@ export class Session {
     this.sendResult(id, { ret: process.pid });
   }
 
-  /** One more process or thread of this session, and of the machine, has room. */
-  private assertRoom(): void {
+  /** One more process or thread of this session, and of the machine, has room. Throws LimitError. */
+  assertRoom(): void {
     const { host, limits } = this.daemon;
     let count = this.spawning;
     for (const process of host.processesOf(this.id)) count += Math.max(1, process.threads.length);
@@ -249,7 +249,8 @@ export class Session {
   }
 
   private control(id: number, what: string, options: WireMap): void {
-    const run = Object.hasOwn(controls, what) ? controls[what] : undefined;
+    const own = this.daemon.ownControls;
+    const run = Object.hasOwn(controls, what) ? controls[what] : Object.hasOwn(own, what) ? own[what] : undefined;
     if (run === undefined) {
       this.refuse(id, 'no-such-control', `there is no control request ${what}`);
       return;

@@ -33,6 +33,8 @@ export class Process {
   signals: ProgramSignals | null = null;
   /** The program it runs; null: none. */
   image: ProgramImage | null = null;
+  /** Runs when its last thread has left, inside the machine's run; it must not call into the machine. */
+  onExit: ((status: number) => void) | null = null;
 
   constructor(
     readonly machine: Machine,
@@ -80,6 +82,7 @@ export class Process {
   becomeZombie(): void {
     assert(this.threads.length === 0, `process ${this.pid} still has threads`);
     this.state = 'zombie';
+    this.onExit?.(this.exitStatus ?? 0);
     for (const child of [...this.children]) child.forgetParent();
     if (this.parent === null || childHasDied(this.parent, this)) this.reap();
     else this.parent.childEvents.wakeAll();

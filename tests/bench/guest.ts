@@ -91,15 +91,19 @@ function runHere(path: string): { output: string; instructions: number } {
       output += Buffer.from(bytes).toString('latin1');
     },
     read: () => new Uint8Array(0),
+    isFull: () => false,
     isTerminal: () => false,
     strace: null,
     crashed: (report) => {
       throw new Error(report);
     },
+    unknownCall: (number) => {
+      throw new Error(`there is no system call ${number}`);
+    },
     program: () => null,
   };
-  const system = new GuestSystem(machine, host);
-  const process = system.spawn({ path: '/bin/bench', bytes: readFileSync(path), argv: ['bench'], envp: [] });
+  const system = new GuestSystem(machine);
+  const process = system.spawn({ path: '/bin/bench', bytes: readFileSync(path), argv: ['bench'], envp: [] }, host);
   const [main] = system.threads;
   while (process.exitStatus === null) {
     const { reason, blocked } = machine.run();

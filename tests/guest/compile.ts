@@ -30,8 +30,8 @@ export class GuestBuild {
   private readonly folder = mkdtempSync(join(tmpdir(), 'dmirror-guest-'));
 
   /** The path of the static program that comes of `name`.c. */
-  compile(name: string, flags: readonly string[] = ['-static']): string {
-    const out = join(this.folder, name.replace('/', '-'));
+  compile(name: string, flags: readonly string[] = ['-static'], as = name.replace('/', '-')): string {
+    const out = join(this.folder, as);
     const source = join(SOURCES, `${name}.c`);
     const all = ['-std=gnu17', '-O2', '-Wall', '-Wno-array-bounds', ...flags, '-o', out, source, '-lm', '-lpthread'];
     execFileSync(COMPILER, all, { stdio: 'pipe' });

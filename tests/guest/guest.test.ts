@@ -5,7 +5,7 @@ import { runGuest } from './run.js';
 
 const ENV = ['GUEST=yes'];
 /** Programs that need the device, or what qemu-user lacks. */
-const ONLY_HERE = ['harness', 'ioctls', 'race', 'proc', 'reexec', 'fork-storm', 'userfault'];
+const ONLY_HERE = ['numbering', 'harness', 'ioctls', 'race', 'proc', 'reexec', 'fork-storm', 'userfault'];
 
 function expectedOf(name: string): string {
   const file = new URL(`./expected/${name}.txt`, import.meta.url);
@@ -59,5 +59,20 @@ describe.skipIf(!hasCompiler)('guest programs', () => {
     const { strace } = runGuest(program('ioctls'), { strace: true });
     expect(strace.some((line) => /ioctl\(\d+, HMM_DMIRROR_MIGRATE_TO_DEV, 0x/.test(line))).toBe(true);
     expect(strace.some((line) => /= -1 EFAULT/.test(line))).toBe(true);
+  });
+
+  it('a crash is reported with registers, backtrace and mapping', () => {
+    const { crashes, status } = runGuest(build.compile('reports/crash', ['-static', '-fno-omit-frame-pointer']));
+    expect(status).toBe(128 + 11);
+    expect(crashes).toHaveLength(1);
+    expect(crashes[0]).toMatch(/^reports-crash\[1\]: SIGSEGV \(code 1\) at 0x8, pc 0x[\da-f]+ walk\+0x/);
+    expect(crashes[0]).toMatch(/#1 0x[\da-f]+ outer\+0x[\da-f]+\n {2}#2 0x[\da-f]+ main\+0x/);
+    expect(crashes[0]).toMatch(/ra [\da-f]{16} {4}sp 00007f/);
+    expect(crashes[0]).toMatch(/mapping:\n {2}none\n {2}above: [\da-f]+-[\da-f]+ r-xp/);
+  });
+
+  it('threads that wait for each other are reported as a hang', () => {
+    const path = build.compile('reports/deadlock');
+    expect(() => runGuest(path)).toThrow(/deadlock.*futex 0x[\da-f]+.*futex 0x/s);
   });
 });

@@ -13,6 +13,7 @@ export interface GuestRun {
   readonly status: number;
   readonly strace: readonly string[];
   readonly crashes: readonly string[];
+  readonly unknownCalls: readonly number[];
   readonly machine: Machine;
   readonly system: GuestSystem;
   /** Virtual microseconds. */
@@ -35,6 +36,7 @@ export function runGuest(path: string, options: GuestRunOptions = {}): GuestRun 
   const written: Uint8Array[] = [];
   const strace: string[] = [];
   const crashes: string[] = [];
+  const unknownCalls: number[] = [];
   let input = Buffer.from(options.input ?? '');
   const host: GuestHost = {
     write: (_fd, bytes) => void written.push(bytes.slice()),
@@ -43,24 +45,23 @@ export function runGuest(path: string, options: GuestRunOptions = {}): GuestRun 
       input = input.subarray(chunk.length);
       return chunk;
     },
+    isFull: () => false,
     isTerminal: () => false,
     strace: options.strace ? (line) => void strace.push(line) : null,
     crashed: (report) => void crashes.push(report),
+    unknownCall: (number) => void unknownCalls.push(number),
     program: () => null,
   };
-  const system = new GuestSystem(machine, host);
+  const system = new GuestSystem(machine);
   const name = basename(path);
-  const process = system.spawn({
-    path: `/bin/${name}`,
-    bytes: readFileSync(path),
-    argv: [name, ...(options.args ?? [])],
-    envp: options.env ?? [],
-  });
+  const argv = [name, ...(options.args ?? [])];
+  const request = { path: `/bin/${name}`, bytes: readFileSync(path), argv, envp: options.env ?? [] };
+  const process = system.spawn(request, host);
   const { reason, blocked } = machine.run();
   const output = Buffer.concat(written).toString('latin1');
   if (process.exitStatus === null) throw new Error(`${reason}: ${JSON.stringify(blocked)}\n${output}`);
   machine.checkInvariants();
   const status = WIFEXITED(process.exitStatus) ? WEXITSTATUS(process.exitStatus) : 128 + WTERMSIG(process.exitStatus);
   const ticks = machine.kernel.scheduler.clock.nowTicks;
-  return { output, status, strace, crashes, machine, system, ticks };
+  return { output, status, strace, crashes, unknownCalls, machine, system, ticks };
 }

@@ -1,0 +1,76 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Daemon } from '../../driver/daemon/daemon.js';
+import { execControl } from '../../tools/exec-control.js';
+import { connect } from '../../uapi/client/connect.js';
+import type { WireTransport } from '../../uapi/client/wire-transport.js';
+import { GuestBuild, hasCompiler } from './compile.js';
+
+/** How a served program ended. */
+interface ServedRun {
+  readonly output: string;
+  readonly status: number;
+}
+
+async function runServed(session: WireTransport, path: string, dialect: string): Promise<ServedRun> {
+  let output = '';
+  const ended = new Promise<number>((resolve) => {
+    session.onTrace((events) => {
+      for (const { kind, bytes, status } of events) {
+        if (kind === 'output') output += Buffer.from(bytes as Uint8Array).toString('latin1');
+        if (kind === 'exit') resolve(status as number);
+      }
+    });
+  });
+  await session.control('exec', { path, bytes: readFileSync(path), argv: ['program'], envp: [], dialect });
+  const status = await ended;
+  return { output, status };
+}
+
+describe.skipIf(!hasCompiler)('programs on a served machine', () => {
+  const build = new GuestBuild();
+  const folder = mkdtempSync(join(tmpdir(), 'dmirror-served-'));
+  const socket = join(folder, 'socket');
+  const daemon = new Daemon({ machine: { ramBytes: 128 * 2 ** 20 }, controls: { exec: execControl() } });
+  beforeAll(() => daemon.listen(socket));
+  afterAll(async () => {
+    await daemon.shutdown();
+    build.remove();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  it('an old and a new numbering work one after the other and at the same time', async () => {
+    const old = build.compile('numbering', ['-static', '-DSNAPSHOT=3'], 'old');
+    const current = build.compile('numbering', ['-static', '-DSNAPSHOT=4'], 'current');
+    const sessions = await Promise.all([connect({ socket }), connect({ socket })]);
+    const good = { output: 'numbering done\n', status: 0 };
+    expect(await runServed(sessions[0], old, '5.8')).toEqual(good);
+    expect(await runServed(sessions[1], current, '6.12')).toEqual(good);
+    const both = [runServed(sessions[0], old, '5.8'), runServed(sessions[1], current, '6.12')];
+    expect(await Promise.all(both)).toEqual([good, good]);
+    expect((await runServed(sessions[0], old, '6.12')).status).not.toBe(0);
+    for (const session of sessions) await session.close();
+  });
+
+  it('a session that ends takes its program along', async () => {
+    const path = build.compile('reports/endless');
+    const session = await connect({ socket });
+    const witness = await connect({ socket });
+    await session.control('exec', { path, bytes: readFileSync(path), argv: ['endless'], envp: [] });
+    await session.close();
+    const { ok, processes } = await witness.control('check');
+    expect({ ok, processes }).toEqual({ ok: true, processes: 0 });
+    await witness.close();
+  });
+
+  it('what is no program is refused and harms nobody', async () => {
+    const session = await connect({ socket });
+    const bytes = new Uint8Array(100);
+    await expect(session.control('exec', { path: '/x', bytes, argv: [], envp: [] })).rejects.toThrow('not an ELF file');
+    await expect(session.control('exec', { path: 'x', bytes, argv: [], envp: [] })).rejects.toThrow('absolute');
+    await expect(session.control('exec', { path: '/x', bytes, argv: [1], envp: [] })).rejects.toThrow('list of texts');
+    await session.close();
+  });
+});
