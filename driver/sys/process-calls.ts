@@ -1,4 +1,4 @@
-import { EAGAIN, ENOMEM } from '../../uapi/errno.js';
+import { EAGAIN, EINTR, ENOMEM } from '../../uapi/errno.js';
 import { exitStatus } from '../../uapi/signal.js';
 import type { Coroutine } from '../core/effect.js';
 import { mmput } from '../mm/exit-mmap.js';
@@ -55,8 +55,10 @@ function* fork(thread: Thread): Coroutine<number> {
   return machine.addProcess(mm, files, process).pid;
 }
 
+/** A process that is on its way out gets no new thread, which nobody would end. Linux: kernel/fork.c:copy_process() */
 function* newThread(thread: Thread): Coroutine<number> {
   const { machine } = thread.process;
+  if (thread.task.killed) return -EINTR;
   return machine.isFull ? -EAGAIN : thread.process.addThread(machine.newPid()).tid;
 }
 
