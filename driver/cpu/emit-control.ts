@@ -1,6 +1,6 @@
 import { constant, lessThan, lessThanUnsigned } from './emit-int.js';
 import type { Emitter } from './emitter.js';
-import type { Insn } from './instruction.js';
+import { type Insn, NOWHERE } from './instruction.js';
 import type { Block } from './region.js';
 
 /** Where blocks of a region are: by start address, the number of the `case`. */
@@ -61,7 +61,7 @@ function emitJumpRegister(e: Emitter, insn: Insn, block: Block, labels: Labels):
   const target = isPlain
     ? `(${e.hi(insn.rs1)}>>>0)*4294967296+((${low}&-2)>>>0)`
     : `J(${e.lo(insn.rs1)},${e.hi(insn.rs1)},${insn.imm})`;
-  const isReturn = insn.rs1 === 2 && isPlain;
+  const isReturn = insn.rs1 === 2 && insn.rd === NOWHERE && isPlain;
   const ways = isReturn ? [...labels].filter(([pc]) => e.returnPoints.has(pc)).slice(0, 6) : [];
   const known = ways.map(
     ([pc, label]) =>
