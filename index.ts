@@ -8,8 +8,9 @@ import type { CallArg, CallResult, Transport } from './uapi/client/transport.js'
 
 export type { BlockedTask, RunResult } from './driver/core/scheduler.js';
 export { Machine } from './driver/sys/machine.js';
-export { MachinePool } from './driver/sys/machine-pool.js';
 export type { MachineOptions } from './driver/sys/machine-options.js';
+export { MachinePool } from './driver/sys/machine-pool.js';
+export { type ConnectOptions, connect } from './uapi/client/connect.js';
 export {
   type CommandResult,
   type DataResult,
@@ -17,7 +18,6 @@ export {
   type DmirrorOptions,
   UnknownCommandError,
 } from './uapi/client/dmirror.js';
-export { type ConnectOptions, connect } from './uapi/client/connect.js';
 export { GUP_TEST_PATH, GupTestFile } from './uapi/client/gup.js';
 export { Memory } from './uapi/client/memory.js';
 export { type ForkResult, type MmapOptions, Process, Thread, type WaitResult } from './uapi/client/thread.js';

@@ -1,13 +1,12 @@
 import { assert } from '../core/assert.js';
 import type { Coroutine } from '../core/effect.js';
 import { AnonVma } from './anon-vma.js';
-import type { Memory } from './memory.js';
 import { PAGE_SIZE } from './frames.js';
+import type { Memory } from './memory.js';
 import { VM_ACCESS_FLAGS } from './vm-flags.js';
 import type { Vma } from './vma.js';
 
 /** Makes sure that `vma` has an anon_vma before an anonymous page is mapped in it. Linux: __anon_vma_prepare() */
-// biome-ignore lint/correctness/useYield: takes the rmap lock, which may sleep, once it is contended
 export function* anonVmaPrepare(vma: Vma): Coroutine<void> {
   if (vma.anonVma !== null) return;
   const anonVma = findMergeableAnonVma(vma) ?? newAnonVma(vma.mm.memory, null);

@@ -8,7 +8,7 @@ import { backingPfn, copyPage, folioAddLru, folioGet, folioPut, folioTrylock, fo
 import { PAGE_SIZE, PG } from './frames.js';
 import type { Memory } from './memory.js';
 import { invalidateRangeEnd, invalidateRangeStart, type NotifierRange } from './notifier.js';
-import { type Table, pteIndex } from './page-table.js';
+import { pteIndex, type Table } from './page-table.js';
 import { addRss, folioMarkDirty, maybeMkwrite, mkPte } from './pte-build.js';
 import { ptlUnlock } from './ptl.js';
 import { folioAddNewAnonRmap, folioMoveAnonRmap, folioRemoveRmapPte } from './rmap.js';

@@ -20,7 +20,8 @@ export function folioGet(memory: Memory, pfn: number, count = 1): void {
 export function folioPut(memory: Memory, pfn: number, count = 1): void {
   const { frames } = memory;
   const head = frames.head[pfn]!;
-  const left = (frames.refcount[head]! -= count);
+  const left = frames.refcount[head]! - count;
+  frames.refcount[head] = left;
   assert(left >= 0, `pfn ${pfn} has ${left} references`);
   if (left === 0) freeFolio(memory, head);
 }

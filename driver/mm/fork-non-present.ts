@@ -1,5 +1,5 @@
-import { assert } from '../core/assert.js';
 import { EBUSY } from '../../uapi/errno.js';
+import { assert } from '../core/assert.js';
 import { Kind, kindOf, Pte } from './entry.js';
 import { restoreExclusivePte } from './fault-non-present.js';
 import { folioGet, folioTrylock, folioUnlock } from './folio.js';

@@ -1,5 +1,5 @@
 import { assert } from '../core/assert.js';
-import { Kind, KIND_MASK } from './entry.js';
+import { KIND_MASK, Kind } from './entry.js';
 
 export const ENTRIES_PER_TABLE = 512;
 /** Pages under one entry of each level: PTE, PMD, PUD, PGD. */
@@ -68,7 +68,7 @@ export class PageTable {
     const base = Math.floor(vpn / PAGES_PER_PUD_ENTRY);
     if (base === this.cachedPmdBase) return this.cachedPmd;
     const pud = this.root.children![Math.floor(vpn / PAGES_PER_PGD_ENTRY)];
-    const pmd = pud?.children![base % ENTRIES_PER_TABLE] ?? null;
+    const pmd = pud?.children?.[base % ENTRIES_PER_TABLE] ?? null;
     if (pmd !== null) {
       this.cachedPmdBase = base;
       this.cachedPmd = pmd;
@@ -109,7 +109,7 @@ export class PageTable {
   detachPteTable(vpn: number): Table {
     const pmd = this.pmdTable(vpn);
     const i = pmdIndex(vpn);
-    const leaf = pmd?.children![i] ?? null;
+    const leaf = pmd?.children?.[i] ?? null;
     assert(pmd !== null && leaf !== null, `vpn ${vpn} has no PTE table`);
     pmd.children![i] = null;
     pmd.entries[2 * i] = Kind.none;

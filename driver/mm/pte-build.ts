@@ -2,8 +2,8 @@ import { Kind, Pte } from './entry.js';
 import { PG } from './frames.js';
 import type { Memory } from './memory.js';
 import type { Mm } from './mm.js';
-import type { Vma } from './vma.js';
 import { VM, VM_ACCESS_FLAGS } from './vm-flags.js';
+import type { Vma } from './vma.js';
 
 /** Private and may become writable: written pages are copies. Linux: is_cow_mapping() */
 export function isCowMapping(vmFlags: number): boolean {

@@ -1,8 +1,8 @@
+import type { Coroutine } from '../core/effect.js';
+import type { AddressSpace } from './address-space.js';
 import type { AnonVma } from './anon-vma.js';
 import type { Mm } from './mm.js';
 import { VM } from './vm-flags.js';
-import type { Coroutine } from '../core/effect.js';
-import type { AddressSpace } from './address-space.js';
 
 /** What a file system or driver does for its mappings. */
 export interface VmaOps {

@@ -37,6 +37,11 @@ describe('the protocol as its README has it', () => {
     }
     const { path } = await serve();
     const { stdout } = await promisify(execFile)('python3', [join(HERE, 'daemon-client.py'), path]);
-    expect(stdout.trim().split('\n')).toEqual(['snapshot 2222', 'segv [11, 1, 4096]', 'error no-such-thread', 'check True']);
+    expect(stdout.trim().split('\n')).toEqual([
+      'snapshot 2222',
+      'segv [11, 1, 4096]',
+      'error no-such-thread',
+      'check True',
+    ]);
   });
 });

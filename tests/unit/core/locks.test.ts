@@ -12,7 +12,9 @@ const POINT = preemptPoint('test');
 
 /** Starts `coroutines` as tasks t1, t2, ... and returns the kernel's verdict. */
 function runAll(kernel: Kernel, coroutines: readonly Coroutine<void>[]) {
-  coroutines.forEach((c, i) => kernel.scheduler.start(kernel.scheduler.newTask(`t${i + 1}`), c, () => {}));
+  coroutines.forEach((coroutine, i) => {
+    kernel.scheduler.start(kernel.scheduler.newTask(`t${i + 1}`), coroutine, () => {});
+  });
   return kernel.scheduler.run();
 }
 
@@ -60,7 +62,9 @@ describe('Mutex', () => {
       yield* inner.lock();
       yield* outer.readLock();
     }
-    expect(() => runTask(kernel, wrong())).toThrow('lock order: task test wants mmap_lock while it holds dmirror_mutex');
+    expect(() => runTask(kernel, wrong())).toThrow(
+      'lock order: task test wants mmap_lock while it holds dmirror_mutex',
+    );
   });
 
   it('finds a lock that is still held at return to user', () => {
