@@ -1,8 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { loadPlan, parsePlan } from '../../tools/fault/plan-parse.js';
-import { runPlan } from '../../tools/fault/plan-run.js';
-import { definePlan } from '../../tools/fault/plan-types.js';
+import { definePlan, runPlan, type Step } from '../../tools/fault-api.js';
 
 const FOLDER = 'tests/faults/plans';
 const FILES = readdirSync(FOLDER).filter((name) => name.endsWith('.yaml'));
@@ -37,7 +36,7 @@ describe('a wrong plan', () => {
       rule('{ point: folio_trilock, return: FAIL }'),
       "4:14 'folio_trilock' is not known here (did you mean 'folio_trylock'?)",
     ],
-    [rule('{ point: page_alloc, return: EBUSY }'), '4:32 page_alloc cannot return EBUSY; it can return: ENOMEM'],
+    [rule('{ point: page_alloc, return: EBUSY }'), '4:34 page_alloc cannot return EBUSY; it can return: ENOMEM'],
     [
       rule('{ point: page_alloc, delay: 5ms }'),
       '4:33 page_alloc stands in an atomic step: no delay and no action is possible there',
@@ -73,5 +72,44 @@ describe('a plan as an object', () => {
   it('is the same every time', async () => {
     const first = await runPlan(plan, { path: 'unified' });
     expect(await runPlan(plan, { path: 'unified' })).toEqual(first);
+  });
+});
+
+describe('an action of somebody else in the middle of a migration', () => {
+  const actions: Step[] = [
+    { do: 'unmap', on: 'buf', pages: '2-3' },
+    { do: 'protect', on: 'buf', prot: 'r' },
+    { do: 'fork', name: 'child' },
+    { do: 'store', on: 'buf', pages: 7, value: 500 },
+    { do: 'load', on: 'buf', pages: 1 },
+    { do: 'advise', on: 'buf', advice: 'dontneed' },
+    { do: 'pin', on: 'buf', pages: 6 },
+    { do: 'read', device: 'dev', on: 'buf' },
+    { do: 'migrate_to_sys', device: 'dev', on: 'buf' },
+    { do: 'exclusive', device: 'other', on: 'buf' },
+    { do: 'kill', name: 'p' },
+  ];
+
+  it.each(actions)('$do leaves everything consistent', async (run) => {
+    for (const verb of ['migrate_to_dev', 'migrate_on_fault_to_dev', 'migrate_to_sys']) {
+      for (const point of ['device_copy', 'notifier_invalidate'] as const) {
+        const plan = definePlan({
+          name: run.do,
+          setup: [
+            { do: 'open' },
+            { do: 'open', name: 'other', minor: 1 },
+            { do: 'map', name: 'buf' },
+            { do: 'store', on: 'buf' },
+            ...(verb === 'migrate_to_sys' ? [{ do: 'migrate_to_dev', on: 'buf' }] : []),
+          ],
+          rules: [{ name: 'act', point, nth: 3, run }],
+          steps: [{ do: verb, on: 'buf' }],
+        });
+        for (const path of ['classic', 'unified'] as const) {
+          const { violations } = await runPlan(plan, { path });
+          expect(violations, `${verb} ${point} ${path}`).toEqual([]);
+        }
+      }
+    }
   });
 });

@@ -117,16 +117,19 @@ function rulesOf({
   left: Imported['left'];
 }): Rule[] {
   const rules: Rule[] = [];
+  // The kernel looks at fail-nth first, and then at no other knob.
   const nth = failNth > 0 ? { nth: failNth } : {};
+  const knobsOf = (values: Record<string, number>): Record<string, number> => (failNth > 0 ? {} : withoutZero(values));
+  if (failNth > 0)
+    left.push({ line: 0, text: 'fail-nth', why: 'it counts all kinds together; here each rule counts its own hits' });
   for (const [kind, values] of knobs) {
     for (const point of KINDS[kind] ?? [])
-      rules.push({ point, ...withoutZero(values), ...nth, return: firstReturn(point) });
+      rules.push({ point, ...knobsOf(values), ...nth, return: firstReturn(point) });
   }
   for (const [name, { retval }] of functions) {
     const point = FUNCTIONS[name];
     if (point === undefined) left.push({ line: 0, text: name, why: 'no fault point stands in this function' });
-    else
-      rules.push({ point, ...withoutZero(knobs.get('fail_function') ?? {}), ...nth, return: returnFor(point, retval) });
+    else rules.push({ point, ...knobsOf(knobs.get('fail_function') ?? {}), ...nth, return: returnFor(point, retval) });
   }
   if (failNth > 0 && rules.length === 0)
     for (const points of Object.values(KINDS))

@@ -1,7 +1,7 @@
 import type { Machine } from '../../driver/sys/machine.js';
 import type { Process } from '../../driver/sys/process.js';
 import * as mman from '../../uapi/mman.js';
-import { contentOf, ZERO_PAGE } from './content.js';
+import { contentOf, entryOf, ZERO_PAGE } from './content.js';
 
 const PAGE_SIZE = 4096;
 
@@ -191,6 +191,16 @@ export class Shadow {
       if (process === null || !isAlive(process)) continue;
       for (const [vpn, page] of map) checkPage(process, vpn, page);
     }
+  }
+
+  /** Where a tracked process has frame `pfn` mapped, or null. */
+  findFrame(pfn: number): { pid: number; addr: number } | null {
+    for (const [pid, map] of this.maps) {
+      const process = this.machine.process(pid);
+      if (process === null || !isAlive(process)) continue;
+      for (const vpn of map.keys()) if (entryOf(process.mm, vpn)?.pfn === pfn) return { pid, addr: vpn * PAGE_SIZE };
+    }
+    return null;
   }
 
   private each({ start, end }: { start: number; end: number }, visit: (vpn: number) => void): void {

@@ -48,6 +48,7 @@ export class Watch {
   /** Text of each call and its result, for a trace. */
   onResult: ((call: Watched, result: CallResult) => void) | null = null;
   private readonly shadow: Shadow;
+  private provedFaults = 0;
   private readonly inFlight = new Set<Watched>();
 
   constructor(private readonly machine: Machine) {
@@ -76,6 +77,7 @@ export class Watch {
     try {
       if (call.device !== null) this.afterDevice(call, call.device, result);
       else this.afterCall(call, result);
+      this.proveAfterFault();
       // What others have done meanwhile is not in the shadow copy yet.
       if (this.inFlight.size > 0 || call.device === null) return;
       const { owner, addr, end, ptr, npages } = call.device;
@@ -88,6 +90,14 @@ export class Watch {
     } catch (error) {
       this.caught(error, label);
     }
+  }
+
+  /** The whole machine's books, after each call in which a fault struck. */
+  private proveAfterFault(): void {
+    const { faults, scheduler } = this.machine.kernel;
+    if (faults.fired.length === this.provedFaults || scheduler.busyCount > 0) return;
+    this.provedFaults = faults.fired.length;
+    this.machine.checkInvariants();
   }
 
   /** Everything at once: the shadow copy and the machine's own books. */
@@ -112,7 +122,14 @@ export class Watch {
       return;
     }
     const message = error instanceof Error ? error.message.split('\n')[0]! : String(error);
-    this.violated(/AssertionError/.test(message) ? 'books' : 'machine', message, { after, addr: addressIn(message) });
+    const pfn = /\bpfn (\d+)/.exec(message);
+    const named = addressIn(message);
+    const found = named < 0 && pfn !== null ? this.shadow.findFrame(Number(pfn[1])) : null;
+    const where = found === null ? '' : `; it is page 0x${found.addr.toString(16)} of process ${found.pid}`;
+    this.violated(/AssertionError/.test(message) ? 'books' : 'machine', `${message}${where}`, {
+      after,
+      addr: found?.addr ?? named,
+    });
   }
 
   private deviceCall(process: Process, name: string, args: readonly CallArg[]): DeviceCall | null {
