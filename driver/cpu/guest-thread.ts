@@ -1,8 +1,8 @@
 import type { CallResult } from '../../uapi/client/transport.js';
 import { EINTR } from '../../uapi/errno.js';
-import { SIGILL, SIGTRAP } from '../../uapi/signal.js';
+import { SIGILL, SIGKILL, SIGTRAP } from '../../uapi/signal.js';
 import { type Coroutine, preemptPoint } from '../core/effect.js';
-import { doUserAddrFault } from '../mm/access.js';
+import { doUserAddrFault, MAX_OOM_RETRIES } from '../mm/access.js';
 import type { Mm } from '../mm/mm.js';
 import { TASK_SIZE } from '../mm/page-table.js';
 import { VM } from '../mm/vm-flags.js';
@@ -44,6 +44,7 @@ export class GuestThread {
   /** rt_sigreturn and execve set every register themselves. */
   keepsRegisters = false;
   private instructionsLeft = 0;
+  private oomRetries = 0;
 
   constructor(
     readonly system: GuestSystem,
@@ -145,6 +146,12 @@ export class GuestThread {
   private *pageFault(trap: TrapCode): Coroutine<void> {
     const { trapAddr } = this.cpu;
     const info = yield* this.fault(trapAddr, trap);
+    // A program that finds no memory tries again for a while. Linux: pagefault_out_of_memory()
+    if (info?.signo === SIGKILL && this.oomRetries++ < MAX_OOM_RETRIES) {
+      yield SLICE_POINT;
+      return;
+    }
+    this.oomRetries = 0;
     if (info !== null) forceSignal(this, info);
     else if (this.thread.task.scheduler.contended) yield SLICE_POINT;
   }

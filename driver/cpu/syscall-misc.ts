@@ -1,11 +1,12 @@
 import { EINVAL, EPERM, ESRCH } from '../../uapi/errno.js';
-import { O_RDWR } from '../../uapi/fcntl.js';
+import { O_CLOEXEC, O_NONBLOCK, O_RDWR } from '../../uapi/fcntl.js';
 import { writeU64 } from '../../uapi/u64.js';
 import { type Coroutine, preemptPoint } from '../core/effect.js';
 import { PAGE_SIZE } from '../mm/frames.js';
 import { fillRandom } from '../sys/dev-nodes.js';
 import { TmpfsFile, TmpfsInode } from '../sys/tmpfs-file.js';
 import { readUserString, words32, words64, writeUser } from '../sys/user-memory.js';
+import { UserfaultFd } from '../sys/userfault-fd.js';
 import { fixed, type GuestSyscallTable } from './guest-syscall.js';
 import type { GuestThread } from './guest-thread.js';
 
@@ -107,6 +108,12 @@ export const miscSyscalls: GuestSyscallTable = {
   261: { name: 'prlimit64', args: 'ddpp', note: 'limits are read, not set', run: prlimit64 },
   278: { name: 'getrandom', args: 'pnx', note: "from the machine's seed", run: getrandom },
   279: { name: 'memfd_create', args: 'sx', note: 'no huge pages; seals have no effect', run: memfdCreate },
+  282: {
+    name: 'userfaultfd',
+    args: 'x',
+    note: 'missing pages only: register, unregister, copy, zeropage, wake; only the page faults are events',
+    run: userfaultfd,
+  },
   283: {
     name: 'membarrier',
     args: 'dxd',
@@ -183,6 +190,18 @@ function* memfdCreate(guest: GuestThread): Coroutine<number> {
   const fd = files.install(file);
   if (fd < 0) yield* file.put();
   else files.setCloseOnExec(fd, (flags & MFD_CLOEXEC) !== 0);
+  return fd;
+}
+
+function* userfaultfd(guest: GuestThread): Coroutine<number> {
+  const flags = guest.int(0);
+  const UFFD_USER_MODE_ONLY = 1;
+  if (flags & ~(O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY)) return -EINVAL;
+  const { files, machine } = guest.process;
+  const file = new UserfaultFd(machine, guest.mm, flags);
+  const fd = files.install(file);
+  if (fd < 0) yield* file.put();
+  else files.setCloseOnExec(fd, (flags & O_CLOEXEC) !== 0);
   return fd;
 }
 

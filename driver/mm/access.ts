@@ -8,6 +8,7 @@ import { FAULT, VM_FAULT, VM_FAULT_ERROR } from './fault-code.js';
 import { PAGE_SIZE } from './frames.js';
 import type { Mm } from './mm.js';
 import { pmdIndex, pteIndex, TASK_SIZE } from './page-table.js';
+import { isUserfault } from './userfault.js';
 import { VM, VM_ACCESS_FLAGS } from './vm-flags.js';
 import type { Vma } from './vma.js';
 
@@ -25,7 +26,7 @@ export interface AccessResult {
  * A program's access that finds no memory is tried again, as somebody may free some. Deviates: Linux never stops; here the
  * access ends after this many, as if the OOM killer had come.
  */
-const MAX_OOM_RETRIES = 16;
+export const MAX_OOM_RETRIES = 16;
 
 const ACCESS_POINT = preemptPoint('cpu access');
 
@@ -131,6 +132,11 @@ export function* doUserAddrFault(mm: Mm, addr: number, write: boolean): Coroutin
   if (vma === null || isAccessError(vma, write)) {
     mm.mmapLock.readUnlock();
     return vma === null ? 'maperr' : 'accerr';
+  }
+  if (isUserfault(vma, addr)) {
+    mm.mmapLock.readUnlock();
+    yield* mm.userfault!.wait(addr, write);
+    return 'none';
   }
   const ret = yield* handleMmFault(vma, addr, write ? FAULT.write : 0);
   mm.mmapLock.readUnlock();

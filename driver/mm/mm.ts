@@ -3,6 +3,7 @@ import { RwSem } from '../core/locks.js';
 import type { Memory } from './memory.js';
 import type { MmuNotifierOps } from './notifier.js';
 import { PageTable } from './page-table.js';
+import type { UserfaultOps } from './userfault.js';
 import type { Vma } from './vma.js';
 
 /** `mm_struct`: one address space. `mmapLock` protects `vmas` and the shape of the page table. */
@@ -16,6 +17,8 @@ export class Mm {
   /** mm_count: one for all users together, one for each open device file. */
   count = 1;
   notifier: MmuNotifierOps | null = null;
+  /** Serves faults of vmas with VM_UFFD_MISSING; one for the whole address space. */
+  userfault: UserfaultOps | null = null;
   /** A task is about to be killed in the middle of an operation on this mm. Linux: MMF_UNSTABLE */
   isUnstable = false;
   /** Bumped by every event that makes hardware drop translations of this address space. */

@@ -8,6 +8,8 @@ export const VM = {
   maywrite: 0x20,
   mayexec: 0x40,
   mayshare: 0x80,
+  /** A userfaultfd serves faults on missing pages. */
+  uffdMissing: 0x200,
   pfnmap: 0x400,
   io: 0x4000,
   dontcopy: 0x20000,
