@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
-import { appendFileSync, existsSync, readFileSync, rmSync } from 'node:fs';
+import { appendFileSync, existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { JobResult } from './sweep-job.js';
 
 /** What a sweep has finished, one JSON line a job, so that an interrupted one can go on. Complete sweeps leave none. */
@@ -37,4 +38,17 @@ export class Journal {
   end(): void {
     rmSync(this.file, { force: true });
   }
+}
+
+/** Tells builds apart: results of another driver or another suite are not gone on with. */
+export function buildId(): string {
+  const root = fileURLToPath(new URL('../../', import.meta.url));
+  const hash = createHash('sha256');
+  for (const folder of ['driver', 'uapi', 'tools/fault', 'tests/selftests']) {
+    for (const file of readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }).sort()) {
+      const { size, mtimeMs } = statSync(join(root, folder, file));
+      hash.update(`${folder}/${file} ${size} ${mtimeMs}\n`);
+    }
+  }
+  return hash.digest('hex');
 }

@@ -6,9 +6,8 @@ import { EXIT, UsageError } from '../exit-code.js';
 import { globToRegExp } from '../glob.js';
 import { KtapWriter } from '../ktap.js';
 import type { Output } from '../selftest.js';
-import { packageVersion } from '../version.js';
 import { findingLines } from './finding-text.js';
-import { Journal } from './journal.js';
+import { buildId, Journal } from './journal.js';
 import type { JobResult, SweepJob, SweepOptions } from './sweep-job.js';
 import { runJobs } from './sweep-pool.js';
 
@@ -32,7 +31,7 @@ const INTERRUPTED = 130;
 export async function sweep(names: readonly string[], command: SweepCommand, output: Output): Promise<number> {
   const jobs = jobsOf(names, command.path);
   const options = optionsOf(command);
-  const journal = Journal.open({ version: packageVersion(), options, jobs }, { fresh: command.fresh });
+  const journal = Journal.open({ build: buildId(), options, jobs }, { fresh: command.fresh });
   const results: (JobResult | undefined)[] = jobs.map((_, i) => journal.done.get(i));
   const left = jobs.map((job, i) => ({ job, i })).filter(({ i }) => results[i] === undefined);
   if (journal.done.size > 0) output.err(`resumed: ${journal.done.size} of ${jobs.length} cases were done before`);
