@@ -20,8 +20,9 @@ export interface Region {
   readonly pages: readonly CodePage[];
 }
 
-const MAX_INSNS = 300;
-const MAX_BLOCKS = 48;
+/** Small regions win: V8 optimizes an inner loop that is a function of its own far better than one among many. */
+const MAX_INSNS = 32;
+const MAX_BLOCKS = 16;
 const MAX_BLOCK_INSNS = 100;
 
 /** Instructions that the interpreter must run: they need the exact state of the hart, or trap. */
