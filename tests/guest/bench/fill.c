@@ -15,11 +15,10 @@ unsigned long work(void)
 	unsigned int *words = (unsigned int *)syscall6(222, 0, SIZE, 3, 0x22, -1, 0);
 	long fd = syscall6(56, -100, (long)path, 2, 0, 0, 0);
 	struct record record = { (unsigned long)words, 0, SIZE >> 12, 0, 0 };
-	unsigned long i, k;
+	unsigned long i;
 
-	for (k = 0; k < 8; k++)
-		for (i = 0; i < SIZE / 4; i++)
-			words[i] = i * 7 + k;
+	for (i = 0; i < SIZE / 4; i++)
+		words[i] = i;
 	if (MIGRATE)
 		syscall6(29, fd, TO_DEV, (long)&record, 0, 0, 0);
 	return record.cpages;
