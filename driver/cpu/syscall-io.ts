@@ -1,4 +1,4 @@
-import { EBADF, EFAULT, EINVAL, ESPIPE } from '../../uapi/errno.js';
+import { EBADF, EFAULT, EFBIG, EINVAL, ESPIPE } from '../../uapi/errno.js';
 import { readU64 } from '../../uapi/u64.js';
 import type { Coroutine } from '../core/effect.js';
 import { MAX_TRANSFER_BYTES } from '../sys/limits.js';
@@ -10,6 +10,8 @@ import { ERESTARTSYS } from './restart.js';
 
 /** Most bytes that are held outside of the machine's memory at a time. */
 const CHUNK_BYTES = 2 ** 20;
+/** As the machine's own pwrite has it. */
+const MAX_FILE_BYTES = 2 ** 40;
 const IOV_BYTES = 16;
 const IOV_MAX = 1024;
 /** Not at a place in the file but where its position is. */
@@ -115,6 +117,7 @@ function* writeFrom(guest: GuestThread, file: OpenFile, { addr, len, offset }: P
   for (let done = 0; ; ) {
     const bytes = yield* readUser(mm, addr + done, Math.min(CHUNK_BYTES, len - done));
     if (typeof bytes === 'number') return done > 0 ? done : -EFAULT;
+    if ((offset === AT_POSITION ? file.position : offset + done) > MAX_FILE_BYTES) return done > 0 ? done : -EFBIG;
     const put =
       offset === AT_POSITION ? yield* file.write(thread, bytes) : yield* file.pwrite(thread, bytes, offset + done);
     if (put < 0) return done > 0 ? done : put;

@@ -31,6 +31,8 @@ export const SA_NOCLDWAIT = 2;
 /** First of the signals of which each one sent is kept. */
 const SIGRTMIN = 32;
 const SIGNAL_COUNT = 64;
+/** Signals that wait in one queue. */
+const MAX_PENDING = 1024;
 const CORE_FLAG = 0x80;
 
 const IGNORED_BY_DEFAULT = [SIGCHLD, SIGCONT, SIGURG, SIGWINCH];
@@ -103,6 +105,8 @@ export class ProgramSignals {
     const taker = candidates.find((t) => t.signals !== null && !hasSignal(t.signals.mask, info.signo)) ?? null;
     if (taker !== null && this.isIgnored(info.signo)) return;
     const queue = thread?.signals?.pending ?? this.pending;
+    // Linux: RLIMIT_SIGPENDING
+    if (queue.length >= MAX_PENDING) return;
     if (info.signo < SIGRTMIN && queue.some(({ signo }) => signo === info.signo)) return;
     queue.push(info);
     taker?.wakeForSignal();

@@ -1,9 +1,12 @@
-import { EFAULT, ENAMETOOLONG } from '../../uapi/errno.js';
+import { E2BIG, EFAULT, ENAMETOOLONG } from '../../uapi/errno.js';
 import { readU64, writeU64 } from '../../uapi/u64.js';
 import type { Coroutine } from '../core/effect.js';
 import { copyFromUser, copyToUser } from '../mm/access.js';
 import { PAGE_SIZE } from '../mm/frames.js';
 import type { Mm } from '../mm/mm.js';
+
+/** Arguments or environment entries of one program. */
+const MAX_STRINGS = 4096;
 
 /** The `len` bytes at `addr`, or -EFAULT. */
 export function* readUser(mm: Mm, addr: number, len: number): Coroutine<Uint8Array | number> {
@@ -40,6 +43,7 @@ export function* readUserString(mm: Mm, addr: number, maxBytes = PAGE_SIZE): Cor
 export function* readUserStrings(mm: Mm, addr: number): Coroutine<string[] | number> {
   const strings: string[] = [];
   for (let at = addr; addr !== 0; at += 8) {
+    if (strings.length >= MAX_STRINGS) return -E2BIG;
     const pointer = yield* readUserView(mm, at, 8);
     if (typeof pointer === 'number') return pointer;
     const target = readU64(pointer, 0);
