@@ -1,6 +1,7 @@
 import { KIND_MASK, Kind, Pte } from '../../driver/mm/entry.js';
 import { backingPfn } from '../../driver/mm/folio.js';
 import { PG } from '../../driver/mm/frames.js';
+import type { Memory } from '../../driver/mm/memory.js';
 import type { Mm } from '../../driver/mm/mm.js';
 
 const PAGE_SIZE = 4096;
@@ -35,6 +36,31 @@ export function contentOf(mm: Mm, vpn: number): Buffer | null {
   if (cached !== 0) return memory.frames.flags[cached]! & PG.uptodate ? frameBytes(mm, cached) : null;
   const stored = memory.swap.peek(entry!.pfn);
   return stored === null ? null : Buffer.from(stored.buffer, stored.byteOffset, PAGE_SIZE);
+}
+
+/** Whether page `vpn` holds `data`; null where that can't be said. As `contentOf`, without an object for each page. */
+export function holds(mm: Mm, vpn: number, data: Buffer): boolean | null {
+  const entry = entryOf(mm, vpn);
+  const kind = entry === null ? Kind.none : entry.lo & KIND_MASK;
+  const isPlain = kind === Kind.devicePrivate || (kind === Kind.present && (entry!.lo & Pte.special) === 0);
+  if (!isPlain) {
+    const seen = contentOf(mm, vpn);
+    return seen === null ? null : data.equals(seen);
+  }
+  const at = backingPfn(mm.memory, entry!.pfn) * PAGE_SIZE;
+  return wholeOf(mm.memory).compare(data, 0, PAGE_SIZE, at, at + PAGE_SIZE) === 0;
+}
+
+const wholes = new WeakMap<Memory, Buffer>();
+
+/** All bytes of a machine as one buffer. */
+function wholeOf(memory: Memory): Buffer {
+  let whole = wholes.get(memory);
+  if (whole === undefined) {
+    whole = Buffer.from(memory.bytes.buffer, 0, memory.bytes.length);
+    wholes.set(memory, whole);
+  }
+  return whole;
 }
 
 function frameBytes(mm: Mm, pfn: number): Buffer {

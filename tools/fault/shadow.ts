@@ -1,7 +1,7 @@
 import type { Machine } from '../../driver/sys/machine.js';
 import type { Process } from '../../driver/sys/process.js';
 import * as mman from '../../uapi/mman.js';
-import { contentOf, entryOf, ZERO_PAGE } from './content.js';
+import { contentOf, entryOf, holds, ZERO_PAGE } from './content.js';
 
 const PAGE_SIZE = 4096;
 
@@ -125,8 +125,9 @@ export class Shadow {
       const length = Math.min(PAGE_SIZE - offset, bytes.length - done);
       const page = map.get(Math.floor(at / PAGE_SIZE));
       if (page !== undefined && (page.data !== null || length === PAGE_SIZE)) {
-        const data = Buffer.from(page.data ?? ZERO_PAGE);
-        data.set(bytes.subarray(done, done + length), offset);
+        const part = bytes.subarray(done, done + length);
+        const data = Buffer.from(length === PAGE_SIZE ? part : (page.data ?? ZERO_PAGE));
+        if (length < PAGE_SIZE) data.set(part, offset);
         page.data = page.other === null || length === PAGE_SIZE ? data : null;
         page.other = null;
       }
@@ -222,8 +223,9 @@ function isAlive(process: Process): boolean {
 
 function checkPage(process: Process, vpn: number, page: ShadowPage | undefined): void {
   if (page === undefined || page.data === null) return;
+  if (holds(process.mm, vpn, page.data) !== false) return;
   const seen = contentOf(process.mm, vpn);
-  if (seen === null || page.data.equals(seen) || page.other?.equals(seen)) return;
+  if (seen === null || page.other?.equals(seen)) return;
   throw mismatch(process.pid, vpn * PAGE_SIZE, { seen, data: page.data, offset: 0 });
 }
 
