@@ -21,7 +21,13 @@ export function* dispatchSyscall(guest: GuestThread): Coroutine<number> {
   const { strace } = host;
   const text = strace === null ? '' : yield* callText(guest, call);
   guest.syscall = { name: call.name, text };
+  const { faults } = thread.process.machine.kernel;
+  if (faults.armed) {
+    const args = [...call.args].map((_, i) => guest.u(i));
+    faults.beginCall(thread.task, { pid: thread.process.pid, tid: thread.tid, name: call.name, args });
+  }
   const ret = yield* call.run(guest);
+  if (faults.armed) faults.endCall(thread.task);
   guest.syscall = null;
   assert(Number.isInteger(ret), `${call.name} answers ${ret}`);
   strace?.(`${thread.tid} ${text} = ${resultText(ret)}`);

@@ -51,8 +51,26 @@ function procNodes(memory: Memory): Map<string, TextNode> {
       '/proc/sys/vm/nr_hugepages',
       { read: () => `${memory.hugetlb.count}\n`, write: (text) => writeHugePages(memory, text) },
     ],
+    ...hugepageNodes(memory),
     ['/proc/meminfo', { read: () => meminfo(memory) }],
   ]);
+}
+
+/** /sys/kernel/mm/hugepages/hugepages-2048kB: one number a file. */
+function hugepageNodes(memory: Memory): [string, TextNode][] {
+  const { hugetlb } = memory;
+  const numbers: Readonly<Record<string, () => number>> = {
+    nr_hugepages: () => hugetlb.count,
+    free_hugepages: () => hugetlb.freeCount,
+    resv_hugepages: () => hugetlb.reserved,
+    surplus_hugepages: () => 0,
+    nr_overcommit_hugepages: () => 0,
+  };
+  return Object.entries(numbers).map(([name, read]) => {
+    const node: TextNode = { read: () => `${read()}\n` };
+    if (name === 'nr_hugepages') node.write = (text) => writeHugePages(memory, text);
+    return [`/sys/kernel/mm/hugepages/hugepages-2048kB/${name}`, node];
+  });
 }
 
 /** Deviates: the pool's size is set when the machine is made, so only the number it has is accepted. */
