@@ -1,7 +1,7 @@
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { loadPlan, parsePlan } from '../../tools/fault/plan-parse.js';
-import { definePlan, runPlan, type Step } from '../../tools/fault-api.js';
+import { definePlan, FAULT_POINTS, runPlan, type Step } from '../../tools/fault-api.js';
 
 const FOLDER = 'tests/faults/plans';
 const FILES = readdirSync(FOLDER).filter((name) => name.endsWith('.yaml'));
@@ -18,6 +18,23 @@ describe('the shipped plans', () => {
       expect(violations).toEqual([]);
       expect(fired.length).toBeGreaterThan(0);
     }
+  });
+});
+
+describe('all plans together', () => {
+  it('strike every point of the machine', async () => {
+    const struck = new Set<string>();
+    for (const file of FILES) {
+      const { fired } = await runPlan(loadPlan(`${FOLDER}/${file}`), { path: 'unified' });
+      for (const { point } of fired) struck.add(point);
+    }
+    const all = FAULT_POINTS.filter(({ profile }) => profile !== 'wire').map(({ name }) => name);
+    expect(all.filter((name) => !struck.has(name))).toEqual([]);
+  });
+
+  it('are in the index of the manual', () => {
+    const manual = readFileSync('docs/fault-injection.md', 'utf8');
+    expect(FILES.filter((file) => !manual.includes(`\`${file}\``))).toEqual([]);
   });
 });
 
