@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import type { Cpu } from '../../../driver/cpu/cpu.js';
 import { Trap } from '../../../driver/cpu/trap.js';
-import { asm, BASE, Program } from './assembler.js';
+import { asm, BASE, Program, SIZE } from './assembler.js';
 import { loadElf } from './elf-memory.js';
 import { loadProgram } from './flat-memory.js';
 import { randomProgram } from './random-program.js';
@@ -92,6 +92,21 @@ describe('compiled code', () => {
   it.each([3, 5])('does what the interpreter does on random instructions, seed %i', (seed) => {
     const { elf } = randomProgram(seed * 104729, 300);
     expectLockstep(() => loadProgram(elf), { limit: 1e5, hot: 0 }, randomSlices(40));
+  });
+
+  it('does what the interpreter does with random words for code, which traps, jumps and overwrites itself', () => {
+    const random = randomSlices(2 ** 24);
+    for (let round = 0; round < 150; round++) {
+      const image = new Uint8Array(Int32Array.from({ length: SIZE / 4 }, () => (random() << 8) ^ random()).buffer);
+      const registers = Int32Array.from({ length: 64 }, (_, i) => (i % 2 || i < 2 ? 0 : BASE + (random() % SIZE)));
+      const make = () => {
+        const cpu = loadProgram(image);
+        cpu.x.set(registers);
+        cpu.pc = BASE + ((registers[10]! % SIZE) & ~1);
+        return cpu;
+      };
+      expectLockstep(make, { limit: 1000, hot: 0 }, randomSlices(9));
+    }
   });
 
   describe.skipIf(!hasCompiler)('of C', () => {
