@@ -136,8 +136,8 @@ export class RaceRunner {
 }
 
 /**
- * Everything must hold, but for what the real driver does not promise: it makes its mirror entries after a migration without
- * a look at the sequence, so a page that another task dropped meanwhile stays in the mirror (the machine reports that).
+ * Everything must hold, but for what the real driver does not promise: a page that another task drops stays in the mirror
+ * when its invalidation came before the migration made its entries and its zap came after (the machine reports that).
  */
 function checkAfterRace(machine: Machine): void {
   if (machine.trace.recent().some(({ detail }) => detail === STALE_MIRROR)) checkInvariants(machine.memory);
