@@ -152,6 +152,8 @@ export class GuestSystem {
     guest.clearChildTid = 0;
     guest.robustList = { head: 0, len: 0 };
     guest.keepsRegisters = true;
+    guest.hasExeced = true;
+    process.parent?.childEvents.wakeAll();
     if (ret < 0) process.groupExit(signalStatus(SIGKILL));
     return ret;
   }

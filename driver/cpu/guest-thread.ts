@@ -43,6 +43,8 @@ export class GuestThread {
   pendingRestart = 0;
   /** rt_sigreturn and execve set every register themselves. */
   keepsRegisters = false;
+  /** execve has replaced the program that the thread began with. */
+  hasExeced = false;
   private instructionsLeft = 0;
   private oomRetries = 0;
 

@@ -166,7 +166,13 @@ function* clone(guest: GuestThread, request: CloneRequest): Coroutine<number> {
   if (flags & CLONE.childSettid) yield* writeUser(child.mm, childTid, tid);
   if (flags & CLONE.childCleartid) child.clearChildTid = childTid;
   child.start();
+  if (flags & CLONE.vfork) yield* waitForVfork(guest, child);
   return child.thread.tid;
+}
+
+/** Until the child runs another program or ends; only a fatal signal ends the wait. Linux: wait_for_vfork_done() */
+function* waitForVfork({ process, thread }: GuestThread, child: GuestThread): Coroutine<void> {
+  while (child.process.state === 'running' && !child.hasExeced && !thread.task.killed) yield process.childEvents;
 }
 
 function* cloneThread(guest: GuestThread): Coroutine<GuestThread | number> {

@@ -1,6 +1,7 @@
 /* execve of the same program: what stays and what goes. */
 #include "guest.h"
 #include <fcntl.h>
+#include <spawn.h>
 #include <sys/wait.h>
 
 int main(int argc, char **argv)
@@ -24,6 +25,14 @@ int main(int argc, char **argv)
 		execve("/proc/self/exe", args, env);
 		_exit(1);
 	}
+	CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 11);
+	child = vfork();
+	if (child == 0) {
+		execve("/proc/self/exe", args, env);
+		_exit(1);
+	}
+	CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 11);
+	CHECK(posix_spawn(&child, "/proc/self/exe", NULL, NULL, args, env) == 0);
 	CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 11);
 	CHECK(execve("/no/such/program", args, env) == -1 && errno == ENOENT);
 	puts("first life over");
