@@ -10,9 +10,13 @@ class DevNode extends OpenFile {
   constructor(
     releases: ReleaseQueue,
     flags: number,
-    private readonly node: { fill: ((out: Uint8Array) => void) | null; isFull?: boolean },
+    private readonly node: { fill: ((out: Uint8Array) => void) | null; isFull?: boolean; mapsAnonymous?: boolean },
   ) {
     super(releases, flags);
+  }
+
+  override get mapsAnonymous(): boolean {
+    return this.node.mapsAnonymous ?? false;
   }
 
   override *pread(_thread: Thread, lenBytes: number): Coroutine<Uint8Array | number> {
@@ -33,7 +37,7 @@ export function addDevNodes(machine: Machine): void {
   const zero = (): void => {};
   const nodes = {
     '/dev/null': { fill: null },
-    '/dev/zero': { fill: zero },
+    '/dev/zero': { fill: zero, mapsAnonymous: true },
     '/dev/full': { fill: zero, isFull: true },
     '/dev/urandom': { fill: random },
     '/dev/random': { fill: random },

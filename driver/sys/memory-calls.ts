@@ -74,13 +74,14 @@ export const memoryCalls: SyscallTable = {
 };
 
 /** Linux: mm/mmap.c:ksys_mmap_pgoff() */
-function* mmap(thread: Thread, { addr, len, prot, flags, fd, offset }: MmapArgs): Coroutine<number> {
+function* mmap(thread: Thread, { addr, len, prot, flags: asked, fd, offset }: MmapArgs): Coroutine<number> {
   if (offset % PAGE_SIZE !== 0 || offset < 0 || addr < 0 || len < 0) return -EINVAL;
   const pgoff = offset / PAGE_SIZE;
+  const { mm, files } = thread.process;
+  const flags = files.get(fd)?.mapsAnonymous ? asked | MAP_ANONYMOUS : asked;
   const request = { addr, len, prot, flags, file: null, pgoff };
-  const { mm } = thread.process;
   if (!(flags & MAP_ANONYMOUS)) {
-    const file = thread.process.files.get(fd);
+    const file = files.get(fd);
     if (file === null) return -EBADF;
     file.get();
     const result = yield* mapFile(mm, file, request);

@@ -129,6 +129,11 @@ export abstract class OpenFile implements MappedFile {
     return this.mapping !== null;
   }
 
+  /** A mapping of it is anonymous memory, as of /dev/zero. */
+  get mapsAnonymous(): boolean {
+    return false;
+  }
+
   /** Runs inside mmap, with mmap_lock held for write, on the new vma. 0 or a negative errno. */
   *mmap(_vma: Vma): Coroutine<number> {
     return 0;

@@ -51,7 +51,9 @@ static void special(void)
 	int fd = open("/dev/zero", O_RDONLY);
 
 	buffer[3] = 1;
-	CHECK(fd >= 0 && read(fd, buffer, 8) == 8 && buffer[3] == 0 && close(fd) == 0);
+	CHECK(fd >= 0 && read(fd, buffer, 8) == 8 && buffer[3] == 0);
+	char *map = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+	CHECK(map != MAP_FAILED && map[5000] == 0 && (map[5000] = 1) && munmap(map, 8192) == 0 && close(fd) == 0);
 	fd = open("/dev/null", O_RDWR);
 	CHECK(fd >= 0 && read(fd, buffer, 8) == 0 && write(fd, buffer, 8) == 8 && close(fd) == 0);
 	fd = open("/dev/urandom", O_RDONLY);
