@@ -12,7 +12,7 @@ import { pteIndex, type Table } from './page-table.js';
 import { addRss, folioMarkDirty, maybeMkwrite, mkPte } from './pte-build.js';
 import { ptlUnlock } from './ptl.js';
 import { folioAddNewAnonRmap, folioMoveAnonRmap, folioRemoveRmapPte } from './rmap.js';
-import { folioFreeSwap } from './swap-cache.js';
+import { folioFreeSwap, freeSwapCache } from './swap-cache.js';
 import { VM } from './vm-flags.js';
 import type { Vma } from './vma.js';
 
@@ -107,13 +107,4 @@ function replaceByCopy(fault: VmFault, table: Table, { oldPfn, newPfn }: { oldPf
     folioPut(memory, oldPfn);
   }
   ptlUnlock(mm);
-}
-
-/** The old page of a copy keeps no swap slot that nobody needs. Linux: mm/swap_state.c:free_swap_cache() */
-function freeSwapCache(memory: Memory, pfn: number): void {
-  const { frames } = memory;
-  const head = frames.head[pfn]!;
-  if (!(frames.flags[head]! & PG.swapcache) || frames.folioMapcount[head]! > 0 || !folioTrylock(memory, head)) return;
-  folioFreeSwap(memory, head);
-  folioUnlock(memory, head);
 }

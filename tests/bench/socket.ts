@@ -27,7 +27,7 @@ async function deviceProcess(session: WireTransport) {
   return { process, memory, ioctl, frame: frame!.slice() };
 }
 
-/** Issue 3: what the protocol and the machine add to a socket. */
+/** What the protocol and the machine add to a socket. */
 export const socket: Measurement = {
   name: 'socket',
   about: 'calls through a daemon, against a bare Node socket server that gets the same bytes',
