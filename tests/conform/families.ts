@@ -14,6 +14,11 @@ export interface FamilyPlan {
   /** Pages of a region; 1024 is two huge pages. */
   readonly regionPages: readonly number[];
   readonly regions: number;
+  /** Ops after the regions are mapped: from the first number, up to the second. */
+  readonly steps: readonly [number, number];
+  /** An op with which three of four sequences begin. */
+  readonly begins?: string;
+  readonly protections?: Weights;
   /** Region pages to which mremap moves. */
   readonly remapTo: readonly number[];
 }
@@ -54,6 +59,7 @@ const SMALL: FamilyPlan = {
   advice: ADVICE,
   regionPages: SMALL_PAGES,
   regions: 3,
+  steps: [10, 50],
   remapTo: [20, 21, 22, 23],
 };
 
@@ -67,10 +73,13 @@ export const FAMILIES: Readonly<Record<Family, FamilyPlan>> = {
   coherent: { ...SMALL, devices: [2, 3, 0] },
   thp: {
     ...SMALL,
-    ops: { ...OPS, advise: 90, remap: 24 },
-    advice: { HUGEPAGE: 36, COLLAPSE: 25, FREE: 12, NOHUGEPAGE: 9, DONTNEED: 18 },
+    ops: { ...OPS, advise: 90, remap: 24, protect: 24, unmap: 8, map: 2, open: 8 },
+    advice: { HUGEPAGE: 24, COLLAPSE: 44, FREE: 12, NOHUGEPAGE: 6, DONTNEED: 14 },
     regionPages: [1024],
     regions: 1,
+    steps: [5, 20],
+    begins: 'advise 0 0 0 1024 HUGEPAGE',
+    protections: { rw: 1 },
     remapTo: [2048, 2055, 2560],
   },
   swap: { ...SMALL, ops: { ...OPS, advise: 90 }, advice: { ...ADVICE, PAGEOUT: 150 } },

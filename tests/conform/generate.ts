@@ -36,7 +36,12 @@ class Generator {
   run(): string[] {
     for (const d of this.plan.devices.slice(0, 2)) if (this.prng.below(10) < 8) this.lines.push(`open 0 ${d}`);
     for (let r = 0; r < this.plan.regions; r++) this.lines.push(this.mapLine(0, r));
-    const steps = 10 + this.prng.below(40);
+    const {
+      begins,
+      steps: [least, most],
+    } = this.plan;
+    if (begins !== undefined && this.prng.below(4) > 0) this.lines.push(begins);
+    const steps = least + this.prng.below(most - least);
     for (let i = 0; i < steps; i++) this.step();
     this.lookAtAll();
     return this.lines;
@@ -53,9 +58,9 @@ class Generator {
           `dm ${p} ${this.one(this.plan.devices)} ${this.weighted(COMMANDS)} ${r} ${off} ${n} ${this.next()}`,
         );
       case 'load':
-        return void this.add(`load ${p} ${r} ${off} ${Math.min(n, 12)}`);
+        return void this.add(`load ${p} ${r} ${off} ${this.accessed(n)}`);
       case 'store':
-        return void this.add(`store ${p} ${r} ${off} ${Math.min(n, 12)} ${this.next()}`);
+        return void this.add(`store ${p} ${r} ${off} ${this.accessed(n)} ${this.next()}`);
       case 'open':
         return void this.add(`open ${p} ${this.one(this.plan.devices)}`);
       case 'close':
@@ -108,7 +113,7 @@ class Generator {
     this.regions[r] ??= { pages, kind };
     const device = kind === 'dev' ? ` ${this.one(this.plan.devices)}` : '';
     const { off, n } = known === undefined ? { off: 0, n: pages } : this.range(r);
-    return `map ${p} ${r} ${off} ${n} ${kind} ${this.weighted(MAP_PROTECTIONS)}${device}`;
+    return `map ${p} ${r} ${off} ${n} ${kind} ${this.weighted(this.plan.protections ?? MAP_PROTECTIONS)}${device}`;
   }
 
   private rawLine(p: number): string {
@@ -118,11 +123,16 @@ class Generator {
     return `raw ${p} ${this.one(this.plan.devices)} ${number} ${addr} ${this.one(MOST_RAW)} ${this.one(['0', '0', '0', '1', '2', '3', '9'])}`;
   }
 
+  /** Pages that a load or store works through: whole huge pages, else few. */
+  private accessed(n: number): number {
+    return n >= 512 ? n : Math.min(n, 12);
+  }
+
   /** Mostly few pages; in large regions whole huge pages. */
   private range(r: number): { off: number; n: number } {
     const { pages } = this.regions[r] ?? { pages: 1 };
-    if (pages >= 512 && this.prng.below(10) < 6) {
-      const first = this.prng.below(pages / 512);
+    if (pages >= 512 && this.prng.below(10) < 8) {
+      const first = this.prng.below(3) > 0 ? 0 : this.prng.below(pages / 512);
       return { off: first * 512, n: 512 * (1 + this.prng.below(pages / 512 - first)) };
     }
     const off = this.prng.below(pages);
