@@ -111,12 +111,15 @@ function parseCount(value: string): number {
 const UNITS: Readonly<Record<string, number>> = { '': 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30 };
 const HUGE_BYTES = 2 ** 21;
 
-/** Bytes of `512M`; a machine has whole 2 MiB blocks, 4 GiB at most. */
+/** Room for RAM beside the windows of the coherent devices in the one buffer of 4 GiB. */
+const MAX_BYTES = 3584 * 2 ** 20;
+
+/** Bytes of `512M`; a machine has whole 2 MiB blocks. */
 export function parseSize(value: string): number {
   const [, digits = '', unit = ''] = /^(\d+)([KMG]?)i?B?$/i.exec(value) ?? [];
   const size = Number(digits) * (UNITS[unit.toUpperCase()] ?? 1);
-  if (digits === '' || size < 4 * HUGE_BYTES || size > 2 ** 32 || size % HUGE_BYTES !== 0) {
-    throw new InvalidArgumentError('A size is 8M to 4G in whole 2 MiB, as 512M or 2G.');
+  if (digits === '' || size < 4 * HUGE_BYTES || size > MAX_BYTES || size % HUGE_BYTES !== 0) {
+    throw new InvalidArgumentError('A size is 8M to 3584M in whole 2 MiB, as 512M or 2G.');
   }
   return size;
 }

@@ -1,5 +1,6 @@
-import { DEFAULT_DIALECT } from '../../uapi/dialect.js';
-import type { DmirrorQuirks } from '../dmirror/index.js';
+import { DEFAULT_DIALECT, dialectByName, dialectIds } from '../../uapi/dialect.js';
+import { DEVMEM_CHUNK_PAGES, type DmirrorQuirks } from '../dmirror/index.js';
+import { PAGE_SIZE } from '../mm/frames.js';
 
 /** Which code serves MIGRATE_TO_DEV, MIGRATE_TO_SYS and the CPU fault; both give the same results. */
 export type MigrationPath = 'classic' | 'unified';
@@ -51,3 +52,36 @@ export const DEFAULT_MACHINE_OPTIONS: MachineOptions = {
   maxFiles: 1024,
   maxMapCount: 65530,
 };
+
+const HUGE_PAGE_BYTES = 2 * 2 ** 20;
+/** The windows of the two coherent devices. */
+export const COHERENT_BYTES = 2 * DEVMEM_CHUNK_PAGES * PAGE_SIZE;
+/** RAM and the coherent windows share one ArrayBuffer, which holds no more. */
+const MAX_BUFFER_BYTES = 2 ** 32;
+const CHOICES: { readonly [Name in keyof MachineOptions]?: readonly string[] } = {
+  path: ['classic', 'unified'],
+  scheduler: ['round-robin', 'random'],
+  thpEnabled: ['always', 'madvise', 'never'],
+  checkInvariants: ['off', 'touched', 'all'],
+};
+
+/** Throws a RangeError that names the option, its value and what is possible, when no machine can be made of `options`. */
+export function checkMachineOptions(options: MachineOptions): void {
+  for (const [name, choices] of Object.entries(CHOICES)) {
+    const value = options[name as keyof MachineOptions];
+    if (!choices.includes(value as string))
+      throw new RangeError(`${name} is '${value}', not one of ${choices.join(', ')}`);
+  }
+  if (dialectByName(options.dialect) === undefined) {
+    throw new RangeError(`dialect is '${options.dialect}', not one of ${dialectIds().join(', ')}`);
+  }
+  const { ramBytes, coherent } = options;
+  const most = MAX_BUFFER_BYTES - (coherent ? COHERENT_BYTES : 0);
+  if (!(ramBytes > 0 && ramBytes % HUGE_PAGE_BYTES === 0 && ramBytes <= most)) {
+    const limit = coherent ? `${most}, or ${MAX_BUFFER_BYTES} without the coherent devices` : `${most}`;
+    throw new RangeError(`ramBytes is ${ramBytes}, not a multiple of ${HUGE_PAGE_BYTES} (2 MiB) of at most ${limit}`);
+  }
+  for (const name of ['swapBytes', 'hugePages', 'stepLimit', 'maxFiles', 'maxMapCount'] as const) {
+    if (!(options[name] >= 0)) throw new RangeError(`${name} is ${options[name]}, not a number of at least 0`);
+  }
+}

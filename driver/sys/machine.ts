@@ -23,7 +23,12 @@ import { FutexTable } from './futex.js';
 import { addGupTest } from './gup-file.js';
 import { MAX_THREADS } from './limits.js';
 import { MachineError } from './machine-error.js';
-import { DEFAULT_MACHINE_OPTIONS, type MachineOptions } from './machine-options.js';
+import {
+  COHERENT_BYTES,
+  checkMachineOptions,
+  DEFAULT_MACHINE_OPTIONS,
+  type MachineOptions,
+} from './machine-options.js';
 import type { OpenFile, ReleaseQueue } from './open-file.js';
 import { addProcFiles } from './proc-nodes.js';
 import { addProcSelf } from './proc-self.js';
@@ -72,6 +77,7 @@ export class Machine implements ReleaseQueue {
 
   constructor(options: Partial<MachineOptions> = {}) {
     this.options = { ...DEFAULT_MACHINE_OPTIONS, ...options };
+    checkMachineOptions(this.options);
     const { seed, scheduler, stepLimit } = this.options;
     this.seed = seed;
     this.kernel = new Kernel(scheduler === 'random' ? new SeededRandom(seed) : new RoundRobin(), seed, stepLimit);
@@ -81,7 +87,7 @@ export class Machine implements ReleaseQueue {
       swapBytes,
       hugePages,
       thpEnabled,
-      coherentBytes: coherent ? 2 * DEVMEM_CHUNK_PAGES * PAGE_SIZE : 0,
+      coherentBytes: coherent ? COHERENT_BYTES : 0,
       privateFrames: privateChunks(ramBytes) * DEVMEM_CHUNK_PAGES,
     });
     this.memory.maxMapCount = this.options.maxMapCount;

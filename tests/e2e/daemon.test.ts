@@ -117,7 +117,7 @@ describe('dmirror serve', () => {
   it.each([
     [['--dialect', 'M99'], /no dialect 'M99'[\s\S]*M5/],
     [['--limit', 'nonsense=3'], /not name=number[\s\S]*frameBytes=/],
-    [['--ram', '3K'], /8M to 4G/],
+    [['--ram', '3K'], /8M to 3584M/],
     [['--socket', '/no/such/folder/x'], /can't listen on/],
   ])('refuses %j', async (args, message) => {
     const running = start('serve', ...args);
