@@ -1,52 +1,18 @@
-import { AssertionError } from './assert.js';
+import { AssertionError, assert } from './assert.js';
 import { type Coroutine, preemptPoint } from './effect.js';
 import { type FaultAttr, shouldFail } from './fault-attr.js';
+import { FaultContext } from './fault-context.js';
 import { FAULT_POINTS, FaultPoint, type FaultPointId, PHASES, Phase } from './fault-points.js';
 import { Prng } from './prng.js';
 import type { Task } from './task.js';
 
-const PAGE_SIZE = 4096;
 const PHASE_COUNT = PHASES.length;
 const REACH_POINT = preemptPoint('fault point');
 
-/** What a task is doing, as far as rules ask for it. One a task; made anew for each system call. */
-export class FaultContext {
-  phase = 0;
-  /** The page that is worked on now. */
-  at = -1;
-  /** Of the ioctl, `cpu-fault` while a driver serves a CPU's access, else the system call's name. */
-  command: string;
-  fd = -1;
-  device = -1;
-  /** Id of the open device file on whose behalf the task works, -1 without. */
-  file = -1;
-  dialect = '';
-  start = 0;
-  /** What ends with the call: references that were taken by a fault. */
-  readonly atEnd: (() => void)[] = [];
-
-  constructor(
-    readonly pid: number,
-    readonly tid: number,
-    readonly call: string,
-  ) {
-    this.command = call;
-  }
-
-  begins(addr: number): void {
-    this.start = addr;
-    this.at = addr;
-  }
-
-  /** Which page of the call is worked on, -1 when it is none of them. */
-  get page(): number {
-    return this.at >= this.start && this.start > 0 ? Math.floor((this.at - this.start) / PAGE_SIZE) : -1;
-  }
-}
-
 /** Which hits a rule is about; what is left out matches all. Pids, fds, files and devices by number. */
 export interface FaultWhere {
-  readonly point: FaultPointId;
+  /** Any of these: they share the rule's knobs, as all calls of one kind share them in Linux. */
+  readonly points: readonly FaultPointId[];
   readonly phase?: number;
   readonly pid?: number;
   readonly fd?: number;
@@ -69,8 +35,8 @@ export interface FaultRule {
   readonly nth: number;
   /** Not before this other rule has fired. */
   readonly after: string | null;
-  /** Result of the point, 0 to let it go on. */
-  readonly returns: number;
+  /** Result of each point; without one it goes on. */
+  readonly returns: Readonly<Partial<Record<FaultPointId, number>>>;
   /** Extra number of the result: bytes done. */
   readonly bytes: number;
   readonly delayTicks: number;
@@ -103,9 +69,19 @@ export interface SiteCount {
 
 interface RuleState {
   readonly rule: FaultRule;
+  /** The state of `rule.after`. */
+  readonly after: RuleState | null;
   matches: number;
   fired: number;
 }
+
+/** What the engine asks of the scheduler. */
+export interface FaultHost {
+  readonly current: Task | null;
+  readonly clock: { readonly nowTicks: number };
+}
+
+const NOBODY: FaultHost = { current: null, clock: { nowTicks: 0 } };
 
 /**
  * The fault points of one machine. Kernel code asks `armed` first, and nothing else while no plan runs; then `hit` at
@@ -124,18 +100,32 @@ export class FaultEngine {
   kill: ((pid: number) => void) | null = null;
   /** Also record which functions led to a firing point; costs a stack walk a firing. */
   tracesPaths = true;
-  private rules: RuleState[] = [];
+  /** The rules about each point, in order. */
+  private rulesAt: (RuleState[] | undefined)[] = [];
   private counts: Int32Array | null = null;
   private edges: number[][] = [];
   private prng = new Prng(1);
-  private readonly contexts = new WeakMap<Task, FaultContext>();
+  private contexts = new WeakMap<Task, FaultContext>();
+  /** The answer of `context` for the task that asked last. */
+  private lastTask: Task | null = null;
+  private lastContext: FaultContext | null = null;
 
-  constructor(private readonly now: () => { task: Task | null; tick: number } = () => ({ task: null, tick: 0 })) {}
+  constructor(private readonly host: FaultHost = NOBODY) {}
 
   /** Begins to apply `rules`, and with `counts` to count every hit. */
   arm(rules: readonly FaultRule[], { seed, counts = false }: { seed: number; counts?: boolean }): void {
     this.reset();
-    this.rules = rules.map((rule) => ({ rule, matches: 0, fired: 0 }));
+    const states = new Map<string, RuleState>();
+    for (const rule of rules) {
+      const after = rule.after === null ? null : (states.get(rule.after) ?? null);
+      assert(
+        after !== null || rule.after === null,
+        `rule ${rule.name} comes after ${rule.after}, which is not before it`,
+      );
+      const state = { rule, after, matches: 0, fired: 0 };
+      states.set(rule.name, state);
+      for (const point of rule.where.points) this.rulesAt[point] = [...(this.rulesAt[point] ?? []), state];
+    }
     this.prng.reseed(seed);
     if (counts) {
       this.counts = new Int32Array(FAULT_POINTS.length * PHASE_COUNT);
@@ -151,7 +141,10 @@ export class FaultEngine {
 
   reset(): void {
     this.armed = false;
-    this.rules = [];
+    this.bytes = 0;
+    this.refusesMutex = false;
+    this.rulesAt = [];
+    this.lastTask = null;
     this.fired.length = 0;
     this.counts = null;
     this.edges = [];
@@ -178,6 +171,7 @@ export class FaultEngine {
     if (name.startsWith('ioctl')) context.fd = first;
     else context.begins(first);
     this.contexts.set(task, context);
+    this.lastTask = null;
   }
 
   /** The running task's command works on a range that begins at `addr`. */
@@ -212,8 +206,13 @@ export class FaultEngine {
 
   /** Of the running task; null outside of a system call that began while armed. */
   get context(): FaultContext | null {
-    const { task } = this.now();
-    return task === null ? null : (this.contexts.get(task) ?? null);
+    const { current } = this.host;
+    if (current === null) return null;
+    if (current !== this.lastTask) {
+      this.lastTask = current;
+      this.lastContext = this.contexts.get(current) ?? null;
+    }
+    return this.lastContext;
   }
 
   /** The running task enters a phase; returns the one it was in, for those that are nested. */
@@ -236,7 +235,7 @@ export class FaultEngine {
     const rule = this.strike(point, addr, size);
     if (rule === null) return 0;
     this.bytes = rule.bytes;
-    return rule.returns;
+    return rule.returns[point] ?? 0;
   }
 
   /** A point that may sleep: delays the task and runs actions first. */
@@ -250,7 +249,7 @@ export class FaultEngine {
       yield* rule.run(context);
     }
     this.bytes = rule.bytes;
-    return rule.returns;
+    return rule.returns[point] ?? 0;
   }
 
   private strike(point: FaultPointId, addr: number, size: number): FaultRule | null {
@@ -258,8 +257,10 @@ export class FaultEngine {
     if (context === null) return null;
     if (addr >= 0) context.at = addr;
     if (this.counts !== null) this.count(point, context);
-    for (const state of this.rules) {
-      if (!matches(state.rule.where, point, context) || !this.isReady(state.rule)) continue;
+    const rules = this.rulesAt[point];
+    if (rules === undefined) return null;
+    for (const state of rules) {
+      if (!matches(state.rule.where, context) || state.after?.fired === 0) continue;
       state.matches++;
       if (state.rule.nth !== 0 && state.matches !== state.rule.nth) continue;
       if (!shouldFail(state.rule.attr, size, this.prng)) continue;
@@ -268,10 +269,6 @@ export class FaultEngine {
       return state.rule;
     }
     return null;
-  }
-
-  private isReady({ after }: FaultRule): boolean {
-    return after === null || this.rules.some(({ rule, fired }) => rule.name === after && fired > 0);
   }
 
   private count(point: FaultPointId, context: FaultContext): void {
@@ -290,7 +287,7 @@ export class FaultEngine {
       pid: context.pid,
       page: context.page,
       addr: context.at,
-      tick: this.now().tick,
+      tick: this.host.clock.nowTicks,
       path: this.tracesPaths ? callPath() : [],
     };
     this.fired.push(fired);
@@ -298,8 +295,7 @@ export class FaultEngine {
   }
 }
 
-function matches(where: FaultWhere, point: FaultPointId, context: FaultContext): boolean {
-  if (where.point !== point) return false;
+function matches(where: FaultWhere, context: FaultContext): boolean {
   if (where.phase !== undefined && where.phase !== context.phase) return false;
   if (where.file !== undefined && where.file !== context.file) return false;
   if (where.pid !== undefined && where.pid !== context.pid) return false;

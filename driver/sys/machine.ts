@@ -64,6 +64,8 @@ export class Machine implements ReleaseQueue {
   seed: number;
   /** Asked before each ioctl of a device; true refuses it with -EINVAL. For a strict daemon. */
   refusesIoctl: ((thread: Thread, cmd: number, dialect: string) => boolean) | null = null;
+  /** Memory for what a load answers. Whoever runs thousands of lives can lend its own, which need not be cleared. */
+  newAnswer: (sizeBytes: number) => Uint8Array = (sizeBytes) => new Uint8Array(sizeBytes);
   private readonly processes = new Map<number, Process>();
   private readonly threads = new Map<number, Thread>();
   private readonly released = new Map<Task, OpenFile[]>();

@@ -21,6 +21,8 @@ export interface CaseRun {
   readonly rules?: readonly FaultRule[];
   readonly counts?: boolean;
   readonly defects?: readonly DefectName[];
+  /** Also look at the stack where a fault strikes; yes unless said. */
+  readonly tracesPaths?: boolean;
   /** Sees each machine's transport as soon as it is booted. */
   readonly onBoot?: (transport: FaultTransport) => void;
 }
@@ -32,6 +34,7 @@ export async function runUnderFaults(pool: MachinePool, testCase: SelftestCase, 
   const boot = async (options: object = {}): Promise<FaultTransport> => {
     const all: Partial<MachineOptions> = { checkInvariants: 'touched', ...options, seed, path };
     const transport = new FaultTransport(pool.take(all, { rules, counts, defects }));
+    transport.machine.kernel.faults.tracesPaths = run.tracesPaths ?? true;
     booted.push(transport);
     run.onBoot?.(transport);
     return transport;
@@ -50,7 +53,8 @@ export async function runUnderFaults(pool: MachinePool, testCase: SelftestCase, 
     sites.push(...faults.siteCounts());
     fired.push(...faults.fired);
     violations.push(...transport.watch.violations);
-    pool.give(transport.machine, transport.watch.violations.length === 0 && transport.pendingCalls.size === 0);
+    transport.retire();
+    pool.give(transport.pooled, transport.watch.violations.length === 0);
   }
   return { ...ended, violations, fired, sites };
 }
