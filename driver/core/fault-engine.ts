@@ -69,6 +69,8 @@ export interface SiteCount {
 
 interface RuleState {
   readonly rule: FaultRule;
+  /** This life's copy of the rule's. */
+  readonly attr: FaultAttr;
   /** The state of `rule.after`. */
   readonly after: RuleState | null;
   matches: number;
@@ -115,23 +117,31 @@ export class FaultEngine {
   /** Begins to apply `rules`, and with `counts` to count every hit. */
   arm(rules: readonly FaultRule[], { seed, counts = false }: { seed: number; counts?: boolean }): void {
     this.reset();
-    const states = new Map<string, RuleState>();
-    for (const rule of rules) {
-      const after = rule.after === null ? null : (states.get(rule.after) ?? null);
-      assert(
-        after !== null || rule.after === null,
-        `rule ${rule.name} comes after ${rule.after}, which is not before it`,
-      );
-      const state = { rule, after, matches: 0, fired: 0 };
-      states.set(rule.name, state);
-      for (const point of rule.where.points) this.rulesAt[point] = [...(this.rulesAt[point] ?? []), state];
-    }
+    this.setRules(rules);
     this.prng.reseed(seed);
     if (counts) {
       this.counts = new Int32Array(FAULT_POINTS.length * PHASE_COUNT);
       this.edges = FAULT_POINTS.flatMap(() => PHASES.map(() => []));
     }
     this.armed = true;
+  }
+
+  /**
+   * Ends the counting and goes on with these rules as if they had been armed with it: the hits so far were theirs, though
+   * none struck. They may name points and a phase, and nothing else.
+   */
+  resume(rules: readonly FaultRule[]): void {
+    const { counts } = this;
+    assert(counts !== null && this.armed, 'rules go on where nothing was counted');
+    this.counts = null;
+    for (const state of this.setRules(rules)) {
+      const { points, phase, ...more } = state.rule.where;
+      assert(
+        phase !== undefined && Object.keys(more).length === 0,
+        `rule ${state.rule.name} asks for more than a site`,
+      );
+      for (const point of points) state.matches += hitsAt(counts, point, phase);
+    }
   }
 
   /** No faults any more; what fired stays readable until the next `arm`. */
@@ -159,6 +169,24 @@ export class FaultEngine {
       if (hits > 0) found.push({ point, phase: i % PHASE_COUNT, hits, edges: this.edges[i]! });
     });
     return found;
+  }
+
+  /** Hits so far by point and phase, if counting: a copy, for `hitsAt`. */
+  hitCounts(): Int32Array {
+    return this.counts?.slice() ?? new Int32Array(FAULT_POINTS.length * PHASE_COUNT);
+  }
+
+  private setRules(rules: readonly FaultRule[]): RuleState[] {
+    this.rulesAt = [];
+    const states: RuleState[] = [];
+    for (const rule of rules) {
+      const after = states.find((state) => state.rule.name === rule.after) ?? null;
+      assert(after !== null || rule.after === null, `rule ${rule.name} comes after ${rule.after}, which is not before`);
+      const state = { rule, attr: { ...rule.attr }, after, matches: 0, fired: 0 };
+      states.push(state);
+      for (const point of rule.where.points) this.rulesAt[point] = [...(this.rulesAt[point] ?? []), state];
+    }
+    return states;
   }
 
   /** A system call begins; its context replaces that of the call before. */
@@ -238,6 +266,19 @@ export class FaultEngine {
     return rule.returns[point] ?? 0;
   }
 
+  /**
+   * No rule is about this point, which is counted then, and whoever comes by need not make the coroutine of `reach`: half
+   * of a sweep's time is spent where nothing strikes.
+   */
+  isQuiet(point: FaultPointId, addr = -1): boolean {
+    if (this.rulesAt[point] !== undefined) return false;
+    const { context } = this;
+    if (context === null) return true;
+    if (addr >= 0) context.at = addr;
+    if (this.counts !== null) this.count(point, context);
+    return true;
+  }
+
   /** A point that may sleep: delays the task and runs actions first. */
   *reach(point: FaultPointId, addr = -1): Coroutine<number> {
     const rule = this.strike(point, addr, 1);
@@ -263,7 +304,7 @@ export class FaultEngine {
       if (!matches(state.rule.where, context) || state.after?.fired === 0) continue;
       state.matches++;
       if (state.rule.nth !== 0 && state.matches !== state.rule.nth) continue;
-      if (!shouldFail(state.rule.attr, size, this.prng)) continue;
+      if (!shouldFail(state.attr, size, this.prng)) continue;
       state.fired++;
       this.record(state.rule, point, context);
       return state.rule;
@@ -293,6 +334,11 @@ export class FaultEngine {
     this.fired.push(fired);
     this.onFire?.(fired);
   }
+}
+
+/** Of one site in what `hitCounts` answers. */
+export function hitsAt(counts: Int32Array, point: FaultPointId, phase: number): number {
+  return counts[point * PHASE_COUNT + phase]!;
 }
 
 function matches(where: FaultWhere, context: FaultContext): boolean {

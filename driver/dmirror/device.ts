@@ -57,7 +57,8 @@ export class DmirrorDevice implements DevPagemapOps {
   *allocPage(): Coroutine<number> {
     const { memory } = this;
     const { faults } = memory.kernel;
-    if (faults.armed && (yield* faults.reach(FaultPoint.devicePageAlloc)) !== 0) return 0;
+    const isAsked = faults.armed && !faults.isQuiet(FaultPoint.devicePageAlloc);
+    if (isAsked && (yield* faults.reach(FaultPoint.devicePageAlloc)) !== 0) return 0;
     let backing = 0;
     if (this.isPrivate) {
       backing = memory.allocator.allocate();

@@ -30,4 +30,13 @@ export class Arena {
     this.block = 0;
     this.used = 0;
   }
+
+  /** Answers what undoes all that is taken from now on. */
+  mark(): () => void {
+    const { block, used } = this;
+    return () => {
+      this.block = block;
+      this.used = used;
+    };
+  }
 }

@@ -1,15 +1,20 @@
+import { assert } from '../../driver/core/assert.js';
 import type { DefectName } from '../../driver/core/defects.js';
 import { faultAttr } from '../../driver/core/fault-attr.js';
 import type { FaultRule } from '../../driver/core/fault-engine.js';
 import { FAULT_POINTS, FAULT_RETURNS, type FaultPointId, PHASES } from '../../driver/core/fault-points.js';
 import type { PathName, SelftestCase } from '../../tests/selftests/case.js';
 import { scale } from '../../tests/selftests/scale.js';
+import { Arena } from './arena.js';
+import { CaseWalk, type Checkpoint } from './checkpoint.js';
 import { MachinePool } from './machine-pool.js';
 import { type CaseRun, type Outcome, runUnderFaults } from './run-case.js';
-import { chooseInjections } from './sweep-choice.js';
+import { type ChosenRun, chooseRuns } from './sweep-choice.js';
 import { type Injection, type RunId, tokenOf } from './token.js';
 
 const PAGE_SIZE = 4096;
+/** Hits of fault points that take longer than a snapshot and some returns to it. */
+const WORTH_A_SNAPSHOT = 4000;
 
 /** What is swept, the same for all jobs. */
 export interface SweepOptions {
@@ -46,7 +51,7 @@ export interface CleanResult {
   readonly skipped: boolean;
   /** `point/phase` to the number of hits without faults. */
   readonly hits: Readonly<Record<string, number>>;
-  readonly injections: readonly Injection[][];
+  readonly chosen: readonly ChosenRun[];
   readonly findings: readonly Finding[];
 }
 
@@ -70,57 +75,75 @@ export class Sweeper {
     private readonly pool = new MachinePool(),
   ) {}
 
+  /** For snapshots, in turn. */
+  private readonly arenas: [Arena, Arena] = [new Arena(), new Arena()];
+
   /** Counts the hits of a clean run, then fails the chosen ones in turn. */
   async run(job: SweepJob): Promise<JobResult> {
     const clean = await this.clean(job);
     const isOver = this.options.first && clean.findings.length > 0;
-    return mergeResults(job, clean, isOver ? [] : [await this.slice(job, clean.injections)]);
+    return mergeResults(job, clean, isOver ? [] : [await this.slice(job, clean.chosen)]);
   }
 
   async clean(job: SweepJob): Promise<CleanResult> {
     const id = this.id(job, []);
-    const outcome = await this.runId(id, { counts: true });
+    const rests: Int32Array[][] = [];
+    const outcome = await this.runId(id, {
+      counts: true,
+      onRest: (_, booted) => rests.push(booted.map(({ machine }) => machine.kernel.faults.hitCounts())),
+    });
     const hits: Record<string, number> = {};
     for (const site of outcome.sites) {
       const key = `${FAULT_POINTS[site.point]!.name}/${PHASES[site.phase]}`;
       hits[key] = (hits[key] ?? 0) + site.hits;
     }
+    const { options } = this;
     const skipped = outcome.status === 'skip';
-    const injections = skipped ? [] : chooseInjections(job, outcome.sites, this.options);
-    return { skipped, hits, injections, findings: findingsOf(id, outcome) };
+    const chosen = skipped
+      ? []
+      : chooseRuns(job, outcome.sites, { options, rests: outcome.status === 'pass' ? rests : [] });
+    return { skipped, hits, chosen, findings: findingsOf(id, outcome) };
   }
 
-  async slice(job: SweepJob, chosen: readonly Injection[][]): Promise<SliceResult> {
+  /** Runs of one case, from the earliest on. What several have in common at their begin is run once. */
+  async slice(job: SweepJob, chosen: readonly ChosenRun[]): Promise<SliceResult> {
     const findings: Finding[] = [];
     let runs = 0;
-    for (const injections of chosen) {
+    const walk = new CaseWalk(this.pool, this.arenas, (more) => this.caseRun(this.id(job, []), more));
+    for (const [i, run] of chosen.entries()) {
       if (this.options.first && findings.length > 0) break;
-      findings.push(...(await this.look(this.id(job, injections))));
+      const sharing = chosen.slice(i).filter(({ rest }) => rest === run.rest).length;
+      if ((run.work - walk.work) * sharing > WORTH_A_SNAPSHOT) await walk.to(run);
+      findings.push(...(await this.look(this.id(job, run.injections), walk.at)));
       runs++;
     }
+    walk.end();
     return { runs, findings };
   }
 
   /** One run, as its token says. */
   async runId(id: RunId, more: Partial<CaseRun> = {}): Promise<Outcome> {
+    const [testCase, run] = this.caseRun(id, more);
+    return await runUnderFaults(this.pool, testCase, run);
+  }
+
+  private caseRun(id: RunId, more: Partial<CaseRun>): [SelftestCase, CaseRun] {
     const testCase = this.cases.get(id.name);
     if (testCase === undefined) throw new Error(`there is no case ${id.name}`);
     scale.bufferBytes = id.pages * PAGE_SIZE;
     scale.rounds = id.rounds;
-    const rules = id.injections.map(ruleOf);
-    return await runUnderFaults(this.pool, testCase, {
-      path: id.path,
-      seed: id.seed,
-      rules,
-      defects: id.defects,
-      ...more,
-    });
+    scale.schedules = id.rounds;
+    const { path, seed, defects } = id;
+    return [testCase, { path, seed, defects, rules: id.injections.map(ruleOf), ...more }];
   }
 
-  /** Most runs find nothing; one that does is repeated, with a look at the stack where its faults strike. */
-  private async look(id: RunId): Promise<Finding[]> {
-    const outcome = await this.runId(id, { tracesPaths: false });
-    return outcome.violations.length === 0 ? findingsOf(id, outcome) : findingsOf(id, await this.runId(id));
+  /** Most runs find nothing; one that does is repeated from its begin, with a look at the stack where its faults strike. */
+  private async look(id: RunId, from: Checkpoint | null): Promise<Finding[]> {
+    const outcome = await this.runId(id, from === null ? { tracesPaths: false } : { tracesPaths: false, from });
+    if (outcome.violations.length === 0) return findingsOf(id, outcome);
+    const findings = findingsOf(id, await this.runId(id));
+    assert(findings.length > 0, `${tokenOf(id)} breaks something only when it begins at a snapshot`);
+    return findings;
   }
 
   private id(job: SweepJob, injections: readonly Injection[]): RunId {

@@ -1,12 +1,12 @@
 import { Worker } from 'node:worker_threads';
 import { allCases } from '../../tests/selftests/index.js';
+import type { ChosenRun } from './sweep-choice.js';
 import { type CleanResult, type SliceResult, Sweeper, type SweepJob, type SweepOptions } from './sweep-job.js';
-import type { Injection } from './token.js';
 
-/** A piece of work of a second at most: the clean run of a case (`injections` null), or some of its others. */
+/** A piece of work of a second at most: the clean run of a case (`chosen` null), or some of its others. */
 export interface SweepTask {
   readonly job: SweepJob;
-  readonly injections: readonly Injection[][] | null;
+  readonly chosen: readonly ChosenRun[] | null;
 }
 export type TaskResult = CleanResult | SliceResult;
 
@@ -23,8 +23,8 @@ export interface PoolRun {
   onResult(task: SweepTask, result: TaskResult): void;
 }
 
-export function doTask(sweeper: Sweeper, { job, injections }: SweepTask): Promise<TaskResult> {
-  return injections === null ? sweeper.clean(job) : sweeper.slice(job, injections);
+export function doTask(sweeper: Sweeper, { job, chosen }: SweepTask): Promise<TaskResult> {
+  return chosen === null ? sweeper.clean(job) : sweeper.slice(job, chosen);
 }
 
 /** Does all tasks, each once, whoever takes it: a result depends on its task and the options alone. */

@@ -3,7 +3,7 @@ import { type CleanResult, type JobResult, mergeResults, type SliceResult, type 
 import type { SweepTask, TaskResult } from './sweep-pool.js';
 
 /** Runs of one task: few enough that Ctrl-C is answered at once, and that no worker idles at the end while another works. */
-const SLICE_RUNS = 16;
+const SLICE_RUNS = 32;
 /** Number of a clean run among the slices of its case, in the journal. */
 const CLEAN = -1;
 
@@ -77,7 +77,7 @@ export class SweepState {
     }
     state.clean = result as CleanResult;
     state.isCleanTaken = true;
-    const { length } = state.clean.injections;
+    const { length } = state.clean.chosen;
     state.slices = Array<undefined>(Math.ceil(length / SLICE_RUNS)).fill(undefined);
     this.totalRuns += length;
     this.doneRuns++;
@@ -87,7 +87,7 @@ export class SweepState {
     const state = this.states.find(({ isCleanTaken }) => !isCleanTaken);
     if (state === undefined) return null;
     state.isCleanTaken = true;
-    const task: SweepTask = { job: state.job, injections: null };
+    const task: SweepTask = { job: state.job, chosen: null };
     this.taken.set(task, { state, slice: CLEAN });
     return task;
   }
@@ -97,8 +97,8 @@ export class SweepState {
       const slice = this.slicesThatCount(state).indexOf(undefined);
       if (slice < 0) continue;
       state.slices[slice] = 'taken';
-      const injections = state.clean!.injections.slice(slice * SLICE_RUNS, (slice + 1) * SLICE_RUNS);
-      const task = { job: state.job, injections };
+      const chosen = state.clean!.chosen.slice(slice * SLICE_RUNS, (slice + 1) * SLICE_RUNS);
+      const task = { job: state.job, chosen };
       this.taken.set(task, { state, slice });
       return task;
     }
