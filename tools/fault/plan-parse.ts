@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { type Document, isMap, isNode, isScalar, LineCounter, parseDocument } from 'yaml';
 import { UsageError } from '../exit-code.js';
-import { checkPlan, type PlanError } from './plan-schema.js';
+import { checkPlan } from './plan-schema.js';
+import type { PlanError } from './plan-shape.js';
 import type { Plan } from './plan-types.js';
 
 /** Reads a plan file. Throws UsageError that lists its mistakes as file:line:column. */

@@ -3,7 +3,8 @@ import { type FaultAttr, faultAttr } from '../../driver/core/fault-attr.js';
 import type { FaultRule, FaultWhere } from '../../driver/core/fault-engine.js';
 import { FAULT_POINTS, FAULT_RETURNS, type FaultPointId, PHASES } from '../../driver/core/fault-points.js';
 import { asList, isWirePoint, type Rule, returnAt, type Step } from './plan-types.js';
-import { MAIN_SESSION, PlanNameError, type PlanWorld } from './plan-world.js';
+import { MAIN_SESSION } from './plan-words.js';
+import { PlanNameError, type PlanWorld } from './plan-world.js';
 import type { WirePoint, WireRule } from './wire-rules.js';
 
 const PAGE_SIZE = 4096;

@@ -1,133 +1,9 @@
-import { FAULT_POINTS, FAULT_RETURNS, type FaultPointInfo, PHASES } from '../../driver/core/fault-points.js';
-import { hint } from './nearest.js';
-import { asList, isServed, PLAN_LIMITS, type Plan, type Rule, returnAt, type Step } from './plan-types.js';
-import { ADVICE, VERBS } from './plan-words.js';
-
-/** A mistake in a plan: where, as keys from the top, and what. `isKey`: the key itself is wrong, not its value. */
-export interface PlanError {
-  readonly path: readonly (string | number)[];
-  readonly message: string;
-  readonly isKey?: boolean;
-}
-
-type Shape =
-  | { readonly kind: 'text' | 'number' | 'flag' }
-  | { readonly kind: 'words'; readonly words: readonly string[] }
-  | { readonly kind: 'either'; readonly shapes: readonly Shape[] }
-  | { readonly kind: 'list'; readonly of: () => Shape }
-  | { readonly kind: 'some'; readonly of: Shape }
-  /** Any keys. */
-  | { readonly kind: 'named'; readonly of: Shape }
-  | { readonly kind: 'map'; readonly keys: Readonly<Record<string, Shape>>; readonly required: readonly string[] };
-
-const text: Shape = { kind: 'text' };
-const number: Shape = { kind: 'number' };
-const flag: Shape = { kind: 'flag' };
-const words = (...list: string[]): Shape => ({ kind: 'words', words: list });
-const either = (...shapes: Shape[]): Shape => ({ kind: 'either', shapes });
-const list = (of: () => Shape): Shape => ({ kind: 'list', of });
-/** One, or a list of at least one. */
-const some = (of: Shape): Shape => ({ kind: 'some', of });
-const map = (keys: Record<string, Shape>, required: string[] = []): Shape => ({ kind: 'map', keys, required });
-
-const EXPECT = map({
-  ret: either(number, text),
-  cpages: number,
-  faults: number,
-  signal: number,
-  memory: number,
-  data: number,
-  page_table: text,
-  snapshot: either(text, number),
-  walks: number,
-  resumptions: number,
-  remote_faults: number,
-  fired: { kind: 'named', of: number },
-  error: text,
-  session: words('open', 'ended'),
-  sessions: { kind: 'named', of: words('open', 'ended') },
-});
-
-const STEP_KEYS: Record<string, Shape> = {
-  do: words(...VERBS),
-  process: text,
-  session: text,
-  device: text,
-  on: text,
-  pages: either(number, text),
-  name: text,
-  prot: words('none', 'r', 'rw'),
-  advice: words(...Object.keys(ADVICE)),
-  value: number,
-  shared: flag,
-  huge: flag,
-  minor: number,
-  dialect: text,
-  file: flag,
-  steps: list(() => STEP),
-  expect: EXPECT,
-};
-const STEP: Shape = map(STEP_KEYS, ['do']);
-
-const POINT = words(...FAULT_POINTS.map(({ name }) => name));
-const RULE: Shape = map(
-  {
-    name: text,
-    point: some(POINT),
-    phase: words(...PHASES),
-    process: text,
-    fd: text,
-    scope: words('file', 'machine'),
-    session: text,
-    device: number,
-    command: text,
-    dialect: text,
-    on: text,
-    pages: either(number, text),
-    page: number,
-    nth: number,
-    probability: number,
-    interval: number,
-    times: number,
-    space: number,
-    after: text,
-    return: some(words(...Object.keys(FAULT_RETURNS))),
-    bytes: number,
-    delay: either(number, text),
-    run: STEP,
-    while: map({ point: POINT, phase: words(...PHASES), page: number, nth: number }, ['point']),
-    // biome-ignore lint/suspicious/noThenProperty: the word of the plan language
-    then: list(() => RULE),
-  },
-  ['point'],
-);
-
-const PLAN: Shape = map(
-  {
-    name: text,
-    about: text,
-    machine: map({
-      path: words('classic', 'unified'),
-      seed: number,
-      scheduler: words('round-robin', 'random'),
-      coherent: flag,
-      swap_mib: number,
-      ram_mib: number,
-      huge_pages: number,
-      thp: words('always', 'madvise', 'never'),
-      served: flag,
-      limits: map(Object.fromEntries(Object.keys(PLAN_LIMITS).map((name) => [name, number]))),
-    }),
-    selftest: text,
-    setup: list(() => STEP),
-    rules: list(() => RULE),
-    steps: list(() => STEP),
-    expect: EXPECT,
-  },
-  ['name'],
-);
-
-type Path = readonly (string | number)[];
+import { FAULT_POINTS, type FaultPointInfo } from '../../driver/core/fault-points.js';
+import { PLAN } from './plan-language.js';
+import { checkNames } from './plan-names.js';
+import { checkShape, type Path, type PlanError } from './plan-shape.js';
+import { asList, isServed, type Plan, type Rule, returnAt, type Step } from './plan-types.js';
+import { keysOf } from './plan-words.js';
 
 /** Every mistake in `plan`, in order; empty when it can be run. */
 export function checkPlan(plan: unknown): PlanError[] {
@@ -139,74 +15,33 @@ export function checkPlan(plan: unknown): PlanError[] {
     errors.push({ path: [], message: "a plan has 'steps', or a 'selftest'" });
   if (selftest !== undefined && (steps ?? setup) !== undefined)
     errors.push({ path: ['selftest'], message: 'a selftest has its own setup and steps' });
+  checkSteps(setup ?? [], ['setup'], errors);
   checkRules(rules, ['rules'], errors);
+  checkSteps(steps ?? [], ['steps'], errors);
   if ((plan as Plan).machine?.served === false && isServed({ ...(plan as Plan), machine: {} }))
     errors.push({ path: ['machine', 'served'], message: 'rules and steps about sessions need a served machine' });
-  return errors;
+  if (errors.length > 0) return errors;
+  return checkNames(plan as Plan);
 }
 
-function checkShape(value: unknown, shape: Shape, at: { path: Path; errors: PlanError[] }): void {
-  const { path, errors } = at;
-  const wrong = (what: string): void => void errors.push({ path, message: `${what} is wanted here` });
-  switch (shape.kind) {
-    case 'text':
-      if (typeof value !== 'string') wrong('text');
-      break;
-    case 'number':
-      if (typeof value !== 'number') wrong('a number');
-      break;
-    case 'flag':
-      if (typeof value !== 'boolean') wrong('true or false');
-      break;
-    case 'words':
-      if (typeof value !== 'string' || !shape.words.includes(value))
-        errors.push({ path, message: `'${String(value)}' is not known here${hint(String(value), shape.words)}` });
-      break;
-    case 'either': {
-      const tries = shape.shapes.map((one) => {
-        const found: PlanError[] = [];
-        checkShape(value, one, { path, errors: found });
-        return found;
-      });
-      if (tries.every((found) => found.length > 0)) wrong(shape.shapes.map(({ kind }) => kind).join(' or '));
-      break;
-    }
-    case 'some':
-      if (Array.isArray(value) && value.length === 0) wrong('at least one');
-      else if (!Array.isArray(value)) checkShape(value, shape.of, at);
-      else for (const [i, item] of value.entries()) checkShape(item, shape.of, { path: [...path, i], errors });
-      break;
-    case 'list':
-      if (!Array.isArray(value)) wrong('a list');
-      else for (const [i, item] of value.entries()) checkShape(item, shape.of(), { path: [...path, i], errors });
-      break;
-    default:
-      checkMap(value, shape, at);
-  }
+/** Keys that mean nothing for what a step does would be passed over in silence. */
+function checkSteps(steps: readonly Step[], path: Path, errors: PlanError[]): void {
+  for (const [i, step] of steps.entries()) checkStep(step, [...path, i], errors);
 }
 
-function checkMap(
-  value: unknown,
-  shape: Shape & { kind: 'map' | 'named' },
-  { path, errors }: { path: Path; errors: PlanError[] },
-): void {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    errors.push({ path, message: 'keys and values are wanted here' });
-    return;
+function checkStep(step: Step, path: Path, errors: PlanError[]): void {
+  const known = keysOf(step.do);
+  for (const key of Object.keys(step)) {
+    if (step[key as keyof Step] === undefined || known.includes(key)) continue;
+    errors.push({
+      path: [...path, key],
+      message: `'${key}' means nothing for ${step.do}; it takes: ${known.join(', ')}`,
+      isKey: true,
+    });
   }
-  for (const [key, item] of Object.entries(value)) {
-    if (item === undefined) continue;
-    const known = shape.kind === 'named' ? shape.of : shape.keys[key];
-    if (known !== undefined) checkShape(item, known, { path: [...path, key], errors });
-    else if (shape.kind === 'map')
-      errors.push({
-        path: [...path, key],
-        message: `no key '${key}' here${hint(key, Object.keys(shape.keys))}`,
-        isKey: true,
-      });
-  }
-  if (shape.kind === 'named') return;
-  for (const key of shape.required) if (!(key in value)) errors.push({ path, message: `'${key}' is missing` });
+  if (step.do === 'together' && (step.steps ?? []).length === 0)
+    errors.push({ path: [...path, 'do'], message: 'together needs steps' });
+  checkSteps(step.steps ?? [], [...path, 'steps'], errors);
 }
 
 type Wrong = (key: string, message: string) => void;
@@ -224,6 +59,7 @@ function checkRules(rules: readonly Rule[], path: Path, errors: PlanError[]): vo
       if (rule[key] !== undefined && ofWire.length === 0) wrong(key, `'${key}' is for points of the interface`);
     if (ofWire.length === 0 && rule.return === undefined && rule.delay === undefined && rule.run === undefined)
       errors.push({ path: at, message: "a rule has a 'return', a 'delay' or a 'run'" });
+    if (rule.run !== undefined) checkStep(rule.run, [...at, 'run'], errors);
     if (rule.then !== undefined) checkRules(rule.then, [...at, 'then'], errors);
   }
 }

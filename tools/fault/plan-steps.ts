@@ -5,7 +5,8 @@ import { checkExpect, checkFired, checkSessions, type StatsBefore } from './plan
 import { compileRules } from './plan-rules.js';
 import { allSteps } from './plan-schema.js';
 import type { Plan, Step } from './plan-types.js';
-import { LostNameError, MAIN_SESSION, madeBy, type PlanWorld, pattern, type StepCall } from './plan-world.js';
+import { MAIN_SESSION, madeBy } from './plan-words.js';
+import { LostNameError, type PlanWorld, pattern, type StepCall } from './plan-world.js';
 import { endSessions } from './served-transport.js';
 import { WireRules } from './wire-rules.js';
 

@@ -95,6 +95,8 @@ export interface Rule {
   /** One, or several that share the knobs and the count of hits. */
   point: string | string[];
   phase?: PhaseName;
+  /** Only while this function of the kernel is on the stack, by the kernel's name or ours. */
+  caller?: string;
   process?: string;
   /** An open file of the plan. Without it, and without `scope: machine`, the first file that the setup opens. */
   fd?: string;
@@ -107,6 +109,8 @@ export interface Rule {
   /** Name of a mapping, with `pages` the part of it: only while one of its pages is worked on. */
   on?: string;
   pages?: number | string;
+  /** As `on`, by address: `0x1000-0x3000`, the end not among them. */
+  addresses?: string;
   /** The page of the call, from 0. */
   page?: number;
   /** The nth matching hit, from 1. */

@@ -26,26 +26,64 @@ export const COMMANDS = [
   'release',
 ] as const;
 
-/** What a step can do. */
-export const VERBS: readonly string[] = [
-  ...COMMANDS,
-  'session',
-  'drop',
-  'process',
-  'map',
-  'unmap',
-  'protect',
-  'advise',
-  'move',
-  'store',
-  'load',
-  'fork',
-  'kill',
-  'exit',
-  'wait',
-  'open',
-  'close',
-  'pin',
-  'unpin',
-  'together',
-];
+const PART = ['on', 'pages'];
+
+/** What a step can do that is no command, and which keys it takes besides `do`, `process` and `expect`. */
+const OTHERS: Readonly<Record<string, readonly string[]>> = {
+  session: ['name', 'dialect'],
+  drop: ['session'],
+  process: ['name', 'session'],
+  map: ['name', 'pages', 'prot', 'shared', 'file', 'huge'],
+  unmap: PART,
+  protect: [...PART, 'prot'],
+  advise: [...PART, 'advice'],
+  move: PART,
+  store: [...PART, 'value'],
+  load: PART,
+  fork: ['name'],
+  kill: ['name'],
+  exit: [],
+  wait: [],
+  open: ['name', 'minor', 'dialect'],
+  close: ['device'],
+  pin: PART,
+  unpin: [],
+  together: ['steps'],
+};
+
+export const VERBS: readonly string[] = [...COMMANDS, ...Object.keys(OTHERS)];
+
+/** The keys that mean something for a step. */
+export function keysOf(verb: string): readonly string[] {
+  const own = OTHERS[verb] ?? ['device', 'dialect', ...PART, ...(verb === 'write' ? ['value'] : [])];
+  return ['do', 'process', ...own, 'expect'];
+}
+
+/** What may be expected as the `error` of a step: codes of protocol errors, and what becomes of a call without an answer. */
+export const ERRORS = [
+  'none',
+  'disconnected',
+  'lost',
+  'bad-frame',
+  'bad-message',
+  'bad-hello',
+  'bad-call',
+  'duplicate-id',
+  'no-such-thread',
+  'no-such-dialect',
+  'no-such-control',
+  'limit',
+  'refused',
+  'machine-failed',
+  'shutting-down',
+] as const;
+
+/** The session that a plan has from the start. */
+export const MAIN_SESSION = 'main';
+
+const MADE: Readonly<Record<string, string>> = { open: 'dev', map: 'buf', fork: 'child' };
+
+/** The name of what a step makes. */
+export function madeBy({ name, do: verb }: { name?: string; do: string }): string {
+  return name ?? MADE[verb] ?? verb;
+}

@@ -12,7 +12,7 @@ import * as mman from '../../uapi/mman.js';
 import { SIGKILL } from '../../uapi/signal.js';
 import { DirectDoor, type Door, type DoorCall, type Issued, ServedDoor } from './plan-door.js';
 import type { Step } from './plan-types.js';
-import { ADVICE, COMMANDS, PROTECTION } from './plan-words.js';
+import { ADVICE, COMMANDS, MAIN_SESSION, madeBy, PROTECTION } from './plan-words.js';
 import type { Served } from './served.js';
 import type { ServedSession } from './served-session.js';
 import { Watch } from './watch.js';
@@ -22,8 +22,6 @@ const HUGE_SIZE = mman.PMD_SIZE;
 const MAP_BASE = 0x1000000000;
 const MAP_STRIDE = 0x40000000;
 const ACTION_POINT = preemptPoint('fault action');
-/** The session that a plan has from the start. */
-export const MAIN_SESSION = 'main';
 const GUP_PATH = '/sys/kernel/debug/gup_test';
 
 /** A mistake that only shows when names are looked up: the step and what it lacks. */
@@ -313,13 +311,6 @@ export class PlanWorld {
     }
     return fd;
   }
-}
-
-const MADE: Readonly<Record<string, string>> = { open: 'dev', map: 'buf', fork: 'child' };
-
-/** The name of what a step makes. */
-export function madeBy(step: Step): string {
-  return step.name ?? MADE[step.do] ?? step.do;
 }
 
 function answered(ret: number): Issued {

@@ -1,7 +1,7 @@
 import { type CallArg, type CallResult, ProtocolError, type Transport } from '../../index.js';
 import { emptyMachine } from './empty-machine.js';
 import { type Issued, ServedDoor } from './plan-door.js';
-import { MAIN_SESSION } from './plan-world.js';
+import { MAIN_SESSION } from './plan-words.js';
 import type { Served } from './served.js';
 import type { Watch } from './watch.js';
 
