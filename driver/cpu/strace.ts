@@ -5,6 +5,7 @@ import type { Coroutine } from '../core/effect.js';
 import { readUser, readUserString } from '../sys/user-memory.js';
 import type { GuestSyscall } from './guest-syscall.js';
 import type { GuestThread } from './guest-thread.js';
+import { isRestart } from './restart.js';
 
 const SHOWN_BYTES = 32;
 
@@ -87,6 +88,7 @@ export function* callText(guest: GuestThread, { name, args }: GuestSyscall): Cor
 }
 
 export function resultText(ret: number): string {
+  if (isRestart(ret)) return '? (a signal came)';
   if (ret < 0) return `-1 ${errnoName(-ret)}`;
   return ret > 0xffff ? hex(ret) : String(ret);
 }

@@ -26,10 +26,11 @@ export function* dispatchSyscall(guest: GuestThread): Coroutine<number> {
     const args = [...call.args].map((_, i) => guest.u(i));
     faults.beginCall(thread.task, { pid: thread.process.pid, tid: thread.tid, name: call.name, args });
   }
-  const ret = yield* call.run(guest);
+  const answer = yield* call.run(guest);
+  const ret = answer === -EINTR && call.restart !== undefined ? -call.restart : answer;
   if (faults.armed) faults.endCall(thread.task);
   guest.syscall = null;
   assert(Number.isInteger(ret), `${call.name} answers ${ret}`);
   strace?.(`${thread.tid} ${text} = ${resultText(ret)}`);
-  return ret === -EINTR && call.restart !== undefined ? -call.restart : ret;
+  return ret;
 }

@@ -5,7 +5,18 @@ import { runGuest } from './run.js';
 
 const ENV = ['GUEST=yes'];
 /** Programs that need the device, or what qemu-user lacks. */
-const ONLY_HERE = ['numbering', 'harness', 'ioctls', 'race', 'proc', 'reexec', 'fork-storm', 'userfault'];
+const ONLY_HERE = [
+  'clone',
+  'fork-storm',
+  'harness',
+  'ioctls',
+  'jobs',
+  'numbering',
+  'proc',
+  'race',
+  'reexec',
+  'userfault',
+];
 
 function expectedOf(name: string): string {
   const file = new URL(`./expected/${name}.txt`, import.meta.url);
