@@ -34,7 +34,7 @@ function addServe(root: Command, { status, output, parseSeed }: CommandContext):
     .option('--ram <size>', "the machine's RAM, as 512M or 2G", parseSize, 2 ** 30)
     .option('--hugepages <n>', '2 MiB hugetlb pages', parseCount, 0)
     .addOption(new Option('--path <path>', 'the migration path').choices(['classic', 'unified']).default('classic'))
-    .addOption(new Option('--profile <kernel>', 'whose semantics').choices(['6.12']).default('6.12'))
+    .option('--profile <kernel>', 'whose semantics: 6.12, 6.19 or 7.3', '6.12')
     .option('--dialect <name>', 'numbering for sessions that name none (default: "dmirror", or that of --dialect-file)')
     .option('--dialect-file <header>', 'speak the numbering of this header too, its commands matched by name')
     .option('--name <name>', "what the header's dialect is called; its file's name unless given")

@@ -6,6 +6,7 @@ import type { PathName } from '../tests/selftests/case.js';
 import { DEFAULT_DIALECT, type Dialect, dialectByName, dialectIds } from '../uapi/dialect.js';
 import { execControl } from './exec-control.js';
 import { EXIT, UsageError } from './exit-code.js';
+import { profileOption } from './kernel-profile.js';
 import type { Output } from './selftest.js';
 import { packageVersion } from './version.js';
 
@@ -37,6 +38,7 @@ export async function serve(options: ServeOptions, output: Output): Promise<numb
       ramBytes: options.ram,
       hugePages: options.hugepages,
       path: options.path,
+      profile: profileOption(options.profile),
       seed: options.seed,
       dialect: dialect.id,
     },

@@ -1,6 +1,6 @@
 import { commandSpelling, dialectByName, dialectIds } from '../../uapi/dialect.js';
 import type { WireMap } from '../../uapi/wire/message.js';
-import { MODELLED_COMMANDS } from '../dmirror/ioctl.js';
+import { isModelled } from '../dmirror/ioctl.js';
 import { DEFAULT_MACHINE_OPTIONS, type MachineOptions } from '../sys/machine-options.js';
 import type { Limits } from './limits.js';
 import type { Logger } from './logger.js';
@@ -52,13 +52,14 @@ export const controls: Readonly<Record<string, Control>> = {
     daemon.host.onceQuiet(() => answer(checkMachine(daemon)));
     return undefined;
   },
-  describe(_daemon, session, { options, answer }) {
+  describe(daemon, session, { options, answer }) {
     const name = options.dialect ?? session.dialect;
     const dialect = typeof name === 'string' ? dialectByName(name) : undefined;
     if (dialect === undefined) return `there is no dialect ${String(name)}`;
     const numbers = [...dialect.numbers];
     const commands = numbers.map(([command, number]) => [commandSpelling(dialect, command), number] as const);
-    const rest = numbers.filter(([command]) => !MODELLED_COMMANDS.has(command));
+    const { profile } = daemon.host.machine.memory;
+    const rest = numbers.filter(([command]) => !isModelled(command, profile));
     const states = rest.map(([command]) => [commandSpelling(dialect, command), 'not modelled'] as const);
     const { id, title } = dialect;
     answer({

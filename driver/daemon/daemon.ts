@@ -106,10 +106,11 @@ export class Daemon implements ControlContext {
   info(): WireMap {
     const { options, seed } = this.host.machine;
     const { ramBytes, path, coherent } = options;
+    const profile = this.host.machine.memory.profile.name;
     return {
       server: `dmirror ${this.version}`,
       protocol: PROTOCOL_VERSION,
-      profile: '6.12',
+      profile,
       path,
       seed,
       ramBytes,

@@ -16,8 +16,8 @@ export interface DmirrorQuirks {
 
 export const NO_QUIRKS: DmirrorQuirks = { q3Strict: false, q7LeakedReference: false, q18EndlessRefault: false };
 
-/** Pages that a command works on at a time. */
-export const CHUNK_PAGES = 64;
+/** Pages that EXCLUSIVE of 6.12 works on at a time. */
+export const EXCLUSIVE_CHUNK_PAGES = 64;
 /** How long a command tries to see a range unchanged. Linux: HMM_RANGE_DEFAULT_TIMEOUT */
 export const RANGE_FAULT_TIMEOUT_MS = 1000;
 

@@ -18,12 +18,12 @@ import {
 } from '../hmm/index.js';
 import { mmput } from '../mm/exit-mmap.js';
 import { ZERO_PFN } from '../mm/frame-allocator.js';
-import { PAGE_SIZE } from '../mm/frames.js';
+import { HPAGE_PMD_NR, PAGE_SIZE } from '../mm/frames.js';
 import type { Memory } from '../mm/memory.js';
 import { mmgetNotZero } from '../mm/mm.js';
 import { VM } from '../mm/vm-flags.js';
 import type { Command } from './command.js';
-import { CHUNK_PAGES, CHUNK_POINT, RANGE_FAULT_TIMEOUT_MS, RETRY_POINT } from './context.js';
+import { CHUNK_POINT, RANGE_FAULT_TIMEOUT_MS, RETRY_POINT } from './context.js';
 import { moveChunkToDevice } from './migrate-to-dev.js';
 import { returnMirroredData } from './mirror-copy.js';
 import { movesByOthers, storeReported } from './range-fault.js';
@@ -44,7 +44,7 @@ export function* dmirrorMigrateOnFault(command: Command): Coroutine<number> {
   const { mm } = file;
   const { kernel } = context.memory;
   if (!mmgetNotZero(mm)) return -EFAULT;
-  const migrate = context.takeMigration(CHUNK_PAGES);
+  const migrate = context.takeMigration(context.memory.profile.migrateChunkPages);
   let ret = 0;
   for (let addr = command.addr; ret === 0 && addr < command.end; addr = migrate.end) {
     if (kernel.scheduler.contended) yield CHUNK_POINT;
@@ -65,17 +65,19 @@ export function* dmirrorMigrateOnFault(command: Command): Coroutine<number> {
 
 /** The chunk at `addr`, under one read hold of mmap_lock from the look at its vma to finalize. */
 function* migrateChunkLocked(command: Command, migrate: MigrateVma, addr: number): Coroutine<number> {
-  const { scheduler, faults } = command.context.memory.kernel;
+  const { kernel, profile } = command.context.memory;
+  const { scheduler, faults } = kernel;
   const { clock } = scheduler;
   const vma = command.file.mm.vmaLookup(addr);
   if (vma === null || !(vma.flags & VM.read)) return -EFAULT;
   if (isUnmigratableVma(vma)) return -EINVAL;
-  const end = Math.min(command.end, addr + CHUNK_PAGES * PAGE_SIZE, vma.end);
+  const end = Math.min(command.end, addr + profile.migrateChunkPages * PAGE_SIZE, vma.end);
+  const flags = MigrateSelect.system | (profile.deviceThp ? MigrateSelect.compound : 0);
   const deadline = clock.nowTicks + RANGE_FAULT_TIMEOUT_MS * TICKS_PER_MS;
   const range = rangeOf(command, migrate, { start: addr, end });
   for (; clock.nowTicks <= deadline; yield RETRY_POINT) {
     if (faults.armed && faults.hit(FaultPoint.rangeTimeout, addr) !== 0) break;
-    migrate.request({ vma, start: addr, end, flags: MigrateSelect.system, pgmapOwner: command.file.device });
+    migrate.request({ vma, start: addr, end, flags, pgmapOwner: command.file.device });
     const ret = yield* chunkOnce(command, migrate, range);
     migrate.end = end;
     if (ret !== AGAIN) return ret;
@@ -117,8 +119,8 @@ function rangeOf(
     notifierSeq: 0,
     start,
     end,
-    flags: new Uint32Array(CHUNK_PAGES),
-    pfns: new Uint32Array(CHUNK_PAGES),
+    flags: new Uint32Array(migrate.src.length),
+    pfns: new Uint32Array(migrate.src.length),
     defaultFlags: HmmPfn.reqFault | (isUnified ? HmmPfn.reqMigrate : 0),
     pfnFlagsMask: 0,
     devPrivateOwner: file.device,
@@ -128,7 +130,12 @@ function rangeOf(
 
 /** Whether every page that was reported is on the device now, so that no report is worth looking at again. */
 function hasAllMoved({ context }: Command, range: HmmRange, migrate: MigrateVma): boolean {
+  const whole = MigratePfn.migrate | MigratePfn.compound;
   for (let i = 0; i < migrate.npages; i++) {
+    if ((migrate.src[i]! & whole) === whole) {
+      i += HPAGE_PMD_NR - 1;
+      continue;
+    }
     const isReported = (range.flags[i]! & HmmPfn.valid) !== 0 && !isZeroPage(context.memory, range.pfns[i]!);
     if (isReported && !(migrate.src[i]! & MigratePfn.migrate)) return false;
   }

@@ -8,7 +8,8 @@ import type { Mm } from '../mm/mm.js';
 import { pteIndex, type Table } from '../mm/page-table.js';
 import { ptlLock, ptlUnlock } from '../mm/ptl.js';
 import { HmmPfn, type HmmRange } from './hmm-range.js';
-import { collectEntry, pageOwner } from './migrate-entry.js';
+import { COLLECT_SPLIT, type CollectFilter, collectEntry, pageOwner } from './migrate-entry.js';
+import { isCompoundRange, type PmdRange } from './migrate-thp.js';
 import { MIGRATE_SELECT_MASK, MigratePfn, MigrateSelect } from './migrate-vma.js';
 
 /** What a page lacks. Linux: HMM_NEED_FAULT, HMM_NEED_WRITE_FAULT */
@@ -23,6 +24,8 @@ export const Stop = {
   wait: 2,
   /** The walk has slept; whatever it saw may have changed. Linux: the internal -EBUSY */
   again: 3,
+  /** The page at `stopVpn` is part of a large folio that must be split before it can be prepared. */
+  split: 4,
 } as const;
 
 /**
@@ -39,8 +42,10 @@ export class RangeWalk {
   /** Preparing is wanted at all: by the migration's flags, or by a REQ_MIGRATE. */
   readonly wantsMigrate: boolean;
   /** Bits of `MigrateSelect` that apply to an entry, without and with REQ_MIGRATE. */
-  private readonly filter = { select: 0, owner: null as object | null, isAnonymousVma: false };
+  private readonly filter = { select: 0, owner: null as object | null, isAnonymousVma: false, faultPfn: 0 };
   private readonly baseSelect: number;
+  /** MigrateSelect.compound where that is wanted. */
+  private readonly compound: number;
   private readonly memory: Memory;
   private readonly firstVpn: number;
   private readonly canFault: boolean;
@@ -58,6 +63,8 @@ export class RangeWalk {
     this.hasInputs = pfnFlagsMask !== 0;
     this.baseSelect = migrate === null ? 0 : migrate.flags & MIGRATE_SELECT_MASK;
     this.filter.owner = migrate?.pgmapOwner ?? null;
+    this.filter.faultPfn = migrate?.faultPfn ?? 0;
+    this.compound = (migrate?.flags ?? 0) & MigrateSelect.compound;
     // A range without notifier belongs to migrateVmaSetup, which collects holes whatever is selected.
     const isSetup = range.notifier === null;
     const request = (defaultFlags | pfnFlagsMask) & HmmPfn.reqMigrate;
@@ -98,6 +105,11 @@ export class RangeWalk {
   fillHole(vpn: number, end: number): void {
     this.memory.stats.holes++;
     const { flags, pfns } = this.range;
+    if (this.filter.isAnonymousVma && this.isCompoundWanted(vpn, end)) {
+      this.fill(vpn, end, 0);
+      flags[vpn - this.firstVpn] = HmmPfn.migrate | HmmPfn.compound;
+      return;
+    }
     for (let i = vpn - this.firstVpn; i < end - this.firstVpn; i++) {
       flags[i] = this.filter.isAnonymousVma && this.isPrepareWanted(flags[i]!) ? HmmPfn.migrate : 0;
       pfns[i] = 0;
@@ -114,6 +126,28 @@ export class RangeWalk {
     }
   }
 
+  /** What `takeHugePmd` selects in `[vpn, end)`, where preparing is wanted. */
+  hugeFilter(vpn: number, end: number): CollectFilter {
+    this.isAnyPrepareWanted(vpn, end);
+    if (!this.isCompoundWanted(vpn, end)) this.filter.select &= ~MigrateSelect.compound;
+    return this.filter;
+  }
+
+  /** Reports a folio that `takeHugePmd` took: what is to be done with it stands in its first entry. */
+  fillCompound(vpn: number, end: number, leaf: { pfn: number; cpuFlags: number }): void {
+    this.prepared++;
+    this.fillHuge(vpn, end, leaf);
+    this.range.flags[vpn - this.firstVpn]! |= HmmPfn.migrate | HmmPfn.compound;
+  }
+
+  /** Is all of `[vpn, end)`, which lies under one entry, wanted as one? */
+  private isCompoundWanted(vpn: number, end: number): boolean {
+    if (this.compound === 0 || !isCompoundRange({ vpn, end })) return false;
+    if (!this.hasInputs) return this.isPrepareWanted(0);
+    const first = vpn - this.firstVpn;
+    return this.range.flags.subarray(first, end - this.firstVpn).every((input) => this.isPrepareWanted(input));
+  }
+
   /** Is there a page in `[vpn, end)` whose preparation is wanted? */
   isAnyPrepareWanted(vpn: number, end: number): boolean {
     if (!this.wantsMigrate || !this.hasInputs) return this.isPrepareWanted(0);
@@ -124,7 +158,7 @@ export class RangeWalk {
   }
 
   /** Entries `[vpn, end)` of one PTE table, until its end or a stop. Linux: mm/hmm.c:hmm_vma_walk_pmd(), its loop */
-  walkPtes(table: Table, vpn: number, end: number): number {
+  walkPtes(table: Table, { vpn, end }: PmdRange, canPrepare = true): number {
     const { mm } = this;
     const first = pteIndex(vpn);
     const count = end - vpn;
@@ -132,7 +166,7 @@ export class RangeWalk {
     let n = 0;
     ptlLock(mm);
     for (; n < count; n++) {
-      code = this.handlePte(table.entries, first + n, vpn - this.firstVpn + n);
+      code = this.handlePte(table.entries, { i: first + n, n: vpn - this.firstVpn + n, canPrepare });
       if (code !== 0) break;
     }
     ptlUnlock(mm);
@@ -142,7 +176,7 @@ export class RangeWalk {
   }
 
   /** Reports entry `i` as page `n` of the range, and prepares it. Linux: mm/hmm.c:hmm_vma_handle_pte() */
-  private handlePte(entries: Uint32Array, i: number, n: number): number {
+  private handlePte(entries: Uint32Array, { i, n, canPrepare }: { i: number; n: number; canPrepare: boolean }): number {
     const { flags, pfns } = this.range;
     const input = flags[n]!;
     const lo = entries[2 * i]!;
@@ -164,12 +198,15 @@ export class RangeWalk {
     if (lo & Pte.special && flags[n] !== 0 && this.memory.kernel.defects.staleAfterSplit) return 0;
     flags[n] = cpuFlags;
     pfns[n] = cpuFlags & HmmPfn.error ? 0 : pfn;
-    if (this.wantsMigrate && this.isPrepareWanted(input)) this.prepare(entries, i, n);
-    return 0;
+    if (!canPrepare || !this.wantsMigrate || !this.isPrepareWanted(input)) return 0;
+    const stop = this.prepare(entries, i, n);
+    // It will be looked at again, as if for the first time.
+    if (stop !== 0) flags[n] = input;
+    return stop;
   }
 
   /** Takes an entry that is reported already. Deviates from hmm's report: a hole has no VALID, a PROT_NONE page has. */
-  private prepare(entries: Uint32Array, i: number, n: number): void {
+  private prepare(entries: Uint32Array, i: number, n: number): number {
     const { flags, pfns } = this.range;
     const pfn = entries[2 * i + 1]!;
     const { faults } = this.memory.kernel;
@@ -177,7 +214,8 @@ export class RangeWalk {
     const phase = faults.armed ? faults.enter(Phase.collect) : 0;
     const taken = collectEntry(this.memory, entries, i, this.filter);
     if (faults.armed) faults.enter(phase);
-    if (taken === 0) return;
+    if (taken === COLLECT_SPLIT) return Stop.split;
+    if (taken === 0) return 0;
     if (taken & MigratePfn.valid) {
       this.prepared++;
       flags[n] = HmmPfn.valid | HmmPfn.migrate | (taken & MigratePfn.write ? HmmPfn.write : 0);
@@ -186,14 +224,16 @@ export class RangeWalk {
       flags[n] = HmmPfn.migrate;
       pfns[n] = 0;
     }
+    return 0;
   }
 
   /** Sets what the filter selects for a page with these request bits; false when nothing. */
   private isPrepareWanted(input: number): boolean {
     if (!this.wantsMigrate) return false;
     const request = (input & this.range.pfnFlagsMask) | this.range.defaultFlags;
-    this.filter.select = this.baseSelect | (request & HmmPfn.reqMigrate ? MigrateSelect.system : 0);
-    return this.range.notifier === null || this.filter.select !== 0;
+    const select = this.baseSelect | (request & HmmPfn.reqMigrate ? MigrateSelect.system : 0);
+    this.filter.select = select | this.compound;
+    return this.range.notifier === null || select !== 0;
   }
 }
 

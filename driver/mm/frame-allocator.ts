@@ -1,7 +1,7 @@
 import { assert } from '../core/assert.js';
 import { FaultEngine } from '../core/fault-engine.js';
 import { FaultPoint } from '../core/fault-points.js';
-import { type Frames, HPAGE_PMD_NR, HPAGE_PMD_ORDER, PG, Zone } from './frames.js';
+import { type Frames, HPAGE_PMD_NR, PG, Zone } from './frames.js';
 
 /** Pfn 0 stands for "no frame" everywhere; pfn 1 is the zero page. */
 export const ZERO_PFN = 1;
@@ -78,7 +78,8 @@ export class FrameAllocator {
     this.state[block] = BlockState.whole;
     this.fresh[block] = BLOCK;
     this.freeFrames -= BLOCK;
-    return this.prepareHuge(block * BLOCK);
+    this.frames.prepareHuge(block * BLOCK, Zone.system, -1);
+    return block * BLOCK;
   }
 
   /** Takes back one frame whose refcount is 0. */
@@ -167,18 +168,5 @@ export class FrameAllocator {
     this.state[block] = BlockState.partial;
     this.freeInBlock[block] = 0;
     this.listHead[block] = 0;
-  }
-
-  private prepareHuge(head: number): number {
-    const { frames } = this;
-    for (let i = 0; i < BLOCK; i++) {
-      frames.prepare(head + i, Zone.system, -1);
-      frames.head[head + i] = head;
-      frames.flags[head + i] = PG.tail;
-      if (i > 0) frames.refcount[head + i] = 0;
-    }
-    frames.flags[head] = PG.head;
-    frames.order[head] = HPAGE_PMD_ORDER;
-    return head;
   }
 }

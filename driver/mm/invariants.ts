@@ -98,7 +98,7 @@ function countEntry(mm: Mm, at: { vpn: number; table: Table; i: number }, expect
   if (frames.refcount[head] === 0) throw entryError(mm, at, `points to pfn ${hi}, which is free`);
   expected.refs[head]!++;
   if (lo & Pte.huge) expected.entire[head]!++;
-  else if (kind !== Kind.deviceExclusive) expected.mapcount[hi]!++;
+  else if (kind !== Kind.deviceExclusive || mm.memory.profile.exclusiveIsMapping) expected.mapcount[hi]!++;
   checkMapping(mm, at, { vma, kind, pfn: hi });
 }
 

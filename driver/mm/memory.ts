@@ -10,6 +10,7 @@ import type { InvariantCounts } from './invariant-counts.js';
 import type { Mm } from './mm.js';
 import { TablePool } from './page-table.js';
 import type { DevPagemap } from './pagemap.js';
+import { DEFAULT_PROFILE, type KernelProfile } from './profile.js';
 import { SwapArea } from './swap-area.js';
 import { WalkStats } from './walk-stats.js';
 
@@ -26,6 +27,8 @@ export interface MemoryOptions {
   readonly swapBytes: number;
   readonly hugePages: number;
   readonly thpEnabled: 'always' | 'madvise' | 'never';
+  /** 6.12's when left out. */
+  readonly profile?: KernelProfile;
 }
 
 /** What all address spaces of a machine share: RAM, frames, page table pages, swap, hugetlb pages, rmap objects. */
@@ -39,6 +42,7 @@ export class Memory {
   readonly swap: SwapArea;
   readonly hugetlb: HugetlbPool;
   readonly stats = new WalkStats();
+  readonly profile: KernelProfile;
   /** Mappings that one address space may have. Linux: sysctl_max_map_count */
   maxMapCount = 65530;
   /**
@@ -75,6 +79,7 @@ export class Memory {
     this.swap = new SwapArea(Math.floor(options.swapBytes / PAGE_SIZE));
     this.hugetlb = new HugetlbPool(this, options.hugePages);
     this.thpEnabled = options.thpEnabled;
+    this.profile = options.profile ?? DEFAULT_PROFILE;
   }
 
   /**

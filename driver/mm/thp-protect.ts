@@ -19,6 +19,10 @@ export function changeHugePmd(vma: Vma, vpn: number): void {
     if (lo & Pte.write) entries[2 * slot.index] = (lo & ~Pte.write) | Pte.exclusive;
     return;
   }
+  if ((lo & KIND_MASK) === Kind.devicePrivate) {
+    entries[2 * slot.index] = lo & ~Pte.write;
+    return;
+  }
   let changed = mkPte(vma) | (lo & (Pte.huge | Pte.special | Pte.dirty));
   if (!(lo & Pte.young)) changed &= ~Pte.young;
   if (canChangePmdWritable(vma, changed, entries[2 * slot.index + 1]!)) changed |= Pte.write;

@@ -51,6 +51,7 @@ export class TestDevice {
       ops: {
         pageFree: (pfn) => this.freed.push(pfn),
         migrateToRam: (fault) => this.migrateToRam(fault),
+        folioSplit: () => undefined,
       },
     };
     memory.pagemaps.push(pagemap);
