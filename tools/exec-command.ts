@@ -17,7 +17,11 @@ export function addExec(root: Command, { status, output, parseSeed }: CommandCon
     .description('run a static RV64 Linux program on the emulated machine')
     .argument('[binary]', 'the program')
     .argument('[args...]', 'its arguments')
-    .option('--dialect <name>', 'the numbering that the program was built against', 'dmirror')
+    .option(
+      '--dialect <name>',
+      'the numbering that the program was built against; a kernel version says what it means to gup_test too',
+      'dmirror',
+    )
     .addOption(new Option('--path <path>', 'the migration path').choices(['classic', 'unified']).default('classic'))
     .addOption(new Option('--profile <kernel>', 'whose semantics').choices(['6.12']).default('6.12'))
     .option('--seed <n>', "seed of the machine's scheduler and of its randomness", parseSeed, 1)

@@ -35,13 +35,13 @@ const EXIT_SIGNAL = 128;
 
 /** `dmirror exec`: runs a static RV64 Linux program and returns its exit status. */
 export async function exec(binary: string, args: readonly string[], options: ExecOptions): Promise<number> {
-  const dialect = dialectByName(options.dialect)?.id;
-  if (dialect === undefined) {
-    throw new UsageError(`there is no dialect '${options.dialect}'`, `they are: ${dialectIds().join(', ')}`);
+  const { dialect } = options;
+  if (dialectByName(dialect) === undefined) {
+    throw new UsageError(`there is no dialect '${dialect}'`, `they are: ${dialectIds().join(', ')}`);
   }
   if (options.socket !== undefined) {
     const { execOnSocket } = await import('./exec-client.js');
-    return await execOnSocket(options.socket, readProgram(binary, args, options.env), { ...options, dialect });
+    return await execOnSocket(options.socket, readProgram(binary, args, options.env), options);
   }
   const machine = new Machine({
     seed: options.seed,
@@ -49,7 +49,6 @@ export async function exec(binary: string, args: readonly string[], options: Exe
     ramBytes: options.ram,
     swapBytes: options.swap,
     hugePages: options.hugepages,
-    dialect,
     scheduler: 'random',
     stepLimit: TURN_STEPS,
   });
@@ -57,7 +56,7 @@ export async function exec(binary: string, args: readonly string[], options: Exe
   const endTrace = startTrace(machine, options.trace);
   const system = new GuestSystem(machine);
   const host = new NodeHost(options.strace);
-  const process = system.spawn(readProgram(binary, args, options.env), host);
+  const process = system.spawn({ ...readProgram(binary, args, options.env), dialect }, host);
   const stop = endOnSignals(process);
   try {
     return await runToEnd(system, process, options.timeout);
