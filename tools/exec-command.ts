@@ -18,7 +18,11 @@ export function addExec(root: Command, { status, output, parseSeed }: CommandCon
     .description('run a static RV64 Linux program on the emulated machine')
     .argument('[binary]', 'the program')
     .argument('[args...]', 'its arguments')
-    .option('--dialect <name>', 'the numbering that the program was built against', 'dmirror')
+    .option(
+      '--dialect <name>',
+      'the numbering that the program was built against; a kernel version says what it means to gup_test too',
+      'dmirror',
+    )
     .addOption(new Option('--path <path>', 'the migration path').choices(['classic', 'unified']).default('classic'))
     .option('--profile <kernel>', 'whose semantics: 6.12, 6.19 or 7.3 (default: of the kernels that the dialect is of)')
     .option('--seed <n>', "seed of the machine's scheduler and of its randomness", parseSeed, 1)

@@ -51,10 +51,11 @@ function readMessage(options: WireMap, sessionDialect: string): ExecMessage | st
   if (typeof path !== 'string' || !path.startsWith('/')) return 'path is not an absolute path';
   if (!(bytes instanceof Uint8Array) || !(input instanceof Uint8Array)) return 'bytes or input is not bytes';
   if (!isStrings(argv) || !isStrings(envp)) return 'argv or envp is not a list of texts';
-  const known = typeof dialect === 'string' ? dialectByName(dialect) : undefined;
-  if (known === undefined) return `there is no dialect ${String(dialect)}`;
+  if (typeof dialect !== 'string' || dialectByName(dialect) === undefined) {
+    return `there is no dialect ${String(dialect)}`;
+  }
   // What came in a frame is only borrowed.
-  return { path, bytes: bytes.slice(), argv, envp, input: input.slice(), strace: strace === true, dialect: known.id };
+  return { path, bytes: bytes.slice(), argv, envp, input: input.slice(), strace: strace === true, dialect };
 }
 
 function isStrings(value: unknown): value is string[] {

@@ -38,15 +38,15 @@ const EXIT_SIGNAL = 128;
 
 /** `dmirror exec`: runs a static RV64 Linux program and returns its exit status. */
 export async function exec(binary: string, args: readonly string[], options: ExecOptions): Promise<number> {
-  const known = dialectByName(options.dialect);
+  const { dialect } = options;
+  const known = dialectByName(dialect);
   if (known === undefined) {
-    throw new UsageError(`there is no dialect '${options.dialect}'`, `they are: ${dialectIds().join(', ')}`);
+    throw new UsageError(`there is no dialect '${dialect}'`, `they are: ${dialectIds().join(', ')}`);
   }
-  const dialect = known.id;
   const profile = options.profile === undefined ? profileOfDialect(known) : profileOption(options.profile);
   if (options.socket !== undefined) {
     const { execOnSocket } = await import('./exec-client.js');
-    return await execOnSocket(options.socket, readProgram(binary, args, options.env), { ...options, dialect });
+    return await execOnSocket(options.socket, readProgram(binary, args, options.env), options);
   }
   const machine = new Machine({
     seed: options.seed,
@@ -55,7 +55,6 @@ export async function exec(binary: string, args: readonly string[], options: Exe
     ramBytes: options.ram,
     swapBytes: options.swap,
     hugePages: options.hugepages,
-    dialect,
     scheduler: 'random',
     stepLimit: TURN_STEPS,
   });
@@ -63,7 +62,7 @@ export async function exec(binary: string, args: readonly string[], options: Exe
   const endTrace = startTrace(machine, options.trace);
   const system = new GuestSystem(machine);
   const host = new NodeHost(options.strace);
-  const process = system.spawn(readProgram(binary, args, options.env), host);
+  const process = system.spawn({ ...readProgram(binary, args, options.env), dialect }, host);
   const stop = endOnSignals(process);
   try {
     return await runToEnd(system, process, options.timeout);

@@ -1,4 +1,6 @@
+import { dialectByName } from '../../uapi/dialect.js';
 import { ENOENT, ENOEXEC } from '../../uapi/errno.js';
+import { gupAbiByDialectName } from '../../uapi/gup-abi.js';
 import { SIGCHLD, SIGKILL, signalStatus } from '../../uapi/signal.js';
 import type { Coroutine } from '../core/effect.js';
 import { mmput } from '../mm/exit-mmap.js';
@@ -28,7 +30,7 @@ export interface ProgramRequest {
   readonly bytes: Uint8Array;
   readonly argv: readonly string[];
   readonly envp: readonly string[];
-  /** Numbering of the device files that it opens. */
+  /** Numbering of the device files that it opens; the version of a kernel also says what it means to gup_test. */
   readonly dialect?: string;
 }
 
@@ -70,7 +72,11 @@ export class GuestSystem {
   spawn(request: ProgramRequest, host: GuestHost): Process {
     const elf = parseElf(request.bytes);
     const { machine } = this;
-    const process = machine.createProcess(request.dialect === undefined ? {} : { dialect: request.dialect });
+    const { dialect } = request;
+    const process = machine.createProcess(
+      dialect === undefined ? {} : { dialect: dialectByName(dialect)?.id ?? dialect },
+    );
+    if (dialect !== undefined) process.gupAbi = gupAbiByDialectName(dialect);
     for (const fd of [0, 1, 2] as const) process.files.install(new HostStream(machine, host, fd));
     process.signals = new ProgramSignals(process);
     process.main.signals = new ThreadSignals();

@@ -1,4 +1,4 @@
-import { commandByNumber, dialectByName } from '../../uapi/dialect.js';
+import { commandByNumber, commandSpelling, dialectByName } from '../../uapi/dialect.js';
 import { errnoName } from '../../uapi/errno.js';
 import { signalName } from '../../uapi/signal.js';
 import type { Coroutine } from '../core/effect.js';
@@ -57,7 +57,7 @@ const FORMATS: Readonly<Record<string, Formatter>> = {
   },
   /** The request of an ioctl, by name in the numbering of the open file. */
   *i(guest, i) {
-    return ioctlName(guest, guest.int(i) >>> 0);
+    return ioctlName(guest, guest.int(0), guest.int(i) >>> 0);
   },
 };
 
@@ -72,12 +72,12 @@ function flags(value: number, names: readonly string[], none: string): string {
   return set.length === 0 ? none : set.join('|');
 }
 
-function ioctlName(guest: GuestThread, request: number): string {
-  const { process } = guest;
-  const dialect = dialectByName(process.dialect);
-  const isDmirror = process.files.get(guest.int(0))?.path.startsWith('/dev/hmm_dmirror') ?? false;
-  const command = isDmirror && dialect !== undefined ? commandByNumber(dialect, request) : undefined;
-  return command === undefined ? hex(request) : `HMM_DMIRROR_${command}`;
+function ioctlName({ process }: GuestThread, fd: number, request: number): string {
+  const path = process.files.get(fd)?.path ?? '';
+  if (path.startsWith('/sys/kernel/debug/gup_')) return process.gupAbi.commands.get(request) ?? hex(request);
+  const dialect = path.startsWith('/dev/hmm_dmirror') ? dialectByName(process.dialect) : undefined;
+  const command = dialect === undefined ? undefined : commandByNumber(dialect, request);
+  return command === undefined ? hex(request) : `HMM_DMIRROR_${commandSpelling(dialect!, command)}`;
 }
 
 /** A call with its arguments, as they are before it runs. */

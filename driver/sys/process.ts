@@ -1,3 +1,4 @@
+import { GUP_ABI, type GupAbi } from '../../uapi/gup-abi.js';
 import { SIGCHLD } from '../../uapi/signal.js';
 import { assert } from '../core/assert.js';
 import { WaitQueue } from '../core/wait-queue.js';
@@ -28,6 +29,8 @@ export class Process {
   exitStatus: number | null = null;
   /** The numbering of device files that this process opens. */
   dialect: string;
+  /** What it means by its calls of gup_test. */
+  gupAbi: GupAbi;
   /** Whose it is, as a session's number, and its children's too; 0: nobody's in particular. Linux: a pid namespace */
   owner: number;
   /** Of its process group; its own pid begins one. */
@@ -51,6 +54,7 @@ export class Process {
     this.childEvents = new WaitQueue(`child of ${pid}`);
     this.dispositions = parent === null ? initialDispositions() : new Map(parent.dispositions);
     this.dialect = parent === null ? machine.options.dialect : parent.dialect;
+    this.gupAbi = parent === null ? GUP_ABI : parent.gupAbi;
     this.owner = parent === null ? 0 : parent.owner;
     this.pgid = parent === null ? pid : parent.pgid;
     this.sid = parent === null ? pid : parent.sid;

@@ -72,6 +72,19 @@ describe.skipIf(!hasCompiler)('guest programs', () => {
     expect(strace.some((line) => /= -1 EFAULT/.test(line))).toBe(true);
   });
 
+  it.each([
+    [
+      '5.10',
+      '5.10: 8192 bytes\n5.12: no file (errno 2)\n6.1 longterm: no file (errno 2)\n6.12 longterm: no file (errno 2)\n',
+    ],
+    ['5.12', '5.10: no file (errno 2)\n5.12: 8192 bytes\n6.1 longterm: errno 22\n6.12 longterm: errno 22\n'],
+    ['6.1', '5.10: no file (errno 2)\n5.12: errno 22\n6.1 longterm: 8192 bytes\n6.12 longterm: 8192 bytes\n'],
+    ['6.12', '5.10: no file (errno 2)\n5.12: errno 22\n6.1 longterm: 0 bytes\n6.12 longterm: 8192 bytes\n'],
+    ['M5', '5.10: no file (errno 2)\n5.12: errno 22\n6.1 longterm: 0 bytes\n6.12 longterm: 8192 bytes\n'],
+  ])('gup_test is that of the kernel by which the dialect is named: %s', (dialect, output) => {
+    expect(runGuest(build.compile('reports/gup'), { dialect }).output).toBe(output);
+  });
+
   it('a crash is reported with registers, backtrace and mapping', () => {
     const { crashes, status } = runGuest(build.compile('reports/crash', ['-static', '-fno-omit-frame-pointer']));
     expect(status).toBe(128 + 11);

@@ -25,6 +25,8 @@ export interface GuestRunOptions {
   readonly env?: readonly string[];
   readonly input?: string;
   readonly strace?: boolean;
+  /** As `dmirror exec --dialect` has it. */
+  readonly dialect?: string;
   readonly machine?: Partial<MachineOptions>;
 }
 
@@ -56,7 +58,8 @@ export function runGuest(path: string, options: GuestRunOptions = {}): GuestRun 
   const name = basename(path);
   const argv = [name, ...(options.args ?? [])];
   const request = { path: `/bin/${name}`, bytes: readFileSync(path), argv, envp: options.env ?? [] };
-  const process = system.spawn(request, host);
+  const { dialect } = options;
+  const process = system.spawn(dialect === undefined ? request : { ...request, dialect }, host);
   const { reason, blocked } = machine.run();
   const output = Buffer.concat(written).toString('latin1');
   if (process.exitStatus === null) throw new Error(`${reason}: ${JSON.stringify(blocked)}\n${output}`);
