@@ -25,7 +25,8 @@ export function parseConfiguration(text: string): ReplayOptions {
     else if (key === 'quirk' && Object.hasOwn(NO_QUIRKS, value)) quirks[value] = true;
     else if (key === 'profile' && profileByName(value) !== undefined) machine = { ...machine, profile: value };
     else if (key === 'thp' && THP.includes(value)) machine = { ...machine, thpEnabled: value as ThpEnabled };
-    else throw new Error(`'${word}' is not known; a configuration has profile=, thp=, quirk= and defect= after the path`);
+    else
+      throw new Error(`'${word}' is not known; a configuration has profile=, thp=, quirk= and defect= after the path`);
   }
   return { path: path as MigrationPath, machine: { ...machine, quirks }, defects, checkInvariants: true };
 }
