@@ -19,22 +19,37 @@ interface Source {
   readonly rights: number;
 }
 
-/** Without a free page on the device the entry keeps no destination and stays where it is. */
-export function* pageToDevice(
+/** The destination `to`, which the device has handed out, gets its data. Linux: copy_highpage(), clear_highpage() */
+export function fillDevicePage(memory: Memory, to: number, from: number): void {
+  const backing = backingPfn(memory, to);
+  if (from === 0) clearPage(memory, backing);
+  else copyPage(memory, backing, from);
+}
+
+/** `to` is where entry `i` goes; its backing page names the file that brings it there. */
+export function settleOnDevice(
   memory: Memory,
   file: DmirrorFile,
   { dst, dstPfn }: MigrateVma,
+  { i, to, flags }: { i: number; to: number; flags: number },
+): void {
+  memory.frames.zoneDeviceData[backingPfn(memory, to)] = file.id;
+  dst[i] = MigratePfn.valid | flags;
+  dstPfn[i] = to;
+}
+
+/** Without a free page on the device the entry keeps no destination and stays where it is. */
+function* pageToDevice(
+  memory: Memory,
+  file: DmirrorFile,
+  migrate: MigrateVma,
   { i, from, rights }: Source,
 ): Coroutine<void> {
   const to = yield* file.device.allocPage();
   if (to === 0) return;
-  const backing = backingPfn(memory, to);
-  if (from === 0) clearPage(memory, backing);
-  else copyPage(memory, backing, from);
-  if (memory.kernel.faults.armed && (yield* injectBadCopy(memory, to, backing))) return;
-  memory.frames.zoneDeviceData[backing] = file.id;
-  dst[i] = MigratePfn.valid | rights;
-  dstPfn[i] = to;
+  fillDevicePage(memory, to, from);
+  if (memory.kernel.faults.armed && (yield* injectBadCopy(memory, to, backingPfn(memory, to)))) return;
+  settleOnDevice(memory, file, migrate, { i, to, flags: rights });
 }
 
 /** A folio of 2 MiB as one, or into 512 pages when the device has no such folio. Answers how many entries that are. */
@@ -55,9 +70,7 @@ export function* folioToDevice(
   if (from === 0) clearHugePage(memory, backing);
   else copyHugePage(memory, backing, from);
   if (memory.kernel.faults.armed && (yield* injectBadCopy(memory, to, backing))) return HPAGE_PMD_NR;
-  memory.frames.zoneDeviceData[backing] = file.id;
-  migrate.dst[i] = MigratePfn.valid | MigratePfn.compound | rights;
-  migrate.dstPfn[i] = to;
+  settleOnDevice(memory, file, migrate, { i, to, flags: MigratePfn.compound | rights });
   return HPAGE_PMD_NR;
 }
 
@@ -105,7 +118,7 @@ export function* folioToSystem(memory: Memory, file: DmirrorFile, migrate: Migra
  * A copy by the device that went wrong: the page has lost its place and stays where it is. True then. Linux's driver
  * copies with the CPU, which can't fail; a device can, and a driver must see that it was short.
  */
-function* injectBadCopy(memory: Memory, to: number, bytesPfn: number): Coroutine<boolean> {
+export function* injectBadCopy(memory: Memory, to: number, bytesPfn: number): Coroutine<boolean> {
   const { faults, defects } = memory.kernel;
   if ((yield* faults.reach(FaultPoint.deviceCopy)) === 0) return false;
   memory.bytes.fill(0xdb, bytesPfn * PAGE_SIZE + faults.bytes, (bytesPfn + 1) * PAGE_SIZE);

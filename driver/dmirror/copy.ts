@@ -7,7 +7,14 @@ import { HPAGE_PMD_NR, PAGE_SIZE, Zone } from '../mm/frames.js';
 import { pfnAt } from '../mm/page-table-text.js';
 import { VM } from '../mm/vm-flags.js';
 import { COPY_POINT, type DmirrorContext } from './context.js';
-import { folioToDevice, folioToSystem, pageToDevice, pageToSystem } from './copy-page.js';
+import {
+  fillDevicePage,
+  folioToDevice,
+  folioToSystem,
+  injectBadCopy,
+  pageToSystem,
+  settleOnDevice,
+} from './copy-page.js';
 import type { DmirrorFile } from './file.js';
 import { MirrorTag } from './mirror.js';
 
@@ -35,9 +42,13 @@ export function* allocAndCopyToDevice(
     const rights = from === 0 ? holeRights : src[i]! & MigratePfn.write;
     if (src[i]! & MigratePfn.compound) {
       nr = yield* folioToDevice(memory, file, migrate, { i, from, rights });
-    } else if (!file.takeFailAlloc()) {
-      yield* pageToDevice(memory, file, migrate, { i, from, rights });
+      continue;
     }
+    const to = file.takeFailAlloc() ? 0 : yield* file.device.allocPage();
+    if (to === 0) continue;
+    fillDevicePage(memory, to, from);
+    if (faults.armed && (yield* injectBadCopy(memory, to, backingPfn(memory, to)))) continue;
+    settleOnDevice(memory, file, migrate, { i, to, flags: rights });
   }
 }
 

@@ -45,7 +45,7 @@ export function collectEntry(memory: Memory, entries: Uint32Array, i: number, fi
   if (frames.order[head]! > 0) return profile.deviceThp ? COLLECT_SPLIT : 0;
   if (frames.mapping[head] === 0) return 0;
   if (memory.kernel.faults.armed) injectPin(memory, pfn);
-  return freezeEntry(memory, entries, { i, isLocked: isLockedByFault(memory, filter.faultPfn, pfn) });
+  return freezeEntry(memory, entries, i, filter.faultPfn);
 }
 
 /** Is a page that an entry of `kind` maps wanted? */
@@ -63,10 +63,11 @@ export function pageOwner(memory: Memory, pfn: number): object | null {
 }
 
 /** Reference, lock, migration entry. 0 when the lock is taken or the page may be pinned; then nothing has changed. */
-function freezeEntry(memory: Memory, entries: Uint32Array, { i, isLocked }: { i: number; isLocked: boolean }): number {
+function freezeEntry(memory: Memory, entries: Uint32Array, i: number, faultPfn: number): number {
   const { frames } = memory;
   const lo = entries[2 * i]!;
   const pfn = entries[2 * i + 1]!;
+  const isLocked = isLockedByFault(memory, faultPfn, pfn);
   const { faults, defects } = memory.kernel;
   folioGet(memory, pfn);
   if ((faults.armed && faults.hit(FaultPoint.folioTrylock) !== 0) || !(isLocked || folioTrylock(memory, pfn))) {

@@ -44,6 +44,8 @@ export class RangeWalk {
   /** Bits of `MigrateSelect` that apply to an entry, without and with REQ_MIGRATE. */
   private readonly filter = { select: 0, owner: null as object | null, isAnonymousVma: false, faultPfn: 0 };
   private readonly baseSelect: number;
+  /** The table that is being walked may have its pages prepared. */
+  private canPrepare = false;
   /** MigrateSelect.compound where that is wanted. */
   private readonly compound: number;
   private readonly memory: Memory;
@@ -157,8 +159,12 @@ export class RangeWalk {
     return false;
   }
 
-  /** Entries `[vpn, end)` of one PTE table, until its end or a stop. Linux: mm/hmm.c:hmm_vma_walk_pmd(), its loop */
+  /**
+   * Entries `[vpn, end)` of one PTE table, until its end or a stop; without `canPrepare` they are reported only.
+   * Linux: mm/hmm.c:hmm_vma_walk_pmd(), its loop
+   */
   walkPtes(table: Table, { vpn, end }: PmdRange, canPrepare = true): number {
+    this.canPrepare = canPrepare && this.wantsMigrate;
     const { mm } = this;
     const first = pteIndex(vpn);
     const count = end - vpn;
@@ -166,7 +172,7 @@ export class RangeWalk {
     let n = 0;
     ptlLock(mm);
     for (; n < count; n++) {
-      code = this.handlePte(table.entries, { i: first + n, n: vpn - this.firstVpn + n, canPrepare });
+      code = this.handlePte(table.entries, first + n, vpn - this.firstVpn + n);
       if (code !== 0) break;
     }
     ptlUnlock(mm);
@@ -176,7 +182,7 @@ export class RangeWalk {
   }
 
   /** Reports entry `i` as page `n` of the range, and prepares it. Linux: mm/hmm.c:hmm_vma_handle_pte() */
-  private handlePte(entries: Uint32Array, { i, n, canPrepare }: { i: number; n: number; canPrepare: boolean }): number {
+  private handlePte(entries: Uint32Array, i: number, n: number): number {
     const { flags, pfns } = this.range;
     const input = flags[n]!;
     const lo = entries[2 * i]!;
@@ -198,7 +204,7 @@ export class RangeWalk {
     if (lo & Pte.special && flags[n] !== 0 && this.memory.kernel.defects.staleAfterSplit) return 0;
     flags[n] = cpuFlags;
     pfns[n] = cpuFlags & HmmPfn.error ? 0 : pfn;
-    if (!canPrepare || !this.wantsMigrate || !this.isPrepareWanted(input)) return 0;
+    if (!this.canPrepare || !this.isPrepareWanted(input)) return 0;
     const stop = this.prepare(entries, i, n);
     // It will be looked at again, as if for the first time.
     if (stop !== 0) flags[n] = input;
