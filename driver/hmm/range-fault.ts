@@ -40,7 +40,8 @@ const FAULT_POINT = preemptPoint('hmm_vma_fault');
  * Deviates: the migrate-on-fault series would fault and wait while it holds prepared, locked pages. A fault can need a
  * lock that another migrator holds who in turn waits for ours, and a fault or a wait at an entry of ours would be for
  * ourselves. So this walk undoes what it has prepared, sleeps, and resumes from the range's start; since one fault
- * covers the rest of its page table, that happens at most once a table. What callers see is the same.
+ * covers the rest of its page table, that happens at most once a table. What callers see is the same. As in the series, the MIGRATE
+ * event comes before the faults: other devices forget the range even when a fault then fails, which they don't on the classic path.
  */
 export function* hmmRangeFault(range: HmmRange): Coroutine<number> {
   if (range.start >= range.end) return -EINVAL;
@@ -256,12 +257,19 @@ export class RangeFault {
     let code = walk.walkPtes(leaf, { vpn, end });
     while (code === Stop.split) {
       const at = walk.stopVpn;
+      code = walk.findStop(leaf, { vpn: at, end });
+      if (code !== 0) return yield* this.stopped(vma, code, { vpn: walk.stopVpn, end }, at);
       const pfn = leaf.entries[2 * pteIndex(at) + 1]!;
       const isSplit = yield* splitMappedFolio(this.mm.memory, pfn, this.range.migrate!.faultPfn);
       code = walk.walkPtes(leaf, { vpn: at, end }, isSplit);
     }
-    if (code === Stop.fault) return yield* this.fault(vma, walk.need, { vpn: walk.stopVpn, end });
-    if (code === Stop.wait) return yield* this.wait(walk.stopVpn);
+    return yield* this.stopped(vma, code, { vpn: walk.stopVpn, end }, walk.stopVpn);
+  }
+
+  /** Does what the code of a stop at `unit.vpn` asks for, and has the walk go on at `resumeVpn`. */
+  private *stopped(vma: Vma, code: number, unit: PmdRange, resumeVpn: number): Coroutine<number> {
+    if (code === Stop.fault) return yield* this.fault(vma, this.walk.need, unit, resumeVpn);
+    if (code === Stop.wait) return yield* this.wait(unit.vpn, resumeVpn);
     return code;
   }
 
@@ -285,9 +293,9 @@ export class RangeFault {
   }
 
   /** Faults every page of the unit, also those that lack nothing (Q5). Linux: mm/hmm.c:hmm_vma_fault() */
-  private *fault(vma: Vma, need: number, unit: { vpn: number; end: number }): Coroutine<number> {
+  private *fault(vma: Vma, need: number, unit: PmdRange, resumeVpn = unit.vpn): Coroutine<number> {
     const { scheduler, faults } = this.mm.memory.kernel;
-    yield* this.pauseAt(unit.vpn);
+    yield* this.pauseAt(resumeVpn);
     const isWrite = (need & Need.write) !== 0;
     if (isWrite && (vma.flags & VM.write) === 0) return -EPERM;
     const flags = FAULT.remote | (isWrite ? FAULT.write : 0);
@@ -315,8 +323,8 @@ export class RangeFault {
     return this.mm.memory.profile.hmmReturnsFaultErrno && fault & VM_FAULT.oom ? -ENOMEM : -EFAULT;
   }
 
-  private *wait(vpn: number): Coroutine<number> {
-    yield* this.pauseAt(vpn);
+  private *wait(vpn: number, resumeVpn = vpn): Coroutine<number> {
+    yield* this.pauseAt(resumeVpn);
     yield* migrationEntryWait(this.mm, vpn);
     return Stop.again;
   }

@@ -181,17 +181,38 @@ export class RangeWalk {
     return code;
   }
 
+  /**
+   * Whether one of the entries `[vpn, end)` must be faulted or waited for, which comes before a folio among them is split: a fault
+   * finds the folio whole then, as it does where one walk faults and another collects. A stop's code, `stopVpn` and `need`, or 0.
+   */
+  findStop(table: Table, { vpn, end }: PmdRange): number {
+    const { mm } = this;
+    const { entries } = table;
+    let code = 0;
+    let at = vpn;
+    ptlLock(mm);
+    for (; at < end; at++) {
+      const i = pteIndex(at);
+      const lo = entries[2 * i]!;
+      const isOwn = this.isOwnPrivate(entries, i);
+      this.need = isOwn ? 0 : this.pteNeed(this.range.flags[at - this.firstVpn]!, presentFlags(lo));
+      code = this.need === 0 ? 0 : stopFor(lo & KIND_MASK);
+      if (code !== 0) break;
+    }
+    ptlUnlock(mm);
+    this.stopVpn = at;
+    return code;
+  }
+
   /** Reports entry `i` as page `n` of the range, and prepares it. Linux: mm/hmm.c:hmm_vma_handle_pte() */
   private handlePte(entries: Uint32Array, i: number, n: number): number {
     const { flags, pfns } = this.range;
     const input = flags[n]!;
     const lo = entries[2 * i]!;
     const kind = lo & KIND_MASK;
-    const isOwn =
-      kind === Kind.devicePrivate && pageOwner(this.memory, entries[2 * i + 1]!) === this.range.devPrivateOwner;
-    let cpuFlags = 0;
-    if (kind === Kind.present) cpuFlags = pteFlags(lo);
-    else if (isOwn) cpuFlags = HmmPfn.valid | (lo & Pte.write ? HmmPfn.write : 0);
+    const isOwn = this.isOwnPrivate(entries, i);
+    let cpuFlags = presentFlags(lo);
+    if (isOwn) cpuFlags = HmmPfn.valid | (lo & Pte.write ? HmmPfn.write : 0);
     // A private page of the caller's own is good as it is, even when it is read only and a write was asked for (Q4).
     this.need = isOwn ? 0 : this.pteNeed(input, cpuFlags);
     if (this.need !== 0) return stopFor(kind);
@@ -209,6 +230,12 @@ export class RangeWalk {
     // It will be looked at again, as if for the first time.
     if (stop !== 0) flags[n] = input;
     return stop;
+  }
+
+  /** A page on the device that the range is walked for. */
+  private isOwnPrivate(entries: Uint32Array, i: number): boolean {
+    if ((entries[2 * i]! & KIND_MASK) !== Kind.devicePrivate) return false;
+    return pageOwner(this.memory, entries[2 * i + 1]!) === this.range.devPrivateOwner;
   }
 
   /** Takes an entry that is reported already. Deviates from hmm's report: a hole has no VALID, a PROT_NONE page has. */
@@ -241,6 +268,11 @@ export class RangeWalk {
     this.filter.select = select | this.compound;
     return this.range.notifier === null || select !== 0;
   }
+}
+
+/** Of any PTE entry: 0 unless the CPU can use it. */
+function presentFlags(lo: number): number {
+  return (lo & KIND_MASK) === Kind.present ? pteFlags(lo) : 0;
 }
 
 /** Linux: pte_to_hmm_pfn_flags() */

@@ -258,6 +258,16 @@ describe.each(['classic', 'unified'] as const)('device memory in folios of 2 MiB
     w.check();
   });
 
+  it('faults what has to be faulted before it splits a folio that small entries map', () => {
+    const { w, file } = world();
+    w.store(0, HUGE, 100);
+    expect(w.command(file, 'EXCLUSIVE', 1, 1).ret).toBe(0);
+    expect(w.text(0, HUGE)).toBe('PTE 0 PRESENT W\nPTE 1 DEXCL\nPTE 2-511 PRESENT W');
+    expect(w.command(file, 'MIGRATE_ON_FAULT_TO_DEV', 0, HUGE)).toMatchObject({ ret: 0, cpages: HUGE, words: PAGES });
+    expect(w.text(0, HUGE)).toBe('PTE 0-511 DPRIV-W');
+    w.check();
+  });
+
   it('leaves the device when a file is closed or RELEASE comes', () => {
     for (const how of ['close', 'RELEASE']) {
       const { w, file } = onDevice();
