@@ -9,6 +9,7 @@ import { type PageTable, pmdIndex, pteIndex, type Table } from '../mm/page-table
 import { maybeMkwrite, mkPte } from '../mm/pte-build.js';
 import { ptlLock, ptlUnlock } from '../mm/ptl.js';
 import { folioAddNewAnonRmap } from '../mm/rmap.js';
+import { flushTlbPage } from '../mm/tlb.js';
 import { VM } from '../mm/vm-flags.js';
 import type { Vma } from '../mm/vma.js';
 import type { MigrateVma } from './migrate-vma.js';
@@ -45,6 +46,7 @@ export function insertPage(migrate: MigrateVma, i: number): boolean {
     folioAddNewAnonRmap(memory, pfn, vma, addr);
     if (frames.zone[pfn] === Zone.system) folioAddLru(memory, pfn);
     folioGet(memory, pfn);
+    if (entries[at] !== Kind.none) flushTlbPage(mm, addr / PAGE_SIZE);
     entries[at] = newEntry(vma, frames.zone[pfn] === Zone.private);
     entries[at + 1] = pfn;
   }
