@@ -20,6 +20,7 @@ export function checkInvariants(memory: Memory): void {
   let tables = 0;
   for (const mm of memory.mms) {
     tables += countMm(mm, expected);
+    if (mm.tlbFlushPending !== 0 || mm.tlbBatches !== 0) throw new AssertionError(`mm ${mm.id}: a flush never came`);
     checkTlb(mm);
   }
   if (tables !== memory.tables.inUse)

@@ -24,7 +24,7 @@ export function* doHugePmdAnonymousPage(vma: Vma, addr: number, flags: number): 
   if (!thpVmaSuitableOrder(vma, addr)) return VM_FAULT.fallback;
   yield* anonVmaPrepare(vma);
   const { memory } = vma.mm;
-  const isWrite = (flags & FAULT.write) !== 0;
+  const isWrite = (flags & FAULT.write) !== 0 || !memory.usesHugeZero;
   const head = isWrite ? memory.allocator.allocateHuge() : getHugeZeroFolio(memory);
   if (head === 0) return VM_FAULT.fallback;
   if (isWrite) {

@@ -29,7 +29,10 @@ class TlbReplayer {
       fillTlbs(memory);
       try {
         const answer = ops[words[0]!]!(world, words);
-        for (const mm of memory.mms) checkTlb(mm);
+        for (const mm of memory.mms) {
+          checkTlb(mm);
+          if (mm.tlbFlushPending !== 0) return `${seq} step ${at} ${op}: a flush never came`;
+        }
         if (expected !== '-' && answer !== expected) return `${seq} step ${at} ${op}: ${answer}, not ${expected}`;
       } catch (error) {
         this.worlds.clear();
