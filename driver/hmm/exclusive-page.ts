@@ -10,6 +10,7 @@ import { invalidateRangeEnd, invalidateRangeStart, type NotifierRange } from '..
 import { pteIndex } from '../mm/page-table.js';
 import { folioMarkDirty } from '../mm/pte-build.js';
 import { ptlLock, ptlUnlock } from '../mm/ptl.js';
+import { flushTlbPage } from '../mm/tlb.js';
 
 const EXCLUSIVE_POINT = preemptPoint('make_device_exclusive');
 
@@ -61,6 +62,7 @@ function takeEntry(mm: Mm, addr: number, pfn: number): boolean {
   ptlLock(mm);
   if (lo & Pte.dirty) folioMarkDirty(mm.memory, pfn);
   entries[2 * i] = Kind.deviceExclusive | Pte.exclusive;
+  flushTlbPage(mm, addr / PAGE_SIZE);
   ptlUnlock(mm);
   return true;
 }

@@ -6,6 +6,7 @@ import type { Memory } from '../mm/memory.js';
 import { invalidateRangeEnd, invalidateRangeStart, type NotifierRange } from '../mm/notifier.js';
 import { pmdIndex, pteIndex, type Table } from '../mm/page-table.js';
 import { ptlLock, ptlUnlock } from '../mm/ptl.js';
+import { flushTlbRange } from '../mm/tlb.js';
 import type { Vma } from '../mm/vma.js';
 import { COLLECT_SPLIT, type CollectFilter, collectEntry } from './migrate-entry.js';
 import {
@@ -104,17 +105,21 @@ function collectPtes(
   const { faults } = mm.memory.kernel;
   let n = migrate.npages;
   let i = first;
+  let isReplaced = false;
   ptlLock(mm);
   for (; i < last; i++, n++) {
     if (faults.armed) faults.at((vpn + i - first) * PAGE_SIZE);
+    const isPresent = kindOf(entries[2 * i]!) === Kind.present;
     const flags = collectEntry(mm.memory, entries, i, filter);
     if (flags === COLLECT_SPLIT) break;
+    isReplaced ||= isPresent && (flags & MigratePfn.valid) !== 0;
     src[n] = flags;
     srcPfn[n] = flags & MigratePfn.valid ? entries[2 * i + 1]! : 0;
     dst[n] = 0;
     dstPfn[n] = 0;
     if (flags !== 0) migrate.cpages++;
   }
+  if (isReplaced) flushTlbRange(mm, vpn, end - vpn);
   ptlUnlock(mm);
   migrate.npages = n;
   mm.memory.stats.pteEntries += i - first;

@@ -12,6 +12,7 @@ import { folioAddNewAnonRmap, folioAddNewAnonRmapPmd } from '../mm/rmap.js';
 import { setPmd } from '../mm/thp-fault.js';
 import { type PmdSlot, thpVmaSuitableOrder } from '../mm/thp-policy.js';
 import { splitHugePmd } from '../mm/thp-split-pmd.js';
+import { flushTlbPage, flushTlbPmd } from '../mm/tlb.js';
 import { VM } from '../mm/vm-flags.js';
 import type { Vma } from '../mm/vma.js';
 import type { MigrateVma } from './migrate-vma.js';
@@ -50,6 +51,7 @@ export function insertPage(migrate: MigrateVma, i: number): boolean {
     folioAddNewAnonRmap(memory, pfn, vma, addr);
     if (frames.zone[pfn] === Zone.system) folioAddLru(memory, pfn);
     folioGet(memory, pfn);
+    if (entries[at] !== Kind.none) flushTlbPage(mm, addr / PAGE_SIZE);
     entries[at] = newEntry(vma, frames.zone[pfn] === Zone.private);
     entries[at + 1] = pfn;
   }
@@ -80,6 +82,7 @@ export function insertHugePage(migrate: MigrateVma, i: number): boolean {
     folioAddNewAnonRmapPmd(mm.memory, head, vma, addr);
     if (frames.zone[head] === Zone.system) folioAddLru(mm.memory, head);
     folioGet(mm.memory, head);
+    if (kindOf(slot.table.entries[2 * slot.index]!) !== Kind.none) flushTlbPmd(mm, vpn);
     setPmd(slot, newEntry(vma, frames.zone[head] === Zone.private) | Pte.huge, head);
   }
   ptlUnlock(mm);

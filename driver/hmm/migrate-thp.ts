@@ -98,7 +98,10 @@ export function* takeHugePmd(vma: Vma, part: PmdRange, filter: CollectFilter): C
     if (!memory.kernel.defects.trylockLeak) folioPut(memory, head);
     return HugeTake.skip;
   }
-  const flags = filter.select & MigrateSelect.compound && isCompoundRange(part) ? freezePmd(vma, slot!, head) : 0;
+  const flags =
+    filter.select & MigrateSelect.compound && isCompoundRange(part)
+      ? freezePmd(vma, part.vpn, { slot: slot!, head })
+      : 0;
   ptlUnlock(mm);
   if (flags !== 0) return flags;
   const error = yield* splitFolio(memory, head);
@@ -127,14 +130,14 @@ function refusal(memory: Memory, slot: PmdSlot | null, filter: CollectFilter): n
 }
 
 /** PMD-MIG in place of the entry; 0 when the folio may be pinned. */
-function freezePmd(vma: Vma, slot: PmdSlot, head: number): number {
+function freezePmd(vma: Vma, vpn: number, { slot, head }: { slot: PmdSlot; head: number }): number {
   const { memory } = vma.mm;
   const { faults } = memory.kernel;
   const write = slot.table.entries[2 * slot.index]! & Pte.write ? MigratePfn.write : 0;
   if (faults.armed) injectPin(memory, head);
   const isExclusive = memory.frames.isAnonExclusive(head);
   if (isExclusive && faults.armed && faults.hit(FaultPoint.anonShare) !== 0) return 0;
-  if (!tryToMigratePmd(vma, head, slot)) return 0;
+  if (!tryToMigratePmd(vma, head, { ...slot, vpn })) return 0;
   return MigratePfn.valid | MigratePfn.migrate | MigratePfn.compound | write;
 }
 

@@ -7,6 +7,7 @@ import type { Memory } from '../mm/memory.js';
 import type { Mm } from '../mm/mm.js';
 import { pteIndex, type Table } from '../mm/page-table.js';
 import { ptlLock, ptlUnlock } from '../mm/ptl.js';
+import { flushTlbRange } from '../mm/tlb.js';
 import { HmmPfn, type HmmRange } from './hmm-range.js';
 import { COLLECT_SPLIT, type CollectFilter, collectEntry, pageOwner } from './migrate-entry.js';
 import { isCompoundRange, type PmdRange } from './migrate-thp.js';
@@ -39,6 +40,8 @@ export class RangeWalk {
   need = 0;
   /** Pages that are locked and replaced by migration entries. */
   prepared = 0;
+  /** Entries of the table at hand that a TLB may hold have become migration entries. */
+  private hasReplaced = false;
   /** Preparing is wanted at all: by the migration's flags, or by a REQ_MIGRATE. */
   readonly wantsMigrate: boolean;
   /** Bits of `MigrateSelect` that apply to an entry, without and with REQ_MIGRATE. */
@@ -170,11 +173,13 @@ export class RangeWalk {
     const count = end - vpn;
     let code = 0;
     let n = 0;
+    this.hasReplaced = false;
     ptlLock(mm);
     for (; n < count; n++) {
       code = this.handlePte(table.entries, first + n, vpn - this.firstVpn + n);
       if (code !== 0) break;
     }
+    if (this.hasReplaced) flushTlbRange(mm, vpn, count);
     ptlUnlock(mm);
     this.stopVpn = vpn + n;
     this.memory.stats.pteEntries += Math.min(n + 1, count);
@@ -245,11 +250,13 @@ export class RangeWalk {
     const { faults } = this.memory.kernel;
     if (faults.armed) faults.at((this.firstVpn + n) * PAGE_SIZE);
     const phase = faults.armed ? faults.enter(Phase.collect) : 0;
+    const isPresent = (entries[2 * i]! & KIND_MASK) === Kind.present;
     const taken = collectEntry(this.memory, entries, i, this.filter);
     if (faults.armed) faults.enter(phase);
     if (taken === COLLECT_SPLIT) return Stop.split;
     if (taken === 0) return 0;
     if (taken & MigratePfn.valid) {
+      if (isPresent) this.hasReplaced = true;
       this.prepared++;
       flags[n] = HmmPfn.valid | HmmPfn.migrate | (taken & MigratePfn.write ? HmmPfn.write : 0);
       pfns[n] = pfn;

@@ -3,6 +3,7 @@ import type { Coroutine } from '../core/effect.js';
 import { unlinkAnonVmas } from './anon-rmap.js';
 import type { Mm } from './mm.js';
 import { ptlLock, ptlUnlock } from './ptl.js';
+import { flushTlbMm } from './tlb.js';
 import type { Vma } from './vma.js';
 import { zapPageRange } from './zap.js';
 
@@ -31,6 +32,7 @@ function* exitMmap(mm: Mm): Coroutine<void> {
   for (const vma of vmas) unlinkVma(vma);
   ptlLock(mm);
   mm.pageTable.destroy();
+  flushTlbMm(mm);
   ptlUnlock(mm);
   mm.mmapLock.writeUnlock();
   mm.memory.mms.delete(mm);

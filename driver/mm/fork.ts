@@ -16,6 +16,7 @@ import { ptlLock, ptlUnlock } from './ptl.js';
 import { folioAddFileRmapPte, folioAddNewAnonRmap, folioTryDupAnonRmapPte } from './rmap.js';
 import { copyHugePmd } from './thp-fork.js';
 import { splitHugePmd } from './thp-split-pmd.js';
+import { beginTlbFlushPending, endTlbFlushPending, flushTlbMm } from './tlb.js';
 import { VM } from './vm-flags.js';
 import { Vma } from './vma.js';
 
@@ -34,6 +35,7 @@ export function* dupMmap(child: Mm, parent: Mm): Coroutine<number> {
   yield* parent.mmapLock.writeLock();
   yield* child.mmapLock.writeLock({ nested: true });
   let ret = 0;
+  beginTlbFlushPending(parent);
   for (const vma of parent.vmas) {
     if (vma.flags & VM.dontcopy) continue;
     if (child.memory.kernel.current.killed) ret = -EINTR;
@@ -41,6 +43,8 @@ export function* dupMmap(child: Mm, parent: Mm): Coroutine<number> {
     if (ret < 0) break;
   }
   if (ret < 0) child.isUnstable = true;
+  flushTlbMm(parent);
+  endTlbFlushPending(parent);
   child.mmapLock.writeUnlock();
   parent.mmapLock.writeUnlock();
   return ret;

@@ -1,4 +1,5 @@
 import { AssertionError } from '../core/assert.js';
+import { checkTlb } from './check-tlb.js';
 import { entryText, Kind, type KindId, kindOf, Pte } from './entry.js';
 import { GUP_PIN_COUNTING_BIAS, PAGE_SIZE, PG, Zone } from './frames.js';
 import { forEachUsedRun, type InvariantCounts, takeInvariantCounts } from './invariant-counts.js';
@@ -11,13 +12,17 @@ import type { Vma } from './vma.js';
 /**
  * Proves the books of the whole machine, from the entries up: references = mappings + pins + caches + device-exclusive
  * entries + backing, mapcounts = mappings, no migration entry and no lock bit without a migrator, swap counts, frames in
- * use + free = all, and that rmap finds every anonymous mapping. Must run while no task is in the kernel.
+ * use + free = all, that rmap finds every anonymous mapping, and that no TLB allows more than its page table. Must run while no task is in the kernel.
  * Throws an AssertionError that names the page or the entry.
  */
 export function checkInvariants(memory: Memory): void {
   const expected = takeInvariantCounts(memory);
   let tables = 0;
-  for (const mm of memory.mms) tables += countMm(mm, expected);
+  for (const mm of memory.mms) {
+    tables += countMm(mm, expected);
+    if (mm.tlbFlushPending !== 0 || mm.tlbBatches !== 0) throw new AssertionError(`mm ${mm.id}: a flush never came`);
+    checkTlb(mm);
+  }
   if (tables !== memory.tables.inUse)
     throw new AssertionError(`${memory.tables.inUse} page table pages are in use, ${tables} can be reached`);
   countCaches(memory, expected);

@@ -60,6 +60,10 @@ export class Memory {
   nextMmId = 1;
   hooks: MemoryHooks | null = null;
   thpEnabled: MemoryOptions['thpEnabled'];
+  /** The same for 2 MiB alone. Linux: huge_anon_orders_inherit and its like */
+  thpPmdEnabled: MemoryOptions['thpEnabled'] | 'inherit' = 'inherit';
+  /** Read faults map the huge zero folio. Linux: TRANSPARENT_HUGEPAGE_USE_ZERO_PAGE_FLAG */
+  usesHugeZero = true;
   /** Head of the huge zero folio, 0 before its first use. */
   hugeZeroPfn = 0;
   /** Room for checkInvariants to count in, made with its first call. */
@@ -99,6 +103,8 @@ export class Memory {
     this.nextMappingId = 1;
     this.nextMmId = 1;
     this.thpEnabled = this.options.thpEnabled;
+    this.thpPmdEnabled = 'inherit';
+    this.usesHugeZero = true;
     this.hugeZeroPfn = 0;
     this.pageWaiters.clear();
   }

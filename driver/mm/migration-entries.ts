@@ -22,6 +22,7 @@ import {
   rmapWalk,
 } from './rmap.js';
 import { removeMigrationPmd, tryToMigratePmd } from './thp-migration.js';
+import { flushTlbPage, type TlbBatch } from './tlb.js';
 import type { Vma } from './vma.js';
 
 /**
@@ -45,17 +46,25 @@ function* tryToMigrateOne(memory: Memory, head: number, at: { vma: Vma; addr: nu
   const range: NotifierRange = { mm, start: addr, end: addr + npages * PAGE_SIZE, event: 'CLEAR', owner: null };
   yield* invalidateRangeStart(range);
   ptlLock(mm);
-  const unmapped = forEachMapping(mm, head, { addr, npages, kind: 'mapped' }, (table, i) => {
-    if (!table.isLeaf) return tryToMigratePmd(vma, head, { table, index: i });
-    return tryToMigrateEntry(memory, table, i);
+  const unmapped = forEachMapping(mm, head, { addr, npages, kind: 'mapped' }, (table, i, vpn) => {
+    if (!table.isLeaf) return tryToMigratePmd(vma, head, { table, index: i, vpn });
+    return tryToMigrateEntry(mm, { table, index: i, vpn });
   });
   ptlUnlock(mm);
   invalidateRangeEnd(range);
   return unmapped;
 }
 
-/** Linux: try_to_migrate_one(), for one entry that maps a page. False when the page may be pinned. */
-export function tryToMigrateEntry(memory: Memory, table: Table, i: number): boolean {
+/**
+ * For one entry that maps a page; false when the page may be pinned. With `batch` the flush is left to whoever
+ * has it. Linux: try_to_migrate_one()
+ */
+export function tryToMigrateEntry(
+  mm: Mm,
+  { table, index: i, vpn }: { table: Table; index: number; vpn: number },
+  batch: TlbBatch | null = null,
+): boolean {
+  const { memory } = mm;
   const { frames } = memory;
   const { entries } = table;
   const lo = entries[2 * i]!;
@@ -66,6 +75,10 @@ export function tryToMigrateEntry(memory: Memory, table: Table, i: number): bool
   if (exclusive && faults.armed && faults.hit(FaultPoint.anonShare) !== 0) return false;
   if (exclusive && !folioTryShareAnonRmapPte(memory, pfn)) return false;
   entries[2 * i] = migrationEntryFor(lo, exclusive);
+  if (kindOf(lo) === Kind.present) {
+    if (batch === null) flushTlbPage(mm, vpn);
+    else batch.add(mm);
+  }
   folioRemoveRmapPte(memory, pfn);
   folioPut(memory, pfn);
   return true;
@@ -156,7 +169,7 @@ export function forEachMapping(
   mm: Mm,
   head: number,
   range: { addr: number; npages: number; kind: 'mapped' | 'migration' },
-  visit: (table: Table, index: number) => boolean,
+  visit: (table: Table, index: number, vpn: number) => boolean,
 ): boolean {
   const { frames, profile } = mm.memory;
   const last = head + frames.folioNrPages(head);
@@ -172,7 +185,7 @@ export function forEachMapping(
     const lo = table.entries[2 * i]!;
     const pfn = table.entries[2 * i + 1]!;
     if (pfn >= head && pfn < last && (wantMigration ? kindOf(lo) === Kind.migration : isMapping(lo, profile))) {
-      if (!visit(table, i)) return false;
+      if (!visit(table, i, vpn)) return false;
     }
     if (leaf === null) vpn = Math.floor(vpn / 512) * 512 + 511;
   }

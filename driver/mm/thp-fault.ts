@@ -14,6 +14,7 @@ import { folioAddNewAnonRmapPmd, folioMoveAnonRmap } from './rmap.js';
 import { findPmd, hugeStart, hugeVpn, type PmdSlot, thpVmaSuitableOrder } from './thp-policy.js';
 import { changeHugePmd } from './thp-protect.js';
 import { splitHugePmd } from './thp-split-pmd.js';
+import { flushTlbPmd } from './tlb.js';
 import type { Vma } from './vma.js';
 
 /**
@@ -25,7 +26,7 @@ export function* doHugePmdAnonymousPage(vma: Vma, addr: number, flags: number): 
   if (!thpVmaSuitableOrder(vma, addr)) return VM_FAULT.fallback;
   yield* anonVmaPrepare(vma);
   const { memory } = vma.mm;
-  const isWrite = (flags & FAULT.write) !== 0;
+  const isWrite = (flags & FAULT.write) !== 0 || !memory.usesHugeZero;
   const head = isWrite ? memory.allocator.allocateHuge() : getHugeZeroFolio(memory);
   if (head === 0) return VM_FAULT.fallback;
   if (isWrite) {
@@ -112,7 +113,10 @@ function* doHugeZeroWpPmd(vma: Vma, addr: number): Coroutine<number> {
   const wanted = Kind.present | Pte.huge | Pte.special;
   const isSame =
     slot !== null && (slot.table.entries[2 * slot.index]! & (KIND_MASK | Pte.huge | Pte.special)) === wanted;
-  if (isSame && !mm.isUnstable) mapHugeFolio(vma, start, { slot, head });
+  if (isSame && !mm.isUnstable) {
+    flushTlbPmd(mm, start / PAGE_SIZE);
+    mapHugeFolio(vma, start, { slot, head });
+  }
   ptlUnlock(mm);
   invalidateRangeEnd(range);
   if (isSame && !mm.isUnstable) return 0;

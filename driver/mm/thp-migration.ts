@@ -1,4 +1,4 @@
-import { Kind, Pte } from './entry.js';
+import { Kind, kindOf, Pte } from './entry.js';
 import { folioGet, folioPut } from './folio.js';
 import { PG, Zone } from './frames.js';
 import { migrationEntryFor } from './migration-entries.js';
@@ -7,19 +7,21 @@ import { folioRemoveRmapPmd } from './rmap.js';
 import { setPmd } from './thp-fault.js';
 import type { PmdSlot } from './thp-policy.js';
 import { folioTryShareAnonRmapPmd } from './thp-split-pmd.js';
+import { flushTlbPmd } from './tlb.js';
 import type { Vma } from './vma.js';
 
 /**
  * A HUGE or PMD-DPRIV entry becomes PMD-MIG, under the ptl. False when the folio may be pinned, so that the entry stays.
  * Linux: mm/huge_memory.c:set_pmd_migration_entry()
  */
-export function tryToMigratePmd(vma: Vma, head: number, slot: PmdSlot): boolean {
+export function tryToMigratePmd(vma: Vma, head: number, { vpn, ...slot }: PmdSlot & { vpn: number }): boolean {
   const { memory } = vma.mm;
   const lo = slot.table.entries[2 * slot.index]!;
   const isExclusive = memory.frames.isAnonExclusive(head);
   if (isExclusive && !folioTryShareAnonRmapPmd(memory, head)) return false;
   if (lo & Pte.dirty) folioMarkDirty(memory, head);
   setPmd(slot, migrationEntryFor(lo, isExclusive) | Pte.huge, head);
+  if (kindOf(lo) === Kind.present) flushTlbPmd(vma.mm, vpn);
   folioRemoveRmapPmd(memory, head);
   folioPut(memory, head);
   return true;

@@ -15,6 +15,7 @@ import { ptlLock, ptlUnlock } from './ptl.js';
 import { firstAddressIn, rmapObject, rmapWalk } from './rmap.js';
 import { findPmd, hugeStart, hugeVpn } from './thp-policy.js';
 import { splitHugePmd, splitHugePmdAddress } from './thp-split-pmd.js';
+import { TlbBatch } from './tlb.js';
 import type { Vma } from './vma.js';
 
 const WORDS_IN_PAGE = PAGE_SIZE / 4;
@@ -58,16 +59,22 @@ export function* splitFolio(memory: Memory, head: number, isolated: number[] | n
 /** Replaces all mappings by migration entries, as far as pins allow. Linux: unmap_folio() */
 function* unmapFolio(memory: Memory, head: number, vmas: readonly Vma[]): Coroutine<void> {
   memory.stats.tryToMigrate++;
+  const batch = new TlbBatch();
   for (const vma of vmas) {
     const addr = firstAddressIn(memory, head, vma);
     if (addr < 0) continue;
-    const unmapped = yield* unmapFolioOne(memory, head, { vma, addr });
-    if (!unmapped || memory.frames.folioMapcount[head] === 0) return;
+    const unmapped = yield* unmapFolioOne(memory, head, { vma, addr, batch });
+    if (!unmapped || memory.frames.folioMapcount[head] === 0) break;
   }
+  batch.flush();
 }
 
 /** Linux: mm/rmap.c:try_to_migrate_one() with TTU_SPLIT_HUGE_PMD */
-function* unmapFolioOne(memory: Memory, head: number, { vma, addr }: { vma: Vma; addr: number }): Coroutine<boolean> {
+function* unmapFolioOne(
+  memory: Memory,
+  head: number,
+  { vma, addr, batch }: { vma: Vma; addr: number; batch: TlbBatch },
+): Coroutine<boolean> {
   const { mm } = vma;
   const start = hugeStart(addr);
   // A part that the vma does not cover whole can't be mapped by a PMD, but it gets the event all the same.
@@ -77,9 +84,9 @@ function* unmapFolioOne(memory: Memory, head: number, { vma, addr }: { vma: Vma;
   const range: NotifierRange = { mm, start: addr, end: addr + npages * PAGE_SIZE, event: 'CLEAR', owner: null };
   yield* invalidateRangeStart(range);
   ptlLock(mm);
-  const unmapped = forEachMapping(mm, head, { addr, npages, kind: 'mapped' }, (table, i) => {
+  const unmapped = forEachMapping(mm, head, { addr, npages, kind: 'mapped' }, (table, index, vpn) => {
     assert(table.isLeaf, `folio ${head} is still mapped by a PMD`);
-    return tryToMigrateEntry(memory, table, i);
+    return tryToMigrateEntry(mm, { table, index, vpn }, batch);
   });
   ptlUnlock(mm);
   invalidateRangeEnd(range);

@@ -12,6 +12,7 @@ import { folioMarkDirty, mkPte } from './pte-build.js';
 import { ptlLock, ptlUnlock } from './ptl.js';
 import { folioRemoveRmapPmd } from './rmap.js';
 import { findPmd, hugeStart, hugeVpn, type PmdSlot } from './thp-policy.js';
+import { flushTlbPmd } from './tlb.js';
 import type { Vma } from './vma.js';
 
 /** The folio whose mapping alone is to be split, and whether into migration entries. */
@@ -64,6 +65,7 @@ export function splitHugePmdLocked(vma: Vma, addr: number, { folio, freeze = fal
   const kind = lo & KIND_MASK;
   if (!(lo & Pte.huge)) return;
   if (folio !== undefined && (kind === Kind.migration || folio !== head)) return;
+  if (kind === Kind.present) flushTlbPmd(vma.mm, hugeVpn(addr));
   const leaf = vma.mm.pageTable.newLeaf();
   if (lo & Pte.special) fillZero(leaf, mkPte(vma) | Pte.special);
   else if (kind === Kind.migration) fill(leaf, lo & ~Pte.huge, head);

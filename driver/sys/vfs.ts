@@ -30,6 +30,7 @@ export class Vfs {
   private readonly specials = new Map<string, SpecialOpen>();
   private readonly names = new Map<string, TmpfsInode>();
   private readonly programs = new Map<string, TmpfsInode>();
+  private readonly resets: (() => void)[] = [];
 
   constructor(private readonly machine: Machine) {}
 
@@ -37,8 +38,14 @@ export class Vfs {
     this.specials.set(path, open);
   }
 
+  /** `reset` runs when a life of the machine ends. */
+  onReset(reset: () => void): void {
+    this.resets.push(reset);
+  }
+
   /** Forgets every file of /tmp and every program. */
   reset(): void {
+    for (const reset of this.resets) reset();
     this.names.clear();
     this.programs.clear();
   }
@@ -102,6 +109,8 @@ export class Vfs {
 
   private *openPath(thread: Thread, path: string, flags: number): Coroutine<OpenFile | number> {
     if (path.length >= PATH_MAX) return -ENAMETOOLONG;
+    const other = this.ofOther(thread, path);
+    if (other !== null) return yield* this.openPath(other.thread, other.path, flags);
     const special = this.specials.get(path);
     if (special !== undefined) {
       if (flags & O_DIRECTORY) return -ENOTDIR;
@@ -114,6 +123,14 @@ export class Vfs {
     const name = tmpName(path);
     if (name === null) return -ENOENT;
     return name.length > NAME_MAX ? -ENAMETOOLONG : yield* this.openTmpfs(name, flags);
+  }
+
+  /** A file of another process in /proc, as that process would see it as its own; null: the path is none. */
+  private ofOther(thread: Thread, path: string): { thread: Thread; path: string } | null {
+    const match = /^\/proc\/(\d+)(\/.+)$/.exec(path);
+    const process = match === null ? null : this.machine.process(Number(match[1]));
+    if (process === null || process.owner !== thread.process.owner || process.state !== 'running') return null;
+    return { thread: process.main, path: `/proc/self${match![2]}` };
   }
 
   /** unlink(2). Special files stay. */
