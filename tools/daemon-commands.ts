@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { DEFAULT_POLL_US } from '../uapi/client/busy-poll.js';
 import type { Output } from './selftest.js';
 
 /** What the entry file hands to those that add subcommands. */
@@ -41,6 +42,12 @@ function addServe(root: Command, { status, output, parseSeed }: CommandContext):
     .option('--seed <n>', "seed of the machine's scheduler", parseSeed, 1)
     .option('--strict', 'refuse ioctls whose number means something else in the newest dialect', false)
     .option('--bootable', 'a client that is alone may boot another machine; for test suites', false)
+    .option(
+      '--poll <us>',
+      'microseconds to look for a request before sleeping; 0 sleeps at once',
+      parseCount,
+      DEFAULT_POLL_US,
+    )
     .option('--limit <name=number>', 'change a limit; may be repeated; a wrong name lists them', collect, [])
     .addOption(new Option('--log-format <format>', 'log lines on stderr').choices(['text', 'json']).default('text'))
     .addHelpText('after', SERVE_EXAMPLES)

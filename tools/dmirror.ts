@@ -62,7 +62,12 @@ function addSelftest(root: Command, status: { code: number }): void {
         .choices(['off', 'touched', 'all'])
         .default('touched'),
     )
-    .option('--daemon', 'start a daemon for each path and run through its socket', false)
+    .option('--daemon', 'start daemons and run through their sockets', false)
+    .option(
+      '-j, --jobs <n>',
+      'with --daemon: cases that run at once; one for each core, at most 4, by default',
+      parseCount,
+    )
     .option('--connect <socket>', 'run through the socket of a daemon that was started with --bootable')
     .option('--dialect <name>', 'the numbering that the cases speak', 'dmirror')
     .option('--json', 'one JSON object a line instead of KTAP', false)
@@ -73,7 +78,7 @@ function addSelftest(root: Command, status: { code: number }): void {
     .action(async (options) => {
       const { selftest } = await import('./selftest.js');
       status.code = await selftest(
-        { junit: undefined, path: undefined as PathName | undefined, connect: undefined, ...options },
+        { junit: undefined, path: undefined as PathName | undefined, connect: undefined, jobs: undefined, ...options },
         output(),
       );
     });

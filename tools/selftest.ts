@@ -1,4 +1,5 @@
 import { closeSync, openSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { inProcess, MachinePool } from '../index.js';
 import type { PathName, SelftestCase } from '../tests/selftests/case.js';
 import { allCases } from '../tests/selftests/index.js';
@@ -8,7 +9,7 @@ import { globToRegExp, shellQuote } from './glob.js';
 import { junitXml } from './junit.js';
 import type { Progress } from './progress.js';
 import { JsonReporter, KtapReporter, type Totals } from './report.js';
-import { machinesAt, type ServedMachines, spawnMachines } from './served-machines.js';
+import { machinesAt, type SuiteMachines, spawnMachines } from './served-machines.js';
 import { runSuite, totals } from './suite-run.js';
 
 export interface SelftestOptions {
@@ -19,6 +20,8 @@ export interface SelftestOptions {
   /** Through the socket of daemons that the command starts, or of one that runs. */
   readonly daemon: boolean;
   readonly connect: string | undefined;
+  /** Daemons that the command starts, each for one case at a time; undefined: as many as there are cores. */
+  readonly jobs: number | undefined;
   readonly dialect: string;
   readonly json: boolean;
   readonly junit: string | undefined;
@@ -47,12 +50,12 @@ export async function selftest(options: SelftestOptions, output: Output, cases =
   const reporter = options.json ? new JsonReporter(output.out) : new KtapReporter(output.out);
   const started = output.now();
   const paths: readonly PathName[] = options.path === undefined ? ['classic', 'unified'] : [options.path];
-  const machines = await machinesFor(options, paths);
+  const machines = await machinesFor(options, chosen.length * paths.length);
   const results = await runSuite(chosen, reporter, {
     seed: options.seed,
     paths,
     timeoutMs: options.timeout * 1000,
-    boot: (own) => machines.boot(own),
+    lanes: machines.lanes,
     now: output.now,
     progress: output.progress,
   }).finally(() => machines.end());
@@ -63,16 +66,24 @@ export async function selftest(options: SelftestOptions, output: Output, cases =
 }
 
 /** Where the cases' machines are: in this process, or behind a socket. */
-async function machinesFor(options: SelftestOptions, paths: readonly PathName[]): Promise<ServedMachines> {
+async function machinesFor(options: SelftestOptions, caseCount: number): Promise<SuiteMachines> {
   const dialect = dialectByName(options.dialect)?.id;
   if (dialect === undefined)
     throw new UsageError(`there is no dialect '${options.dialect}'`, `they are: ${dialectIds().join(', ')}`);
-  if (options.daemon) return await spawnMachines({ paths, dialect });
+  if (options.daemon) {
+    const jobs = options.jobs ?? Math.min(MAX_DEFAULT_JOBS, availableParallelism());
+    return await spawnMachines({ count: Math.min(jobs, caseCount), dialect });
+  }
+  if ((options.jobs ?? 1) > 1)
+    throw new UsageError('--jobs above 1 is for cases in daemons of their own', 'add --daemon');
   if (options.connect !== undefined) return machinesAt(options.connect, dialect);
   const pool = new MachinePool();
   const boot = async (own: object) => inProcess({ checkInvariants: options.invariants, dialect, ...own }, pool);
-  return { boot, end: async () => undefined };
+  return { lanes: [boot], end: async () => undefined };
 }
+
+/** All daemons have one client, this process, which has enough to do with so many. */
+const MAX_DEFAULT_JOBS = 4;
 
 export function exitCode(sum: Totals): number {
   if (sum.fail > 0) return EXIT.fail;

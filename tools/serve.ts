@@ -25,6 +25,8 @@ export interface ServeOptions {
   readonly seed: number;
   readonly strict: boolean;
   readonly bootable: boolean;
+  /** Microseconds. */
+  readonly poll: number;
   /** `name=value`. */
   readonly limit: readonly string[];
   readonly logFormat: LogFormat;
@@ -47,6 +49,7 @@ export async function serve(options: ServeOptions, output: Output): Promise<numb
     dialect: dialect.id,
     strict: options.strict,
     bootable: options.bootable,
+    pollUs: options.poll,
     controls: { exec: execControl() },
     version: packageVersion(),
   });

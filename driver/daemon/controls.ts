@@ -1,4 +1,6 @@
+import type { BusyPoll } from '../../uapi/client/busy-poll.js';
 import { commandSpelling, dialectByName, dialectIds } from '../../uapi/dialect.js';
+import type { BytePool } from '../../uapi/wire/byte-pool.js';
 import type { WireMap } from '../../uapi/wire/message.js';
 import { isModelled } from '../dmirror/ioctl.js';
 import { DEFAULT_MACHINE_OPTIONS, type MachineOptions } from '../sys/machine-options.js';
@@ -14,6 +16,11 @@ export interface ControlContext {
   readonly limits: Limits;
   readonly log: Logger;
   readonly feed: TraceFeed;
+  /** What a socket has is read into this; it is used up before the next one is read. */
+  readonly readBuffer: Uint8Array;
+  /** Large payloads and answers, of all sessions. */
+  readonly bytes: BytePool;
+  readonly poll: BusyPoll;
   /** Numbering for sessions that name none. */
   readonly dialect: string;
   /** Every session is strict. */
@@ -25,7 +32,7 @@ export interface ControlContext {
   /** Sessions that are there, ending ones too. */
   readonly sessionCount: number;
   /** Sessions with answers that no socket has seen. */
-  readonly unflushed: Set<Session>;
+  readonly unflushed: Session[];
   /** Sessions whose peer sends no more. */
   readonly lingering: Set<Session>;
   info(): WireMap;
@@ -76,7 +83,12 @@ export const controls: Readonly<Record<string, Control>> = {
     if (daemon.sessionCount > 1) return 'other sessions use the machine';
     const fault = bootFault(options);
     if (fault !== undefined) return fault;
-    daemon.host.reboot(options as Partial<MachineOptions>);
+    try {
+      daemon.host.reboot(options as Partial<MachineOptions>);
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      return error.message;
+    }
     answer(daemon.info());
     return undefined;
   },

@@ -106,8 +106,11 @@ function* handlePteFault(fault: VmFault): Coroutine<number> {
     fault.lo = table.entries[2 * pteIndex(vpn)]!;
     fault.hi = table.entries[2 * pteIndex(vpn) + 1]!;
   }
-  const { faults } = vma.mm.memory.kernel;
-  if (table === null && faults.armed && faults.hit(FaultPoint.pageTableAlloc) !== 0) return VM_FAULT.oom;
+  const { kernelMemory, kernel } = vma.mm.memory;
+  if (table === null) {
+    if (kernel.faults.armed && kernel.faults.hit(FaultPoint.pageTableAlloc) !== 0) return VM_FAULT.oom;
+    if (!kernelMemory.has(1)) return VM_FAULT.oom;
+  }
   const kind = kindOf(fault.lo);
   if (table === null || kind === Kind.none) {
     return vma.file === null ? yield* doAnonymousPage(fault) : yield* doFileFault(fault);

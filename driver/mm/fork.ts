@@ -51,11 +51,14 @@ export function* dupMmap(child: Mm, parent: Mm): Coroutine<number> {
 }
 
 function* dupVma(child: Mm, vma: Vma): Coroutine<number> {
+  const { kernelMemory } = child.memory;
+  if (!kernelMemory.has(1)) return -ENOMEM;
   const copy = new Vma(child, vma.start, vma.end, vma.flags, vma.pgoff);
   copy.file = vma.file;
   copy.ops = vma.ops;
   if (!(vma.flags & VM.wipeonfork)) anonVmaFork(copy, vma);
   child.vmas.push(copy);
+  kernelMemory.take('object', 1);
   copy.ops?.open?.(copy);
   if (copy.file !== null) {
     copy.file.get();
@@ -108,8 +111,9 @@ function* copyTables(dst: Vma, src: Vma): Coroutine<number> {
 function* copyPteRange(dst: Vma, src: Vma, part: { vpn: number; next: number }): Coroutine<number> {
   const from = src.mm.pageTable.pteTable(part.vpn);
   if (from === null) return 0;
-  const { faults } = dst.mm.memory.kernel;
-  if (faults.armed && faults.hit(FaultPoint.pageTableAlloc) !== 0) return -ENOMEM;
+  const { kernelMemory, kernel } = dst.mm.memory;
+  if (kernel.faults.armed && kernel.faults.hit(FaultPoint.pageTableAlloc) !== 0) return -ENOMEM;
+  if (!kernelMemory.has(1)) return -ENOMEM;
   const to = dst.mm.pageTable.pteTableAlloc(part.vpn);
   ptlLock(dst.mm);
   ptlLock(src.mm, true);

@@ -7,6 +7,7 @@ import { FrameAllocator } from './frame-allocator.js';
 import { Frames, PAGE_SIZE } from './frames.js';
 import { HugetlbPool } from './hugetlb-pool.js';
 import type { InvariantCounts } from './invariant-counts.js';
+import { KernelMemory } from './kernel-memory.js';
 import type { Mm } from './mm.js';
 import { TablePool } from './page-table.js';
 import type { DevPagemap } from './pagemap.js';
@@ -38,7 +39,8 @@ export class Memory {
   readonly words: Uint32Array;
   readonly frames: Frames;
   readonly allocator: FrameAllocator;
-  readonly tables = new TablePool();
+  readonly kernelMemory: KernelMemory;
+  readonly tables: TablePool;
   readonly swap: SwapArea;
   readonly hugetlb: HugetlbPool;
   readonly stats = new WalkStats();
@@ -80,6 +82,8 @@ export class Memory {
     this.words = new Uint32Array(buffer);
     this.frames = new Frames(systemFrames, options.coherentBytes / PAGE_SIZE, options.privateFrames);
     this.allocator = new FrameAllocator(this.frames, kernel.faults);
+    this.kernelMemory = new KernelMemory(this.allocator);
+    this.tables = new TablePool(this.kernelMemory);
     this.swap = new SwapArea(Math.floor(options.swapBytes / PAGE_SIZE));
     this.hugetlb = new HugetlbPool(this, options.hugePages);
     this.thpEnabled = options.thpEnabled;
@@ -94,6 +98,7 @@ export class Memory {
     for (const mm of this.mms) mm.pageTable.destroy();
     this.mms.clear();
     this.allocator.reset();
+    this.kernelMemory.reset();
     this.swap.reset();
     this.hugetlb.reset();
     this.stats.reset();

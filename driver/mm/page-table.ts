@@ -1,5 +1,6 @@
 import { assert } from '../core/assert.js';
 import { KIND_MASK, Kind } from './entry.js';
+import type { KernelMemory } from './kernel-memory.js';
 
 export const ENTRIES_PER_TABLE = 512;
 /** Pages under one entry of each level: PTE, PMD, PUD, PGD. */
@@ -31,14 +32,18 @@ export class TablePool {
   /** Tables handed out and not yet returned. */
   inUse = 0;
 
+  constructor(private readonly kernelMemory: KernelMemory) {}
+
   allocate(isLeaf: boolean): Table {
     this.inUse++;
+    this.kernelMemory.take('table', 1);
     return (isLeaf ? this.freeLeaves.pop() : this.freeInner.pop()) ?? new Table(isLeaf);
   }
 
   /** The caller guarantees that the table is empty. */
   release(table: Table): void {
     this.inUse--;
+    this.kernelMemory.give('table', 1);
     (table.isLeaf ? this.freeLeaves : this.freeInner).push(table);
   }
 

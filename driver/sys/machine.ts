@@ -67,6 +67,8 @@ export class Machine implements ReleaseQueue {
   seed: number;
   /** Asked before each ioctl of a device; true refuses it with -EINVAL. For a strict daemon. */
   refusesIoctl: ((thread: Thread, cmd: number, dialect: string) => boolean) | null = null;
+  /** Memory of any content for what a load answers; new memory when null. Whoever serves the machine may use it again when the answer is sent. */
+  resultBytes: ((sizeBytes: number) => Uint8Array) | null = null;
   private readonly processes = new Map<number, Process>();
   private readonly threads = new Map<number, Thread>();
   private readonly released = new Map<Task, OpenFile[]>();
@@ -241,10 +243,9 @@ export class Machine implements ReleaseQueue {
 
   /** What a task does before it returns to user. Linux: task_work_run() */
   *runTaskWork(task: Task): Coroutine<void> {
-    for (;;) {
-      const file = this.released.get(task)?.shift();
-      if (file === undefined) return;
-      yield* file.release();
+    for (let files = this.released.get(task); files !== undefined; files = this.released.get(task)) {
+      this.released.delete(task);
+      for (const file of files) yield* file.release();
     }
   }
 
