@@ -147,6 +147,11 @@ export class Scheduler {
     return this.runnable.length + this.sleeping.length + this.blocked.size;
   }
 
+  /** No task is in the kernel, and none will be before somebody calls. */
+  get isAtRest(): boolean {
+    return this.busyCount === 0 && this.timers.length === 0;
+  }
+
   /** A further `run` would do something. */
   get hasRunnable(): boolean {
     return this.runnable.length > 0 || this.sleeping.length > 0 || (this.timers.length > 0 && this.blocked.size > 0);

@@ -120,7 +120,7 @@ export function* folioToSystem(memory: Memory, file: DmirrorFile, migrate: Migra
  */
 export function* injectBadCopy(memory: Memory, to: number, bytesPfn: number): Coroutine<boolean> {
   const { faults, defects } = memory.kernel;
-  if ((yield* faults.reach(FaultPoint.deviceCopy)) === 0) return false;
+  if (faults.isQuiet(FaultPoint.deviceCopy) || (yield* faults.reach(FaultPoint.deviceCopy)) === 0) return false;
   memory.bytes.fill(0xdb, bytesPfn * PAGE_SIZE + faults.bytes, (bytesPfn + 1) * PAGE_SIZE);
   if (defects.copyUnchecked) return false;
   folioUnlock(memory, to);

@@ -71,7 +71,8 @@ export class DmirrorDevice implements DevPagemapOps {
     const { memory } = this;
     const { faults } = memory.kernel;
     const isLarge = list === this.folios;
-    if (faults.armed && (yield* faults.reach(FaultPoint.devicePageAlloc)) !== 0) return 0;
+    const isAsked = faults.armed && !faults.isQuiet(FaultPoint.devicePageAlloc);
+    if (isAsked && (yield* faults.reach(FaultPoint.devicePageAlloc)) !== 0) return 0;
     let backing = 0;
     if (this.isPrivate) {
       backing = isLarge ? memory.allocator.allocateHuge() : memory.allocator.allocate();

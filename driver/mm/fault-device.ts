@@ -43,7 +43,8 @@ function* askDriver(fault: DeviceFault): Coroutine<number> {
   ptlUnlock(mm);
   const pagemap = memory.pagemaps[memory.frames.pagemap[pfn]!]!;
   const { faults } = memory.kernel;
-  const injected = faults.armed ? yield* faults.reach(FaultPoint.migrateToRam, addr) : 0;
+  const isAsked = faults.armed && !faults.isQuiet(FaultPoint.migrateToRam, addr);
+  const injected = isAsked ? yield* faults.reach(FaultPoint.migrateToRam, addr) : 0;
   const ret = injected !== 0 ? injectedFault(injected) : yield* pagemap.ops.migrateToRam(fault);
   if (faultLocksPage) folioUnlock(memory, pfn);
   folioPut(memory, pfn);

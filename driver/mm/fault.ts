@@ -42,7 +42,7 @@ export function* handleMmFault(vma: Vma, addr: number, flags: number): Coroutine
   const page = addr - (addr % PAGE_SIZE);
   if (memory.kernel.trace.verbose) memory.kernel.emit('fault', flags & FAULT.write ? 'write' : 'read', page, flags);
   const { faults } = memory.kernel;
-  if (faults.armed) {
+  if (faults.armed && !faults.isQuiet(FaultPoint.handleMmFault, page)) {
     const injected = yield* faults.reach(FaultPoint.handleMmFault, page);
     if (injected !== 0) return injectedFault(injected);
   }

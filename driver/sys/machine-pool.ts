@@ -25,7 +25,7 @@ export class MachinePool {
   give(machine: Machine): void {
     machine.trace.listen(null);
     machine.refusesIoctl = null;
-    machine.resultBytes = null;
+    machine.newAnswer = null;
     const kind = kindOf(machine.options);
     const machines = this.idle.get(kind) ?? [];
     if (machines.length < KEPT_PER_KIND) machines.push(machine);

@@ -67,8 +67,8 @@ export class Machine implements ReleaseQueue {
   seed: number;
   /** Asked before each ioctl of a device; true refuses it with -EINVAL. For a strict daemon. */
   refusesIoctl: ((thread: Thread, cmd: number, dialect: string) => boolean) | null = null;
-  /** Memory of any content for what a load answers; new memory when null. Whoever serves the machine may use it again when the answer is sent. */
-  resultBytes: ((sizeBytes: number) => Uint8Array) | null = null;
+  /** Memory of any content for what a load answers, lent by whoever runs or serves the machine; new memory when null. */
+  newAnswer: ((sizeBytes: number) => Uint8Array) | null = null;
   private readonly processes = new Map<number, Process>();
   private readonly threads = new Map<number, Thread>();
   private readonly released = new Map<Task, OpenFile[]>();

@@ -100,7 +100,7 @@ function* mapFile(mm: Mm, file: OpenFile, request: MmapRequest): Coroutine<numbe
 
 function* load(thread: Thread, addr: number, len: number): Coroutine<number | CallResult> {
   if (addr < 0 || len < 0 || len > MAX_TRANSFER_BYTES) return -EINVAL;
-  const out = thread.process.machine.resultBytes?.(len) ?? new Uint8Array(len);
+  const out = thread.process.machine.newAnswer?.(len) ?? new Uint8Array(len);
   const result = yield* cpuLoad(thread.process.mm, addr, out);
   const bytes = result.done === len ? out : out.subarray(0, result.done);
   if (result.fault === 'none') return { ret: result.done, bytes };

@@ -2,7 +2,7 @@ import { TICKS_PER_MS } from '../../driver/core/clock.js';
 import { faultAttr } from '../../driver/core/fault-attr.js';
 import type { FaultRule, FaultWhere } from '../../driver/core/fault-engine.js';
 import { FAULT_POINTS, FAULT_RETURNS, type FaultPointId, PHASES } from '../../driver/core/fault-points.js';
-import type { Rule, Step } from './plan-types.js';
+import { asList, type Rule, returnAt, type Step } from './plan-types.js';
 import { PlanNameError, type PlanWorld } from './plan-world.js';
 
 const PAGE_SIZE = 4096;
@@ -39,7 +39,7 @@ function compile(
     attr: faultAttr(knobs),
     nth: rule.nth ?? 0,
     after,
-    returns: rule.return === undefined ? 0 : FAULT_RETURNS[rule.return],
+    returns: returnsOf(rule),
     bytes: rule.bytes ?? 0,
     delayTicks: rule.delay === undefined ? 0 : ticksOf(rule.delay),
     run: rule.run === undefined ? null : actionOf(rule.run, world),
@@ -47,9 +47,9 @@ function compile(
 }
 
 function whereOf(rule: Rule, world: PlanWorld): FaultWhere {
-  const point = FAULT_POINTS.findIndex(({ name }) => name === rule.point) as FaultPointId;
+  const points = asList(rule.point).map(pointId);
   const isWide = rule.scope === 'machine' || (rule.scope === undefined && rule.process !== undefined);
-  const where: { -readonly [K in keyof FaultWhere]: FaultWhere[K] } = { point };
+  const where: { -readonly [K in keyof FaultWhere]: FaultWhere[K] } = { points };
   // Deviates from the kernel's knobs, which strike everybody: a rule is about one open file unless it says otherwise.
   // A selftest opens its own: the first file of a machine has the number 0.
   if (!isWide) where.file = world.devices.size > 0 ? world.device(rule.fd).file : 0;
@@ -64,6 +64,20 @@ function whereOf(rule: Rule, world: PlanWorld): FaultWhere {
     where.range = { start: addr, end: addr + npages * PAGE_SIZE };
   }
   return where;
+}
+
+function pointId(name: string): FaultPointId {
+  return FAULT_POINTS.findIndex((info) => info.name === name) as FaultPointId;
+}
+
+/** Of several words in `return`, each point gives the first that it can. */
+function returnsOf({ point, return: wanted }: Rule): FaultRule['returns'] {
+  const returns: Partial<Record<FaultPointId, number>> = {};
+  for (const name of asList(point)) {
+    const word = returnAt(name, wanted);
+    if (word !== undefined) returns[pointId(name)] = FAULT_RETURNS[word];
+  }
+  return returns;
 }
 
 /** Whoever acts has a thread for it, which is there before the rule strikes. */

@@ -30,25 +30,30 @@ export interface PlanOptions {
   readonly path: PathName;
   readonly seed?: number | undefined;
   readonly defects?: readonly DefectName[];
+  /** Machines of earlier runs; results do not depend on it. */
+  readonly pool?: MachinePool;
 }
 
 /** Runs one plan on one path. Throws PlanNameError for a name that nothing has; a wrong plan object is an Error. */
 export async function runPlan(
   plan: Plan,
-  { path, seed = plan.machine?.seed ?? 1, defects = [] }: PlanOptions,
+  { path, seed = plan.machine?.seed ?? 1, defects = [], pool = new MachinePool() }: PlanOptions,
 ): Promise<PlanResult> {
   const errors = checkPlan(plan);
   if (errors.length > 0) throw new Error(errors.map((e) => `${e.path.join('.')}: ${e.message}`).join('\n'));
-  const pool = new MachinePool();
   if (plan.selftest !== undefined) return await runSelftestPlan(plan, { pool, path, seed, defects });
-  const machine = pool.take({ ...optionsOf(plan.machine ?? {}), seed, path }, { rules: [], counts: false, defects });
+  const options = { ...optionsOf(plan.machine ?? {}), seed, path };
+  const pooled = pool.take(options, { rules: [], counts: false, defects });
+  const { machine } = pooled;
   machine.kernel.faults.disarm();
   const run = new PlanRun(plan, new PlanWorld(machine));
   run.all(seed);
   const { failures, world } = run;
   const { violations } = world.watch;
   const status = failures.length + violations.length > 0 ? 'fail' : 'pass';
-  return { name: plan.name, path, seed, status, failures, violations, fired: machine.kernel.faults.fired };
+  const fired = [...machine.kernel.faults.fired];
+  pool.give(pooled, violations.length === 0);
+  return { name: plan.name, path, seed, status, failures, violations, fired };
 }
 
 async function runSelftestPlan(
@@ -57,8 +62,9 @@ async function runSelftestPlan(
 ): Promise<PlanResult> {
   const testCase = allCases().find(({ name }) => name === plan.selftest);
   if (testCase === undefined) throw new PlanNameError(`there is no selftest '${plan.selftest}'`);
-  const empty = new PlanWorld(pool.take({}, { rules: [], counts: false, defects: [] }));
-  const rules = compileRules(plan.rules ?? [], empty);
+  const empty = pool.take({}, { rules: [], counts: false, defects: [] });
+  const rules = compileRules(plan.rules ?? [], new PlanWorld(empty.machine));
+  pool.give(empty, true);
   const outcome = await runUnderFaults(pool, testCase, { path, seed, rules, defects });
   const failures: string[] = [];
   const wanted = plan.expect?.ret;

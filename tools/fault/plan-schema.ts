@@ -1,6 +1,6 @@
-import { FAULT_POINTS, FAULT_RETURNS, PHASES } from '../../driver/core/fault-points.js';
+import { FAULT_POINTS, FAULT_RETURNS, type FaultPointInfo, PHASES } from '../../driver/core/fault-points.js';
 import { hint } from './nearest.js';
-import type { Plan, Rule, Step } from './plan-types.js';
+import { asList, type Plan, type Rule, returnAt, type Step } from './plan-types.js';
 import { ADVICE, VERBS } from './plan-words.js';
 
 /** A mistake in a plan: where, as keys from the top, and what. `isKey`: the key itself is wrong, not its value. */
@@ -15,6 +15,7 @@ type Shape =
   | { readonly kind: 'words'; readonly words: readonly string[] }
   | { readonly kind: 'either'; readonly shapes: readonly Shape[] }
   | { readonly kind: 'list'; readonly of: () => Shape }
+  | { readonly kind: 'some'; readonly of: Shape }
   | { readonly kind: 'counts' }
   | { readonly kind: 'map'; readonly keys: Readonly<Record<string, Shape>>; readonly required: readonly string[] };
 
@@ -24,6 +25,8 @@ const flag: Shape = { kind: 'flag' };
 const words = (...list: string[]): Shape => ({ kind: 'words', words: list });
 const either = (...shapes: Shape[]): Shape => ({ kind: 'either', shapes });
 const list = (of: () => Shape): Shape => ({ kind: 'list', of });
+/** One, or a list of at least one. */
+const some = (of: Shape): Shape => ({ kind: 'some', of });
 const map = (keys: Record<string, Shape>, required: string[] = []): Shape => ({ kind: 'map', keys, required });
 
 const EXPECT = map({
@@ -64,7 +67,7 @@ const STEP: Shape = map(STEP_KEYS, ['do']);
 const RULE: Shape = map(
   {
     name: text,
-    point: words(...FAULT_POINTS.map(({ name }) => name)),
+    point: some(words(...FAULT_POINTS.map(({ name }) => name))),
     phase: words(...PHASES),
     process: text,
     fd: text,
@@ -81,7 +84,7 @@ const RULE: Shape = map(
     times: number,
     space: number,
     after: text,
-    return: words(...Object.keys(FAULT_RETURNS)),
+    return: some(words(...Object.keys(FAULT_RETURNS))),
     bytes: number,
     delay: either(number, text),
     run: STEP,
@@ -156,6 +159,11 @@ function checkShape(value: unknown, shape: Shape, at: { path: Path; errors: Plan
       if (tries.every((found) => found.length > 0)) wrong(shape.shapes.map(({ kind }) => kind).join(' or '));
       break;
     }
+    case 'some':
+      if (Array.isArray(value) && value.length === 0) wrong('at least one');
+      else if (!Array.isArray(value)) checkShape(value, shape.of, at);
+      else for (const [i, item] of value.entries()) checkShape(item, shape.of, { path: [...path, i], errors });
+      break;
     case 'list':
       if (!Array.isArray(value)) wrong('a list');
       else for (const [i, item] of value.entries()) checkShape(item, shape.of(), { path: [...path, i], errors });
@@ -192,32 +200,27 @@ function checkMap(
 function checkRules(rules: readonly Rule[], path: Path, errors: PlanError[]): void {
   for (const [i, rule] of rules.entries()) {
     const at = [...path, i];
-    const info = FAULT_POINTS.find(({ name }) => name === rule.point)!;
-    if (info.profile === 'wire')
-      errors.push({
-        path: [...at, 'point'],
-        message: `${info.name} is a fault of the interface, for \`dmirror fault wire\``,
-      });
-    if (rule.phase !== undefined && !info.phases.includes(rule.phase))
-      errors.push({
-        path: [...at, 'phase'],
-        message: `${info.name} is never in phase ${rule.phase}; it is in: ${info.phases.join(', ')}`,
-      });
-    if (rule.return !== undefined && !info.returns.includes(rule.return))
-      errors.push({
-        path: [...at, 'return'],
-        message: `${info.name} cannot return ${rule.return}; it can return: ${info.returns.join(', ') || 'nothing'}`,
-      });
-    for (const key of ['delay', 'run'] as const) {
-      if (rule[key] !== undefined && !info.sleeps)
-        errors.push({
-          path: [...at, key],
-          message: `${info.name} stands in an atomic step: no delay and no action is possible there`,
-        });
-    }
+    const wrong = (key: string, message: string): void => void errors.push({ path: [...at, key], message });
+    for (const name of asList(rule.point)) checkPoint(rule, FAULT_POINTS.find((info) => info.name === name)!, wrong);
     if (rule.return === undefined && rule.delay === undefined && rule.run === undefined)
       errors.push({ path: at, message: "a rule has a 'return', a 'delay' or a 'run'" });
     if (rule.then !== undefined) checkRules(rule.then, [...at, 'then'], errors);
+  }
+}
+
+function checkPoint(rule: Rule, info: FaultPointInfo, wrong: (key: string, message: string) => void): void {
+  const { name, phases, returns, sleeps } = info;
+  if (info.profile === 'wire') wrong('point', `${name} is a fault of the interface, for \`dmirror fault wire\``);
+  if (rule.phase !== undefined && !phases.includes(rule.phase))
+    wrong('phase', `${name} is never in phase ${rule.phase}; it is in: ${phases.join(', ')}`);
+  if (rule.return !== undefined && returnAt(name, rule.return) === undefined)
+    wrong(
+      'return',
+      `${name} cannot return ${asList(rule.return).join(' or ')}; it can return: ${returns.join(', ') || 'nothing'}`,
+    );
+  for (const key of ['delay', 'run'] as const) {
+    if (rule[key] !== undefined && !sleeps)
+      wrong(key, `${name} stands in an atomic step: no delay and no action is possible there`);
   }
 }
 

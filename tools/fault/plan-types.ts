@@ -1,4 +1,4 @@
-import type { FaultReturn, PhaseName } from '../../driver/core/fault-points.js';
+import { FAULT_POINTS, type FaultReturn, type PhaseName } from '../../driver/core/fault-points.js';
 import type { PathName } from '../../tests/selftests/case.js';
 
 /** What a plan's machine is; what is left out is the default of `dmirror`. */
@@ -64,7 +64,8 @@ export interface Step {
 /** One fault. Everything in it narrows where it strikes, says how often, or what it does. */
 export interface Rule {
   name?: string;
-  point: string;
+  /** One, or several that share the knobs and the count of hits. */
+  point: string | string[];
   phase?: PhaseName;
   process?: string;
   /** An open file of the plan. Without it, and without `scope: machine`, the first file that the setup opens. */
@@ -86,7 +87,8 @@ export interface Rule {
   space?: number;
   /** Only once the rule of this name has struck. */
   after?: string;
-  return?: FaultReturn;
+  /** Of several, each point returns the first that it can. */
+  return?: FaultReturn | FaultReturn[];
   /** Bytes that a short copy does first. */
   bytes?: number;
   /** Virtual microseconds, or with `ms`. */
@@ -113,4 +115,15 @@ export interface Plan {
 /** Checks nothing by itself; gives an object literal its type. */
 export function definePlan(plan: Plan): Plan {
   return plan;
+}
+
+/** One thing or several, as plans write them. */
+export function asList<T>(value: T | readonly T[] | undefined): readonly T[] {
+  return value === undefined ? [] : Array.isArray(value) ? value : [value as T];
+}
+
+/** Which of a rule's words point `name` returns. */
+export function returnAt(name: string, wanted: Rule['return']): FaultReturn | undefined {
+  const info = FAULT_POINTS.find((point) => point.name === name);
+  return asList(wanted).find((word) => info?.returns.includes(word));
 }

@@ -4,18 +4,22 @@ import { allCases } from '../../tests/selftests/index.js';
 import { errnoName } from '../../uapi/errno.js';
 import { EXIT, UsageError } from '../exit-code.js';
 import type { Output } from '../selftest.js';
+import { MachinePool } from './machine-pool.js';
 import { Sweeper } from './sweep-job.js';
 import { parseToken } from './token.js';
 
 /** The trace of the run that a token names, and its findings: the same bytes every time. */
-export async function replayLines(token: string): Promise<{ lines: string[]; isFailing: boolean }> {
+export async function replayLines(
+  token: string,
+  pool = new MachinePool(),
+): Promise<{ lines: string[]; isFailing: boolean }> {
   const id = parseToken(token);
   const cases = allCases();
   if (!cases.some(({ name }) => name === id.name))
     throw new UsageError(`there is no case '${id.name}'`, 'see the names with `dmirror selftest --list`');
   const { seed, pages, rounds, defects } = id;
   const options = { seed, pages, rounds, defects, all: false, pairs: 0, first: false };
-  const sweeper = new Sweeper(new Map(cases.map((testCase) => [testCase.name, testCase])), options);
+  const sweeper = new Sweeper(new Map(cases.map((testCase) => [testCase.name, testCase])), options, pool);
   const faults = id.injections.map(
     ({ point, phase, nth, returns }) => `${point} in ${phase}, hit ${nth}, returns ${returns}`,
   );

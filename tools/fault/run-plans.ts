@@ -5,6 +5,7 @@ import { EXIT, UsageError } from '../exit-code.js';
 import { junitXml } from '../junit.js';
 import { KtapWriter } from '../ktap.js';
 import type { Output } from '../selftest.js';
+import { MachinePool } from './machine-pool.js';
 import { loadPlan } from './plan-parse.js';
 import { type PlanResult, runPlan } from './plan-run.js';
 import { PlanNameError } from './plan-world.js';
@@ -24,12 +25,14 @@ export async function runPlans(files: readonly string[], options: RunPlansOption
       throw new UsageError(`there is no defect '${name}'`, `they are: ${Object.keys(DEFECTS).join(', ')}`);
   }
   const plans = files.map((file) => ({ file, plan: loadPlan(file) }));
+  const pool = new MachinePool();
   const results: { file: string; ms: number; result: PlanResult }[] = [];
   for (const { file, plan } of plans) {
     for (const path of pathsOf(options.path ?? plan.machine?.path)) {
       const started = output.now();
       try {
-        const result = await runPlan(plan, { path, seed: options.seed, defects: options.defect as DefectName[] });
+        const defects = options.defect as DefectName[];
+        const result = await runPlan(plan, { path, seed: options.seed, defects, pool });
         results.push({ file, ms: output.now() - started, result });
       } catch (error) {
         if (error instanceof PlanNameError)

@@ -4,6 +4,7 @@ import type { PathName } from '../../tests/selftests/case.js';
 import { allCases } from '../../tests/selftests/index.js';
 import { EXIT, UsageError } from '../exit-code.js';
 import type { Output } from '../selftest.js';
+import { MachinePool } from './machine-pool.js';
 import { loadPlan } from './plan-parse.js';
 import { runPlan } from './plan-run.js';
 import type { Plan } from './plan-types.js';
@@ -46,9 +47,10 @@ export async function shrinkToken(id: RunId): Promise<RunId> {
 }
 
 export async function shrinkPlan(plan: Plan, defects: readonly DefectName[]): Promise<{ plan: Plan; path: PathName }> {
+  const pool = new MachinePool();
   const failureOf = async (at: Plan, path: PathName): Promise<string> => {
     try {
-      const { failures, violations } = await runPlan(at, { path, defects });
+      const { failures, violations } = await runPlan(at, { path, defects, pool });
       // A step's number changes when others go.
       const texts = failures.map((line) => line.replace(/^(setup|step) \d+ /, ''));
       return signature([...violations.map(({ kind, message }) => `${kind} ${message}`), ...texts].slice(0, 1));
