@@ -1,6 +1,7 @@
 // The socket, Unix or a Windows pipe, as the link of a WireTransport. With busy-poll.ts the only part of uapi/ that knows Node.
 
 import { connect as connectSocket, type OnReadOpts, type Socket } from 'node:net';
+import { BytePool } from '../wire/byte-pool.js';
 import type { HelloOptions } from '../wire/message.js';
 import { BusyPoll, DEFAULT_POLL_US } from './busy-poll.js';
 import { type Link, Receiver, WireTransport } from './wire-transport.js';
@@ -14,12 +15,16 @@ export interface ConnectOptions extends HelloOptions {
 
 /** Pieces up to this size together are copied into one: a single write is cheaper than a list of them. */
 const JOIN_BYTES = 65536;
+const KEPT_BYTES = 16 * 2 ** 20;
+
+/** Memory of large answers of all connections: what `readInto` does not need any more is there for the next. */
+const received = new BytePool(KEPT_BYTES, (sizeBytes) => new Uint8Array(Buffer.allocUnsafeSlow(sizeBytes).buffer));
 
 /** A session with the machine that a daemon serves. Rejects when nobody listens or the server refuses. */
 export async function connect(options: ConnectOptions): Promise<WireTransport> {
   const { socket: path, pollUs = DEFAULT_POLL_US, ...hello } = options;
   const poll = new BusyPoll(pollUs);
-  const receiver = new Receiver((sizeBytes) => new Uint8Array(Buffer.allocUnsafeSlow(sizeBytes).buffer));
+  const receiver = new Receiver(received);
   const socket = connectSocket({ path, onread: reading(receiver, poll, (error) => fail(error)) });
   const fail = (error: Error) => {
     receiver.closed(error.message);
