@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { sendPieces } from '../../uapi/client/connect.js';
+import { sendPieces } from '../../uapi/client/send-pieces.js';
 import type { CallArg, CallResult } from '../../uapi/client/transport.js';
 import { dialectByName } from '../../uapi/dialect.js';
 import { SIGKILL, signalStatus } from '../../uapi/signal.js';
