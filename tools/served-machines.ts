@@ -63,7 +63,7 @@ async function bootAt(socket: string, options: object): Promise<Transport> {
   }
   return {
     dialect: session.dialect,
-    call: (tid, name, args) => session.call(tid, name, args),
+    call: (tid, name, args, into) => session.call(tid, name, args, into),
     createProcess: () => session.createProcess(),
     async close() {
       try {

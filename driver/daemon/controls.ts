@@ -44,6 +44,8 @@ export interface ControlRequest {
   readonly options: WireMap;
   /** May be called later; nobody minds when the session is gone by then. */
   answer(value: WireMap): void;
+  /** Goes on with the request later, as if it came now. */
+  later(run: () => string | undefined): void;
 }
 
 /** Answers by itself, or says what is wrong with the request. */

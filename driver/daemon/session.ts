@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { sendPieces } from '../../uapi/client/connect.js';
+import { sendPieces } from '../../uapi/client/send-pieces.js';
 import type { CallArg, CallResult } from '../../uapi/client/transport.js';
 import { dialectByName } from '../../uapi/dialect.js';
 import { SIGKILL, signalStatus } from '../../uapi/signal.js';
@@ -149,10 +149,7 @@ export class Session {
     if (error instanceof BadMessageError) {
       if (error.id === null || this.state === 'greeting') this.dismiss(error.code, error.message);
       else this.refuse(error.id, error.code, error.message);
-    } else {
-      // A bug of ours, which nobody knows how far it reached.
-      this.daemon.host.fail(error instanceof Error ? error : new Error(String(error)));
-    }
+    } else this.failed(error);
   }
 
   private greet(request: Request): void {
@@ -193,16 +190,28 @@ export class Session {
       this.refuse(id, 'duplicate-id', `request ${id} is not answered yet`);
       return false;
     }
-    try {
-      if (request.kind === 'call') return this.startCall(request, payload);
-      if (request.kind === 'process') this.createProcess(id, request.dialect ?? this.dialect);
+    let isKept = false;
+    this.guarded(id, () => {
+      if (request.kind === 'call') isKept = this.startCall(request, payload);
+      else if (request.kind === 'process') this.createProcess(id, request.dialect ?? this.dialect);
       else this.control(id, request.what, request.options);
+    });
+    return isKept;
+  }
+
+  private guarded(id: number, work: () => void): void {
+    try {
+      work();
     } catch (error) {
       if (error instanceof LimitError) this.refuse(id, 'limit', error.message);
       else if (error instanceof BadCallError) this.refuse(id, 'bad-call', error.message);
-      else throw error;
+      else this.failed(error);
     }
-    return false;
+  }
+
+  /** A bug of ours, of which nobody knows how far it reached. */
+  private failed(error: unknown): void {
+    this.daemon.host.fail(error instanceof Error ? error : new Error(String(error)));
   }
 
   private startCall({ id, tid, name, args }: PlainCall, payload: Uint8Array): boolean {
@@ -305,8 +314,14 @@ export class Session {
       return;
     }
     const answer = (value: WireMap) => this.state === 'open' && this.send([REPLY.answer, id, value]);
-    const fault = run(this.daemon, this, { options, answer });
-    if (fault !== undefined) this.refuse(id, 'bad-call', fault);
+    const take = (fault: string | undefined) => fault !== undefined && this.refuse(id, 'bad-call', fault);
+    const later = (go: () => string | undefined) => {
+      if (this.state !== 'open') return;
+      this.guarded(id, () => take(go()));
+      this.daemon.host.kick();
+      this.flush();
+    };
+    take(run(this.daemon, this, { options, answer, later }));
   }
 
   /** Events for a tracer; those that a slow reader has no room for are only counted. */

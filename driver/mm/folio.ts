@@ -68,7 +68,7 @@ export function* folioLock(memory: Memory, pfn: number): Coroutine<void> {
   const { frames, kernel } = memory;
   const head = frames.head[pfn]!;
   kernel.checkOrder(kernel.current, LockClass.folioLock, false);
-  if (kernel.scheduler.contended) yield FOLIO_LOCK_POINT;
+  if (kernel.scheduler.isShared) yield FOLIO_LOCK_POINT;
   while (frames.flags[head]! & PG.locked) yield pageQueue(memory, head);
   takeLock(memory, head, true);
 }

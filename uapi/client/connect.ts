@@ -1,8 +1,10 @@
 // The socket, Unix or a Windows pipe, as the link of a WireTransport. With busy-poll.ts the only part of uapi/ that knows Node.
 
 import { connect as connectSocket, type OnReadOpts, type Socket } from 'node:net';
+import { BytePool } from '../wire/byte-pool.js';
 import type { HelloOptions } from '../wire/message.js';
 import { BusyPoll, DEFAULT_POLL_US } from './busy-poll.js';
+import { sendPieces } from './send-pieces.js';
 import { type Link, Receiver, WireTransport } from './wire-transport.js';
 
 export interface ConnectOptions extends HelloOptions {
@@ -12,14 +14,16 @@ export interface ConnectOptions extends HelloOptions {
   readonly pollUs?: number;
 }
 
-/** Pieces up to this size together are copied into one: a single write is cheaper than a list of them. */
-const JOIN_BYTES = 65536;
+const KEPT_BYTES = 16 * 2 ** 20;
+
+/** Memory of large answers of all connections: what `readInto` does not need any more is there for the next. */
+const received = new BytePool(KEPT_BYTES, (sizeBytes) => new Uint8Array(Buffer.allocUnsafeSlow(sizeBytes).buffer));
 
 /** A session with the machine that a daemon serves. Rejects when nobody listens or the server refuses. */
 export async function connect(options: ConnectOptions): Promise<WireTransport> {
   const { socket: path, pollUs = DEFAULT_POLL_US, ...hello } = options;
   const poll = new BusyPoll(pollUs);
-  const receiver = new Receiver((sizeBytes) => new Uint8Array(Buffer.allocUnsafeSlow(sizeBytes).buffer));
+  const receiver = new Receiver(received);
   const socket = connectSocket({ path, onread: reading(receiver, poll, (error) => fail(error)) });
   const fail = (error: Error) => {
     receiver.closed(error.message);
@@ -73,28 +77,4 @@ function closeSocket(socket: Socket): void {
   socket.end();
   const timer = setTimeout(() => socket.destroy(), FAREWELL_MS);
   socket.once('close', () => clearTimeout(timer));
-}
-
-/**
- * Writes the pieces in order with as few system calls as their size allows. `onSent` hears of each piece above `JOIN_BYTES` that is
- * with the operating system and may be changed.
- */
-export function sendPieces(socket: Socket, pieces: Uint8Array[], onSent?: (piece: Uint8Array) => void): void {
-  if (socket.destroyed || socket.writableEnded) return;
-  if (pieces.length === 1) {
-    socket.write(pieces[0]);
-    return;
-  }
-  let total = 0;
-  for (const piece of pieces) total += piece.length;
-  if (total <= JOIN_BYTES) {
-    socket.write(Buffer.concat(pieces, total));
-    return;
-  }
-  socket.cork();
-  for (const piece of pieces) {
-    if (onSent === undefined || piece.length < JOIN_BYTES) socket.write(piece);
-    else socket.write(piece, (error) => error ?? onSent(piece));
-  }
-  socket.uncork();
 }

@@ -3,6 +3,8 @@ export interface Pending {
   readonly id: number;
   resolve(value: never): void;
   reject(error: Error): void;
+  /** Where the answer's bytes are wanted. */
+  readonly into?: Uint8Array | undefined;
 }
 
 const FIRST_PLACES = 64;

@@ -1,5 +1,6 @@
 // A transport over a stream of bytes, whatever carries them; connect.ts gives it a socket.
 
+import type { BytePool } from '../wire/byte-pool.js';
 import { packPieces } from '../wire/codec.js';
 import { FrameReader } from '../wire/frame.js';
 import { FrameWriter } from '../wire/frame-writer.js';
@@ -67,6 +68,7 @@ export class WireTransport implements Transport {
 
   private constructor(
     private readonly link: Link,
+    private readonly memory: BytePool,
     info: WireMap,
   ) {
     this.info = info;
@@ -77,12 +79,12 @@ export class WireTransport implements Transport {
     return String(this.info.dialect);
   }
 
-  call(tid: number, name: string, args: CallArg[]): Promise<CallResult> {
+  call(tid: number, name: string, args: CallArg[], into?: Uint8Array): Promise<CallResult> {
     return new Promise((resolve, reject) => {
       const id = this.newId();
       this.queueFlush();
       writeCall(this.outgoing, { id, tid, name, args });
-      this.pending.add({ id, resolve, reject });
+      this.pending.add({ id, resolve, reject, into });
     });
   }
 
@@ -124,7 +126,7 @@ export class WireTransport implements Transport {
         else if (reply.kind !== 'welcome' || reply.version !== PROTOCOL_VERSION)
           reject(new ProtocolError('bad-hello', 'the server does not speak this version of the protocol'));
         else {
-          const transport = new WireTransport(link, reply.info);
+          const transport = new WireTransport(link, receiver.memory, reply.info);
           receiver.onReply = (later) => transport.received(later);
           receiver.onFail = (error) => transport.fail(error);
           resolve(transport);
@@ -179,7 +181,17 @@ export class WireTransport implements Transport {
     }
     const pending = this.pending.take(reply.id as number);
     if (reply.kind === 'error') pending?.reject(new ProtocolError(reply.code, reply.message));
-    else pending?.resolve((reply.kind === 'result' ? reply.result : reply.value) as never);
+    else if (reply.kind === 'answer') pending?.resolve(reply.value as never);
+    else pending?.resolve(this.resultInto(reply.result, pending.into) as never);
+  }
+
+  private resultInto(result: CallResult, into: Uint8Array | undefined): CallResult {
+    const { bytes } = result;
+    if (into === undefined || bytes === undefined) return result;
+    into.set(bytes);
+    this.memory.give(bytes);
+    result.bytes = into.subarray(0, bytes.length);
+    return result;
   }
 
   private fail(error: Error): void {
@@ -200,9 +212,12 @@ export class Receiver {
     return true;
   };
 
-  /** `allocate` gives memory for a large payload; a server is trusted to send what it announces. */
-  constructor(allocate: (sizeBytes: number) => Uint8Array) {
-    this.frames = new FrameReader(MAX_REPLY_BYTES, { room: (_, lengthBytes) => allocate(lengthBytes), outgrown() {} });
+  /** `memory` is for large payloads; a server is trusted to send what it announces. */
+  constructor(readonly memory: BytePool) {
+    this.frames = new FrameReader(MAX_REPLY_BYTES, {
+      room: (_, lengthBytes) => memory.take(lengthBytes),
+      outgrown() {},
+    });
   }
 
   /** Where the link is to put the stream's next bytes: no read needs memory of its own, and what is large comes at once to where it stays. */

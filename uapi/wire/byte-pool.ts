@@ -13,7 +13,10 @@ export class BytePool implements PayloadMemory {
   private readonly lent = new WeakSet<ArrayBufferLike>();
 
   /** Keeps at most `maxBytes` that nobody uses. */
-  constructor(private readonly maxBytes: number) {}
+  constructor(
+    private readonly maxBytes: number,
+    private readonly allocate = (sizeBytes: number): Uint8Array => new Uint8Array(sizeBytes),
+  ) {}
 
   /** Exactly `sizeBytes` bytes of any content. */
   take(sizeBytes: number): Uint8Array {
@@ -31,11 +34,12 @@ export class BytePool implements PayloadMemory {
   }
 
   private make(sizeBytes: number): Uint8Array {
-    const made = new Uint8Array(sizeBytes);
+    const made = this.allocate(sizeBytes);
     if (sizeBytes >= POOLED_BYTES) this.lent.add(made.buffer);
     return made;
   }
 
+  /** Not much longer ones either, as some are never given back. */
   private find(sizeBytes: number): Uint8Array | undefined {
     if (sizeBytes < POOLED_BYTES) return undefined;
     const { free } = this;
@@ -43,7 +47,7 @@ export class BytePool implements PayloadMemory {
     for (let i = 0; i < free.length; i++) {
       if (free[i].length >= sizeBytes && (best < 0 || free[i].length < free[best].length)) best = i;
     }
-    if (best < 0) return undefined;
+    if (best < 0 || free[best].length > 2 * sizeBytes) return undefined;
     const [found] = free.splice(best, 1);
     this.freeBytes -= found.length;
     this.lent.add(found.buffer);
