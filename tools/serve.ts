@@ -4,7 +4,7 @@ import { type LogFormat, lineLogger } from '../driver/daemon/logger.js';
 import { defaultSocketPath, SocketPathError } from '../driver/daemon/socket-path.js';
 import type { PathName } from '../tests/selftests/case.js';
 import { DEFAULT_DIALECT, type Dialect, dialectByName, dialectIds } from '../uapi/dialect.js';
-import { execControl } from './exec-control.js';
+import { execControls } from './exec-control.js';
 import { EXIT, UsageError } from './exit-code.js';
 import type { Output } from './selftest.js';
 import { packageVersion } from './version.js';
@@ -45,7 +45,7 @@ export async function serve(options: ServeOptions, output: Output): Promise<numb
     dialect: dialect.id,
     strict: options.strict,
     bootable: options.bootable,
-    controls: { exec: execControl() },
+    controls: execControls(),
     version: packageVersion(),
   });
   const path = options.socket ?? defaultSocketPath();
