@@ -1,4 +1,4 @@
-import { ElfError, type GuestHost, GuestSystem } from '../driver/cpu/index.js';
+import { ElfError, type GuestHost, GuestSystem, hangReport } from '../driver/cpu/index.js';
 import type { Control } from '../driver/daemon/controls.js';
 import type { Session } from '../driver/daemon/session.js';
 import type { Machine } from '../driver/sys/machine.js';
@@ -20,12 +20,17 @@ interface ExecMessage {
   readonly dialect: string;
 }
 
-/**
- * The control request `exec`: runs a program on the served machine, as a process of the session. The answer is its pid;
- * what it writes, its reports and its end come as events.
- */
-export function execControl(): Control {
+/** The control requests about programs. */
+export function execControls(): { readonly exec: Control; readonly 'exec-report': Control } {
   const systems = new WeakMap<Machine, GuestSystem>();
+  return { exec: execControl(systems), 'exec-report': reportControl(systems) };
+}
+
+/**
+ * Runs a program on the served machine, as a process of the session. The answer is its pid; what it writes, its reports
+ * and its end come as events.
+ */
+function execControl(systems: WeakMap<Machine, GuestSystem>): Control {
   return (daemon, session, { options, answer }) => {
     const message = readMessage(options, session.dialect);
     if (typeof message === 'string') return message;
@@ -43,6 +48,15 @@ export function execControl(): Control {
       if (error instanceof ElfError) return error.message;
       throw error;
     }
+  };
+}
+
+/** What the threads of the session's programs do or wait for. */
+function reportControl(systems: WeakMap<Machine, GuestSystem>): Control {
+  return (daemon, session, { answer }) => {
+    const system = systems.get(daemon.host.machine);
+    answer({ text: system === undefined ? '' : hangReport(system, session.id) });
+    return undefined;
   };
 }
 
@@ -81,6 +95,7 @@ function sessionHost(session: Session, { input, strace }: ExecMessage, maxUnsent
     strace: strace ? report('strace') : null,
     crashed: report('crash'),
     unknownCall: (number) => session.sendEvents([{ kind: 'unknown-call', number }], 0),
+    unsupported: report('unsupported'),
     // A program of the session sees nothing of the server's files.
     program: () => null,
   };

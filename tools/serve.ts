@@ -7,6 +7,7 @@ import { defaultSocketPath, SocketPathError } from '../driver/daemon/socket-path
 import type { PathName } from '../tests/selftests/case.js';
 import { DEFAULT_DIALECT, type Dialect, dialectByName, dialectIds } from '../uapi/dialect.js';
 import type { WireMap } from '../uapi/wire/message.js';
+import type { execControls } from './exec-control.js';
 import { EXIT, UsageError } from './exit-code.js';
 import { profileOption } from './kernel-profile.js';
 import type { Output } from './selftest.js';
@@ -57,7 +58,7 @@ export async function serve(options: ServeOptions, output: Output): Promise<numb
     strict: options.strict,
     bootable: options.bootable,
     pollUs: options.poll,
-    controls: { exec: lazily(async () => (await import('./exec-control.js')).execControl()) },
+    controls: lazyExecControls(),
     version: packageVersion(),
   });
   const path = options.socket ?? defaultSocketPath();
@@ -91,6 +92,19 @@ async function speakFile({ dialectFile, name }: ServeOptions, output: Output): P
 
 /** Requests that wait while the code for them is loaded. */
 const MAX_WAITING = 8;
+
+/** The controls about programs, without the CPU's code until one is asked for. */
+function lazyExecControls(): ReturnType<typeof execControls> {
+  let loading: Promise<ReturnType<typeof execControls>> | undefined;
+  const load = () => {
+    loading ??= import('./exec-control.js').then((module) => module.execControls());
+    return loading;
+  };
+  return {
+    exec: lazily(async () => (await load()).exec),
+    'exec-report': lazily(async () => (await load())['exec-report']),
+  };
+}
 
 /** A control whose code is loaded at its first request; those that came first go on first. */
 function lazily(load: () => Promise<Control>): Control {

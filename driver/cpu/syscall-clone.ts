@@ -45,7 +45,7 @@ const A0 = 10;
 export const cloneSyscalls: GuestSyscallTable = {
   220: {
     name: 'clone',
-    args: 'xpppp',
+    args: 'Cpppp',
     note: 'processes and threads; no namespaces, no CLONE_PARENT',
     run: (guest) => legacyClone(guest),
   },

@@ -41,7 +41,7 @@ export const processSyscalls: GuestSyscallTable = {
       return (yield* machineCall(guest, 'exit', guest.int(0) & 0xff)).ret;
     },
   },
-  95: { name: 'waitid', args: 'ddpxp', note: 'rusage is zero', restart: ERESTARTSYS, run: waitid },
+  95: { name: 'waitid', args: 'ddpWp', note: 'rusage is zero', restart: ERESTARTSYS, run: waitid },
   96: {
     name: 'set_tid_address',
     args: 'p',
@@ -113,7 +113,7 @@ export const processSyscalls: GuestSyscallTable = {
     },
   },
   221: { name: 'execve', args: 'spp', note: 'static programs; not with several threads', run: execve },
-  260: { name: 'wait4', args: 'dpxp', note: 'rusage is zero', restart: ERESTARTSYS, run: wait4 },
+  260: { name: 'wait4', args: 'dpWp', note: 'rusage is zero', restart: ERESTARTSYS, run: wait4 },
 };
 
 /** Linux: kernel/exit.c:do_exit() for one thread */

@@ -56,7 +56,7 @@ export const signalSyscalls: GuestSyscallTable = {
   132: { name: 'sigaltstack', args: 'pp', note: 'whole', run: sigaltstack },
   133: { name: 'rt_sigsuspend', args: 'pn', note: 'whole', restart: ERESTARTNOHAND, run: sigsuspend },
   134: { name: 'rt_sigaction', args: 'Sppn', note: 'whole', run: sigaction },
-  135: { name: 'rt_sigprocmask', args: 'dppn', note: 'whole', run: sigprocmask },
+  135: { name: 'rt_sigprocmask', args: 'Hppn', note: 'whole', run: sigprocmask },
   136: {
     name: 'rt_sigpending',
     args: 'pn',

@@ -20,10 +20,10 @@ const MAX_POLL_ENTRIES = 1024;
 
 /** Waiting for words, descriptors and counters. */
 export const waitSyscalls: GuestSyscallTable = {
-  19: { name: 'eventfd2', args: 'no', note: 'counts to 2^53 - 1', run: eventfd2 },
+  19: { name: 'eventfd2', args: 'nO', note: 'counts to 2^53 - 1', run: eventfd2 },
   72: { name: 'pselect6', args: 'dppppp', note: 'whole', restart: ERESTARTNOHAND, run: pselect6 },
   73: { name: 'ppoll', args: 'pnppn', note: 'whole', restart: ERESTARTNOHAND, run: ppoll },
-  98: { name: 'futex', args: 'pxxppx', note: 'no priority inheritance', restart: ERESTARTSYS, run: futex },
+  98: { name: 'futex', args: 'pUxppx', note: 'no priority inheritance', restart: ERESTARTSYS, run: futex },
 };
 
 /** Linux: kernel/futex/syscalls.c:do_futex() */

@@ -59,6 +59,11 @@ describe.skipIf(!hasCompiler)('guest programs', () => {
     expect(run(1)).not.toBe(run(2));
   });
 
+  it('whoever watches changes nothing', () => {
+    const run = (strace: boolean): number => runGuest(program('threads'), { env: ENV, strace }).ticks;
+    expect(run(true)).toBe(run(false));
+  });
+
   it('every seed lets the races end well', () => {
     for (let seed = 1; seed <= 12; seed++) {
       const path = seed % 2 === 0 ? 'classic' : 'unified';
@@ -68,7 +73,11 @@ describe.skipIf(!hasCompiler)('guest programs', () => {
 
   it('ioctls are traced by their names in the dialect', () => {
     const { strace } = runGuest(program('ioctls'), { strace: true });
-    expect(strace.some((line) => /ioctl\(\d+, HMM_DMIRROR_MIGRATE_TO_DEV, 0x/.test(line))).toBe(true);
+    const shown =
+      /ioctl\(\d+, HMM_DMIRROR_MIGRATE_TO_DEV, \{addr=0x[\da-f]+, ptr=0x[\da-f]+, npages=\d+\}\) = 0 \{cpages=\d+, faults=\d+\}/;
+    expect(strace.some((line) => shown.test(line))).toBe(true);
+    expect(strace.some((line) => line.includes('mmap(NULL, '))).toBe(true);
+    expect(strace.some((line) => line.includes('PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0)'))).toBe(true);
     expect(strace.some((line) => /= -1 EFAULT/.test(line))).toBe(true);
   });
 

@@ -14,6 +14,7 @@ export interface GuestRun {
   readonly strace: readonly string[];
   readonly crashes: readonly string[];
   readonly unknownCalls: readonly number[];
+  readonly unsupported: readonly string[];
   readonly machine: Machine;
   readonly system: GuestSystem;
   /** Virtual microseconds. */
@@ -39,6 +40,7 @@ export function runGuest(path: string, options: GuestRunOptions = {}): GuestRun 
   const strace: string[] = [];
   const crashes: string[] = [];
   const unknownCalls: number[] = [];
+  const unsupported: string[] = [];
   let input = Buffer.from(options.input ?? '');
   const host: GuestHost = {
     write: (_fd, bytes) => void written.push(bytes.slice()),
@@ -52,6 +54,7 @@ export function runGuest(path: string, options: GuestRunOptions = {}): GuestRun 
     strace: options.strace ? (line) => void strace.push(line) : null,
     crashed: (report) => void crashes.push(report),
     unknownCall: (number) => void unknownCalls.push(number),
+    unsupported: (what) => void unsupported.push(what),
     program: () => null,
   };
   const system = new GuestSystem(machine);
@@ -66,5 +69,5 @@ export function runGuest(path: string, options: GuestRunOptions = {}): GuestRun 
   machine.checkInvariants();
   const status = WIFEXITED(process.exitStatus) ? WEXITSTATUS(process.exitStatus) : 128 + WTERMSIG(process.exitStatus);
   const ticks = machine.kernel.scheduler.clock.nowTicks;
-  return { output, status, strace, crashes, unknownCalls, machine, system, ticks };
+  return { output, status, strace, crashes, unknownCalls, unsupported, machine, system, ticks };
 }
