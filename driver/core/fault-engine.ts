@@ -33,8 +33,12 @@ export interface FaultRule {
   readonly attr: FaultAttr;
   /** Only the nth of the hits that match, from 1; 0 for any. */
   readonly nth: number;
+  /** What is written down as the point, where that is not its name. */
+  readonly as?: string;
   /** Not before this other rule has fired. */
   readonly after: string | null;
+  /** Not while this says no. */
+  readonly isReady?: (context: FaultContext) => boolean;
   /** Result of each point; without one it goes on. */
   readonly returns: Readonly<Partial<Record<FaultPointId, number>>>;
   /** Extra number of the result: bytes done. */
@@ -71,10 +75,7 @@ interface RuleState {
   readonly rule: FaultRule;
   /** This life's copy of the rule's. */
   readonly attr: FaultAttr;
-  /** The state of `rule.after`. */
-  readonly after: RuleState | null;
   matches: number;
-  fired: number;
 }
 
 /** What the engine asks of the scheduler. */
@@ -104,6 +105,7 @@ export class FaultEngine {
   tracesPaths = true;
   /** The rules about each point, in order. */
   private rulesAt: (RuleState[] | undefined)[] = [];
+  private readonly struck = new Set<string>();
   private counts: Int32Array | null = null;
   private edges: number[][] = [];
   private prng = new Prng(1);
@@ -156,6 +158,7 @@ export class FaultEngine {
     this.rulesAt = [];
     this.lastTask = null;
     this.fired.length = 0;
+    this.struck.clear();
     this.counts = null;
     this.edges = [];
     this.onFire = null;
@@ -178,13 +181,9 @@ export class FaultEngine {
 
   private setRules(rules: readonly FaultRule[]): RuleState[] {
     this.rulesAt = [];
-    const states: RuleState[] = [];
-    for (const rule of rules) {
-      const after = states.find((state) => state.rule.name === rule.after) ?? null;
-      assert(after !== null || rule.after === null, `rule ${rule.name} comes after ${rule.after}, which is not before`);
-      const state = { rule, attr: { ...rule.attr }, after, matches: 0, fired: 0 };
-      states.push(state);
-      for (const point of rule.where.points) this.rulesAt[point] = [...(this.rulesAt[point] ?? []), state];
+    const states = rules.map((rule) => ({ rule, attr: { ...rule.attr }, matches: 0 }));
+    for (const state of states) {
+      for (const point of state.rule.where.points) this.rulesAt[point] = [...(this.rulesAt[point] ?? []), state];
     }
     return states;
   }
@@ -301,15 +300,27 @@ export class FaultEngine {
     const rules = this.rulesAt[point];
     if (rules === undefined) return null;
     for (const state of rules) {
-      if (!matches(state.rule.where, context) || state.after?.fired === 0) continue;
+      const { rule } = state;
+      if (!matches(rule.where, context) || !this.hasStruck(rule.after) || rule.isReady?.(context) === false) continue;
       state.matches++;
-      if (state.rule.nth !== 0 && state.matches !== state.rule.nth) continue;
+      if (rule.nth !== 0 && state.matches !== rule.nth) continue;
       if (!shouldFail(state.attr, size, this.prng)) continue;
-      state.fired++;
-      this.record(state.rule, point, context);
-      return state.rule;
+      this.record(rule, point, context);
+      return rule;
     }
     return null;
+  }
+
+  /** Whether a rule of that name has struck, which is true of none. */
+  hasStruck(name: string | null): boolean {
+    return name === null || this.struck.has(name);
+  }
+
+  /** A rule struck, here or somewhere outside of the kernel. */
+  note(fired: Fired): void {
+    this.struck.add(fired.rule);
+    this.fired.push(fired);
+    this.onFire?.(fired);
   }
 
   private count(point: FaultPointId, context: FaultContext): void {
@@ -322,7 +333,7 @@ export class FaultEngine {
   private record(rule: FaultRule, point: FaultPointId, context: FaultContext): void {
     const fired: Fired = {
       rule: rule.name,
-      point: FAULT_POINTS[point]!.name,
+      point: rule.as ?? FAULT_POINTS[point]!.name,
       phase: PHASES[context.phase]!,
       command: context.command,
       pid: context.pid,
@@ -331,8 +342,7 @@ export class FaultEngine {
       tick: this.host.clock.nowTicks,
       path: this.tracesPaths ? callPath() : [],
     };
-    this.fired.push(fired);
-    this.onFire?.(fired);
+    this.note(fired);
   }
 }
 

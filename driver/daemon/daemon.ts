@@ -10,7 +10,7 @@ import type { Thread } from '../sys/thread.js';
 import type { Control, ControlContext } from './controls.js';
 import { DEFAULT_LIMITS, type Limits } from './limits.js';
 import { type Logger, SILENT } from './logger.js';
-import { MachineHost } from './machine-host.js';
+import { type HostEvents, MachineHost, type Pace } from './machine-host.js';
 import { Session } from './session.js';
 import { clearStaleSocket } from './socket-path.js';
 import { TraceFeed } from './trace-feed.js';
@@ -31,6 +31,8 @@ export interface DaemonOptions {
   readonly pollUs?: number;
   /** What `info` says that the server is. */
   readonly version?: string;
+  /** For a server whose connections are made with `accept`: when the machine's turns run; else the event loop says it. */
+  readonly pace?: Pace;
 }
 
 /** The dialect of the newest kernel that is known: what the strict mode compares with. */
@@ -75,11 +77,12 @@ export class Daemon implements ControlContext {
     this.version = options.version ?? 'unknown';
     this.poll = new BusyPoll(options.pollUs ?? DEFAULT_POLL_US);
     const machine = { ...options.machine, maxFiles: this.limits.files, maxMapCount: this.limits.mappings };
-    this.host = new MachineHost(machine, {
+    const events: HostEvents = {
       turned: (wasCut) => this.turned(wasCut),
       booted: () => this.prepareMachine(),
       failed: (error) => this.machineFailed(error),
-    });
+    };
+    this.host = new MachineHost(machine, events, options.pace ?? null);
     this.dialect = options.dialect ?? this.host.machine.options.dialect;
     this.feed = new TraceFeed(() => this.host.machine, this.limits.unsentBytes);
     this.prepareMachine();
@@ -155,7 +158,8 @@ export class Daemon implements ControlContext {
     this.host.kick();
   }
 
-  private accept(socket: Socket): void {
+  /** Serves one connection, whoever made it. */
+  accept(socket: Socket): void {
     if (this.sessions.size >= this.limits.sessions || this.isShuttingDown) {
       const [code, message] = this.isShuttingDown
         ? ['shutting-down', 'the daemon ends']

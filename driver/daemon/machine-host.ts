@@ -11,6 +11,11 @@ const FIRST_TURN_STEPS = 256;
 const MIN_TURN_STEPS = 16;
 const MAX_TURN_STEPS = 1 << 20;
 
+/** Who decides when a turn runs. Turns then are as long as there is work, so that nothing depends on how fast the host is. */
+export interface Pace {
+  soon(turn: () => void): void;
+}
+
 /** What happens around the machine's turns. */
 export interface HostEvents {
   /** After each turn: calls may have ended. `wasCut`: some go on in the next one. */
@@ -36,7 +41,9 @@ export class MachineHost {
   constructor(
     private readonly options: Partial<MachineOptions>,
     private readonly events: HostEvents,
+    private readonly pace: Pace | null = null,
   ) {
+    if (pace !== null) this.turnSteps = MAX_TURN_STEPS;
     this.machine = this.boot();
   }
 
@@ -58,7 +65,9 @@ export class MachineHost {
 
   /** There is work: runs a turn now, unless turns are under way. */
   kick(): void {
-    if (!this.isScheduled && !this.isRunning) this.turn();
+    if (this.isScheduled || this.isRunning) return;
+    if (this.pace === null) this.turn();
+    else this.schedule();
   }
 
   /** Calls `work` once no task is inside the kernel, other than in a sleep that only a later call can end. */
@@ -114,6 +123,7 @@ export class MachineHost {
 
   /** Steps differ in length by far; a turn's number of them follows what they took lately. */
   private adapt(ms: number, steps: number): void {
+    if (this.pace !== null) return;
     if (ms > TURN_MS) this.turnSteps = Math.max(MIN_TURN_STEPS, this.turnSteps >>> 1);
     else if (steps === this.turnSteps && ms < TURN_MS / 2)
       this.turnSteps = Math.min(MAX_TURN_STEPS, this.turnSteps * 2);
@@ -122,7 +132,8 @@ export class MachineHost {
   private schedule(): void {
     if (this.isScheduled) return;
     this.isScheduled = true;
-    setImmediate(() => this.turn());
+    if (this.pace === null) setImmediate(() => this.turn());
+    else this.pace.soon(() => this.turn());
   }
 }
 

@@ -11,7 +11,25 @@ export interface PlanMachine {
   ram_mib?: number;
   huge_pages?: number;
   thp?: 'always' | 'madvise' | 'never';
+  /** A daemon serves it, and all calls are frames. So it is anyway where a rule or a step is about sessions. */
+  served?: boolean;
+  /** Of that daemon. */
+  limits?: Partial<Record<PlanLimit, number>>;
 }
+
+/** Limits of the daemon, by their names in plans. */
+export const PLAN_LIMITS = {
+  frame_bytes: 'frameBytes',
+  queue_calls: 'queueCalls',
+  queue_bytes: 'queueBytes',
+  unsent_bytes: 'unsentBytes',
+  sessions: 'sessions',
+  threads: 'threads',
+  files: 'files',
+  mappings: 'mappings',
+  call_steps: 'callSteps',
+} as const;
+export type PlanLimit = keyof typeof PLAN_LIMITS;
 
 /** What must hold after a step, or (`fired`) after the plan. Errnos by name. */
 export interface Expect {
@@ -34,12 +52,22 @@ export interface Expect {
   remote_faults?: number;
   /** How often rules have fired so far, by name. */
   fired?: Record<string, number>;
+  /** Code of the protocol error that came for it, `disconnected` when the session was lost, `none`. */
+  error?: string;
+  /** What has become of the step's session. */
+  session?: SessionState;
+  /** What has become of sessions, by name. */
+  sessions?: Record<string, SessionState>;
 }
+
+export type SessionState = 'open' | 'ended';
 
 /** One call, or several at once. Names are of things that earlier steps made. */
 export interface Step {
   do: string;
   process?: string;
+  /** Of `process` and `drop`: which one, `main` unless given. */
+  session?: string;
   device?: string;
   /** Name of a mapping. */
   on?: string;
@@ -71,6 +99,8 @@ export interface Rule {
   /** An open file of the plan. Without it, and without `scope: machine`, the first file that the setup opens. */
   fd?: string;
   scope?: 'file' | 'machine';
+  /** Of the interface: whose frames; `main` unless given, everybody's with `scope: machine`. */
+  session?: string;
   device?: number;
   command?: string;
   dialect?: string;
@@ -95,6 +125,8 @@ export interface Rule {
   delay?: number | string;
   /** A step of somebody else's, there and then. */
   run?: Step;
+  /** Of `session_drop`: where the call is in the kernel when its session goes. */
+  while?: { point: string; phase?: PhaseName; page?: number; nth?: number };
   /** Rules that wait until this one has struck. */
   then?: Rule[];
 }
@@ -110,6 +142,21 @@ export interface Plan {
   rules?: Rule[];
   steps?: Step[];
   expect?: Expect;
+}
+
+/** Whether a plan needs a served machine. */
+export function isServed({ machine, setup = [], steps = [], rules = [] }: Plan): boolean {
+  const aboutSessions = (step: Step): boolean =>
+    step.do === 'session' || step.do === 'drop' || step.session !== undefined || (step.steps ?? []).some(aboutSessions);
+  const ofWire = (rule: Rule): boolean =>
+    asList(rule.point).some(isWirePoint) ||
+    (rule.run !== undefined && aboutSessions(rule.run)) ||
+    (rule.then ?? []).some(ofWire);
+  return machine?.served ?? ([...setup, ...steps].some(aboutSessions) || rules.some(ofWire));
+}
+
+export function isWirePoint(name: string): boolean {
+  return FAULT_POINTS.some((point) => point.name === name && point.profile === 'wire');
 }
 
 /** Checks nothing by itself; gives an object literal its type. */

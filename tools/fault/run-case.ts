@@ -2,6 +2,7 @@ import type { DefectName } from '../../driver/core/defects.js';
 import type { FaultRule, Fired, SiteCount } from '../../driver/core/fault-engine.js';
 import type { PathName, SelftestCase } from '../../tests/selftests/case.js';
 import { Boots, type Checkpoint } from './checkpoint.js';
+import { emptyMachine } from './empty-machine.js';
 import type { FaultTransport } from './fault-transport.js';
 import type { MachinePool } from './machine-pool.js';
 import type { Violation } from './watch.js';
@@ -63,9 +64,10 @@ export async function runUnderFaults(pool: MachinePool, testCase: SelftestCase, 
 
 function ignore(): void {}
 
-async function endOf(
+/** How a case ends on these transports, which may be joined by others. */
+export async function endOf(
   work: Promise<void>,
-  booted: readonly FaultTransport[],
+  booted: readonly { readonly activity: number }[],
 ): Promise<{ status: Outcome['status']; message: string }> {
   const guard = new StuckGuard(booted);
   try {
@@ -84,7 +86,7 @@ async function endOf(
 class StuckGuard {
   private isStopped = false;
 
-  constructor(private readonly booted: readonly FaultTransport[]) {}
+  constructor(private readonly booted: readonly { readonly activity: number }[]) {}
 
   stop(): void {
     this.isStopped = true;
@@ -129,10 +131,7 @@ function tearDown({ machine, watch }: FaultTransport): void {
   watch.checkAll('the end of the case');
   if (watch.violations.length > 0) return;
   try {
-    for (const process of machine.allProcesses()) {
-      if (process.state === 'running' && process.exitStatus === null) machine.call(process.main, 'exit', 0);
-    }
-    machine.checkInvariants();
+    emptyMachine(machine, watch, 'exit');
   } catch (error) {
     watch.caught(error, 'exit');
   }

@@ -96,6 +96,12 @@ export class Watch {
     }
   }
 
+  /** Its answer will never come, and the process that asked is gone, or nobody knows what it has. */
+  lost(call: Watched): void {
+    this.inFlight.delete(call);
+    this.shadow.gone(call.pid);
+  }
+
   /** The whole machine's books, after each call in which a fault struck. */
   private proveAfterFault(): void {
     const { faults, scheduler } = this.machine.kernel;
