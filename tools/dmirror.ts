@@ -70,6 +70,7 @@ function addSelftest(root: Command, status: { code: number }): void {
     )
     .option('--connect <socket>', 'run through the socket of a daemon that was started with --bootable')
     .option('--dialect <name>', 'the numbering that the cases speak', 'dmirror')
+    .option('--profile <kernel>', 'whose semantics the machine has: 6.12, 6.19 or 7.3', '6.12')
     .option('--json', 'one JSON object a line instead of KTAP', false)
     .option('--junit <file>', 'also write the results as JUnit XML')
     .option('--timeout <seconds>', 'wall time after which a case counts as hung', parseSeconds, 45)
@@ -88,6 +89,7 @@ const SELFTEST_EXAMPLES = `
 Examples:
   dmirror selftest                                  every case, on both paths
   dmirror selftest -t '*.anon_*' --path unified     some of them, on one path
+  dmirror selftest --profile 7.3                    the cases about device memory in folios of 2 MiB too
   dmirror selftest --junit results.xml              for a CI system
 
 Exit status: 0 passed, 1 failed, 2 wrong usage, 4 all skipped.`;

@@ -1,11 +1,13 @@
 import { closeSync, openSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
+import { type ProfileName, profileByName } from '../driver/mm/profile.js';
 import type { PathName, SelftestCase } from '../tests/selftests/case.js';
 import { allCases } from '../tests/selftests/index.js';
 import { dialectByName, dialectIds } from '../uapi/dialect.js';
 import { EXIT, UsageError } from './exit-code.js';
 import { globToRegExp, shellQuote } from './glob.js';
 import { junitXml } from './junit.js';
+import { profileOption } from './kernel-profile.js';
 import type { Progress } from './progress.js';
 import { JsonReporter, KtapReporter, type Totals } from './report.js';
 import { machinesAt, type SuiteMachines, spawnMachines } from './served-machines.js';
@@ -22,6 +24,8 @@ export interface SelftestOptions {
   /** Daemons that the command starts, each for one case at a time; undefined: as many as there are cores. */
   readonly jobs: number | undefined;
   readonly dialect: string;
+  /** Whose kernel's semantics the machines have. */
+  readonly profile: string;
   readonly json: boolean;
   readonly junit: string | undefined;
   /** After which calls the machine proves itself consistent. */
@@ -39,8 +43,14 @@ export interface Output {
 }
 
 /** `dmirror selftest`: runs the suite, or lists it, and returns the exit status. */
-export async function selftest(options: SelftestOptions, output: Output, cases = allCases()): Promise<number> {
-  const chosen = selectCases(cases, options.test);
+export async function selftest(
+  options: SelftestOptions,
+  output: Output,
+  cases: readonly SelftestCase[] | undefined = undefined,
+): Promise<number> {
+  const profile = profileOption(options.profile);
+  const { deviceThp } = profileByName(profile)!;
+  const chosen = selectCases(cases ?? allCases({ deviceThp }), options.test);
   if (options.list) {
     for (const { name, suite } of chosen) output.out(options.json ? JSON.stringify({ name, suite }) : name);
     return EXIT.pass;
@@ -49,7 +59,7 @@ export async function selftest(options: SelftestOptions, output: Output, cases =
   const reporter = options.json ? new JsonReporter(output.out) : new KtapReporter(output.out);
   const started = output.now();
   const paths: readonly PathName[] = options.path === undefined ? ['classic', 'unified'] : [options.path];
-  const machines = await machinesFor(options, chosen.length * paths.length);
+  const machines = await machinesFor({ ...options, profile }, chosen.length * paths.length);
   const results = await runSuite(chosen, reporter, {
     seed: options.seed,
     paths,
@@ -65,21 +75,26 @@ export async function selftest(options: SelftestOptions, output: Output, cases =
 }
 
 /** Where the cases' machines are: in this process, or behind a socket. */
-async function machinesFor(options: SelftestOptions, caseCount: number): Promise<SuiteMachines> {
+async function machinesFor(
+  options: SelftestOptions & { readonly profile: ProfileName },
+  caseCount: number,
+): Promise<SuiteMachines> {
+  const { profile } = options;
   const dialect = dialectByName(options.dialect)?.id;
   if (dialect === undefined)
     throw new UsageError(`there is no dialect '${options.dialect}'`, `they are: ${dialectIds().join(', ')}`);
   if (options.daemon) {
     const jobs = options.jobs ?? Math.min(MAX_DEFAULT_JOBS, availableParallelism());
-    return await spawnMachines({ count: Math.min(jobs, caseCount), dialect });
+    return await spawnMachines({ count: Math.min(jobs, caseCount), dialect, profile });
   }
   if ((options.jobs ?? 1) > 1)
     throw new UsageError('--jobs above 1 is for cases in daemons of their own', 'add --daemon');
-  if (options.connect !== undefined) return machinesAt(options.connect, dialect);
+  if (options.connect !== undefined) return machinesAt(options.connect, { dialect, profile });
   // Not needed where the machines are behind a socket, and half of what there is to load.
   const { inProcess, MachinePool } = await import('../index.js');
   const pool = new MachinePool();
-  const boot = async (own: object) => inProcess({ checkInvariants: options.invariants, dialect, ...own }, pool);
+  const boot = async (own: object) =>
+    inProcess({ checkInvariants: options.invariants, dialect, profile, ...own }, pool);
   return { lanes: [boot], end: async () => undefined };
 }
 

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { ProfileName } from '../driver/mm/profile.js';
 import { connect } from '../uapi/client/connect.js';
 import type { Transport } from '../uapi/client/transport.js';
 import { ProtocolError, type WireTransport } from '../uapi/client/wire-transport.js';
@@ -20,13 +21,14 @@ export interface SpawnOptions {
   /** Daemons, each for one case at a time. */
   readonly count: number;
   readonly dialect: string;
+  readonly profile: ProfileName;
 }
 
 /** The command next to this file, built or not. */
 const COMMAND = fileURLToPath(new URL('../../bin/dmirror.js', import.meta.url));
 const BUSY_MS = 5000;
 
-export async function spawnMachines({ count, dialect }: SpawnOptions): Promise<SuiteMachines> {
+export async function spawnMachines({ count, dialect, profile }: SpawnOptions): Promise<SuiteMachines> {
   const folder = mkdtempSync(join(tmpdir(), 'dmirror-'));
   const sockets = Array.from({ length: count }, (_, i) => join(folder, String(i)));
   const daemons: ChildProcess[] = [];
@@ -40,13 +42,13 @@ export async function spawnMachines({ count, dialect }: SpawnOptions): Promise<S
     await end();
     throw error;
   }
-  return { lanes: sockets.map((socket) => (options: object) => bootAt(socket, options)), end };
+  return { lanes: sockets.map((socket) => (options: object) => bootAt(socket, { profile, ...options })), end };
 }
 
 /** Machines of a daemon that runs already. It must be bootable, and nobody else may use it. */
-export function machinesAt(socket: string, dialect: string | undefined): SuiteMachines {
+export function machinesAt(socket: string, own: { dialect?: string; profile?: ProfileName } = {}): SuiteMachines {
   return {
-    lanes: [(options) => bootAt(socket, dialect === undefined ? options : { ...options, dialect })],
+    lanes: [(options) => bootAt(socket, { ...own, ...options })],
     end: async () => undefined,
   };
 }
