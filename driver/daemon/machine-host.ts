@@ -8,7 +8,7 @@ import type { Process } from '../sys/process.js';
 const TURN_MS = 2;
 const FIRST_TURN_STEPS = 256;
 /** A turn is not cut shorter than this, as a host that gave the CPU to others makes any turn look long. */
-const MIN_TURN_STEPS = 16;
+const MIN_TURN_STEPS = 4;
 const MAX_TURN_STEPS = 1 << 20;
 
 /** Who decides when a turn runs. Turns then are as long as there is work, so that nothing depends on how fast the host is. */

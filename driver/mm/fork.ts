@@ -1,5 +1,5 @@
 import { EINTR, ENOMEM } from '../../uapi/errno.js';
-import type { Coroutine } from '../core/effect.js';
+import { type Coroutine, preemptPoint } from '../core/effect.js';
 import { FaultPoint } from '../core/fault-points.js';
 import { anonVmaFork } from './anon-rmap.js';
 import { Kind, kindOf, Pte } from './entry.js';
@@ -19,6 +19,8 @@ import { splitHugePmd } from './thp-split-pmd.js';
 import { beginTlbFlushPending, endTlbFlushPending, flushTlbMm } from './tlb.js';
 import { VM } from './vm-flags.js';
 import { Vma } from './vma.js';
+
+const FORK_POINT = preemptPoint('fork');
 
 /** A new, empty address space with one user. */
 export function mmCreate(memory: Memory): Mm {
@@ -103,6 +105,8 @@ function* copyTables(dst: Vma, src: Vma): Coroutine<number> {
     const ret = yield* copyPteRange(dst, src, { vpn, next });
     if (ret < 0) return ret;
     vpn = next;
+    // Both address spaces are locked, so that this is for whoever runs the machine in slices. Linux: cond_resched()
+    if (dst.mm.memory.kernel.scheduler.isPreemptive) yield FORK_POINT;
   }
   return 0;
 }

@@ -25,6 +25,9 @@ export class Table {
   }
 }
 
+/** Free tables of each kind that are kept; what a machine needs once is left to the garbage collector. */
+const KEPT_TABLES = 4096;
+
 /** Keeps tables that are not in use. A free table is all NONE, so that a machine's next life starts clean. */
 export class TablePool {
   private readonly freeLeaves: Table[] = [];
@@ -44,7 +47,8 @@ export class TablePool {
   release(table: Table): void {
     this.inUse--;
     this.kernelMemory.give('table', 1);
-    (table.isLeaf ? this.freeLeaves : this.freeInner).push(table);
+    const free = table.isLeaf ? this.freeLeaves : this.freeInner;
+    if (free.length < KEPT_TABLES) free.push(table);
   }
 
   /** Returns a whole tree, whatever is in it: for a machine whose life ends. */

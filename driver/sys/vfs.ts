@@ -70,8 +70,13 @@ export class Vfs {
     return this.specials.has(path) || this.inodeOf(path) !== undefined || this.isDirectory(path);
   }
 
+  /** Looks at no name of /tmp, which may be many, as none is a directory. */
   isDirectory(path: string): boolean {
-    return path === '/' || path === TMP || this.list(path).length > 0;
+    if (path === '/' || path === TMP) return true;
+    const prefix = `${path}/`;
+    for (const full of this.specials.keys()) if (full.startsWith(prefix)) return true;
+    for (const full of this.programs.keys()) if (full.startsWith(prefix)) return true;
+    return false;
   }
 
   /** The names in a directory, in order of being made. */
