@@ -1,7 +1,7 @@
 import type { ProgramRequest } from '../driver/cpu/index.js';
 import { connect } from '../uapi/client/connect.js';
 import type { WireTransport } from '../uapi/client/wire-transport.js';
-import { SIGINT, WEXITSTATUS, WIFEXITED, WTERMSIG } from '../uapi/signal.js';
+import { SIGINT, SIGTERM, WEXITSTATUS, WIFEXITED, WTERMSIG } from '../uapi/signal.js';
 import type { WireMap } from '../uapi/wire/message.js';
 import { errLine, readInput, writeAll } from './exec-host.js';
 import { UsageError } from './exit-code.js';
@@ -35,8 +35,13 @@ export async function execOnSocket(
       dialect,
     });
     const late = new Promise<number>((resolve) => {
-      if (timeout !== undefined) timer = setTimeout(() => resolve(EXIT_TIMEOUT), timeout * 1000);
-      process.once('SIGINT', () => resolve(EXIT_SIGNAL + SIGINT));
+      if (timeout !== undefined) timer = setTimeout(() => resolve(gaveUp(session, timeout)), timeout * 1000);
+      for (const [name, signo] of [
+        ['SIGINT', SIGINT],
+        ['SIGTERM', SIGTERM],
+      ] as const) {
+        process.once(name, () => resolve(EXIT_SIGNAL + signo));
+      }
     });
     const lost = session.whenClosed.then(() => {
       throw new UsageError('the daemon closed the connection', 'its log says why');
@@ -46,6 +51,12 @@ export async function execOnSocket(
     clearTimeout(timer);
     await session.close();
   }
+}
+
+async function gaveUp(session: WireTransport, timeout: number): Promise<number> {
+  const { text } = await session.control('exec-report');
+  errLine(`dmirror exec: no end after ${timeout} s\n${text}`);
+  return EXIT_TIMEOUT;
 }
 
 async function attach(socket: string, dialect: string): Promise<WireTransport> {
@@ -72,6 +83,7 @@ function exitOf(session: WireTransport): Promise<number> {
 function show({ kind, fd, bytes, text, number }: WireMap): void {
   if (kind === 'output') writeAll(fd as 1 | 2, bytes as Uint8Array);
   else if (kind === 'strace' || kind === 'crash') errLine(text as string);
+  else if (kind === 'unsupported') errLine(`dmirror exec: not supported: ${text}`);
   else if (kind === 'unknown-call') errLine(`dmirror exec: system call ${number} answered with ENOSYS`);
 }
 

@@ -1,4 +1,4 @@
-import { ElfError, type GuestHost, GuestSystem } from '../driver/cpu/index.js';
+import { ElfError, type GuestHost, GuestSystem, hangReport } from '../driver/cpu/index.js';
 import type { Control } from '../driver/daemon/controls.js';
 import type { Session } from '../driver/daemon/session.js';
 import type { Machine } from '../driver/sys/machine.js';
@@ -20,12 +20,17 @@ interface ExecMessage {
   readonly dialect: string;
 }
 
-/**
- * The control request `exec`: runs a program on the served machine, as a process of the session. The answer is its pid;
- * what it writes, its reports and its end come as events.
- */
-export function execControl(): Control {
+/** The control requests about programs. */
+export function execControls(): { readonly exec: Control; readonly 'exec-report': Control } {
   const systems = new WeakMap<Machine, GuestSystem>();
+  return { exec: execControl(systems), 'exec-report': reportControl(systems) };
+}
+
+/**
+ * Runs a program on the served machine, as a process of the session. The answer is its pid; what it writes, its reports
+ * and its end come as events.
+ */
+function execControl(systems: WeakMap<Machine, GuestSystem>): Control {
   return (daemon, session, { options, answer }) => {
     const message = readMessage(options, session.dialect);
     if (typeof message === 'string') return message;
@@ -46,15 +51,25 @@ export function execControl(): Control {
   };
 }
 
+/** What the threads of the session's programs do or wait for. */
+function reportControl(systems: WeakMap<Machine, GuestSystem>): Control {
+  return (daemon, session, { answer }) => {
+    const system = systems.get(daemon.host.machine);
+    answer({ text: system === undefined ? '' : hangReport(system, session.id) });
+    return undefined;
+  };
+}
+
 function readMessage(options: WireMap, sessionDialect: string): ExecMessage | string {
   const { path, bytes, argv, envp, input = new Uint8Array(), strace = false, dialect = sessionDialect } = options;
   if (typeof path !== 'string' || !path.startsWith('/')) return 'path is not an absolute path';
   if (!(bytes instanceof Uint8Array) || !(input instanceof Uint8Array)) return 'bytes or input is not bytes';
   if (!isStrings(argv) || !isStrings(envp)) return 'argv or envp is not a list of texts';
-  const known = typeof dialect === 'string' ? dialectByName(dialect) : undefined;
-  if (known === undefined) return `there is no dialect ${String(dialect)}`;
+  if (typeof dialect !== 'string' || dialectByName(dialect) === undefined) {
+    return `there is no dialect ${String(dialect)}`;
+  }
   // What came in a frame is only borrowed.
-  return { path, bytes: bytes.slice(), argv, envp, input: input.slice(), strace: strace === true, dialect: known.id };
+  return { path, bytes: bytes.slice(), argv, envp, input: input.slice(), strace: strace === true, dialect };
 }
 
 function isStrings(value: unknown): value is string[] {
@@ -80,6 +95,7 @@ function sessionHost(session: Session, { input, strace }: ExecMessage, maxUnsent
     strace: strace ? report('strace') : null,
     crashed: report('crash'),
     unknownCall: (number) => session.sendEvents([{ kind: 'unknown-call', number }], 0),
+    unsupported: report('unsupported'),
     // A program of the session sees nothing of the server's files.
     program: () => null,
   };

@@ -1,6 +1,7 @@
 import { readFileSync, readSync, writeSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { ElfError, type GuestHost, type ProgramRequest, parseElf } from '../driver/cpu/index.js';
+import { ProgramInput } from './exec-input.js';
 import { EXIT, UsageError } from './exit-code.js';
 
 const READ_BYTES = 65536;
@@ -9,6 +10,8 @@ const READ_BYTES = 65536;
 export class NodeHost implements GuestHost {
   readonly strace: ((line: string) => void) | null;
   private readonly unknownCalls = new Map<number, number>();
+  private readonly refused = new Set<string>();
+  readonly input = new ProgramInput();
 
   constructor(strace: boolean) {
     this.strace = strace ? errLine : null;
@@ -18,8 +21,8 @@ export class NodeHost implements GuestHost {
     writeAll(fd, bytes);
   }
 
-  read(lenBytes: number): Uint8Array {
-    return readInput(lenBytes);
+  read(lenBytes: number, wake: () => void): Uint8Array | null {
+    return this.input.read(Math.min(lenBytes, READ_BYTES), wake);
   }
 
   isFull(): boolean {
@@ -38,6 +41,10 @@ export class NodeHost implements GuestHost {
     this.unknownCalls.set(number, (this.unknownCalls.get(number) ?? 0) + 1);
   }
 
+  unsupported(what: string): void {
+    this.refused.add(what);
+  }
+
   program(path: string): Uint8Array | null {
     try {
       return readFileSync(path);
@@ -48,6 +55,7 @@ export class NodeHost implements GuestHost {
 
   /** What the program asked for and did not get, so that a failure of it is understood. */
   reportUnknown(): void {
+    if (this.refused.size > 0) errLine(`dmirror exec: not supported: ${[...this.refused].join(', ')}`);
     if (this.unknownCalls.size === 0) return;
     const list = [...this.unknownCalls].map(([number, count]) => `${number}${count > 1 ? ` (${count} times)` : ''}`);
     errLine(`dmirror exec: system calls answered with ENOSYS: ${list.join(', ')}`);

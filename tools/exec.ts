@@ -8,10 +8,13 @@ import { dialectByName, dialectIds } from '../uapi/dialect.js';
 import { SIGINT, SIGTERM, WEXITSTATUS, WIFEXITED, WTERMSIG } from '../uapi/signal.js';
 import { errLine, NodeHost, readProgram } from './exec-host.js';
 import { UsageError } from './exit-code.js';
+import { profileOfDialect, profileOption } from './kernel-profile.js';
 
 export interface ExecOptions {
   readonly dialect: string;
   readonly path: MigrationPath;
+  /** Undefined: of the kernels that the dialect is of. */
+  readonly profile: string | undefined;
   readonly seed: number;
   readonly ram: number;
   readonly hugepages: number;
@@ -35,21 +38,23 @@ const EXIT_SIGNAL = 128;
 
 /** `dmirror exec`: runs a static RV64 Linux program and returns its exit status. */
 export async function exec(binary: string, args: readonly string[], options: ExecOptions): Promise<number> {
-  const dialect = dialectByName(options.dialect)?.id;
-  if (dialect === undefined) {
-    throw new UsageError(`there is no dialect '${options.dialect}'`, `they are: ${dialectIds().join(', ')}`);
+  const { dialect } = options;
+  const known = dialectByName(dialect);
+  if (known === undefined) {
+    throw new UsageError(`there is no dialect '${dialect}'`, `they are: ${dialectIds().join(', ')}`);
   }
+  const profile = options.profile === undefined ? profileOfDialect(known) : profileOption(options.profile);
   if (options.socket !== undefined) {
     const { execOnSocket } = await import('./exec-client.js');
-    return await execOnSocket(options.socket, readProgram(binary, args, options.env), { ...options, dialect });
+    return await execOnSocket(options.socket, readProgram(binary, args, options.env), options);
   }
   const machine = new Machine({
     seed: options.seed,
     path: options.path,
+    profile,
     ramBytes: options.ram,
     swapBytes: options.swap,
     hugePages: options.hugepages,
-    dialect,
     scheduler: 'random',
     stepLimit: TURN_STEPS,
   });
@@ -57,23 +62,34 @@ export async function exec(binary: string, args: readonly string[], options: Exe
   const endTrace = startTrace(machine, options.trace);
   const system = new GuestSystem(machine);
   const host = new NodeHost(options.strace);
-  const process = system.spawn(readProgram(binary, args, options.env), host);
-  const stop = endOnSignals(process);
+  const process = system.spawn({ ...readProgram(binary, args, options.env), dialect }, host);
+  const signals = new ForwardedSignals(process);
   try {
-    return await runToEnd(system, process, options.timeout);
+    return await runToEnd(system, process, { host, signals, timeout: options.timeout });
   } finally {
-    stop();
+    signals.stop();
+    host.input.close();
     endTrace();
     host.reportUnknown();
   }
 }
 
-async function runToEnd(system: GuestSystem, process: Process, timeout: number | undefined): Promise<number> {
+interface RunContext {
+  readonly host: NodeHost;
+  readonly signals: ForwardedSignals;
+  readonly timeout: number | undefined;
+}
+
+async function runToEnd(system: GuestSystem, process: Process, context: RunContext): Promise<number> {
+  const { host, signals, timeout } = context;
   const deadline = timeout === undefined ? Number.POSITIVE_INFINITY : performance.now() + timeout * 1000;
   while (process.state === 'running') {
     const { reason, blocked } = system.machine.run();
     if (process.state !== 'running') break;
-    if (reason !== 'step-limit') {
+    const isStuck = reason !== 'step-limit';
+    if (host.input.isWanted && (isStuck || !host.input.isInteractive)) {
+      await Promise.race([host.input.arrived(), signals.next(), until(deadline)]);
+    } else if (isStuck) {
       const waiting = blocked.map(
         ({ task, waitsFor, ownedBy }) => `${task}: ${waitsFor}${ownedBy ? ` of ${ownedBy}` : ''}`,
       );
@@ -86,25 +102,46 @@ async function runToEnd(system: GuestSystem, process: Process, timeout: number |
   return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_SIGNAL + WTERMSIG(status);
 }
 
+/** Resolves a moment behind `deadline`, and keeps no process alive. */
+function until(deadline: number): Promise<void> {
+  if (deadline === Number.POSITIVE_INFINITY) return new Promise(() => {});
+  return new Promise((resolve) => {
+    setTimeout(resolve, Math.max(0, deadline - performance.now()) + 1).unref();
+  });
+}
+
 function gaveUp(system: GuestSystem, why: string, status: number): number {
   errLine(`dmirror exec: ${why}`);
   errLine(hangReport(system));
   return status;
 }
 
-/** The program gets the signals that we get; a second one ends us too. */
-function endOnSignals(guest: Process): () => void {
-  let count = 0;
-  const forward = (signo: number) => () => {
-    if (count++ > 0) process.exit(EXIT_SIGNAL + signo);
-    sendSignal(guest, signo);
-  };
-  const onInt = forward(SIGINT);
-  const onTerm = forward(SIGTERM);
-  process.on('SIGINT', onInt).on('SIGTERM', onTerm);
-  return () => {
-    process.off('SIGINT', onInt).off('SIGTERM', onTerm);
-  };
+/** The program's process group gets the signals that we get, as at a terminal; a second one ends us too. */
+class ForwardedSignals {
+  private count = 0;
+  private waiters: (() => void)[] = [];
+  private readonly onInt = (): void => this.forward(SIGINT);
+  private readonly onTerm = (): void => this.forward(SIGTERM);
+
+  constructor(private readonly target: Process) {
+    process.on('SIGINT', this.onInt).on('SIGTERM', this.onTerm);
+  }
+
+  /** Resolves with the next one. */
+  next(): Promise<void> {
+    return new Promise((resolve) => this.waiters.push(resolve));
+  }
+
+  stop(): void {
+    process.off('SIGINT', this.onInt).off('SIGTERM', this.onTerm);
+  }
+
+  private forward(signo: number): void {
+    if (this.count++ > 0) process.exit(EXIT_SIGNAL + signo);
+    const { target } = this;
+    for (const member of target.machine.allProcesses()) if (member.pgid === target.pgid) sendSignal(member, signo);
+    for (const resolve of this.waiters.splice(0)) resolve();
+  }
 }
 
 function startTrace(machine: Machine, file: string | undefined): () => void {

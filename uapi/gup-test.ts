@@ -1,5 +1,6 @@
-// The ABI of mm/gup_test.c in 6.12 (mm/gup_test.h).
+// The ABI of mm/gup_test.c in 6.12 (mm/gup_test.h). Records of other kernels are read and written with their layout (gup-abi.ts).
 
+import { GUP_ABI, type GupLayout } from './gup-abi.js';
 import { _IO, _IOW, _IOWR } from './ioc.js';
 import { readU64, writeU64 } from './u64.js';
 
@@ -50,45 +51,43 @@ const OFFSET_PUT_DELTA = 8;
 const OFFSET_ADDR = 16;
 const OFFSET_SIZE = 24;
 const OFFSET_NR_PAGES = 32;
-const OFFSET_GUP_FLAGS = 36;
-const OFFSET_TEST_FLAGS = 40;
-const OFFSET_WHICH_PAGES = 44;
 
 function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-/** Encode to 80 bytes; fields left out are 0. */
-export function encodeGupTest(gup: Partial<GupTest>): Uint8Array {
-  const bytes = new Uint8Array(GUP_TEST_BYTES);
+/** Encode to the 80 bytes of 6.12, or another record; fields left out are 0. */
+export function encodeGupTest(gup: Partial<GupTest>, layout: GupLayout = GUP_ABI.layout): Uint8Array {
+  const bytes = new Uint8Array(layout.bytes);
   const view = viewOf(bytes);
   writeU64(view, 0, gup.get_delta_usec ?? 0);
   writeU64(view, OFFSET_PUT_DELTA, gup.put_delta_usec ?? 0);
   writeU64(view, OFFSET_ADDR, gup.addr ?? 0);
   writeU64(view, OFFSET_SIZE, gup.size ?? 0);
   view.setUint32(OFFSET_NR_PAGES, gup.nr_pages_per_call ?? 0, true);
-  view.setUint32(OFFSET_GUP_FLAGS, gup.gup_flags ?? 0, true);
-  view.setUint32(OFFSET_TEST_FLAGS, gup.test_flags ?? 0, true);
+  view.setUint32(layout.gupFlags, gup.gup_flags ?? 0, true);
+  if (layout.testFlags !== null) view.setUint32(layout.testFlags, gup.test_flags ?? 0, true);
+  if (layout.whichPages === null) return bytes;
   for (let i = 0; i < GUP_TEST_MAX_PAGES_TO_DUMP; i++) {
-    view.setUint32(OFFSET_WHICH_PAGES + 4 * i, gup.which_pages?.[i] ?? 0, true);
+    view.setUint32(layout.whichPages + 4 * i, gup.which_pages?.[i] ?? 0, true);
   }
   return bytes;
 }
 
-/** Decode 80 bytes. Throws RangeError when there are fewer than 76. */
-export function decodeGupTest(bytes: Uint8Array): GupTest {
+/** Decode the 80 bytes of 6.12, or another record. Throws RangeError when there are too few. */
+export function decodeGupTest(bytes: Uint8Array, layout: GupLayout = GUP_ABI.layout): GupTest {
   const view = viewOf(bytes);
   const which_pages: number[] = [];
-  for (let i = 0; i < GUP_TEST_MAX_PAGES_TO_DUMP; i++)
-    which_pages.push(view.getUint32(OFFSET_WHICH_PAGES + 4 * i, true));
+  for (let i = 0; layout.whichPages !== null && i < GUP_TEST_MAX_PAGES_TO_DUMP; i++)
+    which_pages.push(view.getUint32(layout.whichPages + 4 * i, true));
   return {
     get_delta_usec: readU64(view, 0),
     put_delta_usec: readU64(view, OFFSET_PUT_DELTA),
     addr: readU64(view, OFFSET_ADDR),
     size: readU64(view, OFFSET_SIZE),
     nr_pages_per_call: view.getUint32(OFFSET_NR_PAGES, true),
-    gup_flags: view.getUint32(OFFSET_GUP_FLAGS, true),
-    test_flags: view.getUint32(OFFSET_TEST_FLAGS, true),
+    gup_flags: view.getUint32(layout.gupFlags, true),
+    test_flags: layout.testFlags === null ? 0 : view.getUint32(layout.testFlags, true),
     which_pages,
   };
 }

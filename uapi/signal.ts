@@ -57,9 +57,22 @@ const names: Readonly<Record<number, string>> = {
   [SIGPIPE]: 'SIGPIPE',
   [SIGALRM]: 'SIGALRM',
   [SIGTERM]: 'SIGTERM',
+  [SIGSTKFLT]: 'SIGSTKFLT',
   [SIGCHLD]: 'SIGCHLD',
   [SIGCONT]: 'SIGCONT',
   [SIGSTOP]: 'SIGSTOP',
+  [SIGTSTP]: 'SIGTSTP',
+  [SIGTTIN]: 'SIGTTIN',
+  [SIGTTOU]: 'SIGTTOU',
+  [SIGURG]: 'SIGURG',
+  [SIGXCPU]: 'SIGXCPU',
+  [SIGXFSZ]: 'SIGXFSZ',
+  [SIGVTALRM]: 'SIGVTALRM',
+  [SIGPROF]: 'SIGPROF',
+  [SIGWINCH]: 'SIGWINCH',
+  [SIGIO]: 'SIGIO',
+  [SIGPWR]: 'SIGPWR',
+  [SIGSYS]: 'SIGSYS',
 };
 
 /** The name of a signal; an unnamed one comes back as its decimal text. */
@@ -77,6 +90,14 @@ export function signalStatus(signo: number): number {
   return signo & 0x7f;
 }
 
+/** The wait(2) status word of a process that a signal stopped. */
+export function stoppedStatus(signo: number): number {
+  return (signo << 8) | 0x7f;
+}
+
+/** The wait(2) status word of a process that goes on after a stop. */
+export const CONTINUED_STATUS = 0xffff;
+
 export function WIFEXITED(status: number): boolean {
   return (status & 0x7f) === 0;
 }
@@ -88,6 +109,10 @@ export function WEXITSTATUS(status: number): number {
 export function WIFSIGNALED(status: number): boolean {
   const signo = status & 0x7f;
   return signo !== 0 && signo !== 0x7f;
+}
+
+export function WIFSTOPPED(status: number): boolean {
+  return (status & 0xff) === 0x7f;
 }
 
 export function WTERMSIG(status: number): number {

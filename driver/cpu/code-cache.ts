@@ -59,7 +59,7 @@ export class CodeCache {
   /** Compiled regions by low bits of their address, to find them at once. */
   readonly recent = new Array<CompiledRegion | null>(4096).fill(null);
   private readonly pages = new Map<number, CodePage>();
-  private readonly mappedPages = new Map<number, CodePage>();
+  private readonly mappedByVpn = new Map<number, CodePage>();
   private readonly watched: Uint8Array;
 
   constructor(private readonly ram: Int32Array) {
@@ -67,14 +67,31 @@ export class CodeCache {
   }
 
   unmapAll(): void {
-    this.mappedPages.clear();
+    this.mappedByVpn.clear();
     this.lastVpn = -1;
     this.lastPage = null;
     this.generation++;
   }
 
+  /** As `unmapAll`, for `npages` pages from `vpn` on. */
+  unmap(vpn: number, npages: number): void {
+    const { mappedByVpn } = this;
+    let isAny = false;
+    if (npages <= mappedByVpn.size) for (let n = 0; n < npages; n++) isAny = mappedByVpn.delete(vpn + n) || isAny;
+    else for (const at of [...mappedByVpn.keys()]) if (at >= vpn && at < vpn + npages) isAny = mappedByVpn.delete(at);
+    if (!isAny) return;
+    this.lastVpn = -1;
+    this.lastPage = null;
+    this.generation++;
+  }
+
+  /** Pages that are fetched from without another look at the page table. */
+  mappedPages(): Iterable<CodePage> {
+    return this.mappedByVpn.values();
+  }
+
   mapped(vpn: number): CodePage | null {
-    const page = this.mappedPages.get(vpn);
+    const page = this.mappedByVpn.get(vpn);
     if (page === undefined) return null;
     this.lastVpn = vpn;
     this.lastPage = page;
@@ -91,7 +108,7 @@ export class CodeCache {
       page = new CodePage(vpn, pfn, this.ram.slice(from, from + WORDS_PER_PAGE));
       this.pages.set(key, page);
     }
-    this.mappedPages.set(vpn, page);
+    this.mappedByVpn.set(vpn, page);
     this.lastVpn = vpn;
     this.lastPage = page;
     return page;

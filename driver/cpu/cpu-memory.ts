@@ -1,6 +1,7 @@
 import { translate } from '../mm/access.js';
 import { PAGE_SIZE } from '../mm/frames.js';
 import type { Mm } from '../mm/mm.js';
+import type { Tlb } from '../mm/tlb.js';
 import { VM } from '../mm/vm-flags.js';
 
 export const Access = { load: 0, store: 1, fetch: 2 } as const;
@@ -8,8 +9,8 @@ export type AccessKind = (typeof Access)[keyof typeof Access];
 
 /** An address space as the MMU of a hart sees it. */
 export interface CpuMemory {
-  /** Changes whenever an entry lost a right or was replaced, so that what a TLB holds is no longer the truth. */
-  readonly tlbGeneration: number;
+  /** The core's TLB holds translations of it from now on, or with null those that it held are gone. */
+  attach(tlb: Tlb | null): void;
   /** The frame of page `vpn`, with accessed and dirty set as the access asks, or -1 when it must fault. */
   translate(vpn: number, access: AccessKind): number;
 }
@@ -18,8 +19,8 @@ export interface CpuMemory {
 export class MmCpuMemory implements CpuMemory {
   constructor(readonly mm: Mm) {}
 
-  get tlbGeneration(): number {
-    return this.mm.tlbGeneration;
+  attach(tlb: Tlb | null): void {
+    this.mm.tlb = tlb;
   }
 
   translate(vpn: number, access: AccessKind): number {

@@ -1,9 +1,10 @@
 import { signalName } from '../../uapi/signal.js';
-import { translate } from '../mm/access.js';
+import { readU64 } from '../../uapi/u64.js';
 import { PAGE_SIZE } from '../mm/frames.js';
 import type { Mm } from '../mm/mm.js';
-import { TASK_SIZE } from '../mm/page-table.js';
+
 import { pageTableText } from '../mm/page-table-text.js';
+import { peekUser } from '../sys/peek-user.js';
 import { mapsLine } from '../sys/proc-self.js';
 import type { SignalInfo } from '../sys/signal-info.js';
 import { disassemble } from './disassemble.js';
@@ -12,6 +13,8 @@ import type { GuestThread } from './guest-thread.js';
 const REGISTERS =
   'zero ra sp gp tp t0 t1 t2 s0 s1 a0 a1 a2 a3 a4 a5 a6 a7 s2 s3 s4 s5 s6 s7 s8 s9 s10 s11 t3 t4 t5 t6'.split(' ');
 const MAX_FRAMES = 32;
+/** How much of the stack is looked through for return addresses. */
+const SCANNED_BYTES = 4096;
 const RA = 1;
 const SP = 2;
 const FP = 8;
@@ -25,7 +28,7 @@ export function crashReport(guest: GuestThread, info: SignalInfo): string {
     ...instructionLine(guest),
     ...registerLines(guest),
     'backtrace:',
-    ...backtrace(guest).map((addr, i) => `  #${i} ${place(guest, addr)}`),
+    ...backtrace(guest).map((text, i) => `  #${i} ${text}`),
     'mapping:',
     ...(info.addr === undefined ? [] : mappingLines(guest, info.addr)),
   ];
@@ -56,40 +59,54 @@ function place({ system, process }: GuestThread, addr: number): string {
   return `0x${addr.toString(16)}${symbol === null ? '' : ` ${symbol}`}`;
 }
 
-/** By frame pointers as far as there are any; else what on the stack looks like a return address. */
-function backtrace(guest: GuestThread): number[] {
+/** By frame pointers as far as there are any; then what on the stack looks like a return address. */
+function backtrace(guest: GuestThread): string[] {
   const { cpu, mm } = guest;
-  const byFrame = [cpu.pc, cpu.unsigned(RA)];
+  const frames = [cpu.pc, cpu.unsigned(RA)];
   let fp = cpu.unsigned(FP);
-  while (byFrame.length < MAX_FRAMES) {
+  let top = cpu.unsigned(SP);
+  while (frames.length < MAX_FRAMES) {
     const ra = peek(mm, fp - 8);
     const next = peek(mm, fp - 16);
-    if (ra === null || next === null || guest.system.symbolAt(guest.process, ra) === null) break;
-    byFrame.push(ra);
+    if (ra === null || next === null || !isReturnAddress(guest, ra)) break;
+    // A function that calls nobody has its caller in ra alone.
+    if (ra !== frames.at(-1)) frames.push(ra);
+    top = fp;
     if (next <= fp) break;
     fp = next;
   }
-  return byFrame.length > 2 ? byFrame : [...byFrame, ...scanStack(guest)];
+  const found = scanStack(guest, top, MAX_FRAMES - frames.length);
+  return [...frames.map((addr) => place(guest, addr)), ...found.map((addr) => `${place(guest, addr)} (on the stack)`)];
 }
 
-function scanStack({ cpu, mm, system, process }: GuestThread): number[] {
+function scanStack(guest: GuestThread, from: number, max: number): number[] {
   const found: number[] = [];
-  const sp = cpu.unsigned(SP);
-  for (let at = sp - (sp % 8); at < sp + 4096 && found.length < MAX_FRAMES; at += 8) {
-    const word = peek(mm, at);
+  for (let at = from - (from % 8); at < from + SCANNED_BYTES && found.length < max; at += 8) {
+    const word = peek(guest.mm, at);
     if (word === null) break;
-    if (word % 2 === 0 && system.symbolAt(process, word) !== null) found.push(word);
+    if (isReturnAddress(guest, word)) found.push(word);
   }
   return found;
 }
 
-/** The 64-bit word at `addr` if it is there without a fault. */
+/** A call stands right before `addr`: jal or jalr that links through ra, in 4 bytes or 2. */
+function isReturnAddress({ mm, system, process }: GuestThread, addr: number): boolean {
+  const symbol = addr % 2 === 0 ? system.symbolAt(process, addr) : null;
+  // What points to the first instruction of a function is a function's address.
+  if (symbol === null || symbol.endsWith('+0x0')) return false;
+  const code = peekUser(mm, addr - 4, 4);
+  if (code === null) return false;
+  const insn = new DataView(code.buffer).getUint32(0, true);
+  const LINKS = 0xfff;
+  if ((insn & LINKS) === 0x0ef || (insn & LINKS) === 0x0e7) return true;
+  const short = insn >>> 16;
+  return (short & 0xf07f) === 0x9002 && (short & 0x0f80) !== 0;
+}
+
+/** The 64-bit word at `addr` if it can be told. */
 function peek(mm: Mm, addr: number): number | null {
-  if (!(addr >= 0 && addr % 8 === 0 && addr < TASK_SIZE)) return null;
-  const pfn = translate(mm, Math.floor(addr / PAGE_SIZE), false);
-  if (pfn === 0) return null;
-  const word = (pfn * PAGE_SIZE + (addr % PAGE_SIZE)) / 4;
-  return mm.memory.words[word]! + mm.memory.words[word + 1]! * 2 ** 32;
+  const bytes = addr % 8 === 0 ? peekUser(mm, addr, 8) : null;
+  return bytes === null ? null : readU64(new DataView(bytes.buffer), 0);
 }
 
 function mappingLines({ process, mm }: GuestThread, addr: number): string[] {

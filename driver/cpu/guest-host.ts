@@ -4,8 +4,8 @@ export interface GuestHost {
   write(fd: 1 | 2, bytes: Uint8Array): void;
   /** Output has to wait: its reader is slow. */
   isFull(): boolean;
-  /** At most `lenBytes` of standard input; none at its end. */
-  read(lenBytes: number): Uint8Array;
+  /** At most `lenBytes` of standard input; none at its end; null: nothing yet, `wake` tells when to ask again. */
+  read(lenBytes: number, wake: () => void): Uint8Array | null;
   /** What isatty(3) answers for 0, 1 and 2. */
   isTerminal(fd: number): boolean;
   /** One line for each finished system call; null: nobody wants them. */
@@ -14,6 +14,8 @@ export interface GuestHost {
   crashed(report: string): void;
   /** A system call of this number was made that is not there. */
   unknownCall(number: number): void;
+  /** A system call was refused for a part of it that is not there, as `memfd_create(MFD_HUGETLB)`. */
+  unsupported(what: string): void;
   /** The bytes of a program that execve(2) names; null: there is none. */
   program(path: string): Uint8Array | null;
 }

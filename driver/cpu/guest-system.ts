@@ -1,5 +1,7 @@
+import { dialectByName } from '../../uapi/dialect.js';
 import { ENOENT, ENOEXEC } from '../../uapi/errno.js';
-import { SIGKILL, signalStatus } from '../../uapi/signal.js';
+import { gupAbiByDialectName } from '../../uapi/gup-abi.js';
+import { SIGCHLD, SIGKILL, signalStatus } from '../../uapi/signal.js';
 import type { Coroutine } from '../core/effect.js';
 import { mmput } from '../mm/exit-mmap.js';
 import { mmCreate } from '../mm/fork.js';
@@ -7,7 +9,7 @@ import { shmemWrite } from '../mm/shmem.js';
 import type { Machine } from '../sys/machine.js';
 import type { Process } from '../sys/process.js';
 import { ProgramImage } from '../sys/program-image.js';
-import { ProgramSignals, ThreadSignals } from '../sys/program-signals.js';
+import { NO_ALT_STACK, ProgramSignals, ThreadSignals } from '../sys/program-signals.js';
 import { Call, type Thread } from '../sys/thread.js';
 import { TmpfsInode } from '../sys/tmpfs-file.js';
 import { Cpu } from './cpu.js';
@@ -28,7 +30,7 @@ export interface ProgramRequest {
   readonly bytes: Uint8Array;
   readonly argv: readonly string[];
   readonly envp: readonly string[];
-  /** Numbering of the device files that it opens. */
+  /** Numbering of the device files that it opens; the version of a kernel also says what it means to gup_test. */
   readonly dialect?: string;
 }
 
@@ -70,7 +72,11 @@ export class GuestSystem {
   spawn(request: ProgramRequest, host: GuestHost): Process {
     const elf = parseElf(request.bytes);
     const { machine } = this;
-    const process = machine.createProcess(request.dialect === undefined ? {} : { dialect: request.dialect });
+    const { dialect } = request;
+    const process = machine.createProcess(
+      dialect === undefined ? {} : { dialect: dialectByName(dialect)?.id ?? dialect },
+    );
+    if (dialect !== undefined) process.gupAbi = gupAbiByDialectName(dialect);
     for (const fd of [0, 1, 2] as const) process.files.install(new HostStream(machine, host, fd));
     process.signals = new ProgramSignals(process);
     process.main.signals = new ThreadSignals();
@@ -141,21 +147,27 @@ export class GuestSystem {
     if (typeof binary === 'number') return binary;
     const { process } = guest;
     const old = process.mm;
+    yield* guest.releaseMemory();
     process.image?.cancelTimers();
     process.mm = mmCreate(this.machine.memory);
     guest.cpu.memory = new MmCpuMemory(process.mm);
     const ret = yield* this.load(guest, binary, { path, argv, envp });
     yield* mmput(old);
+    if (process.files.isShared) yield* this.unshareFiles(process);
     yield* process.files.closeOnExec();
     process.signals!.flushHandlers();
-    guest.thread.signals!.altStack = new ThreadSignals().altStack;
-    guest.clearChildTid = 0;
-    guest.robustList = { head: 0, len: 0 };
+    process.exitSignal = SIGCHLD;
+    guest.thread.signals!.altStack = NO_ALT_STACK;
     guest.keepsRegisters = true;
-    guest.hasExeced = true;
-    process.parent?.childEvents.wakeAll();
     if (ret < 0) process.groupExit(signalStatus(SIGKILL));
     return ret;
+  }
+
+  /** Linux: fs/file.c:unshare_files() */
+  private *unshareFiles(process: Process): Coroutine<void> {
+    const shared = process.files;
+    process.files = shared.duplicate();
+    yield* shared.leave();
   }
 
   private *findBinary(host: GuestHost, path: string): Coroutine<Binary | number> {
@@ -172,11 +184,16 @@ export class GuestSystem {
   }
 
   /** The program of a fork's child, which has its memory and descriptors already; it starts behind the parent's ecall. */
-  addChild(parent: GuestThread, process: Process): GuestThread {
+  addChild(
+    parent: GuestThread,
+    process: Process,
+    { sharesMemory, sharesHandlers }: { sharesMemory: boolean; sharesHandlers: boolean },
+  ): GuestThread {
     process.signals = new ProgramSignals(process);
-    process.signals.inherit(parent.process.signals!);
-    process.image = parent.process.image!.duplicate(process);
-    const guest = this.addGuest(process.main, new Cpu(this.hart, new MmCpuMemory(process.mm)), parent.host);
+    process.signals.inherit(parent.process.signals!, sharesHandlers);
+    process.image = parent.process.image!.duplicate(process, sharesMemory);
+    const memory = sharesMemory ? parent.cpu.memory : new MmCpuMemory(process.mm);
+    const guest = this.addGuest(process.main, new Cpu(this.hart, memory), parent.host);
     process.main.signals!.altStack = parent.thread.signals!.altStack;
     return this.copyState(parent, guest);
   }

@@ -2,6 +2,7 @@ import type { CallResult } from '../../uapi/client/transport.js';
 import { EINTR } from '../../uapi/errno.js';
 import { SIGILL, SIGKILL, SIGTRAP } from '../../uapi/signal.js';
 import { type Coroutine, preemptPoint } from '../core/effect.js';
+import { WaitQueue } from '../core/wait-queue.js';
 import { doUserAddrFault, MAX_OOM_RETRIES } from '../mm/access.js';
 import type { Mm } from '../mm/mm.js';
 import { TASK_SIZE } from '../mm/page-table.js';
@@ -10,11 +11,13 @@ import { isInterrupted } from '../sys/interruptible.js';
 import type { Process } from '../sys/process.js';
 import type { SignalInfo } from '../sys/signal-info.js';
 import { Call, type Thread } from '../sys/thread.js';
+import { words32, writeUser } from '../sys/user-memory.js';
 import type { Cpu } from './cpu.js';
 import { faultSignal } from './guest-fault.js';
 import type { GuestHost } from './guest-host.js';
 import type { GuestSystem } from './guest-system.js';
-import { ERESTARTNOHAND, ERESTARTSYS } from './restart.js';
+import { isRestart } from './restart.js';
+import { wakeWord, walkRobustList } from './robust-list.js';
 import { deliverSignals, forceSignal } from './signal-delivery.js';
 import { dispatchSyscall } from './syscall-dispatch.js';
 import { Trap, type TrapCode } from './trap.js';
@@ -41,10 +44,14 @@ export class GuestThread {
   syscall: { readonly name: string; readonly text: string } | null = null;
   /** What the call that just ended answered when a signal came in between; 0: nothing to restart. */
   pendingRestart = 0;
+  /** When the interrupted wait would have ended, should it begin again; null: no such wait. Linux: restart_block */
+  restartDeadline: number | null = null;
   /** rt_sigreturn and execve set every register themselves. */
   keepsRegisters = false;
-  /** execve has replaced the program that the thread began with. */
-  hasExeced = false;
+  /** It uses the memory that clone(2) gave it: it has neither ended nor run another program. */
+  hasParentsMemory = true;
+  /** Woken when that is over. Linux: vfork_done */
+  readonly vforkDone = new WaitQueue('a vfork child');
   private instructionsLeft = 0;
   private oomRetries = 0;
 
@@ -98,8 +105,22 @@ export class GuestThread {
         yield* this.trapped(trap);
       }
     }
+    yield* this.releaseMemory();
     this.system.forget(this);
     return { ret: 0 };
+  }
+
+  /** The thread is about to leave its address space. Linux: kernel/fork.c:exit_mm_release(), exec_mm_release() */
+  *releaseMemory(): Coroutine<void> {
+    yield* walkRobustList(this);
+    if (this.clearChildTid !== 0 && (this.mm.users > 1 || this.process.threads.length > 1)) {
+      yield* writeUser(this.mm, this.clearChildTid, words32(0));
+      wakeWord(this, this.clearChildTid, 1);
+    }
+    this.clearChildTid = 0;
+    this.robustList = { head: 0, len: 0 };
+    this.hasParentsMemory = false;
+    this.vforkDone.wakeAll();
   }
 
   private runSlice(): TrapCode {
@@ -122,7 +143,7 @@ export class GuestThread {
     yield* this.process.machine.runTaskWork(thread.task);
     if (this.keepsRegisters || thread.task.killed) return;
     cpu.pc += ECALL_BYTES;
-    if (ret === -ERESTARTSYS || ret === -ERESTARTNOHAND) {
+    if (isRestart(ret)) {
       this.pendingRestart = -ret;
       cpu.set(A0, -EINTR);
       if (!isInterrupted(thread)) this.restartSyscall();
@@ -136,6 +157,13 @@ export class GuestThread {
     this.pendingRestart = 0;
     [this.cpu.x[2 * A0], this.cpu.x[2 * A0 + 1]] = this.origA0;
     this.cpu.pc -= ECALL_BYTES;
+  }
+
+  /** When the wait that begins now ends: as it was, when it begins again after a signal without a handler. */
+  deadlineOf(deadline: number | null): number | null {
+    const kept = this.restartDeadline;
+    this.restartDeadline = null;
+    return kept ?? deadline;
   }
 
   private *trapped(trap: TrapCode): Coroutine<void> {

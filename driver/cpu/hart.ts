@@ -1,5 +1,6 @@
 import { PAGE_SIZE } from '../mm/frames.js';
 import { TASK_SIZE } from '../mm/page-table.js';
+import type { Tlb, TlbEntry } from '../mm/tlb.js';
 import { CodeCache, type CodePage } from './code-cache.js';
 import type { Cpu } from './cpu.js';
 import { Access, type AccessKind, type CpuMemory } from './cpu-memory.js';
@@ -14,13 +15,14 @@ const NO_TAG = -1;
 
 /**
  * What a core has once, whichever thread it runs: views of RAM, the TLB, decoded code, the reservation of LR. Without
- * address space identifiers the TLB is emptied when another address space is put on it.
+ * address space identifiers the TLB is emptied when another address space is put on it; else by the kernel's shoot-downs
+ * alone (driver/mm/tlb.ts).
  *
  * TLB entry: the page's low address half if loads may use it, the same if stores may, the high address half, and what
  * to add to a low address half for the address in RAM. The first and last page of every 4 GiB are never cached: so an
  * access can be looked up by its base register's high half, as a carry always leads to the slow path.
  */
-export class Hart {
+export class Hart implements Tlb {
   readonly tlb = new Int32Array(4 * TLB_ENTRIES).fill(NO_TAG);
   readonly bytes: Uint8Array;
   readonly halves: Uint16Array;
@@ -38,7 +40,6 @@ export class Hart {
   reservedLo = 0;
   reservedHi = 0;
   private memory: CpuMemory | null = null;
-  private generation = -1;
   private cpu: Cpu | null = null;
 
   constructor(ram: Uint8Array) {
@@ -48,21 +49,45 @@ export class Hart {
     this.code = new CodeCache(this.words);
   }
 
-  /** Puts a thread on the core, as the end of a trap does: what its kernel changed is seen from here on. */
+  /** Puts a thread on the core. Linux: switch_mm() */
   activate(cpu: Cpu): void {
     if (cpu !== this.cpu) this.reserved = -1;
     this.cpu = cpu;
     const { memory } = cpu;
-    if (memory === this.memory && memory.tlbGeneration === this.generation) return;
+    if (memory === this.memory) return;
+    this.memory?.attach(null);
     this.memory = memory;
-    this.generation = memory.tlbGeneration;
-    this.flush();
+    this.dropAll();
+    memory.attach(this);
   }
 
-  /** Drops all translations, those for fetches too. */
-  flush(): void {
+  dropAll(): void {
     this.tlb.fill(NO_TAG);
     this.code.unmapAll();
+  }
+
+  drop(vpn: number, npages: number): void {
+    const { tlb } = this;
+    for (let page = vpn; page < vpn + npages; page++) {
+      const i = (page << 2) & (4 * TLB_ENTRIES - 1);
+      const tag = page << 12;
+      if ((tlb[i] === tag || tlb[i + 1] === tag) && tlb[i + 2] === Math.floor(page / 2 ** 20))
+        tlb[i] = tlb[i + 1] = NO_TAG;
+    }
+    this.code.unmap(vpn, npages);
+  }
+
+  *entries(): Iterable<TlbEntry> {
+    const { tlb } = this;
+    for (let i = 0; i < tlb.length; i += 4) {
+      for (const isStore of [false, true]) {
+        const tag = tlb[i + (isStore ? 1 : 0)]!;
+        if (tag === NO_TAG) continue;
+        const vpn = (tag >>> 12) + tlb[i + 2]! * 2 ** 20;
+        yield { vpn, pfn: (tag + tlb[i + 3]!) >>> 12, isStore };
+      }
+    }
+    for (const { vpn, pfn } of this.code.mappedPages()) yield { vpn, pfn, isStore: false };
   }
 
   /** The instruction at `pc`, or null with `trapAddr` set when its bytes can't be fetched. */

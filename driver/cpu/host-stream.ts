@@ -1,6 +1,8 @@
-import { EBADF, ENOTTY, ESPIPE } from '../../uapi/errno.js';
+import { EBADF, EINTR, ENOTTY, ESPIPE } from '../../uapi/errno.js';
 import { O_RDONLY, O_WRONLY } from '../../uapi/fcntl.js';
 import type { Coroutine, SleepEffect } from '../core/effect.js';
+import { WaitQueue } from '../core/wait-queue.js';
+import { waitInterruptible } from '../sys/interruptible.js';
 import {
   type FileStat,
   type IoctlRequest,
@@ -22,6 +24,8 @@ const TERMIOS_BYTES = 36;
 
 /** Standard input, output or error of the program. */
 export class HostStream extends OpenFile {
+  private readonly input = new WaitQueue('standard input');
+
   constructor(
     releases: ReleaseQueue,
     private readonly host: GuestHost,
@@ -40,8 +44,13 @@ export class HostStream extends OpenFile {
     return { mode: kind | 0o620, size: 0, ino: 10 + this.fd, rdev: 0x8800 };
   }
 
-  override *read(_thread: Thread, lenBytes: number): Coroutine<Uint8Array | number> {
-    return this.fd === 0 ? this.host.read(lenBytes) : -EBADF;
+  override *read(thread: Thread, lenBytes: number): Coroutine<Uint8Array | number> {
+    if (this.fd !== 0) return -EBADF;
+    for (;;) {
+      const bytes = this.host.read(lenBytes, () => this.input.wakeAll());
+      if (bytes !== null) return bytes;
+      if ((yield* waitInterruptible(thread, this.input, null)) === 'signal') return -EINTR;
+    }
   }
 
   override *write(thread: Thread, bytes: Uint8Array): Coroutine<number> {

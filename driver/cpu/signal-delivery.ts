@@ -1,13 +1,15 @@
-import { SIGBUS, SIGFPE, SIGILL, SIGKILL, SIGSEGV, SIGTRAP, signalStatus } from '../../uapi/signal.js';
+import { SIGBUS, SIGFPE, SIGILL, SIGKILL, SIGSEGV, SIGSTOP, SIGTRAP, signalStatus } from '../../uapi/signal.js';
 import type { Coroutine } from '../core/effect.js';
-import { type AltStack, SIG_DFL, SIG_IGN, type SignalAction, SS_DISABLE } from '../sys/program-signals.js';
+import { isOrphanedGroup, STOP_SIGNALS } from '../sys/job-control.js';
+import { type AltStack, SS_DISABLE } from '../sys/program-signals.js';
+import { DEFAULT_ACTION, SIG_DFL, SIG_IGN, type SignalAction } from '../sys/signal-action.js';
 import { SI_KERNEL, type SignalInfo } from '../sys/signal-info.js';
 import { blockable, hasSignal, NO_SIGNALS, signalSet, union, without } from '../sys/signal-set.js';
 import { readUserView, writeUser } from '../sys/user-memory.js';
 import { crashReport } from './crash-report.js';
 import { SIGRETURN_PAGE } from './exec.js';
 import type { GuestThread } from './guest-thread.js';
-import { ERESTARTSYS } from './restart.js';
+import { ERESTARTNOINTR, ERESTARTSYS } from './restart.js';
 import { decodeFrame, encodeFrame, FRAME_BYTES, INFO_OFFSET, UCONTEXT_OFFSET } from './signal-frame.js';
 
 export const SA_ONSTACK = 0x08000000;
@@ -30,17 +32,24 @@ export function* deliverSignals(guest: GuestThread): Coroutine<void> {
   const signals = thread.signals!;
   const program = guest.process.signals!;
   while (!thread.task.killed) {
+    program.jobs.notifyParent();
+    if (signals.stopPending) {
+      yield* program.jobs.stop(thread);
+      continue;
+    }
     const info = program.dequeue(thread);
     if (info === null) break;
     const action = program.actions[info.signo]!;
     if (action.handler === SIG_IGN) continue;
-    if (action.handler === SIG_DFL) {
+    if (action.handler === SIG_DFL && STOP_SIGNALS.includes(info.signo)) {
+      if (info.signo === SIGSTOP || !isOrphanedGroup(guest.process)) program.jobs.begin(info.signo);
+    } else if (action.handler === SIG_DFL) {
       if (FAULTS.includes(info.signo) && info.code > 0 && info.code !== SI_KERNEL) report(guest, info);
       program.actByDefault(info);
-      continue;
+    } else {
+      yield* runHandler(guest, info, action);
+      return;
     }
-    yield* runHandler(guest, info, action);
-    return;
   }
   if (thread.task.killed) return;
   if (guest.pendingRestart !== 0) guest.restartSyscall();
@@ -61,7 +70,7 @@ export function forceSignal(guest: GuestThread, info: SignalInfo): void {
   }
   const { handler } = program.actions[info.signo]!;
   if (handler === SIG_IGN || hasSignal(signals.mask, info.signo)) {
-    program.actions[info.signo] = { handler: SIG_DFL, flags: 0, mask: NO_SIGNALS };
+    program.actions[info.signo] = DEFAULT_ACTION;
     signals.mask = without(signals.mask, signalSet(info.signo));
   }
   signals.pending.unshift(info);
@@ -75,8 +84,10 @@ function report(guest: GuestThread, info: SignalInfo): void {
 function* runHandler(guest: GuestThread, info: SignalInfo, action: SignalAction): Coroutine<void> {
   const { cpu, thread } = guest;
   const signals = thread.signals!;
+  if (guest.pendingRestart === ERESTARTNOINTR) guest.restartSyscall();
   if (guest.pendingRestart === ERESTARTSYS && action.flags & SA_RESTART) guest.restartSyscall();
   guest.pendingRestart = 0;
+  guest.restartDeadline = null;
   const sp = handlerStack(signals.altStack, cpu.unsigned(SP), action.flags);
   const frame = Math.floor((sp - FRAME_BYTES) / 16) * 16;
   const mask = signals.savedMask ?? signals.mask;
@@ -90,7 +101,7 @@ function* runHandler(guest: GuestThread, info: SignalInfo, action: SignalAction)
   const own = action.flags & SA_NODEFER ? NO_SIGNALS : signalSet(info.signo);
   signals.mask = blockable(union(union(signals.mask, action.mask), own));
   if (action.flags & SA_RESETHAND) {
-    guest.process.signals!.actions[info.signo] = { handler: SIG_DFL, flags: 0, mask: NO_SIGNALS };
+    guest.process.signals!.actions[info.signo] = DEFAULT_ACTION;
   }
   cpu.set(RA, SIGRETURN_PAGE);
   cpu.set(SP, frame);

@@ -48,6 +48,16 @@ export function encodeSiginfo(info: SignalInfo): Uint8Array {
   return bytes;
 }
 
+/** What a program's own siginfo_t says; addresses of faults are not among it. */
+export function decodeSiginfo(view: DataView): SignalInfo {
+  return {
+    signo: view.getInt32(0, true),
+    code: view.getInt32(8, true),
+    pid: view.getInt32(16, true),
+    value: view.getInt32(24, true),
+  };
+}
+
 export function encodeFrame(cpu: Cpu, info: SignalInfo, { mask, altStack }: SavedContext): Uint8Array {
   const bytes = new Uint8Array(FRAME_BYTES);
   const view = new DataView(bytes.buffer);

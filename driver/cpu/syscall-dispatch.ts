@@ -2,7 +2,7 @@ import { EINTR, ENOSYS } from '../../uapi/errno.js';
 import { assert } from '../core/assert.js';
 import type { Coroutine } from '../core/effect.js';
 import type { GuestThread } from './guest-thread.js';
-import { callText, resultText } from './strace.js';
+import { answerText, callText, resultText } from './strace.js';
 import { guestSyscalls } from './syscall-table.js';
 
 const A7 = 17;
@@ -19,17 +19,18 @@ export function* dispatchSyscall(guest: GuestThread): Coroutine<number> {
   }
   thread.process.machine.kernel.emit('syscall', call.name, thread.tid);
   const { strace } = host;
-  const text = strace === null ? '' : yield* callText(guest, call);
+  const text = strace === null ? '' : callText(guest, call);
   guest.syscall = { name: call.name, text };
   const { faults } = thread.process.machine.kernel;
   if (faults.armed) {
     const args = [...call.args].map((_, i) => guest.u(i));
     faults.beginCall(thread.task, { pid: thread.process.pid, tid: thread.tid, name: call.name, args });
   }
-  const ret = yield* call.run(guest);
+  const answer = yield* call.run(guest);
+  const ret = answer === -EINTR && call.restart !== undefined ? -call.restart : answer;
   if (faults.armed) faults.endCall(thread.task);
   guest.syscall = null;
   assert(Number.isInteger(ret), `${call.name} answers ${ret}`);
-  strace?.(`${thread.tid} ${text} = ${resultText(ret)}`);
-  return ret === -EINTR && call.restart !== undefined ? -call.restart : ret;
+  if (strace !== null) strace(`${thread.tid} ${text} = ${resultText(ret)}${ret === 0 ? answerText(guest, call) : ''}`);
+  return ret;
 }

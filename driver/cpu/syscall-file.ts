@@ -31,11 +31,11 @@ export const fileSyscalls: GuestSyscallTable = {
     },
   },
   23: { name: 'dup', args: 'd', note: 'whole', run: dup },
-  24: { name: 'dup3', args: 'ddo', note: 'whole', run: dup3 },
-  25: { name: 'fcntl', args: 'ddx', note: 'no locks, leases or signals', run: fcntl },
+  24: { name: 'dup3', args: 'ddO', note: 'whole', run: dup3 },
+  25: { name: 'fcntl', args: 'dFx', note: 'no locks, leases or signals', run: fcntl },
   29: {
     name: 'ioctl',
-    args: 'dip',
+    args: 'diI',
     note: 'device files, terminals by name only',
     *run(guest) {
       return (yield* machineCall(guest, 'ioctl', guest.int(0), guest.int(1) >>> 0, guest.u(2))).ret;
@@ -52,7 +52,7 @@ export const fileSyscalls: GuestSyscallTable = {
   },
   47: { name: 'fallocate', args: 'dxll', note: 'grows the file; mode 0 only', run: fallocate },
   49: { name: 'chdir', args: 's', note: 'whole', run: chdir },
-  56: { name: 'openat', args: 'asoo', note: 'whole', run: openat },
+  56: { name: 'openat', args: 'asOo', note: 'whole', run: openat },
   57: {
     name: 'close',
     args: 'd',
@@ -61,9 +61,9 @@ export const fileSyscalls: GuestSyscallTable = {
       return (yield* machineCall(guest, 'close', guest.int(0))).ret;
     },
   },
-  59: { name: 'pipe2', args: 'po', note: 'no O_DIRECT', run: pipe2 },
+  59: { name: 'pipe2', args: 'pO', note: 'no O_DIRECT', run: pipe2 },
   61: { name: 'getdents64', args: 'dpn', note: 'whole', run: getdents64 },
-  62: { name: 'lseek', args: 'dld', note: 'no SEEK_DATA, SEEK_HOLE', run: lseek },
+  62: { name: 'lseek', args: 'dlL', note: 'no SEEK_DATA, SEEK_HOLE', run: lseek },
   78: { name: 'readlinkat', args: 'aspn', note: 'links of /proc/self', run: readlinkat },
   81: fixed('sync', '', { ret: 0, note: 'nothing to write back' }),
   82: fixed('fsync', 'd', { ret: 0, note: 'nothing to write back' }),

@@ -29,7 +29,7 @@ export const memorySyscalls: GuestSyscallTable = {
   },
   216: {
     name: 'mremap',
-    args: 'pnnxp',
+    args: 'pnnRp',
     note: 'whole',
     *run(guest) {
       if (guest.u(3) > MREMAP_ALL) return -EINVAL;
@@ -38,7 +38,7 @@ export const memorySyscalls: GuestSyscallTable = {
   },
   222: {
     name: 'mmap',
-    args: 'pnPxdl',
+    args: 'pnPMdl',
     note: 'MAP_GROWSDOWN and MAP_LOCKED have no effect',
     *run(guest) {
       const flags = guest.int(3) & ~IGNORED_MAP_FLAGS;
@@ -63,7 +63,7 @@ export const memorySyscalls: GuestSyscallTable = {
   232: { name: 'mincore', args: 'pnp', note: 'pages that are mapped count as in memory', run: mincore },
   233: {
     name: 'madvise',
-    args: 'pnd',
+    args: 'pnV',
     note: 'as the machine has it',
     *run(guest) {
       return (yield* machineCall(guest, 'madvise', guest.u(0), guest.u(1), guest.int(2))).ret;

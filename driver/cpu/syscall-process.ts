@@ -1,34 +1,34 @@
-import { EAGAIN, ECHILD, EFAULT, EINVAL, ENOSYS, EPERM, ESRCH } from '../../uapi/errno.js';
-import { exitStatus, SIGCHLD, WEXITSTATUS, WIFEXITED, WTERMSIG } from '../../uapi/signal.js';
-import { readU64 } from '../../uapi/u64.js';
+import { EAGAIN, EBADF, EFAULT, EINVAL, EPERM, ESRCH } from '../../uapi/errno.js';
+import { O_NONBLOCK } from '../../uapi/fcntl.js';
+import { CONTINUED_STATUS, exitStatus, SIGCHLD, SIGCONT, WEXITSTATUS, WIFSTOPPED } from '../../uapi/signal.js';
 import type { Coroutine } from '../core/effect.js';
-import { CLD_DUMPED, CLD_EXITED, CLD_KILLED } from '../sys/signal-info.js';
-import { readUserString, readUserStrings, readUserView, words32, writeUser } from '../sys/user-memory.js';
-import { waitForChild } from '../sys/wait.js';
+import { PidFile } from '../sys/pid-file.js';
+import { childEnd } from '../sys/signal.js';
+import { CLD_CONTINUED, CLD_STOPPED } from '../sys/signal-info.js';
+import { readUserString, readUserStrings, words32, writeUser } from '../sys/user-memory.js';
+import { type WaitRequest, waitForChild } from '../sys/wait.js';
 import { type GuestSyscallTable, machineCall } from './guest-syscall.js';
 import type { GuestThread } from './guest-thread.js';
 import { ERESTARTSYS } from './restart.js';
-import { wakeWord, walkRobustList } from './robust-list.js';
-import { encodeSiginfo } from './signal-frame.js';
+import { encodeSiginfo, SIGINFO_BYTES } from './signal-frame.js';
 
-const CLONE = {
-  vm: 0x100,
-  vfork: 0x4000,
-  thread: 0x10000,
-  settls: 0x80000,
-  parentSettid: 0x100000,
-  childCleartid: 0x200000,
-  childSettid: 0x1000000,
+/** Options of wait4(2) and waitid(2). */
+const W = {
+  nohang: 1,
+  stopped: 2,
+  exited: 4,
+  continued: 8,
+  nowait: 0x01000000,
+  nothread: 0x20000000,
+  all: 0x40000000,
+  clone: 0x80000000,
 } as const;
-const WNOHANG = 1;
-const WNOWAIT = 0x01000000;
-const WEXITED = 4;
 const P_ALL = 0;
 const P_PID = 1;
 const P_PGID = 2;
-const SP = 2;
-const TP = 4;
-const A0 = 10;
+const P_PIDFD = 3;
+const INT_MIN = -(2 ** 31);
+const RUSAGE_BYTES = 144;
 
 /** Processes and threads. */
 export const processSyscalls: GuestSyscallTable = {
@@ -41,7 +41,7 @@ export const processSyscalls: GuestSyscallTable = {
       return (yield* machineCall(guest, 'exit', guest.int(0) & 0xff)).ret;
     },
   },
-  95: { name: 'waitid', args: 'ddpxp', note: 'ends of children only', restart: ERESTARTSYS, run: waitid },
+  95: { name: 'waitid', args: 'ddpWp', note: 'rusage is zero', restart: ERESTARTSYS, run: waitid },
   96: {
     name: 'set_tid_address',
     args: 'p',
@@ -112,94 +112,16 @@ export const processSyscalls: GuestSyscallTable = {
       return thread.tid;
     },
   },
-  220: {
-    name: 'clone',
-    args: 'xpppp',
-    note: 'fork and threads; CLONE_VM without CLONE_THREAD copies the memory',
-    run: (guest) =>
-      clone(guest, {
-        flags: guest.u(0) % 2 ** 32,
-        stack: guest.u(1),
-        parentTid: guest.u(2),
-        tls: guest.u(3),
-        childTid: guest.u(4),
-      }),
-  },
   221: { name: 'execve', args: 'spp', note: 'static programs; not with several threads', run: execve },
-  260: { name: 'wait4', args: 'dpxp', note: 'ends of children only; rusage is zero', restart: ERESTARTSYS, run: wait4 },
-  435: { name: 'clone3', args: 'pn', note: 'as clone', run: clone3 },
+  260: { name: 'wait4', args: 'dpWp', note: 'rusage is zero', restart: ERESTARTSYS, run: wait4 },
 };
 
 /** Linux: kernel/exit.c:do_exit() for one thread */
 function* exitThreadOnly(guest: GuestThread): Coroutine<number> {
   const { process, thread } = guest;
-  yield* walkRobustList(guest);
-  if (guest.clearChildTid !== 0) {
-    yield* writeUser(guest.mm, guest.clearChildTid, words32(0));
-    wakeWord(guest, guest.clearChildTid, 1);
-  }
   if (process.threads.length === 1) process.groupExit(exitStatus(guest.int(0)));
   else thread.die();
   return 0;
-}
-
-interface CloneRequest {
-  readonly flags: number;
-  readonly stack: number;
-  readonly parentTid: number;
-  readonly tls: number;
-  readonly childTid: number;
-}
-
-/** Linux: kernel/fork.c:kernel_clone() */
-function* clone(guest: GuestThread, request: CloneRequest): Coroutine<number> {
-  const { flags, stack, parentTid, tls, childTid } = request;
-  const child = flags & CLONE.thread ? yield* cloneThread(guest) : yield* cloneProcess(guest);
-  if (typeof child === 'number') return child;
-  const { cpu } = child;
-  cpu.pc = guest.cpu.pc + 4;
-  cpu.set(A0, 0);
-  if (stack !== 0) cpu.set(SP, stack);
-  if (flags & CLONE.settls) cpu.set(TP, tls);
-  const tid = words32(child.thread.tid);
-  if (flags & CLONE.parentSettid) yield* writeUser(guest.mm, parentTid, tid);
-  if (flags & CLONE.childSettid) yield* writeUser(child.mm, childTid, tid);
-  if (flags & CLONE.childCleartid) child.clearChildTid = childTid;
-  child.start();
-  if (flags & CLONE.vfork) yield* waitForVfork(guest, child);
-  return child.thread.tid;
-}
-
-/** Until the child runs another program or ends; only a fatal signal ends the wait. Linux: wait_for_vfork_done() */
-function* waitForVfork({ process, thread }: GuestThread, child: GuestThread): Coroutine<void> {
-  while (child.process.state === 'running' && !child.hasExeced && !thread.task.killed) yield process.childEvents;
-}
-
-function* cloneThread(guest: GuestThread): Coroutine<GuestThread | number> {
-  const { ret } = yield* machineCall(guest, 'thread');
-  if (ret < 0) return ret;
-  return guest.system.addClone(guest, guest.process.machine.threadByTid(ret)!);
-}
-
-function* cloneProcess(guest: GuestThread): Coroutine<GuestThread | number> {
-  const { ret } = yield* machineCall(guest, 'fork');
-  if (ret < 0) return ret;
-  return guest.system.addChild(guest, guest.process.machine.process(ret)!);
-}
-
-function* clone3(guest: GuestThread): Coroutine<number> {
-  const size = guest.u(1);
-  if (size < 64 || size > 4096) return -EINVAL;
-  const view = yield* readUserView(guest.mm, guest.u(0), size);
-  if (typeof view === 'number') return view;
-  const stack = readU64(view, 40);
-  return yield* clone(guest, {
-    flags: readU64(view, 0) % 2 ** 32,
-    childTid: readU64(view, 16),
-    parentTid: readU64(view, 24),
-    stack: stack === 0 ? 0 : stack + readU64(view, 48),
-    tls: readU64(view, 56),
-  });
 }
 
 function* execve(guest: GuestThread): Coroutine<number> {
@@ -213,44 +135,75 @@ function* execve(guest: GuestThread): Coroutine<number> {
   return yield* guest.system.exec(guest, path, { argv, envp });
 }
 
+/** What is common to wait4(2) and waitid(2) in their options. */
+function waitOptions(options: number): Omit<WaitRequest, 'pid'> {
+  const kind = options & W.all ? { kind: 'any' as const } : options & W.clone ? { kind: 'other' as const } : {};
+  return {
+    noHang: (options & W.nohang) !== 0,
+    keep: (options & W.nowait) !== 0,
+    stopped: (options & W.stopped) !== 0,
+    continued: (options & W.continued) !== 0,
+    ...kind,
+  };
+}
+
+/** Linux: kernel/exit.c:kernel_wait4() */
 function* wait4(guest: GuestThread): Coroutine<number> {
-  const options = guest.int(2);
-  const { ret, status = 0 } = yield* waitForChild(guest.thread, {
-    pid: guest.int(0),
-    noHang: (options & WNOHANG) !== 0,
-  });
+  const [pid, options] = [guest.int(0), guest.int(2)];
+  if (options & ~(W.nohang | W.stopped | W.continued | W.nothread | W.clone | W.all)) return -EINVAL;
+  if (pid === INT_MIN) return -ESRCH;
+  const { ret, status = 0 } = yield* waitForChild(guest.thread, { pid, ...waitOptions(options) });
   if (ret <= 0) return ret;
   if (guest.u(1) !== 0 && (yield* writeUser(guest.mm, guest.u(1), words32(status))) !== 0) return -EFAULT;
-  if (guest.u(3) !== 0 && (yield* writeUser(guest.mm, guest.u(3), new Uint8Array(144))) !== 0) return -EFAULT;
+  if (guest.u(3) !== 0 && (yield* writeUser(guest.mm, guest.u(3), new Uint8Array(RUSAGE_BYTES))) !== 0) return -EFAULT;
   return ret;
 }
 
+/** Linux: kernel/exit.c:kernel_waitid() */
 function* waitid(guest: GuestThread): Coroutine<number> {
   const options = guest.int(3);
-  if (!(options & WEXITED)) return guest.process.children.length === 0 ? -ECHILD : -ENOSYS;
-  const pid = waitidPid(guest, guest.int(0), guest.int(1));
-  if (pid === null) return -EINVAL;
-  const { ret, status = 0 } = yield* waitForChild(guest.thread, {
-    pid,
-    noHang: (options & WNOHANG) !== 0,
-    keep: (options & WNOWAIT) !== 0,
-  });
-  if (ret < 0 || guest.u(2) === 0) return Math.min(ret, 0);
-  const code = WIFEXITED(status) ? CLD_EXITED : status & 0x80 ? CLD_DUMPED : CLD_KILLED;
-  const info = {
-    signo: SIGCHLD,
-    code,
-    pid: ret,
-    status: WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status),
-  };
-  const bytes = ret === 0 ? new Uint8Array(128) : encodeSiginfo(info);
-  return yield* writeUser(guest.mm, guest.u(2), bytes);
+  const events = W.exited | W.stopped | W.continued;
+  if (options & ~(events | W.nohang | W.nowait | W.nothread | W.clone | W.all) || !(options & events)) return -EINVAL;
+  const target = waitidTarget(guest, guest.int(0), guest.int(1));
+  if (typeof target === 'number') return target;
+  const { pid, nonBlocking } = target;
+  const request = { ...waitOptions(options), pid, exited: (options & W.exited) !== 0 };
+  const noHang = nonBlocking || (options & W.nohang) !== 0;
+  const { ret, status = 0 } = yield* waitForChild(guest.thread, { ...request, noHang });
+  if (ret < 0) return ret;
+  if (ret === 0 && nonBlocking && !(options & W.nohang)) return -EAGAIN;
+  if (ret > 0 && guest.u(4) !== 0 && (yield* writeUser(guest.mm, guest.u(4), new Uint8Array(RUSAGE_BYTES))) !== 0) {
+    return -EFAULT;
+  }
+  if (guest.u(2) === 0) return 0;
+  const info = { signo: SIGCHLD, pid: ret, ...childEvent(status) };
+  return yield* writeUser(guest.mm, guest.u(2), ret === 0 ? new Uint8Array(SIGINFO_BYTES) : encodeSiginfo(info));
 }
 
-function waitidPid({ process }: GuestThread, type: number, id: number): number | null {
-  if (type === P_ALL) return -1;
-  if (type === P_PID) return id;
-  return type === P_PGID ? -(id === 0 ? process.pgid : id) : null;
+/** Code and status of a SIGCHLD by the status word of wait(2). */
+function childEvent(status: number): { code: number; status: number } {
+  if (status === CONTINUED_STATUS) return { code: CLD_CONTINUED, status: SIGCONT };
+  if (WIFSTOPPED(status)) return { code: CLD_STOPPED, status: WEXITSTATUS(status) };
+  return childEnd(status);
+}
+
+interface WaitTarget {
+  /** As wait4(2) has it. */
+  readonly pid: number;
+  /** A pidfd that was opened with PIDFD_NONBLOCK. */
+  readonly nonBlocking: boolean;
+}
+
+/** Linux: kernel/exit.c:kernel_waitid_prepare() */
+function waitidTarget({ process }: GuestThread, type: number, id: number): WaitTarget | number {
+  const plain = (pid: number): WaitTarget => ({ pid, nonBlocking: false });
+  if (type === P_ALL) return plain(-1);
+  if (type === P_PID) return id <= 0 ? -EINVAL : plain(id);
+  if (type === P_PGID) return id < 0 ? -EINVAL : plain(id === 0 ? 0 : -id);
+  if (type !== P_PIDFD || id < 0) return -EINVAL;
+  const file = process.files.get(id);
+  if (!(file instanceof PidFile)) return -EBADF;
+  return { pid: file.thread?.tid ?? file.process.pid, nonBlocking: (file.flags & O_NONBLOCK) !== 0 };
 }
 
 function target({ process }: GuestThread, pid: number) {

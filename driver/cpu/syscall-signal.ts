@@ -4,8 +4,8 @@ import { readU64, writeU64 } from '../../uapi/u64.js';
 import type { Coroutine } from '../core/effect.js';
 import { WaitQueue } from '../core/wait-queue.js';
 import { waitInterruptible } from '../sys/interruptible.js';
-import { pendingSignos, SS_DISABLE } from '../sys/program-signals.js';
-import { sendSignal } from '../sys/signal.js';
+import { NO_ALT_STACK, pendingSignos, SS_DISABLE } from '../sys/program-signals.js';
+import { SIGNAL_COUNT, sendSignal, sendThreadSignal } from '../sys/signal.js';
 import { SI_TKILL, type SignalInfo } from '../sys/signal-info.js';
 import { blockable, type SignalSet, signalSet, union, without } from '../sys/signal-set.js';
 import { readUserView, writeUser } from '../sys/user-memory.js';
@@ -13,10 +13,16 @@ import { type GuestSyscallTable, machineCall } from './guest-syscall.js';
 import type { GuestThread } from './guest-thread.js';
 import { ERESTARTNOHAND } from './restart.js';
 import { isOnStack, sigreturn, stackFlags } from './signal-delivery.js';
-import { ALT_STACK_BYTES, decodeAltStack, encodeAltStack, encodeSiginfo } from './signal-frame.js';
+import {
+  ALT_STACK_BYTES,
+  decodeAltStack,
+  decodeSiginfo,
+  encodeAltStack,
+  encodeSiginfo,
+  SIGINFO_BYTES,
+} from './signal-frame.js';
 import { readDeadline } from './syscall-time.js';
 
-const SIGNAL_COUNT = 64;
 const SIGSET_BYTES = 8;
 const ACTION_BYTES = 24;
 const SIG_BLOCK = 0;
@@ -50,7 +56,7 @@ export const signalSyscalls: GuestSyscallTable = {
   132: { name: 'sigaltstack', args: 'pp', note: 'whole', run: sigaltstack },
   133: { name: 'rt_sigsuspend', args: 'pn', note: 'whole', restart: ERESTARTNOHAND, run: sigsuspend },
   134: { name: 'rt_sigaction', args: 'Sppn', note: 'whole', run: sigaction },
-  135: { name: 'rt_sigprocmask', args: 'dppn', note: 'whole', run: sigprocmask },
+  135: { name: 'rt_sigprocmask', args: 'Hppn', note: 'whole', run: sigprocmask },
   136: {
     name: 'rt_sigpending',
     args: 'pn',
@@ -60,8 +66,20 @@ export const signalSyscalls: GuestSyscallTable = {
     },
   },
   137: { name: 'rt_sigtimedwait', args: 'pppn', note: 'whole', run: sigtimedwait },
-  138: { name: 'rt_sigqueueinfo', args: 'dSp', note: 'code and an int value', run: sigqueueinfo },
+  138: {
+    name: 'rt_sigqueueinfo',
+    args: 'dSp',
+    note: 'code and an int value',
+    run: (guest) => sigqueueinfo(guest, { tgid: null, pid: guest.int(0), signo: guest.int(1), info: guest.u(2) }),
+  },
   139: { name: 'rt_sigreturn', args: '', note: 'whole', run: sigreturn },
+  240: {
+    name: 'rt_tgsigqueueinfo',
+    args: 'ddSp',
+    note: 'code and an int value',
+    run: (guest) =>
+      sigqueueinfo(guest, { tgid: guest.int(0), pid: guest.int(1), signo: guest.int(2), info: guest.u(3) }),
+  },
 };
 
 function* threadKill(
@@ -73,9 +91,7 @@ function* threadKill(
   if (thread === null || thread.process.owner !== guest.process.owner) return -ESRCH;
   if (tgid !== 0 && thread.process.pid !== tgid) return -ESRCH;
   const info: SignalInfo = { signo, code: SI_TKILL, pid: guest.process.pid };
-  if (signo === 0) return 0;
-  if (thread.process.signals === null) sendSignal(thread.process, signo, info);
-  else thread.process.signals.send(info, thread);
+  if (signo !== 0) sendThreadSignal(thread, info);
   return 0;
 }
 
@@ -90,7 +106,7 @@ function* sigaltstack(guest: GuestThread): Coroutine<number> {
     if (typeof view === 'number') return view;
     const stack = decodeAltStack(view, 0);
     if (isOnStack(signals.altStack, sp)) return -EPERM;
-    if (stack.flags & SS_DISABLE) signals.altStack = { sp: 0, size: 0, flags: SS_DISABLE };
+    if (stack.flags & SS_DISABLE) signals.altStack = NO_ALT_STACK;
     else if (stack.size < MINSIGSTKSZ) return -ENOMEM;
     else signals.altStack = { ...stack, flags: 0 };
   }
@@ -117,7 +133,8 @@ export function* withMask(guest: GuestThread, mask: SignalSet, wait: () => Corou
 
 function* sigaction(guest: GuestThread): Coroutine<number> {
   const signo = guest.int(0);
-  const { actions, pending } = guest.process.signals!;
+  const signals = guest.process.signals!;
+  const { actions } = signals;
   if (signo < 1 || signo > SIGNAL_COUNT || guest.u(3) !== SIGSET_BYTES) return -EINVAL;
   const old = actions[signo]!;
   if (guest.u(1) !== 0) {
@@ -126,11 +143,7 @@ function* sigaction(guest: GuestThread): Coroutine<number> {
     if (typeof view === 'number') return view;
     const mask = { lo: view.getInt32(16, true), hi: view.getInt32(20, true) };
     actions[signo] = { handler: readU64(view, 0), flags: view.getInt32(8, true), mask: blockable(mask) };
-    if (guest.process.signals!.isIgnored(signo)) {
-      for (const queue of [pending, ...guest.process.threads.map((thread) => thread.signals!.pending)]) {
-        for (const info of queue.filter((waiting) => waiting.signo === signo)) queue.splice(queue.indexOf(info), 1);
-      }
-    }
+    if (signals.isIgnored(signo)) signals.flush([signo]);
   }
   if (guest.u(2) === 0) return 0;
   const out = new DataView(new ArrayBuffer(ACTION_BYTES));
@@ -190,15 +203,24 @@ function* sigtimedwait(guest: GuestThread): Coroutine<number> {
   return error || info.signo;
 }
 
-function* sigqueueinfo(guest: GuestThread): Coroutine<number> {
-  const signo = guest.int(1);
-  const view = yield* readUserView(guest.mm, guest.u(2), 32);
+/** To a process, or with `tgid` to one thread of it. Linux: kernel/signal.c:do_rt_sigqueueinfo() */
+function* sigqueueinfo(
+  guest: GuestThread,
+  { tgid, pid, signo, info: addr }: { tgid: number | null; pid: number; signo: number; info: number },
+): Coroutine<number> {
+  const view = yield* readUserView(guest.mm, addr, SIGINFO_BYTES);
   if (typeof view === 'number') return view;
-  const code = view.getInt32(8, true);
-  if (signo < 1 || signo > SIGNAL_COUNT) return -EINVAL;
-  if (code >= 0 || code === SI_TKILL) return -EPERM;
-  const target = guest.process.machine.process(guest.int(0));
-  if (target === null || target.owner !== guest.process.owner) return -ESRCH;
-  sendSignal(target, signo, { signo, code, pid: view.getInt32(16, true), value: view.getInt32(24, true) });
+  if (tgid !== null && (tgid <= 0 || pid <= 0)) return -EINVAL;
+  const info = { ...decodeSiginfo(view), signo };
+  const own = tgid === null ? guest.process.pid : guest.thread.tid;
+  if ((info.code >= 0 || info.code === SI_TKILL) && pid !== own) return -EPERM;
+  const { machine, owner } = guest.process;
+  const thread = tgid === null ? null : machine.threadByTid(pid);
+  const target = tgid === null ? machine.process(pid) : (thread?.process ?? null);
+  if (target === null || target.owner !== owner || (tgid !== null && target.pid !== tgid)) return -ESRCH;
+  if (signo < 0 || signo > SIGNAL_COUNT) return -EINVAL;
+  if (signo === 0) return 0;
+  if (thread === null) sendSignal(target, signo, info);
+  else sendThreadSignal(thread, info);
   return 0;
 }

@@ -1,8 +1,10 @@
 import type { GuestSyscallTable } from './guest-syscall.js';
+import { cloneSyscalls } from './syscall-clone.js';
 import { fileSyscalls } from './syscall-file.js';
 import { ioSyscalls } from './syscall-io.js';
 import { memorySyscalls } from './syscall-memory.js';
 import { miscSyscalls } from './syscall-misc.js';
+import { pidfdSyscalls } from './syscall-pidfd.js';
 import { processSyscalls } from './syscall-process.js';
 import { signalSyscalls } from './syscall-signal.js';
 import { statSyscalls } from './syscall-stat.js';
@@ -16,6 +18,8 @@ export const guestSyscalls: GuestSyscallTable = {
   ...statSyscalls,
   ...memorySyscalls,
   ...processSyscalls,
+  ...cloneSyscalls,
+  ...pidfdSyscalls,
   ...signalSyscalls,
   ...timeSyscalls,
   ...waitSyscalls,

@@ -1,4 +1,4 @@
-import { EFAULT, EINTR, EINVAL } from '../../uapi/errno.js';
+import { EFAULT, EINVAL } from '../../uapi/errno.js';
 import { SIGALRM, SIGPROF, SIGVTALRM } from '../../uapi/signal.js';
 import { readU64 } from '../../uapi/u64.js';
 import type { Coroutine } from '../core/effect.js';
@@ -7,6 +7,7 @@ import type { TimerSetting } from '../sys/program-image.js';
 import { readUserView, words64, writeUser } from '../sys/user-memory.js';
 import { fixed, type GuestSyscallTable } from './guest-syscall.js';
 import type { GuestThread } from './guest-thread.js';
+import { ERESTART_RESTARTBLOCK, ERESTARTNOHAND } from './restart.js';
 
 const TICKS_PER_SECOND = 1_000_000;
 const NS_PER_TICK = 1000;
@@ -24,7 +25,7 @@ export const timeSyscalls: GuestSyscallTable = {
     name: 'nanosleep',
     args: 'pp',
     note: 'virtual time',
-    run: (guest) => sleep(guest, { request: guest.u(0), remainder: guest.u(1), base: null }),
+    run: (guest) => sleepFor(guest, guest.u(0), guest.u(1)),
   },
   102: {
     name: 'getitimer',
@@ -123,30 +124,34 @@ export function* readAbsolute(guest: GuestThread, addr: number, id: number): Cor
   return ticks < 0 ? ticks : Math.max(0, ticks - clockOffset(id));
 }
 
-interface SleepRequest {
-  readonly request: number;
-  readonly remainder: number;
-  /** Clock of an absolute time; null: relative. */
-  readonly base: number | null;
-}
-
-function* sleep(guest: GuestThread, { request, remainder, base }: SleepRequest): Coroutine<number> {
+/** Linux: kernel/time/hrtimer.c:hrtimer_nanosleep() */
+function* sleepFor(guest: GuestThread, request: number, remainder: number): Coroutine<number> {
   const ticks = yield* readTimespec(guest, request);
   if (ticks < 0) return ticks;
-  const deadline = base === null ? now(guest) + ticks : ticks - clockOffset(base);
+  const deadline = guest.deadlineOf(now(guest) + ticks)!;
   if (yield* sleepUntil(guest.thread, deadline)) return 0;
-  if (base === null && remainder !== 0) {
+  if (remainder !== 0) {
     const error = yield* writeUser(guest.mm, remainder, timespec(Math.max(0, deadline - now(guest)), NS_PER_TICK));
     if (error !== 0) return error;
   }
-  return -EINTR;
+  guest.restartDeadline = deadline;
+  return -ERESTART_RESTARTBLOCK;
 }
 
 function* clockNanosleep(guest: GuestThread): Coroutine<number> {
   const clock = guest.int(0);
   if (!isClock(clock)) return -EINVAL;
-  const base = guest.int(1) & TIMER_ABSTIME ? clock : null;
-  return yield* sleep(guest, { request: guest.u(2), remainder: guest.u(3), base });
+  if (!(guest.int(1) & TIMER_ABSTIME)) return yield* sleepFor(guest, guest.u(2), guest.u(3));
+  const deadline = yield* readAbsolute(guest, guest.u(2), clock);
+  if (deadline === null) return -EFAULT;
+  if (deadline < 0) return deadline;
+  return (yield* sleepUntil(guest.thread, deadline)) ? 0 : -ERESTARTNOHAND;
+}
+
+/** Writes back how much of a wait's time is left, where the caller gave a timespec. Linux: poll_select_finish() */
+export function* writeTimeLeft(guest: GuestThread, addr: number, deadline: number | null): Coroutine<void> {
+  if (addr === 0 || deadline === null) return;
+  yield* writeUser(guest.mm, addr, timespec(Math.max(0, deadline - now(guest)), NS_PER_TICK));
 }
 
 function* setitimer(guest: GuestThread): Coroutine<number> {

@@ -1,4 +1,4 @@
-import { EAGAIN, EFAULT, EINVAL, ENOSYS } from '../../uapi/errno.js';
+import { EAGAIN, EFAULT, EINTR, EINVAL, ENOSYS } from '../../uapi/errno.js';
 import { O_CLOEXEC, O_NONBLOCK } from '../../uapi/fcntl.js';
 import type { Coroutine } from '../core/effect.js';
 import { EFD_SEMAPHORE, EventFd } from '../sys/event-fd.js';
@@ -8,9 +8,9 @@ import { readUserView, writeUser } from '../sys/user-memory.js';
 import { futexWakeOp } from './futex-wake-op.js';
 import type { GuestSyscallTable } from './guest-syscall.js';
 import type { GuestThread } from './guest-thread.js';
-import { ERESTARTNOHAND, ERESTARTSYS } from './restart.js';
+import { ERESTART_RESTARTBLOCK, ERESTARTNOHAND, ERESTARTSYS } from './restart.js';
 import { readSet, withMask } from './syscall-signal.js';
-import { readAbsolute, readDeadline } from './syscall-time.js';
+import { readAbsolute, readDeadline, writeTimeLeft } from './syscall-time.js';
 
 const FUTEX_CMD_MASK = 0x7f;
 const FUTEX_CLOCK_REALTIME = 256;
@@ -20,10 +20,10 @@ const MAX_POLL_ENTRIES = 1024;
 
 /** Waiting for words, descriptors and counters. */
 export const waitSyscalls: GuestSyscallTable = {
-  19: { name: 'eventfd2', args: 'no', note: 'counts to 2^53 - 1', run: eventfd2 },
+  19: { name: 'eventfd2', args: 'nO', note: 'counts to 2^53 - 1', run: eventfd2 },
   72: { name: 'pselect6', args: 'dppppp', note: 'whole', restart: ERESTARTNOHAND, run: pselect6 },
   73: { name: 'ppoll', args: 'pnppn', note: 'whole', restart: ERESTARTNOHAND, run: ppoll },
-  98: { name: 'futex', args: 'pxxppx', note: 'no priority inheritance', restart: ERESTARTSYS, run: futex },
+  98: { name: 'futex', args: 'pUxppx', note: 'no priority inheritance', restart: ERESTARTSYS, run: futex },
 };
 
 /** Linux: kernel/futex/syscalls.c:do_futex() */
@@ -56,8 +56,12 @@ function* futex(guest: GuestThread): Coroutine<number> {
 
 function* futexWait(guest: GuestThread, deadline: number | null, bitset: number): Coroutine<number> {
   if (deadline !== null && deadline < 0) return deadline;
-  const wait = { addr: guest.u(0), value: guest.int(2) >>> 0, bitset, deadline };
-  return yield* guest.process.machine.futexes.wait(guest.thread, wait);
+  const end = guest.deadlineOf(deadline);
+  const wait = { addr: guest.u(0), value: guest.int(2) >>> 0, bitset, deadline: end };
+  const ret = yield* guest.process.machine.futexes.wait(guest.thread, wait);
+  if (ret !== -EINTR || end === null) return ret;
+  guest.restartDeadline = end;
+  return -ERESTART_RESTARTBLOCK;
 }
 
 function* futexRequeue(guest: GuestThread, compares: boolean): Coroutine<number> {
@@ -94,6 +98,7 @@ function* ppoll(guest: GuestThread): Coroutine<number> {
     entries.push({ fd: view.getInt32(at, true), events: view.getInt16(at + 4, true), revents: 0 });
   }
   const ret = yield* pollMasked(guest, entries, { deadline, mask: guest.u(3) });
+  yield* writeTimeLeft(guest, guest.u(2), deadline);
   entries.forEach(({ revents }, i) => {
     view.setInt16(i * POLLFD_BYTES + 6, revents, true);
   });
@@ -136,6 +141,7 @@ function* pselect6(guest: GuestThread): Coroutine<number> {
     if (events !== 0) entries.push({ fd, events, revents: 0 });
   }
   const ret = yield* poll(guest.thread, entries, deadline);
+  yield* writeTimeLeft(guest, guest.u(4), deadline);
   if (ret < 0) return ret;
   return yield* writeSelected(guest, entries, sets);
 }

@@ -1,20 +1,6 @@
 import { EFAULT, EINVAL, ENOMEM } from '../../uapi/errno.js';
-import {
-  DUMP_USER_PAGES_TEST,
-  decodeGupTest,
-  encodeGupTest,
-  GUP_BASIC_TEST,
-  GUP_FAST_BENCHMARK,
-  GUP_TEST_BYTES,
-  GUP_TEST_FLAG_DUMP_PAGES_USE_PIN,
-  type GupTest,
-  PIN_BASIC_TEST,
-  PIN_FAST_BENCHMARK,
-  PIN_LONGTERM_BENCHMARK,
-  PIN_LONGTERM_TEST_READ,
-  PIN_LONGTERM_TEST_START,
-  PIN_LONGTERM_TEST_STOP,
-} from '../../uapi/gup-test.js';
+import { GUP_ABI, type GupAbi, type GupCommand, gupFlagsOf } from '../../uapi/gup-abi.js';
+import { decodeGupTest, encodeGupTest, GUP_TEST_FLAG_DUMP_PAGES_USE_PIN, type GupTest } from '../../uapi/gup-test.js';
 import type { Coroutine } from '../core/effect.js';
 import { copyFromUser, copyToUser } from '../mm/access.js';
 import { folioPut } from '../mm/folio.js';
@@ -26,8 +12,6 @@ import type { Memory } from '../mm/memory.js';
 import type { Mm } from '../mm/mm.js';
 import { unpinUserPages } from '../mm/pin.js';
 import { canAllocateArray, LongtermPin } from './longterm-pin.js';
-
-const PADDING_BYTES = 4;
 
 /** An open gup_test file. It has no state of its own: the one long-term pin is the machine's. */
 export interface GupTestFile {
@@ -51,22 +35,21 @@ export class GupTestModule {
     this.longtermPin.stop();
   }
 
-  /** 0 or a negative errno; `arg` is an address of `mm`. Linux: mm/gup_test.c:gup_test_ioctl() */
-  *ioctl(mm: Mm, cmd: number, arg: number): Coroutine<number> {
-    switch (cmd >>> 0) {
-      case GUP_FAST_BENCHMARK:
-      case PIN_FAST_BENCHMARK:
-      case PIN_LONGTERM_BENCHMARK:
-      case GUP_BASIC_TEST:
-      case PIN_BASIC_TEST:
-      case DUMP_USER_PAGES_TEST:
-        return yield* this.runTest(mm, cmd >>> 0, arg);
-      case PIN_LONGTERM_TEST_START:
-      case PIN_LONGTERM_TEST_STOP:
-      case PIN_LONGTERM_TEST_READ:
-        return yield* this.longtermPin.ioctl(mm, cmd >>> 0, arg);
-      default:
+  /**
+   * 0 or a negative errno; `arg` is an address of `mm`, and `abi` what the caller was built against.
+   * Linux: mm/gup_test.c:gup_test_ioctl()
+   */
+  *ioctl(mm: Mm, cmd: number, arg: number, abi = GUP_ABI): Coroutine<number> {
+    const command = abi.commands.get(cmd >>> 0);
+    switch (command) {
+      case undefined:
         return -EINVAL;
+      case 'PIN_LONGTERM_TEST_START':
+      case 'PIN_LONGTERM_TEST_STOP':
+      case 'PIN_LONGTERM_TEST_READ':
+        return yield* this.longtermPin.ioctl(mm, command, arg);
+      default:
+        return yield* this.runTest(mm, { abi, command }, arg);
     }
   }
 
@@ -75,17 +58,22 @@ export class GupTestModule {
     this.longtermPin.reset();
   }
 
-  private *runTest(mm: Mm, cmd: number, arg: number): Coroutine<number> {
-    const record = new Uint8Array(GUP_TEST_BYTES);
+  private *runTest(mm: Mm, { abi, command }: { abi: GupAbi; command: GupCommand }, arg: number): Coroutine<number> {
+    const { layout } = abi;
+    const record = new Uint8Array(layout.bytes);
     if ((yield* copyFromUser(mm, arg, record)) !== 0) return -EFAULT;
-    const gup = decodeGupTest(record);
+    const gup = decodeGupTest(record, layout);
     const npages = Math.floor(gup.size / PAGE_SIZE);
     if (!canAllocateArray(this.memory, npages)) return -ENOMEM;
-    const needsMmapLock = cmd !== GUP_FAST_BENCHMARK && cmd !== PIN_FAST_BENCHMARK;
+    const needsMmapLock = command !== 'GUP_FAST_BENCHMARK' && command !== 'PIN_FAST_BENCHMARK';
+    // The first ones masked the caller's own field, in the loop.
+    if (gup.size > 0) gup.gup_flags = (gup.gup_flags & abi.flagMask) >>> 0;
     if (needsMmapLock) yield* mm.mmapLock.readLock();
-    yield* this.getAndPut(mm, cmd, gup);
+    yield* this.getAndPut(mm, { abi, command }, gup);
     if (needsMmapLock) mm.mmapLock.readUnlock();
-    record.set(encodeGupTest(gup).subarray(0, GUP_TEST_BYTES - PADDING_BYTES));
+    // What is behind the last field stays as it was.
+    const end = Math.min(layout.bytes, (layout.whichPages ?? layout.gupFlags) + (layout.whichPages === null ? 4 : 32));
+    record.set(encodeGupTest(gup, layout).subarray(0, end));
     return (yield* copyToUser(mm, arg, record)) === 0 ? 0 : -EFAULT;
   }
 
@@ -93,11 +81,13 @@ export class GupTestModule {
    * Calls GUP for `nr_pages_per_call` pages at a time until one call does not get them all. Its error is not told: only
    * `size` says how far it came, with the whole of a call that got some. Linux: mm/gup_test.c:__gup_test_ioctl()
    */
-  private *getAndPut(mm: Mm, cmd: number, gup: GupTest): Coroutine<void> {
+  private *getAndPut(mm: Mm, { abi, command }: { abi: GupAbi; command: GupCommand }, gup: GupTest): Coroutine<void> {
     const { clock } = this.memory.kernel.scheduler;
     const begin = clock.nowTicks;
     const pages: number[] = [];
     const end = wrapU64(gup.addr + gup.size);
+    const flags = gupFlagsOf(abi, gup.gup_flags);
+    const isPin = usesPins(command, abi, gup);
     let addr = gup.addr;
     let wanted = gup.nr_pages_per_call;
     while (addr < end && wanted === gup.nr_pages_per_call) {
@@ -107,7 +97,7 @@ export class GupTestModule {
         wanted = Math.floor((next - addr) / PAGE_SIZE);
       }
       const before = pages.length;
-      wanted = yield* getSome(mm, cmd, { gup, addr, npages: wanted, pages });
+      wanted = yield* getSome(mm, command, { flags, isPin, addr, npages: wanted, pages });
       // A call that failed may have written pages that it does not hold any more.
       if (wanted <= 0) pages.length = before;
       if (wanted <= 0) break;
@@ -116,8 +106,8 @@ export class GupTestModule {
     const npages = pages.length;
     gup.get_delta_usec = clock.nowTicks - begin;
     gup.size = addr - gup.addr;
-    if (cmd === DUMP_USER_PAGES_TEST) dumpPages(this.memory, gup, pages);
-    if (usesPins(cmd, gup)) unpinUserPages(this.memory, pages, npages);
+    if (command === 'DUMP_USER_PAGES_TEST') dumpPages(this.memory, gup, pages);
+    if (isPin) unpinUserPages(this.memory, pages, npages);
     else for (const pfn of pages) folioPut(this.memory, pfn);
     gup.put_delta_usec = 0;
   }
@@ -127,28 +117,34 @@ function wrapU64(value: number): number {
   return value >= 2 ** 64 ? value - 2 ** 64 : value;
 }
 
-function usesPins(cmd: number, gup: GupTest): boolean {
-  if (cmd === DUMP_USER_PAGES_TEST) return (gup.test_flags & GUP_TEST_FLAG_DUMP_PAGES_USE_PIN) !== 0;
-  return cmd !== GUP_FAST_BENCHMARK && cmd !== GUP_BASIC_TEST;
+/** A dump pins when test_flags say so; before there were such, gup_flags did. */
+function usesPins(command: GupCommand, { layout }: GupAbi, gup: GupTest): boolean {
+  if (command !== 'DUMP_USER_PAGES_TEST') return command !== 'GUP_FAST_BENCHMARK' && command !== 'GUP_BASIC_TEST';
+  const flags = layout.testFlags === null ? gup.gup_flags : gup.test_flags;
+  return (flags & GUP_TEST_FLAG_DUMP_PAGES_USE_PIN) !== 0;
+}
+
+interface GupCall {
+  /** In 6.12's bits. */
+  readonly flags: number;
+  readonly isPin: boolean;
+  readonly addr: number;
+  readonly npages: number;
+  readonly pages: number[];
 }
 
 /** One call of GUP, whose pages are added to `pages`. */
-function* getSome(
-  mm: Mm,
-  cmd: number,
-  { gup, addr, npages, pages }: { gup: GupTest; addr: number; npages: number; pages: number[] },
-): Coroutine<number> {
-  const flags = gup.gup_flags;
+function* getSome(mm: Mm, command: GupCommand, { flags, isPin, addr, npages, pages }: GupCall): Coroutine<number> {
   const at = pages.length;
-  switch (cmd) {
-    case GUP_FAST_BENCHMARK:
+  switch (command) {
+    case 'GUP_FAST_BENCHMARK':
       return yield* getUserPagesFast(mm, addr, npages, flags, pages, at);
-    case PIN_FAST_BENCHMARK:
+    case 'PIN_FAST_BENCHMARK':
       return yield* pinUserPagesFast(mm, addr, npages, flags, pages, at);
-    case PIN_LONGTERM_BENCHMARK:
+    case 'PIN_LONGTERM_BENCHMARK':
       return yield* pinUserPages(mm, addr, npages, flags | FOLL.longterm, pages, at);
     default:
-      if (usesPins(cmd, gup)) return yield* pinUserPages(mm, addr, npages, flags, pages, at);
+      if (isPin) return yield* pinUserPages(mm, addr, npages, flags, pages, at);
       return yield* getUserPages(mm, addr, npages, flags, pages, at);
   }
 }

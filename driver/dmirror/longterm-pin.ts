@@ -1,11 +1,10 @@
 import { EFAULT, EINVAL, ENOMEM } from '../../uapi/errno.js';
+import type { GupCommand } from '../../uapi/gup-abi.js';
 import {
   decodePinLongtermTest,
   PIN_LONGTERM_TEST_BYTES,
   PIN_LONGTERM_TEST_FLAG_USE_FAST,
   PIN_LONGTERM_TEST_FLAG_USE_WRITE,
-  PIN_LONGTERM_TEST_START,
-  PIN_LONGTERM_TEST_STOP,
 } from '../../uapi/gup-test.js';
 import { readU64 } from '../../uapi/u64.js';
 import type { Coroutine } from '../core/effect.js';
@@ -49,11 +48,11 @@ export class LongtermPin {
   }
 
   /** Linux: mm/gup_test.c:pin_longterm_test_ioctl() */
-  *ioctl(mm: Mm, cmd: number, arg: number): Coroutine<number> {
+  *ioctl(mm: Mm, command: GupCommand, arg: number): Coroutine<number> {
     yield* this.mutex.lock();
     let ret = 0;
-    if (cmd === PIN_LONGTERM_TEST_START) ret = yield* this.start(mm, arg);
-    else if (cmd === PIN_LONGTERM_TEST_STOP) this.stop();
+    if (command === 'PIN_LONGTERM_TEST_START') ret = yield* this.start(mm, arg);
+    else if (command === 'PIN_LONGTERM_TEST_STOP') this.stop();
     else ret = yield* this.read(mm, arg);
     this.mutex.unlock();
     return ret;

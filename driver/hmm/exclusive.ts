@@ -12,6 +12,7 @@ import { pteIndex } from '../mm/page-table.js';
 import { folioMarkDirty } from '../mm/pte-build.js';
 import { ptlLock, ptlUnlock } from '../mm/ptl.js';
 import { folioRemoveRmapPte, rmapWalk } from '../mm/rmap.js';
+import { flushTlbPage } from '../mm/tlb.js';
 import type { Vma } from '../mm/vma.js';
 
 const EXCLUSIVE_POINT = preemptPoint('make_device_exclusive');
@@ -101,6 +102,7 @@ function makeEntryExclusive(vma: Vma, addr: number, head: number): number {
   if (kind !== Kind.present) return Found.notPresent;
   if (lo & Pte.dirty) folioMarkDirty(memory, pfn);
   entries[2 * i] = Kind.deviceExclusive | (lo & Pte.write);
+  flushTlbPage(vma.mm, addr / PAGE_SIZE);
   // The entry keeps the mapping's reference.
   folioRemoveRmapPte(memory, pfn);
   return lo & Pte.write ? Found.writable : Found.readOnly;

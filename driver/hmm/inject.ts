@@ -14,8 +14,9 @@ import type { AtomicNotifierRange } from './interval-notifier.js';
 export function injectPin(memory: Memory, pfn: number): void {
   const { faults } = memory.kernel;
   if (faults.hit(FaultPoint.extraPin) === 0) return;
-  folioGet(memory, pfn, GUP_PIN_COUNTING_BIAS);
-  memory.frames.pincount[pfn]!++;
+  const head = memory.frames.head[pfn]!;
+  folioGet(memory, pfn, memory.frames.order[head]! > 0 ? 1 : GUP_PIN_COUNTING_BIAS);
+  memory.frames.pincount[head]!++;
   faults.context?.atEnd.push(() => unpinUserPage(memory, pfn, 1));
 }
 

@@ -29,6 +29,8 @@ export interface AccessResult {
 export const MAX_OOM_RETRIES = 16;
 
 const ACCESS_POINT = preemptPoint('cpu access');
+/** Pages of one access after which whoever runs the machine in slices gets control back. */
+const PAGES_PER_SLICE = 64;
 
 /** The CPU reads `out.length` bytes at `addr` through the page table, faulting as it must. */
 export function* cpuLoad(mm: Mm, addr: number, out: Uint8Array, isKernel = false): Coroutine<AccessResult> {
@@ -122,8 +124,8 @@ function* cpuPage(
   { write, isKernel }: { write: boolean; isKernel: boolean },
 ): Coroutine<number | AccessFault> {
   const { scheduler } = mm.memory.kernel;
-  if (scheduler.contended) yield ACCESS_POINT;
   const vpn = Math.floor(addr / PAGE_SIZE);
+  if (scheduler.isShared || (scheduler.contended && vpn % PAGES_PER_SLICE === 0)) yield ACCESS_POINT;
   for (let tries = 0, ooms = 0; tries < mm.memory.maxRefaults && ooms < MAX_OOM_RETRIES; tries++) {
     const pfn = addr < TASK_SIZE ? translate(mm, vpn, write) : 0;
     if (pfn !== 0) return pfn;

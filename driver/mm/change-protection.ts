@@ -1,6 +1,6 @@
 import type { Coroutine } from '../core/effect.js';
 import { Kind, kindOf, Pte } from './entry.js';
-import { HPAGE_PMD_SIZE, PAGE_SIZE, PG } from './frames.js';
+import { HPAGE_PMD_NR, HPAGE_PMD_SIZE, PAGE_SIZE, PG } from './frames.js';
 import { hugetlbChangeProtection } from './hugetlb-protect.js';
 import type { Memory } from './memory.js';
 import { invalidateRangeEnd, invalidateRangeStart, type NotifierRange } from './notifier.js';
@@ -9,6 +9,7 @@ import { pmdIndex, pteIndex, type Table } from './page-table.js';
 import { ptlLock, ptlUnlock } from './ptl.js';
 import { changeHugePmd } from './thp-protect.js';
 import { splitHugePmd } from './thp-split-pmd.js';
+import { TlbGather } from './tlb-gather.js';
 import { VM, VM_ACCESS_FLAGS } from './vm-flags.js';
 import type { Vma } from './vma.js';
 
@@ -21,15 +22,17 @@ export function* changeProtection(vma: Vma, start: number, end: number): Corouti
     yield* hugetlbChangeProtection(vma, start, end);
     return;
   }
+  const gather = new TlbGather(vma.mm);
   for (let addr = start; addr < end; ) {
     const next = pgdAddrEnd(addr, end);
-    yield* changePudRange(vma, addr, next);
+    yield* changePudRange(vma, { start: addr, end: next }, gather);
     addr = next;
   }
+  gather.finish();
 }
 
 /** Linux: mm/mprotect.c:change_pud_range() */
-function* changePudRange(vma: Vma, start: number, end: number): Coroutine<void> {
+function* changePudRange(vma: Vma, { start, end }: { start: number; end: number }, gather: TlbGather): Coroutine<void> {
   const { mm } = vma;
   let range: NotifierRange | null = null;
   for (let addr = start; addr < end; ) {
@@ -40,7 +43,7 @@ function* changePudRange(vma: Vma, start: number, end: number): Coroutine<void> 
         range = { mm, start: addr, end, event: 'PROTECTION_VMA', owner: null };
         yield* invalidateRangeStart(range);
       }
-      yield* changePmdRange(vma, pmd, { start: addr, end: next });
+      yield* changePmdRange(vma, { pmd, start: addr, end: next }, gather);
     }
     addr = next;
   }
@@ -48,7 +51,11 @@ function* changePudRange(vma: Vma, start: number, end: number): Coroutine<void> 
 }
 
 /** Linux: mm/mprotect.c:change_pmd_range() */
-function* changePmdRange(vma: Vma, pmd: Table, { start, end }: { start: number; end: number }): Coroutine<void> {
+function* changePmdRange(
+  vma: Vma,
+  { pmd, start, end }: { pmd: Table; start: number; end: number },
+  gather: TlbGather,
+): Coroutine<void> {
   const { mm } = vma;
   for (let addr = start; addr < end; ) {
     const next = pmdAddrEnd(addr, end);
@@ -58,9 +65,10 @@ function* changePmdRange(vma: Vma, pmd: Table, { start, end }: { start: number; 
     ptlLock(mm);
     if (pmd.entries[2 * i]! & Pte.huge) {
       changeHugePmd(vma, vpn);
+      gather.add(vpn, HPAGE_PMD_NR);
     } else {
       const table = pmd.children![i]!;
-      if (table !== null) changePteRange(vma, table, { vpn, count: (next - addr) / PAGE_SIZE });
+      if (table !== null) changePteRange(vma, { table, vpn, count: (next - addr) / PAGE_SIZE }, gather);
     }
     ptlUnlock(mm);
     addr = next;
@@ -68,7 +76,11 @@ function* changePmdRange(vma: Vma, pmd: Table, { start, end }: { start: number; 
 }
 
 /** Linux: mm/mprotect.c:change_pte_range() */
-function changePteRange(vma: Vma, table: Table, { vpn, count }: { vpn: number; count: number }): void {
+function changePteRange(
+  vma: Vma,
+  { table, vpn, count }: { table: Table; vpn: number; count: number },
+  gather: TlbGather,
+): void {
   const { memory } = vma.mm;
   const { entries } = table;
   const first = 2 * pteIndex(vpn);
@@ -78,6 +90,7 @@ function changePteRange(vma: Vma, table: Table, { vpn, count }: { vpn: number; c
     if (kind === Kind.none) continue;
     const pfn = entries[i + 1]!;
     entries[i] = kind === Kind.present ? changePresent(vma, lo, pfn) : withoutWrite(memory, lo, pfn);
+    if (kind === Kind.present) gather.add(vpn + (i - first) / 2);
   }
 }
 

@@ -3,6 +3,7 @@ import type { Coroutine } from '../core/effect.js';
 import { unlinkAnonVmas } from './anon-rmap.js';
 import type { Mm } from './mm.js';
 import { ptlLock, ptlUnlock } from './ptl.js';
+import { flushTlbMm } from './tlb.js';
 import type { Vma } from './vma.js';
 import { zapPageRange } from './zap.js';
 
@@ -28,9 +29,11 @@ function* exitMmap(mm: Mm): Coroutine<void> {
   mm.mmapLock.readUnlock();
   yield* mm.mmapLock.writeLock();
   const vmas = mm.vmas.splice(0);
+  mm.memory.kernelMemory.give('object', vmas.length);
   for (const vma of vmas) unlinkVma(vma);
   ptlLock(mm);
   mm.pageTable.destroy();
+  flushTlbMm(mm);
   ptlUnlock(mm);
   mm.mmapLock.writeUnlock();
   mm.memory.mms.delete(mm);

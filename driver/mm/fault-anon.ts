@@ -9,7 +9,7 @@ import { PG } from './frames.js';
 import type { Memory } from './memory.js';
 import { pteIndex } from './page-table.js';
 import { mkPte } from './pte-build.js';
-import { ptlUnlockAdded } from './ptl.js';
+import { ptlUnlock } from './ptl.js';
 import { folioAddNewAnonRmap } from './rmap.js';
 import { VM } from './vm-flags.js';
 
@@ -33,7 +33,7 @@ export function* doAnonymousPage(fault: VmFault): Coroutine<number> {
   const i = 2 * pteIndex(fault.vpn);
   table.entries[i] = mkPte(vma) | (vma.flags & VM.write ? Pte.write | Pte.dirty : 0);
   table.entries[i + 1] = pfn;
-  ptlUnlockAdded(vma.mm);
+  ptlUnlock(vma.mm);
   return 0;
 }
 
@@ -43,7 +43,7 @@ function mapZeroPage(fault: VmFault): number {
   const i = 2 * pteIndex(fault.vpn);
   table.entries[i] = mkPte(fault.vma) | Pte.special;
   table.entries[i + 1] = ZERO_PFN;
-  ptlUnlockAdded(fault.vma.mm);
+  ptlUnlock(fault.vma.mm);
   return 0;
 }
 

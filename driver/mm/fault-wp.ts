@@ -13,6 +13,7 @@ import { addRss, folioMarkDirty, maybeMkwrite, mkPte } from './pte-build.js';
 import { ptlUnlock } from './ptl.js';
 import { folioAddNewAnonRmap, folioMoveAnonRmap, folioRemoveRmapPte } from './rmap.js';
 import { folioFreeSwap, freeSwapCache } from './swap-cache.js';
+import { flushTlbPage } from './tlb.js';
 import { VM } from './vm-flags.js';
 import type { Vma } from './vma.js';
 
@@ -100,6 +101,7 @@ function replaceByCopy(fault: VmFault, table: Table, { oldPfn, newPfn }: { oldPf
   folioAddLru(memory, newPfn);
   const i = 2 * pteIndex(fault.vpn);
   const lo = mkPte(vma);
+  flushTlbPage(mm, fault.vpn);
   table.entries[i] = fault.flags & FAULT.unshare ? lo : maybeMkwrite(lo | Pte.dirty, vma);
   table.entries[i + 1] = newPfn;
   if (oldPfn !== 0) {

@@ -6,6 +6,7 @@ import type { Mm } from './mm.js';
 import { alignDown, PGD_SIZE, PUD_SIZE, pgdAddrEnd, pmdAddrEnd, pudAddrEnd } from './page-align.js';
 import { pmdIndex, type Table } from './page-table.js';
 import { ptlLock, ptlUnlock } from './ptl.js';
+import { flushTlbMm } from './tlb.js';
 import { VM } from './vm-flags.js';
 import type { Vma } from './vma.js';
 import { lockRmap, unlinkFileLocked, unlockRmap } from './vma-list.js';
@@ -66,11 +67,14 @@ export function freePgtables(mm: Mm, { start, end, floor, ceiling }: PgtableRang
   const last = end > top ? end - HPAGE_PMD_SIZE : end;
   if (addr >= last) return;
   ptlLock(mm);
+  const before = mm.memory.tables.inUse;
   while (addr < last) {
     const next = pgdAddrEnd(addr, last);
     freePudRange(mm, { start: addr, end: next, floor, ceiling: top });
     addr = next;
   }
+  // Linux: tlb_flush() of riscv, with freed_tables
+  if (mm.memory.tables.inUse < before) flushTlbMm(mm);
   ptlUnlock(mm);
 }
 

@@ -1,8 +1,8 @@
 import { ENOMEM } from '../../uapi/errno.js';
 import type { Coroutine } from '../core/effect.js';
 import { KIND_MASK, Kind, Pte } from './entry.js';
-import { folioGet, folioPut } from './folio.js';
-import { HPAGE_PMD_SIZE, PAGE_SIZE, PG } from './frames.js';
+import { folioGet } from './folio.js';
+import { HPAGE_PMD_NR, HPAGE_PMD_SIZE, PAGE_SIZE, PG } from './frames.js';
 import { copyHugePage } from './huge-zero.js';
 import { hugetlbReservation } from './hugetlb-pool.js';
 import { invalidateRangeEnd, invalidateRangeStart, type NotifierRange } from './notifier.js';
@@ -12,6 +12,8 @@ import { ptlLock, ptlUnlock } from './ptl.js';
 import { folioAddNewAnonRmapPmd, folioRemoveRmapPmd } from './rmap.js';
 import { setPmd } from './thp-fault.js';
 import { findPmd, type PmdSlot } from './thp-policy.js';
+import { flushTlbRange } from './tlb.js';
+import { TlbGather } from './tlb-gather.js';
 import type { Vma } from './vma.js';
 
 /**
@@ -76,26 +78,29 @@ function presentSlot(vma: Vma, addr: number): PmdSlot | null {
  */
 export function unmapHugepageRange(vma: Vma, start: number, end: number, { onlyPfn = 0 } = {}): boolean {
   const { mm } = vma;
+  const gather = new TlbGather(mm);
   let isAny = false;
   for (let addr = start; addr < end; addr += HPAGE_PMD_SIZE) {
     const slot = presentSlot(vma, addr);
     if (slot === null || (onlyPfn !== 0 && slot.table.entries[2 * slot.index + 1] !== onlyPfn)) continue;
     ptlLock(mm);
-    unmapOne(vma, addr, slot);
+    unmapOne(vma, { addr, slot }, gather);
     ptlUnlock(mm);
     isAny = true;
   }
+  gather.finish();
   return isAny;
 }
 
-function unmapOne(vma: Vma, addr: number, slot: PmdSlot): void {
+function unmapOne(vma: Vma, { addr, slot }: { addr: number; slot: PmdSlot }, gather: TlbGather): void {
   const { memory } = vma.mm;
   const head = slot.table.entries[2 * slot.index + 1]!;
   if (slot.table.entries[2 * slot.index]! & Pte.dirty) folioMarkDirty(memory, head);
   setPmd(slot, Kind.none, 0);
+  gather.add(addr / PAGE_SIZE, HPAGE_PMD_NR);
   folioRemoveRmapPmd(memory, head);
   if (memory.frames.folioMapcount[head] === 0) hugetlbReservation(vma).restore(vma, addr, head);
-  folioPut(memory, head);
+  gather.put(head);
 }
 
 /**
@@ -119,6 +124,7 @@ export function* moveHugetlbPageTables(
     setPmd(to, from.table.entries[2 * from.index]!, from.table.entries[2 * from.index + 1]!);
     setPmd(from, Kind.none, 0);
   }
+  flushTlbRange(mm, oldAddr / PAGE_SIZE, len / PAGE_SIZE);
   ptlUnlock(mm);
   invalidateRangeEnd(range);
   hugetlbReservation(vma).moveAway(vma);

@@ -3,7 +3,7 @@ import { anonVmaPrepare } from './anon-rmap.js';
 import { KIND_MASK, Kind, Pte } from './entry.js';
 import { FAULT, VM_FAULT } from './fault-code.js';
 import { folioGet, folioPut, folioTrylock, folioUnlock, waitOnPageLocked } from './folio.js';
-import { HPAGE_PMD_SIZE, PG } from './frames.js';
+import { HPAGE_PMD_SIZE, PAGE_SIZE, PG } from './frames.js';
 import { clearHugePage, copyHugePage } from './huge-zero.js';
 import { unmapHugepageRange } from './hugetlb-copy.js';
 import { hugetlbReservation } from './hugetlb-pool.js';
@@ -15,6 +15,7 @@ import { ptlLock, ptlUnlock } from './ptl.js';
 import { folioAddNewAnonRmapPmd, folioMoveAnonRmap, folioRemoveRmapPmd, rmapWalk } from './rmap.js';
 import { setPmd } from './thp-fault.js';
 import { hugeStart, hugeVpn, type PmdSlot } from './thp-policy.js';
+import { flushTlbPmd } from './tlb.js';
 import { VM } from './vm-flags.js';
 import type { Vma } from './vma.js';
 
@@ -130,6 +131,7 @@ function* replaceByCopy(
   ptlLock(mm);
   const isSame = entries[2 * slot.index] === lo && entries[2 * slot.index + 1] === head;
   if (isSame) {
+    flushTlbPmd(mm, start / PAGE_SIZE);
     folioRemoveRmapPmd(memory, head);
     folioAddNewAnonRmapPmd(memory, copy, vma, start);
     setPmd(slot, mkPte(vma) | Pte.huge | (unshare ? 0 : Pte.write | Pte.dirty), copy);

@@ -22,14 +22,19 @@ export class HugetlbPool {
   /** Pages in use that go back to their owner's promise when they are freed. Linux: HPG_restore_reserve */
   private readonly restoring = new Set<number>();
   reserved = 0;
+  /** HugePages_Total. */
+  count: number;
+  /** Pages in use that leave the pool when they are freed, since it was made smaller. */
+  surplus = 0;
   /** Serializes faults. Deviates: one for the machine; Linux hashes over several. */
   readonly faultMutex: Mutex;
 
   constructor(
     private readonly memory: Memory,
-    readonly count: number,
+    private readonly initialCount: number,
   ) {
-    this.unbacked = count;
+    this.count = initialCount;
+    this.unbacked = initialCount;
     this.faultMutex = new Mutex(memory.kernel, LockClass.hugetlbLock, 'hugetlb_fault_mutex');
   }
 
@@ -70,9 +75,43 @@ export class HugetlbPool {
   free(head: number): void {
     const { frames } = this.memory;
     assert(frames.refcount[head] === 0, `hugetlb pfn ${head} is freed while it has references`);
+    if (this.restoring.delete(head)) this.reserved++;
+    if (this.surplus > 0) {
+      this.surplus--;
+      this.count--;
+      this.giveBack(head);
+      return;
+    }
     frames.flags[head] = PG.head | PG.hugetlb;
     this.freeHeads.push(head);
-    if (this.restoring.delete(head)) this.reserved++;
+  }
+
+  /**
+   * Makes the pool larger, as far as memory goes, or smaller: free pages that nobody was promised go at once, pages in
+   * use when they are freed. Linux: mm/hugetlb.c:set_max_huge_pages()
+   */
+  resize(count: number): void {
+    this.surplus = Math.max(0, this.surplus - Math.max(0, count - (this.count - this.surplus)));
+    const room = Math.floor(this.memory.allocator.freeFrames / HPAGE_PMD_NR) - this.unbacked;
+    const more = Math.min(count - (this.count - this.surplus), room);
+    if (more > 0) {
+      this.count += more;
+      this.unbacked += more;
+    }
+    while (this.count - this.surplus > count && this.freeCount > this.reserved) this.removeFree();
+    if (this.count - this.surplus > count) this.surplus = this.count - count;
+  }
+
+  private removeFree(): void {
+    this.count--;
+    if (this.unbacked > 0) this.unbacked--;
+    else this.giveBack(this.freeHeads.pop()!);
+  }
+
+  private giveBack(head: number): void {
+    const { frames, allocator } = this.memory;
+    frames.flags[head] = PG.head;
+    allocator.freeHuge(head);
   }
 
   /** The page, unmapped by its owner, is promised to the owner again once it is free. */
@@ -84,7 +123,9 @@ export class HugetlbPool {
   reset(): void {
     this.faultMutex.reset();
     this.freeHeads.length = 0;
-    this.unbacked = this.count;
+    this.count = this.initialCount;
+    this.unbacked = this.initialCount;
+    this.surplus = 0;
     this.restoring.clear();
     this.reserved = 0;
   }

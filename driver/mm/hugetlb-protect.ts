@@ -5,6 +5,7 @@ import { invalidateRangeEnd, invalidateRangeStart, type NotifierRange } from './
 import { mkPte } from './pte-build.js';
 import { ptlLock, ptlUnlock } from './ptl.js';
 import { findPmd } from './thp-policy.js';
+import { flushTlbRange } from './tlb.js';
 import type { Vma } from './vma.js';
 
 /**
@@ -24,6 +25,7 @@ export function* hugetlbChangeProtection(vma: Vma, start: number, end: number): 
     if (!(lo & Pte.young)) changed &= ~Pte.young;
     slot.table.entries[2 * slot.index] = changed;
   }
+  flushTlbRange(mm, start / PAGE_SIZE, (end - start) / PAGE_SIZE);
   ptlUnlock(mm);
   invalidateRangeEnd(range);
 }

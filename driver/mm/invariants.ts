@@ -1,4 +1,5 @@
 import { AssertionError } from '../core/assert.js';
+import { checkTlb } from './check-tlb.js';
 import { entryText, Kind, type KindId, kindOf, Pte } from './entry.js';
 import { GUP_PIN_COUNTING_BIAS, PAGE_SIZE, PG, Zone } from './frames.js';
 import { forEachUsedRun, type InvariantCounts, takeInvariantCounts } from './invariant-counts.js';
@@ -11,15 +12,20 @@ import type { Vma } from './vma.js';
 /**
  * Proves the books of the whole machine, from the entries up: references = mappings + pins + caches + device-exclusive
  * entries + backing, mapcounts = mappings, no migration entry and no lock bit without a migrator, swap counts, frames in
- * use + free = all, and that rmap finds every anonymous mapping. Must run while no task is in the kernel.
+ * use + free = all, that rmap finds every anonymous mapping, and that no TLB allows more than its page table. Must run while no task is in the kernel.
  * Throws an AssertionError that names the page or the entry.
  */
 export function checkInvariants(memory: Memory): void {
   const expected = takeInvariantCounts(memory);
   let tables = 0;
-  for (const mm of memory.mms) tables += countMm(mm, expected);
+  for (const mm of memory.mms) {
+    tables += countMm(mm, expected);
+    if (mm.tlbFlushPending !== 0 || mm.tlbBatches !== 0) throw new AssertionError(`mm ${mm.id}: a flush never came`);
+    checkTlb(mm);
+  }
   if (tables !== memory.tables.inUse)
     throw new AssertionError(`${memory.tables.inUse} page table pages are in use, ${tables} can be reached`);
+  checkKernelObjects(memory);
   countCaches(memory, expected);
   const { refcount } = memory.frames;
   forEachUsedRun(memory, (first, end) => {
@@ -98,7 +104,7 @@ function countEntry(mm: Mm, at: { vpn: number; table: Table; i: number }, expect
   if (frames.refcount[head] === 0) throw entryError(mm, at, `points to pfn ${hi}, which is free`);
   expected.refs[head]!++;
   if (lo & Pte.huge) expected.entire[head]!++;
-  else if (kind !== Kind.deviceExclusive) expected.mapcount[hi]!++;
+  else if (kind !== Kind.deviceExclusive || mm.memory.profile.exclusiveIsMapping) expected.mapcount[hi]!++;
   checkMapping(mm, at, { vma, kind, pfn: hi });
 }
 
@@ -181,6 +187,13 @@ function frameError(
   return new AssertionError(
     `pfn ${pfn}: ${field} is ${memory.frames[field][pfn]}, but ${expected} can be accounted for`,
   );
+}
+
+function checkKernelObjects({ mms, kernelMemory }: Memory): void {
+  let objects = 0;
+  for (const mm of mms) for (const vma of mm.vmas) objects += 1 + vma.avcs.length;
+  if (objects !== kernelMemory.taken.object)
+    throw new AssertionError(`${objects} VMAs and links to anon_vmas exist, ${kernelMemory.taken.object} are counted`);
 }
 
 function checkFreeFrames(memory: Memory): void {

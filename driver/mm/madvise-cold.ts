@@ -3,7 +3,7 @@ import type { Coroutine } from '../core/effect.js';
 import { Kind, kindOf, Pte } from './entry.js';
 import { folioPut, folioUnlock } from './folio.js';
 import { PAGE_SIZE } from './frames.js';
-import { advisePages, type FolioEntries, type PageAdvice } from './madvise-pages.js';
+import { advisePages, clearEntryBits, type PageAdvice } from './madvise-pages.js';
 import { pteIndex } from './page-table.js';
 import { swapCacheFolioLocked } from './swap-in.js';
 import { VM } from './vm-flags.js';
@@ -21,16 +21,12 @@ export function* madviseCold(vma: Vma, start: number, end: number): Coroutine<nu
 }
 
 const COLD: PageAdvice = {
-  folio: (memory, at) => {
-    if (memory.frames.folioMapcount[at.head] === at.count) clearYoung(at);
+  folio: (memory, at, gather) => {
+    if (memory.frames.folioMapcount[at.head] === at.count) clearEntryBits(at, Pte.young, gather);
   },
-  huge: (_memory, at) => clearYoung(at),
+  huge: (_memory, at, gather) => clearEntryBits(at, Pte.young, gather),
   nonPresent: () => {},
 };
-
-function clearYoung({ table, index, count }: FolioEntries): void {
-  for (let i = index; i < index + 2 * count; i += 2) table.entries[i]! &= ~Pte.young;
-}
 
 /**
  * MADV_WILLNEED on anonymous memory: swapped pages are read into the swap cache, the entries stay.

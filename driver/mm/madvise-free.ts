@@ -3,12 +3,13 @@ import type { Coroutine } from '../core/effect.js';
 import { Kind, kindOf, Pte } from './entry.js';
 import { folioTrylock, folioUnlock } from './folio.js';
 import { PG } from './frames.js';
-import { advisePages, type FolioEntries, type PageAdvice } from './madvise-pages.js';
+import { advisePages, clearEntryBits, type FolioEntries, type PageAdvice } from './madvise-pages.js';
 import type { Memory } from './memory.js';
 import type { Mm } from './mm.js';
 import { invalidateRangeEnd, invalidateRangeStart, type NotifierRange } from './notifier.js';
 import type { Table } from './page-table.js';
 import { folioFreeSwap, freeSwapAndCache } from './swap-cache.js';
+import type { TlbGather } from './tlb-gather.js';
 import type { Vma } from './vma.js';
 
 /**
@@ -27,7 +28,7 @@ export function* madviseFree(vma: Vma, start: number, end: number): Coroutine<nu
 const FREE: PageAdvice = { folio: freeFolio, huge: freeHuge, nonPresent: freeNonPresent };
 
 /** Becomes clean and lazily free, unless somebody else maps or holds it. */
-function freeFolio(memory: Memory, at: FolioEntries): void {
+function freeFolio(memory: Memory, at: FolioEntries, gather: TlbGather): void {
   const { frames } = memory;
   const { head } = at;
   if (frames.flags[head]! & (PG.swapcache | PG.dirty)) {
@@ -38,21 +39,21 @@ function freeFolio(memory: Memory, at: FolioEntries): void {
     folioUnlock(memory, head);
     if (!isClean) return;
   }
-  cleanEntries(memory, at);
+  cleanEntries(memory, at, gather);
 }
 
 /** Linux: mm/huge_memory.c:madvise_free_huge_pmd() */
-function freeHuge(memory: Memory, at: FolioEntries): void {
+function freeHuge(memory: Memory, at: FolioEntries, gather: TlbGather): void {
   const { head } = at;
   if (!folioTrylock(memory, head)) return;
   memory.frames.flags[head]! &= ~PG.dirty;
   folioUnlock(memory, head);
-  cleanEntries(memory, at);
+  cleanEntries(memory, at, gather);
 }
 
-function cleanEntries(memory: Memory, { table, index, count, head }: FolioEntries): void {
-  for (let i = index; i < index + 2 * count; i += 2) table.entries[i]! &= ~(Pte.young | Pte.dirty);
-  folioMarkLazyfree(memory, head);
+function cleanEntries(memory: Memory, at: FolioEntries, gather: TlbGather): void {
+  clearEntryBits(at, Pte.young | Pte.dirty, gather);
+  folioMarkLazyfree(memory, at.head);
 }
 
 /** Deviates: takes effect at once, as there are no per-CPU batches. Linux: mm/swap.c:folio_mark_lazyfree() */

@@ -2,13 +2,14 @@ import type { Coroutine } from '../core/effect.js';
 import { Kind, kindOf, Pte } from './entry.js';
 import { folioGet, folioPut, folioTrylock, folioUnlock } from './folio.js';
 import { folioLikelyMappedShared } from './folio-sharing.js';
-import { HPAGE_PMD_SIZE, PAGE_SIZE } from './frames.js';
+import { HPAGE_PMD_NR, HPAGE_PMD_SIZE, PAGE_SIZE } from './frames.js';
 import type { Memory } from './memory.js';
 import type { Mm } from './mm.js';
 import { pmdAddrEnd, pudAddrEnd } from './page-align.js';
 import { pmdIndex, pteIndex, type Table } from './page-table.js';
 import { ptlLock, ptlUnlock } from './ptl.js';
 import { splitFolio } from './thp-split-folio.js';
+import { TlbGather } from './tlb-gather.js';
 
 /** Entries of one folio: `count` of them from `entries[index]` on, which is a PMD's or a PTE's low half. */
 export interface FolioEntries {
@@ -16,14 +17,16 @@ export interface FolioEntries {
   readonly index: number;
   readonly count: number;
   readonly head: number;
+  /** Of the first one. */
+  readonly vpn: number;
 }
 
 /** What an advice does to what it finds; everything is called under the ptl. */
 export interface PageAdvice {
   /** A small folio, or all pages of a large one that small entries map. */
-  folio(memory: Memory, at: FolioEntries): void;
+  folio(memory: Memory, at: FolioEntries, gather: TlbGather): void;
   /** A 2 MiB entry that is advised as a whole. */
-  huge(memory: Memory, at: FolioEntries): void;
+  huge(memory: Memory, at: FolioEntries, gather: TlbGather): void;
   /** An entry that is neither present nor none. */
   nonPresent(mm: Mm, table: Table, index: number): void;
 }
@@ -34,6 +37,7 @@ export interface PageAdvice {
  */
 export function* advisePages(mm: Mm, range: { start: number; end: number }, advice: PageAdvice): Coroutine<void> {
   const { end } = range;
+  const gather = new TlbGather(mm);
   for (let addr = range.start; addr < end; ) {
     const pmd = mm.pageTable.pmdTable(addr / PAGE_SIZE);
     if (pmd === null) {
@@ -41,9 +45,10 @@ export function* advisePages(mm: Mm, range: { start: number; end: number }, advi
       continue;
     }
     const next = pmdAddrEnd(addr, end);
-    yield* advisePmd(mm, { pmd, start: addr, end: next }, advice);
+    yield* advisePmd(mm, { pmd, start: addr, end: next, gather }, advice);
     addr = next;
   }
+  gather.finish();
 }
 
 /** What one PMD entry covers, or a part of it. */
@@ -51,6 +56,7 @@ interface Part {
   readonly pmd: Table;
   readonly start: number;
   readonly end: number;
+  readonly gather: TlbGather;
 }
 
 /** Linux: mm/madvise.c:madvise_free_pte_range(), madvise_cold_or_pageout_pte_range() */
@@ -65,7 +71,7 @@ function* advisePmd(mm: Mm, part: Part, advice: PageAdvice): Coroutine<void> {
     const table = pmd.children![i]!;
     if (table === null) return;
     ptlLock(mm);
-    const stop = advisePtes(mm, { table, vpn, end }, advice);
+    const stop = advisePtes(mm, { table, vpn, end, gather: part.gather }, advice);
     ptlUnlock(mm);
     if (stop === end) return;
     const isSplit = yield* splitAndPut(mm.memory, table.entries[2 * pteIndex(stop) + 1]!);
@@ -74,14 +80,15 @@ function* advisePmd(mm: Mm, part: Part, advice: PageAdvice): Coroutine<void> {
 }
 
 /** A 2 MiB entry; it stays one, or is a table afterwards. Linux: mm/huge_memory.c:madvise_free_huge_pmd() */
-function* adviseHuge(mm: Mm, { pmd, start, end }: Part, advice: PageAdvice): Coroutine<void> {
+function* adviseHuge(mm: Mm, { pmd, start, end, gather }: Part, advice: PageAdvice): Coroutine<void> {
   const { memory } = mm;
   const index = 2 * pmdIndex(start / PAGE_SIZE);
   const head = pmd.entries[index + 1]!;
-  if (pmd.entries[index]! & Pte.special || folioLikelyMappedShared(memory, head)) return;
+  if (pmd.entries[index]! & Pte.special || memory.frames.isZoneDevice(head)) return;
+  if (folioLikelyMappedShared(memory, head)) return;
   if (end - start === HPAGE_PMD_SIZE) {
     ptlLock(mm);
-    advice.huge(memory, { table: pmd, index, count: 1, head });
+    advice.huge(memory, { table: pmd, index, count: 1, head, vpn: start / PAGE_SIZE }, gather);
     ptlUnlock(mm);
   } else if (folioTrylock(memory, head)) {
     folioGet(memory, head);
@@ -93,9 +100,13 @@ function* adviseHuge(mm: Mm, { pmd, start, end }: Part, advice: PageAdvice): Cor
  * Handles entries from `vpn` on. Answers `end`, or the page at which a large folio begins to be covered only in part: it
  * is locked and referenced, and must be split without the ptl.
  */
-function advisePtes(mm: Mm, at: { table: Table; vpn: number; end: number }, advice: PageAdvice): number {
+function advisePtes(
+  mm: Mm,
+  at: { table: Table; vpn: number; end: number; gather: TlbGather },
+  advice: PageAdvice,
+): number {
   const { memory } = mm;
-  const { table, end } = at;
+  const { table, end, gather } = at;
   for (let vpn = at.vpn; vpn < end; ) {
     const index = 2 * pteIndex(vpn);
     const lo = table.entries[index]!;
@@ -110,7 +121,7 @@ function advisePtes(mm: Mm, at: { table: Table; vpn: number; end: number }, advi
       const nr = memory.frames.folioNrPages(head);
       if (nr > 1) count = batchOf(memory, table, { index, max: end - vpn });
       if (count < nr && takeForSplit(memory, head)) return vpn;
-      if (count === nr) advice.folio(memory, { table, index, count, head });
+      if (count === nr) advice.folio(memory, { table, index, count, head, vpn }, gather);
       else count = 1;
     }
     vpn += count;
@@ -145,4 +156,15 @@ function* splitAndPut(memory: Memory, pfn: number): Coroutine<boolean> {
   folioUnlock(memory, head);
   folioPut(memory, head);
   return error === 0;
+}
+
+/** Clears accessed or dirty bits, where there are any to clear. Linux: clear_young_dirty_ptes(), tlb_remove_tlb_entries() */
+export function clearEntryBits({ table, index, count, vpn }: FolioEntries, bits: number, gather: TlbGather): void {
+  for (let n = 0; n < count; n++) {
+    const i = index + 2 * n;
+    const lo = table.entries[i]!;
+    if (!(lo & bits)) continue;
+    table.entries[i] = lo & ~bits;
+    gather.add(vpn + n, lo & Pte.huge ? HPAGE_PMD_NR : 1);
+  }
 }

@@ -9,6 +9,7 @@ import type { Mm } from './mm.js';
 import { invalidateRangeEnd, invalidateRangeStart, type NotifierRange } from './notifier.js';
 import type { Table } from './page-table.js';
 import { pteIndex } from './page-table.js';
+import type { KernelProfile } from './profile.js';
 import { folioMarkDirty, mkPte } from './pte-build.js';
 import { ptlLock, ptlUnlock } from './ptl.js';
 import {
@@ -21,6 +22,7 @@ import {
   rmapWalk,
 } from './rmap.js';
 import { removeMigrationPmd, tryToMigratePmd } from './thp-migration.js';
+import { flushTlbPage, type TlbBatch } from './tlb.js';
 import type { Vma } from './vma.js';
 
 /**
@@ -44,17 +46,25 @@ function* tryToMigrateOne(memory: Memory, head: number, at: { vma: Vma; addr: nu
   const range: NotifierRange = { mm, start: addr, end: addr + npages * PAGE_SIZE, event: 'CLEAR', owner: null };
   yield* invalidateRangeStart(range);
   ptlLock(mm);
-  const unmapped = forEachMapping(mm, head, { addr, npages, kind: 'mapped' }, (table, i) => {
-    if (!table.isLeaf) return tryToMigratePmd(vma, head, { table, index: i });
-    return tryToMigrateEntry(memory, table, i);
+  const unmapped = forEachMapping(mm, head, { addr, npages, kind: 'mapped' }, (table, i, vpn) => {
+    if (!table.isLeaf) return tryToMigratePmd(vma, head, { table, index: i, vpn });
+    return tryToMigrateEntry(mm, { table, index: i, vpn });
   });
   ptlUnlock(mm);
   invalidateRangeEnd(range);
   return unmapped;
 }
 
-/** Linux: try_to_migrate_one(), for one present or device-private entry. False when the page may be pinned. */
-export function tryToMigrateEntry(memory: Memory, table: Table, i: number): boolean {
+/**
+ * For one entry that maps a page; false when the page may be pinned. With `batch` the flush is left to whoever
+ * has it. Linux: try_to_migrate_one()
+ */
+export function tryToMigrateEntry(
+  mm: Mm,
+  { table, index: i, vpn }: { table: Table; index: number; vpn: number },
+  batch: TlbBatch | null = null,
+): boolean {
+  const { memory } = mm;
   const { frames } = memory;
   const { entries } = table;
   const lo = entries[2 * i]!;
@@ -65,12 +75,16 @@ export function tryToMigrateEntry(memory: Memory, table: Table, i: number): bool
   if (exclusive && faults.armed && faults.hit(FaultPoint.anonShare) !== 0) return false;
   if (exclusive && !folioTryShareAnonRmapPte(memory, pfn)) return false;
   entries[2 * i] = migrationEntryFor(lo, exclusive);
+  if (kindOf(lo) === Kind.present) {
+    if (batch === null) flushTlbPage(mm, vpn);
+    else batch.add(mm);
+  }
   folioRemoveRmapPte(memory, pfn);
   folioPut(memory, pfn);
   return true;
 }
 
-/** The migration entry that remembers what `lo`, a present or device-private entry, allowed. */
+/** The migration entry that remembers what `lo`, an entry that maps a page, allowed. */
 export function migrationEntryFor(lo: number, exclusive: boolean): number {
   const kept = lo & (Pte.young | Pte.dirty | Pte.huge);
   const rights = lo & Pte.write ? Pte.write : exclusive ? Pte.exclusive : 0;
@@ -147,17 +161,17 @@ export function removeMigrationPte(vma: Vma, at: { table: Table; index: number; 
 }
 
 /**
- * Calls `visit` for each entry of [addr, addr + npages) that maps a page of the folio (`mapped`: present or
- * device-private), or is its migration entry. A PMD leaf is visited once, with its PMD table. False ends it.
+ * Calls `visit` for each entry of [addr, addr + npages) that maps a page of the folio (`mapped`: present, device-private, or
+ * device-exclusive where that is a mapping), or is its migration entry. A PMD leaf is visited once, with its PMD table. False ends it.
  * Linux: page_vma_mapped_walk()
  */
 export function forEachMapping(
   mm: Mm,
   head: number,
   range: { addr: number; npages: number; kind: 'mapped' | 'migration' },
-  visit: (table: Table, index: number) => boolean,
+  visit: (table: Table, index: number, vpn: number) => boolean,
 ): boolean {
-  const { frames } = mm.memory;
+  const { frames, profile } = mm.memory;
   const last = head + frames.folioNrPages(head);
   const wantMigration = range.kind === 'migration';
   const firstVpn = range.addr / PAGE_SIZE;
@@ -170,17 +184,18 @@ export function forEachMapping(
     const i = leaf === null ? pmdIndex : pteIndex(vpn);
     const lo = table.entries[2 * i]!;
     const pfn = table.entries[2 * i + 1]!;
-    if (pfn >= head && pfn < last && (wantMigration ? kindOf(lo) === Kind.migration : isMapping(lo))) {
-      if (!visit(table, i)) return false;
+    if (pfn >= head && pfn < last && (wantMigration ? kindOf(lo) === Kind.migration : isMapping(lo, profile))) {
+      if (!visit(table, i, vpn)) return false;
     }
     if (leaf === null) vpn = Math.floor(vpn / 512) * 512 + 511;
   }
   return true;
 }
 
-function isMapping(lo: number): boolean {
+function isMapping(lo: number, { exclusiveIsMapping }: KernelProfile): boolean {
   const kind = lo & KIND_MASK;
-  return (kind === Kind.present && (lo & Pte.special) === 0) || kind === Kind.devicePrivate;
+  if (kind === Kind.present) return (lo & Pte.special) === 0;
+  return kind === Kind.devicePrivate || (kind === Kind.deviceExclusive && exclusiveIsMapping);
 }
 
 function pagesInVma(memory: Memory, head: number, { vma, addr }: { vma: Vma; addr: number }): number {

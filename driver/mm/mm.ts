@@ -3,6 +3,7 @@ import { RwSem } from '../core/locks.js';
 import type { Memory } from './memory.js';
 import type { MmuNotifierOps } from './notifier.js';
 import { PageTable } from './page-table.js';
+import type { Tlb } from './tlb.js';
 import type { UserfaultOps } from './userfault.js';
 import type { Vma } from './vma.js';
 
@@ -21,8 +22,12 @@ export class Mm {
   userfault: UserfaultOps | null = null;
   /** A task is about to be killed in the middle of an operation on this mm. Linux: MMF_UNSTABLE */
   isUnstable = false;
-  /** Bumped by every event that makes hardware drop translations of this address space. */
-  tlbGeneration = 0;
+  /** Of the core that it is on; null: on none. */
+  tlb: Tlb | null = null;
+  /** Whoever changes entries now and flushes them later counts itself here meanwhile. Linux: tlb_flush_pending */
+  tlbFlushPending = 0;
+  /** Batches of unmapped pages that are still to be flushed. Linux: tlb_flush_batched */
+  tlbBatches = 0;
   /** Resident pages by kind. Linux: MM_ANONPAGES, MM_FILEPAGES, MM_SHMEMPAGES, MM_SWAPENTS */
   readonly rss = { anon: 0, file: 0, shmem: 0, swap: 0 };
 

@@ -1,7 +1,7 @@
 import { assert } from '../core/assert.js';
 import type { Coroutine } from '../core/effect.js';
-import { Kind, Pte } from './entry.js';
-import { HPAGE_PMD_SIZE, PAGE_SIZE } from './frames.js';
+import { Kind, kindOf, Pte } from './entry.js';
+import { HPAGE_PMD_NR, HPAGE_PMD_SIZE, PAGE_SIZE } from './frames.js';
 import { moveHugetlbPageTables } from './hugetlb-copy.js';
 import type { Mm } from './mm.js';
 import { invalidateRangeEnd, invalidateRangeStart, type NotifierRange } from './notifier.js';
@@ -10,6 +10,7 @@ import { pmdIndex, pteIndex, type Table } from './page-table.js';
 import { ptlLock, ptlUnlock } from './ptl.js';
 import { moveHugePmd } from './thp-move.js';
 import { splitHugePmd } from './thp-split-pmd.js';
+import { flushTlbBatchedPending, flushTlbRange } from './tlb.js';
 import { VM } from './vm-flags.js';
 import type { Vma } from './vma.js';
 import { findVmaIntersection, lockRmap, unlockRmap } from './vma-list.js';
@@ -119,6 +120,7 @@ function* moveNormalPud({ vma, newVma }: TableMove, { oldAddr, newAddr }: Step):
   from.children![fromIndex] = null;
   from.entries[2 * fromIndex] = Kind.none;
   mm.pageTable.forgetCache();
+  flushTlbRange(mm, oldAddr / PAGE_SIZE, PUD_SIZE / PAGE_SIZE);
   ptlUnlock(mm);
   unlockRmap(locks);
   return true;
@@ -145,6 +147,7 @@ function* moveNormalPmd({ vma, newVma }: TableMove, { oldAddr, newAddr }: Step):
   const locks = yield* lockRmap(vma);
   ptlLock(mm);
   mm.pageTable.setPteTable(newVpn, mm.pageTable.detachPteTable(oldAddr / PAGE_SIZE));
+  flushTlbRange(mm, oldAddr / PAGE_SIZE, HPAGE_PMD_NR);
   ptlUnlock(mm);
   unlockRmap(locks);
   return true;
@@ -165,18 +168,22 @@ function* movePtes(move: TableMove, part: Step & { from: Table; count: number })
   const to = mm.pageTable.pteTableAlloc(part.newAddr / PAGE_SIZE);
   const locks = move.needRmapLocks ? yield* lockRmap(move.vma) : null;
   ptlLock(mm);
+  flushTlbBatchedPending(mm);
+  let needsFlush = false;
   const { entries } = part.from;
   const first = 2 * pteIndex(part.oldAddr / PAGE_SIZE);
   const shift = 2 * pteIndex(part.newAddr / PAGE_SIZE) - first;
   for (let i = first; i < first + 2 * part.count; i += 2) {
     const lo = entries[i]!;
     if (lo === Kind.none) continue;
+    needsFlush ||= kindOf(lo) === Kind.present;
     assert(to.entries[i + shift] === Kind.none, 'mremap moves a page to a place that is in use');
     to.entries[i + shift] = lo;
     to.entries[i + shift + 1] = entries[i + 1]!;
     entries[i] = Kind.none;
     entries[i + 1] = 0;
   }
+  if (needsFlush) flushTlbRange(mm, part.oldAddr / PAGE_SIZE, part.count);
   ptlUnlock(mm);
   if (locks !== null) unlockRmap(locks);
 }

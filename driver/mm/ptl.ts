@@ -9,13 +9,7 @@ export function ptlLock(mm: Mm, nested = false): void {
   mm.memory.kernel.lockAcquired(LockClass.ptl, 'ptl', { mayWait: true, nested });
 }
 
-/** Entries may have changed under the lock, so what a TLB holds of this address space is dropped. */
+/** What the section took away is flushed by now, or `mm.tlbFlushPending` counts who will do it (tlb.ts). */
 export function ptlUnlock(mm: Mm): void {
-  mm.tlbGeneration++;
-  mm.memory.kernel.lockReleased(LockClass.ptl, 'ptl');
-}
-
-/** As `ptlUnlock`, where entries were only added: hardware caches no missing translations, so nothing is dropped. */
-export function ptlUnlockAdded(mm: Mm): void {
   mm.memory.kernel.lockReleased(LockClass.ptl, 'ptl');
 }

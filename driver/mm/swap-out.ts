@@ -7,12 +7,18 @@ import { shmemSwapOut } from './shmem-swap.js';
 import { addToSwap, deleteFromSwapCache, folioFreeSwap } from './swap-cache.js';
 import { tryToUnmap } from './swap-unmap.js';
 import { canSplitFolio, splitFolio } from './thp-split-folio.js';
+import { TlbBatch } from './tlb.js';
+
+/** Pages that are flushed and freed together. Linux: PAGEVEC_SIZE */
+const FREE_BATCH = 31;
 
 /**
  * Reclaims isolated folios, given with the reference of their isolation: each is unmapped, written if it is dirty, and
  * freed, or put back where that fails. References by the CPU are ignored. Linux: mm/vmscan.c:reclaim_pages()
  */
 export function* reclaimPages(memory: Memory, folios: number[]): Coroutine<void> {
+  const batch = new TlbBatch();
+  const freed: number[] = [];
   // A large folio that is split adds its tails to the list.
   for (let i = 0; i < folios.length; i++) {
     const pfn = folios[i]!;
@@ -20,15 +26,26 @@ export function* reclaimPages(memory: Memory, folios: number[]): Coroutine<void>
       folioPutbackLru(memory, pfn);
       continue;
     }
-    const isFreed = yield* shrinkFolio(memory, pfn, folios);
+    const isFreed = yield* shrinkFolio(memory, pfn, { folios, batch });
     folioUnlock(memory, pfn);
-    if (isFreed) folioPut(memory, pfn);
-    else folioPutbackLru(memory, pfn);
+    if (!isFreed) folioPutbackLru(memory, pfn);
+    else if (freed.push(pfn) === FREE_BATCH) putFlushed(memory, freed, batch);
   }
+  putFlushed(memory, freed, batch);
+}
+
+/** Nobody's TLB may have a page that is free. */
+function putFlushed(memory: Memory, freed: number[], batch: TlbBatch): void {
+  batch.flush();
+  for (const pfn of freed.splice(0)) folioPut(memory, pfn);
 }
 
 /** True when only the isolation's reference is left. Linux: mm/vmscan.c:shrink_folio_list(), for one locked folio */
-function* shrinkFolio(memory: Memory, pfn: number, folios: number[]): Coroutine<boolean> {
+function* shrinkFolio(
+  memory: Memory,
+  pfn: number,
+  { folios, batch }: { folios: number[]; batch: TlbBatch },
+): Coroutine<boolean> {
   const { frames } = memory;
   const isAnonSwapbacked = frames.isAnon(pfn) && (frames.flags[pfn]! & PG.swapbacked) !== 0;
   if (isAnonSwapbacked && !(frames.flags[pfn]! & PG.swapcache)) {
@@ -41,12 +58,16 @@ function* shrinkFolio(memory: Memory, pfn: number, folios: number[]): Coroutine<
     if (!addToSwap(memory, pfn)) return false;
   }
   if (frames.order[pfn]! > 0) return false;
-  if (frames.folioMapcount[pfn]! > 0) yield* tryToUnmap(memory, pfn);
+  if (frames.folioMapcount[pfn]! > 0) yield* tryToUnmap(memory, pfn, batch);
   if (frames.folioMapcount[pfn]! > 0 || frames.folioMaybeDmaPinned(pfn)) {
     if (memory.swap.isHalfFull) folioFreeSwap(memory, pfn);
     return false;
   }
-  if (frames.flags[pfn]! & PG.dirty && !pageout(memory, pfn)) return false;
+  if (frames.flags[pfn]! & PG.dirty) {
+    // What is written out must be what the program wrote last. Linux: try_to_unmap_flush_dirty()
+    batch.flush();
+    if (!pageout(memory, pfn)) return false;
+  }
   return removeMapping(memory, pfn);
 }
 

@@ -9,14 +9,15 @@ import { pteIndex, type Table } from './page-table.js';
 import { addRss, folioMarkDirty } from './pte-build.js';
 import { ptlLock, ptlUnlock } from './ptl.js';
 import { folioRemoveRmapPte, folioTryShareAnonRmapPte, rmapWalk } from './rmap.js';
+import type { TlbBatch } from './tlb.js';
 import type { Vma } from './vma.js';
 
 /**
  * Takes a locked small folio out of every page table: anonymous ones leave SWAP entries (nothing when lazyfree and
  * clean), others nothing. A page that may be pinned or was dirtied stays mapped, which the caller sees by its mapcount.
- * Linux: mm/rmap.c:try_to_unmap()
+ * `batch` flushes what it was taken from. Linux: mm/rmap.c:try_to_unmap()
  */
-export function* tryToUnmap(memory: Memory, pfn: number): Coroutine<void> {
+export function* tryToUnmap(memory: Memory, pfn: number, batch: TlbBatch): Coroutine<void> {
   const { frames } = memory;
   assert(frames.order[pfn] === 0, `large folio ${pfn} is unmapped in one piece`);
   memory.stats.tryToUnmap++;
@@ -26,7 +27,7 @@ export function* tryToUnmap(memory: Memory, pfn: number): Coroutine<void> {
     const range: NotifierRange = { mm, start: addr, end: addr + PAGE_SIZE, event: 'CLEAR', owner: null };
     yield* invalidateRangeStart(range);
     ptlLock(mm);
-    const goesOn = unmapEntry(vma, addr, pfn);
+    const goesOn = unmapEntry(vma, { addr, pfn }, batch);
     ptlUnlock(mm);
     invalidateRangeEnd(range);
     return goesOn && frames.folioMapcount[pfn]! > 0;
@@ -34,14 +35,17 @@ export function* tryToUnmap(memory: Memory, pfn: number): Coroutine<void> {
 }
 
 /** Linux: mm/rmap.c:try_to_unmap_one(). False when the folio can't be unmapped here. */
-function unmapEntry(vma: Vma, addr: number, pfn: number): boolean {
+function unmapEntry(vma: Vma, { addr, pfn }: { addr: number; pfn: number }, batch: TlbBatch): boolean {
   const { mm } = vma;
   const { memory } = mm;
   const table = mm.pageTable.pteTable(addr / PAGE_SIZE);
   if (table === null) return true;
   const i = pteIndex(addr / PAGE_SIZE);
   const lo = table.entries[2 * i]!;
-  if (kindOf(lo) !== Kind.present || lo & Pte.special || table.entries[2 * i + 1] !== pfn) return true;
+  const isExclusiveMapping = kindOf(lo) === Kind.deviceExclusive && memory.profile.exclusiveIsMapping;
+  if ((kindOf(lo) !== Kind.present && !isExclusiveMapping) || lo & Pte.special) return true;
+  if (table.entries[2 * i + 1] !== pfn) return true;
+  if (!isExclusiveMapping) batch.add(mm);
   if (lo & Pte.dirty) folioMarkDirty(memory, pfn);
   if (memory.frames.isAnon(pfn)) {
     if (!replaceAnonEntry(vma, table, { i, pfn })) return false;

@@ -16,6 +16,7 @@ import { folioAddNewAnonRmapPmd } from './rmap.js';
 import { copySmallPages, isolateSmallPages, releaseCopiedPages, releaseIsolated } from './thp-collapse-pages.js';
 import { setPmd } from './thp-fault.js';
 import { findPmd, hugeStart, type PmdSlot, thpVmaCollapsible, thpVmaSuitableOrder } from './thp-policy.js';
+import { flushTlbMm } from './tlb.js';
 import type { Vma } from './vma.js';
 
 /** Why a part was not collapsed; only the groups that madvise(2) tells apart or treats differently. */
@@ -155,6 +156,8 @@ function* collapseLocked(mm: Mm, addr: number, head: number): Coroutine<ScanResu
   yield* invalidateRangeStart(range);
   invalidateRangeEnd(range);
   ptlLock(mm);
+  // Linux: pmdp_collapse_flush(), whatever comes of it
+  flushTlbMm(mm);
   const isolated: number[] = [];
   const result = isolateSmallPages(mm.memory, found.table, isolated);
   if (result === 'succeed') {

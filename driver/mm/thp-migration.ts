@@ -1,31 +1,33 @@
-import { Kind, Pte } from './entry.js';
+import { Kind, kindOf, Pte } from './entry.js';
 import { folioGet, folioPut } from './folio.js';
-import { PG } from './frames.js';
+import { PG, Zone } from './frames.js';
 import { migrationEntryFor } from './migration-entries.js';
 import { folioMarkDirty, maybeMkwrite, mkPte } from './pte-build.js';
 import { folioRemoveRmapPmd } from './rmap.js';
 import { setPmd } from './thp-fault.js';
 import type { PmdSlot } from './thp-policy.js';
 import { folioTryShareAnonRmapPmd } from './thp-split-pmd.js';
+import { flushTlbPmd } from './tlb.js';
 import type { Vma } from './vma.js';
 
 /**
- * A HUGE entry becomes PMD-MIG, under the ptl. False when the folio may be pinned, so that the entry stays.
+ * A HUGE or PMD-DPRIV entry becomes PMD-MIG, under the ptl. False when the folio may be pinned, so that the entry stays.
  * Linux: mm/huge_memory.c:set_pmd_migration_entry()
  */
-export function tryToMigratePmd(vma: Vma, head: number, slot: PmdSlot): boolean {
+export function tryToMigratePmd(vma: Vma, head: number, { vpn, ...slot }: PmdSlot & { vpn: number }): boolean {
   const { memory } = vma.mm;
   const lo = slot.table.entries[2 * slot.index]!;
   const isExclusive = memory.frames.isAnonExclusive(head);
   if (isExclusive && !folioTryShareAnonRmapPmd(memory, head)) return false;
   if (lo & Pte.dirty) folioMarkDirty(memory, head);
   setPmd(slot, migrationEntryFor(lo, isExclusive) | Pte.huge, head);
+  if (kindOf(lo) === Kind.present) flushTlbPmd(vma.mm, vpn);
   folioRemoveRmapPmd(memory, head);
   folioPut(memory, head);
   return true;
 }
 
-/** PMD-MIG becomes HUGE of `newHead`, under the ptl. Linux: mm/huge_memory.c:remove_migration_pmd() */
+/** PMD-MIG becomes HUGE, or PMD-DPRIV, of `newHead`, under the ptl. Linux: mm/huge_memory.c:remove_migration_pmd() */
 export function removeMigrationPmd(vma: Vma, newHead: number, slot: PmdSlot): void {
   const { memory } = vma.mm;
   const { frames } = memory;
@@ -38,5 +40,6 @@ export function removeMigrationPmd(vma: Vma, newHead: number, slot: PmdSlot): vo
   frames.entireMapcount[newHead]!++;
   frames.folioMapcount[newHead]!++;
   if (old & (Pte.write | Pte.exclusive)) frames.flags[newHead]! |= PG.anonExclusive;
-  setPmd(slot, (lo & ~0xf) | Kind.present, newHead);
+  if (frames.zone[newHead] === Zone.private) lo = Kind.devicePrivate | (lo & (Pte.huge | Pte.write));
+  setPmd(slot, lo, newHead);
 }

@@ -1,10 +1,11 @@
 import { KIND_MASK, Kind, Pte } from './entry.js';
-import { folioPut } from './folio.js';
 import { HPAGE_PMD_NR } from './frames.js';
 import { pmdIndex } from './page-table.js';
 import { folioRemoveRmapPmd } from './rmap.js';
 import { setPmd } from './thp-fault.js';
 import { findPmd, type PmdSlot } from './thp-policy.js';
+import { flushTlbPmd } from './tlb.js';
+import type { TlbGather } from './tlb-gather.js';
 import type { Vma } from './vma.js';
 
 /**
@@ -18,11 +19,12 @@ export function moveHugePmd(vma: Vma, oldVpn: number, newVma: Vma, newVpn: numbe
   if ((to.table.entries[2 * to.index]! & KIND_MASK) !== Kind.none) return false;
   setPmd(to, from.table.entries[2 * from.index]!, from.table.entries[2 * from.index + 1]!);
   setPmd(from, Kind.none, 0);
+  if ((to.table.entries[2 * to.index]! & KIND_MASK) === Kind.present) flushTlbPmd(vma.mm, oldVpn);
   return true;
 }
 
 /** Unmaps one whole 2 MiB entry, under the ptl. Linux: mm/huge_memory.c:zap_huge_pmd() */
-export function zapHugePmd(vma: Vma, vpn: number): void {
+export function zapHugePmd(vma: Vma, vpn: number, gather: TlbGather): void {
   const { mm } = vma;
   const slot = findPmd(mm, vpn);
   if (slot === null) return;
@@ -30,9 +32,10 @@ export function zapHugePmd(vma: Vma, vpn: number): void {
   const head = slot.table.entries[2 * slot.index + 1]!;
   if (!(lo & Pte.huge)) return;
   setPmd(slot, Kind.none, 0);
+  gather.add(vpn, HPAGE_PMD_NR);
   if (lo & Pte.special) return;
   mm.rss.anon -= HPAGE_PMD_NR;
   if ((lo & KIND_MASK) === Kind.migration) return;
   folioRemoveRmapPmd(mm.memory, head);
-  folioPut(mm.memory, head);
+  gather.put(head);
 }

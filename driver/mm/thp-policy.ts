@@ -34,8 +34,9 @@ export function thpVmaSuitableOrder(vma: Vma, addr: number): boolean {
  */
 export function thpVmaAllowableOrder(vma: Vma, addr: number): boolean {
   if (!vma.isAnonymous || vma.flags & VM.nohugepage) return false;
-  const { thpEnabled } = vma.mm.memory;
-  if (thpEnabled === 'never' || (thpEnabled === 'madvise' && !(vma.flags & VM.hugepage))) return false;
+  const { thpEnabled, thpPmdEnabled } = vma.mm.memory;
+  const enabled = thpPmdEnabled === 'inherit' ? thpEnabled : thpPmdEnabled;
+  if (enabled === 'never' || (enabled === 'madvise' && !(vma.flags & VM.hugepage))) return false;
   return thpVmaSuitableOrder(vma, addr);
 }
 

@@ -2,6 +2,7 @@ import { assert } from '../core/assert.js';
 import { KIND_MASK, Kind, Pte } from './entry.js';
 import { mkPte } from './pte-build.js';
 import { findPmd } from './thp-policy.js';
+import { flushTlbPmd } from './tlb.js';
 import { VM } from './vm-flags.js';
 import type { Vma } from './vma.js';
 
@@ -19,6 +20,11 @@ export function changeHugePmd(vma: Vma, vpn: number): void {
     if (lo & Pte.write) entries[2 * slot.index] = (lo & ~Pte.write) | Pte.exclusive;
     return;
   }
+  if ((lo & KIND_MASK) === Kind.devicePrivate) {
+    entries[2 * slot.index] = lo & ~Pte.write;
+    return;
+  }
+  flushTlbPmd(vma.mm, vpn);
   let changed = mkPte(vma) | (lo & (Pte.huge | Pte.special | Pte.dirty));
   if (!(lo & Pte.young)) changed &= ~Pte.young;
   if (canChangePmdWritable(vma, changed, entries[2 * slot.index + 1]!)) changed |= Pte.write;

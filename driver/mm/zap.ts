@@ -1,7 +1,7 @@
 import { type Coroutine, preemptPoint } from '../core/effect.js';
 import { Kind, kindOf, Pte } from './entry.js';
 import { folioPut } from './folio.js';
-import { HPAGE_PMD_SIZE, PAGE_SIZE, Zone } from './frames.js';
+import { HPAGE_PMD_SIZE, PAGE_SIZE } from './frames.js';
 import { unmapHugepageRange } from './hugetlb-copy.js';
 import type { Mm } from './mm.js';
 import { invalidateRangeEnd, invalidateRangeStart, type NotifierRange } from './notifier.js';
@@ -10,9 +10,10 @@ import { pmdIndex, pteIndex, type Table } from './page-table.js';
 import { addRss, folioMarkDirty } from './pte-build.js';
 import { ptlLock, ptlUnlock } from './ptl.js';
 import { folioRemoveRmapPte } from './rmap.js';
-import { freeSwapAndCache, freeSwapCache } from './swap-cache.js';
+import { freeSwapAndCache } from './swap-cache.js';
 import { zapHugePmd } from './thp-move.js';
 import { splitHugePmd } from './thp-split-pmd.js';
+import { TlbGather } from './tlb-gather.js';
 import { VM } from './vm-flags.js';
 import type { Vma } from './vma.js';
 
@@ -28,6 +29,13 @@ export function* zapPageRange(vma: Vma, start: number, end: number): Coroutine<v
     unmapHugepageRange(vma, start, end);
     return;
   }
+  const gather = new TlbGather(vma.mm);
+  yield* zapPmds(vma, { start, end }, gather);
+  gather.finish();
+}
+
+/** Linux: mm/memory.c:unmap_page_range() */
+function* zapPmds(vma: Vma, { start, end }: { start: number; end: number }, gather: TlbGather): Coroutine<void> {
   const { pageTable, memory } = vma.mm;
   const { scheduler } = memory.kernel;
   for (let addr = start; addr < end; ) {
@@ -37,7 +45,7 @@ export function* zapPageRange(vma: Vma, start: number, end: number): Coroutine<v
       continue;
     }
     const next = pmdAddrEnd(addr, end);
-    yield* zapPmd(vma, pmd, { start: addr, end: next });
+    yield* zapPmd(vma, { pmd, start: addr, end: next }, gather);
     addr = next;
     if (addr < end && scheduler.contended) yield ZAP_POINT;
   }
@@ -55,24 +63,32 @@ export function* zapPageRangeSingle(vma: Vma, start: number, end: number): Corou
 }
 
 /** Linux: mm/memory.c:zap_pmd_range(), one entry of it. */
-function* zapPmd(vma: Vma, pmd: Table, { start, end }: { start: number; end: number }): Coroutine<void> {
+function* zapPmd(
+  vma: Vma,
+  { pmd, start, end }: { pmd: Table; start: number; end: number },
+  gather: TlbGather,
+): Coroutine<void> {
   const vpn = start / PAGE_SIZE;
   const i = pmdIndex(vpn);
   if (pmd.entries[2 * i]! & Pte.huge) {
     if (end - start === HPAGE_PMD_SIZE) {
       ptlLock(vma.mm);
-      zapHugePmd(vma, vpn);
+      zapHugePmd(vma, vpn, gather);
       ptlUnlock(vma.mm);
       return;
     }
     yield* splitHugePmd(vma, start);
   }
   const table = pmd.children![i]!;
-  if (table !== null) zapPteRange(vma.mm, table, { vpn, count: (end - start) / PAGE_SIZE });
+  if (table !== null) zapPteRange(vma.mm, { table, vpn, count: (end - start) / PAGE_SIZE }, gather);
 }
 
 /** Linux: mm/memory.c:zap_pte_range() */
-function zapPteRange(mm: Mm, table: Table, { vpn, count }: { vpn: number; count: number }): void {
+function zapPteRange(
+  mm: Mm,
+  { table, vpn, count }: { table: Table; vpn: number; count: number },
+  gather: TlbGather,
+): void {
   const { entries } = table;
   const first = 2 * pteIndex(vpn);
   ptlLock(mm);
@@ -82,26 +98,21 @@ function zapPteRange(mm: Mm, table: Table, { vpn, count }: { vpn: number; count:
     const pfn = entries[i + 1]!;
     entries[i] = Kind.none;
     entries[i + 1] = 0;
-    zapEntry(mm, lo, pfn);
+    if (kindOf(lo) === Kind.present) zapPresent(mm, { lo, pfn, vpn: vpn + (i - first) / 2 }, gather);
+    else zapNonPresent(mm, lo, pfn);
   }
   ptlUnlock(mm);
 }
 
-/** Gives up what an entry, already cleared, owned: spec 1.1. */
-function zapEntry(mm: Mm, lo: number, pfn: number): void {
+/** Gives up what an entry, already cleared, owned: spec 1.1. Linux: mm/memory.c:zap_nonpresent_ptes() */
+function zapNonPresent(mm: Mm, lo: number, pfn: number): void {
   const { memory } = mm;
   switch (kindOf(lo)) {
-    case Kind.present:
-      if (!(lo & Pte.special)) zapPresent(mm, lo, pfn);
-      return;
     case Kind.devicePrivate:
-      addRss(mm, pfn, -1);
-      folioRemoveRmapPte(memory, pfn);
-      folioPut(memory, pfn);
-      return;
-    // A 6.12 device-exclusive entry has a reference but is no mapping.
     case Kind.deviceExclusive:
       addRss(mm, pfn, -1);
+      // A device-exclusive entry of 6.12 has a reference but is no mapping.
+      if (kindOf(lo) === Kind.devicePrivate || memory.profile.exclusiveIsMapping) folioRemoveRmapPte(memory, pfn);
       folioPut(memory, pfn);
       return;
     case Kind.swap:
@@ -117,13 +128,13 @@ function zapEntry(mm: Mm, lo: number, pfn: number): void {
   }
 }
 
-/** Linux: mm/memory.c:zap_present_folio_ptes() */
-function zapPresent(mm: Mm, lo: number, pfn: number): void {
+/** As `zapNonPresent`; the page is put once no TLB has it any more. Linux: mm/memory.c:zap_present_ptes() */
+function zapPresent(mm: Mm, { lo, pfn, vpn }: { lo: number; pfn: number; vpn: number }, gather: TlbGather): void {
   const { memory } = mm;
-  const { frames } = memory;
-  if (lo & Pte.dirty && !frames.isAnon(pfn)) folioMarkDirty(memory, pfn);
+  gather.add(vpn);
+  if (lo & Pte.special) return;
+  if (lo & Pte.dirty && !memory.frames.isAnon(pfn)) folioMarkDirty(memory, pfn);
   addRss(mm, pfn, -1);
   folioRemoveRmapPte(memory, pfn);
-  if (frames.zone[pfn] === Zone.system) freeSwapCache(memory, pfn);
-  folioPut(memory, pfn);
+  gather.put(pfn);
 }

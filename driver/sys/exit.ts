@@ -14,13 +14,16 @@ export function* exitThread(thread: Thread): Coroutine<void> {
     process.exitStatus !== null || process.threads.length > 1,
     `thread ${thread.tid}, the last one, ends without a status`,
   );
+  if (process.exitStatus === null && thread.signals !== null) process.signals?.jobs.leave(thread);
   process.threads.splice(process.threads.indexOf(thread), 1);
   thread.isDead = true;
   machine.forgetThread(thread);
+  // Whoever polls a pidfd of it.
+  machine.pollers.wakeAll();
   if (process.threads.length > 0) return;
   process.image?.cancelTimers();
   yield* mmput(process.mm);
-  yield* process.files.closeAll();
+  yield* process.files.leave();
   yield* machine.runTaskWork(thread.task);
   process.becomeZombie();
 }

@@ -1,3 +1,5 @@
+import { ENOENT } from '../../uapi/errno.js';
+import type { GupAbi } from '../../uapi/gup-abi.js';
 import type { Coroutine } from '../core/effect.js';
 import type { GupTestFile } from '../dmirror/index.js';
 import type { Machine } from './machine.js';
@@ -6,6 +8,8 @@ import type { Thread } from './thread.js';
 
 /** Where gup_test lives. Linux: mm/gup_test.c:gup_test_init() */
 export const GUP_TEST_NODE = '/sys/kernel/debug/gup_test';
+/** The same before 5.11. */
+const GUP_BENCHMARK_NODE = '/sys/kernel/debug/gup_benchmark';
 
 /** An open gup_test. It acts on its caller's memory; the long-term pin is the machine's. */
 class GupFile extends OpenFile {
@@ -13,12 +17,13 @@ class GupFile extends OpenFile {
     releases: ReleaseQueue,
     flags: number,
     private readonly gup: GupTestFile,
+    private readonly abi: GupAbi,
   ) {
     super(releases, flags);
   }
 
   override *ioctl(thread: Thread, { cmd, arg }: IoctlRequest): Coroutine<number> {
-    return yield* this.gup.module.ioctl(thread.process.mm, cmd, arg);
+    return yield* this.gup.module.ioctl(thread.process.mm, cmd, arg, this.abi);
   }
 
   override *release(): Coroutine<void> {
@@ -26,9 +31,12 @@ class GupFile extends OpenFile {
   }
 }
 
-/** Puts gup_test into the tree of paths. */
+/** Puts gup_test into the tree of paths, under the name that it has for a process: the other one is not there. */
 export function addGupTest(machine: Machine): void {
-  machine.vfs.addSpecial(GUP_TEST_NODE, function* (_thread, flags) {
-    return new GupFile(machine, flags, machine.gupTest.open());
-  });
+  for (const path of [GUP_TEST_NODE, GUP_BENCHMARK_NODE]) {
+    machine.vfs.addSpecial(path, function* ({ process: { gupAbi } }, flags) {
+      if (!path.endsWith(`/${gupAbi.node}`)) return -ENOENT;
+      return new GupFile(machine, flags, machine.gupTest.open(), gupAbi);
+    });
+  }
 }

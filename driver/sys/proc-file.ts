@@ -8,6 +8,8 @@ export interface TextNode {
   read(): string;
   /** Bytes are ASCII, a line end included as in `echo`. 0 or a negative errno; absent: can't be written. */
   write?(text: string): number;
+  /** What it keeps by itself is new again, for another life of the machine. */
+  reset?(): void;
 }
 
 /** Text bytes are ASCII: one character a byte. */

@@ -4,9 +4,8 @@ import type { Memory } from '../mm/memory.js';
 import type { Machine } from './machine.js';
 import { PagemapFile } from './pagemap-file.js';
 import { ProcFile, type TextNode } from './proc-file.js';
+import { thpNodes } from './thp-nodes.js';
 
-const THP_ENABLED = ['always', 'madvise', 'never'] as const;
-const THP_DEFRAG = ['always', 'defer', 'defer+madvise', 'madvise', 'never'] as const;
 const KIB_PER_PAGE = PAGE_SIZE / 1024;
 const HUGE_KIB = 2048;
 
@@ -14,6 +13,7 @@ const HUGE_KIB = 2048;
 export function addProcFiles(machine: Machine): void {
   const { vfs } = machine;
   for (const [path, node] of procNodes(machine.memory)) {
+    if (node.reset !== undefined) vfs.onReset(node.reset);
     vfs.addSpecial(path, function* (_thread, flags) {
       return new ProcFile(machine, flags, node);
     });
@@ -25,35 +25,28 @@ export function addProcFiles(machine: Machine): void {
 
 /** The readable and writable text files of /proc and /sys, by path. */
 function procNodes(memory: Memory): Map<string, TextNode> {
-  let defrag: (typeof THP_DEFRAG)[number] = 'madvise';
   return new Map<string, TextNode>([
-    [
-      '/sys/kernel/mm/transparent_hugepage/enabled',
-      choice(THP_ENABLED, {
-        get: () => memory.thpEnabled,
-        set: (value) => {
-          memory.thpEnabled = value;
-        },
-      }),
-    ],
-    [
-      // Kept and shown only: there is always memory enough to take a huge page at once or not at all.
-      '/sys/kernel/mm/transparent_hugepage/defrag',
-      choice(THP_DEFRAG, {
-        get: () => defrag,
-        set: (value) => {
-          defrag = value;
-        },
-      }),
-    ],
-    ['/sys/kernel/mm/transparent_hugepage/hpage_pmd_size', { read: () => `${HUGE_KIB * 1024}\n` }],
-    [
-      '/proc/sys/vm/nr_hugepages',
-      { read: () => `${memory.hugetlb.count}\n`, write: (text) => writeHugePages(memory, text) },
-    ],
+    ...thpNodes(memory),
     ...hugepageNodes(memory),
+    ...sysctlNodes(memory),
     ['/proc/meminfo', { read: () => meminfo(memory) }],
   ]);
+}
+
+/** /proc/sys/vm */
+function sysctlNodes(memory: Memory): [string, TextNode][] {
+  const nothing = (): number => 0;
+  const nodes: Readonly<Record<string, TextNode>> = {
+    nr_hugepages: nrHugepages(memory),
+    nr_overcommit_hugepages: { read: () => '0\n' },
+    max_map_count: { read: () => `${memory.maxMapCount}\n` },
+    mmap_min_addr: { read: () => '65536\n' },
+    overcommit_memory: { read: () => '0\n' },
+    // There is no cache of files but tmpfs, and nothing to compact.
+    drop_caches: { read: () => '0\n', write: nothing },
+    compact_memory: { read: () => '', write: nothing },
+  };
+  return Object.entries(nodes).map(([name, node]) => [`/proc/sys/vm/${name}`, node]);
 }
 
 /** /sys/kernel/mm/hugepages/hugepages-2048kB: one number a file. */
@@ -63,29 +56,22 @@ function hugepageNodes(memory: Memory): [string, TextNode][] {
     nr_hugepages: () => hugetlb.count,
     free_hugepages: () => hugetlb.freeCount,
     resv_hugepages: () => hugetlb.reserved,
-    surplus_hugepages: () => 0,
+    surplus_hugepages: () => hugetlb.surplus,
     nr_overcommit_hugepages: () => 0,
   };
   return Object.entries(numbers).map(([name, read]) => {
-    const node: TextNode = { read: () => `${read()}\n` };
-    if (name === 'nr_hugepages') node.write = (text) => writeHugePages(memory, text);
+    const node = name === 'nr_hugepages' ? nrHugepages(memory) : { read: () => `${read()}\n` };
     return [`/sys/kernel/mm/hugepages/hugepages-2048kB/${name}`, node];
   });
 }
 
-/** Deviates: the pool's size is set when the machine is made, so only the number it has is accepted. */
-function writeHugePages(memory: Memory, text: string): number {
-  return Number(text) === memory.hugetlb.count ? 0 : -EINVAL;
-}
-
-/** A file that shows all values with the present one in brackets. */
-function choice<T extends string>(values: readonly T[], { get, set }: { get(): T; set(value: T): void }): TextNode {
+/** Linux: mm/hugetlb.c:nr_hugepages_store_common() */
+function nrHugepages({ hugetlb }: Memory): TextNode {
   return {
-    read: () => `${values.map((value) => (value === get() ? `[${value}]` : value)).join(' ')}\n`,
-    write: (text) => {
-      const value = values.find((candidate) => candidate === text);
-      if (value === undefined) return -EINVAL;
-      set(value);
+    read: () => `${hugetlb.count}\n`,
+    write(text) {
+      if (!/^\d+$/.test(text)) return -EINVAL;
+      hugetlb.resize(Number(text));
       return 0;
     },
   };
@@ -103,8 +89,8 @@ function meminfo(memory: Memory): string {
   }
   const rows: [string, number][] = [
     ['MemTotal', frames.systemFrames * KIB_PER_PAGE],
-    ['MemFree', allocator.freeFrames * KIB_PER_PAGE],
-    ['MemAvailable', allocator.freeFrames * KIB_PER_PAGE],
+    ['MemFree', Math.max(0, allocator.available) * KIB_PER_PAGE],
+    ['MemAvailable', Math.max(0, allocator.available) * KIB_PER_PAGE],
     ['SwapTotal', swap.capacity * KIB_PER_PAGE],
     ['SwapFree', (swap.capacity - swap.used) * KIB_PER_PAGE],
     ['AnonPages', anonPages * KIB_PER_PAGE],
@@ -115,7 +101,7 @@ function meminfo(memory: Memory): string {
     ['HugePages_Total', hugetlb.count],
     ['HugePages_Free', hugetlb.freeCount],
     ['HugePages_Rsvd', hugetlb.reserved],
-    ['HugePages_Surp', 0],
+    ['HugePages_Surp', hugetlb.surplus],
   ];
   const pages = counts.map(([name, value]) => `${name}:${String(value).padStart(8)}\n`).join('');
   return `${kib}${pages}${'Hugepagesize:'.padEnd(16)}${String(HUGE_KIB).padStart(8)} kB\n`;

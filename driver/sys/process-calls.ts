@@ -1,8 +1,7 @@
-import { EAGAIN, EINTR, ENOMEM } from '../../uapi/errno.js';
+import { EAGAIN, EINTR } from '../../uapi/errno.js';
 import { exitStatus } from '../../uapi/signal.js';
 import type { Coroutine } from '../core/effect.js';
-import { mmput } from '../mm/exit-mmap.js';
-import { dupMmap, mmCreate } from '../mm/fork.js';
+import { forkProcess } from './fork.js';
 import { type Disposition, kill, setDisposition } from './signal.js';
 import type { SyscallTable } from './syscall.js';
 import type { Thread } from './thread.js';
@@ -38,21 +37,9 @@ export const processCalls: SyscallTable = {
   },
 };
 
-/** Linux: kernel/fork.c:copy_process() */
 function* fork(thread: Thread): Coroutine<number> {
-  const { process } = thread;
-  const { machine } = process;
-  if (machine.isFull) return -EAGAIN;
-  const files = process.files.duplicate();
-  const mm = mmCreate(machine.memory);
-  const error = yield* dupMmap(mm, process.mm);
-  if (error < 0) {
-    yield* mmput(mm);
-    yield* files.closeAll();
-    // Linux: copy_mm() makes -ENOMEM of every failure.
-    return -ENOMEM;
-  }
-  return machine.addProcess(mm, files, process).pid;
+  const child = yield* forkProcess(thread);
+  return typeof child === 'number' ? child : child.pid;
 }
 
 /** A process that is on its way out gets no new thread, which nobody would end. Linux: kernel/fork.c:copy_process() */

@@ -1,7 +1,10 @@
+import { GUP_ABI, type GupAbi } from '../../uapi/gup-abi.js';
+import { SIGCHLD } from '../../uapi/signal.js';
 import { assert } from '../core/assert.js';
 import { WaitQueue } from '../core/wait-queue.js';
 import type { Mm } from '../mm/mm.js';
 import type { FdTable } from './fd-table.js';
+import { releaseOrphanedGroup } from './job-control.js';
 import type { Machine } from './machine.js';
 import type { ProgramImage } from './program-image.js';
 import type { ProgramSignals } from './program-signals.js';
@@ -20,10 +23,14 @@ export class Process {
   /** Threads of this process that sleep in wait(2). */
   readonly childEvents: WaitQueue;
   dispositions: Map<number, Disposition>;
+  /** What its parent gets when it ends; 0: nothing. Linux: task_struct.exit_signal */
+  exitSignal = SIGCHLD;
   /** wait(2) status word once the process is going to die, null before. */
   exitStatus: number | null = null;
   /** The numbering of device files that this process opens. */
   dialect: string;
+  /** What it means by its calls of gup_test. */
+  gupAbi: GupAbi;
   /** Whose it is, as a session's number, and its children's too; 0: nobody's in particular. Linux: a pid namespace */
   owner: number;
   /** Of its process group; its own pid begins one. */
@@ -40,13 +47,14 @@ export class Process {
     readonly machine: Machine,
     readonly pid: number,
     public mm: Mm,
-    readonly files: FdTable,
+    public files: FdTable,
     /** Who may wait for it; null: nobody, it vanishes when it dies. */
     public parent: Process | null,
   ) {
     this.childEvents = new WaitQueue(`child of ${pid}`);
     this.dispositions = parent === null ? initialDispositions() : new Map(parent.dispositions);
     this.dialect = parent === null ? machine.options.dialect : parent.dialect;
+    this.gupAbi = parent === null ? GUP_ABI : parent.gupAbi;
     this.owner = parent === null ? 0 : parent.owner;
     this.pgid = parent === null ? pid : parent.pgid;
     this.sid = parent === null ? pid : parent.sid;
@@ -65,6 +73,7 @@ export class Process {
   groupExit(status: number): void {
     if (this.exitStatus !== null) return;
     this.exitStatus = status;
+    this.signals?.jobs.end();
     for (const thread of [...this.threads]) thread.die();
   }
 
@@ -82,8 +91,13 @@ export class Process {
   becomeZombie(): void {
     assert(this.threads.length === 0, `process ${this.pid} still has threads`);
     this.state = 'zombie';
+    this.machine.pollers.wakeAll();
     this.onExit?.(this.exitStatus ?? 0);
-    for (const child of [...this.children]) child.forgetParent();
+    for (const child of [...this.children]) {
+      child.forgetParent();
+      releaseOrphanedGroup(child, this, null);
+    }
+    releaseOrphanedGroup(this, this.parent, this);
     if (this.parent === null || childHasDied(this.parent, this)) this.reap();
     else this.parent.childEvents.wakeAll();
   }

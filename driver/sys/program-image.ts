@@ -29,8 +29,6 @@ export interface ImageLayout {
 
 /** A running program as the kernel knows it: its layout and its timers. */
 export class ProgramImage {
-  /** End of the heap; brk(2) moves it. */
-  brk: number;
   /** Shown in /proc/self/status; prctl(2) changes it. */
   comm: string;
   /** Where relative paths begin. */
@@ -40,15 +38,24 @@ export class ProgramImage {
   constructor(
     readonly process: Process,
     readonly layout: ImageLayout,
+    /** End of the heap, which belongs to the address space. Linux: mm_struct.brk */
+    private readonly heap = { end: layout.startBrk },
   ) {
-    this.brk = layout.startBrk;
     this.comm = layout.path.slice(layout.path.lastIndexOf('/') + 1).slice(0, 15);
   }
 
-  /** A fork's child: the same layout, no timers. */
-  duplicate(process: Process): ProgramImage {
-    const copy = new ProgramImage(process, this.layout);
-    copy.brk = this.brk;
+  get brk(): number {
+    return this.heap.end;
+  }
+
+  /** brk(2) moves it, for every process with this address space. */
+  set brk(end: number) {
+    this.heap.end = end;
+  }
+
+  /** A child: the same layout, no timers. */
+  duplicate(process: Process, sharesMemory: boolean): ProgramImage {
+    const copy = new ProgramImage(process, this.layout, sharesMemory ? this.heap : { ...this.heap });
     copy.comm = this.comm;
     copy.cwd = this.cwd;
     return copy;

@@ -8,26 +8,21 @@ import {
   SIGKILL,
   SIGQUIT,
   SIGSEGV,
-  SIGSTOP,
   SIGSYS,
   SIGTRAP,
-  SIGTSTP,
-  SIGTTIN,
-  SIGTTOU,
   SIGURG,
   SIGWINCH,
   SIGXCPU,
   SIGXFSZ,
   signalStatus,
 } from '../../uapi/signal.js';
+import { JobControl } from './job-control.js';
 import type { Process } from './process.js';
+import { DEFAULT_ACTION, SIG_DFL, SIG_IGN, type SignalAction } from './signal-action.js';
 import type { SignalInfo } from './signal-info.js';
 import { hasSignal, NO_SIGNALS, type SignalSet } from './signal-set.js';
 import type { Thread } from './thread.js';
 
-export const SIG_DFL = 0;
-export const SIG_IGN = 1;
-export const SA_NOCLDWAIT = 2;
 /** First of the signals of which each one sent is kept. */
 const SIGRTMIN = 32;
 const SIGNAL_COUNT = 64;
@@ -36,18 +31,7 @@ const MAX_PENDING = 1024;
 const CORE_FLAG = 0x80;
 
 const IGNORED_BY_DEFAULT = [SIGCHLD, SIGCONT, SIGURG, SIGWINCH];
-/** Deviates: nothing stops, as nobody could let it go on. */
-const STOPPING = [SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU];
 const DUMPING = [SIGQUIT, SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGXCPU, SIGXFSZ, SIGSYS];
-
-/** What a program asked to happen at a signal; `handler` is an address, SIG_DFL or SIG_IGN. Linux: struct k_sigaction */
-export interface SignalAction {
-  readonly handler: number;
-  readonly flags: number;
-  readonly mask: SignalSet;
-}
-
-const DEFAULT_ACTION: SignalAction = { handler: SIG_DFL, flags: 0, mask: NO_SIGNALS };
 
 /** The stack that handlers with SA_ONSTACK run on; `flags` as sigaltstack(2) has them. */
 export interface AltStack {
@@ -57,6 +41,7 @@ export interface AltStack {
 }
 
 export const SS_DISABLE = 2;
+export const NO_ALT_STACK: AltStack = { sp: 0, size: 0, flags: SS_DISABLE };
 
 /** What each thread of a program has of its own. */
 export class ThreadSignals {
@@ -64,7 +49,9 @@ export class ThreadSignals {
   /** The mask to go back to after a handler that interrupts sigsuspend or ppoll; null: none. Linux: saved_sigmask */
   savedMask: SignalSet | null = null;
   readonly pending: SignalInfo[] = [];
-  altStack: AltStack = { sp: 0, size: 0, flags: SS_DISABLE };
+  /** It is to stop on its way to user mode. Linux: JOBCTL_STOP_PENDING */
+  stopPending = false;
+  altStack = NO_ALT_STACK;
 }
 
 /** Signals of a process that runs a program: handlers, queues and masks. Linux: struct sighand_struct, signal_struct */
@@ -73,11 +60,15 @@ export class ProgramSignals {
   /** For whichever thread takes it. */
   readonly pending: SignalInfo[] = [];
 
-  constructor(private readonly process: Process) {}
+  readonly jobs: JobControl;
 
-  /** fork(2) keeps the actions; what is pending stays behind. */
-  inherit(parent: ProgramSignals): void {
-    this.actions = [...parent.actions];
+  constructor(private readonly process: Process) {
+    this.jobs = new JobControl(process, this);
+  }
+
+  /** A child has the actions, or with CLONE_SIGHAND shares them; what is pending stays behind. Linux: copy_sighand() */
+  inherit({ actions }: ProgramSignals, isShared: boolean): void {
+    this.actions = isShared ? actions : [...actions];
   }
 
   /** execve(2): handlers are gone with the program, what is ignored stays so. Linux: flush_signal_handlers() */
@@ -91,7 +82,7 @@ export class ProgramSignals {
   isIgnored(signo: number): boolean {
     const { handler } = this.actions[signo]!;
     if (handler === SIG_IGN) return true;
-    return handler === SIG_DFL && (IGNORED_BY_DEFAULT.includes(signo) || STOPPING.includes(signo));
+    return handler === SIG_DFL && IGNORED_BY_DEFAULT.includes(signo);
   }
 
   /** To one thread, or with null to the process. Linux: kernel/signal.c:__send_signal_locked() */
@@ -101,6 +92,7 @@ export class ProgramSignals {
       process.groupExit(signalStatus(SIGKILL));
       return;
     }
+    this.jobs.prepare(info.signo);
     const candidates = thread === null ? process.threads : [thread];
     const taker = candidates.find((t) => t.signals !== null && !hasSignal(t.signals.mask, info.signo)) ?? null;
     if (taker !== null && this.isIgnored(info.signo)) return;
@@ -110,6 +102,13 @@ export class ProgramSignals {
     if (info.signo < SIGRTMIN && queue.some(({ signo }) => signo === info.signo)) return;
     queue.push(info);
     taker?.wakeForSignal();
+  }
+
+  /** Forgets signals of these numbers that wait for a thread or for all of them. Linux: flush_sigqueue_mask() */
+  flush(signos: readonly number[]): void {
+    for (const queue of [this.pending, ...this.process.threads.map((thread) => thread.signals!.pending)]) {
+      for (const info of queue.filter(({ signo }) => signos.includes(signo))) queue.splice(queue.indexOf(info), 1);
+    }
   }
 
   /** Takes the next signal that `thread` does not block: faults first, then by number. Linux: dequeue_signal() */
@@ -140,11 +139,12 @@ export class ProgramSignals {
   }
 }
 
-/** A signal waits that the thread does not block and that does something. Linux: signal_pending() */
+/** A signal waits that the thread does not block and that does something, or it is to stop. Linux: signal_pending() */
 export function isSignalPending(thread: Thread): boolean {
   const { signals } = thread;
   const program = thread.process.signals;
   if (signals === null || program === null) return false;
+  if (signals.stopPending) return true;
   if (signals.pending.length === 0 && program.pending.length === 0) return false;
   const counts = ({ signo }: SignalInfo): boolean => !hasSignal(signals.mask, signo) && !program.isIgnored(signo);
   return signals.pending.some(counts) || program.pending.some(counts);

@@ -17,15 +17,16 @@ import {
   WTERMSIG,
 } from '../../uapi/signal.js';
 import type { Process } from './process.js';
-import { SA_NOCLDWAIT, SIG_IGN, type SignalAction } from './program-signals.js';
+import { SA_NOCLDSTOP, SA_NOCLDWAIT, SIG_IGN, type SignalAction } from './signal-action.js';
 import { CLD_DUMPED, CLD_EXITED, CLD_KILLED, SI_KERNEL, SI_USER, type SignalInfo } from './signal-info.js';
+import type { Thread } from './thread.js';
 
 export const SIGNAL_COUNT = 64;
 
 /** `catch`: the thread goes on (an access that caused it stops and reports it). `default`: mostly the process's end. */
 export type Disposition = 'catch' | 'default';
 
-/** Their default action is nothing, or (stop signals) something that has no meaning here. */
+/** Their default action is nothing, or (stop signals) something that has no meaning for a process driven by a client. */
 const IGNORED_BY_DEFAULT: readonly number[] = [SIGCHLD, SIGCONT, SIGURG, SIGWINCH, SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU];
 
 /** What a process driven by a client starts with: an access that faults is reported, not deadly. */
@@ -82,20 +83,39 @@ export function sendSignal(process: Process, signo: number, info: SignalInfo = {
   }
 }
 
+/** To one thread of a process. Linux: kernel/signal.c:do_send_specific() */
+export function sendThreadSignal(thread: Thread, info: SignalInfo): void {
+  if (thread.isDead) return;
+  const { signals } = thread.process;
+  if (signals === null) sendSignal(thread.process, info.signo, info);
+  else signals.send(info, thread);
+}
+
 /** Tells a parent that runs a program; true when nobody is going to wait for the child. Linux: do_notify_parent() */
 export function childHasDied(parent: Process, child: Process): boolean {
   if (parent.signals === null) return false;
-  const status = child.exitStatus ?? 0;
-  const code = WIFEXITED(status) ? CLD_EXITED : status & 0x80 ? CLD_DUMPED : CLD_KILLED;
-  const isUnwanted = isChildUnwanted(parent.signals.actions[SIGCHLD]!);
-  sendSignal(parent, SIGCHLD, {
-    signo: SIGCHLD,
-    code,
-    pid: child.pid,
-    status: WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status),
-  });
+  const signo = child.exitSignal;
+  const isUnwanted = signo === SIGCHLD && isChildUnwanted(parent.signals.actions[SIGCHLD]!);
+  if (signo !== 0) sendSignal(parent, signo, { signo, pid: child.pid, ...childEnd(child.exitStatus ?? 0) });
   if (isUnwanted) parent.childEvents.wakeAll();
   return isUnwanted;
+}
+
+/** Code and status of a SIGCHLD, and what waitid(2) says, by the status word of wait(2). */
+export function childEnd(status: number): { code: number; status: number } {
+  if (WIFEXITED(status)) return { code: CLD_EXITED, status: WEXITSTATUS(status) };
+  return { code: status & 0x80 ? CLD_DUMPED : CLD_KILLED, status: WTERMSIG(status) };
+}
+
+/** Tells a parent that a child has stopped or goes on. Linux: do_notify_parent_cldstop() */
+export function childHasStopped(child: Process, code: number, status: number): void {
+  const { parent } = child;
+  if (parent === null) return;
+  const action = parent.signals?.actions[SIGCHLD];
+  if (action !== undefined && action.handler !== SIG_IGN && !(action.flags & SA_NOCLDSTOP)) {
+    sendSignal(parent, SIGCHLD, { signo: SIGCHLD, code, pid: child.pid, status });
+  }
+  parent.childEvents.wakeAll();
 }
 
 function isChildUnwanted({ handler, flags }: SignalAction): boolean {

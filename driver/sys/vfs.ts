@@ -4,6 +4,7 @@ import {
   EISDIR,
   ENAMETOOLONG,
   ENOENT,
+  ENOSPC,
   ENOTDIR,
   EOPNOTSUPP,
   EPERM,
@@ -13,6 +14,7 @@ import {
 import { __O_TMPFILE, O_ACCMODE, O_CREAT, O_DIRECTORY, O_EXCL, O_RDONLY, O_TRUNC } from '../../uapi/fcntl.js';
 import type { Coroutine } from '../core/effect.js';
 import { type DirectoryEntry, DirectoryFile } from './directory-file.js';
+import { MAX_INODES } from './limits.js';
 import type { Machine } from './machine.js';
 import type { OpenFile } from './open-file.js';
 import type { Thread } from './thread.js';
@@ -30,6 +32,7 @@ export class Vfs {
   private readonly specials = new Map<string, SpecialOpen>();
   private readonly names = new Map<string, TmpfsInode>();
   private readonly programs = new Map<string, TmpfsInode>();
+  private readonly resets: (() => void)[] = [];
 
   constructor(private readonly machine: Machine) {}
 
@@ -37,8 +40,14 @@ export class Vfs {
     this.specials.set(path, open);
   }
 
+  /** `reset` runs when a life of the machine ends. */
+  onReset(reset: () => void): void {
+    this.resets.push(reset);
+  }
+
   /** Forgets every file of /tmp and every program. */
   reset(): void {
+    for (const reset of this.resets) reset();
     this.names.clear();
     this.programs.clear();
   }
@@ -61,8 +70,13 @@ export class Vfs {
     return this.specials.has(path) || this.inodeOf(path) !== undefined || this.isDirectory(path);
   }
 
+  /** Looks at no name of /tmp, which may be many, as none is a directory. */
   isDirectory(path: string): boolean {
-    return path === '/' || path === TMP || this.list(path).length > 0;
+    if (path === '/' || path === TMP) return true;
+    const prefix = `${path}/`;
+    for (const full of this.specials.keys()) if (full.startsWith(prefix)) return true;
+    for (const full of this.programs.keys()) if (full.startsWith(prefix)) return true;
+    return false;
   }
 
   /** The names in a directory, in order of being made. */
@@ -102,6 +116,8 @@ export class Vfs {
 
   private *openPath(thread: Thread, path: string, flags: number): Coroutine<OpenFile | number> {
     if (path.length >= PATH_MAX) return -ENAMETOOLONG;
+    const other = this.ofOther(thread, path);
+    if (other !== null) return yield* this.openPath(other.thread, other.path, flags);
     const special = this.specials.get(path);
     if (special !== undefined) {
       if (flags & O_DIRECTORY) return -ENOTDIR;
@@ -114,6 +130,14 @@ export class Vfs {
     const name = tmpName(path);
     if (name === null) return -ENOENT;
     return name.length > NAME_MAX ? -ENAMETOOLONG : yield* this.openTmpfs(name, flags);
+  }
+
+  /** A file of another process in /proc, as that process would see it as its own; null: the path is none. */
+  private ofOther(thread: Thread, path: string): { thread: Thread; path: string } | null {
+    const match = /^\/proc\/(\d+)(\/.+)$/.exec(path);
+    const process = match === null ? null : this.machine.process(Number(match[1]));
+    if (process === null || process.owner !== thread.process.owner || process.state !== 'running') return null;
+    return { thread: process.main, path: `/proc/self${match![2]}` };
   }
 
   /** unlink(2). Special files stay. */
@@ -149,6 +173,7 @@ export class Vfs {
     let inode = this.names.get(name);
     if (inode === undefined) {
       if (!(flags & O_CREAT)) return -ENOENT;
+      if (this.names.size >= MAX_INODES) return -ENOSPC;
       inode = new TmpfsInode(this.machine.memory);
       inode.links = 1;
       this.names.set(name, inode);

@@ -102,6 +102,9 @@ function runHere(path: string): { output: string; instructions: number } {
     unknownCall: (number) => {
       throw new Error(`there is no system call ${number}`);
     },
+    unsupported: (what) => {
+      throw new Error(`${what} is not supported`);
+    },
     program: () => null,
   };
   const system = new GuestSystem(machine);

@@ -1,4 +1,4 @@
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { afterAll, describe, expect, it } from 'vitest';
 import { GuestBuild, hasCompiler } from '../guest/compile.js';
 
@@ -9,6 +9,26 @@ function dmirror(args: readonly string[], input = ''): { status: number | null; 
     env: { ...process.env, GUEST: 'yes' },
   });
   return { status, stdout, stderr };
+}
+
+/** The command with open streams. */
+function start(args: readonly string[]) {
+  const child = spawn(process.execPath, ['bin/dmirror.js', ...args]);
+  let stdout = '';
+  let stderr = '';
+  child.stdout.on('data', (chunk) => {
+    stdout += chunk;
+  });
+  child.stderr.on('data', (chunk) => {
+    stderr += chunk;
+  });
+  const ended = new Promise<{ status: number | null; stdout: string; stderr: string }>((resolve) => {
+    child.on('close', (status) => resolve({ status, stdout, stderr }));
+  });
+  const says = async (text: RegExp): Promise<void> => {
+    while (!text.test(stderr)) await new Promise((done) => setTimeout(done, 20));
+  };
+  return { child, ended, says };
 }
 
 describe('dmirror exec', () => {
@@ -45,6 +65,34 @@ describe.skipIf(!hasCompiler)('dmirror exec of a program', () => {
     const { status, stderr } = dmirror(['exec', '--timeout', '0.5', build.compile('reports/endless')]);
     expect(status).toBe(124);
     expect(stderr).toMatch(/computes at main\+0x/);
+  });
+
+  it('waits for input, whenever it comes, and reads it to its end', async () => {
+    const echo = build.compile('reports/echo');
+    expect(dmirror(['exec', echo], 'one\ntwo\n').stdout).toBe('one\ntwo\n8 bytes\n');
+    expect(dmirror(['exec', echo]).stdout).toBe('0 bytes\n');
+    const late = start(['exec', '--timeout', '60', echo]);
+    await new Promise((done) => setTimeout(done, 1500));
+    late.child.stdin.end('late\n');
+    expect(await late.ended).toMatchObject({ status: 0, stdout: 'late\n5 bytes\n' });
+  });
+
+  it.each([
+    ['computes', 'reports/endless'],
+    ['waits for input', 'reports/echo'],
+  ])('ends with a program that %s when it is interrupted', async (_what, name) => {
+    const run = start(['exec', '--strace', build.compile(name)]);
+    await run.says(/brk\(NULL\)/);
+    await new Promise((done) => setTimeout(done, 300));
+    run.child.kill('SIGINT');
+    expect((await run.ended).status).toBe(130);
+  });
+
+  it('gives up a wait for input after the timeout', async () => {
+    const run = start(['exec', '--timeout', '0.5', build.compile('reports/echo')]);
+    const { status, stderr } = await run.ended;
+    expect(status).toBe(124);
+    expect(stderr).toMatch(/is in read at .*waits for standard input/);
   });
 
   it('reports a hang', () => {

@@ -10,7 +10,7 @@ static void descriptors(void)
 {
 	char buffer[32] = "";
 	struct stat st;
-	int fd = open("/tmp/a", O_CREAT | O_RDWR | O_TRUNC, 0600);
+	int fd = open("/tmp/dmirror-guest-a", O_CREAT | O_RDWR | O_TRUNC, 0600);
 
 	CHECK(fd >= 0 && write(fd, "hello world", 11) == 11);
 	CHECK(lseek(fd, -5, SEEK_END) == 6 && read(fd, buffer, 5) == 5 && !strcmp(buffer, "world"));
@@ -24,10 +24,10 @@ static void descriptors(void)
 	CHECK(dup2(fd, 20) == 20 && close(20) == 0 && close(20) == -1 && errno == EBADF);
 	CHECK(fcntl(fd, F_DUPFD, 30) == 30);
 	CHECK((fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDWR);
-	CHECK(ftruncate(fd, 2) == 0 && stat("/tmp/a", &st) == 0 && st.st_size == 2);
-	CHECK(rename("/tmp/a", "/tmp/b") == 0 && access("/tmp/a", F_OK) == -1 && errno == ENOENT);
-	CHECK(unlink("/tmp/b") == 0 && pread(fd, buffer, 2, 0) == 2);
-	CHECK(open("/tmp/none", O_RDONLY) == -1 && errno == ENOENT);
+	CHECK(ftruncate(fd, 2) == 0 && stat("/tmp/dmirror-guest-a", &st) == 0 && st.st_size == 2);
+	CHECK(rename("/tmp/dmirror-guest-a", "/tmp/dmirror-guest-b") == 0 && access("/tmp/dmirror-guest-a", F_OK) == -1 && errno == ENOENT);
+	CHECK(unlink("/tmp/dmirror-guest-b") == 0 && pread(fd, buffer, 2, 0) == 2);
+	CHECK(open("/tmp/dmirror-guest-none", O_RDONLY) == -1 && errno == ENOENT);
 	close(fd), close(copy), close(30);
 }
 

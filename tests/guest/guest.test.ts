@@ -5,7 +5,18 @@ import { runGuest } from './run.js';
 
 const ENV = ['GUEST=yes'];
 /** Programs that need the device, or what qemu-user lacks. */
-const ONLY_HERE = ['numbering', 'harness', 'ioctls', 'race', 'proc', 'reexec', 'fork-storm', 'userfault'];
+const ONLY_HERE = [
+  'clone',
+  'fork-storm',
+  'harness',
+  'ioctls',
+  'jobs',
+  'numbering',
+  'proc',
+  'race',
+  'reexec',
+  'userfault',
+];
 
 function expectedOf(name: string): string {
   const file = new URL(`./expected/${name}.txt`, import.meta.url);
@@ -48,6 +59,11 @@ describe.skipIf(!hasCompiler)('guest programs', () => {
     expect(run(1)).not.toBe(run(2));
   });
 
+  it('whoever watches changes nothing', () => {
+    const run = (strace: boolean): number => runGuest(program('threads'), { env: ENV, strace }).ticks;
+    expect(run(true)).toBe(run(false));
+  });
+
   it('every seed lets the races end well', () => {
     for (let seed = 1; seed <= 12; seed++) {
       const path = seed % 2 === 0 ? 'classic' : 'unified';
@@ -57,8 +73,25 @@ describe.skipIf(!hasCompiler)('guest programs', () => {
 
   it('ioctls are traced by their names in the dialect', () => {
     const { strace } = runGuest(program('ioctls'), { strace: true });
-    expect(strace.some((line) => /ioctl\(\d+, HMM_DMIRROR_MIGRATE_TO_DEV, 0x/.test(line))).toBe(true);
+    const shown =
+      /ioctl\(\d+, HMM_DMIRROR_MIGRATE_TO_DEV, \{addr=0x[\da-f]+, ptr=0x[\da-f]+, npages=\d+\}\) = 0 \{cpages=\d+, faults=\d+\}/;
+    expect(strace.some((line) => shown.test(line))).toBe(true);
+    expect(strace.some((line) => line.includes('mmap(NULL, '))).toBe(true);
+    expect(strace.some((line) => line.includes('PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0)'))).toBe(true);
     expect(strace.some((line) => /= -1 EFAULT/.test(line))).toBe(true);
+  });
+
+  it.each([
+    [
+      '5.10',
+      '5.10: 8192 bytes\n5.12: no file (errno 2)\n6.1 longterm: no file (errno 2)\n6.12 longterm: no file (errno 2)\n',
+    ],
+    ['5.12', '5.10: no file (errno 2)\n5.12: 8192 bytes\n6.1 longterm: errno 22\n6.12 longterm: errno 22\n'],
+    ['6.1', '5.10: no file (errno 2)\n5.12: errno 22\n6.1 longterm: 8192 bytes\n6.12 longterm: 8192 bytes\n'],
+    ['6.12', '5.10: no file (errno 2)\n5.12: errno 22\n6.1 longterm: 0 bytes\n6.12 longterm: 8192 bytes\n'],
+    ['M5', '5.10: no file (errno 2)\n5.12: errno 22\n6.1 longterm: 0 bytes\n6.12 longterm: 8192 bytes\n'],
+  ])('gup_test is that of the kernel by which the dialect is named: %s', (dialect, output) => {
+    expect(runGuest(build.compile('reports/gup'), { dialect }).output).toBe(output);
   });
 
   it('a crash is reported with registers, backtrace and mapping', () => {

@@ -18,6 +18,59 @@ static char *slurp(const char *path)
 	return text;
 }
 
+static int put(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY);
+	ssize_t n;
+
+	CHECK(fd >= 0);
+	n = write(fd, text, strlen(text));
+	close(fd);
+	return n == (ssize_t)strlen(text) ? 0 : errno;
+}
+
+#define THP "/sys/kernel/mm/transparent_hugepage/"
+#define POOL "/sys/kernel/mm/hugepages/hugepages-2048kB/"
+
+/* The files of /sys and /proc/sys that memory tests read, and write to put back what they read. */
+static void settings(void)
+{
+	static const char *const numbers[] = {
+		"use_zero_page", "hpage_pmd_size", "khugepaged/defrag", "khugepaged/alloc_sleep_millisecs",
+		"khugepaged/scan_sleep_millisecs", "khugepaged/max_ptes_none", "khugepaged/max_ptes_swap",
+		"khugepaged/max_ptes_shared", "khugepaged/pages_to_scan", "khugepaged/full_scans",
+	};
+	static const char *const choices[] = { "enabled", "defrag", "shmem_enabled", "hugepages-2048kB/enabled" };
+	char path[128], text[16];
+
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(*numbers); i++) {
+		snprintf(path, sizeof(path), THP "%s", numbers[i]);
+		CHECK(strtol(slurp(path), NULL, 10) >= 0);
+		CHECK(put(path, "no number") != 0);
+	}
+	for (size_t i = 0; i < sizeof(choices) / sizeof(*choices); i++) {
+		snprintf(path, sizeof(path), THP "%s", choices[i]);
+		CHECK(strchr(slurp(path), '['));
+		CHECK(put(path, "never") == 0 && strstr(slurp(path), "[never]") && put(path, "sometimes") == EINVAL);
+	}
+	CHECK(put(THP "enabled", "madvise") == 0 && put(THP "hugepages-2048kB/enabled", "inherit") == 0);
+	CHECK(access(THP, F_OK) == 0 && access(THP "none", F_OK) == -1);
+	CHECK(atoi(slurp("/proc/sys/vm/mmap_min_addr")) == 65536 && atoi(slurp("/proc/sys/vm/max_map_count")) > 0);
+
+	int pages = atoi(slurp("/proc/sys/vm/nr_hugepages"));
+	snprintf(text, sizeof(text), "%d", pages + 2);
+	CHECK(put(POOL "nr_hugepages", text) == 0 && atoi(slurp(POOL "free_hugepages")) == pages + 2);
+	char *area = mmap(NULL, 2 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
+	CHECK(area != MAP_FAILED && atoi(slurp(POOL "resv_hugepages")) == 1);
+	area[0] = 1;
+	CHECK(put("/proc/sys/vm/nr_hugepages", "0") == 0);
+	CHECK(atoi(slurp(POOL "nr_hugepages")) == 1 && atoi(slurp(POOL "surplus_hugepages")) == 1);
+	CHECK(munmap(area, 2 << 20) == 0 && atoi(slurp(POOL "nr_hugepages")) == 0);
+	CHECK(put(POOL "nr_hugepages", "many") == EINVAL);
+	snprintf(text, sizeof(text), "%d", pages);
+	CHECK(put(POOL "nr_hugepages", text) == 0 && atoi(slurp(POOL "surplus_hugepages")) == 0);
+}
+
 int main(void)
 {
 	size_t huge = 2 << 20;
@@ -42,7 +95,7 @@ int main(void)
 	close(fd);
 	CHECK(strstr(slurp("/sys/kernel/mm/transparent_hugepage/enabled"), "[madvise]"));
 	CHECK(strstr(slurp("/proc/meminfo"), "Hugepagesize:"));
-	CHECK(atoi(slurp("/proc/sys/vm/nr_hugepages")) >= 0);
+	settings();
 	char path[256];
 	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
 	CHECK(n > 0);

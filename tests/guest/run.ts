@@ -14,6 +14,7 @@ export interface GuestRun {
   readonly strace: readonly string[];
   readonly crashes: readonly string[];
   readonly unknownCalls: readonly number[];
+  readonly unsupported: readonly string[];
   readonly machine: Machine;
   readonly system: GuestSystem;
   /** Virtual microseconds. */
@@ -25,6 +26,8 @@ export interface GuestRunOptions {
   readonly env?: readonly string[];
   readonly input?: string;
   readonly strace?: boolean;
+  /** As `dmirror exec --dialect` has it. */
+  readonly dialect?: string;
   readonly machine?: Partial<MachineOptions>;
 }
 
@@ -37,6 +40,7 @@ export function runGuest(path: string, options: GuestRunOptions = {}): GuestRun 
   const strace: string[] = [];
   const crashes: string[] = [];
   const unknownCalls: number[] = [];
+  const unsupported: string[] = [];
   let input = Buffer.from(options.input ?? '');
   const host: GuestHost = {
     write: (_fd, bytes) => void written.push(bytes.slice()),
@@ -50,18 +54,20 @@ export function runGuest(path: string, options: GuestRunOptions = {}): GuestRun 
     strace: options.strace ? (line) => void strace.push(line) : null,
     crashed: (report) => void crashes.push(report),
     unknownCall: (number) => void unknownCalls.push(number),
+    unsupported: (what) => void unsupported.push(what),
     program: () => null,
   };
   const system = new GuestSystem(machine);
   const name = basename(path);
   const argv = [name, ...(options.args ?? [])];
   const request = { path: `/bin/${name}`, bytes: readFileSync(path), argv, envp: options.env ?? [] };
-  const process = system.spawn(request, host);
+  const { dialect } = options;
+  const process = system.spawn(dialect === undefined ? request : { ...request, dialect }, host);
   const { reason, blocked } = machine.run();
   const output = Buffer.concat(written).toString('latin1');
   if (process.exitStatus === null) throw new Error(`${reason}: ${JSON.stringify(blocked)}\n${output}`);
   machine.checkInvariants();
   const status = WIFEXITED(process.exitStatus) ? WEXITSTATUS(process.exitStatus) : 128 + WTERMSIG(process.exitStatus);
   const ticks = machine.kernel.scheduler.clock.nowTicks;
-  return { output, status, strace, crashes, unknownCalls, machine, system, ticks };
+  return { output, status, strace, crashes, unknownCalls, unsupported, machine, system, ticks };
 }

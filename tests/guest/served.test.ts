@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Daemon } from '../../driver/daemon/daemon.js';
-import { execControl } from '../../tools/exec-control.js';
+import { execControls } from '../../tools/exec-control.js';
 import { connect } from '../../uapi/client/connect.js';
 import type { WireTransport } from '../../uapi/client/wire-transport.js';
 import { GuestBuild, hasCompiler } from './compile.js';
@@ -33,7 +33,7 @@ describe.skipIf(!hasCompiler)('programs on a served machine', () => {
   const build = new GuestBuild();
   const folder = mkdtempSync(join(tmpdir(), 'dmirror-served-'));
   const socket = join(folder, 'socket');
-  const daemon = new Daemon({ machine: { ramBytes: 128 * 2 ** 20 }, controls: { exec: execControl() } });
+  const daemon = new Daemon({ machine: { ramBytes: 128 * 2 ** 20 }, controls: execControls() });
   beforeAll(() => daemon.listen(socket));
   afterAll(async () => {
     await daemon.shutdown();
@@ -63,6 +63,16 @@ describe.skipIf(!hasCompiler)('programs on a served machine', () => {
     const { ok, processes } = await witness.control('check');
     expect({ ok, processes }).toEqual({ ok: true, processes: 0 });
     await witness.close();
+  });
+
+  it('says what a program that does not end is doing, to its own session alone', async () => {
+    const path = build.compile('reports/deadlock');
+    const [session, witness] = await Promise.all([connect({ socket }), connect({ socket })]);
+    await session.control('exec', { path, bytes: readFileSync(path), argv: ['deadlock'], envp: [] });
+    const report = async (): Promise<string> => (await session.control('exec-report')).text as string;
+    while ((await report()).split('\n').filter((line) => line.includes('waits for futex')).length < 2);
+    expect((await witness.control('exec-report')).text).toBe('');
+    await Promise.all([session.close(), witness.close()]);
   });
 
   it('what is no program is refused and harms nobody', async () => {

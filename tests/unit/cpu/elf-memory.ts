@@ -9,8 +9,9 @@ const STACK_PAGES = 16;
 
 /** Pages of a static executable and a stack, in frames in the order of their first use. */
 class ElfMemory implements CpuMemory {
-  tlbGeneration = 0;
   readonly frames = new Map<number, number>();
+
+  attach(): void {}
 
   translate(vpn: number): number {
     return this.frames.get(vpn) ?? -1;

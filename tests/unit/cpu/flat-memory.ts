@@ -1,6 +1,7 @@
 import { Cpu } from '../../../driver/cpu/cpu.js';
 import type { AccessKind, CpuMemory } from '../../../driver/cpu/cpu-memory.js';
 import { Hart } from '../../../driver/cpu/hart.js';
+import type { Tlb } from '../../../driver/mm/tlb.js';
 import { BASE, SIZE } from './assembler.js';
 
 const FIRST_VPN = BASE / 4096;
@@ -8,9 +9,13 @@ const PAGES = SIZE / 4096;
 
 /** The segment of a test program at its address, frame after frame in the opposite order; nothing else is mapped. */
 export class FlatMemory implements CpuMemory {
-  tlbGeneration = 0;
+  tlb: Tlb | null = null;
   /** Pages that may not be accessed, by access: for tests of faults. */
   readonly denied = new Set<string>();
+
+  attach(tlb: Tlb | null): void {
+    this.tlb = tlb;
+  }
 
   translate(vpn: number, access: AccessKind): number {
     const page = vpn - FIRST_VPN;

@@ -64,15 +64,30 @@ forBoth('%s', (_, interprets) => {
     expect(cpu.x[10]).toBe(2);
   });
 
-  it('keeps a translation until the generation changes, and not a moment longer', () => {
+  it('keeps a translation until it is shot down, and not a moment longer', () => {
     const memory = new FlatMemory();
     const cpu = thread([asm.i('lw', 6, 8, 0), asm.i('lw', 7, 8, 4), asm.none('ecall')], memory);
     expect(cpu.run(1)).toBe(Trap.budget);
     memory.denied.add(`${(BASE + DATA) / 4096} ${Access.load}`);
     expect(cpu.run(1)).toBe(Trap.budget);
     cpu.pc = BASE + 0x1000;
-    memory.tlbGeneration++;
+    memory.tlb!.drop((BASE + DATA) / 4096 + 1, 3);
+    expect(cpu.run(2)).toBe(Trap.budget);
+    cpu.pc = BASE + 0x1000;
+    memory.tlb!.drop((BASE + DATA) / 4096, 1);
     expect(cpu.run(1)).toBe(Trap.loadFault);
+  });
+
+  it('fetches from a page until it is shot down', () => {
+    const memory = new FlatMemory();
+    const cpu = thread([asm.i('addi', 5, 5, 1), asm.i('jalr', 0, 8, 0)], memory);
+    cpu.set(8, BASE + 0x1000);
+    expect(cpu.run(1000)).toBe(Trap.budget);
+    memory.denied.add(`${(BASE + 0x1000) / 4096} ${Access.fetch}`);
+    expect(cpu.run(1000)).toBe(Trap.budget);
+    memory.tlb!.drop((BASE + 0x1000) / 4096, 1);
+    expect(cpu.run(1000)).toBe(Trap.fetchFault);
+    expect(cpu).toMatchObject({ pc: BASE + 0x1000, instret: 2000 });
   });
 
   it('does not take the right to load for the right to store', () => {

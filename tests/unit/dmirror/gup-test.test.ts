@@ -3,10 +3,12 @@ import { GupTestModule } from '../../../driver/dmirror/index.js';
 import { cpuLoad, cpuStore } from '../../../driver/mm/access.js';
 import { PAGE_SIZE } from '../../../driver/mm/frames.js';
 import { EFAULT, EINVAL } from '../../../uapi/errno.js';
+import { type GupCommand, gupAbiByDialectName } from '../../../uapi/gup-abi.js';
 import {
   decodeGupTest,
   encodeGupTest,
   encodePinLongtermTest,
+  FOLL_LONGTERM,
   FOLL_WRITE,
   GUP_BASIC_TEST,
   GUP_FAST_BENCHMARK,
@@ -151,6 +153,50 @@ describe('the long-term pin', () => {
     w.run(cpuLoad(w.mm, BUFFER + PAGE_SIZE, out));
     expect(new Uint32Array(out.buffer)[0]).toBe(78);
     w.unpin();
+    w.check();
+  });
+});
+
+describe('gup_test of other kernels', () => {
+  const OLD_LONGTERM = 0x10000;
+  const run = (w: GupWorld, name: string, { cmd, flags }: { cmd: number; flags: number }): number => {
+    const abi = gupAbiByDialectName(name);
+    const gup = { addr: BASE, size: 2 * PAGE_SIZE, nr_pages_per_call: 2, gup_flags: flags };
+    w.run(cpuStore(w.mm, RECORD, encodeGupTest(gup, abi.layout)));
+    const ret = w.run(w.gup.ioctl(w.mm, cmd, RECORD, abi));
+    const after = new Uint8Array(abi.layout.bytes);
+    w.run(cpuLoad(w.mm, RECORD, after));
+    return ret === 0 ? decodeGupTest(after, abi.layout).size : ret;
+  };
+  const number = (name: string, command: GupCommand): number =>
+    [...gupAbiByDialectName(name).commands].find(([, other]) => other === command)![0];
+
+  it('has FOLL_LONGTERM of 6.1 where 6.1 has it, and refuses it where it is FOLL_TOUCH', () => {
+    const w = new GupWorld();
+    w.anon(0, 2);
+    w.store(0, 2, 1);
+    const cmd = number('6.1', 'PIN_BASIC_TEST');
+    expect(run(w, '6.1', { cmd, flags: OLD_LONGTERM | FOLL_WRITE })).toBe(2 * PAGE_SIZE);
+    expect(run(w, '6.2', { cmd, flags: OLD_LONGTERM | FOLL_WRITE })).toBe(2 * PAGE_SIZE);
+    // The error of GUP is not told: nothing was done.
+    expect(run(w, '6.3', { cmd, flags: OLD_LONGTERM | FOLL_WRITE })).toBe(0);
+    expect(run(w, '6.12', { cmd, flags: FOLL_LONGTERM | FOLL_WRITE })).toBe(2 * PAGE_SIZE);
+    expect(run(w, 'M5', { cmd, flags: FOLL_LONGTERM | FOLL_WRITE })).toBe(2 * PAGE_SIZE);
+    w.check();
+  });
+
+  it('takes the records and numbers of gup_benchmark, and its flags but FOLL_WRITE for nothing', () => {
+    const w = new GupWorld();
+    w.anon(0, 2);
+    w.store(0, 2, 1);
+    expect(number('5.10', 'PIN_BASIC_TEST')).toBe(0xc0786704);
+    for (const command of ['GUP_FAST_BENCHMARK', 'GUP_BASIC_TEST', 'PIN_LONGTERM_BENCHMARK'] as const) {
+      expect(run(w, '5.10', { cmd: number('5.10', command), flags: 0xfffffffe })).toBe(2 * PAGE_SIZE);
+      expect(run(w, '5.12', { cmd: number('5.12', command), flags: 0xfffffffe })).toBe(2 * PAGE_SIZE);
+    }
+    expect(run(w, '5.10', { cmd: PIN_BASIC_TEST, flags: 0 })).toBe(-EINVAL);
+    expect(run(w, '6.12', { cmd: number('5.10', 'PIN_BASIC_TEST'), flags: 0 })).toBe(-EINVAL);
+    expect(run(w, '6.1', { cmd: PIN_LONGTERM_TEST_STOP, flags: 0 })).toBe(-EINVAL);
     w.check();
   });
 });

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { checkInvariants } from '../../../driver/mm/invariants.js';
 import { doMprotect } from '../../../driver/mm/mprotect.js';
 import { doMremap } from '../../../driver/mm/mremap.js';
 import { doMunmap } from '../../../driver/mm/munmap.js';
@@ -105,4 +106,30 @@ describe('hugetlb memory after fork', () => {
     world.run(doMunmap(world.mm, BASE, 512 * PAGE));
     expect([world.memory.hugetlb.freeCount, world.memory.hugetlb.reserved]).toEqual([1, 0]);
   });
+});
+
+it('the pool grows as far as memory goes, and shrinks by what nobody was promised', () => {
+  const world = new MemoryWorld({ hugePages: 2, ramBytes: 32 * 2 ** 20 });
+  const { hugetlb, allocator } = world.memory;
+  hugetlb.resize(5);
+  expect([hugetlb.count, hugetlb.freeCount]).toEqual([5, 5]);
+  hugetlb.resize(1000);
+  expect(hugetlb.count).toBe(15);
+  hugetlb.resize(4);
+  const free = allocator.freeFrames;
+  world.mapHugetlb(0, 3 * 512);
+  world.store(0, 1);
+  world.store(512, 2);
+  hugetlb.resize(1);
+  // Two are in use and one is promised.
+  expect([hugetlb.count, hugetlb.surplus, hugetlb.freeCount, hugetlb.reserved]).toEqual([3, 2, 1, 1]);
+  expect(world.load(512)).toBe(2);
+  world.store(1024, 3);
+  hugetlb.resize(2);
+  expect([hugetlb.count, hugetlb.surplus]).toEqual([3, 1]);
+  world.exit(world.mm);
+  expect([hugetlb.count, hugetlb.surplus, hugetlb.freeCount]).toEqual([2, 0, 2]);
+  hugetlb.resize(0);
+  expect(allocator.freeFrames).toBe(free);
+  checkInvariants(world.memory);
 });
