@@ -10,6 +10,7 @@ import { addRss, folioMarkDirty } from './pte-build.js';
 import { ptlLock, ptlUnlock } from './ptl.js';
 import { folioRemoveRmapPte, folioTryShareAnonRmapPte, rmapWalk } from './rmap.js';
 import type { TlbBatch } from './tlb.js';
+import { VM } from './vm-flags.js';
 import type { Vma } from './vma.js';
 
 /**
@@ -43,6 +44,7 @@ function unmapEntry(vma: Vma, { addr, pfn }: { addr: number; pfn: number }, batc
   const i = pteIndex(addr / PAGE_SIZE);
   const lo = table.entries[2 * i]!;
   if (kindOf(lo) !== Kind.present || lo & Pte.special || table.entries[2 * i + 1] !== pfn) return true;
+  if (vma.flags & VM.locked) return false;
   batch.add(mm);
   if (lo & Pte.dirty) folioMarkDirty(memory, pfn);
   if (memory.frames.isAnon(pfn)) {
