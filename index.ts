@@ -64,12 +64,13 @@ export class InProcessTransport implements Transport {
     this.dialect = machine.options.dialect;
   }
 
-  call(tid: number, name: string, args: CallArg[]): Promise<CallResult> {
+  call(tid: number, name: string, args: CallArg[], into?: Uint8Array): Promise<CallResult> {
     return new Promise((resolve, reject) => {
       if (this.broken) throw this.broken;
       const thread = this.machine.threadByTid(tid);
       if (!thread) throw new Error(`no thread ${tid}`);
       const call = this.machine.start(thread, name, args);
+      call.into = into;
       // A thread that is dead answers at once.
       if (call.result) return resolve(call.result);
       const pending = { resolve, reject };

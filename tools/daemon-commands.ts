@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { DEFAULT_POLL_US } from '../uapi/client/busy-poll.js';
 import type { Output } from './selftest.js';
 
 /** What the entry file hands to those that add subcommands. */
@@ -34,13 +35,19 @@ function addServe(root: Command, { status, output, parseSeed }: CommandContext):
     .option('--ram <size>', "the machine's RAM, as 512M or 2G", parseSize, 2 ** 30)
     .option('--hugepages <n>', '2 MiB hugetlb pages', parseCount, 0)
     .addOption(new Option('--path <path>', 'the migration path').choices(['classic', 'unified']).default('classic'))
-    .addOption(new Option('--profile <kernel>', 'whose semantics').choices(['6.12']).default('6.12'))
+    .option('--profile <kernel>', 'whose semantics: 6.12, 6.19 or 7.3', '6.12')
     .option('--dialect <name>', 'numbering for sessions that name none (default: "dmirror", or that of --dialect-file)')
     .option('--dialect-file <header>', 'speak the numbering of this header too, its commands matched by name')
     .option('--name <name>', "what the header's dialect is called; its file's name unless given")
     .option('--seed <n>', "seed of the machine's scheduler", parseSeed, 1)
     .option('--strict', 'refuse ioctls whose number means something else in the newest dialect', false)
     .option('--bootable', 'a client that is alone may boot another machine; for test suites', false)
+    .option(
+      '--poll <us>',
+      'microseconds to look for a request before sleeping; 0 sleeps at once',
+      parseCount,
+      DEFAULT_POLL_US,
+    )
     .option('--limit <name=number>', 'change a limit; may be repeated; a wrong name lists them', collect, [])
     .addOption(new Option('--log-format <format>', 'log lines on stderr').choices(['text', 'json']).default('text'))
     .addHelpText('after', SERVE_EXAMPLES)

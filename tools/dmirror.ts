@@ -62,9 +62,15 @@ function addSelftest(root: Command, status: { code: number }): void {
         .choices(['off', 'touched', 'all'])
         .default('touched'),
     )
-    .option('--daemon', 'start a daemon for each path and run through its socket', false)
+    .option('--daemon', 'start daemons and run through their sockets', false)
+    .option(
+      '-j, --jobs <n>',
+      'with --daemon: cases that run at once; one for each core, at most 4, by default',
+      parseCount,
+    )
     .option('--connect <socket>', 'run through the socket of a daemon that was started with --bootable')
     .option('--dialect <name>', 'the numbering that the cases speak', 'dmirror')
+    .option('--profile <kernel>', 'whose semantics the machine has: 6.12, 6.19 or 7.3', '6.12')
     .option('--json', 'one JSON object a line instead of KTAP', false)
     .option('--junit <file>', 'also write the results as JUnit XML')
     .option('--timeout <seconds>', 'wall time after which a case counts as hung', parseSeconds, 45)
@@ -73,7 +79,7 @@ function addSelftest(root: Command, status: { code: number }): void {
     .action(async (options) => {
       const { selftest } = await import('./selftest.js');
       status.code = await selftest(
-        { junit: undefined, path: undefined as PathName | undefined, connect: undefined, ...options },
+        { junit: undefined, path: undefined as PathName | undefined, connect: undefined, jobs: undefined, ...options },
         output(),
       );
     });
@@ -83,6 +89,7 @@ const SELFTEST_EXAMPLES = `
 Examples:
   dmirror selftest                                  every case, on both paths
   dmirror selftest -t '*.anon_*' --path unified     some of them, on one path
+  dmirror selftest --profile 7.3                    the cases about device memory in folios of 2 MiB too
   dmirror selftest --junit results.xml              for a CI system
 
 Exit status: 0 passed, 1 failed, 2 wrong usage, 4 all skipped.`;

@@ -6,6 +6,7 @@ const EXEC_EXAMPLES = `
 Examples:
   dmirror exec --dialect 6.12 --hugepages 8 ./hmm-tests      a kernel selftest, built with riscv64-linux-gnu-gcc -static -O2
   dmirror exec --strace --dialect 6.12 ./hmm-tests -t anon_read
+  dmirror exec --dialect 7.3 --hugepages 8 ./hmm-tests       of a newer kernel, whose semantics go with it
   dmirror exec --seed 7 ./threads                            another interleaving
 
 Exit status: the program's; 128 + n when signal n killed it, 124 after --timeout, 125 when it hangs, 2 wrong usage.`;
@@ -23,7 +24,7 @@ export function addExec(root: Command, { status, output, parseSeed }: CommandCon
       'dmirror',
     )
     .addOption(new Option('--path <path>', 'the migration path').choices(['classic', 'unified']).default('classic'))
-    .addOption(new Option('--profile <kernel>', 'whose semantics').choices(['6.12']).default('6.12'))
+    .option('--profile <kernel>', 'whose semantics: 6.12, 6.19 or 7.3 (default: of the kernels that the dialect is of)')
     .option('--seed <n>', "seed of the machine's scheduler and of its randomness", parseSeed, 1)
     .option('--ram <size>', "the machine's RAM, as 512M or 2G", parseSize, 2 ** 30)
     .option('--swap <size>', "the machine's swap", parseSize, 0)
@@ -41,7 +42,8 @@ export function addExec(root: Command, { status, output, parseSeed }: CommandCon
       const { exec, listSyscalls } = await import('./exec.js');
       if (options.syscalls) return listSyscalls(output().out);
       if (binary === undefined) throw new UsageError('no program is named', 'dmirror exec [options] BINARY [ARGS]');
-      status.code = await exec(binary, args, { trace: undefined, timeout: undefined, socket: undefined, ...options });
+      const none = { trace: undefined, timeout: undefined, socket: undefined, profile: undefined };
+      status.code = await exec(binary, args, { ...none, ...options });
     });
 }
 

@@ -21,7 +21,7 @@ interface ExecMessage {
 }
 
 /** The control requests about programs. */
-export function execControls(): Readonly<Record<string, Control>> {
+export function execControls(): { readonly exec: Control; readonly 'exec-report': Control } {
   const systems = new WeakMap<Machine, GuestSystem>();
   return { exec: execControl(systems), 'exec-report': reportControl(systems) };
 }

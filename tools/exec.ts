@@ -8,10 +8,13 @@ import { dialectByName, dialectIds } from '../uapi/dialect.js';
 import { SIGINT, SIGTERM, WEXITSTATUS, WIFEXITED, WTERMSIG } from '../uapi/signal.js';
 import { errLine, NodeHost, readProgram } from './exec-host.js';
 import { UsageError } from './exit-code.js';
+import { profileOfDialect, profileOption } from './kernel-profile.js';
 
 export interface ExecOptions {
   readonly dialect: string;
   readonly path: MigrationPath;
+  /** Undefined: of the kernels that the dialect is of. */
+  readonly profile: string | undefined;
   readonly seed: number;
   readonly ram: number;
   readonly hugepages: number;
@@ -36,9 +39,11 @@ const EXIT_SIGNAL = 128;
 /** `dmirror exec`: runs a static RV64 Linux program and returns its exit status. */
 export async function exec(binary: string, args: readonly string[], options: ExecOptions): Promise<number> {
   const { dialect } = options;
-  if (dialectByName(dialect) === undefined) {
+  const known = dialectByName(dialect);
+  if (known === undefined) {
     throw new UsageError(`there is no dialect '${dialect}'`, `they are: ${dialectIds().join(', ')}`);
   }
+  const profile = options.profile === undefined ? profileOfDialect(known) : profileOption(options.profile);
   if (options.socket !== undefined) {
     const { execOnSocket } = await import('./exec-client.js');
     return await execOnSocket(options.socket, readProgram(binary, args, options.env), options);
@@ -46,6 +51,7 @@ export async function exec(binary: string, args: readonly string[], options: Exe
   const machine = new Machine({
     seed: options.seed,
     path: options.path,
+    profile,
     ramBytes: options.ram,
     swapBytes: options.swap,
     hugePages: options.hugepages,

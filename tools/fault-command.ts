@@ -26,10 +26,14 @@ function addList(fault: Command, status: Ending, output: () => Output): void {
   fault
     .command('list')
     .description('every fault point: what it is, in which phases, what it can return')
+    .argument('[case...]', 'cases, suites or patterns: also how often they come by each point')
+    .addOption(
+      new Option('--path <path>', 'the migration path of the cases; both without').choices(['classic', 'unified']),
+    )
     .option('--json', 'one JSON object a line', false)
-    .action(async (options) => {
+    .action(async (names: string[], options) => {
       const { listPoints } = await import('./fault/list.js');
-      status.code = listPoints(options, output());
+      status.code = await listPoints(names, options, output());
     });
 }
 
@@ -81,10 +85,15 @@ function addWire(fault: Command, status: Ending, output: () => Output): void {
   fault
     .command('wire')
     .description('mistreat each frame of a client of a daemon: late, cut, twice, session gone, replies not read')
+    .argument('[case...]', 'cases, suites or patterns whose machine is served; a client that migrates a buffer without')
     .addOption(new Option('--path <path>', 'the migration path; both without').choices(['classic', 'unified']))
-    .action(async (options: { path?: 'classic' | 'unified' }) => {
-      const { sweepWire } = await import('./fault/wire.js');
-      status.code = await sweepWire(options.path === undefined ? ['classic', 'unified'] : [options.path], output());
+    .option('--socket', "over sockets and in the host's time, which no token repeats", false)
+    .option('--json', 'one JSON object a line instead of KTAP', false)
+    .addHelpText('after', '\nExit status: 0 nothing found, 1 findings.')
+    .action(async (names: string[], { path, socket, json }) => {
+      const paths = path === undefined ? (['classic', 'unified'] as const) : [path];
+      if (socket) status.code = await (await import('./fault/wire-socket.js')).sweepSocket(paths, output());
+      else status.code = await (await import('./fault/wire.js')).sweepWire(names, { paths, json }, output());
     });
 }
 

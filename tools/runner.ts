@@ -100,7 +100,7 @@ function stackLines(error: unknown): string[] {
   if (!(error instanceof Error) || error.stack === undefined) return [];
   const frames = error.stack
     .split('\n')
-    .filter((line) => /^\s+at /.test(line) && !/node:|[/\\]runner\.[jt]s/.test(line));
+    .filter((line) => /^\s+at /.test(line) && !/node:|[/\\](runner|suite-run)\.[jt]s/.test(line));
   return frames.slice(0, 4).map((line) => `  ${line.trim()}`);
 }
 

@@ -1,14 +1,16 @@
 import { closeSync, openSync, writeFileSync } from 'node:fs';
-import { inProcess, MachinePool } from '../index.js';
+import { availableParallelism } from 'node:os';
+import { type ProfileName, profileByName } from '../driver/mm/profile.js';
 import type { PathName, SelftestCase } from '../tests/selftests/case.js';
 import { allCases } from '../tests/selftests/index.js';
 import { dialectByName, dialectIds } from '../uapi/dialect.js';
 import { EXIT, UsageError } from './exit-code.js';
 import { globToRegExp, shellQuote } from './glob.js';
 import { junitXml } from './junit.js';
+import { profileOption } from './kernel-profile.js';
 import type { Progress } from './progress.js';
 import { JsonReporter, KtapReporter, type Totals } from './report.js';
-import { machinesAt, type ServedMachines, spawnMachines } from './served-machines.js';
+import { machinesAt, type SuiteMachines, spawnMachines } from './served-machines.js';
 import { runSuite, totals } from './suite-run.js';
 
 export interface SelftestOptions {
@@ -19,7 +21,11 @@ export interface SelftestOptions {
   /** Through the socket of daemons that the command starts, or of one that runs. */
   readonly daemon: boolean;
   readonly connect: string | undefined;
+  /** Daemons that the command starts, each for one case at a time; undefined: as many as there are cores. */
+  readonly jobs: number | undefined;
   readonly dialect: string;
+  /** Whose kernel's semantics the machines have. */
+  readonly profile: string;
   readonly json: boolean;
   readonly junit: string | undefined;
   /** After which calls the machine proves itself consistent. */
@@ -37,8 +43,14 @@ export interface Output {
 }
 
 /** `dmirror selftest`: runs the suite, or lists it, and returns the exit status. */
-export async function selftest(options: SelftestOptions, output: Output, cases = allCases()): Promise<number> {
-  const chosen = selectCases(cases, options.test);
+export async function selftest(
+  options: SelftestOptions,
+  output: Output,
+  cases: readonly SelftestCase[] | undefined = undefined,
+): Promise<number> {
+  const profile = profileOption(options.profile);
+  const { deviceThp } = profileByName(profile)!;
+  const chosen = selectCases(cases ?? allCases({ deviceThp }), options.test);
   if (options.list) {
     for (const { name, suite } of chosen) output.out(options.json ? JSON.stringify({ name, suite }) : name);
     return EXIT.pass;
@@ -47,12 +59,12 @@ export async function selftest(options: SelftestOptions, output: Output, cases =
   const reporter = options.json ? new JsonReporter(output.out) : new KtapReporter(output.out);
   const started = output.now();
   const paths: readonly PathName[] = options.path === undefined ? ['classic', 'unified'] : [options.path];
-  const machines = await machinesFor(options, paths);
+  const machines = await machinesFor({ ...options, profile }, chosen.length * paths.length);
   const results = await runSuite(chosen, reporter, {
     seed: options.seed,
     paths,
     timeoutMs: options.timeout * 1000,
-    boot: (own) => machines.boot(own),
+    lanes: machines.lanes,
     now: output.now,
     progress: output.progress,
   }).finally(() => machines.end());
@@ -63,16 +75,31 @@ export async function selftest(options: SelftestOptions, output: Output, cases =
 }
 
 /** Where the cases' machines are: in this process, or behind a socket. */
-async function machinesFor(options: SelftestOptions, paths: readonly PathName[]): Promise<ServedMachines> {
+async function machinesFor(
+  options: SelftestOptions & { readonly profile: ProfileName },
+  caseCount: number,
+): Promise<SuiteMachines> {
+  const { profile } = options;
   const dialect = dialectByName(options.dialect)?.id;
   if (dialect === undefined)
     throw new UsageError(`there is no dialect '${options.dialect}'`, `they are: ${dialectIds().join(', ')}`);
-  if (options.daemon) return await spawnMachines({ paths, dialect });
-  if (options.connect !== undefined) return machinesAt(options.connect, dialect);
+  if (options.daemon) {
+    const jobs = options.jobs ?? Math.min(MAX_DEFAULT_JOBS, availableParallelism());
+    return await spawnMachines({ count: Math.min(jobs, caseCount), dialect, profile });
+  }
+  if ((options.jobs ?? 1) > 1)
+    throw new UsageError('--jobs above 1 is for cases in daemons of their own', 'add --daemon');
+  if (options.connect !== undefined) return machinesAt(options.connect, { dialect, profile });
+  // Not needed where the machines are behind a socket, and half of what there is to load.
+  const { inProcess, MachinePool } = await import('../index.js');
   const pool = new MachinePool();
-  const boot = async (own: object) => inProcess({ checkInvariants: options.invariants, dialect, ...own }, pool);
-  return { boot, end: async () => undefined };
+  const boot = async (own: object) =>
+    inProcess({ checkInvariants: options.invariants, dialect, profile, ...own }, pool);
+  return { lanes: [boot], end: async () => undefined };
 }
+
+/** All daemons have one client, this process, which has enough to do with so many. */
+const MAX_DEFAULT_JOBS = 4;
 
 export function exitCode(sum: Totals): number {
   if (sum.fail > 0) return EXIT.fail;

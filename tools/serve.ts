@@ -1,13 +1,20 @@
+import { setFlagsFromString } from 'node:v8';
+import type { Control } from '../driver/daemon/controls.js';
 import { Daemon } from '../driver/daemon/daemon.js';
 import { DEFAULT_LIMITS, LIMIT_NAMES, type LimitName, type Limits } from '../driver/daemon/limits.js';
 import { type LogFormat, lineLogger } from '../driver/daemon/logger.js';
 import { defaultSocketPath, SocketPathError } from '../driver/daemon/socket-path.js';
 import type { PathName } from '../tests/selftests/case.js';
 import { DEFAULT_DIALECT, type Dialect, dialectByName, dialectIds } from '../uapi/dialect.js';
-import { execControls } from './exec-control.js';
+import type { WireMap } from '../uapi/wire/message.js';
+import type { execControls } from './exec-control.js';
 import { EXIT, UsageError } from './exit-code.js';
+import { profileOption } from './kernel-profile.js';
 import type { Output } from './selftest.js';
 import { packageVersion } from './version.js';
+
+/** Bytes of bytecode that a function runs before V8 thinks of compiling it; the default is a tenth of it. */
+const SHORT_LIFE_FLAGS = '--interrupt-budget=600000';
 
 export interface ServeOptions {
   readonly socket: string | undefined;
@@ -24,6 +31,8 @@ export interface ServeOptions {
   readonly seed: number;
   readonly strict: boolean;
   readonly bootable: boolean;
+  /** Microseconds. */
+  readonly poll: number;
   /** `name=value`. */
   readonly limit: readonly string[];
   readonly logFormat: LogFormat;
@@ -31,12 +40,15 @@ export interface ServeOptions {
 
 /** `dmirror serve`: prints the socket's path when it listens, and serves until SIGTERM or SIGINT. */
 export async function serve(options: ServeOptions, output: Output): Promise<number> {
+  // The daemon of a test suite is over in seconds: to compile as much as pays in the long run costs it more than that gives back.
+  if (options.bootable) setFlagsFromString(SHORT_LIFE_FLAGS);
   const dialect = await servedDialect(options, output);
   const daemon = new Daemon({
     machine: {
       ramBytes: options.ram,
       hugePages: options.hugepages,
       path: options.path,
+      profile: profileOption(options.profile),
       seed: options.seed,
       dialect: dialect.id,
     },
@@ -45,7 +57,8 @@ export async function serve(options: ServeOptions, output: Output): Promise<numb
     dialect: dialect.id,
     strict: options.strict,
     bootable: options.bootable,
-    controls: execControls(),
+    pollUs: options.poll,
+    controls: lazyExecControls(),
     version: packageVersion(),
   });
   const path = options.socket ?? defaultSocketPath();
@@ -75,6 +88,47 @@ async function speakFile({ dialectFile, name }: ServeOptions, output: Output): P
   const { dialect, unmatched } = await loadDialectFile(dialectFile, { name });
   for (const line of unmatched) output.err(`${dialectFile}: ${line}; it answers -EINVAL`);
   return dialect.id;
+}
+
+/** Requests that wait while the code for them is loaded. */
+const MAX_WAITING = 8;
+
+/** The controls about programs, without the CPU's code until one is asked for. */
+function lazyExecControls(): ReturnType<typeof execControls> {
+  let loading: Promise<ReturnType<typeof execControls>> | undefined;
+  const load = () => {
+    loading ??= import('./exec-control.js').then((module) => module.execControls());
+    return loading;
+  };
+  return {
+    exec: lazily(async () => (await load()).exec),
+    'exec-report': lazily(async () => (await load())['exec-report']),
+  };
+}
+
+/** A control whose code is loaded at its first request; those that came first go on first. */
+function lazily(load: () => Promise<Control>): Control {
+  let loading: Promise<Control> | undefined;
+  let waiting = 0;
+  return (daemon, session, request) => {
+    if (waiting >= MAX_WAITING) return 'too many of these wait already';
+    waiting++;
+    loading ??= load();
+    const options = ownOptions(request.options);
+    void loading.then((control) => {
+      waiting--;
+      request.later(() => control(daemon, session, { ...request, options }));
+    });
+    return undefined;
+  };
+}
+
+/** What came in a frame is only borrowed. */
+function ownOptions(options: WireMap): WireMap {
+  const entries = Object.entries(options);
+  return Object.fromEntries(
+    entries.map(([name, value]) => [name, value instanceof Uint8Array ? new Uint8Array(value) : value]),
+  );
 }
 
 function cannotListen(path: string, error: unknown): Error {

@@ -3,54 +3,52 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { PathName } from '../tests/selftests/case.js';
+import type { ProfileName } from '../driver/mm/profile.js';
 import { connect } from '../uapi/client/connect.js';
 import type { Transport } from '../uapi/client/transport.js';
 import { ProtocolError, type WireTransport } from '../uapi/client/wire-transport.js';
 import type { WireMap } from '../uapi/wire/message.js';
+import type { Lane } from './suite-run.js';
 
-/** Machines behind a socket, for a suite that wants a new one for each case. */
-export interface ServedMachines {
-  /** Boots a machine with these options, `path` among them, behind the daemon of that path. */
-  boot(options: object): Promise<Transport>;
+/** Where the machines of a suite are, which wants a new one for each case. */
+export interface SuiteMachines {
+  readonly lanes: readonly Lane[];
   /** Ends what was started. */
   end(): Promise<void>;
 }
 
 export interface SpawnOptions {
-  readonly paths: readonly PathName[];
+  /** Daemons, each for one case at a time. */
+  readonly count: number;
   readonly dialect: string;
+  readonly profile: ProfileName;
 }
 
 /** The command next to this file, built or not. */
 const COMMAND = fileURLToPath(new URL('../../bin/dmirror.js', import.meta.url));
 const BUSY_MS = 5000;
 
-/** Starts one daemon for each path. */
-export async function spawnMachines({ paths, dialect }: SpawnOptions): Promise<ServedMachines> {
+export async function spawnMachines({ count, dialect, profile }: SpawnOptions): Promise<SuiteMachines> {
   const folder = mkdtempSync(join(tmpdir(), 'dmirror-'));
-  const daemons = new Map<string, ChildProcess>();
+  const sockets = Array.from({ length: count }, (_, i) => join(folder, String(i)));
+  const daemons: ChildProcess[] = [];
   const end = async () => {
-    await Promise.all([...daemons.values()].map(stopDaemon));
+    await Promise.all(daemons.map(stopDaemon));
     rmSync(folder, { recursive: true, force: true });
   };
   try {
-    const started = paths.map((path) => startDaemon(join(folder, path), { path, dialect }));
-    for (const [i, child] of (await Promise.all(started)).entries()) daemons.set(paths[i]!, child);
+    await Promise.all(sockets.map((socket) => startDaemon(socket, { dialect, daemons })));
   } catch (error) {
     await end();
     throw error;
   }
-  return {
-    boot: (options) => bootAt(join(folder, String((options as { path?: string }).path ?? paths[0])), options),
-    end,
-  };
+  return { lanes: sockets.map((socket) => (options: object) => bootAt(socket, { profile, ...options })), end };
 }
 
 /** Machines of a daemon that runs already. It must be bootable, and nobody else may use it. */
-export function machinesAt(socket: string, dialect: string | undefined): ServedMachines {
+export function machinesAt(socket: string, own: { dialect?: string; profile?: ProfileName } = {}): SuiteMachines {
   return {
-    boot: (options) => bootAt(socket, dialect === undefined ? options : { ...options, dialect }),
+    lanes: [(options) => bootAt(socket, { ...own, ...options })],
     end: async () => undefined,
   };
 }
@@ -67,7 +65,7 @@ async function bootAt(socket: string, options: object): Promise<Transport> {
   }
   return {
     dialect: session.dialect,
-    call: (tid, name, args) => session.call(tid, name, args),
+    call: (tid, name, args, into) => session.call(tid, name, args, into),
     createProcess: () => session.createProcess(),
     async close() {
       try {
@@ -95,10 +93,14 @@ async function bootAlone(session: WireTransport, machine: WireMap): Promise<void
   }
 }
 
-/** Resolves once it listens: it prints its socket then. */
-function startDaemon(socket: string, { path, dialect }: { path: PathName; dialect: string }): Promise<ChildProcess> {
-  const args = ['serve', '--socket', socket, '--path', path, '--dialect', dialect, '--bootable'];
+/** Resolves once it listens: it prints its socket then. It is among `daemons` at once, so that it can be ended before. */
+function startDaemon(
+  socket: string,
+  { dialect, daemons }: { dialect: string; daemons: ChildProcess[] },
+): Promise<void> {
+  const args = ['serve', '--socket', socket, '--dialect', dialect, '--bootable'];
   const child = spawn(process.execPath, [COMMAND, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  daemons.push(child);
   let log = '';
   child.stderr!.on('data', (text) => {
     log = (log + text).slice(-2000);
@@ -106,7 +108,7 @@ function startDaemon(socket: string, { path, dialect }: { path: PathName; dialec
   return new Promise((resolve, reject) => {
     child.once('error', reject);
     child.once('exit', (code) => reject(new Error(`the daemon ended with status ${code}: ${log}`)));
-    child.stdout!.once('data', () => resolve(child));
+    child.stdout!.once('data', () => resolve());
   });
 }
 

@@ -7,12 +7,24 @@ export interface SuiteRunOptions {
   readonly seed: number;
   readonly paths: readonly PathName[];
   readonly timeoutMs: number;
-  readonly boot: RunOptions['boot'];
+  /** Where cases run, one at a time in each. */
+  readonly lanes: readonly Lane[];
   readonly now: () => number;
   readonly progress: Progress;
 }
 
-/** Runs every case on every path, in order and one at a time, so that a run is the same each time. */
+/** Boots machines that no other lane uses. */
+export type Lane = RunOptions['boot'];
+
+interface Job {
+  readonly testCase: SelftestCase;
+  readonly path: PathName;
+}
+
+/**
+ * Runs every case on every path. Cases share nothing, so that several may run at once; the reporter hears of them in order, and what it
+ * hears is the same for any number of lanes.
+ */
 export async function runSuite(
   cases: readonly SelftestCase[],
   reporter: Reporter,
@@ -21,20 +33,17 @@ export async function runSuite(
   const bySuite = groupBySuite(cases);
   const suites = [...bySuite].map(([suite, members]) => ({ suite, count: members.length }));
   const paths: PathPlan[] = options.paths.map((path) => ({ path, suites }));
-  const total = cases.length * paths.length;
+  const jobs = options.paths.flatMap((path) => [...bySuite.values()].flat().map((testCase) => ({ testCase, path })));
   const results: CaseResult[] = [];
-  let failed = 0;
   const started = options.now();
   reporter.start({ seed: options.seed, paths });
+  const next = inOrder(jobs, options);
   for (const plan of paths) {
     reporter.openPath(plan);
     for (const [suite, members] of bySuite) {
       reporter.openSuite(suite, members.length);
-      for (const member of members) {
-        options.progress.update({ done: results.length, total, failed, name: `${plan.path} ${member.name}` });
-        const result = await runCase(member, { ...options, path: plan.path });
-        options.progress.clear();
-        if (result.status === 'fail') failed++;
+      for (let left = members.length; left > 0; left--) {
+        const result = await next();
         results.push(result);
         reporter.result(result);
       }
@@ -44,6 +53,34 @@ export async function runSuite(
   }
   reporter.end(totals(results), options.now() - started);
   return results;
+}
+
+/** Puts the lanes to work; what it gives answers the jobs' results one after the other. */
+function inOrder(jobs: readonly Job[], options: SuiteRunOptions): () => Promise<CaseResult> {
+  const results: Promise<CaseResult>[] = [];
+  const settle: ((result: CaseResult) => void)[] = [];
+  for (let i = 0; i < jobs.length; i++) results.push(new Promise((resolve) => settle.push(resolve)));
+  let started = 0;
+  const work = async (boot: Lane) => {
+    // A failure's stack begins here, whichever case it is.
+    await null;
+    while (started < jobs.length) {
+      const i = started++;
+      const { testCase, path } = jobs[i]!;
+      settle[i]!(await runCase(testCase, { ...options, boot, path }));
+    }
+  };
+  for (const lane of options.lanes) void work(lane);
+  let done = 0;
+  let failed = 0;
+  return async () => {
+    const { testCase, path } = jobs[done]!;
+    options.progress.update({ done, total: jobs.length, failed, name: `${path} ${testCase.name}` });
+    const result = await results[done++]!;
+    options.progress.clear();
+    if (result.status === 'fail') failed++;
+    return result;
+  };
 }
 
 export function totals(results: readonly CaseResult[]): Totals {

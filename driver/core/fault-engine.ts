@@ -1,52 +1,18 @@
-import { AssertionError } from './assert.js';
+import { AssertionError, assert } from './assert.js';
 import { type Coroutine, preemptPoint } from './effect.js';
 import { type FaultAttr, shouldFail } from './fault-attr.js';
+import { FaultContext } from './fault-context.js';
 import { FAULT_POINTS, FaultPoint, type FaultPointId, PHASES, Phase } from './fault-points.js';
 import { Prng } from './prng.js';
 import type { Task } from './task.js';
 
-const PAGE_SIZE = 4096;
 const PHASE_COUNT = PHASES.length;
 const REACH_POINT = preemptPoint('fault point');
 
-/** What a task is doing, as far as rules ask for it. One a task; made anew for each system call. */
-export class FaultContext {
-  phase = 0;
-  /** The page that is worked on now. */
-  at = -1;
-  /** Of the ioctl, `cpu-fault` while a driver serves a CPU's access, else the system call's name. */
-  command: string;
-  fd = -1;
-  device = -1;
-  /** Id of the open device file on whose behalf the task works, -1 without. */
-  file = -1;
-  dialect = '';
-  start = 0;
-  /** What ends with the call: references that were taken by a fault. */
-  readonly atEnd: (() => void)[] = [];
-
-  constructor(
-    readonly pid: number,
-    readonly tid: number,
-    readonly call: string,
-  ) {
-    this.command = call;
-  }
-
-  begins(addr: number): void {
-    this.start = addr;
-    this.at = addr;
-  }
-
-  /** Which page of the call is worked on, -1 when it is none of them. */
-  get page(): number {
-    return this.at >= this.start && this.start > 0 ? Math.floor((this.at - this.start) / PAGE_SIZE) : -1;
-  }
-}
-
 /** Which hits a rule is about; what is left out matches all. Pids, fds, files and devices by number. */
 export interface FaultWhere {
-  readonly point: FaultPointId;
+  /** Any of these: they share the rule's knobs, as all calls of one kind share them in Linux. */
+  readonly points: readonly FaultPointId[];
   readonly phase?: number;
   readonly pid?: number;
   readonly fd?: number;
@@ -67,10 +33,14 @@ export interface FaultRule {
   readonly attr: FaultAttr;
   /** Only the nth of the hits that match, from 1; 0 for any. */
   readonly nth: number;
+  /** What is written down as the point, where that is not its name. */
+  readonly as?: string;
   /** Not before this other rule has fired. */
   readonly after: string | null;
-  /** Result of the point, 0 to let it go on. */
-  readonly returns: number;
+  /** Not while this says no. */
+  readonly isReady?: (context: FaultContext) => boolean;
+  /** Result of each point; without one it goes on. */
+  readonly returns: Readonly<Partial<Record<FaultPointId, number>>>;
   /** Extra number of the result: bytes done. */
   readonly bytes: number;
   readonly delayTicks: number;
@@ -103,9 +73,18 @@ export interface SiteCount {
 
 interface RuleState {
   readonly rule: FaultRule;
+  /** This life's copy of the rule's. */
+  readonly attr: FaultAttr;
   matches: number;
-  fired: number;
 }
+
+/** What the engine asks of the scheduler. */
+export interface FaultHost {
+  readonly current: Task | null;
+  readonly clock: { readonly nowTicks: number };
+}
+
+const NOBODY: FaultHost = { current: null, clock: { nowTicks: 0 } };
 
 /**
  * The fault points of one machine. Kernel code asks `armed` first, and nothing else while no plan runs; then `hit` at
@@ -124,24 +103,47 @@ export class FaultEngine {
   kill: ((pid: number) => void) | null = null;
   /** Also record which functions led to a firing point; costs a stack walk a firing. */
   tracesPaths = true;
-  private rules: RuleState[] = [];
+  /** The rules about each point, in order. */
+  private rulesAt: (RuleState[] | undefined)[] = [];
+  private readonly struck = new Set<string>();
   private counts: Int32Array | null = null;
   private edges: number[][] = [];
   private prng = new Prng(1);
-  private readonly contexts = new WeakMap<Task, FaultContext>();
+  private contexts = new WeakMap<Task, FaultContext>();
+  /** The answer of `context` for the task that asked last. */
+  private lastTask: Task | null = null;
+  private lastContext: FaultContext | null = null;
 
-  constructor(private readonly now: () => { task: Task | null; tick: number } = () => ({ task: null, tick: 0 })) {}
+  constructor(private readonly host: FaultHost = NOBODY) {}
 
   /** Begins to apply `rules`, and with `counts` to count every hit. */
   arm(rules: readonly FaultRule[], { seed, counts = false }: { seed: number; counts?: boolean }): void {
     this.reset();
-    this.rules = rules.map((rule) => ({ rule, matches: 0, fired: 0 }));
+    this.setRules(rules);
     this.prng.reseed(seed);
     if (counts) {
       this.counts = new Int32Array(FAULT_POINTS.length * PHASE_COUNT);
       this.edges = FAULT_POINTS.flatMap(() => PHASES.map(() => []));
     }
     this.armed = true;
+  }
+
+  /**
+   * Ends the counting and goes on with these rules as if they had been armed with it: the hits so far were theirs, though
+   * none struck. They may name points and a phase, and nothing else.
+   */
+  resume(rules: readonly FaultRule[]): void {
+    const { counts } = this;
+    assert(counts !== null && this.armed, 'rules go on where nothing was counted');
+    this.counts = null;
+    for (const state of this.setRules(rules)) {
+      const { points, phase, ...more } = state.rule.where;
+      assert(
+        phase !== undefined && Object.keys(more).length === 0,
+        `rule ${state.rule.name} asks for more than a site`,
+      );
+      for (const point of points) state.matches += hitsAt(counts, point, phase);
+    }
   }
 
   /** No faults any more; what fired stays readable until the next `arm`. */
@@ -151,8 +153,12 @@ export class FaultEngine {
 
   reset(): void {
     this.armed = false;
-    this.rules = [];
+    this.bytes = 0;
+    this.refusesMutex = false;
+    this.rulesAt = [];
+    this.lastTask = null;
     this.fired.length = 0;
+    this.struck.clear();
     this.counts = null;
     this.edges = [];
     this.onFire = null;
@@ -168,6 +174,20 @@ export class FaultEngine {
     return found;
   }
 
+  /** Hits so far by point and phase, if counting: a copy, for `hitsAt`. */
+  hitCounts(): Int32Array {
+    return this.counts?.slice() ?? new Int32Array(FAULT_POINTS.length * PHASE_COUNT);
+  }
+
+  private setRules(rules: readonly FaultRule[]): RuleState[] {
+    this.rulesAt = [];
+    const states = rules.map((rule) => ({ rule, attr: { ...rule.attr }, matches: 0 }));
+    for (const state of states) {
+      for (const point of state.rule.where.points) this.rulesAt[point] = [...(this.rulesAt[point] ?? []), state];
+    }
+    return states;
+  }
+
   /** A system call begins; its context replaces that of the call before. */
   beginCall(
     task: Task,
@@ -178,6 +198,7 @@ export class FaultEngine {
     if (name.startsWith('ioctl')) context.fd = first;
     else context.begins(first);
     this.contexts.set(task, context);
+    this.lastTask = null;
   }
 
   /** The running task's command works on a range that begins at `addr`. */
@@ -212,8 +233,13 @@ export class FaultEngine {
 
   /** Of the running task; null outside of a system call that began while armed. */
   get context(): FaultContext | null {
-    const { task } = this.now();
-    return task === null ? null : (this.contexts.get(task) ?? null);
+    const { current } = this.host;
+    if (current === null) return null;
+    if (current !== this.lastTask) {
+      this.lastTask = current;
+      this.lastContext = this.contexts.get(current) ?? null;
+    }
+    return this.lastContext;
   }
 
   /** The running task enters a phase; returns the one it was in, for those that are nested. */
@@ -236,7 +262,20 @@ export class FaultEngine {
     const rule = this.strike(point, addr, size);
     if (rule === null) return 0;
     this.bytes = rule.bytes;
-    return rule.returns;
+    return rule.returns[point] ?? 0;
+  }
+
+  /**
+   * No rule is about this point, which is counted then, and whoever comes by need not make the coroutine of `reach`: half
+   * of a sweep's time is spent where nothing strikes.
+   */
+  isQuiet(point: FaultPointId, addr = -1): boolean {
+    if (this.rulesAt[point] !== undefined) return false;
+    const { context } = this;
+    if (context === null) return true;
+    if (addr >= 0) context.at = addr;
+    if (this.counts !== null) this.count(point, context);
+    return true;
   }
 
   /** A point that may sleep: delays the task and runs actions first. */
@@ -250,7 +289,7 @@ export class FaultEngine {
       yield* rule.run(context);
     }
     this.bytes = rule.bytes;
-    return rule.returns;
+    return rule.returns[point] ?? 0;
   }
 
   private strike(point: FaultPointId, addr: number, size: number): FaultRule | null {
@@ -258,20 +297,30 @@ export class FaultEngine {
     if (context === null) return null;
     if (addr >= 0) context.at = addr;
     if (this.counts !== null) this.count(point, context);
-    for (const state of this.rules) {
-      if (!matches(state.rule.where, point, context) || !this.isReady(state.rule)) continue;
+    const rules = this.rulesAt[point];
+    if (rules === undefined) return null;
+    for (const state of rules) {
+      const { rule } = state;
+      if (!matches(rule.where, context) || !this.hasStruck(rule.after) || rule.isReady?.(context) === false) continue;
       state.matches++;
-      if (state.rule.nth !== 0 && state.matches !== state.rule.nth) continue;
-      if (!shouldFail(state.rule.attr, size, this.prng)) continue;
-      state.fired++;
-      this.record(state.rule, point, context);
-      return state.rule;
+      if (rule.nth !== 0 && state.matches !== rule.nth) continue;
+      if (!shouldFail(state.attr, size, this.prng)) continue;
+      this.record(rule, point, context);
+      return rule;
     }
     return null;
   }
 
-  private isReady({ after }: FaultRule): boolean {
-    return after === null || this.rules.some(({ rule, fired }) => rule.name === after && fired > 0);
+  /** Whether a rule of that name has struck, which is true of none. */
+  hasStruck(name: string | null): boolean {
+    return name === null || this.struck.has(name);
+  }
+
+  /** A rule struck, here or somewhere outside of the kernel. */
+  note(fired: Fired): void {
+    this.struck.add(fired.rule);
+    this.fired.push(fired);
+    this.onFire?.(fired);
   }
 
   private count(point: FaultPointId, context: FaultContext): void {
@@ -284,22 +333,25 @@ export class FaultEngine {
   private record(rule: FaultRule, point: FaultPointId, context: FaultContext): void {
     const fired: Fired = {
       rule: rule.name,
-      point: FAULT_POINTS[point]!.name,
+      point: rule.as ?? FAULT_POINTS[point]!.name,
       phase: PHASES[context.phase]!,
       command: context.command,
       pid: context.pid,
       page: context.page,
       addr: context.at,
-      tick: this.now().tick,
+      tick: this.host.clock.nowTicks,
       path: this.tracesPaths ? callPath() : [],
     };
-    this.fired.push(fired);
-    this.onFire?.(fired);
+    this.note(fired);
   }
 }
 
-function matches(where: FaultWhere, point: FaultPointId, context: FaultContext): boolean {
-  if (where.point !== point) return false;
+/** Of one site in what `hitCounts` answers. */
+export function hitsAt(counts: Int32Array, point: FaultPointId, phase: number): number {
+  return counts[point * PHASE_COUNT + phase]!;
+}
+
+function matches(where: FaultWhere, context: FaultContext): boolean {
   if (where.phase !== undefined && where.phase !== context.phase) return false;
   if (where.file !== undefined && where.file !== context.file) return false;
   if (where.pid !== undefined && where.pid !== context.pid) return false;

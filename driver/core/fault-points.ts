@@ -9,6 +9,10 @@ export interface FaultPointInfo {
   readonly returns: readonly FaultReturn[];
   readonly sleeps: boolean;
   readonly profile: '6.12' | 'wire';
+  /** The oldest numbering of the device with a command that comes by; of the interface, its version. */
+  readonly since: string;
+  /** Keys of a rule that are for this point among those of the interface. */
+  readonly takes: readonly string[];
   readonly about: string;
 }
 
@@ -205,46 +209,11 @@ export const FAULT_POINTS: readonly FaultPointInfo[] = [
     ['range-fault'],
     'the walk of hmm_range_fault ends with an error behind its last entry',
   ),
-  {
-    name: 'frame_delay',
-    phases: ['wire'],
-    returns: ['DELAY'],
-    sleeps: false,
-    profile: 'wire',
-    about: 'a frame from the client arrives late',
-  },
-  {
-    name: 'frame_cut',
-    phases: ['wire'],
-    returns: ['CUT'],
-    sleeps: false,
-    profile: 'wire',
-    about: 'a frame from the client arrives in part, then the session ends',
-  },
-  {
-    name: 'frame_twice',
-    phases: ['wire'],
-    returns: ['TWICE'],
-    sleeps: false,
-    profile: 'wire',
-    about: 'a frame from the client arrives twice',
-  },
-  {
-    name: 'session_drop',
-    phases: ['wire'],
-    returns: ['DROP'],
-    sleeps: false,
-    profile: 'wire',
-    about: 'the session is gone while its call is in the kernel',
-  },
-  {
-    name: 'slow_reader',
-    phases: ['wire'],
-    returns: ['DELAY'],
-    sleeps: false,
-    profile: 'wire',
-    about: 'the client does not read its replies for a while',
-  },
+  wirePoint('frame_delay', 'DELAY', ['delay'], 'a frame from the client arrives late, and those behind it later'),
+  wirePoint('frame_cut', 'CUT', ['bytes'], 'a frame from the client arrives in part, then the session ends'),
+  wirePoint('frame_twice', 'TWICE', [], 'a frame from the client arrives twice'),
+  wirePoint('session_drop', 'DROP', ['while'], 'the session is gone while its call is in the kernel'),
+  wirePoint('slow_reader', 'DELAY', ['delay'], 'the client does not read its replies for a while'),
 ];
 
 function point(
@@ -254,5 +223,10 @@ function point(
   phases: readonly PhaseName[],
   about: string,
 ): FaultPointInfo {
-  return { name, phases, returns, sleeps: kind === 'sleeps', profile: '6.12', about };
+  return { name, phases, returns, sleeps: kind === 'sleeps', profile: '6.12', since: 'M1', takes: [], about };
+}
+
+function wirePoint(name: string, returns: FaultReturn, takes: readonly string[], about: string): FaultPointInfo {
+  const base = { name, phases: ['wire'], returns: [returns], takes, about } as const;
+  return { ...base, sleeps: false, profile: 'wire', since: 'protocol 1' };
 }

@@ -20,8 +20,7 @@ export class Kernel {
 
   constructor(policy: SchedulerPolicy, seed: number, stepLimit: number) {
     this.scheduler = new Scheduler(policy, stepLimit);
-    const { scheduler } = this;
-    this.faults = new FaultEngine(() => ({ task: scheduler.current, tick: scheduler.clock.nowTicks }));
+    this.faults = new FaultEngine(this.scheduler);
     this.prng = new Prng(seed);
   }
 

@@ -24,7 +24,7 @@ export class Mutex {
     const { kernel } = this;
     const task = kernel.current;
     kernel.checkOrder(task, this.cls, false);
-    if (kernel.scheduler.contended) yield this.point;
+    if (kernel.scheduler.isShared) yield this.point;
     while (this.owner !== null) yield this.queue;
     this.owner = task;
     kernel.lockAcquired(this.cls, this.name);
@@ -77,7 +77,7 @@ export class RwSem {
   *readLock(): Coroutine<void> {
     const { kernel } = this;
     kernel.checkOrder(kernel.current, this.cls, false);
-    if (kernel.scheduler.contended) yield this.readPoint;
+    if (kernel.scheduler.isShared) yield this.readPoint;
     while (this.writer !== null || this.waitingWriters > 0) yield this.queue;
     this.readers++;
     kernel.lockAcquired(this.cls, this.name);
@@ -94,7 +94,7 @@ export class RwSem {
     const { kernel } = this;
     const task = kernel.current;
     kernel.checkOrder(task, this.cls, nested);
-    if (kernel.scheduler.contended) yield this.writePoint;
+    if (kernel.scheduler.isShared) yield this.writePoint;
     this.waitingWriters++;
     while (this.writer !== null || this.readers > 0) yield this.queue;
     this.waitingWriters--;

@@ -37,9 +37,11 @@ export class Scheduler {
   readonly clock = new Clock();
   /** The task whose code is running, as `current` in Linux. Null outside `run`. */
   current: Task | null = null;
-  /** Some other task could run now: only then is a scheduling point worth a yield. */
+  /** Some other task could run now, or `isPreemptive`: only then is a scheduling point worth a yield. */
   contended = false;
-  /** Every scheduling point counts, even with one task: whoever calls `run` in slices must get control back. */
+  /** Some other task could run now. Points that are passed at every page or lock look at this: they come too often for the other reason. */
+  isShared = false;
+  /** Whoever calls `run` in slices must get control back, even with one task. */
   isPreemptive = false;
   steps = 0;
   private readonly runnable: Task[] = [];
@@ -72,6 +74,7 @@ export class Scheduler {
     task.waitingOn = null;
     task.state = 'runnable';
     this.runnable.push(task);
+    this.isShared = true;
     this.contended = true;
   }
 
@@ -134,6 +137,7 @@ export class Scheduler {
     this.sleeping.length = 0;
     this.timers.length = 0;
     this.blocked.clear();
+    this.isShared = false;
     this.contended = false;
     this.current = null;
     this.steps = 0;
@@ -145,6 +149,11 @@ export class Scheduler {
   /** Tasks that are in the kernel, whatever their state. */
   get busyCount(): number {
     return this.runnable.length + this.sleeping.length + this.blocked.size;
+  }
+
+  /** No task is in the kernel, and none will be before somebody calls. */
+  get isAtRest(): boolean {
+    return this.busyCount === 0 && this.timers.length === 0;
   }
 
   /** A further `run` would do something. */
@@ -165,7 +174,8 @@ export class Scheduler {
   private step(task: Task): void {
     this.steps++;
     this.clock.nowTicks += TICKS_PER_STEP;
-    this.contended = this.isPreemptive || this.runnable.length > 0;
+    this.isShared = this.runnable.length > 0;
+    this.contended = this.isPreemptive || this.isShared;
     task.steps++;
     this.current = task;
     const coroutine = task.coroutine;

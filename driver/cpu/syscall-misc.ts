@@ -144,7 +144,7 @@ function* sysinfo(guest: GuestThread): Coroutine<number> {
     0,
     0,
     memory.frames.systemFrames * PAGE_SIZE,
-    memory.allocator.freeFrames * PAGE_SIZE,
+    Math.max(0, memory.allocator.available) * PAGE_SIZE,
     0,
     0,
   ];

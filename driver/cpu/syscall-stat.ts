@@ -3,6 +3,7 @@ import { O_RDONLY } from '../../uapi/fcntl.js';
 import { writeU64 } from '../../uapi/u64.js';
 import type { Coroutine } from '../core/effect.js';
 import { PAGE_SIZE } from '../mm/frames.js';
+import { MAX_INODES } from '../sys/limits.js';
 import { type FileStat, S_IFCHR, S_IFDIR } from '../sys/open-file.js';
 import { readUserString, writeUser } from '../sys/user-memory.js';
 import { readPath, resolvePath } from './guest-path.js';
@@ -130,10 +131,10 @@ function* statfs(guest: GuestThread): Coroutine<number> {
     TMPFS_MAGIC,
     PAGE_SIZE,
     frames.systemFrames,
-    allocator.freeFrames,
-    allocator.freeFrames,
-    65536,
-    65536,
+    Math.max(0, allocator.available),
+    Math.max(0, allocator.available),
+    MAX_INODES,
+    MAX_INODES,
   ];
   values.forEach((value, i) => {
     writeU64(view, 8 * i, value);

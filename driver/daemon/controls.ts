@@ -1,6 +1,8 @@
+import type { BusyPoll } from '../../uapi/client/busy-poll.js';
 import { commandSpelling, dialectByName, dialectIds } from '../../uapi/dialect.js';
+import type { BytePool } from '../../uapi/wire/byte-pool.js';
 import type { WireMap } from '../../uapi/wire/message.js';
-import { MODELLED_COMMANDS } from '../dmirror/ioctl.js';
+import { isModelled } from '../dmirror/ioctl.js';
 import { DEFAULT_MACHINE_OPTIONS, type MachineOptions } from '../sys/machine-options.js';
 import type { Limits } from './limits.js';
 import type { Logger } from './logger.js';
@@ -14,6 +16,11 @@ export interface ControlContext {
   readonly limits: Limits;
   readonly log: Logger;
   readonly feed: TraceFeed;
+  /** What a socket has is read into this; it is used up before the next one is read. */
+  readonly readBuffer: Uint8Array;
+  /** Large payloads and answers, of all sessions. */
+  readonly bytes: BytePool;
+  readonly poll: BusyPoll;
   /** Numbering for sessions that name none. */
   readonly dialect: string;
   /** Every session is strict. */
@@ -25,7 +32,7 @@ export interface ControlContext {
   /** Sessions that are there, ending ones too. */
   readonly sessionCount: number;
   /** Sessions with answers that no socket has seen. */
-  readonly unflushed: Set<Session>;
+  readonly unflushed: Session[];
   /** Sessions whose peer sends no more. */
   readonly lingering: Set<Session>;
   info(): WireMap;
@@ -37,6 +44,8 @@ export interface ControlRequest {
   readonly options: WireMap;
   /** May be called later; nobody minds when the session is gone by then. */
   answer(value: WireMap): void;
+  /** Goes on with the request later, as if it came now. */
+  later(run: () => string | undefined): void;
 }
 
 /** Answers by itself, or says what is wrong with the request. */
@@ -52,13 +61,14 @@ export const controls: Readonly<Record<string, Control>> = {
     daemon.host.onceQuiet(() => answer(checkMachine(daemon)));
     return undefined;
   },
-  describe(_daemon, session, { options, answer }) {
+  describe(daemon, session, { options, answer }) {
     const name = options.dialect ?? session.dialect;
     const dialect = typeof name === 'string' ? dialectByName(name) : undefined;
     if (dialect === undefined) return `there is no dialect ${String(name)}`;
     const numbers = [...dialect.numbers];
     const commands = numbers.map(([command, number]) => [commandSpelling(dialect, command), number] as const);
-    const rest = numbers.filter(([command]) => !MODELLED_COMMANDS.has(command));
+    const { profile } = daemon.host.machine.memory;
+    const rest = numbers.filter(([command]) => !isModelled(command, profile));
     const states = rest.map(([command]) => [commandSpelling(dialect, command), 'not modelled'] as const);
     const { id, title } = dialect;
     answer({
@@ -75,7 +85,12 @@ export const controls: Readonly<Record<string, Control>> = {
     if (daemon.sessionCount > 1) return 'other sessions use the machine';
     const fault = bootFault(options);
     if (fault !== undefined) return fault;
-    daemon.host.reboot(options as Partial<MachineOptions>);
+    try {
+      daemon.host.reboot(options as Partial<MachineOptions>);
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      return error.message;
+    }
     answer(daemon.info());
     return undefined;
   },

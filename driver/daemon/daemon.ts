@@ -1,6 +1,8 @@
 import { chmodSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
+import { BusyPoll, DEFAULT_POLL_US } from '../../uapi/client/busy-poll.js';
 import { commandByNumber, commandSpelling, dialectByName } from '../../uapi/dialect.js';
+import { BytePool } from '../../uapi/wire/byte-pool.js';
 import { packFrame } from '../../uapi/wire/codec.js';
 import { PROTOCOL_VERSION, REPLY, type WireMap } from '../../uapi/wire/message.js';
 import type { MachineOptions } from '../sys/machine-options.js';
@@ -8,7 +10,7 @@ import type { Thread } from '../sys/thread.js';
 import type { Control, ControlContext } from './controls.js';
 import { DEFAULT_LIMITS, type Limits } from './limits.js';
 import { type Logger, SILENT } from './logger.js';
-import { MachineHost } from './machine-host.js';
+import { type HostEvents, MachineHost, type Pace } from './machine-host.js';
 import { Session } from './session.js';
 import { clearStaleSocket } from './socket-path.js';
 import { TraceFeed } from './trace-feed.js';
@@ -25,13 +27,22 @@ export interface DaemonOptions {
   readonly bootable?: boolean;
   /** Control requests besides those of `controls.ts`: what only the layers above know how to do. */
   readonly controls?: Readonly<Record<string, Control>>;
+  /** Microseconds to look for the next request before the process sleeps, while that pays; 0 sleeps at once. */
+  readonly pollUs?: number;
   /** What `info` says that the server is. */
   readonly version?: string;
+  /** For a server whose connections are made with `accept`: when the machine's turns run; else the event loop says it. */
+  readonly pace?: Pace;
 }
 
 /** The dialect of the newest kernel that is known: what the strict mode compares with. */
 const NEWEST_DIALECT = 'M7';
 const SHUTDOWN_MS = 5000;
+/** Large byte arrays that are kept for the next ones. */
+const KEPT_BYTES = 16 * 2 ** 20;
+const READ_BYTES = 65536;
+/** Connections that wait to be accepted, which is one in a round of the event loop. */
+const BACKLOG = 4096;
 const SOCKET_MODE = 0o600;
 
 /** Serves one machine on one socket to many sessions. */
@@ -40,11 +51,14 @@ export class Daemon implements ControlContext {
   readonly limits: Limits;
   readonly log: Logger;
   readonly feed: TraceFeed;
+  readonly readBuffer = new Uint8Array(READ_BYTES);
+  readonly bytes = new BytePool(KEPT_BYTES);
+  readonly poll: BusyPoll;
   readonly dialect: string;
   readonly strict: boolean;
   readonly bootable: boolean;
   readonly ownControls: Readonly<Record<string, Control>>;
-  readonly unflushed = new Set<Session>();
+  readonly unflushed: Session[] = [];
   readonly lingering = new Set<Session>();
   private readonly sessions = new Map<number, Session>();
   private readonly ending = new Set<Session>();
@@ -61,16 +75,18 @@ export class Daemon implements ControlContext {
     this.bootable = options.bootable ?? false;
     this.ownControls = options.controls ?? {};
     this.version = options.version ?? 'unknown';
+    this.poll = new BusyPoll(options.pollUs ?? DEFAULT_POLL_US);
     const machine = { ...options.machine, maxFiles: this.limits.files, maxMapCount: this.limits.mappings };
-    this.host = new MachineHost(machine, {
+    const events: HostEvents = {
       turned: (wasCut) => this.turned(wasCut),
       booted: () => this.prepareMachine(),
       failed: (error) => this.machineFailed(error),
-    });
+    };
+    this.host = new MachineHost(machine, events, options.pace ?? null);
     this.dialect = options.dialect ?? this.host.machine.options.dialect;
     this.feed = new TraceFeed(() => this.host.machine, this.limits.unsentBytes);
     this.prepareMachine();
-    this.server = createServer({ allowHalfOpen: true }, (socket) => this.accept(socket));
+    this.server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) => this.accept(socket));
   }
 
   /** Listens on a Unix socket, or a Windows pipe. Rejects with SocketPathError when it can't. */
@@ -81,7 +97,7 @@ export class Daemon implements ControlContext {
     try {
       await new Promise<void>((resolve, reject) => {
         this.server.once('error', reject);
-        this.server.listen(path, () => resolve());
+        this.server.listen({ path, backlog: BACKLOG }, () => resolve());
         process.umask(umask);
       });
     } finally {
@@ -106,10 +122,11 @@ export class Daemon implements ControlContext {
   info(): WireMap {
     const { options, seed } = this.host.machine;
     const { ramBytes, path, coherent } = options;
+    const profile = this.host.machine.memory.profile.name;
     return {
       server: `dmirror ${this.version}`,
       protocol: PROTOCOL_VERSION,
-      profile: '6.12',
+      profile,
       path,
       seed,
       ramBytes,
@@ -141,7 +158,8 @@ export class Daemon implements ControlContext {
     this.host.kick();
   }
 
-  private accept(socket: Socket): void {
+  /** Serves one connection, whoever made it. */
+  accept(socket: Socket): void {
     if (this.sessions.size >= this.limits.sessions || this.isShuttingDown) {
       const [code, message] = this.isShuttingDown
         ? ['shutting-down', 'the daemon ends']
@@ -158,9 +176,9 @@ export class Daemon implements ControlContext {
   private turned(wasCut: boolean): void {
     if (wasCut) for (const session of this.sessions.values()) session.enforceSteps();
     this.feed.flush();
-    for (const session of [...this.unflushed]) session.flush();
-    for (const session of [...this.lingering]) session.hangUpWhenDone();
-    this.reapSessions();
+    if (this.unflushed.length > 0) for (const session of this.unflushed.splice(0)) session.flushFromList();
+    if (this.lingering.size > 0) for (const session of [...this.lingering]) session.hangUpWhenDone();
+    if (this.ending.size > 0) this.reapSessions();
   }
 
   private reapSessions(): void {
@@ -194,6 +212,7 @@ export class Daemon implements ControlContext {
 
   private prepareMachine(): void {
     this.feed.attach();
+    this.host.machine.newAnswer = (sizeBytes) => this.bytes.take(sizeBytes);
     this.host.machine.refusesIoctl = (thread, cmd, dialect) => this.refusesIoctl(thread, cmd, dialect);
   }
 
@@ -208,7 +227,7 @@ export class Daemon implements ControlContext {
     if (meant === undefined || read === undefined || meant === read) return false;
     const number = `0x${(cmd >>> 0).toString(16)}`;
     const message = `${number} is ${commandSpelling(dialect, meant)} in ${dialect.id} and ${commandSpelling(newest, read)} in ${newest.id}`;
-    session.refusals.set(thread.tid, message);
+    session.noteRefusal(thread, message);
     this.log.log('warn', 'ioctl refused', { session: session.id, tid: thread.tid, message });
     return true;
   }

@@ -1,13 +1,20 @@
 import type { RunResult } from '../core/scheduler.js';
 import type { Machine } from '../sys/machine.js';
-import type { MachineOptions } from '../sys/machine-options.js';
+import { checkMachineOptions, DEFAULT_MACHINE_OPTIONS, type MachineOptions } from '../sys/machine-options.js';
 import { MachinePool } from '../sys/machine-pool.js';
 import type { Process } from '../sys/process.js';
 
 /** Wall time that one turn may keep the event loop from the sockets. */
 const TURN_MS = 2;
 const FIRST_TURN_STEPS = 256;
+/** A turn is not cut shorter than this, as a host that gave the CPU to others makes any turn look long. */
+const MIN_TURN_STEPS = 4;
 const MAX_TURN_STEPS = 1 << 20;
+
+/** Who decides when a turn runs. Turns then are as long as there is work, so that nothing depends on how fast the host is. */
+export interface Pace {
+  soon(turn: () => void): void;
+}
 
 /** What happens around the machine's turns. */
 export interface HostEvents {
@@ -34,21 +41,33 @@ export class MachineHost {
   constructor(
     private readonly options: Partial<MachineOptions>,
     private readonly events: HostEvents,
+    private readonly pace: Pace | null = null,
   ) {
+    if (pace !== null) this.turnSteps = MAX_TURN_STEPS;
     this.machine = this.boot();
   }
 
-  /** A new machine in the place of the present one, with some options of its own. Throws what `Machine` throws. */
+  /** A new machine in the place of the present one, with some options of its own. Throws RangeError, and then there is one without them. */
   reboot(own: Partial<MachineOptions>): void {
+    checkMachineOptions({ ...DEFAULT_MACHINE_OPTIONS, ...this.options, ...own });
     this.pool.give(this.machine);
-    this.machine = this.boot(own);
     this.whenQuiet = [];
-    this.events.booted();
+    try {
+      this.machine = this.boot(own);
+    } catch (error) {
+      // The host has no memory for what was asked.
+      this.machine = this.boot();
+      throw error;
+    } finally {
+      this.events.booted();
+    }
   }
 
   /** There is work: runs a turn now, unless turns are under way. */
   kick(): void {
-    if (!this.isScheduled && !this.isRunning) this.turn();
+    if (this.isScheduled || this.isRunning) return;
+    if (this.pace === null) this.turn();
+    else this.schedule();
   }
 
   /** Calls `work` once no task is inside the kernel, other than in a sleep that only a later call can end. */
@@ -96,15 +115,16 @@ export class MachineHost {
     const result = this.machine.run();
     this.adapt(performance.now() - start, result.steps);
     if (result.reason === 'step-limit') return true;
-    const stuck = deadlocked(result.blocked);
+    const stuck = result.blocked.length > 0 ? deadlocked(result.blocked) : result.blocked;
     if (stuck.length > 0) throw new Error(deadlockText(stuck));
-    for (const work of this.whenQuiet.splice(0)) work();
+    if (this.whenQuiet.length > 0) for (const work of this.whenQuiet.splice(0)) work();
     return false;
   }
 
   /** Steps differ in length by far; a turn's number of them follows what they took lately. */
   private adapt(ms: number, steps: number): void {
-    if (ms > TURN_MS) this.turnSteps = Math.max(1, this.turnSteps >>> 1);
+    if (this.pace !== null) return;
+    if (ms > TURN_MS) this.turnSteps = Math.max(MIN_TURN_STEPS, this.turnSteps >>> 1);
     else if (steps === this.turnSteps && ms < TURN_MS / 2)
       this.turnSteps = Math.min(MAX_TURN_STEPS, this.turnSteps * 2);
   }
@@ -112,7 +132,8 @@ export class MachineHost {
   private schedule(): void {
     if (this.isScheduled) return;
     this.isScheduled = true;
-    setImmediate(() => this.turn());
+    if (this.pace === null) setImmediate(() => this.turn());
+    else this.pace.soon(() => this.turn());
   }
 }
 

@@ -1,10 +1,11 @@
 import type { Socket } from 'node:net';
-import { sendPieces } from '../../uapi/client/connect.js';
+import { sendPieces } from '../../uapi/client/send-pieces.js';
 import type { CallArg, CallResult } from '../../uapi/client/transport.js';
 import { dialectByName } from '../../uapi/dialect.js';
 import { SIGKILL, signalStatus } from '../../uapi/signal.js';
 import { packPieces, type WireValue } from '../../uapi/wire/codec.js';
 import { FrameReader, FrameTooLongError } from '../../uapi/wire/frame.js';
+import { FrameWriter } from '../../uapi/wire/frame-writer.js';
 import {
   BadMessageError,
   type ErrorCode,
@@ -12,18 +13,23 @@ import {
   REPLY,
   type Request,
   readRequest,
-  resultPieces,
   type WireMap,
+  writeResult,
 } from '../../uapi/wire/message.js';
+import type { PlainCall } from '../../uapi/wire/plain.js';
 import { BadCallError } from '../sys/syscall.js';
 import type { Call, Thread } from '../sys/thread.js';
+import { readingInto } from './accepted-socket.js';
 import { type ControlContext, controls } from './controls.js';
 import { LimitError, type LimitName } from './limits.js';
 
 /** A call on its way. */
 interface InFlight {
+  readonly id: number;
   readonly thread: Thread;
   readonly call: Call;
+  /** What its arguments are in. */
+  readonly payload: Uint8Array;
   /** What it counts towards `queueBytes`. */
   readonly bytes: number;
   /** The call was given up because of this limit. */
@@ -47,75 +53,103 @@ export class Session {
   /** Numbering of device files that its processes open. */
   dialect: string;
   /** Why an ioctl of a thread was refused by the strict mode, until its call answers. */
-  readonly refusals = new Map<number, string>();
+  private readonly refusals = new Map<number, string>();
+  private readonly socket: Socket;
   private readonly frames: FrameReader;
-  private readonly inFlight = new Map<number, InFlight>();
+  /** In no order, and searched from end to end: there are few nearly always, and never more than `queueCalls`. */
+  private readonly inFlight: InFlight[] = [];
   private dueBytes = 0;
   private spawning = 0;
-  private out: Uint8Array[] = [];
-  private outBytes = 0;
+  /** Where the next bytes are read to, when that is not the shared buffer. */
+  private bodyRoom: Uint8Array | undefined;
+  private readonly out = new FrameWriter();
+  private isUnflushed = false;
+  private readonly takePayload = (payload: Uint8Array): boolean => {
+    this.handle(payload);
+    return this.state === 'open' || this.state === 'greeting';
+  };
   private readonly helloTimer: NodeJS.Timeout;
   private lingerTimer: NodeJS.Timeout | undefined;
 
   constructor(
     private readonly daemon: ControlContext,
     readonly id: number,
-    private readonly socket: Socket,
+    accepted: Socket,
   ) {
     const { limits } = daemon;
     this.dialect = daemon.dialect;
-    this.frames = new FrameReader(limits.frameBytes);
+    this.frames = new FrameReader(limits.frameBytes, daemon.bytes);
     this.helloTimer = setTimeout(
       () => this.dismiss('limit', `helloMs is limited to ${limits.helloMs}`),
       limits.helloMs,
     );
-    socket.on('data', (chunk) => this.receive(chunk as Buffer));
-    socket.on('drain', () => this.resume());
-    socket.on('end', () => this.peerEnded());
-    socket.on('error', () => this.end('connection error'));
-    socket.on('close', () => this.end('disconnected'));
+    this.socket = this.startReading(accepted);
+    this.socket.on('drain', () => this.resume());
+    this.socket.on('end', () => this.peerEnded());
+    this.socket.on('error', () => this.end('connection error'));
+    this.socket.on('close', () => this.end('disconnected'));
+  }
+
+  /** Small frames are read into memory that all sessions share for a moment each, large ones to where they stay. */
+  private startReading(accepted: Socket): Socket {
+    const { readBuffer } = this.daemon;
+    const socket = readingInto(accepted, {
+      buffer: () => {
+        this.bodyRoom = this.frames.bodyRoom;
+        return this.bodyRoom ?? readBuffer;
+      },
+      callback: (count, buffer) => {
+        this.receive(buffer, count);
+        return true;
+      },
+    });
+    if (socket !== undefined) return socket;
+    accepted.on('data', (chunk: Buffer) => this.receive(chunk, chunk.length));
+    return accepted.resume();
   }
 
   /** Bytes that wait for the peer to read them. */
   get unsentBytes(): number {
-    return this.outBytes + this.socket.writableLength;
+    return this.out.bytes + this.socket.writableLength;
   }
 
   private resume(): void {
     if (this.state === 'open') this.socket.resume();
   }
 
-  private receive(chunk: Uint8Array): void {
-    if (this.inFlight.size === 0) this.frames.recycle();
+  /** `count` bytes came into `buffer`: the room that the present frame has, where that is large, or any other. */
+  private receive(buffer: Uint8Array, count: number): void {
+    const { poll, host } = this.daemon;
+    poll.arrived();
     try {
-      this.frames.push(chunk, (payload) => {
-        this.handle(payload);
-        return this.state === 'open' || this.state === 'greeting';
-      });
+      if (buffer === this.bodyRoom) this.frames.filled(count, this.takePayload);
+      else this.frames.push(buffer, this.takePayload, count);
     } catch (error) {
       if (!(error instanceof FrameTooLongError)) throw error;
       this.dismiss('limit', `frameBytes is limited to ${error.limitBytes}; the frame has ${error.lengthBytes}`);
     }
-    this.daemon.host.kick();
+    host.kick();
     this.flush();
   }
 
   private handle(payload: Uint8Array): void {
     if (this.state !== 'open' && this.state !== 'greeting') return;
+    let isKept = false;
     try {
-      const request = readRequest(payload);
+      const request = readRequest(payload, payload.buffer === this.daemon.readBuffer.buffer);
       if (request.kind === 'hello' || this.state === 'greeting') this.greet(request);
-      else this.serve(request, payload.length);
+      else isKept = this.serve(request, payload);
     } catch (error) {
       this.answerError(error);
     }
+    if (!isKept) this.daemon.bytes.give(payload);
   }
 
   private answerError(error: unknown): void {
     if (error instanceof BadMessageError) {
       if (error.id === null || this.state === 'greeting') this.dismiss(error.code, error.message);
       else this.refuse(error.id, error.code, error.message);
-    } else throw error;
+    } else this.failed(error);
   }
 
   private greet(request: Request): void {
@@ -149,48 +183,60 @@ export class Session {
     ]);
   }
 
-  private serve(request: Exclude<Request, { kind: 'hello' }>, sizeBytes: number): void {
+  /** True: the payload is in use until the call that it asks for is answered. */
+  private serve(request: Exclude<Request, { kind: 'hello' }>, payload: Uint8Array): boolean {
     const { id } = request;
-    if (this.inFlight.has(id)) {
+    if (this.inFlight.some((call) => call.id === id)) {
       this.refuse(id, 'duplicate-id', `request ${id} is not answered yet`);
-      return;
+      return false;
     }
-    try {
-      if (request.kind === 'call') this.startCall(request, sizeBytes);
+    let isKept = false;
+    this.guarded(id, () => {
+      if (request.kind === 'call') isKept = this.startCall(request, payload);
       else if (request.kind === 'process') this.createProcess(id, request.dialect ?? this.dialect);
       else this.control(id, request.what, request.options);
+    });
+    return isKept;
+  }
+
+  private guarded(id: number, work: () => void): void {
+    try {
+      work();
     } catch (error) {
       if (error instanceof LimitError) this.refuse(id, 'limit', error.message);
       else if (error instanceof BadCallError) this.refuse(id, 'bad-call', error.message);
-      else throw error;
+      else this.failed(error);
     }
   }
 
-  private startCall(
-    { id, tid, name, args }: { id: number; tid: number; name: string; args: CallArg[] },
-    sizeBytes: number,
-  ): void {
+  /** A bug of ours, of which nobody knows how far it reached. */
+  private failed(error: unknown): void {
+    this.daemon.host.fail(error instanceof Error ? error : new Error(String(error)));
+  }
+
+  private startCall({ id, tid, name, args }: PlainCall, payload: Uint8Array): boolean {
     const { host, limits } = this.daemon;
     const thread = host.machine.threadByTid(tid);
     if (thread === null || thread.process.owner !== this.id) {
       this.refuse(id, 'no-such-thread', `thread ${tid} is not one of this session`);
-      return;
+      return false;
     }
     const dialect = dialectArgument(name, args);
     if (dialect !== undefined && dialectByName(dialect) === undefined) {
       this.refuse(id, 'no-such-dialect', `there is no dialect ${dialect}`);
-      return;
+      return false;
     }
-    if (this.inFlight.size >= limits.queueCalls) throw new LimitError(limits, 'queueCalls');
-    const bytes = sizeBytes + this.answeredBytes(name, args);
+    if (this.inFlight.length >= limits.queueCalls) throw new LimitError(limits, 'queueCalls');
+    const bytes = payload.length + this.answeredBytes(name, args);
     if (this.dueBytes + this.unsentBytes + bytes > limits.queueBytes) throw new LimitError(limits, 'queueBytes');
     if (SPAWNS.has(name)) this.assertRoom();
     const call = host.machine.start(thread, name, args);
     if (call.result !== undefined) {
       this.sendResult(id, call.result);
-      return;
+      return false;
     }
-    this.track(id, { thread, call, bytes, limit: undefined });
+    this.track({ id, thread, call, payload, bytes, limit: undefined });
+    return true;
   }
 
   private answeredBytes(name: string, args: readonly CallArg[]): number {
@@ -201,18 +247,24 @@ export class Session {
     return Math.max(0, wanted);
   }
 
-  private track(id: number, inFlight: InFlight): void {
-    const { call, bytes } = inFlight;
-    this.inFlight.set(id, inFlight);
+  private track(inFlight: InFlight): void {
+    const { id, call, payload, bytes } = inFlight;
+    this.inFlight.push(inFlight);
     this.dueBytes += bytes;
     const spawns = SPAWNS.has(call.name);
     if (spawns) this.spawning++;
     call.onDone = (result) => {
-      this.inFlight.delete(id);
+      this.forget(inFlight);
       this.dueBytes -= bytes;
       if (spawns) this.spawning--;
+      this.daemon.bytes.give(payload);
       if (this.state === 'open') this.answer(id, inFlight, result);
     };
+  }
+
+  private forget(call: InFlight): void {
+    const last = this.inFlight.pop()!;
+    if (last !== call) this.inFlight[this.inFlight.indexOf(call)] = last;
   }
 
   /** Runs inside the machine's turn; what it queues is sent behind it. */
@@ -225,7 +277,13 @@ export class Session {
   }
 
   private sendResult(id: number, result: CallResult): void {
-    this.push(resultPieces(id, result));
+    this.queueFlush();
+    writeResult(this.out, id, result);
+  }
+
+  /** An ioctl of `thread` is refused. A program's calls are answered by its errno alone. */
+  noteRefusal(thread: Thread, message: string): void {
+    if (this.inFlight.some((call) => call.thread === thread)) this.refusals.set(thread.tid, message);
   }
 
   private createProcess(id: number, dialect: string): void {
@@ -256,8 +314,14 @@ export class Session {
       return;
     }
     const answer = (value: WireMap) => this.state === 'open' && this.send([REPLY.answer, id, value]);
-    const fault = run(this.daemon, this, { options, answer });
-    if (fault !== undefined) this.refuse(id, 'bad-call', fault);
+    const take = (fault: string | undefined) => fault !== undefined && this.refuse(id, 'bad-call', fault);
+    const later = (go: () => string | undefined) => {
+      if (this.state !== 'open') return;
+      this.guarded(id, () => take(go()));
+      this.daemon.host.kick();
+      this.flush();
+    };
+    take(run(this.daemon, this, { options, answer, later }));
   }
 
   /** Events for a tracer; those that a slow reader has no room for are only counted. */
@@ -268,7 +332,7 @@ export class Session {
   /** The machine gave no answer to these; calls that take too long are given up. Called between turns. */
   enforceSteps(): void {
     const { callSteps } = this.daemon.limits;
-    for (const inFlight of this.inFlight.values()) {
+    for (const inFlight of this.inFlight) {
       const { thread, call } = inFlight;
       if (thread.task.steps <= callSteps || thread.currentCall !== call) continue;
       inFlight.limit = 'callSteps';
@@ -294,32 +358,38 @@ export class Session {
   }
 
   private send(message: readonly WireValue[]): void {
-    this.push(packPieces(message));
+    this.queueFlush();
+    this.out.append(packPieces(message));
   }
 
-  private push(pieces: Uint8Array[]): void {
-    if (this.out.length === 0) this.daemon.unflushed.add(this);
-    for (const piece of pieces) {
-      this.out.push(piece);
-      this.outBytes += piece.length;
-    }
+  /** Something is queued. */
+  private queueFlush(): void {
+    if (this.isUnflushed) return;
+    this.isUnflushed = true;
+    this.daemon.unflushed.push(this);
+  }
+
+  /** The daemon has it no longer on its list. */
+  flushFromList(): void {
+    this.isUnflushed = false;
+    this.flush();
   }
 
   /** Hands what is queued to the socket, and stops reading requests while the peer does not read answers. */
   flush(): void {
-    this.daemon.unflushed.delete(this);
-    if (this.out.length === 0) return;
-    const pieces = this.out;
-    this.out = [];
-    this.outBytes = 0;
-    if (this.socket.destroyed) return;
-    sendPieces(this.socket, pieces);
-    if (this.socket.writableLength > this.daemon.limits.unsentBytes) this.socket.pause();
+    if (this.out.bytes === 0) return;
+    const { socket, daemon } = this;
+    const pieces = this.out.take();
+    sendPieces(socket, pieces, (piece) => daemon.bytes.give(piece));
+    const unsent = socket.writableLength;
+    if (unsent === 0) this.out.reuse();
+    else if (unsent > daemon.limits.unsentBytes) socket.pause();
+    daemon.poll.expect();
   }
 
   /** The peer sends no more: what it asked for may still finish, for a moment. */
   private peerEnded(): void {
-    if (this.state !== 'open' || this.inFlight.size === 0) {
+    if (this.state !== 'open' || this.inFlight.length === 0) {
       this.hangUp();
       return;
     }
@@ -329,7 +399,7 @@ export class Session {
 
   /** Called between turns while the peer has ended its side. */
   hangUpWhenDone(): void {
-    if (this.inFlight.size === 0) this.hangUp();
+    if (this.inFlight.length === 0) this.hangUp();
   }
 
   /** The peer is done: what is queued is sent, and the session ends. */

@@ -6,8 +6,9 @@ import type { DevPagemap } from '../mm/pagemap.js';
 export const DEVMEM_CHUNK_PAGES = 65536;
 
 /**
- * One piece of device memory. Pages [firstPfn, freshEnd) were never handed out: they stand on the device's free list as
- * one run, highest pfn first, on top of `belowFresh`. So a new chunk costs nothing until its pages are used.
+ * One piece of device memory, handed out in units of a page, or of 2 MiB when it was made for that. Pages [firstPfn, freshEnd) were never
+ * handed out: they stand on one of the device's free lists as one run, highest pfn first, on top of `belowFresh`. So a new chunk costs
+ * nothing until its pages are used.
  */
 export class DmirrorChunk {
   /** The free list's head before this chunk's pages were pushed on it. */
@@ -18,7 +19,11 @@ export class DmirrorChunk {
   inUse = 0;
   private readonly drained = new WaitQueue('the pages of a device chunk');
 
-  constructor(readonly pagemap: DevPagemap) {}
+  constructor(
+    readonly pagemap: DevPagemap,
+    /** Pages of a unit. A folio of 2 MiB that is split later is freed page by page. */
+    private readonly unitPages: number,
+  ) {}
 
   get freshEnd(): number {
     return this.pagemap.freshEnd;
@@ -40,15 +45,15 @@ export class DmirrorChunk {
     return pfn >= this.firstPfn && pfn < this.freshEnd;
   }
 
-  /** Takes the fresh page that is on top and answers what is below it on the free list. */
+  /** Takes the fresh unit that is on top and answers what is below it on the free list. */
   popFresh(pfn: number): number {
-    assert(pfn === this.freshEnd - 1, `pfn ${pfn} is not the top of its chunk's fresh pages`);
+    assert(pfn === this.freshEnd - this.unitPages, `pfn ${pfn} is not the top of its chunk's fresh pages`);
     this.pagemap.freshEnd = pfn;
-    return pfn > this.firstPfn ? pfn - 1 : this.belowFresh;
+    return pfn > this.firstPfn ? pfn - this.unitPages : this.belowFresh;
   }
 
-  pageFreed(): void {
-    this.inUse--;
+  pagesFreed(npages: number): void {
+    this.inUse -= npages;
     assert(this.inUse >= 0, 'more pages of a chunk are freed than were handed out');
     if (this.inUse === 0) this.drained.wakeAll();
   }

@@ -17,9 +17,7 @@ export interface Command {
   faults: number;
 }
 
-/** A kernel buffer of `command.npages` pages, or -ENOMEM when the machine has not that much. Linux: dmirror_bounce_init() */
+/** A kernel buffer of `command.npages` pages, or -ENOMEM when the machine has not that much left. Linux: dmirror_bounce_init() */
 export function bounceInit({ context, npages }: Command): Uint8Array | number {
-  // vmalloc() refuses what exceeds all RAM; it is not charged here.
-  if (npages > context.memory.frames.systemFrames) return -ENOMEM;
-  return context.bounce.take(npages * 4096);
+  return context.bounce.take(npages) ?? -ENOMEM;
 }

@@ -2,6 +2,7 @@ import { preemptPoint } from '../core/effect.js';
 import { MigrateVma, type MigrationPath } from '../hmm/index.js';
 import type { Memory } from '../mm/memory.js';
 import { BouncePool } from './bounce.js';
+import type { DmirrorDevice } from './device.js';
 import type { DmirrorFile } from './file.js';
 
 /** Behaviour of the real driver that would crash or hang a kernel; all off by default. */
@@ -16,8 +17,8 @@ export interface DmirrorQuirks {
 
 export const NO_QUIRKS: DmirrorQuirks = { q3Strict: false, q7LeakedReference: false, q18EndlessRefault: false };
 
-/** Pages that a command works on at a time. */
-export const CHUNK_PAGES = 64;
+/** Pages that EXCLUSIVE of 6.12 works on at a time. */
+export const EXCLUSIVE_CHUNK_PAGES = 64;
 /** How long a command tries to see a range unchanged. Linux: HMM_RANGE_DEFAULT_TIMEOUT */
 export const RANGE_FAULT_TIMEOUT_MS = 1000;
 
@@ -27,16 +28,20 @@ export const COPY_POINT = preemptPoint('dmirror copy');
 
 /** What all devices of a machine share. */
 export class DmirrorContext {
-  readonly bounce = new BouncePool();
-  /** Every file of this life by its id, closed ones too: pages that could not be evicted still name theirs. */
-  readonly files: DmirrorFile[] = [];
+  readonly bounce: BouncePool;
+  /** By id. Closed ones stay until no page of their device is in use: pages that could not be evicted still name theirs. */
+  files: Record<number, DmirrorFile> = {};
+  nextFileId = 0;
+  private readonly closed = new Map<DmirrorDevice, DmirrorFile[]>();
   private readonly idleMigrations = new Map<number, MigrateVma[]>();
 
   constructor(
     readonly memory: Memory,
     readonly path: MigrationPath,
     readonly quirks: DmirrorQuirks,
-  ) {}
+  ) {
+    this.bounce = new BouncePool(memory.kernelMemory);
+  }
 
   /** Migration state for `capacity` pages, to be given back after its finalize. */
   takeMigration(capacity: number): MigrateVma {
@@ -54,8 +59,20 @@ export class DmirrorContext {
     else idle.push(migrate);
   }
 
+  /** `file` was closed: it is forgotten, with those closed before, unless pages of the device are in use that may name it. */
+  closeFile(file: DmirrorFile): void {
+    const closed = this.closed.get(file.device) ?? [];
+    this.closed.set(file.device, closed);
+    closed.push(file);
+    if (file.device.chunks.some((chunk) => chunk.inUse > 0)) return;
+    for (const { id } of closed.splice(0)) delete this.files[id];
+  }
+
   reset(): void {
-    this.files.length = 0;
+    this.bounce.reset();
+    this.files = {};
+    this.closed.clear();
+    this.nextFileId = 0;
     this.idleMigrations.clear();
   }
 }

@@ -2,12 +2,19 @@ import type { Coroutine } from '../core/effect.js';
 import { FaultPoint, Phase } from '../core/fault-points.js';
 import { injectInvalidate, MigratePfn, type MigrateVma } from '../hmm/index.js';
 import { VM_FAULT } from '../mm/fault-code.js';
-import { backingPfn, clearPage, copyPage, folioLockNew, folioPut, folioUnlock } from '../mm/folio.js';
-import { PAGE_SIZE, Zone } from '../mm/frames.js';
-import type { Memory } from '../mm/memory.js';
+import { backingPfn } from '../mm/folio.js';
+import { HPAGE_PMD_NR, PAGE_SIZE, Zone } from '../mm/frames.js';
 import { pfnAt } from '../mm/page-table-text.js';
 import { VM } from '../mm/vm-flags.js';
 import { COPY_POINT, type DmirrorContext } from './context.js';
+import {
+  fillDevicePage,
+  folioToDevice,
+  folioToSystem,
+  injectBadCopy,
+  pageToSystem,
+  settleOnDevice,
+} from './copy-page.js';
 import type { DmirrorFile } from './file.js';
 import { MirrorTag } from './mirror.js';
 
@@ -20,42 +27,29 @@ export function* allocAndCopyToDevice(
   file: DmirrorFile,
   migrate: MigrateVma,
 ): Coroutine<void> {
-  const { frames, kernel } = memory;
+  const { frames, kernel, profile } = memory;
   const { faults } = kernel;
-  const { src, srcPfn, dst, dstPfn, npages } = migrate;
+  const { src, srcPfn, npages } = migrate;
   if (faults.armed) faults.enter(Phase.copy);
   // Q17: a hole in a writable vma is writable on the device at once, as the entry that is inserted will be.
-  const isHoleWritable = (migrate.vma!.flags & VM.write) !== 0;
-  for (let i = 0; i < npages; i++) {
+  const holeRights = profile.holeIsDeviceWritable && migrate.vma!.flags & VM.write ? MigratePfn.write : 0;
+  for (let i = 0, nr = 1; i < npages; i += nr) {
+    nr = 1;
     if (!(src[i]! & MigratePfn.migrate)) continue;
     const from = srcPfn[i]!;
     if (from !== 0 && frames.isZoneDevice(from)) continue;
     if (faults.armed) yield* injectInvalidate(migrate.vma!.mm, migrate.start + i * PAGE_SIZE);
+    const rights = from === 0 ? holeRights : src[i]! & MigratePfn.write;
+    if (src[i]! & MigratePfn.compound) {
+      nr = yield* folioToDevice(memory, file, migrate, { i, from, rights });
+      continue;
+    }
     const to = file.takeFailAlloc() ? 0 : yield* file.device.allocPage();
     if (to === 0) continue;
-    const backing = backingPfn(memory, to);
-    if (from === 0) clearPage(memory, backing);
-    else copyPage(memory, backing, from);
-    if (faults.armed && (yield* injectBadCopy(memory, to, backing))) continue;
-    frames.zoneDeviceData[backing] = file.id;
-    const isWritable = from === 0 ? isHoleWritable : (src[i]! & MigratePfn.write) !== 0;
-    dst[i] = MigratePfn.valid | (isWritable ? MigratePfn.write : 0);
-    dstPfn[i] = to;
+    fillDevicePage(memory, to, from);
+    if (faults.armed && (yield* injectBadCopy(memory, to, backingPfn(memory, to)))) continue;
+    settleOnDevice(memory, file, migrate, { i, to, flags: rights });
   }
-}
-
-/**
- * A copy by the device that went wrong: the page has lost its place and stays where it is. True then. Linux's driver
- * copies with the CPU, which can't fail; a device can, and a driver must see that it was short.
- */
-export function* injectBadCopy(memory: Memory, to: number, bytesPfn: number): Coroutine<boolean> {
-  const { faults, defects } = memory.kernel;
-  if ((yield* faults.reach(FaultPoint.deviceCopy)) === 0) return false;
-  memory.bytes.fill(0xdb, bytesPfn * PAGE_SIZE + faults.bytes, (bytesPfn + 1) * PAGE_SIZE);
-  if (defects.copyUnchecked) return false;
-  folioUnlock(memory, to);
-  folioPut(memory, to);
-  return true;
 }
 
 /**
@@ -72,34 +66,24 @@ export function* allocAndCopyToSystem(
   const { faults } = memory.kernel;
   if (faults.armed) faults.enter(Phase.copy);
   const { src, srcPfn, npages } = migrate;
-  const firstVpn = migrate.start / PAGE_SIZE;
   file.device.moves.note(memory.kernel.current.id);
   let failed = 0;
-  for (let i = 0; i < npages; i++) {
+  for (let i = 0, nr = 1; i < npages; i += nr) {
     const from = srcPfn[i]!;
+    nr = 1;
     if (from === 0 || !(src[i]! & MigratePfn.migrate) || memory.frames.zone[from] === Zone.system) continue;
     if (faults.armed) faults.at(migrate.start + i * PAGE_SIZE);
-    const to = file.takeFailAlloc() ? 0 : memory.allocator.allocate();
-    if (to === 0) {
-      failed |= VM_FAULT.oom;
-      continue;
-    }
-    folioLockNew(memory, to);
-    file.mirror.erase(firstVpn + i, firstVpn + i);
-    copyPage(memory, to, backingPfn(memory, from));
-    if (faults.armed && (yield* injectBadCopy(memory, to, to))) {
-      failed |= VM_FAULT.sigbus;
-      continue;
-    }
-    migrate.dst[i] = MigratePfn.valid | (src[i]! & MigratePfn.write);
-    migrate.dstPfn[i] = to;
+    if (src[i]! & MigratePfn.compound) nr = HPAGE_PMD_NR;
+    failed |=
+      nr > 1 ? yield* folioToSystem(memory, file, migrate, i) : yield* pageToSystem(memory, file, migrate, { i, from });
+    if (failed & VM_FAULT.oom && memory.profile.toSystemFails) break;
   }
   return failed;
 }
 
 /** Mirrors the pages that did migrate, as their backing pages. Linux: dmirror_migrate_finalize_and_map() */
 export function* finalizeAndMap({ memory }: DmirrorContext, file: DmirrorFile, migrate: MigrateVma): Coroutine<void> {
-  const { src, dst, dstPfn, npages } = migrate;
+  const { src, srcPfn, dst, dstPfn, npages } = migrate;
   const firstVpn = migrate.start / PAGE_SIZE;
   const { faults } = memory.kernel;
   if (faults.armed) faults.enter(Phase.map);
@@ -107,17 +91,18 @@ export function* finalizeAndMap({ memory }: DmirrorContext, file: DmirrorFile, m
   file.device.moves.note(memory.kernel.current.id);
   for (let i = 0; i < npages; i++) {
     if (!(src[i]! & MigratePfn.migrate) || dstPfn[i] === 0) continue;
-    // Deviates: Linux does not look whether the entry was zapped during the copy, and mirrors a page that is about to be
-    // freed. An invalidation from here on waits for the mutex.
-    const named = pfnAt(file.mm, firstVpn + i);
-    if (named !== migrate.srcPfn[i] && named !== dstPfn[i]) continue;
-    // A page that can't be mirrored must not stay mirrored at the place that it has left.
-    if (faults.armed && faults.hit(FaultPoint.mirrorStore, (firstVpn + i) * PAGE_SIZE) !== 0) {
-      file.mirror.erase(firstVpn + i, firstVpn + i);
-      continue;
-    }
     const tag = dst[i]! & MigratePfn.write ? MirrorTag.write : MirrorTag.read;
-    file.mirror.store(firstVpn + i, backingPfn(memory, dstPfn[i]!), tag);
+    const nr = dst[i]! & MigratePfn.compound ? HPAGE_PMD_NR : 1;
+    for (let j = 0; j < nr; j++) {
+      const vpn = firstVpn + i + j;
+      // Deviates: Linux does not look whether the entry was zapped during the copy, and mirrors a page that is about to be
+      // freed. An invalidation from here on waits for the mutex.
+      const named = pfnAt(file.mm, vpn);
+      if (named === 0 || (named !== srcPfn[i]! + j && named !== dstPfn[i]! + j)) continue;
+      // A page that can't be mirrored must not stay mirrored at the place that it has left.
+      if (faults.armed && faults.hit(FaultPoint.mirrorStore, vpn * PAGE_SIZE) !== 0) file.mirror.erase(vpn, vpn);
+      else file.mirror.store(vpn, backingPfn(memory, dstPfn[i]! + j), tag);
+    }
   }
   file.mutex.unlock();
 }

@@ -4,10 +4,11 @@ import { FaultPoint } from '../core/fault-points.js';
 import { LockClass } from '../core/lock-class.js';
 import { Mutex } from '../core/locks.js';
 import { folioLockNew, folioPut } from '../mm/folio.js';
-import { Zone, type ZoneId } from '../mm/frames.js';
+import { HPAGE_PMD_NR, Zone, type ZoneId } from '../mm/frames.js';
 import type { Memory } from '../mm/memory.js';
 import type { DevPagemapOps } from '../mm/pagemap.js';
 import { DmirrorChunk } from './chunk.js';
+import { FreeList } from './free-list.js';
 import { MoveLog } from './move-log.js';
 import type { PrivateWindows } from './windows.js';
 
@@ -20,7 +21,7 @@ export interface DmirrorDeviceOptions {
   readonly migrateToRam: DevPagemapOps['migrateToRam'];
 }
 
-/** One device: its chunks of memory and the list of free pages in them. Linux: lib/test_hmm.c:struct dmirror_device */
+/** One device: its chunks of memory and the lists of what is free in them. Linux: lib/test_hmm.c:struct dmirror_device */
 export class DmirrorDevice implements DevPagemapOps {
   /** Protected by `devmemLock`, except that closing a file reads it without (as Linux does). */
   chunks: DmirrorChunk[] = [];
@@ -32,8 +33,9 @@ export class DmirrorDevice implements DevPagemapOps {
   readonly minor: number;
   readonly zone: ZoneId;
   readonly migrateToRam: DevPagemapOps['migrateToRam'];
-  /** First page of the free list, 0 when it is empty; freed pages are linked through `zoneDeviceData`. */
-  private freeHead = 0;
+  private readonly pages: FreeList;
+  /** Folios of 2 MiB, in profiles that have such. */
+  private readonly folios: FreeList;
 
   constructor(
     readonly memory: Memory,
@@ -43,7 +45,9 @@ export class DmirrorDevice implements DevPagemapOps {
     this.zone = options.zone;
     this.migrateToRam = options.migrateToRam;
     this.devmemLock = new Mutex(memory.kernel, LockClass.devmemLock, `devmem_lock ${options.minor}`);
-    this.addChunk();
+    this.pages = new FreeList(memory, (pfn) => this.chunkOf(pfn), 1);
+    this.folios = new FreeList(memory, (pfn) => this.chunkOf(pfn), HPAGE_PMD_NR);
+    this.addChunk(this.pages);
   }
 
   get isPrivate(): boolean {
@@ -54,62 +58,84 @@ export class DmirrorDevice implements DevPagemapOps {
    * A page of the device, locked and with one reference; a private one has a backing page of system memory. 0 when there
    * is no memory of either kind. Linux: lib/test_hmm.c:dmirror_devmem_alloc_page()
    */
-  *allocPage(): Coroutine<number> {
+  allocPage(): Coroutine<number> {
+    return this.alloc(this.pages);
+  }
+
+  /** As `allocPage` for a folio of 2 MiB with a backing folio. */
+  allocFolio(): Coroutine<number> {
+    return this.alloc(this.folios);
+  }
+
+  private *alloc(list: FreeList): Coroutine<number> {
     const { memory } = this;
     const { faults } = memory.kernel;
-    if (faults.armed && (yield* faults.reach(FaultPoint.devicePageAlloc)) !== 0) return 0;
+    const isLarge = list === this.folios;
+    const isAsked = faults.armed && !faults.isQuiet(FaultPoint.devicePageAlloc);
+    if (isAsked && (yield* faults.reach(FaultPoint.devicePageAlloc)) !== 0) return 0;
     let backing = 0;
     if (this.isPrivate) {
-      backing = memory.allocator.allocate();
+      backing = isLarge ? memory.allocator.allocateHuge() : memory.allocator.allocate();
       if (backing === 0) return 0;
     }
-    let pfn = this.popFree();
-    if (pfn === 0) pfn = yield* this.allocateChunk();
+    let pfn = list.pop();
+    if (pfn === 0) pfn = yield* this.allocateChunk(list);
     if (pfn === 0) {
       if (backing !== 0) folioPut(memory, backing);
       return 0;
     }
     const chunk = this.chunkOf(pfn);
-    chunk.inUse++;
-    memory.frames.prepare(pfn, this.zone, chunk.pagemap.id);
+    chunk.inUse += list.unitPages;
+    this.calloc += list.unitPages;
+    if (isLarge) memory.frames.prepareHuge(pfn, this.zone, chunk.pagemap.id);
+    else memory.frames.prepare(pfn, this.zone, chunk.pagemap.id);
     folioLockNew(memory, pfn);
     memory.frames.zoneDeviceData[pfn] = backing;
     return pfn;
   }
 
   /** Linux: lib/test_hmm.c:dmirror_devmem_free() */
-  pageFree(pfn: number): void {
-    const { frames, kernel } = this.memory;
-    if (this.isPrivate) folioPut(this.memory, frames.zoneDeviceData[pfn]!);
-    const chunk = this.chunkOf(pfn);
-    kernel.lockAcquired(LockClass.devLock, 'dev_lock');
+  pageFree(head: number): void {
+    const { frames } = this.memory;
+    const npages = frames.folioNrPages(head);
+    if (this.isPrivate) folioPut(this.memory, frames.zoneDeviceData[head]!);
+    const chunk = this.chunkOf(head);
+    const list = npages === 1 ? this.pages : this.folios;
+    list.lock();
     if (!chunk.remove) {
-      this.cfree++;
-      frames.zoneDeviceData[pfn] = this.freeHead;
-      this.freeHead = pfn;
+      this.cfree += npages;
+      list.pushLocked(head);
     }
-    kernel.lockReleased(LockClass.devLock, 'dev_lock');
-    chunk.pageFreed();
+    list.unlock();
+    chunk.pagesFreed(npages);
   }
 
-  /** Takes every free page of `chunk` off the list and keeps later ones away. Linux: dmirror_remove_free_pages() */
-  removeFreePages(chunk: DmirrorChunk): void {
-    const { kernel } = this.memory;
-    kernel.lockAcquired(LockClass.devLock, 'dev_lock');
-    chunk.remove = true;
-    // What is in front of the chunk's last free page goes with it: those pages are of chunks that are removed next.
-    for (let pfn = this.freeHead; pfn !== 0; ) {
-      const isOfChunk = chunk.holds(pfn);
-      pfn = this.nextRun(pfn);
-      if (isOfChunk) this.freeHead = pfn;
+  /** Each page gets its page of the backing folio, and the file that is named there. Linux: dmirror_devmem_folio_split() */
+  folioSplit(head: number): void {
+    const { zoneDeviceData } = this.memory.frames;
+    const backing = zoneDeviceData[head]!;
+    const file = zoneDeviceData[backing]!;
+    this.memory.frames.splitToPages(backing);
+    for (let i = 0; i < HPAGE_PMD_NR; i++) {
+      zoneDeviceData[head + i] = backing + i;
+      zoneDeviceData[backing + i] = file;
     }
-    kernel.lockReleased(LockClass.devLock, 'dev_lock');
+  }
+
+  /** Takes all free memory of `chunk` off the lists and keeps later one away. Linux: dmirror_remove_free_pages() */
+  removeFreePages(chunk: DmirrorChunk): void {
+    this.pages.lock();
+    chunk.remove = true;
+    this.folios.removeChunkLocked(chunk);
+    this.pages.removeChunkLocked(chunk);
+    this.pages.unlock();
   }
 
   /** The end of RELEASE: every chunk is gone. The caller holds `devmemLock`. */
   forgetChunksLocked(): void {
     this.chunks = [];
-    this.freeHead = 0;
+    this.pages.clear();
+    this.folios.clear();
   }
 
   /** Gives a chunk's place in the physical address space back; none of its pages is in use. Linux: memunmap_pages() */
@@ -119,15 +145,9 @@ export class DmirrorDevice implements DevPagemapOps {
     if (typeof this.options.place !== 'number') this.options.place.release(chunk.firstPfn);
   }
 
-  /** Number of pages on the free list, counted. */
+  /** Free pages, counted. */
   countFree(): number {
-    let count = 0;
-    for (let pfn = this.freeHead; pfn !== 0; ) {
-      const run = this.freshChunkOf(pfn);
-      count += run === null ? 1 : pfn - run.firstPfn + 1;
-      pfn = this.nextRun(pfn);
-    }
-    return count;
+    return this.pages.countPages() + this.folios.countPages();
   }
 
   /** Back to the first moment: every page free and never used. */
@@ -143,23 +163,26 @@ export class DmirrorDevice implements DevPagemapOps {
     this.cfree = 0;
     this.moves.reset();
     this.devmemLock.reset();
-    this.addChunk();
+    this.addChunk(this.pages);
   }
 
-  /** Makes a new chunk and takes its first page. 0 when no place is left. Linux: lib/test_hmm.c:dmirror_allocate_chunk() */
-  private *allocateChunk(): Coroutine<number> {
+  /** Makes a new chunk and takes its first unit. 0 when no place is left. Linux: lib/test_hmm.c:dmirror_allocate_chunk() */
+  private *allocateChunk(list: FreeList): Coroutine<number> {
     const { faults } = this.memory.kernel;
     yield* this.devmemLock.lock();
     const isRefused = faults.armed && (yield* faults.reach(FaultPoint.deviceChunkAlloc)) !== 0;
-    const isAdded = !isRefused && this.addChunk();
+    const isAdded = !isRefused && this.addChunk(list);
     this.devmemLock.unlock();
-    return isAdded ? this.popFree() : 0;
+    return isAdded ? list.pop() : 0;
   }
 
-  private addChunk(): boolean {
+  /** All its memory goes on `list`. */
+  private addChunk(list: FreeList): boolean {
     const { place, chunkPages } = this.options;
     const { pagemaps } = this.memory;
     if (typeof place === 'number' && this.chunks.length > 0) return false;
+    // Only a chunk that a test has made smaller than Linux's is no multiple of 2 MiB.
+    if (chunkPages % list.unitPages !== 0) return false;
     const firstPfn = typeof place === 'number' ? place : place.take();
     if (firstPfn === 0) return false;
     let id = pagemaps.indexOf(null);
@@ -174,35 +197,10 @@ export class DmirrorDevice implements DevPagemapOps {
       ops: this,
     };
     pagemaps[id] = pagemap;
-    const chunk = new DmirrorChunk(pagemap);
+    const chunk = new DmirrorChunk(pagemap, list.unitPages);
     this.chunks.push(chunk);
-    chunk.belowFresh = this.freeHead;
-    this.freeHead = chunk.endPfn - 1;
+    list.addChunk(chunk);
     return true;
-  }
-
-  private popFree(): number {
-    const { kernel, frames } = this.memory;
-    kernel.lockAcquired(LockClass.devLock, 'dev_lock');
-    const pfn = this.freeHead;
-    if (pfn !== 0) {
-      const chunk = this.freshChunkOf(pfn);
-      this.freeHead = chunk === null ? frames.zoneDeviceData[pfn]! : chunk.popFresh(pfn);
-      this.calloc++;
-    }
-    kernel.lockReleased(LockClass.devLock, 'dev_lock');
-    return pfn;
-  }
-
-  /** What follows on the free list after `pfn`, or after the whole run of never used pages that it begins. */
-  private nextRun(pfn: number): number {
-    const chunk = this.freshChunkOf(pfn);
-    return chunk === null ? this.memory.frames.zoneDeviceData[pfn]! : chunk.belowFresh;
-  }
-
-  private freshChunkOf(pfn: number): DmirrorChunk | null {
-    const chunk = this.chunkOf(pfn);
-    return chunk.isFresh(pfn) ? chunk : null;
   }
 
   private chunkOf(pfn: number): DmirrorChunk {

@@ -6,9 +6,11 @@ import {
   migrateDeviceFinalize,
   migrateDevicePages,
   migrateDeviceRange,
+  splitSource,
 } from '../hmm/index.js';
 import { backingPfn, copyPage, folioLockNew } from '../mm/folio.js';
 import { Zone } from '../mm/frames.js';
+import { copyHugePage } from '../mm/huge-zero.js';
 import type { Memory } from '../mm/memory.js';
 import type { DmirrorChunk } from './chunk.js';
 
@@ -36,14 +38,34 @@ export function* dmirrorDeviceEvictChunk(memory: Memory, chunk: DmirrorChunk): C
   for (let i = 0; i < npages; i++) {
     const from = migrate.srcPfn[i]!;
     if (from === 0 || !(migrate.src[i]! & MigratePfn.migrate) || memory.frames.zone[from] === Zone.system) continue;
-    const to = memory.allocator.allocateNofail();
-    // Deviates: Linux's allocation here waits for memory for ever; a page without a place stays on the device.
-    if (to === 0) continue;
-    folioLockNew(memory, to);
-    copyPage(memory, to, backingPfn(memory, from));
-    migrate.dst[i] = MigratePfn.valid | (migrate.src[i]! & MigratePfn.write);
-    migrate.dstPfn[i] = to;
+    if (migrate.src[i]! & MigratePfn.compound && !(yield* folioHome(memory, migrate, i))) continue;
+    if (migrate.dstPfn[i] === 0) pageHome(memory, migrate, i);
   }
   yield* migrateDevicePages(memory, migrate);
   yield* migrateDeviceFinalize(memory, migrate);
+}
+
+/** Deviates: Linux's allocation here waits for memory for ever; a page without a place stays on the device. */
+function pageHome(memory: Memory, { src, srcPfn, dst, dstPfn }: MigrateArrays, i: number): void {
+  const to = memory.allocator.allocateNofail();
+  if (to === 0) return;
+  folioLockNew(memory, to);
+  copyPage(memory, to, backingPfn(memory, srcPfn[i]!));
+  dst[i] = MigratePfn.valid | (src[i]! & MigratePfn.write);
+  dstPfn[i] = to;
+}
+
+/**
+ * A huge page for a folio; when none is free the folio becomes single pages, which then get places of their own. False when it can't.
+ * Deviates: Linux does not look whether it got one.
+ */
+function* folioHome(memory: Memory, migrate: MigrateArrays, i: number): Coroutine<boolean> {
+  const { src, srcPfn, dst, dstPfn } = migrate;
+  const head = memory.allocator.allocateHuge();
+  if (head === 0) return yield* splitSource(memory, migrate, i);
+  folioLockNew(memory, head);
+  copyHugePage(memory, head, backingPfn(memory, srcPfn[i]!));
+  dst[i] = MigratePfn.valid | MigratePfn.compound | (src[i]! & MigratePfn.write);
+  dstPfn[i] = head;
+  return true;
 }

@@ -1,30 +1,30 @@
-import { EBUSY, EINTR, EINVAL } from '../../uapi/errno.js';
+import { EBUSY, EINTR, EINVAL, ENOMEM } from '../../uapi/errno.js';
 import type { Coroutine } from '../core/effect.js';
 import { FaultPoint } from '../core/fault-points.js';
-import { makeDeviceExclusiveRange } from '../hmm/index.js';
+import { makeDeviceExclusive, makeDeviceExclusiveRange } from '../hmm/index.js';
 import { mmput } from '../mm/exit-mmap.js';
 import { folioPut, folioUnlock } from '../mm/folio.js';
 import { PAGE_SIZE } from '../mm/frames.js';
 import { mmgetNotZero } from '../mm/mm.js';
 import type { Command } from './command.js';
-import { CHUNK_PAGES, CHUNK_POINT } from './context.js';
+import { CHUNK_POINT, EXCLUSIVE_CHUNK_PAGES } from './context.js';
 import { MirrorTag } from './mirror.js';
 import { returnMirroredData } from './mirror-copy.js';
 
 /**
  * EXCLUSIVE: gives the device exclusive access to the pages of a range until the CPU touches them; the data goes to `ptr`.
- * Whatever goes wrong with a chunk is -EBUSY, and what it had got stays as it is (Q6).
+ * Whatever goes wrong with a chunk is -EBUSY in 6.12, and what it had got stays as it is (Q6); later kernels go page by page and say why.
  * Linux: lib/test_hmm.c:dmirror_exclusive()
  */
 export function* dmirrorExclusive(command: Command): Coroutine<number> {
   const { mm } = command.file;
-  const { kernel } = command.context.memory;
+  const { kernel, profile } = command.context.memory;
   if (!mmgetNotZero(mm)) return -EINVAL;
   if (kernel.faults.armed) yield* kernel.faults.reach(FaultPoint.mmapLock);
   yield* mm.mmapLock.readLock();
-  const pages = new Uint32Array(CHUNK_PAGES);
+  const pages = new Uint32Array(EXCLUSIVE_CHUNK_PAGES);
   let ret = 0;
-  for (let start = command.addr; ret === 0 && start < command.end; start += CHUNK_PAGES * PAGE_SIZE) {
+  for (let start = command.addr; ret === 0 && start < command.end; start += EXCLUSIVE_CHUNK_PAGES * PAGE_SIZE) {
     if (kernel.scheduler.contended) yield CHUNK_POINT;
     if (kernel.faults.armed) yield* kernel.faults.betweenChunks(start);
     // Deviates: Linux goes on to the end, for hours if need be. Only who serves the machine can ask for this.
@@ -32,8 +32,10 @@ export function* dmirrorExclusive(command: Command): Coroutine<number> {
       ret = -EINTR;
       break;
     }
-    const end = Math.min(start + CHUNK_PAGES * PAGE_SIZE, command.end);
-    ret = yield* exclusiveChunk(command, { start, end }, pages);
+    const end = Math.min(start + EXCLUSIVE_CHUNK_PAGES * PAGE_SIZE, command.end);
+    ret = profile.exclusiveIsMapping
+      ? yield* exclusivePages(command, { start, end })
+      : yield* exclusiveChunk(command, { start, end }, pages);
   }
   mm.mmapLock.readUnlock();
   yield* mmput(mm);
@@ -56,6 +58,22 @@ function* exclusiveChunk(
     folioPut(memory, pfn);
   }
   return mapped < npages ? -EBUSY : 0;
+}
+
+/** Page by page until one can't be had. Linux: lib/test_hmm.c:dmirror_exclusive() since 6.15 */
+function* exclusivePages(command: Command, { start, end }: { start: number; end: number }): Coroutine<number> {
+  const { mm } = command.file;
+  const { memory } = command.context;
+  let ret = 0;
+  for (let addr = start; ret === 0 && addr < end; addr += PAGE_SIZE) {
+    const pfn = yield* makeDeviceExclusive(mm, addr, null);
+    if (pfn < 0) return pfn;
+    const mapped = yield* atomicMap(command, addr / PAGE_SIZE, Uint32Array.of(pfn));
+    if (mapped === 0) ret = -ENOMEM;
+    folioUnlock(memory, pfn);
+    folioPut(memory, pfn);
+  }
+  return ret;
 }
 
 /** Mirrors the pages that are exclusive; answers how many. Linux: lib/test_hmm.c:dmirror_atomic_map() */

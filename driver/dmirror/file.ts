@@ -14,7 +14,7 @@ import { Mirror } from './mirror.js';
  */
 export class DmirrorFile implements IntervalNotifierOps {
   /** Protected by `mutex`. */
-  readonly mirror = new Mirror();
+  readonly mirror: Mirror;
   /** Taken by invalidations, so no mmap_lock, user memory or folio lock may be waited for under it. */
   readonly mutex: Mutex;
   /** Covers the whole address space; null before and after the file is open. */
@@ -28,6 +28,7 @@ export class DmirrorFile implements IntervalNotifierOps {
     /** What backing pages of this file's migrations carry in `zoneDeviceData`. */
     readonly id: number,
   ) {
+    this.mirror = new Mirror(mm.memory.kernelMemory);
     this.mutex = new Mutex(mm.memory.kernel, LockClass.dmirrorMutex, 'dmirror_mutex');
   }
 

@@ -1,6 +1,7 @@
 // The public face of this layer: the devices of a machine, and gup_test beside them.
 
 import { ENOENT } from '../../uapi/errno.js';
+import { assert } from '../core/assert.js';
 import type { Coroutine } from '../core/effect.js';
 import {
   type MigrationPath,
@@ -82,12 +83,11 @@ export class DmirrorDevices {
   *open(minor: number, mm: Mm): Coroutine<DmirrorFile | number> {
     const device = this.devices[minor];
     if (device === undefined) return -ENOENT;
-    const { files } = this.context;
-    const file = new DmirrorFile(device, mm, files.length);
-    files.push(file);
+    const file = new DmirrorFile(device, mm, this.context.nextFileId++);
     const notifier = yield* mmuIntervalNotifierInsert(mm, { start: 0, length: ADDRESS_SPACE_BYTES, ops: file });
     if (typeof notifier === 'number') return notifier;
     file.notifier = notifier;
+    this.context.files[file.id] = file;
     return file;
   }
 
@@ -104,6 +104,7 @@ export class DmirrorDevices {
     // No lock: RELEASE may take the chunks away meanwhile, as it may in Linux.
     for (let i = 0; i < device.chunks.length; i++) yield* dmirrorDeviceEvictChunk(this.memory, device.chunks[i]!);
     file.mirror.destroy();
+    this.context.closeFile(file);
   }
 
   /** Fills a new mapping of a device's file; the mmap_lock is held for write. 0, -ENOMEM or -EBUSY. */
@@ -111,14 +112,23 @@ export class DmirrorDevices {
     return dmirrorMmap(this.memory, vma);
   }
 
-  /** Every file that was opened in this life, closed ones included; for reports. */
+  /** Every file that is open, and closed ones that pages still name; for reports. */
   get files(): readonly DmirrorFile[] {
-    return this.context.files;
+    return Object.values(this.context.files);
   }
 
   /** Throws an AssertionError when a device's books are wrong. Only while no task is in the kernel. */
   checkInvariants(): void {
-    for (const device of this.devices) checkDeviceInvariants(device, this.context.files);
+    for (const device of this.devices) checkDeviceInvariants(device, this.files);
+    this.checkKernelMemory();
+  }
+
+  private checkKernelMemory(): void {
+    const { table, vmalloc, mirror } = this.memory.kernelMemory.taken;
+    const leaves = this.files.reduce((sum, file) => sum + file.mirror.leafCount, 0);
+    assert(table === this.memory.tables.inUse, `${table} page tables are counted, ${this.memory.tables.inUse} in use`);
+    assert(vmalloc === this.context.bounce.pages, `${vmalloc} pages of buffers are counted`);
+    assert(mirror === leaves, `${mirror} leaves of mirrors are counted, there are ${leaves}`);
   }
 
   /** A new life of the machine: nothing is open and all device memory is free. The address spaces must be gone. */

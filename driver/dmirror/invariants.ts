@@ -21,12 +21,13 @@ export function checkDeviceInvariants(device: DmirrorDevice, files: readonly Dmi
 }
 
 function checkChunks(device: DmirrorDevice): void {
-  const { refcount } = device.memory.frames;
+  const { frames } = device.memory;
   let capacity = 0;
   let inUse = 0;
   for (const chunk of device.chunks) {
     let counted = 0;
-    for (let pfn = chunk.freshEnd; pfn < chunk.endPfn; pfn++) if (refcount[pfn] !== 0) counted++;
+    for (let pfn = chunk.freshEnd; pfn < chunk.endPfn; pfn++)
+      if (frames.refcount[pfn] !== 0) counted += frames.folioNrPages(pfn);
     if (counted !== chunk.inUse) {
       throw new AssertionError(
         `device ${device.minor}: ${counted} pages of a chunk are in use, ${chunk.inUse} are counted`,

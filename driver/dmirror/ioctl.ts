@@ -4,6 +4,7 @@ import { decodeCommand, encodeResult, HMM_DMIRROR_CMD_BYTES } from '../../uapi/h
 import type { Coroutine } from '../core/effect.js';
 import { copyFromUser, copyToUser } from '../mm/access.js';
 import type { Mm } from '../mm/mm.js';
+import type { KernelProfile } from '../mm/profile.js';
 import { dmirrorCheckAtomic } from './check-exclusive.js';
 import type { Command } from './command.js';
 import type { DmirrorContext } from './context.js';
@@ -13,7 +14,7 @@ import { dmirrorSetFlags } from './flags.js';
 import { dmirrorMigrateOnFault } from './migrate-on-fault.js';
 import { dmirrorMigrateToDevice } from './migrate-to-dev.js';
 import { dmirrorMigrateToSystem } from './migrate-to-sys.js';
-import { dmirrorRead } from './read.js';
+import { dmirrorRead, dmirrorReadUnlocked } from './read.js';
 import { dmirrorDeviceRemoveChunks } from './release.js';
 import { dmirrorSnapshot } from './snapshot.js';
 import { dmirrorWrite } from './write.js';
@@ -45,15 +46,19 @@ export function* dmirrorIoctl(context: DmirrorContext, file: DmirrorFile, call: 
   const command: Command = { context, file, callerMm, ...inputs, cpages: 0, faults: 0 };
   kernel.emit('ioctl', name, command.addr, command.npages);
   if (kernel.faults.armed) kernel.faults.begins(command.addr);
-  const ret = yield* runCommand(name, command);
+  const ret = isModelled(name, context.memory.profile) ? yield* runCommand(name, command) : -EINVAL;
   kernel.emit('ioctl', `${name} done`, ret, command.cpages);
   if (ret !== 0) return ret;
   encodeResult(view, command.cpages, command.faults);
   return (yield* copyToUser(callerMm, arg, record)) === 0 ? 0 : -EFAULT;
 }
 
-/** What `runCommand` has; every other command of a dialect answers -EINVAL. */
-export const MODELLED_COMMANDS: ReadonlySet<CommandName> = new Set<CommandName>([
+/** Has the profile this command? Every other one of a dialect answers -EINVAL. */
+export function isModelled(name: CommandName, profile: KernelProfile): boolean {
+  return name === 'READ_UNLOCKED' ? profile.hmmUnlockedFault : MODELLED_COMMANDS.has(name);
+}
+
+const MODELLED_COMMANDS: ReadonlySet<CommandName> = new Set<CommandName>([
   ...(['READ', 'WRITE', 'MIGRATE_TO_DEV', 'MIGRATE_ON_FAULT_TO_DEV', 'MIGRATE_TO_SYS', 'SNAPSHOT'] as const),
   ...(['EXCLUSIVE', 'CHECK_EXCLUSIVE', 'RELEASE', 'FLAGS'] as const),
 ]);
@@ -82,6 +87,8 @@ function* runCommand(name: CommandName, command: Command): Coroutine<number> {
       return 0;
     case 'FLAGS':
       return dmirrorSetFlags(command);
+    case 'READ_UNLOCKED':
+      return yield* dmirrorReadUnlocked(command);
     default:
       return -EINVAL;
   }

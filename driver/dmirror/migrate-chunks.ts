@@ -1,19 +1,19 @@
 import { EINTR, EINVAL } from '../../uapi/errno.js';
 import type { Coroutine } from '../core/effect.js';
 import { FaultPoint } from '../core/fault-points.js';
-import { type MigrateVma, migrateVmaSetup } from '../hmm/index.js';
+import { MigrateSelect, type MigrateVma, migrateVmaSetup } from '../hmm/index.js';
 import { mmput } from '../mm/exit-mmap.js';
 import { PAGE_SIZE } from '../mm/frames.js';
 import { mmgetNotZero } from '../mm/mm.js';
 import { VM } from '../mm/vm-flags.js';
 import type { Command } from './command.js';
-import { CHUNK_PAGES, CHUNK_POINT } from './context.js';
+import { CHUNK_POINT } from './context.js';
 
 /** What is done with one chunk between its setup and the next; it ends with finalize. */
 export type MigrateChunk = (command: Command, migrate: MigrateVma) => Coroutine<number>;
 
 /**
- * The frame of MIGRATE_TO_DEV and MIGRATE_TO_SYS: chunks of 64 pages, cut at vma ends, under one read hold of mmap_lock.
+ * The frame of MIGRATE_TO_DEV and MIGRATE_TO_SYS: chunks of 64 pages (512 where 2 MiB migrate as one), cut at vma ends, under one read hold of mmap_lock.
  * -EINVAL for an address space that is dead, a gap, an unreadable or a special vma; chunks before it stay migrated.
  */
 export function* migrateChunks(command: Command, select: number, migrateChunk: MigrateChunk): Coroutine<number> {
@@ -21,7 +21,9 @@ export function* migrateChunks(command: Command, select: number, migrateChunk: M
   const { mm } = file;
   const { kernel } = context.memory;
   if (!mmgetNotZero(mm)) return -EINVAL;
-  const migrate = context.takeMigration(CHUNK_PAGES);
+  const { migrateChunkPages, deviceThp } = context.memory.profile;
+  const flags = deviceThp ? select | MigrateSelect.compound : select;
+  const migrate = context.takeMigration(migrateChunkPages);
   if (kernel.faults.armed) yield* kernel.faults.reach(FaultPoint.mmapLock);
   yield* mm.mmapLock.readLock();
   let ret = 0;
@@ -38,8 +40,8 @@ export function* migrateChunks(command: Command, select: number, migrateChunk: M
       ret = -EINVAL;
       break;
     }
-    const end = Math.min(command.end, addr + CHUNK_PAGES * PAGE_SIZE, vma.end);
-    migrate.request({ vma, start: addr, end, flags: select, pgmapOwner: file.device });
+    const end = Math.min(command.end, addr + migrateChunkPages * PAGE_SIZE, vma.end);
+    migrate.request({ vma, start: addr, end, flags, pgmapOwner: file.device });
     ret = yield* migrateVmaSetup(migrate);
     if (ret !== 0) break;
     ret = yield* migrateChunk(command, migrate);

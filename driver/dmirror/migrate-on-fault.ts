@@ -18,19 +18,23 @@ import {
 } from '../hmm/index.js';
 import { mmput } from '../mm/exit-mmap.js';
 import { ZERO_PFN } from '../mm/frame-allocator.js';
-import { PAGE_SIZE } from '../mm/frames.js';
+import { HPAGE_PMD_NR, PAGE_SIZE } from '../mm/frames.js';
 import type { Memory } from '../mm/memory.js';
 import { mmgetNotZero } from '../mm/mm.js';
 import { VM } from '../mm/vm-flags.js';
 import type { Command } from './command.js';
-import { CHUNK_PAGES, CHUNK_POINT, RANGE_FAULT_TIMEOUT_MS, RETRY_POINT } from './context.js';
+import { CHUNK_POINT, RANGE_FAULT_TIMEOUT_MS, RETRY_POINT } from './context.js';
+import type { DmirrorFile } from './file.js';
 import { moveChunkToDevice } from './migrate-to-dev.js';
 import { returnMirroredData } from './mirror-copy.js';
 import { movesByOthers, storeReported } from './range-fault.js';
 
-/** Says what `chunkOnce` found out. */
+/** Says what an attempt at a chunk found out. */
 const DONE = 0;
+/** The chunk has changed before anything was moved. */
 const AGAIN = 1;
+/** What can move has moved; some of the rest is not mirrored. */
+const MIRROR = 2;
 
 /**
  * MIGRATE_ON_FAULT_TO_DEV: faults in what is missing and moves all that can move; pages that can't (already on this
@@ -44,7 +48,7 @@ export function* dmirrorMigrateOnFault(command: Command): Coroutine<number> {
   const { mm } = file;
   const { kernel } = context.memory;
   if (!mmgetNotZero(mm)) return -EFAULT;
-  const migrate = context.takeMigration(CHUNK_PAGES);
+  const migrate = context.takeMigration(context.memory.profile.migrateChunkPages);
   let ret = 0;
   for (let addr = command.addr; ret === 0 && addr < command.end; addr = migrate.end) {
     if (kernel.scheduler.contended) yield CHUNK_POINT;
@@ -65,20 +69,28 @@ export function* dmirrorMigrateOnFault(command: Command): Coroutine<number> {
 
 /** The chunk at `addr`, under one read hold of mmap_lock from the look at its vma to finalize. */
 function* migrateChunkLocked(command: Command, migrate: MigrateVma, addr: number): Coroutine<number> {
-  const { scheduler, faults } = command.context.memory.kernel;
+  const { kernel, profile } = command.context.memory;
+  const { scheduler, faults } = kernel;
   const { clock } = scheduler;
   const vma = command.file.mm.vmaLookup(addr);
   if (vma === null || !(vma.flags & VM.read)) return -EFAULT;
   if (isUnmigratableVma(vma)) return -EINVAL;
-  const end = Math.min(command.end, addr + CHUNK_PAGES * PAGE_SIZE, vma.end);
+  const end = Math.min(command.end, addr + profile.migrateChunkPages * PAGE_SIZE, vma.end);
+  const flags = MigrateSelect.system | (profile.deviceThp ? MigrateSelect.compound : 0);
   const deadline = clock.nowTicks + RANGE_FAULT_TIMEOUT_MS * TICKS_PER_MS;
-  const range = rangeOf(command, migrate, { start: addr, end });
+  let range = rangeOf(command, migrate, { start: addr, end });
+  let ret = AGAIN;
   for (; clock.nowTicks <= deadline; yield RETRY_POINT) {
     if (faults.armed && faults.hit(FaultPoint.rangeTimeout, addr) !== 0) break;
-    migrate.request({ vma, start: addr, end, flags: MigrateSelect.system, pgmapOwner: command.file.device });
-    const ret = yield* chunkOnce(command, migrate, range);
-    migrate.end = end;
-    if (ret !== AGAIN) return ret;
+    if (ret === MIRROR) {
+      ret = yield* mirrorOnce(command, range);
+    } else {
+      migrate.request({ vma, start: addr, end, flags, pgmapOwner: command.file.device });
+      ret = yield* chunkOnce(command, migrate, range);
+      migrate.end = end;
+      if (ret === MIRROR) range = { ...range, defaultFlags: HmmPfn.reqFault, migrate: null };
+    }
+    if (ret <= 0) return ret;
   }
   return -EBUSY;
 }
@@ -96,14 +108,33 @@ function* chunkOnce(command: Command, migrate: MigrateVma, range: HmmRange): Cor
   if (ret !== 0) return ret === -EBUSY ? AGAIN : ret;
   const { faults } = context.memory.kernel;
   if (faults.armed) yield* injectInvalidate(file.mm, range.start);
-  const isStable = yield* storeReports(command, range, moves);
+  const isStable = yield* storeReports(command, range, { moves, onlyMissing: false });
   // Collected pages can't be given back here, so the unified path finishes with them before it looks again.
   if (!isStable && !isUnified) return AGAIN;
   if (isUnified) yield* migrateHmmRangeSetup(range);
   else ret = yield* migrateVmaSetup(migrate);
   if (ret !== 0) return ret;
   yield* moveChunkToDevice(command, migrate);
-  return isStable || hasAllMoved(command, range, migrate) ? DONE : AGAIN;
+  const isMirrored = isStable && isUnchanged(file, range, moves);
+  return isMirrored || hasAllMoved(command, range, migrate) ? DONE : MIRROR;
+}
+
+/**
+ * Mirrors the pages of a chunk that could not move, where the move itself has unmapped them for a moment: a folio was split, or they
+ * are mapped elsewhere too.
+ */
+function* mirrorOnce(command: Command, range: HmmRange): Coroutine<number> {
+  const { file } = command;
+  range.notifierSeq = yield* mmuIntervalReadBegin(file.notifier!);
+  const moves = movesByOthers(file);
+  const ret = yield* hmmRangeFault(range);
+  if (ret !== 0) return ret === -EBUSY ? MIRROR : ret;
+  return (yield* storeReports(command, range, { moves, onlyMissing: true })) ? DONE : MIRROR;
+}
+
+/** Whether neither an invalidation nor another task's migration has reached the range since. */
+function isUnchanged(file: DmirrorFile, range: HmmRange, moves: number): boolean {
+  return !mmuIntervalReadRetry(range.notifier!, range.notifierSeq) && movesByOthers(file) === moves;
 }
 
 function rangeOf(
@@ -117,8 +148,8 @@ function rangeOf(
     notifierSeq: 0,
     start,
     end,
-    flags: new Uint32Array(CHUNK_PAGES),
-    pfns: new Uint32Array(CHUNK_PAGES),
+    flags: new Uint32Array(migrate.src.length),
+    pfns: new Uint32Array(migrate.src.length),
     defaultFlags: HmmPfn.reqFault | (isUnified ? HmmPfn.reqMigrate : 0),
     pfnFlagsMask: 0,
     devPrivateOwner: file.device,
@@ -128,7 +159,12 @@ function rangeOf(
 
 /** Whether every page that was reported is on the device now, so that no report is worth looking at again. */
 function hasAllMoved({ context }: Command, range: HmmRange, migrate: MigrateVma): boolean {
+  const whole = MigratePfn.migrate | MigratePfn.compound;
   for (let i = 0; i < migrate.npages; i++) {
+    if ((migrate.src[i]! & whole) === whole) {
+      i += HPAGE_PMD_NR - 1;
+      continue;
+    }
     const isReported = (range.flags[i]! & HmmPfn.valid) !== 0 && !isZeroPage(context.memory, range.pfns[i]!);
     if (isReported && !(migrate.src[i]! & MigratePfn.migrate)) return false;
   }
@@ -139,18 +175,26 @@ function isZeroPage(memory: Memory, pfn: number): boolean {
   return pfn === ZERO_PFN || memory.frames.head[pfn] === memory.hugeZeroPfn;
 }
 
-/** Mirrors what was reported, unless the range has changed since: then false. Zero pages are holes, on both paths. */
-function* storeReports({ context, file }: Command, range: HmmRange, moves: number): Coroutine<boolean> {
+/**
+ * Mirrors what was reported, unless the range has changed since: then false. Zero pages are holes, on both paths. With `onlyMissing`
+ * pages stay as they are mirrored.
+ */
+function* storeReports(
+  { context, file }: Command,
+  range: HmmRange,
+  { moves, onlyMissing }: { moves: number; onlyMissing: boolean },
+): Coroutine<boolean> {
   const { memory } = context;
   const { faults } = memory.kernel;
   const first = range.start / PAGE_SIZE;
   const npages = range.end / PAGE_SIZE - first;
   yield* file.mutex.lock();
-  const isStable = !mmuIntervalReadRetry(range.notifier!, range.notifierSeq) && movesByOthers(file) === moves;
+  const isStable = isUnchanged(file, range, moves);
   for (let i = 0; isStable && i < npages; i++) {
     const flags = range.flags[i]!;
     const pfn = range.pfns[i]!;
     if (!(flags & HmmPfn.valid) || isZeroPage(memory, pfn)) continue;
+    if (onlyMissing && file.mirror.get(first + i) !== 0) continue;
     if (faults.armed && faults.hit(FaultPoint.mirrorStore, (first + i) * PAGE_SIZE) !== 0) break;
     storeReported(context, file, { vpn: first + i, pfn, isWritable: (flags & HmmPfn.write) !== 0 });
   }

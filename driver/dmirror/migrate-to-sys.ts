@@ -1,6 +1,7 @@
 import { ENOMEM } from '../../uapi/errno.js';
 import type { Coroutine } from '../core/effect.js';
 import { MigratePfn, MigrateSelect, type MigrateVma, migrateVmaFinalize, migrateVmaPages } from '../hmm/index.js';
+import { VM_FAULT } from '../mm/fault-code.js';
 import type { Command } from './command.js';
 import { allocAndCopyToSystem, copyDone } from './copy.js';
 import type { DmirrorDevice } from './device.js';
@@ -19,21 +20,34 @@ export function selectDevice(device: DmirrorDevice): number {
   return device.isPrivate ? MigrateSelect.devicePrivate : MigrateSelect.deviceCoherent;
 }
 
-/** -ENOMEM, with the whole chunk back where it was, for a file that was told to fail its next allocation. */
+/** -ENOMEM, with the whole chunk back where it was, when no page is to be had, or the file was told to fail its next allocation. */
 function* moveChunkToSystem(command: Command, migrate: MigrateVma): Coroutine<number> {
   const { context, file } = command;
-  if (file.failAlloc && countMigrated(migrate) > 0) {
+  const { profile } = context.memory;
+  if (!profile.toSystemFails && file.failAlloc && countMigrated(migrate) > 0) {
     file.failAlloc = false;
-    for (let i = 0; i < migrate.npages; i++) migrate.src[i]! &= ~MigratePfn.migrate;
-    yield* migrateVmaFinalize(migrate);
+    yield* giveUp(migrate);
     return -ENOMEM;
   }
   const failed = yield* allocAndCopyToSystem(context, file, migrate);
+  if (failed & VM_FAULT.oom && profile.toSystemFails) {
+    yield* giveUp(migrate);
+    return -ENOMEM;
+  }
   yield* copyDone(context, migrate);
   if (failed === 0 || !context.memory.kernel.defects.finalizeWithoutPages) yield* migrateVmaPages(migrate);
   command.cpages += countMigrated(migrate);
   yield* migrateVmaFinalize(migrate);
   return 0;
+}
+
+/**
+ * The whole chunk goes back to where it was. Deviates: Linux goes to finalize with what has its copy already, which maps copies whose
+ * struct pages know nothing of what they hold (Q19).
+ */
+export function* giveUp(migrate: MigrateVma): Coroutine<void> {
+  for (let i = 0; i < migrate.npages; i++) migrate.src[i]! &= ~MigratePfn.migrate;
+  yield* migrateVmaFinalize(migrate);
 }
 
 /** Linux: lib/test_hmm.c:dmirror_successful_migrated_pages() */

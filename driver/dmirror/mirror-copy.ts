@@ -1,10 +1,14 @@
 import { EFAULT, ENOENT } from '../../uapi/errno.js';
-import type { Coroutine } from '../core/effect.js';
+import { type Coroutine, preemptPoint } from '../core/effect.js';
 import { copyToUser } from '../mm/access.js';
 import { PAGE_SIZE, Zone } from '../mm/frames.js';
 import { bounceInit, type Command } from './command.js';
 import { MirrorTag, mirrorPfn, mirrorTag } from './mirror.js';
 import { KernelOops } from './oops.js';
+
+const MIRROR_COPY_POINT = preemptPoint('mirror copy');
+/** Pages after which whoever runs the machine in slices gets control back. Nobody else gets at the mirror meanwhile. */
+const PAGES_PER_SLICE = 512;
 
 /**
  * Copies pages from the device's view into `bounce`, from page `command.cpages` of the range on, and counts them there.
@@ -12,7 +16,7 @@ import { KernelOops } from './oops.js';
  */
 export function* mirrorRead(command: Command, bounce: Uint8Array): Coroutine<number> {
   const { file, context } = command;
-  const { bytes } = context.memory;
+  const { bytes, kernel } = context.memory;
   const first = command.addr / PAGE_SIZE;
   yield* file.mutex.lock();
   let ret = 0;
@@ -24,7 +28,7 @@ export function* mirrorRead(command: Command, bounce: Uint8Array): Coroutine<num
     }
     const from = byteOffset(command, mirrorPfn(entry));
     bounce.set(bytes.subarray(from, from + PAGE_SIZE), command.cpages * PAGE_SIZE);
-    command.cpages++;
+    if (++command.cpages % PAGES_PER_SLICE === 0 && kernel.scheduler.isPreemptive) yield MIRROR_COPY_POINT;
   }
   file.mutex.unlock();
   return ret;
@@ -33,7 +37,7 @@ export function* mirrorRead(command: Command, bounce: Uint8Array): Coroutine<num
 /** The same in the other direction: only pages that the mirror may write count. Linux: lib/test_hmm.c:dmirror_do_write() */
 export function* mirrorWrite(command: Command, bounce: Uint8Array): Coroutine<number> {
   const { file, context } = command;
-  const { bytes } = context.memory;
+  const { bytes, kernel } = context.memory;
   const first = command.addr / PAGE_SIZE;
   yield* file.mutex.lock();
   let ret = 0;
@@ -45,7 +49,7 @@ export function* mirrorWrite(command: Command, bounce: Uint8Array): Coroutine<nu
     }
     const from = command.cpages * PAGE_SIZE;
     bytes.set(bounce.subarray(from, from + PAGE_SIZE), byteOffset(command, mirrorPfn(entry)));
-    command.cpages++;
+    if (++command.cpages % PAGES_PER_SLICE === 0 && kernel.scheduler.isPreemptive) yield MIRROR_COPY_POINT;
   }
   file.mutex.unlock();
   return ret;

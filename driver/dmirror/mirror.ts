@@ -1,3 +1,5 @@
+import type { KernelMemory } from '../mm/kernel-memory.js';
+
 /** How a mirror entry may be used; the values are the tags of Linux's xarray pointers. */
 export const MirrorTag = { read: 0, atomic: 1, write: 3 } as const;
 export type MirrorTagId = (typeof MirrorTag)[keyof typeof MirrorTag];
@@ -5,6 +7,7 @@ export type MirrorTagId = (typeof MirrorTag)[keyof typeof MirrorTag];
 const TAG_MASK = 3;
 const TAG_RANGE = 4;
 const LEAF_PAGES = 512;
+const FEW_LEAVES = 64;
 
 /** Pfn of an entry; 0 when there is none. */
 export function mirrorPfn(entry: number): number {
@@ -19,12 +22,20 @@ export function mirrorTag(entry: number): MirrorTagId {
  * The page table of one open device file: which frame the device uses for a page of its opener's memory. An entry holds
  * no reference on the frame, only invalidation keeps it true. Protected by the file's mutex.
  *
- * Leaves of 512 entries, `pfn * 4 + tag` each and 0 for none; they are kept for reuse until `destroy`.
+ * Leaves of 512 entries, `pfn * 4 + tag` each and 0 for none. Empty ones are kept for reuse until there are many.
  */
 export class Mirror {
   private readonly leaves = new Map<number, Uint32Array>();
+  /** Number of leaves from which on the empty ones are looked for. */
+  private sweepAt = FEW_LEAVES;
   private cachedKey = -1;
   private cachedLeaf: Uint32Array | null = null;
+
+  constructor(private readonly kernelMemory: KernelMemory) {}
+
+  get leafCount(): number {
+    return this.leaves.size;
+  }
 
   /** The entry of page `vpn`, 0 for none. */
   get(vpn: number): number {
@@ -35,7 +46,9 @@ export class Mirror {
   store(vpn: number, pfn: number, tag: MirrorTagId): void {
     let leaf = this.leaf(vpn);
     if (leaf === null) {
+      if (this.leaves.size >= this.sweepAt) this.sweep();
       leaf = new Uint32Array(LEAF_PAGES);
+      this.kernelMemory.take('mirror', 1);
       this.cachedKey = Math.floor(vpn / LEAF_PAGES);
       this.cachedLeaf = leaf;
       this.leaves.set(this.cachedKey, leaf);
@@ -81,9 +94,19 @@ export class Mirror {
   }
 
   destroy(): void {
+    this.kernelMemory.give('mirror', this.leaves.size);
     this.leaves.clear();
     this.cachedKey = -1;
     this.cachedLeaf = null;
+  }
+
+  private sweep(): void {
+    for (const [key, leaf] of this.leaves) {
+      if (leaf.some((entry) => entry !== 0)) continue;
+      this.leaves.delete(key);
+      this.kernelMemory.give('mirror', 1);
+    }
+    this.sweepAt = Math.max(FEW_LEAVES, 2 * this.leaves.size);
   }
 
   private leaf(vpn: number): Uint32Array | null {

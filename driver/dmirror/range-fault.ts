@@ -6,6 +6,7 @@ import {
   HmmPfn,
   type HmmRange,
   hmmRangeFault,
+  hmmRangeFaultUnlockedTimeout,
   injectInvalidate,
   mmuIntervalReadBegin,
   mmuIntervalReadRetry,
@@ -14,7 +15,7 @@ import { mmput } from '../mm/exit-mmap.js';
 import { backingPfn } from '../mm/folio.js';
 import { PAGE_SIZE } from '../mm/frames.js';
 import { mmgetNotZero } from '../mm/mm.js';
-import { CHUNK_PAGES, CHUNK_POINT, type DmirrorContext, RANGE_FAULT_TIMEOUT_MS, RETRY_POINT } from './context.js';
+import { CHUNK_POINT, type DmirrorContext, RANGE_FAULT_TIMEOUT_MS, RETRY_POINT } from './context.js';
 import type { DmirrorFile } from './file.js';
 import { MirrorTag } from './mirror.js';
 
@@ -29,14 +30,36 @@ export interface FaultRequest {
  * Makes a range usable by the device, as far as its opener's memory allows. 0, -EFAULT, -EPERM, or -EBUSY when a chunk
  * did not hold still for a second; chunks before the failing one stay mirrored. Linux: lib/test_hmm.c:dmirror_fault()
  */
-export function* dmirrorFault(context: DmirrorContext, file: DmirrorFile, request: FaultRequest): Coroutine<number> {
+export function dmirrorFault(context: DmirrorContext, file: DmirrorFile, request: FaultRequest): Coroutine<number> {
+  return faultChunks(context, file, request, rangeStableLocked);
+}
+
+/**
+ * As `dmirrorFault`, with a range fault that lets go of mmap_lock where a userfaultfd serves, and that knows no time limit.
+ * Linux: lib/test_hmm.c:dmirror_fault_unlocked() of 7.3
+ */
+export function dmirrorFaultUnlocked(
+  context: DmirrorContext,
+  file: DmirrorFile,
+  request: FaultRequest,
+): Coroutine<number> {
+  return faultChunks(context, file, request, rangeStableUnlocked);
+}
+
+function* faultChunks(
+  context: DmirrorContext,
+  file: DmirrorFile,
+  request: FaultRequest,
+  stable: typeof rangeStableLocked,
+): Coroutine<number> {
   const { mm } = file;
-  const { kernel } = context.memory;
+  const { kernel, profile } = context.memory;
+  const { faultChunkPages } = profile;
   if (!mmgetNotZero(mm)) return -EFAULT;
-  const flags = new Uint32Array(CHUNK_PAGES);
-  const pfns = new Uint32Array(CHUNK_PAGES);
+  const flags = new Uint32Array(faultChunkPages);
+  const pfns = new Uint32Array(faultChunkPages);
   let ret = 0;
-  for (let start = request.start; ret === 0 && start < request.end; start += CHUNK_PAGES * PAGE_SIZE) {
+  for (let start = request.start; ret === 0 && start < request.end; start += faultChunkPages * PAGE_SIZE) {
     if (kernel.scheduler.contended) yield CHUNK_POINT;
     if (kernel.faults.armed) yield* kernel.faults.betweenChunks(start);
     // Deviates: Linux goes on to the end, for hours if need be. Only who serves the machine can ask for this.
@@ -44,27 +67,27 @@ export function* dmirrorFault(context: DmirrorContext, file: DmirrorFile, reques
       ret = -EINTR;
       break;
     }
-    ret = yield* rangeFault(context, file, {
+    const range: HmmRange = {
       notifier: file.notifier,
       notifierSeq: 0,
       start,
-      end: Math.min(start + CHUNK_PAGES * PAGE_SIZE, request.end),
+      end: Math.min(start + faultChunkPages * PAGE_SIZE, request.end),
       flags,
       pfns,
       defaultFlags: HmmPfn.reqFault | (request.write ? HmmPfn.reqWrite : 0),
       pfnFlagsMask: 0,
       devPrivateOwner: file.device,
       migrate: null,
-    });
+    };
+    ret = yield* stable(file, range);
+    if (ret === 0) ret = mirrorReports(context, file, range);
   }
   yield* mmput(mm);
   return ret;
 }
 
-/** Linux: lib/test_hmm.c:dmirror_range_fault() */
-function* rangeFault(context: DmirrorContext, file: DmirrorFile, range: HmmRange): Coroutine<number> {
-  const ret = yield* rangeStableLocked(file, range);
-  if (ret !== 0) return ret;
+/** The end of dmirror_range_fault(), with the file's mutex held, which it releases. */
+function mirrorReports(context: DmirrorContext, file: DmirrorFile, range: HmmRange): number {
   const result = storeFaulted(context, file, range);
   if (result === 0 || !context.memory.kernel.defects.lockLeftTrue) file.mutex.unlock();
   return result;
@@ -99,6 +122,22 @@ export function* rangeStableLocked(file: DmirrorFile, range: HmmRange): Coroutin
     mutex.unlock();
   }
   return -EBUSY;
+}
+
+/** As `rangeStableLocked` without mmap_lock at the call. Linux: lib/test_hmm.c:dmirror_range_fault_unlocked() of 7.3 */
+function* rangeStableUnlocked(file: DmirrorFile, range: HmmRange): Coroutine<number> {
+  const { mutex, mm } = file;
+  for (;;) {
+    // Deviates: Linux has no way out of this loop; who serves the machine can ask for one.
+    if (mm.memory.kernel.current.isAbandoned) return -EINTR;
+    const moves = movesByOthers(file);
+    const ret = yield* hmmRangeFaultUnlockedTimeout(range, 0);
+    if (ret !== 0) return ret;
+    yield* mutex.lock();
+    if (!mmuIntervalReadRetry(range.notifier!, range.notifierSeq) && movesByOthers(file) === moves) return 0;
+    mutex.unlock();
+    yield RETRY_POINT;
+  }
 }
 
 /** To be compared before and after a look at the page table: has another task moved pages to or from the device? */

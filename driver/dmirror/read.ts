@@ -4,20 +4,31 @@ import { copyToUser } from '../mm/access.js';
 import { PAGE_SIZE } from '../mm/frames.js';
 import { bounceInit, type Command } from './command.js';
 import { mirrorRead } from './mirror-copy.js';
-import { dmirrorFault } from './range-fault.js';
+import { dmirrorFault, dmirrorFaultUnlocked } from './range-fault.js';
 
 /**
  * READ: the device reads a range, faulting in what its mirror lacks; the data goes to `ptr` in one piece when all is
  * there. `faults` counts calls of the fault helper, not pages. Linux: lib/test_hmm.c:dmirror_read()
  */
-export function* dmirrorRead(command: Command): Coroutine<number> {
+export function dmirrorRead(command: Command): Coroutine<number> {
+  return read(command, dmirrorFault);
+}
+
+/**
+ * READ_UNLOCKED: as READ, but a fault that a userfaultfd serves is waited for without mmap_lock. Linux: dmirror_read_unlocked() of 7.3
+ */
+export function dmirrorReadUnlocked(command: Command): Coroutine<number> {
+  return read(command, dmirrorFaultUnlocked);
+}
+
+function* read(command: Command, fault: typeof dmirrorFault): Coroutine<number> {
   const { context, file } = command;
   const bounce = bounceInit(command);
   if (typeof bounce === 'number') return bounce;
   let ret = yield* mirrorRead(command, bounce);
   while (ret === -ENOENT) {
     const start = command.addr + command.cpages * PAGE_SIZE;
-    ret = yield* dmirrorFault(context, file, { start, end: command.end, write: false });
+    ret = yield* fault(context, file, { start, end: command.end, write: false });
     if (ret !== 0) break;
     command.faults++;
     ret = yield* mirrorRead(command, bounce);

@@ -30,7 +30,7 @@ import type { Memory } from '../mm/memory.js';
 import { mmgetNotZero } from '../mm/mm.js';
 import type { NotifierRange } from '../mm/notifier.js';
 import type { Command } from './command.js';
-import { CHUNK_PAGES, CHUNK_POINT } from './context.js';
+import { CHUNK_POINT } from './context.js';
 import type { DmirrorDevice } from './device.js';
 import { type DmirrorFile, lockForInvalidate } from './file.js';
 import { rangeStableLocked } from './range-fault.js';
@@ -51,15 +51,16 @@ interface Arrays {
  */
 export function* dmirrorSnapshot(command: Command): Coroutine<number> {
   const { mm } = command.file;
-  const { kernel } = command.context.memory;
+  const { kernel, profile } = command.context.memory;
+  const { faultChunkPages } = profile;
   if (!mmgetNotZero(mm)) return -EINVAL;
   const arrays: Arrays = {
-    flags: new Uint32Array(CHUNK_PAGES),
-    pfns: new Uint32Array(CHUNK_PAGES),
-    perm: new Uint8Array(CHUNK_PAGES),
+    flags: new Uint32Array(faultChunkPages),
+    pfns: new Uint32Array(faultChunkPages),
+    perm: new Uint8Array(faultChunkPages),
   };
   let ret = 0;
-  for (let start = command.addr; ret === 0 && start < command.end; start += CHUNK_PAGES * PAGE_SIZE) {
+  for (let start = command.addr; ret === 0 && start < command.end; start += faultChunkPages * PAGE_SIZE) {
     if (kernel.scheduler.contended) yield CHUNK_POINT;
     if (kernel.faults.armed) yield* kernel.faults.betweenChunks(start);
     // Deviates: Linux goes on to the end, for hours if need be. Only who serves the machine can ask for this.
@@ -67,7 +68,7 @@ export function* dmirrorSnapshot(command: Command): Coroutine<number> {
       ret = -EINTR;
       break;
     }
-    const end = Math.min(start + CHUNK_PAGES * PAGE_SIZE, command.end);
+    const end = Math.min(start + faultChunkPages * PAGE_SIZE, command.end);
     ret = yield* snapshotChunk(command, { start, end }, arrays);
     if (ret !== 0) break;
     const bytes = arrays.perm.subarray(0, (end - start) / PAGE_SIZE);

@@ -12,6 +12,8 @@ export const HmmPfn = {
   error: 4,
   /** Output: the page is locked, referenced and replaced by a migration entry (with VALID), or a hole may be filled (without). */
   migrate: 8,
+  /** Output, with MIGRATE: of a whole folio of 2 MiB, or a hole of that size, of which this is the first page. */
+  compound: 16,
   reqFault: 1,
   reqWrite: 2,
   reqMigrate: 8,

@@ -1,5 +1,6 @@
 // The public face of this layer.
 export { makeDeviceExclusiveRange } from './exclusive.js';
+export { makeDeviceExclusive } from './exclusive-page.js';
 export { HmmPfn, type HmmRange, hmmPfnToMapOrder } from './hmm-range.js';
 export { injectInvalidate } from './inject.js';
 export {
@@ -20,7 +21,7 @@ export {
   registerHmmHooks,
 } from './migrate-device.js';
 export { migrateDeviceFinalize, migrateVmaFinalize } from './migrate-finalize.js';
-export { migrateDevicePages, migrateVmaPages } from './migrate-pages.js';
+export { migrateDevicePages, migrateVmaPages, splitSource } from './migrate-pages.js';
 export { migrateHmmRangeSetup, migrateVmaSetup } from './migrate-setup.js';
 export type { MigrateArrays } from './migrate-unmap.js';
 export {
@@ -32,3 +33,4 @@ export {
   type MigrationPath,
 } from './migrate-vma.js';
 export { hmmRangeFault } from './range-fault.js';
+export { hmmRangeFaultUnlockedTimeout } from './range-fault-unlocked.js';

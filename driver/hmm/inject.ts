@@ -14,15 +14,16 @@ import type { AtomicNotifierRange } from './interval-notifier.js';
 export function injectPin(memory: Memory, pfn: number): void {
   const { faults } = memory.kernel;
   if (faults.hit(FaultPoint.extraPin) === 0) return;
-  folioGet(memory, pfn, GUP_PIN_COUNTING_BIAS);
-  memory.frames.pincount[pfn]!++;
+  const head = memory.frames.head[pfn]!;
+  folioGet(memory, pfn, memory.frames.order[head]! > 0 ? 1 : GUP_PIN_COUNTING_BIAS);
+  memory.frames.pincount[head]!++;
   faults.context?.atEnd.push(() => unpinUserPage(memory, pfn, 1));
 }
 
 /** Somebody takes a reference to the page until the running call ends. */
 export function* injectReference(memory: Memory, pfn: number): Coroutine<void> {
   const { faults } = memory.kernel;
-  if ((yield* faults.reach(FaultPoint.extraReference)) === 0) return;
+  if (faults.isQuiet(FaultPoint.extraReference) || (yield* faults.reach(FaultPoint.extraReference)) === 0) return;
   folioGet(memory, pfn);
   faults.context?.atEnd.push(() => folioPut(memory, pfn));
 }
@@ -30,8 +31,10 @@ export function* injectReference(memory: Memory, pfn: number): Coroutine<void> {
 /** The entry at `addr` is cleared and faulted again by somebody: an invalidation arrives. */
 export function* injectInvalidate(mm: Mm, addr: number): Coroutine<void> {
   const { faults } = mm.memory.kernel;
-  if ((yield* faults.reach(FaultPoint.notifierInvalidate, addr)) !== 0) yield* invalidateNow(mm, addr);
-  if ((yield* faults.reach(FaultPoint.notifierNonblock, addr)) === 0) return;
+  const { notifierInvalidate, notifierNonblock } = FaultPoint;
+  if (!faults.isQuiet(notifierInvalidate, addr) && (yield* faults.reach(notifierInvalidate, addr)) !== 0)
+    yield* invalidateNow(mm, addr);
+  if (faults.isQuiet(notifierNonblock, addr) || (yield* faults.reach(notifierNonblock, addr)) === 0) return;
   faults.refusesMutex = true;
   yield* invalidateNow(mm, addr, true);
   faults.refusesMutex = false;

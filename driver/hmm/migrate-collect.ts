@@ -8,9 +8,16 @@ import { pmdIndex, pteIndex, type Table } from '../mm/page-table.js';
 import { ptlLock, ptlUnlock } from '../mm/ptl.js';
 import { flushTlbRange } from '../mm/tlb.js';
 import type { Vma } from '../mm/vma.js';
-import { type CollectFilter, collectEntry } from './migrate-entry.js';
-import { splitHugeToCollect } from './migrate-thp.js';
-import { MIGRATE_SELECT_MASK, MigratePfn, type MigrateVma } from './migrate-vma.js';
+import { COLLECT_SPLIT, type CollectFilter, collectEntry } from './migrate-entry.js';
+import {
+  HugeTake,
+  isCompoundRange,
+  type PmdRange,
+  splitHugeToCollect,
+  splitMappedFolio,
+  takeHugePmd,
+} from './migrate-thp.js';
+import { MIGRATE_SELECT_MASK, MigratePfn, MigrateSelect, type MigrateVma } from './migrate-vma.js';
 import { pmdPartEnd, upperHoleEnd } from './pmd-part.js';
 
 const COLLECT_POINT = preemptPoint('migrate_vma_collect');
@@ -30,16 +37,17 @@ export function* migrateVmaCollect(migrate: MigrateVma, vma: Vma): Coroutine<voi
   stats.walks++;
   kernel.emit('walk', 'collect', start, end);
   const filter: CollectFilter = {
-    select: migrate.flags & MIGRATE_SELECT_MASK,
+    select: migrate.flags & (MIGRATE_SELECT_MASK | MigrateSelect.compound),
     owner,
     isAnonymousVma: vma.isAnonymous,
+    faultPfn: migrate.faultPfn,
   };
   const { pageTable } = mm;
   const endVpn = end / PAGE_SIZE;
   for (let vpn = start / PAGE_SIZE; vpn < endVpn; ) {
     const pmd = pageTable.pmdTable(vpn);
     const next = pmd === null ? upperHoleEnd(pageTable, vpn, endVpn) : pmdPartEnd(vpn, endVpn);
-    if (pmd === null) collectHole(mm.memory, migrate, { filter, npages: next - vpn });
+    if (pmd === null) collectHole(mm.memory, migrate, { filter, vpn, end: next });
     else yield* collectPmdPart(migrate, { vma, filter, pmd, vpn, end: next });
     vpn = next;
   }
@@ -57,24 +65,38 @@ interface PmdPart {
 
 /** Linux: mm/migrate_device.c:migrate_vma_collect_pmd() */
 function* collectPmdPart(migrate: MigrateVma, { vma, filter, pmd, vpn, end }: PmdPart): Coroutine<void> {
-  const { stats } = vma.mm.memory;
+  const { memory } = vma.mm;
   const i = pmdIndex(vpn);
-  stats.pmdEntries++;
-  for (;;) {
+  memory.stats.pmdEntries++;
+  for (let at = vpn; ; ) {
     const leaf = pmd.children![i]!;
-    if (leaf !== null) return collectPtes(migrate, leaf, { vma, filter, vpn, end });
+    if (leaf !== null) {
+      at = collectPtes(migrate, leaf, { vma, filter, vpn: at, end });
+      if (at === end) return;
+      const pfn = leaf.entries[2 * pteIndex(at) + 1]!;
+      if (yield* splitMappedFolio(memory, pfn, filter.faultPfn)) continue;
+      return collectSkip(migrate, end - at);
+    }
     const kind = kindOf(pmd.entries[2 * i]!);
-    if (kind === Kind.none) return collectHole(vma.mm.memory, migrate, { filter, npages: end - vpn });
-    if (kind !== Kind.present) return collectSkip(migrate, end - vpn);
-    if (!(yield* splitHugeToCollect(migrate, vma, vpn))) return collectSkip(migrate, end - vpn);
+    if (kind === Kind.none) return collectHole(memory, migrate, { filter, vpn: at, end });
+    if (memory.profile.deviceThp) {
+      const taken = yield* takeHugePmd(vma, { vpn: at, end }, filter);
+      if (taken === HugeTake.again) continue;
+      if (taken === HugeTake.hole) return collectHole(memory, migrate, { filter, vpn: at, end });
+      if (taken === HugeTake.skip) return collectSkip(migrate, end - at);
+      return collectCompound(migrate, { flags: taken, pfn: pmd.entries[2 * i + 1]!, npages: end - at });
+    }
+    if (kind !== Kind.present) return collectSkip(migrate, end - at);
+    if (!(yield* splitHugeToCollect(migrate, vma, at))) return collectSkip(migrate, end - at);
   }
 }
 
+/** Answers `end`, or the page at which a large folio must be split before the walk can go on. */
 function collectPtes(
   migrate: MigrateVma,
   leaf: Table,
   { vma, filter, vpn, end }: { vma: Vma; filter: CollectFilter; vpn: number; end: number },
-): void {
+): number {
   const { mm } = vma;
   const { src, srcPfn, dst, dstPfn } = migrate;
   const { entries } = leaf;
@@ -82,12 +104,14 @@ function collectPtes(
   const last = first + (end - vpn);
   const { faults } = mm.memory.kernel;
   let n = migrate.npages;
+  let i = first;
   let isReplaced = false;
   ptlLock(mm);
-  for (let i = first; i < last; i++, n++) {
+  for (; i < last; i++, n++) {
     if (faults.armed) faults.at((vpn + i - first) * PAGE_SIZE);
     const isPresent = kindOf(entries[2 * i]!) === Kind.present;
     const flags = collectEntry(mm.memory, entries, i, filter);
+    if (flags === COLLECT_SPLIT) break;
     isReplaced ||= isPresent && (flags & MigratePfn.valid) !== 0;
     src[n] = flags;
     srcPfn[n] = flags & MigratePfn.valid ? entries[2 * i + 1]! : 0;
@@ -98,22 +122,40 @@ function collectPtes(
   if (isReplaced) flushTlbRange(mm, vpn, end - vpn);
   ptlUnlock(mm);
   migrate.npages = n;
-  mm.memory.stats.pteEntries += last - first;
+  mm.memory.stats.pteEntries += i - first;
+  return vpn + i - first;
+}
+
+/** A 2 MiB folio, or a hole of that size, in one entry. */
+function collectCompound(
+  migrate: MigrateVma,
+  { flags, pfn, npages }: { flags: number; pfn: number; npages: number },
+): void {
+  const first = migrate.npages;
+  collectSkip(migrate, npages);
+  migrate.src[first] = flags;
+  migrate.srcPfn[first] = pfn;
+  migrate.cpages++;
 }
 
 /** Nothing is mapped: anonymous memory may be put on the device right away. Linux: migrate_vma_collect_hole() */
 function collectHole(
   memory: Memory,
   migrate: MigrateVma,
-  { filter, npages }: { filter: CollectFilter; npages: number },
+  { filter, vpn, end }: { filter: CollectFilter } & PmdRange,
 ): void {
+  const npages = end - vpn;
   if (!filter.isAnonymousVma) {
     collectSkip(migrate, npages);
     return;
   }
+  memory.stats.holes++;
+  if (filter.select & MigrateSelect.compound && isCompoundRange({ vpn, end })) {
+    collectCompound(migrate, { flags: MigratePfn.migrate | MigratePfn.compound, pfn: 0, npages });
+    return;
+  }
   const first = migrate.npages;
   collectSkip(migrate, npages);
-  memory.stats.holes++;
   migrate.src.fill(MigratePfn.migrate, first, first + npages);
   migrate.cpages += npages;
 }

@@ -18,7 +18,7 @@ const DEVICE_RANGE_POINT = preemptPoint('migrate_device_range');
 export function* migrateDeviceRange(memory: Memory, arrays: MigrateArrays, firstPfn: number): Coroutine<void> {
   if (memory.kernel.scheduler.contended) yield DEVICE_RANGE_POINT;
   for (let i = 0; i < arrays.npages; i++) takeDevicePage(memory, arrays, { i, pfn: firstPfn + i });
-  yield* migrateDeviceUnmap(memory, arrays, 0);
+  yield* migrateDeviceUnmap(memory, arrays);
   memory.kernel.emit('stage', 'device-range', firstPfn, arrays.npages);
 }
 
@@ -26,7 +26,7 @@ export function* migrateDeviceRange(memory: Memory, arrays: MigrateArrays, first
 export function* migrateDevicePfns(memory: Memory, arrays: MigrateArrays): Coroutine<void> {
   if (memory.kernel.scheduler.contended) yield DEVICE_RANGE_POINT;
   for (let i = 0; i < arrays.npages; i++) takeDevicePage(memory, arrays, { i, pfn: arrays.srcPfn[i]! });
-  yield* migrateDeviceUnmap(memory, arrays, 0);
+  yield* migrateDeviceUnmap(memory, arrays);
   memory.kernel.emit('stage', 'device-range', arrays.srcPfn[0] ?? 0, arrays.npages);
 }
 
@@ -44,7 +44,8 @@ function takeDevicePage(memory: Memory, arrays: MigrateArrays, { i, pfn }: { i: 
     folioPut(memory, pfn);
     return;
   }
-  arrays.src[i] = MigratePfn.valid | MigratePfn.migrate;
+  const compound = memory.frames.order[pfn]! > 0 ? MigratePfn.compound : 0;
+  arrays.src[i] = MigratePfn.valid | MigratePfn.migrate | compound;
   arrays.srcPfn[i] = pfn;
 }
 
@@ -62,7 +63,7 @@ export function* migrateDeviceCoherentFolio(memory: Memory, pfn: number): Corout
     npages: 1,
   };
   const isMigrating = (): boolean => (arrays.src[0]! & MigratePfn.migrate) !== 0;
-  yield* migrateDeviceUnmap(memory, arrays, 0);
+  yield* migrateDeviceUnmap(memory, arrays);
   if (!isMigrating()) return -EBUSY;
   const newPfn = memory.allocator.allocate();
   if (newPfn !== 0) {

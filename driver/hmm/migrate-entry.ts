@@ -8,7 +8,7 @@ import { migrationEntryFor } from '../mm/migration-entries.js';
 import { folioMarkDirty } from '../mm/pte-build.js';
 import { folioRemoveRmapPte, folioTryShareAnonRmapPte } from '../mm/rmap.js';
 import { injectPin } from './inject.js';
-import { MigratePfn, MigrateSelect } from './migrate-vma.js';
+import { isLockedByFault, MigratePfn, MigrateSelect } from './migrate-vma.js';
 
 /** Which entries a collector takes. */
 export interface CollectFilter {
@@ -17,13 +17,19 @@ export interface CollectFilter {
   readonly owner: object | null;
   /** Is the vma private anonymous memory? Only there holes may be filled. */
   readonly isAnonymousVma: boolean;
+  /** See `MigrateVma.faultPfn`. */
+  readonly faultPfn: number;
 }
+
+/** `collectEntry` met a large folio, which must be split first. */
+export const COLLECT_SPLIT = -1;
 
 /**
  * Takes entry `i` of a PTE table for migration if `filter` wants it and nobody stands in the way: its page is locked,
  * gets a reference, and the entry becomes a migration entry. Returns the flags of the `src` word: 0 = left alone,
  * MIGRATE alone = a hole. The page's pfn is then the entry's second half. Never waits: two migrations that take the
- * same pages in different orders can't deadlock. The caller holds the ptl. Linux: migrate_vma_collect_pmd(), the loop
+ * same pages in different orders can't deadlock. The caller holds the ptl. COLLECT_SPLIT for a page of a large folio, in profiles that
+ * split such. Linux: migrate_vma_collect_pmd(), the loop
  */
 export function collectEntry(memory: Memory, entries: Uint32Array, i: number, filter: CollectFilter): number {
   const lo = entries[2 * i]!;
@@ -34,14 +40,16 @@ export function collectEntry(memory: Memory, entries: Uint32Array, i: number, fi
     return pfn === ZERO_PFN && filter.select & MigrateSelect.system ? MigratePfn.migrate : 0;
   }
   if (!isSelected(memory, kind, pfn, filter)) return 0;
-  const { frames } = memory;
+  const { frames, profile } = memory;
   const head = frames.head[pfn]!;
-  if (frames.mapping[head] === 0 || frames.order[head]! > 0) return 0;
+  if (frames.order[head]! > 0) return profile.deviceThp ? COLLECT_SPLIT : 0;
+  if (frames.mapping[head] === 0) return 0;
   if (memory.kernel.faults.armed) injectPin(memory, pfn);
-  return freezeEntry(memory, entries, i);
+  return freezeEntry(memory, entries, i, filter.faultPfn);
 }
 
-function isSelected(memory: Memory, kind: number, pfn: number, { select, owner }: CollectFilter): boolean {
+/** Is a page that an entry of `kind` maps wanted? */
+export function isSelected(memory: Memory, kind: number, pfn: number, { select, owner }: CollectFilter): boolean {
   if (kind !== Kind.present && kind !== Kind.devicePrivate) return false;
   const zone = memory.frames.zone[pfn]!;
   if (zone === Zone.system) return (select & MigrateSelect.system) !== 0;
@@ -55,13 +63,14 @@ export function pageOwner(memory: Memory, pfn: number): object | null {
 }
 
 /** Reference, lock, migration entry. 0 when the lock is taken or the page may be pinned; then nothing has changed. */
-function freezeEntry(memory: Memory, entries: Uint32Array, i: number): number {
+function freezeEntry(memory: Memory, entries: Uint32Array, i: number, faultPfn: number): number {
   const { frames } = memory;
   const lo = entries[2 * i]!;
   const pfn = entries[2 * i + 1]!;
+  const isLocked = isLockedByFault(memory, faultPfn, pfn);
   const { faults, defects } = memory.kernel;
   folioGet(memory, pfn);
-  if ((faults.armed && faults.hit(FaultPoint.folioTrylock) !== 0) || !folioTrylock(memory, pfn)) {
+  if ((faults.armed && faults.hit(FaultPoint.folioTrylock) !== 0) || !(isLocked || folioTrylock(memory, pfn))) {
     if (!defects.trylockLeak) folioPut(memory, pfn);
     return 0;
   }
@@ -69,7 +78,7 @@ function freezeEntry(memory: Memory, entries: Uint32Array, i: number): number {
   const exclusive = (flags & PG.anon) !== 0 && (flags & PG.anonExclusive) !== 0;
   const isShareFailed = exclusive && faults.armed && faults.hit(FaultPoint.anonShare) !== 0;
   if (isShareFailed || (exclusive && !folioTryShareAnonRmapPte(memory, pfn))) {
-    folioUnlock(memory, pfn);
+    if (!isLocked) folioUnlock(memory, pfn);
     if (defects.shareUnlocksFaultPage && frames.zone[pfn] === Zone.private) folioUnlock(memory, pfn);
     folioPut(memory, pfn);
     return 0;

@@ -6,7 +6,7 @@ import { Zone } from '../mm/frames.js';
 import type { Memory } from '../mm/memory.js';
 import { removeMigrationPtes } from '../mm/migration-entries.js';
 import type { MigrateArrays } from './migrate-unmap.js';
-import { MigratePfn, type MigrateVma } from './migrate-vma.js';
+import { isLockedByFault, MigratePfn, type MigrateVma } from './migrate-vma.js';
 import { restoreSoleMapping } from './sole-mapping.js';
 
 const FINALIZE_POINT = preemptPoint('migrate_vma_finalize');
@@ -25,7 +25,7 @@ export function* migrateVmaFinalize(migrate: MigrateVma): Coroutine<void> {
 
 /** Linux: mm/migrate_device.c:migrate_device_finalize() */
 export function* migrateDeviceFinalize(memory: Memory, arrays: MigrateArrays): Coroutine<void> {
-  const { src, srcPfn, dstPfn, npages } = arrays;
+  const { src, srcPfn, dstPfn, npages, faultPfn = 0 } = arrays;
   const { frames, kernel } = memory;
   if (kernel.scheduler.contended) yield FINALIZE_POINT;
   if (kernel.faults.armed) kernel.faults.enter(Phase.finalize);
@@ -42,7 +42,7 @@ export function* migrateDeviceFinalize(memory: Memory, arrays: MigrateArrays): C
     if (to === 0) to = from;
     if (frames.zone[to] === Zone.system) folioAddLru(memory, to);
     if (!restoreSoleMapping(memory, from, to)) yield* removeMigrationPtes(memory, from, to);
-    folioUnlock(memory, from);
+    if (!isLockedByFault(memory, faultPfn, from)) folioUnlock(memory, from);
     folioPut(memory, from);
     if (to !== from) {
       folioUnlock(memory, to);

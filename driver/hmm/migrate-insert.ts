@@ -4,12 +4,15 @@ import { anonVmaPrepare } from '../mm/anon-rmap.js';
 import { Kind, kindOf, Pte } from '../mm/entry.js';
 import { folioAddLru, folioGet } from '../mm/folio.js';
 import { ZERO_PFN } from '../mm/frame-allocator.js';
-import { PAGE_SIZE, PG, Zone } from '../mm/frames.js';
+import { HPAGE_PMD_NR, PAGE_SIZE, PG, Zone } from '../mm/frames.js';
 import { type PageTable, pmdIndex, pteIndex, type Table } from '../mm/page-table.js';
 import { maybeMkwrite, mkPte } from '../mm/pte-build.js';
 import { ptlLock, ptlUnlock } from '../mm/ptl.js';
-import { folioAddNewAnonRmap } from '../mm/rmap.js';
-import { flushTlbPage } from '../mm/tlb.js';
+import { folioAddNewAnonRmap, folioAddNewAnonRmapPmd } from '../mm/rmap.js';
+import { setPmd } from '../mm/thp-fault.js';
+import { type PmdSlot, thpVmaSuitableOrder } from '../mm/thp-policy.js';
+import { splitHugePmd } from '../mm/thp-split-pmd.js';
+import { flushTlbPage, flushTlbPmd } from '../mm/tlb.js';
 import { VM } from '../mm/vm-flags.js';
 import type { Vma } from '../mm/vma.js';
 import type { MigrateVma } from './migrate-vma.js';
@@ -40,7 +43,9 @@ export function insertPage(migrate: MigrateVma, i: number): boolean {
   const at = 2 * pteIndex(addr / PAGE_SIZE);
   frames.flags[pfn]! |= PG.uptodate;
   ptlLock(mm);
-  const isFree = !mm.isUnstable && isNoneOrZero(entries[at]!, entries[at + 1]!);
+  // Somebody else serves such faults; backing off is all that can be done here.
+  const isServed = (vma.flags & VM.uffdMissing) !== 0;
+  const isFree = !mm.isUnstable && !isServed && isNoneOrZero(entries[at]!, entries[at + 1]!);
   if (isFree) {
     mm.rss.anon++;
     folioAddNewAnonRmap(memory, pfn, vma, addr);
@@ -52,6 +57,51 @@ export function insertPage(migrate: MigrateVma, i: number): boolean {
   }
   ptlUnlock(mm);
   return isFree;
+}
+
+/**
+ * As `insertPage` for a folio of 2 MiB and a place where no 2 MiB entry but the huge zero page's is, and no table.
+ * Linux: mm/migrate_device.c:migrate_vma_insert_huge_pmd_page()
+ */
+export function insertHugePage(migrate: MigrateVma, i: number): boolean {
+  const vma = migrate.vma!;
+  const { mm } = vma;
+  const { frames, kernel } = mm.memory;
+  const addr = migrate.start + i * PAGE_SIZE;
+  const head = migrate.dstPfn[i]!;
+  if (!vma.isAnonymous || !thpVmaSuitableOrder(vma, addr)) return false;
+  if (kernel.faults.armed && kernel.faults.hit(FaultPoint.pageTableAlloc, addr) !== 0) return false;
+  const vpn = addr / PAGE_SIZE;
+  const slot: PmdSlot = { table: mm.pageTable.pmdTableAlloc(vpn), index: pmdIndex(vpn) };
+  frames.flags[head]! |= PG.uptodate;
+  ptlLock(mm);
+  const isNone = kindOf(slot.table.entries[2 * slot.index]!) === Kind.none || isHugeZero(mm.pageTable, vpn);
+  const isFree = isNone && !mm.isUnstable && (vma.flags & VM.uffdMissing) === 0;
+  if (isFree) {
+    mm.rss.anon += HPAGE_PMD_NR;
+    folioAddNewAnonRmapPmd(mm.memory, head, vma, addr);
+    if (frames.zone[head] === Zone.system) folioAddLru(mm.memory, head);
+    folioGet(mm.memory, head);
+    if (kindOf(slot.table.entries[2 * slot.index]!) !== Kind.none) flushTlbPmd(mm, vpn);
+    setPmd(slot, newEntry(vma, frames.zone[head] === Zone.private) | Pte.huge, head);
+  }
+  ptlUnlock(mm);
+  return isFree;
+}
+
+/** A single page can't take the place of the huge zero page: that becomes 512 zero entries first. */
+export function* splitHugeZero(migrate: MigrateVma, i: number): Coroutine<void> {
+  const vma = migrate.vma!;
+  const addr = migrate.start + i * PAGE_SIZE;
+  if (isHugeZero(vma.mm.pageTable, addr / PAGE_SIZE)) yield* splitHugePmd(vma, addr);
+}
+
+/** Does the huge zero page stand at `vpn`? */
+function isHugeZero(pageTable: PageTable, vpn: number): boolean {
+  const pmd = pageTable.pmdTable(vpn);
+  if (pmd === null) return false;
+  const lo = pmd.entries[2 * pmdIndex(vpn)]!;
+  return kindOf(lo) === Kind.present && (lo & Pte.special) !== 0;
 }
 
 /** The PTE table of `vpn`, made when missing; null when a 2 MiB entry is in the way. */

@@ -1,12 +1,13 @@
 import { assert } from '../core/assert.js';
 import { type Coroutine, preemptPoint } from '../core/effect.js';
 import { FaultPoint, Phase } from '../core/fault-points.js';
-import { PAGE_SIZE, PG, Zone } from '../mm/frames.js';
+import { HPAGE_PMD_NR, PAGE_SIZE, PG, Zone } from '../mm/frames.js';
 import type { Memory } from '../mm/memory.js';
 import { invalidateRangeEnd, invalidateRangeStart, type NotifierRange } from '../mm/notifier.js';
 import { folioFreeSwap } from '../mm/swap-cache.js';
+import { splitUnmappedFolio } from '../mm/thp-split-folio.js';
 import { injectInvalidate, injectReference } from './inject.js';
-import { insertPage, prepareInsert } from './migrate-insert.js';
+import { insertHugePage, insertPage, prepareInsert, splitHugeZero } from './migrate-insert.js';
 import { hasMapping, type MigrateArrays } from './migrate-unmap.js';
 import { MigratePfn, type MigrateVma } from './migrate-vma.js';
 
@@ -38,12 +39,12 @@ export function* migrateDevicePages(memory: Memory, arrays: MigrateArrays): Coro
 
 /** Linux: mm/migrate_device.c:__migrate_device_pages() */
 function* migratePages(memory: Memory, arrays: MigrateArrays, migrate: MigrateVma | null): Coroutine<void> {
-  const { src, srcPfn, dstPfn, npages } = arrays;
-  const faultPfn = migrate?.faultPfn ?? 0;
+  const { src, srcPfn, dst, dstPfn, npages } = arrays;
   const { faults } = memory.kernel;
   if (faults.armed) faults.enter(Phase.pages);
   let event: NotifierRange | null = null;
-  for (let i = 0; i < npages; i++) {
+  for (let i = 0, nr = 1; i < npages; i += nr) {
+    nr = 1;
     if (faults.armed) yield* injectAtPage(memory, { migrate, i, from: srcPfn[i]! });
     if (dstPfn[i] === 0) {
       src[i]! &= ~MigratePfn.migrate;
@@ -51,12 +52,50 @@ function* migratePages(memory: Memory, arrays: MigrateArrays, migrate: MigrateVm
       if ((src[i]! & MigratePfn.migrate) === 0) continue;
       assert(migrate !== null, 'a migration without vma has a hole');
       if (event === null) event = yield* beginInsert(migrate, i);
-      if (!insertPage(migrate, i)) src[i]! &= ~MigratePfn.migrate;
-    } else if (!moveFolio(memory, { from: srcPfn[i]!, to: dstPfn[i]!, faultPfn })) {
-      src[i]! &= ~MigratePfn.migrate;
+      nr = yield* fillHole(migrate, i);
+    } else {
+      const isSplit = src[i]! & MigratePfn.compound && !(dst[i]! & MigratePfn.compound);
+      if (isSplit && !(yield* splitSource(memory, arrays, i))) {
+        src[i]! &= ~(MigratePfn.migrate | MigratePfn.compound);
+      } else if (!moveFolio(memory, { from: srcPfn[i]!, to: dstPfn[i]!, faultPfn: arrays.faultPfn ?? 0 })) {
+        src[i]! &= ~MigratePfn.migrate;
+      }
     }
   }
   if (event !== null) invalidateRangeEnd(event);
+}
+
+/** Puts the destination of the hole at `i` into the page table, for a hole of 2 MiB one or 512. Answers how many entries are done. */
+function* fillHole(migrate: MigrateVma, i: number): Coroutine<number> {
+  const { src, dst, dstPfn, npages } = migrate;
+  if (dst[i]! & MigratePfn.compound) {
+    if (!insertHugePage(migrate, i)) src[i]! &= ~MigratePfn.migrate;
+    return 1;
+  }
+  const nr = src[i]! & MigratePfn.compound ? Math.min(HPAGE_PMD_NR, npages - i) : 1;
+  src[i]! &= ~MigratePfn.compound;
+  // Elsewhere the walk that collected has split it.
+  const hasHugeZero = migrate.vma!.mm.memory.profile.deviceThp;
+  for (let j = i; j < i + nr; j++) {
+    if (hasHugeZero) yield* splitHugeZero(migrate, j);
+    src[j] = dstPfn[j] !== 0 && insertPage(migrate, j) ? MigratePfn.migrate : 0;
+  }
+  return nr;
+}
+
+/**
+ * A folio whose destinations are single pages becomes 512 pages, each with an entry of its own. False when somebody has a reference
+ * to it. Linux: mm/migrate_device.c:migrate_vma_split_unmapped_folio()
+ */
+export function* splitSource(memory: Memory, { src, srcPfn }: MigrateArrays, i: number): Coroutine<boolean> {
+  const head = srcPfn[i]!;
+  if ((yield* splitUnmappedFolio(memory, head)) !== 0) return false;
+  src[i]! &= ~MigratePfn.compound;
+  for (let j = 1; j < HPAGE_PMD_NR; j++) {
+    src[i + j] = src[i]!;
+    srcPfn[i + j] = head + j;
+  }
+  return true;
 }
 
 /** What others do just before page `i` moves. */

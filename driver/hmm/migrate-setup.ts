@@ -94,13 +94,14 @@ export function* migrateHmmRangeSetup(range: HmmRange): Coroutine<void> {
 
 function srcWord(hmmFlags: number): number {
   if ((hmmFlags & HmmPfn.migrate) === 0) return 0;
-  if ((hmmFlags & HmmPfn.valid) === 0) return MigratePfn.migrate;
+  const compound = hmmFlags & HmmPfn.compound ? MigratePfn.compound : 0;
+  if ((hmmFlags & HmmPfn.valid) === 0) return MigratePfn.migrate | compound;
   const write = hmmFlags & HmmPfn.write ? MigratePfn.write : 0;
-  return MigratePfn.valid | MigratePfn.migrate | write;
+  return MigratePfn.valid | MigratePfn.migrate | compound | write;
 }
 
 /** Linux: mm/migrate_device.c:migrate_vma_unmap() */
 function* migrateVmaUnmap(memory: Memory, migrate: MigrateVma): Coroutine<void> {
   memory.kernel.emit('stage', 'collect', migrate.start, migrate.end);
-  if (migrate.cpages > 0) migrate.cpages = yield* migrateDeviceUnmap(memory, migrate, migrate.faultPfn);
+  if (migrate.cpages > 0) migrate.cpages = yield* migrateDeviceUnmap(memory, migrate);
 }

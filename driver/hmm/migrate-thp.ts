@@ -1,14 +1,19 @@
 import type { Coroutine } from '../core/effect.js';
 import { FaultPoint } from '../core/fault-points.js';
 import { Kind, kindOf, Pte } from '../mm/entry.js';
-import { folioGet, folioPut, folioTrylock, folioUnlock } from '../mm/folio.js';
-import { PAGE_SIZE } from '../mm/frames.js';
+import { folioGet, folioLockNew, folioPut, folioTrylock, folioUnlock } from '../mm/folio.js';
+import { HPAGE_PMD_NR, PAGE_SIZE } from '../mm/frames.js';
+import type { Memory } from '../mm/memory.js';
 import { pmdIndex } from '../mm/page-table.js';
 import { ptlLock, ptlUnlock } from '../mm/ptl.js';
+import { tryToMigratePmd } from '../mm/thp-migration.js';
+import { findPmd, type PmdSlot } from '../mm/thp-policy.js';
 import { splitFolio } from '../mm/thp-split-folio.js';
 import { splitHugePmd } from '../mm/thp-split-pmd.js';
 import type { Vma } from '../mm/vma.js';
-import type { MigrateVma } from './migrate-vma.js';
+import { injectPin } from './inject.js';
+import { type CollectFilter, isSelected } from './migrate-entry.js';
+import { isLockedByFault, MigratePfn, MigrateSelect, type MigrateVma } from './migrate-vma.js';
 
 /**
  * Splits the huge page mapped at `vpn`, for 6.12 migrates single pages only: the huge zero page's mapping becomes 512
@@ -39,6 +44,126 @@ export function* splitHugeToCollect(migrate: MigrateVma, vma: Vma, vpn: number):
     if (!migrate.leaksThpReference) folioPut(memory, head);
     return false;
   }
+  const error = yield* splitFolio(memory, head);
+  folioUnlock(memory, head);
+  folioPut(memory, head);
+  return error === 0;
+}
+
+/** What `takeHugePmd` answers when it has not taken the folio. */
+export const HugeTake = {
+  /** Nothing is there, or the huge zero page: a hole. */
+  hole: -1,
+  /** Not wanted, or in somebody's hands: the part is left alone. */
+  skip: -2,
+  /** Small entries are there now, or something else: look again. */
+  again: -3,
+} as const;
+
+/** The part of a range that one PMD entry covers. */
+export interface PmdRange {
+  readonly vpn: number;
+  readonly end: number;
+}
+
+/** Do both ends lie on borders of 2 MiB, so that compound migration can take what is between them? */
+export function isCompoundRange({ vpn, end }: PmdRange): boolean {
+  return vpn % HPAGE_PMD_NR === 0 && end % HPAGE_PMD_NR === 0;
+}
+
+/**
+ * Takes the folio that a 2 MiB entry maps for migration as one, in profiles with device folios of that size: it is locked,
+ * referenced, and the entry is a PMD-MIG. The flags of its `src` word then, else one of `HugeTake`. A folio that is wanted only in part,
+ * or whose exclusive mark can't be given up, is split. Linux: mm/migrate_device.c:migrate_vma_collect_huge_pmd()
+ *
+ * Deviates: coherent folios are selected as coherent pages are; Linux takes them for system memory.
+ */
+export function* takeHugePmd(vma: Vma, part: PmdRange, filter: CollectFilter): Coroutine<number> {
+  const { mm } = vma;
+  const { memory } = mm;
+  const { faults } = memory.kernel;
+  ptlLock(mm);
+  const slot = findPmd(mm, part.vpn);
+  const refused = refusal(memory, slot, filter);
+  if (refused !== 0) {
+    ptlUnlock(mm);
+    return refused;
+  }
+  const head = slot!.table.entries[2 * slot!.index + 1]!;
+  folioGet(memory, head);
+  const isLocked = isLockedByFault(memory, filter.faultPfn, head);
+  const isBusy = faults.armed && faults.hit(FaultPoint.folioTrylock, part.vpn * PAGE_SIZE) !== 0;
+  if (isBusy || !(isLocked || folioTrylock(memory, head))) {
+    ptlUnlock(mm);
+    if (!memory.kernel.defects.trylockLeak) folioPut(memory, head);
+    return HugeTake.skip;
+  }
+  const flags =
+    filter.select & MigrateSelect.compound && isCompoundRange(part)
+      ? freezePmd(vma, part.vpn, { slot: slot!, head })
+      : 0;
+  ptlUnlock(mm);
+  if (flags !== 0) return flags;
+  const error = yield* splitFolio(memory, head);
+  if (!isLocked) folioUnlock(memory, head);
+  folioPut(memory, head);
+  return error === 0 ? HugeTake.again : HugeTake.skip;
+}
+
+/** Why the entry is not to be taken; 0 when it is. */
+function refusal(memory: Memory, slot: PmdSlot | null, filter: CollectFilter): number {
+  if (slot === null) return HugeTake.hole;
+  if (slot.table.children![slot.index] !== null) return HugeTake.again;
+  const lo = slot.table.entries[2 * slot.index]!;
+  const pfn = slot.table.entries[2 * slot.index + 1]!;
+  switch (kindOf(lo)) {
+    case Kind.none:
+      return HugeTake.hole;
+    case Kind.present:
+      if (lo & Pte.special) return filter.select & MigrateSelect.system ? HugeTake.hole : HugeTake.skip;
+      return isSelected(memory, Kind.present, pfn, filter) ? 0 : HugeTake.skip;
+    case Kind.devicePrivate:
+      return isSelected(memory, Kind.devicePrivate, pfn, filter) ? 0 : HugeTake.skip;
+    default:
+      return HugeTake.skip;
+  }
+}
+
+/** PMD-MIG in place of the entry; 0 when the folio may be pinned. */
+function freezePmd(vma: Vma, vpn: number, { slot, head }: { slot: PmdSlot; head: number }): number {
+  const { memory } = vma.mm;
+  const { faults } = memory.kernel;
+  const write = slot.table.entries[2 * slot.index]! & Pte.write ? MigratePfn.write : 0;
+  if (faults.armed) injectPin(memory, head);
+  const isExclusive = memory.frames.isAnonExclusive(head);
+  if (isExclusive && faults.armed && faults.hit(FaultPoint.anonShare) !== 0) return 0;
+  if (!tryToMigratePmd(vma, head, { ...slot, vpn })) return 0;
+  return MigratePfn.valid | MigratePfn.migrate | MigratePfn.compound | write;
+}
+
+/**
+ * Splits a large folio that small entries map, so that its pages can be collected one by one. False when it is locked, referenced or
+ * pinned. Linux: mm/migrate_device.c:migrate_vma_split_folio()
+ *
+ * Deviates: Linux waits for the folio's lock with other folios locked, so that two migrations can wait for each other for ever; here
+ * a locked folio is left alone, as everything else that is locked.
+ */
+export function* splitMappedFolio(memory: Memory, pfn: number, faultPfn: number): Coroutine<boolean> {
+  const { frames } = memory;
+  const head = frames.head[pfn]!;
+  if (isLockedByFault(memory, faultPfn, pfn)) {
+    if ((yield* splitFolio(memory, head)) !== 0) return false;
+    if (head === faultPfn) return true;
+    // The fault's lock and reference go to the page that it is about.
+    folioGet(memory, faultPfn);
+    folioLockNew(memory, faultPfn);
+    folioUnlock(memory, head);
+    folioPut(memory, head);
+    return true;
+  }
+  const { faults } = memory.kernel;
+  if ((faults.armed && faults.hit(FaultPoint.folioTrylock) !== 0) || !folioTrylock(memory, head)) return false;
+  folioGet(memory, head);
   const error = yield* splitFolio(memory, head);
   folioUnlock(memory, head);
   folioPut(memory, head);

@@ -5,7 +5,7 @@ import { PAGE_SIZE, PG, Zone } from '../mm/frames.js';
 import type { Memory } from '../mm/memory.js';
 import { removeMigrationPtes, tryToMigrate } from '../mm/migration-entries.js';
 import { injectReference } from './inject.js';
-import { MigratePfn } from './migrate-vma.js';
+import { isLockedByFault, MigratePfn } from './migrate-vma.js';
 
 const UNMAP_POINT = preemptPoint('migrate_device_unmap');
 
@@ -18,6 +18,8 @@ export interface MigrateArrays {
   readonly npages: number;
   /** Address of the first page, where there is a vma. */
   readonly start?: number;
+  /** See `MigrateVma.faultPfn`. */
+  readonly faultPfn?: number;
 }
 
 /**
@@ -27,20 +29,23 @@ export interface MigrateArrays {
  *
  * Deviates: the LRU has no per-CPU batches, so nothing is drained.
  */
-export function* migrateDeviceUnmap(memory: Memory, arrays: MigrateArrays, faultPfn: number): Coroutine<number> {
-  const { src, srcPfn, npages, start = 0 } = arrays;
+export function* migrateDeviceUnmap(memory: Memory, arrays: MigrateArrays): Coroutine<number> {
+  const { src, srcPfn, npages, start = 0, faultPfn = 0 } = arrays;
   const { frames } = memory;
   let restore = 0;
   let unmapped = 0;
   if (memory.kernel.scheduler.contended) yield UNMAP_POINT;
   const { faults, defects } = memory.kernel;
   if (faults.armed) faults.enter(Phase.unmap);
-  for (let i = 0; i < npages; i++) {
+  for (let i = 0, nr = 1; i < npages; i += nr) {
     const pfn = srcPfn[i]!;
+    nr = 1;
     if (pfn === 0) {
       if (src[i]! & MigratePfn.migrate) unmapped++;
       continue;
     }
+    if (memory.profile.deviceThp) nr = frames.folioNrPages(pfn);
+    if (nr > 1) src[i]! |= MigratePfn.compound;
     if (faults.armed) {
       if (start > 0) faults.at(start + i * PAGE_SIZE);
       yield* injectReference(memory, pfn);
@@ -64,7 +69,7 @@ export function* migrateDeviceUnmap(memory: Memory, arrays: MigrateArrays, fault
     yield* removeMigrationPtes(memory, pfn, pfn);
     src[i] = 0;
     srcPfn[i] = 0;
-    folioUnlock(memory, pfn);
+    if (!isLockedByFault(memory, faultPfn, pfn)) folioUnlock(memory, pfn);
     if (defects.doubleUnlock) folioUnlock(memory, pfn);
     folioPut(memory, pfn);
     restore--;
@@ -89,7 +94,7 @@ function isolate(memory: Memory, pfn: number): boolean {
 function isFree(memory: Memory, pfn: number, faultPfn: number): boolean {
   const { frames, kernel } = memory;
   if (kernel.faults.armed && kernel.faults.hit(FaultPoint.refcountSetup) !== 0) return false;
-  if (frames.order[frames.head[pfn]!]! > 0) return false;
+  if (!memory.profile.deviceThp && frames.order[frames.head[pfn]!]! > 0) return false;
   let extra = pfn === faultPfn ? 2 : 1;
   if (frames.zone[pfn] !== Zone.system) extra++;
   if (hasMapping(memory, pfn)) extra++;

@@ -1,17 +1,26 @@
 import { EINVAL } from '../../uapi/errno.js';
+import { folioIsLocked } from '../mm/folio.js';
 import { PAGE_SHIFT, PAGE_SIZE, Zone } from '../mm/frames.js';
 import type { Memory } from '../mm/memory.js';
 import { VM, VM_SPECIAL } from '../mm/vm-flags.js';
 import type { Vma } from '../mm/vma.js';
 
 /** Flag bits of `MigrateVma.src` and `.dst`. Deviates: the pfn, in Linux above bit 6 of the word, has an array of its own. */
-export const MigratePfn = { valid: 1, migrate: 2, write: 8 } as const;
+export const MigratePfn = {
+  valid: 1,
+  migrate: 2,
+  write: 8,
+  /** The entry stands for a folio of 2 MiB, or for a hole of that size; the 511 entries behind it are 0. */
+  compound: 16,
+} as const;
 
 /** Bits of `MigrateVma.flags`. Linux: enum migrate_vma_direction, and `fault` of the migrate-on-fault series. */
 export const MigrateSelect = {
   system: 1,
   devicePrivate: 2,
   deviceCoherent: 4,
+  /** Aligned 2 MiB are taken as one, in profiles with device folios of that size. */
+  compound: 8,
   /** Also fault in what is not there (unified path only). Linux: MIGRATE_VMA_FAULT */
   fault: 16,
 } as const;
@@ -31,7 +40,7 @@ export interface MigrateRequest {
   readonly flags: number;
   /** Device pages of this owner may be selected; also the owner of the MIGRATE events. */
   readonly pgmapOwner: object | null;
-  /** The private page whose CPU fault is being served (its fault holds one reference); 0 without. */
+  /** The private page whose CPU fault is being served (its fault holds one reference, maybe its folio's lock); 0 without. */
   readonly faultPfn?: number;
 }
 
@@ -99,7 +108,14 @@ export function checkMigrateRequest(memory: Memory, migrate: MigrateVma, vma: Vm
   if (migrate.end <= vma.start || migrate.end > vma.end) return -EINVAL;
   if (migrate.src.length < pagesOf(migrate)) return -EINVAL;
   if (migrate.faultPfn !== 0 && memory.frames.zone[migrate.faultPfn] !== Zone.private) return -EINVAL;
+  if (migrate.faultPfn !== 0 && memory.profile.faultLocksPage && !folioIsLocked(memory, migrate.faultPfn))
+    return -EINVAL;
   return 0;
+}
+
+/** Is `pfn` of the folio whose lock the served CPU fault holds? It is neither locked nor unlocked again. */
+export function isLockedByFault({ frames, profile }: Memory, faultPfn: number, pfn: number): boolean {
+  return profile.faultLocksPage && faultPfn !== 0 && frames.head[faultPfn] === frames.head[pfn];
 }
 
 /** Pages between start and end. */

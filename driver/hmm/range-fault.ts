@@ -1,23 +1,25 @@
-import { EBUSY, EFAULT, EINVAL, EPERM, ERANGE } from '../../uapi/errno.js';
+import { EBUSY, EFAULT, EINTR, EINVAL, ENOMEM, EPERM, ERANGE } from '../../uapi/errno.js';
 import { assert } from '../core/assert.js';
 import { type Coroutine, preemptPoint } from '../core/effect.js';
 import { FaultPoint, Phase } from '../core/fault-points.js';
 import { LockClass } from '../core/lock-class.js';
 import { Kind, kindOf } from '../mm/entry.js';
 import { handleMmFault } from '../mm/fault.js';
-import { FAULT, VM_FAULT_ERROR } from '../mm/fault-code.js';
+import { FAULT, VM_FAULT, VM_FAULT_ERROR } from '../mm/fault-code.js';
 import { folioPut, folioUnlock } from '../mm/folio.js';
 import { PAGE_SIZE } from '../mm/frames.js';
 import { migrationEntryWait, removeMigrationPtes } from '../mm/migration-entries.js';
 import type { Mm } from '../mm/mm.js';
 import { invalidateRangeEnd, invalidateRangeStart, type NotifierRange } from '../mm/notifier.js';
-import { pmdIndex, type Table } from '../mm/page-table.js';
+import { pmdIndex, pteIndex, type Table } from '../mm/page-table.js';
+import { isUserfault } from '../mm/userfault.js';
 import { VM } from '../mm/vm-flags.js';
 import type { Vma } from '../mm/vma.js';
 import { HmmPfn, type HmmRange } from './hmm-range.js';
 import { injectInvalidate } from './inject.js';
 import { mmuIntervalCheckRetry } from './interval-notifier.js';
-import { splitHugeToCollect } from './migrate-thp.js';
+import { pageOwner } from './migrate-entry.js';
+import { HugeTake, type PmdRange, splitHugeToCollect, splitMappedFolio, takeHugePmd } from './migrate-thp.js';
 import { isUnmigratableVma, pagesOf } from './migrate-vma.js';
 import { pmdPartEnd, upperHoleEnd } from './pmd-part.js';
 import { hugetlbFlags, Need, pmdFlags, RangeWalk, Stop } from './range-walk.js';
@@ -38,15 +40,16 @@ const FAULT_POINT = preemptPoint('hmm_vma_fault');
  * Deviates: the migrate-on-fault series would fault and wait while it holds prepared, locked pages. A fault can need a
  * lock that another migrator holds who in turn waits for ours, and a fault or a wait at an entry of ours would be for
  * ourselves. So this walk undoes what it has prepared, sleeps, and resumes from the range's start; since one fault
- * covers the rest of its page table, that happens at most once a table. What callers see is the same.
+ * covers the rest of its page table, that happens at most once a table. What callers see is the same. As in the series, the MIGRATE
+ * event comes before the faults: other devices forget the range even when a fault then fails, which they don't on the classic path.
  */
 export function* hmmRangeFault(range: HmmRange): Coroutine<number> {
   if (range.start >= range.end) return -EINVAL;
-  return yield* new RangeFault(range).run();
+  return yield* new RangeFault(range, false).run();
 }
 
 /** One call of `hmmRangeFault`: the outer loop and everything that may sleep. */
-class RangeFault {
+export class RangeFault {
   private readonly walk: RangeWalk;
   private readonly mm: Mm;
   /** Entries below it are answers, entries from it on still requests. */
@@ -56,7 +59,13 @@ class RangeFault {
   /** A copy of the requests for restarts, which would otherwise read answers as requests. */
   private readonly requests: Uint32Array | null;
 
-  constructor(private readonly range: HmmRange) {
+  /** A fault has let go of mmap_lock, and nothing more was done. */
+  isUnlocked = false;
+
+  constructor(
+    private readonly range: HmmRange,
+    private readonly mayUnlock: boolean,
+  ) {
     const mm = range.notifier?.mm ?? range.migrate?.vma?.mm;
     assert(mm !== undefined, 'the range belongs to no address space');
     this.mm = mm;
@@ -196,32 +205,71 @@ class RangeFault {
       const leaf = pmd.children![i]!;
       if (leaf !== null) return yield* this.walkLeaf(vma, leaf, { vpn, end });
       const lo = pmd.entries[2 * i]!;
+      const pfn = pmd.entries[2 * i + 1]!;
       const kind = kindOf(lo);
       if (kind === Kind.none) return yield* this.walkHole(vma, vpn, end);
-      const cpuFlags = kind === Kind.present ? pmdFlags(lo) : 0;
-      const need = walk.rangeNeed(vpn, end, cpuFlags);
+      const isOwn = kind === Kind.devicePrivate && pageOwner(this.mm.memory, pfn) === this.range.devPrivateOwner;
+      const cpuFlags = kind === Kind.present || isOwn ? pmdFlags(lo) : 0;
+      const need = isOwn ? 0 : walk.rangeNeed(vpn, end, cpuFlags);
       if (need !== 0 && kind === Kind.migration) return yield* this.wait(vpn);
-      if (need !== 0) return kind === Kind.present ? yield* this.fault(vma, need, { vpn, end }) : -EFAULT;
-      if (kind !== Kind.present) {
+      if (need !== 0) return canBeFaulted(kind) ? yield* this.fault(vma, need, { vpn, end }) : -EFAULT;
+      if (walk.isAnyPrepareWanted(vpn, end) && this.mm.memory.profile.deviceThp) {
+        const code = yield* this.prepareHuge(vma, { vpn, end }, { pfn, cpuFlags, kind });
+        if (code === Stop.again) continue;
+        return code;
+      }
+      if (kind !== Kind.present && !isOwn) {
         walk.fill(vpn, end, kind === Kind.migration ? 0 : HmmPfn.error);
         return 0;
       }
       // Huge pages migrate one by one, so they are split here; what was huge is then walked afresh, entry by entry.
       const isSplitWanted = !isSplitTried && walk.isAnyPrepareWanted(vpn, end);
       if (isSplitWanted && this.mm.memory.kernel.defects.staleAfterSplit) {
-        walk.fillHuge(vpn, end, { pfn: pmd.entries[2 * i + 1]!, cpuFlags });
+        walk.fillHuge(vpn, end, { pfn, cpuFlags });
       }
       if (isSplitWanted && (yield* splitHugeToCollect(this.range.migrate!, vma, vpn))) continue;
-      walk.fillHuge(vpn, end, { pfn: pmd.entries[2 * i + 1]!, cpuFlags });
+      walk.fillHuge(vpn, end, { pfn, cpuFlags });
       return 0;
     }
   }
 
+  /**
+   * Prepares a folio as one, where 2 MiB migrate so. 0 when its part is reported, taken or not; `Stop.again` when there are small entries
+   * now. Linux: the migrate-on-fault series on top of device-private THP
+   */
+  private *prepareHuge(
+    vma: Vma,
+    { vpn, end }: PmdRange,
+    { pfn, cpuFlags, kind }: { pfn: number; cpuFlags: number; kind: number },
+  ): Coroutine<number> {
+    const { walk } = this;
+    const taken = yield* takeHugePmd(vma, { vpn, end }, walk.hugeFilter(vpn, end));
+    if (taken === HugeTake.again) return Stop.again;
+    if (taken === HugeTake.hole) walk.fillHole(vpn, end);
+    else if (taken !== HugeTake.skip) walk.fillCompound(vpn, end, { pfn, cpuFlags });
+    else if (cpuFlags === 0) walk.fill(vpn, end, kind === Kind.devicePrivate ? HmmPfn.error : 0);
+    else walk.fillHuge(vpn, end, { pfn, cpuFlags });
+    return 0;
+  }
+
   private *walkLeaf(vma: Vma, leaf: Table, { vpn, end }: { vpn: number; end: number }): Coroutine<number> {
     const { walk } = this;
-    const code = walk.walkPtes(leaf, vpn, end);
-    if (code === Stop.fault) return yield* this.fault(vma, walk.need, { vpn: walk.stopVpn, end });
-    if (code === Stop.wait) return yield* this.wait(walk.stopVpn);
+    let code = walk.walkPtes(leaf, { vpn, end });
+    while (code === Stop.split) {
+      const at = walk.stopVpn;
+      code = walk.findStop(leaf, { vpn: at, end });
+      if (code !== 0) return yield* this.stopped(vma, code, { vpn: walk.stopVpn, end }, at);
+      const pfn = leaf.entries[2 * pteIndex(at) + 1]!;
+      const isSplit = yield* splitMappedFolio(this.mm.memory, pfn, this.range.migrate!.faultPfn);
+      code = walk.walkPtes(leaf, { vpn: at, end }, isSplit);
+    }
+    return yield* this.stopped(vma, code, { vpn: walk.stopVpn, end }, walk.stopVpn);
+  }
+
+  /** Does what the code of a stop at `unit.vpn` asks for, and has the walk go on at `resumeVpn`. */
+  private *stopped(vma: Vma, code: number, unit: PmdRange, resumeVpn: number): Coroutine<number> {
+    if (code === Stop.fault) return yield* this.fault(vma, this.walk.need, unit, resumeVpn);
+    if (code === Stop.wait) return yield* this.wait(unit.vpn, resumeVpn);
     return code;
   }
 
@@ -245,23 +293,38 @@ class RangeFault {
   }
 
   /** Faults every page of the unit, also those that lack nothing (Q5). Linux: mm/hmm.c:hmm_vma_fault() */
-  private *fault(vma: Vma, need: number, unit: { vpn: number; end: number }): Coroutine<number> {
+  private *fault(vma: Vma, need: number, unit: PmdRange, resumeVpn = unit.vpn): Coroutine<number> {
     const { scheduler, faults } = this.mm.memory.kernel;
-    yield* this.pauseAt(unit.vpn);
+    yield* this.pauseAt(resumeVpn);
     const isWrite = (need & Need.write) !== 0;
     if (isWrite && (vma.flags & VM.write) === 0) return -EPERM;
     const flags = FAULT.remote | (isWrite ? FAULT.write : 0);
     for (let vpn = unit.vpn; vpn < unit.end; vpn++) {
       if (scheduler.contended) yield FAULT_POINT;
       if (faults.armed) yield* injectInvalidate(this.mm, vpn * PAGE_SIZE);
+      if (this.mayUnlock && isUserfault(vma, vpn * PAGE_SIZE)) return yield* this.letServe(vpn, isWrite);
       const result = yield* handleMmFault(vma, vpn * PAGE_SIZE, flags);
-      if (result & VM_FAULT_ERROR) return -EFAULT;
+      if (result & VM_FAULT_ERROR) return this.errnoOf(result);
     }
     return Stop.again;
   }
 
-  private *wait(vpn: number): Coroutine<number> {
-    yield* this.pauseAt(vpn);
+  /** Without mmap_lock, until a userfaultfd has served the page. Linux: HMM_FAULT_UNLOCKED */
+  private *letServe(vpn: number, isWrite: boolean): Coroutine<number> {
+    const { mm } = this;
+    mm.mmapLock.readUnlock();
+    this.isUnlocked = true;
+    yield* mm.userfault!.wait(vpn * PAGE_SIZE, isWrite);
+    return mm.memory.kernel.current.killed ? -EINTR : -EBUSY;
+  }
+
+  /** Linux: vm_fault_to_errno(), in kernels that tell */
+  private errnoOf(fault: number): number {
+    return this.mm.memory.profile.hmmReturnsFaultErrno && fault & VM_FAULT.oom ? -ENOMEM : -EFAULT;
+  }
+
+  private *wait(vpn: number, resumeVpn = vpn): Coroutine<number> {
+    yield* this.pauseAt(resumeVpn);
     yield* migrationEntryWait(this.mm, vpn);
     return Stop.again;
   }
@@ -303,4 +366,9 @@ class RangeFault {
     range.migrate!.npages = 0;
     range.migrate!.cpages = 0;
   }
+}
+
+/** Can a fault make something else of a 2 MiB entry of this kind? */
+function canBeFaulted(kind: number): boolean {
+  return kind === Kind.present || kind === Kind.devicePrivate;
 }

@@ -9,7 +9,8 @@ import { pteIndex, type Table } from '../mm/page-table.js';
 import { ptlLock, ptlUnlock } from '../mm/ptl.js';
 import { flushTlbRange } from '../mm/tlb.js';
 import { HmmPfn, type HmmRange } from './hmm-range.js';
-import { collectEntry, pageOwner } from './migrate-entry.js';
+import { COLLECT_SPLIT, type CollectFilter, collectEntry, pageOwner } from './migrate-entry.js';
+import { isCompoundRange, type PmdRange } from './migrate-thp.js';
 import { MIGRATE_SELECT_MASK, MigratePfn, MigrateSelect } from './migrate-vma.js';
 
 /** What a page lacks. Linux: HMM_NEED_FAULT, HMM_NEED_WRITE_FAULT */
@@ -24,6 +25,8 @@ export const Stop = {
   wait: 2,
   /** The walk has slept; whatever it saw may have changed. Linux: the internal -EBUSY */
   again: 3,
+  /** The page at `stopVpn` is part of a large folio that must be split before it can be prepared. */
+  split: 4,
 } as const;
 
 /**
@@ -42,8 +45,12 @@ export class RangeWalk {
   /** Preparing is wanted at all: by the migration's flags, or by a REQ_MIGRATE. */
   readonly wantsMigrate: boolean;
   /** Bits of `MigrateSelect` that apply to an entry, without and with REQ_MIGRATE. */
-  private readonly filter = { select: 0, owner: null as object | null, isAnonymousVma: false };
+  private readonly filter = { select: 0, owner: null as object | null, isAnonymousVma: false, faultPfn: 0 };
   private readonly baseSelect: number;
+  /** The table that is being walked may have its pages prepared. */
+  private canPrepare = false;
+  /** MigrateSelect.compound where that is wanted. */
+  private readonly compound: number;
   private readonly memory: Memory;
   private readonly firstVpn: number;
   private readonly canFault: boolean;
@@ -61,6 +68,8 @@ export class RangeWalk {
     this.hasInputs = pfnFlagsMask !== 0;
     this.baseSelect = migrate === null ? 0 : migrate.flags & MIGRATE_SELECT_MASK;
     this.filter.owner = migrate?.pgmapOwner ?? null;
+    this.filter.faultPfn = migrate?.faultPfn ?? 0;
+    this.compound = (migrate?.flags ?? 0) & MigrateSelect.compound;
     // A range without notifier belongs to migrateVmaSetup, which collects holes whatever is selected.
     const isSetup = range.notifier === null;
     const request = (defaultFlags | pfnFlagsMask) & HmmPfn.reqMigrate;
@@ -101,6 +110,11 @@ export class RangeWalk {
   fillHole(vpn: number, end: number): void {
     this.memory.stats.holes++;
     const { flags, pfns } = this.range;
+    if (this.filter.isAnonymousVma && this.isCompoundWanted(vpn, end)) {
+      this.fill(vpn, end, 0);
+      flags[vpn - this.firstVpn] = HmmPfn.migrate | HmmPfn.compound;
+      return;
+    }
     for (let i = vpn - this.firstVpn; i < end - this.firstVpn; i++) {
       flags[i] = this.filter.isAnonymousVma && this.isPrepareWanted(flags[i]!) ? HmmPfn.migrate : 0;
       pfns[i] = 0;
@@ -117,6 +131,28 @@ export class RangeWalk {
     }
   }
 
+  /** What `takeHugePmd` selects in `[vpn, end)`, where preparing is wanted. */
+  hugeFilter(vpn: number, end: number): CollectFilter {
+    this.isAnyPrepareWanted(vpn, end);
+    if (!this.isCompoundWanted(vpn, end)) this.filter.select &= ~MigrateSelect.compound;
+    return this.filter;
+  }
+
+  /** Reports a folio that `takeHugePmd` took: what is to be done with it stands in its first entry. */
+  fillCompound(vpn: number, end: number, leaf: { pfn: number; cpuFlags: number }): void {
+    this.prepared++;
+    this.fillHuge(vpn, end, leaf);
+    this.range.flags[vpn - this.firstVpn]! |= HmmPfn.migrate | HmmPfn.compound;
+  }
+
+  /** Is all of `[vpn, end)`, which lies under one entry, wanted as one? */
+  private isCompoundWanted(vpn: number, end: number): boolean {
+    if (this.compound === 0 || !isCompoundRange({ vpn, end })) return false;
+    if (!this.hasInputs) return this.isPrepareWanted(0);
+    const first = vpn - this.firstVpn;
+    return this.range.flags.subarray(first, end - this.firstVpn).every((input) => this.isPrepareWanted(input));
+  }
+
   /** Is there a page in `[vpn, end)` whose preparation is wanted? */
   isAnyPrepareWanted(vpn: number, end: number): boolean {
     if (!this.wantsMigrate || !this.hasInputs) return this.isPrepareWanted(0);
@@ -126,8 +162,12 @@ export class RangeWalk {
     return false;
   }
 
-  /** Entries `[vpn, end)` of one PTE table, until its end or a stop. Linux: mm/hmm.c:hmm_vma_walk_pmd(), its loop */
-  walkPtes(table: Table, vpn: number, end: number): number {
+  /**
+   * Entries `[vpn, end)` of one PTE table, until its end or a stop; without `canPrepare` they are reported only.
+   * Linux: mm/hmm.c:hmm_vma_walk_pmd(), its loop
+   */
+  walkPtes(table: Table, { vpn, end }: PmdRange, canPrepare = true): number {
+    this.canPrepare = canPrepare && this.wantsMigrate;
     const { mm } = this;
     const first = pteIndex(vpn);
     const count = end - vpn;
@@ -146,17 +186,38 @@ export class RangeWalk {
     return code;
   }
 
+  /**
+   * Whether one of the entries `[vpn, end)` must be faulted or waited for, which comes before a folio among them is split: a fault
+   * finds the folio whole then, as it does where one walk faults and another collects. A stop's code, `stopVpn` and `need`, or 0.
+   */
+  findStop(table: Table, { vpn, end }: PmdRange): number {
+    const { mm } = this;
+    const { entries } = table;
+    let code = 0;
+    let at = vpn;
+    ptlLock(mm);
+    for (; at < end; at++) {
+      const i = pteIndex(at);
+      const lo = entries[2 * i]!;
+      const isOwn = this.isOwnPrivate(entries, i);
+      this.need = isOwn ? 0 : this.pteNeed(this.range.flags[at - this.firstVpn]!, presentFlags(lo));
+      code = this.need === 0 ? 0 : stopFor(lo & KIND_MASK);
+      if (code !== 0) break;
+    }
+    ptlUnlock(mm);
+    this.stopVpn = at;
+    return code;
+  }
+
   /** Reports entry `i` as page `n` of the range, and prepares it. Linux: mm/hmm.c:hmm_vma_handle_pte() */
   private handlePte(entries: Uint32Array, i: number, n: number): number {
     const { flags, pfns } = this.range;
     const input = flags[n]!;
     const lo = entries[2 * i]!;
     const kind = lo & KIND_MASK;
-    const isOwn =
-      kind === Kind.devicePrivate && pageOwner(this.memory, entries[2 * i + 1]!) === this.range.devPrivateOwner;
-    let cpuFlags = 0;
-    if (kind === Kind.present) cpuFlags = pteFlags(lo);
-    else if (isOwn) cpuFlags = HmmPfn.valid | (lo & Pte.write ? HmmPfn.write : 0);
+    const isOwn = this.isOwnPrivate(entries, i);
+    let cpuFlags = presentFlags(lo);
+    if (isOwn) cpuFlags = HmmPfn.valid | (lo & Pte.write ? HmmPfn.write : 0);
     // A private page of the caller's own is good as it is, even when it is read only and a write was asked for (Q4).
     this.need = isOwn ? 0 : this.pteNeed(input, cpuFlags);
     if (this.need !== 0) return stopFor(kind);
@@ -169,12 +230,21 @@ export class RangeWalk {
     if (lo & Pte.special && flags[n] !== 0 && this.memory.kernel.defects.staleAfterSplit) return 0;
     flags[n] = cpuFlags;
     pfns[n] = cpuFlags & HmmPfn.error ? 0 : pfn;
-    if (this.wantsMigrate && this.isPrepareWanted(input)) this.prepare(entries, i, n);
-    return 0;
+    if (!this.canPrepare || !this.isPrepareWanted(input)) return 0;
+    const stop = this.prepare(entries, i, n);
+    // It will be looked at again, as if for the first time.
+    if (stop !== 0) flags[n] = input;
+    return stop;
+  }
+
+  /** A page on the device that the range is walked for. */
+  private isOwnPrivate(entries: Uint32Array, i: number): boolean {
+    if ((entries[2 * i]! & KIND_MASK) !== Kind.devicePrivate) return false;
+    return pageOwner(this.memory, entries[2 * i + 1]!) === this.range.devPrivateOwner;
   }
 
   /** Takes an entry that is reported already. Deviates from hmm's report: a hole has no VALID, a PROT_NONE page has. */
-  private prepare(entries: Uint32Array, i: number, n: number): void {
+  private prepare(entries: Uint32Array, i: number, n: number): number {
     const { flags, pfns } = this.range;
     const pfn = entries[2 * i + 1]!;
     const { faults } = this.memory.kernel;
@@ -183,7 +253,8 @@ export class RangeWalk {
     const isPresent = (entries[2 * i]! & KIND_MASK) === Kind.present;
     const taken = collectEntry(this.memory, entries, i, this.filter);
     if (faults.armed) faults.enter(phase);
-    if (taken === 0) return;
+    if (taken === COLLECT_SPLIT) return Stop.split;
+    if (taken === 0) return 0;
     if (taken & MigratePfn.valid) {
       if (isPresent) this.hasReplaced = true;
       this.prepared++;
@@ -193,15 +264,22 @@ export class RangeWalk {
       flags[n] = HmmPfn.migrate;
       pfns[n] = 0;
     }
+    return 0;
   }
 
   /** Sets what the filter selects for a page with these request bits; false when nothing. */
   private isPrepareWanted(input: number): boolean {
     if (!this.wantsMigrate) return false;
     const request = (input & this.range.pfnFlagsMask) | this.range.defaultFlags;
-    this.filter.select = this.baseSelect | (request & HmmPfn.reqMigrate ? MigrateSelect.system : 0);
-    return this.range.notifier === null || this.filter.select !== 0;
+    const select = this.baseSelect | (request & HmmPfn.reqMigrate ? MigrateSelect.system : 0);
+    this.filter.select = select | this.compound;
+    return this.range.notifier === null || select !== 0;
   }
+}
+
+/** Of any PTE entry: 0 unless the CPU can use it. */
+function presentFlags(lo: number): number {
+  return (lo & KIND_MASK) === Kind.present ? pteFlags(lo) : 0;
 }
 
 /** Linux: pte_to_hmm_pfn_flags() */

@@ -29,11 +29,15 @@ export interface AccessResult {
 export const MAX_OOM_RETRIES = 16;
 
 const ACCESS_POINT = preemptPoint('cpu access');
+/** Pages of one access after which whoever runs the machine in slices gets control back. */
+const PAGES_PER_SLICE = 64;
 
 /** The CPU reads `out.length` bytes at `addr` through the page table, faulting as it must. */
 export function* cpuLoad(mm: Mm, addr: number, out: Uint8Array, isKernel = false): Coroutine<AccessResult> {
-  const { bytes } = mm.memory;
+  const { bytes, kernel } = mm.memory;
   for (let done = 0; done < out.length; ) {
+    if (!kernel.scheduler.contended) done = copyMapped(mm, { addr, data: out, done, write: false });
+    if (done === out.length) break;
     const at = addr + done;
     const offset = at % PAGE_SIZE;
     const length = Math.min(PAGE_SIZE - offset, out.length - done);
@@ -48,20 +52,45 @@ export function* cpuLoad(mm: Mm, addr: number, out: Uint8Array, isKernel = false
 
 /** The CPU writes `data` at `addr` through the page table, faulting as it must. */
 export function* cpuStore(mm: Mm, addr: number, data: Uint8Array, isKernel = false): Coroutine<AccessResult> {
-  const { bytes } = mm.memory;
+  const { bytes, kernel } = mm.memory;
   for (let done = 0; done < data.length; ) {
+    if (!kernel.scheduler.contended) done = copyMapped(mm, { addr, data, done, write: true });
+    if (done === data.length) break;
     const at = addr + done;
     const offset = at % PAGE_SIZE;
     const length = Math.min(PAGE_SIZE - offset, data.length - done);
     const pfn = yield* cpuPage(mm, at, { write: true, isKernel });
     if (typeof pfn === 'string') return { done, fault: pfn, addr: at };
-    bytes.set(
-      done === 0 && length === data.length ? data : data.subarray(done, done + length),
-      pfn * PAGE_SIZE + offset,
-    );
+    bytes.set(data.subarray(done, done + length), pfn * PAGE_SIZE + offset);
     done += length;
   }
   return { done: data.length, fault: 'none', addr };
+}
+
+/**
+ * Copies on from `done` as long as the page table allows the access as it is, neighbouring frames at once, and answers how
+ * much is done then. Nobody else can run meanwhile, so no page needs a scheduling point of its own.
+ */
+function copyMapped(
+  mm: Mm,
+  { addr, data, done, write }: { addr: number; data: Uint8Array; done: number; write: boolean },
+): number {
+  const { bytes } = mm.memory;
+  const last = Math.min(addr + data.length, TASK_SIZE);
+  while (addr + done < last) {
+    const at = addr + done;
+    const first = translate(mm, Math.floor(at / PAGE_SIZE), write);
+    if (first === 0) break;
+    const offset = at % PAGE_SIZE;
+    let end = Math.min(last, at - offset + PAGE_SIZE);
+    for (let pfn = first + 1; end < last && translate(mm, end / PAGE_SIZE, write) === pfn; pfn++)
+      end = Math.min(last, end + PAGE_SIZE);
+    const from = first * PAGE_SIZE + offset;
+    if (write) bytes.set(data.subarray(done, done + end - at), from);
+    else data.set(bytes.subarray(from, from + end - at), done);
+    done += end - at;
+  }
+  return done;
 }
 
 /** 0 or -EFAULT. A kernel access to user memory: as the CPU's, but its failure is an errno. Linux: copy_from_user() */
@@ -95,8 +124,8 @@ function* cpuPage(
   { write, isKernel }: { write: boolean; isKernel: boolean },
 ): Coroutine<number | AccessFault> {
   const { scheduler } = mm.memory.kernel;
-  if (scheduler.contended) yield ACCESS_POINT;
   const vpn = Math.floor(addr / PAGE_SIZE);
+  if (scheduler.isShared || (scheduler.contended && vpn % PAGES_PER_SLICE === 0)) yield ACCESS_POINT;
   for (let tries = 0, ooms = 0; tries < mm.memory.maxRefaults && ooms < MAX_OOM_RETRIES; tries++) {
     const pfn = addr < TASK_SIZE ? translate(mm, vpn, write) : 0;
     if (pfn !== 0) return pfn;

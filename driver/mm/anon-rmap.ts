@@ -57,6 +57,7 @@ export function unlinkAnonVmas(vma: Vma): void {
   if (vma.anonVma !== null) vma.anonVma.numActiveVmas--;
   vma.anonVma = null;
   for (const anonVma of vma.avcs) freeIfEmpty(memory, anonVma);
+  memory.kernelMemory.give('object', vma.avcs.length);
   vma.avcs.length = 0;
 }
 
@@ -96,6 +97,7 @@ function newAnonVma(memory: Memory, parent: AnonVma | null): AnonVma {
 }
 
 function linkAvc(vma: Vma, anonVma: AnonVma): void {
+  vma.mm.memory.kernelMemory.take('object', 1);
   vma.avcs.unshift(anonVma);
   anonVma.vmas.push(vma);
 }

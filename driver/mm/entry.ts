@@ -9,8 +9,8 @@
  * | table | - (the child table is in `Table.children`) | - |
  * | swap | slot | exclusive |
  * | migration | pfn of a locked page | write = MIG-W, exclusive without write = MIG-RX, none = MIG-R; young, dirty; huge = PMD-MIG |
- * | devicePrivate | pfn | write |
- * | deviceExclusive | pfn | write |
+ * | devicePrivate | pfn | write; huge = PMD-DPRIV |
+ * | deviceExclusive | pfn | write; exclusive alone where the entry remembers no rights |
  * | marker, hwpoison | - | - |
  */
 export const Kind = {
@@ -38,7 +38,7 @@ export const Pte = {
   special: 1 << 8,
   /** A 2 MiB leaf in a PMD table, or a PMD migration entry. */
   huge: 1 << 9,
-  /** Of swap and migration entries: the page was anon-exclusive. */
+  /** Of swap, migration and device-exclusive entries: the page was anon-exclusive. */
   exclusive: 1 << 10,
 } as const;
 
@@ -68,9 +68,11 @@ export function entryText(lo: number): string {
       const suffix = write ? 'W' : lo & Pte.exclusive ? 'RX' : 'R';
       return `${lo & Pte.huge ? 'PMD-MIG' : 'MIG'}-${suffix}`;
     }
-    case Kind.devicePrivate:
     case Kind.deviceExclusive:
-      return `${SHORT[kindOf(lo)]}-${write ? 'W' : 'R'}`;
+      if (lo & Pte.exclusive) return SHORT[Kind.deviceExclusive];
+      return `${SHORT[Kind.deviceExclusive]}-${write ? 'W' : 'R'}`;
+    case Kind.devicePrivate:
+      return `${lo & Pte.huge ? 'PMD-' : ''}${SHORT[Kind.devicePrivate]}-${write ? 'W' : 'R'}`;
     default:
       return SHORT[kindOf(lo)];
   }

@@ -29,6 +29,7 @@ function* exitMmap(mm: Mm): Coroutine<void> {
   mm.mmapLock.readUnlock();
   yield* mm.mmapLock.writeLock();
   const vmas = mm.vmas.splice(0);
+  mm.memory.kernelMemory.give('object', vmas.length);
   for (const vma of vmas) unlinkVma(vma);
   ptlLock(mm);
   mm.pageTable.destroy();

@@ -3,6 +3,7 @@ import { FAULT_RETURNS, FaultPoint } from '../core/fault-points.js';
 import { Kind, kindOf, Pte } from './entry.js';
 import { doAnonymousPage } from './fault-anon.js';
 import { FAULT, VM_FAULT } from './fault-code.js';
+import { hugeDevicePrivateFault } from './fault-device.js';
 import { doFileFault } from './fault-file.js';
 import { doNonPresentFault } from './fault-non-present.js';
 import { doWpPage } from './fault-wp.js';
@@ -14,6 +15,7 @@ import { canChangePteWritable, maybeMkwrite } from './pte-build.js';
 import { ptlLock, ptlUnlock } from './ptl.js';
 import { doHugePmdAnonymousPage, doHugePmdNumaPage, doHugePmdWpPage } from './thp-fault.js';
 import { thpVmaAllowableOrder } from './thp-policy.js';
+import { isUserfault } from './userfault.js';
 import { VM, VM_ACCESS_FLAGS } from './vm-flags.js';
 import type { Vma } from './vma.js';
 
@@ -40,11 +42,13 @@ export function* handleMmFault(vma: Vma, addr: number, flags: number): Coroutine
   const page = addr - (addr % PAGE_SIZE);
   if (memory.kernel.trace.verbose) memory.kernel.emit('fault', flags & FAULT.write ? 'write' : 'read', page, flags);
   const { faults } = memory.kernel;
-  if (faults.armed) {
+  if (faults.armed && !faults.isQuiet(FaultPoint.handleMmFault, page)) {
     const injected = yield* faults.reach(FaultPoint.handleMmFault, page);
     if (injected !== 0) return injectedFault(injected);
   }
   if (vma.flags & VM.hugetlb) return yield* hugetlbFault(vma, page, flags);
+  // The CPU's own fault has waited before it came here; nobody else lets go of mmap_lock for a userfaultfd. Linux: handle_userfault()
+  if (!(flags & FAULT.served) && isUserfault(vma, page)) return VM_FAULT.sigbus;
   const fault: VmFault = { vma, addr: page, vpn: page / PAGE_SIZE, flags, lo: 0, hi: 0 };
   const handled = yield* handlePmdFault(fault);
   return handled >= 0 ? handled : yield* handlePteFault(fault);
@@ -72,6 +76,8 @@ function* handlePmdFault(fault: VmFault): Coroutine<number> {
     case Kind.migration:
       yield* migrationEntryWait(vma.mm, vpn);
       return 0;
+    case Kind.devicePrivate:
+      return yield* hugeDevicePrivateFault(fault, pmd!);
     case Kind.present:
       return yield* handleHugePmd(fault, pmd!, lo);
     default:
@@ -100,8 +106,11 @@ function* handlePteFault(fault: VmFault): Coroutine<number> {
     fault.lo = table.entries[2 * pteIndex(vpn)]!;
     fault.hi = table.entries[2 * pteIndex(vpn) + 1]!;
   }
-  const { faults } = vma.mm.memory.kernel;
-  if (table === null && faults.armed && faults.hit(FaultPoint.pageTableAlloc) !== 0) return VM_FAULT.oom;
+  const { kernelMemory, kernel } = vma.mm.memory;
+  if (table === null) {
+    if (kernel.faults.armed && kernel.faults.hit(FaultPoint.pageTableAlloc) !== 0) return VM_FAULT.oom;
+    if (!kernelMemory.has(1)) return VM_FAULT.oom;
+  }
   const kind = kindOf(fault.lo);
   if (table === null || kind === Kind.none) {
     return vma.file === null ? yield* doAnonymousPage(fault) : yield* doFileFault(fault);

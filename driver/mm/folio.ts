@@ -68,7 +68,7 @@ export function* folioLock(memory: Memory, pfn: number): Coroutine<void> {
   const { frames, kernel } = memory;
   const head = frames.head[pfn]!;
   kernel.checkOrder(kernel.current, LockClass.folioLock, false);
-  if (kernel.scheduler.contended) yield FOLIO_LOCK_POINT;
+  if (kernel.scheduler.isShared) yield FOLIO_LOCK_POINT;
   while (frames.flags[head]! & PG.locked) yield pageQueue(memory, head);
   takeLock(memory, head, true);
 }
@@ -132,7 +132,9 @@ export function copyPage(memory: Memory, to: number, from: number): void {
 /** The frame that holds the bytes of `pfn`: itself, or the backing page of a private device page. */
 export function backingPfn(memory: Memory, pfn: number): number {
   const { frames } = memory;
-  return frames.zone[pfn] === Zone.private ? frames.zoneDeviceData[pfn]! : pfn;
+  if (frames.zone[pfn] !== Zone.private) return pfn;
+  const head = frames.head[pfn]!;
+  return frames.zoneDeviceData[head]! + (pfn - head);
 }
 
 /** Takes the folio off the LRU with a reference of its own. False when it was not on it. Linux: folio_isolate_lru() */

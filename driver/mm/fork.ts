@@ -1,5 +1,5 @@
 import { EINTR, ENOMEM } from '../../uapi/errno.js';
-import type { Coroutine } from '../core/effect.js';
+import { type Coroutine, preemptPoint } from '../core/effect.js';
 import { FaultPoint } from '../core/fault-points.js';
 import { anonVmaFork } from './anon-rmap.js';
 import { Kind, kindOf, Pte } from './entry.js';
@@ -19,6 +19,8 @@ import { splitHugePmd } from './thp-split-pmd.js';
 import { beginTlbFlushPending, endTlbFlushPending, flushTlbMm } from './tlb.js';
 import { VM, VM_LOCKED_MASK } from './vm-flags.js';
 import { Vma } from './vma.js';
+
+const FORK_POINT = preemptPoint('fork');
 
 /** A new, empty address space with one user. */
 export function mmCreate(memory: Memory): Mm {
@@ -51,11 +53,14 @@ export function* dupMmap(child: Mm, parent: Mm): Coroutine<number> {
 }
 
 function* dupVma(child: Mm, vma: Vma): Coroutine<number> {
+  const { kernelMemory } = child.memory;
+  if (!kernelMemory.has(1)) return -ENOMEM;
   const copy = new Vma(child, vma.start, vma.end, vma.flags & ~VM_LOCKED_MASK, vma.pgoff);
   copy.file = vma.file;
   copy.ops = vma.ops;
   if (!(vma.flags & VM.wipeonfork)) anonVmaFork(copy, vma);
   child.vmas.push(copy);
+  kernelMemory.take('object', 1);
   copy.ops?.open?.(copy);
   if (copy.file !== null) {
     copy.file.get();
@@ -100,6 +105,8 @@ function* copyTables(dst: Vma, src: Vma): Coroutine<number> {
     const ret = yield* copyPteRange(dst, src, { vpn, next });
     if (ret < 0) return ret;
     vpn = next;
+    // Both address spaces are locked, so that this is for whoever runs the machine in slices. Linux: cond_resched()
+    if (dst.mm.memory.kernel.scheduler.isPreemptive) yield FORK_POINT;
   }
   return 0;
 }
@@ -108,8 +115,9 @@ function* copyTables(dst: Vma, src: Vma): Coroutine<number> {
 function* copyPteRange(dst: Vma, src: Vma, part: { vpn: number; next: number }): Coroutine<number> {
   const from = src.mm.pageTable.pteTable(part.vpn);
   if (from === null) return 0;
-  const { faults } = dst.mm.memory.kernel;
-  if (faults.armed && faults.hit(FaultPoint.pageTableAlloc) !== 0) return -ENOMEM;
+  const { kernelMemory, kernel } = dst.mm.memory;
+  if (kernel.faults.armed && kernel.faults.hit(FaultPoint.pageTableAlloc) !== 0) return -ENOMEM;
+  if (!kernelMemory.has(1)) return -ENOMEM;
   const to = dst.mm.pageTable.pteTableAlloc(part.vpn);
   ptlLock(dst.mm);
   ptlLock(src.mm, true);

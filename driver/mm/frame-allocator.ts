@@ -1,7 +1,7 @@
 import { assert } from '../core/assert.js';
 import { FaultEngine } from '../core/fault-engine.js';
 import { FaultPoint } from '../core/fault-points.js';
-import { type Frames, HPAGE_PMD_NR, HPAGE_PMD_ORDER, PG, Zone } from './frames.js';
+import { type Frames, HPAGE_PMD_NR, PG, Zone } from './frames.js';
 
 /** Pfn 0 stands for "no frame" everywhere; pfn 1 is the zero page. */
 export const ZERO_PFN = 1;
@@ -31,6 +31,8 @@ export class FrameAllocator {
   /** Blocks from this one on were never used in this life. */
   private freshBlock = 0;
   freeFrames = 0;
+  /** Free frames that count as taken: what kernel-memory.ts stands for. */
+  charged = 0;
 
   constructor(
     private readonly frames: Frames,
@@ -51,10 +53,15 @@ export class FrameAllocator {
     return this.freshBlock * BLOCK;
   }
 
+  /** Frames that can still be allocated; below 0 after allocations that nobody may refuse. */
+  get available(): number {
+    return this.freeFrames - this.charged;
+  }
+
   /** One frame with refcount 1, or 0 when memory is used up. */
   allocate(): number {
     if (this.faults.armed && this.faults.hit(FaultPoint.pageAlloc) !== 0) return 0;
-    return this.allocateNofail();
+    return this.freeFrames > this.charged ? this.allocateNofail() : 0;
   }
 
   /** As `allocate`, for callers that Linux never refuses: no fault is injected. Linux: __GFP_NOFAIL */
@@ -73,12 +80,13 @@ export class FrameAllocator {
   /** The head of an aligned 2 MiB folio with refcount 1, or 0 when there is none. */
   allocateHuge(): number {
     if (this.faults.armed && this.faults.hit(FaultPoint.thpAlloc, -1, HPAGE_PMD_NR) !== 0) return 0;
-    const block = this.takeBlock();
+    const block = this.available >= BLOCK ? this.takeBlock() : -1;
     if (block < 0) return 0;
     this.state[block] = BlockState.whole;
     this.fresh[block] = BLOCK;
     this.freeFrames -= BLOCK;
-    return this.prepareHuge(block * BLOCK);
+    this.frames.prepareHuge(block * BLOCK, Zone.system, -1);
+    return block * BLOCK;
   }
 
   /** Takes back one frame whose refcount is 0. */
@@ -167,18 +175,5 @@ export class FrameAllocator {
     this.state[block] = BlockState.partial;
     this.freeInBlock[block] = 0;
     this.listHead[block] = 0;
-  }
-
-  private prepareHuge(head: number): number {
-    const { frames } = this;
-    for (let i = 0; i < BLOCK; i++) {
-      frames.prepare(head + i, Zone.system, -1);
-      frames.head[head + i] = head;
-      frames.flags[head + i] = PG.tail;
-      if (i > 0) frames.refcount[head + i] = 0;
-    }
-    frames.flags[head] = PG.head;
-    frames.order[head] = HPAGE_PMD_ORDER;
-    return head;
   }
 }

@@ -64,7 +64,10 @@ export class Frames {
   readonly lockOwner: Int32Array;
   /** Swap slot of a folio in the swap cache, -1 without. */
   readonly swapSlot: Int32Array;
-  /** `zone_device_data`: of a device page the pfn of its backing page, of a backing page the id of the open device file. */
+  /**
+   * `zone_device_data`, on the head of a folio: of a device page the pfn of its backing page, of a backing page the id of the open
+   * device file.
+   */
   readonly zoneDeviceData: Int32Array;
   /** Which `DevPagemap` a device frame belongs to: index into `Memory.pagemaps`, -1 for system frames. */
   readonly pagemap: Int16Array;
@@ -119,6 +122,29 @@ export class Frames {
     this.swapSlot[pfn] = -1;
     this.zoneDeviceData[pfn] = 0;
     this.pagemap[pfn] = pagemap;
+  }
+
+  /** As `prepare` for a folio of 2 MiB; the frames behind its head are tails without references of their own. */
+  prepareHuge(head: number, zone: ZoneId, pagemap: number): void {
+    for (let pfn = head; pfn < head + HPAGE_PMD_NR; pfn++) {
+      this.prepare(pfn, zone, pagemap);
+      this.head[pfn] = head;
+      this.flags[pfn] = PG.tail;
+      if (pfn > head) this.refcount[pfn] = 0;
+    }
+    this.flags[head] = PG.head;
+    this.order[head] = HPAGE_PMD_ORDER;
+  }
+
+  /** A folio that nothing maps becomes single pages, each with a reference of its own. Linux: split_page() */
+  splitToPages(head: number): void {
+    const nr = this.folioNrPages(head);
+    for (let pfn = head; pfn < head + nr; pfn++) {
+      this.head[pfn] = pfn;
+      this.order[pfn] = 0;
+      this.flags[pfn]! &= ~(PG.head | PG.tail);
+      this.refcount[pfn] = 1;
+    }
   }
 
   isAnon(pfn: number): boolean {

@@ -25,6 +25,7 @@ export function checkInvariants(memory: Memory): void {
   }
   if (tables !== memory.tables.inUse)
     throw new AssertionError(`${memory.tables.inUse} page table pages are in use, ${tables} can be reached`);
+  checkKernelObjects(memory);
   countCaches(memory, expected);
   const { refcount } = memory.frames;
   forEachUsedRun(memory, (first, end) => {
@@ -103,7 +104,7 @@ function countEntry(mm: Mm, at: { vpn: number; table: Table; i: number }, expect
   if (frames.refcount[head] === 0) throw entryError(mm, at, `points to pfn ${hi}, which is free`);
   expected.refs[head]!++;
   if (lo & Pte.huge) expected.entire[head]!++;
-  else if (kind !== Kind.deviceExclusive) expected.mapcount[hi]!++;
+  else if (kind !== Kind.deviceExclusive || mm.memory.profile.exclusiveIsMapping) expected.mapcount[hi]!++;
   checkMapping(mm, at, { vma, kind, pfn: hi });
 }
 
@@ -186,6 +187,13 @@ function frameError(
   return new AssertionError(
     `pfn ${pfn}: ${field} is ${memory.frames[field][pfn]}, but ${expected} can be accounted for`,
   );
+}
+
+function checkKernelObjects({ mms, kernelMemory }: Memory): void {
+  let objects = 0;
+  for (const mm of mms) for (const vma of mm.vmas) objects += 1 + vma.avcs.length;
+  if (objects !== kernelMemory.taken.object)
+    throw new AssertionError(`${objects} VMAs and links to anon_vmas exist, ${kernelMemory.taken.object} are counted`);
 }
 
 function checkFreeFrames(memory: Memory): void {

@@ -84,7 +84,8 @@ function* adviseHuge(mm: Mm, { pmd, start, end, gather }: Part, advice: PageAdvi
   const { memory } = mm;
   const index = 2 * pmdIndex(start / PAGE_SIZE);
   const head = pmd.entries[index + 1]!;
-  if (pmd.entries[index]! & Pte.special || folioLikelyMappedShared(memory, head)) return;
+  if (pmd.entries[index]! & Pte.special || memory.frames.isZoneDevice(head)) return;
+  if (folioLikelyMappedShared(memory, head)) return;
   if (end - start === HPAGE_PMD_SIZE) {
     ptlLock(mm);
     advice.huge(memory, { table: pmd, index, count: 1, head, vpn: start / PAGE_SIZE }, gather);

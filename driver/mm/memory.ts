@@ -7,9 +7,11 @@ import { FrameAllocator } from './frame-allocator.js';
 import { Frames, PAGE_SIZE } from './frames.js';
 import { HugetlbPool } from './hugetlb-pool.js';
 import type { InvariantCounts } from './invariant-counts.js';
+import { KernelMemory } from './kernel-memory.js';
 import type { Mm } from './mm.js';
 import { TablePool } from './page-table.js';
 import type { DevPagemap } from './pagemap.js';
+import { DEFAULT_PROFILE, type KernelProfile } from './profile.js';
 import { SwapArea } from './swap-area.js';
 import { WalkStats } from './walk-stats.js';
 
@@ -26,6 +28,8 @@ export interface MemoryOptions {
   readonly swapBytes: number;
   readonly hugePages: number;
   readonly thpEnabled: 'always' | 'madvise' | 'never';
+  /** 6.12's when left out. */
+  readonly profile?: KernelProfile;
 }
 
 /** What all address spaces of a machine share: RAM, frames, page table pages, swap, hugetlb pages, rmap objects. */
@@ -35,10 +39,12 @@ export class Memory {
   readonly words: Uint32Array;
   readonly frames: Frames;
   readonly allocator: FrameAllocator;
-  readonly tables = new TablePool();
+  readonly kernelMemory: KernelMemory;
+  readonly tables: TablePool;
   readonly swap: SwapArea;
   readonly hugetlb: HugetlbPool;
   readonly stats = new WalkStats();
+  readonly profile: KernelProfile;
   /** Mappings that one address space may have. Linux: sysctl_max_map_count */
   maxMapCount = 65530;
   /**
@@ -76,9 +82,12 @@ export class Memory {
     this.words = new Uint32Array(buffer);
     this.frames = new Frames(systemFrames, options.coherentBytes / PAGE_SIZE, options.privateFrames);
     this.allocator = new FrameAllocator(this.frames, kernel.faults);
+    this.kernelMemory = new KernelMemory(this.allocator);
+    this.tables = new TablePool(this.kernelMemory);
     this.swap = new SwapArea(Math.floor(options.swapBytes / PAGE_SIZE));
     this.hugetlb = new HugetlbPool(this, options.hugePages);
     this.thpEnabled = options.thpEnabled;
+    this.profile = options.profile ?? DEFAULT_PROFILE;
   }
 
   /**
@@ -89,6 +98,7 @@ export class Memory {
     for (const mm of this.mms) mm.pageTable.destroy();
     this.mms.clear();
     this.allocator.reset();
+    this.kernelMemory.reset();
     this.swap.reset();
     this.hugetlb.reset();
     this.stats.reset();

@@ -9,6 +9,7 @@ import type { Mm } from './mm.js';
 import { invalidateRangeEnd, invalidateRangeStart, type NotifierRange } from './notifier.js';
 import type { Table } from './page-table.js';
 import { pteIndex } from './page-table.js';
+import type { KernelProfile } from './profile.js';
 import { folioMarkDirty, mkPte } from './pte-build.js';
 import { ptlLock, ptlUnlock } from './ptl.js';
 import {
@@ -55,7 +56,7 @@ function* tryToMigrateOne(memory: Memory, head: number, at: { vma: Vma; addr: nu
 }
 
 /**
- * For one present or device-private entry; false when the page may be pinned. With `batch` the flush is left to whoever
+ * For one entry that maps a page; false when the page may be pinned. With `batch` the flush is left to whoever
  * has it. Linux: try_to_migrate_one()
  */
 export function tryToMigrateEntry(
@@ -83,7 +84,7 @@ export function tryToMigrateEntry(
   return true;
 }
 
-/** The migration entry that remembers what `lo`, a present or device-private entry, allowed. */
+/** The migration entry that remembers what `lo`, an entry that maps a page, allowed. */
 export function migrationEntryFor(lo: number, exclusive: boolean): number {
   const kept = lo & (Pte.young | Pte.dirty | Pte.huge);
   const rights = lo & Pte.write ? Pte.write : exclusive ? Pte.exclusive : 0;
@@ -160,8 +161,8 @@ export function removeMigrationPte(vma: Vma, at: { table: Table; index: number; 
 }
 
 /**
- * Calls `visit` for each entry of [addr, addr + npages) that maps a page of the folio (`mapped`: present or
- * device-private), or is its migration entry. A PMD leaf is visited once, with its PMD table. False ends it.
+ * Calls `visit` for each entry of [addr, addr + npages) that maps a page of the folio (`mapped`: present, device-private, or
+ * device-exclusive where that is a mapping), or is its migration entry. A PMD leaf is visited once, with its PMD table. False ends it.
  * Linux: page_vma_mapped_walk()
  */
 export function forEachMapping(
@@ -170,7 +171,7 @@ export function forEachMapping(
   range: { addr: number; npages: number; kind: 'mapped' | 'migration' },
   visit: (table: Table, index: number, vpn: number) => boolean,
 ): boolean {
-  const { frames } = mm.memory;
+  const { frames, profile } = mm.memory;
   const last = head + frames.folioNrPages(head);
   const wantMigration = range.kind === 'migration';
   const firstVpn = range.addr / PAGE_SIZE;
@@ -183,7 +184,7 @@ export function forEachMapping(
     const i = leaf === null ? pmdIndex : pteIndex(vpn);
     const lo = table.entries[2 * i]!;
     const pfn = table.entries[2 * i + 1]!;
-    if (pfn >= head && pfn < last && (wantMigration ? kindOf(lo) === Kind.migration : isMapping(lo))) {
+    if (pfn >= head && pfn < last && (wantMigration ? kindOf(lo) === Kind.migration : isMapping(lo, profile))) {
       if (!visit(table, i, vpn)) return false;
     }
     if (leaf === null) vpn = Math.floor(vpn / 512) * 512 + 511;
@@ -191,9 +192,10 @@ export function forEachMapping(
   return true;
 }
 
-function isMapping(lo: number): boolean {
+function isMapping(lo: number, { exclusiveIsMapping }: KernelProfile): boolean {
   const kind = lo & KIND_MASK;
-  return (kind === Kind.present && (lo & Pte.special) === 0) || kind === Kind.devicePrivate;
+  if (kind === Kind.present) return (lo & Pte.special) === 0;
+  return kind === Kind.devicePrivate || (kind === Kind.deviceExclusive && exclusiveIsMapping);
 }
 
 function pagesInVma(memory: Memory, head: number, { vma, addr }: { vma: Vma; addr: number }): number {

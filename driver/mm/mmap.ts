@@ -102,7 +102,7 @@ function* mmapLocked(mm: Mm, request: MmapRequest, dropped: DroppedFiles): Corou
   const flags = request.flags & MAP_FIXED_NOREPLACE ? request.flags | MAP_FIXED : request.flags;
   const len = pageAlign(request.len);
   if (len === 0) return -ENOMEM;
-  if (mm.vmas.length > mm.memory.maxMapCount) return -ENOMEM;
+  if (mm.vmas.length > mm.memory.maxMapCount || !mm.memory.kernelMemory.has(1)) return -ENOMEM;
   const addr = getUnmappedArea(mm, {
     addr: flags & MAP_FIXED ? request.addr : roundHintToMin(request.addr),
     len,

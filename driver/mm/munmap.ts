@@ -80,6 +80,7 @@ export function* gatherVmas(mm: Mm, start: number, end: number): Coroutine<Gathe
   let to = from;
   while (to < mm.vmas.length && mm.vmas[to]!.start < end) to++;
   const vmas = mm.vmas.splice(from, to - from);
+  mm.memory.kernelMemory.give('object', vmas.length);
   return { mm, start, end, vmas, floor, ceiling: mm.vmas[from]?.start ?? Infinity };
 }
 

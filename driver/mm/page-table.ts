@@ -1,5 +1,6 @@
 import { assert } from '../core/assert.js';
 import { KIND_MASK, Kind } from './entry.js';
+import type { KernelMemory } from './kernel-memory.js';
 
 export const ENTRIES_PER_TABLE = 512;
 /** Pages under one entry of each level: PTE, PMD, PUD, PGD. */
@@ -24,6 +25,9 @@ export class Table {
   }
 }
 
+/** Free tables of each kind that are kept; what a machine needs once is left to the garbage collector. */
+const KEPT_TABLES = 4096;
+
 /** Keeps tables that are not in use. A free table is all NONE, so that a machine's next life starts clean. */
 export class TablePool {
   private readonly freeLeaves: Table[] = [];
@@ -31,15 +35,20 @@ export class TablePool {
   /** Tables handed out and not yet returned. */
   inUse = 0;
 
+  constructor(private readonly kernelMemory: KernelMemory) {}
+
   allocate(isLeaf: boolean): Table {
     this.inUse++;
+    this.kernelMemory.take('table', 1);
     return (isLeaf ? this.freeLeaves.pop() : this.freeInner.pop()) ?? new Table(isLeaf);
   }
 
   /** The caller guarantees that the table is empty. */
   release(table: Table): void {
     this.inUse--;
-    (table.isLeaf ? this.freeLeaves : this.freeInner).push(table);
+    this.kernelMemory.give('table', 1);
+    const free = table.isLeaf ? this.freeLeaves : this.freeInner;
+    if (free.length < KEPT_TABLES) free.push(table);
   }
 
   /** Returns a whole tree, whatever is in it: for a machine whose life ends. */

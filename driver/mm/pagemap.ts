@@ -4,10 +4,21 @@ import type { Vma } from './vma.js';
 
 /** What a driver does for its device memory. Linux: struct dev_pagemap_ops */
 export interface DevPagemapOps {
-  /** The last reference of a private or coherent page was put (6.12: refcount is already 0). */
-  pageFree(pfn: number): void;
-  /** The CPU touched a private page at `addr`: bring it back. 0, or VM_FAULT.* bits. The caller holds one reference. */
-  migrateToRam(fault: { vma: Vma; addr: number; pfn: number }): Coroutine<number>;
+  /** The last reference of a private or coherent folio was put (6.12: refcount is already 0). */
+  pageFree(head: number): void;
+  /** The CPU touched private memory: bring it back. 0, or VM_FAULT.* bits. */
+  migrateToRam(fault: DeviceFault): Coroutine<number>;
+  /** A folio of 2 MiB has become 512 pages, each with a reference of its own: the driver parts what it keeps of it. */
+  folioSplit(head: number): void;
+}
+
+/** The CPU touched private memory. The caller holds a reference on the page and, where the profile says so, its folio's lock. */
+export interface DeviceFault {
+  readonly vma: Vma;
+  readonly addr: number;
+  readonly pfn: number;
+  /** A 2 MiB entry led to it: the whole folio may come back as one. Linux: a vm_fault without pte */
+  readonly isHuge: boolean;
 }
 
 /** Linux: struct dev_pagemap, one a device chunk. `owner` says whose pages these are (the device object). */

@@ -65,7 +65,8 @@ function* pageoutHuge(
   const { memory } = vma.mm;
   const lo = slot.table.entries[2 * slot.index]!;
   const head = slot.table.entries[2 * slot.index + 1]!;
-  if ((lo & (KIND_MASK | Pte.special)) !== Kind.present || folioLikelyMappedShared(memory, head)) return false;
+  if ((lo & (KIND_MASK | Pte.special)) !== Kind.present || memory.frames.isZoneDevice(head)) return false;
+  if (folioLikelyMappedShared(memory, head)) return false;
   if (isWhole) {
     if (folioIsolateLru(memory, head)) folios.push(head);
     return false;

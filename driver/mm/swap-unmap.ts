@@ -43,9 +43,11 @@ function unmapEntry(vma: Vma, { addr, pfn }: { addr: number; pfn: number }, batc
   if (table === null) return true;
   const i = pteIndex(addr / PAGE_SIZE);
   const lo = table.entries[2 * i]!;
-  if (kindOf(lo) !== Kind.present || lo & Pte.special || table.entries[2 * i + 1] !== pfn) return true;
+  const isExclusiveMapping = kindOf(lo) === Kind.deviceExclusive && memory.profile.exclusiveIsMapping;
+  if ((kindOf(lo) !== Kind.present && !isExclusiveMapping) || lo & Pte.special) return true;
+  if (table.entries[2 * i + 1] !== pfn) return true;
   if (vma.flags & VM.locked) return false;
-  batch.add(mm);
+  if (!isExclusiveMapping) batch.add(mm);
   if (lo & Pte.dirty) folioMarkDirty(memory, pfn);
   if (memory.frames.isAnon(pfn)) {
     if (!replaceAnonEntry(vma, table, { i, pfn })) return false;

@@ -4,8 +4,9 @@ import { anonVmaPrepare } from './anon-rmap.js';
 import { KIND_MASK, Kind, Pte } from './entry.js';
 import { FAULT, VM_FAULT } from './fault-code.js';
 import { folioAddLru, folioGet, folioLock, folioPut, folioTrylock, folioUnlock } from './folio.js';
-import { HPAGE_PMD_NR, PAGE_SIZE, PG } from './frames.js';
+import { HPAGE_PMD_NR, HPAGE_PMD_SIZE, PAGE_SIZE, PG } from './frames.js';
 import { clearHugePage, getHugeZeroFolio } from './huge-zero.js';
+import { invalidateRangeEnd, invalidateRangeStart, type NotifierRange } from './notifier.js';
 import { pmdIndex } from './page-table.js';
 import { maybeMkwrite, mkPte } from './pte-build.js';
 import { ptlLock, ptlUnlock } from './ptl.js';
@@ -13,6 +14,7 @@ import { folioAddNewAnonRmapPmd, folioMoveAnonRmap } from './rmap.js';
 import { findPmd, hugeStart, hugeVpn, type PmdSlot, thpVmaSuitableOrder } from './thp-policy.js';
 import { changeHugePmd } from './thp-protect.js';
 import { splitHugePmd } from './thp-split-pmd.js';
+import { flushTlbPmd } from './tlb.js';
 import type { Vma } from './vma.js';
 
 /**
@@ -50,16 +52,8 @@ function insertHugePmd(
   const index = pmdIndex(vpn);
   if ((table.entries[2 * index]! & KIND_MASK) !== Kind.none) return { fault: 0, isUsed: false };
   if (mm.isUnstable) return { fault: VM_FAULT.sigbus, isUsed: false };
-  let lo = mkPte(vma) | Pte.huge;
-  if (isWrite) {
-    lo = maybeMkwrite(lo | Pte.dirty, vma);
-    folioAddNewAnonRmapPmd(mm.memory, head, vma, start);
-    folioAddLru(mm.memory, head);
-    mm.rss.anon += HPAGE_PMD_NR;
-  } else {
-    lo |= Pte.special;
-  }
-  setPmd({ table, index }, lo, head);
+  if (isWrite) mapHugeFolio(vma, start, { slot: { table, index }, head });
+  else setPmd({ table, index }, mkPte(vma) | Pte.huge | Pte.special, head);
   return { fault: 0, isUsed: true };
 }
 
@@ -94,8 +88,49 @@ export function* doHugePmdWpPage(vma: Vma, addr: number, flags: number): Corouti
       return 0;
     }
   }
+  if (lo & Pte.special && memory.profile.hugeZeroWriteIsHuge) {
+    const ret = yield* doHugeZeroWpPmd(vma, addr);
+    if (!(ret & VM_FAULT.fallback)) return ret;
+  }
   yield* splitHugePmd(vma, addr);
   return VM_FAULT.fallback;
+}
+
+/** A new huge page takes the place of the huge zero page. Linux: mm/huge_memory.c:do_huge_zero_wp_pmd() */
+function* doHugeZeroWpPmd(vma: Vma, addr: number): Coroutine<number> {
+  const { mm } = vma;
+  const { memory } = mm;
+  const start = hugeStart(addr);
+  yield* anonVmaPrepare(vma);
+  const head = memory.allocator.allocateHuge();
+  if (head === 0) return VM_FAULT.fallback;
+  clearHugePage(memory, head);
+  memory.frames.flags[head]! |= PG.uptodate;
+  const range: NotifierRange = { mm, start, end: start + HPAGE_PMD_SIZE, event: 'CLEAR', owner: null };
+  yield* invalidateRangeStart(range);
+  ptlLock(mm);
+  const slot = findPmd(mm, start / PAGE_SIZE);
+  const wanted = Kind.present | Pte.huge | Pte.special;
+  const isSame =
+    slot !== null && (slot.table.entries[2 * slot.index]! & (KIND_MASK | Pte.huge | Pte.special)) === wanted;
+  if (isSame && !mm.isUnstable) {
+    flushTlbPmd(mm, start / PAGE_SIZE);
+    mapHugeFolio(vma, start, { slot, head });
+  }
+  ptlUnlock(mm);
+  invalidateRangeEnd(range);
+  if (isSame && !mm.isUnstable) return 0;
+  folioPut(memory, head);
+  return isSame ? VM_FAULT.sigbus : 0;
+}
+
+/** Maps a new anonymous folio writable, under the ptl. Linux: map_anon_folio_pmd_pf() */
+function mapHugeFolio(vma: Vma, start: number, { slot, head }: { slot: PmdSlot; head: number }): void {
+  const { mm } = vma;
+  folioAddNewAnonRmapPmd(mm.memory, head, vma, start);
+  folioAddLru(mm.memory, head);
+  mm.rss.anon += HPAGE_PMD_NR;
+  setPmd(slot, maybeMkwrite(mkPte(vma) | Pte.huge | Pte.dirty, vma), head);
 }
 
 /** Locks the folio, sleeping with a reference when somebody has the lock. False when the entry changed meanwhile. */

@@ -8,7 +8,7 @@ import { findPmd } from './thp-policy.js';
 import type { Vma } from './vma.js';
 
 /**
- * Copies the HUGE, HUGE_ZERO or PMD-MIG entry of `vpn` at fork; both sides become read only. -EAGAIN when it is no such
+ * Copies the HUGE, HUGE_ZERO, PMD-MIG or PMD-DPRIV entry of `vpn` at fork; both sides become read only. -EAGAIN when it is no such
  * entry, or when the folio may be pinned: then the caller splits the parent's entry (`splitHugePmd`) and copies small
  * pages. Under the ptl of both. Linux: mm/huge_memory.c:copy_huge_pmd()
  */

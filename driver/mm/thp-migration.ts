@@ -1,6 +1,6 @@
-import { Kind, Pte } from './entry.js';
+import { Kind, kindOf, Pte } from './entry.js';
 import { folioGet, folioPut } from './folio.js';
-import { PG } from './frames.js';
+import { PG, Zone } from './frames.js';
 import { migrationEntryFor } from './migration-entries.js';
 import { folioMarkDirty, maybeMkwrite, mkPte } from './pte-build.js';
 import { folioRemoveRmapPmd } from './rmap.js';
@@ -11,7 +11,7 @@ import { flushTlbPmd } from './tlb.js';
 import type { Vma } from './vma.js';
 
 /**
- * A HUGE entry becomes PMD-MIG, under the ptl. False when the folio may be pinned, so that the entry stays.
+ * A HUGE or PMD-DPRIV entry becomes PMD-MIG, under the ptl. False when the folio may be pinned, so that the entry stays.
  * Linux: mm/huge_memory.c:set_pmd_migration_entry()
  */
 export function tryToMigratePmd(vma: Vma, head: number, { vpn, ...slot }: PmdSlot & { vpn: number }): boolean {
@@ -21,13 +21,13 @@ export function tryToMigratePmd(vma: Vma, head: number, { vpn, ...slot }: PmdSlo
   if (isExclusive && !folioTryShareAnonRmapPmd(memory, head)) return false;
   if (lo & Pte.dirty) folioMarkDirty(memory, head);
   setPmd(slot, migrationEntryFor(lo, isExclusive) | Pte.huge, head);
-  flushTlbPmd(vma.mm, vpn);
+  if (kindOf(lo) === Kind.present) flushTlbPmd(vma.mm, vpn);
   folioRemoveRmapPmd(memory, head);
   folioPut(memory, head);
   return true;
 }
 
-/** PMD-MIG becomes HUGE of `newHead`, under the ptl. Linux: mm/huge_memory.c:remove_migration_pmd() */
+/** PMD-MIG becomes HUGE, or PMD-DPRIV, of `newHead`, under the ptl. Linux: mm/huge_memory.c:remove_migration_pmd() */
 export function removeMigrationPmd(vma: Vma, newHead: number, slot: PmdSlot): void {
   const { memory } = vma.mm;
   const { frames } = memory;
@@ -40,5 +40,6 @@ export function removeMigrationPmd(vma: Vma, newHead: number, slot: PmdSlot): vo
   frames.entireMapcount[newHead]!++;
   frames.folioMapcount[newHead]!++;
   if (old & (Pte.write | Pte.exclusive)) frames.flags[newHead]! |= PG.anonExclusive;
-  setPmd(slot, (lo & ~0xf) | Kind.present, newHead);
+  if (frames.zone[newHead] === Zone.private) lo = Kind.devicePrivate | (lo & (Pte.huge | Pte.write));
+  setPmd(slot, lo, newHead);
 }

@@ -20,6 +20,10 @@ export function changeHugePmd(vma: Vma, vpn: number): void {
     if (lo & Pte.write) entries[2 * slot.index] = (lo & ~Pte.write) | Pte.exclusive;
     return;
   }
+  if ((lo & KIND_MASK) === Kind.devicePrivate) {
+    entries[2 * slot.index] = lo & ~Pte.write;
+    return;
+  }
   flushTlbPmd(vma.mm, vpn);
   let changed = mkPte(vma) | (lo & (Pte.huge | Pte.special | Pte.dirty));
   if (!(lo & Pte.young)) changed &= ~Pte.young;

@@ -3,18 +3,18 @@ import { assert } from '../core/assert.js';
 import type { Coroutine } from '../core/effect.js';
 import { FaultPoint } from '../core/fault-points.js';
 import { Kind, kindOf, Pte } from './entry.js';
-import { folioIsLocked, folioPut } from './folio.js';
+import { folioIsLocked, folioLockNew, folioPut } from './folio.js';
 import { ZERO_PFN } from './frame-allocator.js';
-import { HPAGE_PMD_SIZE, PAGE_SIZE, PG } from './frames.js';
+import { HPAGE_PMD_SIZE, PAGE_SIZE, PG, Zone } from './frames.js';
 import type { Memory } from './memory.js';
 import { forEachMapping, removeMigrationPte, tryToMigrateEntry } from './migration-entries.js';
 import { invalidateRangeEnd, invalidateRangeStart, type NotifierRange } from './notifier.js';
 import type { Table } from './page-table.js';
 import { mkPte } from './pte-build.js';
 import { ptlLock, ptlUnlock } from './ptl.js';
-import { firstAddressIn, rmapObject } from './rmap.js';
-import { hugeStart } from './thp-policy.js';
-import { splitHugePmdAddress } from './thp-split-pmd.js';
+import { firstAddressIn, rmapObject, rmapWalk } from './rmap.js';
+import { findPmd, hugeStart, hugeVpn } from './thp-policy.js';
+import { splitHugePmd, splitHugePmdAddress } from './thp-split-pmd.js';
 import { TlbBatch } from './tlb.js';
 import type { Vma } from './vma.js';
 
@@ -103,7 +103,8 @@ function splitUnmapped(
   const parts = findMigrationParts(memory, head, vmas);
   const isFree = frames.refcount[head] === 1;
   if (isFree) makeSmallFolios(memory, head, isolated);
-  for (const part of parts) remapPart(part, { head, nr, usesZeroPage: isFree });
+  const usesZeroPage = isFree && frames.zone[head] !== Zone.private;
+  for (const part of parts) remapPart(part, { head, nr, usesZeroPage });
   memory.stats.removeMigrationPtes++;
   if (!isFree) return -EAGAIN;
   for (let pfn = head + 1; pfn < head + nr; pfn++) folioPut(memory, pfn);
@@ -151,6 +152,34 @@ function makeSmallFolios(memory: Memory, head: number, isolated: number[] | null
   }
   frames.flags[head]! &= ~PG.head;
   frames.order[head] = 0;
+  if (frames.zone[head] === Zone.private) memory.pagemaps[frames.pagemap[head]!]!.ops.folioSplit(head);
+}
+
+/**
+ * Splits a locked anonymous folio whose every mapping is a migration entry. Its pages are then locked, each with one reference, and
+ * named by small migration entries. 0, or -EAGAIN when somebody else has a reference. Linux: migrate_vma_split_unmapped_folio()
+ *
+ * Deviates: Linux splits the entry in the migrating vma alone, and so leaves 2 MiB entries of what is no such folio any more in
+ * processes that share it.
+ */
+export function* splitUnmappedFolio(memory: Memory, head: number): Coroutine<number> {
+  const { frames } = memory;
+  assert(folioIsLocked(memory, head) && frames.folioMapcount[head] === 0, `pfn ${head} is no locked, unmapped folio`);
+  const { faults } = memory.kernel;
+  const injected = faults.armed ? yield* faults.reach(FaultPoint.thpSplit) : 0;
+  if (injected !== 0) return injected;
+  yield* rmapWalk(memory, head, function* (vma, addr) {
+    const slot = findPmd(vma.mm, hugeVpn(addr));
+    const isEntry = slot !== null && slot.table.entries[2 * slot.index]! & Pte.huge;
+    if (isEntry && slot.table.entries[2 * slot.index + 1] === head) yield* splitHugePmd(vma, addr);
+    return true;
+  });
+  // Small migration entries of a large folio are restored as well as one of 2 MiB.
+  if (frames.refcount[head] !== 1) return -EAGAIN;
+  const nr = frames.folioNrPages(head);
+  makeSmallFolios(memory, head, null);
+  for (let pfn = head + 1; pfn < head + nr; pfn++) folioLockNew(memory, pfn);
+  return 0;
 }
 
 /** Linux: memchr_inv() over a page */

@@ -69,12 +69,12 @@ export function splitHugePmdLocked(vma: Vma, addr: number, { folio, freeze = fal
   const leaf = vma.mm.pageTable.newLeaf();
   if (lo & Pte.special) fillZero(leaf, mkPte(vma) | Pte.special);
   else if (kind === Kind.migration) fill(leaf, lo & ~Pte.huge, head);
-  else splitPresent(memory, leaf, { vma, slot, freeze });
+  else splitMapped(memory, leaf, { vma, slot, freeze });
   vma.mm.pageTable.setPteTable(hugeVpn(addr), leaf);
 }
 
-/** Linux: __split_huge_pmd_locked(), the part for a present folio */
-function splitPresent(memory: Memory, leaf: Table, at: { vma: Vma; slot: PmdSlot; freeze: boolean }): void {
+/** Linux: __split_huge_pmd_locked(), the parts for a present folio and for one on a device */
+function splitMapped(memory: Memory, leaf: Table, at: { vma: Vma; slot: PmdSlot; freeze: boolean }): void {
   const { frames } = memory;
   const lo = at.slot.table.entries[2 * at.slot.index]!;
   const head = at.slot.table.entries[2 * at.slot.index + 1]!;
@@ -86,12 +86,17 @@ function splitPresent(memory: Memory, leaf: Table, at: { vma: Vma; slot: PmdSlot
   } else {
     frames.refcount[head]! += HPAGE_PMD_NR - 1;
     addPteMappings(memory, head, isExclusive);
-    let pte = mkPte(at.vma) | (lo & (Pte.write | Pte.dirty));
-    if (!(lo & Pte.young)) pte &= ~Pte.young;
-    fill(leaf, pte, head);
+    fill(leaf, smallEntry(at.vma, lo), head);
   }
   folioRemoveRmapPmd(memory, head);
   if (freeze) folioPut(memory, head);
+}
+
+/** The entry of each page that says what the 2 MiB entry `lo` said of all. */
+function smallEntry(vma: Vma, lo: number): number {
+  if ((lo & KIND_MASK) === Kind.devicePrivate) return lo & ~Pte.huge;
+  const pte = mkPte(vma) | (lo & (Pte.write | Pte.dirty));
+  return lo & Pte.young ? pte : pte & ~Pte.young;
 }
 
 /** Linux: folio_add_anon_rmap_ptes() */

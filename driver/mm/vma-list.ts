@@ -21,6 +21,7 @@ export function insertVma(vma: Vma): void {
   const next = vmas[at];
   assert(next === undefined || vma.end <= next.start, 'a vma overlaps another one');
   vmas.splice(at, 0, vma);
+  vma.mm.memory.kernelMemory.take('object', 1);
 }
 
 /** Takes `vma` out of the list; its links to rmap objects stay. */
@@ -29,6 +30,7 @@ export function removeVma(vma: Vma): void {
   const at = vmas.indexOf(vma);
   assert(at >= 0, 'a vma is not in its address space');
   vmas.splice(at, 1);
+  vma.mm.memory.kernelMemory.give('object', 1);
 }
 
 /** A copy that is in no list and has no anon_vma links, though it names the same anon_vma. Linux: vm_area_dup() */

@@ -19,7 +19,8 @@ export function vmaMaySplit(vma: Vma, addr: number): number {
  * 0, -EINVAL (see `vmaMaySplit`) or -ENOMEM (too many vmas). Linux: mm/vma.c:split_vma()
  */
 export function* splitVma(vma: Vma, addr: number, options: { newBelow: boolean }): Coroutine<number> {
-  if (vma.mm.vmas.length >= vma.mm.memory.maxMapCount) return -ENOMEM;
+  const { memory, vmas } = vma.mm;
+  if (vmas.length >= memory.maxMapCount || !memory.kernelMemory.has(1)) return -ENOMEM;
   return yield* splitVmaUnlimited(vma, addr, options);
 }
 

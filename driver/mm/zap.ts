@@ -129,13 +129,10 @@ function zapNonPresent(mm: Mm, lo: number, pfn: number): void {
   const { memory } = mm;
   switch (kindOf(lo)) {
     case Kind.devicePrivate:
-      addRss(mm, pfn, -1);
-      folioRemoveRmapPte(memory, pfn);
-      folioPut(memory, pfn);
-      return;
-    // A 6.12 device-exclusive entry has a reference but is no mapping.
     case Kind.deviceExclusive:
       addRss(mm, pfn, -1);
+      // A device-exclusive entry of 6.12 has a reference but is no mapping.
+      if (kindOf(lo) === Kind.devicePrivate || memory.profile.exclusiveIsMapping) folioRemoveRmapPte(memory, pfn);
       folioPut(memory, pfn);
       return;
     case Kind.swap:

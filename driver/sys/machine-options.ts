@@ -1,6 +1,7 @@
 import { DEFAULT_DIALECT, dialectByName, dialectIds } from '../../uapi/dialect.js';
 import { DEVMEM_CHUNK_PAGES, type DmirrorQuirks } from '../dmirror/index.js';
 import { PAGE_SIZE } from '../mm/frames.js';
+import { DEFAULT_PROFILE, PROFILE_NAMES, profileByName } from '../mm/profile.js';
 
 /** Which code serves MIGRATE_TO_DEV, MIGRATE_TO_SYS and the CPU fault; both give the same results. */
 export type MigrationPath = 'classic' | 'unified';
@@ -16,6 +17,8 @@ export interface MachineOptions {
   /** 2 MiB hugetlb pages. */
   readonly hugePages: number;
   readonly path: MigrationPath;
+  /** Whose kernel's semantics run: a name or alias of `driver/mm/profile.ts`. */
+  readonly profile: string;
   /** The coherent devices 2 and 3 exist. */
   readonly coherent: boolean;
   /** Of the scheduler and of everything random inside the machine. */
@@ -41,6 +44,7 @@ export const DEFAULT_MACHINE_OPTIONS: MachineOptions = {
   swapBytes: 0,
   hugePages: 0,
   path: 'classic',
+  profile: DEFAULT_PROFILE.name,
   coherent: true,
   seed: 1,
   scheduler: 'round-robin',
@@ -74,6 +78,9 @@ export function checkMachineOptions(options: MachineOptions): void {
   }
   if (dialectByName(options.dialect) === undefined) {
     throw new RangeError(`dialect is '${options.dialect}', not one of ${dialectIds().join(', ')}`);
+  }
+  if (profileByName(options.profile) === undefined) {
+    throw new RangeError(`profile is '${options.profile}', not one of ${PROFILE_NAMES.join(', ')}`);
   }
   const { ramBytes, coherent } = options;
   const most = MAX_BUFFER_BYTES - (coherent ? COHERENT_BYTES : 0);

@@ -3,6 +3,8 @@ import { DEFAULT_MACHINE_OPTIONS, type MachineOptions } from './machine-options.
 
 /** Machines of one kind that are kept for the next life; more are left to the garbage collector. */
 const KEPT_PER_KIND = 4;
+/** Kinds of which machines are kept; those of the kind that was used longest ago make room. */
+const KEPT_KINDS = 16;
 
 /**
  * Machines between two lives. A reset costs what the old life used, a new machine its tables of frames; so who runs many
@@ -23,10 +25,13 @@ export class MachinePool {
   give(machine: Machine): void {
     machine.trace.listen(null);
     machine.refusesIoctl = null;
+    machine.newAnswer = null;
     const kind = kindOf(machine.options);
     const machines = this.idle.get(kind) ?? [];
     if (machines.length < KEPT_PER_KIND) machines.push(machine);
+    this.idle.delete(kind);
     this.idle.set(kind, machines);
+    if (this.idle.size > KEPT_KINDS) this.idle.delete(this.idle.keys().next().value!);
   }
 }
 

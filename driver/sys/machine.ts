@@ -15,6 +15,7 @@ import { checkInvariants } from '../mm/invariants.js';
 import { Memory } from '../mm/memory.js';
 import type { Mm } from '../mm/mm.js';
 import { pageTableText } from '../mm/page-table-text.js';
+import { type KernelProfile, profileByName } from '../mm/profile.js';
 import type { WalkStats } from '../mm/walk-stats.js';
 import { addDevNodes } from './dev-nodes.js';
 import { addDevices } from './device-file.js';
@@ -41,10 +42,12 @@ import { Vfs } from './vfs.js';
 
 /**
  * Chunks of private device memory that can ever be needed: a device gets another one only when all of its own are full,
- * and each of their pages has a frame of RAM behind it; so beside the full chunks there is one that is not, a device.
+ * and each of their pages has a frame of RAM behind it; so beside the full chunks there is one that is not, a device, and one for folios
+ * of 2 MiB where there are such.
  */
-function privateChunks(ramBytes: number): number {
-  return Math.floor(ramBytes / PAGE_SIZE / DEVMEM_CHUNK_PAGES) + PRIVATE_DEVICES;
+function privateChunks(ramBytes: number, { deviceThp }: KernelProfile): number {
+  const full = Math.floor(ramBytes / PAGE_SIZE / DEVMEM_CHUNK_PAGES);
+  return full + PRIVATE_DEVICES * (deviceThp ? 2 : 1);
 }
 
 const PRIVATE_DEVICES = 2;
@@ -64,6 +67,8 @@ export class Machine implements ReleaseQueue {
   seed: number;
   /** Asked before each ioctl of a device; true refuses it with -EINVAL. For a strict daemon. */
   refusesIoctl: ((thread: Thread, cmd: number, dialect: string) => boolean) | null = null;
+  /** Memory of any content for what a load answers, lent by whoever runs or serves the machine; new memory when null. */
+  newAnswer: ((sizeBytes: number) => Uint8Array) | null = null;
   private readonly processes = new Map<number, Process>();
   private readonly threads = new Map<number, Thread>();
   private readonly released = new Map<Task, OpenFile[]>();
@@ -82,13 +87,15 @@ export class Machine implements ReleaseQueue {
     this.seed = seed;
     this.kernel = new Kernel(scheduler === 'random' ? new SeededRandom(seed) : new RoundRobin(), seed, stepLimit);
     const { ramBytes, swapBytes, hugePages, thpEnabled, coherent, path, quirks } = this.options;
+    const profile = profileByName(this.options.profile)!;
     this.memory = new Memory(this.kernel, {
       ramBytes,
       swapBytes,
       hugePages,
       thpEnabled,
       coherentBytes: coherent ? COHERENT_BYTES : 0,
-      privateFrames: privateChunks(ramBytes) * DEVMEM_CHUNK_PAGES,
+      privateFrames: privateChunks(ramBytes, profile) * DEVMEM_CHUNK_PAGES,
+      profile,
     });
     this.memory.maxMapCount = this.options.maxMapCount;
     this.devices = new DmirrorDevices(this.memory, { path, quirks });
@@ -236,10 +243,9 @@ export class Machine implements ReleaseQueue {
 
   /** What a task does before it returns to user. Linux: task_work_run() */
   *runTaskWork(task: Task): Coroutine<void> {
-    for (;;) {
-      const file = this.released.get(task)?.shift();
-      if (file === undefined) return;
-      yield* file.release();
+    for (let files = this.released.get(task); files !== undefined; files = this.released.get(task)) {
+      this.released.delete(task);
+      for (const file of files) yield* file.release();
     }
   }
 

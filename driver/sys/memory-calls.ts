@@ -119,11 +119,18 @@ function* mapFile(mm: Mm, file: OpenFile, request: MmapRequest): Coroutine<numbe
 
 function* load(thread: Thread, addr: number, len: number): Coroutine<number | CallResult> {
   if (addr < 0 || len < 0 || len > MAX_TRANSFER_BYTES) return -EINVAL;
-  const out = new Uint8Array(len);
+  const out = newAnswer(thread, len);
   const result = yield* cpuLoad(thread.process.mm, addr, out);
   const bytes = result.done === len ? out : out.subarray(0, result.done);
   if (result.fault === 'none') return { ret: result.done, bytes };
   return { ret: result.done, bytes, signal: raiseFault(thread, result) };
+}
+
+/** Where the answer goes: where the caller wants it, or into lent or new memory. */
+function newAnswer({ process, currentCall }: Thread, len: number): Uint8Array {
+  const into = currentCall?.into;
+  if (into !== undefined && into.length === len) return into;
+  return process.machine.newAnswer?.(len) ?? new Uint8Array(len);
 }
 
 function* store(thread: Thread, addr: number, bytes: Uint8Array): Coroutine<number | CallResult> {

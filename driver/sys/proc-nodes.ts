@@ -89,8 +89,8 @@ function meminfo(memory: Memory): string {
   }
   const rows: [string, number][] = [
     ['MemTotal', frames.systemFrames * KIB_PER_PAGE],
-    ['MemFree', allocator.freeFrames * KIB_PER_PAGE],
-    ['MemAvailable', allocator.freeFrames * KIB_PER_PAGE],
+    ['MemFree', Math.max(0, allocator.available) * KIB_PER_PAGE],
+    ['MemAvailable', Math.max(0, allocator.available) * KIB_PER_PAGE],
     ['SwapTotal', swap.capacity * KIB_PER_PAGE],
     ['SwapFree', (swap.capacity - swap.used) * KIB_PER_PAGE],
     ['AnonPages', anonPages * KIB_PER_PAGE],

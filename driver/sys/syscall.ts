@@ -22,14 +22,14 @@ export class BadCallError extends Error {
 
 /** Arguments must be what the table says; numbers must be whole. Throws BadCallError. */
 export function checkArgs(name: string, syscall: Syscall, args: readonly CallArg[]): void {
-  const [needed = '', optional = ''] = syscall.args.split('?');
-  if (args.length < needed.length || args.length > needed.length + optional.length) {
-    throw new BadCallError(`${name} takes ${needed.length} to ${needed.length + optional.length} arguments`);
+  const { args: kinds } = syscall;
+  const mark = kinds.indexOf('?');
+  const [least, most] = mark < 0 ? [kinds.length, kinds.length] : [mark, kinds.length - 1];
+  if (args.length < least || args.length > most) throw new BadCallError(`${name} takes ${least} to ${most} arguments`);
+  for (let i = 0; i < args.length; i++) {
+    const kind = kinds[i < least ? i : i + 1]!;
+    if (!isKind(args[i]!, kind)) throw new BadCallError(`argument ${i} of ${name} is not of kind ${kind}`);
   }
-  const kinds = needed + optional;
-  args.forEach((arg, i) => {
-    if (!isKind(arg, kinds[i]!)) throw new BadCallError(`argument ${i} of ${name} is not of kind ${kinds[i]}`);
-  });
 }
 
 function isKind(arg: CallArg, kind: string): boolean {

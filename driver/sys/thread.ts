@@ -13,6 +13,8 @@ export class Call {
   result: CallResult | undefined;
   /** Runs when the result is there, still inside the machine's run: it must not call into the machine. */
   onDone: ((result: CallResult) => void) | undefined;
+  /** Where a load is to put what it reads; new memory unless given. */
+  into: Uint8Array | undefined;
 
   constructor(
     readonly name: string,

@@ -226,7 +226,7 @@ export class UserfaultFd extends OpenFile implements UserfaultOps {
     let error = 0;
     if (vma === null || !(vma.flags & VM.uffdMissing)) error = -ENOENT;
     else if (!isMissing(vma, addr)) error = -EEXIST;
-    else if ((yield* handleMmFault(vma, addr, FAULT.write)) & VM_FAULT_ERROR) error = -EFAULT;
+    else if ((yield* handleMmFault(vma, addr, FAULT.write | FAULT.served)) & VM_FAULT_ERROR) error = -EFAULT;
     if (error === 0) {
       const pfn = translate(mm, addr / PAGE_SIZE, true);
       assert(pfn !== 0, 'a page that was just made is missing');

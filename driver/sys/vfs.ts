@@ -4,6 +4,7 @@ import {
   EISDIR,
   ENAMETOOLONG,
   ENOENT,
+  ENOSPC,
   ENOTDIR,
   EOPNOTSUPP,
   EPERM,
@@ -13,6 +14,7 @@ import {
 import { __O_TMPFILE, O_ACCMODE, O_CREAT, O_DIRECTORY, O_EXCL, O_RDONLY, O_TRUNC } from '../../uapi/fcntl.js';
 import type { Coroutine } from '../core/effect.js';
 import { type DirectoryEntry, DirectoryFile } from './directory-file.js';
+import { MAX_INODES } from './limits.js';
 import type { Machine } from './machine.js';
 import type { OpenFile } from './open-file.js';
 import type { Thread } from './thread.js';
@@ -68,8 +70,13 @@ export class Vfs {
     return this.specials.has(path) || this.inodeOf(path) !== undefined || this.isDirectory(path);
   }
 
+  /** Looks at no name of /tmp, which may be many, as none is a directory. */
   isDirectory(path: string): boolean {
-    return path === '/' || path === TMP || this.list(path).length > 0;
+    if (path === '/' || path === TMP) return true;
+    const prefix = `${path}/`;
+    for (const full of this.specials.keys()) if (full.startsWith(prefix)) return true;
+    for (const full of this.programs.keys()) if (full.startsWith(prefix)) return true;
+    return false;
   }
 
   /** The names in a directory, in order of being made. */
@@ -166,6 +173,7 @@ export class Vfs {
     let inode = this.names.get(name);
     if (inode === undefined) {
       if (!(flags & O_CREAT)) return -ENOENT;
+      if (this.names.size >= MAX_INODES) return -ENOSPC;
       inode = new TmpfsInode(this.machine.memory);
       inode.links = 1;
       this.names.set(name, inode);

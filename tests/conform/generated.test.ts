@@ -1,24 +1,27 @@
 import { describe, expect, it } from 'vitest';
+import { PROFILE_NAMES } from '../../driver/mm/profile.js';
 import { compare } from './differential.js';
 import { FAMILIES, type Family } from './families.js';
 import { Replayer } from './replay.js';
 
 /** Sequences a family; the seed of a failing one is in its name. */
-const COUNT = process.env.DMIRROR_FULL === '1' ? 300 : 12;
+const FULL = process.env.DMIRROR_FULL === '1';
+const COUNTS = { '6.12': FULL ? 300 : 12, '6.19': FULL ? 100 : 6, '7.3': FULL ? 100 : 6 };
 
 /** Guards against a hang, not against a slow host. */
 const TIMEOUT_MS = 600_000;
 
 describe('generated sequences', () => {
-  it.each(Object.keys(FAMILIES) as Family[])(
-    '%s: both paths answer alike and leave the same page tables',
+  const families = Object.keys(FAMILIES) as Family[];
+  it.each(PROFILE_NAMES.flatMap((profile) => families.map((family) => [family, profile] as const)))(
+    '%s on %s: both paths answer alike and leave the same page tables',
     { timeout: TIMEOUT_MS },
-    (family) => {
+    (family, profile) => {
       const pair = [
-        new Replayer({ path: 'classic', checkInvariants: true }),
-        new Replayer({ path: 'unified', checkInvariants: true }),
+        new Replayer({ path: 'classic', checkInvariants: true, machine: { profile } }),
+        new Replayer({ path: 'unified', checkInvariants: true, machine: { profile } }),
       ] as const;
-      for (let seed = 1; seed <= COUNT; seed++) expect(compare(family, seed, pair)).toBeNull();
+      for (let seed = 1; seed <= COUNTS[profile]; seed++) expect(compare(family, seed, pair)).toBeNull();
     },
   );
 });

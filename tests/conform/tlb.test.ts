@@ -1,13 +1,18 @@
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { checkTlb } from '../../driver/mm/check-tlb.js';
+import type { ProfileName } from '../../driver/mm/profile.js';
 import { Machine } from '../../driver/sys/machine.js';
 import { comparedPart } from './exceptions.js';
+import { generate } from './generate.js';
 import { fillTlbs } from './greedy-tlb.js';
 import { ops } from './ops.js';
-import { readRecording, type Sequence } from './recording.js';
+import { readRecording, type Sequence, type Step } from './recording.js';
 import { World } from './world.js';
 
+const WITH_SWAP: readonly string[] = ['swap', 'huge', 'pin', 'raw'];
+/** Generated sequences a family, for kernels of which there are no recordings. */
+const COUNT = process.env.DMIRROR_FULL === '1' ? 60 : 8;
 const FAMILIES = ['small', 'mix', 'coherent', 'thp', 'swap', 'huge', 'pin', 'raw'];
 /** Without DMIRROR_FULL every so many sequences one is replayed. */
 const SAMPLE_STRIDE = process.env.DMIRROR_FULL === '1' ? 1 : 12;
@@ -17,7 +22,10 @@ const TIMEOUT_MS = 600_000;
 class TlbReplayer {
   private readonly worlds = new Map<boolean, World>();
 
-  constructor(private readonly path: 'classic' | 'unified') {}
+  constructor(
+    private readonly path: 'classic' | 'unified',
+    private readonly profile: ProfileName = '6.12',
+  ) {}
 
   /** Where a TLB allowed more than its page table, or the answer was another than the recorded one; '' when nowhere. */
   replay({ seq, steps }: Sequence, withSwap: boolean): string {
@@ -50,7 +58,7 @@ class TlbReplayer {
       return used;
     }
     const more = withSwap ? { swapBytes: 256 * 2 ** 20, hugePages: 16 } : {};
-    const world = new World(new Machine({ dialect: '6.12', path: this.path, ...more }));
+    const world = new World(new Machine({ dialect: '6.12', path: this.path, profile: this.profile, ...more }));
     this.worlds.set(withSwap, world);
     return world;
   }
@@ -61,8 +69,22 @@ describe.each(['classic', 'unified'] as const)('a TLB that holds all it can, on 
     const file = fileURLToPath(new URL(`./recordings/${family}.jsonl.gz`, import.meta.url));
     const sample = readRecording(file).filter((_, i) => i % SAMPLE_STRIDE === 0);
     const replayer = new TlbReplayer(path);
-    const withSwap = ['swap', 'huge', 'pin', 'raw'].includes(family);
+    const withSwap = WITH_SWAP.includes(family);
     const wrong = sample.map((sequence) => replayer.replay(comparedPart(sequence), withSwap));
+    expect(wrong.filter((text) => text !== '')).toEqual([]);
+  });
+
+  it.each(
+    (['6.19', '7.3'] as const).flatMap((profile) =>
+      (['thp', 'huge', 'mix', 'swap'] as const).map((f) => [f, profile] as const),
+    ),
+  )('%s on %s, generated: never allows more than the page table', { timeout: TIMEOUT_MS }, (family, profile) => {
+    const replayer = new TlbReplayer(path, profile);
+    const wrong: string[] = [];
+    for (let seed = 1; seed <= COUNT; seed++) {
+      const steps = generate(family, seed).map((op): Step => [op, '-']);
+      wrong.push(replayer.replay({ seq: `${family}-${seed}`, steps }, WITH_SWAP.includes(family)));
+    }
     expect(wrong.filter((text) => text !== '')).toEqual([]);
   });
 });

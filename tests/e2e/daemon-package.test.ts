@@ -23,6 +23,14 @@ console.log(ret, cpages, snapshot.data[0], await memory.readWord(0), typeof conn
 await transport.close();
 `;
 
+/** Needs no types but the package's own. */
+const BARE = `
+import { connect, inProcess, type Memory, Process } from 'dmirror';
+const process = await Process.create(await connect({ socket: 'none', pollUs: 0 }));
+export const memory: Memory = await (await Process.create(inProcess())).map(4096);
+export const pid: number = process.pid;
+`;
+
 /** \`npm pack\` makes the tarball from what is built; its dependencies are those of this tree, as no network may be needed. */
 describe('the package, unpacked elsewhere', () => {
   let folder: string;
@@ -55,6 +63,15 @@ describe('the package, unpacked elsewhere', () => {
     expect(status).toBe(0);
   });
 
+  it('is imported with its types where nothing else has any', () => {
+    const compiled = spawnSync(process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', 'bare.json'], {
+      cwd: folder,
+      encoding: 'utf8',
+    });
+    expect(compiled.stdout).toBe('');
+    expect(compiled.status).toBe(0);
+  });
+
   it("runs the README's example", () => {
     const { status, stdout, stderr } = node('example.js');
     expect(stderr).toBe('');
@@ -83,6 +100,9 @@ function unpack(): string {
     JSON.stringify({ compilerOptions, files: ['library.ts', 'example.ts'] }),
   );
   writeFileSync(join(folder, 'package.json'), '{ "type": "module" }');
+  const bare = { ...compilerOptions, types: [], noEmit: true };
+  writeFileSync(join(folder, 'bare.json'), JSON.stringify({ compilerOptions: bare, files: ['bare.ts'] }));
+  writeFileSync(join(folder, 'bare.ts'), BARE);
   writeFileSync(join(folder, 'library.ts'), LIBRARY);
   writeFileSync(
     join(folder, 'example.ts'),

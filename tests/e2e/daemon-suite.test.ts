@@ -2,10 +2,10 @@ import { describe, expect, it } from 'vitest';
 import { inProcess } from '../../index.js';
 import { runCase } from '../../tools/runner.js';
 import { machinesAt } from '../../tools/served-machines.js';
+import type { Lane } from '../../tools/suite-run.js';
 import { Dmirror } from '../../uapi/client/dmirror.js';
 import type { Memory } from '../../uapi/client/memory.js';
 import { Process } from '../../uapi/client/thread.js';
-import type { Transport } from '../../uapi/client/transport.js';
 import type { PathName, SelftestCase } from '../selftests/case.js';
 import { allCases } from '../selftests/index.js';
 import { serve } from '../unit/daemon/helpers.js';
@@ -14,15 +14,13 @@ import { serve } from '../unit/daemon/helpers.js';
 const CASES = allCases().filter(({ suite }) => suite === 'hmm');
 const PAGE = 4096;
 
-type Boot = (options: object) => Promise<Transport>;
-
-async function run(testCase: SelftestCase, path: PathName, boot: Boot) {
+async function run(testCase: SelftestCase, path: PathName, boot: Lane) {
   return await runCase(testCase, { seed: 1, path, timeoutMs: 45_000, now: () => performance.now(), boot });
 }
 
 async function runAll(
   path: PathName,
-  boot: Boot,
+  boot: Lane,
 ): Promise<{ pass: number; skips: (string | undefined)[]; failures: string[] }> {
   const results = [];
   for (const testCase of CASES) results.push(await run(testCase, path, boot));
@@ -40,17 +38,17 @@ describe.each(['classic', 'unified'] as const)('the suite on the %s path', (path
 
   it('passes through a socket', async () => {
     const served = await serve({ bootable: true });
-    const machines = machinesAt(served.path, 'dmirror');
-    expect(await runAll(path, (own) => machines.boot(own))).toEqual({ pass: 60, skips: [], failures: [] });
+    const [boot] = machinesAt(served.path, { dialect: 'dmirror' }).lanes;
+    expect(await runAll(path, boot!)).toEqual({ pass: 60, skips: [], failures: [] });
   });
 });
 
 describe('the suite in another numbering', () => {
   it('is skipped where M5 has no number', async () => {
     const served = await serve({ bootable: true });
-    const machines = machinesAt(served.path, 'M5');
+    const [boot] = machinesAt(served.path, { dialect: 'M5' }).lanes;
     const reason = 'dialect M5 has no MIGRATE_ON_FAULT_TO_DEV';
-    expect(await runAll('classic', (own) => machines.boot(own))).toEqual({
+    expect(await runAll('classic', boot!)).toEqual({
       pass: 58,
       skips: [reason, reason],
       failures: [],
@@ -59,8 +57,8 @@ describe('the suite in another numbering', () => {
 
   it('passes whole in B-onfault', async () => {
     const served = await serve({ bootable: true });
-    const machines = machinesAt(served.path, 'B-onfault');
-    expect(await runAll('unified', (own) => machines.boot(own))).toEqual({ pass: 60, skips: [], failures: [] });
+    const [boot] = machinesAt(served.path, { dialect: 'B-onfault' }).lanes;
+    expect(await runAll('unified', boot!)).toEqual({ pass: 60, skips: [], failures: [] });
   });
 });
 

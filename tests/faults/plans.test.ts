@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { loadPlan, parsePlan } from '../../tools/fault/plan-parse.js';
-import { definePlan, FAULT_POINTS, runPlan, type Step } from '../../tools/fault-api.js';
+import { definePlan, FAULT_POINTS, type Rule, runPlan, type Step } from '../../tools/fault-api.js';
 
 const FOLDER = 'tests/faults/plans';
 const FILES = readdirSync(FOLDER).filter((name) => name.endsWith('.yaml'));
@@ -22,13 +22,13 @@ describe('the shipped plans', () => {
 });
 
 describe('all plans together', () => {
-  it('strike every point of the machine', async () => {
+  it('strike every point, those of the interface too', async () => {
     const struck = new Set<string>();
     for (const file of FILES) {
       const { fired } = await runPlan(loadPlan(`${FOLDER}/${file}`), { path: 'unified' });
       for (const { point } of fired) struck.add(point);
     }
-    const all = FAULT_POINTS.filter(({ profile }) => profile !== 'wire').map(({ name }) => name);
+    const all = FAULT_POINTS.map(({ name }) => name);
     expect(all.filter((name) => !struck.has(name))).toEqual([]);
   });
 
@@ -62,6 +62,15 @@ describe('a wrong plan', () => {
       rule('{ point: lru_isolate, phase: copy, return: FAIL }'),
       '4:34 lru_isolate is never in phase copy; it is in: unmap',
     ],
+    [
+      rule('{ point: [page_alloc, thp_alocc], return: ENOMEM }'),
+      "4:27 'thp_alocc' is not known here (did you mean 'thp_alloc'?)",
+    ],
+    [
+      rule('{ point: [page_alloc, swap_read], return: EIO }'),
+      '4:47 page_alloc cannot return EIO; it can return: ENOMEM',
+    ],
+    [rule('{ point: [], return: EIO }'), '4:14 at least one is wanted here'],
     [rule('{ point: page_alloc }'), "4:5 a rule has a 'return', a 'delay' or a 'run'"],
     ['name: 3\nsteps: []', '1:7 text is wanted here'],
     ['name: x', "1:1 a plan has 'steps', or a 'selftest'"],
@@ -84,6 +93,14 @@ describe('a plan as an object', () => {
     expect(status).toBe('fail');
     expect(failures).toEqual(['step 1 (migrate_to_dev): ret: expected 0, got -ENOENT']);
     expect(fired).toMatchObject([{ rule: 'r', point: 'folio_trylock', phase: 'collect', page: 1 }]);
+  });
+
+  it('counts the hits of several points together, and each returns what it can', async () => {
+    const rule: Rule = { name: 'r', point: ['page_alloc', 'copy_to_user'], nth: 5, return: ['ENOMEM', 'EFAULT'] };
+    const steps: Step[] = [{ do: 'migrate_to_dev', on: 'buf', expect: { ret: 'EFAULT' } }];
+    const { status, fired } = await runPlan({ ...plan, rules: [rule], steps }, { path: 'classic' });
+    expect(fired).toMatchObject([{ rule: 'r', point: 'copy_to_user' }]);
+    expect(status).toBe('pass');
   });
 
   it('is the same every time', async () => {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { MachinePool } from '../../tools/fault/machine-pool.js';
 import { replayLines } from '../../tools/fault/replay.js';
 import { shrinkToken } from '../../tools/fault/shrink.js';
 import { type JobResult, Sweeper, type SweepOptions } from '../../tools/fault/sweep-job.js';
@@ -45,13 +46,18 @@ describe('a token', () => {
   ])('%s is refused', (text, why) => expect(() => parseToken(text)).toThrow(why));
 
   it('replays to the same bytes, 1,000 times of 1,000', async () => {
-    const short = 'dmf1:hmm.hmm_device_private.open_close:unified:1:66x2::page_alloc/call/1/ENOMEM';
-    for (const [one, times] of [
-      [token, 20],
-      [short, 980],
-    ] as const) {
-      const first = (await replayLines(one)).lines.join('\n');
-      for (let i = 1; i < times; i++) expect((await replayLines(one)).lines.join('\n') === first).toBe(true);
+    const first = (await replayLines(token)).lines.join('\n');
+    const pool = new MachinePool();
+    for (let i = 1; i < 1000; i++) expect((await replayLines(token, pool)).lines.join('\n') === first).toBe(true);
+  });
+
+  it('replays to the same bytes on a machine that had another life before', async () => {
+    const pool = new MachinePool();
+    const other = 'dmf1:hmm.hmm_device_private.exclusive:unified:1:66x2::mirror_store/call/1/ENOMEM';
+    const alone = (await replayLines(token)).lines;
+    for (let i = 0; i < 3; i++) {
+      await replayLines(other, pool);
+      expect((await replayLines(token, pool)).lines).toEqual(alone);
     }
   });
 

@@ -3,6 +3,7 @@ import type { Memory } from '../../uapi/client/memory.js';
 import type { MmapOptions, Thread } from '../../uapi/client/thread.js';
 import type { CommandName } from '../../uapi/dialect.js';
 import { PAGE_SIZE } from '../../uapi/mman.js';
+import { BytePool } from '../../uapi/wire/byte-pool.js';
 import { expectEqual, expectRet, expectWords } from './expect.js';
 import { scale } from './scale.js';
 
@@ -16,6 +17,18 @@ export interface CommandOptions {
   /** All pages from the first one on, unless given. */
   npages?: number;
   firstPage?: number;
+}
+
+const KEPT_BYTES = 16 << 20;
+
+/** What was read, until it is compared. */
+const seen = new BytePool(KEPT_BYTES);
+
+async function expectBytes(memory: Memory, words: Uint32Array, what: string): Promise<void> {
+  const bytes = seen.take(words.byteLength);
+  await memory.readInto(bytes);
+  expectWords(bytes, words, what);
+  seen.give(bytes);
 }
 
 /** Memory that a case hands to the device, and the mirror buffer of the same size that commands' `ptr` points to. */
@@ -73,12 +86,12 @@ export class HmmBuffer {
 
   /** What the CPU sees, from the start on. */
   async expectMemory(words: Uint32Array, what = 'memory'): Promise<void> {
-    expectWords(await this.memory.readBytes(0, words.byteLength), words, what);
+    await expectBytes(this.memory, words, what);
   }
 
   /** What the device stored, from the start on. */
   async expectMirror(words: Uint32Array, what = 'device data'): Promise<void> {
-    expectWords(await this.mirror.readBytes(0, words.byteLength), words, what);
+    await expectBytes(this.mirror, words, what);
   }
 
   /** SNAPSHOT bytes, one a page. */

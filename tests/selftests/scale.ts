@@ -1,5 +1,5 @@
 /**
  * How big the cases are where the kernel's suite leaves it open. A fault sweep runs each case thousands of times, and
- * then 66 pages (which cross the end of a 64-page chunk) and two rounds show what 1024 and ten do.
+ * then 66 pages (which cross the end of a 64-page chunk) and two rounds, or schedules of a race, show what 1024 and ten do.
  */
-export const scale = { bufferBytes: 4 << 20, rounds: 10 };
+export const scale = { bufferBytes: 4 << 20, rounds: 10, schedules: 8 };

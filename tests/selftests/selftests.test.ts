@@ -9,7 +9,7 @@ const pool = new MachinePool();
 const RACE_SEEDS = 40;
 
 /** Runs a case on machines of its own. Closing them is part of the case: it checks what they should not have kept. */
-async function runCase(testCase: SelftestCase, at: { path: PathName; seed: number }): Promise<void> {
+async function runCase(testCase: SelftestCase, at: { path: PathName; seed: number; profile: string }): Promise<void> {
   const booted: Transport[] = [];
   const boot = async (options: object = {}): Promise<Transport> => {
     const transport = inProcess({ ...at, ...options }, pool);
@@ -20,10 +20,15 @@ async function runCase(testCase: SelftestCase, at: { path: PathName; seed: numbe
   for (const transport of booted) await transport.close();
 }
 
-describe.each(['classic', 'unified'] as const)('on the %s path', (path) => {
-  for (const testCase of allCases()) {
+describe.each([
+  ['classic', '6.12'],
+  ['unified', '6.12'],
+  ['classic', '7.3'],
+  ['unified', '7.3'],
+] as const)('on the %s path of %s', (path, profile) => {
+  for (const testCase of allCases({ deviceThp: profile !== '6.12' })) {
     test(testCase.name, async (ctx) => {
-      await runCase(testCase, { path, seed: SEED }).catch((error: unknown) => {
+      await runCase(testCase, { path, seed: SEED, profile }).catch((error: unknown) => {
         if (error instanceof SkipError) ctx.skip(error.message);
         throw error;
       });
@@ -32,7 +37,7 @@ describe.each(['classic', 'unified'] as const)('on the %s path', (path) => {
 
   for (const testCase of allCases().filter(({ name }) => name.endsWith('.anon_teardown'))) {
     test(`${testCase.name} under ${RACE_SEEDS} seeds`, async () => {
-      for (let seed = 1; seed <= RACE_SEEDS; seed++) await runCase(testCase, { path, seed });
+      for (let seed = 1; seed <= RACE_SEEDS; seed++) await runCase(testCase, { path, seed, profile });
     });
   }
 });

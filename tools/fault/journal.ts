@@ -3,14 +3,21 @@ import { appendFileSync, existsSync, readdirSync, readFileSync, rmSync, statSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { JobResult } from './sweep-job.js';
+import type { TaskResult } from './sweep-pool.js';
 
-/** What a sweep has finished, one JSON line a job, so that an interrupted one can go on. Complete sweeps leave none. */
+/** What came of one task of a sweep: numbers of its case and of its slice. */
+export interface JournalLine {
+  readonly job: number;
+  readonly slice: number;
+  readonly result: TaskResult;
+}
+
+/** What a sweep has finished, one JSON line a task, so that an interrupted one can go on. Complete sweeps leave none. */
 export class Journal {
   private constructor(
     private readonly file: string,
-    /** Results of an earlier, interrupted run, by job number. */
-    readonly done: ReadonlyMap<number, JobResult>,
+    /** Of an earlier, interrupted run. */
+    readonly done: readonly JournalLine[],
   ) {}
 
   /** `key` names everything that a result depends on. With `fresh`, what an earlier run left is thrown away. */
@@ -18,21 +25,21 @@ export class Journal {
     const name = createHash('sha256').update(JSON.stringify(key)).digest('hex').slice(0, 16);
     const file = join(tmpdir(), `dmirror-sweep-${name}.ndjson`);
     if (fresh) rmSync(file, { force: true });
-    const done = new Map<number, JobResult>();
+    const done = new Map<string, JournalLine>();
     const lines = existsSync(file) ? readFileSync(file, 'utf8').split('\n') : [];
-    for (const line of lines) {
+    for (const text of lines) {
       try {
-        const { index, result } = JSON.parse(line) as { index: number; result: JobResult };
-        done.set(index, result);
+        const line = JSON.parse(text) as JournalLine;
+        done.set(`${line.job} ${line.slice}`, line);
       } catch {
-        // The last line of a run that was killed may be cut; its job is done again.
+        // The last line of a run that was killed may be cut; its task is done again.
       }
     }
-    return new Journal(file, done);
+    return new Journal(file, [...done.values()]);
   }
 
-  add(index: number, result: JobResult): void {
-    appendFileSync(this.file, `${JSON.stringify({ index, result })}\n`);
+  add(line: JournalLine): void {
+    appendFileSync(this.file, `${JSON.stringify(line)}\n`);
   }
 
   end(): void {

@@ -1,7 +1,7 @@
-import type { CallResult } from '../../uapi/client/transport.js';
 import { errnoName } from '../../uapi/errno.js';
 import { decodeResult } from '../../uapi/hmm-dmirror.js';
 import { contentOf } from './content.js';
+import type { Issued } from './plan-door.js';
 import type { Expect, Step } from './plan-types.js';
 import type { PlanWorld } from './plan-world.js';
 
@@ -17,14 +17,15 @@ export interface StatsBefore {
 /** What a step's expectation finds wrong, one line each. */
 export function checkExpect(
   expect: Expect,
-  { step, result, world, before }: { step: Step; result: CallResult | null; world: PlanWorld; before: StatsBefore },
+  { step, issued, world, before }: { step: Step; issued: Issued; world: PlanWorld; before: StatsBefore },
 ): string[] {
+  const { result, error } = issued;
   const wrong: string[] = [];
   const compare = (what: string, wanted: unknown, got: unknown): void => {
     if (wanted !== undefined && wanted !== got) wrong.push(`${what}: expected ${wanted}, got ${got}`);
   };
   if (expect.ret !== undefined)
-    compare('ret', retText(expect.ret), result === null ? 'no return' : retText(result.ret));
+    compare('ret', retText(expect.ret), result === null ? (error ?? 'no return') : retText(result.ret));
   compare('signal', expect.signal, result?.signal?.signo ?? 0);
   if (expect.cpages !== undefined || expect.faults !== undefined) {
     const record = result?.ret === 0 && result.bytes ? decodeResult(result.bytes) : { cpages: 0, faults: 0 };
@@ -36,11 +37,27 @@ export function checkExpect(
   compare('resumptions', expect.resumptions, stats.resumptions - before.resumptions);
   compare('remote_faults', expect.remote_faults, stats.remoteFaults - before.remoteFaults);
   checkMemory(expect, { step, world, compare });
+  if (expect.error !== undefined) compare('error', expect.error, error ?? 'none');
   checkFired(expect, world, compare);
+  checkSessions(expect, world, compare, step);
   return wrong;
 }
 
 type Compare = (what: string, wanted: unknown, got: unknown) => void;
+
+/** What has become of the sessions that are named, and of the step's own. */
+export function checkSessions(
+  { session, sessions = {} }: Expect,
+  world: PlanWorld,
+  compare: Compare,
+  step?: Step,
+): void {
+  const stateOf = (name: string): string => (world.session(name).isOver ? 'ended' : 'open');
+  for (const [name, state] of Object.entries(sessions)) compare(`session '${name}'`, state, stateOf(name));
+  if (session === undefined || step === undefined) return;
+  const own = step.session ?? world.sessionNameOf(step);
+  compare(`session '${own}'`, session, stateOf(own));
+}
 
 export function checkFired({ fired = {} }: Expect, world: PlanWorld, compare: Compare): void {
   for (const [name, count] of Object.entries(fired)) {

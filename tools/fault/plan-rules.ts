@@ -1,55 +1,120 @@
 import { TICKS_PER_MS } from '../../driver/core/clock.js';
-import { faultAttr } from '../../driver/core/fault-attr.js';
+import { type FaultAttr, faultAttr } from '../../driver/core/fault-attr.js';
 import type { FaultRule, FaultWhere } from '../../driver/core/fault-engine.js';
 import { FAULT_POINTS, FAULT_RETURNS, type FaultPointId, PHASES } from '../../driver/core/fault-points.js';
-import type { Rule, Step } from './plan-types.js';
-import { PlanNameError, type PlanWorld } from './plan-world.js';
+import { asList, isWirePoint, type Rule, returnAt, type Step } from './plan-types.js';
+import { MAIN_SESSION, PlanNameError, type PlanWorld } from './plan-world.js';
+import type { WirePoint, WireRule } from './wire-rules.js';
 
 const PAGE_SIZE = 4096;
 
-/** The rules of a plan as the machine's engine takes them; names are looked up in what the setup made. */
-export function compileRules(rules: readonly Rule[], world: PlanWorld): FaultRule[] {
-  const compiled: FaultRule[] = [];
+/** Rules as those take them who apply them: the machine's engine, and the connections. */
+export interface CompiledRules {
+  readonly kernel: FaultRule[];
+  readonly wire: WireRule[];
+}
+
+/** The rules of a plan, with what names mean in what the setup made. `sessions` are those that are there or will be. */
+export function compileRules(
+  rules: readonly Rule[],
+  world: PlanWorld,
+  sessions: readonly string[] = [],
+): CompiledRules {
+  const compiled: CompiledRules = { kernel: [], wire: [] };
   const names = new Set<string>();
   const add = (rule: Rule, after: string | null): void => {
-    const name = rule.name ?? `rule ${compiled.length + 1}`;
+    const name = rule.name ?? `rule ${names.size + 1}`;
     if (names.has(name)) throw new PlanNameError(`two rules are called '${name}'`);
     const previous = rule.after ?? after;
     if (previous !== null && !names.has(previous))
       throw new PlanNameError(`rule '${name}' comes after '${previous}', which is not before it`);
     names.add(name);
-    compiled.push(compile(rule, { name, after: previous, world }));
+    const from: RuleContext = { name, after: previous, world };
+    if (rule.session !== undefined && !sessions.includes(rule.session))
+      throw new PlanNameError(`rule '${name}' is about session '${rule.session}', which nobody opens`);
+    if (!asList(rule.point).some(isWirePoint)) compiled.kernel.push(compile(rule, from));
+    else {
+      compiled.wire.push(compileWire(rule, from));
+      if (asList(rule.point).includes('session_drop')) compiled.kernel.push(dropInKernel(rule, from));
+    }
     for (const next of rule.then ?? []) add(next, name);
   };
   for (const rule of rules) add(rule, null);
   return compiled;
 }
 
-function compile(
-  rule: Rule,
-  { name, after, world }: { name: string; after: string | null; world: PlanWorld },
-): FaultRule {
-  const { probability, interval, times, space } = rule;
-  const knobs = Object.fromEntries(
-    Object.entries({ probability, interval, times, space }).filter(([, value]) => value !== undefined),
-  );
+interface RuleContext {
+  readonly name: string;
+  readonly after: string | null;
+  readonly world: PlanWorld;
+}
+
+function attrOf({ probability, interval, times, space }: Rule): FaultAttr {
+  const knobs = Object.entries({ probability, interval, times, space }).filter(([, value]) => value !== undefined);
+  return faultAttr(Object.fromEntries(knobs));
+}
+
+function compile(rule: Rule, { name, after, world }: RuleContext): FaultRule {
   return {
     name,
     where: whereOf(rule, world),
-    attr: faultAttr(knobs),
+    attr: attrOf(rule),
     nth: rule.nth ?? 0,
     after,
-    returns: rule.return === undefined ? 0 : FAULT_RETURNS[rule.return],
+    returns: returnsOf(rule),
     bytes: rule.bytes ?? 0,
     delayTicks: rule.delay === undefined ? 0 : ticksOf(rule.delay),
     run: rule.run === undefined ? null : actionOf(rule.run, world),
   };
 }
 
+function compileWire(rule: Rule, { name, after, world }: RuleContext): WireRule {
+  const { file, ...where } = whereOf(rule, world);
+  const isWide = rule.scope === 'machine' || rule.process !== undefined;
+  return {
+    ...where,
+    // One open file only if it is named: frames are of a session, which is the scope here.
+    ...(rule.fd === undefined || file === undefined ? {} : { file }),
+    name,
+    points: asList(rule.point) as WirePoint[],
+    session: rule.session ?? (isWide ? null : MAIN_SESSION),
+    attr: attrOf(rule),
+    nth: rule.nth ?? 0,
+    after,
+    bytes: rule.bytes ?? null,
+    delayTicks: rule.delay === undefined ? 0 : ticksOf(rule.delay),
+  };
+}
+
+/** Where the call of a frame is when its session goes: at the first point where it may sleep, unless the plan says. */
+function dropInKernel({ while: place }: Rule, { name, world }: RuleContext): FaultRule {
+  const served = world.served!;
+  const points =
+    place === undefined ? FAULT_POINTS.filter(({ sleeps }) => sleeps).map((info) => info.name) : [place.point];
+  const where: { -readonly [K in keyof FaultWhere]: FaultWhere[K] } = { points: points.map(pointId) };
+  if (place?.phase !== undefined) where.phase = PHASES.indexOf(place.phase);
+  if (place?.page !== undefined) where.page = place.page;
+  return {
+    name,
+    as: 'session_drop',
+    where,
+    attr: faultAttr({ times: -1 }),
+    nth: place?.nth ?? 0,
+    after: null,
+    isReady: (context) => served.isDoomed(name, context),
+    returns: {},
+    bytes: 0,
+    delayTicks: 0,
+    *run(context) {
+      served.dropIn(name, context);
+    },
+  };
+}
+
 function whereOf(rule: Rule, world: PlanWorld): FaultWhere {
-  const point = FAULT_POINTS.findIndex(({ name }) => name === rule.point) as FaultPointId;
+  const points = asList(rule.point).map(pointId);
   const isWide = rule.scope === 'machine' || (rule.scope === undefined && rule.process !== undefined);
-  const where: { -readonly [K in keyof FaultWhere]: FaultWhere[K] } = { point };
+  const where: { -readonly [K in keyof FaultWhere]: FaultWhere[K] } = { points };
   // Deviates from the kernel's knobs, which strike everybody: a rule is about one open file unless it says otherwise.
   // A selftest opens its own: the first file of a machine has the number 0.
   if (!isWide) where.file = world.devices.size > 0 ? world.device(rule.fd).file : 0;
@@ -66,8 +131,28 @@ function whereOf(rule: Rule, world: PlanWorld): FaultWhere {
   return where;
 }
 
+function pointId(name: string): FaultPointId {
+  return FAULT_POINTS.findIndex((info) => info.name === name) as FaultPointId;
+}
+
+/** Of several words in `return`, each point gives the first that it can. */
+function returnsOf({ point, return: wanted }: Rule): FaultRule['returns'] {
+  const returns: Partial<Record<FaultPointId, number>> = {};
+  for (const name of asList(point)) {
+    const word = returnAt(name, wanted);
+    if (word !== undefined) returns[pointId(name)] = FAULT_RETURNS[word];
+  }
+  return returns;
+}
+
 /** Whoever acts has a thread for it, which is there before the rule strikes. */
 function actionOf(step: Step, world: PlanWorld): FaultRule['run'] {
+  if (step.do === 'drop') {
+    const { name } = world.session(step.session);
+    return function* () {
+      world.dropSession(name);
+    };
+  }
   const process =
     step.do === 'kill' ? world.machine.createProcess() : world.process(step.process ?? ownerOf(step, world));
   const thread = process.addThread(world.machine.newPid());

@@ -1,17 +1,17 @@
 import type { DefectName } from '../../driver/core/defects.js';
 import type { Fired } from '../../driver/core/fault-engine.js';
+import type { Machine } from '../../driver/sys/machine.js';
 import type { MachineOptions } from '../../driver/sys/machine-options.js';
 import type { PathName } from '../../tests/selftests/case.js';
-import { allCases } from '../../tests/selftests/index.js';
-import type { CallResult } from '../../uapi/client/transport.js';
 import { MachinePool } from './machine-pool.js';
-import { checkExpect, checkFired, type StatsBefore } from './plan-expect.js';
-import { compileRules } from './plan-rules.js';
 import { checkPlan } from './plan-schema.js';
-import type { Plan, PlanMachine, Step } from './plan-types.js';
-import { PlanNameError, PlanWorld } from './plan-world.js';
-import { runUnderFaults } from './run-case.js';
-import type { Violation } from './watch.js';
+import { runSelftestPlan } from './plan-selftest.js';
+import { PlanRun } from './plan-steps.js';
+import { isServed, type Plan, type PlanMachine } from './plan-types.js';
+import { MAIN_SESSION, PlanWorld } from './plan-world.js';
+import { limitsOf, Served } from './served.js';
+import { planToken } from './token.js';
+import type { Violation, Watch } from './watch.js';
 
 const MIB = 2 ** 20;
 
@@ -19,58 +19,79 @@ export interface PlanResult {
   readonly name: string;
   readonly path: PathName;
   readonly seed: number;
+  readonly defects: readonly DefectName[];
   readonly status: 'pass' | 'fail';
   /** What was expected and did not come, with its step. */
   readonly failures: readonly string[];
   readonly violations: readonly Violation[];
   readonly fired: readonly Fired[];
+  /** Repeats it, with `dmirror fault replay`. */
+  readonly token: string;
 }
 
 export interface PlanOptions {
   readonly path: PathName;
   readonly seed?: number | undefined;
   readonly defects?: readonly DefectName[];
+  /** Machines of earlier runs; results do not depend on it. */
+  readonly pool?: MachinePool;
+  /** Sees each machine before its first call, and again when the rules are armed. */
+  readonly onMachine?: (seen: { machine: Machine; watch: Watch; served: Served | null }) => void;
 }
+
+export type PlanRunOptions = Required<Omit<PlanOptions, 'onMachine'>> &
+  Pick<PlanOptions, 'onMachine'> & { readonly seed: number };
 
 /** Runs one plan on one path. Throws PlanNameError for a name that nothing has; a wrong plan object is an Error. */
-export async function runPlan(
-  plan: Plan,
-  { path, seed = plan.machine?.seed ?? 1, defects = [] }: PlanOptions,
-): Promise<PlanResult> {
+export async function runPlan(plan: Plan, options: PlanOptions): Promise<PlanResult> {
   const errors = checkPlan(plan);
   if (errors.length > 0) throw new Error(errors.map((e) => `${e.path.join('.')}: ${e.message}`).join('\n'));
-  const pool = new MachinePool();
-  if (plan.selftest !== undefined) return await runSelftestPlan(plan, { pool, path, seed, defects });
-  const machine = pool.take({ ...optionsOf(plan.machine ?? {}), seed, path }, { rules: [], counts: false, defects });
-  machine.kernel.faults.disarm();
-  const run = new PlanRun(plan, new PlanWorld(machine));
-  run.all(seed);
-  const { failures, world } = run;
-  const { violations } = world.watch;
+  const { path, seed = plan.machine?.seed ?? 1, defects = [], pool = new MachinePool(), onMachine } = options;
+  const run: PlanRunOptions = { path, seed, defects, pool, ...(onMachine === undefined ? {} : { onMachine }) };
+  const { failures, violations, fired } = await outcomeOf(plan, run);
   const status = failures.length + violations.length > 0 ? 'fail' : 'pass';
-  return { name: plan.name, path, seed, status, failures, violations, fired: machine.kernel.faults.fired };
+  const token = planToken({ plan, path, seed, defects });
+  return { name: plan.name, path, seed, defects, status, failures, violations, fired, token };
 }
 
-async function runSelftestPlan(
+export type PlanOutcome = Pick<PlanResult, 'failures' | 'violations' | 'fired'>;
+
+function outcomeOf(plan: Plan, run: PlanRunOptions): PlanOutcome | Promise<PlanOutcome> {
+  if (plan.selftest !== undefined) return runSelftestPlan(plan, run);
+  return isServed(plan) ? runServedPlan(plan, run) : runDirectPlan(plan, run);
+}
+
+function runDirectPlan(plan: Plan, { path, seed, defects, pool, onMachine }: PlanRunOptions): PlanOutcome {
+  const options = { ...optionsOf(plan.machine ?? {}), seed, path };
+  const pooled = pool.take(options, { rules: [], counts: false, defects });
+  const { machine } = pooled;
+  machine.kernel.faults.disarm();
+  const outcome = runSteps(plan, new PlanWorld(machine), { seed, onMachine });
+  pool.give(pooled, outcome.violations.length === 0);
+  return outcome;
+}
+
+/** Over a daemon in this thread, whose connections are memory. */
+function runServedPlan(plan: Plan, { path, seed, defects, onMachine }: PlanRunOptions): PlanOutcome {
+  const options = { ...optionsOf(plan.machine ?? {}), seed, path };
+  const served = new Served({ machine: options, limits: limitsOf(plan.machine ?? {}) });
+  for (const name of defects) served.machine.kernel.defects[name] = true;
+  const world = new PlanWorld(served.machine, served);
+  served.open(MAIN_SESSION);
+  return runSteps(plan, world, { seed, onMachine });
+}
+
+function runSteps(
   plan: Plan,
-  { pool, path, seed, defects }: { pool: MachinePool; path: PathName; seed: number; defects: readonly DefectName[] },
-): Promise<PlanResult> {
-  const testCase = allCases().find(({ name }) => name === plan.selftest);
-  if (testCase === undefined) throw new PlanNameError(`there is no selftest '${plan.selftest}'`);
-  const empty = new PlanWorld(pool.take({}, { rules: [], counts: false, defects: [] }));
-  const rules = compileRules(plan.rules ?? [], empty);
-  const outcome = await runUnderFaults(pool, testCase, { path, seed, rules, defects });
-  const failures: string[] = [];
-  const wanted = plan.expect?.ret;
-  const hasFailed = outcome.status !== 'pass' && outcome.status !== 'skip';
-  if (wanted === 0 && hasFailed) failures.push(`the selftest fails: ${outcome.message}`);
-  for (const [name, count] of Object.entries(plan.expect?.fired ?? {})) {
-    const got = outcome.fired.filter(({ rule }) => rule === name).length;
-    if (got !== count) failures.push(`rule '${name}' fired: expected ${count}, got ${got}`);
-  }
-  const { violations, fired } = outcome;
-  const status = failures.length + violations.length > 0 ? 'fail' : 'pass';
-  return { name: plan.name, path, seed, status, failures, violations, fired };
+  world: PlanWorld,
+  { seed, onMachine }: { seed: number; onMachine: PlanOptions['onMachine'] },
+): PlanOutcome {
+  const { machine, watch, served } = world;
+  const seen = (): void => onMachine?.({ machine, watch, served });
+  seen();
+  const run = new PlanRun(plan, world, seen);
+  run.all(seed);
+  return { failures: run.failures, violations: watch.violations, fired: [...machine.kernel.faults.fired] };
 }
 
 function optionsOf({ scheduler, coherent, swap_mib, ram_mib, huge_pages, thp }: PlanMachine): Partial<MachineOptions> {
@@ -83,113 +104,4 @@ function optionsOf({ scheduler, coherent, swap_mib, ram_mib, huge_pages, thp }: 
     scheduler: scheduler ?? 'round-robin',
     checkInvariants: 'touched',
   };
-}
-
-/** Setup without faults, then the steps with them. */
-class PlanRun {
-  readonly failures: string[] = [];
-
-  constructor(
-    private readonly plan: Plan,
-    readonly world: PlanWorld,
-  ) {}
-
-  all(seed: number): void {
-    const { plan, world } = this;
-    const { faults } = world.machine.kernel;
-    for (const [i, step] of (plan.setup ?? []).entries()) this.step(step, `setup ${i + 1} (${step.do})`, true);
-    if (this.isOver) return;
-    faults.arm(compileRules(plan.rules ?? [], world), { seed });
-    for (const [i, step] of (plan.steps ?? []).entries()) {
-      if (!this.isOver) this.step(step, `step ${i + 1} (${step.do})`, false);
-    }
-    faults.disarm();
-    checkFired(plan.expect ?? {}, world, (what, wanted, got) => {
-      if (wanted !== got) this.failures.push(`at the end: ${what}: expected ${wanted}, got ${got}`);
-    });
-    if (!this.isOver) this.tearDown();
-  }
-
-  private get isOver(): boolean {
-    return this.world.watch.violations.length > 0;
-  }
-
-  private step(step: Step, label: string, mustSucceed: boolean): void {
-    const { world } = this;
-    const { walks, resumptions, remoteFaults } = world.machine.stats;
-    const before: StatsBefore = { walks, resumptions, remoteFaults };
-    const result = step.do === 'together' ? this.together(step.steps ?? [], label) : this.single(step);
-    if (result === null && step.do !== 'together')
-      world.watch.violated('stuck', `${step.do} never returned`, { after: label });
-    if (mustSucceed && (result === null || result.ret < 0)) this.failures.push(`${label} failed`);
-    if (step.expect !== undefined && !this.isOver) {
-      const wrong = checkExpect(step.expect, { step, result, world, before });
-      this.failures.push(...wrong.map((line) => `${label}: ${line}`));
-    }
-    world.watch.checkAll(label);
-  }
-
-  private single(step: Step): CallResult | null {
-    const { world } = this;
-    const prepared = world.prepare(step);
-    if (prepared !== null) return prepared;
-    const thread = this.threadOf(step);
-    if (step.do === 'write' && step.value !== undefined) this.fillMirror(step, step.value);
-    const call = world.callOf(step, thread);
-    const result = world.sync(call);
-    if (result !== null) call.done?.(result);
-    return result;
-  }
-
-  private fillMirror(step: Step, value: number): void {
-    const { world } = this;
-    const { mirror, npages } = world.range(step);
-    const words = new Uint32Array((npages * 4096) / 4);
-    for (let i = 0; i < npages; i++) words.fill(value + i, i * 1024, (i + 1) * 1024);
-    const { faults } = world.machine.kernel;
-    const wasArmed = faults.armed;
-    faults.armed = false;
-    world.sync({ thread: this.threadOf(step), name: 'store', args: [mirror, new Uint8Array(words.buffer)] });
-    faults.armed = wasArmed;
-  }
-
-  /** All at once, each from a thread of its own; their expectations are looked at when all are done. */
-  private together(steps: readonly Step[], label: string): CallResult | null {
-    const { world } = this;
-    const before: StatsBefore = { ...world.machine.stats };
-    const issued = steps.map((step) => {
-      const process = this.threadOf(step).process;
-      const call = world.callOf(step, process.addThread(world.machine.newPid()));
-      return { step, call, running: world.issue(call) };
-    });
-    world.run();
-    for (const { step, call, running } of issued) {
-      const result = running.result ?? null;
-      if (result === null) world.watch.violated('stuck', `${step.do} never returned`, { after: label });
-      else call.done?.(result);
-      if (step.expect === undefined || this.isOver) continue;
-      const wrong = checkExpect(step.expect, { step, result, world, before });
-      this.failures.push(...wrong.map((line) => `${label}, ${step.do}: ${line}`));
-    }
-    return { ret: 0 };
-  }
-
-  private threadOf(step: Step) {
-    const { world } = this;
-    if (step.process !== undefined) return world.process(step.process).main;
-    if (step.device !== undefined) return world.process(world.device(step.device).process).main;
-    return world.process(step.on === undefined ? 'p' : world.map(step.on).process).main;
-  }
-
-  private tearDown(): void {
-    const { machine, watch } = this.world;
-    try {
-      for (const process of machine.allProcesses()) {
-        if (process.state === 'running' && process.exitStatus === null) machine.call(process.main, 'exit', 0);
-      }
-      machine.checkInvariants();
-    } catch (error) {
-      watch.caught(error, 'the exit of all processes');
-    }
-  }
 }

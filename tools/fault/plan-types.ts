@@ -1,4 +1,4 @@
-import type { FaultReturn, PhaseName } from '../../driver/core/fault-points.js';
+import { FAULT_POINTS, type FaultReturn, type PhaseName } from '../../driver/core/fault-points.js';
 import type { PathName } from '../../tests/selftests/case.js';
 
 /** What a plan's machine is; what is left out is the default of `dmirror`. */
@@ -11,7 +11,25 @@ export interface PlanMachine {
   ram_mib?: number;
   huge_pages?: number;
   thp?: 'always' | 'madvise' | 'never';
+  /** A daemon serves it, and all calls are frames. So it is anyway where a rule or a step is about sessions. */
+  served?: boolean;
+  /** Of that daemon. */
+  limits?: Partial<Record<PlanLimit, number>>;
 }
+
+/** Limits of the daemon, by their names in plans. */
+export const PLAN_LIMITS = {
+  frame_bytes: 'frameBytes',
+  queue_calls: 'queueCalls',
+  queue_bytes: 'queueBytes',
+  unsent_bytes: 'unsentBytes',
+  sessions: 'sessions',
+  threads: 'threads',
+  files: 'files',
+  mappings: 'mappings',
+  call_steps: 'callSteps',
+} as const;
+export type PlanLimit = keyof typeof PLAN_LIMITS;
 
 /** What must hold after a step, or (`fired`) after the plan. Errnos by name. */
 export interface Expect {
@@ -34,12 +52,22 @@ export interface Expect {
   remote_faults?: number;
   /** How often rules have fired so far, by name. */
   fired?: Record<string, number>;
+  /** Code of the protocol error that came for it, `disconnected` when the session was lost, `none`. */
+  error?: string;
+  /** What has become of the step's session. */
+  session?: SessionState;
+  /** What has become of sessions, by name. */
+  sessions?: Record<string, SessionState>;
 }
+
+export type SessionState = 'open' | 'ended';
 
 /** One call, or several at once. Names are of things that earlier steps made. */
 export interface Step {
   do: string;
   process?: string;
+  /** Of `process` and `drop`: which one, `main` unless given. */
+  session?: string;
   device?: string;
   /** Name of a mapping. */
   on?: string;
@@ -64,12 +92,15 @@ export interface Step {
 /** One fault. Everything in it narrows where it strikes, says how often, or what it does. */
 export interface Rule {
   name?: string;
-  point: string;
+  /** One, or several that share the knobs and the count of hits. */
+  point: string | string[];
   phase?: PhaseName;
   process?: string;
   /** An open file of the plan. Without it, and without `scope: machine`, the first file that the setup opens. */
   fd?: string;
   scope?: 'file' | 'machine';
+  /** Of the interface: whose frames; `main` unless given, everybody's with `scope: machine`. */
+  session?: string;
   device?: number;
   command?: string;
   dialect?: string;
@@ -86,13 +117,16 @@ export interface Rule {
   space?: number;
   /** Only once the rule of this name has struck. */
   after?: string;
-  return?: FaultReturn;
+  /** Of several, each point returns the first that it can. */
+  return?: FaultReturn | FaultReturn[];
   /** Bytes that a short copy does first. */
   bytes?: number;
   /** Virtual microseconds, or with `ms`. */
   delay?: number | string;
   /** A step of somebody else's, there and then. */
   run?: Step;
+  /** Of `session_drop`: where the call is in the kernel when its session goes. */
+  while?: { point: string; phase?: PhaseName; page?: number; nth?: number };
   /** Rules that wait until this one has struck. */
   then?: Rule[];
 }
@@ -110,7 +144,33 @@ export interface Plan {
   expect?: Expect;
 }
 
+/** Whether a plan needs a served machine. */
+export function isServed({ machine, setup = [], steps = [], rules = [] }: Plan): boolean {
+  const aboutSessions = (step: Step): boolean =>
+    step.do === 'session' || step.do === 'drop' || step.session !== undefined || (step.steps ?? []).some(aboutSessions);
+  const ofWire = (rule: Rule): boolean =>
+    asList(rule.point).some(isWirePoint) ||
+    (rule.run !== undefined && aboutSessions(rule.run)) ||
+    (rule.then ?? []).some(ofWire);
+  return machine?.served ?? ([...setup, ...steps].some(aboutSessions) || rules.some(ofWire));
+}
+
+export function isWirePoint(name: string): boolean {
+  return FAULT_POINTS.some((point) => point.name === name && point.profile === 'wire');
+}
+
 /** Checks nothing by itself; gives an object literal its type. */
 export function definePlan(plan: Plan): Plan {
   return plan;
+}
+
+/** One thing or several, as plans write them. */
+export function asList<T>(value: T | readonly T[] | undefined): readonly T[] {
+  return value === undefined ? [] : Array.isArray(value) ? value : [value as T];
+}
+
+/** Which of a rule's words point `name` returns. */
+export function returnAt(name: string, wanted: Rule['return']): FaultReturn | undefined {
+  const info = FAULT_POINTS.find((point) => point.name === name);
+  return asList(wanted).find((word) => info?.returns.includes(word));
 }

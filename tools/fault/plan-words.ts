@@ -29,6 +29,8 @@ export const COMMANDS = [
 /** What a step can do. */
 export const VERBS: readonly string[] = [
   ...COMMANDS,
+  'session',
+  'drop',
   'process',
   'map',
   'unmap',

@@ -2,7 +2,7 @@ import type { Coroutine } from '../../driver/core/effect.js';
 import { preemptPoint } from '../../driver/core/effect.js';
 import type { Machine } from '../../driver/sys/machine.js';
 import type { Process } from '../../driver/sys/process.js';
-import type { Call, Thread } from '../../driver/sys/thread.js';
+import type { Thread } from '../../driver/sys/thread.js';
 import type { CallArg, CallResult } from '../../uapi/client/transport.js';
 import { type CommandName, commandNumber, DEFAULT_DIALECT, dialectByName } from '../../uapi/dialect.js';
 import { O_CREAT, O_RDWR } from '../../uapi/fcntl.js';
@@ -10,20 +10,30 @@ import { encodePinLongtermTest, PIN_LONGTERM_TEST_START, PIN_LONGTERM_TEST_STOP 
 import { encodeHmmDmirrorCmd } from '../../uapi/hmm-dmirror.js';
 import * as mman from '../../uapi/mman.js';
 import { SIGKILL } from '../../uapi/signal.js';
+import { DirectDoor, type Door, type DoorCall, type Issued, ServedDoor } from './plan-door.js';
 import type { Step } from './plan-types.js';
 import { ADVICE, COMMANDS, PROTECTION } from './plan-words.js';
-import { Watch, type Watched } from './watch.js';
+import type { Served } from './served.js';
+import type { ServedSession } from './served-session.js';
+import { Watch } from './watch.js';
 
 const PAGE_SIZE = mman.PAGE_SIZE;
 const HUGE_SIZE = mman.PMD_SIZE;
 const MAP_BASE = 0x1000000000;
 const MAP_STRIDE = 0x40000000;
 const ACTION_POINT = preemptPoint('fault action');
+/** The session that a plan has from the start. */
+export const MAIN_SESSION = 'main';
 const GUP_PATH = '/sys/kernel/debug/gup_test';
 
 /** A mistake that only shows when names are looked up: the step and what it lacks. */
 export class PlanNameError extends Error {
   override readonly name = 'PlanNameError';
+}
+
+/** What a step names was to be made by an earlier one, and that one failed. */
+export class LostNameError extends Error {
+  override readonly name = 'LostNameError';
 }
 
 export interface Mapping {
@@ -43,10 +53,7 @@ export interface OpenDevice {
 }
 
 /** A call that a step makes. */
-export interface StepCall {
-  readonly thread: Thread;
-  readonly name: string;
-  readonly args: CallArg[];
+export interface StepCall extends DoorCall {
   /** Registers what the call has made. */
   done?(result: CallResult): void;
 }
@@ -58,32 +65,68 @@ export class PlanWorld {
   readonly maps = new Map<string, Mapping>();
   readonly devices = new Map<string, OpenDevice>();
   private readonly gupFds = new Map<string, number>();
-  private readonly finished: { watched: Watched; result: CallResult }[] = [];
+  /** Names of what steps failed to make. */
+  private readonly lost = new Set<string>();
+  private readonly door: Door;
+  /** Of what is done inside the kernel. */
+  private readonly direct: DirectDoor;
 
-  constructor(readonly machine: Machine) {
+  constructor(
+    readonly machine: Machine,
+    readonly served: Served | null = null,
+  ) {
     this.watch = new Watch(machine);
+    this.direct = new DirectDoor(machine, this.watch);
+    this.door = served === null ? this.direct : new ServedDoor(served, this.watch);
   }
 
   /** The process of that name; `p` is there from the start. */
   process(name = 'p'): Process {
-    let process = this.processes.get(name);
-    if (process === undefined && name === 'p') {
-      process = this.machine.createProcess();
-      this.processes.set(name, process);
+    const process = this.processes.get(name);
+    if (process !== undefined) return process;
+    if (name === 'p' && !this.lost.has(name)) {
+      this.newProcess(name, MAIN_SESSION);
+      return this.process(name);
     }
-    if (process === undefined) throw new PlanNameError(`there is no process '${name}' yet`);
-    return process;
+    throw this.missing('process', name);
+  }
+
+  private newProcess(name: string, session: string): Issued {
+    if (this.served !== null) this.session(session);
+    const { process, error } = this.door.newProcess(session);
+    if (process === null) {
+      this.lose(name);
+      return { result: null, error };
+    }
+    this.processes.set(name, process);
+    return answered(process.pid);
+  }
+
+  /** The step that was to make this has failed: who asks for it later has lost it, too. */
+  lose(name: string): void {
+    this.lost.add(name);
+  }
+
+  private missing(what: string, name: string): Error {
+    if (this.lost.has(name)) return new LostNameError(`${what} '${name}' could not be made`);
+    return new PlanNameError(`there is no ${what} '${name}' yet`);
+  }
+
+  session(name = MAIN_SESSION): ServedSession {
+    const session = this.served?.sessions.get(name);
+    if (session === undefined) throw this.missing('session', name);
+    return session;
   }
 
   map(name: string | undefined): Mapping {
     const found = name === undefined && this.maps.size === 1 ? [...this.maps.values()][0] : this.maps.get(name ?? '');
-    if (found === undefined) throw new PlanNameError(`there is no mapping '${name ?? ''}'`);
+    if (found === undefined) throw this.missing('mapping', name ?? '');
     return found;
   }
 
   device(name: string | undefined): OpenDevice {
     const found = name === undefined ? [...this.devices.values()][0] : this.devices.get(name);
-    if (found === undefined) throw new PlanNameError(`there is no open device '${name ?? ''}'`);
+    if (found === undefined) throw this.missing('open device', name ?? '');
     return found;
   }
 
@@ -95,35 +138,27 @@ export class PlanWorld {
     return { addr: addr + first * PAGE_SIZE, npages: last - first + 1, mirror: mirror + first * PAGE_SIZE };
   }
 
-  /** Issues a call and runs the machine until nothing can go on. Null when the call has not come back. */
-  sync(call: StepCall): CallResult | null {
+  /** Issues a call and runs the machine until nothing can go on. */
+  sync(call: DoorCall): Issued {
     const issued = this.issue(call);
     this.run();
-    return issued.done ? issued.result! : null;
+    return issued;
   }
 
-  issue({ thread, name, args }: StepCall): Call {
-    const watched = this.watch.before(thread.tid, name, args);
-    const call = this.machine.start(thread, name, args);
-    if (call.done) this.watch.after(watched, call.result!);
-    else call.onDone = (result) => void this.finished.push({ watched, result });
-    return call;
+  issue(call: DoorCall): Issued {
+    return this.door.issue(call);
   }
 
   run(): void {
-    try {
-      this.machine.run();
-    } catch (error) {
-      this.watch.caught(error, 'a run of the machine');
-    }
-    for (const { watched, result } of this.finished.splice(0)) this.watch.after(watched, result);
+    this.door.run();
+    this.direct.settle();
   }
 
   /** Runs a call of somebody else's from inside the kernel, until it is done or can't go on. */
-  *act(call: StepCall): Coroutine<void> {
-    const issued = this.issue(call);
+  *act(call: DoorCall): Coroutine<void> {
+    const issued = this.direct.issue(call);
     const { task } = call.thread;
-    while (!issued.done && task.state !== 'blocked' && task.state !== 'sleeping') yield ACTION_POINT;
+    while (issued.result === null && task.state !== 'blocked' && task.state !== 'sleeping') yield ACTION_POINT;
   }
 
   /** The call of a step that makes one. */
@@ -139,7 +174,7 @@ export class PlanWorld {
     if (verb === 'fork')
       return {
         ...call('fork'),
-        done: ({ ret }) => ret > 0 && this.processes.set(step.name ?? 'child', this.machine.process(ret)!),
+        done: ({ ret }) => ret > 0 && this.processes.set(madeBy(step), this.machine.process(ret)!),
       };
     const { addr, npages } = this.range({
       ...(on === undefined ? {} : { on }),
@@ -172,32 +207,63 @@ export class PlanWorld {
   }
 
   /** Steps that prepare something, with as many calls as that takes. Null for one that makes a single call. */
-  prepare(step: Step): CallResult | null {
-    const name = step.name ?? step.do;
-    if (step.do === 'process') {
-      this.processes.set(name, this.machine.createProcess());
-      return { ret: this.processes.get(name)!.pid };
+  prepare(step: Step): Issued | null {
+    switch (step.do) {
+      case 'process':
+        return this.newProcess(madeBy(step), step.session ?? MAIN_SESSION);
+      case 'session':
+        return this.openSession(step);
+      case 'drop':
+        this.dropSession(step.session);
+        this.run();
+        return answered(0);
+      case 'open':
+        return this.open(step);
+      default:
+        return step.do === 'map' ? this.mapStep(step) : null;
     }
-    if (step.do === 'open') return this.open(step);
-    return step.do === 'map' ? this.mapStep(step) : null;
   }
 
-  private open(step: Step): CallResult {
+  /** Its client goes without a word. */
+  dropSession(name?: string): void {
+    const session = this.session(name);
+    session.isStruck = true;
+    session.drop();
+  }
+
+  /** Of the session whose process makes a step's call. */
+  sessionNameOf(step: Step): string {
+    const { process, device, on, do: verb } = step;
+    if (verb === 'session') return madeBy(step);
+    const byDevice = device === undefined ? undefined : this.device(device).process;
+    const owner = process ?? byDevice ?? (on === undefined ? 'p' : this.map(on).process);
+    return this.served?.sessionOf(this.process(owner))?.name ?? MAIN_SESSION;
+  }
+
+  private openSession(step: Step): Issued {
+    const { dialect } = step;
+    if (this.served === null) throw new PlanNameError('there are no sessions without a served machine');
+    const session = this.served.open(madeBy(step), dialect === undefined ? {} : { dialect });
+    const error = session.isOver ? (session.goodbye ?? 'disconnected') : null;
+    return { result: session.id < 0 ? null : { ret: session.id }, error };
+  }
+
+  private open(step: Step): Issued {
     const processName = step.process ?? 'p';
     const process = this.process(processName);
     const { minor = 0, dialect = DEFAULT_DIALECT } = step;
     process.dialect = dialect;
-    const result = this.sync({ thread: process.main, name: 'open', args: [`/dev/hmm_dmirror${minor}`, O_RDWR, 0] });
-    const fd = result?.ret ?? -1;
+    const issued = this.sync({ thread: process.main, name: 'open', args: [`/dev/hmm_dmirror${minor}`, O_RDWR, 0] });
+    const fd = issued.result?.ret ?? -1;
     const file = fd < 0 ? null : (process.files.get(fd) as unknown as { dmirror: { id: number } });
-    if (file !== null)
-      this.devices.set(step.name ?? 'dev', { process: processName, fd, dialect, file: file.dmirror.id });
+    if (file !== null) this.devices.set(madeBy(step), { process: processName, fd, dialect, file: file.dmirror.id });
+    else this.lose(madeBy(step));
     // The first ioctl of a thread maps its scratch page; done here, it is out of every rule's way.
     if (fd >= 0) this.sync({ thread: process.main, name: 'ioctlBytes', args: [fd, 0, new Uint8Array(40)] });
-    return result ?? { ret: -1 };
+    return issued;
   }
 
-  private mapStep(step: Step): CallResult {
+  private mapStep(step: Step): Issued {
     const processName = step.process ?? 'p';
     const thread = this.process(processName).main;
     const npages = typeof step.pages === 'number' ? step.pages : step.huge ? 512 : 8;
@@ -207,7 +273,7 @@ export class PlanWorld {
     const sharing = step.shared ? mman.MAP_SHARED : mman.MAP_PRIVATE;
     const fd = step.file ? this.tmpFile(thread, size) : -1;
     const flags = (step.file ? 0 : mman.MAP_ANONYMOUS) | sharing | mman.MAP_FIXED;
-    const result = this.sync({
+    const issued = this.sync({
       thread,
       name: 'mmap',
       args: [addr, size, PROTECTION[step.prot ?? 'rw']!, flags, fd, 0],
@@ -216,12 +282,13 @@ export class PlanWorld {
     this.sync({ thread, name: 'mmap', args: [mirror, size, PROTECTION.rw!, shared, -1, 0] });
     this.sync({ thread, name: 'store', args: [mirror, new Uint8Array(size)] });
     if (step.huge) this.sync({ thread, name: 'madvise', args: [addr, size, mman.MADV_HUGEPAGE] });
-    this.maps.set(step.name ?? 'buf', { process: processName, addr, npages, mirror });
-    return result ?? { ret: -1 };
+    this.maps.set(madeBy(step), { process: processName, addr, npages, mirror });
+    return issued;
   }
 
   private tmpFile(thread: Thread, size: number): number {
-    const fd = this.sync({ thread, name: 'open', args: [`/tmp/plan${this.maps.size}`, O_RDWR | O_CREAT, 0o600] })!.ret;
+    const path = `/tmp/plan${this.maps.size}`;
+    const fd = this.sync({ thread, name: 'open', args: [path, O_RDWR | O_CREAT, 0o600] }).result?.ret ?? -1;
     this.sync({ thread, name: 'ftruncate', args: [fd, size] });
     return fd;
   }
@@ -241,11 +308,22 @@ export class PlanWorld {
     const key = String(thread.process.pid);
     let fd = this.gupFds.get(key);
     if (fd === undefined) {
-      fd = this.sync({ thread, name: 'open', args: [GUP_PATH, O_RDWR, 0] })!.ret;
+      fd = this.sync({ thread, name: 'open', args: [GUP_PATH, O_RDWR, 0] }).result?.ret ?? -1;
       this.gupFds.set(key, fd);
     }
     return fd;
   }
+}
+
+const MADE: Readonly<Record<string, string>> = { open: 'dev', map: 'buf', fork: 'child' };
+
+/** The name of what a step makes. */
+export function madeBy(step: Step): string {
+  return step.name ?? MADE[step.do] ?? step.do;
+}
+
+function answered(ret: number): Issued {
+  return { result: { ret }, error: null };
 }
 
 /** First and last page of `3` or `0-7`. */

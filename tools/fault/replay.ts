@@ -1,50 +1,93 @@
 import { createHash } from 'node:crypto';
+import type { Fired } from '../../driver/core/fault-engine.js';
 import type { TraceEvent } from '../../driver/core/trace.js';
+import type { Machine } from '../../driver/sys/machine.js';
 import { allCases } from '../../tests/selftests/index.js';
 import { errnoName } from '../../uapi/errno.js';
 import { EXIT, UsageError } from '../exit-code.js';
 import type { Output } from '../selftest.js';
+import { MachinePool } from './machine-pool.js';
+import { runPlan } from './plan-run.js';
+import { PlanNameError } from './plan-world.js';
+import { faultsOf } from './run-plans.js';
+import type { Served } from './served.js';
 import { Sweeper } from './sweep-job.js';
-import { parseToken } from './token.js';
+import { isPlanToken, parsePlanToken, parseToken } from './token.js';
+import type { Violation, Watch } from './watch.js';
+
+export interface Replay {
+  readonly lines: string[];
+  readonly isFailing: boolean;
+}
 
 /** The trace of the run that a token names, and its findings: the same bytes every time. */
-export async function replayLines(token: string): Promise<{ lines: string[]; isFailing: boolean }> {
+export async function replayLines(token: string, pool = new MachinePool()): Promise<Replay> {
+  const replay = isPlanToken(token) ? await replayPlan(token, pool) : await replayRun(token, pool);
+  const digest = createHash('sha256').update(replay.lines.join('\n')).digest('hex');
+  return { ...replay, lines: [...replay.lines, `# sha256 of the lines above: ${digest}`] };
+}
+
+async function replayRun(token: string, pool: MachinePool): Promise<Replay> {
   const id = parseToken(token);
   const cases = allCases();
   if (!cases.some(({ name }) => name === id.name))
     throw new UsageError(`there is no case '${id.name}'`, 'see the names with `dmirror selftest --list`');
   const { seed, pages, rounds, defects } = id;
   const options = { seed, pages, rounds, defects, all: false, pairs: 0, first: false };
-  const sweeper = new Sweeper(new Map(cases.map((testCase) => [testCase.name, testCase])), options);
+  const sweeper = new Sweeper(new Map(cases.map((testCase) => [testCase.name, testCase])), options, pool);
   const faults = id.injections.map(
     ({ point, phase, nth, returns }) => `${point} in ${phase}, hit ${nth}, returns ${returns}`,
   );
   const lines = [`# faults injected: ${faults.join('; ') || 'none'}`];
-  const outcome = await sweeper.runId(id, {
-    onBoot({ machine, watch }) {
-      machine.trace.listen((event) => void lines.push(eventText(event)));
-      machine.kernel.faults.onFire = ({ rule, command, page, path }) =>
-        void lines.push(`# fired: ${rule}, ${command}, page ${page}, ${path.join(' < ')}`);
-      watch.onResult = ({ pid, name, device }, { ret, signal }) => {
-        const result = ret < 0 ? `-${errnoName(ret)}` : String(ret);
-        lines.push(
-          `# ${pid} ${device?.name ?? name} = ${result}${signal === undefined ? '' : ` signal ${signal.signo}`}`,
-        );
-      };
-    },
-  });
+  const outcome = await sweeper.runId(id, { onBoot: (booted) => record(lines, booted) });
   lines.push(`# ${outcome.status}${outcome.message === '' ? '' : `: ${outcome.message}`}`);
-  for (const { kind, message, after } of outcome.violations) lines.push(`# ${kind}: ${message} (after ${after})`);
-  const digest = createHash('sha256').update(lines.join('\n')).digest('hex');
-  lines.push(`# sha256 of the lines above: ${digest}`);
+  lines.push(...outcome.violations.map(violationText));
   return { lines, isFailing: outcome.violations.length > 0 };
+}
+
+async function replayPlan(token: string, pool: MachinePool): Promise<Replay> {
+  const { plan, ...run } = parsePlanToken(token);
+  const events: string[] = [];
+  try {
+    const result = await runPlan(plan, { ...run, pool, onMachine: (seen) => record(events, seen) });
+    const { status, failures, violations, path, seed } = result;
+    const lines = [`# faults injected: ${faultsOf(result)}`, `# plan ${plan.name} on ${path}, seed ${seed}`, ...events];
+    lines.push(`# ${status}`, ...failures.map((line) => `# ${line}`), ...violations.map(violationText));
+    return { lines, isFailing: status === 'fail' };
+  } catch (error) {
+    if (error instanceof PlanNameError)
+      throw new UsageError(`the plan of the token: ${error.message}`, 'print it anew');
+    throw error;
+  }
+}
+
+/** Writes down all that a machine does from now on. */
+function record(
+  lines: string[],
+  { machine, watch, served }: { machine: Machine; watch: Watch; served?: Served | null },
+): void {
+  machine.trace.listen((event) => void lines.push(eventText(event)));
+  machine.kernel.faults.onFire = (fired) => void lines.push(firedText(fired));
+  watch.onResult = ({ pid, name, device }, { ret, signal }) => {
+    const result = ret < 0 ? `-${errnoName(ret)}` : String(ret);
+    lines.push(`# ${pid} ${device?.name ?? name} = ${result}${signal === undefined ? '' : ` signal ${signal.signo}`}`);
+  };
+  if (served) served.onFrame = (text) => void lines.push(`# ${text}`);
+}
+
+function firedText({ rule, command, page, path }: Fired): string {
+  return `# fired: ${rule}, ${command}, page ${page}, ${path.join(' < ')}`;
+}
+
+function violationText({ kind, message, after }: Violation): string {
+  return `# ${kind}: ${message} (after ${after})`;
 }
 
 function eventText({ tick, task, kind, detail, a, b }: TraceEvent): string {
   return `${tick} task ${task} ${kind} ${detail} 0x${a.toString(16)} 0x${b.toString(16)}`;
 }
 
-/** `dmirror fault replay TOKEN`: prints the trace; 1 when the run breaks an invariant again. */
+/** `dmirror fault replay TOKEN`: prints the trace; 1 when the run fails again. */
 export async function replay(token: string, output: Output): Promise<number> {
   const { lines, isFailing } = await replayLines(token);
   for (const line of lines) output.out(line);

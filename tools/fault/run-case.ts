@@ -1,8 +1,10 @@
 import type { DefectName } from '../../driver/core/defects.js';
 import type { FaultRule, Fired, SiteCount } from '../../driver/core/fault-engine.js';
-import type { MachineOptions } from '../../driver/sys/machine-options.js';
 import type { PathName, SelftestCase } from '../../tests/selftests/case.js';
-import { FaultTransport, type MachinePool } from './machine-pool.js';
+import { Boots, type Checkpoint } from './checkpoint.js';
+import { emptyMachine } from './empty-machine.js';
+import type { FaultTransport } from './fault-transport.js';
+import type { MachinePool } from './machine-pool.js';
 import type { Violation } from './watch.js';
 
 /** How one run of a case under faults ended. */
@@ -21,45 +23,51 @@ export interface CaseRun {
   readonly rules?: readonly FaultRule[];
   readonly counts?: boolean;
   readonly defects?: readonly DefectName[];
+  /** Also look at the stack where a fault strikes; yes unless said. */
+  readonly tracesPaths?: boolean;
   /** Sees each machine's transport as soon as it is booted. */
   readonly onBoot?: (transport: FaultTransport) => void;
+  /** Begin here. The machines stay whose they are. */
+  readonly from?: Checkpoint;
+  /** Told the machines whenever the case calls while they are all at rest, and how often it did so before. */
+  readonly onRest?: (rest: number, booted: readonly FaultTransport[]) => void;
 }
 
 /** Runs one case with rules armed on each machine that it boots; proves everything at its end, and after its processes' exit. */
 export async function runUnderFaults(pool: MachinePool, testCase: SelftestCase, run: CaseRun): Promise<Outcome> {
-  const { path, seed, rules = [], counts = false, defects = [] } = run;
-  const booted: FaultTransport[] = [];
-  const boot = async (options: object = {}): Promise<FaultTransport> => {
-    const all: Partial<MachineOptions> = { checkInvariants: 'touched', ...options, seed, path };
-    const transport = new FaultTransport(pool.take(all, { rules, counts, defects }));
-    booted.push(transport);
-    run.onBoot?.(transport);
-    return transport;
-  };
+  const { path, seed, rules = [], from } = run;
+  if (from !== undefined) {
+    from.snapshot.restore();
+    for (const { pooled } of from.machines) pooled.machine.kernel.faults.resume(rules);
+  }
+  const boots = new Boots(pool, run);
+  const { booted } = boots;
   // A case that fails half way leaves calls behind whose errors nobody waits for.
   process.on('unhandledRejection', ignore);
-  const ended = await endOf(testCase.run({ boot, seed, path }), booted);
+  const ended = await endOf(testCase.run({ boot: boots.boot, seed, path }), booted);
   await new Promise<void>((resolve) => setImmediate(resolve));
   process.off('unhandledRejection', ignore);
   const violations: Violation[] = [];
   const fired: Fired[] = [];
   const sites: SiteCount[] = [];
-  for (const transport of booted) {
+  for (const [i, transport] of booted.entries()) {
     const { faults } = transport.machine.kernel;
     tearDown(transport);
     sites.push(...faults.siteCounts());
     fired.push(...faults.fired);
     violations.push(...transport.watch.violations);
-    pool.give(transport.machine, transport.watch.violations.length === 0 && transport.pendingCalls.size === 0);
+    transport.retire();
+    if (i >= (from?.machines.length ?? 0)) pool.give(transport.pooled, transport.watch.violations.length === 0);
   }
   return { ...ended, violations, fired, sites };
 }
 
 function ignore(): void {}
 
-async function endOf(
+/** How a case ends on these transports, which may be joined by others. */
+export async function endOf(
   work: Promise<void>,
-  booted: readonly FaultTransport[],
+  booted: readonly { readonly activity: number }[],
 ): Promise<{ status: Outcome['status']; message: string }> {
   const guard = new StuckGuard(booted);
   try {
@@ -78,7 +86,7 @@ async function endOf(
 class StuckGuard {
   private isStopped = false;
 
-  constructor(private readonly booted: readonly FaultTransport[]) {}
+  constructor(private readonly booted: readonly { readonly activity: number }[]) {}
 
   stop(): void {
     this.isStopped = true;
@@ -123,10 +131,7 @@ function tearDown({ machine, watch }: FaultTransport): void {
   watch.checkAll('the end of the case');
   if (watch.violations.length > 0) return;
   try {
-    for (const process of machine.allProcesses()) {
-      if (process.state === 'running' && process.exitStatus === null) machine.call(process.main, 'exit', 0);
-    }
-    machine.checkInvariants();
+    emptyMachine(machine, watch, 'exit');
   } catch (error) {
     watch.caught(error, 'exit');
   }

@@ -2,9 +2,11 @@ import { writeFileSync } from 'node:fs';
 import { DEFECTS, type DefectName } from '../../driver/core/defects.js';
 import type { PathName } from '../../tests/selftests/case.js';
 import { EXIT, UsageError } from '../exit-code.js';
+import { shellQuote } from '../glob.js';
 import { junitXml } from '../junit.js';
 import { KtapWriter } from '../ktap.js';
 import type { Output } from '../selftest.js';
+import { MachinePool } from './machine-pool.js';
 import { loadPlan } from './plan-parse.js';
 import { type PlanResult, runPlan } from './plan-run.js';
 import { PlanNameError } from './plan-world.js';
@@ -24,12 +26,14 @@ export async function runPlans(files: readonly string[], options: RunPlansOption
       throw new UsageError(`there is no defect '${name}'`, `they are: ${Object.keys(DEFECTS).join(', ')}`);
   }
   const plans = files.map((file) => ({ file, plan: loadPlan(file) }));
+  const pool = new MachinePool();
   const results: { file: string; ms: number; result: PlanResult }[] = [];
   for (const { file, plan } of plans) {
     for (const path of pathsOf(options.path ?? plan.machine?.path)) {
       const started = output.now();
       try {
-        const result = await runPlan(plan, { path, seed: options.seed, defects: options.defect as DefectName[] });
+        const defects = options.defect as DefectName[];
+        const result = await runPlan(plan, { path, seed: options.seed, defects, pool });
         results.push({ file, ms: output.now() - started, result });
       } catch (error) {
         if (error instanceof PlanNameError)
@@ -43,7 +47,13 @@ export async function runPlans(files: readonly string[], options: RunPlansOption
       output.out(JSON.stringify({ schemaVersion: 1, type: 'plan', file, ...result }));
   else writeKtap(results, output);
   if (options.junit !== undefined)
-    writeFileSync(options.junit, junitXml(results.map(({ file, ms, result }) => junitResult(file, ms, result))));
+    writeFileSync(
+      options.junit,
+      junitXml(
+        results.map(({ file, ms, result }) => junitResult(file, ms, result)),
+        'dmirror fault run',
+      ),
+    );
   const failed = results.filter(({ result }) => result.status === 'fail').length;
   output.err(`${results.length - failed} passed, ${failed} failed`);
   return failed > 0 ? EXIT.fail : EXIT.pass;
@@ -58,7 +68,7 @@ function writeKtap(results: readonly { file: string; result: PlanResult }[], out
   ktap.open(results.length);
   ktap.diagnostic(`faults injected: ${results.map(({ result }) => `${result.name}: ${faultsOf(result)}`).join('; ')}`);
   for (const { file, result } of results) {
-    const diagnostics = result.status === 'fail' ? planFailureLines(file, result) : [];
+    const diagnostics = result.status === 'fail' ? planFailureLines(file, result) : [`token: ${result.token}`];
     ktap.result({ name: `${result.path}.${result.name}`, status: result.status, diagnostics });
   }
   ktap.close();
@@ -66,16 +76,19 @@ function writeKtap(results: readonly { file: string; result: PlanResult }[], out
 
 /** What went wrong in a plan, the injected faults first. */
 export function planFailureLines(file: string, result: PlanResult): string[] {
+  const defects = result.defects.map((name) => ` --defect ${name}`).join('');
   return [
     `faults injected: ${faultsOf(result)}`,
     ...result.failures,
     ...result.violations.map(({ kind, message, after }) => `${kind}: ${message} (after ${after})`),
     ...result.fired.map(({ rule, path }) => `code path of '${rule}': ${path.join(' < ')}`),
-    `rerun: npx --no-install dmirror fault run ${file} --path ${result.path} --seed ${result.seed}`,
+    `rerun: npx --no-install dmirror fault run ${shellQuote(file)} --path ${result.path} --seed ${result.seed}${defects}`,
+    `token: ${result.token}`,
   ];
 }
 
-function faultsOf({ fired }: PlanResult): string {
+/** The faults that struck, in one line. */
+export function faultsOf({ fired }: Pick<PlanResult, 'fired'>): string {
   const texts = fired.map(
     ({ rule, point, phase, command, page }) =>
       `${rule} = ${point} in ${phase} of ${command}${page < 0 ? '' : ` page ${page}`}`,

@@ -1,6 +1,7 @@
 import type { Machine } from '../../driver/sys/machine.js';
 import type { Process } from '../../driver/sys/process.js';
 import * as mman from '../../uapi/mman.js';
+import type { Arena } from './arena.js';
 import { contentOf, entryOf, holds, ZERO_PAGE } from './content.js';
 
 const PAGE_SIZE = 4096;
@@ -38,7 +39,10 @@ export class ContentError extends Error {
 export class Shadow {
   private readonly maps = new Map<number, Map<number, ShadowPage>>();
 
-  constructor(private readonly machine: Machine) {}
+  constructor(
+    private readonly machine: Machine,
+    private readonly arena: Arena,
+  ) {}
 
   private map(pid: number): Map<number, ShadowPage> {
     let map = this.maps.get(pid);
@@ -119,18 +123,16 @@ export class Shadow {
 
   stored(pid: number, addr: number, bytes: Uint8Array): void {
     const map = this.map(pid);
+    // Whoever stored may change its bytes once the call is done; pages are views of one copy.
+    const room = this.arena.take(bytes.length);
+    room.set(bytes);
+    const copy = Buffer.from(room.buffer, room.byteOffset, room.length);
     for (let done = 0; done < bytes.length; ) {
       const at = addr + done;
       const offset = at % PAGE_SIZE;
       const length = Math.min(PAGE_SIZE - offset, bytes.length - done);
       const page = map.get(Math.floor(at / PAGE_SIZE));
-      if (page !== undefined && (page.data !== null || length === PAGE_SIZE)) {
-        const part = bytes.subarray(done, done + length);
-        const data = Buffer.from(length === PAGE_SIZE ? part : (page.data ?? ZERO_PAGE));
-        if (length < PAGE_SIZE) data.set(part, offset);
-        page.data = page.other === null || length === PAGE_SIZE ? data : null;
-        page.other = null;
-      }
+      if (page !== undefined) storedIn(page, copy.subarray(done, done + length), offset);
       done += length;
     }
   }
@@ -164,15 +166,17 @@ export class Shadow {
   /** Compares what a load answered. */
   checkLoad(pid: number, addr: number, bytes: Uint8Array): void {
     const map = this.map(pid);
+    const loaded = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
     for (let done = 0; done < bytes.length; ) {
       const at = addr + done;
       const offset = at % PAGE_SIZE;
       const length = Math.min(PAGE_SIZE - offset, bytes.length - done);
       const page = map.get(Math.floor(at / PAGE_SIZE));
       if (page?.data != null && page.other === null) {
-        const seen = Buffer.from(bytes.buffer, bytes.byteOffset + done, length);
-        if (page.data.compare(seen, 0, length, offset, offset + length) !== 0)
-          throw mismatch(pid, at - offset, { seen, data: page.data.subarray(offset, offset + length), offset });
+        if (page.data.compare(loaded, done, done + length, offset, offset + length) !== 0) {
+          const [seen, data] = [loaded.subarray(done, done + length), page.data.subarray(offset, offset + length)];
+          throw mismatch(pid, at - offset, { seen, data, offset });
+        }
       }
       done += length;
     }
@@ -207,6 +211,21 @@ export class Shadow {
   private each({ start, end }: { start: number; end: number }, visit: (vpn: number) => void): void {
     for (let vpn = start / PAGE_SIZE; vpn < end / PAGE_SIZE; vpn++) visit(vpn);
   }
+}
+
+/** `part` is at `offset` of the page now. The rest of a page that was not known is not known either. */
+function storedIn(page: ShadowPage, part: Buffer, offset: number): void {
+  const isWhole = part.length === PAGE_SIZE;
+  if (!isWhole && (page.data === null || page.other !== null)) {
+    Object.assign(page, { data: null, other: null });
+    return;
+  }
+  if (isWhole) page.data = part;
+  else {
+    page.data = Buffer.from(page.data!);
+    page.data.set(part, offset);
+  }
+  page.other = null;
 }
 
 /** A write that failed half way: the page has what it had, or this. More than two candidates are not kept. */

@@ -1,15 +1,16 @@
 import { stringify } from 'yaml';
 import type { DefectName } from '../../driver/core/defects.js';
-import type { PathName } from '../../tests/selftests/case.js';
 import { allCases } from '../../tests/selftests/index.js';
 import { EXIT, UsageError } from '../exit-code.js';
 import type { Output } from '../selftest.js';
+import { MachinePool } from './machine-pool.js';
 import { loadPlan } from './plan-parse.js';
 import { runPlan } from './plan-run.js';
+import { checkPlan } from './plan-schema.js';
 import type { Plan } from './plan-types.js';
 import { PlanNameError } from './plan-world.js';
 import { Sweeper } from './sweep-job.js';
-import { parseToken, type RunId, tokenOf } from './token.js';
+import { isPlanToken, type PlanRunId, parsePlanToken, parseToken, planToken, type RunId, tokenOf } from './token.js';
 
 /** `dmirror fault shrink`: prints the smallest token or plan that fails the same way. 1 as it fails, 2 when it does not. */
 export async function shrink(what: string, { defect }: { defect: readonly string[] }, output: Output): Promise<number> {
@@ -17,9 +18,12 @@ export async function shrink(what: string, { defect }: { defect: readonly string
     output.out(tokenOf(await shrinkToken(parseToken(what))));
     return EXIT.fail;
   }
-  const { plan, path } = await shrinkPlan(loadPlan(what), defect as DefectName[]);
-  output.out(`# fails on the ${path} path`);
-  output.out(stringify(plan).trimEnd());
+  const id = isPlanToken(what)
+    ? await shrinkPlanRun(parsePlanToken(what))
+    : await shrinkPlan(loadPlan(what), defect as DefectName[]);
+  output.out(`# fails on the ${id.path} path`);
+  output.out(`# token: ${planToken(id)}`);
+  output.out(stringify(id.plan).trimEnd());
   return EXIT.fail;
 }
 
@@ -45,10 +49,31 @@ export async function shrinkToken(id: RunId): Promise<RunId> {
   return best;
 }
 
-export async function shrinkPlan(plan: Plan, defects: readonly DefectName[]): Promise<{ plan: Plan; path: PathName }> {
-  const failureOf = async (at: Plan, path: PathName): Promise<string> => {
+/** On the first path where it fails. */
+export async function shrinkPlan(plan: Plan, defects: readonly DefectName[]): Promise<PlanRunId> {
+  const seed = plan.machine?.seed ?? 1;
+  for (const path of plan.machine?.path === undefined ? PATHS : [plan.machine.path]) {
+    const smaller = await shrinkOn({ plan, path, seed, defects });
+    if (smaller !== null) return smaller;
+  }
+  throw new UsageError('this plan does not fail', 'run it with `dmirror fault run`');
+}
+
+async function shrinkPlanRun(id: PlanRunId): Promise<PlanRunId> {
+  const smaller = await shrinkOn(id);
+  if (smaller === null)
+    throw new UsageError('the run of this token does not fail', 'see it with `dmirror fault replay`');
+  return smaller;
+}
+
+const PATHS = ['classic', 'unified'] as const;
+
+/** Null when it does not fail. */
+async function shrinkOn(id: PlanRunId): Promise<PlanRunId | null> {
+  const pool = new MachinePool();
+  const failureOf = async (plan: Plan): Promise<string> => {
     try {
-      const { failures, violations } = await runPlan(at, { path, defects });
+      const { failures, violations } = await runPlan(plan, { ...id, pool });
       // A step's number changes when others go.
       const texts = failures.map((line) => line.replace(/^(setup|step) \d+ /, ''));
       return signature([...violations.map(({ kind, message }) => `${kind} ${message}`), ...texts].slice(0, 1));
@@ -57,28 +82,36 @@ export async function shrinkPlan(plan: Plan, defects: readonly DefectName[]): Pr
       throw error;
     }
   };
-  for (const path of ['classic', 'unified'] as const) {
-    const wanted = await failureOf(plan, path);
-    if (wanted === '') continue;
-    let best = plan;
-    for (let again = true; again; ) {
-      again = false;
-      for (const smaller of smallerPlans(best)) {
-        if ((await failureOf(smaller, path)) !== wanted) continue;
-        best = smaller;
-        again = true;
-        break;
-      }
+  const wanted = await failureOf(id.plan);
+  if (wanted === '') return null;
+  let best = id.plan;
+  for (let again = true; again; ) {
+    again = false;
+    for (const smaller of smallerPlans(best)) {
+      if (checkPlan(smaller).length > 0 || (await failureOf(smaller)) !== wanted) continue;
+      best = smaller;
+      again = true;
+      break;
     }
-    return { plan: best, path };
   }
-  throw new UsageError('this plan does not fail', 'run it with `dmirror fault run`');
+  return { ...id, plan: best };
 }
 
 /** The plan without one of its rules or steps, each in turn. */
 function* smallerPlans(plan: Plan): Generator<Plan> {
-  for (const key of ['rules', 'steps', 'setup'] as const) {
-    const list = plan[key] ?? [];
-    for (let i = list.length - 1; i >= 0; i--) yield { ...plan, [key]: [...list.slice(0, i), ...list.slice(i + 1)] };
+  for (const rules of without(plan.rules ?? [], 'then')) yield { ...plan, rules };
+  for (const steps of without(plan.steps ?? [], 'steps')) yield { ...plan, steps };
+  for (const setup of without(plan.setup ?? [], 'steps')) yield { ...plan, setup };
+}
+
+/** A list without one of its items, or of the items that those have under `key`, the last ones first. */
+function* without<K extends string, T extends { [key in K]?: T[] }>(list: readonly T[], key: K): Generator<T[]> {
+  for (let i = list.length - 1; i >= 0; i--) {
+    const [before, item, behind] = [list.slice(0, i), list[i]!, list.slice(i + 1)];
+    yield [...before, ...behind];
+    for (const inner of without<K, T>(item[key] ?? [], key)) {
+      const { [key]: _, ...rest } = item;
+      yield [...before, (inner.length > 0 ? { ...item, [key]: inner } : rest) as T, ...behind];
+    }
   }
 }

@@ -1,16 +1,20 @@
+import { assert } from '../../driver/core/assert.js';
 import type { DefectName } from '../../driver/core/defects.js';
 import { faultAttr } from '../../driver/core/fault-attr.js';
-import type { FaultRule, SiteCount } from '../../driver/core/fault-engine.js';
+import type { FaultRule } from '../../driver/core/fault-engine.js';
 import { FAULT_POINTS, FAULT_RETURNS, type FaultPointId, PHASES } from '../../driver/core/fault-points.js';
-import { Prng } from '../../driver/core/prng.js';
 import type { PathName, SelftestCase } from '../../tests/selftests/case.js';
 import { scale } from '../../tests/selftests/scale.js';
+import { Arena } from './arena.js';
+import { CaseWalk, type Checkpoint } from './checkpoint.js';
 import { MachinePool } from './machine-pool.js';
 import { type CaseRun, type Outcome, runUnderFaults } from './run-case.js';
+import { type ChosenRun, chooseRuns } from './sweep-choice.js';
 import { type Injection, type RunId, tokenOf } from './token.js';
 
 const PAGE_SIZE = 4096;
-const EDGES_KEPT = 4;
+/** Hits of fault points that take longer than a snapshot and some returns to it. */
+const WORTH_A_SNAPSHOT = 4000;
 
 /** What is swept, the same for all jobs. */
 export interface SweepOptions {
@@ -22,7 +26,7 @@ export interface SweepOptions {
   /** Pairs of faults to try a case, drawn by the seed. */
   readonly pairs: number;
   readonly defects: readonly DefectName[];
-  /** Stop a job at its first finding. */
+  /** Leave a case at its first finding. */
   readonly first: boolean;
 }
 
@@ -42,150 +46,142 @@ export interface Finding {
   readonly fired: readonly { point: string; phase: string; command: string; page: number; path: readonly string[] }[];
 }
 
-export interface JobResult {
-  readonly name: string;
-  readonly path: PathName;
-  readonly runs: number;
+/** The clean run of a case, and what it is worth to inject. */
+export interface CleanResult {
   readonly skipped: boolean;
   /** `point/phase` to the number of hits without faults. */
   readonly hits: Readonly<Record<string, number>>;
+  readonly chosen: readonly ChosenRun[];
   readonly findings: readonly Finding[];
 }
 
-/** Runs the sweep of one case after another; keeps machines between them. */
-export class Sweeper {
-  private readonly pool = new MachinePool();
+/** What came of some of the injections of a case: of the first of them when `first` ended it. */
+export interface SliceResult {
+  readonly runs: number;
+  readonly findings: readonly Finding[];
+}
 
+/** All runs of one case. */
+export interface JobResult extends SliceResult, SweepJob {
+  readonly skipped: boolean;
+  readonly hits: Readonly<Record<string, number>>;
+}
+
+/** Runs cases under faults on machines that it keeps. */
+export class Sweeper {
   constructor(
     private readonly cases: ReadonlyMap<string, SelftestCase>,
     private readonly options: SweepOptions,
+    private readonly pool = new MachinePool(),
   ) {}
+
+  /** For snapshots, in turn. */
+  private readonly arenas: [Arena, Arena] = [new Arena(), new Arena()];
 
   /** Counts the hits of a clean run, then fails the chosen ones in turn. */
   async run(job: SweepJob): Promise<JobResult> {
-    const findings: Finding[] = [];
-    const clean = await this.runOnce(job, [], true);
-    addFindings(findings, this.id(job, []), clean);
+    const clean = await this.clean(job);
+    const isOver = this.options.first && clean.findings.length > 0;
+    return mergeResults(job, clean, isOver ? [] : [await this.slice(job, clean.chosen)]);
+  }
+
+  async clean(job: SweepJob): Promise<CleanResult> {
+    const id = this.id(job, []);
+    const rests: Int32Array[][] = [];
+    const outcome = await this.runId(id, {
+      counts: true,
+      onRest: (_, booted) => rests.push(booted.map(({ machine }) => machine.kernel.faults.hitCounts())),
+    });
     const hits: Record<string, number> = {};
-    for (const site of clean.sites) {
+    for (const site of outcome.sites) {
       const key = `${FAULT_POINTS[site.point]!.name}/${PHASES[site.phase]}`;
       hits[key] = (hits[key] ?? 0) + site.hits;
     }
-    const plans = clean.status === 'skip' ? [] : this.plans(job, clean.sites);
-    let runs = 1;
-    for (const injections of plans) {
+    const { options } = this;
+    const skipped = outcome.status === 'skip';
+    const chosen = skipped
+      ? []
+      : chooseRuns(job, outcome.sites, { options, rests: outcome.status === 'pass' ? rests : [] });
+    return { skipped, hits, chosen, findings: findingsOf(id, outcome) };
+  }
+
+  /** Runs of one case, from the earliest on. What several have in common at their begin is run once. */
+  async slice(job: SweepJob, chosen: readonly ChosenRun[]): Promise<SliceResult> {
+    const findings: Finding[] = [];
+    let runs = 0;
+    const walk = new CaseWalk(this.pool, this.arenas, (more) => this.caseRun(this.id(job, []), more));
+    for (const [i, run] of chosen.entries()) {
       if (this.options.first && findings.length > 0) break;
-      const outcome = await this.runOnce(job, injections);
+      const sharing = chosen.slice(i).filter(({ rest }) => rest === run.rest).length;
+      if ((run.work - walk.work) * sharing > WORTH_A_SNAPSHOT) await walk.to(run);
+      findings.push(...(await this.look(this.id(job, run.injections), walk.at)));
       runs++;
-      addFindings(findings, this.id(job, injections), outcome);
     }
-    return { ...job, runs, skipped: clean.status === 'skip', hits, findings };
+    walk.end();
+    return { runs, findings };
   }
 
   /** One run, as its token says. */
   async runId(id: RunId, more: Partial<CaseRun> = {}): Promise<Outcome> {
+    const [testCase, run] = this.caseRun(id, more);
+    return await runUnderFaults(this.pool, testCase, run);
+  }
+
+  private caseRun(id: RunId, more: Partial<CaseRun>): [SelftestCase, CaseRun] {
     const testCase = this.cases.get(id.name);
     if (testCase === undefined) throw new Error(`there is no case ${id.name}`);
     scale.bufferBytes = id.pages * PAGE_SIZE;
     scale.rounds = id.rounds;
-    const rules = id.injections.map(ruleOf);
-    return await runUnderFaults(this.pool, testCase, {
-      path: id.path,
-      seed: id.seed,
-      rules,
-      defects: id.defects,
-      ...more,
-    });
+    scale.schedules = id.rounds;
+    const { path, seed, defects } = id;
+    return [testCase, { path, seed, defects, rules: id.injections.map(ruleOf), ...more }];
+  }
+
+  /** Most runs find nothing; one that does is repeated from its begin, with a look at the stack where its faults strike. */
+  private async look(id: RunId, from: Checkpoint | null): Promise<Finding[]> {
+    const outcome = await this.runId(id, from === null ? { tracesPaths: false } : { tracesPaths: false, from });
+    if (outcome.violations.length === 0) return findingsOf(id, outcome);
+    const findings = findingsOf(id, await this.runId(id));
+    assert(findings.length > 0, `${tokenOf(id)} breaks something only when it begins at a snapshot`);
+    return findings;
   }
 
   private id(job: SweepJob, injections: readonly Injection[]): RunId {
     const { seed, pages, rounds, defects } = this.options;
     return { ...job, seed, pages, rounds, defects, injections };
   }
-
-  private runOnce(job: SweepJob, injections: readonly Injection[], counts = false): Promise<Outcome> {
-    return this.runId(this.id(job, injections), { counts });
-  }
-
-  private plans(job: SweepJob, sites: readonly SiteCount[]): Injection[][] {
-    const singles = mergeSites(sites).flatMap((site) => injectionsAt(site, this.options.all));
-    const plans = singles.map((single) => [single]);
-    const prng = new Prng(hashText(`${this.options.seed} ${job.name} ${job.path}`));
-    for (let i = 0; i < this.options.pairs && singles.length > 1; i++) {
-      const [a, b] = [singles[prng.below(singles.length)]!, singles[prng.below(singles.length)]!];
-      if (a !== b) plans.push([a, b]);
-    }
-    return plans;
-  }
 }
 
-/** A case may boot several machines; the rules are armed on each of them anew. */
-function mergeSites(sites: readonly SiteCount[]): SiteCount[] {
-  const merged = new Map<string, SiteCount>();
-  for (const site of sites) {
-    const key = `${site.point}/${site.phase}`;
-    const known = merged.get(key);
-    if (known === undefined || known.hits < site.hits) merged.set(key, site);
-  }
-  return [...merged.values()];
-}
-
-/** The hits to fail: the first two, the last two, and the edges of chunks; or all. Returns take turns. */
-function injectionsAt({ point, phase, hits, edges }: SiteCount, all: boolean): Injection[] {
-  const { name, returns } = FAULT_POINTS[point]!;
-  if (returns.length === 0) return [];
-  const chosen = all
-    ? Array.from({ length: hits }, (_, i) => i + 1)
-    : [...new Set([1, 2, hits - 1, hits, ...fewEdges(edges)])].filter((n) => n >= 1 && n <= hits).sort((a, b) => a - b);
-  const at = (nth: number, i: number): Injection => ({
-    point: name,
-    phase: PHASES[phase]!,
-    nth,
-    returns: returns[i % returns.length]!,
-  });
-  const extra = all ? [] : returns.slice(1).map((_, i) => at(chosen[0]!, i + 1));
-  if (all) return chosen.flatMap((nth) => returns.map((_, i) => at(nth, i)));
-  return [...chosen.map(at), ...extra];
-}
-
-/** With buffers of 66 pages all of them; of the many edges in huge pages those of the first and of the last chunk. */
-function fewEdges(edges: readonly number[]): readonly number[] {
-  return edges.length <= 2 * EDGES_KEPT ? edges : [...edges.slice(0, EDGES_KEPT), ...edges.slice(-EDGES_KEPT)];
+/** The result of a case from those of its slices, in their order. */
+export function mergeResults(
+  job: SweepJob,
+  { skipped, hits, findings }: CleanResult,
+  slices: readonly SliceResult[],
+): JobResult {
+  const runs = slices.reduce((sum, slice) => sum + slice.runs, 1);
+  return { ...job, runs, skipped, hits, findings: [...findings, ...slices.flatMap((slice) => slice.findings)] };
 }
 
 export function ruleOf({ point, phase, nth, returns }: Injection, index: number): FaultRule {
   const id = FAULT_POINTS.findIndex(({ name }) => name === point) as FaultPointId;
   return {
     name: `${index + 1}: ${point} in ${phase}, hit ${nth}, returns ${returns}`,
-    where: { point: id, phase: PHASES.indexOf(phase) },
+    where: { points: [id], phase: PHASES.indexOf(phase) },
     attr: faultAttr(),
     nth,
     after: null,
-    returns: FAULT_RETURNS[returns],
+    returns: { [id]: FAULT_RETURNS[returns] },
     bytes: returns === 'SHORT' ? 1000 : 0,
     delayTicks: 0,
     run: null,
   };
 }
 
-function addFindings(findings: Finding[], id: RunId, { violations, fired, status }: Outcome): void {
-  const traces = fired.map(({ point, phase, command, page, path }) => ({ point, phase, command, page, path }));
+function findingsOf(id: RunId, { violations, fired, status }: Outcome): Finding[] {
   const token = tokenOf(id);
-  for (const violation of violations.slice(0, 1)) findings.push({ token, ...violation, fired: traces });
-  if (violations.length === 0 && status === 'fail' && fired.length === 0)
-    findings.push({
-      token,
-      kind: 'case',
-      message: 'the case fails without any fault',
-      addr: -1,
-      after: '',
-      fired: traces,
-    });
-}
-
-/** FNV-1a, for seeds that are of a text. */
-function hashText(text: string): number {
-  let hash = 0x811c9dc5;
-  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
-  return hash >>> 0;
+  const traces = fired.map(({ point, phase, command, page, path }) => ({ point, phase, command, page, path }));
+  if (violations.length > 0) return [{ token, ...violations[0]!, fired: traces }];
+  if (status !== 'fail' || fired.length > 0) return [];
+  const message = 'the case fails without any fault';
+  return [{ token, kind: 'case', message, addr: -1, after: '', fired: traces }];
 }

@@ -1,49 +1,70 @@
 import { Worker } from 'node:worker_threads';
 import { allCases } from '../../tests/selftests/index.js';
-import { type JobResult, Sweeper, type SweepJob, type SweepOptions } from './sweep-job.js';
+import type { ChosenRun } from './sweep-choice.js';
+import { type CleanResult, type SliceResult, Sweeper, type SweepJob, type SweepOptions } from './sweep-job.js';
+
+/** A piece of work of a second at most: the clean run of a case (`chosen` null), or some of its others. */
+export interface SweepTask {
+  readonly job: SweepJob;
+  readonly chosen: readonly ChosenRun[] | null;
+}
+export type TaskResult = CleanResult | SliceResult;
+
+/** Runs live on short objects; with more room for them most are gone before anybody looks for garbage. */
+const YOUNG_MIB = 64;
 
 export interface PoolRun {
-  readonly jobs: readonly SweepJob[];
   readonly options: SweepOptions;
   /** 0 runs in this thread. */
   readonly workers: number;
+  /** The next task, or null when no more come. */
+  take(): Promise<SweepTask | null>;
   /** Called as results come, in any order. */
-  onResult(index: number, result: JobResult): void;
-  /** Asked before each job; true ends the run with what is done. */
-  isStopped(): boolean;
+  onResult(task: SweepTask, result: TaskResult): void;
 }
 
-/** Runs all jobs, each once, whoever takes it: a result depends on its job and the options alone. */
-export async function runJobs(run: PoolRun): Promise<void> {
-  if (run.workers === 0) {
-    const sweeper = new Sweeper(new Map(allCases().map((testCase) => [testCase.name, testCase])), run.options);
-    for (let i = 0; i < run.jobs.length && !run.isStopped(); i++) run.onResult(i, await sweeper.run(run.jobs[i]!));
+export function doTask(sweeper: Sweeper, { job, chosen }: SweepTask): Promise<TaskResult> {
+  return chosen === null ? sweeper.clean(job) : sweeper.slice(job, chosen);
+}
+
+/** Does all tasks, each once, whoever takes it: a result depends on its task and the options alone. */
+export async function runTasks(run: PoolRun): Promise<void> {
+  if (run.workers > 0) {
+    await Promise.all(Array.from({ length: run.workers }, () => runWorker(run)));
     return;
   }
-  let next = 0;
-  const take = (): number => (run.isStopped() ? run.jobs.length : next++);
-  await Promise.all(Array.from({ length: Math.min(run.workers, run.jobs.length) }, () => runWorker(run, take)));
+  const sweeper = new Sweeper(new Map(allCases().map((testCase) => [testCase.name, testCase])), run.options);
+  for (let task = await run.take(); task !== null; task = await run.take())
+    run.onResult(task, await doTask(sweeper, task));
 }
 
-function runWorker(run: PoolRun, take: () => number): Promise<void> {
+async function runWorker(run: PoolRun): Promise<void> {
+  let task = await run.take();
+  if (task === null) return;
+  const worker = new Worker(new URL('./sweep-worker.js', import.meta.url), {
+    workerData: run.options,
+    resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MIB },
+  });
+  try {
+    for (; task !== null; task = await run.take()) run.onResult(task, await answerOf(worker, task));
+  } finally {
+    await worker.terminate();
+  }
+}
+
+function answerOf(worker: Worker, task: SweepTask): Promise<TaskResult> {
   return new Promise((resolve, reject) => {
-    const worker = new Worker(new URL('./sweep-worker.js', import.meta.url), { workerData: run.options });
-    let index = 0;
-    const step = (): void => {
-      index = take();
-      if (index < run.jobs.length) worker.postMessage(run.jobs[index]);
-      else void worker.terminate().then(() => resolve());
+    const end = (): void => void worker.off('message', onMessage).off('error', onError);
+    const onError = (error: unknown): void => {
+      end();
+      reject(error);
     };
-    worker.on('message', ({ result, error }: { result?: JobResult; error?: string }) => {
-      if (result === undefined) {
-        void worker.terminate();
-        reject(new Error(`the sweep of ${run.jobs[index]!.name} broke: ${error}`));
-        return;
-      }
-      run.onResult(index, result);
-      step();
-    });
-    worker.on('error', reject);
-    step();
+    const onMessage = ({ result, error }: { result?: TaskResult; error?: string }): void => {
+      end();
+      if (result === undefined) reject(new Error(`the sweep of ${task.job.name} broke: ${error}`));
+      else resolve(result);
+    };
+    worker.on('message', onMessage).on('error', onError);
+    worker.postMessage(task);
   });
 }

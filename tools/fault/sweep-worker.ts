@@ -1,8 +1,9 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { allCases } from '../../tests/selftests/index.js';
-import { Sweeper, type SweepJob, type SweepOptions } from './sweep-job.js';
+import { Sweeper, type SweepOptions } from './sweep-job.js';
+import { doTask, type SweepTask } from './sweep-pool.js';
 
-// A worker of `dmirror fault sweep`: gets one job at a time and answers its result.
+// A worker of `dmirror fault sweep`: gets one task at a time and answers its result.
 
 const sweeper = new Sweeper(
   new Map(allCases().map((testCase) => [testCase.name, testCase])),
@@ -12,8 +13,8 @@ const sweeper = new Sweeper(
 // A case that fails half way leaves calls behind whose errors nobody waits for, some until after its run.
 process.on('unhandledRejection', () => {});
 
-parentPort?.on('message', (job: SweepJob) => {
-  sweeper.run(job).then(
+parentPort?.on('message', (task: SweepTask) => {
+  doTask(sweeper, task).then(
     (result) => parentPort!.postMessage({ result }),
     (error: unknown) => parentPort!.postMessage({ error: error instanceof Error ? error.stack : String(error) }),
   );

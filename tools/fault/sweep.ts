@@ -9,7 +9,8 @@ import type { Output } from '../selftest.js';
 import { findingLines } from './finding-text.js';
 import { buildId, Journal } from './journal.js';
 import type { JobResult, SweepJob, SweepOptions } from './sweep-job.js';
-import { runJobs } from './sweep-pool.js';
+import { runTasks } from './sweep-pool.js';
+import { SweepState } from './sweep-state.js';
 
 export interface SweepCommand {
   readonly seed: number;
@@ -32,29 +33,24 @@ export async function sweep(names: readonly string[], command: SweepCommand, out
   const jobs = jobsOf(names, command.path);
   const options = optionsOf(command);
   const journal = Journal.open({ build: buildId(), options, jobs }, { fresh: command.fresh });
-  const results: (JobResult | undefined)[] = jobs.map((_, i) => journal.done.get(i));
-  const left = jobs.map((job, i) => ({ job, i })).filter(({ i }) => results[i] === undefined);
-  if (journal.done.size > 0) output.err(`resumed: ${journal.done.size} of ${jobs.length} cases were done before`);
-  const stop = onInterrupt();
-  let done = journal.done.size;
-  let failed = 0;
+  const state = new SweepState(jobs, journal, options.first);
+  if (state.doneRuns > 0) output.err(`resumed: ${state.doneRuns} runs were done before`);
+  const stop = onInterrupt(() => {
+    state.isStopped = true;
+  });
   const started = output.now();
-  await runJobs({
-    jobs: left.map(({ job }) => job),
+  await runTasks({
     options,
     workers: command.workers,
-    isStopped: () => stop.isRequested,
-    onResult(index, result) {
-      const { i } = left[index]!;
-      results[i] = result;
-      journal.add(i, result);
-      done++;
-      if (result.findings.length > 0) failed++;
-      output.progress.update({ done, total: jobs.length, failed, name: `${result.path} ${result.name}` });
+    take: () => state.take(),
+    onResult(task, result) {
+      state.onResult(task, result);
+      const { doneRuns: done, totalRuns: total, failed } = state;
+      output.progress.update({ done, total, failed: failed.size, name: `${task.job.path} ${task.job.name}` });
     },
-  }).finally(() => stop.end());
+  }).finally(stop);
   output.progress.clear();
-  const finished = results.filter((result) => result !== undefined);
+  const finished = state.results();
   report(finished, { command, output, total: jobs.length, ms: output.now() - started });
   if (finished.length < jobs.length) {
     output.err(`interrupted: ${jobs.length - finished.length} cases are left; the same command goes on with them`);
@@ -90,14 +86,16 @@ export function jobsOf(names: readonly string[], path: PathName | undefined): Sw
   return paths.flatMap((p) => used.map((c) => ({ name: c.name, path: p })));
 }
 
-function onInterrupt(): { isRequested: boolean; end(): void } {
-  const state = { isRequested: false, end: () => void process.off('SIGINT', handler) };
+/** The first Ctrl-C lets what runs end, the second ends at once. Answers what undoes this. */
+function onInterrupt(stop: () => void): () => void {
+  let isRequested = false;
   const handler = (): void => {
-    if (state.isRequested) process.exit(INTERRUPTED);
-    state.isRequested = true;
+    if (isRequested) process.exit(INTERRUPTED);
+    isRequested = true;
+    stop();
   };
   process.on('SIGINT', handler);
-  return state;
+  return () => void process.off('SIGINT', handler);
 }
 
 function report(

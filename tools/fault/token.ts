@@ -1,4 +1,5 @@
-import type { DefectName } from '../../driver/core/defects.js';
+import { deflateRawSync, inflateRawSync } from 'node:zlib';
+import { DEFECTS, type DefectName } from '../../driver/core/defects.js';
 import {
   FAULT_POINTS,
   FAULT_RETURNS,
@@ -8,6 +9,8 @@ import {
 } from '../../driver/core/fault-points.js';
 import type { PathName } from '../../tests/selftests/case.js';
 import { UsageError } from '../exit-code.js';
+import { checkPlan } from './plan-schema.js';
+import type { Plan } from './plan-types.js';
 
 /** One injected failure: the nth hit (from 1) of a point in a phase returns this. */
 export interface Injection {
@@ -53,7 +56,7 @@ export function parseToken(token: string): RunId {
     seed: Number(seed),
     pages: Number(scale[1]),
     rounds: Number(scale[2]),
-    defects: (defects === '' ? [] : defects!.split(',')) as DefectName[],
+    defects: defectNames(defects!),
     injections: faults === '' ? [] : faults.split('+').map(parseInjection),
   };
 }
@@ -67,4 +70,55 @@ function parseInjection(text: string): Injection {
   if (!(returns! in FAULT_RETURNS) || !info.returns.includes(returns as FaultReturn))
     throw new UsageError(`${point} cannot return ${returns}`, `it can return: ${info.returns.join(', ')}`);
   return { point: point!, phase: phase as PhaseName, nth: Number(nth), returns: returns as FaultReturn };
+}
+
+/** All that one run of a plan depends on. */
+export interface PlanRunId {
+  readonly plan: Plan;
+  readonly path: PathName;
+  readonly seed: number;
+  readonly defects: readonly DefectName[];
+}
+
+const PLAN_VERSION = 'dmp1';
+
+export function isPlanToken(token: string): boolean {
+  return token.startsWith(`${PLAN_VERSION}:`);
+}
+
+/** One word that repeats the run, and needs no file: `dmp1:PATH:SEED:DEFECTS:the plan, packed`. */
+export function planToken({ plan, path, seed, defects }: PlanRunId): string {
+  const packed = deflateRawSync(JSON.stringify(plan), { level: 9 }).toString('base64url');
+  return [PLAN_VERSION, path, seed, defects.join(','), packed].join(':');
+}
+
+/** The reverse. Throws UsageError. */
+export function parsePlanToken(token: string): PlanRunId {
+  const [version, path, seed, defects, packed, ...rest] = token.split(':');
+  const wrong = new UsageError(
+    `'${token}' is no token of a plan`,
+    '`dmirror fault run` prints one a result, beginning with dmp1:',
+  );
+  if (version !== PLAN_VERSION || packed === undefined || rest.length > 0) throw wrong;
+  if (path !== 'classic' && path !== 'unified') throw new UsageError(`no path ${path}`, 'classic or unified');
+  if (!/^\d+$/.test(seed!)) throw wrong;
+  let plan: unknown;
+  try {
+    plan = JSON.parse(inflateRawSync(Buffer.from(packed, 'base64url')).toString());
+  } catch {
+    throw wrong;
+  }
+  const [error] = checkPlan(plan);
+  if (error !== undefined)
+    throw new UsageError(`the plan of the token: ${error.path.join('.')}: ${error.message}`, 'print it anew');
+  return { plan: plan as Plan, path, seed: Number(seed), defects: defectNames(defects!) };
+}
+
+/** Names of defects that are there. Throws UsageError. */
+function defectNames(text: string): DefectName[] {
+  const names = text === '' ? [] : text.split(',');
+  const unknown = names.find((name) => !(name in DEFECTS));
+  if (unknown !== undefined)
+    throw new UsageError(`there is no defect '${unknown}'`, `they are: ${Object.keys(DEFECTS).join(', ')}`);
+  return names as DefectName[];
 }

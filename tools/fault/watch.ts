@@ -4,6 +4,7 @@ import type { CallArg, CallResult } from '../../uapi/client/transport.js';
 import { type CommandName, commandByNumber, dialectByName } from '../../uapi/dialect.js';
 import { decodeCommand, HMM_DMIRROR_CMD_BYTES } from '../../uapi/hmm-dmirror.js';
 import * as mman from '../../uapi/mman.js';
+import { Arena } from './arena.js';
 import { contentOf, rightsOf, ZERO_PAGE } from './content.js';
 import { ContentError, Shadow } from './shadow.js';
 
@@ -51,8 +52,11 @@ export class Watch {
   private provedFaults = 0;
   private readonly inFlight = new Set<Watched>();
 
-  constructor(private readonly machine: Machine) {
-    this.shadow = new Shadow(machine);
+  constructor(
+    private readonly machine: Machine,
+    arena = new Arena(),
+  ) {
+    this.shadow = new Shadow(machine, arena);
   }
 
   /** A call is about to be issued. */
@@ -90,6 +94,12 @@ export class Watch {
     } catch (error) {
       this.caught(error, label);
     }
+  }
+
+  /** Its answer will never come, and the process that asked is gone, or nobody knows what it has. */
+  lost(call: Watched): void {
+    this.inFlight.delete(call);
+    this.shadow.gone(call.pid);
   }
 
   /** The whole machine's books, after each call in which a fault struck. */

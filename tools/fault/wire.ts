@@ -1,155 +1,122 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { Daemon } from '../../driver/daemon/daemon.js';
 import type { PathName } from '../../tests/selftests/case.js';
-import { connect } from '../../uapi/client/connect.js';
-import { Dmirror } from '../../uapi/client/dmirror.js';
-import { Process } from '../../uapi/client/thread.js';
-import type { Transport } from '../../uapi/client/transport.js';
 import { EXIT } from '../exit-code.js';
 import { KtapWriter } from '../ktap.js';
 import type { Output } from '../selftest.js';
-import { WIRE_FAULTS, type WireFault, WireProxy } from './wire-proxy.js';
+import { type PlanResult, runPlan } from './plan-run.js';
+import { definePlan, type Plan, type Rule } from './plan-types.js';
+import { faultsOf } from './run-plans.js';
+import { jobsOf } from './sweep.js';
+import { WIRE_POINTS, type WirePoint } from './wire-rules.js';
 
-const PAGES = 66;
-const PAGE_SIZE = 4096;
-const SETTLE_MS = 2000;
+/**
+ * A client that migrates a buffer and back, and before and behind it another session, which must not notice anything. Every
+ * frame of the client, its hello the first, can be named by a rule.
+ */
+export function wirePlan(name: string, rules: Rule[]): Plan {
+  return definePlan({
+    name,
+    machine: { ram_mib: 16 },
+    setup: [
+      { do: 'open', name: 'theirs', minor: 1 },
+      { do: 'map', name: 'mine', pages: 8 },
+      { do: 'store', on: 'mine', value: 3 },
+      { do: 'migrate_to_dev', on: 'mine' },
+    ],
+    rules,
+    steps: [
+      { do: 'session', name: 'client' },
+      { do: 'process', name: 'q', session: 'client' },
+      { do: 'open', process: 'q', name: 'dev' },
+      { do: 'map', process: 'q', name: 'buf', pages: 66 },
+      { do: 'store', on: 'buf', value: 7 },
+      { do: 'migrate_on_fault_to_dev', device: 'dev', on: 'buf' },
+      { do: 'load', on: 'buf', pages: '0-1' },
+      { do: 'migrate_to_sys', device: 'dev', on: 'buf' },
+      { do: 'read', device: 'dev', on: 'buf' },
+      { do: 'exit', process: 'q' },
+      {
+        do: 'read',
+        device: 'theirs',
+        on: 'mine',
+        expect: { ret: 0, data: 3, memory: 3, session: 'open', error: 'none' },
+      },
+    ],
+  });
+}
 
-/** How one run with one mistreated frame ended. */
-export interface WireResult {
-  readonly kind: WireFault | null;
-  readonly nth: number;
+interface WireRun {
   readonly path: PathName;
-  /** Frames that the client sent. */
-  readonly frames: number;
-  /** What must not be: empty when all is well. */
-  readonly violations: readonly string[];
+  readonly result: PlanResult;
 }
 
-/** A client migrates through a proxy that mistreats one of its frames, while another client must not notice anything. */
-export async function runWireFault(
-  path: PathName,
-  fault: { kind: WireFault; nth: number } | null,
-): Promise<WireResult> {
-  const folder = mkdtempSync(join(tmpdir(), 'dmirror-wire-'));
-  const daemon = new Daemon({ machine: { ramBytes: 64 * 2 ** 20, coherent: false, path } });
-  const proxy = new WireProxy(join(folder, 'd'), fault);
-  const violations: string[] = [];
-  try {
-    await daemon.listen(join(folder, 'd'));
-    await proxy.listen(join(folder, 'p'));
-    const bystander = await connect({ socket: join(folder, 'd') });
-    const before = await Bystander.start(bystander);
-    let died = false;
-    daemon.host.machine.kernel.trace.listen(null);
-    const { machine } = daemon.host;
-    await client(join(folder, 'p')).catch(() => {
-      died = true;
-    });
-    const isLoss = fault?.kind === 'frame_cut' || fault?.kind === 'session_drop';
-    if (fault === null && died) violations.push('the client fails without any fault');
-    if ((fault?.kind === 'frame_delay' || fault?.kind === 'slow_reader') && died)
-      violations.push('a late frame costs the client its session');
-    if (isLoss || died) await until(() => machine.allProcesses().length <= 1);
-    if (daemon.host.machine !== machine) violations.push('the machine broke and was booted again');
-    else violations.push(...(await before.check()));
-    if (machine.allProcesses().length > 1 && died) violations.push('processes outlive their session');
-    if (machine.kernel.scheduler.busyCount === 0) checkBooks(machine, violations);
-    else violations.push('a call is left in the kernel');
-    await bystander.close();
-  } finally {
-    await proxy.close();
-    await daemon.shutdown();
-    rmSync(folder, { recursive: true, force: true });
+export interface WireOptions {
+  readonly paths: readonly PathName[];
+  readonly json: boolean;
+}
+
+/** `dmirror fault wire [CASE...]`: each interface fault at each frame of a client, or of cases whose machine is served. */
+export async function sweepWire(
+  names: readonly string[],
+  { paths, json }: WireOptions,
+  output: Output,
+): Promise<number> {
+  const runs: WireRun[] = [];
+  for (const { path, planOf } of clients(names, paths)) {
+    for (const point of WIRE_POINTS) {
+      // The client has sent its last frame when a rule about the next one no longer strikes.
+      for (let nth = 1; ; nth++) {
+        const plan = planOf({ name: 'struck', point, nth });
+        const result = await runPlan(plan, { path });
+        if (result.fired.length === 0 && result.status === 'pass') break;
+        runs.push({ path, result });
+        const { name } = plan;
+        output.progress.update({ done: runs.length, total: runs.length, failed: failedOf(runs), name });
+      }
+    }
   }
-  return { kind: fault?.kind ?? null, nth: fault?.nth ?? 0, path, frames: proxy.frames, violations };
+  output.progress.clear();
+  if (json) for (const { result } of runs) output.out(JSON.stringify({ schemaVersion: 1, type: 'plan', ...result }));
+  else writeKtap(runs, output);
+  output.err(`${runs.length - failedOf(runs)} passed, ${failedOf(runs)} failed`);
+  return failedOf(runs) > 0 ? EXIT.fail : EXIT.pass;
 }
 
-function checkBooks(machine: { checkInvariants(): void }, violations: string[]): void {
-  try {
-    machine.checkInvariants();
-  } catch (error) {
-    violations.push(error instanceof Error ? error.message.split('\n')[0]! : String(error));
-  }
+interface Client {
+  readonly path: PathName;
+  planOf(rule: Rule & { point: WirePoint; nth: number }): Plan;
 }
 
-/** One round of migration, and then the process ends. Rejects when the session is lost. */
-async function client(socket: string): Promise<void> {
-  const transport = await connect({ socket });
-  try {
-    await migrateOnce(transport);
-  } finally {
-    await transport.close();
-  }
+function clients(names: readonly string[], paths: readonly PathName[]): Client[] {
+  const frame = ({ point, nth }: { point: WirePoint; nth: number }): string => `${point}.frame_${nth}`;
+  if (names.length === 0)
+    return paths.map((path) => ({ path, planOf: (rule) => wirePlan(frame(rule), [{ ...rule, session: 'client' }]) }));
+  return paths.flatMap((path) =>
+    jobsOf(names, path).map(({ name: selftest }) => ({
+      path,
+      planOf: (rule) => definePlan({ name: `${selftest}.${frame(rule)}`, selftest, rules: [rule] }),
+    })),
+  );
 }
 
-async function migrateOnce(transport: Transport): Promise<void> {
-  const process = await Process.create(transport);
-  const device = await Dmirror.open(process, 0);
-  const memory = await process.map(PAGES * PAGE_SIZE);
-  const mirror = await process.map(PAGES * PAGE_SIZE);
-  await memory.writeBytes(new Uint8Array(PAGES * PAGE_SIZE).fill(7));
-  await device.command('MIGRATE_ON_FAULT_TO_DEV', memory.addr, PAGES, mirror.addr);
-  await memory.readBytes(0, 2 * PAGE_SIZE);
-  await device.command('MIGRATE_TO_SYS', memory.addr, PAGES, mirror.addr);
-  await device.command('READ', memory.addr, PAGES, mirror.addr);
-  await process.exit(0);
+function failedOf(runs: readonly WireRun[]): number {
+  return runs.filter(({ result }) => result.status === 'fail').length;
 }
 
-/** Another session of the same daemon, with data of its own on device 1. */
-class Bystander {
-  private constructor(
-    private readonly process: Process,
-    private readonly device: Dmirror,
-    private readonly memory: Awaited<ReturnType<Process['map']>>,
-  ) {}
-
-  static async start(transport: Transport): Promise<Bystander> {
-    const process = await Process.create(transport);
-    const device = await Dmirror.open(process, 1);
-    const memory = await process.map(8 * PAGE_SIZE);
-    await memory.writeBytes(new Uint8Array(8 * PAGE_SIZE).fill(3));
-    await device.command('MIGRATE_TO_DEV', memory.addr, 8, (await process.map(8 * PAGE_SIZE)).addr);
-    return new Bystander(process, device, memory);
-  }
-
-  /** It can still do everything, and its memory is as it was. */
-  async check(): Promise<string[]> {
-    const bytes = await this.memory.readBytes(0, 8 * PAGE_SIZE);
-    const wrong = bytes.every((byte) => byte === 3) ? [] : ["another session's memory has changed"];
-    const mirror = await this.process.map(8 * PAGE_SIZE);
-    const { ret } = await this.device.command('READ', this.memory.addr, 8, mirror.addr);
-    return ret === 0 ? wrong : [...wrong, `another session's READ answers ${ret}`];
-  }
-}
-
-async function until(test: () => boolean): Promise<void> {
-  const end = Date.now() + SETTLE_MS;
-  while (!test() && Date.now() < end) await new Promise((resolve) => setTimeout(resolve, 5));
-}
-
-/** `dmirror fault wire`: each interface fault at each frame of a client. */
-export async function sweepWire(paths: readonly PathName[], output: Output): Promise<number> {
-  const runs: { path: PathName; kind: WireFault; nth: number }[] = [];
-  for (const path of paths) {
-    const { frames } = await runWireFault(path, null);
-    for (const kind of WIRE_FAULTS) for (let nth = 1; nth <= frames; nth++) runs.push({ path, kind, nth });
-  }
+function writeKtap(runs: readonly WireRun[], output: Output): void {
   const ktap = new KtapWriter(output.out);
   ktap.open(runs.length);
-  ktap.diagnostic(`faults injected: ${WIRE_FAULTS.join(', ')}, at one frame a run`);
-  let failed = 0;
-  for (const { path, kind, nth } of runs) {
-    const { violations } = await runWireFault(path, { kind, nth });
-    if (violations.length > 0) failed++;
-    ktap.result({
-      name: `${path}.${kind}.frame_${nth}`,
-      status: violations.length > 0 ? 'fail' : 'pass',
-      diagnostics: violations.length > 0 ? [`faults injected: ${kind} at frame ${nth}`, ...violations] : [],
-    });
+  ktap.diagnostic(`faults injected: ${WIRE_POINTS.join(', ')}, at one frame a run`);
+  for (const { path, result } of runs) {
+    const { failures, violations, status, name, token } = result;
+    const wrong = [
+      ...failures,
+      ...violations.map(({ kind, message, after }) => `${kind}: ${message} (after ${after})`),
+    ];
+    const diagnostics = [
+      ...(status === 'fail' ? [`faults injected: ${faultsOf(result)}`, ...wrong] : []),
+      `token: ${token}`,
+    ];
+    ktap.result({ name: `${path}.${name}`, status, diagnostics });
   }
   ktap.close();
-  output.err(`${runs.length - failed} passed, ${failed} failed`);
-  return failed > 0 ? EXIT.fail : EXIT.pass;
 }

@@ -1,47 +1,74 @@
-// The one file of uapi/ that knows Node: a Unix socket, or a Windows pipe, as the link of a WireTransport.
+// The socket, Unix or a Windows pipe, as the link of a WireTransport. With busy-poll.ts the only part of uapi/ that knows Node.
 
-import { connect as connectSocket, type Socket } from 'node:net';
+import { connect as connectSocket, type OnReadOpts, type Socket } from 'node:net';
+import { BytePool } from '../wire/byte-pool.js';
 import type { HelloOptions } from '../wire/message.js';
-import { type Link, WireTransport } from './wire-transport.js';
+import { BusyPoll, DEFAULT_POLL_US } from './busy-poll.js';
+import { sendPieces } from './send-pieces.js';
+import { type Link, Receiver, WireTransport } from './wire-transport.js';
 
 export interface ConnectOptions extends HelloOptions {
   /** Path of the socket; `dmirror serve` prints it. */
   readonly socket: string;
+  /** Microseconds to look for an answer before the process sleeps, while that pays; 0 sleeps at once. */
+  readonly pollUs?: number;
 }
 
-/** Pieces up to this size together are copied into one: a single write is cheaper than a list of them. */
-const JOIN_BYTES = 65536;
+const KEPT_BYTES = 16 * 2 ** 20;
+
+/** Memory of large answers of all connections: what `readInto` does not need any more is there for the next. */
+const received = new BytePool(KEPT_BYTES, (sizeBytes) => new Uint8Array(Buffer.allocUnsafeSlow(sizeBytes).buffer));
 
 /** A session with the machine that a daemon serves. Rejects when nobody listens or the server refuses. */
 export async function connect(options: ConnectOptions): Promise<WireTransport> {
-  const { socket: path, ...hello } = options;
-  const socket = connectSocket(path);
+  const { socket: path, pollUs = DEFAULT_POLL_US, ...hello } = options;
+  const poll = new BusyPoll(pollUs);
+  const receiver = new Receiver(received);
+  const socket = connectSocket({ path, onread: reading(receiver, poll, (error) => fail(error)) });
+  const fail = (error: Error) => {
+    receiver.closed(error.message);
+    socket.destroy();
+  };
   await new Promise<void>((resolve, reject) => {
     socket.once('connect', resolve);
     socket.once('error', (error) => reject(new Error(`no connection to ${path}: ${error.message}`, { cause: error })));
   });
   socket.removeAllListeners('error');
-  const link: Link = { send: (pieces) => sendPieces(socket, pieces), close: () => closeSocket(socket) };
-  const { receiver, welcome } = WireTransport.open(link, hello);
-  socket.on('data', (chunk) => {
-    try {
-      receiver.receive(chunk as Buffer);
-    } catch (error) {
-      receiver.closed(error instanceof Error ? error.message : String(error));
-      socket.destroy();
-    }
-  });
   let reason: string | undefined;
   socket.on('error', (error) => {
     reason = error.message;
   });
   socket.on('close', () => receiver.closed(reason));
+  const link: Link = {
+    send(pieces) {
+      sendPieces(socket, pieces);
+      poll.expect();
+      return socket.writableLength === 0;
+    },
+    close: () => closeSocket(socket),
+  };
   try {
-    return await welcome;
+    return await WireTransport.open(link, receiver, hello);
   } catch (error) {
     socket.destroy();
     throw error;
   }
+}
+
+/** Reads into one buffer again and again, and what is of a large payload to where it belongs: no read costs memory of its own. */
+function reading(receiver: Receiver, poll: BusyPoll, failed: (error: Error) => void): OnReadOpts {
+  return {
+    buffer: () => receiver.room,
+    callback(count, buffer) {
+      poll.arrived();
+      try {
+        receiver.filled(count, buffer);
+      } catch (error) {
+        failed(error instanceof Error ? error : new Error(String(error)));
+      }
+      return true;
+    },
+  };
 }
 
 const FAREWELL_MS = 1000;
@@ -50,22 +77,4 @@ function closeSocket(socket: Socket): void {
   socket.end();
   const timer = setTimeout(() => socket.destroy(), FAREWELL_MS);
   socket.once('close', () => clearTimeout(timer));
-}
-
-/** Writes the pieces in order with as few system calls as their size allows. */
-export function sendPieces(socket: Socket, pieces: Uint8Array[]): void {
-  if (socket.destroyed || socket.writableEnded) return;
-  if (pieces.length === 1) {
-    socket.write(pieces[0]);
-    return;
-  }
-  let total = 0;
-  for (const piece of pieces) total += piece.length;
-  if (total <= JOIN_BYTES) {
-    socket.write(Buffer.concat(pieces, total));
-    return;
-  }
-  socket.cork();
-  for (const piece of pieces) socket.write(piece);
-  socket.uncork();
 }

@@ -3,6 +3,7 @@ import { SyscallError } from './transport.js';
 /** What Memory needs of a thread. */
 export interface MemoryOwner {
   read(addr: number, len: number): Promise<Uint8Array>;
+  readInto(addr: number, into: Uint8Array): Promise<void>;
   write(addr: number, bytes: Uint8Array): Promise<void>;
   munmap(addr: number, len: number): Promise<number>;
 }
@@ -42,15 +43,20 @@ export class Memory {
     return this.owner.read(this.addr + offset, len);
   }
 
+  /** Fills `into`, which must not be used before that is done. */
+  readInto(into: Uint8Array, offset = 0): Promise<void> {
+    return this.owner.readInto(this.addr + offset, into);
+  }
+
   writeBytes(bytes: Uint8Array, offset = 0): Promise<void> {
     return this.owner.write(this.addr + offset, bytes);
   }
 
   /** `count` words. The array is a copy. */
   async readWords(offset = 0, count = (this.sizeBytes - offset) >>> 2): Promise<Uint32Array> {
-    const bytes = await this.readBytes(offset, count * 4);
-    if (bytes.byteOffset % 4 === 0) return new Uint32Array(bytes.buffer, bytes.byteOffset, count);
-    return new Uint32Array(bytes.slice().buffer, 0, count);
+    const words = new Uint32Array(count);
+    await this.readInto(new Uint8Array(words.buffer), offset);
+    return words;
   }
 
   writeWords(words: Uint32Array, offset = 0): Promise<void> {

@@ -103,6 +103,15 @@ export class Thread {
     return result.bytes ?? new Uint8Array();
   }
 
+  /** As `read`, into memory that is there already: of much data the first touch of new memory costs more than all else. */
+  async readInto(addr: number, into: Uint8Array): Promise<void> {
+    const result = await this.transport.call(this.tid, 'load', [addr, into.length], into);
+    if (result.signal) throw new SignalError('load', result.signal);
+    must('load', result.ret);
+    const { bytes } = result;
+    if (bytes !== undefined && bytes.buffer !== into.buffer) into.set(bytes);
+  }
+
   /** Store all bytes; throws SignalError. */
   async write(addr: number, bytes: Uint8Array): Promise<void> {
     const result = await this.store(addr, bytes);

@@ -22,8 +22,11 @@ export interface CallResult {
 export interface Transport {
   /** Numbering of the device files that its processes open; the package's own when left out. */
   readonly dialect?: string;
-  /** Issue a call at once, before the first await of whoever calls; rejects only when the machine or the connection is gone. */
-  call(tid: number, name: string, args: CallArg[]): Promise<CallResult>;
+  /**
+   * Issue a call at once, before the first await of whoever calls; rejects only when the machine or the connection is gone. What a load
+   * answers may be put into `into`, which is as long as what it asks for; then `bytes` is a view of that.
+   */
+  call(tid: number, name: string, args: CallArg[], into?: Uint8Array): Promise<CallResult>;
   /** A new process with one thread; resolves to its pid, which is also the thread's tid. */
   createProcess(): Promise<number>;
   close(): Promise<void>;

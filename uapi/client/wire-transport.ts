@@ -1,9 +1,10 @@
 // A transport over a stream of bytes, whatever carries them; connect.ts gives it a socket.
 
+import type { BytePool } from '../wire/byte-pool.js';
 import { packPieces } from '../wire/codec.js';
 import { FrameReader } from '../wire/frame.js';
+import { FrameWriter } from '../wire/frame-writer.js';
 import {
-  callPieces,
   type ErrorCode,
   type HelloOptions,
   helloPieces,
@@ -12,13 +13,15 @@ import {
   type Reply,
   readReply,
   type WireMap,
+  writeCall,
 } from '../wire/message.js';
+import { PendingRequests } from './pending-requests.js';
 import type { CallArg, CallResult, Transport } from './transport.js';
 
 /** A two-way stream of bytes. */
 export interface Link {
-  /** Send the pieces in order; they must not be changed before they are gone. */
-  send(pieces: Uint8Array[]): void;
+  /** Send the pieces in order. They must not be changed before they are gone; true: they are. */
+  send(pieces: Uint8Array[]): boolean;
   /** No more is sent; when the other side has ended too, or not within a moment, `closed` of the receiver follows. */
   close(): void;
 }
@@ -35,13 +38,13 @@ export class ProtocolError extends Error {
   }
 }
 
-interface Pending {
-  resolve(value: never): void;
-  reject(error: Error): void;
-}
-
 /** A reply is at most what the server lets one call answer; the server's limit is what counts. */
 const MAX_REPLY_BYTES = 0xffffffff;
+/** What is larger goes to memory of its own. */
+const READ_BYTES = 16384;
+
+/** Already kept: what follows it runs in a microtask, without what `queueMicrotask` of Node adds. */
+const SOON = Promise.resolve();
 
 /** What a server says of one event of its machine. */
 export type TraceListener = (events: readonly WireMap[], dropped: number) => void;
@@ -50,8 +53,9 @@ export type TraceListener = (events: readonly WireMap[], dropped: number) => voi
 export class WireTransport implements Transport {
   /** What the server said of itself in its welcome. */
   readonly info: WireMap;
-  private readonly pending = new Map<number, Pending>();
-  private outgoing: Uint8Array[] = [];
+  private readonly pending = new PendingRequests();
+  private readonly outgoing = new FrameWriter();
+  private readonly flushSoon = () => this.flush();
   private nextId = 1;
   private listener: TraceListener | undefined;
   private closed: Error | undefined;
@@ -64,6 +68,7 @@ export class WireTransport implements Transport {
 
   private constructor(
     private readonly link: Link,
+    private readonly memory: BytePool,
     info: WireMap,
   ) {
     this.info = info;
@@ -74,8 +79,13 @@ export class WireTransport implements Transport {
     return String(this.info.dialect);
   }
 
-  call(tid: number, name: string, args: CallArg[]): Promise<CallResult> {
-    return this.request((id) => callPieces(id, tid, name, args));
+  call(tid: number, name: string, args: CallArg[], into?: Uint8Array): Promise<CallResult> {
+    return new Promise((resolve, reject) => {
+      const id = this.newId();
+      this.queueFlush();
+      writeCall(this.outgoing, { id, tid, name, args });
+      this.pending.add({ id, resolve, reject, into });
+    });
   }
 
   async createProcess(options: { dialect?: string } = {}): Promise<number> {
@@ -107,9 +117,8 @@ export class WireTransport implements Transport {
     return this.whenClosed;
   }
 
-  /** Greets the server at the other end. `receive` and `fail` are to be called with what comes. */
-  static open(link: Link, options: HelloOptions): { receiver: Receiver; welcome: Promise<WireTransport> } {
-    const receiver = new Receiver();
+  /** Greets the server at the other end. What comes from there is to be handed to `receiver`. */
+  static open(link: Link, receiver: Receiver, options: HelloOptions): Promise<WireTransport> {
     const welcome = new Promise<WireTransport>((resolve, reject) => {
       receiver.onFail = reject;
       receiver.onReply = (reply) => {
@@ -117,7 +126,7 @@ export class WireTransport implements Transport {
         else if (reply.kind !== 'welcome' || reply.version !== PROTOCOL_VERSION)
           reject(new ProtocolError('bad-hello', 'the server does not speak this version of the protocol'));
         else {
-          const transport = new WireTransport(link, reply.info);
+          const transport = new WireTransport(link, receiver.memory, reply.info);
           receiver.onReply = (later) => transport.received(later);
           receiver.onFail = (error) => transport.fail(error);
           resolve(transport);
@@ -125,28 +134,39 @@ export class WireTransport implements Transport {
       };
     });
     link.send(helloPieces(options));
-    return { receiver, welcome };
+    return welcome;
   }
 
   private request<T>(encode: (id: number) => Uint8Array[]): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      if (this.closed) throw this.closed;
-      const id = this.nextId;
-      this.nextId = (id + 1) >>> 0;
+      const id = this.newId();
       this.enqueue(encode(id));
-      this.pending.set(id, { resolve: resolve as (value: never) => void, reject });
+      this.pending.add({ id, resolve: resolve as (value: never) => void, reject });
     });
   }
 
+  /** Throws when the connection is over. */
+  private newId(): number {
+    if (this.closed) throw this.closed;
+    const id = this.nextId;
+    this.nextId = (id + 1) >>> 0;
+    return id;
+  }
+
   private enqueue(pieces: Uint8Array[]): void {
-    if (this.outgoing.length === 0) queueMicrotask(() => this.flush());
-    for (const piece of pieces) this.outgoing.push(piece);
+    this.queueFlush();
+    this.outgoing.append(pieces);
+  }
+
+  /** Once for all that is queued in one turn, before the first of it is. */
+  private queueFlush(): void {
+    if (this.outgoing.bytes === 0) SOON.then(this.flushSoon);
   }
 
   private flush(): void {
-    const pieces = this.outgoing;
-    this.outgoing = [];
-    if (!this.closed && pieces.length > 0) this.link.send(pieces);
+    if (this.outgoing.bytes === 0) return;
+    const pieces = this.outgoing.take();
+    if (!this.closed && this.link.send(pieces)) this.outgoing.reuse();
   }
 
   private received(reply: Reply): void {
@@ -159,16 +179,24 @@ export class WireTransport implements Transport {
       this.fail(new ProtocolError(reply.code, reply.message));
       return;
     }
-    const pending = this.pending.get(reply.id as number);
-    this.pending.delete(reply.id as number);
+    const pending = this.pending.take(reply.id as number);
     if (reply.kind === 'error') pending?.reject(new ProtocolError(reply.code, reply.message));
-    else pending?.resolve((reply.kind === 'result' ? reply.result : reply.value) as never);
+    else if (reply.kind === 'answer') pending?.resolve(reply.value as never);
+    else pending?.resolve(this.resultInto(reply.result, pending.into) as never);
+  }
+
+  private resultInto(result: CallResult, into: Uint8Array | undefined): CallResult {
+    const { bytes } = result;
+    if (into === undefined || bytes === undefined) return result;
+    into.set(bytes);
+    this.memory.give(bytes);
+    result.bytes = into.subarray(0, bytes.length);
+    return result;
   }
 
   private fail(error: Error): void {
     this.closed ??= error;
-    for (const { reject } of this.pending.values()) reject(this.closed);
-    this.pending.clear();
+    for (const { reject } of this.pending.takeAll()) reject(this.closed);
     this.ended();
   }
 }
@@ -177,14 +205,30 @@ export class WireTransport implements Transport {
 export class Receiver {
   onReply: (reply: Reply) => void = () => {};
   onFail: (error: Error) => void = () => {};
-  private readonly frames = new FrameReader(MAX_REPLY_BYTES);
+  private readonly shared = new Uint8Array(READ_BYTES);
+  private readonly frames: FrameReader;
+  private readonly take = (payload: Uint8Array): boolean => {
+    this.onReply(readReply(payload, payload.buffer === this.shared.buffer));
+    return true;
+  };
 
-  /** Throws on bytes that are no protocol; the link is then to be closed. */
-  receive(chunk: Uint8Array): void {
-    this.frames.push(chunk, (payload) => {
-      this.onReply(readReply(payload));
-      return true;
+  /** `memory` is for large payloads; a server is trusted to send what it announces. */
+  constructor(readonly memory: BytePool) {
+    this.frames = new FrameReader(MAX_REPLY_BYTES, {
+      room: (_, lengthBytes) => memory.take(lengthBytes),
+      outgrown() {},
     });
+  }
+
+  /** Where the link is to put the stream's next bytes: no read needs memory of its own, and what is large comes at once to where it stays. */
+  get room(): Uint8Array {
+    return this.frames.bodyRoom ?? this.shared;
+  }
+
+  /** `count` bytes were put into `room` as it was given. Throws on what is no protocol: the link is then to be closed. */
+  filled(count: number, room: Uint8Array): void {
+    if (room === this.shared) this.frames.push(room, this.take, count);
+    else this.frames.filled(count, this.take);
   }
 
   /** The stream is over. Calls without an answer are rejected. */

@@ -14,60 +14,87 @@ export class FrameTooLongError extends Error {
   }
 }
 
-export function putHeader(frame: Uint8Array, payloadBytes: number): void {
-  frame[0] = payloadBytes >>> 24;
-  frame[1] = payloadBytes >>> 16;
-  frame[2] = payloadBytes >>> 8;
-  frame[3] = payloadBytes;
+export function putHeader(frame: Uint8Array, payloadBytes: number, at = 0): void {
+  frame[at] = payloadBytes >>> 24;
+  frame[at + 1] = payloadBytes >>> 16;
+  frame[at + 2] = payloadBytes >>> 8;
+  frame[at + 3] = payloadBytes;
 }
 
 function lengthAt(bytes: Uint8Array, at: number): number {
   return bytes[at] * 0x1000000 + ((bytes[at + 1] << 16) | (bytes[at + 2] << 8) | bytes[at + 3]);
 }
 
-/** Pieces of a frame that are smaller are put together, so that a frame sent byte by byte does not cost an object a byte. */
-const SMALL_BYTES = 4096;
-const JOINED_BYTES = 65536;
-/** Largest memory that is kept for the next payload. */
-const MAX_SPARE_BYTES = 8 * 2 ** 20;
+/** Called with each payload; false ends the reading of what came with it. */
+export type TakePayload = (payload: Uint8Array) => boolean;
+
+/** Where payloads that do not come in one chunk are put together. */
+export interface PayloadMemory {
+  /** At least `neededBytes`, better `lengthBytes`, which is what the payload will need when its header tells the truth. */
+  room(neededBytes: number, lengthBytes: number): Uint8Array;
+  /** `room` has given longer memory in place of this. */
+  outgrown(memory: Uint8Array): void;
+}
+
+const FIRST_BYTES = 65536;
+
+/** What a payload that was begun may take: twice what has come, so that it is in proportion to that and costs two copies at most. */
+export function roomInProportion(neededBytes: number, lengthBytes: number): number {
+  return Math.min(lengthBytes, Math.max(FIRST_BYTES, 2 * neededBytes));
+}
+
+const IN_PROPORTION: PayloadMemory = {
+  room: (neededBytes, lengthBytes) => new Uint8Array(roomInProportion(neededBytes, lengthBytes)),
+  outgrown() {},
+};
+
+const NONE = new Uint8Array(0);
 
 /**
- * Cuts a stream of bytes into payloads. What it holds is in proportion to what it was sent, not to the length that a header claims.
- * A payload inside one chunk is a view of that chunk, so a chunk must not be changed after it was pushed.
+ * Cuts a stream of bytes into payloads. With the memory that it has unless told otherwise, it holds in proportion to what it was sent,
+ * not to the length that a header claims. A payload inside one chunk is a view of that chunk.
  */
 export class FrameReader {
   private readonly header = new Uint8Array(HEADER_BYTES);
   /** Bytes of the present frame that have come, its header among them. */
   private held = 0;
-  private pieces: Uint8Array[] = [];
-  /** Where small pieces are put together; it is the last of `pieces` as far as it is filled. */
-  private joined = new Uint8Array(0);
-  private joinedBytes = 0;
-  /** The last large payload's memory, for the next one. */
-  private spare = new Uint8Array(0);
-  private isSpareFree = true;
+  /** Length of the present payload, once its header is whole. */
+  private lengthBytes = 0;
+  /** Where the present payload is put together; its first `held - HEADER_BYTES` bytes are filled. */
+  private body: Uint8Array = NONE;
 
-  constructor(private readonly limitBytes: number) {}
+  constructor(
+    private readonly limitBytes: number,
+    private readonly memory: PayloadMemory = IN_PROPORTION,
+  ) {}
 
-  /** Calls `onPayload` for each payload that `chunk` completes, until it answers false. Throws FrameTooLongError. */
-  push(chunk: Uint8Array, onPayload: (payload: Uint8Array) => boolean): void {
+  /** Calls `onPayload` for each payload that the first `count` bytes of `chunk` complete, until it answers false. Throws FrameTooLongError. */
+  push(chunk: Uint8Array, onPayload: TakePayload, count = chunk.length): void {
     let at = 0;
-    while (at < chunk.length) {
-      const whole = this.held === 0 ? this.wholeFrame(chunk, at) : 0;
+    while (at < count) {
+      const whole = this.held === 0 ? this.wholeFrame(chunk, at, count) : 0;
       if (whole > 0) {
         at += whole;
         if (!onPayload(chunk.subarray(at - whole + HEADER_BYTES, at))) return;
         continue;
       }
-      at += this.take(chunk, at);
-      const payload = this.completed();
-      if (payload !== undefined && !onPayload(payload)) return;
+      at += this.held < HEADER_BYTES ? this.takeHeader(chunk[at]) : this.takeBody(chunk, at, count);
+      if (this.isComplete && !onPayload(this.completed())) return;
     }
   }
 
-  /** No payload that came out before is used any more: the next large one may take its memory. */
-  recycle(): void {
-    this.isSpareFree = true;
+  /** Where whoever reads the stream may put its next bytes, because they are of a payload that was begun; undefined when none was. */
+  get bodyRoom(): Uint8Array | undefined {
+    const filled = this.held - HEADER_BYTES;
+    if (filled <= 0) return undefined;
+    if (this.body.length === filled) this.grow(filled, 1);
+    return this.body.subarray(filled, this.lengthBytes);
+  }
+
+  /** `count` bytes were put at `bodyRoom`. */
+  filled(count: number, onPayload: TakePayload): void {
+    this.held += count;
+    if (this.isComplete) onPayload(this.completed());
   }
 
   /** Bytes of a frame that has not come whole yet. */
@@ -76,10 +103,10 @@ export class FrameReader {
   }
 
   /** Length with the header of the frame at `at` when all of it is in the chunk, else 0. */
-  private wholeFrame(chunk: Uint8Array, at: number): number {
-    if (chunk.length - at < HEADER_BYTES) return 0;
-    const end = HEADER_BYTES + this.checked(lengthAt(chunk, at));
-    return end <= chunk.length - at ? end : 0;
+  private wholeFrame(chunk: Uint8Array, at: number, end: number): number {
+    if (end - at < HEADER_BYTES) return 0;
+    const sizeBytes = HEADER_BYTES + this.checked(lengthAt(chunk, at));
+    return sizeBytes <= end - at ? sizeBytes : 0;
   }
 
   private checked(lengthBytes: number): number {
@@ -87,64 +114,37 @@ export class FrameReader {
     return lengthBytes;
   }
 
-  /** Takes what belongs to the present frame, the header first; answers how much that was. */
-  private take(chunk: Uint8Array, at: number): number {
-    if (this.held < HEADER_BYTES) {
-      this.header[this.held++] = chunk[at];
-      if (this.held === HEADER_BYTES) this.checked(lengthAt(this.header, 0));
-      return 1;
-    }
-    const wanted = HEADER_BYTES + lengthAt(this.header, 0) - this.held;
-    const piece = chunk.subarray(at, Math.min(chunk.length, at + wanted));
-    this.held += piece.length;
-    if (piece.length < SMALL_BYTES) this.join(piece);
-    else this.keep(piece);
-    return piece.length;
+  private takeHeader(byte: number): 1 {
+    this.header[this.held++] = byte;
+    if (this.held === HEADER_BYTES) this.lengthBytes = this.checked(lengthAt(this.header, 0));
+    return 1;
   }
 
-  private keep(piece: Uint8Array): void {
-    this.endJoined();
-    this.pieces.push(piece);
+  /** Takes what of the chunk belongs to the present payload; answers how much that was. */
+  private takeBody(chunk: Uint8Array, at: number, end: number): number {
+    const filled = this.held - HEADER_BYTES;
+    const count = Math.min(end - at, this.lengthBytes - filled);
+    if (this.body.length < filled + count) this.grow(filled, count);
+    this.body.set(chunk.subarray(at, at + count), filled);
+    this.held += count;
+    return count;
   }
 
-  private join(piece: Uint8Array): void {
-    if (piece.length > this.joined.length - this.joinedBytes) {
-      this.endJoined();
-      this.joined = new Uint8Array(JOINED_BYTES);
-    }
-    this.joined.set(piece, this.joinedBytes);
-    this.joinedBytes += piece.length;
+  private grow(filled: number, count: number): void {
+    const { body } = this;
+    this.body = this.memory.room(filled + count, this.lengthBytes);
+    this.body.set(body.subarray(0, filled));
+    if (body !== NONE) this.memory.outgrown(body);
   }
 
-  private endJoined(): void {
-    if (this.joinedBytes > 0) this.pieces.push(this.joined.subarray(0, this.joinedBytes));
-    this.joined = this.joined.subarray(this.joinedBytes);
-    this.joinedBytes = 0;
+  private get isComplete(): boolean {
+    return this.held >= HEADER_BYTES && this.held === HEADER_BYTES + this.lengthBytes;
   }
 
-  private completed(): Uint8Array | undefined {
-    if (this.held < HEADER_BYTES || this.held < HEADER_BYTES + lengthAt(this.header, 0)) return undefined;
-    this.endJoined();
-    const { pieces } = this;
-    this.pieces = [];
+  private completed(): Uint8Array {
+    const payload = this.body.subarray(0, this.lengthBytes);
+    this.body = NONE;
     this.held = 0;
-    return pieces.length === 1 ? pieces[0] : this.concat(pieces, lengthAt(this.header, 0));
-  }
-
-  private concat(pieces: readonly Uint8Array[], sizeBytes: number): Uint8Array {
-    const whole = this.room(sizeBytes);
-    let at = 0;
-    for (const piece of pieces) {
-      whole.set(piece, at);
-      at += piece.length;
-    }
-    return whole;
-  }
-
-  private room(sizeBytes: number): Uint8Array {
-    if (sizeBytes > MAX_SPARE_BYTES) return new Uint8Array(sizeBytes);
-    if (!this.isSpareFree || this.spare.length < sizeBytes) this.spare = new Uint8Array(sizeBytes);
-    this.isSpareFree = false;
-    return this.spare.subarray(0, sizeBytes);
+    return payload;
   }
 }

@@ -3,6 +3,8 @@
 import type { CallArg, CallResult } from '../client/transport.js';
 import { payloadFault } from './check-payload.js';
 import { packPieces, unpackPayload, type WireValue } from './codec.js';
+import type { FrameWriter } from './frame-writer.js';
+import { type PlainCall, readPlainCall, readPlainResult, writePlainCall, writePlainResult } from './plain.js';
 
 export const PROTOCOL_VERSION = 1;
 
@@ -39,13 +41,7 @@ export type WireMap = { readonly [key: string]: WireValue };
 
 export type Request =
   | { readonly kind: 'hello'; readonly version: number; readonly options: HelloOptions }
-  | {
-      readonly kind: 'call';
-      readonly id: number;
-      readonly tid: number;
-      readonly name: string;
-      readonly args: CallArg[];
-    }
+  | PlainCall
   | { readonly kind: 'process'; readonly id: number; readonly dialect: string | undefined }
   | { readonly kind: 'control'; readonly id: number; readonly what: string; readonly options: WireMap };
 
@@ -62,8 +58,23 @@ export class BadMessageError extends Error {
   }
 }
 
-/** Looks through a payload and decodes it. Throws BadMessageError, whatever the bytes are. */
-export function readRequest(payload: Uint8Array): Request {
+/**
+ * Looks through a payload and decodes it. Throws BadMessageError, whatever the bytes are. Byte arrays are views of the payload, unless
+ * that is lent and will be written again.
+ */
+export function readRequest(payload: Uint8Array, isLent = false): Request {
+  const call = readPlainCall(payload);
+  if (call === undefined) return readAnyRequest(isLent ? new Uint8Array(payload) : payload);
+  const { args } = call;
+  for (let i = 0; isLent && i < args.length; i++) {
+    const arg = args[i];
+    if (arg instanceof Uint8Array) args[i] = new Uint8Array(arg);
+  }
+  return call;
+}
+
+/** The same for every kind of request. */
+export function readAnyRequest(payload: Uint8Array): Request {
   const message = readArray(payload);
   const type = message[0];
   if (type === REQUEST.hello) return readHello(message);
@@ -149,6 +160,14 @@ export function callPieces(id: number, tid: number, name: string, args: readonly
   return packPieces([REQUEST.call, id, tid, name, args]);
 }
 
+export function writeCall(writer: FrameWriter, call: Omit<PlainCall, 'kind'>): void {
+  if (!writePlainCall(writer, call)) writer.append(callPieces(call.id, call.tid, call.name, call.args));
+}
+
+export function writeResult(writer: FrameWriter, id: number, result: CallResult): void {
+  if (!writePlainResult(writer, id, result)) writer.append(resultPieces(id, result));
+}
+
 /** How a call ended, as a message; empty places at the end are left out. */
 export function resultPieces(id: number, result: CallResult): Uint8Array[] {
   const { ret, bytes, signal, status } = result;
@@ -168,8 +187,20 @@ export type Reply =
   | { readonly kind: 'error'; readonly id: number | null; readonly code: ErrorCode; readonly message: string }
   | { readonly kind: 'events'; readonly events: readonly WireMap[]; readonly dropped: number };
 
-/** What a server sent. A client trusts its server to send messages; it is still told when they are not understood. */
-export function readReply(payload: Uint8Array): Reply {
+/**
+ * What a server sent. A client trusts its server to send messages; it is still told when they are not understood. Byte arrays are views
+ * of the payload, unless that is lent and will be written again.
+ */
+export function readReply(payload: Uint8Array, isLent = false): Reply {
+  const plain = readPlainResult(payload);
+  if (plain === undefined) return readAnyReply(isLent ? new Uint8Array(payload) : payload);
+  const { id, result } = plain;
+  if (isLent && result.bytes !== undefined) result.bytes = new Uint8Array(result.bytes);
+  return { kind: 'result', id, result };
+}
+
+/** The same for every kind of reply. */
+export function readAnyReply(payload: Uint8Array): Reply {
   const message = unpackPayload(payload) as WireValue[];
   const [type, second, third, fourth] = message;
   if (type === REPLY.result) return { kind: 'result', id: second as number, result: readResult(message) };

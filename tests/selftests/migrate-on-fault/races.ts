@@ -7,6 +7,7 @@ import { MADV_DONTNEED, MADV_PAGEOUT, PAGE_SIZE, PROT_READ, PROT_WRITE } from '.
 import type { HmmBuffer } from '../buffer.js';
 import { CheckError, type SelftestCase, type SelftestContext } from '../case.js';
 import { expectEqual, expectRet } from '../expect.js';
+import { scale } from '../scale.js';
 import { expectAtRest, fillPages, firstWords, inspect, onFault, pageWord, World } from './world.js';
 
 /** Pages of the buffer; the other side works on the middle half. */
@@ -274,11 +275,8 @@ async function runRace(race: Race, ctx: SelftestContext, rounds: number): Promis
   await world.close();
 }
 
-/** Schedules that each race of the suite runs; the tests of the repository run 1,000. */
-export const SUITE_SCHEDULES = 8;
-
-/** The races, each under `schedules` of them from the context's seed on. */
-export function raceCases(schedules = SUITE_SCHEDULES): SelftestCase[] {
+/** The races, each under `schedules` of them from the context's seed on; the tests of the repository run 1,000. */
+export function raceCases(schedules?: number): SelftestCase[] {
   const races = [...cpuRaces, ...deviceRaces, readerRace];
-  return races.map((race) => onFault(`races.${race.name}`, (ctx) => runRace(race, ctx, schedules)));
+  return races.map((race) => onFault(`races.${race.name}`, (ctx) => runRace(race, ctx, schedules ?? scale.schedules)));
 }

@@ -4,6 +4,7 @@ import { MADV_HUGEPAGE, MADV_PAGEOUT, PAGE_SIZE } from '../../../uapi/mman.js';
 import type { HmmBuffer } from '../buffer.js';
 import type { SelftestContext } from '../case.js';
 import { expectEqual, expectRet } from '../expect.js';
+import { scale } from '../scale.js';
 import {
   expectAtRest,
   fillPages,
@@ -120,14 +121,12 @@ async function manyChunks(ctx: SelftestContext): Promise<void> {
   await world.close();
 }
 
-const FAULT_ROUNDS = 8;
-
 /** Two CPUs touch one device page at once: the page that is faulted on is unlocked once, by the one who locked it. */
 async function twoFaultsOnOnePage(ctx: SelftestContext): Promise<void> {
   const world = await World.boot(ctx);
   const { process, device } = world;
   const second = await process.newThread();
-  for (let round = 0; round < FAULT_ROUNDS; round++) {
+  for (let round = 0; round < scale.schedules; round++) {
     await inspect(process, 'seed', ctx.seed + round);
     const buffer = await world.buffer(2);
     await fillPages(buffer.memory);

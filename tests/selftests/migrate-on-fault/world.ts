@@ -66,7 +66,7 @@ export class World {
     const memory = await this.process.map(sizeBytes, { ...map, addr: BUFFER_ADDR, flags });
     const shared = { addr: MIRROR_ADDR, flags: MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED };
     const mirror = await this.process.map(sizeBytes, shared);
-    await mirror.writeBytes(new Uint8Array(sizeBytes));
+    await mirror.writeBytes(zeroBytes(sizeBytes));
     return new HmmBuffer(memory, mirror);
   }
 
@@ -117,9 +117,22 @@ export function pageWord(page: number): number {
 }
 
 export async function fillPages(memory: Memory, first = 0, end = memory.sizeBytes / PAGE_SIZE): Promise<void> {
-  const words = new Uint32Array(((end - first) * PAGE_SIZE) / 4);
-  for (let page = first; page < end; page++) words[((page - first) * PAGE_SIZE) / 4] = pageWord(page);
-  await memory.writeWords(words, first * PAGE_SIZE);
+  if (filling.length < end * PAGE_WORDS) {
+    filling = new Uint32Array(end * PAGE_WORDS);
+    for (let page = 0; page < end; page++) filling[page * PAGE_WORDS] = pageWord(page);
+  }
+  await memory.writeWords(filling.subarray(first * PAGE_WORDS, end * PAGE_WORDS), first * PAGE_SIZE);
+}
+
+const PAGE_WORDS = PAGE_SIZE / 4;
+
+// What cases store over and over, made once: a fault sweep stores it thousands of times. Nobody writes to them.
+let filling = new Uint32Array(0);
+let zeroes = new Uint8Array(0);
+
+function zeroBytes(sizeBytes: number): Uint8Array {
+  if (zeroes.length < sizeBytes) zeroes = new Uint8Array(sizeBytes);
+  return zeroes.subarray(0, sizeBytes);
 }
 
 /** The first word of every page, as one load of the range sees them. */

@@ -1,7 +1,23 @@
 import { describe, expect, it } from 'vitest';
+import { folioPut } from '../../../driver/mm/folio.js';
+import { getUserPages } from '../../../driver/mm/gup.js';
 import { EFAULT, EINVAL, ENOENT } from '../../../uapi/errno.js';
+import { HMM_DMIRROR_FLAG_FAIL_ALLOC } from '../../../uapi/hmm-dmirror.js';
 import { PROT_NONE, PROT_READ } from '../../../uapi/mman.js';
-import { DeviceWorld } from './world.js';
+import { runTask } from '../helpers.js';
+import { BASE, DeviceWorld } from './world.js';
+
+/** Holds one more reference on the frame of the first page. */
+function getFirstPage({ memory, mm }: DeviceWorld): number {
+  const pfns: number[] = [];
+  const locked = function* () {
+    yield* mm.mmapLock.readLock();
+    expect(yield* getUserPages(mm, BASE, 1, 0, pfns)).toBe(1);
+    mm.mmapLock.readUnlock();
+  };
+  runTask(memory.kernel, locked());
+  return pfns[0]!;
+}
 
 describe.each(['classic', 'unified'] as const)('migration ioctls on the %s path', (path) => {
   it('moves written pages to the device and answers their data', () => {
@@ -90,6 +106,31 @@ describe.each(['classic', 'unified'] as const)('migration ioctls on the %s path'
     w.load(0, 1);
     expect(w.command(file, 'MIGRATE_ON_FAULT_TO_DEV', 0, 2)).toMatchObject({ ret: 0, cpages: 2, words: [5, 6] });
     expect(w.command(file, 'SNAPSHOT', 0, 2).bytes).toEqual([0x22, 0x22]);
+    w.check();
+  });
+
+  it('mirrors what the move itself has unmapped and then had to leave: a page of a split folio without room on the device', () => {
+    const w = new DeviceWorld({ path, thpEnabled: 'always' });
+    w.anon(0, 512);
+    w.store(0, 512, 100);
+    const file = w.open(0);
+    w.command(file, 'FLAGS', 0, HMM_DMIRROR_FLAG_FAIL_ALLOC);
+    const answer = w.command(file, 'MIGRATE_ON_FAULT_TO_DEV', 0, 512);
+    expect(answer).toMatchObject({ ret: 0, cpages: 512, words: Array.from({ length: 512 }, (_, i) => 100 + i) });
+    expect(w.text(0, 512)).toBe('PTE 0 PRESENT W\nPTE 1-511 DPRIV-W');
+    w.check();
+  });
+
+  it('mirrors what the move itself has unmapped and then had to leave: a shared page that is in use', () => {
+    const w = new DeviceWorld({ path });
+    w.anon(0, 2);
+    w.store(0, 2, 5);
+    w.fork();
+    const file = w.open(0);
+    const used = getFirstPage(w);
+    expect(w.command(file, 'MIGRATE_ON_FAULT_TO_DEV', 0, 2)).toMatchObject({ ret: 0, cpages: 2, words: [5, 6] });
+    expect(w.text(0, 2)).toBe('PTE 0 PRESENT R\nPTE 1 DPRIV-R');
+    folioPut(w.memory, used);
     w.check();
   });
 

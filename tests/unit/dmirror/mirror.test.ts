@@ -1,9 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import { Mirror, MirrorTag, mirrorPfn, mirrorTag } from '../../../driver/dmirror/mirror.js';
+import { FrameAllocator } from '../../../driver/mm/frame-allocator.js';
+import { Frames } from '../../../driver/mm/frames.js';
+import { KernelMemory } from '../../../driver/mm/kernel-memory.js';
+
+const newMirror = () => new Mirror(new KernelMemory(new FrameAllocator(new Frames(512, 0, 0))));
 
 describe('the mirror table', () => {
   it('keeps a pfn and a tag a page, and knows what it lacks', () => {
-    const mirror = new Mirror();
+    const mirror = newMirror();
     mirror.store(0x10_0000_0000, 77, MirrorTag.write);
     mirror.store(511, 2 ** 29, MirrorTag.atomic);
     expect(mirrorPfn(mirror.get(0x10_0000_0000))).toBe(77);
@@ -18,14 +23,14 @@ describe('the mirror table', () => {
     [5, 600],
     [512, 1023],
   ])('erases pages %d to %d, both included', (first, last) => {
-    const mirror = new Mirror();
+    const mirror = newMirror();
     for (let vpn = 0; vpn < 2000; vpn++) mirror.store(vpn, vpn + 1, MirrorTag.read);
     mirror.erase(first, last);
     for (let vpn = 0; vpn < 2000; vpn++) expect(mirror.get(vpn) === 0).toBe(vpn >= first && vpn <= last);
   });
 
   it('finds atomic pages only inside of the range', () => {
-    const mirror = new Mirror();
+    const mirror = newMirror();
     mirror.store(600, 3, MirrorTag.atomic);
     mirror.store(601, 3, MirrorTag.write);
     expect(mirror.hasAtomic(0, 600)).toBe(false);

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { DmirrorFile } from '../../../driver/dmirror/index.js';
+import type { ProfileName } from '../../../driver/mm/profile.js';
 import { pageStateText } from '../../../driver/sys/inspect-text.js';
 import { Machine } from '../../../driver/sys/machine.js';
 import { MachineError } from '../../../driver/sys/machine-error.js';
@@ -44,7 +45,7 @@ const COMMANDS = [
   'SNAPSHOT',
   'EXCLUSIVE',
 ] as const;
-type Command = (typeof COMMANDS)[number] | 'CHECK_EXCLUSIVE' | 'RELEASE';
+type Command = (typeof COMMANDS)[number] | 'CHECK_EXCLUSIVE' | 'RELEASE' | 'FLAGS';
 
 interface Range {
   readonly who: number;
@@ -74,12 +75,16 @@ class Player {
   private processes: { process: Process; fds: number[] }[] = [];
   private value = 0;
 
-  constructor(private readonly path: 'classic' | 'unified') {
+  constructor(
+    private readonly path: 'classic' | 'unified',
+    private readonly profile: ProfileName,
+  ) {
     this.machine = this.newMachine();
   }
 
   private newMachine(): Machine {
-    return new Machine({ path: this.path, ramBytes: 64 << 20, swapBytes: 8 << 20, coherent: true });
+    const { path, profile } = this;
+    return new Machine({ path, profile, ramBytes: 64 << 20, swapBytes: 8 << 20, coherent: true });
   }
 
   /** A machine that stopped in the middle of a failure is not used again. */
@@ -166,8 +171,15 @@ class Player {
     this.call(process, 'store', MIRROR, this.pattern(op.npages));
     const record = encodeHmmDmirrorCmd({ addr: BASE + op.at * PAGE_SIZE, ptr: MIRROR, npages: op.npages });
     const { ret, bytes } = this.call(process, 'ioctlBytes', fd, commandNumber(dialect, op.command)!, record);
+    if (op.command === 'MIGRATE_ON_FAULT_TO_DEV' && ret < 0) this.forget(process, op);
     const { cpages, faults } = decodeHmmDmirrorCmd(bytes!);
     return [ret, Number(cpages), Number(faults), words(this.call(process, 'load', MIRROR, op.npages * PAGE_SIZE))];
+  }
+
+  /** The unified walk's MIGRATE event comes before its faults, so devices may have forgotten a range whose fault then fails. */
+  private forget({ files }: Process, { at, npages }: Range): void {
+    const { fds } = this.processes.find(({ process }) => process.files === files)!;
+    for (const fd of fds) dmirrorOf(files, fd).mirror.erase(BASE / PAGE_SIZE + at, BASE / PAGE_SIZE + at + npages);
   }
 
   private fork(): number {
@@ -211,8 +223,8 @@ class Player {
   }
 
   /** Pages, tags and first words: what the device would read. Entries whose frame is gone (Q2) have no word. */
-  private mirrorText(process: Process, fd: number): string {
-    const { dmirror } = process.files.get(fd) as unknown as { dmirror: DmirrorFile };
+  private mirrorText({ files }: Process, fd: number): string {
+    const dmirror = dmirrorOf(files, fd);
     const { frames, words: ram } = this.machine.memory;
     const entries: string[] = [];
     dmirror.mirror.visit((vpn, pfn, tag) => {
@@ -221,6 +233,10 @@ class Player {
     });
     return `mirror ${entries.sort().join(' ')}`;
   }
+}
+
+function dmirrorOf(files: Process['files'], fd: number): DmirrorFile {
+  return (files.get(fd) as unknown as { dmirror: DmirrorFile }).dmirror;
 }
 
 /** The return value, the first word of each page, and the signal. */
@@ -241,7 +257,7 @@ const wholeHuge = fc.record({ who: fc.nat(2), at: fc.constant(HUGE_AT), npages: 
 const range = fc.oneof(
   { weight: 8, arbitrary: small },
   { weight: 2, arbitrary: huge },
-  { weight: 1, arbitrary: wholeHuge },
+  { weight: 2, arbitrary: wholeHuge },
 );
 
 function ranged(extra: fc.Arbitrary<object>): fc.Arbitrary<Op> {
@@ -258,7 +274,7 @@ const op: fc.Arbitrary<Op> = fc.oneof(
       fc.record({
         kind: fc.constant('command' as const),
         device: fc.constantFrom(...DEVICES),
-        command: fc.constantFrom<Command>(...COMMANDS, 'MIGRATE_ON_FAULT_TO_DEV', 'CHECK_EXCLUSIVE'),
+        command: fc.constantFrom<Command>(...COMMANDS, 'MIGRATE_ON_FAULT_TO_DEV', 'CHECK_EXCLUSIVE', 'FLAGS'),
       }),
     ),
   },
@@ -295,9 +311,9 @@ const op: fc.Arbitrary<Op> = fc.oneof(
 /** More runs, or the seed and path that a failure printed. */
 const { DMIRROR_RUNS = '100', DMIRROR_SEED, DMIRROR_PATH } = process.env;
 
-describe('the two migration paths behind the table of system calls', () => {
-  const classic = new Player('classic');
-  const unified = new Player('unified');
+describe.each(['6.12', '7.3'] as const)('the two migration paths behind the table of system calls, %s', (profile) => {
+  const classic = new Player('classic', profile);
+  const unified = new Player('unified', profile);
 
   it('leave the same entries, bits, contents, mirrors, counts and results, whatever is called', () => {
     const agree = fc.property(fc.array(op, { minLength: 1, maxLength: 40 }), (ops) => {

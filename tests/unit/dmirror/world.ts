@@ -10,6 +10,7 @@ import { Memory } from '../../../driver/mm/memory.js';
 import type { Mm } from '../../../driver/mm/mm.js';
 import { doMmap, type MmapRequest } from '../../../driver/mm/mmap.js';
 import { pageTableText } from '../../../driver/mm/page-table-text.js';
+import { type ProfileName, profileByName } from '../../../driver/mm/profile.js';
 import { type CommandName, commandNumber, dialectByName } from '../../../uapi/dialect.js';
 import { decodeResult, encodeHmmDmirrorCmd } from '../../../uapi/hmm-dmirror.js';
 import { MAP_ANONYMOUS, MAP_FIXED, MAP_PRIVATE, PROT_READ, PROT_WRITE } from '../../../uapi/mman.js';
@@ -47,7 +48,12 @@ export class DeviceWorld {
 
   /** With a seed the schedule is random. */
   constructor(
-    options: Partial<DmirrorOptions> & { ramBytes?: number; thpEnabled?: 'always' | 'never'; seed?: number } = {},
+    options: Partial<DmirrorOptions> & {
+      ramBytes?: number;
+      thpEnabled?: 'always' | 'never';
+      profile?: ProfileName;
+      seed?: number;
+    } = {},
   ) {
     const { seed } = options;
     const kernel = seed === undefined ? testKernel() : new Kernel(new SeededRandom(seed), seed, 2_000_000);
@@ -58,6 +64,7 @@ export class DeviceWorld {
       swapBytes: 1 << 20,
       hugePages: 0,
       thpEnabled: options.thpEnabled ?? 'never',
+      profile: profileByName(options.profile ?? '6.12')!,
     });
     this.devices = new DmirrorDevices(this.memory, { path: 'classic', chunkPages: CHUNK, ...options });
     this.mm = this.newMm();

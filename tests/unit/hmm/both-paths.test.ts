@@ -1,6 +1,5 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { DmirrorFile } from '../../../driver/dmirror/file.js';
 import { mirrorPfn, mirrorTag } from '../../../driver/dmirror/mirror.js';
 import { backingPfn } from '../../../driver/mm/folio.js';
 import { PAGE_SIZE } from '../../../driver/mm/frames.js';
@@ -51,10 +50,9 @@ class Side {
         if (pfn !== 0) lines.push(`${p} ${text} ${this.wordOf(pfn)} ${machine.memory.frames.zone[pfn]}`);
       }
     }
-    const files = (machine.devices as unknown as { context: { files: (DmirrorFile | undefined)[] } }).context.files;
-    for (const [id, file] of files.entries()) {
+    for (const { id, mirror } of machine.devices.files) {
       for (const [vpn, text] of eachPage()) {
-        const entry = file?.mirror.get(vpn) ?? 0;
+        const entry = mirror.get(vpn);
         if (entry !== 0) lines.push(`mirror ${id} ${text} tag ${mirrorTag(entry)} ${this.wordOf(mirrorPfn(entry))}`);
       }
     }

@@ -25,6 +25,7 @@ import type { DevPagemap } from '../../../driver/mm/pagemap.js';
 import { folioAddNewAnonRmap } from '../../../driver/mm/rmap.js';
 import { VM } from '../../../driver/mm/vm-flags.js';
 import { Vma } from '../../../driver/mm/vma.js';
+import { insertVma } from '../../../driver/mm/vma-list.js';
 import { runTask, testKernel } from '../helpers.js';
 
 export const START = 0x10_0000_0000;
@@ -51,6 +52,7 @@ export class TestDevice {
       ops: {
         pageFree: (pfn) => this.freed.push(pfn),
         migrateToRam: (fault) => this.migrateToRam(fault),
+        folioSplit: () => undefined,
       },
     };
     memory.pagemaps.push(pagemap);
@@ -124,8 +126,7 @@ export class Fixture {
   addVma(start: number, end: number, flags: number = VM.read | VM.write): Vma {
     const all = flags | VM.mayread | VM.maywrite | VM.mayexec;
     const vma = new Vma(this.mm, start, end, all, start / PAGE_SIZE);
-    this.mm.vmas.push(vma);
-    this.mm.vmas.sort((a, b) => a.start - b.start);
+    insertVma(vma);
     this.run(anonVmaPrepare(vma));
     return vma;
   }

@@ -26,7 +26,8 @@ import {
   PROT_WRITE,
 } from '../../../uapi/mman.js';
 
-const LIVES = 150;
+const LIVES = Number(process.env.DMIRROR_LIVES ?? 150);
+const FIRST = Number(process.env.DMIRROR_SEED ?? 1);
 const ROUNDS = 12;
 const DEVICES = 4;
 const RW = PROT_READ | PROT_WRITE;
@@ -58,6 +59,8 @@ const COMMANDS = [
   'EXCLUSIVE',
   'CHECK_EXCLUSIVE',
   'RELEASE',
+  'FLAGS',
+  'READ_UNLOCKED',
 ] as const;
 
 type Op = [name: string, ...args: CallArg[]];
@@ -98,13 +101,15 @@ class Storm {
   private op(threads: number): Op {
     const { prng } = this;
     const isHuge = prng.below(5) === 0;
-    const npages = 1 + prng.below(isHuge ? 64 : AREA_PAGES / 2);
-    const addr = isHuge ? HUGE + prng.below(HUGE_PAGES) * PAGE_SIZE : AREA + prng.below(AREA_PAGES) * PAGE_SIZE;
+    const isWhole = isHuge && prng.below(2) === 0;
+    const npages = isWhole ? 512 : 1 + prng.below(isHuge ? 64 : AREA_PAGES / 2);
+    const first = isWhole ? 512 * prng.below(2) : prng.below(isHuge ? HUGE_PAGES : AREA_PAGES);
+    const addr = (isHuge ? HUGE : AREA) + first * PAGE_SIZE;
     const len = npages * PAGE_SIZE;
     switch (prng.below(12)) {
       case 0:
       case 1:
-        return ['store', addr, new Uint8Array(len).fill(1)];
+        return ['store', addr, new Uint8Array(len).fill(1 + prng.below(2))];
       case 2:
       case 3:
         return ['load', addr, len];
@@ -119,7 +124,14 @@ class Storm {
       case 8:
         return threads < 10 ? ['fork'] : ['load', addr, len];
       case 9:
-        return ['mremap', addr, len, len, MREMAP_MAYMOVE | MREMAP_FIXED, ELSEWHERE + prng.below(64) * PAGE_SIZE];
+        return [
+          'mremap',
+          addr,
+          len,
+          len,
+          MREMAP_MAYMOVE | MREMAP_FIXED,
+          ELSEWHERE + (isWhole ? 0 : prng.below(64) * PAGE_SIZE),
+        ];
       default:
         return this.command(addr, npages);
     }
@@ -132,16 +144,22 @@ class Storm {
   }
 }
 
-it.each(['classic', 'unified'] as const)('holds together whatever races with what, on the %s path', (path) => {
+it.each([
+  ['classic', '6.12'],
+  ['unified', '6.12'],
+  ['classic', '7.3'],
+  ['unified', '7.3'],
+] as const)('holds together whatever races with what, on the %s path of %s', (path, profile) => {
   const machine = new Machine({
     path,
+    profile,
     scheduler: 'random',
     ramBytes: 64 * 2 ** 20,
     swapBytes: 16 * 2 ** 20,
     thpEnabled: 'always',
   });
   let rounds = 0;
-  for (let seed = 1; seed <= LIVES; seed++) {
+  for (let seed = FIRST; seed < FIRST + LIVES; seed++) {
     const storm = new Storm(machine, seed);
     for (let round = 0; round < ROUNDS; round++, rounds++) {
       // RELEASE waits for pages that nobody frees (Q13): that life is over.

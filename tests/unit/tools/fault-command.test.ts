@@ -46,11 +46,22 @@ describe('the catalogue', () => {
     expect(new Set(FAULT_POINTS.map(({ name }) => name)).size).toBe(FAULT_POINTS.length);
   });
 
-  it('is listed with phases, returns and profile', () => {
+  it('is listed with phases, what a rule can do there, and whose it is', async () => {
     const to = output();
-    expect(listPoints({ json: false }, to)).toBe(0);
-    expect(to.lines.join('\n')).toContain('phases: unmap; can: FAIL; profile: 6.12');
+    expect(await listPoints([], { json: false }, to)).toBe(0);
+    const text = to.lines.join('\n');
+    expect(text).toContain('phases: unmap; can: FAIL; profile: 6.12; since: M1');
+    expect(text).toContain('phases: wire; can: CUT, bytes; profile: wire; since: protocol 1');
     expect(to.lines).toHaveLength(2 * FAULT_POINTS.length);
+  });
+
+  it('says how often a case comes by each point', async () => {
+    const to = output();
+    expect(await listPoints(['hmm.hmm_device_private.migrate'], { json: true, path: 'unified' }, to)).toBe(0);
+    const reached = Object.fromEntries(to.lines.map((line) => JSON.parse(line)).map((one) => [one.name, one.reached]));
+    expect(reached.lru_isolate).toEqual({ unmap: 66 });
+    expect(reached.swap_read).toEqual({ call: 0, 'range-fault': 0 });
+    expect(reached.frame_cut.wire).toBeGreaterThan(5);
   });
 });
 

@@ -37,7 +37,7 @@ interface Ran {
 
 async function run(
   cases: readonly SelftestCase[],
-  { close = async () => {}, json = false, timeoutMs = 1000 } = {},
+  { close = async () => {}, json = false, timeoutMs = 1000, lanes = 1 } = {},
 ): Promise<Ran> {
   const lines: string[] = [];
   const booted: object[] = [];
@@ -50,14 +50,17 @@ async function run(
     timeoutMs,
     now: () => 0,
     progress: new Progress({ write: () => {} }, {}),
-    boot: (options): Transport => {
-      booted.push(options);
-      const end = async () => {
-        closed++;
-        await close();
+    lanes: Array.from({ length: lanes }, (_, i) => {
+      const lane = { i };
+      return (options: object): Transport => {
+        booted.push(options);
+        const end = async () => {
+          closed++;
+          await close();
+        };
+        return Object.assign({ call: async () => ({ ret: 0 }), createProcess: async () => 1, close: end }, { lane });
       };
-      return { call: async () => ({ ret: 0 }), createProcess: async () => 1, close: end };
-    },
+    }),
   });
   return { results, text: `${lines.join('\n')}\n`, booted, closed };
 }
@@ -136,6 +139,63 @@ describe('runSuite', () => {
     });
     expect(records[2]).toMatchObject({ status: 'skip', reason: 'needs a third device', path: 'classic' });
     expect(records.at(-1)).toMatchObject({ pass: 0, fail: 2, skip: 2 });
+  });
+});
+
+describe('several lanes', () => {
+  /** Cases that end in another order than they begin in, some of them badly. */
+  const cases = Array.from({ length: 12 }, (_, i): SelftestCase => {
+    const run = async () => {
+      for (let left = (i * 7) % 5; left > 0; left--) await new Promise((resolve) => setImmediate(resolve));
+      if (i % 4 === 1) throw new CheckError(`value ${i}`, 1, 2);
+      if (i % 4 === 2) throw new SkipError(`reason ${i}`);
+    };
+    return { name: `hmm.fake.case${i}`, suite: i < 8 ? 'hmm' : 'migrate_on_fault', run };
+  });
+
+  it('report the same as one, in the same order, in every format', async () => {
+    for (const json of [false, true]) {
+      const one = await run(cases, { json });
+      for (const lanes of [2, 3, 20]) {
+        const several = await run(cases, { json, lanes });
+        expect(several.text).toBe(one.text);
+        expect(several.results).toEqual(one.results);
+      }
+    }
+  });
+
+  it('wait in the report for a case that never ends, and for no other', async () => {
+    const hangs = caseOf(() => new Promise(() => {}));
+    const { results } = await run([PASS, hangs, PASS, FAIL], { timeoutMs: 50, lanes: 2 });
+    expect(results.map(({ status }) => status)).toEqual([
+      'pass',
+      'fail',
+      'pass',
+      'fail',
+      'pass',
+      'fail',
+      'pass',
+      'fail',
+    ]);
+  });
+
+  it('run one case at a time each, all of them busy', async () => {
+    const running = new Map<object, number>();
+    const most = { together: 0, inOneLane: 0 };
+    const inLane = caseOf(async ({ boot }) => {
+      const { lane } = (await boot()) as unknown as { lane: object };
+      running.set(lane, (running.get(lane) ?? 0) + 1);
+      const counts = [...running.values()];
+      most.inOneLane = Math.max(most.inOneLane, ...counts);
+      most.together = Math.max(
+        most.together,
+        counts.reduce((sum, count) => sum + count, 0),
+      );
+      await new Promise((resolve) => setImmediate(resolve));
+      running.set(lane, running.get(lane)! - 1);
+    });
+    await run(Array(10).fill(inLane), { lanes: 3 });
+    expect(most).toEqual({ together: 3, inOneLane: 1 });
   });
 });
 

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { BytePool } from '../../../../uapi/wire/byte-pool.js';
 import { payloadFault } from '../../../../uapi/wire/check-payload.js';
 import { packFrame, packPieces, unpackPayload, type WireValue } from '../../../../uapi/wire/codec.js';
 import { FrameReader, FrameTooLongError, HEADER_BYTES } from '../../../../uapi/wire/frame.js';
@@ -35,6 +36,42 @@ describe('frames', () => {
           }
           expect(got).toEqual(payloads.map((payload) => [...payload]));
           expect(reader.heldBytes).toBe(0);
+        },
+      ),
+    );
+  });
+
+  it.each([
+    ['memory in proportion', undefined],
+    ['a pool', new BytePool(2 ** 22)],
+    ['memory for all at once', { room: (_: number, length: number) => new Uint8Array(length), outgrown: () => {} }],
+  ])('come out as they went in when they are read to where they stay, in %s', (_name, memory) => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.tuple(fc.constantFrom(0, 1, 50, 70_000, 200_000), fc.nat(255)), { maxLength: 5 }),
+        fc.infiniteStream(fc.constantFrom(1, 3, 1000, 60_000, 300_000)),
+        (frames, cuts) => {
+          const payloads = frames.map(([length, fill]) => new Uint8Array(length).fill(fill));
+          const stream = Buffer.concat(payloads.map((payload) => Buffer.concat([header(payload.length), payload])));
+          const reader = new FrameReader(2 ** 20, memory);
+          const shared = new Uint8Array(65536);
+          const got: Buffer[] = [];
+          const take = (payload: Uint8Array) => {
+            got.push(Buffer.from(payload));
+            if (memory instanceof BytePool) memory.give(payload);
+            return true;
+          };
+          for (let at = 0; at < stream.length; ) {
+            const room = reader.bodyRoom;
+            const into = room ?? shared;
+            const count = Math.min(cuts.next().value as number, into.length, stream.length - at);
+            into.set(stream.subarray(at, at + count));
+            if (room === undefined) reader.push(shared, take, count);
+            else reader.filled(count, take);
+            at += count;
+          }
+          expect(got.map((payload) => payload.length)).toEqual(payloads.map((payload) => payload.length));
+          expect(Buffer.concat(got).equals(Buffer.concat(payloads))).toBe(true);
         },
       ),
     );

@@ -1,0 +1,107 @@
+import { describe, expect, it } from 'vitest';
+import { Arena } from '../../tools/fault/arena.js';
+import { CaseWalk } from '../../tools/fault/checkpoint.js';
+import { MachinePool } from '../../tools/fault/machine-pool.js';
+import { ObjectGraph } from '../../tools/fault/object-graph.js';
+import { type CaseRun, type Outcome, runUnderFaults } from '../../tools/fault/run-case.js';
+import { ruleOf, Sweeper, type SweepJob } from '../../tools/fault/sweep-job.js';
+import { allCases } from '../selftests/index.js';
+
+const CASES = new Map(allCases().map((testCase) => [testCase.name, testCase]));
+const OPTIONS = { seed: 1, pages: 66, rounds: 2, all: false, pairs: 12, defects: [], first: false };
+
+/** About this many of a case's runs are made in both ways. */
+const SAMPLE = 16;
+
+function told({ sites: _, ...outcome }: Outcome): unknown {
+  return outcome;
+}
+
+async function compare(job: SweepJob): Promise<number> {
+  const testCase = CASES.get(job.name)!;
+  const pool = new MachinePool();
+  const { chosen } = await new Sweeper(CASES, OPTIONS, pool).clean(job);
+  const base: CaseRun = { path: job.path, seed: OPTIONS.seed };
+  const walk = new CaseWalk(pool, [new Arena(), new Arena()], (more) => [testCase, { ...base, ...more }]);
+  const step = Math.ceil(chosen.length / SAMPLE);
+  let begun = 0;
+  let rest = 0;
+  for (const run of chosen.filter((_, i) => i % step === 0)) {
+    if (run.rest > rest) await walk.to(run);
+    rest = Math.max(rest, run.rest);
+    const rules = run.injections.map(ruleOf);
+    const whole = await runUnderFaults(pool, testCase, { ...base, rules });
+    expect(whole.fired.length, JSON.stringify(run)).toBeGreaterThan(0);
+    if (walk.at === null) continue;
+    begun++;
+    expect(told(await runUnderFaults(pool, testCase, { ...base, rules, from: walk.at }))).toEqual(told(whole));
+  }
+  walk.end();
+  return begun;
+}
+
+describe('a run that begins at a snapshot', () => {
+  it.each([
+    'hmm.hmm_device_private.migrate',
+    'hmm.hmm_device_coherent.migrate_multiple',
+    'hmm.hmm_device_private.anon_write_child',
+    'hmm2.hmm2_device_private.double_map',
+    'migrate_on_fault.rows.thp_pinned',
+    'migrate_on_fault.rows.swap',
+    'migrate_on_fault.rows.shmem_none',
+    'migrate_on_fault.races.fork',
+    'migrate_on_fault.races.close_of_another_file',
+    'migrate_on_fault.reviews.two_faults_on_one_page',
+  ])('of %s tells what a whole run tells', async (name) => {
+    for (const path of ['classic', 'unified'] as const) expect(await compare({ name, path })).toBeGreaterThan(5);
+  });
+});
+
+describe('an image of objects', () => {
+  it('puts fields, elements, entries and bytes back into the same objects', () => {
+    const shared = { n: 1 };
+    const root = {
+      shared,
+      list: [shared, { n: 2 }],
+      map: new Map<string, unknown>([['a', shared]]),
+      set: new Set([1, 2]),
+      bytes: Uint8Array.of(1, 2, 3),
+      text: 'x' as string | null,
+    };
+    const { list, map, set, bytes } = root;
+    const image = new ObjectGraph([root]);
+    for (let again = 0; again < 2; again++) {
+      Object.assign(root, { list: [], map: new Map(), text: null });
+      list.push({ n: 3 });
+      list[1]!.n = 9;
+      shared.n = 7;
+      map.set('b', shared).delete('a');
+      set.clear();
+      bytes.fill(0);
+      image.restore();
+      expect(root.list).toBe(list);
+      expect(root.map).toBe(map);
+      expect(root).toEqual({
+        shared: { n: 1 },
+        list: [{ n: 1 }, { n: 2 }],
+        map: new Map([['a', { n: 1 }]]),
+        set: new Set([1, 2]),
+        bytes: Uint8Array.of(1, 2, 3),
+        text: 'x',
+      });
+      expect(root.list[0]).toBe(shared);
+    }
+  });
+
+  it('leaves alone what it is told to, and names large arrays instead of keeping them', () => {
+    const apart = { n: 1 };
+    const large = new Uint8Array(1 << 20);
+    const image = new ObjectGraph([{ apart, large }], [apart]);
+    apart.n = 2;
+    large[0] = 1;
+    image.restore();
+    expect(apart.n).toBe(2);
+    expect(large[0]).toBe(1);
+    expect(image.large).toEqual([large]);
+  });
+});
