@@ -21,3 +21,8 @@ export const O_PATH = 0o10000000;
 /** The bit of O_TMPFILE alone; the flag a program passes has O_DIRECTORY too. */
 export const __O_TMPFILE = 0o20000000;
 export const O_TMPFILE = __O_TMPFILE | O_DIRECTORY;
+
+// fallocate(2) modes (include/uapi/linux/falloc.h).
+
+export const FALLOC_FL_KEEP_SIZE = 0x1;
+export const FALLOC_FL_PUNCH_HOLE = 0x2;

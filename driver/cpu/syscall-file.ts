@@ -1,7 +1,8 @@
-import { EBADF, EINVAL, ENOENT, ENOTDIR, ERANGE, ESPIPE } from '../../uapi/errno.js';
-import { O_CLOEXEC } from '../../uapi/fcntl.js';
+import { EBADF, EFBIG, EINVAL, ENOENT, ENOTDIR, EOPNOTSUPP, ERANGE, ESPIPE } from '../../uapi/errno.js';
+import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, O_CLOEXEC } from '../../uapi/fcntl.js';
 import type { Coroutine } from '../core/effect.js';
 import { DirectoryFile } from '../sys/directory-file.js';
+import { MAX_FILE_BYTES } from '../sys/limits.js';
 import type { OpenFile } from '../sys/open-file.js';
 import { createPipe } from '../sys/pipe.js';
 import { procLink } from '../sys/proc-self.js';
@@ -50,7 +51,7 @@ export const fileSyscalls: GuestSyscallTable = {
       return (yield* machineCall(guest, 'ftruncate', guest.int(0), guest.s(1))).ret;
     },
   },
-  47: { name: 'fallocate', args: 'dxll', note: 'grows the file; mode 0 only', run: fallocate },
+  47: { name: 'fallocate', args: 'dxll', note: 'whole for files of /tmp and memfds', run: fallocate },
   49: { name: 'chdir', args: 's', note: 'whole', run: chdir },
   56: { name: 'openat', args: 'asOo', note: 'whole', run: openat },
   57: {
@@ -121,13 +122,19 @@ function* renameat2(guest: GuestThread): Coroutine<number> {
   return yield* guest.process.machine.vfs.rename(from, to);
 }
 
+/** Linux: fs/open.c:vfs_fallocate() */
 function* fallocate(guest: GuestThread): Coroutine<number> {
   const file = guest.process.files.get(guest.int(0));
-  const [offset, len] = [guest.s(2), guest.s(3)];
+  const [mode, offset, len] = [guest.int(1), guest.s(2), guest.s(3)];
   if (file === null) return -EBADF;
-  if (guest.int(1) !== 0 || offset < 0 || len <= 0) return -EINVAL;
-  if (offset + len <= file.stat().size) return 0;
-  return (yield* machineCall(guest, 'ftruncate', guest.int(0), offset + len)).ret;
+  if (offset < 0 || len <= 0) return -EINVAL;
+  if (mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE) || mode === FALLOC_FL_PUNCH_HOLE) return -EOPNOTSUPP;
+  if (!file.isWritable) return -EBADF;
+  if (offset + len > MAX_FILE_BYTES) return -EFBIG;
+  file.get();
+  const result = yield* file.fallocate({ mode, offset, len });
+  yield* file.put();
+  return result;
 }
 
 function* chdir(guest: GuestThread): Coroutine<number> {

@@ -1,7 +1,7 @@
 import { EBADF, EFAULT, EFBIG, EINVAL, ESPIPE } from '../../uapi/errno.js';
 import { readU64 } from '../../uapi/u64.js';
 import type { Coroutine } from '../core/effect.js';
-import { MAX_TRANSFER_BYTES } from '../sys/limits.js';
+import { MAX_FILE_BYTES, MAX_TRANSFER_BYTES } from '../sys/limits.js';
 import type { OpenFile } from '../sys/open-file.js';
 import { readUser, readUserView, writeUser } from '../sys/user-memory.js';
 import type { GuestSyscallTable } from './guest-syscall.js';
@@ -10,8 +10,6 @@ import { ERESTARTSYS } from './restart.js';
 
 /** Most bytes that are held outside of the machine's memory at a time. */
 const CHUNK_BYTES = 2 ** 20;
-/** As the machine's own pwrite has it. */
-const MAX_FILE_BYTES = 2 ** 40;
 const IOV_BYTES = 16;
 const IOV_MAX = 1024;
 /** Not at a place in the file but where its position is. */

@@ -1,11 +1,13 @@
-import { EINVAL, ENOMEM } from '../../uapi/errno.js';
-import { MAP_FIXED, MAP_GROWSDOWN, MAP_LOCKED, MAP_STACK, PROT_READ, PROT_WRITE } from '../../uapi/mman.js';
+import { EBUSY, EINVAL, ENOMEM } from '../../uapi/errno.js';
+import { MAP_FIXED, MAP_GROWSDOWN, MAP_STACK, PROT_READ, PROT_WRITE } from '../../uapi/mman.js';
 import type { Coroutine } from '../core/effect.js';
 import { Kind, kindOf } from '../mm/entry.js';
 import { PAGE_SIZE } from '../mm/frames.js';
+import { doMlockall, doMunlockall } from '../mm/mlock.js';
 import type { Mm } from '../mm/mm.js';
 import { doMunmap } from '../mm/munmap.js';
 import { pmdIndex, pteIndex, TASK_SIZE } from '../mm/page-table.js';
+import { VM } from '../mm/vm-flags.js';
 import type { Vma } from '../mm/vma.js';
 import { writeUser } from '../sys/user-memory.js';
 import { mapAnonymous } from './exec.js';
@@ -13,8 +15,12 @@ import { fixed, type GuestSyscallTable, machineCall } from './guest-syscall.js';
 import type { GuestThread } from './guest-thread.js';
 
 const MREMAP_ALL = 7;
-/** Flags that change nothing here: the stack is mapped whole, and nothing is ever locked. */
-const IGNORED_MAP_FLAGS = MAP_STACK | MAP_GROWSDOWN | MAP_LOCKED;
+const MS_ASYNC = 1;
+const MS_INVALIDATE = 2;
+const MS_SYNC = 4;
+const MS_ALL = MS_ASYNC | MS_INVALIDATE | MS_SYNC;
+/** Flags that change nothing here: the stack is mapped whole. */
+const IGNORED_MAP_FLAGS = MAP_STACK | MAP_GROWSDOWN;
 
 /** The address space. */
 export const memorySyscalls: GuestSyscallTable = {
@@ -39,7 +45,7 @@ export const memorySyscalls: GuestSyscallTable = {
   222: {
     name: 'mmap',
     args: 'pnPMdl',
-    note: 'MAP_GROWSDOWN and MAP_LOCKED have no effect',
+    note: 'MAP_GROWSDOWN has no effect',
     *run(guest) {
       const flags = guest.int(3) & ~IGNORED_MAP_FLAGS;
       const place = flags & MAP_FIXED ? guest.u(0) : Math.min(guest.u(0), TASK_SIZE);
@@ -55,11 +61,25 @@ export const memorySyscalls: GuestSyscallTable = {
       return (yield* machineCall(guest, 'mprotect', guest.u(0), guest.u(1), guest.int(2))).ret;
     },
   },
-  227: { name: 'msync', args: 'pnx', note: 'checks the range; there is no disk to write to', run: checkRange },
-  228: { name: 'mlock', args: 'pn', note: 'reads every page in; nothing is locked', run: lock },
-  229: { name: 'munlock', args: 'pn', note: 'checks the range', run: checkRange },
-  230: fixed('mlockall', 'x', { ret: 0, note: 'no effect' }),
-  231: fixed('munlockall', '', { ret: 0, note: 'no effect' }),
+  227: { name: 'msync', args: 'pnx', note: 'checks its arguments; there is no disk to write to', run: msync },
+  228: {
+    name: 'mlock',
+    args: 'pn',
+    note: 'without limit',
+    *run(guest) {
+      return (yield* machineCall(guest, 'mlock', guest.u(0), guest.u(1))).ret;
+    },
+  },
+  229: {
+    name: 'munlock',
+    args: 'pn',
+    note: 'whole',
+    *run(guest) {
+      return (yield* machineCall(guest, 'munlock', guest.u(0), guest.u(1))).ret;
+    },
+  },
+  230: { name: 'mlockall', args: 'x', note: 'without limit', run: (guest) => doMlockall(guest.mm, guest.int(0)) },
+  231: { name: 'munlockall', args: '', note: 'whole', run: (guest) => doMunlockall(guest.mm) },
   232: { name: 'mincore', args: 'pnp', note: 'pages that are mapped count as in memory', run: mincore },
   233: {
     name: 'madvise',
@@ -69,7 +89,14 @@ export const memorySyscalls: GuestSyscallTable = {
       return (yield* machineCall(guest, 'madvise', guest.u(0), guest.u(1), guest.int(2))).ret;
     },
   },
-  284: { name: 'mlock2', args: 'pnx', note: 'as mlock', run: lock },
+  284: {
+    name: 'mlock2',
+    args: 'pnx',
+    note: 'without limit',
+    *run(guest) {
+      return (yield* machineCall(guest, 'mlock', guest.u(0), guest.u(1), guest.int(2))).ret;
+    },
+  },
   239: fixed('get_mempolicy', 'ppnpx', { ret: 0, note: 'one node: MPOL_DEFAULT' }),
   237: fixed('set_mempolicy', 'dpn', { ret: 0, note: 'one node: no effect' }),
   235: fixed('mbind', 'pndpnx', { ret: 0, note: 'one node: no effect' }),
@@ -97,15 +124,27 @@ function pageUp(addr: number): number {
   return Math.ceil(addr / PAGE_SIZE) * PAGE_SIZE;
 }
 
-/** 0, or -ENOMEM for a range with a hole. */
-function* checkRange(guest: GuestThread): Coroutine<number> {
-  const start = guest.u(0);
-  if (start % PAGE_SIZE !== 0) return -EINVAL;
+/** Linux: mm/msync.c:msync(). There is no disk to write to. */
+function* msync(guest: GuestThread): Coroutine<number> {
+  const [start, len, flags] = [guest.u(0), pageUp(guest.u(1)), guest.int(2)];
+  if (flags & ~MS_ALL || start % PAGE_SIZE !== 0 || (flags & MS_ASYNC && flags & MS_SYNC)) return -EINVAL;
   const { mm } = guest;
   yield* mm.mmapLock.readLock();
-  const hole = firstHole(mm, start, start + pageUp(guest.u(1)));
+  const result = msyncResult(mm, { start, end: start + len, flags });
   mm.mmapLock.readUnlock();
-  return hole === null ? 0 : -ENOMEM;
+  return result;
+}
+
+function msyncResult(mm: Mm, { start, end, flags }: { start: number; end: number; flags: number }): number {
+  let result = 0;
+  for (let at = start; at < end; ) {
+    const vma = mm.findVma(at);
+    if (vma === null || vma.start > at) result = -ENOMEM;
+    if (vma === null || vma.start >= end) return result;
+    if (flags & MS_INVALIDATE && vma.flags & VM.locked) return -EBUSY;
+    at = vma.end;
+  }
+  return result;
 }
 
 function firstHole(mm: Mm, start: number, end: number): number | null {
@@ -115,14 +154,6 @@ function firstHole(mm: Mm, start: number, end: number): number | null {
     at = vma.end;
   }
   return null;
-}
-
-function* lock(guest: GuestThread): Coroutine<number> {
-  const start = guest.u(0) - (guest.u(0) % PAGE_SIZE);
-  const len = pageUp(guest.u(0) + guest.u(1)) - start;
-  const MADV_POPULATE_READ = 22;
-  const { ret } = yield* machineCall(guest, 'madvise', start, len, MADV_POPULATE_READ);
-  return ret === -EINVAL ? 0 : ret;
 }
 
 /** Linux: mm/mincore.c:do_mincore() */

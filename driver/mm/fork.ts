@@ -17,7 +17,7 @@ import { folioAddFileRmapPte, folioAddNewAnonRmap, folioTryDupAnonRmapPte } from
 import { copyHugePmd } from './thp-fork.js';
 import { splitHugePmd } from './thp-split-pmd.js';
 import { beginTlbFlushPending, endTlbFlushPending, flushTlbMm } from './tlb.js';
-import { VM } from './vm-flags.js';
+import { VM, VM_LOCKED_MASK } from './vm-flags.js';
 import { Vma } from './vma.js';
 
 const FORK_POINT = preemptPoint('fork');
@@ -55,7 +55,7 @@ export function* dupMmap(child: Mm, parent: Mm): Coroutine<number> {
 function* dupVma(child: Mm, vma: Vma): Coroutine<number> {
   const { kernelMemory } = child.memory;
   if (!kernelMemory.has(1)) return -ENOMEM;
-  const copy = new Vma(child, vma.start, vma.end, vma.flags, vma.pgoff);
+  const copy = new Vma(child, vma.start, vma.end, vma.flags & ~VM_LOCKED_MASK, vma.pgoff);
   copy.file = vma.file;
   copy.ops = vma.ops;
   if (!(vma.flags & VM.wipeonfork)) anonVmaFork(copy, vma);

@@ -15,7 +15,7 @@ import type { Vma } from './vma.js';
  * Linux: mm/madvise.c:madvise_cold()
  */
 export function* madviseCold(vma: Vma, start: number, end: number): Coroutine<number> {
-  if (vma.flags & (VM.pfnmap | VM.hugetlb)) return -EINVAL;
+  if (vma.flags & (VM.pfnmap | VM.hugetlb | VM.locked)) return -EINVAL;
   yield* advisePages(vma.mm, { start, end }, COLD);
   return 0;
 }

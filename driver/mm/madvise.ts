@@ -1,4 +1,4 @@
-import { EACCES, EAGAIN, EFAULT, EHWPOISON, EINTR, EINVAL, ENOMEM } from '../../uapi/errno.js';
+import { EACCES, EAGAIN, EFAULT, EHWPOISON, EINTR, EINVAL, ENOMEM, EOPNOTSUPP } from '../../uapi/errno.js';
 import {
   MADV_COLD,
   MADV_COLLAPSE,
@@ -30,6 +30,7 @@ import { madviseFree } from './madvise-free.js';
 import type { Mm } from './mm.js';
 import { alignDown, isHugeAligned, isPageAligned, pageAlign, TWO_64 } from './page-align.js';
 import { madvisePageout } from './pageout.js';
+import { shmemPunchHole } from './shmem.js';
 import { madviseCollapse } from './thp-collapse.js';
 import { VM, VM_SPECIAL } from './vm-flags.js';
 import type { Vma } from './vma.js';
@@ -137,7 +138,7 @@ function* adviseVma(vma: Vma, part: Advice): Coroutine<number> {
     case MADV_WILLNEED:
       return yield* madviseWillneed(vma, start, end);
     case MADV_REMOVE:
-      return removeError(vma);
+      return yield* madviseRemove(vma, start, end);
     case MADV_COLLAPSE:
       return yield* madviseCollapse(vma, start, end);
     default:
@@ -145,11 +146,20 @@ function* adviseVma(vma: Vma, part: Advice): Coroutine<number> {
   }
 }
 
-/** Deviates: no hole is punched into a file, so that only the refusals are those of Linux. */
-function removeError(vma: Vma): number {
-  if (vma.file === null && !(vma.flags & VM.hugetlb)) return -EINVAL;
+/** A hole in the file, punched without mmap_lock. Linux: mm/madvise.c:madvise_remove() */
+function* madviseRemove(vma: Vma, start: number, end: number): Coroutine<number> {
+  const { mm, file, flags } = vma;
+  if (flags & VM.locked || (file === null && !(flags & VM.hugetlb))) return -EINVAL;
   const writable = VM.shared | VM.maywrite;
-  return (vma.flags & writable) === writable ? -EINVAL : -EACCES;
+  if ((flags & writable) !== writable) return -EACCES;
+  if (file === null || file.mapping === null) return -EOPNOTSUPP;
+  const offset = vma.indexOf(start) * PAGE_SIZE;
+  file.get();
+  mm.mmapLock.readUnlock();
+  yield* shmemPunchHole(mm.memory, file.mapping, offset, end - start);
+  yield* file.put();
+  yield* mm.mmapLock.readLock();
+  return 0;
 }
 
 /** Linux: mm/madvise.c:madvise_dontneed_free() */
@@ -158,7 +168,7 @@ function* dontneedOrFree(vma: Vma, { start, end, advice }: Advice): Coroutine<nu
   if (vma.flags & VM.hugetlb) {
     if (advice === MADV_FREE || !isHugeAligned(start)) return -EINVAL;
     last = alignDown(end, HPAGE_PMD_SIZE);
-  } else if (vma.flags & VM.pfnmap) {
+  } else if (vma.flags & VM.pfnmap || (vma.flags & VM.locked && advice !== MADV_DONTNEED_LOCKED)) {
     return -EINVAL;
   }
   if (start === last) return 0;

@@ -22,6 +22,8 @@ export class Mm {
   userfault: UserfaultOps | null = null;
   /** A task is about to be killed in the middle of an operation on this mm. Linux: MMF_UNSTABLE */
   isUnstable = false;
+  /** VM flags that new mappings get, set by mlockall(2). Linux: def_flags */
+  defFlags = 0;
   /** Of the core that it is on; null: on none. */
   tlb: Tlb | null = null;
   /** Whoever changes entries now and flushes them later counts itself here meanwhile. Linux: tlb_flush_pending */

@@ -23,12 +23,13 @@ import { assert } from '../core/assert.js';
 import type { Coroutine } from '../core/effect.js';
 import { HPAGE_PMD_SIZE, PAGE_SIZE } from './frames.js';
 import { hugetlbReservePages } from './hugetlb-pool.js';
+import { supportsMlock } from './mlock.js';
 import type { Mm } from './mm.js';
 import { clearVmas, type DroppedFiles, dropVmas, gatherVmas, putFiles } from './munmap.js';
 import { alignDown, alignUp, pageAlign } from './page-align.js';
 import { mmPopulate } from './populate.js';
 import { getUnmappedArea, MMAP_MIN_ADDR } from './unmapped-area.js';
-import { VM, VM_ACCESS_FLAGS } from './vm-flags.js';
+import { VM, VM_ACCESS_FLAGS, VM_LOCKED_MASK } from './vm-flags.js';
 import { type MappedFile, Vma } from './vma.js';
 import { findVmaIntersection, insertVma, linkFileLocked, lockRmap, unlockRmap } from './vma-list.js';
 import { vmaMergeNewRange } from './vma-merge.js';
@@ -89,7 +90,8 @@ export function* doMmap(mm: Mm, request: MmapRequest): Coroutine<number> {
   mm.mmapLock.writeUnlock();
   yield* putFiles(dropped);
   const populates = (request.flags & (MAP_POPULATE | MAP_NONBLOCK)) === MAP_POPULATE;
-  if (addr >= 0 && (populates || request.flags & MAP_LOCKED)) yield* mmPopulate(mm, addr, addr + pageAlign(len));
+  const isLocked = addr >= 0 && (vmFlagsOf(mm, request, request.prot) & VM.locked) !== 0;
+  if (addr >= 0 && (populates || isLocked)) yield* mmPopulate(mm, addr, addr + pageAlign(len));
   return addr;
 }
 
@@ -115,7 +117,7 @@ function* mmapLocked(mm: Mm, request: MmapRequest, dropped: DroppedFiles): Corou
   return yield* mmapRegion(mm, request, {
     addr,
     len,
-    vmFlags: vmFlagsOf(request, prot),
+    vmFlags: vmFlagsOf(mm, request, prot),
     pgoff: pgoffOf(request, addr),
     dropped,
   });
@@ -145,15 +147,16 @@ function checkType(request: MmapRequest, flags: number): number {
 }
 
 /** Linux: calc_vm_prot_bits(), calc_vm_flag_bits(), and accountable_mapping(). PROT_* bits are VM_* bits. */
-function vmFlagsOf({ flags, mode }: MmapRequest, prot: number): number {
-  let vmFlags = (prot & VM_ACCESS_FLAGS) | VM.mayread | VM.maywrite | VM.mayexec;
+function vmFlagsOf(mm: Mm, { flags, mode }: MmapRequest, prot: number): number {
+  let vmFlags = (prot & VM_ACCESS_FLAGS) | VM.mayread | VM.maywrite | VM.mayexec | mm.defFlags;
+  if (flags & MAP_LOCKED) vmFlags |= VM.locked;
   if ((flags & MAP_TYPE) !== MAP_PRIVATE) {
     vmFlags |= VM.shared | VM.mayshare;
     if (mode?.write === false) vmFlags &= ~(VM.maywrite | VM.shared);
   }
   if (flags & MAP_STACK) vmFlags |= VM.nohugepage;
   if (flags & MAP_NORESERVE) vmFlags |= VM.noreserve;
-  if (flags & MAP_HUGETLB) return vmFlags | VM.hugetlb | VM.dontexpand;
+  if (flags & MAP_HUGETLB) return (vmFlags & ~VM_LOCKED_MASK) | VM.hugetlb | VM.dontexpand;
   const isAccounted = (vmFlags & (VM.noreserve | VM.shared | VM.write)) === VM.write;
   return isAccounted ? vmFlags | VM.account : vmFlags;
 }
@@ -193,6 +196,7 @@ function* mmapRegion(mm: Mm, request: MmapRequest, region: Region): Coroutine<nu
     if (request.file !== null) yield* clearVmas({ mm, start: addr, end, vmas: [vma], floor, ceiling });
     return error;
   }
+  if (!supportsMlock(vma)) vma.flags &= ~VM_LOCKED_MASK;
   // A driver that changed the flags, as vm_insert_page() does, may have made the vma mergeable or unmergeable.
   const locks = yield* lockRmap(vma);
   insertVma(vma);

@@ -9,8 +9,9 @@ import { movePageTables } from './move-page-tables.js';
 import { type DroppedFiles, munmapLocked, putFiles } from './munmap.js';
 import { alignUp, isHugeAligned, isPageAligned, pageAlign } from './page-align.js';
 import { TASK_SIZE } from './page-table.js';
+import { mmPopulate } from './populate.js';
 import { getUnmappedArea } from './unmapped-area.js';
-import { VM } from './vm-flags.js';
+import { VM, VM_LOCKED_MASK } from './vm-flags.js';
 import type { Vma } from './vma.js';
 import { findVmaIntersection, lockRmap, unlockRmap } from './vma-list.js';
 import { vmaMergeExtend } from './vma-merge.js';
@@ -49,8 +50,10 @@ export function* doMremap(mm: Mm, request: MremapRequest): Coroutine<number> {
   const dropped: DroppedFiles = [];
   yield* mm.mmapLock.writeLock();
   const result = yield* mremapLocked(mm, { ...request, oldLen, newLen, dropped });
+  const isLocked = result >= 0 && newLen > oldLen && ((mm.vmaLookup(result)?.flags ?? 0) & VM.locked) !== 0;
   mm.mmapLock.writeUnlock();
   yield* putFiles(dropped);
+  if (isLocked) yield* mmPopulate(mm, result + oldLen, result + newLen);
   return result;
 }
 
@@ -151,6 +154,7 @@ function* moveVma(mm: Mm, source: Vma, remap: Remap): Coroutine<number> {
   const { newVma, vma, needRmapLocks } = yield* copyVma(source, place);
   yield* movePageTables({ vma, oldAddr: addr, newVma, newAddr, len: oldLen, needRmapLocks });
   if (keepSource) {
+    vma.flags &= ~VM_LOCKED_MASK;
     if (vma.start === addr && vma.end === addr + oldLen) yield* forgetAnonVmas(vma);
     return newAddr;
   }

@@ -21,7 +21,7 @@ const PART_POINT = preemptPoint('pageout');
  * Deviates: every file counts as one that the caller may write. Linux: mm/madvise.c:madvise_pageout()
  */
 export function* madvisePageout(vma: Vma, start: number, end: number): Coroutine<number> {
-  if (vma.flags & (VM.pfnmap | VM.hugetlb)) return -EINVAL;
+  if (vma.flags & (VM.pfnmap | VM.hugetlb | VM.locked)) return -EINVAL;
   const { kernel } = vma.mm.memory;
   for (let addr = start; addr < end && !kernel.current.killed; ) {
     const next = Math.min(end, hugeStart(addr) + HPAGE_PMD_SIZE);

@@ -6,7 +6,7 @@ import { clearPage, folioAddLru, folioGet, folioLock, folioPut, folioUnlock } fr
 import { PAGE_SIZE, PG } from './frames.js';
 import type { Memory } from './memory.js';
 import { shmemForgetSwap, shmemSwapinFolio } from './shmem-swap.js';
-import { zapPageRangeSingle } from './zap.js';
+import { type ZapOptions, zapPageRangeSingle } from './zap.js';
 
 /** A new, empty tmpfs file of `sizeBytes`. Shared anonymous memory is such a file without a name. */
 export function newShmemMapping(memory: Memory, sizeBytes: number): AddressSpace {
@@ -23,17 +23,17 @@ export function filemapPage(mapping: AddressSpace, index: number): number {
 
 /**
  * The page of `index` with one reference for the caller: resident, read in from swap, or, with `create`, new and zeroed.
- * 0 is a hole without `create`. -EINVAL behind the end of the file, -ENOMEM without memory. The page is not locked: who
+ * 0 is a hole without `create`. -EINVAL behind the end of the file unless `behindEnd`, -ENOMEM without memory. The page is not locked: who
  * needs it to stay in the file locks it and looks at `mapping` again. Linux: mm/shmem.c:shmem_get_folio_gfp()
  */
 export function* shmemGetFolio(
   memory: Memory,
   mapping: AddressSpace,
   index: number,
-  { create }: { create: boolean },
+  { create, behindEnd = false }: { create: boolean; behindEnd?: boolean },
 ): Coroutine<number> {
   for (;;) {
-    if (index * PAGE_SIZE >= mapping.size) return -EINVAL;
+    if (index * PAGE_SIZE >= mapping.size && !behindEnd) return -EINVAL;
     const found = mapping.pages.get(index);
     if (found < 0) {
       const result = yield* shmemSwapinFolio(memory, mapping, index);
@@ -89,10 +89,10 @@ export function* shmemTruncate(memory: Memory, mapping: AddressSpace, sizeBytes:
   mapping.size = sizeBytes;
   if (sizeBytes >= oldSize) return;
   const firstIndex = Math.ceil(sizeBytes / PAGE_SIZE);
-  yield* unmapMappingPages(mapping, firstIndex);
-  yield* shmemTruncateRange(memory, mapping, firstIndex);
+  yield* unmapMappingPages(mapping, { first: firstIndex });
+  yield* shmemTruncateRange(memory, mapping, { first: firstIndex });
   // A page that was faulted in again between the two steps is behind the end now, so this pass finds the last of them.
-  yield* unmapMappingPages(mapping, firstIndex);
+  yield* unmapMappingPages(mapping, { first: firstIndex });
   yield* clearTail(memory, mapping, sizeBytes);
 }
 
@@ -100,22 +100,76 @@ export function* shmemTruncate(memory: Memory, mapping: AddressSpace, sizeBytes:
 export function* shmemEvict(memory: Memory, mapping: AddressSpace): Coroutine<void> {
   assert(mapping.vmas.length === 0, `mapping ${mapping.id} is evicted while it is mapped`);
   mapping.size = 0;
-  yield* shmemTruncateRange(memory, mapping, 0);
+  yield* shmemTruncateRange(memory, mapping, { first: 0 });
   memory.mappings.delete(mapping.id);
 }
 
-/** Linux: mm/memory.c:unmap_mapping_pages(), with even_cows. */
-function* unmapMappingPages(mapping: AddressSpace, firstIndex: number): Coroutine<void> {
+/**
+ * Makes [offset, offset + len) read as zero: whole pages go, private copies of them stay. Linux: mm/shmem.c:shmem_fallocate()
+ * with FALLOC_FL_PUNCH_HOLE
+ */
+export function* shmemPunchHole(memory: Memory, mapping: AddressSpace, offset: number, len: number): Coroutine<void> {
+  const [first, end] = [Math.ceil(offset / PAGE_SIZE), Math.floor((offset + len) / PAGE_SIZE)];
+  if (first > end) {
+    yield* clearPart(memory, mapping, offset, offset + len);
+    return;
+  }
+  const hole = { first, end, evenCows: false };
+  yield* unmapMappingPages(mapping, hole);
+  yield* shmemTruncateRange(memory, mapping, hole);
+  // Linux: truncate_inode_folio(), for what was mapped again in between
+  yield* unmapMappingPages(mapping, hole);
+  yield* clearPart(memory, mapping, offset, first * PAGE_SIZE);
+  yield* clearPart(memory, mapping, end * PAGE_SIZE, offset + len);
+}
+
+/**
+ * Gives [offset, offset + len) pages; the file grows unless `keepsSize`. 0, or -ENOMEM, which leaves the size.
+ * Linux: mm/shmem.c:shmem_fallocate(). Deviates: the pages given before memory ran out stay.
+ */
+export function* shmemAllocate(
+  memory: Memory,
+  mapping: AddressSpace,
+  { offset, len, keepsSize }: { offset: number; len: number; keepsSize: boolean },
+): Coroutine<number> {
+  const end = offset + len;
+  for (let index = Math.floor(offset / PAGE_SIZE); index * PAGE_SIZE < end; index++) {
+    const pfn = yield* shmemGetFolio(memory, mapping, index, { create: true, behindEnd: true });
+    if (pfn < 0) return pfn;
+    folioPut(memory, pfn);
+  }
+  if (!keepsSize) mapping.size = Math.max(mapping.size, end);
+  return 0;
+}
+
+/** Pages of a file, by their indices. */
+interface IndexRange {
+  readonly first: number;
+  /** The end of the file when left out. */
+  readonly end?: number;
+}
+
+/** Linux: mm/memory.c:unmap_mapping_pages() */
+function* unmapMappingPages(
+  mapping: AddressSpace,
+  { first, end = Number.POSITIVE_INFINITY, evenCows = true }: IndexRange & ZapOptions,
+): Coroutine<void> {
   yield* mapping.lock.readLock();
   for (const vma of mapping.vmas) {
-    const start = vma.start + Math.max(0, firstIndex - vma.pgoff) * PAGE_SIZE;
-    if (start < vma.end) yield* zapPageRangeSingle(vma, start, vma.end);
+    const from = vma.start + Math.max(0, first - vma.pgoff) * PAGE_SIZE;
+    const to = Math.min(vma.end, vma.start + Math.max(0, end - vma.pgoff) * PAGE_SIZE);
+    if (from < to) yield* zapPageRangeSingle(vma, from, to, { evenCows });
   }
   mapping.lock.readUnlock();
 }
 
-function* shmemTruncateRange(memory: Memory, mapping: AddressSpace, firstIndex: number): Coroutine<void> {
-  for (const index of mapping.pages.filled(firstIndex)) {
+function* shmemTruncateRange(
+  memory: Memory,
+  mapping: AddressSpace,
+  { first, end = Number.POSITIVE_INFINITY }: IndexRange,
+): Coroutine<void> {
+  for (const index of mapping.pages.filled(first)) {
+    if (index >= end) return;
     const found = mapping.pages.get(index);
     if (found > 0) yield* truncateFolio(memory, mapping, index);
     else if (found < 0) shmemForgetSwap(memory, mapping, index);
@@ -135,11 +189,17 @@ function* truncateFolio(memory: Memory, mapping: AddressSpace, index: number): C
 }
 
 function* clearTail(memory: Memory, mapping: AddressSpace, sizeBytes: number): Coroutine<void> {
-  const offset = sizeBytes % PAGE_SIZE;
-  if (offset === 0) return;
-  const pfn = yield* shmemGetFolio(memory, mapping, Math.floor(sizeBytes / PAGE_SIZE), { create: false });
+  yield* clearPart(memory, mapping, sizeBytes, Math.ceil(sizeBytes / PAGE_SIZE) * PAGE_SIZE);
+}
+
+/** Clears the bytes [from, to), which lie in one page. */
+function* clearPart(memory: Memory, mapping: AddressSpace, from: number, to: number): Coroutine<void> {
+  if (from >= to) return;
+  const index = Math.floor(from / PAGE_SIZE);
+  const pfn = yield* shmemGetFolio(memory, mapping, index, { create: false });
   if (pfn <= 0) return;
-  memory.bytes.fill(0, pfn * PAGE_SIZE + offset, (pfn + 1) * PAGE_SIZE);
+  const base = (pfn - index) * PAGE_SIZE;
+  memory.bytes.fill(0, base + from, base + to);
   folioPut(memory, pfn);
 }
 

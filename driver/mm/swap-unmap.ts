@@ -10,6 +10,7 @@ import { addRss, folioMarkDirty } from './pte-build.js';
 import { ptlLock, ptlUnlock } from './ptl.js';
 import { folioRemoveRmapPte, folioTryShareAnonRmapPte, rmapWalk } from './rmap.js';
 import type { TlbBatch } from './tlb.js';
+import { VM } from './vm-flags.js';
 import type { Vma } from './vma.js';
 
 /**
@@ -45,6 +46,7 @@ function unmapEntry(vma: Vma, { addr, pfn }: { addr: number; pfn: number }, batc
   const isExclusiveMapping = kindOf(lo) === Kind.deviceExclusive && memory.profile.exclusiveIsMapping;
   if ((kindOf(lo) !== Kind.present && !isExclusiveMapping) || lo & Pte.special) return true;
   if (table.entries[2 * i + 1] !== pfn) return true;
+  if (vma.flags & VM.locked) return false;
   if (!isExclusiveMapping) batch.add(mm);
   if (lo & Pte.dirty) folioMarkDirty(memory, pfn);
   if (memory.frames.isAnon(pfn)) {

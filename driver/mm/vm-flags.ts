@@ -11,9 +11,13 @@ export const VM = {
   /** A userfaultfd serves faults on missing pages. */
   uffdMissing: 0x200,
   pfnmap: 0x400,
+  /** Reclaim leaves the pages alone. */
+  locked: 0x2000,
   io: 0x4000,
   dontcopy: 0x20000,
   dontexpand: 0x40000,
+  /** Of locked memory: pages come with the first touch, not at once. */
+  lockonfault: 0x80000,
   account: 0x100000,
   noreserve: 0x200000,
   hugetlb: 0x400000,
@@ -25,5 +29,6 @@ export const VM = {
 
 /** READ, WRITE, EXEC. */
 export const VM_ACCESS_FLAGS = VM.read | VM.write | VM.exec;
+export const VM_LOCKED_MASK = VM.locked | VM.lockonfault;
 /** Migration and THP keep away from these. Linux: VM_SPECIAL */
 export const VM_SPECIAL = VM.io | VM.dontexpand | VM.pfnmap | VM.mixedmap;

@@ -1,12 +1,9 @@
 import type { CallResult } from '../../uapi/client/transport.js';
 import { EBADF, EFBIG, EINVAL, EMFILE } from '../../uapi/errno.js';
 import type { Coroutine } from '../core/effect.js';
-import { MAX_TRANSFER_BYTES } from './limits.js';
+import { MAX_FILE_BYTES, MAX_TRANSFER_BYTES } from './limits.js';
 import type { SyscallTable } from './syscall.js';
 import type { Thread } from './thread.js';
-
-/** Largest tmpfs file, so that a page index stays a small integer. */
-const MAX_FILE_BYTES = 2 ** 40;
 
 /** Descriptors, and the contents of files. */
 export const fileCalls: SyscallTable = {

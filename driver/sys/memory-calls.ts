@@ -1,12 +1,13 @@
 import type { CallResult } from '../../uapi/client/transport.js';
-import { EBADF, EINVAL, ENODEV } from '../../uapi/errno.js';
-import { MAP_ANONYMOUS, MAP_HUGETLB, MAP_PRIVATE, MAP_TYPE } from '../../uapi/mman.js';
+import { EACCES, EBADF, EINVAL, ENODEV } from '../../uapi/errno.js';
+import { MAP_ANONYMOUS, MAP_HUGETLB, MAP_PRIVATE, MAP_TYPE, PROT_WRITE } from '../../uapi/mman.js';
 import { BUS_ADRERR, SEGV_ACCERR, SEGV_MAPERR, SIGBUS, SIGKILL, SIGSEGV } from '../../uapi/signal.js';
 import { assert } from '../core/assert.js';
 import type { Coroutine } from '../core/effect.js';
 import { type AccessResult, cpuLoad, cpuStore } from '../mm/access.js';
 import { PAGE_SIZE } from '../mm/frames.js';
 import { doMadvise } from '../mm/madvise.js';
+import { doMlock, doMunlock } from '../mm/mlock.js';
 import type { Mm } from '../mm/mm.js';
 import { doMmap, type MmapRequest } from '../mm/mmap.js';
 import { doMprotect } from '../mm/mprotect.js';
@@ -61,6 +62,16 @@ export const memoryCalls: SyscallTable = {
     run: (thread, [addr, len, advice]) => doMadvise(thread.process.mm, addr as number, len as number, advice as number),
     note: '0',
   },
+  mlock: {
+    args: 'nn?n',
+    run: (thread, [addr, len, flags = 0]) => doMlock(thread.process.mm, addr as number, len as number, flags as number),
+    note: '0; flag 1: with the first touch only',
+  },
+  munlock: {
+    args: 'nn',
+    run: (thread, [addr, len]) => doMunlock(thread.process.mm, addr as number, len as number),
+    note: '0',
+  },
   load: {
     args: 'nn',
     run: (thread, [addr, len]) => load(thread, addr as number, len as number),
@@ -78,7 +89,9 @@ function* mmap(thread: Thread, { addr, len, prot, flags: asked, fd, offset }: Mm
   if (offset % PAGE_SIZE !== 0 || offset < 0 || addr < 0 || len < 0) return -EINVAL;
   const pgoff = offset / PAGE_SIZE;
   const { mm, files } = thread.process;
-  const flags = files.get(fd)?.mapsAnonymous ? asked | MAP_ANONYMOUS : asked;
+  const zero = asked & MAP_ANONYMOUS ? null : files.get(fd);
+  if (zero?.mapsAnonymous && !isOpenFor(zero, prot, asked)) return -EACCES;
+  const flags = zero?.mapsAnonymous ? asked | MAP_ANONYMOUS : asked;
   const request = { addr, len, prot, flags, file: null, pgoff };
   if (!(flags & MAP_ANONYMOUS)) {
     const file = files.get(fd);
@@ -90,6 +103,12 @@ function* mmap(thread: Thread, { addr, len, prot, flags: asked, fd, offset }: Mm
   }
   if (flags & MAP_HUGETLB || (flags & MAP_TYPE) === MAP_PRIVATE) return yield* doMmap(mm, request);
   return yield* mmapSharedAnonymous(mm, thread.process.machine, request);
+}
+
+/** Linux: the part of mm/mmap.c:do_mmap() that looks at f_mode */
+function isOpenFor(file: OpenFile, prot: number, flags: number): boolean {
+  const writesFile = (flags & MAP_TYPE) !== MAP_PRIVATE && (prot & PROT_WRITE) !== 0;
+  return file.isReadable && (!writesFile || file.isWritable);
 }
 
 function* mapFile(mm: Mm, file: OpenFile, request: MmapRequest): Coroutine<number> {

@@ -1,4 +1,4 @@
-import { EINVAL, ENOTTY } from '../../uapi/errno.js';
+import { EINVAL, ENODEV, ENOTTY, ESPIPE } from '../../uapi/errno.js';
 import { O_ACCMODE, O_APPEND, O_RDONLY, O_WRONLY } from '../../uapi/fcntl.js';
 import { assert } from '../core/assert.js';
 import type { Coroutine } from '../core/effect.js';
@@ -118,6 +118,11 @@ export abstract class OpenFile implements MappedFile {
 
   *ftruncate(_sizeBytes: number): Coroutine<number> {
     return -EINVAL;
+  }
+
+  /** Makes room for [offset, offset + len), or a hole there. 0 or a negative errno. Linux: fs/open.c:vfs_fallocate() */
+  *fallocate(_range: { mode: number; offset: number; len: number }): Coroutine<number> {
+    return this.isSeekable ? -ENODEV : -ESPIPE;
   }
 
   *ioctl(_thread: Thread, _request: IoctlRequest): Coroutine<number> {

@@ -1,5 +1,6 @@
 import { Kind, kindOf, Pte } from '../mm/entry.js';
 import { PAGE_SIZE } from '../mm/frames.js';
+import { lockedPages } from '../mm/mlock.js';
 import { pmdIndex, pteIndex } from '../mm/page-table.js';
 import { VM } from '../mm/vm-flags.js';
 import type { Vma } from '../mm/vma.js';
@@ -123,6 +124,7 @@ function smapsRows(vma: Vma): string {
     ['Anonymous', anon * 4],
     ['AnonHugePages', hugeKib],
     ['Swap', swap * 4],
+    ['Locked', vma.flags & VM.locked ? pages * 4 : 0],
   ];
   const text = rows.map(([name, kib]) => `${`${name}:`.padEnd(16)}${String(kib).padStart(8)} kB\n`).join('');
   return `${text}VmFlags: ${vmFlagNames(vma)}\n`;
@@ -138,9 +140,11 @@ const FLAG_NAMES: readonly [number, string][] = [
   [VM.mayexec, 'me'],
   [VM.mayshare, 'ms'],
   [VM.pfnmap, 'pf'],
+  [VM.locked, 'lo'],
   [VM.io, 'io'],
   [VM.dontcopy, 'dc'],
   [VM.dontexpand, 'de'],
+  [VM.lockonfault, 'lf'],
   [VM.account, 'ac'],
   [VM.noreserve, 'nr'],
   [VM.hugetlb, 'ht'],
@@ -176,6 +180,7 @@ function statusText(thread: Thread): string {
     'Gid:\t0\t0\t0\t0',
     ...[
       ['VmSize', sizeKib],
+      ['VmLck', lockedPages(process.mm) * 4],
       ['VmRSS', (rss.anon + rss.file + rss.shmem) * 4],
       ['RssAnon', rss.anon * 4],
       ['RssFile', rss.file * 4],

@@ -1,8 +1,17 @@
 import { EBADF, EINVAL } from '../../uapi/errno.js';
+import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE } from '../../uapi/fcntl.js';
 import type { Coroutine } from '../core/effect.js';
 import type { AddressSpace } from '../mm/address-space.js';
 import type { Memory } from '../mm/memory.js';
-import { newShmemMapping, shmemEvict, shmemRead, shmemTruncate, shmemWrite } from '../mm/shmem.js';
+import {
+  newShmemMapping,
+  shmemAllocate,
+  shmemEvict,
+  shmemPunchHole,
+  shmemRead,
+  shmemTruncate,
+  shmemWrite,
+} from '../mm/shmem.js';
 import { type FileStat, OpenFile, type ReleaseQueue, S_IFREG } from './open-file.js';
 import type { Thread } from './thread.js';
 
@@ -58,5 +67,15 @@ export class TmpfsFile extends OpenFile {
     if (!this.isWritable) return -EINVAL;
     yield* shmemTruncate(this.inode.memory, this.mapping, sizeBytes);
     return 0;
+  }
+
+  override *fallocate({ mode, offset, len }: { mode: number; offset: number; len: number }): Coroutine<number> {
+    const { memory } = this.inode;
+    if (mode & FALLOC_FL_PUNCH_HOLE) {
+      yield* shmemPunchHole(memory, this.mapping, offset, len);
+      return 0;
+    }
+    const keepsSize = (mode & FALLOC_FL_KEEP_SIZE) !== 0;
+    return yield* shmemAllocate(memory, this.mapping, { offset, len, keepsSize });
   }
 }

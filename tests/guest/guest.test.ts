@@ -11,6 +11,7 @@ const ONLY_HERE = [
   'harness',
   'ioctls',
   'jobs',
+  'memory',
   'numbering',
   'proc',
   'race',

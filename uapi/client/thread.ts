@@ -76,6 +76,15 @@ export class Thread {
     return this.ret('madvise', addr, len, advice);
   }
 
+  /** Reads the pages in and keeps them; flag 1 (MLOCK_ONFAULT) waits for their first touch. */
+  mlock(addr: number, len: number, flags = 0): Promise<number> {
+    return this.ret('mlock', addr, len, flags);
+  }
+
+  munlock(addr: number, len: number): Promise<number> {
+    return this.ret('munlock', addr, len);
+  }
+
   /** Read memory as the CPU does. `ret` and `bytes` say how far it came, `signal` what stopped it. */
   load(addr: number, len: number): Promise<CallResult> {
     return this.call('load', addr, len);

@@ -138,6 +138,8 @@ const NAMES = [
   'mprotect',
   'mremap',
   'madvise',
+  'mlock',
+  'munlock',
   'load',
   'store',
   'fork',
