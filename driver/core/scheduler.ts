@@ -15,7 +15,7 @@ export interface BlockedTask {
 
 /**
  * How a run ended: `idle`, no task is left in the kernel; `stopped`, the awaited task returned; `deadlock`, tasks are
- * left and none can go on; `step-limit`, the limit of steps was reached (the run can be continued).
+ * left and none can go on; `step-limit`, the limit of steps was reached or `isOver` said so (the run can be continued).
  */
 export interface RunResult {
   readonly reason: 'idle' | 'stopped' | 'deadlock' | 'step-limit';
@@ -31,6 +31,8 @@ export interface Timer {
 
 /** Virtual microseconds that one step takes, so that a loop which only retries does reach its deadline. */
 const TICKS_PER_STEP = 1;
+/** Steps of one run from one question whether it is over to the next. */
+const STEPS_BETWEEN_QUESTIONS = 4;
 
 /** Runs kernel tasks one step at a time; the policy decides whose step is next whenever there is a choice. */
 export class Scheduler {
@@ -43,6 +45,8 @@ export class Scheduler {
   isShared = false;
   /** Whoever calls `run` in slices must get control back, even with one task. */
   isPreemptive = false;
+  /** Asked every few steps, by whoever may give a run so much time and no more. */
+  isOver: (() => boolean) | null = null;
   steps = 0;
   private readonly runnable: Task[] = [];
   private readonly sleeping: Task[] = [];
@@ -100,9 +104,15 @@ export class Scheduler {
         if (!this.advanceToTimer()) return this.ended(this.blocked.size > 0 ? 'deadlock' : 'idle', firstStep);
         if (this.steps >= lastStep) break;
       }
-      if (this.steps >= lastStep) return this.ended('step-limit', firstStep);
+      if (this.steps >= lastStep || this.isCut(firstStep)) return this.ended('step-limit', firstStep);
       this.step(this.takeNext());
     }
+  }
+
+  /** Not before the first steps, so that every run gets on. */
+  private isCut(firstStep: number): boolean {
+    const done = this.steps - firstStep;
+    return done !== 0 && done % STEPS_BETWEEN_QUESTIONS === 0 && this.isOver !== null && this.isOver();
   }
 
   /** Fires once the clock has reached `atTick`: at the next `advance`, or when no task is runnable. */

@@ -6,6 +6,7 @@ import { isModelled } from '../dmirror/ioctl.js';
 import { DEFAULT_MACHINE_OPTIONS, type MachineOptions } from '../sys/machine-options.js';
 import type { Limits } from './limits.js';
 import type { Logger } from './logger.js';
+import type { MachineCheck } from './machine-check.js';
 import type { MachineHost } from './machine-host.js';
 import type { Session } from './session.js';
 import { parseFilter, type TraceFeed } from './trace-feed.js';
@@ -16,6 +17,7 @@ export interface ControlContext {
   readonly limits: Limits;
   readonly log: Logger;
   readonly feed: TraceFeed;
+  readonly check: MachineCheck;
   /** What a socket has is read into this; it is used up before the next one is read. */
   readonly readBuffer: Uint8Array;
   /** Large payloads and answers, of all sessions. */
@@ -31,6 +33,8 @@ export interface ControlContext {
   readonly ownControls: Readonly<Record<string, Control>>;
   /** Sessions that are there, ending ones too. */
   readonly sessionCount: number;
+  /** The sessions hold so many bytes more; those that hold too many end. */
+  charge(bytes: number): void;
   /** Sessions with answers that no socket has seen. */
   readonly unflushed: Session[];
   /** Sessions whose peer sends no more. */
@@ -58,7 +62,7 @@ export const controls: Readonly<Record<string, Control>> = {
     return undefined;
   },
   check(daemon, _session, { answer }) {
-    daemon.host.onceQuiet(() => answer(checkMachine(daemon)));
+    daemon.check.ask(answer);
     return undefined;
   },
   describe(daemon, session, { options, answer }) {
@@ -125,14 +129,4 @@ function bootFault(options: WireMap): string | undefined {
       return `${name} is out of range`;
   }
   return undefined;
-}
-
-/** Proves the machine consistent. It holds only while nobody sleeps inside the kernel with a lock. */
-function checkMachine({ host }: ControlContext): WireMap {
-  const { machine } = host;
-  for (const { task } of machine.allThreads()) {
-    if (task.heldMask !== 0) return { ok: false, why: `${task.name} sleeps with a lock` };
-  }
-  machine.checkInvariants();
-  return { ok: true, processes: machine.allProcesses().length };
 }

@@ -10,6 +10,7 @@ import type { Thread } from '../sys/thread.js';
 import type { Control, ControlContext } from './controls.js';
 import { DEFAULT_LIMITS, type Limits } from './limits.js';
 import { type Logger, SILENT } from './logger.js';
+import { MachineCheck } from './machine-check.js';
 import { type HostEvents, MachineHost, type Pace } from './machine-host.js';
 import { Session } from './session.js';
 import { clearStaleSocket } from './socket-path.js';
@@ -51,6 +52,7 @@ export class Daemon implements ControlContext {
   readonly limits: Limits;
   readonly log: Logger;
   readonly feed: TraceFeed;
+  readonly check = new MachineCheck(() => this.host);
   readonly readBuffer = new Uint8Array(READ_BYTES);
   readonly bytes = new BytePool(KEPT_BYTES);
   readonly poll: BusyPoll;
@@ -64,6 +66,8 @@ export class Daemon implements ControlContext {
   private readonly ending = new Set<Session>();
   private readonly server: Server;
   private readonly version: string;
+  private chargedBytes = 0;
+  private isShedding = false;
   private nextSession = 1;
   private isShuttingDown = false;
   private emptied: (() => void) | undefined;
@@ -156,6 +160,19 @@ export class Daemon implements ControlContext {
     this.ending.add(session);
     this.reapSessions();
     this.host.kick();
+  }
+
+  charge(bytes: number): void {
+    this.chargedBytes += bytes;
+    const { totalBytes } = this.limits;
+    if (bytes <= 0 || this.chargedBytes <= totalBytes || this.isShedding) return;
+    this.isShedding = true;
+    let most: Session | undefined;
+    for (const session of this.sessions.values()) {
+      if (session.isAlive && session.heldBytes > (most?.heldBytes ?? 0)) most = session;
+    }
+    most?.dismiss('limit', `totalBytes is limited to ${totalBytes}, and this session holds most of them`);
+    this.isShedding = false;
   }
 
   /** Serves one connection, whoever made it. */

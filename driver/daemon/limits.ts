@@ -6,6 +6,8 @@ export interface Limits {
   readonly queueCalls: number;
   /** Bytes of one session's unanswered calls, of what they will answer, and of answers that are not sent yet. */
   readonly queueBytes: number;
+  /** The same of all sessions together, and of frames that have begun to come: the session that holds most is ended. */
+  readonly totalBytes: number;
   /** Unsent bytes from which on a session's requests are not read any more. */
   readonly unsentBytes: number;
   readonly sessions: number;
@@ -31,6 +33,7 @@ export const DEFAULT_LIMITS: Limits = {
   frameBytes: 16 * MIB,
   queueCalls: 1024,
   queueBytes: 64 * MIB,
+  totalBytes: 1024 * MIB,
   unsentBytes: MIB,
   sessions: 1024,
   threads: 1024,

@@ -6,10 +6,8 @@ import type { Process } from '../sys/process.js';
 
 /** Wall time that one turn may keep the event loop from the sockets. */
 const TURN_MS = 2;
-const FIRST_TURN_STEPS = 256;
-/** A turn is not cut shorter than this, as a host that gave the CPU to others makes any turn look long. */
-const MIN_TURN_STEPS = 4;
-const MAX_TURN_STEPS = 1 << 20;
+/** A turn is not longer than this, however fast the host is. */
+const TURN_STEPS = 1 << 20;
 
 /** Who decides when a turn runs. Turns then are as long as there is work, so that nothing depends on how fast the host is. */
 export interface Pace {
@@ -35,7 +33,7 @@ export class MachineHost {
   private readonly pool = new MachinePool();
   private isScheduled = false;
   private isRunning = false;
-  private turnSteps = FIRST_TURN_STEPS;
+  private turnStart = 0;
   private whenQuiet: (() => void)[] = [];
 
   constructor(
@@ -43,7 +41,6 @@ export class MachineHost {
     private readonly events: HostEvents,
     private readonly pace: Pace | null = null,
   ) {
-    if (pace !== null) this.turnSteps = MAX_TURN_STEPS;
     this.machine = this.boot();
   }
 
@@ -70,6 +67,12 @@ export class MachineHost {
     else this.schedule();
   }
 
+  /** Calls `work` after what the event loop, or who sets the pace, has to do before. */
+  later(work: () => void): void {
+    if (this.pace === null) setImmediate(work);
+    else this.pace.soon(work);
+  }
+
   /** Calls `work` once no task is inside the kernel, other than in a sleep that only a later call can end. */
   onceQuiet(work: () => void): void {
     this.whenQuiet.push(work);
@@ -89,7 +92,10 @@ export class MachineHost {
 
   private boot(own: Partial<MachineOptions> = {}): Machine {
     const machine = this.pool.take({ ...this.options, ...own });
-    machine.kernel.scheduler.isPreemptive = true;
+    const { scheduler } = machine.kernel;
+    scheduler.isPreemptive = true;
+    scheduler.stepLimit = TURN_STEPS;
+    scheduler.isOver = this.pace === null ? () => performance.now() - this.turnStart > TURN_MS : null;
     return machine;
   }
 
@@ -109,11 +115,8 @@ export class MachineHost {
   }
 
   private runTurn(): boolean {
-    const { scheduler } = this.machine.kernel;
-    scheduler.stepLimit = this.turnSteps;
-    const start = performance.now();
+    this.turnStart = performance.now();
     const result = this.machine.run();
-    this.adapt(performance.now() - start, result.steps);
     if (result.reason === 'step-limit') return true;
     const stuck = result.blocked.length > 0 ? deadlocked(result.blocked) : result.blocked;
     if (stuck.length > 0) throw new Error(deadlockText(stuck));
@@ -121,19 +124,10 @@ export class MachineHost {
     return false;
   }
 
-  /** Steps differ in length by far; a turn's number of them follows what they took lately. */
-  private adapt(ms: number, steps: number): void {
-    if (this.pace !== null) return;
-    if (ms > TURN_MS) this.turnSteps = Math.max(MIN_TURN_STEPS, this.turnSteps >>> 1);
-    else if (steps === this.turnSteps && ms < TURN_MS / 2)
-      this.turnSteps = Math.min(MAX_TURN_STEPS, this.turnSteps * 2);
-  }
-
   private schedule(): void {
     if (this.isScheduled) return;
     this.isScheduled = true;
-    if (this.pace === null) setImmediate(() => this.turn());
-    else this.pace.soon(() => this.turn());
+    this.later(() => this.turn());
   }
 }
 

@@ -4,7 +4,7 @@ import type { CallArg, CallResult } from '../../uapi/client/transport.js';
 import { dialectByName } from '../../uapi/dialect.js';
 import { SIGKILL, signalStatus } from '../../uapi/signal.js';
 import { packPieces, type WireValue } from '../../uapi/wire/codec.js';
-import { FrameReader, FrameTooLongError } from '../../uapi/wire/frame.js';
+import { FrameTooLongError } from '../../uapi/wire/frame.js';
 import { FrameWriter } from '../../uapi/wire/frame-writer.js';
 import {
   BadMessageError,
@@ -19,9 +19,9 @@ import {
 import type { PlainCall } from '../../uapi/wire/plain.js';
 import { BadCallError } from '../sys/syscall.js';
 import type { Call, Thread } from '../sys/thread.js';
-import { readingInto } from './accepted-socket.js';
 import { type ControlContext, controls } from './controls.js';
 import { LimitError, type LimitName } from './limits.js';
+import { RequestReader, type RequestSink } from './request-reader.js';
 
 /** A call on its way. */
 interface InFlight {
@@ -45,9 +45,11 @@ const ANSWERED_BYTES: Readonly<Record<string, number>> = { load: 1, pread: 1 };
 const SPAWNS = new Set(['fork', 'thread']);
 /** Time for a peer to take the last error before the connection is cut. */
 const FAREWELL_MS = 1000;
+/** Characters of a text of the peer that stand in an answer or in the log. */
+const SHOWN_CHARACTERS = 200;
 
 /** One connection: reads requests, starts calls, sends what they answer, and at its end leaves nothing behind. */
-export class Session {
+export class Session implements RequestSink {
   state: State = 'greeting';
   strict = false;
   /** Numbering of device files that its processes open. */
@@ -55,19 +57,17 @@ export class Session {
   /** Why an ioctl of a thread was refused by the strict mode, until its call answers. */
   private readonly refusals = new Map<number, string>();
   private readonly socket: Socket;
-  private readonly frames: FrameReader;
+  private readonly reader: RequestReader;
   /** In no order, and searched from end to end: there are few nearly always, and never more than `queueCalls`. */
   private readonly inFlight: InFlight[] = [];
   private dueBytes = 0;
   private spawning = 0;
-  /** Where the next bytes are read to, when that is not the shared buffer. */
-  private bodyRoom: Uint8Array | undefined;
   private readonly out = new FrameWriter();
   private isUnflushed = false;
-  private readonly takePayload = (payload: Uint8Array): boolean => {
-    this.handle(payload);
-    return this.state === 'open' || this.state === 'greeting';
-  };
+  /** Controls without an answer. */
+  private readonly unanswered = new Set<number>();
+  /** What the daemon counts as this session's. */
+  private chargedBytes = 0;
   private readonly helloTimer: NodeJS.Timeout;
   private lingerTimer: NodeJS.Timeout | undefined;
 
@@ -78,34 +78,20 @@ export class Session {
   ) {
     const { limits } = daemon;
     this.dialect = daemon.dialect;
-    this.frames = new FrameReader(limits.frameBytes, daemon.bytes);
     this.helloTimer = setTimeout(
       () => this.dismiss('limit', `helloMs is limited to ${limits.helloMs}`),
       limits.helloMs,
     );
-    this.socket = this.startReading(accepted);
-    this.socket.on('drain', () => this.resume());
+    this.reader = new RequestReader(daemon, this, accepted);
+    this.socket = this.reader.socket;
+    this.socket.on('drain', () => this.charge());
     this.socket.on('end', () => this.peerEnded());
     this.socket.on('error', () => this.end('connection error'));
     this.socket.on('close', () => this.end('disconnected'));
   }
 
-  /** Small frames are read into memory that all sessions share for a moment each, large ones to where they stay. */
-  private startReading(accepted: Socket): Socket {
-    const { readBuffer } = this.daemon;
-    const socket = readingInto(accepted, {
-      buffer: () => {
-        this.bodyRoom = this.frames.bodyRoom;
-        return this.bodyRoom ?? readBuffer;
-      },
-      callback: (count, buffer) => {
-        this.receive(buffer, count);
-        return true;
-      },
-    });
-    if (socket !== undefined) return socket;
-    accepted.on('data', (chunk: Buffer) => this.receive(chunk, chunk.length));
-    return accepted.resume();
+  get isAlive(): boolean {
+    return this.state === 'open' || this.state === 'greeting';
   }
 
   /** Bytes that wait for the peer to read them. */
@@ -113,30 +99,41 @@ export class Session {
     return this.out.bytes + this.socket.writableLength;
   }
 
-  private resume(): void {
-    if (this.state === 'open') this.socket.resume();
+  /** So much waits that requests are not served any more until the peer has read. */
+  get isFull(): boolean {
+    return this.unsentBytes > this.daemon.limits.unsentBytes;
   }
 
-  /** `count` bytes came into `buffer`: the room that the present frame has, where that is large, or any other. */
-  private receive(buffer: Uint8Array, count: number): void {
-    const { poll, host } = this.daemon;
-    poll.arrived();
-    try {
-      if (buffer === this.bodyRoom) this.frames.filled(count, this.takePayload);
-      else this.frames.push(buffer, this.takePayload, count);
-    } catch (error) {
-      if (!(error instanceof FrameTooLongError)) throw error;
-      this.dismiss('limit', `frameBytes is limited to ${error.limitBytes}; the frame has ${error.lengthBytes}`);
-    }
-    host.kick();
+  /** Tells the daemon how much memory the session holds. */
+  private charge(): void {
+    const held = this.isAlive ? this.reader.heldBytes + this.dueBytes + this.unsentBytes : 0;
+    const before = this.chargedBytes;
+    this.chargedBytes = held;
+    this.daemon.charge(held - before);
+  }
+
+  get heldBytes(): number {
+    return this.chargedBytes;
+  }
+
+  /** What reading threw. */
+  failed(error: unknown): void {
+    if (!(error instanceof FrameTooLongError)) throw error;
+    this.dismiss('limit', `frameBytes is limited to ${error.limitBytes}; the frame has ${error.lengthBytes}`);
+  }
+
+  /** Requests have come, and are with the machine or answered. */
+  sliceEnded(): void {
+    this.daemon.host.kick();
     this.flush();
+    this.charge();
   }
 
-  private handle(payload: Uint8Array): void {
-    if (this.state !== 'open' && this.state !== 'greeting') return;
+  handle(payload: Uint8Array, isLent: boolean): void {
+    if (!this.isAlive) return;
     let isKept = false;
     try {
-      const request = readRequest(payload, payload.buffer === this.daemon.readBuffer.buffer);
+      const request = readRequest(payload, isLent);
       if (request.kind === 'hello' || this.state === 'greeting') this.greet(request);
       else isKept = this.serve(request, payload);
     } catch (error) {
@@ -149,7 +146,7 @@ export class Session {
     if (error instanceof BadMessageError) {
       if (error.id === null || this.state === 'greeting') this.dismiss(error.code, error.message);
       else this.refuse(error.id, error.code, error.message);
-    } else this.failed(error);
+    } else this.machineFailed(error);
   }
 
   private greet(request: Request): void {
@@ -168,14 +165,15 @@ export class Session {
     const { dialect = this.daemon.dialect, strict = this.daemon.strict, client } = request.options;
     const known = dialectByName(dialect);
     if (known === undefined) {
-      this.dismiss('no-such-dialect', `there is no dialect ${dialect}`);
+      this.dismiss('no-such-dialect', `there is no dialect ${brief(dialect)}`);
       return;
     }
     clearTimeout(this.helloTimer);
     this.dialect = known.id;
     this.strict = strict || this.daemon.strict;
     this.state = 'open';
-    this.daemon.log.log('info', 'session', { session: this.id, dialect: known.id, client });
+    const name = client === undefined ? undefined : brief(client);
+    this.daemon.log.log('info', 'session', { session: this.id, dialect: known.id, client: name });
     this.send([
       REPLY.welcome,
       PROTOCOL_VERSION,
@@ -186,7 +184,7 @@ export class Session {
   /** True: the payload is in use until the call that it asks for is answered. */
   private serve(request: Exclude<Request, { kind: 'hello' }>, payload: Uint8Array): boolean {
     const { id } = request;
-    if (this.inFlight.some((call) => call.id === id)) {
+    if (this.unanswered.has(id) || this.inFlight.some((call) => call.id === id)) {
       this.refuse(id, 'duplicate-id', `request ${id} is not answered yet`);
       return false;
     }
@@ -203,14 +201,15 @@ export class Session {
     try {
       work();
     } catch (error) {
+      this.unanswered.delete(id);
       if (error instanceof LimitError) this.refuse(id, 'limit', error.message);
       else if (error instanceof BadCallError) this.refuse(id, 'bad-call', error.message);
-      else this.failed(error);
+      else this.machineFailed(error);
     }
   }
 
   /** A bug of ours, of which nobody knows how far it reached. */
-  private failed(error: unknown): void {
+  private machineFailed(error: unknown): void {
     this.daemon.host.fail(error instanceof Error ? error : new Error(String(error)));
   }
 
@@ -223,10 +222,10 @@ export class Session {
     }
     const dialect = dialectArgument(name, args);
     if (dialect !== undefined && dialectByName(dialect) === undefined) {
-      this.refuse(id, 'no-such-dialect', `there is no dialect ${dialect}`);
+      this.refuse(id, 'no-such-dialect', `there is no dialect ${brief(dialect)}`);
       return false;
     }
-    if (this.inFlight.length >= limits.queueCalls) throw new LimitError(limits, 'queueCalls');
+    this.assertQueueRoom();
     const bytes = payload.length + this.answeredBytes(name, args);
     if (this.dueBytes + this.unsentBytes + bytes > limits.queueBytes) throw new LimitError(limits, 'queueBytes');
     if (SPAWNS.has(name)) this.assertRoom();
@@ -237,6 +236,11 @@ export class Session {
     }
     this.track({ id, thread, call, payload, bytes, limit: undefined });
     return true;
+  }
+
+  private assertQueueRoom(): void {
+    const { limits } = this.daemon;
+    if (this.inFlight.length + this.unanswered.size >= limits.queueCalls) throw new LimitError(limits, 'queueCalls');
   }
 
   private answeredBytes(name: string, args: readonly CallArg[]): number {
@@ -289,7 +293,7 @@ export class Session {
   private createProcess(id: number, dialect: string): void {
     const known = dialectByName(dialect);
     if (known === undefined) {
-      this.refuse(id, 'no-such-dialect', `there is no dialect ${dialect}`);
+      this.refuse(id, 'no-such-dialect', `there is no dialect ${brief(dialect)}`);
       return;
     }
     this.assertRoom();
@@ -310,11 +314,17 @@ export class Session {
     const own = this.daemon.ownControls;
     const run = Object.hasOwn(controls, what) ? controls[what] : Object.hasOwn(own, what) ? own[what] : undefined;
     if (run === undefined) {
-      this.refuse(id, 'no-such-control', `there is no control request ${what}`);
+      this.refuse(id, 'no-such-control', `there is no control request ${brief(what)}`);
       return;
     }
-    const answer = (value: WireMap) => this.state === 'open' && this.send([REPLY.answer, id, value]);
-    const take = (fault: string | undefined) => fault !== undefined && this.refuse(id, 'bad-call', fault);
+    this.assertQueueRoom();
+    this.unanswered.add(id);
+    const answer = (value: WireMap) => {
+      if (this.unanswered.delete(id) && this.state === 'open') this.send([REPLY.answer, id, value]);
+    };
+    const take = (fault: string | undefined) => {
+      if (fault !== undefined && this.unanswered.delete(id)) this.refuse(id, 'bad-call', fault);
+    };
     const later = (go: () => string | undefined) => {
       if (this.state !== 'open') return;
       this.guarded(id, () => take(go()));
@@ -384,12 +394,13 @@ export class Session {
     const unsent = socket.writableLength;
     if (unsent === 0) this.out.reuse();
     else if (unsent > daemon.limits.unsentBytes) socket.pause();
+    this.charge();
     daemon.poll.expect();
   }
 
   /** The peer sends no more: what it asked for may still finish, for a moment. */
   private peerEnded(): void {
-    if (this.state !== 'open' || this.inFlight.length === 0) {
+    if (this.state !== 'open' || this.isDone) {
       this.hangUp();
       return;
     }
@@ -397,9 +408,14 @@ export class Session {
     this.daemon.lingering.add(this);
   }
 
+  /** Nothing that was asked for waits for its answer. */
+  private get isDone(): boolean {
+    return this.inFlight.length === 0 && this.unanswered.size === 0;
+  }
+
   /** Called between turns while the peer has ended its side. */
   hangUpWhenDone(): void {
-    if (this.inFlight.length === 0) this.hangUp();
+    if (this.isDone) this.hangUp();
   }
 
   /** The peer is done: what is queued is sent, and the session ends. */
@@ -416,6 +432,7 @@ export class Session {
     this.state = 'ending';
     clearTimeout(this.helloTimer);
     clearTimeout(this.lingerTimer);
+    this.charge();
     this.daemon.sessionEnding(this, reason);
   }
 
@@ -432,6 +449,11 @@ export class Session {
   destroy(): void {
     this.socket.destroy();
   }
+}
+
+/** Text of the peer, cut where it is long. */
+function brief(text: string): string {
+  return text.length > SHOWN_CHARACTERS ? `${text.slice(0, SHOWN_CHARACTERS)}...` : text;
 }
 
 /** The dialect that an ioctl names for itself. */

@@ -30,7 +30,8 @@ export const inspectCalls: SyscallTable = {
   letGo: {
     args: 'n',
     *run(thread, [tid]) {
-      const queue = thread.process.machine.threadByTid(tid as number)?.task.waitingOn;
+      const holder = thread.process.machine.threadByTid(tid as number);
+      const queue = holder?.process.owner === thread.process.owner ? holder.task.waitingOn : null;
       if (queue?.what !== HELD) return -ESRCH;
       queue.wakeAll();
       return 0;
@@ -40,7 +41,7 @@ export const inspectCalls: SyscallTable = {
 };
 
 /** A report is made in one step, so a range without end would hold up everybody. */
-const MAX_SHOWN_BYTES = 2 ** 30;
+const MAX_SHOWN_BYTES = 2 ** 24;
 
 type Report = (thread: Thread, a: number, b: number) => string;
 

@@ -1,5 +1,5 @@
 import { EINVAL } from '../../uapi/errno.js';
-import type { Coroutine } from '../core/effect.js';
+import { type Coroutine, preemptPoint } from '../core/effect.js';
 import { Kind, kindOf, Pte } from '../mm/entry.js';
 import { mmput } from '../mm/exit-mmap.js';
 import { ZERO_PFN } from '../mm/frame-allocator.js';
@@ -13,6 +13,9 @@ import { type FileStat, OpenFile, type ReleaseQueue, S_IFREG } from './open-file
 import type { Thread } from './thread.js';
 
 const ENTRY_BYTES = 8;
+/** Entries for which mmap_lock is held at a time. Linux: PAGEMAP_WALK_SIZE */
+const WALK_PAGES = HPAGE_PMD_NR;
+const WALK_POINT = preemptPoint('pagemap');
 /** Bits of the upper 32 of an entry. */
 const PM_SOFT_DIRTY_HI = 1 << 23;
 const PM_MMAP_EXCLUSIVE_HI = 1 << 24;
@@ -62,9 +65,13 @@ export class PagemapFile extends OpenFile {
     const first = offset / ENTRY_BYTES;
     const npages = Math.max(0, Math.min(lenBytes / ENTRY_BYTES, TASK_PAGES - first));
     const out = new Uint8Array(npages * ENTRY_BYTES);
-    yield* mm.mmapLock.readLock();
-    fillPagemap(mm, first, out);
-    mm.mmapLock.readUnlock();
+    const { scheduler } = mm.memory.kernel;
+    for (let at = 0; at < npages; at += WALK_PAGES) {
+      yield* mm.mmapLock.readLock();
+      fillPagemap(mm, first + at, out.subarray(at * ENTRY_BYTES, (at + WALK_PAGES) * ENTRY_BYTES));
+      mm.mmapLock.readUnlock();
+      if (at + WALK_PAGES < npages && scheduler.contended) yield WALK_POINT;
+    }
     yield* mmput(mm);
     return out;
   }

@@ -41,6 +41,7 @@ export function initialDispositions(): Map<number, Disposition> {
 export function setDisposition(process: Process, signo: number, disposition: Disposition): number {
   if (signo < 1 || signo > SIGNAL_COUNT) return -EINVAL;
   if (signo === SIGKILL || signo === SIGSTOP) return -EINVAL;
+  if (disposition !== 'catch' && disposition !== 'default') return -EINVAL;
   process.dispositions.set(signo, disposition);
   return 0;
 }

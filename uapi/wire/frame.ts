@@ -25,7 +25,7 @@ function lengthAt(bytes: Uint8Array, at: number): number {
   return bytes[at] * 0x1000000 + ((bytes[at + 1] << 16) | (bytes[at + 2] << 8) | bytes[at + 3]);
 }
 
-/** Called with each payload; false ends the reading of what came with it. */
+/** Called with each payload; false ends the reading for now. */
 export type TakePayload = (payload: Uint8Array) => boolean;
 
 /** Where payloads that do not come in one chunk are put together. */
@@ -68,19 +68,23 @@ export class FrameReader {
     private readonly memory: PayloadMemory = IN_PROPORTION,
   ) {}
 
-  /** Calls `onPayload` for each payload that the first `count` bytes of `chunk` complete, until it answers false. Throws FrameTooLongError. */
-  push(chunk: Uint8Array, onPayload: TakePayload, count = chunk.length): void {
+  /**
+   * Calls `onPayload` for each payload that the first `count` bytes of `chunk` complete, until it answers false. How many bytes were
+   * used: the others may be pushed later. Throws FrameTooLongError.
+   */
+  push(chunk: Uint8Array, onPayload: TakePayload, count = chunk.length): number {
     let at = 0;
     while (at < count) {
       const whole = this.held === 0 ? this.wholeFrame(chunk, at, count) : 0;
       if (whole > 0) {
         at += whole;
-        if (!onPayload(chunk.subarray(at - whole + HEADER_BYTES, at))) return;
+        if (!onPayload(chunk.subarray(at - whole + HEADER_BYTES, at))) return at;
         continue;
       }
       at += this.held < HEADER_BYTES ? this.takeHeader(chunk[at]) : this.takeBody(chunk, at, count);
-      if (this.isComplete && !onPayload(this.completed())) return;
+      if (this.isComplete && !onPayload(this.completed())) return at;
     }
+    return count;
   }
 
   /** Where whoever reads the stream may put its next bytes, because they are of a payload that was begun; undefined when none was. */
@@ -100,6 +104,11 @@ export class FrameReader {
   /** Bytes of a frame that has not come whole yet. */
   get heldBytes(): number {
     return this.held;
+  }
+
+  /** Memory that a frame which has not come whole takes. */
+  get roomBytes(): number {
+    return this.body.length;
   }
 
   /** Length with the header of the frame at `at` when all of it is in the chunk, else 0. */

@@ -181,4 +181,27 @@ describe('Scheduler', () => {
     expect(kernel.scheduler.run().reason).toBe('idle');
     expect(rounds).toBe(15);
   });
+
+  it('stops within a few steps when it is over, gets on each time, and can go on', () => {
+    const kernel = testKernel();
+    let isOver = false;
+    kernel.scheduler.isOver = () => isOver;
+    let rounds = 0;
+    function* worker(): Coroutine<void> {
+      for (; rounds < 50; rounds++) {
+        if (rounds === 20) isOver = true;
+        yield POINT;
+      }
+    }
+    expect(runAll(kernel, [worker()]).reason).toBe('step-limit');
+    expect(rounds).toBeGreaterThanOrEqual(20);
+    expect(rounds).toBeLessThan(25);
+    let runs = 0;
+    for (let before = -1; kernel.scheduler.run().reason === 'step-limit'; runs++) {
+      expect(rounds).toBeGreaterThan(before);
+      before = rounds;
+    }
+    expect(runs).toBeGreaterThan(1);
+    expect(rounds).toBe(50);
+  });
 });

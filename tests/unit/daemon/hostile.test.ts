@@ -1,6 +1,7 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { Dmirror } from '../../../uapi/client/dmirror.js';
 import { Process } from '../../../uapi/client/thread.js';
+import { ESRCH } from '../../../uapi/errno.js';
 import { packFrame, type WireValue } from '../../../uapi/wire/codec.js';
 import { type RawPeer, type Served, serve, until } from './helpers.js';
 
@@ -122,14 +123,96 @@ describe('a peer that sends', () => {
     const addr = (await peer.next())[2]!;
     peer.socket.pause();
     const before = process.memoryUsage().arrayBuffers;
-    for (let i = 0; i < 20_000; i++) peer.send([1, 100 + i, pid, 'load', [addr, 16 * PAGE]]);
+    for (let i = 0; i < 4000; i++) peer.send([1, 100 + i, pid, 'load', [addr, 16 * PAGE]]);
     await new Promise((resolve) => setTimeout(resolve, 500));
     expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(16 * 2 ** 20);
     await check();
     peer.socket.resume();
-    await until(() => peer.replies.length >= 20_000);
+    await until(() => peer.replies.length >= 4000);
     await check();
   });
+});
+
+describe('a peer that sends', () => {
+  it('thousands of requests in one piece has them served in slices, and others come in between', async () => {
+    const served = await serve();
+    const status = vi.spyOn(served.daemon, 'status');
+    const [peer, other] = [await served.raw(), await served.raw()];
+    peer.hello();
+    other.hello();
+    await Promise.all([peer.next(), other.next()]);
+    const requests = Array.from({ length: 6000 }, (_, id): WireValue => [3, id, 'status']);
+    peer.send(...requests);
+    other.send([2, 1]);
+    expect((await other.next())[0]).toBe(1);
+    expect(status.mock.calls.length).toBeLessThan(2000);
+    await until(() => peer.replies.length === requests.length);
+    expect(peer.replies.map(([, id]) => id)).toEqual(requests.map((_, id) => id));
+  });
+
+  it('more checks than may wait, or two of one number, while the machine does not come to rest', async () => {
+    const served = await serve({ limits: { queueCalls: 3 } });
+    const busy = await served.raw();
+    busy.hello();
+    busy.send([2, 1]);
+    await busy.next();
+    const pid = (await busy.next())[2]!;
+    busy.send([1, 2, pid, 'mmap', [0, 2 ** 40, 3, 34, -1, 0]]);
+    const addr = (await busy.next())[2]!;
+    // Reads every page of a tebibyte, which would take minutes.
+    busy.send([1, 3, pid, 'madvise', [addr, 2 ** 40, 22]]);
+    const peer = await served.raw();
+    peer.hello();
+    await peer.next();
+    peer.send([3, 1, 'check'], [3, 1, 'status'], [3, 2, 'check'], [3, 3, 'check'], [3, 4, 'check']);
+    expect(await peer.next()).toEqual([3, 1, 'duplicate-id', expect.any(String)]);
+    expect(await peer.next()).toEqual([3, 4, 'limit', 'queueCalls is limited to 3']);
+    const answers = [await peer.next(), await peer.next(), await peer.next()];
+    for (const [, , answer] of answers) expect(answer).toMatchObject({ ok: false, why: /under way/ });
+    expect(answers.map(([, id]) => id)).toEqual([1, 2, 3]);
+  });
+
+  it('the most of too much that waits is sent away, and nobody else is', async () => {
+    const served = await serve({ limits: { totalBytes: 4 * 2 ** 20 } });
+    const check = await witness(served);
+    const begun = (bytes: number) => Buffer.concat([Uint8Array.of(0, 0x80, 0, 0), Buffer.alloc(bytes)]);
+    const [small, large] = [await served.raw(), await served.raw()];
+    small.hello();
+    large.hello();
+    await Promise.all([small.next(), large.next()]);
+    small.bytes(begun(2 ** 20));
+    for (let i = 0; i < 6 && !large.isClosed; i++) large.bytes(i === 0 ? begun(2 ** 20) : Buffer.alloc(2 ** 20));
+    expect(await large.next()).toEqual([3, null, 'limit', expect.stringMatching('totalBytes is limited to 4194304')]);
+    await large.closed();
+    expect(small.isClosed).toBe(false);
+    await check();
+  });
+
+  it('a long text is not repeated in full, to itself or in the log', async () => {
+    const logged: object[] = [];
+    const served = await serve({ log: { log: (_level, _event, fields) => void logged.push(fields ?? {}) } });
+    const peer = await served.raw();
+    const long = 'x'.repeat(100_000);
+    peer.hello({ client: long });
+    await peer.next();
+    peer.send([3, 1, long], [2, 2, long], [1, 3, 1, long, []]);
+    for (let i = 0; i < 3; i++) expect(String((await peer.next())[3]).length).toBeLessThan(300);
+    expect(JSON.stringify(logged).length).toBeLessThan(1000);
+  });
+});
+
+it("a thread that holds a page is let go by its own session's threads only", async () => {
+  const served = await serve();
+  const process = await Process.create(await served.connect());
+  const memory = await process.map(PAGE);
+  await memory.writeWord(0, 1);
+  const held = await process.newThread();
+  const holds = held.call('hold', 'lock', memory.addr, PAGE);
+  const stranger = await Process.create(await served.connect());
+  while ((await process.call('inspect', 'locks')).ret === 0);
+  expect((await stranger.call('letGo', held.tid)).ret).toBe(-ESRCH);
+  expect((await process.call('letGo', held.tid)).ret).toBe(0);
+  expect((await holds).ret).toBe(0);
 });
 
 const NAMES = [
