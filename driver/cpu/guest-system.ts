@@ -46,10 +46,16 @@ interface Binary {
 export class GuestSystem {
   readonly hart: Hart;
   private readonly guests = new Map<Thread, GuestThread>();
-  private readonly binaries = new Map<string, Binary>();
+  /** By path, for each owner of processes. */
+  private readonly binaries = new Map<number, Map<string, Binary>>();
 
   constructor(readonly machine: Machine) {
     this.hart = new Hart(machine.memory.bytes);
+    machine.vfs.onRemoval((owner) => this.binaries.delete(owner));
+    machine.vfs.onReset(() => {
+      this.binaries.clear();
+      this.guests.clear();
+    });
   }
 
   /** Every thread of a program that is alive. */
@@ -87,25 +93,29 @@ export class GuestSystem {
   }
 
   private *firstExec(guest: GuestThread, elf: ElfImage, request: ProgramRequest): Coroutine<{ ret: number }> {
-    const binary = yield* this.keepBinary(request.path, request.bytes, elf);
+    const binary = yield* this.keepBinary(guest.process, request, elf);
     const ret = yield* this.load(guest, binary, request);
     if (ret < 0) guest.process.groupExit(signalStatus(SIGKILL));
     return { ret };
   }
 
   /** Puts a file's contents where the program can be mapped and opened from. */
-  private *keepBinary(path: string, bytes: Uint8Array, elf: ElfImage): Coroutine<Binary> {
-    const known = this.binaries.get(path);
+  private *keepBinary(
+    { owner }: Process,
+    { path, bytes }: { path: string; bytes: Uint8Array },
+    elf: ElfImage,
+  ): Coroutine<Binary> {
+    const known = this.binaries.get(owner)?.get(path);
     if (known !== undefined && isSame(known.bytes, bytes)) return known;
     const inode = new TmpfsInode(this.machine.memory);
     yield* shmemWrite(this.machine.memory, inode.mapping, { offset: 0, bytes });
-    this.machine.vfs.addProgram(path, inode);
+    this.machine.vfs.addProgram(path, inode, owner);
     if (known !== undefined) {
       known.inode.links--;
       yield* known.inode.evictIfUnused();
     }
     const binary = { elf, bytes, inode, symbols: null };
-    this.binaries.set(path, binary);
+    this.binaries.set(owner, (this.binaries.get(owner) ?? new Map<string, Binary>()).set(path, binary));
     return binary;
   }
 
@@ -140,10 +150,7 @@ export class GuestSystem {
     path: string,
     { argv, envp }: { argv: readonly string[]; envp: readonly string[] },
   ): Coroutine<number> {
-    const binary = yield* this.findBinary(
-      guest.host,
-      path === '/proc/self/exe' ? guest.process.image!.layout.path : path,
-    );
+    const binary = yield* this.findBinary(guest, path === '/proc/self/exe' ? guest.process.image!.layout.path : path);
     if (typeof binary === 'number') return binary;
     const { process } = guest;
     const old = process.mm;
@@ -170,13 +177,13 @@ export class GuestSystem {
     yield* shared.leave();
   }
 
-  private *findBinary(host: GuestHost, path: string): Coroutine<Binary | number> {
-    const known = this.binaries.get(path);
+  private *findBinary({ host, process }: GuestThread, path: string): Coroutine<Binary | number> {
+    const known = this.binaries.get(process.owner)?.get(path);
     if (known !== undefined) return known;
     const bytes = host.program(path);
     if (bytes === null) return -ENOENT;
     try {
-      return yield* this.keepBinary(path, bytes, parseElf(bytes));
+      return yield* this.keepBinary(process, { path, bytes }, parseElf(bytes));
     } catch (error) {
       if (error instanceof ElfError) return -ENOEXEC;
       throw error;
@@ -219,7 +226,7 @@ export class GuestSystem {
   /** The function at `addr` of a program, as `name+0x10`; null when nothing is known of it. */
   symbolAt(process: Process, addr: number): string | null {
     const path = process.image?.layout.path ?? '';
-    const binary = this.binaries.get(path);
+    const binary = this.binaries.get(process.owner)?.get(path);
     if (binary === undefined) return null;
     binary.symbols ??= functionSymbols(binary.bytes);
     const inFile = addr - (binary.elf.isRelocatable ? process.image!.layout.startBrk - brkOf(binary.elf) : 0);

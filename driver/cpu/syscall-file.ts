@@ -140,8 +140,8 @@ function* fallocate(guest: GuestThread): Coroutine<number> {
 function* chdir(guest: GuestThread): Coroutine<number> {
   const path = yield* readPath(guest, -100, guest.u(0));
   if (typeof path === 'number') return path;
-  const { vfs } = guest.process.machine;
-  if (!vfs.isDirectory(path)) return vfs.exists(path) ? -ENOTDIR : -ENOENT;
+  const { machine, owner } = guest.process;
+  if (!machine.vfs.isDirectory(path, owner)) return machine.vfs.exists(path, owner) ? -ENOTDIR : -ENOENT;
   guest.process.image!.cwd = path;
   return 0;
 }
@@ -207,7 +207,7 @@ function* readlinkat(guest: GuestThread): Coroutine<number> {
   const path = yield* readPath(guest, guest.int(0), guest.u(1));
   if (typeof path === 'number') return path;
   const link = procLink(guest.thread, path);
-  if (link === null) return guest.process.machine.vfs.exists(path) ? -EINVAL : -ENOENT;
+  if (link === null) return guest.process.machine.vfs.exists(path, guest.process.owner) ? -EINVAL : -ENOENT;
   const bytes = new TextEncoder().encode(link).subarray(0, guest.u(3));
   return (yield* writeUser(guest.mm, guest.u(2), bytes)) || bytes.length;
 }

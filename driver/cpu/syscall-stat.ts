@@ -64,7 +64,7 @@ export const statSyscalls: GuestSyscallTable = {
 function* access(guest: GuestThread): Coroutine<number> {
   const path = yield* readPath(guest, guest.int(0), guest.u(1));
   if (typeof path === 'number') return path;
-  return guest.process.machine.vfs.exists(path) ? 0 : -ENOENT;
+  return guest.process.machine.vfs.exists(path, guest.process.owner) ? 0 : -ENOENT;
 }
 
 function* statAt(guest: GuestThread, flags: number): Coroutine<FileStat | number> {
@@ -79,9 +79,11 @@ function* statAt(guest: GuestThread, flags: number): Coroutine<FileStat | number
 }
 
 function* statPath({ thread, process }: GuestThread, path: string): Coroutine<FileStat | number> {
+  const { owner } = process;
   const { vfs } = process.machine;
-  if (vfs.isDirectory(path)) return { mode: S_IFDIR | (path === '/tmp' ? 0o1777 : 0o755), size: 0, ino: 5, rdev: 0 };
-  if (!vfs.exists(path)) return -ENOENT;
+  if (vfs.isDirectory(path, owner))
+    return { mode: S_IFDIR | (path === '/tmp' ? 0o1777 : 0o755), size: 0, ino: 5, rdev: 0 };
+  if (!vfs.exists(path, owner)) return -ENOENT;
   // To open a device file is an event of its own, so nothing is opened to look at it.
   if (path.startsWith('/dev/')) return { mode: S_IFCHR | 0o600, size: 0, ino: 1, rdev: 0 };
   const file = yield* vfs.open(thread, path, O_RDONLY);

@@ -35,6 +35,8 @@ export class MachineHost {
   private isRunning = false;
   private turnStart = 0;
   private whenQuiet: (() => void)[] = [];
+  /** Owners whose files a task removes. */
+  private readonly removing = new Set<number>();
 
   constructor(
     private readonly options: Partial<MachineOptions>,
@@ -49,6 +51,7 @@ export class MachineHost {
     checkMachineOptions({ ...DEFAULT_MACHINE_OPTIONS, ...this.options, ...own });
     this.pool.give(this.machine);
     this.whenQuiet = [];
+    this.removing.clear();
     try {
       this.machine = this.boot(own);
     } catch (error) {
@@ -82,6 +85,17 @@ export class MachineHost {
   /** Processes that belong to a session. */
   processesOf(owner: number): Process[] {
     return this.machine.allProcesses().filter((process) => process.owner === owner);
+  }
+
+  /** Starts to remove the files of a session without processes; true when there are none. */
+  removeFilesOf(owner: number): boolean {
+    if (this.removing.has(owner)) return false;
+    const { vfs, kernel } = this.machine;
+    if (!vfs.hasFilesOf(owner)) return true;
+    this.removing.add(owner);
+    const task = kernel.scheduler.newTask(`files of session ${owner}`);
+    kernel.scheduler.start(task, vfs.removeOf(owner), () => this.removing.delete(owner));
+    return false;
   }
 
   /** The running machine is given up, and a new one booted. */

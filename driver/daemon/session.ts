@@ -443,7 +443,7 @@ export class Session implements RequestSink {
       process.groupExit(signalStatus(SIGKILL));
       for (const { task } of process.threads) if (task.state !== 'idle') task.isAbandoned = true;
     }
-    return processes.length === 0;
+    return processes.length === 0 && this.daemon.host.removeFilesOf(this.id);
   }
 
   destroy(): void {

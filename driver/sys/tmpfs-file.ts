@@ -20,6 +20,8 @@ export class TmpfsInode {
   readonly mapping: AddressSpace;
   links = 0;
   opens = 0;
+  /** Whose processes gave it its name. */
+  owner = 0;
 
   constructor(readonly memory: Memory) {
     this.mapping = newShmemMapping(memory, 0);

@@ -12,7 +12,7 @@ import {
   EXDEV,
 } from '../../uapi/errno.js';
 import { __O_TMPFILE, O_ACCMODE, O_CREAT, O_DIRECTORY, O_EXCL, O_RDONLY, O_TRUNC } from '../../uapi/fcntl.js';
-import type { Coroutine } from '../core/effect.js';
+import { type Coroutine, preemptPoint } from '../core/effect.js';
 import { type DirectoryEntry, DirectoryFile } from './directory-file.js';
 import { MAX_INODES } from './limits.js';
 import type { Machine } from './machine.js';
@@ -23,6 +23,7 @@ import { TmpfsFile, TmpfsInode } from './tmpfs-file.js';
 const TMP = '/tmp';
 const NAME_MAX = 255;
 const PATH_MAX = 4096;
+const REMOVE_POINT = preemptPoint('remove files');
 
 /** Opens what stands at a fixed path: a device, or a file of /proc or /sys. A file or a negative errno. */
 export type SpecialOpen = (thread: Thread, flags: number) => Coroutine<OpenFile | number>;
@@ -31,8 +32,10 @@ export type SpecialOpen = (thread: Thread, flags: number) => Coroutine<OpenFile 
 export class Vfs {
   private readonly specials = new Map<string, SpecialOpen>();
   private readonly names = new Map<string, TmpfsInode>();
-  private readonly programs = new Map<string, TmpfsInode>();
+  /** Programs by path, for each owner of processes: those of one see nothing of another's. */
+  private readonly programs = new Map<number, Map<string, TmpfsInode>>();
   private readonly resets: (() => void)[] = [];
+  private readonly removals: ((owner: number) => void)[] = [];
 
   constructor(private readonly machine: Machine) {}
 
@@ -45,6 +48,11 @@ export class Vfs {
     this.resets.push(reset);
   }
 
+  /** `removed` runs when the files of an owner go. */
+  onRemoval(removed: (owner: number) => void): void {
+    this.removals.push(removed);
+  }
+
   /** Forgets every file of /tmp and every program. */
   reset(): void {
     for (const reset of this.resets) reset();
@@ -52,10 +60,36 @@ export class Vfs {
     this.programs.clear();
   }
 
-  /** A file with contents at a fixed path, as the program that runs. It stays until the machine's life ends. */
-  addProgram(path: string, inode: TmpfsInode): void {
+  /** A file with contents at a fixed path, as the program that runs. It stays until its owner ends. */
+  addProgram(path: string, inode: TmpfsInode, owner: number): void {
     inode.links++;
-    this.programs.set(path, inode);
+    const programs = this.programs.get(owner) ?? new Map<string, TmpfsInode>();
+    this.programs.set(owner, programs.set(path, inode));
+  }
+
+  /** The owner is gone: so are its programs, and the names that its processes made in /tmp. Who has such a file open keeps it. */
+  *removeOf(owner: number): Coroutine<void> {
+    for (const removed of this.removals) removed(owner);
+    const { scheduler } = this.machine.kernel;
+    const inodes = [...(this.programs.get(owner)?.values() ?? [])];
+    this.programs.delete(owner);
+    for (const [name, inode] of this.names) {
+      if (inode.owner !== owner) continue;
+      this.names.delete(name);
+      inodes.push(inode);
+    }
+    for (const inode of inodes) {
+      inode.links--;
+      yield* inode.evictIfUnused();
+      if (scheduler.contended) yield REMOVE_POINT;
+    }
+  }
+
+  /** There is something to remove of this owner. */
+  hasFilesOf(owner: number): boolean {
+    if (this.programs.has(owner)) return true;
+    for (const inode of this.names.values()) if (inode.owner === owner) return true;
+    return false;
   }
 
   /** open(2): the open file, or a negative errno. */
@@ -65,26 +99,26 @@ export class Vfs {
     return file;
   }
 
-  /** Something stands at `path`. */
-  exists(path: string): boolean {
-    return this.specials.has(path) || this.inodeOf(path) !== undefined || this.isDirectory(path);
+  /** Something stands at `path`, for processes of `owner`. */
+  exists(path: string, owner: number): boolean {
+    return this.specials.has(path) || this.inodeOf(path, owner) !== undefined || this.isDirectory(path, owner);
   }
 
   /** Looks at no name of /tmp, which may be many, as none is a directory. */
-  isDirectory(path: string): boolean {
+  isDirectory(path: string, owner: number): boolean {
     if (path === '/' || path === TMP) return true;
     const prefix = `${path}/`;
     for (const full of this.specials.keys()) if (full.startsWith(prefix)) return true;
-    for (const full of this.programs.keys()) if (full.startsWith(prefix)) return true;
+    for (const full of this.programsOf(owner)) if (full.startsWith(prefix)) return true;
     return false;
   }
 
   /** The names in a directory, in order of being made. */
-  list(path: string): DirectoryEntry[] {
+  list(path: string, owner: number): DirectoryEntry[] {
     const prefix = path === '/' ? '/' : `${path}/`;
     const found = new Map<string, DirectoryEntry>();
     const tmp = [...this.names.keys()].map((name) => `${TMP}/${name}`);
-    for (const full of [...this.specials.keys(), ...this.programs.keys(), ...tmp]) {
+    for (const full of [...this.specials.keys(), ...this.programsOf(owner), ...tmp]) {
       if (!full.startsWith(prefix)) continue;
       const rest = full.slice(prefix.length);
       const name = rest.split('/', 1)[0]!;
@@ -109,9 +143,13 @@ export class Vfs {
     return 0;
   }
 
-  private inodeOf(path: string): TmpfsInode | undefined {
+  private programsOf(owner: number): Iterable<string> {
+    return this.programs.get(owner)?.keys() ?? [];
+  }
+
+  private inodeOf(path: string, owner: number): TmpfsInode | undefined {
     const name = tmpName(path);
-    return name === null ? this.programs.get(path) : this.names.get(name);
+    return name === null ? this.programs.get(owner)?.get(path) : this.names.get(name);
   }
 
   private *openPath(thread: Thread, path: string, flags: number): Coroutine<OpenFile | number> {
@@ -124,12 +162,13 @@ export class Vfs {
       if ((flags & (O_CREAT | O_EXCL)) === (O_CREAT | O_EXCL)) return -EEXIST;
       return yield* special(thread, flags);
     }
-    const program = this.programs.get(path);
+    const { owner } = thread.process;
+    const program = this.programs.get(owner)?.get(path);
     if (program !== undefined) return this.openProgram(program, flags);
-    if (this.isDirectory(path)) return this.openDirectory(path, flags);
+    if (this.isDirectory(path, owner)) return this.openDirectory(path, flags, owner);
     const name = tmpName(path);
     if (name === null) return -ENOENT;
-    return name.length > NAME_MAX ? -ENAMETOOLONG : yield* this.openTmpfs(name, flags);
+    return name.length > NAME_MAX ? -ENAMETOOLONG : yield* this.openTmpfs(name, flags, owner);
   }
 
   /** A file of another process in /proc, as that process would see it as its own; null: the path is none. */
@@ -154,10 +193,10 @@ export class Vfs {
   }
 
   /** A directory is opened to make a file without a name in it, or to read its names. */
-  private openDirectory(path: string, flags: number): OpenFile | number {
+  private openDirectory(path: string, flags: number, owner: number): OpenFile | number {
     if (!(flags & __O_TMPFILE)) {
       if ((flags & O_ACCMODE) !== O_RDONLY || flags & O_CREAT) return -EISDIR;
-      return new DirectoryFile(this.machine, flags, this.list(path));
+      return new DirectoryFile(this.machine, flags, this.list(path, owner));
     }
     if (path !== TMP) return -EOPNOTSUPP;
     if ((flags & O_ACCMODE) === O_RDONLY) return -EINVAL;
@@ -169,13 +208,14 @@ export class Vfs {
     return flags & O_DIRECTORY ? -ENOTDIR : new TmpfsFile(this.machine, flags, inode);
   }
 
-  private *openTmpfs(name: string, flags: number): Coroutine<OpenFile | number> {
+  private *openTmpfs(name: string, flags: number, owner: number): Coroutine<OpenFile | number> {
     let inode = this.names.get(name);
     if (inode === undefined) {
       if (!(flags & O_CREAT)) return -ENOENT;
       if (this.names.size >= MAX_INODES) return -ENOSPC;
       inode = new TmpfsInode(this.machine.memory);
       inode.links = 1;
+      inode.owner = owner;
       this.names.set(name, inode);
     } else if ((flags & (O_CREAT | O_EXCL)) === (O_CREAT | O_EXCL)) {
       return -EEXIST;

@@ -408,6 +408,8 @@ function busyLife(pid: number): WireValue[] {
     ['store', [addr, new Uint8Array(16 * PAGE).fill(1)]],
     ['open', ['/dev/hmm_dmirror0', 2, 0]],
     ['ioctlBytes', [0, 0xc0284802, record]],
+    ['open', [`/tmp/${pid}`, 66, 0]],
+    ['pwrite', [1, new Uint8Array(16 * PAGE).fill(1), 0]],
     ['fork', []],
     ['ioctlBytes', [0, 0xc0284800, record]],
     ['load', [addr, 16 * PAGE]],
