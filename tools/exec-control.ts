@@ -78,7 +78,9 @@ function isStrings(value: unknown): value is string[] {
 
 function sessionHost(session: Session, { input, strace }: ExecMessage, maxUnsentBytes: number): GuestHost {
   let left = input;
-  const report = (kind: string) => (text: string) => session.sendEvents([{ kind, text }], 0);
+  const isFull = () => session.unsentBytes > maxUnsentBytes;
+  // A program that makes them without end is not held up by a reader that is too slow for them.
+  const report = (event: WireMap) => void (isFull() || session.sendEvents([event], 0));
   return {
     write(fd, bytes) {
       for (let at = 0; at < bytes.length; at += EVENT_BYTES) {
@@ -90,12 +92,12 @@ function sessionHost(session: Session, { input, strace }: ExecMessage, maxUnsent
       left = left.subarray(chunk.length);
       return chunk;
     },
-    isFull: () => session.unsentBytes > maxUnsentBytes,
+    isFull,
     isTerminal: () => false,
-    strace: strace ? report('strace') : null,
-    crashed: report('crash'),
-    unknownCall: (number) => session.sendEvents([{ kind: 'unknown-call', number }], 0),
-    unsupported: report('unsupported'),
+    strace: strace ? (text) => session.sendEvents([{ kind: 'strace', text }], 0) : null,
+    crashed: (text) => report({ kind: 'crash', text }),
+    unknownCall: (number) => report({ kind: 'unknown-call', number }),
+    unsupported: (text) => report({ kind: 'unsupported', text }),
     // A program of the session sees nothing of the server's files.
     program: () => null,
   };

@@ -30,6 +30,8 @@ const INSTRUCTIONS_PER_TICK = 50;
 const A0 = 10;
 const ECALL_BYTES = 4;
 const SLICE_POINT = preemptPoint('time slice');
+/** Traps without another scheduling point between them. */
+const TRAPS_PER_STEP = 256;
 const ILL_ILLOPC = 1;
 const TRAP_BRKPT = 1;
 
@@ -54,6 +56,7 @@ export class GuestThread {
   readonly vforkDone = new WaitQueue('a vfork child');
   private instructionsLeft = 0;
   private oomRetries = 0;
+  private traps = 0;
 
   constructor(
     readonly system: GuestSystem,
@@ -104,6 +107,8 @@ export class GuestThread {
       } else {
         yield* this.trapped(trap);
       }
+      // A program that does nothing but trap would never use up its slice, and whoever runs the machine never get it back.
+      if (++this.traps % TRAPS_PER_STEP === 0) yield SLICE_POINT;
     }
     yield* this.releaseMemory();
     this.system.forget(this);

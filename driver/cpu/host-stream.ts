@@ -22,6 +22,11 @@ const TCGETS = 0x5401;
 const TIOCGWINSZ = 0x5413;
 const TERMIOS_BYTES = 36;
 
+/** Waits for a slow reader of what the program's host is told. */
+export function* untilRead(host: GuestHost, { task }: Thread): Coroutine<void> {
+  while (host.isFull() && !task.killed) yield FULL_PAUSE;
+}
+
 /** Standard input, output or error of the program. */
 export class HostStream extends OpenFile {
   private readonly input = new WaitQueue('standard input');
@@ -55,7 +60,7 @@ export class HostStream extends OpenFile {
 
   override *write(thread: Thread, bytes: Uint8Array): Coroutine<number> {
     if (this.fd === 0) return -EBADF;
-    while (this.host.isFull() && !thread.task.killed) yield FULL_PAUSE;
+    yield* untilRead(this.host, thread);
     this.host.write(this.fd, bytes);
     return bytes.length;
   }

@@ -2,6 +2,7 @@ import { EINTR, ENOSYS } from '../../uapi/errno.js';
 import { assert } from '../core/assert.js';
 import type { Coroutine } from '../core/effect.js';
 import type { GuestThread } from './guest-thread.js';
+import { untilRead } from './host-stream.js';
 import { answerText, callText, resultText } from './strace.js';
 import { guestSyscalls } from './syscall-table.js';
 
@@ -10,6 +11,7 @@ const A7 = 17;
 /** The system call that the thread asks for in a7: what a0 becomes. */
 export function* dispatchSyscall(guest: GuestThread): Coroutine<number> {
   const { host, thread } = guest;
+  if (host.strace !== null) yield* untilRead(host, thread);
   const number = guest.cpu.unsigned(A7);
   const call = guestSyscalls[number];
   if (call === undefined) {
