@@ -229,6 +229,7 @@ export class Daemon implements ControlContext {
 
   private prepareMachine(): void {
     this.feed.attach();
+    this.host.machine.maxThreadsOfOwner = this.limits.threads;
     this.host.machine.newAnswer = (sizeBytes) => this.bytes.take(sizeBytes);
     this.host.machine.refusesIoctl = (thread, cmd, dialect) => this.refusesIoctl(thread, cmd, dialect);
   }

@@ -305,8 +305,7 @@ export class Session implements RequestSink {
   /** One more process or thread of this session, and of the machine, has room. Throws LimitError. */
   assertRoom(): void {
     const { host, limits } = this.daemon;
-    let count = this.spawning;
-    for (const process of host.processesOf(this.id)) count += Math.max(1, process.threads.length);
+    const count = this.spawning + host.machine.threadsOf(this.id);
     if (count >= limits.threads || host.machine.isFull) throw new LimitError(limits, 'threads');
   }
 

@@ -21,13 +21,19 @@ export interface ForkOptions {
 export function* forkProcess(thread: Thread, options: ForkOptions = {}): Coroutine<Process | number> {
   const { process } = thread;
   const { machine } = process;
-  if (machine.isFull) return -EAGAIN;
+  if (!machine.hasRoomFor(process.owner)) return -EAGAIN;
   const files = options.sharesFiles ? process.files.share() : process.files.duplicate();
   const mm = options.sharesMemory ? shareMm(process.mm) : yield* copyMm(process.mm);
   if (mm === null) {
     yield* files.leave();
     // Linux: copy_mm() makes -ENOMEM of every failure.
     return -ENOMEM;
+  }
+  // Others of the owner may have forked while the address space was copied.
+  if (!machine.hasRoomFor(process.owner)) {
+    yield* files.leave();
+    yield* mmput(mm);
+    return -EAGAIN;
   }
   const child = machine.addProcess(mm, files, process);
   child.exitSignal = options.exitSignal ?? SIGCHLD;

@@ -69,6 +69,8 @@ export class Machine implements ReleaseQueue {
   refusesIoctl: ((thread: Thread, cmd: number, dialect: string) => boolean) | null = null;
   /** Memory of any content for what a load answers, lent by whoever runs or serves the machine; new memory when null. */
   newAnswer: ((sizeBytes: number) => Uint8Array) | null = null;
+  /** Processes and threads that one owner may have; null: as many as fit. */
+  maxThreadsOfOwner: number | null = null;
   private readonly processes = new Map<number, Process>();
   private readonly threads = new Map<number, Thread>();
   private readonly released = new Map<Task, OpenFile[]>();
@@ -126,9 +128,24 @@ export class Machine implements ReleaseQueue {
     return this.nextPid++;
   }
 
-  /** No further process or thread fits. */
+  /** No further process or thread fits. Dead processes that nobody has waited for count too. */
   get isFull(): boolean {
-    return this.threads.size >= MAX_THREADS;
+    return Math.max(this.threads.size, this.processes.size) >= MAX_THREADS;
+  }
+
+  /** Processes of an owner that are not reaped, each as many times as it has threads. */
+  threadsOf(owner: number): number {
+    let count = 0;
+    for (const process of this.processes.values()) {
+      if (process.owner === owner) count += Math.max(1, process.threads.length);
+    }
+    return count;
+  }
+
+  /** A process of `owner` may make another process or thread. */
+  hasRoomFor(owner: number): boolean {
+    if (this.isFull) return false;
+    return this.maxThreadsOfOwner === null || this.threadsOf(owner) < this.maxThreadsOfOwner;
   }
 
   /** A process that is not reaped, or null. */

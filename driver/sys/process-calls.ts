@@ -46,7 +46,8 @@ function* fork(thread: Thread): Coroutine<number> {
 function* newThread(thread: Thread): Coroutine<number> {
   const { machine } = thread.process;
   if (thread.task.killed) return -EINTR;
-  return machine.isFull ? -EAGAIN : thread.process.addThread(machine.newPid()).tid;
+  if (!machine.hasRoomFor(thread.process.owner)) return -EAGAIN;
+  return thread.process.addThread(machine.newPid()).tid;
 }
 
 function* exit(thread: Thread, status = 0): Coroutine<number> {

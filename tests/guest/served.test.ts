@@ -5,8 +5,13 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Daemon } from '../../driver/daemon/daemon.js';
 import { execControls } from '../../tools/exec-control.js';
 import { connect } from '../../uapi/client/connect.js';
+import { Process } from '../../uapi/client/thread.js';
 import type { WireTransport } from '../../uapi/client/wire-transport.js';
+import { RawPeer } from '../unit/daemon/helpers.js';
 import { GuestBuild, hasCompiler } from './compile.js';
+
+/** Processes and threads of one session. */
+const THREADS = 20;
 
 /** How a served program ended. */
 interface ServedRun {
@@ -33,7 +38,11 @@ describe.skipIf(!hasCompiler)('programs on a served machine', () => {
   const build = new GuestBuild();
   const folder = mkdtempSync(join(tmpdir(), 'dmirror-served-'));
   const socket = join(folder, 'socket');
-  const daemon = new Daemon({ machine: { ramBytes: 128 * 2 ** 20 }, controls: execControls() });
+  const daemon = new Daemon({
+    machine: { ramBytes: 128 * 2 ** 20 },
+    limits: { threads: THREADS },
+    controls: execControls(),
+  });
   beforeAll(() => daemon.listen(socket));
   afterAll(async () => {
     await daemon.shutdown();
@@ -72,6 +81,55 @@ describe.skipIf(!hasCompiler)('programs on a served machine', () => {
     const report = async (): Promise<string> => (await session.control('exec-report')).text as string;
     while ((await report()).split('\n').filter((line) => line.includes('waits for futex')).length < 2);
     expect((await witness.control('exec-report')).text).toBe('');
+    await Promise.all([session.close(), witness.close()]);
+  });
+
+  it('programs at one path are each seen by their own session alone, and go with it', async () => {
+    const free = daemon.host.machine.memory.allocator.freeFrames;
+    const paths = [build.compile('numbering', ['-static', '-DSNAPSHOT=4'], 'a'), build.compile('hello')];
+    const sessions = await Promise.all([connect({ socket }), connect({ socket })]);
+    const opened: number[] = [];
+    for (const [i, session] of sessions.entries()) {
+      const argv = ['/usr/bin/program'];
+      await session.control('exec', { path: argv[0]!, bytes: readFileSync(paths[i]!), argv, envp: [] });
+      const thread = await Process.create(session);
+      while ((await thread.call('open', argv[0]!, 0, 0)).ret < 0);
+      const { bytes } = await thread.call('pread', 0, 2 ** 20, 0);
+      opened.push(Buffer.compare(bytes!, readFileSync(paths[i]!)));
+    }
+    expect(opened).toEqual([0, 0]);
+    await Promise.all(sessions.map((session) => session.close()));
+    const witness = await connect({ socket });
+    expect((await witness.control('check')).ok).toBe(true);
+    await expect.poll(() => daemon.host.machine.memory.allocator.freeFrames).toBe(free);
+    await witness.close();
+  });
+
+  it('a program that only makes system calls holds up nobody, and a reader that stops gets no endless strace', async () => {
+    const path = build.compile('reports/bomb');
+    const peer = await RawPeer.connect(socket);
+    peer.hello();
+    await peer.next();
+    peer.send([3, 1, 'exec', { path, bytes: readFileSync(path), argv: ['bomb'], envp: [], strace: true }]);
+    await peer.next();
+    peer.socket.pause();
+    const witness = await connect({ socket });
+    const thread = await Process.create(witness);
+    const before = process.memoryUsage().rss;
+    for (let i = 0; i < 500; i++) expect((await thread.call('load', 0, 1)).ret).toBe(0);
+    expect(process.memoryUsage().rss - before).toBeLessThan(64 * 2 ** 20);
+    peer.destroy();
+    await witness.close();
+  });
+
+  it.each([[['bomb', 'fork']], [['bomb', 'fork', 'exit']]])('%j meets the limit of its session', async (argv) => {
+    const path = build.compile('reports/bomb');
+    const [session, witness] = await Promise.all([connect({ socket }), connect({ socket })]);
+    await session.control('exec', { path, bytes: readFileSync(path), argv, envp: [] });
+    while (((await witness.control('status')).processes as number) < THREADS);
+    const { pid } = await Process.create(witness);
+    expect(pid).toBeGreaterThan(THREADS);
+    for (let i = 0; i < 20; i++) expect((await witness.control('status')).processes).toBeLessThanOrEqual(THREADS + 1);
     await Promise.all([session.close(), witness.close()]);
   });
 
