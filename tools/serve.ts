@@ -150,13 +150,18 @@ function signalled(): Promise<void> {
   });
 }
 
+/** More than a timer takes fires it at once. */
+const MAX_TIMEOUT_MS = 2 ** 31 - 1;
+
 function parseLimits(settings: readonly string[]): Partial<Limits> {
   const limits: { [name in LimitName]?: number } = {};
   for (const setting of settings) {
     const [name = '', value = ''] = setting.split('=');
-    if (!(LIMIT_NAMES as readonly string[]).includes(name) || !/^\d+$/.test(value) || Number(value) < 1) {
+    const most = name.endsWith('Ms') ? MAX_TIMEOUT_MS : Number.MAX_SAFE_INTEGER;
+    const isKnown = (LIMIT_NAMES as readonly string[]).includes(name);
+    if (!isKnown || !/^\d+$/.test(value) || Number(value) < 1 || Number(value) > most) {
       const known = LIMIT_NAMES.map((limit) => `${limit}=${DEFAULT_LIMITS[limit]}`).join(', ');
-      throw new UsageError(`--limit '${setting}' is not name=number`, `the limits are: ${known}`);
+      throw new UsageError(`--limit '${setting}' is not name=number, from 1 to ${most}`, `the limits are: ${known}`);
     }
     limits[name as LimitName] = Number(value);
   }

@@ -123,10 +123,20 @@ const MAX_BOOT_BYTES = 2 ** 32;
 function bootFault(options: WireMap): string | undefined {
   const defaults: Readonly<Record<string, unknown>> = { ...DEFAULT_MACHINE_OPTIONS };
   for (const [name, value] of Object.entries(options)) {
-    if (!Object.hasOwn(defaults, name)) return `a machine has no option ${name}`;
-    if (typeof value !== typeof defaults[name]) return `${name} has the wrong type`;
+    if (!Object.hasOwn(defaults, name))
+      return `a machine has no option ${name}; it has ${Object.keys(defaults).join(', ')}`;
+    const kind = typeof defaults[name];
+    if (typeof value !== kind || value === null)
+      return `${name} is ${JSON.stringify(value)}, not ${KIND_WORDS[kind] ?? kind}`;
     if (typeof value === 'number' && !(Number.isInteger(value) && value >= 0 && value <= MAX_BOOT_BYTES))
-      return `${name} is out of range`;
+      return `${name} is ${value}, not a whole number from 0 to ${MAX_BOOT_BYTES}`;
   }
   return undefined;
 }
+
+const KIND_WORDS: Readonly<Record<string, string>> = {
+  string: 'text',
+  number: 'a number',
+  boolean: 'true or false',
+  object: 'a map',
+};

@@ -361,8 +361,7 @@ export class Session implements RequestSink {
     this.daemon.log.log('warn', 'dismissed', { session: this.id, code, message });
     this.send([REPLY.error, null, code, message]);
     this.flush();
-    this.socket.end();
-    setTimeout(() => this.socket.destroy(), FAREWELL_MS).unref();
+    this.leave();
     this.end(code);
   }
 
@@ -420,9 +419,17 @@ export class Session implements RequestSink {
   /** The peer is done: what is queued is sent, and the session ends. */
   hangUp(): void {
     this.flush();
-    this.socket.end();
-    setTimeout(() => this.socket.destroy(), FAREWELL_MS).unref();
+    this.leave();
     this.end('disconnected');
+  }
+
+  /** The peer has a moment to take what it was sent. A socket that is not read does not see that the peer has gone, nor keep the process. */
+  private leave(): void {
+    const { socket } = this;
+    socket.end();
+    socket.resume();
+    const timer = setTimeout(() => socket.destroy(), FAREWELL_MS);
+    socket.once('close', () => clearTimeout(timer));
   }
 
   /** No request is served any more, and its processes are killed. */

@@ -1,5 +1,5 @@
 import { DEFAULT_DIALECT, dialectByName, dialectIds } from '../../uapi/dialect.js';
-import { DEVMEM_CHUNK_PAGES, type DmirrorQuirks } from '../dmirror/index.js';
+import { DEVMEM_CHUNK_PAGES, type DmirrorQuirks, NO_QUIRKS } from '../dmirror/index.js';
 import { PAGE_SIZE } from '../mm/frames.js';
 import { DEFAULT_PROFILE, PROFILE_NAMES, profileByName } from '../mm/profile.js';
 
@@ -81,6 +81,11 @@ export function checkMachineOptions(options: MachineOptions): void {
   }
   if (profileByName(options.profile) === undefined) {
     throw new RangeError(`profile is '${options.profile}', not one of ${PROFILE_NAMES.join(', ')}`);
+  }
+  for (const [name, value] of Object.entries(options.quirks)) {
+    const names = Object.keys(NO_QUIRKS).join(', ');
+    if (!Object.hasOwn(NO_QUIRKS, name)) throw new RangeError(`quirks has '${name}', which is not one of ${names}`);
+    if (typeof value !== 'boolean') throw new RangeError(`${name} of quirks is '${value}', not true or false`);
   }
   const { ramBytes, coherent } = options;
   const most = MAX_BUFFER_BYTES - (coherent ? COHERENT_BYTES : 0);

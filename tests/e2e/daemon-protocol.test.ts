@@ -4,6 +4,11 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
+import { controls } from '../../driver/daemon/controls.js';
+import { DEFAULT_LIMITS } from '../../driver/daemon/limits.js';
+import { PROFILE_NAMES } from '../../driver/mm/profile.js';
+import { DEFAULT_MACHINE_OPTIONS } from '../../driver/sys/machine-options.js';
+import { syscalls } from '../../driver/sys/syscalls.js';
 import { serve } from '../unit/daemon/helpers.js';
 
 const HERE = dirname(fileURLToPath(import.meta.url));
@@ -28,6 +33,19 @@ describe('the protocol as its README has it', () => {
     while (peer.replies.length < expected.length + 1) await new Promise((resolve) => setTimeout(resolve, 2));
     const all = Buffer.concat(got).toString('hex');
     expect(all.slice(-expected.join('').length)).toBe(expected.join(''));
+  });
+
+  it('names every system call, control request, option of boot and limit', () => {
+    const cells = (line: string) => line.split('|').map((cell) => cell.trim());
+    const rows = README.split('\n').filter((line) => line.startsWith('|')).map(cells);
+    const firstColumn = rows.flatMap(([, first]) => first!.replaceAll('`', '').split(' / '));
+    for (const name of [...Object.keys(syscalls), ...Object.keys(controls)]) expect(firstColumn).toContain(name);
+    for (const name of Object.keys(DEFAULT_MACHINE_OPTIONS)) expect(README).toContain(`\`${name}\``);
+    for (const name of PROFILE_NAMES) expect(README).toContain(`\`${name}\``);
+    const limits = rows.filter(([, name]) => Object.hasOwn(DEFAULT_LIMITS, name!));
+    const units: Record<string, number> = { MiB: 2 ** 20, GiB: 2 ** 30 };
+    const asNumber = (text: string) => Number(text.split(' ')[0]) * (units[text.split(' ')[1]!] ?? 1);
+    expect(Object.fromEntries(limits.map(([, name, value]) => [name, asNumber(value!)]))).toEqual(DEFAULT_LIMITS);
   });
 
   it('is enough for a client in Python', async (ctx) => {
