@@ -31,7 +31,7 @@ describe('the tree', () => {
 describe('the top level', () => {
   const git = spawnSync('git', ['ls-files'], { encoding: 'utf8' });
 
-  it.skipIf(git.status !== 0)('has these folders and files and no other', () => {
+  it.skipIf(git.status !== 0)('has, as git lists it, these folders and files and no other', () => {
     const names = new Set(
       git.stdout
         .trimEnd()
