@@ -112,7 +112,7 @@ export class Scheduler {
   /** Not before the first steps, so that every run gets on. */
   private isCut(firstStep: number): boolean {
     const done = this.steps - firstStep;
-    return done !== 0 && done % STEPS_BETWEEN_QUESTIONS === 0 && this.isOver !== null && this.isOver();
+    return done !== 0 && done % STEPS_BETWEEN_QUESTIONS === 0 && this.isOver?.() === true;
   }
 
   /** Fires once the clock has reached `atTick`: at the next `advance`, or when no task is runnable. */

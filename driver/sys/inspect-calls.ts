@@ -40,7 +40,7 @@ export const inspectCalls: SyscallTable = {
   },
 };
 
-/** A report is made in one step, so a range without end would hold up everybody. */
+/** A report is made in one step, and a hold notes every page, so a range without end would hold up everybody. */
 const MAX_SHOWN_BYTES = 2 ** 24;
 
 type Report = (thread: Thread, a: number, b: number) => string;
@@ -98,7 +98,8 @@ const HELD = 'letGo';
 function* hold(thread: Thread, what: string, range: { start: number; end: number }): Coroutine<number> {
   if (!Object.hasOwn(HOLDS, what)) return -EINVAL;
   const { mm } = thread.process;
-  if (range.start % PAGE_SIZE !== 0 || range.end <= range.start) return -EINVAL;
+  if (range.start % PAGE_SIZE !== 0 || range.end % PAGE_SIZE !== 0 || range.end <= range.start) return -EINVAL;
+  if (range.end - range.start > MAX_SHOWN_BYTES) return -EINVAL;
   yield* mm.mmapLock.readLock();
   const release = yield* HOLDS[what as HoldName](mm, range);
   if (release !== null) {

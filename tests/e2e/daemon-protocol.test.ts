@@ -37,7 +37,9 @@ describe('the protocol as its README has it', () => {
 
   it('names every system call, control request, option of boot and limit', () => {
     const cells = (line: string) => line.split('|').map((cell) => cell.trim());
-    const rows = README.split('\n').filter((line) => line.startsWith('|')).map(cells);
+    const rows = README.split('\n')
+      .filter((line) => line.startsWith('|'))
+      .map(cells);
     const firstColumn = rows.flatMap(([, first]) => first!.replaceAll('`', '').split(' / '));
     for (const name of [...Object.keys(syscalls), ...Object.keys(controls)]) expect(firstColumn).toContain(name);
     for (const name of Object.keys(DEFAULT_MACHINE_OPTIONS)) expect(README).toContain(`\`${name}\``);

@@ -1,7 +1,7 @@
 import { describe, expect, it, vi } from 'vitest';
 import { Dmirror } from '../../../uapi/client/dmirror.js';
 import { Process } from '../../../uapi/client/thread.js';
-import { ESRCH } from '../../../uapi/errno.js';
+import { EINVAL, ESRCH } from '../../../uapi/errno.js';
 import { packFrame, type WireValue } from '../../../uapi/wire/codec.js';
 import { type RawPeer, type Served, serve, until } from './helpers.js';
 
@@ -208,6 +208,8 @@ it("a thread that holds a page is let go by its own session's threads only", asy
   await memory.writeWord(0, 1);
   const held = await process.newThread();
   const holds = held.call('hold', 'lock', memory.addr, PAGE);
+  for (const len of [2 ** 47, PAGE + 1, 2 ** 53 - PAGE])
+    expect((await process.call('hold', 'migration', memory.addr, len)).ret).toBe(-EINVAL);
   const stranger = await Process.create(await served.connect());
   while ((await process.call('inspect', 'locks')).ret === 0);
   expect((await stranger.call('letGo', held.tid)).ret).toBe(-ESRCH);

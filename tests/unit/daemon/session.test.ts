@@ -98,7 +98,7 @@ describe('a client that is alone', () => {
       [{ ramBytes: 1 }, /bad-call: ramBytes is 1, not a multiple/],
       [{ path: 'both' }, /path is 'both', not one of classic, unified/],
       [{ dialect: 'M99' }, /dialect is 'M99'/],
-      [{ maxFiles: -1 }, /maxFiles is out of range/],
+      [{ maxFiles: -1 }, /maxFiles is -1, not a whole number from 0/],
       [{ ramBytes: '1G' }, /ramBytes has the wrong type/],
       [{ nonsense: 1 }, /a machine has no option nonsense/],
     ];
