@@ -99,7 +99,7 @@ describe('a client that is alone', () => {
       [{ path: 'both' }, /path is 'both', not one of classic, unified/],
       [{ dialect: 'M99' }, /dialect is 'M99'/],
       [{ maxFiles: -1 }, /maxFiles is -1, not a whole number from 0/],
-      [{ ramBytes: '1G' }, /ramBytes has the wrong type/],
+      [{ ramBytes: '1G' }, /ramBytes is "1G", not a number/],
       [{ nonsense: 1 }, /a machine has no option nonsense/],
     ];
     for (const [options, message] of wrong) await expect(session.control('boot', options)).rejects.toThrow(message);
