@@ -147,6 +147,13 @@ export class Vfs {
     return this.programs.get(owner)?.keys() ?? [];
   }
 
+  /** Something that is no directory stands on the way to `path`. */
+  private leadsThroughFile(path: string, owner: number): boolean {
+    const parent = path.slice(0, Math.max(1, path.lastIndexOf('/')));
+    if (parent === '/') return false;
+    return this.exists(parent, owner) ? !this.isDirectory(parent, owner) : this.leadsThroughFile(parent, owner);
+  }
+
   private inodeOf(path: string, owner: number): TmpfsInode | undefined {
     const name = tmpName(path);
     return name === null ? this.programs.get(owner)?.get(path) : this.names.get(name);
@@ -167,7 +174,7 @@ export class Vfs {
     if (program !== undefined) return this.openProgram(program, flags);
     if (this.isDirectory(path, owner)) return this.openDirectory(path, flags, owner);
     const name = tmpName(path);
-    if (name === null) return -ENOENT;
+    if (name === null) return this.leadsThroughFile(path, owner) ? -ENOTDIR : -ENOENT;
     return name.length > NAME_MAX ? -ENAMETOOLONG : yield* this.openTmpfs(name, flags, owner);
   }
 
