@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { checkBanned } from './banned.js';
 import { checkDeadFiles } from './dead.js';
@@ -24,6 +25,42 @@ describe('the tree', () => {
   for (const [name, check] of checks) {
     it(name, () => expect(format(check(tree))).toBe(''));
   }
+});
+
+/** The top level is fixed, so that nobody commits what only lay beside their work. */
+describe('the top level', () => {
+  const git = spawnSync('git', ['ls-files'], { encoding: 'utf8' });
+
+  it.skipIf(git.status !== 0)('has, as git lists it, these folders and files and no other', () => {
+    const names = new Set(
+      git.stdout
+        .trimEnd()
+        .split('\n')
+        .map((path) => path.split('/')[0]),
+    );
+    expect([...names].sort()).toEqual([
+      '.ci',
+      '.gitignore',
+      'ARCHITECTURE.md',
+      'CHANGELOG.md',
+      'CONTRIBUTING.md',
+      'LICENSE',
+      'README.md',
+      'bin',
+      'biome.json',
+      'docs',
+      'driver',
+      'index.ts',
+      'package-lock.json',
+      'package.json',
+      'tests',
+      'tools',
+      'tsconfig.build.json',
+      'tsconfig.json',
+      'uapi',
+      'vitest.config.ts',
+    ]);
+  });
 });
 
 /** The findings of one check over snippets, as `file:line` words. */
