@@ -10,6 +10,11 @@ export function readU64(view: DataView, offset: number): number {
   return view.getUint32(offset + 4, true) * TWO_32 + view.getUint32(offset, true);
 }
 
+/** An s64 as a number, exact within 2^53. */
+export function readS64(view: DataView, offset: number): number {
+  return view.getInt32(offset + 4, true) * TWO_32 + view.getUint32(offset, true);
+}
+
 /** Write a u64. Negative values wrap to two's complement; a number must be exact (a safe integer, or page aligned). */
 export function writeU64(view: DataView, offset: number, value: number | bigint): void {
   if (typeof value === 'bigint') {

@@ -1,5 +1,5 @@
 import { dialectByName } from '../../uapi/dialect.js';
-import { ENOENT, ENOEXEC } from '../../uapi/errno.js';
+import { EACCES, ENOENT, ENOEXEC } from '../../uapi/errno.js';
 import { gupAbiByDialectName } from '../../uapi/gup-abi.js';
 import { SIGCHLD, SIGKILL, signalStatus } from '../../uapi/signal.js';
 import type { Coroutine } from '../core/effect.js';
@@ -118,7 +118,9 @@ export class GuestSystem {
     const { process, mm } = guest;
     const loaded = yield* loadProgram({ machine: this.machine, mm, elf, inode, path, argv, envp });
     if (typeof loaded === 'number') return loaded;
-    process.image = new ProgramImage(process, { ...loaded, path, argv });
+    const image = new ProgramImage(process, { ...loaded, path, argv });
+    if (process.image !== null) image.succeed(process.image);
+    process.image = image;
     this.begin(guest, loaded);
     return 0;
   }
@@ -148,7 +150,6 @@ export class GuestSystem {
     const { process } = guest;
     const old = process.mm;
     yield* guest.releaseMemory();
-    process.image?.cancelTimers();
     process.mm = mmCreate(this.machine.memory);
     guest.cpu.memory = new MmCpuMemory(process.mm);
     const ret = yield* this.load(guest, binary, { path, argv, envp });
@@ -173,6 +174,7 @@ export class GuestSystem {
   private *findBinary(host: GuestHost, path: string): Coroutine<Binary | number> {
     const known = this.binaries.get(path);
     if (known !== undefined) return known;
+    if (this.machine.vfs.isDirectory(path)) return -EACCES;
     const bytes = host.program(path);
     if (bytes === null) return -ENOENT;
     try {

@@ -1,6 +1,6 @@
 import type { CallResult } from '../../uapi/client/transport.js';
 import { EINTR } from '../../uapi/errno.js';
-import { SIGILL, SIGKILL, SIGTRAP } from '../../uapi/signal.js';
+import { BUS_ADRALN, SIGBUS, SIGILL, SIGKILL, SIGTRAP } from '../../uapi/signal.js';
 import { type Coroutine, preemptPoint } from '../core/effect.js';
 import { WaitQueue } from '../core/wait-queue.js';
 import { doUserAddrFault, MAX_OOM_RETRIES } from '../mm/access.js';
@@ -24,6 +24,8 @@ import { Trap, type TrapCode } from './trap.js';
 
 /** Instructions that a thread may run before others get their turn: at least so many, and up to twice that. */
 const SLICE = 8192;
+/** What a trap takes from the slice: a thread that does little but trap must come to its slice's end as well. */
+const TRAP_COST = 256;
 /** Instructions in a microsecond of virtual time. */
 const INSTRUCTIONS_PER_TICK = 50;
 
@@ -53,6 +55,8 @@ export class GuestThread {
   /** Woken when that is over. Linux: vfork_done */
   readonly vforkDone = new WaitQueue('a vfork child');
   private instructionsLeft = 0;
+  /** What is left of the slice; traps do not begin another one. */
+  private sliceLeft = 0;
   private oomRetries = 0;
 
   constructor(
@@ -97,13 +101,9 @@ export class GuestThread {
       yield* deliverSignals(this);
       if (task.killed) break;
       const trap = this.runSlice();
-      if (trap === Trap.budget) {
-        if (task.scheduler.contended) yield SLICE_POINT;
-      } else if (trap === Trap.ecall) {
-        yield* this.ecall();
-      } else {
-        yield* this.trapped(trap);
-      }
+      if (trap === Trap.ecall) yield* this.ecall();
+      else if (trap !== Trap.budget) yield* this.trapped(trap);
+      if (this.sliceLeft <= 0 && task.scheduler.contended) yield SLICE_POINT;
     }
     yield* this.releaseMemory();
     this.system.forget(this);
@@ -127,8 +127,11 @@ export class GuestThread {
     const { scheduler } = this.thread.task;
     const { kernel } = this.process.machine;
     const before = this.cpu.instret;
-    const trap = this.cpu.run(SLICE + kernel.prng.below(SLICE));
-    const done = this.cpu.instret - before + this.instructionsLeft;
+    if (this.sliceLeft <= 0) this.sliceLeft = SLICE + kernel.prng.below(SLICE);
+    const trap = this.cpu.run(this.sliceLeft);
+    const retired = this.cpu.instret - before;
+    this.sliceLeft -= trap === Trap.budget ? this.sliceLeft : retired + TRAP_COST;
+    const done = retired + this.instructionsLeft;
     this.instructionsLeft = done % INSTRUCTIONS_PER_TICK;
     const ticks = (done - this.instructionsLeft) / INSTRUCTIONS_PER_TICK;
     if (ticks > 0) scheduler.advance(ticks);
@@ -170,6 +173,7 @@ export class GuestThread {
     const { cpu } = this;
     if (trap === Trap.ebreak) forceSignal(this, { signo: SIGTRAP, code: TRAP_BRKPT, addr: cpu.pc });
     else if (trap === Trap.illegal) forceSignal(this, { signo: SIGILL, code: ILL_ILLOPC, addr: cpu.pc });
+    else if (trap === Trap.misaligned) forceSignal(this, { signo: SIGBUS, code: BUS_ADRALN, addr: cpu.trapAddr });
     else yield* this.pageFault(trap);
   }
 

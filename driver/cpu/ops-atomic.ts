@@ -50,6 +50,16 @@ function address(cpu: Cpu, { rs1 }: Insn): number {
   return (cpu.x[rs1 + 1]! >>> 0) * 2 ** 32 + (cpu.x[rs1]! >>> 0);
 }
 
+function misaligned(cpu: Cpu, insn: Insn): TrapCode {
+  cpu.trapAddr = address(cpu, insn);
+  return Trap.misaligned;
+}
+
+/** The low bits of the address that must be clear. */
+function isMisaligned(cpu: Cpu, { rs1 }: Insn, size: number): boolean {
+  return (cpu.x[rs1]! & (size - 1)) !== 0;
+}
+
 /** Reads for an atomic access; the value is in `hart.lo` and `hart.hi`, sign-extended. */
 function read(cpu: Cpu, insn: Insn, size: number): TrapCode {
   const { hart, x } = cpu;
@@ -62,6 +72,7 @@ function read(cpu: Cpu, insn: Insn, size: number): TrapCode {
 function amo(size: number, combine: Combine): Exec {
   return (cpu, insn) => {
     const { hart, x } = cpu;
+    if (isMisaligned(cpu, insn, size)) return misaligned(cpu, insn);
     // An AMO needs the right to store first of all, and never reports a load fault.
     if (hart.physical(address(cpu, insn), Access.store) < 0) return faulted(cpu, Trap.storeFault);
     if (read(cpu, insn, size) !== Trap.budget) return faulted(cpu, Trap.storeFault);
@@ -78,6 +89,7 @@ function amo(size: number, combine: Combine): Exec {
 function loadReserved(size: number): Exec {
   return (cpu, insn) => {
     const { hart } = cpu;
+    if (isMisaligned(cpu, insn, size)) return misaligned(cpu, insn);
     const at = hart.physical(address(cpu, insn), Access.load);
     if (at < 0 || read(cpu, insn, size) !== Trap.budget) return faulted(cpu, Trap.loadFault);
     hart.reserved = at;
@@ -91,6 +103,7 @@ function loadReserved(size: number): Exec {
 function storeConditional(size: number): Exec {
   return (cpu, insn) => {
     const { hart, x } = cpu;
+    if (isMisaligned(cpu, insn, size)) return misaligned(cpu, insn);
     const at = hart.physical(address(cpu, insn), Access.store);
     if (at < 0) return faulted(cpu, Trap.storeFault);
     const isReserved = hart.reserved === at && hart.reservedSize === size;

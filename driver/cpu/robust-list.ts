@@ -1,4 +1,4 @@
-import { readU64 } from '../../uapi/u64.js';
+import { readS64, readU64 } from '../../uapi/u64.js';
 import type { Coroutine } from '../core/effect.js';
 import { FUTEX_BITSET_MATCH_ANY } from '../sys/futex.js';
 import { readUserView, words32, writeUser } from '../sys/user-memory.js';
@@ -15,11 +15,11 @@ export function* walkRobustList(guest: GuestThread): Coroutine<void> {
   if (head === 0) return;
   const list = yield* readUserView(guest.mm, head, 24);
   if (typeof list === 'number') return;
-  const offset = readU64(list, 8);
+  const offset = readS64(list, 8);
   let entry = readU64(list, 0);
   for (let n = 0; n < MAX_ENTRIES && entry !== head; n++) {
     const next = yield* readUserView(guest.mm, entry, 8);
-    yield* ownerDied(guest, (entry + offset) % 2 ** 64);
+    yield* ownerDied(guest, entry + offset);
     if (typeof next === 'number') return;
     entry = readU64(next, 0);
   }

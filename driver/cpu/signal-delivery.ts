@@ -1,23 +1,24 @@
 import { SIGBUS, SIGFPE, SIGILL, SIGKILL, SIGSEGV, SIGSTOP, SIGTRAP, signalStatus } from '../../uapi/signal.js';
 import type { Coroutine } from '../core/effect.js';
 import { isOrphanedGroup, STOP_SIGNALS } from '../sys/job-control.js';
-import { type AltStack, SS_DISABLE } from '../sys/program-signals.js';
-import { DEFAULT_ACTION, SIG_DFL, SIG_IGN, type SignalAction } from '../sys/signal-action.js';
+import {
+  DEFAULT_ACTION,
+  SA_NODEFER,
+  SA_RESETHAND,
+  SA_RESTART,
+  SIG_DFL,
+  SIG_IGN,
+  type SignalAction,
+} from '../sys/signal-action.js';
 import { SI_KERNEL, type SignalInfo } from '../sys/signal-info.js';
 import { blockable, hasSignal, NO_SIGNALS, signalSet, union, without } from '../sys/signal-set.js';
 import { readUserView, writeUser } from '../sys/user-memory.js';
+import { disarm, framePlace, setAltStack } from './alt-stack.js';
 import { crashReport } from './crash-report.js';
 import { SIGRETURN_PAGE } from './exec.js';
 import type { GuestThread } from './guest-thread.js';
 import { ERESTARTNOINTR, ERESTARTSYS } from './restart.js';
 import { decodeFrame, encodeFrame, FRAME_BYTES, INFO_OFFSET, UCONTEXT_OFFSET } from './signal-frame.js';
-
-export const SA_ONSTACK = 0x08000000;
-const SA_RESTART = 0x10000000;
-const SA_NODEFER = 0x40000000;
-const SA_RESETHAND = 0x80000000;
-export const SS_ONSTACK = 1;
-export const SS_AUTODISARM = 0x80000000;
 
 const RA = 1;
 const SP = 2;
@@ -88,20 +89,21 @@ function* runHandler(guest: GuestThread, info: SignalInfo, action: SignalAction)
   if (guest.pendingRestart === ERESTARTSYS && action.flags & SA_RESTART) guest.restartSyscall();
   guest.pendingRestart = 0;
   guest.restartDeadline = null;
-  const sp = handlerStack(signals.altStack, cpu.unsigned(SP), action.flags);
-  const frame = Math.floor((sp - FRAME_BYTES) / 16) * 16;
+  const { altStack } = signals;
+  const frame = framePlace(altStack, cpu.unsigned(SP), { flags: action.flags, bytes: FRAME_BYTES });
   const mask = signals.savedMask ?? signals.mask;
   signals.savedMask = null;
-  const altStack = { ...signals.altStack, flags: stackFlags(signals.altStack, cpu.unsigned(SP)) };
-  if ((yield* writeUser(guest.mm, frame, encodeFrame(cpu, info, { mask, altStack }))) !== 0) {
-    forceSignal(guest, { signo: SIGSEGV, code: SI_KERNEL, addr: frame });
+  const context = { mask, altStack };
+  if (frame === null || (yield* writeUser(guest.mm, frame, encodeFrame(cpu, info, context))) !== 0) {
+    forceSignal(guest, { signo: SIGSEGV, code: SI_KERNEL, addr: frame ?? 0 });
     if (info.signo === SIGSEGV) guest.process.groupExit(signalStatus(SIGSEGV));
     return;
   }
+  disarm(signals);
   const own = action.flags & SA_NODEFER ? NO_SIGNALS : signalSet(info.signo);
   signals.mask = blockable(union(union(signals.mask, action.mask), own));
   if (action.flags & SA_RESETHAND) {
-    guest.process.signals!.actions[info.signo] = DEFAULT_ACTION;
+    guest.process.signals!.actions[info.signo] = { ...action, handler: SIG_DFL };
   }
   cpu.set(RA, SIGRETURN_PAGE);
   cpu.set(SP, frame);
@@ -111,22 +113,7 @@ function* runHandler(guest: GuestThread, info: SignalInfo, action: SignalAction)
   cpu.pc = action.handler;
 }
 
-function handlerStack(stack: AltStack, sp: number, flags: number): number {
-  if (!(flags & SA_ONSTACK) || stack.flags & SS_DISABLE || isOnStack(stack, sp)) return sp;
-  return stack.sp + stack.size;
-}
-
-export function isOnStack({ sp: base, size, flags }: AltStack, sp: number): boolean {
-  return !(flags & SS_DISABLE) && sp > base && sp - base <= size;
-}
-
-/** Linux: sas_ss_flags() */
-export function stackFlags(stack: AltStack, sp: number): number {
-  if (stack.flags & SS_DISABLE) return SS_DISABLE;
-  return isOnStack(stack, sp) ? SS_ONSTACK : 0;
-}
-
-/** rt_sigreturn(2): the registers and the mask of before the handler. A frame that can't be read is deadly. */
+/** rt_sigreturn(2): the registers, the mask and the stack for handlers of before the handler. A frame that can't be read is deadly. */
 export function* sigreturn(guest: GuestThread): Coroutine<number> {
   const { cpu, thread, mm } = guest;
   guest.keepsRegisters = true;
@@ -135,6 +122,10 @@ export function* sigreturn(guest: GuestThread): Coroutine<number> {
     forceSignal(guest, { signo: SIGSEGV, code: SI_KERNEL, addr: cpu.unsigned(SP) });
     return 0;
   }
-  thread.signals!.mask = blockable(decodeFrame(cpu, view).mask);
+  const signals = thread.signals!;
+  const { mask, altStack } = decodeFrame(cpu, view);
+  signals.mask = blockable(mask);
+  // What can't be set, as the program is on that stack already, is left. Linux: restore_altstack()
+  setAltStack(signals, altStack, cpu.unsigned(SP));
   return 0;
 }

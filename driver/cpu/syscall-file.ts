@@ -1,5 +1,5 @@
 import { EBADF, EFBIG, EINVAL, ENOENT, ENOTDIR, EOPNOTSUPP, ERANGE, ESPIPE } from '../../uapi/errno.js';
-import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, O_CLOEXEC } from '../../uapi/fcntl.js';
+import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, O_CLOEXEC, O_NONBLOCK } from '../../uapi/fcntl.js';
 import type { Coroutine } from '../core/effect.js';
 import { DirectoryFile } from '../sys/directory-file.js';
 import { MAX_FILE_BYTES } from '../sys/limits.js';
@@ -148,6 +148,7 @@ function* chdir(guest: GuestThread): Coroutine<number> {
 
 function* pipe2(guest: GuestThread): Coroutine<number> {
   const { files, machine } = guest.process;
+  if (guest.int(1) & ~(O_CLOEXEC | O_NONBLOCK)) return -EINVAL;
   const { reader, writer } = createPipe(machine, guest.int(1));
   const ends: [OpenFile, OpenFile] = [reader, writer];
   const fds: number[] = [];

@@ -18,7 +18,9 @@ const RLIMIT_STACK = 3;
 const RLIMIT_NOFILE = 7;
 const RLIMIT_COUNT = 16;
 const MFD_CLOEXEC = 1;
-const MFD_HUGETLB = 4;
+const MFD_ALLOW_SEALING = 2;
+const MFD_NOEXEC_SEAL = 8;
+const MFD_EXEC = 16;
 const PR_SET_PDEATHSIG = 1;
 const PR_GET_DUMPABLE = 3;
 const PR_SET_DUMPABLE = 4;
@@ -28,8 +30,14 @@ const PR_SET_NO_NEW_PRIVS = 38;
 const PR_SET_THP_DISABLE = 41;
 const PR_GET_THP_DISABLE = 42;
 const PR_SET_VMA = 0x53564d41;
-const MEMBARRIER_QUERY = 0;
+/** Commands from MEMBARRIER_CMD_GLOBAL to MEMBARRIER_CMD_GET_REGISTRATIONS, as bits; 0 asks for them. */
+const MEMBARRIER_ALL = 0x3ff;
+const MEMBARRIER_PRIVATE_EXPEDITED_RSEQ = 0x80;
+const MEMBARRIER_FLAG_CPU = 1;
 const RANDOM_CHUNK = 2 ** 20;
+const GRND_NONBLOCK = 1;
+const GRND_RANDOM = 2;
+const GRND_INSECURE = 4;
 const PRIO_BIAS = 20;
 
 /** Identity, limits and whatever else start-up code asks for. */
@@ -118,9 +126,7 @@ export const miscSyscalls: GuestSyscallTable = {
     name: 'membarrier',
     args: 'dxd',
     note: 'nothing to do on one CPU',
-    *run(guest) {
-      return guest.int(0) === MEMBARRIER_QUERY ? 0x3ff : 0;
-    },
+    run: membarrier,
   },
   293: { name: 'rseq', args: 'pnxx', note: 'CPU 0 is filled in; critical sections are not restarted', run: rseq },
 };
@@ -174,16 +180,28 @@ function* prlimit64(guest: GuestThread): Coroutine<number> {
 }
 
 function* getrandom(guest: GuestThread): Coroutine<number> {
+  const flags = guest.int(2);
+  if (flags & ~(GRND_NONBLOCK | GRND_RANDOM | GRND_INSECURE)) return -EINVAL;
+  if (flags & GRND_RANDOM && flags & GRND_INSECURE) return -EINVAL;
   const out = new Uint8Array(Math.min(guest.u(1), RANDOM_CHUNK));
   fillRandom(guest.process.machine.kernel.prng, out);
   return (yield* writeUser(guest.mm, guest.u(0), out)) || out.length;
+}
+
+/** Linux: kernel/sched/membarrier.c */
+function* membarrier(guest: GuestThread): Coroutine<number> {
+  const [command, flags] = [guest.int(0), guest.int(1)];
+  if (command === 0) return flags === 0 ? MEMBARRIER_ALL : -EINVAL;
+  const isOne = (command & (command - 1)) === 0 && (command & MEMBARRIER_ALL) !== 0;
+  const takesCpu = command === MEMBARRIER_PRIVATE_EXPEDITED_RSEQ && flags === MEMBARRIER_FLAG_CPU;
+  return isOne && (flags === 0 || takesCpu) ? 0 : -EINVAL;
 }
 
 function* memfdCreate(guest: GuestThread): Coroutine<number> {
   const name = yield* readUserString(guest.mm, guest.u(0), 250);
   if (typeof name === 'number') return -EINVAL;
   const flags = guest.int(1);
-  if (flags & MFD_HUGETLB) return -EINVAL;
+  if (flags & ~(MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL | MFD_EXEC)) return -EINVAL;
   const { files, machine } = guest.process;
   const file = new TmpfsFile(machine, O_RDWR, new TmpfsInode(machine.memory));
   file.path = `/memfd:${name} (deleted)`;

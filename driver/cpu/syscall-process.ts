@@ -3,6 +3,7 @@ import { O_NONBLOCK } from '../../uapi/fcntl.js';
 import { CONTINUED_STATUS, exitStatus, SIGCHLD, SIGCONT, WEXITSTATUS, WIFSTOPPED } from '../../uapi/signal.js';
 import type { Coroutine } from '../core/effect.js';
 import { PidFile } from '../sys/pid-file.js';
+import type { Process } from '../sys/process.js';
 import { childEnd } from '../sys/signal.js';
 import { CLD_CONTINUED, CLD_STOPPED } from '../sys/signal-info.js';
 import { readUserString, readUserStrings, words32, writeUser } from '../sys/user-memory.js';
@@ -217,6 +218,10 @@ function* setpgid(guest: GuestThread): Coroutine<number> {
   const pgid = guest.int(1);
   if (pgid < 0) return -EINVAL;
   if (process === null || (process !== guest.process && process.parent !== guest.process)) return -ESRCH;
+  if (process.sid !== guest.process.sid || process.sid === process.pid) return -EPERM;
+  const { machine, owner, sid } = process;
+  const isOfGroup = (other: Process): boolean => other.pgid === pgid && other.owner === owner && other.sid === sid;
+  if (pgid !== 0 && pgid !== process.pid && !machine.allProcesses().some(isOfGroup)) return -EPERM;
   process.pgid = pgid === 0 ? process.pid : pgid;
   return 0;
 }

@@ -1,18 +1,20 @@
-import { EAGAIN, EINTR, EINVAL, ENOMEM, EPERM, ESRCH } from '../../uapi/errno.js';
+import { EAGAIN, EINTR, EINVAL, EPERM, ESRCH } from '../../uapi/errno.js';
 import { SIGKILL, SIGSTOP } from '../../uapi/signal.js';
 import { readU64, writeU64 } from '../../uapi/u64.js';
 import type { Coroutine } from '../core/effect.js';
 import { WaitQueue } from '../core/wait-queue.js';
 import { waitInterruptible } from '../sys/interruptible.js';
-import { NO_ALT_STACK, pendingSignos, SS_DISABLE } from '../sys/program-signals.js';
+import { pendingSignos } from '../sys/program-signals.js';
 import { SIGNAL_COUNT, sendSignal, sendThreadSignal } from '../sys/signal.js';
+import { SA_ALL } from '../sys/signal-action.js';
 import { SI_TKILL, type SignalInfo } from '../sys/signal-info.js';
 import { blockable, type SignalSet, signalSet, union, without } from '../sys/signal-set.js';
 import { readUserView, writeUser } from '../sys/user-memory.js';
+import { setAltStack, stackFlags } from './alt-stack.js';
 import { type GuestSyscallTable, machineCall } from './guest-syscall.js';
 import type { GuestThread } from './guest-thread.js';
 import { ERESTARTNOHAND } from './restart.js';
-import { isOnStack, sigreturn, stackFlags } from './signal-delivery.js';
+import { sigreturn } from './signal-delivery.js';
 import {
   ALT_STACK_BYTES,
   decodeAltStack,
@@ -28,7 +30,6 @@ const ACTION_BYTES = 24;
 const SIG_BLOCK = 0;
 const SIG_UNBLOCK = 1;
 const SIG_SETMASK = 2;
-const MINSIGSTKSZ = 2048;
 const SP = 2;
 
 /** Signals: sending, handling, waiting. */
@@ -104,11 +105,8 @@ function* sigaltstack(guest: GuestThread): Coroutine<number> {
   if (guest.u(0) !== 0) {
     const view = yield* readUserView(guest.mm, guest.u(0), ALT_STACK_BYTES);
     if (typeof view === 'number') return view;
-    const stack = decodeAltStack(view, 0);
-    if (isOnStack(signals.altStack, sp)) return -EPERM;
-    if (stack.flags & SS_DISABLE) signals.altStack = NO_ALT_STACK;
-    else if (stack.size < MINSIGSTKSZ) return -ENOMEM;
-    else signals.altStack = { ...stack, flags: 0 };
+    const error = setAltStack(signals, decodeAltStack(view, 0), sp);
+    if (error !== 0) return error;
   }
   return guest.u(1) === 0 ? 0 : yield* writeUser(guest.mm, guest.u(1), new Uint8Array(old.buffer));
 }
@@ -116,19 +114,26 @@ function* sigaltstack(guest: GuestThread): Coroutine<number> {
 function* sigsuspend(guest: GuestThread): Coroutine<number> {
   const mask = yield* readSet(guest, guest.u(0));
   if (typeof mask === 'number') return mask;
-  yield* withMask(guest, mask, function* () {
+  return yield* withMask(guest, mask, function* () {
     const queue = new WaitQueue('a signal');
     while ((yield* waitInterruptible(guest.thread, queue, null)) !== 'signal');
+    return -EINTR;
   });
-  return -EINTR;
 }
 
-/** Waits under another mask; the old one is back when the handler, if any, has returned. Linux: set_user_sigmask() */
-export function* withMask(guest: GuestThread, mask: SignalSet, wait: () => Coroutine<void>): Coroutine<void> {
+/**
+ * Waits under another mask. The old one is back at once, or if the answer is -EINTR when the handler has returned.
+ * Linux: set_user_sigmask(), restore_saved_sigmask_unless()
+ */
+export function* withMask(guest: GuestThread, mask: SignalSet, wait: () => Coroutine<number>): Coroutine<number> {
   const signals = guest.thread.signals!;
   signals.savedMask = signals.mask;
   signals.mask = blockable(mask);
-  yield* wait();
+  const ret = yield* wait();
+  if (ret === -EINTR) return ret;
+  signals.mask = signals.savedMask;
+  signals.savedMask = null;
+  return ret;
 }
 
 function* sigaction(guest: GuestThread): Coroutine<number> {
@@ -142,7 +147,7 @@ function* sigaction(guest: GuestThread): Coroutine<number> {
     const view = yield* readUserView(guest.mm, guest.u(1), ACTION_BYTES);
     if (typeof view === 'number') return view;
     const mask = { lo: view.getInt32(16, true), hi: view.getInt32(20, true) };
-    actions[signo] = { handler: readU64(view, 0), flags: view.getInt32(8, true), mask: blockable(mask) };
+    actions[signo] = { handler: readU64(view, 0), flags: view.getInt32(8, true) & SA_ALL, mask: blockable(mask) };
     if (signals.isIgnored(signo)) signals.flush([signo]);
   }
   if (guest.u(2) === 0) return 0;

@@ -1,6 +1,6 @@
 import { EFAULT, EINVAL } from '../../uapi/errno.js';
 import { SIGALRM, SIGPROF, SIGVTALRM } from '../../uapi/signal.js';
-import { readU64 } from '../../uapi/u64.js';
+import { readS64, readU64 } from '../../uapi/u64.js';
 import type { Coroutine } from '../core/effect.js';
 import { sleepUntil } from '../sys/interruptible.js';
 import type { TimerSetting } from '../sys/program-image.js';
@@ -11,11 +11,16 @@ import { ERESTART_RESTARTBLOCK, ERESTARTNOHAND } from './restart.js';
 
 const TICKS_PER_SECOND = 1_000_000;
 const NS_PER_TICK = 1000;
+/** A wait of more is one for ever. Linux: KTIME_SEC_MAX */
+const MAX_SECONDS = 2 ** 32;
 /** 2024-01-01 00:00 UTC: the machine always starts then. */
 const EPOCH_SECONDS = 1_704_067_200;
 const CLOCK_REALTIME = 0;
 const CLOCK_REALTIME_COARSE = 5;
 const CLOCK_TAI = 11;
+const CPUCLOCK_WHICH = 3;
+const CPUCLOCK_SCHED = 2;
+const CPUCLOCK_PERTHREAD = 4;
 const TIMER_ABSTIME = 1;
 const TIMER_SIGNALS = [SIGALRM, SIGVTALRM, SIGPROF];
 
@@ -43,7 +48,7 @@ export const timeSyscalls: GuestSyscallTable = {
     args: 'dp',
     note: 'virtual time, the same for every clock but the date',
     *run(guest) {
-      if (!isClock(guest.int(0))) return -EINVAL;
+      if (!isClock(guest, guest.int(0))) return -EINVAL;
       return yield* writeUser(guest.mm, guest.u(1), timespec(clockTicks(guest, guest.int(0)), NS_PER_TICK));
     },
   },
@@ -52,7 +57,7 @@ export const timeSyscalls: GuestSyscallTable = {
     args: 'dp',
     note: 'a microsecond',
     *run(guest) {
-      if (!isClock(guest.int(0))) return -EINVAL;
+      if (!isClock(guest, guest.int(0))) return -EINVAL;
       return guest.u(1) === 0 ? 0 : yield* writeUser(guest.mm, guest.u(1), words64(0, NS_PER_TICK));
     },
   },
@@ -82,8 +87,19 @@ function now(guest: GuestThread): number {
   return guest.process.machine.kernel.scheduler.clock.nowTicks;
 }
 
-function isClock(id: number): boolean {
-  return id >= 0 && id <= CLOCK_TAI;
+/** A clock that counts for everybody, or the CPU clock of a process or a thread of one's own. */
+function isClock(guest: GuestThread, id: number): boolean {
+  return id >= 0 ? id <= CLOCK_TAI : isCpuClock(guest, id);
+}
+
+/** The complement of a pid above three bits of kind. Linux: kernel/time/posix-cpu-timers.c:pid_for_clock() */
+function isCpuClock({ process }: GuestThread, id: number): boolean {
+  const pid = ~(id >> 3);
+  if ((id & CPUCLOCK_WHICH) > CPUCLOCK_SCHED) return false;
+  if (pid === 0) return true;
+  const { machine, owner } = process;
+  if (id & CPUCLOCK_PERTHREAD) return machine.threadByTid(pid)?.process === process;
+  return machine.process(pid)?.owner === owner;
 }
 
 /** Microseconds from the machine's start to 0 of clock `id`, as a negative number or 0. */
@@ -104,10 +120,10 @@ function timespec(ticks: number, unit: number): Uint8Array {
 export function* readTimespec(guest: GuestThread, addr: number): Coroutine<number> {
   const view = yield* readUserView(guest.mm, addr, 16);
   if (typeof view === 'number') return -EFAULT;
-  const seconds = readU64(view, 0);
+  const seconds = readS64(view, 0);
   const nanoseconds = readU64(view, 8);
-  if (seconds > 2 ** 32 || nanoseconds >= 1_000_000_000) return -EINVAL;
-  return seconds * TICKS_PER_SECOND + Math.ceil(nanoseconds / NS_PER_TICK);
+  if (seconds < 0 || nanoseconds >= 1_000_000_000) return -EINVAL;
+  return Math.min(seconds, MAX_SECONDS) * TICKS_PER_SECOND + Math.ceil(nanoseconds / NS_PER_TICK);
 }
 
 /** The deadline that an optional relative timespec means; null without one; a negative errno. */
@@ -140,7 +156,7 @@ function* sleepFor(guest: GuestThread, request: number, remainder: number): Coro
 
 function* clockNanosleep(guest: GuestThread): Coroutine<number> {
   const clock = guest.int(0);
-  if (!isClock(clock)) return -EINVAL;
+  if (!isClock(guest, clock)) return -EINVAL;
   if (!(guest.int(1) & TIMER_ABSTIME)) return yield* sleepFor(guest, guest.u(2), guest.u(3));
   const deadline = yield* readAbsolute(guest, guest.u(2), clock);
   if (deadline === null) return -EFAULT;
@@ -160,9 +176,11 @@ function* setitimer(guest: GuestThread): Coroutine<number> {
   if (signo === undefined) return -EINVAL;
   const view = guest.u(1) === 0 ? new DataView(new ArrayBuffer(32)) : yield* readUserView(guest.mm, guest.u(1), 32);
   if (typeof view === 'number') return view;
-  const intervalTicks = readU64(view, 0) * TICKS_PER_SECOND + readU64(view, 8);
-  const valueTicks = readU64(view, 16) * TICKS_PER_SECOND + readU64(view, 24);
+  const ticksAt = (at: number): number =>
+    Math.min(readU64(view, at), MAX_SECONDS) * TICKS_PER_SECOND + readU64(view, at + 8);
+  const [intervalTicks, valueTicks] = [ticksAt(0), ticksAt(16)];
   if (readU64(view, 8) >= TICKS_PER_SECOND || readU64(view, 24) >= TICKS_PER_SECOND) return -EINVAL;
+  if (readS64(view, 0) < 0 || readS64(view, 16) < 0) return -EINVAL;
   const image = guest.process.image!;
   const old = encodeTimer(image.timer(which));
   image.setTimer(which, signo, { valueTicks, intervalTicks });

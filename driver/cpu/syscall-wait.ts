@@ -1,8 +1,10 @@
-import { EAGAIN, EFAULT, EINTR, EINVAL, ENOSYS } from '../../uapi/errno.js';
+import { EAGAIN, EBADF, EFAULT, EINTR, EINVAL, ENOSYS } from '../../uapi/errno.js';
 import { O_CLOEXEC, O_NONBLOCK } from '../../uapi/fcntl.js';
+import { readU64 } from '../../uapi/u64.js';
 import type { Coroutine } from '../core/effect.js';
 import { EFD_SEMAPHORE, EventFd } from '../sys/event-fd.js';
 import { FUTEX_BITSET_MATCH_ANY } from '../sys/futex.js';
+import { POLL } from '../sys/open-file.js';
 import { type PollEntry, poll } from '../sys/poll.js';
 import { readUserView, writeUser } from '../sys/user-memory.js';
 import { futexWakeOp } from './futex-wake-op.js';
@@ -13,10 +15,14 @@ import { readSet, withMask } from './syscall-signal.js';
 import { readAbsolute, readDeadline, writeTimeLeft } from './syscall-time.js';
 
 const FUTEX_CMD_MASK = 0x7f;
+const FUTEX_PRIVATE_FLAG = 128;
 const FUTEX_CLOCK_REALTIME = 256;
 const FUTEX = { wait: 0, wake: 1, requeue: 3, cmpRequeue: 4, wakeOp: 5, waitBitset: 9, wakeBitset: 10 } as const;
+const SIGSET_BYTES = 8;
 const POLLFD_BYTES = 8;
 const MAX_POLL_ENTRIES = 1024;
+/** Places in a small table of descriptors; select(2) does not look beyond its end. */
+const NR_OPEN_DEFAULT = 64;
 
 /** Waiting for words, descriptors and counters. */
 export const waitSyscalls: GuestSyscallTable = {
@@ -32,6 +38,9 @@ function* futex(guest: GuestThread): Coroutine<number> {
   const { futexes } = guest.process.machine;
   const bits = guest.int(5) >>> 0;
   if (addr % 4 !== 0) return -EINVAL;
+  if (op & FUTEX_CLOCK_REALTIME && (op & FUTEX_CMD_MASK) !== FUTEX.waitBitset) return -ENOSYS;
+  // What is shared is known by its page, what is private by its address. Linux: get_futex_key()
+  if (!(op & FUTEX_PRIVATE_FLAG) && guest.mm.vmaLookup(addr) === null) return -EFAULT;
   switch (op & FUTEX_CMD_MASK) {
     case FUTEX.wait:
       return yield* futexWait(guest, yield* readDeadline(guest, guest.u(3)), FUTEX_BITSET_MATCH_ANY);
@@ -66,6 +75,7 @@ function* futexWait(guest: GuestThread, deadline: number | null, bitset: number)
 
 function* futexRequeue(guest: GuestThread, compares: boolean): Coroutine<number> {
   const [from, wake, move, to] = [guest.u(0), guest.int(2), guest.int(3), guest.u(4)];
+  if (wake < 0 || move < 0 || to % 4 !== 0) return -EINVAL;
   if (compares) {
     const word = yield* readUserView(guest.mm, from, 4);
     if (typeof word === 'number') return -EFAULT;
@@ -97,7 +107,7 @@ function* ppoll(guest: GuestThread): Coroutine<number> {
   for (let at = 0; at < view.byteLength; at += POLLFD_BYTES) {
     entries.push({ fd: view.getInt32(at, true), events: view.getInt16(at + 4, true), revents: 0 });
   }
-  const ret = yield* pollMasked(guest, entries, { deadline, mask: guest.u(3) });
+  const ret = yield* pollMasked(guest, entries, { deadline, mask: guest.u(3), bytes: guest.u(4) });
   yield* writeTimeLeft(guest, guest.u(2), deadline);
   entries.forEach(({ revents }, i) => {
     view.setInt16(i * POLLFD_BYTES + 6, revents, true);
@@ -108,16 +118,13 @@ function* ppoll(guest: GuestThread): Coroutine<number> {
 function* pollMasked(
   guest: GuestThread,
   entries: readonly PollEntry[],
-  { deadline, mask }: { deadline: number | null; mask: number },
+  { deadline, mask, bytes }: { deadline: number | null; mask: number; bytes: number },
 ): Coroutine<number> {
   if (mask === 0) return yield* poll(guest.thread, entries, deadline);
+  if (bytes !== SIGSET_BYTES) return -EINVAL;
   const set = yield* readSet(guest, mask);
   if (typeof set === 'number') return set;
-  let ret = 0;
-  yield* withMask(guest, set, function* () {
-    ret = yield* poll(guest.thread, entries, deadline);
-  });
-  return ret;
+  return yield* withMask(guest, set, () => poll(guest.thread, entries, deadline));
 }
 
 /** Which poll events each of the three sets asks for. Linux: POLLIN_SET, POLLOUT_SET, POLLEX_SET */
@@ -140,10 +147,20 @@ function* pselect6(guest: GuestThread): Coroutine<number> {
     const events = SELECT_EVENTS.reduce((all, event, i) => (hasBit(sets[i], fd) ? all | event : all), 0);
     if (events !== 0) entries.push({ fd, events, revents: 0 });
   }
-  const ret = yield* poll(guest.thread, entries, deadline);
+  const masked = yield* selectMask(guest, guest.u(5));
+  if (typeof masked === 'number') return masked;
+  const ret = yield* pollMasked(guest, entries, { deadline, ...masked });
   yield* writeTimeLeft(guest, guest.u(4), deadline);
   if (ret < 0) return ret;
+  if (entries.some(({ fd, revents }) => fd < NR_OPEN_DEFAULT && revents & POLL.nval)) return -EBADF;
   return yield* writeSelected(guest, entries, sets);
+}
+
+/** The mask of pselect6(2) and its size, which stand in memory together. Linux: get_sigset_argpack() */
+function* selectMask(guest: GuestThread, addr: number): Coroutine<{ mask: number; bytes: number } | number> {
+  if (addr === 0) return { mask: 0, bytes: 0 };
+  const view = yield* readUserView(guest.mm, addr, 16);
+  return typeof view === 'number' ? view : { mask: readU64(view, 0), bytes: readU64(view, 8) };
 }
 
 function* writeSelected(

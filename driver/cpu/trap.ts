@@ -14,5 +14,7 @@ export const Trap = {
   storeFault: 5,
   /** An instruction whose bytes can't be fetched. */
   fetchFault: 6,
+  /** LR, SC or an AMO at an address that is no multiple of its size, which no kernel puts right. */
+  misaligned: 7,
 } as const;
 export type TrapCode = (typeof Trap)[keyof typeof Trap];

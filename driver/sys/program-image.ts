@@ -33,7 +33,7 @@ export class ProgramImage {
   comm: string;
   /** Where relative paths begin. */
   cwd = '/tmp';
-  private readonly timers: (IntervalTimer | undefined)[] = [];
+  private timers: (IntervalTimer | undefined)[] = [];
 
   constructor(
     readonly process: Process,
@@ -59,6 +59,12 @@ export class ProgramImage {
     copy.comm = this.comm;
     copy.cwd = this.cwd;
     return copy;
+  }
+
+  /** execve(2): timers run on, and paths begin where they did. */
+  succeed(old: ProgramImage): void {
+    this.timers = old.timers;
+    this.cwd = old.cwd;
   }
 
   /** What timer `which` is set to; the rest of the time, as long as it runs. Linux: do_getitimer() */

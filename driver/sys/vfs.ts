@@ -109,6 +109,13 @@ export class Vfs {
     return 0;
   }
 
+  /** Something that is no directory stands on the way to `path`. */
+  private leadsThroughFile(path: string): boolean {
+    const parent = path.slice(0, Math.max(1, path.lastIndexOf('/')));
+    if (parent === '/') return false;
+    return this.exists(parent) ? !this.isDirectory(parent) : this.leadsThroughFile(parent);
+  }
+
   private inodeOf(path: string): TmpfsInode | undefined {
     const name = tmpName(path);
     return name === null ? this.programs.get(path) : this.names.get(name);
@@ -128,7 +135,7 @@ export class Vfs {
     if (program !== undefined) return this.openProgram(program, flags);
     if (this.isDirectory(path)) return this.openDirectory(path, flags);
     const name = tmpName(path);
-    if (name === null) return -ENOENT;
+    if (name === null) return this.leadsThroughFile(path) ? -ENOTDIR : -ENOENT;
     return name.length > NAME_MAX ? -ENAMETOOLONG : yield* this.openTmpfs(name, flags);
   }
 
