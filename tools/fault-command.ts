@@ -30,6 +30,7 @@ function addList(fault: Command, status: Ending, output: () => Output): void {
     .addOption(
       new Option('--path <path>', 'the migration path of the cases; both without').choices(['classic', 'unified']),
     )
+    .option('--profile <kernel>', 'only what can be hit in 6.12, 6.19 or 7.3, which the cases run on')
     .option('--json', 'one JSON object a line', false)
     .action(async (names: string[], options) => {
       const { listPoints } = await import('./fault/list.js');
@@ -43,6 +44,7 @@ function addRun(fault: Command, status: Ending, output: () => Output): void {
     .description('run plans and check what they expect, and all invariants after every step')
     .argument('<plan...>', 'YAML files')
     .addOption(new Option('--path <path>', 'the migration path; both without').choices(['classic', 'unified']))
+    .option('--profile <kernel>', 'instead of the one in the plan: 6.12, 6.19 or 7.3')
     .option('--seed <n>', 'seed instead of the one in the plan', number)
     .option('--defect <name>', 'plant a defect of the register; may be repeated', collect, [])
     .option('--json', 'one JSON object a line instead of KTAP', false)
@@ -63,6 +65,7 @@ function addSweep(fault: Command, status: Ending, output: () => Output): void {
     .description('run each case again and again, each time with another hit of a fault point failing')
     .argument('[case...]', 'cases, suites or patterns; all without')
     .addOption(new Option('--path <path>', 'the migration path; both without').choices(['classic', 'unified']))
+    .option('--profile <kernel>', 'whose semantics the machines have: 6.12, 6.19 or 7.3', '6.12')
     .option('--seed <n>', 'seed of the machines and of pairs', number, 1)
     .option('--all', 'fail every hit, however long it takes', false)
     .option('--pairs [n]', 'also fail pairs of hits, so many a case', (value) => number(value), 0)

@@ -24,6 +24,8 @@ export interface FaultWhere {
   readonly range?: { readonly start: number; readonly end: number };
   /** The page of the call, from 0. */
   readonly page?: number;
+  /** Only while a function of this name is on the stack, by the kernel's name or ours. */
+  readonly caller?: string;
 }
 
 /** One rule of an armed engine. */
@@ -58,7 +60,7 @@ export interface Fired {
   readonly page: number;
   readonly addr: number;
   readonly tick: number;
-  /** The kernel functions on the way to the point, innermost first. */
+  /** The kernel functions on the way to the point, innermost first; empty where a rule has struck very often. */
   readonly path: readonly string[];
 }
 
@@ -67,7 +69,7 @@ export interface SiteCount {
   readonly point: FaultPointId;
   readonly phase: number;
   readonly hits: number;
-  /** Which of the hits (from 1) were on the first or last page of a chunk of 64. */
+  /** Which of the hits (from 1) were on the first or last page of a chunk. */
   readonly edges: readonly number[];
 }
 
@@ -76,6 +78,7 @@ interface RuleState {
   /** This life's copy of the rule's. */
   readonly attr: FaultAttr;
   matches: number;
+  strikes: number;
 }
 
 /** What the engine asks of the scheduler. */
@@ -101,6 +104,8 @@ export class FaultEngine {
   refusesMutex = false;
   /** Sends SIGKILL to a process; the machine's. */
   kill: ((pid: number) => void) | null = null;
+  /** Pages that a command faults at a time, and that it migrates at a time; the machine's. */
+  chunks = { faultPages: 64, migratePages: 64 };
   /** Also record which functions led to a firing point; costs a stack walk a firing. */
   tracesPaths = true;
   /** The rules about each point, in order. */
@@ -181,7 +186,7 @@ export class FaultEngine {
 
   private setRules(rules: readonly FaultRule[]): RuleState[] {
     this.rulesAt = [];
-    const states = rules.map((rule) => ({ rule, attr: { ...rule.attr }, matches: 0 }));
+    const states = rules.map((rule) => ({ rule, attr: { ...rule.attr }, matches: 0, strikes: 0 }));
     for (const state of states) {
       for (const point of state.rule.where.points) this.rulesAt[point] = [...(this.rulesAt[point] ?? []), state];
     }
@@ -305,7 +310,7 @@ export class FaultEngine {
       state.matches++;
       if (rule.nth !== 0 && state.matches !== rule.nth) continue;
       if (!shouldFail(state.attr, size, this.prng)) continue;
-      this.record(rule, point, context);
+      this.record(state, point, context);
       return rule;
     }
     return null;
@@ -326,11 +331,14 @@ export class FaultEngine {
   private count(point: FaultPointId, context: FaultContext): void {
     const i = point * PHASE_COUNT + context.phase;
     const hits = ++this.counts![i]!;
-    const inChunk = context.page % 64;
-    if (context.page > 0 && (inChunk === 0 || inChunk === 63)) this.edges[i]!.push(hits);
+    const { faultPages, migratePages } = this.chunks;
+    const chunkPages = context.phase <= Phase.rangeFault ? faultPages : migratePages;
+    const inChunk = context.page % chunkPages;
+    if (context.page > 0 && (inChunk === 0 || inChunk === chunkPages - 1)) this.edges[i]!.push(hits);
   }
 
-  private record(rule: FaultRule, point: FaultPointId, context: FaultContext): void {
+  private record(state: RuleState, point: FaultPointId, context: FaultContext): void {
+    const { rule } = state;
     const fired: Fired = {
       rule: rule.name,
       point: rule.as ?? FAULT_POINTS[point]!.name,
@@ -340,7 +348,7 @@ export class FaultEngine {
       page: context.page,
       addr: context.at,
       tick: this.host.clock.nowTicks,
-      path: this.tracesPaths ? callPath() : [],
+      path: this.tracesPaths && state.strikes++ < TRACED_STRIKES ? callPath() : [],
     };
     this.note(fired);
   }
@@ -360,13 +368,28 @@ function matches(where: FaultWhere, context: FaultContext): boolean {
   if (where.command !== undefined && where.command !== context.command) return false;
   if (where.dialect !== undefined && where.dialect !== context.dialect) return false;
   if (where.page !== undefined && where.page !== context.page) return false;
-  const { range } = where;
-  return range === undefined || (context.at >= range.start && context.at < range.end);
+  const { range, caller } = where;
+  if (range !== undefined && (context.at < range.start || context.at >= range.end)) return false;
+  return caller === undefined || isOnStack(caller);
 }
+
+/** `migrate_vma_pages` is our `migrateVmaPages`, and `walk_pmd` the method `RangeFault.walkPmd`. */
+function isOnStack(caller: string): boolean {
+  const spelled = (name: string): string => name.replace(/^.*\./, '').replaceAll('_', '').toLowerCase();
+  return callPath().some((name) => spelled(name) === spelled(caller));
+}
+
+/** More than the kernel's deepest call chain; each function of it is two frames, for it is a generator. */
+const STACK_FRAMES = 100;
+/** Strikes of one rule whose stack is looked at: a rule that always strikes does so a hundred thousand times a second. */
+const TRACED_STRIKES = 100;
 
 /** Names of the kernel's functions above the fault point, innermost first; the same on every host. */
 function callPath(): string[] {
+  const usual = Error.stackTraceLimit;
+  Error.stackTraceLimit = STACK_FRAMES;
   const lines = (new AssertionError('').stack ?? '').split('\n');
+  Error.stackTraceLimit = usual;
   const names = lines.map((line) => /^\s+at (?:async )?([\w.$<>]+)/.exec(line)?.[1] ?? '');
   const own = names.filter((name) => name !== '' && !/^(FaultEngine|callPath|Generator|next)/.test(name));
   const end = own.findIndex((name) => /oneCall|runSyscall|Scheduler/.test(name));

@@ -1,14 +1,19 @@
+import { PROFILE_NAMES, type ProfileName } from './profile-name.js';
+
 /**
  * The places where a plan can make the machine fail. `returns` are what the caller of the real function can meet there;
  * a point that `sleeps` can also delay its task or run an action of others first, one that does not stands under a spin
- * lock or inside an atomic step. `profile` says whose semantics have it.
+ * lock or inside an atomic step.
  */
 export interface FaultPointInfo {
   readonly name: string;
   readonly phases: readonly PhaseName[];
   readonly returns: readonly FaultReturn[];
   readonly sleeps: boolean;
-  readonly profile: '6.12' | 'wire';
+  /** In the kernel of a machine, or on the way to one. */
+  readonly layer: 'kernel' | 'wire';
+  /** Whose semantics have it: the kernels in which it can be hit, phase by phase. Frames are the same for all of them. */
+  readonly profiles: Readonly<Partial<Record<PhaseName, readonly ProfileName[]>>>;
   /** The oldest numbering of the device with a command that comes by; of the interface, its version. */
   readonly since: string;
   /** Keys of a rule that are for this point among those of the interface. */
@@ -117,7 +122,13 @@ export const FAULT_POINTS: readonly FaultPointInfo[] = [
     ['call', 'range-fault', 'unmap', 'copy'],
     'a 4 KiB page of system memory is allocated',
   ),
-  point('thp_alloc', 'atomic', ['ENOMEM'], ['call', 'range-fault'], 'a 2 MiB folio is allocated'),
+  point(
+    'thp_alloc',
+    'atomic',
+    ['ENOMEM'],
+    ['call', 'range-fault', since('6.19', 'copy'), since('6.19', 'evict')],
+    'a 2 MiB folio is allocated',
+  ),
   point(
     'page_table_alloc',
     'atomic',
@@ -131,8 +142,8 @@ export const FAULT_POINTS: readonly FaultPointInfo[] = [
     'folio_trylock',
     'atomic',
     ['FAIL'],
-    ['range-fault', 'collect', 'call', 'evict'],
-    'collect, evict or EXCLUSIVE tries the lock of a folio',
+    ['collect', only('6.12', 'call'), 'evict'],
+    'collect, evict or the EXCLUSIVE of 6.12 tries the lock of a folio',
   ),
   point('lru_isolate', 'atomic', ['FAIL'], ['unmap'], 'setup takes a system page off the LRU'),
   point(
@@ -199,7 +210,13 @@ export const FAULT_POINTS: readonly FaultPointInfo[] = [
   point('copy_to_user', 'sleeps', ['EFAULT'], ['call'], 'the kernel writes user memory'),
   point('mmap_lock', 'sleeps', [], ['call'], 'an ioctl is about to take the mmap_lock for read'),
   point('swap_read', 'sleeps', ['EIO', 'ENOMEM'], ['call', 'range-fault'], 'a page is read from swap'),
-  point('thp_split', 'sleeps', ['EAGAIN', 'EBUSY'], ['range-fault', 'collect'], 'a huge page is split into small ones'),
+  point(
+    'thp_split',
+    'sleeps',
+    ['EAGAIN', 'EBUSY'],
+    ['collect', since('6.19', 'pages'), since('6.19', 'evict')],
+    'a huge page is split into small ones',
+  ),
   point('task_killed', 'sleeps', ['EINTR'], ['call'], 'a fatal signal reaches the task between two chunks'),
   point('range_timeout', 'atomic', ['EBUSY'], ['call'], 'the 1000 ms of a range fault are over'),
   point(
@@ -216,17 +233,36 @@ export const FAULT_POINTS: readonly FaultPointInfo[] = [
   wirePoint('slow_reader', 'DELAY', ['delay'], 'the client does not read its replies for a while'),
 ];
 
+/** A phase, and the kernels in which the point can be hit there: all, unless it is one of these. */
+type Site = PhaseName | { readonly phase: PhaseName; readonly profiles: readonly ProfileName[] };
+
+function since(profile: ProfileName, phase: PhaseName): Site {
+  return { phase, profiles: PROFILE_NAMES.slice(PROFILE_NAMES.indexOf(profile)) };
+}
+
+function only(profile: ProfileName, phase: PhaseName): Site {
+  return { phase, profiles: [profile] };
+}
+
 function point(
   name: string,
   kind: 'atomic' | 'sleeps',
   returns: readonly FaultReturn[],
-  phases: readonly PhaseName[],
+  sites: readonly Site[],
   about: string,
 ): FaultPointInfo {
-  return { name, phases, returns, sleeps: kind === 'sleeps', profile: '6.12', since: 'M1', takes: [], about };
+  const all = sites.map((site) => (typeof site === 'string' ? { phase: site, profiles: PROFILE_NAMES } : site));
+  const phases = all.map(({ phase }) => phase);
+  const profiles = Object.fromEntries(all.map((site) => [site.phase, site.profiles]));
+  return { name, phases, returns, sleeps: kind === 'sleeps', layer: 'kernel', profiles, since: 'M1', takes: [], about };
 }
 
 function wirePoint(name: string, returns: FaultReturn, takes: readonly string[], about: string): FaultPointInfo {
   const base = { name, phases: ['wire'], returns: [returns], takes, about } as const;
-  return { ...base, sleeps: false, profile: 'wire', since: 'protocol 1' };
+  return { ...base, sleeps: false, layer: 'wire', profiles: { wire: PROFILE_NAMES }, since: 'protocol 1' };
+}
+
+/** The phases in which a point can be hit on a machine of this profile. */
+export function phasesIn({ phases, profiles }: FaultPointInfo, profile: ProfileName): PhaseName[] {
+  return phases.filter((phase) => profiles[phase]!.includes(profile));
 }

@@ -1,6 +1,6 @@
 import { EBUSY } from '../../uapi/errno.js';
 import { type Coroutine, preemptPoint } from '../core/effect.js';
-import { FaultPoint } from '../core/fault-points.js';
+import { FaultPoint, Phase } from '../core/fault-points.js';
 import { copyPage, folioLock, folioLockNew, folioPut, folioTrylock } from '../mm/folio.js';
 import type { Memory } from '../mm/memory.js';
 import { migrateDeviceFinalize } from './migrate-finalize.js';
@@ -54,6 +54,15 @@ function takeDevicePage(memory: Memory, arrays: MigrateArrays, { i, pfn }: { i: 
  * somebody else uses the page or no memory is left. Linux: mm/migrate_device.c:migrate_device_coherent_folio()
  */
 export function* migrateDeviceCoherentFolio(memory: Memory, pfn: number): Coroutine<number> {
+  const { faults } = memory.kernel;
+  const phase = faults.armed ? faults.enter(Phase.unmap) : 0;
+  const ret = yield* moveCoherentFolio(memory, pfn);
+  // What the pin does next is no step of the migration.
+  if (faults.armed) faults.enter(phase);
+  return ret;
+}
+
+function* moveCoherentFolio(memory: Memory, pfn: number): Coroutine<number> {
   yield* folioLock(memory, pfn);
   const arrays: MigrateArrays = {
     src: Uint32Array.of(MigratePfn.valid | MigratePfn.migrate),

@@ -227,7 +227,7 @@ export class RangeFault {
       if (isSplitWanted && this.mm.memory.kernel.defects.staleAfterSplit) {
         walk.fillHuge(vpn, end, { pfn, cpuFlags });
       }
-      if (isSplitWanted && (yield* splitHugeToCollect(this.range.migrate!, vma, vpn))) continue;
+      if (isSplitWanted && (yield* this.collecting(splitHugeToCollect(this.range.migrate!, vma, vpn)))) continue;
       walk.fillHuge(vpn, end, { pfn, cpuFlags });
       return 0;
     }
@@ -243,13 +243,22 @@ export class RangeFault {
     { pfn, cpuFlags, kind }: { pfn: number; cpuFlags: number; kind: number },
   ): Coroutine<number> {
     const { walk } = this;
-    const taken = yield* takeHugePmd(vma, { vpn, end }, walk.hugeFilter(vpn, end));
+    const taken = yield* this.collecting(takeHugePmd(vma, { vpn, end }, walk.hugeFilter(vpn, end)));
     if (taken === HugeTake.again) return Stop.again;
     if (taken === HugeTake.hole) walk.fillHole(vpn, end);
     else if (taken !== HugeTake.skip) walk.fillCompound(vpn, end, { pfn, cpuFlags });
     else if (cpuFlags === 0) walk.fill(vpn, end, kind === Kind.devicePrivate ? HmmPfn.error : 0);
     else walk.fillHuge(vpn, end, { pfn, cpuFlags });
     return 0;
+  }
+
+  /** What takes pages for a migration is the collect, on this path as on the other. */
+  private *collecting<T>(work: Coroutine<T>): Coroutine<T> {
+    const { faults } = this.mm.memory.kernel;
+    const phase = faults.armed ? faults.enter(Phase.collect) : 0;
+    const result = yield* work;
+    if (faults.armed) faults.enter(phase);
+    return result;
   }
 
   private *walkLeaf(vma: Vma, leaf: Table, { vpn, end }: { vpn: number; end: number }): Coroutine<number> {
@@ -260,7 +269,7 @@ export class RangeFault {
       code = walk.findStop(leaf, { vpn: at, end });
       if (code !== 0) return yield* this.stopped(vma, code, { vpn: walk.stopVpn, end }, at);
       const pfn = leaf.entries[2 * pteIndex(at) + 1]!;
-      const isSplit = yield* splitMappedFolio(this.mm.memory, pfn, this.range.migrate!.faultPfn);
+      const isSplit = yield* this.collecting(splitMappedFolio(this.mm.memory, pfn, this.range.migrate!.faultPfn));
       code = walk.walkPtes(leaf, { vpn: at, end }, isSplit);
     }
     return yield* this.stopped(vma, code, { vpn: walk.stopVpn, end }, walk.stopVpn);

@@ -1,3 +1,5 @@
+import { PROFILE_NAMES, type ProfileName } from '../core/profile-name.js';
+
 /**
  * Whose kernel's semantics run, as far as kernels differ in what a device can see. Code asks for one of the properties, never for
  * the name; what no property speaks of is as in 6.12, in every profile.
@@ -34,8 +36,7 @@ export interface KernelProfile {
   readonly toSystemFails: boolean;
 }
 
-export const PROFILE_NAMES = ['6.12', '6.19', '7.3'] as const;
-export type ProfileName = (typeof PROFILE_NAMES)[number];
+export { PROFILE_NAMES, type ProfileName };
 
 const LINUX_6_12: KernelProfile = {
   name: '6.12',

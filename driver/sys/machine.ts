@@ -103,6 +103,8 @@ export class Machine implements ReleaseQueue {
     this.devices = new DmirrorDevices(this.memory, { path, quirks });
     this.gupTest = new GupTestModule(this.memory);
     this.vfs = new Vfs(this);
+    const { faultChunkPages: faultPages, migrateChunkPages: migratePages } = profile;
+    this.kernel.faults.chunks = { faultPages, migratePages };
     this.kernel.faults.kill = (pid) => this.process(pid)?.groupExit(SIGKILL);
     addDevices(this);
     addGupTest(this);

@@ -8,7 +8,16 @@ import { ruleOf, Sweeper, type SweepJob } from '../../tools/fault/sweep-job.js';
 import { allCases } from '../selftests/index.js';
 
 const CASES = new Map(allCases().map((testCase) => [testCase.name, testCase]));
-const OPTIONS = { seed: 1, pages: 66, rounds: 2, all: false, pairs: 12, defects: [], first: false };
+const OPTIONS = {
+  profile: '6.12' as const,
+  seed: 1,
+  pages: 66,
+  rounds: 2,
+  all: false,
+  pairs: 12,
+  defects: [],
+  first: false,
+};
 
 /** About this many of a case's runs are made in both ways. */
 const SAMPLE = 16;
@@ -21,7 +30,7 @@ async function compare(job: SweepJob): Promise<number> {
   const testCase = CASES.get(job.name)!;
   const pool = new MachinePool();
   const { chosen } = await new Sweeper(CASES, OPTIONS, pool).clean(job);
-  const base: CaseRun = { path: job.path, seed: OPTIONS.seed };
+  const base: CaseRun = { path: job.path, machine: {}, seed: OPTIONS.seed };
   const walk = new CaseWalk(pool, [new Arena(), new Arena()], (more) => [testCase, { ...base, ...more }]);
   const step = Math.ceil(chosen.length / SAMPLE);
   let begun = 0;

@@ -21,6 +21,14 @@ describe('a kernel script', () => {
     expect(left).toEqual([]);
   });
 
+  it('may be written with tee, for sudo', () => {
+    const { rules, left } = readScript(
+      'echo 7 | sudo tee /d/failslab/probability > /dev/null\necho 3 | tee -a /d/failslab/times',
+    );
+    expect(left).toEqual([]);
+    expect(rules).toMatchObject([{ point: 'mirror_store', probability: 7, times: 3 }]);
+  });
+
   it('keeps the errno of a failing function where the point has it', () => {
     const { rules } = readScript(
       'echo swap_read_folio > /d/fail_function/inject\nprintf %#x -12 > /d/fail_function/swap_read_folio/retval',

@@ -6,7 +6,16 @@ import { type JobResult, Sweeper, type SweepOptions } from '../../tools/fault/sw
 import { parseToken, tokenOf } from '../../tools/fault/token.js';
 import { allCases } from '../selftests/index.js';
 
-const OPTIONS: SweepOptions = { seed: 1, pages: 66, rounds: 2, all: false, pairs: 0, defects: [], first: false };
+const OPTIONS: SweepOptions = {
+  profile: '6.12',
+  seed: 1,
+  pages: 66,
+  rounds: 2,
+  all: false,
+  pairs: 0,
+  defects: [],
+  first: false,
+};
 const CASES = new Map(allCases().map((testCase) => [testCase.name, testCase]));
 
 function sweep(name: string, options: Partial<SweepOptions> = {}): Promise<JobResult> {

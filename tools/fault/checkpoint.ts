@@ -33,9 +33,9 @@ export class Boots {
 
   readonly boot = async (options: object = {}): Promise<FaultTransport> => {
     if (this.log?.isParked) return await new Promise(() => {});
-    const { path, seed, rules = [], counts = false, defects = [], from } = this.run;
+    const { path, machine, seed, rules = [], counts = false, defects = [], from } = this.run;
     const before = from?.machines[this.booted.length];
-    const all: Partial<MachineOptions> = { checkInvariants: 'touched', ...options, seed, path };
+    const all: Partial<MachineOptions> = { checkInvariants: 'touched', ...options, ...machine, seed, path };
     const pooled = before?.pooled ?? this.pool.take(all, { rules, counts, defects });
     const transport = new FaultTransport(pooled, before?.watch, this.logged);
     transport.machine.kernel.faults.tracesPaths = this.run.tracesPaths ?? true;
@@ -56,7 +56,11 @@ function isAtRest({ pendingCalls, machine }: FaultTransport): boolean {
 export async function advance(
   pool: MachinePool,
   testCase: SelftestCase,
-  { rest, arena, ...run }: Pick<CaseRun, 'path' | 'seed' | 'defects' | 'from'> & { rest: number; arena: Arena },
+  {
+    rest,
+    arena,
+    ...run
+  }: Pick<CaseRun, 'path' | 'machine' | 'seed' | 'defects' | 'from'> & { rest: number; arena: Arena },
 ): Promise<Checkpoint | null> {
   run.from?.snapshot.restore();
   const boots = new Boots(pool, { ...run, counts: true, onRest: () => {} });

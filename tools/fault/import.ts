@@ -79,7 +79,10 @@ export function readScript(source: string): Imported {
     const skip = (why: string): void => void left.push({ line: i + 1, text, why });
     const set = /^(?:export\s+)?(\w+)=(\S*)$/.exec(text);
     if (set !== null) variables.set(set[1]!, unquote(set[2]!));
-    const write = /^(?:sudo\s+)?(?:echo(?:\s+-n)?|printf(?:\s+["']?%\S+)?)\s+(.*?)\s*>>?\s*(\S+)$/.exec(text);
+    const write =
+      /^(?:sudo\s+)?(?:echo(?:\s+-n)?|printf(?:\s+["']?%\S+)?)\s+(.*?)\s*(?:>>?|\|\s*(?:sudo\s+)?tee(?:\s+-a)?\s)\s*(\S+)(?:\s*>\s*\/dev\/null)?$/.exec(
+        text,
+      );
     if (write === null) {
       if (/fault|fail/.test(text) && set === null) skip('not a write to a knob');
       continue;

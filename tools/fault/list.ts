@@ -1,13 +1,17 @@
-import { FAULT_POINTS, type FaultPointInfo } from '../../driver/core/fault-points.js';
+import { FAULT_POINTS, type FaultPointInfo, type PhaseName, phasesIn } from '../../driver/core/fault-points.js';
+import { DEFAULT_PROFILE, PROFILE_NAMES, type ProfileName } from '../../driver/mm/profile.js';
 import type { PathName } from '../../tests/selftests/case.js';
-import { allCases } from '../../tests/selftests/index.js';
 import { EXIT } from '../exit-code.js';
+import { profileOption } from '../kernel-profile.js';
 import type { Output } from '../selftest.js';
+import { casesByName } from './cases.js';
 import { framesOf } from './plan-selftest.js';
 import { jobsOf } from './sweep.js';
 import { Sweeper } from './sweep-job.js';
 
 export interface ListOptions {
+  /** Only what can be hit on machines of this profile, which cases also run on; without it all, and the cases on the default's. */
+  readonly profile?: string | undefined;
   readonly json: boolean;
   readonly path?: PathName;
 }
@@ -15,25 +19,34 @@ export interface ListOptions {
 /** `dmirror fault list [CASE...]`: the catalogue of fault points, and how often these cases come by each of them. */
 export async function listPoints(
   names: readonly string[],
-  { json, path }: ListOptions,
+  { json, path, ...options }: ListOptions,
   output: Output,
 ): Promise<number> {
-  const hits = names.length === 0 ? null : await hitsIn(names, path);
+  const asked = options.profile === undefined ? undefined : profileOption(options.profile);
+  const profile = asked ?? DEFAULT_PROFILE.name;
+  const hits = names.length === 0 ? null : await hitsIn(names, { path, profile });
   const width = Math.max(...FAULT_POINTS.map(({ name }) => name.length));
   for (const point of FAULT_POINTS) {
-    const reached =
-      hits === null ? null : Object.fromEntries(point.phases.map((p) => [p, hits[`${point.name}/${p}`] ?? 0]));
+    const phases = asked === undefined && hits === null ? point.phases : phasesIn(point, profile);
+    const reached = hits === null ? null : Object.fromEntries(phases.map((p) => [p, hits[`${point.name}/${p}`] ?? 0]));
     if (json) {
-      output.out(JSON.stringify(reached === null ? point : { ...point, reached }));
+      output.out(JSON.stringify({ ...point, phases, ...(reached === null ? {} : { reached }) }));
       continue;
     }
-    const { name, phases, profile, since, about } = point;
-    output.out(`${name.padEnd(width)}  ${about}`);
-    const can = `phases: ${phases.join(', ')}; can: ${waysOf(point).join(', ')}; profile: ${profile}; since: ${since}`;
-    output.out(`${''.padEnd(width)}  ${can}`);
+    output.out(`${point.name.padEnd(width)}  ${point.about}`);
+    output.out(`${''.padEnd(width)}  ${kindText(point, phases)}`);
     if (reached !== null) output.out(`${''.padEnd(width)}  reached: ${reachedText(reached)}`);
   }
   return EXIT.pass;
+}
+
+/** Where and since when the point is, and what can be done there. */
+function kindText(point: FaultPointInfo, phases: readonly PhaseName[]): string {
+  const { profiles, layer, since } = point;
+  const isRare = (phase: PhaseName): boolean => profiles[phase]!.length < PROFILE_NAMES.length;
+  const shown = phases.map((phase) => (isRare(phase) ? `${phase} (${profiles[phase]!.join(', ')})` : phase));
+  const whose = layer === 'wire' ? 'wire' : PROFILE_NAMES.filter((name) => phasesIn(point, name).length > 0).join(', ');
+  return `phases: ${shown.join(', ')}; can: ${waysOf(point).join(', ')}; profile: ${whose}; since: ${since}`;
 }
 
 /** What a rule about the point can do, in the words of a plan. */
@@ -48,15 +61,18 @@ function reachedText(reached: Readonly<Record<string, number>>): string {
 }
 
 /** Hits of the clean runs of cases, by `point/phase`. Of the interface it is the frames that each sends. */
-async function hitsIn(names: readonly string[], path: PathName | undefined): Promise<Record<string, number>> {
-  const cases = new Map(allCases().map((testCase) => [testCase.name, testCase]));
-  const options = { seed: 1, pages: 66, rounds: 2, all: false, pairs: 0, defects: [], first: false };
+async function hitsIn(
+  names: readonly string[],
+  { path, profile }: { path: PathName | undefined; profile: ProfileName },
+): Promise<Record<string, number>> {
+  const cases = casesByName(profile);
+  const options = { profile, seed: 1, pages: 66, rounds: 2, all: false, pairs: 0, defects: [], first: false };
   const sweeper = new Sweeper(cases, options);
   const sum: Record<string, number> = {};
-  for (const job of jobsOf(names, path)) {
+  for (const job of jobsOf(names, { path, profile })) {
     const { hits, skipped } = await sweeper.clean(job);
     const frames = skipped ? 0 : await framesOf(cases.get(job.name)!, job.path);
-    const wire = FAULT_POINTS.filter(({ profile }) => profile === 'wire').map(
+    const wire = FAULT_POINTS.filter(({ layer }) => layer === 'wire').map(
       ({ name }) => [`${name}/wire`, frames] as const,
     );
     for (const [site, n] of [...Object.entries(hits), ...wire]) sum[site] = (sum[site] ?? 0) + n;

@@ -1,4 +1,5 @@
 import { FAULT_POINTS, FAULT_RETURNS, PHASES } from '../../driver/core/fault-points.js';
+import { PROFILES } from '../../driver/mm/profile.js';
 import * as errno from '../../uapi/errno.js';
 import { either, flag, integer, list, map, match, named, type Shape, some, text, words } from './plan-shape.js';
 import { PLAN_LIMITS } from './plan-types.js';
@@ -98,6 +99,7 @@ export const PLAN: Shape = map(
     name: text,
     about: text,
     machine: map({
+      profile: words(...PROFILES.flatMap(({ name, aliases }) => [name, ...aliases])),
       path: words('classic', 'unified'),
       seed: count,
       scheduler: words('round-robin', 'random'),

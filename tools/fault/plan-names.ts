@@ -1,7 +1,15 @@
 import { syscalls } from '../../driver/sys/syscalls.js';
-import { allCases } from '../../tests/selftests/index.js';
-import { COMMAND_NAMES, dialectByName, dialectIds } from '../../uapi/dialect.js';
+import {
+  COMMAND_NAMES,
+  type CommandName,
+  commandNumber,
+  DEFAULT_DIALECT,
+  dialectByName,
+  dialectIds,
+} from '../../uapi/dialect.js';
+import { casesByName } from './cases.js';
 import { hint } from './nearest.js';
+import { profileOf } from './plan-machine.js';
 import type { PlanError } from './plan-shape.js';
 import type { Expect, Plan, Rule, Step } from './plan-types.js';
 import { COMMANDS, MAIN_SESSION, madeBy } from './plan-words.js';
@@ -36,12 +44,7 @@ type Kind = keyof typeof KINDS;
 export function checkNames(plan: Plan): PlanError[] {
   const check = new NameCheck();
   const { selftest, setup = [], steps = [], rules = [], expect } = plan;
-  if (selftest !== undefined)
-    check.word(
-      selftest,
-      allCases().map(({ name }) => name),
-      ['selftest'],
-    );
+  if (selftest !== undefined) check.word(selftest, [...casesByName(profileOf(plan.machine)).keys()], ['selftest']);
   for (const [i, step] of setup.entries()) check.step(step, ['setup', i]);
   // A rule may be about a session that a step opens later; all else that it names must be there when rules are armed.
   const later = check.sessionsOf(steps);
@@ -53,6 +56,10 @@ export function checkNames(plan: Plan): PlanError[] {
 
 class NameCheck {
   readonly errors: PlanError[] = [];
+  /** Of open files by name. */
+  private readonly dialects = new Map<string, string>();
+  /** Names of files that were closed, which others may have. */
+  private readonly isFree = new Set<string>();
   private readonly names: Record<Kind, Set<string>> = {
     process: new Set(['p']),
     map: new Set(),
@@ -77,10 +84,37 @@ class NameCheck {
     if (step.do === 'kill') this.refer('process', step.name, [...path, 'name']);
     if (step.dialect !== undefined) this.dialect(step.dialect, [...path, 'dialect']);
     this.mustHave(step, path);
+    this.command(step, path);
     for (const [i, inner] of (step.steps ?? []).entries()) this.step(inner, [...path, 'steps', i]);
-    const made = MAKERS[step.do];
-    if (made !== undefined) this.names[made].add(madeBy(step));
+    this.make(step, path);
+    if (step.do === 'close') this.isFree.add(step.device ?? [...this.names.device][0] ?? '');
     if (step.expect !== undefined) this.expect(step.expect, [...path, 'expect']);
+  }
+
+  /** A second thing of the same name would hide the first. */
+  private make(step: Step, path: Path): void {
+    const kind = MAKERS[step.do];
+    if (kind === undefined) return;
+    const name = madeBy(step);
+    const key = step.name === undefined ? 'do' : 'name';
+    if (this.names[kind].has(name) && !(kind === 'device' && this.isFree.delete(name)))
+      this.errors.push({
+        path: [...path, key],
+        message: `there is ${kind === 'device' ? 'an' : 'a'} ${KINDS[kind]} '${name}' already; 'name' is for another`,
+      });
+    this.names[kind].add(name);
+    if (kind === 'device') this.dialects.set(name, step.dialect ?? DEFAULT_DIALECT);
+  }
+
+  /** A dialect that lacks a command has no number for it. */
+  private command(step: Step, path: Path): void {
+    if (!(COMMANDS as readonly string[]).includes(step.do)) return;
+    const id = step.dialect ?? this.dialects.get(step.device ?? [...this.dialects.keys()][0] ?? '');
+    const dialect = id === undefined ? undefined : dialectByName(id);
+    const command = step.do.toUpperCase() as CommandName;
+    if (dialect === undefined || commandNumber(dialect, command) !== undefined) return;
+    const key = step.dialect === undefined ? 'do' : 'dialect';
+    this.errors.push({ path: [...path, key], message: `dialect ${dialect.id} has no ${command}` });
   }
 
   expect({ fired = {}, sessions = {} }: Expect, path: Path): void {

@@ -2,6 +2,7 @@ import { TICKS_PER_MS } from '../../driver/core/clock.js';
 import { type FaultAttr, faultAttr } from '../../driver/core/fault-attr.js';
 import type { FaultRule, FaultWhere } from '../../driver/core/fault-engine.js';
 import { FAULT_POINTS, FAULT_RETURNS, type FaultPointId, PHASES } from '../../driver/core/fault-points.js';
+import { dialectByName } from '../../uapi/dialect.js';
 import { asList, isWirePoint, type Rule, returnAt, type Step } from './plan-types.js';
 import { MAIN_SESSION } from './plan-words.js';
 import { PlanNameError, type PlanWorld } from './plan-world.js';
@@ -123,13 +124,28 @@ function whereOf(rule: Rule, world: PlanWorld): FaultWhere {
   if (rule.process !== undefined) where.pid = world.process(rule.process).pid;
   if (rule.device !== undefined) where.device = rule.device;
   if (rule.command !== undefined) where.command = rule.command;
-  if (rule.dialect !== undefined) where.dialect = rule.dialect;
+  if (rule.dialect !== undefined) where.dialect = dialectByName(rule.dialect)?.id ?? rule.dialect;
+  if (rule.caller !== undefined) where.caller = rule.caller;
   if (rule.page !== undefined) where.page = rule.page;
   if (rule.on !== undefined || rule.pages !== undefined) {
     const { addr, npages } = world.range(rule);
     where.range = { start: addr, end: addr + npages * PAGE_SIZE };
   }
+  if (rule.addresses !== undefined) where.range = overlap(addressesOf(rule.addresses), where.range);
   return where;
+}
+
+/** `0x1000-0x3000`. */
+function addressesOf(text: string): { start: number; end: number } {
+  const [start, end] = text.split('-').map(Number);
+  return { start: start!, end: end! };
+}
+
+function overlap(
+  a: { start: number; end: number },
+  b: { start: number; end: number } | undefined,
+): { start: number; end: number } {
+  return b === undefined ? a : { start: Math.max(a.start, b.start), end: Math.min(a.end, b.end) };
 }
 
 function pointId(name: string): FaultPointId {
@@ -175,5 +191,5 @@ function ticksOf(delay: number | string): number {
   const found = /^(\d+(?:\.\d+)?)(us|ms|s)$/.exec(delay);
   if (found === null) throw new PlanNameError(`'${delay}' is no time; write 5ms, 20us or 1s`);
   const unit = { us: 1, ms: TICKS_PER_MS, s: 1000 * TICKS_PER_MS }[found[2] as 'us' | 'ms' | 's'];
-  return Number(found[1]) * unit;
+  return Math.ceil(Number(found[1]) * unit);
 }

@@ -1,24 +1,24 @@
 import type { DefectName } from '../../driver/core/defects.js';
 import type { Fired } from '../../driver/core/fault-engine.js';
+import type { ProfileName } from '../../driver/mm/profile.js';
 import type { Machine } from '../../driver/sys/machine.js';
-import type { MachineOptions } from '../../driver/sys/machine-options.js';
 import type { PathName } from '../../tests/selftests/case.js';
 import { MachinePool } from './machine-pool.js';
+import { machineOptions, profileOf } from './plan-machine.js';
 import { checkPlan } from './plan-schema.js';
 import { runSelftestPlan } from './plan-selftest.js';
 import { PlanRun } from './plan-steps.js';
-import { isServed, type Plan, type PlanMachine } from './plan-types.js';
+import { isServed, type Plan } from './plan-types.js';
 import { MAIN_SESSION } from './plan-words.js';
 import { PlanWorld } from './plan-world.js';
 import { limitsOf, Served } from './served.js';
 import { planToken } from './token.js';
 import type { Violation, Watch } from './watch.js';
 
-const MIB = 2 ** 20;
-
 export interface PlanResult {
   readonly name: string;
   readonly path: PathName;
+  readonly profile: ProfileName;
   readonly seed: number;
   readonly defects: readonly DefectName[];
   readonly status: 'pass' | 'fail';
@@ -52,7 +52,8 @@ export async function runPlan(plan: Plan, options: PlanOptions): Promise<PlanRes
   const { failures, violations, fired } = await outcomeOf(plan, run);
   const status = failures.length + violations.length > 0 ? 'fail' : 'pass';
   const token = planToken({ plan, path, seed, defects });
-  return { name: plan.name, path, seed, defects, status, failures, violations, fired, token };
+  const profile = profileOf(plan.machine);
+  return { name: plan.name, path, profile, seed, defects, status, failures, violations, fired, token };
 }
 
 export type PlanOutcome = Pick<PlanResult, 'failures' | 'violations' | 'fired'>;
@@ -63,7 +64,7 @@ function outcomeOf(plan: Plan, run: PlanRunOptions): PlanOutcome | Promise<PlanO
 }
 
 function runDirectPlan(plan: Plan, { path, seed, defects, pool, onMachine }: PlanRunOptions): PlanOutcome {
-  const options = { ...optionsOf(plan.machine ?? {}), seed, path };
+  const options = { ...machineOptions(plan.machine), seed, path };
   const pooled = pool.take(options, { rules: [], counts: false, defects });
   const { machine } = pooled;
   machine.kernel.faults.disarm();
@@ -74,7 +75,7 @@ function runDirectPlan(plan: Plan, { path, seed, defects, pool, onMachine }: Pla
 
 /** Over a daemon in this thread, whose connections are memory. */
 function runServedPlan(plan: Plan, { path, seed, defects, onMachine }: PlanRunOptions): PlanOutcome {
-  const options = { ...optionsOf(plan.machine ?? {}), seed, path };
+  const options = { ...machineOptions(plan.machine), seed, path };
   const served = new Served({ machine: options, limits: limitsOf(plan.machine ?? {}) });
   for (const name of defects) served.machine.kernel.defects[name] = true;
   const world = new PlanWorld(served.machine, served);
@@ -93,16 +94,4 @@ function runSteps(
   const run = new PlanRun(plan, world, seen);
   run.all(seed);
   return { failures: run.failures, violations: watch.violations, fired: [...machine.kernel.faults.fired] };
-}
-
-function optionsOf({ scheduler, coherent, swap_mib, ram_mib, huge_pages, thp }: PlanMachine): Partial<MachineOptions> {
-  return {
-    ramBytes: (ram_mib ?? 64) * MIB,
-    swapBytes: (swap_mib ?? 4) * MIB,
-    hugePages: huge_pages ?? 0,
-    coherent: coherent ?? true,
-    thpEnabled: thp ?? 'madvise',
-    scheduler: scheduler ?? 'round-robin',
-    checkInvariants: 'touched',
-  };
 }

@@ -1,6 +1,7 @@
 import type { PathName, SelftestCase } from '../../tests/selftests/case.js';
-import { allCases } from '../../tests/selftests/index.js';
+import { casesByName } from './cases.js';
 import { MachinePool } from './machine-pool.js';
+import { givenOptions, profileOf } from './plan-machine.js';
 import { compileRules } from './plan-rules.js';
 import type { PlanOutcome, PlanRunOptions } from './plan-run.js';
 import { isServed, type Plan } from './plan-types.js';
@@ -18,7 +19,7 @@ interface CaseOutcome extends Omit<PlanOutcome, 'failures'> {
 
 /** A case of the suite, unchanged, under the rules of a plan. They are armed on each machine that it boots. */
 export async function runSelftestPlan(plan: Plan, run: PlanRunOptions): Promise<PlanOutcome> {
-  const testCase = allCases().find(({ name }) => name === plan.selftest);
+  const testCase = casesByName(profileOf(plan.machine)).get(plan.selftest!);
   if (testCase === undefined) throw new PlanNameError(`there is no selftest '${plan.selftest}'`);
   const outcome = isServed(plan) ? await runServed(plan, testCase, run) : await runDirect(plan, testCase, run);
   const { ret, error, fired = {} } = plan.expect ?? {};
@@ -42,6 +43,7 @@ async function runDirect(plan: Plan, testCase: SelftestCase, run: PlanRunOptions
   pool.give(empty, true);
   return await runUnderFaults(pool, testCase, {
     path,
+    machine: givenOptions(plan.machine),
     seed,
     rules: kernel,
     defects,
@@ -66,7 +68,7 @@ async function runServed(
 ): Promise<CaseOutcome> {
   const { path, seed, defects, onMachine } = run;
   const boot = async (options: object = {}): Promise<ServedTransport> => {
-    const machine = { checkInvariants: 'touched' as const, ...options, seed, path };
+    const machine = { checkInvariants: 'touched' as const, ...options, ...givenOptions(plan.machine), seed, path };
     const served = new Served({ machine, limits: limitsOf(plan.machine ?? {}) });
     const { faults, defects: planted } = served.machine.kernel;
     for (const name of defects) planted[name] = true;

@@ -3,6 +3,8 @@ import type { PathName } from '../../tests/selftests/case.js';
 
 /** What a plan's machine is; what is left out is the default of `dmirror`. */
 export interface PlanMachine {
+  /** Whose kernel's semantics it has: `6.12` (the default), `6.19` or `7.3`, or a version that behaves as one of them. */
+  profile?: string;
   path?: PathName;
   seed?: number;
   scheduler?: 'round-robin' | 'random';
@@ -160,7 +162,7 @@ export function isServed({ machine, setup = [], steps = [], rules = [] }: Plan):
 }
 
 export function isWirePoint(name: string): boolean {
-  return FAULT_POINTS.some((point) => point.name === name && point.profile === 'wire');
+  return FAULT_POINTS.some((point) => point.name === name && point.layer === 'wire');
 }
 
 /** Checks nothing by itself; gives an object literal its type. */
@@ -177,4 +179,11 @@ export function asList<T>(value: T | readonly T[] | undefined): readonly T[] {
 export function returnAt(name: string, wanted: Rule['return']): FaultReturn | undefined {
   const info = FAULT_POINTS.find((point) => point.name === name);
   return asList(wanted).find((word) => info?.returns.includes(word));
+}
+
+/** First and last page of `3` or `0-7`; null when they are in the wrong order. */
+export function pagesOf(pages: number | string): [number, number] | null {
+  if (typeof pages === 'number') return [pages, pages];
+  const [first, last = first] = pages.split('-').map(Number);
+  return last! < first! ? null : [first!, last!];
 }

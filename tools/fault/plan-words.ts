@@ -53,6 +53,11 @@ const OTHERS: Readonly<Record<string, readonly string[]>> = {
 
 export const VERBS: readonly string[] = [...COMMANDS, ...Object.keys(OTHERS)];
 
+/** Steps that a rule can `run`: those that are one call, or take a session away. */
+export const ACTIONS: readonly string[] = VERBS.filter(
+  (verb) => !['session', 'process', 'map', 'open', 'together'].includes(verb),
+);
+
 /** The keys that mean something for a step. */
 export function keysOf(verb: string): readonly string[] {
   const own = OTHERS[verb] ?? ['device', 'dialect', ...PART, ...(verb === 'write' ? ['value'] : [])];

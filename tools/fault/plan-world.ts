@@ -11,7 +11,7 @@ import { encodeHmmDmirrorCmd } from '../../uapi/hmm-dmirror.js';
 import * as mman from '../../uapi/mman.js';
 import { SIGKILL } from '../../uapi/signal.js';
 import { DirectDoor, type Door, type DoorCall, type Issued, ServedDoor } from './plan-door.js';
-import type { Step } from './plan-types.js';
+import { pagesOf, type Step } from './plan-types.js';
 import { ADVICE, COMMANDS, MAIN_SESSION, madeBy, PROTECTION } from './plan-words.js';
 import type { Served } from './served.js';
 import type { ServedSession } from './served-session.js';
@@ -132,7 +132,7 @@ export class PlanWorld {
   range({ on, pages }: { on?: string; pages?: number | string }): { addr: number; npages: number; mirror: number } {
     const { addr, npages, mirror } = this.map(on);
     if (pages === undefined) return { addr, npages, mirror };
-    const [first, last] = pagesOf(pages);
+    const [first, last] = pagesOf(pages)!;
     return { addr: addr + first * PAGE_SIZE, npages: last - first + 1, mirror: mirror + first * PAGE_SIZE };
   }
 
@@ -315,15 +315,6 @@ export class PlanWorld {
 
 function answered(ret: number): Issued {
   return { result: { ret }, error: null };
-}
-
-/** First and last page of `3` or `0-7`. */
-export function pagesOf(pages: number | string): [number, number] {
-  if (typeof pages === 'number') return [pages, pages];
-  const found = /^(\d+)-(\d+)$/.exec(pages);
-  if (found === null || Number(found[2]) < Number(found[1]))
-    throw new PlanNameError(`'${pages}' is no range of pages; write 3, or 0-7`);
-  return [Number(found[1]), Number(found[2])];
 }
 
 /** Bytes in which every word of page i of the mapping is `value + i`. */

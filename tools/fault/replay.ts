@@ -2,10 +2,10 @@ import { createHash } from 'node:crypto';
 import type { Fired } from '../../driver/core/fault-engine.js';
 import type { TraceEvent } from '../../driver/core/trace.js';
 import type { Machine } from '../../driver/sys/machine.js';
-import { allCases } from '../../tests/selftests/index.js';
 import { errnoName } from '../../uapi/errno.js';
 import { EXIT, UsageError } from '../exit-code.js';
 import type { Output } from '../selftest.js';
+import { casesByName } from './cases.js';
 import { MachinePool } from './machine-pool.js';
 import { runPlan } from './plan-run.js';
 import { PlanNameError } from './plan-world.js';
@@ -29,12 +29,12 @@ export async function replayLines(token: string, pool = new MachinePool()): Prom
 
 async function replayRun(token: string, pool: MachinePool): Promise<Replay> {
   const id = parseToken(token);
-  const cases = allCases();
-  if (!cases.some(({ name }) => name === id.name))
+  const { profile, seed, pages, rounds, defects } = id;
+  const cases = casesByName(profile);
+  if (!cases.has(id.name))
     throw new UsageError(`there is no case '${id.name}'`, 'see the names with `dmirror selftest --list`');
-  const { seed, pages, rounds, defects } = id;
-  const options = { seed, pages, rounds, defects, all: false, pairs: 0, first: false };
-  const sweeper = new Sweeper(new Map(cases.map((testCase) => [testCase.name, testCase])), options, pool);
+  const options = { profile, seed, pages, rounds, defects, all: false, pairs: 0, first: false };
+  const sweeper = new Sweeper(cases, options, pool);
   const faults = id.injections.map(
     ({ point, phase, nth, returns }) => `${point} in ${phase}, hit ${nth}, returns ${returns}`,
   );

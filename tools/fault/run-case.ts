@@ -1,5 +1,6 @@
 import type { DefectName } from '../../driver/core/defects.js';
 import type { FaultRule, Fired, SiteCount } from '../../driver/core/fault-engine.js';
+import type { MachineOptions } from '../../driver/sys/machine-options.js';
 import type { PathName, SelftestCase } from '../../tests/selftests/case.js';
 import { Boots, type Checkpoint } from './checkpoint.js';
 import { emptyMachine } from './empty-machine.js';
@@ -19,6 +20,8 @@ export interface Outcome {
 
 export interface CaseRun {
   readonly path: PathName;
+  /** Of each machine, whatever the case asks for. */
+  readonly machine: Partial<MachineOptions>;
   readonly seed: number;
   readonly rules?: readonly FaultRule[];
   readonly counts?: boolean;

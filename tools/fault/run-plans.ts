@@ -1,9 +1,11 @@
 import { writeFileSync } from 'node:fs';
 import { DEFECTS, type DefectName } from '../../driver/core/defects.js';
+import { DEFAULT_PROFILE } from '../../driver/mm/profile.js';
 import type { PathName } from '../../tests/selftests/case.js';
 import { EXIT, UsageError } from '../exit-code.js';
 import { shellQuote } from '../glob.js';
 import { junitXml } from '../junit.js';
+import { profileOption } from '../kernel-profile.js';
 import { KtapWriter } from '../ktap.js';
 import type { Output } from '../selftest.js';
 import { MachinePool } from './machine-pool.js';
@@ -13,6 +15,8 @@ import { PlanNameError } from './plan-world.js';
 
 export interface RunPlansOptions {
   readonly path?: PathName;
+  /** Instead of the plan's. */
+  readonly profile?: string | undefined;
   readonly seed?: number;
   readonly defect: readonly string[];
   readonly json: boolean;
@@ -25,7 +29,8 @@ export async function runPlans(files: readonly string[], options: RunPlansOption
     if (!(name in DEFECTS))
       throw new UsageError(`there is no defect '${name}'`, `they are: ${Object.keys(DEFECTS).join(', ')}`);
   }
-  const plans = files.map((file) => ({ file, plan: loadPlan(file) }));
+  const profile = options.profile === undefined ? undefined : profileOption(options.profile);
+  const plans = files.map((file) => ({ file, plan: loadPlan(file, profile) }));
   const pool = new MachinePool();
   const results: { file: string; ms: number; result: PlanResult }[] = [];
   for (const { file, plan } of plans) {
@@ -77,14 +82,21 @@ function writeKtap(results: readonly { file: string; result: PlanResult }[], out
 /** What went wrong in a plan, the injected faults first. */
 export function planFailureLines(file: string, result: PlanResult): string[] {
   const defects = result.defects.map((name) => ` --defect ${name}`).join('');
+  const profile = result.profile === DEFAULT_PROFILE.name ? '' : ` --profile ${result.profile}`;
   return [
     `faults injected: ${faultsOf(result)}`,
     ...result.failures,
     ...result.violations.map(({ kind, message, after }) => `${kind}: ${message} (after ${after})`),
-    ...result.fired.map(({ rule, path }) => `code path of '${rule}': ${path.join(' < ')}`),
-    `rerun: npx --no-install dmirror fault run ${shellQuote(file)} --path ${result.path} --seed ${result.seed}${defects}`,
+    ...codePaths(result),
+    `rerun: npx --no-install dmirror fault run ${shellQuote(file)} --path ${result.path}${profile} --seed ${result.seed}${defects}`,
     `token: ${result.token}`,
   ];
+}
+
+/** How the kernel came to each fault, each way once. */
+function codePaths({ fired }: PlanResult): string[] {
+  const traced = fired.filter(({ path }) => path.length > 0);
+  return [...new Set(traced.map(({ rule, path }) => `code path of '${rule}': ${path.join(' < ')}`))];
 }
 
 /** The faults that struck, in one line. */

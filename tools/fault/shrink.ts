@@ -1,8 +1,8 @@
 import { stringify } from 'yaml';
 import type { DefectName } from '../../driver/core/defects.js';
-import { allCases } from '../../tests/selftests/index.js';
 import { EXIT, UsageError } from '../exit-code.js';
 import type { Output } from '../selftest.js';
+import { casesByName } from './cases.js';
 import { MachinePool } from './machine-pool.js';
 import { loadPlan } from './plan-parse.js';
 import { runPlan } from './plan-run.js';
@@ -33,9 +33,17 @@ function signature(lines: readonly string[]): string {
 }
 
 export async function shrinkToken(id: RunId): Promise<RunId> {
-  const { seed, pages, rounds, defects } = id;
-  const cases = new Map(allCases().map((testCase) => [testCase.name, testCase]));
-  const sweeper = new Sweeper(cases, { seed, pages, rounds, defects, all: false, pairs: 0, first: false });
+  const { profile, seed, pages, rounds, defects } = id;
+  const sweeper = new Sweeper(casesByName(profile), {
+    profile,
+    seed,
+    pages,
+    rounds,
+    defects,
+    all: false,
+    pairs: 0,
+    first: false,
+  });
   const signatureOf = async (at: RunId): Promise<string> =>
     signature((await sweeper.runId(at)).violations.slice(0, 1).map(({ kind, message }) => `${kind} ${message}`));
   const wanted = await signatureOf(id);

@@ -1,8 +1,9 @@
 import { assert } from '../../driver/core/assert.js';
 import type { DefectName } from '../../driver/core/defects.js';
 import { faultAttr } from '../../driver/core/fault-attr.js';
-import type { FaultRule } from '../../driver/core/fault-engine.js';
-import { FAULT_POINTS, FAULT_RETURNS, type FaultPointId, PHASES } from '../../driver/core/fault-points.js';
+import type { FaultRule, SiteCount } from '../../driver/core/fault-engine.js';
+import { FAULT_POINTS, FAULT_RETURNS, type FaultPointId, PHASES, phasesIn } from '../../driver/core/fault-points.js';
+import type { ProfileName } from '../../driver/mm/profile.js';
 import type { PathName, SelftestCase } from '../../tests/selftests/case.js';
 import { scale } from '../../tests/selftests/scale.js';
 import { Arena } from './arena.js';
@@ -18,6 +19,8 @@ const WORTH_A_SNAPSHOT = 4000;
 
 /** What is swept, the same for all jobs. */
 export interface SweepOptions {
+  /** Whose kernel's semantics the machines have. */
+  readonly profile: ProfileName;
   readonly seed: number;
   readonly pages: number;
   readonly rounds: number;
@@ -94,7 +97,7 @@ export class Sweeper {
     });
     const hits: Record<string, number> = {};
     for (const site of outcome.sites) {
-      const key = `${FAULT_POINTS[site.point]!.name}/${PHASES[site.phase]}`;
+      const key = siteName(site, id.profile);
       hits[key] = (hits[key] ?? 0) + site.hits;
     }
     const { options } = this;
@@ -133,8 +136,8 @@ export class Sweeper {
     scale.bufferBytes = id.pages * PAGE_SIZE;
     scale.rounds = id.rounds;
     scale.schedules = id.rounds;
-    const { path, seed, defects } = id;
-    return [testCase, { path, seed, defects, rules: id.injections.map(ruleOf), ...more }];
+    const { path, profile, seed, defects } = id;
+    return [testCase, { path, machine: { profile }, seed, defects, rules: id.injections.map(ruleOf), ...more }];
   }
 
   /** Most runs find nothing; one that does is repeated from its begin, with a look at the stack where its faults strike. */
@@ -147,9 +150,17 @@ export class Sweeper {
   }
 
   private id(job: SweepJob, injections: readonly Injection[]): RunId {
-    const { seed, pages, rounds, defects } = this.options;
-    return { ...job, seed, pages, rounds, defects, injections };
+    const { profile, seed, pages, rounds, defects } = this.options;
+    return { ...job, profile, seed, pages, rounds, defects, injections };
   }
+}
+
+/** As reports have it. The catalogue must know that the point can be hit there, or `fault list` would not tell the truth. */
+function siteName({ point, phase }: SiteCount, profile: ProfileName): string {
+  const info = FAULT_POINTS[point]!;
+  const name = PHASES[phase]!;
+  assert(phasesIn(info, profile).includes(name), `${info.name} was hit in phase ${name} of profile ${profile}`);
+  return `${info.name}/${name}`;
 }
 
 /** The result of a case from those of its slices, in their order. */

@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads';
-import { allCases } from '../../tests/selftests/index.js';
+import { casesByName } from './cases.js';
 import type { ChosenRun } from './sweep-choice.js';
 import { type CleanResult, type SliceResult, Sweeper, type SweepJob, type SweepOptions } from './sweep-job.js';
 
@@ -33,7 +33,7 @@ export async function runTasks(run: PoolRun): Promise<void> {
     await Promise.all(Array.from({ length: run.workers }, () => runWorker(run)));
     return;
   }
-  const sweeper = new Sweeper(new Map(allCases().map((testCase) => [testCase.name, testCase])), run.options);
+  const sweeper = new Sweeper(casesByName(run.options.profile), run.options);
   for (let task = await run.take(); task !== null; task = await run.take())
     run.onResult(task, await doTask(sweeper, task));
 }

@@ -1,11 +1,13 @@
 import { DEFECTS, type DefectName } from '../../driver/core/defects.js';
-import { FAULT_POINTS } from '../../driver/core/fault-points.js';
+import { FAULT_POINTS, phasesIn } from '../../driver/core/fault-points.js';
+import type { ProfileName } from '../../driver/mm/profile.js';
 import type { PathName } from '../../tests/selftests/case.js';
-import { allCases } from '../../tests/selftests/index.js';
 import { EXIT, UsageError } from '../exit-code.js';
 import { globToRegExp } from '../glob.js';
+import { profileOption } from '../kernel-profile.js';
 import { KtapWriter } from '../ktap.js';
 import type { Output } from '../selftest.js';
+import { casesOf } from './cases.js';
 import { findingLines } from './finding-text.js';
 import { buildId, Journal } from './journal.js';
 import type { JobResult, SweepJob, SweepOptions } from './sweep-job.js';
@@ -15,6 +17,7 @@ import { SweepState } from './sweep-state.js';
 export interface SweepCommand {
   readonly seed: number;
   readonly path: PathName | undefined;
+  readonly profile: string;
   readonly all: boolean;
   readonly pairs: number;
   readonly pages: number;
@@ -30,8 +33,8 @@ const INTERRUPTED = 130;
 
 /** `dmirror fault sweep`: fails every chosen hit of every point in turn. 0 without findings, 1 with, 130 after Ctrl-C. */
 export async function sweep(names: readonly string[], command: SweepCommand, output: Output): Promise<number> {
-  const jobs = jobsOf(names, command.path);
   const options = optionsOf(command);
+  const jobs = jobsOf(names, { path: command.path, profile: options.profile });
   const journal = Journal.open({ build: buildId(), options, jobs }, { fresh: command.fresh });
   const state = new SweepState(jobs, journal, options.first);
   if (state.doneRuns > 0) output.err(`resumed: ${state.doneRuns} runs were done before`);
@@ -60,17 +63,20 @@ export async function sweep(names: readonly string[], command: SweepCommand, out
   return finished.some(({ findings }) => findings.length > 0) ? EXIT.fail : EXIT.pass;
 }
 
-function optionsOf({ seed, pages, rounds, all, pairs, defect, first }: SweepCommand): SweepOptions {
+function optionsOf({ profile, seed, pages, rounds, all, pairs, defect, first }: SweepCommand): SweepOptions {
   for (const name of defect) {
     if (!(name in DEFECTS))
       throw new UsageError(`there is no defect '${name}'`, `they are: ${Object.keys(DEFECTS).join(', ')}`);
   }
-  return { seed, pages, rounds, all, pairs, first, defects: defect as DefectName[] };
+  return { profile: profileOption(profile), seed, pages, rounds, all, pairs, first, defects: defect as DefectName[] };
 }
 
 /** A name is a case, a suite, the front part of names, or a pattern. */
-export function jobsOf(names: readonly string[], path: PathName | undefined): SweepJob[] {
-  const cases = allCases();
+export function jobsOf(
+  names: readonly string[],
+  { path, profile }: { path: PathName | undefined; profile: ProfileName },
+): SweepJob[] {
+  const cases = casesOf(profile);
   const chosen = new Set<string>();
   for (const name of names) {
     const pattern = globToRegExp(name);
@@ -105,7 +111,7 @@ function report(
   const runs = results.reduce((sum, result) => sum + result.runs, 0);
   const findings = results.flatMap((result) => result.findings);
   const hits = visited(results);
-  const never = declaredSites().filter((site) => !hits.has(site));
+  const never = declaredSites(profileOption(command.profile)).filter((site) => !hits.has(site));
   if (command.json) {
     for (const result of results) output.out(JSON.stringify({ schemaVersion: 1, type: 'case', ...result }));
     output.out(
@@ -153,9 +159,9 @@ function visited(results: readonly JobResult[]): Map<string, number> {
   return new Map([...hits].sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-/** Every site of the catalogue that a machine has; the interface's points are not in it. */
-function declaredSites(): string[] {
-  return FAULT_POINTS.filter(({ profile }) => profile !== 'wire').flatMap(({ name, phases }) =>
-    phases.map((phase) => `${name}/${phase}`),
+/** Every site of the catalogue that a machine of the profile has; the interface's points are not in it. */
+function declaredSites(profile: ProfileName): string[] {
+  return FAULT_POINTS.filter(({ layer }) => layer !== 'wire').flatMap((point) =>
+    phasesIn(point, profile).map((phase) => `${point.name}/${phase}`),
   );
 }

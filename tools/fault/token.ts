@@ -7,6 +7,7 @@ import {
   PHASES,
   type PhaseName,
 } from '../../driver/core/fault-points.js';
+import { DEFAULT_PROFILE, PROFILE_NAMES, type ProfileName } from '../../driver/mm/profile.js';
 import type { PathName } from '../../tests/selftests/case.js';
 import { UsageError } from '../exit-code.js';
 import { checkPlan } from './plan-schema.js';
@@ -24,6 +25,7 @@ export interface Injection {
 export interface RunId {
   readonly name: string;
   readonly path: PathName;
+  readonly profile: ProfileName;
   readonly seed: number;
   /** Pages of a buffer and rounds of a loop, where a case leaves them open. */
   readonly pages: number;
@@ -34,31 +36,42 @@ export interface RunId {
 
 const VERSION = 'dmf1';
 
-/** One word that repeats the run: `dmf1:CASE:PATH:SEED:PAGESxROUNDS:DEFECTS:point/phase/nth/RETURN+...`. */
-export function tokenOf({ name, path, seed, pages, rounds, defects, injections }: RunId): string {
+/**
+ * One word that repeats the run: `dmf1:CASE:PATH:SEED:PAGESxROUNDS:DEFECTS:point/phase/nth/RETURN+...`. The path of a machine with
+ * another than the default profile is `PATH@PROFILE`.
+ */
+export function tokenOf({ name, path, profile, seed, pages, rounds, defects, injections }: RunId): string {
   const faults = injections.map(({ point, phase, nth, returns }) => `${point}/${phase}/${nth}/${returns}`).join('+');
-  return [VERSION, name, path, seed, `${pages}x${rounds}`, defects.join(','), faults].join(':');
+  const where = profile === DEFAULT_PROFILE.name ? path : `${path}@${profile}`;
+  return [VERSION, name, where, seed, `${pages}x${rounds}`, defects.join(','), faults].join(':');
 }
 
 /** The reverse. Throws UsageError. */
 export function parseToken(token: string): RunId {
-  const [version, name, path, seed, size, defects, faults, ...rest] = token.split(':');
+  const [version, name, where, seed, size, defects, faults, ...rest] = token.split(':');
   const scale = /^(\d+)x(\d+)$/.exec(size ?? '');
   if (version !== VERSION || rest.length > 0 || scale === null || faults === undefined)
     throw new UsageError(
       `'${token}' is no token of a fault sweep`,
       'a token is printed with each finding, and begins with dmf1:',
     );
-  if (path !== 'classic' && path !== 'unified') throw new UsageError(`no path ${path}`, 'classic or unified');
   return {
     name: name!,
-    path,
+    ...machineOf(where!),
     seed: Number(seed),
     pages: Number(scale[1]),
     rounds: Number(scale[2]),
     defects: defectNames(defects!),
     injections: faults === '' ? [] : faults.split('+').map(parseInjection),
   };
+}
+
+function machineOf(where: string): Pick<RunId, 'path' | 'profile'> {
+  const [path, profile = DEFAULT_PROFILE.name] = where.split('@');
+  if (path !== 'classic' && path !== 'unified') throw new UsageError(`no path ${path}`, 'classic or unified');
+  const name = PROFILE_NAMES.find((known) => known === profile);
+  if (name === undefined) throw new UsageError(`no profile ${profile}`, `they are: ${PROFILE_NAMES.join(', ')}`);
+  return { path, profile: name };
 }
 
 function parseInjection(text: string): Injection {

@@ -1,3 +1,4 @@
+import { DEFAULT_PROFILE } from '../../driver/mm/profile.js';
 import type { PathName } from '../../tests/selftests/case.js';
 import { EXIT } from '../exit-code.js';
 import { KtapWriter } from '../ktap.js';
@@ -91,7 +92,7 @@ function clients(names: readonly string[], paths: readonly PathName[]): Client[]
   if (names.length === 0)
     return paths.map((path) => ({ path, planOf: (rule) => wirePlan(frame(rule), [{ ...rule, session: 'client' }]) }));
   return paths.flatMap((path) =>
-    jobsOf(names, path).map(({ name: selftest }) => ({
+    jobsOf(names, { path, profile: DEFAULT_PROFILE.name }).map(({ name: selftest }) => ({
       path,
       planOf: (rule) => definePlan({ name: `${selftest}.${frame(rule)}`, selftest, rules: [rule] }),
     })),

@@ -26,6 +26,7 @@ function output() {
 }
 
 const SWEEP: SweepCommand = {
+  profile: '6.12',
   seed: 1,
   path: 'unified',
   all: false,
@@ -50,9 +51,28 @@ describe('the catalogue', () => {
     const to = output();
     expect(await listPoints([], { json: false }, to)).toBe(0);
     const text = to.lines.join('\n');
-    expect(text).toContain('phases: unmap; can: FAIL; profile: 6.12; since: M1');
+    expect(text).toContain('phases: unmap; can: FAIL; profile: 6.12, 6.19, 7.3; since: M1');
+    expect(text).toContain('phases: collect, call (6.12), evict; can: FAIL; profile: 6.12, 6.19, 7.3; since: M1');
     expect(text).toContain('phases: wire; can: CUT, bytes; profile: wire; since: protocol 1');
     expect(to.lines).toHaveLength(2 * FAULT_POINTS.length);
+  });
+
+  it('says on request only what can be hit in one profile', async () => {
+    const to = output();
+    expect(await listPoints([], { json: true, profile: '6.12' }, to)).toBe(0);
+    const phases = Object.fromEntries(to.lines.map((line) => JSON.parse(line)).map((one) => [one.name, one.phases]));
+    expect(phases.thp_split).toEqual(['collect']);
+    expect(phases.thp_alloc).toEqual(['call', 'range-fault']);
+    await expect(listPoints([], { json: true, profile: '6.13' }, output())).rejects.toThrow(/no profile '6.13'/);
+  });
+
+  it('knows what huge pages on a device add to a case', async () => {
+    const to = output();
+    const names = ['hmm.hmm_device_private.migrate_anon_huge_fault'];
+    expect(await listPoints(names, { json: true, path: 'unified', profile: '7.3' }, to)).toBe(0);
+    const reached = Object.fromEntries(to.lines.map((line) => JSON.parse(line)).map((one) => [one.name, one.reached]));
+    expect(reached.thp_alloc.copy).toBeGreaterThan(0);
+    expect(reached.folio_trylock).not.toHaveProperty('call');
   });
 
   it('says how often a case comes by each point', async () => {
