@@ -2,7 +2,7 @@ import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { DeviceProcess } from './device-process.js';
+import type { DeviceProcess } from './device-process.js';
 import { leastMs, type Measurement, type Row } from './measurement.js';
 
 const PAIRS = 21;
@@ -11,26 +11,36 @@ const TRIPS = 200;
 
 type DeviceProcessClass = typeof DeviceProcess;
 
-/** The built machine with every test of `faults.armed` replaced by `false`, as if no fault point were there. */
-async function withoutPoints(work: (stubbed: DeviceProcessClass) => Row[]): Promise<Row[]> {
-  const built = fileURLToPath(new URL('../../', import.meta.url));
-  const folder = mkdtempSync(join(tmpdir(), 'dmirror-stubbed-'));
+/** A built machine of its own, so that what ran before in this process has shaped neither's compiled code. */
+interface Build {
+  readonly DeviceProcess: DeviceProcessClass;
+}
+
+const FAULT_TEST = /(?:[\w.]+\.)?\bfaults\.armed\b(?!\s*=[^=])/g;
+
+/** Copies the built machine twice: as it is, and with every test of `faults.armed` replaced by `false`, as if no fault point were there. */
+async function withBuilds(work: (real: Build, stubbed: Build) => Row[]): Promise<Row[]> {
+  const folder = mkdtempSync(join(tmpdir(), 'dmirror-builds-'));
   try {
-    for (const part of ['driver', 'uapi', 'tests/bench'])
-      cpSync(join(built, part), join(folder, part), { recursive: true });
-    writeFileSync(join(folder, 'package.json'), '{ "type": "module" }');
-    for (const entry of readdirSync(join(folder, 'driver'), { recursive: true, encoding: 'utf8' })) {
-      if (!entry.endsWith('.js')) continue;
-      const file = join(folder, 'driver', entry);
-      writeFileSync(file, readFileSync(file, 'utf8').replace(/(?:[\w.]+\.)?\bfaults\.armed\b(?!\s*=[^=])/g, 'false'));
-    }
-    const module = (await import(pathToFileURL(join(folder, 'tests/bench/device-process.js')).href)) as {
-      DeviceProcess: DeviceProcessClass;
-    };
-    return work(module.DeviceProcess);
+    const real = await copyBuild(join(folder, 'real'), (text) => text);
+    const stubbed = await copyBuild(join(folder, 'stubbed'), (text) => text.replace(FAULT_TEST, 'false'));
+    return work(real, stubbed);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+async function copyBuild(folder: string, edit: (text: string) => string): Promise<Build> {
+  const built = fileURLToPath(new URL('../../', import.meta.url));
+  for (const part of ['driver', 'uapi', 'tests/bench'])
+    cpSync(join(built, part), join(folder, part), { recursive: true });
+  writeFileSync(join(folder, 'package.json'), '{ "type": "module" }');
+  for (const entry of readdirSync(join(folder, 'driver'), { recursive: true, encoding: 'utf8' })) {
+    if (!entry.endsWith('.js')) continue;
+    const file = join(folder, 'driver', entry);
+    writeFileSync(file, edit(readFileSync(file, 'utf8')));
+  }
+  return (await import(pathToFileURL(join(folder, 'tests/bench/device-process.js')).href)) as Build;
 }
 
 function tripOf(process: DeviceProcess, npages: number): () => void {
@@ -41,10 +51,10 @@ function tripOf(process: DeviceProcess, npages: number): () => void {
   };
 }
 
-function compare(stubbed: DeviceProcessClass, path: 'classic' | 'unified', npages: number): Row {
+function compare(builds: { real: Build; stubbed: Build }, path: 'classic' | 'unified', npages: number): Row {
   const machine = { ramBytes: 64 * 1024 * 1024, path };
-  const real = tripOf(new DeviceProcess(machine), npages);
-  const bare = tripOf(new stubbed(machine), npages);
+  const real = tripOf(new builds.real.DeviceProcess(machine), npages);
+  const bare = tripOf(new builds.stubbed.DeviceProcess(machine), npages);
   for (let i = 0; i < 5; i++) {
     real();
     bare();
@@ -71,7 +81,9 @@ export const faultPoints: Measurement = {
   name: 'fault-points',
   about: 'ioctls with idle fault points against a build without any, median of 21 interleaved pairs',
   run: () =>
-    withoutPoints((stubbed) =>
-      (['classic', 'unified'] as const).flatMap((path) => [1, 64].map((npages) => compare(stubbed, path, npages))),
+    withBuilds((real, stubbed) =>
+      (['classic', 'unified'] as const).flatMap((path) =>
+        [1, 64].map((npages) => compare({ real, stubbed }, path, npages)),
+      ),
     ),
 };
