@@ -20,7 +20,7 @@ import { injectInvalidate } from './inject.js';
 import { mmuIntervalCheckRetry } from './interval-notifier.js';
 import { pageOwner } from './migrate-entry.js';
 import { HugeTake, type PmdRange, splitHugeToCollect, splitMappedFolio, takeHugePmd } from './migrate-thp.js';
-import { isUnmigratableVma, pagesOf } from './migrate-vma.js';
+import { isLockedByFault, isUnmigratableVma, pagesOf } from './migrate-vma.js';
 import { pmdPartEnd, upperHoleEnd } from './pmd-part.js';
 import { hugetlbFlags, Need, pmdFlags, RangeWalk, Stop } from './range-walk.js';
 
@@ -361,7 +361,7 @@ export class RangeFault {
       const pfn = range.pfns[i]!;
       yield* removeMigrationPtes(memory, pfn, pfn);
       range.flags[i] = 0;
-      folioUnlock(memory, pfn);
+      if (!isLockedByFault(memory, range.migrate!.faultPfn, pfn)) folioUnlock(memory, pfn);
       folioPut(memory, pfn);
       walk.prepared--;
     }

@@ -5,7 +5,7 @@ import { doMadvise } from '../../../driver/mm/madvise.js';
 import { doMprotect } from '../../../driver/mm/mprotect.js';
 import { doMremap } from '../../../driver/mm/mremap.js';
 import { doMunmap } from '../../../driver/mm/munmap.js';
-import { ENOMEM } from '../../../uapi/errno.js';
+import { EFAULT, ENOMEM } from '../../../uapi/errno.js';
 import { HMM_DMIRROR_FLAG_FAIL_ALLOC } from '../../../uapi/hmm-dmirror.js';
 import { MADV_FREE, MREMAP_FIXED, MREMAP_MAYMOVE, PAGE_SIZE, PROT_READ } from '../../../uapi/mman.js';
 import { BASE, DeviceWorld, RW } from './world.js';
@@ -182,6 +182,23 @@ describe.each(['classic', 'unified'] as const)('device memory in folios of 2 MiB
       expect(w.text(384, 128)).toBe('PTE 0-15 DPRIV-W\nPTE 16 PRESENT W\nPTE 17-127 DPRIV-W');
       w.check();
       expect(w.load(0, 128)).toEqual(PAGES.slice(0, 128));
+      expect(w.load(384, 128)).toEqual(PAGES.slice(384));
+      w.check();
+    });
+
+    // Only the unified walk can fail once it has taken pages. The fault locked its page itself and unlocks it itself.
+    it('stays when the walk of the fault fails, with the lock of the page the fault has', () => {
+      const { w } = onDevice();
+      w.run(doMunmap(w.mm, BASE + 128 * PAGE_SIZE, 256 * PAGE_SIZE));
+      const { faults } = w.memory.kernel;
+      let aborts = 0;
+      faults.reach = function* (point) {
+        return point === FaultPoint.walkAbort && aborts++ === 0 ? -EFAULT : 0;
+      };
+      faults.armed = true;
+      expect(w.load(400, 1)).toEqual([path === 'unified' ? 'sigbus' : 500]);
+      faults.armed = false;
+      w.check();
       expect(w.load(384, 128)).toEqual(PAGES.slice(384));
       w.check();
     });
