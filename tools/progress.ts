@@ -12,7 +12,8 @@ export interface ProgressEnvironment {
 
 /** One line that overwrites itself on a terminal; silent anywhere else, so a log never sees it. */
 export class Progress {
-  private readonly active: boolean;
+  /** The line is drawn: there is a terminal. */
+  readonly isActive: boolean;
   private readonly colour: boolean;
   private shown = false;
 
@@ -20,14 +21,14 @@ export class Progress {
     private readonly target: ProgressTarget,
     env: ProgressEnvironment,
   ) {
-    this.active = target.isTTY === true && env.TERM !== 'dumb';
+    this.isActive = target.isTTY === true && env.TERM !== 'dumb';
     // no-color.org: set and not empty means no colour.
-    this.colour = this.active && !env.NO_COLOR;
+    this.colour = this.isActive && !env.NO_COLOR;
   }
 
   /** Shows how many of `total` are done, how many failed, and what runs now. */
   update(state: { done: number; total: number; failed: number; name: string }): void {
-    if (!this.active) return;
+    if (!this.isActive) return;
     const failed = state.failed > 0 ? ` ${this.red(`${state.failed} failed`)}` : '';
     const head = `[${state.done}/${state.total}]`;
     const room = Math.max(0, (this.target.columns ?? 80) - head.length - 14);

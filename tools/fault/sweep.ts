@@ -30,6 +30,8 @@ export interface SweepCommand {
 }
 
 const INTERRUPTED = 130;
+/** Without a terminal, a line so often says how far the sweep is. */
+const NOTE_MS = 10_000;
 
 /** `dmirror fault sweep`: fails every chosen hit of every point in turn. 0 without findings, 1 with, 130 after Ctrl-C. */
 export async function sweep(names: readonly string[], command: SweepCommand, output: Output): Promise<number> {
@@ -42,6 +44,7 @@ export async function sweep(names: readonly string[], command: SweepCommand, out
     state.isStopped = true;
   });
   const started = output.now();
+  let noted = started;
   await runTasks({
     options,
     workers: command.workers,
@@ -50,6 +53,9 @@ export async function sweep(names: readonly string[], command: SweepCommand, out
       state.onResult(task, result);
       const { doneRuns: done, totalRuns: total, failed } = state;
       output.progress.update({ done, total, failed: failed.size, name: `${task.job.path} ${task.job.name}` });
+      if (output.progress.isActive || output.now() - noted < NOTE_MS) return;
+      noted = output.now();
+      output.err(`${done} of ${total} runs, ${failed.size} cases with findings`);
     },
   }).finally(stop);
   output.progress.clear();

@@ -136,6 +136,19 @@ describe('dmirror fault sweep', () => {
     );
   });
 
+  it('says every ten seconds how far it is, where no line can be drawn', async () => {
+    const to = output();
+    let ms = 0;
+    const now = () => {
+      ms += 10_000;
+      return ms;
+    };
+    expect(await sweep(['hmm.hmm_device_private.open_close'], SWEEP, { ...to, now })).toBe(0);
+    const notes = to.talk.slice(0, -1);
+    expect(notes.length).toBeGreaterThan(0);
+    for (const note of notes) expect(note).toMatch(/^\d+ of \d+ runs, 0 cases with findings$/);
+  });
+
   it('refuses a name that no case has', async () => {
     await expect(sweep(['nothing'], SWEEP, output())).rejects.toThrow(/no case matches/);
   });
