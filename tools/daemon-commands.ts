@@ -1,5 +1,6 @@
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { Argument, type Command, InvalidArgumentError, Option } from 'commander';
 import { DEFAULT_POLL_US } from '../uapi/client/busy-poll.js';
+import type { Shell } from './completion.js';
 import type { Output } from './selftest.js';
 
 /** What the entry file hands to those that add subcommands. */
@@ -98,9 +99,9 @@ function addCompletion(root: Command, { status, output }: CommandContext): void 
   root
     .command('completion')
     .description('print a completion script: source <(dmirror completion bash)')
-    .argument('<shell>', 'bash, zsh or fish')
+    .addArgument(new Argument('<shell>', 'whose script').choices(['bash', 'zsh', 'fish']))
     .showHelpAfterError('See `dmirror completion --help`.')
-    .action(async (shell: string) => {
+    .action(async (shell: Shell) => {
       const { completion } = await import('./completion.js');
       status.code = completion(root, shell, output().out);
     });

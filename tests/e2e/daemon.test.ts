@@ -165,31 +165,55 @@ describe('dmirror trace', () => {
 });
 
 describe('dmirror completion', () => {
-  it.each(['bash', 'zsh', 'fish'])('for %s is a script that this shell takes', (shell) => {
-    const { stdout, status } = spawnSync(process.execPath, [BIN, 'completion', shell], { encoding: 'utf8' });
-    expect(status).toBe(0);
-    for (const word of ['serve', 'selftest', 'log-format', 'classic']) expect(stdout).toContain(word);
-    const check = spawnSync(shell, ['-n', '-c', stdout], { encoding: 'utf8' });
-    if (check.error === undefined) expect(check.stderr).toBe('');
-  });
+  const script = (shell: string) => spawnSync(process.execPath, [BIN, 'completion', shell], { encoding: 'utf8' });
+  const hasShell = (shell: string) => spawnSync(shell, ['-c', 'true']).error === undefined;
 
-  it('completes subcommands, options and values in bash', () => {
-    const { stdout: script } = spawnSync(process.execPath, [BIN, 'completion', 'bash'], { encoding: 'utf8' });
-    const complete = (...words: string[]) => {
-      const line = `COMP_WORDS=(dmirror ${words.map((word) => `'${word}'`).join(' ')}); COMP_CWORD=${words.length}; _dmirror; echo "\${COMPREPLY[@]}"`;
-      return spawnSync('bash', ['-c', `${script}\n${line}`], { encoding: 'utf8' })
-        .stdout.trim()
-        .split(' ');
-    };
-    expect(complete('se')).toEqual(['selftest', 'serve']);
-    expect(complete('serve', '--st')).toEqual(['--strict']);
-    expect(complete('serve', '--path', 'u')).toEqual(['unified']);
+  for (const shell of ['bash', 'zsh', 'fish']) {
+    it(`for ${shell} names every command, its options and their values`, () => {
+      const { stdout, status } = script(shell);
+      expect(status).toBe(0);
+      for (const word of ['serve', 'selftest', 'log-format', 'classic', 'sweep', 'matrix'])
+        expect(stdout).toContain(word);
+    });
+
+    it.skipIf(!hasShell(shell))(`for ${shell} is a script that this shell, where it is installed, takes`, () => {
+      expect(spawnSync(shell, ['-n', '-c', script(shell).stdout], { encoding: 'utf8' }).stderr).toBe('');
+    });
+  }
+
+  /** What can stand at the end of a line, in the order of the words. */
+  const completers: Record<string, (words: readonly string[]) => string[]> = {
+    bash: (words) => {
+      const line = `COMP_WORDS=(dmirror ${words.map((word) => `'${word}'`).join(' ')}); COMP_CWORD=${words.length}; _dmirror; printf '%s\n' "\${COMPREPLY[@]}"`;
+      return answers('bash', `${script('bash').stdout}\n${line}`);
+    },
+    fish: (words) => answers('fish', `${script('fish').stdout}\ncomplete -C 'dmirror ${words.join(' ')}'`),
+  };
+
+  function answers(shell: string, text: string): string[] {
+    const lines = spawnSync(shell, ['-c', text], { encoding: 'utf8' }).stdout.trim().split('\n');
+    return lines.map((line) => line.replace(/\t.*/, '')).sort();
+  }
+
+  describe.each(Object.keys(completers))('in %s, where it is installed,', (shell) => {
+    const complete = (...words: string[]) => completers[shell]!(words);
+
+    it.skipIf(!hasShell(shell))('knows commands, options and values at every depth', () => {
+      expect(complete('se')).toEqual(['selftest', 'serve']);
+      expect(complete('serve', '--st')).toEqual(['--strict']);
+      expect(complete('serve', '--path', 'u')).toEqual(['unified']);
+      expect(complete('fault', 'sw')).toEqual(['sweep']);
+      expect(complete('fault', 'sweep', '--pai')).toEqual(['--pairs']);
+      expect(complete('fault', 'sweep', '--path', 'c')).toEqual(['classic']);
+      expect(complete('abi', 'ma')).toEqual(['matrix']);
+      expect(complete('completion', 'z')).toEqual(['zsh']);
+    });
   });
 
   it('refuses another shell', () => {
-    const { stderr, status } = spawnSync(process.execPath, [BIN, 'completion', 'tcsh'], { encoding: 'utf8' });
+    const { stderr, status } = script('tcsh');
     expect(status).toBe(2);
-    expect(stderr).toMatch(/no completion for 'tcsh'[\s\S]*bash, zsh, fish/);
+    expect(stderr).toMatch(/'tcsh' is invalid[\s\S]*bash, zsh, fish/);
   });
 });
 
