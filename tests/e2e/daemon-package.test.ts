@@ -26,9 +26,12 @@ await transport.close();
 /** Needs no types but the package's own. */
 const BARE = `
 import { connect, inProcess, type Memory, Process } from 'dmirror';
+import { definePlan, runPlan } from 'dmirror/fault';
 const process = await Process.create(await connect({ socket: 'none', pollUs: 0 }));
 export const memory: Memory = await (await Process.create(inProcess())).map(4096);
 export const pid: number = process.pid;
+const result = await runPlan(definePlan({ name: 'none', steps: [] }), { path: 'unified' });
+export const violations: readonly { kind: string }[] = result.violations;
 `;
 
 /** \`npm pack\` makes the tarball from what is built; its dependencies are those of this tree, as no network may be needed. */

@@ -1,10 +1,7 @@
-import type { DefectName } from '../../driver/core/defects.js';
-import type { Fired } from '../../driver/core/fault-engine.js';
-import type { ProfileName } from '../../driver/mm/profile.js';
 import type { Machine } from '../../driver/sys/machine.js';
-import type { PathName } from '../../tests/selftests/case.js';
 import { MachinePool } from './machine-pool.js';
 import { machineOptions, profileOf } from './plan-machine.js';
+import type { PlanOptions, PlanResult } from './plan-result.js';
 import { checkPlan } from './plan-schema.js';
 import { runSelftestPlan } from './plan-selftest.js';
 import { PlanRun } from './plan-steps.js';
@@ -13,38 +10,21 @@ import { MAIN_SESSION } from './plan-words.js';
 import { PlanWorld } from './plan-world.js';
 import { limitsOf, Served } from './served.js';
 import { planToken } from './token.js';
-import type { Violation, Watch } from './watch.js';
+import type { Watch } from './watch.js';
 
-export interface PlanResult {
-  readonly name: string;
-  readonly path: PathName;
-  readonly profile: ProfileName;
-  readonly seed: number;
-  readonly defects: readonly DefectName[];
-  readonly status: 'pass' | 'fail';
-  /** What was expected and did not come, with its step. */
-  readonly failures: readonly string[];
-  readonly violations: readonly Violation[];
-  readonly fired: readonly Fired[];
-  /** Repeats it, with `dmirror fault replay`. */
-  readonly token: string;
-}
-
-export interface PlanOptions {
-  readonly path: PathName;
-  readonly seed?: number | undefined;
-  readonly defects?: readonly DefectName[];
+/** The options of whoever runs plans one after the other, or looks on. */
+export interface PlanRunnerOptions extends PlanOptions {
   /** Machines of earlier runs; results do not depend on it. */
   readonly pool?: MachinePool;
   /** Sees each machine before its first call, and again when the rules are armed. */
   readonly onMachine?: (seen: { machine: Machine; watch: Watch; served: Served | null }) => void;
 }
 
-export type PlanRunOptions = Required<Omit<PlanOptions, 'onMachine'>> &
-  Pick<PlanOptions, 'onMachine'> & { readonly seed: number };
+export type PlanRunOptions = Required<Omit<PlanRunnerOptions, 'onMachine'>> &
+  Pick<PlanRunnerOptions, 'onMachine'> & { readonly seed: number };
 
 /** Runs one plan on one path. Throws PlanNameError for a name that nothing has; a wrong plan object is an Error. */
-export async function runPlan(plan: Plan, options: PlanOptions): Promise<PlanResult> {
+export async function runPlan(plan: Plan, options: PlanRunnerOptions): Promise<PlanResult> {
   const errors = checkPlan(plan);
   if (errors.length > 0) throw new Error(errors.map((e) => `${e.path.join('.')}: ${e.message}`).join('\n'));
   const { path, seed = plan.machine?.seed ?? 1, defects = [], pool = new MachinePool(), onMachine } = options;
@@ -86,7 +66,7 @@ function runServedPlan(plan: Plan, { path, seed, defects, onMachine }: PlanRunOp
 function runSteps(
   plan: Plan,
   world: PlanWorld,
-  { seed, onMachine }: { seed: number; onMachine: PlanOptions['onMachine'] },
+  { seed, onMachine }: { seed: number; onMachine: PlanRunnerOptions['onMachine'] },
 ): PlanOutcome {
   const { machine, watch, served } = world;
   const seen = (): void => onMachine?.({ machine, watch, served });

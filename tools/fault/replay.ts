@@ -13,7 +13,8 @@ import { faultsOf } from './run-plans.js';
 import type { Served } from './served.js';
 import { Sweeper } from './sweep-job.js';
 import { isPlanToken, parsePlanToken, parseToken } from './token.js';
-import type { Violation, Watch } from './watch.js';
+import type { Violation } from './violation.js';
+import type { Watch } from './watch.js';
 
 export interface Replay {
   readonly lines: string[];

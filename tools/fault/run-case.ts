@@ -6,7 +6,7 @@ import { Boots, type Checkpoint } from './checkpoint.js';
 import { emptyMachine } from './empty-machine.js';
 import type { FaultTransport } from './fault-transport.js';
 import type { MachinePool } from './machine-pool.js';
-import type { Violation } from './watch.js';
+import type { Violation } from './violation.js';
 
 /** How one run of a case under faults ended. */
 export interface Outcome {

@@ -10,7 +10,8 @@ import { KtapWriter } from '../ktap.js';
 import type { Output } from '../selftest.js';
 import { MachinePool } from './machine-pool.js';
 import { loadPlan } from './plan-parse.js';
-import { type PlanResult, runPlan } from './plan-run.js';
+import type { PlanResult } from './plan-result.js';
+import { runPlan } from './plan-run.js';
 import { PlanNameError } from './plan-world.js';
 
 export interface RunPlansOptions {

@@ -7,19 +7,9 @@ import * as mman from '../../uapi/mman.js';
 import { Arena } from './arena.js';
 import { contentOf, rightsOf, ZERO_PAGE } from './content.js';
 import { ContentError, Shadow } from './shadow.js';
+import type { Violation } from './violation.js';
 
 const PAGE_SIZE = 4096;
-
-/** Something that no injected fault excuses. */
-export interface Violation {
-  /** Which invariant: `content`, `rights`, `books`, `stuck`, or `machine`. */
-  readonly kind: string;
-  readonly message: string;
-  /** Address of the page it names, -1 without. */
-  readonly addr: number;
-  /** The call after which it was seen. */
-  readonly after: string;
-}
 
 interface DeviceCall {
   readonly name: CommandName;
