@@ -43,8 +43,8 @@ describe('a kernel script', () => {
     expect(rules).toEqual([]);
     expect(left.map(({ line, text }) => [line, text])).toEqual([
       [1, 'echo 2 > /d/failslab/verbose'],
+      [2, 'echo btrfs_open > /d/fail_function/inject'],
       [3, 'echo 1 > /d/fail_futex/probability'],
-      [0, 'btrfs_open'],
     ]);
   });
 
@@ -53,6 +53,74 @@ describe('a kernel script', () => {
     expect(rules).toEqual([
       { name: 'imported 1', point: 'copy_from_user', nth: 3, return: 'EFAULT' },
       { name: 'imported 2', point: 'copy_to_user', nth: 3, return: 'EFAULT' },
+    ]);
+  });
+
+  it('may loop, change folders, define functions and call shells', () => {
+    const { rules, left } = readScript(
+      [
+        'cd /sys/kernel/debug/failslab && echo 5 > probability; echo 2 >space # relative',
+        'faulty() {',
+        '  bash -c "echo 1 > /proc/self/make-it-fail && exec $*"',
+        '}',
+        'for type in fail_usercopy \\',
+        '    failslab; do',
+        '  for knob in interval times; do echo 7 > /d/$type/$knob; done',
+        'done',
+        "sudo sh -c 'echo Y > /d/failslab/task-filter'",
+        'trap "echo 0 > /d/failslab/probability" EXIT',
+      ].join('\n'),
+    );
+    expect(left.map(({ line, text }) => [line, text])).toEqual([[3, 'echo 1 > /proc/self/make-it-fail']]);
+    expect(rules).toEqual([
+      {
+        name: 'imported 1',
+        point: 'mirror_store',
+        probability: 5,
+        space: 2,
+        interval: 7,
+        times: 7,
+        return: 'ENOMEM',
+      },
+      {
+        name: 'imported 2',
+        point: 'copy_from_user',
+        scope: 'machine',
+        interval: 7,
+        times: 7,
+        return: 'EFAULT',
+      },
+      { name: 'imported 3', point: 'copy_to_user', scope: 'machine', interval: 7, times: 7, return: 'EFAULT' },
+    ]);
+  });
+
+  it('lists what is known only when it runs', () => {
+    const { rules, left } = readScript(
+      [
+        'for f in $(cat names); do',
+        '  echo $f > /d/fail_function/inject',
+        'done',
+        'cat /sys/module/$module/sections/.text > /d/fail_page_alloc/require-start',
+        'echo lots > /d/failslab/times',
+        'modprobe $module',
+        'echo > /d/fail_function/inject',
+      ].join('\n'),
+    );
+    expect(rules).toEqual([]);
+    expect(left.map(({ line, why }) => [line, why])).toEqual([
+      [2, "'$f' has no value before it runs"],
+      [4, 'not a write to a knob whose value is known before it runs'],
+      [5, 'times is a whole number'],
+    ]);
+  });
+
+  it('fails huge pages alone from the order of two pages on', () => {
+    const script = (order: number) => `cd /d/fail_page_alloc\necho 100 > probability\necho ${order} > min-order`;
+    const points = (order: number) => readScript(script(order)).rules.map(({ point }) => point);
+    expect([points(0), points(1), points(10)]).toEqual([
+      ['page_alloc', 'thp_alloc', 'page_table_alloc'],
+      ['thp_alloc'],
+      [],
     ]);
   });
 });

@@ -4,6 +4,7 @@ import { FAULT_POINTS, FAULT_RETURNS, type FaultReturn } from '../../driver/core
 import { EXIT, UsageError } from '../exit-code.js';
 import type { Output } from '../selftest.js';
 import type { Rule } from './plan-types.js';
+import { type ShellWrite, shellWrites } from './shell-writes.js';
 
 /** Fault points of the kernel's kinds; allocations of slab that we have are those of the mirror's nodes. */
 const KINDS: Readonly<Record<string, readonly string[]>> = {
@@ -67,77 +68,91 @@ export function importScript(file: string, output: Output): number {
   return EXIT.pass;
 }
 
-/** Reads `echo VALUE > .../KIND/KNOB` in all the ways such scripts are written. */
-export function readScript(source: string): Imported {
-  const variables = new Map<string, string>();
-  const knobs = new Map<string, Record<string, number>>();
-  const functions = new Map<string, { retval?: number }>();
-  const left: Imported['left'] = [];
-  let failNth = 0;
-  for (const [i, raw] of source.split('\n').entries()) {
-    const text = raw.replace(/(^|\s)#.*$/, '').trim();
-    const skip = (why: string): void => void left.push({ line: i + 1, text, why });
-    const set = /^(?:export\s+)?(\w+)=(\S*)$/.exec(text);
-    if (set !== null) variables.set(set[1]!, unquote(set[2]!));
-    const write =
-      /^(?:sudo\s+)?(?:echo(?:\s+-n)?|printf(?:\s+["']?%\S+)?)\s+(.*?)\s*(?:>>?|\|\s*(?:sudo\s+)?tee(?:\s+-a)?\s)\s*(\S+)(?:\s*>\s*\/dev\/null)?$/.exec(
-        text,
-      );
-    if (write === null) {
-      if (/fault|fail/.test(text) && set === null) skip('not a write to a knob');
-      continue;
-    }
-    const expand = (word: string): string =>
-      unquote(word).replace(/\$\{?(\w+)\}?/g, (all, name: string) => variables.get(name) ?? all);
-    const value = expand(write[1]!);
-    const parts = expand(write[2]!)
-      .split('/')
-      .filter((part) => part !== '');
-    const knob = parts.at(-1)!;
+/** What a script says of fault injection, whichever way it is written. */
+class Script {
+  readonly left: Imported['left'] = [];
+  /** By kind; numbers, and the filters as they were written. */
+  readonly knobs = new Map<string, Record<string, number>>();
+  readonly filtered = new Set<string>();
+  readonly functions = new Map<string, { retval?: number; where: ShellWrite }>();
+  failNth: ShellWrite | undefined;
+
+  take(write: ShellWrite): void {
+    const parts = write.path.split('/').filter((part) => part !== '');
+    const knob = parts.at(-1) ?? '';
     const kind = parts.at(-2) ?? '';
-    if (knob === 'fail-nth') failNth = Number(value);
-    else if (kind === 'fail_function' && knob === 'inject') functions.set(value, functions.get(value) ?? {});
-    else if (parts.at(-3) === 'fail_function' && knob === 'retval') functions.set(kind, { retval: Number(value) | 0 });
-    else if ((kind in KINDS || kind === 'fail_function') && KNOBS.has(knob))
-      knobs.set(kind, { ...knobs.get(kind), [knob]: Number(value) });
-    else if (knob === 'task-filter' || knob === 'make-it-fail') skip('a plan is about one open file anyway');
-    else if (knob === 'verbose' || knob.startsWith('stacktrace'))
-      skip('reports always say which fault struck, and on what path');
-    else skip(kind in KINDS ? `${kind} has no knob '${knob}' here` : `'${kind}' is no kind of fault that dmirror has`);
+    if (knob === 'fail-nth') this.failNth = write;
+    else if (knob === 'make-it-fail') this.skip(write, "who fails is a rule's `fd` or `process`");
+    else if (kind === 'fail_function' && knob === 'inject') this.inject(write);
+    else if (parts.at(-3) === 'fail_function' && knob === 'retval')
+      this.functions.set(kind, { where: write, ...this.functions.get(kind), retval: Number(write.value) | 0 });
+    else if (kind in KINDS || kind === 'fail_function') this.setKnob(kind, knob, write);
+    else if (/fail|fault/.test(write.path)) this.skip(write, `'${kind}' is no kind of fault that dmirror has`);
   }
-  return { rules: rulesOf({ knobs, functions, failNth, left }), left };
+
+  /** An empty name, or one behind a `!`, ends what was begun, as scripts do when they are done. */
+  private inject(where: ShellWrite): void {
+    const name = where.value.trim();
+    if (name !== '' && !name.startsWith('!')) this.functions.set(name, { where, ...this.functions.get(name) });
+  }
+
+  private setKnob(kind: string, knob: string, write: ShellWrite): void {
+    const value = Number(write.value);
+    if (knob === 'task-filter') {
+      if (/^[Yy1]/.test(write.value)) this.filtered.add(kind);
+    } else if (knob === 'verbose' || knob.startsWith('stacktrace') || knob.startsWith('verbose'))
+      this.skip(write, 'reports always say which fault struck, and on what path');
+    else if (!KNOBS.has(knob) && !(kind === 'fail_page_alloc' && knob === 'min-order'))
+      this.skip(write, `${kind} has no knob '${knob}' here`);
+    else if (write.value.trim() === '' || !Number.isInteger(value)) this.skip(write, `${knob} is a whole number`);
+    else this.knobs.set(kind, { ...this.knobs.get(kind), [knob]: value });
+  }
+
+  skip({ line, text }: { line: number; text: string }, why: string): void {
+    this.left.push({ line, text, why });
+  }
 }
 
-function rulesOf({
-  knobs,
-  functions,
-  failNth,
-  left,
-}: {
-  knobs: ReadonlyMap<string, Record<string, number>>;
-  functions: ReadonlyMap<string, { retval?: number }>;
-  failNth: number;
-  left: Imported['left'];
-}): Rule[] {
+/** Reads `echo VALUE > .../KIND/KNOB` in all the ways such scripts are written. */
+export function readScript(source: string): Imported {
+  const { writes, unknown } = shellWrites(source);
+  const script = new Script();
+  for (const write of writes) script.take(write);
+  for (const { why, ...where } of unknown) script.skip(where, why);
+  const rules = rulesOf(script);
+  return { rules, left: script.left.sort((a, b) => a.line - b.line) };
+}
+
+function rulesOf(script: Script): Rule[] {
+  const { knobs, functions, failNth } = script;
   const rules: Rule[] = [];
-  // The kernel looks at fail-nth first, and then at no other knob.
-  const nth = failNth > 0 ? { nth: failNth } : {};
-  const knobsOf = (values: Record<string, number>): Record<string, number> => (failNth > 0 ? {} : withoutZero(values));
-  if (failNth > 0)
-    left.push({ line: 0, text: 'fail-nth', why: 'it counts all kinds together; here each rule counts its own hits' });
+  const common = (kind: string): Partial<Rule> => knobsOf(script, kind);
+  if (failNth !== undefined) script.skip(failNth, 'it counts all kinds together; here each rule counts its own hits');
   for (const [kind, values] of knobs) {
-    for (const point of KINDS[kind] ?? [])
-      rules.push({ point, ...knobsOf(values), ...nth, return: firstReturn(point) });
+    for (const point of pointsOf(kind, values)) rules.push({ point, ...common(kind), return: firstReturn(point) });
   }
-  for (const [name, { retval }] of functions) {
+  for (const [name, { retval, where }] of functions) {
     const point = FUNCTIONS[name];
-    if (point === undefined) left.push({ line: 0, text: name, why: 'no fault point stands in this function' });
-    else rules.push({ point, ...knobsOf(knobs.get('fail_function') ?? {}), ...nth, return: returnFor(point, retval) });
+    if (point === undefined) script.skip(where, `no fault point stands in ${name}()`);
+    else rules.push({ point, ...common('fail_function'), return: returnFor(point, retval) });
   }
-  if (failNth > 0 && rules.length === 0)
-    for (const points of Object.values(KINDS))
-      for (const point of points) rules.push({ point, ...nth, return: firstReturn(point) });
+  if (failNth !== undefined && rules.length === 0) {
+    for (const point of Object.values(KINDS).flat()) rules.push({ point, ...common(''), return: firstReturn(point) });
+  }
   return rules.map((rule, i) => ({ name: `imported ${i + 1}`, ...rule }));
+}
+
+/** The kernel looks at fail-nth first, of the task that wrote it, and then at no other knob. */
+function knobsOf({ knobs, filtered, failNth }: Script, kind: string): Partial<Rule> {
+  if (failNth !== undefined) return { nth: Number(failNth.value) };
+  const { 'min-order': _, ...values } = knobs.get(kind) ?? {};
+  return { ...(filtered.has(kind) ? {} : { scope: 'machine' as const }), ...withoutZero(values) };
+}
+
+/** A huge page is of order 9; all else is single pages. */
+function pointsOf(kind: string, { 'min-order': minOrder = 0 }: Record<string, number>): readonly string[] {
+  const points = KINDS[kind] ?? [];
+  return minOrder === 0 ? points : points.filter((point) => point === 'thp_alloc' && minOrder <= 9);
 }
 
 /** A probability of 0 is the kernel's "off", which is how a script ends. */
@@ -153,8 +168,4 @@ function firstReturn(point: string): FaultReturn {
 function returnFor(point: string, retval: number | undefined): FaultReturn {
   const { returns } = FAULT_POINTS.find(({ name }) => name === point)!;
   return returns.find((name) => FAULT_RETURNS[name] === retval) ?? returns[0]!;
-}
-
-function unquote(text: string): string {
-  return text.replace(/^(["'])(.*)\1$/, '$2').replaceAll('"', '');
 }
