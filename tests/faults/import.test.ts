@@ -123,4 +123,16 @@ describe('a kernel script', () => {
       [],
     ]);
   });
+
+  it('takes a fail-nth of 0 as its end, and lists one that is no number', () => {
+    const { rules, left } = readScript(
+      'echo 3 > /proc/self/fail-nth\necho x > /proc/self/fail-nth\necho 0 > /proc/self/fail-nth\necho 5 > /d/failslab/probability\necho y > /d/fail_function/swap_read_folio/retval',
+    );
+    expect(rules).toMatchObject([{ point: 'mirror_store', probability: 5 }]);
+    expect(rules[0]).not.toHaveProperty('nth');
+    expect(left.map(({ line, why }) => [line, why])).toEqual([
+      [2, 'fail-nth is a whole number from 0'],
+      [5, 'retval is a whole number'],
+    ]);
+  });
 });

@@ -71,21 +71,21 @@ export function importScript(file: string, output: Output): number {
 /** What a script says of fault injection, whichever way it is written. */
 class Script {
   readonly left: Imported['left'] = [];
-  /** By kind; numbers, and the filters as they were written. */
+  /** By kind. */
   readonly knobs = new Map<string, Record<string, number>>();
+  /** Kinds with a task-filter. */
   readonly filtered = new Set<string>();
   readonly functions = new Map<string, { retval?: number; where: ShellWrite }>();
-  failNth: ShellWrite | undefined;
+  failNth: { nth: number; where: ShellWrite } | undefined;
 
   take(write: ShellWrite): void {
     const parts = write.path.split('/').filter((part) => part !== '');
     const knob = parts.at(-1) ?? '';
     const kind = parts.at(-2) ?? '';
-    if (knob === 'fail-nth') this.failNth = write;
+    if (knob === 'fail-nth') this.setFailNth(write);
     else if (knob === 'make-it-fail') this.skip(write, "who fails is a rule's `fd` or `process`");
     else if (kind === 'fail_function' && knob === 'inject') this.inject(write);
-    else if (parts.at(-3) === 'fail_function' && knob === 'retval')
-      this.functions.set(kind, { where: write, ...this.functions.get(kind), retval: Number(write.value) | 0 });
+    else if (parts.at(-3) === 'fail_function' && knob === 'retval') this.setRetval(kind, write);
     else if (kind in KINDS || kind === 'fail_function') this.setKnob(kind, knob, write);
     else if (/fail|fault/.test(write.path)) this.skip(write, `'${kind}' is no kind of fault that dmirror has`);
   }
@@ -96,21 +96,38 @@ class Script {
     if (name !== '' && !name.startsWith('!')) this.functions.set(name, { where, ...this.functions.get(name) });
   }
 
+  /** 0 ends it. */
+  private setFailNth(where: ShellWrite): void {
+    const nth = wholeNumber(where.value);
+    if (nth === undefined || nth < 0) this.skip(where, 'fail-nth is a whole number from 0');
+    else this.failNth = nth === 0 ? undefined : { nth, where };
+  }
+
+  private setRetval(name: string, where: ShellWrite): void {
+    const retval = wholeNumber(where.value);
+    if (retval === undefined) this.skip(where, 'retval is a whole number');
+    else this.functions.set(name, { where, ...this.functions.get(name), retval: retval | 0 });
+  }
+
   private setKnob(kind: string, knob: string, write: ShellWrite): void {
-    const value = Number(write.value);
+    const value = wholeNumber(write.value);
     if (knob === 'task-filter') {
       if (/^[Yy1]/.test(write.value)) this.filtered.add(kind);
-    } else if (knob === 'verbose' || knob.startsWith('stacktrace') || knob.startsWith('verbose'))
+    } else if (knob.startsWith('verbose') || knob.startsWith('stacktrace'))
       this.skip(write, 'reports always say which fault struck, and on what path');
     else if (!KNOBS.has(knob) && !(kind === 'fail_page_alloc' && knob === 'min-order'))
       this.skip(write, `${kind} has no knob '${knob}' here`);
-    else if (write.value.trim() === '' || !Number.isInteger(value)) this.skip(write, `${knob} is a whole number`);
+    else if (value === undefined) this.skip(write, `${knob} is a whole number`);
     else this.knobs.set(kind, { ...this.knobs.get(kind), [knob]: value });
   }
 
   skip({ line, text }: { line: number; text: string }, why: string): void {
     this.left.push({ line, text, why });
   }
+}
+
+function wholeNumber(text: string): number | undefined {
+  return text.trim() !== '' && Number.isInteger(Number(text)) ? Number(text) : undefined;
 }
 
 /** Reads `echo VALUE > .../KIND/KNOB` in all the ways such scripts are written. */
@@ -126,25 +143,27 @@ export function readScript(source: string): Imported {
 function rulesOf(script: Script): Rule[] {
   const { knobs, functions, failNth } = script;
   const rules: Rule[] = [];
-  const common = (kind: string): Partial<Rule> => knobsOf(script, kind);
-  if (failNth !== undefined) script.skip(failNth, 'it counts all kinds together; here each rule counts its own hits');
+  if (failNth !== undefined)
+    script.skip(failNth.where, 'it counts all kinds together; here each rule counts its own hits');
   for (const [kind, values] of knobs) {
-    for (const point of pointsOf(kind, values)) rules.push({ point, ...common(kind), return: firstReturn(point) });
+    for (const point of pointsOf(kind, values))
+      rules.push({ point, ...knobsOf(script, kind), return: firstReturn(point) });
   }
   for (const [name, { retval, where }] of functions) {
     const point = FUNCTIONS[name];
     if (point === undefined) script.skip(where, `no fault point stands in ${name}()`);
-    else rules.push({ point, ...common('fail_function'), return: returnFor(point, retval) });
+    else rules.push({ point, ...knobsOf(script, 'fail_function'), return: returnFor(point, retval) });
   }
   if (failNth !== undefined && rules.length === 0) {
-    for (const point of Object.values(KINDS).flat()) rules.push({ point, ...common(''), return: firstReturn(point) });
+    for (const point of Object.values(KINDS).flat())
+      rules.push({ point, ...knobsOf(script, ''), return: firstReturn(point) });
   }
   return rules.map((rule, i) => ({ name: `imported ${i + 1}`, ...rule }));
 }
 
 /** The kernel looks at fail-nth first, of the task that wrote it, and then at no other knob. */
 function knobsOf({ knobs, filtered, failNth }: Script, kind: string): Partial<Rule> {
-  if (failNth !== undefined) return { nth: Number(failNth.value) };
+  if (failNth !== undefined) return { nth: failNth.nth };
   const { 'min-order': _, ...values } = knobs.get(kind) ?? {};
   return { ...(filtered.has(kind) ? {} : { scope: 'machine' as const }), ...withoutZero(values) };
 }
