@@ -1,15 +1,15 @@
 // The public face of the package: the client library, the machine, and the transport that joins them in one Node process.
 
 import type { RunResult } from './driver/core/scheduler.js';
-import { Machine } from './driver/sys/machine.js';
-import type { MachineOptions } from './driver/sys/machine-options.js';
-import type { MachinePool } from './driver/sys/machine-pool.js';
+import { Machine } from './driver/sys/machine/machine.js';
+import type { MachineOptions } from './driver/sys/machine/machine-options.js';
+import type { MachinePool } from './driver/sys/machine/machine-pool.js';
 import type { CallArg, CallResult, Transport } from './uapi/client/transport.js';
 
 export type { BlockedTask, RunResult } from './driver/core/scheduler.js';
-export { Machine } from './driver/sys/machine.js';
-export type { MachineOptions } from './driver/sys/machine-options.js';
-export { MachinePool } from './driver/sys/machine-pool.js';
+export { Machine } from './driver/sys/machine/machine.js';
+export type { MachineOptions } from './driver/sys/machine/machine-options.js';
+export { MachinePool } from './driver/sys/machine/machine-pool.js';
 export { type ConnectOptions, connect } from './uapi/client/connect.js';
 export {
   type CommandResult,

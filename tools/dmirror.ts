@@ -1,12 +1,12 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import type { PathName } from '../tests/selftests/case.js';
-import { addAbi } from './abi-command.js';
-import { addDaemonCommands } from './daemon-commands.js';
-import { addExec } from './exec-command.js';
+import { addAbi } from './commands/abi-command.js';
+import { addDaemonCommands } from './commands/daemon-commands.js';
+import { addExec } from './commands/exec-command.js';
+import { addFault } from './commands/fault-command.js';
+import type { Output } from './commands/selftest.js';
 import { EXIT, UsageError } from './exit-code.js';
-import { addFault } from './fault-command.js';
-import { Progress } from './progress.js';
-import type { Output } from './selftest.js';
+import { Progress } from './report/progress.js';
 import { packageVersion } from './version.js';
 
 /** Runs the command with `args` (without node and the script) and returns its exit status. */
@@ -77,7 +77,7 @@ function addSelftest(root: Command, status: { code: number }): void {
     .addHelpText('after', SELFTEST_EXAMPLES)
     .showHelpAfterError('See `dmirror selftest --help`.')
     .action(async (options) => {
-      const { selftest } = await import('./selftest.js');
+      const { selftest } = await import('./commands/selftest.js');
       status.code = await selftest(
         { junit: undefined, path: undefined as PathName | undefined, connect: undefined, jobs: undefined, ...options },
         output(),
@@ -104,7 +104,7 @@ function addBench(root: Command, status: { code: number }): void {
     .option('--json', 'JSON instead of a table', false)
     .showHelpAfterError('See `dmirror bench --help`.')
     .action(async (names: string[], options) => {
-      const { bench } = await import('./bench.js');
+      const { bench } = await import('./commands/bench.js');
       status.code = await bench({ ...options, test: [...names, ...options.test] }, output());
     });
 }
@@ -129,7 +129,7 @@ function addConform(root: Command, status: { code: number }): void {
     .addHelpText('after', CONFORM_EXAMPLES)
     .showHelpAfterError('See `dmirror conform --help`.')
     .action(async (files: string[], options) => {
-      const { conform } = await import('./conform.js');
+      const { conform } = await import('./commands/conform.js');
       status.code = await conform(files, options, output());
     });
 }

@@ -1,13 +1,20 @@
 // Fault plans for programs: the same as the YAML of `dmirror fault run`. Its types need nobody else's, so nothing that names a Node type
 // is exported from here as it is.
 
-import type { PlanOptions, PlanResult } from './fault/plan-result.js';
-import { runPlan as runWatchedPlan } from './fault/plan-run.js';
-import type { Plan } from './fault/plan-types.js';
+import type { PlanOptions, PlanResult } from './fault/plans/plan-result.js';
+import { runPlan as runWatchedPlan } from './fault/plans/plan-run.js';
+import type { Plan } from './fault/plans/plan-types.js';
 
 export { FAULT_POINTS, type FaultPointInfo, type FaultReturn, type PhaseName } from '../driver/core/fault-points.js';
-export type { PlanOptions, PlanResult } from './fault/plan-result.js';
-export { definePlan, type Expect, type Plan, type PlanMachine, type Rule, type Step } from './fault/plan-types.js';
+export type { PlanOptions, PlanResult } from './fault/plans/plan-result.js';
+export {
+  definePlan,
+  type Expect,
+  type Plan,
+  type PlanMachine,
+  type Rule,
+  type Step,
+} from './fault/plans/plan-types.js';
 export type { Violation } from './fault/violation.js';
 
 /** Runs one plan on one path. Throws PlanNameError for a name that nothing has; a wrong plan object is an Error. */

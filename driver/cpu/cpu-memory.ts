@@ -1,8 +1,8 @@
-import { translate } from '../mm/access.js';
-import { PAGE_SIZE } from '../mm/frames.js';
-import type { Mm } from '../mm/mm.js';
-import type { Tlb } from '../mm/tlb.js';
-import { VM } from '../mm/vm-flags.js';
+import { translate } from '../mm/faults/access.js';
+import { PAGE_SIZE } from '../mm/frames/frames.js';
+import type { Tlb } from '../mm/tables/tlb.js';
+import type { Mm } from '../mm/vmas/mm.js';
+import { VM } from '../mm/vmas/vm-flags.js';
 
 export const Access = { load: 0, store: 1, fetch: 2 } as const;
 export type AccessKind = (typeof Access)[keyof typeof Access];

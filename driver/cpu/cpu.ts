@@ -1,8 +1,8 @@
+import { runRegions } from './compiler/run-regions.js';
 import type { CpuMemory } from './cpu-memory.js';
 import type { Hart } from './hart.js';
-import { interpret } from './interp.js';
-import { runRegions } from './run-regions.js';
-import type { TrapCode } from './trap.js';
+import { interpret } from './isa/interp.js';
+import type { TrapCode } from './isa/trap.js';
 
 /** Compiled code counts in 32 bits. */
 const MAX_RUN = 2 ** 30;

@@ -1,12 +1,12 @@
-import { PAGE_SIZE } from '../mm/frames.js';
-import { TASK_SIZE } from '../mm/page-table.js';
-import type { Tlb, TlbEntry } from '../mm/tlb.js';
-import { CodeCache, type CodePage } from './code-cache.js';
+import { PAGE_SIZE } from '../mm/frames/frames.js';
+import { TASK_SIZE } from '../mm/tables/page-table.js';
+import type { Tlb, TlbEntry } from '../mm/tables/tlb.js';
+import { CodeCache, type CodePage } from './compiler/code-cache.js';
 import type { Cpu } from './cpu.js';
 import { Access, type AccessKind, type CpuMemory } from './cpu-memory.js';
-import { decode } from './decode.js';
-import type { Insn } from './instruction.js';
-import { Trap, type TrapCode } from './trap.js';
+import { decode } from './isa/decode.js';
+import type { Insn } from './isa/instruction.js';
+import { Trap, type TrapCode } from './isa/trap.js';
 
 /** Entries of the TLB, direct-mapped by page number; each is four words. */
 const TLB_ENTRIES = 1024;
@@ -16,7 +16,7 @@ const NO_TAG = -1;
 /**
  * What a core has once, whichever thread it runs: views of RAM, the TLB, decoded code, the reservation of LR. Without
  * address space identifiers the TLB is emptied when another address space is put on it; else by the kernel's shoot-downs
- * alone (driver/mm/tlb.ts).
+ * alone (driver/mm/tables/tlb.ts).
  *
  * TLB entry: the page's low address half if loads may use it, the same if stores may, the high address half, and what
  * to add to a low address half for the address in RAM. The first and last page of every 4 GiB are never cached: so an

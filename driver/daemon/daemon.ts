@@ -5,8 +5,8 @@ import { commandByNumber, commandSpelling, dialectByName } from '../../uapi/dial
 import { BytePool } from '../../uapi/wire/byte-pool.js';
 import { packFrame } from '../../uapi/wire/codec.js';
 import { PROTOCOL_VERSION, REPLY, type WireMap } from '../../uapi/wire/message.js';
-import type { MachineOptions } from '../sys/machine-options.js';
-import type { Thread } from '../sys/thread.js';
+import type { MachineOptions } from '../sys/machine/machine-options.js';
+import type { Thread } from '../sys/processes/thread.js';
 import type { Control, ControlContext } from './controls.js';
 import { DEFAULT_LIMITS, type Limits } from './limits.js';
 import { type Logger, SILENT } from './logger.js';

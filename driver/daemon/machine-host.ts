@@ -1,8 +1,8 @@
 import type { RunResult } from '../core/scheduler.js';
-import type { Machine } from '../sys/machine.js';
-import { checkMachineOptions, DEFAULT_MACHINE_OPTIONS, type MachineOptions } from '../sys/machine-options.js';
-import { MachinePool } from '../sys/machine-pool.js';
-import type { Process } from '../sys/process.js';
+import type { Machine } from '../sys/machine/machine.js';
+import { checkMachineOptions, DEFAULT_MACHINE_OPTIONS, type MachineOptions } from '../sys/machine/machine-options.js';
+import { MachinePool } from '../sys/machine/machine-pool.js';
+import type { Process } from '../sys/processes/process.js';
 
 /** Wall time that one turn may keep the event loop from the sockets. */
 const TURN_MS = 2;

@@ -17,8 +17,8 @@ import {
   writeResult,
 } from '../../uapi/wire/message.js';
 import type { PlainCall } from '../../uapi/wire/plain.js';
-import { BadCallError } from '../sys/syscall.js';
-import type { Call, Thread } from '../sys/thread.js';
+import { BadCallError } from '../sys/calls/syscall.js';
+import type { Call, Thread } from '../sys/processes/thread.js';
 import { type ControlContext, controls } from './controls.js';
 import { LimitError, type LimitName } from './limits.js';
 import { RequestReader, type RequestSink } from './request-reader.js';

@@ -2,9 +2,9 @@ import type { CallArg } from '../../uapi/client/transport.js';
 import { commandByNumber, commandSpelling, dialectByName } from '../../uapi/dialect.js';
 import type { WireMap } from '../../uapi/wire/message.js';
 import type { TraceEvent } from '../core/trace.js';
-import { DeviceFile } from '../sys/device-file.js';
-import type { Machine } from '../sys/machine.js';
-import type { Thread } from '../sys/thread.js';
+import { DeviceFile } from '../sys/files/device-file.js';
+import type { Machine } from '../sys/machine/machine.js';
+import type { Thread } from '../sys/processes/thread.js';
 import type { Session } from './session.js';
 
 /** Kinds that a tracer can ask for; locks are left out unless named, there are too many of them. */

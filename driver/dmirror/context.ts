@@ -1,9 +1,9 @@
 import { preemptPoint } from '../core/effect.js';
 import { MigrateVma, type MigrationPath } from '../hmm/index.js';
 import type { Memory } from '../mm/memory.js';
-import { BouncePool } from './bounce.js';
-import type { DmirrorDevice } from './device.js';
 import type { DmirrorFile } from './file.js';
+import type { DmirrorDevice } from './memory/device.js';
+import { BouncePool } from './mirror/bounce.js';
 
 /** Behaviour of the real driver that would crash or hang a kernel; all off by default. */
 export interface DmirrorQuirks {

@@ -1,13 +1,13 @@
 import { EBUSY, ENOMEM } from '../../uapi/errno.js';
-import { clearPage, folioPut } from '../mm/folio.js';
-import { PAGE_SIZE, PG } from '../mm/frames.js';
+import { clearPage, folioPut } from '../mm/frames/folio.js';
+import { PAGE_SIZE, PG } from '../mm/frames/frames.js';
+import { folioAddFileRmapPte } from '../mm/frames/rmap.js';
 import type { Memory } from '../mm/memory.js';
-import { pteIndex } from '../mm/page-table.js';
-import { addRss, mkPte } from '../mm/pte-build.js';
-import { ptlLock, ptlUnlock } from '../mm/ptl.js';
-import { folioAddFileRmapPte } from '../mm/rmap.js';
-import { VM } from '../mm/vm-flags.js';
-import type { Vma } from '../mm/vma.js';
+import { pteIndex } from '../mm/tables/page-table.js';
+import { addRss, mkPte } from '../mm/tables/pte-build.js';
+import { ptlLock, ptlUnlock } from '../mm/tables/ptl.js';
+import { VM } from '../mm/vmas/vm-flags.js';
+import type { Vma } from '../mm/vmas/vma.js';
 
 /**
  * Fills a new mapping of a device file with zeroed pages of its own, which live as long as they are mapped. 0, or -ENOMEM

@@ -2,11 +2,11 @@ import type { Coroutine } from '../core/effect.js';
 import { LockClass } from '../core/lock-class.js';
 import { Mutex } from '../core/locks.js';
 import { type IntervalNotifier, type IntervalNotifierOps, mmuIntervalSetSeq } from '../hmm/index.js';
-import { PAGE_SIZE } from '../mm/frames.js';
-import type { Mm } from '../mm/mm.js';
+import { PAGE_SIZE } from '../mm/frames/frames.js';
 import type { NotifierRange } from '../mm/notifier.js';
-import type { DmirrorDevice } from './device.js';
-import { Mirror } from './mirror.js';
+import type { Mm } from '../mm/vmas/mm.js';
+import type { DmirrorDevice } from './memory/device.js';
+import { Mirror } from './mirror/mirror.js';
 
 /**
  * One open of a device. It belongs to the address space of its opener for ever, whoever uses the descriptor, and holds

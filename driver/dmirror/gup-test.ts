@@ -2,15 +2,15 @@ import { EFAULT, EINVAL, ENOMEM } from '../../uapi/errno.js';
 import { GUP_ABI, type GupAbi, type GupCommand, gupFlagsOf } from '../../uapi/gup-abi.js';
 import { decodeGupTest, encodeGupTest, GUP_TEST_FLAG_DUMP_PAGES_USE_PIN, type GupTest } from '../../uapi/gup-test.js';
 import type { Coroutine } from '../core/effect.js';
-import { copyFromUser, copyToUser } from '../mm/access.js';
-import { folioPut } from '../mm/folio.js';
-import { FOLL } from '../mm/foll.js';
-import { PAGE_SIZE } from '../mm/frames.js';
-import { getUserPages, pinUserPages } from '../mm/gup.js';
-import { getUserPagesFast, pinUserPagesFast } from '../mm/gup-fast.js';
+import { copyFromUser, copyToUser } from '../mm/faults/access.js';
+import { FOLL } from '../mm/faults/foll.js';
+import { getUserPages, pinUserPages } from '../mm/faults/gup.js';
+import { getUserPagesFast, pinUserPagesFast } from '../mm/faults/gup-fast.js';
+import { folioPut } from '../mm/frames/folio.js';
+import { PAGE_SIZE } from '../mm/frames/frames.js';
+import { unpinUserPages } from '../mm/frames/pin.js';
 import type { Memory } from '../mm/memory.js';
-import type { Mm } from '../mm/mm.js';
-import { unpinUserPages } from '../mm/pin.js';
+import type { Mm } from '../mm/vmas/mm.js';
 import { canAllocateArray, LongtermPin } from './longterm-pin.js';
 
 /** An open gup_test file. It has no state of its own: the one long-term pin is the machine's. */

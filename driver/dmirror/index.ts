@@ -9,28 +9,28 @@ import {
   mmuIntervalNotifierRemove,
   registerHmmHooks,
 } from '../hmm/index.js';
-import { PAGE_SIZE, Zone } from '../mm/frames.js';
+import { PAGE_SIZE, Zone } from '../mm/frames/frames.js';
 import type { Memory } from '../mm/memory.js';
-import type { Mm } from '../mm/mm.js';
-import type { Vma } from '../mm/vma.js';
-import { DEVMEM_CHUNK_PAGES } from './chunk.js';
+import type { Mm } from '../mm/vmas/mm.js';
+import type { Vma } from '../mm/vmas/vma.js';
+import { dmirrorIoctl, type IoctlCall } from './commands/ioctl.js';
 import { DmirrorContext, type DmirrorQuirks, NO_QUIRKS } from './context.js';
-import { DmirrorDevice } from './device.js';
 import { dmirrorMmap } from './dmirror-mmap.js';
-import { dmirrorDeviceEvictChunk } from './evict.js';
 import { DmirrorFile } from './file.js';
 import { checkDeviceInvariants } from './invariants.js';
-import { dmirrorIoctl, type IoctlCall } from './ioctl.js';
-import { dmirrorDevmemFault } from './migrate-to-ram.js';
-import { PrivateWindows } from './windows.js';
+import { DEVMEM_CHUNK_PAGES } from './memory/chunk.js';
+import { DmirrorDevice } from './memory/device.js';
+import { dmirrorDeviceEvictChunk } from './memory/evict.js';
+import { dmirrorDevmemFault } from './memory/migrate-to-ram.js';
+import { PrivateWindows } from './memory/windows.js';
 
-export { DEVMEM_CHUNK_PAGES } from './chunk.js';
+export type { IoctlCall } from './commands/ioctl.js';
 export { type DmirrorQuirks, NO_QUIRKS } from './context.js';
-export type { DmirrorDevice } from './device.js';
 export { DmirrorFile } from './file.js';
 export { type GupTestFile, GupTestModule } from './gup-test.js';
-export type { IoctlCall } from './ioctl.js';
-export { MirrorTag, type MirrorTagId } from './mirror.js';
+export { DEVMEM_CHUNK_PAGES } from './memory/chunk.js';
+export type { DmirrorDevice } from './memory/device.js';
+export { MirrorTag, type MirrorTagId } from './mirror/mirror.js';
 export { KernelOops } from './oops.js';
 
 export interface DmirrorOptions {

@@ -1,11 +1,11 @@
 import { AssertionError } from '../core/assert.js';
-import { Kind, kindOf, Pte } from '../mm/entry.js';
-import { backingPfn } from '../mm/folio.js';
-import type { Mm } from '../mm/mm.js';
-import { PAGES_PER_PMD_ENTRY, pmdIndex, pteIndex } from '../mm/page-table.js';
-import type { DmirrorDevice } from './device.js';
+import { backingPfn } from '../mm/frames/folio.js';
+import { Kind, kindOf, Pte } from '../mm/tables/entry.js';
+import { PAGES_PER_PMD_ENTRY, pmdIndex, pteIndex } from '../mm/tables/page-table.js';
+import type { Mm } from '../mm/vmas/mm.js';
 import type { DmirrorFile } from './file.js';
-import { MirrorTag, type MirrorTagId } from './mirror.js';
+import type { DmirrorDevice } from './memory/device.js';
+import { MirrorTag, type MirrorTagId } from './mirror/mirror.js';
 
 /**
  * Proves a device's books: free list + in use = capacity, pages in use have references, and each mirror entry points

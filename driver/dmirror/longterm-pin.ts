@@ -10,14 +10,14 @@ import { readU64 } from '../../uapi/u64.js';
 import type { Coroutine } from '../core/effect.js';
 import { LockClass } from '../core/lock-class.js';
 import { Mutex } from '../core/locks.js';
-import { copyFromUser, copyToUser } from '../mm/access.js';
-import { FOLL } from '../mm/foll.js';
-import { PAGE_SIZE } from '../mm/frames.js';
-import { pinUserPages } from '../mm/gup.js';
-import { pinUserPagesFast } from '../mm/gup-fast.js';
+import { copyFromUser, copyToUser } from '../mm/faults/access.js';
+import { FOLL } from '../mm/faults/foll.js';
+import { pinUserPages } from '../mm/faults/gup.js';
+import { pinUserPagesFast } from '../mm/faults/gup-fast.js';
+import { PAGE_SIZE } from '../mm/frames/frames.js';
+import { unpinUserPages } from '../mm/frames/pin.js';
 import type { Memory } from '../mm/memory.js';
-import type { Mm } from '../mm/mm.js';
-import { unpinUserPages } from '../mm/pin.js';
+import type { Mm } from '../mm/vmas/mm.js';
 
 const KNOWN_FLAGS = PIN_LONGTERM_TEST_FLAG_USE_WRITE | PIN_LONGTERM_TEST_FLAG_USE_FAST;
 

@@ -1,16 +1,16 @@
 import { EINTR, EOPNOTSUPP } from '../../uapi/errno.js';
 import { type Coroutine, preemptPoint } from '../core/effect.js';
-import { KIND_MASK, Kind, Pte } from '../mm/entry.js';
-import { folioLock, folioPut, folioUnlock } from '../mm/folio.js';
-import { FOLL } from '../mm/foll.js';
-import { PAGE_SIZE, PG } from '../mm/frames.js';
-import { getUserPagesRemote } from '../mm/gup.js';
-import type { Mm } from '../mm/mm.js';
+import { FOLL } from '../mm/faults/foll.js';
+import { getUserPagesRemote } from '../mm/faults/gup.js';
+import { folioLock, folioPut, folioUnlock } from '../mm/frames/folio.js';
+import { PAGE_SIZE, PG } from '../mm/frames/frames.js';
 import { invalidateRangeEnd, invalidateRangeStart, type NotifierRange } from '../mm/notifier.js';
-import { pteIndex } from '../mm/page-table.js';
-import { folioMarkDirty } from '../mm/pte-build.js';
-import { ptlLock, ptlUnlock } from '../mm/ptl.js';
-import { flushTlbPage } from '../mm/tlb.js';
+import { KIND_MASK, Kind, Pte } from '../mm/tables/entry.js';
+import { pteIndex } from '../mm/tables/page-table.js';
+import { folioMarkDirty } from '../mm/tables/pte-build.js';
+import { ptlLock, ptlUnlock } from '../mm/tables/ptl.js';
+import { flushTlbPage } from '../mm/tables/tlb.js';
+import type { Mm } from '../mm/vmas/mm.js';
 
 const EXCLUSIVE_POINT = preemptPoint('make_device_exclusive');
 

@@ -1,19 +1,19 @@
 import { type Coroutine, preemptPoint } from '../core/effect.js';
 import { FaultPoint } from '../core/fault-points.js';
-import { KIND_MASK, Kind, Pte } from '../mm/entry.js';
-import { folioPut, folioTrylock, folioUnlock } from '../mm/folio.js';
-import { FOLL } from '../mm/foll.js';
-import { PAGE_SIZE, PG } from '../mm/frames.js';
-import { getUserPagesRemote } from '../mm/gup.js';
+import { FOLL } from '../mm/faults/foll.js';
+import { getUserPagesRemote } from '../mm/faults/gup.js';
+import { folioPut, folioTrylock, folioUnlock } from '../mm/frames/folio.js';
+import { PAGE_SIZE, PG } from '../mm/frames/frames.js';
+import { folioRemoveRmapPte, rmapWalk } from '../mm/frames/rmap.js';
 import type { Memory } from '../mm/memory.js';
-import type { Mm } from '../mm/mm.js';
 import { invalidateRangeEnd, invalidateRangeStart, type NotifierRange } from '../mm/notifier.js';
-import { pteIndex } from '../mm/page-table.js';
-import { folioMarkDirty } from '../mm/pte-build.js';
-import { ptlLock, ptlUnlock } from '../mm/ptl.js';
-import { folioRemoveRmapPte, rmapWalk } from '../mm/rmap.js';
-import { flushTlbPage } from '../mm/tlb.js';
-import type { Vma } from '../mm/vma.js';
+import { KIND_MASK, Kind, Pte } from '../mm/tables/entry.js';
+import { pteIndex } from '../mm/tables/page-table.js';
+import { folioMarkDirty } from '../mm/tables/pte-build.js';
+import { ptlLock, ptlUnlock } from '../mm/tables/ptl.js';
+import { flushTlbPage } from '../mm/tables/tlb.js';
+import type { Mm } from '../mm/vmas/mm.js';
+import type { Vma } from '../mm/vmas/vma.js';
 
 const EXCLUSIVE_POINT = preemptPoint('make_device_exclusive');
 

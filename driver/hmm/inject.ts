@@ -1,11 +1,11 @@
 import type { Coroutine } from '../core/effect.js';
 import { FaultPoint } from '../core/fault-points.js';
-import { folioGet, folioPut } from '../mm/folio.js';
-import { GUP_PIN_COUNTING_BIAS, PAGE_SIZE } from '../mm/frames.js';
+import { folioGet, folioPut } from '../mm/frames/folio.js';
+import { GUP_PIN_COUNTING_BIAS, PAGE_SIZE } from '../mm/frames/frames.js';
+import { unpinUserPage } from '../mm/frames/pin.js';
 import type { Memory } from '../mm/memory.js';
-import type { Mm } from '../mm/mm.js';
 import { invalidateRangeEnd, invalidateRangeStart, type NotifierRange } from '../mm/notifier.js';
-import { unpinUserPage } from '../mm/pin.js';
+import type { Mm } from '../mm/vmas/mm.js';
 import type { AtomicNotifierRange } from './interval-notifier.js';
 
 // What others do to a migration at its fault points. Called only while a plan is armed.

@@ -4,9 +4,9 @@ import { type Coroutine, preemptPoint } from '../core/effect.js';
 import { FaultPoint } from '../core/fault-points.js';
 import { LockClass } from '../core/lock-class.js';
 import { WaitQueue } from '../core/wait-queue.js';
-import { mmdrop } from '../mm/exit-mmap.js';
-import type { Mm } from '../mm/mm.js';
 import type { MmuNotifierOps, NotifierRange } from '../mm/notifier.js';
+import { mmdrop } from '../mm/vmas/exit-mmap.js';
+import type { Mm } from '../mm/vmas/mm.js';
 
 /** Behind the last address: a u64 that wraps. */
 const ADDRESS_LIMIT = 2 ** 64;

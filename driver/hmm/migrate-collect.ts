@@ -1,13 +1,13 @@
 import { type Coroutine, preemptPoint } from '../core/effect.js';
 import { Phase } from '../core/fault-points.js';
-import { Kind, kindOf } from '../mm/entry.js';
-import { PAGE_SIZE } from '../mm/frames.js';
+import { PAGE_SIZE } from '../mm/frames/frames.js';
 import type { Memory } from '../mm/memory.js';
 import { invalidateRangeEnd, invalidateRangeStart, type NotifierRange } from '../mm/notifier.js';
-import { pmdIndex, pteIndex, type Table } from '../mm/page-table.js';
-import { ptlLock, ptlUnlock } from '../mm/ptl.js';
-import { flushTlbRange } from '../mm/tlb.js';
-import type { Vma } from '../mm/vma.js';
+import { Kind, kindOf } from '../mm/tables/entry.js';
+import { pmdIndex, pteIndex, type Table } from '../mm/tables/page-table.js';
+import { ptlLock, ptlUnlock } from '../mm/tables/ptl.js';
+import { flushTlbRange } from '../mm/tables/tlb.js';
+import type { Vma } from '../mm/vmas/vma.js';
 import { COLLECT_SPLIT, type CollectFilter, collectEntry } from './migrate-entry.js';
 import {
   HugeTake,

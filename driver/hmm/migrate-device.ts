@@ -1,7 +1,7 @@
 import { EBUSY } from '../../uapi/errno.js';
 import { type Coroutine, preemptPoint } from '../core/effect.js';
 import { FaultPoint, Phase } from '../core/fault-points.js';
-import { copyPage, folioLock, folioLockNew, folioPut, folioTrylock } from '../mm/folio.js';
+import { copyPage, folioLock, folioLockNew, folioPut, folioTrylock } from '../mm/frames/folio.js';
 import type { Memory } from '../mm/memory.js';
 import { migrateDeviceFinalize } from './migrate-finalize.js';
 import { migrateDevicePages } from './migrate-pages.js';

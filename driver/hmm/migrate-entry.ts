@@ -1,12 +1,12 @@
 import { FaultPoint } from '../core/fault-points.js';
-import { KIND_MASK, Kind, Pte } from '../mm/entry.js';
-import { folioGet, folioPut, folioTrylock, folioUnlock } from '../mm/folio.js';
-import { ZERO_PFN } from '../mm/frame-allocator.js';
-import { PG, Zone } from '../mm/frames.js';
+import { folioGet, folioPut, folioTrylock, folioUnlock } from '../mm/frames/folio.js';
+import { ZERO_PFN } from '../mm/frames/frame-allocator.js';
+import { PG, Zone } from '../mm/frames/frames.js';
+import { folioRemoveRmapPte, folioTryShareAnonRmapPte } from '../mm/frames/rmap.js';
 import type { Memory } from '../mm/memory.js';
-import { migrationEntryFor } from '../mm/migration-entries.js';
-import { folioMarkDirty } from '../mm/pte-build.js';
-import { folioRemoveRmapPte, folioTryShareAnonRmapPte } from '../mm/rmap.js';
+import { KIND_MASK, Kind, Pte } from '../mm/tables/entry.js';
+import { migrationEntryFor } from '../mm/tables/migration-entries.js';
+import { folioMarkDirty } from '../mm/tables/pte-build.js';
 import { injectPin } from './inject.js';
 import { isLockedByFault, MigratePfn, MigrateSelect } from './migrate-vma.js';
 

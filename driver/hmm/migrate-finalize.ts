@@ -1,10 +1,10 @@
 import { assert } from '../core/assert.js';
 import { type Coroutine, preemptPoint } from '../core/effect.js';
 import { Phase } from '../core/fault-points.js';
-import { folioAddLru, folioPut, folioUnlock } from '../mm/folio.js';
-import { Zone } from '../mm/frames.js';
+import { folioAddLru, folioPut, folioUnlock } from '../mm/frames/folio.js';
+import { Zone } from '../mm/frames/frames.js';
 import type { Memory } from '../mm/memory.js';
-import { removeMigrationPtes } from '../mm/migration-entries.js';
+import { removeMigrationPtes } from '../mm/tables/migration-entries.js';
 import type { MigrateArrays } from './migrate-unmap.js';
 import { isLockedByFault, MigratePfn, type MigrateVma } from './migrate-vma.js';
 import { restoreSoleMapping } from './sole-mapping.js';

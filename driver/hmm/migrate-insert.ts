@@ -1,20 +1,20 @@
 import type { Coroutine } from '../core/effect.js';
 import { FaultPoint } from '../core/fault-points.js';
-import { anonVmaPrepare } from '../mm/anon-rmap.js';
-import { Kind, kindOf, Pte } from '../mm/entry.js';
-import { folioAddLru, folioGet } from '../mm/folio.js';
-import { ZERO_PFN } from '../mm/frame-allocator.js';
-import { HPAGE_PMD_NR, PAGE_SIZE, PG, Zone } from '../mm/frames.js';
-import { type PageTable, pmdIndex, pteIndex, type Table } from '../mm/page-table.js';
-import { maybeMkwrite, mkPte } from '../mm/pte-build.js';
-import { ptlLock, ptlUnlock } from '../mm/ptl.js';
-import { folioAddNewAnonRmap, folioAddNewAnonRmapPmd } from '../mm/rmap.js';
-import { setPmd } from '../mm/thp-fault.js';
-import { type PmdSlot, thpVmaSuitableOrder } from '../mm/thp-policy.js';
-import { splitHugePmd } from '../mm/thp-split-pmd.js';
-import { flushTlbPage, flushTlbPmd } from '../mm/tlb.js';
-import { VM } from '../mm/vm-flags.js';
-import type { Vma } from '../mm/vma.js';
+import { anonVmaPrepare } from '../mm/frames/anon-rmap.js';
+import { folioAddLru, folioGet } from '../mm/frames/folio.js';
+import { ZERO_PFN } from '../mm/frames/frame-allocator.js';
+import { HPAGE_PMD_NR, PAGE_SIZE, PG, Zone } from '../mm/frames/frames.js';
+import { folioAddNewAnonRmap, folioAddNewAnonRmapPmd } from '../mm/frames/rmap.js';
+import { setPmd } from '../mm/huge/thp-fault.js';
+import { type PmdSlot, thpVmaSuitableOrder } from '../mm/huge/thp-policy.js';
+import { splitHugePmd } from '../mm/huge/thp-split-pmd.js';
+import { Kind, kindOf, Pte } from '../mm/tables/entry.js';
+import { type PageTable, pmdIndex, pteIndex, type Table } from '../mm/tables/page-table.js';
+import { maybeMkwrite, mkPte } from '../mm/tables/pte-build.js';
+import { ptlLock, ptlUnlock } from '../mm/tables/ptl.js';
+import { flushTlbPage, flushTlbPmd } from '../mm/tables/tlb.js';
+import { VM } from '../mm/vmas/vm-flags.js';
+import type { Vma } from '../mm/vmas/vma.js';
 import type { MigrateVma } from './migrate-vma.js';
 
 /** The part of an insert that may sleep; once is enough for all holes of a migration. */

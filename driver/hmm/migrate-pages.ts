@@ -1,11 +1,11 @@
 import { assert } from '../core/assert.js';
 import { type Coroutine, preemptPoint } from '../core/effect.js';
 import { FaultPoint, Phase } from '../core/fault-points.js';
-import { HPAGE_PMD_NR, PAGE_SIZE, PG, Zone } from '../mm/frames.js';
+import { HPAGE_PMD_NR, PAGE_SIZE, PG, Zone } from '../mm/frames/frames.js';
+import { splitUnmappedFolio } from '../mm/huge/thp-split-folio.js';
 import type { Memory } from '../mm/memory.js';
 import { invalidateRangeEnd, invalidateRangeStart, type NotifierRange } from '../mm/notifier.js';
-import { folioFreeSwap } from '../mm/swap-cache.js';
-import { splitUnmappedFolio } from '../mm/thp-split-folio.js';
+import { folioFreeSwap } from '../mm/swap/swap-cache.js';
 import { injectInvalidate, injectReference } from './inject.js';
 import { insertHugePage, insertPage, prepareInsert, splitHugeZero } from './migrate-insert.js';
 import { hasMapping, type MigrateArrays } from './migrate-unmap.js';

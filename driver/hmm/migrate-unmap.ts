@@ -1,9 +1,9 @@
 import { type Coroutine, preemptPoint } from '../core/effect.js';
 import { FaultPoint, Phase } from '../core/fault-points.js';
-import { folioGet, folioIsolateLru, folioPut, folioPutbackLru, folioUnlock } from '../mm/folio.js';
-import { PAGE_SIZE, PG, Zone } from '../mm/frames.js';
+import { folioGet, folioIsolateLru, folioPut, folioPutbackLru, folioUnlock } from '../mm/frames/folio.js';
+import { PAGE_SIZE, PG, Zone } from '../mm/frames/frames.js';
 import type { Memory } from '../mm/memory.js';
-import { removeMigrationPtes, tryToMigrate } from '../mm/migration-entries.js';
+import { removeMigrationPtes, tryToMigrate } from '../mm/tables/migration-entries.js';
 import { injectReference } from './inject.js';
 import { isLockedByFault, MigratePfn } from './migrate-vma.js';
 

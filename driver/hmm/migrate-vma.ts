@@ -1,9 +1,9 @@
 import { EINVAL } from '../../uapi/errno.js';
-import { folioIsLocked } from '../mm/folio.js';
-import { PAGE_SHIFT, PAGE_SIZE, Zone } from '../mm/frames.js';
+import { folioIsLocked } from '../mm/frames/folio.js';
+import { PAGE_SHIFT, PAGE_SIZE, Zone } from '../mm/frames/frames.js';
 import type { Memory } from '../mm/memory.js';
-import { VM, VM_SPECIAL } from '../mm/vm-flags.js';
-import type { Vma } from '../mm/vma.js';
+import { VM, VM_SPECIAL } from '../mm/vmas/vm-flags.js';
+import type { Vma } from '../mm/vmas/vma.js';
 
 /** Flag bits of `MigrateVma.src` and `.dst`. Deviates: the pfn, in Linux above bit 6 of the word, has an array of its own. */
 export const MigratePfn = {

@@ -4,7 +4,7 @@ import {
   PAGES_PER_PMD_ENTRY,
   PAGES_PER_PUD_ENTRY,
   type PageTable,
-} from '../mm/page-table.js';
+} from '../mm/tables/page-table.js';
 
 /** The first vpn behind the part of `[vpn, end)` that one PMD entry covers. Linux: pmd_addr_end() */
 export function pmdPartEnd(vpn: number, end: number): number {

@@ -1,9 +1,9 @@
-import { Kind, kindOf } from '../mm/entry.js';
-import { PAGE_SIZE } from '../mm/frames.js';
+import { PAGE_SIZE } from '../mm/frames/frames.js';
 import type { Memory } from '../mm/memory.js';
-import { removeMigrationPte } from '../mm/migration-entries.js';
-import { pteIndex } from '../mm/page-table.js';
-import { ptlLock, ptlUnlock } from '../mm/ptl.js';
+import { Kind, kindOf } from '../mm/tables/entry.js';
+import { removeMigrationPte } from '../mm/tables/migration-entries.js';
+import { pteIndex } from '../mm/tables/page-table.js';
+import { ptlLock, ptlUnlock } from '../mm/tables/ptl.js';
 
 /**
  * `removeMigrationPtes` for the common page: small, anonymous, with one vma that may map it, while nobody else could

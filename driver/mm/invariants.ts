@@ -1,13 +1,13 @@
 import { AssertionError } from '../core/assert.js';
-import { checkTlb } from './check-tlb.js';
-import { entryText, Kind, type KindId, kindOf, Pte } from './entry.js';
-import { GUP_PIN_COUNTING_BIAS, PAGE_SIZE, PG, Zone } from './frames.js';
+import { GUP_PIN_COUNTING_BIAS, PAGE_SIZE, PG, Zone } from './frames/frames.js';
 import { forEachUsedRun, type InvariantCounts, takeInvariantCounts } from './invariant-counts.js';
 import type { Memory } from './memory.js';
-import type { Mm } from './mm.js';
-import type { Table } from './page-table.js';
-import { VM } from './vm-flags.js';
-import type { Vma } from './vma.js';
+import { checkTlb } from './tables/check-tlb.js';
+import { entryText, Kind, type KindId, kindOf, Pte } from './tables/entry.js';
+import type { Table } from './tables/page-table.js';
+import type { Mm } from './vmas/mm.js';
+import { VM } from './vmas/vm-flags.js';
+import type { Vma } from './vmas/vma.js';
 
 /**
  * Proves the books of the whole machine, from the entries up: references = mappings + pins + caches + device-exclusive

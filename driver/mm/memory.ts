@@ -1,19 +1,19 @@
 import type { Coroutine } from '../core/effect.js';
 import type { Kernel } from '../core/kernel.js';
 import type { WaitQueue } from '../core/wait-queue.js';
-import type { AddressSpace } from './address-space.js';
-import type { AnonVma } from './anon-vma.js';
-import { FrameAllocator } from './frame-allocator.js';
-import { Frames, PAGE_SIZE } from './frames.js';
-import { HugetlbPool } from './hugetlb-pool.js';
+import type { AddressSpace } from './files/address-space.js';
+import type { AnonVma } from './frames/anon-vma.js';
+import { FrameAllocator } from './frames/frame-allocator.js';
+import { Frames, PAGE_SIZE } from './frames/frames.js';
+import { KernelMemory } from './frames/kernel-memory.js';
+import type { DevPagemap } from './frames/pagemap.js';
+import { HugetlbPool } from './huge/hugetlb-pool.js';
 import type { InvariantCounts } from './invariant-counts.js';
-import { KernelMemory } from './kernel-memory.js';
-import type { Mm } from './mm.js';
-import { TablePool } from './page-table.js';
-import type { DevPagemap } from './pagemap.js';
 import { DEFAULT_PROFILE, type KernelProfile } from './profile.js';
-import { SwapArea } from './swap-area.js';
-import { WalkStats } from './walk-stats.js';
+import { SwapArea } from './swap/swap-area.js';
+import { TablePool } from './tables/page-table.js';
+import { WalkStats } from './tables/walk-stats.js';
+import type { Mm } from './vmas/mm.js';
 
 /** Operation tables that upper layers register, so that mm can call them without knowing them. */
 export interface MemoryHooks {

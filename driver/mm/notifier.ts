@@ -1,5 +1,5 @@
 import type { Coroutine } from '../core/effect.js';
-import type { Mm } from './mm.js';
+import type { Mm } from './vmas/mm.js';
 
 /** Why an address range is being invalidated. Linux: enum mmu_notifier_event */
 export type NotifierEvent =

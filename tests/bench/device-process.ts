@@ -1,7 +1,7 @@
 import { checkTouched } from '../../driver/mm/invariants.js';
-import { Machine } from '../../driver/sys/machine.js';
-import type { MachineOptions } from '../../driver/sys/machine-options.js';
-import type { Thread } from '../../driver/sys/thread.js';
+import { Machine } from '../../driver/sys/machine/machine.js';
+import type { MachineOptions } from '../../driver/sys/machine/machine-options.js';
+import type { Thread } from '../../driver/sys/processes/thread.js';
 import { type CommandName, commandNumber, dialectByName } from '../../uapi/dialect.js';
 import { O_RDWR } from '../../uapi/fcntl.js';
 import { decodeResult, encodeHmmDmirrorCmd } from '../../uapi/hmm-dmirror.js';

@@ -3,8 +3,8 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type GuestHost, GuestSystem } from '../../driver/cpu/index.js';
-import { Machine } from '../../driver/sys/machine.js';
+import { type GuestHost, GuestSystem } from '../../driver/guest/index.js';
+import { Machine } from '../../driver/sys/machine/machine.js';
 import { type Measurement, medianPairMs, type Row } from './measurement.js';
 
 const COMPILER = 'riscv64-linux-gnu-gcc';

@@ -1,4 +1,4 @@
-import { Machine } from '../../driver/sys/machine.js';
+import { Machine } from '../../driver/sys/machine/machine.js';
 import { DeviceProcess } from './device-process.js';
 import { type Measurement, medianPairMs } from './measurement.js';
 

@@ -1,9 +1,9 @@
 // What stands where an op works: the page tables of all processes and the mirrors of all open device files, as text.
 
 import type { DmirrorFile } from '../../driver/dmirror/file.js';
-import { MirrorTag, type MirrorTagId } from '../../driver/dmirror/mirror.js';
-import type { Mm } from '../../driver/mm/mm.js';
-import { pageStateText } from '../../driver/sys/inspect-text.js';
+import { MirrorTag, type MirrorTagId } from '../../driver/dmirror/mirror/mirror.js';
+import type { Mm } from '../../driver/mm/vmas/mm.js';
+import { pageStateText } from '../../driver/sys/machine/inspect-text.js';
 import { PAGE_SIZE } from '../../uapi/mman.js';
 import { regionAddr, type World } from './world.js';
 

@@ -3,7 +3,7 @@
 import { DEFECTS, type DefectName } from '../../driver/core/defects.js';
 import { NO_QUIRKS } from '../../driver/dmirror/context.js';
 import { profileByName } from '../../driver/mm/profile.js';
-import type { MigrationPath, ThpEnabled } from '../../driver/sys/machine-options.js';
+import type { MigrationPath, ThpEnabled } from '../../driver/sys/machine/machine-options.js';
 import type { ReplayOptions } from './replay.js';
 
 const PATHS: readonly string[] = ['classic', 'unified'] satisfies MigrationPath[];

@@ -1,10 +1,10 @@
 // A TLB of any size that takes all it can get: what a flush forgets to take away from it is found.
 
-import { KIND_MASK, Kind, Pte } from '../../driver/mm/entry.js';
 import type { Memory } from '../../driver/mm/memory.js';
-import type { Mm } from '../../driver/mm/mm.js';
-import type { Table } from '../../driver/mm/page-table.js';
-import type { Tlb, TlbEntry } from '../../driver/mm/tlb.js';
+import { KIND_MASK, Kind, Pte } from '../../driver/mm/tables/entry.js';
+import type { Table } from '../../driver/mm/tables/page-table.js';
+import type { Tlb, TlbEntry } from '../../driver/mm/tables/tlb.js';
+import type { Mm } from '../../driver/mm/vmas/mm.js';
 
 export class GreedyTlb implements Tlb {
   private readonly loads = new Map<number, number>();

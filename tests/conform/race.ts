@@ -1,9 +1,9 @@
 // Runs a race on the emulated machine: all tasks at once under a seeded schedule, or the ops one by one in a given order.
 
 import { checkInvariants } from '../../driver/mm/invariants.js';
-import { Machine } from '../../driver/sys/machine.js';
-import type { MigrationPath } from '../../driver/sys/machine-options.js';
-import type { Call, Thread } from '../../driver/sys/thread.js';
+import { Machine } from '../../driver/sys/machine/machine.js';
+import type { MigrationPath } from '../../driver/sys/machine/machine-options.js';
+import type { Call, Thread } from '../../driver/sys/processes/thread.js';
 import { type CommandName, commandNumber, DEFAULT_DIALECT, dialectByName } from '../../uapi/dialect.js';
 import { decodeHmmDmirrorCmd, encodeHmmDmirrorCmd } from '../../uapi/hmm-dmirror.js';
 import * as mman from '../../uapi/mman.js';

@@ -2,8 +2,8 @@
 
 import type { DefectName } from '../../driver/core/defects.js';
 import type { TraceEvent } from '../../driver/core/trace.js';
-import { Machine } from '../../driver/sys/machine.js';
-import type { MachineOptions, MigrationPath } from '../../driver/sys/machine-options.js';
+import { Machine } from '../../driver/sys/machine/machine.js';
+import type { MachineOptions, MigrationPath } from '../../driver/sys/machine/machine-options.js';
 import { ESRCH } from '../../uapi/errno.js';
 import { aroundText } from './around.js';
 import { ops } from './ops.js';

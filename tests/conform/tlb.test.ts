@@ -1,8 +1,8 @@
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { checkTlb } from '../../driver/mm/check-tlb.js';
 import type { ProfileName } from '../../driver/mm/profile.js';
-import { Machine } from '../../driver/sys/machine.js';
+import { checkTlb } from '../../driver/mm/tables/check-tlb.js';
+import { Machine } from '../../driver/sys/machine/machine.js';
 import { comparedPart } from './exceptions.js';
 import { generate } from './generate.js';
 import { fillTlbs } from './greedy-tlb.js';

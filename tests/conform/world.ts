@@ -1,8 +1,8 @@
 // The processes, descriptors and buffers that the op lines of a recording speak of, on one emulated machine.
 
-import { pageTableText } from '../../driver/mm/page-table-text.js';
-import type { Machine } from '../../driver/sys/machine.js';
-import type { Thread } from '../../driver/sys/thread.js';
+import { pageTableText } from '../../driver/mm/tables/page-table-text.js';
+import type { Machine } from '../../driver/sys/machine/machine.js';
+import type { Thread } from '../../driver/sys/processes/thread.js';
 import type { CallArg, CallResult } from '../../uapi/client/transport.js';
 import { O_RDWR, O_TMPFILE } from '../../uapi/fcntl.js';
 import { MAP_ANONYMOUS, MAP_FIXED, MAP_SHARED, PAGE_SIZE, PROT_READ, PROT_WRITE } from '../../uapi/mman.js';

@@ -7,8 +7,8 @@ import { describe, expect, it } from 'vitest';
 import { controls } from '../../driver/daemon/controls.js';
 import { DEFAULT_LIMITS } from '../../driver/daemon/limits.js';
 import { PROFILE_NAMES } from '../../driver/mm/profile.js';
-import { DEFAULT_MACHINE_OPTIONS } from '../../driver/sys/machine-options.js';
-import { syscalls } from '../../driver/sys/syscalls.js';
+import { syscalls } from '../../driver/sys/calls/syscalls.js';
+import { DEFAULT_MACHINE_OPTIONS } from '../../driver/sys/machine/machine-options.js';
 import { serve } from '../unit/daemon/helpers.js';
 
 const HERE = dirname(fileURLToPath(import.meta.url));

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { inProcess } from '../../index.js';
-import { runCase } from '../../tools/runner.js';
-import { machinesAt } from '../../tools/served-machines.js';
-import type { Lane } from '../../tools/suite-run.js';
+import { runCase } from '../../tools/report/runner.js';
+import { machinesAt } from '../../tools/suite/served-machines.js';
+import type { Lane } from '../../tools/suite/suite-run.js';
 import { Dmirror } from '../../uapi/client/dmirror.js';
 import type { Memory } from '../../uapi/client/memory.js';
 import { Process } from '../../uapi/client/thread.js';

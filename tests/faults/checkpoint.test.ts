@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { Arena } from '../../tools/fault/arena.js';
+import { Arena } from '../../driver/check/arena.js';
+import { ObjectGraph } from '../../driver/check/object-graph.js';
 import { CaseWalk } from '../../tools/fault/checkpoint.js';
 import { MachinePool } from '../../tools/fault/machine-pool.js';
-import { ObjectGraph } from '../../tools/fault/object-graph.js';
-import { type CaseRun, type Outcome, runUnderFaults } from '../../tools/fault/run-case.js';
-import { ruleOf, Sweeper, type SweepJob } from '../../tools/fault/sweep-job.js';
+import { type CaseRun, type Outcome, runUnderFaults } from '../../tools/fault/sweep/run-case.js';
+import { ruleOf, Sweeper, type SweepJob } from '../../tools/fault/sweep/sweep-job.js';
 import { allCases } from '../selftests/index.js';
 
 const CASES = new Map(allCases().map((testCase) => [testCase.name, testCase]));

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { DEFECTS, type DefectName, noDefects } from '../../driver/core/defects.js';
-import { loadPlan } from '../../tools/fault/plan-parse.js';
-import type { PlanResult } from '../../tools/fault/plan-result.js';
-import { runPlan } from '../../tools/fault/plan-run.js';
-import { Sweeper } from '../../tools/fault/sweep-job.js';
+import { loadPlan } from '../../tools/fault/plans/plan-parse.js';
+import type { PlanResult } from '../../tools/fault/plans/plan-result.js';
+import { runPlan } from '../../tools/fault/plans/plan-run.js';
+import { Sweeper } from '../../tools/fault/sweep/sweep-job.js';
 import type { PathName } from '../selftests/case.js';
 import { allCases } from '../selftests/index.js';
 

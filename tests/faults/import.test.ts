@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { readScript } from '../../tools/fault/import.js';
+import { readScript } from '../../tools/fault/import/import.js';
 
 describe('a kernel script', () => {
   it('becomes rules with its knobs', () => {

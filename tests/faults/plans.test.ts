@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { loadPlan, parsePlan } from '../../tools/fault/plan-parse.js';
+import { loadPlan, parsePlan } from '../../tools/fault/plans/plan-parse.js';
 import { definePlan, FAULT_POINTS, type Rule, runPlan, type Step } from '../../tools/fault-api.js';
 
 const FOLDER = 'tests/faults/plans';

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { MachinePool } from '../../tools/fault/machine-pool.js';
 import { replayLines } from '../../tools/fault/replay.js';
 import { shrinkToken } from '../../tools/fault/shrink.js';
-import { type JobResult, Sweeper, type SweepOptions } from '../../tools/fault/sweep-job.js';
+import { type JobResult, Sweeper, type SweepOptions } from '../../tools/fault/sweep/sweep-job.js';
 import { parseToken, tokenOf } from '../../tools/fault/token.js';
 import { allCases } from '../selftests/index.js';
 

@@ -1,10 +1,10 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { Session } from '../../driver/daemon/session.js';
-import { parsePlan } from '../../tools/fault/plan-parse.js';
+import { parsePlan } from '../../tools/fault/plans/plan-parse.js';
 import { replayLines } from '../../tools/fault/replay.js';
-import { wirePlan } from '../../tools/fault/wire.js';
-import { WIRE_POINTS } from '../../tools/fault/wire-rules.js';
-import { runWireFault } from '../../tools/fault/wire-socket.js';
+import { wirePlan } from '../../tools/fault/wire/wire.js';
+import { WIRE_POINTS } from '../../tools/fault/wire/wire-rules.js';
+import { runWireFault } from '../../tools/fault/wire/wire-socket.js';
 import { definePlan, type Plan, type Rule, runPlan } from '../../tools/fault-api.js';
 
 afterEach(() => void vi.restoreAllMocks());

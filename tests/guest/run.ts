@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
-import { type GuestHost, GuestSystem } from '../../driver/cpu/index.js';
-import { Machine } from '../../driver/sys/machine.js';
-import type { MachineOptions } from '../../driver/sys/machine-options.js';
+import { type GuestHost, GuestSystem } from '../../driver/guest/index.js';
+import { Machine } from '../../driver/sys/machine/machine.js';
+import type { MachineOptions } from '../../driver/sys/machine/machine-options.js';
 import { WEXITSTATUS, WIFEXITED, WTERMSIG } from '../../uapi/signal.js';
 
 /** How a program ended, and what came of it. */

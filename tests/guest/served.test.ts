@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Daemon } from '../../driver/daemon/daemon.js';
-import { execControls } from '../../tools/exec-control.js';
+import { execControls } from '../../tools/exec/exec-control.js';
 import { connect } from '../../uapi/client/connect.js';
 import { Process } from '../../uapi/client/thread.js';
 import type { WireTransport } from '../../uapi/client/wire-transport.js';

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { Cpu } from '../../driver/cpu/cpu.js';
 import type { MmCpuMemory } from '../../driver/cpu/cpu-memory.js';
 import { Hart } from '../../driver/cpu/hart.js';
-import { checkTlb } from '../../driver/mm/check-tlb.js';
+import { checkTlb } from '../../driver/mm/tables/check-tlb.js';
 import { GuestBuild, hasCompiler } from './compile.js';
 import { runGuest } from './run.js';
 

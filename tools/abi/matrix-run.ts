@@ -1,5 +1,5 @@
-import { Machine } from '../../driver/sys/machine.js';
-import type { Process } from '../../driver/sys/process.js';
+import { Machine } from '../../driver/sys/machine/machine.js';
+import type { Process } from '../../driver/sys/processes/process.js';
 import {
   type CommandName,
   commandByNumber,

@@ -1,11 +1,11 @@
-import type { MachineOptions } from '../../driver/sys/machine-options.js';
+import type { Arena } from '../../driver/check/arena.js';
+import type { MachineOptions } from '../../driver/sys/machine/machine-options.js';
 import type { SelftestCase } from '../../tests/selftests/case.js';
-import type { Arena } from './arena.js';
 import { CallLog } from './call-log.js';
 import { FaultTransport, type LoggedRun } from './fault-transport.js';
 import type { MachinePool, PooledMachine } from './machine-pool.js';
-import type { CaseRun } from './run-case.js';
 import { Snapshot } from './snapshot.js';
+import type { CaseRun } from './sweep/run-case.js';
 import type { Watch } from './watch.js';
 
 /** A place in the clean run of a case, from which other runs can begin. */

@@ -1,13 +1,13 @@
 import { FAULT_POINTS, type FaultPointInfo, type PhaseName, phasesIn } from '../../driver/core/fault-points.js';
 import { DEFAULT_PROFILE, PROFILE_NAMES, type ProfileName } from '../../driver/mm/profile.js';
 import type { PathName } from '../../tests/selftests/case.js';
+import type { Output } from '../commands/selftest.js';
 import { EXIT } from '../exit-code.js';
 import { profileOption } from '../kernel-profile.js';
-import type { Output } from '../selftest.js';
-import { casesByName } from './cases.js';
-import { framesOf } from './plan-selftest.js';
-import { jobsOf } from './sweep.js';
-import { Sweeper } from './sweep-job.js';
+import { framesOf } from './plans/plan-selftest.js';
+import { casesByName } from './sweep/cases.js';
+import { jobsOf } from './sweep/sweep.js';
+import { Sweeper } from './sweep/sweep-job.js';
 
 export interface ListOptions {
   /** Only what can be hit on machines of this profile, which cases also run on; without it all, and the cases on the default's. */

@@ -1,8 +1,8 @@
+import { Arena } from '../../driver/check/arena.js';
 import type { DefectName } from '../../driver/core/defects.js';
 import type { FaultRule } from '../../driver/core/fault-engine.js';
-import { Machine } from '../../driver/sys/machine.js';
-import type { MachineOptions } from '../../driver/sys/machine-options.js';
-import { Arena } from './arena.js';
+import { Machine } from '../../driver/sys/machine/machine.js';
+import type { MachineOptions } from '../../driver/sys/machine/machine-options.js';
 
 const STEP_LIMIT = 2_000_000;
 

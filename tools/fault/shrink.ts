@@ -1,15 +1,15 @@
 import { stringify } from 'yaml';
 import type { DefectName } from '../../driver/core/defects.js';
+import type { Output } from '../commands/selftest.js';
 import { EXIT, UsageError } from '../exit-code.js';
-import type { Output } from '../selftest.js';
-import { casesByName } from './cases.js';
 import { MachinePool } from './machine-pool.js';
-import { loadPlan } from './plan-parse.js';
-import { runPlan } from './plan-run.js';
-import { checkPlan } from './plan-schema.js';
-import type { Plan } from './plan-types.js';
-import { PlanNameError } from './plan-world.js';
-import { Sweeper } from './sweep-job.js';
+import { loadPlan } from './plans/plan-parse.js';
+import { runPlan } from './plans/plan-run.js';
+import { checkPlan } from './plans/plan-schema.js';
+import type { Plan } from './plans/plan-types.js';
+import { PlanNameError } from './plans/plan-world.js';
+import { casesByName } from './sweep/cases.js';
+import { Sweeper } from './sweep/sweep-job.js';
 import { isPlanToken, type PlanRunId, parsePlanToken, parseToken, planToken, type RunId, tokenOf } from './token.js';
 
 /** `dmirror fault shrink`: prints the smallest token or plan that fails the same way. 1 as it fails, 2 when it does not. */

@@ -1,8 +1,8 @@
+import type { Arena } from '../../driver/check/arena.js';
+import { type LargeArray, ObjectGraph } from '../../driver/check/object-graph.js';
 import { forEachUsedRun, takeInvariantCounts } from '../../driver/mm/invariant-counts.js';
 import type { Memory } from '../../driver/mm/memory.js';
-import type { Arena } from './arena.js';
 import type { PooledMachine } from './machine-pool.js';
-import { type LargeArray, ObjectGraph } from './object-graph.js';
 import type { Watch } from './watch.js';
 
 const PAGE_SIZE = 4096;

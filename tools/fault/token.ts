@@ -10,8 +10,8 @@ import {
 import { DEFAULT_PROFILE, PROFILE_NAMES, type ProfileName } from '../../driver/mm/profile.js';
 import type { PathName } from '../../tests/selftests/case.js';
 import { UsageError } from '../exit-code.js';
-import { checkPlan } from './plan-schema.js';
-import type { Plan } from './plan-types.js';
+import { checkPlan } from './plans/plan-schema.js';
+import type { Plan } from './plans/plan-types.js';
 
 /** One injected failure: the nth hit (from 1) of a point in a phase returns this. */
 export interface Injection {

@@ -1,12 +1,12 @@
-import type { Machine } from '../../driver/sys/machine.js';
-import type { Process } from '../../driver/sys/process.js';
+import { Arena } from '../../driver/check/arena.js';
+import { contentOf, rightsOf, ZERO_PAGE } from '../../driver/check/content.js';
+import { ContentError, Shadow } from '../../driver/check/shadow.js';
+import type { Machine } from '../../driver/sys/machine/machine.js';
+import type { Process } from '../../driver/sys/processes/process.js';
 import type { CallArg, CallResult } from '../../uapi/client/transport.js';
 import { type CommandName, commandByNumber, dialectByName } from '../../uapi/dialect.js';
 import { decodeCommand, HMM_DMIRROR_CMD_BYTES } from '../../uapi/hmm-dmirror.js';
 import * as mman from '../../uapi/mman.js';
-import { Arena } from './arena.js';
-import { contentOf, rightsOf, ZERO_PAGE } from './content.js';
-import { ContentError, Shadow } from './shadow.js';
 import type { Violation } from './violation.js';
 
 const PAGE_SIZE = 4096;

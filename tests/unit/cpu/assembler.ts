@@ -1,5 +1,5 @@
-import { DEFINITIONS } from '../../../driver/cpu/decode.js';
-import type { Definition } from '../../../driver/cpu/instruction.js';
+import { DEFINITIONS } from '../../../driver/cpu/isa/decode.js';
+import type { Definition } from '../../../driver/cpu/isa/instruction.js';
 
 export const BASE = 0x10000;
 /** Bytes of the one segment, which holds headers, code and data. */

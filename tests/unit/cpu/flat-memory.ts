@@ -1,7 +1,7 @@
 import { Cpu } from '../../../driver/cpu/cpu.js';
 import type { AccessKind, CpuMemory } from '../../../driver/cpu/cpu-memory.js';
 import { Hart } from '../../../driver/cpu/hart.js';
-import type { Tlb } from '../../../driver/mm/tlb.js';
+import type { Tlb } from '../../../driver/mm/tables/tlb.js';
 import { BASE, SIZE } from './assembler.js';
 
 const FIRST_VPN = BASE / 4096;

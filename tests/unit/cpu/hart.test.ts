@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { Cpu } from '../../../driver/cpu/cpu.js';
 import { Access } from '../../../driver/cpu/cpu-memory.js';
-import { Trap } from '../../../driver/cpu/trap.js';
+import { Trap } from '../../../driver/cpu/isa/trap.js';
 import { asm, BASE, Program } from './assembler.js';
 import { FlatMemory, loadProgram, segmentBytes } from './flat-memory.js';
 

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import type { Cpu } from '../../../driver/cpu/cpu.js';
-import { Trap } from '../../../driver/cpu/trap.js';
+import { Trap } from '../../../driver/cpu/isa/trap.js';
 import { asm, BASE, Program, SIZE } from './assembler.js';
 import { loadElf } from './elf-memory.js';
 import { loadProgram } from './flat-memory.js';

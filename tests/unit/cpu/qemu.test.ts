@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { EXTENSIONS } from '../../../driver/cpu/decode.js';
-import type { Definition } from '../../../driver/cpu/instruction.js';
-import { Trap } from '../../../driver/cpu/trap.js';
+import { EXTENSIONS } from '../../../driver/cpu/isa/decode.js';
+import type { Definition } from '../../../driver/cpu/isa/instruction.js';
+import { Trap } from '../../../driver/cpu/isa/trap.js';
 import { loadProgram, segmentBytes } from './flat-memory.js';
 import { hasQemu, runInQemu } from './qemu.js';
 import { type RandomProgram, randomProgram } from './random-program.js';

@@ -1,5 +1,5 @@
-import { DEFINITIONS, decode } from '../../../driver/cpu/decode.js';
-import type { Definition, Format } from '../../../driver/cpu/instruction.js';
+import { DEFINITIONS, decode } from '../../../driver/cpu/isa/decode.js';
+import type { Definition, Format } from '../../../driver/cpu/isa/instruction.js';
 import { asm, BASE, Program } from './assembler.js';
 import { CORNERS, FLOAT_CORNERS } from './corners.js';
 

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { KernelOops } from '../../../driver/dmirror/index.js';
-import { cpuLoad, cpuStore } from '../../../driver/mm/access.js';
-import { folioGet } from '../../../driver/mm/folio.js';
-import { doMunmap } from '../../../driver/mm/munmap.js';
+import { cpuLoad, cpuStore } from '../../../driver/mm/faults/access.js';
+import { folioGet } from '../../../driver/mm/frames/folio.js';
+import { doMunmap } from '../../../driver/mm/vmas/munmap.js';
 import { EBUSY, EFAULT, EINVAL, ENOENT, ENOMEM, EPERM } from '../../../uapi/errno.js';
 import { encodeHmmDmirrorCmd } from '../../../uapi/hmm-dmirror.js';
 import { PROT_NONE, PROT_READ } from '../../../uapi/mman.js';

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { FaultPoint } from '../../../driver/core/fault-points.js';
-import { folioPut } from '../../../driver/mm/folio.js';
-import { doMadvise } from '../../../driver/mm/madvise.js';
-import { doMprotect } from '../../../driver/mm/mprotect.js';
-import { doMremap } from '../../../driver/mm/mremap.js';
-import { doMunmap } from '../../../driver/mm/munmap.js';
+import { folioPut } from '../../../driver/mm/frames/folio.js';
+import { doMadvise } from '../../../driver/mm/vmas/madvise.js';
+import { doMprotect } from '../../../driver/mm/vmas/mprotect.js';
+import { doMremap } from '../../../driver/mm/vmas/mremap.js';
+import { doMunmap } from '../../../driver/mm/vmas/munmap.js';
 import { EFAULT, ENOMEM } from '../../../uapi/errno.js';
 import { HMM_DMIRROR_FLAG_FAIL_ALLOC } from '../../../uapi/hmm-dmirror.js';
 import { MADV_FREE, MREMAP_FIXED, MREMAP_MAYMOVE, PAGE_SIZE, PROT_READ } from '../../../uapi/mman.js';

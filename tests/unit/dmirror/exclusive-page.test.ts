@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { doMprotect } from '../../../driver/mm/mprotect.js';
-import { doMunmap } from '../../../driver/mm/munmap.js';
+import { doMprotect } from '../../../driver/mm/vmas/mprotect.js';
+import { doMunmap } from '../../../driver/mm/vmas/munmap.js';
 import { inProcess } from '../../../index.js';
 import { Dmirror } from '../../../uapi/client/dmirror.js';
 import { Process } from '../../../uapi/client/thread.js';

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { GupTestModule } from '../../../driver/dmirror/index.js';
-import { cpuLoad, cpuStore } from '../../../driver/mm/access.js';
-import { PAGE_SIZE } from '../../../driver/mm/frames.js';
+import { cpuLoad, cpuStore } from '../../../driver/mm/faults/access.js';
+import { PAGE_SIZE } from '../../../driver/mm/frames/frames.js';
 import { EFAULT, EINVAL } from '../../../uapi/errno.js';
 import { type GupCommand, gupAbiByDialectName } from '../../../uapi/gup-abi.js';
 import {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { folioPut } from '../../../driver/mm/folio.js';
-import { getUserPages } from '../../../driver/mm/gup.js';
+import { getUserPages } from '../../../driver/mm/faults/gup.js';
+import { folioPut } from '../../../driver/mm/frames/folio.js';
 import { EFAULT, EINVAL, ENOENT } from '../../../uapi/errno.js';
 import { HMM_DMIRROR_FLAG_FAIL_ALLOC } from '../../../uapi/hmm-dmirror.js';
 import { PROT_NONE, PROT_READ } from '../../../uapi/mman.js';

@@ -1,8 +1,8 @@
 import type { TraceEvent } from '../../../driver/core/trace.js';
-import { PAGE_SIZE } from '../../../driver/mm/frames.js';
-import { pfnAt } from '../../../driver/mm/page-table-text.js';
-import { Machine } from '../../../driver/sys/machine.js';
-import type { Process } from '../../../driver/sys/process.js';
+import { PAGE_SIZE } from '../../../driver/mm/frames/frames.js';
+import { pfnAt } from '../../../driver/mm/tables/page-table-text.js';
+import { Machine } from '../../../driver/sys/machine/machine.js';
+import type { Process } from '../../../driver/sys/processes/process.js';
 import type { CallArg, CallResult } from '../../../uapi/client/transport.js';
 import { type CommandName, commandNumber, dialectByName } from '../../../uapi/dialect.js';
 import { decodeResult, encodeHmmDmirrorCmd } from '../../../uapi/hmm-dmirror.js';

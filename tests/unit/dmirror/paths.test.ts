@@ -1,12 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { DmirrorFile } from '../../../driver/dmirror/index.js';
-import { folioPut } from '../../../driver/mm/folio.js';
-import { getUserPages, pinUserPages } from '../../../driver/mm/gup.js';
-import { doMadvise } from '../../../driver/mm/madvise.js';
-import type { Mm } from '../../../driver/mm/mm.js';
-import { doMprotect } from '../../../driver/mm/mprotect.js';
-import { unpinUserPage } from '../../../driver/mm/pin.js';
+import { getUserPages, pinUserPages } from '../../../driver/mm/faults/gup.js';
+import { folioPut } from '../../../driver/mm/frames/folio.js';
+import { unpinUserPage } from '../../../driver/mm/frames/pin.js';
+import { doMadvise } from '../../../driver/mm/vmas/madvise.js';
+import type { Mm } from '../../../driver/mm/vmas/mm.js';
+import { doMprotect } from '../../../driver/mm/vmas/mprotect.js';
 import { MADV_DONTNEED, MADV_PAGEOUT, MAP_FIXED, MAP_SHARED, PROT_NONE, PROT_READ } from '../../../uapi/mman.js';
 import { TestFile } from '../mm/vma-world.js';
 import { BASE, DeviceWorld, RW } from './world.js';

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import type { Coroutine } from '../../../driver/core/effect.js';
-import { handleMmFault } from '../../../driver/mm/fault.js';
-import { FAULT } from '../../../driver/mm/fault-code.js';
-import { PAGE_SIZE } from '../../../driver/mm/frames.js';
-import { setUserfault } from '../../../driver/mm/userfault.js';
+import { handleMmFault } from '../../../driver/mm/faults/fault.js';
+import { FAULT } from '../../../driver/mm/faults/fault-code.js';
+import { setUserfault } from '../../../driver/mm/faults/userfault.js';
+import { PAGE_SIZE } from '../../../driver/mm/frames/frames.js';
 import { EFAULT, EINVAL } from '../../../uapi/errno.js';
 import { BASE, DeviceWorld } from './world.js';
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { Machine } from '../../../driver/sys/machine.js';
+import { Machine } from '../../../driver/sys/machine/machine.js';
 import type { CallResult } from '../../../uapi/client/transport.js';
 import { commandNumber, dialectByName } from '../../../uapi/dialect.js';
 import { encodeHmmDmirrorCmd } from '../../../uapi/hmm-dmirror.js';

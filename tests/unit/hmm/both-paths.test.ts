@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { mirrorPfn, mirrorTag } from '../../../driver/dmirror/mirror.js';
-import { backingPfn } from '../../../driver/mm/folio.js';
-import { PAGE_SIZE } from '../../../driver/mm/frames.js';
-import { pfnAt } from '../../../driver/mm/page-table-text.js';
-import { Machine } from '../../../driver/sys/machine.js';
+import { mirrorPfn, mirrorTag } from '../../../driver/dmirror/mirror/mirror.js';
+import { backingPfn } from '../../../driver/mm/frames/folio.js';
+import { PAGE_SIZE } from '../../../driver/mm/frames/frames.js';
+import { pfnAt } from '../../../driver/mm/tables/page-table-text.js';
+import { Machine } from '../../../driver/sys/machine/machine.js';
 import { ops } from '../../conform/ops.js';
 import { regionAddr, World } from '../../conform/world.js';
 

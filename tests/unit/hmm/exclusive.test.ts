@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { makeDeviceExclusiveRange } from '../../../driver/hmm/index.js';
-import { handleMmFault } from '../../../driver/mm/fault.js';
-import { folioLock, folioPut, folioUnlock } from '../../../driver/mm/folio.js';
-import { PAGE_SIZE } from '../../../driver/mm/frames.js';
-import { VM } from '../../../driver/mm/vm-flags.js';
+import { handleMmFault } from '../../../driver/mm/faults/fault.js';
+import { folioLock, folioPut, folioUnlock } from '../../../driver/mm/frames/folio.js';
+import { PAGE_SIZE } from '../../../driver/mm/frames/frames.js';
+import { VM } from '../../../driver/mm/vmas/vm-flags.js';
 import { EFAULT } from '../../../uapi/errno.js';
 import { Fixture, START } from './fixture.js';
 

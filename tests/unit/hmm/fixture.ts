@@ -10,22 +10,22 @@ import {
   migrateVmaSetup,
 } from '../../../driver/hmm/index.js';
 import { registerHmmHooks } from '../../../driver/hmm/migrate-device.js';
-import { anonVmaPrepare } from '../../../driver/mm/anon-rmap.js';
-import { Kind, Pte } from '../../../driver/mm/entry.js';
-import { VM_FAULT } from '../../../driver/mm/fault-code.js';
-import { folioAddLru, folioLockNew } from '../../../driver/mm/folio.js';
-import { mmCreate } from '../../../driver/mm/fork.js';
-import { ZERO_PFN } from '../../../driver/mm/frame-allocator.js';
-import { PAGE_SIZE, PG, Zone, type ZoneId } from '../../../driver/mm/frames.js';
+import { VM_FAULT } from '../../../driver/mm/faults/fault-code.js';
+import { anonVmaPrepare } from '../../../driver/mm/frames/anon-rmap.js';
+import { folioAddLru, folioLockNew } from '../../../driver/mm/frames/folio.js';
+import { ZERO_PFN } from '../../../driver/mm/frames/frame-allocator.js';
+import { PAGE_SIZE, PG, Zone, type ZoneId } from '../../../driver/mm/frames/frames.js';
+import type { DevPagemap } from '../../../driver/mm/frames/pagemap.js';
+import { folioAddNewAnonRmap } from '../../../driver/mm/frames/rmap.js';
 import { Memory } from '../../../driver/mm/memory.js';
-import type { Mm } from '../../../driver/mm/mm.js';
-import { pteIndex } from '../../../driver/mm/page-table.js';
-import { pageTableText } from '../../../driver/mm/page-table-text.js';
-import type { DevPagemap } from '../../../driver/mm/pagemap.js';
-import { folioAddNewAnonRmap } from '../../../driver/mm/rmap.js';
-import { VM } from '../../../driver/mm/vm-flags.js';
-import { Vma } from '../../../driver/mm/vma.js';
-import { insertVma } from '../../../driver/mm/vma-list.js';
+import { Kind, Pte } from '../../../driver/mm/tables/entry.js';
+import { pteIndex } from '../../../driver/mm/tables/page-table.js';
+import { pageTableText } from '../../../driver/mm/tables/page-table-text.js';
+import { mmCreate } from '../../../driver/mm/vmas/fork.js';
+import type { Mm } from '../../../driver/mm/vmas/mm.js';
+import { VM } from '../../../driver/mm/vmas/vm-flags.js';
+import { Vma } from '../../../driver/mm/vmas/vma.js';
+import { insertVma } from '../../../driver/mm/vmas/vma-list.js';
 import { runTask, testKernel } from '../helpers.js';
 
 export const START = 0x10_0000_0000;

@@ -12,8 +12,8 @@ import {
   mmuIntervalSetSeq,
 } from '../../../driver/hmm/interval-notifier.js';
 import { Memory } from '../../../driver/mm/memory.js';
-import { Mm } from '../../../driver/mm/mm.js';
 import { invalidateRangeEnd, invalidateRangeStart, type NotifierRange } from '../../../driver/mm/notifier.js';
+import { Mm } from '../../../driver/mm/vmas/mm.js';
 import { EAGAIN, EINTR, EINVAL, EOVERFLOW } from '../../../uapi/errno.js';
 import { runTask, testKernel } from '../helpers.js';
 

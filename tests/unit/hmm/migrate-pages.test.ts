@@ -10,10 +10,10 @@ import {
   migrateVmaPages,
   migrateVmaSetup,
 } from '../../../driver/hmm/index.js';
-import { folioGet, folioLockNew, folioPut, folioUnlock } from '../../../driver/mm/folio.js';
-import { PAGE_SIZE, PG } from '../../../driver/mm/frames.js';
+import { folioGet, folioLockNew, folioPut, folioUnlock } from '../../../driver/mm/frames/folio.js';
+import { PAGE_SIZE, PG } from '../../../driver/mm/frames/frames.js';
 import type { NotifierRange } from '../../../driver/mm/notifier.js';
-import { VM } from '../../../driver/mm/vm-flags.js';
+import { VM } from '../../../driver/mm/vmas/vm-flags.js';
 import { EBUSY } from '../../../uapi/errno.js';
 import { Fixture, START } from './fixture.js';
 

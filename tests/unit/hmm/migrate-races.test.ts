@@ -18,9 +18,9 @@ import {
   mmuIntervalReadBegin,
   mmuIntervalSetSeq,
 } from '../../../driver/hmm/index.js';
-import { handleMmFault } from '../../../driver/mm/fault.js';
-import { FAULT } from '../../../driver/mm/fault-code.js';
-import { PAGE_SIZE } from '../../../driver/mm/frames.js';
+import { handleMmFault } from '../../../driver/mm/faults/fault.js';
+import { FAULT } from '../../../driver/mm/faults/fault-code.js';
+import { PAGE_SIZE } from '../../../driver/mm/frames/frames.js';
 import { checkInvariants } from '../../../driver/mm/invariants.js';
 import { EBUSY } from '../../../uapi/errno.js';
 import { Fixture, START, type TestDevice } from './fixture.js';

@@ -7,10 +7,10 @@ import {
   migrateVmaFinalize,
   migrateVmaSetup,
 } from '../../../driver/hmm/index.js';
-import { Kind, Pte } from '../../../driver/mm/entry.js';
-import { folioLock, folioUnlock } from '../../../driver/mm/folio.js';
-import { PAGE_SIZE, PG } from '../../../driver/mm/frames.js';
-import { VM } from '../../../driver/mm/vm-flags.js';
+import { folioLock, folioUnlock } from '../../../driver/mm/frames/folio.js';
+import { PAGE_SIZE, PG } from '../../../driver/mm/frames/frames.js';
+import { Kind, Pte } from '../../../driver/mm/tables/entry.js';
+import { VM } from '../../../driver/mm/vmas/vm-flags.js';
 import { EINVAL } from '../../../uapi/errno.js';
 import { Fixture, START } from './fixture.js';
 

@@ -7,11 +7,11 @@ import {
   migrateVmaFinalize,
   migrateVmaSetup,
 } from '../../../driver/hmm/index.js';
-import { Kind, Pte } from '../../../driver/mm/entry.js';
-import { folioAddLru, folioLock, folioUnlock } from '../../../driver/mm/folio.js';
-import { PG } from '../../../driver/mm/frames.js';
-import { pmdIndex } from '../../../driver/mm/page-table.js';
-import { folioAddNewAnonRmapPmd } from '../../../driver/mm/rmap.js';
+import { folioAddLru, folioLock, folioUnlock } from '../../../driver/mm/frames/folio.js';
+import { PG } from '../../../driver/mm/frames/frames.js';
+import { folioAddNewAnonRmapPmd } from '../../../driver/mm/frames/rmap.js';
+import { Kind, Pte } from '../../../driver/mm/tables/entry.js';
+import { pmdIndex } from '../../../driver/mm/tables/page-table.js';
 import { Fixture, START } from './fixture.js';
 
 /** Maps a writable 2 MiB page at START. No page of it is all zero: a split would replace that by the zero page. */

@@ -14,12 +14,12 @@ import {
   mmuIntervalReadBegin,
   mmuIntervalSetSeq,
 } from '../../../driver/hmm/index.js';
-import { Kind } from '../../../driver/mm/entry.js';
-import { PAGE_SIZE, PG } from '../../../driver/mm/frames.js';
+import { PAGE_SIZE, PG } from '../../../driver/mm/frames/frames.js';
 import { checkInvariants } from '../../../driver/mm/invariants.js';
-import { pteIndex } from '../../../driver/mm/page-table.js';
-import { pfnAt } from '../../../driver/mm/page-table-text.js';
-import { VM } from '../../../driver/mm/vm-flags.js';
+import { Kind } from '../../../driver/mm/tables/entry.js';
+import { pteIndex } from '../../../driver/mm/tables/page-table.js';
+import { pfnAt } from '../../../driver/mm/tables/page-table-text.js';
+import { VM } from '../../../driver/mm/vmas/vm-flags.js';
 import { EBUSY, EFAULT, EPERM, ERANGE } from '../../../uapi/errno.js';
 import { Fixture, START } from './fixture.js';
 

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { Kind, Pte } from '../../../driver/mm/entry.js';
-import type { Table } from '../../../driver/mm/page-table.js';
-import { pfnAt } from '../../../driver/mm/page-table-text.js';
+import { Kind, Pte } from '../../../driver/mm/tables/entry.js';
+import type { Table } from '../../../driver/mm/tables/page-table.js';
+import { pfnAt } from '../../../driver/mm/tables/page-table-text.js';
 import { BASE, PAGE, VmaWorld } from './vma-world.js';
 
 /** A world with pages 0 to 511 of one page table mapped and touched, which the check finds in order. */

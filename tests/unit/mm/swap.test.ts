@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { folioGet, folioIsolateLru, folioPut } from '../../../driver/mm/folio.js';
-import { PG } from '../../../driver/mm/frames.js';
+import { newShmemMapping, shmemGetFolio } from '../../../driver/mm/files/shmem.js';
+import { folioGet, folioIsolateLru, folioPut } from '../../../driver/mm/frames/folio.js';
+import { PG } from '../../../driver/mm/frames/frames.js';
 import { checkInvariants } from '../../../driver/mm/invariants.js';
-import { doMprotect } from '../../../driver/mm/mprotect.js';
-import { pfnAt } from '../../../driver/mm/page-table-text.js';
-import { newShmemMapping, shmemGetFolio } from '../../../driver/mm/shmem.js';
-import { reclaimPages } from '../../../driver/mm/swap-out.js';
+import { reclaimPages } from '../../../driver/mm/swap/swap-out.js';
+import { pfnAt } from '../../../driver/mm/tables/page-table-text.js';
+import { doMprotect } from '../../../driver/mm/vmas/mprotect.js';
 import { EINVAL } from '../../../uapi/errno.js';
 import { MADV_DONTNEED, MADV_FREE, MADV_PAGEOUT, PROT_READ } from '../../../uapi/mman.js';
 import { BASE, MemoryWorld, PAGE } from './huge-swap-fixture.js';

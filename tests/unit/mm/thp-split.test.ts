@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { folioGet, folioLock, folioPut, folioUnlock } from '../../../driver/mm/folio.js';
-import { pfnAt } from '../../../driver/mm/page-table-text.js';
-import { splitFolio } from '../../../driver/mm/thp-split-folio.js';
+import { folioGet, folioLock, folioPut, folioUnlock } from '../../../driver/mm/frames/folio.js';
+import { splitFolio } from '../../../driver/mm/huge/thp-split-folio.js';
+import { pfnAt } from '../../../driver/mm/tables/page-table-text.js';
 import { EAGAIN } from '../../../uapi/errno.js';
 import { MADV_DONTNEED, MADV_FREE } from '../../../uapi/mman.js';
 import { runTask } from '../helpers.js';

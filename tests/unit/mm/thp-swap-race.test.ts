@@ -3,14 +3,14 @@ import type { Coroutine } from '../../../driver/core/effect.js';
 import { Kernel } from '../../../driver/core/kernel.js';
 import { SeededRandom } from '../../../driver/core/policy.js';
 import { Prng } from '../../../driver/core/prng.js';
-import { cpuLoad, cpuStore } from '../../../driver/mm/access.js';
-import { mmput } from '../../../driver/mm/exit-mmap.js';
-import { dupMmap, mmCreate } from '../../../driver/mm/fork.js';
+import { cpuLoad, cpuStore } from '../../../driver/mm/faults/access.js';
 import { checkInvariants } from '../../../driver/mm/invariants.js';
-import { doMadvise } from '../../../driver/mm/madvise.js';
 import { Memory } from '../../../driver/mm/memory.js';
-import type { Mm } from '../../../driver/mm/mm.js';
-import { doMmap } from '../../../driver/mm/mmap.js';
+import { mmput } from '../../../driver/mm/vmas/exit-mmap.js';
+import { dupMmap, mmCreate } from '../../../driver/mm/vmas/fork.js';
+import { doMadvise } from '../../../driver/mm/vmas/madvise.js';
+import type { Mm } from '../../../driver/mm/vmas/mm.js';
+import { doMmap } from '../../../driver/mm/vmas/mmap.js';
 import {
   MADV_COLLAPSE,
   MADV_DONTNEED,

@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { test } from 'vitest';
-import { doMadvise } from '../../../driver/mm/madvise.js';
-import { doMprotect } from '../../../driver/mm/mprotect.js';
-import { doMremap } from '../../../driver/mm/mremap.js';
-import { doMunmap } from '../../../driver/mm/munmap.js';
+import { doMadvise } from '../../../driver/mm/vmas/madvise.js';
+import { doMprotect } from '../../../driver/mm/vmas/mprotect.js';
+import { doMremap } from '../../../driver/mm/vmas/mremap.js';
+import { doMunmap } from '../../../driver/mm/vmas/munmap.js';
 import { MADV_DONTNEED, MADV_FREE, MADV_NOHUGEPAGE, MREMAP_FIXED, MREMAP_MAYMOVE } from '../../../uapi/mman.js';
 import { BASE, PAGE, RW, VmaWorld } from './vma-world.js';
 

@@ -1,14 +1,14 @@
 import type { Coroutine } from '../../../driver/core/effect.js';
-import { cpuLoad, cpuStore } from '../../../driver/mm/access.js';
-import { mmCreate } from '../../../driver/mm/fork.js';
-import { PAGE_SIZE } from '../../../driver/mm/frames.js';
+import { cpuLoad, cpuStore } from '../../../driver/mm/faults/access.js';
+import { newShmemMapping } from '../../../driver/mm/files/shmem.js';
+import { PAGE_SIZE } from '../../../driver/mm/frames/frames.js';
 import { checkInvariants } from '../../../driver/mm/invariants.js';
 import { Memory } from '../../../driver/mm/memory.js';
-import type { Mm } from '../../../driver/mm/mm.js';
-import { doMmap, type MmapRequest } from '../../../driver/mm/mmap.js';
-import { pageTableText } from '../../../driver/mm/page-table-text.js';
-import { newShmemMapping } from '../../../driver/mm/shmem.js';
-import type { MappedFile } from '../../../driver/mm/vma.js';
+import { pageTableText } from '../../../driver/mm/tables/page-table-text.js';
+import { mmCreate } from '../../../driver/mm/vmas/fork.js';
+import type { Mm } from '../../../driver/mm/vmas/mm.js';
+import { doMmap, type MmapRequest } from '../../../driver/mm/vmas/mmap.js';
+import type { MappedFile } from '../../../driver/mm/vmas/vma.js';
 import { MAP_ANONYMOUS, MAP_FIXED, MAP_PRIVATE, PROT_READ, PROT_WRITE } from '../../../uapi/mman.js';
 import { runTask, testKernel } from '../helpers.js';
 

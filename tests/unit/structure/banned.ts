@@ -22,7 +22,7 @@ const BANNED_GLOBALS = new Set([
 const BANNED_BIGINT = new Set(['BigInt', 'BigInt64Array', 'BigUint64Array']);
 
 /** Files that may use bigint below uapi/: exact sums of floats span thousands of bits, and quick paths come before them. */
-const MAY_USE_BIGINT = new Set(['driver/cpu/soft-float.ts', 'driver/cpu/soft-float-ops.ts']);
+const MAY_USE_BIGINT = new Set(['driver/cpu/isa/soft-float.ts', 'driver/cpu/isa/soft-float-ops.ts']);
 
 /** What kernel code may not name: style.md 9 and 10. */
 export function checkBanned(tree: Tree): Finding[] {

@@ -10,6 +10,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'driver/dmirror': ['driver/core', 'driver/mm', 'driver/hmm'],
   'driver/sys': ['driver/core', 'driver/mm', 'driver/hmm', 'driver/dmirror'],
   'driver/cpu': ['driver/core', 'driver/mm', 'driver/hmm', 'driver/dmirror', 'driver/sys'],
+  'driver/guest': ['driver/core', 'driver/mm', 'driver/hmm', 'driver/dmirror', 'driver/sys', 'driver/cpu'],
+  'driver/check': ['driver/core', 'driver/mm', 'driver/hmm', 'driver/dmirror', 'driver/sys'],
   'driver/daemon': ['driver/core', 'driver/mm', 'driver/hmm', 'driver/dmirror', 'driver/sys', 'pkg:'],
   index: ['driver/'],
   // The suite is a client like any other: what it can reach is the public face.

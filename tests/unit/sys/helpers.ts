@@ -1,6 +1,6 @@
-import { Machine } from '../../../driver/sys/machine.js';
-import type { MachineOptions } from '../../../driver/sys/machine-options.js';
-import type { Thread } from '../../../driver/sys/thread.js';
+import { Machine } from '../../../driver/sys/machine/machine.js';
+import type { MachineOptions } from '../../../driver/sys/machine/machine-options.js';
+import type { Thread } from '../../../driver/sys/processes/thread.js';
 import type { CallArg } from '../../../uapi/client/transport.js';
 import { MAP_ANONYMOUS, MAP_PRIVATE, PAGE_SIZE, PROT_READ, PROT_WRITE } from '../../../uapi/mman.js';
 

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { Prng } from '../../../driver/core/prng.js';
-import { Machine } from '../../../driver/sys/machine.js';
-import type { Thread } from '../../../driver/sys/thread.js';
+import { Machine } from '../../../driver/sys/machine/machine.js';
+import type { Thread } from '../../../driver/sys/processes/thread.js';
 import type { CallArg } from '../../../uapi/client/transport.js';
 import { commandNumber, dialectByName } from '../../../uapi/dialect.js';
 import { O_RDWR } from '../../../uapi/fcntl.js';

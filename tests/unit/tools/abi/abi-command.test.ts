@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { abiCheck, abiHistory, abiName, abiShow, type CheckOptions } from '../../../../tools/abi.js';
+import { abiCheck, abiHistory, abiName, abiShow, type CheckOptions } from '../../../../tools/commands/abi.js';
 import { UsageError } from '../../../../tools/exit-code.js';
 import { loadAbiHistory } from '../../uapi/abi-history.js';
 import { headerOf } from './headers.js';

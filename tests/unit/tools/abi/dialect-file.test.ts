@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { Machine } from '../../../../driver/sys/machine.js';
+import { Machine } from '../../../../driver/sys/machine/machine.js';
 import { loadDialectFile } from '../../../../tools/abi/dialect-file.js';
 import { UsageError } from '../../../../tools/exit-code.js';
 import { dialectByName } from '../../../../uapi/dialect.js';

@@ -1,0 +1,133 @@
+import { PAGE_SIZE } from '../../mm/frames/frames.js';
+import type { Insn } from '../isa/instruction.js';
+import type { RegionCode } from './compile.js';
+
+const WORDS_PER_PAGE = PAGE_SIZE / 4;
+/** Pages of code that are kept; behind it the cache starts afresh. */
+const MAX_PAGES = 4096;
+
+/** Code made of a region, and what it depends on. */
+export interface CompiledRegion {
+  readonly entry: number;
+  readonly pages: readonly CodePage[];
+  readonly code: RegionCode;
+  /** The cache's generation in which the pages were last found mapped. */
+  checkedAt: number;
+}
+
+/** The decoded instructions of one page, at one address, with the bytes that they were decoded from. */
+export class CodePage {
+  /** By half-word of the page. */
+  readonly insns: (Insn | undefined)[] = new Array<Insn | undefined>(PAGE_SIZE / 2);
+  /** By half-word: how often control was transferred there. */
+  readonly heat = new Uint16Array(PAGE_SIZE / 2);
+  /** By half-word: what was compiled from there on; null where nothing can be. */
+  readonly compiled = new Map<number, CompiledRegion | null>();
+  /** Cleared when its bytes have changed: what was compiled from it must not be used any more. */
+  isCurrent = true;
+
+  constructor(
+    readonly vpn: number,
+    readonly pfn: number,
+    private readonly words: Int32Array,
+  ) {}
+
+  /** The half-word at `index` of the page. */
+  half(index: number): number {
+    return (this.words[index >>> 1]! >>> ((index & 1) * 16)) & 0xffff;
+  }
+
+  matches(ram: Int32Array): boolean {
+    const base = this.pfn * WORDS_PER_PAGE;
+    for (let i = 0; i < WORDS_PER_PAGE; i++) if (ram[base + i] !== this.words[i]) return false;
+    return true;
+  }
+}
+
+/**
+ * Decoded code by frame and address, shared by all address spaces, so that a forked child finds its parent's. A page is
+ * compared with RAM when it is mapped, which is after each shoot-down and each fence.i; guest stores to a frame that
+ * holds code are noticed at once.
+ */
+export class CodeCache {
+  lastVpn = -1;
+  lastPage: CodePage | null = null;
+  /** Changes with everything that may unmap or change a page: what was looked up before must be looked up again. */
+  generation = 0;
+  /** Transfers of control to an address before it is compiled. */
+  hot = 50;
+  /** Compiled regions by low bits of their address, to find them at once. */
+  readonly recent = new Array<CompiledRegion | null>(4096).fill(null);
+  private readonly pages = new Map<number, CodePage>();
+  private readonly mappedByVpn = new Map<number, CodePage>();
+  private readonly watched: Uint8Array;
+
+  constructor(private readonly ram: Int32Array) {
+    this.watched = new Uint8Array(ram.length / WORDS_PER_PAGE);
+  }
+
+  unmapAll(): void {
+    this.mappedByVpn.clear();
+    this.lastVpn = -1;
+    this.lastPage = null;
+    this.generation++;
+  }
+
+  /** As `unmapAll`, for `npages` pages from `vpn` on. */
+  unmap(vpn: number, npages: number): void {
+    const { mappedByVpn } = this;
+    let isAny = false;
+    if (npages <= mappedByVpn.size) for (let n = 0; n < npages; n++) isAny = mappedByVpn.delete(vpn + n) || isAny;
+    else for (const at of [...mappedByVpn.keys()]) if (at >= vpn && at < vpn + npages) isAny = mappedByVpn.delete(at);
+    if (!isAny) return;
+    this.lastVpn = -1;
+    this.lastPage = null;
+    this.generation++;
+  }
+
+  /** Pages that are fetched from without another look at the page table. */
+  mappedPages(): Iterable<CodePage> {
+    return this.mappedByVpn.values();
+  }
+
+  mapped(vpn: number): CodePage | null {
+    const page = this.mappedByVpn.get(vpn);
+    if (page === undefined) return null;
+    this.lastVpn = vpn;
+    this.lastPage = page;
+    return page;
+  }
+
+  map(vpn: number, pfn: number): CodePage {
+    const key = vpn * 2 ** 18 + (pfn % 2 ** 18);
+    let page = this.pages.get(key);
+    if (page === undefined || page.pfn !== pfn || !page.isCurrent || !page.matches(this.ram)) {
+      if (page !== undefined) page.isCurrent = false;
+      if (this.pages.size >= MAX_PAGES) this.pages.clear();
+      const from = pfn * WORDS_PER_PAGE;
+      page = new CodePage(vpn, pfn, this.ram.slice(from, from + WORDS_PER_PAGE));
+      this.pages.set(key, page);
+    }
+    this.mappedByVpn.set(vpn, page);
+    this.lastVpn = vpn;
+    this.lastPage = page;
+    return page;
+  }
+
+  /** Asks for `written` to be called about `pfn`; true when nobody had asked before. */
+  watch(pfn: number): boolean {
+    if (this.watched[pfn]) return false;
+    this.watched[pfn] = 1;
+    return true;
+  }
+
+  isWatched(pfn: number): boolean {
+    return this.watched[pfn] === 1;
+  }
+
+  /** A store goes to a frame that held code: the code is fetched again, and stores are fast until then. */
+  written(pfn: number): void {
+    this.watched[pfn] = 0;
+    this.unmapAll();
+  }
+}

@@ -1,6 +1,0 @@
-/** The public face of programs on the machine. */
-export { ElfError, parseElf } from './elf.js';
-export type { GuestHost } from './guest-host.js';
-export { GuestSystem, type ProgramRequest } from './guest-system.js';
-export { hangReport } from './hang-report.js';
-export { guestSyscalls } from './syscall-table.js';

@@ -1,0 +1,210 @@
+import { assert } from '../../core/assert.js';
+import type { Coroutine } from '../../core/effect.js';
+import { FaultPoint } from '../../core/fault-points.js';
+import { LockClass } from '../../core/lock-class.js';
+import { Mutex } from '../../core/locks.js';
+import { folioLockNew, folioPut } from '../../mm/frames/folio.js';
+import { HPAGE_PMD_NR, Zone, type ZoneId } from '../../mm/frames/frames.js';
+import type { DevPagemapOps } from '../../mm/frames/pagemap.js';
+import type { Memory } from '../../mm/memory.js';
+import { MoveLog } from '../mirror/move-log.js';
+import { DmirrorChunk } from './chunk.js';
+import { FreeList } from './free-list.js';
+import type { PrivateWindows } from './windows.js';
+
+export interface DmirrorDeviceOptions {
+  readonly minor: number;
+  readonly zone: ZoneId;
+  readonly chunkPages: number;
+  /** Where chunks go: any free window for private memory, the one window at this pfn for coherent memory. */
+  readonly place: PrivateWindows | number;
+  readonly migrateToRam: DevPagemapOps['migrateToRam'];
+}
+
+/** One device: its chunks of memory and the lists of what is free in them. Linux: lib/test_hmm.c:struct dmirror_device */
+export class DmirrorDevice implements DevPagemapOps {
+  /** Protected by `devmemLock`, except that closing a file reads it without (as Linux does). */
+  chunks: DmirrorChunk[] = [];
+  readonly devmemLock: Mutex;
+  /** Pages handed out and freed since the device exists; with the free list protected by dev_lock. */
+  calloc = 0;
+  cfree = 0;
+  readonly moves = new MoveLog();
+  readonly minor: number;
+  readonly zone: ZoneId;
+  readonly migrateToRam: DevPagemapOps['migrateToRam'];
+  private readonly pages: FreeList;
+  /** Folios of 2 MiB, in profiles that have such. */
+  private readonly folios: FreeList;
+
+  constructor(
+    readonly memory: Memory,
+    private readonly options: DmirrorDeviceOptions,
+  ) {
+    this.minor = options.minor;
+    this.zone = options.zone;
+    this.migrateToRam = options.migrateToRam;
+    this.devmemLock = new Mutex(memory.kernel, LockClass.devmemLock, `devmem_lock ${options.minor}`);
+    this.pages = new FreeList(memory, (pfn) => this.chunkOf(pfn), 1);
+    this.folios = new FreeList(memory, (pfn) => this.chunkOf(pfn), HPAGE_PMD_NR);
+    this.addChunk(this.pages);
+  }
+
+  get isPrivate(): boolean {
+    return this.zone === Zone.private;
+  }
+
+  /**
+   * A page of the device, locked and with one reference; a private one has a backing page of system memory. 0 when there
+   * is no memory of either kind. Linux: lib/test_hmm.c:dmirror_devmem_alloc_page()
+   */
+  allocPage(): Coroutine<number> {
+    return this.alloc(this.pages);
+  }
+
+  /** As `allocPage` for a folio of 2 MiB with a backing folio. */
+  allocFolio(): Coroutine<number> {
+    return this.alloc(this.folios);
+  }
+
+  private *alloc(list: FreeList): Coroutine<number> {
+    const { memory } = this;
+    const { faults } = memory.kernel;
+    const isLarge = list === this.folios;
+    const isAsked = faults.armed && !faults.isQuiet(FaultPoint.devicePageAlloc);
+    if (isAsked && (yield* faults.reach(FaultPoint.devicePageAlloc)) !== 0) return 0;
+    let backing = 0;
+    if (this.isPrivate) {
+      backing = isLarge ? memory.allocator.allocateHuge() : memory.allocator.allocate();
+      if (backing === 0) return 0;
+    }
+    let pfn = list.pop();
+    if (pfn === 0) pfn = yield* this.allocateChunk(list);
+    if (pfn === 0) {
+      if (backing !== 0) folioPut(memory, backing);
+      return 0;
+    }
+    const chunk = this.chunkOf(pfn);
+    chunk.inUse += list.unitPages;
+    this.calloc += list.unitPages;
+    if (isLarge) memory.frames.prepareHuge(pfn, this.zone, chunk.pagemap.id);
+    else memory.frames.prepare(pfn, this.zone, chunk.pagemap.id);
+    folioLockNew(memory, pfn);
+    memory.frames.zoneDeviceData[pfn] = backing;
+    return pfn;
+  }
+
+  /** Linux: lib/test_hmm.c:dmirror_devmem_free() */
+  pageFree(head: number): void {
+    const { frames } = this.memory;
+    const npages = frames.folioNrPages(head);
+    if (this.isPrivate) folioPut(this.memory, frames.zoneDeviceData[head]!);
+    const chunk = this.chunkOf(head);
+    const list = npages === 1 ? this.pages : this.folios;
+    list.lock();
+    if (!chunk.remove) {
+      this.cfree += npages;
+      list.pushLocked(head);
+    }
+    list.unlock();
+    chunk.pagesFreed(npages);
+  }
+
+  /** Each page gets its page of the backing folio, and the file that is named there. Linux: dmirror_devmem_folio_split() */
+  folioSplit(head: number): void {
+    const { zoneDeviceData } = this.memory.frames;
+    const backing = zoneDeviceData[head]!;
+    const file = zoneDeviceData[backing]!;
+    this.memory.frames.splitToPages(backing);
+    for (let i = 0; i < HPAGE_PMD_NR; i++) {
+      zoneDeviceData[head + i] = backing + i;
+      zoneDeviceData[backing + i] = file;
+    }
+  }
+
+  /** Takes all free memory of `chunk` off the lists and keeps later one away. Linux: dmirror_remove_free_pages() */
+  removeFreePages(chunk: DmirrorChunk): void {
+    this.pages.lock();
+    chunk.remove = true;
+    this.folios.removeChunkLocked(chunk);
+    this.pages.removeChunkLocked(chunk);
+    this.pages.unlock();
+  }
+
+  /** The end of RELEASE: every chunk is gone. The caller holds `devmemLock`. */
+  forgetChunksLocked(): void {
+    this.chunks = [];
+    this.pages.clear();
+    this.folios.clear();
+  }
+
+  /** Gives a chunk's place in the physical address space back; none of its pages is in use. Linux: memunmap_pages() */
+  unmapChunk(chunk: DmirrorChunk): void {
+    assert(chunk.inUse === 0, `a chunk with ${chunk.inUse} pages in use is unmapped`);
+    this.memory.pagemaps[chunk.pagemap.id] = null;
+    if (typeof this.options.place !== 'number') this.options.place.release(chunk.firstPfn);
+  }
+
+  /** Free pages, counted. */
+  countFree(): number {
+    return this.pages.countPages() + this.folios.countPages();
+  }
+
+  /** Back to the first moment: every page free and never used. */
+  reset(): void {
+    for (const chunk of this.chunks) {
+      this.memory.frames.refcount.fill(0, chunk.freshEnd, chunk.endPfn);
+      // The machine's memory was reset before, and another device may have taken the id since.
+      const { pagemaps } = this.memory;
+      if (pagemaps[chunk.pagemap.id] === chunk.pagemap) pagemaps[chunk.pagemap.id] = null;
+    }
+    this.forgetChunksLocked();
+    this.calloc = 0;
+    this.cfree = 0;
+    this.moves.reset();
+    this.devmemLock.reset();
+    this.addChunk(this.pages);
+  }
+
+  /** Makes a new chunk and takes its first unit. 0 when no place is left. Linux: lib/test_hmm.c:dmirror_allocate_chunk() */
+  private *allocateChunk(list: FreeList): Coroutine<number> {
+    const { faults } = this.memory.kernel;
+    yield* this.devmemLock.lock();
+    const isRefused = faults.armed && (yield* faults.reach(FaultPoint.deviceChunkAlloc)) !== 0;
+    const isAdded = !isRefused && this.addChunk(list);
+    this.devmemLock.unlock();
+    return isAdded ? list.pop() : 0;
+  }
+
+  /** All its memory goes on `list`. */
+  private addChunk(list: FreeList): boolean {
+    const { place, chunkPages } = this.options;
+    const { pagemaps } = this.memory;
+    if (typeof place === 'number' && this.chunks.length > 0) return false;
+    // Only a chunk that a test has made smaller than Linux's is no multiple of 2 MiB.
+    if (chunkPages % list.unitPages !== 0) return false;
+    const firstPfn = typeof place === 'number' ? place : place.take();
+    if (firstPfn === 0) return false;
+    let id = pagemaps.indexOf(null);
+    if (id < 0) id = pagemaps.length;
+    const pagemap = {
+      id,
+      zone: this.zone,
+      firstPfn,
+      npages: chunkPages,
+      freshEnd: firstPfn + chunkPages,
+      owner: this,
+      ops: this,
+    };
+    pagemaps[id] = pagemap;
+    const chunk = new DmirrorChunk(pagemap, list.unitPages);
+    this.chunks.push(chunk);
+    list.addChunk(chunk);
+    return true;
+  }
+
+  private chunkOf(pfn: number): DmirrorChunk {
+    for (const chunk of this.chunks) if (chunk.holds(pfn)) return chunk;
+    assert(false, `pfn ${pfn} is in no chunk of device ${this.minor}`);
+  }
+}

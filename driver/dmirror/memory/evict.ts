@@ -1,0 +1,71 @@
+import type { Coroutine } from '../../core/effect.js';
+import { Phase } from '../../core/fault-points.js';
+import {
+  type MigrateArrays,
+  MigratePfn,
+  migrateDeviceFinalize,
+  migrateDevicePages,
+  migrateDeviceRange,
+  splitSource,
+} from '../../hmm/index.js';
+import { backingPfn, copyPage, folioLockNew } from '../../mm/frames/folio.js';
+import { Zone } from '../../mm/frames/frames.js';
+import { copyHugePage } from '../../mm/huge/huge-zero.js';
+import type { Memory } from '../../mm/memory.js';
+import type { DmirrorChunk } from './chunk.js';
+
+/**
+ * Brings every page of a chunk back to system memory, whoever maps it (Q8). Pages that somebody else has locked or refers
+ * to stay. Mirrors hear of it through the CLEAR events of the unmapping.
+ * Linux: lib/test_hmm.c:dmirror_device_evict_chunk()
+ */
+export function* dmirrorDeviceEvictChunk(memory: Memory, chunk: DmirrorChunk): Coroutine<void> {
+  if (chunk.inUse === 0) return;
+  // Pages below were never handed out, and free pages are skipped anyway.
+  const first = chunk.freshEnd;
+  const npages = chunk.endPfn - first;
+  const migrate: MigrateArrays = {
+    src: new Uint32Array(npages),
+    srcPfn: new Uint32Array(npages),
+    dst: new Uint32Array(npages),
+    dstPfn: new Uint32Array(npages),
+    npages,
+  };
+  const { faults } = memory.kernel;
+  if (faults.armed) faults.enter(Phase.evict);
+  yield* migrateDeviceRange(memory, migrate, first);
+  if (faults.armed) faults.enter(Phase.evict);
+  for (let i = 0; i < npages; i++) {
+    const from = migrate.srcPfn[i]!;
+    if (from === 0 || !(migrate.src[i]! & MigratePfn.migrate) || memory.frames.zone[from] === Zone.system) continue;
+    if (migrate.src[i]! & MigratePfn.compound && !(yield* folioHome(memory, migrate, i))) continue;
+    if (migrate.dstPfn[i] === 0) pageHome(memory, migrate, i);
+  }
+  yield* migrateDevicePages(memory, migrate);
+  yield* migrateDeviceFinalize(memory, migrate);
+}
+
+/** Deviates: Linux's allocation here waits for memory for ever; a page without a place stays on the device. */
+function pageHome(memory: Memory, { src, srcPfn, dst, dstPfn }: MigrateArrays, i: number): void {
+  const to = memory.allocator.allocateNofail();
+  if (to === 0) return;
+  folioLockNew(memory, to);
+  copyPage(memory, to, backingPfn(memory, srcPfn[i]!));
+  dst[i] = MigratePfn.valid | (src[i]! & MigratePfn.write);
+  dstPfn[i] = to;
+}
+
+/**
+ * A huge page for a folio; when none is free the folio becomes single pages, which then get places of their own. False when it can't.
+ * Deviates: Linux does not look whether it got one.
+ */
+function* folioHome(memory: Memory, migrate: MigrateArrays, i: number): Coroutine<boolean> {
+  const { src, srcPfn, dst, dstPfn } = migrate;
+  const head = memory.allocator.allocateHuge();
+  if (head === 0) return yield* splitSource(memory, migrate, i);
+  folioLockNew(memory, head);
+  copyHugePage(memory, head, backingPfn(memory, srcPfn[i]!));
+  dst[i] = MigratePfn.valid | MigratePfn.compound | (src[i]! & MigratePfn.write);
+  dstPfn[i] = head;
+  return true;
+}

@@ -1,0 +1,115 @@
+import type { Coroutine } from '../../core/effect.js';
+import { FaultPoint, Phase } from '../../core/fault-points.js';
+import { injectInvalidate, MigratePfn, type MigrateVma } from '../../hmm/index.js';
+import { VM_FAULT } from '../../mm/faults/fault-code.js';
+import { backingPfn } from '../../mm/frames/folio.js';
+import { HPAGE_PMD_NR, PAGE_SIZE, Zone } from '../../mm/frames/frames.js';
+import { pfnAt } from '../../mm/tables/page-table-text.js';
+import { VM } from '../../mm/vmas/vm-flags.js';
+import { COPY_POINT, type DmirrorContext } from '../context.js';
+import type { DmirrorFile } from '../file.js';
+import {
+  fillDevicePage,
+  folioToDevice,
+  folioToSystem,
+  injectBadCopy,
+  pageToSystem,
+  settleOnDevice,
+} from '../memory/copy-page.js';
+import { MirrorTag } from './mirror.js';
+
+/**
+ * Gives each collected page a place on the device and its data, zeroes for what was a hole. A page without a place stays
+ * where it is. Linux: lib/test_hmm.c:dmirror_migrate_alloc_and_copy()
+ */
+export function* allocAndCopyToDevice(
+  { memory }: DmirrorContext,
+  file: DmirrorFile,
+  migrate: MigrateVma,
+): Coroutine<void> {
+  const { frames, kernel, profile } = memory;
+  const { faults } = kernel;
+  const { src, srcPfn, npages } = migrate;
+  if (faults.armed) faults.enter(Phase.copy);
+  // Q17: a hole in a writable vma is writable on the device at once, as the entry that is inserted will be.
+  const holeRights = profile.holeIsDeviceWritable && migrate.vma!.flags & VM.write ? MigratePfn.write : 0;
+  for (let i = 0, nr = 1; i < npages; i += nr) {
+    nr = 1;
+    if (!(src[i]! & MigratePfn.migrate)) continue;
+    const from = srcPfn[i]!;
+    if (from !== 0 && frames.isZoneDevice(from)) continue;
+    if (faults.armed) yield* injectInvalidate(migrate.vma!.mm, migrate.start + i * PAGE_SIZE);
+    const rights = from === 0 ? holeRights : src[i]! & MigratePfn.write;
+    if (src[i]! & MigratePfn.compound) {
+      nr = yield* folioToDevice(memory, file, migrate, { i, from, rights });
+      continue;
+    }
+    const to = file.takeFailAlloc() ? 0 : yield* file.device.allocPage();
+    if (to === 0) continue;
+    fillDevicePage(memory, to, from);
+    if (faults.armed && (yield* injectBadCopy(memory, to, backingPfn(memory, to)))) continue;
+    settleOnDevice(memory, file, migrate, { i, to, flags: rights });
+  }
+}
+
+/**
+ * The way back: each collected device page gets a locked system page with its data, and leaves the mirror of `file`.
+ * 0, or VM_FAULT.oom and VM_FAULT.sigbus when pages found no memory or could not be copied; they stay on the device.
+ * Linux: dmirror_devmem_fault_alloc_and_copy()
+ */
+export function* allocAndCopyToSystem(
+  context: DmirrorContext,
+  file: DmirrorFile,
+  migrate: MigrateVma,
+): Coroutine<number> {
+  const { memory } = context;
+  const { faults } = memory.kernel;
+  if (faults.armed) faults.enter(Phase.copy);
+  const { src, srcPfn, npages } = migrate;
+  file.device.moves.note(memory.kernel.current.id);
+  let failed = 0;
+  for (let i = 0, nr = 1; i < npages; i += nr) {
+    const from = srcPfn[i]!;
+    nr = 1;
+    if (from === 0 || !(src[i]! & MigratePfn.migrate) || memory.frames.zone[from] === Zone.system) continue;
+    if (faults.armed) faults.at(migrate.start + i * PAGE_SIZE);
+    if (src[i]! & MigratePfn.compound) nr = HPAGE_PMD_NR;
+    failed |=
+      nr > 1 ? yield* folioToSystem(memory, file, migrate, i) : yield* pageToSystem(memory, file, migrate, { i, from });
+    if (failed & VM_FAULT.oom && memory.profile.toSystemFails) break;
+  }
+  return failed;
+}
+
+/** Mirrors the pages that did migrate, as their backing pages. Linux: dmirror_migrate_finalize_and_map() */
+export function* finalizeAndMap({ memory }: DmirrorContext, file: DmirrorFile, migrate: MigrateVma): Coroutine<void> {
+  const { src, srcPfn, dst, dstPfn, npages } = migrate;
+  const firstVpn = migrate.start / PAGE_SIZE;
+  const { faults } = memory.kernel;
+  if (faults.armed) faults.enter(Phase.map);
+  yield* file.mutex.lock();
+  file.device.moves.note(memory.kernel.current.id);
+  for (let i = 0; i < npages; i++) {
+    if (!(src[i]! & MigratePfn.migrate) || dstPfn[i] === 0) continue;
+    const tag = dst[i]! & MigratePfn.write ? MirrorTag.write : MirrorTag.read;
+    const nr = dst[i]! & MigratePfn.compound ? HPAGE_PMD_NR : 1;
+    for (let j = 0; j < nr; j++) {
+      const vpn = firstVpn + i + j;
+      // Deviates: Linux does not look whether the entry was zapped during the copy, and mirrors a page that is about to be
+      // freed. An invalidation from here on waits for the mutex.
+      const named = pfnAt(file.mm, vpn);
+      if (named === 0 || (named !== srcPfn[i]! + j && named !== dstPfn[i]! + j)) continue;
+      // A page that can't be mirrored must not stay mirrored at the place that it has left.
+      if (faults.armed && faults.hit(FaultPoint.mirrorStore, vpn * PAGE_SIZE) !== 0) file.mirror.erase(vpn, vpn);
+      else file.mirror.store(vpn, backingPfn(memory, dstPfn[i]! + j), tag);
+    }
+  }
+  file.mutex.unlock();
+}
+
+/** Marks in the trace that the data is where it shall go, and lets others run. The other stages are marked in hmm. */
+export function* copyDone({ memory }: DmirrorContext, migrate: MigrateVma): Coroutine<void> {
+  const { kernel } = memory;
+  kernel.emit('stage', 'copy', migrate.start, migrate.end);
+  if (kernel.scheduler.contended) yield COPY_POINT;
+}

@@ -1,0 +1,222 @@
+import { EBADF, EFBIG, EINVAL, ENOENT, ENOTDIR, EOPNOTSUPP, ERANGE, ESPIPE } from '../../../uapi/errno.js';
+import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, O_CLOEXEC, O_NONBLOCK } from '../../../uapi/fcntl.js';
+import type { Coroutine } from '../../core/effect.js';
+import { DirectoryFile } from '../../sys/files/directory-file.js';
+import type { OpenFile } from '../../sys/files/open-file.js';
+import { createPipe } from '../../sys/files/pipe.js';
+import { procLink } from '../../sys/files/proc-self.js';
+import { MAX_FILE_BYTES } from '../../sys/processes/limits.js';
+import { words32, writeUser } from '../../sys/processes/user-memory.js';
+import { readPath } from '../guest-path.js';
+import { fixed, type GuestSyscallTable, machineCall } from '../guest-syscall.js';
+import type { GuestThread } from '../guest-thread.js';
+import { fcntl } from './syscall-fcntl.js';
+
+const SEEK_SET = 0;
+const SEEK_CUR = 1;
+const SEEK_END = 2;
+const AT_REMOVEDIR = 0x200;
+const DT_DIR = 4;
+const DT_REG = 8;
+
+/** Descriptors and paths; the transfer of bytes is in syscall-io.ts, stat in syscall-stat.ts. */
+export const fileSyscalls: GuestSyscallTable = {
+  17: {
+    name: 'getcwd',
+    args: 'pn',
+    note: 'whole',
+    *run(guest) {
+      const bytes = new TextEncoder().encode(`${guest.process.image!.cwd}\0`);
+      if (bytes.length > guest.u(1)) return -ERANGE;
+      return (yield* writeUser(guest.mm, guest.u(0), bytes)) || bytes.length;
+    },
+  },
+  23: { name: 'dup', args: 'd', note: 'whole', run: dup },
+  24: { name: 'dup3', args: 'ddO', note: 'whole', run: dup3 },
+  25: { name: 'fcntl', args: 'dFx', note: 'no locks, leases or signals', run: fcntl },
+  29: {
+    name: 'ioctl',
+    args: 'diI',
+    note: 'device files, terminals by name only',
+    *run(guest) {
+      return (yield* machineCall(guest, 'ioctl', guest.int(0), guest.int(1) >>> 0, guest.u(2))).ret;
+    },
+  },
+  35: { name: 'unlinkat', args: 'asx', note: 'files of /tmp', run: unlinkat },
+  46: {
+    name: 'ftruncate',
+    args: 'dl',
+    note: 'whole',
+    *run(guest) {
+      return (yield* machineCall(guest, 'ftruncate', guest.int(0), guest.s(1))).ret;
+    },
+  },
+  47: { name: 'fallocate', args: 'dxll', note: 'whole for files of /tmp and memfds', run: fallocate },
+  49: { name: 'chdir', args: 's', note: 'whole', run: chdir },
+  56: { name: 'openat', args: 'asOo', note: 'whole', run: openat },
+  57: {
+    name: 'close',
+    args: 'd',
+    note: 'whole',
+    *run(guest) {
+      return (yield* machineCall(guest, 'close', guest.int(0))).ret;
+    },
+  },
+  59: { name: 'pipe2', args: 'pO', note: 'no O_DIRECT', run: pipe2 },
+  61: { name: 'getdents64', args: 'dpn', note: 'whole', run: getdents64 },
+  62: { name: 'lseek', args: 'dlL', note: 'no SEEK_DATA, SEEK_HOLE', run: lseek },
+  78: { name: 'readlinkat', args: 'aspn', note: 'links of /proc/self', run: readlinkat },
+  81: fixed('sync', '', { ret: 0, note: 'nothing to write back' }),
+  82: fixed('fsync', 'd', { ret: 0, note: 'nothing to write back' }),
+  83: fixed('fdatasync', 'd', { ret: 0, note: 'nothing to write back' }),
+  166: fixed('umask', 'o', { ret: 0o22, note: 'always 022' }),
+  223: fixed('fadvise64', 'dllx', { ret: 0, note: 'no effect' }),
+  276: { name: 'renameat2', args: 'asasx', note: 'files of /tmp, no flags', run: renameat2 },
+  436: { name: 'close_range', args: 'nnx', note: 'closes; no flags', run: closeRange },
+};
+
+function* openat(guest: GuestThread): Coroutine<number> {
+  const path = yield* readPath(guest, guest.int(0), guest.u(1));
+  if (typeof path === 'number') return path;
+  const flags = guest.int(2);
+  const { ret } = yield* machineCall(guest, 'open', path, flags, guest.int(3));
+  if (ret >= 0 && flags & O_CLOEXEC) guest.process.files.setCloseOnExec(ret, true);
+  return ret;
+}
+
+function* dup(guest: GuestThread): Coroutine<number> {
+  const file = guest.process.files.get(guest.int(0));
+  if (file === null) return -EBADF;
+  file.get();
+  const fd = guest.process.files.install(file);
+  if (fd < 0) yield* file.put();
+  return fd;
+}
+
+function* dup3(guest: GuestThread): Coroutine<number> {
+  const { files } = guest.process;
+  const [from, to, flags] = [guest.int(0), guest.int(1), guest.int(2)];
+  const file = files.get(from);
+  if (from === to || flags & ~O_CLOEXEC) return -EINVAL;
+  if (file === null) return -EBADF;
+  file.get();
+  const fd = yield* files.replace(to, file);
+  if (fd < 0) yield* file.put();
+  else files.setCloseOnExec(fd, (flags & O_CLOEXEC) !== 0);
+  return fd;
+}
+
+function* unlinkat(guest: GuestThread): Coroutine<number> {
+  const path = yield* readPath(guest, guest.int(0), guest.u(1));
+  if (typeof path === 'number') return path;
+  if (guest.int(2) & AT_REMOVEDIR) return -ENOTDIR;
+  return (yield* machineCall(guest, 'unlink', path)).ret;
+}
+
+function* renameat2(guest: GuestThread): Coroutine<number> {
+  const from = yield* readPath(guest, guest.int(0), guest.u(1));
+  if (typeof from === 'number') return from;
+  const to = yield* readPath(guest, guest.int(2), guest.u(3));
+  if (typeof to === 'number') return to;
+  if (guest.int(4) !== 0) return -EINVAL;
+  return yield* guest.process.machine.vfs.rename(from, to);
+}
+
+/** Linux: fs/open.c:vfs_fallocate() */
+function* fallocate(guest: GuestThread): Coroutine<number> {
+  const file = guest.process.files.get(guest.int(0));
+  const [mode, offset, len] = [guest.int(1), guest.s(2), guest.s(3)];
+  if (file === null) return -EBADF;
+  if (offset < 0 || len <= 0) return -EINVAL;
+  if (mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE) || mode === FALLOC_FL_PUNCH_HOLE) return -EOPNOTSUPP;
+  if (!file.isWritable) return -EBADF;
+  if (offset + len > MAX_FILE_BYTES) return -EFBIG;
+  file.get();
+  const result = yield* file.fallocate({ mode, offset, len });
+  yield* file.put();
+  return result;
+}
+
+function* chdir(guest: GuestThread): Coroutine<number> {
+  const path = yield* readPath(guest, -100, guest.u(0));
+  if (typeof path === 'number') return path;
+  const { machine, owner } = guest.process;
+  if (!machine.vfs.isDirectory(path, owner)) return machine.vfs.exists(path, owner) ? -ENOTDIR : -ENOENT;
+  guest.process.image!.cwd = path;
+  return 0;
+}
+
+function* pipe2(guest: GuestThread): Coroutine<number> {
+  const { files, machine } = guest.process;
+  if (guest.int(1) & ~(O_CLOEXEC | O_NONBLOCK)) return -EINVAL;
+  const { reader, writer } = createPipe(machine, guest.int(1));
+  const ends: [OpenFile, OpenFile] = [reader, writer];
+  const fds: number[] = [];
+  for (const end of ends) {
+    const fd = files.install(end);
+    if (fd < 0) {
+      yield* end.put();
+      if (fds.length > 0) yield* files.close(fds[0]!);
+      else yield* writer.put();
+      return fd;
+    }
+    files.setCloseOnExec(fd, (guest.int(1) & O_CLOEXEC) !== 0);
+    fds.push(fd);
+  }
+  return yield* writeUser(guest.mm, guest.u(0), words32(...fds));
+}
+
+/** Linux: fs/readdir.c; records of struct linux_dirent64. */
+function* getdents64(guest: GuestThread): Coroutine<number> {
+  const file = guest.process.files.get(guest.int(0));
+  if (file === null) return -EBADF;
+  if (!(file instanceof DirectoryFile)) return -ENOTDIR;
+  const out = new Uint8Array(Math.min(guest.u(2), 65536));
+  const view = new DataView(out.buffer);
+  const all = [{ name: '.', isDirectory: true }, { name: '..', isDirectory: true }, ...file.entries];
+  let at = 0;
+  let position = file.position;
+  for (; position < all.length; position++) {
+    const { name, isDirectory } = all[position]!;
+    const bytes = new TextEncoder().encode(name);
+    const length = Math.ceil((19 + bytes.length + 1) / 8) * 8;
+    if (at + length > out.length) break;
+    view.setUint32(at, position + 1, true);
+    view.setUint32(at + 8, position + 1, true);
+    view.setUint16(at + 16, length, true);
+    out[at + 18] = isDirectory ? DT_DIR : DT_REG;
+    out.set(bytes, at + 19);
+    at += length;
+  }
+  if (at === 0 && position < all.length) return -EINVAL;
+  const error = yield* writeUser(guest.mm, guest.u(1), out.subarray(0, at));
+  if (error === 0) file.position = position;
+  return error || at;
+}
+
+function* lseek(guest: GuestThread): Coroutine<number> {
+  const file = guest.process.files.get(guest.int(0));
+  if (file === null) return -EBADF;
+  if (!file.isSeekable) return -ESPIPE;
+  const base = { [SEEK_SET]: 0, [SEEK_CUR]: file.position, [SEEK_END]: file.stat().size }[guest.int(2)];
+  if (base === undefined || base + guest.s(1) < 0) return -EINVAL;
+  file.position = base + guest.s(1);
+  return file.position;
+}
+
+function* readlinkat(guest: GuestThread): Coroutine<number> {
+  const path = yield* readPath(guest, guest.int(0), guest.u(1));
+  if (typeof path === 'number') return path;
+  const link = procLink(guest.thread, path);
+  if (link === null) return guest.process.machine.vfs.exists(path, guest.process.owner) ? -EINVAL : -ENOENT;
+  const bytes = new TextEncoder().encode(link).subarray(0, guest.u(3));
+  return (yield* writeUser(guest.mm, guest.u(2), bytes)) || bytes.length;
+}
+
+function* closeRange(guest: GuestThread): Coroutine<number> {
+  const { files, machine } = guest.process;
+  const last = Math.min(guest.u(1) % 2 ** 32, machine.options.maxFiles - 1);
+  if (guest.int(2) !== 0 || guest.u(0) > guest.u(1)) return -EINVAL;
+  for (let fd = guest.u(0); fd <= last; fd++) if (files.get(fd) !== null) yield* files.close(fd);
+  return 0;
+}

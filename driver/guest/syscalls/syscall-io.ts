@@ -1,0 +1,125 @@
+import { EBADF, EFAULT, EFBIG, EINVAL, ESPIPE } from '../../../uapi/errno.js';
+import { readU64 } from '../../../uapi/u64.js';
+import type { Coroutine } from '../../core/effect.js';
+import type { OpenFile } from '../../sys/files/open-file.js';
+import { MAX_FILE_BYTES, MAX_TRANSFER_BYTES } from '../../sys/processes/limits.js';
+import { readUser, readUserView, writeUser } from '../../sys/processes/user-memory.js';
+import type { GuestSyscallTable } from '../guest-syscall.js';
+import type { GuestThread } from '../guest-thread.js';
+import { ERESTARTSYS } from '../restart.js';
+
+/** Most bytes that are held outside of the machine's memory at a time. */
+const CHUNK_BYTES = 2 ** 20;
+const IOV_BYTES = 16;
+const IOV_MAX = 1024;
+/** Not at a place in the file but where its position is. */
+const AT_POSITION = -1;
+
+/** One stretch of user memory. */
+interface Vector {
+  readonly addr: number;
+  readonly len: number;
+}
+
+/** Reading and writing. */
+export const ioSyscalls: GuestSyscallTable = {
+  63: {
+    name: 'read',
+    args: 'dpn',
+    note: 'whole',
+    restart: ERESTARTSYS,
+    run: (guest) => transfer(guest, 'read', { vectors: single(guest), offset: AT_POSITION }),
+  },
+  64: {
+    name: 'write',
+    args: 'dbn',
+    note: 'whole',
+    restart: ERESTARTSYS,
+    run: (guest) => transfer(guest, 'write', { vectors: single(guest), offset: AT_POSITION }),
+  },
+  65: { name: 'readv', args: 'dpn', note: 'whole', restart: ERESTARTSYS, run: (guest) => vectored(guest, 'read') },
+  66: { name: 'writev', args: 'dpn', note: 'whole', restart: ERESTARTSYS, run: (guest) => vectored(guest, 'write') },
+  67: { name: 'pread64', args: 'dpnl', note: 'whole', run: (guest) => positioned(guest, 'read') },
+  68: { name: 'pwrite64', args: 'dbnl', note: 'whole', run: (guest) => positioned(guest, 'write') },
+  69: { name: 'preadv', args: 'dpnl', note: 'whole', run: (guest) => vectored(guest, 'read', guest.s(3)) },
+  70: { name: 'pwritev', args: 'dpnl', note: 'whole', run: (guest) => vectored(guest, 'write', guest.s(3)) },
+};
+
+type Direction = 'read' | 'write';
+
+function single(guest: GuestThread): Vector[] {
+  return [{ addr: guest.u(1), len: guest.u(2) }];
+}
+
+function* positioned(guest: GuestThread, direction: Direction): Coroutine<number> {
+  if (guest.s(3) < 0) return -EINVAL;
+  return yield* transfer(guest, direction, { vectors: single(guest), offset: guest.s(3) });
+}
+
+function* vectored(guest: GuestThread, direction: Direction, offset = AT_POSITION): Coroutine<number> {
+  const count = guest.u(2);
+  if (count > IOV_MAX || offset < AT_POSITION) return -EINVAL;
+  const view = yield* readUserView(guest.mm, guest.u(1), count * IOV_BYTES);
+  if (typeof view === 'number') return view;
+  const vectors: Vector[] = [];
+  for (let at = 0; at < count * IOV_BYTES; at += IOV_BYTES) {
+    vectors.push({ addr: readU64(view, at), len: readU64(view, at + 8) });
+  }
+  return yield* transfer(guest, direction, { vectors, offset });
+}
+
+function* transfer(
+  guest: GuestThread,
+  direction: Direction,
+  { vectors, offset }: { vectors: readonly Vector[]; offset: number },
+): Coroutine<number> {
+  const file = guest.process.files.get(guest.int(0));
+  if (file === null || !(direction === 'read' ? file.isReadable : file.isWritable)) return -EBADF;
+  if (offset !== AT_POSITION && !file.isSeekable) return -ESPIPE;
+  file.get();
+  let done = 0;
+  for (const { addr, len } of vectors) {
+    const place = {
+      addr,
+      len: Math.min(len, MAX_TRANSFER_BYTES),
+      offset: offset === AT_POSITION ? offset : offset + done,
+    };
+    const ret = direction === 'read' ? yield* readInto(guest, file, place) : yield* writeFrom(guest, file, place);
+    if (ret < 0 && done === 0) done = ret;
+    if (ret > 0) done += ret;
+    if (ret < len) break;
+  }
+  yield* file.put();
+  return done;
+}
+
+interface Place extends Vector {
+  readonly offset: number;
+}
+
+function* readInto(guest: GuestThread, file: OpenFile, { addr, len, offset }: Place): Coroutine<number> {
+  const { thread, mm } = guest;
+  for (let done = 0; ; ) {
+    const wanted = Math.min(CHUNK_BYTES, len - done);
+    const got =
+      offset === AT_POSITION ? yield* file.read(thread, wanted) : yield* file.pread(thread, wanted, offset + done);
+    if (typeof got === 'number') return done > 0 ? done : got;
+    if (got.length > 0 && (yield* writeUser(mm, addr + done, got)) !== 0) return done > 0 ? done : -EFAULT;
+    done += got.length;
+    if (done === len || got.length < wanted || !file.isSeekable) return done;
+  }
+}
+
+function* writeFrom(guest: GuestThread, file: OpenFile, { addr, len, offset }: Place): Coroutine<number> {
+  const { thread, mm } = guest;
+  for (let done = 0; ; ) {
+    const bytes = yield* readUser(mm, addr + done, Math.min(CHUNK_BYTES, len - done));
+    if (typeof bytes === 'number') return done > 0 ? done : -EFAULT;
+    if ((offset === AT_POSITION ? file.position : offset + done) > MAX_FILE_BYTES) return done > 0 ? done : -EFBIG;
+    const put =
+      offset === AT_POSITION ? yield* file.write(thread, bytes) : yield* file.pwrite(thread, bytes, offset + done);
+    if (put < 0) return done > 0 ? done : put;
+    done += put;
+    if (done === len || put < bytes.length) return done;
+  }
+}

@@ -1,0 +1,258 @@
+import { EINVAL, EPERM, ESRCH } from '../../../uapi/errno.js';
+import { O_CLOEXEC, O_NONBLOCK, O_RDWR } from '../../../uapi/fcntl.js';
+import { writeU64 } from '../../../uapi/u64.js';
+import { type Coroutine, preemptPoint } from '../../core/effect.js';
+import { PAGE_SIZE } from '../../mm/frames/frames.js';
+import { fillRandom } from '../../sys/files/dev-nodes.js';
+import { TmpfsFile, TmpfsInode } from '../../sys/files/tmpfs-file.js';
+import { UserfaultFd } from '../../sys/files/userfault-fd.js';
+import { readUserString, words32, words64, writeUser } from '../../sys/processes/user-memory.js';
+import { fixed, type GuestSyscallTable } from '../guest-syscall.js';
+import type { GuestThread } from '../guest-thread.js';
+
+const YIELD_POINT = preemptPoint('sched_yield');
+const UTSNAME_FIELD = 65;
+const RLIM_INFINITY = -1;
+const STACK_LIMIT = 8 * 2 ** 20;
+const RLIMIT_STACK = 3;
+const RLIMIT_NOFILE = 7;
+const RLIMIT_COUNT = 16;
+const MFD_CLOEXEC = 1;
+const MFD_ALLOW_SEALING = 2;
+const MFD_NOEXEC_SEAL = 8;
+const MFD_EXEC = 16;
+const PR_SET_PDEATHSIG = 1;
+const PR_GET_DUMPABLE = 3;
+const PR_SET_DUMPABLE = 4;
+const PR_SET_NAME = 15;
+const PR_GET_NAME = 16;
+const PR_SET_NO_NEW_PRIVS = 38;
+const PR_SET_THP_DISABLE = 41;
+const PR_GET_THP_DISABLE = 42;
+const PR_SET_VMA = 0x53564d41;
+/** Commands from MEMBARRIER_CMD_GLOBAL to MEMBARRIER_CMD_GET_REGISTRATIONS, as bits; 0 asks for them. */
+const MEMBARRIER_ALL = 0x3ff;
+const MEMBARRIER_PRIVATE_EXPEDITED_RSEQ = 0x80;
+const MEMBARRIER_FLAG_CPU = 1;
+const RANDOM_CHUNK = 2 ** 20;
+const GRND_NONBLOCK = 1;
+const GRND_RANDOM = 2;
+const GRND_INSECURE = 4;
+const PRIO_BIAS = 20;
+
+/** Identity, limits and whatever else start-up code asks for. */
+export const miscSyscalls: GuestSyscallTable = {
+  90: fixed('capget', 'pp', { ret: 0, note: 'nothing is written' }),
+  91: fixed('capset', 'pp', { ret: 0, note: 'no effect' }),
+  119: fixed('sched_setscheduler', 'ddp', { ret: 0, note: 'no effect' }),
+  120: fixed('sched_getscheduler', 'd', { ret: 0, note: 'SCHED_OTHER' }),
+  122: fixed('sched_setaffinity', 'dnp', { ret: 0, note: 'there is one CPU' }),
+  123: {
+    name: 'sched_getaffinity',
+    args: 'dnp',
+    note: 'there is one CPU',
+    *run(guest) {
+      if (guest.u(1) < 8 || guest.u(1) % 8 !== 0) return -EINVAL;
+      return (yield* writeUser(guest.mm, guest.u(2), words64(1))) || 8;
+    },
+  },
+  124: {
+    name: 'sched_yield',
+    args: '',
+    note: 'whole',
+    *run() {
+      yield YIELD_POINT;
+      return 0;
+    },
+  },
+  140: fixed('setpriority', 'ddd', { ret: 0, note: 'no effect' }),
+  141: fixed('getpriority', 'dd', { ret: PRIO_BIAS, note: 'nice 0' }),
+  144: fixed('setgid', 'd', { ret: 0, note: 'everybody is root' }),
+  146: fixed('setuid', 'd', { ret: 0, note: 'everybody is root' }),
+  160: { name: 'uname', args: 'p', note: 'Linux 6.12.0', run: uname },
+  163: {
+    name: 'getrlimit',
+    args: 'dp',
+    note: 'as prlimit64',
+    run: (guest) => writeLimit(guest, guest.int(0), guest.u(1)),
+  },
+  164: fixed('setrlimit', 'dp', { ret: 0, note: 'no effect' }),
+  165: {
+    name: 'getrusage',
+    args: 'dp',
+    note: 'zero',
+    *run(guest) {
+      return yield* writeUser(guest.mm, guest.u(1), new Uint8Array(144));
+    },
+  },
+  167: { name: 'prctl', args: 'dxxxx', note: 'the name; a few others without effect', run: prctl },
+  168: {
+    name: 'getcpu',
+    args: 'ppp',
+    note: 'there is one CPU',
+    *run(guest) {
+      for (const i of [0, 1]) {
+        const error = guest.u(i) === 0 ? 0 : yield* writeUser(guest.mm, guest.u(i), words32(0));
+        if (error !== 0) return error;
+      }
+      return 0;
+    },
+  },
+  174: fixed('getuid', '', { ret: 0, note: 'everybody is root' }),
+  175: fixed('geteuid', '', { ret: 0, note: 'everybody is root' }),
+  176: fixed('getgid', '', { ret: 0, note: 'everybody is root' }),
+  177: fixed('getegid', '', { ret: 0, note: 'everybody is root' }),
+  179: { name: 'sysinfo', args: 'p', note: 'memory and time', run: sysinfo },
+  258: fixed('riscv_hwprobe', 'pnnpx', { ret: -38, note: '-ENOSYS, which C libraries expect of old kernels' }),
+  259: {
+    name: 'riscv_flush_icache',
+    args: 'ppx',
+    note: 'whole',
+    *run(guest) {
+      guest.cpu.flushCode();
+      return 0;
+    },
+  },
+  261: { name: 'prlimit64', args: 'ddpp', note: 'limits are read, not set', run: prlimit64 },
+  278: { name: 'getrandom', args: 'pnx', note: "from the machine's seed", run: getrandom },
+  279: { name: 'memfd_create', args: 'sx', note: 'no huge pages; seals have no effect', run: memfdCreate },
+  282: {
+    name: 'userfaultfd',
+    args: 'x',
+    note: 'missing pages only: register, unregister, copy, zeropage, wake; only the page faults are events',
+    run: userfaultfd,
+  },
+  283: {
+    name: 'membarrier',
+    args: 'dxd',
+    note: 'nothing to do on one CPU',
+    run: membarrier,
+  },
+  293: { name: 'rseq', args: 'pnxx', note: 'CPU 0 is filled in; critical sections are not restarted', run: rseq },
+};
+
+function* uname(guest: GuestThread): Coroutine<number> {
+  const out = new Uint8Array(6 * UTSNAME_FIELD);
+  const fields = ['Linux', 'dmirror', '6.12.0', '#1 SMP', 'riscv64', '(none)'];
+  fields.forEach((field, i) => {
+    out.set(new TextEncoder().encode(field), i * UTSNAME_FIELD);
+  });
+  return yield* writeUser(guest.mm, guest.u(0), out);
+}
+
+function* sysinfo(guest: GuestThread): Coroutine<number> {
+  const { memory, kernel } = guest.process.machine;
+  const out = new DataView(new ArrayBuffer(112));
+  const uptime = Math.floor(kernel.scheduler.clock.nowTicks / 1_000_000);
+  const values = [
+    uptime,
+    0,
+    0,
+    0,
+    memory.frames.systemFrames * PAGE_SIZE,
+    Math.max(0, memory.allocator.available) * PAGE_SIZE,
+    0,
+    0,
+  ];
+  values.push(memory.swap.capacity * PAGE_SIZE, (memory.swap.capacity - memory.swap.used) * PAGE_SIZE);
+  values.forEach((value, i) => {
+    writeU64(out, 8 * i, value);
+  });
+  out.setUint16(80, guest.process.machine.allProcesses().length, true);
+  out.setUint32(104, 1, true);
+  return yield* writeUser(guest.mm, guest.u(0), new Uint8Array(out.buffer));
+}
+
+function* writeLimit(guest: GuestThread, resource: number, addr: number): Coroutine<number> {
+  if (resource < 0 || resource >= RLIMIT_COUNT) return -EINVAL;
+  const known: Readonly<Record<number, number>> = {
+    [RLIMIT_STACK]: STACK_LIMIT,
+    [RLIMIT_NOFILE]: guest.process.machine.options.maxFiles,
+  };
+  const limit = known[resource] ?? RLIM_INFINITY;
+  return yield* writeUser(guest.mm, addr, words64(limit, limit));
+}
+
+function* prlimit64(guest: GuestThread): Coroutine<number> {
+  const pid = guest.int(0);
+  if (pid !== 0 && guest.process.machine.process(pid) === null) return -ESRCH;
+  return guest.u(3) === 0 ? 0 : yield* writeLimit(guest, guest.int(1), guest.u(3));
+}
+
+function* getrandom(guest: GuestThread): Coroutine<number> {
+  const flags = guest.int(2);
+  if (flags & ~(GRND_NONBLOCK | GRND_RANDOM | GRND_INSECURE)) return -EINVAL;
+  if (flags & GRND_RANDOM && flags & GRND_INSECURE) return -EINVAL;
+  const out = new Uint8Array(Math.min(guest.u(1), RANDOM_CHUNK));
+  fillRandom(guest.process.machine.kernel.prng, out);
+  return (yield* writeUser(guest.mm, guest.u(0), out)) || out.length;
+}
+
+/** Linux: kernel/sched/membarrier.c */
+function* membarrier(guest: GuestThread): Coroutine<number> {
+  const [command, flags] = [guest.int(0), guest.int(1)];
+  if (command === 0) return flags === 0 ? MEMBARRIER_ALL : -EINVAL;
+  const isOne = (command & (command - 1)) === 0 && (command & MEMBARRIER_ALL) !== 0;
+  const takesCpu = command === MEMBARRIER_PRIVATE_EXPEDITED_RSEQ && flags === MEMBARRIER_FLAG_CPU;
+  return isOne && (flags === 0 || takesCpu) ? 0 : -EINVAL;
+}
+
+function* memfdCreate(guest: GuestThread): Coroutine<number> {
+  const name = yield* readUserString(guest.mm, guest.u(0), 250);
+  if (typeof name === 'number') return -EINVAL;
+  const flags = guest.int(1);
+  if (flags & ~(MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL | MFD_EXEC)) return -EINVAL;
+  const { files, machine } = guest.process;
+  const file = new TmpfsFile(machine, O_RDWR, new TmpfsInode(machine.memory));
+  file.path = `/memfd:${name} (deleted)`;
+  const fd = files.install(file);
+  if (fd < 0) yield* file.put();
+  else files.setCloseOnExec(fd, (flags & MFD_CLOEXEC) !== 0);
+  return fd;
+}
+
+function* userfaultfd(guest: GuestThread): Coroutine<number> {
+  const flags = guest.int(0);
+  const UFFD_USER_MODE_ONLY = 1;
+  if (flags & ~(O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY)) return -EINVAL;
+  const { files, machine } = guest.process;
+  const file = new UserfaultFd(machine, guest.mm, flags);
+  const fd = files.install(file);
+  if (fd < 0) yield* file.put();
+  else files.setCloseOnExec(fd, (flags & O_CLOEXEC) !== 0);
+  return fd;
+}
+
+function* prctl(guest: GuestThread): Coroutine<number> {
+  const image = guest.process.image!;
+  switch (guest.int(0)) {
+    case PR_SET_NAME: {
+      const name = yield* readUserString(guest.mm, guest.u(1), 256);
+      if (typeof name === 'number') return name;
+      image.comm = name.slice(0, 15);
+      return 0;
+    }
+    case PR_GET_NAME:
+      return yield* writeUser(guest.mm, guest.u(1), new TextEncoder().encode(image.comm.padEnd(16, '\0')));
+    case PR_GET_DUMPABLE:
+      return 1;
+    case PR_SET_DUMPABLE:
+    case PR_SET_PDEATHSIG:
+    case PR_SET_NO_NEW_PRIVS:
+    case PR_GET_THP_DISABLE:
+    case PR_SET_VMA:
+      return 0;
+    case PR_SET_THP_DISABLE:
+      return guest.u(1) === 0 ? 0 : -EINVAL;
+    default:
+      return -EINVAL;
+  }
+}
+
+/** struct rseq: cpu_id_start, cpu_id. Linux: kernel/rseq.c */
+function* rseq(guest: GuestThread): Coroutine<number> {
+  if (guest.u(0) % 32 !== 0) return -EINVAL;
+  const isUnregister = (guest.int(2) & 1) !== 0;
+  if (guest.u(1) < 32) return isUnregister ? -EPERM : -EINVAL;
+  return yield* writeUser(guest.mm, guest.u(0), words32(0, isUnregister ? -1 : 0));
+}

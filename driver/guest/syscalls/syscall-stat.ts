@@ -1,0 +1,147 @@
+import { EBADF, EFAULT, ENOENT } from '../../../uapi/errno.js';
+import { O_RDONLY } from '../../../uapi/fcntl.js';
+import { writeU64 } from '../../../uapi/u64.js';
+import type { Coroutine } from '../../core/effect.js';
+import { PAGE_SIZE } from '../../mm/frames/frames.js';
+import { type FileStat, S_IFCHR, S_IFDIR } from '../../sys/files/open-file.js';
+import { MAX_INODES } from '../../sys/processes/limits.js';
+import { readUserString, writeUser } from '../../sys/processes/user-memory.js';
+import { readPath, resolvePath } from '../guest-path.js';
+import type { GuestSyscallTable } from '../guest-syscall.js';
+import type { GuestThread } from '../guest-thread.js';
+
+const AT_EMPTY_PATH = 0x1000;
+const STAT_BYTES = 128;
+const STATX_BYTES = 256;
+const STATFS_BYTES = 120;
+const TMPFS_MAGIC = 0x01021994;
+
+/** What is known of files. */
+export const statSyscalls: GuestSyscallTable = {
+  43: {
+    name: 'statfs',
+    args: 'sp',
+    note: 'everything is tmpfs',
+    run: (guest) => statfs(guest),
+  },
+  44: {
+    name: 'fstatfs',
+    args: 'dp',
+    note: 'everything is tmpfs',
+    run: (guest) => statfs(guest),
+  },
+  48: { name: 'faccessat', args: 'asx', note: 'says whether it is there', run: access },
+  79: {
+    name: 'newfstatat',
+    args: 'aspx',
+    note: 'no owners, links or times',
+    *run(guest) {
+      const stat = yield* statAt(guest, guest.int(3));
+      return typeof stat === 'number' ? stat : yield* writeUser(guest.mm, guest.u(2), encodeStat(stat));
+    },
+  },
+  80: {
+    name: 'fstat',
+    args: 'dp',
+    note: 'no owners, links or times',
+    *run(guest) {
+      const file = guest.process.files.get(guest.int(0));
+      return file === null ? -EBADF : yield* writeUser(guest.mm, guest.u(1), encodeStat(file.stat()));
+    },
+  },
+  291: {
+    name: 'statx',
+    args: 'asxxp',
+    note: 'no owners, links or times',
+    *run(guest) {
+      const stat = yield* statAt(guest, guest.int(2));
+      return typeof stat === 'number' ? stat : yield* writeUser(guest.mm, guest.u(4), encodeStatx(stat));
+    },
+  },
+  439: { name: 'faccessat2', args: 'asxx', note: 'says whether it is there', run: access },
+};
+
+function* access(guest: GuestThread): Coroutine<number> {
+  const path = yield* readPath(guest, guest.int(0), guest.u(1));
+  if (typeof path === 'number') return path;
+  return guest.process.machine.vfs.exists(path, guest.process.owner) ? 0 : -ENOENT;
+}
+
+function* statAt(guest: GuestThread, flags: number): Coroutine<FileStat | number> {
+  const text = yield* readUserString(guest.mm, guest.u(1));
+  if (typeof text === 'number') return text;
+  if (text === '') {
+    if (!(flags & AT_EMPTY_PATH)) return -ENOENT;
+    return guest.process.files.get(guest.int(0))?.stat() ?? -EBADF;
+  }
+  const path = resolvePath(guest, guest.int(0), text);
+  return typeof path === 'number' ? path : yield* statPath(guest, path);
+}
+
+function* statPath({ thread, process }: GuestThread, path: string): Coroutine<FileStat | number> {
+  const { owner } = process;
+  const { vfs } = process.machine;
+  if (vfs.isDirectory(path, owner))
+    return { mode: S_IFDIR | (path === '/tmp' ? 0o1777 : 0o755), size: 0, ino: 5, rdev: 0 };
+  if (!vfs.exists(path, owner)) return -ENOENT;
+  // To open a device file is an event of its own, so nothing is opened to look at it.
+  if (path.startsWith('/dev/')) return { mode: S_IFCHR | 0o600, size: 0, ino: 1, rdev: 0 };
+  const file = yield* vfs.open(thread, path, O_RDONLY);
+  if (typeof file === 'number') return file;
+  const stat = file.stat();
+  yield* file.put();
+  return stat;
+}
+
+/** struct stat of riscv64 (include/uapi/asm-generic/stat.h). */
+function encodeStat({ mode, size, ino, rdev }: FileStat): Uint8Array {
+  const bytes = new Uint8Array(STAT_BYTES);
+  const view = new DataView(bytes.buffer);
+  writeU64(view, 0, 1);
+  writeU64(view, 8, ino);
+  view.setUint32(16, mode, true);
+  view.setUint32(20, 1, true);
+  writeU64(view, 32, rdev);
+  writeU64(view, 48, size);
+  view.setUint32(56, PAGE_SIZE, true);
+  writeU64(view, 64, Math.ceil(size / 512));
+  return bytes;
+}
+
+/** struct statx (include/uapi/linux/stat.h). */
+function encodeStatx({ mode, size, ino, rdev }: FileStat): Uint8Array {
+  const bytes = new Uint8Array(STATX_BYTES);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(0, 0x7ff, true);
+  view.setUint32(4, PAGE_SIZE, true);
+  view.setUint32(16, 1, true);
+  view.setUint16(28, mode, true);
+  writeU64(view, 32, ino);
+  writeU64(view, 40, size);
+  writeU64(view, 48, Math.ceil(size / 512));
+  view.setUint32(128, rdev >>> 8, true);
+  view.setUint32(132, rdev & 0xff, true);
+  view.setUint32(140, 1, true);
+  return bytes;
+}
+
+function* statfs(guest: GuestThread): Coroutine<number> {
+  const bytes = new Uint8Array(STATFS_BYTES);
+  const view = new DataView(bytes.buffer);
+  const { frames, allocator } = guest.process.machine.memory;
+  const values = [
+    TMPFS_MAGIC,
+    PAGE_SIZE,
+    frames.systemFrames,
+    Math.max(0, allocator.available),
+    Math.max(0, allocator.available),
+    MAX_INODES,
+    MAX_INODES,
+  ];
+  values.forEach((value, i) => {
+    writeU64(view, 8 * i, value);
+  });
+  writeU64(view, 64, 255);
+  writeU64(view, 72, PAGE_SIZE);
+  return (yield* writeUser(guest.mm, guest.u(1), bytes)) === 0 ? 0 : -EFAULT;
+}

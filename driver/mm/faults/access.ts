@@ -1,0 +1,180 @@
+import { EFAULT } from '../../../uapi/errno.js';
+import type { Coroutine } from '../../core/effect.js';
+import { preemptPoint } from '../../core/effect.js';
+import { FaultPoint } from '../../core/fault-points.js';
+import { PAGE_SIZE } from '../frames/frames.js';
+import { KIND_MASK, Kind, Pte } from '../tables/entry.js';
+import { pmdIndex, pteIndex, TASK_SIZE } from '../tables/page-table.js';
+import type { Mm } from '../vmas/mm.js';
+import { VM, VM_ACCESS_FLAGS } from '../vmas/vm-flags.js';
+import type { Vma } from '../vmas/vma.js';
+import { handleMmFault } from './fault.js';
+import { FAULT, VM_FAULT, VM_FAULT_ERROR } from './fault-code.js';
+import { isUserfault } from './userfault.js';
+
+/** Why a CPU access stopped: the signal Linux would send. `oom` stands for the OOM killer's SIGKILL. */
+export type AccessFault = 'none' | 'maperr' | 'accerr' | 'sigbus' | 'oom';
+
+/** The result of a load or store: `done` bytes went well before `fault` (at `addr`) stopped it. */
+export interface AccessResult {
+  readonly done: number;
+  readonly fault: AccessFault;
+  readonly addr: number;
+}
+
+/**
+ * A program's access that finds no memory is tried again, as somebody may free some. Deviates: Linux never stops; here the
+ * access ends after this many, as if the OOM killer had come.
+ */
+export const MAX_OOM_RETRIES = 16;
+
+const ACCESS_POINT = preemptPoint('cpu access');
+/** Pages of one access after which whoever runs the machine in slices gets control back. */
+const PAGES_PER_SLICE = 64;
+
+/** The CPU reads `out.length` bytes at `addr` through the page table, faulting as it must. */
+export function* cpuLoad(mm: Mm, addr: number, out: Uint8Array, isKernel = false): Coroutine<AccessResult> {
+  const { bytes, kernel } = mm.memory;
+  for (let done = 0; done < out.length; ) {
+    if (!kernel.scheduler.contended) done = copyMapped(mm, { addr, data: out, done, write: false });
+    if (done === out.length) break;
+    const at = addr + done;
+    const offset = at % PAGE_SIZE;
+    const length = Math.min(PAGE_SIZE - offset, out.length - done);
+    const pfn = yield* cpuPage(mm, at, { write: false, isKernel });
+    if (typeof pfn === 'string') return { done, fault: pfn, addr: at };
+    const from = pfn * PAGE_SIZE + offset;
+    out.set(bytes.subarray(from, from + length), done);
+    done += length;
+  }
+  return { done: out.length, fault: 'none', addr };
+}
+
+/** The CPU writes `data` at `addr` through the page table, faulting as it must. */
+export function* cpuStore(mm: Mm, addr: number, data: Uint8Array, isKernel = false): Coroutine<AccessResult> {
+  const { bytes, kernel } = mm.memory;
+  for (let done = 0; done < data.length; ) {
+    if (!kernel.scheduler.contended) done = copyMapped(mm, { addr, data, done, write: true });
+    if (done === data.length) break;
+    const at = addr + done;
+    const offset = at % PAGE_SIZE;
+    const length = Math.min(PAGE_SIZE - offset, data.length - done);
+    const pfn = yield* cpuPage(mm, at, { write: true, isKernel });
+    if (typeof pfn === 'string') return { done, fault: pfn, addr: at };
+    bytes.set(data.subarray(done, done + length), pfn * PAGE_SIZE + offset);
+    done += length;
+  }
+  return { done: data.length, fault: 'none', addr };
+}
+
+/**
+ * Copies on from `done` as long as the page table allows the access as it is, neighbouring frames at once, and answers how
+ * much is done then. Nobody else can run meanwhile, so no page needs a scheduling point of its own.
+ */
+function copyMapped(
+  mm: Mm,
+  { addr, data, done, write }: { addr: number; data: Uint8Array; done: number; write: boolean },
+): number {
+  const { bytes } = mm.memory;
+  const last = Math.min(addr + data.length, TASK_SIZE);
+  while (addr + done < last) {
+    const at = addr + done;
+    const first = translate(mm, Math.floor(at / PAGE_SIZE), write);
+    if (first === 0) break;
+    const offset = at % PAGE_SIZE;
+    let end = Math.min(last, at - offset + PAGE_SIZE);
+    for (let pfn = first + 1; end < last && translate(mm, end / PAGE_SIZE, write) === pfn; pfn++)
+      end = Math.min(last, end + PAGE_SIZE);
+    const from = first * PAGE_SIZE + offset;
+    if (write) bytes.set(data.subarray(done, done + end - at), from);
+    else data.set(bytes.subarray(from, from + end - at), done);
+    done += end - at;
+  }
+  return done;
+}
+
+/** 0 or -EFAULT. A kernel access to user memory: as the CPU's, but its failure is an errno. Linux: copy_from_user() */
+export function* copyFromUser(mm: Mm, addr: number, out: Uint8Array): Coroutine<number> {
+  if (!(addr + out.length <= TASK_SIZE)) return -EFAULT;
+  const { faults } = mm.memory.kernel;
+  if (faults.armed && (yield* faults.reach(FaultPoint.copyFromUser)) !== 0) {
+    yield* cpuLoad(mm, addr, out.subarray(0, faults.bytes));
+    return -EFAULT;
+  }
+  const result = yield* cpuLoad(mm, addr, out, true);
+  return result.fault === 'none' ? 0 : -EFAULT;
+}
+
+/** 0 or -EFAULT; what was copied before a fault stays. Linux: copy_to_user() */
+export function* copyToUser(mm: Mm, addr: number, data: Uint8Array): Coroutine<number> {
+  if (!(addr + data.length <= TASK_SIZE)) return -EFAULT;
+  const { faults } = mm.memory.kernel;
+  if (faults.armed && (yield* faults.reach(FaultPoint.copyToUser)) !== 0) {
+    yield* cpuStore(mm, addr, data.subarray(0, faults.bytes));
+    return -EFAULT;
+  }
+  const result = yield* cpuStore(mm, addr, data, true);
+  return result.fault === 'none' ? 0 : -EFAULT;
+}
+
+/** The frame behind `addr` once the page table allows the access; there is no scheduling point between that and the use. */
+function* cpuPage(
+  mm: Mm,
+  addr: number,
+  { write, isKernel }: { write: boolean; isKernel: boolean },
+): Coroutine<number | AccessFault> {
+  const { scheduler } = mm.memory.kernel;
+  const vpn = Math.floor(addr / PAGE_SIZE);
+  if (scheduler.isShared || (scheduler.contended && vpn % PAGES_PER_SLICE === 0)) yield ACCESS_POINT;
+  for (let tries = 0, ooms = 0; tries < mm.memory.maxRefaults && ooms < MAX_OOM_RETRIES; tries++) {
+    const pfn = addr < TASK_SIZE ? translate(mm, vpn, write) : 0;
+    if (pfn !== 0) return pfn;
+    const fault = yield* doUserAddrFault(mm, addr, write);
+    // A program that finds no memory tries again, the kernel does not. Linux: pagefault_out_of_memory()
+    if (fault !== 'none' && (fault !== 'oom' || isKernel)) return fault;
+    if (fault === 'oom') ooms++;
+    // A fault that changes nothing is a step too, so that the limit of steps ends what has no other end.
+    if (tries > 2) yield ACCESS_POINT;
+  }
+  return 'oom';
+}
+
+/** What the MMU does: the frame of `vpn`, with accessed and dirty set, or 0 when the access must fault. */
+export function translate(mm: Mm, vpn: number, write: boolean): number {
+  const pmd = mm.pageTable.pmdTable(vpn);
+  if (pmd === null) return 0;
+  const leaf = pmd.children![pmdIndex(vpn)]!;
+  const table = leaf ?? pmd;
+  const i = 2 * (leaf === null ? pmdIndex(vpn) : pteIndex(vpn));
+  const lo = table.entries[i]!;
+  if ((lo & (KIND_MASK | Pte.protnone)) !== Kind.present) return 0;
+  if (write && !(lo & Pte.write)) return 0;
+  table.entries[i] = lo | (write ? Pte.young | Pte.dirty : Pte.young);
+  const pfn = table.entries[i + 1]!;
+  return leaf === null ? pfn + (vpn % 512) : pfn;
+}
+
+/** Linux: arch/x86/mm/fault.c:do_user_addr_fault() */
+export function* doUserAddrFault(mm: Mm, addr: number, write: boolean): Coroutine<AccessFault> {
+  yield* mm.mmapLock.readLock();
+  const vma = addr < TASK_SIZE ? mm.vmaLookup(addr) : null;
+  if (vma === null || isAccessError(vma, write)) {
+    mm.mmapLock.readUnlock();
+    return vma === null ? 'maperr' : 'accerr';
+  }
+  if (isUserfault(vma, addr)) {
+    mm.mmapLock.readUnlock();
+    yield* mm.userfault!.wait(addr, write);
+    return 'none';
+  }
+  const ret = yield* handleMmFault(vma, addr, write ? FAULT.write : 0);
+  mm.mmapLock.readUnlock();
+  if (!(ret & VM_FAULT_ERROR)) return 'none';
+  if (ret & VM_FAULT.oom) return 'oom';
+  return ret & VM_FAULT.sigsegv ? 'maperr' : 'sigbus';
+}
+
+/** Linux: arch/x86/mm/fault.c:access_error(): any right at all makes a page readable on x86. */
+function isAccessError(vma: Vma, write: boolean): boolean {
+  return write ? !(vma.flags & VM.write) : !(vma.flags & VM_ACCESS_FLAGS);
+}

@@ -1,0 +1,57 @@
+import type { Coroutine } from '../../core/effect.js';
+import { anonVmaPrepare } from '../frames/anon-rmap.js';
+import { clearPage, folioAddLru, folioPut } from '../frames/folio.js';
+import { ZERO_PFN } from '../frames/frame-allocator.js';
+import { PG } from '../frames/frames.js';
+import { folioAddNewAnonRmap } from '../frames/rmap.js';
+import type { Memory } from '../memory.js';
+import { Pte } from '../tables/entry.js';
+import { pteIndex } from '../tables/page-table.js';
+import { mkPte } from '../tables/pte-build.js';
+import { ptlUnlock } from '../tables/ptl.js';
+import { VM } from '../vmas/vm-flags.js';
+import { lockFaultEntry, type VmFault } from './fault.js';
+import { FAULT, VM_FAULT } from './fault-code.js';
+
+/** First touch of anonymous memory: the zero page for a read, a cleared page for a write. Linux: do_anonymous_page() */
+export function* doAnonymousPage(fault: VmFault): Coroutine<number> {
+  const { vma } = fault;
+  if (vma.flags & VM.shared) return VM_FAULT.sigbus;
+  if (!(fault.flags & FAULT.write)) return mapZeroPage(fault);
+  yield* anonVmaPrepare(vma);
+  const { memory } = vma.mm;
+  const pfn = allocZeroedPage(memory);
+  if (pfn === 0) return VM_FAULT.oom;
+  const table = lockFaultEntry(fault);
+  if (table === null) {
+    folioPut(memory, pfn);
+    return 0;
+  }
+  vma.mm.rss.anon++;
+  folioAddNewAnonRmap(memory, pfn, vma, fault.addr);
+  folioAddLru(memory, pfn);
+  const i = 2 * pteIndex(fault.vpn);
+  table.entries[i] = mkPte(vma) | (vma.flags & VM.write ? Pte.write | Pte.dirty : 0);
+  table.entries[i + 1] = pfn;
+  ptlUnlock(vma.mm);
+  return 0;
+}
+
+function mapZeroPage(fault: VmFault): number {
+  const table = lockFaultEntry(fault);
+  if (table === null) return 0;
+  const i = 2 * pteIndex(fault.vpn);
+  table.entries[i] = mkPte(fault.vma) | Pte.special;
+  table.entries[i + 1] = ZERO_PFN;
+  ptlUnlock(fault.vma.mm);
+  return 0;
+}
+
+/** A frame full of zeroes with one reference, or 0. */
+export function allocZeroedPage(memory: Memory): number {
+  const pfn = memory.allocator.allocate();
+  if (pfn === 0) return 0;
+  clearPage(memory, pfn);
+  memory.frames.flags[pfn]! |= PG.uptodate;
+  return pfn;
+}

@@ -1,0 +1,52 @@
+import type { Coroutine } from '../../core/effect.js';
+import { FaultPoint } from '../../core/fault-points.js';
+import { folioGet, folioPut, folioTrylock, folioUnlock, waitOnPageLocked } from '../frames/folio.js';
+import { HPAGE_PMD_SIZE } from '../frames/frames.js';
+import type { DeviceFault } from '../frames/pagemap.js';
+import { pmdIndex, type Table } from '../tables/page-table.js';
+import { ptlLock, ptlUnlock } from '../tables/ptl.js';
+import { injectedFault, lockFaultEntry, type VmFault } from './fault.js';
+
+/** A DPRIV entry: the CPU can't reach the page, so its driver brings it back. Linux: mm/memory.c:do_swap_page() */
+export function* devicePrivateFault(fault: VmFault): Coroutine<number> {
+  const { vma, addr, hi: pfn } = fault;
+  if (lockFaultEntry(fault) === null) return 0;
+  return yield* askDriver({ vma, addr, pfn, isHuge: false });
+}
+
+/**
+ * A PMD-DPRIV entry, of which the driver may bring back the whole folio. Linux: mm/huge_memory.c:do_huge_pmd_device_private()
+ */
+export function* hugeDevicePrivateFault({ vma, addr, vpn }: VmFault, pmd: Table): Coroutine<number> {
+  ptlLock(vma.mm);
+  const pfn = pmd.entries[2 * pmdIndex(vpn) + 1]!;
+  return yield* askDriver({ vma, addr: addr - (addr % HPAGE_PMD_SIZE), pfn, isHuge: true });
+}
+
+/**
+ * Called with the ptl, which it releases. A reference keeps the page alive for the driver. Where the profile says so its lock is held
+ * too, so that the references of two that fault at once can't keep each other's migration from succeeding for ever.
+ *
+ * Deviates: Linux looks again at once when a whole folio is locked; here that waits for the lock, as it does for a page.
+ */
+function* askDriver(fault: DeviceFault): Coroutine<number> {
+  const { vma, addr, pfn } = fault;
+  const { mm } = vma;
+  const { memory } = mm;
+  const { faultLocksPage } = memory.profile;
+  if (faultLocksPage && !folioTrylock(memory, pfn)) {
+    ptlUnlock(mm);
+    yield* waitOnPageLocked(memory, pfn);
+    return 0;
+  }
+  folioGet(memory, pfn);
+  ptlUnlock(mm);
+  const pagemap = memory.pagemaps[memory.frames.pagemap[pfn]!]!;
+  const { faults } = memory.kernel;
+  const isAsked = faults.armed && !faults.isQuiet(FaultPoint.migrateToRam, addr);
+  const injected = isAsked ? yield* faults.reach(FaultPoint.migrateToRam, addr) : 0;
+  const ret = injected !== 0 ? injectedFault(injected) : yield* pagemap.ops.migrateToRam(fault);
+  if (faultLocksPage) folioUnlock(memory, pfn);
+  folioPut(memory, pfn);
+  return ret;
+}

@@ -1,0 +1,149 @@
+import type { Coroutine } from '../../core/effect.js';
+import { shmemGetFolio } from '../files/shmem.js';
+import { anonVmaPrepare } from '../frames/anon-rmap.js';
+import { copyPage, folioAddLru, folioGet, folioIsLocked, folioLock, folioPut, folioUnlock } from '../frames/folio.js';
+import { PAGE_SIZE, PG } from '../frames/frames.js';
+import { folioAddFileRmapPte, folioAddNewAnonRmap } from '../frames/rmap.js';
+import { KIND_MASK, Kind, Pte } from '../tables/entry.js';
+import { pmdIndex, pteIndex } from '../tables/page-table.js';
+import { folioMarkDirty, maybeMkwrite, mkPte } from '../tables/pte-build.js';
+import { ptlLock, ptlUnlock } from '../tables/ptl.js';
+import { VM } from '../vmas/vm-flags.js';
+import { lockFaultEntry, type VmFault } from './fault.js';
+import { FAULT, VM_FAULT } from './fault-code.js';
+
+/** Pages that one read fault may map around it: 64 KiB. Linux: fault_around_pages */
+const FAULT_AROUND_PAGES = 16;
+
+/** First touch of a page of a file mapping. Linux: mm/memory.c:do_fault() */
+export function* doFileFault(fault: VmFault): Coroutine<number> {
+  const { vma } = fault;
+  // Device mappings are populated at mmap; what is missing there stays so. Linux: "vma->vm_ops->fault" is NULL
+  if (vma.file!.mapping === null) return VM_FAULT.sigbus;
+  if (!(fault.flags & FAULT.write)) return yield* doReadFault(fault);
+  if (!(vma.flags & VM.shared)) return yield* doCowFault(fault);
+  return yield* doSharedFault(fault);
+}
+
+/** Linux: do_read_fault() */
+function* doReadFault(fault: VmFault): Coroutine<number> {
+  if (faultAround(fault)) return VM_FAULT.nopage;
+  const pfn = yield* lockedFilePage(fault);
+  if (pfn <= 0) return -pfn;
+  return mapFilePage(fault, pfn);
+}
+
+/** Linux: do_shared_fault() */
+function* doSharedFault(fault: VmFault): Coroutine<number> {
+  const pfn = yield* lockedFilePage(fault);
+  if (pfn <= 0) return -pfn;
+  folioMarkDirty(fault.vma.mm.memory, pfn);
+  return mapFilePage(fault, pfn);
+}
+
+/** A write to a private file mapping: an anonymous copy at once. Linux: do_cow_fault() */
+function* doCowFault(fault: VmFault): Coroutine<number> {
+  const { vma } = fault;
+  const { memory } = vma.mm;
+  yield* anonVmaPrepare(vma);
+  const copy = memory.allocator.allocate();
+  if (copy === 0) return VM_FAULT.oom;
+  const pfn = yield* lockedFilePage(fault);
+  if (pfn <= 0) {
+    folioPut(memory, copy);
+    return -pfn;
+  }
+  copyPage(memory, copy, pfn);
+  memory.frames.flags[copy]! |= PG.uptodate;
+  const table = lockFaultEntry(fault);
+  if (table !== null) {
+    vma.mm.rss.anon++;
+    folioAddNewAnonRmap(memory, copy, vma, fault.addr);
+    folioAddLru(memory, copy);
+    const i = 2 * pteIndex(fault.vpn);
+    table.entries[i] = maybeMkwrite(mkPte(vma) | Pte.dirty, vma);
+    table.entries[i + 1] = copy;
+    ptlUnlock(vma.mm);
+  }
+  folioUnlock(memory, pfn);
+  folioPut(memory, pfn);
+  if (table === null) folioPut(memory, copy);
+  return 0;
+}
+
+/** The file's page, locked and referenced; minus VM_FAULT bits when there is none. Linux: shmem_fault() */
+function* lockedFilePage(fault: VmFault): Coroutine<number> {
+  const { vma } = fault;
+  const { memory } = vma.mm;
+  const mapping = vma.file!.mapping!;
+  const index = vma.indexOf(fault.addr);
+  for (;;) {
+    if (index * PAGE_SIZE >= mapping.size) return -VM_FAULT.sigbus;
+    const pfn = yield* shmemGetFolio(memory, mapping, index, { create: true });
+    if (pfn <= 0) return -VM_FAULT.oom;
+    yield* folioLock(memory, pfn);
+    if (mapping.pages.get(index) === pfn) return pfn;
+    folioUnlock(memory, pfn);
+    folioPut(memory, pfn);
+  }
+}
+
+/** Maps a locked file page; its reference goes to the entry, the lock is dropped. Linux: finish_fault() */
+function mapFilePage(fault: VmFault, pfn: number): number {
+  const { vma } = fault;
+  const { memory } = vma.mm;
+  const table = lockFaultEntry(fault);
+  if (table !== null) {
+    setFilePte(fault, table.entries, { i: 2 * pteIndex(fault.vpn), pfn });
+    ptlUnlock(vma.mm);
+  }
+  folioUnlock(memory, pfn);
+  if (table === null) folioPut(memory, pfn);
+  return 0;
+}
+
+/** Linux: set_pte_range() */
+function setFilePte(fault: VmFault, entries: Uint32Array, { i, pfn }: { i: number; pfn: number }): void {
+  const { vma } = fault;
+  let lo = mkPte(vma);
+  if (fault.flags & FAULT.write) lo = maybeMkwrite(lo | Pte.dirty, vma);
+  folioAddFileRmapPte(vma.mm.memory, pfn);
+  vma.mm.rss.shmem++;
+  entries[i] = lo;
+  entries[i + 1] = pfn;
+}
+
+/**
+ * Maps the cached pages of the aligned 64 KiB window, within the vma and the PTE table. True when the faulting one is
+ * among them. Linux: do_fault_around(), filemap_map_pages()
+ */
+function faultAround(fault: VmFault): boolean {
+  const { vma, vpn } = fault;
+  const { mm } = vma;
+  const { memory } = mm;
+  const { frames } = memory;
+  const mapping = vma.file!.mapping!;
+  const first = Math.max(vpn - (pteIndex(vpn) % FAULT_AROUND_PAGES), vma.start / PAGE_SIZE);
+  const last = Math.min(first + FAULT_AROUND_PAGES, vpn - pteIndex(vpn) + 512, vma.end / PAGE_SIZE);
+  const fileEnd = Math.ceil(mapping.size / PAGE_SIZE);
+  const pmd = mm.pageTable.pmdTable(vpn);
+  if (pmd !== null && (pmd.entries[2 * pmdIndex(vpn)]! & KIND_MASK) === Kind.present) return false;
+  const { entries } = mm.pageTable.pteTableAlloc(vpn);
+  let found = false;
+  ptlLock(mm);
+  for (let at = first; at < last; at++) {
+    const index = vma.indexOf(at * PAGE_SIZE);
+    const pfn = mapping.pages.get(index);
+    const i = 2 * pteIndex(at);
+    if (index >= fileEnd || pfn <= 0 || folioIsLocked(memory, pfn)) continue;
+    if ((entries[i]! & KIND_MASK) !== Kind.none || !(frames.flags[pfn]! & PG.uptodate)) continue;
+    folioGet(memory, pfn);
+    folioAddFileRmapPte(memory, pfn);
+    mm.rss.shmem++;
+    entries[i] = at === vpn ? mkPte(vma) : mkPte(vma) & ~Pte.young;
+    entries[i + 1] = pfn;
+    found ||= at === vpn;
+  }
+  ptlUnlock(mm);
+  return found;
+}

@@ -1,0 +1,78 @@
+import type { Coroutine } from '../../core/effect.js';
+import { folioGet, folioLock, folioPut, folioUnlock, waitOnPageLocked } from '../frames/folio.js';
+import { PAGE_SIZE, PG } from '../frames/frames.js';
+import { folioAddAnonRmapPte } from '../frames/rmap.js';
+import { invalidateRangeEnd, invalidateRangeStart, type NotifierRange } from '../notifier.js';
+import { doSwapPage } from '../swap/swap-in.js';
+import { Kind, kindOf, Pte } from '../tables/entry.js';
+import { pteIndex, type Table } from '../tables/page-table.js';
+import { canChangePteWritable, maybeMkwrite, mkPte } from '../tables/pte-build.js';
+import { ptlUnlock } from '../tables/ptl.js';
+import { VM } from '../vmas/vm-flags.js';
+import type { Vma } from '../vmas/vma.js';
+import { lockFaultEntry, type VmFault } from './fault.js';
+import { VM_FAULT } from './fault-code.js';
+import { devicePrivateFault } from './fault-device.js';
+
+/** A fault on an entry that is neither none nor present. Linux: mm/memory.c:do_swap_page() */
+export function* doNonPresentFault(fault: VmFault): Coroutine<number> {
+  switch (kindOf(fault.lo)) {
+    case Kind.swap:
+      return yield* doSwapPage(fault);
+    case Kind.migration:
+      yield* waitOnPageLocked(fault.vma.mm.memory, fault.hi);
+      return 0;
+    case Kind.devicePrivate:
+      return yield* devicePrivateFault(fault);
+    case Kind.deviceExclusive:
+      return yield* removeDeviceExclusiveEntry(fault);
+    case Kind.hwpoison:
+      return VM_FAULT.hwpoison;
+    default:
+      return VM_FAULT.sigbus;
+  }
+}
+
+/** Ends a device's exclusive access, which the event tells it. Linux: remove_device_exclusive_entry() */
+function* removeDeviceExclusiveEntry(fault: VmFault): Coroutine<number> {
+  const { vma, addr, hi: pfn } = fault;
+  const { mm } = vma;
+  const { memory } = mm;
+  // The page can't be gone: the entry was just read and holds a reference, and nothing has slept since.
+  folioGet(memory, pfn);
+  yield* folioLock(memory, pfn);
+  const event = memory.profile.exclusiveIsMapping ? 'CLEAR' : 'EXCLUSIVE';
+  const range: NotifierRange = { mm, start: addr, end: addr + PAGE_SIZE, event, owner: null };
+  yield* invalidateRangeStart(range);
+  const table = lockFaultEntry(fault);
+  if (table !== null) {
+    restoreExclusivePte(vma, table, pteIndex(fault.vpn));
+    ptlUnlock(mm);
+  }
+  folioUnlock(memory, pfn);
+  folioPut(memory, pfn);
+  invalidateRangeEnd(range);
+  return 0;
+}
+
+/** The page is present again, writable if it was; its reference was kept by the entry. Linux: restore_exclusive_pte() */
+export function restoreExclusivePte(vma: Vma, table: Table, index: number): void {
+  const { memory } = vma.mm;
+  const { entries } = table;
+  if (memory.profile.exclusiveIsMapping) {
+    entries[2 * index] = restoredFromVma(vma, entries[2 * index + 1]!);
+    return;
+  }
+  let lo = mkPte(vma) & ~Pte.young;
+  if (entries[2 * index]! & Pte.write) lo = maybeMkwrite(lo | Pte.dirty, vma);
+  folioAddAnonRmapPte(memory, entries[2 * index + 1]!, false);
+  entries[2 * index] = lo;
+}
+
+/** What the vma and the page allow now, whatever the entry allowed before. */
+function restoredFromVma(vma: Vma, pfn: number): number {
+  const lo = mkPte(vma) & ~Pte.young;
+  if (!(vma.flags & VM.write) || !canChangePteWritable(vma, lo, pfn)) return lo;
+  const { frames } = vma.mm.memory;
+  return lo | Pte.write | (frames.flags[frames.head[pfn]!]! & PG.dirty ? Pte.dirty : 0);
+}

@@ -1,0 +1,112 @@
+import type { Coroutine } from '../../core/effect.js';
+import { anonVmaPrepare } from '../frames/anon-rmap.js';
+import { backingPfn, copyPage, folioAddLru, folioGet, folioPut, folioTrylock, folioUnlock } from '../frames/folio.js';
+import { PAGE_SIZE, PG } from '../frames/frames.js';
+import { folioAddNewAnonRmap, folioMoveAnonRmap, folioRemoveRmapPte } from '../frames/rmap.js';
+import type { Memory } from '../memory.js';
+import { invalidateRangeEnd, invalidateRangeStart, type NotifierRange } from '../notifier.js';
+import { folioFreeSwap, freeSwapCache } from '../swap/swap-cache.js';
+import { Pte } from '../tables/entry.js';
+import { pteIndex, type Table } from '../tables/page-table.js';
+import { addRss, folioMarkDirty, maybeMkwrite, mkPte } from '../tables/pte-build.js';
+import { ptlUnlock } from '../tables/ptl.js';
+import { flushTlbPage } from '../tables/tlb.js';
+import { VM } from '../vmas/vm-flags.js';
+import type { Vma } from '../vmas/vma.js';
+import { lockFaultEntry, type VmFault } from './fault.js';
+import { allocZeroedPage } from './fault-anon.js';
+import { FAULT, VM_FAULT } from './fault-code.js';
+
+/** A write (or an unshare for a pin) meets a present read-only entry. Linux: mm/memory.c:do_wp_page() */
+export function* doWpPage(fault: VmFault): Coroutine<number> {
+  const { vma } = fault;
+  const { memory } = vma.mm;
+  const table = lockFaultEntry(fault);
+  if (table === null) return 0;
+  const pfn = fault.lo & Pte.special ? 0 : fault.hi;
+  if (vma.flags & VM.shared) return wpPageShared(fault, table, pfn);
+  if (pfn !== 0 && memory.frames.isAnon(pfn) && canReuseAnonPage(memory, pfn, vma)) {
+    memory.frames.flags[pfn]! |= PG.anonExclusive;
+    if (!(fault.flags & FAULT.unshare)) reuseEntry(fault, table);
+    ptlUnlock(vma.mm);
+    return 0;
+  }
+  if (pfn !== 0) folioGet(memory, pfn);
+  ptlUnlock(vma.mm);
+  return yield* wpPageCopy(fault, pfn);
+}
+
+/** tmpfs and device pages need no permission of their file: the entry becomes writable. Linux: wp_page_shared() */
+function wpPageShared(fault: VmFault, table: Table, pfn: number): number {
+  if (pfn !== 0) folioMarkDirty(fault.vma.mm.memory, pfn);
+  reuseEntry(fault, table);
+  ptlUnlock(fault.vma.mm);
+  return 0;
+}
+
+/** Linux: wp_page_reuse() */
+function reuseEntry(fault: VmFault, table: Table): void {
+  const i = 2 * pteIndex(fault.vpn);
+  table.entries[i] = maybeMkwrite(table.entries[i]! | Pte.young | Pte.dirty, fault.vma);
+}
+
+/** Is this mapping the page's only reference, so that it needs no copy? Linux: wp_can_reuse_anon_folio() */
+function canReuseAnonPage(memory: Memory, pfn: number, vma: Vma): boolean {
+  const { frames } = memory;
+  if (frames.isAnonExclusive(pfn)) return true;
+  if (frames.flags[pfn]! & (PG.head | PG.tail)) return false;
+  const inSwapCache = frames.flags[pfn]! & PG.swapcache ? 1 : 0;
+  if (frames.refcount[pfn]! > 1 + inSwapCache || !folioTrylock(memory, pfn)) return false;
+  if (inSwapCache) folioFreeSwap(memory, pfn);
+  const sole = frames.refcount[pfn] === 1;
+  if (sole) folioMoveAnonRmap(memory, pfn, vma);
+  folioUnlock(memory, pfn);
+  return sole;
+}
+
+/** Gives the vma its own copy of `oldPfn` (0: of the zero page), which the caller has referenced. Linux: wp_page_copy() */
+export function* wpPageCopy(fault: VmFault, oldPfn: number): Coroutine<number> {
+  const { vma } = fault;
+  const { mm } = vma;
+  const { memory } = mm;
+  yield* anonVmaPrepare(vma);
+  const newPfn = oldPfn === 0 ? allocZeroedPage(memory) : memory.allocator.allocate();
+  if (newPfn === 0) {
+    if (oldPfn !== 0) folioPut(memory, oldPfn);
+    return VM_FAULT.oom;
+  }
+  if (oldPfn !== 0) copyPage(memory, newPfn, backingPfn(memory, oldPfn));
+  const range: NotifierRange = { mm, start: fault.addr, end: fault.addr + PAGE_SIZE, event: 'CLEAR', owner: null };
+  yield* invalidateRangeStart(range);
+  const table = lockFaultEntry(fault);
+  if (table !== null) replaceByCopy(fault, table, { oldPfn, newPfn });
+  invalidateRangeEnd(range);
+  if (table === null) folioPut(memory, newPfn);
+  if (oldPfn !== 0) {
+    if (table !== null) freeSwapCache(memory, oldPfn);
+    folioPut(memory, oldPfn);
+  }
+  return 0;
+}
+
+/** Puts the copy in place of the old page; called with the ptl, which it releases. */
+function replaceByCopy(fault: VmFault, table: Table, { oldPfn, newPfn }: { oldPfn: number; newPfn: number }): void {
+  const { vma } = fault;
+  const { mm } = vma;
+  const { memory } = mm;
+  if (oldPfn !== 0) addRss(mm, oldPfn, -1);
+  mm.rss.anon++;
+  memory.frames.flags[newPfn]! |= PG.uptodate;
+  folioAddNewAnonRmap(memory, newPfn, vma, fault.addr);
+  folioAddLru(memory, newPfn);
+  const i = 2 * pteIndex(fault.vpn);
+  const lo = mkPte(vma);
+  flushTlbPage(mm, fault.vpn);
+  table.entries[i] = fault.flags & FAULT.unshare ? lo : maybeMkwrite(lo | Pte.dirty, vma);
+  table.entries[i + 1] = newPfn;
+  if (oldPfn !== 0) {
+    folioRemoveRmapPte(memory, oldPfn);
+    folioPut(memory, oldPfn);
+  }
+  ptlUnlock(mm);
+}

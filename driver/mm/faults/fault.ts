@@ -1,0 +1,157 @@
+import type { Coroutine } from '../../core/effect.js';
+import { FAULT_RETURNS, FaultPoint } from '../../core/fault-points.js';
+import { PAGE_SIZE } from '../frames/frames.js';
+import { hugetlbFault } from '../huge/hugetlb-fault.js';
+import { doHugePmdAnonymousPage, doHugePmdNumaPage, doHugePmdWpPage } from '../huge/thp-fault.js';
+import { thpVmaAllowableOrder } from '../huge/thp-policy.js';
+import { Kind, kindOf, Pte } from '../tables/entry.js';
+import { migrationEntryWait } from '../tables/migration-entries.js';
+import { pmdIndex, pteIndex, type Table } from '../tables/page-table.js';
+import { canChangePteWritable, maybeMkwrite } from '../tables/pte-build.js';
+import { ptlLock, ptlUnlock } from '../tables/ptl.js';
+import { VM, VM_ACCESS_FLAGS } from '../vmas/vm-flags.js';
+import type { Vma } from '../vmas/vma.js';
+import { doAnonymousPage } from './fault-anon.js';
+import { FAULT, VM_FAULT } from './fault-code.js';
+import { hugeDevicePrivateFault } from './fault-device.js';
+import { doFileFault } from './fault-file.js';
+import { doNonPresentFault } from './fault-non-present.js';
+import { doWpPage } from './fault-wp.js';
+import { isUserfault } from './userfault.js';
+
+/** One fault on its way down: the address (page aligned), why, and the entry as it was when the fault began. */
+export interface VmFault {
+  readonly vma: Vma;
+  readonly addr: number;
+  readonly vpn: number;
+  readonly flags: number;
+  /** The entry when the fault began; whoever changes it checks that it is still this one. */
+  lo: number;
+  hi: number;
+}
+
+/**
+ * Makes the page at `addr` accessible as `flags` ask, or says why not: VM_FAULT bits, 0 meaning that the access is to
+ * be tried again (it may fault again). The caller holds mmap_lock and has checked the vma's access rights.
+ * Linux: mm/memory.c:handle_mm_fault()
+ */
+export function* handleMmFault(vma: Vma, addr: number, flags: number): Coroutine<number> {
+  const { memory } = vma.mm;
+  if (flags & FAULT.remote) memory.stats.remoteFaults++;
+  else memory.stats.cpuFaults++;
+  const page = addr - (addr % PAGE_SIZE);
+  if (memory.kernel.trace.verbose) memory.kernel.emit('fault', flags & FAULT.write ? 'write' : 'read', page, flags);
+  const { faults } = memory.kernel;
+  if (faults.armed && !faults.isQuiet(FaultPoint.handleMmFault, page)) {
+    const injected = yield* faults.reach(FaultPoint.handleMmFault, page);
+    if (injected !== 0) return injectedFault(injected);
+  }
+  if (vma.flags & VM.hugetlb) return yield* hugetlbFault(vma, page, flags);
+  // The CPU's own fault has waited before it came here; nobody else lets go of mmap_lock for a userfaultfd. Linux: handle_userfault()
+  if (!(flags & FAULT.served) && isUserfault(vma, page)) return VM_FAULT.sigbus;
+  const fault: VmFault = { vma, addr: page, vpn: page / PAGE_SIZE, flags, lo: 0, hi: 0 };
+  const handled = yield* handlePmdFault(fault);
+  return handled >= 0 ? handled : yield* handlePteFault(fault);
+}
+
+/** VM_FAULT bits of what a fault point returns; RETRY is 0, an access that is tried again. */
+export function injectedFault(injected: number): number {
+  if (injected === FAULT_RETURNS.OOM) return VM_FAULT.oom;
+  return injected === FAULT_RETURNS.SIGBUS ? VM_FAULT.sigbus : 0;
+}
+
+/** The part of a fault that the PMD entry decides; -1 when the PTE level is to go on. Linux: __handle_mm_fault() */
+function* handlePmdFault(fault: VmFault): Coroutine<number> {
+  const { vma, addr, vpn, flags } = fault;
+  const { pageTable } = vma.mm;
+  const pmd = pageTable.pmdTable(vpn);
+  const i = pmdIndex(vpn);
+  const lo = pmd === null ? Kind.none : pmd.entries[2 * i]!;
+  switch (kindOf(lo)) {
+    case Kind.none: {
+      if (!thpVmaAllowableOrder(vma, addr)) return -1;
+      const ret = yield* doHugePmdAnonymousPage(vma, addr, flags);
+      return ret & VM_FAULT.fallback ? -1 : ret;
+    }
+    case Kind.migration:
+      yield* migrationEntryWait(vma.mm, vpn);
+      return 0;
+    case Kind.devicePrivate:
+      return yield* hugeDevicePrivateFault(fault, pmd!);
+    case Kind.present:
+      return yield* handleHugePmd(fault, pmd!, lo);
+    default:
+      return -1;
+  }
+}
+
+function* handleHugePmd(fault: VmFault, pmd: Table, lo: number): Coroutine<number> {
+  const { vma, addr, flags } = fault;
+  if (lo & Pte.protnone && vma.flags & VM_ACCESS_FLAGS) return doHugePmdNumaPage(vma, addr);
+  if (flags & (FAULT.write | FAULT.unshare) && !(lo & Pte.write)) {
+    const ret = yield* doHugePmdWpPage(vma, addr, flags);
+    return ret & VM_FAULT.fallback ? -1 : ret;
+  }
+  ptlLock(vma.mm);
+  pmd.entries[2 * pmdIndex(fault.vpn)]! |= flags & FAULT.write ? Pte.young | Pte.dirty : Pte.young;
+  ptlUnlock(vma.mm);
+  return 0;
+}
+
+/** Linux: mm/memory.c:handle_pte_fault() */
+function* handlePteFault(fault: VmFault): Coroutine<number> {
+  const { vma, vpn, flags } = fault;
+  const table = vma.mm.pageTable.pteTable(vpn);
+  if (table !== null) {
+    fault.lo = table.entries[2 * pteIndex(vpn)]!;
+    fault.hi = table.entries[2 * pteIndex(vpn) + 1]!;
+  }
+  const { kernelMemory, kernel } = vma.mm.memory;
+  if (table === null) {
+    if (kernel.faults.armed && kernel.faults.hit(FaultPoint.pageTableAlloc) !== 0) return VM_FAULT.oom;
+    if (!kernelMemory.has(1)) return VM_FAULT.oom;
+  }
+  const kind = kindOf(fault.lo);
+  if (table === null || kind === Kind.none) {
+    return vma.file === null ? yield* doAnonymousPage(fault) : yield* doFileFault(fault);
+  }
+  if (kind !== Kind.present) return yield* doNonPresentFault(fault);
+  if (fault.lo & Pte.protnone && vma.flags & VM_ACCESS_FLAGS) return doNumaPage(fault, table);
+  if (flags & (FAULT.write | FAULT.unshare) && !(fault.lo & Pte.write)) return yield* doWpPage(fault);
+  ptlLock(vma.mm);
+  table.entries[2 * pteIndex(vpn)]! |= flags & FAULT.write ? Pte.young | Pte.dirty : Pte.young;
+  ptlUnlock(vma.mm);
+  return 0;
+}
+
+/** A PROT_NONE entry in a vma that has rights again gets those of the vma. Linux: mm/memory.c:do_numa_page() */
+function doNumaPage(fault: VmFault, table: Table): number {
+  const { vma, vpn } = fault;
+  ptlLock(vma.mm);
+  const i = 2 * pteIndex(vpn);
+  let lo = (table.entries[i]! & ~Pte.protnone) | Pte.young;
+  if (canChangePteWritable(vma, lo, table.entries[i + 1]!)) lo = maybeMkwrite(lo, vma);
+  table.entries[i] = lo;
+  ptlUnlock(vma.mm);
+  return 0;
+}
+
+/** Is the entry still what it was when the fault began? The table is made when it is missing. Linux: vmf_pte_changed() */
+export function lockFaultEntry(fault: VmFault): Table | null {
+  const { mm } = fault.vma;
+  if (isHugeNow(fault)) return null;
+  const table = mm.pageTable.pteTableAlloc(fault.vpn);
+  ptlLock(mm);
+  const i = 2 * pteIndex(fault.vpn);
+  if (table.entries[i] === fault.lo && table.entries[i + 1] === fault.hi) return table;
+  ptlUnlock(mm);
+  return null;
+}
+
+/** Somebody put a 2 MiB leaf in place meanwhile. */
+function isHugeNow(fault: VmFault): boolean {
+  const pmd = fault.vma.mm.pageTable.pmdTable(fault.vpn);
+  if (pmd === null) return false;
+  const kind = kindOf(pmd.entries[2 * pmdIndex(fault.vpn)]!);
+  return kind !== Kind.none && kind !== Kind.table;
+}

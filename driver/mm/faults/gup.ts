@@ -1,0 +1,290 @@
+import { EAGAIN, EBUSY, EEXIST, EFAULT, EINTR, EINVAL, ENOMEM, EOPNOTSUPP } from '../../../uapi/errno.js';
+import { assert } from '../../core/assert.js';
+import { type Coroutine, preemptPoint } from '../../core/effect.js';
+import { folioGet } from '../frames/folio.js';
+import { ZERO_PFN } from '../frames/frame-allocator.js';
+import { PAGE_SIZE, Zone } from '../frames/frames.js';
+import { type PfnList, tryGrabFolio, unpinUserPage } from '../frames/pin.js';
+import { splitHugePmd } from '../huge/thp-split-pmd.js';
+import type { Memory } from '../memory.js';
+import { KIND_MASK, Kind, Pte } from '../tables/entry.js';
+import { PAGES_PER_PMD_ENTRY, pmdIndex, pteIndex, type Table } from '../tables/page-table.js';
+import { folioMarkDirty, isCowMapping } from '../tables/pte-build.js';
+import { ptlLock, ptlUnlock } from '../tables/ptl.js';
+import type { Mm } from '../vmas/mm.js';
+import { VM } from '../vmas/vm-flags.js';
+import type { Vma } from '../vmas/vma.js';
+import { handleMmFault } from './fault.js';
+import { FAULT, VM_FAULT, VM_FAULT_ERROR } from './fault-code.js';
+import { FOLL, INTERNAL_FOLL_FLAGS } from './foll.js';
+
+const GUP_POINT = preemptPoint('get_user_pages');
+
+/** `followPage` found nothing to take: the address must be faulted in. */
+const NO_PAGE = 0;
+/** The page must become the caller's own first, though it is only read. Linux: -EMLINK of follow_page_mask() */
+const MUST_UNSHARE = -1000;
+
+/** Where and how to store what GUP finds. Without `out` pages are only faulted in. */
+export interface GupRequest {
+  readonly flags: number;
+  readonly out: PfnList | null;
+  /** First index of `out`. */
+  readonly at: number;
+}
+
+/**
+ * Takes a reference on each page of [start, start + npages), faulting pages in. mmap_lock is held, and kept. Answers the
+ * number of pages, which may be fewer than asked; or, when not even the first could be had, -EFAULT, -ENOMEM, -EINTR or
+ * -EINVAL (bad flags). Linux: mm/gup.c:get_user_pages()
+ */
+export function* getUserPages(
+  mm: Mm,
+  start: number,
+  npages: number,
+  flags: number,
+  out: PfnList,
+  at = 0,
+): Coroutine<number> {
+  if (!areGupFlagsValid(flags, FOLL.get)) return -EINVAL;
+  return yield* gupLongtermLocked(mm, start, npages, { flags: flags | FOLL.get | FOLL.touch, out, at });
+}
+
+/** As `getUserPages` with pins, which `unpinUserPage` ends, and 0 for bad flags. Linux: mm/gup.c:pin_user_pages() */
+export function* pinUserPages(
+  mm: Mm,
+  start: number,
+  npages: number,
+  flags: number,
+  out: PfnList,
+  at = 0,
+): Coroutine<number> {
+  if (!areGupFlagsValid(flags, FOLL.pin)) return 0;
+  return yield* gupLongtermLocked(mm, start, npages, { flags: flags | FOLL.pin, out, at });
+}
+
+/** As `getUserPages` for an address space that is not the caller's. Linux: mm/gup.c:get_user_pages_remote() */
+export function* getUserPagesRemote(
+  mm: Mm,
+  start: number,
+  npages: number,
+  flags: number,
+  out: PfnList,
+  at = 0,
+): Coroutine<number> {
+  if (!areGupFlagsValid(flags, FOLL.get)) return -EINVAL;
+  return yield* getPages(mm, start, npages, { flags: flags | FOLL.get | FOLL.touch | FOLL.remote, out, at });
+}
+
+/**
+ * Faults in the pages of [start, end) for MADV_POPULATE_READ and _WRITE; mmap_lock is held. Answers the number of pages
+ * done, or -ENOMEM (gap, out of memory), -EINVAL (access not allowed), -EFAULT, -EINTR. Linux: mm/gup.c:faultin_page_range()
+ */
+export function* faultinPageRange(mm: Mm, start: number, end: number, write: boolean): Coroutine<number> {
+  const flags = FOLL.touch | FOLL.madvPopulate | (write ? FOLL.write : 0);
+  return yield* getPages(mm, start, (end - start) / PAGE_SIZE, { flags, out: null, at: 0 });
+}
+
+/** Linux: mm/gup.c:is_valid_gup_args() */
+export function areGupFlagsValid(flags: number, toSet: number): boolean {
+  if (flags & INTERNAL_FOLL_FLAGS) return false;
+  const all = flags | toSet;
+  if (all & FOLL.pin && all & FOLL.get) return false;
+  return (all & FOLL.longterm) === 0 || (all & FOLL.pin) !== 0;
+}
+
+/** Gets pages again and again until none of them has to move for a long-term pin. Linux: mm/gup.c:__gup_longterm_locked() */
+export function* gupLongtermLocked(mm: Mm, start: number, npages: number, request: GupRequest): Coroutine<number> {
+  if (!(request.flags & FOLL.longterm)) return yield* getPages(mm, start, npages, request);
+  for (;;) {
+    const pinned = yield* getPages(mm, start, npages, request);
+    if (pinned <= 0) return pinned;
+    const moved = yield* checkAndMigrateMovablePages(mm.memory, request.out!, { at: request.at, npages: pinned });
+    if (moved === 0) return pinned;
+    if (moved !== -EAGAIN) return moved;
+  }
+}
+
+/**
+ * Pinned pages that may not be pinned for long (coherent device memory) are unpinned with all the others and moved. 0
+ * when there is none, -EAGAIN after a move, -EBUSY when one did not move; on errors no pin is left.
+ * Linux: mm/gup.c:check_and_migrate_movable_pages_or_folios()
+ */
+function* checkAndMigrateMovablePages(
+  memory: Memory,
+  pfns: PfnList,
+  { at, npages }: { at: number; npages: number },
+): Coroutine<number> {
+  const { frames } = memory;
+  let collected = 0;
+  for (let i = at; i < at + npages; i++) if (frames.zone[pfns[i]!] === Zone.coherent) collected++;
+  if (collected === 0) return 0;
+  for (let i = at; i < at + npages; i++) {
+    const pfn = pfns[i]!;
+    if (frames.zone[pfn] !== Zone.coherent) {
+      unpinUserPage(memory, pfn);
+      continue;
+    }
+    // A pinned page can't move, so the pin becomes a plain reference, which the migration consumes.
+    folioGet(memory, pfn);
+    unpinUserPage(memory, pfn);
+    assert(memory.hooks !== null, 'coherent memory exists without a driver');
+    const error = yield* memory.hooks.migrateDeviceCoherentFolio(pfn);
+    if (error !== 0) {
+      for (let j = i + 1; j < at + npages; j++) unpinUserPage(memory, pfns[j]!);
+      return -EBUSY;
+    }
+  }
+  return -EAGAIN;
+}
+
+/** Linux: mm/gup.c:__get_user_pages() */
+function* getPages(mm: Mm, start: number, npages: number, request: GupRequest): Coroutine<number> {
+  const { kernel } = mm.memory;
+  const { flags } = request;
+  assert(mm.mmapLock.isHeld, 'get_user_pages needs mmap_lock');
+  assert((request.out !== null) === ((flags & (FOLL.get | FOLL.pin)) !== 0), 'pages go with FOLL_GET or FOLL_PIN');
+  const first = start - (start % PAGE_SIZE);
+  let vma: Vma | null = null;
+  let done = 0;
+  while (done < npages) {
+    const addr = first + done * PAGE_SIZE;
+    if (vma === null || addr >= vma.end) {
+      vma = mm.vmaLookup(addr);
+      const error = checkVma(vma, flags);
+      if (error !== 0) return done || error;
+    }
+    if (kernel.current.killed) return done || -EINTR;
+    if (kernel.scheduler.contended) yield GUP_POINT;
+    const got = yield* followPage(vma!, addr, { request, at: request.at + done, npages: npages - done });
+    if (got > 0) {
+      done += got;
+    } else if (got === NO_PAGE || got === MUST_UNSHARE) {
+      const error = yield* faultinPage(vma!, addr, { flags, unshare: got === MUST_UNSHARE });
+      if (error !== 0) return done || error;
+    } else {
+      return done || got;
+    }
+  }
+  return done;
+}
+
+function checkVma(vma: Vma | null, flags: number): number {
+  if (flags & FOLL.madvPopulate) {
+    if (vma === null) return -ENOMEM;
+    return checkVmaFlags(vma, flags) === 0 ? 0 : -EINVAL;
+  }
+  return vma === null ? -EFAULT : checkVmaFlags(vma, flags);
+}
+
+/**
+ * Long-term write pins of file mappings are refused only where writes must be tracked, and tmpfs, hugetlb and the device
+ * files never do that, so the rule has nothing to refuse here.
+ * Deviates: FOLL_FORCE gives no right that the vma lacks. Linux: mm/gup.c:check_vma_flags()
+ */
+function checkVmaFlags(vma: Vma, flags: number): number {
+  if (vma.flags & (VM.io | VM.pfnmap)) return -EFAULT;
+  if (flags & FOLL.splitPmd && vma.flags & VM.hugetlb) return -EOPNOTSUPP;
+  return vma.flags & (flags & FOLL.write ? VM.write : VM.read) ? 0 : -EFAULT;
+}
+
+/** Linux: mm/gup.c:faultin_page() */
+function* faultinPage(
+  vma: Vma,
+  addr: number,
+  { flags, unshare }: { flags: number; unshare: boolean },
+): Coroutine<number> {
+  if (flags & FOLL.nofault) return -EFAULT;
+  let fault = 0;
+  if (flags & FOLL.write) fault |= FAULT.write;
+  if (flags & FOLL.remote) fault |= FAULT.remote;
+  if (unshare) fault |= FAULT.unshare;
+  const result = yield* handleMmFault(vma, addr, fault);
+  if ((result & VM_FAULT_ERROR) === 0) return 0;
+  return result & VM_FAULT.oom ? -ENOMEM : -EFAULT;
+}
+
+interface FollowPlace {
+  readonly request: GupRequest;
+  /** Where the first pfn goes. */
+  readonly at: number;
+  /** Pages still wanted, at least one. */
+  readonly npages: number;
+}
+
+/**
+ * Takes the page at `addr`, or all wanted pages of a 2 MiB entry, as they are mapped now. Answers how many, NO_PAGE,
+ * MUST_UNSHARE or a negative errno. Linux: mm/gup.c:follow_page_mask()
+ */
+function* followPage(vma: Vma, addr: number, place: FollowPlace): Coroutine<number> {
+  const { mm } = vma;
+  const vpn = addr / PAGE_SIZE;
+  const pmd = mm.pageTable.pmdTable(vpn);
+  if (pmd === null) return NO_PAGE;
+  const lo = pmd.entries[2 * pmdIndex(vpn)]!;
+  if ((lo & KIND_MASK) === Kind.present) {
+    if (!(place.request.flags & FOLL.splitPmd)) return followHugePmd(vma, vpn, { pmd, place });
+    yield* splitHugePmd(vma, addr);
+  }
+  return followPagePte(vma, vpn, place);
+}
+
+/** Linux: mm/gup.c:follow_page_pte() */
+function followPagePte(vma: Vma, vpn: number, { request, at }: FollowPlace): number {
+  const { mm } = vma;
+  const { flags, out } = request;
+  const leaf = mm.pageTable.pteTable(vpn);
+  if (leaf === null) return NO_PAGE;
+  const i = 2 * pteIndex(vpn);
+  const lo = leaf.entries[i]!;
+  const pfn = leaf.entries[i + 1]!;
+  if ((lo & KIND_MASK) !== Kind.present) return NO_PAGE;
+  if (flags & FOLL.write && !(lo & Pte.write)) return NO_PAGE;
+  if (lo & Pte.special && pfn !== ZERO_PFN) return -EEXIST;
+  if (!(lo & Pte.write) && gupMustUnshare(mm.memory, pfn, { flags, vma })) return MUST_UNSHARE;
+  ptlLock(mm);
+  const error = tryGrabFolio(mm.memory, pfn, { refs: 1, flags });
+  if (error === 0 && flags & FOLL.touch && flags & FOLL.write && !(lo & Pte.dirty)) folioMarkDirty(mm.memory, pfn);
+  ptlUnlock(mm);
+  if (error !== 0) return error;
+  if (out !== null) out[at] = pfn;
+  return 1;
+}
+
+/** THP and hugetlb alike. Linux: mm/gup.c:follow_huge_pmd() */
+function followHugePmd(vma: Vma, vpn: number, { pmd, place }: { pmd: Table; place: FollowPlace }): number {
+  const { mm } = vma;
+  const { flags, out } = place.request;
+  const i = 2 * pmdIndex(vpn);
+  const lo = pmd.entries[i]!;
+  const head = pmd.entries[i + 1]!;
+  if (flags & FOLL.write && !(lo & Pte.write)) return NO_PAGE;
+  if (!(lo & Pte.write) && gupMustUnshare(mm.memory, head, { flags, vma })) return MUST_UNSHARE;
+  const offset = pteIndex(vpn);
+  const npages = Math.min(PAGES_PER_PMD_ENTRY - offset, place.npages);
+  ptlLock(mm);
+  const error = tryGrabFolio(mm.memory, head, { refs: npages, flags });
+  if (error === 0 && flags & FOLL.touch) {
+    pmd.entries[i] = lo | Pte.young | (flags & FOLL.write ? Pte.dirty : 0);
+  }
+  ptlUnlock(mm);
+  if (error !== 0) return error;
+  if (out !== null) for (let j = 0; j < npages; j++) out[place.at + j] = head + offset + j;
+  return npages;
+}
+
+/**
+ * A read-only pin must see later writes of its process, so an anonymous page must be the process's own before, and a
+ * long-term pin may not take a file's page or the zero page out of a private mapping that can be written. The fast path
+ * has no vma and gives up where it would need one. Linux: mm/internal.h:gup_must_unshare()
+ */
+export function gupMustUnshare(
+  { frames }: Memory,
+  pfn: number,
+  { flags, vma }: { flags: number; vma: Vma | null },
+): boolean {
+  if ((flags & (FOLL.write | FOLL.pin)) !== FOLL.pin) return false;
+  if (frames.isAnon(pfn)) return !frames.isAnonExclusive(pfn);
+  if (!(flags & FOLL.longterm)) return false;
+  return vma === null || isCowMapping(vma.flags);
+}

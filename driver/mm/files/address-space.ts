@@ -1,0 +1,25 @@
+import { LockClass } from '../../core/lock-class.js';
+import { RwSem } from '../../core/locks.js';
+import type { Memory } from '../memory.js';
+import type { Vma } from '../vmas/vma.js';
+import { PageCache } from './page-cache.js';
+
+/**
+ * The page cache of one tmpfs file (shared anonymous memory is such a file without a name), or the pages of a device
+ * mapping.
+ */
+export class AddressSpace {
+  readonly pages = new PageCache();
+  /** Every vma that maps the file, in order of linking; protected by `lock` (i_mmap_rwsem). */
+  readonly vmas: Vma[] = [];
+  readonly lock: RwSem;
+  /** Length in bytes: a fault behind it is a SIGBUS. */
+  size = 0;
+
+  constructor(
+    memory: Memory,
+    readonly id: number,
+  ) {
+    this.lock = new RwSem(memory.kernel, LockClass.rmapLock, 'i_mmap');
+  }
+}

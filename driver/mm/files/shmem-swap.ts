@@ -1,0 +1,69 @@
+import { EIO, ENOMEM } from '../../../uapi/errno.js';
+import { assert } from '../../core/assert.js';
+import type { Coroutine } from '../../core/effect.js';
+import { folioIsLocked, folioPut, folioUnlock } from '../frames/folio.js';
+import { PG } from '../frames/frames.js';
+import type { Memory } from '../memory.js';
+import { addToSwap, deleteFromSwapCache, freeSwapAndCache } from '../swap/swap-cache.js';
+import { swapCacheFolioLocked } from '../swap/swap-in.js';
+import type { AddressSpace } from './address-space.js';
+import { filemapRemoveFolio, shmemAddToPageCache } from './shmem.js';
+
+/** How the page cache remembers that a page is in swap. */
+function swapIndex(slot: number): number {
+  return -1 - slot;
+}
+
+/**
+ * Brings the page back that `index` has in swap; 0 (also when somebody else was faster) or -ENOMEM.
+ * Linux: mm/shmem.c:shmem_swapin_folio()
+ */
+export function* shmemSwapinFolio(memory: Memory, mapping: AddressSpace, index: number): Coroutine<number> {
+  const { frames } = memory;
+  const found = mapping.pages.get(index);
+  if (found >= 0) return 0;
+  const slot = -1 - found;
+  const pfn = yield* swapCacheFolioLocked(memory, slot);
+  if (pfn === 0) return -ENOMEM;
+  if ((frames.flags[pfn]! & PG.uptodate) === 0) {
+    folioUnlock(memory, pfn);
+    folioPut(memory, pfn);
+    return -EIO;
+  }
+  const isOurs =
+    frames.flags[pfn]! & PG.swapcache && frames.swapSlot[pfn] === slot && mapping.pages.get(index) === found;
+  if (isOurs) {
+    deleteFromSwapCache(memory, pfn);
+    shmemAddToPageCache(memory, pfn, mapping, index);
+    frames.flags[pfn]! |= PG.dirty;
+    memory.swap.free(slot);
+  }
+  folioUnlock(memory, pfn);
+  folioPut(memory, pfn);
+  return 0;
+}
+
+/**
+ * Moves a locked, unmapped page from its file to the swap cache; it is the caller's to write. False when swap is full.
+ * Linux: mm/shmem.c:shmem_writepage()
+ */
+export function shmemSwapOut(memory: Memory, pfn: number): boolean {
+  const { frames } = memory;
+  assert(folioIsLocked(memory, pfn) && frames.folioMapcount[pfn] === 0, `pfn ${pfn} is mapped or not locked`);
+  const mapping = memory.mappings.get(frames.mapping[pfn]!);
+  const index = frames.index[pfn]!;
+  if (mapping === undefined || !addToSwap(memory, pfn)) return false;
+  const slot = frames.swapSlot[pfn]!;
+  memory.swap.dup(slot);
+  filemapRemoveFolio(memory, pfn);
+  mapping.pages.set(index, swapIndex(slot));
+  return true;
+}
+
+/** Frees the slot of a page that is in swap. Linux: mm/shmem.c:shmem_free_swap() */
+export function shmemForgetSwap(memory: Memory, mapping: AddressSpace, index: number): void {
+  const found = mapping.pages.get(index);
+  assert(found < 0, `page ${index} of mapping ${mapping.id} is not in swap`);
+  mapping.pages.set(index, 0);
+  freeSwapAndCache(memory, -1 - found);
+}

@@ -1,0 +1,248 @@
+import { EINVAL, ENOMEM } from '../../../uapi/errno.js';
+import { assert } from '../../core/assert.js';
+import type { Coroutine } from '../../core/effect.js';
+import { clearPage, folioAddLru, folioGet, folioLock, folioPut, folioUnlock } from '../frames/folio.js';
+import { PAGE_SIZE, PG } from '../frames/frames.js';
+import type { Memory } from '../memory.js';
+import { type ZapOptions, zapPageRangeSingle } from '../tables/zap.js';
+import { AddressSpace } from './address-space.js';
+import { shmemForgetSwap, shmemSwapinFolio } from './shmem-swap.js';
+
+/** A new, empty tmpfs file of `sizeBytes`. Shared anonymous memory is such a file without a name. */
+export function newShmemMapping(memory: Memory, sizeBytes: number): AddressSpace {
+  const mapping = new AddressSpace(memory, memory.nextMappingId++);
+  mapping.size = sizeBytes;
+  memory.mappings.set(mapping.id, mapping);
+  return mapping;
+}
+
+/** The resident page of `index`, 0 when there is none (a hole, or in swap). No reference is taken. */
+export function filemapPage(mapping: AddressSpace, index: number): number {
+  return Math.max(0, mapping.pages.get(index));
+}
+
+/**
+ * The page of `index` with one reference for the caller: resident, read in from swap, or, with `create`, new and zeroed.
+ * 0 is a hole without `create`. -EINVAL behind the end of the file unless `behindEnd`, -ENOMEM without memory. The page is not locked: who
+ * needs it to stay in the file locks it and looks at `mapping` again. Linux: mm/shmem.c:shmem_get_folio_gfp()
+ */
+export function* shmemGetFolio(
+  memory: Memory,
+  mapping: AddressSpace,
+  index: number,
+  { create, behindEnd = false }: { create: boolean; behindEnd?: boolean },
+): Coroutine<number> {
+  for (;;) {
+    if (index * PAGE_SIZE >= mapping.size && !behindEnd) return -EINVAL;
+    const found = mapping.pages.get(index);
+    if (found < 0) {
+      const result = yield* shmemSwapinFolio(memory, mapping, index);
+      if (result !== 0) return result;
+      continue;
+    }
+    if (found > 0) {
+      folioGet(memory, found);
+      return found;
+    }
+    return create ? shmemAllocAndAddFolio(memory, mapping, index) : 0;
+  }
+}
+
+/** Linux: mm/shmem.c:shmem_alloc_and_add_folio(). Deviates: no huge pages in shmem, whose default in 6.12 is `never`. */
+function shmemAllocAndAddFolio(memory: Memory, mapping: AddressSpace, index: number): number {
+  const pfn = memory.allocator.allocate();
+  if (pfn === 0) return -ENOMEM;
+  clearPage(memory, pfn);
+  memory.frames.flags[pfn]! |= PG.swapbacked | PG.uptodate;
+  shmemAddToPageCache(memory, pfn, mapping, index);
+  folioAddLru(memory, pfn);
+  return pfn;
+}
+
+/** Gives the file a page; the file holds a reference of its own. Linux: mm/shmem.c:shmem_add_to_page_cache() */
+export function shmemAddToPageCache(memory: Memory, pfn: number, mapping: AddressSpace, index: number): void {
+  const { frames } = memory;
+  assert(mapping.pages.get(index) <= 0, `page ${index} of mapping ${mapping.id} is there already`);
+  mapping.pages.set(index, pfn);
+  frames.mapping[pfn] = mapping.id;
+  frames.index[pfn] = index;
+  folioGet(memory, pfn);
+}
+
+/** Takes the page out of its file and drops the file's reference. Linux: mm/filemap.c:filemap_remove_folio() */
+export function filemapRemoveFolio(memory: Memory, pfn: number): void {
+  const { frames } = memory;
+  const mapping = memory.mappings.get(frames.mapping[pfn]!);
+  const index = frames.index[pfn]!;
+  assert(mapping !== undefined && mapping.pages.get(index) === pfn, `pfn ${pfn} is not in the page cache`);
+  mapping.pages.set(index, 0);
+  frames.mapping[pfn] = 0;
+  folioPut(memory, pfn);
+}
+
+/**
+ * Sets the length: pages behind it are unmapped everywhere (private copies too) and dropped, the rest of the last page
+ * becomes zero. Linux: mm/shmem.c:shmem_setattr(), mm/truncate.c:truncate_pagecache()
+ */
+export function* shmemTruncate(memory: Memory, mapping: AddressSpace, sizeBytes: number): Coroutine<void> {
+  const oldSize = mapping.size;
+  mapping.size = sizeBytes;
+  if (sizeBytes >= oldSize) return;
+  const firstIndex = Math.ceil(sizeBytes / PAGE_SIZE);
+  yield* unmapMappingPages(mapping, { first: firstIndex });
+  yield* shmemTruncateRange(memory, mapping, { first: firstIndex });
+  // A page that was faulted in again between the two steps is behind the end now, so this pass finds the last of them.
+  yield* unmapMappingPages(mapping, { first: firstIndex });
+  yield* clearTail(memory, mapping, sizeBytes);
+}
+
+/** Frees every page of a file whose last name, descriptor and mapping are gone. Linux: mm/shmem.c:shmem_evict_inode() */
+export function* shmemEvict(memory: Memory, mapping: AddressSpace): Coroutine<void> {
+  assert(mapping.vmas.length === 0, `mapping ${mapping.id} is evicted while it is mapped`);
+  mapping.size = 0;
+  yield* shmemTruncateRange(memory, mapping, { first: 0 });
+  memory.mappings.delete(mapping.id);
+}
+
+/**
+ * Makes [offset, offset + len) read as zero: whole pages go, private copies of them stay. Linux: mm/shmem.c:shmem_fallocate()
+ * with FALLOC_FL_PUNCH_HOLE
+ */
+export function* shmemPunchHole(memory: Memory, mapping: AddressSpace, offset: number, len: number): Coroutine<void> {
+  const [first, end] = [Math.ceil(offset / PAGE_SIZE), Math.floor((offset + len) / PAGE_SIZE)];
+  if (first > end) {
+    yield* clearPart(memory, mapping, offset, offset + len);
+    return;
+  }
+  const hole = { first, end, evenCows: false };
+  yield* unmapMappingPages(mapping, hole);
+  yield* shmemTruncateRange(memory, mapping, hole);
+  // Linux: truncate_inode_folio(), for what was mapped again in between
+  yield* unmapMappingPages(mapping, hole);
+  yield* clearPart(memory, mapping, offset, first * PAGE_SIZE);
+  yield* clearPart(memory, mapping, end * PAGE_SIZE, offset + len);
+}
+
+/**
+ * Gives [offset, offset + len) pages; the file grows unless `keepsSize`. 0, or -ENOMEM, which leaves the size.
+ * Linux: mm/shmem.c:shmem_fallocate(). Deviates: the pages given before memory ran out stay.
+ */
+export function* shmemAllocate(
+  memory: Memory,
+  mapping: AddressSpace,
+  { offset, len, keepsSize }: { offset: number; len: number; keepsSize: boolean },
+): Coroutine<number> {
+  const end = offset + len;
+  for (let index = Math.floor(offset / PAGE_SIZE); index * PAGE_SIZE < end; index++) {
+    const pfn = yield* shmemGetFolio(memory, mapping, index, { create: true, behindEnd: true });
+    if (pfn < 0) return pfn;
+    folioPut(memory, pfn);
+  }
+  if (!keepsSize) mapping.size = Math.max(mapping.size, end);
+  return 0;
+}
+
+/** Pages of a file, by their indices. */
+interface IndexRange {
+  readonly first: number;
+  /** The end of the file when left out. */
+  readonly end?: number;
+}
+
+/** Linux: mm/memory.c:unmap_mapping_pages() */
+function* unmapMappingPages(
+  mapping: AddressSpace,
+  { first, end = Number.POSITIVE_INFINITY, evenCows = true }: IndexRange & ZapOptions,
+): Coroutine<void> {
+  yield* mapping.lock.readLock();
+  for (const vma of mapping.vmas) {
+    const from = vma.start + Math.max(0, first - vma.pgoff) * PAGE_SIZE;
+    const to = Math.min(vma.end, vma.start + Math.max(0, end - vma.pgoff) * PAGE_SIZE);
+    if (from < to) yield* zapPageRangeSingle(vma, from, to, { evenCows });
+  }
+  mapping.lock.readUnlock();
+}
+
+function* shmemTruncateRange(
+  memory: Memory,
+  mapping: AddressSpace,
+  { first, end = Number.POSITIVE_INFINITY }: IndexRange,
+): Coroutine<void> {
+  for (const index of mapping.pages.filled(first)) {
+    if (index >= end) return;
+    const found = mapping.pages.get(index);
+    if (found > 0) yield* truncateFolio(memory, mapping, index);
+    else if (found < 0) shmemForgetSwap(memory, mapping, index);
+  }
+}
+
+function* truncateFolio(memory: Memory, mapping: AddressSpace, index: number): Coroutine<void> {
+  const pfn = mapping.pages.get(index);
+  folioGet(memory, pfn);
+  yield* folioLock(memory, pfn);
+  if (mapping.pages.get(index) === pfn) {
+    memory.frames.flags[pfn]! &= ~PG.dirty;
+    filemapRemoveFolio(memory, pfn);
+  }
+  folioUnlock(memory, pfn);
+  folioPut(memory, pfn);
+}
+
+function* clearTail(memory: Memory, mapping: AddressSpace, sizeBytes: number): Coroutine<void> {
+  yield* clearPart(memory, mapping, sizeBytes, Math.ceil(sizeBytes / PAGE_SIZE) * PAGE_SIZE);
+}
+
+/** Clears the bytes [from, to), which lie in one page. */
+function* clearPart(memory: Memory, mapping: AddressSpace, from: number, to: number): Coroutine<void> {
+  if (from >= to) return;
+  const index = Math.floor(from / PAGE_SIZE);
+  const pfn = yield* shmemGetFolio(memory, mapping, index, { create: false });
+  if (pfn <= 0) return;
+  const base = (pfn - index) * PAGE_SIZE;
+  memory.bytes.fill(0, base + from, base + to);
+  folioPut(memory, pfn);
+}
+
+/** read(2): fewer bytes at the end of the file. Holes read as zero and stay holes. Linux: shmem_file_read_iter() */
+export function* shmemRead(
+  memory: Memory,
+  mapping: AddressSpace,
+  { offset, lenBytes }: { offset: number; lenBytes: number },
+): Coroutine<Uint8Array> {
+  const out = new Uint8Array(Math.max(0, Math.min(lenBytes, mapping.size - offset)));
+  for (let done = 0; done < out.length; ) {
+    const at = offset + done;
+    const inPage = at % PAGE_SIZE;
+    const n = Math.min(PAGE_SIZE - inPage, out.length - done);
+    const pfn = yield* shmemGetFolio(memory, mapping, Math.floor(at / PAGE_SIZE), { create: false });
+    if (pfn < 0) return out.subarray(0, done);
+    if (pfn > 0) {
+      const from = pfn * PAGE_SIZE + inPage;
+      out.set(memory.bytes.subarray(from, from + n), done);
+      folioPut(memory, pfn);
+    }
+    done += n;
+  }
+  return out;
+}
+
+/** write(2): bytes done, or -errno when none were. The file grows. Linux: mm/shmem.c:shmem_file_write_iter() */
+export function* shmemWrite(
+  memory: Memory,
+  mapping: AddressSpace,
+  { offset, bytes }: { offset: number; bytes: Uint8Array },
+): Coroutine<number> {
+  mapping.size = Math.max(mapping.size, offset + bytes.length);
+  for (let done = 0; done < bytes.length; ) {
+    const at = offset + done;
+    const inPage = at % PAGE_SIZE;
+    const n = Math.min(PAGE_SIZE - inPage, bytes.length - done);
+    const pfn = yield* shmemGetFolio(memory, mapping, Math.floor(at / PAGE_SIZE), { create: true });
+    if (pfn < 0) return done > 0 ? done : pfn;
+    memory.bytes.set(bytes.subarray(done, done + n), pfn * PAGE_SIZE + inPage);
+    memory.frames.flags[pfn]! |= PG.dirty;
+    folioPut(memory, pfn);
+    done += n;
+  }
+  return bytes.length;
+}

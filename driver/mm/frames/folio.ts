@@ -1,0 +1,160 @@
+import { assert } from '../../core/assert.js';
+import { type Coroutine, preemptPoint } from '../../core/effect.js';
+import { LockClass } from '../../core/lock-class.js';
+import { WaitQueue } from '../../core/wait-queue.js';
+import type { Memory } from '../memory.js';
+import { PAGE_SIZE, PG, Zone } from './frames.js';
+
+const FOLIO_LOCK_POINT = preemptPoint('folio_lock');
+const PAGE_WAIT_POINT = preemptPoint('migration_entry_wait');
+
+/** One more reference on the folio of `pfn`. */
+export function folioGet(memory: Memory, pfn: number, count = 1): void {
+  const { frames } = memory;
+  const head = frames.head[pfn]!;
+  assert(frames.refcount[head]! > 0, `pfn ${pfn} is free and can't be referenced`);
+  frames.refcount[head]! += count;
+}
+
+/** Drops references; with the last one the folio goes back to where it came from. Linux: folio_put_refs() */
+export function folioPut(memory: Memory, pfn: number, count = 1): void {
+  const { frames } = memory;
+  const head = frames.head[pfn]!;
+  const left = frames.refcount[head]! - count;
+  frames.refcount[head] = left;
+  assert(left >= 0, `pfn ${pfn} has ${left} references`);
+  if (left === 0) freeFolio(memory, head);
+}
+
+/** Linux: mm/swap.c:__folio_put(), mm/memremap.c:free_zone_device_folio() */
+function freeFolio(memory: Memory, head: number): void {
+  const { frames } = memory;
+  const flags = frames.flags[head]!;
+  assert((flags & PG.locked) === 0, `pfn ${head} is freed while it is locked`);
+  assert(
+    frames.folioMapcount[head] === 0,
+    `pfn ${head} is freed while it is mapped ${frames.folioMapcount[head]} times`,
+  );
+  assert((flags & PG.swapcache) === 0, `pfn ${head} is freed while it is in the swap cache`);
+  frames.mapping[head] = 0;
+  if (frames.zone[head] !== Zone.system) {
+    frames.flags[head] = 0;
+    memory.pagemaps[frames.pagemap[head]!]!.ops.pageFree(head);
+  } else if (flags & PG.hugetlb) {
+    memory.hugetlb.free(head);
+  } else if (frames.order[head]! > 0) {
+    memory.allocator.freeHuge(head);
+  } else {
+    memory.allocator.free(head);
+  }
+}
+
+/** Takes the lock bit if it is free; never waits. Linux: folio_trylock() */
+export function folioTrylock(memory: Memory, pfn: number): boolean {
+  const head = memory.frames.head[pfn]!;
+  if (memory.frames.flags[head]! & PG.locked) return false;
+  takeLock(memory, head, false);
+  return true;
+}
+
+function takeLock({ frames, kernel }: Memory, head: number, mayWait: boolean): void {
+  frames.flags[head]! |= PG.locked;
+  frames.lockOwner[head] = kernel.current.id;
+  kernel.lockAcquired(LockClass.folioLock, 'folio', { mayWait });
+}
+
+/** Takes the lock bit, sleeping as long as somebody else has it. Linux: folio_lock() */
+export function* folioLock(memory: Memory, pfn: number): Coroutine<void> {
+  const { frames, kernel } = memory;
+  const head = frames.head[pfn]!;
+  kernel.checkOrder(kernel.current, LockClass.folioLock, false);
+  if (kernel.scheduler.isShared) yield FOLIO_LOCK_POINT;
+  while (frames.flags[head]! & PG.locked) yield pageQueue(memory, head);
+  takeLock(memory, head, true);
+}
+
+/** A new folio's lock bit, known to be free; as `folioTrylock` but its failure is a bug. Linux: __folio_set_locked() */
+export function folioLockNew(memory: Memory, pfn: number): void {
+  const taken = folioTrylock(memory, pfn);
+  assert(taken, `new pfn ${pfn} is locked`);
+}
+
+export function folioUnlock(memory: Memory, pfn: number): void {
+  const { frames, kernel } = memory;
+  const head = frames.head[pfn]!;
+  assert((frames.flags[head]! & PG.locked) !== 0, `pfn ${pfn} is not locked`);
+  assert(frames.lockOwner[head] === kernel.current.id, `pfn ${pfn} is unlocked by a task that does not own the lock`);
+  frames.flags[head]! &= ~PG.locked;
+  frames.lockOwner[head] = 0;
+  kernel.lockReleased(LockClass.folioLock, 'folio');
+  memory.pageWaiters.get(head)?.wakeAll();
+}
+
+export function folioIsLocked(memory: Memory, pfn: number): boolean {
+  return (memory.frames.flags[memory.frames.head[pfn]!]! & PG.locked) !== 0;
+}
+
+/**
+ * Sleeps until the lock of `pfn`'s folio is released once; no reference is taken. The caller drops its ptl first and
+ * looks at the entry again afterwards. Linux: mm/filemap.c:migration_entry_wait_on_locked()
+ */
+export function* waitOnPageLocked(memory: Memory, pfn: number): Coroutine<void> {
+  const { kernel, frames } = memory;
+  const head = frames.head[pfn]!;
+  assert(frames.lockOwner[head] !== kernel.current.id, `pfn ${pfn} is waited for by the task that holds its lock`);
+  if (kernel.scheduler.contended) yield PAGE_WAIT_POINT;
+  if (frames.flags[head]! & PG.locked) yield pageQueue(memory, head);
+}
+
+function pageQueue(memory: Memory, head: number): WaitQueue {
+  const { kernel, frames } = memory;
+  assert(frames.lockOwner[head] !== kernel.current.id, `pfn ${head} is waited for by the task that holds its lock`);
+  let queue = memory.pageWaiters.get(head);
+  if (queue === undefined) {
+    queue = new WaitQueue(`folio ${head}`);
+    memory.pageWaiters.set(head, queue);
+  }
+  return queue;
+}
+
+/** Fills a frame with zeroes. */
+export function clearPage(memory: Memory, pfn: number): void {
+  const start = pfn * PAGE_SIZE;
+  memory.bytes.fill(0, start, start + PAGE_SIZE);
+}
+
+/** Copies the bytes of one frame; both must have bytes of their own. */
+export function copyPage(memory: Memory, to: number, from: number): void {
+  const start = from * PAGE_SIZE;
+  memory.bytes.copyWithin(to * PAGE_SIZE, start, start + PAGE_SIZE);
+}
+
+/** The frame that holds the bytes of `pfn`: itself, or the backing page of a private device page. */
+export function backingPfn(memory: Memory, pfn: number): number {
+  const { frames } = memory;
+  if (frames.zone[pfn] !== Zone.private) return pfn;
+  const head = frames.head[pfn]!;
+  return frames.zoneDeviceData[head]! + (pfn - head);
+}
+
+/** Takes the folio off the LRU with a reference of its own. False when it was not on it. Linux: folio_isolate_lru() */
+export function folioIsolateLru(memory: Memory, pfn: number): boolean {
+  const { frames } = memory;
+  const head = frames.head[pfn]!;
+  if ((frames.flags[head]! & PG.lru) === 0) return false;
+  frames.flags[head]! &= ~PG.lru;
+  frames.refcount[head]!++;
+  return true;
+}
+
+/** The reverse: back on the LRU, and the isolation's reference dropped. Linux: folio_putback_lru() */
+export function folioPutbackLru(memory: Memory, pfn: number): void {
+  folioAddLru(memory, pfn);
+  folioPut(memory, pfn);
+}
+
+/** Deviates: there are no per-CPU batches, so a folio is on the LRU at once and no batch holds a reference to it. */
+export function folioAddLru(memory: Memory, pfn: number): void {
+  const { frames } = memory;
+  frames.flags[frames.head[pfn]!]! |= PG.lru;
+}

@@ -1,0 +1,153 @@
+import { assert } from '../../core/assert.js';
+import type { Coroutine } from '../../core/effect.js';
+import type { AddressSpace } from '../files/address-space.js';
+import type { Memory } from '../memory.js';
+import type { Vma } from '../vmas/vma.js';
+import type { AnonVma } from './anon-vma.js';
+import { PG } from './frames.js';
+
+/** A new anonymous folio gets its first mapping, exclusive to `vma`'s process. Linux: folio_add_new_anon_rmap() */
+export function folioAddNewAnonRmap(memory: Memory, pfn: number, vma: Vma, addr: number): void {
+  const { frames } = memory;
+  setAnon(memory, pfn, vma, addr);
+  frames.flags[pfn]! |= PG.swapbacked | PG.anonExclusive;
+  frames.mapcount[pfn] = 1;
+  frames.folioMapcount[pfn] = 1;
+}
+
+/** As `folioAddNewAnonRmap` for a 2 MiB folio mapped by one PMD. */
+export function folioAddNewAnonRmapPmd(memory: Memory, head: number, vma: Vma, addr: number): void {
+  const { frames } = memory;
+  setAnon(memory, head, vma, addr);
+  frames.flags[head]! |= PG.swapbacked | PG.anonExclusive;
+  frames.entireMapcount[head] = 1;
+  frames.folioMapcount[head] = 1;
+}
+
+function setAnon(memory: Memory, head: number, vma: Vma, addr: number): void {
+  const { frames } = memory;
+  assert(vma.anonVma !== null, 'a page is mapped in a vma without anon_vma');
+  frames.flags[head]! |= PG.anon;
+  frames.mapping[head] = vma.anonVma.id;
+  frames.index[head] = vma.indexOf(addr);
+}
+
+/** One more PTE mapping of an anonymous page. Linux: folio_add_anon_rmap_pte() */
+export function folioAddAnonRmapPte(memory: Memory, pfn: number, exclusive: boolean): void {
+  addMapping(memory, pfn);
+  if (exclusive) memory.frames.flags[pfn]! |= PG.anonExclusive;
+}
+
+/**
+ * Makes a folio that is not anonymous yet (a page read from swap) anonymous; when others may share it, it goes under
+ * the oldest anon_vma, which all of them reach. Linux: __folio_set_anon()
+ */
+export function folioSetAnon(
+  memory: Memory,
+  pfn: number,
+  vma: Vma,
+  { addr, exclusive }: { addr: number; exclusive: boolean },
+): void {
+  setAnon(memory, pfn, vma, addr);
+  if (!exclusive) memory.frames.mapping[pfn] = vma.anonVma!.root.id;
+}
+
+/** One more PTE mapping of a file page. Linux: folio_add_file_rmap_pte() */
+export function folioAddFileRmapPte(memory: Memory, pfn: number): void {
+  addMapping(memory, pfn);
+}
+
+function addMapping(memory: Memory, pfn: number): void {
+  memory.frames.mapcount[pfn]!++;
+  memory.frames.folioMapcount[memory.frames.head[pfn]!]!++;
+}
+
+/** One PTE mapping less; references are not touched. Linux: folio_remove_rmap_pte() */
+export function folioRemoveRmapPte(memory: Memory, pfn: number): void {
+  const { frames } = memory;
+  const left = --frames.mapcount[pfn]!;
+  frames.folioMapcount[frames.head[pfn]!]!--;
+  assert(left >= 0, `pfn ${pfn} has ${left} mappings`);
+}
+
+/** One PMD mapping less. Linux: folio_remove_rmap_pmd() */
+export function folioRemoveRmapPmd(memory: Memory, head: number): void {
+  const { frames } = memory;
+  const left = --frames.entireMapcount[head]!;
+  frames.folioMapcount[head]!--;
+  assert(left >= 0, `folio ${head} has ${left} PMD mappings`);
+}
+
+/**
+ * Gives up the exclusive mark before the entry becomes a migration, swap or device-exclusive one; the entry is already
+ * cleared. False when the page may be pinned: its pin relies on exclusivity. Linux: folio_try_share_anon_rmap_pte()
+ */
+export function folioTryShareAnonRmapPte(memory: Memory, pfn: number): boolean {
+  const { frames } = memory;
+  assert((frames.flags[pfn]! & PG.anonExclusive) !== 0, `pfn ${pfn} is not exclusive`);
+  if (frames.folioMaybeDmaPinned(frames.head[pfn]!)) return false;
+  frames.flags[pfn]! &= ~PG.anonExclusive;
+  return true;
+}
+
+/**
+ * A child is going to map the page too: exclusive pages become shared. False when the page may be pinned, so that the
+ * child needs a copy. On success the child's mapping is counted. Linux: folio_try_dup_anon_rmap_pte()
+ */
+export function folioTryDupAnonRmapPte(memory: Memory, pfn: number): boolean {
+  const { frames } = memory;
+  if (frames.flags[pfn]! & PG.anonExclusive) {
+    if (frames.folioMaybeDmaPinned(frames.head[pfn]!)) return false;
+    frames.flags[pfn]! &= ~PG.anonExclusive;
+  }
+  addMapping(memory, pfn);
+  return true;
+}
+
+/** The page belongs to `vma`'s process alone from now on, so its rmap needs no ancestors. Linux: folio_move_anon_rmap() */
+export function folioMoveAnonRmap(memory: Memory, pfn: number, vma: Vma): void {
+  memory.frames.mapping[memory.frames.head[pfn]!] = vma.anonVma!.id;
+}
+
+/** Called by an rmap walk for each vma that may map the folio, with the address of its first page there. False ends the walk. */
+export type RmapVisit = (vma: Vma, addr: number) => Coroutine<boolean>;
+
+/**
+ * Who may map the folio of `head`: its anon_vma or its file, null when it has neither. An unmapped page may outlive its
+ * anon_vma (its last process exited while the page was on its way off the device): then nobody maps it. The walk over
+ * `vmas`, in order of linking, needs the lock for read. Linux: folio_lock_anon_vma_read()
+ */
+export function rmapObject(memory: Memory, head: number): AnonVma | AddressSpace | null {
+  const { frames } = memory;
+  const id = frames.mapping[head]!;
+  if (id === 0) return null;
+  const object = frames.flags[head]! & PG.anon ? memory.anonVmas.get(id) : memory.mappings.get(id);
+  assert(
+    object !== undefined || frames.folioMapcount[head] === 0,
+    `pfn ${head} is mapped, but its rmap object ${id} is gone`,
+  );
+  return object ?? null;
+}
+
+/**
+ * Visits every vma that may map the folio of `head`, under the rmap lock. The visitor looks at the entry itself; for a
+ * large folio it is given the address of the first page inside the vma. Linux: mm/rmap.c:rmap_walk()
+ */
+export function* rmapWalk(memory: Memory, head: number, visit: RmapVisit): Coroutine<void> {
+  const object = rmapObject(memory, head);
+  if (object === null) return;
+  yield* object.lock.readLock();
+  for (const vma of object.vmas.slice()) {
+    const addr = firstAddressIn(memory, head, vma);
+    if (addr >= 0 && !(yield* visit(vma, addr))) break;
+  }
+  object.lock.readUnlock();
+}
+
+/** Where `vma` has the first of the folio's pages that it covers, or -1. Linux: vma_address() */
+export function firstAddressIn(memory: Memory, head: number, vma: Vma): number {
+  const { frames } = memory;
+  const first = frames.index[head]!;
+  if (first >= vma.pgoff) return vma.addressOf(first);
+  return first + frames.folioNrPages(head) > vma.pgoff ? vma.start : -1;
+}

@@ -1,0 +1,27 @@
+import { HPAGE_PMD_NR, PAGE_SIZE, PG } from '../frames/frames.js';
+import type { Memory } from '../memory.js';
+
+/**
+ * The head of the huge zero folio, made at its first use; 0 when there is no memory for it.
+ * Linux: mm/huge_memory.c:mm_get_huge_zero_folio()
+ * Deviates: Linux frees it under memory pressure once no address space uses it; here it stays.
+ */
+export function getHugeZeroFolio(memory: Memory): number {
+  if (memory.hugeZeroPfn !== 0) return memory.hugeZeroPfn;
+  const head = memory.allocator.allocateHuge();
+  if (head === 0) return 0;
+  clearHugePage(memory, head);
+  memory.frames.flags[head]! |= PG.uptodate;
+  memory.hugeZeroPfn = head;
+  return head;
+}
+
+/** Fills a 2 MiB folio with zeroes. */
+export function clearHugePage(memory: Memory, head: number): void {
+  memory.bytes.fill(0, head * PAGE_SIZE, (head + HPAGE_PMD_NR) * PAGE_SIZE);
+}
+
+/** Copies the bytes of one 2 MiB folio to another. */
+export function copyHugePage(memory: Memory, to: number, from: number): void {
+  memory.bytes.copyWithin(to * PAGE_SIZE, from * PAGE_SIZE, (from + HPAGE_PMD_NR) * PAGE_SIZE);
+}

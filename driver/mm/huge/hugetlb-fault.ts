@@ -1,0 +1,161 @@
+import type { Coroutine } from '../../core/effect.js';
+import { FAULT, VM_FAULT } from '../faults/fault-code.js';
+import { anonVmaPrepare } from '../frames/anon-rmap.js';
+import { folioGet, folioPut, folioTrylock, folioUnlock, waitOnPageLocked } from '../frames/folio.js';
+import { HPAGE_PMD_SIZE, PAGE_SIZE, PG } from '../frames/frames.js';
+import { folioAddNewAnonRmapPmd, folioMoveAnonRmap, folioRemoveRmapPmd, rmapWalk } from '../frames/rmap.js';
+import type { Memory } from '../memory.js';
+import { invalidateRangeEnd, invalidateRangeStart, type NotifierRange } from '../notifier.js';
+import { KIND_MASK, Kind, Pte } from '../tables/entry.js';
+import { pmdIndex } from '../tables/page-table.js';
+import { mkPte } from '../tables/pte-build.js';
+import { ptlLock, ptlUnlock } from '../tables/ptl.js';
+import { flushTlbPmd } from '../tables/tlb.js';
+import { VM } from '../vmas/vm-flags.js';
+import type { Vma } from '../vmas/vma.js';
+import { clearHugePage, copyHugePage } from './huge-zero.js';
+import { unmapHugepageRange } from './hugetlb-copy.js';
+import { hugetlbReservation } from './hugetlb-pool.js';
+import { setPmd } from './thp-fault.js';
+import { hugeStart, hugeVpn, type PmdSlot } from './thp-policy.js';
+
+/** `hugetlbWp` is to be tried again, with the entry as it is then. */
+const RETRY = -1;
+
+/**
+ * A fault in a private hugetlb vma: VM_FAULT.* bits, 0 to try the access again. The caller holds mmap_lock for read.
+ * Linux: mm/hugetlb.c:hugetlb_fault()
+ */
+export function* hugetlbFault(vma: Vma, addr: number, flags: number): Coroutine<number> {
+  const { memory } = vma.mm;
+  const { faultMutex } = memory.hugetlb;
+  const start = hugeStart(addr);
+  yield* faultMutex.lock();
+  yield* anonVmaPrepare(vma);
+  let busyFolio = 0;
+  let ret = RETRY;
+  while (ret === RETRY) {
+    const slot = hugetlbSlot(vma, start);
+    const lo = slot.table.entries[2 * slot.index]!;
+    const head = slot.table.entries[2 * slot.index + 1]!;
+    if ((lo & KIND_MASK) === Kind.none) {
+      ret = hugetlbNoPage(vma, start, { slot, flags });
+    } else if (flags & (FAULT.write | FAULT.unshare) && !(lo & Pte.write)) {
+      if (!folioTrylock(memory, head)) {
+        busyFolio = head;
+        break;
+      }
+      folioGet(memory, head);
+      ret = yield* hugetlbWp(vma, start, { slot, flags });
+      folioUnlock(memory, head);
+      folioPut(memory, head);
+    } else {
+      slot.table.entries[2 * slot.index]! |= flags & FAULT.write ? Pte.young | Pte.dirty : Pte.young;
+      ret = 0;
+    }
+  }
+  faultMutex.unlock();
+  if (busyFolio === 0) return ret;
+  yield* waitOnPageLocked(memory, busyFolio);
+  return 0;
+}
+
+/** The PMD entry of a hugetlb address; missing tables are made. Linux: huge_pte_alloc() */
+export function hugetlbSlot(vma: Vma, start: number): PmdSlot {
+  const vpn = hugeVpn(start);
+  return { table: vma.mm.pageTable.pmdTableAlloc(vpn), index: pmdIndex(vpn) };
+}
+
+/** Maps a new zeroed page, writable at once for a write fault. Linux: hugetlb_no_page() */
+function hugetlbNoPage(vma: Vma, start: number, { slot, flags }: { slot: PmdSlot; flags: number }): number {
+  const { mm } = vma;
+  const { memory } = mm;
+  const reservation = hugetlbReservation(vma);
+  if (reservation.isUnmapped) return VM_FAULT.sigbus;
+  const head = reservation.allocate(vma, start);
+  if (head === 0) return VM_FAULT.sigbus;
+  clearHugePage(memory, head);
+  memory.frames.flags[head]! |= PG.uptodate;
+  ptlLock(mm);
+  folioAddNewAnonRmapPmd(memory, head, vma, start);
+  let lo = mkPte(vma) | Pte.huge;
+  if (flags & FAULT.write) lo |= Pte.write | Pte.dirty;
+  setPmd(slot, lo, head);
+  ptlUnlock(mm);
+  return 0;
+}
+
+/**
+ * A write or unshare meets a read-only entry. The page is reused when nobody else maps it; its references do not count,
+ * as copies are scarce. Linux: hugetlb_wp()
+ */
+function* hugetlbWp(vma: Vma, start: number, { slot, flags }: { slot: PmdSlot; flags: number }): Coroutine<number> {
+  const { mm } = vma;
+  const { memory } = mm;
+  const { frames } = memory;
+  const { entries } = slot.table;
+  const unshare = (flags & FAULT.unshare) !== 0;
+  if (!unshare && !(vma.flags & VM.write)) return VM_FAULT.sigsegv;
+  const lo = entries[2 * slot.index]!;
+  const head = entries[2 * slot.index + 1]!;
+  if (frames.folioMapcount[head] === 1) {
+    folioMoveAnonRmap(memory, head, vma);
+    frames.flags[head]! |= PG.anonExclusive;
+    if (!unshare) entries[2 * slot.index] = lo | Pte.write | Pte.dirty;
+    return 0;
+  }
+  const reservation = hugetlbReservation(vma);
+  const copy = reservation.allocate(vma, start, { cowFromOwner: reservation.isOwner });
+  if (copy === 0) {
+    if (!reservation.isOwner) return VM_FAULT.sigbus;
+    yield* unmapRefPrivate(memory, head, vma);
+    return RETRY;
+  }
+  copyHugePage(memory, copy, head);
+  frames.flags[copy]! |= PG.uptodate;
+  yield* replaceByCopy(vma, start, { slot, lo, head, copy, unshare });
+  return 0;
+}
+
+/** Puts the copy in place of the shared page, unless the entry changed while the notifiers ran. */
+function* replaceByCopy(
+  vma: Vma,
+  start: number,
+  { slot, lo, head, copy, unshare }: { slot: PmdSlot; lo: number; head: number; copy: number; unshare: boolean },
+): Coroutine<void> {
+  const { mm } = vma;
+  const { memory } = mm;
+  const { entries } = slot.table;
+  const range: NotifierRange = { mm, start, end: start + HPAGE_PMD_SIZE, event: 'CLEAR', owner: null };
+  yield* invalidateRangeStart(range);
+  ptlLock(mm);
+  const isSame = entries[2 * slot.index] === lo && entries[2 * slot.index + 1] === head;
+  if (isSame) {
+    flushTlbPmd(mm, start / PAGE_SIZE);
+    folioRemoveRmapPmd(memory, head);
+    folioAddNewAnonRmapPmd(memory, copy, vma, start);
+    setPmd(slot, mkPte(vma) | Pte.huge | (unshare ? 0 : Pte.write | Pte.dirty), copy);
+  }
+  ptlUnlock(mm);
+  invalidateRangeEnd(range);
+  folioPut(memory, isSame ? head : copy);
+}
+
+/**
+ * The owner of the mapping finds no page for its copy: the page is taken from the children, who get SIGBUS if they come
+ * back to their mapping. Linux: unmap_ref_private()
+ * Deviates: Linux looks at the owner's address in every child, and so for ever misses one that has moved its mapping.
+ */
+function* unmapRefPrivate(memory: Memory, head: number, owner: Vma): Coroutine<void> {
+  yield* rmapWalk(memory, head, function* (vma, start) {
+    if (vma === owner || !(vma.flags & VM.hugetlb)) return true;
+    const reservation = hugetlbReservation(vma);
+    if (reservation.isOwner) return true;
+    const end = start + HPAGE_PMD_SIZE;
+    const range: NotifierRange = { mm: vma.mm, start, end, event: 'CLEAR', owner: null };
+    yield* invalidateRangeStart(range);
+    if (unmapHugepageRange(vma, start, end, { onlyPfn: head })) reservation.isUnmapped = true;
+    invalidateRangeEnd(range);
+    return true;
+  });
+}

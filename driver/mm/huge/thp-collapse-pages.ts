@@ -1,0 +1,95 @@
+import {
+  clearPage,
+  copyPage,
+  folioGet,
+  folioIsolateLru,
+  folioPut,
+  folioPutbackLru,
+  folioTrylock,
+  folioUnlock,
+} from '../frames/folio.js';
+import { hasOnlyMappingRefs } from '../frames/folio-sharing.js';
+import { HPAGE_PMD_NR } from '../frames/frames.js';
+import { folioRemoveRmapPte } from '../frames/rmap.js';
+import type { Memory } from '../memory.js';
+import { freeSwapCache } from '../swap/swap-cache.js';
+import { Kind, kindOf, Pte } from '../tables/entry.js';
+import type { Table } from '../tables/page-table.js';
+import type { Mm } from '../vmas/mm.js';
+import type { ScanResult } from './thp-collapse.js';
+
+/**
+ * Locks and isolates every folio that the table maps, each once, adding its head to `isolated`; what is there already
+ * stays when a page is refused. Linux: mm/khugepaged.c:__collapse_huge_page_isolate()
+ */
+export function isolateSmallPages(memory: Memory, table: Table, isolated: number[]): ScanResult {
+  const { frames } = memory;
+  let isWritable = false;
+  let lastLarge = -1;
+  for (let i = 0; i < HPAGE_PMD_NR; i++) {
+    const lo = table.entries[2 * i]!;
+    if (isNoneOrZero(lo)) continue;
+    const pfn = table.entries[2 * i + 1]!;
+    if (kindOf(lo) !== Kind.present || frames.isZoneDevice(pfn)) return 'other';
+    const head = frames.head[pfn]!;
+    const isKnown = frames.order[head]! > 0 && (head === lastLarge || isolated.includes(head));
+    if (!isKnown) {
+      if (!isolateFolio(memory, head)) return 'busy';
+      isolated.push(head);
+    }
+    if (frames.order[head]! > 0) lastLarge = head;
+    if (lo & Pte.write) isWritable = true;
+  }
+  return isWritable ? 'succeed' : 'other';
+}
+
+function isolateFolio(memory: Memory, head: number): boolean {
+  if (!folioTrylock(memory, head)) return false;
+  if (hasOnlyMappingRefs(memory, head) && folioIsolateLru(memory, head)) return true;
+  folioUnlock(memory, head);
+  return false;
+}
+
+/** Linux: mm/khugepaged.c:release_pte_pages() */
+export function releaseIsolated(memory: Memory, isolated: readonly number[]): void {
+  for (const head of isolated) {
+    folioUnlock(memory, head);
+    folioPutbackLru(memory, head);
+  }
+}
+
+/** Fills the huge page from what the table maps. Linux: mm/khugepaged.c:__collapse_huge_page_copy() */
+export function copySmallPages(memory: Memory, table: Table, head: number): void {
+  for (let i = 0; i < HPAGE_PMD_NR; i++) {
+    if (isNoneOrZero(table.entries[2 * i]!)) clearPage(memory, head + i);
+    else copyPage(memory, head + i, table.entries[2 * i + 1]!);
+  }
+}
+
+/** Empties the table; the small pages lose this mapping. Linux: __collapse_huge_page_copy_succeeded() */
+export function releaseCopiedPages(mm: Mm, table: Table, isolated: readonly number[]): void {
+  const { memory } = mm;
+  for (let i = 0; i < HPAGE_PMD_NR; i++) {
+    const lo = table.entries[2 * i]!;
+    const pfn = table.entries[2 * i + 1]!;
+    table.entries[2 * i] = Kind.none;
+    table.entries[2 * i + 1] = 0;
+    if (isNoneOrZero(lo)) {
+      mm.rss.anon++;
+    } else {
+      folioRemoveRmapPte(memory, pfn);
+      folioPut(memory, pfn);
+    }
+  }
+  for (const head of isolated) {
+    folioUnlock(memory, head);
+    folioGet(memory, head);
+    folioPutbackLru(memory, head);
+    freeSwapCache(memory, head);
+    folioPut(memory, head);
+  }
+}
+
+function isNoneOrZero(lo: number): boolean {
+  return kindOf(lo) === Kind.none || (kindOf(lo) === Kind.present && (lo & Pte.special) !== 0);
+}

@@ -1,0 +1,178 @@
+import { assert } from '../../core/assert.js';
+import type { Coroutine } from '../../core/effect.js';
+import { FAULT, VM_FAULT } from '../faults/fault-code.js';
+import { anonVmaPrepare } from '../frames/anon-rmap.js';
+import { folioAddLru, folioGet, folioLock, folioPut, folioTrylock, folioUnlock } from '../frames/folio.js';
+import { HPAGE_PMD_NR, HPAGE_PMD_SIZE, PAGE_SIZE, PG } from '../frames/frames.js';
+import { folioAddNewAnonRmapPmd, folioMoveAnonRmap } from '../frames/rmap.js';
+import { invalidateRangeEnd, invalidateRangeStart, type NotifierRange } from '../notifier.js';
+import { KIND_MASK, Kind, Pte } from '../tables/entry.js';
+import { pmdIndex } from '../tables/page-table.js';
+import { maybeMkwrite, mkPte } from '../tables/pte-build.js';
+import { ptlLock, ptlUnlock } from '../tables/ptl.js';
+import { flushTlbPmd } from '../tables/tlb.js';
+import type { Vma } from '../vmas/vma.js';
+import { clearHugePage, getHugeZeroFolio } from './huge-zero.js';
+import { findPmd, hugeStart, hugeVpn, type PmdSlot, thpVmaSuitableOrder } from './thp-policy.js';
+import { changeHugePmd } from './thp-protect.js';
+import { splitHugePmd } from './thp-split-pmd.js';
+
+/**
+ * A fault where the PMD entry is none: a read maps the huge zero folio, a write a new 2 MiB folio. 0, or VM_FAULT.*:
+ * `fallback` asks the caller to go on with a small page. The caller holds mmap_lock for read.
+ * Linux: mm/huge_memory.c:do_huge_pmd_anonymous_page()
+ */
+export function* doHugePmdAnonymousPage(vma: Vma, addr: number, flags: number): Coroutine<number> {
+  if (!thpVmaSuitableOrder(vma, addr)) return VM_FAULT.fallback;
+  yield* anonVmaPrepare(vma);
+  const { memory } = vma.mm;
+  const isWrite = (flags & FAULT.write) !== 0 || !memory.usesHugeZero;
+  const head = isWrite ? memory.allocator.allocateHuge() : getHugeZeroFolio(memory);
+  if (head === 0) return VM_FAULT.fallback;
+  if (isWrite) {
+    clearHugePage(memory, head);
+    memory.frames.flags[head]! |= PG.uptodate;
+  }
+  ptlLock(vma.mm);
+  const { fault, isUsed } = insertHugePmd(vma, hugeStart(addr), { head, isWrite });
+  ptlUnlock(vma.mm);
+  if (isWrite && !isUsed) folioPut(memory, head);
+  return fault;
+}
+
+/** Maps `head` if nobody was faster. Linux: __do_huge_pmd_anonymous_page(), set_huge_zero_folio() */
+function insertHugePmd(
+  vma: Vma,
+  start: number,
+  { head, isWrite }: { head: number; isWrite: boolean },
+): { fault: number; isUsed: boolean } {
+  const { mm } = vma;
+  const vpn = start / PAGE_SIZE;
+  const table = mm.pageTable.pmdTableAlloc(vpn);
+  const index = pmdIndex(vpn);
+  if ((table.entries[2 * index]! & KIND_MASK) !== Kind.none) return { fault: 0, isUsed: false };
+  if (mm.isUnstable) return { fault: VM_FAULT.sigbus, isUsed: false };
+  if (isWrite) mapHugeFolio(vma, start, { slot: { table, index }, head });
+  else setPmd({ table, index }, mkPte(vma) | Pte.huge | Pte.special, head);
+  return { fault: 0, isUsed: true };
+}
+
+/** Writes a PMD leaf; no table hangs there. */
+export function setPmd({ table, index }: PmdSlot, lo: number, pfn: number): void {
+  assert(table.children![index] === null, 'a huge entry would replace a table');
+  table.entries[2 * index] = lo;
+  table.entries[2 * index + 1] = pfn;
+}
+
+/**
+ * A write (or unsharing) fault on a read-only HUGE or HUGE_ZERO entry: made writable when the folio is this process's
+ * alone, else split, and `fallback` returned for a small copy. Linux: mm/huge_memory.c:do_huge_pmd_wp_page()
+ */
+export function* doHugePmdWpPage(vma: Vma, addr: number, flags: number): Coroutine<number> {
+  const { memory } = vma.mm;
+  const { frames } = memory;
+  const slot = findPmd(vma.mm, hugeVpn(addr));
+  if (slot === null) return 0;
+  const lo = slot.table.entries[2 * slot.index]!;
+  const head = slot.table.entries[2 * slot.index + 1]!;
+  if ((lo & (KIND_MASK | Pte.huge)) !== (Kind.present | Pte.huge)) return 0;
+  if (!(lo & Pte.special)) {
+    let isExclusive = frames.isAnonExclusive(head);
+    if (!isExclusive) {
+      if (!(yield* lockHugeFolio(memory, head, { slot, lo }))) return 0;
+      isExclusive = reuseHugeFolio(vma, head);
+      folioUnlock(memory, head);
+    }
+    if (isExclusive) {
+      if (!(flags & FAULT.unshare)) makeHugePmdWritable(vma, slot);
+      return 0;
+    }
+  }
+  if (lo & Pte.special && memory.profile.hugeZeroWriteIsHuge) {
+    const ret = yield* doHugeZeroWpPmd(vma, addr);
+    if (!(ret & VM_FAULT.fallback)) return ret;
+  }
+  yield* splitHugePmd(vma, addr);
+  return VM_FAULT.fallback;
+}
+
+/** A new huge page takes the place of the huge zero page. Linux: mm/huge_memory.c:do_huge_zero_wp_pmd() */
+function* doHugeZeroWpPmd(vma: Vma, addr: number): Coroutine<number> {
+  const { mm } = vma;
+  const { memory } = mm;
+  const start = hugeStart(addr);
+  yield* anonVmaPrepare(vma);
+  const head = memory.allocator.allocateHuge();
+  if (head === 0) return VM_FAULT.fallback;
+  clearHugePage(memory, head);
+  memory.frames.flags[head]! |= PG.uptodate;
+  const range: NotifierRange = { mm, start, end: start + HPAGE_PMD_SIZE, event: 'CLEAR', owner: null };
+  yield* invalidateRangeStart(range);
+  ptlLock(mm);
+  const slot = findPmd(mm, start / PAGE_SIZE);
+  const wanted = Kind.present | Pte.huge | Pte.special;
+  const isSame =
+    slot !== null && (slot.table.entries[2 * slot.index]! & (KIND_MASK | Pte.huge | Pte.special)) === wanted;
+  if (isSame && !mm.isUnstable) {
+    flushTlbPmd(mm, start / PAGE_SIZE);
+    mapHugeFolio(vma, start, { slot, head });
+  }
+  ptlUnlock(mm);
+  invalidateRangeEnd(range);
+  if (isSame && !mm.isUnstable) return 0;
+  folioPut(memory, head);
+  return isSame ? VM_FAULT.sigbus : 0;
+}
+
+/** Maps a new anonymous folio writable, under the ptl. Linux: map_anon_folio_pmd_pf() */
+function mapHugeFolio(vma: Vma, start: number, { slot, head }: { slot: PmdSlot; head: number }): void {
+  const { mm } = vma;
+  folioAddNewAnonRmapPmd(mm.memory, head, vma, start);
+  folioAddLru(mm.memory, head);
+  mm.rss.anon += HPAGE_PMD_NR;
+  setPmd(slot, maybeMkwrite(mkPte(vma) | Pte.huge | Pte.dirty, vma), head);
+}
+
+/** Locks the folio, sleeping with a reference when somebody has the lock. False when the entry changed meanwhile. */
+function* lockHugeFolio(
+  memory: Vma['mm']['memory'],
+  head: number,
+  { slot, lo }: { slot: PmdSlot; lo: number },
+): Coroutine<boolean> {
+  if (folioTrylock(memory, head)) return true;
+  folioGet(memory, head);
+  yield* folioLock(memory, head);
+  const { entries } = slot.table;
+  const isSame = entries[2 * slot.index] === lo && entries[2 * slot.index + 1] === head;
+  if (!isSame) folioUnlock(memory, head);
+  folioPut(memory, head);
+  return isSame;
+}
+
+/** Marks the locked folio exclusive when nobody else has a reference. */
+function reuseHugeFolio(vma: Vma, head: number): boolean {
+  const { memory } = vma.mm;
+  const { frames } = memory;
+  if (frames.isAnonExclusive(head)) return true;
+  if (frames.refcount[head]! > 1) return false;
+  folioMoveAnonRmap(memory, head, vma);
+  frames.flags[head]! |= PG.anonExclusive;
+  return true;
+}
+
+function makeHugePmdWritable(vma: Vma, { table, index }: PmdSlot): void {
+  ptlLock(vma.mm);
+  table.entries[2 * index] = maybeMkwrite(table.entries[2 * index]! | Pte.young | Pte.dirty, vma);
+  ptlUnlock(vma.mm);
+}
+
+/**
+ * A PROT_NONE 2 MiB entry in a vma that has rights again gets those of the vma.
+ * Linux: mm/huge_memory.c:do_huge_pmd_numa_page()
+ */
+export function doHugePmdNumaPage(vma: Vma, addr: number): number {
+  ptlLock(vma.mm);
+  changeHugePmd(vma, hugeVpn(addr));
+  ptlUnlock(vma.mm);
+  return 0;
+}

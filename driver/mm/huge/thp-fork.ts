@@ -1,0 +1,39 @@
+import { EAGAIN } from '../../../uapi/errno.js';
+import { folioGet } from '../frames/folio.js';
+import { HPAGE_PMD_NR, PG } from '../frames/frames.js';
+import { KIND_MASK, Kind, Pte } from '../tables/entry.js';
+import { pmdIndex } from '../tables/page-table.js';
+import type { Vma } from '../vmas/vma.js';
+import { setPmd } from './thp-fault.js';
+import { findPmd } from './thp-policy.js';
+
+/**
+ * Copies the HUGE, HUGE_ZERO, PMD-MIG or PMD-DPRIV entry of `vpn` at fork; both sides become read only. -EAGAIN when it is no such
+ * entry, or when the folio may be pinned: then the caller splits the parent's entry (`splitHugePmd`) and copies small
+ * pages. Under the ptl of both. Linux: mm/huge_memory.c:copy_huge_pmd()
+ */
+export function copyHugePmd(dst: Vma, src: Vma, vpn: number): number {
+  const { memory } = src.mm;
+  const { frames } = memory;
+  const slot = findPmd(src.mm, vpn);
+  if (slot === null) return -EAGAIN;
+  const { entries } = slot.table;
+  let lo = entries[2 * slot.index]!;
+  const head = entries[2 * slot.index + 1]!;
+  if (!(lo & Pte.huge)) return -EAGAIN;
+  if ((lo & KIND_MASK) === Kind.migration) {
+    lo &= ~(Pte.write | Pte.exclusive);
+  } else if (!(lo & Pte.special)) {
+    if (frames.isAnonExclusive(head) && frames.folioMaybeDmaPinned(head)) return -EAGAIN;
+    folioGet(memory, head);
+    frames.flags[head]! &= ~PG.anonExclusive;
+    frames.entireMapcount[head]!++;
+    frames.folioMapcount[head]!++;
+  }
+  lo &= ~Pte.write;
+  entries[2 * slot.index] = lo;
+  if (!(lo & Pte.special)) dst.mm.rss.anon += HPAGE_PMD_NR;
+  const childLo = (lo & KIND_MASK) === Kind.present ? lo & ~Pte.young : lo;
+  setPmd({ table: dst.mm.pageTable.pmdTableAlloc(vpn), index: pmdIndex(vpn) }, childLo, head);
+  return 0;
+}

@@ -1,0 +1,45 @@
+import { folioGet, folioPut } from '../frames/folio.js';
+import { PG, Zone } from '../frames/frames.js';
+import { folioRemoveRmapPmd } from '../frames/rmap.js';
+import { Kind, kindOf, Pte } from '../tables/entry.js';
+import { migrationEntryFor } from '../tables/migration-entries.js';
+import { folioMarkDirty, maybeMkwrite, mkPte } from '../tables/pte-build.js';
+import { flushTlbPmd } from '../tables/tlb.js';
+import type { Vma } from '../vmas/vma.js';
+import { setPmd } from './thp-fault.js';
+import type { PmdSlot } from './thp-policy.js';
+import { folioTryShareAnonRmapPmd } from './thp-split-pmd.js';
+
+/**
+ * A HUGE or PMD-DPRIV entry becomes PMD-MIG, under the ptl. False when the folio may be pinned, so that the entry stays.
+ * Linux: mm/huge_memory.c:set_pmd_migration_entry()
+ */
+export function tryToMigratePmd(vma: Vma, head: number, { vpn, ...slot }: PmdSlot & { vpn: number }): boolean {
+  const { memory } = vma.mm;
+  const lo = slot.table.entries[2 * slot.index]!;
+  const isExclusive = memory.frames.isAnonExclusive(head);
+  if (isExclusive && !folioTryShareAnonRmapPmd(memory, head)) return false;
+  if (lo & Pte.dirty) folioMarkDirty(memory, head);
+  setPmd(slot, migrationEntryFor(lo, isExclusive) | Pte.huge, head);
+  if (kindOf(lo) === Kind.present) flushTlbPmd(vma.mm, vpn);
+  folioRemoveRmapPmd(memory, head);
+  folioPut(memory, head);
+  return true;
+}
+
+/** PMD-MIG becomes HUGE, or PMD-DPRIV, of `newHead`, under the ptl. Linux: mm/huge_memory.c:remove_migration_pmd() */
+export function removeMigrationPmd(vma: Vma, newHead: number, slot: PmdSlot): void {
+  const { memory } = vma.mm;
+  const { frames } = memory;
+  const old = slot.table.entries[2 * slot.index]!;
+  folioGet(memory, newHead);
+  let lo = mkPte(vma) | Pte.huge;
+  if (!(old & Pte.young)) lo &= ~Pte.young;
+  if (old & Pte.dirty && frames.flags[newHead]! & PG.dirty) lo |= Pte.dirty;
+  if (old & Pte.write) lo = maybeMkwrite(lo, vma);
+  frames.entireMapcount[newHead]!++;
+  frames.folioMapcount[newHead]!++;
+  if (old & (Pte.write | Pte.exclusive)) frames.flags[newHead]! |= PG.anonExclusive;
+  if (frames.zone[newHead] === Zone.private) lo = Kind.devicePrivate | (lo & (Pte.huge | Pte.write));
+  setPmd(slot, lo, newHead);
+}

@@ -1,0 +1,38 @@
+import { assert } from '../../core/assert.js';
+import { KIND_MASK, Kind, Pte } from '../tables/entry.js';
+import { mkPte } from '../tables/pte-build.js';
+import { flushTlbPmd } from '../tables/tlb.js';
+import { VM } from '../vmas/vm-flags.js';
+import type { Vma } from '../vmas/vma.js';
+import { findPmd } from './thp-policy.js';
+
+/**
+ * mprotect of a whole 2 MiB entry, under the ptl; `vma` has its new flags already.
+ * Linux: mm/huge_memory.c:change_huge_pmd()
+ */
+export function changeHugePmd(vma: Vma, vpn: number): void {
+  const slot = findPmd(vma.mm, vpn);
+  assert(slot !== null, `vpn ${vpn} has no huge entry`);
+  const { entries } = slot.table;
+  const lo = entries[2 * slot.index]!;
+  assert((lo & Pte.huge) !== 0, `vpn ${vpn} has no huge entry`);
+  if ((lo & KIND_MASK) === Kind.migration) {
+    if (lo & Pte.write) entries[2 * slot.index] = (lo & ~Pte.write) | Pte.exclusive;
+    return;
+  }
+  if ((lo & KIND_MASK) === Kind.devicePrivate) {
+    entries[2 * slot.index] = lo & ~Pte.write;
+    return;
+  }
+  flushTlbPmd(vma.mm, vpn);
+  let changed = mkPte(vma) | (lo & (Pte.huge | Pte.special | Pte.dirty));
+  if (!(lo & Pte.young)) changed &= ~Pte.young;
+  if (canChangePmdWritable(vma, changed, entries[2 * slot.index + 1]!)) changed |= Pte.write;
+  entries[2 * slot.index] = changed;
+}
+
+/** Linux: can_change_pmd_writable() for private memory */
+function canChangePmdWritable(vma: Vma, lo: number, head: number): boolean {
+  if (!(vma.flags & VM.write) || lo & (Pte.protnone | Pte.special)) return false;
+  return vma.mm.memory.frames.isAnonExclusive(head);
+}

@@ -1,0 +1,215 @@
+import { EAGAIN, EBUSY } from '../../../uapi/errno.js';
+import { assert } from '../../core/assert.js';
+import type { Coroutine } from '../../core/effect.js';
+import { FaultPoint } from '../../core/fault-points.js';
+import { folioIsLocked, folioLockNew, folioPut } from '../frames/folio.js';
+import { ZERO_PFN } from '../frames/frame-allocator.js';
+import { HPAGE_PMD_SIZE, PAGE_SIZE, PG, Zone } from '../frames/frames.js';
+import { firstAddressIn, rmapObject, rmapWalk } from '../frames/rmap.js';
+import type { Memory } from '../memory.js';
+import { invalidateRangeEnd, invalidateRangeStart, type NotifierRange } from '../notifier.js';
+import { Kind, kindOf, Pte } from '../tables/entry.js';
+import { forEachMapping, removeMigrationPte, tryToMigrateEntry } from '../tables/migration-entries.js';
+import type { Table } from '../tables/page-table.js';
+import { mkPte } from '../tables/pte-build.js';
+import { ptlLock, ptlUnlock } from '../tables/ptl.js';
+import { TlbBatch } from '../tables/tlb.js';
+import type { Vma } from '../vmas/vma.js';
+import { findPmd, hugeStart, hugeVpn } from './thp-policy.js';
+import { splitHugePmd, splitHugePmdAddress } from './thp-split-pmd.js';
+
+const WORDS_IN_PAGE = PAGE_SIZE / 4;
+
+/** Flags of the head that its tails get when they become folios. Linux: __split_huge_page_tail() */
+const INHERITED = PG.swapbacked | PG.mlocked | PG.uptodate | PG.workingset | PG.dirty | PG.anon | PG.lru;
+
+/** Linux: mm/huge_memory.c:can_split_folio(), for a folio that is not in the swap cache. */
+export function canSplitFolio(memory: Memory, head: number): boolean {
+  const { frames } = memory;
+  return frames.folioMapcount[head] === frames.refcount[head]! - 1;
+}
+
+/**
+ * Splits an anonymous large folio into small ones, wherever it is mapped. 0, -EAGAIN when somebody else has a reference
+ * (a pin too), or -EBUSY. The caller holds the lock and one reference, and has both on the page `head` afterwards. Pages
+ * that hold only zeroes become ZERO entries. With `isolated` (the folio is off the LRU) the tails are added to that
+ * list, each with a reference, in place of the LRU. Linux: mm/huge_memory.c:split_huge_page_to_list_to_order()
+ */
+export function* splitFolio(memory: Memory, head: number, isolated: number[] | null = null): Coroutine<number> {
+  const { frames } = memory;
+  assert(folioIsLocked(memory, head) && frames.order[head]! > 0, `pfn ${head} is no locked large folio`);
+  const { faults } = memory.kernel;
+  const injected = faults.armed ? yield* faults.reach(FaultPoint.thpSplit) : 0;
+  if (injected !== 0) return injected;
+  // Without a mapping its anon_vma may be gone.
+  if (head === memory.hugeZeroPfn || frames.folioMapcount[head] === 0) return -EBUSY;
+  const object = rmapObject(memory, head);
+  assert(object !== null && frames.isAnon(head), `folio ${head} is not anonymous`);
+  yield* object.lock.writeLock();
+  let ret = -EAGAIN;
+  if (canSplitFolio(memory, head)) {
+    const vmas = object.vmas.slice();
+    yield* unmapFolio(memory, head, vmas);
+    ret = splitUnmapped(memory, { head, vmas, isolated });
+  }
+  object.lock.writeUnlock();
+  return ret;
+}
+
+/** Replaces all mappings by migration entries, as far as pins allow. Linux: unmap_folio() */
+function* unmapFolio(memory: Memory, head: number, vmas: readonly Vma[]): Coroutine<void> {
+  memory.stats.tryToMigrate++;
+  const batch = new TlbBatch();
+  for (const vma of vmas) {
+    const addr = firstAddressIn(memory, head, vma);
+    if (addr < 0) continue;
+    const unmapped = yield* unmapFolioOne(memory, head, { vma, addr, batch });
+    if (!unmapped || memory.frames.folioMapcount[head] === 0) break;
+  }
+  batch.flush();
+}
+
+/** Linux: mm/rmap.c:try_to_migrate_one() with TTU_SPLIT_HUGE_PMD */
+function* unmapFolioOne(
+  memory: Memory,
+  head: number,
+  { vma, addr, batch }: { vma: Vma; addr: number; batch: TlbBatch },
+): Coroutine<boolean> {
+  const { mm } = vma;
+  const start = hugeStart(addr);
+  // A part that the vma does not cover whole can't be mapped by a PMD, but it gets the event all the same.
+  const isWhole = start >= vma.start && start + HPAGE_PMD_SIZE <= vma.end;
+  yield* splitHugePmdAddress(vma, addr, isWhole ? { folio: head, freeze: true } : { folio: 0 });
+  const npages = pagesIn(memory, head, { vma, addr });
+  const range: NotifierRange = { mm, start: addr, end: addr + npages * PAGE_SIZE, event: 'CLEAR', owner: null };
+  yield* invalidateRangeStart(range);
+  ptlLock(mm);
+  const unmapped = forEachMapping(mm, head, { addr, npages, kind: 'mapped' }, (table, index, vpn) => {
+    assert(table.isLeaf, `folio ${head} is still mapped by a PMD`);
+    return tryToMigrateEntry(mm, { table, index, vpn }, batch);
+  });
+  ptlUnlock(mm);
+  invalidateRangeEnd(range);
+  return unmapped;
+}
+
+/** Nothing sleeps from here on, so nobody sees the tails half made. */
+function splitUnmapped(
+  memory: Memory,
+  { head, vmas, isolated }: { head: number; vmas: readonly Vma[]; isolated: number[] | null },
+): number {
+  const { frames } = memory;
+  const nr = frames.folioNrPages(head);
+  const parts = findMigrationParts(memory, head, vmas);
+  const isFree = frames.refcount[head] === 1;
+  if (isFree) makeSmallFolios(memory, head, isolated);
+  const usesZeroPage = isFree && frames.zone[head] !== Zone.private;
+  for (const part of parts) remapPart(part, { head, nr, usesZeroPage });
+  memory.stats.removeMigrationPtes++;
+  if (!isFree) return -EAGAIN;
+  for (let pfn = head + 1; pfn < head + nr; pfn++) folioPut(memory, pfn);
+  return 0;
+}
+
+/** The part of a vma in which the folio's migration entries are. */
+interface MigrationPart {
+  readonly vma: Vma;
+  readonly addr: number;
+  readonly npages: number;
+}
+
+/** To be asked while the folio is still one, for the rmap needs its size. */
+function findMigrationParts(memory: Memory, head: number, vmas: readonly Vma[]): MigrationPart[] {
+  const parts: MigrationPart[] = [];
+  for (const vma of vmas) {
+    const addr = firstAddressIn(memory, head, vma);
+    if (addr >= 0) parts.push({ vma, addr, npages: pagesIn(memory, head, { vma, addr }) });
+  }
+  return parts;
+}
+
+function pagesIn(memory: Memory, head: number, { vma, addr }: { vma: Vma; addr: number }): number {
+  const { frames } = memory;
+  const end = frames.index[head]! + frames.folioNrPages(head);
+  return Math.min(end - vma.indexOf(addr), (vma.end - addr) / PAGE_SIZE);
+}
+
+/** Linux: __split_huge_page(), __split_huge_page_tail() */
+function makeSmallFolios(memory: Memory, head: number, isolated: number[] | null): void {
+  const { frames } = memory;
+  const nr = frames.folioNrPages(head);
+  assert(frames.folioMapcount[head] === 0, `folio ${head} is split while it is mapped`);
+  const flags = frames.flags[head]! & INHERITED;
+  for (let i = 1; i < nr; i++) {
+    const pfn = head + i;
+    assert(frames.mapcount[pfn] === 0, `tail ${pfn} is mapped`);
+    frames.head[pfn] = pfn;
+    frames.flags[pfn] = flags;
+    frames.mapping[pfn] = frames.mapping[head]!;
+    frames.index[pfn] = frames.index[head]! + i;
+    frames.refcount[pfn] = isolated === null ? 1 : 2;
+    isolated?.push(pfn);
+  }
+  frames.flags[head]! &= ~PG.head;
+  frames.order[head] = 0;
+  if (frames.zone[head] === Zone.private) memory.pagemaps[frames.pagemap[head]!]!.ops.folioSplit(head);
+}
+
+/**
+ * Splits a locked anonymous folio whose every mapping is a migration entry. Its pages are then locked, each with one reference, and
+ * named by small migration entries. 0, or -EAGAIN when somebody else has a reference. Linux: migrate_vma_split_unmapped_folio()
+ *
+ * Deviates: Linux splits the entry in the migrating vma alone, and so leaves 2 MiB entries of what is no such folio any more in
+ * processes that share it.
+ */
+export function* splitUnmappedFolio(memory: Memory, head: number): Coroutine<number> {
+  const { frames } = memory;
+  assert(folioIsLocked(memory, head) && frames.folioMapcount[head] === 0, `pfn ${head} is no locked, unmapped folio`);
+  const { faults } = memory.kernel;
+  const injected = faults.armed ? yield* faults.reach(FaultPoint.thpSplit) : 0;
+  if (injected !== 0) return injected;
+  yield* rmapWalk(memory, head, function* (vma, addr) {
+    const slot = findPmd(vma.mm, hugeVpn(addr));
+    const isEntry = slot !== null && slot.table.entries[2 * slot.index]! & Pte.huge;
+    if (isEntry && slot.table.entries[2 * slot.index + 1] === head) yield* splitHugePmd(vma, addr);
+    return true;
+  });
+  // Small migration entries of a large folio are restored as well as one of 2 MiB.
+  if (frames.refcount[head] !== 1) return -EAGAIN;
+  const nr = frames.folioNrPages(head);
+  makeSmallFolios(memory, head, null);
+  for (let pfn = head + 1; pfn < head + nr; pfn++) folioLockNew(memory, pfn);
+  return 0;
+}
+
+/** Linux: memchr_inv() over a page */
+function isZeroFilled(memory: Memory, pfn: number): boolean {
+  const { words } = memory;
+  const end = (pfn + 1) * WORDS_IN_PAGE;
+  for (let i = pfn * WORDS_IN_PAGE; i < end; i++) if (words[i] !== 0) return false;
+  return true;
+}
+
+/** Linux: remap_page(), with try_to_map_unused_to_zeropage() for `usesZeroPage` */
+function remapPart(part: MigrationPart, folio: { head: number; nr: number; usesZeroPage: boolean }): void {
+  const { vma } = part;
+  const first = part.addr / PAGE_SIZE;
+  ptlLock(vma.mm);
+  for (let vpn = first; vpn < first + part.npages; vpn++) {
+    const table = vma.mm.pageTable.pteTable(vpn);
+    if (table === null) continue;
+    const index = vpn % 512;
+    const pfn = table.entries[2 * index + 1]!;
+    const isOurs = pfn >= folio.head && pfn < folio.head + folio.nr;
+    if (!isOurs || kindOf(table.entries[2 * index]!) !== Kind.migration) continue;
+    if (folio.usesZeroPage && isZeroFilled(vma.mm.memory, pfn)) mapZeroPage(vma, table, index);
+    else removeMigrationPte(vma, { table, index, newPfn: pfn });
+  }
+  ptlUnlock(vma.mm);
+}
+
+function mapZeroPage(vma: Vma, table: Table, index: number): void {
+  table.entries[2 * index] = mkPte(vma) | Pte.special;
+  table.entries[2 * index + 1] = ZERO_PFN;
+  vma.mm.rss.anon--;
+}

@@ -1,0 +1,138 @@
+import { assert } from '../../core/assert.js';
+import type { Coroutine } from '../../core/effect.js';
+import { folioPut } from '../frames/folio.js';
+import { ZERO_PFN } from '../frames/frame-allocator.js';
+import { HPAGE_PMD_NR, HPAGE_PMD_SIZE, PG } from '../frames/frames.js';
+import { folioRemoveRmapPmd } from '../frames/rmap.js';
+import type { Memory } from '../memory.js';
+import { invalidateRangeEnd, invalidateRangeStart, type NotifierRange } from '../notifier.js';
+import { KIND_MASK, Kind, Pte } from '../tables/entry.js';
+import { migrationEntryFor } from '../tables/migration-entries.js';
+import type { Table } from '../tables/page-table.js';
+import { folioMarkDirty, mkPte } from '../tables/pte-build.js';
+import { ptlLock, ptlUnlock } from '../tables/ptl.js';
+import { flushTlbPmd } from '../tables/tlb.js';
+import type { Vma } from '../vmas/vma.js';
+import { findPmd, hugeStart, hugeVpn, type PmdSlot } from './thp-policy.js';
+
+/** The folio whose mapping alone is to be split, and whether into migration entries. */
+export interface SplitPmdOptions {
+  /** Only when the entry maps this folio. */
+  readonly folio?: number;
+  /** Migration entries in place of present ones; the caller has the folio locked. */
+  readonly freeze?: boolean;
+}
+
+/**
+ * Replaces the 2 MiB entry around `addr` by 512 small ones of the same folio, with a CLEAR event over the 2 MiB. The
+ * event is sent whatever is there, as in Linux. Linux: mm/huge_memory.c:__split_huge_pmd()
+ */
+export function* splitHugePmd(vma: Vma, addr: number, options: SplitPmdOptions = {}): Coroutine<void> {
+  const { mm } = vma;
+  const start = hugeStart(addr);
+  const range: NotifierRange = { mm, start, end: start + HPAGE_PMD_SIZE, event: 'CLEAR', owner: null };
+  yield* invalidateRangeStart(range);
+  ptlLock(mm);
+  splitHugePmdLocked(vma, addr, options);
+  ptlUnlock(mm);
+  invalidateRangeEnd(range);
+}
+
+/** As `splitHugePmd`, but nothing happens where not even a PMD table is. Linux: split_huge_pmd_address() */
+export function* splitHugePmdAddress(vma: Vma, addr: number, options: SplitPmdOptions = {}): Coroutine<void> {
+  if (findPmd(vma.mm, hugeVpn(addr)) !== null) yield* splitHugePmd(vma, addr, options);
+}
+
+/**
+ * Splits what would cross the new borders `start` and `end` of `vma`, which still has its old ones; each 2 MiB that was
+ * inside it gets a CLEAR event, huge or not. Linux: mm/huge_memory.c:vma_adjust_trans_huge()
+ */
+export function* vmaAdjustTransHuge(vma: Vma, start: number, end: number): Coroutine<void> {
+  for (const border of [start, end]) {
+    const huge = hugeStart(border);
+    if (huge === border || huge < vma.start || huge + HPAGE_PMD_SIZE > vma.end) continue;
+    yield* splitHugePmdAddress(vma, border);
+  }
+}
+
+/** `splitHugePmd` under the ptl and between the caller's events. Linux: split_huge_pmd_locked() */
+export function splitHugePmdLocked(vma: Vma, addr: number, { folio, freeze = false }: SplitPmdOptions = {}): void {
+  const { memory } = vma.mm;
+  const slot = findPmd(vma.mm, hugeVpn(addr));
+  if (slot === null) return;
+  const lo = slot.table.entries[2 * slot.index]!;
+  const head = slot.table.entries[2 * slot.index + 1]!;
+  const kind = lo & KIND_MASK;
+  if (!(lo & Pte.huge)) return;
+  if (folio !== undefined && (kind === Kind.migration || folio !== head)) return;
+  if (kind === Kind.present) flushTlbPmd(vma.mm, hugeVpn(addr));
+  const leaf = vma.mm.pageTable.newLeaf();
+  if (lo & Pte.special) fillZero(leaf, mkPte(vma) | Pte.special);
+  else if (kind === Kind.migration) fill(leaf, lo & ~Pte.huge, head);
+  else splitMapped(memory, leaf, { vma, slot, freeze });
+  vma.mm.pageTable.setPteTable(hugeVpn(addr), leaf);
+}
+
+/** Linux: __split_huge_pmd_locked(), the parts for a present folio and for one on a device */
+function splitMapped(memory: Memory, leaf: Table, at: { vma: Vma; slot: PmdSlot; freeze: boolean }): void {
+  const { frames } = memory;
+  const lo = at.slot.table.entries[2 * at.slot.index]!;
+  const head = at.slot.table.entries[2 * at.slot.index + 1]!;
+  if (lo & Pte.dirty) folioMarkDirty(memory, head);
+  const isExclusive = frames.isAnonExclusive(head);
+  const freeze = at.freeze && (!isExclusive || folioTryShareAnonRmapPmd(memory, head));
+  if (freeze) {
+    fill(leaf, migrationEntryFor(lo, isExclusive) & ~Pte.huge, head);
+  } else {
+    frames.refcount[head]! += HPAGE_PMD_NR - 1;
+    addPteMappings(memory, head, isExclusive);
+    fill(leaf, smallEntry(at.vma, lo), head);
+  }
+  folioRemoveRmapPmd(memory, head);
+  if (freeze) folioPut(memory, head);
+}
+
+/** The entry of each page that says what the 2 MiB entry `lo` said of all. */
+function smallEntry(vma: Vma, lo: number): number {
+  if ((lo & KIND_MASK) === Kind.devicePrivate) return lo & ~Pte.huge;
+  const pte = mkPte(vma) | (lo & (Pte.write | Pte.dirty));
+  return lo & Pte.young ? pte : pte & ~Pte.young;
+}
+
+/** Linux: folio_add_anon_rmap_ptes() */
+function addPteMappings(memory: Memory, head: number, isExclusive: boolean): void {
+  const { frames } = memory;
+  for (let pfn = head; pfn < head + HPAGE_PMD_NR; pfn++) {
+    frames.mapcount[pfn]!++;
+    if (isExclusive) frames.flags[pfn]! |= PG.anonExclusive;
+  }
+  frames.folioMapcount[head]! += HPAGE_PMD_NR;
+}
+
+/**
+ * Gives up the exclusive mark of a folio mapped by one PMD; false when it may be pinned.
+ * Linux: folio_try_share_anon_rmap_pmd()
+ */
+export function folioTryShareAnonRmapPmd(memory: Memory, head: number): boolean {
+  const { frames } = memory;
+  assert(frames.isAnonExclusive(head), `folio ${head} is not exclusive`);
+  if (frames.folioMaybeDmaPinned(head)) return false;
+  frames.flags[head]! &= ~PG.anonExclusive;
+  return true;
+}
+
+function fill(leaf: Table, lo: number, firstPfn: number): void {
+  const { entries } = leaf;
+  for (let i = 0; i < HPAGE_PMD_NR; i++) {
+    entries[2 * i] = lo;
+    entries[2 * i + 1] = firstPfn + i;
+  }
+}
+
+function fillZero(leaf: Table, lo: number): void {
+  const { entries } = leaf;
+  for (let i = 0; i < HPAGE_PMD_NR; i++) {
+    entries[2 * i] = lo;
+    entries[2 * i + 1] = ZERO_PFN;
+  }
+}

@@ -1,0 +1,142 @@
+import { EINVAL } from '../../../uapi/errno.js';
+import { type Coroutine, preemptPoint } from '../../core/effect.js';
+import { folioGet, folioIsolateLru, folioPut, folioTrylock, folioUnlock } from '../frames/folio.js';
+import { folioLikelyMappedShared } from '../frames/folio-sharing.js';
+import { HPAGE_PMD_SIZE, PAGE_SIZE, PG } from '../frames/frames.js';
+import { findPmd, hugeStart, type PmdSlot } from '../huge/thp-policy.js';
+import { splitFolio } from '../huge/thp-split-folio.js';
+import type { Memory } from '../memory.js';
+import { KIND_MASK, Kind, Pte } from '../tables/entry.js';
+import { pteIndex, type Table } from '../tables/page-table.js';
+import { ptlLock, ptlUnlock } from '../tables/ptl.js';
+import { VM } from '../vmas/vm-flags.js';
+import type { Vma } from '../vmas/vma.js';
+import { reclaimPages } from './swap-out.js';
+
+const PART_POINT = preemptPoint('pageout');
+
+/**
+ * MADV_PAGEOUT over [start, end) of one vma: pages that nobody else maps are reclaimed. 0, or -EINVAL where the advice is
+ * not possible; pages that can't go simply stay. The caller holds mmap_lock for read.
+ * Deviates: every file counts as one that the caller may write. Linux: mm/madvise.c:madvise_pageout()
+ */
+export function* madvisePageout(vma: Vma, start: number, end: number): Coroutine<number> {
+  if (vma.flags & (VM.pfnmap | VM.hugetlb | VM.locked)) return -EINVAL;
+  const { kernel } = vma.mm.memory;
+  for (let addr = start; addr < end && !kernel.current.killed; ) {
+    const next = Math.min(end, hugeStart(addr) + HPAGE_PMD_SIZE);
+    if (kernel.scheduler.contended) yield PART_POINT;
+    yield* pageoutPart(vma, addr, next);
+    addr = next;
+  }
+  return 0;
+}
+
+/** One PMD's part. Linux: mm/madvise.c:madvise_cold_or_pageout_pte_range() */
+function* pageoutPart(vma: Vma, start: number, end: number): Coroutine<void> {
+  const { mm } = vma;
+  const folios: number[] = [];
+  const slot = findPmd(mm, start / PAGE_SIZE);
+  if (slot === null) return;
+  const lo = slot.table.entries[2 * slot.index]!;
+  if (lo & Pte.huge && !(yield* pageoutHuge(vma, slot, { isWhole: end - start === HPAGE_PMD_SIZE, folios }))) {
+    yield* reclaimPages(mm.memory, folios);
+    return;
+  }
+  let addr = start;
+  while (addr < end) {
+    const table = mm.pageTable.pteTable(addr / PAGE_SIZE);
+    if (table === null) break;
+    ptlLock(mm);
+    const stop = isolatePages(mm.memory, table, { addr, end, folios });
+    ptlUnlock(mm);
+    addr = stop.addr;
+    if (stop.splitHead !== 0 && !(yield* splitAndPut(mm.memory, stop.splitHead))) addr += stop.batch * PAGE_SIZE;
+  }
+  yield* reclaimPages(mm.memory, folios);
+}
+
+/** A 2 MiB entry: isolated whole, or split for a part of it. True when small entries are to be looked at now. */
+function* pageoutHuge(
+  vma: Vma,
+  slot: PmdSlot,
+  { isWhole, folios }: { isWhole: boolean; folios: number[] },
+): Coroutine<boolean> {
+  const { memory } = vma.mm;
+  const lo = slot.table.entries[2 * slot.index]!;
+  const head = slot.table.entries[2 * slot.index + 1]!;
+  if ((lo & (KIND_MASK | Pte.special)) !== Kind.present || memory.frames.isZoneDevice(head)) return false;
+  if (folioLikelyMappedShared(memory, head)) return false;
+  if (isWhole) {
+    if (folioIsolateLru(memory, head)) folios.push(head);
+    return false;
+  }
+  if (!folioTrylock(memory, head)) return false;
+  folioGet(memory, head);
+  return yield* splitAndPut(memory, head);
+}
+
+/** Splits a folio that the caller has locked and referenced, and gives both back. */
+function* splitAndPut(memory: Memory, head: number): Coroutine<boolean> {
+  const error = yield* splitFolio(memory, head);
+  folioUnlock(memory, head);
+  folioPut(memory, head);
+  return error === 0;
+}
+
+/** Where `isolatePages` stopped: at the end, or at a large folio, locked and referenced, that must be split first. */
+interface IsolateStop {
+  readonly addr: number;
+  readonly splitHead: number;
+  /** Entries to skip when the split fails. */
+  readonly batch: number;
+}
+
+/** Takes the pages of [addr, end) off the LRU, under the ptl. */
+function isolatePages(
+  memory: Memory,
+  table: Table,
+  { addr, end, folios }: { addr: number; end: number; folios: number[] },
+): IsolateStop {
+  const { frames } = memory;
+  let nr = 1;
+  for (; addr < end; addr += nr * PAGE_SIZE) {
+    nr = 1;
+    const i = pteIndex(addr / PAGE_SIZE);
+    const lo = table.entries[2 * i]!;
+    if ((lo & (KIND_MASK | Pte.special)) !== Kind.present) continue;
+    const pfn = table.entries[2 * i + 1]!;
+    if (frames.isZoneDevice(pfn)) continue;
+    const head = frames.head[pfn]!;
+    if (frames.order[head]! > 0) {
+      nr = pteBatch(memory, table, { i, max: (end - addr) / PAGE_SIZE });
+      if (nr < frames.folioNrPages(head)) {
+        if (folioLikelyMappedShared(memory, head) || !folioTrylock(memory, head)) continue;
+        folioGet(memory, head);
+        return { addr, splitHead: head, batch: nr };
+      }
+    }
+    if (!(frames.flags[head]! & PG.lru) || frames.folioMapcount[head] !== frames.folioNrPages(head)) continue;
+    if (folioIsolateLru(memory, head)) folios.push(head);
+  }
+  return { addr: end, splitHead: 0, batch: 0 };
+}
+
+/** How many entries from `i` on map successive pages of one folio alike. Linux: madvise_folio_pte_batch() */
+function pteBatch(memory: Memory, table: Table, { i, max }: { i: number; max: number }): number {
+  const { frames } = memory;
+  const { entries } = table;
+  const ignored = Pte.dirty | Pte.young;
+  const first = entries[2 * i]! & ~ignored;
+  const pfn = entries[2 * i + 1]!;
+  let nr = 1;
+  while (
+    nr < max &&
+    (entries[2 * (i + nr)]! & ~ignored) === first &&
+    entries[2 * (i + nr) + 1] === pfn + nr &&
+    frames.head[pfn + nr] === frames.head[pfn]
+  ) {
+    nr++;
+  }
+  return nr;
+}

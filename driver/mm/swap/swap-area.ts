@@ -1,0 +1,121 @@
+import { assert } from '../../core/assert.js';
+import { PAGE_SIZE } from '../frames/frames.js';
+
+/** Slot 0 holds the header of a swap device, so it stands for "no slot". */
+const FIRST_SLOT = 1;
+
+/**
+ * One swap device: for each slot how many entries name it, which frame caches it, and its bytes. A slot is in use as
+ * long as it has an entry or a cached frame. Everything is protected by lru_lock, which no holder sleeps under, so
+ * plain functions need no more. Linux: struct swap_info_struct, and the swap cache (mm/swap_state.c).
+ */
+export class SwapArea {
+  /** Entries of page tables, and page cache slots of shmem, that name a slot. Linux: swap_map without SWAP_HAS_CACHE */
+  private readonly counts: Int32Array;
+  /** Frame that holds a slot's page in the swap cache; 0 without. */
+  private readonly cached: Int32Array;
+  /** Written pages; kept for the next user of a slot, who overwrites them. */
+  private readonly store: (Uint8Array | undefined)[] = [];
+  private readonly freeSlots: number[] = [];
+  /** Slots from this one on were never used in this life. */
+  private fresh = FIRST_SLOT;
+  /** Slots in use. */
+  used = 0;
+
+  constructor(readonly slots: number) {
+    this.counts = new Int32Array(slots);
+    this.cached = new Int32Array(slots);
+  }
+
+  /** Slots that can hold a page. */
+  get capacity(): number {
+    return Math.max(0, this.slots - FIRST_SLOT);
+  }
+
+  /** Linux: mm/swap.h:vm_swap_full() */
+  get isHalfFull(): boolean {
+    return this.used * 2 > this.capacity;
+  }
+
+  /** A slot for the page in frame `pfn`, which becomes its cached frame; 0 when swap is full. Linux: folio_alloc_swap() */
+  alloc(pfn: number): number {
+    const slot = this.freeSlots.pop() ?? (this.fresh < this.slots ? this.fresh++ : 0);
+    if (slot === 0) return 0;
+    assert(this.counts[slot] === 0 && this.cached[slot] === 0, `free swap slot ${slot} is in use`);
+    this.cached[slot] = pfn;
+    this.used++;
+    return slot;
+  }
+
+  /** Entries that name `slot`, the cached frame not counted. Linux: swap_count() */
+  count(slot: number): number {
+    return this.counts[slot]!;
+  }
+
+  /** One more entry names `slot`. Linux: swap_duplicate() */
+  dup(slot: number): void {
+    assert(this.isUsed(slot), `swap slot ${slot} is free and can't be duplicated`);
+    this.counts[slot]!++;
+  }
+
+  /** An entry that named `slot` is gone; the slot is free with its last entry and frame. Linux: swap_free() */
+  free(slot: number): void {
+    const left = --this.counts[slot]!;
+    assert(left >= 0, `swap slot ${slot} has ${left} entries`);
+    this.releaseUnused(slot);
+  }
+
+  /** The frame that caches `slot`, 0 without. */
+  cachedPfn(slot: number): number {
+    return this.cached[slot]!;
+  }
+
+  /** `pfn` now caches `slot`, which has entries. */
+  setCached(slot: number, pfn: number): void {
+    assert(this.isUsed(slot) && pfn !== 0, `swap slot ${slot} can't be cached`);
+    this.cached[slot] = pfn;
+  }
+
+  /** No frame caches `slot` any more. */
+  clearCached(slot: number): void {
+    assert(this.cached[slot] !== 0, `swap slot ${slot} is not cached`);
+    this.cached[slot] = 0;
+    this.releaseUnused(slot);
+  }
+
+  /** Keeps a copy of the page in frame `pfn`. */
+  write(slot: number, bytes: Uint8Array, pfn: number): void {
+    this.store[slot] ??= new Uint8Array(PAGE_SIZE);
+    this.store[slot].set(bytes.subarray(pfn * PAGE_SIZE, (pfn + 1) * PAGE_SIZE));
+  }
+
+  /** Brings the bytes of `slot` to frame `pfn`. */
+  read(slot: number, bytes: Uint8Array, pfn: number): void {
+    const page = this.store[slot];
+    assert(page !== undefined, `swap slot ${slot} was never written`);
+    bytes.set(page, pfn * PAGE_SIZE);
+  }
+
+  /** The bytes of `slot`, for a look from outside; null when it was never written. */
+  peek(slot: number): Uint8Array | null {
+    return this.store[slot] ?? null;
+  }
+
+  isUsed(slot: number): boolean {
+    return this.counts[slot]! > 0 || this.cached[slot] !== 0;
+  }
+
+  reset(): void {
+    this.counts.fill(0, 0, this.fresh);
+    this.cached.fill(0, 0, this.fresh);
+    this.freeSlots.length = 0;
+    this.fresh = FIRST_SLOT;
+    this.used = 0;
+  }
+
+  private releaseUnused(slot: number): void {
+    if (this.isUsed(slot)) return;
+    this.used--;
+    this.freeSlots.push(slot);
+  }
+}

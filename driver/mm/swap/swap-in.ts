@@ -1,0 +1,106 @@
+import { assert } from '../../core/assert.js';
+import { type Coroutine, preemptPoint } from '../../core/effect.js';
+import { FaultPoint } from '../../core/fault-points.js';
+import { lockFaultEntry, type VmFault } from '../faults/fault.js';
+import { FAULT, VM_FAULT } from '../faults/fault-code.js';
+import { doWpPage } from '../faults/fault-wp.js';
+import { folioAddLru, folioGet, folioLock, folioLockNew, folioPut, folioUnlock } from '../frames/folio.js';
+import { PG } from '../frames/frames.js';
+import { folioAddAnonRmapPte, folioSetAnon } from '../frames/rmap.js';
+import type { Memory } from '../memory.js';
+import { Pte } from '../tables/entry.js';
+import { pteIndex, type Table } from '../tables/page-table.js';
+import { mkPte } from '../tables/pte-build.js';
+import { ptlUnlock } from '../tables/ptl.js';
+import { VM } from '../vmas/vm-flags.js';
+import { addToSwapCache, folioFreeSwap } from './swap-cache.js';
+
+const READ_POINT = preemptPoint('swap_read');
+
+/**
+ * A fault on a SWAP entry: the page is mapped again, writable if it is this process's alone. VM_FAULT.* bits.
+ * Linux: mm/memory.c:do_swap_page()
+ */
+export function* doSwapPage(fault: VmFault): Coroutine<number> {
+  const { vma } = fault;
+  const { memory } = vma.mm;
+  const slot = fault.hi;
+  const pfn = yield* swapCacheFolioLocked(memory, slot);
+  if (pfn === 0) {
+    const table = lockFaultEntry(fault);
+    if (table !== null) ptlUnlock(vma.mm);
+    return table === null ? 0 : VM_FAULT.oom;
+  }
+  if ((memory.frames.flags[pfn]! & PG.uptodate) === 0) {
+    folioUnlock(memory, pfn);
+    folioPut(memory, pfn);
+    return VM_FAULT.sigbus;
+  }
+  const isOurs = memory.frames.flags[pfn]! & PG.swapcache && memory.frames.swapSlot[pfn] === slot;
+  const table = isOurs ? lockFaultEntry(fault) : null;
+  if (table === null) {
+    // Deviates: Linux leaves a slot that lost its last entry meanwhile to a later reclaim.
+    folioFreeSwap(memory, pfn);
+    folioUnlock(memory, pfn);
+    folioPut(memory, pfn);
+    return 0;
+  }
+  const isWritten = mapSwappedPage(fault, table, pfn);
+  ptlUnlock(vma.mm);
+  folioUnlock(memory, pfn);
+  if (!(fault.flags & FAULT.write) || isWritten) return 0;
+  return (yield* doWpPage(fault)) & ~VM_FAULT.major;
+}
+
+/**
+ * The folio that caches `slot`, read from the device when there is none; locked and with one reference for the caller.
+ * It may have lost the slot while the caller waited for the lock. 0 without memory.
+ * Linux: mm/swap_state.c:swap_cache_get_folio(), swapin_readahead() with page-cluster 0
+ */
+export function* swapCacheFolioLocked(memory: Memory, slot: number): Coroutine<number> {
+  const { frames, swap, kernel } = memory;
+  const cached = swap.cachedPfn(slot);
+  if (cached !== 0) {
+    folioGet(memory, cached);
+    yield* folioLock(memory, cached);
+    return cached;
+  }
+  const pfn = memory.allocator.allocate();
+  if (pfn === 0) return 0;
+  folioLockNew(memory, pfn);
+  swap.setCached(slot, pfn);
+  addToSwapCache(memory, pfn, slot);
+  if (kernel.scheduler.contended) yield READ_POINT;
+  const injected = kernel.faults.armed ? yield* kernel.faults.reach(FaultPoint.swapRead) : 0;
+  swap.read(slot, memory.bytes, pfn);
+  // A page whose read failed stays in the cache without the mark, and nobody reads it again.
+  frames.flags[pfn]! |= injected === 0 ? PG.swapbacked | PG.uptodate : PG.swapbacked;
+  folioAddLru(memory, pfn);
+  return pfn;
+}
+
+/** Replaces the SWAP entry, under the ptl; the caller's reference becomes the mapping's. True when the write is done with. */
+function mapSwappedPage(fault: VmFault, table: Table, pfn: number): boolean {
+  const { vma, addr, flags } = fault;
+  const { memory } = vma.mm;
+  const { frames } = memory;
+  const isWrite = (flags & FAULT.write) !== 0;
+  assert(!frames.isAnonExclusive(pfn), `pfn ${pfn} is exclusive and in swap`);
+  const wasExclusive = (fault.lo & Pte.exclusive) !== 0;
+  memory.swap.free(fault.hi);
+  // A reader keeps the slot: a page that stays clean can be dropped again without writing it.
+  if (memory.swap.isHalfFull || (isWrite && frames.refcount[pfn] === 2)) folioFreeSwap(memory, pfn);
+  vma.mm.rss.anon++;
+  vma.mm.rss.swap--;
+  let lo = mkPte(vma);
+  const exclusive = wasExclusive || frames.refcount[pfn] === 1;
+  const isWritable = exclusive && (vma.flags & VM.write) !== 0;
+  if (isWritable) lo |= isWrite ? Pte.write | Pte.dirty : Pte.write;
+  if (!(frames.flags[pfn]! & PG.anon)) folioSetAnon(memory, pfn, vma, { addr, exclusive });
+  folioAddAnonRmapPte(memory, pfn, exclusive);
+  fault.lo = lo;
+  fault.hi = pfn;
+  table.entries[2 * pteIndex(fault.vpn)] = lo;
+  table.entries[2 * pteIndex(fault.vpn) + 1] = pfn;
+  return isWrite && isWritable;
+}

@@ -1,0 +1,101 @@
+import type { Coroutine } from '../../core/effect.js';
+import { filemapRemoveFolio } from '../files/shmem.js';
+import { shmemSwapOut } from '../files/shmem-swap.js';
+import { folioPut, folioPutbackLru, folioTrylock, folioUnlock } from '../frames/folio.js';
+import { PG } from '../frames/frames.js';
+import { canSplitFolio, splitFolio } from '../huge/thp-split-folio.js';
+import type { Memory } from '../memory.js';
+import { TlbBatch } from '../tables/tlb.js';
+import { addToSwap, deleteFromSwapCache, folioFreeSwap } from './swap-cache.js';
+import { tryToUnmap } from './swap-unmap.js';
+
+/** Pages that are flushed and freed together. Linux: PAGEVEC_SIZE */
+const FREE_BATCH = 31;
+
+/**
+ * Reclaims isolated folios, given with the reference of their isolation: each is unmapped, written if it is dirty, and
+ * freed, or put back where that fails. References by the CPU are ignored. Linux: mm/vmscan.c:reclaim_pages()
+ */
+export function* reclaimPages(memory: Memory, folios: number[]): Coroutine<void> {
+  const batch = new TlbBatch();
+  const freed: number[] = [];
+  // A large folio that is split adds its tails to the list.
+  for (let i = 0; i < folios.length; i++) {
+    const pfn = folios[i]!;
+    if (!folioTrylock(memory, pfn)) {
+      folioPutbackLru(memory, pfn);
+      continue;
+    }
+    const isFreed = yield* shrinkFolio(memory, pfn, { folios, batch });
+    folioUnlock(memory, pfn);
+    if (!isFreed) folioPutbackLru(memory, pfn);
+    else if (freed.push(pfn) === FREE_BATCH) putFlushed(memory, freed, batch);
+  }
+  putFlushed(memory, freed, batch);
+}
+
+/** Nobody's TLB may have a page that is free. */
+function putFlushed(memory: Memory, freed: number[], batch: TlbBatch): void {
+  batch.flush();
+  for (const pfn of freed.splice(0)) folioPut(memory, pfn);
+}
+
+/** True when only the isolation's reference is left. Linux: mm/vmscan.c:shrink_folio_list(), for one locked folio */
+function* shrinkFolio(
+  memory: Memory,
+  pfn: number,
+  { folios, batch }: { folios: number[]; batch: TlbBatch },
+): Coroutine<boolean> {
+  const { frames } = memory;
+  const isAnonSwapbacked = frames.isAnon(pfn) && (frames.flags[pfn]! & PG.swapbacked) !== 0;
+  if (isAnonSwapbacked && !(frames.flags[pfn]! & PG.swapcache)) {
+    if (frames.folioMaybeDmaPinned(pfn)) return false;
+    if (frames.order[pfn]! > 0) {
+      // Deviates: swap takes small pages only, as on a device without clusters.
+      if (!canSplitFolio(memory, pfn)) return false;
+      if ((yield* splitFolio(memory, pfn, folios)) !== 0) return false;
+    }
+    if (!addToSwap(memory, pfn)) return false;
+  }
+  if (frames.order[pfn]! > 0) return false;
+  if (frames.folioMapcount[pfn]! > 0) yield* tryToUnmap(memory, pfn, batch);
+  if (frames.folioMapcount[pfn]! > 0 || frames.folioMaybeDmaPinned(pfn)) {
+    if (memory.swap.isHalfFull) folioFreeSwap(memory, pfn);
+    return false;
+  }
+  if (frames.flags[pfn]! & PG.dirty) {
+    // What is written out must be what the program wrote last. Linux: try_to_unmap_flush_dirty()
+    batch.flush();
+    if (!pageout(memory, pfn)) return false;
+  }
+  return removeMapping(memory, pfn);
+}
+
+/**
+ * Writes a dirty folio to swap. False when it can't be dropped then: it is referenced, or swap is full.
+ * Deviates: writing is done at once. On a disk the folio would stay in the swap cache until memory is short, which an
+ * allocator without reclaim could not undo. Linux: mm/vmscan.c:pageout(), mm/page_io.c:swap_writepage()
+ */
+function pageout(memory: Memory, pfn: number): boolean {
+  const { frames, swap } = memory;
+  if (frames.refcount[pfn] !== 2) return false;
+  if (!(frames.flags[pfn]! & PG.swapcache) && !shmemSwapOut(memory, pfn)) return false;
+  frames.flags[pfn]! &= ~PG.dirty;
+  const slot = frames.swapSlot[pfn]!;
+  if (folioFreeSwap(memory, pfn)) return false;
+  swap.write(slot, memory.bytes, pfn);
+  return true;
+}
+
+/** Takes an unmapped clean folio out of its cache if nobody else has a reference. Linux: mm/vmscan.c:__remove_mapping() */
+function removeMapping(memory: Memory, pfn: number): boolean {
+  const { frames } = memory;
+  const flags = frames.flags[pfn]!;
+  // Lazyfree memory is in no cache.
+  if (flags & PG.anon && !(flags & PG.swapbacked)) return frames.refcount[pfn] === 1;
+  if (frames.mapping[pfn] === 0 && !(flags & PG.swapcache)) return false;
+  if (frames.refcount[pfn] !== 2 || flags & PG.dirty) return false;
+  if (flags & PG.swapcache) deleteFromSwapCache(memory, pfn);
+  else filemapRemoveFolio(memory, pfn);
+  return true;
+}

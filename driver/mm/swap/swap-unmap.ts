@@ -1,0 +1,91 @@
+import { assert } from '../../core/assert.js';
+import type { Coroutine } from '../../core/effect.js';
+import { folioPut } from '../frames/folio.js';
+import { PAGE_SIZE, PG } from '../frames/frames.js';
+import { folioRemoveRmapPte, folioTryShareAnonRmapPte, rmapWalk } from '../frames/rmap.js';
+import type { Memory } from '../memory.js';
+import { invalidateRangeEnd, invalidateRangeStart, type NotifierRange } from '../notifier.js';
+import { Kind, kindOf, Pte } from '../tables/entry.js';
+import { pteIndex, type Table } from '../tables/page-table.js';
+import { addRss, folioMarkDirty } from '../tables/pte-build.js';
+import { ptlLock, ptlUnlock } from '../tables/ptl.js';
+import type { TlbBatch } from '../tables/tlb.js';
+import { VM } from '../vmas/vm-flags.js';
+import type { Vma } from '../vmas/vma.js';
+
+/**
+ * Takes a locked small folio out of every page table: anonymous ones leave SWAP entries (nothing when lazyfree and
+ * clean), others nothing. A page that may be pinned or was dirtied stays mapped, which the caller sees by its mapcount.
+ * `batch` flushes what it was taken from. Linux: mm/rmap.c:try_to_unmap()
+ */
+export function* tryToUnmap(memory: Memory, pfn: number, batch: TlbBatch): Coroutine<void> {
+  const { frames } = memory;
+  assert(frames.order[pfn] === 0, `large folio ${pfn} is unmapped in one piece`);
+  memory.stats.tryToUnmap++;
+  if (frames.folioMapcount[pfn] === 0) return;
+  yield* rmapWalk(memory, pfn, function* (vma, addr) {
+    const { mm } = vma;
+    const range: NotifierRange = { mm, start: addr, end: addr + PAGE_SIZE, event: 'CLEAR', owner: null };
+    yield* invalidateRangeStart(range);
+    ptlLock(mm);
+    const goesOn = unmapEntry(vma, { addr, pfn }, batch);
+    ptlUnlock(mm);
+    invalidateRangeEnd(range);
+    return goesOn && frames.folioMapcount[pfn]! > 0;
+  });
+}
+
+/** Linux: mm/rmap.c:try_to_unmap_one(). False when the folio can't be unmapped here. */
+function unmapEntry(vma: Vma, { addr, pfn }: { addr: number; pfn: number }, batch: TlbBatch): boolean {
+  const { mm } = vma;
+  const { memory } = mm;
+  const table = mm.pageTable.pteTable(addr / PAGE_SIZE);
+  if (table === null) return true;
+  const i = pteIndex(addr / PAGE_SIZE);
+  const lo = table.entries[2 * i]!;
+  const isExclusiveMapping = kindOf(lo) === Kind.deviceExclusive && memory.profile.exclusiveIsMapping;
+  if ((kindOf(lo) !== Kind.present && !isExclusiveMapping) || lo & Pte.special) return true;
+  if (table.entries[2 * i + 1] !== pfn) return true;
+  if (vma.flags & VM.locked) return false;
+  if (!isExclusiveMapping) batch.add(mm);
+  if (lo & Pte.dirty) folioMarkDirty(memory, pfn);
+  if (memory.frames.isAnon(pfn)) {
+    if (!replaceAnonEntry(vma, table, { i, pfn })) return false;
+  } else {
+    addRss(mm, pfn, -1);
+    clearEntry(table, i);
+  }
+  folioRemoveRmapPte(memory, pfn);
+  folioPut(memory, pfn);
+  return true;
+}
+
+function replaceAnonEntry(vma: Vma, table: Table, { i, pfn }: { i: number; pfn: number }): boolean {
+  const { mm } = vma;
+  const { frames, swap } = mm.memory;
+  const flags = frames.flags[pfn]!;
+  if (!(flags & PG.swapbacked)) {
+    if (frames.refcount[pfn] !== 1 + frames.folioMapcount[pfn]! || flags & PG.dirty) {
+      frames.flags[pfn]! |= PG.swapbacked;
+      return false;
+    }
+    mm.rss.anon--;
+    clearEntry(table, i);
+    return true;
+  }
+  assert((flags & PG.swapcache) !== 0, `pfn ${pfn} is unmapped without a swap slot`);
+  const exclusive = frames.isAnonExclusive(pfn);
+  if (exclusive && !folioTryShareAnonRmapPte(mm.memory, pfn)) return false;
+  const slot = frames.swapSlot[pfn]!;
+  swap.dup(slot);
+  mm.rss.anon--;
+  mm.rss.swap++;
+  table.entries[2 * i] = exclusive ? Kind.swap | Pte.exclusive : Kind.swap;
+  table.entries[2 * i + 1] = slot;
+  return true;
+}
+
+function clearEntry(table: Table, i: number): void {
+  table.entries[2 * i] = Kind.none;
+  table.entries[2 * i + 1] = 0;
+}

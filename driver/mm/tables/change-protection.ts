@@ -1,0 +1,127 @@
+import type { Coroutine } from '../../core/effect.js';
+import { HPAGE_PMD_NR, HPAGE_PMD_SIZE, PAGE_SIZE, PG } from '../frames/frames.js';
+import { hugetlbChangeProtection } from '../huge/hugetlb-protect.js';
+import { changeHugePmd } from '../huge/thp-protect.js';
+import { splitHugePmd } from '../huge/thp-split-pmd.js';
+import type { Memory } from '../memory.js';
+import { invalidateRangeEnd, invalidateRangeStart, type NotifierRange } from '../notifier.js';
+import { VM, VM_ACCESS_FLAGS } from '../vmas/vm-flags.js';
+import type { Vma } from '../vmas/vma.js';
+import { Kind, kindOf, Pte } from './entry.js';
+import { pgdAddrEnd, pmdAddrEnd, pudAddrEnd } from './page-align.js';
+import { pmdIndex, pteIndex, type Table } from './page-table.js';
+import { ptlLock, ptlUnlock } from './ptl.js';
+import { TlbGather } from './tlb-gather.js';
+
+/**
+ * Gives the entries of [start, end) the rights of `vma`, whose flags are the new ones already. Sends PROTECTION_VMA from
+ * the first PUD part that has a table on, at most one event for each 512 GiB. Linux: mm/mprotect.c:change_protection()
+ */
+export function* changeProtection(vma: Vma, start: number, end: number): Coroutine<void> {
+  if (vma.flags & VM.hugetlb) {
+    yield* hugetlbChangeProtection(vma, start, end);
+    return;
+  }
+  const gather = new TlbGather(vma.mm);
+  for (let addr = start; addr < end; ) {
+    const next = pgdAddrEnd(addr, end);
+    yield* changePudRange(vma, { start: addr, end: next }, gather);
+    addr = next;
+  }
+  gather.finish();
+}
+
+/** Linux: mm/mprotect.c:change_pud_range() */
+function* changePudRange(vma: Vma, { start, end }: { start: number; end: number }, gather: TlbGather): Coroutine<void> {
+  const { mm } = vma;
+  let range: NotifierRange | null = null;
+  for (let addr = start; addr < end; ) {
+    const next = pudAddrEnd(addr, end);
+    const pmd = mm.pageTable.pmdTable(addr / PAGE_SIZE);
+    if (pmd !== null) {
+      if (range === null) {
+        range = { mm, start: addr, end, event: 'PROTECTION_VMA', owner: null };
+        yield* invalidateRangeStart(range);
+      }
+      yield* changePmdRange(vma, { pmd, start: addr, end: next }, gather);
+    }
+    addr = next;
+  }
+  if (range !== null) invalidateRangeEnd(range);
+}
+
+/** Linux: mm/mprotect.c:change_pmd_range() */
+function* changePmdRange(
+  vma: Vma,
+  { pmd, start, end }: { pmd: Table; start: number; end: number },
+  gather: TlbGather,
+): Coroutine<void> {
+  const { mm } = vma;
+  for (let addr = start; addr < end; ) {
+    const next = pmdAddrEnd(addr, end);
+    const vpn = addr / PAGE_SIZE;
+    const i = pmdIndex(vpn);
+    if (pmd.entries[2 * i]! & Pte.huge && next - addr !== HPAGE_PMD_SIZE) yield* splitHugePmd(vma, addr);
+    ptlLock(mm);
+    if (pmd.entries[2 * i]! & Pte.huge) {
+      changeHugePmd(vma, vpn);
+      gather.add(vpn, HPAGE_PMD_NR);
+    } else {
+      const table = pmd.children![i]!;
+      if (table !== null) changePteRange(vma, { table, vpn, count: (next - addr) / PAGE_SIZE }, gather);
+    }
+    ptlUnlock(mm);
+    addr = next;
+  }
+}
+
+/** Linux: mm/mprotect.c:change_pte_range() */
+function changePteRange(
+  vma: Vma,
+  { table, vpn, count }: { table: Table; vpn: number; count: number },
+  gather: TlbGather,
+): void {
+  const { memory } = vma.mm;
+  const { entries } = table;
+  const first = 2 * pteIndex(vpn);
+  for (let i = first; i < first + 2 * count; i += 2) {
+    const lo = entries[i]!;
+    const kind = kindOf(lo);
+    if (kind === Kind.none) continue;
+    const pfn = entries[i + 1]!;
+    entries[i] = kind === Kind.present ? changePresent(vma, lo, pfn) : withoutWrite(memory, lo, pfn);
+    if (kind === Kind.present) gather.add(vpn + (i - first) / 2);
+  }
+}
+
+/** A present entry gets the vma's rights, and a writable one at once where a write fault would only reuse the page. */
+function changePresent(vma: Vma, lo: number, pfn: number): number {
+  const { flags } = vma;
+  const bare = lo & ~(Pte.write | Pte.protnone);
+  if ((flags & VM_ACCESS_FLAGS) === 0) return bare | Pte.protnone;
+  if (!(flags & VM.write)) return bare;
+  // tmpfs and device files track no writes, so shared mappings are simply writable.
+  if (flags & VM.shared) return bare | Pte.write;
+  return canChangePteWritable(vma.mm.memory, bare, pfn) ? bare | Pte.write : bare;
+}
+
+/** For private writable memory. Linux: mm/mprotect.c:can_change_pte_writable() */
+function canChangePteWritable({ frames }: Memory, lo: number, pfn: number): boolean {
+  return !(lo & Pte.special) && frames.isAnon(pfn) && frames.isAnonExclusive(pfn);
+}
+
+/** Entries that are not present lose the right to write on any change; a later write fault gives it back. */
+function withoutWrite({ frames }: Memory, lo: number, pfn: number): number {
+  if (!(lo & Pte.write)) return lo;
+  switch (kindOf(lo)) {
+    case Kind.migration: {
+      const isAnon = (frames.flags[frames.head[pfn]!]! & PG.anon) !== 0;
+      return isAnon ? (lo & ~Pte.write) | Pte.exclusive : lo & ~Pte.write;
+    }
+    case Kind.devicePrivate:
+    case Kind.deviceExclusive:
+      return lo & ~Pte.write;
+    default:
+      return lo;
+  }
+}

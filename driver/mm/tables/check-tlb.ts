@@ -1,0 +1,33 @@
+import { AssertionError } from '../../core/assert.js';
+import type { Mm } from '../vmas/mm.js';
+import { entryText, KIND_MASK, Kind, Pte } from './entry.js';
+import { pmdIndex, pteIndex } from './page-table.js';
+
+/**
+ * Proves that the TLB of the core that `mm` is on allows nothing that the page table does not. Nothing is proved while a
+ * flush is pending. Throws an AssertionError that names the page.
+ */
+export function checkTlb(mm: Mm): void {
+  if (mm.tlb === null || mm.tlbFlushPending > 0) return;
+  for (const { vpn, pfn, isStore } of mm.tlb.entries()) {
+    const entry = entryAt(mm, vpn);
+    const needed = Kind.present | Pte.young | (isStore ? Pte.write | Pte.dirty : 0);
+    const isAllowed = (entry.lo & (needed | KIND_MASK | Pte.protnone)) === needed;
+    if (isAllowed && entry.pfn === pfn) continue;
+    throw new AssertionError(
+      `mm ${mm.id}: a TLB lets ${isStore ? 'stores' : 'loads'} at 0x${(vpn * 4096).toString(16)} through to pfn ${pfn}, ` +
+        `where the page table says ${entryText(entry.lo)}, pfn ${entry.pfn}`,
+    );
+  }
+}
+
+/** What maps `vpn`: a PTE, or its part of a 2 MiB entry. */
+function entryAt(mm: Mm, vpn: number): { lo: number; pfn: number } {
+  const pmd = mm.pageTable.pmdTable(vpn);
+  if (pmd === null) return { lo: Kind.none, pfn: 0 };
+  const leaf = pmd.children![pmdIndex(vpn)]!;
+  const table = leaf ?? pmd;
+  const i = 2 * (leaf === null ? pmdIndex(vpn) : pteIndex(vpn));
+  const pfn = table.entries[i + 1]!;
+  return { lo: table.entries[i]!, pfn: leaf === null ? pfn + pteIndex(vpn) : pfn };
+}

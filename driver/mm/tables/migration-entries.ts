@@ -1,0 +1,216 @@
+import { assert } from '../../core/assert.js';
+import type { Coroutine } from '../../core/effect.js';
+import { FaultPoint } from '../../core/fault-points.js';
+import { folioGet, folioPut, waitOnPageLocked } from '../frames/folio.js';
+import { PAGE_SIZE, PG, Zone } from '../frames/frames.js';
+import {
+  firstAddressIn,
+  folioAddAnonRmapPte,
+  folioAddFileRmapPte,
+  folioRemoveRmapPte,
+  folioTryShareAnonRmapPte,
+  rmapObject,
+  rmapWalk,
+} from '../frames/rmap.js';
+import { removeMigrationPmd, tryToMigratePmd } from '../huge/thp-migration.js';
+import type { Memory } from '../memory.js';
+import { invalidateRangeEnd, invalidateRangeStart, type NotifierRange } from '../notifier.js';
+import type { KernelProfile } from '../profile.js';
+import type { Mm } from '../vmas/mm.js';
+import type { Vma } from '../vmas/vma.js';
+import { KIND_MASK, Kind, kindOf, Pte } from './entry.js';
+import type { Table } from './page-table.js';
+import { pteIndex } from './page-table.js';
+import { folioMarkDirty, mkPte } from './pte-build.js';
+import { ptlLock, ptlUnlock } from './ptl.js';
+import { flushTlbPage, type TlbBatch } from './tlb.js';
+
+/**
+ * Replaces every mapping of a locked folio by a migration entry, as far as pins allow; each vma that the walk visits
+ * gets a CLEAR event, mapped there or not. The caller compares the mapcount afterwards. Linux: mm/rmap.c:try_to_migrate()
+ */
+export function* tryToMigrate(memory: Memory, pfn: number): Coroutine<void> {
+  const { frames } = memory;
+  const head = frames.head[pfn]!;
+  memory.stats.tryToMigrate++;
+  yield* rmapWalk(memory, head, function* (vma, addr) {
+    const unmapped = yield* tryToMigrateOne(memory, head, { vma, addr });
+    return unmapped && frames.folioMapcount[head]! > 0;
+  });
+}
+
+function* tryToMigrateOne(memory: Memory, head: number, at: { vma: Vma; addr: number }): Coroutine<boolean> {
+  const { vma, addr } = at;
+  const { mm } = vma;
+  const npages = pagesInVma(memory, head, at);
+  const range: NotifierRange = { mm, start: addr, end: addr + npages * PAGE_SIZE, event: 'CLEAR', owner: null };
+  yield* invalidateRangeStart(range);
+  ptlLock(mm);
+  const unmapped = forEachMapping(mm, head, { addr, npages, kind: 'mapped' }, (table, i, vpn) => {
+    if (!table.isLeaf) return tryToMigratePmd(vma, head, { table, index: i, vpn });
+    return tryToMigrateEntry(mm, { table, index: i, vpn });
+  });
+  ptlUnlock(mm);
+  invalidateRangeEnd(range);
+  return unmapped;
+}
+
+/**
+ * For one entry that maps a page; false when the page may be pinned. With `batch` the flush is left to whoever
+ * has it. Linux: try_to_migrate_one()
+ */
+export function tryToMigrateEntry(
+  mm: Mm,
+  { table, index: i, vpn }: { table: Table; index: number; vpn: number },
+  batch: TlbBatch | null = null,
+): boolean {
+  const { memory } = mm;
+  const { frames } = memory;
+  const { entries } = table;
+  const lo = entries[2 * i]!;
+  const pfn = entries[2 * i + 1]!;
+  if (lo & Pte.dirty) folioMarkDirty(memory, pfn);
+  const exclusive = (frames.flags[pfn]! & PG.anonExclusive) !== 0;
+  const { faults } = memory.kernel;
+  if (exclusive && faults.armed && faults.hit(FaultPoint.anonShare) !== 0) return false;
+  if (exclusive && !folioTryShareAnonRmapPte(memory, pfn)) return false;
+  entries[2 * i] = migrationEntryFor(lo, exclusive);
+  if (kindOf(lo) === Kind.present) {
+    if (batch === null) flushTlbPage(mm, vpn);
+    else batch.add(mm);
+  }
+  folioRemoveRmapPte(memory, pfn);
+  folioPut(memory, pfn);
+  return true;
+}
+
+/** The migration entry that remembers what `lo`, an entry that maps a page, allowed. */
+export function migrationEntryFor(lo: number, exclusive: boolean): number {
+  const kept = lo & (Pte.young | Pte.dirty | Pte.huge);
+  const rights = lo & Pte.write ? Pte.write : exclusive ? Pte.exclusive : 0;
+  return Kind.migration | kept | rights;
+}
+
+/**
+ * Every migration entry of `oldPfn`'s folio becomes a mapping of `newPfn`'s (the same one to restore it). Both are
+ * locked by the caller. Linux: mm/migrate.c:remove_migration_ptes()
+ */
+export function* removeMigrationPtes(memory: Memory, oldPfn: number, newPfn: number): Coroutine<void> {
+  const { frames } = memory;
+  const folios = { oldHead: frames.head[oldPfn]!, newHead: frames.head[newPfn]! };
+  memory.stats.removeMigrationPtes++;
+  const object = rmapObject(memory, folios.newHead);
+  if (object === null) return;
+  yield* object.lock.readLock();
+  for (const vma of object.vmas) {
+    const addr = firstAddressIn(memory, folios.newHead, vma);
+    if (addr >= 0) removeMigrationPtesIn(vma, addr, folios);
+  }
+  object.lock.readUnlock();
+}
+
+/** The part of one vma; a small folio, by far the most frequent case, has one entry to look at. */
+function removeMigrationPtesIn(
+  vma: Vma,
+  addr: number,
+  { oldHead, newHead }: { oldHead: number; newHead: number },
+): void {
+  const { mm } = vma;
+  const { memory } = mm;
+  ptlLock(mm);
+  if (memory.frames.order[newHead] === 0) {
+    const vpn = addr / PAGE_SIZE;
+    const table = mm.pageTable.pteTable(vpn);
+    const i = pteIndex(vpn);
+    if (table !== null && kindOf(table.entries[2 * i]!) === Kind.migration && table.entries[2 * i + 1] === oldHead) {
+      removeMigrationPte(vma, { table, index: i, newPfn: newHead });
+    }
+  } else {
+    const npages = pagesInVma(memory, newHead, { vma, addr });
+    forEachMapping(mm, oldHead, { addr, npages, kind: 'migration' }, (table, i) => {
+      const newPfn = newHead + (table.entries[2 * i + 1]! - oldHead);
+      if (table.isLeaf) removeMigrationPte(vma, { table, index: i, newPfn });
+      else removeMigrationPmd(vma, newHead, { table, index: i });
+      return true;
+    });
+  }
+  ptlUnlock(mm);
+}
+
+/** Linux: mm/migrate.c:remove_migration_pte() */
+export function removeMigrationPte(vma: Vma, at: { table: Table; index: number; newPfn: number }): void {
+  const { memory } = vma.mm;
+  const { frames } = memory;
+  const { entries } = at.table;
+  const old = entries[2 * at.index]!;
+  assert((old & KIND_MASK) === Kind.migration, 'a migration entry is expected');
+  folioGet(memory, at.newPfn);
+  let lo = mkPte(vma);
+  if (!(old & Pte.young)) lo &= ~Pte.young;
+  const head = frames.head[at.newPfn]!;
+  if (old & Pte.dirty && frames.flags[head]! & PG.dirty) lo |= Pte.dirty;
+  if (old & Pte.write && !(memory.kernel.defects.writeLost && at.newPfn === entries[2 * at.index + 1])) lo |= Pte.write;
+  if (frames.zone[at.newPfn] === Zone.private) lo = Kind.devicePrivate | (lo & Pte.write);
+  if (frames.flags[head]! & PG.anon) {
+    folioAddAnonRmapPte(memory, at.newPfn, (old & (Pte.write | Pte.exclusive)) !== 0);
+  } else {
+    folioAddFileRmapPte(memory, at.newPfn);
+  }
+  entries[2 * at.index] = lo;
+  entries[2 * at.index + 1] = at.newPfn;
+}
+
+/**
+ * Calls `visit` for each entry of [addr, addr + npages) that maps a page of the folio (`mapped`: present, device-private, or
+ * device-exclusive where that is a mapping), or is its migration entry. A PMD leaf is visited once, with its PMD table. False ends it.
+ * Linux: page_vma_mapped_walk()
+ */
+export function forEachMapping(
+  mm: Mm,
+  head: number,
+  range: { addr: number; npages: number; kind: 'mapped' | 'migration' },
+  visit: (table: Table, index: number, vpn: number) => boolean,
+): boolean {
+  const { frames, profile } = mm.memory;
+  const last = head + frames.folioNrPages(head);
+  const wantMigration = range.kind === 'migration';
+  const firstVpn = range.addr / PAGE_SIZE;
+  for (let vpn = firstVpn; vpn < firstVpn + range.npages; vpn++) {
+    const pmd = mm.pageTable.pmdTable(vpn);
+    if (pmd === null) continue;
+    const pmdIndex = Math.floor(vpn / 512) % 512;
+    const leaf = pmd.children![pmdIndex]!;
+    const table = leaf ?? pmd;
+    const i = leaf === null ? pmdIndex : pteIndex(vpn);
+    const lo = table.entries[2 * i]!;
+    const pfn = table.entries[2 * i + 1]!;
+    if (pfn >= head && pfn < last && (wantMigration ? kindOf(lo) === Kind.migration : isMapping(lo, profile))) {
+      if (!visit(table, i, vpn)) return false;
+    }
+    if (leaf === null) vpn = Math.floor(vpn / 512) * 512 + 511;
+  }
+  return true;
+}
+
+function isMapping(lo: number, { exclusiveIsMapping }: KernelProfile): boolean {
+  const kind = lo & KIND_MASK;
+  if (kind === Kind.present) return (lo & Pte.special) === 0;
+  return kind === Kind.devicePrivate || (kind === Kind.deviceExclusive && exclusiveIsMapping);
+}
+
+function pagesInVma(memory: Memory, head: number, { vma, addr }: { vma: Vma; addr: number }): number {
+  const { frames } = memory;
+  const end = frames.index[head]! + frames.folioNrPages(head);
+  return Math.min(end - vma.indexOf(addr), (vma.end - addr) / PAGE_SIZE);
+}
+
+/** Waits until the migration entry at `vpn` is gone, if it still is one. Linux: migration_entry_wait() */
+export function* migrationEntryWait(mm: Mm, vpn: number): Coroutine<void> {
+  const pmd = mm.pageTable.pmdTable(vpn);
+  if (pmd === null) return;
+  const pmdIndex = Math.floor(vpn / 512) % 512;
+  const leaf = pmd.children![pmdIndex]!;
+  const { entries } = leaf ?? pmd;
+  const i = leaf === null ? pmdIndex : pteIndex(vpn);
+  if (kindOf(entries[2 * i]!) === Kind.migration) yield* waitOnPageLocked(mm.memory, entries[2 * i + 1]!);
+}

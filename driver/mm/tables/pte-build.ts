@@ -1,0 +1,57 @@
+import { PG } from '../frames/frames.js';
+import type { Memory } from '../memory.js';
+import type { Mm } from '../vmas/mm.js';
+import { VM, VM_ACCESS_FLAGS } from '../vmas/vm-flags.js';
+import type { Vma } from '../vmas/vma.js';
+import { Kind, Pte } from './entry.js';
+
+/** Private and may become writable: written pages are copies. Linux: is_cow_mapping() */
+export function isCowMapping(vmFlags: number): boolean {
+  return (vmFlags & (VM.shared | VM.maywrite)) === VM.maywrite;
+}
+
+/**
+ * The low half of a present entry built from the vma's page protection alone, as mk_pte(page, vm_page_prot): writable
+ * only where the mapping is shared (tmpfs and device pages need no write notification), PROT_NONE without access.
+ */
+export function mkPte(vma: Vma): number {
+  const { flags } = vma;
+  if ((flags & VM_ACCESS_FLAGS) === 0) return Kind.present | Pte.protnone | Pte.young;
+  const shared = VM.shared | VM.write;
+  return Kind.present | Pte.young | ((flags & shared) === shared ? Pte.write : 0);
+}
+
+/** Linux: maybe_mkwrite() */
+export function maybeMkwrite(lo: number, vma: Vma): number {
+  return vma.flags & VM.write ? lo | Pte.write : lo;
+}
+
+/** Which resident counter a page belongs to. Linux: mm_counter() */
+export function addRss(mm: Mm, pfn: number, delta: number): void {
+  const { frames } = mm.memory;
+  const flags = frames.flags[frames.head[pfn]!]!;
+  if (flags & PG.anon) mm.rss.anon += delta;
+  else if (flags & PG.swapbacked) mm.rss.shmem += delta;
+  else mm.rss.file += delta;
+}
+
+/** The lowest bits say whether a page is there at all for the CPU: present and not PROT_NONE. */
+export function isCpuAccessible(lo: number): boolean {
+  return (lo & (0xf | Pte.protnone)) === Kind.present;
+}
+
+/** Marks the folio of `pfn` dirty. Linux: folio_mark_dirty() */
+export function folioMarkDirty(memory: Memory, pfn: number): void {
+  memory.frames.flags[memory.frames.head[pfn]!]! |= PG.dirty;
+}
+
+/**
+ * May a present entry become writable right now, without a fault: private pages when exclusive, shared ones when dirty
+ * (or when nobody tracks that). Linux: mm/mprotect.c:can_change_pte_writable()
+ */
+export function canChangePteWritable(vma: Vma, lo: number, pfn: number): boolean {
+  if (!(vma.flags & VM.write) || lo & Pte.protnone) return false;
+  if (vma.flags & VM.shared) return (lo & Pte.dirty) !== 0;
+  const { frames } = vma.mm.memory;
+  return (lo & Pte.special) === 0 && frames.isAnon(pfn) && frames.isAnonExclusive(pfn);
+}

@@ -1,0 +1,94 @@
+import { assert } from '../../core/assert.js';
+import { HPAGE_PMD_NR } from '../frames/frames.js';
+import type { Mm } from '../vmas/mm.js';
+
+/** A translation as a core's TLB holds it. */
+export interface TlbEntry {
+  readonly vpn: number;
+  readonly pfn: number;
+  /** It lets stores through, not only loads. */
+  readonly isStore: boolean;
+}
+
+/** The TLB of the core that an address space is on. Without address space identifiers it holds nothing of any other. */
+export interface Tlb {
+  /** Forgets `npages` pages from `vpn` on, for loads, stores and fetches. Linux: local_flush_tlb_page() */
+  drop(vpn: number, npages: number): void;
+  /** Linux: local_flush_tlb_all() */
+  dropAll(): void;
+  /** What it holds, for the proof that it holds nothing wrong. */
+  entries(): Iterable<TlbEntry>;
+}
+
+/**
+ * Shoot-downs. Hardware caches translations that are there, so whoever takes an entry or a right of it away calls one of
+ * these before anybody can rely on that, and before the frame is used anew: at the places where Linux does, on riscv.
+ * An entry or a right that is only added needs none: the TLB looks again when it would refuse. A TLB must never allow what
+ * the page table does not, but while `mm.tlbFlushPending` says that a flush is still to come.
+ */
+
+/** More pages than these, and all are forgotten. Linux: arch/riscv/mm/tlbflush.c:tlb_flush_all_threshold */
+const FLUSH_ALL_THRESHOLD = 64;
+
+/** Linux: flush_tlb_page(), which ptep_clear_flush() ends with */
+export function flushTlbPage(mm: Mm, vpn: number): void {
+  mm.tlb?.drop(vpn, 1);
+}
+
+/** Linux: flush_tlb_range(), flush_tlb_mm_range() */
+export function flushTlbRange(mm: Mm, vpn: number, npages: number): void {
+  if (npages > FLUSH_ALL_THRESHOLD) mm.tlb?.dropAll();
+  else mm.tlb?.drop(vpn, npages);
+}
+
+/** The one entry that maps 2 MiB. Linux: flush_pmd_tlb_range(), which pmdp_invalidate() ends with */
+export function flushTlbPmd(mm: Mm, vpn: number): void {
+  mm.tlb?.drop(vpn - (vpn % HPAGE_PMD_NR), HPAGE_PMD_NR);
+}
+
+/** Linux: flush_tlb_mm() */
+export function flushTlbMm(mm: Mm): void {
+  mm.tlb?.dropAll();
+}
+
+/** From here on until `endTlbFlushPending` entries may change before they are flushed. Linux: inc_tlb_flush_pending() */
+export function beginTlbFlushPending(mm: Mm): void {
+  mm.tlbFlushPending++;
+}
+
+/** Linux: dec_tlb_flush_pending() */
+export function endTlbFlushPending(mm: Mm): void {
+  assert(mm.tlbFlushPending > 0, `mm ${mm.id}: a flush ends that was not begun`);
+  mm.tlbFlushPending--;
+}
+
+/**
+ * Address spaces that lost pages to reclaim or to a split of their folio, flushed together, at the latest before the
+ * pages are used for anything else. Linux: struct tlbflush_unmap_batch
+ */
+export class TlbBatch {
+  private readonly mms = new Set<Mm>();
+
+  /** An entry of `mm` was taken away. Linux: set_tlb_ubc_flush_pending() */
+  add(mm: Mm): void {
+    if (this.mms.has(mm)) return;
+    this.mms.add(mm);
+    mm.tlbBatches++;
+    beginTlbFlushPending(mm);
+  }
+
+  /** Linux: try_to_unmap_flush() */
+  flush(): void {
+    for (const mm of this.mms) {
+      flushTlbMm(mm);
+      mm.tlbBatches--;
+      endTlbFlushPending(mm);
+    }
+    this.mms.clear();
+  }
+}
+
+/** Whoever looks at entries and skips those that are gone must not trust that they are flushed. Linux: rmap.c, the same name */
+export function flushTlbBatchedPending(mm: Mm): void {
+  if (mm.tlbBatches > 0) flushTlbMm(mm);
+}

@@ -1,0 +1,160 @@
+import { type Coroutine, preemptPoint } from '../../core/effect.js';
+import { folioPut } from '../frames/folio.js';
+import { HPAGE_PMD_SIZE, PAGE_SIZE } from '../frames/frames.js';
+import { folioRemoveRmapPte } from '../frames/rmap.js';
+import { unmapHugepageRange } from '../huge/hugetlb-copy.js';
+import { zapHugePmd } from '../huge/thp-move.js';
+import { splitHugePmd } from '../huge/thp-split-pmd.js';
+import { invalidateRangeEnd, invalidateRangeStart, type NotifierRange } from '../notifier.js';
+import { freeSwapAndCache } from '../swap/swap-cache.js';
+import type { Mm } from '../vmas/mm.js';
+import { VM } from '../vmas/vm-flags.js';
+import type { Vma } from '../vmas/vma.js';
+import { Kind, kindOf, Pte } from './entry.js';
+import { pmdAddrEnd, pudAddrEnd } from './page-align.js';
+import { pmdIndex, pteIndex, type Table } from './page-table.js';
+import { addRss, folioMarkDirty } from './pte-build.js';
+import { ptlLock, ptlUnlock } from './ptl.js';
+import { TlbGather } from './tlb-gather.js';
+
+const ZAP_POINT = preemptPoint('zap');
+
+/**
+ * Removes every entry of [start, end), which lies in `vma`, and what it owns: mappings, references, swap slots, resident
+ * counts. The caller tells the notifiers. Linux: mm/memory.c:unmap_single_vma()
+ */
+export function* zapPageRange(
+  vma: Vma,
+  start: number,
+  end: number,
+  { evenCows = true }: ZapOptions = {},
+): Coroutine<void> {
+  if (start >= end) return;
+  if (vma.flags & VM.hugetlb) {
+    unmapHugepageRange(vma, start, end);
+    return;
+  }
+  const gather = new TlbGather(vma.mm);
+  yield* zapPmds(vma, { start, end }, { gather, evenCows });
+  gather.finish();
+}
+
+export interface ZapOptions {
+  /** Private copies of a file's pages go too. */
+  readonly evenCows?: boolean;
+}
+
+/** Linux: struct zap_details, and the mmu_gather */
+interface Zap {
+  readonly gather: TlbGather;
+  readonly evenCows: boolean;
+}
+
+/** Linux: mm/memory.c:unmap_page_range() */
+function* zapPmds(vma: Vma, { start, end }: { start: number; end: number }, zap: Zap): Coroutine<void> {
+  const { pageTable, memory } = vma.mm;
+  const { scheduler } = memory.kernel;
+  for (let addr = start; addr < end; ) {
+    const pmd = pageTable.pmdTable(addr / PAGE_SIZE);
+    if (pmd === null) {
+      addr = pudAddrEnd(addr, end);
+      continue;
+    }
+    const next = pmdAddrEnd(addr, end);
+    yield* zapPmd(vma, { pmd, start: addr, end: next }, zap);
+    addr = next;
+    if (addr < end && scheduler.contended) yield ZAP_POINT;
+  }
+}
+
+/**
+ * As `zapPageRange`, with the CLEAR event that MADV_DONTNEED and truncation owe the notifiers even where nothing is
+ * mapped. Linux: mm/memory.c:zap_page_range_single()
+ */
+export function* zapPageRangeSingle(vma: Vma, start: number, end: number, options: ZapOptions = {}): Coroutine<void> {
+  const range: NotifierRange = { mm: vma.mm, start, end, event: 'CLEAR', owner: null };
+  yield* invalidateRangeStart(range);
+  yield* zapPageRange(vma, start, end, options);
+  invalidateRangeEnd(range);
+}
+
+/** Linux: mm/memory.c:zap_pmd_range(), one entry of it. */
+function* zapPmd(vma: Vma, { pmd, start, end }: { pmd: Table; start: number; end: number }, zap: Zap): Coroutine<void> {
+  const vpn = start / PAGE_SIZE;
+  const i = pmdIndex(vpn);
+  if (pmd.entries[2 * i]! & Pte.huge) {
+    if (end - start === HPAGE_PMD_SIZE) {
+      ptlLock(vma.mm);
+      zapHugePmd(vma, vpn, zap.gather);
+      ptlUnlock(vma.mm);
+      return;
+    }
+    yield* splitHugePmd(vma, start);
+  }
+  const table = pmd.children![i]!;
+  if (table !== null) zapPteRange(vma.mm, { table, vpn, count: (end - start) / PAGE_SIZE }, zap);
+}
+
+/** Linux: mm/memory.c:zap_pte_range() */
+function zapPteRange(
+  mm: Mm,
+  { table, vpn, count }: { table: Table; vpn: number; count: number },
+  { gather, evenCows }: Zap,
+): void {
+  const { entries } = table;
+  const first = 2 * pteIndex(vpn);
+  ptlLock(mm);
+  for (let i = first; i < first + 2 * count; i += 2) {
+    const lo = entries[i]!;
+    if (lo === Kind.none) continue;
+    const pfn = entries[i + 1]!;
+    if (!evenCows && isCow(mm, lo, pfn)) continue;
+    entries[i] = Kind.none;
+    entries[i + 1] = 0;
+    if (kindOf(lo) === Kind.present) zapPresent(mm, { lo, pfn, vpn: vpn + (i - first) / 2 }, gather);
+    else zapNonPresent(mm, lo, pfn);
+  }
+  ptlUnlock(mm);
+}
+
+/** The entry of a file's mapping has a page of the process's own. Linux: should_zap_folio(), should_zap_cows() */
+function isCow({ memory: { frames } }: Mm, lo: number, pfn: number): boolean {
+  const kind = kindOf(lo);
+  if (kind === Kind.swap) return true;
+  return !(lo & Pte.special) && kind !== Kind.marker && kind !== Kind.hwpoison && frames.isAnon(pfn);
+}
+
+/** Gives up what an entry, already cleared, owned: spec 1.1. Linux: mm/memory.c:zap_nonpresent_ptes() */
+function zapNonPresent(mm: Mm, lo: number, pfn: number): void {
+  const { memory } = mm;
+  switch (kindOf(lo)) {
+    case Kind.devicePrivate:
+    case Kind.deviceExclusive:
+      addRss(mm, pfn, -1);
+      // A device-exclusive entry of 6.12 has a reference but is no mapping.
+      if (kindOf(lo) === Kind.devicePrivate || memory.profile.exclusiveIsMapping) folioRemoveRmapPte(memory, pfn);
+      folioPut(memory, pfn);
+      return;
+    case Kind.swap:
+      mm.rss.swap--;
+      freeSwapAndCache(memory, pfn);
+      return;
+    // The migrator owns the page and finds nothing to restore.
+    case Kind.migration:
+      addRss(mm, pfn, -1);
+      return;
+    default:
+      return;
+  }
+}
+
+/** As `zapNonPresent`; the page is put once no TLB has it any more. Linux: mm/memory.c:zap_present_ptes() */
+function zapPresent(mm: Mm, { lo, pfn, vpn }: { lo: number; pfn: number; vpn: number }, gather: TlbGather): void {
+  const { memory } = mm;
+  gather.add(vpn);
+  if (lo & Pte.special) return;
+  if (lo & Pte.dirty && !memory.frames.isAnon(pfn)) folioMarkDirty(memory, pfn);
+  addRss(mm, pfn, -1);
+  folioRemoveRmapPte(memory, pfn);
+  gather.put(pfn);
+}

@@ -1,0 +1,52 @@
+import { assert } from '../../core/assert.js';
+import type { Coroutine } from '../../core/effect.js';
+import { unlinkAnonVmas } from '../frames/anon-rmap.js';
+import { ptlLock, ptlUnlock } from '../tables/ptl.js';
+import { flushTlbMm } from '../tables/tlb.js';
+import { zapPageRange } from '../tables/zap.js';
+import type { Mm } from './mm.js';
+import type { Vma } from './vma.js';
+
+/** Drops one user; the last one tears the address space down. Linux: mmput() */
+export function* mmput(mm: Mm): Coroutine<void> {
+  assert(mm.users > 0, `mm ${mm.id} has no user`);
+  if (--mm.users > 0) return;
+  yield* exitMmap(mm);
+  mmdrop(mm);
+}
+
+/** Drops one reference to the mm structure itself. Linux: mmdrop() */
+export function mmdrop(mm: Mm): void {
+  assert(mm.count > 0, `mm ${mm.id} is gone`);
+  mm.count--;
+}
+
+/** Subscribers are told first, then all entries, tables and vmas go. Linux: mm/mmap.c:exit_mmap() */
+function* exitMmap(mm: Mm): Coroutine<void> {
+  if (mm.notifier !== null) yield* mm.notifier.release(mm);
+  yield* mm.mmapLock.readLock();
+  for (const vma of mm.vmas) yield* zapPageRange(vma, vma.start, vma.end);
+  mm.mmapLock.readUnlock();
+  yield* mm.mmapLock.writeLock();
+  const vmas = mm.vmas.splice(0);
+  mm.memory.kernelMemory.give('object', vmas.length);
+  for (const vma of vmas) unlinkVma(vma);
+  ptlLock(mm);
+  mm.pageTable.destroy();
+  flushTlbMm(mm);
+  ptlUnlock(mm);
+  mm.mmapLock.writeUnlock();
+  mm.memory.mms.delete(mm);
+  for (const vma of vmas) yield* dropFile(vma);
+}
+
+function unlinkVma(vma: Vma): void {
+  unlinkAnonVmas(vma);
+  const mappers = vma.file?.mapping?.vmas;
+  mappers?.splice(mappers.indexOf(vma), 1);
+}
+
+function* dropFile(vma: Vma): Coroutine<void> {
+  vma.ops?.close?.(vma);
+  if (vma.file !== null) yield* vma.file.put();
+}

@@ -1,0 +1,63 @@
+import { EBUSY } from '../../../uapi/errno.js';
+import { assert } from '../../core/assert.js';
+import { restoreExclusivePte } from '../faults/fault-non-present.js';
+import { folioGet, folioTrylock, folioUnlock } from '../frames/folio.js';
+import { folioTryDupAnonRmapPte } from '../frames/rmap.js';
+import { Kind, kindOf, Pte } from '../tables/entry.js';
+import type { Table } from '../tables/page-table.js';
+import { addRss, isCowMapping } from '../tables/pte-build.js';
+import type { Vma } from './vma.js';
+
+/** The parent's entry is present again: copy it as such. */
+export const COPY_RESTORED = 1;
+
+/**
+ * Copies one entry that is neither none nor present to the child; what was writable or exclusive in the parent becomes
+ * read only and shared in both. 0, -EBUSY, or COPY_RESTORED. Linux: copy_nonpresent_pte()
+ */
+export function copyNonPresentPte(dst: Vma, src: Vma, at: { from: Table; to: Table; i: number }): number {
+  const { from, to, i } = at;
+  const lo = from.entries[2 * i]!;
+  const pfn = from.entries[2 * i + 1]!;
+  switch (kindOf(lo)) {
+    case Kind.swap:
+      src.mm.memory.swap.dup(pfn);
+      dst.mm.rss.swap++;
+      from.entries[2 * i] = lo & ~Pte.exclusive;
+      break;
+    case Kind.migration:
+      addRss(dst.mm, pfn, 1);
+      if (isCowMapping(dst.flags)) from.entries[2 * i] = lo & ~(Pte.write | Pte.exclusive);
+      break;
+    case Kind.devicePrivate:
+      copyDevicePrivate(dst, src, at);
+      break;
+    case Kind.deviceExclusive:
+      return restoreForCopy(src, from, i);
+    default:
+      return 0;
+  }
+  to.entries[2 * i] = from.entries[2 * i]!;
+  to.entries[2 * i + 1] = pfn;
+  return 0;
+}
+
+function copyDevicePrivate(dst: Vma, src: Vma, { from, i }: { from: Table; i: number }): void {
+  const { memory } = src.mm;
+  const pfn = from.entries[2 * i + 1]!;
+  folioGet(memory, pfn);
+  addRss(dst.mm, pfn, 1);
+  const shared = folioTryDupAnonRmapPte(memory, pfn);
+  assert(shared, `device-private pfn ${pfn} is pinned`);
+  if (isCowMapping(dst.flags)) from.entries[2 * i]! &= ~Pte.write;
+}
+
+/** Linux: try_restore_exclusive_pte() */
+function restoreForCopy(src: Vma, from: Table, i: number): number {
+  const { memory } = src.mm;
+  const pfn = from.entries[2 * i + 1]!;
+  if (!folioTrylock(memory, pfn)) return -EBUSY;
+  restoreExclusivePte(src, from, i);
+  folioUnlock(memory, pfn);
+  return COPY_RESTORED;
+}

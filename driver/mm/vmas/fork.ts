@@ -1,0 +1,175 @@
+import { EINTR, ENOMEM } from '../../../uapi/errno.js';
+import { type Coroutine, preemptPoint } from '../../core/effect.js';
+import { FaultPoint } from '../../core/fault-points.js';
+import { anonVmaFork } from '../frames/anon-rmap.js';
+import { copyPage, folioAddLru, folioGet } from '../frames/folio.js';
+import { PAGE_SIZE, PG } from '../frames/frames.js';
+import { folioAddFileRmapPte, folioAddNewAnonRmap, folioTryDupAnonRmapPte } from '../frames/rmap.js';
+import { copyHugetlbPageRange } from '../huge/hugetlb-copy.js';
+import { copyHugePmd } from '../huge/thp-fork.js';
+import { splitHugePmd } from '../huge/thp-split-pmd.js';
+import type { Memory } from '../memory.js';
+import { invalidateRangeEnd, invalidateRangeStart, type NotifierRange } from '../notifier.js';
+import { Kind, kindOf, Pte } from '../tables/entry.js';
+import { pteIndex, type Table } from '../tables/page-table.js';
+import { addRss, isCowMapping, maybeMkwrite, mkPte } from '../tables/pte-build.js';
+import { ptlLock, ptlUnlock } from '../tables/ptl.js';
+import { beginTlbFlushPending, endTlbFlushPending, flushTlbMm } from '../tables/tlb.js';
+import { COPY_RESTORED, copyNonPresentPte } from './fork-non-present.js';
+import { Mm } from './mm.js';
+import { VM, VM_LOCKED_MASK } from './vm-flags.js';
+import { Vma } from './vma.js';
+
+const FORK_POINT = preemptPoint('fork');
+
+/** A new, empty address space with one user. */
+export function mmCreate(memory: Memory): Mm {
+  const mm = new Mm(memory, memory.nextMmId++);
+  memory.mms.add(mm);
+  return mm;
+}
+
+/**
+ * Copies `parent` into the empty `child` as fork does; -ENOMEM leaves a half filled child, which the caller puts. The
+ * parent is held for write for the whole time. Linux: kernel/fork.c:dup_mmap()
+ */
+export function* dupMmap(child: Mm, parent: Mm): Coroutine<number> {
+  yield* parent.mmapLock.writeLock();
+  yield* child.mmapLock.writeLock({ nested: true });
+  let ret = 0;
+  beginTlbFlushPending(parent);
+  for (const vma of parent.vmas) {
+    if (vma.flags & VM.dontcopy) continue;
+    if (child.memory.kernel.current.killed) ret = -EINTR;
+    else ret = yield* dupVma(child, vma);
+    if (ret < 0) break;
+  }
+  if (ret < 0) child.isUnstable = true;
+  flushTlbMm(parent);
+  endTlbFlushPending(parent);
+  child.mmapLock.writeUnlock();
+  parent.mmapLock.writeUnlock();
+  return ret;
+}
+
+function* dupVma(child: Mm, vma: Vma): Coroutine<number> {
+  const { kernelMemory } = child.memory;
+  if (!kernelMemory.has(1)) return -ENOMEM;
+  const copy = new Vma(child, vma.start, vma.end, vma.flags & ~VM_LOCKED_MASK, vma.pgoff);
+  copy.file = vma.file;
+  copy.ops = vma.ops;
+  if (!(vma.flags & VM.wipeonfork)) anonVmaFork(copy, vma);
+  child.vmas.push(copy);
+  kernelMemory.take('object', 1);
+  copy.ops?.open?.(copy);
+  if (copy.file !== null) {
+    copy.file.get();
+    const mappers = copy.file.mapping?.vmas;
+    mappers?.splice(mappers.indexOf(vma) + 1, 0, copy);
+  }
+  return vma.flags & VM.wipeonfork ? 0 : yield* copyPageRange(copy, vma);
+}
+
+/** Linux: mm/memory.c:copy_page_range(); 0 or -ENOMEM. */
+export function* copyPageRange(dst: Vma, src: Vma): Coroutine<number> {
+  const needsCopy = src.anonVma !== null || (src.flags & (VM.pfnmap | VM.mixedmap)) !== 0;
+  if (!needsCopy) return 0;
+  if (src.flags & VM.hugetlb) return yield* copyHugetlbPageRange(dst, src);
+  const isCow = isCowMapping(src.flags);
+  const range: NotifierRange = { mm: src.mm, start: src.start, end: src.end, event: 'PROTECTION_PAGE', owner: null };
+  if (isCow) yield* invalidateRangeStart(range);
+  const ret = yield* copyTables(dst, src);
+  if (isCow) invalidateRangeEnd(range);
+  return ret < 0 ? -ENOMEM : 0;
+}
+
+function* copyTables(dst: Vma, src: Vma): Coroutine<number> {
+  const endVpn = src.end / PAGE_SIZE;
+  let vpn = src.start / PAGE_SIZE;
+  while (vpn < endVpn) {
+    const next = Math.min(endVpn, (Math.floor(vpn / 512) + 1) * 512);
+    const pmd = src.mm.pageTable.pmdTable(vpn);
+    if (pmd === null) {
+      vpn = Math.min(endVpn, (Math.floor(vpn / 262144) + 1) * 262144);
+      continue;
+    }
+    const kind = kindOf(pmd.entries[2 * (Math.floor(vpn / 512) % 512)]!);
+    if (kind !== Kind.none && kind !== Kind.table) {
+      const ret = copyHugePmd(dst, src, vpn);
+      if (ret === 0) {
+        vpn = next;
+        continue;
+      }
+      yield* splitHugePmd(src, vpn * PAGE_SIZE);
+    }
+    const ret = yield* copyPteRange(dst, src, { vpn, next });
+    if (ret < 0) return ret;
+    vpn = next;
+    // Both address spaces are locked, so that this is for whoever runs the machine in slices. Linux: cond_resched()
+    if (dst.mm.memory.kernel.scheduler.isPreemptive) yield FORK_POINT;
+  }
+  return 0;
+}
+
+/** Linux: copy_pte_range(). A pinned page needs a copy, for which the locks are dropped and memory is allocated. */
+function* copyPteRange(dst: Vma, src: Vma, part: { vpn: number; next: number }): Coroutine<number> {
+  const from = src.mm.pageTable.pteTable(part.vpn);
+  if (from === null) return 0;
+  const { kernelMemory, kernel } = dst.mm.memory;
+  if (kernel.faults.armed && kernel.faults.hit(FaultPoint.pageTableAlloc) !== 0) return -ENOMEM;
+  if (!kernelMemory.has(1)) return -ENOMEM;
+  const to = dst.mm.pageTable.pteTableAlloc(part.vpn);
+  ptlLock(dst.mm);
+  ptlLock(src.mm, true);
+  let ret = 0;
+  for (let vpn = part.vpn; vpn < part.next && ret === 0; vpn++) {
+    const i = pteIndex(vpn);
+    if (kindOf(from.entries[2 * i]!) !== Kind.none) ret = copyPte(dst, src, { from, to, i, vpn });
+  }
+  ptlUnlock(src.mm);
+  ptlUnlock(dst.mm);
+  return ret;
+}
+
+function copyPte(dst: Vma, src: Vma, at: { from: Table; to: Table; i: number; vpn: number }): number {
+  const { from, to, i } = at;
+  if (kindOf(from.entries[2 * i]!) !== Kind.present) {
+    const ret = copyNonPresentPte(dst, src, at);
+    if (ret !== COPY_RESTORED) return ret;
+  }
+  const { memory } = src.mm;
+  let lo = from.entries[2 * i]!;
+  const pfn = from.entries[2 * i + 1]!;
+  if (!(lo & Pte.special)) {
+    if (memory.frames.isAnon(pfn)) {
+      if (!folioTryDupAnonRmapPte(memory, pfn)) return copyPinnedPage(dst, at, pfn);
+    } else {
+      folioAddFileRmapPte(memory, pfn);
+    }
+    folioGet(memory, pfn);
+    addRss(dst.mm, pfn, 1);
+  }
+  if (isCowMapping(src.flags) && lo & Pte.write) {
+    lo &= ~Pte.write;
+    from.entries[2 * i] = lo;
+  }
+  if (src.flags & VM.shared) lo &= ~Pte.dirty;
+  to.entries[2 * i] = lo & ~Pte.young;
+  to.entries[2 * i + 1] = pfn;
+  return 0;
+}
+
+/** The child gets its own copy of a page that the parent may have pinned. Linux: copy_present_page() */
+function copyPinnedPage(dst: Vma, { to, i, vpn }: { to: Table; i: number; vpn: number }, pfn: number): number {
+  const { memory } = dst.mm;
+  const copy = memory.allocator.allocate();
+  if (copy === 0) return -ENOMEM;
+  copyPage(memory, copy, pfn);
+  memory.frames.flags[copy]! |= PG.uptodate;
+  folioAddNewAnonRmap(memory, copy, dst, vpn * PAGE_SIZE);
+  folioAddLru(memory, copy);
+  dst.mm.rss.anon++;
+  to.entries[2 * i] = maybeMkwrite(mkPte(dst) | Pte.dirty, dst);
+  to.entries[2 * i + 1] = copy;
+  return 0;
+}

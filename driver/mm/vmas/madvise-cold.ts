@@ -1,0 +1,49 @@
+import { EINVAL } from '../../../uapi/errno.js';
+import type { Coroutine } from '../../core/effect.js';
+import { folioPut, folioUnlock } from '../frames/folio.js';
+import { PAGE_SIZE } from '../frames/frames.js';
+import { swapCacheFolioLocked } from '../swap/swap-in.js';
+import { Kind, kindOf, Pte } from '../tables/entry.js';
+import { pteIndex } from '../tables/page-table.js';
+import { advisePages, clearEntryBits, type PageAdvice } from './madvise-pages.js';
+import { VM } from './vm-flags.js';
+import type { Vma } from './vma.js';
+
+/**
+ * MADV_COLD: the pages count as not used for long. 0 or -EINVAL.
+ * Deviates: without aging, what is left is the young bit, and that a large folio covered in part is split.
+ * Linux: mm/madvise.c:madvise_cold()
+ */
+export function* madviseCold(vma: Vma, start: number, end: number): Coroutine<number> {
+  if (vma.flags & (VM.pfnmap | VM.hugetlb | VM.locked)) return -EINVAL;
+  yield* advisePages(vma.mm, { start, end }, COLD);
+  return 0;
+}
+
+const COLD: PageAdvice = {
+  folio: (memory, at, gather) => {
+    if (memory.frames.folioMapcount[at.head] === at.count) clearEntryBits(at, Pte.young, gather);
+  },
+  huge: (_memory, at, gather) => clearEntryBits(at, Pte.young, gather),
+  nonPresent: () => {},
+};
+
+/**
+ * MADV_WILLNEED on anonymous memory: swapped pages are read into the swap cache, the entries stay.
+ * Deviates: nothing is done for files, whose pages are always at hand. Linux: mm/madvise.c:madvise_willneed()
+ */
+export function* madviseWillneed(vma: Vma, start: number, end: number): Coroutine<number> {
+  if (!vma.isAnonymous || vma.mm.rss.swap === 0) return 0;
+  const { mm } = vma;
+  for (let vpn = start / PAGE_SIZE; vpn < end / PAGE_SIZE; vpn++) {
+    const table = mm.pageTable.pteTable(vpn);
+    if (table === null) continue;
+    const i = 2 * pteIndex(vpn);
+    if (kindOf(table.entries[i]!) !== Kind.swap) continue;
+    const pfn = yield* swapCacheFolioLocked(mm.memory, table.entries[i + 1]!);
+    if (pfn === 0) continue;
+    folioUnlock(mm.memory, pfn);
+    folioPut(mm.memory, pfn);
+  }
+  return 0;
+}

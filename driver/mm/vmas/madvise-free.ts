@@ -1,0 +1,77 @@
+import { EINVAL } from '../../../uapi/errno.js';
+import type { Coroutine } from '../../core/effect.js';
+import { folioTrylock, folioUnlock } from '../frames/folio.js';
+import { PG } from '../frames/frames.js';
+import type { Memory } from '../memory.js';
+import { invalidateRangeEnd, invalidateRangeStart, type NotifierRange } from '../notifier.js';
+import { folioFreeSwap, freeSwapAndCache } from '../swap/swap-cache.js';
+import { Kind, kindOf, Pte } from '../tables/entry.js';
+import type { Table } from '../tables/page-table.js';
+import type { TlbGather } from '../tables/tlb-gather.js';
+import { advisePages, clearEntryBits, type FolioEntries, type PageAdvice } from './madvise-pages.js';
+import type { Mm } from './mm.js';
+import type { Vma } from './vma.js';
+
+/**
+ * MADV_FREE: reclaim may drop the pages without writing them out until they are written again; swapped ones go at once.
+ * Sends CLEAR over the range even where nothing is mapped. 0 or -EINVAL. Linux: mm/madvise.c:madvise_free_single_vma()
+ */
+export function* madviseFree(vma: Vma, start: number, end: number): Coroutine<number> {
+  if (!vma.isAnonymous) return -EINVAL;
+  const range: NotifierRange = { mm: vma.mm, start, end, event: 'CLEAR', owner: null };
+  yield* invalidateRangeStart(range);
+  yield* advisePages(vma.mm, range, FREE);
+  invalidateRangeEnd(range);
+  return 0;
+}
+
+const FREE: PageAdvice = { folio: freeFolio, huge: freeHuge, nonPresent: freeNonPresent };
+
+/** Becomes clean and lazily free, unless somebody else maps or holds it. */
+function freeFolio(memory: Memory, at: FolioEntries, gather: TlbGather): void {
+  const { frames } = memory;
+  const { head } = at;
+  if (frames.flags[head]! & (PG.swapcache | PG.dirty)) {
+    if (!folioTrylock(memory, head)) return;
+    const isSole = frames.folioMapcount[head] === at.count;
+    const isClean = isSole && (!(frames.flags[head]! & PG.swapcache) || folioFreeSwap(memory, head));
+    if (isClean) frames.flags[head]! &= ~PG.dirty;
+    folioUnlock(memory, head);
+    if (!isClean) return;
+  }
+  cleanEntries(memory, at, gather);
+}
+
+/** Linux: mm/huge_memory.c:madvise_free_huge_pmd() */
+function freeHuge(memory: Memory, at: FolioEntries, gather: TlbGather): void {
+  const { head } = at;
+  if (!folioTrylock(memory, head)) return;
+  memory.frames.flags[head]! &= ~PG.dirty;
+  folioUnlock(memory, head);
+  cleanEntries(memory, at, gather);
+}
+
+function cleanEntries(memory: Memory, at: FolioEntries, gather: TlbGather): void {
+  clearEntryBits(at, Pte.young | Pte.dirty, gather);
+  folioMarkLazyfree(memory, at.head);
+}
+
+/** Deviates: takes effect at once, as there are no per-CPU batches. Linux: mm/swap.c:folio_mark_lazyfree() */
+function folioMarkLazyfree(memory: Memory, head: number): void {
+  const { frames } = memory;
+  const flags = frames.flags[head]!;
+  const wanted = PG.anon | PG.swapbacked | PG.lru;
+  if ((flags & (wanted | PG.swapcache)) === wanted) frames.flags[head] = flags & ~PG.swapbacked;
+}
+
+/** Swapped pages are dropped; pages of devices, and those on their way, are passed over. */
+function freeNonPresent(mm: Mm, { entries }: Table, index: number): void {
+  const kind = kindOf(entries[index]!);
+  const slot = entries[index + 1]!;
+  if (kind !== Kind.swap && kind !== Kind.hwpoison) return;
+  entries[index] = Kind.none;
+  entries[index + 1] = 0;
+  if (kind !== Kind.swap) return;
+  mm.rss.swap--;
+  freeSwapAndCache(mm.memory, slot);
+}

@@ -1,0 +1,170 @@
+import type { Coroutine } from '../../core/effect.js';
+import { folioGet, folioPut, folioTrylock, folioUnlock } from '../frames/folio.js';
+import { folioLikelyMappedShared } from '../frames/folio-sharing.js';
+import { HPAGE_PMD_NR, HPAGE_PMD_SIZE, PAGE_SIZE } from '../frames/frames.js';
+import { splitFolio } from '../huge/thp-split-folio.js';
+import type { Memory } from '../memory.js';
+import { Kind, kindOf, Pte } from '../tables/entry.js';
+import { pmdAddrEnd, pudAddrEnd } from '../tables/page-align.js';
+import { pmdIndex, pteIndex, type Table } from '../tables/page-table.js';
+import { ptlLock, ptlUnlock } from '../tables/ptl.js';
+import { TlbGather } from '../tables/tlb-gather.js';
+import type { Mm } from './mm.js';
+
+/** Entries of one folio: `count` of them from `entries[index]` on, which is a PMD's or a PTE's low half. */
+export interface FolioEntries {
+  readonly table: Table;
+  readonly index: number;
+  readonly count: number;
+  readonly head: number;
+  /** Of the first one. */
+  readonly vpn: number;
+}
+
+/** What an advice does to what it finds; everything is called under the ptl. */
+export interface PageAdvice {
+  /** A small folio, or all pages of a large one that small entries map. */
+  folio(memory: Memory, at: FolioEntries, gather: TlbGather): void;
+  /** A 2 MiB entry that is advised as a whole. */
+  huge(memory: Memory, at: FolioEntries, gather: TlbGather): void;
+  /** An entry that is neither present nor none. */
+  nonPresent(mm: Mm, table: Table, index: number): void;
+}
+
+/**
+ * Shows `advice` every page of [start, end) but those of devices. A large folio that the range covers in part is split
+ * first; when that fails, or it is shared, it is left alone. Linux: the walks of mm/madvise.c
+ */
+export function* advisePages(mm: Mm, range: { start: number; end: number }, advice: PageAdvice): Coroutine<void> {
+  const { end } = range;
+  const gather = new TlbGather(mm);
+  for (let addr = range.start; addr < end; ) {
+    const pmd = mm.pageTable.pmdTable(addr / PAGE_SIZE);
+    if (pmd === null) {
+      addr = pudAddrEnd(addr, end);
+      continue;
+    }
+    const next = pmdAddrEnd(addr, end);
+    yield* advisePmd(mm, { pmd, start: addr, end: next, gather }, advice);
+    addr = next;
+  }
+  gather.finish();
+}
+
+/** What one PMD entry covers, or a part of it. */
+interface Part {
+  readonly pmd: Table;
+  readonly start: number;
+  readonly end: number;
+  readonly gather: TlbGather;
+}
+
+/** Linux: mm/madvise.c:madvise_free_pte_range(), madvise_cold_or_pageout_pte_range() */
+function* advisePmd(mm: Mm, part: Part, advice: PageAdvice): Coroutine<void> {
+  const { pmd } = part;
+  const i = pmdIndex(part.start / PAGE_SIZE);
+  if (kindOf(pmd.entries[2 * i]!) === Kind.present) yield* adviseHuge(mm, part, advice);
+  let vpn = part.start / PAGE_SIZE;
+  const end = part.end / PAGE_SIZE;
+  while (vpn < end) {
+    // Looked up again each time: a split of a folio in between may have changed the table.
+    const table = pmd.children![i]!;
+    if (table === null) return;
+    ptlLock(mm);
+    const stop = advisePtes(mm, { table, vpn, end, gather: part.gather }, advice);
+    ptlUnlock(mm);
+    if (stop === end) return;
+    const isSplit = yield* splitAndPut(mm.memory, table.entries[2 * pteIndex(stop) + 1]!);
+    vpn = isSplit ? stop : stop + 1;
+  }
+}
+
+/** A 2 MiB entry; it stays one, or is a table afterwards. Linux: mm/huge_memory.c:madvise_free_huge_pmd() */
+function* adviseHuge(mm: Mm, { pmd, start, end, gather }: Part, advice: PageAdvice): Coroutine<void> {
+  const { memory } = mm;
+  const index = 2 * pmdIndex(start / PAGE_SIZE);
+  const head = pmd.entries[index + 1]!;
+  if (pmd.entries[index]! & Pte.special || memory.frames.isZoneDevice(head)) return;
+  if (folioLikelyMappedShared(memory, head)) return;
+  if (end - start === HPAGE_PMD_SIZE) {
+    ptlLock(mm);
+    advice.huge(memory, { table: pmd, index, count: 1, head, vpn: start / PAGE_SIZE }, gather);
+    ptlUnlock(mm);
+  } else if (folioTrylock(memory, head)) {
+    folioGet(memory, head);
+    yield* splitAndPut(memory, head);
+  }
+}
+
+/**
+ * Handles entries from `vpn` on. Answers `end`, or the page at which a large folio begins to be covered only in part: it
+ * is locked and referenced, and must be split without the ptl.
+ */
+function advisePtes(
+  mm: Mm,
+  at: { table: Table; vpn: number; end: number; gather: TlbGather },
+  advice: PageAdvice,
+): number {
+  const { memory } = mm;
+  const { table, end, gather } = at;
+  for (let vpn = at.vpn; vpn < end; ) {
+    const index = 2 * pteIndex(vpn);
+    const lo = table.entries[index]!;
+    const pfn = table.entries[index + 1]!;
+    let count = 1;
+    if (lo === Kind.none) {
+      // Nothing to advise.
+    } else if (kindOf(lo) !== Kind.present) {
+      advice.nonPresent(mm, table, index);
+    } else if (!(lo & Pte.special) && !memory.frames.isZoneDevice(pfn)) {
+      const head = memory.frames.head[pfn]!;
+      const nr = memory.frames.folioNrPages(head);
+      if (nr > 1) count = batchOf(memory, table, { index, max: end - vpn });
+      if (count < nr && takeForSplit(memory, head)) return vpn;
+      if (count === nr) advice.folio(memory, { table, index, count, head, vpn }, gather);
+      else count = 1;
+    }
+    vpn += count;
+  }
+  return end;
+}
+
+/** How many entries from `index` on map consecutive pages of one folio alike. Linux: madvise_folio_pte_batch() */
+function batchOf(memory: Memory, { entries }: Table, { index, max }: { index: number; max: number }): number {
+  const { frames } = memory;
+  const ignored = Pte.write | Pte.young | Pte.dirty;
+  const lo = entries[index]! & ~ignored;
+  const first = entries[index + 1]!;
+  const head = frames.head[first]!;
+  let count = 1;
+  const isNext = (i: number, pfn: number) =>
+    (entries[i]! & ~ignored) === lo && entries[i + 1] === pfn && frames.head[pfn] === head;
+  while (count < max && isNext(index + 2 * count, first + count)) count++;
+  return count;
+}
+
+/** Locks and references a large folio for a split; false when it is shared or busy. */
+function takeForSplit(memory: Memory, head: number): boolean {
+  if (folioLikelyMappedShared(memory, head) || !folioTrylock(memory, head)) return false;
+  folioGet(memory, head);
+  return true;
+}
+
+function* splitAndPut(memory: Memory, pfn: number): Coroutine<boolean> {
+  const head = memory.frames.head[pfn]!;
+  const error = yield* splitFolio(memory, head);
+  folioUnlock(memory, head);
+  folioPut(memory, head);
+  return error === 0;
+}
+
+/** Clears accessed or dirty bits, where there are any to clear. Linux: clear_young_dirty_ptes(), tlb_remove_tlb_entries() */
+export function clearEntryBits({ table, index, count, vpn }: FolioEntries, bits: number, gather: TlbGather): void {
+  for (let n = 0; n < count; n++) {
+    const i = index + 2 * n;
+    const lo = table.entries[i]!;
+    if (!(lo & bits)) continue;
+    table.entries[i] = lo & ~bits;
+    gather.add(vpn + n, lo & Pte.huge ? HPAGE_PMD_NR : 1);
+  }
+}

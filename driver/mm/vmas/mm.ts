@@ -1,0 +1,73 @@
+import { LockClass } from '../../core/lock-class.js';
+import { RwSem } from '../../core/locks.js';
+import type { UserfaultOps } from '../faults/userfault.js';
+import type { Memory } from '../memory.js';
+import type { MmuNotifierOps } from '../notifier.js';
+import { PageTable } from '../tables/page-table.js';
+import type { Tlb } from '../tables/tlb.js';
+import type { Vma } from './vma.js';
+
+/** `mm_struct`: one address space. `mmapLock` protects `vmas` and the shape of the page table. */
+export class Mm {
+  readonly mmapLock: RwSem;
+  readonly pageTable: PageTable;
+  /** Ordered by start; never overlapping. */
+  readonly vmas: Vma[] = [];
+  /** mm_users: processes that live in it (and drivers that hold it for a moment). 0 = entries are gone. */
+  users = 1;
+  /** mm_count: one for all users together, one for each open device file. */
+  count = 1;
+  notifier: MmuNotifierOps | null = null;
+  /** Serves faults of vmas with VM_UFFD_MISSING; one for the whole address space. */
+  userfault: UserfaultOps | null = null;
+  /** A task is about to be killed in the middle of an operation on this mm. Linux: MMF_UNSTABLE */
+  isUnstable = false;
+  /** VM flags that new mappings get, set by mlockall(2). Linux: def_flags */
+  defFlags = 0;
+  /** Of the core that it is on; null: on none. */
+  tlb: Tlb | null = null;
+  /** Whoever changes entries now and flushes them later counts itself here meanwhile. Linux: tlb_flush_pending */
+  tlbFlushPending = 0;
+  /** Batches of unmapped pages that are still to be flushed. Linux: tlb_flush_batched */
+  tlbBatches = 0;
+  /** Resident pages by kind. Linux: MM_ANONPAGES, MM_FILEPAGES, MM_SHMEMPAGES, MM_SWAPENTS */
+  readonly rss = { anon: 0, file: 0, shmem: 0, swap: 0 };
+
+  constructor(
+    readonly memory: Memory,
+    readonly id: number,
+  ) {
+    this.mmapLock = new RwSem(memory.kernel, LockClass.mmapLock, 'mmap_lock');
+    this.pageTable = new PageTable(memory.tables);
+  }
+
+  /** The first vma that ends behind `addr`, which may begin behind it too. Linux: find_vma() */
+  findVma(addr: number): Vma | null {
+    return this.vmas[this.findVmaIndex(addr)] ?? null;
+  }
+
+  /** The vma that holds `addr`. Linux: vma_lookup() */
+  vmaLookup(addr: number): Vma | null {
+    const vma = this.findVma(addr);
+    return vma !== null && vma.start <= addr ? vma : null;
+  }
+
+  /** Index in `vmas` of the first vma that ends behind `addr`; `vmas.length` when there is none. */
+  findVmaIndex(addr: number): number {
+    let low = 0;
+    let high = this.vmas.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.vmas[middle]!.end > addr) high = middle;
+      else low = middle + 1;
+    }
+    return low;
+  }
+}
+
+/** Takes a user reference for a moment's work unless the last one is gone. Linux: mmget_not_zero() */
+export function mmgetNotZero(mm: Mm): boolean {
+  if (mm.users === 0) return false;
+  mm.users++;
+  return true;
+}

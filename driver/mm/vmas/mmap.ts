@@ -1,0 +1,222 @@
+import { EACCES, EEXIST, EINVAL, ENOMEM, EOPNOTSUPP, EOVERFLOW } from '../../../uapi/errno.js';
+import {
+  MAP_ANONYMOUS,
+  MAP_DENYWRITE,
+  MAP_EXECUTABLE,
+  MAP_FIXED,
+  MAP_FIXED_NOREPLACE,
+  MAP_GROWSDOWN,
+  MAP_HUGETLB,
+  MAP_LOCKED,
+  MAP_NONBLOCK,
+  MAP_NORESERVE,
+  MAP_POPULATE,
+  MAP_PRIVATE,
+  MAP_SHARED,
+  MAP_SHARED_VALIDATE,
+  MAP_STACK,
+  MAP_TYPE,
+  MAP_UNINITIALIZED,
+  PROT_WRITE,
+} from '../../../uapi/mman.js';
+import { assert } from '../../core/assert.js';
+import type { Coroutine } from '../../core/effect.js';
+import { HPAGE_PMD_SIZE, PAGE_SIZE } from '../frames/frames.js';
+import { hugetlbReservePages } from '../huge/hugetlb-pool.js';
+import { alignDown, alignUp, pageAlign } from '../tables/page-align.js';
+import { supportsMlock } from './mlock.js';
+import type { Mm } from './mm.js';
+import { clearVmas, type DroppedFiles, dropVmas, gatherVmas, putFiles } from './munmap.js';
+import { mmPopulate } from './populate.js';
+import { getUnmappedArea, MMAP_MIN_ADDR } from './unmapped-area.js';
+import { VM, VM_ACCESS_FLAGS, VM_LOCKED_MASK } from './vm-flags.js';
+import { type MappedFile, Vma } from './vma.js';
+import { findVmaIntersection, insertVma, linkFileLocked, lockRmap, unlockRmap } from './vma-list.js';
+import { vmaMergeNewRange } from './vma-merge.js';
+
+/** Flags that MAP_SHARED_VALIDATE takes. Linux: LEGACY_MAP_MASK, with MAP_32BIT, MAP_ABOVE4G and the two huge sizes. */
+const LEGACY_MAP_MASK =
+  MAP_SHARED |
+  MAP_PRIVATE |
+  MAP_FIXED |
+  MAP_ANONYMOUS |
+  MAP_DENYWRITE |
+  MAP_EXECUTABLE |
+  MAP_UNINITIALIZED |
+  MAP_GROWSDOWN |
+  MAP_LOCKED |
+  MAP_NORESERVE |
+  MAP_POPULATE |
+  MAP_NONBLOCK |
+  MAP_STACK |
+  MAP_HUGETLB |
+  0xc0 |
+  (21 << 26) |
+  (30 << 26);
+
+/** Linux: MAX_LFS_FILESIZE, 2^63 bytes */
+const MAX_FILE_PAGES = 2 ** 51;
+
+/** Arguments of mmap(2), with the descriptor replaced by its file. */
+export interface MmapRequest {
+  readonly addr: number;
+  readonly len: number;
+  /** PROT_* bits. */
+  readonly prot: number;
+  /** MAP_* bits. */
+  readonly flags: number;
+  /**
+   * The file of the descriptor; with MAP_SHARED | MAP_ANONYMOUS a new tmpfs file of the caller's; null for private
+   * anonymous memory and MAP_HUGETLB. The mapping takes a reference of its own, the caller keeps his.
+   */
+  readonly file: MappedFile | null;
+  /** Offset in the file, in pages. */
+  readonly pgoff: number;
+  /** How the file was opened; read and write when it is left out. */
+  readonly mode?: { readonly read: boolean; readonly write: boolean };
+  /** The file's own part: it may set `vma.ops`, add flags and insert pages. 0 or a negative errno. Linux: f_op->mmap */
+  readonly mmapFile?: (vma: Vma) => Coroutine<number>;
+}
+
+/** The system call: an address, or a negative errno. Linux: mm/mmap.c:ksys_mmap_pgoff() */
+export function* doMmap(mm: Mm, request: MmapRequest): Coroutine<number> {
+  const isHugetlb = (request.flags & MAP_HUGETLB) !== 0;
+  // Linux refuses MAP_HUGETLB for a file that is not on hugetlbfs. Deviates: shared hugetlb memory is refused too.
+  if (isHugetlb && request.file !== null) return -EINVAL;
+  const len = isHugetlb ? alignUp(request.len, HPAGE_PMD_SIZE) : request.len;
+  const dropped: DroppedFiles = [];
+  yield* mm.mmapLock.writeLock();
+  const addr = yield* mmapLocked(mm, { ...request, len }, dropped);
+  mm.mmapLock.writeUnlock();
+  yield* putFiles(dropped);
+  const populates = (request.flags & (MAP_POPULATE | MAP_NONBLOCK)) === MAP_POPULATE;
+  const isLocked = addr >= 0 && (vmFlagsOf(mm, request, request.prot) & VM.locked) !== 0;
+  if (addr >= 0 && (populates || isLocked)) yield* mmPopulate(mm, addr, addr + pageAlign(len));
+  return addr;
+}
+
+/** The checks, in their order, and the place. Linux: mm/mmap.c:do_mmap() */
+function* mmapLocked(mm: Mm, request: MmapRequest, dropped: DroppedFiles): Coroutine<number> {
+  const { prot, file } = request;
+  if (request.len === 0) return -EINVAL;
+  const flags = request.flags & MAP_FIXED_NOREPLACE ? request.flags | MAP_FIXED : request.flags;
+  const len = pageAlign(request.len);
+  if (len === 0) return -ENOMEM;
+  if (mm.vmas.length > mm.memory.maxMapCount || !mm.memory.kernelMemory.has(1)) return -ENOMEM;
+  const addr = getUnmappedArea(mm, {
+    addr: flags & MAP_FIXED ? request.addr : roundHintToMin(request.addr),
+    len,
+    flags,
+    isHugetlb: (flags & MAP_HUGETLB) !== 0,
+    isAnonymous: file === null,
+  });
+  if (addr < 0) return addr;
+  if (flags & MAP_FIXED_NOREPLACE && findVmaIntersection(mm, addr, addr + len) !== null) return -EEXIST;
+  const error = checkType({ ...request, len }, flags);
+  if (error !== 0) return error;
+  return yield* mmapRegion(mm, request, {
+    addr,
+    len,
+    vmFlags: vmFlagsOf(mm, request, prot),
+    pgoff: pgoffOf(request, addr),
+    dropped,
+  });
+}
+
+/** Linux: mm/mmap.c:round_hint_to_min() */
+function roundHintToMin(hint: number): number {
+  const aligned = alignDown(hint, PAGE_SIZE);
+  return aligned !== 0 && aligned < MMAP_MIN_ADDR ? MMAP_MIN_ADDR : aligned;
+}
+
+/** The part of do_mmap() that depends on MAP_SHARED or MAP_PRIVATE. */
+function checkType(request: MmapRequest, flags: number): number {
+  const type = flags & MAP_TYPE;
+  if (flags & MAP_ANONYMOUS) {
+    if (type === MAP_SHARED) return flags & MAP_GROWSDOWN ? -EINVAL : 0;
+    // Deviates: MAP_DROPPABLE is not known.
+    return type === MAP_PRIVATE ? 0 : -EINVAL;
+  }
+  if (request.pgoff + request.len / PAGE_SIZE > MAX_FILE_PAGES) return -EOVERFLOW;
+  const { read, write } = request.mode ?? { read: true, write: true };
+  if (type !== MAP_SHARED && type !== MAP_SHARED_VALIDATE && type !== MAP_PRIVATE) return -EINVAL;
+  if (type === MAP_SHARED_VALIDATE && flags & ~LEGACY_MAP_MASK) return -EOPNOTSUPP;
+  if (type !== MAP_PRIVATE && request.prot & PROT_WRITE && !write) return -EACCES;
+  if (!read) return -EACCES;
+  return flags & MAP_GROWSDOWN ? -EINVAL : 0;
+}
+
+/** Linux: calc_vm_prot_bits(), calc_vm_flag_bits(), and accountable_mapping(). PROT_* bits are VM_* bits. */
+function vmFlagsOf(mm: Mm, { flags, mode }: MmapRequest, prot: number): number {
+  let vmFlags = (prot & VM_ACCESS_FLAGS) | VM.mayread | VM.maywrite | VM.mayexec | mm.defFlags;
+  if (flags & MAP_LOCKED) vmFlags |= VM.locked;
+  if ((flags & MAP_TYPE) !== MAP_PRIVATE) {
+    vmFlags |= VM.shared | VM.mayshare;
+    if (mode?.write === false) vmFlags &= ~(VM.maywrite | VM.shared);
+  }
+  if (flags & MAP_STACK) vmFlags |= VM.nohugepage;
+  if (flags & MAP_NORESERVE) vmFlags |= VM.noreserve;
+  if (flags & MAP_HUGETLB) return (vmFlags & ~VM_LOCKED_MASK) | VM.hugetlb | VM.dontexpand;
+  const isAccounted = (vmFlags & (VM.noreserve | VM.shared | VM.write)) === VM.write;
+  return isAccounted ? vmFlags | VM.account : vmFlags;
+}
+
+/** hugetlb memory is a file without a name, so its offset is that of the call. */
+function pgoffOf({ flags, pgoff }: MmapRequest, addr: number): number {
+  if (!(flags & MAP_ANONYMOUS) || flags & MAP_HUGETLB) return pgoff;
+  return (flags & MAP_TYPE) === MAP_SHARED ? 0 : addr / PAGE_SIZE;
+}
+
+interface Region {
+  readonly addr: number;
+  readonly len: number;
+  readonly vmFlags: number;
+  readonly pgoff: number;
+  readonly dropped: DroppedFiles;
+}
+
+/** Unmaps what was there and maps the new. Linux: mm/mmap.c:__mmap_region() */
+function* mmapRegion(mm: Mm, request: MmapRequest, region: Region): Coroutine<number> {
+  const { addr, len, vmFlags, pgoff, dropped } = region;
+  const end = addr + len;
+  const gathered = yield* gatherVmas(mm, addr, end);
+  if (typeof gathered === 'number') return gathered;
+  yield* clearVmas(gathered);
+  dropVmas(gathered, dropped);
+  const at = mm.findVmaIndex(addr);
+  const neighbours = { prev: mm.vmas[at - 1] ?? null, next: mm.vmas[at] ?? null };
+  const range = { start: addr, end, flags: vmFlags, pgoff, file: request.file, anonVma: null, ...neighbours };
+  if ((yield* vmaMergeNewRange(range)) !== null) return addr;
+  const vma = new Vma(mm, addr, end, vmFlags, pgoff);
+  const error = yield* mapFile(vma, request);
+  if (error !== 0) {
+    const { prev, next } = neighbours;
+    const [floor, ceiling] = [prev?.end ?? 0, next?.start ?? Infinity];
+    // What a driver had already put into the page table goes.
+    if (request.file !== null) yield* clearVmas({ mm, start: addr, end, vmas: [vma], floor, ceiling });
+    return error;
+  }
+  if (!supportsMlock(vma)) vma.flags &= ~VM_LOCKED_MASK;
+  // A driver that changed the flags, as vm_insert_page() does, may have made the vma mergeable or unmergeable.
+  const locks = yield* lockRmap(vma);
+  insertVma(vma);
+  linkFileLocked(vma);
+  unlockRmap(locks);
+  return addr;
+}
+
+/** The file's or hugetlb's part of a new vma; on an error nothing is left of it. */
+function* mapFile(vma: Vma, request: MmapRequest): Coroutine<number> {
+  if (vma.flags & VM.hugetlb) return hugetlbReservePages(vma);
+  const { file } = request;
+  assert(file !== null || !vma.isShared, 'shared memory needs a file');
+  if (file === null) return 0;
+  file.get();
+  vma.file = file;
+  const error = request.mmapFile === undefined ? 0 : yield* request.mmapFile(vma);
+  if (error !== 0) {
+    vma.file = null;
+    yield* file.put();
+  }
+  return error;
+}

@@ -1,0 +1,104 @@
+import { EINVAL, ENOMEM } from '../../../uapi/errno.js';
+import { assert } from '../../core/assert.js';
+import type { Coroutine } from '../../core/effect.js';
+import { invalidateRangeEnd, invalidateRangeStart, type NotifierRange } from '../notifier.js';
+import { freePgtablesOfVmas } from '../tables/free-pgtables.js';
+import { isPageAligned, pageAlign } from '../tables/page-align.js';
+import { TASK_SIZE } from '../tables/page-table.js';
+import { zapPageRange } from '../tables/zap.js';
+import type { Mm } from './mm.js';
+import type { MappedFile, Vma } from './vma.js';
+import { vmaBefore } from './vma-list.js';
+import { splitVmaUnlimited } from './vma-split.js';
+
+/**
+ * Files whose vma is gone. They are put once mmap_lock is free, as Linux does at the return to user mode: the last put
+ * of a device file waits for the device.
+ */
+export type DroppedFiles = MappedFile[];
+
+/** The system call: 0, -EINVAL or -ENOMEM. Linux: mm/mmap.c:__vm_munmap() */
+export function* doMunmap(mm: Mm, addr: number, len: number): Coroutine<number> {
+  const dropped: DroppedFiles = [];
+  yield* mm.mmapLock.writeLock();
+  const result = yield* munmapLocked(mm, { addr, len, dropped });
+  // Deviates: Linux goes on under a read lock once the vmas are out of the list.
+  mm.mmapLock.writeUnlock();
+  yield* putFiles(dropped);
+  return result;
+}
+
+export function* putFiles(dropped: DroppedFiles): Coroutine<void> {
+  for (const file of dropped) yield* file.put();
+}
+
+/** munmap under mmap_lock held for write. Linux: mm/vma.c:do_vmi_munmap() */
+export function* munmapLocked(
+  mm: Mm,
+  { addr, len, dropped }: { addr: number; len: number; dropped: DroppedFiles },
+): Coroutine<number> {
+  if (!isPageAligned(addr) || addr > TASK_SIZE || len > TASK_SIZE - addr) return -EINVAL;
+  const end = addr + pageAlign(len);
+  if (end === addr) return -EINVAL;
+  const gathered = yield* gatherVmas(mm, addr, end);
+  if (typeof gathered === 'number') return gathered;
+  yield* clearVmas(gathered);
+  dropVmas(gathered, dropped);
+  return 0;
+}
+
+/** Vmas on their way out. Linux: struct vma_munmap_struct */
+export interface GatheredVmas {
+  readonly mm: Mm;
+  /** What the caller unmaps; the vmas may begin later and end sooner. */
+  readonly start: number;
+  readonly end: number;
+  readonly vmas: readonly Vma[];
+  /** Where the neighbours end and begin. */
+  readonly floor: number;
+  readonly ceiling: number;
+}
+
+/**
+ * Takes the vmas of [start, end) out of the list, after cutting those at its borders. On -EINVAL or -ENOMEM the list is
+ * as before, but for the first cut. Linux: mm/vma.c:vms_gather_munmap_vmas()
+ */
+export function* gatherVmas(mm: Mm, start: number, end: number): Coroutine<GatheredVmas | number> {
+  const first = mm.findVma(start);
+  if (first !== null && first.start < start && start < first.end) {
+    if (end < first.end && mm.vmas.length >= mm.memory.maxMapCount) return -ENOMEM;
+    const error = yield* splitVmaUnlimited(first, start, { newBelow: true });
+    if (error !== 0) return error;
+  }
+  const last = mm.findVma(end - 1);
+  if (last !== null && last.start < end && last.end > end) {
+    const error = yield* splitVmaUnlimited(last, end, { newBelow: false });
+    if (error !== 0) return error;
+  }
+  const floor = vmaBefore(mm, start)?.end ?? 0;
+  const from = mm.findVmaIndex(start);
+  let to = from;
+  while (to < mm.vmas.length && mm.vmas[to]!.start < end) to++;
+  const vmas = mm.vmas.splice(from, to - from);
+  mm.memory.kernelMemory.give('object', vmas.length);
+  return { mm, start, end, vmas, floor, ceiling: mm.vmas[from]?.start ?? Infinity };
+}
+
+/** Removes the entries and the tables that became free, and closes the vmas. Linux: mm/vma.c:vms_clean_up_area() */
+export function* clearVmas({ mm, start, end, vmas, floor, ceiling }: GatheredVmas): Coroutine<void> {
+  if (vmas.length === 0) return;
+  const range: NotifierRange = { mm, start, end, event: 'UNMAP', owner: null };
+  yield* invalidateRangeStart(range);
+  for (const vma of vmas) yield* zapPageRange(vma, vma.start, vma.end);
+  invalidateRangeEnd(range);
+  yield* freePgtablesOfVmas(mm, vmas, { floor, ceiling });
+  for (const vma of vmas) vma.ops?.close?.(vma);
+}
+
+/** Linux: mm/vma.c:vms_complete_munmap_vmas(), what is left of it */
+export function dropVmas({ vmas }: GatheredVmas, dropped: DroppedFiles): void {
+  for (const vma of vmas) {
+    assert(vma.anonVma === null && vma.avcs.length === 0, 'an unmapped vma is still linked');
+    if (vma.file !== null) dropped.push(vma.file);
+  }
+}

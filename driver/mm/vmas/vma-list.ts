@@ -1,0 +1,82 @@
+import { assert } from '../../core/assert.js';
+import type { Coroutine } from '../../core/effect.js';
+import type { Mm } from './mm.js';
+import { Vma } from './vma.js';
+
+/** The vma before the one that holds or follows `addr`; null when there is none. */
+export function vmaBefore(mm: Mm, addr: number): Vma | null {
+  return mm.vmas[mm.findVmaIndex(addr) - 1] ?? null;
+}
+
+/** The first vma with a byte in [start, end). Linux: find_vma_intersection() */
+export function findVmaIntersection(mm: Mm, start: number, end: number): Vma | null {
+  const vma = mm.findVma(start);
+  return vma !== null && vma.start < end ? vma : null;
+}
+
+/** Puts `vma` into the list of its address space; its range must be free. mmap_lock is held for write. */
+export function insertVma(vma: Vma): void {
+  const { vmas } = vma.mm;
+  const at = vma.mm.findVmaIndex(vma.start);
+  const next = vmas[at];
+  assert(next === undefined || vma.end <= next.start, 'a vma overlaps another one');
+  vmas.splice(at, 0, vma);
+  vma.mm.memory.kernelMemory.take('object', 1);
+}
+
+/** Takes `vma` out of the list; its links to rmap objects stay. */
+export function removeVma(vma: Vma): void {
+  const { vmas } = vma.mm;
+  const at = vmas.indexOf(vma);
+  assert(at >= 0, 'a vma is not in its address space');
+  vmas.splice(at, 1);
+  vma.mm.memory.kernelMemory.give('object', 1);
+}
+
+/** A copy that is in no list and has no anon_vma links, though it names the same anon_vma. Linux: vm_area_dup() */
+export function vmaDup(vma: Vma): Vma {
+  const copy = new Vma(vma.mm, vma.start, vma.end, vma.flags, vma.pgoff);
+  copy.anonVma = vma.anonVma;
+  copy.file = vma.file;
+  copy.ops = vma.ops;
+  return copy;
+}
+
+/** The file's rmap finds `vma` from now on. The caller holds i_mmap for write. Linux: __vma_link_file() */
+export function linkFileLocked(vma: Vma): void {
+  vma.file?.mapping?.vmas.push(vma);
+}
+
+/** Linux: __remove_shared_vm_struct() */
+export function unlinkFileLocked(vma: Vma): void {
+  const mappers = vma.file?.mapping?.vmas;
+  if (mappers === undefined) return;
+  const at = mappers.indexOf(vma);
+  assert(at >= 0, 'a vma is not linked in its file');
+  mappers.splice(at, 1);
+}
+
+/**
+ * Keeps rmap walks away from the file's and the anonymous pages of `vma` while it changes its range; `other` gives the
+ * anon_vma when `vma` has none. Linux: the lock part of vma_prepare(), take_rmap_locks()
+ */
+export function* lockRmap(vma: Vma, other: Vma | null = null): Coroutine<RmapLocks> {
+  const file = vma.file?.mapping?.lock ?? null;
+  const anon = (vma.anonVma ?? other?.anonVma ?? null)?.root.lock ?? null;
+  if (file !== null) yield* file.writeLock();
+  if (anon !== null) yield* anon.writeLock({ nested: file !== null });
+  return { file, anon };
+}
+
+type RmapLock = NonNullable<Vma['anonVma']>['lock'];
+
+/** The locks that `lockRmap` took. */
+export interface RmapLocks {
+  readonly file: RmapLock | null;
+  readonly anon: RmapLock | null;
+}
+
+export function unlockRmap({ file, anon }: RmapLocks): void {
+  anon?.writeUnlock();
+  file?.writeUnlock();
+}

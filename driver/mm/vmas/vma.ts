@@ -1,0 +1,61 @@
+import type { Coroutine } from '../../core/effect.js';
+import type { AddressSpace } from '../files/address-space.js';
+import type { AnonVma } from '../frames/anon-vma.js';
+import type { Mm } from './mm.js';
+import { VM } from './vm-flags.js';
+
+/** What a file system or driver does for its mappings. */
+export interface VmaOps {
+  /** A vma of this file was split, merged or copied: another one exists. */
+  open?(vma: Vma): void;
+  /** The vma is gone. */
+  close?(vma: Vma): void;
+}
+
+/** An open file as far as mm needs it; `driver/sys` has the rest. Reference counted by descriptors and VMAs. */
+export interface MappedFile {
+  readonly mapping: AddressSpace | null;
+  get(): void;
+  /** The last put releases the file, which may sleep (a device file evicts its device). */
+  put(): Coroutine<void>;
+}
+
+/** `vm_area_struct`: one range of an address space, addresses page aligned, [start, end). Protected by mmap_lock. */
+export class Vma {
+  anonVma: AnonVma | null = null;
+  /** Every anon_vma whose rmap walk must visit this vma, own one included. */
+  readonly avcs: AnonVma[] = [];
+  file: MappedFile | null = null;
+  ops: VmaOps | null = null;
+
+  constructor(
+    readonly mm: Mm,
+    /** First address. */
+    public start: number,
+    /** First address behind. */
+    public end: number,
+    public flags: number,
+    /** Page offset of `start` in the file; for anonymous memory `start / 4096` of the time of its mmap. */
+    public pgoff: number,
+  ) {}
+
+  /** Private anonymous memory (also private hugetlb). Linux: vma_is_anonymous() is this without hugetlb. */
+  get isAnonymous(): boolean {
+    return this.file === null && (this.flags & (VM.hugetlb | VM.shared)) === 0;
+  }
+
+  get isShared(): boolean {
+    return (this.flags & VM.shared) !== 0;
+  }
+
+  /** The linear page index of `addr`. Linux: linear_page_index() */
+  indexOf(addr: number): number {
+    return this.pgoff + (addr - this.start) / 4096;
+  }
+
+  /** The address of page `index` of the mapping, or -1 when this vma does not cover it. Linux: vma_address() */
+  addressOf(index: number): number {
+    const addr = this.start + (index - this.pgoff) * 4096;
+    return index >= this.pgoff && addr < this.end ? addr : -1;
+  }
+}

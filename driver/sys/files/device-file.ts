@@ -1,0 +1,79 @@
+import { commandByNumber, dialectByName } from '../../../uapi/dialect.js';
+import { EINVAL } from '../../../uapi/errno.js';
+import { decodeCommand, HMM_DMIRROR_CMD_BYTES } from '../../../uapi/hmm-dmirror.js';
+import type { Coroutine } from '../../core/effect.js';
+import type { FaultEngine } from '../../core/fault-engine.js';
+import type { DmirrorDevices, DmirrorFile } from '../../dmirror/index.js';
+import { copyFromUser } from '../../mm/faults/access.js';
+import type { Vma } from '../../mm/vmas/vma.js';
+import type { Machine } from '../machine/machine.js';
+import type { Thread } from '../processes/thread.js';
+import { type IoctlRequest, OpenFile, type ReleaseQueue } from './open-file.js';
+
+/** An open /dev/hmm_dmirrorN. It acts on its opener's memory, whoever calls. */
+export class DeviceFile extends OpenFile {
+  constructor(
+    releases: ReleaseQueue,
+    flags: number,
+    private readonly devices: DmirrorDevices,
+    readonly dmirror: DmirrorFile,
+    /** The numbering that ioctl numbers are written in. */
+    readonly dialect: string,
+  ) {
+    super(releases, flags);
+  }
+
+  override *release(): Coroutine<void> {
+    const { faults } = this.dmirror.mm.memory.kernel;
+    if (faults.armed) this.noteForFaults(faults, 'close', this.dialect);
+    yield* this.devices.release(this.dmirror);
+  }
+
+  /** A numbering that nobody knows has no number that the device knows. */
+  override *ioctl(thread: Thread, { cmd, arg, dialect: name = this.dialect }: IoctlRequest): Coroutine<number> {
+    const dialect = dialectByName(name);
+    if (dialect === undefined || thread.process.machine.refusesIoctl?.(thread, cmd, dialect.id)) return -EINVAL;
+    const { faults } = thread.process.machine.kernel;
+    if (faults.armed) this.noteForFaults(faults, commandByNumber(dialect, cmd) ?? 'unknown', dialect.id);
+    const ret = yield* this.devices.ioctl(this.dmirror, { callerMm: thread.process.mm, cmd, arg, dialect });
+    if (thread.process.machine.options.checkInvariants !== 'off') yield* this.noteTouched(thread, arg);
+    return ret;
+  }
+
+  /** Fault rules are about one open file unless they say otherwise. */
+  private noteForFaults({ context }: FaultEngine, command: string, dialect: string): void {
+    if (context === null) return;
+    context.file = this.dmirror.id;
+    context.device = this.dmirror.device.minor;
+    context.command = command;
+    context.dialect = dialect;
+  }
+
+  /** Lets the machine check the range of the record at `arg` when no task is in the kernel any more. */
+  private *noteTouched({ process }: Thread, arg: number): Coroutine<void> {
+    const record = new Uint8Array(HMM_DMIRROR_CMD_BYTES);
+    if ((yield* copyFromUser(process.mm, arg, record)) !== 0) return;
+    const range = decodeCommand(new DataView(record.buffer));
+    if (typeof range !== 'number') process.machine.touched.note(this.dmirror.mm, range.addr, range.end);
+  }
+
+  override get isMappable(): boolean {
+    return true;
+  }
+
+  override *mmap(vma: Vma): Coroutine<number> {
+    return this.devices.mmap(this.dmirror, vma);
+  }
+}
+
+/** Puts the machine's devices into the tree of paths. */
+export function addDevices(machine: Machine): void {
+  const { devices } = machine;
+  for (let minor = 0; devices.device(minor) !== undefined; minor++) {
+    machine.vfs.addSpecial(`/dev/hmm_dmirror${minor}`, function* (thread, flags) {
+      const opened = yield* devices.open(minor, thread.process.mm);
+      if (typeof opened === 'number') return opened;
+      return new DeviceFile(machine, flags, devices, opened, thread.process.dialect);
+    });
+  }
+}

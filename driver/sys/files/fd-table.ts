@@ -1,0 +1,132 @@
+import { EBADF, EBUSY, EMFILE } from '../../../uapi/errno.js';
+import { assert } from '../../core/assert.js';
+import type { Coroutine } from '../../core/effect.js';
+import type { OpenFile } from './open-file.js';
+
+/** The descriptors of one process, shared by its threads, and by processes that ask for it. Linux: struct files_struct */
+export class FdTable {
+  private readonly files: (OpenFile | null)[] = [];
+  /** Descriptors that execve(2) closes. */
+  private readonly closedOnExec = new Set<number>();
+  /** Descriptors that are taken and name nothing yet. */
+  private readonly reserved = new Set<number>();
+  /** Processes that have it; more than one after clone(2) with CLONE_FILES. */
+  private users = 1;
+
+  /** `maxFiles` as RLIMIT_NOFILE has it. */
+  constructor(private readonly maxFiles: number) {}
+
+  get(fd: number): OpenFile | null {
+    return this.files[fd] ?? null;
+  }
+
+  /** The lowest free descriptor now names `file`, whose reference it takes over; -EMFILE. */
+  install(file: OpenFile): number {
+    const fd = this.lowestFree(0);
+    if (fd >= 0) this.put(fd, file);
+    return fd;
+  }
+
+  /** Keeps the lowest free descriptor for what comes of a call that may yet fail; -EMFILE. Linux: get_unused_fd_flags() */
+  reserve(): number {
+    const fd = this.lowestFree(0);
+    if (fd >= 0) this.reserved.add(fd);
+    return fd;
+  }
+
+  /** A reserved descriptor is free again. Linux: put_unused_fd() */
+  unreserve(fd: number): void {
+    this.reserved.delete(fd);
+  }
+
+  /** A reserved descriptor now names `file`, whose reference it takes over. Linux: fd_install() */
+  fill(fd: number, file: OpenFile): void {
+    assert(this.reserved.delete(fd), `descriptor ${fd} is filled and was not reserved`);
+    this.put(fd, file);
+  }
+
+  private lowestFree(from: number): number {
+    let fd = from;
+    while (this.files[fd] != null || this.reserved.has(fd)) fd++;
+    return fd < this.maxFiles ? fd : -EMFILE;
+  }
+
+  /** As `install`, at the lowest free descriptor from `from` on. Linux: f_dupfd() */
+  installFrom(file: OpenFile, from: number): number {
+    const fd = this.lowestFree(from);
+    if (fd >= 0) this.put(fd, file);
+    return fd;
+  }
+
+  /** `fd` names `file` from now on; what it named before is closed. Linux: do_dup2() */
+  *replace(fd: number, file: OpenFile): Coroutine<number> {
+    if (fd < 0 || fd >= this.maxFiles) return -EBADF;
+    if (this.reserved.has(fd)) return -EBUSY;
+    const old = this.get(fd);
+    this.put(fd, file);
+    if (old !== null) yield* old.put();
+    return fd;
+  }
+
+  private put(fd: number, file: OpenFile): void {
+    while (this.files.length < fd) this.files.push(null);
+    this.files[fd] = file;
+    this.closedOnExec.delete(fd);
+  }
+
+  isCloseOnExec(fd: number): boolean {
+    return this.closedOnExec.has(fd);
+  }
+
+  setCloseOnExec(fd: number, on: boolean): void {
+    if (on) this.closedOnExec.add(fd);
+    else this.closedOnExec.delete(fd);
+  }
+
+  /** Linux: fs/file.c:do_close_on_exec() */
+  *closeOnExec(): Coroutine<void> {
+    for (const fd of [...this.closedOnExec]) yield* this.close(fd);
+  }
+
+  get hasRoom(): boolean {
+    return this.lowestFree(0) >= 0;
+  }
+
+  *close(fd: number): Coroutine<number> {
+    const file = this.get(fd);
+    if (file === null) return -EBADF;
+    this.files[fd] = null;
+    this.closedOnExec.delete(fd);
+    yield* file.put();
+    return 0;
+  }
+
+  /** A child's table: the same open files under the same numbers. Linux: fs/file.c:dup_fd() */
+  duplicate(): FdTable {
+    const copy = new FdTable(this.maxFiles);
+    for (const file of this.files) {
+      file?.get();
+      copy.files.push(file);
+    }
+    for (const fd of this.closedOnExec) copy.closedOnExec.add(fd);
+    return copy;
+  }
+
+  get isShared(): boolean {
+    return this.users > 1;
+  }
+
+  /** One more process has this very table. */
+  share(): FdTable {
+    this.users++;
+    return this;
+  }
+
+  /** A process ends or takes a copy; with the last one everything is closed. Linux: fs/file.c:exit_files() */
+  *leave(): Coroutine<void> {
+    assert(this.users > 0, 'a descriptor table is left once too often');
+    if (--this.users > 0) return;
+    for (let fd = 0; fd < this.files.length; fd++) yield* this.close(fd);
+    this.files.length = 0;
+  }
+}

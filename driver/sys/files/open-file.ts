@@ -1,0 +1,146 @@
+import { EINVAL, ENODEV, ENOTTY, ESPIPE } from '../../../uapi/errno.js';
+import { O_ACCMODE, O_APPEND, O_RDONLY, O_WRONLY } from '../../../uapi/fcntl.js';
+import { assert } from '../../core/assert.js';
+import type { Coroutine } from '../../core/effect.js';
+import type { AddressSpace } from '../../mm/files/address-space.js';
+import type { MappedFile, Vma } from '../../mm/vmas/vma.js';
+import type { Thread } from '../processes/thread.js';
+
+/** What an ioctl works on: the number, its argument and the numbering it is written in. */
+export interface IoctlRequest {
+  readonly cmd: number;
+  readonly arg: number;
+  /** The numbering of this one call; undefined is the open file's own. */
+  readonly dialect: string | undefined;
+}
+
+/** What stat(2) tells of a file. */
+export interface FileStat {
+  /** Type and permission bits. */
+  readonly mode: number;
+  readonly size: number;
+  readonly ino: number;
+  /** Major and minor of a device file. */
+  readonly rdev: number;
+}
+
+export const S_IFIFO = 0o010000;
+export const S_IFCHR = 0o020000;
+export const S_IFDIR = 0o040000;
+export const S_IFREG = 0o100000;
+
+/** What poll(2) reports. */
+export const POLL = { in: 1, out: 4, err: 8, hup: 16, nval: 32 } as const;
+
+/** Where files of which the last reference is gone wait until the running call ends. Linux: delayed_fput, task_work */
+export interface ReleaseQueue {
+  deferRelease(file: OpenFile): void;
+}
+
+/**
+ * An open file description: shared by the descriptors that dup or fork made of one open, and by the VMAs that map it.
+ * The last put releases it at the end of the running system call, with no lock held. Linux: struct file
+ */
+export abstract class OpenFile implements MappedFile {
+  private references = 1;
+  readonly mapping: AddressSpace | null = null;
+  /** Where the next read or write begins; every descriptor of this open moves it. */
+  position = 0;
+  /** How it was opened; '' when it has no name. */
+  path = '';
+
+  constructor(
+    private readonly releases: ReleaseQueue,
+    /** open(2) flags; fcntl(2) changes some. */
+    public flags: number,
+  ) {}
+
+  get isReadable(): boolean {
+    return (this.flags & O_ACCMODE) !== O_WRONLY;
+  }
+
+  get isWritable(): boolean {
+    return (this.flags & O_ACCMODE) !== O_RDONLY;
+  }
+
+  get(): void {
+    assert(this.references > 0, 'a released file is used');
+    this.references++;
+  }
+
+  *put(): Coroutine<void> {
+    this.references--;
+    assert(this.references >= 0, 'a file is put once too often');
+    if (this.references === 0) this.releases.deferRelease(this);
+  }
+
+  /** What the last close does. */
+  *release(): Coroutine<void> {}
+
+  /** Bytes at `offset`, or a negative errno. */
+  *pread(_thread: Thread, _lenBytes: number, _offset: number): Coroutine<Uint8Array | number> {
+    return -EINVAL;
+  }
+
+  /** Number of bytes done, or a negative errno. */
+  *pwrite(_thread: Thread, _bytes: Uint8Array, _offset: number): Coroutine<number> {
+    return -EINVAL;
+  }
+
+  /** read(2): bytes at the position, or a negative errno. */
+  *read(thread: Thread, lenBytes: number): Coroutine<Uint8Array | number> {
+    const result = yield* this.pread(thread, lenBytes, this.position);
+    if (typeof result !== 'number') this.position += result.length;
+    return result;
+  }
+
+  /** write(2): number of bytes done, or a negative errno. */
+  *write(thread: Thread, bytes: Uint8Array): Coroutine<number> {
+    if (this.flags & O_APPEND) this.position = this.stat().size;
+    const done = yield* this.pwrite(thread, bytes, this.position);
+    if (done > 0) this.position += done;
+    return done;
+  }
+
+  /** Has a position: lseek(2), pread(2) and pwrite(2) work. */
+  get isSeekable(): boolean {
+    return true;
+  }
+
+  /** What could be done now without waiting, as POLL bits. */
+  poll(): number {
+    return POLL.in | POLL.out;
+  }
+
+  stat(): FileStat {
+    return { mode: S_IFCHR | 0o666, size: 0, ino: 1, rdev: 0 };
+  }
+
+  *ftruncate(_sizeBytes: number): Coroutine<number> {
+    return -EINVAL;
+  }
+
+  /** Makes room for [offset, offset + len), or a hole there. 0 or a negative errno. Linux: fs/open.c:vfs_fallocate() */
+  *fallocate(_range: { mode: number; offset: number; len: number }): Coroutine<number> {
+    return this.isSeekable ? -ENODEV : -ESPIPE;
+  }
+
+  *ioctl(_thread: Thread, _request: IoctlRequest): Coroutine<number> {
+    return -ENOTTY;
+  }
+
+  /** Can be mapped at all; -ENODEV otherwise. */
+  get isMappable(): boolean {
+    return this.mapping !== null;
+  }
+
+  /** A mapping of it is anonymous memory, as of /dev/zero. */
+  get mapsAnonymous(): boolean {
+    return false;
+  }
+
+  /** Runs inside mmap, with mmap_lock held for write, on the new vma. 0 or a negative errno. */
+  *mmap(_vma: Vma): Coroutine<number> {
+    return 0;
+  }
+}

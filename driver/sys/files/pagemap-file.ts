@@ -1,0 +1,178 @@
+import { EINVAL } from '../../../uapi/errno.js';
+import { type Coroutine, preemptPoint } from '../../core/effect.js';
+import { ZERO_PFN } from '../../mm/frames/frame-allocator.js';
+import { HPAGE_PMD_NR, PAGE_SIZE } from '../../mm/frames/frames.js';
+import { Kind, kindOf, Pte } from '../../mm/tables/entry.js';
+import { pmdIndex, pteIndex, TASK_PAGES } from '../../mm/tables/page-table.js';
+import { mmput } from '../../mm/vmas/exit-mmap.js';
+import type { Mm } from '../../mm/vmas/mm.js';
+import { mmgetNotZero } from '../../mm/vmas/mm.js';
+import { VM } from '../../mm/vmas/vm-flags.js';
+import type { Vma } from '../../mm/vmas/vma.js';
+import type { Thread } from '../processes/thread.js';
+import { type FileStat, OpenFile, type ReleaseQueue, S_IFREG } from './open-file.js';
+
+const ENTRY_BYTES = 8;
+/** Entries for which mmap_lock is held at a time. Linux: PAGEMAP_WALK_SIZE */
+const WALK_PAGES = HPAGE_PMD_NR;
+const WALK_POINT = preemptPoint('pagemap');
+/** Bits of the upper 32 of an entry. */
+const PM_SOFT_DIRTY_HI = 1 << 23;
+const PM_MMAP_EXCLUSIVE_HI = 1 << 24;
+const PM_FILE_HI = 1 << 29;
+const PM_SWAP_HI = 1 << 30;
+const PM_PRESENT_HI = 0x80000000;
+/** x86-64 swap types of entries that hold a pfn, and the place of the offset behind the type. */
+const SWAP_TYPE_BITS = 32;
+const SWP_MIGRATION_READ = 24;
+const SWP_MIGRATION_READ_EXCLUSIVE = 25;
+const SWP_MIGRATION_WRITE = 26;
+const SWP_DEVICE_WRITE = 27;
+const SWP_DEVICE_READ = 28;
+const SWP_DEVICE_EXCLUSIVE_WRITE = 29;
+const SWP_DEVICE_EXCLUSIVE_READ = 30;
+
+/** One entry: what the page is, and its pfn (or swap type and offset). */
+interface PagemapEntry {
+  flagsHi: number;
+  frame: number;
+}
+
+/** /proc/PID/pagemap: 8 bytes a page, little endian, with pfns, as root sees them. Linux: fs/proc/task_mmu.c */
+export class PagemapFile extends OpenFile {
+  constructor(
+    releases: ReleaseQueue,
+    flags: number,
+    private readonly mm: Mm,
+  ) {
+    super(releases, flags);
+    mm.count++;
+  }
+
+  override *release(): Coroutine<void> {
+    this.mm.count--;
+  }
+
+  override stat(): FileStat {
+    return { mode: S_IFREG | 0o400, size: 0, ino: 3, rdev: 0 };
+  }
+
+  /** Linux: pagemap_read() */
+  override *pread(_thread: Thread, lenBytes: number, offset: number): Coroutine<Uint8Array | number> {
+    if (offset % ENTRY_BYTES !== 0 || lenBytes % ENTRY_BYTES !== 0) return -EINVAL;
+    const { mm } = this;
+    if (!mmgetNotZero(mm)) return new Uint8Array();
+    const first = offset / ENTRY_BYTES;
+    const npages = Math.max(0, Math.min(lenBytes / ENTRY_BYTES, TASK_PAGES - first));
+    const out = new Uint8Array(npages * ENTRY_BYTES);
+    const { scheduler } = mm.memory.kernel;
+    for (let at = 0; at < npages; at += WALK_PAGES) {
+      yield* mm.mmapLock.readLock();
+      fillPagemap(mm, first + at, out.subarray(at * ENTRY_BYTES, (at + WALK_PAGES) * ENTRY_BYTES));
+      mm.mmapLock.readUnlock();
+      if (at + WALK_PAGES < npages && scheduler.contended) yield WALK_POINT;
+    }
+    yield* mmput(mm);
+    return out;
+  }
+}
+
+/** Writes the entries of pages from `firstVpn` on until `out` is full. The caller holds mmap_lock. */
+export function fillPagemap(mm: Mm, firstVpn: number, out: Uint8Array): void {
+  const view = new DataView(out.buffer, out.byteOffset, out.byteLength);
+  const count = out.byteLength / ENTRY_BYTES;
+  const entry: PagemapEntry = { flagsHi: 0, frame: 0 };
+  let vma: Vma | null = null;
+  for (let i = 0; i < count; i++) {
+    const addr = (firstVpn + i) * PAGE_SIZE;
+    if (vma === null || addr >= vma.end) vma = mm.findVma(addr);
+    if (vma === null) return;
+    if (addr < vma.start) continue;
+    pageEntry(vma, firstVpn + i, entry);
+    view.setUint32(i * ENTRY_BYTES, entry.frame >>> 0, true);
+    // The frame has 55 bits; what is above 32 shares the upper word with the flags.
+    view.setUint32(i * ENTRY_BYTES + 4, (entry.flagsHi | Math.floor(entry.frame / 2 ** 32)) >>> 0, true);
+  }
+}
+
+function pageEntry(vma: Vma, vpn: number, out: PagemapEntry): void {
+  out.flagsHi = PM_SOFT_DIRTY_HI;
+  out.frame = 0;
+  const pmd = vma.mm.pageTable.pmdTable(vpn);
+  if (pmd === null) return;
+  const p = 2 * pmdIndex(vpn);
+  const pmdKind = kindOf(pmd.entries[p]!);
+  if (pmdKind === Kind.none) return;
+  if (pmdKind !== Kind.table) {
+    hugeEntry(vma, { lo: pmd.entries[p]!, hi: pmd.entries[p + 1]!, offset: vpn % HPAGE_PMD_NR }, out);
+    return;
+  }
+  const { entries } = pmd.children![pmdIndex(vpn)]!;
+  const t = 2 * pteIndex(vpn);
+  pteToPagemapEntry(vma, { lo: entries[t]!, hi: entries[t + 1]! }, out);
+}
+
+/** Linux: pte_to_pagemap_entry() */
+function pteToPagemapEntry(vma: Vma, { lo, hi }: { lo: number; hi: number }, out: PagemapEntry): void {
+  const { frames } = vma.mm.memory;
+  const kind = kindOf(lo);
+  if (kind === Kind.none) return;
+  if (kind === Kind.present) {
+    out.flagsHi |= PM_PRESENT_HI;
+    out.frame = lo & Pte.special ? ZERO_PFN : hi;
+    if (lo & Pte.special) return;
+    if (!frames.isAnon(hi)) out.flagsHi |= PM_FILE_HI;
+    if (preciseMapcount(vma, hi) === 1) out.flagsHi |= PM_MMAP_EXCLUSIVE_HI;
+    return;
+  }
+  out.flagsHi |= PM_SWAP_HI;
+  out.frame = swapType(lo) + hi * SWAP_TYPE_BITS;
+  if (holdsPfn(kind) && !frames.isAnon(hi)) out.flagsHi |= PM_FILE_HI;
+}
+
+/** A PMD leaf: THP, huge zero page, hugetlb or PMD migration entry. Linux: pagemap_pmd_range(), pagemap_hugetlb_range() */
+function hugeEntry(vma: Vma, { lo, hi, offset }: { lo: number; hi: number; offset: number }, out: PagemapEntry): void {
+  const { frames } = vma.mm.memory;
+  const isHugetlb = (vma.flags & VM.hugetlb) !== 0;
+  if (kindOf(lo) === Kind.present) {
+    out.flagsHi |= PM_PRESENT_HI;
+    out.frame = hi + offset;
+    if (!frames.isAnon(hi)) out.flagsHi |= PM_FILE_HI;
+    const sole = isHugetlb ? frames.folioMapcount[hi] === 1 : preciseMapcount(vma, hi + offset) === 1;
+    if (sole) out.flagsHi |= PM_MMAP_EXCLUSIVE_HI;
+    return;
+  }
+  if (isHugetlb) return;
+  out.flagsHi |= PM_SWAP_HI;
+  out.frame = swapType(lo) + (hi + offset) * SWAP_TYPE_BITS;
+  if (!frames.isAnon(hi)) out.flagsHi |= PM_FILE_HI;
+}
+
+/** Linux: folio_precise_page_mapcount() */
+function preciseMapcount(vma: Vma, pfn: number): number {
+  const { frames } = vma.mm.memory;
+  return frames.mapcount[pfn]! + frames.entireMapcount[frames.head[pfn]!]!;
+}
+
+/** Linux: is_pfn_swap_entry() */
+function holdsPfn(kind: number): boolean {
+  return (
+    kind === Kind.migration || kind === Kind.devicePrivate || kind === Kind.deviceExclusive || kind === Kind.hwpoison
+  );
+}
+
+/** The swap type of Linux for a non-present entry; a page in swap is on type 0. */
+function swapType(lo: number): number {
+  const write = (lo & Pte.write) !== 0;
+  switch (kindOf(lo)) {
+    case Kind.migration:
+      if (write) return SWP_MIGRATION_WRITE;
+      return lo & Pte.exclusive ? SWP_MIGRATION_READ_EXCLUSIVE : SWP_MIGRATION_READ;
+    case Kind.devicePrivate:
+      return write ? SWP_DEVICE_WRITE : SWP_DEVICE_READ;
+    case Kind.deviceExclusive:
+      return write ? SWP_DEVICE_EXCLUSIVE_WRITE : SWP_DEVICE_EXCLUSIVE_READ;
+    default:
+      return 0;
+  }
+}

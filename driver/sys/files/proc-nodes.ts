@@ -1,0 +1,108 @@
+import { EINVAL } from '../../../uapi/errno.js';
+import { PAGE_SIZE } from '../../mm/frames/frames.js';
+import type { Memory } from '../../mm/memory.js';
+import type { Machine } from '../machine/machine.js';
+import { PagemapFile } from './pagemap-file.js';
+import { ProcFile, type TextNode } from './proc-file.js';
+import { thpNodes } from './thp-nodes.js';
+
+const KIB_PER_PAGE = PAGE_SIZE / 1024;
+const HUGE_KIB = 2048;
+
+/** Puts /proc and /sys into the tree of paths. */
+export function addProcFiles(machine: Machine): void {
+  const { vfs } = machine;
+  for (const [path, node] of procNodes(machine.memory)) {
+    if (node.reset !== undefined) vfs.onReset(node.reset);
+    vfs.addSpecial(path, function* (_thread, flags) {
+      return new ProcFile(machine, flags, node);
+    });
+  }
+  vfs.addSpecial('/proc/self/pagemap', function* (thread, flags) {
+    return new PagemapFile(machine, flags, thread.process.mm);
+  });
+}
+
+/** The readable and writable text files of /proc and /sys, by path. */
+function procNodes(memory: Memory): Map<string, TextNode> {
+  return new Map<string, TextNode>([
+    ...thpNodes(memory),
+    ...hugepageNodes(memory),
+    ...sysctlNodes(memory),
+    ['/proc/meminfo', { read: () => meminfo(memory) }],
+  ]);
+}
+
+/** /proc/sys/vm */
+function sysctlNodes(memory: Memory): [string, TextNode][] {
+  const nothing = (): number => 0;
+  const nodes: Readonly<Record<string, TextNode>> = {
+    nr_hugepages: nrHugepages(memory),
+    nr_overcommit_hugepages: { read: () => '0\n' },
+    max_map_count: { read: () => `${memory.maxMapCount}\n` },
+    mmap_min_addr: { read: () => '65536\n' },
+    overcommit_memory: { read: () => '0\n' },
+    // There is no cache of files but tmpfs, and nothing to compact.
+    drop_caches: { read: () => '0\n', write: nothing },
+    compact_memory: { read: () => '', write: nothing },
+  };
+  return Object.entries(nodes).map(([name, node]) => [`/proc/sys/vm/${name}`, node]);
+}
+
+/** /sys/kernel/mm/hugepages/hugepages-2048kB: one number a file. */
+function hugepageNodes(memory: Memory): [string, TextNode][] {
+  const { hugetlb } = memory;
+  const numbers: Readonly<Record<string, () => number>> = {
+    nr_hugepages: () => hugetlb.count,
+    free_hugepages: () => hugetlb.freeCount,
+    resv_hugepages: () => hugetlb.reserved,
+    surplus_hugepages: () => hugetlb.surplus,
+    nr_overcommit_hugepages: () => 0,
+  };
+  return Object.entries(numbers).map(([name, read]) => {
+    const node = name === 'nr_hugepages' ? nrHugepages(memory) : { read: () => `${read()}\n` };
+    return [`/sys/kernel/mm/hugepages/hugepages-2048kB/${name}`, node];
+  });
+}
+
+/** Linux: mm/hugetlb.c:nr_hugepages_store_common() */
+function nrHugepages({ hugetlb }: Memory): TextNode {
+  return {
+    read: () => `${hugetlb.count}\n`,
+    write(text) {
+      if (!/^\d+$/.test(text)) return -EINVAL;
+      hugetlb.resize(Number(text));
+      return 0;
+    },
+  };
+}
+
+function meminfo(memory: Memory): string {
+  const { hugetlb, swap, allocator, frames } = memory;
+  let anonPages = 0;
+  let shmemPages = 0;
+  for (const mm of memory.mms) anonPages += mm.rss.anon;
+  for (const mapping of memory.mappings.values()) {
+    mapping.pages.forEach((page) => {
+      if (page > 0) shmemPages++;
+    });
+  }
+  const rows: [string, number][] = [
+    ['MemTotal', frames.systemFrames * KIB_PER_PAGE],
+    ['MemFree', Math.max(0, allocator.available) * KIB_PER_PAGE],
+    ['MemAvailable', Math.max(0, allocator.available) * KIB_PER_PAGE],
+    ['SwapTotal', swap.capacity * KIB_PER_PAGE],
+    ['SwapFree', (swap.capacity - swap.used) * KIB_PER_PAGE],
+    ['AnonPages', anonPages * KIB_PER_PAGE],
+    ['Shmem', shmemPages * KIB_PER_PAGE],
+  ];
+  const kib = rows.map(([name, value]) => `${`${name}:`.padEnd(16)}${String(value).padStart(8)} kB\n`).join('');
+  const counts: [string, number][] = [
+    ['HugePages_Total', hugetlb.count],
+    ['HugePages_Free', hugetlb.freeCount],
+    ['HugePages_Rsvd', hugetlb.reserved],
+    ['HugePages_Surp', hugetlb.surplus],
+  ];
+  const pages = counts.map(([name, value]) => `${name}:${String(value).padStart(8)}\n`).join('');
+  return `${kib}${pages}${'Hugepagesize:'.padEnd(16)}${String(HUGE_KIB).padStart(8)} kB\n`;
+}

@@ -1,0 +1,83 @@
+import { EBADF, EINVAL } from '../../../uapi/errno.js';
+import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE } from '../../../uapi/fcntl.js';
+import type { Coroutine } from '../../core/effect.js';
+import type { AddressSpace } from '../../mm/files/address-space.js';
+import {
+  newShmemMapping,
+  shmemAllocate,
+  shmemEvict,
+  shmemPunchHole,
+  shmemRead,
+  shmemTruncate,
+  shmemWrite,
+} from '../../mm/files/shmem.js';
+import type { Memory } from '../../mm/memory.js';
+import type { Thread } from '../processes/thread.js';
+import { type FileStat, OpenFile, type ReleaseQueue, S_IFREG } from './open-file.js';
+
+/** A tmpfs file with or without a name; it dies with its last name, open file and mapping. Linux: struct inode */
+export class TmpfsInode {
+  readonly mapping: AddressSpace;
+  links = 0;
+  opens = 0;
+  /** Whose processes gave it its name. */
+  owner = 0;
+
+  constructor(readonly memory: Memory) {
+    this.mapping = newShmemMapping(memory, 0);
+  }
+
+  /** Call after `links` or `opens` went down. Linux: iput_final() */
+  *evictIfUnused(): Coroutine<void> {
+    if (this.links === 0 && this.opens === 0) yield* shmemEvict(this.memory, this.mapping);
+  }
+}
+
+export class TmpfsFile extends OpenFile {
+  override readonly mapping: AddressSpace;
+
+  constructor(
+    releases: ReleaseQueue,
+    flags: number,
+    readonly inode: TmpfsInode,
+  ) {
+    super(releases, flags);
+    this.mapping = inode.mapping;
+    inode.opens++;
+  }
+
+  override *release(): Coroutine<void> {
+    this.inode.opens--;
+    yield* this.inode.evictIfUnused();
+  }
+
+  override *pread(_thread: Thread, lenBytes: number, offset: number): Coroutine<Uint8Array | number> {
+    if (!this.isReadable) return -EBADF;
+    return yield* shmemRead(this.inode.memory, this.mapping, { offset, lenBytes });
+  }
+
+  override *pwrite(_thread: Thread, bytes: Uint8Array, offset: number): Coroutine<number> {
+    if (!this.isWritable) return -EBADF;
+    return yield* shmemWrite(this.inode.memory, this.mapping, { offset, bytes });
+  }
+
+  override stat(): FileStat {
+    return { mode: S_IFREG | 0o600, size: this.mapping.size, ino: 1000 + this.mapping.id, rdev: 0 };
+  }
+
+  override *ftruncate(sizeBytes: number): Coroutine<number> {
+    if (!this.isWritable) return -EINVAL;
+    yield* shmemTruncate(this.inode.memory, this.mapping, sizeBytes);
+    return 0;
+  }
+
+  override *fallocate({ mode, offset, len }: { mode: number; offset: number; len: number }): Coroutine<number> {
+    const { memory } = this.inode;
+    if (mode & FALLOC_FL_PUNCH_HOLE) {
+      yield* shmemPunchHole(memory, this.mapping, offset, len);
+      return 0;
+    }
+    const keepsSize = (mode & FALLOC_FL_KEEP_SIZE) !== 0;
+    return yield* shmemAllocate(memory, this.mapping, { offset, len, keepsSize });
+  }
+}

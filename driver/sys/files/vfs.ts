@@ -1,0 +1,241 @@
+import {
+  EEXIST,
+  EINVAL,
+  EISDIR,
+  ENAMETOOLONG,
+  ENOENT,
+  ENOSPC,
+  ENOTDIR,
+  EOPNOTSUPP,
+  EPERM,
+  ETXTBSY,
+  EXDEV,
+} from '../../../uapi/errno.js';
+import { __O_TMPFILE, O_ACCMODE, O_CREAT, O_DIRECTORY, O_EXCL, O_RDONLY, O_TRUNC } from '../../../uapi/fcntl.js';
+import { type Coroutine, preemptPoint } from '../../core/effect.js';
+import type { Machine } from '../machine/machine.js';
+import { MAX_INODES } from '../processes/limits.js';
+import type { Thread } from '../processes/thread.js';
+import { type DirectoryEntry, DirectoryFile } from './directory-file.js';
+import type { OpenFile } from './open-file.js';
+import { TmpfsFile, TmpfsInode } from './tmpfs-file.js';
+
+const TMP = '/tmp';
+const NAME_MAX = 255;
+const PATH_MAX = 4096;
+const REMOVE_POINT = preemptPoint('remove files');
+
+/** Opens what stands at a fixed path: a device, or a file of /proc or /sys. A file or a negative errno. */
+export type SpecialOpen = (thread: Thread, flags: number) => Coroutine<OpenFile | number>;
+
+/** The tree of paths: special files at fixed places and one flat tmpfs at /tmp. */
+export class Vfs {
+  private readonly specials = new Map<string, SpecialOpen>();
+  private readonly names = new Map<string, TmpfsInode>();
+  /** Programs by path, for each owner of processes: those of one see nothing of another's. */
+  private readonly programs = new Map<number, Map<string, TmpfsInode>>();
+  private readonly resets: (() => void)[] = [];
+  private readonly removals: ((owner: number) => void)[] = [];
+
+  constructor(private readonly machine: Machine) {}
+
+  addSpecial(path: string, open: SpecialOpen): void {
+    this.specials.set(path, open);
+  }
+
+  /** `reset` runs when a life of the machine ends. */
+  onReset(reset: () => void): void {
+    this.resets.push(reset);
+  }
+
+  /** `removed` runs when the files of an owner go. */
+  onRemoval(removed: (owner: number) => void): void {
+    this.removals.push(removed);
+  }
+
+  /** Forgets every file of /tmp and every program. */
+  reset(): void {
+    for (const reset of this.resets) reset();
+    this.names.clear();
+    this.programs.clear();
+  }
+
+  /** A file with contents at a fixed path, as the program that runs. It stays until its owner ends. */
+  addProgram(path: string, inode: TmpfsInode, owner: number): void {
+    inode.links++;
+    const programs = this.programs.get(owner) ?? new Map<string, TmpfsInode>();
+    this.programs.set(owner, programs.set(path, inode));
+  }
+
+  /** The owner is gone: so are its programs, and the names that its processes made in /tmp. Who has such a file open keeps it. */
+  *removeOf(owner: number): Coroutine<void> {
+    for (const removed of this.removals) removed(owner);
+    const { scheduler } = this.machine.kernel;
+    const inodes = [...(this.programs.get(owner)?.values() ?? [])];
+    this.programs.delete(owner);
+    for (const [name, inode] of this.names) {
+      if (inode.owner !== owner) continue;
+      this.names.delete(name);
+      inodes.push(inode);
+    }
+    for (const inode of inodes) {
+      inode.links--;
+      yield* inode.evictIfUnused();
+      if (scheduler.contended) yield REMOVE_POINT;
+    }
+  }
+
+  /** There is something to remove of this owner. */
+  hasFilesOf(owner: number): boolean {
+    if (this.programs.has(owner)) return true;
+    for (const inode of this.names.values()) if (inode.owner === owner) return true;
+    return false;
+  }
+
+  /** open(2): the open file, or a negative errno. */
+  *open(thread: Thread, path: string, flags: number): Coroutine<OpenFile | number> {
+    const file = yield* this.openPath(thread, path, flags);
+    if (typeof file !== 'number') file.path = path;
+    return file;
+  }
+
+  /** Something stands at `path`, for processes of `owner`. */
+  exists(path: string, owner: number): boolean {
+    return this.specials.has(path) || this.inodeOf(path, owner) !== undefined || this.isDirectory(path, owner);
+  }
+
+  /** Looks at no name of /tmp, which may be many, as none is a directory. */
+  isDirectory(path: string, owner: number): boolean {
+    if (path === '/' || path === TMP) return true;
+    const prefix = `${path}/`;
+    for (const full of this.specials.keys()) if (full.startsWith(prefix)) return true;
+    for (const full of this.programsOf(owner)) if (full.startsWith(prefix)) return true;
+    return false;
+  }
+
+  /** The names in a directory, in order of being made. */
+  list(path: string, owner: number): DirectoryEntry[] {
+    const prefix = path === '/' ? '/' : `${path}/`;
+    const found = new Map<string, DirectoryEntry>();
+    const tmp = [...this.names.keys()].map((name) => `${TMP}/${name}`);
+    for (const full of [...this.specials.keys(), ...this.programsOf(owner), ...tmp]) {
+      if (!full.startsWith(prefix)) continue;
+      const rest = full.slice(prefix.length);
+      const name = rest.split('/', 1)[0]!;
+      found.set(name, { name, isDirectory: rest !== name });
+    }
+    if (path === '/') found.set('tmp', { name: 'tmp', isDirectory: true });
+    return [...found.values()];
+  }
+
+  /** rename(2) inside /tmp. */
+  *rename(from: string, to: string): Coroutine<number> {
+    const [oldName, newName] = [tmpName(from), tmpName(to)];
+    const inode = oldName === null ? undefined : this.names.get(oldName);
+    if (oldName === null || inode === undefined) return -ENOENT;
+    if (newName === null) return -EXDEV;
+    const replaced = this.names.get(newName);
+    this.names.delete(oldName);
+    this.names.set(newName, inode);
+    if (replaced === undefined || replaced === inode) return 0;
+    replaced.links--;
+    yield* replaced.evictIfUnused();
+    return 0;
+  }
+
+  private programsOf(owner: number): Iterable<string> {
+    return this.programs.get(owner)?.keys() ?? [];
+  }
+
+  /** Something that is no directory stands on the way to `path`. */
+  private leadsThroughFile(path: string, owner: number): boolean {
+    const parent = path.slice(0, Math.max(1, path.lastIndexOf('/')));
+    if (parent === '/') return false;
+    return this.exists(parent, owner) ? !this.isDirectory(parent, owner) : this.leadsThroughFile(parent, owner);
+  }
+
+  private inodeOf(path: string, owner: number): TmpfsInode | undefined {
+    const name = tmpName(path);
+    return name === null ? this.programs.get(owner)?.get(path) : this.names.get(name);
+  }
+
+  private *openPath(thread: Thread, path: string, flags: number): Coroutine<OpenFile | number> {
+    if (path.length >= PATH_MAX) return -ENAMETOOLONG;
+    const other = this.ofOther(thread, path);
+    if (other !== null) return yield* this.openPath(other.thread, other.path, flags);
+    const special = this.specials.get(path);
+    if (special !== undefined) {
+      if (flags & O_DIRECTORY) return -ENOTDIR;
+      if ((flags & (O_CREAT | O_EXCL)) === (O_CREAT | O_EXCL)) return -EEXIST;
+      return yield* special(thread, flags);
+    }
+    const { owner } = thread.process;
+    const program = this.programs.get(owner)?.get(path);
+    if (program !== undefined) return this.openProgram(program, flags);
+    if (this.isDirectory(path, owner)) return this.openDirectory(path, flags, owner);
+    const name = tmpName(path);
+    if (name === null) return this.leadsThroughFile(path, owner) ? -ENOTDIR : -ENOENT;
+    return name.length > NAME_MAX ? -ENAMETOOLONG : yield* this.openTmpfs(name, flags, owner);
+  }
+
+  /** A file of another process in /proc, as that process would see it as its own; null: the path is none. */
+  private ofOther(thread: Thread, path: string): { thread: Thread; path: string } | null {
+    const match = /^\/proc\/(\d+)(\/.+)$/.exec(path);
+    const process = match === null ? null : this.machine.process(Number(match[1]));
+    if (process === null || process.owner !== thread.process.owner || process.state !== 'running') return null;
+    return { thread: process.main, path: `/proc/self${match![2]}` };
+  }
+
+  /** unlink(2). Special files stay. */
+  *unlink(path: string): Coroutine<number> {
+    if (this.specials.has(path)) return -EPERM;
+    if (path === TMP) return -EISDIR;
+    const name = tmpName(path);
+    const inode = name === null ? undefined : this.names.get(name);
+    if (name === null || inode === undefined) return -ENOENT;
+    this.names.delete(name);
+    inode.links--;
+    yield* inode.evictIfUnused();
+    return 0;
+  }
+
+  /** A directory is opened to make a file without a name in it, or to read its names. */
+  private openDirectory(path: string, flags: number, owner: number): OpenFile | number {
+    if (!(flags & __O_TMPFILE)) {
+      if ((flags & O_ACCMODE) !== O_RDONLY || flags & O_CREAT) return -EISDIR;
+      return new DirectoryFile(this.machine, flags, this.list(path, owner));
+    }
+    if (path !== TMP) return -EOPNOTSUPP;
+    if ((flags & O_ACCMODE) === O_RDONLY) return -EINVAL;
+    return new TmpfsFile(this.machine, flags, new TmpfsInode(this.machine.memory));
+  }
+
+  private openProgram(inode: TmpfsInode, flags: number): OpenFile | number {
+    if ((flags & O_ACCMODE) !== O_RDONLY) return -ETXTBSY;
+    return flags & O_DIRECTORY ? -ENOTDIR : new TmpfsFile(this.machine, flags, inode);
+  }
+
+  private *openTmpfs(name: string, flags: number, owner: number): Coroutine<OpenFile | number> {
+    let inode = this.names.get(name);
+    if (inode === undefined) {
+      if (!(flags & O_CREAT)) return -ENOENT;
+      if (this.names.size >= MAX_INODES) return -ENOSPC;
+      inode = new TmpfsInode(this.machine.memory);
+      inode.links = 1;
+      inode.owner = owner;
+      this.names.set(name, inode);
+    } else if ((flags & (O_CREAT | O_EXCL)) === (O_CREAT | O_EXCL)) {
+      return -EEXIST;
+    }
+    if (flags & O_DIRECTORY) return -ENOTDIR;
+    const file = new TmpfsFile(this.machine, flags, inode);
+    if (flags & O_TRUNC && file.isWritable) yield* file.ftruncate(0);
+    return file;
+  }
+}
+
+/** The name in /tmp, or null when the path leads elsewhere. There are no directories in it. */
+function tmpName(path: string): string | null {
+  const name = path.startsWith(`${TMP}/`) ? path.slice(TMP.length + 1) : '';
+  return name === '' || name.includes('/') ? null : name;
+}

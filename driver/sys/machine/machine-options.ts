@@ -1,0 +1,99 @@
+import { DEFAULT_DIALECT, dialectByName, dialectIds } from '../../../uapi/dialect.js';
+import { DEVMEM_CHUNK_PAGES, type DmirrorQuirks, NO_QUIRKS } from '../../dmirror/index.js';
+import { PAGE_SIZE } from '../../mm/frames/frames.js';
+import { DEFAULT_PROFILE, PROFILE_NAMES, profileByName } from '../../mm/profile.js';
+
+/** Which code serves MIGRATE_TO_DEV, MIGRATE_TO_SYS and the CPU fault; both give the same results. */
+export type MigrationPath = 'classic' | 'unified';
+export type SchedulerName = 'round-robin' | 'random';
+/** After which calls `checkInvariants` runs by itself: none, over what the call's process touches, or over everything. */
+export type InvariantChecks = 'off' | 'touched' | 'all';
+export type ThpEnabled = 'always' | 'madvise' | 'never';
+
+export interface MachineOptions {
+  /** Size of RAM; a multiple of 2 MiB. Not touched before use. */
+  readonly ramBytes: number;
+  readonly swapBytes: number;
+  /** 2 MiB hugetlb pages. */
+  readonly hugePages: number;
+  readonly path: MigrationPath;
+  /** Whose kernel's semantics run: a name or alias of `driver/mm/profile.ts`. */
+  readonly profile: string;
+  /** The coherent devices 2 and 3 exist. */
+  readonly coherent: boolean;
+  /** Of the scheduler and of everything random inside the machine. */
+  readonly seed: number;
+  readonly scheduler: SchedulerName;
+  /** /sys/kernel/mm/transparent_hugepage/enabled at the start. */
+  readonly thpEnabled: ThpEnabled;
+  /** Bugs of the real driver that would crash or hang it; all off by default (spec section 10). */
+  readonly quirks: Partial<DmirrorQuirks>;
+  readonly checkInvariants: InvariantChecks;
+  /** Steps that one `run` may take. */
+  readonly stepLimit: number;
+  /** Numbering that device files speak unless a call names another. */
+  readonly dialect: string;
+  /** Descriptors of one process. Linux: RLIMIT_NOFILE */
+  readonly maxFiles: number;
+  /** Mappings of one process. Linux: vm.max_map_count */
+  readonly maxMapCount: number;
+}
+
+export const DEFAULT_MACHINE_OPTIONS: MachineOptions = {
+  ramBytes: 2 ** 30,
+  swapBytes: 0,
+  hugePages: 0,
+  path: 'classic',
+  profile: DEFAULT_PROFILE.name,
+  coherent: true,
+  seed: 1,
+  scheduler: 'round-robin',
+  thpEnabled: 'madvise',
+  quirks: {},
+  checkInvariants: 'off',
+  stepLimit: 50_000_000,
+  dialect: DEFAULT_DIALECT,
+  maxFiles: 1024,
+  maxMapCount: 65530,
+};
+
+const HUGE_PAGE_BYTES = 2 * 2 ** 20;
+/** The windows of the two coherent devices. */
+export const COHERENT_BYTES = 2 * DEVMEM_CHUNK_PAGES * PAGE_SIZE;
+/** RAM and the coherent windows share one ArrayBuffer, which holds no more. */
+const MAX_BUFFER_BYTES = 2 ** 32;
+const CHOICES: { readonly [Name in keyof MachineOptions]?: readonly string[] } = {
+  path: ['classic', 'unified'],
+  scheduler: ['round-robin', 'random'],
+  thpEnabled: ['always', 'madvise', 'never'],
+  checkInvariants: ['off', 'touched', 'all'],
+};
+
+/** Throws a RangeError that names the option, its value and what is possible, when no machine can be made of `options`. */
+export function checkMachineOptions(options: MachineOptions): void {
+  for (const [name, choices] of Object.entries(CHOICES)) {
+    const value = options[name as keyof MachineOptions];
+    if (!choices.includes(value as string))
+      throw new RangeError(`${name} is '${value}', not one of ${choices.join(', ')}`);
+  }
+  if (dialectByName(options.dialect) === undefined) {
+    throw new RangeError(`dialect is '${options.dialect}', not one of ${dialectIds().join(', ')}`);
+  }
+  if (profileByName(options.profile) === undefined) {
+    throw new RangeError(`profile is '${options.profile}', not one of ${PROFILE_NAMES.join(', ')}`);
+  }
+  for (const [name, value] of Object.entries(options.quirks)) {
+    const names = Object.keys(NO_QUIRKS).join(', ');
+    if (!Object.hasOwn(NO_QUIRKS, name)) throw new RangeError(`quirks has '${name}', which is not one of ${names}`);
+    if (typeof value !== 'boolean') throw new RangeError(`${name} of quirks is '${value}', not true or false`);
+  }
+  const { ramBytes, coherent } = options;
+  const most = MAX_BUFFER_BYTES - (coherent ? COHERENT_BYTES : 0);
+  if (!(ramBytes > 0 && ramBytes % HUGE_PAGE_BYTES === 0 && ramBytes <= most)) {
+    const limit = coherent ? `${most}, or ${MAX_BUFFER_BYTES} without the coherent devices` : `${most}`;
+    throw new RangeError(`ramBytes is ${ramBytes}, not a multiple of ${HUGE_PAGE_BYTES} (2 MiB) of at most ${limit}`);
+  }
+  for (const name of ['swapBytes', 'hugePages', 'stepLimit', 'maxFiles', 'maxMapCount'] as const) {
+    if (!(options[name] >= 0)) throw new RangeError(`${name} is ${options[name]}, not a number of at least 0`);
+  }
+}

@@ -1,0 +1,121 @@
+import type { CallArg, CallResult } from '../../../uapi/client/transport.js';
+import { ESRCH } from '../../../uapi/errno.js';
+import { assert } from '../../core/assert.js';
+import type { Coroutine } from '../../core/effect.js';
+import type { Task } from '../../core/task.js';
+import { exitThread } from './exit.js';
+import type { Process } from './process.js';
+import type { ThreadSignals } from './program-signals.js';
+
+/** One system call on its way. */
+export class Call {
+  done = false;
+  result: CallResult | undefined;
+  /** Runs when the result is there, still inside the machine's run: it must not call into the machine. */
+  onDone: ((result: CallResult) => void) | undefined;
+  /** Where a load is to put what it reads; new memory unless given. */
+  into: Uint8Array | undefined;
+
+  constructor(
+    readonly name: string,
+    readonly args: readonly CallArg[],
+    readonly body: () => Coroutine<CallResult>,
+  ) {}
+
+  finish(result: CallResult): void {
+    this.done = true;
+    this.result = result;
+    this.onDone?.(result);
+  }
+}
+
+/** One flow of control of a process: it runs one system call at a time, further ones wait in order. */
+export class Thread {
+  readonly task: Task;
+  /** A caught signal came while the thread slept in wait(2). */
+  isInterrupted = false;
+  isDead = false;
+  /** Mask and queue of a thread that runs a program; null: a client drives it. */
+  signals: ThreadSignals | null = null;
+  /** It sleeps in a wait that a signal ends. */
+  isInterruptible = false;
+  /** Scratch page for ioctlBytes, 0 before the first. */
+  scratchAddr = 0;
+  private readonly queue: Call[] = [];
+  private current: Call | null = null;
+
+  constructor(
+    readonly process: Process,
+    readonly tid: number,
+  ) {
+    const { kernel } = process.machine;
+    this.task = kernel.scheduler.newTask(`${process.pid}/${tid}`);
+  }
+
+  /** The call that is inside the kernel. */
+  get currentCall(): Call | null {
+    return this.current;
+  }
+
+  /** Puts `call` behind the calls that were started before. */
+  enqueue(call: Call): void {
+    if (this.isDead) {
+      call.finish({ ret: -ESRCH });
+      return;
+    }
+    this.queue.push(call);
+    if (this.current === null && this.task.state === 'idle') this.startNext();
+  }
+
+  /** A fatal signal: a sleeper that can be killed wakes up, and the thread ends instead of returning to user. */
+  die(): void {
+    const { task } = this;
+    task.killed = true;
+    if (task.state === 'idle') task.scheduler.start(task, this.exitOnly(), () => this.ended());
+    else task.scheduler.interrupt(task);
+  }
+
+  /** A signal has come that the thread does not block. Linux: signal_wake_up() */
+  wakeForSignal(): void {
+    if (this.isInterruptible) this.task.scheduler.interrupt(this.task);
+  }
+
+  private startNext(): void {
+    const call = this.queue.shift();
+    if (call === undefined) return;
+    this.current = call;
+    this.task.scheduler.start(this.task, this.oneCall(call), (result) => this.returned(call, result));
+  }
+
+  private *oneCall(call: Call): Coroutine<CallResult> {
+    const { machine } = this.process;
+    machine.kernel.emit('syscall', call.name, this.tid);
+    const { faults } = machine.kernel;
+    if (faults.armed)
+      faults.beginCall(this.task, { pid: this.process.pid, tid: this.tid, name: call.name, args: call.args });
+    const result = yield* call.body();
+    yield* machine.runTaskWork(this.task);
+    if (faults.armed) faults.endCall(this.task);
+    if (this.task.killed) yield* exitThread(this);
+    return result;
+  }
+
+  private *exitOnly(): Coroutine<void> {
+    yield* exitThread(this);
+  }
+
+  private returned(call: Call, result: CallResult): void {
+    assert(this.current === call, `thread ${this.tid} finishes a call that it does not run`);
+    this.current = null;
+    call.finish(result);
+    if (this.isDead) this.ended();
+    else if (this.task.killed) this.die();
+    else this.startNext();
+  }
+
+  /** The thread is no more: what was queued behind never runs. */
+  private ended(): void {
+    this.isDead = true;
+    for (const call of this.queue.splice(0)) call.finish({ ret: -ESRCH });
+  }
+}

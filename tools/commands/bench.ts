@@ -1,0 +1,53 @@
+import { MEASUREMENTS } from '../../tests/bench/index.js';
+import type { Measurement, Row } from '../../tests/bench/measurement.js';
+import { abi } from '../abi/bench.js';
+import { EXIT, UsageError } from '../exit-code.js';
+import { globToRegExp } from '../glob.js';
+import type { Output } from './selftest.js';
+
+export interface BenchOptions {
+  readonly list: boolean;
+  readonly test: readonly string[];
+  readonly json: boolean;
+}
+
+/** `dmirror bench`: prints what it measures and judges nothing. */
+export async function bench(options: BenchOptions, output: Output, all = [...MEASUREMENTS, abi]): Promise<number> {
+  const chosen = selectMeasurements(all, options.test);
+  if (options.list) {
+    for (const { name, about } of chosen) output.out(`${name.padEnd(12)} ${about}`);
+    return EXIT.pass;
+  }
+  const measured: { name: string; about: string; rows: Row[] }[] = [];
+  for (const measurement of chosen) {
+    output.progress.update({ done: measured.length, total: chosen.length, failed: 0, name: measurement.name });
+    const rows = await measurement.run();
+    output.progress.clear();
+    measured.push({ name: measurement.name, about: measurement.about, rows });
+    if (!options.json) printTable(measured.at(-1)!, output);
+  }
+  if (options.json)
+    output.out(JSON.stringify({ schemaVersion: 1, node: process.version, measurements: measured }, null, 2));
+  return EXIT.pass;
+}
+
+function selectMeasurements(all: readonly Measurement[], globs: readonly string[]): readonly Measurement[] {
+  const patterns = globs.map(globToRegExp);
+  patterns.forEach((pattern, i) => {
+    if (all.some(({ name }) => pattern.test(name))) return;
+    throw new UsageError(`no measurement matches '${globs[i]}'`, 'see the names with `dmirror bench --list`');
+  });
+  return patterns.length === 0 ? all : all.filter(({ name }) => patterns.some((pattern) => pattern.test(name)));
+}
+
+function printTable({ name, about, rows }: { name: string; about: string; rows: Row[] }, output: Output): void {
+  output.out(`${name}: ${about}`);
+  const width = Math.max(...rows.map((row) => row.name.length));
+  for (const row of rows) {
+    const goal = row.goal === undefined ? '' : `   goal ${row.goal}`;
+    output.out(
+      `  ${row.name.padEnd(width)}  ${row.value.toPrecision(3).padStart(9)} ${row.unit.padEnd(2)}${goal}`.trimEnd(),
+    );
+  }
+  output.out('');
+}

@@ -1,0 +1,133 @@
+import { Argument, type Command, InvalidArgumentError, Option } from 'commander';
+import { DEFAULT_POLL_US } from '../../uapi/client/busy-poll.js';
+import type { Shell } from './completion.js';
+import type { Output } from './selftest.js';
+
+/** What the entry file hands to those that add subcommands. */
+export interface CommandContext {
+  readonly status: { code: number };
+  readonly output: () => Output;
+  readonly parseSeed: (value: string) => number;
+}
+
+/** The subcommands around a served machine. */
+export function addDaemonCommands(root: Command, context: CommandContext): void {
+  addServe(root, context);
+  addTrace(root, context);
+  addDoctor(root, context);
+  addCompletion(root, context);
+}
+
+const SERVE_EXAMPLES = `
+Examples:
+  dmirror serve                                     on $XDG_RUNTIME_DIR/dmirror.sock
+  dmirror serve --socket /tmp/m5 --dialect M5       for programs built against Linux 6.12
+  dmirror serve --dialect-file v3/test_hmm_uapi.h   for programs built against a header of a posted series
+  dmirror serve --limit threads=16 --limit sessions=8
+
+Prints the socket's path on stdout once it listens; logs go to stderr. SIGTERM and SIGINT end it.
+Exit status: 0 ended by a signal, 2 wrong usage or the socket can't be used.`;
+
+function addServe(root: Command, { status, output, parseSeed }: CommandContext): void {
+  root
+    .command('serve')
+    .description('serve one machine to many clients through a Unix socket')
+    .option('--socket <path>', 'where to listen; $XDG_RUNTIME_DIR/dmirror.sock unless given')
+    .option('--ram <size>', "the machine's RAM, as 512M or 2G", parseSize, 2 ** 30)
+    .option('--hugepages <n>', '2 MiB hugetlb pages', parseCount, 0)
+    .addOption(new Option('--path <path>', 'the migration path').choices(['classic', 'unified']).default('classic'))
+    .option('--profile <kernel>', 'whose semantics: 6.12, 6.19 or 7.3', '6.12')
+    .option('--dialect <name>', 'numbering for sessions that name none (default: "dmirror", or that of --dialect-file)')
+    .option('--dialect-file <header>', 'speak the numbering of this header too, its commands matched by name')
+    .option('--name <name>', "what the header's dialect is called; its file's name unless given")
+    .option('--seed <n>', "seed of the machine's scheduler", parseSeed, 1)
+    .option('--strict', 'refuse ioctls whose number means something else in the newest dialect', false)
+    .option('--bootable', 'a client that is alone may boot another machine; for test suites', false)
+    .option(
+      '--poll <us>',
+      'microseconds to look for a request before sleeping; 0 sleeps at once',
+      parseCount,
+      DEFAULT_POLL_US,
+    )
+    .option('--limit <name=number>', 'change a limit; may be repeated; a wrong name lists them', collect, [])
+    .addOption(new Option('--log-format <format>', 'log lines on stderr').choices(['text', 'json']).default('text'))
+    .addHelpText('after', SERVE_EXAMPLES)
+    .showHelpAfterError('See `dmirror serve --help`.')
+    .action(async (options) => {
+      const { serve } = await import('./serve.js');
+      status.code = await serve(
+        { socket: undefined, dialect: undefined, dialectFile: undefined, name: undefined, ...options },
+        output(),
+      );
+    });
+}
+
+function addTrace(root: Command, { status, output }: CommandContext): void {
+  root
+    .command('trace')
+    .description('watch a served machine: calls, ioctls, faults, walks, migrations, invalidations')
+    .option('--socket <path>', 'whose machine; $XDG_RUNTIME_DIR/dmirror.sock unless given')
+    .option('--pid <n>', 'only this process', parseCount)
+    .option('--device <n>', 'only what happens in calls on this device', parseCount)
+    .option(
+      '--kind <kind>',
+      'syscall, ioctl, fault, walk, migrate, stage, notifier, page, lock, unlock; may be repeated',
+      collect,
+      [],
+    )
+    .option('--json', 'one JSON object a line', false)
+    .showHelpAfterError('See `dmirror trace --help`.')
+    .action(async (options) => {
+      const { trace } = await import('./trace.js');
+      status.code = await trace({ socket: undefined, pid: undefined, device: undefined, ...options }, output());
+    });
+}
+
+function addDoctor(root: Command, { status, output }: CommandContext): void {
+  root
+    .command('doctor')
+    .description('say what works here and what is missing')
+    .option('--json', 'one JSON object a line', false)
+    .showHelpAfterError('See `dmirror doctor --help`.')
+    .action(async (options) => {
+      const { doctor } = await import('./doctor.js');
+      status.code = await doctor(options, output());
+    });
+}
+
+function addCompletion(root: Command, { status, output }: CommandContext): void {
+  root
+    .command('completion')
+    .description('print a completion script: source <(dmirror completion bash)')
+    .addArgument(new Argument('<shell>', 'whose script').choices(['bash', 'zsh', 'fish']))
+    .showHelpAfterError('See `dmirror completion --help`.')
+    .action(async (shell: Shell) => {
+      const { completion } = await import('./completion.js');
+      status.code = completion(root, shell, output().out);
+    });
+}
+
+function collect(value: string, before: string[]): string[] {
+  return [...before, value];
+}
+
+function parseCount(value: string): number {
+  if (!/^\d{1,9}$/.test(value)) throw new InvalidArgumentError('It is a whole number.');
+  return Number(value);
+}
+
+const UNITS: Readonly<Record<string, number>> = { '': 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30 };
+const HUGE_BYTES = 2 ** 21;
+
+/** Room for RAM beside the windows of the coherent devices in the one buffer of 4 GiB. */
+const MAX_BYTES = 3584 * 2 ** 20;
+
+/** Bytes of `512M`; a machine has whole 2 MiB blocks. */
+export function parseSize(value: string): number {
+  const [, digits = '', unit = ''] = /^(\d+)([KMG]?)i?B?$/i.exec(value) ?? [];
+  const size = Number(digits) * (UNITS[unit.toUpperCase()] ?? 1);
+  if (digits === '' || size < 4 * HUGE_BYTES || size > MAX_BYTES || size % HUGE_BYTES !== 0) {
+    throw new InvalidArgumentError('A size is 8M to 3584M in whole 2 MiB, as 512M or 2G.');
+  }
+  return size;
+}

@@ -1,0 +1,63 @@
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { UsageError } from '../exit-code.js';
+import { type CommandContext, parseSize } from './daemon-commands.js';
+
+const EXEC_EXAMPLES = `
+Examples:
+  dmirror exec --dialect 6.12 --hugepages 8 ./hmm-tests      a kernel selftest, built with riscv64-linux-gnu-gcc -static -O2
+  dmirror exec --strace --dialect 6.12 ./hmm-tests -t anon_read
+  dmirror exec --dialect 7.3 --hugepages 8 ./hmm-tests       of a newer kernel, whose semantics go with it
+  dmirror exec --seed 7 ./threads                            another interleaving
+
+Exit status: the program's; 128 + n when signal n killed it, 124 after --timeout, 125 when it hangs, 2 wrong usage.`;
+
+/** Adds `dmirror exec`. */
+export function addExec(root: Command, { status, output, parseSeed }: CommandContext): void {
+  root
+    .command('exec')
+    .description('run a static RV64 Linux program on the emulated machine')
+    .argument('[binary]', 'the program')
+    .argument('[args...]', 'its arguments')
+    .option(
+      '--dialect <name>',
+      'the numbering that the program was built against; a kernel version says what it means to gup_test too',
+      'dmirror',
+    )
+    .addOption(new Option('--path <path>', 'the migration path').choices(['classic', 'unified']).default('classic'))
+    .option('--profile <kernel>', 'whose semantics: 6.12, 6.19 or 7.3 (default: of the kernels that the dialect is of)')
+    .option('--seed <n>', "seed of the machine's scheduler and of its randomness", parseSeed, 1)
+    .option('--ram <size>', "the machine's RAM, as 512M or 2G", parseSize, 2 ** 30)
+    .option('--swap <size>', "the machine's swap", parseSize, 0)
+    .option('--hugepages <n>', '2 MiB hugetlb pages', parseCount, 0)
+    .option('--env <name=value>', 'add to the environment; may be repeated', collect, [])
+    .option('--socket <path>', 'run on the machine of the daemon that listens there; its options count')
+    .option('--trace <file>', 'write every event of the machine, one JSON object a line')
+    .option('--strace', 'print system calls, and ioctls by name in the dialect, on stderr', false)
+    .option('--timeout <seconds>', 'wall time after which the program is given up', parseSeconds)
+    .option('--syscalls', 'list the system calls that programs find, and run nothing', false)
+    .passThroughOptions()
+    .addHelpText('after', EXEC_EXAMPLES)
+    .showHelpAfterError('See `dmirror exec --help`.')
+    .action(async (binary: string | undefined, args: string[], options) => {
+      const { exec, listSyscalls } = await import('./exec.js');
+      if (options.syscalls) return listSyscalls(output().out);
+      if (binary === undefined) throw new UsageError('no program is named', 'dmirror exec [options] BINARY [ARGS]');
+      const none = { trace: undefined, timeout: undefined, socket: undefined, profile: undefined };
+      status.code = await exec(binary, args, { ...none, ...options });
+    });
+}
+
+function collect(value: string, before: string[]): string[] {
+  return [...before, value];
+}
+
+function parseCount(value: string): number {
+  if (!/^\d{1,4}$/.test(value)) throw new InvalidArgumentError('It is a whole number.');
+  return Number(value);
+}
+
+function parseSeconds(value: string): number {
+  const seconds = Number(value);
+  if (!(seconds > 0)) throw new InvalidArgumentError('A timeout is seconds, above 0.');
+  return seconds;
+}

@@ -1,0 +1,167 @@
+import { appendFileSync, writeFileSync } from 'node:fs';
+import { GuestSystem, guestSyscalls, hangReport } from '../../driver/guest/index.js';
+import { Machine } from '../../driver/sys/machine/machine.js';
+import type { MigrationPath } from '../../driver/sys/machine/machine-options.js';
+import type { Process } from '../../driver/sys/processes/process.js';
+import { sendSignal } from '../../driver/sys/processes/signal.js';
+import { dialectByName, dialectIds } from '../../uapi/dialect.js';
+import { SIGINT, SIGTERM, WEXITSTATUS, WIFEXITED, WTERMSIG } from '../../uapi/signal.js';
+import { errLine, NodeHost, readProgram } from '../exec/exec-host.js';
+import { UsageError } from '../exit-code.js';
+import { profileOfDialect, profileOption } from '../kernel-profile.js';
+
+export interface ExecOptions {
+  readonly dialect: string;
+  readonly path: MigrationPath;
+  /** Undefined: of the kernels that the dialect is of. */
+  readonly profile: string | undefined;
+  readonly seed: number;
+  readonly ram: number;
+  readonly hugepages: number;
+  readonly swap: number;
+  /** Every event of the machine, one JSON object a line. */
+  readonly trace: string | undefined;
+  readonly strace: boolean;
+  /** Seconds of wall time; undefined: no end. */
+  readonly timeout: number | undefined;
+  readonly env: readonly string[];
+  /** The machine of a daemon instead of one of its own. */
+  readonly socket: string | undefined;
+}
+
+/** Steps of the machine between two looks at the world outside. */
+const TURN_STEPS = 2000;
+/** As timeout(1) has it. */
+const EXIT_TIMEOUT = 124;
+const EXIT_HUNG = 125;
+const EXIT_SIGNAL = 128;
+
+/** `dmirror exec`: runs a static RV64 Linux program and returns its exit status. */
+export async function exec(binary: string, args: readonly string[], options: ExecOptions): Promise<number> {
+  const { dialect } = options;
+  const known = dialectByName(dialect);
+  if (known === undefined) {
+    throw new UsageError(`there is no dialect '${dialect}'`, `they are: ${dialectIds().join(', ')}`);
+  }
+  const profile = options.profile === undefined ? profileOfDialect(known) : profileOption(options.profile);
+  if (options.socket !== undefined) {
+    const { execOnSocket } = await import('../exec/exec-client.js');
+    return await execOnSocket(options.socket, readProgram(binary, args, options.env), options);
+  }
+  const machine = new Machine({
+    seed: options.seed,
+    path: options.path,
+    profile,
+    ramBytes: options.ram,
+    swapBytes: options.swap,
+    hugePages: options.hugepages,
+    scheduler: 'random',
+    stepLimit: TURN_STEPS,
+  });
+  machine.kernel.scheduler.isPreemptive = true;
+  const endTrace = startTrace(machine, options.trace);
+  const system = new GuestSystem(machine);
+  const host = new NodeHost(options.strace);
+  const process = system.spawn({ ...readProgram(binary, args, options.env), dialect }, host);
+  const signals = new ForwardedSignals(process);
+  try {
+    return await runToEnd(system, process, { host, signals, timeout: options.timeout });
+  } finally {
+    signals.stop();
+    host.input.close();
+    endTrace();
+    host.reportUnknown();
+  }
+}
+
+interface RunContext {
+  readonly host: NodeHost;
+  readonly signals: ForwardedSignals;
+  readonly timeout: number | undefined;
+}
+
+async function runToEnd(system: GuestSystem, process: Process, context: RunContext): Promise<number> {
+  const { host, signals, timeout } = context;
+  const deadline = timeout === undefined ? Number.POSITIVE_INFINITY : performance.now() + timeout * 1000;
+  while (process.state === 'running') {
+    const { reason, blocked } = system.machine.run();
+    if (process.state !== 'running') break;
+    const isStuck = reason !== 'step-limit';
+    if (host.input.isWanted && (isStuck || !host.input.isInteractive)) {
+      await Promise.race([host.input.arrived(), signals.next(), until(deadline)]);
+    } else if (isStuck) {
+      const waiting = blocked.map(
+        ({ task, waitsFor, ownedBy }) => `${task}: ${waitsFor}${ownedBy ? ` of ${ownedBy}` : ''}`,
+      );
+      return gaveUp(system, `the program hangs: nothing can run any more\n${waiting.join('\n')}`, EXIT_HUNG);
+    }
+    if (performance.now() > deadline) return gaveUp(system, `no end after ${timeout} s`, EXIT_TIMEOUT);
+    await new Promise((done) => setImmediate(done));
+  }
+  const status = process.exitStatus ?? 0;
+  return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_SIGNAL + WTERMSIG(status);
+}
+
+/** Resolves a moment behind `deadline`, and keeps no process alive. */
+function until(deadline: number): Promise<void> {
+  if (deadline === Number.POSITIVE_INFINITY) return new Promise(() => {});
+  return new Promise((resolve) => {
+    setTimeout(resolve, Math.max(0, deadline - performance.now()) + 1).unref();
+  });
+}
+
+function gaveUp(system: GuestSystem, why: string, status: number): number {
+  errLine(`dmirror exec: ${why}`);
+  errLine(hangReport(system));
+  return status;
+}
+
+/** The program's process group gets the signals that we get, as at a terminal; a second one ends us too. */
+class ForwardedSignals {
+  private count = 0;
+  private waiters: (() => void)[] = [];
+  private readonly onInt = (): void => this.forward(SIGINT);
+  private readonly onTerm = (): void => this.forward(SIGTERM);
+
+  constructor(private readonly target: Process) {
+    process.on('SIGINT', this.onInt).on('SIGTERM', this.onTerm);
+  }
+
+  /** Resolves with the next one. */
+  next(): Promise<void> {
+    return new Promise((resolve) => this.waiters.push(resolve));
+  }
+
+  stop(): void {
+    process.off('SIGINT', this.onInt).off('SIGTERM', this.onTerm);
+  }
+
+  private forward(signo: number): void {
+    if (this.count++ > 0) process.exit(EXIT_SIGNAL + signo);
+    const { target } = this;
+    for (const member of target.machine.allProcesses()) if (member.pgid === target.pgid) sendSignal(member, signo);
+    for (const resolve of this.waiters.splice(0)) resolve();
+  }
+}
+
+function startTrace(machine: Machine, file: string | undefined): () => void {
+  if (file === undefined) return () => {};
+  const lines: string[] = [];
+  const flush = (): void => appendFileSync(file, lines.splice(0).join(''));
+  writeFileSync(file, '');
+  machine.trace.listen((event) => {
+    lines.push(`${JSON.stringify(event)}\n`);
+    if (lines.length >= 10_000) flush();
+  });
+  return () => {
+    machine.trace.listen(null);
+    flush();
+  };
+}
+
+/** `dmirror exec --syscalls`: the table of system calls. */
+export function listSyscalls(out: (line: string) => void): void {
+  for (const [number, { name, note }] of Object.entries(guestSyscalls)) {
+    out(`${number.padStart(4)}  ${name.padEnd(20)} ${note}`);
+  }
+}

@@ -1,0 +1,138 @@
+import { availableParallelism } from 'node:os';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { Output } from './selftest.js';
+
+interface Ending {
+  code: number;
+}
+
+const collect = (value: string, before: string[]): string[] => [...before, value];
+
+/** Declares `dmirror fault` and its subcommands; what they do is loaded when one runs. */
+export function addFault(root: Command, status: Ending, output: () => Output): void {
+  const fault = root
+    .command('fault')
+    .description('make the machine fail where a plan says, or everywhere in turn, and see what breaks')
+    .showHelpAfterError('See `dmirror fault --help`.');
+  addList(fault, status, output);
+  addRun(fault, status, output);
+  addSweep(fault, status, output);
+  addWire(fault, status, output);
+  addTokens(fault, status, output);
+  addImport(fault, status, output);
+}
+
+function addList(fault: Command, status: Ending, output: () => Output): void {
+  fault
+    .command('list')
+    .description('every fault point: what it is, in which phases, what it can return')
+    .argument('[case...]', 'cases, suites or patterns: also how often they come by each point')
+    .addOption(
+      new Option('--path <path>', 'the migration path of the cases; both without').choices(['classic', 'unified']),
+    )
+    .option('--profile <kernel>', 'only what can be hit in 6.12, 6.19 or 7.3, which the cases run on')
+    .option('--json', 'one JSON object a line', false)
+    .action(async (names: string[], options) => {
+      const { listPoints } = await import('../fault/list.js');
+      status.code = await listPoints(names, options, output());
+    });
+}
+
+function addRun(fault: Command, status: Ending, output: () => Output): void {
+  fault
+    .command('run')
+    .description('run plans and check what they expect, and all invariants after every step')
+    .argument('<plan...>', 'YAML files')
+    .addOption(new Option('--path <path>', 'the migration path; both without').choices(['classic', 'unified']))
+    .option('--profile <kernel>', 'instead of the one in the plan: 6.12, 6.19 or 7.3')
+    .option('--seed <n>', 'seed instead of the one in the plan', number)
+    .option('--defect <name>', 'plant a defect of the register; may be repeated', collect, [])
+    .option('--json', 'one JSON object a line instead of KTAP', false)
+    .option('--junit <file>', 'also write the results as JUnit XML')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  dmirror fault run tests/faults/plans/*.yaml\n\nExit status: 0 passed, 1 failed, 2 a plan is wrong.',
+    )
+    .action(async (plans: string[], options) => {
+      const { runPlans } = await import('../fault/plans/run-plans.js');
+      status.code = await runPlans(plans, options, output());
+    });
+}
+
+function addSweep(fault: Command, status: Ending, output: () => Output): void {
+  fault
+    .command('sweep')
+    .description('run each case again and again, each time with another hit of a fault point failing')
+    .argument('[case...]', 'cases, suites or patterns; all without')
+    .addOption(new Option('--path <path>', 'the migration path; both without').choices(['classic', 'unified']))
+    .option('--profile <kernel>', 'whose semantics the machines have: 6.12, 6.19 or 7.3', '6.12')
+    .option('--seed <n>', 'seed of the machines and of pairs', number, 1)
+    .option('--all', 'fail every hit, however long it takes', false)
+    .option('--pairs [n]', 'also fail pairs of hits, so many a case', (value) => number(value), 0)
+    .option('--pages <n>', 'pages of a buffer where the case leaves it open', number, 66)
+    .option('--rounds <n>', 'rounds of a loop where the case leaves it open', number, 2)
+    .option('--workers <n>', 'threads; 0 for this one', number, availableParallelism())
+    .option('--defect <name>', 'plant a defect of the register; may be repeated', collect, [])
+    .option('--first', 'leave a case at its first finding', false)
+    .option('--fresh', 'do not go on with an interrupted sweep', false)
+    .option('--json', 'one JSON object a line instead of KTAP', false)
+    .addHelpText('after', '\nExit status: 0 nothing found, 1 findings, 130 interrupted: the same command goes on.')
+    .action(async (names: string[], options) => {
+      const { sweep } = await import('../fault/sweep/sweep.js');
+      const pairs = options.pairs === true ? 20 : options.pairs;
+      status.code = await sweep(names, { path: undefined, ...options, pairs }, output());
+    });
+}
+
+function addWire(fault: Command, status: Ending, output: () => Output): void {
+  fault
+    .command('wire')
+    .description('mistreat each frame of a client of a daemon: late, cut, twice, session gone, replies not read')
+    .argument('[case...]', 'cases, suites or patterns whose machine is served; a client that migrates a buffer without')
+    .addOption(new Option('--path <path>', 'the migration path; both without').choices(['classic', 'unified']))
+    .option('--socket', "over sockets and in the host's time, which no token repeats", false)
+    .option('--json', 'one JSON object a line instead of KTAP', false)
+    .addHelpText('after', '\nExit status: 0 nothing found, 1 findings.')
+    .action(async (names: string[], { path, socket, json }) => {
+      const paths = path === undefined ? (['classic', 'unified'] as const) : [path];
+      if (socket) status.code = await (await import('../fault/wire/wire-socket.js')).sweepSocket(paths, output());
+      else status.code = await (await import('../fault/wire/wire.js')).sweepWire(names, { paths, json }, output());
+    });
+}
+
+function addTokens(fault: Command, status: Ending, output: () => Output): void {
+  fault
+    .command('replay')
+    .description('repeat the run that a token names and print its trace')
+    .argument('<token>')
+    .action(async (token: string) => {
+      const { replay } = await import('../fault/replay.js');
+      status.code = await replay(token, output());
+    });
+  fault
+    .command('shrink')
+    .description('drop faults of a token, or rules and steps of a plan, while the same failure stays')
+    .argument('<token-or-plan>')
+    .option('--defect <name>', 'plant a defect of the register; may be repeated', collect, [])
+    .action(async (what: string, options) => {
+      const { shrink } = await import('../fault/shrink.js');
+      status.code = await shrink(what, options, output());
+    });
+}
+
+function addImport(fault: Command, status: Ending, output: () => Output): void {
+  fault
+    .command('import')
+    .description('turn a kernel fault injection script (echo ... > .../probability) into a plan')
+    .argument('<file>', 'the shell script')
+    .action(async (file: string) => {
+      const { importScript } = await import('../fault/import/import.js');
+      status.code = importScript(file, output());
+    });
+}
+
+function number(value: string): number {
+  const parsed = Number(value);
+  if (!Number.isInteger(parsed) || parsed < 0) throw new InvalidArgumentError('A whole number from 0 on.');
+  return parsed;
+}

@@ -1,0 +1,141 @@
+import { closeSync, openSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { type ProfileName, profileByName } from '../../driver/mm/profile.js';
+import type { PathName, SelftestCase } from '../../tests/selftests/case.js';
+import { allCases } from '../../tests/selftests/index.js';
+import { dialectByName, dialectIds } from '../../uapi/dialect.js';
+import { EXIT, UsageError } from '../exit-code.js';
+import { globToRegExp, shellQuote } from '../glob.js';
+import { profileOption } from '../kernel-profile.js';
+import { junitXml } from '../report/junit.js';
+import type { Progress } from '../report/progress.js';
+import { JsonReporter, KtapReporter, type Totals } from '../report/report.js';
+import { machinesAt, type SuiteMachines, spawnMachines } from '../suite/served-machines.js';
+import { runSuite, totals } from '../suite/suite-run.js';
+
+export interface SelftestOptions {
+  readonly list: boolean;
+  readonly test: readonly string[];
+  readonly seed: number;
+  readonly path: PathName | undefined;
+  /** Through the socket of daemons that the command starts, or of one that runs. */
+  readonly daemon: boolean;
+  readonly connect: string | undefined;
+  /** Daemons that the command starts, each for one case at a time; undefined: as many as there are cores. */
+  readonly jobs: number | undefined;
+  readonly dialect: string;
+  /** Whose kernel's semantics the machines have. */
+  readonly profile: string;
+  readonly json: boolean;
+  readonly junit: string | undefined;
+  /** After which calls the machine proves itself consistent. */
+  readonly invariants: 'off' | 'touched' | 'all';
+  /** Seconds of wall time a case may take. */
+  readonly timeout: number;
+}
+
+/** The streams and clock of the command, handed in so that a test can hold them. */
+export interface Output {
+  out(line: string): void;
+  err(line: string): void;
+  readonly progress: Progress;
+  readonly now: () => number;
+}
+
+/** `dmirror selftest`: runs the suite, or lists it, and returns the exit status. */
+export async function selftest(
+  options: SelftestOptions,
+  output: Output,
+  cases: readonly SelftestCase[] | undefined = undefined,
+): Promise<number> {
+  const profile = profileOption(options.profile);
+  const { deviceThp } = profileByName(profile)!;
+  const chosen = selectCases(cases ?? allCases({ deviceThp }), options.test);
+  if (options.list) {
+    for (const { name, suite } of chosen) output.out(options.json ? JSON.stringify({ name, suite }) : name);
+    return EXIT.pass;
+  }
+  if (options.junit !== undefined) assertWritable(options.junit);
+  const reporter = options.json ? new JsonReporter(output.out) : new KtapReporter(output.out);
+  const started = output.now();
+  const paths: readonly PathName[] = options.path === undefined ? ['classic', 'unified'] : [options.path];
+  const machines = await machinesFor({ ...options, profile }, chosen.length * paths.length);
+  const results = await runSuite(chosen, reporter, {
+    seed: options.seed,
+    paths,
+    timeoutMs: options.timeout * 1000,
+    lanes: machines.lanes,
+    now: output.now,
+    progress: output.progress,
+  }).finally(() => machines.end());
+  if (options.junit !== undefined) writeFileSync(options.junit, junitXml(results));
+  const sum = totals(results);
+  output.err(summary(sum, output.now() - started));
+  return exitCode(sum);
+}
+
+/** Where the cases' machines are: in this process, or behind a socket. */
+async function machinesFor(
+  options: SelftestOptions & { readonly profile: ProfileName },
+  caseCount: number,
+): Promise<SuiteMachines> {
+  const { profile } = options;
+  const dialect = dialectByName(options.dialect)?.id;
+  if (dialect === undefined)
+    throw new UsageError(`there is no dialect '${options.dialect}'`, `they are: ${dialectIds().join(', ')}`);
+  if (options.daemon) {
+    const jobs = options.jobs ?? Math.min(MAX_DEFAULT_JOBS, availableParallelism());
+    return await spawnMachines({ count: Math.min(jobs, caseCount), dialect, profile });
+  }
+  if ((options.jobs ?? 1) > 1)
+    throw new UsageError('--jobs above 1 is for cases in daemons of their own', 'add --daemon');
+  if (options.connect !== undefined) return machinesAt(options.connect, { dialect, profile });
+  // Not needed where the machines are behind a socket, and half of what there is to load.
+  const { inProcess, MachinePool } = await import('../../index.js');
+  const pool = new MachinePool();
+  const boot = async (own: object) =>
+    inProcess({ checkInvariants: options.invariants, dialect, profile, ...own }, pool);
+  return { lanes: [boot], end: async () => undefined };
+}
+
+/** All daemons have one client, this process, which has enough to do with so many. */
+const MAX_DEFAULT_JOBS = 4;
+
+export function exitCode(sum: Totals): number {
+  if (sum.fail > 0) return EXIT.fail;
+  return sum.pass === 0 ? EXIT.skip : EXIT.pass;
+}
+
+/** The cases that any of the patterns matches, in suite order; no pattern means all. */
+export function selectCases(cases: readonly SelftestCase[], globs: readonly string[]): readonly SelftestCase[] {
+  for (const glob of globs) {
+    const pattern = globToRegExp(glob);
+    if (!cases.some((c) => pattern.test(c.name))) throw noMatch(cases, glob);
+  }
+  const patterns = globs.map(globToRegExp);
+  const chosen = patterns.length === 0 ? cases : cases.filter((c) => patterns.some((p) => p.test(c.name)));
+  if (chosen.length === 0) throw new UsageError('the suite has no cases', 'rebuild with `npm run build`');
+  return chosen;
+}
+
+function noMatch(cases: readonly SelftestCase[], glob: string): UsageError {
+  const wider = `*${glob.replace(/^\*+|\*+$/g, '')}*`;
+  const near = cases.filter((c) => globToRegExp(wider).test(c.name)).length;
+  const list = 'see the names with `dmirror selftest --list`';
+  const hint = near > 0 ? `-t ${shellQuote(wider)} matches ${near}; ${list}` : list;
+  return new UsageError(`no case matches '${glob}' (a pattern matches the whole name)`, hint);
+}
+
+/** Before the run rather than after it, so a wrong file name does not cost the results. */
+function assertWritable(file: string): void {
+  try {
+    closeSync(openSync(file, 'w'));
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new UsageError(`--junit '${file}' cannot be written: ${why}`, 'name a file in a folder that exists');
+  }
+}
+
+function summary(sum: Totals, ms: number): string {
+  return `${sum.pass} passed, ${sum.fail} failed, ${sum.skip} skipped in ${(ms / 1000).toFixed(2)} s`;
+}

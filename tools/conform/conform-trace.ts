@@ -1,0 +1,32 @@
+import type { TraceEvent } from '../../driver/core/trace.js';
+import type { Sequence } from '../../tests/conform/recording.js';
+import { Replayer, type ReplayObserver } from '../../tests/conform/replay.js';
+import type { PathName } from '../../tests/selftests/case.js';
+import { shorten } from './conform-report.js';
+import type { SequenceResult } from './conform-worker.js';
+import { replayOne } from './conform-worker.js';
+
+/** Replays one sequence and prints each op, what the machine does in it, and both answers. */
+export function replayTraced(
+  sequence: Sequence,
+  { path, invariants, out }: { path: PathName; invariants: boolean; out: (line: string) => void },
+): SequenceResult {
+  let at = 0;
+  const observer: ReplayObserver = {
+    op(index, line) {
+      at = index;
+      out(`${sequence.seq} op ${index + 1}: ${line}`);
+    },
+    event: (event) => out(eventText(event)),
+    answer(text) {
+      const expected = sequence.steps[at]![1];
+      if (text === expected || expected === '-') out(shorten(`  = ${text}`));
+      else out(`  ! kernel:  ${expected}\n    dmirror: ${text}`);
+    },
+  };
+  return replayOne(new Replayer({ path, checkInvariants: invariants, observer }), sequence);
+}
+
+function eventText({ tick, task, kind, detail, a, b }: TraceEvent): string {
+  return `    ${String(tick).padStart(8)} task ${task} ${kind.padEnd(8)} ${detail} ${a.toString(16)} ${b.toString(16)}`;
+}

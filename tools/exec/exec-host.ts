@@ -1,0 +1,120 @@
+import { readFileSync, readSync, writeSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { ElfError, type GuestHost, type ProgramRequest, parseElf } from '../../driver/guest/index.js';
+import { EXIT, UsageError } from '../exit-code.js';
+import { ProgramInput } from './exec-input.js';
+
+const READ_BYTES = 65536;
+
+/** This Node process as a program sees it. */
+export class NodeHost implements GuestHost {
+  readonly strace: ((line: string) => void) | null;
+  private readonly unknownCalls = new Map<number, number>();
+  private readonly refused = new Set<string>();
+  readonly input = new ProgramInput();
+
+  constructor(strace: boolean) {
+    this.strace = strace ? errLine : null;
+  }
+
+  write(fd: 1 | 2, bytes: Uint8Array): void {
+    writeAll(fd, bytes);
+  }
+
+  read(lenBytes: number, wake: () => void): Uint8Array | null {
+    return this.input.read(Math.min(lenBytes, READ_BYTES), wake);
+  }
+
+  isFull(): boolean {
+    return false;
+  }
+
+  isTerminal(fd: number): boolean {
+    return [process.stdin, process.stdout, process.stderr][fd]?.isTTY ?? false;
+  }
+
+  crashed(report: string): void {
+    errLine(report);
+  }
+
+  unknownCall(number: number): void {
+    this.unknownCalls.set(number, (this.unknownCalls.get(number) ?? 0) + 1);
+  }
+
+  unsupported(what: string): void {
+    this.refused.add(what);
+  }
+
+  program(path: string): Uint8Array | null {
+    try {
+      return readFileSync(path);
+    } catch {
+      return null;
+    }
+  }
+
+  /** What the program asked for and did not get, so that a failure of it is understood. */
+  reportUnknown(): void {
+    if (this.refused.size > 0) errLine(`dmirror exec: not supported: ${[...this.refused].join(', ')}`);
+    if (this.unknownCalls.size === 0) return;
+    const list = [...this.unknownCalls].map(([number, count]) => `${number}${count > 1 ? ` (${count} times)` : ''}`);
+    errLine(`dmirror exec: system calls answered with ENOSYS: ${list.join(', ')}`);
+  }
+}
+
+/** The program as it is to be started; throws UsageError when it can't. */
+export function readProgram(binary: string, args: readonly string[], env: readonly string[]): ProgramRequest {
+  try {
+    const bytes = readFileSync(binary);
+    parseElf(bytes);
+    return { path: resolve(binary), bytes, argv: [binary, ...args], envp: environment(env) };
+  } catch (error) {
+    const hint = 'it must be a static RV64 Linux program: riscv64-linux-gnu-gcc -static -O2';
+    if (error instanceof ElfError) throw new UsageError(`'${binary}' can't run: ${error.message}`, hint);
+    if (error instanceof Error && 'code' in error)
+      throw new UsageError(`'${binary}' can't be read: ${error.code}`, hint);
+    throw error;
+  }
+}
+
+/** The environment as it is, but for what is named; sorted, so that the same one is the same for the program. */
+function environment(own: readonly string[]): string[] {
+  const all = new Map(Object.entries(process.env));
+  for (const entry of own) {
+    const at = entry.indexOf('=');
+    if (at <= 0) throw new UsageError(`'${entry}' is no NAME=value`, 'as in --env LANG=C');
+    all.set(entry.slice(0, at), entry.slice(at + 1));
+  }
+  return [...all].map(([name, value]) => `${name}=${value}`).sort();
+}
+
+/** Everything at once, also to a pipe that is full. */
+export function writeAll(fd: 1 | 2, bytes: Uint8Array): void {
+  for (let done = 0; done < bytes.length; ) {
+    try {
+      done += writeSync(fd, bytes, done);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === 'EPIPE') process.exit(EXIT.pipe);
+      if (code !== 'EAGAIN') throw error;
+    }
+  }
+}
+
+/** At most `lenBytes` of standard input; none at its end. */
+export function readInput(lenBytes: number): Uint8Array {
+  const buffer = new Uint8Array(Math.min(lenBytes, READ_BYTES));
+  for (;;) {
+    try {
+      return buffer.subarray(0, readSync(0, buffer));
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === 'EOF') return buffer.subarray(0, 0);
+      if (code !== 'EAGAIN') throw error;
+    }
+  }
+}
+
+export function errLine(line: string): void {
+  writeAll(2, new TextEncoder().encode(`${line}\n`));
+}

@@ -1,0 +1,71 @@
+import { readFileSync } from 'node:fs';
+import { type Document, isMap, isNode, isScalar, LineCounter, parseDocument, visit } from 'yaml';
+import type { ProfileName } from '../../../driver/mm/profile.js';
+import { UsageError } from '../../exit-code.js';
+import { checkPlan } from './plan-schema.js';
+import type { PlanError } from './plan-shape.js';
+import type { Plan } from './plan-types.js';
+
+/** Reads a plan file, for a machine of `profile` if one is given. Throws UsageError that lists its mistakes as file:line:column. */
+export function loadPlan(file: string, profile?: ProfileName): Plan {
+  let source: string;
+  try {
+    source = readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new UsageError(`${file}: ${error instanceof Error ? error.message : error}`, 'name the file of a plan');
+  }
+  const { plan, errors } = parsePlan(source, profile);
+  if (errors.length > 0 || plan === undefined) {
+    const lines = errors.map(({ line, column, message }) => `${file}:${line}:${column}: ${message}`);
+    throw new UsageError(lines.join('\n'), 'docs/fault-injection.md says what a plan can have');
+  }
+  return plan;
+}
+
+/** A mistake with its place, both from 1. */
+export interface PlacedError {
+  readonly line: number;
+  readonly column: number;
+  readonly message: string;
+}
+
+export function parsePlan(source: string, profile?: ProfileName): { plan: Plan | undefined; errors: PlacedError[] } {
+  const counter = new LineCounter();
+  const document = parseDocument(source, { lineCounter: counter, prettyErrors: false });
+  const place = (offset: number): { line: number; column: number } => {
+    const { line, col } = counter.linePos(offset);
+    return { line, column: col };
+  };
+  if (document.errors.length > 0)
+    return { plan: undefined, errors: document.errors.map(({ pos, message }) => ({ ...place(pos[0]), message })) };
+  readVersionsAsText(document);
+  if (profile !== undefined && isMap(document.contents)) document.setIn(['machine', 'profile'], profile);
+  const plan: unknown = document.toJS();
+  const errors = checkPlan(plan).map((error) => ({ ...place(offsetOf(document, error)), message: error.message }));
+  return { plan: plan as Plan, errors };
+}
+
+const VERSIONS = ['profile', 'dialect'];
+
+/** `dialect: 6.10` is the name that it looks like, and no number that YAML makes of it. */
+function readVersionsAsText(document: Document): void {
+  visit(document, {
+    Pair(_, { key, value }) {
+      if (!isScalar(key) || !VERSIONS.includes(String(key.value)) || !isScalar(value)) return;
+      if (typeof value.value === 'number' && value.source !== undefined) value.value = value.source;
+    },
+  });
+}
+
+function offsetOf(document: Document, { path, isKey }: PlanError): number {
+  if (isKey) {
+    const parent = path.length === 1 ? document.contents : document.getIn(path.slice(0, -1), true);
+    const pair = isMap(parent) ? parent.items.find(({ key }) => isScalar(key) && key.value === path.at(-1)) : undefined;
+    if (isNode(pair?.key)) return pair.key.range?.[0] ?? 0;
+  }
+  for (let depth = path.length; depth > 0; depth--) {
+    const node = document.getIn(path.slice(0, depth), true);
+    if (isNode(node) && node.range) return node.range[0];
+  }
+  return document.contents?.range?.[0] ?? 0;
+}

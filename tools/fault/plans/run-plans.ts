@@ -1,0 +1,117 @@
+import { writeFileSync } from 'node:fs';
+import { DEFECTS, type DefectName } from '../../../driver/core/defects.js';
+import { DEFAULT_PROFILE } from '../../../driver/mm/profile.js';
+import type { PathName } from '../../../tests/selftests/case.js';
+import type { Output } from '../../commands/selftest.js';
+import { EXIT, UsageError } from '../../exit-code.js';
+import { shellQuote } from '../../glob.js';
+import { profileOption } from '../../kernel-profile.js';
+import { junitXml } from '../../report/junit.js';
+import { KtapWriter } from '../../report/ktap.js';
+import { MachinePool } from '../machine-pool.js';
+import { loadPlan } from './plan-parse.js';
+import type { PlanResult } from './plan-result.js';
+import { runPlan } from './plan-run.js';
+import { PlanNameError } from './plan-world.js';
+
+export interface RunPlansOptions {
+  readonly path?: PathName;
+  /** Instead of the plan's. */
+  readonly profile?: string | undefined;
+  readonly seed?: number;
+  readonly defect: readonly string[];
+  readonly json: boolean;
+  readonly junit?: string;
+}
+
+/** `dmirror fault run`: every plan on its path, or on both. 0, 1 with failures, 2 when a plan is wrong. */
+export async function runPlans(files: readonly string[], options: RunPlansOptions, output: Output): Promise<number> {
+  for (const name of options.defect) {
+    if (!(name in DEFECTS))
+      throw new UsageError(`there is no defect '${name}'`, `they are: ${Object.keys(DEFECTS).join(', ')}`);
+  }
+  const profile = options.profile === undefined ? undefined : profileOption(options.profile);
+  const plans = files.map((file) => ({ file, plan: loadPlan(file, profile) }));
+  const pool = new MachinePool();
+  const results: { file: string; ms: number; result: PlanResult }[] = [];
+  for (const { file, plan } of plans) {
+    for (const path of pathsOf(options.path ?? plan.machine?.path)) {
+      const started = output.now();
+      try {
+        const defects = options.defect as DefectName[];
+        const result = await runPlan(plan, { path, seed: options.seed, defects, pool });
+        results.push({ file, ms: output.now() - started, result });
+      } catch (error) {
+        if (error instanceof PlanNameError)
+          throw new UsageError(`${file}: ${error.message}`, 'names are made by earlier steps');
+        throw error;
+      }
+    }
+  }
+  if (options.json)
+    for (const { file, result } of results)
+      output.out(JSON.stringify({ schemaVersion: 1, type: 'plan', file, ...result }));
+  else writeKtap(results, output);
+  if (options.junit !== undefined)
+    writeFileSync(
+      options.junit,
+      junitXml(
+        results.map(({ file, ms, result }) => junitResult(file, ms, result)),
+        'dmirror fault run',
+      ),
+    );
+  const failed = results.filter(({ result }) => result.status === 'fail').length;
+  output.err(`${results.length - failed} passed, ${failed} failed`);
+  return failed > 0 ? EXIT.fail : EXIT.pass;
+}
+
+function pathsOf(path: PathName | undefined): readonly PathName[] {
+  return path === undefined ? ['classic', 'unified'] : [path];
+}
+
+function writeKtap(results: readonly { file: string; result: PlanResult }[], output: Output): void {
+  const ktap = new KtapWriter(output.out);
+  ktap.open(results.length);
+  ktap.diagnostic(`faults injected: ${results.map(({ result }) => `${result.name}: ${faultsOf(result)}`).join('; ')}`);
+  for (const { file, result } of results) {
+    const diagnostics = result.status === 'fail' ? planFailureLines(file, result) : [`token: ${result.token}`];
+    ktap.result({ name: `${result.path}.${result.name}`, status: result.status, diagnostics });
+  }
+  ktap.close();
+}
+
+/** What went wrong in a plan, the injected faults first. */
+export function planFailureLines(file: string, result: PlanResult): string[] {
+  const defects = result.defects.map((name) => ` --defect ${name}`).join('');
+  const profile = result.profile === DEFAULT_PROFILE.name ? '' : ` --profile ${result.profile}`;
+  return [
+    `faults injected: ${faultsOf(result)}`,
+    ...result.failures,
+    ...result.violations.map(({ kind, message, after }) => `${kind}: ${message} (after ${after})`),
+    ...codePaths(result),
+    `rerun: npx --no-install dmirror fault run ${shellQuote(file)} --path ${result.path}${profile} --seed ${result.seed}${defects}`,
+    `token: ${result.token}`,
+  ];
+}
+
+/** How the kernel came to each fault, each way once. */
+function codePaths({ fired }: PlanResult): string[] {
+  const traced = fired.filter(({ path }) => path.length > 0);
+  return [...new Set(traced.map(({ rule, path }) => `code path of '${rule}': ${path.join(' < ')}`))];
+}
+
+/** The faults that struck, in one line. */
+export function faultsOf({ fired }: Pick<PlanResult, 'fired'>): string {
+  const texts = fired.map(
+    ({ rule, point, phase, command, page }) =>
+      `${rule} = ${point} in ${phase} of ${command}${page < 0 ? '' : ` page ${page}`}`,
+  );
+  return texts.length > 6 ? `${texts.slice(0, 6).join(', ')} and ${texts.length - 6} more` : texts.join(', ') || 'none';
+}
+
+function junitResult(file: string, ms: number, result: PlanResult): Parameters<typeof junitXml>[0][number] {
+  const lines = planFailureLines(file, result);
+  const base = { name: `plans.${result.name}`, suite: 'migrate_on_fault' as const, path: result.path, ms };
+  if (result.status === 'pass') return { ...base, status: 'pass' };
+  return { ...base, status: 'fail', message: lines[0]!, diagnostics: lines };
+}

@@ -1,0 +1,198 @@
+import { Arena } from '../../../driver/check/arena.js';
+import { assert } from '../../../driver/core/assert.js';
+import type { DefectName } from '../../../driver/core/defects.js';
+import { faultAttr } from '../../../driver/core/fault-attr.js';
+import type { FaultRule, SiteCount } from '../../../driver/core/fault-engine.js';
+import { FAULT_POINTS, FAULT_RETURNS, type FaultPointId, PHASES, phasesIn } from '../../../driver/core/fault-points.js';
+import type { ProfileName } from '../../../driver/mm/profile.js';
+import type { PathName, SelftestCase } from '../../../tests/selftests/case.js';
+import { scale } from '../../../tests/selftests/scale.js';
+import { CaseWalk, type Checkpoint } from '../checkpoint.js';
+import { MachinePool } from '../machine-pool.js';
+import { type Injection, type RunId, tokenOf } from '../token.js';
+import { type CaseRun, type Outcome, runUnderFaults } from './run-case.js';
+import { type ChosenRun, chooseRuns } from './sweep-choice.js';
+
+const PAGE_SIZE = 4096;
+/** Hits of fault points that take longer than a snapshot and some returns to it. */
+const WORTH_A_SNAPSHOT = 4000;
+
+/** What is swept, the same for all jobs. */
+export interface SweepOptions {
+  /** Whose kernel's semantics the machines have. */
+  readonly profile: ProfileName;
+  readonly seed: number;
+  readonly pages: number;
+  readonly rounds: number;
+  /** Fail every hit. */
+  readonly all: boolean;
+  /** Pairs of faults to try a case, drawn by the seed. */
+  readonly pairs: number;
+  readonly defects: readonly DefectName[];
+  /** Leave a case at its first finding. */
+  readonly first: boolean;
+}
+
+/** One case on one path. */
+export interface SweepJob {
+  readonly name: string;
+  readonly path: PathName;
+}
+
+/** A run that broke an invariant. */
+export interface Finding {
+  readonly token: string;
+  readonly kind: string;
+  readonly message: string;
+  readonly addr: number;
+  readonly after: string;
+  readonly fired: readonly { point: string; phase: string; command: string; page: number; path: readonly string[] }[];
+}
+
+/** The clean run of a case, and what it is worth to inject. */
+export interface CleanResult {
+  readonly skipped: boolean;
+  /** `point/phase` to the number of hits without faults. */
+  readonly hits: Readonly<Record<string, number>>;
+  readonly chosen: readonly ChosenRun[];
+  readonly findings: readonly Finding[];
+}
+
+/** What came of some of the injections of a case: of the first of them when `first` ended it. */
+export interface SliceResult {
+  readonly runs: number;
+  readonly findings: readonly Finding[];
+}
+
+/** All runs of one case. */
+export interface JobResult extends SliceResult, SweepJob {
+  readonly skipped: boolean;
+  readonly hits: Readonly<Record<string, number>>;
+}
+
+/** Runs cases under faults on machines that it keeps. */
+export class Sweeper {
+  constructor(
+    private readonly cases: ReadonlyMap<string, SelftestCase>,
+    private readonly options: SweepOptions,
+    private readonly pool = new MachinePool(),
+  ) {}
+
+  /** For snapshots, in turn. */
+  private readonly arenas: [Arena, Arena] = [new Arena(), new Arena()];
+
+  /** Counts the hits of a clean run, then fails the chosen ones in turn. */
+  async run(job: SweepJob): Promise<JobResult> {
+    const clean = await this.clean(job);
+    const isOver = this.options.first && clean.findings.length > 0;
+    return mergeResults(job, clean, isOver ? [] : [await this.slice(job, clean.chosen)]);
+  }
+
+  async clean(job: SweepJob): Promise<CleanResult> {
+    const id = this.id(job, []);
+    const rests: Int32Array[][] = [];
+    const outcome = await this.runId(id, {
+      counts: true,
+      onRest: (_, booted) => rests.push(booted.map(({ machine }) => machine.kernel.faults.hitCounts())),
+    });
+    const hits: Record<string, number> = {};
+    for (const site of outcome.sites) {
+      const key = siteName(site, id.profile);
+      hits[key] = (hits[key] ?? 0) + site.hits;
+    }
+    const { options } = this;
+    const skipped = outcome.status === 'skip';
+    const chosen = skipped
+      ? []
+      : chooseRuns(job, outcome.sites, { options, rests: outcome.status === 'pass' ? rests : [] });
+    return { skipped, hits, chosen, findings: findingsOf(id, outcome) };
+  }
+
+  /** Runs of one case, from the earliest on. What several have in common at their begin is run once. */
+  async slice(job: SweepJob, chosen: readonly ChosenRun[]): Promise<SliceResult> {
+    const findings: Finding[] = [];
+    let runs = 0;
+    const walk = new CaseWalk(this.pool, this.arenas, (more) => this.caseRun(this.id(job, []), more));
+    for (const [i, run] of chosen.entries()) {
+      if (this.options.first && findings.length > 0) break;
+      const sharing = chosen.slice(i).filter(({ rest }) => rest === run.rest).length;
+      if ((run.work - walk.work) * sharing > WORTH_A_SNAPSHOT) await walk.to(run);
+      findings.push(...(await this.look(this.id(job, run.injections), walk.at)));
+      runs++;
+    }
+    walk.end();
+    return { runs, findings };
+  }
+
+  /** One run, as its token says. */
+  async runId(id: RunId, more: Partial<CaseRun> = {}): Promise<Outcome> {
+    const [testCase, run] = this.caseRun(id, more);
+    return await runUnderFaults(this.pool, testCase, run);
+  }
+
+  private caseRun(id: RunId, more: Partial<CaseRun>): [SelftestCase, CaseRun] {
+    const testCase = this.cases.get(id.name);
+    if (testCase === undefined) throw new Error(`there is no case ${id.name}`);
+    scale.bufferBytes = id.pages * PAGE_SIZE;
+    scale.rounds = id.rounds;
+    scale.schedules = id.rounds;
+    const { path, profile, seed, defects } = id;
+    return [testCase, { path, machine: { profile }, seed, defects, rules: id.injections.map(ruleOf), ...more }];
+  }
+
+  /** Most runs find nothing; one that does is repeated from its begin, with a look at the stack where its faults strike. */
+  private async look(id: RunId, from: Checkpoint | null): Promise<Finding[]> {
+    const outcome = await this.runId(id, from === null ? { tracesPaths: false } : { tracesPaths: false, from });
+    if (outcome.violations.length === 0) return findingsOf(id, outcome);
+    const findings = findingsOf(id, await this.runId(id));
+    assert(findings.length > 0, `${tokenOf(id)} breaks something only when it begins at a snapshot`);
+    return findings;
+  }
+
+  private id(job: SweepJob, injections: readonly Injection[]): RunId {
+    const { profile, seed, pages, rounds, defects } = this.options;
+    return { ...job, profile, seed, pages, rounds, defects, injections };
+  }
+}
+
+/** As reports have it. The catalogue must know that the point can be hit there, or `fault list` would not tell the truth. */
+function siteName({ point, phase }: SiteCount, profile: ProfileName): string {
+  const info = FAULT_POINTS[point]!;
+  const name = PHASES[phase]!;
+  assert(phasesIn(info, profile).includes(name), `${info.name} was hit in phase ${name} of profile ${profile}`);
+  return `${info.name}/${name}`;
+}
+
+/** The result of a case from those of its slices, in their order. */
+export function mergeResults(
+  job: SweepJob,
+  { skipped, hits, findings }: CleanResult,
+  slices: readonly SliceResult[],
+): JobResult {
+  const runs = slices.reduce((sum, slice) => sum + slice.runs, 1);
+  return { ...job, runs, skipped, hits, findings: [...findings, ...slices.flatMap((slice) => slice.findings)] };
+}
+
+export function ruleOf({ point, phase, nth, returns }: Injection, index: number): FaultRule {
+  const id = FAULT_POINTS.findIndex(({ name }) => name === point) as FaultPointId;
+  return {
+    name: `${index + 1}: ${point} in ${phase}, hit ${nth}, returns ${returns}`,
+    where: { points: [id], phase: PHASES.indexOf(phase) },
+    attr: faultAttr(),
+    nth,
+    after: null,
+    returns: { [id]: FAULT_RETURNS[returns] },
+    bytes: returns === 'SHORT' ? 1000 : 0,
+    delayTicks: 0,
+    run: null,
+  };
+}
+
+function findingsOf(id: RunId, { violations, fired, status }: Outcome): Finding[] {
+  const token = tokenOf(id);
+  const traces = fired.map(({ point, phase, command, page, path }) => ({ point, phase, command, page, path }));
+  if (violations.length > 0) return [{ token, ...violations[0]!, fired: traces }];
+  if (status !== 'fail' || fired.length > 0) return [];
+  const message = 'the case fails without any fault';
+  return [{ token, kind: 'case', message, addr: -1, after: '', fired: traces }];
+}

@@ -1,0 +1,173 @@
+import { DEFECTS, type DefectName } from '../../../driver/core/defects.js';
+import { FAULT_POINTS, phasesIn } from '../../../driver/core/fault-points.js';
+import type { ProfileName } from '../../../driver/mm/profile.js';
+import type { PathName } from '../../../tests/selftests/case.js';
+import type { Output } from '../../commands/selftest.js';
+import { EXIT, UsageError } from '../../exit-code.js';
+import { globToRegExp } from '../../glob.js';
+import { profileOption } from '../../kernel-profile.js';
+import { KtapWriter } from '../../report/ktap.js';
+import { casesOf } from './cases.js';
+import { findingLines } from './finding-text.js';
+import { buildId, Journal } from './journal.js';
+import type { JobResult, SweepJob, SweepOptions } from './sweep-job.js';
+import { runTasks } from './sweep-pool.js';
+import { SweepState } from './sweep-state.js';
+
+export interface SweepCommand {
+  readonly seed: number;
+  readonly path: PathName | undefined;
+  readonly profile: string;
+  readonly all: boolean;
+  readonly pairs: number;
+  readonly pages: number;
+  readonly rounds: number;
+  readonly workers: number;
+  readonly defect: readonly string[];
+  readonly json: boolean;
+  readonly fresh: boolean;
+  readonly first: boolean;
+}
+
+const INTERRUPTED = 130;
+/** Without a terminal, a line so often says how far the sweep is. */
+const NOTE_MS = 10_000;
+
+/** `dmirror fault sweep`: fails every chosen hit of every point in turn. 0 without findings, 1 with, 130 after Ctrl-C. */
+export async function sweep(names: readonly string[], command: SweepCommand, output: Output): Promise<number> {
+  const options = optionsOf(command);
+  const jobs = jobsOf(names, { path: command.path, profile: options.profile });
+  const journal = Journal.open({ build: buildId(), options, jobs }, { fresh: command.fresh });
+  const state = new SweepState(jobs, journal, options.first);
+  if (state.doneRuns > 0) output.err(`resumed: ${state.doneRuns} runs were done before`);
+  const stop = onInterrupt(() => {
+    state.isStopped = true;
+  });
+  const started = output.now();
+  let noted = started;
+  await runTasks({
+    options,
+    workers: command.workers,
+    take: () => state.take(),
+    onResult(task, result) {
+      state.onResult(task, result);
+      const { doneRuns: done, totalRuns: total, failed } = state;
+      output.progress.update({ done, total, failed: failed.size, name: `${task.job.path} ${task.job.name}` });
+      if (output.progress.isActive || output.now() - noted < NOTE_MS) return;
+      noted = output.now();
+      output.err(`${done} of ${total} runs, ${failed.size} cases with findings`);
+    },
+  }).finally(stop);
+  output.progress.clear();
+  const finished = state.results();
+  report(finished, { command, output, total: jobs.length, ms: output.now() - started });
+  if (finished.length < jobs.length) {
+    output.err(`interrupted: ${jobs.length - finished.length} cases are left; the same command goes on with them`);
+    return INTERRUPTED;
+  }
+  journal.end();
+  return finished.some(({ findings }) => findings.length > 0) ? EXIT.fail : EXIT.pass;
+}
+
+function optionsOf({ profile, seed, pages, rounds, all, pairs, defect, first }: SweepCommand): SweepOptions {
+  for (const name of defect) {
+    if (!(name in DEFECTS))
+      throw new UsageError(`there is no defect '${name}'`, `they are: ${Object.keys(DEFECTS).join(', ')}`);
+  }
+  return { profile: profileOption(profile), seed, pages, rounds, all, pairs, first, defects: defect as DefectName[] };
+}
+
+/** A name is a case, a suite, the front part of names, or a pattern. */
+export function jobsOf(
+  names: readonly string[],
+  { path, profile }: { path: PathName | undefined; profile: ProfileName },
+): SweepJob[] {
+  const cases = casesOf(profile);
+  const chosen = new Set<string>();
+  for (const name of names) {
+    const pattern = globToRegExp(name);
+    const found = cases.filter(
+      (c) => c.name === name || c.name.startsWith(`${name}.`) || c.suite === name || pattern.test(c.name),
+    );
+    if (found.length === 0)
+      throw new UsageError(`no case matches '${name}'`, 'see the names with `dmirror selftest --list`');
+    for (const c of found) chosen.add(c.name);
+  }
+  const paths: readonly PathName[] = path === undefined ? ['classic', 'unified'] : [path];
+  const used = names.length === 0 ? cases : cases.filter((c) => chosen.has(c.name));
+  return paths.flatMap((p) => used.map((c) => ({ name: c.name, path: p })));
+}
+
+/** The first Ctrl-C lets what runs end, the second ends at once. Answers what undoes this. */
+function onInterrupt(stop: () => void): () => void {
+  let isRequested = false;
+  const handler = (): void => {
+    if (isRequested) process.exit(INTERRUPTED);
+    isRequested = true;
+    stop();
+  };
+  process.on('SIGINT', handler);
+  return () => void process.off('SIGINT', handler);
+}
+
+function report(
+  results: readonly JobResult[],
+  { command, output, total, ms }: { command: SweepCommand; output: Output; total: number; ms: number },
+): void {
+  const runs = results.reduce((sum, result) => sum + result.runs, 0);
+  const findings = results.flatMap((result) => result.findings);
+  const hits = visited(results);
+  const never = declaredSites(profileOption(command.profile)).filter((site) => !hits.has(site));
+  if (command.json) {
+    for (const result of results) output.out(JSON.stringify({ schemaVersion: 1, type: 'case', ...result }));
+    output.out(
+      JSON.stringify({
+        schemaVersion: 1,
+        type: 'end',
+        runs,
+        findings: findings.length,
+        visited: Object.fromEntries(hits),
+        never,
+      }),
+    );
+  } else {
+    writeKtap(results, { output, hits, never });
+  }
+  output.err(
+    `${runs} runs of ${results.length} of ${total} cases, ${findings.length} findings, ${hits.size} of ${hits.size + never.length} sites visited, ${(ms / 1000).toFixed(1)} s`,
+  );
+}
+
+function writeKtap(
+  results: readonly JobResult[],
+  { output, hits, never }: { output: Output; hits: ReadonlyMap<string, number>; never: readonly string[] },
+): void {
+  const ktap = new KtapWriter(output.out);
+  ktap.open(results.length);
+  ktap.diagnostic('faults injected: one a run (two with --pairs), at the sites listed at the end');
+  for (const { name, path, findings, skipped, runs } of results) {
+    ktap.result({
+      name: `${path}.${name}`,
+      status: findings.length > 0 ? 'fail' : skipped ? 'skip' : 'pass',
+      ...(skipped ? { reason: 'the case skips itself' } : {}),
+      diagnostics: [...findings.flatMap(findingLines), `runs: ${runs}`],
+    });
+  }
+  ktap.diagnostic(`visited, with hits of the clean runs: ${[...hits].map(([site, n]) => `${site} ${n}`).join(', ')}`);
+  ktap.diagnostic(`never visited: ${never.join(', ') || 'none'}`);
+  ktap.close();
+}
+
+function visited(results: readonly JobResult[]): Map<string, number> {
+  const hits = new Map<string, number>();
+  for (const result of results)
+    for (const [site, count] of Object.entries(result.hits)) hits.set(site, (hits.get(site) ?? 0) + count);
+  return new Map([...hits].sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/** Every site of the catalogue that a machine of the profile has; the interface's points are not in it. */
+function declaredSites(profile: ProfileName): string[] {
+  return FAULT_POINTS.filter(({ layer }) => layer !== 'wire').flatMap((point) =>
+    phasesIn(point, profile).map((phase) => `${point.name}/${phase}`),
+  );
+}

@@ -1,0 +1,100 @@
+import type { PathName, SelftestCase } from '../../tests/selftests/case.js';
+import type { Progress } from '../report/progress.js';
+import type { PathPlan, Reporter, Totals } from '../report/report.js';
+import { type CaseResult, type RunOptions, runCase } from '../report/runner.js';
+
+export interface SuiteRunOptions {
+  readonly seed: number;
+  readonly paths: readonly PathName[];
+  readonly timeoutMs: number;
+  /** Where cases run, one at a time in each. */
+  readonly lanes: readonly Lane[];
+  readonly now: () => number;
+  readonly progress: Progress;
+}
+
+/** Boots machines that no other lane uses. */
+export type Lane = RunOptions['boot'];
+
+interface Job {
+  readonly testCase: SelftestCase;
+  readonly path: PathName;
+}
+
+/**
+ * Runs every case on every path. Cases share nothing, so that several may run at once; the reporter hears of them in order, and what it
+ * hears is the same for any number of lanes.
+ */
+export async function runSuite(
+  cases: readonly SelftestCase[],
+  reporter: Reporter,
+  options: SuiteRunOptions,
+): Promise<CaseResult[]> {
+  const bySuite = groupBySuite(cases);
+  const suites = [...bySuite].map(([suite, members]) => ({ suite, count: members.length }));
+  const paths: PathPlan[] = options.paths.map((path) => ({ path, suites }));
+  const jobs = options.paths.flatMap((path) => [...bySuite.values()].flat().map((testCase) => ({ testCase, path })));
+  const results: CaseResult[] = [];
+  const started = options.now();
+  reporter.start({ seed: options.seed, paths });
+  const next = inOrder(jobs, options);
+  for (const plan of paths) {
+    reporter.openPath(plan);
+    for (const [suite, members] of bySuite) {
+      reporter.openSuite(suite, members.length);
+      for (let left = members.length; left > 0; left--) {
+        const result = await next();
+        results.push(result);
+        reporter.result(result);
+      }
+      reporter.closeSuite(suite);
+    }
+    reporter.closePath(plan.path);
+  }
+  reporter.end(totals(results), options.now() - started);
+  return results;
+}
+
+/** Puts the lanes to work; what it gives answers the jobs' results one after the other. */
+function inOrder(jobs: readonly Job[], options: SuiteRunOptions): () => Promise<CaseResult> {
+  const results: Promise<CaseResult>[] = [];
+  const settle: ((result: CaseResult) => void)[] = [];
+  for (let i = 0; i < jobs.length; i++) results.push(new Promise((resolve) => settle.push(resolve)));
+  let started = 0;
+  const work = async (boot: Lane) => {
+    // A failure's stack begins here, whichever case it is.
+    await null;
+    while (started < jobs.length) {
+      const i = started++;
+      const { testCase, path } = jobs[i]!;
+      settle[i]!(await runCase(testCase, { ...options, boot, path }));
+    }
+  };
+  for (const lane of options.lanes) void work(lane);
+  let done = 0;
+  let failed = 0;
+  return async () => {
+    const { testCase, path } = jobs[done]!;
+    options.progress.update({ done, total: jobs.length, failed, name: `${path} ${testCase.name}` });
+    const result = await results[done++]!;
+    options.progress.clear();
+    if (result.status === 'fail') failed++;
+    return result;
+  };
+}
+
+export function totals(results: readonly CaseResult[]): Totals {
+  const sum = { pass: 0, fail: 0, skip: 0 };
+  for (const result of results) sum[result.status]++;
+  return sum;
+}
+
+function groupBySuite(cases: readonly SelftestCase[]): Map<string, SelftestCase[]> {
+  const groups = new Map<string, SelftestCase[]>();
+  for (const testCase of cases) {
+    const group = groups.get(testCase.suite);
+    if (group) group.push(testCase);
+    else groups.set(testCase.suite, [testCase]);
+  }
+  return groups;
+}
