@@ -5,6 +5,8 @@ export const EXIT = {
   usage: 2,
   /** kselftest's own number for "nothing ran, everything skipped". */
   skip: 4,
+  /** Ended by a signal: this and its number. */
+  signal: 128,
   /** The reader of our output went away: what a shell shows for SIGPIPE. */
   pipe: 141,
 } as const;

@@ -2,6 +2,7 @@ import { stringify } from 'yaml';
 import type { DefectName } from '../../driver/inject/defects.js';
 import type { Output } from '../commands/selftest.js';
 import { EXIT, UsageError } from '../exit-code.js';
+import { defectNames } from './defect-option.js';
 import { MachinePool } from './machine-pool.js';
 import { loadPlan } from './plans/plan-parse.js';
 import { runPlan } from './plans/plan-run.js';
@@ -20,7 +21,7 @@ export async function shrink(what: string, { defect }: { defect: readonly string
   }
   const id = isPlanToken(what)
     ? await shrinkPlanRun(parsePlanToken(what))
-    : await shrinkPlan(loadPlan(what), defect as DefectName[]);
+    : await shrinkPlan(loadPlan(what), defectNames(defect));
   output.out(`# fails on the ${id.path} path`);
   output.out(`# token: ${planToken(id)}`);
   output.out(stringify(id.plan).trimEnd());

@@ -37,7 +37,13 @@ export function parsePlan(source: string, profile?: ProfileName): { plan: Plan |
     return { line, column: col };
   };
   if (document.errors.length > 0)
-    return { plan: undefined, errors: document.errors.map(({ pos, message }) => ({ ...place(pos[0]), message })) };
+    return {
+      plan: undefined,
+      errors: document.errors.map(({ pos, code, message }) => ({
+        ...place(pos[0]),
+        message: code === 'MULTIPLE_DOCS' ? 'a second document begins; a file has one plan' : message,
+      })),
+    };
   readVersionsAsText(document);
   if (profile !== undefined && isMap(document.contents)) document.setIn(['machine', 'profile'], profile);
   const plan: unknown = document.toJS();

@@ -1,5 +1,4 @@
 import { writeFileSync } from 'node:fs';
-import { DEFECTS, type DefectName } from '../../../driver/inject/defects.js';
 import { DEFAULT_PROFILE } from '../../../driver/mm/profile.js';
 import type { PathName } from '../../../tests/selftests/case.js';
 import type { Output } from '../../commands/selftest.js';
@@ -8,6 +7,7 @@ import { shellQuote } from '../../glob.js';
 import { profileOption } from '../../kernel-profile.js';
 import { junitXml } from '../../report/junit.js';
 import { KtapWriter } from '../../report/ktap.js';
+import { defectNames } from '../defect-option.js';
 import { MachinePool } from '../machine-pool.js';
 import { loadPlan } from './plan-parse.js';
 import type { PlanResult } from './plan-result.js';
@@ -26,10 +26,7 @@ export interface RunPlansOptions {
 
 /** `dmirror fault run`: every plan on its path, or on both. 0, 1 with failures, 2 when a plan is wrong. */
 export async function runPlans(files: readonly string[], options: RunPlansOptions, output: Output): Promise<number> {
-  for (const name of options.defect) {
-    if (!(name in DEFECTS))
-      throw new UsageError(`there is no defect '${name}'`, `they are: ${Object.keys(DEFECTS).join(', ')}`);
-  }
+  const defects = defectNames(options.defect);
   const profile = options.profile === undefined ? undefined : profileOption(options.profile);
   const plans = files.map((file) => ({ file, plan: loadPlan(file, profile) }));
   const pool = new MachinePool();
@@ -38,7 +35,6 @@ export async function runPlans(files: readonly string[], options: RunPlansOption
     for (const path of pathsOf(options.path ?? plan.machine?.path)) {
       const started = output.now();
       try {
-        const defects = options.defect as DefectName[];
         const result = await runPlan(plan, { path, seed: options.seed, defects, pool });
         results.push({ file, ms: output.now() - started, result });
       } catch (error) {

@@ -1,4 +1,3 @@
-import { DEFECTS, type DefectName } from '../../../driver/inject/defects.js';
 import { INJECT_POINTS, phasesIn } from '../../../driver/inject/inject-points.js';
 import type { ProfileName } from '../../../driver/mm/profile.js';
 import type { PathName } from '../../../tests/selftests/case.js';
@@ -7,6 +6,8 @@ import { EXIT, UsageError } from '../../exit-code.js';
 import { globToRegExp } from '../../glob.js';
 import { profileOption } from '../../kernel-profile.js';
 import { KtapWriter } from '../../report/ktap.js';
+import { defectNames } from '../defect-option.js';
+import { nearest } from '../plans/nearest.js';
 import { casesOf } from './cases.js';
 import { findingLines } from './finding-text.js';
 import { buildId, Journal } from './journal.js';
@@ -29,7 +30,7 @@ export interface SweepCommand {
   readonly first: boolean;
 }
 
-const INTERRUPTED = 130;
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 /** Without a terminal, a line so often says how far the sweep is. */
 const NOTE_MS = 10_000;
 
@@ -39,8 +40,11 @@ export async function sweep(names: readonly string[], command: SweepCommand, out
   const jobs = jobsOf(names, { path: command.path, profile: options.profile });
   const journal = Journal.open({ build: buildId(), options, jobs }, { fresh: command.fresh });
   const state = new SweepState(jobs, journal, options.first);
-  if (state.doneRuns > 0) output.err(`resumed: ${state.doneRuns} runs were done before`);
-  const stop = onInterrupt(() => {
+  if (state.doneRuns > 0) {
+    output.err(`resumed: ${state.doneRuns} runs were done before`);
+    output.err(`their state lies in ${journal.file}; --fresh discards it`);
+  }
+  const interrupt = onInterrupt(() => {
     state.isStopped = true;
   });
   const started = output.now();
@@ -57,24 +61,25 @@ export async function sweep(names: readonly string[], command: SweepCommand, out
       noted = output.now();
       output.err(`${done} of ${total} runs, ${failed.size} cases with findings`);
     },
-  }).finally(stop);
+  }).finally(interrupt.end);
   output.progress.clear();
   const finished = state.results();
   report(finished, { command, output, total: jobs.length, ms: output.now() - started });
-  if (finished.length < jobs.length) {
-    output.err(`interrupted: ${jobs.length - finished.length} cases are left; the same command goes on with them`);
-    return INTERRUPTED;
+  const isWhole = finished.every(({ left }) => left === 0) && finished.length === jobs.length;
+  if (!isWhole) {
+    const open = jobs.length - finished.filter(({ left }) => left === 0).length;
+    output.err(
+      `interrupted: ${open} cases are left; the same command goes on with them, and keeps all ${state.doneRuns} runs`,
+    );
+    output.err(`their state lies in ${journal.file}; --fresh discards it`);
+    return EXIT.signal + interrupt.signal();
   }
   journal.end();
   return finished.some(({ findings }) => findings.length > 0) ? EXIT.fail : EXIT.pass;
 }
 
 function optionsOf({ profile, seed, pages, rounds, all, pairs, defect, first }: SweepCommand): SweepOptions {
-  for (const name of defect) {
-    if (!(name in DEFECTS))
-      throw new UsageError(`there is no defect '${name}'`, `they are: ${Object.keys(DEFECTS).join(', ')}`);
-  }
-  return { profile: profileOption(profile), seed, pages, rounds, all, pairs, first, defects: defect as DefectName[] };
+  return { profile: profileOption(profile), seed, pages, rounds, all, pairs, first, defects: defectNames(defect) };
 }
 
 /** A name is a case, a suite, the front part of names, or a pattern. */
@@ -89,8 +94,11 @@ export function jobsOf(
     const found = cases.filter(
       (c) => c.name === name || c.name.startsWith(`${name}.`) || c.suite === name || pattern.test(c.name),
     );
-    if (found.length === 0)
-      throw new UsageError(`no case matches '${name}'`, 'see the names with `dmirror selftest --list`');
+    if (found.length === 0) {
+      const near = nearest(name, [...new Set(cases.flatMap((c) => [c.name, c.suite]))]);
+      const meant = near === undefined ? '' : ` (did you mean '${near}'?)`;
+      throw new UsageError(`no case matches '${name}'${meant}`, 'see the names with `dmirror selftest --list`');
+    }
     for (const c of found) chosen.add(c.name);
   }
   const paths: readonly PathName[] = path === undefined ? ['classic', 'unified'] : [path];
@@ -98,16 +106,19 @@ export function jobsOf(
   return paths.flatMap((p) => used.map((c) => ({ name: c.name, path: p })));
 }
 
-/** The first Ctrl-C lets what runs end, the second ends at once. Answers what undoes this. */
-function onInterrupt(stop: () => void): () => void {
-  let isRequested = false;
-  const handler = (): void => {
-    if (isRequested) process.exit(INTERRUPTED);
-    isRequested = true;
+/** The first signal lets what runs end, the second ends at once. */
+function onInterrupt(stop: () => void): { signal(): number; end(): void } {
+  let signal = 0;
+  const handler = (_: string, number: number): void => {
+    if (signal !== 0) process.exit(EXIT.signal + number);
+    signal = number;
     stop();
   };
-  process.on('SIGINT', handler);
-  return () => void process.off('SIGINT', handler);
+  for (const name of SIGNALS) process.on(name, handler);
+  return {
+    signal: () => signal,
+    end: () => void process.off('SIGINT', handler).off('SIGTERM', handler).off('SIGHUP', handler),
+  };
 }
 
 function report(
@@ -145,16 +156,18 @@ function writeKtap(
   const ktap = new KtapWriter(output.out);
   ktap.open(results.length);
   ktap.diagnostic('faults injected: one a run (two with --pairs), at the sites listed at the end');
-  for (const { name, path, findings, skipped, runs } of results) {
+  for (const { name, path, findings, skipped, runs, left } of results) {
+    const reason = skipped ? 'the case skips itself' : left > 0 ? `interrupted, ${left} runs are left` : undefined;
     ktap.result({
       name: `${path}.${name}`,
-      status: findings.length > 0 ? 'fail' : skipped ? 'skip' : 'pass',
-      ...(skipped ? { reason: 'the case skips itself' } : {}),
+      status: findings.length > 0 ? 'fail' : reason === undefined ? 'pass' : 'skip',
+      ...(reason === undefined ? {} : { reason }),
       diagnostics: [...findings.flatMap(findingLines), `runs: ${runs}`],
     });
   }
   ktap.diagnostic(`visited, with hits of the clean runs: ${[...hits].map(([site, n]) => `${site} ${n}`).join(', ')}`);
   ktap.diagnostic(`never visited: ${never.join(', ') || 'none'}`);
+  if (results.some(({ left }) => left > 0)) ktap.diagnostic('interrupted');
   ktap.close();
 }
 
