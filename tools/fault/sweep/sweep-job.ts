@@ -5,11 +5,11 @@ import { faultAttr } from '../../../driver/core/fault-attr.js';
 import type { FaultRule, SiteCount } from '../../../driver/core/fault-engine.js';
 import { FAULT_POINTS, FAULT_RETURNS, type FaultPointId, PHASES, phasesIn } from '../../../driver/core/fault-points.js';
 import type { ProfileName } from '../../../driver/mm/profile.js';
+import { MachinePool } from '../../../driver/sys/machine/machine-pool.js';
 import type { PathName, SelftestCase } from '../../../tests/selftests/case.js';
 import { scale } from '../../../tests/selftests/scale.js';
-import { CaseWalk, type Checkpoint } from '../checkpoint.js';
-import { MachinePool } from '../machine-pool.js';
 import { type Injection, type RunId, tokenOf } from '../token.js';
+import { CaseWalk, type Checkpoint } from './checkpoint.js';
 import { type CaseRun, type Outcome, runUnderFaults } from './run-case.js';
 import { type ChosenRun, chooseRuns } from './sweep-choice.js';
 
