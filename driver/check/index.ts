@@ -3,4 +3,5 @@
 export { Arena } from './arena.js';
 export { emptyMachine, leftOver } from './left-over.js';
 export { Snapshot } from './snapshot.js';
-export { type Violation, Watch, type Watched } from './watch.js';
+export type { Violation } from './violation.js';
+export { Watch, type Watched } from './watch.js';

@@ -8,19 +8,9 @@ import type { Process } from '../sys/processes/process.js';
 import { Arena } from './arena.js';
 import { contentOf, rightsOf, ZERO_PAGE } from './content.js';
 import { ContentError, Shadow } from './shadow.js';
+import type { Violation } from './violation.js';
 
 const PAGE_SIZE = 4096;
-
-/** Something that no injected fault excuses. */
-export interface Violation {
-  /** Which invariant: `content`, `rights`, `books`, `stuck`, or `machine`. */
-  readonly kind: string;
-  readonly message: string;
-  /** Address of the page it names, -1 without. */
-  readonly addr: number;
-  /** The call after which it was seen. */
-  readonly after: string;
-}
 
 /** A command as the device has read it. */
 interface DeviceCall {
@@ -120,9 +110,9 @@ export class Watch {
 
   /** The whole machine's books, after each call in which a fault struck. */
   private proveAfterFault(): void {
-    const { faults, scheduler } = this.machine.kernel;
-    if (faults.fired.length === this.provedFaults || scheduler.busyCount > 0) return;
-    this.provedFaults = faults.fired.length;
+    const { inject, scheduler } = this.machine.kernel;
+    if (inject.fired.length === this.provedFaults || scheduler.busyCount > 0) return;
+    this.provedFaults = inject.fired.length;
     this.machine.checkInvariants();
   }
 

@@ -47,7 +47,7 @@ function outcomeOf(plan: Plan, run: PlanRunOptions): PlanOutcome | Promise<PlanO
 function runDirectPlan(plan: Plan, { path, seed, defects, pool, onMachine }: PlanRunOptions): PlanOutcome {
   const options = { ...machineOptions(plan.machine), seed, path };
   const { machine } = takeArmed(pool, options, { defects });
-  machine.kernel.faults.disarm();
+  machine.kernel.inject.disarm();
   const outcome = runSteps(plan, new PlanWorld(machine), { seed, onMachine });
   if (outcome.violations.length === 0) pool.give(machine);
   return outcome;
@@ -73,5 +73,5 @@ function runSteps(
   seen();
   const run = new PlanRun(plan, world, seen);
   run.all(seed);
-  return { failures: run.failures, violations: watch.violations, fired: [...machine.kernel.faults.fired] };
+  return { failures: run.failures, violations: watch.violations, fired: [...machine.kernel.inject.fired] };
 }

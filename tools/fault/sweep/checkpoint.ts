@@ -38,7 +38,7 @@ export class Boots {
     const all: Partial<MachineOptions> = { checkInvariants: 'touched', ...options, ...machine, seed, path };
     const watch = from?.watches[this.booted.length] ?? this.newWatch(all, { rules, counts, defects });
     const transport = new WatchedTransport(watch, this.logged);
-    transport.machine.kernel.faults.tracesPaths = this.run.tracesPaths ?? true;
+    transport.machine.kernel.inject.tracesPaths = this.run.tracesPaths ?? true;
     this.booted.push(transport);
     this.run.onBoot?.(transport);
     return transport;
