@@ -2,6 +2,7 @@ import { AssertionError, assert } from './assert.js';
 import { type Defects, noDefects } from './defects.js';
 import { FaultEngine } from './fault-engine.js';
 import { LOCK_CLASS_NAMES, type LockClassId } from './lock-class.js';
+import type { Observer } from './observer.js';
 import type { SchedulerPolicy } from './policy.js';
 import { Prng } from './prng.js';
 import { heldNames, Scheduler } from './scheduler.js';
@@ -15,6 +16,8 @@ export class Kernel {
   readonly trace = new Trace();
   /** Fault points: off, and then one boolean test each, unless a plan arms them. */
   readonly faults: FaultEngine;
+  /** Is told of whatever tasks share, see observer.ts; null costs one test an access. Set by `observe`. */
+  observer: Observer | null = null;
   /** Planted bugs, for testing our own tests; all off. */
   readonly defects: Defects = noDefects();
 
@@ -22,6 +25,12 @@ export class Kernel {
     this.scheduler = new Scheduler(policy, stepLimit);
     this.faults = new FaultEngine(this.scheduler);
     this.prng = new Prng(seed);
+  }
+
+  /** From now on `observer` stands where tasks touch what they share; null ends that. */
+  observe(observer: Observer | null): void {
+    this.observer = observer;
+    this.scheduler.observer = observer;
   }
 
   /** The task whose code is running. */
