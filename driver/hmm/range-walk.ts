@@ -1,5 +1,5 @@
 import { EFAULT } from '../../uapi/errno.js';
-import { Phase } from '../core/fault-points.js';
+import { Phase } from '../inject/inject-points.js';
 import { ZERO_PFN } from '../mm/frames/frame-allocator.js';
 import { HPAGE_PMD_NR, HPAGE_PMD_ORDER, PAGE_SIZE } from '../mm/frames/frames.js';
 import type { Memory } from '../mm/memory.js';
@@ -246,12 +246,12 @@ export class RangeWalk {
   private prepare(table: Table, i: number, n: number): number {
     const { flags, pfns } = this.range;
     const pfn = table.hi(i);
-    const { faults } = this.memory.kernel;
-    if (faults.armed) faults.at((this.firstVpn + n) * PAGE_SIZE);
-    const phase = faults.armed ? faults.enter(Phase.collect) : 0;
+    const { inject } = this.memory.kernel;
+    if (inject.armed) inject.at((this.firstVpn + n) * PAGE_SIZE);
+    const phase = inject.armed ? inject.enter(Phase.collect) : 0;
     const isPresent = (table.lo(i) & KIND_MASK) === Kind.present;
     const taken = collectEntry(this.memory, table, i, this.filter);
-    if (faults.armed) faults.enter(phase);
+    if (inject.armed) inject.enter(phase);
     if (taken === COLLECT_SPLIT) return Stop.split;
     if (taken === 0) return 0;
     if (taken & MigratePfn.valid) {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { DeviceWorld } from './world.js';
+import { DeviceWorld } from '../world.js';
 
 /** Locks and stages in order; a lock that is taken many times in a row is shown once. */
 function order(w: DeviceWorld, kinds: readonly string[], work: () => void): string[] {
