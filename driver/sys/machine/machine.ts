@@ -9,6 +9,7 @@ import type { Task } from '../../core/task.js';
 import type { Trace } from '../../core/trace.js';
 import { WaitQueue } from '../../core/wait-queue.js';
 import { DEVMEM_CHUNK_PAGES, DmirrorDevices, GupTestModule } from '../../dmirror/index.js';
+import { migrationPath } from '../../hmm/index.js';
 import { PAGE_SIZE } from '../../mm/frames/frames.js';
 import { checkInvariants } from '../../mm/invariants.js';
 import { Memory } from '../../mm/memory.js';
@@ -100,7 +101,7 @@ export class Machine implements ReleaseQueue {
       profile,
     });
     this.memory.maxMapCount = this.options.maxMapCount;
-    this.devices = new DmirrorDevices(this.memory, { path, quirks });
+    this.devices = new DmirrorDevices(this.memory, { path: migrationPath(path), quirks });
     this.gupTest = new GupTestModule(this.memory);
     this.vfs = new Vfs(this);
     const { faultChunkPages: faultPages, migrateChunkPages: migratePages } = profile;

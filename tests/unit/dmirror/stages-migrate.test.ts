@@ -4,23 +4,22 @@
 
 import { describe, expect, it } from 'vitest';
 import { MADV_HUGEPAGE } from '../../../uapi/mman.js';
+import type { PATH_NAMES, PathName } from '../../../uapi/path-name.js';
 import { BASE, Observed } from './observe.js';
 
 /** Pages 0 and 1 written, page 2 never touched. */
-function filled(path: 'classic' | 'unified'): Observed {
+function filled(path: PathName): Observed {
   const o = new Observed(path, 3);
   o.store(0, 2);
   return o;
 }
 
 /** On both paths, which must not differ. */
-function onBothPaths(run: (path: 'classic' | 'unified') => string): string {
+function onBothPaths(run: (path: PathName) => string): string {
   const classic = run('classic');
   expect(run('unified')).toBe(classic);
   return classic;
 }
-
-const PATHS = ['classic', 'unified'] as const;
 
 describe('MIGRATE_TO_DEV', () => {
   it('collects in a walk of its own on the classic path', () => {
@@ -70,7 +69,7 @@ describe('MIGRATE_TO_DEV', () => {
   });
 
   it('unmaps a page of two processes with one CLEAR for each vma', () => {
-    const run = (path: (typeof PATHS)[number]): string => {
+    const run = (path: (typeof PATH_NAMES)[number]): string => {
       const o = new Observed(path, 1);
       o.store(0);
       o.call('fork');
@@ -121,7 +120,7 @@ describe('MIGRATE_TO_DEV', () => {
   });
 
   it('restores a page that somebody else refers to', () => {
-    const run = (path: (typeof PATHS)[number]): string => {
+    const run = (path: (typeof PATH_NAMES)[number]): string => {
       const o = filled(path);
       const holder = o.process.addThread(o.machine.newPid());
       o.machine.start(holder, 'hold', ['reference', BASE, 4096]);
@@ -160,7 +159,7 @@ describe('MIGRATE_TO_DEV', () => {
   });
 
   it('passes over a locked page', () => {
-    const run = (path: (typeof PATHS)[number]): string => {
+    const run = (path: (typeof PATH_NAMES)[number]): string => {
       const o = filled(path);
       const holder = o.process.addThread(o.machine.newPid());
       o.machine.start(holder, 'hold', ['lock', BASE, 4096]);

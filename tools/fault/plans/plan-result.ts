@@ -1,7 +1,7 @@
 import type { DefectName } from '../../../driver/core/defects.js';
 import type { Fired } from '../../../driver/core/fault-engine.js';
 import type { ProfileName } from '../../../driver/core/profile-name.js';
-import type { PathName } from '../../../tests/selftests/case.js';
+import type { PathName } from '../../../uapi/path-name.js';
 import type { Violation } from '../violation.js';
 
 export interface PlanResult {

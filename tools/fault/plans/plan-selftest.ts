@@ -1,4 +1,5 @@
-import type { PathName, SelftestCase } from '../../../tests/selftests/case.js';
+import type { SelftestCase } from '../../../tests/selftests/case.js';
+import type { PathName } from '../../../uapi/path-name.js';
 import { MachinePool } from '../machine-pool.js';
 import { casesByName } from '../sweep/cases.js';
 import { endOf, runUnderFaults } from '../sweep/run-case.js';

@@ -1,5 +1,5 @@
 import { FAULT_POINTS, type FaultReturn, type PhaseName } from '../../../driver/core/fault-points.js';
-import type { PathName } from '../../../tests/selftests/case.js';
+import type { PathName } from '../../../uapi/path-name.js';
 
 /** What a plan's machine is; what is left out is the default of `dmirror`. */
 export interface PlanMachine {

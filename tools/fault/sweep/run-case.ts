@@ -1,7 +1,8 @@
 import type { DefectName } from '../../../driver/core/defects.js';
 import type { FaultRule, Fired, SiteCount } from '../../../driver/core/fault-engine.js';
 import type { MachineOptions } from '../../../driver/sys/machine/machine-options.js';
-import type { PathName, SelftestCase } from '../../../tests/selftests/case.js';
+import type { SelftestCase } from '../../../tests/selftests/case.js';
+import type { PathName } from '../../../uapi/path-name.js';
 import { Boots, type Checkpoint } from '../checkpoint.js';
 import { emptyMachine } from '../empty-machine.js';
 import type { FaultTransport } from '../fault-transport.js';
