@@ -1,7 +1,7 @@
 import { EFAULT } from '../../uapi/errno.js';
 import type { Coroutine } from '../core/effect.js';
-import { Phase } from '../core/fault-points.js';
 import { LockClass } from '../core/lock-class.js';
+import { Phase } from '../inject/inject-points.js';
 import { ZERO_PFN } from '../mm/frames/frame-allocator.js';
 import { PAGE_SIZE } from '../mm/frames/frames.js';
 import { KIND_MASK, Kind, kindOf, Pte } from '../mm/tables/entry.js';
@@ -152,13 +152,13 @@ function hmmVmaHandleMigratePrepare(
   vpn: number,
   filter: CollectFilter,
 ): number {
-  const { faults } = walk.memory.kernel;
+  const { inject } = walk.memory.kernel;
   const i = pteIndex(vpn);
   const pfn = entries[2 * i + 1]!;
-  if (faults.armed) faults.at(vpn * PAGE_SIZE);
-  const phase = faults.armed ? faults.enter(Phase.collect) : 0;
+  if (inject.armed) inject.at(vpn * PAGE_SIZE);
+  const phase = inject.armed ? inject.enter(Phase.collect) : 0;
   const taken = collectEntry(walk.memory, entries, i, filter);
-  if (faults.armed) faults.enter(phase);
+  if (inject.armed) inject.enter(phase);
   if (taken === COLLECT_SPLIT || taken === 0) return taken;
   const isPage = (taken & MigratePfn.valid) !== 0;
   if (isPage) walk.prepared++;

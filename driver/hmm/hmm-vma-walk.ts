@@ -1,6 +1,6 @@
 import { assert } from '../core/assert.js';
 import type { Coroutine } from '../core/effect.js';
-import { Phase } from '../core/fault-points.js';
+import { Phase } from '../inject/inject-points.js';
 import { PAGE_SIZE } from '../mm/frames/frames.js';
 import type { Memory } from '../mm/memory.js';
 import type { NotifierRange } from '../mm/notifier.js';
@@ -155,9 +155,9 @@ export function faultPart({ vma }: VmaWalk, need: number, { vpn, end }: PmdRange
 
 /** What takes pages for a migration is the collect, on this path as on the other. */
 export function* asCollect<T>({ kernel }: Memory, work: Coroutine<T>): Coroutine<T> {
-  const { faults } = kernel;
-  const phase = faults.armed ? faults.enter(Phase.collect) : 0;
+  const { inject } = kernel;
+  const phase = inject.armed ? inject.enter(Phase.collect) : 0;
   const result = yield* work;
-  if (faults.armed) faults.enter(phase);
+  if (inject.armed) inject.enter(phase);
   return result;
 }

@@ -1,11 +1,11 @@
 import { EBUSY, EFAULT, EINTR, EINVAL, ENOMEM, EPERM, ERANGE } from '../../uapi/errno.js';
 import { type Coroutine, preemptPoint } from '../core/effect.js';
-import { FaultPoint, Phase } from '../core/fault-points.js';
 import { LockClass } from '../core/lock-class.js';
+import { InjectPoint, Phase } from '../inject/inject-points.js';
+import { PAGE_SIZE } from '../mm/frames/frames.js';
 import { handleMmFault } from '../mm/faults/fault.js';
 import { FAULT, VM_FAULT, VM_FAULT_ERROR } from '../mm/faults/fault-code.js';
 import { isUserfault } from '../mm/faults/userfault.js';
-import { PAGE_SIZE } from '../mm/frames/frames.js';
 import { invalidateRangeEnd, invalidateRangeStart, type NotifierRange } from '../mm/notifier.js';
 import { migrationEntryWait } from '../mm/tables/migration-entries.js';
 import type { Mm } from '../mm/vmas/mm.js';
@@ -50,9 +50,9 @@ export function* hmmRangeFault(range: HmmRange, lock: DroppableLock | null = nul
   if (range.start >= range.end) return -EINVAL;
   const walk = new HmmVmaWalk(range);
   const { kernel, stats } = walk.memory;
-  const { faults, defects } = kernel;
+  const { inject, defects } = kernel;
   kernel.assertHeld(LockClass.mmapLock);
-  const phase = faults.armed ? faults.enter(Phase.rangeFault) : 0;
+  const phase = inject.armed ? inject.enter(Phase.rangeFault) : 0;
   if (range.isContinued) {
     stats.resumptions++;
   } else {
@@ -67,17 +67,17 @@ export function* hmmRangeFault(range: HmmRange, lock: DroppableLock | null = nul
   }
   if (walk.migrateEvent !== null && !(defects.notifierEndSkipped && error !== 0)) invalidateRangeEnd(walk.migrateEvent);
   range.isContinued = error === -EBUSY;
-  if (faults.armed) faults.enter(phase);
+  if (inject.armed) inject.enter(phase);
   return error;
 }
 
 /** Walks, does what the walk stopped for, and walks on from there, until the range's end or an error. */
 function* walkUntilDone(walk: HmmVmaWalk, lock: DroppableLock | null): Coroutine<number> {
-  const { faults } = walk.memory.kernel;
+  const { inject } = walk.memory.kernel;
   const { range } = walk;
   while (!isInvalidated(range)) {
     const stop = yield* walkPageRange(walk);
-    if (stop === null) return faults.armed ? yield* faults.reach(FaultPoint.walkAbort, range.start) : 0;
+    if (stop === null) return inject.armed ? yield* inject.reach(InjectPoint.walkAbort, range.start) : 0;
     const error = yield* serve(walk, stop, lock);
     if (error !== 0) return error;
     walk.memory.stats.resumptions++;
@@ -169,13 +169,13 @@ function* hmmVmaFault(
   { vma, need, vpn: first, end }: Extract<Stop, { type: 'fault' }>,
   lock: DroppableLock | null,
 ): Coroutine<number> {
-  const { scheduler, faults } = mm.memory.kernel;
+  const { scheduler, inject } = mm.memory.kernel;
   const isWrite = (need & Need.write) !== 0;
   if (isWrite && (vma.flags & VM.write) === 0) return -EPERM;
   const flags = FAULT.remote | (isWrite ? FAULT.write : 0);
   for (let vpn = first; vpn < end; vpn++) {
     if (scheduler.contended) yield FAULT_POINT;
-    if (faults.armed) yield* injectInvalidate(mm, vpn * PAGE_SIZE);
+    if (inject.armed) yield* injectInvalidate(mm, vpn * PAGE_SIZE);
     if (lock !== null && isUserfault(vma, vpn * PAGE_SIZE)) return yield* letServe(mm, { vpn, isWrite, lock });
     const result = yield* handleMmFault(vma, vpn * PAGE_SIZE, flags);
     if (result & VM_FAULT_ERROR) return faultErrno(mm, result);

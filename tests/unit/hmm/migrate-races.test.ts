@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
 import type { Coroutine } from '../../../driver/core/effect.js';
-import { Kernel } from '../../../driver/core/kernel.js';
 import { SeededRandom } from '../../../driver/core/policy.js';
 import {
   HmmPfn,
@@ -18,6 +17,7 @@ import {
   mmuIntervalReadBegin,
   mmuIntervalSetSeq,
 } from '../../../driver/hmm/index.js';
+import { MachineKernel } from '../../../driver/inject/machine-kernel.js';
 import { handleMmFault } from '../../../driver/mm/faults/fault.js';
 import { FAULT } from '../../../driver/mm/faults/fault-code.js';
 import { PAGE_SIZE } from '../../../driver/mm/frames/frames.js';
@@ -105,7 +105,7 @@ function* touch(f: Fixture, flags: number): Coroutine<void> {
 
 /** Runs the tasks under one random schedule; afterwards all books must balance and nothing be held. */
 function race(seed: number, path: PathName, tasks: (f: Fixture) => Coroutine<void>[]): void {
-  const f = new Fixture(NPAGES, new Kernel(new SeededRandom(seed), seed, 1_000_000));
+  const f = new Fixture(NPAGES, new MachineKernel(new SeededRandom(seed), seed, 1_000_000));
   f.device.path = path;
   f.other.path = path;
   for (const page of [0, 1, 4]) f.mapPage(page);
