@@ -2,10 +2,10 @@ import { EBUSY, EFAULT, EINTR, EINVAL, ENOMEM, EPERM, ERANGE } from '../../uapi/
 import { type Coroutine, preemptPoint } from '../core/effect.js';
 import { LockClass } from '../core/lock-class.js';
 import { InjectPoint, Phase } from '../inject/inject-points.js';
-import { PAGE_SIZE } from '../mm/frames/frames.js';
 import { handleMmFault } from '../mm/faults/fault.js';
 import { FAULT, VM_FAULT, VM_FAULT_ERROR } from '../mm/faults/fault-code.js';
 import { isUserfault } from '../mm/faults/userfault.js';
+import { PAGE_SIZE } from '../mm/frames/frames.js';
 import { invalidateRangeEnd, invalidateRangeStart, type NotifierRange } from '../mm/notifier.js';
 import { migrationEntryWait } from '../mm/tables/migration-entries.js';
 import type { Mm } from '../mm/vmas/mm.js';

@@ -3,9 +3,9 @@
 // passes over its own migrations.
 
 import { describe, expect, it } from 'vitest';
-import { MADV_HUGEPAGE } from '../../../uapi/mman.js';
-import type { PATH_NAMES, PathName } from '../../../uapi/path-name.js';
-import { BASE, Observed } from './observe.js';
+import { MADV_HUGEPAGE } from '../../../../../uapi/mman.js';
+import { PATH_NAMES, type PathName } from '../../../../../uapi/path-name.js';
+import { BASE, Observed } from '../../observe.js';
 
 /** Pages 0 and 1 written, page 2 never touched. */
 function filled(path: PathName): Observed {
@@ -20,6 +20,8 @@ function onBothPaths(run: (path: PathName) => string): string {
   expect(run('unified')).toBe(classic);
   return classic;
 }
+
+const PATHS = PATH_NAMES;
 
 describe('MIGRATE_TO_DEV', () => {
   it('collects in a walk of its own on the classic path', () => {
@@ -69,7 +71,7 @@ describe('MIGRATE_TO_DEV', () => {
   });
 
   it('unmaps a page of two processes with one CLEAR for each vma', () => {
-    const run = (path: (typeof PATH_NAMES)[number]): string => {
+    const run = (path: (typeof PATHS)[number]): string => {
       const o = new Observed(path, 1);
       o.store(0);
       o.call('fork');
@@ -120,7 +122,7 @@ describe('MIGRATE_TO_DEV', () => {
   });
 
   it('restores a page that somebody else refers to', () => {
-    const run = (path: (typeof PATH_NAMES)[number]): string => {
+    const run = (path: (typeof PATHS)[number]): string => {
       const o = filled(path);
       const holder = o.process.addThread(o.machine.newPid());
       o.machine.start(holder, 'hold', ['reference', BASE, 4096]);
@@ -159,7 +161,7 @@ describe('MIGRATE_TO_DEV', () => {
   });
 
   it('passes over a locked page', () => {
-    const run = (path: (typeof PATH_NAMES)[number]): string => {
+    const run = (path: (typeof PATHS)[number]): string => {
       const o = filled(path);
       const holder = o.process.addThread(o.machine.newPid());
       o.machine.start(holder, 'hold', ['lock', BASE, 4096]);

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { PATH_NAMES, type PathName } from '../../../uapi/path-name.js';
-import { DeviceWorld } from './world.js';
+import { PATH_NAMES, type PathName } from '../../../../uapi/path-name.js';
+import { DeviceWorld } from '../world.js';
 
 /** Locks and stages in order; a lock that is taken many times in a row is shown once. */
 function order(w: DeviceWorld, kinds: readonly string[], work: () => void): string[] {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { Coroutine } from '../../../driver/core/effect.js';
-import { SeededRandom } from '../../../driver/core/policy.js';
+import type { Coroutine } from '../../../../driver/core/effect.js';
+import { SeededRandom } from '../../../../driver/core/policy.js';
 import {
   HmmPfn,
   type HmmRange,
@@ -16,15 +16,15 @@ import {
   mmuIntervalNotifierInsert,
   mmuIntervalReadBegin,
   mmuIntervalSetSeq,
-} from '../../../driver/hmm/index.js';
-import { MachineKernel } from '../../../driver/inject/machine-kernel.js';
-import { handleMmFault } from '../../../driver/mm/faults/fault.js';
-import { FAULT } from '../../../driver/mm/faults/fault-code.js';
-import { PAGE_SIZE } from '../../../driver/mm/frames/frames.js';
-import { checkInvariants } from '../../../driver/mm/invariants.js';
-import { EBUSY } from '../../../uapi/errno.js';
-import { PATH_NAMES, type PathName } from '../../../uapi/path-name.js';
-import { Fixture, START, type TestDevice } from './fixture.js';
+} from '../../../../driver/hmm/index.js';
+import { MachineKernel } from '../../../../driver/inject/machine-kernel.js';
+import { handleMmFault } from '../../../../driver/mm/faults/fault.js';
+import { FAULT } from '../../../../driver/mm/faults/fault-code.js';
+import { PAGE_SIZE } from '../../../../driver/mm/frames/frames.js';
+import { checkInvariants } from '../../../../driver/mm/invariants.js';
+import { EBUSY } from '../../../../uapi/errno.js';
+import { PATH_NAMES, type PathName } from '../../../../uapi/path-name.js';
+import { Fixture, START, type TestDevice } from '../fixture.js';
 
 const NPAGES = 8;
 const SEEDS = 100;

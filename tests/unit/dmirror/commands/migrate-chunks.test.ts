@@ -1,15 +1,15 @@
 import { describe, expect, it } from 'vitest';
-import { InjectPoint } from '../../../driver/inject/inject-points.js';
-import { folioPut } from '../../../driver/mm/frames/folio.js';
-import { doMadvise } from '../../../driver/mm/vmas/madvise.js';
-import { doMprotect } from '../../../driver/mm/vmas/mprotect.js';
-import { doMremap } from '../../../driver/mm/vmas/mremap.js';
-import { doMunmap } from '../../../driver/mm/vmas/munmap.js';
-import { EFAULT, ENOMEM } from '../../../uapi/errno.js';
-import { HMM_DMIRROR_FLAG_FAIL_ALLOC } from '../../../uapi/hmm-dmirror.js';
-import { MADV_FREE, MREMAP_FIXED, MREMAP_MAYMOVE, PAGE_SIZE, PROT_READ } from '../../../uapi/mman.js';
-import { PATH_NAMES } from '../../../uapi/path-name.js';
-import { BASE, DeviceWorld, RW } from './world.js';
+import { InjectPoint } from '../../../../driver/inject/inject-points.js';
+import { folioPut } from '../../../../driver/mm/frames/folio.js';
+import { doMadvise } from '../../../../driver/mm/vmas/madvise.js';
+import { doMprotect } from '../../../../driver/mm/vmas/mprotect.js';
+import { doMremap } from '../../../../driver/mm/vmas/mremap.js';
+import { doMunmap } from '../../../../driver/mm/vmas/munmap.js';
+import { EFAULT, ENOMEM } from '../../../../uapi/errno.js';
+import { HMM_DMIRROR_FLAG_FAIL_ALLOC } from '../../../../uapi/hmm-dmirror.js';
+import { MADV_FREE, MREMAP_FIXED, MREMAP_MAYMOVE, PAGE_SIZE, PROT_READ } from '../../../../uapi/mman.js';
+import { PATH_NAMES } from '../../../../uapi/path-name.js';
+import { BASE, DeviceWorld, RW } from '../world.js';
 
 const HUGE = 512;
 const MIB2 = HUGE * PAGE_SIZE;

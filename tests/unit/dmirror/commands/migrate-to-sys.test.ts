@@ -3,9 +3,9 @@
 // passes over its own migrations.
 
 import { describe, expect, it } from 'vitest';
-import { MADV_PAGEOUT } from '../../../uapi/mman.js';
-import type { PATH_NAMES, PathName } from '../../../uapi/path-name.js';
-import { BASE, Observed } from './observe.js';
+import { MADV_PAGEOUT } from '../../../../uapi/mman.js';
+import { PATH_NAMES, type PathName } from '../../../../uapi/path-name.js';
+import { BASE, Observed } from '../observe.js';
 
 /** Pages 0 and 1 written, page 2 never touched. */
 function filled(path: PathName): Observed {
@@ -21,9 +21,11 @@ function onBothPaths(run: (path: PathName) => string): string {
   return classic;
 }
 
+const PATHS = PATH_NAMES;
+
 describe('the way back', () => {
   it('MIGRATE_TO_SYS takes all pages at once', () => {
-    const run = (path: (typeof PATH_NAMES)[number]): string => {
+    const run = (path: (typeof PATHS)[number]): string => {
       const o = filled(path);
       o.command('MIGRATE_TO_DEV');
       return o.watchCommand('MIGRATE_TO_SYS').replace(/walk .*\n/, '');
@@ -53,7 +55,7 @@ describe('the way back', () => {
   });
 
   it('a CPU fault takes one page, whose fault holds a second reference', () => {
-    const run = (path: (typeof PATH_NAMES)[number]): string => {
+    const run = (path: (typeof PATHS)[number]): string => {
       const o = filled(path);
       o.command('MIGRATE_TO_DEV');
       return o.watch(() => o.call('load', BASE, 1)).replace(/walk .*\n/, '');
@@ -91,7 +93,7 @@ describe('the way back', () => {
   });
 
   it('a close evicts by pfn, and tells the address space through the rmap', () => {
-    const run = (path: (typeof PATH_NAMES)[number]): string => {
+    const run = (path: (typeof PATHS)[number]): string => {
       const o = new Observed(path, 1);
       o.store(0);
       o.command('MIGRATE_TO_DEV');
@@ -145,7 +147,7 @@ describe('commands that do not migrate', () => {
   });
 
   it('WRITE replaces a zero page, whose event makes it look again', () => {
-    const run = (path: (typeof PATH_NAMES)[number]): string => {
+    const run = (path: (typeof PATHS)[number]): string => {
       const o = filled(path);
       o.command('READ');
       return o.watchCommand('WRITE');
@@ -239,7 +241,7 @@ describe('commands that do not migrate', () => {
   });
 
   it('a CPU access ends exclusivity under the page lock', () => {
-    const run = (path: (typeof PATH_NAMES)[number]): string => {
+    const run = (path: (typeof PATHS)[number]): string => {
       const o = filled(path);
       o.command('EXCLUSIVE');
       return o.watch(() => o.call('store', BASE, new Uint8Array(1)));
@@ -263,7 +265,7 @@ describe('commands that do not migrate', () => {
 });
 
 describe('counted work (2 walks, 3 and 1)', () => {
-  const swapped = (path: (typeof PATH_NAMES)[number]): Observed => {
+  const swapped = (path: (typeof PATHS)[number]): Observed => {
     const o = new Observed(path, 8);
     o.store(0, 8);
     o.call('madvise', BASE, 8 * 4096, MADV_PAGEOUT);
@@ -278,7 +280,7 @@ describe('counted work (2 walks, 3 and 1)', () => {
   });
 
   it('migrate, fault, migrate', () => {
-    const run = (path: (typeof PATH_NAMES)[number]): string => {
+    const run = (path: (typeof PATHS)[number]): string => {
       const o = swapped(path);
       return o.work(() => {
         for (const command of ['MIGRATE_TO_DEV', 'READ', 'MIGRATE_TO_DEV'] as const) o.command(command);
