@@ -37,10 +37,10 @@ function hmmVmaWalkHugetlbEntry(part: VmaWalk, pmd: Table | null, unit: PmdRange
   walk.memory.stats.pmdEntries++;
   if (pmd === null) return hmmVmaWalkHole(part, unit);
   const i = pmdIndex(unit.vpn);
-  const cpuFlags = hugeToHmmPfnFlags(pmd.entries[2 * i]!);
+  const cpuFlags = hugeToHmmPfnFlags(pmd.loLockless(i));
   const need = hmmRangeNeedFault(walk, { vpn: unit.vpn, end: unit.vpn + 1 }, cpuFlags);
   if (need !== 0) return faultPart(part, need, unit);
-  fillHuge(walk, unit, { pfn: pmd.entries[2 * i + 1]!, cpuFlags });
+  fillHuge(walk, unit, { pfn: pmd.hiLockless(i), cpuFlags });
   return null;
 }
 

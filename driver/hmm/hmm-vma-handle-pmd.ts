@@ -50,7 +50,7 @@ export function* hmmVmaHandlePmd(
   const { walk, vma } = part;
   const { memory, range } = walk;
   const unit = { vpn, end };
-  const leaf = leafOf(walk, pmd.entries, pmdIndex(vpn));
+  const leaf = leafOf(walk, pmd, pmdIndex(vpn));
   if (leaf.kind === Kind.none) return hmmVmaWalkHole(part, unit);
   const stop = pmdStop(part, leaf, unit);
   if (stop !== null) return stop;
@@ -64,9 +64,9 @@ export function* hmmVmaHandlePmd(
   return reportPmd(walk, unit, leaf);
 }
 
-function leafOf({ memory, range }: HmmVmaWalk, entries: Uint32Array, i: number): Leaf {
-  const lo = entries[2 * i]!;
-  const pfn = entries[2 * i + 1]!;
+function leafOf({ memory, range }: HmmVmaWalk, table: Table, i: number): Leaf {
+  const lo = table.loLockless(i);
+  const pfn = table.hiLockless(i);
   const kind = kindOf(lo);
   const isOwn = kind === Kind.devicePrivate && pageOwner(memory, pfn) === range.devPrivateOwner;
   const isMapped = kind === Kind.present || isOwn;

@@ -34,7 +34,7 @@ export function* hmmVmaWalkPmd(part: VmaWalk, pmd: Table, { vpn, end }: PmdRange
   memory.stats.pmdEntries++;
   // What is huge is split at most once a call, and what could not be split is not prepared.
   for (let at = vpn, isSplitTried = false, mayPrepare = true; ; ) {
-    const leaf = pmd.children![pmdIndex(vpn)]!;
+    const leaf = pmd.child(pmdIndex(vpn));
     if (leaf === null) {
       const stop = yield* hmmVmaHandlePmd(part, pmd, { vpn, end, maySplit: !isSplitTried });
       if (stop?.type !== 'again') return stop;
@@ -42,7 +42,7 @@ export function* hmmVmaWalkPmd(part: VmaWalk, pmd: Table, { vpn, end }: PmdRange
       continue;
     }
     ptlLock(mm);
-    const stop = walkPtes(part, leaf.entries, { vpn: at, end, mayPrepare });
+    const stop = walkPtes(part, leaf, { vpn: at, end, mayPrepare });
     ptlUnlock(mm);
     if (stop?.type !== 'split') return stop;
     at = stop.vpn;
@@ -60,7 +60,7 @@ interface SplitStop {
 /** The entries of one PTE table, up to the end or the first that stops the walk. The ptl is held. Linux: part of hmm_vma_walk_pmd() */
 function walkPtes(
   part: VmaWalk,
-  entries: Uint32Array,
+  table: Table,
   { vpn, end, mayPrepare }: PmdRange & { mayPrepare: boolean },
 ): Stop | SplitStop | null {
   const { walk } = part;
@@ -70,17 +70,17 @@ function walkPtes(
   let at = vpn;
   for (; at < end; at++) {
     const input = flags[at - walk.firstVpn]!;
-    if (isLeftStale(part, entries, at)) continue;
-    stop = hmmVmaHandlePte(part, entries, at, end);
+    if (isLeftStale(part, table, at)) continue;
+    stop = hmmVmaHandlePte(part, table, at, end);
     if (stop !== null) break;
     const filter = mayPrepare ? hmmSelectMigrate(part, input) : null;
     if (filter === null) continue;
-    const isPresent = kindOf(entries[2 * pteIndex(at)]!) === Kind.present;
-    const taken = hmmVmaHandleMigratePrepare(part, entries, at, filter);
+    const isPresent = kindOf(table.lo(pteIndex(at))) === Kind.present;
+    const taken = hmmVmaHandleMigratePrepare(part, table, at, filter);
     if (taken === COLLECT_SPLIT) {
       // It will be looked at again, as if for the first time.
       flags[at - walk.firstVpn] = input;
-      stop = splitStop(part, entries, { vpn: at, end });
+      stop = splitStop(part, table, { vpn: at, end });
       break;
     }
     isReplaced ||= isPresent && (taken & MigratePfn.valid) !== 0;
@@ -94,24 +94,24 @@ function walkPtes(
  * What comes before the large folio at `vpn` can be split: a fault or a wait for a page behind it, which finds the folio whole then, as
  * it does where one walk faults and another collects. If there is none, the split.
  */
-function splitStop(part: VmaWalk, entries: Uint32Array, { vpn, end }: PmdRange): Stop | SplitStop {
+function splitStop(part: VmaWalk, table: Table, { vpn, end }: PmdRange): Stop | SplitStop {
   for (let at = vpn; at < end; at++) {
-    const stop = pteStop(part, entries, at, end);
+    const stop = pteStop(part, table, at, end);
     // Nothing from the folio on has an answer yet.
     if (stop !== null) return stop.type === 'fail' ? stop : { ...stop, resumeVpn: vpn };
   }
-  return { type: 'split', vpn, pfn: entries[2 * pteIndex(vpn) + 1]! };
+  return { type: 'split', vpn, pfn: table.hi(pteIndex(vpn)) };
 }
 
 /** Reports the entry at `vpn`, unless it must be faulted or waited for. The ptl is held. Linux: mm/hmm.c:hmm_vma_handle_pte() */
-function hmmVmaHandlePte(part: VmaWalk, entries: Uint32Array, vpn: number, end: number): Stop | null {
-  const stop = pteStop(part, entries, vpn, end);
+function hmmVmaHandlePte(part: VmaWalk, table: Table, vpn: number, end: number): Stop | null {
+  const stop = pteStop(part, table, vpn, end);
   if (stop !== null) return stop;
   const { range, firstVpn } = part.walk;
   const i = pteIndex(vpn);
-  const lo = entries[2 * i]!;
-  const pfn = entries[2 * i + 1]!;
-  const isOwn = isOwnPrivate(part.walk, entries, i);
+  const lo = table.lo(i);
+  const pfn = table.hi(i);
+  const isOwn = isOwnPrivate(part.walk, table, i);
   const isUsed = (lo & KIND_MASK) === Kind.present || isOwn;
   const isError = isPageless(lo, pfn);
   range.flags[vpn - firstVpn] = isError ? HmmPfn.error : pteToHmmPfnFlags(lo, isOwn);
@@ -120,15 +120,15 @@ function hmmVmaHandlePte(part: VmaWalk, entries: Uint32Array, vpn: number, end: 
 }
 
 /** Why the entry at `vpn` can't be answered as it is; null when it can. */
-function pteStop({ walk, vma }: VmaWalk, entries: Uint32Array, vpn: number, end: number): Stop | null {
+function pteStop({ walk, vma }: VmaWalk, table: Table, vpn: number, end: number): Stop | null {
   const i = pteIndex(vpn);
-  const lo = entries[2 * i]!;
+  const lo = table.lo(i);
   // A private page of the caller's own is good as it is, even when it is read only and a write was asked for (Q4).
-  if (isOwnPrivate(walk, entries, i)) return null;
+  if (isOwnPrivate(walk, table, i)) return null;
   const input = walk.range.flags[vpn - walk.firstVpn]!;
   const need = hmmPteNeedFault(walk, input, pteToHmmPfnFlags(lo, false));
   if (need === 0) {
-    return isPageless(lo, entries[2 * i + 1]!) && hmmPteNeedFault(walk, input, 0) !== 0 ? fail(-EFAULT) : null;
+    return isPageless(lo, table.hi(i)) && hmmPteNeedFault(walk, input, 0) !== 0 ? fail(-EFAULT) : null;
   }
   switch (lo & KIND_MASK) {
     case Kind.migration:
@@ -146,18 +146,13 @@ function pteStop({ walk, vma }: VmaWalk, entries: Uint32Array, vpn: number, end:
  *
  * Deviates from hmm's report: a hole has no VALID, a PROT_NONE page has.
  */
-function hmmVmaHandleMigratePrepare(
-  { walk }: VmaWalk,
-  entries: Uint32Array,
-  vpn: number,
-  filter: CollectFilter,
-): number {
+function hmmVmaHandleMigratePrepare({ walk }: VmaWalk, table: Table, vpn: number, filter: CollectFilter): number {
   const { inject } = walk.memory.kernel;
   const i = pteIndex(vpn);
-  const pfn = entries[2 * i + 1]!;
+  const pfn = table.hi(i);
   if (inject.armed) inject.at(vpn * PAGE_SIZE);
   const phase = inject.armed ? inject.enter(Phase.collect) : 0;
-  const taken = collectEntry(walk.memory, entries, i, filter);
+  const taken = collectEntry(walk.memory, table, i, filter);
   if (inject.armed) inject.enter(phase);
   if (taken === COLLECT_SPLIT || taken === 0) return taken;
   const isPage = (taken & MigratePfn.valid) !== 0;
@@ -168,9 +163,9 @@ function hmmVmaHandleMigratePrepare(
 }
 
 /** A page on the device that the range is walked for. */
-function isOwnPrivate(walk: HmmVmaWalk, entries: Uint32Array, i: number): boolean {
-  if ((entries[2 * i]! & KIND_MASK) !== Kind.devicePrivate) return false;
-  return pageOwner(walk.memory, entries[2 * i + 1]!) === walk.range.devPrivateOwner;
+function isOwnPrivate(walk: HmmVmaWalk, table: Table, i: number): boolean {
+  if ((table.lo(i) & KIND_MASK) !== Kind.devicePrivate) return false;
+  return pageOwner(walk.memory, table.hi(i)) === walk.range.devPrivateOwner;
 }
 
 /** No struct page stands behind the entry: not for devices. */
@@ -185,7 +180,7 @@ function pteToHmmPfnFlags(lo: number, isOwn: boolean): number {
   return lo & Pte.write ? HmmPfn.valid | HmmPfn.write : HmmPfn.valid;
 }
 
-function isLeftStale({ walk }: VmaWalk, entries: Uint32Array, vpn: number): boolean {
+function isLeftStale({ walk }: VmaWalk, table: Table, vpn: number): boolean {
   if (!walk.memory.kernel.defects.staleAfterSplit) return false;
-  return (entries[2 * pteIndex(vpn)]! & Pte.special) !== 0 && walk.range.flags[vpn - walk.firstVpn] !== 0;
+  return (table.lo(pteIndex(vpn)) & Pte.special) !== 0 && walk.range.flags[vpn - walk.firstVpn] !== 0;
 }

@@ -94,7 +94,8 @@ describe.each(PATH_NAMES)('device memory in folios of 2 MiB, %s path', (path) =>
         w.memory.mms
           .values()
           .next()
-          .value!.pageTable.pmdTable(BASE / 4096)!.entries[1]!
+          .value!.pageTable.pmdTable(BASE / 4096)!
+          .hi(0)
       ]!;
     w.memory.frames.pincount[head]!++;
     w.memory.frames.refcount[head]!++;
