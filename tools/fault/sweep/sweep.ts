@@ -1,10 +1,11 @@
 import { INJECT_POINTS, phasesIn } from '../../../driver/inject/inject-points.js';
 import type { ProfileName } from '../../../driver/mm/profile.js';
-import type { PathName } from '../../../tests/selftests/case.js';
+import type { PathName } from '../../../uapi/path-name.js';
 import type { Output } from '../../commands/selftest.js';
 import { EXIT, UsageError } from '../../exit-code.js';
 import { globToRegExp } from '../../glob.js';
 import { profileOption } from '../../kernel-profile.js';
+import { pathsOf } from '../../path-option.js';
 import { KtapWriter } from '../../report/ktap.js';
 import { defectNames } from '../defect-option.js';
 import { nearest } from '../plans/nearest.js';
@@ -101,7 +102,7 @@ export function jobsOf(
     }
     for (const c of found) chosen.add(c.name);
   }
-  const paths: readonly PathName[] = path === undefined ? ['classic', 'unified'] : [path];
+  const paths = pathsOf(path);
   const used = names.length === 0 ? cases : cases.filter((c) => chosen.has(c.name));
   return paths.flatMap((p) => used.map((c) => ({ name: c.name, path: p })));
 }
