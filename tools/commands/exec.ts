@@ -3,7 +3,7 @@ import { GuestSystem, guestSyscalls, hangReport } from '../../driver/guest/index
 import { Machine } from '../../driver/sys/machine/machine.js';
 import type { MigrationPath } from '../../driver/sys/machine/machine-options.js';
 import type { Process } from '../../driver/sys/processes/process.js';
-import { sendSignal } from '../../driver/sys/processes/signal.js';
+import { sendSignal } from '../../driver/sys/processes/send-signal.js';
 import { dialectByName, dialectIds } from '../../uapi/dialect.js';
 import { SIGINT, SIGTERM, WEXITSTATUS, WIFEXITED, WTERMSIG } from '../../uapi/signal.js';
 import { errLine, NodeHost, readProgram } from '../exec/exec-host.js';

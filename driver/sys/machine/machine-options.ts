@@ -1,10 +1,11 @@
 import { DEFAULT_DIALECT, dialectByName, dialectIds } from '../../../uapi/dialect.js';
 import { DEVMEM_CHUNK_PAGES, type DmirrorQuirks, NO_QUIRKS } from '../../dmirror/index.js';
+import type { MigrationPath } from '../../hmm/index.js';
 import { PAGE_SIZE } from '../../mm/frames/frames.js';
 import { DEFAULT_PROFILE, PROFILE_NAMES, profileByName } from '../../mm/profile.js';
 
 /** Which code serves MIGRATE_TO_DEV, MIGRATE_TO_SYS and the CPU fault; both give the same results. */
-export type MigrationPath = 'classic' | 'unified';
+export type { MigrationPath } from '../../hmm/index.js';
 export type SchedulerName = 'round-robin' | 'random';
 /** After which calls `checkInvariants` runs by itself: none, over what the call's process touches, or over everything. */
 export type InvariantChecks = 'off' | 'touched' | 'all';
