@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { loadPlan, parsePlan } from '../../tools/fault/plans/plan-parse.js';
 import { definePlan, FAULT_POINTS, type Rule, runPlan, type Step } from '../../tools/fault-api.js';
+import { PATH_NAMES } from '../../uapi/path-name.js';
 
 const FOLDER = 'tests/faults/plans';
 const FILES = readdirSync(FOLDER).filter((name) => name.endsWith('.yaml'));
@@ -12,7 +13,7 @@ describe('the shipped plans', () => {
   it.each(FILES)('%s holds on every path it is for', async (file) => {
     const plan = loadPlan(`${FOLDER}/${file}`);
     expect(`${plan.name}.yaml`).toBe(file);
-    for (const path of plan.machine?.path === undefined ? (['classic', 'unified'] as const) : [plan.machine.path]) {
+    for (const path of plan.machine?.path === undefined ? PATH_NAMES : [plan.machine.path]) {
       const { failures, violations, fired } = await runPlan(plan, { path });
       expect(failures).toEqual([]);
       expect(violations).toEqual([]);
@@ -171,7 +172,7 @@ describe('an action of somebody else in the middle of a migration', () => {
           rules: [{ name: 'act', point, nth: 3, run }],
           steps: [{ do: verb, on: 'buf' }],
         });
-        for (const path of ['classic', 'unified'] as const) {
+        for (const path of PATH_NAMES) {
           const { violations } = await runPlan(plan, { path });
           expect(violations, `${verb} ${point} ${path}`).toEqual([]);
         }

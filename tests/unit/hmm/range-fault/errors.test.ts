@@ -10,6 +10,7 @@ import {
   MigrateSelect,
   MigrateVma,
   migrateVmaSetup,
+  migrationPath,
   mmuIntervalNotifierInsert,
   mmuIntervalReadBegin,
   mmuIntervalSetSeq,
@@ -77,7 +78,7 @@ function walk(f: Fixture, { bad, defaultFlags = HmmPfn.reqMigrate }: Walk): { er
     defaultFlags,
     pfnFlagsMask: bad === undefined ? 0 : HmmPfn.reqFault | HmmPfn.reqWrite,
     devPrivateOwner: f.device.owner,
-    migrate: new MigrateVma(NPAGES, 'unified').request({
+    migrate: new MigrateVma(NPAGES, migrationPath('unified')).request({
       vma: null,
       start: 0,
       end: 0,

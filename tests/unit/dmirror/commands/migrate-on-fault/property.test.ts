@@ -25,6 +25,7 @@ import {
   PROT_READ,
   PROT_WRITE,
 } from '../../../../../uapi/mman.js';
+import type { PathName } from '../../../../../uapi/path-name.js';
 import type { CallArg, CallResult } from '../../../../../uapi/system-call.js';
 
 /** A small region, and behind it one that a huge page fits into; `ptr` of every command points to the third. */
@@ -76,7 +77,7 @@ class Player {
   private value = 0;
 
   constructor(
-    private readonly path: 'classic' | 'unified',
+    private readonly path: PathName,
     private readonly profile: ProfileName,
   ) {
     this.machine = this.newMachine();
