@@ -116,7 +116,7 @@ export function checkMigrateRequest(memory: Memory, migrate: MigrateVma, vma: Vm
 
 /** Is `pfn` of the folio whose lock the served CPU fault holds? It is neither locked nor unlocked again. */
 export function isLockedByFault({ frames, profile }: Memory, faultPfn: number, pfn: number): boolean {
-  return profile.faultLocksPage && faultPfn !== 0 && frames.head[faultPfn] === frames.head[pfn];
+  return profile.faultLocksPage && faultPfn !== 0 && frames.head(faultPfn) === frames.head(pfn);
 }
 
 /** Pages between start and end. */

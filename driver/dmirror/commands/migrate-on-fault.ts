@@ -175,7 +175,7 @@ function hasAllMoved({ context }: Command, range: HmmRange, migrate: MigrateVma)
 }
 
 function isZeroPage(memory: Memory, pfn: number): boolean {
-  return pfn === ZERO_PFN || memory.frames.head[pfn] === memory.hugeZeroPfn;
+  return pfn === ZERO_PFN || memory.frames.head(pfn) === memory.hugeZeroPfn;
 }
 
 /**

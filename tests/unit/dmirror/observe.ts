@@ -109,7 +109,7 @@ export class Observed {
     const counts: string[] = [];
     for (let page = 0; page < this.npages; page++) {
       const pfn = pfnAt(this.process.mm, BASE / PAGE_SIZE + page);
-      counts.push(pfn === 0 || pfn === 1 ? '-' : `${frames.refcount[pfn]}/${frames.mapcount[pfn]}`);
+      counts.push(pfn === 0 || pfn === 1 ? '-' : `${frames.refcount(pfn)}/${frames.mapcount(pfn)}`);
     }
     return counts.join(' ');
   }

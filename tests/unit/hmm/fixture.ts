@@ -160,7 +160,7 @@ export class Fixture {
     const { memory } = this;
     const pfn = device === null ? memory.allocator.allocate() : device.allocate();
     folioAddNewAnonRmap(memory, pfn, this.vma, this.vma.start + page * PAGE_SIZE);
-    memory.frames.flags[pfn]! |= PG.uptodate;
+    memory.frames.setFlags(pfn, PG.uptodate);
     if (device === null) folioAddLru(memory, pfn);
     this.mm.rss.anon++;
     const isPrivate = device?.zone === Zone.private;

@@ -19,7 +19,7 @@ import { Fixture, START } from './fixture.js';
 function mapHuge(f: Fixture): number {
   const { memory, mm, vma } = f;
   const head = memory.allocator.allocateHuge();
-  memory.frames.flags[head]! |= PG.uptodate;
+  memory.frames.setFlags(head, PG.uptodate);
   for (let i = 0; i < 512; i++) memory.words[(head + i) * 1024] = i + 1;
   folioAddNewAnonRmapPmd(memory, head, vma, START);
   folioAddLru(memory, head);
@@ -45,7 +45,7 @@ describe.each(PATH_NAMES)('collecting from a huge page, %s path', (path) => {
       })(),
     );
     expect(f.text()).toBe('PTE 0-511 PRESENT W');
-    expect([f.memory.frames.order[head], f.memory.frames.refcount[head + 511]]).toEqual([0, 1]);
+    expect([f.memory.frames.order(head), f.memory.frames.refcount(head + 511)]).toEqual([0, 1]);
     expect(f.memory.stats.walks).toBe(1);
   });
 
@@ -59,14 +59,14 @@ describe.each(PATH_NAMES)('collecting from a huge page, %s path', (path) => {
         yield* migrateVmaSetup(migrate);
         expect([migrate.cpages, migrate.npages]).toEqual([0, 512]);
         folioUnlock(f.memory, head);
-        expect(f.memory.frames.refcount[head]).toBe(1);
-        f.memory.frames.refcount[head]!++;
+        expect(f.memory.frames.refcount(head)).toBe(1);
+        f.memory.frames.addRefcount(head, 1);
         yield* migrateVmaSetup(migrate);
         expect([migrate.cpages, migrate.npages]).toEqual([0, 512]);
-        expect(f.memory.frames.refcount[head]).toBe(2);
+        expect(f.memory.frames.refcount(head)).toBe(2);
       })(),
     );
-    expect(f.memory.frames.order[head]).toBe(9);
+    expect(f.memory.frames.order(head)).toBe(9);
   });
 
   it('keeps the reference of a failed attempt with quirk Q7', () => {
@@ -81,7 +81,7 @@ describe.each(PATH_NAMES)('collecting from a huge page, %s path', (path) => {
         folioUnlock(f.memory, head);
       })(),
     );
-    expect(f.memory.frames.refcount[head]).toBe(2);
+    expect(f.memory.frames.refcount(head)).toBe(2);
   });
 });
 

@@ -89,16 +89,15 @@ describe.each(PATH_NAMES)('device memory in folios of 2 MiB, %s path', (path) =>
   it('leaves pinned and locked folios where they are', () => {
     const { w, file } = world();
     w.store(0, HUGE, 100);
-    const head =
-      w.memory.frames.head[
-        w.memory.mms
-          .values()
-          .next()
-          .value!.pageTable.pmdTable(BASE / 4096)!
-          .hi(0)
-      ]!;
-    w.memory.frames.pincount[head]!++;
-    w.memory.frames.refcount[head]!++;
+    const head = w.memory.frames.head(
+      w.memory.mms
+        .values()
+        .next()
+        .value!.pageTable.pmdTable(BASE / 4096)!
+        .hi(0),
+    );
+    w.memory.frames.addPincount(head, 1);
+    w.memory.frames.addRefcount(head, 1);
     expect(w.command(file, 'MIGRATE_TO_DEV', 0, HUGE).ret).toBe(-2);
     expect(w.text(0, HUGE)).toBe('PMD 0-511 HUGE W');
     w.check();

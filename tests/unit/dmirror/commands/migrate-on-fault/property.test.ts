@@ -229,7 +229,7 @@ class Player {
     const { frames, words: ram } = this.machine.memory;
     const entries: string[] = [];
     dmirror.mirror.visit((vpn, pfn, tag) => {
-      const word = frames.refcount[frames.head[pfn]!] === 0 ? 'gone' : ram[(pfn * PAGE_SIZE) / 4];
+      const word = frames.refcount(frames.head(pfn)) === 0 ? 'gone' : ram[(pfn * PAGE_SIZE) / 4];
       entries.push(`${vpn - BASE / PAGE_SIZE}:${tag}:${word}`);
     });
     return `mirror ${entries.sort().join(' ')}`;
