@@ -4,7 +4,7 @@ import type { Process } from '../../../driver/sys/processes/process.js';
 import type { Thread } from '../../../driver/sys/processes/thread.js';
 import { commandByNumber, dialectByName } from '../../../uapi/dialect.js';
 import { decodeCommand } from '../../../uapi/hmm-dmirror.js';
-import type { CallArg, CallResult } from '../../../uapi/syscall.js';
+import type { CallArg, CallResult } from '../../../uapi/system-call.js';
 import { REQUEST } from '../../../uapi/wire/message.js';
 import { NO_CALL, type Served } from '../wire/served.js';
 import type { FrameInfo } from '../wire/wire-rules.js';
