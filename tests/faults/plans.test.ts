@@ -150,6 +150,19 @@ describe('a plan as an object', () => {
     },
   );
 
+  it('may expect that a call never returns, which else is told with who waits for what', async () => {
+    const steps = (error?: string): Step[] => [{ do: 'fork' }, { do: 'wait', ...(error && { expect: { error } }) }];
+    const run = (error?: string) => runPlan({ name: 'waits', steps: steps(error) }, { path: 'classic' });
+    expect(await run('stuck')).toMatchObject({ status: 'pass', failures: [], violations: [] });
+    expect((await run()).violations).toMatchObject([
+      {
+        kind: 'stuck',
+        message: expect.stringMatching(/^wait never returned: task \S+ waits for child of .*, holds nothing$/),
+      },
+    ]);
+    expect((await run('none')).status).toBe('fail');
+  });
+
   it('is the same every time', async () => {
     const first = await runPlan(plan, { path: 'unified' });
     expect(await runPlan(plan, { path: 'unified' })).toEqual(first);

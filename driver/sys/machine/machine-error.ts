@@ -20,7 +20,8 @@ export class MachineError extends Error {
   }
 }
 
-function blockedText(blocked: readonly BlockedTask[]): string {
+/** Who waits for what, who has it, and what each holds: a line a task, each behind a line break. */
+export function blockedText(blocked: readonly BlockedTask[]): string {
   return blocked
     .map(({ task, waitsFor, ownedBy, holds }) => {
       const owner = ownedBy === null ? '' : ` owned by ${ownedBy}`;

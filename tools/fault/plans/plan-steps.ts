@@ -1,4 +1,5 @@
 import { emptyMachine } from '../../../driver/check/index.js';
+import { blockedText } from '../../../driver/sys/machine/machine-error.js';
 import type { Thread } from '../../../driver/sys/processes/thread.js';
 import { endSessions } from '../wire/served-transport.js';
 import { WireRules } from '../wire/wire-rules.js';
@@ -15,12 +16,18 @@ interface Place {
   readonly before: StatsBefore;
 }
 
+/** What a plan expects of a call that never returns. */
+const STUCK = 'stuck';
+
 /** What it is about was never made. */
 const LOST: Issued = { result: null, error: 'lost' };
 
 /** Setup without faults, then the steps with them, then proof that nothing is left. */
 export class PlanRun {
   readonly failures: string[] = [];
+
+  /** A call never returns, as the plan expects: its process can't go either. */
+  private isHeldUp = false;
 
   constructor(
     private readonly plan: Plan,
@@ -43,7 +50,7 @@ export class PlanRun {
     };
     checkFired(plan.expect ?? {}, world, compare);
     checkSessions(plan.expect ?? {}, world, compare);
-    if (!this.isOver) this.tearDown();
+    if (!this.isOver && !this.isHeldUp) this.tearDown();
   }
 
   private arm(seed: number): void {
@@ -141,11 +148,20 @@ export class PlanRun {
   /** What came of one call, against what was expected. */
   private judge(step: Step, issued: Issued, { label, before }: Place): void {
     const { world } = this;
-    if (issued.result === null && issued.error === null)
-      world.watch.violated('stuck', `${step.do} never returned`, { after: label });
+    const isStuck = issued.result === null && issued.error === null;
+    if (isStuck && step.expect?.error === STUCK) this.isHeldUp = true;
+    else if (isStuck)
+      world.watch.violated('stuck', `${step.do} never returned: ${this.blockedText()}`, { after: label });
     if (step.expect === undefined || this.isOver) return;
-    const wrong = checkExpect(step.expect, { step, issued, world, before });
+    const ended = isStuck ? { result: null, error: STUCK } : issued;
+    const wrong = checkExpect(step.expect, { step, issued: ended, world, before });
     this.failures.push(...wrong.map((line) => `${label}: ${line}`));
+  }
+
+  /** Who waits for what, and who holds it: a run that has nothing to do says so. */
+  private blockedText(): string {
+    const { blocked } = this.world.machine.kernel.scheduler.run();
+    return blockedText(blocked).trim().replaceAll('\n', '; ') || 'nobody waits for anything';
   }
 
   /** A session that no rule struck and no step dropped has lost nothing and heard no complaint that was not expected. */

@@ -55,7 +55,7 @@ export interface Expect {
   remote_faults?: number;
   /** How often rules have fired so far, by name. */
   fired?: Record<string, number>;
-  /** Code of the protocol error that came for it, `disconnected` when the session was lost, `none`. */
+  /** Code of the protocol error that came for it, `disconnected` when the session was lost, `stuck` when it never returns, `none`. */
   error?: string;
   /** What has become of the step's session. */
   session?: SessionState;
