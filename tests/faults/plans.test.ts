@@ -71,6 +71,10 @@ describe('a wrong plan', () => {
       rule('{ point: [page_alloc, swap_read], return: EIO }'),
       '4:47 page_alloc cannot return EIO; it can return: ENOMEM',
     ],
+    [
+      rule('{ point: lru_isolate, caller: migrate_vma_pagse, return: FAIL }'),
+      "4:35 no function 'migrate_vma_pagse' leads to a fault point (did you mean 'migrate_vma_pages'?)",
+    ],
     [rule('{ point: [], return: EIO }'), '4:14 at least one is wanted here'],
     [rule('{ point: page_alloc }'), "4:5 a rule has a 'return', a 'delay' or a 'run'"],
     ['name: 3\nsteps: []', '1:7 text is wanted here'],
@@ -125,6 +129,7 @@ describe('a plan as an object', () => {
     [{ addresses: '0x1000001000-0x1000003000' }, 2],
     [{ addresses: '0x1000001000-0x1000003000', on: 'buf', pages: '2-3' }, 1],
     [{ caller: 'migrate_vma_unmap' }, 4],
+    [{ caller: 'migrateVmaUnmap' }, 4],
     [{ caller: 'migrateVmaPages' }, 0],
     [{ dialect: 'M5' }, 4],
     [{ dialect: '6.12' }, 4],
@@ -135,6 +140,15 @@ describe('a plan as an object', () => {
     const { fired } = await runPlan({ ...plan, setup, rules }, { path: 'classic' });
     expect(fired.length).toBe(count);
   });
+
+  it.each(['migrate_vma_collect_pmd', 'migrate_vma_setup', 'dmirrorMigrateToDevice'])(
+    'strikes below %s',
+    async (caller) => {
+      const rules: Rule[] = [{ point: 'folio_trylock', caller, times: -1, return: 'FAIL' }];
+      const { fired } = await runPlan({ ...plan, rules }, { path: 'classic' });
+      expect(fired.length).toBe(4);
+    },
+  );
 
   it('is the same every time', async () => {
     const first = await runPlan(plan, { path: 'unified' });
