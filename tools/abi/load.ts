@@ -3,7 +3,7 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import { basename } from 'node:path';
 import { UsageError } from '../exit-code.js';
 import { headerFinder } from './c/include-path.js';
-import { parseHeader } from './c/parse-header.js';
+import { type Header, parseHeader } from './c/parse-header.js';
 import { HeaderError, type SourceText } from './c/source-text.js';
 import { DEFAULT_TARGET, type Target } from './c/target.js';
 import { modelOfHeader } from './header-model.js';
@@ -24,7 +24,7 @@ export interface FoundHeader {
   /** Where it is: a path, or REV:path. */
   readonly path: string;
   readonly text: string;
-  read(path: string): string | undefined;
+  read?(path: string): string | undefined;
 }
 
 /** An ABI by a dialect's name, a header's path, or REV:path. Throws UsageError when it is not there or can't be read. */
@@ -108,18 +108,22 @@ export async function readAbi(found: FoundHeader, options: LoadOptions): Promise
 }
 
 export function readHeader(found: FoundHeader, options: LoadOptions): AbiModel {
+  return { ...modelOfHeader(parseFile(found, options)), name: found.name };
+}
+
+/** All that a header declares. Throws UsageError where it can't be read. */
+export function parseFile({ name, path, text, read = readIfThere }: FoundHeader, options: LoadOptions): Header {
   const { target = DEFAULT_TARGET, include = [], skip } = options;
-  const finder = headerFinder(found.path, {
-    ...{ include, target: target.name, read: found.read },
+  const findHeader = headerFinder(path, {
+    ...{ include, target: target.name, read },
     // Files of a git tree are of that revision only.
-    sources: /^[^:/][^:]*:/.test(found.path) ? new Map() : sources,
+    sources: /^[^:/][^:]*:/.test(path) ? new Map() : sources,
   });
   try {
-    const header = parseHeader(found.path, found.text, { target, findHeader: finder, ...(skip && { skip }) });
-    return { ...modelOfHeader(header), name: found.name };
+    return parseHeader(path, text, { target, findHeader, ...(skip && { skip }) });
   } catch (error) {
     if (!(error instanceof HeaderError)) throw error;
-    const where = found.name === found.path ? '' : ` (${basename(found.name)})`;
+    const where = name === path ? '' : ` (${basename(name)})`;
     throw new UsageError(`${error.message}${where}`, error.hint);
   }
 }

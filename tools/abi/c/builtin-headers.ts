@@ -41,6 +41,11 @@ const CONST = `
 
 // _IO, _IOR, _IOW, _IOWR and _IOC themselves are known to the evaluator, which so keeps what they were made of.
 const IOCTL = `
+#define _IO _IO
+#define _IOR _IOR
+#define _IOW _IOW
+#define _IOWR _IOWR
+#define _IOC _IOC
 #define _IOC_NRBITS 8
 #define _IOC_TYPEBITS 8
 #define _IOC_SIZEBITS 14
@@ -228,7 +233,8 @@ export function builtinHeader(name: string, target: Target): SourceText | undefi
 
 /** What stands in for a header of the C library that is nowhere on this machine. */
 export function libcHeader(name: string, target: Target): SourceText | undefined {
-  const text = Object.hasOwn(LIBC, name) ? LIBC[name] : undefined;
+  // glibc has a list of missing functions for each of its ABIs, and installs one.
+  const text = Object.hasOwn(LIBC, name) ? LIBC[name] : name.startsWith('gnu/stubs-') ? '' : undefined;
   if (text === undefined) return undefined;
   return once(`${target.name} ${name}`, () => new SourceText(`<${name}>`, text));
 }

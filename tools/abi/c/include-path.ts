@@ -1,4 +1,4 @@
-import { dirname, join, posix } from 'node:path';
+import { dirname, isAbsolute, join, posix } from 'node:path';
 import type { FindHeader } from './preprocessor.js';
 import { SourceText } from './source-text.js';
 
@@ -30,7 +30,10 @@ const MOST_FOLDERS_UP = 16;
  */
 export function headerFinder(header: string, options: IncludeOptions): FindHeader {
   const { sources, read } = options;
-  const open = (path: string): SourceText | undefined => {
+  const prefix = revisionOf(header);
+  const open = (name: string): SourceText | undefined => {
+    // What is in a git tree is looked for there; what is nowhere in it, on this machine.
+    const path = isAbsolute(name) ? name : prefix + posix.normalize(name);
     if (!sources.has(path)) {
       const text = read(path);
       sources.set(path, text === undefined ? undefined : new SourceText(path, text));
@@ -40,7 +43,7 @@ export function headerFinder(header: string, options: IncludeOptions): FindHeade
   let own: readonly string[] | undefined;
   function* folders(): Generator<string> {
     yield* options.include;
-    own ??= treeFolders(header, { ...options, has: (path) => open(path) !== undefined });
+    own ??= treeFolders(header.slice(prefix.length), { ...options, has: (path) => open(path) !== undefined });
     yield* own;
     yield '/usr/include';
     yield `/usr/include/${TRIPLETS[options.target] ?? 'x86_64-linux-gnu'}`;
@@ -48,19 +51,23 @@ export function headerFinder(header: string, options: IncludeOptions): FindHeade
   }
   return (name, { angled, from, after }) => {
     if (!angled && after === undefined) {
-      const beside = open(posix.normalize(join(dirname(from), name)));
+      const beside = open(join(dirname(from.slice(revisionOf(from).length)), name));
       if (beside) return beside;
     }
     let passed = after === undefined;
     for (const folder of folders()) {
-      const path = posix.normalize(join(folder, name));
-      if (passed) {
-        const found = open(path) ?? genericAsm(folder, { name, open });
-        if (found && found.name !== from) return found;
-      } else passed = path === posix.normalize(from);
+      const found = open(join(folder, name)) ?? genericAsm(folder, { name, open });
+      if (found === undefined) continue;
+      if (passed && found.name !== from) return found;
+      passed ||= found.name === from;
     }
     return undefined;
   };
+}
+
+/** The `REV:` of a path in a git tree. */
+function revisionOf(path: string): string {
+  return /^[^:/][^:]*:/.exec(path)?.[0] ?? '';
 }
 
 /** A tree's sources have no asm/x.h where a port uses the generic one: the build makes it. */

@@ -217,7 +217,7 @@ class Preprocessor {
       }
     }
     const body = line.slice(at);
-    if (OWN_MACROS.has(name.text)) return;
+    if (params && OWN_MACROS.has(name.text)) return;
     this.macros.set(name.text, { name, params, variadic, body });
   }
 
