@@ -11,7 +11,7 @@ import type { SameMeaning } from './same-meaning.js';
 import { type OnTarget, targetDifferences } from './target-differences.js';
 
 /** How much was compared: what a summary says beside its findings. */
-export interface Scope {
+export interface Coverage {
   headers: number;
   /** Of those, the ones that have commands on either side. */
   withCommands: number;
@@ -24,7 +24,7 @@ export interface Checked {
   readonly old: string;
   readonly new: string;
   readonly findings: readonly Finding[];
-  readonly scope: Scope;
+  readonly coverage: Coverage;
   /** The comparison of the first target, where two ABIs were compared and not two folders. */
   readonly comparison?: Comparison;
 }
@@ -60,7 +60,7 @@ export async function checkPair(
   return {
     ...{ old: first.old.name, new: first.new.name, comparison: first },
     findings: onTargets(comparisons, options.targets),
-    scope: addTo(emptyScope(), first.old, first.new),
+    coverage: addTo(noCoverage(), first.old, first.new),
   };
 }
 
@@ -81,19 +81,19 @@ function onTargets(comparisons: readonly Pick<Comparison, 'findings'>[], targets
   );
 }
 
-function emptyScope(): Scope {
+function noCoverage(): Coverage {
   return { headers: 0, withCommands: 0, commands: 0, records: 0, constants: 0 };
 }
 
-function addTo(scope: Scope, old: AbiModel, now: AbiModel): Scope {
+function addTo(coverage: Coverage, old: AbiModel, now: AbiModel): Coverage {
   const most = (key: 'records' | 'constants') => Math.max(old[key].length, now[key].length);
   const commands = Math.max(...[old, now].map((model) => model.commands.length + model.unread.length));
-  scope.headers++;
-  if (commands > 0) scope.withCommands++;
-  scope.commands += commands;
-  scope.records += most('records');
-  scope.constants += most('constants');
-  return scope;
+  coverage.headers++;
+  if (commands > 0) coverage.withCommands++;
+  coverage.commands += commands;
+  coverage.records += most('records');
+  coverage.constants += most('constants');
+  return coverage;
 }
 
 /** One header on several targets. */
@@ -104,7 +104,7 @@ export async function checkTargets(spec: string, options: LoadOptions, targets: 
   const names = targets.map(({ name }) => name).join(', ');
   return {
     ...{ old: spec, new: names, findings: targetDifferences(all) },
-    scope: addTo(emptyScope(), model, model),
+    coverage: addTo(noCoverage(), model, model),
   };
 }
 
@@ -114,11 +114,11 @@ export function checkFolders(specs: { old: string; new: string }, options: PairO
     Set<string>,
     Set<string>,
   ];
-  const scope = emptyScope();
+  const coverage = noCoverage();
   const models: AbiModel[] = [];
   const findings: Finding[] = [];
   const compared = ({ old, new: now }: Comparison) => {
-    addTo(scope, old, now);
+    addTo(coverage, old, now);
     // Only their names are asked for, and there may be a thousand.
     if (options.renames.length > 0) models.push(old, now);
   };
@@ -127,7 +127,7 @@ export function checkFolders(specs: { old: string; new: string }, options: PairO
     for (const finding of found) findings.push({ ...finding, header: path });
   }
   checkRenames(options.renames, models);
-  return { old: specs.old, new: specs.new, findings, scope };
+  return { old: specs.old, new: specs.new, findings, coverage };
 }
 
 function headersIn(folder: string): string[] {

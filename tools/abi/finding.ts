@@ -1,4 +1,4 @@
-import type { Effect } from './effects.js';
+import type { AbiEffect } from './effects.js';
 import type { Position } from './model.js';
 
 /** Every class, for --fail-on and the report formats, with what it means. */
@@ -49,8 +49,8 @@ export interface Finding {
   /** Of a class that breaks, but here it harms nobody: it was so before, or only the kernel writes there. */
   readonly harmless?: boolean;
   /** Silent alias of a command: what a client of the old ABI gets on the new kernel, and the other way round. */
-  readonly oldClient?: Effect;
-  readonly newClient?: Effect;
+  readonly oldClient?: AbiEffect;
+  readonly newClient?: AbiEffect;
   /** Of folders that were compared: the header in them. */
   readonly header?: string;
   /** For a field: its record. For a constant: its group. */

@@ -1,8 +1,8 @@
 // For services that show findings beside the code.
 
 import { relative, resolve } from 'node:path';
+import { failures, type Report, summary } from './check-report.js';
 import { CLASS_NAMES, CLASSES, type Finding, isBreak } from './finding.js';
-import { failures, type Report, summary } from './report.js';
 import { effectLines } from './report-text.js';
 
 /** SARIF 2.1.0. Files are named from the folder that the check ran in, which is a repository's root in CI. */

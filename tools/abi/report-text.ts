@@ -1,6 +1,6 @@
+import { type Report, summary } from './check-report.js';
 import { CLASS_NAMES, CLASSES, type Finding, isBreak, type Side } from './finding.js';
 import { hex } from './model.js';
-import { type Report, summary } from './report.js';
 
 /** For a terminal: a line a finding, and what callers get below it. Of folders, what is only new is counted and not listed. */
 export function textReport(report: Report): string[] {

@@ -1,9 +1,9 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { targetByName } from '../abi/c/target.js';
 import { type Checked, checkFolders, checkPair, checkTargets, isFolder, type PairOptions } from '../abi/check.js';
+import { failures, type Report, reportOf } from '../abi/check-report.js';
 import { type LoadOptions, loadAbi } from '../abi/load.js';
 import { checkFolders as checkIncludes, readFailOn, readRenames, readTargets, SkipPatterns } from '../abi/options.js';
-import { failures, type Report, reportOf } from '../abi/report.js';
 import { EXIT, UsageError } from '../exit-code.js';
 
 /** Where a command prints. */

@@ -34,15 +34,15 @@ export function summary(report: Report): string {
   if (others > 0) parts.push(`${others} other`);
   if (unknown > 0) parts.push(`${unknown} not compared`);
   if (suppressed.length > 0) parts.push(`${suppressed.length} suppressed`);
-  return `${parts.join(', ')}${scopeText(report.checked)}`;
+  return `${parts.join(', ')}${coverageText(report.checked)}`;
 }
 
-function scopeText({ scope, comparison }: Checked): string {
-  if (scope.headers !== 1 || comparison === undefined) {
-    return `; ${counted(scope.headers, 'header')} compared, ${scope.withCommands} with ioctl commands`;
+function coverageText({ coverage, comparison }: Checked): string {
+  if (coverage.headers !== 1 || comparison === undefined) {
+    return `; ${counted(coverage.headers, 'header')} compared, ${coverage.withCommands} with ioctl commands`;
   }
-  if (scope.commands > 0) return '';
-  const { records, constants } = scope;
+  if (coverage.commands > 0) return '';
+  const { records, constants } = coverage;
   return `; no ioctl commands on either side: ${counted(records, 'record')} and ${counted(constants, 'constant')} were compared`;
 }
 
