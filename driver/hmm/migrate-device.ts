@@ -1,7 +1,7 @@
 import { EBUSY } from '../../uapi/errno.js';
 import { type Coroutine, preemptPoint } from '../core/effect.js';
 import { InjectPoint, Phase } from '../inject/inject-points.js';
-import { copyPage, folioLock, folioLockNew, folioPut, folioTrylock } from '../mm/frames/folio.js';
+import { copyPage, folioLock, folioPut, folioSetLocked, folioTrylock } from '../mm/frames/folio.js';
 import type { Memory } from '../mm/memory.js';
 import { migrateDeviceFinalize } from './migrate-finalize.js';
 import { migrateDevicePages } from './migrate-pages.js';
@@ -76,7 +76,7 @@ function* moveCoherentFolio(memory: Memory, pfn: number): Coroutine<number> {
   if (!isMigrating()) return -EBUSY;
   const newPfn = memory.allocator.allocate();
   if (newPfn !== 0) {
-    folioLockNew(memory, newPfn);
+    folioSetLocked(memory, newPfn);
     arrays.dst[0] = MigratePfn.valid;
     arrays.dstPfn[0] = newPfn;
   }

@@ -2,9 +2,9 @@ import { assert } from '../core/assert.js';
 import { type Coroutine, preemptPoint } from '../core/effect.js';
 import { InjectPoint, Phase } from '../inject/inject-points.js';
 import { HPAGE_PMD_NR, PAGE_SIZE, PG, Zone } from '../mm/frames/frames.js';
-import { splitUnmappedFolio } from '../mm/huge/thp-split-folio.js';
+import { migrateVmaSplitUnmappedFolio } from '../mm/huge/thp-split-folio.js';
 import type { Memory } from '../mm/memory.js';
-import { invalidateRangeEnd, invalidateRangeStart, type NotifierRange } from '../mm/notifier.js';
+import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart, type NotifierRange } from '../mm/notifier.js';
 import { folioFreeSwap } from '../mm/swap/swap-cache.js';
 import { injectInvalidate, injectReference } from './inject.js';
 import { migrateVmaInsertHugePmdPage, migrateVmaInsertPage, prepareInsert, splitHugeZero } from './migrate-insert.js';
@@ -66,7 +66,7 @@ function* migrateDevicePagesAndHoles(
       }
     }
   }
-  if (event !== null) invalidateRangeEnd(event);
+  if (event !== null) mmuNotifierInvalidateRangeEnd(event);
 }
 
 /** Puts the destination of the hole at `i` into the page table, for a hole of 2 MiB one or 512. Answers how many entries are done. */
@@ -97,7 +97,7 @@ export function* migrateVmaSplitUnmappedFolio(
   i: number,
 ): Coroutine<boolean> {
   const head = srcPfn[i]!;
-  if ((yield* splitUnmappedFolio(memory, head)) !== 0) return false;
+  if ((yield* migrateVmaSplitUnmappedFolio(memory, head)) !== 0) return false;
   src[i]! &= ~MigratePfn.compound;
   for (let j = 1; j < HPAGE_PMD_NR; j++) {
     src[i + j] = src[i]!;
@@ -124,7 +124,7 @@ function* beginInsert(migrate: MigrateVma, i: number): Coroutine<NotifierRange> 
   const { mm } = migrate.vma!;
   const start = migrate.start + i * PAGE_SIZE;
   const event: NotifierRange = { mm, start, end: migrate.end, event: 'MIGRATE', owner: migrate.pgmapOwner };
-  yield* invalidateRangeStart(event);
+  yield* mmuNotifierInvalidateRangeStart(event);
   yield* prepareInsert(migrate);
   return event;
 }
