@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander';
 import { TARGET_NAMES } from '../abi/c/target.js';
-import type { Output } from './selftest.js';
+import type { Output } from '../output.js';
 
 interface Ending {
   code: number;

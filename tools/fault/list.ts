@@ -1,9 +1,9 @@
 import { FAULT_POINTS, type FaultPointInfo, type PhaseName, phasesIn } from '../../driver/core/fault-points.js';
 import { DEFAULT_PROFILE, PROFILE_NAMES, type ProfileName } from '../../driver/mm/profile.js';
 import type { PathName } from '../../tests/selftests/case.js';
-import type { Output } from '../commands/selftest.js';
 import { EXIT } from '../exit-code.js';
 import { profileOption } from '../kernel-profile.js';
+import type { Output } from '../output.js';
 import { framesOf } from './plans/plan-selftest.js';
 import { casesByName } from './sweep/cases.js';
 import { jobsOf } from './sweep/sweep.js';

@@ -1,7 +1,7 @@
 import { stringify } from 'yaml';
 import type { DefectName } from '../../driver/core/defects.js';
-import type { Output } from '../commands/selftest.js';
 import { EXIT, UsageError } from '../exit-code.js';
+import type { Output } from '../output.js';
 import { MachinePool } from './machine-pool.js';
 import { loadPlan } from './plans/plan-parse.js';
 import { runPlan } from './plans/plan-run.js';

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { stringify } from 'yaml';
 import { FAULT_POINTS, FAULT_RETURNS, type FaultReturn } from '../../../driver/core/fault-points.js';
-import type { Output } from '../../commands/selftest.js';
 import { EXIT, UsageError } from '../../exit-code.js';
+import type { Output } from '../../output.js';
 import type { Rule } from '../plans/plan-types.js';
 import { type ShellWrite, shellWrites } from './shell-writes.js';
 

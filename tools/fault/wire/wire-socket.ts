@@ -7,8 +7,8 @@ import { connect } from '../../../uapi/client/connect.js';
 import { Dmirror } from '../../../uapi/client/dmirror.js';
 import { Process } from '../../../uapi/client/thread.js';
 import type { Transport } from '../../../uapi/client/transport.js';
-import type { Output } from '../../commands/selftest.js';
 import { EXIT } from '../../exit-code.js';
+import type { Output } from '../../output.js';
 import { KtapWriter } from '../../report/ktap.js';
 import { WIRE_FAULTS, type WireFault, WireProxy } from './wire-proxy.js';
 
