@@ -1,11 +1,12 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
-import type { PathName } from '../tests/selftests/case.js';
+import type { PathName } from '../uapi/path-name.js';
 import { addAbi } from './commands/abi-command.js';
 import { addDaemonCommands } from './commands/daemon-commands.js';
 import { addExec } from './commands/exec-command.js';
 import { addFault } from './commands/fault-command.js';
 import { EXIT, exitHelp, OutputError, UsageError } from './exit-code.js';
 import { type Output, ProcessOutput } from './output.js';
+import { pathOption } from './path-option.js';
 import { packageVersion } from './version.js';
 
 /** Runs the command with `args` (without node and the script) and returns its exit status. */
@@ -14,7 +15,8 @@ export async function main(args: readonly string[]): Promise<number> {
   const status = { code: EXIT.pass as number };
   try {
     await program(status, () => own).parseAsync([...args], { from: 'user' });
-    return own.status(status.code);
+    const code = own.status(status.code);
+    return own.stop.isRequested ? await own.exit(code) : code;
   } catch (error) {
     if (error instanceof UsageError) {
       own.err(`error: ${error.message}\n${error.hint}`);
@@ -55,7 +57,7 @@ function addSelftest(root: Command, status: { code: number }, output: () => Outp
     .option('-l, --list', 'list the cases and run nothing', false)
     .option('-t, --test <glob>', 'only the cases whose full name matches; may be repeated', collect, [])
     .option('--seed <n>', "seed of the machine's scheduler and of the cases", parseSeed, 1)
-    .addOption(new Option('--path <path>', 'the migration path to run on').choices(['classic', 'unified']))
+    .addOption(pathOption())
     .addOption(
       new Option('--invariants <when>', "check the machine's invariants: never, over what each ioctl touched, over all")
         .choices(['off', 'touched', 'all'])
@@ -114,9 +116,7 @@ function addConform(root: Command, status: { code: number }, output: () => Outpu
     .description('replay recordings of a real kernel and print the first differing answer of each sequence')
     .argument('[file...]', 'recordings, plain or gzip')
     .option('--seq <id>', 'only this sequence; may be repeated', collect, [])
-    .addOption(
-      new Option('--path <path>', 'the migration path to run on').choices(['classic', 'unified']).default('classic'),
-    )
+    .addOption(pathOption('classic'))
     .option('--invariants', 'prove the whole machine consistent after every op', true)
     .option('--no-invariants', 'look at answers only')
     .option('--jobs <n>', 'worker threads; one for each core by default', parseCount)

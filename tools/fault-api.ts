@@ -5,7 +5,13 @@ import type { PlanOptions, PlanResult } from './fault/plans/plan-result.js';
 import { runPlan as runWatchedPlan } from './fault/plans/plan-run.js';
 import type { Plan } from './fault/plans/plan-types.js';
 
-export { FAULT_POINTS, type FaultPointInfo, type FaultReturn, type PhaseName } from '../driver/core/fault-points.js';
+export type { Violation } from '../driver/check/violation.js';
+export {
+  FAULT_POINTS,
+  type FaultPhase as PhaseName,
+  type FaultPointInfo,
+  type FaultReturn,
+} from './fault/fault-points.js';
 export type { PlanOptions, PlanResult } from './fault/plans/plan-result.js';
 export {
   definePlan,
@@ -15,7 +21,6 @@ export {
   type Rule,
   type Step,
 } from './fault/plans/plan-types.js';
-export type { Violation } from './fault/violation.js';
 
 /** Runs one plan on one path. Throws PlanNameError for a name that nothing has; a wrong plan object is an Error. */
 export async function runPlan(plan: Plan, options: PlanOptions): Promise<PlanResult> {

@@ -123,6 +123,14 @@ export class ProcessOutput implements Output {
     return this.brokenBy === null ? this.stop.status(code) : statusOfBroken(this.brokenBy);
   }
 
+  /** Ends the process at once with what was written: what was given up may keep timers and connections. */
+  async exit(code: number): Promise<never> {
+    for (const stream of [process.stdout, process.stderr]) {
+      if (!stream.destroyed) await new Promise<void>((written) => stream.write('', () => written()));
+    }
+    process.exit(code);
+  }
+
   /** Results that have another place still go there; with stdout alone there is nothing left to do. */
   private broken(error: NodeJS.ErrnoException): void {
     if (this.brokenBy !== null) return;

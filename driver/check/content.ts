@@ -12,9 +12,9 @@ export function entryOf(mm: Mm, vpn: number): { lo: number; pfn: number } | null
   const pmd = mm.pageTable.pmdTable(vpn);
   if (pmd === null) return null;
   const i = Math.floor(vpn / 512) % 512;
-  const leaf = pmd.children![i]!;
-  if (leaf !== null) return { lo: leaf.entries[2 * (vpn % 512)]!, pfn: leaf.entries[2 * (vpn % 512) + 1]! };
-  return { lo: pmd.entries[2 * i]!, pfn: pmd.entries[2 * i + 1]! + (vpn % 512) };
+  const leaf = pmd.child(i);
+  if (leaf !== null) return { lo: leaf.lo(vpn % 512), pfn: leaf.hi(vpn % 512) };
+  return { lo: pmd.lo(i), pfn: pmd.hi(i) + (vpn % 512) };
 }
 
 /**
@@ -33,7 +33,7 @@ export function contentOf(mm: Mm, vpn: number): Buffer | null {
     return frameBytes(mm, backingPfn(memory, entry!.pfn));
   if (kind !== Kind.swap) return null;
   const cached = memory.swap.cachedPfn(entry!.pfn);
-  if (cached !== 0) return memory.frames.flags[cached]! & PG.uptodate ? frameBytes(mm, cached) : null;
+  if (cached !== 0) return memory.frames.hasFlags(cached, PG.uptodate) ? frameBytes(mm, cached) : null;
   const stored = memory.swap.peek(entry!.pfn);
   return stored === null ? null : Buffer.from(stored.buffer, stored.byteOffset, PAGE_SIZE);
 }
@@ -75,6 +75,6 @@ export function rightsOf(mm: Mm, vpn: number): { write: boolean; dirty: boolean;
   if (entry.lo & (Pte.special | Pte.protnone)) return null;
   if (kind !== Kind.present && kind !== Kind.devicePrivate) return null;
   const { frames } = mm.memory;
-  const dirty = (entry.lo & Pte.dirty) !== 0 || (frames.flags[frames.head[entry.pfn]!]! & PG.dirty) !== 0;
+  const dirty = (entry.lo & Pte.dirty) !== 0 || frames.hasFlags(frames.head(entry.pfn), PG.dirty);
   return { write: (entry.lo & Pte.write) !== 0, dirty, kind };
 }

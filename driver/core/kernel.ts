@@ -1,7 +1,6 @@
 import { AssertionError, assert } from './assert.js';
-import { type Defects, noDefects } from './defects.js';
-import { FaultEngine } from './fault-engine.js';
 import { LOCK_CLASS_NAMES, type LockClassId } from './lock-class.js';
+import type { Observer } from './observer.js';
 import type { SchedulerPolicy } from './policy.js';
 import { Prng } from './prng.js';
 import { heldNames, Scheduler } from './scheduler.js';
@@ -13,15 +12,18 @@ export class Kernel {
   readonly scheduler: Scheduler;
   readonly prng: Prng;
   readonly trace = new Trace();
-  /** Fault points: off, and then one boolean test each, unless a plan arms them. */
-  readonly faults: FaultEngine;
-  /** Planted bugs, for testing our own tests; all off. */
-  readonly defects: Defects = noDefects();
+  /** Is told of whatever tasks share, see observer.ts; null costs one test an access. Set by `observe`. */
+  observer: Observer | null = null;
 
   constructor(policy: SchedulerPolicy, seed: number, stepLimit: number) {
     this.scheduler = new Scheduler(policy, stepLimit);
-    this.faults = new FaultEngine(this.scheduler);
     this.prng = new Prng(seed);
+  }
+
+  /** From now on `observer` stands where tasks touch what they share; null ends that. */
+  observe(observer: Observer | null): void {
+    this.observer = observer;
+    this.scheduler.observer = observer;
   }
 
   /** The task whose code is running. */
@@ -77,6 +79,5 @@ export class Kernel {
     this.scheduler.reset(seed);
     this.prng.reseed(seed);
     this.trace.reset();
-    this.faults.reset();
   }
 }

@@ -24,6 +24,7 @@ import { dmirrorDeviceEvictChunk } from './memory/evict.js';
 import { dmirrorDevmemFault } from './memory/migrate-to-ram.js';
 import { PrivateWindows } from './memory/windows.js';
 
+export type { Command } from './commands/command.js';
 export type { IoctlCall } from './commands/ioctl.js';
 export { type DmirrorQuirks, NO_QUIRKS } from './context.js';
 export { DmirrorFile } from './file.js';
@@ -34,7 +35,7 @@ export { MirrorTag, type MirrorTagId } from './mirror/mirror.js';
 export { KernelOops } from './oops.js';
 
 export interface DmirrorOptions {
-  /** Which walk collects the pages of MIGRATE_TO_DEV, MIGRATE_TO_SYS, MIGRATE_ON_FAULT_TO_DEV and CPU faults. */
+  /** How MIGRATE_TO_DEV, MIGRATE_TO_SYS, MIGRATE_ON_FAULT_TO_DEV and CPU faults migrate. */
   readonly path: MigrationPath;
   readonly quirks?: Partial<DmirrorQuirks>;
   /** Pages of a chunk; Linux's 65536 unless a test wants to see the end of one. */
@@ -49,7 +50,7 @@ const ADDRESS_SPACE_BYTES = 2 ** 64 - PAGE_SIZE;
  * Linux: lib/test_hmm.c
  */
 export class DmirrorDevices {
-  private readonly context: DmirrorContext;
+  readonly context: DmirrorContext;
   private readonly windows: PrivateWindows;
   private readonly devices: DmirrorDevice[] = [];
 

@@ -28,7 +28,7 @@ export function* makeDeviceExclusive(mm: Mm, addr: number, owner: object | null)
     const got = yield* getUserPagesRemote(mm, addr, 1, FOLL.get | FOLL.write | FOLL.splitPmd, pages);
     if (got < 0) return got;
     const pfn = pages[0]!;
-    if (!frames.isAnon(pfn) || frames.flags[frames.head[pfn]!]! & PG.hugetlb) {
+    if (!frames.isAnon(pfn) || frames.hasFlags(frames.head(pfn), PG.hugetlb)) {
       folioPut(memory, pfn);
       return -EOPNOTSUPP;
     }
@@ -55,13 +55,12 @@ function takeEntry(mm: Mm, addr: number, pfn: number): boolean {
   const table = mm.pageTable.pteTable(addr / PAGE_SIZE);
   if (table === null) return false;
   const i = pteIndex(addr / PAGE_SIZE);
-  const { entries } = table;
-  const lo = entries[2 * i]!;
+  const lo = table.lo(i);
   const isWritable = (lo & (KIND_MASK | Pte.write)) === (Kind.present | Pte.write);
-  if (!isWritable || entries[2 * i + 1] !== pfn) return false;
+  if (!isWritable || table.hi(i) !== pfn) return false;
   ptlLock(mm);
   if (lo & Pte.dirty) folioMarkDirty(mm.memory, pfn);
-  entries[2 * i] = Kind.deviceExclusive | Pte.exclusive;
+  table.setLo(i, Kind.deviceExclusive | Pte.exclusive);
   flushTlbPage(mm, addr / PAGE_SIZE);
   ptlUnlock(mm);
   return true;

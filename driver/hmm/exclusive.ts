@@ -1,5 +1,5 @@
 import { type Coroutine, preemptPoint } from '../core/effect.js';
-import { FaultPoint } from '../core/fault-points.js';
+import { InjectPoint } from '../inject/inject-points.js';
 import { FOLL } from '../mm/faults/foll.js';
 import { getUserPagesRemote } from '../mm/faults/gup.js';
 import { folioPut, folioTrylock, folioUnlock } from '../mm/frames/folio.js';
@@ -34,9 +34,9 @@ export function* makeDeviceExclusiveRange(
   for (let i = 0; i < found; i++) {
     const pfn = pfns[i]!;
     if (memory.kernel.scheduler.contended) yield EXCLUSIVE_POINT;
-    const { faults } = memory.kernel;
-    const isRefused = faults.armed && faults.hit(FaultPoint.folioTrylock, start + i * PAGE_SIZE) !== 0;
-    if (memory.frames.head[pfn] !== pfn || isRefused || !folioTrylock(memory, pfn)) {
+    const { inject } = memory.kernel;
+    const isRefused = inject.armed && inject.hit(InjectPoint.folioTrylock, start + i * PAGE_SIZE) !== 0;
+    if (memory.frames.head(pfn) !== pfn || isRefused || !folioTrylock(memory, pfn)) {
       folioPut(memory, pfn);
       pfns[i] = 0;
       continue;
@@ -61,7 +61,7 @@ interface ExclusiveTarget {
  */
 function* folioMakeDeviceExclusive(memory: Memory, pfn: number, target: ExclusiveTarget): Coroutine<boolean> {
   const { frames, stats } = memory;
-  if (!frames.isAnon(pfn) || frames.flags[pfn]! & PG.hugetlb) return false;
+  if (!frames.isAnon(pfn) || frames.hasFlags(pfn, PG.hugetlb)) return false;
   let isValid = false;
   stats.makeExclusive++;
   yield* rmapWalk(memory, pfn, function* (vma, addr) {
@@ -79,9 +79,9 @@ function* folioMakeDeviceExclusive(memory: Memory, pfn: number, target: Exclusiv
     }
     ptlUnlock(mm);
     invalidateRangeEnd(range);
-    return isDone && frames.folioMapcount[pfn]! > 0;
+    return isDone && frames.folioMapcount(pfn) > 0;
   });
-  return isValid && frames.folioMapcount[pfn] === 0;
+  return isValid && frames.folioMapcount(pfn) === 0;
 }
 
 const Found = { nothing: 0, readOnly: 1, writable: 2, notPresent: 3 } as const;
@@ -91,17 +91,16 @@ function makeEntryExclusive(vma: Vma, addr: number, head: number): number {
   const { memory, pageTable } = vma.mm;
   const table = pageTable.pteTable(addr / PAGE_SIZE);
   if (table === null) return Found.nothing;
-  const { entries } = table;
   const i = pteIndex(addr / PAGE_SIZE);
-  const lo = entries[2 * i]!;
-  const pfn = entries[2 * i + 1]!;
+  const lo = table.lo(i);
+  const pfn = table.hi(i);
   const kind = lo & KIND_MASK;
   if (kind !== Kind.present && kind !== Kind.devicePrivate && kind !== Kind.deviceExclusive) return Found.nothing;
   if (lo & Pte.special || pfn < head || pfn >= head + memory.frames.folioNrPages(head)) return Found.nothing;
   // Somebody's device has it: no mapping, yet found by the walk, which gives up.
   if (kind !== Kind.present) return Found.notPresent;
   if (lo & Pte.dirty) folioMarkDirty(memory, pfn);
-  entries[2 * i] = Kind.deviceExclusive | (lo & Pte.write);
+  table.setLo(i, Kind.deviceExclusive | (lo & Pte.write));
   flushTlbPage(vma.mm, addr / PAGE_SIZE);
   // The entry keeps the mapping's reference.
   folioRemoveRmapPte(memory, pfn);

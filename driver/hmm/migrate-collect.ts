@@ -1,5 +1,5 @@
 import { type Coroutine, preemptPoint } from '../core/effect.js';
-import { Phase } from '../core/fault-points.js';
+import { Phase } from '../inject/inject-points.js';
 import { PAGE_SIZE } from '../mm/frames/frames.js';
 import type { Memory } from '../mm/memory.js';
 import { invalidateRangeEnd, invalidateRangeStart, type NotifierRange } from '../mm/notifier.js';
@@ -31,7 +31,7 @@ export function* migrateVmaCollect(migrate: MigrateVma, vma: Vma): Coroutine<voi
   const { kernel, stats } = mm.memory;
   const { start, end, pgmapOwner: owner } = migrate;
   if (kernel.scheduler.contended) yield COLLECT_POINT;
-  if (kernel.faults.armed) kernel.faults.enter(Phase.collect);
+  if (kernel.inject.armed) kernel.inject.enter(Phase.collect);
   const range: NotifierRange = { mm, start, end, event: 'MIGRATE', owner };
   yield* invalidateRangeStart(range);
   stats.walks++;
@@ -69,22 +69,22 @@ function* collectPmdPart(migrate: MigrateVma, { vma, filter, pmd, vpn, end }: Pm
   const i = pmdIndex(vpn);
   memory.stats.pmdEntries++;
   for (let at = vpn; ; ) {
-    const leaf = pmd.children![i]!;
+    const leaf = pmd.child(i);
     if (leaf !== null) {
       at = collectPtes(migrate, leaf, { vma, filter, vpn: at, end });
       if (at === end) return;
-      const pfn = leaf.entries[2 * pteIndex(at) + 1]!;
+      const pfn = leaf.hi(pteIndex(at));
       if (yield* splitMappedFolio(memory, pfn, filter.faultPfn)) continue;
       return collectSkip(migrate, end - at);
     }
-    const kind = kindOf(pmd.entries[2 * i]!);
+    const kind = kindOf(pmd.lo(i));
     if (kind === Kind.none) return collectHole(memory, migrate, { filter, vpn: at, end });
     if (memory.profile.deviceThp) {
       const taken = yield* takeHugePmd(vma, { vpn: at, end }, filter);
       if (taken === HugeTake.again) continue;
       if (taken === HugeTake.hole) return collectHole(memory, migrate, { filter, vpn: at, end });
       if (taken === HugeTake.skip) return collectSkip(migrate, end - at);
-      return collectCompound(migrate, { flags: taken, pfn: pmd.entries[2 * i + 1]!, npages: end - at });
+      return collectCompound(migrate, { flags: taken, pfn: pmd.hi(i), npages: end - at });
     }
     if (kind !== Kind.present) return collectSkip(migrate, end - at);
     if (!(yield* splitHugeToCollect(migrate, vma, at))) return collectSkip(migrate, end - at);
@@ -99,22 +99,21 @@ function collectPtes(
 ): number {
   const { mm } = vma;
   const { src, srcPfn, dst, dstPfn } = migrate;
-  const { entries } = leaf;
   const first = pteIndex(vpn);
   const last = first + (end - vpn);
-  const { faults } = mm.memory.kernel;
+  const { inject } = mm.memory.kernel;
   let n = migrate.npages;
   let i = first;
   let isReplaced = false;
   ptlLock(mm);
   for (; i < last; i++, n++) {
-    if (faults.armed) faults.at((vpn + i - first) * PAGE_SIZE);
-    const isPresent = kindOf(entries[2 * i]!) === Kind.present;
-    const flags = collectEntry(mm.memory, entries, i, filter);
+    if (inject.armed) inject.at((vpn + i - first) * PAGE_SIZE);
+    const isPresent = kindOf(leaf.lo(i)) === Kind.present;
+    const flags = collectEntry(mm.memory, leaf, i, filter);
     if (flags === COLLECT_SPLIT) break;
     isReplaced ||= isPresent && (flags & MigratePfn.valid) !== 0;
     src[n] = flags;
-    srcPfn[n] = flags & MigratePfn.valid ? entries[2 * i + 1]! : 0;
+    srcPfn[n] = flags & MigratePfn.valid ? leaf.hi(i) : 0;
     dst[n] = 0;
     dstPfn[n] = 0;
     if (flags !== 0) migrate.cpages++;

@@ -12,21 +12,20 @@ import { ptlLock, ptlUnlock } from '../mm/tables/ptl.js';
  */
 export function restoreSoleMapping(memory: Memory, from: number, to: number): boolean {
   const { frames, kernel } = memory;
-  if (kernel.scheduler.contended || kernel.trace.verbose || frames.order[frames.head[to]!]! > 0 || !frames.isAnon(to))
+  if (kernel.scheduler.contended || kernel.trace.verbose || frames.order(frames.head(to)) > 0 || !frames.isAnon(to))
     return false;
-  const anonVma = memory.anonVmas.get(frames.mapping[to]!);
+  const anonVma = memory.anonVmas.get(frames.mapping(to));
   if (anonVma === undefined || anonVma.vmas.length !== 1 || anonVma.lock.isWriteLocked) return false;
   memory.stats.removeMigrationPtes++;
   const vma = anonVma.vmas[0]!;
-  const index = frames.index[to]!;
+  const index = frames.index(to);
   const addr = index >= vma.pgoff ? vma.addressOf(index) : -1;
   if (addr < 0) return true;
   const table = vma.mm.pageTable.pteTable(addr / PAGE_SIZE);
   if (table === null) return true;
   const i = pteIndex(addr / PAGE_SIZE);
   ptlLock(vma.mm);
-  const { entries } = table;
-  if (kindOf(entries[2 * i]!) === Kind.migration && entries[2 * i + 1] === from) {
+  if (kindOf(table.lo(i)) === Kind.migration && table.hi(i) === from) {
     removeMigrationPte(vma, { table, index: i, newPfn: to });
   }
   ptlUnlock(vma.mm);

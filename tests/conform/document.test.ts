@@ -1,26 +1,17 @@
-import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
+import { checkDocument } from '../document-part.js';
 import { countRecordings } from './coverage.js';
-import { deviationsOf, documentParts, familyTable, withPart } from './document.js';
+import { deviationsOf, documentParts, familyTable } from './document.js';
 import { EXCEPTIONS, MAX_EXCEPTIONS } from './exceptions.js';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const coverage = countRecordings();
 
-/** With DMIRROR_UPDATE=1 the file is written anew; without, it must be what would be written. */
-function check(file: string, parts: Readonly<Record<string, string>>): void {
-  const path = `${ROOT}/${file}`;
-  const text = readFileSync(path, 'utf8');
-  const wanted = Object.entries(parts).reduce((done, [name, part]) => withPart(done, name, part), text);
-  if (process.env.DMIRROR_UPDATE === '1') writeFileSync(path, wanted);
-  else expect(text, `run DMIRROR_UPDATE=1 npx vitest run tests/conform/document.test.ts`).toBe(wanted);
-}
-
 describe('documents', () => {
-  it('docs/conformance.md is current', () => check('docs/conformance.md', documentParts(coverage, ROOT)));
+  it('docs/conformance.md is current', () => checkDocument('docs/conformance.md', documentParts(coverage, ROOT)));
 
-  it('the table in the README is current', () => check('README.md', { conformance: familyTable(coverage) }));
+  it('the table in the README is current', () => checkDocument('README.md', { conformance: familyTable(coverage) }));
 
   it('finds a deviation in each form of comment', () => {
     const source = [

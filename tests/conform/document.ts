@@ -6,15 +6,6 @@ import { BETWEEN } from './between.js';
 import type { Coverage } from './coverage.js';
 import { EXCEPTIONS } from './exceptions.js';
 
-/** `text` with the part called `name` replaced. Throws when there is no such part. */
-export function withPart(text: string, name: string, part: string): string {
-  const [begin, end] = [`<!-- ${name} -->`, `<!-- end ${name} -->`];
-  const first = text.indexOf(begin);
-  const last = text.indexOf(end);
-  if (first < 0 || last < first) throw new Error(`no part '${name}': it stands between ${begin} and ${end}`);
-  return `${text.slice(0, first + begin.length)}\n${part}\n${text.slice(last)}`;
-}
-
 /** By name: the parts of docs/conformance.md. `root` is the repository. */
 export function documentParts(coverage: Coverage, root: string): Readonly<Record<string, string>> {
   return {

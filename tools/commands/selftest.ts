@@ -1,13 +1,15 @@
 import { availableParallelism } from 'node:os';
 import { type ProfileName, profileByName } from '../../driver/mm/profile.js';
-import type { PathName, SelftestCase } from '../../tests/selftests/case.js';
+import type { SelftestCase } from '../../tests/selftests/case.js';
 import { allCases } from '../../tests/selftests/index.js';
 import { dialectByName, dialectIds } from '../../uapi/dialect.js';
+import type { PathName } from '../../uapi/path-name.js';
 import { EXIT, UsageError } from '../exit-code.js';
 import { globToRegExp, shellQuote } from '../glob.js';
 import { profileOption } from '../kernel-profile.js';
 import { nearest } from '../nearest.js';
 import type { Output } from '../output.js';
+import { pathsOf } from '../path-option.js';
 import { junitXml } from '../report/junit.js';
 import { JsonReporter, KtapReporter, type Totals } from '../report/report.js';
 import { machinesAt, type SuiteMachines, spawnMachines } from '../suite/served-machines.js';
@@ -53,7 +55,7 @@ export async function selftest(
   const reporter = options.json ? new JsonReporter(output.out) : new KtapReporter(output.out);
   const at = new Date();
   const started = output.now();
-  const paths: readonly PathName[] = options.path === undefined ? ['classic', 'unified'] : [options.path];
+  const paths = pathsOf(options.path);
   const machines = await machinesFor({ ...options, profile }, chosen.length * paths.length);
   const results = await runSuite(chosen, reporter, {
     seed: options.seed,

@@ -1,15 +1,16 @@
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
-import { DEFECTS, type DefectName } from '../../driver/core/defects.js';
+import { DEFECTS, type DefectName } from '../../driver/inject/defects.js';
 import {
-  FAULT_POINTS,
-  FAULT_RETURNS,
-  type FaultReturn,
+  INJECT_POINTS,
+  INJECT_RETURNS,
+  type InjectReturn,
   PHASES,
   type PhaseName,
-} from '../../driver/core/fault-points.js';
+} from '../../driver/inject/inject-points.js';
 import { DEFAULT_PROFILE, PROFILE_NAMES, type ProfileName } from '../../driver/mm/profile.js';
-import type { PathName } from '../../tests/selftests/case.js';
+import type { PathName } from '../../uapi/path-name.js';
 import { UsageError } from '../exit-code.js';
+import { pathNamed } from '../path-option.js';
 import { checkPlan } from './plans/plan-schema.js';
 import type { Plan } from './plans/plan-types.js';
 
@@ -18,7 +19,7 @@ export interface Injection {
   readonly point: string;
   readonly phase: PhaseName;
   readonly nth: number;
-  readonly returns: FaultReturn;
+  readonly returns: InjectReturn;
 }
 
 /** All that one run of a sweep depends on. */
@@ -68,21 +69,20 @@ export function parseToken(token: string): RunId {
 
 function machineOf(where: string): Pick<RunId, 'path' | 'profile'> {
   const [path, profile = DEFAULT_PROFILE.name] = where.split('@');
-  if (path !== 'classic' && path !== 'unified') throw new UsageError(`no path ${path}`, 'classic or unified');
   const name = PROFILE_NAMES.find((known) => known === profile);
   if (name === undefined) throw new UsageError(`no profile ${profile}`, `they are: ${PROFILE_NAMES.join(', ')}`);
-  return { path, profile: name };
+  return { path: pathNamed(path), profile: name };
 }
 
 function parseInjection(text: string): Injection {
   const [point, phase, nth, returns] = text.split('/');
-  const info = FAULT_POINTS.find(({ name }) => name === point);
+  const info = INJECT_POINTS.find(({ name }) => name === point);
   if (info === undefined) throw new UsageError(`no fault point '${point}'`, 'see `dmirror fault list`');
   if (!PHASES.includes(phase as PhaseName))
     throw new UsageError(`no phase '${phase}'`, `they are: ${PHASES.join(', ')}`);
-  if (!(returns! in FAULT_RETURNS) || !info.returns.includes(returns as FaultReturn))
+  if (!(returns! in INJECT_RETURNS) || !info.returns.includes(returns as InjectReturn))
     throw new UsageError(`${point} cannot return ${returns}`, `it can return: ${info.returns.join(', ')}`);
-  return { point: point!, phase: phase as PhaseName, nth: Number(nth), returns: returns as FaultReturn };
+  return { point: point!, phase: phase as PhaseName, nth: Number(nth), returns: returns as InjectReturn };
 }
 
 /** All that one run of a plan depends on. */
@@ -113,7 +113,7 @@ export function parsePlanToken(token: string): PlanRunId {
     '`dmirror fault run` prints one a result, beginning with dmp1:',
   );
   if (version !== PLAN_VERSION || packed === undefined || rest.length > 0) throw wrong;
-  if (path !== 'classic' && path !== 'unified') throw new UsageError(`no path ${path}`, 'classic or unified');
+  const known = pathNamed(path);
   if (!/^\d+$/.test(seed!)) throw wrong;
   let plan: unknown;
   try {
@@ -124,7 +124,7 @@ export function parsePlanToken(token: string): PlanRunId {
   const [error] = checkPlan(plan);
   if (error !== undefined)
     throw new UsageError(`the plan of the token: ${error.path.join('.')}: ${error.message}`, 'print it anew');
-  return { plan: plan as Plan, path, seed: Number(seed), defects: defectNames(defects!) };
+  return { plan: plan as Plan, path: known, seed: Number(seed), defects: defectNames(defects!) };
 }
 
 /** Names of defects that are there. Throws UsageError. */

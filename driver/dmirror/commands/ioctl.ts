@@ -44,8 +44,9 @@ export function* dmirrorIoctl(context: DmirrorContext, file: DmirrorFile, call: 
   if (name === undefined) return -EINVAL;
   const { kernel } = context.memory;
   const command: Command = { context, file, callerMm, ...inputs, cpages: 0, faults: 0 };
+  context.onCommand?.(name, command);
   kernel.emit('ioctl', name, command.addr, command.npages);
-  if (kernel.faults.armed) kernel.faults.begins(command.addr);
+  if (kernel.inject.armed) kernel.inject.begins(command.addr);
   const ret = isModelled(name, context.memory.profile) ? yield* runCommand(name, command) : -EINVAL;
   kernel.emit('ioctl', `${name} done`, ret, command.cpages);
   if (ret !== 0) return ret;

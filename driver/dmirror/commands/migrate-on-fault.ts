@@ -1,7 +1,6 @@
 import { EBUSY, EFAULT, EINTR, EINVAL } from '../../../uapi/errno.js';
 import { TICKS_PER_MS } from '../../core/clock.js';
 import type { Coroutine } from '../../core/effect.js';
-import { FaultPoint } from '../../core/fault-points.js';
 import {
   HmmPfn,
   type HmmRange,
@@ -16,6 +15,7 @@ import {
   mmuIntervalReadBegin,
   mmuIntervalReadRetry,
 } from '../../hmm/index.js';
+import { InjectPoint } from '../../inject/inject-points.js';
 import { ZERO_PFN } from '../../mm/frames/frame-allocator.js';
 import { HPAGE_PMD_NR, PAGE_SIZE } from '../../mm/frames/frames.js';
 import type { Memory } from '../../mm/memory.js';
@@ -40,7 +40,7 @@ const MIRROR = 2;
  * MIGRATE_ON_FAULT_TO_DEV: faults in what is missing and moves all that can move; pages that can't (already on this
  * device, of a file, pinned) are mirrored where they are. Works chunk by chunk like MIGRATE_TO_DEV and answers as it
  * does, but -EFAULT for a dead address space, a gap and an unreadable vma, and -EBUSY for a chunk that does not hold still
- * for a second. On the unified path one walk faults and collects, on the classic path there are two.
+ * for a second. Where the range fault collects there is one walk, otherwise there are two.
  * Linux: the migrate-on-fault series, dmirror_migrate_on_fault_to_device()
  */
 export function* dmirrorMigrateOnFault(command: Command): Coroutine<number> {
@@ -57,7 +57,7 @@ export function* dmirrorMigrateOnFault(command: Command): Coroutine<number> {
       ret = -EINTR;
       break;
     }
-    if (kernel.faults.armed) yield* kernel.faults.betweenChunks(addr, true);
+    if (kernel.inject.armed) yield* kernel.inject.betweenChunks(addr, true);
     yield* mm.mmapLock.readLock();
     ret = yield* migrateChunkLocked(command, migrate, addr);
     mm.mmapLock.readUnlock();
@@ -70,7 +70,7 @@ export function* dmirrorMigrateOnFault(command: Command): Coroutine<number> {
 /** The chunk at `addr`, under one read hold of mmap_lock from the look at its vma to finalize. */
 function* migrateChunkLocked(command: Command, migrate: MigrateVma, addr: number): Coroutine<number> {
   const { kernel, profile } = command.context.memory;
-  const { scheduler, faults } = kernel;
+  const { scheduler, inject } = kernel;
   const { clock } = scheduler;
   const vma = command.file.mm.vmaLookup(addr);
   if (vma === null || !(vma.flags & VM.read)) return -EFAULT;
@@ -81,7 +81,7 @@ function* migrateChunkLocked(command: Command, migrate: MigrateVma, addr: number
   let range = rangeOf(command, migrate, { start: addr, end });
   let ret = AGAIN;
   for (; clock.nowTicks <= deadline; yield RETRY_POINT) {
-    if (faults.armed && faults.hit(FaultPoint.rangeTimeout, addr) !== 0) break;
+    if (inject.armed && inject.hit(InjectPoint.rangeTimeout, addr) !== 0) break;
     if (ret === MIRROR) {
       ret = yield* mirrorOnce(command, range);
     } else {
@@ -101,22 +101,25 @@ function* migrateChunkLocked(command: Command, migrate: MigrateVma, addr: number
  */
 function* chunkOnce(command: Command, migrate: MigrateVma, range: HmmRange): Coroutine<number> {
   const { context, file } = command;
-  const isUnified = context.path === 'unified';
+  const { collectsBy, mirrorsReports } = context.path;
+  const isCollected = collectsBy === 'range-fault';
   range.notifierSeq = yield* mmuIntervalReadBegin(file.notifier!);
   const moves = movesByOthers(file);
   let ret = yield* hmmRangeFault(range);
   if (ret !== 0) return ret === -EBUSY ? AGAIN : ret;
-  const { faults } = context.memory.kernel;
-  if (faults.armed) yield* injectInvalidate(file.mm, range.start);
-  const isStable = yield* storeReports(command, range, { moves, onlyMissing: false });
-  // Collected pages can't be given back here, so the unified path finishes with them before it looks again.
-  if (!isStable && !isUnified) return AGAIN;
-  if (isUnified) yield* migrateHmmRangeSetup(range);
+  const { inject } = context.memory.kernel;
+  if (inject.armed) yield* injectInvalidate(file.mm, range.start);
+  const isStable = mirrorsReports
+    ? yield* storeReports(command, range, { moves, onlyMissing: false })
+    : isUnchanged(file, range, moves);
+  // Collected pages can't be given back here: they are finished with before anybody looks again.
+  if (!isStable && !isCollected) return AGAIN;
+  if (isCollected) yield* migrateHmmRangeSetup(range);
   else ret = yield* migrateVmaSetup(migrate);
   if (ret !== 0) return ret;
   yield* moveChunkToDevice(command, migrate);
   const isMirrored = isStable && isUnchanged(file, range, moves);
-  return isMirrored || hasAllMoved(command, range, migrate) ? DONE : MIRROR;
+  return !mirrorsReports || isMirrored || hasAllMoved(command, range, migrate) ? DONE : MIRROR;
 }
 
 /**
@@ -142,7 +145,7 @@ function rangeOf(
   migrate: MigrateVma,
   { start, end }: { start: number; end: number },
 ): HmmRange {
-  const isUnified = context.path === 'unified';
+  const isCollected = context.path.collectsBy === 'range-fault';
   return {
     notifier: file.notifier,
     notifierSeq: 0,
@@ -150,10 +153,10 @@ function rangeOf(
     end,
     flags: new Uint32Array(migrate.src.length),
     pfns: new Uint32Array(migrate.src.length),
-    defaultFlags: HmmPfn.reqFault | (isUnified ? HmmPfn.reqMigrate : 0),
+    defaultFlags: HmmPfn.reqFault | (isCollected ? HmmPfn.reqMigrate : 0),
     pfnFlagsMask: 0,
     devPrivateOwner: file.device,
-    migrate: isUnified ? migrate : null,
+    migrate: isCollected ? migrate : null,
   };
 }
 
@@ -172,7 +175,7 @@ function hasAllMoved({ context }: Command, range: HmmRange, migrate: MigrateVma)
 }
 
 function isZeroPage(memory: Memory, pfn: number): boolean {
-  return pfn === ZERO_PFN || memory.frames.head[pfn] === memory.hugeZeroPfn;
+  return pfn === ZERO_PFN || memory.frames.head(pfn) === memory.hugeZeroPfn;
 }
 
 /**
@@ -185,7 +188,7 @@ function* storeReports(
   { moves, onlyMissing }: { moves: number; onlyMissing: boolean },
 ): Coroutine<boolean> {
   const { memory } = context;
-  const { faults } = memory.kernel;
+  const { inject } = memory.kernel;
   const first = range.start / PAGE_SIZE;
   const npages = range.end / PAGE_SIZE - first;
   yield* file.mutex.lock();
@@ -195,7 +198,7 @@ function* storeReports(
     const pfn = range.pfns[i]!;
     if (!(flags & HmmPfn.valid) || isZeroPage(memory, pfn)) continue;
     if (onlyMissing && file.mirror.get(first + i) !== 0) continue;
-    if (faults.armed && faults.hit(FaultPoint.mirrorStore, (first + i) * PAGE_SIZE) !== 0) break;
+    if (inject.armed && inject.hit(InjectPoint.mirrorStore, (first + i) * PAGE_SIZE) !== 0) break;
     storeReported(context, file, { vpn: first + i, pfn, isWritable: (flags & HmmPfn.write) !== 0 });
   }
   file.mutex.unlock();

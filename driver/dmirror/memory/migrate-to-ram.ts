@@ -25,8 +25,8 @@ export function* dmirrorDevmemFault(
 ): Coroutine<number> {
   const { memory } = context;
   const { frames, kernel } = memory;
-  const backing = frames.zoneDeviceData[frames.head[pfn]!]!;
-  const file = context.files[frames.zoneDeviceData[backing]!]!;
+  const backing = frames.zoneDeviceData(frames.head(pfn));
+  const file = context.files[frames.zoneDeviceData(backing)]!;
   const npages = isHuge ? HPAGE_PMD_NR : 1;
   const start = Math.floor(addr / PAGE_SIZE) * PAGE_SIZE;
   const migrate = context.takeMigration(npages);
@@ -38,7 +38,7 @@ export function* dmirrorDevmemFault(
     pgmapOwner: file.device,
     faultPfn: pfn,
   });
-  const restore = kernel.faults.armed ? kernel.faults.serveCpu(file.id, file.device.minor, start) : null;
+  const restore = kernel.inject.armed ? kernel.inject.serveCpu(file.id, file.device.minor, start) : null;
   let ret: number = VM_FAULT.sigbus;
   if ((yield* migrateVmaSetup(migrate)) === 0) ret = yield* bringBack(context, file, migrate);
   restore?.();

@@ -1,7 +1,7 @@
 import { EFAULT } from '../../../uapi/errno.js';
 import type { Coroutine } from '../../core/effect.js';
 import { preemptPoint } from '../../core/effect.js';
-import { FaultPoint } from '../../core/fault-points.js';
+import { InjectPoint } from '../../inject/inject-points.js';
 import { PAGE_SIZE } from '../frames/frames.js';
 import { KIND_MASK, Kind, Pte } from '../tables/entry.js';
 import { pmdIndex, pteIndex, TASK_SIZE } from '../tables/page-table.js';
@@ -96,9 +96,9 @@ function copyMapped(
 /** 0 or -EFAULT. A kernel access to user memory: as the CPU's, but its failure is an errno. Linux: copy_from_user() */
 export function* copyFromUser(mm: Mm, addr: number, out: Uint8Array): Coroutine<number> {
   if (!(addr + out.length <= TASK_SIZE)) return -EFAULT;
-  const { faults } = mm.memory.kernel;
-  if (faults.armed && (yield* faults.reach(FaultPoint.copyFromUser)) !== 0) {
-    yield* cpuLoad(mm, addr, out.subarray(0, faults.bytes));
+  const { inject } = mm.memory.kernel;
+  if (inject.armed && (yield* inject.reach(InjectPoint.copyFromUser)) !== 0) {
+    yield* cpuLoad(mm, addr, out.subarray(0, inject.bytes));
     return -EFAULT;
   }
   const result = yield* cpuLoad(mm, addr, out, true);
@@ -108,9 +108,9 @@ export function* copyFromUser(mm: Mm, addr: number, out: Uint8Array): Coroutine<
 /** 0 or -EFAULT; what was copied before a fault stays. Linux: copy_to_user() */
 export function* copyToUser(mm: Mm, addr: number, data: Uint8Array): Coroutine<number> {
   if (!(addr + data.length <= TASK_SIZE)) return -EFAULT;
-  const { faults } = mm.memory.kernel;
-  if (faults.armed && (yield* faults.reach(FaultPoint.copyToUser)) !== 0) {
-    yield* cpuStore(mm, addr, data.subarray(0, faults.bytes));
+  const { inject } = mm.memory.kernel;
+  if (inject.armed && (yield* inject.reach(InjectPoint.copyToUser)) !== 0) {
+    yield* cpuStore(mm, addr, data.subarray(0, inject.bytes));
     return -EFAULT;
   }
   const result = yield* cpuStore(mm, addr, data, true);
@@ -143,14 +143,14 @@ function* cpuPage(
 export function translate(mm: Mm, vpn: number, write: boolean): number {
   const pmd = mm.pageTable.pmdTable(vpn);
   if (pmd === null) return 0;
-  const leaf = pmd.children![pmdIndex(vpn)]!;
+  const leaf = pmd.child(pmdIndex(vpn));
   const table = leaf ?? pmd;
-  const i = 2 * (leaf === null ? pmdIndex(vpn) : pteIndex(vpn));
-  const lo = table.entries[i]!;
+  const i = leaf === null ? pmdIndex(vpn) : pteIndex(vpn);
+  const lo = table.lo(i);
   if ((lo & (KIND_MASK | Pte.protnone)) !== Kind.present) return 0;
   if (write && !(lo & Pte.write)) return 0;
-  table.entries[i] = lo | (write ? Pte.young | Pte.dirty : Pte.young);
-  const pfn = table.entries[i + 1]!;
+  table.setLo(i, lo | (write ? Pte.young | Pte.dirty : Pte.young));
+  const pfn = table.hi(i);
   return leaf === null ? pfn + (vpn % 512) : pfn;
 }
 

@@ -1,5 +1,5 @@
 import type { Coroutine } from '../../core/effect.js';
-import { FAULT_RETURNS, FaultPoint } from '../../core/fault-points.js';
+import { INJECT_RETURNS, InjectPoint } from '../../inject/inject-points.js';
 import { PAGE_SIZE } from '../frames/frames.js';
 import { hugetlbFault } from '../huge/hugetlb-fault.js';
 import { doHugePmdAnonymousPage, doHugePmdNumaPage, doHugePmdWpPage } from '../huge/thp-fault.js';
@@ -41,9 +41,9 @@ export function* handleMmFault(vma: Vma, addr: number, flags: number): Coroutine
   else memory.stats.cpuFaults++;
   const page = addr - (addr % PAGE_SIZE);
   if (memory.kernel.trace.verbose) memory.kernel.emit('fault', flags & FAULT.write ? 'write' : 'read', page, flags);
-  const { faults } = memory.kernel;
-  if (faults.armed && !faults.isQuiet(FaultPoint.handleMmFault, page)) {
-    const injected = yield* faults.reach(FaultPoint.handleMmFault, page);
+  const { inject } = memory.kernel;
+  if (inject.armed && !inject.isQuiet(InjectPoint.handleMmFault, page)) {
+    const injected = yield* inject.reach(InjectPoint.handleMmFault, page);
     if (injected !== 0) return injectedFault(injected);
   }
   if (vma.flags & VM.hugetlb) return yield* hugetlbFault(vma, page, flags);
@@ -54,10 +54,10 @@ export function* handleMmFault(vma: Vma, addr: number, flags: number): Coroutine
   return handled >= 0 ? handled : yield* handlePteFault(fault);
 }
 
-/** VM_FAULT bits of what a fault point returns; RETRY is 0, an access that is tried again. */
+/** VM_FAULT bits of what an injection point returns; RETRY is 0, an access that is tried again. */
 export function injectedFault(injected: number): number {
-  if (injected === FAULT_RETURNS.OOM) return VM_FAULT.oom;
-  return injected === FAULT_RETURNS.SIGBUS ? VM_FAULT.sigbus : 0;
+  if (injected === INJECT_RETURNS.OOM) return VM_FAULT.oom;
+  return injected === INJECT_RETURNS.SIGBUS ? VM_FAULT.sigbus : 0;
 }
 
 /** The part of a fault that the PMD entry decides; -1 when the PTE level is to go on. Linux: __handle_mm_fault() */
@@ -66,7 +66,7 @@ function* handlePmdFault(fault: VmFault): Coroutine<number> {
   const { pageTable } = vma.mm;
   const pmd = pageTable.pmdTable(vpn);
   const i = pmdIndex(vpn);
-  const lo = pmd === null ? Kind.none : pmd.entries[2 * i]!;
+  const lo = pmd === null ? Kind.none : pmd.lo(i);
   switch (kindOf(lo)) {
     case Kind.none: {
       if (!thpVmaAllowableOrder(vma, addr)) return -1;
@@ -93,7 +93,10 @@ function* handleHugePmd(fault: VmFault, pmd: Table, lo: number): Coroutine<numbe
     return ret & VM_FAULT.fallback ? -1 : ret;
   }
   ptlLock(vma.mm);
-  pmd.entries[2 * pmdIndex(fault.vpn)]! |= flags & FAULT.write ? Pte.young | Pte.dirty : Pte.young;
+  pmd.setLo(
+    pmdIndex(fault.vpn),
+    pmd.lo(pmdIndex(fault.vpn)) | (flags & FAULT.write ? Pte.young | Pte.dirty : Pte.young),
+  );
   ptlUnlock(vma.mm);
   return 0;
 }
@@ -103,12 +106,12 @@ function* handlePteFault(fault: VmFault): Coroutine<number> {
   const { vma, vpn, flags } = fault;
   const table = vma.mm.pageTable.pteTable(vpn);
   if (table !== null) {
-    fault.lo = table.entries[2 * pteIndex(vpn)]!;
-    fault.hi = table.entries[2 * pteIndex(vpn) + 1]!;
+    fault.lo = table.lo(pteIndex(vpn));
+    fault.hi = table.hi(pteIndex(vpn));
   }
   const { kernelMemory, kernel } = vma.mm.memory;
   if (table === null) {
-    if (kernel.faults.armed && kernel.faults.hit(FaultPoint.pageTableAlloc) !== 0) return VM_FAULT.oom;
+    if (kernel.inject.armed && kernel.inject.hit(InjectPoint.pageTableAlloc) !== 0) return VM_FAULT.oom;
     if (!kernelMemory.has(1)) return VM_FAULT.oom;
   }
   const kind = kindOf(fault.lo);
@@ -119,7 +122,7 @@ function* handlePteFault(fault: VmFault): Coroutine<number> {
   if (fault.lo & Pte.protnone && vma.flags & VM_ACCESS_FLAGS) return doNumaPage(fault, table);
   if (flags & (FAULT.write | FAULT.unshare) && !(fault.lo & Pte.write)) return yield* doWpPage(fault);
   ptlLock(vma.mm);
-  table.entries[2 * pteIndex(vpn)]! |= flags & FAULT.write ? Pte.young | Pte.dirty : Pte.young;
+  table.setLo(pteIndex(vpn), table.lo(pteIndex(vpn)) | (flags & FAULT.write ? Pte.young | Pte.dirty : Pte.young));
   ptlUnlock(vma.mm);
   return 0;
 }
@@ -128,10 +131,10 @@ function* handlePteFault(fault: VmFault): Coroutine<number> {
 function doNumaPage(fault: VmFault, table: Table): number {
   const { vma, vpn } = fault;
   ptlLock(vma.mm);
-  const i = 2 * pteIndex(vpn);
-  let lo = (table.entries[i]! & ~Pte.protnone) | Pte.young;
-  if (canChangePteWritable(vma, lo, table.entries[i + 1]!)) lo = maybeMkwrite(lo, vma);
-  table.entries[i] = lo;
+  const i = pteIndex(vpn);
+  let lo = (table.lo(i) & ~Pte.protnone) | Pte.young;
+  if (canChangePteWritable(vma, lo, table.hi(i))) lo = maybeMkwrite(lo, vma);
+  table.setLo(i, lo);
   ptlUnlock(vma.mm);
   return 0;
 }
@@ -142,8 +145,8 @@ export function lockFaultEntry(fault: VmFault): Table | null {
   if (isHugeNow(fault)) return null;
   const table = mm.pageTable.pteTableAlloc(fault.vpn);
   ptlLock(mm);
-  const i = 2 * pteIndex(fault.vpn);
-  if (table.entries[i] === fault.lo && table.entries[i + 1] === fault.hi) return table;
+  const i = pteIndex(fault.vpn);
+  if (table.lo(i) === fault.lo && table.hi(i) === fault.hi) return table;
   ptlUnlock(mm);
   return null;
 }
@@ -152,6 +155,6 @@ export function lockFaultEntry(fault: VmFault): Table | null {
 function isHugeNow(fault: VmFault): boolean {
   const pmd = fault.vma.mm.pageTable.pmdTable(fault.vpn);
   if (pmd === null) return false;
-  const kind = kindOf(pmd.entries[2 * pmdIndex(fault.vpn)]!);
+  const kind = kindOf(pmd.lo(pmdIndex(fault.vpn)));
   return kind !== Kind.none && kind !== Kind.table;
 }

@@ -1,6 +1,6 @@
 import { assert } from '../../core/assert.js';
-import { FaultEngine } from '../../core/fault-engine.js';
-import { FaultPoint } from '../../core/fault-points.js';
+import { InjectEngine } from '../../inject/inject-engine.js';
+import { InjectPoint } from '../../inject/inject-points.js';
 import { type Frames, HPAGE_PMD_NR, PG, Zone } from './frames.js';
 
 /** Pfn 0 stands for "no frame" everywhere; pfn 1 is the zero page. */
@@ -36,7 +36,7 @@ export class FrameAllocator {
 
   constructor(
     private readonly frames: Frames,
-    private readonly faults = new FaultEngine(),
+    private readonly inject = new InjectEngine(),
   ) {
     assert(frames.systemFrames % BLOCK === 0, 'RAM is a multiple of 2 MiB');
     this.blocks = frames.systemFrames / BLOCK;
@@ -60,7 +60,7 @@ export class FrameAllocator {
 
   /** One frame with refcount 1, or 0 when memory is used up. */
   allocate(): number {
-    if (this.faults.armed && this.faults.hit(FaultPoint.pageAlloc) !== 0) return 0;
+    if (this.inject.armed && this.inject.hit(InjectPoint.pageAlloc) !== 0) return 0;
     return this.freeFrames > this.charged ? this.allocateNofail() : 0;
   }
 
@@ -79,7 +79,7 @@ export class FrameAllocator {
 
   /** The head of an aligned 2 MiB folio with refcount 1, or 0 when there is none. */
   allocateHuge(): number {
-    if (this.faults.armed && this.faults.hit(FaultPoint.thpAlloc, -1, HPAGE_PMD_NR) !== 0) return 0;
+    if (this.inject.armed && this.inject.hit(InjectPoint.thpAlloc, -1, HPAGE_PMD_NR) !== 0) return 0;
     const block = this.available >= BLOCK ? this.takeBlock() : -1;
     if (block < 0) return 0;
     this.state[block] = BlockState.whole;
@@ -92,7 +92,7 @@ export class FrameAllocator {
   /** Takes back one frame whose refcount is 0. */
   free(pfn: number): void {
     const block = Math.floor(pfn / BLOCK);
-    assert(this.frames.refcount[pfn] === 0, `pfn ${pfn} is freed while it has references`);
+    assert(this.frames.refcount(pfn) === 0, `pfn ${pfn} is freed while it has references`);
     if (this.state[block] === BlockState.whole) this.becomePartial(block);
     this.nextFree[pfn] = this.listHead[block]!;
     this.listHead[block] = pfn;
@@ -112,7 +112,7 @@ export class FrameAllocator {
 
   /** Forgets every allocation: all frames that were used have refcount 0 afterwards. */
   reset(): void {
-    const { refcount } = this.frames;
+    const { refcount } = this.frames.raw;
     refcount.fill(0, 0, this.freshBlock * BLOCK);
     for (let b = 0; b < this.freshBlock; b++) {
       this.state[b] = BlockState.free;
@@ -134,7 +134,7 @@ export class FrameAllocator {
     this.freeInBlock[0] = BLOCK - RESERVED_FRAMES;
     this.partial.push(0);
     this.frames.prepare(ZERO_PFN, Zone.system, -1);
-    this.frames.flags[ZERO_PFN] = PG.reserved | PG.uptodate;
+    this.frames.writeFlags(ZERO_PFN, PG.reserved | PG.uptodate);
   }
 
   private partialBlock(): number {

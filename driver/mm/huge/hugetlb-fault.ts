@@ -36,8 +36,8 @@ export function* hugetlbFault(vma: Vma, addr: number, flags: number): Coroutine<
   let ret = RETRY;
   while (ret === RETRY) {
     const slot = hugetlbSlot(vma, start);
-    const lo = slot.table.entries[2 * slot.index]!;
-    const head = slot.table.entries[2 * slot.index + 1]!;
+    const lo = slot.table.lo(slot.index);
+    const head = slot.table.hi(slot.index);
     if ((lo & KIND_MASK) === Kind.none) {
       ret = hugetlbNoPage(vma, start, { slot, flags });
     } else if (flags & (FAULT.write | FAULT.unshare) && !(lo & Pte.write)) {
@@ -50,7 +50,10 @@ export function* hugetlbFault(vma: Vma, addr: number, flags: number): Coroutine<
       folioUnlock(memory, head);
       folioPut(memory, head);
     } else {
-      slot.table.entries[2 * slot.index]! |= flags & FAULT.write ? Pte.young | Pte.dirty : Pte.young;
+      slot.table.setLo(
+        slot.index,
+        slot.table.lo(slot.index) | (flags & FAULT.write ? Pte.young | Pte.dirty : Pte.young),
+      );
       ret = 0;
     }
   }
@@ -75,7 +78,7 @@ function hugetlbNoPage(vma: Vma, start: number, { slot, flags }: { slot: PmdSlot
   const head = reservation.allocate(vma, start);
   if (head === 0) return VM_FAULT.sigbus;
   clearHugePage(memory, head);
-  memory.frames.flags[head]! |= PG.uptodate;
+  memory.frames.setFlags(head, PG.uptodate);
   ptlLock(mm);
   folioAddNewAnonRmapPmd(memory, head, vma, start);
   let lo = mkPte(vma) | Pte.huge;
@@ -93,15 +96,15 @@ function* hugetlbWp(vma: Vma, start: number, { slot, flags }: { slot: PmdSlot; f
   const { mm } = vma;
   const { memory } = mm;
   const { frames } = memory;
-  const { entries } = slot.table;
+  const { table } = slot;
   const unshare = (flags & FAULT.unshare) !== 0;
   if (!unshare && !(vma.flags & VM.write)) return VM_FAULT.sigsegv;
-  const lo = entries[2 * slot.index]!;
-  const head = entries[2 * slot.index + 1]!;
-  if (frames.folioMapcount[head] === 1) {
+  const lo = table.lo(slot.index);
+  const head = table.hi(slot.index);
+  if (frames.folioMapcount(head) === 1) {
     folioMoveAnonRmap(memory, head, vma);
-    frames.flags[head]! |= PG.anonExclusive;
-    if (!unshare) entries[2 * slot.index] = lo | Pte.write | Pte.dirty;
+    frames.setFlags(head, PG.anonExclusive);
+    if (!unshare) table.setLo(slot.index, lo | Pte.write | Pte.dirty);
     return 0;
   }
   const reservation = hugetlbReservation(vma);
@@ -112,7 +115,7 @@ function* hugetlbWp(vma: Vma, start: number, { slot, flags }: { slot: PmdSlot; f
     return RETRY;
   }
   copyHugePage(memory, copy, head);
-  frames.flags[copy]! |= PG.uptodate;
+  frames.setFlags(copy, PG.uptodate);
   yield* replaceByCopy(vma, start, { slot, lo, head, copy, unshare });
   return 0;
 }
@@ -125,11 +128,11 @@ function* replaceByCopy(
 ): Coroutine<void> {
   const { mm } = vma;
   const { memory } = mm;
-  const { entries } = slot.table;
+  const { table } = slot;
   const range: NotifierRange = { mm, start, end: start + HPAGE_PMD_SIZE, event: 'CLEAR', owner: null };
   yield* invalidateRangeStart(range);
   ptlLock(mm);
-  const isSame = entries[2 * slot.index] === lo && entries[2 * slot.index + 1] === head;
+  const isSame = table.lo(slot.index) === lo && table.hi(slot.index) === head;
   if (isSame) {
     flushTlbPmd(mm, start / PAGE_SIZE);
     folioRemoveRmapPmd(memory, head);

@@ -1,6 +1,6 @@
 import { assert } from '../../core/assert.js';
 import { type Coroutine, preemptPoint } from '../../core/effect.js';
-import { FaultPoint } from '../../core/fault-points.js';
+import { InjectPoint } from '../../inject/inject-points.js';
 import { lockFaultEntry, type VmFault } from '../faults/fault.js';
 import { FAULT, VM_FAULT } from '../faults/fault-code.js';
 import { doWpPage } from '../faults/fault-wp.js';
@@ -31,12 +31,12 @@ export function* doSwapPage(fault: VmFault): Coroutine<number> {
     if (table !== null) ptlUnlock(vma.mm);
     return table === null ? 0 : VM_FAULT.oom;
   }
-  if ((memory.frames.flags[pfn]! & PG.uptodate) === 0) {
+  if (!memory.frames.hasFlags(pfn, PG.uptodate)) {
     folioUnlock(memory, pfn);
     folioPut(memory, pfn);
     return VM_FAULT.sigbus;
   }
-  const isOurs = memory.frames.flags[pfn]! & PG.swapcache && memory.frames.swapSlot[pfn] === slot;
+  const isOurs = memory.frames.hasFlags(pfn, PG.swapcache) && memory.frames.swapSlot(pfn) === slot;
   const table = isOurs ? lockFaultEntry(fault) : null;
   if (table === null) {
     // Deviates: Linux leaves a slot that lost its last entry meanwhile to a later reclaim.
@@ -71,10 +71,10 @@ export function* swapCacheFolioLocked(memory: Memory, slot: number): Coroutine<n
   swap.setCached(slot, pfn);
   addToSwapCache(memory, pfn, slot);
   if (kernel.scheduler.contended) yield READ_POINT;
-  const injected = kernel.faults.armed ? yield* kernel.faults.reach(FaultPoint.swapRead) : 0;
+  const injected = kernel.inject.armed ? yield* kernel.inject.reach(InjectPoint.swapRead) : 0;
   swap.read(slot, memory.bytes, pfn);
   // A page whose read failed stays in the cache without the mark, and nobody reads it again.
-  frames.flags[pfn]! |= injected === 0 ? PG.swapbacked | PG.uptodate : PG.swapbacked;
+  frames.setFlags(pfn, injected === 0 ? PG.swapbacked | PG.uptodate : PG.swapbacked);
   folioAddLru(memory, pfn);
   return pfn;
 }
@@ -89,18 +89,17 @@ function mapSwappedPage(fault: VmFault, table: Table, pfn: number): boolean {
   const wasExclusive = (fault.lo & Pte.exclusive) !== 0;
   memory.swap.free(fault.hi);
   // A reader keeps the slot: a page that stays clean can be dropped again without writing it.
-  if (memory.swap.isHalfFull || (isWrite && frames.refcount[pfn] === 2)) folioFreeSwap(memory, pfn);
+  if (memory.swap.isHalfFull || (isWrite && frames.refcount(pfn) === 2)) folioFreeSwap(memory, pfn);
   vma.mm.rss.anon++;
   vma.mm.rss.swap--;
   let lo = mkPte(vma);
-  const exclusive = wasExclusive || frames.refcount[pfn] === 1;
+  const exclusive = wasExclusive || frames.refcount(pfn) === 1;
   const isWritable = exclusive && (vma.flags & VM.write) !== 0;
   if (isWritable) lo |= isWrite ? Pte.write | Pte.dirty : Pte.write;
-  if (!(frames.flags[pfn]! & PG.anon)) folioSetAnon(memory, pfn, vma, { addr, exclusive });
+  if (!frames.hasFlags(pfn, PG.anon)) folioSetAnon(memory, pfn, vma, { addr, exclusive });
   folioAddAnonRmapPte(memory, pfn, exclusive);
   fault.lo = lo;
   fault.hi = pfn;
-  table.entries[2 * pteIndex(fault.vpn)] = lo;
-  table.entries[2 * pteIndex(fault.vpn) + 1] = pfn;
+  table.set(pteIndex(fault.vpn), lo, pfn);
   return isWrite && isWritable;
 }

@@ -1,10 +1,8 @@
 import { commandByNumber, dialectByName } from '../../../uapi/dialect.js';
 import { EINVAL } from '../../../uapi/errno.js';
-import { decodeCommand, HMM_DMIRROR_CMD_BYTES } from '../../../uapi/hmm-dmirror.js';
 import type { Coroutine } from '../../core/effect.js';
-import type { FaultEngine } from '../../core/fault-engine.js';
 import type { DmirrorDevices, DmirrorFile } from '../../dmirror/index.js';
-import { copyFromUser } from '../../mm/faults/access.js';
+import type { InjectEngine } from '../../inject/inject-engine.js';
 import type { Vma } from '../../mm/vmas/vma.js';
 import type { Machine } from '../machine/machine.js';
 import type { Thread } from '../processes/thread.js';
@@ -24,8 +22,8 @@ export class DeviceFile extends OpenFile {
   }
 
   override *release(): Coroutine<void> {
-    const { faults } = this.dmirror.mm.memory.kernel;
-    if (faults.armed) this.noteForFaults(faults, 'close', this.dialect);
+    const { inject } = this.dmirror.mm.memory.kernel;
+    if (inject.armed) this.noteForInject(inject, 'close', this.dialect);
     yield* this.devices.release(this.dmirror);
   }
 
@@ -33,28 +31,18 @@ export class DeviceFile extends OpenFile {
   override *ioctl(thread: Thread, { cmd, arg, dialect: name = this.dialect }: IoctlRequest): Coroutine<number> {
     const dialect = dialectByName(name);
     if (dialect === undefined || thread.process.machine.refusesIoctl?.(thread, cmd, dialect.id)) return -EINVAL;
-    const { faults } = thread.process.machine.kernel;
-    if (faults.armed) this.noteForFaults(faults, commandByNumber(dialect, cmd) ?? 'unknown', dialect.id);
-    const ret = yield* this.devices.ioctl(this.dmirror, { callerMm: thread.process.mm, cmd, arg, dialect });
-    if (thread.process.machine.options.checkInvariants !== 'off') yield* this.noteTouched(thread, arg);
-    return ret;
+    const { inject } = thread.process.machine.kernel;
+    if (inject.armed) this.noteForInject(inject, commandByNumber(dialect, cmd) ?? 'unknown', dialect.id);
+    return yield* this.devices.ioctl(this.dmirror, { callerMm: thread.process.mm, cmd, arg, dialect });
   }
 
   /** Fault rules are about one open file unless they say otherwise. */
-  private noteForFaults({ context }: FaultEngine, command: string, dialect: string): void {
+  private noteForInject({ context }: InjectEngine, command: string, dialect: string): void {
     if (context === null) return;
     context.file = this.dmirror.id;
     context.device = this.dmirror.device.minor;
     context.command = command;
     context.dialect = dialect;
-  }
-
-  /** Lets the machine check the range of the record at `arg` when no task is in the kernel any more. */
-  private *noteTouched({ process }: Thread, arg: number): Coroutine<void> {
-    const record = new Uint8Array(HMM_DMIRROR_CMD_BYTES);
-    if ((yield* copyFromUser(process.mm, arg, record)) !== 0) return;
-    const range = decodeCommand(new DataView(record.buffer));
-    if (typeof range !== 'number') process.machine.touched.note(this.dmirror.mm, range.addr, range.end);
   }
 
   override get isMappable(): boolean {

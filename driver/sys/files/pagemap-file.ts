@@ -100,16 +100,16 @@ function pageEntry(vma: Vma, vpn: number, out: PagemapEntry): void {
   out.frame = 0;
   const pmd = vma.mm.pageTable.pmdTable(vpn);
   if (pmd === null) return;
-  const p = 2 * pmdIndex(vpn);
-  const pmdKind = kindOf(pmd.entries[p]!);
+  const p = pmdIndex(vpn);
+  const pmdKind = kindOf(pmd.lo(p));
   if (pmdKind === Kind.none) return;
   if (pmdKind !== Kind.table) {
-    hugeEntry(vma, { lo: pmd.entries[p]!, hi: pmd.entries[p + 1]!, offset: vpn % HPAGE_PMD_NR }, out);
+    hugeEntry(vma, { lo: pmd.lo(p), hi: pmd.hi(p), offset: vpn % HPAGE_PMD_NR }, out);
     return;
   }
-  const { entries } = pmd.children![pmdIndex(vpn)]!;
-  const t = 2 * pteIndex(vpn);
-  pteToPagemapEntry(vma, { lo: entries[t]!, hi: entries[t + 1]! }, out);
+  const table = pmd.child(pmdIndex(vpn))!;
+  const t = pteIndex(vpn);
+  pteToPagemapEntry(vma, { lo: table.lo(t), hi: table.hi(t) }, out);
 }
 
 /** Linux: pte_to_pagemap_entry() */
@@ -138,7 +138,7 @@ function hugeEntry(vma: Vma, { lo, hi, offset }: { lo: number; hi: number; offse
     out.flagsHi |= PM_PRESENT_HI;
     out.frame = hi + offset;
     if (!frames.isAnon(hi)) out.flagsHi |= PM_FILE_HI;
-    const sole = isHugetlb ? frames.folioMapcount[hi] === 1 : preciseMapcount(vma, hi + offset) === 1;
+    const sole = isHugetlb ? frames.folioMapcount(hi) === 1 : preciseMapcount(vma, hi + offset) === 1;
     if (sole) out.flagsHi |= PM_MMAP_EXCLUSIVE_HI;
     return;
   }
@@ -151,7 +151,7 @@ function hugeEntry(vma: Vma, { lo, hi, offset }: { lo: number; hi: number; offse
 /** Linux: folio_precise_page_mapcount() */
 function preciseMapcount(vma: Vma, pfn: number): number {
   const { frames } = vma.mm.memory;
-  return frames.mapcount[pfn]! + frames.entireMapcount[frames.head[pfn]!]!;
+  return frames.mapcount(pfn) + frames.entireMapcount(frames.head(pfn));
 }
 
 /** Linux: is_pfn_swap_entry() */

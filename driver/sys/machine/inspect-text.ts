@@ -23,8 +23,8 @@ export function pageStateText(mm: Mm, start: number, end: number): string {
 function entryBits(mm: Mm, vpn: number): string[] {
   const pmd = mm.pageTable.pmdTable(vpn);
   if (pmd === null) return [];
-  const leaf = pmd.children![pmdIndex(vpn)]!;
-  const lo = leaf === null ? pmd.entries[2 * pmdIndex(vpn)]! : leaf.entries[2 * pteIndex(vpn)]!;
+  const leaf = pmd.child(pmdIndex(vpn));
+  const lo = leaf === null ? pmd.lo(pmdIndex(vpn)) : leaf.lo(pteIndex(vpn));
   if (kindOf(lo) !== Kind.present && kindOf(lo) !== Kind.migration) return [];
   return [...(lo & Pte.dirty ? ['dirty'] : []), ...(lo & Pte.young ? ['young'] : [])];
 }
@@ -33,15 +33,15 @@ function pageWords(mm: Mm, vpn: number): string[] {
   const { frames } = mm.memory;
   const pfn = pfnAt(mm, vpn);
   if (pfn === 0) return [];
-  const head = frames.head[pfn]!;
-  const flags = frames.flags[head]!;
+  const head = frames.head(pfn);
+  const flags = frames.flags(head);
   return [
     ZONE_NAMES[frames.zone[pfn] as keyof typeof ZONE_NAMES],
     ...(frames.isAnonExclusive(pfn) ? ['exclusive'] : []),
     ...(flags & PG.locked ? ['locked'] : []),
     ...(flags & PG.swapcache ? ['swapcache'] : []),
-    `refs ${frames.refcount[head]}`,
-    `maps ${frames.folioMapcount[head]}`,
+    `refs ${frames.refcount(head)}`,
+    `maps ${frames.folioMapcount(head)}`,
     `pfn ${pfn}`,
   ];
 }

@@ -1,14 +1,16 @@
-import type { CallArg, CallResult } from '../../../uapi/client/transport.js';
+import type { CommandName } from '../../../uapi/dialect.js';
 import { SIGKILL } from '../../../uapi/signal.js';
+import type { CallArg, CallResult } from '../../../uapi/syscall.js';
 import { assert } from '../../core/assert.js';
 import type { Coroutine } from '../../core/effect.js';
-import { Kernel } from '../../core/kernel.js';
 import { RoundRobin, SeededRandom } from '../../core/policy.js';
 import type { RunResult } from '../../core/scheduler.js';
 import type { Task } from '../../core/task.js';
 import type { Trace } from '../../core/trace.js';
 import { WaitQueue } from '../../core/wait-queue.js';
-import { DEVMEM_CHUNK_PAGES, DmirrorDevices, GupTestModule } from '../../dmirror/index.js';
+import { type Command, DEVMEM_CHUNK_PAGES, DmirrorDevices, GupTestModule } from '../../dmirror/index.js';
+import { migrationPath } from '../../hmm/index.js';
+import { MachineKernel } from '../../inject/machine-kernel.js';
 import { PAGE_SIZE } from '../../mm/frames/frames.js';
 import { checkInvariants } from '../../mm/invariants.js';
 import { Memory } from '../../mm/memory.js';
@@ -18,7 +20,7 @@ import type { WalkStats } from '../../mm/tables/walk-stats.js';
 import { mmCreate } from '../../mm/vmas/fork.js';
 import type { Mm } from '../../mm/vmas/mm.js';
 import { BadCallError, checkArgs, type Syscall } from '../calls/syscall.js';
-import { syscalls } from '../calls/syscalls.js';
+import { syscallByName } from '../calls/syscalls.js';
 import { addDevNodes } from '../files/dev-nodes.js';
 import { addDevices } from '../files/device-file.js';
 import { FdTable } from '../files/fd-table.js';
@@ -58,7 +60,7 @@ const PRIVATE_DEVICES = 2;
  */
 export class Machine implements ReleaseQueue {
   readonly options: MachineOptions;
-  readonly kernel: Kernel;
+  readonly kernel: MachineKernel;
   readonly memory: Memory;
   readonly devices: DmirrorDevices;
   readonly gupTest: GupTestModule;
@@ -71,6 +73,8 @@ export class Machine implements ReleaseQueue {
   newAnswer: ((sizeBytes: number) => Uint8Array) | null = null;
   /** Processes and threads that one owner may have; null: as many as fit. */
   maxThreadsOfOwner: number | null = null;
+  /** Told each command of a device as the device has read it, before it runs, by whoever watches the machine. */
+  onCommand: ((name: CommandName, command: Command) => void) | null = null;
   private readonly processes = new Map<number, Process>();
   private readonly threads = new Map<number, Thread>();
   private readonly released = new Map<Task, OpenFile[]>();
@@ -87,7 +91,11 @@ export class Machine implements ReleaseQueue {
     checkMachineOptions(this.options);
     const { seed, scheduler, stepLimit } = this.options;
     this.seed = seed;
-    this.kernel = new Kernel(scheduler === 'random' ? new SeededRandom(seed) : new RoundRobin(), seed, stepLimit);
+    this.kernel = new MachineKernel(
+      scheduler === 'random' ? new SeededRandom(seed) : new RoundRobin(),
+      seed,
+      stepLimit,
+    );
     const { ramBytes, swapBytes, hugePages, thpEnabled, coherent, path, quirks } = this.options;
     const profile = profileByName(this.options.profile)!;
     this.memory = new Memory(this.kernel, {
@@ -100,12 +108,16 @@ export class Machine implements ReleaseQueue {
       profile,
     });
     this.memory.maxMapCount = this.options.maxMapCount;
-    this.devices = new DmirrorDevices(this.memory, { path, quirks });
+    this.devices = new DmirrorDevices(this.memory, { path: migrationPath(path), quirks });
+    this.devices.context.onCommand = (name, command) => {
+      if (this.options.checkInvariants !== 'off') this.touched.note(command.file.mm, command.addr, command.end);
+      this.onCommand?.(name, command);
+    };
     this.gupTest = new GupTestModule(this.memory);
     this.vfs = new Vfs(this);
     const { faultChunkPages: faultPages, migrateChunkPages: migratePages } = profile;
-    this.kernel.faults.chunks = { faultPages, migratePages };
-    this.kernel.faults.kill = (pid) => this.process(pid)?.groupExit(SIGKILL);
+    this.kernel.inject.chunks = { faultPages, migratePages };
+    this.kernel.inject.kill = (pid) => this.process(pid)?.groupExit(SIGKILL);
     addDevices(this);
     addGupTest(this);
     addProcFiles(this);
@@ -184,7 +196,7 @@ export class Machine implements ReleaseQueue {
 
   /** Queues a system call of `thread`; nothing runs yet. Throws BadCallError when no program could make this call. */
   start(thread: Thread, name: string, args: readonly CallArg[]): Call {
-    const syscall = Object.hasOwn(syscalls, name) ? syscalls[name] : undefined;
+    const syscall = syscallByName(name);
     if (syscall === undefined) throw new BadCallError(`there is no system call ${name}`);
     checkArgs(name, syscall, args);
     const call = new Call(name, args, () => runSyscall(syscall, thread, args));

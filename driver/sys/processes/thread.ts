@@ -1,5 +1,5 @@
-import type { CallArg, CallResult } from '../../../uapi/client/transport.js';
 import { ESRCH } from '../../../uapi/errno.js';
+import type { CallArg, CallResult } from '../../../uapi/syscall.js';
 import { assert } from '../../core/assert.js';
 import type { Coroutine } from '../../core/effect.js';
 import type { Task } from '../../core/task.js';
@@ -90,12 +90,12 @@ export class Thread {
   private *oneCall(call: Call): Coroutine<CallResult> {
     const { machine } = this.process;
     machine.kernel.emit('syscall', call.name, this.tid);
-    const { faults } = machine.kernel;
-    if (faults.armed)
-      faults.beginCall(this.task, { pid: this.process.pid, tid: this.tid, name: call.name, args: call.args });
+    const { inject } = machine.kernel;
+    if (inject.armed)
+      inject.beginCall(this.task, { pid: this.process.pid, tid: this.tid, name: call.name, args: call.args });
     const result = yield* call.body();
     yield* machine.runTaskWork(this.task);
-    if (faults.armed) faults.endCall(this.task);
+    if (inject.armed) inject.endCall(this.task);
     if (this.task.killed) yield* exitThread(this);
     return result;
   }

@@ -300,7 +300,7 @@ describe('the memory of a device', () => {
     expect(scheduler.run().blocked).toMatchObject([{ task: 'release', holds: ['devmem_lock'] }]);
     expect(answer).toBe(null);
     expect(pfnsOf(w, 0, 1)).toEqual([held]);
-    w.memory.frames.refcount[held]!--;
+    w.memory.frames.addRefcount(held, -1);
     // The page can move now, and whoever moves it wakes the task that waits.
     w.run(doMunmap(w.mm, BASE, 4096));
     scheduler.run();
@@ -329,5 +329,5 @@ describe('the memory of a device', () => {
 
 function pfnsOf(w: DeviceWorld, at: number, npages: number): number[] {
   const leaf = w.mm.pageTable.pteTable(BASE / 4096 + at)!;
-  return Array.from({ length: npages }, (_, i) => leaf.entries[2 * (((BASE / 4096) % 512) + at + i) + 1]!);
+  return Array.from({ length: npages }, (_, i) => leaf.hi(((BASE / 4096) % 512) + at + i));
 }

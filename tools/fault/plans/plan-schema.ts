@@ -1,6 +1,8 @@
-import { FAULT_POINTS, type FaultPointInfo, phasesIn } from '../../../driver/core/fault-points.js';
+import { phasesIn } from '../../../driver/inject/inject-points.js';
 import type { ProfileName } from '../../../driver/mm/profile.js';
 import { checkMachineOptions, DEFAULT_MACHINE_OPTIONS } from '../../../driver/sys/machine/machine-options.js';
+import { FAULT_POINTS, type FaultPointInfo, faultPoint } from '../fault-points.js';
+import { wrongCaller } from './callers.js';
 import { PLAN } from './plan-language.js';
 import { machineOptions, profileOf } from './plan-machine.js';
 import { checkNames } from './plan-names.js';
@@ -104,7 +106,7 @@ function checkRules(rules: readonly Rule[], path: Path, check: RuleCheck): void 
   for (const [i, rule] of rules.entries()) {
     const at = [...path, i];
     const wrong: Wrong = (key, message) => void errors.push({ path: [...at, key], message });
-    const infos = asList(rule.point).map((name) => FAULT_POINTS.find((info) => info.name === name)!);
+    const infos = asList(rule.point).map((name) => faultPoint(name)!);
     for (const info of infos) checkPoint(rule, info, { wrong, profile });
     const ofWire = infos.filter(({ layer }) => layer === 'wire');
     if (ofWire.length > 0 && ofWire.length < infos.length)
@@ -114,6 +116,8 @@ function checkRules(rules: readonly Rule[], path: Path, check: RuleCheck): void 
     if (ofWire.length === 0 && rule.return === undefined && rule.delay === undefined && rule.run === undefined)
       errors.push({ path: at, message: "a rule has a 'return', a 'delay' or a 'run'" });
     if (rule.run !== undefined) checkAction(rule.run, [...at, 'run'], errors);
+    const unknown = rule.caller === undefined ? undefined : wrongCaller(rule.caller);
+    if (unknown !== undefined) wrong('caller', unknown);
     checkPlaces(rule, wrong);
     if (typeof rule.pages === 'string' && pagesOf(rule.pages) === null) wrong('pages', BACKWARDS);
     if (rule.then !== undefined) checkRules(rule.then, [...at, 'then'], check);
@@ -168,7 +172,7 @@ function checkWirePoint(rule: Rule, name: string, { wrong, profile }: { wrong: W
     if (rule[key] === undefined || takers.includes(name)) continue;
     wrong(key, `'${key}' means nothing for ${name}${takers.length === 0 ? '' : `; it is for: ${takers.join(', ')}`}`);
   }
-  const at = FAULT_POINTS.find((info) => info.name === rule.while?.point);
+  const at = faultPoint(rule.while?.point);
   if (at === undefined) return;
   if (!at.sleeps) wrong('while', `${at.name} stands in an atomic step: no session can go there`);
   checkPhase(rule.while!.phase, at, (message) => wrong('while', message), profile);

@@ -1,5 +1,6 @@
-import type { PathName, SelftestCase } from '../../../tests/selftests/case.js';
-import { MachinePool } from '../machine-pool.js';
+import { MachinePool } from '../../../driver/sys/machine/machine-pool.js';
+import type { SelftestCase } from '../../../tests/selftests/case.js';
+import type { PathName } from '../../../uapi/path-name.js';
 import { casesByName } from '../sweep/cases.js';
 import { endOf, runUnderFaults } from '../sweep/run-case.js';
 import { limitsOf, Served } from '../wire/served.js';
@@ -38,9 +39,9 @@ export async function runSelftestPlan(plan: Plan, run: PlanRunOptions): Promise<
 
 async function runDirect(plan: Plan, testCase: SelftestCase, run: PlanRunOptions): Promise<CaseOutcome> {
   const { pool, path, seed, defects, onMachine } = run;
-  const empty = pool.take({}, { rules: [], counts: false, defects: [] });
-  const { kernel } = compileRules(plan.rules ?? [], new PlanWorld(empty.machine));
-  pool.give(empty, true);
+  const empty = pool.take();
+  const { kernel } = compileRules(plan.rules ?? [], new PlanWorld(empty));
+  pool.give(empty);
   return await runUnderFaults(pool, testCase, {
     path,
     machine: givenOptions(plan.machine),
@@ -70,12 +71,12 @@ async function runServed(
   const boot = async (options: object = {}): Promise<ServedTransport> => {
     const machine = { checkInvariants: 'touched' as const, ...options, ...givenOptions(plan.machine), seed, path };
     const served = new Served({ machine, limits: limitsOf(plan.machine ?? {}) });
-    const { faults, defects: planted } = served.machine.kernel;
+    const { inject, defects: planted } = served.machine.kernel;
     for (const name of defects) planted[name] = true;
     const world = new PlanWorld(served.machine, served);
     const { kernel, wire } = compileRules(plan.rules ?? [], world, [MAIN_SESSION]);
-    faults.arm(kernel, { seed });
-    served.rules = new WireRules(wire, faults, seed);
+    inject.arm(kernel, { seed });
+    served.rules = new WireRules(wire, inject, seed);
     const transport = new ServedTransport(served, world.watch);
     booted.push(transport);
     onMachine?.({ machine: served.machine, watch: world.watch, served });
@@ -89,5 +90,5 @@ async function runServed(
   process.off('unhandledRejection', ignore);
   for (const { served, watch } of booted) endSessions(served, watch);
   const violations = booted.flatMap(({ watch }) => watch.violations);
-  return { ...ended, violations, fired: booted.flatMap(({ served }) => [...served.machine.kernel.faults.fired]) };
+  return { ...ended, violations, fired: booted.flatMap(({ served }) => [...served.machine.kernel.inject.fired]) };
 }

@@ -1,16 +1,16 @@
+import { Watch } from '../../../driver/check/index.js';
 import type { Coroutine } from '../../../driver/core/effect.js';
 import { preemptPoint } from '../../../driver/core/effect.js';
 import type { Machine } from '../../../driver/sys/machine/machine.js';
 import type { Process } from '../../../driver/sys/processes/process.js';
 import type { Thread } from '../../../driver/sys/processes/thread.js';
-import type { CallArg, CallResult } from '../../../uapi/client/transport.js';
 import { type CommandName, commandNumber, DEFAULT_DIALECT, dialectByName } from '../../../uapi/dialect.js';
 import { O_CREAT, O_RDWR } from '../../../uapi/fcntl.js';
 import { encodePinLongtermTest, PIN_LONGTERM_TEST_START, PIN_LONGTERM_TEST_STOP } from '../../../uapi/gup-test.js';
 import { encodeHmmDmirrorCmd } from '../../../uapi/hmm-dmirror.js';
 import * as mman from '../../../uapi/mman.js';
 import { SIGKILL } from '../../../uapi/signal.js';
-import { Watch } from '../watch.js';
+import type { CallArg, CallResult } from '../../../uapi/syscall.js';
 import type { Served } from '../wire/served.js';
 import type { ServedSession } from '../wire/served-session.js';
 import { DirectDoor, type Door, type DoorCall, type Issued, ServedDoor } from './plan-door.js';

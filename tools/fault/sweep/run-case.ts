@@ -1,12 +1,12 @@
-import type { DefectName } from '../../../driver/core/defects.js';
-import type { FaultRule, Fired, SiteCount } from '../../../driver/core/fault-engine.js';
+import { emptyMachine, type Violation } from '../../../driver/check/index.js';
+import type { DefectName } from '../../../driver/inject/defects.js';
+import type { Fired, InjectRule, SiteCount } from '../../../driver/inject/inject-engine.js';
 import type { MachineOptions } from '../../../driver/sys/machine/machine-options.js';
-import type { PathName, SelftestCase } from '../../../tests/selftests/case.js';
-import { Boots, type Checkpoint } from '../checkpoint.js';
-import { emptyMachine } from '../empty-machine.js';
-import type { FaultTransport } from '../fault-transport.js';
-import type { MachinePool } from '../machine-pool.js';
-import type { Violation } from '../violation.js';
+import type { MachinePool } from '../../../driver/sys/machine/machine-pool.js';
+import type { SelftestCase } from '../../../tests/selftests/case.js';
+import type { PathName } from '../../../uapi/path-name.js';
+import { Boots, type Checkpoint } from './checkpoint.js';
+import type { WatchedTransport } from './watched-transport.js';
 
 /** How one run of a case under faults ended. */
 export interface Outcome {
@@ -23,25 +23,25 @@ export interface CaseRun {
   /** Of each machine, whatever the case asks for. */
   readonly machine: Partial<MachineOptions>;
   readonly seed: number;
-  readonly rules?: readonly FaultRule[];
+  readonly rules?: readonly InjectRule[];
   readonly counts?: boolean;
   readonly defects?: readonly DefectName[];
   /** Also look at the stack where a fault strikes; yes unless said. */
   readonly tracesPaths?: boolean;
   /** Sees each machine's transport as soon as it is booted. */
-  readonly onBoot?: (transport: FaultTransport) => void;
+  readonly onBoot?: (transport: WatchedTransport) => void;
   /** Begin here. The machines stay whose they are. */
   readonly from?: Checkpoint;
   /** Told the machines whenever the case calls while they are all at rest, and how often it did so before. */
-  readonly onRest?: (rest: number, booted: readonly FaultTransport[]) => void;
+  readonly onRest?: (rest: number, booted: readonly WatchedTransport[]) => void;
 }
 
 /** Runs one case with rules armed on each machine that it boots; proves everything at its end, and after its processes' exit. */
 export async function runUnderFaults(pool: MachinePool, testCase: SelftestCase, run: CaseRun): Promise<Outcome> {
   const { path, seed, rules = [], from } = run;
   if (from !== undefined) {
-    from.snapshot.restore();
-    for (const { pooled } of from.machines) pooled.machine.kernel.faults.resume(rules);
+    for (const snapshot of from.snapshots) snapshot.restore();
+    for (const { machine } of from.watches) machine.kernel.inject.resume(rules);
   }
   const boots = new Boots(pool, run);
   const { booted } = boots;
@@ -54,13 +54,14 @@ export async function runUnderFaults(pool: MachinePool, testCase: SelftestCase, 
   const fired: Fired[] = [];
   const sites: SiteCount[] = [];
   for (const [i, transport] of booted.entries()) {
-    const { faults } = transport.machine.kernel;
+    const { inject } = transport.machine.kernel;
     tearDown(transport);
-    sites.push(...faults.siteCounts());
-    fired.push(...faults.fired);
+    sites.push(...inject.siteCounts());
+    fired.push(...inject.fired);
     violations.push(...transport.watch.violations);
     transport.retire();
-    if (i >= (from?.machines.length ?? 0)) pool.give(transport.pooled, transport.watch.violations.length === 0);
+    // A machine that broke is dropped.
+    if (i >= (from?.watches.length ?? 0) && transport.watch.violations.length === 0) pool.give(transport.machine);
   }
   return { ...ended, violations, fired, sites };
 }
@@ -116,16 +117,16 @@ const PATIENT = /^(letGo|child of|pipe|poll|eventfd)/;
 const DRAIN = 'the pages of a device chunk';
 
 /** Looks at everything, lets the processes exit without faults, and looks again. */
-function tearDown({ machine, watch }: FaultTransport): void {
-  const { faults } = machine.kernel;
-  faults.disarm();
+function tearDown({ machine, watch }: WatchedTransport): void {
+  const { inject } = machine.kernel;
+  inject.disarm();
   if (watch.violations.length > 0) return;
   const { busyCount } = machine.kernel.scheduler;
   if (busyCount > 0) {
     for (const { task, currentCall } of machine.allThreads()) {
       const what = task.waitingOn?.what;
       // A device page that a fault keeps from leaving holds RELEASE up, as it would in Linux (Q13).
-      const isHeldUp = what === DRAIN && faults.fired.some(({ command }) => command === 'RELEASE');
+      const isHeldUp = what === DRAIN && inject.fired.some(({ command }) => command === 'RELEASE');
       if (what === undefined || PATIENT.test(what) || isHeldUp) continue;
       watch.violated('stuck', `${currentCall?.name} of ${task.name} waits for ${what} for ever`, { after: 'the end' });
     }

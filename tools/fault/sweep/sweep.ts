@@ -1,11 +1,12 @@
-import { DEFECTS, type DefectName } from '../../../driver/core/defects.js';
-import { FAULT_POINTS, phasesIn } from '../../../driver/core/fault-points.js';
+import { DEFECTS, type DefectName } from '../../../driver/inject/defects.js';
+import { INJECT_POINTS, phasesIn } from '../../../driver/inject/inject-points.js';
 import type { ProfileName } from '../../../driver/mm/profile.js';
-import type { PathName } from '../../../tests/selftests/case.js';
+import type { PathName } from '../../../uapi/path-name.js';
 import { EXIT, UsageError } from '../../exit-code.js';
 import { globToRegExp } from '../../glob.js';
 import { profileOption } from '../../kernel-profile.js';
 import type { Output } from '../../output.js';
+import { pathsOf } from '../../path-option.js';
 import { junitXml } from '../../report/junit.js';
 import { KtapWriter } from '../../report/ktap.js';
 import type { CaseResult } from '../../report/runner.js';
@@ -103,7 +104,7 @@ export function jobsOf(
       throw new UsageError(`no case matches '${name}'`, 'see the names with `dmirror selftest --list`');
     for (const c of found) chosen.add(c.name);
   }
-  const paths: readonly PathName[] = path === undefined ? ['classic', 'unified'] : [path];
+  const paths = pathsOf(path);
   const used = names.length === 0 ? cases : cases.filter((c) => chosen.has(c.name));
   return paths.flatMap((p) => used.map((c) => ({ name: c.name, path: p })));
 }
@@ -176,7 +177,5 @@ function visited(results: readonly JobResult[]): Map<string, number> {
 
 /** Every site of the catalogue that a machine of the profile has; the interface's points are not in it. */
 function declaredSites(profile: ProfileName): string[] {
-  return FAULT_POINTS.filter(({ layer }) => layer !== 'wire').flatMap((point) =>
-    phasesIn(point, profile).map((phase) => `${point.name}/${phase}`),
-  );
+  return INJECT_POINTS.flatMap((point) => phasesIn(point, profile).map((phase) => `${point.name}/${phase}`));
 }

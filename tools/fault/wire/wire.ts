@@ -1,5 +1,5 @@
 import { DEFAULT_PROFILE } from '../../../driver/mm/profile.js';
-import type { PathName } from '../../../tests/selftests/case.js';
+import type { PathName } from '../../../uapi/path-name.js';
 import { EXIT } from '../../exit-code.js';
 import type { Output } from '../../output.js';
 import { junitXml } from '../../report/junit.js';
@@ -10,7 +10,7 @@ import { runPlan } from '../plans/plan-run.js';
 import { definePlan, type Plan, type Rule } from '../plans/plan-types.js';
 import { faultsOf } from '../plans/run-plans.js';
 import { jobsOf } from '../sweep/sweep.js';
-import { WIRE_POINTS, type WirePoint } from './wire-rules.js';
+import { WIRE_POINTS, type WirePoint } from './wire-points.js';
 
 /**
  * A client that migrates a buffer and back, and before and behind it another session, which must not notice anything. Every
@@ -71,7 +71,7 @@ export async function sweepWire(
   const { stop } = output;
   stop.watch();
   for (const { path, planOf } of clients(names, paths)) {
-    for (const point of WIRE_POINTS) {
+    for (const point of WIRE_POINTS.map(({ name }) => name)) {
       // The client has sent its last frame when a rule about the next one no longer strikes.
       for (let nth = 1; !(await stop.look()); nth++) {
         const plan = planOf({ name: 'struck', point, nth });
@@ -116,7 +116,7 @@ function failedOf(runs: readonly WireRun[]): number {
 function writeKtap(runs: readonly WireRun[], output: Output): void {
   const ktap = new KtapWriter(output.out);
   ktap.open(runs.length);
-  ktap.diagnostic(`faults injected: ${WIRE_POINTS.join(', ')}, at one frame a run`);
+  ktap.diagnostic(`faults injected: ${WIRE_POINTS.map(({ name }) => name).join(', ')}, at one frame a run`);
   for (const { path, result } of runs) {
     ktap.result({ name: `${path}.${result.name}`, status: result.status, diagnostics: linesOf(result) });
   }

@@ -1,0 +1,76 @@
+import { describe, expect, it } from 'vitest';
+import type { Coroutine } from '../../../driver/core/effect.js';
+import { handleMmFault } from '../../../driver/mm/faults/fault.js';
+import { FAULT } from '../../../driver/mm/faults/fault-code.js';
+import { setUserfault } from '../../../driver/mm/faults/userfault.js';
+import { PAGE_SIZE } from '../../../driver/mm/frames/frames.js';
+import { EFAULT, EINVAL } from '../../../uapi/errno.js';
+import { BASE, DeviceWorld } from '../dmirror/world.js';
+
+const PAGES = 4;
+
+/** Memory whose missing pages somebody else serves: `served` lists them, each begins with the word 500 + its number. */
+function world(profile: '6.19' | '7.3') {
+  const w = new DeviceWorld({ profile });
+  w.anon(0, PAGES);
+  const { mm } = w;
+  const served: number[] = [];
+  mm.userfault = {
+    *wait(addr: number): Coroutine<void> {
+      expect(mm.mmapLock.isHeld).toBe(false);
+      const page = (addr - BASE) / PAGE_SIZE;
+      served.push(page);
+      yield* mm.mmapLock.readLock();
+      yield* handleMmFault(mm.vmaLookup(addr)!, addr, FAULT.write | FAULT.served);
+      const pfn = mm.pageTable.pteTable(addr / PAGE_SIZE)!.hi((addr / PAGE_SIZE) % 512);
+      w.memory.words[pfn * 1024] = 500 + page;
+      mm.mmapLock.readUnlock();
+    },
+  };
+  w.run(setUserfault(mm, { start: BASE, end: BASE + PAGES * PAGE_SIZE }, true));
+  return { w, served, file: w.open(0) };
+}
+
+describe('memory that a userfaultfd serves', () => {
+  it('can be read by READ_UNLOCKED, which lets go of mmap_lock for each page', () => {
+    const { w, served, file } = world('7.3');
+    expect(w.command(file, 'READ_UNLOCKED', 0, PAGES)).toMatchObject({
+      ret: 0,
+      cpages: PAGES,
+      faults: 1,
+      words: [500, 501, 502, 503],
+    });
+    expect(served).toEqual([0, 1, 2, 3]);
+    w.check();
+  });
+
+  it('can not be read by READ, as nobody may let go of the lock', () => {
+    const { w, served, file } = world('7.3');
+    expect(w.command(file, 'READ', 0, PAGES).ret).toBe(-EFAULT);
+    expect(served).toEqual([]);
+    expect(w.load(0, 1)).toEqual([500]);
+    expect(w.command(file, 'READ', 0, 1)).toMatchObject({ ret: 0, words: [500] });
+    w.check();
+  });
+
+  it('is no hole that a migration may fill', () => {
+    const { w, file } = world('7.3');
+    expect(w.command(file, 'MIGRATE_TO_DEV', 0, PAGES).ret).toBe(-2);
+    expect(w.text(0, PAGES)).toBe('PTE 0-3 NONE');
+    w.check();
+  });
+
+  it('is read like any other where it is there, and elsewhere READ_UNLOCKED is READ', () => {
+    const { w, served, file } = world('7.3');
+    w.anon(PAGES, 2);
+    w.store(PAGES, 2, 70);
+    expect(w.command(file, 'READ_UNLOCKED', PAGES, 2)).toMatchObject({ ret: 0, cpages: 2, words: [70, 71] });
+    expect(w.command(file, 'READ_UNLOCKED', 3 * PAGES, 1).ret).toBe(-EFAULT);
+    expect(served).toEqual([]);
+  });
+});
+
+it('READ_UNLOCKED is no command before 7.3', () => {
+  const { w, file } = world('6.19');
+  expect(w.command(file, 'READ_UNLOCKED', 0, PAGES).ret).toBe(-EINVAL);
+});

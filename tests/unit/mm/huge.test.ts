@@ -1,0 +1,99 @@
+import { describe, expect, it } from 'vitest';
+import type { Coroutine } from '../../../driver/core/effect.js';
+import { SeededRandom } from '../../../driver/core/policy.js';
+import { Prng } from '../../../driver/core/prng.js';
+import { MachineKernel } from '../../../driver/inject/machine-kernel.js';
+import { cpuLoad, cpuStore } from '../../../driver/mm/faults/access.js';
+import { checkInvariants } from '../../../driver/mm/invariants.js';
+import { Memory } from '../../../driver/mm/memory.js';
+import { mmput } from '../../../driver/mm/vmas/exit-mmap.js';
+import { dupMmap, mmCreate } from '../../../driver/mm/vmas/fork.js';
+import { doMadvise } from '../../../driver/mm/vmas/madvise.js';
+import type { Mm } from '../../../driver/mm/vmas/mm.js';
+import { doMmap } from '../../../driver/mm/vmas/mmap.js';
+import {
+  MADV_COLLAPSE,
+  MADV_DONTNEED,
+  MADV_FREE,
+  MADV_HUGEPAGE,
+  MADV_PAGEOUT,
+  MAP_ANONYMOUS,
+  MAP_FIXED,
+  MAP_HUGETLB,
+  MAP_PRIVATE,
+  PROT_READ,
+  PROT_WRITE,
+} from '../../../uapi/mman.js';
+import { BASE, HUGE, PAGE } from './huge-swap-fixture.js';
+
+const SEEDS = 30;
+const STEPS = 40;
+const ADVICE = [MADV_PAGEOUT, MADV_DONTNEED, MADV_FREE, MADV_COLLAPSE];
+const ANON = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
+
+function* setUp(mm: Mm): Coroutine<void> {
+  const prot = PROT_READ | PROT_WRITE;
+  yield* doMmap(mm, { addr: BASE, len: 2 * HUGE, prot, flags: ANON, file: null, pgoff: 0 });
+  yield* doMadvise(mm, BASE, HUGE, MADV_HUGEPAGE);
+  yield* doMmap(mm, { addr: BASE + 2 * HUGE, len: HUGE, prot, flags: ANON | MAP_HUGETLB, file: null, pgoff: 0 });
+}
+
+/** One thread's random accesses and advice over the same few pages as everybody's. */
+function* thread(memory: Memory, mm: Mm, prng: Prng): Coroutine<void> {
+  const bytes = new Uint8Array(4);
+  for (let i = 0; i < STEPS; i++) {
+    const addr = BASE + prng.below(3) * HUGE + prng.below(3) * PAGE;
+    const choice = prng.below(10);
+    if (choice < 4) yield* cpuStore(mm, addr, bytes.fill(prng.below(3)));
+    else if (choice < 6) yield* cpuLoad(mm, addr, bytes);
+    else if (choice < 9) {
+      const isWhole = prng.below(3) === 0;
+      const start = isWhole ? addr - (addr % HUGE) : addr;
+      yield* doMadvise(mm, start, isWhole ? HUGE : 2 * PAGE, ADVICE[prng.below(ADVICE.length)]!);
+    } else {
+      const child = mmCreate(memory);
+      yield* dupMmap(child, mm);
+      yield* cpuStore(child, addr, bytes);
+      yield* mmput(child);
+    }
+  }
+}
+
+/** How often a page was unmapped for swap, and a page or folio for a split or migration. */
+function race(seed: number): { unmaps: number; splits: number } {
+  const kernel = new MachineKernel(new SeededRandom(seed), seed, 10_000_000);
+  const options = { ramBytes: 64 * 2 ** 20, coherentBytes: 0, privateFrames: 0, swapBytes: 2 ** 20, hugePages: 2 };
+  const memory = new Memory(kernel, { ...options, thpEnabled: 'madvise' });
+  const mm = mmCreate(memory);
+  const { scheduler } = kernel;
+  const start = (name: string, code: Coroutine<void>) => scheduler.start(scheduler.newTask(name), code, () => {});
+  start('init', setUp(mm));
+  scheduler.run();
+  for (let t = 0; t < 3; t++) start(`thread ${t}`, thread(memory, mm, new Prng(seed * 10 + t)));
+  expect(scheduler.run(), `seed ${seed}`).toMatchObject({ reason: 'idle' });
+  checkInvariants(memory);
+  start('exit', mmput(mm));
+  scheduler.run();
+  checkInvariants(memory);
+  expect(memory.swap.used, `seed ${seed}`).toBe(0);
+  expect(memory.hugetlb, `seed ${seed}`).toMatchObject({ freeCount: 2, reserved: 0 });
+  return { unmaps: memory.stats.tryToUnmap, splits: memory.stats.tryToMigrate };
+}
+
+describe('threads that fault, page out, collapse and fork at once', () => {
+  it(`keep the books of ${SEEDS} schedules`, () => {
+    let unmaps = 0;
+    let splits = 0;
+    for (let seed = 1; seed <= SEEDS; seed++) {
+      try {
+        const seen = race(seed);
+        unmaps += seen.unmaps;
+        splits += seen.splits;
+      } catch (error) {
+        throw new Error(`seed ${seed}: ${String(error)}`, { cause: error });
+      }
+    }
+    expect(unmaps).toBeGreaterThan(SEEDS / 2);
+    expect(splits).toBeGreaterThan(SEEDS / 2);
+  });
+});
