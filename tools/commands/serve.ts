@@ -74,7 +74,10 @@ export async function serve(options: ServeOptions, output: Output): Promise<numb
   output.out(path);
   await signalled(options.child);
   await daemon.shutdown();
-  if (options.child) removeFolder(path);
+  if (options.child) {
+    removeFolder(path);
+    process.stdin.destroy();
+  }
   return EXIT.pass;
 }
 
