@@ -11,7 +11,7 @@ export interface Output {
   readonly err: (line: string) => void;
   readonly progress: Progress;
   readonly now: () => number;
-  readonly stop: Stop;
+  readonly stop: StopRequest;
   /** A file for results, known to be writable now; `option` is what named it. Throws OutputError. */
   file(option: string, path: string): ResultFile;
 }
@@ -26,7 +26,7 @@ export interface ResultFile {
  * Whether the command is to end early: a signal came, or nobody reads its output. A command that looks calls `watch`, ends what it
  * began, prints what it has and returns; any other is ended on the spot.
  */
-export class Stop {
+export class StopRequest {
   private signal: NodeJS.Signals | null = null;
   private isWatched = false;
   private readonly waiters: (() => void)[] = [];
@@ -81,7 +81,7 @@ function statusOf(signal: NodeJS.Signals): number {
 export class ProcessOutput implements Output {
   readonly progress = new Progress(process.stderr, process.env, () => this.now());
   readonly now = (): number => performance.now();
-  readonly stop = new Stop();
+  readonly stop = new StopRequest();
   // Handed on without their object, so they are closures.
   readonly out = (line: string): void => {
     if (this.brokenBy === null) process.stdout.write(`${line}\n`);

@@ -1,7 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import type { Sequence } from '../../tests/conform/recording.js';
 import { Replayer } from '../../tests/conform/replay.js';
-import type { Stop } from '../output.js';
+import type { StopRequest } from '../output.js';
 import { replayOne, type SequenceResult, type WorkerSetup } from './conform-worker.js';
 
 export interface JobOptions {
@@ -11,7 +11,7 @@ export interface JobOptions {
   /** Called as results come, in whatever order. */
   readonly onResults: (results: readonly SequenceResult[]) => void;
   /** No further batch is begun once it is requested. */
-  readonly stop: Stop;
+  readonly stop: StopRequest;
 }
 
 /** Sequences that a worker gets at a time: enough to be worth a message, few enough that all end together. */

@@ -1,6 +1,6 @@
 import type { SelftestCase } from '../../tests/selftests/case.js';
 import type { PathName } from '../../uapi/path-name.js';
-import type { Stop } from '../output.js';
+import type { StopRequest } from '../output.js';
 import type { Progress } from '../report/progress.js';
 import type { PathPlan, Reporter, Totals } from '../report/report.js';
 import { type CaseResult, type RunOptions, runCase } from '../report/runner.js';
@@ -14,7 +14,7 @@ export interface SuiteRunOptions {
   readonly now: () => number;
   readonly progress: Progress;
   /** Ends the run between two cases; the one that runs, and may hang, is not waited for. */
-  readonly stop: Stop;
+  readonly stop: StopRequest;
 }
 
 /** Boots machines that no other lane uses. */

@@ -1,4 +1,4 @@
-import { type Output, Stop } from '../../../tools/output.js';
+import { type Output, StopRequest } from '../../../tools/output.js';
 import { Progress } from '../../../tools/report/progress.js';
 
 /** The output of a command that a test looks at. */
@@ -22,7 +22,7 @@ export function recordedOutput(now: () => number = () => 0): RecordedOutput {
     err: noted,
     progress: new Progress({ write: noted }, {}, now),
     now,
-    stop: new Stop(),
+    stop: new StopRequest(),
     file: (_option, path) => ({ write: (text) => void files.set(path, text) }),
   };
 }

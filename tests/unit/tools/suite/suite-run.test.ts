@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { Stop } from '../../../../tools/output.js';
+import { StopRequest } from '../../../../tools/output.js';
 import { junitXml } from '../../../../tools/report/junit.js';
 import { Progress } from '../../../../tools/report/progress.js';
 import { JsonReporter, KtapReporter, type Reporter } from '../../../../tools/report/report.js';
@@ -50,7 +50,7 @@ async function run(
     paths: ['classic', 'unified'],
     timeoutMs,
     now: () => 0,
-    stop: new Stop(),
+    stop: new StopRequest(),
     progress: new Progress({ write: () => {} }, {}, () => 0),
     lanes: Array.from({ length: lanes }, (_, i) => {
       const lane = { i };
