@@ -2,7 +2,7 @@ import { assert } from '../core/assert.js';
 import { type Coroutine, preemptPoint } from '../core/effect.js';
 import { InjectPoint, Phase } from '../inject/inject-points.js';
 import { HPAGE_PMD_NR, PAGE_SIZE, PG, Zone } from '../mm/frames/frames.js';
-import { migrateVmaSplitUnmappedFolio } from '../mm/huge/thp-split-folio.js';
+import { folioSplitUnmapped } from '../mm/huge/thp-split-folio.js';
 import type { Memory } from '../mm/memory.js';
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart, type NotifierRange } from '../mm/notifier.js';
 import { folioFreeSwap } from '../mm/swap/swap-cache.js';
@@ -97,7 +97,7 @@ export function* migrateVmaSplitUnmappedFolio(
   i: number,
 ): Coroutine<boolean> {
   const head = srcPfn[i]!;
-  if ((yield* migrateVmaSplitUnmappedFolio(memory, head)) !== 0) return false;
+  if ((yield* folioSplitUnmapped(memory, head)) !== 0) return false;
   src[i]! &= ~MigratePfn.compound;
   for (let j = 1; j < HPAGE_PMD_NR; j++) {
     src[i + j] = src[i]!;

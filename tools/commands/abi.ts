@@ -10,7 +10,7 @@ import { showJson, showText } from '../abi/show.js';
 import { suggest } from '../abi/suggest.js';
 import { applySuppressions, parseSuppressions } from '../abi/suppressions.js';
 import { EXIT, UsageError } from '../exit-code.js';
-import type { Output } from './selftest.js';
+import type { Output } from '../output.js';
 
 export type Lines = Pick<Output, 'out' | 'err'>;
 

@@ -10,7 +10,8 @@ Examples:
   dmirror exec --dialect 7.3 --hugepages 8 ./hmm-tests       of a newer kernel, whose semantics go with it
   dmirror exec --seed 7 ./threads                            another interleaving
 
-Exit status: the program's; 128 + n when signal n killed it, 124 after --timeout, 125 when it hangs, 2 wrong usage.`;
+Exit status: the program's; 128 + n when signal n killed it, 124 after --timeout, 125 when it hangs, 2 wrong usage,
+3 an output can not be written, 141 stdout's reader went away.`;
 
 /** Adds `dmirror exec`. */
 export function addExec(root: Command, { status, output, parseSeed }: CommandContext): void {
