@@ -1,4 +1,4 @@
-import { assert } from '../../core/assert.js';
+import { AssertionError, assert } from '../../core/assert.js';
 import { Access, NOBODY, type Observable, Shared, type SharedKind } from '../../core/observer.js';
 
 export const PAGE_SHIFT = 12;
@@ -241,6 +241,18 @@ export class Frames {
   hasFlags(pfn: number, mask: number): boolean {
     if (this.kernel.observer !== null) this.touchFlags(pfn, mask, READ_LOCKLESS);
     return (this.flagWords[pfn]! & mask) !== 0;
+  }
+
+  /** The folio of `pfn` is locked. A precondition is no access of the kernel's, so no observer hears of it. */
+  assertLocked(pfn: number): void {
+    const head = this.heads[pfn]!;
+    if ((this.flagWords[head]! & PG.locked) === 0) throw new AssertionError(`pfn ${pfn} is not locked`);
+  }
+
+  /** As `assertLocked`: nothing maps the folio of `pfn`. */
+  assertUnmapped(pfn: number): void {
+    const count = this.folioMapcounts[this.heads[pfn]!]!;
+    if (count !== 0) throw new AssertionError(`pfn ${pfn} is mapped ${count} times`);
   }
 
   setFlags(pfn: number, mask: number): void {
