@@ -1,4 +1,6 @@
+import { assert } from '../core/assert.js';
 import { type Coroutine, preemptPoint } from '../core/effect.js';
+import { LockClass } from '../core/lock-class.js';
 import { InjectPoint } from '../inject/inject-points.js';
 import { FOLL } from '../mm/faults/foll.js';
 import { getUserPagesRemote } from '../mm/faults/gup.js';
@@ -6,7 +8,7 @@ import { folioPut, folioTrylock, folioUnlock } from '../mm/frames/folio.js';
 import { PAGE_SIZE, PG } from '../mm/frames/frames.js';
 import { folioRemoveRmapPte, rmapWalk } from '../mm/frames/rmap.js';
 import type { Memory } from '../mm/memory.js';
-import { invalidateRangeEnd, invalidateRangeStart, type NotifierRange } from '../mm/notifier.js';
+import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart, type NotifierRange } from '../mm/notifier.js';
 import { KIND_MASK, Kind, Pte } from '../mm/tables/entry.js';
 import { pteIndex } from '../mm/tables/page-table.js';
 import { folioMarkDirty } from '../mm/tables/pte-build.js';
@@ -30,6 +32,9 @@ export function* makeDeviceExclusiveRange(
 ): Coroutine<number> {
   const { memory } = mm;
   const npages = (end - start) / PAGE_SIZE;
+  memory.kernel.assertHeld(LockClass.mmapLock);
+  memory.kernel.mightSleep();
+  assert(npages > 0 && npages <= pfns.length, 'there is no room for the pages of the range');
   const found = yield* getUserPagesRemote(mm, start, npages, FOLL.get | FOLL.write | FOLL.splitPmd, pfns);
   for (let i = 0; i < found; i++) {
     const pfn = pfns[i]!;
@@ -61,6 +66,8 @@ interface ExclusiveTarget {
  */
 function* folioMakeDeviceExclusive(memory: Memory, pfn: number, target: ExclusiveTarget): Coroutine<boolean> {
   const { frames, stats } = memory;
+  frames.assertLocked(pfn);
+  memory.kernel.mightSleep();
   if (!frames.isAnon(pfn) || frames.hasFlags(pfn, PG.hugetlb)) return false;
   let isValid = false;
   stats.makeExclusive++;
@@ -69,7 +76,7 @@ function* folioMakeDeviceExclusive(memory: Memory, pfn: number, target: Exclusiv
     const npages = frames.folioNrPages(pfn);
     const end = Math.min(vma.end, addr + npages * PAGE_SIZE);
     const range: NotifierRange = { mm, start: addr, end, event: 'EXCLUSIVE', owner: target.owner };
-    yield* invalidateRangeStart(range);
+    yield* mmuNotifierInvalidateRangeStart(range);
     ptlLock(mm);
     let isDone = true;
     for (let at = addr; at < end && isDone; at += PAGE_SIZE) {
@@ -78,7 +85,7 @@ function* folioMakeDeviceExclusive(memory: Memory, pfn: number, target: Exclusiv
       isDone = found !== Found.notPresent;
     }
     ptlUnlock(mm);
-    invalidateRangeEnd(range);
+    mmuNotifierInvalidateRangeEnd(range);
     return isDone && frames.folioMapcount(pfn) > 0;
   });
   return isValid && frames.folioMapcount(pfn) === 0;
@@ -89,6 +96,8 @@ const Found = { nothing: 0, readOnly: 1, writable: 2, notPresent: 3 } as const;
 /** What was at `addr`; a mapping of the folio has become device exclusive. Linux: mm/rmap.c:page_make_device_exclusive_one() */
 function pageMakeDeviceExclusiveOne(vma: Vma, addr: number, head: number): number {
   const { memory, pageTable } = vma.mm;
+  memory.kernel.assertHeld(LockClass.ptl);
+  memory.frames.assertLocked(head);
   const table = pageTable.pteTable(addr / PAGE_SIZE);
   if (table === null) return Found.nothing;
   const i = pteIndex(addr / PAGE_SIZE);

@@ -1,13 +1,15 @@
+import { assert } from '../core/assert.js';
 import { type Coroutine, preemptPoint } from '../core/effect.js';
+import { LockClass } from '../core/lock-class.js';
 import { Phase } from '../inject/inject-points.js';
 import { PAGE_SIZE } from '../mm/frames/frames.js';
 import type { Memory } from '../mm/memory.js';
-import { invalidateRangeEnd, invalidateRangeStart, type NotifierRange } from '../mm/notifier.js';
+import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart, type NotifierRange } from '../mm/notifier.js';
 import { Kind, kindOf } from '../mm/tables/entry.js';
 import { pmdIndex, pteIndex, type Table } from '../mm/tables/page-table.js';
 import { ptlLock, ptlUnlock } from '../mm/tables/ptl.js';
 import { flushTlbRange } from '../mm/tables/tlb.js';
-import type { Vma } from '../mm/vmas/vma.js';
+import { type Vma, vmaIsAnonymous } from '../mm/vmas/vma.js';
 import { COLLECT_SPLIT, type CollectFilter, collectEntry } from './migrate-entry.js';
 import {
   HugeTake,
@@ -30,16 +32,19 @@ export function* migrateVmaCollect(migrate: MigrateVma, vma: Vma): Coroutine<voi
   const { mm } = vma;
   const { kernel, stats } = mm.memory;
   const { start, end, pgmapOwner: owner } = migrate;
+  kernel.assertHeld(LockClass.mmapLock);
+  kernel.mightSleep();
+  assert(migrate.npages === 0 && migrate.cpages === 0, 'a migration is collected twice');
   if (kernel.scheduler.contended) yield COLLECT_POINT;
   if (kernel.inject.armed) kernel.inject.enter(Phase.collect);
   const range: NotifierRange = { mm, start, end, event: 'MIGRATE', owner };
-  yield* invalidateRangeStart(range);
+  yield* mmuNotifierInvalidateRangeStart(range);
   stats.walks++;
   kernel.emit('walk', 'collect', start, end);
   const filter: CollectFilter = {
     select: migrate.flags & (MIGRATE_SELECT_MASK | MigrateSelect.compound),
     owner,
-    isAnonymousVma: vma.isAnonymous,
+    isAnonymousVma: vmaIsAnonymous(vma),
     faultPfn: migrate.faultPfn,
   };
   const { pageTable } = mm;
@@ -51,7 +56,7 @@ export function* migrateVmaCollect(migrate: MigrateVma, vma: Vma): Coroutine<voi
     else yield* migrateVmaCollectPmd(migrate, { vma, filter, pmd, vpn, end: next });
     vpn = next;
   }
-  invalidateRangeEnd(range);
+  mmuNotifierInvalidateRangeEnd(range);
   migrate.end = start + migrate.npages * PAGE_SIZE;
 }
 
@@ -69,6 +74,8 @@ interface PmdPart {
  */
 function* migrateVmaCollectPmd(migrate: MigrateVma, { vma, filter, pmd, vpn, end }: PmdPart): Coroutine<void> {
   const { memory } = vma.mm;
+  memory.kernel.assertHeld(LockClass.mmapLock);
+  memory.kernel.mightSleep();
   const i = pmdIndex(vpn);
   memory.stats.pmdEntries++;
   for (let at = vpn; ; ) {
@@ -166,6 +173,7 @@ function migrateVmaCollectHole(
 function migrateVmaCollectSkip(migrate: MigrateVma, npages: number): void {
   const first = migrate.npages;
   const last = first + npages;
+  assert(last <= migrate.src.length, 'a migration has more pages than it has room for');
   migrate.src.fill(0, first, last);
   migrate.srcPfn.fill(0, first, last);
   migrate.dst.fill(0, first, last);

@@ -1,4 +1,5 @@
 import { EBUSY, EFAULT, EINTR, EINVAL, ENOMEM, EPERM, ERANGE } from '../../uapi/errno.js';
+import { assert } from '../core/assert.js';
 import { type Coroutine, preemptPoint } from '../core/effect.js';
 import { LockClass } from '../core/lock-class.js';
 import { InjectPoint, Phase } from '../inject/inject-points.js';
@@ -6,7 +7,7 @@ import { handleMmFault } from '../mm/faults/fault.js';
 import { FAULT, VM_FAULT, VM_FAULT_ERROR } from '../mm/faults/fault-code.js';
 import { isUserfault } from '../mm/faults/userfault.js';
 import { PAGE_SIZE } from '../mm/frames/frames.js';
-import { invalidateRangeEnd, invalidateRangeStart, type NotifierRange } from '../mm/notifier.js';
+import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart, type NotifierRange } from '../mm/notifier.js';
 import { migrationEntryWait } from '../mm/tables/migration-entries.js';
 import type { Mm } from '../mm/vmas/mm.js';
 import { VM } from '../mm/vmas/vm-flags.js';
@@ -52,6 +53,7 @@ export function* hmmRangeFault(range: HmmRange, lock: DroppableLock | null = nul
   const { kernel, stats } = walk.memory;
   const { inject, defects } = kernel;
   kernel.assertHeld(LockClass.mmapLock);
+  kernel.mightSleep();
   const phase = inject.armed ? inject.enter(Phase.rangeFault) : 0;
   if (range.isContinued) {
     stats.resumptions++;
@@ -65,7 +67,8 @@ export function* hmmRangeFault(range: HmmRange, lock: DroppableLock | null = nul
     if (range.migrate!.path.undoesOnError && !isForgotten) yield* undoPrepared(walk);
     clearAnswers(range);
   }
-  if (walk.migrateEvent !== null && !(defects.notifierEndSkipped && error !== 0)) invalidateRangeEnd(walk.migrateEvent);
+  if (walk.migrateEvent !== null && !(defects.notifierEndSkipped && error !== 0))
+    mmuNotifierInvalidateRangeEnd(walk.migrateEvent);
   range.isContinued = error === -EBUSY;
   if (inject.armed) inject.enter(phase);
   return error;
@@ -131,6 +134,7 @@ function* beginMigrate(walk: HmmVmaWalk, vma: Vma): Coroutine<number> {
   const { range, mm } = walk;
   const { start, end } = range;
   const migrate = range.migrate!;
+  assert(start % PAGE_SIZE === 0 && end % PAGE_SIZE === 0, 'a migration is of whole pages');
   if (walk.migrateEvent !== null) return migrate.vma === vma ? 0 : -ERANGE;
   if (isUnmigratableVma(vma)) return -EINVAL;
   if (start < vma.start) return -ERANGE;
@@ -139,13 +143,14 @@ function* beginMigrate(walk: HmmVmaWalk, vma: Vma): Coroutine<number> {
   migrate.end = end;
   const owner = range.notifier === null ? migrate.pgmapOwner : range.devPrivateOwner;
   const event: NotifierRange = { mm, start, end, event: 'MIGRATE', owner };
-  yield* invalidateRangeStart(event);
+  yield* mmuNotifierInvalidateRangeStart(event);
   walk.migrateEvent = event;
   return 0;
 }
 
 /** Does what the walk stopped for, without any lock but mmap_lock. 0 when the walk may go on. */
 function* serve(walk: HmmVmaWalk, stop: Stop, lock: DroppableLock | null): Coroutine<number> {
+  walk.memory.kernel.mightSleep();
   if (stop.type === 'fail') return stop.errno;
   yield* prepareToSleep(walk, stop.resumeVpn);
   if (stop.type === 'fault') return yield* hmmVmaFault(walk.mm, stop, lock);
@@ -169,7 +174,10 @@ function* hmmVmaFault(
   { vma, need, vpn: first, end }: Extract<Stop, { type: 'fault' }>,
   lock: DroppableLock | null,
 ): Coroutine<number> {
-  const { scheduler, inject } = mm.memory.kernel;
+  const { kernel } = mm.memory;
+  const { scheduler, inject } = kernel;
+  kernel.assertHeld(LockClass.mmapLock);
+  kernel.mightSleep();
   const isWrite = (need & Need.write) !== 0;
   if (isWrite && (vma.flags & VM.write) === 0) return -EPERM;
   const flags = FAULT.remote | (isWrite ? FAULT.write : 0);
@@ -190,7 +198,7 @@ function* letServe(
 ): Coroutine<number> {
   mm.mmapLock.readUnlock();
   lock.isHeld = false;
-  yield* mm.userfault!.wait(vpn * PAGE_SIZE, isWrite);
+  yield* mm.userfault!.handleUserfault(vpn * PAGE_SIZE, isWrite);
   return mm.memory.kernel.current.killed ? -EINTR : -EBUSY;
 }
 

@@ -3,7 +3,7 @@ import type { Coroutine } from '../../core/effect.js';
 import { LockClass } from '../../core/lock-class.js';
 import { Mutex } from '../../core/locks.js';
 import { InjectPoint } from '../../inject/inject-points.js';
-import { folioLockNew, folioPut } from '../../mm/frames/folio.js';
+import { folioPut, folioSetLocked } from '../../mm/frames/folio.js';
 import { HPAGE_PMD_NR, Zone, type ZoneId } from '../../mm/frames/frames.js';
 import type { DevPagemapOps } from '../../mm/frames/pagemap.js';
 import type { Memory } from '../../mm/memory.js';
@@ -73,6 +73,7 @@ export class DmirrorDevice {
 
   private *alloc(list: FreeList): Coroutine<number> {
     const { memory } = this;
+    memory.kernel.mightSleep();
     const { inject } = memory.kernel;
     const isLarge = list === this.folios;
     const isAsked = inject.armed && !inject.isQuiet(InjectPoint.devicePageAlloc);
@@ -93,7 +94,7 @@ export class DmirrorDevice {
     this.calloc += list.unitPages;
     if (isLarge) memory.frames.prepareHuge(pfn, this.zone, chunk.pagemap.id);
     else memory.frames.prepare(pfn, this.zone, chunk.pagemap.id);
-    folioLockNew(memory, pfn);
+    folioSetLocked(memory, pfn);
     memory.frames.setZoneDeviceData(pfn, backing);
     return pfn;
   }
@@ -119,7 +120,7 @@ export class DmirrorDevice {
     const { frames } = this.memory;
     const backing = frames.zoneDeviceData(head);
     const file = frames.zoneDeviceData(backing);
-    frames.splitToPages(backing);
+    frames.splitPage(backing);
     for (let i = 0; i < HPAGE_PMD_NR; i++) {
       frames.setZoneDeviceData(head + i, backing + i);
       frames.setZoneDeviceData(backing + i, file);
@@ -128,6 +129,7 @@ export class DmirrorDevice {
 
   /** Takes all free memory of `chunk` off the lists and keeps later one away. Linux: lib/test_hmm.c:dmirror_remove_free_pages() */
   dmirrorRemoveFreePages(chunk: DmirrorChunk): void {
+    this.memory.kernel.assertHeld(LockClass.devmemLock);
     this.pages.lock();
     chunk.remove = true;
     this.folios.removeChunkLocked(chunk);
@@ -144,6 +146,7 @@ export class DmirrorDevice {
 
   /** Gives a chunk's place in the physical address space back; none of its pages is in use. Linux: part of mm/memremap.c:memunmap_pages() */
   unmapChunk(chunk: DmirrorChunk): void {
+    this.memory.kernel.assertHeld(LockClass.devmemLock);
     assert(chunk.inUse === 0, `a chunk with ${chunk.inUse} pages in use is unmapped`);
     this.memory.pagemaps[chunk.pagemap.id] = null;
     if (typeof this.options.place !== 'number') this.options.place.release(chunk.firstPfn);

@@ -1,4 +1,4 @@
-import { assert } from '../../core/assert.js';
+import { AssertionError, assert } from '../../core/assert.js';
 import { NOBODY, type Observable } from '../../core/observer.js';
 
 export const PAGE_SHIFT = 12;
@@ -219,6 +219,18 @@ export class Frames {
     return (this.flagWords[pfn]! & mask) !== 0;
   }
 
+  /** The folio of `pfn` is locked. A precondition is no access of the kernel's, so no observer hears of it. */
+  assertLocked(pfn: number): void {
+    const head = this.heads[pfn]!;
+    if ((this.flagWords[head]! & PG.locked) === 0) throw new AssertionError(`pfn ${pfn} is not locked`);
+  }
+
+  /** As `assertLocked`: nothing maps the folio of `pfn`. */
+  assertUnmapped(pfn: number): void {
+    const count = this.folioMapcounts[this.heads[pfn]!]!;
+    if (count !== 0) throw new AssertionError(`pfn ${pfn} is mapped ${count} times`);
+  }
+
   setFlags(pfn: number, mask: number): void {
     this.flagWords[pfn]! |= mask;
   }
@@ -328,7 +340,7 @@ export class Frames {
   }
 
   /** A folio that nothing maps becomes single pages, each with a reference of its own. Linux: split_page() */
-  splitToPages(head: number): void {
+  splitPage(head: number): void {
     const nr = this.folioNrPages(head);
     for (let pfn = head; pfn < head + nr; pfn++) {
       this.heads[pfn] = pfn;
