@@ -5,6 +5,7 @@ import { copyPage, folioLock, folioLockNew, folioPut, folioTrylock } from '../mm
 import type { Memory } from '../mm/memory.js';
 import { migrateDeviceFinalize } from './migrate-finalize.js';
 import { migrateDevicePages } from './migrate-pages.js';
+import { migrateStageDone } from './migrate-trace.js';
 import { type MigrateArrays, migrateDeviceUnmap } from './migrate-unmap.js';
 import { MigratePfn } from './migrate-vma.js';
 
@@ -18,16 +19,16 @@ const DEVICE_RANGE_POINT = preemptPoint('migrate_device_range');
 export function* migrateDeviceRange(memory: Memory, arrays: MigrateArrays, firstPfn: number): Coroutine<void> {
   if (memory.kernel.scheduler.contended) yield DEVICE_RANGE_POINT;
   for (let i = 0; i < arrays.npages; i++) takeDevicePage(memory, arrays, { i, pfn: firstPfn + i });
+  migrateStageDone(memory, 'collect', arrays);
   yield* migrateDeviceUnmap(memory, arrays);
-  memory.kernel.emit('stage', 'device-range', firstPfn, arrays.npages);
 }
 
 /** As `migrateDeviceRange` for the pfns in `arrays.srcPfn`, in their order. Linux: migrate_device_pfns() */
 export function* migrateDevicePfns(memory: Memory, arrays: MigrateArrays): Coroutine<void> {
   if (memory.kernel.scheduler.contended) yield DEVICE_RANGE_POINT;
   for (let i = 0; i < arrays.npages; i++) takeDevicePage(memory, arrays, { i, pfn: arrays.srcPfn[i]! });
+  migrateStageDone(memory, 'collect', arrays);
   yield* migrateDeviceUnmap(memory, arrays);
-  memory.kernel.emit('stage', 'device-range', arrays.srcPfn[0] ?? 0, arrays.npages);
 }
 
 /** Linux: folio_get_nontail_page() and folio_trylock() */

@@ -5,6 +5,7 @@ import { folioAddLru, folioPut, folioUnlock } from '../mm/frames/folio.js';
 import { Zone } from '../mm/frames/frames.js';
 import type { Memory } from '../mm/memory.js';
 import { removeMigrationPtes } from '../mm/tables/migration-entries.js';
+import { migrateStageDone } from './migrate-trace.js';
 import type { MigrateArrays } from './migrate-unmap.js';
 import { isLockedByFault, MigratePfn, type MigrateVma } from './migrate-vma.js';
 import { restoreSoleMapping } from './sole-mapping.js';
@@ -18,9 +19,7 @@ const FINALIZE_POINT = preemptPoint('migrate_vma_finalize');
 export function* migrateVmaFinalize(migrate: MigrateVma): Coroutine<void> {
   const { vma } = migrate;
   assert(vma !== null, 'the migration was not set up');
-  const { memory } = vma.mm;
-  yield* migrateDeviceFinalize(memory, migrate);
-  memory.kernel.emit('stage', 'finalize', migrate.start, migrate.end);
+  yield* migrateDeviceFinalize(vma.mm.memory, migrate);
 }
 
 /** Linux: mm/migrate_device.c:migrate_device_finalize() */
@@ -49,6 +48,7 @@ export function* migrateDeviceFinalize(memory: Memory, arrays: MigrateArrays): C
       folioPut(memory, to);
     }
   }
+  migrateStageDone(memory, 'finalize', arrays);
   if (kernel.faults.armed) {
     kernel.faults.enter(Phase.call);
     kernel.faults.endCall(kernel.current);

@@ -8,6 +8,7 @@ import { invalidateRangeEnd, invalidateRangeStart, type NotifierRange } from '..
 import { folioFreeSwap } from '../mm/swap/swap-cache.js';
 import { injectInvalidate, injectReference } from './inject.js';
 import { insertHugePage, insertPage, prepareInsert, splitHugeZero } from './migrate-insert.js';
+import { migrateStageDone } from './migrate-trace.js';
 import { hasMapping, type MigrateArrays } from './migrate-unmap.js';
 import { MigratePfn, type MigrateVma } from './migrate-vma.js';
 
@@ -27,14 +28,12 @@ export function* migrateVmaPages(migrate: MigrateVma): Coroutine<void> {
   const { memory } = vma.mm;
   if (memory.kernel.scheduler.contended) yield PAGES_POINT;
   yield* migratePages(memory, migrate, migrate);
-  memory.kernel.emit('stage', 'pages', migrate.start, migrate.end);
 }
 
 /** As `migrateVmaPages` for device pages, which need no vma. Linux: mm/migrate_device.c:migrate_device_pages() */
 export function* migrateDevicePages(memory: Memory, arrays: MigrateArrays): Coroutine<void> {
   if (memory.kernel.scheduler.contended) yield PAGES_POINT;
   yield* migratePages(memory, arrays, null);
-  memory.kernel.emit('stage', 'device-pages', arrays.npages);
 }
 
 /** Linux: mm/migrate_device.c:__migrate_device_pages() */
@@ -63,6 +62,7 @@ function* migratePages(memory: Memory, arrays: MigrateArrays, migrate: MigrateVm
     }
   }
   if (event !== null) invalidateRangeEnd(event);
+  migrateStageDone(memory, 'pages', arrays);
 }
 
 /** Puts the destination of the hole at `i` into the page table, for a hole of 2 MiB one or 512. Answers how many entries are done. */

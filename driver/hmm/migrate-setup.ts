@@ -7,6 +7,7 @@ import type { Memory } from '../mm/memory.js';
 import type { Vma } from '../mm/vmas/vma.js';
 import { HmmPfn, type HmmRange } from './hmm-range.js';
 import { migrateVmaCollect } from './migrate-collect.js';
+import { migrateStageDone } from './migrate-trace.js';
 import { migrateDeviceUnmap } from './migrate-unmap.js';
 import { checkMigrateRequest, MigratePfn, MigrateSelect, type MigrateVma, pagesOf } from './migrate-vma.js';
 import { hmmRangeFault } from './range-fault.js';
@@ -35,7 +36,7 @@ export function* migrateVmaSetup(migrate: MigrateVma): Coroutine<number> {
   migrate.src.fill(0, 0, npages);
   migrate.srcPfn.fill(0, 0, npages);
   const error = migrate.path === 'unified' ? yield* setupUnified(migrate) : yield* setupClassic(migrate, vma);
-  kernel.emit('stage', 'setup', migrate.start, migrate.end);
+  migrateStageDone(memory, 'setup', migrate);
   return error;
 }
 
@@ -102,6 +103,6 @@ function srcWord(hmmFlags: number): number {
 
 /** Linux: mm/migrate_device.c:migrate_vma_unmap() */
 function* migrateVmaUnmap(memory: Memory, migrate: MigrateVma): Coroutine<void> {
-  memory.kernel.emit('stage', 'collect', migrate.start, migrate.end);
+  migrateStageDone(memory, 'collect', migrate);
   if (migrate.cpages > 0) migrate.cpages = yield* migrateDeviceUnmap(memory, migrate);
 }

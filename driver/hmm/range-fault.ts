@@ -85,7 +85,7 @@ export class RangeFault {
       stats.resumptions++;
     } else {
       stats.walks++;
-      kernel.emit('walk', this.walk.wantsMigrate ? 'hmm-migrate' : 'hmm', range.start, range.end);
+      kernel.emit('walk', { walk: this.walk.wantsMigrate ? 'hmm-migrate' : 'hmm', start: range.start, end: range.end });
     }
     let error: number;
     for (;;) {

@@ -1,9 +1,9 @@
 // Replays recorded sequences on an emulated machine and finds the first answer that is not the real kernel's.
 
 import type { DefectName } from '../../driver/core/defects.js';
-import type { TraceEvent } from '../../driver/core/trace.js';
 import { Machine } from '../../driver/sys/machine/machine.js';
 import type { MachineOptions, MigrationPath } from '../../driver/sys/machine/machine-options.js';
+import type { TraceEvent } from '../../driver/trace/trace-event.js';
 import { ESRCH } from '../../uapi/errno.js';
 import { aroundText } from './around.js';
 import { ops } from './ops.js';

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Fired } from '../../driver/core/fault-engine.js';
-import type { TraceEvent } from '../../driver/core/trace.js';
 import type { Machine } from '../../driver/sys/machine/machine.js';
+import { eventLine } from '../../driver/trace/trace-text.js';
 import { errnoName } from '../../uapi/errno.js';
 import type { Output } from '../commands/selftest.js';
 import { EXIT, UsageError } from '../exit-code.js';
@@ -67,7 +67,7 @@ function record(
   lines: string[],
   { machine, watch, served }: { machine: Machine; watch: Watch; served?: Served | null },
 ): void {
-  machine.trace.listen((event) => void lines.push(eventText(event)));
+  machine.trace.listen((event) => void lines.push(eventLine(event)));
   machine.kernel.faults.onFire = (fired) => void lines.push(firedText(fired));
   watch.onResult = ({ pid, name, device }, { ret, signal }) => {
     const result = ret < 0 ? `-${errnoName(ret)}` : String(ret);
@@ -82,10 +82,6 @@ function firedText({ rule, command, page, path }: Fired): string {
 
 function violationText({ kind, message, after }: Violation): string {
   return `# ${kind}: ${message} (after ${after})`;
-}
-
-function eventText({ tick, task, kind, detail, a, b }: TraceEvent): string {
-  return `${tick} task ${task} ${kind} ${detail} 0x${a.toString(16)} 0x${b.toString(16)}`;
 }
 
 /** `dmirror fault replay TOKEN`: prints the trace; 1 when the run fails again. */

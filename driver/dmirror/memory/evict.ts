@@ -6,6 +6,7 @@ import {
   migrateDeviceFinalize,
   migrateDevicePages,
   migrateDeviceRange,
+  migrateStageDone,
   splitSource,
 } from '../../hmm/index.js';
 import { backingPfn, copyPage, folioLockNew } from '../../mm/frames/folio.js';
@@ -41,6 +42,7 @@ export function* dmirrorDeviceEvictChunk(memory: Memory, chunk: DmirrorChunk): C
     if (migrate.src[i]! & MigratePfn.compound && !(yield* folioHome(memory, migrate, i))) continue;
     if (migrate.dstPfn[i] === 0) pageHome(memory, migrate, i);
   }
+  migrateStageDone(memory, 'copy', migrate);
   yield* migrateDevicePages(memory, migrate);
   yield* migrateDeviceFinalize(memory, migrate);
 }

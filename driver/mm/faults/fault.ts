@@ -40,7 +40,8 @@ export function* handleMmFault(vma: Vma, addr: number, flags: number): Coroutine
   if (flags & FAULT.remote) memory.stats.remoteFaults++;
   else memory.stats.cpuFaults++;
   const page = addr - (addr % PAGE_SIZE);
-  if (memory.kernel.trace.verbose) memory.kernel.emit('fault', flags & FAULT.write ? 'write' : 'read', page, flags);
+  if (memory.kernel.trace.verbose)
+    memory.kernel.emit('fault', { access: flags & FAULT.write ? 'write' : 'read', addr: page, flags });
   const { faults } = memory.kernel;
   if (faults.armed && !faults.isQuiet(FaultPoint.handleMmFault, page)) {
     const injected = yield* faults.reach(FaultPoint.handleMmFault, page);

@@ -60,7 +60,7 @@ export function folioTrylock(memory: Memory, pfn: number): boolean {
 function takeLock({ frames, kernel }: Memory, head: number, mayWait: boolean): void {
   frames.flags[head]! |= PG.locked;
   frames.lockOwner[head] = kernel.current.id;
-  kernel.lockAcquired(LockClass.folioLock, 'folio', { mayWait });
+  kernel.lockAcquired(LockClass.folioLock, 'folio', { mayWait, instance: head });
 }
 
 /** Takes the lock bit, sleeping as long as somebody else has it. Linux: folio_lock() */
@@ -86,7 +86,7 @@ export function folioUnlock(memory: Memory, pfn: number): void {
   assert(frames.lockOwner[head] === kernel.current.id, `pfn ${pfn} is unlocked by a task that does not own the lock`);
   frames.flags[head]! &= ~PG.locked;
   frames.lockOwner[head] = 0;
-  kernel.lockReleased(LockClass.folioLock, 'folio');
+  kernel.lockReleased(LockClass.folioLock, 'folio', head);
   memory.pageWaiters.get(head)?.wakeAll();
 }
 

@@ -1,5 +1,6 @@
 import type { BlockedTask } from '../../core/scheduler.js';
-import type { TraceEvent } from '../../core/trace.js';
+import type { TraceEvent } from '../../trace/trace-event.js';
+import { eventLine } from '../../trace/trace-text.js';
 
 const SHOWN_EVENTS = 20;
 
@@ -30,8 +31,6 @@ function blockedText(blocked: readonly BlockedTask[]): string {
 }
 
 function recentText(recent: readonly TraceEvent[]): string {
-  const lines = recent.slice(-SHOWN_EVENTS).map(({ tick, task, kind, detail, a, b }) => {
-    return `\n  ${tick} task ${task} ${kind} ${detail} 0x${a.toString(16)} 0x${b.toString(16)}`;
-  });
+  const lines = recent.slice(-SHOWN_EVENTS).map((event) => `\n  ${eventLine(event)}`);
   return lines.length === 0 ? '' : `\nlast events:${lines.join('')}`;
 }

@@ -89,7 +89,7 @@ export class Thread {
 
   private *oneCall(call: Call): Coroutine<CallResult> {
     const { machine } = this.process;
-    machine.kernel.emit('syscall', call.name, this.tid);
+    machine.kernel.emit('syscall', { name: call.name, tid: this.tid });
     const { faults } = machine.kernel;
     if (faults.armed)
       faults.beginCall(this.task, { pid: this.process.pid, tid: this.tid, name: call.name, args: call.args });

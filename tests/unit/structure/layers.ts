@@ -4,15 +4,16 @@ import type { Finding, Tree } from './tree.js';
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   // node:net is for client/connect.ts alone.
   uapi: ['pkg:msgpackr', 'pkg:node:net'],
-  'driver/core': [],
+  'driver/trace': [],
+  'driver/core': ['driver/trace'],
   'driver/mm': ['driver/core'],
-  'driver/hmm': ['driver/core', 'driver/mm'],
+  'driver/hmm': ['driver/trace', 'driver/core', 'driver/mm'],
   'driver/dmirror': ['driver/core', 'driver/mm', 'driver/hmm'],
-  'driver/sys': ['driver/core', 'driver/mm', 'driver/hmm', 'driver/dmirror'],
+  'driver/sys': ['driver/trace', 'driver/core', 'driver/mm', 'driver/hmm', 'driver/dmirror'],
   'driver/cpu': ['driver/core', 'driver/mm', 'driver/hmm', 'driver/dmirror', 'driver/sys'],
   'driver/guest': ['driver/core', 'driver/mm', 'driver/hmm', 'driver/dmirror', 'driver/sys', 'driver/cpu'],
   'driver/check': ['driver/core', 'driver/mm', 'driver/hmm', 'driver/dmirror', 'driver/sys'],
-  'driver/daemon': ['driver/core', 'driver/mm', 'driver/hmm', 'driver/dmirror', 'driver/sys', 'pkg:'],
+  'driver/daemon': ['driver/trace', 'driver/core', 'driver/mm', 'driver/hmm', 'driver/dmirror', 'driver/sys', 'pkg:'],
   index: ['driver/'],
   // The suite is a client like any other: what it can reach is the public face.
   'tests/selftests': ['index'],
