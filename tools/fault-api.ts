@@ -5,7 +5,12 @@ import type { PlanOptions, PlanResult } from './fault/plans/plan-result.js';
 import { runPlan as runWatchedPlan } from './fault/plans/plan-run.js';
 import type { Plan } from './fault/plans/plan-types.js';
 
-export { FAULT_POINTS, type FaultPointInfo, type FaultReturn, type PhaseName } from '../driver/core/fault-points.js';
+export {
+  FAULT_POINTS,
+  type FaultPhase as PhaseName,
+  type FaultPointInfo,
+  type FaultReturn,
+} from './fault/fault-points.js';
 export type { PlanOptions, PlanResult } from './fault/plans/plan-result.js';
 export {
   definePlan,

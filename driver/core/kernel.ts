@@ -1,8 +1,6 @@
 import { Trace } from '../trace/trace.js';
 import type { TraceEvent, TraceKind, TraceOperands } from '../trace/trace-event.js';
 import { AssertionError, assert } from './assert.js';
-import { type Defects, noDefects } from './defects.js';
-import { FaultEngine } from './fault-engine.js';
 import { LOCK_CLASS_NAMES, type LockClassId } from './lock-class.js';
 import type { SchedulerPolicy } from './policy.js';
 import { Prng } from './prng.js';
@@ -14,14 +12,9 @@ export class Kernel {
   readonly scheduler: Scheduler;
   readonly prng: Prng;
   readonly trace = new Trace();
-  /** Fault points: off, and then one boolean test each, unless a plan arms them. */
-  readonly faults: FaultEngine;
-  /** Planted bugs, for testing our own tests; all off. */
-  readonly defects: Defects = noDefects();
 
   constructor(policy: SchedulerPolicy, seed: number, stepLimit: number) {
     this.scheduler = new Scheduler(policy, stepLimit);
-    this.faults = new FaultEngine(this.scheduler);
     this.prng = new Prng(seed);
   }
 
@@ -78,6 +71,5 @@ export class Kernel {
     this.scheduler.reset(seed);
     this.prng.reseed(seed);
     this.trace.reset();
-    this.faults.reset();
   }
 }

@@ -56,7 +56,7 @@ export class DmirrorFile implements IntervalNotifierOps {
 
 /** False when the invalidator can't sleep and the mutex is taken. */
 export function* lockForInvalidate(mutex: Mutex, range: NotifierRange): Coroutine<boolean> {
-  if ('blockable' in range) return !range.mm.memory.kernel.faults.refusesMutex && mutex.tryLock();
+  if ('blockable' in range) return !range.mm.memory.kernel.inject.refusesMutex && mutex.tryLock();
   yield* mutex.lock();
   return true;
 }

@@ -1,5 +1,5 @@
 import { type Coroutine, preemptPoint } from '../core/effect.js';
-import { FaultPoint } from '../core/fault-points.js';
+import { InjectPoint } from '../inject/inject-points.js';
 import { FOLL } from '../mm/faults/foll.js';
 import { getUserPagesRemote } from '../mm/faults/gup.js';
 import { folioPut, folioTrylock, folioUnlock } from '../mm/frames/folio.js';
@@ -34,8 +34,8 @@ export function* makeDeviceExclusiveRange(
   for (let i = 0; i < found; i++) {
     const pfn = pfns[i]!;
     if (memory.kernel.scheduler.contended) yield EXCLUSIVE_POINT;
-    const { faults } = memory.kernel;
-    const isRefused = faults.armed && faults.hit(FaultPoint.folioTrylock, start + i * PAGE_SIZE) !== 0;
+    const { inject } = memory.kernel;
+    const isRefused = inject.armed && inject.hit(InjectPoint.folioTrylock, start + i * PAGE_SIZE) !== 0;
     if (memory.frames.head[pfn] !== pfn || isRefused || !folioTrylock(memory, pfn)) {
       folioPut(memory, pfn);
       pfns[i] = 0;

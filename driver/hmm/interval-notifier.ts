@@ -1,9 +1,9 @@
 import { EAGAIN, EINTR, EINVAL, EOVERFLOW } from '../../uapi/errno.js';
 import { assert } from '../core/assert.js';
 import { type Coroutine, preemptPoint } from '../core/effect.js';
-import { FaultPoint } from '../core/fault-points.js';
 import { LockClass } from '../core/lock-class.js';
 import { WaitQueue } from '../core/wait-queue.js';
+import { InjectPoint } from '../inject/inject-points.js';
 import type { MmuNotifierOps, NotifierRange } from '../mm/notifier.js';
 import { mmdrop } from '../mm/vmas/exit-mmap.js';
 import type { Mm } from '../mm/vmas/mm.js';
@@ -235,15 +235,15 @@ export function* mmuIntervalReadBegin(interval: IntervalNotifier): Coroutine<num
 
 /** Was the interval invalidated since `mmuIntervalReadBegin`? Called under the driver's lock. Linux: mmu_interval_read_retry() */
 export function mmuIntervalReadRetry(interval: IntervalNotifier, seq: number): boolean {
-  const { faults } = interval.mm.memory.kernel;
-  if (faults.armed && faults.hit(FaultPoint.intervalRetry) !== 0) return true;
+  const { inject } = interval.mm.memory.kernel;
+  if (inject.armed && inject.hit(InjectPoint.intervalRetry) !== 0) return true;
   return interval.invalidateSeq !== seq;
 }
 
 /** As `mmuIntervalReadRetry`, without the lock: may miss one that is just being reported. Linux: mmu_interval_check_retry() */
 export function mmuIntervalCheckRetry(interval: IntervalNotifier, seq: number): boolean {
-  const { faults } = interval.mm.memory.kernel;
-  if (faults.armed && faults.hit(FaultPoint.intervalRetry) !== 0) return true;
+  const { inject } = interval.mm.memory.kernel;
+  if (inject.armed && inject.hit(InjectPoint.intervalRetry) !== 0) return true;
   return interval.invalidateSeq !== seq;
 }
 

@@ -1,5 +1,5 @@
 import { type Coroutine, preemptPoint } from '../core/effect.js';
-import { Phase } from '../core/fault-points.js';
+import { Phase } from '../inject/inject-points.js';
 import { PAGE_SIZE } from '../mm/frames/frames.js';
 import type { Memory } from '../mm/memory.js';
 import { invalidateRangeEnd, invalidateRangeStart, type NotifierRange } from '../mm/notifier.js';
@@ -31,7 +31,7 @@ export function* migrateVmaCollect(migrate: MigrateVma, vma: Vma): Coroutine<voi
   const { kernel, stats } = mm.memory;
   const { start, end, pgmapOwner: owner } = migrate;
   if (kernel.scheduler.contended) yield COLLECT_POINT;
-  if (kernel.faults.armed) kernel.faults.enter(Phase.collect);
+  if (kernel.inject.armed) kernel.inject.enter(Phase.collect);
   const range: NotifierRange = { mm, start, end, event: 'MIGRATE', owner };
   yield* invalidateRangeStart(range);
   stats.walks++;
@@ -102,13 +102,13 @@ function collectPtes(
   const { entries } = leaf;
   const first = pteIndex(vpn);
   const last = first + (end - vpn);
-  const { faults } = mm.memory.kernel;
+  const { inject } = mm.memory.kernel;
   let n = migrate.npages;
   let i = first;
   let isReplaced = false;
   ptlLock(mm);
   for (; i < last; i++, n++) {
-    if (faults.armed) faults.at((vpn + i - first) * PAGE_SIZE);
+    if (inject.armed) inject.at((vpn + i - first) * PAGE_SIZE);
     const isPresent = kindOf(entries[2 * i]!) === Kind.present;
     const flags = collectEntry(mm.memory, entries, i, filter);
     if (flags === COLLECT_SPLIT) break;

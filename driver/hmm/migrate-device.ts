@@ -1,6 +1,6 @@
 import { EBUSY } from '../../uapi/errno.js';
 import { type Coroutine, preemptPoint } from '../core/effect.js';
-import { FaultPoint, Phase } from '../core/fault-points.js';
+import { InjectPoint, Phase } from '../inject/inject-points.js';
 import { copyPage, folioLock, folioLockNew, folioPut, folioTrylock } from '../mm/frames/folio.js';
 import type { Memory } from '../mm/memory.js';
 import { migrateDeviceFinalize } from './migrate-finalize.js';
@@ -40,8 +40,8 @@ function takeDevicePage(memory: Memory, arrays: MigrateArrays, { i, pfn }: { i: 
   arrays.dstPfn[i] = 0;
   if (refcount[pfn] === 0) return;
   refcount[pfn]!++;
-  const { faults } = memory.kernel;
-  if ((faults.armed && faults.hit(FaultPoint.folioTrylock) !== 0) || !folioTrylock(memory, pfn)) {
+  const { inject } = memory.kernel;
+  if ((inject.armed && inject.hit(InjectPoint.folioTrylock) !== 0) || !folioTrylock(memory, pfn)) {
     folioPut(memory, pfn);
     return;
   }
@@ -55,11 +55,11 @@ function takeDevicePage(memory: Memory, arrays: MigrateArrays, { i, pfn }: { i: 
  * somebody else uses the page or no memory is left. Linux: mm/migrate_device.c:migrate_device_coherent_folio()
  */
 export function* migrateDeviceCoherentFolio(memory: Memory, pfn: number): Coroutine<number> {
-  const { faults } = memory.kernel;
-  const phase = faults.armed ? faults.enter(Phase.unmap) : 0;
+  const { inject } = memory.kernel;
+  const phase = inject.armed ? inject.enter(Phase.unmap) : 0;
   const ret = yield* moveCoherentFolio(memory, pfn);
   // What the pin does next is no step of the migration.
-  if (faults.armed) faults.enter(phase);
+  if (inject.armed) inject.enter(phase);
   return ret;
 }
 

@@ -1,4 +1,4 @@
-import { FaultPoint } from '../core/fault-points.js';
+import { InjectPoint } from '../inject/inject-points.js';
 import { folioGet, folioPut, folioTrylock, folioUnlock } from '../mm/frames/folio.js';
 import { ZERO_PFN } from '../mm/frames/frame-allocator.js';
 import { PG, Zone } from '../mm/frames/frames.js';
@@ -44,7 +44,7 @@ export function collectEntry(memory: Memory, entries: Uint32Array, i: number, fi
   const head = frames.head[pfn]!;
   if (frames.order[head]! > 0) return profile.deviceThp ? COLLECT_SPLIT : 0;
   if (frames.mapping[head] === 0) return 0;
-  if (memory.kernel.faults.armed) injectPin(memory, pfn);
+  if (memory.kernel.inject.armed) injectPin(memory, pfn);
   return freezeEntry(memory, entries, i, filter.faultPfn);
 }
 
@@ -68,15 +68,15 @@ function freezeEntry(memory: Memory, entries: Uint32Array, i: number, faultPfn: 
   const lo = entries[2 * i]!;
   const pfn = entries[2 * i + 1]!;
   const isLocked = isLockedByFault(memory, faultPfn, pfn);
-  const { faults, defects } = memory.kernel;
+  const { inject, defects } = memory.kernel;
   folioGet(memory, pfn);
-  if ((faults.armed && faults.hit(FaultPoint.folioTrylock) !== 0) || !(isLocked || folioTrylock(memory, pfn))) {
+  if ((inject.armed && inject.hit(InjectPoint.folioTrylock) !== 0) || !(isLocked || folioTrylock(memory, pfn))) {
     if (!defects.trylockLeak) folioPut(memory, pfn);
     return 0;
   }
   const flags = frames.flags[pfn]!;
   const exclusive = (flags & PG.anon) !== 0 && (flags & PG.anonExclusive) !== 0;
-  const isShareFailed = exclusive && faults.armed && faults.hit(FaultPoint.anonShare) !== 0;
+  const isShareFailed = exclusive && inject.armed && inject.hit(InjectPoint.anonShare) !== 0;
   if (isShareFailed || (exclusive && !folioTryShareAnonRmapPte(memory, pfn))) {
     if (!isLocked) folioUnlock(memory, pfn);
     if (defects.shareUnlocksFaultPage && frames.zone[pfn] === Zone.private) folioUnlock(memory, pfn);

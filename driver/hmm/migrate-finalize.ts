@@ -1,6 +1,6 @@
 import { assert } from '../core/assert.js';
 import { type Coroutine, preemptPoint } from '../core/effect.js';
-import { Phase } from '../core/fault-points.js';
+import { Phase } from '../inject/inject-points.js';
 import { folioAddLru, folioPut, folioUnlock } from '../mm/frames/folio.js';
 import { Zone } from '../mm/frames/frames.js';
 import type { Memory } from '../mm/memory.js';
@@ -27,7 +27,7 @@ export function* migrateDeviceFinalize(memory: Memory, arrays: MigrateArrays): C
   const { src, srcPfn, dstPfn, npages, faultPfn = 0 } = arrays;
   const { frames, kernel } = memory;
   if (kernel.scheduler.contended) yield FINALIZE_POINT;
-  if (kernel.faults.armed) kernel.faults.enter(Phase.finalize);
+  if (kernel.inject.armed) kernel.inject.enter(Phase.finalize);
   for (let i = 0; i < npages; i++) {
     const from = srcPfn[i]!;
     let to = dstPfn[i]!;
@@ -49,8 +49,8 @@ export function* migrateDeviceFinalize(memory: Memory, arrays: MigrateArrays): C
     }
   }
   migrateStageDone(memory, 'finalize', arrays);
-  if (kernel.faults.armed) {
-    kernel.faults.enter(Phase.call);
-    kernel.faults.endCall(kernel.current);
+  if (kernel.inject.armed) {
+    kernel.inject.enter(Phase.call);
+    kernel.inject.endCall(kernel.current);
   }
 }

@@ -1,5 +1,5 @@
 import type { Coroutine } from '../core/effect.js';
-import { FaultPoint } from '../core/fault-points.js';
+import { InjectPoint } from '../inject/inject-points.js';
 import { anonVmaPrepare } from '../mm/frames/anon-rmap.js';
 import { folioAddLru, folioGet } from '../mm/frames/folio.js';
 import { ZERO_PFN } from '../mm/frames/frame-allocator.js';
@@ -35,8 +35,8 @@ export function insertPage(migrate: MigrateVma, i: number): boolean {
   const addr = migrate.start + i * PAGE_SIZE;
   const pfn = migrate.dstPfn[i]!;
   if (!vma.isAnonymous) return false;
-  const { faults } = memory.kernel;
-  if (faults.armed && faults.hit(FaultPoint.pageTableAlloc, addr) !== 0) return false;
+  const { inject } = memory.kernel;
+  if (inject.armed && inject.hit(InjectPoint.pageTableAlloc, addr) !== 0) return false;
   const leaf = leafTable(mm.pageTable, addr / PAGE_SIZE);
   if (leaf === null) return false;
   const { entries } = leaf;
@@ -70,7 +70,7 @@ export function insertHugePage(migrate: MigrateVma, i: number): boolean {
   const addr = migrate.start + i * PAGE_SIZE;
   const head = migrate.dstPfn[i]!;
   if (!vma.isAnonymous || !thpVmaSuitableOrder(vma, addr)) return false;
-  if (kernel.faults.armed && kernel.faults.hit(FaultPoint.pageTableAlloc, addr) !== 0) return false;
+  if (kernel.inject.armed && kernel.inject.hit(InjectPoint.pageTableAlloc, addr) !== 0) return false;
   const vpn = addr / PAGE_SIZE;
   const slot: PmdSlot = { table: mm.pageTable.pmdTableAlloc(vpn), index: pmdIndex(vpn) };
   frames.flags[head]! |= PG.uptodate;

@@ -1,6 +1,6 @@
 import { assert } from '../core/assert.js';
 import { type Coroutine, preemptPoint } from '../core/effect.js';
-import { FaultPoint, Phase } from '../core/fault-points.js';
+import { InjectPoint, Phase } from '../inject/inject-points.js';
 import { HPAGE_PMD_NR, PAGE_SIZE, PG, Zone } from '../mm/frames/frames.js';
 import { splitUnmappedFolio } from '../mm/huge/thp-split-folio.js';
 import type { Memory } from '../mm/memory.js';
@@ -39,12 +39,12 @@ export function* migrateDevicePages(memory: Memory, arrays: MigrateArrays): Coro
 /** Linux: mm/migrate_device.c:__migrate_device_pages() */
 function* migratePages(memory: Memory, arrays: MigrateArrays, migrate: MigrateVma | null): Coroutine<void> {
   const { src, srcPfn, dst, dstPfn, npages } = arrays;
-  const { faults } = memory.kernel;
-  if (faults.armed) faults.enter(Phase.pages);
+  const { inject } = memory.kernel;
+  if (inject.armed) inject.enter(Phase.pages);
   let event: NotifierRange | null = null;
   for (let i = 0, nr = 1; i < npages; i += nr) {
     nr = 1;
-    if (faults.armed) yield* injectAtPage(memory, { migrate, i, from: srcPfn[i]! });
+    if (inject.armed) yield* injectAtPage(memory, { migrate, i, from: srcPfn[i]! });
     if (dstPfn[i] === 0) {
       src[i]! &= ~MigratePfn.migrate;
     } else if (srcPfn[i] === 0) {
@@ -105,7 +105,7 @@ function* injectAtPage(
 ): Coroutine<void> {
   if (migrate !== null) {
     const addr = migrate.start + i * PAGE_SIZE;
-    memory.kernel.faults.at(addr);
+    memory.kernel.inject.at(addr);
     yield* injectInvalidate(migrate.vma!.mm, addr);
   }
   if (from !== 0) yield* injectReference(memory, from);
@@ -129,8 +129,8 @@ function moveFolio(memory: Memory, { from, to, faultPfn }: { from: number; to: n
     // Devices take anonymous memory only, and no swap slot goes with it.
     if (!frames.isAnon(from) || !folioFreeSwap(memory, from)) return false;
   }
-  const { faults } = memory.kernel;
-  if (faults.armed && faults.hit(FaultPoint.refcountPages) !== 0) return false;
+  const { inject } = memory.kernel;
+  if (inject.armed && inject.hit(InjectPoint.refcountPages) !== 0) return false;
   // The one reference of the migration, and that of the fault. Linux: folio_migrate_mapping()
   if (frames.refcount[from] !== (from === faultPfn ? 2 : 1)) return false;
   frames.index[to] = frames.index[from]!;

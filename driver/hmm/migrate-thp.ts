@@ -1,5 +1,5 @@
 import type { Coroutine } from '../core/effect.js';
-import { FaultPoint } from '../core/fault-points.js';
+import { InjectPoint } from '../inject/inject-points.js';
 import { folioGet, folioLockNew, folioPut, folioTrylock, folioUnlock } from '../mm/frames/folio.js';
 import { HPAGE_PMD_NR, PAGE_SIZE } from '../mm/frames/frames.js';
 import { tryToMigratePmd } from '../mm/huge/thp-migration.js';
@@ -39,8 +39,8 @@ export function* splitHugeToCollect(migrate: MigrateVma, vma: Vma, vpn: number):
   const head = memory.frames.head[pmd!.entries[2 * i + 1]!]!;
   folioGet(memory, head);
   ptlUnlock(mm);
-  const { faults } = memory.kernel;
-  if ((faults.armed && faults.hit(FaultPoint.folioTrylock, vpn * PAGE_SIZE) !== 0) || !folioTrylock(memory, head)) {
+  const { inject } = memory.kernel;
+  if ((inject.armed && inject.hit(InjectPoint.folioTrylock, vpn * PAGE_SIZE) !== 0) || !folioTrylock(memory, head)) {
     if (!migrate.leaksThpReference) folioPut(memory, head);
     return false;
   }
@@ -81,7 +81,7 @@ export function isCompoundRange({ vpn, end }: PmdRange): boolean {
 export function* takeHugePmd(vma: Vma, part: PmdRange, filter: CollectFilter): Coroutine<number> {
   const { mm } = vma;
   const { memory } = mm;
-  const { faults } = memory.kernel;
+  const { inject } = memory.kernel;
   ptlLock(mm);
   const slot = findPmd(mm, part.vpn);
   const refused = refusal(memory, slot, filter);
@@ -92,7 +92,7 @@ export function* takeHugePmd(vma: Vma, part: PmdRange, filter: CollectFilter): C
   const head = slot!.table.entries[2 * slot!.index + 1]!;
   folioGet(memory, head);
   const isLocked = isLockedByFault(memory, filter.faultPfn, head);
-  const isBusy = faults.armed && faults.hit(FaultPoint.folioTrylock, part.vpn * PAGE_SIZE) !== 0;
+  const isBusy = inject.armed && inject.hit(InjectPoint.folioTrylock, part.vpn * PAGE_SIZE) !== 0;
   if (isBusy || !(isLocked || folioTrylock(memory, head))) {
     ptlUnlock(mm);
     if (!memory.kernel.defects.trylockLeak) folioPut(memory, head);
@@ -132,11 +132,11 @@ function refusal(memory: Memory, slot: PmdSlot | null, filter: CollectFilter): n
 /** PMD-MIG in place of the entry; 0 when the folio may be pinned. */
 function freezePmd(vma: Vma, vpn: number, { slot, head }: { slot: PmdSlot; head: number }): number {
   const { memory } = vma.mm;
-  const { faults } = memory.kernel;
+  const { inject } = memory.kernel;
   const write = slot.table.entries[2 * slot.index]! & Pte.write ? MigratePfn.write : 0;
-  if (faults.armed) injectPin(memory, head);
+  if (inject.armed) injectPin(memory, head);
   const isExclusive = memory.frames.isAnonExclusive(head);
-  if (isExclusive && faults.armed && faults.hit(FaultPoint.anonShare) !== 0) return 0;
+  if (isExclusive && inject.armed && inject.hit(InjectPoint.anonShare) !== 0) return 0;
   if (!tryToMigratePmd(vma, head, { ...slot, vpn })) return 0;
   return MigratePfn.valid | MigratePfn.migrate | MigratePfn.compound | write;
 }
@@ -161,8 +161,8 @@ export function* splitMappedFolio(memory: Memory, pfn: number, faultPfn: number)
     folioPut(memory, head);
     return true;
   }
-  const { faults } = memory.kernel;
-  if ((faults.armed && faults.hit(FaultPoint.folioTrylock) !== 0) || !folioTrylock(memory, head)) return false;
+  const { inject } = memory.kernel;
+  if ((inject.armed && inject.hit(InjectPoint.folioTrylock) !== 0) || !folioTrylock(memory, head)) return false;
   folioGet(memory, head);
   const error = yield* splitFolio(memory, head);
   folioUnlock(memory, head);

@@ -1,5 +1,5 @@
 import { type Coroutine, preemptPoint } from '../core/effect.js';
-import { FaultPoint, Phase } from '../core/fault-points.js';
+import { InjectPoint, Phase } from '../inject/inject-points.js';
 import { folioGet, folioIsolateLru, folioPut, folioPutbackLru, folioUnlock } from '../mm/frames/folio.js';
 import { PAGE_SIZE, PG, Zone } from '../mm/frames/frames.js';
 import type { Memory } from '../mm/memory.js';
@@ -36,8 +36,8 @@ export function* migrateDeviceUnmap(memory: Memory, arrays: MigrateArrays): Coro
   let restore = 0;
   let unmapped = 0;
   if (memory.kernel.scheduler.contended) yield UNMAP_POINT;
-  const { faults, defects } = memory.kernel;
-  if (faults.armed) faults.enter(Phase.unmap);
+  const { inject, defects } = memory.kernel;
+  if (inject.armed) inject.enter(Phase.unmap);
   for (let i = 0, nr = 1; i < npages; i += nr) {
     const pfn = srcPfn[i]!;
     nr = 1;
@@ -47,8 +47,8 @@ export function* migrateDeviceUnmap(memory: Memory, arrays: MigrateArrays): Coro
     }
     if (memory.profile.deviceThp) nr = frames.folioNrPages(pfn);
     if (nr > 1) src[i]! |= MigratePfn.compound;
-    if (faults.armed) {
-      if (start > 0) faults.at(start + i * PAGE_SIZE);
+    if (inject.armed) {
+      if (start > 0) inject.at(start + i * PAGE_SIZE);
       yield* injectReference(memory, pfn);
     }
     const isIsolated = isolate(memory, pfn);
@@ -82,8 +82,8 @@ export function* migrateDeviceUnmap(memory: Memory, arrays: MigrateArrays): Coro
 /** Off the LRU, whose reference replaces the one of collect. Device pages were never on it. */
 function isolate(memory: Memory, pfn: number): boolean {
   if (memory.frames.zone[pfn] !== Zone.system) return true;
-  const { faults } = memory.kernel;
-  if (faults.armed && faults.hit(FaultPoint.lruIsolate) !== 0) return false;
+  const { inject } = memory.kernel;
+  if (inject.armed && inject.hit(InjectPoint.lruIsolate) !== 0) return false;
   if (!folioIsolateLru(memory, pfn)) return false;
   folioPut(memory, pfn);
   return true;
@@ -95,7 +95,7 @@ function isolate(memory: Memory, pfn: number): boolean {
  */
 function isFree(memory: Memory, pfn: number, faultPfn: number): boolean {
   const { frames, kernel } = memory;
-  if (kernel.faults.armed && kernel.faults.hit(FaultPoint.refcountSetup) !== 0) return false;
+  if (kernel.inject.armed && kernel.inject.hit(InjectPoint.refcountSetup) !== 0) return false;
   if (!memory.profile.deviceThp && frames.order[frames.head[pfn]!]! > 0) return false;
   let extra = pfn === faultPfn ? 2 : 1;
   if (frames.zone[pfn] !== Zone.system) extra++;

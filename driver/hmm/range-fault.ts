@@ -1,8 +1,8 @@
 import { EBUSY, EFAULT, EINTR, EINVAL, ENOMEM, EPERM, ERANGE } from '../../uapi/errno.js';
 import { assert } from '../core/assert.js';
 import { type Coroutine, preemptPoint } from '../core/effect.js';
-import { FaultPoint, Phase } from '../core/fault-points.js';
 import { LockClass } from '../core/lock-class.js';
+import { InjectPoint, Phase } from '../inject/inject-points.js';
 import { handleMmFault } from '../mm/faults/fault.js';
 import { FAULT, VM_FAULT, VM_FAULT_ERROR } from '../mm/faults/fault-code.js';
 import { isUserfault } from '../mm/faults/userfault.js';
@@ -78,8 +78,8 @@ export class RangeFault {
   *run(): Coroutine<number> {
     const { range, mm } = this;
     const { kernel, stats } = mm.memory;
-    const { faults, defects } = kernel;
-    const phase = faults.armed ? faults.enter(Phase.rangeFault) : 0;
+    const { inject, defects } = kernel;
+    const phase = inject.armed ? inject.enter(Phase.rangeFault) : 0;
     kernel.assertHeld(LockClass.mmapLock);
     if (range.isContinued) {
       stats.resumptions++;
@@ -90,7 +90,7 @@ export class RangeFault {
     let error: number;
     for (;;) {
       error = this.isInvalidated() ? -EBUSY : yield* this.walkRange();
-      if (error === 0 && faults.armed) error = yield* faults.reach(FaultPoint.walkAbort, range.start);
+      if (error === 0 && inject.armed) error = yield* inject.reach(InjectPoint.walkAbort, range.start);
       if (error !== Stop.again) break;
       stats.resumptions++;
     }
@@ -100,7 +100,7 @@ export class RangeFault {
     const isEndSkipped = defects.notifierEndSkipped && error !== 0;
     if (this.migrateEvent !== null && !isEndSkipped) invalidateRangeEnd(this.migrateEvent);
     range.isContinued = error === -EBUSY;
-    if (faults.armed) faults.enter(phase);
+    if (inject.armed) inject.enter(phase);
     return error;
   }
 
@@ -254,10 +254,10 @@ export class RangeFault {
 
   /** What takes pages for a migration is the collect, on this path as on the other. */
   private *collecting<T>(work: Coroutine<T>): Coroutine<T> {
-    const { faults } = this.mm.memory.kernel;
-    const phase = faults.armed ? faults.enter(Phase.collect) : 0;
+    const { inject } = this.mm.memory.kernel;
+    const phase = inject.armed ? inject.enter(Phase.collect) : 0;
     const result = yield* work;
-    if (faults.armed) faults.enter(phase);
+    if (inject.armed) inject.enter(phase);
     return result;
   }
 
@@ -303,14 +303,14 @@ export class RangeFault {
 
   /** Faults every page of the unit, also those that lack nothing (Q5). Linux: mm/hmm.c:hmm_vma_fault() */
   private *fault(vma: Vma, need: number, unit: PmdRange, resumeVpn = unit.vpn): Coroutine<number> {
-    const { scheduler, faults } = this.mm.memory.kernel;
+    const { scheduler, inject } = this.mm.memory.kernel;
     yield* this.pauseAt(resumeVpn);
     const isWrite = (need & Need.write) !== 0;
     if (isWrite && (vma.flags & VM.write) === 0) return -EPERM;
     const flags = FAULT.remote | (isWrite ? FAULT.write : 0);
     for (let vpn = unit.vpn; vpn < unit.end; vpn++) {
       if (scheduler.contended) yield FAULT_POINT;
-      if (faults.armed) yield* injectInvalidate(this.mm, vpn * PAGE_SIZE);
+      if (inject.armed) yield* injectInvalidate(this.mm, vpn * PAGE_SIZE);
       if (this.mayUnlock && isUserfault(vma, vpn * PAGE_SIZE)) return yield* this.letServe(vpn, isWrite);
       const result = yield* handleMmFault(vma, vpn * PAGE_SIZE, flags);
       if (result & VM_FAULT_ERROR) return this.errnoOf(result);

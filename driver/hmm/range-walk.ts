@@ -1,5 +1,5 @@
 import { EFAULT } from '../../uapi/errno.js';
-import { Phase } from '../core/fault-points.js';
+import { Phase } from '../inject/inject-points.js';
 import { ZERO_PFN } from '../mm/frames/frame-allocator.js';
 import { HPAGE_PMD_NR, HPAGE_PMD_ORDER, PAGE_SIZE } from '../mm/frames/frames.js';
 import type { Memory } from '../mm/memory.js';
@@ -247,12 +247,12 @@ export class RangeWalk {
   private prepare(entries: Uint32Array, i: number, n: number): number {
     const { flags, pfns } = this.range;
     const pfn = entries[2 * i + 1]!;
-    const { faults } = this.memory.kernel;
-    if (faults.armed) faults.at((this.firstVpn + n) * PAGE_SIZE);
-    const phase = faults.armed ? faults.enter(Phase.collect) : 0;
+    const { inject } = this.memory.kernel;
+    if (inject.armed) inject.at((this.firstVpn + n) * PAGE_SIZE);
+    const phase = inject.armed ? inject.enter(Phase.collect) : 0;
     const isPresent = (entries[2 * i]! & KIND_MASK) === Kind.present;
     const taken = collectEntry(this.memory, entries, i, this.filter);
-    if (faults.armed) faults.enter(phase);
+    if (inject.armed) inject.enter(phase);
     if (taken === COLLECT_SPLIT) return Stop.split;
     if (taken === 0) return 0;
     if (taken & MigratePfn.valid) {

@@ -1,6 +1,6 @@
 import type { Coroutine } from '../core/effect.js';
-import type { Kernel } from '../core/kernel.js';
 import type { WaitQueue } from '../core/wait-queue.js';
+import type { MachineKernel } from '../inject/machine-kernel.js';
 import type { AddressSpace } from './files/address-space.js';
 import type { AnonVma } from './frames/anon-vma.js';
 import { FrameAllocator } from './frames/frame-allocator.js';
@@ -73,7 +73,7 @@ export class Memory {
   readonly pageWaiters = new Map<number, WaitQueue>();
 
   constructor(
-    readonly kernel: Kernel,
+    readonly kernel: MachineKernel,
     readonly options: MemoryOptions,
   ) {
     const systemFrames = options.ramBytes / PAGE_SIZE;
@@ -81,7 +81,7 @@ export class Memory {
     this.bytes = new Uint8Array(buffer);
     this.words = new Uint32Array(buffer);
     this.frames = new Frames(systemFrames, options.coherentBytes / PAGE_SIZE, options.privateFrames);
-    this.allocator = new FrameAllocator(this.frames, kernel.faults);
+    this.allocator = new FrameAllocator(this.frames, kernel.inject);
     this.kernelMemory = new KernelMemory(this.allocator);
     this.tables = new TablePool(this.kernelMemory);
     this.swap = new SwapArea(Math.floor(options.swapBytes / PAGE_SIZE));

@@ -33,6 +33,14 @@ export interface TraceOperands {
     readonly addr: number;
     readonly pfn: number;
   };
+  /** A rule of a plan strikes. `page` is counted from the start of the call's range, -1 outside of it. */
+  inject: {
+    readonly rule: string;
+    readonly point: string;
+    readonly phase: string;
+    readonly page: number;
+    readonly addr: number;
+  };
   /** A lock is taken. `instance` tells locks of one name apart: for a folio its pfn, else 0. */
   lock: { readonly lock: string; readonly instance: number; readonly trylock: boolean };
   unlock: { readonly lock: string; readonly instance: number };

@@ -13,6 +13,8 @@ const TEXT: { readonly [Kind in TraceKind]: (event: TraceEventOf<Kind>) => strin
     `${stage} ${end > 0 ? range(start, end) : `pfn ${pfn}`}, ${done} of ${pages(npages)}`,
   notifier: ({ event, owned, start, end }) => `${event}${owned ? ' owner' : ''} ${range(start, end)}`,
   page: ({ what, addr, pfn }) => `${what} ${hex(addr)}, pfn ${pfn}`,
+  inject: ({ rule, point, phase, page, addr }) =>
+    `${point} in ${phase} by ${rule}${page < 0 ? '' : `, page ${page}`}${addr < 0 ? '' : ` at ${hex(addr)}`}`,
   lock: ({ lock, instance, trylock }) => `${lockText(lock, instance)}${trylock ? ' (trylock)' : ''}`,
   unlock: ({ lock, instance }) => lockText(lock, instance),
 };

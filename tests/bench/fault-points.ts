@@ -18,7 +18,7 @@ interface Build {
 
 const FAULT_TEST = /(?:[\w.]+\.)?\bfaults\.armed\b(?!\s*=[^=])/g;
 
-/** Copies the built machine twice: as it is, and with every test of `faults.armed` replaced by `false`, as if no fault point were there. */
+/** Copies the built machine twice: as it is, and with every test of `inject.armed` replaced by `false`, as if no fault point were there. */
 async function withBuilds(work: (real: Build, stubbed: Build) => Row[]): Promise<Row[]> {
   const folder = mkdtempSync(join(tmpdir(), 'dmirror-builds-'));
   try {

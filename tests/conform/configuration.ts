@@ -1,7 +1,7 @@
 // The names of our own configurations: a path, and after commas what is different on it.
 
-import { DEFECTS, type DefectName } from '../../driver/core/defects.js';
 import { NO_QUIRKS } from '../../driver/dmirror/context.js';
+import { DEFECTS, type DefectName } from '../../driver/inject/defects.js';
 import { profileByName } from '../../driver/mm/profile.js';
 import type { MigrationPath, ThpEnabled } from '../../driver/sys/machine/machine-options.js';
 import type { ReplayOptions } from './replay.js';

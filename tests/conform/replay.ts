@@ -1,6 +1,6 @@
 // Replays recorded sequences on an emulated machine and finds the first answer that is not the real kernel's.
 
-import type { DefectName } from '../../driver/core/defects.js';
+import type { DefectName } from '../../driver/inject/defects.js';
 import { Machine } from '../../driver/sys/machine/machine.js';
 import type { MachineOptions, MigrationPath } from '../../driver/sys/machine/machine-options.js';
 import type { TraceEvent } from '../../driver/trace/trace-event.js';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { DEFECTS, type DefectName, noDefects } from '../../driver/core/defects.js';
+import { DEFECTS, type DefectName, noDefects } from '../../driver/inject/defects.js';
 import { loadPlan } from '../../tools/fault/plans/plan-parse.js';
 import type { PlanResult } from '../../tools/fault/plans/plan-result.js';
 import { runPlan } from '../../tools/fault/plans/plan-run.js';

@@ -3,7 +3,7 @@ import { Session } from '../../driver/daemon/session.js';
 import { parsePlan } from '../../tools/fault/plans/plan-parse.js';
 import { replayLines } from '../../tools/fault/replay.js';
 import { wirePlan } from '../../tools/fault/wire/wire.js';
-import { WIRE_POINTS } from '../../tools/fault/wire/wire-rules.js';
+import { WIRE_POINTS } from '../../tools/fault/wire/wire-points.js';
 import { runWireFault } from '../../tools/fault/wire/wire-socket.js';
 import { definePlan, type Plan, type Rule, runPlan } from '../../tools/fault-api.js';
 
@@ -36,7 +36,7 @@ function twoClients(rules: Rule[], steps: Plan['steps'] = []): Plan {
 }
 
 describe('a rule about the interface', () => {
-  it.each(WIRE_POINTS)(
+  it.each(WIRE_POINTS.map(({ name }) => name))(
     '(%s) strikes at each frame of a client, costs nobody else anything and leaves nothing',
     async (point) => {
       let struck = 0;
@@ -141,7 +141,7 @@ describe('a rule about the interface', () => {
 });
 
 describe('a token of a plan', () => {
-  it.each(WIRE_POINTS)('(%s) replays to the same bytes', async (point) => {
+  it.each(WIRE_POINTS.map(({ name }) => name))('(%s) replays to the same bytes', async (point) => {
     const { token } = await runPlan(twoClients([{ name: 'r', point, command: 'MIGRATE_TO_DEV' }]), UNIFIED);
     const first = (await replayLines(token)).lines;
     expect(first.join('\n')).toMatch(new RegExp(`^# faults injected: r = ${point} in .*of MIGRATE_TO_DEV`));
@@ -226,7 +226,7 @@ describe('a wrong rule about the interface', () => {
 });
 
 describe('over sockets', () => {
-  it.each(WIRE_POINTS)('a mistreated frame (%s) costs nobody else anything', async (kind) => {
+  it.each(WIRE_POINTS.map(({ name }) => name))('a mistreated frame (%s) costs nobody else anything', async (kind) => {
     // A frame in the middle: the client has a process and an open device by then.
     const { frames, violations } = await runWireFault('unified', { kind, nth: 7 });
     expect(violations).toEqual([]);

@@ -1,14 +1,14 @@
 import type { Coroutine } from '../../driver/core/effect.js';
-import { Kernel } from '../../driver/core/kernel.js';
 import { RoundRobin } from '../../driver/core/policy.js';
+import { MachineKernel } from '../../driver/inject/machine-kernel.js';
 
 /** A kernel with one deterministic schedule, for tests below the system-call layer. */
-export function testKernel(): Kernel {
-  return new Kernel(new RoundRobin(), 1, 10_000_000);
+export function testKernel(): MachineKernel {
+  return new MachineKernel(new RoundRobin(), 1, 10_000_000);
 }
 
 /** Runs `coroutine` as a task of its own until it returns; throws when it can't. */
-export function runTask<T>(kernel: Kernel, coroutine: Coroutine<T>): T {
+export function runTask<T>(kernel: MachineKernel, coroutine: Coroutine<T>): T {
   const results: T[] = [];
   kernel.scheduler.start(kernel.scheduler.newTask('test'), coroutine, (value) => results.push(value));
   const run = kernel.scheduler.run();

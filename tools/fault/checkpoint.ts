@@ -38,7 +38,7 @@ export class Boots {
     const all: Partial<MachineOptions> = { checkInvariants: 'touched', ...options, ...machine, seed, path };
     const pooled = before?.pooled ?? this.pool.take(all, { rules, counts, defects });
     const transport = new FaultTransport(pooled, before?.watch, this.logged);
-    transport.machine.kernel.faults.tracesPaths = this.run.tracesPaths ?? true;
+    transport.machine.kernel.inject.tracesPaths = this.run.tracesPaths ?? true;
     this.booted.push(transport);
     this.run.onBoot?.(transport);
     return transport;

@@ -1,13 +1,15 @@
-import { FAULT_POINTS, type FaultPointInfo, type PhaseName, phasesIn } from '../../driver/core/fault-points.js';
+import { phasesIn } from '../../driver/inject/inject-points.js';
 import { DEFAULT_PROFILE, PROFILE_NAMES, type ProfileName } from '../../driver/mm/profile.js';
 import type { PathName } from '../../tests/selftests/case.js';
 import type { Output } from '../commands/selftest.js';
 import { EXIT } from '../exit-code.js';
 import { profileOption } from '../kernel-profile.js';
+import { FAULT_POINTS, type FaultPhase, type FaultPointInfo } from './fault-points.js';
 import { framesOf } from './plans/plan-selftest.js';
 import { casesByName } from './sweep/cases.js';
 import { jobsOf } from './sweep/sweep.js';
 import { Sweeper } from './sweep/sweep-job.js';
+import { WIRE_POINTS } from './wire/wire-points.js';
 
 export interface ListOptions {
   /** Only what can be hit on machines of this profile, which cases also run on; without it all, and the cases on the default's. */
@@ -41,9 +43,9 @@ export async function listPoints(
 }
 
 /** Where and since when the point is, and what can be done there. */
-function kindText(point: FaultPointInfo, phases: readonly PhaseName[]): string {
+function kindText(point: FaultPointInfo, phases: readonly FaultPhase[]): string {
   const { profiles, layer, since } = point;
-  const isRare = (phase: PhaseName): boolean => profiles[phase]!.length < PROFILE_NAMES.length;
+  const isRare = (phase: FaultPhase): boolean => profiles[phase]!.length < PROFILE_NAMES.length;
   const shown = phases.map((phase) => (isRare(phase) ? `${phase} (${profiles[phase]!.join(', ')})` : phase));
   const whose = layer === 'wire' ? 'wire' : PROFILE_NAMES.filter((name) => phasesIn(point, name).length > 0).join(', ');
   return `phases: ${shown.join(', ')}; can: ${waysOf(point).join(', ')}; profile: ${whose}; since: ${since}`;
@@ -72,9 +74,7 @@ async function hitsIn(
   for (const job of jobsOf(names, { path, profile })) {
     const { hits, skipped } = await sweeper.clean(job);
     const frames = skipped ? 0 : await framesOf(cases.get(job.name)!, job.path);
-    const wire = FAULT_POINTS.filter(({ layer }) => layer === 'wire').map(
-      ({ name }) => [`${name}/wire`, frames] as const,
-    );
+    const wire = WIRE_POINTS.map(({ name }) => [`${name}/wire`, frames] as const);
     for (const [site, n] of [...Object.entries(hits), ...wire]) sum[site] = (sum[site] ?? 0) + n;
   }
   return sum;

@@ -1,6 +1,6 @@
 import { Arena } from '../../driver/check/arena.js';
-import type { DefectName } from '../../driver/core/defects.js';
-import type { FaultRule } from '../../driver/core/fault-engine.js';
+import type { DefectName } from '../../driver/inject/defects.js';
+import type { InjectRule } from '../../driver/inject/inject-engine.js';
 import { Machine } from '../../driver/sys/machine/machine.js';
 import type { MachineOptions } from '../../driver/sys/machine/machine-options.js';
 
@@ -19,7 +19,7 @@ export class MachinePool {
 
   take(
     options: Partial<MachineOptions>,
-    arm: { rules: readonly FaultRule[]; counts: boolean; defects: readonly DefectName[] },
+    arm: { rules: readonly InjectRule[]; counts: boolean; defects: readonly DefectName[] },
   ): PooledMachine {
     const { seed = 1, ...rest } = options;
     const key = JSON.stringify(rest);
@@ -29,9 +29,9 @@ export class MachinePool {
     arena.reset();
     machine.reset(seed);
     machine.trace.listen(null);
-    const { faults, defects } = machine.kernel;
+    const { inject, defects } = machine.kernel;
     for (const name of Object.keys(defects) as DefectName[]) defects[name] = arm.defects.includes(name);
-    faults.arm(arm.rules, { seed, counts: arm.counts });
+    inject.arm(arm.rules, { seed, counts: arm.counts });
     return pooled;
   }
 
@@ -39,7 +39,7 @@ export class MachinePool {
   give(pooled: PooledMachine, isSound: boolean): void {
     const key = this.keys.get(pooled.machine);
     if (key === undefined || !isSound) return;
-    pooled.machine.kernel.faults.reset();
+    pooled.machine.kernel.inject.reset();
     const idle = this.idle.get(key);
     if (idle === undefined) this.idle.set(key, [pooled]);
     else idle.push(pooled);

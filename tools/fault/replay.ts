@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Fired } from '../../driver/core/fault-engine.js';
+import type { Fired } from '../../driver/inject/inject-engine.js';
 import type { Machine } from '../../driver/sys/machine/machine.js';
 import { eventLine } from '../../driver/trace/trace-text.js';
 import { errnoName } from '../../uapi/errno.js';
@@ -68,7 +68,7 @@ function record(
   { machine, watch, served }: { machine: Machine; watch: Watch; served?: Served | null },
 ): void {
   machine.trace.listen((event) => void lines.push(eventLine(event)));
-  machine.kernel.faults.onFire = (fired) => void lines.push(firedText(fired));
+  machine.kernel.inject.onFire = (fired) => void lines.push(firedText(fired));
   watch.onResult = ({ pid, name, device }, { ret, signal }) => {
     const result = ret < 0 ? `-${errnoName(ret)}` : String(ret);
     lines.push(`# ${pid} ${device?.name ?? name} = ${result}${signal === undefined ? '' : ` signal ${signal.signo}`}`);

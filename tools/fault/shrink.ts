@@ -1,5 +1,5 @@
 import { stringify } from 'yaml';
-import type { DefectName } from '../../driver/core/defects.js';
+import type { DefectName } from '../../driver/inject/defects.js';
 import type { Output } from '../commands/selftest.js';
 import { EXIT, UsageError } from '../exit-code.js';
 import { MachinePool } from './machine-pool.js';

@@ -1,12 +1,12 @@
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
-import { DEFECTS, type DefectName } from '../../driver/core/defects.js';
+import { DEFECTS, type DefectName } from '../../driver/inject/defects.js';
 import {
-  FAULT_POINTS,
-  FAULT_RETURNS,
-  type FaultReturn,
+  INJECT_POINTS,
+  INJECT_RETURNS,
+  type InjectReturn,
   PHASES,
   type PhaseName,
-} from '../../driver/core/fault-points.js';
+} from '../../driver/inject/inject-points.js';
 import { DEFAULT_PROFILE, PROFILE_NAMES, type ProfileName } from '../../driver/mm/profile.js';
 import type { PathName } from '../../tests/selftests/case.js';
 import { UsageError } from '../exit-code.js';
@@ -18,7 +18,7 @@ export interface Injection {
   readonly point: string;
   readonly phase: PhaseName;
   readonly nth: number;
-  readonly returns: FaultReturn;
+  readonly returns: InjectReturn;
 }
 
 /** All that one run of a sweep depends on. */
@@ -76,13 +76,13 @@ function machineOf(where: string): Pick<RunId, 'path' | 'profile'> {
 
 function parseInjection(text: string): Injection {
   const [point, phase, nth, returns] = text.split('/');
-  const info = FAULT_POINTS.find(({ name }) => name === point);
+  const info = INJECT_POINTS.find(({ name }) => name === point);
   if (info === undefined) throw new UsageError(`no fault point '${point}'`, 'see `dmirror fault list`');
   if (!PHASES.includes(phase as PhaseName))
     throw new UsageError(`no phase '${phase}'`, `they are: ${PHASES.join(', ')}`);
-  if (!(returns! in FAULT_RETURNS) || !info.returns.includes(returns as FaultReturn))
+  if (!(returns! in INJECT_RETURNS) || !info.returns.includes(returns as InjectReturn))
     throw new UsageError(`${point} cannot return ${returns}`, `it can return: ${info.returns.join(', ')}`);
-  return { point: point!, phase: phase as PhaseName, nth: Number(nth), returns: returns as FaultReturn };
+  return { point: point!, phase: phase as PhaseName, nth: Number(nth), returns: returns as InjectReturn };
 }
 
 /** All that one run of a plan depends on. */

@@ -94,9 +94,9 @@ export class Watch {
 
   /** The whole machine's books, after each call in which a fault struck. */
   private proveAfterFault(): void {
-    const { faults, scheduler } = this.machine.kernel;
-    if (faults.fired.length === this.provedFaults || scheduler.busyCount > 0) return;
-    this.provedFaults = faults.fired.length;
+    const { inject, scheduler } = this.machine.kernel;
+    if (inject.fired.length === this.provedFaults || scheduler.busyCount > 0) return;
+    this.provedFaults = inject.fired.length;
     this.machine.checkInvariants();
   }
 

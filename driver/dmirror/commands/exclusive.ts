@@ -1,7 +1,7 @@
 import { EBUSY, EINTR, EINVAL, ENOMEM } from '../../../uapi/errno.js';
 import type { Coroutine } from '../../core/effect.js';
-import { FaultPoint } from '../../core/fault-points.js';
 import { makeDeviceExclusive, makeDeviceExclusiveRange } from '../../hmm/index.js';
+import { InjectPoint } from '../../inject/inject-points.js';
 import { folioPut, folioUnlock } from '../../mm/frames/folio.js';
 import { PAGE_SIZE } from '../../mm/frames/frames.js';
 import { mmput } from '../../mm/vmas/exit-mmap.js';
@@ -20,13 +20,13 @@ export function* dmirrorExclusive(command: Command): Coroutine<number> {
   const { mm } = command.file;
   const { kernel, profile } = command.context.memory;
   if (!mmgetNotZero(mm)) return -EINVAL;
-  if (kernel.faults.armed) yield* kernel.faults.reach(FaultPoint.mmapLock);
+  if (kernel.inject.armed) yield* kernel.inject.reach(InjectPoint.mmapLock);
   yield* mm.mmapLock.readLock();
   const pages = new Uint32Array(EXCLUSIVE_CHUNK_PAGES);
   let ret = 0;
   for (let start = command.addr; ret === 0 && start < command.end; start += EXCLUSIVE_CHUNK_PAGES * PAGE_SIZE) {
     if (kernel.scheduler.contended) yield CHUNK_POINT;
-    if (kernel.faults.armed) yield* kernel.faults.betweenChunks(start);
+    if (kernel.inject.armed) yield* kernel.inject.betweenChunks(start);
     // Deviates: Linux goes on to the end, for hours if need be. Only who serves the machine can ask for this.
     if (kernel.current.isAbandoned) {
       ret = -EINTR;
@@ -79,11 +79,11 @@ function* exclusivePages(command: Command, { start, end }: { start: number; end:
 /** Mirrors the pages that are exclusive; answers how many. Linux: lib/test_hmm.c:dmirror_atomic_map() */
 function* atomicMap({ file }: Command, firstVpn: number, pages: Uint32Array): Coroutine<number> {
   let mapped = 0;
-  const { faults } = file.mm.memory.kernel;
+  const { inject } = file.mm.memory.kernel;
   yield* file.mutex.lock();
   for (let i = 0; i < pages.length; i++) {
     if (pages[i] === 0) continue;
-    if (faults.armed && faults.hit(FaultPoint.mirrorStore, (firstVpn + i) * PAGE_SIZE) !== 0) break;
+    if (inject.armed && inject.hit(InjectPoint.mirrorStore, (firstVpn + i) * PAGE_SIZE) !== 0) break;
     file.mirror.store(firstVpn + i, pages[i]!, MirrorTag.atomic);
     mapped++;
   }

@@ -45,7 +45,7 @@ export function* dmirrorIoctl(context: DmirrorContext, file: DmirrorFile, call: 
   const { kernel } = context.memory;
   const command: Command = { context, file, callerMm, ...inputs, cpages: 0, faults: 0 };
   kernel.emit('ioctl', { command: name, phase: 'begin', addr: command.addr, npages: command.npages });
-  if (kernel.faults.armed) kernel.faults.begins(command.addr);
+  if (kernel.inject.armed) kernel.inject.begins(command.addr);
   const ret = isModelled(name, context.memory.profile) ? yield* runCommand(name, command) : -EINVAL;
   kernel.emit('ioctl', { command: name, phase: 'end', ret, cpages: command.cpages });
   if (ret !== 0) return ret;

@@ -1,7 +1,7 @@
 import { EINTR, EINVAL } from '../../../uapi/errno.js';
 import type { Coroutine } from '../../core/effect.js';
-import { FaultPoint } from '../../core/fault-points.js';
 import { MigrateSelect, type MigrateVma, migrateVmaSetup } from '../../hmm/index.js';
+import { InjectPoint } from '../../inject/inject-points.js';
 import { PAGE_SIZE } from '../../mm/frames/frames.js';
 import { mmput } from '../../mm/vmas/exit-mmap.js';
 import { mmgetNotZero } from '../../mm/vmas/mm.js';
@@ -24,12 +24,12 @@ export function* migrateChunks(command: Command, select: number, migrateChunk: M
   const { migrateChunkPages, deviceThp } = context.memory.profile;
   const flags = deviceThp ? select | MigrateSelect.compound : select;
   const migrate = context.takeMigration(migrateChunkPages);
-  if (kernel.faults.armed) yield* kernel.faults.reach(FaultPoint.mmapLock);
+  if (kernel.inject.armed) yield* kernel.inject.reach(InjectPoint.mmapLock);
   yield* mm.mmapLock.readLock();
   let ret = 0;
   for (let addr = command.addr; addr < command.end; addr = migrate.end) {
     if (kernel.scheduler.contended) yield CHUNK_POINT;
-    if (kernel.faults.armed) yield* kernel.faults.betweenChunks(addr);
+    if (kernel.inject.armed) yield* kernel.inject.betweenChunks(addr);
     // Deviates: Linux goes on to the end, for hours if need be. Only who serves the machine can ask for this.
     if (kernel.current.isAbandoned) {
       ret = -EINTR;

@@ -1,7 +1,6 @@
 import { EBUSY, EFAULT, EINTR, EINVAL } from '../../../uapi/errno.js';
 import { TICKS_PER_MS } from '../../core/clock.js';
 import type { Coroutine } from '../../core/effect.js';
-import { FaultPoint } from '../../core/fault-points.js';
 import {
   HmmPfn,
   type HmmRange,
@@ -16,6 +15,7 @@ import {
   mmuIntervalReadBegin,
   mmuIntervalReadRetry,
 } from '../../hmm/index.js';
+import { InjectPoint } from '../../inject/inject-points.js';
 import { ZERO_PFN } from '../../mm/frames/frame-allocator.js';
 import { HPAGE_PMD_NR, PAGE_SIZE } from '../../mm/frames/frames.js';
 import type { Memory } from '../../mm/memory.js';
@@ -57,7 +57,7 @@ export function* dmirrorMigrateOnFault(command: Command): Coroutine<number> {
       ret = -EINTR;
       break;
     }
-    if (kernel.faults.armed) yield* kernel.faults.betweenChunks(addr, true);
+    if (kernel.inject.armed) yield* kernel.inject.betweenChunks(addr, true);
     yield* mm.mmapLock.readLock();
     ret = yield* migrateChunkLocked(command, migrate, addr);
     mm.mmapLock.readUnlock();
@@ -70,7 +70,7 @@ export function* dmirrorMigrateOnFault(command: Command): Coroutine<number> {
 /** The chunk at `addr`, under one read hold of mmap_lock from the look at its vma to finalize. */
 function* migrateChunkLocked(command: Command, migrate: MigrateVma, addr: number): Coroutine<number> {
   const { kernel, profile } = command.context.memory;
-  const { scheduler, faults } = kernel;
+  const { scheduler, inject } = kernel;
   const { clock } = scheduler;
   const vma = command.file.mm.vmaLookup(addr);
   if (vma === null || !(vma.flags & VM.read)) return -EFAULT;
@@ -81,7 +81,7 @@ function* migrateChunkLocked(command: Command, migrate: MigrateVma, addr: number
   let range = rangeOf(command, migrate, { start: addr, end });
   let ret = AGAIN;
   for (; clock.nowTicks <= deadline; yield RETRY_POINT) {
-    if (faults.armed && faults.hit(FaultPoint.rangeTimeout, addr) !== 0) break;
+    if (inject.armed && inject.hit(InjectPoint.rangeTimeout, addr) !== 0) break;
     if (ret === MIRROR) {
       ret = yield* mirrorOnce(command, range);
     } else {
@@ -106,8 +106,8 @@ function* chunkOnce(command: Command, migrate: MigrateVma, range: HmmRange): Cor
   const moves = movesByOthers(file);
   let ret = yield* hmmRangeFault(range);
   if (ret !== 0) return ret === -EBUSY ? AGAIN : ret;
-  const { faults } = context.memory.kernel;
-  if (faults.armed) yield* injectInvalidate(file.mm, range.start);
+  const { inject } = context.memory.kernel;
+  if (inject.armed) yield* injectInvalidate(file.mm, range.start);
   const isStable = yield* storeReports(command, range, { moves, onlyMissing: false });
   // Collected pages can't be given back here, so the unified path finishes with them before it looks again.
   if (!isStable && !isUnified) return AGAIN;
@@ -185,7 +185,7 @@ function* storeReports(
   { moves, onlyMissing }: { moves: number; onlyMissing: boolean },
 ): Coroutine<boolean> {
   const { memory } = context;
-  const { faults } = memory.kernel;
+  const { inject } = memory.kernel;
   const first = range.start / PAGE_SIZE;
   const npages = range.end / PAGE_SIZE - first;
   yield* file.mutex.lock();
@@ -195,7 +195,7 @@ function* storeReports(
     const pfn = range.pfns[i]!;
     if (!(flags & HmmPfn.valid) || isZeroPage(memory, pfn)) continue;
     if (onlyMissing && file.mirror.get(first + i) !== 0) continue;
-    if (faults.armed && faults.hit(FaultPoint.mirrorStore, (first + i) * PAGE_SIZE) !== 0) break;
+    if (inject.armed && inject.hit(InjectPoint.mirrorStore, (first + i) * PAGE_SIZE) !== 0) break;
     storeReported(context, file, { vpn: first + i, pfn, isWritable: (flags & HmmPfn.write) !== 0 });
   }
   file.mutex.unlock();

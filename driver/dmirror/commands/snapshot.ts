@@ -62,7 +62,7 @@ export function* dmirrorSnapshot(command: Command): Coroutine<number> {
   let ret = 0;
   for (let start = command.addr; ret === 0 && start < command.end; start += faultChunkPages * PAGE_SIZE) {
     if (kernel.scheduler.contended) yield CHUNK_POINT;
-    if (kernel.faults.armed) yield* kernel.faults.betweenChunks(start);
+    if (kernel.inject.armed) yield* kernel.inject.betweenChunks(start);
     // Deviates: Linux goes on to the end, for hours if need be. Only who serves the machine can ask for this.
     if (kernel.current.isAbandoned) {
       ret = -EINTR;

@@ -1,6 +1,6 @@
 import type { Coroutine } from '../../core/effect.js';
-import { FaultPoint } from '../../core/fault-points.js';
 import { MigratePfn, type MigrateVma } from '../../hmm/index.js';
+import { InjectPoint } from '../../inject/inject-points.js';
 import { VM_FAULT } from '../../mm/faults/fault-code.js';
 import { backingPfn, clearPage, copyPage, folioLockNew, folioPut, folioUnlock } from '../../mm/frames/folio.js';
 import { HPAGE_PMD_NR, PAGE_SIZE } from '../../mm/frames/frames.js';
@@ -48,7 +48,7 @@ function* pageToDevice(
   const to = yield* file.device.allocPage();
   if (to === 0) return;
   fillDevicePage(memory, to, from);
-  if (memory.kernel.faults.armed && (yield* injectBadCopy(memory, to, backingPfn(memory, to)))) return;
+  if (memory.kernel.inject.armed && (yield* injectBadCopy(memory, to, backingPfn(memory, to)))) return;
   settleOnDevice(memory, file, migrate, { i, to, flags: rights });
 }
 
@@ -69,7 +69,7 @@ export function* folioToDevice(
   const backing = backingPfn(memory, to);
   if (from === 0) clearHugePage(memory, backing);
   else copyHugePage(memory, backing, from);
-  if (memory.kernel.faults.armed && (yield* injectBadCopy(memory, to, backing))) return HPAGE_PMD_NR;
+  if (memory.kernel.inject.armed && (yield* injectBadCopy(memory, to, backing))) return HPAGE_PMD_NR;
   settleOnDevice(memory, file, migrate, { i, to, flags: MigratePfn.compound | rights });
   return HPAGE_PMD_NR;
 }
@@ -87,7 +87,7 @@ export function* pageToSystem(
   folioLockNew(memory, to);
   file.mirror.erase(vpn, vpn);
   copyPage(memory, to, backingPfn(memory, from));
-  if (memory.kernel.faults.armed && (yield* injectBadCopy(memory, to, to))) return VM_FAULT.sigbus;
+  if (memory.kernel.inject.armed && (yield* injectBadCopy(memory, to, to))) return VM_FAULT.sigbus;
   migrate.dst[i] = MigratePfn.valid | (migrate.src[i]! & MigratePfn.write);
   migrate.dstPfn[i] = to;
   return 0;
@@ -108,7 +108,7 @@ export function* folioToSystem(memory: Memory, file: DmirrorFile, migrate: Migra
   folioLockNew(memory, to);
   file.mirror.erase(vpn, vpn + HPAGE_PMD_NR - 1);
   copyHugePage(memory, to, backingPfn(memory, from));
-  if (memory.kernel.faults.armed && (yield* injectBadCopy(memory, to, to))) return VM_FAULT.sigbus;
+  if (memory.kernel.inject.armed && (yield* injectBadCopy(memory, to, to))) return VM_FAULT.sigbus;
   migrate.dst[i] = MigratePfn.valid | MigratePfn.compound | (migrate.src[i]! & MigratePfn.write);
   migrate.dstPfn[i] = to;
   return 0;
@@ -119,9 +119,9 @@ export function* folioToSystem(memory: Memory, file: DmirrorFile, migrate: Migra
  * copies with the CPU, which can't fail; a device can, and a driver must see that it was short.
  */
 export function* injectBadCopy(memory: Memory, to: number, bytesPfn: number): Coroutine<boolean> {
-  const { faults, defects } = memory.kernel;
-  if (faults.isQuiet(FaultPoint.deviceCopy) || (yield* faults.reach(FaultPoint.deviceCopy)) === 0) return false;
-  memory.bytes.fill(0xdb, bytesPfn * PAGE_SIZE + faults.bytes, (bytesPfn + 1) * PAGE_SIZE);
+  const { inject, defects } = memory.kernel;
+  if (inject.isQuiet(InjectPoint.deviceCopy) || (yield* inject.reach(InjectPoint.deviceCopy)) === 0) return false;
+  memory.bytes.fill(0xdb, bytesPfn * PAGE_SIZE + inject.bytes, (bytesPfn + 1) * PAGE_SIZE);
   if (defects.copyUnchecked) return false;
   folioUnlock(memory, to);
   folioPut(memory, to);

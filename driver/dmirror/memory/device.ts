@@ -1,8 +1,8 @@
 import { assert } from '../../core/assert.js';
 import type { Coroutine } from '../../core/effect.js';
-import { FaultPoint } from '../../core/fault-points.js';
 import { LockClass } from '../../core/lock-class.js';
 import { Mutex } from '../../core/locks.js';
+import { InjectPoint } from '../../inject/inject-points.js';
 import { folioLockNew, folioPut } from '../../mm/frames/folio.js';
 import { HPAGE_PMD_NR, Zone, type ZoneId } from '../../mm/frames/frames.js';
 import type { DevPagemapOps } from '../../mm/frames/pagemap.js';
@@ -69,10 +69,10 @@ export class DmirrorDevice implements DevPagemapOps {
 
   private *alloc(list: FreeList): Coroutine<number> {
     const { memory } = this;
-    const { faults } = memory.kernel;
+    const { inject } = memory.kernel;
     const isLarge = list === this.folios;
-    const isAsked = faults.armed && !faults.isQuiet(FaultPoint.devicePageAlloc);
-    if (isAsked && (yield* faults.reach(FaultPoint.devicePageAlloc)) !== 0) return 0;
+    const isAsked = inject.armed && !inject.isQuiet(InjectPoint.devicePageAlloc);
+    if (isAsked && (yield* inject.reach(InjectPoint.devicePageAlloc)) !== 0) return 0;
     let backing = 0;
     if (this.isPrivate) {
       backing = isLarge ? memory.allocator.allocateHuge() : memory.allocator.allocate();
@@ -168,9 +168,9 @@ export class DmirrorDevice implements DevPagemapOps {
 
   /** Makes a new chunk and takes its first unit. 0 when no place is left. Linux: lib/test_hmm.c:dmirror_allocate_chunk() */
   private *allocateChunk(list: FreeList): Coroutine<number> {
-    const { faults } = this.memory.kernel;
+    const { inject } = this.memory.kernel;
     yield* this.devmemLock.lock();
-    const isRefused = faults.armed && (yield* faults.reach(FaultPoint.deviceChunkAlloc)) !== 0;
+    const isRefused = inject.armed && (yield* inject.reach(InjectPoint.deviceChunkAlloc)) !== 0;
     const isAdded = !isRefused && this.addChunk(list);
     this.devmemLock.unlock();
     return isAdded ? list.pop() : 0;

@@ -1,5 +1,4 @@
 import type { Coroutine } from '../../core/effect.js';
-import { Phase } from '../../core/fault-points.js';
 import {
   type MigrateArrays,
   MigratePfn,
@@ -9,6 +8,7 @@ import {
   migrateStageDone,
   splitSource,
 } from '../../hmm/index.js';
+import { Phase } from '../../inject/inject-points.js';
 import { backingPfn, copyPage, folioLockNew } from '../../mm/frames/folio.js';
 import { Zone } from '../../mm/frames/frames.js';
 import { copyHugePage } from '../../mm/huge/huge-zero.js';
@@ -32,10 +32,10 @@ export function* dmirrorDeviceEvictChunk(memory: Memory, chunk: DmirrorChunk): C
     dstPfn: new Uint32Array(npages),
     npages,
   };
-  const { faults } = memory.kernel;
-  if (faults.armed) faults.enter(Phase.evict);
+  const { inject } = memory.kernel;
+  if (inject.armed) inject.enter(Phase.evict);
   yield* migrateDeviceRange(memory, migrate, first);
-  if (faults.armed) faults.enter(Phase.evict);
+  if (inject.armed) inject.enter(Phase.evict);
   for (let i = 0; i < npages; i++) {
     const from = migrate.srcPfn[i]!;
     if (from === 0 || !(migrate.src[i]! & MigratePfn.migrate) || memory.frames.zone[from] === Zone.system) continue;

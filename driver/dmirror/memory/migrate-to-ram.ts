@@ -38,7 +38,7 @@ export function* dmirrorDevmemFault(
     pgmapOwner: file.device,
     faultPfn: pfn,
   });
-  const restore = kernel.faults.armed ? kernel.faults.serveCpu(file.id, file.device.minor, start) : null;
+  const restore = kernel.inject.armed ? kernel.inject.serveCpu(file.id, file.device.minor, start) : null;
   let ret: number = VM_FAULT.sigbus;
   if ((yield* migrateVmaSetup(migrate)) === 0) ret = yield* bringBack(context, file, migrate);
   restore?.();

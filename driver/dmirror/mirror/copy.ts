@@ -1,6 +1,6 @@
 import type { Coroutine } from '../../core/effect.js';
-import { FaultPoint, Phase } from '../../core/fault-points.js';
 import { injectInvalidate, MigratePfn, type MigrateVma, migrateStageDone } from '../../hmm/index.js';
+import { InjectPoint, Phase } from '../../inject/inject-points.js';
 import { VM_FAULT } from '../../mm/faults/fault-code.js';
 import { backingPfn } from '../../mm/frames/folio.js';
 import { HPAGE_PMD_NR, PAGE_SIZE, Zone } from '../../mm/frames/frames.js';
@@ -28,9 +28,9 @@ export function* allocAndCopyToDevice(
   migrate: MigrateVma,
 ): Coroutine<void> {
   const { frames, kernel, profile } = memory;
-  const { faults } = kernel;
+  const { inject } = kernel;
   const { src, srcPfn, npages } = migrate;
-  if (faults.armed) faults.enter(Phase.copy);
+  if (inject.armed) inject.enter(Phase.copy);
   // Q17: a hole in a writable vma is writable on the device at once, as the entry that is inserted will be.
   const holeRights = profile.holeIsDeviceWritable && migrate.vma!.flags & VM.write ? MigratePfn.write : 0;
   for (let i = 0, nr = 1; i < npages; i += nr) {
@@ -38,7 +38,7 @@ export function* allocAndCopyToDevice(
     if (!(src[i]! & MigratePfn.migrate)) continue;
     const from = srcPfn[i]!;
     if (from !== 0 && frames.isZoneDevice(from)) continue;
-    if (faults.armed) yield* injectInvalidate(migrate.vma!.mm, migrate.start + i * PAGE_SIZE);
+    if (inject.armed) yield* injectInvalidate(migrate.vma!.mm, migrate.start + i * PAGE_SIZE);
     const rights = from === 0 ? holeRights : src[i]! & MigratePfn.write;
     if (src[i]! & MigratePfn.compound) {
       nr = yield* folioToDevice(memory, file, migrate, { i, from, rights });
@@ -47,7 +47,7 @@ export function* allocAndCopyToDevice(
     const to = file.takeFailAlloc() ? 0 : yield* file.device.allocPage();
     if (to === 0) continue;
     fillDevicePage(memory, to, from);
-    if (faults.armed && (yield* injectBadCopy(memory, to, backingPfn(memory, to)))) continue;
+    if (inject.armed && (yield* injectBadCopy(memory, to, backingPfn(memory, to)))) continue;
     settleOnDevice(memory, file, migrate, { i, to, flags: rights });
   }
 }
@@ -63,8 +63,8 @@ export function* allocAndCopyToSystem(
   migrate: MigrateVma,
 ): Coroutine<number> {
   const { memory } = context;
-  const { faults } = memory.kernel;
-  if (faults.armed) faults.enter(Phase.copy);
+  const { inject } = memory.kernel;
+  if (inject.armed) inject.enter(Phase.copy);
   const { src, srcPfn, npages } = migrate;
   file.device.moves.note(memory.kernel.current.id);
   let failed = 0;
@@ -72,7 +72,7 @@ export function* allocAndCopyToSystem(
     const from = srcPfn[i]!;
     nr = 1;
     if (from === 0 || !(src[i]! & MigratePfn.migrate) || memory.frames.zone[from] === Zone.system) continue;
-    if (faults.armed) faults.at(migrate.start + i * PAGE_SIZE);
+    if (inject.armed) inject.at(migrate.start + i * PAGE_SIZE);
     if (src[i]! & MigratePfn.compound) nr = HPAGE_PMD_NR;
     failed |=
       nr > 1 ? yield* folioToSystem(memory, file, migrate, i) : yield* pageToSystem(memory, file, migrate, { i, from });
@@ -85,8 +85,8 @@ export function* allocAndCopyToSystem(
 export function* finalizeAndMap({ memory }: DmirrorContext, file: DmirrorFile, migrate: MigrateVma): Coroutine<void> {
   const { src, srcPfn, dst, dstPfn, npages } = migrate;
   const firstVpn = migrate.start / PAGE_SIZE;
-  const { faults } = memory.kernel;
-  if (faults.armed) faults.enter(Phase.map);
+  const { inject } = memory.kernel;
+  if (inject.armed) inject.enter(Phase.map);
   yield* file.mutex.lock();
   file.device.moves.note(memory.kernel.current.id);
   for (let i = 0; i < npages; i++) {
@@ -100,7 +100,7 @@ export function* finalizeAndMap({ memory }: DmirrorContext, file: DmirrorFile, m
       const named = pfnAt(file.mm, vpn);
       if (named === 0 || (named !== srcPfn[i]! + j && named !== dstPfn[i]! + j)) continue;
       // A page that can't be mirrored must not stay mirrored at the place that it has left.
-      if (faults.armed && faults.hit(FaultPoint.mirrorStore, vpn * PAGE_SIZE) !== 0) file.mirror.erase(vpn, vpn);
+      if (inject.armed && inject.hit(InjectPoint.mirrorStore, vpn * PAGE_SIZE) !== 0) file.mirror.erase(vpn, vpn);
       else file.mirror.store(vpn, backingPfn(memory, dstPfn[i]! + j), tag);
     }
   }

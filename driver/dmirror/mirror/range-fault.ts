@@ -1,7 +1,6 @@
 import { EBUSY, EFAULT, EINTR, ENOMEM } from '../../../uapi/errno.js';
 import { TICKS_PER_MS } from '../../core/clock.js';
 import type { Coroutine } from '../../core/effect.js';
-import { FaultPoint } from '../../core/fault-points.js';
 import {
   HmmPfn,
   type HmmRange,
@@ -11,6 +10,7 @@ import {
   mmuIntervalReadBegin,
   mmuIntervalReadRetry,
 } from '../../hmm/index.js';
+import { InjectPoint } from '../../inject/inject-points.js';
 import { backingPfn } from '../../mm/frames/folio.js';
 import { PAGE_SIZE } from '../../mm/frames/frames.js';
 import { mmput } from '../../mm/vmas/exit-mmap.js';
@@ -61,7 +61,7 @@ function* faultChunks(
   let ret = 0;
   for (let start = request.start; ret === 0 && start < request.end; start += faultChunkPages * PAGE_SIZE) {
     if (kernel.scheduler.contended) yield CHUNK_POINT;
-    if (kernel.faults.armed) yield* kernel.faults.betweenChunks(start);
+    if (kernel.inject.armed) yield* kernel.inject.betweenChunks(start);
     // Deviates: Linux goes on to the end, for hours if need be. Only who serves the machine can ask for this.
     if (kernel.current.isAbandoned) {
       ret = -EINTR;
@@ -102,19 +102,19 @@ function mirrorReports(context: DmirrorContext, file: DmirrorFile, range: HmmRan
  */
 export function* rangeStableLocked(file: DmirrorFile, range: HmmRange): Coroutine<number> {
   const { mm, mutex } = file;
-  const { scheduler, faults } = mm.memory.kernel;
+  const { scheduler, inject } = mm.memory.kernel;
   const { clock } = scheduler;
   const deadline = clock.nowTicks + RANGE_FAULT_TIMEOUT_MS * TICKS_PER_MS;
   const notifier = range.notifier!;
   for (; clock.nowTicks <= deadline; yield RETRY_POINT) {
-    if (faults.armed && faults.hit(FaultPoint.rangeTimeout, range.start) !== 0) break;
+    if (inject.armed && inject.hit(InjectPoint.rangeTimeout, range.start) !== 0) break;
     range.notifierSeq = yield* mmuIntervalReadBegin(notifier);
-    if (faults.armed) yield* faults.reach(FaultPoint.mmapLock, range.start);
+    if (inject.armed) yield* inject.reach(InjectPoint.mmapLock, range.start);
     const moves = movesByOthers(file);
     yield* mm.mmapLock.readLock();
     const ret = yield* hmmRangeFault(range);
     mm.mmapLock.readUnlock();
-    if (faults.armed) yield* injectInvalidate(mm, range.start);
+    if (inject.armed) yield* injectInvalidate(mm, range.start);
     if (ret === -EBUSY) continue;
     if (ret !== 0) return ret;
     yield* mutex.lock();
@@ -147,13 +147,13 @@ export function movesByOthers({ device, mm }: DmirrorFile): number {
 
 /** Q4: an own device page that may only be read answers a write request without the right. Linux: dmirror_do_fault() */
 function storeFaulted(context: DmirrorContext, file: DmirrorFile, range: HmmRange): number {
-  const { faults } = context.memory.kernel;
+  const { inject } = context.memory.kernel;
   const first = range.start / PAGE_SIZE;
   const npages = range.end / PAGE_SIZE - first;
   for (let i = 0; i < npages; i++) {
     const isWritable = (range.flags[i]! & HmmPfn.write) !== 0;
     if (!isWritable && range.defaultFlags & HmmPfn.reqWrite) return -EFAULT;
-    if (faults.armed && faults.hit(FaultPoint.mirrorStore, (first + i) * PAGE_SIZE) !== 0) return -ENOMEM;
+    if (inject.armed && inject.hit(InjectPoint.mirrorStore, (first + i) * PAGE_SIZE) !== 0) return -ENOMEM;
     storeReported(context, file, { vpn: first + i, pfn: range.pfns[i]!, isWritable });
   }
   return 0;

@@ -23,14 +23,14 @@ export function* dispatchSyscall(guest: GuestThread): Coroutine<number> {
   const { strace } = host;
   const text = strace === null ? '' : callText(guest, call);
   guest.syscall = { name: call.name, text };
-  const { faults } = thread.process.machine.kernel;
-  if (faults.armed) {
+  const { inject } = thread.process.machine.kernel;
+  if (inject.armed) {
     const args = [...call.args].map((_, i) => guest.u(i));
-    faults.beginCall(thread.task, { pid: thread.process.pid, tid: thread.tid, name: call.name, args });
+    inject.beginCall(thread.task, { pid: thread.process.pid, tid: thread.tid, name: call.name, args });
   }
   const answer = yield* call.run(guest);
   const ret = answer === -EINTR && call.restart !== undefined ? -call.restart : answer;
-  if (faults.armed) faults.endCall(thread.task);
+  if (inject.armed) inject.endCall(thread.task);
   guest.syscall = null;
   assert(Number.isInteger(ret), `${call.name} answers ${ret}`);
   if (strace !== null) strace(`${thread.tid} ${text} = ${resultText(ret)}${ret === 0 ? answerText(guest, call) : ''}`);

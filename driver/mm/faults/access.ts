@@ -1,7 +1,7 @@
 import { EFAULT } from '../../../uapi/errno.js';
 import type { Coroutine } from '../../core/effect.js';
 import { preemptPoint } from '../../core/effect.js';
-import { FaultPoint } from '../../core/fault-points.js';
+import { InjectPoint } from '../../inject/inject-points.js';
 import { PAGE_SIZE } from '../frames/frames.js';
 import { KIND_MASK, Kind, Pte } from '../tables/entry.js';
 import { pmdIndex, pteIndex, TASK_SIZE } from '../tables/page-table.js';
@@ -96,9 +96,9 @@ function copyMapped(
 /** 0 or -EFAULT. A kernel access to user memory: as the CPU's, but its failure is an errno. Linux: copy_from_user() */
 export function* copyFromUser(mm: Mm, addr: number, out: Uint8Array): Coroutine<number> {
   if (!(addr + out.length <= TASK_SIZE)) return -EFAULT;
-  const { faults } = mm.memory.kernel;
-  if (faults.armed && (yield* faults.reach(FaultPoint.copyFromUser)) !== 0) {
-    yield* cpuLoad(mm, addr, out.subarray(0, faults.bytes));
+  const { inject } = mm.memory.kernel;
+  if (inject.armed && (yield* inject.reach(InjectPoint.copyFromUser)) !== 0) {
+    yield* cpuLoad(mm, addr, out.subarray(0, inject.bytes));
     return -EFAULT;
   }
   const result = yield* cpuLoad(mm, addr, out, true);
@@ -108,9 +108,9 @@ export function* copyFromUser(mm: Mm, addr: number, out: Uint8Array): Coroutine<
 /** 0 or -EFAULT; what was copied before a fault stays. Linux: copy_to_user() */
 export function* copyToUser(mm: Mm, addr: number, data: Uint8Array): Coroutine<number> {
   if (!(addr + data.length <= TASK_SIZE)) return -EFAULT;
-  const { faults } = mm.memory.kernel;
-  if (faults.armed && (yield* faults.reach(FaultPoint.copyToUser)) !== 0) {
-    yield* cpuStore(mm, addr, data.subarray(0, faults.bytes));
+  const { inject } = mm.memory.kernel;
+  if (inject.armed && (yield* inject.reach(InjectPoint.copyToUser)) !== 0) {
+    yield* cpuStore(mm, addr, data.subarray(0, inject.bytes));
     return -EFAULT;
   }
   const result = yield* cpuStore(mm, addr, data, true);

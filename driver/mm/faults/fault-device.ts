@@ -1,5 +1,5 @@
 import type { Coroutine } from '../../core/effect.js';
-import { FaultPoint } from '../../core/fault-points.js';
+import { InjectPoint } from '../../inject/inject-points.js';
 import { folioGet, folioPut, folioTrylock, folioUnlock, waitOnPageLocked } from '../frames/folio.js';
 import { HPAGE_PMD_SIZE } from '../frames/frames.js';
 import type { DeviceFault } from '../frames/pagemap.js';
@@ -42,9 +42,9 @@ function* askDriver(fault: DeviceFault): Coroutine<number> {
   folioGet(memory, pfn);
   ptlUnlock(mm);
   const pagemap = memory.pagemaps[memory.frames.pagemap[pfn]!]!;
-  const { faults } = memory.kernel;
-  const isAsked = faults.armed && !faults.isQuiet(FaultPoint.migrateToRam, addr);
-  const injected = isAsked ? yield* faults.reach(FaultPoint.migrateToRam, addr) : 0;
+  const { inject } = memory.kernel;
+  const isAsked = inject.armed && !inject.isQuiet(InjectPoint.migrateToRam, addr);
+  const injected = isAsked ? yield* inject.reach(InjectPoint.migrateToRam, addr) : 0;
   const ret = injected !== 0 ? injectedFault(injected) : yield* pagemap.ops.migrateToRam(fault);
   if (faultLocksPage) folioUnlock(memory, pfn);
   folioPut(memory, pfn);

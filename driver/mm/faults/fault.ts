@@ -1,5 +1,5 @@
 import type { Coroutine } from '../../core/effect.js';
-import { FAULT_RETURNS, FaultPoint } from '../../core/fault-points.js';
+import { INJECT_RETURNS, InjectPoint } from '../../inject/inject-points.js';
 import { PAGE_SIZE } from '../frames/frames.js';
 import { hugetlbFault } from '../huge/hugetlb-fault.js';
 import { doHugePmdAnonymousPage, doHugePmdNumaPage, doHugePmdWpPage } from '../huge/thp-fault.js';
@@ -42,9 +42,9 @@ export function* handleMmFault(vma: Vma, addr: number, flags: number): Coroutine
   const page = addr - (addr % PAGE_SIZE);
   if (memory.kernel.trace.verbose)
     memory.kernel.emit('fault', { access: flags & FAULT.write ? 'write' : 'read', addr: page, flags });
-  const { faults } = memory.kernel;
-  if (faults.armed && !faults.isQuiet(FaultPoint.handleMmFault, page)) {
-    const injected = yield* faults.reach(FaultPoint.handleMmFault, page);
+  const { inject } = memory.kernel;
+  if (inject.armed && !inject.isQuiet(InjectPoint.handleMmFault, page)) {
+    const injected = yield* inject.reach(InjectPoint.handleMmFault, page);
     if (injected !== 0) return injectedFault(injected);
   }
   if (vma.flags & VM.hugetlb) return yield* hugetlbFault(vma, page, flags);
@@ -55,10 +55,10 @@ export function* handleMmFault(vma: Vma, addr: number, flags: number): Coroutine
   return handled >= 0 ? handled : yield* handlePteFault(fault);
 }
 
-/** VM_FAULT bits of what a fault point returns; RETRY is 0, an access that is tried again. */
+/** VM_FAULT bits of what an injection point returns; RETRY is 0, an access that is tried again. */
 export function injectedFault(injected: number): number {
-  if (injected === FAULT_RETURNS.OOM) return VM_FAULT.oom;
-  return injected === FAULT_RETURNS.SIGBUS ? VM_FAULT.sigbus : 0;
+  if (injected === INJECT_RETURNS.OOM) return VM_FAULT.oom;
+  return injected === INJECT_RETURNS.SIGBUS ? VM_FAULT.sigbus : 0;
 }
 
 /** The part of a fault that the PMD entry decides; -1 when the PTE level is to go on. Linux: __handle_mm_fault() */
@@ -109,7 +109,7 @@ function* handlePteFault(fault: VmFault): Coroutine<number> {
   }
   const { kernelMemory, kernel } = vma.mm.memory;
   if (table === null) {
-    if (kernel.faults.armed && kernel.faults.hit(FaultPoint.pageTableAlloc) !== 0) return VM_FAULT.oom;
+    if (kernel.inject.armed && kernel.inject.hit(InjectPoint.pageTableAlloc) !== 0) return VM_FAULT.oom;
     if (!kernelMemory.has(1)) return VM_FAULT.oom;
   }
   const kind = kindOf(fault.lo);

@@ -1,6 +1,6 @@
 import { assert } from '../../core/assert.js';
-import { FaultEngine } from '../../core/fault-engine.js';
-import { FaultPoint } from '../../core/fault-points.js';
+import { InjectEngine } from '../../inject/inject-engine.js';
+import { InjectPoint } from '../../inject/inject-points.js';
 import { type Frames, HPAGE_PMD_NR, PG, Zone } from './frames.js';
 
 /** Pfn 0 stands for "no frame" everywhere; pfn 1 is the zero page. */
@@ -36,7 +36,7 @@ export class FrameAllocator {
 
   constructor(
     private readonly frames: Frames,
-    private readonly faults = new FaultEngine(),
+    private readonly inject = new InjectEngine(),
   ) {
     assert(frames.systemFrames % BLOCK === 0, 'RAM is a multiple of 2 MiB');
     this.blocks = frames.systemFrames / BLOCK;
@@ -60,7 +60,7 @@ export class FrameAllocator {
 
   /** One frame with refcount 1, or 0 when memory is used up. */
   allocate(): number {
-    if (this.faults.armed && this.faults.hit(FaultPoint.pageAlloc) !== 0) return 0;
+    if (this.inject.armed && this.inject.hit(InjectPoint.pageAlloc) !== 0) return 0;
     return this.freeFrames > this.charged ? this.allocateNofail() : 0;
   }
 
@@ -79,7 +79,7 @@ export class FrameAllocator {
 
   /** The head of an aligned 2 MiB folio with refcount 1, or 0 when there is none. */
   allocateHuge(): number {
-    if (this.faults.armed && this.faults.hit(FaultPoint.thpAlloc, -1, HPAGE_PMD_NR) !== 0) return 0;
+    if (this.inject.armed && this.inject.hit(InjectPoint.thpAlloc, -1, HPAGE_PMD_NR) !== 0) return 0;
     const block = this.available >= BLOCK ? this.takeBlock() : -1;
     if (block < 0) return 0;
     this.state[block] = BlockState.whole;

@@ -1,7 +1,7 @@
 import { EAGAIN, EBUSY } from '../../../uapi/errno.js';
 import { assert } from '../../core/assert.js';
 import type { Coroutine } from '../../core/effect.js';
-import { FaultPoint } from '../../core/fault-points.js';
+import { InjectPoint } from '../../inject/inject-points.js';
 import { folioIsLocked, folioLockNew, folioPut } from '../frames/folio.js';
 import { ZERO_PFN } from '../frames/frame-allocator.js';
 import { HPAGE_PMD_SIZE, PAGE_SIZE, PG, Zone } from '../frames/frames.js';
@@ -38,8 +38,8 @@ export function canSplitFolio(memory: Memory, head: number): boolean {
 export function* splitFolio(memory: Memory, head: number, isolated: number[] | null = null): Coroutine<number> {
   const { frames } = memory;
   assert(folioIsLocked(memory, head) && frames.order[head]! > 0, `pfn ${head} is no locked large folio`);
-  const { faults } = memory.kernel;
-  const injected = faults.armed ? yield* faults.reach(FaultPoint.thpSplit) : 0;
+  const { inject } = memory.kernel;
+  const injected = inject.armed ? yield* inject.reach(InjectPoint.thpSplit) : 0;
   if (injected !== 0) return injected;
   // Without a mapping its anon_vma may be gone.
   if (head === memory.hugeZeroPfn || frames.folioMapcount[head] === 0) return -EBUSY;
@@ -165,8 +165,8 @@ function makeSmallFolios(memory: Memory, head: number, isolated: number[] | null
 export function* splitUnmappedFolio(memory: Memory, head: number): Coroutine<number> {
   const { frames } = memory;
   assert(folioIsLocked(memory, head) && frames.folioMapcount[head] === 0, `pfn ${head} is no locked, unmapped folio`);
-  const { faults } = memory.kernel;
-  const injected = faults.armed ? yield* faults.reach(FaultPoint.thpSplit) : 0;
+  const { inject } = memory.kernel;
+  const injected = inject.armed ? yield* inject.reach(InjectPoint.thpSplit) : 0;
   if (injected !== 0) return injected;
   yield* rmapWalk(memory, head, function* (vma, addr) {
     const slot = findPmd(vma.mm, hugeVpn(addr));

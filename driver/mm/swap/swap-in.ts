@@ -1,6 +1,6 @@
 import { assert } from '../../core/assert.js';
 import { type Coroutine, preemptPoint } from '../../core/effect.js';
-import { FaultPoint } from '../../core/fault-points.js';
+import { InjectPoint } from '../../inject/inject-points.js';
 import { lockFaultEntry, type VmFault } from '../faults/fault.js';
 import { FAULT, VM_FAULT } from '../faults/fault-code.js';
 import { doWpPage } from '../faults/fault-wp.js';
@@ -71,7 +71,7 @@ export function* swapCacheFolioLocked(memory: Memory, slot: number): Coroutine<n
   swap.setCached(slot, pfn);
   addToSwapCache(memory, pfn, slot);
   if (kernel.scheduler.contended) yield READ_POINT;
-  const injected = kernel.faults.armed ? yield* kernel.faults.reach(FaultPoint.swapRead) : 0;
+  const injected = kernel.inject.armed ? yield* kernel.inject.reach(InjectPoint.swapRead) : 0;
   swap.read(slot, memory.bytes, pfn);
   // A page whose read failed stays in the cache without the mark, and nobody reads it again.
   frames.flags[pfn]! |= injected === 0 ? PG.swapbacked | PG.uptodate : PG.swapbacked;

@@ -1,6 +1,6 @@
 import { assert } from '../../core/assert.js';
 import type { Coroutine } from '../../core/effect.js';
-import { FaultPoint } from '../../core/fault-points.js';
+import { InjectPoint } from '../../inject/inject-points.js';
 import { folioGet, folioPut, waitOnPageLocked } from '../frames/folio.js';
 import { PAGE_SIZE, PG, Zone } from '../frames/frames.js';
 import {
@@ -71,8 +71,8 @@ export function tryToMigrateEntry(
   const pfn = entries[2 * i + 1]!;
   if (lo & Pte.dirty) folioMarkDirty(memory, pfn);
   const exclusive = (frames.flags[pfn]! & PG.anonExclusive) !== 0;
-  const { faults } = memory.kernel;
-  if (exclusive && faults.armed && faults.hit(FaultPoint.anonShare) !== 0) return false;
+  const { inject } = memory.kernel;
+  if (exclusive && inject.armed && inject.hit(InjectPoint.anonShare) !== 0) return false;
   if (exclusive && !folioTryShareAnonRmapPte(memory, pfn)) return false;
   entries[2 * i] = migrationEntryFor(lo, exclusive);
   if (kindOf(lo) === Kind.present) {

@@ -1,6 +1,6 @@
 import { EINTR, ENOMEM } from '../../../uapi/errno.js';
 import { type Coroutine, preemptPoint } from '../../core/effect.js';
-import { FaultPoint } from '../../core/fault-points.js';
+import { InjectPoint } from '../../inject/inject-points.js';
 import { anonVmaFork } from '../frames/anon-rmap.js';
 import { copyPage, folioAddLru, folioGet } from '../frames/folio.js';
 import { PAGE_SIZE, PG } from '../frames/frames.js';
@@ -116,7 +116,7 @@ function* copyPteRange(dst: Vma, src: Vma, part: { vpn: number; next: number }):
   const from = src.mm.pageTable.pteTable(part.vpn);
   if (from === null) return 0;
   const { kernelMemory, kernel } = dst.mm.memory;
-  if (kernel.faults.armed && kernel.faults.hit(FaultPoint.pageTableAlloc) !== 0) return -ENOMEM;
+  if (kernel.inject.armed && kernel.inject.hit(InjectPoint.pageTableAlloc) !== 0) return -ENOMEM;
   if (!kernelMemory.has(1)) return -ENOMEM;
   const to = dst.mm.pageTable.pteTableAlloc(part.vpn);
   ptlLock(dst.mm);

@@ -2,8 +2,8 @@ import { commandByNumber, dialectByName } from '../../../uapi/dialect.js';
 import { EINVAL } from '../../../uapi/errno.js';
 import { decodeCommand, HMM_DMIRROR_CMD_BYTES } from '../../../uapi/hmm-dmirror.js';
 import type { Coroutine } from '../../core/effect.js';
-import type { FaultEngine } from '../../core/fault-engine.js';
 import type { DmirrorDevices, DmirrorFile } from '../../dmirror/index.js';
+import type { InjectEngine } from '../../inject/inject-engine.js';
 import { copyFromUser } from '../../mm/faults/access.js';
 import type { Vma } from '../../mm/vmas/vma.js';
 import type { Machine } from '../machine/machine.js';
@@ -24,8 +24,8 @@ export class DeviceFile extends OpenFile {
   }
 
   override *release(): Coroutine<void> {
-    const { faults } = this.dmirror.mm.memory.kernel;
-    if (faults.armed) this.noteForFaults(faults, 'close', this.dialect);
+    const { inject } = this.dmirror.mm.memory.kernel;
+    if (inject.armed) this.noteForInject(inject, 'close', this.dialect);
     yield* this.devices.release(this.dmirror);
   }
 
@@ -33,15 +33,15 @@ export class DeviceFile extends OpenFile {
   override *ioctl(thread: Thread, { cmd, arg, dialect: name = this.dialect }: IoctlRequest): Coroutine<number> {
     const dialect = dialectByName(name);
     if (dialect === undefined || thread.process.machine.refusesIoctl?.(thread, cmd, dialect.id)) return -EINVAL;
-    const { faults } = thread.process.machine.kernel;
-    if (faults.armed) this.noteForFaults(faults, commandByNumber(dialect, cmd) ?? 'unknown', dialect.id);
+    const { inject } = thread.process.machine.kernel;
+    if (inject.armed) this.noteForInject(inject, commandByNumber(dialect, cmd) ?? 'unknown', dialect.id);
     const ret = yield* this.devices.ioctl(this.dmirror, { callerMm: thread.process.mm, cmd, arg, dialect });
     if (thread.process.machine.options.checkInvariants !== 'off') yield* this.noteTouched(thread, arg);
     return ret;
   }
 
   /** Fault rules are about one open file unless they say otherwise. */
-  private noteForFaults({ context }: FaultEngine, command: string, dialect: string): void {
+  private noteForInject({ context }: InjectEngine, command: string, dialect: string): void {
     if (context === null) return;
     context.file = this.dmirror.id;
     context.device = this.dmirror.device.minor;

@@ -2,12 +2,12 @@ import type { CallArg, CallResult } from '../../../uapi/client/transport.js';
 import { SIGKILL } from '../../../uapi/signal.js';
 import { assert } from '../../core/assert.js';
 import type { Coroutine } from '../../core/effect.js';
-import { Kernel } from '../../core/kernel.js';
 import { RoundRobin, SeededRandom } from '../../core/policy.js';
 import type { RunResult } from '../../core/scheduler.js';
 import type { Task } from '../../core/task.js';
 import { WaitQueue } from '../../core/wait-queue.js';
 import { DEVMEM_CHUNK_PAGES, DmirrorDevices, GupTestModule } from '../../dmirror/index.js';
+import { MachineKernel } from '../../inject/machine-kernel.js';
 import { PAGE_SIZE } from '../../mm/frames/frames.js';
 import { checkInvariants } from '../../mm/invariants.js';
 import { Memory } from '../../mm/memory.js';
@@ -58,7 +58,7 @@ const PRIVATE_DEVICES = 2;
  */
 export class Machine implements ReleaseQueue {
   readonly options: MachineOptions;
-  readonly kernel: Kernel;
+  readonly kernel: MachineKernel;
   readonly memory: Memory;
   readonly devices: DmirrorDevices;
   readonly gupTest: GupTestModule;
@@ -87,7 +87,11 @@ export class Machine implements ReleaseQueue {
     checkMachineOptions(this.options);
     const { seed, scheduler, stepLimit } = this.options;
     this.seed = seed;
-    this.kernel = new Kernel(scheduler === 'random' ? new SeededRandom(seed) : new RoundRobin(), seed, stepLimit);
+    this.kernel = new MachineKernel(
+      scheduler === 'random' ? new SeededRandom(seed) : new RoundRobin(),
+      seed,
+      stepLimit,
+    );
     const { ramBytes, swapBytes, hugePages, thpEnabled, coherent, path, quirks } = this.options;
     const profile = profileByName(this.options.profile)!;
     this.memory = new Memory(this.kernel, {
@@ -104,8 +108,8 @@ export class Machine implements ReleaseQueue {
     this.gupTest = new GupTestModule(this.memory);
     this.vfs = new Vfs(this);
     const { faultChunkPages: faultPages, migrateChunkPages: migratePages } = profile;
-    this.kernel.faults.chunks = { faultPages, migratePages };
-    this.kernel.faults.kill = (pid) => this.process(pid)?.groupExit(SIGKILL);
+    this.kernel.inject.chunks = { faultPages, migratePages };
+    this.kernel.inject.kill = (pid) => this.process(pid)?.groupExit(SIGKILL);
     addDevices(this);
     addGupTest(this);
     addProcFiles(this);

@@ -90,12 +90,12 @@ export class Thread {
   private *oneCall(call: Call): Coroutine<CallResult> {
     const { machine } = this.process;
     machine.kernel.emit('syscall', { name: call.name, tid: this.tid });
-    const { faults } = machine.kernel;
-    if (faults.armed)
-      faults.beginCall(this.task, { pid: this.process.pid, tid: this.tid, name: call.name, args: call.args });
+    const { inject } = machine.kernel;
+    if (inject.armed)
+      inject.beginCall(this.task, { pid: this.process.pid, tid: this.tid, name: call.name, args: call.args });
     const result = yield* call.body();
     yield* machine.runTaskWork(this.task);
-    if (faults.armed) faults.endCall(this.task);
+    if (inject.armed) inject.endCall(this.task);
     if (this.task.killed) yield* exitThread(this);
     return result;
   }

@@ -1,7 +1,7 @@
 import type { Coroutine } from '../../../driver/core/effect.js';
-import { Kernel } from '../../../driver/core/kernel.js';
 import { SeededRandom } from '../../../driver/core/policy.js';
 import { DmirrorDevices, type DmirrorFile, type DmirrorOptions } from '../../../driver/dmirror/index.js';
+import { MachineKernel } from '../../../driver/inject/machine-kernel.js';
 import { cpuLoad, cpuStore } from '../../../driver/mm/faults/access.js';
 import { PAGE_SIZE } from '../../../driver/mm/frames/frames.js';
 import { checkInvariants } from '../../../driver/mm/invariants.js';
@@ -57,7 +57,7 @@ export class DeviceWorld {
     } = {},
   ) {
     const { seed } = options;
-    const kernel = seed === undefined ? testKernel() : new Kernel(new SeededRandom(seed), seed, 2_000_000);
+    const kernel = seed === undefined ? testKernel() : new MachineKernel(new SeededRandom(seed), seed, 2_000_000);
     this.memory = new Memory(kernel, {
       ramBytes: options.ramBytes ?? 32 << 20,
       coherentBytes: 2 * CHUNK * PAGE_SIZE,

@@ -1,5 +1,4 @@
 import type { Coroutine } from '../../../driver/core/effect.js';
-import type { Kernel } from '../../../driver/core/kernel.js';
 import {
   MigratePfn,
   MigrateSelect,
@@ -10,6 +9,7 @@ import {
   migrateVmaSetup,
 } from '../../../driver/hmm/index.js';
 import { registerHmmHooks } from '../../../driver/hmm/migrate-device.js';
+import type { MachineKernel } from '../../../driver/inject/machine-kernel.js';
 import { VM_FAULT } from '../../../driver/mm/faults/fault-code.js';
 import { anonVmaPrepare } from '../../../driver/mm/frames/anon-rmap.js';
 import { folioAddLru, folioLockNew } from '../../../driver/mm/frames/folio.js';
@@ -104,7 +104,7 @@ export class Fixture {
 
   constructor(
     readonly npages: number,
-    readonly kernel: Kernel = testKernel(),
+    readonly kernel: MachineKernel = testKernel(),
   ) {
     this.memory = new Memory(this.kernel, {
       ramBytes: 6 << 20,

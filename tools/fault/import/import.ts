@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { stringify } from 'yaml';
-import { FAULT_POINTS, FAULT_RETURNS, type FaultReturn } from '../../../driver/core/fault-points.js';
+import { INJECT_POINTS, INJECT_RETURNS, type InjectReturn, pointByName } from '../../../driver/inject/inject-points.js';
 import type { Output } from '../../commands/selftest.js';
 import { EXIT, UsageError } from '../../exit-code.js';
 import type { Rule } from '../plans/plan-types.js';
@@ -179,12 +179,12 @@ function withoutZero(values: Record<string, number>): Record<string, number> {
   return Object.fromEntries(Object.entries(values).filter(([knob, value]) => knob !== 'probability' || value > 0));
 }
 
-function firstReturn(point: string): FaultReturn {
-  return FAULT_POINTS.find(({ name }) => name === point)!.returns[0]!;
+function firstReturn(point: string): InjectReturn {
+  return INJECT_POINTS[pointByName(point)]!.returns[0]!;
 }
 
 /** The errno that the script asked for where the point can return it, else the point's first. */
-function returnFor(point: string, retval: number | undefined): FaultReturn {
-  const { returns } = FAULT_POINTS.find(({ name }) => name === point)!;
-  return returns.find((name) => FAULT_RETURNS[name] === retval) ?? returns[0]!;
+function returnFor(point: string, retval: number | undefined): InjectReturn {
+  const { returns } = INJECT_POINTS[pointByName(point)]!;
+  return returns.find((name) => INJECT_RETURNS[name] === retval) ?? returns[0]!;
 }

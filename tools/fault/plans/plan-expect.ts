@@ -61,7 +61,7 @@ export function checkSessions(
 
 export function checkFired({ fired = {} }: Expect, world: PlanWorld, compare: Compare): void {
   for (const [name, count] of Object.entries(fired)) {
-    const got = world.machine.kernel.faults.fired.filter(({ rule }) => rule === name).length;
+    const got = world.machine.kernel.inject.fired.filter(({ rule }) => rule === name).length;
     compare(`rule '${name}' fired`, count, got);
   }
 }

@@ -1,6 +1,7 @@
-import { FAULT_POINTS, FAULT_RETURNS, PHASES } from '../../../driver/core/fault-points.js';
+import { PHASES } from '../../../driver/inject/inject-points.js';
 import { PROFILES } from '../../../driver/mm/profile.js';
 import * as errno from '../../../uapi/errno.js';
+import { FAULT_POINTS } from '../fault-points.js';
 import { either, flag, integer, list, map, match, named, type Shape, some, text, words } from './plan-shape.js';
 import { PLAN_LIMITS } from './plan-types.js';
 import { ADVICE, ERRORS, VERBS } from './plan-words.js';
@@ -58,7 +59,7 @@ const POINT = words(...FAULT_POINTS.map(({ name }) => name));
 
 const WHERE: Readonly<Record<string, Shape>> = {
   point: some(POINT),
-  phase: words(...PHASES),
+  phase: words(...PHASES, 'wire'),
   caller: text,
   process: text,
   fd: text,
@@ -83,7 +84,7 @@ const RULE: Shape = map(
     times: integer(-1),
     space: count,
     after: text,
-    return: some(words(...Object.keys(FAULT_RETURNS))),
+    return: some(words(...new Set(FAULT_POINTS.flatMap(({ returns }) => returns)))),
     bytes: count,
     delay: either('a time, as 20us, 5ms or 1s,', count, match(/^\d+(\.\d+)?(us|ms|s)$/, 'a time, as 20us, 5ms or 1s,')),
     run: STEP,

@@ -1,6 +1,6 @@
-import type { DefectName } from '../../../driver/core/defects.js';
-import type { Fired } from '../../../driver/core/fault-engine.js';
-import type { ProfileName } from '../../../driver/core/profile-name.js';
+import type { DefectName } from '../../../driver/inject/defects.js';
+import type { Fired } from '../../../driver/inject/inject-engine.js';
+import type { ProfileName } from '../../../driver/inject/profile-name.js';
 import type { PathName } from '../../../tests/selftests/case.js';
 import type { Violation } from '../violation.js';
 

@@ -1,9 +1,18 @@
 import { TICKS_PER_MS } from '../../../driver/core/clock.js';
-import { type FaultAttr, faultAttr } from '../../../driver/core/fault-attr.js';
-import type { FaultRule, FaultWhere } from '../../../driver/core/fault-engine.js';
-import { FAULT_POINTS, FAULT_RETURNS, type FaultPointId, PHASES } from '../../../driver/core/fault-points.js';
+import { type FaultAttr, faultAttr } from '../../../driver/inject/fault-attr.js';
+import type { InjectRule, InjectWhere } from '../../../driver/inject/inject-engine.js';
+import {
+  INJECT_POINTS,
+  INJECT_RETURNS,
+  type InjectPointId,
+  type InjectReturn,
+  PHASES,
+  type PhaseName,
+  pointByName,
+} from '../../../driver/inject/inject-points.js';
 import { dialectByName } from '../../../uapi/dialect.js';
-import type { WirePoint, WireRule } from '../wire/wire-rules.js';
+import type { WirePoint } from '../wire/wire-points.js';
+import type { WireRule } from '../wire/wire-rules.js';
 import { asList, isWirePoint, type Rule, returnAt, type Step } from './plan-types.js';
 import { MAIN_SESSION } from './plan-words.js';
 import { PlanNameError, type PlanWorld } from './plan-world.js';
@@ -12,7 +21,7 @@ const PAGE_SIZE = 4096;
 
 /** Rules as those take them who apply them: the machine's engine, and the connections. */
 export interface CompiledRules {
-  readonly kernel: FaultRule[];
+  readonly kernel: InjectRule[];
   readonly wire: WireRule[];
 }
 
@@ -56,7 +65,7 @@ function attrOf({ probability, interval, times, space }: Rule): FaultAttr {
   return faultAttr(Object.fromEntries(knobs));
 }
 
-function compile(rule: Rule, { name, after, world }: RuleContext): FaultRule {
+function compile(rule: Rule, { name, after, world }: RuleContext): InjectRule {
   return {
     name,
     where: whereOf(rule, world),
@@ -89,11 +98,11 @@ function compileWire(rule: Rule, { name, after, world }: RuleContext): WireRule 
 }
 
 /** Where the call of a frame is when its session goes: at the first point where it may sleep, unless the plan says. */
-function dropInKernel({ while: place }: Rule, { name, world }: RuleContext): FaultRule {
+function dropInKernel({ while: place }: Rule, { name, world }: RuleContext): InjectRule {
   const served = world.served!;
   const points =
-    place === undefined ? FAULT_POINTS.filter(({ sleeps }) => sleeps).map((info) => info.name) : [place.point];
-  const where: { -readonly [K in keyof FaultWhere]: FaultWhere[K] } = { points: points.map(pointId) };
+    place === undefined ? INJECT_POINTS.filter(({ sleeps }) => sleeps).map((info) => info.name) : [place.point];
+  const where: { -readonly [K in keyof InjectWhere]: InjectWhere[K] } = { points: points.map(pointByName) };
   if (place?.phase !== undefined) where.phase = PHASES.indexOf(place.phase);
   if (place?.page !== undefined) where.page = place.page;
   return {
@@ -113,14 +122,14 @@ function dropInKernel({ while: place }: Rule, { name, world }: RuleContext): Fau
   };
 }
 
-function whereOf(rule: Rule, world: PlanWorld): FaultWhere {
-  const points = asList(rule.point).map(pointId);
+function whereOf(rule: Rule, world: PlanWorld): InjectWhere {
+  const points = asList(rule.point).map(pointByName);
   const isWide = rule.scope === 'machine' || (rule.scope === undefined && rule.process !== undefined);
-  const where: { -readonly [K in keyof FaultWhere]: FaultWhere[K] } = { points };
+  const where: { -readonly [K in keyof InjectWhere]: InjectWhere[K] } = { points };
   // Deviates from the kernel's knobs, which strike everybody: a rule is about one open file unless it says otherwise.
   // A selftest opens its own: the first file of a machine has the number 0.
   if (!isWide) where.file = world.devices.size > 0 ? world.device(rule.fd).file : 0;
-  if (rule.phase !== undefined) where.phase = PHASES.indexOf(rule.phase);
+  if (rule.phase !== undefined) where.phase = PHASES.indexOf(rule.phase as PhaseName);
   if (rule.process !== undefined) where.pid = world.process(rule.process).pid;
   if (rule.device !== undefined) where.device = rule.device;
   if (rule.command !== undefined) where.command = rule.command;
@@ -148,22 +157,18 @@ function overlap(
   return b === undefined ? a : { start: Math.max(a.start, b.start), end: Math.min(a.end, b.end) };
 }
 
-function pointId(name: string): FaultPointId {
-  return FAULT_POINTS.findIndex((info) => info.name === name) as FaultPointId;
-}
-
 /** Of several words in `return`, each point gives the first that it can. */
-function returnsOf({ point, return: wanted }: Rule): FaultRule['returns'] {
-  const returns: Partial<Record<FaultPointId, number>> = {};
+function returnsOf({ point, return: wanted }: Rule): InjectRule['returns'] {
+  const returns: Partial<Record<InjectPointId, number>> = {};
   for (const name of asList(point)) {
     const word = returnAt(name, wanted);
-    if (word !== undefined) returns[pointId(name)] = FAULT_RETURNS[word];
+    if (word !== undefined) returns[pointByName(name)] = INJECT_RETURNS[word as InjectReturn];
   }
   return returns;
 }
 
 /** Whoever acts has a thread for it, which is there before the rule strikes. */
-function actionOf(step: Step, world: PlanWorld): FaultRule['run'] {
+function actionOf(step: Step, world: PlanWorld): InjectRule['run'] {
   if (step.do === 'drop') {
     const { name } = world.session(step.session);
     return function* () {

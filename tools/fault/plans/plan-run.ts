@@ -47,7 +47,7 @@ function runDirectPlan(plan: Plan, { path, seed, defects, pool, onMachine }: Pla
   const options = { ...machineOptions(plan.machine), seed, path };
   const pooled = pool.take(options, { rules: [], counts: false, defects });
   const { machine } = pooled;
-  machine.kernel.faults.disarm();
+  machine.kernel.inject.disarm();
   const outcome = runSteps(plan, new PlanWorld(machine), { seed, onMachine });
   pool.give(pooled, outcome.violations.length === 0);
   return outcome;
@@ -73,5 +73,5 @@ function runSteps(
   seen();
   const run = new PlanRun(plan, world, seen);
   run.all(seed);
-  return { failures: run.failures, violations: watch.violations, fired: [...machine.kernel.faults.fired] };
+  return { failures: run.failures, violations: watch.violations, fired: [...machine.kernel.inject.fired] };
 }

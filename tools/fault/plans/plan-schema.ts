@@ -1,6 +1,7 @@
-import { FAULT_POINTS, type FaultPointInfo, phasesIn } from '../../../driver/core/fault-points.js';
+import { phasesIn } from '../../../driver/inject/inject-points.js';
 import type { ProfileName } from '../../../driver/mm/profile.js';
 import { checkMachineOptions, DEFAULT_MACHINE_OPTIONS } from '../../../driver/sys/machine/machine-options.js';
+import { FAULT_POINTS, type FaultPointInfo, faultPoint } from '../fault-points.js';
 import { PLAN } from './plan-language.js';
 import { machineOptions, profileOf } from './plan-machine.js';
 import { checkNames } from './plan-names.js';
@@ -104,7 +105,7 @@ function checkRules(rules: readonly Rule[], path: Path, check: RuleCheck): void 
   for (const [i, rule] of rules.entries()) {
     const at = [...path, i];
     const wrong: Wrong = (key, message) => void errors.push({ path: [...at, key], message });
-    const infos = asList(rule.point).map((name) => FAULT_POINTS.find((info) => info.name === name)!);
+    const infos = asList(rule.point).map((name) => faultPoint(name)!);
     for (const info of infos) checkPoint(rule, info, { wrong, profile });
     const ofWire = infos.filter(({ layer }) => layer === 'wire');
     if (ofWire.length > 0 && ofWire.length < infos.length)
@@ -168,7 +169,7 @@ function checkWirePoint(rule: Rule, name: string, { wrong, profile }: { wrong: W
     if (rule[key] === undefined || takers.includes(name)) continue;
     wrong(key, `'${key}' means nothing for ${name}${takers.length === 0 ? '' : `; it is for: ${takers.join(', ')}`}`);
   }
-  const at = FAULT_POINTS.find((info) => info.name === rule.while?.point);
+  const at = faultPoint(rule.while?.point);
   if (at === undefined) return;
   if (!at.sleeps) wrong('while', `${at.name} stands in an atomic step: no session can go there`);
   checkPhase(rule.while!.phase, at, (message) => wrong('while', message), profile);

@@ -70,12 +70,12 @@ async function runServed(
   const boot = async (options: object = {}): Promise<ServedTransport> => {
     const machine = { checkInvariants: 'touched' as const, ...options, ...givenOptions(plan.machine), seed, path };
     const served = new Served({ machine, limits: limitsOf(plan.machine ?? {}) });
-    const { faults, defects: planted } = served.machine.kernel;
+    const { inject, defects: planted } = served.machine.kernel;
     for (const name of defects) planted[name] = true;
     const world = new PlanWorld(served.machine, served);
     const { kernel, wire } = compileRules(plan.rules ?? [], world, [MAIN_SESSION]);
-    faults.arm(kernel, { seed });
-    served.rules = new WireRules(wire, faults, seed);
+    inject.arm(kernel, { seed });
+    served.rules = new WireRules(wire, inject, seed);
     const transport = new ServedTransport(served, world.watch);
     booted.push(transport);
     onMachine?.({ machine: served.machine, watch: world.watch, served });
@@ -89,5 +89,5 @@ async function runServed(
   process.off('unhandledRejection', ignore);
   for (const { served, watch } of booted) endSessions(served, watch);
   const violations = booted.flatMap(({ watch }) => watch.violations);
-  return { ...ended, violations, fired: booted.flatMap(({ served }) => [...served.machine.kernel.faults.fired]) };
+  return { ...ended, violations, fired: booted.flatMap(({ served }) => [...served.machine.kernel.inject.fired]) };
 }

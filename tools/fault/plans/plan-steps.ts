@@ -36,7 +36,7 @@ export class PlanRun {
     for (const [i, step] of (plan.steps ?? []).entries()) {
       if (!this.isOver) this.step(step, `step ${i + 1} (${step.do})`);
     }
-    world.machine.kernel.faults.disarm();
+    world.machine.kernel.inject.disarm();
     const compare = (what: string, wanted: unknown, got: unknown): void => {
       if (wanted !== undefined && wanted !== got)
         this.failures.push(`at the end: ${what}: expected ${wanted}, got ${got}`);
@@ -48,12 +48,12 @@ export class PlanRun {
 
   private arm(seed: number): void {
     const { world, plan } = this;
-    const { faults } = world.machine.kernel;
+    const { inject } = world.machine.kernel;
     const later = allSteps(plan.steps ?? []).filter((step) => step.do === 'session');
     const sessions = [MAIN_SESSION, ...later.map(madeBy), ...(world.served?.sessions.keys() ?? [])];
     const { kernel, wire } = compileRules(plan.rules ?? [], world, sessions);
-    faults.arm(kernel, { seed });
-    if (world.served !== null) world.served.rules = new WireRules(wire, faults, seed);
+    inject.arm(kernel, { seed });
+    if (world.served !== null) world.served.rules = new WireRules(wire, inject, seed);
     this.onArmed();
   }
 
@@ -107,12 +107,12 @@ export class PlanRun {
   private fillMirror(step: Step, value: number): void {
     const { world } = this;
     const { addr, mirror, npages } = world.range(step);
-    const { faults } = world.machine.kernel;
-    const wasArmed = faults.armed;
-    faults.armed = false;
+    const { inject } = world.machine.kernel;
+    const wasArmed = inject.armed;
+    inject.armed = false;
     const bytes = pattern(value, { on: world.map(step.on).addr, addr, npages });
     world.sync({ thread: this.threadOf(step), name: 'store', args: [mirror, bytes] });
-    faults.armed = wasArmed;
+    inject.armed = wasArmed;
   }
 
   /** All at once, each from a thread of its own; their expectations are looked at when all are done. */

@@ -1,5 +1,6 @@
-import { FAULT_POINTS, type FaultReturn, type PhaseName } from '../../../driver/core/fault-points.js';
+import type { PhaseName } from '../../../driver/inject/inject-points.js';
 import type { PathName } from '../../../tests/selftests/case.js';
+import { type FaultPhase, type FaultReturn, faultPoint } from '../fault-points.js';
 
 /** What a plan's machine is; what is left out is the default of `dmirror`. */
 export interface PlanMachine {
@@ -96,7 +97,7 @@ export interface Rule {
   name?: string;
   /** One, or several that share the knobs and the count of hits. */
   point: string | string[];
-  phase?: PhaseName;
+  phase?: FaultPhase;
   /** Only while this function of the kernel is on the stack, by the kernel's name or ours. */
   caller?: string;
   process?: string;
@@ -162,7 +163,7 @@ export function isServed({ machine, setup = [], steps = [], rules = [] }: Plan):
 }
 
 export function isWirePoint(name: string): boolean {
-  return FAULT_POINTS.some((point) => point.name === name && point.layer === 'wire');
+  return faultPoint(name)?.layer === 'wire';
 }
 
 /** Checks nothing by itself; gives an object literal its type. */
@@ -177,8 +178,8 @@ export function asList<T>(value: T | readonly T[] | undefined): readonly T[] {
 
 /** Which of a rule's words point `name` returns. */
 export function returnAt(name: string, wanted: Rule['return']): FaultReturn | undefined {
-  const info = FAULT_POINTS.find((point) => point.name === name);
-  return asList(wanted).find((word) => info?.returns.includes(word));
+  const returns = faultPoint(name)?.returns;
+  return asList(wanted).find((word) => returns?.includes(word));
 }
 
 /** First and last page of `3` or `0-7`; null when they are in the wrong order. */

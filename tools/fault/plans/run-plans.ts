@@ -1,5 +1,5 @@
 import { writeFileSync } from 'node:fs';
-import { DEFECTS, type DefectName } from '../../../driver/core/defects.js';
+import { DEFECTS, type DefectName } from '../../../driver/inject/defects.js';
 import { DEFAULT_PROFILE } from '../../../driver/mm/profile.js';
 import type { PathName } from '../../../tests/selftests/case.js';
 import type { Output } from '../../commands/selftest.js';

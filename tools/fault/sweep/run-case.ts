@@ -1,5 +1,5 @@
-import type { DefectName } from '../../../driver/core/defects.js';
-import type { FaultRule, Fired, SiteCount } from '../../../driver/core/fault-engine.js';
+import type { DefectName } from '../../../driver/inject/defects.js';
+import type { Fired, InjectRule, SiteCount } from '../../../driver/inject/inject-engine.js';
 import type { MachineOptions } from '../../../driver/sys/machine/machine-options.js';
 import type { PathName, SelftestCase } from '../../../tests/selftests/case.js';
 import { Boots, type Checkpoint } from '../checkpoint.js';
@@ -23,7 +23,7 @@ export interface CaseRun {
   /** Of each machine, whatever the case asks for. */
   readonly machine: Partial<MachineOptions>;
   readonly seed: number;
-  readonly rules?: readonly FaultRule[];
+  readonly rules?: readonly InjectRule[];
   readonly counts?: boolean;
   readonly defects?: readonly DefectName[];
   /** Also look at the stack where a fault strikes; yes unless said. */
@@ -41,7 +41,7 @@ export async function runUnderFaults(pool: MachinePool, testCase: SelftestCase, 
   const { path, seed, rules = [], from } = run;
   if (from !== undefined) {
     from.snapshot.restore();
-    for (const { pooled } of from.machines) pooled.machine.kernel.faults.resume(rules);
+    for (const { pooled } of from.machines) pooled.machine.kernel.inject.resume(rules);
   }
   const boots = new Boots(pool, run);
   const { booted } = boots;
@@ -54,10 +54,10 @@ export async function runUnderFaults(pool: MachinePool, testCase: SelftestCase, 
   const fired: Fired[] = [];
   const sites: SiteCount[] = [];
   for (const [i, transport] of booted.entries()) {
-    const { faults } = transport.machine.kernel;
+    const { inject } = transport.machine.kernel;
     tearDown(transport);
-    sites.push(...faults.siteCounts());
-    fired.push(...faults.fired);
+    sites.push(...inject.siteCounts());
+    fired.push(...inject.fired);
     violations.push(...transport.watch.violations);
     transport.retire();
     if (i >= (from?.machines.length ?? 0)) pool.give(transport.pooled, transport.watch.violations.length === 0);
@@ -117,15 +117,15 @@ const DRAIN = 'the pages of a device chunk';
 
 /** Looks at everything, lets the processes exit without faults, and looks again. */
 function tearDown({ machine, watch }: FaultTransport): void {
-  const { faults } = machine.kernel;
-  faults.disarm();
+  const { inject } = machine.kernel;
+  inject.disarm();
   if (watch.violations.length > 0) return;
   const { busyCount } = machine.kernel.scheduler;
   if (busyCount > 0) {
     for (const { task, currentCall } of machine.allThreads()) {
       const what = task.waitingOn?.what;
       // A device page that a fault keeps from leaving holds RELEASE up, as it would in Linux (Q13).
-      const isHeldUp = what === DRAIN && faults.fired.some(({ command }) => command === 'RELEASE');
+      const isHeldUp = what === DRAIN && inject.fired.some(({ command }) => command === 'RELEASE');
       if (what === undefined || PATIENT.test(what) || isHeldUp) continue;
       watch.violated('stuck', `${currentCall?.name} of ${task.name} waits for ${what} for ever`, { after: 'the end' });
     }

@@ -1,6 +1,6 @@
-import { hitsAt, type SiteCount } from '../../../driver/core/fault-engine.js';
-import { FAULT_POINTS, type FaultPointId, PHASES } from '../../../driver/core/fault-points.js';
 import { Prng } from '../../../driver/core/prng.js';
+import { hitsAt, type SiteCount } from '../../../driver/inject/inject-engine.js';
+import { INJECT_POINTS, PHASES, pointByName } from '../../../driver/inject/inject-points.js';
 import type { Injection } from '../token.js';
 import type { SweepJob, SweepOptions } from './sweep-job.js';
 
@@ -34,14 +34,14 @@ export function chooseRuns(
   return runs.sort((a, b) => a.rest - b.rest);
 }
 
-/** Hits of each machine before each call at rest, as `FaultEngine.hitCounts` has them. */
+/** Hits of each machine before each call at rest, as `InjectEngine.hitCounts` has them. */
 export type RestCounts = readonly (readonly Int32Array[])[];
 
 /** The last call at rest before any of these strikes on any machine. */
 function restBefore(injections: readonly Injection[], rests: RestCounts): number {
   let last = rests.length - 1;
   for (const { point, phase, nth } of injections) {
-    const id = FAULT_POINTS.findIndex(({ name }) => name === point) as FaultPointId;
+    const id = pointByName(point);
     const inPhase = PHASES.indexOf(phase);
     while (last >= 0 && rests[last]!.some((counts) => hitsAt(counts, id, inPhase) >= nth)) last--;
   }
@@ -61,7 +61,7 @@ function mergeSites(sites: readonly SiteCount[]): SiteCount[] {
 
 /** The hits to fail: the first two, the last two, and those at every edge of a chunk; or all. Returns take turns. */
 function injectionsAt({ point, phase, hits, edges }: SiteCount, all: boolean): Injection[] {
-  const { name, returns } = FAULT_POINTS[point]!;
+  const { name, returns } = INJECT_POINTS[point]!;
   if (returns.length === 0) return [];
   const chosen = all
     ? Array.from({ length: hits }, (_, i) => i + 1)

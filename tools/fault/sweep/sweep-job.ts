@@ -1,9 +1,9 @@
 import { Arena } from '../../../driver/check/arena.js';
 import { assert } from '../../../driver/core/assert.js';
-import type { DefectName } from '../../../driver/core/defects.js';
-import { faultAttr } from '../../../driver/core/fault-attr.js';
-import type { FaultRule, SiteCount } from '../../../driver/core/fault-engine.js';
-import { FAULT_POINTS, FAULT_RETURNS, type FaultPointId, PHASES, phasesIn } from '../../../driver/core/fault-points.js';
+import type { DefectName } from '../../../driver/inject/defects.js';
+import { faultAttr } from '../../../driver/inject/fault-attr.js';
+import type { InjectRule, SiteCount } from '../../../driver/inject/inject-engine.js';
+import { INJECT_POINTS, INJECT_RETURNS, PHASES, phasesIn, pointByName } from '../../../driver/inject/inject-points.js';
 import type { ProfileName } from '../../../driver/mm/profile.js';
 import type { PathName, SelftestCase } from '../../../tests/selftests/case.js';
 import { scale } from '../../../tests/selftests/scale.js';
@@ -93,7 +93,7 @@ export class Sweeper {
     const rests: Int32Array[][] = [];
     const outcome = await this.runId(id, {
       counts: true,
-      onRest: (_, booted) => rests.push(booted.map(({ machine }) => machine.kernel.faults.hitCounts())),
+      onRest: (_, booted) => rests.push(booted.map(({ machine }) => machine.kernel.inject.hitCounts())),
     });
     const hits: Record<string, number> = {};
     for (const site of outcome.sites) {
@@ -157,7 +157,7 @@ export class Sweeper {
 
 /** As reports have it. The catalogue must know that the point can be hit there, or `fault list` would not tell the truth. */
 function siteName({ point, phase }: SiteCount, profile: ProfileName): string {
-  const info = FAULT_POINTS[point]!;
+  const info = INJECT_POINTS[point]!;
   const name = PHASES[phase]!;
   assert(phasesIn(info, profile).includes(name), `${info.name} was hit in phase ${name} of profile ${profile}`);
   return `${info.name}/${name}`;
@@ -173,15 +173,15 @@ export function mergeResults(
   return { ...job, runs, skipped, hits, findings: [...findings, ...slices.flatMap((slice) => slice.findings)] };
 }
 
-export function ruleOf({ point, phase, nth, returns }: Injection, index: number): FaultRule {
-  const id = FAULT_POINTS.findIndex(({ name }) => name === point) as FaultPointId;
+export function ruleOf({ point, phase, nth, returns }: Injection, index: number): InjectRule {
+  const id = pointByName(point);
   return {
     name: `${index + 1}: ${point} in ${phase}, hit ${nth}, returns ${returns}`,
     where: { points: [id], phase: PHASES.indexOf(phase) },
     attr: faultAttr(),
     nth,
     after: null,
-    returns: { [id]: FAULT_RETURNS[returns] },
+    returns: { [id]: INJECT_RETURNS[returns] },
     bytes: returns === 'SHORT' ? 1000 : 0,
     delayTicks: 0,
     run: null,

@@ -1,5 +1,5 @@
-import { DEFECTS, type DefectName } from '../../../driver/core/defects.js';
-import { FAULT_POINTS, phasesIn } from '../../../driver/core/fault-points.js';
+import { DEFECTS, type DefectName } from '../../../driver/inject/defects.js';
+import { INJECT_POINTS, phasesIn } from '../../../driver/inject/inject-points.js';
 import type { ProfileName } from '../../../driver/mm/profile.js';
 import type { PathName } from '../../../tests/selftests/case.js';
 import type { Output } from '../../commands/selftest.js';
@@ -167,7 +167,5 @@ function visited(results: readonly JobResult[]): Map<string, number> {
 
 /** Every site of the catalogue that a machine of the profile has; the interface's points are not in it. */
 function declaredSites(profile: ProfileName): string[] {
-  return FAULT_POINTS.filter(({ layer }) => layer !== 'wire').flatMap((point) =>
-    phasesIn(point, profile).map((phase) => `${point.name}/${phase}`),
-  );
+  return INJECT_POINTS.flatMap((point) => phasesIn(point, profile).map((phase) => `${point.name}/${phase}`));
 }

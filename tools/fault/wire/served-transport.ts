@@ -73,7 +73,7 @@ function protocolError(code: string | null): ProtocolError {
 /** All sessions go, and then nothing of them may be left. */
 export function endSessions(served: Served, watch: Watch): void {
   const { machine } = served;
-  machine.kernel.faults.disarm();
+  machine.kernel.inject.disarm();
   if (watch.violations.length > 0) return;
   try {
     watch.checkAll('the end');

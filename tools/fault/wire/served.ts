@@ -1,7 +1,7 @@
-import type { FaultContext } from '../../../driver/core/fault-context.js';
 import { Daemon } from '../../../driver/daemon/daemon.js';
 import type { Limits } from '../../../driver/daemon/limits.js';
 import type { LogFields } from '../../../driver/daemon/logger.js';
+import type { InjectContext } from '../../../driver/inject/inject-context.js';
 import type { Machine } from '../../../driver/sys/machine/machine.js';
 import type { MachineOptions } from '../../../driver/sys/machine/machine-options.js';
 import type { Process } from '../../../driver/sys/processes/process.js';
@@ -9,7 +9,8 @@ import { packFrame } from '../../../uapi/wire/codec.js';
 import { PROTOCOL_VERSION, REQUEST, type Reply } from '../../../uapi/wire/message.js';
 import { PLAN_LIMITS, type PlanLimit, type PlanMachine } from '../plans/plan-types.js';
 import { Asked, ServedSession } from './served-session.js';
-import type { FrameInfo, WirePoint, WireRule, WireRules } from './wire-rules.js';
+import type { WirePoint } from './wire-points.js';
+import type { FrameInfo, WireRule, WireRules } from './wire-rules.js';
 
 /** Turns without a frame between them after which the machine counts as one that never comes to rest. */
 const MAX_TURNS = 1000;
@@ -88,7 +89,7 @@ export class Served {
   ): Asked {
     const id = session.newId();
     // Frames are counted as rules see them: from when the plan is armed.
-    const number = this.machine.kernel.faults.armed ? ++session.frames : 0;
+    const number = this.machine.kernel.inject.armed ? ++session.frames : 0;
     const asked = new Asked(id, packFrame(message(id)), { ...info, session: session.name, number });
     session.add(asked);
     if (!session.isOver) this.outbox.push({ session, asked, isLate: false });
@@ -162,12 +163,12 @@ export class Served {
   }
 
   /** Whether a task's call is one for which a session goes by this rule. */
-  isDoomed(ruleName: string, { tid }: FaultContext): boolean {
+  isDoomed(ruleName: string, { tid }: InjectContext): boolean {
     return this.doomed.some(({ rule, info }) => rule.name === ruleName && info.tid === tid);
   }
 
   /** In the kernel: the session of that call is gone. */
-  dropIn(ruleName: string, { tid }: FaultContext): void {
+  dropIn(ruleName: string, { tid }: InjectContext): void {
     const doomed = this.doomed.find(({ rule, info }) => rule.name === ruleName && info.tid === tid);
     if (doomed !== undefined) this.dropDoomed(doomed);
   }

@@ -1,11 +1,8 @@
 import { assert } from '../../../driver/core/assert.js';
-import { type FaultAttr, shouldFail } from '../../../driver/core/fault-attr.js';
-import type { FaultEngine, Fired } from '../../../driver/core/fault-engine.js';
 import { Prng } from '../../../driver/core/prng.js';
-
-/** Fault points of the interface, in the order in which a frame passes them. */
-export const WIRE_POINTS = ['frame_delay', 'frame_cut', 'frame_twice', 'session_drop', 'slow_reader'] as const;
-export type WirePoint = (typeof WIRE_POINTS)[number];
+import { type FaultAttr, shouldFail } from '../../../driver/inject/fault-attr.js';
+import type { Fired, InjectEngine } from '../../../driver/inject/inject-engine.js';
+import type { WirePoint } from './wire-points.js';
 
 /** One frame of a client, as far as rules ask for it. */
 export interface FrameInfo {
@@ -50,7 +47,7 @@ export class WireRules {
 
   constructor(
     rules: readonly WireRule[],
-    private readonly faults: FaultEngine,
+    private readonly inject: InjectEngine,
     seed: number,
   ) {
     this.states = rules.map((rule) => ({ rule, attr: { ...rule.attr }, matches: 0 }));
@@ -59,10 +56,10 @@ export class WireRules {
 
   /** The rule that strikes `frame` at `point`, or null. */
   strike(point: WirePoint, frame: FrameInfo): WireRule | null {
-    if (!this.faults.armed) return null;
+    if (!this.inject.armed) return null;
     for (const state of this.states) {
       const { rule } = state;
-      if (!rule.points.includes(point) || !matches(rule, frame) || !this.faults.hasStruck(rule.after)) continue;
+      if (!rule.points.includes(point) || !matches(rule, frame) || !this.inject.hasStruck(rule.after)) continue;
       state.matches++;
       if (rule.nth !== 0 && state.matches !== rule.nth) continue;
       if (shouldFail(state.attr, 1, this.prng)) return rule;
@@ -76,7 +73,7 @@ export class WireRules {
     const { session, number, command, pid, addr } = frame;
     const path = [`frame ${number} of session ${session}`];
     const fired: Fired = { rule: rule.name, point, phase: 'wire', command, pid, page: -1, addr, tick, path };
-    this.faults.note(fired);
+    this.inject.note(fired);
   }
 }
 

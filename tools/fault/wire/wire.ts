@@ -8,7 +8,7 @@ import { runPlan } from '../plans/plan-run.js';
 import { definePlan, type Plan, type Rule } from '../plans/plan-types.js';
 import { faultsOf } from '../plans/run-plans.js';
 import { jobsOf } from '../sweep/sweep.js';
-import { WIRE_POINTS, type WirePoint } from './wire-rules.js';
+import { WIRE_POINTS, type WirePoint } from './wire-points.js';
 
 /**
  * A client that migrates a buffer and back, and before and behind it another session, which must not notice anything. Every
@@ -64,7 +64,7 @@ export async function sweepWire(
 ): Promise<number> {
   const runs: WireRun[] = [];
   for (const { path, planOf } of clients(names, paths)) {
-    for (const point of WIRE_POINTS) {
+    for (const point of WIRE_POINTS.map(({ name }) => name)) {
       // The client has sent its last frame when a rule about the next one no longer strikes.
       for (let nth = 1; ; nth++) {
         const plan = planOf({ name: 'struck', point, nth });
@@ -107,7 +107,7 @@ function failedOf(runs: readonly WireRun[]): number {
 function writeKtap(runs: readonly WireRun[], output: Output): void {
   const ktap = new KtapWriter(output.out);
   ktap.open(runs.length);
-  ktap.diagnostic(`faults injected: ${WIRE_POINTS.join(', ')}, at one frame a run`);
+  ktap.diagnostic(`faults injected: ${WIRE_POINTS.map(({ name }) => name).join(', ')}, at one frame a run`);
   for (const { path, result } of runs) {
     const { failures, violations, status, name, token } = result;
     const wrong = [

@@ -2,7 +2,8 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { FAULT_POINTS, FaultPoint } from '../../../../driver/core/fault-points.js';
+import { INJECT_POINTS, InjectPoint } from '../../../../driver/inject/inject-points.js';
+import { FAULT_POINTS } from '../../../../tools/fault/fault-points.js';
 import { listPoints } from '../../../../tools/fault/list.js';
 import { runPlans } from '../../../../tools/fault/plans/run-plans.js';
 import { type SweepCommand, sweep } from '../../../../tools/fault/sweep/sweep.js';
@@ -42,9 +43,9 @@ const SWEEP: SweepCommand = {
 
 describe('the catalogue', () => {
   it('numbers its points as kernel code names them', () => {
-    const numbers = Object.values(FaultPoint);
-    expect(numbers).toEqual(FAULT_POINTS.map((_, i) => i));
-    expect(new Set(FAULT_POINTS.map(({ name }) => name)).size).toBe(FAULT_POINTS.length);
+    const numbers = Object.values(InjectPoint);
+    expect(numbers).toEqual(INJECT_POINTS.map((_, i) => i));
+    expect(new Set(INJECT_POINTS.map(({ name }) => name)).size).toBe(INJECT_POINTS.length);
   });
 
   it('is listed with phases, what a rule can do there, and whose it is', async () => {

@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { checkInvariants } from '../../../driver/mm/invariants.js';
-import { doMprotect } from '../../../driver/mm/vmas/mprotect.js';
-import { doMremap } from '../../../driver/mm/vmas/mremap.js';
-import { doMunmap } from '../../../driver/mm/vmas/munmap.js';
-import { EINVAL, ENOMEM } from '../../../uapi/errno.js';
-import { MADV_DONTNEED, MREMAP_FIXED, MREMAP_MAYMOVE, PROT_READ, PROT_WRITE } from '../../../uapi/mman.js';
-import { BASE, HUGE, MemoryWorld, PAGE } from './huge-swap-fixture.js';
+import { checkInvariants } from '../../../../driver/mm/invariants.js';
+import { doMprotect } from '../../../../driver/mm/vmas/mprotect.js';
+import { doMremap } from '../../../../driver/mm/vmas/mremap.js';
+import { doMunmap } from '../../../../driver/mm/vmas/munmap.js';
+import { EINVAL, ENOMEM } from '../../../../uapi/errno.js';
+import { MADV_DONTNEED, MREMAP_FIXED, MREMAP_MAYMOVE, PROT_READ, PROT_WRITE } from '../../../../uapi/mman.js';
+import { BASE, HUGE, MemoryWorld, PAGE } from '../huge-swap-fixture.js';
 
 describe('private hugetlb memory', () => {
   it('is promised at mmap and given at the first touch', () => {

@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { Coroutine } from '../../../driver/core/effect.js';
-import { Kernel } from '../../../driver/core/kernel.js';
-import { SeededRandom } from '../../../driver/core/policy.js';
+import type { Coroutine } from '../../../../driver/core/effect.js';
+import { SeededRandom } from '../../../../driver/core/policy.js';
 import {
   HmmPfn,
   type HmmRange,
@@ -17,13 +16,14 @@ import {
   mmuIntervalNotifierInsert,
   mmuIntervalReadBegin,
   mmuIntervalSetSeq,
-} from '../../../driver/hmm/index.js';
-import { handleMmFault } from '../../../driver/mm/faults/fault.js';
-import { FAULT } from '../../../driver/mm/faults/fault-code.js';
-import { PAGE_SIZE } from '../../../driver/mm/frames/frames.js';
-import { checkInvariants } from '../../../driver/mm/invariants.js';
-import { EBUSY } from '../../../uapi/errno.js';
-import { Fixture, START, type TestDevice } from './fixture.js';
+} from '../../../../driver/hmm/index.js';
+import { MachineKernel } from '../../../../driver/inject/machine-kernel.js';
+import { handleMmFault } from '../../../../driver/mm/faults/fault.js';
+import { FAULT } from '../../../../driver/mm/faults/fault-code.js';
+import { PAGE_SIZE } from '../../../../driver/mm/frames/frames.js';
+import { checkInvariants } from '../../../../driver/mm/invariants.js';
+import { EBUSY } from '../../../../uapi/errno.js';
+import { Fixture, START, type TestDevice } from '../fixture.js';
 
 const NPAGES = 8;
 const SEEDS = 100;
@@ -104,7 +104,7 @@ function* touch(f: Fixture, flags: number): Coroutine<void> {
 
 /** Runs the tasks under one random schedule; afterwards all books must balance and nothing be held. */
 function race(seed: number, path: MigrationPath, tasks: (f: Fixture) => Coroutine<void>[]): void {
-  const f = new Fixture(NPAGES, new Kernel(new SeededRandom(seed), seed, 1_000_000));
+  const f = new Fixture(NPAGES, new MachineKernel(new SeededRandom(seed), seed, 1_000_000));
   f.device.path = path;
   f.other.path = path;
   for (const page of [0, 1, 4]) f.mapPage(page);

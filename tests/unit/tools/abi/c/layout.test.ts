@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { parseHeader } from '../../../../tools/abi/c/parse-header.js';
-import { SourceText } from '../../../../tools/abi/c/source-text.js';
-import { targetByName } from '../../../../tools/abi/c/target.js';
-import { askGcc, type HeaderBits, type HeaderValue, haveGcc, valuesOf } from './gcc.js';
+import { parseHeader } from '../../../../../tools/abi/c/parse-header.js';
+import { SourceText } from '../../../../../tools/abi/c/source-text.js';
+import { targetByName } from '../../../../../tools/abi/c/target.js';
+import { askGcc, type HeaderBits, type HeaderValue, haveGcc, valuesOf } from '../gcc.js';
 
 // Headers of Debian's linux-libc-dev, in groups that can be included together. The stored results are what gcc 12 computed for
 // linux-libc-dev 6.1.187: a digest of each header's text and one of its values, for where there is no gcc.
@@ -13,7 +13,7 @@ interface Stored {
   results: Record<string, { text: string; x86_64: string; i386: string }>;
 }
 
-const STORED = new URL('./debian-headers.json', import.meta.url);
+const STORED = new URL('../debian-headers.json', import.meta.url);
 const stored = JSON.parse(readFileSync(STORED, 'utf8')) as Stored;
 const FOLDERS = ['/usr/include/', '/usr/include/x86_64-linux-gnu/'];
 const FLAGS: Readonly<Record<string, string[]>> = { x86_64: ['-m64'], i386: ['-m32', '-isystem', FOLDERS[1]!] };

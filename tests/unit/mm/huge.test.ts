@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { Coroutine } from '../../../driver/core/effect.js';
-import { Kernel } from '../../../driver/core/kernel.js';
 import { SeededRandom } from '../../../driver/core/policy.js';
 import { Prng } from '../../../driver/core/prng.js';
+import { MachineKernel } from '../../../driver/inject/machine-kernel.js';
 import { cpuLoad, cpuStore } from '../../../driver/mm/faults/access.js';
 import { checkInvariants } from '../../../driver/mm/invariants.js';
 import { Memory } from '../../../driver/mm/memory.js';
@@ -61,7 +61,7 @@ function* thread(memory: Memory, mm: Mm, prng: Prng): Coroutine<void> {
 
 /** How often a page was unmapped for swap, and a page or folio for a split or migration. */
 function race(seed: number): { unmaps: number; splits: number } {
-  const kernel = new Kernel(new SeededRandom(seed), seed, 10_000_000);
+  const kernel = new MachineKernel(new SeededRandom(seed), seed, 10_000_000);
   const options = { ramBytes: 64 * 2 ** 20, coherentBytes: 0, privateFrames: 0, swapBytes: 2 ** 20, hugePages: 2 };
   const memory = new Memory(kernel, { ...options, thpEnabled: 'madvise' });
   const mm = mmCreate(memory);

@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { folioGet, folioPut } from '../../../driver/mm/frames/folio.js';
-import { PAGE_SIZE } from '../../../driver/mm/frames/frames.js';
-import { pfnAt } from '../../../driver/mm/tables/page-table-text.js';
-import { BASE, DeviceWorld } from './world.js';
+
+import { folioGet, folioPut } from '../../../../driver/mm/frames/folio.js';
+import { PAGE_SIZE } from '../../../../driver/mm/frames/frames.js';
+import { pfnAt } from '../../../../driver/mm/tables/page-table-text.js';
+import { BASE, DeviceWorld } from '../world.js';
 
 /** Locks and stages in order; a lock that is taken many times in a row is shown once. */
 function order(w: DeviceWorld, kinds: readonly string[], work: () => void): string[] {

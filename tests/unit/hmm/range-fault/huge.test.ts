@@ -14,15 +14,15 @@ import {
   mmuIntervalNotifierInsert,
   mmuIntervalReadBegin,
   mmuIntervalSetSeq,
-} from '../../../driver/hmm/index.js';
-import { folioGet, folioPut } from '../../../driver/mm/frames/folio.js';
-import { PAGE_SIZE } from '../../../driver/mm/frames/frames.js';
-import { Kind } from '../../../driver/mm/tables/entry.js';
-import { pfnAt } from '../../../driver/mm/tables/page-table-text.js';
-import { Machine } from '../../../driver/sys/machine/machine.js';
-import type { Process } from '../../../driver/sys/processes/process.js';
-import { MADV_HUGEPAGE, MAP_ANONYMOUS, MAP_FIXED, MAP_PRIVATE } from '../../../uapi/mman.js';
-import { runTask } from '../helpers.js';
+} from '../../../../driver/hmm/index.js';
+import { folioGet, folioPut } from '../../../../driver/mm/frames/folio.js';
+import { PAGE_SIZE } from '../../../../driver/mm/frames/frames.js';
+import { Kind } from '../../../../driver/mm/tables/entry.js';
+import { pfnAt } from '../../../../driver/mm/tables/page-table-text.js';
+import { Machine } from '../../../../driver/sys/machine/machine.js';
+import type { Process } from '../../../../driver/sys/processes/process.js';
+import { MADV_HUGEPAGE, MAP_ANONYMOUS, MAP_FIXED, MAP_PRIVATE } from '../../../../uapi/mman.js';
+import { runTask } from '../../helpers.js';
 
 const BASE = 0x1000000000;
 const HUGE = 512;

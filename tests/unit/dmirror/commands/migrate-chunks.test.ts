@@ -1,14 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import { FaultPoint } from '../../../driver/core/fault-points.js';
-import { folioPut } from '../../../driver/mm/frames/folio.js';
-import { doMadvise } from '../../../driver/mm/vmas/madvise.js';
-import { doMprotect } from '../../../driver/mm/vmas/mprotect.js';
-import { doMremap } from '../../../driver/mm/vmas/mremap.js';
-import { doMunmap } from '../../../driver/mm/vmas/munmap.js';
-import { EFAULT, ENOMEM } from '../../../uapi/errno.js';
-import { HMM_DMIRROR_FLAG_FAIL_ALLOC } from '../../../uapi/hmm-dmirror.js';
-import { MADV_FREE, MREMAP_FIXED, MREMAP_MAYMOVE, PAGE_SIZE, PROT_READ } from '../../../uapi/mman.js';
-import { BASE, DeviceWorld, RW } from './world.js';
+import { InjectPoint } from '../../../../driver/inject/inject-points.js';
+import { folioPut } from '../../../../driver/mm/frames/folio.js';
+import { doMadvise } from '../../../../driver/mm/vmas/madvise.js';
+import { doMprotect } from '../../../../driver/mm/vmas/mprotect.js';
+import { doMremap } from '../../../../driver/mm/vmas/mremap.js';
+import { doMunmap } from '../../../../driver/mm/vmas/munmap.js';
+import { EFAULT, ENOMEM } from '../../../../uapi/errno.js';
+import { HMM_DMIRROR_FLAG_FAIL_ALLOC } from '../../../../uapi/hmm-dmirror.js';
+import { MADV_FREE, MREMAP_FIXED, MREMAP_MAYMOVE, PAGE_SIZE, PROT_READ } from '../../../../uapi/mman.js';
+import { BASE, DeviceWorld, RW } from '../world.js';
 
 const HUGE = 512;
 const MIB2 = HUGE * PAGE_SIZE;
@@ -161,13 +161,13 @@ describe.each(['classic', 'unified'] as const)('device memory in folios of 2 MiB
     it('takes 512 pages when the device gets no new chunk', () => {
       const { w, file } = world();
       w.store(0, HUGE, 100);
-      const { faults } = w.memory.kernel;
-      faults.reach = function* (point) {
-        return point === FaultPoint.deviceChunkAlloc ? -ENOMEM : 0;
+      const { inject } = w.memory.kernel;
+      inject.reach = function* (point) {
+        return point === InjectPoint.deviceChunkAlloc ? -ENOMEM : 0;
       };
-      faults.armed = true;
+      inject.armed = true;
       expect(w.command(file, 'MIGRATE_TO_DEV', 0, HUGE).ret).toBe(0);
-      faults.armed = false;
+      inject.armed = false;
       expect(w.text(0, HUGE)).toBe('PTE 0-511 DPRIV-W');
       w.check();
     });
@@ -190,14 +190,14 @@ describe.each(['classic', 'unified'] as const)('device memory in folios of 2 MiB
     it('stays when the walk of the fault fails, with the lock of the page the fault has', () => {
       const { w } = onDevice();
       w.run(doMunmap(w.mm, BASE + 128 * PAGE_SIZE, 256 * PAGE_SIZE));
-      const { faults } = w.memory.kernel;
+      const { inject } = w.memory.kernel;
       let aborts = 0;
-      faults.reach = function* (point) {
-        return point === FaultPoint.walkAbort && aborts++ === 0 ? -EFAULT : 0;
+      inject.reach = function* (point) {
+        return point === InjectPoint.walkAbort && aborts++ === 0 ? -EFAULT : 0;
       };
-      faults.armed = true;
+      inject.armed = true;
       expect(w.load(400, 1)).toEqual([path === 'unified' ? 'sigbus' : 500]);
-      faults.armed = false;
+      inject.armed = false;
       w.check();
       expect(w.load(384, 128)).toEqual(PAGES.slice(384));
       w.check();

@@ -6,7 +6,7 @@ import { Dmirror } from '../../../uapi/client/dmirror.js';
 import { Process } from '../../../uapi/client/thread.js';
 import { EFAULT, EOPNOTSUPP, EPERM } from '../../../uapi/errno.js';
 import { MAP_ANONYMOUS, MAP_SHARED, PAGE_SIZE, PROT_READ } from '../../../uapi/mman.js';
-import { BASE, DeviceWorld, RW } from './world.js';
+import { BASE, DeviceWorld, RW } from '../dmirror/world.js';
 
 const HUGE = 512;
 

@@ -1,4 +1,4 @@
-import type { Prng } from './prng.js';
+import type { Prng } from '../core/prng.js';
 
 /** The knobs of one fault, with the kernel's names, meaning and defaults. Linux: struct fault_attr */
 export interface FaultAttr {
@@ -14,7 +14,7 @@ export interface FaultAttr {
   count: number;
 }
 
-/** A fault that always strikes, once. Deviates: Linux begins with probability 0, a plan that names a fault wants it. */
+/** An attribute that always strikes, once. Deviates: Linux begins with probability 0, a plan that names a point wants it. */
 export function faultAttr(knobs: Partial<Omit<FaultAttr, 'count'>> = {}): FaultAttr {
   return { probability: 100, interval: 1, times: 1, space: 0, ...knobs, count: 0 };
 }

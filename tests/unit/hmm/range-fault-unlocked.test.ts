@@ -5,7 +5,7 @@ import { FAULT } from '../../../driver/mm/faults/fault-code.js';
 import { setUserfault } from '../../../driver/mm/faults/userfault.js';
 import { PAGE_SIZE } from '../../../driver/mm/frames/frames.js';
 import { EFAULT, EINVAL } from '../../../uapi/errno.js';
-import { BASE, DeviceWorld } from './world.js';
+import { BASE, DeviceWorld } from '../dmirror/world.js';
 
 const PAGES = 4;
 

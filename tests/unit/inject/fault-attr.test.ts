@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { faultAttr, shouldFail } from '../../../driver/core/fault-attr.js';
 import { Prng } from '../../../driver/core/prng.js';
+import { faultAttr, shouldFail } from '../../../driver/inject/fault-attr.js';
 
 /** Which of the first calls fail, from 1. */
 function failing(knobs: Parameters<typeof faultAttr>[0], calls = 12, size = 1): number[] {

@@ -1,7 +1,7 @@
 const PAGE_SIZE = 4096;
 
 /** What a task is doing, as far as rules ask for it. One a task; made anew for each system call. */
-export class FaultContext {
+export class InjectContext {
   phase = 0;
   /** The page that is worked on now. */
   at = -1;

@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import type { Coroutine } from '../../../driver/core/effect.js';
-import { cpuLoad, cpuStore } from '../../../driver/mm/faults/access.js';
-import { dupMmap, mmCreate } from '../../../driver/mm/vmas/fork.js';
-import { doMadvise } from '../../../driver/mm/vmas/madvise.js';
-import { doMprotect } from '../../../driver/mm/vmas/mprotect.js';
-import { doMunmap } from '../../../driver/mm/vmas/munmap.js';
-import { EBUSY, EFAULT, EINVAL, ENOENT, EPERM } from '../../../uapi/errno.js';
-import { MADV_DONTNEED, PROT_READ } from '../../../uapi/mman.js';
-import { type Answer, BASE, DeviceWorld, RW } from './world.js';
+import type { Coroutine } from '../../../../driver/core/effect.js';
+import { cpuLoad, cpuStore } from '../../../../driver/mm/faults/access.js';
+import { dupMmap, mmCreate } from '../../../../driver/mm/vmas/fork.js';
+import { doMadvise } from '../../../../driver/mm/vmas/madvise.js';
+import { doMprotect } from '../../../../driver/mm/vmas/mprotect.js';
+import { doMunmap } from '../../../../driver/mm/vmas/munmap.js';
+import { EBUSY, EFAULT, EINVAL, ENOENT, EPERM } from '../../../../uapi/errno.js';
+import { MADV_DONTNEED, PROT_READ } from '../../../../uapi/mman.js';
+import { type Answer, BASE, DeviceWorld, RW } from '../world.js';
 
 const PAGES = 8;
 const SEEDS = Number(process.env.DMIRROR_SEEDS ?? 60);

@@ -6,7 +6,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { abiCheck, abiHistory, abiName, abiShow, type CheckOptions } from '../../../../tools/commands/abi.js';
 import { UsageError } from '../../../../tools/exit-code.js';
 import { loadAbiHistory } from '../../uapi/abi-history.js';
-import { headerOf } from './headers.js';
+import { headerOf } from '../abi/headers.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'dmirror-abi-'));
 afterAll(() => rmSync(folder, { recursive: true }));

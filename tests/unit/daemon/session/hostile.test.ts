@@ -1,9 +1,9 @@
 import { describe, expect, it, vi } from 'vitest';
-import { Dmirror } from '../../../uapi/client/dmirror.js';
-import { Process } from '../../../uapi/client/thread.js';
-import { EINVAL, ESRCH } from '../../../uapi/errno.js';
-import { packFrame, type WireValue } from '../../../uapi/wire/codec.js';
-import { type RawPeer, type Served, serve, until } from './helpers.js';
+import { Dmirror } from '../../../../uapi/client/dmirror.js';
+import { Process } from '../../../../uapi/client/thread.js';
+import { EINVAL, ESRCH } from '../../../../uapi/errno.js';
+import { packFrame, type WireValue } from '../../../../uapi/wire/codec.js';
+import { type RawPeer, type Served, serve, until } from '../helpers.js';
 
 const PAGE = 4096;
 

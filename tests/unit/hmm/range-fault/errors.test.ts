@@ -13,15 +13,15 @@ import {
   mmuIntervalNotifierInsert,
   mmuIntervalReadBegin,
   mmuIntervalSetSeq,
-} from '../../../driver/hmm/index.js';
-import { PAGE_SIZE, PG } from '../../../driver/mm/frames/frames.js';
-import { checkInvariants } from '../../../driver/mm/invariants.js';
-import { Kind } from '../../../driver/mm/tables/entry.js';
-import { pteIndex } from '../../../driver/mm/tables/page-table.js';
-import { pfnAt } from '../../../driver/mm/tables/page-table-text.js';
-import { VM } from '../../../driver/mm/vmas/vm-flags.js';
-import { EBUSY, EFAULT, EPERM, ERANGE } from '../../../uapi/errno.js';
-import { Fixture, START } from './fixture.js';
+} from '../../../../driver/hmm/index.js';
+import { PAGE_SIZE, PG } from '../../../../driver/mm/frames/frames.js';
+import { checkInvariants } from '../../../../driver/mm/invariants.js';
+import { Kind } from '../../../../driver/mm/tables/entry.js';
+import { pteIndex } from '../../../../driver/mm/tables/page-table.js';
+import { pfnAt } from '../../../../driver/mm/tables/page-table-text.js';
+import { VM } from '../../../../driver/mm/vmas/vm-flags.js';
+import { EBUSY, EFAULT, EPERM, ERANGE } from '../../../../uapi/errno.js';
+import { Fixture, START } from '../fixture.js';
 
 const NPAGES = 8;
 const BAD_PAGES = [...Array(NPAGES).keys()];

@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest';
-import { parseHeader } from '../../../../tools/abi/c/parse-header.js';
-import { HeaderError } from '../../../../tools/abi/c/source-text.js';
-import { targetByName } from '../../../../tools/abi/c/target.js';
-import { modelOfHeader } from '../../../../tools/abi/header-model.js';
-import { holesOf } from '../../../../tools/abi/model.js';
-import { loadAbiHistory } from '../../uapi/abi-history.js';
-import { headerOf } from './headers.js';
+import { parseHeader } from '../../../../../tools/abi/c/parse-header.js';
+import { HeaderError } from '../../../../../tools/abi/c/source-text.js';
+import { targetByName } from '../../../../../tools/abi/c/target.js';
+import { modelOfHeader } from '../../../../../tools/abi/header-model.js';
+import { holesOf } from '../../../../../tools/abi/model.js';
+import { loadAbiHistory } from '../../../uapi/abi-history.js';
+import { headerOf } from '../headers.js';
 
 async function read(text: string, target = 'x86_64') {
   return modelOfHeader(await parseHeader('t.h', text, { target: targetByName(target)! }), text);

@@ -1,15 +1,15 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { DmirrorFile } from '../../../driver/dmirror/index.js';
-import { getUserPages, pinUserPages } from '../../../driver/mm/faults/gup.js';
-import { folioPut } from '../../../driver/mm/frames/folio.js';
-import { unpinUserPage } from '../../../driver/mm/frames/pin.js';
-import { doMadvise } from '../../../driver/mm/vmas/madvise.js';
-import type { Mm } from '../../../driver/mm/vmas/mm.js';
-import { doMprotect } from '../../../driver/mm/vmas/mprotect.js';
-import { MADV_DONTNEED, MADV_PAGEOUT, MAP_FIXED, MAP_SHARED, PROT_NONE, PROT_READ } from '../../../uapi/mman.js';
-import { TestFile } from '../mm/vma-world.js';
-import { BASE, DeviceWorld, RW } from './world.js';
+import type { DmirrorFile } from '../../../../driver/dmirror/index.js';
+import { getUserPages, pinUserPages } from '../../../../driver/mm/faults/gup.js';
+import { folioPut } from '../../../../driver/mm/frames/folio.js';
+import { unpinUserPage } from '../../../../driver/mm/frames/pin.js';
+import { doMadvise } from '../../../../driver/mm/vmas/madvise.js';
+import type { Mm } from '../../../../driver/mm/vmas/mm.js';
+import { doMprotect } from '../../../../driver/mm/vmas/mprotect.js';
+import { MADV_DONTNEED, MADV_PAGEOUT, MAP_FIXED, MAP_SHARED, PROT_NONE, PROT_READ } from '../../../../uapi/mman.js';
+import { TestFile } from '../../mm/vma-world.js';
+import { BASE, DeviceWorld, RW } from '../world.js';
 
 /** Pages 0-7 and 14-15 writable, 8-9 read only, 10-12 shared, 13 a gap; 512-1023 can be huge. */
 const PAGES = 16;

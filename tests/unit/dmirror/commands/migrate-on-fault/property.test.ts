@@ -1,14 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { DmirrorFile } from '../../../driver/dmirror/index.js';
-import type { ProfileName } from '../../../driver/mm/profile.js';
-import { pageStateText } from '../../../driver/sys/machine/inspect-text.js';
-import { Machine } from '../../../driver/sys/machine/machine.js';
-import { MachineError } from '../../../driver/sys/machine/machine-error.js';
-import type { Process } from '../../../driver/sys/processes/process.js';
-import type { CallArg, CallResult } from '../../../uapi/client/transport.js';
-import { commandNumber, dialectByName } from '../../../uapi/dialect.js';
-import { decodeHmmDmirrorCmd, encodeHmmDmirrorCmd } from '../../../uapi/hmm-dmirror.js';
+import type { DmirrorFile } from '../../../../../driver/dmirror/index.js';
+import type { ProfileName } from '../../../../../driver/mm/profile.js';
+import { pageStateText } from '../../../../../driver/sys/machine/inspect-text.js';
+import { Machine } from '../../../../../driver/sys/machine/machine.js';
+import { MachineError } from '../../../../../driver/sys/machine/machine-error.js';
+import type { Process } from '../../../../../driver/sys/processes/process.js';
+import type { CallArg, CallResult } from '../../../../../uapi/client/transport.js';
+import { commandNumber, dialectByName } from '../../../../../uapi/dialect.js';
+import { decodeHmmDmirrorCmd, encodeHmmDmirrorCmd } from '../../../../../uapi/hmm-dmirror.js';
 import {
   MADV_COLLAPSE,
   MADV_DONTNEED,
@@ -25,7 +25,7 @@ import {
   PROT_NONE,
   PROT_READ,
   PROT_WRITE,
-} from '../../../uapi/mman.js';
+} from '../../../../../uapi/mman.js';
 
 /** A small region, and behind it one that a huge page fits into; `ptr` of every command points to the third. */
 const BASE = 0x1000000000;

@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { folioGet, folioLock, folioPut, folioUnlock } from '../../../driver/mm/frames/folio.js';
-import { splitFolio } from '../../../driver/mm/huge/thp-split-folio.js';
-import { pfnAt } from '../../../driver/mm/tables/page-table-text.js';
-import { EAGAIN } from '../../../uapi/errno.js';
-import { MADV_DONTNEED, MADV_FREE } from '../../../uapi/mman.js';
-import { runTask } from '../helpers.js';
-import { BASE, MemoryWorld, PAGE } from './huge-swap-fixture.js';
+import { folioGet, folioLock, folioPut, folioUnlock } from '../../../../driver/mm/frames/folio.js';
+import { splitFolio } from '../../../../driver/mm/huge/thp-split-folio.js';
+import { pfnAt } from '../../../../driver/mm/tables/page-table-text.js';
+import { EAGAIN } from '../../../../uapi/errno.js';
+import { MADV_DONTNEED, MADV_FREE } from '../../../../uapi/mman.js';
+import { runTask } from '../../helpers.js';
+import { BASE, MemoryWorld, PAGE } from '../huge-swap-fixture.js';
 
 function split(world: MemoryWorld, head: number): number {
   return world.run(

@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { getUserPages } from '../../../driver/mm/faults/gup.js';
-import { folioPut } from '../../../driver/mm/frames/folio.js';
-import { EFAULT, EINVAL, ENOENT } from '../../../uapi/errno.js';
-import { HMM_DMIRROR_FLAG_FAIL_ALLOC } from '../../../uapi/hmm-dmirror.js';
-import { PROT_NONE, PROT_READ } from '../../../uapi/mman.js';
-import { runTask } from '../helpers.js';
-import { BASE, DeviceWorld } from './world.js';
+import { getUserPages } from '../../../../driver/mm/faults/gup.js';
+import { folioPut } from '../../../../driver/mm/frames/folio.js';
+import { EFAULT, EINVAL, ENOENT } from '../../../../uapi/errno.js';
+import { HMM_DMIRROR_FLAG_FAIL_ALLOC } from '../../../../uapi/hmm-dmirror.js';
+import { PROT_NONE, PROT_READ } from '../../../../uapi/mman.js';
+import { runTask } from '../../helpers.js';
+import { BASE, DeviceWorld } from '../world.js';
 
 /** Holds one more reference on the frame of the first page. */
 function getFirstPage({ memory, mm }: DeviceWorld): number {

@@ -3,8 +3,8 @@
 // passes over its own migrations.
 
 import { describe, expect, it } from 'vitest';
-import { MADV_PAGEOUT } from '../../../uapi/mman.js';
-import { BASE, Observed } from './observe.js';
+import { MADV_PAGEOUT } from '../../../../uapi/mman.js';
+import { BASE, Observed } from '../observe.js';
 
 /** Pages 0 and 1 written, page 2 never touched. */
 function filled(path: 'classic' | 'unified'): Observed {

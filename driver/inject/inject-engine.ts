@@ -1,18 +1,18 @@
-import { AssertionError, assert } from './assert.js';
-import { type Coroutine, preemptPoint } from './effect.js';
+import { AssertionError, assert } from '../core/assert.js';
+import { type Coroutine, preemptPoint } from '../core/effect.js';
+import { Prng } from '../core/prng.js';
+import type { Task } from '../core/task.js';
 import { type FaultAttr, shouldFail } from './fault-attr.js';
-import { FaultContext } from './fault-context.js';
-import { FAULT_POINTS, FaultPoint, type FaultPointId, PHASES, Phase } from './fault-points.js';
-import { Prng } from './prng.js';
-import type { Task } from './task.js';
+import { InjectContext } from './inject-context.js';
+import { INJECT_POINTS, InjectPoint, type InjectPointId, PHASES, Phase } from './inject-points.js';
 
 const PHASE_COUNT = PHASES.length;
-const REACH_POINT = preemptPoint('fault point');
+const REACH_POINT = preemptPoint('injection point');
 
 /** Which hits a rule is about; what is left out matches all. Pids, fds, files and devices by number. */
-export interface FaultWhere {
+export interface InjectWhere {
   /** Any of these: they share the rule's knobs, as all calls of one kind share them in Linux. */
-  readonly points: readonly FaultPointId[];
+  readonly points: readonly InjectPointId[];
   readonly phase?: number;
   readonly pid?: number;
   readonly fd?: number;
@@ -29,9 +29,9 @@ export interface FaultWhere {
 }
 
 /** One rule of an armed engine. */
-export interface FaultRule {
+export interface InjectRule {
   readonly name: string;
-  readonly where: FaultWhere;
+  readonly where: InjectWhere;
   readonly attr: FaultAttr;
   /** Only the nth of the hits that match, from 1; 0 for any. */
   readonly nth: number;
@@ -40,14 +40,14 @@ export interface FaultRule {
   /** Not before this other rule has fired. */
   readonly after: string | null;
   /** Not while this says no. */
-  readonly isReady?: (context: FaultContext) => boolean;
+  readonly isReady?: (context: InjectContext) => boolean;
   /** Result of each point; without one it goes on. */
-  readonly returns: Readonly<Partial<Record<FaultPointId, number>>>;
+  readonly returns: Readonly<Partial<Record<InjectPointId, number>>>;
   /** Extra number of the result: bytes done. */
   readonly bytes: number;
   readonly delayTicks: number;
   /** Runs before the point returns; only where the point may sleep. */
-  readonly run: ((context: FaultContext) => Coroutine<void>) | null;
+  readonly run: ((context: InjectContext) => Coroutine<void>) | null;
 }
 
 /** A rule that struck. */
@@ -66,7 +66,7 @@ export interface Fired {
 
 /** Hits of one point in one phase. */
 export interface SiteCount {
-  readonly point: FaultPointId;
+  readonly point: InjectPointId;
   readonly phase: number;
   readonly hits: number;
   /** Which of the hits (from 1) were on the first or last page of a chunk. */
@@ -74,7 +74,7 @@ export interface SiteCount {
 }
 
 interface RuleState {
-  readonly rule: FaultRule;
+  readonly rule: InjectRule;
   /** This life's copy of the rule's. */
   readonly attr: FaultAttr;
   matches: number;
@@ -82,18 +82,18 @@ interface RuleState {
 }
 
 /** What the engine asks of the scheduler. */
-export interface FaultHost {
+export interface InjectHost {
   readonly current: Task | null;
   readonly clock: { readonly nowTicks: number };
 }
 
-const NOBODY: FaultHost = { current: null, clock: { nowTicks: 0 } };
+const NOBODY: InjectHost = { current: null, clock: { nowTicks: 0 } };
 
 /**
- * The fault points of one machine. Kernel code asks `armed` first, and nothing else while no plan runs; then `hit` at
+ * The injection points of one machine. Kernel code asks `armed` first, and nothing else while no plan runs; then `hit` at
  * points that must not sleep, `reach` at those that may.
  */
-export class FaultEngine {
+export class InjectEngine {
   armed = false;
   /** Bytes that a SHORT copy or a failing user copy may still do; belongs to the last result. */
   bytes = 0;
@@ -114,21 +114,25 @@ export class FaultEngine {
   private counts: Int32Array | null = null;
   private edges: number[][] = [];
   private prng = new Prng(1);
-  private contexts = new WeakMap<Task, FaultContext>();
+  private contexts = new WeakMap<Task, InjectContext>();
   /** The answer of `context` for the task that asked last. */
   private lastTask: Task | null = null;
-  private lastContext: FaultContext | null = null;
+  private lastContext: InjectContext | null = null;
 
-  constructor(private readonly host: FaultHost = NOBODY) {}
+  /** `report` is for the trace of the machine. */
+  constructor(
+    private readonly host: InjectHost = NOBODY,
+    private readonly report: (fired: Fired) => void = () => {},
+  ) {}
 
   /** Begins to apply `rules`, and with `counts` to count every hit. */
-  arm(rules: readonly FaultRule[], { seed, counts = false }: { seed: number; counts?: boolean }): void {
+  arm(rules: readonly InjectRule[], { seed, counts = false }: { seed: number; counts?: boolean }): void {
     this.reset();
     this.setRules(rules);
     this.prng.reseed(seed);
     if (counts) {
-      this.counts = new Int32Array(FAULT_POINTS.length * PHASE_COUNT);
-      this.edges = FAULT_POINTS.flatMap(() => PHASES.map(() => []));
+      this.counts = new Int32Array(INJECT_POINTS.length * PHASE_COUNT);
+      this.edges = INJECT_POINTS.flatMap(() => PHASES.map(() => []));
     }
     this.armed = true;
   }
@@ -137,7 +141,7 @@ export class FaultEngine {
    * Ends the counting and goes on with these rules as if they had been armed with it: the hits so far were theirs, though
    * none struck. They may name points and a phase, and nothing else.
    */
-  resume(rules: readonly FaultRule[]): void {
+  resume(rules: readonly InjectRule[]): void {
     const { counts } = this;
     assert(counts !== null && this.armed, 'rules go on where nothing was counted');
     this.counts = null;
@@ -173,7 +177,7 @@ export class FaultEngine {
   siteCounts(): SiteCount[] {
     const found: SiteCount[] = [];
     this.counts?.forEach((hits, i) => {
-      const point = Math.floor(i / PHASE_COUNT) as FaultPointId;
+      const point = Math.floor(i / PHASE_COUNT) as InjectPointId;
       if (hits > 0) found.push({ point, phase: i % PHASE_COUNT, hits, edges: this.edges[i]! });
     });
     return found;
@@ -181,10 +185,10 @@ export class FaultEngine {
 
   /** Hits so far by point and phase, if counting: a copy, for `hitsAt`. */
   hitCounts(): Int32Array {
-    return this.counts?.slice() ?? new Int32Array(FAULT_POINTS.length * PHASE_COUNT);
+    return this.counts?.slice() ?? new Int32Array(INJECT_POINTS.length * PHASE_COUNT);
   }
 
-  private setRules(rules: readonly FaultRule[]): RuleState[] {
+  private setRules(rules: readonly InjectRule[]): RuleState[] {
     this.rulesAt = [];
     const states = rules.map((rule) => ({ rule, attr: { ...rule.attr }, matches: 0, strikes: 0 }));
     for (const state of states) {
@@ -198,7 +202,7 @@ export class FaultEngine {
     task: Task,
     { pid, tid, name, args }: { pid: number; tid: number; name: string; args: readonly unknown[] },
   ): void {
-    const context = new FaultContext(pid, tid, name);
+    const context = new InjectContext(pid, tid, name);
     const first = typeof args[0] === 'number' ? args[0] : -1;
     if (name.startsWith('ioctl')) context.fd = first;
     else context.begins(first);
@@ -227,8 +231,8 @@ export class FaultEngine {
   /** A command is about to take its next chunk, which a fatal signal or (`takesLock`) a busy mmap_lock may hold up. */
   *betweenChunks(addr: number, takesLock = false): Coroutine<void> {
     const { context } = this;
-    if ((yield* this.reach(FaultPoint.taskKilled, addr)) !== 0 && context !== null) this.kill?.(context.pid);
-    if (takesLock) yield* this.reach(FaultPoint.mmapLock, addr);
+    if ((yield* this.reach(InjectPoint.taskKilled, addr)) !== 0 && context !== null) this.kill?.(context.pid);
+    if (takesLock) yield* this.reach(InjectPoint.mmapLock, addr);
   }
 
   /** Ends what lasts as long as the call. */
@@ -237,7 +241,7 @@ export class FaultEngine {
   }
 
   /** Of the running task; null outside of a system call that began while armed. */
-  get context(): FaultContext | null {
+  get context(): InjectContext | null {
     const { current } = this.host;
     if (current === null) return null;
     if (current !== this.lastTask) {
@@ -263,7 +267,7 @@ export class FaultEngine {
   }
 
   /** An atomic point: what it shall return, 0 to go on. */
-  hit(point: FaultPointId, addr = -1, size = 1): number {
+  hit(point: InjectPointId, addr = -1, size = 1): number {
     const rule = this.strike(point, addr, size);
     if (rule === null) return 0;
     this.bytes = rule.bytes;
@@ -274,7 +278,7 @@ export class FaultEngine {
    * No rule is about this point, which is counted then, and whoever comes by need not make the coroutine of `reach`: half
    * of a sweep's time is spent where nothing strikes.
    */
-  isQuiet(point: FaultPointId, addr = -1): boolean {
+  isQuiet(point: InjectPointId, addr = -1): boolean {
     if (this.rulesAt[point] !== undefined) return false;
     const { context } = this;
     if (context === null) return true;
@@ -284,7 +288,7 @@ export class FaultEngine {
   }
 
   /** A point that may sleep: delays the task and runs actions first. */
-  *reach(point: FaultPointId, addr = -1): Coroutine<number> {
+  *reach(point: InjectPointId, addr = -1): Coroutine<number> {
     const rule = this.strike(point, addr, 1);
     if (rule === null) return 0;
     const { context } = this;
@@ -297,7 +301,7 @@ export class FaultEngine {
     return rule.returns[point] ?? 0;
   }
 
-  private strike(point: FaultPointId, addr: number, size: number): FaultRule | null {
+  private strike(point: InjectPointId, addr: number, size: number): InjectRule | null {
     const { context } = this;
     if (context === null) return null;
     if (addr >= 0) context.at = addr;
@@ -325,10 +329,11 @@ export class FaultEngine {
   note(fired: Fired): void {
     this.struck.add(fired.rule);
     this.fired.push(fired);
+    this.report(fired);
     this.onFire?.(fired);
   }
 
-  private count(point: FaultPointId, context: FaultContext): void {
+  private count(point: InjectPointId, context: InjectContext): void {
     const i = point * PHASE_COUNT + context.phase;
     const hits = ++this.counts![i]!;
     const { faultPages, migratePages } = this.chunks;
@@ -337,11 +342,11 @@ export class FaultEngine {
     if (context.page > 0 && (inChunk === 0 || inChunk === chunkPages - 1)) this.edges[i]!.push(hits);
   }
 
-  private record(state: RuleState, point: FaultPointId, context: FaultContext): void {
+  private record(state: RuleState, point: InjectPointId, context: InjectContext): void {
     const { rule } = state;
     const fired: Fired = {
       rule: rule.name,
-      point: rule.as ?? FAULT_POINTS[point]!.name,
+      point: rule.as ?? INJECT_POINTS[point]!.name,
       phase: PHASES[context.phase]!,
       command: context.command,
       pid: context.pid,
@@ -355,11 +360,11 @@ export class FaultEngine {
 }
 
 /** Of one site in what `hitCounts` answers. */
-export function hitsAt(counts: Int32Array, point: FaultPointId, phase: number): number {
+export function hitsAt(counts: Int32Array, point: InjectPointId, phase: number): number {
   return counts[point * PHASE_COUNT + phase]!;
 }
 
-function matches(where: FaultWhere, context: FaultContext): boolean {
+function matches(where: InjectWhere, context: InjectContext): boolean {
   if (where.phase !== undefined && where.phase !== context.phase) return false;
   if (where.file !== undefined && where.file !== context.file) return false;
   if (where.pid !== undefined && where.pid !== context.pid) return false;
@@ -384,14 +389,14 @@ const STACK_FRAMES = 100;
 /** Strikes of one rule whose stack is looked at: a rule that always strikes does so a hundred thousand times a second. */
 const TRACED_STRIKES = 100;
 
-/** Names of the kernel's functions above the fault point, innermost first; the same on every host. */
+/** Names of the kernel's functions above the injection point, innermost first; the same on every host. */
 function callPath(): string[] {
   const usual = Error.stackTraceLimit;
   Error.stackTraceLimit = STACK_FRAMES;
   const lines = (new AssertionError('').stack ?? '').split('\n');
   Error.stackTraceLimit = usual;
   const names = lines.map((line) => /^\s+at (?:async )?([\w.$<>]+)/.exec(line)?.[1] ?? '');
-  const own = names.filter((name) => name !== '' && !/^(FaultEngine|callPath|Generator|next)/.test(name));
+  const own = names.filter((name) => name !== '' && !/^(InjectEngine|callPath|Generator|next)/.test(name));
   const end = own.findIndex((name) => /oneCall|runSyscall|Scheduler/.test(name));
   return own
     .slice(0, end < 0 ? own.length : end)

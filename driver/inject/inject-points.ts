@@ -5,24 +5,18 @@ import { PROFILE_NAMES, type ProfileName } from './profile-name.js';
  * a point that `sleeps` can also delay its task or run an action of others first, one that does not stands under a spin
  * lock or inside an atomic step.
  */
-export interface FaultPointInfo {
+export interface InjectPointInfo {
   readonly name: string;
   readonly phases: readonly PhaseName[];
-  readonly returns: readonly FaultReturn[];
+  readonly returns: readonly InjectReturn[];
   readonly sleeps: boolean;
-  /** In the kernel of a machine, or on the way to one. */
-  readonly layer: 'kernel' | 'wire';
-  /** Whose semantics have it: the kernels in which it can be hit, phase by phase. Frames are the same for all of them. */
+  /** Whose semantics have it: the kernels in which it can be hit, phase by phase. */
   readonly profiles: Readonly<Partial<Record<PhaseName, readonly ProfileName[]>>>;
-  /** The oldest numbering of the device with a command that comes by; of the interface, its version. */
-  readonly since: string;
-  /** Keys of a rule that are for this point among those of the interface. */
-  readonly takes: readonly string[];
   readonly about: string;
 }
 
-/** What a fault point can return. Those that are no errno are words of the function that is made to fail. */
-export const FAULT_RETURNS = {
+/** What a point can return. Those that are no errno are words of the function that is made to fail. */
+export const INJECT_RETURNS = {
   EINTR: -4,
   EIO: -5,
   EAGAIN: -11,
@@ -41,27 +35,11 @@ export const FAULT_RETURNS = {
   EVENT: 5,
   /** Only the first bytes are done. */
   SHORT: 6,
-  /** The frame arrives late, in part, or twice; or the session is gone. */
-  DELAY: 7,
-  CUT: 8,
-  TWICE: 9,
-  DROP: 10,
 } as const;
-export type FaultReturn = keyof typeof FAULT_RETURNS;
+export type InjectReturn = keyof typeof INJECT_RETURNS;
 
 /** Where in a migration or fault the running task is. */
-export const PHASES = [
-  'call',
-  'range-fault',
-  'collect',
-  'unmap',
-  'copy',
-  'pages',
-  'map',
-  'finalize',
-  'evict',
-  'wire',
-] as const;
+export const PHASES = ['call', 'range-fault', 'collect', 'unmap', 'copy', 'pages', 'map', 'finalize', 'evict'] as const;
 export type PhaseName = (typeof PHASES)[number];
 export const Phase = {
   call: 0,
@@ -73,11 +51,10 @@ export const Phase = {
   map: 6,
   finalize: 7,
   evict: 8,
-  wire: 9,
 } as const;
 
-/** The numbers by which kernel code names its points: indexes of `FAULT_POINTS`. */
-export const FaultPoint = {
+/** The numbers by which kernel code names its points: indexes of `INJECT_POINTS`. */
+export const InjectPoint = {
   pageAlloc: 0,
   thpAlloc: 1,
   pageTableAlloc: 2,
@@ -105,16 +82,11 @@ export const FaultPoint = {
   taskKilled: 24,
   rangeTimeout: 25,
   walkAbort: 26,
-  frameDelay: 27,
-  frameCut: 28,
-  frameTwice: 29,
-  sessionDrop: 30,
-  slowReader: 31,
 } as const;
-export type FaultPointId = (typeof FaultPoint)[keyof typeof FaultPoint];
+export type InjectPointId = (typeof InjectPoint)[keyof typeof InjectPoint];
 
-/** The catalogue, in the order of `FaultPoint`. */
-export const FAULT_POINTS: readonly FaultPointInfo[] = [
+/** The catalogue, in the order of `InjectPoint`. */
+export const INJECT_POINTS: readonly InjectPointInfo[] = [
   point(
     'page_alloc',
     'atomic',
@@ -226,11 +198,6 @@ export const FAULT_POINTS: readonly FaultPointInfo[] = [
     ['range-fault'],
     'the walk of hmm_range_fault ends with an error behind its last entry',
   ),
-  wirePoint('frame_delay', 'DELAY', ['delay'], 'a frame from the client arrives late, and those behind it later'),
-  wirePoint('frame_cut', 'CUT', ['bytes'], 'a frame from the client arrives in part, then the session ends'),
-  wirePoint('frame_twice', 'TWICE', [], 'a frame from the client arrives twice'),
-  wirePoint('session_drop', 'DROP', ['while'], 'the session is gone while its call is in the kernel'),
-  wirePoint('slow_reader', 'DELAY', ['delay'], 'the client does not read its replies for a while'),
 ];
 
 /** A phase, and the kernels in which the point can be hit there: all, unless it is one of these. */
@@ -247,22 +214,28 @@ function only(profile: ProfileName, phase: PhaseName): Site {
 function point(
   name: string,
   kind: 'atomic' | 'sleeps',
-  returns: readonly FaultReturn[],
+  returns: readonly InjectReturn[],
   sites: readonly Site[],
   about: string,
-): FaultPointInfo {
+): InjectPointInfo {
   const all = sites.map((site) => (typeof site === 'string' ? { phase: site, profiles: PROFILE_NAMES } : site));
   const phases = all.map(({ phase }) => phase);
   const profiles = Object.fromEntries(all.map((site) => [site.phase, site.profiles]));
-  return { name, phases, returns, sleeps: kind === 'sleeps', layer: 'kernel', profiles, since: 'M1', takes: [], about };
-}
-
-function wirePoint(name: string, returns: FaultReturn, takes: readonly string[], about: string): FaultPointInfo {
-  const base = { name, phases: ['wire'], returns: [returns], takes, about } as const;
-  return { ...base, sleeps: false, layer: 'wire', profiles: { wire: PROFILE_NAMES }, since: 'protocol 1' };
+  return { name, phases, returns, sleeps: kind === 'sleeps', profiles, about };
 }
 
 /** The phases in which a point can be hit on a machine of this profile. */
-export function phasesIn({ phases, profiles }: FaultPointInfo, profile: ProfileName): PhaseName[] {
+export function phasesIn<Phase extends string>(
+  {
+    phases,
+    profiles,
+  }: { phases: readonly Phase[]; profiles: Readonly<Partial<Record<Phase, readonly ProfileName[]>>> },
+  profile: ProfileName,
+): Phase[] {
   return phases.filter((phase) => profiles[phase]!.includes(profile));
+}
+
+/** The number of the point of that name; -1 when there is none. */
+export function pointByName(name: string): InjectPointId {
+  return INJECT_POINTS.findIndex((info) => info.name === name) as InjectPointId;
 }
