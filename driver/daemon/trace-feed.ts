@@ -1,5 +1,5 @@
-import type { CallArg } from '../../uapi/client/transport.js';
 import { commandByNumber, commandSpelling, dialectByName } from '../../uapi/dialect.js';
+import type { CallArg } from '../../uapi/syscall.js';
 import type { WireMap } from '../../uapi/wire/message.js';
 import { DeviceFile } from '../sys/files/device-file.js';
 import type { Machine } from '../sys/machine/machine.js';
