@@ -4,6 +4,7 @@ import { checkBanned } from './banned.js';
 import { checkDeadFiles } from './dead.js';
 import { checkDroppedGenerators } from './generators.js';
 import { checkLayers } from './layers.js';
+import { checkNames } from './names.js';
 import { checkShape } from './shape.js';
 import { checkSize, MAX_FILE_LINES, MAX_FUNCTION_LINES } from './size.js';
 import { type Finding, format, loadTree, snippetTree, type Tree } from './tree.js';
@@ -21,6 +22,7 @@ describe('the tree', () => {
     ['keeps files and functions short', checkSize],
     ['has no default export, enum or odd file name', checkShape],
     ['has no dead file', checkDeadFiles],
+    ['has one file and one type of each name', checkNames],
   ];
   for (const [name, check] of checks) {
     it(name, () => expect(format(check(tree))).toBe(''));
@@ -196,6 +198,20 @@ describe('the shape check', () => {
   it('flags a file name that is not kebab-case, and not a switch default', () => {
     expect(flagged(checkShape, { 'driver/mm/pageTable.ts': 'export {};' })).toEqual(['driver/mm/pageTable.ts:1']);
     expect(flagged(checkShape, { 'driver/mm/a.ts': 'switch (1 as number) { default: }' })).toEqual([]);
+  });
+});
+
+describe('the name check', () => {
+  it('flags a second file and a second type of one name', () => {
+    const snippets = {
+      'driver/mm/a.ts': 'export class Memory {}',
+      'uapi/a.ts': 'export interface Other {}',
+      'tools/commands/a.ts': 'export type Memory = string;',
+      'uapi/dialects/a.ts': 'export const Memory = 1; class Other {}',
+      'driver/mm/index.ts': "export { Memory } from './a.js';",
+      'tests/unit/mm/a.ts': 'export class Memory {}',
+    };
+    expect(flagged(checkNames, snippets)).toEqual(['uapi/a.ts:1', 'tools/commands/a.ts:1']);
   });
 });
 

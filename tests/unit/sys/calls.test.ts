@@ -24,7 +24,7 @@ import {
   PROT_READ,
   PROT_WRITE,
 } from '../../../uapi/mman.js';
-import type { CallArg } from '../../../uapi/syscall.js';
+import type { CallArg } from '../../../uapi/system-call.js';
 
 const LIVES = Number(process.env.DMIRROR_LIVES ?? 150);
 const FIRST = Number(process.env.DMIRROR_SEED ?? 1);
