@@ -6,7 +6,9 @@ import type { MachinePool } from './driver/sys/machine/machine-pool.js';
 import type { Transport } from './uapi/client/transport.js';
 import type { CallArg, CallResult } from './uapi/system-call.js';
 
-export type { BlockedTask, RunResult } from './driver/core/scheduler.js';
+export { END_RUN, type SchedulerPolicy } from './driver/core/policy.js';
+export type { BlockedTask, DueEvent, RunResult } from './driver/core/scheduler.js';
+export type { Task } from './driver/core/task.js';
 export { Machine } from './driver/sys/machine/machine.js';
 export { MachineError } from './driver/sys/machine/machine-error.js';
 export type { MachineOptions } from './driver/sys/machine/machine-options.js';

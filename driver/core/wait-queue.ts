@@ -18,13 +18,18 @@ export class WaitQueue {
 
   /** Makes every waiter runnable, in the order in which they came. */
   wakeAll(): void {
-    while (this.waiters.length > 0) this.wakeOne();
+    while (this.waiters.length > 0) this.wake(this.waiters[0]!);
   }
 
-  /** Makes the waiter that came first runnable, if there is one. */
+  /** Makes one waiter runnable, if there is one: the one that came first, unless the policy chooses. */
   wakeOne(): void {
-    const task = this.waiters.shift();
-    if (task === undefined) return;
+    const { waiters } = this;
+    const first = waiters[0];
+    if (first !== undefined) this.wake(first.scheduler.chooseWaiter(this) ?? first);
+  }
+
+  private wake(task: Task): void {
+    this.waiters.splice(this.waiters.indexOf(task), 1);
     this.touch(task);
     task.scheduler.makeRunnable(task);
   }

@@ -1,6 +1,6 @@
 import type { RunResult } from '../core/scheduler.js';
 import type { Machine } from '../sys/machine/machine.js';
-import { checkMachineOptions, DEFAULT_MACHINE_OPTIONS, type MachineOptions } from '../sys/machine/machine-options.js';
+import { checkMachineOptions, completeOptions, type MachineOptions } from '../sys/machine/machine-options.js';
 import { MachinePool } from '../sys/machine/machine-pool.js';
 import type { Process } from '../sys/processes/process.js';
 
@@ -48,7 +48,7 @@ export class MachineHost {
 
   /** A new machine in the place of the present one, with some options of its own. Throws RangeError, and then there is one without them. */
   reboot(own: Partial<MachineOptions>): void {
-    checkMachineOptions({ ...DEFAULT_MACHINE_OPTIONS, ...this.options, ...own });
+    checkMachineOptions(completeOptions({ ...this.options, ...own }));
     this.pool.give(this.machine);
     this.whenQuiet = [];
     this.removing.clear();

@@ -1,6 +1,7 @@
 import { assert } from '../../core/assert.js';
 import { type Coroutine, preemptPoint } from '../../core/effect.js';
 import { LockClass } from '../../core/lock-class.js';
+import { Access, Shared } from '../../core/observer.js';
 import { WaitQueue } from '../../core/wait-queue.js';
 import type { Memory } from '../memory.js';
 import { PAGE_SIZE, PG, Zone } from './frames.js';
@@ -67,9 +68,17 @@ function takeLock({ frames, kernel }: Memory, head: number, mayWait: boolean): v
 export function* folioLock(memory: Memory, pfn: number): Coroutine<void> {
   const { frames, kernel } = memory;
   const head = frames.head(pfn);
-  kernel.checkOrder(kernel.current, LockClass.folioLock, false);
-  if (kernel.scheduler.isShared) yield FOLIO_LOCK_POINT;
-  while (frames.hasFlags(head, PG.locked)) yield pageQueue(memory, head);
+  const task = kernel.current;
+  kernel.checkOrder(task, LockClass.folioLock, false);
+  if (kernel.scheduler.isShared) {
+    task.takes = { kind: Shared.folioLock, id: head, access: Access.write };
+    yield FOLIO_LOCK_POINT;
+  }
+  while (frames.hasFlags(head, PG.locked)) {
+    task.takes ??= { kind: Shared.folioLock, id: head, access: Access.write };
+    yield pageQueue(memory, head);
+  }
+  task.takes = null;
   takeLock(memory, head, true);
 }
 
@@ -102,8 +111,11 @@ export function* waitOnPageLocked(memory: Memory, pfn: number): Coroutine<void> 
   const { kernel, frames } = memory;
   const head = frames.head(pfn);
   assert(frames.lockOwner(head) !== kernel.current.id, `pfn ${pfn} is waited for by the task that holds its lock`);
+  const task = kernel.current;
+  task.takes = { kind: Shared.folioLock, id: head, access: Access.read };
   if (kernel.scheduler.contended) yield PAGE_WAIT_POINT;
   if (frames.hasFlags(head, PG.locked)) yield pageQueue(memory, head);
+  task.takes = null;
 }
 
 function pageQueue(memory: Memory, head: number): WaitQueue {

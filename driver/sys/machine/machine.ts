@@ -3,7 +3,7 @@ import { SIGKILL } from '../../../uapi/signal.js';
 import type { CallArg, CallResult } from '../../../uapi/system-call.js';
 import { assert } from '../../core/assert.js';
 import type { Coroutine } from '../../core/effect.js';
-import { RoundRobin, SeededRandom } from '../../core/policy.js';
+import { RoundRobin, type SchedulerPolicy, SeededRandom } from '../../core/policy.js';
 import type { RunResult } from '../../core/scheduler.js';
 import type { Task } from '../../core/task.js';
 import { WaitQueue } from '../../core/wait-queue.js';
@@ -34,12 +34,7 @@ import { MAX_THREADS } from '../processes/machine-limits.js';
 import { Process } from '../processes/process.js';
 import { Call, type Thread } from '../processes/thread.js';
 import { MachineError } from './machine-error.js';
-import {
-  COHERENT_BYTES,
-  checkMachineOptions,
-  DEFAULT_MACHINE_OPTIONS,
-  type MachineOptions,
-} from './machine-options.js';
+import { COHERENT_BYTES, checkMachineOptions, completeOptions, type MachineOptions } from './machine-options.js';
 import { TouchedRanges } from './touched.js';
 
 /**
@@ -87,15 +82,11 @@ export class Machine implements ReleaseQueue {
   private failure: MachineError | null = null;
 
   constructor(options: Partial<MachineOptions> = {}) {
-    this.options = { ...DEFAULT_MACHINE_OPTIONS, ...options };
+    this.options = completeOptions(options);
     checkMachineOptions(this.options);
     const { seed, scheduler, stepLimit } = this.options;
     this.seed = seed;
-    this.kernel = new MachineKernel(
-      scheduler === 'random' ? new SeededRandom(seed) : new RoundRobin(),
-      seed,
-      stepLimit,
-    );
+    this.kernel = new MachineKernel(policyOf(scheduler, seed), seed, stepLimit);
     const { ramBytes, swapBytes, hugePages, thpEnabled, coherent, path, quirks } = this.options;
     const profile = profileByName(this.options.profile)!;
     this.memory = new Memory(this.kernel, {
@@ -317,6 +308,13 @@ export class Machine implements ReleaseQueue {
     this.failure = new MachineError(what, this.seed, this.trace.recent(), { cause, blocked: [] });
     return this.failure;
   }
+}
+
+function policyOf(scheduler: MachineOptions['scheduler'], seed: number): SchedulerPolicy {
+  if (scheduler === 'round-robin') return new RoundRobin();
+  if (scheduler === 'random') return new SeededRandom(seed);
+  scheduler.reset(seed);
+  return scheduler;
 }
 
 function* runSyscall(syscall: Syscall, thread: Thread, args: readonly CallArg[]): Coroutine<CallResult> {
