@@ -71,7 +71,7 @@ export class Mutex {
 
 /** A sleeping lock with many readers or one writer. A waiting writer holds new readers back, as in Linux. */
 export class RwSem {
-  private readers = 0;
+  private readonly readers: Task[] = [];
   private writer: Task | null = null;
   private waitingWriters = 0;
   /** The policy has let the waiting readers go before a waiting writer. */
@@ -91,7 +91,7 @@ export class RwSem {
     this.objectId = kernel.scheduler.newObjectId();
     this.readTarget = { kind: Shared.lock, id: this.objectId, access: Access.read };
     this.writeTarget = { kind: Shared.lock, id: this.objectId, access: Access.write };
-    this.queue = new WaitQueue(name, () => this.writer);
+    this.queue = new WaitQueue(name, () => this.writer ?? this.readers[0] ?? null);
     this.readPoint = preemptPoint(`${name}:read`);
     this.writePoint = preemptPoint(`${name}:write`);
   }
@@ -104,7 +104,7 @@ export class RwSem {
     if (kernel.scheduler.isShared) yield this.readPoint;
     while (this.keepsReadersOut()) yield this.queue;
     task.takes = null;
-    this.readers++;
+    this.readers.push(task);
     kernel.lockAcquired(this.cls, this.name);
   }
 
@@ -115,10 +115,11 @@ export class RwSem {
 
   readUnlock(): void {
     this.kernel.observer?.touch(Shared.lock, this.objectId, Access.read, 1);
-    assert(this.readers > 0, `${this.name} has no reader`);
-    this.readers--;
+    const at = this.readers.lastIndexOf(this.kernel.current);
+    assert(at >= 0, `${this.name} is let go by a task that does not read`);
+    this.readers.splice(at, 1);
     this.kernel.lockReleased(this.cls, this.name);
-    if (this.readers === 0) this.wake();
+    if (this.readers.length === 0) this.wake();
   }
 
   *writeLock({ nested = false } = {}): Coroutine<void> {
@@ -165,6 +166,6 @@ export class RwSem {
   }
 
   get isHeld(): boolean {
-    return this.writer !== null || this.readers > 0;
+    return this.writer !== null || this.readers.length > 0;
   }
 }

@@ -10,7 +10,12 @@ import type { WaitQueue } from './wait-queue.js';
 /** A task that can't go on, for a deadlock report. */
 export interface BlockedTask {
   readonly task: string;
+  readonly id: number;
+  /** The call that it is in, as whoever runs it says; empty when nobody did. */
+  readonly doing: string;
   readonly waitsFor: string;
+  /** Somebody outside of the kernel may end it: a child that exits, a write to a pipe. */
+  readonly waitsForCall: boolean;
   readonly ownedBy: string | null;
   readonly holds: readonly string[];
 }
@@ -182,6 +187,14 @@ export class Scheduler {
     this.policy.reset(seed);
   }
 
+  /** A task that is in the kernel, or null. */
+  busyTask(id: number): Task | null {
+    for (const tasks of [this.runnable, this.sleeping, this.blocked]) {
+      for (const task of tasks) if (task.id === id) return task;
+    }
+    return null;
+  }
+
   /** Tasks that are in the kernel, whatever their state. */
   get busyCount(): number {
     return this.runnable.length + this.sleeping.length + this.blocked.size;
@@ -323,11 +336,15 @@ function earliest(timers: readonly Timer[]): Timer | null {
   return first;
 }
 
-function describeBlocked(task: Task): BlockedTask {
+/** What `task` waits for. */
+export function describeBlocked(task: Task): BlockedTask {
   const queue = task.waitingOn;
   return {
     task: task.name,
-    waitsFor: queue === null ? 'nothing' : queue.what,
+    id: task.id,
+    doing: task.doing,
+    waitsFor: queue === null ? 'nothing' : queue.what + queue.detail(),
+    waitsForCall: queue === null || queue.isForCall,
     ownedBy: queue?.owner()?.name ?? null,
     holds: heldNames(task),
   };

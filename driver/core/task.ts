@@ -22,6 +22,8 @@ export class Task {
   wakeAtTick = 0;
   /** A fatal signal is pending: killable waits give up with -EINTR. */
   killed = false;
+  /** The present call, for reports. */
+  doing = '';
   /** Steps of the present call so far. */
   steps = 0;
   /** Who serves the machine has given the call up: loops without a natural end leave with -EINTR at their next turn. */

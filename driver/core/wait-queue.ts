@@ -10,11 +10,19 @@ export class WaitQueue {
   readonly waiters: Task[] = [];
   private objectId = 0;
 
-  /** `what` is shown in a deadlock report; `owner` says who has what is waited for, where that is known. */
+  /**
+   * `what` is shown in reports, with `detail` as it is then. `owner` says who has what is waited for, null where nobody has it. A queue
+   * without is for what calls bring about: a child that exits, a write to a pipe.
+   */
   constructor(
     readonly what: string,
     readonly owner: () => Task | null = noOwner,
+    readonly detail: () => string = noDetail,
   ) {}
+
+  get isForCall(): boolean {
+    return this.owner === noOwner;
+  }
 
   /** Makes every waiter runnable, in the order in which they came. */
   wakeAll(): void {
@@ -50,4 +58,8 @@ export class WaitQueue {
 
 function noOwner(): null {
   return null;
+}
+
+function noDetail(): string {
+  return '';
 }

@@ -1,6 +1,7 @@
 import { appendFileSync, writeFileSync } from 'node:fs';
 import { GuestSystem, guestSyscalls, hangReport } from '../../driver/guest/index.js';
 import { Machine } from '../../driver/sys/machine/machine.js';
+import { waitReport } from '../../driver/sys/machine/wait-report.js';
 import type { Process } from '../../driver/sys/processes/process.js';
 import { sendSignal } from '../../driver/sys/processes/send-signal.js';
 import { dialectByName, dialectIds } from '../../uapi/dialect.js';
@@ -90,10 +91,8 @@ async function runToEnd(system: GuestSystem, process: Process, context: RunConte
     if (host.input.isWanted && (isStuck || !host.input.isInteractive)) {
       await Promise.race([host.input.arrived(), signals.next(), until(deadline)]);
     } else if (isStuck) {
-      const waiting = blocked.map(
-        ({ task, waitsFor, ownedBy }) => `${task}: ${waitsFor}${ownedBy ? ` of ${ownedBy}` : ''}`,
-      );
-      return gaveUp(system, `the program hangs: nothing can run any more\n${waiting.join('\n')}`, EXIT_HUNG);
+      const waiting = waitReport(system.machine, blocked);
+      return gaveUp(system, `the program hangs: nothing can run any more\n${waiting}`, EXIT_HUNG);
     }
     if (performance.now() > deadline) return gaveUp(system, `no end after ${timeout} s`, EXIT_TIMEOUT);
     await new Promise((done) => setImmediate(done));

@@ -45,6 +45,7 @@ export function* dmirrorIoctl(context: DmirrorContext, file: DmirrorFile, call: 
   const { kernel } = context.memory;
   const command: Command = { context, file, callerMm, ...inputs, cpages: 0, faults: 0 };
   context.onCommand?.(name, command);
+  kernel.current.doing = name;
   kernel.emit('ioctl', { command: name, phase: 'begin', addr: command.addr, npages: command.npages });
   if (kernel.inject.armed) kernel.inject.begins(command.addr);
   const ret = isModelled(name, context.memory.profile) ? yield* runCommand(name, command) : -EINVAL;

@@ -197,7 +197,7 @@ export class DmirrorDevice implements DevPagemapOps {
       ops: this,
     };
     pagemaps[id] = pagemap;
-    const chunk = new DmirrorChunk(pagemap, list.unitPages);
+    const chunk = new DmirrorChunk(pagemap, list.unitPages, this.memory.frames);
     this.chunks.push(chunk);
     list.addChunk(chunk);
     return true;

@@ -19,6 +19,7 @@ export function* dispatchSyscall(guest: GuestThread): Coroutine<number> {
     host.strace?.(`${thread.tid} syscall_${number}() = ${resultText(-ENOSYS)}`);
     return -ENOSYS;
   }
+  thread.task.doing = call.name;
   thread.process.machine.kernel.emit('syscall', { name: call.name, tid: thread.tid });
   const { strace } = host;
   const text = strace === null ? '' : callText(guest, call);

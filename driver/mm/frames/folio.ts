@@ -123,7 +123,7 @@ function pageQueue(memory: Memory, head: number): WaitQueue {
   assert(frames.lockOwner(head) !== kernel.current.id, `pfn ${head} is waited for by the task that holds its lock`);
   let queue = memory.pageWaiters.get(head);
   if (queue === undefined) {
-    queue = new WaitQueue(`folio ${head}`);
+    queue = new WaitQueue(`folio ${head}`, () => kernel.scheduler.busyTask(frames.lockOwner(head)));
     memory.pageWaiters.set(head, queue);
   }
   return queue;

@@ -1,4 +1,3 @@
-import type { BlockedTask } from '../../core/scheduler.js';
 import type { TraceEvent } from '../../trace/trace-event.js';
 import { eventLine } from '../../trace/trace-text.js';
 
@@ -10,24 +9,19 @@ const SHOWN_EVENTS = 20;
  */
 export class MachineError extends Error {
   override readonly name = 'MachineError';
+  /** The last events, oldest first. */
+  declare readonly recent: readonly TraceEvent[];
 
   constructor(
     what: string,
     readonly seed: number,
-    readonly recent: readonly TraceEvent[],
-    options: { cause?: unknown; blocked?: readonly BlockedTask[] } = {},
+    recent: readonly TraceEvent[],
+    { cause, waits = '' }: { cause?: unknown; waits?: string } = {},
   ) {
-    super(`${what}\nseed ${seed}${blockedText(options.blocked ?? [])}${recentText(recent)}`, { cause: options.cause });
+    super(`${what}\nseed ${seed}${waits && `\n${waits}`}${recentText(recent)}`, cause === undefined ? {} : { cause });
+    // Not enumerable: whoever prints the error has seen the end of it.
+    Object.defineProperty(this, 'recent', { value: recent });
   }
-}
-
-function blockedText(blocked: readonly BlockedTask[]): string {
-  return blocked
-    .map(({ task, waitsFor, ownedBy, holds }) => {
-      const owner = ownedBy === null ? '' : ` owned by ${ownedBy}`;
-      return `\ntask ${task} waits for ${waitsFor}${owner}, holds ${holds.join(', ') || 'nothing'}`;
-    })
-    .join('');
 }
 
 function recentText(recent: readonly TraceEvent[]): string {

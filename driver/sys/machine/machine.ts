@@ -4,7 +4,7 @@ import type { CallArg, CallResult } from '../../../uapi/system-call.js';
 import { assert } from '../../core/assert.js';
 import type { Coroutine } from '../../core/effect.js';
 import { RoundRobin, type SchedulerPolicy, SeededRandom } from '../../core/policy.js';
-import type { RunResult } from '../../core/scheduler.js';
+import type { BlockedTask, RunResult } from '../../core/scheduler.js';
 import type { Task } from '../../core/task.js';
 import { WaitQueue } from '../../core/wait-queue.js';
 import { type Command, DEVMEM_CHUNK_PAGES, DmirrorDevices, GupTestModule } from '../../dmirror/index.js';
@@ -36,6 +36,7 @@ import { Call, type Thread } from '../processes/thread.js';
 import { MachineError } from './machine-error.js';
 import { COHERENT_BYTES, checkMachineOptions, completeOptions, type MachineOptions } from './machine-options.js';
 import { TouchedRanges } from './touched.js';
+import { deadlocked, waitReport } from './wait-report.js';
 
 /**
  * Chunks of private device memory that can ever be needed: a device gets another one only when all of its own are full,
@@ -205,17 +206,19 @@ export class Machine implements ReleaseQueue {
     return run;
   }
 
-  /** Why a run that ended so can't go on; null when it can: tasks that wait for no one's lock wait for a later call. */
+  /** Why a run that ended so can't go on; null when it can: what is left waits for a later call. */
   errorOf(run: RunResult): MachineError | null {
-    const isStuck = run.reason === 'deadlock' && run.blocked.some(({ ownedBy }) => ownedBy !== null);
-    return isStuck || run.reason === 'step-limit' ? this.unfinished(`a run of ${run.steps} steps`, run) : null;
+    const stuck = deadlocked(run.blocked, ({ waitsForCall }) => waitsForCall);
+    if (stuck.length > 0) return this.unfinished('deadlock', stuck);
+    return run.reason === 'step-limit' ? this.unfinished(`no end after ${run.steps} steps`, run.blocked) : null;
   }
 
   /** `start`, and run until that call is done. Throws MachineError when it can't be. */
   call(thread: Thread, name: string, ...args: CallArg[]): CallResult {
     const call = this.start(thread, name, args);
     const run = this.guarded(() => this.kernel.scheduler.run(thread.task));
-    if (call.result === undefined) throw this.unfinished(`${name} of thread ${thread.tid}`, run);
+    if (call.result === undefined)
+      throw this.unfinished(`${name} of thread ${thread.tid} does not return: ${run.reason}`, run.blocked);
     this.checkAfterRun();
     return call.result;
   }
@@ -297,15 +300,12 @@ export class Machine implements ReleaseQueue {
   }
 
   /** A call that waits, for a child or a lock, or that used up its steps. The machine goes on: a later run may end it. */
-  private unfinished(what: string, run: RunResult): MachineError {
-    return new MachineError(`${what} does not return: ${run.reason}`, this.seed, this.trace.recent(), {
-      cause: undefined,
-      blocked: run.blocked,
-    });
+  private unfinished(what: string, blocked: readonly BlockedTask[]): MachineError {
+    return new MachineError(what, this.seed, this.trace.recent(), { waits: waitReport(this, blocked) });
   }
 
   private fail(what: string, { cause }: { cause: unknown }): MachineError {
-    this.failure = new MachineError(what, this.seed, this.trace.recent(), { cause, blocked: [] });
+    this.failure = new MachineError(what, this.seed, this.trace.recent(), { cause });
     return this.failure;
   }
 }

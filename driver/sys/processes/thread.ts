@@ -89,6 +89,7 @@ export class Thread {
 
   private *oneCall(call: Call): Coroutine<CallResult> {
     const { machine } = this.process;
+    this.task.doing = call.name;
     machine.kernel.emit('syscall', { name: call.name, tid: this.tid });
     const { inject } = machine.kernel;
     if (inject.armed)

@@ -124,7 +124,7 @@ describe('RwSem', () => {
     }
     const result = runAll(kernel, [owner(), waiter()]);
     expect(result.reason).toBe('deadlock');
-    expect(result.blocked.find((b) => b.task === 't2')).toEqual({
+    expect(result.blocked.find((b) => b.task === 't2')).toMatchObject({
       task: 't2',
       waitsFor: 'm',
       ownedBy: 't1',

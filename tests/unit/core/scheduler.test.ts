@@ -234,8 +234,8 @@ describe('a task that waits', () => {
     }
     const task = kernel.scheduler.newTask('waiter');
     kernel.scheduler.start(task, waiter(), () => {});
-    expect(kernel.scheduler.run().blocked).toEqual([
-      { task: 'waiter', waitsFor: 'nothing that comes', ownedBy: null, holds: [] },
+    expect(kernel.scheduler.run().blocked).toMatchObject([
+      { task: 'waiter', waitsFor: 'nothing that comes', waitsForCall: true, ownedBy: null, holds: [] },
     ]);
     kernel.scheduler.interrupt(task);
     expect(queue.waiters).toEqual([]);
