@@ -74,9 +74,12 @@ export class Kernel {
   }
 
   /** Records one event of the running task. */
-  emit<Kind extends TraceKind>(kind: Kind, operands: TraceOperands[Kind]): void {
-    const { clock, current } = this.scheduler;
-    this.trace.emit({ tick: clock.nowTicks, task: current?.id ?? 0, kind, ...operands } as TraceEvent);
+  emit<Kind extends TraceKind>(
+    kind: Kind,
+    operands: TraceOperands[Kind],
+    task = this.scheduler.current?.id ?? 0,
+  ): void {
+    this.trace.emit({ tick: this.scheduler.clock.nowTicks, task, kind, ...operands } as TraceEvent);
   }
 
   reset(seed: number): void {

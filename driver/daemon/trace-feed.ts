@@ -5,11 +5,9 @@ import { DeviceFile } from '../sys/files/device-file.js';
 import type { Machine } from '../sys/machine/machine.js';
 import type { Thread } from '../sys/processes/thread.js';
 import type { TraceEvent, TraceKind } from '../trace/trace-event.js';
-import { operandText, TRACE_KINDS } from '../trace/trace-text.js';
+import { operandText, RARE_KINDS, TRACE_KINDS } from '../trace/trace-text.js';
 import type { Session } from './session.js';
 
-/** What a tracer gets unless it names kinds: locks are left out, there are too many of them. */
-const DEFAULT_KINDS: readonly string[] = TRACE_KINDS.filter((kind) => kind !== 'lock' && kind !== 'unlock');
 /** What older clients call the steps of a migration. */
 const OLD_KINDS: Readonly<Record<string, TraceKind>> = { stage: 'migrate' };
 
@@ -47,13 +45,17 @@ export class TraceFeed {
   }
 
   remove(session: Session): void {
-    if (this.subscribers.delete(session) && this.subscribers.size === 0) this.machine().trace.listen(null);
+    if (!this.subscribers.delete(session)) return;
+    if (this.subscribers.size === 0) this.machine().listen(null);
+    else this.attach();
   }
 
   /** Listens to the present machine; also to be called for a new one. */
   attach(): void {
     this.threads.clear();
-    if (this.subscribers.size > 0) this.machine().trace.listen((event) => this.take(event));
+    if (this.subscribers.size === 0) return;
+    const kinds = [...this.subscribers.values()].flatMap(({ filter }) => [...filter.kinds]);
+    this.machine().listen((event) => this.take(event), new Set(kinds));
   }
 
   /** Sends what has come since the last turn. */
@@ -161,7 +163,7 @@ function hex(value: number): string {
 
 /** The filter of a `trace` request, or what is wrong with it. */
 export function parseFilter({ kinds, pid, device }: WireMap): TraceFilter | string {
-  const wanted = kinds ?? DEFAULT_KINDS;
+  const wanted = kinds ?? RARE_KINDS;
   if (!Array.isArray(wanted)) return 'kinds is a list';
   const named = wanted.map((kind) => OLD_KINDS[String(kind)] ?? kind);
   const unknown = named.find((kind) => !(TRACE_KINDS as readonly unknown[]).includes(kind));

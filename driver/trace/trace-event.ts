@@ -44,6 +44,27 @@ export interface TraceOperands {
   /** A lock is taken. `instance` tells locks of one name apart: for a folio its pfn, else 0. */
   lock: { readonly lock: string; readonly instance: number; readonly trylock: boolean };
   unlock: { readonly lock: string; readonly instance: number };
+  /** The task sleeps until somebody wakes it. `owner` is the task that has what it waits for, 0 when that is nobody. */
+  wait: { readonly for: string; readonly owner: number };
+  /** Another task goes on; `from` is the one that ran before, `doing` the call that `to` is in. */
+  switch: { readonly from: number; readonly to: string; readonly doing: string };
+  /** An entry of address space `mm` gets another value, in a call. The pfn of a swap entry is its slot. */
+  entry: {
+    readonly mm: number;
+    readonly addr: number;
+    readonly level: string;
+    readonly old: string;
+    readonly oldPfn: number;
+    readonly new: string;
+    readonly newPfn: number;
+    readonly doing: string;
+  };
+  /** Flags and mappings of a folio before and after a step that changed them. */
+  folio: { readonly pfn: number; readonly old: string; readonly new: string };
+  /** References of a folio before and after a step that changed them. */
+  refcount: { readonly pfn: number; readonly old: number; readonly new: number };
+  /** Device file `file` stores or erases its mirror of a range. */
+  mirror: { readonly file: number; readonly start: number; readonly end: number };
 }
 
 export type TraceKind = keyof TraceOperands;

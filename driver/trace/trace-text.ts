@@ -17,10 +17,21 @@ const TEXT: { readonly [Kind in TraceKind]: (event: TraceEventOf<Kind>) => strin
     `${point} in ${phase} by ${rule}${page < 0 ? '' : `, page ${page}`}${addr < 0 ? '' : ` at ${hex(addr)}`}`,
   lock: ({ lock, instance, trylock }) => `${lockText(lock, instance)}${trylock ? ' (trylock)' : ''}`,
   unlock: ({ lock, instance }) => lockText(lock, instance),
+  wait: ({ for: what, owner }) => `for ${what}${owner === 0 ? '' : ` of task ${owner}`}`,
+  switch: ({ from, to, doing }) => `from task ${from} to ${to}${doing === '' ? '' : ` in ${doing}`}`,
+  entry: ({ mm, addr, level, old, oldPfn, new: now, newPfn }) =>
+    `mm ${mm} ${level} ${hex(addr)}: ${old}${pfnText(oldPfn)} -> ${now}${pfnText(newPfn)}`,
+  folio: ({ pfn, old, new: now }) => `${pfn}: ${old} -> ${now}`,
+  refcount: ({ pfn, old, new: now }) => `folio ${pfn}: ${old} -> ${now}`,
+  mirror: ({ file, start, end }) => `of file ${file} ${range(start, end)}`,
 };
 
 /** Every kind there is. */
 export const TRACE_KINDS = Object.keys(TEXT) as readonly TraceKind[];
+
+/** Kinds that come at nearly every step: nobody gets them who does not say so. */
+const FREQUENT: readonly string[] = ['lock', 'unlock', 'wait', 'switch', 'entry', 'folio', 'refcount', 'mirror'];
+export const RARE_KINDS = TRACE_KINDS.filter((kind) => !FREQUENT.includes(kind));
 
 /** What `event` says beside its kind, in words. */
 export function operandText(event: TraceEvent): string {
@@ -35,6 +46,10 @@ export function eventLine(event: TraceEvent): string {
 
 function lockText(lock: string, instance: number): string {
   return instance === 0 ? lock : `${lock} ${instance}`;
+}
+
+function pfnText(pfn: number): string {
+  return pfn === 0 ? '' : ` ${pfn}`;
 }
 
 function pages(count: number): string {

@@ -100,11 +100,11 @@ export class Replayer {
   private observed(world: World, at: number, op: string): string {
     const { observer } = this.options;
     if (observer === undefined) return this.answer(world, op);
-    world.machine.trace.listen((event) => observer.event(event));
+    world.machine.listen((event) => observer.event(event));
     observer.op(at, op);
     const answer = this.answer(world, op);
     observer.answer(answer);
-    world.machine.trace.listen(null);
+    world.machine.listen(null);
     return answer;
   }
 

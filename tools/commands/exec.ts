@@ -148,12 +148,12 @@ function startTrace(machine: Machine, file: string | undefined): () => void {
   const lines: string[] = [];
   const flush = (): void => appendFileSync(file, lines.splice(0).join(''));
   writeFileSync(file, '');
-  machine.trace.listen((event) => {
+  machine.listen((event) => {
     lines.push(`${JSON.stringify(event)}\n`);
     if (lines.length >= 10_000) flush();
   });
   return () => {
-    machine.trace.listen(null);
+    machine.listen(null);
     flush();
   };
 }

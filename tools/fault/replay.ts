@@ -66,7 +66,7 @@ function record(
   lines: string[],
   { machine, watch, served }: { machine: Machine; watch: Watch; served?: Served | null },
 ): void {
-  machine.trace.listen((event) => void lines.push(eventLine(event)));
+  machine.listen((event) => void lines.push(eventLine(event)));
   machine.kernel.inject.onFire = (fired) => void lines.push(firedText(fired));
   watch.onResult = ({ pid, name, device }, { ret, signal }) => {
     const result = ret < 0 ? `-${errnoName(ret)}` : String(ret);

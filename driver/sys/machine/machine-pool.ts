@@ -24,7 +24,7 @@ export class MachinePool {
 
   /** Takes back a machine that nobody uses any more, in whatever state its life ended. */
   give(machine: Machine): void {
-    machine.trace.listen(null);
+    machine.listen(null);
     machine.refusesIoctl = null;
     machine.newAnswer = null;
     machine.onCommand = null;

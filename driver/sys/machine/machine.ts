@@ -19,6 +19,8 @@ import type { WalkStats } from '../../mm/tables/walk-stats.js';
 import { mmCreate } from '../../mm/vmas/dup-mmap.js';
 import type { Mm } from '../../mm/vmas/mm.js';
 import type { Trace } from '../../trace/trace.js';
+import type { TraceEvent, TraceKind } from '../../trace/trace-event.js';
+import { TRACE_KINDS } from '../../trace/trace-text.js';
 import { BadCallError, checkArgs, type Syscall } from '../calls/syscall.js';
 import { syscallByName } from '../calls/syscalls.js';
 import { addDevNodes } from '../files/dev-nodes.js';
@@ -36,6 +38,7 @@ import { Call, type Thread } from '../processes/thread.js';
 import { MachineError } from './machine-error.js';
 import { COHERENT_BYTES, checkMachineOptions, completeOptions, type MachineOptions } from './machine-options.js';
 import { TouchedRanges } from './touched.js';
+import { TraceObserver } from './trace-observer.js';
 import { deadlocked, waitReport } from './wait-report.js';
 
 /**
@@ -241,6 +244,18 @@ export class Machine implements ReleaseQueue {
     return this.kernel.trace;
   }
 
+  /**
+   * Hands each event of `kinds` to `listener` from now on; null ends that. Unless they are given, all but the states of folios, for
+   * which the machine looks at every access.
+   */
+  listen(listener: ((event: TraceEvent) => void) | null, kinds: ReadonlySet<string> = USUAL_KINDS): void {
+    this.trace.listen(listener && ((event) => kinds.has(event.kind) && listener(event)));
+    const { observer } = this.kernel;
+    if (observer !== null && !(observer instanceof TraceObserver)) return;
+    const isNeeded = listener !== null && OBSERVED_KINDS.some((kind) => kinds.has(kind));
+    if (isNeeded || observer !== null) this.kernel.observe(isNeeded ? new TraceObserver(this, kinds) : null);
+  }
+
   /** The page table entries of [start, end), one line for equal neighbours. */
   pageTableText(process: Process, start: number, end: number): string {
     return pageTableText(process.mm, start, end);
@@ -309,6 +324,10 @@ export class Machine implements ReleaseQueue {
     return this.failure;
   }
 }
+
+/** What a `TraceObserver` reports. */
+const OBSERVED_KINDS: readonly TraceKind[] = ['wait', 'switch', 'entry', 'folio', 'refcount', 'mirror'];
+const USUAL_KINDS: ReadonlySet<string> = new Set(TRACE_KINDS.filter((kind) => kind !== 'folio' && kind !== 'refcount'));
 
 function policyOf(scheduler: MachineOptions['scheduler'], seed: number): SchedulerPolicy {
   if (scheduler === 'round-robin') return new RoundRobin();
