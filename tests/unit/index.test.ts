@@ -91,6 +91,25 @@ describe('calls that are issued together', () => {
   });
 });
 
+describe('a fault that gets nowhere', () => {
+  it('says where, how often and by which driver, and the machine goes on', async () => {
+    const { transport, device, buffer, other } = await racing({});
+    await device.migrateToDev(buffer.addr, PAGES);
+    const held = transport.call(other.tid, 'hold', ['reference', buffer.addr, 4096]);
+    const read = buffer.readWord(0);
+    await expect(read).rejects.toThrow(
+      new RegExp(
+        `^the fault at 0x${buffer.addr.toString(16)} was served 1000 times \\(last by hmm_dmirror0\\) and never let the access through`,
+      ),
+    );
+    await expect(read).rejects.toMatchObject({ name: 'MachineError' });
+    await transport.call(device.thread.tid, 'letGo', [other.tid]);
+    await held;
+    expect(await buffer.readWord(0)).toBe(0x07070707);
+    await transport.close();
+  });
+});
+
 describe('a deadlock', () => {
   it('rejects with the calls, locks and pages: RELEASE waits for pages that a migration put on the device', async () => {
     let error: unknown;

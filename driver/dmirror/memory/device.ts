@@ -198,6 +198,7 @@ export class DmirrorDevice {
       npages: chunkPages,
       freshEnd: firstPfn + chunkPages,
       owner: this,
+      name: `hmm_dmirror${this.minor}`,
       ops: this.ops,
     };
     pagemaps[id] = pagemap;
