@@ -35,6 +35,7 @@ export function* migrateDeviceUnmap(memory: Memory, arrays: MigrateArrays): Coro
   const { frames } = memory;
   let restore = 0;
   let unmapped = 0;
+  memory.kernel.mightSleep();
   if (memory.kernel.scheduler.contended) yield UNMAP_POINT;
   const { inject, defects } = memory.kernel;
   if (inject.armed) inject.enter(Phase.unmap);
@@ -45,6 +46,7 @@ export function* migrateDeviceUnmap(memory: Memory, arrays: MigrateArrays): Coro
       if (src[i]! & MigratePfn.migrate) unmapped++;
       continue;
     }
+    frames.assertLocked(pfn);
     if (memory.profile.deviceThp) nr = frames.folioNrPages(pfn);
     if (nr > 1) src[i]! |= MigratePfn.compound;
     if (inject.armed) {
@@ -81,6 +83,7 @@ export function* migrateDeviceUnmap(memory: Memory, arrays: MigrateArrays): Coro
 
 /** Off the LRU, whose reference replaces the one of collect. Device pages were never on it. */
 function isolate(memory: Memory, pfn: number): boolean {
+  memory.frames.assertLocked(pfn);
   if (memory.frames.zone[pfn] !== Zone.system) return true;
   const { inject } = memory.kernel;
   if (inject.armed && inject.hit(InjectPoint.lruIsolate) !== 0) return false;
