@@ -8,12 +8,12 @@ import { type AccessResult, cpuLoad, cpuStore } from '../../mm/faults/access.js'
 import { PAGE_SIZE, Zone } from '../../mm/frames/frames.js';
 import { pfnAt } from '../../mm/tables/page-table-text.js';
 import { doMadvise } from '../../mm/vmas/madvise.js';
-import { doMlock, doMunlock } from '../../mm/vmas/mlock.js';
+import { doMlock, munlock } from '../../mm/vmas/mlock.js';
 import type { Mm } from '../../mm/vmas/mm.js';
-import { doMmap, type MmapRequest } from '../../mm/vmas/mmap.js';
-import { doMprotect } from '../../mm/vmas/mprotect.js';
-import { doMremap } from '../../mm/vmas/mremap.js';
-import { doMunmap } from '../../mm/vmas/munmap.js';
+import { type MmapRequest, vmMmapPgoff } from '../../mm/vmas/mmap.js';
+import { doMprotectPkey } from '../../mm/vmas/mprotect.js';
+import { mremap } from '../../mm/vmas/mremap.js';
+import { vmMunmap } from '../../mm/vmas/munmap.js';
 import type { OpenFile } from '../files/open-file.js';
 import { mmapSharedAnonymous } from '../files/shared-anonymous.js';
 import { MAX_TRANSFER_BYTES } from '../processes/machine-limits.js';
@@ -36,25 +36,26 @@ export const memoryCalls: SyscallTable = {
     args: 'nnnnnn',
     run: (thread, args) => {
       const [addr, len, prot, flags, fd, offset] = args as number[];
-      return mmap(thread, { addr: addr!, len: len!, prot: prot!, flags: flags!, fd: fd!, offset: offset! });
+      return ksysMmapPgoff(thread, { addr: addr!, len: len!, prot: prot!, flags: flags!, fd: fd!, offset: offset! });
     },
     note: 'the address',
   },
   munmap: {
     args: 'nn',
-    run: (thread, [addr, len]) => doMunmap(thread.process.mm, addr as number, len as number),
+    run: (thread, [addr, len]) => vmMunmap(thread.process.mm, addr as number, len as number),
     note: '0',
   },
   mprotect: {
     args: 'nnn',
-    run: (thread, [addr, len, prot]) => doMprotect(thread.process.mm, addr as number, len as number, prot as number),
+    run: (thread, [addr, len, prot]) =>
+      doMprotectPkey(thread.process.mm, addr as number, len as number, prot as number),
     note: '0',
   },
   mremap: {
     args: 'nnnn?n',
     run: (thread, args) => {
       const [addr, oldLen, newLen, flags, newAddr = 0] = args as number[];
-      return doMremap(thread.process.mm, { addr: addr!, oldLen: oldLen!, newLen: newLen!, flags: flags!, newAddr });
+      return mremap(thread.process.mm, { addr: addr!, oldLen: oldLen!, newLen: newLen!, flags: flags!, newAddr });
     },
     note: 'the new address',
   },
@@ -70,7 +71,7 @@ export const memoryCalls: SyscallTable = {
   },
   munlock: {
     args: 'nn',
-    run: (thread, [addr, len]) => doMunlock(thread.process.mm, addr as number, len as number),
+    run: (thread, [addr, len]) => munlock(thread.process.mm, addr as number, len as number),
     note: '0',
   },
   load: {
@@ -87,7 +88,7 @@ export const memoryCalls: SyscallTable = {
 };
 
 /** Linux: mm/mmap.c:ksys_mmap_pgoff() */
-function* mmap(thread: Thread, { addr, len, prot, flags: asked, fd, offset }: MmapArgs): Coroutine<number> {
+function* ksysMmapPgoff(thread: Thread, { addr, len, prot, flags: asked, fd, offset }: MmapArgs): Coroutine<number> {
   if (offset % PAGE_SIZE !== 0 || offset < 0 || addr < 0 || len < 0) return -EINVAL;
   const pgoff = offset / PAGE_SIZE;
   const { mm, files } = thread.process;
@@ -103,7 +104,7 @@ function* mmap(thread: Thread, { addr, len, prot, flags: asked, fd, offset }: Mm
     yield* file.put();
     return result;
   }
-  if (flags & MAP_HUGETLB || (flags & MAP_TYPE) === MAP_PRIVATE) return yield* doMmap(mm, request);
+  if (flags & MAP_HUGETLB || (flags & MAP_TYPE) === MAP_PRIVATE) return yield* vmMmapPgoff(mm, request);
   return yield* mmapSharedAnonymous(mm, thread.process.machine, request);
 }
 
@@ -116,7 +117,7 @@ function isOpenFor(file: OpenFile, prot: number, flags: number): boolean {
 function* mapFile(mm: Mm, file: OpenFile, request: MmapRequest): Coroutine<number> {
   if (!file.isMappable) return -ENODEV;
   const mode = { read: file.isReadable, write: file.isWritable };
-  return yield* doMmap(mm, { ...request, file, mode, mmapFile: (vma) => file.mmap(vma) });
+  return yield* vmMmapPgoff(mm, { ...request, file, mode, mmapFile: (vma) => file.mmap(vma) });
 }
 
 function* load(thread: Thread, addr: number, len: number): Coroutine<number | CallResult> {
@@ -163,7 +164,7 @@ function stopped(thread: Thread, result: AccessResult): Pick<CallResult, 'signal
   };
 }
 
-/** A caught signal only stops the access; else the process dies of it. Linux: force_sig_fault() */
+/** A caught signal only stops the access; else the process dies of it. Linux: part of kernel/signal.c:force_sig_fault() */
 function raiseFault(thread: Thread, { fault, addr }: AccessResult): NonNullable<CallResult['signal']> {
   assert(fault !== 'none' && fault !== 'endless', 'an access that went well raises no signal');
   const { signo, code } = FAULT_SIGNALS[fault];
