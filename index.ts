@@ -6,9 +6,13 @@ import type { MachinePool } from './driver/sys/machine/machine-pool.js';
 import type { Transport } from './uapi/client/transport.js';
 import type { CallArg, CallResult } from './uapi/system-call.js';
 
-export type { BlockedTask, RunResult } from './driver/core/scheduler.js';
+export { END_RUN, type SchedulerPolicy } from './driver/core/policy.js';
+export type { BlockedTask, DueEvent, RunResult } from './driver/core/scheduler.js';
+export type { Task } from './driver/core/task.js';
 export { Machine } from './driver/sys/machine/machine.js';
-export { MachineError } from './driver/sys/machine/machine-error.js';
+
+import { MachineError } from './driver/sys/machine/machine-error.js';
+
 export type { MachineOptions } from './driver/sys/machine/machine-options.js';
 export { MachinePool } from './driver/sys/machine/machine-pool.js';
 export { type ConnectOptions, connect } from './uapi/client/connect.js';
@@ -33,6 +37,7 @@ export { ProtocolError, WireTransport } from './uapi/client/wire-transport.js';
 export { type CommandName, type Dialect, dialectByName, dialectIds } from './uapi/dialect.js';
 export { errnoByName, errnoName } from './uapi/errno.js';
 export type { CallArg, CallResult } from './uapi/system-call.js';
+export { MachineError };
 
 interface PendingCall {
   resolve(result: CallResult): void;
@@ -73,7 +78,9 @@ export class InProcessTransport implements Transport {
       this.pending.add(pending);
       call.onDone = (result) => {
         this.pending.delete(pending);
-        resolve(result);
+        const { seed, trace } = this.machine;
+        if (result.stuck === undefined) resolve(result);
+        else reject(new MachineError(result.stuck, seed, trace.recent()));
       };
       this.schedule();
     });

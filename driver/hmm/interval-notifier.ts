@@ -57,7 +57,7 @@ export class MmuSubscriptions implements MmuNotifierOps {
   readonly tree: IntervalNotifier[] = [];
   /** Newest first, as the kernel's list. */
   readonly deferred: IntervalNotifier[] = [];
-  readonly queue = new WaitQueue('mmu_notifier invalidation');
+  readonly queue = new WaitQueue('mmu_notifier invalidation', () => null);
 
   constructor(private readonly mm: Mm) {}
 

@@ -50,7 +50,7 @@ export class Memory {
   /** Mappings that one address space may have. Linux: sysctl_max_map_count */
   maxMapCount = 65530;
   /**
-   * How often an access is tried again while its faults say "done" and change nothing, before it counts as out of memory.
+   * How often an access is tried again while its faults say "done" and change nothing, before it is given up.
    * Linux has no such bound: a driver that never brings a page back is faulted for ever (Q18 lifts it).
    */
   maxRefaults = 1000;

@@ -35,8 +35,10 @@ export interface MmuNotifierOps {
 export function* mmuNotifierInvalidateRangeStart(range: NotifierRange): Coroutine<number> {
   const { mm } = range;
   const { kernel } = mm.memory;
-  if (kernel.trace.verbose)
-    kernel.emit('notifier', `${range.event}${range.owner === null ? '' : ' owner'}`, range.start, range.end);
+  if (kernel.trace.verbose) {
+    const { event, owner, start, end } = range;
+    kernel.emit('notifier', { event, owned: owner !== null, start, end });
+  }
   if (mm.notifier === null) return 0;
   return yield* mm.notifier.invalidateRangeStart(range);
 }

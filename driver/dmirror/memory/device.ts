@@ -201,10 +201,11 @@ export class DmirrorDevice {
       npages: chunkPages,
       freshEnd: firstPfn + chunkPages,
       owner: this,
+      name: `hmm_dmirror${this.minor}`,
       ops: this.ops,
     };
     pagemaps[id] = pagemap;
-    const chunk = new DmirrorChunk(pagemap, list.unitPages);
+    const chunk = new DmirrorChunk(pagemap, list.unitPages, this.memory.frames);
     this.chunks.push(chunk);
     list.addChunk(chunk);
     return true;

@@ -12,8 +12,11 @@ import { handleMmFault } from './fault.js';
 import { FAULT, VM_FAULT, VM_FAULT_ERROR } from './fault-code.js';
 import { isUserfault } from './userfault.js';
 
-/** Why a CPU access stopped: the signal Linux would send. `oom` stands for the OOM killer's SIGKILL. */
-export type AccessFault = 'none' | 'maperr' | 'accerr' | 'sigbus' | 'oom';
+/**
+ * Why a CPU access stopped: the signal Linux would send. `oom` stands for the OOM killer's SIGKILL; `endless` for none: each of
+ * `maxRefaults` faults said that it was done, and none let the access through.
+ */
+export type AccessFault = 'none' | 'maperr' | 'accerr' | 'sigbus' | 'oom' | 'endless';
 
 /** The result of a load or store: `done` bytes went well before `fault` (at `addr`) stopped it. */
 export interface AccessResult {
@@ -129,7 +132,8 @@ function* cpuPage(
   const { scheduler } = mm.memory.kernel;
   const vpn = Math.floor(addr / PAGE_SIZE);
   if (scheduler.isShared || (scheduler.contended && vpn % PAGES_PER_SLICE === 0)) yield ACCESS_POINT;
-  for (let tries = 0, ooms = 0; tries < mm.memory.maxRefaults && ooms < MAX_OOM_RETRIES; tries++) {
+  let ooms = 0;
+  for (let tries = 0; tries < mm.memory.maxRefaults && ooms < MAX_OOM_RETRIES; tries++) {
     const pfn = addr < TASK_SIZE ? translate(mm, vpn, write) : 0;
     if (pfn !== 0) return pfn;
     const fault = yield* doUserAddrFault(mm, addr, write);
@@ -139,7 +143,7 @@ function* cpuPage(
     // A fault that changes nothing is a step too, so that the limit of steps ends what has no other end.
     if (tries > 2) yield ACCESS_POINT;
   }
-  return 'oom';
+  return ooms > 0 ? 'oom' : 'endless';
 }
 
 /** What the MMU does: the frame of `vpn`, with accessed and dirty set, or 0 when the access must fault. */

@@ -30,7 +30,8 @@ export function* handleMmFault(vma: Vma, addr: number, flags: number): Coroutine
   if (flags & FAULT.remote) memory.stats.remoteFaults++;
   else memory.stats.cpuFaults++;
   const page = addr - (addr % PAGE_SIZE);
-  if (memory.kernel.trace.verbose) memory.kernel.emit('fault', flags & FAULT.write ? 'write' : 'read', page, flags);
+  if (memory.kernel.trace.verbose)
+    memory.kernel.emit('fault', { access: flags & FAULT.write ? 'write' : 'read', addr: page, flags });
   const { inject } = memory.kernel;
   if (inject.armed && !inject.isQuiet(InjectPoint.handleMmFault, page)) {
     const injected = yield* inject.reach(InjectPoint.handleMmFault, page);

@@ -1,5 +1,5 @@
 import { emptyMachine } from '../../../driver/check/index.js';
-import { blockedText } from '../../../driver/sys/machine/machine-error.js';
+import { waitReport } from '../../../driver/sys/machine/wait-report.js';
 import type { Thread } from '../../../driver/sys/processes/thread.js';
 import { endSessions } from '../wire/served-transport.js';
 import { WireRules } from '../wire/wire-rules.js';
@@ -150,8 +150,7 @@ export class PlanRun {
     const { world } = this;
     const isStuck = issued.result === null && issued.error === null;
     if (isStuck && step.expect?.error === STUCK) this.isHeldUp = true;
-    else if (isStuck)
-      world.watch.violated('stuck', `${step.do} never returned: ${this.blockedText()}`, { after: label });
+    else if (isStuck) world.watch.violated('stuck', `${step.do} never returned: ${this.waitText()}`, { after: label });
     if (step.expect === undefined || this.isOver) return;
     const ended = isStuck ? { result: null, error: STUCK } : issued;
     const wrong = checkExpect(step.expect, { step, issued: ended, world, before });
@@ -159,9 +158,9 @@ export class PlanRun {
   }
 
   /** Who waits for what, and who holds it: a run that has nothing to do says so. */
-  private blockedText(): string {
-    const { blocked } = this.world.machine.kernel.scheduler.run();
-    return blockedText(blocked).trim().replaceAll('\n', '; ') || 'nobody waits for anything';
+  private waitText(): string {
+    const { machine } = this.world;
+    return waitReport(machine, machine.kernel.scheduler.run().blocked).trim().replaceAll('\n', '; ') || 'nobody waits';
   }
 
   /** A session that no rule struck and no step dropped has lost nothing and heard no complaint that was not expected. */
