@@ -9,31 +9,60 @@ import type { Mm } from './vmas/mm.js';
 import { VM } from './vmas/vm-flags.js';
 import type { Vma } from './vmas/vma.js';
 
+/** A table and where it hangs: the level of its entries, 1 for PTEs, and the first page that it covers. */
+export interface PlacedTable {
+  readonly table: Table;
+  readonly level: number;
+  readonly base: number;
+}
+
+/** What a proof looks at: tables, and frames of which these and the rest of the scope hold every user. */
+export interface ProofScope {
+  tables(mm: Mm): Iterable<PlacedTable>;
+  forEachRun(visit: (first: number, end: number) => void): void;
+  /** Frames of RAM that have references, all of them. */
+  usedFrames(): number;
+}
+
+/** All there is. */
+function wholeScope(memory: Memory): ProofScope {
+  return {
+    tables: ({ pageTable: { root } }) => tablesBelow({ table: root, level: 4, base: 0 }),
+    forEachRun: (visit) => forEachUsedRun(memory, visit),
+    usedFrames: () => usedFramesIn(memory, 0, memory.allocator.freshStart),
+  };
+}
+
 /**
  * Proves the books of the whole machine, from the entries up: references = mappings + pins + caches + device-exclusive
  * entries + backing, mapcounts = mappings, no migration entry and no lock bit without a migrator, swap counts, frames in
  * use + free = all, that rmap finds every anonymous mapping, and that no TLB allows more than its page table. Must run while no task is in the kernel.
- * Throws an AssertionError that names the page or the entry.
+ * With `scope`, of the part of the machine that this names. Throws an AssertionError that names the page or the entry.
  */
-export function checkInvariants(memory: Memory): void {
-  const expected = takeInvariantCounts(memory);
+export function checkInvariants(memory: Memory, scope?: ProofScope): void {
+  const look = scope ?? wholeScope(memory);
+  const forEachRun: ProofScope['forEachRun'] = (visit) => look.forEachRun(visit);
+  const expected = takeInvariantCounts(memory, forEachRun);
   let tables = 0;
   for (const mm of memory.mms) {
-    tables += countMm(mm, expected);
+    checkVmas(mm);
+    for (const placed of look.tables(mm)) countTable(mm, placed, expected);
+    tables += countTables(mm.pageTable.root, 4);
     if (mm.tlbFlushPending !== 0 || mm.tlbBatches !== 0) throw new AssertionError(`mm ${mm.id}: a flush never came`);
     checkTlb(mm);
   }
   if (tables !== memory.tables.inUse)
     throw new AssertionError(`${memory.tables.inUse} page table pages are in use, ${tables} can be reached`);
   checkKernelObjects(memory);
-  countCaches(memory, expected);
+  countCaches(memory, forEachRun, expected);
   const { refcount } = memory.frames.raw;
-  forEachUsedRun(memory, (first, end) => {
+  forEachRun((first, end) => {
     for (let pfn = first; pfn < end; pfn++) {
       if (refcount[pfn] !== 0 || expected.refs[pfn] !== 0) checkFrame(memory, pfn, expected);
     }
   });
-  checkFreeFrames(memory);
+  checkFreeFrames(memory, look.usedFrames());
+  if (scope !== undefined) return;
   for (const [slot, count] of expected.slotCounts) {
     if (memory.swap.count(slot) !== count) {
       throw new AssertionError(`swap slot ${slot} counts ${memory.swap.count(slot)} entries, ${count} exist`);
@@ -41,38 +70,50 @@ export function checkInvariants(memory: Memory): void {
   }
 }
 
-/** Answers the number of page table pages of `mm`. */
-function countMm(mm: Mm, expected: InvariantCounts): number {
+function checkVmas(mm: Mm): void {
   let previousEnd = 0;
   for (const vma of mm.vmas) {
     if (vma.start < previousEnd || vma.end <= vma.start)
       throw new AssertionError(`mm ${mm.id}: vmas overlap at 0x${vma.start.toString(16)}`);
     previousEnd = vma.end;
   }
-  return countTable(mm, { table: mm.pageTable.root, level: 4, base: 0 }, expected);
+}
+
+/** A table and all below it. */
+export function* tablesBelow(placed: PlacedTable): Generator<PlacedTable> {
+  yield placed;
+  const { table, level, base } = placed;
+  const children = table.rawChildren ?? [];
+  for (let i = 0; i < children.length; i++) {
+    const child = children[i]!;
+    if (child === null) continue;
+    const below = { table: child, level: level - 1, base: base + i * 512 ** (level - 1) };
+    if (child.isLeaf) yield below;
+    else yield* tablesBelow(below);
+  }
+}
+
+function countTables(table: Table, level: number): number {
+  let count = 1;
+  for (const child of table.rawChildren ?? [])
+    if (child !== null) count += level === 2 ? 1 : countTables(child, level - 1);
+  return count;
 }
 
 /** Entries that one look takes together: most tables are nearly empty, so most looks find nothing. */
 const STRIDE = 8;
 
-/** Every entry that is not none, whatever the vmas say. A child hangs only where the entry says so. */
-function countTable(
-  mm: Mm,
-  { table, level, base }: { table: Table; level: number; base: number },
-  expected: InvariantCounts,
-): number {
+/** Every entry that is not none and stands for pages, whatever the vmas say. A child hangs only where the entry says so. */
+function countTable(mm: Mm, { table, level, base }: PlacedTable, expected: InvariantCounts): void {
   const { rawEntries: entries, rawChildren: children } = table;
   const span = 512 ** (level - 1);
-  let tables = 1;
   for (let first = 0; first < 512; first += STRIDE) {
     if (!anyOfEight(entries, 2 * first)) continue;
     for (let i = first; i < first + STRIDE; i++) {
-      const child = children === null ? null : children[i]!;
-      if (child !== null) tables += countTable(mm, { table: child, level: level - 1, base: base + i * span }, expected);
-      else if (kindOf(entries[2 * i]!) !== Kind.none) countEntry(mm, { vpn: base + i * span, table, i }, expected);
+      if (children !== null && children[i]! !== null) continue;
+      if (kindOf(entries[2 * i]!) !== Kind.none) countEntry(mm, { vpn: base + i * span, table, i }, expected);
     }
   }
-  return tables;
 }
 
 function anyOfEight(entries: Uint32Array, at: number): boolean {
@@ -136,7 +177,7 @@ function entryError(mm: Mm, at: { vpn: number; table: Table; i: number }, what: 
 }
 
 /** References that are not entries of page tables. */
-function countCaches(memory: Memory, expected: InvariantCounts): void {
+function countCaches(memory: Memory, forEachRun: ProofScope['forEachRun'], expected: InvariantCounts): void {
   const { frames } = memory;
   for (const mapping of memory.mappings.values()) {
     mapping.pages.forEach((pfn) => {
@@ -151,7 +192,7 @@ function countCaches(memory: Memory, expected: InvariantCounts): void {
     if (frames.zone[pfn] === Zone.private) expected.refs[frames.zoneDeviceData(pfn)]!++;
     if (frames.hasFlags(pfn, PG.reserved)) expected.refs[pfn]!++;
   };
-  forEachUsedRun(memory, (first, end) => {
+  forEachRun((first, end) => {
     for (let pfn = first; pfn < end; pfn++) if (frames.refcount(pfn) !== 0) countFrame(pfn);
   });
   if (memory.hugeZeroPfn !== 0) expected.refs[memory.hugeZeroPfn]!++;
@@ -196,18 +237,22 @@ function checkKernelObjects({ mms, kernelMemory }: Memory): void {
     throw new AssertionError(`${objects} VMAs and links to anon_vmas exist, ${kernelMemory.taken.object} are counted`);
 }
 
-function checkFreeFrames(memory: Memory): void {
+function checkFreeFrames(memory: Memory, usedFrames: number): void {
   const { frames, allocator } = memory;
-  let used = 0;
-  for (let pfn = 0; pfn < allocator.freshStart; pfn++) {
-    if (frames.refcount(pfn) > 0 && frames.head(pfn) === pfn) used += frames.folioNrPages(pfn);
-  }
-  used += memory.hugetlb.idleFrames;
+  const used = usedFrames + memory.hugetlb.idleFrames;
   if (used - 1 + allocator.freeFrames !== frames.systemFrames - 2) {
     throw new AssertionError(
       `${used - 1} frames are in use and ${allocator.freeFrames} free, of ${frames.systemFrames - 2}`,
     );
   }
+}
+
+/** Frames of [first, end) that have references. */
+export function usedFramesIn({ frames: { raw } }: Memory, first: number, end: number): number {
+  let used = 0;
+  for (let pfn = first; pfn < end; pfn++)
+    if (raw.refcount[pfn]! > 0 && raw.head[pfn] === pfn) used += 1 << raw.order[pfn]!;
+  return used;
 }
 
 /**
