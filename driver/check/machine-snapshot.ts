@@ -52,6 +52,7 @@ export class Snapshot {
     assert(kernel.scheduler.isAtRest, 'a snapshot is taken of a machine with a call under way');
     // Room that is made with its first use is made now, or each run from here would make it again.
     takeInvariantCounts(memory);
+    if (tracks) machine.checkInvariants();
     const { observer } = kernel;
     this.touched = tracks ? new TouchedState(observer) : null;
     if (tracks) kernel.observe(this.touched);
@@ -65,9 +66,7 @@ export class Snapshot {
     this.keepFrames(memory, { whole, arena });
     // Whatever else is large is rare, and kept whole.
     for (const of of whole) this.others.push({ of, first: 0, values: of.slice() });
-    if (!tracks) return;
-    machine.checkInvariants();
-    this.users = new UsersOfFrames(memory);
+    if (tracks) this.users = new UsersOfFrames(memory);
   }
 
   /** `whole` puts everything back, whatever was touched. */

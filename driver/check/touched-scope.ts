@@ -63,8 +63,6 @@ export class TouchedScope implements ProofScope {
     this.blocks = new Set(touched.blocks);
     for (const [kind, ids] of touched.tables) for (const id of ids) this.addPosition(kind, id);
     for (const mm of memory.mms) if (touched.hasNewRmap || touched.mms.has(mm.id)) this.addSpace(mm);
-    for (const id of touched.mms)
-      for (const { table } of before.tables.get(id) ?? []) this.addBlocks(before.blocksOf.get(table));
     // A set that grows is gone through to its end.
     for (const block of this.blocks) {
       this.addBlocks(before.partners.get(block));
@@ -109,8 +107,9 @@ export class TouchedScope implements ProofScope {
     }
   }
 
+  /** Its vmas or who finds its pages changed: every entry must fit, though it counts as before. */
   private addSpace(mm: Mm): void {
-    for (const placed of tablesBelow({ table: mm.pageTable.root, level: 4, base: 0 })) this.addNow(mm.id, placed);
+    for (const placed of tablesBelow({ table: mm.pageTable.root, level: 4, base: 0 })) this.add(mm.id, placed);
   }
 
   private addNow(mmId: number, placed: PlacedTable): void {

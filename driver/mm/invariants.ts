@@ -131,7 +131,7 @@ function anyOfEight(entries: Uint32Array, at: number): boolean {
 }
 
 function countEntry(mm: Mm, at: { vpn: number; table: Table; i: number }, expected: InvariantCounts): void {
-  const { frames } = mm.memory;
+  const { raw } = mm.memory.frames;
   const lo = at.table.lo(at.i);
   const hi = at.table.hi(at.i);
   const kind = kindOf(lo);
@@ -141,8 +141,8 @@ function countEntry(mm: Mm, at: { vpn: number; table: Table; i: number }, expect
   if (kind === Kind.swap) expected.slotCounts.set(hi, (expected.slotCounts.get(hi) ?? 0) + 1);
   const mapsPage = kind === Kind.present || kind === Kind.devicePrivate || kind === Kind.deviceExclusive;
   if (!mapsPage || lo & Pte.special) return;
-  const head = frames.head(hi);
-  if (frames.refcount(head) === 0) throw entryError(mm, at, `points to pfn ${hi}, which is free`);
+  const head = raw.head[hi]!;
+  if (raw.refcount[head]! === 0) throw entryError(mm, at, `points to pfn ${hi}, which is free`);
   expected.refs[head]!++;
   if (lo & Pte.huge) expected.entire[head]!++;
   else if (kind !== Kind.deviceExclusive || mm.memory.profile.exclusiveIsMapping) expected.mapcount[hi]!++;
@@ -155,17 +155,20 @@ function checkMapping(
   at: { vpn: number; table: Table; i: number },
   page: { vma: Vma; kind: KindId; pfn: number },
 ): void {
-  const { frames, anonVmas } = mm.memory;
+  const {
+    frames: { raw },
+    anonVmas,
+  } = mm.memory;
   const { vma, pfn } = page;
-  const head = frames.head(pfn);
-  if (!frames.hasFlags(head, PG.anon) || vma.flags & VM.hugetlb) return;
-  const anonVma = anonVmas.get(frames.mapping(head));
+  const head = raw.head[pfn]!;
+  if (!(raw.flags[head]! & PG.anon) || vma.flags & VM.hugetlb) return;
+  const anonVma = anonVmas.get(raw.mapping[head]!);
   if (anonVma === undefined || !anonVma.vmas.includes(vma))
     throw entryError(mm, at, `is not reached by the rmap of pfn ${pfn}`);
-  const index = frames.index(head) + (pfn - head);
+  const index = raw.index[head]! + (pfn - head);
   if (vma.addressOf(index) !== at.vpn * PAGE_SIZE)
     throw entryError(mm, at, `has pfn ${pfn} of index ${index}, which rmap looks for elsewhere`);
-  const exclusive = frames.isAnonExclusive(at.table.isLeaf ? pfn : head);
+  const exclusive = (raw.flags[at.table.isLeaf ? pfn : head]! & PG.anonExclusive) !== 0;
   const writable = (at.table.lo(at.i) & Pte.write) !== 0;
   if (writable && !exclusive && page.kind !== Kind.deviceExclusive)
     throw entryError(mm, at, `is writable, but pfn ${pfn} is not exclusive`);
@@ -178,7 +181,7 @@ function entryError(mm: Mm, at: { vpn: number; table: Table; i: number }, what: 
 
 /** References that are not entries of page tables. */
 function countCaches(memory: Memory, forEachRun: ProofScope['forEachRun'], expected: InvariantCounts): void {
-  const { frames } = memory;
+  const { raw, zone } = memory.frames;
   for (const mapping of memory.mappings.values()) {
     mapping.pages.forEach((pfn) => {
       if (pfn > 0) expected.refs[pfn]!++;
@@ -186,37 +189,36 @@ function countCaches(memory: Memory, forEachRun: ProofScope['forEachRun'], expec
     });
   }
   const countFrame = (pfn: number): void => {
-    const pins = frames.pincount(pfn);
-    expected.refs[pfn]! += frames.order(pfn) > 0 ? pins : pins * GUP_PIN_COUNTING_BIAS;
-    if (frames.hasFlags(pfn, PG.swapcache)) expected.refs[pfn]! += frames.folioNrPages(pfn);
-    if (frames.zone[pfn] === Zone.private) expected.refs[frames.zoneDeviceData(pfn)]!++;
-    if (frames.hasFlags(pfn, PG.reserved)) expected.refs[pfn]!++;
+    const pins = raw.pincount[pfn]!;
+    expected.refs[pfn]! += raw.order[pfn]! > 0 ? pins : pins * GUP_PIN_COUNTING_BIAS;
+    if (raw.flags[pfn]! & PG.swapcache) expected.refs[pfn]! += 1 << raw.order[pfn]!;
+    if (zone[pfn] === Zone.private) expected.refs[raw.zoneDeviceData[pfn]!]!++;
+    if (raw.flags[pfn]! & PG.reserved) expected.refs[pfn]!++;
   };
   forEachRun((first, end) => {
-    for (let pfn = first; pfn < end; pfn++) if (frames.refcount(pfn) !== 0) countFrame(pfn);
+    for (let pfn = first; pfn < end; pfn++) if (raw.refcount[pfn]! !== 0) countFrame(pfn);
   });
   if (memory.hugeZeroPfn !== 0) expected.refs[memory.hugeZeroPfn]!++;
 }
 
 function checkFrame(memory: Memory, pfn: number, expected: InvariantCounts): void {
-  const { frames } = memory;
-  const flags = frames.flags(pfn);
-  if (frames.head(pfn) !== pfn) {
-    if (expected.mapcount[pfn] !== frames.mapcount(pfn))
+  const { raw, zone } = memory.frames;
+  const flags = raw.flags[pfn]!;
+  if (raw.head[pfn]! !== pfn) {
+    if (expected.mapcount[pfn] !== raw.mapcount[pfn]!)
       throw frameError(memory, pfn, 'mapcount', expected.mapcount[pfn]!);
     return;
   }
   if (flags & PG.locked)
-    throw new AssertionError(`pfn ${pfn} is locked, by task ${frames.lockOwner(pfn)}, while no task runs`);
-  if (expected.refs[pfn] !== frames.refcount(pfn)) throw frameError(memory, pfn, 'refcount', expected.refs[pfn]!);
-  if (expected.entire[pfn] !== frames.entireMapcount(pfn))
+    throw new AssertionError(`pfn ${pfn} is locked, by task ${raw.lockOwner[pfn]!}, while no task runs`);
+  if (expected.refs[pfn] !== raw.refcount[pfn]!) throw frameError(memory, pfn, 'refcount', expected.refs[pfn]!);
+  if (expected.entire[pfn] !== raw.entireMapcount[pfn]!)
     throw frameError(memory, pfn, 'entireMapcount', expected.entire[pfn]!);
   let total = expected.entire[pfn]!;
-  for (let i = 0; i < frames.folioNrPages(pfn); i++) total += expected.mapcount[pfn + i]!;
-  if (total !== frames.folioMapcount(pfn)) throw frameError(memory, pfn, 'folioMapcount', total);
-  if (expected.mapcount[pfn] !== frames.mapcount(pfn))
-    throw frameError(memory, pfn, 'mapcount', expected.mapcount[pfn]!);
-  if (flags & PG.lru && frames.zone[pfn] !== Zone.system) throw new AssertionError(`device pfn ${pfn} is on the LRU`);
+  for (let i = 0; i < 1 << raw.order[pfn]!; i++) total += expected.mapcount[pfn + i]!;
+  if (total !== raw.folioMapcount[pfn]!) throw frameError(memory, pfn, 'folioMapcount', total);
+  if (expected.mapcount[pfn] !== raw.mapcount[pfn]!) throw frameError(memory, pfn, 'mapcount', expected.mapcount[pfn]!);
+  if (flags & PG.lru && zone[pfn] !== Zone.system) throw new AssertionError(`device pfn ${pfn} is on the LRU`);
 }
 
 function frameError(
