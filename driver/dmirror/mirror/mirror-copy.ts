@@ -18,6 +18,7 @@ export function* dmirrorDoRead(command: Command, bounce: Uint8Array): Coroutine<
   const { file, context } = command;
   const { bytes, kernel } = context.memory;
   const first = command.addr / PAGE_SIZE;
+  kernel.mightSleep();
   yield* file.mutex.lock();
   let ret = 0;
   while (command.cpages < command.npages) {
@@ -48,7 +49,9 @@ export function* dmirrorDoWrite(command: Command, bounce: Uint8Array): Coroutine
       break;
     }
     const from = command.cpages * PAGE_SIZE;
-    bytes.set(bounce.subarray(from, from + PAGE_SIZE), byteOffset(command, mirrorPfn(entry)));
+    const to = byteOffset(command, mirrorPfn(entry));
+    context.memory.contentChanges(to / PAGE_SIZE);
+    bytes.set(bounce.subarray(from, from + PAGE_SIZE), to);
     if (++command.cpages % PAGES_PER_SLICE === 0 && kernel.scheduler.isPreemptive) yield MIRROR_COPY_POINT;
   }
   file.mutex.unlock();
