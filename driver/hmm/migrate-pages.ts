@@ -3,7 +3,7 @@ import { type Coroutine, preemptPoint } from '../core/effect.js';
 import { LockClass } from '../core/lock-class.js';
 import { InjectPoint, Phase } from '../inject/inject-points.js';
 import { HPAGE_PMD_NR, PAGE_SIZE, PG, Zone } from '../mm/frames/frames.js';
-import { splitUnmappedFolio } from '../mm/huge/thp-split-folio.js';
+import { folioSplitUnmapped } from '../mm/huge/thp-split-folio.js';
 import type { Memory } from '../mm/memory.js';
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart, type NotifierRange } from '../mm/notifier.js';
 import { folioFreeSwap } from '../mm/swap/swap-cache.js';
@@ -104,7 +104,7 @@ export function* migrateVmaSplitUnmappedFolio(
   memory.kernel.mightSleep();
   memory.frames.assertLocked(head);
   memory.frames.assertUnmapped(head);
-  if ((yield* splitUnmappedFolio(memory, head)) !== 0) return false;
+  if ((yield* folioSplitUnmapped(memory, head)) !== 0) return false;
   src[i]! &= ~MigratePfn.compound;
   for (let j = 1; j < HPAGE_PMD_NR; j++) {
     src[i + j] = src[i]!;

@@ -140,12 +140,12 @@ function makeSmallFolios(memory: Memory, head: number, isolated: number[] | null
 
 /**
  * Splits a locked anonymous folio whose every mapping is a migration entry. Its pages are then locked, each with one reference, and
- * named by small migration entries. 0, or -EAGAIN when somebody else has a reference. Linux: part of migrate_vma_split_unmapped_folio() of 6.19
+ * named by small migration entries. 0, or -EAGAIN when somebody else has a reference. Linux: mm/huge_memory.c:folio_split_unmapped() of 6.19
  *
  * Deviates: Linux splits the entry in the migrating vma alone, and so leaves 2 MiB entries of what is no such folio any more in
  * processes that share it.
  */
-export function* splitUnmappedFolio(memory: Memory, head: number): Coroutine<number> {
+export function* folioSplitUnmapped(memory: Memory, head: number): Coroutine<number> {
   const { frames } = memory;
   assert(folioIsLocked(memory, head) && frames.folioMapcount(head) === 0, `pfn ${head} is no locked, unmapped folio`);
   const { inject } = memory.kernel;
