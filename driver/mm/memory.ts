@@ -82,10 +82,10 @@ export class Memory {
     this.bytes = new Uint8Array(buffer);
     this.words = new Uint32Array(buffer);
     this.frames = new Frames(systemFrames, options.coherentBytes / PAGE_SIZE, options.privateFrames, kernel);
-    this.allocator = new FrameAllocator(this.frames, kernel.inject);
+    this.allocator = new FrameAllocator(this.frames, kernel.inject, kernel);
     this.kernelMemory = new KernelMemory(this.allocator);
     this.tables = new TablePool(kernel, this.kernelMemory);
-    this.swap = new SwapArea(Math.floor(options.swapBytes / PAGE_SIZE));
+    this.swap = new SwapArea(kernel, Math.floor(options.swapBytes / PAGE_SIZE));
     this.hugetlb = new HugetlbPool(this, options.hugePages);
     this.thpEnabled = options.thpEnabled;
     this.profile = options.profile ?? DEFAULT_PROFILE;

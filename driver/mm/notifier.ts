@@ -1,4 +1,5 @@
 import type { Coroutine } from '../core/effect.js';
+import { Access, Shared } from '../core/observer.js';
 import type { Mm } from './vmas/mm.js';
 
 /** Why an address range is being invalidated. Linux: enum mmu_notifier_event */
@@ -37,6 +38,7 @@ export function* invalidateRangeStart(range: NotifierRange): Coroutine<number> {
   const { kernel } = mm.memory;
   if (kernel.trace.verbose)
     kernel.emit('notifier', `${range.event}${range.owner === null ? '' : ' owner'}`, range.start, range.end);
+  mm.touch(Shared.notifierSeq, Access.read | Access.lockless);
   if (mm.notifier === null) return 0;
   return yield* mm.notifier.invalidateRangeStart(range);
 }

@@ -1,6 +1,8 @@
 import { EFAULT, ENOENT } from '../../../uapi/errno.js';
 import { type Coroutine, preemptPoint } from '../../core/effect.js';
+import { Access } from '../../core/observer.js';
 import { copyToUser } from '../../mm/faults/access.js';
+import { touchContent } from '../../mm/frames/folio.js';
 import { PAGE_SIZE, Zone } from '../../mm/frames/frames.js';
 import { bounceInit, type Command } from '../commands/command.js';
 import { KernelOops } from '../oops.js';
@@ -26,7 +28,7 @@ export function* mirrorRead(command: Command, bounce: Uint8Array): Coroutine<num
       ret = -ENOENT;
       break;
     }
-    const from = byteOffset(command, mirrorPfn(entry));
+    const from = byteOffset(command, mirrorPfn(entry), Access.read);
     bounce.set(bytes.subarray(from, from + PAGE_SIZE), command.cpages * PAGE_SIZE);
     if (++command.cpages % PAGES_PER_SLICE === 0 && kernel.scheduler.isPreemptive) yield MIRROR_COPY_POINT;
   }
@@ -48,7 +50,7 @@ export function* mirrorWrite(command: Command, bounce: Uint8Array): Coroutine<nu
       break;
     }
     const from = command.cpages * PAGE_SIZE;
-    bytes.set(bounce.subarray(from, from + PAGE_SIZE), byteOffset(command, mirrorPfn(entry)));
+    bytes.set(bounce.subarray(from, from + PAGE_SIZE), byteOffset(command, mirrorPfn(entry), Access.write));
     if (++command.cpages % PAGES_PER_SLICE === 0 && kernel.scheduler.isPreemptive) yield MIRROR_COPY_POINT;
   }
   file.mutex.unlock();
@@ -70,12 +72,13 @@ export function* returnMirroredData(command: Command): Coroutine<number> {
 }
 
 /** Where the bytes of a mirrored frame are. The frame may be gone (Q2): its old place is touched, and that is reported. */
-function byteOffset({ context, addr, cpages }: Command, pfn: number): number {
+function byteOffset({ context, addr, cpages }: Command, pfn: number, how: number): number {
   const { frames, kernel } = context.memory;
   if (frames.zone[pfn] === Zone.private) {
     throw new KernelOops('the device touches the memory of a device-private page', addr + cpages * PAGE_SIZE, pfn);
   }
   if (frames.refcount(frames.head(pfn)) === 0)
     kernel.emit('page', 'mirror entry to a freed page', addr + cpages * PAGE_SIZE, pfn);
+  touchContent(context.memory, pfn, how);
   return pfn * PAGE_SIZE;
 }

@@ -1,7 +1,9 @@
 import { EFAULT } from '../../../uapi/errno.js';
 import type { Coroutine } from '../../core/effect.js';
 import { preemptPoint } from '../../core/effect.js';
+import { Access } from '../../core/observer.js';
 import { InjectPoint } from '../../inject/inject-points.js';
+import { touchContent } from '../frames/folio.js';
 import { PAGE_SIZE } from '../frames/frames.js';
 import { KIND_MASK, Kind, Pte } from '../tables/entry.js';
 import { pmdIndex, pteIndex, TASK_SIZE } from '../tables/page-table.js';
@@ -43,6 +45,7 @@ export function* cpuLoad(mm: Mm, addr: number, out: Uint8Array, isKernel = false
     const length = Math.min(PAGE_SIZE - offset, out.length - done);
     const pfn = yield* cpuPage(mm, at, { write: false, isKernel });
     if (typeof pfn === 'string') return { done, fault: pfn, addr: at };
+    touchContent(mm.memory, pfn, Access.read);
     const from = pfn * PAGE_SIZE + offset;
     out.set(bytes.subarray(from, from + length), done);
     done += length;
@@ -61,6 +64,7 @@ export function* cpuStore(mm: Mm, addr: number, data: Uint8Array, isKernel = fal
     const length = Math.min(PAGE_SIZE - offset, data.length - done);
     const pfn = yield* cpuPage(mm, at, { write: true, isKernel });
     if (typeof pfn === 'string') return { done, fault: pfn, addr: at };
+    touchContent(mm.memory, pfn, Access.write);
     bytes.set(data.subarray(done, done + length), pfn * PAGE_SIZE + offset);
     done += length;
   }
@@ -86,6 +90,8 @@ function copyMapped(
     for (let pfn = first + 1; end < last && translate(mm, end / PAGE_SIZE, write) === pfn; pfn++)
       end = Math.min(last, end + PAGE_SIZE);
     const from = first * PAGE_SIZE + offset;
+    const npages = Math.ceil((offset + end - at) / PAGE_SIZE);
+    touchContent(mm.memory, first, write ? Access.write : Access.read, npages);
     if (write) bytes.set(data.subarray(done, done + end - at), from);
     else data.set(bytes.subarray(from, from + end - at), done);
     done += end - at;
