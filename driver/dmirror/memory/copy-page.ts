@@ -21,6 +21,7 @@ interface Source {
 
 /** The destination `to`, which the device has handed out, gets its data. Linux: part of lib/test_hmm.c:dmirror_migrate_alloc_and_copy() */
 export function fillDevicePage(memory: Memory, to: number, from: number): void {
+  memory.frames.assertLocked(to);
   const backing = backingPfn(memory, to);
   if (from === 0) clearPage(memory, backing);
   else copyPage(memory, backing, from);
@@ -33,6 +34,7 @@ export function settleOnDevice(
   { dst, dstPfn }: MigrateVma,
   { i, to, flags }: { i: number; to: number; flags: number },
 ): void {
+  memory.frames.assertLocked(to);
   memory.frames.setZoneDeviceData(backingPfn(memory, to), file.id);
   dst[i] = MigratePfn.valid | flags;
   dstPfn[i] = to;
@@ -121,6 +123,7 @@ export function* folioToSystem(memory: Memory, file: DmirrorFile, migrate: Migra
 export function* injectBadCopy(memory: Memory, to: number, bytesPfn: number): Coroutine<boolean> {
   const { inject, defects } = memory.kernel;
   if (inject.isQuiet(InjectPoint.deviceCopy) || (yield* inject.reach(InjectPoint.deviceCopy)) === 0) return false;
+  memory.contentChanges(bytesPfn);
   memory.bytes.fill(0xdb, bytesPfn * PAGE_SIZE + inject.bytes, (bytesPfn + 1) * PAGE_SIZE);
   if (defects.copyUnchecked) return false;
   folioUnlock(memory, to);

@@ -1,8 +1,6 @@
 import { EFAULT, ENOENT } from '../../../uapi/errno.js';
 import { type Coroutine, preemptPoint } from '../../core/effect.js';
-import { Access } from '../../core/observer.js';
 import { copyToUser } from '../../mm/faults/access.js';
-import { touchContent } from '../../mm/frames/folio.js';
 import { PAGE_SIZE, Zone } from '../../mm/frames/frames.js';
 import { type Command, dmirrorBounceInit } from '../commands/command.js';
 import { KernelOops } from '../oops.js';
@@ -20,6 +18,7 @@ export function* dmirrorDoRead(command: Command, bounce: Uint8Array): Coroutine<
   const { file, context } = command;
   const { bytes, kernel } = context.memory;
   const first = command.addr / PAGE_SIZE;
+  kernel.mightSleep();
   yield* file.mutex.lock();
   let ret = 0;
   while (command.cpages < command.npages) {
@@ -28,7 +27,8 @@ export function* dmirrorDoRead(command: Command, bounce: Uint8Array): Coroutine<
       ret = -ENOENT;
       break;
     }
-    const from = byteOffset(command, mirrorPfn(entry), Access.read);
+    const from = byteOffset(command, mirrorPfn(entry));
+    context.memory.contentIsRead(from / PAGE_SIZE);
     bounce.set(bytes.subarray(from, from + PAGE_SIZE), command.cpages * PAGE_SIZE);
     if (++command.cpages % PAGES_PER_SLICE === 0 && kernel.scheduler.isPreemptive) yield MIRROR_COPY_POINT;
   }
@@ -50,7 +50,9 @@ export function* dmirrorDoWrite(command: Command, bounce: Uint8Array): Coroutine
       break;
     }
     const from = command.cpages * PAGE_SIZE;
-    bytes.set(bounce.subarray(from, from + PAGE_SIZE), byteOffset(command, mirrorPfn(entry), Access.write));
+    const to = byteOffset(command, mirrorPfn(entry));
+    context.memory.contentChanges(to / PAGE_SIZE);
+    bytes.set(bounce.subarray(from, from + PAGE_SIZE), to);
     if (++command.cpages % PAGES_PER_SLICE === 0 && kernel.scheduler.isPreemptive) yield MIRROR_COPY_POINT;
   }
   file.mutex.unlock();
@@ -72,13 +74,12 @@ export function* returnMirroredData(command: Command): Coroutine<number> {
 }
 
 /** Where the bytes of a mirrored frame are. The frame may be gone (Q2): its old place is touched, and that is reported. */
-function byteOffset({ context, addr, cpages }: Command, pfn: number, how: number): number {
+function byteOffset({ context, addr, cpages }: Command, pfn: number): number {
   const { frames, kernel } = context.memory;
   if (frames.zone[pfn] === Zone.private) {
     throw new KernelOops('the device touches the memory of a device-private page', addr + cpages * PAGE_SIZE, pfn);
   }
   if (frames.refcount(frames.head(pfn)) === 0)
     kernel.emit('page', 'mirror entry to a freed page', addr + cpages * PAGE_SIZE, pfn);
-  touchContent(context.memory, pfn, how);
   return pfn * PAGE_SIZE;
 }

@@ -1,9 +1,7 @@
 import { EFAULT } from '../../../uapi/errno.js';
 import type { Coroutine } from '../../core/effect.js';
 import { preemptPoint } from '../../core/effect.js';
-import { Access } from '../../core/observer.js';
 import { InjectPoint } from '../../inject/inject-points.js';
-import { touchContent } from '../frames/folio.js';
 import { PAGE_SIZE } from '../frames/frames.js';
 import { KIND_MASK, Kind, Pte } from '../tables/entry.js';
 import { pmdIndex, pteIndex, TASK_SIZE } from '../tables/page-table.js';
@@ -45,7 +43,7 @@ export function* cpuLoad(mm: Mm, addr: number, out: Uint8Array, isKernel = false
     const length = Math.min(PAGE_SIZE - offset, out.length - done);
     const pfn = yield* cpuPage(mm, at, { write: false, isKernel });
     if (typeof pfn === 'string') return { done, fault: pfn, addr: at };
-    touchContent(mm.memory, pfn, Access.read);
+    mm.memory.contentIsRead(pfn);
     const from = pfn * PAGE_SIZE + offset;
     out.set(bytes.subarray(from, from + length), done);
     done += length;
@@ -64,7 +62,7 @@ export function* cpuStore(mm: Mm, addr: number, data: Uint8Array, isKernel = fal
     const length = Math.min(PAGE_SIZE - offset, data.length - done);
     const pfn = yield* cpuPage(mm, at, { write: true, isKernel });
     if (typeof pfn === 'string') return { done, fault: pfn, addr: at };
-    touchContent(mm.memory, pfn, Access.write);
+    mm.memory.contentChanges(pfn);
     bytes.set(data.subarray(done, done + length), pfn * PAGE_SIZE + offset);
     done += length;
   }
@@ -90,10 +88,13 @@ function copyMapped(
     for (let pfn = first + 1; end < last && translate(mm, end / PAGE_SIZE, write) === pfn; pfn++)
       end = Math.min(last, end + PAGE_SIZE);
     const from = first * PAGE_SIZE + offset;
-    const npages = Math.ceil((offset + end - at) / PAGE_SIZE);
-    touchContent(mm.memory, first, write ? Access.write : Access.read, npages);
-    if (write) bytes.set(data.subarray(done, done + end - at), from);
-    else data.set(bytes.subarray(from, from + end - at), done);
+    if (write) {
+      mm.memory.contentChanges(first, Math.ceil((offset + end - at) / PAGE_SIZE));
+      bytes.set(data.subarray(done, done + end - at), from);
+    } else {
+      mm.memory.contentIsRead(first, Math.ceil((offset + end - at) / PAGE_SIZE));
+      data.set(bytes.subarray(from, from + end - at), done);
+    }
     done += end - at;
   }
   return done;
@@ -152,11 +153,11 @@ export function translate(mm: Mm, vpn: number, write: boolean): number {
   const leaf = pmd.child(pmdIndex(vpn));
   const table = leaf ?? pmd;
   const i = leaf === null ? pmdIndex(vpn) : pteIndex(vpn);
-  const lo = table.lo(i);
+  const lo = table.loLockless(i);
   if ((lo & (KIND_MASK | Pte.protnone)) !== Kind.present) return 0;
   if (write && !(lo & Pte.write)) return 0;
   table.setLo(i, lo | (write ? Pte.young | Pte.dirty : Pte.young));
-  const pfn = table.hi(i);
+  const pfn = table.hiLockless(i);
   return leaf === null ? pfn + (vpn % 512) : pfn;
 }
 

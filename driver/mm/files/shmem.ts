@@ -1,8 +1,7 @@
 import { EINVAL, ENOMEM } from '../../../uapi/errno.js';
 import { assert } from '../../core/assert.js';
 import type { Coroutine } from '../../core/effect.js';
-import { Access } from '../../core/observer.js';
-import { clearPage, folioAddLru, folioGet, folioLock, folioPut, folioUnlock, touchContent } from '../frames/folio.js';
+import { clearPage, folioAddLru, folioGet, folioLock, folioPut, folioUnlock } from '../frames/folio.js';
 import { PAGE_SIZE, PG } from '../frames/frames.js';
 import type { Memory } from '../memory.js';
 import { type ZapOptions, zapPageRangeSingle } from '../tables/zap.js';
@@ -200,7 +199,7 @@ function* clearPart(memory: Memory, mapping: AddressSpace, from: number, to: num
   const pfn = yield* shmemGetFolio(memory, mapping, index, { create: false });
   if (pfn <= 0) return;
   const base = (pfn - index) * PAGE_SIZE;
-  touchContent(memory, base / PAGE_SIZE, Access.write);
+  memory.contentChanges(pfn);
   memory.bytes.fill(0, base + from, base + to);
   folioPut(memory, pfn);
 }
@@ -220,7 +219,7 @@ export function* shmemRead(
     if (pfn < 0) return out.subarray(0, done);
     if (pfn > 0) {
       const from = pfn * PAGE_SIZE + inPage;
-      touchContent(memory, Math.floor(from / PAGE_SIZE), Access.read);
+      memory.contentIsRead(Math.floor(from / PAGE_SIZE));
       out.set(memory.bytes.subarray(from, from + n), done);
       folioPut(memory, pfn);
     }
@@ -242,7 +241,7 @@ export function* shmemWrite(
     const n = Math.min(PAGE_SIZE - inPage, bytes.length - done);
     const pfn = yield* shmemGetFolio(memory, mapping, Math.floor(at / PAGE_SIZE), { create: true });
     if (pfn < 0) return done > 0 ? done : pfn;
-    touchContent(memory, pfn, Access.write);
+    memory.contentChanges(pfn);
     memory.bytes.set(bytes.subarray(done, done + n), pfn * PAGE_SIZE + inPage);
     memory.frames.setFlags(pfn, PG.dirty);
     folioPut(memory, pfn);

@@ -1,7 +1,6 @@
 import { assert } from '../../core/assert.js';
 import { type Coroutine, preemptPoint } from '../../core/effect.js';
 import { LockClass } from '../../core/lock-class.js';
-import { Access, Shared } from '../../core/observer.js';
 import { WaitQueue } from '../../core/wait-queue.js';
 import type { Memory } from '../memory.js';
 import { PAGE_SIZE, PG, Zone } from './frames.js';
@@ -118,23 +117,18 @@ function pageQueue(memory: Memory, head: number): WaitQueue {
   return queue;
 }
 
-/** Bytes of `count` frames from `pfn` on are about to be read or written. */
-export function touchContent(memory: Memory, pfn: number, how: number, count = 1): void {
-  memory.kernel.observer?.touch(Shared.content, pfn, how, count);
-}
-
 /** Fills a frame with zeroes. */
 export function clearPage(memory: Memory, pfn: number): void {
-  touchContent(memory, pfn, Access.write);
   const start = pfn * PAGE_SIZE;
+  memory.contentChanges(pfn);
   memory.bytes.fill(0, start, start + PAGE_SIZE);
 }
 
 /** Copies the bytes of one frame; both must have bytes of their own. */
 export function copyPage(memory: Memory, to: number, from: number): void {
-  touchContent(memory, from, Access.read);
-  touchContent(memory, to, Access.write);
+  memory.contentIsRead(from);
   const start = from * PAGE_SIZE;
+  memory.contentChanges(to);
   memory.bytes.copyWithin(to * PAGE_SIZE, start, start + PAGE_SIZE);
 }
 

@@ -1,5 +1,3 @@
-import { Access } from '../../core/observer.js';
-import { touchContent } from '../frames/folio.js';
 import { HPAGE_PMD_NR, PAGE_SIZE, PG } from '../frames/frames.js';
 import type { Memory } from '../memory.js';
 
@@ -20,13 +18,13 @@ export function getHugeZeroFolio(memory: Memory): number {
 
 /** Fills a 2 MiB folio with zeroes. */
 export function clearHugePage(memory: Memory, head: number): void {
-  touchContent(memory, head, Access.write, HPAGE_PMD_NR);
+  memory.contentChanges(head, HPAGE_PMD_NR);
   memory.bytes.fill(0, head * PAGE_SIZE, (head + HPAGE_PMD_NR) * PAGE_SIZE);
 }
 
 /** Copies the bytes of one 2 MiB folio to another. */
 export function copyHugePage(memory: Memory, to: number, from: number): void {
-  touchContent(memory, from, Access.read, HPAGE_PMD_NR);
-  touchContent(memory, to, Access.write, HPAGE_PMD_NR);
+  memory.contentIsRead(from, HPAGE_PMD_NR);
+  memory.contentChanges(to, HPAGE_PMD_NR);
   memory.bytes.copyWithin(to * PAGE_SIZE, from * PAGE_SIZE, (from + HPAGE_PMD_NR) * PAGE_SIZE);
 }
