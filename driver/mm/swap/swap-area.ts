@@ -46,7 +46,7 @@ export class SwapArea {
     this.kernel.observer?.touch(Shared.freeSlots, 0, Access.write, 1);
     const slot = this.freeSlots.pop() ?? (this.fresh < this.slots ? this.fresh++ : 0);
     if (slot === 0) return 0;
-    assert(this.counts[slot] === 0 && this.cached[slot] === 0, `free swap slot ${slot} is in use`);
+    assert(!this.isUsed(slot), `free swap slot ${slot} is in use`);
     this.kernel.observer?.touch(Shared.swapCache, slot, Access.write, 1);
     this.cached[slot] = pfn;
     this.used++;
@@ -118,6 +118,8 @@ export class SwapArea {
   }
 
   isUsed(slot: number): boolean {
+    this.kernel.observer?.touch(Shared.swapMap, slot, Access.read, 1);
+    this.kernel.observer?.touch(Shared.swapCache, slot, Access.read, 1);
     return this.counts[slot]! > 0 || this.cached[slot] !== 0;
   }
 
@@ -130,8 +132,6 @@ export class SwapArea {
   }
 
   private releaseUnused(slot: number): void {
-    this.kernel.observer?.touch(Shared.swapMap, slot, Access.read, 1);
-    this.kernel.observer?.touch(Shared.swapCache, slot, Access.read, 1);
     if (this.isUsed(slot)) return;
     this.kernel.observer?.touch(Shared.freeSlots, 0, Access.write, 1);
     this.used--;

@@ -86,6 +86,7 @@ export class TlbBatch {
   add(mm: Mm): void {
     if (this.mms.has(mm)) return;
     this.mms.add(mm);
+    mm.touch(Shared.tlbPending, Access.write);
     mm.tlbBatches++;
     beginTlbFlushPending(mm);
   }
@@ -94,6 +95,7 @@ export class TlbBatch {
   flush(): void {
     for (const mm of this.mms) {
       flushTlbMm(mm);
+      mm.touch(Shared.tlbPending, Access.write);
       mm.tlbBatches--;
       endTlbFlushPending(mm);
     }
