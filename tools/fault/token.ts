@@ -12,8 +12,8 @@ import type { PathName } from '../../uapi/path-name.js';
 import { UsageError } from '../exit-code.js';
 import { pathNamed } from '../path-option.js';
 import { defectNames } from './defect-option.js';
-import { checkPlan } from './plans/plan-schema.js';
-import type { Plan } from './plans/plan-types.js';
+import { checkPlan } from './plans/plan-check.js';
+import type { Plan } from './plans/plan-schema.js';
 
 /** One injected failure: the nth hit (from 1) of a point in a phase returns this. */
 export interface Injection {

@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs';
 import { stringify } from 'yaml';
 import type { Output } from '../../commands/selftest.js';
 import { EXIT, UsageError } from '../../exit-code.js';
-import type { Rule } from '../plans/plan-types.js';
+import type { Rule } from '../plans/plan-schema.js';
+import { schemaComment } from '../plans/schema-comment.js';
 import { KINDS, Knobs, type Left } from './knobs.js';
 import { type Place, type ShellEvent, type ShellWrite, SWEEP, shellEvents } from './shell-events.js';
 
@@ -25,6 +26,7 @@ export function importScript(file: string, output: Output): number {
       `${file}: nothing in it is about fault injection`,
       'it may write to the files of failslab, fail_page_alloc, fail_usercopy, fail_function or fail-nth, call failcmd.sh, or be a command line of the kernel',
     );
+  output.out(schemaComment());
   output.out(`# Imported from ${file}. The steps are an example: put in what the script ran.`);
   for (const { line, text, why } of left) output.out(`# line ${line}: ${text} - ${why}`);
   const plan = {

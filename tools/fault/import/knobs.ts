@@ -1,5 +1,5 @@
 import { INJECT_POINTS, INJECT_RETURNS, type InjectReturn, pointByName } from '../../../driver/inject/inject-points.js';
-import type { Rule } from '../plans/plan-types.js';
+import type { Rule } from '../plans/plan-schema.js';
 import type { Place, ShellWrite } from './shell-events.js';
 
 /** A line that has no counterpart, with the reason. */

@@ -2,9 +2,9 @@ import { readFileSync } from 'node:fs';
 import { type Document, isMap, isNode, isScalar, LineCounter, parseDocument, visit } from 'yaml';
 import type { ProfileName } from '../../../driver/mm/profile.js';
 import { UsageError } from '../../exit-code.js';
-import { checkPlan } from './plan-schema.js';
-import type { PlanError } from './plan-shape.js';
-import type { Plan } from './plan-types.js';
+import { checkPlan } from './plan-check.js';
+import type { PlanError } from './plan-errors.js';
+import type { Plan } from './plan-schema.js';
 
 /** Reads a plan file, for a machine of `profile` if one is given. Throws UsageError that lists its mistakes as file:line:column. */
 export function loadPlan(file: string, profile?: ProfileName): Plan {

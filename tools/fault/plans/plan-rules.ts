@@ -14,7 +14,8 @@ import { dialectByName } from '../../../uapi/dialect.js';
 import type { WirePoint } from '../wire/wire-points.js';
 import type { WireRule } from '../wire/wire-rules.js';
 import { functionsOf } from './callers.js';
-import { asList, isWirePoint, type Rule, returnAt, type Step } from './plan-types.js';
+import { asList, isWirePoint, returnAt } from './plan-parts.js';
+import type { Rule, Step } from './plan-schema.js';
 import { MAIN_SESSION } from './plan-words.js';
 import { PlanNameError, type PlanWorld } from './plan-world.js';
 

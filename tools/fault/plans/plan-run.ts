@@ -4,12 +4,13 @@ import { MachinePool } from '../../../driver/sys/machine/machine-pool.js';
 import { takeArmed } from '../armed-machine.js';
 import { planToken } from '../token.js';
 import { limitsOf, Served } from '../wire/served.js';
+import { checkPlan } from './plan-check.js';
 import { machineOptions, profileOf } from './plan-machine.js';
+import { isServed } from './plan-parts.js';
 import type { PlanOptions, PlanResult } from './plan-result.js';
-import { checkPlan } from './plan-schema.js';
+import type { Plan } from './plan-schema.js';
 import { runSelftestPlan } from './plan-selftest.js';
 import { PlanRun } from './plan-steps.js';
-import { isServed, type Plan } from './plan-types.js';
 import { MAIN_SESSION } from './plan-words.js';
 import { PlanWorld } from './plan-world.js';
 

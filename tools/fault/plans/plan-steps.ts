@@ -3,11 +3,11 @@ import { blockedText } from '../../../driver/sys/machine/machine-error.js';
 import type { Thread } from '../../../driver/sys/processes/thread.js';
 import { endSessions } from '../wire/served-transport.js';
 import { WireRules } from '../wire/wire-rules.js';
+import { allSteps } from './plan-check.js';
 import type { Issued } from './plan-door.js';
 import { checkExpect, checkFired, checkSessions, type StatsBefore } from './plan-expect.js';
 import { compileRules } from './plan-rules.js';
-import { allSteps } from './plan-schema.js';
-import type { Plan, Step } from './plan-types.js';
+import type { Plan, Step } from './plan-schema.js';
 import { MAIN_SESSION, madeBy } from './plan-words.js';
 import { LostNameError, type PlanWorld, pattern, type StepCall } from './plan-world.js';
 

@@ -14,7 +14,8 @@ import type { CallArg, CallResult } from '../../../uapi/system-call.js';
 import type { Served } from '../wire/served.js';
 import type { ServedSession } from '../wire/served-session.js';
 import { DirectDoor, type Door, type DoorCall, type Issued, ServedDoor } from './plan-door.js';
-import { pagesOf, type Step } from './plan-types.js';
+import { pagesOf } from './plan-parts.js';
+import type { Step } from './plan-schema.js';
 import { ADVICE, COMMANDS, MAIN_SESSION, madeBy, PROTECTION } from './plan-words.js';
 
 const PAGE_SIZE = mman.PAGE_SIZE;

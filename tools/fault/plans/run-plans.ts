@@ -13,7 +13,7 @@ import { defectNames } from '../defect-option.js';
 import { loadPlan } from './plan-parse.js';
 import type { PlanResult } from './plan-result.js';
 import { runPlan } from './plan-run.js';
-import type { Plan } from './plan-types.js';
+import type { Plan } from './plan-schema.js';
 import { PlanNameError } from './plan-world.js';
 
 export interface RunPlansOptions {

@@ -1,6 +1,6 @@
 import type { Journal } from './journal.js';
 import { type CleanResult, type JobResult, mergeResults, type SliceResult, type SweepJob } from './sweep-job.js';
-import type { SweepTask, TaskResult } from './sweep-pool.js';
+import type { SweepTask, TaskResult } from './sweep-worker.js';
 
 /** Runs of one task: few enough that Ctrl-C is answered at once, and that no worker idles at the end while another works. */
 const SLICE_RUNS = 32;

@@ -7,14 +7,15 @@ import { globToRegExp } from '../../glob.js';
 import { profileOption } from '../../kernel-profile.js';
 import { pathsOf } from '../../path-option.js';
 import { KtapWriter } from '../../report/ktap.js';
+import { workOff } from '../../worker-pool.js';
 import { defectNames } from '../defect-option.js';
 import { nearest } from '../plans/nearest.js';
 import { casesOf } from './cases.js';
 import { findingLines } from './finding-text.js';
 import { buildId, Journal } from './journal.js';
 import type { JobResult, SweepJob, SweepOptions } from './sweep-job.js';
-import { runTasks } from './sweep-pool.js';
 import { SweepState } from './sweep-state.js';
+import { type SweepTask, sweepWork, type TaskResult } from './sweep-worker.js';
 
 export interface SweepCommand {
   readonly seed: number;
@@ -50,8 +51,10 @@ export async function sweep(names: readonly string[], command: SweepCommand, out
   });
   const started = output.now();
   let noted = started;
-  await runTasks({
-    options,
+  await workOff<SweepTask, TaskResult>({
+    module: new URL('./sweep-worker.js', import.meta.url),
+    data: options,
+    here: () => sweepWork(options),
     workers: command.workers,
     take: () => state.take(),
     onResult(task, result) {
