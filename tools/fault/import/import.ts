@@ -5,7 +5,7 @@ import { EXIT, UsageError } from '../../exit-code.js';
 import type { Rule } from '../plans/plan-schema.js';
 import { schemaComment } from '../plans/schema-comment.js';
 import { KINDS, Knobs, type Left } from './knobs.js';
-import { type Place, type ShellEvent, type ShellWrite, SWEEP, shellEvents } from './shell-events.js';
+import { type ShellEvent, type ShellLine, type ShellWrite, SWEEP, shellEvents } from './shell-events.js';
 
 export interface Imported {
   readonly rules: Rule[];
@@ -44,7 +44,7 @@ export function importScript(file: string, output: Output): number {
 }
 
 /** What was armed at one moment of a script. */
-interface Moment extends Place {
+interface Moment extends ShellLine {
   readonly rules: Rule[];
   readonly armed: number;
   /** What happened then: a program ran, somebody waited for one, or a knob was written. */
@@ -128,7 +128,7 @@ class ScriptReader {
     if (at >= 0) this.knobs.restore(before);
   }
 
-  private note(kind: Moment['kind'], { line, text }: Place): void {
+  private note(kind: Moment['kind'], { line, text }: ShellLine): void {
     const { rules, left } = this.knobs.rules();
     this.left.push(...left);
     const { armed } = this.knobs;

@@ -1,9 +1,9 @@
 import { INJECT_POINTS, INJECT_RETURNS, type InjectReturn, pointByName } from '../../../driver/inject/inject-points.js';
 import type { Rule } from '../plans/plan-schema.js';
-import type { Place, ShellWrite } from './shell-events.js';
+import type { ShellLine, ShellWrite } from './shell-events.js';
 
 /** A line that has no counterpart, with the reason. */
-export interface Left extends Place {
+export interface Left extends ShellLine {
   readonly why: string;
 }
 
@@ -43,7 +43,7 @@ const SILENT = 'reports always say which fault struck, and on what path';
 
 type Values = Readonly<Record<string, number | undefined>>;
 interface FailingFunction {
-  readonly place: Place;
+  readonly place: ShellLine;
   readonly isInjected: boolean;
   readonly retval?: number;
 }
@@ -164,13 +164,13 @@ export class Knobs {
   }
 
   /** An empty name ends all, and one behind a `!` ends that one. */
-  private inject(name: string, place: Place): void {
+  private inject(name: string, place: ShellLine): void {
     if (name === '') this.functions = {};
     else if (name.startsWith('!')) this.setFunction(name.slice(1), { place, isInjected: false });
     else this.setFunction(name, { place, isInjected: true });
   }
 
-  private setFunction(name: string, values: Partial<FailingFunction> & { place: Place }): void {
+  private setFunction(name: string, values: Partial<FailingFunction> & { place: ShellLine }): void {
     const before = this.functions[name] ?? { isInjected: false };
     this.functions = { ...this.functions, [name]: { ...before, ...values } };
   }

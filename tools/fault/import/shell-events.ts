@@ -1,12 +1,12 @@
 import { FUNCTION, type Statement, statementsOf } from './shell-statements.js';
 
-export interface Place {
+export interface ShellLine {
   readonly line: number;
   readonly text: string;
 }
 
 /** `echo VALUE > PATH`, in whatever way it is written, with what both are when the script runs. */
-export interface ShellWrite extends Place {
+export interface ShellWrite extends ShellLine {
   readonly value: string;
   /** From the folder that the script is in by then. */
   readonly path: string;
@@ -18,11 +18,11 @@ export interface ShellWrite extends Place {
 export type ShellEvent =
   | (ShellWrite & { readonly kind: 'write' })
   /** What would have to run to know what it writes. */
-  | (Place & { readonly kind: 'unknown'; readonly why: string })
+  | (ShellLine & { readonly kind: 'unknown'; readonly why: string })
   /** A parameter of the kernel's command line. */
-  | (Place & { readonly kind: 'boot'; readonly name: string; readonly values: string })
+  | (ShellLine & { readonly kind: 'boot'; readonly name: string; readonly values: string })
   /** A program that runs. */
-  | (Place & {
+  | (ShellLine & {
       readonly kind: 'command';
       readonly words: readonly string[];
       readonly environment: Readonly<Record<string, string>>;
@@ -142,7 +142,7 @@ class ShellReader {
   }
 
   /** fail-nth is of the task that wrote it, and ends with it. */
-  private inOtherTask(place: Place, statements: readonly Statement[]): void {
+  private inOtherTask(place: ShellLine, statements: readonly Statement[]): void {
     const before = this.events.length;
     this.run(statements);
     const isSet = this.events.slice(before).some((event) => event.kind === 'write' && event.path.endsWith('/fail-nth'));
@@ -162,7 +162,7 @@ class ShellReader {
     this.calls--;
   }
 
-  private plain(place: Place, input: string | undefined): void {
+  private plain(place: ShellLine, input: string | undefined): void {
     const { text } = place;
     const isLog = /^(?:echo|printf)\b(?!.*(?:>|\btee\b))/.test(text);
     for (const [, name, values] of isLog ? [] : this.expand(text).matchAll(BOOT))
@@ -175,7 +175,7 @@ class ShellReader {
   }
 
   /** No write that is understood: it may be one that is not, and it may run a program. */
-  private other(place: Place, redirect: RegExpExecArray | null): void {
+  private other(place: ShellLine, redirect: RegExpExecArray | null): void {
     const { text } = place;
     const target = this.expand(redirect?.slice(1).find((one) => one !== undefined) ?? '');
     if (redirect !== null && (ABOUT_FAULTS.test(`${text} ${this.folder}/${target}`) || UNKNOWN.test(target)))
@@ -194,7 +194,7 @@ class ShellReader {
     if (words.length > 0) this.events.push({ kind: 'command', ...place, words, environment });
   }
 
-  private write(place: Place, value: string, name: string): void {
+  private write(place: ShellLine, value: string, name: string): void {
     const path = name.startsWith('/') || this.folder === '' ? name : `${this.folder}/${name}`;
     const open = UNKNOWN.exec(`${value} ${path}`);
     if (open === null) this.events.push({ kind: 'write', ...place, value, path, isRepeated: this.openLoops > 0 });

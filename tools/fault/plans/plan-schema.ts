@@ -7,7 +7,7 @@ import { FAULT_POINTS, type FaultPhase, type FaultReturn } from '../fault-points
 import { hint } from './nearest.js';
 import { ADVICE, ERRORS, VERBS } from './plan-words.js';
 
-// What can be written in a plan: the types, what is checked first, and schemas/plan.schema.json are all made from this. What a check of one
+// What can be written in a plan: the types, what is checked first, and docs/schemas/plan.schema.json are all made from this. What a check of one
 // value can't see, as names of what is not there, is in plan-check.ts and plan-names.ts.
 
 /** Of the largest mapping: the room that each has in the process. */

@@ -5,6 +5,6 @@ import { fileURLToPath } from 'node:url';
 export function schemaComment(): string {
   // The package's folder is two levels above tools/ in its sources, three in what is built from them.
   const isBuilt = import.meta.url.includes('/dist/tools/');
-  const file = fileURLToPath(new URL(`${isBuilt ? '../' : ''}../../../schemas/plan.schema.json`, import.meta.url));
+  const file = fileURLToPath(new URL(`${isBuilt ? '../' : ''}../../../docs/schemas/plan.schema.json`, import.meta.url));
   return `# yaml-language-server: $schema=${relative(process.cwd(), file)}`;
 }

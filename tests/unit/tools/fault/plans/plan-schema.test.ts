@@ -5,7 +5,7 @@ import { expect, it } from 'vitest';
 import { PLAN, RULE, STEP } from '../../../../../tools/fault/plans/plan-schema.js';
 import { ROOT } from '../../../structure/tree.js';
 
-const FILE = join(ROOT, 'schemas/plan.schema.json');
+const FILE = join(ROOT, 'docs/schemas/plan.schema.json');
 
 /** YAML reads the name of a version as a number, which dmirror takes back; bounds of all numbers say nothing. */
 function asYaml(key: string, value: unknown): unknown {
@@ -13,7 +13,7 @@ function asYaml(key: string, value: unknown): unknown {
   return typeof value === 'number' && Math.abs(value) === Number.MAX_SAFE_INTEGER ? undefined : value;
 }
 
-it('schemas/plan.schema.json says what is checked', () => {
+it('docs/schemas/plan.schema.json says what is checked', () => {
   const schema = toJsonSchema(PLAN, { errorMode: 'ignore', definitions: { step: STEP, rule: RULE } });
   const text = `${JSON.stringify({ ...schema, title: 'A plan of dmirror fault' }, asYaml, 1)}\n`;
   if (process.env.DMIRROR_UPDATE) writeFileSync(FILE, text);
