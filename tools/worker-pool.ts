@@ -1,6 +1,6 @@
 import { Tinypool } from 'tinypool';
 
-export interface PooledWork<Task, Result> {
+interface PooledWork<Task, Result> {
   /** The module of the workers, which exports `work`. */
   readonly module: URL;
   /** What they begin with: `dataOfWorker` there. */

@@ -7,7 +7,7 @@ import { schemaComment } from '../plans/schema-comment.js';
 import { KINDS, Knobs, type Left } from './knobs.js';
 import { type ShellEvent, type ShellLine, type ShellWrite, SWEEP, shellEvents } from './shell-events.js';
 
-export interface Imported {
+interface Imported {
   readonly rules: Rule[];
   readonly left: Left[];
 }

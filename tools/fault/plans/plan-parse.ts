@@ -23,7 +23,7 @@ export function loadPlan(file: string, profile?: ProfileName): Plan {
 }
 
 /** A mistake with its place, both from 1. */
-export interface PlacedError {
+interface PlacedError {
   readonly line: number;
   readonly column: number;
   readonly message: string;

@@ -22,7 +22,7 @@ import { PlanNameError, type PlanWorld } from './plan-world.js';
 const PAGE_SIZE = 4096;
 
 /** Rules as those take them who apply them: the machine's engine, and the connections. */
-export interface CompiledRules {
+interface CompiledRules {
   readonly kernel: InjectRule[];
   readonly wire: WireRule[];
 }

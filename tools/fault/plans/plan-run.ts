@@ -15,7 +15,7 @@ import { MAIN_SESSION } from './plan-words.js';
 import { PlanWorld } from './plan-world.js';
 
 /** The options of whoever runs plans one after the other, or looks on. */
-export interface PlanRunnerOptions extends PlanOptions {
+interface PlanRunnerOptions extends PlanOptions {
   /** Machines of earlier runs; results do not depend on it. */
   readonly pool?: MachinePool;
   /** Sees each machine before its first call, and again when the rules are armed. */

@@ -35,7 +35,7 @@ export class LostNameError extends Error {
   override readonly name = 'LostNameError';
 }
 
-export interface Mapping {
+interface Mapping {
   readonly process: string;
   readonly addr: number;
   readonly npages: number;
@@ -43,7 +43,7 @@ export interface Mapping {
   readonly mirror: number;
 }
 
-export interface OpenDevice {
+interface OpenDevice {
   readonly process: string;
   readonly fd: number;
   readonly dialect: string;

@@ -16,7 +16,7 @@ import { runPlan } from './plan-run.js';
 import type { Plan } from './plan-schema.js';
 import { PlanNameError } from './plan-world.js';
 
-export interface RunPlansOptions {
+interface RunPlansOptions {
   readonly path?: PathName;
   /** Instead of the plan's. */
   readonly profile?: string | undefined;

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import type { TaskResult } from './sweep-worker.js';
 
 /** What came of one task of a sweep: numbers of its case and of its slice. */
-export interface JournalLine {
+interface JournalLine {
   readonly job: number;
   readonly slice: number;
   readonly result: TaskResult;

@@ -28,7 +28,7 @@ interface PutOff {
   readonly act: () => void;
 }
 
-export interface ServedOptions {
+interface ServedOptions {
   readonly machine: Partial<MachineOptions>;
   readonly limits?: Partial<Limits>;
 }

@@ -52,7 +52,7 @@ interface WireRun {
   readonly result: PlanResult;
 }
 
-export interface WireOptions {
+interface WireOptions {
   readonly paths: readonly PathName[];
   readonly json: boolean;
 }
