@@ -1,4 +1,5 @@
 import type { Sequence } from '../../tests/conform/recording.js';
+import type { StopRequest } from '../output.js';
 import { workOff } from '../worker-pool.js';
 import { replayWork, type SequenceResult, type WorkerSetup } from './conform-worker.js';
 
@@ -8,14 +9,16 @@ export interface JobOptions {
   readonly jobs: number;
   /** Called as results come, in whatever order. */
   readonly onResults: (results: readonly SequenceResult[]) => void;
+  /** No further batch is begun once it is requested. */
+  readonly stop: StopRequest;
 }
 
 /** Sequences that a worker gets at a time: enough to be worth a message, few enough that all end together. */
 const BATCH = 16;
 
-/** Replays all and answers the results in the order of `sequences`, however many threads did it. */
+/** Replays all, or what there is time for, and answers the results in the order of `sequences`, however many threads did it. */
 export async function replayAll(sequences: readonly Sequence[], options: JobOptions): Promise<SequenceResult[]> {
-  const { setup, onResults } = options;
+  const { setup, onResults, stop } = options;
   const batches: (readonly Sequence[])[] = [];
   for (let first = 0; first < sequences.length; first += BATCH) batches.push(sequences.slice(first, first + BATCH));
   const jobs = Math.min(options.jobs, batches.length);
@@ -26,11 +29,12 @@ export async function replayAll(sequences: readonly Sequence[], options: JobOpti
     data: setup,
     workers: jobs > 1 ? jobs : 0,
     here: () => replayWork(setup),
-    take: () => waiting.shift() ?? null,
+    take: async () => ((await stop.look()) ? null : (waiting.shift() ?? null)),
     onResult: (batch, found) => {
       results.set(batch, found);
       onResults(found);
     },
   });
-  return batches.flatMap((batch) => results.get(batch)!);
+  // A batch that was not begun has none.
+  return batches.flatMap((batch) => results.get(batch) ?? []);
 }

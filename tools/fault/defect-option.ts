@@ -1,6 +1,6 @@
 import { DEFECTS, type DefectName } from '../../driver/inject/defects.js';
 import { UsageError } from '../exit-code.js';
-import { hint } from './plans/nearest.js';
+import { hint } from '../nearest.js';
 
 /** The defects that `--defect` or a token names. Throws UsageError. */
 export function defectNames(names: readonly string[]): DefectName[] {

@@ -19,7 +19,7 @@ export function* doMincore(mm: Mm, start: number, npages: number): Coroutine<{ v
   return { vec, ret: vec.length < npages ? -ENOMEM : 0 };
 }
 
-/** A page on a device, or under way, counts as there. Linux: mm/mincore.c:mincore_pte_range(), for one page */
+/** A page on a device, or under way, counts as there. Linux: mm/mincore.c, part of mincore_pte_range() */
 function mincorePage(vma: Vma, addr: number): number {
   const { memory, pageTable } = vma.mm;
   const vpn = addr / PAGE_SIZE;
@@ -30,7 +30,7 @@ function mincorePage(vma: Vma, addr: number): number {
   const kind = table === null ? Kind.none : kindOf(table.lo(i));
   if (kind === Kind.swap) return inSwapCache(memory, table!.hi(i));
   if (kind !== Kind.none && kind !== Kind.marker) return 1;
-  const cached = vma.file?.mapping?.pages.get(vma.indexOf(addr)) ?? 0;
+  const cached = vma.file?.mapping?.pages.get(vma.linearPageIndex(addr)) ?? 0;
   return cached < 0 ? inSwapCache(memory, -1 - cached) : isUptodate(memory, cached);
 }
 

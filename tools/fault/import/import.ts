@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { stringify } from 'yaml';
-import type { Output } from '../../commands/selftest.js';
 import { EXIT, UsageError } from '../../exit-code.js';
+import type { Output } from '../../output.js';
 import type { Rule } from '../plans/plan-schema.js';
 import { schemaComment } from '../plans/schema-comment.js';
 import { KINDS, Knobs, type Left } from './knobs.js';

@@ -3,8 +3,8 @@ import { PHASES, type PhaseName } from '../../../driver/inject/inject-points.js'
 import { PROFILES } from '../../../driver/mm/profile.js';
 import * as errno from '../../../uapi/errno.js';
 import { PATH_NAMES } from '../../../uapi/path-name.js';
+import { hint } from '../../nearest.js';
 import { FAULT_POINTS, type FaultPhase, type FaultReturn } from '../fault-points.js';
-import { hint } from './nearest.js';
 import { ADVICE, ERRORS, VERBS } from './plan-words.js';
 
 // What can be written in a plan: the types, what is checked first, and docs/schemas/plan.schema.json are all made from this. What a check of one

@@ -1,15 +1,17 @@
 import { INJECT_POINTS, phasesIn } from '../../../driver/inject/inject-points.js';
 import type { ProfileName } from '../../../driver/mm/profile.js';
 import type { PathName } from '../../../uapi/path-name.js';
-import type { Output } from '../../commands/selftest.js';
 import { EXIT, UsageError } from '../../exit-code.js';
 import { globToRegExp } from '../../glob.js';
 import { profileOption } from '../../kernel-profile.js';
+import { nearest } from '../../nearest.js';
+import type { Output } from '../../output.js';
 import { pathsOf } from '../../path-option.js';
+import { junitXml } from '../../report/junit.js';
 import { KtapWriter } from '../../report/ktap.js';
+import type { CaseResult } from '../../report/runner.js';
 import { workOff } from '../../worker-pool.js';
 import { defectNames } from '../defect-option.js';
-import { nearest } from '../plans/nearest.js';
 import { casesOf } from './cases.js';
 import { findingLines } from './finding-text.js';
 import { buildId, Journal } from './journal.js';
@@ -30,13 +32,10 @@ export interface SweepCommand {
   readonly json: boolean;
   readonly fresh: boolean;
   readonly first: boolean;
+  readonly junit?: string | undefined;
 }
 
-const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-/** Without a terminal, a line so often says how far the sweep is. */
-const NOTE_MS = 10_000;
-
-/** `dmirror fault sweep`: fails every chosen hit of every point in turn. 0 without findings, 1 with, 130 after Ctrl-C. */
+/** `dmirror fault sweep`: fails every chosen hit of every point in turn. 0 without findings, 1 with. */
 export async function sweep(names: readonly string[], command: SweepCommand, output: Output): Promise<number> {
   const options = optionsOf(command);
   const jobs = jobsOf(names, { path: command.path, profile: options.profile });
@@ -44,13 +43,19 @@ export async function sweep(names: readonly string[], command: SweepCommand, out
   const state = new SweepState(jobs, journal, options.first);
   if (state.doneRuns > 0) {
     output.err(`resumed: ${state.doneRuns} runs were done before`);
-    output.err(`their state lies in ${journal.file}; --fresh discards it`);
+    output.err(`they are kept in ${journal.file}; --fresh begins anew`);
   }
-  const interrupt = onInterrupt(() => {
+  void output.stop.watch().whenRequested.then(() => {
     state.isStopped = true;
   });
+  const junit = command.junit === undefined ? null : output.file('--junit', command.junit);
+  const at = new Date();
   const started = output.now();
-  let noted = started;
+  const show = (name: string): void => {
+    const { doneRuns: done, totalRuns: total, isTotalOpen, failed } = state;
+    output.progress.update({ done, total, isTotalOpen, failed: failed.size, name });
+  };
+  show('');
   await workOff<SweepTask, TaskResult>({
     module: new URL('./sweep-worker.js', import.meta.url),
     data: options,
@@ -59,24 +64,25 @@ export async function sweep(names: readonly string[], command: SweepCommand, out
     take: () => state.take(),
     onResult(task, result) {
       state.onResult(task, result);
-      const { doneRuns: done, totalRuns: total, failed } = state;
-      output.progress.update({ done, total, failed: failed.size, name: `${task.job.path} ${task.job.name}` });
-      if (output.progress.isActive || output.now() - noted < NOTE_MS) return;
-      noted = output.now();
-      output.err(`${done} of ${total} runs, ${failed.size} cases with findings`);
+      show(`${task.job.path} ${task.job.name}`);
     },
-  }).finally(interrupt.end);
+  });
   output.progress.clear();
   const finished = state.results();
+  junit?.write(
+    junitXml(finished.map(junitResult), {
+      name: 'dmirror fault sweep',
+      at,
+      properties: { seed: command.seed, profile: options.profile },
+    }),
+  );
   report(finished, { command, output, total: jobs.length, ms: output.now() - started });
-  const isWhole = finished.every(({ left }) => left === 0) && finished.length === jobs.length;
-  if (!isWhole) {
-    const open = jobs.length - finished.filter(({ left }) => left === 0).length;
+  const left = jobs.length - finished.filter(({ left }) => left === 0).length;
+  if (left > 0) {
     output.err(
-      `interrupted: ${open} cases are left; the same command goes on with them, and keeps all ${state.doneRuns} runs`,
+      `interrupted: ${left} cases are left; ${state.doneRuns} runs are kept in ${journal.file}: the same command goes on with them, with --fresh it begins anew`,
     );
-    output.err(`their state lies in ${journal.file}; --fresh discards it`);
-    return EXIT.signal + interrupt.signal();
+    return EXIT.fail;
   }
   journal.end();
   return finished.some(({ findings }) => findings.length > 0) ? EXIT.fail : EXIT.pass;
@@ -110,19 +116,21 @@ export function jobsOf(
   return paths.flatMap((p) => used.map((c) => ({ name: c.name, path: p })));
 }
 
-/** The first signal lets what runs end, the second ends at once. */
-function onInterrupt(stop: () => void): { signal(): number; end(): void } {
-  let signal = 0;
-  const handler = (_: string, number: number): void => {
-    if (signal !== 0) process.exit(EXIT.signal + number);
-    signal = number;
-    stop();
-  };
-  for (const name of SIGNALS) process.on(name, handler);
-  return {
-    signal: () => signal,
-    end: () => void process.off('SIGINT', handler).off('SIGTERM', handler).off('SIGHUP', handler),
-  };
+/** Why no finding says nothing of a case. */
+function reasonToSkip({ skipped, left }: JobResult): string | undefined {
+  if (skipped) return 'the case skips itself';
+  return left > 0 ? `interrupted, ${left} runs are left` : undefined;
+}
+
+function junitResult(result: JobResult): CaseResult {
+  const { name, path, findings } = result;
+  const base = { name: `sweep.${name}`, suite: 'sweep', path, ms: 0 };
+  if (findings.length > 0) {
+    const message = `${findings.length} findings`;
+    return { ...base, status: 'fail', message, diagnostics: findings.flatMap(findingLines) };
+  }
+  const reason = reasonToSkip(result);
+  return reason === undefined ? { ...base, status: 'pass' } : { ...base, status: 'skip', reason };
 }
 
 function report(
@@ -143,6 +151,7 @@ function report(
         findings: findings.length,
         visited: Object.fromEntries(hits),
         never,
+        ...(output.stop.isRequested ? { interrupted: true } : {}),
       }),
     );
   } else {
@@ -160,8 +169,9 @@ function writeKtap(
   const ktap = new KtapWriter(output.out);
   ktap.open(results.length);
   ktap.diagnostic('faults injected: one a run (two with --pairs), at the sites listed at the end');
-  for (const { name, path, findings, skipped, runs, left } of results) {
-    const reason = skipped ? 'the case skips itself' : left > 0 ? `interrupted, ${left} runs are left` : undefined;
+  for (const result of results) {
+    const { name, path, findings, runs } = result;
+    const reason = reasonToSkip(result);
     ktap.result({
       name: `${path}.${name}`,
       status: findings.length > 0 ? 'fail' : reason === undefined ? 'pass' : 'skip',
@@ -171,7 +181,7 @@ function writeKtap(
   }
   ktap.diagnostic(`visited, with hits of the clean runs: ${[...hits].map(([site, n]) => `${site} ${n}`).join(', ')}`);
   ktap.diagnostic(`never visited: ${never.join(', ') || 'none'}`);
-  if (results.some(({ left }) => left > 0)) ktap.diagnostic('interrupted');
+  if (output.stop.isRequested) ktap.diagnostic('interrupted');
   ktap.close();
 }
 
