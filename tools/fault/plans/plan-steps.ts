@@ -150,7 +150,8 @@ export class PlanRun {
     const { world } = this;
     const isStuck = issued.result === null && issued.error === null;
     if (isStuck && step.expect?.error === STUCK) this.isHeldUp = true;
-    else if (isStuck) world.watch.violated('stuck', `${step.do} never returned: ${this.waitText()}`, { after: label });
+    else if (isStuck)
+      world.watch.violated('stuck', `${step.do} never returned: ${this.blockedText()}`, { after: label });
     if (step.expect === undefined || this.isOver) return;
     const ended = isStuck ? { result: null, error: STUCK } : issued;
     const wrong = checkExpect(step.expect, { step, issued: ended, world, before });
@@ -158,9 +159,11 @@ export class PlanRun {
   }
 
   /** Who waits for what, and who holds it: a run that has nothing to do says so. */
-  private waitText(): string {
+  private blockedText(): string {
     const { machine } = this.world;
-    return waitReport(machine, machine.kernel.scheduler.run().blocked).trim().replaceAll('\n', '; ') || 'nobody waits';
+    return (
+      waitReport(machine, machine.kernel.scheduler.run().blocked).replaceAll('\n', '; ') || 'nobody waits for anything'
+    );
   }
 
   /** A session that no rule struck and no step dropped has lost nothing and heard no complaint that was not expected. */
