@@ -7,6 +7,7 @@ import { checkKernelNames } from './kernel-names.js';
 import { checkCitations } from './kernel-source.js';
 import { checkLayers } from './layers.js';
 import { checkNames } from './names.js';
+import { checkQuirks } from './quirks.js';
 import { checkShape } from './shape.js';
 import { checkSize, MAX_FILE_LINES, MAX_FUNCTION_LINES } from './size.js';
 import { type Finding, format, loadTree, snippetTree, type Tree } from './tree.js';
@@ -25,6 +26,7 @@ describe('the tree', () => {
     ['has no default export, enum or odd file name', checkShape],
     ['has no dead file', checkDeadFiles],
     ['has one file and one type of each name', checkNames],
+    ['explains the number of every quirk', checkQuirks],
   ];
   for (const [name, check] of checks) {
     it(name, () => expect(format(check(tree))).toBe(''));
