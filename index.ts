@@ -1,5 +1,6 @@
 // The public face of the package: the client library, the machine, and the transport that joins them in one Node process.
 
+import { Snapshot, type SnapshotOptions } from './driver/check/index.js';
 import { Machine } from './driver/sys/machine/machine.js';
 import type { MachineOptions } from './driver/sys/machine/machine-options.js';
 import type { MachinePool } from './driver/sys/machine/machine-pool.js';
@@ -88,6 +89,11 @@ export class InProcessTransport implements Transport {
 
   createProcess(): Promise<number> {
     return Promise.resolve(this.machine.createProcess().pid);
+  }
+
+  /** The machine as it is now, to go back to; no call may be under way. What clients know of it is theirs to take back. */
+  snapshot(options: SnapshotOptions = {}): Snapshot {
+    return new Snapshot(this.machine, options);
   }
 
   /** Throws when the machine does not hold together, so that a test can't pass over it. */

@@ -82,7 +82,7 @@ interface RuleState {
 }
 
 /** What the engine asks of the scheduler. */
-export interface InjectHost {
+interface InjectHost {
   readonly current: Task | null;
   readonly clock: { readonly nowTicks: number };
 }

@@ -1,4 +1,5 @@
 import type { Coroutine } from '../core/effect.js';
+import { Access, Shared } from '../core/observer.js';
 import type { Mm } from './vmas/mm.js';
 
 /** Why an address range is being invalidated. Linux: enum mmu_notifier_event */
@@ -39,6 +40,7 @@ export function* mmuNotifierInvalidateRangeStart(range: NotifierRange): Coroutin
     const { event, owner, start, end } = range;
     kernel.emit('notifier', { event, owned: owner !== null, start, end });
   }
+  mm.touch(Shared.notifierSeq, Access.read | Access.lockless);
   if (mm.notifier === null) return 0;
   return yield* mm.notifier.invalidateRangeStart(range);
 }

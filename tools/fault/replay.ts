@@ -15,7 +15,7 @@ import { Sweeper } from './sweep/sweep-job.js';
 import { isPlanToken, parsePlanToken, parseToken } from './token.js';
 import type { Served } from './wire/served.js';
 
-export interface Replay {
+interface Replay {
   readonly lines: string[];
   readonly isFailing: boolean;
 }

@@ -49,8 +49,8 @@ export class DmirrorDevice {
       folioSplit: (pfn) => this.dmirrorDevmemFolioSplit(pfn),
     };
     this.devmemLock = new Mutex(memory.kernel, LockClass.devmemLock, `devmem_lock ${options.minor}`);
-    this.pages = new FreeList(memory, (pfn) => this.chunkOf(pfn), 1);
-    this.folios = new FreeList(memory, (pfn) => this.chunkOf(pfn), HPAGE_PMD_NR);
+    this.pages = new FreeList(memory, (pfn) => this.chunkOf(pfn), options.minor, 1);
+    this.folios = new FreeList(memory, (pfn) => this.chunkOf(pfn), options.minor, HPAGE_PMD_NR);
     this.addChunk(this.pages);
   }
 

@@ -28,6 +28,7 @@ export function* dmirrorDoRead(command: Command, bounce: Uint8Array): Coroutine<
       break;
     }
     const from = byteOffset(command, mirrorPfn(entry));
+    context.memory.contentIsRead(from / PAGE_SIZE);
     bounce.set(bytes.subarray(from, from + PAGE_SIZE), command.cpages * PAGE_SIZE);
     if (++command.cpages % PAGES_PER_SLICE === 0 && kernel.scheduler.isPreemptive) yield MIRROR_COPY_POINT;
   }

@@ -46,6 +46,7 @@ export function* cpuLoad(mm: Mm, addr: number, out: Uint8Array, isKernel = false
     const length = Math.min(PAGE_SIZE - offset, out.length - done);
     const pfn = yield* cpuPage(mm, at, { write: false, isKernel });
     if (typeof pfn === 'string') return { done, fault: pfn, addr: at };
+    mm.memory.contentIsRead(pfn);
     const from = pfn * PAGE_SIZE + offset;
     out.set(bytes.subarray(from, from + length), done);
     done += length;
@@ -93,7 +94,10 @@ function copyMapped(
     if (write) {
       mm.memory.contentChanges(first, Math.ceil((offset + end - at) / PAGE_SIZE));
       bytes.set(data.subarray(done, done + end - at), from);
-    } else data.set(bytes.subarray(from, from + end - at), done);
+    } else {
+      mm.memory.contentIsRead(first, Math.ceil((offset + end - at) / PAGE_SIZE));
+      data.set(bytes.subarray(from, from + end - at), done);
+    }
     done += end - at;
   }
   return done;
@@ -153,11 +157,11 @@ export function translate(mm: Mm, vpn: number, write: boolean): number {
   const leaf = pmd.child(pmdIndex(vpn));
   const table = leaf ?? pmd;
   const i = leaf === null ? pmdIndex(vpn) : pteIndex(vpn);
-  const lo = table.lo(i);
+  const lo = table.loLockless(i);
   if ((lo & (KIND_MASK | Pte.protnone)) !== Kind.present) return 0;
   if (write && !(lo & Pte.write)) return 0;
   table.setLo(i, lo | (write ? Pte.young | Pte.dirty : Pte.young));
-  const pfn = table.hi(i);
+  const pfn = table.hiLockless(i);
   return leaf === null ? pfn + (vpn % 512) : pfn;
 }
 

@@ -91,8 +91,8 @@ function* handlePteFault(fault: VmFault): Coroutine<number> {
   const { vma, vpn, flags } = fault;
   const table = vma.mm.pageTable.pteTable(vpn);
   if (table !== null) {
-    fault.lo = table.lo(pteIndex(vpn));
-    fault.hi = table.hi(pteIndex(vpn));
+    fault.lo = table.loLockless(pteIndex(vpn));
+    fault.hi = table.hiLockless(pteIndex(vpn));
   }
   const { kernelMemory, kernel } = vma.mm.memory;
   if (table === null) {

@@ -138,6 +138,7 @@ export function clearPage(memory: Memory, pfn: number): void {
 
 /** Copies the bytes of one frame; both must have bytes of their own. */
 export function copyPage(memory: Memory, to: number, from: number): void {
+  memory.contentIsRead(from);
   const start = from * PAGE_SIZE;
   memory.contentChanges(to);
   memory.bytes.copyWithin(to * PAGE_SIZE, start, start + PAGE_SIZE);

@@ -11,7 +11,7 @@ import { type Command, DEVMEM_CHUNK_PAGES, DmirrorDevices, GupTestModule } from 
 import { migrationPath } from '../../hmm/index.js';
 import { MachineKernel } from '../../inject/machine-kernel.js';
 import { PAGE_SIZE } from '../../mm/frames/frames.js';
-import { checkInvariants } from '../../mm/invariants.js';
+import { checkInvariants, type ProofScope } from '../../mm/invariants.js';
 import { Memory } from '../../mm/memory.js';
 import { type KernelProfile, profileByName } from '../../mm/profile.js';
 import { checkTlb } from '../../mm/tables/check-tlb.js';
@@ -227,9 +227,9 @@ export class Machine implements ReleaseQueue {
     return call.result;
   }
 
-  /** Proves what must hold between any two calls. Throws MachineError. */
-  checkInvariants(): void {
-    this.guarded(() => this.proveAll());
+  /** Proves what must hold between any two calls, of all or of the part that `scope` names. Throws MachineError. */
+  checkInvariants(scope?: ProofScope): void {
+    this.guarded(() => this.proveAll(scope));
   }
 
   /** Counters of page table work since the start or the last `stats.reset()`. */
@@ -307,8 +307,8 @@ export class Machine implements ReleaseQueue {
     else for (const mm of this.memory.mms) checkTlb(mm);
   }
 
-  private proveAll(): void {
-    checkInvariants(this.memory);
+  private proveAll(scope?: ProofScope): void {
+    checkInvariants(this.memory, scope);
     this.devices.checkInvariants();
   }
 

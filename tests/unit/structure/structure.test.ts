@@ -22,6 +22,7 @@ describe('the tree', () => {
     ['imports only along the layers', checkLayers],
     ['names no clock, timer, promise or bigint in kernel code', checkBanned],
     ['drops no generator', checkDroppedGenerators],
+    ['names functions as the kernel does', checkKernelNames],
     ['keeps files and functions short', checkSize],
     ['has no default export, enum or odd file name', checkShape],
     ['has no dead file', checkDeadFiles],
@@ -31,12 +32,6 @@ describe('the tree', () => {
   for (const [name, check] of checks) {
     it(name, () => expect(format(check(tree))).toBe(''));
   }
-
-  /** Rooms whose functions still have names of their own. */
-  const unnamed = /^driver\/(dmirror|hmm)\b/;
-  it('names functions as the kernel does', () => {
-    expect(format(checkKernelNames(tree).filter(({ file }) => !unnamed.test(file)))).toBe('');
-  });
 
   const linux = process.env.DMIRROR_LINUX;
   it.skipIf(linux === undefined)('cites what the source of Linux 6.12 has (needs DMIRROR_LINUX, its folder)', () => {
