@@ -27,16 +27,11 @@ describe('the tree', () => {
     ['has no dead file', checkDeadFiles],
     ['has one file and one type of each name', checkNames],
     ['explains the number of every quirk', checkQuirks],
+    ['names functions as the kernel does', checkKernelNames],
   ];
   for (const [name, check] of checks) {
     it(name, () => expect(format(check(tree))).toBe(''));
   }
-
-  /** Rooms whose functions still have names of their own. */
-  const unnamed = /^driver\/(dmirror|hmm)\b/;
-  it('names functions as the kernel does', () => {
-    expect(format(checkKernelNames(tree).filter(({ file }) => !unnamed.test(file)))).toBe('');
-  });
 
   const linux = process.env.DMIRROR_LINUX;
   it.skipIf(linux === undefined)('cites what the source of Linux 6.12 has (needs DMIRROR_LINUX, its folder)', () => {
