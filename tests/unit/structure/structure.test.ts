@@ -22,6 +22,7 @@ describe('the tree', () => {
     ['imports only along the layers', checkLayers],
     ['names no clock, timer, promise or bigint in kernel code', checkBanned],
     ['drops no generator', checkDroppedGenerators],
+    ['names functions as the kernel does', checkKernelNames],
     ['keeps files and functions short', checkSize],
     ['has no default export, enum or odd file name', checkShape],
     ['has no dead file', checkDeadFiles],
