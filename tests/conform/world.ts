@@ -143,3 +143,9 @@ export class World {
 export function regionAddr(region: number, page: number): number {
   return REGION_BASE + region * REGION_STRIDE + page * PAGE_SIZE;
 }
+
+/** The little endian word at `offset`, 8 hex digits. */
+export function hexWord(bytes: Uint8Array, offset: number): string {
+  const word = new DataView(bytes.buffer, bytes.byteOffset).getUint32(offset, true);
+  return word.toString(16).padStart(8, '0');
+}

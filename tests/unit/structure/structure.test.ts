@@ -1,12 +1,54 @@
 import { spawnSync } from 'node:child_process';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { checkBanned } from './banned.js';
+import { checkCycles } from './cycles.js';
 import { checkDeadFiles } from './dead.js';
 import { checkDroppedGenerators } from './generators.js';
 import { checkLayers } from './layers.js';
+import { checkFolders, checkMirror, checkNames, MAX_FOLDER_FILES } from './places.js';
 import { checkShape } from './shape.js';
 import { checkSize, MAX_FILE_LINES, MAX_FUNCTION_LINES } from './size.js';
 import { type Finding, format, loadTree, snippetTree, type Tree } from './tree.js';
+
+// What these checks found when they came; the lists only get shorter.
+const RINGS = [
+  'driver/mm/huge/thp-fault.ts',
+  'driver/mm/huge/thp-migration.ts',
+  'driver/mm/huge/thp-split-pmd.ts',
+  'driver/mm/tables/migration-entries.ts',
+  'driver/mm/faults/fault-anon.ts',
+  'driver/mm/faults/fault-device.ts',
+  'driver/mm/faults/fault-file.ts',
+  'driver/mm/faults/fault-non-present.ts',
+  'driver/mm/faults/fault-wp.ts',
+  'driver/mm/faults/fault.ts',
+  'driver/mm/files/shmem-swap.ts',
+  'driver/mm/files/shmem.ts',
+  'driver/mm/swap/swap-in.ts',
+];
+const CROWDED = ['tools/abi'];
+const NAMESAKES = [
+  'uapi/client/dmirror.ts',
+  'uapi/client/gup.ts',
+  'uapi/client/memory.ts',
+  'uapi/client/thread.ts',
+  'uapi/gup-test.ts',
+  'uapi/signal.ts',
+  'driver/core/trace.ts',
+  'driver/daemon/limits.ts',
+  'driver/dmirror/commands/exclusive.ts',
+  'driver/dmirror/commands/snapshot.ts',
+  'driver/dmirror/invariants.ts',
+  'driver/dmirror/mirror/range-fault.ts',
+  'driver/guest/exec.ts',
+  'driver/mm/vmas/fork.ts',
+  'driver/sys/machine/machine-pool.ts',
+  'tools/abi/bench.ts',
+];
+
+function beyond(findings: Finding[], known: readonly string[]): Finding[] {
+  return findings.filter(({ file }) => !known.includes(file));
+}
 
 describe('the tree', () => {
   let tree: Tree;
@@ -21,6 +63,10 @@ describe('the tree', () => {
     ['keeps files and functions short', checkSize],
     ['has no default export, enum or odd file name', checkShape],
     ['has no dead file', checkDeadFiles],
+    ['has its unit tests at the paths of its sources', checkMirror],
+    ['has no ring of values, and none of types across rooms', (all) => beyond(checkCycles(all), RINGS)],
+    ['has no crowded folder', (all) => beyond(checkFolders(all), CROWDED)],
+    ['has no two sources of one name', (all) => beyond(checkNames(all), NAMESAKES)],
   ];
   for (const [name, check] of checks) {
     it(name, () => expect(format(check(tree))).toBe(''));
@@ -196,6 +242,60 @@ describe('the shape check', () => {
   it('flags a file name that is not kebab-case, and not a switch default', () => {
     expect(flagged(checkShape, { 'driver/mm/pageTable.ts': 'export {};' })).toEqual(['driver/mm/pageTable.ts:1']);
     expect(flagged(checkShape, { 'driver/mm/a.ts': 'switch (1 as number) { default: }' })).toEqual([]);
+  });
+});
+
+describe('the ring check', () => {
+  const a = 'driver/mm/a.ts';
+  const b = 'driver/mm/b.ts';
+  const c = 'driver/hmm/c.ts';
+
+  it('flags values that need each other, at any distance', () => {
+    const snippets = {
+      [a]: "import { b } from './b.js';\nexport const a = b;",
+      [b]: "import '../hmm/c.js';\nexport const b = 1;",
+      [c]: "export * from '../mm/a.js';",
+    };
+    expect(flagged(checkCycles, snippets).sort()).toEqual(
+      [`${a}:1`, `${b}:1`, `${c}:1`].flatMap((line) => [line, line]).sort(),
+    );
+  });
+
+  it('flags types that need each other in two rooms, and lets those of one room be', () => {
+    const type = (from: string) => `import type { T } from '${from}';\nexport type U = T;`;
+    expect(flagged(checkCycles, { [a]: type('./b.js'), [b]: "import { type U } from './a.js';" })).toEqual([]);
+    expect(flagged(checkCycles, { [a]: type('../hmm/c.js'), [c]: type('../mm/a.js') })).toEqual([`${c}:1`, `${a}:1`]);
+  });
+
+  it('lets a file be that another loads later', () => {
+    const snippets = { [a]: "import './b.js';", [b]: "export const load = () => import('./a.js');" };
+    expect(flagged(checkCycles, snippets)).toEqual([]);
+  });
+});
+
+describe('the checks of places', () => {
+  it('flag a crowded folder', () => {
+    const files = (n: number) => Object.fromEntries(Array.from({ length: n }, (_, i) => [`driver/mm/a${i}.ts`, '']));
+    expect(flagged(checkFolders, files(MAX_FOLDER_FILES))).toEqual([]);
+    expect(flagged(checkFolders, files(MAX_FOLDER_FILES + 1))).toEqual(['driver/mm:1']);
+  });
+
+  it('flag two sources of one name, and no face of a room, dialect or test', () => {
+    expect(flagged(checkNames, { 'driver/mm/a.ts': '', 'tools/a.ts': '' })).toEqual(['driver/mm/a.ts:1']);
+    const fine = ['driver/mm/index.ts', 'driver/sys/index.ts', 'uapi/dialects/b.ts', 'uapi/b.ts', 'tests/b.ts'];
+    expect(flagged(checkNames, Object.fromEntries(fine.map((path) => [path, ''])))).toEqual([]);
+  });
+
+  it('flag a unit test of nothing', () => {
+    const sources = { 'driver/mm/vmas/a.ts': '', 'uapi/b.ts': '' };
+    const tests = (...paths: string[]) =>
+      flagged(checkMirror, {
+        ...sources,
+        ...Object.fromEntries(paths.map((path) => [`tests/unit/${path}.test.ts`, ''])),
+      });
+    expect(tests('mm', 'mm/vmas', 'mm/vmas/a', 'mm/vmas/a/races', 'uapi/b')).toEqual([]);
+    const wrong = ['mm/a', 'mm/vmas/b', 'mm/vmas/a/races/long', 'b', 'tools/a'];
+    expect(tests(...wrong)).toEqual(wrong.map((path) => `tests/unit/${path}.test.ts:1`));
   });
 });
 

@@ -1,0 +1,57 @@
+import { basename, dirname } from 'node:path/posix';
+import type { Finding, Tree } from './tree.js';
+
+/** Source files of one folder that a reader still takes in at a glance. */
+export const MAX_FOLDER_FILES = 25;
+
+export function checkFolders(tree: Tree): Finding[] {
+  return groups(pathsOf(tree), dirname)
+    .filter(([, files]) => files.length > MAX_FOLDER_FILES)
+    .map(([folder, files]) => at(folder, `${files.length} files, ${MAX_FOLDER_FILES} at most: a subject wants out`));
+}
+
+/** Two sources of one name; `index.ts` is a room's face, and a dialect has the name that users call it by. */
+export function checkNames(tree: Tree): Finding[] {
+  const sources = pathsOf(tree).filter(
+    (path) => !path.startsWith('tests/') && !path.startsWith('uapi/dialects/') && basename(path) !== 'index.ts',
+  );
+  return groups(sources, basename)
+    .filter(([, same]) => same.length > 1)
+    .map(([, same]) => at(same[0]!, `one name for ${same.join(' and ')}`));
+}
+
+function groups(paths: readonly string[], keyOf: (path: string) => string): [string, string[]][] {
+  const found = new Map<string, string[]>();
+  for (const path of paths) found.set(keyOf(path), [...(found.get(keyOf(path)) ?? []), path]);
+  return [...found];
+}
+
+/**
+ * `tests/unit/X.test.ts` tests the file or folder X of driver/, or of the package for uapi/ and tools/. Where one file of
+ * tests would be too long, `tests/unit/X/what.test.ts` tests the file X too.
+ */
+export function checkMirror(tree: Tree): Finding[] {
+  const files = new Set(pathsOf(tree).map((path) => path.slice(0, -'.ts'.length)));
+  const folders = new Set(pathsOf(tree).flatMap(ancestors));
+  return pathsOf(tree)
+    .filter((path) => /^tests\/unit\/(?!structure\/).*\.test\.ts$/.test(path))
+    .filter((path) => {
+      const subject = path.slice('tests/unit/'.length, -'.test.ts'.length);
+      const source = /^(uapi|tools)\//.test(subject) ? subject : `driver/${subject}`;
+      return !files.has(source) && !folders.has(source) && !files.has(dirname(source));
+    })
+    .map((path) => at(path, 'no source file or folder stands at this path'));
+}
+
+function pathsOf(tree: Tree): string[] {
+  return tree.files.map(({ path }) => path);
+}
+
+function ancestors(path: string): string[] {
+  const parts = dirname(path).split('/');
+  return parts.map((_, i) => parts.slice(0, i + 1).join('/'));
+}
+
+function at(file: string, message: string): Finding {
+  return { file, line: 1, message };
+}
