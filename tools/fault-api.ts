@@ -5,6 +5,7 @@ import type { PlanOptions, PlanResult } from './fault/plans/plan-result.js';
 import { runPlan as runWatchedPlan } from './fault/plans/plan-run.js';
 import type { Plan } from './fault/plans/plan-types.js';
 
+export type { Violation } from '../driver/check/violation.js';
 export {
   FAULT_POINTS,
   type FaultPhase as PhaseName,
@@ -20,7 +21,6 @@ export {
   type Rule,
   type Step,
 } from './fault/plans/plan-types.js';
-export type { Violation } from './fault/violation.js';
 
 /** Runs one plan on one path. Throws PlanNameError for a name that nothing has; a wrong plan object is an Error. */
 export async function runPlan(plan: Plan, options: PlanOptions): Promise<PlanResult> {

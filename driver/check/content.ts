@@ -12,9 +12,9 @@ export function entryOf(mm: Mm, vpn: number): { lo: number; pfn: number } | null
   const pmd = mm.pageTable.pmdTable(vpn);
   if (pmd === null) return null;
   const i = Math.floor(vpn / 512) % 512;
-  const leaf = pmd.children![i]!;
-  if (leaf !== null) return { lo: leaf.entries[2 * (vpn % 512)]!, pfn: leaf.entries[2 * (vpn % 512) + 1]! };
-  return { lo: pmd.entries[2 * i]!, pfn: pmd.entries[2 * i + 1]! + (vpn % 512) };
+  const leaf = pmd.child(i);
+  if (leaf !== null) return { lo: leaf.lo(vpn % 512), pfn: leaf.hi(vpn % 512) };
+  return { lo: pmd.lo(i), pfn: pmd.hi(i) + (vpn % 512) };
 }
 
 /**

@@ -1,5 +1,6 @@
 import { AssertionError, assert } from './assert.js';
 import { LOCK_CLASS_NAMES, type LockClassId } from './lock-class.js';
+import type { Observer } from './observer.js';
 import type { SchedulerPolicy } from './policy.js';
 import { Prng } from './prng.js';
 import { heldNames, Scheduler } from './scheduler.js';
@@ -11,10 +12,18 @@ export class Kernel {
   readonly scheduler: Scheduler;
   readonly prng: Prng;
   readonly trace = new Trace();
+  /** Is told of whatever tasks share, see observer.ts; null costs one test an access. Set by `observe`. */
+  observer: Observer | null = null;
 
   constructor(policy: SchedulerPolicy, seed: number, stepLimit: number) {
     this.scheduler = new Scheduler(policy, stepLimit);
     this.prng = new Prng(seed);
+  }
+
+  /** From now on `observer` stands where tasks touch what they share; null ends that. */
+  observe(observer: Observer | null): void {
+    this.observer = observer;
+    this.scheduler.observer = observer;
   }
 
   /** The task whose code is running. */

@@ -2,12 +2,14 @@ import { assert } from './assert.js';
 import { type Coroutine, type PreemptEffect, preemptPoint } from './effect.js';
 import type { Kernel } from './kernel.js';
 import type { LockClassId } from './lock-class.js';
+import { Access, Shared } from './observer.js';
 import type { Task } from './task.js';
 import { WaitQueue } from './wait-queue.js';
 
 /** A sleeping lock with one owner. */
 export class Mutex {
   private owner: Task | null = null;
+  private readonly objectId: number;
   private readonly queue: WaitQueue;
   private readonly point: PreemptEffect;
 
@@ -16,6 +18,7 @@ export class Mutex {
     private readonly cls: LockClassId,
     private readonly name: string,
   ) {
+    this.objectId = kernel.scheduler.newObjectId();
     this.queue = new WaitQueue(name, () => this.owner);
     this.point = preemptPoint(name);
   }
@@ -25,19 +28,26 @@ export class Mutex {
     const task = kernel.current;
     kernel.checkOrder(task, this.cls, false);
     if (kernel.scheduler.isShared) yield this.point;
-    while (this.owner !== null) yield this.queue;
+    while (this.isTaken()) yield this.queue;
     this.owner = task;
     kernel.lockAcquired(this.cls, this.name);
   }
 
+  /** One more attempt. */
+  private isTaken(): boolean {
+    this.kernel.observer?.touch(Shared.lock, this.objectId, Access.write, 1);
+    return this.owner !== null;
+  }
+
   tryLock(): boolean {
-    if (this.owner !== null) return false;
+    if (this.isTaken()) return false;
     this.owner = this.kernel.current;
     this.kernel.lockAcquired(this.cls, this.name, { mayWait: false });
     return true;
   }
 
   unlock(): void {
+    this.kernel.observer?.touch(Shared.lock, this.objectId, Access.write, 1);
     assert(this.owner === this.kernel.current, `${this.name} is unlocked by a task that does not own it`);
     this.owner = null;
     this.kernel.lockReleased(this.cls, this.name);
@@ -60,6 +70,7 @@ export class RwSem {
   private readers = 0;
   private writer: Task | null = null;
   private waitingWriters = 0;
+  private readonly objectId: number;
   private readonly queue: WaitQueue;
   private readonly readPoint: PreemptEffect;
   private readonly writePoint: PreemptEffect;
@@ -69,6 +80,7 @@ export class RwSem {
     private readonly cls: LockClassId,
     private readonly name: string,
   ) {
+    this.objectId = kernel.scheduler.newObjectId();
     this.queue = new WaitQueue(name, () => this.writer);
     this.readPoint = preemptPoint(`${name}:read`);
     this.writePoint = preemptPoint(`${name}:write`);
@@ -78,12 +90,18 @@ export class RwSem {
     const { kernel } = this;
     kernel.checkOrder(kernel.current, this.cls, false);
     if (kernel.scheduler.isShared) yield this.readPoint;
-    while (this.writer !== null || this.waitingWriters > 0) yield this.queue;
+    while (this.keepsReadersOut()) yield this.queue;
     this.readers++;
     kernel.lockAcquired(this.cls, this.name);
   }
 
+  private keepsReadersOut(): boolean {
+    this.kernel.observer?.touch(Shared.lock, this.objectId, Access.read, 1);
+    return this.writer !== null || this.waitingWriters > 0;
+  }
+
   readUnlock(): void {
+    this.kernel.observer?.touch(Shared.lock, this.objectId, Access.read, 1);
     assert(this.readers > 0, `${this.name} has no reader`);
     this.readers--;
     this.kernel.lockReleased(this.cls, this.name);
@@ -96,13 +114,19 @@ export class RwSem {
     kernel.checkOrder(task, this.cls, nested);
     if (kernel.scheduler.isShared) yield this.writePoint;
     this.waitingWriters++;
-    while (this.writer !== null || this.readers > 0) yield this.queue;
+    while (this.keepsWritersOut()) yield this.queue;
     this.waitingWriters--;
     this.writer = task;
     kernel.lockAcquired(this.cls, this.name, { nested });
   }
 
+  private keepsWritersOut(): boolean {
+    this.kernel.observer?.touch(Shared.lock, this.objectId, Access.write, 1);
+    return this.isHeld;
+  }
+
   writeUnlock(): void {
+    this.kernel.observer?.touch(Shared.lock, this.objectId, Access.write, 1);
     assert(this.writer === this.kernel.current, `${this.name} is not held for write by the running task`);
     this.writer = null;
     this.kernel.lockReleased(this.cls, this.name);

@@ -2,6 +2,7 @@ import { AssertionError, assert } from './assert.js';
 import { Clock } from './clock.js';
 import type { Coroutine, Effect } from './effect.js';
 import { FIRST_SPIN_CLASS, LOCK_CLASS_NAMES } from './lock-class.js';
+import type { Observer } from './observer.js';
 import type { SchedulerPolicy } from './policy.js';
 import { Task } from './task.js';
 
@@ -48,16 +49,24 @@ export class Scheduler {
   /** Asked every few steps, by whoever may give a run so much time and no more. */
   isOver: (() => boolean) | null = null;
   steps = 0;
+  /** The kernel's; set by `Kernel.observe`. */
+  observer: Observer | null = null;
   private readonly runnable: Task[] = [];
   private readonly sleeping: Task[] = [];
   private readonly blocked = new Set<Task>();
   private readonly timers: Timer[] = [];
   private nextTaskId = 1;
+  private nextObjectId = 1;
 
   constructor(
     readonly policy: SchedulerPolicy,
     public stepLimit: number,
   ) {}
+
+  /** Tells objects of one kind apart for the observer; never given twice, not even in another life. */
+  newObjectId(): number {
+    return this.nextObjectId++;
+  }
 
   newTask(name: string): Task {
     return new Task(this, this.nextTaskId++, name);
@@ -190,10 +199,12 @@ export class Scheduler {
     this.current = task;
     const coroutine = task.coroutine;
     assert(coroutine !== null, `task ${task.name} has no code`);
+    this.observer?.stepBegins(task);
     const { done, value } = coroutine.next();
     this.current = null;
     if (done) this.finish(task, value);
     else this.apply(task, value);
+    this.observer?.stepEnds(task, done ? null : value);
   }
 
   private finish(task: Task, value: unknown): void {
@@ -221,7 +232,7 @@ export class Scheduler {
     } else {
       task.state = 'blocked';
       task.waitingOn = effect;
-      effect.waiters.push(task);
+      effect.add(task);
       this.blocked.add(task);
     }
   }

@@ -1,6 +1,8 @@
+import type { CommandName } from '../../uapi/dialect.js';
 import { preemptPoint } from '../core/effect.js';
 import { MigrateVma, type MigrationPath } from '../hmm/index.js';
 import type { Memory } from '../mm/memory.js';
+import type { Command } from './commands/command.js';
 import type { DmirrorFile } from './file.js';
 import type { DmirrorDevice } from './memory/device.js';
 import { BouncePool } from './mirror/bounce.js';
@@ -32,6 +34,8 @@ export class DmirrorContext {
   /** By id. Closed ones stay until no page of their device is in use: pages that could not be evicted still name theirs. */
   files: Record<number, DmirrorFile> = {};
   nextFileId = 0;
+  /** Told each command before it runs: the only place where a record is read. It looks on and changes nothing. */
+  onCommand: ((name: CommandName, command: Command) => void) | null = null;
   private readonly closed = new Map<DmirrorDevice, DmirrorFile[]>();
   private readonly idleMigrations = new Map<number, MigrateVma[]>();
 

@@ -34,14 +34,13 @@ function vmInsertPage(vma: Vma, addr: number, pfn: number): number {
   const { mm } = vma;
   const vpn = addr / PAGE_SIZE;
   vma.flags |= VM.mixedmap;
-  const { entries } = mm.pageTable.pteTableAlloc(vpn);
-  const i = 2 * pteIndex(vpn);
-  if (entries[i] !== 0) return -EBUSY;
+  const table = mm.pageTable.pteTableAlloc(vpn);
+  const i = pteIndex(vpn);
+  if (table.lo(i) !== 0) return -EBUSY;
   ptlLock(mm);
   addRss(mm, pfn, 1);
   folioAddFileRmapPte(mm.memory, pfn);
-  entries[i] = mkPte(vma);
-  entries[i + 1] = pfn;
+  table.set(i, mkPte(vma), pfn);
   ptlUnlock(mm);
   return 0;
 }

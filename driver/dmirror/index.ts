@@ -24,6 +24,7 @@ import { dmirrorDeviceEvictChunk } from './memory/evict.js';
 import { dmirrorDevmemFault } from './memory/migrate-to-ram.js';
 import { PrivateWindows } from './memory/windows.js';
 
+export type { Command } from './commands/command.js';
 export type { IoctlCall } from './commands/ioctl.js';
 export { type DmirrorQuirks, NO_QUIRKS } from './context.js';
 export { DmirrorFile } from './file.js';
@@ -49,7 +50,7 @@ const ADDRESS_SPACE_BYTES = 2 ** 64 - PAGE_SIZE;
  * Linux: lib/test_hmm.c
  */
 export class DmirrorDevices {
-  private readonly context: DmirrorContext;
+  readonly context: DmirrorContext;
   private readonly windows: PrivateWindows;
   private readonly devices: DmirrorDevice[] = [];
 

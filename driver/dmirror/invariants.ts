@@ -61,11 +61,11 @@ function checkMirrorEntry(mm: Mm, vpn: number, { pfn, tag }: { pfn: number; tag:
 function lookup(mm: Mm, vpn: number): { lo: number; pfn: number } | null {
   const pmd = mm.pageTable.pmdTable(vpn);
   if (pmd === null) return null;
-  const leaf = pmd.children![pmdIndex(vpn)]!;
-  const entries = leaf === null ? pmd.entries : leaf.entries;
-  const i = 2 * (leaf === null ? pmdIndex(vpn) : pteIndex(vpn));
-  const lo = entries[i]!;
+  const leaf = pmd.child(pmdIndex(vpn));
+  const table = leaf ?? pmd;
+  const i = leaf === null ? pmdIndex(vpn) : pteIndex(vpn);
+  const lo = table.lo(i);
   const kind = kindOf(lo);
   if (kind !== Kind.present && kind !== Kind.devicePrivate && kind !== Kind.deviceExclusive) return null;
-  return { lo, pfn: entries[i + 1]! + (leaf === null ? vpn % PAGES_PER_PMD_ENTRY : 0) };
+  return { lo, pfn: table.hi(i) + (leaf === null ? vpn % PAGES_PER_PMD_ENTRY : 0) };
 }

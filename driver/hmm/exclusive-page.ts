@@ -55,13 +55,12 @@ function takeEntry(mm: Mm, addr: number, pfn: number): boolean {
   const table = mm.pageTable.pteTable(addr / PAGE_SIZE);
   if (table === null) return false;
   const i = pteIndex(addr / PAGE_SIZE);
-  const { entries } = table;
-  const lo = entries[2 * i]!;
+  const lo = table.lo(i);
   const isWritable = (lo & (KIND_MASK | Pte.write)) === (Kind.present | Pte.write);
-  if (!isWritable || entries[2 * i + 1] !== pfn) return false;
+  if (!isWritable || table.hi(i) !== pfn) return false;
   ptlLock(mm);
   if (lo & Pte.dirty) folioMarkDirty(mm.memory, pfn);
-  entries[2 * i] = Kind.deviceExclusive | Pte.exclusive;
+  table.setLo(i, Kind.deviceExclusive | Pte.exclusive);
   flushTlbPage(mm, addr / PAGE_SIZE);
   ptlUnlock(mm);
   return true;

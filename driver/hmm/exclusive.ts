@@ -91,17 +91,16 @@ function makeEntryExclusive(vma: Vma, addr: number, head: number): number {
   const { memory, pageTable } = vma.mm;
   const table = pageTable.pteTable(addr / PAGE_SIZE);
   if (table === null) return Found.nothing;
-  const { entries } = table;
   const i = pteIndex(addr / PAGE_SIZE);
-  const lo = entries[2 * i]!;
-  const pfn = entries[2 * i + 1]!;
+  const lo = table.lo(i);
+  const pfn = table.hi(i);
   const kind = lo & KIND_MASK;
   if (kind !== Kind.present && kind !== Kind.devicePrivate && kind !== Kind.deviceExclusive) return Found.nothing;
   if (lo & Pte.special || pfn < head || pfn >= head + memory.frames.folioNrPages(head)) return Found.nothing;
   // Somebody's device has it: no mapping, yet found by the walk, which gives up.
   if (kind !== Kind.present) return Found.notPresent;
   if (lo & Pte.dirty) folioMarkDirty(memory, pfn);
-  entries[2 * i] = Kind.deviceExclusive | (lo & Pte.write);
+  table.setLo(i, Kind.deviceExclusive | (lo & Pte.write));
   flushTlbPage(vma.mm, addr / PAGE_SIZE);
   // The entry keeps the mapping's reference.
   folioRemoveRmapPte(memory, pfn);

@@ -69,22 +69,22 @@ function* collectPmdPart(migrate: MigrateVma, { vma, filter, pmd, vpn, end }: Pm
   const i = pmdIndex(vpn);
   memory.stats.pmdEntries++;
   for (let at = vpn; ; ) {
-    const leaf = pmd.children![i]!;
+    const leaf = pmd.child(i);
     if (leaf !== null) {
       at = collectPtes(migrate, leaf, { vma, filter, vpn: at, end });
       if (at === end) return;
-      const pfn = leaf.entries[2 * pteIndex(at) + 1]!;
+      const pfn = leaf.hi(pteIndex(at));
       if (yield* splitMappedFolio(memory, pfn, filter.faultPfn)) continue;
       return collectSkip(migrate, end - at);
     }
-    const kind = kindOf(pmd.entries[2 * i]!);
+    const kind = kindOf(pmd.lo(i));
     if (kind === Kind.none) return collectHole(memory, migrate, { filter, vpn: at, end });
     if (memory.profile.deviceThp) {
       const taken = yield* takeHugePmd(vma, { vpn: at, end }, filter);
       if (taken === HugeTake.again) continue;
       if (taken === HugeTake.hole) return collectHole(memory, migrate, { filter, vpn: at, end });
       if (taken === HugeTake.skip) return collectSkip(migrate, end - at);
-      return collectCompound(migrate, { flags: taken, pfn: pmd.entries[2 * i + 1]!, npages: end - at });
+      return collectCompound(migrate, { flags: taken, pfn: pmd.hi(i), npages: end - at });
     }
     if (kind !== Kind.present) return collectSkip(migrate, end - at);
     if (!(yield* splitHugeToCollect(migrate, vma, at))) return collectSkip(migrate, end - at);
@@ -99,7 +99,6 @@ function collectPtes(
 ): number {
   const { mm } = vma;
   const { src, srcPfn, dst, dstPfn } = migrate;
-  const { entries } = leaf;
   const first = pteIndex(vpn);
   const last = first + (end - vpn);
   const { inject } = mm.memory.kernel;
@@ -109,12 +108,12 @@ function collectPtes(
   ptlLock(mm);
   for (; i < last; i++, n++) {
     if (inject.armed) inject.at((vpn + i - first) * PAGE_SIZE);
-    const isPresent = kindOf(entries[2 * i]!) === Kind.present;
-    const flags = collectEntry(mm.memory, entries, i, filter);
+    const isPresent = kindOf(leaf.lo(i)) === Kind.present;
+    const flags = collectEntry(mm.memory, leaf, i, filter);
     if (flags === COLLECT_SPLIT) break;
     isReplaced ||= isPresent && (flags & MigratePfn.valid) !== 0;
     src[n] = flags;
-    srcPfn[n] = flags & MigratePfn.valid ? entries[2 * i + 1]! : 0;
+    srcPfn[n] = flags & MigratePfn.valid ? leaf.hi(i) : 0;
     dst[n] = 0;
     dstPfn[n] = 0;
     if (flags !== 0) migrate.cpages++;

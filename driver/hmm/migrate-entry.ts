@@ -7,6 +7,7 @@ import type { Memory } from '../mm/memory.js';
 import { KIND_MASK, Kind, Pte } from '../mm/tables/entry.js';
 import { migrationEntryFor } from '../mm/tables/migration-entries.js';
 import { folioMarkDirty } from '../mm/tables/pte-build.js';
+import type { Table } from '../mm/tables/table.js';
 import { injectPin } from './inject.js';
 import { isLockedByFault, MigratePfn, MigrateSelect } from './migrate-vma.js';
 
@@ -31,11 +32,11 @@ export const COLLECT_SPLIT = -1;
  * same pages in different orders can't deadlock. The caller holds the ptl. COLLECT_SPLIT for a page of a large folio, in profiles that
  * split such. Linux: migrate_vma_collect_pmd(), the loop
  */
-export function collectEntry(memory: Memory, entries: Uint32Array, i: number, filter: CollectFilter): number {
-  const lo = entries[2 * i]!;
+export function collectEntry(memory: Memory, table: Table, i: number, filter: CollectFilter): number {
+  const lo = table.lo(i);
   const kind = lo & KIND_MASK;
   if (kind === Kind.none) return filter.isAnonymousVma ? MigratePfn.migrate : 0;
-  const pfn = entries[2 * i + 1]!;
+  const pfn = table.hi(i);
   if (kind === Kind.present && lo & Pte.special) {
     return pfn === ZERO_PFN && filter.select & MigrateSelect.system ? MigratePfn.migrate : 0;
   }
@@ -45,7 +46,7 @@ export function collectEntry(memory: Memory, entries: Uint32Array, i: number, fi
   if (frames.order[head]! > 0) return profile.deviceThp ? COLLECT_SPLIT : 0;
   if (frames.mapping[head] === 0) return 0;
   if (memory.kernel.inject.armed) injectPin(memory, pfn);
-  return freezeEntry(memory, entries, i, filter.faultPfn);
+  return freezeEntry(memory, table, i, filter.faultPfn);
 }
 
 /** Is a page that an entry of `kind` maps wanted? */
@@ -63,10 +64,10 @@ export function pageOwner(memory: Memory, pfn: number): object | null {
 }
 
 /** Reference, lock, migration entry. 0 when the lock is taken or the page may be pinned; then nothing has changed. */
-function freezeEntry(memory: Memory, entries: Uint32Array, i: number, faultPfn: number): number {
+function freezeEntry(memory: Memory, table: Table, i: number, faultPfn: number): number {
   const { frames } = memory;
-  const lo = entries[2 * i]!;
-  const pfn = entries[2 * i + 1]!;
+  const lo = table.lo(i);
+  const pfn = table.hi(i);
   const isLocked = isLockedByFault(memory, faultPfn, pfn);
   const { inject, defects } = memory.kernel;
   folioGet(memory, pfn);
@@ -84,7 +85,7 @@ function freezeEntry(memory: Memory, entries: Uint32Array, i: number, faultPfn: 
     return 0;
   }
   if ((lo & KIND_MASK) === Kind.present && lo & Pte.dirty && !defects.dirtyLost) folioMarkDirty(memory, pfn);
-  entries[2 * i] = migrationEntryFor(lo, exclusive);
+  table.setLo(i, migrationEntryFor(lo, exclusive));
   folioRemoveRmapPte(memory, pfn);
   folioPut(memory, pfn);
   return MigratePfn.valid | MigratePfn.migrate | (lo & Pte.write ? MigratePfn.write : 0);

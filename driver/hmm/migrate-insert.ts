@@ -39,21 +39,19 @@ export function insertPage(migrate: MigrateVma, i: number): boolean {
   if (inject.armed && inject.hit(InjectPoint.pageTableAlloc, addr) !== 0) return false;
   const leaf = leafTable(mm.pageTable, addr / PAGE_SIZE);
   if (leaf === null) return false;
-  const { entries } = leaf;
-  const at = 2 * pteIndex(addr / PAGE_SIZE);
+  const at = pteIndex(addr / PAGE_SIZE);
   frames.flags[pfn]! |= PG.uptodate;
   ptlLock(mm);
   // Somebody else serves such faults; backing off is all that can be done here.
   const isServed = (vma.flags & VM.uffdMissing) !== 0;
-  const isFree = !mm.isUnstable && !isServed && isNoneOrZero(entries[at]!, entries[at + 1]!);
+  const isFree = !mm.isUnstable && !isServed && isNoneOrZero(leaf.lo(at), leaf.hi(at));
   if (isFree) {
     mm.rss.anon++;
     folioAddNewAnonRmap(memory, pfn, vma, addr);
     if (frames.zone[pfn] === Zone.system) folioAddLru(memory, pfn);
     folioGet(memory, pfn);
-    if (entries[at] !== Kind.none) flushTlbPage(mm, addr / PAGE_SIZE);
-    entries[at] = newEntry(vma, frames.zone[pfn] === Zone.private);
-    entries[at + 1] = pfn;
+    if (leaf.lo(at) !== Kind.none) flushTlbPage(mm, addr / PAGE_SIZE);
+    leaf.set(at, newEntry(vma, frames.zone[pfn] === Zone.private), pfn);
   }
   ptlUnlock(mm);
   return isFree;
@@ -75,14 +73,14 @@ export function insertHugePage(migrate: MigrateVma, i: number): boolean {
   const slot: PmdSlot = { table: mm.pageTable.pmdTableAlloc(vpn), index: pmdIndex(vpn) };
   frames.flags[head]! |= PG.uptodate;
   ptlLock(mm);
-  const isNone = kindOf(slot.table.entries[2 * slot.index]!) === Kind.none || isHugeZero(mm.pageTable, vpn);
+  const isNone = kindOf(slot.table.lo(slot.index)) === Kind.none || isHugeZero(mm.pageTable, vpn);
   const isFree = isNone && !mm.isUnstable && (vma.flags & VM.uffdMissing) === 0;
   if (isFree) {
     mm.rss.anon += HPAGE_PMD_NR;
     folioAddNewAnonRmapPmd(mm.memory, head, vma, addr);
     if (frames.zone[head] === Zone.system) folioAddLru(mm.memory, head);
     folioGet(mm.memory, head);
-    if (kindOf(slot.table.entries[2 * slot.index]!) !== Kind.none) flushTlbPmd(mm, vpn);
+    if (kindOf(slot.table.lo(slot.index)) !== Kind.none) flushTlbPmd(mm, vpn);
     setPmd(slot, newEntry(vma, frames.zone[head] === Zone.private) | Pte.huge, head);
   }
   ptlUnlock(mm);
@@ -100,16 +98,16 @@ export function* splitHugeZero(migrate: MigrateVma, i: number): Coroutine<void> 
 function isHugeZero(pageTable: PageTable, vpn: number): boolean {
   const pmd = pageTable.pmdTable(vpn);
   if (pmd === null) return false;
-  const lo = pmd.entries[2 * pmdIndex(vpn)]!;
+  const lo = pmd.lo(pmdIndex(vpn));
   return kindOf(lo) === Kind.present && (lo & Pte.special) !== 0;
 }
 
 /** The PTE table of `vpn`, made when missing; null when a 2 MiB entry is in the way. */
 function leafTable(pageTable: PageTable, vpn: number): Table | null {
   const pmd = pageTable.pmdTableAlloc(vpn);
-  const leaf = pmd.children![pmdIndex(vpn)]!;
+  const leaf = pmd.child(pmdIndex(vpn));
   if (leaf !== null) return leaf;
-  return kindOf(pmd.entries[2 * pmdIndex(vpn)]!) === Kind.none ? pageTable.pteTableAlloc(vpn) : null;
+  return kindOf(pmd.lo(pmdIndex(vpn))) === Kind.none ? pageTable.pteTableAlloc(vpn) : null;
 }
 
 function isNoneOrZero(lo: number, pfn: number): boolean {

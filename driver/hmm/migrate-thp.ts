@@ -26,7 +26,7 @@ export function* splitHugeToCollect(migrate: MigrateVma, vma: Vma, vpn: number):
   ptlLock(mm);
   const pmd = mm.pageTable.pmdTable(vpn);
   const i = pmdIndex(vpn);
-  const lo = pmd === null ? Kind.none : pmd.entries[2 * i]!;
+  const lo = pmd === null ? Kind.none : pmd.lo(i);
   if (kindOf(lo) !== Kind.present) {
     ptlUnlock(mm);
     return true;
@@ -36,7 +36,7 @@ export function* splitHugeToCollect(migrate: MigrateVma, vma: Vma, vpn: number):
     yield* splitHugePmd(vma, vpn * PAGE_SIZE);
     return true;
   }
-  const head = memory.frames.head[pmd!.entries[2 * i + 1]!]!;
+  const head = memory.frames.head[pmd!.hi(i)]!;
   folioGet(memory, head);
   ptlUnlock(mm);
   const { inject } = memory.kernel;
@@ -89,7 +89,7 @@ export function* takeHugePmd(vma: Vma, part: PmdRange, filter: CollectFilter): C
     ptlUnlock(mm);
     return refused;
   }
-  const head = slot!.table.entries[2 * slot!.index + 1]!;
+  const head = slot!.table.hi(slot!.index);
   folioGet(memory, head);
   const isLocked = isLockedByFault(memory, filter.faultPfn, head);
   const isBusy = inject.armed && inject.hit(InjectPoint.folioTrylock, part.vpn * PAGE_SIZE) !== 0;
@@ -113,9 +113,9 @@ export function* takeHugePmd(vma: Vma, part: PmdRange, filter: CollectFilter): C
 /** Why the entry is not to be taken; 0 when it is. */
 function refusal(memory: Memory, slot: PmdSlot | null, filter: CollectFilter): number {
   if (slot === null) return HugeTake.hole;
-  if (slot.table.children![slot.index] !== null) return HugeTake.again;
-  const lo = slot.table.entries[2 * slot.index]!;
-  const pfn = slot.table.entries[2 * slot.index + 1]!;
+  if (slot.table.child(slot.index) !== null) return HugeTake.again;
+  const lo = slot.table.lo(slot.index);
+  const pfn = slot.table.hi(slot.index);
   switch (kindOf(lo)) {
     case Kind.none:
       return HugeTake.hole;
@@ -133,7 +133,7 @@ function refusal(memory: Memory, slot: PmdSlot | null, filter: CollectFilter): n
 function freezePmd(vma: Vma, vpn: number, { slot, head }: { slot: PmdSlot; head: number }): number {
   const { memory } = vma.mm;
   const { inject } = memory.kernel;
-  const write = slot.table.entries[2 * slot.index]! & Pte.write ? MigratePfn.write : 0;
+  const write = slot.table.lo(slot.index) & Pte.write ? MigratePfn.write : 0;
   if (inject.armed) injectPin(memory, head);
   const isExclusive = memory.frames.isAnonExclusive(head);
   if (isExclusive && inject.armed && inject.hit(InjectPoint.anonShare) !== 0) return 0;

@@ -14,7 +14,7 @@ export function pmdPartEnd(vpn: number, end: number): number {
 /** The end of the hole at `vpn` where no PMD table is: of one PUD entry, or of one PGD entry when that has no table either. */
 export function upperHoleEnd(pageTable: PageTable, vpn: number, end: number): number {
   const pgdIndex = Math.floor(vpn / PAGES_PER_PGD_ENTRY);
-  const hasPud = pgdIndex < ENTRIES_PER_TABLE && pageTable.root.children![pgdIndex] != null;
+  const hasPud = pgdIndex < ENTRIES_PER_TABLE && pageTable.root.child(pgdIndex) !== null;
   const unit = hasPud ? PAGES_PER_PUD_ENTRY : PAGES_PER_PGD_ENTRY;
   return Math.min(end, (Math.floor(vpn / unit) + 1) * unit);
 }

@@ -202,10 +202,10 @@ export class RangeFault {
     const i = pmdIndex(vpn);
     this.mm.memory.stats.pmdEntries++;
     for (let isSplitTried = false; ; isSplitTried = true) {
-      const leaf = pmd.children![i]!;
+      const leaf = pmd.child(i);
       if (leaf !== null) return yield* this.walkLeaf(vma, leaf, { vpn, end });
-      const lo = pmd.entries[2 * i]!;
-      const pfn = pmd.entries[2 * i + 1]!;
+      const lo = pmd.lo(i);
+      const pfn = pmd.hi(i);
       const kind = kindOf(lo);
       if (kind === Kind.none) return yield* this.walkHole(vma, vpn, end);
       const isOwn = kind === Kind.devicePrivate && pageOwner(this.mm.memory, pfn) === this.range.devPrivateOwner;
@@ -268,7 +268,7 @@ export class RangeFault {
       const at = walk.stopVpn;
       code = walk.findStop(leaf, { vpn: at, end });
       if (code !== 0) return yield* this.stopped(vma, code, { vpn: walk.stopVpn, end }, at);
-      const pfn = leaf.entries[2 * pteIndex(at) + 1]!;
+      const pfn = leaf.hi(pteIndex(at));
       const isSplit = yield* this.collecting(splitMappedFolio(this.mm.memory, pfn, this.range.migrate!.faultPfn));
       code = walk.walkPtes(leaf, { vpn: at, end }, isSplit);
     }
@@ -289,13 +289,13 @@ export class RangeFault {
       const next = pmdPartEnd(vpn, end);
       const pmd = this.mm.pageTable.pmdTable(vpn);
       this.mm.memory.stats.pmdEntries++;
-      const lo = pmd === null ? 0 : pmd.entries[2 * pmdIndex(vpn)]!;
+      const lo = pmd === null ? 0 : pmd.lo(pmdIndex(vpn));
       const cpuFlags = pmd === null ? 0 : hugetlbFlags(lo);
       // Only the first page's request counts for an entry; a hole without a table asks for every page.
       const need = walk.rangeNeed(vpn, pmd === null ? next : vpn + 1, cpuFlags);
       if (need !== 0) return yield* this.fault(vma, need, { vpn, end: next });
       if (pmd === null) walk.fillHole(vpn, next);
-      else walk.fillHuge(vpn, next, { pfn: pmd.entries[2 * pmdIndex(vpn) + 1]!, cpuFlags });
+      else walk.fillHuge(vpn, next, { pfn: pmd.hi(pmdIndex(vpn)), cpuFlags });
       vpn = next;
     }
     return 0;

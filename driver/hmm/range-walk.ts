@@ -176,7 +176,7 @@ export class RangeWalk {
     this.hasReplaced = false;
     ptlLock(mm);
     for (; n < count; n++) {
-      code = this.handlePte(table.entries, first + n, vpn - this.firstVpn + n);
+      code = this.handlePte(table, first + n, vpn - this.firstVpn + n);
       if (code !== 0) break;
     }
     if (this.hasReplaced) flushTlbRange(mm, vpn, count);
@@ -192,14 +192,13 @@ export class RangeWalk {
    */
   findStop(table: Table, { vpn, end }: PmdRange): number {
     const { mm } = this;
-    const { entries } = table;
     let code = 0;
     let at = vpn;
     ptlLock(mm);
     for (; at < end; at++) {
       const i = pteIndex(at);
-      const lo = entries[2 * i]!;
-      const isOwn = this.isOwnPrivate(entries, i);
+      const lo = table.lo(i);
+      const isOwn = this.isOwnPrivate(table, i);
       this.need = isOwn ? 0 : this.pteNeed(this.range.flags[at - this.firstVpn]!, presentFlags(lo));
       code = this.need === 0 ? 0 : stopFor(lo & KIND_MASK);
       if (code !== 0) break;
@@ -210,18 +209,18 @@ export class RangeWalk {
   }
 
   /** Reports entry `i` as page `n` of the range, and prepares it. Linux: mm/hmm.c:hmm_vma_handle_pte() */
-  private handlePte(entries: Uint32Array, i: number, n: number): number {
+  private handlePte(table: Table, i: number, n: number): number {
     const { flags, pfns } = this.range;
     const input = flags[n]!;
-    const lo = entries[2 * i]!;
+    const lo = table.lo(i);
     const kind = lo & KIND_MASK;
-    const isOwn = this.isOwnPrivate(entries, i);
+    const isOwn = this.isOwnPrivate(table, i);
     let cpuFlags = presentFlags(lo);
     if (isOwn) cpuFlags = HmmPfn.valid | (lo & Pte.write ? HmmPfn.write : 0);
     // A private page of the caller's own is good as it is, even when it is read only and a write was asked for (Q4).
     this.need = isOwn ? 0 : this.pteNeed(input, cpuFlags);
     if (this.need !== 0) return stopFor(kind);
-    const pfn = kind === Kind.present || isOwn ? entries[2 * i + 1]! : 0;
+    const pfn = kind === Kind.present || isOwn ? table.hi(i) : 0;
     if (kind === Kind.present && lo & Pte.special && pfn !== ZERO_PFN) {
       // No struct page stands behind it: not for devices.
       if (this.pteNeed(input, 0) !== 0) return -EFAULT;
@@ -231,27 +230,27 @@ export class RangeWalk {
     flags[n] = cpuFlags;
     pfns[n] = cpuFlags & HmmPfn.error ? 0 : pfn;
     if (!this.canPrepare || !this.isPrepareWanted(input)) return 0;
-    const stop = this.prepare(entries, i, n);
+    const stop = this.prepare(table, i, n);
     // It will be looked at again, as if for the first time.
     if (stop !== 0) flags[n] = input;
     return stop;
   }
 
   /** A page on the device that the range is walked for. */
-  private isOwnPrivate(entries: Uint32Array, i: number): boolean {
-    if ((entries[2 * i]! & KIND_MASK) !== Kind.devicePrivate) return false;
-    return pageOwner(this.memory, entries[2 * i + 1]!) === this.range.devPrivateOwner;
+  private isOwnPrivate(table: Table, i: number): boolean {
+    if ((table.lo(i) & KIND_MASK) !== Kind.devicePrivate) return false;
+    return pageOwner(this.memory, table.hi(i)) === this.range.devPrivateOwner;
   }
 
   /** Takes an entry that is reported already. Deviates from hmm's report: a hole has no VALID, a PROT_NONE page has. */
-  private prepare(entries: Uint32Array, i: number, n: number): number {
+  private prepare(table: Table, i: number, n: number): number {
     const { flags, pfns } = this.range;
-    const pfn = entries[2 * i + 1]!;
+    const pfn = table.hi(i);
     const { inject } = this.memory.kernel;
     if (inject.armed) inject.at((this.firstVpn + n) * PAGE_SIZE);
     const phase = inject.armed ? inject.enter(Phase.collect) : 0;
-    const isPresent = (entries[2 * i]! & KIND_MASK) === Kind.present;
-    const taken = collectEntry(this.memory, entries, i, this.filter);
+    const isPresent = (table.lo(i) & KIND_MASK) === Kind.present;
+    const taken = collectEntry(this.memory, table, i, this.filter);
     if (inject.armed) inject.enter(phase);
     if (taken === COLLECT_SPLIT) return Stop.split;
     if (taken === 0) return 0;

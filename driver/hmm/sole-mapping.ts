@@ -25,8 +25,7 @@ export function restoreSoleMapping(memory: Memory, from: number, to: number): bo
   if (table === null) return true;
   const i = pteIndex(addr / PAGE_SIZE);
   ptlLock(vma.mm);
-  const { entries } = table;
-  if (kindOf(entries[2 * i]!) === Kind.migration && entries[2 * i + 1] === from) {
+  if (kindOf(table.lo(i)) === Kind.migration && table.hi(i) === from) {
     removeMigrationPte(vma, { table, index: i, newPfn: to });
   }
   ptlUnlock(vma.mm);

@@ -61,7 +61,7 @@ function countTable(
   { table, level, base }: { table: Table; level: number; base: number },
   expected: InvariantCounts,
 ): number {
-  const { entries, children } = table;
+  const { rawEntries: entries, rawChildren: children } = table;
   const span = 512 ** (level - 1);
   let tables = 1;
   for (let first = 0; first < 512; first += STRIDE) {
@@ -91,8 +91,8 @@ function anyOfEight(entries: Uint32Array, at: number): boolean {
 
 function countEntry(mm: Mm, at: { vpn: number; table: Table; i: number }, expected: InvariantCounts): void {
   const { frames } = mm.memory;
-  const lo = at.table.entries[2 * at.i]!;
-  const hi = at.table.entries[2 * at.i + 1]!;
+  const lo = at.table.lo(at.i);
+  const hi = at.table.hi(at.i);
   const kind = kindOf(lo);
   const vma = mm.vmaLookup(at.vpn * PAGE_SIZE);
   if (vma === null) throw entryError(mm, at, 'is outside every vma');
@@ -125,13 +125,13 @@ function checkMapping(
   if (vma.addressOf(index) !== at.vpn * PAGE_SIZE)
     throw entryError(mm, at, `has pfn ${pfn} of index ${index}, which rmap looks for elsewhere`);
   const exclusive = frames.isAnonExclusive(at.table.isLeaf ? pfn : head);
-  const writable = (at.table.entries[2 * at.i]! & Pte.write) !== 0;
+  const writable = (at.table.lo(at.i) & Pte.write) !== 0;
   if (writable && !exclusive && page.kind !== Kind.deviceExclusive)
     throw entryError(mm, at, `is writable, but pfn ${pfn} is not exclusive`);
 }
 
 function entryError(mm: Mm, at: { vpn: number; table: Table; i: number }, what: string): AssertionError {
-  const text = entryText(at.table.entries[2 * at.i]!);
+  const text = entryText(at.table.lo(at.i));
   return new AssertionError(`mm ${mm.id}: ${text} entry at 0x${(at.vpn * PAGE_SIZE).toString(16)} ${what}`);
 }
 
@@ -221,7 +221,7 @@ export function checkTouched(mm: Mm, start: number, end: number): void {
     const leaf = mm.pageTable.pteTable(vpn);
     const next = Math.min(endVpn, (Math.floor(vpn / 512) + 1) * 512);
     if (leaf !== null) {
-      const { entries } = leaf;
+      const { rawEntries: entries } = leaf;
       for (let i = vpn % 512, n = i + (next - vpn); i < n; i++) {
         const lo = entries[2 * i]!;
         const kind = kindOf(lo);

@@ -83,7 +83,7 @@ export class Memory {
     this.frames = new Frames(systemFrames, options.coherentBytes / PAGE_SIZE, options.privateFrames);
     this.allocator = new FrameAllocator(this.frames, kernel.inject);
     this.kernelMemory = new KernelMemory(this.allocator);
-    this.tables = new TablePool(this.kernelMemory);
+    this.tables = new TablePool(kernel, this.kernelMemory);
     this.swap = new SwapArea(Math.floor(options.swapBytes / PAGE_SIZE));
     this.hugetlb = new HugetlbPool(this, options.hugePages);
     this.thpEnabled = options.thpEnabled;

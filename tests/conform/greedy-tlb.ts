@@ -40,7 +40,10 @@ export class GreedyTlb implements Tlb {
     this.fillFrom(pageTable.root, { level: 4, base: 0 });
   }
 
-  private fillFrom({ entries, children }: Table, { level, base }: { level: number; base: number }): void {
+  private fillFrom(
+    { rawEntries: entries, rawChildren: children }: Table,
+    { level, base }: { level: number; base: number },
+  ): void {
     const span = 512 ** (level - 1);
     for (let i = 0; i < 512; i++) {
       const lo = entries[2 * i]!;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { MachinePool } from '../../tools/fault/machine-pool.js';
+import { MachinePool } from '../../driver/sys/machine/machine-pool.js';
 import { replayLines } from '../../tools/fault/replay.js';
 import { shrinkToken } from '../../tools/fault/shrink.js';
 import { type JobResult, Sweeper, type SweepOptions } from '../../tools/fault/sweep/sweep-job.js';

@@ -1,19 +1,18 @@
 import { createHash } from 'node:crypto';
+import type { Violation, Watch } from '../../driver/check/index.js';
 import type { TraceEvent } from '../../driver/core/trace.js';
 import type { Fired } from '../../driver/inject/inject-engine.js';
 import type { Machine } from '../../driver/sys/machine/machine.js';
+import { MachinePool } from '../../driver/sys/machine/machine-pool.js';
 import { errnoName } from '../../uapi/errno.js';
 import type { Output } from '../commands/selftest.js';
 import { EXIT, UsageError } from '../exit-code.js';
-import { MachinePool } from './machine-pool.js';
 import { runPlan } from './plans/plan-run.js';
 import { PlanNameError } from './plans/plan-world.js';
 import { faultsOf } from './plans/run-plans.js';
 import { casesByName } from './sweep/cases.js';
 import { Sweeper } from './sweep/sweep-job.js';
 import { isPlanToken, parsePlanToken, parseToken } from './token.js';
-import type { Violation } from './violation.js';
-import type { Watch } from './watch.js';
 import type { Served } from './wire/served.js';
 
 export interface Replay {

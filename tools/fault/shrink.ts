@@ -1,8 +1,8 @@
 import { stringify } from 'yaml';
 import type { DefectName } from '../../driver/inject/defects.js';
+import { MachinePool } from '../../driver/sys/machine/machine-pool.js';
 import type { Output } from '../commands/selftest.js';
 import { EXIT, UsageError } from '../exit-code.js';
-import { MachinePool } from './machine-pool.js';
 import { loadPlan } from './plans/plan-parse.js';
 import { runPlan } from './plans/plan-run.js';
 import { checkPlan } from './plans/plan-schema.js';

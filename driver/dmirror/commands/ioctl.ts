@@ -44,6 +44,7 @@ export function* dmirrorIoctl(context: DmirrorContext, file: DmirrorFile, call: 
   if (name === undefined) return -EINVAL;
   const { kernel } = context.memory;
   const command: Command = { context, file, callerMm, ...inputs, cpages: 0, faults: 0 };
+  context.onCommand?.(name, command);
   kernel.emit('ioctl', name, command.addr, command.npages);
   if (kernel.inject.armed) kernel.inject.begins(command.addr);
   const ret = isModelled(name, context.memory.profile) ? yield* runCommand(name, command) : -EINVAL;

@@ -173,9 +173,9 @@ function* mincore(guest: GuestThread): Coroutine<number> {
 
 function isInCore(vma: Vma, vpn: number): number {
   const pmd = vma.mm.pageTable.pmdTable(vpn);
-  const lo = pmd === null ? 0 : pmd.entries[2 * pmdIndex(vpn)]!;
+  const lo = pmd === null ? 0 : pmd.lo(pmdIndex(vpn));
   if (pmd !== null && kindOf(lo) === Kind.table) {
-    return kindOf(pmd.children![pmdIndex(vpn)]!.entries[2 * pteIndex(vpn)]!) === Kind.present ? 1 : 0;
+    return kindOf(pmd.child(pmdIndex(vpn))!.lo(pteIndex(vpn))) === Kind.present ? 1 : 0;
   }
   return kindOf(lo) === Kind.present ? 1 : 0;
 }

@@ -143,14 +143,14 @@ function* cpuPage(
 export function translate(mm: Mm, vpn: number, write: boolean): number {
   const pmd = mm.pageTable.pmdTable(vpn);
   if (pmd === null) return 0;
-  const leaf = pmd.children![pmdIndex(vpn)]!;
+  const leaf = pmd.child(pmdIndex(vpn));
   const table = leaf ?? pmd;
-  const i = 2 * (leaf === null ? pmdIndex(vpn) : pteIndex(vpn));
-  const lo = table.entries[i]!;
+  const i = leaf === null ? pmdIndex(vpn) : pteIndex(vpn);
+  const lo = table.lo(i);
   if ((lo & (KIND_MASK | Pte.protnone)) !== Kind.present) return 0;
   if (write && !(lo & Pte.write)) return 0;
-  table.entries[i] = lo | (write ? Pte.young | Pte.dirty : Pte.young);
-  const pfn = table.entries[i + 1]!;
+  table.setLo(i, lo | (write ? Pte.young | Pte.dirty : Pte.young));
+  const pfn = table.hi(i);
   return leaf === null ? pfn + (vpn % 512) : pfn;
 }
 

@@ -30,9 +30,8 @@ export function* doAnonymousPage(fault: VmFault): Coroutine<number> {
   vma.mm.rss.anon++;
   folioAddNewAnonRmap(memory, pfn, vma, fault.addr);
   folioAddLru(memory, pfn);
-  const i = 2 * pteIndex(fault.vpn);
-  table.entries[i] = mkPte(vma) | (vma.flags & VM.write ? Pte.write | Pte.dirty : 0);
-  table.entries[i + 1] = pfn;
+  const i = pteIndex(fault.vpn);
+  table.set(i, mkPte(vma) | (vma.flags & VM.write ? Pte.write | Pte.dirty : 0), pfn);
   ptlUnlock(vma.mm);
   return 0;
 }
@@ -40,9 +39,8 @@ export function* doAnonymousPage(fault: VmFault): Coroutine<number> {
 function mapZeroPage(fault: VmFault): number {
   const table = lockFaultEntry(fault);
   if (table === null) return 0;
-  const i = 2 * pteIndex(fault.vpn);
-  table.entries[i] = mkPte(fault.vma) | Pte.special;
-  table.entries[i + 1] = ZERO_PFN;
+  const i = pteIndex(fault.vpn);
+  table.set(i, mkPte(fault.vma) | Pte.special, ZERO_PFN);
   ptlUnlock(fault.vma.mm);
   return 0;
 }

@@ -19,7 +19,7 @@ export function* devicePrivateFault(fault: VmFault): Coroutine<number> {
  */
 export function* hugeDevicePrivateFault({ vma, addr, vpn }: VmFault, pmd: Table): Coroutine<number> {
   ptlLock(vma.mm);
-  const pfn = pmd.entries[2 * pmdIndex(vpn) + 1]!;
+  const pfn = pmd.hi(pmdIndex(vpn));
   return yield* askDriver({ vma, addr: addr - (addr % HPAGE_PMD_SIZE), pfn, isHuge: true });
 }
 

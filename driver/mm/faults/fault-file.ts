@@ -5,7 +5,7 @@ import { copyPage, folioAddLru, folioGet, folioIsLocked, folioLock, folioPut, fo
 import { PAGE_SIZE, PG } from '../frames/frames.js';
 import { folioAddFileRmapPte, folioAddNewAnonRmap } from '../frames/rmap.js';
 import { KIND_MASK, Kind, Pte } from '../tables/entry.js';
-import { pmdIndex, pteIndex } from '../tables/page-table.js';
+import { pmdIndex, pteIndex, type Table } from '../tables/page-table.js';
 import { folioMarkDirty, maybeMkwrite, mkPte } from '../tables/pte-build.js';
 import { ptlLock, ptlUnlock } from '../tables/ptl.js';
 import { VM } from '../vmas/vm-flags.js';
@@ -60,9 +60,8 @@ function* doCowFault(fault: VmFault): Coroutine<number> {
     vma.mm.rss.anon++;
     folioAddNewAnonRmap(memory, copy, vma, fault.addr);
     folioAddLru(memory, copy);
-    const i = 2 * pteIndex(fault.vpn);
-    table.entries[i] = maybeMkwrite(mkPte(vma) | Pte.dirty, vma);
-    table.entries[i + 1] = copy;
+    const i = pteIndex(fault.vpn);
+    table.set(i, maybeMkwrite(mkPte(vma) | Pte.dirty, vma), copy);
     ptlUnlock(vma.mm);
   }
   folioUnlock(memory, pfn);
@@ -94,7 +93,7 @@ function mapFilePage(fault: VmFault, pfn: number): number {
   const { memory } = vma.mm;
   const table = lockFaultEntry(fault);
   if (table !== null) {
-    setFilePte(fault, table.entries, { i: 2 * pteIndex(fault.vpn), pfn });
+    setFilePte(fault, table, pfn);
     ptlUnlock(vma.mm);
   }
   folioUnlock(memory, pfn);
@@ -103,14 +102,13 @@ function mapFilePage(fault: VmFault, pfn: number): number {
 }
 
 /** Linux: set_pte_range() */
-function setFilePte(fault: VmFault, entries: Uint32Array, { i, pfn }: { i: number; pfn: number }): void {
+function setFilePte(fault: VmFault, table: Table, pfn: number): void {
   const { vma } = fault;
   let lo = mkPte(vma);
   if (fault.flags & FAULT.write) lo = maybeMkwrite(lo | Pte.dirty, vma);
   folioAddFileRmapPte(vma.mm.memory, pfn);
   vma.mm.rss.shmem++;
-  entries[i] = lo;
-  entries[i + 1] = pfn;
+  table.set(pteIndex(fault.vpn), lo, pfn);
 }
 
 /**
@@ -127,21 +125,20 @@ function faultAround(fault: VmFault): boolean {
   const last = Math.min(first + FAULT_AROUND_PAGES, vpn - pteIndex(vpn) + 512, vma.end / PAGE_SIZE);
   const fileEnd = Math.ceil(mapping.size / PAGE_SIZE);
   const pmd = mm.pageTable.pmdTable(vpn);
-  if (pmd !== null && (pmd.entries[2 * pmdIndex(vpn)]! & KIND_MASK) === Kind.present) return false;
-  const { entries } = mm.pageTable.pteTableAlloc(vpn);
+  if (pmd !== null && (pmd.lo(pmdIndex(vpn)) & KIND_MASK) === Kind.present) return false;
+  const table = mm.pageTable.pteTableAlloc(vpn);
   let found = false;
   ptlLock(mm);
   for (let at = first; at < last; at++) {
     const index = vma.indexOf(at * PAGE_SIZE);
     const pfn = mapping.pages.get(index);
-    const i = 2 * pteIndex(at);
+    const i = pteIndex(at);
     if (index >= fileEnd || pfn <= 0 || folioIsLocked(memory, pfn)) continue;
-    if ((entries[i]! & KIND_MASK) !== Kind.none || !(frames.flags[pfn]! & PG.uptodate)) continue;
+    if ((table.lo(i) & KIND_MASK) !== Kind.none || !(frames.flags[pfn]! & PG.uptodate)) continue;
     folioGet(memory, pfn);
     folioAddFileRmapPte(memory, pfn);
     mm.rss.shmem++;
-    entries[i] = at === vpn ? mkPte(vma) : mkPte(vma) & ~Pte.young;
-    entries[i + 1] = pfn;
+    table.set(i, at === vpn ? mkPte(vma) : mkPte(vma) & ~Pte.young, pfn);
     found ||= at === vpn;
   }
   ptlUnlock(mm);

@@ -58,15 +58,14 @@ function* removeDeviceExclusiveEntry(fault: VmFault): Coroutine<number> {
 /** The page is present again, writable if it was; its reference was kept by the entry. Linux: restore_exclusive_pte() */
 export function restoreExclusivePte(vma: Vma, table: Table, index: number): void {
   const { memory } = vma.mm;
-  const { entries } = table;
   if (memory.profile.exclusiveIsMapping) {
-    entries[2 * index] = restoredFromVma(vma, entries[2 * index + 1]!);
+    table.setLo(index, restoredFromVma(vma, table.hi(index)));
     return;
   }
   let lo = mkPte(vma) & ~Pte.young;
-  if (entries[2 * index]! & Pte.write) lo = maybeMkwrite(lo | Pte.dirty, vma);
-  folioAddAnonRmapPte(memory, entries[2 * index + 1]!, false);
-  entries[2 * index] = lo;
+  if (table.lo(index) & Pte.write) lo = maybeMkwrite(lo | Pte.dirty, vma);
+  folioAddAnonRmapPte(memory, table.hi(index), false);
+  table.setLo(index, lo);
 }
 
 /** What the vma and the page allow now, whatever the entry allowed before. */

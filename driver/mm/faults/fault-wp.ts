@@ -46,8 +46,8 @@ function wpPageShared(fault: VmFault, table: Table, pfn: number): number {
 
 /** Linux: wp_page_reuse() */
 function reuseEntry(fault: VmFault, table: Table): void {
-  const i = 2 * pteIndex(fault.vpn);
-  table.entries[i] = maybeMkwrite(table.entries[i]! | Pte.young | Pte.dirty, fault.vma);
+  const i = pteIndex(fault.vpn);
+  table.setLo(i, maybeMkwrite(table.lo(i) | Pte.young | Pte.dirty, fault.vma));
 }
 
 /** Is this mapping the page's only reference, so that it needs no copy? Linux: wp_can_reuse_anon_folio() */
@@ -99,11 +99,10 @@ function replaceByCopy(fault: VmFault, table: Table, { oldPfn, newPfn }: { oldPf
   memory.frames.flags[newPfn]! |= PG.uptodate;
   folioAddNewAnonRmap(memory, newPfn, vma, fault.addr);
   folioAddLru(memory, newPfn);
-  const i = 2 * pteIndex(fault.vpn);
+  const i = pteIndex(fault.vpn);
   const lo = mkPte(vma);
   flushTlbPage(mm, fault.vpn);
-  table.entries[i] = fault.flags & FAULT.unshare ? lo : maybeMkwrite(lo | Pte.dirty, vma);
-  table.entries[i + 1] = newPfn;
+  table.set(i, fault.flags & FAULT.unshare ? lo : maybeMkwrite(lo | Pte.dirty, vma), newPfn);
   if (oldPfn !== 0) {
     folioRemoveRmapPte(memory, oldPfn);
     folioPut(memory, oldPfn);

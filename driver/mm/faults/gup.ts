@@ -221,7 +221,7 @@ function* followPage(vma: Vma, addr: number, place: FollowPlace): Coroutine<numb
   const vpn = addr / PAGE_SIZE;
   const pmd = mm.pageTable.pmdTable(vpn);
   if (pmd === null) return NO_PAGE;
-  const lo = pmd.entries[2 * pmdIndex(vpn)]!;
+  const lo = pmd.lo(pmdIndex(vpn));
   if ((lo & KIND_MASK) === Kind.present) {
     if (!(place.request.flags & FOLL.splitPmd)) return followHugePmd(vma, vpn, { pmd, place });
     yield* splitHugePmd(vma, addr);
@@ -235,9 +235,9 @@ function followPagePte(vma: Vma, vpn: number, { request, at }: FollowPlace): num
   const { flags, out } = request;
   const leaf = mm.pageTable.pteTable(vpn);
   if (leaf === null) return NO_PAGE;
-  const i = 2 * pteIndex(vpn);
-  const lo = leaf.entries[i]!;
-  const pfn = leaf.entries[i + 1]!;
+  const i = pteIndex(vpn);
+  const lo = leaf.lo(i);
+  const pfn = leaf.hi(i);
   if ((lo & KIND_MASK) !== Kind.present) return NO_PAGE;
   if (flags & FOLL.write && !(lo & Pte.write)) return NO_PAGE;
   if (lo & Pte.special && pfn !== ZERO_PFN) return -EEXIST;
@@ -255,9 +255,9 @@ function followPagePte(vma: Vma, vpn: number, { request, at }: FollowPlace): num
 function followHugePmd(vma: Vma, vpn: number, { pmd, place }: { pmd: Table; place: FollowPlace }): number {
   const { mm } = vma;
   const { flags, out } = place.request;
-  const i = 2 * pmdIndex(vpn);
-  const lo = pmd.entries[i]!;
-  const head = pmd.entries[i + 1]!;
+  const i = pmdIndex(vpn);
+  const lo = pmd.lo(i);
+  const head = pmd.hi(i);
   if (flags & FOLL.write && !(lo & Pte.write)) return NO_PAGE;
   if (!(lo & Pte.write) && gupMustUnshare(mm.memory, head, { flags, vma })) return MUST_UNSHARE;
   const offset = pteIndex(vpn);
@@ -265,7 +265,7 @@ function followHugePmd(vma: Vma, vpn: number, { pmd, place }: { pmd: Table; plac
   ptlLock(mm);
   const error = tryGrabFolio(mm.memory, head, { refs: npages, flags });
   if (error === 0 && flags & FOLL.touch) {
-    pmd.entries[i] = lo | Pte.young | (flags & FOLL.write ? Pte.dirty : 0);
+    pmd.setLo(i, lo | Pte.young | (flags & FOLL.write ? Pte.dirty : 0));
   }
   ptlUnlock(mm);
   if (error !== 0) return error;

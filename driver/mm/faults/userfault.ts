@@ -28,11 +28,11 @@ export function isMissing(vma: Vma, addr: number): boolean {
   const vpn = Math.floor(addr / PAGE_SIZE);
   const pmd = mm.pageTable.pmdTable(vpn);
   if (pmd !== null) {
-    const i = 2 * pmdIndex(vpn);
-    const kind = kindOf(pmd.entries[i]!);
+    const i = pmdIndex(vpn);
+    const kind = kindOf(pmd.lo(i));
     if (kind !== Kind.none && kind !== Kind.table) return false;
-    const leaf = pmd.children![pmdIndex(vpn)]!;
-    if (leaf !== null && kindOf(leaf.entries[2 * pteIndex(vpn)]!) !== Kind.none) return false;
+    const leaf = pmd.child(pmdIndex(vpn));
+    if (leaf !== null && kindOf(leaf.lo(pteIndex(vpn))) !== Kind.none) return false;
   }
   if (file === null || file.mapping === null) return true;
   return file.mapping.pages.get(vma.pgoff + vpn - vma.start / PAGE_SIZE) === 0;

@@ -39,7 +39,7 @@ function copyOne(dst: Vma, src: Vma, addr: number): number {
   const { frames } = memory;
   const from = presentSlot(src, addr);
   if (from === null) return 0;
-  const head = from.table.entries[2 * from.index + 1]!;
+  const head = from.table.hi(from.index);
   const vpn = addr / PAGE_SIZE;
   const to: PmdSlot = { table: dst.mm.pageTable.pmdTableAlloc(vpn), index: pmdIndex(vpn) };
   if (frames.isAnonExclusive(head) && frames.folioMaybeDmaPinned(head)) return copyPinned(dst, addr, { to, head });
@@ -47,8 +47,8 @@ function copyOne(dst: Vma, src: Vma, addr: number): number {
   folioGet(memory, head);
   frames.entireMapcount[head]!++;
   frames.folioMapcount[head]!++;
-  const lo = from.table.entries[2 * from.index]! & ~Pte.write;
-  from.table.entries[2 * from.index] = lo;
+  const lo = from.table.lo(from.index) & ~Pte.write;
+  from.table.setLo(from.index, lo);
   setPmd(to, lo, head);
   return 0;
 }
@@ -68,7 +68,7 @@ function copyPinned(dst: Vma, addr: number, { to, head }: { to: PmdSlot; head: n
 /** The entry of `addr` if a page is mapped there. */
 function presentSlot(vma: Vma, addr: number): PmdSlot | null {
   const slot = findPmd(vma.mm, addr / PAGE_SIZE);
-  if (slot === null || (slot.table.entries[2 * slot.index]! & KIND_MASK) === Kind.none) return null;
+  if (slot === null || (slot.table.lo(slot.index) & KIND_MASK) === Kind.none) return null;
   return slot;
 }
 
@@ -82,7 +82,7 @@ export function unmapHugepageRange(vma: Vma, start: number, end: number, { onlyP
   let isAny = false;
   for (let addr = start; addr < end; addr += HPAGE_PMD_SIZE) {
     const slot = presentSlot(vma, addr);
-    if (slot === null || (onlyPfn !== 0 && slot.table.entries[2 * slot.index + 1] !== onlyPfn)) continue;
+    if (slot === null || (onlyPfn !== 0 && slot.table.hi(slot.index) !== onlyPfn)) continue;
     ptlLock(mm);
     unmapOne(vma, { addr, slot }, gather);
     ptlUnlock(mm);
@@ -94,8 +94,8 @@ export function unmapHugepageRange(vma: Vma, start: number, end: number, { onlyP
 
 function unmapOne(vma: Vma, { addr, slot }: { addr: number; slot: PmdSlot }, gather: TlbGather): void {
   const { memory } = vma.mm;
-  const head = slot.table.entries[2 * slot.index + 1]!;
-  if (slot.table.entries[2 * slot.index]! & Pte.dirty) folioMarkDirty(memory, head);
+  const head = slot.table.hi(slot.index);
+  if (slot.table.lo(slot.index) & Pte.dirty) folioMarkDirty(memory, head);
   setPmd(slot, Kind.none, 0);
   gather.add(addr / PAGE_SIZE, HPAGE_PMD_NR);
   folioRemoveRmapPmd(memory, head);
@@ -121,7 +121,7 @@ export function* moveHugetlbPageTables(
     if (from === null) continue;
     const vpn = (newAddr + offset) / PAGE_SIZE;
     const to: PmdSlot = { table: newVma.mm.pageTable.pmdTableAlloc(vpn), index: pmdIndex(vpn) };
-    setPmd(to, from.table.entries[2 * from.index]!, from.table.entries[2 * from.index + 1]!);
+    setPmd(to, from.table.lo(from.index), from.table.hi(from.index));
     setPmd(from, Kind.none, 0);
   }
   flushTlbRange(mm, oldAddr / PAGE_SIZE, len / PAGE_SIZE);

@@ -36,8 +36,8 @@ export function* hugetlbFault(vma: Vma, addr: number, flags: number): Coroutine<
   let ret = RETRY;
   while (ret === RETRY) {
     const slot = hugetlbSlot(vma, start);
-    const lo = slot.table.entries[2 * slot.index]!;
-    const head = slot.table.entries[2 * slot.index + 1]!;
+    const lo = slot.table.lo(slot.index);
+    const head = slot.table.hi(slot.index);
     if ((lo & KIND_MASK) === Kind.none) {
       ret = hugetlbNoPage(vma, start, { slot, flags });
     } else if (flags & (FAULT.write | FAULT.unshare) && !(lo & Pte.write)) {
@@ -50,7 +50,10 @@ export function* hugetlbFault(vma: Vma, addr: number, flags: number): Coroutine<
       folioUnlock(memory, head);
       folioPut(memory, head);
     } else {
-      slot.table.entries[2 * slot.index]! |= flags & FAULT.write ? Pte.young | Pte.dirty : Pte.young;
+      slot.table.setLo(
+        slot.index,
+        slot.table.lo(slot.index) | (flags & FAULT.write ? Pte.young | Pte.dirty : Pte.young),
+      );
       ret = 0;
     }
   }
@@ -93,15 +96,15 @@ function* hugetlbWp(vma: Vma, start: number, { slot, flags }: { slot: PmdSlot; f
   const { mm } = vma;
   const { memory } = mm;
   const { frames } = memory;
-  const { entries } = slot.table;
+  const { table } = slot;
   const unshare = (flags & FAULT.unshare) !== 0;
   if (!unshare && !(vma.flags & VM.write)) return VM_FAULT.sigsegv;
-  const lo = entries[2 * slot.index]!;
-  const head = entries[2 * slot.index + 1]!;
+  const lo = table.lo(slot.index);
+  const head = table.hi(slot.index);
   if (frames.folioMapcount[head] === 1) {
     folioMoveAnonRmap(memory, head, vma);
     frames.flags[head]! |= PG.anonExclusive;
-    if (!unshare) entries[2 * slot.index] = lo | Pte.write | Pte.dirty;
+    if (!unshare) table.setLo(slot.index, lo | Pte.write | Pte.dirty);
     return 0;
   }
   const reservation = hugetlbReservation(vma);
@@ -125,11 +128,11 @@ function* replaceByCopy(
 ): Coroutine<void> {
   const { mm } = vma;
   const { memory } = mm;
-  const { entries } = slot.table;
+  const { table } = slot;
   const range: NotifierRange = { mm, start, end: start + HPAGE_PMD_SIZE, event: 'CLEAR', owner: null };
   yield* invalidateRangeStart(range);
   ptlLock(mm);
-  const isSame = entries[2 * slot.index] === lo && entries[2 * slot.index + 1] === head;
+  const isSame = table.lo(slot.index) === lo && table.hi(slot.index) === head;
   if (isSame) {
     flushTlbPmd(mm, start / PAGE_SIZE);
     folioRemoveRmapPmd(memory, head);

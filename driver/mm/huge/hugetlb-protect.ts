@@ -19,11 +19,11 @@ export function* hugetlbChangeProtection(vma: Vma, start: number, end: number): 
   ptlLock(mm);
   for (let addr = start; addr < end; addr += HPAGE_PMD_SIZE) {
     const slot = findPmd(mm, addr / PAGE_SIZE);
-    const lo = slot === null ? Kind.none : slot.table.entries[2 * slot.index]!;
+    const lo = slot === null ? Kind.none : slot.table.lo(slot.index);
     if (slot === null || (lo & KIND_MASK) !== Kind.present) continue;
     let changed = mkPte(vma) | (lo & (Pte.huge | Pte.dirty));
     if (!(lo & Pte.young)) changed &= ~Pte.young;
-    slot.table.entries[2 * slot.index] = changed;
+    slot.table.setLo(slot.index, changed);
   }
   flushTlbRange(mm, start / PAGE_SIZE, (end - start) / PAGE_SIZE);
   ptlUnlock(mm);

@@ -27,9 +27,9 @@ export function isolateSmallPages(memory: Memory, table: Table, isolated: number
   let isWritable = false;
   let lastLarge = -1;
   for (let i = 0; i < HPAGE_PMD_NR; i++) {
-    const lo = table.entries[2 * i]!;
+    const lo = table.lo(i);
     if (isNoneOrZero(lo)) continue;
-    const pfn = table.entries[2 * i + 1]!;
+    const pfn = table.hi(i);
     if (kindOf(lo) !== Kind.present || frames.isZoneDevice(pfn)) return 'other';
     const head = frames.head[pfn]!;
     const isKnown = frames.order[head]! > 0 && (head === lastLarge || isolated.includes(head));
@@ -61,8 +61,8 @@ export function releaseIsolated(memory: Memory, isolated: readonly number[]): vo
 /** Fills the huge page from what the table maps. Linux: mm/khugepaged.c:__collapse_huge_page_copy() */
 export function copySmallPages(memory: Memory, table: Table, head: number): void {
   for (let i = 0; i < HPAGE_PMD_NR; i++) {
-    if (isNoneOrZero(table.entries[2 * i]!)) clearPage(memory, head + i);
-    else copyPage(memory, head + i, table.entries[2 * i + 1]!);
+    if (isNoneOrZero(table.lo(i))) clearPage(memory, head + i);
+    else copyPage(memory, head + i, table.hi(i));
   }
 }
 
@@ -70,10 +70,9 @@ export function copySmallPages(memory: Memory, table: Table, head: number): void
 export function releaseCopiedPages(mm: Mm, table: Table, isolated: readonly number[]): void {
   const { memory } = mm;
   for (let i = 0; i < HPAGE_PMD_NR; i++) {
-    const lo = table.entries[2 * i]!;
-    const pfn = table.entries[2 * i + 1]!;
-    table.entries[2 * i] = Kind.none;
-    table.entries[2 * i + 1] = 0;
+    const lo = table.lo(i);
+    const pfn = table.hi(i);
+    table.clear(i);
     if (isNoneOrZero(lo)) {
       mm.rss.anon++;
     } else {

@@ -71,10 +71,10 @@ function revalidate(mm: Mm, addr: number, expectAnon: boolean): Vma | null {
 function findSmallPages(mm: Mm, addr: number): { slot: PmdSlot; table: Table } | ScanResult {
   const slot = findPmd(mm, addr / PAGE_SIZE);
   if (slot === null) return 'other';
-  const lo = slot.table.entries[2 * slot.index]!;
+  const lo = slot.table.lo(slot.index);
   if (kindOf(lo) === Kind.none) return 'stop';
   if (kindOf(lo) === Kind.present) return 'mapped';
-  const table = slot.table.children![slot.index]!;
+  const table = slot.table.child(slot.index);
   return table === null ? 'other' : { slot, table };
 }
 
@@ -103,14 +103,14 @@ function scanSmallPages(vma: Vma, table: Table): { result: ScanResult; notPresen
   let notPresent = 0;
   let isWritable = false;
   for (let i = 0; i < HPAGE_PMD_NR; i++) {
-    const lo = table.entries[2 * i]!;
+    const lo = table.lo(i);
     if (kindOf(lo) === Kind.none || (kindOf(lo) === Kind.present && lo & Pte.special)) continue;
     if (kindOf(lo) !== Kind.present) {
       notPresent++;
       continue;
     }
     if (lo & Pte.write) isWritable = true;
-    const result = checkPage(vma, table.entries[2 * i + 1]!);
+    const result = checkPage(vma, table.hi(i));
     if (result !== 'succeed') return { result, notPresent };
   }
   // Linux: SCAN_PAGE_RO
@@ -134,9 +134,9 @@ function* bringBack(vma: Vma, start: number): Coroutine<ScanResult> {
     const vpn = addr / PAGE_SIZE;
     const table = mm.pageTable.pteTable(vpn);
     if (table === null) return 'other';
-    const lo = table.entries[2 * (vpn % 512)]!;
+    const lo = table.lo(vpn % 512);
     if (kindOf(lo) === Kind.none || kindOf(lo) === Kind.present) continue;
-    const fault = { vma, addr, vpn, flags: 0, lo, hi: table.entries[2 * (vpn % 512) + 1]! };
+    const fault = { vma, addr, vpn, flags: 0, lo, hi: table.hi(vpn % 512) };
     const ret = yield* doNonPresentFault(fault);
     if (ret & VM_FAULT.retry) return 'busy';
     if (ret & VM_FAULT_ERROR) return 'stop';
@@ -176,7 +176,7 @@ function mapCollapsed(vma: Vma, addr: number, { slot, head }: { slot: PmdSlot; h
   const { mm } = vma;
   const { memory } = mm;
   mm.pageTable.releaseLeaf(mm.pageTable.detachPteTable(addr / PAGE_SIZE));
-  assert((slot.table.entries[2 * slot.index]! & KIND_MASK) === Kind.none, 'the PMD entry of a collapse is in use');
+  assert((slot.table.lo(slot.index) & KIND_MASK) === Kind.none, 'the PMD entry of a collapse is in use');
   memory.frames.flags[head]! |= PG.uptodate;
   folioAddNewAnonRmapPmd(memory, head, vma, addr);
   folioAddLru(memory, head);

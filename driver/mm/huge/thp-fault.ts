@@ -50,7 +50,7 @@ function insertHugePmd(
   const vpn = start / PAGE_SIZE;
   const table = mm.pageTable.pmdTableAlloc(vpn);
   const index = pmdIndex(vpn);
-  if ((table.entries[2 * index]! & KIND_MASK) !== Kind.none) return { fault: 0, isUsed: false };
+  if ((table.lo(index) & KIND_MASK) !== Kind.none) return { fault: 0, isUsed: false };
   if (mm.isUnstable) return { fault: VM_FAULT.sigbus, isUsed: false };
   if (isWrite) mapHugeFolio(vma, start, { slot: { table, index }, head });
   else setPmd({ table, index }, mkPte(vma) | Pte.huge | Pte.special, head);
@@ -59,9 +59,8 @@ function insertHugePmd(
 
 /** Writes a PMD leaf; no table hangs there. */
 export function setPmd({ table, index }: PmdSlot, lo: number, pfn: number): void {
-  assert(table.children![index] === null, 'a huge entry would replace a table');
-  table.entries[2 * index] = lo;
-  table.entries[2 * index + 1] = pfn;
+  assert(table.child(index) === null, 'a huge entry would replace a table');
+  table.set(index, lo, pfn);
 }
 
 /**
@@ -73,8 +72,8 @@ export function* doHugePmdWpPage(vma: Vma, addr: number, flags: number): Corouti
   const { frames } = memory;
   const slot = findPmd(vma.mm, hugeVpn(addr));
   if (slot === null) return 0;
-  const lo = slot.table.entries[2 * slot.index]!;
-  const head = slot.table.entries[2 * slot.index + 1]!;
+  const lo = slot.table.lo(slot.index);
+  const head = slot.table.hi(slot.index);
   if ((lo & (KIND_MASK | Pte.huge)) !== (Kind.present | Pte.huge)) return 0;
   if (!(lo & Pte.special)) {
     let isExclusive = frames.isAnonExclusive(head);
@@ -111,8 +110,7 @@ function* doHugeZeroWpPmd(vma: Vma, addr: number): Coroutine<number> {
   ptlLock(mm);
   const slot = findPmd(mm, start / PAGE_SIZE);
   const wanted = Kind.present | Pte.huge | Pte.special;
-  const isSame =
-    slot !== null && (slot.table.entries[2 * slot.index]! & (KIND_MASK | Pte.huge | Pte.special)) === wanted;
+  const isSame = slot !== null && (slot.table.lo(slot.index) & (KIND_MASK | Pte.huge | Pte.special)) === wanted;
   if (isSame && !mm.isUnstable) {
     flushTlbPmd(mm, start / PAGE_SIZE);
     mapHugeFolio(vma, start, { slot, head });
@@ -142,8 +140,8 @@ function* lockHugeFolio(
   if (folioTrylock(memory, head)) return true;
   folioGet(memory, head);
   yield* folioLock(memory, head);
-  const { entries } = slot.table;
-  const isSame = entries[2 * slot.index] === lo && entries[2 * slot.index + 1] === head;
+  const { table } = slot;
+  const isSame = table.lo(slot.index) === lo && table.hi(slot.index) === head;
   if (!isSame) folioUnlock(memory, head);
   folioPut(memory, head);
   return isSame;
@@ -162,7 +160,7 @@ function reuseHugeFolio(vma: Vma, head: number): boolean {
 
 function makeHugePmdWritable(vma: Vma, { table, index }: PmdSlot): void {
   ptlLock(vma.mm);
-  table.entries[2 * index] = maybeMkwrite(table.entries[2 * index]! | Pte.young | Pte.dirty, vma);
+  table.setLo(index, maybeMkwrite(table.lo(index) | Pte.young | Pte.dirty, vma));
   ptlUnlock(vma.mm);
 }
 

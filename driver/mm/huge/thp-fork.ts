@@ -17,9 +17,9 @@ export function copyHugePmd(dst: Vma, src: Vma, vpn: number): number {
   const { frames } = memory;
   const slot = findPmd(src.mm, vpn);
   if (slot === null) return -EAGAIN;
-  const { entries } = slot.table;
-  let lo = entries[2 * slot.index]!;
-  const head = entries[2 * slot.index + 1]!;
+  const { table } = slot;
+  let lo = table.lo(slot.index);
+  const head = table.hi(slot.index);
   if (!(lo & Pte.huge)) return -EAGAIN;
   if ((lo & KIND_MASK) === Kind.migration) {
     lo &= ~(Pte.write | Pte.exclusive);
@@ -31,7 +31,7 @@ export function copyHugePmd(dst: Vma, src: Vma, vpn: number): number {
     frames.folioMapcount[head]!++;
   }
   lo &= ~Pte.write;
-  entries[2 * slot.index] = lo;
+  table.setLo(slot.index, lo);
   if (!(lo & Pte.special)) dst.mm.rss.anon += HPAGE_PMD_NR;
   const childLo = (lo & KIND_MASK) === Kind.present ? lo & ~Pte.young : lo;
   setPmd({ table: dst.mm.pageTable.pmdTableAlloc(vpn), index: pmdIndex(vpn) }, childLo, head);

@@ -16,7 +16,7 @@ import { folioTryShareAnonRmapPmd } from './thp-split-pmd.js';
  */
 export function tryToMigratePmd(vma: Vma, head: number, { vpn, ...slot }: PmdSlot & { vpn: number }): boolean {
   const { memory } = vma.mm;
-  const lo = slot.table.entries[2 * slot.index]!;
+  const lo = slot.table.lo(slot.index);
   const isExclusive = memory.frames.isAnonExclusive(head);
   if (isExclusive && !folioTryShareAnonRmapPmd(memory, head)) return false;
   if (lo & Pte.dirty) folioMarkDirty(memory, head);
@@ -31,7 +31,7 @@ export function tryToMigratePmd(vma: Vma, head: number, { vpn, ...slot }: PmdSlo
 export function removeMigrationPmd(vma: Vma, newHead: number, slot: PmdSlot): void {
   const { memory } = vma.mm;
   const { frames } = memory;
-  const old = slot.table.entries[2 * slot.index]!;
+  const old = slot.table.lo(slot.index);
   folioGet(memory, newHead);
   let lo = mkPte(vma) | Pte.huge;
   if (!(old & Pte.young)) lo &= ~Pte.young;

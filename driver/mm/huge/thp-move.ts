@@ -16,10 +16,10 @@ export function moveHugePmd(vma: Vma, oldVpn: number, newVma: Vma, newVpn: numbe
   const from = findPmd(vma.mm, oldVpn);
   if (from === null) return false;
   const to: PmdSlot = { table: newVma.mm.pageTable.pmdTableAlloc(newVpn), index: pmdIndex(newVpn) };
-  if ((to.table.entries[2 * to.index]! & KIND_MASK) !== Kind.none) return false;
-  setPmd(to, from.table.entries[2 * from.index]!, from.table.entries[2 * from.index + 1]!);
+  if ((to.table.lo(to.index) & KIND_MASK) !== Kind.none) return false;
+  setPmd(to, from.table.lo(from.index), from.table.hi(from.index));
   setPmd(from, Kind.none, 0);
-  if ((to.table.entries[2 * to.index]! & KIND_MASK) === Kind.present) flushTlbPmd(vma.mm, oldVpn);
+  if ((to.table.lo(to.index) & KIND_MASK) === Kind.present) flushTlbPmd(vma.mm, oldVpn);
   return true;
 }
 
@@ -28,8 +28,8 @@ export function zapHugePmd(vma: Vma, vpn: number, gather: TlbGather): void {
   const { mm } = vma;
   const slot = findPmd(mm, vpn);
   if (slot === null) return;
-  const lo = slot.table.entries[2 * slot.index]!;
-  const head = slot.table.entries[2 * slot.index + 1]!;
+  const lo = slot.table.lo(slot.index);
+  const head = slot.table.hi(slot.index);
   if (!(lo & Pte.huge)) return;
   setPmd(slot, Kind.none, 0);
   gather.add(vpn, HPAGE_PMD_NR);

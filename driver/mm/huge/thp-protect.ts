@@ -13,22 +13,22 @@ import { findPmd } from './thp-policy.js';
 export function changeHugePmd(vma: Vma, vpn: number): void {
   const slot = findPmd(vma.mm, vpn);
   assert(slot !== null, `vpn ${vpn} has no huge entry`);
-  const { entries } = slot.table;
-  const lo = entries[2 * slot.index]!;
+  const { table } = slot;
+  const lo = table.lo(slot.index);
   assert((lo & Pte.huge) !== 0, `vpn ${vpn} has no huge entry`);
   if ((lo & KIND_MASK) === Kind.migration) {
-    if (lo & Pte.write) entries[2 * slot.index] = (lo & ~Pte.write) | Pte.exclusive;
+    if (lo & Pte.write) table.setLo(slot.index, (lo & ~Pte.write) | Pte.exclusive);
     return;
   }
   if ((lo & KIND_MASK) === Kind.devicePrivate) {
-    entries[2 * slot.index] = lo & ~Pte.write;
+    table.setLo(slot.index, lo & ~Pte.write);
     return;
   }
   flushTlbPmd(vma.mm, vpn);
   let changed = mkPte(vma) | (lo & (Pte.huge | Pte.special | Pte.dirty));
   if (!(lo & Pte.young)) changed &= ~Pte.young;
-  if (canChangePmdWritable(vma, changed, entries[2 * slot.index + 1]!)) changed |= Pte.write;
-  entries[2 * slot.index] = changed;
+  if (canChangePmdWritable(vma, changed, table.hi(slot.index))) changed |= Pte.write;
+  table.setLo(slot.index, changed);
 }
 
 /** Linux: can_change_pmd_writable() for private memory */

@@ -170,8 +170,8 @@ export function* splitUnmappedFolio(memory: Memory, head: number): Coroutine<num
   if (injected !== 0) return injected;
   yield* rmapWalk(memory, head, function* (vma, addr) {
     const slot = findPmd(vma.mm, hugeVpn(addr));
-    const isEntry = slot !== null && slot.table.entries[2 * slot.index]! & Pte.huge;
-    if (isEntry && slot.table.entries[2 * slot.index + 1] === head) yield* splitHugePmd(vma, addr);
+    const isEntry = slot !== null && slot.table.lo(slot.index) & Pte.huge;
+    if (isEntry && slot.table.hi(slot.index) === head) yield* splitHugePmd(vma, addr);
     return true;
   });
   // Small migration entries of a large folio are restored as well as one of 2 MiB.
@@ -199,9 +199,9 @@ function remapPart(part: MigrationPart, folio: { head: number; nr: number; usesZ
     const table = vma.mm.pageTable.pteTable(vpn);
     if (table === null) continue;
     const index = vpn % 512;
-    const pfn = table.entries[2 * index + 1]!;
+    const pfn = table.hi(index);
     const isOurs = pfn >= folio.head && pfn < folio.head + folio.nr;
-    if (!isOurs || kindOf(table.entries[2 * index]!) !== Kind.migration) continue;
+    if (!isOurs || kindOf(table.lo(index)) !== Kind.migration) continue;
     if (folio.usesZeroPage && isZeroFilled(vma.mm.memory, pfn)) mapZeroPage(vma, table, index);
     else removeMigrationPte(vma, { table, index, newPfn: pfn });
   }
@@ -209,7 +209,6 @@ function remapPart(part: MigrationPart, folio: { head: number; nr: number; usesZ
 }
 
 function mapZeroPage(vma: Vma, table: Table, index: number): void {
-  table.entries[2 * index] = mkPte(vma) | Pte.special;
-  table.entries[2 * index + 1] = ZERO_PFN;
+  table.set(index, mkPte(vma) | Pte.special, ZERO_PFN);
   vma.mm.rss.anon--;
 }

@@ -60,15 +60,15 @@ export function splitHugePmdLocked(vma: Vma, addr: number, { folio, freeze = fal
   const { memory } = vma.mm;
   const slot = findPmd(vma.mm, hugeVpn(addr));
   if (slot === null) return;
-  const lo = slot.table.entries[2 * slot.index]!;
-  const head = slot.table.entries[2 * slot.index + 1]!;
+  const lo = slot.table.lo(slot.index);
+  const head = slot.table.hi(slot.index);
   const kind = lo & KIND_MASK;
   if (!(lo & Pte.huge)) return;
   if (folio !== undefined && (kind === Kind.migration || folio !== head)) return;
   if (kind === Kind.present) flushTlbPmd(vma.mm, hugeVpn(addr));
   const leaf = vma.mm.pageTable.newLeaf();
-  if (lo & Pte.special) fillZero(leaf, mkPte(vma) | Pte.special);
-  else if (kind === Kind.migration) fill(leaf, lo & ~Pte.huge, head);
+  if (lo & Pte.special) leaf.fill(mkPte(vma) | Pte.special, ZERO_PFN, 0);
+  else if (kind === Kind.migration) leaf.fill(lo & ~Pte.huge, head, 1);
   else splitMapped(memory, leaf, { vma, slot, freeze });
   vma.mm.pageTable.setPteTable(hugeVpn(addr), leaf);
 }
@@ -76,17 +76,17 @@ export function splitHugePmdLocked(vma: Vma, addr: number, { folio, freeze = fal
 /** Linux: __split_huge_pmd_locked(), the parts for a present folio and for one on a device */
 function splitMapped(memory: Memory, leaf: Table, at: { vma: Vma; slot: PmdSlot; freeze: boolean }): void {
   const { frames } = memory;
-  const lo = at.slot.table.entries[2 * at.slot.index]!;
-  const head = at.slot.table.entries[2 * at.slot.index + 1]!;
+  const lo = at.slot.table.lo(at.slot.index);
+  const head = at.slot.table.hi(at.slot.index);
   if (lo & Pte.dirty) folioMarkDirty(memory, head);
   const isExclusive = frames.isAnonExclusive(head);
   const freeze = at.freeze && (!isExclusive || folioTryShareAnonRmapPmd(memory, head));
   if (freeze) {
-    fill(leaf, migrationEntryFor(lo, isExclusive) & ~Pte.huge, head);
+    leaf.fill(migrationEntryFor(lo, isExclusive) & ~Pte.huge, head, 1);
   } else {
     frames.refcount[head]! += HPAGE_PMD_NR - 1;
     addPteMappings(memory, head, isExclusive);
-    fill(leaf, smallEntry(at.vma, lo), head);
+    leaf.fill(smallEntry(at.vma, lo), head, 1);
   }
   folioRemoveRmapPmd(memory, head);
   if (freeze) folioPut(memory, head);
@@ -119,20 +119,4 @@ export function folioTryShareAnonRmapPmd(memory: Memory, head: number): boolean 
   if (frames.folioMaybeDmaPinned(head)) return false;
   frames.flags[head]! &= ~PG.anonExclusive;
   return true;
-}
-
-function fill(leaf: Table, lo: number, firstPfn: number): void {
-  const { entries } = leaf;
-  for (let i = 0; i < HPAGE_PMD_NR; i++) {
-    entries[2 * i] = lo;
-    entries[2 * i + 1] = firstPfn + i;
-  }
-}
-
-function fillZero(leaf: Table, lo: number): void {
-  const { entries } = leaf;
-  for (let i = 0; i < HPAGE_PMD_NR; i++) {
-    entries[2 * i] = lo;
-    entries[2 * i + 1] = ZERO_PFN;
-  }
 }

@@ -38,7 +38,7 @@ function* pageoutPart(vma: Vma, start: number, end: number): Coroutine<void> {
   const folios: number[] = [];
   const slot = findPmd(mm, start / PAGE_SIZE);
   if (slot === null) return;
-  const lo = slot.table.entries[2 * slot.index]!;
+  const lo = slot.table.lo(slot.index);
   if (lo & Pte.huge && !(yield* pageoutHuge(vma, slot, { isWhole: end - start === HPAGE_PMD_SIZE, folios }))) {
     yield* reclaimPages(mm.memory, folios);
     return;
@@ -63,8 +63,8 @@ function* pageoutHuge(
   { isWhole, folios }: { isWhole: boolean; folios: number[] },
 ): Coroutine<boolean> {
   const { memory } = vma.mm;
-  const lo = slot.table.entries[2 * slot.index]!;
-  const head = slot.table.entries[2 * slot.index + 1]!;
+  const lo = slot.table.lo(slot.index);
+  const head = slot.table.hi(slot.index);
   if ((lo & (KIND_MASK | Pte.special)) !== Kind.present || memory.frames.isZoneDevice(head)) return false;
   if (folioLikelyMappedShared(memory, head)) return false;
   if (isWhole) {
@@ -103,9 +103,9 @@ function isolatePages(
   for (; addr < end; addr += nr * PAGE_SIZE) {
     nr = 1;
     const i = pteIndex(addr / PAGE_SIZE);
-    const lo = table.entries[2 * i]!;
+    const lo = table.lo(i);
     if ((lo & (KIND_MASK | Pte.special)) !== Kind.present) continue;
-    const pfn = table.entries[2 * i + 1]!;
+    const pfn = table.hi(i);
     if (frames.isZoneDevice(pfn)) continue;
     const head = frames.head[pfn]!;
     if (frames.order[head]! > 0) {
@@ -125,15 +125,14 @@ function isolatePages(
 /** How many entries from `i` on map successive pages of one folio alike. Linux: madvise_folio_pte_batch() */
 function pteBatch(memory: Memory, table: Table, { i, max }: { i: number; max: number }): number {
   const { frames } = memory;
-  const { entries } = table;
   const ignored = Pte.dirty | Pte.young;
-  const first = entries[2 * i]! & ~ignored;
-  const pfn = entries[2 * i + 1]!;
+  const first = table.lo(i) & ~ignored;
+  const pfn = table.hi(i);
   let nr = 1;
   while (
     nr < max &&
-    (entries[2 * (i + nr)]! & ~ignored) === first &&
-    entries[2 * (i + nr) + 1] === pfn + nr &&
+    (table.lo(i + nr) & ~ignored) === first &&
+    table.hi(i + nr) === pfn + nr &&
     frames.head[pfn + nr] === frames.head[pfn]
   ) {
     nr++;

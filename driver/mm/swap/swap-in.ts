@@ -100,7 +100,6 @@ function mapSwappedPage(fault: VmFault, table: Table, pfn: number): boolean {
   folioAddAnonRmapPte(memory, pfn, exclusive);
   fault.lo = lo;
   fault.hi = pfn;
-  table.entries[2 * pteIndex(fault.vpn)] = lo;
-  table.entries[2 * pteIndex(fault.vpn) + 1] = pfn;
+  table.set(pteIndex(fault.vpn), lo, pfn);
   return isWrite && isWritable;
 }

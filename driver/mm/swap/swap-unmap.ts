@@ -42,10 +42,10 @@ function unmapEntry(vma: Vma, { addr, pfn }: { addr: number; pfn: number }, batc
   const table = mm.pageTable.pteTable(addr / PAGE_SIZE);
   if (table === null) return true;
   const i = pteIndex(addr / PAGE_SIZE);
-  const lo = table.entries[2 * i]!;
+  const lo = table.lo(i);
   const isExclusiveMapping = kindOf(lo) === Kind.deviceExclusive && memory.profile.exclusiveIsMapping;
   if ((kindOf(lo) !== Kind.present && !isExclusiveMapping) || lo & Pte.special) return true;
-  if (table.entries[2 * i + 1] !== pfn) return true;
+  if (table.hi(i) !== pfn) return true;
   if (vma.flags & VM.locked) return false;
   if (!isExclusiveMapping) batch.add(mm);
   if (lo & Pte.dirty) folioMarkDirty(memory, pfn);
@@ -80,12 +80,10 @@ function replaceAnonEntry(vma: Vma, table: Table, { i, pfn }: { i: number; pfn: 
   swap.dup(slot);
   mm.rss.anon--;
   mm.rss.swap++;
-  table.entries[2 * i] = exclusive ? Kind.swap | Pte.exclusive : Kind.swap;
-  table.entries[2 * i + 1] = slot;
+  table.set(i, exclusive ? Kind.swap | Pte.exclusive : Kind.swap, slot);
   return true;
 }
 
 function clearEntry(table: Table, i: number): void {
-  table.entries[2 * i] = Kind.none;
-  table.entries[2 * i + 1] = 0;
+  table.clear(i);
 }

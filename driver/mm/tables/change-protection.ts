@@ -61,13 +61,13 @@ function* changePmdRange(
     const next = pmdAddrEnd(addr, end);
     const vpn = addr / PAGE_SIZE;
     const i = pmdIndex(vpn);
-    if (pmd.entries[2 * i]! & Pte.huge && next - addr !== HPAGE_PMD_SIZE) yield* splitHugePmd(vma, addr);
+    if (pmd.lo(i) & Pte.huge && next - addr !== HPAGE_PMD_SIZE) yield* splitHugePmd(vma, addr);
     ptlLock(mm);
-    if (pmd.entries[2 * i]! & Pte.huge) {
+    if (pmd.lo(i) & Pte.huge) {
       changeHugePmd(vma, vpn);
       gather.add(vpn, HPAGE_PMD_NR);
     } else {
-      const table = pmd.children![i]!;
+      const table = pmd.child(i);
       if (table !== null) changePteRange(vma, { table, vpn, count: (next - addr) / PAGE_SIZE }, gather);
     }
     ptlUnlock(mm);
@@ -82,15 +82,14 @@ function changePteRange(
   gather: TlbGather,
 ): void {
   const { memory } = vma.mm;
-  const { entries } = table;
-  const first = 2 * pteIndex(vpn);
-  for (let i = first; i < first + 2 * count; i += 2) {
-    const lo = entries[i]!;
+  const first = pteIndex(vpn);
+  for (let i = first; i < first + count; i++) {
+    const lo = table.lo(i);
     const kind = kindOf(lo);
     if (kind === Kind.none) continue;
-    const pfn = entries[i + 1]!;
-    entries[i] = kind === Kind.present ? changePresent(vma, lo, pfn) : withoutWrite(memory, lo, pfn);
-    if (kind === Kind.present) gather.add(vpn + (i - first) / 2);
+    const pfn = table.hi(i);
+    table.setLo(i, kind === Kind.present ? changePresent(vma, lo, pfn) : withoutWrite(memory, lo, pfn));
+    if (kind === Kind.present) gather.add(vpn + i - first);
   }
 }
 

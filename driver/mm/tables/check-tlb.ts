@@ -25,9 +25,9 @@ export function checkTlb(mm: Mm): void {
 function entryAt(mm: Mm, vpn: number): { lo: number; pfn: number } {
   const pmd = mm.pageTable.pmdTable(vpn);
   if (pmd === null) return { lo: Kind.none, pfn: 0 };
-  const leaf = pmd.children![pmdIndex(vpn)]!;
+  const leaf = pmd.child(pmdIndex(vpn));
   const table = leaf ?? pmd;
-  const i = 2 * (leaf === null ? pmdIndex(vpn) : pteIndex(vpn));
-  const pfn = table.entries[i + 1]!;
-  return { lo: table.entries[i]!, pfn: leaf === null ? pfn + pteIndex(vpn) : pfn };
+  const i = leaf === null ? pmdIndex(vpn) : pteIndex(vpn);
+  const pfn = table.hi(i);
+  return { lo: table.lo(i), pfn: leaf === null ? pfn + pteIndex(vpn) : pfn };
 }

@@ -5,7 +5,6 @@ import type { Mm } from '../vmas/mm.js';
 import { VM } from '../vmas/vm-flags.js';
 import type { Vma } from '../vmas/vma.js';
 import { lockRmap, unlinkFileLocked, unlockRmap } from '../vmas/vma-list.js';
-import { Kind } from './entry.js';
 import { alignDown, PGD_SIZE, PUD_SIZE, pgdAddrEnd, pmdAddrEnd, pudAddrEnd } from './page-align.js';
 import { pmdIndex, type Table } from './page-table.js';
 import { ptlLock, ptlUnlock } from './ptl.js';
@@ -82,7 +81,7 @@ export function freePgtables(mm: Mm, { start, end, floor, ceiling }: PgtableRang
 function freePudRange(mm: Mm, range: PgtableRange): void {
   const { pageTable } = mm;
   const pgdIndex = Math.floor(range.start / PGD_SIZE);
-  const pud = pageTable.root.children![pgdIndex] ?? null;
+  const pud = pageTable.root.child(pgdIndex);
   if (pud === null) return;
   for (let addr = range.start; addr < range.end; ) {
     const next = pudAddrEnd(addr, range.end);
@@ -95,11 +94,11 @@ function freePudRange(mm: Mm, range: PgtableRange): void {
 /** Linux: mm/memory.c:free_pmd_range() */
 function freePmdRange(mm: Mm, pud: Table, range: PgtableRange): void {
   const pudIndex = Math.floor(range.start / PUD_SIZE) % 512;
-  const pmd = pud.children![pudIndex]!;
+  const pmd = pud.child(pudIndex);
   if (pmd === null) return;
   for (let addr = range.start; addr < range.end; ) {
     const i = pmdIndex(addr / PAGE_SIZE);
-    if (pmd.children![i] !== null) releaseChild(mm, pmd, i);
+    if (pmd.child(i) !== null) releaseChild(mm, pmd, i);
     addr = pmdAddrEnd(addr, range.end);
   }
   if (isUnshared(range, PUD_SIZE)) releaseChild(mm, pud, pudIndex);
@@ -112,10 +111,7 @@ function isUnshared({ start, end, floor, ceiling }: PgtableRange, size: number):
 }
 
 function releaseChild(mm: Mm, table: Table, index: number): void {
-  const child = table.children![index]!;
-  table.children![index] = null;
-  table.entries[2 * index] = Kind.none;
-  table.entries[2 * index + 1] = 0;
+  const child = table.detach(index);
   if (!child.isLeaf) mm.pageTable.forgetCache();
   mm.memory.tables.release(child);
 }

@@ -66,15 +66,14 @@ export function tryToMigrateEntry(
 ): boolean {
   const { memory } = mm;
   const { frames } = memory;
-  const { entries } = table;
-  const lo = entries[2 * i]!;
-  const pfn = entries[2 * i + 1]!;
+  const lo = table.lo(i);
+  const pfn = table.hi(i);
   if (lo & Pte.dirty) folioMarkDirty(memory, pfn);
   const exclusive = (frames.flags[pfn]! & PG.anonExclusive) !== 0;
   const { inject } = memory.kernel;
   if (exclusive && inject.armed && inject.hit(InjectPoint.anonShare) !== 0) return false;
   if (exclusive && !folioTryShareAnonRmapPte(memory, pfn)) return false;
-  entries[2 * i] = migrationEntryFor(lo, exclusive);
+  table.setLo(i, migrationEntryFor(lo, exclusive));
   if (kindOf(lo) === Kind.present) {
     if (batch === null) flushTlbPage(mm, vpn);
     else batch.add(mm);
@@ -122,13 +121,13 @@ function removeMigrationPtesIn(
     const vpn = addr / PAGE_SIZE;
     const table = mm.pageTable.pteTable(vpn);
     const i = pteIndex(vpn);
-    if (table !== null && kindOf(table.entries[2 * i]!) === Kind.migration && table.entries[2 * i + 1] === oldHead) {
+    if (table !== null && kindOf(table.lo(i)) === Kind.migration && table.hi(i) === oldHead) {
       removeMigrationPte(vma, { table, index: i, newPfn: newHead });
     }
   } else {
     const npages = pagesInVma(memory, newHead, { vma, addr });
     forEachMapping(mm, oldHead, { addr, npages, kind: 'migration' }, (table, i) => {
-      const newPfn = newHead + (table.entries[2 * i + 1]! - oldHead);
+      const newPfn = newHead + (table.hi(i) - oldHead);
       if (table.isLeaf) removeMigrationPte(vma, { table, index: i, newPfn });
       else removeMigrationPmd(vma, newHead, { table, index: i });
       return true;
@@ -141,23 +140,22 @@ function removeMigrationPtesIn(
 export function removeMigrationPte(vma: Vma, at: { table: Table; index: number; newPfn: number }): void {
   const { memory } = vma.mm;
   const { frames } = memory;
-  const { entries } = at.table;
-  const old = entries[2 * at.index]!;
+  const { table } = at;
+  const old = table.lo(at.index);
   assert((old & KIND_MASK) === Kind.migration, 'a migration entry is expected');
   folioGet(memory, at.newPfn);
   let lo = mkPte(vma);
   if (!(old & Pte.young)) lo &= ~Pte.young;
   const head = frames.head[at.newPfn]!;
   if (old & Pte.dirty && frames.flags[head]! & PG.dirty) lo |= Pte.dirty;
-  if (old & Pte.write && !(memory.kernel.defects.writeLost && at.newPfn === entries[2 * at.index + 1])) lo |= Pte.write;
+  if (old & Pte.write && !(memory.kernel.defects.writeLost && at.newPfn === table.hi(at.index))) lo |= Pte.write;
   if (frames.zone[at.newPfn] === Zone.private) lo = Kind.devicePrivate | (lo & Pte.write);
   if (frames.flags[head]! & PG.anon) {
     folioAddAnonRmapPte(memory, at.newPfn, (old & (Pte.write | Pte.exclusive)) !== 0);
   } else {
     folioAddFileRmapPte(memory, at.newPfn);
   }
-  entries[2 * at.index] = lo;
-  entries[2 * at.index + 1] = at.newPfn;
+  table.set(at.index, lo, at.newPfn);
 }
 
 /**
@@ -179,11 +177,11 @@ export function forEachMapping(
     const pmd = mm.pageTable.pmdTable(vpn);
     if (pmd === null) continue;
     const pmdIndex = Math.floor(vpn / 512) % 512;
-    const leaf = pmd.children![pmdIndex]!;
+    const leaf = pmd.child(pmdIndex);
     const table = leaf ?? pmd;
     const i = leaf === null ? pmdIndex : pteIndex(vpn);
-    const lo = table.entries[2 * i]!;
-    const pfn = table.entries[2 * i + 1]!;
+    const lo = table.lo(i);
+    const pfn = table.hi(i);
     if (pfn >= head && pfn < last && (wantMigration ? kindOf(lo) === Kind.migration : isMapping(lo, profile))) {
       if (!visit(table, i, vpn)) return false;
     }
@@ -209,8 +207,8 @@ export function* migrationEntryWait(mm: Mm, vpn: number): Coroutine<void> {
   const pmd = mm.pageTable.pmdTable(vpn);
   if (pmd === null) return;
   const pmdIndex = Math.floor(vpn / 512) % 512;
-  const leaf = pmd.children![pmdIndex]!;
-  const { entries } = leaf ?? pmd;
+  const leaf = pmd.child(pmdIndex);
+  const table = leaf ?? pmd;
   const i = leaf === null ? pmdIndex : pteIndex(vpn);
-  if (kindOf(entries[2 * i]!) === Kind.migration) yield* waitOnPageLocked(mm.memory, entries[2 * i + 1]!);
+  if (kindOf(table.lo(i)) === Kind.migration) yield* waitOnPageLocked(mm.memory, table.hi(i));
 }

@@ -77,21 +77,21 @@ function* moveOneStep(move: TableMove, step: Step): Coroutine<number> {
   const { mm } = move.vma;
   const { oldAddr } = step;
   const pudExtent = extentOf(step, PUD_SIZE);
-  const pud = mm.pageTable.root.children![Math.floor(oldAddr / PGD_SIZE)] ?? null;
-  if (pud === null || pud.children![pudIndexOf(oldAddr)] === null) return pudExtent;
+  const pud = mm.pageTable.root.child(Math.floor(oldAddr / PGD_SIZE));
+  if (pud === null || pud.child(pudIndexOf(oldAddr)) === null) return pudExtent;
   if (pudExtent === PUD_SIZE && (yield* moveNormalPud(move, step))) return pudExtent;
 
   const extent = extentOf(step, HPAGE_PMD_SIZE);
   const oldPmd = mm.pageTable.pmdTable(oldAddr / PAGE_SIZE)!;
   const i = pmdIndex(oldAddr / PAGE_SIZE);
-  if (oldPmd.entries[2 * i] === Kind.none) return extent;
-  if (oldPmd.entries[2 * i]! & Pte.huge) {
+  if (oldPmd.lo(i) === Kind.none) return extent;
+  if (oldPmd.lo(i) & Pte.huge) {
     if (extent === HPAGE_PMD_SIZE && (yield* moveHuge(move, step))) return extent;
     yield* splitHugePmd(move.vma, oldAddr);
   } else if (extent === HPAGE_PMD_SIZE && (yield* moveNormalPmd(move, step))) {
     return extent;
   }
-  const from = oldPmd.children![i]!;
+  const from = oldPmd.child(i);
   if (from !== null) yield* movePtes(move, { ...step, from, count: extent / PAGE_SIZE });
   return extent;
 }
@@ -110,15 +110,12 @@ function* moveNormalPud({ vma, newVma }: TableMove, { oldAddr, newAddr }: Step):
   const { mm } = newVma;
   const to = pudTableAlloc(mm, newAddr);
   const toIndex = pudIndexOf(newAddr);
-  if (to.children![toIndex] !== null) return false;
-  const from = mm.pageTable.root.children![Math.floor(oldAddr / PGD_SIZE)]!;
+  if (to.child(toIndex) !== null) return false;
+  const from = mm.pageTable.root.child(Math.floor(oldAddr / PGD_SIZE))!;
   const fromIndex = pudIndexOf(oldAddr);
   const locks = yield* lockRmap(vma);
   ptlLock(mm);
-  to.children![toIndex] = from.children![fromIndex]!;
-  to.entries[2 * toIndex] = Kind.table;
-  from.children![fromIndex] = null;
-  from.entries[2 * fromIndex] = Kind.none;
+  to.attach(toIndex, from.detach(fromIndex));
   mm.pageTable.forgetCache();
   flushTlbRange(mm, oldAddr / PAGE_SIZE, PUD_SIZE / PAGE_SIZE);
   ptlUnlock(mm);
@@ -130,11 +127,10 @@ function* moveNormalPud({ vma, newVma }: TableMove, { oldAddr, newAddr }: Step):
 function pudTableAlloc(mm: Mm, addr: number): Table {
   const { root } = mm.pageTable;
   const index = Math.floor(addr / PGD_SIZE);
-  const existing = root.children![index];
-  if (existing != null) return existing;
+  const existing = root.child(index);
+  if (existing !== null) return existing;
   const table = mm.memory.tables.allocate(false);
-  root.children![index] = table;
-  root.entries[2 * index] = Kind.table;
+  root.attach(index, table);
   return table;
 }
 
@@ -143,7 +139,7 @@ function* moveNormalPmd({ vma, newVma }: TableMove, { oldAddr, newAddr }: Step):
   const { mm } = newVma;
   const newVpn = newAddr / PAGE_SIZE;
   const newPmd = mm.pageTable.pmdTableAlloc(newVpn);
-  if (newPmd.entries[2 * pmdIndex(newVpn)] !== Kind.none) return false;
+  if (newPmd.lo(pmdIndex(newVpn)) !== Kind.none) return false;
   const locks = yield* lockRmap(vma);
   ptlLock(mm);
   mm.pageTable.setPteTable(newVpn, mm.pageTable.detachPteTable(oldAddr / PAGE_SIZE));
@@ -170,18 +166,15 @@ function* movePtes(move: TableMove, part: Step & { from: Table; count: number })
   ptlLock(mm);
   flushTlbBatchedPending(mm);
   let needsFlush = false;
-  const { entries } = part.from;
-  const first = 2 * pteIndex(part.oldAddr / PAGE_SIZE);
-  const shift = 2 * pteIndex(part.newAddr / PAGE_SIZE) - first;
-  for (let i = first; i < first + 2 * part.count; i += 2) {
-    const lo = entries[i]!;
+  const { from } = part;
+  const first = pteIndex(part.oldAddr / PAGE_SIZE);
+  const shift = pteIndex(part.newAddr / PAGE_SIZE) - first;
+  for (let i = first; i < first + part.count; i++) {
+    const lo = from.lo(i);
     if (lo === Kind.none) continue;
     needsFlush ||= kindOf(lo) === Kind.present;
-    assert(to.entries[i + shift] === Kind.none, 'mremap moves a page to a place that is in use');
-    to.entries[i + shift] = lo;
-    to.entries[i + shift + 1] = entries[i + 1]!;
-    entries[i] = Kind.none;
-    entries[i + 1] = 0;
+    assert(to.lo(i + shift) === Kind.none, 'mremap moves a page to a place that is in use');
+    from.move(i, to, i + shift);
   }
   if (needsFlush) flushTlbRange(mm, part.oldAddr / PAGE_SIZE, part.count);
   ptlUnlock(mm);

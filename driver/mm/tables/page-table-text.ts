@@ -33,20 +33,20 @@ export function pageTableText(mm: Mm, start: number, end: number): string {
 export function entryAt(mm: Mm, vpn: number): string {
   const pmd = mm.pageTable.pmdTable(vpn);
   if (pmd === null) return 'PUD NONE';
-  const leaf = pmd.children![pmdIndex(vpn)]!;
-  if (leaf === null) return `PMD ${entryText(pmd.entries[2 * pmdIndex(vpn)]!)}`;
-  return `PTE ${entryText(leaf.entries[2 * pteIndex(vpn)]!)}`;
+  const leaf = pmd.child(pmdIndex(vpn));
+  if (leaf === null) return `PMD ${entryText(pmd.lo(pmdIndex(vpn)))}`;
+  return `PTE ${entryText(leaf.lo(pteIndex(vpn)))}`;
 }
 
 /** The pfn that the entry of `vpn` names, 0 for none (swap entries name a slot, which is not a pfn: 0 too). */
 export function pfnAt(mm: Mm, vpn: number): number {
   const pmd = mm.pageTable.pmdTable(vpn);
   if (pmd === null) return 0;
-  const leaf = pmd.children![pmdIndex(vpn)]!;
+  const leaf = pmd.child(pmdIndex(vpn));
   const table = leaf ?? pmd;
-  const i = 2 * (leaf === null ? pmdIndex(vpn) : pteIndex(vpn));
-  const lo = table.entries[i]!;
+  const i = leaf === null ? pmdIndex(vpn) : pteIndex(vpn);
+  const lo = table.lo(i);
   const kind = kindOf(lo);
   if (kind === Kind.none || kind === Kind.swap || kind === Kind.table) return 0;
-  return table.entries[i + 1]! + (leaf === null && lo & Pte.huge ? vpn % 512 : 0);
+  return table.hi(i) + (leaf === null && lo & Pte.huge ? vpn % 512 : 0);
 }

@@ -1,8 +1,11 @@
 import { assert } from '../../core/assert.js';
+import { Access, entryId, type Observable, Shared } from '../../core/observer.js';
 import type { KernelMemory } from '../frames/kernel-memory.js';
 import { KIND_MASK, Kind } from './entry.js';
+import { ENTRIES_PER_TABLE, Table } from './table.js';
 
-export const ENTRIES_PER_TABLE = 512;
+export { ENTRIES_PER_TABLE, Table };
+
 /** Pages under one entry of each level: PTE, PMD, PUD, PGD. */
 export const PAGES_PER_PMD_ENTRY = 512;
 export const PAGES_PER_PUD_ENTRY = 512 * 512;
@@ -11,19 +14,6 @@ export const PAGES_PER_PGD_ENTRY = 512 * 512 * 512;
 export const TASK_SIZE = 0x7ffffffff000;
 /** Pages of the user address space that the 4 levels cover. */
 export const TASK_PAGES = 2 ** 35;
-
-/**
- * One table of 512 entries: entry i is `entries[2 * i]` (kind and flags) and `entries[2 * i + 1]` (pfn or slot).
- * Tables above the PTE level also have `children`; where a child hangs, the entry is of kind table.
- */
-export class Table {
-  readonly entries = new Uint32Array(2 * ENTRIES_PER_TABLE);
-  readonly children: (Table | null)[] | null;
-
-  constructor(readonly isLeaf: boolean) {
-    this.children = isLeaf ? null : new Array<Table | null>(ENTRIES_PER_TABLE).fill(null);
-  }
-}
 
 /** Free tables of each kind that are kept; what a machine needs once is left to the garbage collector. */
 const KEPT_TABLES = 4096;
@@ -35,12 +25,20 @@ export class TablePool {
   /** Tables handed out and not yet returned. */
   inUse = 0;
 
-  constructor(private readonly kernelMemory: KernelMemory) {}
+  constructor(
+    private readonly kernel: Observable,
+    private readonly kernelMemory: KernelMemory,
+  ) {}
 
   allocate(isLeaf: boolean): Table {
     this.inUse++;
     this.kernelMemory.take('table', 1);
-    return (isLeaf ? this.freeLeaves.pop() : this.freeInner.pop()) ?? new Table(isLeaf);
+    return (isLeaf ? this.freeLeaves.pop() : this.freeInner.pop()) ?? new Table(this.kernel, isLeaf);
+  }
+
+  /** The walk to a PMD table that is remembered still reads the entry that it hangs under. */
+  touchPud(mmId: number, pud: number): void {
+    this.kernel.observer?.touch(Shared.pud, entryId(mmId, pud * PAGES_PER_PUD_ENTRY), Access.read | Access.lockless, 1);
   }
 
   /** The caller guarantees that the table is empty. */
@@ -53,31 +51,35 @@ export class TablePool {
 
   /** Returns a whole tree, whatever is in it: for a machine whose life ends. */
   releaseTree(table: Table): void {
-    if (table.children !== null) {
-      for (const child of table.children) if (child !== null) this.releaseTree(child);
-      table.children.fill(null);
-    }
-    table.entries.fill(0);
+    table.clearTree((below) => this.release(below));
     this.release(table);
   }
 }
 
 /** The four-level page table of one address space. All numbers are vpns (address / 4096), which fit 35 bits. */
 export class PageTable {
-  root: Table;
+  readonly root: Table;
   private cachedPmdBase = -1;
   private cachedPmd: Table | null = null;
 
-  constructor(private readonly pool: TablePool) {
+  constructor(
+    private readonly pool: TablePool,
+    private readonly mmId: number,
+  ) {
     this.root = pool.allocate(false);
+    this.root.becomeRoot(mmId);
   }
 
   /** The PMD table whose 512 entries cover `vpn`'s GiB, or null when a level above is none. */
   pmdTable(vpn: number): Table | null {
     const base = Math.floor(vpn / PAGES_PER_PUD_ENTRY);
-    if (base === this.cachedPmdBase) return this.cachedPmd;
-    const pud = this.root.children![Math.floor(vpn / PAGES_PER_PGD_ENTRY)];
-    const pmd = pud?.children?.[base % ENTRIES_PER_TABLE] ?? null;
+    if (base === this.cachedPmdBase) {
+      this.pool.touchPud(this.mmId, base);
+      return this.cachedPmd;
+    }
+    const pgdIndex = Math.floor(vpn / PAGES_PER_PGD_ENTRY);
+    const pmd =
+      pgdIndex < ENTRIES_PER_TABLE ? (this.root.child(pgdIndex)?.child(base % ENTRIES_PER_TABLE) ?? null) : null;
     if (pmd !== null) {
       this.cachedPmdBase = base;
       this.cachedPmd = pmd;
@@ -97,7 +99,7 @@ export class PageTable {
   /** The PTE table of `vpn`, or null when the PMD entry is none or a 2 MiB leaf. */
   pteTable(vpn: number): Table | null {
     const pmd = this.pmdTable(vpn);
-    return pmd === null ? null : pmd.children![pmdIndex(vpn)]!;
+    return pmd === null ? null : pmd.child(pmdIndex(vpn));
   }
 
   /** As `pteTable`, with missing levels made; the PMD entry must not be a leaf. */
@@ -107,22 +109,14 @@ export class PageTable {
 
   /** Hangs `leaf`, a filled PTE table, under the PMD entry of `vpn` (a split, or a table that mremap moves). */
   setPteTable(vpn: number, leaf: Table): void {
-    const pmd = this.pmdTableAlloc(vpn);
-    const i = pmdIndex(vpn);
-    pmd.children![i] = leaf;
-    pmd.entries[2 * i] = Kind.table;
-    pmd.entries[2 * i + 1] = 0;
+    this.pmdTableAlloc(vpn).attach(pmdIndex(vpn), leaf);
   }
 
   /** Takes the PTE table of `vpn` off its PMD entry, which becomes none, and gives it to the caller. */
   detachPteTable(vpn: number): Table {
     const pmd = this.pmdTable(vpn);
-    const i = pmdIndex(vpn);
-    const leaf = pmd?.children?.[i] ?? null;
-    assert(pmd !== null && leaf !== null, `vpn ${vpn} has no PTE table`);
-    pmd.children![i] = null;
-    pmd.entries[2 * i] = Kind.none;
-    return leaf;
+    assert(pmd !== null, `vpn ${vpn} has no PTE table`);
+    return pmd.detach(pmdIndex(vpn));
   }
 
   newLeaf(): Table {
@@ -146,12 +140,11 @@ export class PageTable {
   }
 
   private childAlloc(table: Table, index: number, isLeaf: boolean): Table {
-    const existing = table.children![index];
-    if (existing != null) return existing;
-    assert((table.entries[2 * index]! & KIND_MASK) === Kind.none, 'a table would replace a leaf entry');
+    const existing = table.child(index);
+    if (existing !== null) return existing;
+    assert((table.loLockless(index) & KIND_MASK) === Kind.none, 'a table would replace a leaf entry');
     const child = this.pool.allocate(isLeaf);
-    table.children![index] = child;
-    table.entries[2 * index] = Kind.table;
+    table.attach(index, child);
     return child;
   }
 }

@@ -82,7 +82,7 @@ export function* zapPageRangeSingle(vma: Vma, start: number, end: number, option
 function* zapPmd(vma: Vma, { pmd, start, end }: { pmd: Table; start: number; end: number }, zap: Zap): Coroutine<void> {
   const vpn = start / PAGE_SIZE;
   const i = pmdIndex(vpn);
-  if (pmd.entries[2 * i]! & Pte.huge) {
+  if (pmd.lo(i) & Pte.huge) {
     if (end - start === HPAGE_PMD_SIZE) {
       ptlLock(vma.mm);
       zapHugePmd(vma, vpn, zap.gather);
@@ -91,7 +91,7 @@ function* zapPmd(vma: Vma, { pmd, start, end }: { pmd: Table; start: number; end
     }
     yield* splitHugePmd(vma, start);
   }
-  const table = pmd.children![i]!;
+  const table = pmd.child(i);
   if (table !== null) zapPteRange(vma.mm, { table, vpn, count: (end - start) / PAGE_SIZE }, zap);
 }
 
@@ -101,17 +101,15 @@ function zapPteRange(
   { table, vpn, count }: { table: Table; vpn: number; count: number },
   { gather, evenCows }: Zap,
 ): void {
-  const { entries } = table;
-  const first = 2 * pteIndex(vpn);
+  const first = pteIndex(vpn);
   ptlLock(mm);
-  for (let i = first; i < first + 2 * count; i += 2) {
-    const lo = entries[i]!;
+  for (let i = first; i < first + count; i++) {
+    const lo = table.lo(i);
     if (lo === Kind.none) continue;
-    const pfn = entries[i + 1]!;
+    const pfn = table.hi(i);
     if (!evenCows && isCow(mm, lo, pfn)) continue;
-    entries[i] = Kind.none;
-    entries[i + 1] = 0;
-    if (kindOf(lo) === Kind.present) zapPresent(mm, { lo, pfn, vpn: vpn + (i - first) / 2 }, gather);
+    table.clear(i);
+    if (kindOf(lo) === Kind.present) zapPresent(mm, { lo, pfn, vpn: vpn + i - first }, gather);
     else zapNonPresent(mm, lo, pfn);
   }
   ptlUnlock(mm);

@@ -17,17 +17,17 @@ export const COPY_RESTORED = 1;
  */
 export function copyNonPresentPte(dst: Vma, src: Vma, at: { from: Table; to: Table; i: number }): number {
   const { from, to, i } = at;
-  const lo = from.entries[2 * i]!;
-  const pfn = from.entries[2 * i + 1]!;
+  const lo = from.lo(i);
+  const pfn = from.hi(i);
   switch (kindOf(lo)) {
     case Kind.swap:
       src.mm.memory.swap.dup(pfn);
       dst.mm.rss.swap++;
-      from.entries[2 * i] = lo & ~Pte.exclusive;
+      from.setLo(i, lo & ~Pte.exclusive);
       break;
     case Kind.migration:
       addRss(dst.mm, pfn, 1);
-      if (isCowMapping(dst.flags)) from.entries[2 * i] = lo & ~(Pte.write | Pte.exclusive);
+      if (isCowMapping(dst.flags)) from.setLo(i, lo & ~(Pte.write | Pte.exclusive));
       break;
     case Kind.devicePrivate:
       copyDevicePrivate(dst, src, at);
@@ -37,25 +37,24 @@ export function copyNonPresentPte(dst: Vma, src: Vma, at: { from: Table; to: Tab
     default:
       return 0;
   }
-  to.entries[2 * i] = from.entries[2 * i]!;
-  to.entries[2 * i + 1] = pfn;
+  to.set(i, from.lo(i), pfn);
   return 0;
 }
 
 function copyDevicePrivate(dst: Vma, src: Vma, { from, i }: { from: Table; i: number }): void {
   const { memory } = src.mm;
-  const pfn = from.entries[2 * i + 1]!;
+  const pfn = from.hi(i);
   folioGet(memory, pfn);
   addRss(dst.mm, pfn, 1);
   const shared = folioTryDupAnonRmapPte(memory, pfn);
   assert(shared, `device-private pfn ${pfn} is pinned`);
-  if (isCowMapping(dst.flags)) from.entries[2 * i]! &= ~Pte.write;
+  if (isCowMapping(dst.flags)) from.setLo(i, from.lo(i) & ~Pte.write);
 }
 
 /** Linux: try_restore_exclusive_pte() */
 function restoreForCopy(src: Vma, from: Table, i: number): number {
   const { memory } = src.mm;
-  const pfn = from.entries[2 * i + 1]!;
+  const pfn = from.hi(i);
   if (!folioTrylock(memory, pfn)) return -EBUSY;
   restoreExclusivePte(src, from, i);
   folioUnlock(memory, pfn);

@@ -93,7 +93,7 @@ function* copyTables(dst: Vma, src: Vma): Coroutine<number> {
       vpn = Math.min(endVpn, (Math.floor(vpn / 262144) + 1) * 262144);
       continue;
     }
-    const kind = kindOf(pmd.entries[2 * (Math.floor(vpn / 512) % 512)]!);
+    const kind = kindOf(pmd.lo(Math.floor(vpn / 512) % 512));
     if (kind !== Kind.none && kind !== Kind.table) {
       const ret = copyHugePmd(dst, src, vpn);
       if (ret === 0) {
@@ -124,7 +124,7 @@ function* copyPteRange(dst: Vma, src: Vma, part: { vpn: number; next: number }):
   let ret = 0;
   for (let vpn = part.vpn; vpn < part.next && ret === 0; vpn++) {
     const i = pteIndex(vpn);
-    if (kindOf(from.entries[2 * i]!) !== Kind.none) ret = copyPte(dst, src, { from, to, i, vpn });
+    if (kindOf(from.lo(i)) !== Kind.none) ret = copyPte(dst, src, { from, to, i, vpn });
   }
   ptlUnlock(src.mm);
   ptlUnlock(dst.mm);
@@ -133,13 +133,13 @@ function* copyPteRange(dst: Vma, src: Vma, part: { vpn: number; next: number }):
 
 function copyPte(dst: Vma, src: Vma, at: { from: Table; to: Table; i: number; vpn: number }): number {
   const { from, to, i } = at;
-  if (kindOf(from.entries[2 * i]!) !== Kind.present) {
+  if (kindOf(from.lo(i)) !== Kind.present) {
     const ret = copyNonPresentPte(dst, src, at);
     if (ret !== COPY_RESTORED) return ret;
   }
   const { memory } = src.mm;
-  let lo = from.entries[2 * i]!;
-  const pfn = from.entries[2 * i + 1]!;
+  let lo = from.lo(i);
+  const pfn = from.hi(i);
   if (!(lo & Pte.special)) {
     if (memory.frames.isAnon(pfn)) {
       if (!folioTryDupAnonRmapPte(memory, pfn)) return copyPinnedPage(dst, at, pfn);
@@ -151,11 +151,10 @@ function copyPte(dst: Vma, src: Vma, at: { from: Table; to: Table; i: number; vp
   }
   if (isCowMapping(src.flags) && lo & Pte.write) {
     lo &= ~Pte.write;
-    from.entries[2 * i] = lo;
+    from.setLo(i, lo);
   }
   if (src.flags & VM.shared) lo &= ~Pte.dirty;
-  to.entries[2 * i] = lo & ~Pte.young;
-  to.entries[2 * i + 1] = pfn;
+  to.set(i, lo & ~Pte.young, pfn);
   return 0;
 }
 
@@ -169,7 +168,6 @@ function copyPinnedPage(dst: Vma, { to, i, vpn }: { to: Table; i: number; vpn: n
   folioAddNewAnonRmap(memory, copy, dst, vpn * PAGE_SIZE);
   folioAddLru(memory, copy);
   dst.mm.rss.anon++;
-  to.entries[2 * i] = maybeMkwrite(mkPte(dst) | Pte.dirty, dst);
-  to.entries[2 * i + 1] = copy;
+  to.set(i, maybeMkwrite(mkPte(dst) | Pte.dirty, dst), copy);
   return 0;
 }

@@ -38,9 +38,9 @@ export function* madviseWillneed(vma: Vma, start: number, end: number): Coroutin
   for (let vpn = start / PAGE_SIZE; vpn < end / PAGE_SIZE; vpn++) {
     const table = mm.pageTable.pteTable(vpn);
     if (table === null) continue;
-    const i = 2 * pteIndex(vpn);
-    if (kindOf(table.entries[i]!) !== Kind.swap) continue;
-    const pfn = yield* swapCacheFolioLocked(mm.memory, table.entries[i + 1]!);
+    const i = pteIndex(vpn);
+    if (kindOf(table.lo(i)) !== Kind.swap) continue;
+    const pfn = yield* swapCacheFolioLocked(mm.memory, table.hi(i));
     if (pfn === 0) continue;
     folioUnlock(mm.memory, pfn);
     folioPut(mm.memory, pfn);

@@ -65,12 +65,11 @@ function folioMarkLazyfree(memory: Memory, head: number): void {
 }
 
 /** Swapped pages are dropped; pages of devices, and those on their way, are passed over. */
-function freeNonPresent(mm: Mm, { entries }: Table, index: number): void {
-  const kind = kindOf(entries[index]!);
-  const slot = entries[index + 1]!;
+function freeNonPresent(mm: Mm, table: Table, index: number): void {
+  const kind = kindOf(table.lo(index));
+  const slot = table.hi(index);
   if (kind !== Kind.swap && kind !== Kind.hwpoison) return;
-  entries[index] = Kind.none;
-  entries[index + 1] = 0;
+  table.clear(index);
   if (kind !== Kind.swap) return;
   mm.rss.swap--;
   freeSwapAndCache(mm.memory, slot);

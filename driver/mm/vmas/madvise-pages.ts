@@ -11,7 +11,7 @@ import { ptlLock, ptlUnlock } from '../tables/ptl.js';
 import { TlbGather } from '../tables/tlb-gather.js';
 import type { Mm } from './mm.js';
 
-/** Entries of one folio: `count` of them from `entries[index]` on, which is a PMD's or a PTE's low half. */
+/** Entries of one folio: `count` of them from `index` on. */
 export interface FolioEntries {
   readonly table: Table;
   readonly index: number;
@@ -63,18 +63,18 @@ interface Part {
 function* advisePmd(mm: Mm, part: Part, advice: PageAdvice): Coroutine<void> {
   const { pmd } = part;
   const i = pmdIndex(part.start / PAGE_SIZE);
-  if (kindOf(pmd.entries[2 * i]!) === Kind.present) yield* adviseHuge(mm, part, advice);
+  if (kindOf(pmd.lo(i)) === Kind.present) yield* adviseHuge(mm, part, advice);
   let vpn = part.start / PAGE_SIZE;
   const end = part.end / PAGE_SIZE;
   while (vpn < end) {
     // Looked up again each time: a split of a folio in between may have changed the table.
-    const table = pmd.children![i]!;
+    const table = pmd.child(i);
     if (table === null) return;
     ptlLock(mm);
     const stop = advisePtes(mm, { table, vpn, end, gather: part.gather }, advice);
     ptlUnlock(mm);
     if (stop === end) return;
-    const isSplit = yield* splitAndPut(mm.memory, table.entries[2 * pteIndex(stop) + 1]!);
+    const isSplit = yield* splitAndPut(mm.memory, table.hi(pteIndex(stop)));
     vpn = isSplit ? stop : stop + 1;
   }
 }
@@ -82,9 +82,9 @@ function* advisePmd(mm: Mm, part: Part, advice: PageAdvice): Coroutine<void> {
 /** A 2 MiB entry; it stays one, or is a table afterwards. Linux: mm/huge_memory.c:madvise_free_huge_pmd() */
 function* adviseHuge(mm: Mm, { pmd, start, end, gather }: Part, advice: PageAdvice): Coroutine<void> {
   const { memory } = mm;
-  const index = 2 * pmdIndex(start / PAGE_SIZE);
-  const head = pmd.entries[index + 1]!;
-  if (pmd.entries[index]! & Pte.special || memory.frames.isZoneDevice(head)) return;
+  const index = pmdIndex(start / PAGE_SIZE);
+  const head = pmd.hi(index);
+  if (pmd.lo(index) & Pte.special || memory.frames.isZoneDevice(head)) return;
   if (folioLikelyMappedShared(memory, head)) return;
   if (end - start === HPAGE_PMD_SIZE) {
     ptlLock(mm);
@@ -108,9 +108,9 @@ function advisePtes(
   const { memory } = mm;
   const { table, end, gather } = at;
   for (let vpn = at.vpn; vpn < end; ) {
-    const index = 2 * pteIndex(vpn);
-    const lo = table.entries[index]!;
-    const pfn = table.entries[index + 1]!;
+    const index = pteIndex(vpn);
+    const lo = table.lo(index);
+    const pfn = table.hi(index);
     let count = 1;
     if (lo === Kind.none) {
       // Nothing to advise.
@@ -130,15 +130,15 @@ function advisePtes(
 }
 
 /** How many entries from `index` on map consecutive pages of one folio alike. Linux: madvise_folio_pte_batch() */
-function batchOf(memory: Memory, { entries }: Table, { index, max }: { index: number; max: number }): number {
+function batchOf(memory: Memory, table: Table, { index, max }: { index: number; max: number }): number {
   const { frames } = memory;
   const ignored = Pte.write | Pte.young | Pte.dirty;
-  const lo = entries[index]! & ~ignored;
-  const first = entries[index + 1]!;
+  const lo = table.lo(index) & ~ignored;
+  const first = table.hi(index);
   const head = frames.head[first]!;
   let count = 1;
   const isNext = (i: number, pfn: number) =>
-    (entries[i]! & ~ignored) === lo && entries[i + 1] === pfn && frames.head[pfn] === head;
+    (table.lo(i) & ~ignored) === lo && table.hi(i) === pfn && frames.head[pfn] === head;
   while (count < max && isNext(index + 2 * count, first + count)) count++;
   return count;
 }
@@ -162,9 +162,9 @@ function* splitAndPut(memory: Memory, pfn: number): Coroutine<boolean> {
 export function clearEntryBits({ table, index, count, vpn }: FolioEntries, bits: number, gather: TlbGather): void {
   for (let n = 0; n < count; n++) {
     const i = index + 2 * n;
-    const lo = table.entries[i]!;
+    const lo = table.lo(i);
     if (!(lo & bits)) continue;
-    table.entries[i] = lo & ~bits;
+    table.setLo(i, lo & ~bits);
     gather.add(vpn + n, lo & Pte.huge ? HPAGE_PMD_NR : 1);
   }
 }

@@ -38,7 +38,7 @@ export class Mm {
     readonly id: number,
   ) {
     this.mmapLock = new RwSem(memory.kernel, LockClass.mmapLock, 'mmap_lock');
-    this.pageTable = new PageTable(memory.tables);
+    this.pageTable = new PageTable(memory.tables, id);
   }
 
   /** The first vma that ends behind `addr`, which may begin behind it too. Linux: find_vma() */

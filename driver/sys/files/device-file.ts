@@ -1,10 +1,8 @@
 import { commandByNumber, dialectByName } from '../../../uapi/dialect.js';
 import { EINVAL } from '../../../uapi/errno.js';
-import { decodeCommand, HMM_DMIRROR_CMD_BYTES } from '../../../uapi/hmm-dmirror.js';
 import type { Coroutine } from '../../core/effect.js';
 import type { DmirrorDevices, DmirrorFile } from '../../dmirror/index.js';
 import type { InjectEngine } from '../../inject/inject-engine.js';
-import { copyFromUser } from '../../mm/faults/access.js';
 import type { Vma } from '../../mm/vmas/vma.js';
 import type { Machine } from '../machine/machine.js';
 import type { Thread } from '../processes/thread.js';
@@ -35,9 +33,7 @@ export class DeviceFile extends OpenFile {
     if (dialect === undefined || thread.process.machine.refusesIoctl?.(thread, cmd, dialect.id)) return -EINVAL;
     const { inject } = thread.process.machine.kernel;
     if (inject.armed) this.noteForInject(inject, commandByNumber(dialect, cmd) ?? 'unknown', dialect.id);
-    const ret = yield* this.devices.ioctl(this.dmirror, { callerMm: thread.process.mm, cmd, arg, dialect });
-    if (thread.process.machine.options.checkInvariants !== 'off') yield* this.noteTouched(thread, arg);
-    return ret;
+    return yield* this.devices.ioctl(this.dmirror, { callerMm: thread.process.mm, cmd, arg, dialect });
   }
 
   /** Fault rules are about one open file unless they say otherwise. */
@@ -47,14 +43,6 @@ export class DeviceFile extends OpenFile {
     context.device = this.dmirror.device.minor;
     context.command = command;
     context.dialect = dialect;
-  }
-
-  /** Lets the machine check the range of the record at `arg` when no task is in the kernel any more. */
-  private *noteTouched({ process }: Thread, arg: number): Coroutine<void> {
-    const record = new Uint8Array(HMM_DMIRROR_CMD_BYTES);
-    if ((yield* copyFromUser(process.mm, arg, record)) !== 0) return;
-    const range = decodeCommand(new DataView(record.buffer));
-    if (typeof range !== 'number') process.machine.touched.note(this.dmirror.mm, range.addr, range.end);
   }
 
   override get isMappable(): boolean {

@@ -100,16 +100,16 @@ function pageEntry(vma: Vma, vpn: number, out: PagemapEntry): void {
   out.frame = 0;
   const pmd = vma.mm.pageTable.pmdTable(vpn);
   if (pmd === null) return;
-  const p = 2 * pmdIndex(vpn);
-  const pmdKind = kindOf(pmd.entries[p]!);
+  const p = pmdIndex(vpn);
+  const pmdKind = kindOf(pmd.lo(p));
   if (pmdKind === Kind.none) return;
   if (pmdKind !== Kind.table) {
-    hugeEntry(vma, { lo: pmd.entries[p]!, hi: pmd.entries[p + 1]!, offset: vpn % HPAGE_PMD_NR }, out);
+    hugeEntry(vma, { lo: pmd.lo(p), hi: pmd.hi(p), offset: vpn % HPAGE_PMD_NR }, out);
     return;
   }
-  const { entries } = pmd.children![pmdIndex(vpn)]!;
-  const t = 2 * pteIndex(vpn);
-  pteToPagemapEntry(vma, { lo: entries[t]!, hi: entries[t + 1]! }, out);
+  const table = pmd.child(pmdIndex(vpn))!;
+  const t = pteIndex(vpn);
+  pteToPagemapEntry(vma, { lo: table.lo(t), hi: table.hi(t) }, out);
 }
 
 /** Linux: pte_to_pagemap_entry() */

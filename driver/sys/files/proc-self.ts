@@ -75,15 +75,15 @@ function resident(vma: Vma): Resident {
   const endVpn = vma.end / PAGE_SIZE;
   for (let vpn = vma.start / PAGE_SIZE; vpn < endVpn; ) {
     const pmd = vma.mm.pageTable.pmdTable(vpn);
-    const lo = pmd === null ? 0 : pmd.entries[2 * pmdIndex(vpn)]!;
+    const lo = pmd === null ? 0 : pmd.lo(pmdIndex(vpn));
     if (pmd === null || kindOf(lo) !== Kind.table) {
       const next = Math.min(endVpn, (Math.floor(vpn / 512) + 1) * 512);
       if (kindOf(lo) === Kind.present && !(lo & Pte.special)) addHuge(sum, vma, lo, next - vpn);
       vpn = next;
       continue;
     }
-    const { entries } = pmd.children![pmdIndex(vpn)]!;
-    addPage(sum, vma, entries[2 * pteIndex(vpn)]!, entries[2 * pteIndex(vpn) + 1]!);
+    const table = pmd.child(pmdIndex(vpn))!;
+    addPage(sum, vma, table.lo(pteIndex(vpn)), table.hi(pteIndex(vpn)));
     vpn++;
   }
   return sum;

@@ -23,8 +23,8 @@ export function pageStateText(mm: Mm, start: number, end: number): string {
 function entryBits(mm: Mm, vpn: number): string[] {
   const pmd = mm.pageTable.pmdTable(vpn);
   if (pmd === null) return [];
-  const leaf = pmd.children![pmdIndex(vpn)]!;
-  const lo = leaf === null ? pmd.entries[2 * pmdIndex(vpn)]! : leaf.entries[2 * pteIndex(vpn)]!;
+  const leaf = pmd.child(pmdIndex(vpn));
+  const lo = leaf === null ? pmd.lo(pmdIndex(vpn)) : leaf.lo(pteIndex(vpn));
   if (kindOf(lo) !== Kind.present && kindOf(lo) !== Kind.migration) return [];
   return [...(lo & Pte.dirty ? ['dirty'] : []), ...(lo & Pte.young ? ['young'] : [])];
 }

@@ -26,6 +26,7 @@ export class MachinePool {
     machine.trace.listen(null);
     machine.refusesIoctl = null;
     machine.newAnswer = null;
+    machine.onCommand = null;
     machine.maxThreadsOfOwner = null;
     const kind = kindOf(machine.options);
     const machines = this.idle.get(kind) ?? [];

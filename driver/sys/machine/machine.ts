@@ -1,4 +1,5 @@
 import type { CallArg, CallResult } from '../../../uapi/client/transport.js';
+import type { CommandName } from '../../../uapi/dialect.js';
 import { SIGKILL } from '../../../uapi/signal.js';
 import { assert } from '../../core/assert.js';
 import type { Coroutine } from '../../core/effect.js';
@@ -7,7 +8,7 @@ import type { RunResult } from '../../core/scheduler.js';
 import type { Task } from '../../core/task.js';
 import type { Trace } from '../../core/trace.js';
 import { WaitQueue } from '../../core/wait-queue.js';
-import { DEVMEM_CHUNK_PAGES, DmirrorDevices, GupTestModule } from '../../dmirror/index.js';
+import { type Command, DEVMEM_CHUNK_PAGES, DmirrorDevices, GupTestModule } from '../../dmirror/index.js';
 import { MachineKernel } from '../../inject/machine-kernel.js';
 import { PAGE_SIZE } from '../../mm/frames/frames.js';
 import { checkInvariants } from '../../mm/invariants.js';
@@ -71,6 +72,8 @@ export class Machine implements ReleaseQueue {
   newAnswer: ((sizeBytes: number) => Uint8Array) | null = null;
   /** Processes and threads that one owner may have; null: as many as fit. */
   maxThreadsOfOwner: number | null = null;
+  /** Told each command of a device as the device has read it, before it runs, by whoever watches the machine. */
+  onCommand: ((name: CommandName, command: Command) => void) | null = null;
   private readonly processes = new Map<number, Process>();
   private readonly threads = new Map<number, Thread>();
   private readonly released = new Map<Task, OpenFile[]>();
@@ -105,6 +108,10 @@ export class Machine implements ReleaseQueue {
     });
     this.memory.maxMapCount = this.options.maxMapCount;
     this.devices = new DmirrorDevices(this.memory, { path, quirks });
+    this.devices.context.onCommand = (name, command) => {
+      if (this.options.checkInvariants !== 'off') this.touched.note(command.file.mm, command.addr, command.end);
+      this.onCommand?.(name, command);
+    };
     this.gupTest = new GupTestModule(this.memory);
     this.vfs = new Vfs(this);
     const { faultChunkPages: faultPages, migrateChunkPages: migratePages } = profile;

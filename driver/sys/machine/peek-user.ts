@@ -29,13 +29,13 @@ const ZEROES = 0;
 
 function framePeeked(mm: Mm, vpn: number): number | null {
   const pmd = mm.pageTable.pmdTable(vpn);
-  const leaf = pmd?.children?.[pmdIndex(vpn)] ?? null;
+  const leaf = pmd?.child(pmdIndex(vpn)) ?? null;
   const table = leaf ?? pmd;
-  const i = 2 * (leaf === null ? pmdIndex(vpn) : pteIndex(vpn));
-  const lo = table?.entries[i] ?? Kind.none;
+  const i = leaf === null ? pmdIndex(vpn) : pteIndex(vpn);
+  const lo = table?.lo(i) ?? Kind.none;
   if (lo !== Kind.none) {
     if ((lo & (KIND_MASK | Pte.protnone)) !== Kind.present) return null;
-    return table!.entries[i + 1]! + (leaf === null ? vpn % HPAGE_PMD_NR : 0);
+    return table!.hi(i) + (leaf === null ? vpn % HPAGE_PMD_NR : 0);
   }
   const vma = mm.vmaLookup(vpn * PAGE_SIZE);
   if (vma === null) return null;

@@ -329,5 +329,5 @@ describe('the memory of a device', () => {
 
 function pfnsOf(w: DeviceWorld, at: number, npages: number): number[] {
   const leaf = w.mm.pageTable.pteTable(BASE / 4096 + at)!;
-  return Array.from({ length: npages }, (_, i) => leaf.entries[2 * (((BASE / 4096) % 512) + at + i) + 1]!);
+  return Array.from({ length: npages }, (_, i) => leaf.hi(((BASE / 4096) % 512) + at + i));
 }

@@ -151,9 +151,7 @@ export class Fixture {
   /** Writes an entry by hand; the halves stand for themselves. */
   setEntry(page: number, lo: number, hi = 0): void {
     const vpn = this.vma.start / PAGE_SIZE + page;
-    const { entries } = this.mm.pageTable.pteTableAlloc(vpn);
-    entries[2 * pteIndex(vpn)] = lo;
-    entries[2 * pteIndex(vpn) + 1] = hi;
+    this.mm.pageTable.pteTableAlloc(vpn).set(pteIndex(vpn), lo, hi);
   }
 
   /** Maps an exclusive anonymous page: a system page, or one of `device`. Its first word is `page + 100`. */

@@ -223,7 +223,7 @@ describe('a migration by pfn', () => {
     folioGet(f.memory, pfn);
     expect(f.run(migrateDeviceCoherentFolio(f.memory, pfn))).toBe(0);
     expect(f.coherent.freed).toEqual([pfn]);
-    const now = f.mm.pageTable.pteTable(START / PAGE_SIZE)!.entries[1]!;
+    const now = f.mm.pageTable.pteTable(START / PAGE_SIZE)!.hi(0);
     expect(f.memory.words[(now * PAGE_SIZE) / 4]).toBe(100);
   });
 

@@ -25,8 +25,7 @@ function mapHuge(f: Fixture): number {
   mm.rss.anon += 512;
   const pmd = mm.pageTable.pmdTableAlloc(START / 4096);
   const i = pmdIndex(START / 4096);
-  pmd.entries[2 * i] = Kind.present | Pte.huge | Pte.write | Pte.dirty | Pte.young;
-  pmd.entries[2 * i + 1] = head;
+  pmd.set(i, Kind.present | Pte.huge | Pte.write | Pte.dirty | Pte.young, head);
   return head;
 }
 

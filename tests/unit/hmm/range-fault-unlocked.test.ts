@@ -22,7 +22,7 @@ function world(profile: '6.19' | '7.3') {
       served.push(page);
       yield* mm.mmapLock.readLock();
       yield* handleMmFault(mm.vmaLookup(addr)!, addr, FAULT.write | FAULT.served);
-      const pfn = mm.pageTable.pteTable(addr / PAGE_SIZE)!.entries[2 * ((addr / PAGE_SIZE) % 512) + 1]!;
+      const pfn = mm.pageTable.pteTable(addr / PAGE_SIZE)!.hi((addr / PAGE_SIZE) % 512);
       w.memory.words[pfn * 1024] = 500 + page;
       mm.mmapLock.readUnlock();
     },

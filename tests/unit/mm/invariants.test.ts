@@ -16,17 +16,15 @@ function filled(): { world: VmaWorld; leaf: Table } {
 // The walk looks at several entries together; wherever the wrong one stands, it must be seen.
 test.each([0, 1, 7, 8, 255, 504, 511])('a migration entry that was left at index %i is found', (i) => {
   const { world, leaf } = filled();
-  leaf.entries.fill(0);
-  leaf.entries[2 * i] = Kind.migration;
-  leaf.entries[2 * i + 1] = 5;
+  leaf.rawEntries.fill(0);
+  leaf.set(i, Kind.migration, 5);
   expect(() => world.check()).toThrow(`0x${(BASE + i * PAGE).toString(16)} outlives its migrator`);
 });
 
 test('an entry outside every vma is found', () => {
   const { world } = filled();
   const leaf = world.mm.pageTable.pteTableAlloc(BASE / PAGE + 512);
-  leaf.entries[0] = Kind.present | Pte.special;
-  leaf.entries[1] = 1;
+  leaf.set(0, Kind.present | Pte.special, 1);
   expect(() => world.check()).toThrow('is outside every vma');
 });
 

@@ -1,7 +1,8 @@
+import type { Watch } from '../../../driver/check/index.js';
 import type { Machine } from '../../../driver/sys/machine/machine.js';
-import { MachinePool } from '../machine-pool.js';
+import { MachinePool } from '../../../driver/sys/machine/machine-pool.js';
+import { takeArmed } from '../armed-machine.js';
 import { planToken } from '../token.js';
-import type { Watch } from '../watch.js';
 import { limitsOf, Served } from '../wire/served.js';
 import { machineOptions, profileOf } from './plan-machine.js';
 import type { PlanOptions, PlanResult } from './plan-result.js';
@@ -45,11 +46,10 @@ function outcomeOf(plan: Plan, run: PlanRunOptions): PlanOutcome | Promise<PlanO
 
 function runDirectPlan(plan: Plan, { path, seed, defects, pool, onMachine }: PlanRunOptions): PlanOutcome {
   const options = { ...machineOptions(plan.machine), seed, path };
-  const pooled = pool.take(options, { rules: [], counts: false, defects });
-  const { machine } = pooled;
+  const { machine } = takeArmed(pool, options, { defects });
   machine.kernel.inject.disarm();
   const outcome = runSteps(plan, new PlanWorld(machine), { seed, onMachine });
-  pool.give(pooled, outcome.violations.length === 0);
+  if (outcome.violations.length === 0) pool.give(machine);
   return outcome;
 }
 

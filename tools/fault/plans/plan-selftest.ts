@@ -1,5 +1,5 @@
+import { MachinePool } from '../../../driver/sys/machine/machine-pool.js';
 import type { PathName, SelftestCase } from '../../../tests/selftests/case.js';
-import { MachinePool } from '../machine-pool.js';
 import { casesByName } from '../sweep/cases.js';
 import { endOf, runUnderFaults } from '../sweep/run-case.js';
 import { limitsOf, Served } from '../wire/served.js';
@@ -38,9 +38,9 @@ export async function runSelftestPlan(plan: Plan, run: PlanRunOptions): Promise<
 
 async function runDirect(plan: Plan, testCase: SelftestCase, run: PlanRunOptions): Promise<CaseOutcome> {
   const { pool, path, seed, defects, onMachine } = run;
-  const empty = pool.take({}, { rules: [], counts: false, defects: [] });
-  const { kernel } = compileRules(plan.rules ?? [], new PlanWorld(empty.machine));
-  pool.give(empty, true);
+  const empty = pool.take();
+  const { kernel } = compileRules(plan.rules ?? [], new PlanWorld(empty));
+  pool.give(empty);
   return await runUnderFaults(pool, testCase, {
     path,
     machine: givenOptions(plan.machine),

@@ -1,5 +1,5 @@
+import { emptyMachine } from '../../../driver/check/index.js';
 import type { Thread } from '../../../driver/sys/processes/thread.js';
-import { emptyMachine } from '../empty-machine.js';
 import { endSessions } from '../wire/served-transport.js';
 import { WireRules } from '../wire/wire-rules.js';
 import type { Issued } from './plan-door.js';

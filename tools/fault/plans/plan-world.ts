@@ -1,3 +1,4 @@
+import { Watch } from '../../../driver/check/index.js';
 import type { Coroutine } from '../../../driver/core/effect.js';
 import { preemptPoint } from '../../../driver/core/effect.js';
 import type { Machine } from '../../../driver/sys/machine/machine.js';
@@ -10,7 +11,6 @@ import { encodePinLongtermTest, PIN_LONGTERM_TEST_START, PIN_LONGTERM_TEST_STOP 
 import { encodeHmmDmirrorCmd } from '../../../uapi/hmm-dmirror.js';
 import * as mman from '../../../uapi/mman.js';
 import { SIGKILL } from '../../../uapi/signal.js';
-import { Watch } from '../watch.js';
 import type { Served } from '../wire/served.js';
 import type { ServedSession } from '../wire/served-session.js';
 import { DirectDoor, type Door, type DoorCall, type Issued, ServedDoor } from './plan-door.js';

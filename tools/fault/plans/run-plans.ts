@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { DEFECTS, type DefectName } from '../../../driver/inject/defects.js';
 import { DEFAULT_PROFILE } from '../../../driver/mm/profile.js';
+import { MachinePool } from '../../../driver/sys/machine/machine-pool.js';
 import type { PathName } from '../../../tests/selftests/case.js';
 import type { Output } from '../../commands/selftest.js';
 import { EXIT, UsageError } from '../../exit-code.js';
@@ -8,7 +9,6 @@ import { shellQuote } from '../../glob.js';
 import { profileOption } from '../../kernel-profile.js';
 import { junitXml } from '../../report/junit.js';
 import { KtapWriter } from '../../report/ktap.js';
-import { MachinePool } from '../machine-pool.js';
 import { loadPlan } from './plan-parse.js';
 import type { PlanResult } from './plan-result.js';
 import { runPlan } from './plan-run.js';

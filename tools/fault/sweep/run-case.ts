@@ -1,12 +1,11 @@
+import { emptyMachine, type Violation } from '../../../driver/check/index.js';
 import type { DefectName } from '../../../driver/inject/defects.js';
 import type { Fired, InjectRule, SiteCount } from '../../../driver/inject/inject-engine.js';
 import type { MachineOptions } from '../../../driver/sys/machine/machine-options.js';
+import type { MachinePool } from '../../../driver/sys/machine/machine-pool.js';
 import type { PathName, SelftestCase } from '../../../tests/selftests/case.js';
-import { Boots, type Checkpoint } from '../checkpoint.js';
-import { emptyMachine } from '../empty-machine.js';
-import type { FaultTransport } from '../fault-transport.js';
-import type { MachinePool } from '../machine-pool.js';
-import type { Violation } from '../violation.js';
+import { Boots, type Checkpoint } from './checkpoint.js';
+import type { WatchedTransport } from './watched-transport.js';
 
 /** How one run of a case under faults ended. */
 export interface Outcome {
@@ -29,19 +28,19 @@ export interface CaseRun {
   /** Also look at the stack where a fault strikes; yes unless said. */
   readonly tracesPaths?: boolean;
   /** Sees each machine's transport as soon as it is booted. */
-  readonly onBoot?: (transport: FaultTransport) => void;
+  readonly onBoot?: (transport: WatchedTransport) => void;
   /** Begin here. The machines stay whose they are. */
   readonly from?: Checkpoint;
   /** Told the machines whenever the case calls while they are all at rest, and how often it did so before. */
-  readonly onRest?: (rest: number, booted: readonly FaultTransport[]) => void;
+  readonly onRest?: (rest: number, booted: readonly WatchedTransport[]) => void;
 }
 
 /** Runs one case with rules armed on each machine that it boots; proves everything at its end, and after its processes' exit. */
 export async function runUnderFaults(pool: MachinePool, testCase: SelftestCase, run: CaseRun): Promise<Outcome> {
   const { path, seed, rules = [], from } = run;
   if (from !== undefined) {
-    from.snapshot.restore();
-    for (const { pooled } of from.machines) pooled.machine.kernel.inject.resume(rules);
+    for (const snapshot of from.snapshots) snapshot.restore();
+    for (const { machine } of from.watches) machine.kernel.inject.resume(rules);
   }
   const boots = new Boots(pool, run);
   const { booted } = boots;
@@ -60,7 +59,8 @@ export async function runUnderFaults(pool: MachinePool, testCase: SelftestCase, 
     fired.push(...inject.fired);
     violations.push(...transport.watch.violations);
     transport.retire();
-    if (i >= (from?.machines.length ?? 0)) pool.give(transport.pooled, transport.watch.violations.length === 0);
+    // A machine that broke is dropped.
+    if (i >= (from?.watches.length ?? 0) && transport.watch.violations.length === 0) pool.give(transport.machine);
   }
   return { ...ended, violations, fired, sites };
 }
@@ -116,7 +116,7 @@ const PATIENT = /^(letGo|child of|pipe|poll|eventfd)/;
 const DRAIN = 'the pages of a device chunk';
 
 /** Looks at everything, lets the processes exit without faults, and looks again. */
-function tearDown({ machine, watch }: FaultTransport): void {
+function tearDown({ machine, watch }: WatchedTransport): void {
   const { inject } = machine.kernel;
   inject.disarm();
   if (watch.violations.length > 0) return;

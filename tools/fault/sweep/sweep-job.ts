@@ -5,11 +5,11 @@ import { faultAttr } from '../../../driver/inject/fault-attr.js';
 import type { InjectRule, SiteCount } from '../../../driver/inject/inject-engine.js';
 import { INJECT_POINTS, INJECT_RETURNS, PHASES, phasesIn, pointByName } from '../../../driver/inject/inject-points.js';
 import type { ProfileName } from '../../../driver/mm/profile.js';
+import { MachinePool } from '../../../driver/sys/machine/machine-pool.js';
 import type { PathName, SelftestCase } from '../../../tests/selftests/case.js';
 import { scale } from '../../../tests/selftests/scale.js';
-import { CaseWalk, type Checkpoint } from '../checkpoint.js';
-import { MachinePool } from '../machine-pool.js';
 import { type Injection, type RunId, tokenOf } from '../token.js';
+import { CaseWalk, type Checkpoint } from './checkpoint.js';
 import { type CaseRun, type Outcome, runUnderFaults } from './run-case.js';
 import { type ChosenRun, chooseRuns } from './sweep-choice.js';
 

@@ -1,8 +1,7 @@
+import { emptyMachine, type Watch } from '../../../driver/check/index.js';
 import { type CallArg, type CallResult, ProtocolError, type Transport } from '../../../index.js';
-import { emptyMachine } from '../empty-machine.js';
 import { type Issued, ServedDoor } from '../plans/plan-door.js';
 import { MAIN_SESSION } from '../plans/plan-words.js';
-import type { Watch } from '../watch.js';
 import type { Served } from './served.js';
 
 interface Waiting {

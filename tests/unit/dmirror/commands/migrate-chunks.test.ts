@@ -93,7 +93,8 @@ describe.each(['classic', 'unified'] as const)('device memory in folios of 2 MiB
         w.memory.mms
           .values()
           .next()
-          .value!.pageTable.pmdTable(BASE / 4096)!.entries[1]!
+          .value!.pageTable.pmdTable(BASE / 4096)!
+          .hi(0)
       ]!;
     w.memory.frames.pincount[head]!++;
     w.memory.frames.refcount[head]!++;

@@ -89,10 +89,10 @@ test('entries that are not present lose the right to write on any change', () =>
   const world = new VmaWorld();
   world.anon(0, 4);
   world.touch(0, 4);
-  const { entries } = world.mm.pageTable.pteTable(BASE / PAGE)!;
-  const first = 2 * pteIndex(BASE / PAGE);
+  const table = world.mm.pageTable.pteTable(BASE / PAGE)!;
+  const first = pteIndex(BASE / PAGE);
   const kinds = [Kind.migration, Kind.devicePrivate, Kind.deviceExclusive];
-  for (const [i, kind] of kinds.entries()) entries[first + 2 * i] = kind | Pte.write;
+  for (const [i, kind] of kinds.entries()) table.setLo(first + i, kind | Pte.write);
   protect(world, 0, 4, RW | 4);
   expect(world.text(0, 4)).toBe('PTE 0 MIG-RX\nPTE 1 DPRIV-R\nPTE 2 DEXCL-R\nPTE 3 PRESENT W');
 });

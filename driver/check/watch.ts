@@ -1,16 +1,18 @@
-import { Arena } from '../../driver/check/arena.js';
-import { contentOf, rightsOf, ZERO_PAGE } from '../../driver/check/content.js';
-import { ContentError, Shadow } from '../../driver/check/shadow.js';
-import type { Machine } from '../../driver/sys/machine/machine.js';
-import type { Process } from '../../driver/sys/processes/process.js';
 import type { CallArg, CallResult } from '../../uapi/client/transport.js';
-import { type CommandName, commandByNumber, dialectByName } from '../../uapi/dialect.js';
-import { decodeCommand, HMM_DMIRROR_CMD_BYTES } from '../../uapi/hmm-dmirror.js';
+import type { CommandName } from '../../uapi/dialect.js';
+import { HMM_DMIRROR_CMD_BYTES } from '../../uapi/hmm-dmirror.js';
 import * as mman from '../../uapi/mman.js';
+import type { Command } from '../dmirror/index.js';
+import type { Machine } from '../sys/machine/machine.js';
+import type { Process } from '../sys/processes/process.js';
+import { Arena } from './arena.js';
+import { contentOf, rightsOf, ZERO_PAGE } from './content.js';
+import { ContentError, Shadow } from './shadow.js';
 import type { Violation } from './violation.js';
 
 const PAGE_SIZE = 4096;
 
+/** A command as the device has read it. */
 interface DeviceCall {
   readonly name: CommandName;
   readonly owner: Process;
@@ -22,10 +24,12 @@ interface DeviceCall {
 
 /** One call that is on its way, as it was issued. */
 export interface Watched {
+  readonly tid: number;
   readonly pid: number;
   readonly name: string;
   readonly args: readonly CallArg[];
-  readonly device: DeviceCall | null;
+  /** Null: no command of a device, or not one yet. */
+  device: DeviceCall | null;
   readonly rights: (ReturnType<typeof rightsOf> | null)[];
   isRacy: boolean;
 }
@@ -43,23 +47,35 @@ export class Watch {
   private readonly inFlight = new Set<Watched>();
 
   constructor(
-    private readonly machine: Machine,
-    arena = new Arena(),
+    readonly machine: Machine,
+    readonly arena = new Arena(),
   ) {
     this.shadow = new Shadow(machine, arena);
+    machine.onCommand = (name, command) => this.commanded(name, command);
   }
 
   /** A call is about to be issued. */
   before(tid: number, name: string, args: readonly CallArg[]): Watched {
-    const process = this.machine.threadByTid(tid)?.process ?? null;
-    const device = process === null ? null : this.deviceCall(process, name, args);
-    const call: Watched = { pid: process?.pid ?? 0, name, args, device, rights: [], isRacy: this.inFlight.size > 0 };
+    const pid = this.machine.threadByTid(tid)?.process.pid ?? 0;
+    const call: Watched = { tid, pid, name, args, device: null, rights: [], isRacy: this.inFlight.size > 0 };
     if (call.isRacy) for (const other of this.inFlight) other.isRacy = true;
-    if (device !== null && MIGRATIONS.has(device.name) && device.npages < 4096) {
-      for (let i = 0; i < device.npages; i++) call.rights.push(rightsOf(device.owner.mm, device.addr / PAGE_SIZE + i));
-    }
     this.inFlight.add(call);
     return call;
+  }
+
+  /** The running task's call turns out to be a command of a device, which is about to run. */
+  private commanded(name: CommandName, { file, addr, end, ptr, npages }: Command): void {
+    const { current } = this.machine.kernel.scheduler;
+    const isOfTask = ({ tid, device }: Watched): boolean =>
+      device === null && this.machine.threadByTid(tid)?.task === current;
+    const waiting = [...this.inFlight].filter(isOfTask);
+    const running = waiting.length === 0 ? null : this.machine.threadByTid(waiting[0]!.tid)!.currentCall;
+    const call = waiting.find(({ args }) => running !== null && areSame(args, running.args));
+    const owner = this.machine.allProcesses().find(({ mm }) => mm === file.mm);
+    if (call === undefined || owner === undefined) return;
+    call.device = { name, owner, addr, end, ptr, npages };
+    if (!MIGRATIONS.has(name) || npages >= 4096) return;
+    for (let i = 0; i < npages; i++) call.rights.push(rightsOf(file.mm, addr / PAGE_SIZE + i));
   }
 
   /** The call is done; what it says goes into the shadow copy, which is then compared. */
@@ -130,21 +146,6 @@ export class Watch {
       after,
       addr: found?.addr ?? named,
     });
-  }
-
-  private deviceCall(process: Process, name: string, args: readonly CallArg[]): DeviceCall | null {
-    if (name !== 'ioctl' && name !== 'ioctlBytes') return null;
-    const file = process.files.get(args[0] as number);
-    if (file === null || !('dmirror' in file)) return null;
-    const { dmirror, dialect } = file as unknown as { dmirror: { mm: Process['mm'] }; dialect: string };
-    const owner = this.machine.allProcesses().find(({ mm }) => mm === dmirror.mm);
-    const numbering = dialectByName((args[3] as string | undefined) ?? dialect);
-    const record = name === 'ioctlBytes' ? (args[2] as Uint8Array) : recordAt(process, args[2] as number);
-    if (owner === undefined || numbering === undefined || record === null || record.length < HMM_DMIRROR_CMD_BYTES)
-      return null;
-    const inputs = decodeCommand(new DataView(record.buffer, record.byteOffset, record.length));
-    const command = commandByNumber(numbering, (args[1] as number) >>> 0);
-    return typeof inputs === 'number' || command === undefined ? null : { name: command, owner, ...inputs };
   }
 
   private afterDevice(call: Watched, device: DeviceCall, { ret }: CallResult): void {
@@ -240,12 +241,14 @@ export class Watch {
   }
 }
 
-/** The record that a program has put at `arg`. */
-function recordAt(process: Process, arg: number): Uint8Array | null {
-  const page = contentOf(process.mm, Math.floor(arg / PAGE_SIZE));
-  const offset = arg % PAGE_SIZE;
-  if (page === null || offset + HMM_DMIRROR_CMD_BYTES > PAGE_SIZE) return null;
-  return Uint8Array.from(page.subarray(offset, offset + HMM_DMIRROR_CMD_BYTES));
+/** The same arguments, though they may have come over a socket. */
+function areSame(some: readonly CallArg[], others: readonly CallArg[]): boolean {
+  const isSame = (arg: CallArg, i: number): boolean => {
+    const other = others[i];
+    const areBytes = arg instanceof Uint8Array && other instanceof Uint8Array;
+    return arg === other || (areBytes && Buffer.compare(arg, other) === 0);
+  };
+  return some === others || (some.length === others.length && some.every(isSame));
 }
 
 function addressIn(message: string): number {

@@ -1,8 +1,6 @@
-import { InProcessTransport } from '../../index.js';
-import type { CallArg, CallResult } from '../../uapi/client/transport.js';
+import type { Watch } from '../../../driver/check/index.js';
+import { type CallArg, type CallResult, InProcessTransport } from '../../../index.js';
 import type { CallLog } from './call-log.js';
-import type { PooledMachine } from './machine-pool.js';
-import { Watch } from './watch.js';
 
 /** How a transport takes part in a run that is logged. */
 export interface LoggedRun {
@@ -12,7 +10,7 @@ export interface LoggedRun {
 }
 
 /** A transport to a machine whose calls are all watched, and with `logged` written down or repeated. */
-export class FaultTransport extends InProcessTransport {
+export class WatchedTransport extends InProcessTransport {
   /** Calls that were issued and have not come back. */
   readonly pendingCalls = new Map<number, { name: string; tid: number }>();
   private nextId = 0;
@@ -21,12 +19,10 @@ export class FaultTransport extends InProcessTransport {
   activity = 0;
 
   constructor(
-    /** To give back. */
-    readonly pooled: PooledMachine,
-    readonly watch: Watch = new Watch(pooled.machine, pooled.arena),
+    readonly watch: Watch,
     private readonly logged: LoggedRun | null = null,
   ) {
-    super(pooled.machine);
+    super(watch.machine);
   }
 
   /** The machine goes back to its pool: whoever still holds the transport, as a case that failed half way may, has lost it. */

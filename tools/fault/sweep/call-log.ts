@@ -1,5 +1,5 @@
-import { assert } from '../../driver/core/assert.js';
-import type { CallResult } from '../../uapi/client/transport.js';
+import { assert } from '../../../driver/core/assert.js';
+import type { CallResult } from '../../../index.js';
 
 type Event =
   | { readonly kind: 'process'; readonly pid: number }

@@ -1,5 +1,5 @@
-import type { SwapArea } from '../../driver/mm/swap/swap-area.js';
-import type { Machine } from '../../driver/sys/machine/machine.js';
+import type { SwapArea } from '../mm/swap/swap-area.js';
+import type { Machine } from '../sys/machine/machine.js';
 import type { Watch } from './watch.js';
 
 /** Minors that a machine may have. */

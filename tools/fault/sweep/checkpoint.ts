@@ -1,23 +1,24 @@
-import type { Arena } from '../../driver/check/arena.js';
-import type { MachineOptions } from '../../driver/sys/machine/machine-options.js';
-import type { SelftestCase } from '../../tests/selftests/case.js';
+import { type Arena, Snapshot, Watch } from '../../../driver/check/index.js';
+import type { MachineOptions } from '../../../driver/sys/machine/machine-options.js';
+import type { MachinePool } from '../../../driver/sys/machine/machine-pool.js';
+import type { SelftestCase } from '../../../tests/selftests/case.js';
+import { takeArmed } from '../armed-machine.js';
 import { CallLog } from './call-log.js';
-import { FaultTransport, type LoggedRun } from './fault-transport.js';
-import type { MachinePool, PooledMachine } from './machine-pool.js';
-import { Snapshot } from './snapshot.js';
-import type { CaseRun } from './sweep/run-case.js';
-import type { Watch } from './watch.js';
+import type { CaseRun } from './run-case.js';
+import { type LoggedRun, WatchedTransport } from './watched-transport.js';
 
 /** A place in the clean run of a case, from which other runs can begin. */
 export interface Checkpoint {
   readonly log: CallLog;
-  readonly machines: readonly { readonly pooled: PooledMachine; readonly watch: Watch }[];
-  readonly snapshot: Snapshot;
+  readonly watches: readonly Watch[];
+  readonly snapshots: readonly Snapshot[];
+  /** What the snapshots keep lies there. */
+  readonly arena: Arena;
 }
 
 /** The machines of one run of a case. */
 export class Boots {
-  readonly booted: FaultTransport[] = [];
+  readonly booted: WatchedTransport[] = [];
   readonly log: CallLog | null;
   private readonly logged: LoggedRun | null;
 
@@ -31,21 +32,25 @@ export class Boots {
     this.logged = this.log === null ? null : { log: this.log, isAtRest: () => this.booted.every(isAtRest) };
   }
 
-  readonly boot = async (options: object = {}): Promise<FaultTransport> => {
+  readonly boot = async (options: object = {}): Promise<WatchedTransport> => {
     if (this.log?.isParked) return await new Promise(() => {});
     const { path, machine, seed, rules = [], counts = false, defects = [], from } = this.run;
-    const before = from?.machines[this.booted.length];
     const all: Partial<MachineOptions> = { checkInvariants: 'touched', ...options, ...machine, seed, path };
-    const pooled = before?.pooled ?? this.pool.take(all, { rules, counts, defects });
-    const transport = new FaultTransport(pooled, before?.watch, this.logged);
+    const watch = from?.watches[this.booted.length] ?? this.newWatch(all, { rules, counts, defects });
+    const transport = new WatchedTransport(watch, this.logged);
     transport.machine.kernel.inject.tracesPaths = this.run.tracesPaths ?? true;
     this.booted.push(transport);
     this.run.onBoot?.(transport);
     return transport;
   };
+
+  private newWatch(options: Partial<MachineOptions>, arm: Parameters<typeof takeArmed>[2]): Watch {
+    const { machine, arena } = takeArmed(this.pool, options, arm);
+    return new Watch(machine, arena);
+  }
 }
 
-function isAtRest({ pendingCalls, machine }: FaultTransport): boolean {
+function isAtRest({ pendingCalls, machine }: WatchedTransport): boolean {
   return pendingCalls.size === 0 && machine.kernel.scheduler.isAtRest;
 }
 
@@ -62,7 +67,7 @@ export async function advance(
     ...run
   }: Pick<CaseRun, 'path' | 'machine' | 'seed' | 'defects' | 'from'> & { rest: number; arena: Arena },
 ): Promise<Checkpoint | null> {
-  run.from?.snapshot.restore();
+  for (const snapshot of run.from?.snapshots ?? []) snapshot.restore();
   const boots = new Boots(pool, { ...run, counts: true, onRest: () => {} });
   const { booted } = boots;
   const log = boots.log!;
@@ -72,8 +77,8 @@ export async function advance(
     () => false,
   );
   if (!(await Promise.race([parked, ended]))) return null;
-  const machines = booted.map(({ pooled, watch }) => ({ pooled, watch }));
-  return { log, machines, snapshot: new Snapshot(machines, arena) };
+  const watches = booted.map(({ watch }) => watch);
+  return { log, watches, snapshots: watches.map((watch) => new Snapshot(watch.machine, { watch, arena })), arena };
 }
 
 /** Goes through the clean run of a case, from one checkpoint to the next. */
@@ -91,7 +96,7 @@ export class CaseWalk {
   /** On to the call `rest`, which is behind all that were asked for before. A case that does not get there stays where it is. */
   async to({ rest, work }: { rest: number; work: number }): Promise<void> {
     this.work = work;
-    const [arena] = this.arenas.filter((one) => one !== this.at?.snapshot.arena);
+    const [arena] = this.arenas.filter((one) => one !== this.at?.arena);
     arena!.reset();
     const [testCase, run] = this.caseRun(this.at === null ? {} : { from: this.at });
     this.at = (await advance(this.pool, testCase, { ...run, rest, arena: arena! })) ?? this.at;
@@ -99,7 +104,7 @@ export class CaseWalk {
 
   /** The machines go back to their pool. */
   end(): void {
-    for (const { pooled } of this.at?.machines ?? []) this.pool.give(pooled, true);
+    for (const { machine } of this.at?.watches ?? []) this.pool.give(machine);
     this.at = null;
   }
 }

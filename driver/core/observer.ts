@@ -1,0 +1,112 @@
+import type { Effect } from './effect.js';
+import type { Task } from './task.js';
+
+/**
+ * What tasks share, and what an id of each kind is. An object is a kind and an id, a whole number below 2^53; neighbours
+ * have neighbouring ids where that lets one call name many. Spin locks are none: their sections are atomic, so two of
+ * them conflict only by what they touch.
+ */
+export const Shared = {
+  /** A sleeping lock: `objectId` of the instance. Readers of an rw_semaphore read it. */
+  lock: 0,
+  /** `objectId` of the wait queue. */
+  waitQueue: 1,
+  /** Entries by level: `entryId(mm, vpn)` of the first page that the entry covers. */
+  pte: 2,
+  pmd: 3,
+  pud: 4,
+  pgd: 5,
+  /** What a core may hold of an entry: `entryId(mm, vpn)`. */
+  tlb: 6,
+  /** The vmas of an address space, with their flags and borders: id of the mm. */
+  vmaList: 7,
+  /** mm_users, mm_count, and whether an mm lives: its id. */
+  mmUsers: 8,
+  /** PG_locked of a folio: pfn of its head. */
+  folioLock: 9,
+  /** The other flags of a page: pfn. */
+  pageFlags: 10,
+  /** References and pins of a folio: pfn of its head. */
+  refcount: 11,
+  /** Mappings of a page, or on the head of the folio as a whole: pfn. */
+  mapcount: 12,
+  /** Whose page it is: rmap object and index, device data: pfn. */
+  pageMapping: 13,
+  /** Head, order, zone and swap slot of a page: pfn. */
+  folioShape: 14,
+  /** The bytes of a frame: its pfn. */
+  content: 15,
+  /** The vmas under an anon_vma or a file: id of that object. */
+  rmap: 16,
+  /** Which frame the allocator hands out next; 0. */
+  freeFrames: 17,
+  /** Which page a device hands out next, and its chunks: its minor number. */
+  freeDevicePages: 18,
+  /** References of a swap slot: the slot. */
+  swapMap: 19,
+  /** The folio of a swap slot: the slot. */
+  swapCache: 20,
+  /** Which slot swap hands out next; 0. */
+  freeSlots: 21,
+  /** A folio of a file: `entryId(mapping, index)`. */
+  pageCache: 22,
+  /** The sequence of an address space's invalidations, and how many run: id of the mm. */
+  notifierSeq: 23,
+  /** The sequence that an interval notifier last saw: its `objectId`. */
+  intervalSeq: 24,
+  /** What a device file maps: `entryId(file, vpn)`. */
+  mirror: 25,
+  /** State of a device or of an open device file that fits no other kind: its `objectId`. */
+  device: 26,
+  /** The reserve and the free list of huge pages; 0. */
+  hugetlbPool: 27,
+} as const;
+export type SharedKind = (typeof Shared)[keyof typeof Shared];
+
+/** Names for reports, by kind. */
+export const SHARED_NAMES: readonly string[] = Object.keys(Shared);
+
+/** Bits of how an object is touched. `lockless`: no lock keeps the value, so another CPU may change it right after. */
+export const Access = { read: 1, write: 2, lockless: 4 } as const;
+
+/** Pages of an address space, as in tables/page-table.ts; mm and file ids stay below 2^18. */
+const PAGES_PER_SPACE = 2 ** 35;
+
+/** The id of page `vpn` in address space, file or mapping `space`. */
+export function entryId(space: number, vpn: number): number {
+  return space * PAGES_PER_SPACE + vpn;
+}
+
+/** For readers of ids: the two numbers that `entryId` joined. */
+export function spaceAndPage(id: number): { space: number; vpn: number } {
+  const space = Math.floor(id / PAGES_PER_SPACE);
+  return { space, vpn: id - space * PAGES_PER_SPACE };
+}
+
+/**
+ * Stands where tasks touch what they share, and is told before they do. Calls carry numbers only: an observer may run at
+ * every access of thousands of schedules. It changes nothing and never throws but to end the run.
+ */
+export interface Observer {
+  /** The running task, if there is one, touches the `count` objects of `kind` from `id` on, as `how` says. */
+  touch(kind: SharedKind, id: number, how: number, count: number): void;
+  /** An entry that is part of a tree gets another value. Level 1 is a PTE, `vpn` the first page it covers. */
+  entryChanges(mm: number, vpn: number, level: number, change: EntryChange): void;
+  /** One `coroutine.next()` of `task` begins. */
+  stepBegins(task: Task): void;
+  /** It ended with `effect`, or with null because the task returned. */
+  stepEnds(task: Task, effect: Effect | null): void;
+}
+
+/** Both values of an entry, see mm/tables/entry.ts. The object is used again by the next change. */
+export interface EntryChange {
+  oldLo: number;
+  oldHi: number;
+  newLo: number;
+  newHi: number;
+}
+
+/** Who may have an observer: the kernel. */
+export interface Observable {
+  readonly observer: Observer | null;
+}
