@@ -4,7 +4,8 @@ import type { RunResult } from './driver/core/scheduler.js';
 import { Machine } from './driver/sys/machine/machine.js';
 import type { MachineOptions } from './driver/sys/machine/machine-options.js';
 import type { MachinePool } from './driver/sys/machine/machine-pool.js';
-import type { CallArg, CallResult, Transport } from './uapi/client/transport.js';
+import type { Transport } from './uapi/client/transport.js';
+import type { CallArg, CallResult } from './uapi/syscall.js';
 
 export type { BlockedTask, RunResult } from './driver/core/scheduler.js';
 export { Machine } from './driver/sys/machine/machine.js';
@@ -21,16 +22,11 @@ export {
 export { GUP_TEST_PATH, GupTestFile } from './uapi/client/gup.js';
 export { Memory } from './uapi/client/memory.js';
 export { type ForkResult, type MmapOptions, Process, Thread, type WaitResult } from './uapi/client/thread.js';
-export {
-  type CallArg,
-  type CallResult,
-  SignalError,
-  SyscallError,
-  type Transport,
-} from './uapi/client/transport.js';
+export { SignalError, SyscallError, type Transport } from './uapi/client/transport.js';
 export { ProtocolError, WireTransport } from './uapi/client/wire-transport.js';
 export { type CommandName, type Dialect, dialectByName, dialectIds } from './uapi/dialect.js';
 export { errnoByName, errnoName } from './uapi/errno.js';
+export type { CallArg, CallResult } from './uapi/syscall.js';
 
 /** The machine can't go on: a deadlock, its step limit, or an assertion of its own (`cause`). */
 export class MachineError extends Error {

@@ -1,8 +1,8 @@
 import type { Socket } from 'node:net';
 import { sendPieces } from '../../uapi/client/send-pieces.js';
-import type { CallArg, CallResult } from '../../uapi/client/transport.js';
 import { dialectByName } from '../../uapi/dialect.js';
 import { SIGKILL, signalStatus } from '../../uapi/signal.js';
+import type { CallArg, CallResult } from '../../uapi/syscall.js';
 import { packPieces, type WireValue } from '../../uapi/wire/codec.js';
 import { FrameTooLongError } from '../../uapi/wire/frame.js';
 import { FrameWriter } from '../../uapi/wire/frame-writer.js';
@@ -18,6 +18,7 @@ import {
 } from '../../uapi/wire/message.js';
 import type { PlainCall } from '../../uapi/wire/plain.js';
 import { BadCallError } from '../sys/calls/syscall.js';
+import { syscallByName } from '../sys/calls/syscalls.js';
 import type { Call, Thread } from '../sys/processes/thread.js';
 import { type ControlContext, controls } from './controls.js';
 import { LimitError, type LimitName } from './limits.js';
@@ -39,10 +40,6 @@ interface InFlight {
 /** `greeting`: no hello yet; `open`; `ending`: the peer is gone or was sent away, its processes are dying; `over`. */
 type State = 'greeting' | 'open' | 'ending' | 'over';
 
-/** System calls that answer as many bytes as an argument says, and which argument that is. */
-const ANSWERED_BYTES: Readonly<Record<string, number>> = { load: 1, pread: 1 };
-/** System calls that make a process or a thread. */
-const SPAWNS = new Set(['fork', 'thread']);
 /** Time for a peer to take the last error before the connection is cut. */
 const FAREWELL_MS = 1000;
 /** Characters of a text of the peer that stand in an answer or in the log. */
@@ -220,15 +217,16 @@ export class Session implements RequestSink {
       this.refuse(id, 'no-such-thread', `thread ${tid} is not one of this session`);
       return false;
     }
-    const dialect = dialectArgument(name, args);
-    if (dialect !== undefined && dialectByName(dialect) === undefined) {
+    const syscall = syscallByName(name);
+    const dialect = args[syscall?.dialectArg ?? args.length];
+    if (typeof dialect === 'string' && dialectByName(dialect) === undefined) {
       this.refuse(id, 'no-such-dialect', `there is no dialect ${brief(dialect)}`);
       return false;
     }
     this.assertQueueRoom();
-    const bytes = payload.length + this.answeredBytes(name, args);
+    const bytes = payload.length + this.answeredBytes(args[syscall?.answersArg ?? args.length]);
     if (this.dueBytes + this.unsentBytes + bytes > limits.queueBytes) throw new LimitError(limits, 'queueBytes');
-    if (SPAWNS.has(name)) this.assertRoom();
+    if (syscall?.spawns) this.assertRoom();
     const call = host.machine.start(thread, name, args);
     if (call.result !== undefined) {
       this.sendResult(id, call.result);
@@ -243,9 +241,7 @@ export class Session implements RequestSink {
     if (this.inFlight.length + this.unanswered.size >= limits.queueCalls) throw new LimitError(limits, 'queueCalls');
   }
 
-  private answeredBytes(name: string, args: readonly CallArg[]): number {
-    const place = Object.hasOwn(ANSWERED_BYTES, name) ? ANSWERED_BYTES[name] : undefined;
-    const wanted = place === undefined ? 0 : args[place];
+  private answeredBytes(wanted: CallArg | undefined): number {
     if (typeof wanted !== 'number') return 0;
     if (wanted > this.daemon.limits.frameBytes) throw new LimitError(this.daemon.limits, 'frameBytes');
     return Math.max(0, wanted);
@@ -255,7 +251,7 @@ export class Session implements RequestSink {
     const { id, call, payload, bytes } = inFlight;
     this.inFlight.push(inFlight);
     this.dueBytes += bytes;
-    const spawns = SPAWNS.has(call.name);
+    const spawns = syscallByName(call.name)?.spawns;
     if (spawns) this.spawning++;
     call.onDone = (result) => {
       this.forget(inFlight);
@@ -460,10 +456,4 @@ export class Session implements RequestSink {
 /** Text of the peer, cut where it is long. */
 function brief(text: string): string {
   return text.length > SHOWN_CHARACTERS ? `${text.slice(0, SHOWN_CHARACTERS)}...` : text;
-}
-
-/** The dialect that an ioctl names for itself. */
-function dialectArgument(name: string, args: readonly CallArg[]): string | undefined {
-  const named = name === 'ioctl' || name === 'ioctlBytes' ? args[3] : undefined;
-  return typeof named === 'string' ? named : undefined;
 }

@@ -1,5 +1,5 @@
-import type { CallArg } from '../../uapi/client/transport.js';
 import { commandByNumber, commandSpelling, dialectByName } from '../../uapi/dialect.js';
+import type { CallArg } from '../../uapi/syscall.js';
 import type { WireMap } from '../../uapi/wire/message.js';
 import type { TraceEvent } from '../core/trace.js';
 import { DeviceFile } from '../sys/files/device-file.js';

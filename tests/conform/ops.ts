@@ -1,8 +1,8 @@
 // One function an op of the recording language: runs it and gives the answer line in the recordings' form.
 
-import type { CallResult } from '../../uapi/client/transport.js';
 import { O_RDWR } from '../../uapi/fcntl.js';
 import * as mman from '../../uapi/mman.js';
+import type { CallResult } from '../../uapi/syscall.js';
 import { dmOp, gupOp, pinOp, rawOp, unpinOp } from './device-ops.js';
 import { type Actor, hexWord, regionAddr, type World } from './world.js';
 

@@ -3,8 +3,9 @@
 
 import { O_RDWR } from '../fcntl.js';
 import { MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE } from '../mman.js';
+import type { CallArg, CallResult } from '../syscall.js';
 import { Memory } from './memory.js';
-import { type CallArg, type CallResult, must, SignalError, type Transport } from './transport.js';
+import { must, SignalError, type Transport } from './transport.js';
 
 export interface MmapOptions {
   /** A hint, or the address itself with MAP_FIXED. */

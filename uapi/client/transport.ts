@@ -2,21 +2,7 @@
 
 import { errnoName } from '../errno.js';
 import { signalName } from '../signal.js';
-
-/** Arguments of a system call. Byte arrays must not be changed before the call is done. */
-export type CallArg = number | string | Uint8Array;
-
-/** How a system call ended. */
-export interface CallResult {
-  /** 0 or positive, or a negative errno. */
-  ret: number;
-  /** Data of load, pread, ioctlBytes. */
-  bytes?: Uint8Array;
-  /** Why a load or store stopped early: `ret` bytes were done before it. */
-  signal?: { signo: number; code: number; addr: number };
-  /** The status word of wait. */
-  status?: number;
-}
+import type { CallArg, CallResult } from '../syscall.js';
 
 /** Carries system calls of threads, in the order they are issued per thread. Calls of different threads run at the same time. */
 export interface Transport {

@@ -1,5 +1,6 @@
 // A transport over a stream of bytes, whatever carries them; connect.ts gives it a socket.
 
+import type { CallArg, CallResult } from '../syscall.js';
 import type { BytePool } from '../wire/byte-pool.js';
 import { packPieces } from '../wire/codec.js';
 import { FrameReader } from '../wire/frame.js';
@@ -16,7 +17,7 @@ import {
   writeCall,
 } from '../wire/message.js';
 import { PendingRequests } from './pending-requests.js';
-import type { CallArg, CallResult, Transport } from './transport.js';
+import type { Transport } from './transport.js';
 
 /** A two-way stream of bytes. */
 export interface Link {

@@ -1,5 +1,5 @@
-import type { CallResult } from '../../../uapi/client/transport.js';
 import { EBADF, EFBIG, EINVAL, EMFILE } from '../../../uapi/errno.js';
+import type { CallResult } from '../../../uapi/syscall.js';
 import type { Coroutine } from '../../core/effect.js';
 import { MAX_FILE_BYTES, MAX_TRANSFER_BYTES } from '../processes/limits.js';
 import type { Thread } from '../processes/thread.js';
@@ -16,6 +16,7 @@ export const fileCalls: SyscallTable = {
   pread: {
     args: 'nnn',
     run: (thread, [fd, len, offset]) => pread(thread, fd as number, { len: len as number, offset: offset as number }),
+    answersArg: 1,
     note: 'count, and as many bytes',
   },
   pwrite: {

@@ -1,5 +1,5 @@
-import type { CallResult } from '../../../uapi/client/transport.js';
 import { EBADF, EINVAL } from '../../../uapi/errno.js';
+import type { CallResult } from '../../../uapi/syscall.js';
 import type { Coroutine } from '../../core/effect.js';
 import { cpuLoad, cpuStore } from '../../mm/faults/access.js';
 import { PAGE_SIZE } from '../../mm/frames/frames.js';
@@ -13,6 +13,7 @@ export const ioctlCalls: SyscallTable = {
     args: 'nnn?s',
     run: (thread, [fd, cmd, arg, dialect]) =>
       ioctl(thread, fd as number, { cmd: cmd as number, arg: arg as number, dialect: dialect as string | undefined }),
+    dialectArg: 3,
     note: 'as ioctl(2): the record is at arg',
   },
   ioctlBytes: {
@@ -23,6 +24,7 @@ export const ioctlCalls: SyscallTable = {
         bytes: bytes as Uint8Array,
         dialect: dialect as string | undefined,
       }),
+    dialectArg: 3,
     note: 'ioctl on a copy of the bytes in a page of its own; answers what they are afterwards',
   },
 };

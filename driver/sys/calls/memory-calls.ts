@@ -1,7 +1,7 @@
-import type { CallResult } from '../../../uapi/client/transport.js';
 import { EACCES, EBADF, EINVAL, ENODEV } from '../../../uapi/errno.js';
 import { MAP_ANONYMOUS, MAP_HUGETLB, MAP_PRIVATE, MAP_TYPE, PROT_WRITE } from '../../../uapi/mman.js';
 import { BUS_ADRERR, SEGV_ACCERR, SEGV_MAPERR, SIGBUS, SIGKILL, SIGSEGV } from '../../../uapi/signal.js';
+import type { CallResult } from '../../../uapi/syscall.js';
 import { assert } from '../../core/assert.js';
 import type { Coroutine } from '../../core/effect.js';
 import { type AccessResult, cpuLoad, cpuStore } from '../../mm/faults/access.js';
@@ -75,6 +75,7 @@ export const memoryCalls: SyscallTable = {
   load: {
     args: 'nn',
     run: (thread, [addr, len]) => load(thread, addr as number, len as number),
+    answersArg: 1,
     note: 'bytes done, and them; `signal` when one stopped it',
   },
   store: {

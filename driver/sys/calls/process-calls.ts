@@ -9,8 +9,18 @@ import type { SyscallTable } from './syscall.js';
 
 /** Processes, threads and signals. */
 export const processCalls: SyscallTable = {
-  fork: { args: '', run: (thread) => fork(thread), note: 'pid of the child, whose one thread has the same number' },
-  thread: { args: '', run: (thread) => newThread(thread), note: 'tid of a new thread of the same process' },
+  fork: {
+    args: '',
+    run: (thread) => fork(thread),
+    spawns: true,
+    note: 'pid of the child, whose one thread has the same number',
+  },
+  thread: {
+    args: '',
+    run: (thread) => newThread(thread),
+    spawns: true,
+    note: 'tid of a new thread of the same process',
+  },
   exit: {
     args: '?n',
     run: (thread, [status]) => exit(thread, status as number | undefined),

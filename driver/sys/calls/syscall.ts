@@ -1,4 +1,4 @@
-import type { CallArg, CallResult } from '../../../uapi/client/transport.js';
+import type { CallArg, CallResult } from '../../../uapi/syscall.js';
 import type { Coroutine } from '../../core/effect.js';
 import type { Thread } from '../processes/thread.js';
 
@@ -10,6 +10,12 @@ export interface Syscall {
   run(thread: Thread, args: readonly CallArg[]): Coroutine<number | CallResult>;
   /** What it does, for a reader of the table. */
   readonly note: string;
+  /** Which argument says how many bytes it answers, where one does. */
+  readonly answersArg?: number;
+  /** Which argument names a dialect, where one may. */
+  readonly dialectArg?: number;
+  /** It makes a process or a thread. */
+  readonly spawns?: true;
 }
 
 /** System calls by name. */

@@ -1,6 +1,6 @@
-import type { CallArg, CallResult } from '../../../uapi/client/transport.js';
 import type { CommandName } from '../../../uapi/dialect.js';
 import { SIGKILL } from '../../../uapi/signal.js';
+import type { CallArg, CallResult } from '../../../uapi/syscall.js';
 import { assert } from '../../core/assert.js';
 import type { Coroutine } from '../../core/effect.js';
 import { RoundRobin, SeededRandom } from '../../core/policy.js';
@@ -19,7 +19,7 @@ import type { WalkStats } from '../../mm/tables/walk-stats.js';
 import { mmCreate } from '../../mm/vmas/fork.js';
 import type { Mm } from '../../mm/vmas/mm.js';
 import { BadCallError, checkArgs, type Syscall } from '../calls/syscall.js';
-import { syscalls } from '../calls/syscalls.js';
+import { syscallByName } from '../calls/syscalls.js';
 import { addDevNodes } from '../files/dev-nodes.js';
 import { addDevices } from '../files/device-file.js';
 import { FdTable } from '../files/fd-table.js';
@@ -195,7 +195,7 @@ export class Machine implements ReleaseQueue {
 
   /** Queues a system call of `thread`; nothing runs yet. Throws BadCallError when no program could make this call. */
   start(thread: Thread, name: string, args: readonly CallArg[]): Call {
-    const syscall = Object.hasOwn(syscalls, name) ? syscalls[name] : undefined;
+    const syscall = syscallByName(name);
     if (syscall === undefined) throw new BadCallError(`there is no system call ${name}`);
     checkArgs(name, syscall, args);
     const call = new Call(name, args, () => runSyscall(syscall, thread, args));

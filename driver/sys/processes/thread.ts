@@ -1,5 +1,5 @@
-import type { CallArg, CallResult } from '../../../uapi/client/transport.js';
 import { ESRCH } from '../../../uapi/errno.js';
+import type { CallArg, CallResult } from '../../../uapi/syscall.js';
 import { assert } from '../../core/assert.js';
 import type { Coroutine } from '../../core/effect.js';
 import type { Task } from '../../core/task.js';

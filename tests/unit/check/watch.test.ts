@@ -5,10 +5,10 @@ import { pageStateText } from '../../../driver/sys/machine/inspect-text.js';
 import type { Machine } from '../../../driver/sys/machine/machine.js';
 import type { InvariantChecks } from '../../../driver/sys/machine/machine-options.js';
 import { MachinePool } from '../../../driver/sys/machine/machine-pool.js';
-import type { CallArg, CallResult } from '../../../uapi/client/transport.js';
 import { type CommandName, commandNumber, dialectByName } from '../../../uapi/dialect.js';
 import { encodeHmmDmirrorCmd } from '../../../uapi/hmm-dmirror.js';
 import { MADV_DONTNEED, MADV_PAGEOUT, PAGE_SIZE, PROT_READ, PROT_WRITE } from '../../../uapi/mman.js';
+import type { CallArg, CallResult } from '../../../uapi/syscall.js';
 import { anon } from '../sys/helpers.js';
 
 const PAGES = 8;

@@ -3,10 +3,10 @@ import { PAGE_SIZE } from '../../../driver/mm/frames/frames.js';
 import { pfnAt } from '../../../driver/mm/tables/page-table-text.js';
 import { Machine } from '../../../driver/sys/machine/machine.js';
 import type { Process } from '../../../driver/sys/processes/process.js';
-import type { CallArg, CallResult } from '../../../uapi/client/transport.js';
 import { type CommandName, commandNumber, dialectByName } from '../../../uapi/dialect.js';
 import { decodeResult, encodeHmmDmirrorCmd } from '../../../uapi/hmm-dmirror.js';
 import { MAP_ANONYMOUS, MAP_FIXED, MAP_PRIVATE, MAP_SHARED, PROT_READ, PROT_WRITE } from '../../../uapi/mman.js';
+import type { CallArg, CallResult } from '../../../uapi/syscall.js';
 
 export const BASE = 0x1000000000;
 const MIRROR = 0x2000000000;

@@ -2,7 +2,6 @@ import { expect, it } from 'vitest';
 import { Prng } from '../../../driver/core/prng.js';
 import { Machine } from '../../../driver/sys/machine/machine.js';
 import type { Thread } from '../../../driver/sys/processes/thread.js';
-import type { CallArg } from '../../../uapi/client/transport.js';
 import { commandNumber, dialectByName } from '../../../uapi/dialect.js';
 import { O_RDWR } from '../../../uapi/fcntl.js';
 import { encodeHmmDmirrorCmd } from '../../../uapi/hmm-dmirror.js';
@@ -25,6 +24,7 @@ import {
   PROT_READ,
   PROT_WRITE,
 } from '../../../uapi/mman.js';
+import type { CallArg } from '../../../uapi/syscall.js';
 
 const LIVES = Number(process.env.DMIRROR_LIVES ?? 150);
 const FIRST = Number(process.env.DMIRROR_SEED ?? 1);

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { Machine } from '../../../../driver/sys/machine/machine.js';
-import type { CallResult } from '../../../../uapi/client/transport.js';
 import { commandNumber, dialectByName } from '../../../../uapi/dialect.js';
 import { encodeHmmDmirrorCmd } from '../../../../uapi/hmm-dmirror.js';
 import { MAP_ANONYMOUS, MAP_FIXED, MAP_PRIVATE } from '../../../../uapi/mman.js';
+import type { CallResult } from '../../../../uapi/syscall.js';
 
 const ADDR = 0x1000000000;
 

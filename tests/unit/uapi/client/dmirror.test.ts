@@ -1,15 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { Dmirror, UnknownCommandError } from '../../../../uapi/client/dmirror.js';
 import { Process } from '../../../../uapi/client/thread.js';
-import {
-  type CallArg,
-  type CallResult,
-  SignalError,
-  SyscallError,
-  type Transport,
-} from '../../../../uapi/client/transport.js';
+import { SignalError, SyscallError, type Transport } from '../../../../uapi/client/transport.js';
 import { EINTR, ENODEV } from '../../../../uapi/errno.js';
 import { decodeHmmDmirrorCmd, encodeResult } from '../../../../uapi/hmm-dmirror.js';
+import type { CallArg, CallResult } from '../../../../uapi/syscall.js';
 
 /** Answers each call from a table and keeps a list of what was called. */
 class FakeTransport implements Transport {

@@ -6,7 +6,6 @@ import { pageStateText } from '../../../../../driver/sys/machine/inspect-text.js
 import { Machine } from '../../../../../driver/sys/machine/machine.js';
 import { MachineError } from '../../../../../driver/sys/machine/machine-error.js';
 import type { Process } from '../../../../../driver/sys/processes/process.js';
-import type { CallArg, CallResult } from '../../../../../uapi/client/transport.js';
 import { commandNumber, dialectByName } from '../../../../../uapi/dialect.js';
 import { decodeHmmDmirrorCmd, encodeHmmDmirrorCmd } from '../../../../../uapi/hmm-dmirror.js';
 import {
@@ -26,6 +25,7 @@ import {
   PROT_READ,
   PROT_WRITE,
 } from '../../../../../uapi/mman.js';
+import type { CallArg, CallResult } from '../../../../../uapi/syscall.js';
 
 /** A small region, and behind it one that a huge page fits into; `ptr` of every command points to the third. */
 const BASE = 0x1000000000;
