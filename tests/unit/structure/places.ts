@@ -10,11 +10,12 @@ export function checkFolders(tree: Tree): Finding[] {
     .map(([folder, files]) => at(folder, `${files.length} files, ${MAX_FOLDER_FILES} at most: a subject wants out`));
 }
 
-/** Two sources of one name; `index.ts` is a room's face, and a dialect has the name that users call it by. */
+/** Sources that may be called like another: a room's face, what uapi/ declares as a header does, a dialect, tests. */
+const MAY_BE_NAMESAKES = /^tests\/|\/index\.ts$|^uapi\/(dialects\/)?[^/]*$/;
+
+/** Two sources of one name. */
 export function checkNames(tree: Tree): Finding[] {
-  const sources = pathsOf(tree).filter(
-    (path) => !path.startsWith('tests/') && !path.startsWith('uapi/dialects/') && basename(path) !== 'index.ts',
-  );
+  const sources = pathsOf(tree).filter((path) => !MAY_BE_NAMESAKES.test(path));
   return groups(sources, basename)
     .filter(([, same]) => same.length > 1)
     .map(([, same]) => at(same[0]!, `one name for ${same.join(' and ')}`));

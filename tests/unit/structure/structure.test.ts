@@ -32,8 +32,6 @@ const NAMESAKES = [
   'gup.ts',
   'memory.ts',
   'thread.ts',
-  'gup-test.ts',
-  'signal.ts',
   'trace.ts',
   'limits.ts',
   'exclusive.ts',
@@ -280,9 +278,16 @@ describe('the checks of places', () => {
     expect(flagged(checkFolders, files(MAX_FOLDER_FILES + 1))).toEqual(['driver/mm:1']);
   });
 
-  it('flag two sources of one name, and no face of a room, dialect or test', () => {
+  it('flag two sources of one name, and no face of a room, header, dialect or test', () => {
     expect(flagged(checkNames, { 'driver/mm/a.ts': '', 'tools/a.ts': '' })).toEqual(['driver/mm/a.ts:1']);
-    const fine = ['driver/mm/index.ts', 'driver/sys/index.ts', 'uapi/dialects/b.ts', 'uapi/b.ts', 'tests/b.ts'];
+    const fine = [
+      'driver/mm/index.ts',
+      'driver/sys/index.ts',
+      'uapi/dialects/b.ts',
+      'driver/b.ts',
+      'uapi/b.ts',
+      'tests/b.ts',
+    ];
     expect(flagged(checkNames, Object.fromEntries(fine.map((path) => [path, ''])))).toEqual([]);
   });
 
