@@ -1,11 +1,12 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
-import type { PathName } from '../tests/selftests/case.js';
+import type { PathName } from '../uapi/path-name.js';
 import { addAbi } from './commands/abi-command.js';
 import { addDaemonCommands } from './commands/daemon-commands.js';
 import { addExec } from './commands/exec-command.js';
 import { addFault } from './commands/fault-command.js';
 import type { Output } from './commands/selftest.js';
 import { EXIT, UsageError } from './exit-code.js';
+import { pathOption } from './path-option.js';
 import { Progress } from './report/progress.js';
 import { packageVersion } from './version.js';
 
@@ -56,7 +57,7 @@ function addSelftest(root: Command, status: { code: number }): void {
     .option('-l, --list', 'list the cases and run nothing', false)
     .option('-t, --test <glob>', 'only the cases whose full name matches; may be repeated', collect, [])
     .option('--seed <n>', "seed of the machine's scheduler and of the cases", parseSeed, 1)
-    .addOption(new Option('--path <path>', 'the migration path to run on').choices(['classic', 'unified']))
+    .addOption(pathOption())
     .addOption(
       new Option('--invariants <when>', "check the machine's invariants: never, over what each ioctl touched, over all")
         .choices(['off', 'touched', 'all'])
@@ -115,9 +116,7 @@ function addConform(root: Command, status: { code: number }): void {
     .description('replay recordings of a real kernel and print the first differing answer of each sequence')
     .argument('[file...]', 'recordings, plain or gzip')
     .option('--seq <id>', 'only this sequence; may be repeated', collect, [])
-    .addOption(
-      new Option('--path <path>', 'the migration path to run on').choices(['classic', 'unified']).default('classic'),
-    )
+    .addOption(pathOption('classic'))
     .option('--invariants', 'prove the whole machine consistent after every op', true)
     .option('--no-invariants', 'look at answers only')
     .option('--jobs <n>', 'worker threads; one for each core by default', parseCount)

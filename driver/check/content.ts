@@ -33,7 +33,7 @@ export function contentOf(mm: Mm, vpn: number): Buffer | null {
     return frameBytes(mm, backingPfn(memory, entry!.pfn));
   if (kind !== Kind.swap) return null;
   const cached = memory.swap.cachedPfn(entry!.pfn);
-  if (cached !== 0) return memory.frames.flags[cached]! & PG.uptodate ? frameBytes(mm, cached) : null;
+  if (cached !== 0) return memory.frames.hasFlags(cached, PG.uptodate) ? frameBytes(mm, cached) : null;
   const stored = memory.swap.peek(entry!.pfn);
   return stored === null ? null : Buffer.from(stored.buffer, stored.byteOffset, PAGE_SIZE);
 }
@@ -75,6 +75,6 @@ export function rightsOf(mm: Mm, vpn: number): { write: boolean; dirty: boolean;
   if (entry.lo & (Pte.special | Pte.protnone)) return null;
   if (kind !== Kind.present && kind !== Kind.devicePrivate) return null;
   const { frames } = mm.memory;
-  const dirty = (entry.lo & Pte.dirty) !== 0 || (frames.flags[frames.head[entry.pfn]!]! & PG.dirty) !== 0;
+  const dirty = (entry.lo & Pte.dirty) !== 0 || frames.hasFlags(frames.head(entry.pfn), PG.dirty);
   return { write: (entry.lo & Pte.write) !== 0, dirty, kind };
 }

@@ -43,7 +43,7 @@ export class Snapshot {
   restore(): void {
     // Frames that were first used since are as good as new once nobody refers to them.
     const { memory } = this.machine;
-    forEachUsedRun(memory, (first, end) => memory.frames.refcount.fill(0, first, end));
+    forEachUsedRun(memory, (first, end) => memory.frames.raw.refcount.fill(0, first, end));
     this.graph.restore();
     for (const { of, first, values } of this.parts) of.set(values, first);
     this.release?.();
@@ -68,9 +68,9 @@ export class Snapshot {
     { first, end, arena }: { first: number; end: number; arena: Arena },
   ): void {
     for (let pfn = first; pfn < end; pfn++) {
-      if (frames.refcount[frames.head[pfn]!] === 0) continue;
+      if (frames.refcount(frames.head(pfn)) === 0) continue;
       const start = pfn;
-      while (pfn < end && frames.refcount[frames.head[pfn]!] !== 0) pfn++;
+      while (pfn < end && frames.refcount(frames.head(pfn)) !== 0) pfn++;
       const at = start * PAGE_SIZE;
       const values = arena.take(pfn * PAGE_SIZE - at);
       values.set(bytes.subarray(at, pfn * PAGE_SIZE));

@@ -110,3 +110,6 @@ export interface EntryChange {
 export interface Observable {
   readonly observer: Observer | null;
 }
+
+/** For what no kernel owns. */
+export const NOBODY: Observable = { observer: null };

@@ -19,7 +19,7 @@ export function dmirrorMmap(memory: Memory, vma: Vma): number {
     const pfn = memory.allocator.allocate();
     if (pfn === 0) return -ENOMEM;
     clearPage(memory, pfn);
-    memory.frames.flags[pfn]! |= PG.uptodate;
+    memory.frames.setFlags(pfn, PG.uptodate);
     const error = vmInsertPage(vma, addr, pfn);
     if (error !== 0) {
       folioPut(memory, pfn);

@@ -35,7 +35,7 @@ export { MirrorTag, type MirrorTagId } from './mirror/mirror.js';
 export { KernelOops } from './oops.js';
 
 export interface DmirrorOptions {
-  /** Which walk collects the pages of MIGRATE_TO_DEV, MIGRATE_TO_SYS, MIGRATE_ON_FAULT_TO_DEV and CPU faults. */
+  /** How MIGRATE_TO_DEV, MIGRATE_TO_SYS, MIGRATE_ON_FAULT_TO_DEV and CPU faults migrate. */
   readonly path: MigrationPath;
   readonly quirks?: Partial<DmirrorQuirks>;
   /** Pages of a chunk; Linux's 65536 unless a test wants to see the end of one. */

@@ -27,7 +27,7 @@ function checkChunks(device: DmirrorDevice): void {
   for (const chunk of device.chunks) {
     let counted = 0;
     for (let pfn = chunk.freshEnd; pfn < chunk.endPfn; pfn++)
-      if (frames.refcount[pfn] !== 0) counted += frames.folioNrPages(pfn);
+      if (frames.refcount(pfn) !== 0) counted += frames.folioNrPages(pfn);
     if (counted !== chunk.inUse) {
       throw new AssertionError(
         `device ${device.minor}: ${counted} pages of a chunk are in use, ${chunk.inUse} are counted`,

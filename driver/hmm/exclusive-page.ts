@@ -28,7 +28,7 @@ export function* makeDeviceExclusive(mm: Mm, addr: number, owner: object | null)
     const got = yield* getUserPagesRemote(mm, addr, 1, FOLL.get | FOLL.write | FOLL.splitPmd, pages);
     if (got < 0) return got;
     const pfn = pages[0]!;
-    if (!frames.isAnon(pfn) || frames.flags[frames.head[pfn]!]! & PG.hugetlb) {
+    if (!frames.isAnon(pfn) || frames.hasFlags(frames.head(pfn), PG.hugetlb)) {
       folioPut(memory, pfn);
       return -EOPNOTSUPP;
     }

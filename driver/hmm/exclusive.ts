@@ -36,7 +36,7 @@ export function* makeDeviceExclusiveRange(
     if (memory.kernel.scheduler.contended) yield EXCLUSIVE_POINT;
     const { inject } = memory.kernel;
     const isRefused = inject.armed && inject.hit(InjectPoint.folioTrylock, start + i * PAGE_SIZE) !== 0;
-    if (memory.frames.head[pfn] !== pfn || isRefused || !folioTrylock(memory, pfn)) {
+    if (memory.frames.head(pfn) !== pfn || isRefused || !folioTrylock(memory, pfn)) {
       folioPut(memory, pfn);
       pfns[i] = 0;
       continue;
@@ -61,7 +61,7 @@ interface ExclusiveTarget {
  */
 function* folioMakeDeviceExclusive(memory: Memory, pfn: number, target: ExclusiveTarget): Coroutine<boolean> {
   const { frames, stats } = memory;
-  if (!frames.isAnon(pfn) || frames.flags[pfn]! & PG.hugetlb) return false;
+  if (!frames.isAnon(pfn) || frames.hasFlags(pfn, PG.hugetlb)) return false;
   let isValid = false;
   stats.makeExclusive++;
   yield* rmapWalk(memory, pfn, function* (vma, addr) {
@@ -79,9 +79,9 @@ function* folioMakeDeviceExclusive(memory: Memory, pfn: number, target: Exclusiv
     }
     ptlUnlock(mm);
     invalidateRangeEnd(range);
-    return isDone && frames.folioMapcount[pfn]! > 0;
+    return isDone && frames.folioMapcount(pfn) > 0;
   });
-  return isValid && frames.folioMapcount[pfn] === 0;
+  return isValid && frames.folioMapcount(pfn) === 0;
 }
 
 const Found = { nothing: 0, readOnly: 1, writable: 2, notPresent: 3 } as const;

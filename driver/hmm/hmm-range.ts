@@ -3,20 +3,23 @@ import type { MigrateVma } from './migrate-vma.js';
 
 /**
  * Flag bits of one entry of `HmmRange.flags`. As input: VALID asks for a fault of what is not present, WRITE for write
- * access, MIGRATE for preparing the page for migration. Deviates: Linux keeps these in the top bits of the pfn word
- * (VALID 63, WRITE 62, ERROR 61, order above bit 56); here the pfn has an array of its own.
+ * access, MIGRATE for preparing the page for migration.
+ *
+ * Deviates: Linux keeps these in the top bits of the pfn word (VALID 63, WRITE 62, ERROR 61, order above bit 56), and has other bits in
+ * `migrate_vma.src`. Here the pfn has an array of its own, and what a walk prepares has the bits that `src` has (`MigratePfn`), so that
+ * nothing is converted on the way from a page table entry to the driver.
  */
 export const HmmPfn = {
   valid: 1,
-  write: 2,
-  error: 4,
   /** Output: the page is locked, referenced and replaced by a migration entry (with VALID), or a hole may be filled (without). */
-  migrate: 8,
+  migrate: 2,
+  error: 4,
+  write: 8,
   /** Output, with MIGRATE: of a whole folio of 2 MiB, or a hole of that size, of which this is the first page. */
   compound: 16,
   reqFault: 1,
-  reqWrite: 2,
-  reqMigrate: 8,
+  reqMigrate: 2,
+  reqWrite: 8,
   orderShift: 8,
 } as const;
 

@@ -30,7 +30,7 @@ export {
   type MigrateRequest,
   MigrateSelect,
   MigrateVma,
-  type MigrationPath,
 } from './migrate-vma.js';
+export { type MigrationPath, migrationPath } from './paths.js';
 export { hmmRangeFault } from './range-fault.js';
 export { hmmRangeFaultUnlockedTimeout } from './range-fault-unlocked.js';

@@ -14,9 +14,9 @@ import type { AtomicNotifierRange } from './interval-notifier.js';
 export function injectPin(memory: Memory, pfn: number): void {
   const { inject } = memory.kernel;
   if (inject.hit(InjectPoint.extraPin) === 0) return;
-  const head = memory.frames.head[pfn]!;
-  folioGet(memory, pfn, memory.frames.order[head]! > 0 ? 1 : GUP_PIN_COUNTING_BIAS);
-  memory.frames.pincount[head]!++;
+  const head = memory.frames.head(pfn);
+  folioGet(memory, pfn, memory.frames.order(head) > 0 ? 1 : GUP_PIN_COUNTING_BIAS);
+  memory.frames.addPincount(head, 1);
   inject.context?.atEnd.push(() => unpinUserPage(memory, pfn, 1));
 }
 

@@ -32,19 +32,19 @@ export function* migrateDevicePfns(memory: Memory, arrays: MigrateArrays): Corou
 
 /** Linux: folio_get_nontail_page() and folio_trylock() */
 function takeDevicePage(memory: Memory, arrays: MigrateArrays, { i, pfn }: { i: number; pfn: number }): void {
-  const { refcount } = memory.frames;
+  const { frames } = memory;
   arrays.src[i] = 0;
   arrays.srcPfn[i] = 0;
   arrays.dst[i] = 0;
   arrays.dstPfn[i] = 0;
-  if (refcount[pfn] === 0) return;
-  refcount[pfn]!++;
+  if (frames.refcount(pfn) === 0) return;
+  frames.addRefcount(pfn, 1);
   const { inject } = memory.kernel;
   if ((inject.armed && inject.hit(InjectPoint.folioTrylock) !== 0) || !folioTrylock(memory, pfn)) {
     folioPut(memory, pfn);
     return;
   }
-  const compound = memory.frames.order[pfn]! > 0 ? MigratePfn.compound : 0;
+  const compound = memory.frames.order(pfn) > 0 ? MigratePfn.compound : 0;
   arrays.src[i] = MigratePfn.valid | MigratePfn.migrate | compound;
   arrays.srcPfn[i] = pfn;
 }

@@ -42,9 +42,9 @@ export function collectEntry(memory: Memory, table: Table, i: number, filter: Co
   }
   if (!isSelected(memory, kind, pfn, filter)) return 0;
   const { frames, profile } = memory;
-  const head = frames.head[pfn]!;
-  if (frames.order[head]! > 0) return profile.deviceThp ? COLLECT_SPLIT : 0;
-  if (frames.mapping[head] === 0) return 0;
+  const head = frames.head(pfn);
+  if (frames.order(head) > 0) return profile.deviceThp ? COLLECT_SPLIT : 0;
+  if (frames.mapping(head) === 0) return 0;
   if (memory.kernel.inject.armed) injectPin(memory, pfn);
   return freezeEntry(memory, table, i, filter.faultPfn);
 }
@@ -75,7 +75,7 @@ function freezeEntry(memory: Memory, table: Table, i: number, faultPfn: number):
     if (!defects.trylockLeak) folioPut(memory, pfn);
     return 0;
   }
-  const flags = frames.flags[pfn]!;
+  const flags = frames.flags(pfn);
   const exclusive = (flags & PG.anon) !== 0 && (flags & PG.anonExclusive) !== 0;
   const isShareFailed = exclusive && inject.armed && inject.hit(InjectPoint.anonShare) !== 0;
   if (isShareFailed || (exclusive && !folioTryShareAnonRmapPte(memory, pfn))) {

@@ -40,7 +40,7 @@ export function insertPage(migrate: MigrateVma, i: number): boolean {
   const leaf = leafTable(mm.pageTable, addr / PAGE_SIZE);
   if (leaf === null) return false;
   const at = pteIndex(addr / PAGE_SIZE);
-  frames.flags[pfn]! |= PG.uptodate;
+  frames.setFlags(pfn, PG.uptodate);
   ptlLock(mm);
   // Somebody else serves such faults; backing off is all that can be done here.
   const isServed = (vma.flags & VM.uffdMissing) !== 0;
@@ -71,7 +71,7 @@ export function insertHugePage(migrate: MigrateVma, i: number): boolean {
   if (kernel.inject.armed && kernel.inject.hit(InjectPoint.pageTableAlloc, addr) !== 0) return false;
   const vpn = addr / PAGE_SIZE;
   const slot: PmdSlot = { table: mm.pageTable.pmdTableAlloc(vpn), index: pmdIndex(vpn) };
-  frames.flags[head]! |= PG.uptodate;
+  frames.setFlags(head, PG.uptodate);
   ptlLock(mm);
   const isNone = kindOf(slot.table.lo(slot.index)) === Kind.none || isHugeZero(mm.pageTable, vpn);
   const isFree = isNone && !mm.isUnstable && (vma.flags & VM.uffdMissing) === 0;

@@ -8,7 +8,14 @@ import type { Vma } from '../mm/vmas/vma.js';
 import { HmmPfn, type HmmRange } from './hmm-range.js';
 import { migrateVmaCollect } from './migrate-collect.js';
 import { migrateDeviceUnmap } from './migrate-unmap.js';
-import { checkMigrateRequest, MigratePfn, MigrateSelect, type MigrateVma, pagesOf } from './migrate-vma.js';
+import {
+  checkMigrateRequest,
+  MIGRATE_PFN_MASK,
+  MigratePfn,
+  MigrateSelect,
+  type MigrateVma,
+  pagesOf,
+} from './migrate-vma.js';
 import { hmmRangeFault } from './range-fault.js';
 
 const SETUP_POINT = preemptPoint('migrate_vma_setup');
@@ -16,11 +23,11 @@ const SETUP_POINT = preemptPoint('migrate_vma_setup');
 /**
  * Begins a migration: afterwards each page that can migrate is locked, unmapped everywhere and named in `src`. The
  * caller holds the mmap_lock for read until `migrateVmaFinalize`. 0 also when nothing was found; -EINVAL for arguments
- * that make no sense; on the unified path with MIGRATE_VMA_FAULT also what `hmmRangeFault` returns. After an error
- * nothing is held, on either path. Linux: mm/migrate_device.c:migrate_vma_setup()
+ * that make no sense; with MIGRATE_VMA_FAULT, on paths that have it, also what `hmmRangeFault` returns. After an error
+ * nothing is held. Linux: mm/migrate_device.c:migrate_vma_setup()
  */
 export function* migrateVmaSetup(migrate: MigrateVma): Coroutine<number> {
-  const { vma } = migrate;
+  const { vma, path } = migrate;
   if (vma === null) return -EINVAL;
   const { memory } = vma.mm;
   const { kernel } = memory;
@@ -28,25 +35,26 @@ export function* migrateVmaSetup(migrate: MigrateVma): Coroutine<number> {
   const invalid = checkMigrateRequest(memory, migrate, vma);
   if (invalid !== 0) return invalid;
   kernel.assertHeld(LockClass.mmapLock);
-  assert(migrate.path === 'unified' || (migrate.flags & MigrateSelect.fault) === 0, 'the classic path does not fault');
+  assert(path.setupFaults || (migrate.flags & MigrateSelect.fault) === 0, `the ${path.name} path does not fault`);
   const npages = pagesOf(migrate);
   migrate.npages = 0;
   migrate.cpages = 0;
   migrate.src.fill(0, 0, npages);
   migrate.srcPfn.fill(0, 0, npages);
-  const error = migrate.path === 'unified' ? yield* setupUnified(migrate) : yield* setupClassic(migrate, vma);
+  const isOwnWalk = path.collectsBy === 'own-walk';
+  const error = isOwnWalk ? yield* setupByOwnWalk(migrate, vma) : yield* setupByRangeFault(migrate);
   kernel.emit('stage', 'setup', migrate.start, migrate.end);
   return error;
 }
 
-function* setupClassic(migrate: MigrateVma, vma: Vma): Coroutine<number> {
+function* setupByOwnWalk(migrate: MigrateVma, vma: Vma): Coroutine<number> {
   yield* migrateVmaCollect(migrate, vma);
   yield* migrateVmaUnmap(vma.mm.memory, migrate);
   return 0;
 }
 
-/** A thin caller of `hmmRangeFault`, whose answers are written where the `src` words will be. */
-function* setupUnified(migrate: MigrateVma): Coroutine<number> {
+/** A thin caller of `hmmRangeFault`, whose answers become the `src` words where they stand. */
+function* setupByRangeFault(migrate: MigrateVma): Coroutine<number> {
   const range: HmmRange = {
     notifier: null,
     notifierSeq: 0,
@@ -66,8 +74,8 @@ function* setupUnified(migrate: MigrateVma): Coroutine<number> {
 }
 
 /**
- * The step between a successful `hmmRangeFault` that prepared pages and the driver's copy: makes `src` words of the
- * answers and unmaps the pages everywhere else. The answers in `range` stay as they are, unless the arrays are the same.
+ * The step between a successful `hmmRangeFault` that prepared pages and the driver's copy: the answers of
+ * what was prepared become `src` words, and the pages are unmapped everywhere else. The answers in `range` stay as they are, unless the arrays are the same.
  * Linux: migrate_hmm_range_setup() of the migrate-on-fault series
  */
 export function* migrateHmmRangeSetup(range: HmmRange): Coroutine<void> {
@@ -81,7 +89,7 @@ export function* migrateHmmRangeSetup(range: HmmRange): Coroutine<void> {
   for (let i = 0; i < npages; i++) {
     const flags = range.flags[i]!;
     const pfn = range.pfns[i]!;
-    const word = srcWord(flags);
+    const word = flags & HmmPfn.migrate ? flags & MIGRATE_PFN_MASK : 0;
     migrate.src[i] = word;
     migrate.srcPfn[i] = word & MigratePfn.valid ? pfn : 0;
     if (isHoleTaken && word === MigratePfn.migrate) migrate.srcPfn[i] = ZERO_PFN;
@@ -90,14 +98,6 @@ export function* migrateHmmRangeSetup(range: HmmRange): Coroutine<void> {
   migrate.dst.fill(0, 0, npages);
   migrate.dstPfn.fill(0, 0, npages);
   if (migrate.vma !== null) yield* migrateVmaUnmap(migrate.vma.mm.memory, migrate);
-}
-
-function srcWord(hmmFlags: number): number {
-  if ((hmmFlags & HmmPfn.migrate) === 0) return 0;
-  const compound = hmmFlags & HmmPfn.compound ? MigratePfn.compound : 0;
-  if ((hmmFlags & HmmPfn.valid) === 0) return MigratePfn.migrate | compound;
-  const write = hmmFlags & HmmPfn.write ? MigratePfn.write : 0;
-  return MigratePfn.valid | MigratePfn.migrate | compound | write;
 }
 
 /** Linux: mm/migrate_device.c:migrate_vma_unmap() */

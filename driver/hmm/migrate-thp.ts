@@ -36,7 +36,7 @@ export function* splitHugeToCollect(migrate: MigrateVma, vma: Vma, vpn: number):
     yield* splitHugePmd(vma, vpn * PAGE_SIZE);
     return true;
   }
-  const head = memory.frames.head[pmd!.hi(i)]!;
+  const head = memory.frames.head(pmd!.hi(i));
   folioGet(memory, head);
   ptlUnlock(mm);
   const { inject } = memory.kernel;
@@ -150,7 +150,7 @@ function freezePmd(vma: Vma, vpn: number, { slot, head }: { slot: PmdSlot; head:
  */
 export function* splitMappedFolio(memory: Memory, pfn: number, faultPfn: number): Coroutine<boolean> {
   const { frames } = memory;
-  const head = frames.head[pfn]!;
+  const head = frames.head(pfn);
   if (isLockedByFault(memory, faultPfn, pfn)) {
     if ((yield* splitFolio(memory, head)) !== 0) return false;
     if (head === faultPfn) return true;

@@ -51,8 +51,8 @@ export function* migrateDeviceUnmap(memory: Memory, arrays: MigrateArrays): Coro
       yield* injectReference(memory, pfn);
     }
     const isIsolated = isolate(memory, pfn);
-    if (isIsolated && frames.folioMapcount[pfn]! > 0) yield* tryToMigrate(memory, pfn);
-    if (isIsolated && frames.folioMapcount[pfn] === 0 && isFree(memory, pfn, faultPfn)) {
+    if (isIsolated && frames.folioMapcount(pfn) > 0) yield* tryToMigrate(memory, pfn);
+    if (isIsolated && frames.folioMapcount(pfn) === 0 && isFree(memory, pfn, faultPfn)) {
       unmapped++;
       continue;
     }
@@ -94,17 +94,17 @@ function isolate(memory: Memory, pfn: number): boolean {
 function isFree(memory: Memory, pfn: number, faultPfn: number): boolean {
   const { frames, kernel } = memory;
   if (kernel.inject.armed && kernel.inject.hit(InjectPoint.refcountSetup) !== 0) return false;
-  if (!memory.profile.deviceThp && frames.order[frames.head[pfn]!]! > 0) return false;
+  if (!memory.profile.deviceThp && frames.order(frames.head(pfn)) > 0) return false;
   let extra = pfn === faultPfn ? 2 : 1;
   if (frames.zone[pfn] !== Zone.system) extra++;
   if (hasMapping(memory, pfn)) extra++;
-  return frames.refcount[pfn]! - extra <= frames.folioMapcount[pfn]!;
+  return frames.refcount(pfn) - extra <= frames.folioMapcount(pfn);
 }
 
 /** Is the page in a page cache or the swap cache, which holds a reference to it? Linux: folio_mapping() */
 export function hasMapping(memory: Memory, pfn: number): boolean {
   const { frames } = memory;
-  const flags = frames.flags[pfn]!;
+  const flags = frames.flags(pfn);
   if (flags & PG.swapcache) return true;
-  return (flags & PG.anon) === 0 && frames.mapping[pfn] !== 0;
+  return (flags & PG.anon) === 0 && frames.mapping(pfn) !== 0;
 }

@@ -4,15 +4,19 @@ import { PAGE_SHIFT, PAGE_SIZE, Zone } from '../mm/frames/frames.js';
 import type { Memory } from '../mm/memory.js';
 import { VM, VM_SPECIAL } from '../mm/vmas/vm-flags.js';
 import type { Vma } from '../mm/vmas/vma.js';
+import { HmmPfn } from './hmm-range.js';
+import type { MigrationPath } from './paths.js';
 
 /** Flag bits of `MigrateVma.src` and `.dst`. Deviates: the pfn, in Linux above bit 6 of the word, has an array of its own. */
 export const MigratePfn = {
-  valid: 1,
-  migrate: 2,
-  write: 8,
+  valid: HmmPfn.valid,
+  migrate: HmmPfn.migrate,
+  write: HmmPfn.write,
   /** The entry stands for a folio of 2 MiB, or for a hole of that size; the 511 entries behind it are 0. */
-  compound: 16,
+  compound: HmmPfn.compound,
 } as const;
+/** All of them. */
+export const MIGRATE_PFN_MASK = MigratePfn.valid | MigratePfn.migrate | MigratePfn.write | MigratePfn.compound;
 
 /** Bits of `MigrateVma.flags`. Linux: enum migrate_vma_direction, and `fault` of the migrate-on-fault series. */
 export const MigrateSelect = {
@@ -21,15 +25,12 @@ export const MigrateSelect = {
   deviceCoherent: 4,
   /** Aligned 2 MiB are taken as one, in profiles with device folios of that size. */
   compound: 8,
-  /** Also fault in what is not there (unified path only). Linux: MIGRATE_VMA_FAULT */
+  /** Also fault in what is not there, on paths whose setup can. Linux: MIGRATE_VMA_FAULT */
   fault: 16,
 } as const;
 
 /** The bits that say which pages are wanted. */
 export const MIGRATE_SELECT_MASK = MigrateSelect.system | MigrateSelect.devicePrivate | MigrateSelect.deviceCoherent;
-
-/** Which page table walk collects: one of its own, or the one of `hmmRangeFault`. */
-export type MigrationPath = 'classic' | 'unified';
 
 /** What a migration is about; the rest of `MigrateVma` is its state. */
 export interface MigrateRequest {
@@ -70,7 +71,7 @@ export class MigrateVma {
   /** `capacity` in pages. */
   constructor(
     capacity: number,
-    readonly path: MigrationPath = 'classic',
+    readonly path: MigrationPath,
   ) {
     this.src = new Uint32Array(capacity);
     this.srcPfn = new Uint32Array(capacity);
@@ -115,7 +116,7 @@ export function checkMigrateRequest(memory: Memory, migrate: MigrateVma, vma: Vm
 
 /** Is `pfn` of the folio whose lock the served CPU fault holds? It is neither locked nor unlocked again. */
 export function isLockedByFault({ frames, profile }: Memory, faultPfn: number, pfn: number): boolean {
-  return profile.faultLocksPage && faultPfn !== 0 && frames.head[faultPfn] === frames.head[pfn];
+  return profile.faultLocksPage && faultPfn !== 0 && frames.head(faultPfn) === frames.head(pfn);
 }
 
 /** Pages between start and end. */

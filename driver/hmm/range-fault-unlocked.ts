@@ -3,7 +3,7 @@ import { assert } from '../core/assert.js';
 import { type Coroutine, preemptPoint } from '../core/effect.js';
 import type { HmmRange } from './hmm-range.js';
 import { mmuIntervalReadBegin } from './interval-notifier.js';
-import { RangeFault } from './range-fault.js';
+import { type DroppableLock, hmmRangeFault } from './range-fault.js';
 
 const RETRY_POINT = preemptPoint('hmm_range_fault_unlocked');
 
@@ -30,9 +30,9 @@ export function* hmmRangeFaultUnlockedTimeout(range: HmmRange, timeoutTicks: num
       mm.mmapLock.readUnlock();
       return ret;
     }
-    const fault = new RangeFault(range, true);
-    ret = yield* fault.run();
-    isLocked = !fault.isUnlocked;
+    const lock: DroppableLock = { isHeld: true };
+    ret = yield* hmmRangeFault(range, lock);
+    isLocked = lock.isHeld;
     if (isLocked) mm.mmapLock.readUnlock();
     if (ret !== -EBUSY) return ret;
   }

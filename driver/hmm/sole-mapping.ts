@@ -12,13 +12,13 @@ import { ptlLock, ptlUnlock } from '../mm/tables/ptl.js';
  */
 export function restoreSoleMapping(memory: Memory, from: number, to: number): boolean {
   const { frames, kernel } = memory;
-  if (kernel.scheduler.contended || kernel.trace.verbose || frames.order[frames.head[to]!]! > 0 || !frames.isAnon(to))
+  if (kernel.scheduler.contended || kernel.trace.verbose || frames.order(frames.head(to)) > 0 || !frames.isAnon(to))
     return false;
-  const anonVma = memory.anonVmas.get(frames.mapping[to]!);
+  const anonVma = memory.anonVmas.get(frames.mapping(to));
   if (anonVma === undefined || anonVma.vmas.length !== 1 || anonVma.lock.isWriteLocked) return false;
   memory.stats.removeMigrationPtes++;
   const vma = anonVma.vmas[0]!;
-  const index = frames.index[to]!;
+  const index = frames.index(to);
   const addr = index >= vma.pgoff ? vma.addressOf(index) : -1;
   if (addr < 0) return true;
   const table = vma.mm.pageTable.pteTable(addr / PAGE_SIZE);

@@ -24,8 +24,8 @@ export interface InjectWhere {
   readonly range?: { readonly start: number; readonly end: number };
   /** The page of the call, from 0. */
   readonly page?: number;
-  /** Only while a function of this name is on the stack, by the kernel's name or ours. */
-  readonly caller?: string;
+  /** Only while one of these functions of ours is on the stack. */
+  readonly caller?: ReadonlySet<string>;
 }
 
 /** One rule of an armed engine. */
@@ -370,13 +370,7 @@ function matches(where: InjectWhere, context: InjectContext): boolean {
   if (where.page !== undefined && where.page !== context.page) return false;
   const { range, caller } = where;
   if (range !== undefined && (context.at < range.start || context.at >= range.end)) return false;
-  return caller === undefined || isOnStack(caller);
-}
-
-/** `migrate_vma_pages` is our `migrateVmaPages`, and `walk_pmd` the method `RangeFault.walkPmd`. */
-function isOnStack(caller: string): boolean {
-  const spelled = (name: string): string => name.replace(/^.*\./, '').replaceAll('_', '').toLowerCase();
-  return callPath().some((name) => spelled(name) === spelled(caller));
+  return caller === undefined || callPath().some((name) => caller.has(name));
 }
 
 /** More than the kernel's deepest call chain; each function of it is two frames, for it is a generator. */
@@ -384,17 +378,22 @@ const STACK_FRAMES = 100;
 /** Strikes of one rule whose stack is looked at: a rule that always strikes does so a hundred thousand times a second. */
 const TRACED_STRIKES = 100;
 
-/** Names of the kernel's functions above the injection point, innermost first; the same on every host. */
+/**
+ * Names of the kernel's functions above the injection point, innermost first; the same on every host. A minifier renames functions
+ * and classes: the build writes the functions' names down (tools/build/name-functions.js), and methods keep theirs.
+ */
 function callPath(): string[] {
   const usual = Error.stackTraceLimit;
   Error.stackTraceLimit = STACK_FRAMES;
   const lines = (new AssertionError('').stack ?? '').split('\n');
   Error.stackTraceLimit = usual;
-  const names = lines.map((line) => /^\s+at (?:async )?([\w.$<>]+)/.exec(line)?.[1] ?? '');
-  const own = names.filter((name) => name !== '' && !/^(InjectEngine|callPath|Generator|next)/.test(name));
-  const end = own.findIndex((name) => /oneCall|runSyscall|Scheduler/.test(name));
-  return own
-    .slice(0, end < 0 ? own.length : end)
-    .map((name) => name.replace(/^Object\./, ''))
-    .filter((name) => !/(^|\.)next$/.test(name));
+  const names = lines.map((line) => /^\s+at (?:async )?(?:[\w$<>]+\.)*([\w$<>]+) \(/.exec(line)?.[1] ?? '');
+  const point = names.findIndex((name) => name === 'hit' || name === 'reach');
+  const end = names.findIndex((name) => name === 'oneCall' || name === 'runSyscall' || name === 'step');
+  return names.slice(point + 1, end < 0 ? undefined : end).filter((name) => name !== '' && name !== 'next');
+}
+
+/** Not so where somebody has minified the sources: nothing is known of who calls whom then. */
+export function knowsFunctionNames(): boolean {
+  return callPath.name === 'callPath';
 }

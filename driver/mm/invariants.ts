@@ -27,7 +27,7 @@ export function checkInvariants(memory: Memory): void {
     throw new AssertionError(`${memory.tables.inUse} page table pages are in use, ${tables} can be reached`);
   checkKernelObjects(memory);
   countCaches(memory, expected);
-  const { refcount } = memory.frames;
+  const { refcount } = memory.frames.raw;
   forEachUsedRun(memory, (first, end) => {
     for (let pfn = first; pfn < end; pfn++) {
       if (refcount[pfn] !== 0 || expected.refs[pfn] !== 0) checkFrame(memory, pfn, expected);
@@ -100,8 +100,8 @@ function countEntry(mm: Mm, at: { vpn: number; table: Table; i: number }, expect
   if (kind === Kind.swap) expected.slotCounts.set(hi, (expected.slotCounts.get(hi) ?? 0) + 1);
   const mapsPage = kind === Kind.present || kind === Kind.devicePrivate || kind === Kind.deviceExclusive;
   if (!mapsPage || lo & Pte.special) return;
-  const head = frames.head[hi]!;
-  if (frames.refcount[head] === 0) throw entryError(mm, at, `points to pfn ${hi}, which is free`);
+  const head = frames.head(hi);
+  if (frames.refcount(head) === 0) throw entryError(mm, at, `points to pfn ${hi}, which is free`);
   expected.refs[head]!++;
   if (lo & Pte.huge) expected.entire[head]!++;
   else if (kind !== Kind.deviceExclusive || mm.memory.profile.exclusiveIsMapping) expected.mapcount[hi]!++;
@@ -116,12 +116,12 @@ function checkMapping(
 ): void {
   const { frames, anonVmas } = mm.memory;
   const { vma, pfn } = page;
-  const head = frames.head[pfn]!;
-  if (!(frames.flags[head]! & PG.anon) || vma.flags & VM.hugetlb) return;
-  const anonVma = anonVmas.get(frames.mapping[head]!);
+  const head = frames.head(pfn);
+  if (!frames.hasFlags(head, PG.anon) || vma.flags & VM.hugetlb) return;
+  const anonVma = anonVmas.get(frames.mapping(head));
   if (anonVma === undefined || !anonVma.vmas.includes(vma))
     throw entryError(mm, at, `is not reached by the rmap of pfn ${pfn}`);
-  const index = frames.index[head]! + (pfn - head);
+  const index = frames.index(head) + (pfn - head);
   if (vma.addressOf(index) !== at.vpn * PAGE_SIZE)
     throw entryError(mm, at, `has pfn ${pfn} of index ${index}, which rmap looks for elsewhere`);
   const exclusive = frames.isAnonExclusive(at.table.isLeaf ? pfn : head);
@@ -145,35 +145,35 @@ function countCaches(memory: Memory, expected: InvariantCounts): void {
     });
   }
   const countFrame = (pfn: number): void => {
-    const pins = frames.pincount[pfn]!;
-    expected.refs[pfn]! += frames.order[pfn]! > 0 ? pins : pins * GUP_PIN_COUNTING_BIAS;
-    if (frames.flags[pfn]! & PG.swapcache) expected.refs[pfn]! += frames.folioNrPages(pfn);
-    if (frames.zone[pfn] === Zone.private) expected.refs[frames.zoneDeviceData[pfn]!]!++;
-    if (frames.flags[pfn]! & PG.reserved) expected.refs[pfn]!++;
+    const pins = frames.pincount(pfn);
+    expected.refs[pfn]! += frames.order(pfn) > 0 ? pins : pins * GUP_PIN_COUNTING_BIAS;
+    if (frames.hasFlags(pfn, PG.swapcache)) expected.refs[pfn]! += frames.folioNrPages(pfn);
+    if (frames.zone[pfn] === Zone.private) expected.refs[frames.zoneDeviceData(pfn)]!++;
+    if (frames.hasFlags(pfn, PG.reserved)) expected.refs[pfn]!++;
   };
   forEachUsedRun(memory, (first, end) => {
-    for (let pfn = first; pfn < end; pfn++) if (frames.refcount[pfn] !== 0) countFrame(pfn);
+    for (let pfn = first; pfn < end; pfn++) if (frames.refcount(pfn) !== 0) countFrame(pfn);
   });
   if (memory.hugeZeroPfn !== 0) expected.refs[memory.hugeZeroPfn]!++;
 }
 
 function checkFrame(memory: Memory, pfn: number, expected: InvariantCounts): void {
   const { frames } = memory;
-  const flags = frames.flags[pfn]!;
-  if (frames.head[pfn] !== pfn) {
-    if (expected.mapcount[pfn] !== frames.mapcount[pfn])
+  const flags = frames.flags(pfn);
+  if (frames.head(pfn) !== pfn) {
+    if (expected.mapcount[pfn] !== frames.mapcount(pfn))
       throw frameError(memory, pfn, 'mapcount', expected.mapcount[pfn]!);
     return;
   }
   if (flags & PG.locked)
-    throw new AssertionError(`pfn ${pfn} is locked, by task ${frames.lockOwner[pfn]}, while no task runs`);
-  if (expected.refs[pfn] !== frames.refcount[pfn]) throw frameError(memory, pfn, 'refcount', expected.refs[pfn]!);
-  if (expected.entire[pfn] !== frames.entireMapcount[pfn])
+    throw new AssertionError(`pfn ${pfn} is locked, by task ${frames.lockOwner(pfn)}, while no task runs`);
+  if (expected.refs[pfn] !== frames.refcount(pfn)) throw frameError(memory, pfn, 'refcount', expected.refs[pfn]!);
+  if (expected.entire[pfn] !== frames.entireMapcount(pfn))
     throw frameError(memory, pfn, 'entireMapcount', expected.entire[pfn]!);
   let total = expected.entire[pfn]!;
   for (let i = 0; i < frames.folioNrPages(pfn); i++) total += expected.mapcount[pfn + i]!;
-  if (total !== frames.folioMapcount[pfn]) throw frameError(memory, pfn, 'folioMapcount', total);
-  if (expected.mapcount[pfn] !== frames.mapcount[pfn])
+  if (total !== frames.folioMapcount(pfn)) throw frameError(memory, pfn, 'folioMapcount', total);
+  if (expected.mapcount[pfn] !== frames.mapcount(pfn))
     throw frameError(memory, pfn, 'mapcount', expected.mapcount[pfn]!);
   if (flags & PG.lru && frames.zone[pfn] !== Zone.system) throw new AssertionError(`device pfn ${pfn} is on the LRU`);
 }
@@ -185,7 +185,7 @@ function frameError(
   expected: number,
 ): AssertionError {
   return new AssertionError(
-    `pfn ${pfn}: ${field} is ${memory.frames[field][pfn]}, but ${expected} can be accounted for`,
+    `pfn ${pfn}: ${field} is ${memory.frames.raw[field][pfn]}, but ${expected} can be accounted for`,
   );
 }
 
@@ -200,7 +200,7 @@ function checkFreeFrames(memory: Memory): void {
   const { frames, allocator } = memory;
   let used = 0;
   for (let pfn = 0; pfn < allocator.freshStart; pfn++) {
-    if (frames.refcount[pfn]! > 0 && frames.head[pfn] === pfn) used += frames.folioNrPages(pfn);
+    if (frames.refcount(pfn) > 0 && frames.head(pfn) === pfn) used += frames.folioNrPages(pfn);
   }
   used += memory.hugetlb.idleFrames;
   if (used - 1 + allocator.freeFrames !== frames.systemFrames - 2) {
@@ -229,7 +229,7 @@ export function checkTouched(mm: Mm, start: number, end: number): void {
         const pfn = entries[2 * i + 1]!;
         if (kind === Kind.migration)
           throw new AssertionError(`a migration entry is left at vpn ${vpn + i - (vpn % 512)} (pfn ${pfn})`);
-        checkOwnBooks(mm.memory, frames.head[pfn]!, kind);
+        checkOwnBooks(mm.memory, frames.head(pfn), kind);
       }
     }
     vpn = next;
@@ -238,12 +238,12 @@ export function checkTouched(mm: Mm, start: number, end: number): void {
 
 function checkOwnBooks(memory: Memory, head: number, kind: KindId): void {
   const { frames } = memory;
-  const flags = frames.flags[head]!;
-  if (flags & PG.locked) throw new AssertionError(`pfn ${head} is left locked by task ${frames.lockOwner[head]}`);
+  const flags = frames.flags(head);
+  if (flags & PG.locked) throw new AssertionError(`pfn ${head} is left locked by task ${frames.lockOwner(head)}`);
   if (!(flags & PG.anon) || kind === Kind.deviceExclusive) return;
-  const pins = frames.pincount[head]! * (frames.order[head]! > 0 ? 1 : GUP_PIN_COUNTING_BIAS);
+  const pins = frames.pincount(head) * (frames.order(head) > 0 ? 1 : GUP_PIN_COUNTING_BIAS);
   const swapCache = flags & PG.swapcache ? frames.folioNrPages(head) : 0;
-  const known = frames.folioMapcount[head]! + pins + swapCache;
-  if (frames.refcount[head]! < known)
-    throw new AssertionError(`pfn ${head} has ${frames.refcount[head]} references for ${known} users`);
+  const known = frames.folioMapcount(head) + pins + swapCache;
+  if (frames.refcount(head) < known)
+    throw new AssertionError(`pfn ${head} has ${frames.refcount(head)} references for ${known} users`);
 }

@@ -80,7 +80,7 @@ export class Memory {
     const buffer = new ArrayBuffer(options.ramBytes + options.coherentBytes);
     this.bytes = new Uint8Array(buffer);
     this.words = new Uint32Array(buffer);
-    this.frames = new Frames(systemFrames, options.coherentBytes / PAGE_SIZE, options.privateFrames);
+    this.frames = new Frames(systemFrames, options.coherentBytes / PAGE_SIZE, options.privateFrames, kernel);
     this.allocator = new FrameAllocator(this.frames, kernel.inject);
     this.kernelMemory = new KernelMemory(this.allocator);
     this.tables = new TablePool(kernel, this.kernelMemory);

@@ -2,6 +2,7 @@ import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { PATH_NAMES, type PathName } from '../../uapi/path-name.js';
 import type { DeviceProcess } from './device-process.js';
 import { leastMs, type Measurement, type Row } from './measurement.js';
 
@@ -51,7 +52,7 @@ function tripOf(process: DeviceProcess, npages: number): () => void {
   };
 }
 
-function compare(builds: { real: Build; stubbed: Build }, path: 'classic' | 'unified', npages: number): Row {
+function compare(builds: { real: Build; stubbed: Build }, path: PathName, npages: number): Row {
   const machine = { ramBytes: 64 * 1024 * 1024, path };
   const real = tripOf(new builds.real.DeviceProcess(machine), npages);
   const bare = tripOf(new builds.stubbed.DeviceProcess(machine), npages);
@@ -82,8 +83,6 @@ export const faultPoints: Measurement = {
   about: 'ioctls with idle fault points against a build without any, median of 21 interleaved pairs',
   run: () =>
     withBuilds((real, stubbed) =>
-      (['classic', 'unified'] as const).flatMap((path) =>
-        [1, 64].map((npages) => compare({ real, stubbed }, path, npages)),
-      ),
+      PATH_NAMES.flatMap((path) => [1, 64].map((npages) => compare({ real, stubbed }, path, npages))),
     ),
 };

@@ -1,3 +1,4 @@
+import { PATH_NAMES, type PathName } from '../../uapi/path-name.js';
 import { DeviceProcess } from './device-process.js';
 import { leastMs, type Measurement, type Row } from './measurement.js';
 import { PlainCopy } from './plain-copy.js';
@@ -13,7 +14,7 @@ const ROUNDS_SMALL = 30;
 
 interface Trip {
   readonly sizeBytes: number;
-  readonly path: 'classic' | 'unified';
+  readonly path: PathName;
   readonly huge?: boolean;
   readonly rounds: number;
 }
@@ -58,7 +59,7 @@ export const migrateSmall: Measurement = {
   about: '4 MiB to the device and back, against one Buffer.copy a page for each of its 4 copies',
   run() {
     const sizeBytes = 4 * MIB;
-    return (['classic', 'unified'] as const).flatMap((path) => [
+    return PATH_NAMES.flatMap((path) => [
       ...rowsOf(`${path} 4 KiB pages`, measureTrip({ sizeBytes, path, rounds: ROUNDS_SMALL }), '<= 6'),
       ...rowsOf(`${path} huge pages`, measureTrip({ sizeBytes, path, huge: true, rounds: ROUNDS_SMALL })),
     ]);

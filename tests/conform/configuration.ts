@@ -3,10 +3,10 @@
 import { NO_QUIRKS } from '../../driver/dmirror/context.js';
 import { DEFECTS, type DefectName } from '../../driver/inject/defects.js';
 import { profileByName } from '../../driver/mm/profile.js';
-import type { MigrationPath, ThpEnabled } from '../../driver/sys/machine/machine-options.js';
+import type { ThpEnabled } from '../../driver/sys/machine/machine-options.js';
+import { PATH_NAMES } from '../../uapi/path-name.js';
 import type { ReplayOptions } from './replay.js';
 
-const PATHS: readonly string[] = ['classic', 'unified'] satisfies MigrationPath[];
 const THP: readonly string[] = ['always', 'madvise', 'never'] satisfies ThpEnabled[];
 
 /**
@@ -14,8 +14,9 @@ const THP: readonly string[] = ['always', 'madvise', 'never'] satisfies ThpEnabl
  * says what is not known.
  */
 export function parseConfiguration(text: string): ReplayOptions {
-  const [path, ...rest] = text.split(',');
-  if (!PATHS.includes(path!)) throw new Error(`'${path}' is no path; they are classic and unified`);
+  const [name, ...rest] = text.split(',');
+  const path = PATH_NAMES.find((known) => known === name);
+  if (path === undefined) throw new Error(`'${name}' is no path; they are ${PATH_NAMES.join(', ')}`);
   const defects: DefectName[] = [];
   const quirks: Record<string, boolean> = {};
   let machine: ReplayOptions['machine'] = {};
@@ -28,5 +29,5 @@ export function parseConfiguration(text: string): ReplayOptions {
     else
       throw new Error(`'${word}' is not known; a configuration has profile=, thp=, quirk= and defect= after the path`);
   }
-  return { path: path as MigrationPath, machine: { ...machine, quirks }, defects, checkInvariants: true };
+  return { path, machine: { ...machine, quirks }, defects, checkInvariants: true };
 }

@@ -1,11 +1,11 @@
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
+import { PATH_NAMES } from '../../uapi/path-name.js';
 import { comparedPart } from './exceptions.js';
 import { readRecording, type Sequence } from './recording.js';
 import { type Divergence, Replayer } from './replay.js';
 
 const FAMILIES = ['small', 'mix', 'coherent', 'thp', 'swap', 'huge', 'pin', 'raw'];
-const PATHS = ['classic', 'unified'] as const;
 /** Without DMIRROR_FULL every so many sequences one is replayed. */
 const SAMPLE_STRIDE = 12;
 const SHOWN_STEPS = 12;
@@ -24,7 +24,7 @@ function text({ seq, at, op, expected, actual, before }: Divergence): string {
   return [`${seq} step ${at}:`, ...shown, `! ${op}`, `  kernel  ${expected}`, `  dmirror ${actual}`].join('\n');
 }
 
-describe.each(PATHS)('recordings on the %s path', (path) => {
+describe.each(PATH_NAMES)('recordings on the %s path', (path) => {
   it.each(FAMILIES)('%s: every answer is the real kernel’s', { timeout: TIMEOUT_MS }, (family) => {
     const file = fileURLToPath(new URL(`./recordings/${family}.jsonl.gz`, import.meta.url));
     const replayer = new Replayer({ path, checkInvariants: true });

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { PATH_NAMES } from '../../uapi/path-name.js';
 import { generateRace } from './concurrent-generate.js';
 import { RaceRunner } from './race.js';
 import { explain, serialOrders } from './serial-orders.js';
@@ -7,7 +8,7 @@ import { explain, serialOrders } from './serial-orders.js';
 const COUNT = process.env.DMIRROR_FULL === '1' ? 300 : 40;
 
 describe('generated races', () => {
-  it.each(['classic', 'unified'] as const)('%s: each answer is one that some serial order gives', (path) => {
+  it.each(PATH_NAMES)('%s: each answer is one that some serial order gives', (path) => {
     const runner = new RaceRunner(path);
     for (let seed = 1; seed <= COUNT; seed++) {
       const race = generateRace(seed);

@@ -2,11 +2,11 @@
 
 import { checkInvariants } from '../../driver/mm/invariants.js';
 import { Machine } from '../../driver/sys/machine/machine.js';
-import type { MigrationPath } from '../../driver/sys/machine/machine-options.js';
 import type { Call, Thread } from '../../driver/sys/processes/thread.js';
 import { type CommandName, commandNumber, DEFAULT_DIALECT, dialectByName } from '../../uapi/dialect.js';
 import { decodeHmmDmirrorCmd, encodeHmmDmirrorCmd } from '../../uapi/hmm-dmirror.js';
 import * as mman from '../../uapi/mman.js';
+import type { PathName } from '../../uapi/path-name.js';
 import type { Race } from './concurrent-generate.js';
 import { ops, protection } from './ops.js';
 import { BUFFER_ADDR, hexWord, RECORD_ADDR, regionAddr, World } from './world.js';
@@ -31,7 +31,7 @@ export interface RaceAnswers {
 export class RaceRunner {
   private world: World | null = null;
 
-  constructor(private readonly path: MigrationPath) {}
+  constructor(private readonly path: PathName) {}
 
   /** All tasks at once; `seed` decides the schedule. Throws when the machine fails or its invariants do not hold. */
   concurrent(race: Race, seed: number): RaceAnswers {

@@ -3,8 +3,9 @@
 import type { TraceEvent } from '../../driver/core/trace.js';
 import type { DefectName } from '../../driver/inject/defects.js';
 import { Machine } from '../../driver/sys/machine/machine.js';
-import type { MachineOptions, MigrationPath } from '../../driver/sys/machine/machine-options.js';
+import type { MachineOptions } from '../../driver/sys/machine/machine-options.js';
 import { ESRCH } from '../../uapi/errno.js';
+import type { PathName } from '../../uapi/path-name.js';
 import { aroundText } from './around.js';
 import { ops } from './ops.js';
 import { familyOf, type Sequence, type Step } from './recording.js';
@@ -21,7 +22,7 @@ const HUGE_PAGES = 16;
 export const FAILED = 'the machine failed: ';
 
 export interface ReplayOptions {
-  readonly path: MigrationPath;
+  readonly path: PathName;
   /** Prove the whole machine consistent after every op. */
   readonly checkInvariants?: boolean;
   /** What the machine has other than by default. */

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { ProfileName } from '../../driver/mm/profile.js';
 import { checkTlb } from '../../driver/mm/tables/check-tlb.js';
 import { Machine } from '../../driver/sys/machine/machine.js';
+import { PATH_NAMES, type PathName } from '../../uapi/path-name.js';
 import { comparedPart } from './exceptions.js';
 import { generate } from './generate.js';
 import { fillTlbs } from './greedy-tlb.js';
@@ -23,7 +24,7 @@ class TlbReplayer {
   private readonly worlds = new Map<boolean, World>();
 
   constructor(
-    private readonly path: 'classic' | 'unified',
+    private readonly path: PathName,
     private readonly profile: ProfileName = '6.12',
   ) {}
 
@@ -64,7 +65,7 @@ class TlbReplayer {
   }
 }
 
-describe.each(['classic', 'unified'] as const)('a TLB that holds all it can, on the %s path', (path) => {
+describe.each(PATH_NAMES)('a TLB that holds all it can, on the %s path', (path) => {
   it.each(FAMILIES)('%s: never allows more than the page table', { timeout: TIMEOUT_MS }, (family) => {
     const file = fileURLToPath(new URL(`./recordings/${family}.jsonl.gz`, import.meta.url));
     const sample = readRecording(file).filter((_, i) => i % SAMPLE_STRIDE === 0);

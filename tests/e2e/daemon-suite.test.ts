@@ -6,7 +6,8 @@ import type { Lane } from '../../tools/suite/suite-run.js';
 import { Dmirror } from '../../uapi/client/dmirror.js';
 import type { Memory } from '../../uapi/client/memory.js';
 import { Process } from '../../uapi/client/thread.js';
-import type { PathName, SelftestCase } from '../selftests/case.js';
+import { PATH_NAMES, type PathName } from '../../uapi/path-name.js';
+import type { SelftestCase } from '../selftests/case.js';
 import { allCases } from '../selftests/index.js';
 import { serve } from '../unit/daemon/helpers.js';
 
@@ -31,7 +32,7 @@ async function runAll(
   };
 }
 
-describe.each(['classic', 'unified'] as const)('the suite on the %s path', (path) => {
+describe.each(PATH_NAMES)('the suite on the %s path', (path) => {
   it('passes in this process', async () => {
     expect(await runAll(path, async (own) => inProcess(own))).toEqual({ pass: 60, skips: [], failures: [] });
   });

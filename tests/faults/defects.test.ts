@@ -4,7 +4,7 @@ import { loadPlan } from '../../tools/fault/plans/plan-parse.js';
 import type { PlanResult } from '../../tools/fault/plans/plan-result.js';
 import { runPlan } from '../../tools/fault/plans/plan-run.js';
 import { Sweeper } from '../../tools/fault/sweep/sweep-job.js';
-import type { PathName } from '../selftests/case.js';
+import type { PathName } from '../../uapi/path-name.js';
 import { allCases } from '../selftests/index.js';
 
 /** Which shipped plan finds a planted defect, on which path, and what the report must name: the phase, and the page of the call. */

@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { loadPlan, parsePlan } from '../../tools/fault/plans/plan-parse.js';
 import { definePlan, FAULT_POINTS, type Rule, runPlan, type Step } from '../../tools/fault-api.js';
+import { PATH_NAMES } from '../../uapi/path-name.js';
 
 const FOLDER = 'tests/faults/plans';
 const FILES = readdirSync(FOLDER).filter((name) => name.endsWith('.yaml'));
@@ -12,7 +13,7 @@ describe('the shipped plans', () => {
   it.each(FILES)('%s holds on every path it is for', async (file) => {
     const plan = loadPlan(`${FOLDER}/${file}`);
     expect(`${plan.name}.yaml`).toBe(file);
-    for (const path of plan.machine?.path === undefined ? (['classic', 'unified'] as const) : [plan.machine.path]) {
+    for (const path of plan.machine?.path === undefined ? PATH_NAMES : [plan.machine.path]) {
       const { failures, violations, fired } = await runPlan(plan, { path });
       expect(failures).toEqual([]);
       expect(violations).toEqual([]);
@@ -70,6 +71,10 @@ describe('a wrong plan', () => {
       rule('{ point: [page_alloc, swap_read], return: EIO }'),
       '4:47 page_alloc cannot return EIO; it can return: ENOMEM',
     ],
+    [
+      rule('{ point: lru_isolate, caller: migrate_vma_pagse, return: FAIL }'),
+      "4:35 no function 'migrate_vma_pagse' leads to a fault point (did you mean 'migrate_vma_pages'?)",
+    ],
     [rule('{ point: [], return: EIO }'), '4:14 at least one is wanted here'],
     [rule('{ point: page_alloc }'), "4:5 a rule has a 'return', a 'delay' or a 'run'"],
     ['name: 3\nsteps: []', '1:7 text is wanted here'],
@@ -124,6 +129,7 @@ describe('a plan as an object', () => {
     [{ addresses: '0x1000001000-0x1000003000' }, 2],
     [{ addresses: '0x1000001000-0x1000003000', on: 'buf', pages: '2-3' }, 1],
     [{ caller: 'migrate_vma_unmap' }, 4],
+    [{ caller: 'migrateVmaUnmap' }, 4],
     [{ caller: 'migrateVmaPages' }, 0],
     [{ dialect: 'M5' }, 4],
     [{ dialect: '6.12' }, 4],
@@ -134,6 +140,15 @@ describe('a plan as an object', () => {
     const { fired } = await runPlan({ ...plan, setup, rules }, { path: 'classic' });
     expect(fired.length).toBe(count);
   });
+
+  it.each(['migrate_vma_collect_pmd', 'migrate_vma_setup', 'dmirrorMigrateToDevice'])(
+    'strikes below %s',
+    async (caller) => {
+      const rules: Rule[] = [{ point: 'folio_trylock', caller, times: -1, return: 'FAIL' }];
+      const { fired } = await runPlan({ ...plan, rules }, { path: 'classic' });
+      expect(fired.length).toBe(4);
+    },
+  );
 
   it('is the same every time', async () => {
     const first = await runPlan(plan, { path: 'unified' });
@@ -171,7 +186,7 @@ describe('an action of somebody else in the middle of a migration', () => {
           rules: [{ name: 'act', point, nth: 3, run }],
           steps: [{ do: verb, on: 'buf' }],
         });
-        for (const path of ['classic', 'unified'] as const) {
+        for (const path of PATH_NAMES) {
           const { violations } = await runPlan(plan, { path });
           expect(violations, `${verb} ${point} ${path}`).toEqual([]);
         }

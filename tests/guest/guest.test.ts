@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { afterAll, describe, expect, it } from 'vitest';
+import { PATH_NAMES } from '../../uapi/path-name.js';
 import { GuestBuild, guestPrograms, hasCompiler, hasQemu, runInQemu } from './compile.js';
 import { runGuest } from './run.js';
 
@@ -36,7 +37,7 @@ describe.skipIf(!hasCompiler)('guest programs', () => {
   const shown = ({ output, status }: { output: string; status: number | null }): string => `${output}exit ${status}\n`;
 
   for (const name of guestPrograms()) {
-    for (const path of ['classic', 'unified'] as const) {
+    for (const path of PATH_NAMES) {
       it(`${name} does what it should on the ${path} path`, () => {
         expect(shown(runGuest(program(name), { env: ENV, machine: { path } }))).toBe(expectedOf(name));
       });

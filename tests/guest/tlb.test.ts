@@ -3,6 +3,7 @@ import type { Cpu } from '../../driver/cpu/cpu.js';
 import type { MmCpuMemory } from '../../driver/cpu/cpu-memory.js';
 import { Hart } from '../../driver/cpu/hart.js';
 import { checkTlb } from '../../driver/mm/tables/check-tlb.js';
+import { PATH_NAMES } from '../../uapi/path-name.js';
 import { GuestBuild, hasCompiler } from './compile.js';
 import { runGuest } from './run.js';
 
@@ -31,7 +32,7 @@ describe.skipIf(!hasCompiler)('the TLB', () => {
     looks = 0;
     pending = 0;
     for (let seed = 1; seed <= 3; seed++) {
-      for (const path of ['classic', 'unified'] as const) {
+      for (const path of PATH_NAMES) {
         expect(runGuest(build.compile(name), { machine: { seed, path } }).status).toBe(0);
       }
     }

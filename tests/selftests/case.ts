@@ -1,10 +1,8 @@
 import type { Transport } from '../../uapi/client/transport.js';
+import type { PathName } from '../../uapi/path-name.js';
 
 /** Which family a case belongs to: the kernel's own table, or ours about migrate on fault. */
 export type SuiteName = 'hmm' | 'migrate_on_fault';
-
-/** The migration path that serves the case's machine. */
-export type PathName = 'classic' | 'unified';
 
 /** One case of the suite. `run` resolves on pass, throws SkipError to skip and anything else to fail. */
 export interface SelftestCase {
@@ -19,6 +17,7 @@ export interface SelftestContext {
   /** Boots a fresh machine with the context's seed and path, which `options` may override. */
   boot(options?: object): Promise<Transport>;
   readonly seed: number;
+  /** The migration path that serves the case's machine. */
   readonly path: PathName;
 }
 

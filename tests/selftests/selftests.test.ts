@@ -1,7 +1,8 @@
 import { describe, test } from 'vitest';
 import { inProcess, MachinePool } from '../../index.js';
 import type { Transport } from '../../uapi/client/transport.js';
-import { type PathName, type SelftestCase, SkipError } from './case.js';
+import type { PathName } from '../../uapi/path-name.js';
+import { type SelftestCase, SkipError } from './case.js';
 import { allCases } from './index.js';
 
 const SEED = 1;

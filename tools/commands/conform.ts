@@ -1,7 +1,7 @@
 import { closeSync, existsSync, openSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { readRecording, type Sequence } from '../../tests/conform/recording.js';
-import type { PathName } from '../../tests/selftests/case.js';
+import type { PathName } from '../../uapi/path-name.js';
 import { replayAll } from '../conform/conform-jobs.js';
 import { asCases, divergenceText, type FiledResult, rerunCommand, summaryText } from '../conform/conform-report.js';
 import { shrinkCommand } from '../conform/conform-shrink.js';

@@ -1,5 +1,6 @@
 import { Argument, type Command, InvalidArgumentError, Option } from 'commander';
 import { DEFAULT_POLL_US } from '../../uapi/client/busy-poll.js';
+import { pathOption } from '../path-option.js';
 import type { Shell } from './completion.js';
 import type { Output } from './selftest.js';
 
@@ -35,7 +36,7 @@ function addServe(root: Command, { status, output, parseSeed }: CommandContext):
     .option('--socket <path>', 'where to listen; $XDG_RUNTIME_DIR/dmirror.sock unless given')
     .option('--ram <size>', "the machine's RAM, as 512M or 2G", parseSize, 2 ** 30)
     .option('--hugepages <n>', '2 MiB hugetlb pages', parseCount, 0)
-    .addOption(new Option('--path <path>', 'the migration path').choices(['classic', 'unified']).default('classic'))
+    .addOption(pathOption('classic'))
     .option('--profile <kernel>', 'whose semantics: 6.12, 6.19 or 7.3', '6.12')
     .option('--dialect <name>', 'numbering for sessions that name none (default: "dmirror", or that of --dialect-file)')
     .option('--dialect-file <header>', 'speak the numbering of this header too, its commands matched by name')

@@ -1,5 +1,6 @@
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
 import { UsageError } from '../exit-code.js';
+import { pathOption } from '../path-option.js';
 import { type CommandContext, parseSize } from './daemon-commands.js';
 
 const EXEC_EXAMPLES = `
@@ -23,7 +24,7 @@ export function addExec(root: Command, { status, output, parseSeed }: CommandCon
       'the numbering that the program was built against; a kernel version says what it means to gup_test too',
       'dmirror',
     )
-    .addOption(new Option('--path <path>', 'the migration path').choices(['classic', 'unified']).default('classic'))
+    .addOption(pathOption('classic'))
     .option('--profile <kernel>', 'whose semantics: 6.12, 6.19 or 7.3 (default: of the kernels that the dialect is of)')
     .option('--seed <n>', "seed of the machine's scheduler and of its randomness", parseSeed, 1)
     .option('--ram <size>', "the machine's RAM, as 512M or 2G", parseSize, 2 ** 30)

@@ -1,10 +1,10 @@
 import { appendFileSync, writeFileSync } from 'node:fs';
 import { GuestSystem, guestSyscalls, hangReport } from '../../driver/guest/index.js';
 import { Machine } from '../../driver/sys/machine/machine.js';
-import type { MigrationPath } from '../../driver/sys/machine/machine-options.js';
 import type { Process } from '../../driver/sys/processes/process.js';
 import { sendSignal } from '../../driver/sys/processes/signal.js';
 import { dialectByName, dialectIds } from '../../uapi/dialect.js';
+import type { PathName } from '../../uapi/path-name.js';
 import { SIGINT, SIGTERM, WEXITSTATUS, WIFEXITED, WTERMSIG } from '../../uapi/signal.js';
 import { errLine, NodeHost, readProgram } from '../exec/exec-host.js';
 import { UsageError } from '../exit-code.js';
@@ -12,7 +12,7 @@ import { profileOfDialect, profileOption } from '../kernel-profile.js';
 
 export interface ExecOptions {
   readonly dialect: string;
-  readonly path: MigrationPath;
+  readonly path: PathName;
   /** Undefined: of the kernels that the dialect is of. */
   readonly profile: string | undefined;
   readonly seed: number;

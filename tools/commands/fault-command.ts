@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
+import { pathOption, pathsOf } from '../path-option.js';
 import type { Output } from './selftest.js';
 
 interface Ending {
@@ -27,9 +28,7 @@ function addList(fault: Command, status: Ending, output: () => Output): void {
     .command('list')
     .description('every fault point: what it is, in which phases, what it can return')
     .argument('[case...]', 'cases, suites or patterns: also how often they come by each point')
-    .addOption(
-      new Option('--path <path>', 'the migration path of the cases; both without').choices(['classic', 'unified']),
-    )
+    .addOption(pathOption())
     .option('--profile <kernel>', 'only what can be hit in 6.12, 6.19 or 7.3, which the cases run on')
     .option('--json', 'one JSON object a line', false)
     .action(async (names: string[], options) => {
@@ -43,7 +42,7 @@ function addRun(fault: Command, status: Ending, output: () => Output): void {
     .command('run')
     .description('run plans and check what they expect, and all invariants after every step')
     .argument('<plan...>', 'YAML files')
-    .addOption(new Option('--path <path>', 'the migration path; both without').choices(['classic', 'unified']))
+    .addOption(pathOption())
     .option('--profile <kernel>', 'instead of the one in the plan: 6.12, 6.19 or 7.3')
     .option('--seed <n>', 'seed instead of the one in the plan', number)
     .option('--defect <name>', 'plant a defect of the register; may be repeated', collect, [])
@@ -64,7 +63,7 @@ function addSweep(fault: Command, status: Ending, output: () => Output): void {
     .command('sweep')
     .description('run each case again and again, each time with another hit of a fault point failing')
     .argument('[case...]', 'cases, suites or patterns; all without')
-    .addOption(new Option('--path <path>', 'the migration path; both without').choices(['classic', 'unified']))
+    .addOption(pathOption())
     .option('--profile <kernel>', 'whose semantics the machines have: 6.12, 6.19 or 7.3', '6.12')
     .option('--seed <n>', 'seed of the machines and of pairs', number, 1)
     .option('--all', 'fail every hit, however long it takes', false)
@@ -89,12 +88,12 @@ function addWire(fault: Command, status: Ending, output: () => Output): void {
     .command('wire')
     .description('mistreat each frame of a client of a daemon: late, cut, twice, session gone, replies not read')
     .argument('[case...]', 'cases, suites or patterns whose machine is served; a client that migrates a buffer without')
-    .addOption(new Option('--path <path>', 'the migration path; both without').choices(['classic', 'unified']))
+    .addOption(pathOption())
     .option('--socket', "over sockets and in the host's time, which no token repeats", false)
     .option('--json', 'one JSON object a line instead of KTAP', false)
     .addHelpText('after', '\nExit status: 0 nothing found, 1 findings.')
     .action(async (names: string[], { path, socket, json }) => {
-      const paths = path === undefined ? (['classic', 'unified'] as const) : [path];
+      const paths = pathsOf(path);
       if (socket) status.code = await (await import('../fault/wire/wire-socket.js')).sweepSocket(paths, output());
       else status.code = await (await import('../fault/wire/wire.js')).sweepWire(names, { paths, json }, output());
     });

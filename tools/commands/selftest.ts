@@ -1,12 +1,14 @@
 import { closeSync, openSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { type ProfileName, profileByName } from '../../driver/mm/profile.js';
-import type { PathName, SelftestCase } from '../../tests/selftests/case.js';
+import type { SelftestCase } from '../../tests/selftests/case.js';
 import { allCases } from '../../tests/selftests/index.js';
 import { dialectByName, dialectIds } from '../../uapi/dialect.js';
+import type { PathName } from '../../uapi/path-name.js';
 import { EXIT, UsageError } from '../exit-code.js';
 import { globToRegExp, shellQuote } from '../glob.js';
 import { profileOption } from '../kernel-profile.js';
+import { pathsOf } from '../path-option.js';
 import { junitXml } from '../report/junit.js';
 import type { Progress } from '../report/progress.js';
 import { JsonReporter, KtapReporter, type Totals } from '../report/report.js';
@@ -58,7 +60,7 @@ export async function selftest(
   if (options.junit !== undefined) assertWritable(options.junit);
   const reporter = options.json ? new JsonReporter(output.out) : new KtapReporter(output.out);
   const started = output.now();
-  const paths: readonly PathName[] = options.path === undefined ? ['classic', 'unified'] : [options.path];
+  const paths = pathsOf(options.path);
   const machines = await machinesFor({ ...options, profile }, chosen.length * paths.length);
   const results = await runSuite(chosen, reporter, {
     seed: options.seed,

@@ -1,5 +1,5 @@
 import type { Divergence } from '../../tests/conform/replay.js';
-import type { PathName } from '../../tests/selftests/case.js';
+import type { PathName } from '../../uapi/path-name.js';
 import { shellQuote } from '../glob.js';
 import type { CaseResult } from '../report/runner.js';
 import type { SequenceResult } from './conform-worker.js';

@@ -1,7 +1,7 @@
 import type { TraceEvent } from '../../driver/core/trace.js';
 import type { Sequence } from '../../tests/conform/recording.js';
 import { Replayer, type ReplayObserver } from '../../tests/conform/replay.js';
-import type { PathName } from '../../tests/selftests/case.js';
+import type { PathName } from '../../uapi/path-name.js';
 import { shorten } from './conform-report.js';
 import type { SequenceResult } from './conform-worker.js';
 import { replayOne } from './conform-worker.js';

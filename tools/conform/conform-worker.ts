@@ -1,7 +1,7 @@
 import { isMainThread, parentPort, workerData } from 'node:worker_threads';
 import type { Sequence } from '../../tests/conform/recording.js';
 import { type Divergence, Replayer } from '../../tests/conform/replay.js';
-import type { PathName } from '../../tests/selftests/case.js';
+import type { PathName } from '../../uapi/path-name.js';
 
 /** What a worker replays on; it is handed over when the worker starts. */
 export interface WorkerSetup {

@@ -1,6 +1,6 @@
 import { phasesIn } from '../../driver/inject/inject-points.js';
 import { DEFAULT_PROFILE, PROFILE_NAMES, type ProfileName } from '../../driver/mm/profile.js';
-import type { PathName } from '../../tests/selftests/case.js';
+import type { PathName } from '../../uapi/path-name.js';
 import type { Output } from '../commands/selftest.js';
 import { EXIT } from '../exit-code.js';
 import { profileOption } from '../kernel-profile.js';

@@ -1,6 +1,7 @@
 import { stringify } from 'yaml';
 import type { DefectName } from '../../driver/inject/defects.js';
 import { MachinePool } from '../../driver/sys/machine/machine-pool.js';
+import { PATH_NAMES } from '../../uapi/path-name.js';
 import type { Output } from '../commands/selftest.js';
 import { EXIT, UsageError } from '../exit-code.js';
 import { loadPlan } from './plans/plan-parse.js';
@@ -60,7 +61,7 @@ export async function shrinkToken(id: RunId): Promise<RunId> {
 /** On the first path where it fails. */
 export async function shrinkPlan(plan: Plan, defects: readonly DefectName[]): Promise<PlanRunId> {
   const seed = plan.machine?.seed ?? 1;
-  for (const path of plan.machine?.path === undefined ? PATHS : [plan.machine.path]) {
+  for (const path of plan.machine?.path === undefined ? PATH_NAMES : [plan.machine.path]) {
     const smaller = await shrinkOn({ plan, path, seed, defects });
     if (smaller !== null) return smaller;
   }
@@ -73,8 +74,6 @@ async function shrinkPlanRun(id: PlanRunId): Promise<PlanRunId> {
     throw new UsageError('the run of this token does not fail', 'see it with `dmirror fault replay`');
   return smaller;
 }
-
-const PATHS = ['classic', 'unified'] as const;
 
 /** Null when it does not fail. */
 async function shrinkOn(id: PlanRunId): Promise<PlanRunId | null> {

@@ -8,8 +8,9 @@ import {
   type PhaseName,
 } from '../../driver/inject/inject-points.js';
 import { DEFAULT_PROFILE, PROFILE_NAMES, type ProfileName } from '../../driver/mm/profile.js';
-import type { PathName } from '../../tests/selftests/case.js';
+import type { PathName } from '../../uapi/path-name.js';
 import { UsageError } from '../exit-code.js';
+import { pathNamed } from '../path-option.js';
 import { checkPlan } from './plans/plan-schema.js';
 import type { Plan } from './plans/plan-types.js';
 
@@ -68,10 +69,9 @@ export function parseToken(token: string): RunId {
 
 function machineOf(where: string): Pick<RunId, 'path' | 'profile'> {
   const [path, profile = DEFAULT_PROFILE.name] = where.split('@');
-  if (path !== 'classic' && path !== 'unified') throw new UsageError(`no path ${path}`, 'classic or unified');
   const name = PROFILE_NAMES.find((known) => known === profile);
   if (name === undefined) throw new UsageError(`no profile ${profile}`, `they are: ${PROFILE_NAMES.join(', ')}`);
-  return { path, profile: name };
+  return { path: pathNamed(path), profile: name };
 }
 
 function parseInjection(text: string): Injection {
@@ -113,7 +113,7 @@ export function parsePlanToken(token: string): PlanRunId {
     '`dmirror fault run` prints one a result, beginning with dmp1:',
   );
   if (version !== PLAN_VERSION || packed === undefined || rest.length > 0) throw wrong;
-  if (path !== 'classic' && path !== 'unified') throw new UsageError(`no path ${path}`, 'classic or unified');
+  const known = pathNamed(path);
   if (!/^\d+$/.test(seed!)) throw wrong;
   let plan: unknown;
   try {
@@ -124,7 +124,7 @@ export function parsePlanToken(token: string): PlanRunId {
   const [error] = checkPlan(plan);
   if (error !== undefined)
     throw new UsageError(`the plan of the token: ${error.path.join('.')}: ${error.message}`, 'print it anew');
-  return { plan: plan as Plan, path, seed: Number(seed), defects: defectNames(defects!) };
+  return { plan: plan as Plan, path: known, seed: Number(seed), defects: defectNames(defects!) };
 }
 
 /** Names of defects that are there. Throws UsageError. */

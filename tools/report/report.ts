@@ -1,4 +1,4 @@
-import type { PathName } from '../../tests/selftests/case.js';
+import type { PathName } from '../../uapi/path-name.js';
 import { KtapWriter } from './ktap.js';
 import type { CaseResult } from './runner.js';
 

@@ -1,6 +1,7 @@
 import { inspect } from 'node:util';
-import { CheckError, type PathName, type SelftestCase, SkipError, type SuiteName } from '../../tests/selftests/case.js';
+import { CheckError, type SelftestCase, SkipError, type SuiteName } from '../../tests/selftests/case.js';
 import type { Transport } from '../../uapi/client/transport.js';
+import type { PathName } from '../../uapi/path-name.js';
 import { shellQuote } from '../glob.js';
 
 /** How one case ended on one path. */

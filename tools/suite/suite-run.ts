@@ -1,4 +1,5 @@
-import type { PathName, SelftestCase } from '../../tests/selftests/case.js';
+import type { SelftestCase } from '../../tests/selftests/case.js';
+import type { PathName } from '../../uapi/path-name.js';
 import type { Progress } from '../report/progress.js';
 import type { PathPlan, Reporter, Totals } from '../report/report.js';
 import { type CaseResult, type RunOptions, runCase } from '../report/runner.js';

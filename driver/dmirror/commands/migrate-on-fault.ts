@@ -40,7 +40,7 @@ const MIRROR = 2;
  * MIGRATE_ON_FAULT_TO_DEV: faults in what is missing and moves all that can move; pages that can't (already on this
  * device, of a file, pinned) are mirrored where they are. Works chunk by chunk like MIGRATE_TO_DEV and answers as it
  * does, but -EFAULT for a dead address space, a gap and an unreadable vma, and -EBUSY for a chunk that does not hold still
- * for a second. On the unified path one walk faults and collects, on the classic path there are two.
+ * for a second. Where the range fault collects there is one walk, otherwise there are two.
  * Linux: the migrate-on-fault series, dmirror_migrate_on_fault_to_device()
  */
 export function* dmirrorMigrateOnFault(command: Command): Coroutine<number> {
@@ -101,22 +101,25 @@ function* migrateChunkLocked(command: Command, migrate: MigrateVma, addr: number
  */
 function* chunkOnce(command: Command, migrate: MigrateVma, range: HmmRange): Coroutine<number> {
   const { context, file } = command;
-  const isUnified = context.path === 'unified';
+  const { collectsBy, mirrorsReports } = context.path;
+  const isCollected = collectsBy === 'range-fault';
   range.notifierSeq = yield* mmuIntervalReadBegin(file.notifier!);
   const moves = movesByOthers(file);
   let ret = yield* hmmRangeFault(range);
   if (ret !== 0) return ret === -EBUSY ? AGAIN : ret;
   const { inject } = context.memory.kernel;
   if (inject.armed) yield* injectInvalidate(file.mm, range.start);
-  const isStable = yield* storeReports(command, range, { moves, onlyMissing: false });
-  // Collected pages can't be given back here, so the unified path finishes with them before it looks again.
-  if (!isStable && !isUnified) return AGAIN;
-  if (isUnified) yield* migrateHmmRangeSetup(range);
+  const isStable = mirrorsReports
+    ? yield* storeReports(command, range, { moves, onlyMissing: false })
+    : isUnchanged(file, range, moves);
+  // Collected pages can't be given back here: they are finished with before anybody looks again.
+  if (!isStable && !isCollected) return AGAIN;
+  if (isCollected) yield* migrateHmmRangeSetup(range);
   else ret = yield* migrateVmaSetup(migrate);
   if (ret !== 0) return ret;
   yield* moveChunkToDevice(command, migrate);
   const isMirrored = isStable && isUnchanged(file, range, moves);
-  return isMirrored || hasAllMoved(command, range, migrate) ? DONE : MIRROR;
+  return !mirrorsReports || isMirrored || hasAllMoved(command, range, migrate) ? DONE : MIRROR;
 }
 
 /**
@@ -142,7 +145,7 @@ function rangeOf(
   migrate: MigrateVma,
   { start, end }: { start: number; end: number },
 ): HmmRange {
-  const isUnified = context.path === 'unified';
+  const isCollected = context.path.collectsBy === 'range-fault';
   return {
     notifier: file.notifier,
     notifierSeq: 0,
@@ -150,10 +153,10 @@ function rangeOf(
     end,
     flags: new Uint32Array(migrate.src.length),
     pfns: new Uint32Array(migrate.src.length),
-    defaultFlags: HmmPfn.reqFault | (isUnified ? HmmPfn.reqMigrate : 0),
+    defaultFlags: HmmPfn.reqFault | (isCollected ? HmmPfn.reqMigrate : 0),
     pfnFlagsMask: 0,
     devPrivateOwner: file.device,
-    migrate: isUnified ? migrate : null,
+    migrate: isCollected ? migrate : null,
   };
 }
 
@@ -172,7 +175,7 @@ function hasAllMoved({ context }: Command, range: HmmRange, migrate: MigrateVma)
 }
 
 function isZeroPage(memory: Memory, pfn: number): boolean {
-  return pfn === ZERO_PFN || memory.frames.head[pfn] === memory.hugeZeroPfn;
+  return pfn === ZERO_PFN || memory.frames.head(pfn) === memory.hugeZeroPfn;
 }
 
 /**

@@ -33,7 +33,7 @@ export function settleOnDevice(
   { dst, dstPfn }: MigrateVma,
   { i, to, flags }: { i: number; to: number; flags: number },
 ): void {
-  memory.frames.zoneDeviceData[backingPfn(memory, to)] = file.id;
+  memory.frames.setZoneDeviceData(backingPfn(memory, to), file.id);
   dst[i] = MigratePfn.valid | flags;
   dstPfn[i] = to;
 }

@@ -90,7 +90,7 @@ export class DmirrorDevice implements DevPagemapOps {
     if (isLarge) memory.frames.prepareHuge(pfn, this.zone, chunk.pagemap.id);
     else memory.frames.prepare(pfn, this.zone, chunk.pagemap.id);
     folioLockNew(memory, pfn);
-    memory.frames.zoneDeviceData[pfn] = backing;
+    memory.frames.setZoneDeviceData(pfn, backing);
     return pfn;
   }
 
@@ -98,7 +98,7 @@ export class DmirrorDevice implements DevPagemapOps {
   pageFree(head: number): void {
     const { frames } = this.memory;
     const npages = frames.folioNrPages(head);
-    if (this.isPrivate) folioPut(this.memory, frames.zoneDeviceData[head]!);
+    if (this.isPrivate) folioPut(this.memory, frames.zoneDeviceData(head));
     const chunk = this.chunkOf(head);
     const list = npages === 1 ? this.pages : this.folios;
     list.lock();
@@ -112,13 +112,13 @@ export class DmirrorDevice implements DevPagemapOps {
 
   /** Each page gets its page of the backing folio, and the file that is named there. Linux: dmirror_devmem_folio_split() */
   folioSplit(head: number): void {
-    const { zoneDeviceData } = this.memory.frames;
-    const backing = zoneDeviceData[head]!;
-    const file = zoneDeviceData[backing]!;
-    this.memory.frames.splitToPages(backing);
+    const { frames } = this.memory;
+    const backing = frames.zoneDeviceData(head);
+    const file = frames.zoneDeviceData(backing);
+    frames.splitToPages(backing);
     for (let i = 0; i < HPAGE_PMD_NR; i++) {
-      zoneDeviceData[head + i] = backing + i;
-      zoneDeviceData[backing + i] = file;
+      frames.setZoneDeviceData(head + i, backing + i);
+      frames.setZoneDeviceData(backing + i, file);
     }
   }
 
@@ -153,7 +153,7 @@ export class DmirrorDevice implements DevPagemapOps {
   /** Back to the first moment: every page free and never used. */
   reset(): void {
     for (const chunk of this.chunks) {
-      this.memory.frames.refcount.fill(0, chunk.freshEnd, chunk.endPfn);
+      this.memory.frames.raw.refcount.fill(0, chunk.freshEnd, chunk.endPfn);
       // The machine's memory was reset before, and another device may have taken the id since.
       const { pagemaps } = this.memory;
       if (pagemaps[chunk.pagemap.id] === chunk.pagemap) pagemaps[chunk.pagemap.id] = null;

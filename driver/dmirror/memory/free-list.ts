@@ -23,7 +23,7 @@ export class FreeList {
     const pfn = this.head;
     if (pfn !== 0) {
       const chunk = this.chunkOf(pfn);
-      this.head = chunk.isFresh(pfn) ? chunk.popFresh(pfn) : this.memory.frames.zoneDeviceData[pfn]!;
+      this.head = chunk.isFresh(pfn) ? chunk.popFresh(pfn) : this.memory.frames.zoneDeviceData(pfn);
     }
     this.unlock();
     return pfn;
@@ -31,7 +31,7 @@ export class FreeList {
 
   /** Puts a freed unit back. The caller holds dev_lock. */
   pushLocked(pfn: number): void {
-    this.memory.frames.zoneDeviceData[pfn] = this.head;
+    this.memory.frames.setZoneDeviceData(pfn, this.head);
     this.head = pfn;
   }
 
@@ -78,6 +78,6 @@ export class FreeList {
   /** What follows `pfn`, or the whole run of never used memory that it begins. */
   private next(pfn: number): number {
     const chunk = this.chunkOf(pfn);
-    return chunk.isFresh(pfn) ? chunk.belowFresh : this.memory.frames.zoneDeviceData[pfn]!;
+    return chunk.isFresh(pfn) ? chunk.belowFresh : this.memory.frames.zoneDeviceData(pfn);
   }
 }

@@ -25,8 +25,8 @@ export function* dmirrorDevmemFault(
 ): Coroutine<number> {
   const { memory } = context;
   const { frames, kernel } = memory;
-  const backing = frames.zoneDeviceData[frames.head[pfn]!]!;
-  const file = context.files[frames.zoneDeviceData[backing]!]!;
+  const backing = frames.zoneDeviceData(frames.head(pfn));
+  const file = context.files[frames.zoneDeviceData(backing)]!;
   const npages = isHuge ? HPAGE_PMD_NR : 1;
   const start = Math.floor(addr / PAGE_SIZE) * PAGE_SIZE;
   const migrate = context.takeMigration(npages);

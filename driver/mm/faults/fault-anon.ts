@@ -50,6 +50,6 @@ export function allocZeroedPage(memory: Memory): number {
   const pfn = memory.allocator.allocate();
   if (pfn === 0) return 0;
   clearPage(memory, pfn);
-  memory.frames.flags[pfn]! |= PG.uptodate;
+  memory.frames.setFlags(pfn, PG.uptodate);
   return pfn;
 }

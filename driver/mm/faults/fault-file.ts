@@ -54,7 +54,7 @@ function* doCowFault(fault: VmFault): Coroutine<number> {
     return -pfn;
   }
   copyPage(memory, copy, pfn);
-  memory.frames.flags[copy]! |= PG.uptodate;
+  memory.frames.setFlags(copy, PG.uptodate);
   const table = lockFaultEntry(fault);
   if (table !== null) {
     vma.mm.rss.anon++;
@@ -134,7 +134,7 @@ function faultAround(fault: VmFault): boolean {
     const pfn = mapping.pages.get(index);
     const i = pteIndex(at);
     if (index >= fileEnd || pfn <= 0 || folioIsLocked(memory, pfn)) continue;
-    if ((table.lo(i) & KIND_MASK) !== Kind.none || !(frames.flags[pfn]! & PG.uptodate)) continue;
+    if ((table.lo(i) & KIND_MASK) !== Kind.none || !frames.hasFlags(pfn, PG.uptodate)) continue;
     folioGet(memory, pfn);
     folioAddFileRmapPte(memory, pfn);
     mm.rss.shmem++;

@@ -73,5 +73,5 @@ function restoredFromVma(vma: Vma, pfn: number): number {
   const lo = mkPte(vma) & ~Pte.young;
   if (!(vma.flags & VM.write) || !canChangePteWritable(vma, lo, pfn)) return lo;
   const { frames } = vma.mm.memory;
-  return lo | Pte.write | (frames.flags[frames.head[pfn]!]! & PG.dirty ? Pte.dirty : 0);
+  return lo | Pte.write | (frames.hasFlags(frames.head(pfn), PG.dirty) ? Pte.dirty : 0);
 }

@@ -26,7 +26,7 @@ export function* doWpPage(fault: VmFault): Coroutine<number> {
   const pfn = fault.lo & Pte.special ? 0 : fault.hi;
   if (vma.flags & VM.shared) return wpPageShared(fault, table, pfn);
   if (pfn !== 0 && memory.frames.isAnon(pfn) && canReuseAnonPage(memory, pfn, vma)) {
-    memory.frames.flags[pfn]! |= PG.anonExclusive;
+    memory.frames.setFlags(pfn, PG.anonExclusive);
     if (!(fault.flags & FAULT.unshare)) reuseEntry(fault, table);
     ptlUnlock(vma.mm);
     return 0;
@@ -54,11 +54,11 @@ function reuseEntry(fault: VmFault, table: Table): void {
 function canReuseAnonPage(memory: Memory, pfn: number, vma: Vma): boolean {
   const { frames } = memory;
   if (frames.isAnonExclusive(pfn)) return true;
-  if (frames.flags[pfn]! & (PG.head | PG.tail)) return false;
-  const inSwapCache = frames.flags[pfn]! & PG.swapcache ? 1 : 0;
-  if (frames.refcount[pfn]! > 1 + inSwapCache || !folioTrylock(memory, pfn)) return false;
+  if (frames.hasFlags(pfn, PG.head | PG.tail)) return false;
+  const inSwapCache = frames.hasFlags(pfn, PG.swapcache) ? 1 : 0;
+  if (frames.refcount(pfn) > 1 + inSwapCache || !folioTrylock(memory, pfn)) return false;
   if (inSwapCache) folioFreeSwap(memory, pfn);
-  const sole = frames.refcount[pfn] === 1;
+  const sole = frames.refcount(pfn) === 1;
   if (sole) folioMoveAnonRmap(memory, pfn, vma);
   folioUnlock(memory, pfn);
   return sole;
@@ -96,7 +96,7 @@ function replaceByCopy(fault: VmFault, table: Table, { oldPfn, newPfn }: { oldPf
   const { memory } = mm;
   if (oldPfn !== 0) addRss(mm, oldPfn, -1);
   mm.rss.anon++;
-  memory.frames.flags[newPfn]! |= PG.uptodate;
+  memory.frames.setFlags(newPfn, PG.uptodate);
   folioAddNewAnonRmap(memory, newPfn, vma, fault.addr);
   folioAddLru(memory, newPfn);
   const i = pteIndex(fault.vpn);

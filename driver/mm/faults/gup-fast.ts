@@ -138,7 +138,7 @@ function gupFastPteRange(mm: Mm, vpn: number, { flags, out, at }: FastRequest, p
  */
 function isGupFastAllowed({ frames }: Memory, pfn: number, flags: number): boolean {
   if (!(flags & FOLL.longterm)) return true;
-  const head = frames.head[pfn]!;
+  const head = frames.head(pfn);
   if (frames.zone[head] === Zone.coherent) return false;
-  return !(flags & FOLL.write) || (frames.flags[head]! & PG.hugetlb) !== 0 || frames.mapping[head] !== 0;
+  return !(flags & FOLL.write) || frames.hasFlags(head, PG.hugetlb) || frames.mapping(head) !== 0;
 }

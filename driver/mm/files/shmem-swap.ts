@@ -25,17 +25,17 @@ export function* shmemSwapinFolio(memory: Memory, mapping: AddressSpace, index: 
   const slot = -1 - found;
   const pfn = yield* swapCacheFolioLocked(memory, slot);
   if (pfn === 0) return -ENOMEM;
-  if ((frames.flags[pfn]! & PG.uptodate) === 0) {
+  if (!frames.hasFlags(pfn, PG.uptodate)) {
     folioUnlock(memory, pfn);
     folioPut(memory, pfn);
     return -EIO;
   }
   const isOurs =
-    frames.flags[pfn]! & PG.swapcache && frames.swapSlot[pfn] === slot && mapping.pages.get(index) === found;
+    frames.hasFlags(pfn, PG.swapcache) && frames.swapSlot(pfn) === slot && mapping.pages.get(index) === found;
   if (isOurs) {
     deleteFromSwapCache(memory, pfn);
     shmemAddToPageCache(memory, pfn, mapping, index);
-    frames.flags[pfn]! |= PG.dirty;
+    frames.setFlags(pfn, PG.dirty);
     memory.swap.free(slot);
   }
   folioUnlock(memory, pfn);
@@ -49,11 +49,11 @@ export function* shmemSwapinFolio(memory: Memory, mapping: AddressSpace, index: 
  */
 export function shmemSwapOut(memory: Memory, pfn: number): boolean {
   const { frames } = memory;
-  assert(folioIsLocked(memory, pfn) && frames.folioMapcount[pfn] === 0, `pfn ${pfn} is mapped or not locked`);
-  const mapping = memory.mappings.get(frames.mapping[pfn]!);
-  const index = frames.index[pfn]!;
+  assert(folioIsLocked(memory, pfn) && frames.folioMapcount(pfn) === 0, `pfn ${pfn} is mapped or not locked`);
+  const mapping = memory.mappings.get(frames.mapping(pfn));
+  const index = frames.index(pfn);
   if (mapping === undefined || !addToSwap(memory, pfn)) return false;
-  const slot = frames.swapSlot[pfn]!;
+  const slot = frames.swapSlot(pfn);
   memory.swap.dup(slot);
   filemapRemoveFolio(memory, pfn);
   mapping.pages.set(index, swapIndex(slot));

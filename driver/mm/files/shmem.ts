@@ -53,7 +53,7 @@ function shmemAllocAndAddFolio(memory: Memory, mapping: AddressSpace, index: num
   const pfn = memory.allocator.allocate();
   if (pfn === 0) return -ENOMEM;
   clearPage(memory, pfn);
-  memory.frames.flags[pfn]! |= PG.swapbacked | PG.uptodate;
+  memory.frames.setFlags(pfn, PG.swapbacked | PG.uptodate);
   shmemAddToPageCache(memory, pfn, mapping, index);
   folioAddLru(memory, pfn);
   return pfn;
@@ -64,19 +64,19 @@ export function shmemAddToPageCache(memory: Memory, pfn: number, mapping: Addres
   const { frames } = memory;
   assert(mapping.pages.get(index) <= 0, `page ${index} of mapping ${mapping.id} is there already`);
   mapping.pages.set(index, pfn);
-  frames.mapping[pfn] = mapping.id;
-  frames.index[pfn] = index;
+  frames.setMapping(pfn, mapping.id);
+  frames.setIndex(pfn, index);
   folioGet(memory, pfn);
 }
 
 /** Takes the page out of its file and drops the file's reference. Linux: mm/filemap.c:filemap_remove_folio() */
 export function filemapRemoveFolio(memory: Memory, pfn: number): void {
   const { frames } = memory;
-  const mapping = memory.mappings.get(frames.mapping[pfn]!);
-  const index = frames.index[pfn]!;
+  const mapping = memory.mappings.get(frames.mapping(pfn));
+  const index = frames.index(pfn);
   assert(mapping !== undefined && mapping.pages.get(index) === pfn, `pfn ${pfn} is not in the page cache`);
   mapping.pages.set(index, 0);
-  frames.mapping[pfn] = 0;
+  frames.setMapping(pfn, 0);
   folioPut(memory, pfn);
 }
 
@@ -181,7 +181,7 @@ function* truncateFolio(memory: Memory, mapping: AddressSpace, index: number): C
   folioGet(memory, pfn);
   yield* folioLock(memory, pfn);
   if (mapping.pages.get(index) === pfn) {
-    memory.frames.flags[pfn]! &= ~PG.dirty;
+    memory.frames.clearFlags(pfn, PG.dirty);
     filemapRemoveFolio(memory, pfn);
   }
   folioUnlock(memory, pfn);
@@ -240,7 +240,7 @@ export function* shmemWrite(
     const pfn = yield* shmemGetFolio(memory, mapping, Math.floor(at / PAGE_SIZE), { create: true });
     if (pfn < 0) return done > 0 ? done : pfn;
     memory.bytes.set(bytes.subarray(done, done + n), pfn * PAGE_SIZE + inPage);
-    memory.frames.flags[pfn]! |= PG.dirty;
+    memory.frames.setFlags(pfn, PG.dirty);
     folioPut(memory, pfn);
     done += n;
   }

@@ -11,17 +11,17 @@ const PAGE_WAIT_POINT = preemptPoint('migration_entry_wait');
 /** One more reference on the folio of `pfn`. */
 export function folioGet(memory: Memory, pfn: number, count = 1): void {
   const { frames } = memory;
-  const head = frames.head[pfn]!;
-  assert(frames.refcount[head]! > 0, `pfn ${pfn} is free and can't be referenced`);
-  frames.refcount[head]! += count;
+  const head = frames.head(pfn);
+  assert(frames.refcount(head) > 0, `pfn ${pfn} is free and can't be referenced`);
+  frames.addRefcount(head, count);
 }
 
 /** Drops references; with the last one the folio goes back to where it came from. Linux: folio_put_refs() */
 export function folioPut(memory: Memory, pfn: number, count = 1): void {
   const { frames } = memory;
-  const head = frames.head[pfn]!;
-  const left = frames.refcount[head]! - count;
-  frames.refcount[head] = left;
+  const head = frames.head(pfn);
+  const left = frames.refcount(head) - count;
+  frames.setRefcount(head, left);
   assert(left >= 0, `pfn ${pfn} has ${left} references`);
   if (left === 0) freeFolio(memory, head);
 }
@@ -29,20 +29,20 @@ export function folioPut(memory: Memory, pfn: number, count = 1): void {
 /** Linux: mm/swap.c:__folio_put(), mm/memremap.c:free_zone_device_folio() */
 function freeFolio(memory: Memory, head: number): void {
   const { frames } = memory;
-  const flags = frames.flags[head]!;
+  const flags = frames.flags(head);
   assert((flags & PG.locked) === 0, `pfn ${head} is freed while it is locked`);
   assert(
-    frames.folioMapcount[head] === 0,
-    `pfn ${head} is freed while it is mapped ${frames.folioMapcount[head]} times`,
+    frames.folioMapcount(head) === 0,
+    `pfn ${head} is freed while it is mapped ${frames.folioMapcount(head)} times`,
   );
   assert((flags & PG.swapcache) === 0, `pfn ${head} is freed while it is in the swap cache`);
-  frames.mapping[head] = 0;
+  frames.setMapping(head, 0);
   if (frames.zone[head] !== Zone.system) {
-    frames.flags[head] = 0;
+    frames.writeFlags(head, 0);
     memory.pagemaps[frames.pagemap[head]!]!.ops.pageFree(head);
   } else if (flags & PG.hugetlb) {
     memory.hugetlb.free(head);
-  } else if (frames.order[head]! > 0) {
+  } else if (frames.order(head) > 0) {
     memory.allocator.freeHuge(head);
   } else {
     memory.allocator.free(head);
@@ -51,25 +51,25 @@ function freeFolio(memory: Memory, head: number): void {
 
 /** Takes the lock bit if it is free; never waits. Linux: folio_trylock() */
 export function folioTrylock(memory: Memory, pfn: number): boolean {
-  const head = memory.frames.head[pfn]!;
-  if (memory.frames.flags[head]! & PG.locked) return false;
+  const head = memory.frames.head(pfn);
+  if (memory.frames.hasFlags(head, PG.locked)) return false;
   takeLock(memory, head, false);
   return true;
 }
 
 function takeLock({ frames, kernel }: Memory, head: number, mayWait: boolean): void {
-  frames.flags[head]! |= PG.locked;
-  frames.lockOwner[head] = kernel.current.id;
+  frames.setFlags(head, PG.locked);
+  frames.setLockOwner(head, kernel.current.id);
   kernel.lockAcquired(LockClass.folioLock, 'folio', { mayWait });
 }
 
 /** Takes the lock bit, sleeping as long as somebody else has it. Linux: folio_lock() */
 export function* folioLock(memory: Memory, pfn: number): Coroutine<void> {
   const { frames, kernel } = memory;
-  const head = frames.head[pfn]!;
+  const head = frames.head(pfn);
   kernel.checkOrder(kernel.current, LockClass.folioLock, false);
   if (kernel.scheduler.isShared) yield FOLIO_LOCK_POINT;
-  while (frames.flags[head]! & PG.locked) yield pageQueue(memory, head);
+  while (frames.hasFlags(head, PG.locked)) yield pageQueue(memory, head);
   takeLock(memory, head, true);
 }
 
@@ -81,17 +81,17 @@ export function folioLockNew(memory: Memory, pfn: number): void {
 
 export function folioUnlock(memory: Memory, pfn: number): void {
   const { frames, kernel } = memory;
-  const head = frames.head[pfn]!;
-  assert((frames.flags[head]! & PG.locked) !== 0, `pfn ${pfn} is not locked`);
-  assert(frames.lockOwner[head] === kernel.current.id, `pfn ${pfn} is unlocked by a task that does not own the lock`);
-  frames.flags[head]! &= ~PG.locked;
-  frames.lockOwner[head] = 0;
+  const head = frames.head(pfn);
+  assert(frames.hasFlags(head, PG.locked), `pfn ${pfn} is not locked`);
+  assert(frames.lockOwner(head) === kernel.current.id, `pfn ${pfn} is unlocked by a task that does not own the lock`);
+  frames.clearFlags(head, PG.locked);
+  frames.setLockOwner(head, 0);
   kernel.lockReleased(LockClass.folioLock, 'folio');
   memory.pageWaiters.get(head)?.wakeAll();
 }
 
 export function folioIsLocked(memory: Memory, pfn: number): boolean {
-  return (memory.frames.flags[memory.frames.head[pfn]!]! & PG.locked) !== 0;
+  return memory.frames.hasFlags(memory.frames.head(pfn), PG.locked);
 }
 
 /**
@@ -100,15 +100,15 @@ export function folioIsLocked(memory: Memory, pfn: number): boolean {
  */
 export function* waitOnPageLocked(memory: Memory, pfn: number): Coroutine<void> {
   const { kernel, frames } = memory;
-  const head = frames.head[pfn]!;
-  assert(frames.lockOwner[head] !== kernel.current.id, `pfn ${pfn} is waited for by the task that holds its lock`);
+  const head = frames.head(pfn);
+  assert(frames.lockOwner(head) !== kernel.current.id, `pfn ${pfn} is waited for by the task that holds its lock`);
   if (kernel.scheduler.contended) yield PAGE_WAIT_POINT;
-  if (frames.flags[head]! & PG.locked) yield pageQueue(memory, head);
+  if (frames.hasFlags(head, PG.locked)) yield pageQueue(memory, head);
 }
 
 function pageQueue(memory: Memory, head: number): WaitQueue {
   const { kernel, frames } = memory;
-  assert(frames.lockOwner[head] !== kernel.current.id, `pfn ${head} is waited for by the task that holds its lock`);
+  assert(frames.lockOwner(head) !== kernel.current.id, `pfn ${head} is waited for by the task that holds its lock`);
   let queue = memory.pageWaiters.get(head);
   if (queue === undefined) {
     queue = new WaitQueue(`folio ${head}`);
@@ -133,17 +133,17 @@ export function copyPage(memory: Memory, to: number, from: number): void {
 export function backingPfn(memory: Memory, pfn: number): number {
   const { frames } = memory;
   if (frames.zone[pfn] !== Zone.private) return pfn;
-  const head = frames.head[pfn]!;
-  return frames.zoneDeviceData[head]! + (pfn - head);
+  const head = frames.head(pfn);
+  return frames.zoneDeviceData(head) + (pfn - head);
 }
 
 /** Takes the folio off the LRU with a reference of its own. False when it was not on it. Linux: folio_isolate_lru() */
 export function folioIsolateLru(memory: Memory, pfn: number): boolean {
   const { frames } = memory;
-  const head = frames.head[pfn]!;
-  if ((frames.flags[head]! & PG.lru) === 0) return false;
-  frames.flags[head]! &= ~PG.lru;
-  frames.refcount[head]!++;
+  const head = frames.head(pfn);
+  if (!frames.hasFlags(head, PG.lru)) return false;
+  frames.clearFlags(head, PG.lru);
+  frames.addRefcount(head, 1);
   return true;
 }
 
@@ -156,5 +156,5 @@ export function folioPutbackLru(memory: Memory, pfn: number): void {
 /** Deviates: there are no per-CPU batches, so a folio is on the LRU at once and no batch holds a reference to it. */
 export function folioAddLru(memory: Memory, pfn: number): void {
   const { frames } = memory;
-  frames.flags[frames.head[pfn]!]! |= PG.lru;
+  frames.setFlags(frames.head(pfn), PG.lru);
 }

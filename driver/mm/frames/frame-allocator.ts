@@ -92,7 +92,7 @@ export class FrameAllocator {
   /** Takes back one frame whose refcount is 0. */
   free(pfn: number): void {
     const block = Math.floor(pfn / BLOCK);
-    assert(this.frames.refcount[pfn] === 0, `pfn ${pfn} is freed while it has references`);
+    assert(this.frames.refcount(pfn) === 0, `pfn ${pfn} is freed while it has references`);
     if (this.state[block] === BlockState.whole) this.becomePartial(block);
     this.nextFree[pfn] = this.listHead[block]!;
     this.listHead[block] = pfn;
@@ -112,7 +112,7 @@ export class FrameAllocator {
 
   /** Forgets every allocation: all frames that were used have refcount 0 afterwards. */
   reset(): void {
-    const { refcount } = this.frames;
+    const { refcount } = this.frames.raw;
     refcount.fill(0, 0, this.freshBlock * BLOCK);
     for (let b = 0; b < this.freshBlock; b++) {
       this.state[b] = BlockState.free;
@@ -134,7 +134,7 @@ export class FrameAllocator {
     this.freeInBlock[0] = BLOCK - RESERVED_FRAMES;
     this.partial.push(0);
     this.frames.prepare(ZERO_PFN, Zone.system, -1);
-    this.frames.flags[ZERO_PFN] = PG.reserved | PG.uptodate;
+    this.frames.writeFlags(ZERO_PFN, PG.reserved | PG.uptodate);
   }
 
   private partialBlock(): number {

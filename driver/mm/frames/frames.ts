@@ -1,4 +1,5 @@
 import { assert } from '../../core/assert.js';
+import { Access, NOBODY, type Observable, Shared, type SharedKind } from '../../core/observer.js';
 
 export const PAGE_SHIFT = 12;
 export const PAGE_SIZE = 4096;
@@ -35,65 +36,105 @@ export type ZoneId = (typeof Zone)[keyof typeof Zone];
 /** GUP pins add this to the refcount of a small folio. Linux: GUP_PIN_COUNTING_BIAS. */
 export const GUP_PIN_COUNTING_BIAS = 1024;
 
-/**
- * `struct page` of every frame of the machine, as struct-of-arrays by pfn. Pfns count up over three areas: system RAM
- * from 0, then the coherent windows, then private device memory, which has no bytes of its own. Arrays are made once,
- * for all frames that can ever exist, and their memory is not touched before a frame is used.
- *
- * Folio rules: `head[pfn]` is the pfn of the folio's head (itself for small ones), `order` is valid on heads,
- * `refcount`, `pincount`, `mapping`, `index` and the folio flags are kept on the head; `mapcount[pfn]` counts PTE
- * mappings of that very page, `entireMapcount[head]` PMD mappings of the folio, and `folioMapcount[head]` all of them.
- */
-export class Frames {
-  readonly count: number;
+const ALL_OF_A_PAGE = [
+  Shared.refcount,
+  Shared.mapcount,
+  Shared.folioLock,
+  Shared.pageFlags,
+  Shared.pageMapping,
+  Shared.folioShape,
+] as const;
+
+/** `struct page` of every frame as it lies, by pfn: for proofs about a whole machine, and for whoever keeps or prints one. */
+export interface FrameArrays {
   readonly refcount: Int32Array;
   readonly mapcount: Int32Array;
   readonly entireMapcount: Int32Array;
   readonly folioMapcount: Int32Array;
-  /** Pins by GUP (FOLL_PIN); for small folios each also stands for GUP_PIN_COUNTING_BIAS references. */
   readonly pincount: Int32Array;
   readonly flags: Uint32Array;
-  /** Id of the anon_vma (with PG.anon) or of the file mapping; 0 is none. */
   readonly mapping: Int32Array;
-  /** Page offset in the mapping; for anonymous memory the linear page index of its VMA. */
   readonly index: Float64Array;
   readonly head: Uint32Array;
   readonly order: Uint8Array;
-  readonly zone: Uint8Array;
-  /** Task id of the holder of the lock bit. */
   readonly lockOwner: Int32Array;
-  /** Swap slot of a folio in the swap cache, -1 without. */
   readonly swapSlot: Int32Array;
-  /**
-   * `zone_device_data`, on the head of a folio: of a device page the pfn of its backing page, of a backing page the id of the open
-   * device file.
-   */
   readonly zoneDeviceData: Int32Array;
-  /** Which `DevPagemap` a device frame belongs to: index into `Memory.pagemaps`, -1 for system frames. */
+}
+
+const READ_LOCKLESS = Access.read | Access.lockless;
+const NOT_THE_LOCK = ~PG.locked;
+
+/**
+ * `struct page` of every frame of the machine, as struct-of-arrays by pfn, and the only way to what tasks share of it:
+ * the kernel's observer is told before each access. Pfns count up over three areas: system RAM from 0, then the coherent
+ * windows, then private device memory, which has no bytes of its own. Arrays are made once, for all frames that can ever
+ * exist, and their memory is not touched before a frame is used.
+ *
+ * Folio rules: `head(pfn)` is the pfn of the folio's head (itself for small ones), `order` is valid on heads,
+ * `refcount`, `pincount`, `mapping`, `index` and the folio flags are kept on the head; `mapcount(pfn)` counts PTE
+ * mappings of that very page, `entireMapcount(head)` PMD mappings of the folio, and `folioMapcount(head)` all of them.
+ */
+export class Frames {
+  readonly count: number;
+  /** Unobserved, see `FrameArrays`. */
+  readonly raw: FrameArrays;
+  /** Where a frame lives; never changes while the frame is in use. */
+  readonly zone: Uint8Array;
+  /** Which `DevPagemap` a device frame belongs to: index into `Memory.pagemaps`, -1 for system frames. As fixed as `zone`. */
   readonly pagemap: Int16Array;
+  private readonly refcounts: Int32Array;
+  private readonly mapcounts: Int32Array;
+  private readonly entireMapcounts: Int32Array;
+  private readonly folioMapcounts: Int32Array;
+  private readonly pincounts: Int32Array;
+  private readonly flagWords: Uint32Array;
+  private readonly mappings: Int32Array;
+  private readonly indexes: Float64Array;
+  private readonly heads: Uint32Array;
+  private readonly orders: Uint8Array;
+  private readonly lockOwners: Int32Array;
+  private readonly swapSlots: Int32Array;
+  private readonly deviceData: Int32Array;
 
   constructor(
     readonly systemFrames: number,
     readonly coherentFrames: number,
     readonly privateFrames: number,
+    private readonly kernel: Observable = NOBODY,
   ) {
     const n = systemFrames + coherentFrames + privateFrames;
     this.count = n;
-    this.refcount = new Int32Array(n);
-    this.mapcount = new Int32Array(n);
-    this.entireMapcount = new Int32Array(n);
-    this.folioMapcount = new Int32Array(n);
-    this.pincount = new Int32Array(n);
-    this.flags = new Uint32Array(n);
-    this.mapping = new Int32Array(n);
-    this.index = new Float64Array(n);
-    this.head = new Uint32Array(n);
-    this.order = new Uint8Array(n);
     this.zone = new Uint8Array(n);
-    this.lockOwner = new Int32Array(n);
-    this.swapSlot = new Int32Array(n);
-    this.zoneDeviceData = new Int32Array(n);
     this.pagemap = new Int16Array(n);
+    this.raw = {
+      refcount: new Int32Array(n),
+      mapcount: new Int32Array(n),
+      entireMapcount: new Int32Array(n),
+      folioMapcount: new Int32Array(n),
+      pincount: new Int32Array(n),
+      flags: new Uint32Array(n),
+      mapping: new Int32Array(n),
+      index: new Float64Array(n),
+      head: new Uint32Array(n),
+      order: new Uint8Array(n),
+      lockOwner: new Int32Array(n),
+      swapSlot: new Int32Array(n),
+      zoneDeviceData: new Int32Array(n),
+    };
+    this.refcounts = this.raw.refcount;
+    this.mapcounts = this.raw.mapcount;
+    this.entireMapcounts = this.raw.entireMapcount;
+    this.folioMapcounts = this.raw.folioMapcount;
+    this.pincounts = this.raw.pincount;
+    this.flagWords = this.raw.flags;
+    this.mappings = this.raw.mapping;
+    this.indexes = this.raw.index;
+    this.heads = this.raw.head;
+    this.orders = this.raw.order;
+    this.lockOwners = this.raw.lockOwner;
+    this.swapSlots = this.raw.swapSlot;
+    this.deviceData = this.raw.zoneDeviceData;
   }
 
   get firstCoherentPfn(): number {
@@ -104,23 +145,215 @@ export class Frames {
     return this.systemFrames + this.coherentFrames;
   }
 
+  refcount(pfn: number): number {
+    if (this.kernel.observer !== null) this.touch(Shared.refcount, pfn, READ_LOCKLESS);
+    return this.refcounts[pfn]!;
+  }
+
+  /** Answers the sum. */
+  addRefcount(pfn: number, count: number): number {
+    if (this.kernel.observer !== null) this.touch(Shared.refcount, pfn, Access.write);
+    this.refcounts[pfn]! += count;
+    return this.refcounts[pfn]!;
+  }
+
+  setRefcount(pfn: number, value: number): void {
+    if (this.kernel.observer !== null) this.touch(Shared.refcount, pfn, Access.write);
+    this.refcounts[pfn] = value;
+  }
+
+  mapcount(pfn: number): number {
+    if (this.kernel.observer !== null) this.touch(Shared.mapcount, pfn, READ_LOCKLESS);
+    return this.mapcounts[pfn]!;
+  }
+
+  /** Answers the sum. */
+  addMapcount(pfn: number, count: number): number {
+    if (this.kernel.observer !== null) this.touch(Shared.mapcount, pfn, Access.write);
+    this.mapcounts[pfn]! += count;
+    return this.mapcounts[pfn]!;
+  }
+
+  setMapcount(pfn: number, value: number): void {
+    if (this.kernel.observer !== null) this.touch(Shared.mapcount, pfn, Access.write);
+    this.mapcounts[pfn] = value;
+  }
+
+  entireMapcount(pfn: number): number {
+    if (this.kernel.observer !== null) this.touch(Shared.mapcount, pfn, READ_LOCKLESS);
+    return this.entireMapcounts[pfn]!;
+  }
+
+  /** Answers the sum. */
+  addEntireMapcount(pfn: number, count: number): number {
+    if (this.kernel.observer !== null) this.touch(Shared.mapcount, pfn, Access.write);
+    this.entireMapcounts[pfn]! += count;
+    return this.entireMapcounts[pfn]!;
+  }
+
+  setEntireMapcount(pfn: number, value: number): void {
+    if (this.kernel.observer !== null) this.touch(Shared.mapcount, pfn, Access.write);
+    this.entireMapcounts[pfn] = value;
+  }
+
+  folioMapcount(pfn: number): number {
+    if (this.kernel.observer !== null) this.touch(Shared.mapcount, pfn, READ_LOCKLESS);
+    return this.folioMapcounts[pfn]!;
+  }
+
+  /** Answers the sum. */
+  addFolioMapcount(pfn: number, count: number): number {
+    if (this.kernel.observer !== null) this.touch(Shared.mapcount, pfn, Access.write);
+    this.folioMapcounts[pfn]! += count;
+    return this.folioMapcounts[pfn]!;
+  }
+
+  setFolioMapcount(pfn: number, value: number): void {
+    if (this.kernel.observer !== null) this.touch(Shared.mapcount, pfn, Access.write);
+    this.folioMapcounts[pfn] = value;
+  }
+
+  /** Pins by GUP (FOLL_PIN); for small folios each also stands for GUP_PIN_COUNTING_BIAS references. */
+  pincount(pfn: number): number {
+    if (this.kernel.observer !== null) this.touch(Shared.refcount, pfn, READ_LOCKLESS);
+    return this.pincounts[pfn]!;
+  }
+
+  /** Answers the sum. */
+  addPincount(pfn: number, count: number): number {
+    if (this.kernel.observer !== null) this.touch(Shared.refcount, pfn, Access.write);
+    this.pincounts[pfn]! += count;
+    return this.pincounts[pfn]!;
+  }
+
+  setPincount(pfn: number, value: number): void {
+    if (this.kernel.observer !== null) this.touch(Shared.refcount, pfn, Access.write);
+    this.pincounts[pfn] = value;
+  }
+
+  /** All flags, the lock bit too; `hasFlags` depends on less. */
+  flags(pfn: number): number {
+    if (this.kernel.observer !== null) this.touchFlags(pfn, -1, READ_LOCKLESS);
+    return this.flagWords[pfn]!;
+  }
+
+  /** Any of `mask`? */
+  hasFlags(pfn: number, mask: number): boolean {
+    if (this.kernel.observer !== null) this.touchFlags(pfn, mask, READ_LOCKLESS);
+    return (this.flagWords[pfn]! & mask) !== 0;
+  }
+
+  setFlags(pfn: number, mask: number): void {
+    if (this.kernel.observer !== null) this.touchFlags(pfn, mask, Access.write);
+    this.flagWords[pfn]! |= mask;
+  }
+
+  clearFlags(pfn: number, mask: number): void {
+    if (this.kernel.observer !== null) this.touchFlags(pfn, mask, Access.write);
+    this.flagWords[pfn]! &= ~mask;
+  }
+
+  writeFlags(pfn: number, flags: number): void {
+    if (this.kernel.observer !== null) this.touchFlags(pfn, -1, Access.write);
+    this.flagWords[pfn] = flags;
+  }
+
+  /** Id of the anon_vma (with PG.anon) or of the file mapping; 0 is none. */
+  mapping(pfn: number): number {
+    if (this.kernel.observer !== null) this.touch(Shared.pageMapping, pfn, Access.read);
+    return this.mappings[pfn]!;
+  }
+
+  setMapping(pfn: number, value: number): void {
+    if (this.kernel.observer !== null) this.touch(Shared.pageMapping, pfn, Access.write);
+    this.mappings[pfn] = value;
+  }
+
+  /** Page offset in the mapping; for anonymous memory the linear page index of its VMA. */
+  index(pfn: number): number {
+    if (this.kernel.observer !== null) this.touch(Shared.pageMapping, pfn, Access.read);
+    return this.indexes[pfn]!;
+  }
+
+  setIndex(pfn: number, value: number): void {
+    if (this.kernel.observer !== null) this.touch(Shared.pageMapping, pfn, Access.write);
+    this.indexes[pfn] = value;
+  }
+
+  head(pfn: number): number {
+    if (this.kernel.observer !== null) this.touch(Shared.folioShape, pfn, Access.read);
+    return this.heads[pfn]!;
+  }
+
+  setHead(pfn: number, value: number): void {
+    if (this.kernel.observer !== null) this.touch(Shared.folioShape, pfn, Access.write);
+    this.heads[pfn] = value;
+  }
+
+  order(pfn: number): number {
+    if (this.kernel.observer !== null) this.touch(Shared.folioShape, pfn, Access.read);
+    return this.orders[pfn]!;
+  }
+
+  setOrder(pfn: number, value: number): void {
+    if (this.kernel.observer !== null) this.touch(Shared.folioShape, pfn, Access.write);
+    this.orders[pfn] = value;
+  }
+
+  /** Task id of the holder of the lock bit. */
+  lockOwner(pfn: number): number {
+    if (this.kernel.observer !== null) this.touch(Shared.folioLock, pfn, Access.read);
+    return this.lockOwners[pfn]!;
+  }
+
+  setLockOwner(pfn: number, value: number): void {
+    if (this.kernel.observer !== null) this.touch(Shared.folioLock, pfn, Access.write);
+    this.lockOwners[pfn] = value;
+  }
+
+  /** Swap slot of a folio in the swap cache, -1 without. */
+  swapSlot(pfn: number): number {
+    if (this.kernel.observer !== null) this.touch(Shared.folioShape, pfn, Access.read);
+    return this.swapSlots[pfn]!;
+  }
+
+  setSwapSlot(pfn: number, value: number): void {
+    if (this.kernel.observer !== null) this.touch(Shared.folioShape, pfn, Access.write);
+    this.swapSlots[pfn] = value;
+  }
+
+  /**
+   * `zone_device_data`, on the head of a folio: of a device page the pfn of its backing page, of a backing page the id of the open
+   * device file.
+   */
+  zoneDeviceData(pfn: number): number {
+    if (this.kernel.observer !== null) this.touch(Shared.pageMapping, pfn, Access.read);
+    return this.deviceData[pfn]!;
+  }
+
+  setZoneDeviceData(pfn: number, value: number): void {
+    if (this.kernel.observer !== null) this.touch(Shared.pageMapping, pfn, Access.write);
+    this.deviceData[pfn] = value;
+  }
+
   /** Fresh `struct page` values for one frame that is about to be handed out; the refcount becomes 1. */
   prepare(pfn: number, zone: ZoneId, pagemap: number): void {
-    assert(this.refcount[pfn] === 0, `pfn ${pfn} is handed out while it has ${this.refcount[pfn]} references`);
-    this.refcount[pfn] = 1;
-    this.mapcount[pfn] = 0;
-    this.entireMapcount[pfn] = 0;
-    this.folioMapcount[pfn] = 0;
-    this.pincount[pfn] = 0;
-    this.flags[pfn] = 0;
-    this.mapping[pfn] = 0;
-    this.index[pfn] = 0;
-    this.head[pfn] = pfn;
-    this.order[pfn] = 0;
+    assert(this.refcounts[pfn] === 0, `pfn ${pfn} is handed out while it has ${this.refcounts[pfn]} references`);
+    if (this.kernel.observer !== null) this.touchAll(pfn, 1);
+    this.refcounts[pfn] = 1;
+    this.mapcounts[pfn] = 0;
+    this.entireMapcounts[pfn] = 0;
+    this.folioMapcounts[pfn] = 0;
+    this.pincounts[pfn] = 0;
+    this.flagWords[pfn] = 0;
+    this.mappings[pfn] = 0;
+    this.indexes[pfn] = 0;
+    this.heads[pfn] = pfn;
+    this.orders[pfn] = 0;
     this.zone[pfn] = zone;
-    this.lockOwner[pfn] = 0;
-    this.swapSlot[pfn] = -1;
-    this.zoneDeviceData[pfn] = 0;
+    this.lockOwners[pfn] = 0;
+    this.swapSlots[pfn] = -1;
+    this.deviceData[pfn] = 0;
     this.pagemap[pfn] = pagemap;
   }
 
@@ -128,27 +361,28 @@ export class Frames {
   prepareHuge(head: number, zone: ZoneId, pagemap: number): void {
     for (let pfn = head; pfn < head + HPAGE_PMD_NR; pfn++) {
       this.prepare(pfn, zone, pagemap);
-      this.head[pfn] = head;
-      this.flags[pfn] = PG.tail;
-      if (pfn > head) this.refcount[pfn] = 0;
+      this.heads[pfn] = head;
+      this.flagWords[pfn] = PG.tail;
+      if (pfn > head) this.refcounts[pfn] = 0;
     }
-    this.flags[head] = PG.head;
-    this.order[head] = HPAGE_PMD_ORDER;
+    this.flagWords[head] = PG.head;
+    this.orders[head] = HPAGE_PMD_ORDER;
   }
 
   /** A folio that nothing maps becomes single pages, each with a reference of its own. Linux: split_page() */
   splitToPages(head: number): void {
     const nr = this.folioNrPages(head);
+    if (this.kernel.observer !== null) this.touchAll(head, nr);
     for (let pfn = head; pfn < head + nr; pfn++) {
-      this.head[pfn] = pfn;
-      this.order[pfn] = 0;
-      this.flags[pfn]! &= ~(PG.head | PG.tail);
-      this.refcount[pfn] = 1;
+      this.heads[pfn] = pfn;
+      this.orders[pfn] = 0;
+      this.flagWords[pfn]! &= ~(PG.head | PG.tail);
+      this.refcounts[pfn] = 1;
     }
   }
 
   isAnon(pfn: number): boolean {
-    return (this.flags[this.head[pfn]!]! & PG.anon) !== 0;
+    return this.hasFlags(this.head(pfn), PG.anon);
   }
 
   isZoneDevice(pfn: number): boolean {
@@ -156,15 +390,30 @@ export class Frames {
   }
 
   isAnonExclusive(pfn: number): boolean {
-    return (this.flags[pfn]! & PG.anonExclusive) !== 0;
+    return this.hasFlags(pfn, PG.anonExclusive);
   }
 
   folioNrPages(head: number): number {
-    return 1 << this.order[head]!;
+    return 1 << this.order(head);
   }
 
   /** Linux: include/linux/mm.h:folio_maybe_dma_pinned() */
   folioMaybeDmaPinned(head: number): boolean {
-    return this.pincount[head]! > 0;
+    return this.pincount(head) > 0;
+  }
+
+  private touch(kind: SharedKind, pfn: number, how: number): void {
+    this.kernel.observer!.touch(kind, pfn, how, 1);
+  }
+
+  /** The lock bit and the other flags are two objects. */
+  private touchFlags(pfn: number, mask: number, how: number): void {
+    if (mask & PG.locked) this.touch(Shared.folioLock, pfn, how);
+    if (mask & NOT_THE_LOCK) this.touch(Shared.pageFlags, pfn, how);
+  }
+
+  /** Pages begin a new life, or a folio becomes pages. */
+  private touchAll(pfn: number, count: number): void {
+    for (const kind of ALL_OF_A_PAGE) this.kernel.observer!.touch(kind, pfn, Access.write, count);
   }
 }

@@ -15,14 +15,14 @@ export type PfnList = number[] | Uint32Array;
  */
 export function tryGrabFolio(memory: Memory, pfn: number, { refs, flags }: { refs: number; flags: number }): number {
   const { frames } = memory;
-  const head = frames.head[pfn]!;
-  if (frames.refcount[head]! <= 0) return -ENOMEM;
+  const head = frames.head(pfn);
+  if (frames.refcount(head) <= 0) return -ENOMEM;
   if (flags & FOLL.get) {
-    frames.refcount[head]! += refs;
+    frames.addRefcount(head, refs);
   } else if (flags & FOLL.pin && pfn !== ZERO_PFN) {
     // A large folio counts its pins beside the references; in a small one the reference count itself must show them.
-    frames.refcount[head]! += frames.order[head]! > 0 ? refs : refs * GUP_PIN_COUNTING_BIAS;
-    frames.pincount[head]! += refs;
+    frames.addRefcount(head, frames.order(head) > 0 ? refs : refs * GUP_PIN_COUNTING_BIAS);
+    frames.addPincount(head, refs);
   }
   return 0;
 }
@@ -35,10 +35,10 @@ export function gupPutFolio(memory: Memory, pfn: number, { refs, flags }: { refs
     return;
   }
   if (pfn === ZERO_PFN) return;
-  const head = frames.head[pfn]!;
-  frames.pincount[head]! -= refs;
-  assert(frames.pincount[head]! >= 0, `pfn ${pfn} has ${frames.pincount[head]} pins`);
-  folioPut(memory, pfn, frames.order[head]! > 0 ? refs : refs * GUP_PIN_COUNTING_BIAS);
+  const head = frames.head(pfn);
+  frames.addPincount(head, -refs);
+  assert(frames.pincount(head) >= 0, `pfn ${pfn} has ${frames.pincount(head)} pins`);
+  folioPut(memory, pfn, frames.order(head) > 0 ? refs : refs * GUP_PIN_COUNTING_BIAS);
 }
 
 /** Ends `count` pins of one page. Linux: mm/gup.c:unpin_user_page() */

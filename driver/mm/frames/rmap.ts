@@ -10,32 +10,32 @@ import { PG } from './frames.js';
 export function folioAddNewAnonRmap(memory: Memory, pfn: number, vma: Vma, addr: number): void {
   const { frames } = memory;
   setAnon(memory, pfn, vma, addr);
-  frames.flags[pfn]! |= PG.swapbacked | PG.anonExclusive;
-  frames.mapcount[pfn] = 1;
-  frames.folioMapcount[pfn] = 1;
+  frames.setFlags(pfn, PG.swapbacked | PG.anonExclusive);
+  frames.setMapcount(pfn, 1);
+  frames.setFolioMapcount(pfn, 1);
 }
 
 /** As `folioAddNewAnonRmap` for a 2 MiB folio mapped by one PMD. */
 export function folioAddNewAnonRmapPmd(memory: Memory, head: number, vma: Vma, addr: number): void {
   const { frames } = memory;
   setAnon(memory, head, vma, addr);
-  frames.flags[head]! |= PG.swapbacked | PG.anonExclusive;
-  frames.entireMapcount[head] = 1;
-  frames.folioMapcount[head] = 1;
+  frames.setFlags(head, PG.swapbacked | PG.anonExclusive);
+  frames.setEntireMapcount(head, 1);
+  frames.setFolioMapcount(head, 1);
 }
 
 function setAnon(memory: Memory, head: number, vma: Vma, addr: number): void {
   const { frames } = memory;
   assert(vma.anonVma !== null, 'a page is mapped in a vma without anon_vma');
-  frames.flags[head]! |= PG.anon;
-  frames.mapping[head] = vma.anonVma.id;
-  frames.index[head] = vma.indexOf(addr);
+  frames.setFlags(head, PG.anon);
+  frames.setMapping(head, vma.anonVma.id);
+  frames.setIndex(head, vma.indexOf(addr));
 }
 
 /** One more PTE mapping of an anonymous page. Linux: folio_add_anon_rmap_pte() */
 export function folioAddAnonRmapPte(memory: Memory, pfn: number, exclusive: boolean): void {
   addMapping(memory, pfn);
-  if (exclusive) memory.frames.flags[pfn]! |= PG.anonExclusive;
+  if (exclusive) memory.frames.setFlags(pfn, PG.anonExclusive);
 }
 
 /**
@@ -49,7 +49,7 @@ export function folioSetAnon(
   { addr, exclusive }: { addr: number; exclusive: boolean },
 ): void {
   setAnon(memory, pfn, vma, addr);
-  if (!exclusive) memory.frames.mapping[pfn] = vma.anonVma!.root.id;
+  if (!exclusive) memory.frames.setMapping(pfn, vma.anonVma!.root.id);
 }
 
 /** One more PTE mapping of a file page. Linux: folio_add_file_rmap_pte() */
@@ -58,23 +58,23 @@ export function folioAddFileRmapPte(memory: Memory, pfn: number): void {
 }
 
 function addMapping(memory: Memory, pfn: number): void {
-  memory.frames.mapcount[pfn]!++;
-  memory.frames.folioMapcount[memory.frames.head[pfn]!]!++;
+  memory.frames.addMapcount(pfn, 1);
+  memory.frames.addFolioMapcount(memory.frames.head(pfn), 1);
 }
 
 /** One PTE mapping less; references are not touched. Linux: folio_remove_rmap_pte() */
 export function folioRemoveRmapPte(memory: Memory, pfn: number): void {
   const { frames } = memory;
-  const left = --frames.mapcount[pfn]!;
-  frames.folioMapcount[frames.head[pfn]!]!--;
+  const left = frames.addMapcount(pfn, -1);
+  frames.addFolioMapcount(frames.head(pfn), -1);
   assert(left >= 0, `pfn ${pfn} has ${left} mappings`);
 }
 
 /** One PMD mapping less. Linux: folio_remove_rmap_pmd() */
 export function folioRemoveRmapPmd(memory: Memory, head: number): void {
   const { frames } = memory;
-  const left = --frames.entireMapcount[head]!;
-  frames.folioMapcount[head]!--;
+  const left = frames.addEntireMapcount(head, -1);
+  frames.addFolioMapcount(head, -1);
   assert(left >= 0, `folio ${head} has ${left} PMD mappings`);
 }
 
@@ -84,9 +84,9 @@ export function folioRemoveRmapPmd(memory: Memory, head: number): void {
  */
 export function folioTryShareAnonRmapPte(memory: Memory, pfn: number): boolean {
   const { frames } = memory;
-  assert((frames.flags[pfn]! & PG.anonExclusive) !== 0, `pfn ${pfn} is not exclusive`);
-  if (frames.folioMaybeDmaPinned(frames.head[pfn]!)) return false;
-  frames.flags[pfn]! &= ~PG.anonExclusive;
+  assert(frames.hasFlags(pfn, PG.anonExclusive), `pfn ${pfn} is not exclusive`);
+  if (frames.folioMaybeDmaPinned(frames.head(pfn))) return false;
+  frames.clearFlags(pfn, PG.anonExclusive);
   return true;
 }
 
@@ -96,9 +96,9 @@ export function folioTryShareAnonRmapPte(memory: Memory, pfn: number): boolean {
  */
 export function folioTryDupAnonRmapPte(memory: Memory, pfn: number): boolean {
   const { frames } = memory;
-  if (frames.flags[pfn]! & PG.anonExclusive) {
-    if (frames.folioMaybeDmaPinned(frames.head[pfn]!)) return false;
-    frames.flags[pfn]! &= ~PG.anonExclusive;
+  if (frames.hasFlags(pfn, PG.anonExclusive)) {
+    if (frames.folioMaybeDmaPinned(frames.head(pfn))) return false;
+    frames.clearFlags(pfn, PG.anonExclusive);
   }
   addMapping(memory, pfn);
   return true;
@@ -106,7 +106,7 @@ export function folioTryDupAnonRmapPte(memory: Memory, pfn: number): boolean {
 
 /** The page belongs to `vma`'s process alone from now on, so its rmap needs no ancestors. Linux: folio_move_anon_rmap() */
 export function folioMoveAnonRmap(memory: Memory, pfn: number, vma: Vma): void {
-  memory.frames.mapping[memory.frames.head[pfn]!] = vma.anonVma!.id;
+  memory.frames.setMapping(memory.frames.head(pfn), vma.anonVma!.id);
 }
 
 /** Called by an rmap walk for each vma that may map the folio, with the address of its first page there. False ends the walk. */
@@ -119,11 +119,11 @@ export type RmapVisit = (vma: Vma, addr: number) => Coroutine<boolean>;
  */
 export function rmapObject(memory: Memory, head: number): AnonVma | AddressSpace | null {
   const { frames } = memory;
-  const id = frames.mapping[head]!;
+  const id = frames.mapping(head);
   if (id === 0) return null;
-  const object = frames.flags[head]! & PG.anon ? memory.anonVmas.get(id) : memory.mappings.get(id);
+  const object = frames.hasFlags(head, PG.anon) ? memory.anonVmas.get(id) : memory.mappings.get(id);
   assert(
-    object !== undefined || frames.folioMapcount[head] === 0,
+    object !== undefined || frames.folioMapcount(head) === 0,
     `pfn ${head} is mapped, but its rmap object ${id} is gone`,
   );
   return object ?? null;
@@ -147,7 +147,7 @@ export function* rmapWalk(memory: Memory, head: number, visit: RmapVisit): Corou
 /** Where `vma` has the first of the folio's pages that it covers, or -1. Linux: vma_address() */
 export function firstAddressIn(memory: Memory, head: number, vma: Vma): number {
   const { frames } = memory;
-  const first = frames.index[head]!;
+  const first = frames.index(head);
   if (first >= vma.pgoff) return vma.addressOf(first);
   return first + frames.folioNrPages(head) > vma.pgoff ? vma.start : -1;
 }

@@ -11,7 +11,7 @@ export function getHugeZeroFolio(memory: Memory): number {
   const head = memory.allocator.allocateHuge();
   if (head === 0) return 0;
   clearHugePage(memory, head);
-  memory.frames.flags[head]! |= PG.uptodate;
+  memory.frames.setFlags(head, PG.uptodate);
   memory.hugeZeroPfn = head;
   return head;
 }

@@ -43,10 +43,10 @@ function copyOne(dst: Vma, src: Vma, addr: number): number {
   const vpn = addr / PAGE_SIZE;
   const to: PmdSlot = { table: dst.mm.pageTable.pmdTableAlloc(vpn), index: pmdIndex(vpn) };
   if (frames.isAnonExclusive(head) && frames.folioMaybeDmaPinned(head)) return copyPinned(dst, addr, { to, head });
-  frames.flags[head]! &= ~PG.anonExclusive;
+  frames.clearFlags(head, PG.anonExclusive);
   folioGet(memory, head);
-  frames.entireMapcount[head]!++;
-  frames.folioMapcount[head]!++;
+  frames.addEntireMapcount(head, 1);
+  frames.addFolioMapcount(head, 1);
   const lo = from.table.lo(from.index) & ~Pte.write;
   from.table.setLo(from.index, lo);
   setPmd(to, lo, head);
@@ -59,7 +59,7 @@ function copyPinned(dst: Vma, addr: number, { to, head }: { to: PmdSlot; head: n
   const copy = hugetlbReservation(dst).allocate(dst, addr);
   if (copy === 0) return -ENOMEM;
   copyHugePage(memory, copy, head);
-  memory.frames.flags[copy]! |= PG.uptodate;
+  memory.frames.setFlags(copy, PG.uptodate);
   folioAddNewAnonRmapPmd(memory, copy, dst, addr);
   setPmd(to, mkPte(dst) | Pte.huge | Pte.write | Pte.dirty, copy);
   return 0;
@@ -99,7 +99,7 @@ function unmapOne(vma: Vma, { addr, slot }: { addr: number; slot: PmdSlot }, gat
   setPmd(slot, Kind.none, 0);
   gather.add(addr / PAGE_SIZE, HPAGE_PMD_NR);
   folioRemoveRmapPmd(memory, head);
-  if (memory.frames.folioMapcount[head] === 0) hugetlbReservation(vma).restore(vma, addr, head);
+  if (memory.frames.folioMapcount(head) === 0) hugetlbReservation(vma).restore(vma, addr, head);
   gather.put(head);
 }
 

@@ -78,7 +78,7 @@ function hugetlbNoPage(vma: Vma, start: number, { slot, flags }: { slot: PmdSlot
   const head = reservation.allocate(vma, start);
   if (head === 0) return VM_FAULT.sigbus;
   clearHugePage(memory, head);
-  memory.frames.flags[head]! |= PG.uptodate;
+  memory.frames.setFlags(head, PG.uptodate);
   ptlLock(mm);
   folioAddNewAnonRmapPmd(memory, head, vma, start);
   let lo = mkPte(vma) | Pte.huge;
@@ -101,9 +101,9 @@ function* hugetlbWp(vma: Vma, start: number, { slot, flags }: { slot: PmdSlot; f
   if (!unshare && !(vma.flags & VM.write)) return VM_FAULT.sigsegv;
   const lo = table.lo(slot.index);
   const head = table.hi(slot.index);
-  if (frames.folioMapcount[head] === 1) {
+  if (frames.folioMapcount(head) === 1) {
     folioMoveAnonRmap(memory, head, vma);
-    frames.flags[head]! |= PG.anonExclusive;
+    frames.setFlags(head, PG.anonExclusive);
     if (!unshare) table.setLo(slot.index, lo | Pte.write | Pte.dirty);
     return 0;
   }
@@ -115,7 +115,7 @@ function* hugetlbWp(vma: Vma, start: number, { slot, flags }: { slot: PmdSlot; f
     return RETRY;
   }
   copyHugePage(memory, copy, head);
-  frames.flags[copy]! |= PG.uptodate;
+  frames.setFlags(copy, PG.uptodate);
   yield* replaceByCopy(vma, start, { slot, lo, head, copy, unshare });
   return 0;
 }

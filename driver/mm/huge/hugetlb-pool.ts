@@ -74,7 +74,7 @@ export class HugetlbPool {
   /** Takes back a page whose last reference was put. Linux: free_huge_folio() */
   free(head: number): void {
     const { frames } = this.memory;
-    assert(frames.refcount[head] === 0, `hugetlb pfn ${head} is freed while it has references`);
+    assert(frames.refcount(head) === 0, `hugetlb pfn ${head} is freed while it has references`);
     if (this.restoring.delete(head)) this.reserved++;
     if (this.surplus > 0) {
       this.surplus--;
@@ -82,7 +82,7 @@ export class HugetlbPool {
       this.giveBack(head);
       return;
     }
-    frames.flags[head] = PG.head | PG.hugetlb;
+    frames.writeFlags(head, PG.head | PG.hugetlb);
     this.freeHeads.push(head);
   }
 
@@ -110,7 +110,7 @@ export class HugetlbPool {
 
   private giveBack(head: number): void {
     const { frames, allocator } = this.memory;
-    frames.flags[head] = PG.head;
+    frames.writeFlags(head, PG.head);
     allocator.freeHuge(head);
   }
 
@@ -134,14 +134,14 @@ export class HugetlbPool {
     const { frames, allocator } = this.memory;
     const used = this.freeHeads.pop();
     if (used !== undefined) {
-      frames.refcount[used] = 1;
-      frames.order[used] = HPAGE_PMD_ORDER;
+      frames.setRefcount(used, 1);
+      frames.setOrder(used, HPAGE_PMD_ORDER);
       return used;
     }
     const head = this.unbacked > 0 ? allocator.allocateHuge() : 0;
     if (head === 0) return 0;
     this.unbacked--;
-    frames.flags[head]! |= PG.hugetlb;
+    frames.setFlags(head, PG.hugetlb);
     return head;
   }
 }

@@ -31,13 +31,13 @@ export function isolateSmallPages(memory: Memory, table: Table, isolated: number
     if (isNoneOrZero(lo)) continue;
     const pfn = table.hi(i);
     if (kindOf(lo) !== Kind.present || frames.isZoneDevice(pfn)) return 'other';
-    const head = frames.head[pfn]!;
-    const isKnown = frames.order[head]! > 0 && (head === lastLarge || isolated.includes(head));
+    const head = frames.head(pfn);
+    const isKnown = frames.order(head) > 0 && (head === lastLarge || isolated.includes(head));
     if (!isKnown) {
       if (!isolateFolio(memory, head)) return 'busy';
       isolated.push(head);
     }
-    if (frames.order[head]! > 0) lastLarge = head;
+    if (frames.order(head) > 0) lastLarge = head;
     if (lo & Pte.write) isWritable = true;
   }
   return isWritable ? 'succeed' : 'other';

@@ -123,7 +123,7 @@ function checkPage(vma: Vma, pfn: number): ScanResult {
   const { frames } = memory;
   if (frames.isZoneDevice(pfn)) return 'other';
   if (!frames.isAnon(pfn)) return 'stop';
-  const isOnLru = (frames.flags[frames.head[pfn]!]! & PG.lru) !== 0;
+  const isOnLru = frames.hasFlags(frames.head(pfn), PG.lru);
   return isOnLru && !folioIsLocked(memory, pfn) && hasOnlyMappingRefs(memory, pfn) ? 'succeed' : 'busy';
 }
 
@@ -177,7 +177,7 @@ function mapCollapsed(vma: Vma, addr: number, { slot, head }: { slot: PmdSlot; h
   const { memory } = mm;
   mm.pageTable.releaseLeaf(mm.pageTable.detachPteTable(addr / PAGE_SIZE));
   assert((slot.table.lo(slot.index) & KIND_MASK) === Kind.none, 'the PMD entry of a collapse is in use');
-  memory.frames.flags[head]! |= PG.uptodate;
+  memory.frames.setFlags(head, PG.uptodate);
   folioAddNewAnonRmapPmd(memory, head, vma, addr);
   folioAddLru(memory, head);
   setPmd(slot, maybeMkwrite(mkPte(vma) | Pte.huge | Pte.dirty, vma), head);

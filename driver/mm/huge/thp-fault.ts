@@ -31,7 +31,7 @@ export function* doHugePmdAnonymousPage(vma: Vma, addr: number, flags: number): 
   if (head === 0) return VM_FAULT.fallback;
   if (isWrite) {
     clearHugePage(memory, head);
-    memory.frames.flags[head]! |= PG.uptodate;
+    memory.frames.setFlags(head, PG.uptodate);
   }
   ptlLock(vma.mm);
   const { fault, isUsed } = insertHugePmd(vma, hugeStart(addr), { head, isWrite });
@@ -104,7 +104,7 @@ function* doHugeZeroWpPmd(vma: Vma, addr: number): Coroutine<number> {
   const head = memory.allocator.allocateHuge();
   if (head === 0) return VM_FAULT.fallback;
   clearHugePage(memory, head);
-  memory.frames.flags[head]! |= PG.uptodate;
+  memory.frames.setFlags(head, PG.uptodate);
   const range: NotifierRange = { mm, start, end: start + HPAGE_PMD_SIZE, event: 'CLEAR', owner: null };
   yield* invalidateRangeStart(range);
   ptlLock(mm);
@@ -152,9 +152,9 @@ function reuseHugeFolio(vma: Vma, head: number): boolean {
   const { memory } = vma.mm;
   const { frames } = memory;
   if (frames.isAnonExclusive(head)) return true;
-  if (frames.refcount[head]! > 1) return false;
+  if (frames.refcount(head) > 1) return false;
   folioMoveAnonRmap(memory, head, vma);
-  frames.flags[head]! |= PG.anonExclusive;
+  frames.setFlags(head, PG.anonExclusive);
   return true;
 }
 

@@ -26,9 +26,9 @@ export function copyHugePmd(dst: Vma, src: Vma, vpn: number): number {
   } else if (!(lo & Pte.special)) {
     if (frames.isAnonExclusive(head) && frames.folioMaybeDmaPinned(head)) return -EAGAIN;
     folioGet(memory, head);
-    frames.flags[head]! &= ~PG.anonExclusive;
-    frames.entireMapcount[head]!++;
-    frames.folioMapcount[head]!++;
+    frames.clearFlags(head, PG.anonExclusive);
+    frames.addEntireMapcount(head, 1);
+    frames.addFolioMapcount(head, 1);
   }
   lo &= ~Pte.write;
   table.setLo(slot.index, lo);

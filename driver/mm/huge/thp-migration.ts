@@ -35,11 +35,11 @@ export function removeMigrationPmd(vma: Vma, newHead: number, slot: PmdSlot): vo
   folioGet(memory, newHead);
   let lo = mkPte(vma) | Pte.huge;
   if (!(old & Pte.young)) lo &= ~Pte.young;
-  if (old & Pte.dirty && frames.flags[newHead]! & PG.dirty) lo |= Pte.dirty;
+  if (old & Pte.dirty && frames.hasFlags(newHead, PG.dirty)) lo |= Pte.dirty;
   if (old & Pte.write) lo = maybeMkwrite(lo, vma);
-  frames.entireMapcount[newHead]!++;
-  frames.folioMapcount[newHead]!++;
-  if (old & (Pte.write | Pte.exclusive)) frames.flags[newHead]! |= PG.anonExclusive;
+  frames.addEntireMapcount(newHead, 1);
+  frames.addFolioMapcount(newHead, 1);
+  if (old & (Pte.write | Pte.exclusive)) frames.setFlags(newHead, PG.anonExclusive);
   if (frames.zone[newHead] === Zone.private) lo = Kind.devicePrivate | (lo & (Pte.huge | Pte.write));
   setPmd(slot, lo, newHead);
 }

@@ -26,7 +26,7 @@ const INHERITED = PG.swapbacked | PG.mlocked | PG.uptodate | PG.workingset | PG.
 /** Linux: mm/huge_memory.c:can_split_folio(), for a folio that is not in the swap cache. */
 export function canSplitFolio(memory: Memory, head: number): boolean {
   const { frames } = memory;
-  return frames.folioMapcount[head] === frames.refcount[head]! - 1;
+  return frames.folioMapcount(head) === frames.refcount(head) - 1;
 }
 
 /**
@@ -37,12 +37,12 @@ export function canSplitFolio(memory: Memory, head: number): boolean {
  */
 export function* splitFolio(memory: Memory, head: number, isolated: number[] | null = null): Coroutine<number> {
   const { frames } = memory;
-  assert(folioIsLocked(memory, head) && frames.order[head]! > 0, `pfn ${head} is no locked large folio`);
+  assert(folioIsLocked(memory, head) && frames.order(head) > 0, `pfn ${head} is no locked large folio`);
   const { inject } = memory.kernel;
   const injected = inject.armed ? yield* inject.reach(InjectPoint.thpSplit) : 0;
   if (injected !== 0) return injected;
   // Without a mapping its anon_vma may be gone.
-  if (head === memory.hugeZeroPfn || frames.folioMapcount[head] === 0) return -EBUSY;
+  if (head === memory.hugeZeroPfn || frames.folioMapcount(head) === 0) return -EBUSY;
   const object = rmapObject(memory, head);
   assert(object !== null && frames.isAnon(head), `folio ${head} is not anonymous`);
   yield* object.lock.writeLock();
@@ -64,7 +64,7 @@ function* unmapFolio(memory: Memory, head: number, vmas: readonly Vma[]): Corout
     const addr = firstAddressIn(memory, head, vma);
     if (addr < 0) continue;
     const unmapped = yield* unmapFolioOne(memory, head, { vma, addr, batch });
-    if (!unmapped || memory.frames.folioMapcount[head] === 0) break;
+    if (!unmapped || memory.frames.folioMapcount(head) === 0) break;
   }
   batch.flush();
 }
@@ -101,7 +101,7 @@ function splitUnmapped(
   const { frames } = memory;
   const nr = frames.folioNrPages(head);
   const parts = findMigrationParts(memory, head, vmas);
-  const isFree = frames.refcount[head] === 1;
+  const isFree = frames.refcount(head) === 1;
   if (isFree) makeSmallFolios(memory, head, isolated);
   const usesZeroPage = isFree && frames.zone[head] !== Zone.private;
   for (const part of parts) remapPart(part, { head, nr, usesZeroPage });
@@ -130,7 +130,7 @@ function findMigrationParts(memory: Memory, head: number, vmas: readonly Vma[]):
 
 function pagesIn(memory: Memory, head: number, { vma, addr }: { vma: Vma; addr: number }): number {
   const { frames } = memory;
-  const end = frames.index[head]! + frames.folioNrPages(head);
+  const end = frames.index(head) + frames.folioNrPages(head);
   return Math.min(end - vma.indexOf(addr), (vma.end - addr) / PAGE_SIZE);
 }
 
@@ -138,20 +138,20 @@ function pagesIn(memory: Memory, head: number, { vma, addr }: { vma: Vma; addr: 
 function makeSmallFolios(memory: Memory, head: number, isolated: number[] | null): void {
   const { frames } = memory;
   const nr = frames.folioNrPages(head);
-  assert(frames.folioMapcount[head] === 0, `folio ${head} is split while it is mapped`);
-  const flags = frames.flags[head]! & INHERITED;
+  assert(frames.folioMapcount(head) === 0, `folio ${head} is split while it is mapped`);
+  const flags = frames.flags(head) & INHERITED;
   for (let i = 1; i < nr; i++) {
     const pfn = head + i;
-    assert(frames.mapcount[pfn] === 0, `tail ${pfn} is mapped`);
-    frames.head[pfn] = pfn;
-    frames.flags[pfn] = flags;
-    frames.mapping[pfn] = frames.mapping[head]!;
-    frames.index[pfn] = frames.index[head]! + i;
-    frames.refcount[pfn] = isolated === null ? 1 : 2;
+    assert(frames.mapcount(pfn) === 0, `tail ${pfn} is mapped`);
+    frames.setHead(pfn, pfn);
+    frames.writeFlags(pfn, flags);
+    frames.setMapping(pfn, frames.mapping(head));
+    frames.setIndex(pfn, frames.index(head) + i);
+    frames.setRefcount(pfn, isolated === null ? 1 : 2);
     isolated?.push(pfn);
   }
-  frames.flags[head]! &= ~PG.head;
-  frames.order[head] = 0;
+  frames.clearFlags(head, PG.head);
+  frames.setOrder(head, 0);
   if (frames.zone[head] === Zone.private) memory.pagemaps[frames.pagemap[head]!]!.ops.folioSplit(head);
 }
 
@@ -164,7 +164,7 @@ function makeSmallFolios(memory: Memory, head: number, isolated: number[] | null
  */
 export function* splitUnmappedFolio(memory: Memory, head: number): Coroutine<number> {
   const { frames } = memory;
-  assert(folioIsLocked(memory, head) && frames.folioMapcount[head] === 0, `pfn ${head} is no locked, unmapped folio`);
+  assert(folioIsLocked(memory, head) && frames.folioMapcount(head) === 0, `pfn ${head} is no locked, unmapped folio`);
   const { inject } = memory.kernel;
   const injected = inject.armed ? yield* inject.reach(InjectPoint.thpSplit) : 0;
   if (injected !== 0) return injected;
@@ -175,7 +175,7 @@ export function* splitUnmappedFolio(memory: Memory, head: number): Coroutine<num
     return true;
   });
   // Small migration entries of a large folio are restored as well as one of 2 MiB.
-  if (frames.refcount[head] !== 1) return -EAGAIN;
+  if (frames.refcount(head) !== 1) return -EAGAIN;
   const nr = frames.folioNrPages(head);
   makeSmallFolios(memory, head, null);
   for (let pfn = head + 1; pfn < head + nr; pfn++) folioLockNew(memory, pfn);

@@ -84,7 +84,7 @@ function splitMapped(memory: Memory, leaf: Table, at: { vma: Vma; slot: PmdSlot;
   if (freeze) {
     leaf.fill(migrationEntryFor(lo, isExclusive) & ~Pte.huge, head, 1);
   } else {
-    frames.refcount[head]! += HPAGE_PMD_NR - 1;
+    frames.addRefcount(head, HPAGE_PMD_NR - 1);
     addPteMappings(memory, head, isExclusive);
     leaf.fill(smallEntry(at.vma, lo), head, 1);
   }
@@ -103,10 +103,10 @@ function smallEntry(vma: Vma, lo: number): number {
 function addPteMappings(memory: Memory, head: number, isExclusive: boolean): void {
   const { frames } = memory;
   for (let pfn = head; pfn < head + HPAGE_PMD_NR; pfn++) {
-    frames.mapcount[pfn]!++;
-    if (isExclusive) frames.flags[pfn]! |= PG.anonExclusive;
+    frames.addMapcount(pfn, 1);
+    if (isExclusive) frames.setFlags(pfn, PG.anonExclusive);
   }
-  frames.folioMapcount[head]! += HPAGE_PMD_NR;
+  frames.addFolioMapcount(head, HPAGE_PMD_NR);
 }
 
 /**
@@ -117,6 +117,6 @@ export function folioTryShareAnonRmapPmd(memory: Memory, head: number): boolean 
   const { frames } = memory;
   assert(frames.isAnonExclusive(head), `folio ${head} is not exclusive`);
   if (frames.folioMaybeDmaPinned(head)) return false;
-  frames.flags[head]! &= ~PG.anonExclusive;
+  frames.clearFlags(head, PG.anonExclusive);
   return true;
 }

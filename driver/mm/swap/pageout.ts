@@ -107,8 +107,8 @@ function isolatePages(
     if ((lo & (KIND_MASK | Pte.special)) !== Kind.present) continue;
     const pfn = table.hi(i);
     if (frames.isZoneDevice(pfn)) continue;
-    const head = frames.head[pfn]!;
-    if (frames.order[head]! > 0) {
+    const head = frames.head(pfn);
+    if (frames.order(head) > 0) {
       nr = pteBatch(memory, table, { i, max: (end - addr) / PAGE_SIZE });
       if (nr < frames.folioNrPages(head)) {
         if (folioLikelyMappedShared(memory, head) || !folioTrylock(memory, head)) continue;
@@ -116,7 +116,7 @@ function isolatePages(
         return { addr, splitHead: head, batch: nr };
       }
     }
-    if (!(frames.flags[head]! & PG.lru) || frames.folioMapcount[head] !== frames.folioNrPages(head)) continue;
+    if (!frames.hasFlags(head, PG.lru) || frames.folioMapcount(head) !== frames.folioNrPages(head)) continue;
     if (folioIsolateLru(memory, head)) folios.push(head);
   }
   return { addr: end, splitHead: 0, batch: 0 };
@@ -133,7 +133,7 @@ function pteBatch(memory: Memory, table: Table, { i, max }: { i: number; max: nu
     nr < max &&
     (table.lo(i + nr) & ~ignored) === first &&
     table.hi(i + nr) === pfn + nr &&
-    frames.head[pfn + nr] === frames.head[pfn]
+    frames.head(pfn + nr) === frames.head(pfn)
   ) {
     nr++;
   }

@@ -9,11 +9,11 @@ import type { Memory } from '../memory.js';
  */
 export function addToSwap(memory: Memory, pfn: number): boolean {
   const { frames } = memory;
-  assert(folioIsLocked(memory, pfn) && frames.order[pfn] === 0, `pfn ${pfn} is not a locked small folio`);
+  assert(folioIsLocked(memory, pfn) && frames.order(pfn) === 0, `pfn ${pfn} is not a locked small folio`);
   const slot = memory.swap.alloc(pfn);
   if (slot === 0) return false;
   addToSwapCache(memory, pfn, slot);
-  frames.flags[pfn]! |= PG.dirty;
+  frames.setFlags(pfn, PG.dirty);
   return true;
 }
 
@@ -22,17 +22,17 @@ export function addToSwapCache(memory: Memory, pfn: number, slot: number): void 
   const { frames } = memory;
   assert(memory.swap.cachedPfn(slot) === pfn, `swap slot ${slot} is not cached by pfn ${pfn}`);
   folioGet(memory, pfn);
-  frames.flags[pfn]! |= PG.swapcache;
-  frames.swapSlot[pfn] = slot;
+  frames.setFlags(pfn, PG.swapcache);
+  frames.setSwapSlot(pfn, slot);
 }
 
 /** Takes the locked folio out of the swap cache and drops the cache's reference. Linux: delete_from_swap_cache() */
 export function deleteFromSwapCache(memory: Memory, pfn: number): void {
   const { frames } = memory;
   assert(folioIsLocked(memory, pfn), `pfn ${pfn} leaves the swap cache unlocked`);
-  const slot = frames.swapSlot[pfn]!;
-  frames.flags[pfn]! &= ~PG.swapcache;
-  frames.swapSlot[pfn] = -1;
+  const slot = frames.swapSlot(pfn);
+  frames.clearFlags(pfn, PG.swapcache);
+  frames.setSwapSlot(pfn, -1);
   memory.swap.clearCached(slot);
   folioPut(memory, pfn);
 }
@@ -43,17 +43,17 @@ export function deleteFromSwapCache(memory: Memory, pfn: number): void {
  */
 export function folioFreeSwap(memory: Memory, pfn: number): boolean {
   const { frames } = memory;
-  if (!(frames.flags[pfn]! & PG.swapcache) || memory.swap.count(frames.swapSlot[pfn]!) > 0) return false;
+  if (!frames.hasFlags(pfn, PG.swapcache) || memory.swap.count(frames.swapSlot(pfn)) > 0) return false;
   deleteFromSwapCache(memory, pfn);
-  frames.flags[pfn]! |= PG.dirty;
+  frames.setFlags(pfn, PG.dirty);
   return true;
 }
 
 /** A page that was just unmapped keeps no slot that nobody needs. Linux: mm/swap_state.c:free_swap_cache() */
 export function freeSwapCache(memory: Memory, pfn: number): void {
   const { frames } = memory;
-  const head = frames.head[pfn]!;
-  if (!(frames.flags[head]! & PG.swapcache) || frames.folioMapcount[head]! > 0 || !folioTrylock(memory, head)) return;
+  const head = frames.head(pfn);
+  if (!frames.hasFlags(head, PG.swapcache) || frames.folioMapcount(head) > 0 || !folioTrylock(memory, head)) return;
   folioFreeSwap(memory, head);
   folioUnlock(memory, head);
 }
@@ -67,7 +67,7 @@ export function freeSwapAndCache(memory: Memory, slot: number): void {
   swap.free(slot);
   const pfn = swap.cachedPfn(slot);
   if (pfn === 0 || swap.count(slot) > 0) return;
-  if (memory.frames.folioMapcount[pfn]! > 0 && !swap.isHalfFull) return;
+  if (memory.frames.folioMapcount(pfn) > 0 && !swap.isHalfFull) return;
   if (!folioTrylock(memory, pfn)) return;
   // The reference keeps the folio until it is unlocked.
   folioGet(memory, pfn);

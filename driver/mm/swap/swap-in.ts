@@ -31,12 +31,12 @@ export function* doSwapPage(fault: VmFault): Coroutine<number> {
     if (table !== null) ptlUnlock(vma.mm);
     return table === null ? 0 : VM_FAULT.oom;
   }
-  if ((memory.frames.flags[pfn]! & PG.uptodate) === 0) {
+  if (!memory.frames.hasFlags(pfn, PG.uptodate)) {
     folioUnlock(memory, pfn);
     folioPut(memory, pfn);
     return VM_FAULT.sigbus;
   }
-  const isOurs = memory.frames.flags[pfn]! & PG.swapcache && memory.frames.swapSlot[pfn] === slot;
+  const isOurs = memory.frames.hasFlags(pfn, PG.swapcache) && memory.frames.swapSlot(pfn) === slot;
   const table = isOurs ? lockFaultEntry(fault) : null;
   if (table === null) {
     // Deviates: Linux leaves a slot that lost its last entry meanwhile to a later reclaim.
@@ -74,7 +74,7 @@ export function* swapCacheFolioLocked(memory: Memory, slot: number): Coroutine<n
   const injected = kernel.inject.armed ? yield* kernel.inject.reach(InjectPoint.swapRead) : 0;
   swap.read(slot, memory.bytes, pfn);
   // A page whose read failed stays in the cache without the mark, and nobody reads it again.
-  frames.flags[pfn]! |= injected === 0 ? PG.swapbacked | PG.uptodate : PG.swapbacked;
+  frames.setFlags(pfn, injected === 0 ? PG.swapbacked | PG.uptodate : PG.swapbacked);
   folioAddLru(memory, pfn);
   return pfn;
 }
@@ -89,14 +89,14 @@ function mapSwappedPage(fault: VmFault, table: Table, pfn: number): boolean {
   const wasExclusive = (fault.lo & Pte.exclusive) !== 0;
   memory.swap.free(fault.hi);
   // A reader keeps the slot: a page that stays clean can be dropped again without writing it.
-  if (memory.swap.isHalfFull || (isWrite && frames.refcount[pfn] === 2)) folioFreeSwap(memory, pfn);
+  if (memory.swap.isHalfFull || (isWrite && frames.refcount(pfn) === 2)) folioFreeSwap(memory, pfn);
   vma.mm.rss.anon++;
   vma.mm.rss.swap--;
   let lo = mkPte(vma);
-  const exclusive = wasExclusive || frames.refcount[pfn] === 1;
+  const exclusive = wasExclusive || frames.refcount(pfn) === 1;
   const isWritable = exclusive && (vma.flags & VM.write) !== 0;
   if (isWritable) lo |= isWrite ? Pte.write | Pte.dirty : Pte.write;
-  if (!(frames.flags[pfn]! & PG.anon)) folioSetAnon(memory, pfn, vma, { addr, exclusive });
+  if (!frames.hasFlags(pfn, PG.anon)) folioSetAnon(memory, pfn, vma, { addr, exclusive });
   folioAddAnonRmapPte(memory, pfn, exclusive);
   fault.lo = lo;
   fault.hi = pfn;

@@ -47,23 +47,23 @@ function* shrinkFolio(
   { folios, batch }: { folios: number[]; batch: TlbBatch },
 ): Coroutine<boolean> {
   const { frames } = memory;
-  const isAnonSwapbacked = frames.isAnon(pfn) && (frames.flags[pfn]! & PG.swapbacked) !== 0;
-  if (isAnonSwapbacked && !(frames.flags[pfn]! & PG.swapcache)) {
+  const isAnonSwapbacked = frames.isAnon(pfn) && frames.hasFlags(pfn, PG.swapbacked);
+  if (isAnonSwapbacked && !frames.hasFlags(pfn, PG.swapcache)) {
     if (frames.folioMaybeDmaPinned(pfn)) return false;
-    if (frames.order[pfn]! > 0) {
+    if (frames.order(pfn) > 0) {
       // Deviates: swap takes small pages only, as on a device without clusters.
       if (!canSplitFolio(memory, pfn)) return false;
       if ((yield* splitFolio(memory, pfn, folios)) !== 0) return false;
     }
     if (!addToSwap(memory, pfn)) return false;
   }
-  if (frames.order[pfn]! > 0) return false;
-  if (frames.folioMapcount[pfn]! > 0) yield* tryToUnmap(memory, pfn, batch);
-  if (frames.folioMapcount[pfn]! > 0 || frames.folioMaybeDmaPinned(pfn)) {
+  if (frames.order(pfn) > 0) return false;
+  if (frames.folioMapcount(pfn) > 0) yield* tryToUnmap(memory, pfn, batch);
+  if (frames.folioMapcount(pfn) > 0 || frames.folioMaybeDmaPinned(pfn)) {
     if (memory.swap.isHalfFull) folioFreeSwap(memory, pfn);
     return false;
   }
-  if (frames.flags[pfn]! & PG.dirty) {
+  if (frames.hasFlags(pfn, PG.dirty)) {
     // What is written out must be what the program wrote last. Linux: try_to_unmap_flush_dirty()
     batch.flush();
     if (!pageout(memory, pfn)) return false;
@@ -78,10 +78,10 @@ function* shrinkFolio(
  */
 function pageout(memory: Memory, pfn: number): boolean {
   const { frames, swap } = memory;
-  if (frames.refcount[pfn] !== 2) return false;
-  if (!(frames.flags[pfn]! & PG.swapcache) && !shmemSwapOut(memory, pfn)) return false;
-  frames.flags[pfn]! &= ~PG.dirty;
-  const slot = frames.swapSlot[pfn]!;
+  if (frames.refcount(pfn) !== 2) return false;
+  if (!frames.hasFlags(pfn, PG.swapcache) && !shmemSwapOut(memory, pfn)) return false;
+  frames.clearFlags(pfn, PG.dirty);
+  const slot = frames.swapSlot(pfn);
   if (folioFreeSwap(memory, pfn)) return false;
   swap.write(slot, memory.bytes, pfn);
   return true;
@@ -90,11 +90,11 @@ function pageout(memory: Memory, pfn: number): boolean {
 /** Takes an unmapped clean folio out of its cache if nobody else has a reference. Linux: mm/vmscan.c:__remove_mapping() */
 function removeMapping(memory: Memory, pfn: number): boolean {
   const { frames } = memory;
-  const flags = frames.flags[pfn]!;
+  const flags = frames.flags(pfn);
   // Lazyfree memory is in no cache.
-  if (flags & PG.anon && !(flags & PG.swapbacked)) return frames.refcount[pfn] === 1;
-  if (frames.mapping[pfn] === 0 && !(flags & PG.swapcache)) return false;
-  if (frames.refcount[pfn] !== 2 || flags & PG.dirty) return false;
+  if (flags & PG.anon && !(flags & PG.swapbacked)) return frames.refcount(pfn) === 1;
+  if (frames.mapping(pfn) === 0 && !(flags & PG.swapcache)) return false;
+  if (frames.refcount(pfn) !== 2 || flags & PG.dirty) return false;
   if (flags & PG.swapcache) deleteFromSwapCache(memory, pfn);
   else filemapRemoveFolio(memory, pfn);
   return true;

@@ -20,9 +20,9 @@ import type { Vma } from '../vmas/vma.js';
  */
 export function* tryToUnmap(memory: Memory, pfn: number, batch: TlbBatch): Coroutine<void> {
   const { frames } = memory;
-  assert(frames.order[pfn] === 0, `large folio ${pfn} is unmapped in one piece`);
+  assert(frames.order(pfn) === 0, `large folio ${pfn} is unmapped in one piece`);
   memory.stats.tryToUnmap++;
-  if (frames.folioMapcount[pfn] === 0) return;
+  if (frames.folioMapcount(pfn) === 0) return;
   yield* rmapWalk(memory, pfn, function* (vma, addr) {
     const { mm } = vma;
     const range: NotifierRange = { mm, start: addr, end: addr + PAGE_SIZE, event: 'CLEAR', owner: null };
@@ -31,7 +31,7 @@ export function* tryToUnmap(memory: Memory, pfn: number, batch: TlbBatch): Corou
     const goesOn = unmapEntry(vma, { addr, pfn }, batch);
     ptlUnlock(mm);
     invalidateRangeEnd(range);
-    return goesOn && frames.folioMapcount[pfn]! > 0;
+    return goesOn && frames.folioMapcount(pfn) > 0;
   });
 }
 
@@ -63,10 +63,10 @@ function unmapEntry(vma: Vma, { addr, pfn }: { addr: number; pfn: number }, batc
 function replaceAnonEntry(vma: Vma, table: Table, { i, pfn }: { i: number; pfn: number }): boolean {
   const { mm } = vma;
   const { frames, swap } = mm.memory;
-  const flags = frames.flags[pfn]!;
+  const flags = frames.flags(pfn);
   if (!(flags & PG.swapbacked)) {
-    if (frames.refcount[pfn] !== 1 + frames.folioMapcount[pfn]! || flags & PG.dirty) {
-      frames.flags[pfn]! |= PG.swapbacked;
+    if (frames.refcount(pfn) !== 1 + frames.folioMapcount(pfn) || flags & PG.dirty) {
+      frames.setFlags(pfn, PG.swapbacked);
       return false;
     }
     mm.rss.anon--;
@@ -76,7 +76,7 @@ function replaceAnonEntry(vma: Vma, table: Table, { i, pfn }: { i: number; pfn: 
   assert((flags & PG.swapcache) !== 0, `pfn ${pfn} is unmapped without a swap slot`);
   const exclusive = frames.isAnonExclusive(pfn);
   if (exclusive && !folioTryShareAnonRmapPte(mm.memory, pfn)) return false;
-  const slot = frames.swapSlot[pfn]!;
+  const slot = frames.swapSlot(pfn);
   swap.dup(slot);
   mm.rss.anon--;
   mm.rss.swap++;

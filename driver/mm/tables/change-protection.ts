@@ -114,7 +114,7 @@ function withoutWrite({ frames }: Memory, lo: number, pfn: number): number {
   if (!(lo & Pte.write)) return lo;
   switch (kindOf(lo)) {
     case Kind.migration: {
-      const isAnon = (frames.flags[frames.head[pfn]!]! & PG.anon) !== 0;
+      const isAnon = frames.hasFlags(frames.head(pfn), PG.anon);
       return isAnon ? (lo & ~Pte.write) | Pte.exclusive : lo & ~Pte.write;
     }
     case Kind.devicePrivate:

@@ -31,11 +31,11 @@ import { flushTlbPage, type TlbBatch } from './tlb.js';
  */
 export function* tryToMigrate(memory: Memory, pfn: number): Coroutine<void> {
   const { frames } = memory;
-  const head = frames.head[pfn]!;
+  const head = frames.head(pfn);
   memory.stats.tryToMigrate++;
   yield* rmapWalk(memory, head, function* (vma, addr) {
     const unmapped = yield* tryToMigrateOne(memory, head, { vma, addr });
-    return unmapped && frames.folioMapcount[head]! > 0;
+    return unmapped && frames.folioMapcount(head) > 0;
   });
 }
 
@@ -69,7 +69,7 @@ export function tryToMigrateEntry(
   const lo = table.lo(i);
   const pfn = table.hi(i);
   if (lo & Pte.dirty) folioMarkDirty(memory, pfn);
-  const exclusive = (frames.flags[pfn]! & PG.anonExclusive) !== 0;
+  const exclusive = frames.hasFlags(pfn, PG.anonExclusive);
   const { inject } = memory.kernel;
   if (exclusive && inject.armed && inject.hit(InjectPoint.anonShare) !== 0) return false;
   if (exclusive && !folioTryShareAnonRmapPte(memory, pfn)) return false;
@@ -96,7 +96,7 @@ export function migrationEntryFor(lo: number, exclusive: boolean): number {
  */
 export function* removeMigrationPtes(memory: Memory, oldPfn: number, newPfn: number): Coroutine<void> {
   const { frames } = memory;
-  const folios = { oldHead: frames.head[oldPfn]!, newHead: frames.head[newPfn]! };
+  const folios = { oldHead: frames.head(oldPfn), newHead: frames.head(newPfn) };
   memory.stats.removeMigrationPtes++;
   const object = rmapObject(memory, folios.newHead);
   if (object === null) return;
@@ -117,7 +117,7 @@ function removeMigrationPtesIn(
   const { mm } = vma;
   const { memory } = mm;
   ptlLock(mm);
-  if (memory.frames.order[newHead] === 0) {
+  if (memory.frames.order(newHead) === 0) {
     const vpn = addr / PAGE_SIZE;
     const table = mm.pageTable.pteTable(vpn);
     const i = pteIndex(vpn);
@@ -146,11 +146,11 @@ export function removeMigrationPte(vma: Vma, at: { table: Table; index: number; 
   folioGet(memory, at.newPfn);
   let lo = mkPte(vma);
   if (!(old & Pte.young)) lo &= ~Pte.young;
-  const head = frames.head[at.newPfn]!;
-  if (old & Pte.dirty && frames.flags[head]! & PG.dirty) lo |= Pte.dirty;
+  const head = frames.head(at.newPfn);
+  if (old & Pte.dirty && frames.hasFlags(head, PG.dirty)) lo |= Pte.dirty;
   if (old & Pte.write && !(memory.kernel.defects.writeLost && at.newPfn === table.hi(at.index))) lo |= Pte.write;
   if (frames.zone[at.newPfn] === Zone.private) lo = Kind.devicePrivate | (lo & Pte.write);
-  if (frames.flags[head]! & PG.anon) {
+  if (frames.hasFlags(head, PG.anon)) {
     folioAddAnonRmapPte(memory, at.newPfn, (old & (Pte.write | Pte.exclusive)) !== 0);
   } else {
     folioAddFileRmapPte(memory, at.newPfn);
@@ -198,7 +198,7 @@ function isMapping(lo: number, { exclusiveIsMapping }: KernelProfile): boolean {
 
 function pagesInVma(memory: Memory, head: number, { vma, addr }: { vma: Vma; addr: number }): number {
   const { frames } = memory;
-  const end = frames.index[head]! + frames.folioNrPages(head);
+  const end = frames.index(head) + frames.folioNrPages(head);
   return Math.min(end - vma.indexOf(addr), (vma.end - addr) / PAGE_SIZE);
 }
 

@@ -29,7 +29,7 @@ export function maybeMkwrite(lo: number, vma: Vma): number {
 /** Which resident counter a page belongs to. Linux: mm_counter() */
 export function addRss(mm: Mm, pfn: number, delta: number): void {
   const { frames } = mm.memory;
-  const flags = frames.flags[frames.head[pfn]!]!;
+  const flags = frames.flags(frames.head(pfn));
   if (flags & PG.anon) mm.rss.anon += delta;
   else if (flags & PG.swapbacked) mm.rss.shmem += delta;
   else mm.rss.file += delta;
@@ -42,7 +42,7 @@ export function isCpuAccessible(lo: number): boolean {
 
 /** Marks the folio of `pfn` dirty. Linux: folio_mark_dirty() */
 export function folioMarkDirty(memory: Memory, pfn: number): void {
-  memory.frames.flags[memory.frames.head[pfn]!]! |= PG.dirty;
+  memory.frames.setFlags(memory.frames.head(pfn), PG.dirty);
 }
 
 /**

@@ -164,7 +164,7 @@ function copyPinnedPage(dst: Vma, { to, i, vpn }: { to: Table; i: number; vpn: n
   const copy = memory.allocator.allocate();
   if (copy === 0) return -ENOMEM;
   copyPage(memory, copy, pfn);
-  memory.frames.flags[copy]! |= PG.uptodate;
+  memory.frames.setFlags(copy, PG.uptodate);
   folioAddNewAnonRmap(memory, copy, dst, vpn * PAGE_SIZE);
   folioAddLru(memory, copy);
   dst.mm.rss.anon++;

@@ -22,7 +22,7 @@ export function* madviseCold(vma: Vma, start: number, end: number): Coroutine<nu
 
 const COLD: PageAdvice = {
   folio: (memory, at, gather) => {
-    if (memory.frames.folioMapcount[at.head] === at.count) clearEntryBits(at, Pte.young, gather);
+    if (memory.frames.folioMapcount(at.head) === at.count) clearEntryBits(at, Pte.young, gather);
   },
   huge: (_memory, at, gather) => clearEntryBits(at, Pte.young, gather),
   nonPresent: () => {},

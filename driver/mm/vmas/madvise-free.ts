@@ -31,11 +31,11 @@ const FREE: PageAdvice = { folio: freeFolio, huge: freeHuge, nonPresent: freeNon
 function freeFolio(memory: Memory, at: FolioEntries, gather: TlbGather): void {
   const { frames } = memory;
   const { head } = at;
-  if (frames.flags[head]! & (PG.swapcache | PG.dirty)) {
+  if (frames.hasFlags(head, PG.swapcache | PG.dirty)) {
     if (!folioTrylock(memory, head)) return;
-    const isSole = frames.folioMapcount[head] === at.count;
-    const isClean = isSole && (!(frames.flags[head]! & PG.swapcache) || folioFreeSwap(memory, head));
-    if (isClean) frames.flags[head]! &= ~PG.dirty;
+    const isSole = frames.folioMapcount(head) === at.count;
+    const isClean = isSole && (!frames.hasFlags(head, PG.swapcache) || folioFreeSwap(memory, head));
+    if (isClean) frames.clearFlags(head, PG.dirty);
     folioUnlock(memory, head);
     if (!isClean) return;
   }
@@ -46,7 +46,7 @@ function freeFolio(memory: Memory, at: FolioEntries, gather: TlbGather): void {
 function freeHuge(memory: Memory, at: FolioEntries, gather: TlbGather): void {
   const { head } = at;
   if (!folioTrylock(memory, head)) return;
-  memory.frames.flags[head]! &= ~PG.dirty;
+  memory.frames.clearFlags(head, PG.dirty);
   folioUnlock(memory, head);
   cleanEntries(memory, at, gather);
 }
@@ -59,9 +59,9 @@ function cleanEntries(memory: Memory, at: FolioEntries, gather: TlbGather): void
 /** Deviates: takes effect at once, as there are no per-CPU batches. Linux: mm/swap.c:folio_mark_lazyfree() */
 function folioMarkLazyfree(memory: Memory, head: number): void {
   const { frames } = memory;
-  const flags = frames.flags[head]!;
+  const flags = frames.flags(head);
   const wanted = PG.anon | PG.swapbacked | PG.lru;
-  if ((flags & (wanted | PG.swapcache)) === wanted) frames.flags[head] = flags & ~PG.swapbacked;
+  if ((flags & (wanted | PG.swapcache)) === wanted) frames.writeFlags(head, flags & ~PG.swapbacked);
 }
 
 /** Swapped pages are dropped; pages of devices, and those on their way, are passed over. */

@@ -117,7 +117,7 @@ function advisePtes(
     } else if (kindOf(lo) !== Kind.present) {
       advice.nonPresent(mm, table, index);
     } else if (!(lo & Pte.special) && !memory.frames.isZoneDevice(pfn)) {
-      const head = memory.frames.head[pfn]!;
+      const head = memory.frames.head(pfn);
       const nr = memory.frames.folioNrPages(head);
       if (nr > 1) count = batchOf(memory, table, { index, max: end - vpn });
       if (count < nr && takeForSplit(memory, head)) return vpn;
@@ -135,10 +135,10 @@ function batchOf(memory: Memory, table: Table, { index, max }: { index: number; 
   const ignored = Pte.write | Pte.young | Pte.dirty;
   const lo = table.lo(index) & ~ignored;
   const first = table.hi(index);
-  const head = frames.head[first]!;
+  const head = frames.head(first);
   let count = 1;
   const isNext = (i: number, pfn: number) =>
-    (table.lo(i) & ~ignored) === lo && table.hi(i) === pfn && frames.head[pfn] === head;
+    (table.lo(i) & ~ignored) === lo && table.hi(i) === pfn && frames.head(pfn) === head;
   while (count < max && isNext(index + 2 * count, first + count)) count++;
   return count;
 }
@@ -151,7 +151,7 @@ function takeForSplit(memory: Memory, head: number): boolean {
 }
 
 function* splitAndPut(memory: Memory, pfn: number): Coroutine<boolean> {
-  const head = memory.frames.head[pfn]!;
+  const head = memory.frames.head(pfn);
   const error = yield* splitFolio(memory, head);
   folioUnlock(memory, head);
   folioPut(memory, head);

@@ -138,7 +138,7 @@ function hugeEntry(vma: Vma, { lo, hi, offset }: { lo: number; hi: number; offse
     out.flagsHi |= PM_PRESENT_HI;
     out.frame = hi + offset;
     if (!frames.isAnon(hi)) out.flagsHi |= PM_FILE_HI;
-    const sole = isHugetlb ? frames.folioMapcount[hi] === 1 : preciseMapcount(vma, hi + offset) === 1;
+    const sole = isHugetlb ? frames.folioMapcount(hi) === 1 : preciseMapcount(vma, hi + offset) === 1;
     if (sole) out.flagsHi |= PM_MMAP_EXCLUSIVE_HI;
     return;
   }
@@ -151,7 +151,7 @@ function hugeEntry(vma: Vma, { lo, hi, offset }: { lo: number; hi: number; offse
 /** Linux: folio_precise_page_mapcount() */
 function preciseMapcount(vma: Vma, pfn: number): number {
   const { frames } = vma.mm.memory;
-  return frames.mapcount[pfn]! + frames.entireMapcount[frames.head[pfn]!]!;
+  return frames.mapcount(pfn) + frames.entireMapcount(frames.head(pfn));
 }
 
 /** Linux: is_pfn_swap_entry() */

@@ -1,5 +1,12 @@
 import type { Coroutine } from '../../core/effect.js';
-import { MigrateSelect, MigrateVma, migrateVmaFinalize, migrateVmaPages, migrateVmaSetup } from '../../hmm/index.js';
+import {
+  MigrateSelect,
+  MigrateVma,
+  migrateVmaFinalize,
+  migrateVmaPages,
+  migrateVmaSetup,
+  migrationPath,
+} from '../../hmm/index.js';
 import { folioGet, folioPut, folioTrylock, folioUnlock } from '../../mm/frames/folio.js';
 import { PAGE_SIZE } from '../../mm/frames/frames.js';
 import { pfnAt } from '../../mm/tables/page-table-text.js';
@@ -54,7 +61,7 @@ function* holdMigration(
   mm: Mm,
   { start, end }: { start: number; end: number },
 ): Coroutine<(() => Coroutine<void>) | null> {
-  const migrate = new MigrateVma((end - start) / PAGE_SIZE);
+  const migrate = new MigrateVma((end - start) / PAGE_SIZE, migrationPath('classic'));
   migrate.request({ vma: mm.vmaLookup(start), start, end, flags: MigrateSelect.system, pgmapOwner: null });
   if ((yield* migrateVmaSetup(migrate)) !== 0) return null;
   return function* () {

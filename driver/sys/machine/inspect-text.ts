@@ -33,15 +33,15 @@ function pageWords(mm: Mm, vpn: number): string[] {
   const { frames } = mm.memory;
   const pfn = pfnAt(mm, vpn);
   if (pfn === 0) return [];
-  const head = frames.head[pfn]!;
-  const flags = frames.flags[head]!;
+  const head = frames.head(pfn);
+  const flags = frames.flags(head);
   return [
     ZONE_NAMES[frames.zone[pfn] as keyof typeof ZONE_NAMES],
     ...(frames.isAnonExclusive(pfn) ? ['exclusive'] : []),
     ...(flags & PG.locked ? ['locked'] : []),
     ...(flags & PG.swapcache ? ['swapcache'] : []),
-    `refs ${frames.refcount[head]}`,
-    `maps ${frames.folioMapcount[head]}`,
+    `refs ${frames.refcount(head)}`,
+    `maps ${frames.folioMapcount(head)}`,
     `pfn ${pfn}`,
   ];
 }

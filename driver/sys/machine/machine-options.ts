@@ -1,10 +1,9 @@
 import { DEFAULT_DIALECT, dialectByName, dialectIds } from '../../../uapi/dialect.js';
+import { PATH_NAMES, type PathName } from '../../../uapi/path-name.js';
 import { DEVMEM_CHUNK_PAGES, type DmirrorQuirks, NO_QUIRKS } from '../../dmirror/index.js';
 import { PAGE_SIZE } from '../../mm/frames/frames.js';
 import { DEFAULT_PROFILE, PROFILE_NAMES, profileByName } from '../../mm/profile.js';
 
-/** Which code serves MIGRATE_TO_DEV, MIGRATE_TO_SYS and the CPU fault; both give the same results. */
-export type MigrationPath = 'classic' | 'unified';
 export type SchedulerName = 'round-robin' | 'random';
 /** After which calls `checkInvariants` runs by itself: none, over what the call's process touches, or over everything. */
 export type InvariantChecks = 'off' | 'touched' | 'all';
@@ -16,7 +15,8 @@ export interface MachineOptions {
   readonly swapBytes: number;
   /** 2 MiB hugetlb pages. */
   readonly hugePages: number;
-  readonly path: MigrationPath;
+  /** Which code serves MIGRATE_TO_DEV, MIGRATE_TO_SYS and the CPU fault: a record of driver/hmm/paths.ts. */
+  readonly path: PathName;
   /** Whose kernel's semantics run: a name or alias of `driver/mm/profile.ts`. */
   readonly profile: string;
   /** The coherent devices 2 and 3 exist. */
@@ -63,7 +63,7 @@ export const COHERENT_BYTES = 2 * DEVMEM_CHUNK_PAGES * PAGE_SIZE;
 /** RAM and the coherent windows share one ArrayBuffer, which holds no more. */
 const MAX_BUFFER_BYTES = 2 ** 32;
 const CHOICES: { readonly [Name in keyof MachineOptions]?: readonly string[] } = {
-  path: ['classic', 'unified'],
+  path: PATH_NAMES,
   scheduler: ['round-robin', 'random'],
   thpEnabled: ['always', 'madvise', 'never'],
   checkInvariants: ['off', 'touched', 'all'],

@@ -9,6 +9,7 @@ import type { Task } from '../../core/task.js';
 import type { Trace } from '../../core/trace.js';
 import { WaitQueue } from '../../core/wait-queue.js';
 import { type Command, DEVMEM_CHUNK_PAGES, DmirrorDevices, GupTestModule } from '../../dmirror/index.js';
+import { migrationPath } from '../../hmm/index.js';
 import { MachineKernel } from '../../inject/machine-kernel.js';
 import { PAGE_SIZE } from '../../mm/frames/frames.js';
 import { checkInvariants } from '../../mm/invariants.js';
@@ -107,7 +108,7 @@ export class Machine implements ReleaseQueue {
       profile,
     });
     this.memory.maxMapCount = this.options.maxMapCount;
-    this.devices = new DmirrorDevices(this.memory, { path, quirks });
+    this.devices = new DmirrorDevices(this.memory, { path: migrationPath(path), quirks });
     this.devices.context.onCommand = (name, command) => {
       if (this.options.checkInvariants !== 'off') this.touched.note(command.file.mm, command.addr, command.end);
       this.onCommand?.(name, command);

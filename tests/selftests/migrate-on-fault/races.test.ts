@@ -1,10 +1,11 @@
 import { describe, test } from 'vitest';
 import { inProcess } from '../../../index.js';
+import { PATH_NAMES } from '../../../uapi/path-name.js';
 import { raceCases } from './races.js';
 
 const SCHEDULES = 1000;
 
-describe.each(['classic', 'unified'] as const)('on the %s path', (path) => {
+describe.each(PATH_NAMES)('on the %s path', (path) => {
   for (const race of raceCases(SCHEDULES)) {
     test(`${race.name} under ${SCHEDULES} schedules`, async () => {
       const transport = { current: inProcess({ path }) };

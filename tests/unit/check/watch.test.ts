@@ -8,6 +8,7 @@ import { MachinePool } from '../../../driver/sys/machine/machine-pool.js';
 import { type CommandName, commandNumber, dialectByName } from '../../../uapi/dialect.js';
 import { encodeHmmDmirrorCmd } from '../../../uapi/hmm-dmirror.js';
 import { MADV_DONTNEED, MADV_PAGEOUT, PAGE_SIZE, PROT_READ, PROT_WRITE } from '../../../uapi/mman.js';
+import type { PathName } from '../../../uapi/path-name.js';
 import type { CallArg, CallResult } from '../../../uapi/syscall.js';
 import { anon } from '../sys/helpers.js';
 
@@ -48,7 +49,7 @@ class Player {
   private readonly watch: Watch | null;
 
   constructor(
-    private readonly path: 'classic' | 'unified',
+    private readonly path: PathName,
     { checks, isTraced, isWatched }: Observer,
   ) {
     this.machine = pool.take({ path, checkInvariants: checks, ramBytes: 16 << 20, swapBytes: 1 << 20 });

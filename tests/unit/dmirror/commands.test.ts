@@ -300,7 +300,7 @@ describe('the memory of a device', () => {
     expect(scheduler.run().blocked).toMatchObject([{ task: 'release', holds: ['devmem_lock'] }]);
     expect(answer).toBe(null);
     expect(pfnsOf(w, 0, 1)).toEqual([held]);
-    w.memory.frames.refcount[held]!--;
+    w.memory.frames.addRefcount(held, -1);
     // The page can move now, and whoever moves it wakes the task that waits.
     w.run(doMunmap(w.mm, BASE, 4096));
     scheduler.run();

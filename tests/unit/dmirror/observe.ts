@@ -6,6 +6,7 @@ import type { Process } from '../../../driver/sys/processes/process.js';
 import { type CommandName, commandNumber, dialectByName } from '../../../uapi/dialect.js';
 import { decodeResult, encodeHmmDmirrorCmd } from '../../../uapi/hmm-dmirror.js';
 import { MAP_ANONYMOUS, MAP_FIXED, MAP_PRIVATE, MAP_SHARED, PROT_READ, PROT_WRITE } from '../../../uapi/mman.js';
+import type { PathName } from '../../../uapi/path-name.js';
 import type { CallArg, CallResult } from '../../../uapi/syscall.js';
 
 export const BASE = 0x1000000000;
@@ -22,7 +23,7 @@ export class Observed {
   private readonly lines: string[] = [];
 
   constructor(
-    path: 'classic' | 'unified',
+    path: PathName,
     readonly npages: number,
   ) {
     this.machine = new Machine({ path, ramBytes: 32 << 20, swapBytes: 1 << 20, coherent: false });
@@ -108,7 +109,7 @@ export class Observed {
     const counts: string[] = [];
     for (let page = 0; page < this.npages; page++) {
       const pfn = pfnAt(this.process.mm, BASE / PAGE_SIZE + page);
-      counts.push(pfn === 0 || pfn === 1 ? '-' : `${frames.refcount[pfn]}/${frames.mapcount[pfn]}`);
+      counts.push(pfn === 0 || pfn === 1 ? '-' : `${frames.refcount(pfn)}/${frames.mapcount(pfn)}`);
     }
     return counts.join(' ');
   }

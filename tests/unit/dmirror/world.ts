@@ -1,6 +1,7 @@
 import type { Coroutine } from '../../../driver/core/effect.js';
 import { SeededRandom } from '../../../driver/core/policy.js';
 import { DmirrorDevices, type DmirrorFile, type DmirrorOptions } from '../../../driver/dmirror/index.js';
+import { migrationPath } from '../../../driver/hmm/index.js';
 import { MachineKernel } from '../../../driver/inject/machine-kernel.js';
 import { cpuLoad, cpuStore } from '../../../driver/mm/faults/access.js';
 import { PAGE_SIZE } from '../../../driver/mm/frames/frames.js';
@@ -14,6 +15,7 @@ import { doMmap, type MmapRequest } from '../../../driver/mm/vmas/mmap.js';
 import { type CommandName, commandNumber, dialectByName } from '../../../uapi/dialect.js';
 import { decodeResult, encodeHmmDmirrorCmd } from '../../../uapi/hmm-dmirror.js';
 import { MAP_ANONYMOUS, MAP_FIXED, MAP_PRIVATE, PROT_READ, PROT_WRITE } from '../../../uapi/mman.js';
+import type { PathName } from '../../../uapi/path-name.js';
 import { runTask, testKernel } from '../helpers.js';
 
 /** Where the tests map things: 2 MiB aligned. */
@@ -48,7 +50,8 @@ export class DeviceWorld {
 
   /** With a seed the schedule is random. */
   constructor(
-    options: Partial<DmirrorOptions> & {
+    options: Omit<Partial<DmirrorOptions>, 'path'> & {
+      path?: PathName;
       ramBytes?: number;
       thpEnabled?: 'always' | 'never';
       profile?: ProfileName;
@@ -66,7 +69,11 @@ export class DeviceWorld {
       thpEnabled: options.thpEnabled ?? 'never',
       profile: profileByName(options.profile ?? '6.12')!,
     });
-    this.devices = new DmirrorDevices(this.memory, { path: 'classic', chunkPages: CHUNK, ...options });
+    this.devices = new DmirrorDevices(this.memory, {
+      chunkPages: CHUNK,
+      ...options,
+      path: migrationPath(options.path ?? 'classic'),
+    });
     this.mm = this.newMm();
   }
 

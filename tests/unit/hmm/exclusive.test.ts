@@ -29,7 +29,7 @@ describe('make_device_exclusive_range', () => {
     expect(got[0]).toBe(pfn);
     expect(f.text()).toBe('PTE 0-1 DEXCL-W');
     const { frames } = f.memory;
-    expect([frames.refcount[pfn], frames.mapcount[pfn]]).toEqual([1, 0]);
+    expect([frames.refcount(pfn), frames.mapcount(pfn)]).toEqual([1, 0]);
   });
 
   it('is ended by a CPU fault', () => {
@@ -38,7 +38,7 @@ describe('make_device_exclusive_range', () => {
     f.locked(exclusive(f));
     f.locked(handleMmFault(f.vma, START, 0));
     expect(f.text()).toBe('PTE 0 PRESENT W');
-    expect([f.memory.frames.refcount[pfn], f.memory.frames.mapcount[pfn]]).toEqual([1, 1]);
+    expect([f.memory.frames.refcount(pfn), f.memory.frames.mapcount(pfn)]).toEqual([1, 1]);
   });
 
   it('skips a page that somebody has locked', () => {
@@ -56,7 +56,7 @@ describe('make_device_exclusive_range', () => {
     expect(ret).toBe(2);
     expect(got[0]).toBe(0);
     expect(f.text()).toBe('PTE 0 PRESENT W\nPTE 1 DEXCL-W');
-    expect(f.memory.frames.refcount[pfn]).toBe(1);
+    expect(f.memory.frames.refcount(pfn)).toBe(1);
   });
 
   it('answers what GUP answers for memory that may not be written', () => {

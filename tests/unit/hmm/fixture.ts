@@ -3,10 +3,10 @@ import {
   MigratePfn,
   MigrateSelect,
   MigrateVma,
-  type MigrationPath,
   migrateVmaFinalize,
   migrateVmaPages,
   migrateVmaSetup,
+  migrationPath,
 } from '../../../driver/hmm/index.js';
 import { registerHmmHooks } from '../../../driver/hmm/migrate-device.js';
 import type { MachineKernel } from '../../../driver/inject/machine-kernel.js';
@@ -26,6 +26,7 @@ import type { Mm } from '../../../driver/mm/vmas/mm.js';
 import { VM } from '../../../driver/mm/vmas/vm-flags.js';
 import { Vma } from '../../../driver/mm/vmas/vma.js';
 import { insertVma } from '../../../driver/mm/vmas/vma-list.js';
+import type { PathName } from '../../../uapi/path-name.js';
 import { runTask, testKernel } from '../helpers.js';
 
 export const START = 0x10_0000_0000;
@@ -65,7 +66,7 @@ export class TestDevice {
   /** Brings a private page back for a CPU fault. */
   private *migrateToRam({ vma, addr, pfn }: { vma: Vma; addr: number; pfn: number }): Coroutine<number> {
     const { memory } = this;
-    const migrate = new MigrateVma(1, this.path).request({
+    const migrate = new MigrateVma(1, migrationPath(this.path)).request({
       vma,
       start: addr,
       end: addr + PAGE_SIZE,
@@ -83,7 +84,7 @@ export class TestDevice {
     return 0;
   }
 
-  path: MigrationPath = 'classic';
+  path: PathName = 'classic';
 
   /** A page with one reference, not locked. */
   allocate(): number {
@@ -159,7 +160,7 @@ export class Fixture {
     const { memory } = this;
     const pfn = device === null ? memory.allocator.allocate() : device.allocate();
     folioAddNewAnonRmap(memory, pfn, this.vma, this.vma.start + page * PAGE_SIZE);
-    memory.frames.flags[pfn]! |= PG.uptodate;
+    memory.frames.setFlags(pfn, PG.uptodate);
     if (device === null) folioAddLru(memory, pfn);
     this.mm.rss.anon++;
     const isPrivate = device?.zone === Zone.private;
@@ -179,12 +180,12 @@ export class Fixture {
 
   /** A migration of the first `npages` pages of the vma. */
   migration(
-    path: MigrationPath,
+    path: PathName,
     flags: number,
     { npages = this.npages, owner = this.device.owner, faultPfn = 0 } = {},
   ): MigrateVma {
     const end = START + npages * PAGE_SIZE;
-    return new MigrateVma(npages, path).request({
+    return new MigrateVma(npages, migrationPath(path)).request({
       vma: this.vma,
       start: START,
       end,

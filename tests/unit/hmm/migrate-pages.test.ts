@@ -15,6 +15,7 @@ import { PAGE_SIZE, PG } from '../../../driver/mm/frames/frames.js';
 import type { NotifierRange } from '../../../driver/mm/notifier.js';
 import { VM } from '../../../driver/mm/vmas/vm-flags.js';
 import { EBUSY } from '../../../uapi/errno.js';
+import { PATH_NAMES } from '../../../uapi/path-name.js';
 import { Fixture, START } from './fixture.js';
 
 const SYSTEM = MigrateSelect.system;
@@ -35,7 +36,7 @@ function recordEvents(f: Fixture): string[] {
   return events;
 }
 
-describe.each(['classic', 'unified'] as const)('a migration, %s path', (path) => {
+describe.each(PATH_NAMES)('a migration, %s path', (path) => {
   it('goes through the entries of the specification, stage by stage', () => {
     const f = new Fixture(4);
     const old = f.mapPage(0);
@@ -61,11 +62,11 @@ describe.each(['classic', 'unified'] as const)('a migration, %s path', (path) =>
       'PTE 0 DPRIV-W\nPTE 1 DPRIV-R\nPTE 2-3 DPRIV-W',
     ]);
     const { frames } = f.memory;
-    expect(frames.refcount[old]).toBe(0);
+    expect(frames.refcount(old)).toBe(0);
     for (let i = 0; i < 4; i++) {
       const pfn = migrate.dstPfn[i]!;
-      expect([frames.refcount[pfn], frames.mapcount[pfn], frames.flags[pfn]! & PG.locked]).toEqual([1, 1, 0]);
-      expect(frames.index[pfn]).toBe(START / PAGE_SIZE + i);
+      expect([frames.refcount(pfn), frames.mapcount(pfn), frames.hasFlags(pfn, PG.locked)]).toEqual([1, 1, false]);
+      expect(frames.index(pfn)).toBe(START / PAGE_SIZE + i);
       expect(frames.isAnonExclusive(pfn)).toBe(true);
     }
     expect(f.mm.rss.anon).toBe(4);
@@ -94,7 +95,7 @@ describe.each(['classic', 'unified'] as const)('a migration, %s path', (path) =>
     f.migrate(migrate, null);
     expect(f.text()).toBe('PTE 0 PRESENT W\nPTE 1 PRESENT R');
     expect(f.device.freed.length).toBe(2);
-    expect(f.memory.frames.flags[migrate.dstPfn[0]!]! & PG.lru).toBe(PG.lru);
+    expect(f.memory.frames.hasFlags(migrate.dstPfn[0]!, PG.lru)).toBe(true);
   });
 
   it('restores an entry for which the driver has no destination', () => {
@@ -116,8 +117,8 @@ describe.each(['classic', 'unified'] as const)('a migration, %s path', (path) =>
     );
     expect(f.text()).toBe('PTE 0 PRESENT W\nPTE 1 DPRIV-W');
     expect(migrate.src[0]! & MigratePfn.migrate).toBe(0);
-    expect(f.memory.frames.refcount[pfn]).toBe(1);
-    expect(f.memory.frames.flags[pfn]! & PG.lru).toBe(PG.lru);
+    expect(f.memory.frames.refcount(pfn)).toBe(1);
+    expect(f.memory.frames.hasFlags(pfn, PG.lru)).toBe(true);
   });
 
   it('does not move a page that got a reference after setup', () => {
@@ -171,8 +172,8 @@ describe.each(['classic', 'unified'] as const)('a migration, %s path', (path) =>
     folioGet(f.memory, pfn);
     f.migrate(f.migration(path, MigrateSelect.devicePrivate, { faultPfn: pfn }), null);
     expect(f.text()).toBe('PTE 0 PRESENT W');
-    expect(f.memory.frames.refcount[pfn]).toBe(1);
-    expect(f.memory.frames.flags[pfn]! & PG.locked).toBe(0);
+    expect(f.memory.frames.refcount(pfn)).toBe(1);
+    expect(f.memory.frames.hasFlags(pfn, PG.locked)).toBe(false);
   });
 
   it('keeps a private page where it is when another fault holds a reference too', () => {
@@ -181,7 +182,7 @@ describe.each(['classic', 'unified'] as const)('a migration, %s path', (path) =>
     folioGet(f.memory, pfn, 2);
     f.migrate(f.migration(path, MigrateSelect.devicePrivate, { faultPfn: pfn }), null);
     expect(f.text()).toBe('PTE 0 DPRIV-W');
-    expect(f.memory.frames.refcount[pfn]).toBe(3);
+    expect(f.memory.frames.refcount(pfn)).toBe(3);
   });
 });
 
@@ -232,7 +233,7 @@ describe('a migration by pfn', () => {
     const pfn = f.mapPage(0, { device: f.coherent });
     folioGet(f.memory, pfn, 3);
     expect(f.run(migrateDeviceCoherentFolio(f.memory, pfn))).toBe(-EBUSY);
-    expect(f.memory.frames.refcount[pfn]).toBe(3);
+    expect(f.memory.frames.refcount(pfn)).toBe(3);
     expect(f.text()).toBe('PTE 0 PRESENT W');
   });
 });

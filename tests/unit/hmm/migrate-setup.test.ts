@@ -12,12 +12,13 @@ import { PAGE_SIZE, PG } from '../../../driver/mm/frames/frames.js';
 import { Kind, Pte } from '../../../driver/mm/tables/entry.js';
 import { VM } from '../../../driver/mm/vmas/vm-flags.js';
 import { EINVAL } from '../../../uapi/errno.js';
+import { PATH_NAMES } from '../../../uapi/path-name.js';
 import { Fixture, START } from './fixture.js';
 
 const { valid, migrate: MIGRATE, write: WRITE } = MigratePfn;
 const TAKEN = valid | MIGRATE;
 
-describe.each(['classic', 'unified'] as const)('migrate_vma_setup, %s path', (path) => {
+describe.each(PATH_NAMES)('migrate_vma_setup, %s path', (path) => {
   /** Setup, `look`, finalize (nothing has a destination, so all is restored). */
   function setup(f: Fixture, migrate: MigrateVma, look: () => void): void {
     f.locked(
@@ -63,7 +64,7 @@ describe.each(['classic', 'unified'] as const)('migrate_vma_setup, %s path', (pa
       'PRESENT R shared',
       SYSTEM,
       (f: Fixture) => {
-        f.memory.frames.flags[f.mapPage(0, { write: false })]! &= ~PG.anonExclusive;
+        f.memory.frames.clearFlags(f.mapPage(0, { write: false }), PG.anonExclusive);
       },
       `${TAKEN} PTE 0 MIG-R c1`,
     ],
@@ -88,7 +89,7 @@ describe.each(['classic', 'unified'] as const)('migrate_vma_setup, %s path', (pa
       'page without mapping',
       SYSTEM,
       (f: Fixture) => {
-        f.memory.frames.mapping[f.mapPage(0)] = 0;
+        f.memory.frames.setMapping(f.mapPage(0), 0);
       },
       '0 PTE 0 PRESENT W c0',
     ],
@@ -96,7 +97,7 @@ describe.each(['classic', 'unified'] as const)('migrate_vma_setup, %s path', (pa
       'pinned page',
       SYSTEM,
       (f: Fixture) => {
-        f.memory.frames.pincount[f.mapPage(0)] = 1;
+        f.memory.frames.setPincount(f.mapPage(0), 1);
       },
       '0 PTE 0 PRESENT W c0',
     ],
@@ -104,7 +105,7 @@ describe.each(['classic', 'unified'] as const)('migrate_vma_setup, %s path', (pa
       'page with a reference of somebody',
       SYSTEM,
       (f: Fixture) => {
-        f.memory.frames.refcount[f.mapPage(0)]!++;
+        f.memory.frames.addRefcount(f.mapPage(0), 1);
       },
       '0 PTE 0 PRESENT W c0',
     ],
@@ -112,7 +113,7 @@ describe.each(['classic', 'unified'] as const)('migrate_vma_setup, %s path', (pa
       'page off the LRU',
       SYSTEM,
       (f: Fixture) => {
-        f.memory.frames.flags[f.mapPage(0)]! &= ~PG.lru;
+        f.memory.frames.clearFlags(f.mapPage(0), PG.lru);
       },
       '0 PTE 0 PRESENT W c0',
     ],
@@ -145,26 +146,26 @@ describe.each(['classic', 'unified'] as const)('migrate_vma_setup, %s path', (pa
         yield* migrateVmaFinalize(migrate);
       })(),
     );
-    expect(f.memory.frames.refcount[pfn]).toBe(1);
+    expect(f.memory.frames.refcount(pfn)).toBe(1);
   });
 
   it('holds each page by its lock and one reference, and gives everything back', () => {
     const f = new Fixture(3);
     const { frames } = f.memory;
     const pfns = [f.mapPage(0), f.mapPage(1, { write: false }), f.mapPage(2, { dirty: false })];
-    const before = pfns.map((pfn) => frames.flags[pfn]);
+    const before = pfns.map((pfn) => frames.flags(pfn));
     const migrate = f.migration(path, SYSTEM);
     setup(f, migrate, () => {
       for (const pfn of pfns) {
-        expect(frames.refcount[pfn]).toBe(1);
-        expect(frames.mapcount[pfn]).toBe(0);
-        expect(frames.flags[pfn]! & (PG.locked | PG.lru | PG.anonExclusive)).toBe(PG.locked);
+        expect(frames.refcount(pfn)).toBe(1);
+        expect(frames.mapcount(pfn)).toBe(0);
+        expect(frames.flags(pfn) & (PG.locked | PG.lru | PG.anonExclusive)).toBe(PG.locked);
       }
       expect(migrate.cpages).toBe(3);
       expect(migrate.npages).toBe(3);
     });
-    expect(pfns.map((pfn) => frames.flags[pfn]! & ~PG.dirty)).toEqual(before.map((flags) => flags! & ~PG.dirty));
-    expect(pfns.map((pfn) => frames.refcount[pfn])).toEqual([1, 1, 1]);
+    expect(pfns.map((pfn) => frames.flags(pfn) & ~PG.dirty)).toEqual(before.map((flags) => flags! & ~PG.dirty));
+    expect(pfns.map((pfn) => frames.refcount(pfn))).toEqual([1, 1, 1]);
     const leaf = f.mm.pageTable.pteTable(START / PAGE_SIZE)!;
     expect(leaf.lo(0) & (Pte.dirty | Pte.young)).toBe(Pte.dirty | Pte.young);
     expect(leaf.lo(2) & Pte.dirty).toBe(0);

@@ -12,13 +12,14 @@ import { PG } from '../../../driver/mm/frames/frames.js';
 import { folioAddNewAnonRmapPmd } from '../../../driver/mm/frames/rmap.js';
 import { Kind, Pte } from '../../../driver/mm/tables/entry.js';
 import { pmdIndex } from '../../../driver/mm/tables/page-table.js';
+import { PATH_NAMES } from '../../../uapi/path-name.js';
 import { Fixture, START } from './fixture.js';
 
 /** Maps a writable 2 MiB page at START. No page of it is all zero: a split would replace that by the zero page. */
 function mapHuge(f: Fixture): number {
   const { memory, mm, vma } = f;
   const head = memory.allocator.allocateHuge();
-  memory.frames.flags[head]! |= PG.uptodate;
+  memory.frames.setFlags(head, PG.uptodate);
   for (let i = 0; i < 512; i++) memory.words[(head + i) * 1024] = i + 1;
   folioAddNewAnonRmapPmd(memory, head, vma, START);
   folioAddLru(memory, head);
@@ -29,7 +30,7 @@ function mapHuge(f: Fixture): number {
   return head;
 }
 
-describe.each(['classic', 'unified'] as const)('collecting from a huge page, %s path', (path) => {
+describe.each(PATH_NAMES)('collecting from a huge page, %s path', (path) => {
   it('splits it, then takes single pages', () => {
     const f = new Fixture(512);
     const head = mapHuge(f);
@@ -44,7 +45,7 @@ describe.each(['classic', 'unified'] as const)('collecting from a huge page, %s 
       })(),
     );
     expect(f.text()).toBe('PTE 0-511 PRESENT W');
-    expect([f.memory.frames.order[head], f.memory.frames.refcount[head + 511]]).toEqual([0, 1]);
+    expect([f.memory.frames.order(head), f.memory.frames.refcount(head + 511)]).toEqual([0, 1]);
     expect(f.memory.stats.walks).toBe(1);
   });
 
@@ -58,14 +59,14 @@ describe.each(['classic', 'unified'] as const)('collecting from a huge page, %s 
         yield* migrateVmaSetup(migrate);
         expect([migrate.cpages, migrate.npages]).toEqual([0, 512]);
         folioUnlock(f.memory, head);
-        expect(f.memory.frames.refcount[head]).toBe(1);
-        f.memory.frames.refcount[head]!++;
+        expect(f.memory.frames.refcount(head)).toBe(1);
+        f.memory.frames.addRefcount(head, 1);
         yield* migrateVmaSetup(migrate);
         expect([migrate.cpages, migrate.npages]).toEqual([0, 512]);
-        expect(f.memory.frames.refcount[head]).toBe(2);
+        expect(f.memory.frames.refcount(head)).toBe(2);
       })(),
     );
-    expect(f.memory.frames.order[head]).toBe(9);
+    expect(f.memory.frames.order(head)).toBe(9);
   });
 
   it('keeps the reference of a failed attempt with quirk Q7', () => {
@@ -80,7 +81,7 @@ describe.each(['classic', 'unified'] as const)('collecting from a huge page, %s 
         folioUnlock(f.memory, head);
       })(),
     );
-    expect(f.memory.frames.refcount[head]).toBe(2);
+    expect(f.memory.frames.refcount(head)).toBe(2);
   });
 });
 

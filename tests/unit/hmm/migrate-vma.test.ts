@@ -5,6 +5,7 @@ import { backingPfn } from '../../../driver/mm/frames/folio.js';
 import { PAGE_SIZE } from '../../../driver/mm/frames/frames.js';
 import { pfnAt } from '../../../driver/mm/tables/page-table-text.js';
 import { Machine } from '../../../driver/sys/machine/machine.js';
+import type { PathName } from '../../../uapi/path-name.js';
 import { ops } from '../../conform/ops.js';
 import { regionAddr, World } from '../../conform/world.js';
 
@@ -20,7 +21,7 @@ const DEVICES = [0, 1, 2];
 class Side {
   private readonly world: World;
 
-  constructor(path: 'classic' | 'unified') {
+  constructor(path: PathName) {
     this.world = new World(new Machine({ path, ramBytes: 128 << 20, swapBytes: 4 << 20, checkInvariants: 'off' }));
   }
 

@@ -80,7 +80,7 @@ function answer(map: (f: Fixture) => void, defaultFlags: number): string {
 }
 
 const shared = (f: Fixture): void => {
-  f.memory.frames.flags[f.mapPage(0, { write: false })]! &= ~PG.anonExclusive;
+  f.memory.frames.clearFlags(f.mapPage(0, { write: false }), PG.anonExclusive);
 };
 
 describe('hmm_range_fault, entry by entry', () => {
@@ -229,8 +229,8 @@ describe('hmm_range_fault with a migration', () => {
   function expectNothingHeld(f: Fixture, range: HmmRange, pfns: number[]): void {
     expect(f.text()).not.toContain('MIG');
     for (const pfn of pfns) {
-      expect(f.memory.frames.refcount[pfn]).toBe(1);
-      expect(f.memory.frames.flags[pfn]! & PG.locked).toBe(0);
+      expect(f.memory.frames.refcount(pfn)).toBe(1);
+      expect(f.memory.frames.hasFlags(pfn, PG.locked)).toBe(false);
     }
     expect([...range.flags].every((flags) => flags === 0)).toBe(true);
     const { notifier } = f.mm;
@@ -302,7 +302,7 @@ describe('hmm_range_fault with a migration', () => {
       })(),
     );
     expect([stats.walks, stats.resumptions, stats.remoteFaults]).toEqual([1, 1, 2]);
-    expect(pfns.map((pfn) => f.memory.frames.refcount[pfn])).toEqual([1, 1]);
+    expect(pfns.map((pfn) => f.memory.frames.refcount(pfn))).toEqual([1, 1]);
     expect(f.text()).toBe('PTE 0-1 PRESENT W\nPTE 2-3 ZERO');
   });
 
@@ -366,7 +366,7 @@ describe('hmm_range_fault with a migration', () => {
   it('reports own device pages, and pages it can not take, without preparing them', () => {
     const f = new Fixture(3);
     f.mapPage(0, { device: f.device });
-    f.memory.frames.pincount[f.mapPage(1)] = 1;
+    f.memory.frames.setPincount(f.mapPage(1), 1);
     f.mapPage(2, { device: f.coherent });
     const range = migrating(f);
     f.locked(heldThenGiven(range));
@@ -392,6 +392,6 @@ describe('hmm_range_fault with a migration', () => {
     expect([...migrate.src]).toEqual([0, 0]);
     expect(migrate.cpages).toBe(0);
     expect(f.text()).toBe('PTE 0 PRESENT W\nPTE 1 HWPOISON');
-    expect(f.memory.frames.refcount[pfn]).toBe(1);
+    expect(f.memory.frames.refcount(pfn)).toBe(1);
   });
 });

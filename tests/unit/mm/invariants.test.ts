@@ -42,7 +42,7 @@ test('a reference or a mapping too many is found', () => {
     ['entireMapcount', 'entireMapcount is 1, but 0'],
   ] as const) {
     const { world } = filled();
-    world.memory.frames[field][pfnAt(world.mm, BASE / PAGE + 9)]!++;
+    world.memory.frames.raw[field][pfnAt(world.mm, BASE / PAGE + 9)]!++;
     expect(() => world.check()).toThrow(message);
   }
 });

@@ -135,7 +135,7 @@ describe('pages of shared memory', () => {
     const mapping = newShmemMapping(memory, 2 * PAGE);
     const pfn = world.run(shmemGetFolio(memory, mapping, 1, { create: true }), { checked: false });
     memory.words[pfn * 1024] = 77;
-    memory.frames.flags[pfn]! |= PG.dirty;
+    memory.frames.setFlags(pfn, PG.dirty);
     folioIsolateLru(memory, pfn);
     folioPut(memory, pfn);
     world.run(reclaimPages(memory, [pfn]));

@@ -1,6 +1,7 @@
 import { PHASES } from '../../../driver/inject/inject-points.js';
 import { PROFILES } from '../../../driver/mm/profile.js';
 import * as errno from '../../../uapi/errno.js';
+import { PATH_NAMES } from '../../../uapi/path-name.js';
 import { FAULT_POINTS } from '../fault-points.js';
 import { either, flag, integer, list, map, match, named, type Shape, some, text, words } from './plan-shape.js';
 import { PLAN_LIMITS } from './plan-types.js';
@@ -101,7 +102,7 @@ export const PLAN: Shape = map(
     about: text,
     machine: map({
       profile: words(...PROFILES.flatMap(({ name, aliases }) => [name, ...aliases])),
-      path: words('classic', 'unified'),
+      path: words(...PATH_NAMES),
       seed: count,
       scheduler: words('round-robin', 'random'),
       coherent: flag,

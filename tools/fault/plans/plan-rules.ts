@@ -13,6 +13,7 @@ import {
 import { dialectByName } from '../../../uapi/dialect.js';
 import type { WirePoint } from '../wire/wire-points.js';
 import type { WireRule } from '../wire/wire-rules.js';
+import { functionsOf } from './callers.js';
 import { asList, isWirePoint, type Rule, returnAt, type Step } from './plan-types.js';
 import { MAIN_SESSION } from './plan-words.js';
 import { PlanNameError, type PlanWorld } from './plan-world.js';
@@ -134,7 +135,7 @@ function whereOf(rule: Rule, world: PlanWorld): InjectWhere {
   if (rule.device !== undefined) where.device = rule.device;
   if (rule.command !== undefined) where.command = rule.command;
   if (rule.dialect !== undefined) where.dialect = dialectByName(rule.dialect)?.id ?? rule.dialect;
-  if (rule.caller !== undefined) where.caller = rule.caller;
+  if (rule.caller !== undefined) where.caller = functionsOf(rule.caller)!;
   if (rule.page !== undefined) where.page = rule.page;
   if (rule.on !== undefined || rule.pages !== undefined) {
     const { addr, npages } = world.range(rule);

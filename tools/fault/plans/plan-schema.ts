@@ -2,6 +2,7 @@ import { phasesIn } from '../../../driver/inject/inject-points.js';
 import type { ProfileName } from '../../../driver/mm/profile.js';
 import { checkMachineOptions, DEFAULT_MACHINE_OPTIONS } from '../../../driver/sys/machine/machine-options.js';
 import { FAULT_POINTS, type FaultPointInfo, faultPoint } from '../fault-points.js';
+import { wrongCaller } from './callers.js';
 import { PLAN } from './plan-language.js';
 import { machineOptions, profileOf } from './plan-machine.js';
 import { checkNames } from './plan-names.js';
@@ -115,6 +116,8 @@ function checkRules(rules: readonly Rule[], path: Path, check: RuleCheck): void 
     if (ofWire.length === 0 && rule.return === undefined && rule.delay === undefined && rule.run === undefined)
       errors.push({ path: at, message: "a rule has a 'return', a 'delay' or a 'run'" });
     if (rule.run !== undefined) checkAction(rule.run, [...at, 'run'], errors);
+    const unknown = rule.caller === undefined ? undefined : wrongCaller(rule.caller);
+    if (unknown !== undefined) wrong('caller', unknown);
     checkPlaces(rule, wrong);
     if (typeof rule.pages === 'string' && pagesOf(rule.pages) === null) wrong('pages', BACKWARDS);
     if (rule.then !== undefined) checkRules(rule.then, [...at, 'then'], check);

@@ -1,5 +1,6 @@
 import { MachinePool } from '../../../driver/sys/machine/machine-pool.js';
-import type { PathName, SelftestCase } from '../../../tests/selftests/case.js';
+import type { SelftestCase } from '../../../tests/selftests/case.js';
+import type { PathName } from '../../../uapi/path-name.js';
 import { casesByName } from '../sweep/cases.js';
 import { endOf, runUnderFaults } from '../sweep/run-case.js';
 import { limitsOf, Served } from '../wire/served.js';

@@ -1,5 +1,5 @@
 import type { PhaseName } from '../../../driver/inject/inject-points.js';
-import type { PathName } from '../../../tests/selftests/case.js';
+import type { PathName } from '../../../uapi/path-name.js';
 import { type FaultPhase, type FaultReturn, faultPoint } from '../fault-points.js';
 
 /** What a plan's machine is; what is left out is the default of `dmirror`. */

@@ -2,11 +2,12 @@ import { writeFileSync } from 'node:fs';
 import { DEFECTS, type DefectName } from '../../../driver/inject/defects.js';
 import { DEFAULT_PROFILE } from '../../../driver/mm/profile.js';
 import { MachinePool } from '../../../driver/sys/machine/machine-pool.js';
-import type { PathName } from '../../../tests/selftests/case.js';
+import type { PathName } from '../../../uapi/path-name.js';
 import type { Output } from '../../commands/selftest.js';
 import { EXIT, UsageError } from '../../exit-code.js';
 import { shellQuote } from '../../glob.js';
 import { profileOption } from '../../kernel-profile.js';
+import { pathsOf } from '../../path-option.js';
 import { junitXml } from '../../report/junit.js';
 import { KtapWriter } from '../../report/ktap.js';
 import { loadPlan } from './plan-parse.js';
@@ -63,10 +64,6 @@ export async function runPlans(files: readonly string[], options: RunPlansOption
   const failed = results.filter(({ result }) => result.status === 'fail').length;
   output.err(`${results.length - failed} passed, ${failed} failed`);
   return failed > 0 ? EXIT.fail : EXIT.pass;
-}
-
-function pathsOf(path: PathName | undefined): readonly PathName[] {
-  return path === undefined ? ['classic', 'unified'] : [path];
 }
 
 function writeKtap(results: readonly { file: string; result: PlanResult }[], output: Output): void {

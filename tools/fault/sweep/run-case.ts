@@ -3,7 +3,8 @@ import type { DefectName } from '../../../driver/inject/defects.js';
 import type { Fired, InjectRule, SiteCount } from '../../../driver/inject/inject-engine.js';
 import type { MachineOptions } from '../../../driver/sys/machine/machine-options.js';
 import type { MachinePool } from '../../../driver/sys/machine/machine-pool.js';
-import type { PathName, SelftestCase } from '../../../tests/selftests/case.js';
+import type { SelftestCase } from '../../../tests/selftests/case.js';
+import type { PathName } from '../../../uapi/path-name.js';
 import { Boots, type Checkpoint } from './checkpoint.js';
 import type { WatchedTransport } from './watched-transport.js';
 

@@ -6,8 +6,9 @@ import type { InjectRule, SiteCount } from '../../../driver/inject/inject-engine
 import { INJECT_POINTS, INJECT_RETURNS, PHASES, phasesIn, pointByName } from '../../../driver/inject/inject-points.js';
 import type { ProfileName } from '../../../driver/mm/profile.js';
 import { MachinePool } from '../../../driver/sys/machine/machine-pool.js';
-import type { PathName, SelftestCase } from '../../../tests/selftests/case.js';
+import type { SelftestCase } from '../../../tests/selftests/case.js';
 import { scale } from '../../../tests/selftests/scale.js';
+import type { PathName } from '../../../uapi/path-name.js';
 import { type Injection, type RunId, tokenOf } from '../token.js';
 import { CaseWalk, type Checkpoint } from './checkpoint.js';
 import { type CaseRun, type Outcome, runUnderFaults } from './run-case.js';

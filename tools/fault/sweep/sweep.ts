@@ -1,11 +1,12 @@
 import { DEFECTS, type DefectName } from '../../../driver/inject/defects.js';
 import { INJECT_POINTS, phasesIn } from '../../../driver/inject/inject-points.js';
 import type { ProfileName } from '../../../driver/mm/profile.js';
-import type { PathName } from '../../../tests/selftests/case.js';
+import type { PathName } from '../../../uapi/path-name.js';
 import type { Output } from '../../commands/selftest.js';
 import { EXIT, UsageError } from '../../exit-code.js';
 import { globToRegExp } from '../../glob.js';
 import { profileOption } from '../../kernel-profile.js';
+import { pathsOf } from '../../path-option.js';
 import { KtapWriter } from '../../report/ktap.js';
 import { casesOf } from './cases.js';
 import { findingLines } from './finding-text.js';
@@ -93,7 +94,7 @@ export function jobsOf(
       throw new UsageError(`no case matches '${name}'`, 'see the names with `dmirror selftest --list`');
     for (const c of found) chosen.add(c.name);
   }
-  const paths: readonly PathName[] = path === undefined ? ['classic', 'unified'] : [path];
+  const paths = pathsOf(path);
   const used = names.length === 0 ? cases : cases.filter((c) => chosen.has(c.name));
   return paths.flatMap((p) => used.map((c) => ({ name: c.name, path: p })));
 }

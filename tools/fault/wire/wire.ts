@@ -1,5 +1,5 @@
 import { DEFAULT_PROFILE } from '../../../driver/mm/profile.js';
-import type { PathName } from '../../../tests/selftests/case.js';
+import type { PathName } from '../../../uapi/path-name.js';
 import type { Output } from '../../commands/selftest.js';
 import { EXIT } from '../../exit-code.js';
 import { KtapWriter } from '../../report/ktap.js';

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { PATH_NAMES, type PathName } from '../../../../uapi/path-name.js';
 import { DeviceWorld } from '../world.js';
 
 /** Locks and stages in order; a lock that is taken many times in a row is shown once. */
@@ -6,7 +7,7 @@ function order(w: DeviceWorld, kinds: readonly string[], work: () => void): stri
   return w.trace(kinds, work).filter((line, i, all) => line !== all[i - 1]);
 }
 
-function prepared(path: 'classic' | 'unified'): DeviceWorld {
+function prepared(path: PathName): DeviceWorld {
   const w = new DeviceWorld({ path });
   w.anon(0, 3);
   w.store(0, 2, 1);
@@ -29,38 +30,35 @@ describe('what the commands lock, in order', () => {
     ]);
   });
 
-  it.each(['classic', 'unified'] as const)(
-    'MIGRATE_TO_DEV on the %s path: the stages, and the notifiers between',
-    (path) => {
-      const w = prepared(path);
-      const file = w.open(0);
-      expect(w.trace(['stage', 'notifier', 'walk'], () => w.command(file, 'MIGRATE_TO_DEV', 0, 3))).toEqual(
-        path === 'classic'
-          ? [
-              'MIGRATE owner 0-3',
-              'collect 0-3',
-              'collect 0-3',
-              'setup 0-3',
-              'copy 0-3',
-              'MIGRATE owner 2-3',
-              'pages 0-3',
-              'finalize 0-3',
-            ]
-          : [
-              'hmm-migrate 0-3',
-              'MIGRATE owner 0-3',
-              'collect 0-3',
-              'setup 0-3',
-              'copy 0-3',
-              'MIGRATE owner 2-3',
-              'pages 0-3',
-              'finalize 0-3',
-            ],
-      );
-    },
-  );
+  it.each(PATH_NAMES)('MIGRATE_TO_DEV on the %s path: the stages, and the notifiers between', (path) => {
+    const w = prepared(path);
+    const file = w.open(0);
+    expect(w.trace(['stage', 'notifier', 'walk'], () => w.command(file, 'MIGRATE_TO_DEV', 0, 3))).toEqual(
+      path === 'classic'
+        ? [
+            'MIGRATE owner 0-3',
+            'collect 0-3',
+            'collect 0-3',
+            'setup 0-3',
+            'copy 0-3',
+            'MIGRATE owner 2-3',
+            'pages 0-3',
+            'finalize 0-3',
+          ]
+        : [
+            'hmm-migrate 0-3',
+            'MIGRATE owner 0-3',
+            'collect 0-3',
+            'setup 0-3',
+            'copy 0-3',
+            'MIGRATE owner 2-3',
+            'pages 0-3',
+            'finalize 0-3',
+          ],
+    );
+  });
 
-  it.each(['classic', 'unified'] as const)('the entries between the stages on the %s path', (path) => {
+  it.each(PATH_NAMES)('the entries between the stages on the %s path', (path) => {
     const w = prepared(path);
     const file = w.open(0);
     const seen: string[] = [];

@@ -5,10 +5,11 @@ import { Process } from '../../../../uapi/client/thread.js';
 import { EINVAL, ENOENT, ENOMEM } from '../../../../uapi/errno.js';
 import { HMM_DMIRROR_FLAG_FAIL_ALLOC } from '../../../../uapi/hmm-dmirror.js';
 import { PAGE_SIZE } from '../../../../uapi/mman.js';
+import { PATH_NAMES, type PathName } from '../../../../uapi/path-name.js';
 
 const NPAGES = 4;
 
-async function setUp(dialect: string, path: 'classic' | 'unified' = 'classic') {
+async function setUp(dialect: string, path: PathName = 'classic') {
   const transport = inProcess({ path, checkInvariants: 'all' });
   const process = await Process.create(transport);
   const device = await Dmirror.open(process, 0, { dialect });
@@ -17,7 +18,7 @@ async function setUp(dialect: string, path: 'classic' | 'unified' = 'classic') {
   return { transport, device, memory };
 }
 
-describe.each(['classic', 'unified'] as const)('FLAGS with FAIL_ALLOC on the %s path', (path) => {
+describe.each(PATH_NAMES)('FLAGS with FAIL_ALLOC on the %s path', (path) => {
   it('skips one page on the way to the device, which the mirror then lacks', async () => {
     const { transport, device, memory } = await setUp('M6', path);
     expect((await device.command('FLAGS', memory.addr, HMM_DMIRROR_FLAG_FAIL_ALLOC)).ret).toBe(0);

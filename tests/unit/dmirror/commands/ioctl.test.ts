@@ -7,6 +7,7 @@ import { doMprotect } from '../../../../driver/mm/vmas/mprotect.js';
 import { doMunmap } from '../../../../driver/mm/vmas/munmap.js';
 import { EBUSY, EFAULT, EINVAL, ENOENT, EPERM } from '../../../../uapi/errno.js';
 import { MADV_DONTNEED, PROT_READ } from '../../../../uapi/mman.js';
+import { PATH_NAMES } from '../../../../uapi/path-name.js';
 import { type Answer, BASE, DeviceWorld, RW } from '../world.js';
 
 const PAGES = 8;
@@ -69,7 +70,7 @@ const CASES: Record<string, Actor[]> = {
 
 const EXPECTED = [0, -EBUSY, -EFAULT, -EINVAL, -ENOENT, -EPERM];
 
-describe.each(['classic', 'unified'] as const)('under random schedules on the %s path', (path) => {
+describe.each(PATH_NAMES)('under random schedules on the %s path', (path) => {
   it.each(Object.keys(CASES))('%s: everybody ends, and the books are right', (name) => {
     for (let seed = 1; seed <= SEEDS; seed++) {
       const w = new DeviceWorld({ path, seed });

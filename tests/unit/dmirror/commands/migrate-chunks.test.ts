@@ -8,6 +8,7 @@ import { doMunmap } from '../../../../driver/mm/vmas/munmap.js';
 import { EFAULT, ENOMEM } from '../../../../uapi/errno.js';
 import { HMM_DMIRROR_FLAG_FAIL_ALLOC } from '../../../../uapi/hmm-dmirror.js';
 import { MADV_FREE, MREMAP_FIXED, MREMAP_MAYMOVE, PAGE_SIZE, PROT_READ } from '../../../../uapi/mman.js';
+import { PATH_NAMES } from '../../../../uapi/path-name.js';
 import { BASE, DeviceWorld, RW } from '../world.js';
 
 const HUGE = 512;
@@ -25,7 +26,7 @@ function spoilHugePages({ memory }: DeviceWorld, blocks: number): number[] {
   return taken;
 }
 
-describe.each(['classic', 'unified'] as const)('device memory in folios of 2 MiB, %s path', (path) => {
+describe.each(PATH_NAMES)('device memory in folios of 2 MiB, %s path', (path) => {
   function world(ramBytes = 32 << 20) {
     const w = new DeviceWorld({ path, profile: '7.3', thpEnabled: 'always', ramBytes });
     w.anon(0, HUGE);
@@ -88,16 +89,15 @@ describe.each(['classic', 'unified'] as const)('device memory in folios of 2 MiB
   it('leaves pinned and locked folios where they are', () => {
     const { w, file } = world();
     w.store(0, HUGE, 100);
-    const head =
-      w.memory.frames.head[
-        w.memory.mms
-          .values()
-          .next()
-          .value!.pageTable.pmdTable(BASE / 4096)!
-          .hi(0)
-      ]!;
-    w.memory.frames.pincount[head]!++;
-    w.memory.frames.refcount[head]!++;
+    const head = w.memory.frames.head(
+      w.memory.mms
+        .values()
+        .next()
+        .value!.pageTable.pmdTable(BASE / 4096)!
+        .hi(0),
+    );
+    w.memory.frames.addPincount(head, 1);
+    w.memory.frames.addRefcount(head, 1);
     expect(w.command(file, 'MIGRATE_TO_DEV', 0, HUGE).ret).toBe(-2);
     expect(w.text(0, HUGE)).toBe('PMD 0-511 HUGE W');
     w.check();

@@ -8,6 +8,7 @@ import { doMadvise } from '../../../../driver/mm/vmas/madvise.js';
 import type { Mm } from '../../../../driver/mm/vmas/mm.js';
 import { doMprotect } from '../../../../driver/mm/vmas/mprotect.js';
 import { MADV_DONTNEED, MADV_PAGEOUT, MAP_FIXED, MAP_SHARED, PROT_NONE, PROT_READ } from '../../../../uapi/mman.js';
+import type { PathName } from '../../../../uapi/path-name.js';
 import { TestFile } from '../../mm/vma-world.js';
 import { BASE, DeviceWorld, RW } from '../world.js';
 
@@ -43,7 +44,7 @@ class Player {
   private readonly held: { pfn: number; pinned: boolean }[] = [];
   private value = 1;
 
-  constructor(path: 'classic' | 'unified') {
+  constructor(path: PathName) {
     this.w = new DeviceWorld({ path, thpEnabled: 'always' });
     const { w } = this;
     w.anon(0, 8);

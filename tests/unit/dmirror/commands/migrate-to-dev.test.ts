@@ -4,6 +4,7 @@ import { folioPut } from '../../../../driver/mm/frames/folio.js';
 import { EFAULT, EINVAL, ENOENT } from '../../../../uapi/errno.js';
 import { HMM_DMIRROR_FLAG_FAIL_ALLOC } from '../../../../uapi/hmm-dmirror.js';
 import { PROT_NONE, PROT_READ } from '../../../../uapi/mman.js';
+import { PATH_NAMES } from '../../../../uapi/path-name.js';
 import { runTask } from '../../helpers.js';
 import { BASE, DeviceWorld } from '../world.js';
 
@@ -19,7 +20,7 @@ function getFirstPage({ memory, mm }: DeviceWorld): number {
   return pfns[0]!;
 }
 
-describe.each(['classic', 'unified'] as const)('migration ioctls on the %s path', (path) => {
+describe.each(PATH_NAMES)('migration ioctls on the %s path', (path) => {
   it('moves written pages to the device and answers their data', () => {
     const w = new DeviceWorld({ path });
     w.anon(0, 8);

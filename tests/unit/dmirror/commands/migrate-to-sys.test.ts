@@ -4,23 +4,24 @@
 
 import { describe, expect, it } from 'vitest';
 import { MADV_PAGEOUT } from '../../../../uapi/mman.js';
+import { PATH_NAMES, type PathName } from '../../../../uapi/path-name.js';
 import { BASE, Observed } from '../observe.js';
 
 /** Pages 0 and 1 written, page 2 never touched. */
-function filled(path: 'classic' | 'unified'): Observed {
+function filled(path: PathName): Observed {
   const o = new Observed(path, 3);
   o.store(0, 2);
   return o;
 }
 
 /** On both paths, which must not differ. */
-function onBothPaths(run: (path: 'classic' | 'unified') => string): string {
+function onBothPaths(run: (path: PathName) => string): string {
   const classic = run('classic');
   expect(run('unified')).toBe(classic);
   return classic;
 }
 
-const PATHS = ['classic', 'unified'] as const;
+const PATHS = PATH_NAMES;
 
 describe('the way back', () => {
   it('MIGRATE_TO_SYS takes all pages at once', () => {

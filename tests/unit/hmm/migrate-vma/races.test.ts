@@ -8,11 +8,11 @@ import {
   type IntervalNotifier,
   MigrateSelect,
   MigrateVma,
-  type MigrationPath,
   migrateHmmRangeSetup,
   migrateVmaFinalize,
   migrateVmaPages,
   migrateVmaSetup,
+  migrationPath,
   mmuIntervalNotifierInsert,
   mmuIntervalReadBegin,
   mmuIntervalSetSeq,
@@ -23,6 +23,7 @@ import { FAULT } from '../../../../driver/mm/faults/fault-code.js';
 import { PAGE_SIZE } from '../../../../driver/mm/frames/frames.js';
 import { checkInvariants } from '../../../../driver/mm/invariants.js';
 import { EBUSY } from '../../../../uapi/errno.js';
+import { PATH_NAMES, type PathName } from '../../../../uapi/path-name.js';
 import { Fixture, START, type TestDevice } from '../fixture.js';
 
 const NPAGES = 8;
@@ -31,10 +32,10 @@ const SEEDS = 100;
 /** Migrates `[first, last)` to `device`, or back when it is null. */
 function* migrateOnce(
   f: Fixture,
-  path: MigrationPath,
+  path: PathName,
   at: { first: number; last: number; to: TestDevice | null },
 ): Coroutine<void> {
-  const migrate = new MigrateVma(NPAGES, path).request({
+  const migrate = new MigrateVma(NPAGES, migrationPath(path)).request({
     vma: f.vma,
     start: START + at.first * PAGE_SIZE,
     end: START + at.last * PAGE_SIZE,
@@ -59,7 +60,7 @@ function* migrateOnFault(f: Fixture, device: TestDevice): Coroutine<void> {
   };
   const notifier = yield* mmuIntervalNotifierInsert(f.mm, { start: START, length: NPAGES * PAGE_SIZE, ops });
   if (typeof notifier === 'number') throw new Error('no notifier');
-  const migrate = new MigrateVma(NPAGES, 'unified').request({
+  const migrate = new MigrateVma(NPAGES, migrationPath('unified')).request({
     vma: null,
     start: 0,
     end: 0,
@@ -103,7 +104,7 @@ function* touch(f: Fixture, flags: number): Coroutine<void> {
 }
 
 /** Runs the tasks under one random schedule; afterwards all books must balance and nothing be held. */
-function race(seed: number, path: MigrationPath, tasks: (f: Fixture) => Coroutine<void>[]): void {
+function race(seed: number, path: PathName, tasks: (f: Fixture) => Coroutine<void>[]): void {
   const f = new Fixture(NPAGES, new MachineKernel(new SeededRandom(seed), seed, 1_000_000));
   f.device.path = path;
   f.other.path = path;
@@ -123,7 +124,7 @@ function race(seed: number, path: MigrationPath, tasks: (f: Fixture) => Coroutin
   checkInvariants(f.memory);
 }
 
-describe.each(['classic', 'unified'] as const)(`migrations that race, ${SEEDS} seeds, %s path`, (path) => {
+describe.each(PATH_NAMES)(`migrations that race, ${SEEDS} seeds, %s path`, (path) => {
   const eachSeed = (tasks: (f: Fixture) => Coroutine<void>[]): void => {
     for (let seed = 1; seed <= SEEDS; seed++) race(seed, path, tasks);
   };

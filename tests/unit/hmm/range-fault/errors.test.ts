@@ -10,6 +10,7 @@ import {
   MigrateSelect,
   MigrateVma,
   migrateVmaSetup,
+  migrationPath,
   mmuIntervalNotifierInsert,
   mmuIntervalReadBegin,
   mmuIntervalSetSeq,
@@ -43,11 +44,10 @@ function everything(f: Fixture): string {
   for (let page = 0; page < NPAGES; page++) {
     const vpn = START / PAGE_SIZE + page;
     const leaf = f.mm.pageTable.pteTable(vpn);
-    const i = 2 * pteIndex(vpn);
-    const entry = leaf === null ? '0 0' : `${leaf.entries[i]} ${leaf.entries[i + 1]}`;
+    const i = pteIndex(vpn);
+    const entry = leaf === null ? '0 0' : `${leaf.lo(i)} ${leaf.hi(i)}`;
     const pfn = pfnAt(f.mm, vpn);
-    const counts =
-      pfn === 0 ? '' : [frames.refcount, frames.mapcount, frames.flags].map((field) => field[pfn]).join(' ');
+    const counts = pfn === 0 ? '' : [frames.refcount(pfn), frames.mapcount(pfn), frames.flags(pfn)].join(' ');
     const word = pfn === 0 ? '' : f.memory.words[(pfn * PAGE_SIZE) / 4];
     lines.push(`${page}: ${entry} | ${counts} | ${word}`);
   }
@@ -77,7 +77,7 @@ function walk(f: Fixture, { bad, defaultFlags = HmmPfn.reqMigrate }: Walk): { er
     defaultFlags,
     pfnFlagsMask: bad === undefined ? 0 : HmmPfn.reqFault | HmmPfn.reqWrite,
     devPrivateOwner: f.device.owner,
-    migrate: new MigrateVma(NPAGES, 'unified').request({
+    migrate: new MigrateVma(NPAGES, migrationPath('unified')).request({
       vma: null,
       start: 0,
       end: 0,
@@ -96,7 +96,7 @@ function mapPages(f: Fixture, count: number, options: { write?: boolean } = {}):
   for (let page = 0; page < count; page++) {
     const dirty = page % 2 === 0;
     const pfn = f.mapPage(page, { ...options, dirty });
-    if (dirty) f.memory.frames.flags[pfn]! |= PG.dirty;
+    if (dirty) f.memory.frames.setFlags(pfn, PG.dirty);
   }
 }
 

@@ -11,6 +11,7 @@ import {
   migrateHmmRangeSetup,
   migrateVmaFinalize,
   migrateVmaPages,
+  migrationPath,
   mmuIntervalNotifierInsert,
   mmuIntervalReadBegin,
   mmuIntervalSetSeq,
@@ -66,7 +67,7 @@ describe('a range over a huge page', () => {
       defaultFlags: 0,
       pfnFlagsMask: reqFault | reqMigrate,
       devPrivateOwner: null,
-      migrate: new MigrateVma(NPAGES, 'unified').request({
+      migrate: new MigrateVma(NPAGES, migrationPath('unified')).request({
         vma: null,
         start: 0,
         end: 0,

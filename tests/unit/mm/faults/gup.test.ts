@@ -35,7 +35,7 @@ describe('get_user_pages', () => {
     w.store(0, 1, 1);
     const pfns: number[] = [];
     expect(locked(w, getUserPages(w.mm, addr(0), 3, FOLL.write, pfns))).toBe(3);
-    expect(pfns.map((pfn) => w.memory.frames.refcount[pfn])).toEqual([2, 2, 2]);
+    expect(pfns.map((pfn) => w.memory.frames.refcount(pfn))).toEqual([2, 2, 2]);
     expect(w.text(0, 3)).toBe('PTE 0-2 PRESENT W');
     for (const pfn of pfns) folioPut(w.memory, pfn);
     w.check();
@@ -45,10 +45,10 @@ describe('get_user_pages', () => {
     const w = new DeviceWorld();
     w.anon(0, 1);
     const pfns: number[] = [];
-    const before = w.memory.frames.refcount[ZERO_PFN]!;
+    const before = w.memory.frames.refcount(ZERO_PFN);
     expect(locked(w, getUserPages(w.mm, addr(0), 1, 0, pfns))).toBe(1);
     expect(pfns).toEqual([ZERO_PFN]);
-    expect(w.memory.frames.refcount[ZERO_PFN]).toBe(before + 1);
+    expect(w.memory.frames.refcount(ZERO_PFN)).toBe(before + 1);
     folioPut(w.memory, ZERO_PFN);
     w.check();
   });
@@ -111,7 +111,7 @@ describe('pins', () => {
     const pfns: number[] = [];
     expect(locked(w, pinUserPages(w.mm, addr(0), 1, 0, pfns))).toBe(1);
     const [pfn] = pfns as [number];
-    expect([w.memory.frames.refcount[pfn], w.memory.frames.pincount[pfn]]).toEqual([1025, 1]);
+    expect([w.memory.frames.refcount(pfn), w.memory.frames.pincount(pfn)]).toEqual([1025, 1]);
     w.command(file, 'MIGRATE_TO_DEV', 0, 1);
     expect(w.text(0, 1)).toBe('PTE 0 PRESENT W');
     w.check();
@@ -186,9 +186,9 @@ describe('pins', () => {
     w.store(0, 1, 5);
     const pfns: number[] = [];
     expect(locked(w, pinUserPages(w.mm, addr(3), 10, FOLL.write, pfns))).toBe(10);
-    const head = w.memory.frames.head[pfns[0]!]!;
+    const head = w.memory.frames.head(pfns[0]!);
     expect(pfns).toEqual(Array.from({ length: 10 }, (_, i) => head + 3 + i));
-    expect([w.memory.frames.refcount[head], w.memory.frames.pincount[head]]).toEqual([11, 10]);
+    expect([w.memory.frames.refcount(head), w.memory.frames.pincount(head)]).toEqual([11, 10]);
     unpinUserPages(w.memory, pfns, 10);
     w.check();
   });

@@ -23,10 +23,10 @@ describe('FrameAllocator', () => {
     const { frames, allocator } = makeAllocator();
     const head = allocator.allocateHuge();
     expect(head % HPAGE_PMD_NR).toBe(0);
-    expect(frames.refcount[head]).toBe(1);
-    expect(frames.refcount[head + 1]).toBe(0);
-    expect(frames.head[head + 511]).toBe(head);
-    expect(frames.flags[head + 511]! & PG.tail).not.toBe(0);
+    expect(frames.refcount(head)).toBe(1);
+    expect(frames.refcount(head + 1)).toBe(0);
+    expect(frames.head(head + 511)).toBe(head);
+    expect(frames.hasFlags(head + 511, PG.tail)).toBe(true);
   });
 
   it('makes a block whole again once its last single frame is back', () => {
@@ -35,7 +35,7 @@ describe('FrameAllocator', () => {
     expect(allocator.allocateHuge()).toBe(0);
     const head = huge[1]!;
     for (let i = 0; i < HPAGE_PMD_NR; i++) {
-      frames.refcount[head + i] = 0;
+      frames.setRefcount(head + i, 0);
       allocator.free(head + i);
     }
     expect(allocator.allocateHuge()).toBe(head);
@@ -46,6 +46,6 @@ describe('FrameAllocator', () => {
     for (let i = 0; i < 700; i++) allocator.allocate();
     allocator.reset();
     expect(allocator.freeFrames).toBe(BLOCKS * HPAGE_PMD_NR - 2);
-    expect(frames.refcount.every((count, pfn) => count === (pfn === ZERO_PFN ? 1 : 0))).toBe(true);
+    expect(frames.raw.refcount.every((count, pfn) => count === (pfn === ZERO_PFN ? 1 : 0))).toBe(true);
   });
 });

@@ -34,7 +34,7 @@ describe('splitting a folio', () => {
     const free = world.memory.allocator.freeFrames;
     expect(split(world, head)).toBe(0);
     expect(world.text(0, 512)).toBe('PTE 0 PRESENT W\nPTE 1-2 ZERO\nPTE 3-4 PRESENT W\nPTE 5-511 ZERO');
-    expect(world.memory.frames.order[head]).toBe(0);
+    expect(world.memory.frames.order(head)).toBe(0);
     expect(world.memory.allocator.freeFrames).toBe(free + 509);
     expect([0, 1, 3, 4].map((page) => world.load(page))).toEqual([1, 0, 4, 5]);
     expect(world.takeEvents()).toEqual(['CLEAR 0-512', 'CLEAR 0-512']);

@@ -216,10 +216,10 @@ describe('frames', () => {
     w.touch(0, 2);
     const pfns = [0, 1].map((at) => pfnAt(w.mm, BASE / PAGE + at));
     const atDrop: number[] = [];
-    w.tlb.drop = () => void atDrop.push(...pfns.map((pfn) => w.memory.frames.refcount[pfn]!));
+    w.tlb.drop = () => void atDrop.push(...pfns.map((pfn) => w.memory.frames.refcount(pfn)));
     expect(w.advise(0, 2, MADV_DONTNEED)).toBe(0);
     expect(atDrop).toEqual([1, 1]);
-    expect(pfns.map((pfn) => w.memory.frames.refcount[pfn])).toEqual([0, 0]);
+    expect(pfns.map((pfn) => w.memory.frames.refcount(pfn))).toEqual([0, 0]);
   });
 });
 

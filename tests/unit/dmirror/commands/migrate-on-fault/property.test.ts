@@ -25,6 +25,7 @@ import {
   PROT_READ,
   PROT_WRITE,
 } from '../../../../../uapi/mman.js';
+import type { PathName } from '../../../../../uapi/path-name.js';
 import type { CallArg, CallResult } from '../../../../../uapi/syscall.js';
 
 /** A small region, and behind it one that a huge page fits into; `ptr` of every command points to the third. */
@@ -76,7 +77,7 @@ class Player {
   private value = 0;
 
   constructor(
-    private readonly path: 'classic' | 'unified',
+    private readonly path: PathName,
     private readonly profile: ProfileName,
   ) {
     this.machine = this.newMachine();
@@ -228,7 +229,7 @@ class Player {
     const { frames, words: ram } = this.machine.memory;
     const entries: string[] = [];
     dmirror.mirror.visit((vpn, pfn, tag) => {
-      const word = frames.refcount[frames.head[pfn]!] === 0 ? 'gone' : ram[(pfn * PAGE_SIZE) / 4];
+      const word = frames.refcount(frames.head(pfn)) === 0 ? 'gone' : ram[(pfn * PAGE_SIZE) / 4];
       entries.push(`${vpn - BASE / PAGE_SIZE}:${tag}:${word}`);
     });
     return `mirror ${entries.sort().join(' ')}`;

@@ -1,0 +1,186 @@
+import { EFAULT } from '../../uapi/errno.js';
+import type { Coroutine } from '../core/effect.js';
+import { LockClass } from '../core/lock-class.js';
+import { Phase } from '../inject/inject-points.js';
+import { ZERO_PFN } from '../mm/frames/frame-allocator.js';
+import { PAGE_SIZE } from '../mm/frames/frames.js';
+import { KIND_MASK, Kind, kindOf, Pte } from '../mm/tables/entry.js';
+import { pmdIndex, pteIndex, type Table } from '../mm/tables/page-table.js';
+import { ptlLock, ptlUnlock } from '../mm/tables/ptl.js';
+import { flushTlbRange } from '../mm/tables/tlb.js';
+import { HmmPfn } from './hmm-range.js';
+import { hmmVmaHandlePmd } from './hmm-vma-handle-pmd.js';
+import {
+  asCollect,
+  fail,
+  type HmmVmaWalk,
+  hmmPteNeedFault,
+  hmmSelectMigrate,
+  type Stop,
+  type VmaWalk,
+} from './hmm-vma-walk.js';
+import { COLLECT_SPLIT, type CollectFilter, collectEntry, pageOwner } from './migrate-entry.js';
+import { type PmdRange, splitMappedFolio } from './migrate-thp.js';
+import { MigratePfn } from './migrate-vma.js';
+
+/**
+ * What one PMD entry covers of the range: reports its pages and prepares those that are wanted, whatever stands there. The caller holds
+ * the mmap_lock for read. The ptl is held between the two lines below and inside `hmmVmaHandlePmd`, never at an exit and never while
+ * something sleeps. Linux: mm/hmm.c:hmm_vma_walk_pmd()
+ */
+export function* hmmVmaWalkPmd(part: VmaWalk, pmd: Table, { vpn, end }: PmdRange): Coroutine<Stop | null> {
+  const { mm, memory, range } = part.walk;
+  memory.kernel.assertHeld(LockClass.mmapLock);
+  memory.stats.pmdEntries++;
+  // What is huge is split at most once a call, and what could not be split is not prepared.
+  for (let at = vpn, isSplitTried = false, mayPrepare = true; ; ) {
+    const leaf = pmd.child(pmdIndex(vpn));
+    if (leaf === null) {
+      const stop = yield* hmmVmaHandlePmd(part, pmd, { vpn, end, maySplit: !isSplitTried });
+      if (stop?.type !== 'again') return stop;
+      isSplitTried = true;
+      continue;
+    }
+    ptlLock(mm);
+    const stop = walkPtes(part, leaf, { vpn: at, end, mayPrepare });
+    ptlUnlock(mm);
+    if (stop?.type !== 'split') return stop;
+    at = stop.vpn;
+    mayPrepare = yield* asCollect(memory, splitMappedFolio(memory, stop.pfn, range.migrate!.faultPfn));
+  }
+}
+
+/** A large folio is mapped at `vpn` that must be split before its pages can be prepared. */
+interface SplitStop {
+  readonly type: 'split';
+  readonly vpn: number;
+  readonly pfn: number;
+}
+
+/** The entries of one PTE table, up to the end or the first that stops the walk. The ptl is held. Linux: part of hmm_vma_walk_pmd() */
+function walkPtes(
+  part: VmaWalk,
+  table: Table,
+  { vpn, end, mayPrepare }: PmdRange & { mayPrepare: boolean },
+): Stop | SplitStop | null {
+  const { walk } = part;
+  const { flags } = walk.range;
+  let stop: Stop | SplitStop | null = null;
+  let isReplaced = false;
+  let at = vpn;
+  for (; at < end; at++) {
+    const input = flags[at - walk.firstVpn]!;
+    if (isLeftStale(part, table, at)) continue;
+    stop = hmmVmaHandlePte(part, table, at, end);
+    if (stop !== null) break;
+    const filter = mayPrepare ? hmmSelectMigrate(part, input) : null;
+    if (filter === null) continue;
+    const isPresent = kindOf(table.lo(pteIndex(at))) === Kind.present;
+    const taken = hmmVmaHandleMigratePrepare(part, table, at, filter);
+    if (taken === COLLECT_SPLIT) {
+      // It will be looked at again, as if for the first time.
+      flags[at - walk.firstVpn] = input;
+      stop = splitStop(part, table, { vpn: at, end });
+      break;
+    }
+    isReplaced ||= isPresent && (taken & MigratePfn.valid) !== 0;
+  }
+  if (isReplaced) flushTlbRange(walk.mm, vpn, end - vpn);
+  walk.memory.stats.pteEntries += Math.min(at + 1, end) - vpn;
+  return stop;
+}
+
+/**
+ * What comes before the large folio at `vpn` can be split: a fault or a wait for a page behind it, which finds the folio whole then, as
+ * it does where one walk faults and another collects. If there is none, the split.
+ */
+function splitStop(part: VmaWalk, table: Table, { vpn, end }: PmdRange): Stop | SplitStop {
+  for (let at = vpn; at < end; at++) {
+    const stop = pteStop(part, table, at, end);
+    // Nothing from the folio on has an answer yet.
+    if (stop !== null) return stop.type === 'fail' ? stop : { ...stop, resumeVpn: vpn };
+  }
+  return { type: 'split', vpn, pfn: table.hi(pteIndex(vpn)) };
+}
+
+/** Reports the entry at `vpn`, unless it must be faulted or waited for. The ptl is held. Linux: mm/hmm.c:hmm_vma_handle_pte() */
+function hmmVmaHandlePte(part: VmaWalk, table: Table, vpn: number, end: number): Stop | null {
+  const stop = pteStop(part, table, vpn, end);
+  if (stop !== null) return stop;
+  const { range, firstVpn } = part.walk;
+  const i = pteIndex(vpn);
+  const lo = table.lo(i);
+  const pfn = table.hi(i);
+  const isOwn = isOwnPrivate(part.walk, table, i);
+  const isUsed = (lo & KIND_MASK) === Kind.present || isOwn;
+  const isError = isPageless(lo, pfn);
+  range.flags[vpn - firstVpn] = isError ? HmmPfn.error : pteToHmmPfnFlags(lo, isOwn);
+  range.pfns[vpn - firstVpn] = isUsed && !isError ? pfn : 0;
+  return null;
+}
+
+/** Why the entry at `vpn` can't be answered as it is; null when it can. */
+function pteStop({ walk, vma }: VmaWalk, table: Table, vpn: number, end: number): Stop | null {
+  const i = pteIndex(vpn);
+  const lo = table.lo(i);
+  // A private page of the caller's own is good as it is, even when it is read only and a write was asked for (Q4).
+  if (isOwnPrivate(walk, table, i)) return null;
+  const input = walk.range.flags[vpn - walk.firstVpn]!;
+  const need = hmmPteNeedFault(walk, input, pteToHmmPfnFlags(lo, false));
+  if (need === 0) {
+    return isPageless(lo, table.hi(i)) && hmmPteNeedFault(walk, input, 0) !== 0 ? fail(-EFAULT) : null;
+  }
+  switch (lo & KIND_MASK) {
+    case Kind.migration:
+      return { type: 'wait', vpn, resumeVpn: vpn };
+    case Kind.hwpoison:
+      return fail(-EFAULT);
+    default:
+      return { type: 'fault', vma, need, vpn, end, resumeVpn: vpn };
+  }
+}
+
+/**
+ * Takes the entry at `vpn`, which is reported already. The ptl is held from the report to here, so that the page can't vanish between
+ * the two. What `collectEntry` answers. Linux: hmm_vma_handle_migrate_prepare() of the migrate-on-fault series
+ *
+ * Deviates from hmm's report: a hole has no VALID, a PROT_NONE page has.
+ */
+function hmmVmaHandleMigratePrepare({ walk }: VmaWalk, table: Table, vpn: number, filter: CollectFilter): number {
+  const { inject } = walk.memory.kernel;
+  const i = pteIndex(vpn);
+  const pfn = table.hi(i);
+  if (inject.armed) inject.at(vpn * PAGE_SIZE);
+  const phase = inject.armed ? inject.enter(Phase.collect) : 0;
+  const taken = collectEntry(walk.memory, table, i, filter);
+  if (inject.armed) inject.enter(phase);
+  if (taken === COLLECT_SPLIT || taken === 0) return taken;
+  const isPage = (taken & MigratePfn.valid) !== 0;
+  if (isPage) walk.prepared++;
+  walk.range.flags[vpn - walk.firstVpn] = taken;
+  walk.range.pfns[vpn - walk.firstVpn] = isPage ? pfn : 0;
+  return taken;
+}
+
+/** A page on the device that the range is walked for. */
+function isOwnPrivate(walk: HmmVmaWalk, table: Table, i: number): boolean {
+  if ((table.lo(i) & KIND_MASK) !== Kind.devicePrivate) return false;
+  return pageOwner(walk.memory, table.hi(i)) === walk.range.devPrivateOwner;
+}
+
+/** No struct page stands behind the entry: not for devices. */
+function isPageless(lo: number, pfn: number): boolean {
+  return (lo & KIND_MASK) === Kind.present && (lo & Pte.special) !== 0 && pfn !== ZERO_PFN;
+}
+
+/** Of any PTE entry: 0 unless the CPU can use it, or the device whose own page it is. Linux: mm/hmm.c:pte_to_hmm_pfn_flags() */
+function pteToHmmPfnFlags(lo: number, isOwn: boolean): number {
+  const isUsable = isOwn || ((lo & KIND_MASK) === Kind.present && (lo & Pte.protnone) === 0);
+  if (!isUsable) return 0;
+  return lo & Pte.write ? HmmPfn.valid | HmmPfn.write : HmmPfn.valid;
+}
+
+function isLeftStale({ walk }: VmaWalk, table: Table, vpn: number): boolean {
+  if (!walk.memory.kernel.defects.staleAfterSplit) return false;
+  return (table.lo(pteIndex(vpn)) & Pte.special) !== 0 && walk.range.flags[vpn - walk.firstVpn] !== 0;
+}
