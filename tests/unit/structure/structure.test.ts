@@ -26,7 +26,7 @@ const RINGS = [
   'driver/mm/files/shmem.ts',
   'driver/mm/swap/swap-in.ts',
 ];
-const CROWDED = ['tools/abi'];
+const CROWDED = ['tools/abi', 'driver/hmm'];
 const NAMESAKES = [
   'dmirror.ts',
   'gup.ts',
