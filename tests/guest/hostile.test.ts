@@ -1,8 +1,9 @@
 import { afterAll, describe, expect, it } from 'vitest';
+import { count } from '../counts.js';
 import { GuestBuild, hasCompiler } from './compile.js';
 import { runGuest } from './run.js';
 
-const RUNS = Number(process.env.DMIRROR_FUZZ_RUNS ?? 40);
+const RUNS = count(10, 40);
 
 describe.skipIf(!hasCompiler)('hostile programs', () => {
   const build = new GuestBuild();

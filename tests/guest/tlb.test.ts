@@ -4,8 +4,11 @@ import type { MmCpuMemory } from '../../driver/cpu/cpu-memory.js';
 import { Hart } from '../../driver/cpu/hart.js';
 import { checkTlb } from '../../driver/mm/tables/check-tlb.js';
 import { PATH_NAMES } from '../../uapi/path-name.js';
+import { count } from '../counts.js';
 import { GuestBuild, hasCompiler } from './compile.js';
 import { runGuest } from './run.js';
+
+const SEEDS = count(1, 3);
 
 describe.skipIf(!hasCompiler)('the TLB', () => {
   const build = new GuestBuild();
@@ -31,7 +34,7 @@ describe.skipIf(!hasCompiler)('the TLB', () => {
   it.each(['race', 'ioctls', 'fork-storm', 'threads'])('never holds more than the page table says: %s', (name) => {
     looks = 0;
     pending = 0;
-    for (let seed = 1; seed <= 3; seed++) {
+    for (let seed = 1; seed <= SEEDS; seed++) {
       for (const path of PATH_NAMES) {
         expect(runGuest(build.compile(name), { machine: { seed, path } }).status).toBe(0);
       }
