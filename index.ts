@@ -1,14 +1,14 @@
 // The public face of the package: the client library, the machine, and the transport that joins them in one Node process.
 
-import type { RunResult } from './driver/core/scheduler.js';
 import { Machine } from './driver/sys/machine/machine.js';
 import type { MachineOptions } from './driver/sys/machine/machine-options.js';
 import type { MachinePool } from './driver/sys/machine/machine-pool.js';
 import type { Transport } from './uapi/client/transport.js';
-import type { CallArg, CallResult } from './uapi/syscall.js';
+import type { CallArg, CallResult } from './uapi/system-call.js';
 
 export type { BlockedTask, RunResult } from './driver/core/scheduler.js';
 export { Machine } from './driver/sys/machine/machine.js';
+export { MachineError } from './driver/sys/machine/machine-error.js';
 export type { MachineOptions } from './driver/sys/machine/machine-options.js';
 export { MachinePool } from './driver/sys/machine/machine-pool.js';
 export { type ConnectOptions, connect } from './uapi/client/connect.js';
@@ -18,22 +18,21 @@ export {
   Dmirror,
   type DmirrorOptions,
   UnknownCommandError,
-} from './uapi/client/dmirror.js';
-export { GUP_TEST_PATH, GupTestFile } from './uapi/client/gup.js';
-export { Memory } from './uapi/client/memory.js';
-export { type ForkResult, type MmapOptions, Process, Thread, type WaitResult } from './uapi/client/thread.js';
+} from './uapi/client/dmirror-device.js';
+export { GUP_TEST_PATH, GupTestFile } from './uapi/client/gup-test-file.js';
+export { MappedMemory as Memory } from './uapi/client/mapped-memory.js';
+export {
+  type ForkResult,
+  type MmapOptions,
+  ProcessHandle as Process,
+  ThreadHandle as Thread,
+  type WaitResult,
+} from './uapi/client/process-handle.js';
 export { SignalError, SyscallError, type Transport } from './uapi/client/transport.js';
 export { ProtocolError, WireTransport } from './uapi/client/wire-transport.js';
 export { type CommandName, type Dialect, dialectByName, dialectIds } from './uapi/dialect.js';
 export { errnoByName, errnoName } from './uapi/errno.js';
-export type { CallArg, CallResult } from './uapi/syscall.js';
-
-/** The machine can't go on: a deadlock, its step limit, or an assertion of its own (`cause`). */
-export class MachineError extends Error {
-  override readonly name = 'MachineError';
-}
-
-const CLOSED = 'the transport is closed';
+export type { CallArg, CallResult } from './uapi/system-call.js';
 
 interface PendingCall {
   resolve(result: CallResult): void;
@@ -50,6 +49,7 @@ export class InProcessTransport implements Transport {
   private readonly pending = new Set<PendingCall>();
   private scheduled = false;
   private broken: Error | undefined;
+  private isClosed = false;
 
   /** `pool` gets the machine back when the transport is closed. */
   constructor(
@@ -85,11 +85,11 @@ export class InProcessTransport implements Transport {
 
   /** Throws when the machine does not hold together, so that a test can't pass over it. */
   async close(): Promise<void> {
-    const isClosed = this.broken?.message === CLOSED;
     if (!this.broken) this.machine.checkInvariants();
-    this.broken ??= new MachineError(CLOSED);
+    this.broken ??= new Error('the transport is closed');
     this.rejectPending(this.broken);
-    if (!isClosed) this.pool?.give(this.machine);
+    if (!this.isClosed) this.pool?.give(this.machine);
+    this.isClosed = true;
   }
 
   private schedule(): void {
@@ -104,31 +104,18 @@ export class InProcessTransport implements Transport {
   private run(): void {
     if (this.broken) return;
     try {
-      const error = describeEnd(this.machine.run());
-      if (error) this.fail(new MachineError(error));
+      const error = this.machine.errorOf(this.machine.run());
+      if (error !== null) throw error;
     } catch (error) {
-      this.fail(new MachineError(error instanceof Error ? error.message : String(error), { cause: error }));
+      this.broken = error instanceof Error ? error : new Error(String(error));
+      this.rejectPending(this.broken);
     }
-  }
-
-  private fail(error: MachineError): void {
-    this.broken = error;
-    this.rejectPending(error);
   }
 
   private rejectPending(error: Error): void {
     for (const { reject } of this.pending) reject(error);
     this.pending.clear();
   }
-}
-
-/** Why a machine that ended its run so can't go on; undefined when it can. Tasks that wait for no one's lock wait for a later call. */
-function describeEnd(result: RunResult): string | undefined {
-  if (result.reason === 'step-limit') return `the step limit was reached after ${result.steps} steps`;
-  const stuck = result.blocked.filter((task) => task.ownedBy !== null);
-  if (result.reason !== 'deadlock' || stuck.length === 0) return undefined;
-  const lines = stuck.map(({ task, waitsFor, ownedBy }) => `${task} waits for ${waitsFor}, which ${ownedBy} holds`);
-  return `deadlock: ${lines.join('; ')}`;
 }
 
 /** A machine in this process, new or from `pool`, and the transport to it. */

@@ -1,7 +1,7 @@
 import type { CommandName } from '../../uapi/dialect.js';
 import { HMM_DMIRROR_CMD_BYTES } from '../../uapi/hmm-dmirror.js';
 import * as mman from '../../uapi/mman.js';
-import type { CallArg, CallResult } from '../../uapi/syscall.js';
+import type { CallArg, CallResult } from '../../uapi/system-call.js';
 import type { Command } from '../dmirror/index.js';
 import type { Machine } from '../sys/machine/machine.js';
 import type { Process } from '../sys/processes/process.js';

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import { sendPieces } from '../../uapi/client/send-pieces.js';
 import { dialectByName } from '../../uapi/dialect.js';
 import { SIGKILL, signalStatus } from '../../uapi/signal.js';
-import type { CallArg, CallResult } from '../../uapi/syscall.js';
+import type { CallArg, CallResult } from '../../uapi/system-call.js';
 import { packPieces, type WireValue } from '../../uapi/wire/codec.js';
 import { FrameTooLongError } from '../../uapi/wire/frame.js';
 import { FrameWriter } from '../../uapi/wire/frame-writer.js';

@@ -1,5 +1,5 @@
 import { commandByNumber, commandSpelling, dialectByName } from '../../uapi/dialect.js';
-import type { CallArg } from '../../uapi/syscall.js';
+import type { CallArg } from '../../uapi/system-call.js';
 import type { WireMap } from '../../uapi/wire/message.js';
 import type { TraceEvent } from '../core/trace.js';
 import { DeviceFile } from '../sys/files/device-file.js';

@@ -15,9 +15,9 @@ import type { Mm } from '../mm/vmas/mm.js';
 import type { Vma } from '../mm/vmas/vma.js';
 import { dmirrorIoctl, type IoctlCall } from './commands/ioctl.js';
 import { DmirrorContext, type DmirrorQuirks, NO_QUIRKS } from './context.js';
+import { checkDeviceInvariants } from './device-invariants.js';
 import { dmirrorMmap } from './dmirror-mmap.js';
 import { DmirrorFile } from './file.js';
-import { checkDeviceInvariants } from './invariants.js';
 import { DEVMEM_CHUNK_PAGES } from './memory/chunk.js';
 import { DmirrorDevice } from './memory/device.js';
 import { dmirrorDeviceEvictChunk } from './memory/evict.js';
@@ -28,13 +28,13 @@ export type { Command } from './commands/command.js';
 export type { IoctlCall } from './commands/ioctl.js';
 export { type DmirrorQuirks, NO_QUIRKS } from './context.js';
 export { DmirrorFile } from './file.js';
-export { type GupTestFile, GupTestModule } from './gup-test.js';
+export { GupTestModule, type GupTestOpen } from './gup-test-module.js';
 export { DEVMEM_CHUNK_PAGES } from './memory/chunk.js';
 export type { DmirrorDevice } from './memory/device.js';
 export { MirrorTag, type MirrorTagId } from './mirror/mirror.js';
 export { KernelOops } from './oops.js';
 
-export interface DmirrorOptions {
+export interface DmirrorDevicesOptions {
   /** How MIGRATE_TO_DEV, MIGRATE_TO_SYS, MIGRATE_ON_FAULT_TO_DEV and CPU faults migrate. */
   readonly path: MigrationPath;
   readonly quirks?: Partial<DmirrorQuirks>;
@@ -56,7 +56,7 @@ export class DmirrorDevices {
 
   constructor(
     readonly memory: Memory,
-    { path, quirks = {}, chunkPages = DEVMEM_CHUNK_PAGES }: DmirrorOptions,
+    { path, quirks = {}, chunkPages = DEVMEM_CHUNK_PAGES }: DmirrorDevicesOptions,
   ) {
     this.context = new DmirrorContext(memory, path, { ...NO_QUIRKS, ...quirks });
     if (this.context.quirks.q18EndlessRefault) memory.maxRefaults = Number.POSITIVE_INFINITY;

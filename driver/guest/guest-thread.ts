@@ -1,6 +1,6 @@
 import { EINTR } from '../../uapi/errno.js';
 import { BUS_ADRALN, SIGBUS, SIGILL, SIGKILL, SIGTRAP } from '../../uapi/signal.js';
-import type { CallResult } from '../../uapi/syscall.js';
+import type { CallResult } from '../../uapi/system-call.js';
 import { type Coroutine, preemptPoint } from '../core/effect.js';
 import { WaitQueue } from '../core/wait-queue.js';
 import type { Cpu } from '../cpu/cpu.js';

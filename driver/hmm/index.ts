@@ -1,5 +1,5 @@
 // The public face of this layer.
-export { makeDeviceExclusiveRange } from './exclusive.js';
+
 export { makeDeviceExclusive } from './exclusive-page.js';
 export { HmmPfn, type HmmRange, hmmPfnToMapOrder } from './hmm-range.js';
 export { injectInvalidate } from './inject.js';
@@ -14,6 +14,7 @@ export {
   mmuIntervalReadRetry,
   mmuIntervalSetSeq,
 } from './interval-notifier.js';
+export { makeDeviceExclusiveRange } from './make-device-exclusive.js';
 export {
   migrateDeviceCoherentFolio,
   migrateDevicePfns,

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { connect } from '../../uapi/client/connect.js';
-import { Process } from '../../uapi/client/thread.js';
+import { ProcessHandle } from '../../uapi/client/process-handle.js';
 import type { WireTransport } from '../../uapi/client/wire-transport.js';
 import { O_RDWR } from '../../uapi/fcntl.js';
 import { callPieces } from '../../uapi/wire/message.js';
@@ -18,7 +18,7 @@ const NO_COMMAND = 0xc02848ff;
 
 /** A process with a device open, and the bytes of the smallest ioctl it can make. */
 async function deviceProcess(session: WireTransport) {
-  const process = await Process.create(session);
+  const process = await ProcessHandle.create(session);
   const fd = await process.open('/dev/hmm_dmirror0', O_RDWR);
   const memory = await process.map(STORE_BYTES);
   await memory.writeBytes(new Uint8Array(STORE_BYTES));
@@ -91,7 +91,7 @@ async function stores(servers: Servers, session: WireTransport): Promise<Row[]> 
 /** Every session makes its calls one after the other, all sessions at once. */
 async function manySessions(path: string): Promise<Row[]> {
   const sessions = await Promise.all(Array.from({ length: SESSIONS }, () => connect({ socket: path })));
-  const processes = await Promise.all(sessions.map((session) => Process.create(session)));
+  const processes = await Promise.all(sessions.map((session) => ProcessHandle.create(session)));
   const start = performance.now();
   const times = await Promise.all(
     processes.map(async (process) => {

@@ -2,7 +2,7 @@
 
 import { O_RDWR } from '../../uapi/fcntl.js';
 import * as mman from '../../uapi/mman.js';
-import type { CallResult } from '../../uapi/syscall.js';
+import type { CallResult } from '../../uapi/system-call.js';
 import { dmOp, gupOp, pinOp, rawOp, unpinOp } from './device-ops.js';
 import { type Actor, hexWord, regionAddr, type World } from './world.js';
 

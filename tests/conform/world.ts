@@ -5,7 +5,7 @@ import type { Machine } from '../../driver/sys/machine/machine.js';
 import type { Thread } from '../../driver/sys/processes/thread.js';
 import { O_RDWR, O_TMPFILE } from '../../uapi/fcntl.js';
 import { MAP_ANONYMOUS, MAP_FIXED, MAP_SHARED, PAGE_SIZE, PROT_READ, PROT_WRITE } from '../../uapi/mman.js';
-import type { CallArg, CallResult } from '../../uapi/syscall.js';
+import type { CallArg, CallResult } from '../../uapi/system-call.js';
 
 const REGION_BASE = 0x10_0000_0000;
 const REGION_STRIDE = 0x4000_0000;

@@ -6,7 +6,7 @@ import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, test } from 'vitest';
 import { connect } from '../../uapi/client/connect.js';
-import { Process } from '../../uapi/client/thread.js';
+import { ProcessHandle } from '../../uapi/client/process-handle.js';
 import { encodeHmmDmirrorCmd } from '../../uapi/hmm-dmirror.js';
 import { headerOf } from '../unit/tools/abi/headers.js';
 import { loadAbiHistory } from '../unit/uapi/abi-history.js';
@@ -62,7 +62,7 @@ describe('dmirror serve --dialect-file', () => {
     await once(child.stdout!, 'data');
     expect(log).toContain('HMM_DMIRROR_DANCE: no command of that name is known; it answers -EINVAL');
     const transport = await connect({ socket });
-    const process1 = await Process.create(transport);
+    const process1 = await ProcessHandle.create(transport);
     const fd = await process1.open('/dev/hmm_dmirror0');
     const buffer = await process1.map(8192);
     await buffer.writeBytes(Uint8Array.of(1));

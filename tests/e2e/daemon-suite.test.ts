@@ -3,9 +3,9 @@ import { inProcess } from '../../index.js';
 import { runCase } from '../../tools/report/runner.js';
 import { machinesAt } from '../../tools/suite/served-machines.js';
 import type { Lane } from '../../tools/suite/suite-run.js';
-import { Dmirror } from '../../uapi/client/dmirror.js';
-import type { Memory } from '../../uapi/client/memory.js';
-import { Process } from '../../uapi/client/thread.js';
+import { Dmirror } from '../../uapi/client/dmirror-device.js';
+import type { MappedMemory } from '../../uapi/client/mapped-memory.js';
+import { ProcessHandle } from '../../uapi/client/process-handle.js';
 import { PATH_NAMES, type PathName } from '../../uapi/path-name.js';
 import type { SelftestCase } from '../selftests/case.js';
 import { allCases } from '../selftests/index.js';
@@ -99,8 +99,8 @@ describe('an M5 client and a B-onfault client of one device', () => {
 
 type Served = Awaited<ReturnType<typeof serve>>;
 
-async function openBuffer({ connect }: Served, dialect: string): Promise<{ device: Dmirror; memory: Memory }> {
-  const process = await Process.create(await connect({ dialect }));
+async function openBuffer({ connect }: Served, dialect: string): Promise<{ device: Dmirror; memory: MappedMemory }> {
+  const process = await ProcessHandle.create(await connect({ dialect }));
   return { memory: await process.map(64 * PAGE), device: await Dmirror.open(process, 0) };
 }
 

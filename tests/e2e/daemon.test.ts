@@ -5,8 +5,8 @@ import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it } from 'vitest';
 import { connect } from '../../uapi/client/connect.js';
-import { Dmirror } from '../../uapi/client/dmirror.js';
-import { Process } from '../../uapi/client/thread.js';
+import { Dmirror } from '../../uapi/client/dmirror-device.js';
+import { ProcessHandle } from '../../uapi/client/process-handle.js';
 import { tempFolder, until } from '../unit/daemon/helpers.js';
 
 const BIN = resolve(dirname(fileURLToPath(import.meta.url)), '../../bin/dmirror.js');
@@ -51,7 +51,7 @@ describe('dmirror serve', () => {
       const { child, path, ended, ...running } = await serving();
       expect(running.out).toBe(`${path}\n`);
       expect(statSync(path).mode & 0o777).toBe(0o600);
-      const process = await Process.create(await connect({ socket: path }));
+      const process = await ProcessHandle.create(await connect({ socket: path }));
       await process.fork();
       const sleeper = process.wait();
       child.kill(signal);
@@ -101,7 +101,7 @@ describe('dmirror serve', () => {
     );
     const session = await connect({ socket: running.path, client: 'a "test"\n' });
     expect(session.info).toMatchObject({ dialect: 'M5', path: 'unified', seed: 7, strict: true, ramBytes: 2 ** 26 });
-    const process = await Process.create(session);
+    const process = await ProcessHandle.create(session);
     await process.fork();
     await expect(process.fork()).rejects.toThrow('limit: threads is limited to 2');
     await session.close();
@@ -134,7 +134,7 @@ describe('dmirror trace', () => {
     await until(() => all.err.includes('tracing') && few.err.includes('tracing'));
     const session = await connect({ socket: path });
     for (let i = 0; i < 2; i++) {
-      const process = await Process.create(session);
+      const process = await ProcessHandle.create(session);
       const memory = await process.map(4096);
       await memory.writeWord(0, 1);
       const device = await Dmirror.open(process, 0);

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Daemon } from '../../driver/daemon/daemon.js';
 import { execControls } from '../../tools/exec/exec-control.js';
 import { connect } from '../../uapi/client/connect.js';
-import { Process } from '../../uapi/client/thread.js';
+import { ProcessHandle } from '../../uapi/client/process-handle.js';
 import type { WireTransport } from '../../uapi/client/wire-transport.js';
 import { RawPeer } from '../unit/daemon/helpers.js';
 import { GuestBuild, hasCompiler } from './compile.js';
@@ -92,7 +92,7 @@ describe.skipIf(!hasCompiler)('programs on a served machine', () => {
     for (const [i, session] of sessions.entries()) {
       const argv = ['/usr/bin/program'];
       await session.control('exec', { path: argv[0]!, bytes: readFileSync(paths[i]!), argv, envp: [] });
-      const thread = await Process.create(session);
+      const thread = await ProcessHandle.create(session);
       while ((await thread.call('open', argv[0]!, 0, 0)).ret < 0);
       const { bytes } = await thread.call('pread', 0, 2 ** 20, 0);
       opened.push(Buffer.compare(bytes!, readFileSync(paths[i]!)));
@@ -114,7 +114,7 @@ describe.skipIf(!hasCompiler)('programs on a served machine', () => {
     await peer.next();
     peer.socket.pause();
     const witness = await connect({ socket });
-    const thread = await Process.create(witness);
+    const thread = await ProcessHandle.create(witness);
     const before = process.memoryUsage().rss;
     for (let i = 0; i < 500; i++) expect((await thread.call('load', 0, 1)).ret).toBe(0);
     expect(process.memoryUsage().rss - before).toBeLessThan(64 * 2 ** 20);
@@ -127,7 +127,7 @@ describe.skipIf(!hasCompiler)('programs on a served machine', () => {
     const [session, witness] = await Promise.all([connect({ socket }), connect({ socket })]);
     await session.control('exec', { path, bytes: readFileSync(path), argv, envp: [] });
     while (((await witness.control('status')).processes as number) < THREADS);
-    const { pid } = await Process.create(witness);
+    const { pid } = await ProcessHandle.create(witness);
     expect(pid).toBeGreaterThan(THREADS);
     for (let i = 0; i < 20; i++) expect((await witness.control('status')).processes).toBeLessThanOrEqual(THREADS + 1);
     await Promise.all([session.close(), witness.close()]);

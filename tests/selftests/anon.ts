@@ -1,7 +1,7 @@
 // READ and WRITE of anonymous memory.
 
-import { Dmirror } from '../../uapi/client/dmirror.js';
-import type { Process } from '../../uapi/client/thread.js';
+import { Dmirror } from '../../uapi/client/dmirror-device.js';
+import type { ProcessHandle } from '../../uapi/client/process-handle.js';
 import { EFAULT, EPERM } from '../../uapi/errno.js';
 import {
   MADV_HUGEPAGE,
@@ -66,7 +66,7 @@ async function anonWriteProt({ process, device }: HmmFixture): Promise<void> {
 }
 
 /** The child's half: it needs an open file of its own, as the inherited one acts on the parent's memory. */
-async function writeInChild(child: Process, inherited: HmmBuffer): Promise<void> {
+async function writeInChild(child: ProcessHandle, inherited: HmmBuffer): Promise<void> {
   const buffer = inherited.as(child);
   await buffer.expectMemory(ramp(buffer.words), "parent's data in the child");
   await buffer.expectMirror(negativeRamp(buffer.words), "parent's mirror buffer in the child");
@@ -77,7 +77,7 @@ async function writeInChild(child: Process, inherited: HmmBuffer): Promise<void>
   await child.exit(0);
 }
 
-async function writeChild(process: Process, buffer: HmmBuffer): Promise<void> {
+async function writeChild(process: ProcessHandle, buffer: HmmBuffer): Promise<void> {
   await buffer.memory.writeWords(ramp(buffer.words));
   await buffer.mirror.writeWords(negativeRamp(buffer.words));
   const { ret, child } = await process.fork();

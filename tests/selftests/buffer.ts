@@ -1,6 +1,6 @@
-import type { Dmirror } from '../../uapi/client/dmirror.js';
-import type { Memory } from '../../uapi/client/memory.js';
-import type { MmapOptions, Thread } from '../../uapi/client/thread.js';
+import type { Dmirror } from '../../uapi/client/dmirror-device.js';
+import type { MappedMemory } from '../../uapi/client/mapped-memory.js';
+import type { MmapOptions, ThreadHandle } from '../../uapi/client/process-handle.js';
 import type { CommandName } from '../../uapi/dialect.js';
 import { PAGE_SIZE } from '../../uapi/mman.js';
 import { BytePool } from '../../uapi/wire/byte-pool.js';
@@ -24,7 +24,7 @@ const KEPT_BYTES = 16 << 20;
 /** What was read, until it is compared. */
 const seen = new BytePool(KEPT_BYTES);
 
-async function expectBytes(memory: Memory, words: Uint32Array, what: string): Promise<void> {
+async function expectBytes(memory: MappedMemory, words: Uint32Array, what: string): Promise<void> {
   const bytes = seen.take(words.byteLength);
   await memory.readInto(bytes);
   expectWords(bytes, words, what);
@@ -33,16 +33,16 @@ async function expectBytes(memory: Memory, words: Uint32Array, what: string): Pr
 
 /** Memory that a case hands to the device, and the mirror buffer of the same size that commands' `ptr` points to. */
 export class HmmBuffer {
-  readonly memory: Memory;
-  readonly mirror: Memory;
+  readonly memory: MappedMemory;
+  readonly mirror: MappedMemory;
 
-  constructor(memory: Memory, mirror: Memory) {
+  constructor(memory: MappedMemory, mirror: MappedMemory) {
     this.memory = memory;
     this.mirror = mirror;
   }
 
   /** Private anonymous read-write memory unless the options say otherwise. */
-  static async create(thread: Thread, options: BufferOptions = {}): Promise<HmmBuffer> {
+  static async create(thread: ThreadHandle, options: BufferOptions = {}): Promise<HmmBuffer> {
     const sizeBytes = options.sizeBytes ?? scale.bufferBytes;
     const mirror = await thread.map(sizeBytes);
     return new HmmBuffer(await thread.map(sizeBytes, options), mirror);
@@ -57,7 +57,7 @@ export class HmmBuffer {
   }
 
   /** The same addresses in a forked child. */
-  as(thread: Thread): HmmBuffer {
+  as(thread: ThreadHandle): HmmBuffer {
     return new HmmBuffer(this.memory.as(thread), this.mirror.as(thread));
   }
 
@@ -100,7 +100,7 @@ export class HmmBuffer {
     return this.mirror.readBytes(0, this.npages);
   }
 
-  async protect(thread: Thread, prot: number, options: CommandOptions = {}): Promise<void> {
+  async protect(thread: ThreadHandle, prot: number, options: CommandOptions = {}): Promise<void> {
     const { firstPage = 0 } = options;
     const npages = options.npages ?? this.npages - firstPage;
     const ret = await thread.mprotect(this.memory.addr + firstPage * PAGE_SIZE, npages * PAGE_SIZE, prot);

@@ -1,6 +1,6 @@
 // What the rest of the kernel does with pages that are on the device: get_user_pages and copy on write.
 
-import { GUP_TEST_PATH, GupTestFile } from '../../uapi/client/gup.js';
+import { GUP_TEST_PATH, GupTestFile } from '../../uapi/client/gup-test-file.js';
 import { O_RDWR } from '../../uapi/fcntl.js';
 import {
   FOLL_LONGTERM,

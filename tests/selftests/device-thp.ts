@@ -1,7 +1,7 @@
 // Huge pages that go to a device as one: cases of the kernel's suite since 6.19, for machines whose profile has such.
 
-import { Memory } from '../../uapi/client/memory.js';
-import type { Process } from '../../uapi/client/thread.js';
+import { MappedMemory } from '../../uapi/client/mapped-memory.js';
+import type { ProcessHandle } from '../../uapi/client/process-handle.js';
 import {
   HMM_DMIRROR_FLAG_FAIL_ALLOC,
   HMM_DMIRROR_PROT_DEV_PRIVATE_LOCAL,
@@ -30,19 +30,22 @@ const OFFSETS = [0, TWO_MEG / 4, TWO_MEG / 2];
 
 /** An aligned 2 MiB area inside memory of `sizeBytes`, with a mirror buffer of its own. */
 async function alignedBuffer(
-  process: Process,
+  process: ProcessHandle,
   { sizeBytes = 2 * TWO_MEG, ...options }: BufferOptions & { advice?: number } = {},
 ): Promise<HmmBuffer> {
   const { advice = MADV_HUGEPAGE, ...rest } = options;
   const memory = await process.map(sizeBytes, rest);
-  const area = new Memory(process, Math.ceil(memory.addr / TWO_MEG) * TWO_MEG, TWO_MEG);
+  const area = new MappedMemory(process, Math.ceil(memory.addr / TWO_MEG) * TWO_MEG, TWO_MEG);
   expectRet(await process.madvise(area.addr, TWO_MEG, advice), 0, 'madvise');
   const mirror = await process.map(TWO_MEG);
   await mirror.writeBytes(new Uint8Array(TWO_MEG).fill(0xff));
   return new HmmBuffer(area, mirror);
 }
 
-async function filled(process: Process, options: { sizeBytes?: number; advice?: number } = {}): Promise<HmmBuffer> {
+async function filled(
+  process: ProcessHandle,
+  options: { sizeBytes?: number; advice?: number } = {},
+): Promise<HmmBuffer> {
   const buffer = await alignedBuffer(process, options);
   await buffer.memory.writeWords(ramp(WORDS));
   return buffer;
@@ -128,7 +131,7 @@ async function remapOnce(
   const move = async (): Promise<HmmBuffer> => {
     const flags = MREMAP_MAYMOVE | MREMAP_FIXED | keep;
     expectEqual(await process.mremap(memory.addr, TWO_MEG, TWO_MEG, flags, to), to, 'mremap');
-    return new HmmBuffer(new Memory(process, to, TWO_MEG), mirror);
+    return new HmmBuffer(new MappedMemory(process, to, TWO_MEG), mirror);
   };
   let moved = buffer;
   if (isBefore) moved = await move();

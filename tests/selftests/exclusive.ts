@@ -1,6 +1,6 @@
 // EXCLUSIVE: pages that only the device may access, until the CPU does.
 
-import type { Process } from '../../uapi/client/thread.js';
+import type { ProcessHandle } from '../../uapi/client/process-handle.js';
 import { EPERM } from '../../uapi/errno.js';
 import { PROT_READ } from '../../uapi/mman.js';
 import { WEXITSTATUS, WIFEXITED } from '../../uapi/signal.js';
@@ -37,7 +37,7 @@ async function exclusiveMprotect(self: HmmFixture): Promise<void> {
   await buffer.free();
 }
 
-async function incrementInChild(child: Process, buffer: HmmBuffer): Promise<void> {
+async function incrementInChild(child: ProcessHandle, buffer: HmmBuffer): Promise<void> {
   await increment(buffer.as(child), 'child');
   await child.exit(0);
 }

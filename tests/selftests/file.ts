@@ -1,6 +1,6 @@
 // READ and WRITE of shared file mappings, and a migration of a private one.
 
-import type { Process } from '../../uapi/client/thread.js';
+import type { ProcessHandle } from '../../uapi/client/process-handle.js';
 import { O_EXCL, O_RDWR, O_TMPFILE } from '../../uapi/fcntl.js';
 import { MAP_SHARED, PROT_READ } from '../../uapi/mman.js';
 import { HmmBuffer } from './buffer.js';
@@ -9,7 +9,7 @@ import { type HmmFixture, hmm } from './fixture.js';
 import { scale } from './scale.js';
 
 /** A file without a name in /tmp, as long as a buffer. */
-export async function createFile(process: Process): Promise<number> {
+export async function createFile(process: ProcessHandle): Promise<number> {
   const fd = await process.open('/tmp', O_TMPFILE | O_EXCL | O_RDWR, 0o600);
   if (fd < 0) expectRet(fd, 0, 'open of a temporary file');
   expectRet(await process.ftruncate(fd, scale.bufferBytes), 0, 'ftruncate');

@@ -1,7 +1,7 @@
 // The two fixtures of the suite and their variants: `hmm` opens one device, `hmm2` two. Device 0 and 1 are private, 2 and 3 coherent.
 
-import { Dmirror } from '../../uapi/client/dmirror.js';
-import { Process } from '../../uapi/client/thread.js';
+import { Dmirror } from '../../uapi/client/dmirror-device.js';
+import { ProcessHandle } from '../../uapi/client/process-handle.js';
 import { O_RDWR } from '../../uapi/fcntl.js';
 import { type SelftestCase, type SelftestContext, SkipError } from './case.js';
 import { expectRet } from './expect.js';
@@ -11,7 +11,7 @@ const BOOT_OPTIONS = { coherent: true, hugePages: 4, scheduler: 'random' };
 
 export interface Fixture {
   readonly ctx: SelftestContext;
-  readonly process: Process;
+  readonly process: ProcessHandle;
   readonly coherent: boolean;
 }
 
@@ -35,7 +35,7 @@ const VARIANTS: readonly Variant[] = [
   { name: 'coherent', coherent: true, minors: [2, 3] },
 ];
 
-async function openDevice(process: Process, minor: number, mayBeMissing: boolean): Promise<Dmirror> {
+async function openDevice(process: ProcessHandle, minor: number, mayBeMissing: boolean): Promise<Dmirror> {
   const fd = await process.open(`/dev/hmm_dmirror${minor}`, O_RDWR);
   if (fd < 0 && mayBeMissing) throw new SkipError('DEVICE_COHERENT not available');
   if (fd < 0) expectRet(fd, 0, `open of device ${minor}`);
@@ -52,7 +52,7 @@ export function hmm(name: string, body: (self: HmmFixture) => Promise<void>): Se
     name: `hmm.hmm_device_${variant.name}.${name}`,
     suite: 'hmm',
     async run(ctx: SelftestContext): Promise<void> {
-      const process = await Process.create(await ctx.boot(BOOT_OPTIONS));
+      const process = await ProcessHandle.create(await ctx.boot(BOOT_OPTIONS));
       const device = await openDevice(process, variant.minors[0], variant.coherent);
       await body({ ctx, process, coherent: variant.coherent, device });
       await closeDevice(device);
@@ -66,7 +66,7 @@ export function hmm2(name: string, body: (self: Hmm2Fixture) => Promise<void>): 
     name: `hmm2.hmm2_device_${variant.name}.${name}`,
     suite: 'hmm',
     async run(ctx: SelftestContext): Promise<void> {
-      const process = await Process.create(await ctx.boot(BOOT_OPTIONS));
+      const process = await ProcessHandle.create(await ctx.boot(BOOT_OPTIONS));
       const device0 = await openDevice(process, variant.minors[0], variant.coherent);
       const device1 = await openDevice(process, variant.minors[1], false);
       await body({ ctx, process, coherent: variant.coherent, device0, device1 });

@@ -1,4 +1,4 @@
-import type { Process } from '../../uapi/client/thread.js';
+import type { ProcessHandle } from '../../uapi/client/process-handle.js';
 import { SyscallError } from '../../uapi/client/transport.js';
 import { O_RDONLY } from '../../uapi/fcntl.js';
 import { MAP_ANONYMOUS, MAP_HUGETLB, MAP_PRIVATE } from '../../uapi/mman.js';
@@ -6,7 +6,7 @@ import { HmmBuffer, TWO_MEG } from './buffer.js';
 import { SkipError } from './case.js';
 
 /** The default hugetlb page size in bytes, as /proc/meminfo has it. Skips the case when it can't be known. */
-async function hugetlbPageBytes(process: Process): Promise<number> {
+async function hugetlbPageBytes(process: ProcessHandle): Promise<number> {
   const fd = await process.open('/proc/meminfo', O_RDONLY);
   const text = fd < 0 ? '' : new TextDecoder().decode((await process.pread(fd, 4096, 0)).bytes);
   if (fd >= 0) await process.close(fd);
@@ -16,7 +16,7 @@ async function hugetlbPageBytes(process: Process): Promise<number> {
 }
 
 /** A private hugetlb mapping of one page, with its mirror buffer. Skips the case when no page is free. */
-export async function createHugetlbBuffer(process: Process): Promise<HmmBuffer> {
+export async function createHugetlbBuffer(process: ProcessHandle): Promise<HmmBuffer> {
   const pageBytes = await hugetlbPageBytes(process);
   const sizeBytes = Math.ceil(TWO_MEG / pageBytes) * pageBytes;
   const flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB;

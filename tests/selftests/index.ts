@@ -1,4 +1,4 @@
-import { UnknownCommandError } from '../../uapi/client/dmirror.js';
+import { UnknownCommandError } from '../../uapi/client/dmirror-device.js';
 import { anonCases, anonRepeatedCases } from './anon.js';
 import { type SelftestCase, SkipError } from './case.js';
 import { devicePageCases } from './device-pages.js';

@@ -1,6 +1,6 @@
 // Migration to the device and back.
 
-import type { Process } from '../../uapi/client/thread.js';
+import type { ProcessHandle } from '../../uapi/client/process-handle.js';
 import { EINVAL, ENOENT } from '../../uapi/errno.js';
 import {
   MAP_ANONYMOUS,
@@ -17,7 +17,7 @@ import { createFile } from './file.js';
 import { type Hmm2Fixture, type HmmFixture, hmm, hmm2 } from './fixture.js';
 import { scale } from './scale.js';
 
-async function filledBuffer(process: Process, options: BufferOptions = {}): Promise<HmmBuffer> {
+async function filledBuffer(process: ProcessHandle, options: BufferOptions = {}): Promise<HmmBuffer> {
   const buffer = await HmmBuffer.create(process, options);
   await buffer.memory.writeWords(ramp(buffer.words));
   return buffer;
@@ -65,7 +65,7 @@ async function migrateShared({ process, device }: HmmFixture): Promise<void> {
 }
 
 /** Pages 2 (zero page), 3 (read only), 4 and 5 (written) of a reserved range with a gap at page 1. */
-async function prepareMixedPages(process: Process, buffer: HmmBuffer): Promise<void> {
+async function prepareMixedPages(process: ProcessHandle, buffer: HmmBuffer): Promise<void> {
   const word = 3;
   await buffer.protect(process, PROT_READ, { firstPage: 2, npages: 1 });
   expectEqual(await buffer.memory.readWord(2 * PAGE_SIZE), 0, 'page 2');

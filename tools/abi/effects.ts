@@ -43,7 +43,7 @@ const EFFECTS: Readonly<Record<string, CommandEffect>> = {
 };
 
 /** What a client's call does when it runs another command than the client asked for. */
-export type Effect = KnownEffect | { readonly known: false; readonly text: string };
+export type AbiEffect = KnownEffect | { readonly known: false; readonly text: string };
 
 export interface KnownEffect {
   readonly known: true;
@@ -67,7 +67,7 @@ export function ptrUse(name: string): PtrUse | undefined {
 }
 
 /** A client calls `wanted`, with a buffer as large as `wanted` needs, and the kernel runs `run`. */
-export function effectOf(wanted: string, run: string): Effect {
+export function effectOf(wanted: string, run: string): AbiEffect {
   const asked = lookup(wanted);
   const done = lookup(run);
   if (asked === undefined || done === undefined) {

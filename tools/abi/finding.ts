@@ -1,4 +1,4 @@
-import type { Effect } from './effects.js';
+import type { AbiEffect } from './effects.js';
 import type { Position } from './model.js';
 
 /** What happened to a thing between two ABIs. `same` is never reported. */
@@ -33,8 +33,8 @@ export interface Finding {
   /** One sentence. */
   readonly message: string;
   /** Silent alias of a command: what a client of the old ABI gets on the new kernel, and the other way round. */
-  readonly oldClient?: Effect;
-  readonly newClient?: Effect;
+  readonly oldClient?: AbiEffect;
+  readonly newClient?: AbiEffect;
   /** For a field: its record. For a constant: its group. */
   readonly within?: string;
 }

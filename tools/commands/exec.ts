@@ -2,7 +2,7 @@ import { appendFileSync, writeFileSync } from 'node:fs';
 import { GuestSystem, guestSyscalls, hangReport } from '../../driver/guest/index.js';
 import { Machine } from '../../driver/sys/machine/machine.js';
 import type { Process } from '../../driver/sys/processes/process.js';
-import { sendSignal } from '../../driver/sys/processes/signal.js';
+import { sendSignal } from '../../driver/sys/processes/send-signal.js';
 import { dialectByName, dialectIds } from '../../uapi/dialect.js';
 import type { PathName } from '../../uapi/path-name.js';
 import { SIGINT, SIGTERM, WEXITSTATUS, WIFEXITED, WTERMSIG } from '../../uapi/signal.js';

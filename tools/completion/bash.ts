@@ -1,7 +1,7 @@
-import { allPlaces, nameOf, type OptionWord, type Place, slashed } from './place.js';
+import { allPlaces, nameOf, type OptionWord, slashed, type WordPlace } from './place.js';
 
 /** `complete -o default` falls back to files where nothing of ours fits. */
-export function bashScript(root: Place): string {
+export function bashScript(root: WordPlace): string {
   const places = allPlaces(root);
   // In these lines a shell's own ${...} stands, not ours.
   /* biome-ignore-start lint/suspicious/noTemplateCurlyInString: shell text */
@@ -24,7 +24,7 @@ export function bashScript(root: Place): string {
   /* biome-ignore-end lint/suspicious/noTemplateCurlyInString: shell text */
 }
 
-function bashPlace(place: Place): string {
+function bashPlace(place: WordPlace): string {
   const { commands, options, values } = place;
   const words = [...commands.map(nameOf), ...values, ...options.map(({ text }) => text)];
   const valued = options.flatMap(bashValues);

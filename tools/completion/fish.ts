@@ -1,6 +1,6 @@
-import { allPlaces, nameOf, type OptionWord, type Place } from './place.js';
+import { allPlaces, nameOf, type OptionWord, type WordPlace } from './place.js';
 
-export function fishScript(root: Place): string {
+export function fishScript(root: WordPlace): string {
   return [
     '# fish completion for dmirror: dmirror completion fish | source',
     'complete -c dmirror -f',
@@ -8,7 +8,7 @@ export function fishScript(root: Place): string {
   ].join('\n');
 }
 
-function fishPlace(place: Place): string[] {
+function fishPlace(place: WordPlace): string[] {
   const here = `complete -c dmirror -n ${fishText(condition(place))}`;
   return [
     ...place.commands.map((child) => `${here} -a ${nameOf(child)} -d ${fishText(child.about)}`),
@@ -19,7 +19,7 @@ function fishPlace(place: Place): string[] {
 }
 
 /** The names of the path are there, and none of a command below it. */
-function condition({ path, commands }: Place): string {
+function condition({ path, commands }: WordPlace): string {
   const seen = path.map((name) => `__fish_seen_subcommand_from ${name}`);
   const unseen = commands.length > 0 ? [`not __fish_seen_subcommand_from ${commands.map(nameOf).join(' ')}`] : [];
   return [...seen, ...unseen].join('; and ');

@@ -8,11 +8,11 @@ export interface OptionWord {
 }
 
 /** A point in a command line behind the name of a command, and what can stand there. */
-export interface Place {
+export interface WordPlace {
   /** The names of the commands up to here, from the first below the root. */
   readonly path: readonly string[];
   readonly about: string;
-  readonly commands: readonly Place[];
+  readonly commands: readonly WordPlace[];
   readonly options: readonly OptionWord[];
   /** What an argument can be; empty when any goes. */
   readonly values: readonly string[];
@@ -20,7 +20,7 @@ export interface Place {
 }
 
 /** The place behind `command`, with all places further on. */
-export function placeOf(command: Command, path: readonly string[] = []): Place {
+export function placeOf(command: Command, path: readonly string[] = []): WordPlace {
   const values = command.registeredArguments.flatMap(({ argChoices }) => argChoices ?? []);
   const help = { text: '--help', about: 'show help', values: undefined };
   return {
@@ -34,17 +34,17 @@ export function placeOf(command: Command, path: readonly string[] = []): Place {
 }
 
 /** This place and all further on. */
-export function allPlaces(place: Place): Place[] {
+export function allPlaces(place: WordPlace): WordPlace[] {
   return [place, ...place.commands.flatMap(allPlaces)];
 }
 
 /** The path as one word of a shell: /fault/sweep. */
-export function slashed({ path }: Place): string {
+export function slashed({ path }: WordPlace): string {
   return path.map((name) => `/${name}`).join('');
 }
 
 /** The last name of the path. */
-export function nameOf({ path }: Place): string {
+export function nameOf({ path }: WordPlace): string {
   return path.at(-1) ?? '';
 }
 

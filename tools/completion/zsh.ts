@@ -1,6 +1,6 @@
-import { allPlaces, nameOf, type Place, slashed } from './place.js';
+import { allPlaces, nameOf, slashed, type WordPlace } from './place.js';
 
-export function zshScript(root: Place): string {
+export function zshScript(root: WordPlace): string {
   const places = allPlaces(root);
   return [
     '#compdef dmirror',
@@ -22,7 +22,7 @@ export function zshScript(root: Place): string {
   ].join('\n');
 }
 
-function zshPlace(place: Place): string {
+function zshPlace(place: WordPlace): string {
   const { commands, options, values, takesFiles } = place;
   const specs = options.map(({ text, about, values: own }) => {
     const value = own === undefined ? '' : own.length > 0 ? `:value:(${own.join(' ')})` : ':value:_files';

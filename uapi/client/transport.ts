@@ -2,7 +2,7 @@
 
 import { errnoName } from '../errno.js';
 import { signalName } from '../signal.js';
-import type { CallArg, CallResult } from '../syscall.js';
+import type { CallArg, CallResult } from '../system-call.js';
 
 /** Carries system calls of threads, in the order they are issued per thread. Calls of different threads run at the same time. */
 export interface Transport {

@@ -1,6 +1,6 @@
 // A transport over a stream of bytes, whatever carries them; connect.ts gives it a socket.
 
-import type { CallArg, CallResult } from '../syscall.js';
+import type { CallArg, CallResult } from '../system-call.js';
 import type { BytePool } from '../wire/byte-pool.js';
 import { packPieces } from '../wire/codec.js';
 import { FrameReader } from '../wire/frame.js';

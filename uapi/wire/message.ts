@@ -1,6 +1,6 @@
 // The messages of the protocol, as README.md beside this file specifies them. Both sides use this file.
 
-import type { CallArg, CallResult } from '../syscall.js';
+import type { CallArg, CallResult } from '../system-call.js';
 import { payloadFault } from './check-payload.js';
 import { packPieces, unpackPayload, type WireValue } from './codec.js';
 import type { FrameWriter } from './frame-writer.js';

@@ -1,7 +1,7 @@
 // Nearly all frames are a call with a few numbers, or its result. These are written and read here, with the same bytes as the general way
 // and the same checks, at a fraction of its cost; whatever is not of this kind is left to that.
 
-import type { CallArg, CallResult } from '../syscall.js';
+import type { CallArg, CallResult } from '../system-call.js';
 import { floatAt } from './float.js';
 import { type FrameWriter, headBytes } from './frame-writer.js';
 

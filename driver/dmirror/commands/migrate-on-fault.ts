@@ -24,8 +24,8 @@ import { mmgetNotZero } from '../../mm/vmas/mm.js';
 import { VM } from '../../mm/vmas/vm-flags.js';
 import { CHUNK_POINT, RANGE_FAULT_TIMEOUT_MS, RETRY_POINT } from '../context.js';
 import type { DmirrorFile } from '../file.js';
+import { movesByOthers, storeReported } from '../mirror/dmirror-range-fault.js';
 import { returnMirroredData } from '../mirror/mirror-copy.js';
-import { movesByOthers, storeReported } from '../mirror/range-fault.js';
 import type { Command } from './command.js';
 import { moveChunkToDevice } from './migrate-to-dev.js';
 

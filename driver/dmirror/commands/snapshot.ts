@@ -32,7 +32,7 @@ import { mmgetNotZero } from '../../mm/vmas/mm.js';
 import { CHUNK_POINT } from '../context.js';
 import { type DmirrorFile, lockForInvalidate } from '../file.js';
 import type { DmirrorDevice } from '../memory/device.js';
-import { rangeStableLocked } from '../mirror/range-fault.js';
+import { rangeStableLocked } from '../mirror/dmirror-range-fault.js';
 import type { Command } from './command.js';
 
 const HPAGE_PUD_ORDER = 18;

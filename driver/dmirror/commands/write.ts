@@ -2,8 +2,8 @@ import { EFAULT, ENOENT } from '../../../uapi/errno.js';
 import type { Coroutine } from '../../core/effect.js';
 import { copyFromUser } from '../../mm/faults/access.js';
 import { PAGE_SIZE } from '../../mm/frames/frames.js';
+import { dmirrorFault } from '../mirror/dmirror-range-fault.js';
 import { mirrorWrite } from '../mirror/mirror-copy.js';
-import { dmirrorFault } from '../mirror/range-fault.js';
 import { bounceInit, type Command } from './command.js';
 
 /**

@@ -5,7 +5,7 @@ import { PidFile } from '../../sys/files/pid-file.js';
 import { forkProcess } from '../../sys/processes/fork.js';
 import { isInterrupted } from '../../sys/processes/interruptible.js';
 import { NO_ALT_STACK } from '../../sys/processes/program-signals.js';
-import { SIGNAL_COUNT } from '../../sys/processes/signal.js';
+import { SIGNAL_COUNT } from '../../sys/processes/send-signal.js';
 import { readUserView, words32, writeUser } from '../../sys/processes/user-memory.js';
 import { type GuestSyscallTable, machineCall } from '../guest-syscall.js';
 import type { GuestThread } from '../guest-thread.js';

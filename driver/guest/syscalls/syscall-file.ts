@@ -5,7 +5,7 @@ import { DirectoryFile } from '../../sys/files/directory-file.js';
 import type { OpenFile } from '../../sys/files/open-file.js';
 import { createPipe } from '../../sys/files/pipe.js';
 import { procLink } from '../../sys/files/proc-self.js';
-import { MAX_FILE_BYTES } from '../../sys/processes/limits.js';
+import { MAX_FILE_BYTES } from '../../sys/processes/machine-limits.js';
 import { words32, writeUser } from '../../sys/processes/user-memory.js';
 import { readPath } from '../guest-path.js';
 import { fixed, type GuestSyscallTable, machineCall } from '../guest-syscall.js';

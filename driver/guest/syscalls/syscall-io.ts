@@ -2,7 +2,7 @@ import { EBADF, EFAULT, EFBIG, EINVAL, ESPIPE } from '../../../uapi/errno.js';
 import { readU64 } from '../../../uapi/u64.js';
 import type { Coroutine } from '../../core/effect.js';
 import type { OpenFile } from '../../sys/files/open-file.js';
-import { MAX_FILE_BYTES, MAX_TRANSFER_BYTES } from '../../sys/processes/limits.js';
+import { MAX_FILE_BYTES, MAX_TRANSFER_BYTES } from '../../sys/processes/machine-limits.js';
 import { readUser, readUserView, writeUser } from '../../sys/processes/user-memory.js';
 import type { GuestSyscallTable } from '../guest-syscall.js';
 import type { GuestThread } from '../guest-thread.js';

@@ -2,7 +2,7 @@ import { EBADF, EINVAL, EPERM, ESRCH } from '../../../uapi/errno.js';
 import { O_EXCL, O_NONBLOCK } from '../../../uapi/fcntl.js';
 import type { Coroutine } from '../../core/effect.js';
 import { PidFile } from '../../sys/files/pid-file.js';
-import { SIGNAL_COUNT, sendSignal, sendThreadSignal } from '../../sys/processes/signal.js';
+import { SIGNAL_COUNT, sendSignal, sendThreadSignal } from '../../sys/processes/send-signal.js';
 import { SI_TKILL, SI_USER, type SignalInfo } from '../../sys/processes/signal-info.js';
 import { readUserView } from '../../sys/processes/user-memory.js';
 import type { GuestSyscallTable } from '../guest-syscall.js';

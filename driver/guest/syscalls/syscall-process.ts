@@ -4,7 +4,7 @@ import { CONTINUED_STATUS, exitStatus, SIGCHLD, SIGCONT, WEXITSTATUS, WIFSTOPPED
 import type { Coroutine } from '../../core/effect.js';
 import { PidFile } from '../../sys/files/pid-file.js';
 import type { Process } from '../../sys/processes/process.js';
-import { childEnd } from '../../sys/processes/signal.js';
+import { childEnd } from '../../sys/processes/send-signal.js';
 import { CLD_CONTINUED, CLD_STOPPED } from '../../sys/processes/signal-info.js';
 import { readUserString, readUserStrings, words32, writeUser } from '../../sys/processes/user-memory.js';
 import { type WaitRequest, waitForChild } from '../../sys/processes/wait.js';

@@ -5,7 +5,7 @@ import type { Coroutine } from '../../core/effect.js';
 import { WaitQueue } from '../../core/wait-queue.js';
 import { waitInterruptible } from '../../sys/processes/interruptible.js';
 import { pendingSignos } from '../../sys/processes/program-signals.js';
-import { SIGNAL_COUNT, sendSignal, sendThreadSignal } from '../../sys/processes/signal.js';
+import { SIGNAL_COUNT, sendSignal, sendThreadSignal } from '../../sys/processes/send-signal.js';
 import { SA_ALL } from '../../sys/processes/signal-action.js';
 import { SI_TKILL, type SignalInfo } from '../../sys/processes/signal-info.js';
 import { blockable, type SignalSet, signalSet, union, without } from '../../sys/processes/signal-set.js';

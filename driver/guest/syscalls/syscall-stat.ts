@@ -4,7 +4,7 @@ import { writeU64 } from '../../../uapi/u64.js';
 import type { Coroutine } from '../../core/effect.js';
 import { PAGE_SIZE } from '../../mm/frames/frames.js';
 import { type FileStat, S_IFCHR, S_IFDIR } from '../../sys/files/open-file.js';
-import { MAX_INODES } from '../../sys/processes/limits.js';
+import { MAX_INODES } from '../../sys/processes/machine-limits.js';
 import { readUserString, writeUser } from '../../sys/processes/user-memory.js';
 import { readPath, resolvePath } from '../guest-path.js';
 import type { GuestSyscallTable } from '../guest-syscall.js';

@@ -1,7 +1,7 @@
 import { EBADF, EFBIG, EINVAL, EMFILE } from '../../../uapi/errno.js';
-import type { CallResult } from '../../../uapi/syscall.js';
+import type { CallResult } from '../../../uapi/system-call.js';
 import type { Coroutine } from '../../core/effect.js';
-import { MAX_FILE_BYTES, MAX_TRANSFER_BYTES } from '../processes/limits.js';
+import { MAX_FILE_BYTES, MAX_TRANSFER_BYTES } from '../processes/machine-limits.js';
 import type { Thread } from '../processes/thread.js';
 import type { SyscallTable } from './syscall.js';
 

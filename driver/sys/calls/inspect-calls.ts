@@ -1,5 +1,5 @@
 import { EBUSY, EFAULT, EINVAL, ESRCH } from '../../../uapi/errno.js';
-import type { CallArg, CallResult } from '../../../uapi/syscall.js';
+import type { CallArg, CallResult } from '../../../uapi/system-call.js';
 import type { Coroutine } from '../../core/effect.js';
 import { heldNames } from '../../core/scheduler.js';
 import { WaitQueue } from '../../core/wait-queue.js';

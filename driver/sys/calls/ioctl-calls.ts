@@ -1,5 +1,5 @@
 import { EBADF, EINVAL } from '../../../uapi/errno.js';
-import type { CallResult } from '../../../uapi/syscall.js';
+import type { CallResult } from '../../../uapi/system-call.js';
 import type { Coroutine } from '../../core/effect.js';
 import { cpuLoad, cpuStore } from '../../mm/faults/access.js';
 import { PAGE_SIZE } from '../../mm/frames/frames.js';

@@ -1,7 +1,7 @@
 import { EACCES, EBADF, EINVAL, ENODEV } from '../../../uapi/errno.js';
 import { MAP_ANONYMOUS, MAP_HUGETLB, MAP_PRIVATE, MAP_TYPE, PROT_WRITE } from '../../../uapi/mman.js';
 import { BUS_ADRERR, SEGV_ACCERR, SEGV_MAPERR, SIGBUS, SIGKILL, SIGSEGV } from '../../../uapi/signal.js';
-import type { CallResult } from '../../../uapi/syscall.js';
+import type { CallResult } from '../../../uapi/system-call.js';
 import { assert } from '../../core/assert.js';
 import type { Coroutine } from '../../core/effect.js';
 import { type AccessResult, cpuLoad, cpuStore } from '../../mm/faults/access.js';
@@ -15,8 +15,8 @@ import { doMremap } from '../../mm/vmas/mremap.js';
 import { doMunmap } from '../../mm/vmas/munmap.js';
 import type { OpenFile } from '../files/open-file.js';
 import { mmapSharedAnonymous } from '../files/shared-anonymous.js';
-import { MAX_TRANSFER_BYTES } from '../processes/limits.js';
-import { sendSignal } from '../processes/signal.js';
+import { MAX_TRANSFER_BYTES } from '../processes/machine-limits.js';
+import { sendSignal } from '../processes/send-signal.js';
 import type { Thread } from '../processes/thread.js';
 import type { SyscallTable } from './syscall.js';
 

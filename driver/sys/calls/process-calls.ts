@@ -2,7 +2,7 @@ import { EAGAIN, EINTR } from '../../../uapi/errno.js';
 import { exitStatus } from '../../../uapi/signal.js';
 import type { Coroutine } from '../../core/effect.js';
 import { forkProcess } from '../processes/fork.js';
-import { type Disposition, kill, setDisposition } from '../processes/signal.js';
+import { type Disposition, kill, setDisposition } from '../processes/send-signal.js';
 import type { Thread } from '../processes/thread.js';
 import { waitForChild } from '../processes/wait.js';
 import type { SyscallTable } from './syscall.js';

@@ -1,4 +1,4 @@
-import type { CallArg, CallResult } from '../../../uapi/syscall.js';
+import type { CallArg, CallResult } from '../../../uapi/system-call.js';
 import type { Coroutine } from '../../core/effect.js';
 import type { Thread } from '../processes/thread.js';
 

@@ -1,7 +1,7 @@
 import { ENOENT } from '../../../uapi/errno.js';
 import type { GupAbi } from '../../../uapi/gup-abi.js';
 import type { Coroutine } from '../../core/effect.js';
-import type { GupTestFile } from '../../dmirror/index.js';
+import type { GupTestOpen } from '../../dmirror/index.js';
 import type { Machine } from '../machine/machine.js';
 import type { Thread } from '../processes/thread.js';
 import { type IoctlRequest, OpenFile, type ReleaseQueue } from './open-file.js';
@@ -16,7 +16,7 @@ class GupFile extends OpenFile {
   constructor(
     releases: ReleaseQueue,
     flags: number,
-    private readonly gup: GupTestFile,
+    private readonly gup: GupTestOpen,
     private readonly abi: GupAbi,
   ) {
     super(releases, flags);

@@ -5,7 +5,7 @@ import type { Coroutine } from '../../core/effect.js';
 import { WaitQueue } from '../../core/wait-queue.js';
 import type { Machine } from '../machine/machine.js';
 import { waitInterruptible } from '../processes/interruptible.js';
-import { sendSignal } from '../processes/signal.js';
+import { sendSignal } from '../processes/send-signal.js';
 import { SI_USER } from '../processes/signal-info.js';
 import type { Thread } from '../processes/thread.js';
 import { type FileStat, OpenFile, POLL, S_IFIFO } from './open-file.js';

@@ -14,7 +14,7 @@ import {
 import { __O_TMPFILE, O_ACCMODE, O_CREAT, O_DIRECTORY, O_EXCL, O_RDONLY, O_TRUNC } from '../../../uapi/fcntl.js';
 import { type Coroutine, preemptPoint } from '../../core/effect.js';
 import type { Machine } from '../machine/machine.js';
-import { MAX_INODES } from '../processes/limits.js';
+import { MAX_INODES } from '../processes/machine-limits.js';
 import type { Thread } from '../processes/thread.js';
 import { type DirectoryEntry, DirectoryFile } from './directory-file.js';
 import type { OpenFile } from './open-file.js';

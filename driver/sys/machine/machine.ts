@@ -1,6 +1,6 @@
 import type { CommandName } from '../../../uapi/dialect.js';
 import { SIGKILL } from '../../../uapi/signal.js';
-import type { CallArg, CallResult } from '../../../uapi/syscall.js';
+import type { CallArg, CallResult } from '../../../uapi/system-call.js';
 import { assert } from '../../core/assert.js';
 import type { Coroutine } from '../../core/effect.js';
 import { RoundRobin, SeededRandom } from '../../core/policy.js';
@@ -17,7 +17,7 @@ import { Memory } from '../../mm/memory.js';
 import { type KernelProfile, profileByName } from '../../mm/profile.js';
 import { pageTableText } from '../../mm/tables/page-table-text.js';
 import type { WalkStats } from '../../mm/tables/walk-stats.js';
-import { mmCreate } from '../../mm/vmas/fork.js';
+import { mmCreate } from '../../mm/vmas/dup-mmap.js';
 import type { Mm } from '../../mm/vmas/mm.js';
 import { BadCallError, checkArgs, type Syscall } from '../calls/syscall.js';
 import { syscallByName } from '../calls/syscalls.js';
@@ -30,7 +30,7 @@ import { addProcFiles } from '../files/proc-nodes.js';
 import { addProcSelf } from '../files/proc-self.js';
 import { Vfs } from '../files/vfs.js';
 import { FutexTable } from '../processes/futex.js';
-import { MAX_THREADS } from '../processes/limits.js';
+import { MAX_THREADS } from '../processes/machine-limits.js';
 import { Process } from '../processes/process.js';
 import { Call, type Thread } from '../processes/thread.js';
 import { MachineError } from './machine-error.js';
@@ -212,6 +212,12 @@ export class Machine implements ReleaseQueue {
     const run = this.guarded(() => this.kernel.scheduler.run());
     this.checkAfterRun();
     return run;
+  }
+
+  /** Why a run that ended so can't go on; null when it can: tasks that wait for no one's lock wait for a later call. */
+  errorOf(run: RunResult): MachineError | null {
+    const isStuck = run.reason === 'deadlock' && run.blocked.some(({ ownedBy }) => ownedBy !== null);
+    return isStuck || run.reason === 'step-limit' ? this.unfinished(`a run of ${run.steps} steps`, run) : null;
   }
 
   /** `start`, and run until that call is done. Throws MachineError when it can't be. */

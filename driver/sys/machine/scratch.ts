@@ -3,7 +3,7 @@ import type { Coroutine } from '../../core/effect.js';
 import { PAGE_SIZE } from '../../mm/frames/frames.js';
 import { VM } from '../../mm/vmas/vm-flags.js';
 import { mmapSharedAnonymous } from '../files/shared-anonymous.js';
-import { SCRATCH_BASE } from '../processes/limits.js';
+import { SCRATCH_BASE } from '../processes/machine-limits.js';
 import type { Thread } from '../processes/thread.js';
 
 /**

@@ -1,8 +1,8 @@
 import { EAGAIN, ENOMEM } from '../../../uapi/errno.js';
 import { SIGCHLD } from '../../../uapi/signal.js';
 import type { Coroutine } from '../../core/effect.js';
+import { dupMmap, mmCreate } from '../../mm/vmas/dup-mmap.js';
 import { mmput } from '../../mm/vmas/exit-mmap.js';
-import { dupMmap, mmCreate } from '../../mm/vmas/fork.js';
 import type { Mm } from '../../mm/vmas/mm.js';
 import type { Process } from './process.js';
 import type { Thread } from './thread.js';

@@ -4,7 +4,7 @@ import type { Coroutine } from '../../core/effect.js';
 import { WaitQueue } from '../../core/wait-queue.js';
 import type { Process } from './process.js';
 import type { ProgramSignals } from './program-signals.js';
-import { childHasStopped, sendSignal } from './signal.js';
+import { childHasStopped, sendSignal } from './send-signal.js';
 import { CLD_CONTINUED, CLD_STOPPED, SI_KERNEL } from './signal-info.js';
 import type { Thread } from './thread.js';
 

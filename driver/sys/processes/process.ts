@@ -8,7 +8,7 @@ import type { Machine } from '../machine/machine.js';
 import { releaseOrphanedGroup } from './job-control.js';
 import type { ProgramImage } from './program-image.js';
 import type { ProgramSignals } from './program-signals.js';
-import { childHasDied, type Disposition, initialDispositions } from './signal.js';
+import { childHasDied, type Disposition, initialDispositions } from './send-signal.js';
 import { Thread } from './thread.js';
 
 /** `running`; `zombie`: dead, its parent has not waited for it yet; `reaped`: nothing of it is left. */

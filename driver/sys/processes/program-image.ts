@@ -1,6 +1,6 @@
 import type { Timer } from '../../core/scheduler.js';
 import type { Process } from './process.js';
-import { sendSignal } from './signal.js';
+import { sendSignal } from './send-signal.js';
 import { SI_KERNEL } from './signal-info.js';
 
 /** One of the interval timers of a process; times in virtual microseconds. */

@@ -1,5 +1,5 @@
 import { ESRCH } from '../../../uapi/errno.js';
-import type { CallArg, CallResult } from '../../../uapi/syscall.js';
+import type { CallArg, CallResult } from '../../../uapi/system-call.js';
 import { assert } from '../../core/assert.js';
 import type { Coroutine } from '../../core/effect.js';
 import type { Task } from '../../core/task.js';

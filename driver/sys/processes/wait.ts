@@ -1,6 +1,6 @@
 import { ECHILD, EINTR } from '../../../uapi/errno.js';
 import { CONTINUED_STATUS, SIGCHLD, stoppedStatus } from '../../../uapi/signal.js';
-import type { CallResult } from '../../../uapi/syscall.js';
+import type { CallResult } from '../../../uapi/system-call.js';
 import type { Coroutine } from '../../core/effect.js';
 import { isInterrupted, waitInterruptible } from './interruptible.js';
 import type { Process } from './process.js';

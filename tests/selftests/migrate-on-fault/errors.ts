@@ -1,6 +1,6 @@
 // An error in the middle of a migration on fault: everything that was prepared before it is as it was.
 
-import { Dmirror } from '../../../uapi/client/dmirror.js';
+import { Dmirror } from '../../../uapi/client/dmirror-device.js';
 import { commandNumber, DEFAULT_DIALECT, dialectByName } from '../../../uapi/dialect.js';
 import { EFAULT, EINVAL } from '../../../uapi/errno.js';
 import { encodeHmmDmirrorCmd } from '../../../uapi/hmm-dmirror.js';

@@ -1,7 +1,7 @@
 // A migration on fault against everything else that can happen to the same pages, under as many schedules as asked for.
 
-import { Dmirror } from '../../../uapi/client/dmirror.js';
-import type { Process, Thread } from '../../../uapi/client/thread.js';
+import { Dmirror } from '../../../uapi/client/dmirror-device.js';
+import type { ProcessHandle, ThreadHandle } from '../../../uapi/client/process-handle.js';
 import { EBUSY, EFAULT, ENOENT, errnoName } from '../../../uapi/errno.js';
 import { MADV_DONTNEED, MADV_PAGEOUT, PAGE_SIZE, PROT_READ, PROT_WRITE } from '../../../uapi/mman.js';
 import type { HmmBuffer } from '../buffer.js';
@@ -24,9 +24,9 @@ const EXCLUSIVE_OF_FOREIGN = 6;
 /** What both sides of a race may use. */
 interface Ring {
   readonly world: World;
-  readonly process: Process;
+  readonly process: ProcessHandle;
   /** The thread of the other side. */
-  readonly other: Thread;
+  readonly other: ThreadHandle;
   readonly buffer: HmmBuffer;
   /** Both devices, used by the other side's thread. */
   readonly ownByOther: Dmirror;

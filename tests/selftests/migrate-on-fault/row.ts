@@ -1,6 +1,6 @@
 // One row of "how MIGRATE_ON_FAULT_TO_DEV differs from MIGRATE_TO_DEV": a kind of page, and what each ioctl makes of it.
 
-import type { MmapOptions } from '../../../uapi/client/thread.js';
+import type { MmapOptions } from '../../../uapi/client/process-handle.js';
 import { PAGE_SIZE } from '../../../uapi/mman.js';
 import type { HmmBuffer } from '../buffer.js';
 import type { SelftestCase, SelftestContext } from '../case.js';

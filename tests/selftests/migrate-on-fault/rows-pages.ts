@@ -1,6 +1,6 @@
 // Rows about what a page is: fresh or swapped out, on a device, shared with a child, or in somebody's hands.
 
-import { GupTestFile } from '../../../uapi/client/gup.js';
+import { GupTestFile } from '../../../uapi/client/gup-test-file.js';
 import { ENOENT } from '../../../uapi/errno.js';
 import { PIN_LONGTERM_TEST_FLAG_USE_WRITE } from '../../../uapi/gup-test.js';
 import { MADV_FREE, MADV_PAGEOUT, PROT_READ } from '../../../uapi/mman.js';

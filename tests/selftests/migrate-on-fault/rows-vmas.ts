@@ -1,7 +1,7 @@
 // Rows about what the memory around a page is: vmas that can't be read, gaps, files, huge pages.
 
-import { GupTestFile } from '../../../uapi/client/gup.js';
-import type { MmapOptions } from '../../../uapi/client/thread.js';
+import { GupTestFile } from '../../../uapi/client/gup-test-file.js';
+import type { MmapOptions } from '../../../uapi/client/process-handle.js';
 import { EFAULT, EINVAL, ENOENT } from '../../../uapi/errno.js';
 import { PIN_LONGTERM_TEST_FLAG_USE_WRITE } from '../../../uapi/gup-test.js';
 import {

@@ -1,8 +1,8 @@
 // What the cases of this suite share: one process with two devices of one kind, small buffers, and a look inside the machine.
 
-import { Dmirror } from '../../../uapi/client/dmirror.js';
-import type { Memory } from '../../../uapi/client/memory.js';
-import { type MmapOptions, Process, type Thread } from '../../../uapi/client/thread.js';
+import { Dmirror } from '../../../uapi/client/dmirror-device.js';
+import type { MappedMemory } from '../../../uapi/client/mapped-memory.js';
+import { type MmapOptions, ProcessHandle, type ThreadHandle } from '../../../uapi/client/process-handle.js';
 import type { Transport } from '../../../uapi/client/transport.js';
 import { O_CREAT, O_RDWR, O_TRUNC } from '../../../uapi/fcntl.js';
 import { MAP_ANONYMOUS, MAP_FIXED, MAP_PRIVATE, MAP_SHARED, PAGE_SIZE } from '../../../uapi/mman.js';
@@ -43,7 +43,7 @@ export interface WorldOptions {
 export class World {
   private constructor(
     readonly transport: Transport,
-    readonly process: Process,
+    readonly process: ProcessHandle,
     readonly device: Dmirror,
     /** The other device of the same kind. */
     readonly foreign: Dmirror,
@@ -51,7 +51,7 @@ export class World {
 
   static async boot(ctx: SelftestContext, { coherent = false }: { coherent?: boolean } = {}): Promise<World> {
     const transport = await ctx.boot(BOOT_OPTIONS);
-    const process = await Process.create(transport);
+    const process = await ProcessHandle.create(transport);
     const [first, second] = coherent ? [2, 3] : [0, 1];
     const device = await Dmirror.open(process, first);
     // The first ioctl of a thread may need a new mapping, and no later one does: none is possible during a hold.
@@ -91,23 +91,23 @@ export function fileWord(page: number): number {
 }
 
 /** Text that the machine tells about itself. */
-export async function inspect(thread: Thread, what: string, ...numbers: number[]): Promise<string> {
+export async function inspect(thread: ThreadHandle, what: string, ...numbers: number[]): Promise<string> {
   const { ret, bytes } = await thread.call('inspect', what, ...numbers);
   expectEqual(ret >= 0, true, `inspect ${what} answered ${ret}, a length`);
   return new TextDecoder().decode(bytes);
 }
 
-export function inspectMemory(what: 'page_table' | 'pages' | 'touched', memory: Memory): Promise<string> {
-  return inspect(memory.owner as Thread, what, memory.addr, memory.sizeBytes);
+export function inspectMemory(what: 'page_table' | 'pages' | 'touched', memory: MappedMemory): Promise<string> {
+  return inspect(memory.owner as ThreadHandle, what, memory.addr, memory.sizeBytes);
 }
 
-export async function stats(thread: Thread): Promise<Stats> {
+export async function stats(thread: ThreadHandle): Promise<Stats> {
   return JSON.parse(await inspect(thread, 'stats')) as Stats;
 }
 
 /** Nobody is in the kernel: no lock is held, no entry of the buffer is on its way. */
-export async function expectAtRest(memory: Memory, what: string): Promise<void> {
-  expectEqual(await inspect(memory.owner as Thread, 'locks'), '', `${what}: locks held`);
+export async function expectAtRest(memory: MappedMemory, what: string): Promise<void> {
+  expectEqual(await inspect(memory.owner as ThreadHandle, 'locks'), '', `${what}: locks held`);
   await inspectMemory('touched', memory);
 }
 
@@ -116,7 +116,7 @@ export function pageWord(page: number): number {
   return 100 + page;
 }
 
-export async function fillPages(memory: Memory, first = 0, end = memory.sizeBytes / PAGE_SIZE): Promise<void> {
+export async function fillPages(memory: MappedMemory, first = 0, end = memory.sizeBytes / PAGE_SIZE): Promise<void> {
   if (filling.length < end * PAGE_WORDS) {
     filling = new Uint32Array(end * PAGE_WORDS);
     for (let page = 0; page < end; page++) filling[page * PAGE_WORDS] = pageWord(page);
@@ -136,7 +136,7 @@ function zeroBytes(sizeBytes: number): Uint8Array {
 }
 
 /** The first word of every page, as one load of the range sees them. */
-export async function firstWords(memory: Memory): Promise<number[]> {
+export async function firstWords(memory: MappedMemory): Promise<number[]> {
   const words = await memory.readWords();
   const first: number[] = [];
   for (let i = 0; i < words.length; i += PAGE_SIZE / 4) first.push(words[i]);
@@ -159,7 +159,11 @@ export interface Holder {
   letGo(): Promise<void>;
 }
 
-export async function hold(process: Process, how: 'lock' | 'reference' | 'migration', memory: Memory): Promise<Holder> {
+export async function hold(
+  process: ProcessHandle,
+  how: 'lock' | 'reference' | 'migration',
+  memory: MappedMemory,
+): Promise<Holder> {
   const thread = await process.newThread();
   const held = thread.call('hold', how, memory.addr, memory.sizeBytes);
   // Every way of holding keeps the mmap_lock.

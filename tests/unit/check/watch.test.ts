@@ -9,7 +9,7 @@ import { type CommandName, commandNumber, dialectByName } from '../../../uapi/di
 import { encodeHmmDmirrorCmd } from '../../../uapi/hmm-dmirror.js';
 import { MADV_DONTNEED, MADV_PAGEOUT, PAGE_SIZE, PROT_READ, PROT_WRITE } from '../../../uapi/mman.js';
 import type { PathName } from '../../../uapi/path-name.js';
-import type { CallArg, CallResult } from '../../../uapi/syscall.js';
+import type { CallArg, CallResult } from '../../../uapi/system-call.js';
 import { anon } from '../sys/helpers.js';
 
 const PAGES = 8;

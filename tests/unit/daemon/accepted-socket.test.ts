@@ -2,7 +2,7 @@ import { connect as connectSocket, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { readingInto } from '../../../driver/daemon/accepted-socket.js';
-import { Process } from '../../../uapi/client/thread.js';
+import { ProcessHandle } from '../../../uapi/client/process-handle.js';
 import { serve, tempFolder, until } from './helpers.js';
 
 const MIB = 2 ** 20;
@@ -22,7 +22,7 @@ describe('large frames', () => {
     const { connect, daemon } = await serve({ machine: { ramBytes: 128 * MIB } });
     const sessions = await Promise.all(
       Array.from({ length: 4 }, async (_, salt) => {
-        const process = await Process.create(await connect());
+        const process = await ProcessHandle.create(await connect());
         return { memory: await process.map(5 * MIB), salt };
       }),
     );
@@ -61,7 +61,7 @@ describe('large frames', () => {
       peer.send([1, 10 + 2 * i, pid, 'store', [addr, pattern(MIB, i)]], [1, 11 + 2 * i, pid, 'load', [addr, MIB]]);
     }
     // Meanwhile others use the memory that is free.
-    const other = await (await Process.create(await connect())).map(MIB);
+    const other = await (await ProcessHandle.create(await connect())).map(MIB);
     for (let i = 0; i < 20; i++) {
       await other.writeBytes(pattern(MIB, 1000 + i));
       expect(equal(await other.readBytes(), pattern(MIB, 1000 + i))).toBe(true);
@@ -74,7 +74,7 @@ describe('large frames', () => {
 
   it('of calls that sleep are theirs until they are done', async () => {
     const { connect } = await serve();
-    const process = await Process.create(await connect());
+    const process = await ProcessHandle.create(await connect());
     const memory = await process.map(4 * MIB);
     await memory.writeBytes(pattern(MIB, 1));
     // Whoever touches the page waits until it is let go.
@@ -84,7 +84,7 @@ describe('large frames', () => {
     const store = memory.writeBytes(pattern(2 * MIB, 2)).then(() => {
       isDone = true;
     });
-    const third = await Process.create(await connect());
+    const third = await ProcessHandle.create(await connect());
     const elsewhere = await third.map(2 * MIB);
     for (let i = 0; i < 5; i++) await elsewhere.writeBytes(pattern(2 * MIB, 50 + i));
     expect(isDone).toBe(false);

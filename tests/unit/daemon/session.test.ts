@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { Dmirror } from '../../../uapi/client/dmirror.js';
-import { Process } from '../../../uapi/client/thread.js';
+import { Dmirror } from '../../../uapi/client/dmirror-device.js';
+import { ProcessHandle } from '../../../uapi/client/process-handle.js';
 import { commandNumber, dialectByName } from '../../../uapi/dialect.js';
 import { EINVAL, EMFILE, ENOMEM, ESRCH } from '../../../uapi/errno.js';
 import { MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE } from '../../../uapi/mman.js';
@@ -13,7 +13,7 @@ describe('a session', () => {
   it('carries calls, with data both ways', async () => {
     const { connect, path } = await serve();
     expect(statSync(path).mode & 0o777).toBe(0o600);
-    const process = await Process.create(await connect());
+    const process = await ProcessHandle.create(await connect());
     const memory = await process.map(4 * PAGE);
     await memory.writeWord(PAGE, 0x12345678);
     expect(await memory.readWord(PAGE)).toBe(0x12345678);
@@ -25,7 +25,7 @@ describe('a session', () => {
 
   it('migrates a buffer to the device and looks at it', async () => {
     const { connect } = await serve();
-    const process = await Process.create(await connect());
+    const process = await ProcessHandle.create(await connect());
     const memory = await process.map(2 * PAGE);
     await memory.writeBytes(new Uint8Array(2 * PAGE).fill(3));
     const device = await Dmirror.open(process, 0);
@@ -36,14 +36,14 @@ describe('a session', () => {
   it('answers as calls finish: one that sleeps holds up nobody', async () => {
     const { connect } = await serve();
     const [a, b] = await Promise.all([connect(), connect()]);
-    const parent = await Process.create(a);
+    const parent = await ProcessHandle.create(a);
     const { child } = await parent.fork();
     const done: string[] = [];
     const wait = parent.wait().then((result) => {
       done.push('wait');
       return result;
     });
-    const other = await Process.create(b);
+    const other = await ProcessHandle.create(b);
     await other.map(PAGE);
     done.push('map');
     await child.exit(3);
@@ -53,7 +53,7 @@ describe('a session', () => {
 
   it('pipelines: many calls of one turn are answered in the order of their thread', async () => {
     const { connect } = await serve();
-    const process = await Process.create(await connect());
+    const process = await ProcessHandle.create(await connect());
     const order: number[] = [];
     await Promise.all(Array.from({ length: 200 }, (_, i) => process.mmap(PAGE).then(() => order.push(i))));
     expect(order).toEqual(Array.from({ length: 200 }, (_, i) => i));
@@ -61,8 +61,8 @@ describe('a session', () => {
 
   it('sees no thread and no process of another session', async () => {
     const { connect } = await serve();
-    const mine = await Process.create(await connect());
-    const other = await Process.create(await connect());
+    const mine = await ProcessHandle.create(await connect());
+    const other = await ProcessHandle.create(await connect());
     await expect(mine.transport.call(other.tid, 'mmap', [0, PAGE, 3, 34, -1, 0])).rejects.toThrow('no-such-thread');
     expect(await mine.kill(other.pid, 9)).toBe(-ESRCH);
     expect(await other.mmap(PAGE)).toBeGreaterThan(0);
@@ -71,7 +71,7 @@ describe('a session', () => {
   it('kills its processes at its end, children and sleepers too, and frees what they had', async () => {
     const { connect, daemon } = await serve();
     const transport = await connect();
-    const process = await Process.create(transport);
+    const process = await ProcessHandle.create(transport);
     const free = daemon.host.machine.memory.allocator.freeFrames;
     const memory = await process.map(16 * PAGE);
     await memory.writeBytes(new Uint8Array(16 * PAGE).fill(1));
@@ -104,7 +104,7 @@ describe('a client that is alone', () => {
     ];
     for (const [options, message] of wrong) await expect(session.control('boot', options)).rejects.toThrow(message);
     expect(await session.control('boot', { path: 'unified', seed: 5 })).toMatchObject({ path: 'unified', seed: 5 });
-    expect(await (await Process.create(session)).mmap(PAGE)).toBeGreaterThan(0);
+    expect(await (await ProcessHandle.create(session)).mmap(PAGE)).toBeGreaterThan(0);
     const other = await connect();
     await expect(session.control('boot', {})).rejects.toThrow('other sessions use the machine');
     await other.close();
@@ -119,8 +119,8 @@ describe('a client that is alone', () => {
 describe('dialects', () => {
   it('belong to the open file: two processes with different headers use one device', async () => {
     const { connect } = await serve({ dialect: 'M5' });
-    const old = await Process.create(await connect());
-    const newer = await Process.create(await connect({ dialect: 'B-onfault' }));
+    const old = await ProcessHandle.create(await connect());
+    const newer = await ProcessHandle.create(await connect({ dialect: 'B-onfault' }));
     for (const process of [old, newer]) {
       const memory = await process.map(PAGE);
       await memory.writeWord(0, 1);
@@ -131,7 +131,7 @@ describe('dialects', () => {
 
   it('can be named by one call', async () => {
     const { connect } = await serve({ dialect: 'M5' });
-    const process = await Process.create(await connect());
+    const process = await ProcessHandle.create(await connect());
     const device = await Dmirror.open(process, 0);
     const memory = await process.map(PAGE);
     await memory.writeWord(0, 1);
@@ -144,7 +144,7 @@ describe('dialects', () => {
 
   it('answer -EINVAL to a number they lack', async () => {
     const { connect } = await serve();
-    const process = await Process.create(await connect());
+    const process = await ProcessHandle.create(await connect());
     const device = await Dmirror.open(process, 0);
     expect((await process.ioctlBytes(device.fd, 0xc0284877, new Uint8Array(40))).ret).toBe(-EINVAL);
   });
@@ -160,7 +160,7 @@ describe('dialects', () => {
 
   it('are refused by a strict session where the newest one reads the number otherwise', async () => {
     const { connect } = await serve({ dialect: 'B-onfault' });
-    const process = await Process.create(await connect({ strict: true }));
+    const process = await ProcessHandle.create(await connect({ strict: true }));
     const device = await Dmirror.open(process, 0);
     const memory = await process.map(PAGE);
     await expect(device.snapshot(memory.addr, 1)).rejects.toThrow(
@@ -171,23 +171,24 @@ describe('dialects', () => {
 });
 
 describe('limits', () => {
-  const spaces = (process: Process) => process.mmap(PAGE, { prot: PROT_READ, flags: MAP_PRIVATE | MAP_ANONYMOUS });
+  const spaces = (process: ProcessHandle) =>
+    process.mmap(PAGE, { prot: PROT_READ, flags: MAP_PRIVATE | MAP_ANONYMOUS });
 
   it('of calls and of threads are named', async () => {
     const { connect } = await serve({ limits: { queueCalls: 4, threads: 3 } });
-    const process = await Process.create(await connect());
+    const process = await ProcessHandle.create(await connect());
     const results = await Promise.allSettled(Array.from({ length: 8 }, () => spaces(process)));
     const failed = results.filter((result) => result.status === 'rejected');
     expect(failed.map(({ reason }) => reason.message)).toEqual(Array(4).fill('limit: queueCalls is limited to 4'));
     await process.newThread();
     await process.fork();
     await expect(process.fork()).rejects.toThrow('threads is limited to 3');
-    await expect(Process.create(process.transport)).rejects.toThrow('threads is limited to 3');
+    await expect(ProcessHandle.create(process.transport)).rejects.toThrow('threads is limited to 3');
   });
 
   it('of descriptors and mappings give the errno', async () => {
     const { connect } = await serve({ limits: { files: 3, mappings: 4 } });
-    const process = await Process.create(await connect());
+    const process = await ProcessHandle.create(await connect());
     for (let i = 0; i < 3; i++) expect(await process.open('/proc/meminfo', 0)).toBe(i);
     expect(await process.open('/proc/meminfo', 0)).toBe(-EMFILE);
     const results: number[] = [];
@@ -200,8 +201,8 @@ describe('limits', () => {
 
   it('of RAM give the errno or a signal, and the machine goes on', async () => {
     const { connect } = await serve({ machine: { ramBytes: 16 * 2 ** 20 } });
-    const process = await Process.create(await connect());
-    const other = await Process.create(await connect());
+    const process = await ProcessHandle.create(await connect());
+    const other = await ProcessHandle.create(await connect());
     const memory = await process.map(32 * 2 ** 20);
     await memory.writeBytes(new Uint8Array(8 * 2 ** 20));
     await process.store(memory.addr + 8 * 2 ** 20, new Uint8Array(12 * 2 ** 20)).catch(() => undefined);
@@ -210,7 +211,7 @@ describe('limits', () => {
 
   it('of bytes are named', async () => {
     const { connect } = await serve({ limits: { frameBytes: 65536, queueBytes: 100_000 } });
-    const process = await Process.create(await connect());
+    const process = await ProcessHandle.create(await connect());
     await expect(process.load(0, 65537)).rejects.toThrow('limit: frameBytes is limited to 65536');
     const memory = await process.map(16 * PAGE);
     const results = await Promise.allSettled([memory.readBytes(), memory.readBytes()]);
@@ -231,8 +232,8 @@ describe('limits', () => {
 
   it('of steps end a SNAPSHOT of 2^34 pages, and others go on meanwhile', async () => {
     const { connect } = await serve({ limits: { callSteps: 200_000 } });
-    const hog = await Process.create(await connect());
-    const other = await Process.create(await connect());
+    const hog = await ProcessHandle.create(await connect());
+    const other = await ProcessHandle.create(await connect());
     const device = await Dmirror.open(hog, 0);
     const buffer = await hog.map(PAGE);
     const far = 2 ** 46;
@@ -255,7 +256,7 @@ describe('limits', () => {
 describe('a device that can not be mapped whole', () => {
   it('leaves nothing in the page table, and the machine whole', async () => {
     const { connect, daemon } = await serve({ machine: { ramBytes: 16 * 2 ** 20 } });
-    const process = await Process.create(await connect());
+    const process = await ProcessHandle.create(await connect());
     const device = await Dmirror.open(process, 0);
     expect(await process.mmap(2 ** 30, { fd: device.fd, flags: MAP_PRIVATE })).toBe(-ENOMEM);
     daemon.host.machine.checkInvariants();

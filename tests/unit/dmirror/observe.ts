@@ -7,7 +7,7 @@ import { type CommandName, commandNumber, dialectByName } from '../../../uapi/di
 import { decodeResult, encodeHmmDmirrorCmd } from '../../../uapi/hmm-dmirror.js';
 import { MAP_ANONYMOUS, MAP_FIXED, MAP_PRIVATE, MAP_SHARED, PROT_READ, PROT_WRITE } from '../../../uapi/mman.js';
 import type { PathName } from '../../../uapi/path-name.js';
-import type { CallArg, CallResult } from '../../../uapi/syscall.js';
+import type { CallArg, CallResult } from '../../../uapi/system-call.js';
 
 export const BASE = 0x1000000000;
 const MIRROR = 0x2000000000;

@@ -1,6 +1,6 @@
 import type { Coroutine } from '../../../driver/core/effect.js';
 import { SeededRandom } from '../../../driver/core/policy.js';
-import { DmirrorDevices, type DmirrorFile, type DmirrorOptions } from '../../../driver/dmirror/index.js';
+import { DmirrorDevices, type DmirrorDevicesOptions, type DmirrorFile } from '../../../driver/dmirror/index.js';
 import { migrationPath } from '../../../driver/hmm/index.js';
 import { MachineKernel } from '../../../driver/inject/machine-kernel.js';
 import { cpuLoad, cpuStore } from '../../../driver/mm/faults/access.js';
@@ -9,7 +9,7 @@ import { checkInvariants } from '../../../driver/mm/invariants.js';
 import { Memory } from '../../../driver/mm/memory.js';
 import { type ProfileName, profileByName } from '../../../driver/mm/profile.js';
 import { pageTableText } from '../../../driver/mm/tables/page-table-text.js';
-import { dupMmap, mmCreate } from '../../../driver/mm/vmas/fork.js';
+import { dupMmap, mmCreate } from '../../../driver/mm/vmas/dup-mmap.js';
 import type { Mm } from '../../../driver/mm/vmas/mm.js';
 import { doMmap, type MmapRequest } from '../../../driver/mm/vmas/mmap.js';
 import { type CommandName, commandNumber, dialectByName } from '../../../uapi/dialect.js';
@@ -50,7 +50,7 @@ export class DeviceWorld {
 
   /** With a seed the schedule is random. */
   constructor(
-    options: Omit<Partial<DmirrorOptions>, 'path'> & {
+    options: Omit<Partial<DmirrorDevicesOptions>, 'path'> & {
       path?: PathName;
       ramBytes?: number;
       thpEnabled?: 'always' | 'never';

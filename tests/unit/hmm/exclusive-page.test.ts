@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { doMprotect } from '../../../driver/mm/vmas/mprotect.js';
 import { doMunmap } from '../../../driver/mm/vmas/munmap.js';
 import { inProcess } from '../../../index.js';
-import { Dmirror } from '../../../uapi/client/dmirror.js';
-import { Process } from '../../../uapi/client/thread.js';
+import { Dmirror } from '../../../uapi/client/dmirror-device.js';
+import { ProcessHandle } from '../../../uapi/client/process-handle.js';
 import { EFAULT, EOPNOTSUPP, EPERM } from '../../../uapi/errno.js';
 import { MAP_ANONYMOUS, MAP_SHARED, PAGE_SIZE, PROT_READ } from '../../../uapi/mman.js';
 import { BASE, DeviceWorld, RW } from '../dmirror/world.js';
@@ -29,7 +29,7 @@ describe('exclusive access since 6.15', () => {
 
   it('says what is wrong with a page: no memory there, or not anonymous', async () => {
     const transport = inProcess({ profile: '6.19' });
-    const process = await Process.create(transport);
+    const process = await ProcessHandle.create(transport);
     const device = await Dmirror.open(process, 0);
     const shared = await process.map(PAGE_SIZE, { flags: MAP_SHARED | MAP_ANONYMOUS });
     await shared.writeWords(Uint32Array.of(1));

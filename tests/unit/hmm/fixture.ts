@@ -21,7 +21,7 @@ import { Memory } from '../../../driver/mm/memory.js';
 import { Kind, Pte } from '../../../driver/mm/tables/entry.js';
 import { pteIndex } from '../../../driver/mm/tables/page-table.js';
 import { pageTableText } from '../../../driver/mm/tables/page-table-text.js';
-import { mmCreate } from '../../../driver/mm/vmas/fork.js';
+import { mmCreate } from '../../../driver/mm/vmas/dup-mmap.js';
 import type { Mm } from '../../../driver/mm/vmas/mm.js';
 import { VM } from '../../../driver/mm/vmas/vm-flags.js';
 import { Vma } from '../../../driver/mm/vmas/vma.js';

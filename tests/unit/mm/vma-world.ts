@@ -5,7 +5,7 @@ import { PAGE_SIZE } from '../../../driver/mm/frames/frames.js';
 import { checkInvariants } from '../../../driver/mm/invariants.js';
 import { Memory } from '../../../driver/mm/memory.js';
 import { pageTableText } from '../../../driver/mm/tables/page-table-text.js';
-import { mmCreate } from '../../../driver/mm/vmas/fork.js';
+import { mmCreate } from '../../../driver/mm/vmas/dup-mmap.js';
 import type { Mm } from '../../../driver/mm/vmas/mm.js';
 import { doMmap, type MmapRequest } from '../../../driver/mm/vmas/mmap.js';
 import type { MappedFile } from '../../../driver/mm/vmas/vma.js';

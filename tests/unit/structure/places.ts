@@ -1,30 +1,15 @@
-import { basename, dirname } from 'node:path/posix';
+import { dirname } from 'node:path/posix';
 import type { Finding, Tree } from './tree.js';
 
 /** Source files of one folder that a reader still takes in at a glance. */
 export const MAX_FOLDER_FILES = 25;
 
 export function checkFolders(tree: Tree): Finding[] {
-  return groups(pathsOf(tree), dirname)
-    .filter(([, files]) => files.length > MAX_FOLDER_FILES)
-    .map(([folder, files]) => at(folder, `${files.length} files, ${MAX_FOLDER_FILES} at most: a subject wants out`));
-}
-
-/** Sources that may be called like another: a room's face, what uapi/ declares as a header does, a dialect, tests. */
-const MAY_BE_NAMESAKES = /^tests\/|\/index\.ts$|^uapi\/(dialects\/)?[^/]*$/;
-
-/** Two sources of one name. */
-export function checkNames(tree: Tree): Finding[] {
-  const sources = pathsOf(tree).filter((path) => !MAY_BE_NAMESAKES.test(path));
-  return groups(sources, basename)
-    .filter(([, same]) => same.length > 1)
-    .map(([, same]) => at(same[0]!, `one name for ${same.join(' and ')}`));
-}
-
-function groups(paths: readonly string[], keyOf: (path: string) => string): [string, string[]][] {
-  const found = new Map<string, string[]>();
-  for (const path of paths) found.set(keyOf(path), [...(found.get(keyOf(path)) ?? []), path]);
-  return [...found];
+  const counts = new Map<string, number>();
+  for (const path of pathsOf(tree)) counts.set(dirname(path), (counts.get(dirname(path)) ?? 0) + 1);
+  return [...counts]
+    .filter(([, count]) => count > MAX_FOLDER_FILES)
+    .map(([folder, count]) => at(folder, `${count} files, ${MAX_FOLDER_FILES} at most: a subject wants out`));
 }
 
 /**

@@ -5,7 +5,8 @@ import { checkCycles } from './cycles.js';
 import { checkDeadFiles } from './dead.js';
 import { checkDroppedGenerators } from './generators.js';
 import { checkLayers } from './layers.js';
-import { checkFolders, checkMirror, checkNames, MAX_FOLDER_FILES } from './places.js';
+import { checkNames } from './names.js';
+import { checkFolders, checkMirror, MAX_FOLDER_FILES } from './places.js';
 import { checkShape } from './shape.js';
 import { checkSize, MAX_FILE_LINES, MAX_FUNCTION_LINES } from './size.js';
 import { type Finding, format, loadTree, snippetTree, type Tree } from './tree.js';
@@ -27,22 +28,6 @@ const RINGS = [
   'driver/mm/swap/swap-in.ts',
 ];
 const CROWDED = ['tools/abi', 'driver/hmm'];
-const NAMESAKES = [
-  'dmirror.ts',
-  'gup.ts',
-  'memory.ts',
-  'thread.ts',
-  'trace.ts',
-  'limits.ts',
-  'exclusive.ts',
-  'snapshot.ts',
-  'invariants.ts',
-  'range-fault.ts',
-  'exec.ts',
-  'fork.ts',
-  'machine-pool.ts',
-  'bench.ts',
-];
 
 function beyond(findings: Finding[], known: readonly string[]): Finding[] {
   return findings.filter(({ file }) => !known.some((name) => file === name || file.endsWith(`/${name}`)));
@@ -64,7 +49,7 @@ describe('the tree', () => {
     ['has its unit tests at the paths of its sources', checkMirror],
     ['has no ring of values, and none of types across rooms', (all) => beyond(checkCycles(all), RINGS)],
     ['has no crowded folder', (all) => beyond(checkFolders(all), CROWDED)],
-    ['has no two sources of one name', (all) => beyond(checkNames(all), NAMESAKES)],
+    ['has one file and one type of each name', checkNames],
   ];
   for (const [name, check] of checks) {
     it(name, () => expect(format(check(tree))).toBe(''));
@@ -278,19 +263,6 @@ describe('the checks of places', () => {
     expect(flagged(checkFolders, files(MAX_FOLDER_FILES + 1))).toEqual(['driver/mm:1']);
   });
 
-  it('flag two sources of one name, and no face of a room, header, dialect or test', () => {
-    expect(flagged(checkNames, { 'driver/mm/a.ts': '', 'tools/a.ts': '' })).toEqual(['driver/mm/a.ts:1']);
-    const fine = [
-      'driver/mm/index.ts',
-      'driver/sys/index.ts',
-      'uapi/dialects/b.ts',
-      'driver/b.ts',
-      'uapi/b.ts',
-      'tests/b.ts',
-    ];
-    expect(flagged(checkNames, Object.fromEntries(fine.map((path) => [path, ''])))).toEqual([]);
-  });
-
   it('flag a unit test of nothing', () => {
     const sources = { 'driver/mm/vmas/a.ts': '', 'uapi/b.ts': '' };
     const tests = (...paths: string[]) =>
@@ -301,6 +273,20 @@ describe('the checks of places', () => {
     expect(tests('mm', 'mm/vmas', 'mm/vmas/a', 'mm/vmas/a/races', 'uapi/b')).toEqual([]);
     const wrong = ['mm/a', 'mm/vmas/b', 'mm/vmas/a/races/long', 'b', 'tools/a'];
     expect(tests(...wrong)).toEqual(wrong.map((path) => `tests/unit/${path}.test.ts:1`));
+  });
+});
+
+describe('the name check', () => {
+  it('flags a second file and a second type of one name', () => {
+    const snippets = {
+      'driver/mm/a.ts': 'export class Memory {}',
+      'uapi/a.ts': 'export interface Other {}',
+      'tools/commands/a.ts': 'export type Memory = string;',
+      'uapi/dialects/a.ts': 'export const Memory = 1; class Other {}',
+      'driver/mm/index.ts': "export { Memory } from './a.js';",
+      'tests/unit/mm/a.ts': 'export class Memory {}',
+    };
+    expect(flagged(checkNames, snippets)).toEqual(['uapi/a.ts:1', 'tools/commands/a.ts:1']);
   });
 });
 

@@ -24,7 +24,7 @@ import {
   PROT_READ,
   PROT_WRITE,
 } from '../../../uapi/mman.js';
-import type { CallArg } from '../../../uapi/syscall.js';
+import type { CallArg } from '../../../uapi/system-call.js';
 import { count } from '../../counts.js';
 
 const LIVES = count(30, 150);

@@ -2,7 +2,7 @@ import { Machine } from '../../../driver/sys/machine/machine.js';
 import type { MachineOptions } from '../../../driver/sys/machine/machine-options.js';
 import type { Thread } from '../../../driver/sys/processes/thread.js';
 import { MAP_ANONYMOUS, MAP_PRIVATE, PAGE_SIZE, PROT_READ, PROT_WRITE } from '../../../uapi/mman.js';
-import type { CallArg } from '../../../uapi/syscall.js';
+import type { CallArg } from '../../../uapi/system-call.js';
 
 /** A small machine. */
 export function smallMachine(options: Partial<MachineOptions> = {}): Machine {

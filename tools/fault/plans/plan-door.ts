@@ -2,7 +2,7 @@ import type { Watch, Watched } from '../../../driver/check/index.js';
 import type { Machine } from '../../../driver/sys/machine/machine.js';
 import type { Process } from '../../../driver/sys/processes/process.js';
 import type { Thread } from '../../../driver/sys/processes/thread.js';
-import type { CallArg, CallResult } from '../../../uapi/syscall.js';
+import type { CallArg, CallResult } from '../../../uapi/system-call.js';
 import { REQUEST } from '../../../uapi/wire/message.js';
 import { NO_CALL, type Served } from '../wire/served.js';
 import type { FrameInfo } from '../wire/wire-rules.js';

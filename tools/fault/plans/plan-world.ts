@@ -10,7 +10,7 @@ import { encodePinLongtermTest, PIN_LONGTERM_TEST_START, PIN_LONGTERM_TEST_STOP 
 import { encodeHmmDmirrorCmd } from '../../../uapi/hmm-dmirror.js';
 import * as mman from '../../../uapi/mman.js';
 import { SIGKILL } from '../../../uapi/signal.js';
-import type { CallArg, CallResult } from '../../../uapi/syscall.js';
+import type { CallArg, CallResult } from '../../../uapi/system-call.js';
 import type { Served } from '../wire/served.js';
 import type { ServedSession } from '../wire/served-session.js';
 import { DirectDoor, type Door, type DoorCall, type Issued, ServedDoor } from './plan-door.js';

@@ -1,8 +1,8 @@
 import { shellQuote } from '../../glob.js';
-import type { Finding } from './sweep-job.js';
+import type { SweepFinding } from './sweep-job.js';
 
 /** A finding as lines: first the faults, then what broke, where the fault struck, and how to see it again. */
-export function findingLines({ token, kind, message, after, fired }: Finding): string[] {
+export function findingLines({ token, kind, message, after, fired }: SweepFinding): string[] {
   const faults = fired.map(
     ({ point, phase, command, page }) => `${point} in ${phase} of ${command}${page < 0 ? '' : `, page ${page}`}`,
   );

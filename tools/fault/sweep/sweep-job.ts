@@ -41,7 +41,7 @@ export interface SweepJob {
 }
 
 /** A run that broke an invariant. */
-export interface Finding {
+export interface SweepFinding {
   readonly token: string;
   readonly kind: string;
   readonly message: string;
@@ -56,13 +56,13 @@ export interface CleanResult {
   /** `point/phase` to the number of hits without faults. */
   readonly hits: Readonly<Record<string, number>>;
   readonly chosen: readonly ChosenRun[];
-  readonly findings: readonly Finding[];
+  readonly findings: readonly SweepFinding[];
 }
 
 /** What came of some of the injections of a case: of the first of them when `first` ended it. */
 export interface SliceResult {
   readonly runs: number;
-  readonly findings: readonly Finding[];
+  readonly findings: readonly SweepFinding[];
 }
 
 /** All runs of one case. */
@@ -111,7 +111,7 @@ export class Sweeper {
 
   /** Runs of one case, from the earliest on. What several have in common at their begin is run once. */
   async slice(job: SweepJob, chosen: readonly ChosenRun[]): Promise<SliceResult> {
-    const findings: Finding[] = [];
+    const findings: SweepFinding[] = [];
     let runs = 0;
     const walk = new CaseWalk(this.pool, this.arenas, (more) => this.caseRun(this.id(job, []), more));
     for (const [i, run] of chosen.entries()) {
@@ -142,7 +142,7 @@ export class Sweeper {
   }
 
   /** Most runs find nothing; one that does is repeated from its begin, with a look at the stack where its faults strike. */
-  private async look(id: RunId, from: Checkpoint | null): Promise<Finding[]> {
+  private async look(id: RunId, from: Checkpoint | null): Promise<SweepFinding[]> {
     const outcome = await this.runId(id, from === null ? { tracesPaths: false } : { tracesPaths: false, from });
     if (outcome.violations.length === 0) return findingsOf(id, outcome);
     const findings = findingsOf(id, await this.runId(id));
@@ -189,7 +189,7 @@ export function ruleOf({ point, phase, nth, returns }: Injection, index: number)
   };
 }
 
-function findingsOf(id: RunId, { violations, fired, status }: Outcome): Finding[] {
+function findingsOf(id: RunId, { violations, fired, status }: Outcome): SweepFinding[] {
   const token = tokenOf(id);
   const traces = fired.map(({ point, phase, command, page, path }) => ({ point, phase, command, page, path }));
   if (violations.length > 0) return [{ token, ...violations[0]!, fired: traces }];

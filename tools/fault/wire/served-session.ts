@@ -1,4 +1,4 @@
-import type { CallResult } from '../../../uapi/syscall.js';
+import type { CallResult } from '../../../uapi/system-call.js';
 import { HEADER_BYTES } from '../../../uapi/wire/frame.js';
 import { type Reply, readReply } from '../../../uapi/wire/message.js';
 import { MemorySocket } from './served-socket.js';

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Daemon } from '../../../driver/daemon/daemon.js';
 import { connect } from '../../../uapi/client/connect.js';
-import { Dmirror } from '../../../uapi/client/dmirror.js';
-import { Process } from '../../../uapi/client/thread.js';
+import { Dmirror } from '../../../uapi/client/dmirror-device.js';
+import { ProcessHandle } from '../../../uapi/client/process-handle.js';
 import type { Transport } from '../../../uapi/client/transport.js';
 import type { PathName } from '../../../uapi/path-name.js';
 import type { Output } from '../../commands/selftest.js';
@@ -85,7 +85,7 @@ async function client(socket: string): Promise<void> {
 }
 
 async function migrateOnce(transport: Transport): Promise<void> {
-  const process = await Process.create(transport);
+  const process = await ProcessHandle.create(transport);
   const device = await Dmirror.open(process, 0);
   const memory = await process.map(PAGES * PAGE_SIZE);
   const mirror = await process.map(PAGES * PAGE_SIZE);
@@ -100,13 +100,13 @@ async function migrateOnce(transport: Transport): Promise<void> {
 /** Another session of the same daemon, with data of its own on device 1. */
 class Bystander {
   private constructor(
-    private readonly process: Process,
+    private readonly process: ProcessHandle,
     private readonly device: Dmirror,
-    private readonly memory: Awaited<ReturnType<Process['map']>>,
+    private readonly memory: Awaited<ReturnType<ProcessHandle['map']>>,
   ) {}
 
   static async start(transport: Transport): Promise<Bystander> {
-    const process = await Process.create(transport);
+    const process = await ProcessHandle.create(transport);
     const device = await Dmirror.open(process, 1);
     const memory = await process.map(8 * PAGE_SIZE);
     await memory.writeBytes(new Uint8Array(8 * PAGE_SIZE).fill(3));

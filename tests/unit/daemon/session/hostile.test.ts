@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from 'vitest';
-import { Dmirror } from '../../../../uapi/client/dmirror.js';
-import { Process } from '../../../../uapi/client/thread.js';
+import { Dmirror } from '../../../../uapi/client/dmirror-device.js';
+import { ProcessHandle } from '../../../../uapi/client/process-handle.js';
 import { EINVAL, ESRCH } from '../../../../uapi/errno.js';
 import { packFrame, type WireValue } from '../../../../uapi/wire/codec.js';
 import { count } from '../../../counts.js';
@@ -19,7 +19,7 @@ function randomFrom(seed: number): (below: number) => number {
 
 /** A session that must stay whole while others misbehave. */
 async function witness({ connect }: Served): Promise<() => Promise<void>> {
-  const process = await Process.create(await connect());
+  const process = await ProcessHandle.create(await connect());
   const memory = await process.map(4 * PAGE);
   const device = await Dmirror.open(process, 0);
   await memory.writeBytes(new Uint8Array(4 * PAGE).fill(0x3c));
@@ -204,14 +204,14 @@ describe('a peer that sends', () => {
 
 it("a thread that holds a page is let go by its own session's threads only", async () => {
   const served = await serve();
-  const process = await Process.create(await served.connect());
+  const process = await ProcessHandle.create(await served.connect());
   const memory = await process.map(PAGE);
   await memory.writeWord(0, 1);
   const held = await process.newThread();
   const holds = held.call('hold', 'lock', memory.addr, PAGE);
   for (const len of [2 ** 47, PAGE + 1, 2 ** 53 - PAGE])
     expect((await process.call('hold', 'migration', memory.addr, len)).ret).toBe(-EINVAL);
-  const stranger = await Process.create(await served.connect());
+  const stranger = await ProcessHandle.create(await served.connect());
   while ((await process.call('inspect', 'locks')).ret === 0);
   expect((await stranger.call('letGo', held.tid)).ret).toBe(-ESRCH);
   expect((await process.call('letGo', held.tid)).ret).toBe(0);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { inProcess } from '../../../../index.js';
-import { Dmirror } from '../../../../uapi/client/dmirror.js';
-import { Process } from '../../../../uapi/client/thread.js';
+import { Dmirror } from '../../../../uapi/client/dmirror-device.js';
+import { ProcessHandle } from '../../../../uapi/client/process-handle.js';
 import { EINVAL, ENOENT, ENOMEM } from '../../../../uapi/errno.js';
 import { HMM_DMIRROR_FLAG_FAIL_ALLOC } from '../../../../uapi/hmm-dmirror.js';
 import { PAGE_SIZE } from '../../../../uapi/mman.js';
@@ -11,7 +11,7 @@ const NPAGES = 4;
 
 async function setUp(dialect: string, path: PathName = 'classic') {
   const transport = inProcess({ path, checkInvariants: 'all' });
-  const process = await Process.create(transport);
+  const process = await ProcessHandle.create(transport);
   const device = await Dmirror.open(process, 0, { dialect });
   const memory = await process.map(NPAGES * PAGE_SIZE);
   await memory.writeWords(new Uint32Array((NPAGES * PAGE_SIZE) / 4).map((_, i) => i));

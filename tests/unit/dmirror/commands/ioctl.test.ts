@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Coroutine } from '../../../../driver/core/effect.js';
 import { cpuLoad, cpuStore } from '../../../../driver/mm/faults/access.js';
-import { dupMmap, mmCreate } from '../../../../driver/mm/vmas/fork.js';
+import { dupMmap, mmCreate } from '../../../../driver/mm/vmas/dup-mmap.js';
 import { doMadvise } from '../../../../driver/mm/vmas/madvise.js';
 import { doMprotect } from '../../../../driver/mm/vmas/mprotect.js';
 import { doMunmap } from '../../../../driver/mm/vmas/munmap.js';

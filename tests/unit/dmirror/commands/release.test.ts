@@ -3,7 +3,7 @@ import { Machine } from '../../../../driver/sys/machine/machine.js';
 import { commandNumber, dialectByName } from '../../../../uapi/dialect.js';
 import { encodeHmmDmirrorCmd } from '../../../../uapi/hmm-dmirror.js';
 import { MAP_ANONYMOUS, MAP_FIXED, MAP_PRIVATE } from '../../../../uapi/mman.js';
-import type { CallResult } from '../../../../uapi/syscall.js';
+import type { CallResult } from '../../../../uapi/system-call.js';
 
 const ADDR = 0x1000000000;
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { dupMmap, mmCreate } from '../../../../driver/mm/vmas/fork.js';
+import { dupMmap, mmCreate } from '../../../../driver/mm/vmas/dup-mmap.js';
 import { doMadvise } from '../../../../driver/mm/vmas/madvise.js';
 import { doMlock, doMlockall, doMunlock, doMunlockall, lockedPages } from '../../../../driver/mm/vmas/mlock.js';
 import { doMremap } from '../../../../driver/mm/vmas/mremap.js';

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { Kind, Pte } from '../../../../driver/mm/tables/entry.js';
 import { pteIndex } from '../../../../driver/mm/tables/page-table.js';
-import { dupMmap, mmCreate } from '../../../../driver/mm/vmas/fork.js';
+import { dupMmap, mmCreate } from '../../../../driver/mm/vmas/dup-mmap.js';
 import { doMprotect } from '../../../../driver/mm/vmas/mprotect.js';
 import { EACCES, EINVAL, ENOMEM } from '../../../../uapi/errno.js';
 import { MAP_FIXED, MAP_SHARED, PROT_GROWSDOWN, PROT_GROWSUP } from '../../../../uapi/mman.js';

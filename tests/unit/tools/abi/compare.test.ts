@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { parseHeader } from '../../../../tools/abi/c/parse-header.js';
 import { compare } from '../../../../tools/abi/compare.js';
 import { modelOfDialect } from '../../../../tools/abi/dialect-model.js';
-import type { Effect, KnownEffect } from '../../../../tools/abi/effects.js';
+import type { AbiEffect, KnownEffect } from '../../../../tools/abi/effects.js';
 import { modelOfHeader } from '../../../../tools/abi/header-model.js';
 import { suggest } from '../../../../tools/abi/suggest.js';
 import { commandByNumber, commandSpelling, dialectByName, dialectIds } from '../../../../uapi/dialect.js';
@@ -43,7 +43,7 @@ describe.each(history.transitions.map((t) => [t.old, t.new, t] as const))('from 
 });
 
 /** Compares a computed effect with the sentences of the history, which were written from the driver's source. */
-function expectEffect(effect: Effect, facts: string[]): void {
+function expectEffect(effect: AbiEffect, facts: string[]): void {
   const facts1 = facts.join('; ');
   const unknown = facts1.includes('unknown');
   const known = effect as KnownEffect;

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { CallArg, CallResult } from '../../../../uapi/syscall.js';
+import type { CallArg, CallResult } from '../../../../uapi/system-call.js';
 import { packFrame, type WireValue } from '../../../../uapi/wire/codec.js';
 import { HEADER_BYTES } from '../../../../uapi/wire/frame.js';
 import { FrameWriter } from '../../../../uapi/wire/frame-writer.js';

@@ -26,7 +26,7 @@ import {
   PROT_WRITE,
 } from '../../../../../uapi/mman.js';
 import type { PathName } from '../../../../../uapi/path-name.js';
-import type { CallArg, CallResult } from '../../../../../uapi/syscall.js';
+import type { CallArg, CallResult } from '../../../../../uapi/system-call.js';
 import { runs } from '../../../../counts.js';
 
 /** A small region, and behind it one that a huge page fits into; `ptr` of every command points to the third. */

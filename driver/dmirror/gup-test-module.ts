@@ -14,7 +14,7 @@ import type { Mm } from '../mm/vmas/mm.js';
 import { canAllocateArray, LongtermPin } from './longterm-pin.js';
 
 /** An open gup_test file. It has no state of its own: the one long-term pin is the machine's. */
-export interface GupTestFile {
+export interface GupTestOpen {
   readonly module: GupTestModule;
 }
 
@@ -26,12 +26,12 @@ export class GupTestModule {
     this.longtermPin = new LongtermPin(memory);
   }
 
-  open(): GupTestFile {
+  open(): GupTestOpen {
     return { module: this };
   }
 
   /** The last close of any file ends the long-term pin, whoever began it. Linux: gup_test_release() */
-  release(_file: GupTestFile): void {
+  release(_file: GupTestOpen): void {
     this.longtermPin.stop();
   }
 

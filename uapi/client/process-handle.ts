@@ -3,8 +3,8 @@
 
 import { O_RDWR } from '../fcntl.js';
 import { MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE } from '../mman.js';
-import type { CallArg, CallResult } from '../syscall.js';
-import { Memory } from './memory.js';
+import type { CallArg, CallResult } from '../system-call.js';
+import { MappedMemory } from './mapped-memory.js';
 import { must, SignalError, type Transport } from './transport.js';
 
 export interface MmapOptions {
@@ -19,7 +19,7 @@ export interface MmapOptions {
 export interface ForkResult {
   /** The child's pid, or a negative errno. */
   ret: number;
-  child: Process;
+  child: ProcessHandle;
 }
 
 export interface WaitResult {
@@ -30,7 +30,7 @@ export interface WaitResult {
 }
 
 /** One thread. It runs one call at a time: calls issued without waiting queue up behind each other. */
-export class Thread {
+export class ThreadHandle {
   readonly transport: Transport;
   readonly tid: number;
 
@@ -56,8 +56,8 @@ export class Thread {
   }
 
   /** Map memory and give a view of it. Throws SyscallError. */
-  async map(len: number, options: MmapOptions = {}): Promise<Memory> {
-    return new Memory(this, must('mmap', await this.mmap(len, options)), len);
+  async map(len: number, options: MmapOptions = {}): Promise<MappedMemory> {
+    return new MappedMemory(this, must('mmap', await this.mmap(len, options)), len);
   }
 
   munmap(addr: number, len: number): Promise<number> {
@@ -123,12 +123,12 @@ export class Thread {
   /** Fork. Only this thread exists in the child; `child` is of no use when `ret` is negative. */
   async fork(): Promise<ForkResult> {
     const ret = await this.ret('fork');
-    return { ret, child: new Process(this.transport, ret) };
+    return { ret, child: new ProcessHandle(this.transport, ret) };
   }
 
   /** A new thread of the same process. Throws SyscallError. */
-  async newThread(): Promise<Thread> {
-    return new Thread(this.transport, must('thread', await this.ret('thread')));
+  async newThread(): Promise<ThreadHandle> {
+    return new ThreadHandle(this.transport, must('thread', await this.ret('thread')));
   }
 
   /** End the whole process. */
@@ -190,12 +190,12 @@ export class Thread {
 }
 
 /** A process, which is also its main thread: their ids are one number. */
-export class Process extends Thread {
+export class ProcessHandle extends ThreadHandle {
   get pid(): number {
     return this.tid;
   }
 
-  static async create(transport: Transport): Promise<Process> {
-    return new Process(transport, await transport.createProcess());
+  static async create(transport: Transport): Promise<ProcessHandle> {
+    return new ProcessHandle(transport, await transport.createProcess());
   }
 }

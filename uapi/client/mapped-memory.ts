@@ -12,7 +12,7 @@ export interface MemoryOwner {
  * A typed view of a range of a process's memory. Each access is one system call for the whole of what is asked, through the page tables,
  * as if the thread's CPU did it; a signal throws SignalError. Offsets are in bytes from the start. Words are little endian.
  */
-export class Memory {
+export class MappedMemory {
   readonly owner: MemoryOwner;
   readonly addr: number;
   readonly sizeBytes: number;
@@ -29,14 +29,14 @@ export class Memory {
   }
 
   /** The same memory through another thread: a forked child's, say. */
-  as(owner: MemoryOwner): Memory {
-    return new Memory(owner, this.addr, this.sizeBytes);
+  as(owner: MemoryOwner): MappedMemory {
+    return new MappedMemory(owner, this.addr, this.sizeBytes);
   }
 
   /** Part of it. */
-  slice(offset: number, sizeBytes = this.sizeBytes - offset): Memory {
+  slice(offset: number, sizeBytes = this.sizeBytes - offset): MappedMemory {
     if (offset < 0 || offset + sizeBytes > this.sizeBytes) throw new RangeError('slice outside the memory');
-    return new Memory(this.owner, this.addr + offset, sizeBytes);
+    return new MappedMemory(this.owner, this.addr + offset, sizeBytes);
   }
 
   readBytes(offset = 0, len = this.sizeBytes - offset): Promise<Uint8Array> {

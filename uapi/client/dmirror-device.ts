@@ -5,8 +5,8 @@ import { EINTR } from '../errno.js';
 import { O_RDWR } from '../fcntl.js';
 import { decodeResult, encodeHmmDmirrorCmd } from '../hmm-dmirror.js';
 import { PAGE_SIZE } from '../mman.js';
-import type { Memory } from './memory.js';
-import type { Thread } from './thread.js';
+import type { MappedMemory } from './mapped-memory.js';
+import type { ThreadHandle } from './process-handle.js';
 import { must } from './transport.js';
 
 /** What a command answered. */
@@ -42,14 +42,14 @@ export class UnknownCommandError extends Error {
 
 /** An open /dev/hmm_dmirrorN, used from one thread. `addr` is a multiple of 4096. */
 export class Dmirror {
-  readonly thread: Thread;
+  readonly thread: ThreadHandle;
   readonly fd: number;
   private readonly dialect: Dialect;
   /** Sent with each call; the file's own dialect when undefined. */
   private readonly dialectName: string | undefined;
-  private buffer: Memory | undefined;
+  private buffer: MappedMemory | undefined;
 
-  constructor(thread: Thread, fd: number, options: DmirrorOptions = {}) {
+  constructor(thread: ThreadHandle, fd: number, options: DmirrorOptions = {}) {
     const name = options.dialect ?? thread.transport.dialect ?? DEFAULT_DIALECT;
     const dialect = dialectByName(name);
     if (!dialect) throw new Error(`no dialect ${name}`);
@@ -60,13 +60,13 @@ export class Dmirror {
   }
 
   /** Open device 0 to 3. Throws SyscallError. */
-  static async open(thread: Thread, minor: number, options: DmirrorOptions = {}): Promise<Dmirror> {
+  static async open(thread: ThreadHandle, minor: number, options: DmirrorOptions = {}): Promise<Dmirror> {
     const path = `/dev/hmm_dmirror${minor}`;
     return new Dmirror(thread, must(`open ${path}`, await thread.open(path, O_RDWR)), options);
   }
 
   /** The same open file used by another thread, or by a child that inherited the descriptor. */
-  as(thread: Thread): Dmirror {
+  as(thread: ThreadHandle): Dmirror {
     return new Dmirror(thread, this.fd, this.dialectName === undefined ? {} : { dialect: this.dialectName });
   }
 
@@ -136,7 +136,7 @@ export class Dmirror {
   }
 
   /** The mapping that `ptr` points to. It is kept for the next command, and replaced when too small. */
-  private async bufferOf(sizeBytes: number): Promise<Memory> {
+  private async bufferOf(sizeBytes: number): Promise<MappedMemory> {
     if (this.buffer && this.buffer.sizeBytes >= sizeBytes) return this.buffer;
     if (this.buffer) await this.buffer.unmap();
     this.buffer = undefined;

@@ -9,23 +9,23 @@ import {
   PIN_LONGTERM_TEST_START,
   PIN_LONGTERM_TEST_STOP,
 } from '../gup-test.js';
-import type { Thread } from './thread.js';
+import type { ThreadHandle } from './process-handle.js';
 import { must } from './transport.js';
 
 export const GUP_TEST_PATH = '/sys/kernel/debug/gup_test';
 
 /** An open gup_test file, used from one thread. */
 export class GupTestFile {
-  readonly thread: Thread;
+  readonly thread: ThreadHandle;
   readonly fd: number;
 
-  constructor(thread: Thread, fd: number) {
+  constructor(thread: ThreadHandle, fd: number) {
     this.thread = thread;
     this.fd = fd;
   }
 
   /** Throws SyscallError. */
-  static async open(thread: Thread): Promise<GupTestFile> {
+  static async open(thread: ThreadHandle): Promise<GupTestFile> {
     return new GupTestFile(thread, must(`open ${GUP_TEST_PATH}`, await thread.open(GUP_TEST_PATH, O_RDWR)));
   }
 
