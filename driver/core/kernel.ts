@@ -12,8 +12,10 @@ export class Kernel {
   readonly scheduler: Scheduler;
   readonly prng: Prng;
   readonly trace = new Trace();
-  /** Is told of whatever tasks share, see observer.ts; null costs one test an access. Set by `observe`. */
+  /** Is told of whatever tasks share, see observer.ts. Set by `observe`. */
   observer: Observer | null = null;
+  /** Called when the kernel gets its observer or loses it, by those who then do their work another way. */
+  readonly onObserve: ((isObserved: boolean) => void)[] = [];
 
   constructor(policy: SchedulerPolicy, seed: number, stepLimit: number) {
     this.scheduler = new Scheduler(policy, stepLimit);
@@ -24,6 +26,7 @@ export class Kernel {
   observe(observer: Observer | null): void {
     this.observer = observer;
     this.scheduler.observer = observer;
+    for (const change of this.onObserve) change(observer !== null);
   }
 
   /** The task whose code is running. */

@@ -14,7 +14,7 @@ import type { Vma } from '../mm/vmas/vma.js';
  * with the pages so far in place; the caller unmaps them. The mmap_lock is held for write.
  * Linux: lib/test_hmm.c:dmirror_fops_mmap()
  */
-export function dmirrorMmap(memory: Memory, vma: Vma): number {
+export function dmirrorFopsMmap(memory: Memory, vma: Vma): number {
   for (let addr = vma.start; addr < vma.end; addr += PAGE_SIZE) {
     const pfn = memory.allocator.allocate();
     if (pfn === 0) return -ENOMEM;

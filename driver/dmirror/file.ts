@@ -39,11 +39,15 @@ export class DmirrorFile implements IntervalNotifierOps {
     return fails;
   }
 
+  invalidate(interval: IntervalNotifier, range: NotifierRange, curSeq: number): Coroutine<boolean> {
+    return this.dmirrorIntervalInvalidate(interval, range, curSeq);
+  }
+
   /**
    * Forgets the pages of `range`, and the one behind it (Q1). A migration by this device takes care of the mirror itself,
    * even when another file of the device runs it (Q2). Linux: lib/test_hmm.c:dmirror_interval_invalidate()
    */
-  *invalidate(interval: IntervalNotifier, range: NotifierRange, curSeq: number): Coroutine<boolean> {
+  *dmirrorIntervalInvalidate(interval: IntervalNotifier, range: NotifierRange, curSeq: number): Coroutine<boolean> {
     const { defects } = this.mm.memory.kernel;
     if (range.event === 'MIGRATE' && (range.owner === this.device || defects.ownerHides)) return true;
     if (!(yield* lockForInvalidate(this.mutex, range))) return false;

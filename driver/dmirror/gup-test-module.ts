@@ -30,16 +30,16 @@ export class GupTestModule {
     return { module: this };
   }
 
-  /** The last close of any file ends the long-term pin, whoever began it. Linux: gup_test_release() */
-  release(_file: GupTestOpen): void {
-    this.longtermPin.stop();
+  /** The last close of any file ends the long-term pin, whoever began it. Linux: mm/gup_test.c:gup_test_release() */
+  gupTestRelease(_file: GupTestOpen): void {
+    this.longtermPin.pinLongtermTestStop();
   }
 
   /**
    * 0 or a negative errno; `arg` is an address of `mm`, and `abi` what the caller was built against.
    * Linux: mm/gup_test.c:gup_test_ioctl()
    */
-  *ioctl(mm: Mm, cmd: number, arg: number, abi = GUP_ABI): Coroutine<number> {
+  *gupTestIoctl(mm: Mm, cmd: number, arg: number, abi = GUP_ABI): Coroutine<number> {
     const command = abi.commands.get(cmd >>> 0);
     switch (command) {
       case undefined:
@@ -47,7 +47,7 @@ export class GupTestModule {
       case 'PIN_LONGTERM_TEST_START':
       case 'PIN_LONGTERM_TEST_STOP':
       case 'PIN_LONGTERM_TEST_READ':
-        return yield* this.longtermPin.ioctl(mm, command, arg);
+        return yield* this.longtermPin.pinLongtermTestIoctl(mm, command, arg);
       default:
         return yield* this.runTest(mm, { abi, command }, arg);
     }
@@ -69,7 +69,7 @@ export class GupTestModule {
     // The first ones masked the caller's own field, in the loop.
     if (gup.size > 0) gup.gup_flags = (gup.gup_flags & abi.flagMask) >>> 0;
     if (needsMmapLock) yield* mm.mmapLock.readLock();
-    yield* this.getAndPut(mm, { abi, command }, gup);
+    yield* this.gupTestIoctlCall(mm, { abi, command }, gup);
     if (needsMmapLock) mm.mmapLock.readUnlock();
     // What is behind the last field stays as it was.
     const end = Math.min(layout.bytes, (layout.whichPages ?? layout.gupFlags) + (layout.whichPages === null ? 4 : 32));
@@ -81,7 +81,11 @@ export class GupTestModule {
    * Calls GUP for `nr_pages_per_call` pages at a time until one call does not get them all. Its error is not told: only
    * `size` says how far it came, with the whole of a call that got some. Linux: mm/gup_test.c:__gup_test_ioctl()
    */
-  private *getAndPut(mm: Mm, { abi, command }: { abi: GupAbi; command: GupCommand }, gup: GupTest): Coroutine<void> {
+  private *gupTestIoctlCall(
+    mm: Mm,
+    { abi, command }: { abi: GupAbi; command: GupCommand },
+    gup: GupTest,
+  ): Coroutine<void> {
     const { clock } = this.memory.kernel.scheduler;
     const begin = clock.nowTicks;
     const pages: number[] = [];
@@ -106,7 +110,7 @@ export class GupTestModule {
     const npages = pages.length;
     gup.get_delta_usec = clock.nowTicks - begin;
     gup.size = addr - gup.addr;
-    if (command === 'DUMP_USER_PAGES_TEST') dumpPages(this.memory, gup, pages);
+    if (command === 'DUMP_USER_PAGES_TEST') dumpPagesTest(this.memory, gup, pages);
     if (isPin) unpinUserPages(this.memory, pages, npages);
     else for (const pfn of pages) folioPut(this.memory, pfn);
     gup.put_delta_usec = 0;
@@ -150,7 +154,7 @@ function* getSome(mm: Mm, command: GupCommand, { flags, isPin, addr, npages, pag
 }
 
 /** `which_pages` counts from 1; what is out of range is told back as 0. Linux: mm/gup_test.c:dump_pages_test() */
-function dumpPages({ kernel }: Memory, gup: GupTest, pages: readonly number[]): void {
+function dumpPagesTest({ kernel }: Memory, gup: GupTest, pages: readonly number[]): void {
   for (let i = 0; i < gup.which_pages.length; i++) {
     const which = gup.which_pages[i]!;
     if (which > pages.length) gup.which_pages[i] = 0;

@@ -13,10 +13,10 @@ import { PAGE_SIZE, Zone } from '../mm/frames/frames.js';
 import type { Memory } from '../mm/memory.js';
 import type { Mm } from '../mm/vmas/mm.js';
 import type { Vma } from '../mm/vmas/vma.js';
-import { dmirrorIoctl, type IoctlCall } from './commands/ioctl.js';
+import { dmirrorFopsUnlockedIoctl, type IoctlCall } from './commands/ioctl.js';
 import { DmirrorContext, type DmirrorQuirks, NO_QUIRKS } from './context.js';
 import { checkDeviceInvariants } from './device-invariants.js';
-import { dmirrorMmap } from './dmirror-mmap.js';
+import { dmirrorFopsMmap } from './dmirror-mmap.js';
 import { DmirrorFile } from './file.js';
 import { DEVMEM_CHUNK_PAGES } from './memory/chunk.js';
 import { DmirrorDevice } from './memory/device.js';
@@ -81,7 +81,7 @@ export class DmirrorDevices {
    * Opens a device for the address space `mm`, to which the file belongs from now on. The caller holds no lock. A negative
    * errno: -ENOENT without such a device, or what the notifier says. Linux: lib/test_hmm.c:dmirror_fops_open()
    */
-  *open(minor: number, mm: Mm): Coroutine<DmirrorFile | number> {
+  *dmirrorFopsOpen(minor: number, mm: Mm): Coroutine<DmirrorFile | number> {
     const device = this.devices[minor];
     if (device === undefined) return -ENOENT;
     const file = new DmirrorFile(device, mm, this.context.nextFileId++);
@@ -92,13 +92,13 @@ export class DmirrorDevices {
     return file;
   }
 
-  /** One ioctl on an open file. Linux: lib/test_hmm.c:dmirror_fops_unlocked_ioctl() */
+  /** One ioctl on an open file. */
   ioctl(file: DmirrorFile, call: IoctlCall): Coroutine<number> {
-    return dmirrorIoctl(this.context, file, call);
+    return dmirrorFopsUnlockedIoctl(this.context, file, call);
   }
 
-  /** The last descriptor is gone: every page of the device leaves it, whoever owns it. Linux: dmirror_fops_release() */
-  *release(file: DmirrorFile): Coroutine<void> {
+  /** The last descriptor is gone: every page of the device leaves it, whoever owns it. Linux: lib/test_hmm.c:dmirror_fops_release() */
+  *dmirrorFopsRelease(file: DmirrorFile): Coroutine<void> {
     yield* mmuIntervalNotifierRemove(file.notifier!);
     file.notifier = null;
     const { device } = file;
@@ -109,8 +109,8 @@ export class DmirrorDevices {
   }
 
   /** Fills a new mapping of a device's file; the mmap_lock is held for write. 0, -ENOMEM or -EBUSY. */
-  mmap(_file: DmirrorFile, vma: Vma): number {
-    return dmirrorMmap(this.memory, vma);
+  dmirrorFopsMmap(_file: DmirrorFile, vma: Vma): number {
+    return dmirrorFopsMmap(this.memory, vma);
   }
 
   /** Every file that is open, and closed ones that pages still name; for reports. */

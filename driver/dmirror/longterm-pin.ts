@@ -48,18 +48,18 @@ export class LongtermPin {
   }
 
   /** Linux: mm/gup_test.c:pin_longterm_test_ioctl() */
-  *ioctl(mm: Mm, command: GupCommand, arg: number): Coroutine<number> {
+  *pinLongtermTestIoctl(mm: Mm, command: GupCommand, arg: number): Coroutine<number> {
     yield* this.mutex.lock();
     let ret = 0;
-    if (command === 'PIN_LONGTERM_TEST_START') ret = yield* this.start(mm, arg);
-    else if (command === 'PIN_LONGTERM_TEST_STOP') this.stop();
-    else ret = yield* this.read(mm, arg);
+    if (command === 'PIN_LONGTERM_TEST_START') ret = yield* this.pinLongtermTestStart(mm, arg);
+    else if (command === 'PIN_LONGTERM_TEST_STOP') this.pinLongtermTestStop();
+    else ret = yield* this.pinLongtermTestRead(mm, arg);
     this.mutex.unlock();
     return ret;
   }
 
   /** Linux: mm/gup_test.c:pin_longterm_test_stop() */
-  stop(): void {
+  pinLongtermTestStop(): void {
     if (this.pages === null) return;
     unpinUserPages(this.memory, this.pages, this.npages);
     this.pages = null;
@@ -73,7 +73,8 @@ export class LongtermPin {
     this.mutex.reset();
   }
 
-  private *start(mm: Mm, arg: number): Coroutine<number> {
+  /** Linux: mm/gup_test.c:pin_longterm_test_start() */
+  private *pinLongtermTestStart(mm: Mm, arg: number): Coroutine<number> {
     if (this.pages !== null) return -EINVAL;
     const record = new Uint8Array(PIN_LONGTERM_TEST_BYTES);
     if ((yield* copyFromUser(mm, arg, record)) !== 0) return -EFAULT;
@@ -86,7 +87,7 @@ export class LongtermPin {
     return yield* this.pinAll(mm, { addr: args.addr, npages, flags: args.flags });
   }
 
-  /** All pages or none: an error undoes what was pinned. Linux: mm/gup_test.c:pin_longterm_test_start() */
+  /** All pages or none: an error undoes what was pinned. */
   private *pinAll(mm: Mm, { addr, npages, flags }: PinRequest): Coroutine<number> {
     const isFast = (flags & PIN_LONGTERM_TEST_FLAG_USE_FAST) !== 0;
     const foll = FOLL.longterm | (flags & PIN_LONGTERM_TEST_FLAG_USE_WRITE ? FOLL.write : 0);
@@ -100,7 +101,7 @@ export class LongtermPin {
       const done = this.npages;
       const got = yield* pin(mm, addr + done * PAGE_SIZE, npages - done, foll, pages, done);
       if (got < 0) {
-        this.stop();
+        this.pinLongtermTestStop();
         ret = got;
         break;
       }
@@ -111,7 +112,7 @@ export class LongtermPin {
   }
 
   /** Copies the pinned pages to the address that `arg` points to. Linux: mm/gup_test.c:pin_longterm_test_read() */
-  private *read(mm: Mm, arg: number): Coroutine<number> {
+  private *pinLongtermTestRead(mm: Mm, arg: number): Coroutine<number> {
     if (this.pages === null) return -EINVAL;
     const record = new Uint8Array(8);
     if ((yield* copyFromUser(mm, arg, record)) !== 0) return -EFAULT;

@@ -9,7 +9,7 @@ import { faultPart, hmmRangeNeedFault, type Stop, type VmaWalk } from './hmm-vma
 import { hmmVmaWalkHole } from './hmm-vma-walk-hole.js';
 import { hmmVmaWalkPmd } from './hmm-vma-walk-pmd.js';
 import type { PmdRange } from './migrate-thp.js';
-import { pmdPartEnd, upperHoleEnd } from './pmd-part.js';
+import { pmdAddrEnd, upperHoleEnd } from './pmd-part.js';
 
 /** The page tables under `[vpn, end)`, which lies in one vma, level by level down to the PMDs. Linux: part of walk_page_range() */
 export function* walkPageTables(part: VmaWalk, { vpn: first, end }: PmdRange): Coroutine<Stop | null> {
@@ -17,7 +17,7 @@ export function* walkPageTables(part: VmaWalk, { vpn: first, end }: PmdRange): C
   const isHugetlb = (part.vma.flags & VM.hugetlb) !== 0;
   for (let vpn = first; vpn < end; ) {
     const pmd = pageTable.pmdTable(vpn);
-    const next = pmd === null && !isHugetlb ? upperHoleEnd(pageTable, vpn, end) : pmdPartEnd(vpn, end);
+    const next = pmd === null && !isHugetlb ? upperHoleEnd(pageTable, vpn, end) : pmdAddrEnd(vpn, end);
     const unit = { vpn, end: next };
     let stop: Stop | null;
     if (isHugetlb) stop = hmmVmaWalkHugetlbEntry(part, pmd, unit);

@@ -17,7 +17,7 @@ import {
 } from './hmm-vma-walk.js';
 import { fillHole, hmmVmaWalkHole, isCompoundWanted } from './hmm-vma-walk-hole.js';
 import { type CollectFilter, pageOwner } from './migrate-entry.js';
-import { HugeTake, type PmdRange, splitHugeToCollect, takeHugePmd } from './migrate-thp.js';
+import { HugeTake, migrateVmaCollectHugePmd, type PmdRange, splitHugeToCollect } from './migrate-thp.js';
 import { MigrateSelect } from './migrate-vma.js';
 
 /** The PMD entry is another one now and has to be looked at again. */
@@ -55,7 +55,8 @@ export function* hmmVmaHandlePmd(
   const stop = pmdStop(part, leaf, unit);
   if (stop !== null) return stop;
   const filter = hmmRangeSelectMigrate(part, unit);
-  if (filter !== null && memory.profile.deviceThp) return yield* prepareHuge(part, leaf, { unit, filter });
+  if (filter !== null && memory.profile.deviceThp)
+    return yield* hmmVmaHandleMigratePreparePmd(part, leaf, { unit, filter });
   // Huge pages migrate one by one, so they are split here; what was huge is then walked afresh, entry by entry.
   if (filter !== null && leaf.isMapped && maySplit) {
     if (memory.kernel.defects.staleAfterSplit) fillHuge(walk, unit, leaf);
@@ -85,14 +86,14 @@ function pmdStop(part: VmaWalk, leaf: Leaf, unit: PmdRange): Stop | null {
  * Prepares a folio as one, where 2 MiB migrate so; what is not taken is reported. Linux: the migrate-on-fault series on top of
  * device-private THP, hmm_vma_handle_migrate_prepare_pmd()
  */
-function* prepareHuge(
+function* hmmVmaHandleMigratePreparePmd(
   part: VmaWalk,
   leaf: Leaf,
   { unit, filter }: { unit: PmdRange; filter: CollectFilter },
 ): Coroutine<AgainStop | null> {
   const { walk, vma } = part;
   const select = isCompoundWanted(part, unit) ? filter.select : filter.select & ~MigrateSelect.compound;
-  const taken = yield* asCollect(walk.memory, takeHugePmd(vma, unit, { ...filter, select }));
+  const taken = yield* asCollect(walk.memory, migrateVmaCollectHugePmd(vma, unit, { ...filter, select }));
   if (taken === HugeTake.again) return AGAIN;
   if (taken === HugeTake.hole) return fillHole(part, unit);
   if (taken === HugeTake.skip) return reportPmd(walk, unit, leaf);

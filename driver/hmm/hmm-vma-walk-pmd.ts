@@ -20,7 +20,7 @@ import {
   type VmaWalk,
 } from './hmm-vma-walk.js';
 import { COLLECT_SPLIT, type CollectFilter, collectEntry, pageOwner } from './migrate-entry.js';
-import { type PmdRange, splitMappedFolio } from './migrate-thp.js';
+import { migrateVmaSplitFolio, type PmdRange } from './migrate-thp.js';
 import { MigratePfn } from './migrate-vma.js';
 
 /**
@@ -46,7 +46,7 @@ export function* hmmVmaWalkPmd(part: VmaWalk, pmd: Table, { vpn, end }: PmdRange
     ptlUnlock(mm);
     if (stop?.type !== 'split') return stop;
     at = stop.vpn;
-    mayPrepare = yield* asCollect(memory, splitMappedFolio(memory, stop.pfn, range.migrate!.faultPfn));
+    mayPrepare = yield* asCollect(memory, migrateVmaSplitFolio(memory, stop.pfn, range.migrate!.faultPfn));
   }
 }
 

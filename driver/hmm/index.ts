@@ -22,7 +22,7 @@ export {
   registerHmmHooks,
 } from './migrate-device.js';
 export { migrateDeviceFinalize, migrateVmaFinalize } from './migrate-finalize.js';
-export { migrateDevicePages, migrateVmaPages, splitSource } from './migrate-pages.js';
+export { migrateDevicePages, migrateVmaPages, migrateVmaSplitUnmappedFolio } from './migrate-pages.js';
 export { migrateHmmRangeSetup, migrateVmaSetup } from './migrate-setup.js';
 export type { MigrateArrays } from './migrate-unmap.js';
 export {

@@ -61,28 +61,28 @@ export class MmuSubscriptions implements MmuNotifierOps {
 
   constructor(private readonly mm: Mm) {}
 
-  /** Linux: mm/mmu_notifier.c:mn_itree_invalidate() */
+  /** Linux: part of mm/mmu_notifier.c:__mmu_notifier_invalidate_range_start() */
   *invalidateRangeStart(range: NotifierRange | AtomicNotifierRange): Coroutine<number> {
     const { kernel } = this.mm.memory;
     const blockable = !('blockable' in range);
     kernel.checkOrder(kernel.current, LockClass.invalidate, false);
     if (blockable && kernel.scheduler.contended) yield INVALIDATE_POINT;
-    if (!(yield* this.startRange(range)) && !blockable) {
-      this.endRange();
+    if (!(yield* this.mnItreeInvalidate(range)) && !blockable) {
+      this.mnItreeInvEnd();
       return -EAGAIN;
     }
     return 0;
   }
 
   invalidateRangeEnd(_range: NotifierRange): void {
-    this.endRange();
+    this.mnItreeInvEnd();
   }
 
-  /** Linux: mm/mmu_notifier.c:mn_itree_release() */
+  /** Linux: part of mm/mmu_notifier.c:mn_itree_release() */
   *release(mm: Mm): Coroutine<void> {
-    const isDone = yield* this.startRange({ mm, start: 0, end: ADDRESS_LIMIT, event: 'RELEASE', owner: null });
+    const isDone = yield* this.mnItreeInvalidate({ mm, start: 0, end: ADDRESS_LIMIT, event: 'RELEASE', owner: null });
     assert(isDone, 'a RELEASE callback may block and must not fail');
-    this.endRange();
+    this.mnItreeInvEnd();
   }
 
   insertIntoTree(interval: IntervalNotifier): void {
@@ -100,8 +100,8 @@ export class MmuSubscriptions implements MmuNotifierOps {
     interval.inTree = false;
   }
 
-  /** Calls the interval's callbacks that overlap `range`; false as soon as one would have to block. */
-  private *startRange(range: NotifierRange): Coroutine<boolean> {
+  /** Calls the interval's callbacks that overlap `range`; false as soon as one would have to block. Linux: mm/mmu_notifier.c:mn_itree_invalidate() */
+  private *mnItreeInvalidate(range: NotifierRange): Coroutine<boolean> {
     const { kernel } = this.mm.memory;
     const first = this.firstOverlap(range);
     this.active++;
@@ -130,7 +130,7 @@ export class MmuSubscriptions implements MmuNotifierOps {
   }
 
   /** Linux: mm/mmu_notifier.c:mn_itree_inv_end() */
-  private endRange(): void {
+  private mnItreeInvEnd(): void {
     assert(this.active > 0, 'an invalidation ends that did not start');
     if (--this.active > 0 || (this.seq & 1) === 0) return;
     this.seq++;
@@ -154,7 +154,7 @@ export function* mmuIntervalNotifierInsert(
 ): Coroutine<IntervalNotifier | number> {
   if (mm.users <= 0) return -EINVAL;
   if (mm.notifier === null) {
-    const error = yield* registerSubscriptions(mm);
+    const error = yield* mmuNotifierRegister(mm);
     if (error !== 0) return error;
   }
   if (length <= 0 || start + length - 1 >= ADDRESS_LIMIT) return -EOVERFLOW;
@@ -181,7 +181,7 @@ export function* mmuIntervalNotifierInsert(
 }
 
 /** Linux: mm/mmu_notifier.c:__mmu_notifier_register() */
-function* registerSubscriptions(mm: Mm): Coroutine<number> {
+function* mmuNotifierRegister(mm: Mm): Coroutine<number> {
   yield* mm.mmapLock.writeLock();
   // Linux: mm_take_all_locks()
   const error = mm.memory.kernel.current.killed ? -EINTR : 0;
@@ -233,21 +233,21 @@ export function* mmuIntervalReadBegin(interval: IntervalNotifier): Coroutine<num
   return seq;
 }
 
-/** Was the interval invalidated since `mmuIntervalReadBegin`? Called under the driver's lock. Linux: mmu_interval_read_retry() */
+/** Was the interval invalidated since `mmuIntervalReadBegin`? Called under the driver's lock. Linux: include/linux/mmu_notifier.h:mmu_interval_read_retry() */
 export function mmuIntervalReadRetry(interval: IntervalNotifier, seq: number): boolean {
   const { inject } = interval.mm.memory.kernel;
   if (inject.armed && inject.hit(InjectPoint.intervalRetry) !== 0) return true;
   return interval.invalidateSeq !== seq;
 }
 
-/** As `mmuIntervalReadRetry`, without the lock: may miss one that is just being reported. Linux: mmu_interval_check_retry() */
+/** As `mmuIntervalReadRetry`, without the lock: may miss one that is just being reported. Linux: include/linux/mmu_notifier.h:mmu_interval_check_retry() */
 export function mmuIntervalCheckRetry(interval: IntervalNotifier, seq: number): boolean {
   const { inject } = interval.mm.memory.kernel;
   if (inject.armed && inject.hit(InjectPoint.intervalRetry) !== 0) return true;
   return interval.invalidateSeq !== seq;
 }
 
-/** Called by a driver's callback under its lock. Linux: mmu_interval_set_seq() */
+/** Called by a driver's callback under its lock. Linux: include/linux/mmu_notifier.h:mmu_interval_set_seq() */
 export function mmuIntervalSetSeq(interval: IntervalNotifier, curSeq: number): void {
   assert((curSeq & 1) === 1, 'an invalidation has an odd sequence');
   interval.invalidateSeq = curSeq;

@@ -73,7 +73,7 @@ function* folioMakeDeviceExclusive(memory: Memory, pfn: number, target: Exclusiv
     ptlLock(mm);
     let isDone = true;
     for (let at = addr; at < end && isDone; at += PAGE_SIZE) {
-      const found = makeEntryExclusive(vma, at, pfn);
+      const found = pageMakeDeviceExclusiveOne(vma, at, pfn);
       if (found === Found.writable && mm === target.mm && at === target.addr) isValid = true;
       isDone = found !== Found.notPresent;
     }
@@ -86,8 +86,8 @@ function* folioMakeDeviceExclusive(memory: Memory, pfn: number, target: Exclusiv
 
 const Found = { nothing: 0, readOnly: 1, writable: 2, notPresent: 3 } as const;
 
-/** What was at `addr`; a mapping of the folio has become device exclusive. Linux: page_make_device_exclusive_one() */
-function makeEntryExclusive(vma: Vma, addr: number, head: number): number {
+/** What was at `addr`; a mapping of the folio has become device exclusive. Linux: mm/rmap.c:page_make_device_exclusive_one() */
+function pageMakeDeviceExclusiveOne(vma: Vma, addr: number, head: number): number {
   const { memory, pageTable } = vma.mm;
   const table = pageTable.pteTable(addr / PAGE_SIZE);
   if (table === null) return Found.nothing;

@@ -12,13 +12,13 @@ import { COLLECT_SPLIT, type CollectFilter, collectEntry } from './migrate-entry
 import {
   HugeTake,
   isCompoundRange,
+  migrateVmaCollectHugePmd,
+  migrateVmaSplitFolio,
   type PmdRange,
   splitHugeToCollect,
-  splitMappedFolio,
-  takeHugePmd,
 } from './migrate-thp.js';
 import { MIGRATE_SELECT_MASK, MigratePfn, MigrateSelect, type MigrateVma } from './migrate-vma.js';
-import { pmdPartEnd, upperHoleEnd } from './pmd-part.js';
+import { pmdAddrEnd, upperHoleEnd } from './pmd-part.js';
 
 const COLLECT_POINT = preemptPoint('migrate_vma_collect');
 
@@ -46,9 +46,9 @@ export function* migrateVmaCollect(migrate: MigrateVma, vma: Vma): Coroutine<voi
   const endVpn = end / PAGE_SIZE;
   for (let vpn = start / PAGE_SIZE; vpn < endVpn; ) {
     const pmd = pageTable.pmdTable(vpn);
-    const next = pmd === null ? upperHoleEnd(pageTable, vpn, endVpn) : pmdPartEnd(vpn, endVpn);
-    if (pmd === null) collectHole(mm.memory, migrate, { filter, vpn, end: next });
-    else yield* collectPmdPart(migrate, { vma, filter, pmd, vpn, end: next });
+    const next = pmd === null ? upperHoleEnd(pageTable, vpn, endVpn) : pmdAddrEnd(vpn, endVpn);
+    if (pmd === null) migrateVmaCollectHole(mm.memory, migrate, { filter, vpn, end: next });
+    else yield* migrateVmaCollectPmd(migrate, { vma, filter, pmd, vpn, end: next });
     vpn = next;
   }
   invalidateRangeEnd(range);
@@ -63,8 +63,11 @@ interface PmdPart {
   readonly end: number;
 }
 
-/** Linux: mm/migrate_device.c:migrate_vma_collect_pmd() */
-function* collectPmdPart(migrate: MigrateVma, { vma, filter, pmd, vpn, end }: PmdPart): Coroutine<void> {
+/**
+ * What one PMD entry covers, whatever stands there; what becomes of each PTE is in `collectEntry`. No lock is held at any exit.
+ * Linux: mm/migrate_device.c:migrate_vma_collect_pmd()
+ */
+function* migrateVmaCollectPmd(migrate: MigrateVma, { vma, filter, pmd, vpn, end }: PmdPart): Coroutine<void> {
   const { memory } = vma.mm;
   const i = pmdIndex(vpn);
   memory.stats.pmdEntries++;
@@ -74,20 +77,20 @@ function* collectPmdPart(migrate: MigrateVma, { vma, filter, pmd, vpn, end }: Pm
       at = collectPtes(migrate, leaf, { vma, filter, vpn: at, end });
       if (at === end) return;
       const pfn = leaf.hi(pteIndex(at));
-      if (yield* splitMappedFolio(memory, pfn, filter.faultPfn)) continue;
-      return collectSkip(migrate, end - at);
+      if (yield* migrateVmaSplitFolio(memory, pfn, filter.faultPfn)) continue;
+      return migrateVmaCollectSkip(migrate, end - at);
     }
     const kind = kindOf(pmd.lo(i));
-    if (kind === Kind.none) return collectHole(memory, migrate, { filter, vpn: at, end });
+    if (kind === Kind.none) return migrateVmaCollectHole(memory, migrate, { filter, vpn: at, end });
     if (memory.profile.deviceThp) {
-      const taken = yield* takeHugePmd(vma, { vpn: at, end }, filter);
+      const taken = yield* migrateVmaCollectHugePmd(vma, { vpn: at, end }, filter);
       if (taken === HugeTake.again) continue;
-      if (taken === HugeTake.hole) return collectHole(memory, migrate, { filter, vpn: at, end });
-      if (taken === HugeTake.skip) return collectSkip(migrate, end - at);
+      if (taken === HugeTake.hole) return migrateVmaCollectHole(memory, migrate, { filter, vpn: at, end });
+      if (taken === HugeTake.skip) return migrateVmaCollectSkip(migrate, end - at);
       return collectCompound(migrate, { flags: taken, pfn: pmd.hi(i), npages: end - at });
     }
-    if (kind !== Kind.present) return collectSkip(migrate, end - at);
-    if (!(yield* splitHugeToCollect(migrate, vma, at))) return collectSkip(migrate, end - at);
+    if (kind !== Kind.present) return migrateVmaCollectSkip(migrate, end - at);
+    if (!(yield* splitHugeToCollect(migrate, vma, at))) return migrateVmaCollectSkip(migrate, end - at);
   }
 }
 
@@ -131,21 +134,21 @@ function collectCompound(
   { flags, pfn, npages }: { flags: number; pfn: number; npages: number },
 ): void {
   const first = migrate.npages;
-  collectSkip(migrate, npages);
+  migrateVmaCollectSkip(migrate, npages);
   migrate.src[first] = flags;
   migrate.srcPfn[first] = pfn;
   migrate.cpages++;
 }
 
-/** Nothing is mapped: anonymous memory may be put on the device right away. Linux: migrate_vma_collect_hole() */
-function collectHole(
+/** Nothing is mapped: anonymous memory may be put on the device right away. Linux: mm/migrate_device.c:migrate_vma_collect_hole() */
+function migrateVmaCollectHole(
   memory: Memory,
   migrate: MigrateVma,
   { filter, vpn, end }: { filter: CollectFilter } & PmdRange,
 ): void {
   const npages = end - vpn;
   if (!filter.isAnonymousVma) {
-    collectSkip(migrate, npages);
+    migrateVmaCollectSkip(migrate, npages);
     return;
   }
   memory.stats.holes++;
@@ -154,13 +157,13 @@ function collectHole(
     return;
   }
   const first = migrate.npages;
-  collectSkip(migrate, npages);
+  migrateVmaCollectSkip(migrate, npages);
   migrate.src.fill(MigratePfn.migrate, first, first + npages);
   migrate.cpages += npages;
 }
 
-/** Linux: migrate_vma_collect_skip() */
-function collectSkip(migrate: MigrateVma, npages: number): void {
+/** Linux: mm/migrate_device.c:migrate_vma_collect_skip() */
+function migrateVmaCollectSkip(migrate: MigrateVma, npages: number): void {
   const first = migrate.npages;
   const last = first + npages;
   migrate.src.fill(0, first, last);

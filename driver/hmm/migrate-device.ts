@@ -22,7 +22,7 @@ export function* migrateDeviceRange(memory: Memory, arrays: MigrateArrays, first
   memory.kernel.emit('stage', 'device-range', firstPfn, arrays.npages);
 }
 
-/** As `migrateDeviceRange` for the pfns in `arrays.srcPfn`, in their order. Linux: migrate_device_pfns() */
+/** As `migrateDeviceRange` for the pfns in `arrays.srcPfn`, in their order. Linux: mm/migrate_device.c:migrate_device_pfns() */
 export function* migrateDevicePfns(memory: Memory, arrays: MigrateArrays): Coroutine<void> {
   if (memory.kernel.scheduler.contended) yield DEVICE_RANGE_POINT;
   for (let i = 0; i < arrays.npages; i++) takeDevicePage(memory, arrays, { i, pfn: arrays.srcPfn[i]! });
@@ -30,7 +30,7 @@ export function* migrateDevicePfns(memory: Memory, arrays: MigrateArrays): Corou
   memory.kernel.emit('stage', 'device-range', arrays.srcPfn[0] ?? 0, arrays.npages);
 }
 
-/** Linux: folio_get_nontail_page() and folio_trylock() */
+/** A page in use that nobody has locked is referenced and locked. Linux: part of mm/migrate_device.c:migrate_device_range() */
 function takeDevicePage(memory: Memory, arrays: MigrateArrays, { i, pfn }: { i: number; pfn: number }): void {
   const { frames } = memory;
   arrays.src[i] = 0;

@@ -30,7 +30,7 @@ export const COLLECT_SPLIT = -1;
  * gets a reference, and the entry becomes a migration entry. Returns the flags of the `src` word: 0 = left alone,
  * MIGRATE alone = a hole. The page's pfn is then the entry's second half. Never waits: two migrations that take the
  * same pages in different orders can't deadlock. The caller holds the ptl. COLLECT_SPLIT for a page of a large folio, in profiles that
- * split such. Linux: migrate_vma_collect_pmd(), the loop
+ * split such. Linux: part of mm/migrate_device.c:migrate_vma_collect_pmd()
  */
 export function collectEntry(memory: Memory, table: Table, i: number, filter: CollectFilter): number {
   const lo = table.lo(i);

@@ -27,7 +27,7 @@ export function* prepareInsert(migrate: MigrateVma): Coroutine<void> {
  * Maps destination page `i` where nothing was, as a first fault would. False when something is there by now (somebody
  * faulted first), or the memory is not anonymous. Linux: mm/migrate_device.c:migrate_vma_insert_page()
  */
-export function insertPage(migrate: MigrateVma, i: number): boolean {
+export function migrateVmaInsertPage(migrate: MigrateVma, i: number): boolean {
   const vma = migrate.vma!;
   const { mm } = vma;
   const { memory } = mm;
@@ -61,7 +61,7 @@ export function insertPage(migrate: MigrateVma, i: number): boolean {
  * As `insertPage` for a folio of 2 MiB and a place where no 2 MiB entry but the huge zero page's is, and no table.
  * Linux: mm/migrate_device.c:migrate_vma_insert_huge_pmd_page()
  */
-export function insertHugePage(migrate: MigrateVma, i: number): boolean {
+export function migrateVmaInsertHugePmdPage(migrate: MigrateVma, i: number): boolean {
   const vma = migrate.vma!;
   const { mm } = vma;
   const { frames, kernel } = mm.memory;

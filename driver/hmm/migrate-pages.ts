@@ -7,7 +7,7 @@ import type { Memory } from '../mm/memory.js';
 import { invalidateRangeEnd, invalidateRangeStart, type NotifierRange } from '../mm/notifier.js';
 import { folioFreeSwap } from '../mm/swap/swap-cache.js';
 import { injectInvalidate, injectReference } from './inject.js';
-import { insertHugePage, insertPage, prepareInsert, splitHugeZero } from './migrate-insert.js';
+import { migrateVmaInsertHugePmdPage, migrateVmaInsertPage, prepareInsert, splitHugeZero } from './migrate-insert.js';
 import { hasMapping, type MigrateArrays } from './migrate-unmap.js';
 import { MigratePfn, type MigrateVma } from './migrate-vma.js';
 
@@ -26,19 +26,23 @@ export function* migrateVmaPages(migrate: MigrateVma): Coroutine<void> {
   assert(vma !== null, 'the migration was not set up');
   const { memory } = vma.mm;
   if (memory.kernel.scheduler.contended) yield PAGES_POINT;
-  yield* migratePages(memory, migrate, migrate);
+  yield* migrateDevicePagesAndHoles(memory, migrate, migrate);
   memory.kernel.emit('stage', 'pages', migrate.start, migrate.end);
 }
 
 /** As `migrateVmaPages` for device pages, which need no vma. Linux: mm/migrate_device.c:migrate_device_pages() */
 export function* migrateDevicePages(memory: Memory, arrays: MigrateArrays): Coroutine<void> {
   if (memory.kernel.scheduler.contended) yield PAGES_POINT;
-  yield* migratePages(memory, arrays, null);
+  yield* migrateDevicePagesAndHoles(memory, arrays, null);
   memory.kernel.emit('stage', 'device-pages', arrays.npages);
 }
 
 /** Linux: mm/migrate_device.c:__migrate_device_pages() */
-function* migratePages(memory: Memory, arrays: MigrateArrays, migrate: MigrateVma | null): Coroutine<void> {
+function* migrateDevicePagesAndHoles(
+  memory: Memory,
+  arrays: MigrateArrays,
+  migrate: MigrateVma | null,
+): Coroutine<void> {
   const { src, srcPfn, dst, dstPfn, npages } = arrays;
   const { inject } = memory.kernel;
   if (inject.armed) inject.enter(Phase.pages);
@@ -55,7 +59,7 @@ function* migratePages(memory: Memory, arrays: MigrateArrays, migrate: MigrateVm
       nr = yield* fillHole(migrate, i);
     } else {
       const isSplit = src[i]! & MigratePfn.compound && !(dst[i]! & MigratePfn.compound);
-      if (isSplit && !(yield* splitSource(memory, arrays, i))) {
+      if (isSplit && !(yield* migrateVmaSplitUnmappedFolio(memory, arrays, i))) {
         src[i]! &= ~(MigratePfn.migrate | MigratePfn.compound);
       } else if (!moveFolio(memory, { from: srcPfn[i]!, to: dstPfn[i]!, faultPfn: arrays.faultPfn ?? 0 })) {
         src[i]! &= ~MigratePfn.migrate;
@@ -69,7 +73,7 @@ function* migratePages(memory: Memory, arrays: MigrateArrays, migrate: MigrateVm
 function* fillHole(migrate: MigrateVma, i: number): Coroutine<number> {
   const { src, dst, dstPfn, npages } = migrate;
   if (dst[i]! & MigratePfn.compound) {
-    if (!insertHugePage(migrate, i)) src[i]! &= ~MigratePfn.migrate;
+    if (!migrateVmaInsertHugePmdPage(migrate, i)) src[i]! &= ~MigratePfn.migrate;
     return 1;
   }
   const nr = src[i]! & MigratePfn.compound ? Math.min(HPAGE_PMD_NR, npages - i) : 1;
@@ -78,7 +82,7 @@ function* fillHole(migrate: MigrateVma, i: number): Coroutine<number> {
   const hasHugeZero = migrate.vma!.mm.memory.profile.deviceThp;
   for (let j = i; j < i + nr; j++) {
     if (hasHugeZero) yield* splitHugeZero(migrate, j);
-    src[j] = dstPfn[j] !== 0 && insertPage(migrate, j) ? MigratePfn.migrate : 0;
+    src[j] = dstPfn[j] !== 0 && migrateVmaInsertPage(migrate, j) ? MigratePfn.migrate : 0;
   }
   return nr;
 }
@@ -87,7 +91,11 @@ function* fillHole(migrate: MigrateVma, i: number): Coroutine<number> {
  * A folio whose destinations are single pages becomes 512 pages, each with an entry of its own. False when somebody has a reference
  * to it. Linux: mm/migrate_device.c:migrate_vma_split_unmapped_folio()
  */
-export function* splitSource(memory: Memory, { src, srcPfn }: MigrateArrays, i: number): Coroutine<boolean> {
+export function* migrateVmaSplitUnmappedFolio(
+  memory: Memory,
+  { src, srcPfn }: MigrateArrays,
+  i: number,
+): Coroutine<boolean> {
   const head = srcPfn[i]!;
   if ((yield* splitUnmappedFolio(memory, head)) !== 0) return false;
   src[i]! &= ~MigratePfn.compound;

@@ -18,7 +18,7 @@ import { isLockedByFault, MigratePfn, MigrateSelect, type MigrateVma } from './m
 /**
  * Splits the huge page mapped at `vpn`, for 6.12 migrates single pages only: the huge zero page's mapping becomes 512
  * zero entries, a folio becomes 512 folios. False when the folio is locked by somebody, referenced or pinned: then its
- * part of the range is left alone. Linux: mm/migrate_device.c:migrate_vma_collect_pmd(), its huge half
+ * part of the range is left alone. Linux: part of mm/migrate_device.c:migrate_vma_collect_pmd()
  */
 export function* splitHugeToCollect(migrate: MigrateVma, vma: Vma, vpn: number): Coroutine<boolean> {
   const { mm } = vma;
@@ -78,7 +78,7 @@ export function isCompoundRange({ vpn, end }: PmdRange): boolean {
  *
  * Deviates: coherent folios are selected as coherent pages are; Linux takes them for system memory.
  */
-export function* takeHugePmd(vma: Vma, part: PmdRange, filter: CollectFilter): Coroutine<number> {
+export function* migrateVmaCollectHugePmd(vma: Vma, part: PmdRange, filter: CollectFilter): Coroutine<number> {
   const { mm } = vma;
   const { memory } = mm;
   const { inject } = memory.kernel;
@@ -148,7 +148,7 @@ function freezePmd(vma: Vma, vpn: number, { slot, head }: { slot: PmdSlot; head:
  * Deviates: Linux waits for the folio's lock with other folios locked, so that two migrations can wait for each other for ever; here
  * a locked folio is left alone, as everything else that is locked.
  */
-export function* splitMappedFolio(memory: Memory, pfn: number, faultPfn: number): Coroutine<boolean> {
+export function* migrateVmaSplitFolio(memory: Memory, pfn: number, faultPfn: number): Coroutine<boolean> {
   const { frames } = memory;
   const head = frames.head(pfn);
   if (isLockedByFault(memory, faultPfn, pfn)) {

@@ -52,7 +52,7 @@ export function* migrateDeviceUnmap(memory: Memory, arrays: MigrateArrays): Coro
     }
     const isIsolated = isolate(memory, pfn);
     if (isIsolated && frames.folioMapcount(pfn) > 0) yield* tryToMigrate(memory, pfn);
-    if (isIsolated && frames.folioMapcount(pfn) === 0 && isFree(memory, pfn, faultPfn)) {
+    if (isIsolated && frames.folioMapcount(pfn) === 0 && migrateVmaCheckPage(memory, pfn, faultPfn)) {
       unmapped++;
       continue;
     }
@@ -91,7 +91,7 @@ function isolate(memory: Memory, pfn: number): boolean {
  * Does nobody else refer to the unmapped page? Lenient by one for device pages; `migrateVmaPages` is exact.
  * Linux: mm/migrate_device.c:migrate_vma_check_page()
  */
-function isFree(memory: Memory, pfn: number, faultPfn: number): boolean {
+function migrateVmaCheckPage(memory: Memory, pfn: number, faultPfn: number): boolean {
   const { frames, kernel } = memory;
   if (kernel.inject.armed && kernel.inject.hit(InjectPoint.refcountSetup) !== 0) return false;
   if (!memory.profile.deviceThp && frames.order(frames.head(pfn)) > 0) return false;
@@ -101,7 +101,7 @@ function isFree(memory: Memory, pfn: number, faultPfn: number): boolean {
   return frames.refcount(pfn) - extra <= frames.folioMapcount(pfn);
 }
 
-/** Is the page in a page cache or the swap cache, which holds a reference to it? Linux: folio_mapping() */
+/** Is the page in a page cache or the swap cache, which holds a reference to it? Linux: part of mm/util.c:folio_mapping() */
 export function hasMapping(memory: Memory, pfn: number): boolean {
   const { frames } = memory;
   const flags = frames.flags(pfn);

@@ -98,7 +98,7 @@ export function isUnmigratableVma(vma: Vma): boolean {
   return (vma.flags & (VM.hugetlb | VM_SPECIAL)) !== 0;
 }
 
-/** Rounds the range to pages and checks the arguments in Linux's order; 0 or -EINVAL. Linux: migrate_vma_setup() */
+/** Rounds the range to pages and checks the arguments in Linux's order; 0 or -EINVAL. Linux: part of mm/migrate_device.c:migrate_vma_setup() */
 export function checkMigrateRequest(memory: Memory, migrate: MigrateVma, vma: Vma): number {
   const npages = Math.floor((migrate.end - migrate.start) / PAGE_SIZE);
   migrate.start -= migrate.start % PAGE_SIZE;

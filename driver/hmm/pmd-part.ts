@@ -7,7 +7,7 @@ import {
 } from '../mm/tables/page-table.js';
 
 /** The first vpn behind the part of `[vpn, end)` that one PMD entry covers. Linux: pmd_addr_end() */
-export function pmdPartEnd(vpn: number, end: number): number {
+export function pmdAddrEnd(vpn: number, end: number): number {
   return Math.min(end, (Math.floor(vpn / PAGES_PER_PMD_ENTRY) + 1) * PAGES_PER_PMD_ENTRY);
 }
 

@@ -6,6 +6,7 @@ import type { AnonVma } from './frames/anon-vma.js';
 import { FrameAllocator } from './frames/frame-allocator.js';
 import { Frames, PAGE_SIZE } from './frames/frames.js';
 import { KernelMemory } from './frames/kernel-memory.js';
+import { ObservedFrames } from './frames/observed-frames.js';
 import type { DevPagemap } from './frames/pagemap.js';
 import { HugetlbPool } from './huge/hugetlb-pool.js';
 import type { InvariantCounts } from './invariant-counts.js';
@@ -88,6 +89,14 @@ export class Memory {
     this.hugetlb = new HugetlbPool(this, options.hugePages);
     this.thpEnabled = options.thpEnabled;
     this.profile = options.profile ?? DEFAULT_PROFILE;
+    kernel.onObserve.push((isObserved) => this.setObserved(isObserved));
+  }
+
+  /** The objects that tasks share become ones that tell the observer, or plain ones again: no access has to ask. */
+  private setObserved(isObserved: boolean): void {
+    Object.setPrototypeOf(this.frames, isObserved ? ObservedFrames.prototype : Frames.prototype);
+    this.tables.isObserved = isObserved;
+    for (const mm of this.mms) mm.pageTable.setObserved(isObserved);
   }
 
   /**

@@ -17,7 +17,7 @@ export interface Command {
   faults: number;
 }
 
-/** A kernel buffer of `command.npages` pages, or -ENOMEM when the machine has not that much left. Linux: dmirror_bounce_init() */
-export function bounceInit({ context, npages }: Command): Uint8Array | number {
+/** A kernel buffer of `command.npages` pages, or -ENOMEM when the machine has not that much left. Linux: lib/test_hmm.c:dmirror_bounce_init() */
+export function dmirrorBounceInit({ context, npages }: Command): Uint8Array | number {
   return context.bounce.take(npages) ?? -ENOMEM;
 }

@@ -50,7 +50,7 @@ function* exclusiveChunk(
   const { memory } = command.context;
   const npages = (end - start) / PAGE_SIZE;
   const got = yield* makeDeviceExclusiveRange(command.file.mm, { start, end, owner: null }, pages);
-  const mapped = got === npages ? yield* atomicMap(command, start / PAGE_SIZE, pages.subarray(0, npages)) : 0;
+  const mapped = got === npages ? yield* dmirrorAtomicMap(command, start / PAGE_SIZE, pages.subarray(0, npages)) : 0;
   for (let i = 0; i < got; i++) {
     const pfn = pages[i]!;
     if (pfn === 0) continue;
@@ -60,7 +60,7 @@ function* exclusiveChunk(
   return mapped < npages ? -EBUSY : 0;
 }
 
-/** Page by page until one can't be had. Linux: lib/test_hmm.c:dmirror_exclusive() since 6.15 */
+/** Page by page until one can't be had. Linux: part of lib/test_hmm.c:dmirror_exclusive(), since 6.15 */
 function* exclusivePages(command: Command, { start, end }: { start: number; end: number }): Coroutine<number> {
   const { mm } = command.file;
   const { memory } = command.context;
@@ -68,7 +68,7 @@ function* exclusivePages(command: Command, { start, end }: { start: number; end:
   for (let addr = start; ret === 0 && addr < end; addr += PAGE_SIZE) {
     const pfn = yield* makeDeviceExclusive(mm, addr, null);
     if (pfn < 0) return pfn;
-    const mapped = yield* atomicMap(command, addr / PAGE_SIZE, Uint32Array.of(pfn));
+    const mapped = yield* dmirrorAtomicMap(command, addr / PAGE_SIZE, Uint32Array.of(pfn));
     if (mapped === 0) ret = -ENOMEM;
     folioUnlock(memory, pfn);
     folioPut(memory, pfn);
@@ -77,7 +77,7 @@ function* exclusivePages(command: Command, { start, end }: { start: number; end:
 }
 
 /** Mirrors the pages that are exclusive; answers how many. Linux: lib/test_hmm.c:dmirror_atomic_map() */
-function* atomicMap({ file }: Command, firstVpn: number, pages: Uint32Array): Coroutine<number> {
+function* dmirrorAtomicMap({ file }: Command, firstVpn: number, pages: Uint32Array): Coroutine<number> {
   let mapped = 0;
   const { inject } = file.mm.memory.kernel;
   yield* file.mutex.lock();

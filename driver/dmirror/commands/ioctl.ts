@@ -11,7 +11,7 @@ import { dmirrorCheckAtomic } from './check-exclusive.js';
 import type { Command } from './command.js';
 import { dmirrorExclusive } from './exclusive.js';
 import { dmirrorSetFlags } from './flags.js';
-import { dmirrorMigrateOnFault } from './migrate-on-fault.js';
+import { dmirrorMigrateOnFaultToDevice } from './migrate-on-fault.js';
 import { dmirrorMigrateToDevice } from './migrate-to-dev.js';
 import { dmirrorMigrateToSystem } from './migrate-to-sys.js';
 import { dmirrorRead, dmirrorReadUnlocked } from './read.js';
@@ -33,7 +33,11 @@ export interface IoctlCall {
  * The common part of every command; the order of its checks can be seen from outside. 0 with the record written back, or
  * a negative errno with the record untouched (Q12). Linux: lib/test_hmm.c:dmirror_fops_unlocked_ioctl()
  */
-export function* dmirrorIoctl(context: DmirrorContext, file: DmirrorFile, call: IoctlCall): Coroutine<number> {
+export function* dmirrorFopsUnlockedIoctl(
+  context: DmirrorContext,
+  file: DmirrorFile,
+  call: IoctlCall,
+): Coroutine<number> {
   const { callerMm, arg } = call;
   const record = new Uint8Array(HMM_DMIRROR_CMD_BYTES);
   if ((yield* copyFromUser(callerMm, arg, record)) !== 0) return -EFAULT;
@@ -74,7 +78,7 @@ function* runCommand(name: CommandName, command: Command): Coroutine<number> {
     case 'MIGRATE_TO_DEV':
       return yield* dmirrorMigrateToDevice(command);
     case 'MIGRATE_ON_FAULT_TO_DEV':
-      return yield* dmirrorMigrateOnFault(command);
+      return yield* dmirrorMigrateOnFaultToDevice(command);
     case 'MIGRATE_TO_SYS':
       return yield* dmirrorMigrateToSystem(command);
     case 'SNAPSHOT':

@@ -41,9 +41,9 @@ const MIRROR = 2;
  * device, of a file, pinned) are mirrored where they are. Works chunk by chunk like MIGRATE_TO_DEV and answers as it
  * does, but -EFAULT for a dead address space, a gap and an unreadable vma, and -EBUSY for a chunk that does not hold still
  * for a second. Where the range fault collects there is one walk, otherwise there are two.
- * Linux: the migrate-on-fault series, dmirror_migrate_on_fault_to_device()
+ * Linux: lib/test_hmm.c:dmirror_migrate_on_fault_to_device() of the migrate-on-fault series
  */
-export function* dmirrorMigrateOnFault(command: Command): Coroutine<number> {
+export function* dmirrorMigrateOnFaultToDevice(command: Command): Coroutine<number> {
   const { context, file } = command;
   const { mm } = file;
   const { kernel } = context.memory;

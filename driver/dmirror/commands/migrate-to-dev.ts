@@ -1,6 +1,6 @@
 import type { Coroutine } from '../../core/effect.js';
 import { MigrateSelect, type MigrateVma, migrateVmaFinalize, migrateVmaPages } from '../../hmm/index.js';
-import { allocAndCopyToDevice, copyDone, finalizeAndMap } from '../mirror/copy.js';
+import { copyDone, dmirrorMigrateAllocAndCopy, dmirrorMigrateFinalizeAndMap } from '../mirror/copy.js';
 import { returnMirroredData } from '../mirror/mirror-copy.js';
 import type { Command } from './command.js';
 import { migrateChunks } from './migrate-chunks.js';
@@ -16,10 +16,10 @@ export function* dmirrorMigrateToDevice(command: Command): Coroutine<number> {
 
 /** From a finished setup to finalize. 0: a page that finds no place on the device is no error. */
 export function* moveChunkToDevice({ context, file }: Command, migrate: MigrateVma): Coroutine<number> {
-  yield* allocAndCopyToDevice(context, file, migrate);
+  yield* dmirrorMigrateAllocAndCopy(context, file, migrate);
   yield* copyDone(context, migrate);
   yield* migrateVmaPages(migrate);
-  yield* finalizeAndMap(context, file, migrate);
+  yield* dmirrorMigrateFinalizeAndMap(context, file, migrate);
   yield* migrateVmaFinalize(migrate);
   return 0;
 }

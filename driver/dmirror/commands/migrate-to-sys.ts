@@ -3,7 +3,7 @@ import type { Coroutine } from '../../core/effect.js';
 import { MigratePfn, MigrateSelect, type MigrateVma, migrateVmaFinalize, migrateVmaPages } from '../../hmm/index.js';
 import { VM_FAULT } from '../../mm/faults/fault-code.js';
 import type { DmirrorDevice } from '../memory/device.js';
-import { allocAndCopyToSystem, copyDone } from '../mirror/copy.js';
+import { copyDone, dmirrorDevmemFaultAllocAndCopy } from '../mirror/copy.js';
 import type { Command } from './command.js';
 import { migrateChunks } from './migrate-chunks.js';
 
@@ -12,11 +12,11 @@ import { migrateChunks } from './migrate-chunks.js';
  * later chunk fails. Linux: lib/test_hmm.c:dmirror_migrate_to_system()
  */
 export function* dmirrorMigrateToSystem(command: Command): Coroutine<number> {
-  return yield* migrateChunks(command, selectDevice(command.file.device), moveChunkToSystem);
+  return yield* migrateChunks(command, dmirrorSelectDevice(command.file.device), moveChunkToSystem);
 }
 
 /** Linux: lib/test_hmm.c:dmirror_select_device() */
-export function selectDevice(device: DmirrorDevice): number {
+export function dmirrorSelectDevice(device: DmirrorDevice): number {
   return device.isPrivate ? MigrateSelect.devicePrivate : MigrateSelect.deviceCoherent;
 }
 
@@ -24,19 +24,19 @@ export function selectDevice(device: DmirrorDevice): number {
 function* moveChunkToSystem(command: Command, migrate: MigrateVma): Coroutine<number> {
   const { context, file } = command;
   const { profile } = context.memory;
-  if (!profile.toSystemFails && file.failAlloc && countMigrated(migrate) > 0) {
+  if (!profile.toSystemFails && file.failAlloc && dmirrorSuccessfulMigratedPages(migrate) > 0) {
     file.failAlloc = false;
     yield* giveUp(migrate);
     return -ENOMEM;
   }
-  const failed = yield* allocAndCopyToSystem(context, file, migrate);
+  const failed = yield* dmirrorDevmemFaultAllocAndCopy(context, file, migrate);
   if (failed & VM_FAULT.oom && profile.toSystemFails) {
     yield* giveUp(migrate);
     return -ENOMEM;
   }
   yield* copyDone(context, migrate);
   if (failed === 0 || !context.memory.kernel.defects.finalizeWithoutPages) yield* migrateVmaPages(migrate);
-  command.cpages += countMigrated(migrate);
+  command.cpages += dmirrorSuccessfulMigratedPages(migrate);
   yield* migrateVmaFinalize(migrate);
   return 0;
 }
@@ -51,7 +51,7 @@ export function* giveUp(migrate: MigrateVma): Coroutine<void> {
 }
 
 /** Linux: lib/test_hmm.c:dmirror_successful_migrated_pages() */
-function countMigrated({ src, npages }: MigrateVma): number {
+function dmirrorSuccessfulMigratedPages({ src, npages }: MigrateVma): number {
   const both = MigratePfn.valid | MigratePfn.migrate;
   let count = 0;
   for (let i = 0; i < npages; i++) if ((src[i]! & both) === both) count++;

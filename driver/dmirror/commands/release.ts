@@ -9,7 +9,7 @@ import { dmirrorDeviceEvictChunk } from '../memory/evict.js';
 export function* dmirrorDeviceRemoveChunks(device: DmirrorDevice): Coroutine<void> {
   yield* device.devmemLock.lock();
   for (const chunk of device.chunks) {
-    device.removeFreePages(chunk);
+    device.dmirrorRemoveFreePages(chunk);
     yield* dmirrorDeviceEvictChunk(device.memory, chunk);
     while (chunk.inUse > 0) yield chunk.drainQueue;
     device.unmapChunk(chunk);

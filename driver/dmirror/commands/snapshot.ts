@@ -32,7 +32,7 @@ import { mmgetNotZero } from '../../mm/vmas/mm.js';
 import { CHUNK_POINT } from '../context.js';
 import { type DmirrorFile, lockForInvalidate } from '../file.js';
 import type { DmirrorDevice } from '../memory/device.js';
-import { rangeStableLocked } from '../mirror/dmirror-range-fault.js';
+import { dmirrorRangeFaultLocked } from '../mirror/dmirror-range-fault.js';
 import type { Command } from './command.js';
 
 const HPAGE_PUD_ORDER = 18;
@@ -69,7 +69,7 @@ export function* dmirrorSnapshot(command: Command): Coroutine<number> {
       break;
     }
     const end = Math.min(start + faultChunkPages * PAGE_SIZE, command.end);
-    ret = yield* snapshotChunk(command, { start, end }, arrays);
+    ret = yield* dmirrorRangeSnapshot(command, { start, end }, arrays);
     if (ret !== 0) break;
     const bytes = arrays.perm.subarray(0, (end - start) / PAGE_SIZE);
     if ((yield* copyToUser(command.callerMm, command.ptr + command.cpages, bytes)) !== 0) ret = -EFAULT;
@@ -79,8 +79,8 @@ export function* dmirrorSnapshot(command: Command): Coroutine<number> {
   return ret;
 }
 
-/** A notifier on exactly this chunk sees invalidations that the file's own one skips. Linux: dmirror_range_snapshot() */
-function* snapshotChunk(
+/** A notifier on exactly this chunk sees invalidations that the file's own one skips. Linux: lib/test_hmm.c:dmirror_range_snapshot() */
+function* dmirrorRangeSnapshot(
   { file, context }: Command,
   { start, end }: { start: number; end: number },
   { flags, pfns, perm }: Arrays,
@@ -88,7 +88,7 @@ function* snapshotChunk(
   const ops = new SnapshotInterval(file);
   const notifier = yield* mmuIntervalNotifierInsert(file.mm, { start, length: end - start, ops });
   if (typeof notifier === 'number') return notifier;
-  const ret = yield* rangeStableLocked(file, {
+  const ret = yield* dmirrorRangeFaultLocked(file, {
     notifier,
     notifierSeq: 0,
     start,
@@ -102,7 +102,8 @@ function* snapshotChunk(
   });
   if (ret === 0) {
     const npages = (end - start) / PAGE_SIZE;
-    for (let i = 0; i < npages; i++) perm[i] = protOf(context.memory, file.device, { flags: flags[i]!, pfn: pfns[i]! });
+    for (let i = 0; i < npages; i++)
+      perm[i] = dmirrorMkentry(context.memory, file.device, { flags: flags[i]!, pfn: pfns[i]! });
     file.mutex.unlock();
   }
   yield* mmuIntervalNotifierRemove(notifier);
@@ -113,8 +114,16 @@ function* snapshotChunk(
 class SnapshotInterval implements IntervalNotifierOps {
   constructor(private readonly file: DmirrorFile) {}
 
+  invalidate(interval: IntervalNotifier, range: NotifierRange, curSeq: number): Coroutine<boolean> {
+    return this.dmirrorSnapshotInvalidate(interval, range, curSeq);
+  }
+
   /** Linux: lib/test_hmm.c:dmirror_snapshot_invalidate() */
-  *invalidate(interval: IntervalNotifier, range: NotifierRange, curSeq: number): Coroutine<boolean> {
+  private *dmirrorSnapshotInvalidate(
+    interval: IntervalNotifier,
+    range: NotifierRange,
+    curSeq: number,
+  ): Coroutine<boolean> {
     const { mutex } = this.file;
     if (!(yield* lockForInvalidate(mutex, range))) return false;
     mmuIntervalSetSeq(interval, curSeq);
@@ -124,7 +133,7 @@ class SnapshotInterval implements IntervalNotifierOps {
 }
 
 /** One byte of a snapshot. Linux: lib/test_hmm.c:dmirror_mkentry() */
-function protOf(memory: Memory, device: DmirrorDevice, { flags, pfn }: { flags: number; pfn: number }): number {
+function dmirrorMkentry(memory: Memory, device: DmirrorDevice, { flags, pfn }: { flags: number; pfn: number }): number {
   if (flags & HmmPfn.error) return HMM_DMIRROR_PROT_ERROR;
   if (!(flags & HmmPfn.valid)) return HMM_DMIRROR_PROT_NONE;
   let prot = baseProtOf(memory, device, pfn);

@@ -3,8 +3,8 @@ import type { Coroutine } from '../../core/effect.js';
 import { copyFromUser } from '../../mm/faults/access.js';
 import { PAGE_SIZE } from '../../mm/frames/frames.js';
 import { dmirrorFault } from '../mirror/dmirror-range-fault.js';
-import { mirrorWrite } from '../mirror/mirror-copy.js';
-import { bounceInit, type Command } from './command.js';
+import { dmirrorDoWrite } from '../mirror/mirror-copy.js';
+import { type Command, dmirrorBounceInit } from './command.js';
 
 /**
  * WRITE: the device writes a range straight into the frames; pages before one that fails have been written (Q12). The
@@ -12,7 +12,7 @@ import { bounceInit, type Command } from './command.js';
  */
 export function* dmirrorWrite(command: Command): Coroutine<number> {
   const { context } = command;
-  const bounce = bounceInit(command);
+  const bounce = dmirrorBounceInit(command);
   if (typeof bounce === 'number') return bounce;
   let ret = -EFAULT;
   if ((yield* copyFromUser(command.callerMm, command.ptr, bounce)) === 0) ret = yield* writeAll(command, bounce);
@@ -23,7 +23,7 @@ export function* dmirrorWrite(command: Command): Coroutine<number> {
 function* writeAll(command: Command, bounce: Uint8Array): Coroutine<number> {
   const { context, file } = command;
   for (;;) {
-    let ret = yield* mirrorWrite(command, bounce);
+    let ret = yield* dmirrorDoWrite(command, bounce);
     if (ret !== -ENOENT) return ret;
     const start = command.addr + command.cpages * PAGE_SIZE;
     ret = yield* dmirrorFault(context, file, { start, end: command.end, write: true });

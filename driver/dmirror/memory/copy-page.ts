@@ -19,7 +19,7 @@ interface Source {
   readonly rights: number;
 }
 
-/** The destination `to`, which the device has handed out, gets its data. Linux: copy_highpage(), clear_highpage() */
+/** The destination `to`, which the device has handed out, gets its data. Linux: part of lib/test_hmm.c:dmirror_migrate_alloc_and_copy() */
 export function fillDevicePage(memory: Memory, to: number, from: number): void {
   const backing = backingPfn(memory, to);
   if (from === 0) clearPage(memory, backing);
@@ -45,7 +45,7 @@ function* pageToDevice(
   migrate: MigrateVma,
   { i, from, rights }: Source,
 ): Coroutine<void> {
-  const to = yield* file.device.allocPage();
+  const to = yield* file.device.dmirrorDevmemAllocPage();
   if (to === 0) return;
   fillDevicePage(memory, to, from);
   if (memory.kernel.inject.armed && (yield* injectBadCopy(memory, to, backingPfn(memory, to)))) return;

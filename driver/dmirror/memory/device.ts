@@ -22,7 +22,7 @@ export interface DmirrorDeviceOptions {
 }
 
 /** One device: its chunks of memory and the lists of what is free in them. Linux: lib/test_hmm.c:struct dmirror_device */
-export class DmirrorDevice implements DevPagemapOps {
+export class DmirrorDevice {
   /** Protected by `devmemLock`, except that closing a file reads it without (as Linux does). */
   chunks: DmirrorChunk[] = [];
   readonly devmemLock: Mutex;
@@ -32,7 +32,7 @@ export class DmirrorDevice implements DevPagemapOps {
   readonly moves = new MoveLog();
   readonly minor: number;
   readonly zone: ZoneId;
-  readonly migrateToRam: DevPagemapOps['migrateToRam'];
+  private readonly ops: DevPagemapOps;
   private readonly pages: FreeList;
   /** Folios of 2 MiB, in profiles that have such. */
   private readonly folios: FreeList;
@@ -43,7 +43,11 @@ export class DmirrorDevice implements DevPagemapOps {
   ) {
     this.minor = options.minor;
     this.zone = options.zone;
-    this.migrateToRam = options.migrateToRam;
+    this.ops = {
+      pageFree: (pfn) => this.dmirrorDevmemFree(pfn),
+      migrateToRam: options.migrateToRam,
+      folioSplit: (pfn) => this.dmirrorDevmemFolioSplit(pfn),
+    };
     this.devmemLock = new Mutex(memory.kernel, LockClass.devmemLock, `devmem_lock ${options.minor}`);
     this.pages = new FreeList(memory, (pfn) => this.chunkOf(pfn), 1);
     this.folios = new FreeList(memory, (pfn) => this.chunkOf(pfn), HPAGE_PMD_NR);
@@ -58,7 +62,7 @@ export class DmirrorDevice implements DevPagemapOps {
    * A page of the device, locked and with one reference; a private one has a backing page of system memory. 0 when there
    * is no memory of either kind. Linux: lib/test_hmm.c:dmirror_devmem_alloc_page()
    */
-  allocPage(): Coroutine<number> {
+  dmirrorDevmemAllocPage(): Coroutine<number> {
     return this.alloc(this.pages);
   }
 
@@ -79,7 +83,7 @@ export class DmirrorDevice implements DevPagemapOps {
       if (backing === 0) return 0;
     }
     let pfn = list.pop();
-    if (pfn === 0) pfn = yield* this.allocateChunk(list);
+    if (pfn === 0) pfn = yield* this.dmirrorAllocateChunk(list);
     if (pfn === 0) {
       if (backing !== 0) folioPut(memory, backing);
       return 0;
@@ -95,7 +99,7 @@ export class DmirrorDevice implements DevPagemapOps {
   }
 
   /** Linux: lib/test_hmm.c:dmirror_devmem_free() */
-  pageFree(head: number): void {
+  private dmirrorDevmemFree(head: number): void {
     const { frames } = this.memory;
     const npages = frames.folioNrPages(head);
     if (this.isPrivate) folioPut(this.memory, frames.zoneDeviceData(head));
@@ -110,8 +114,8 @@ export class DmirrorDevice implements DevPagemapOps {
     chunk.pagesFreed(npages);
   }
 
-  /** Each page gets its page of the backing folio, and the file that is named there. Linux: dmirror_devmem_folio_split() */
-  folioSplit(head: number): void {
+  /** Each page gets its page of the backing folio, and the file that is named there. Linux: lib/test_hmm.c:dmirror_devmem_folio_split() */
+  private dmirrorDevmemFolioSplit(head: number): void {
     const { frames } = this.memory;
     const backing = frames.zoneDeviceData(head);
     const file = frames.zoneDeviceData(backing);
@@ -122,8 +126,8 @@ export class DmirrorDevice implements DevPagemapOps {
     }
   }
 
-  /** Takes all free memory of `chunk` off the lists and keeps later one away. Linux: dmirror_remove_free_pages() */
-  removeFreePages(chunk: DmirrorChunk): void {
+  /** Takes all free memory of `chunk` off the lists and keeps later one away. Linux: lib/test_hmm.c:dmirror_remove_free_pages() */
+  dmirrorRemoveFreePages(chunk: DmirrorChunk): void {
     this.pages.lock();
     chunk.remove = true;
     this.folios.removeChunkLocked(chunk);
@@ -138,7 +142,7 @@ export class DmirrorDevice implements DevPagemapOps {
     this.folios.clear();
   }
 
-  /** Gives a chunk's place in the physical address space back; none of its pages is in use. Linux: memunmap_pages() */
+  /** Gives a chunk's place in the physical address space back; none of its pages is in use. Linux: part of mm/memremap.c:memunmap_pages() */
   unmapChunk(chunk: DmirrorChunk): void {
     assert(chunk.inUse === 0, `a chunk with ${chunk.inUse} pages in use is unmapped`);
     this.memory.pagemaps[chunk.pagemap.id] = null;
@@ -167,7 +171,7 @@ export class DmirrorDevice implements DevPagemapOps {
   }
 
   /** Makes a new chunk and takes its first unit. 0 when no place is left. Linux: lib/test_hmm.c:dmirror_allocate_chunk() */
-  private *allocateChunk(list: FreeList): Coroutine<number> {
+  private *dmirrorAllocateChunk(list: FreeList): Coroutine<number> {
     const { inject } = this.memory.kernel;
     yield* this.devmemLock.lock();
     const isRefused = inject.armed && (yield* inject.reach(InjectPoint.deviceChunkAlloc)) !== 0;
@@ -194,7 +198,7 @@ export class DmirrorDevice implements DevPagemapOps {
       npages: chunkPages,
       freshEnd: firstPfn + chunkPages,
       owner: this,
-      ops: this,
+      ops: this.ops,
     };
     pagemaps[id] = pagemap;
     const chunk = new DmirrorChunk(pagemap, list.unitPages);

@@ -5,7 +5,7 @@ import {
   migrateDeviceFinalize,
   migrateDevicePages,
   migrateDeviceRange,
-  splitSource,
+  migrateVmaSplitUnmappedFolio,
 } from '../../hmm/index.js';
 import { Phase } from '../../inject/inject-points.js';
 import { backingPfn, copyPage, folioLockNew } from '../../mm/frames/folio.js';
@@ -62,7 +62,7 @@ function pageHome(memory: Memory, { src, srcPfn, dst, dstPfn }: MigrateArrays, i
 function* folioHome(memory: Memory, migrate: MigrateArrays, i: number): Coroutine<boolean> {
   const { src, srcPfn, dst, dstPfn } = migrate;
   const head = memory.allocator.allocateHuge();
-  if (head === 0) return yield* splitSource(memory, migrate, i);
+  if (head === 0) return yield* migrateVmaSplitUnmappedFolio(memory, migrate, i);
   folioLockNew(memory, head);
   copyHugePage(memory, head, backingPfn(memory, srcPfn[i]!));
   dst[i] = MigratePfn.valid | MigratePfn.compound | (src[i]! & MigratePfn.write);

@@ -43,7 +43,7 @@ export class FreeList {
 
   /**
    * Takes every unit of `chunk` off the list; the caller holds dev_lock. What is in front of the chunk's last one goes with it: that is of
-   * chunks that are removed next. Linux: dmirror_remove_free_pages()
+   * chunks that are removed next. Linux: part of lib/test_hmm.c:dmirror_remove_free_pages()
    */
   removeChunkLocked(chunk: DmirrorChunk): void {
     for (let pfn = this.head; pfn !== 0; ) {

@@ -9,10 +9,10 @@ import {
 import { VM_FAULT } from '../../mm/faults/fault-code.js';
 import { HPAGE_PMD_NR, PAGE_SIZE } from '../../mm/frames/frames.js';
 import type { DeviceFault } from '../../mm/frames/pagemap.js';
-import { giveUp, selectDevice } from '../commands/migrate-to-sys.js';
+import { dmirrorSelectDevice, giveUp } from '../commands/migrate-to-sys.js';
 import type { DmirrorContext } from '../context.js';
 import type { DmirrorFile } from '../file.js';
-import { allocAndCopyToSystem, copyDone } from '../mirror/copy.js';
+import { copyDone, dmirrorDevmemFaultAllocAndCopy } from '../mirror/copy.js';
 
 /**
  * The CPU touched private memory: it moves to system memory, for all who map it; a page, or the folio of a 2 MiB entry. The open file is
@@ -34,7 +34,7 @@ export function* dmirrorDevmemFault(
     vma,
     start,
     end: start + npages * PAGE_SIZE,
-    flags: selectDevice(file.device) | (isHuge ? MigrateSelect.compound : 0),
+    flags: dmirrorSelectDevice(file.device) | (isHuge ? MigrateSelect.compound : 0),
     pgmapOwner: file.device,
     faultPfn: pfn,
   });
@@ -47,7 +47,7 @@ export function* dmirrorDevmemFault(
 }
 
 function* bringBack(context: DmirrorContext, file: DmirrorFile, migrate: MigrateVma): Coroutine<number> {
-  const failed = yield* allocAndCopyToSystem(context, file, migrate);
+  const failed = yield* dmirrorDevmemFaultAllocAndCopy(context, file, migrate);
   if (failed & VM_FAULT.oom && context.memory.profile.toSystemFails) {
     yield* giveUp(migrate);
     return VM_FAULT.oom;

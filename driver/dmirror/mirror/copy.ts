@@ -22,7 +22,7 @@ import { MirrorTag } from './mirror.js';
  * Gives each collected page a place on the device and its data, zeroes for what was a hole. A page without a place stays
  * where it is. Linux: lib/test_hmm.c:dmirror_migrate_alloc_and_copy()
  */
-export function* allocAndCopyToDevice(
+export function* dmirrorMigrateAllocAndCopy(
   { memory }: DmirrorContext,
   file: DmirrorFile,
   migrate: MigrateVma,
@@ -44,7 +44,7 @@ export function* allocAndCopyToDevice(
       nr = yield* folioToDevice(memory, file, migrate, { i, from, rights });
       continue;
     }
-    const to = file.takeFailAlloc() ? 0 : yield* file.device.allocPage();
+    const to = file.takeFailAlloc() ? 0 : yield* file.device.dmirrorDevmemAllocPage();
     if (to === 0) continue;
     fillDevicePage(memory, to, from);
     if (inject.armed && (yield* injectBadCopy(memory, to, backingPfn(memory, to)))) continue;
@@ -55,9 +55,9 @@ export function* allocAndCopyToDevice(
 /**
  * The way back: each collected device page gets a locked system page with its data, and leaves the mirror of `file`.
  * 0, or VM_FAULT.oom and VM_FAULT.sigbus when pages found no memory or could not be copied; they stay on the device.
- * Linux: dmirror_devmem_fault_alloc_and_copy()
+ * Linux: lib/test_hmm.c:dmirror_devmem_fault_alloc_and_copy()
  */
-export function* allocAndCopyToSystem(
+export function* dmirrorDevmemFaultAllocAndCopy(
   context: DmirrorContext,
   file: DmirrorFile,
   migrate: MigrateVma,
@@ -81,8 +81,12 @@ export function* allocAndCopyToSystem(
   return failed;
 }
 
-/** Mirrors the pages that did migrate, as their backing pages. Linux: dmirror_migrate_finalize_and_map() */
-export function* finalizeAndMap({ memory }: DmirrorContext, file: DmirrorFile, migrate: MigrateVma): Coroutine<void> {
+/** Mirrors the pages that did migrate, as their backing pages. Linux: lib/test_hmm.c:dmirror_migrate_finalize_and_map() */
+export function* dmirrorMigrateFinalizeAndMap(
+  { memory }: DmirrorContext,
+  file: DmirrorFile,
+  migrate: MigrateVma,
+): Coroutine<void> {
   const { src, srcPfn, dst, dstPfn, npages } = migrate;
   const firstVpn = migrate.start / PAGE_SIZE;
   const { inject } = memory.kernel;

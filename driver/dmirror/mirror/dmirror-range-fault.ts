@@ -31,7 +31,7 @@ export interface FaultRequest {
  * did not hold still for a second; chunks before the failing one stay mirrored. Linux: lib/test_hmm.c:dmirror_fault()
  */
 export function dmirrorFault(context: DmirrorContext, file: DmirrorFile, request: FaultRequest): Coroutine<number> {
-  return faultChunks(context, file, request, rangeStableLocked);
+  return faultChunks(context, file, request, dmirrorRangeFaultLocked);
 }
 
 /**
@@ -43,14 +43,14 @@ export function dmirrorFaultUnlocked(
   file: DmirrorFile,
   request: FaultRequest,
 ): Coroutine<number> {
-  return faultChunks(context, file, request, rangeStableUnlocked);
+  return faultChunks(context, file, request, dmirrorRangeFaultUnlocked);
 }
 
 function* faultChunks(
   context: DmirrorContext,
   file: DmirrorFile,
   request: FaultRequest,
-  stable: typeof rangeStableLocked,
+  stable: typeof dmirrorRangeFaultLocked,
 ): Coroutine<number> {
   const { mm } = file;
   const { kernel, profile } = context.memory;
@@ -88,19 +88,19 @@ function* faultChunks(
 
 /** The end of dmirror_range_fault(), with the file's mutex held, which it releases. */
 function mirrorReports(context: DmirrorContext, file: DmirrorFile, range: HmmRange): number {
-  const result = storeFaulted(context, file, range);
+  const result = dmirrorDoFault(context, file, range);
   if (result === 0 || !context.memory.kernel.defects.lockLeftTrue) file.mutex.unlock();
   return result;
 }
 
 /**
  * Runs hmm_range_fault until nothing has changed meanwhile; then the file's mutex is held, and as long as it is, the
- * answer in `range` is true. On errors (-EBUSY after a second, hmm's own) it is not held.
+ * answer in `range` is true. On errors (-EBUSY after a second, hmm's own) it is not held. Linux: part of lib/test_hmm.c:dmirror_range_fault()
  *
  * Deviates: lib/test_hmm.c does not notice that another task migrates the range to or from its own device, and mirrors
  * a page that is gone; here that is a change like any other.
  */
-export function* rangeStableLocked(file: DmirrorFile, range: HmmRange): Coroutine<number> {
+export function* dmirrorRangeFaultLocked(file: DmirrorFile, range: HmmRange): Coroutine<number> {
   const { mm, mutex } = file;
   const { scheduler, inject } = mm.memory.kernel;
   const { clock } = scheduler;
@@ -125,7 +125,7 @@ export function* rangeStableLocked(file: DmirrorFile, range: HmmRange): Coroutin
 }
 
 /** As `rangeStableLocked` without mmap_lock at the call. Linux: lib/test_hmm.c:dmirror_range_fault_unlocked() of 7.3 */
-function* rangeStableUnlocked(file: DmirrorFile, range: HmmRange): Coroutine<number> {
+function* dmirrorRangeFaultUnlocked(file: DmirrorFile, range: HmmRange): Coroutine<number> {
   const { mutex, mm } = file;
   for (;;) {
     // Deviates: Linux has no way out of this loop; who serves the machine can ask for one.
@@ -145,8 +145,8 @@ export function movesByOthers({ device, mm }: DmirrorFile): number {
   return device.moves.latestByOthers(mm.memory.kernel.current.id);
 }
 
-/** Q4: an own device page that may only be read answers a write request without the right. Linux: dmirror_do_fault() */
-function storeFaulted(context: DmirrorContext, file: DmirrorFile, range: HmmRange): number {
+/** Q4: an own device page that may only be read answers a write request without the right. Linux: lib/test_hmm.c:dmirror_do_fault() */
+function dmirrorDoFault(context: DmirrorContext, file: DmirrorFile, range: HmmRange): number {
   const { inject } = context.memory.kernel;
   const first = range.start / PAGE_SIZE;
   const npages = range.end / PAGE_SIZE - first;

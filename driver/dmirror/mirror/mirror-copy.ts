@@ -2,7 +2,7 @@ import { EFAULT, ENOENT } from '../../../uapi/errno.js';
 import { type Coroutine, preemptPoint } from '../../core/effect.js';
 import { copyToUser } from '../../mm/faults/access.js';
 import { PAGE_SIZE, Zone } from '../../mm/frames/frames.js';
-import { bounceInit, type Command } from '../commands/command.js';
+import { type Command, dmirrorBounceInit } from '../commands/command.js';
 import { KernelOops } from '../oops.js';
 import { MirrorTag, mirrorPfn, mirrorTag } from './mirror.js';
 
@@ -14,7 +14,7 @@ const PAGES_PER_SLICE = 512;
  * Copies pages from the device's view into `bounce`, from page `command.cpages` of the range on, and counts them there.
  * 0, or -ENOENT at the first page that the mirror lacks. Linux: lib/test_hmm.c:dmirror_do_read()
  */
-export function* mirrorRead(command: Command, bounce: Uint8Array): Coroutine<number> {
+export function* dmirrorDoRead(command: Command, bounce: Uint8Array): Coroutine<number> {
   const { file, context } = command;
   const { bytes, kernel } = context.memory;
   const first = command.addr / PAGE_SIZE;
@@ -35,7 +35,7 @@ export function* mirrorRead(command: Command, bounce: Uint8Array): Coroutine<num
 }
 
 /** The same in the other direction: only pages that the mirror may write count. Linux: lib/test_hmm.c:dmirror_do_write() */
-export function* mirrorWrite(command: Command, bounce: Uint8Array): Coroutine<number> {
+export function* dmirrorDoWrite(command: Command, bounce: Uint8Array): Coroutine<number> {
   const { file, context } = command;
   const { bytes, kernel } = context.memory;
   const first = command.addr / PAGE_SIZE;
@@ -60,10 +60,10 @@ export function* mirrorWrite(command: Command, bounce: Uint8Array): Coroutine<nu
  * counts that (Q11). 0, -ENOMEM, -ENOENT when the mirror lacks a page, -EFAULT.
  */
 export function* returnMirroredData(command: Command): Coroutine<number> {
-  const bounce = bounceInit(command);
+  const bounce = dmirrorBounceInit(command);
   if (typeof bounce === 'number') return bounce;
   command.cpages = 0;
-  let ret = yield* mirrorRead(command, bounce);
+  let ret = yield* dmirrorDoRead(command, bounce);
   if (ret === 0 && (yield* copyToUser(command.callerMm, command.ptr, bounce)) !== 0) ret = -EFAULT;
   command.context.bounce.give(bounce);
   return ret;

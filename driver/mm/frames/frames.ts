@@ -1,5 +1,5 @@
 import { assert } from '../../core/assert.js';
-import { Access, NOBODY, type Observable, Shared, type SharedKind } from '../../core/observer.js';
+import { NOBODY, type Observable } from '../../core/observer.js';
 
 export const PAGE_SHIFT = 12;
 export const PAGE_SIZE = 4096;
@@ -36,15 +36,6 @@ export type ZoneId = (typeof Zone)[keyof typeof Zone];
 /** GUP pins add this to the refcount of a small folio. Linux: GUP_PIN_COUNTING_BIAS. */
 export const GUP_PIN_COUNTING_BIAS = 1024;
 
-const ALL_OF_A_PAGE = [
-  Shared.refcount,
-  Shared.mapcount,
-  Shared.folioLock,
-  Shared.pageFlags,
-  Shared.pageMapping,
-  Shared.folioShape,
-] as const;
-
 /** `struct page` of every frame as it lies, by pfn: for proofs about a whole machine, and for whoever keeps or prints one. */
 export interface FrameArrays {
   readonly refcount: Int32Array;
@@ -62,12 +53,9 @@ export interface FrameArrays {
   readonly zoneDeviceData: Int32Array;
 }
 
-const READ_LOCKLESS = Access.read | Access.lockless;
-const NOT_THE_LOCK = ~PG.locked;
-
 /**
- * `struct page` of every frame of the machine, as struct-of-arrays by pfn, and the only way to what tasks share of it:
- * the kernel's observer is told before each access. Pfns count up over three areas: system RAM from 0, then the coherent
+ * `struct page` of every frame of the machine, as struct-of-arrays by pfn, and the only way to what tasks share of it.
+ * While the kernel has an observer, this is an `ObservedFrames`. Pfns count up over three areas: system RAM from 0, then the coherent
  * windows, then private device memory, which has no bytes of its own. Arrays are made once, for all frames that can ever
  * exist, and their memory is not touched before a frame is used.
  *
@@ -101,7 +89,7 @@ export class Frames {
     readonly systemFrames: number,
     readonly coherentFrames: number,
     readonly privateFrames: number,
-    private readonly kernel: Observable = NOBODY,
+    protected readonly kernel: Observable = NOBODY,
   ) {
     const n = systemFrames + coherentFrames + privateFrames;
     this.count = n;
@@ -146,179 +134,152 @@ export class Frames {
   }
 
   refcount(pfn: number): number {
-    if (this.kernel.observer !== null) this.touch(Shared.refcount, pfn, READ_LOCKLESS);
     return this.refcounts[pfn]!;
   }
 
   /** Answers the sum. */
   addRefcount(pfn: number, count: number): number {
-    if (this.kernel.observer !== null) this.touch(Shared.refcount, pfn, Access.write);
-    this.refcounts[pfn]! += count;
-    return this.refcounts[pfn]!;
+    const sum = this.refcounts[pfn]! + count;
+    this.refcounts[pfn] = sum;
+    return sum;
   }
 
   setRefcount(pfn: number, value: number): void {
-    if (this.kernel.observer !== null) this.touch(Shared.refcount, pfn, Access.write);
     this.refcounts[pfn] = value;
   }
 
   mapcount(pfn: number): number {
-    if (this.kernel.observer !== null) this.touch(Shared.mapcount, pfn, READ_LOCKLESS);
     return this.mapcounts[pfn]!;
   }
 
   /** Answers the sum. */
   addMapcount(pfn: number, count: number): number {
-    if (this.kernel.observer !== null) this.touch(Shared.mapcount, pfn, Access.write);
-    this.mapcounts[pfn]! += count;
-    return this.mapcounts[pfn]!;
+    const sum = this.mapcounts[pfn]! + count;
+    this.mapcounts[pfn] = sum;
+    return sum;
   }
 
   setMapcount(pfn: number, value: number): void {
-    if (this.kernel.observer !== null) this.touch(Shared.mapcount, pfn, Access.write);
     this.mapcounts[pfn] = value;
   }
 
   entireMapcount(pfn: number): number {
-    if (this.kernel.observer !== null) this.touch(Shared.mapcount, pfn, READ_LOCKLESS);
     return this.entireMapcounts[pfn]!;
   }
 
   /** Answers the sum. */
   addEntireMapcount(pfn: number, count: number): number {
-    if (this.kernel.observer !== null) this.touch(Shared.mapcount, pfn, Access.write);
-    this.entireMapcounts[pfn]! += count;
-    return this.entireMapcounts[pfn]!;
+    const sum = this.entireMapcounts[pfn]! + count;
+    this.entireMapcounts[pfn] = sum;
+    return sum;
   }
 
   setEntireMapcount(pfn: number, value: number): void {
-    if (this.kernel.observer !== null) this.touch(Shared.mapcount, pfn, Access.write);
     this.entireMapcounts[pfn] = value;
   }
 
   folioMapcount(pfn: number): number {
-    if (this.kernel.observer !== null) this.touch(Shared.mapcount, pfn, READ_LOCKLESS);
     return this.folioMapcounts[pfn]!;
   }
 
   /** Answers the sum. */
   addFolioMapcount(pfn: number, count: number): number {
-    if (this.kernel.observer !== null) this.touch(Shared.mapcount, pfn, Access.write);
-    this.folioMapcounts[pfn]! += count;
-    return this.folioMapcounts[pfn]!;
+    const sum = this.folioMapcounts[pfn]! + count;
+    this.folioMapcounts[pfn] = sum;
+    return sum;
   }
 
   setFolioMapcount(pfn: number, value: number): void {
-    if (this.kernel.observer !== null) this.touch(Shared.mapcount, pfn, Access.write);
     this.folioMapcounts[pfn] = value;
   }
 
   /** Pins by GUP (FOLL_PIN); for small folios each also stands for GUP_PIN_COUNTING_BIAS references. */
   pincount(pfn: number): number {
-    if (this.kernel.observer !== null) this.touch(Shared.refcount, pfn, READ_LOCKLESS);
     return this.pincounts[pfn]!;
   }
 
   /** Answers the sum. */
   addPincount(pfn: number, count: number): number {
-    if (this.kernel.observer !== null) this.touch(Shared.refcount, pfn, Access.write);
-    this.pincounts[pfn]! += count;
-    return this.pincounts[pfn]!;
+    const sum = this.pincounts[pfn]! + count;
+    this.pincounts[pfn] = sum;
+    return sum;
   }
 
   setPincount(pfn: number, value: number): void {
-    if (this.kernel.observer !== null) this.touch(Shared.refcount, pfn, Access.write);
     this.pincounts[pfn] = value;
   }
 
   /** All flags, the lock bit too; `hasFlags` depends on less. */
   flags(pfn: number): number {
-    if (this.kernel.observer !== null) this.touchFlags(pfn, -1, READ_LOCKLESS);
     return this.flagWords[pfn]!;
   }
 
   /** Any of `mask`? */
   hasFlags(pfn: number, mask: number): boolean {
-    if (this.kernel.observer !== null) this.touchFlags(pfn, mask, READ_LOCKLESS);
     return (this.flagWords[pfn]! & mask) !== 0;
   }
 
   setFlags(pfn: number, mask: number): void {
-    if (this.kernel.observer !== null) this.touchFlags(pfn, mask, Access.write);
     this.flagWords[pfn]! |= mask;
   }
 
   clearFlags(pfn: number, mask: number): void {
-    if (this.kernel.observer !== null) this.touchFlags(pfn, mask, Access.write);
     this.flagWords[pfn]! &= ~mask;
   }
 
   writeFlags(pfn: number, flags: number): void {
-    if (this.kernel.observer !== null) this.touchFlags(pfn, -1, Access.write);
     this.flagWords[pfn] = flags;
   }
 
   /** Id of the anon_vma (with PG.anon) or of the file mapping; 0 is none. */
   mapping(pfn: number): number {
-    if (this.kernel.observer !== null) this.touch(Shared.pageMapping, pfn, Access.read);
     return this.mappings[pfn]!;
   }
 
   setMapping(pfn: number, value: number): void {
-    if (this.kernel.observer !== null) this.touch(Shared.pageMapping, pfn, Access.write);
     this.mappings[pfn] = value;
   }
 
   /** Page offset in the mapping; for anonymous memory the linear page index of its VMA. */
   index(pfn: number): number {
-    if (this.kernel.observer !== null) this.touch(Shared.pageMapping, pfn, Access.read);
     return this.indexes[pfn]!;
   }
 
   setIndex(pfn: number, value: number): void {
-    if (this.kernel.observer !== null) this.touch(Shared.pageMapping, pfn, Access.write);
     this.indexes[pfn] = value;
   }
 
   head(pfn: number): number {
-    if (this.kernel.observer !== null) this.touch(Shared.folioShape, pfn, Access.read);
     return this.heads[pfn]!;
   }
 
   setHead(pfn: number, value: number): void {
-    if (this.kernel.observer !== null) this.touch(Shared.folioShape, pfn, Access.write);
     this.heads[pfn] = value;
   }
 
   order(pfn: number): number {
-    if (this.kernel.observer !== null) this.touch(Shared.folioShape, pfn, Access.read);
     return this.orders[pfn]!;
   }
 
   setOrder(pfn: number, value: number): void {
-    if (this.kernel.observer !== null) this.touch(Shared.folioShape, pfn, Access.write);
     this.orders[pfn] = value;
   }
 
   /** Task id of the holder of the lock bit. */
   lockOwner(pfn: number): number {
-    if (this.kernel.observer !== null) this.touch(Shared.folioLock, pfn, Access.read);
     return this.lockOwners[pfn]!;
   }
 
   setLockOwner(pfn: number, value: number): void {
-    if (this.kernel.observer !== null) this.touch(Shared.folioLock, pfn, Access.write);
     this.lockOwners[pfn] = value;
   }
 
   /** Swap slot of a folio in the swap cache, -1 without. */
   swapSlot(pfn: number): number {
-    if (this.kernel.observer !== null) this.touch(Shared.folioShape, pfn, Access.read);
     return this.swapSlots[pfn]!;
   }
 
   setSwapSlot(pfn: number, value: number): void {
-    if (this.kernel.observer !== null) this.touch(Shared.folioShape, pfn, Access.write);
     this.swapSlots[pfn] = value;
   }
 
@@ -327,19 +288,16 @@ export class Frames {
    * device file.
    */
   zoneDeviceData(pfn: number): number {
-    if (this.kernel.observer !== null) this.touch(Shared.pageMapping, pfn, Access.read);
     return this.deviceData[pfn]!;
   }
 
   setZoneDeviceData(pfn: number, value: number): void {
-    if (this.kernel.observer !== null) this.touch(Shared.pageMapping, pfn, Access.write);
     this.deviceData[pfn] = value;
   }
 
   /** Fresh `struct page` values for one frame that is about to be handed out; the refcount becomes 1. */
   prepare(pfn: number, zone: ZoneId, pagemap: number): void {
     assert(this.refcounts[pfn] === 0, `pfn ${pfn} is handed out while it has ${this.refcounts[pfn]} references`);
-    if (this.kernel.observer !== null) this.touchAll(pfn, 1);
     this.refcounts[pfn] = 1;
     this.mapcounts[pfn] = 0;
     this.entireMapcounts[pfn] = 0;
@@ -372,7 +330,6 @@ export class Frames {
   /** A folio that nothing maps becomes single pages, each with a reference of its own. Linux: split_page() */
   splitToPages(head: number): void {
     const nr = this.folioNrPages(head);
-    if (this.kernel.observer !== null) this.touchAll(head, nr);
     for (let pfn = head; pfn < head + nr; pfn++) {
       this.heads[pfn] = pfn;
       this.orders[pfn] = 0;
@@ -400,20 +357,5 @@ export class Frames {
   /** Linux: include/linux/mm.h:folio_maybe_dma_pinned() */
   folioMaybeDmaPinned(head: number): boolean {
     return this.pincount(head) > 0;
-  }
-
-  private touch(kind: SharedKind, pfn: number, how: number): void {
-    this.kernel.observer!.touch(kind, pfn, how, 1);
-  }
-
-  /** The lock bit and the other flags are two objects. */
-  private touchFlags(pfn: number, mask: number, how: number): void {
-    if (mask & PG.locked) this.touch(Shared.folioLock, pfn, how);
-    if (mask & NOT_THE_LOCK) this.touch(Shared.pageFlags, pfn, how);
-  }
-
-  /** Pages begin a new life, or a folio becomes pages. */
-  private touchAll(pfn: number, count: number): void {
-    for (const kind of ALL_OF_A_PAGE) this.kernel.observer!.touch(kind, pfn, Access.write, count);
   }
 }

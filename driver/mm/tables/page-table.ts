@@ -1,7 +1,8 @@
 import { assert } from '../../core/assert.js';
-import { Access, entryId, type Observable, Shared } from '../../core/observer.js';
+import type { Observable } from '../../core/observer.js';
 import type { KernelMemory } from '../frames/kernel-memory.js';
 import { KIND_MASK, Kind } from './entry.js';
+import { ObservedTable } from './observed-table.js';
 import { ENTRIES_PER_TABLE, Table } from './table.js';
 
 export { ENTRIES_PER_TABLE, Table };
@@ -24,6 +25,8 @@ export class TablePool {
   private readonly freeInner: Table[] = [];
   /** Tables handed out and not yet returned. */
   inUse = 0;
+  /** Tables in use are `ObservedTable`s, and no walk is remembered. */
+  isObserved = false;
 
   constructor(
     private readonly kernel: Observable,
@@ -33,18 +36,16 @@ export class TablePool {
   allocate(isLeaf: boolean): Table {
     this.inUse++;
     this.kernelMemory.take('table', 1);
-    return (isLeaf ? this.freeLeaves.pop() : this.freeInner.pop()) ?? new Table(this.kernel, isLeaf);
-  }
-
-  /** The walk to a PMD table that is remembered still reads the entry that it hangs under. */
-  touchPud(mmId: number, pud: number): void {
-    this.kernel.observer?.touch(Shared.pud, entryId(mmId, pud * PAGES_PER_PUD_ENTRY), Access.read | Access.lockless, 1);
+    const table = (isLeaf ? this.freeLeaves.pop() : this.freeInner.pop()) ?? new Table(this.kernel, isLeaf);
+    if (this.isObserved) setTableObserved(table, true);
+    return table;
   }
 
   /** The caller guarantees that the table is empty. */
   release(table: Table): void {
     this.inUse--;
     this.kernelMemory.give('table', 1);
+    if (this.isObserved) setTableObserved(table, false);
     const free = table.isLeaf ? this.freeLeaves : this.freeInner;
     if (free.length < KEPT_TABLES) free.push(table);
   }
@@ -64,7 +65,7 @@ export class PageTable {
 
   constructor(
     private readonly pool: TablePool,
-    private readonly mmId: number,
+    mmId: number,
   ) {
     this.root = pool.allocate(false);
     this.root.becomeRoot(mmId);
@@ -73,14 +74,11 @@ export class PageTable {
   /** The PMD table whose 512 entries cover `vpn`'s GiB, or null when a level above is none. */
   pmdTable(vpn: number): Table | null {
     const base = Math.floor(vpn / PAGES_PER_PUD_ENTRY);
-    if (base === this.cachedPmdBase) {
-      this.pool.touchPud(this.mmId, base);
-      return this.cachedPmd;
-    }
+    if (base === this.cachedPmdBase) return this.cachedPmd;
     const pgdIndex = Math.floor(vpn / PAGES_PER_PGD_ENTRY);
     const pmd =
       pgdIndex < ENTRIES_PER_TABLE ? (this.root.child(pgdIndex)?.child(base % ENTRIES_PER_TABLE) ?? null) : null;
-    if (pmd !== null) {
+    if (pmd !== null && !this.pool.isObserved) {
       this.cachedPmdBase = base;
       this.cachedPmd = pmd;
     }
@@ -133,6 +131,12 @@ export class PageTable {
     this.pool.releaseTree(this.root);
   }
 
+  /** What is in use becomes observed or plain, see `Memory`. */
+  setObserved(isObserved: boolean): void {
+    this.forgetCache();
+    setTreeObserved(this.root, isObserved);
+  }
+
   /** Must follow the release of any PMD table. */
   forgetCache(): void {
     this.cachedPmdBase = -1;
@@ -147,6 +151,16 @@ export class PageTable {
     table.attach(index, child);
     return child;
   }
+}
+
+function setTreeObserved(table: Table, isObserved: boolean): void {
+  setTableObserved(table, isObserved);
+  for (const child of table.rawChildren ?? []) if (child !== null) setTreeObserved(child, isObserved);
+}
+
+/** Both classes have the same fields. */
+function setTableObserved(table: Table, isObserved: boolean): void {
+  Object.setPrototypeOf(table, isObserved ? ObservedTable.prototype : Table.prototype);
 }
 
 export function pmdIndex(vpn: number): number {

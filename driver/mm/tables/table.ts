@@ -1,19 +1,15 @@
 import { assert } from '../../core/assert.js';
-import { Access, type EntryChange, entryId, type Observable, Shared, type SharedKind } from '../../core/observer.js';
-import { KIND_MASK, Kind } from './entry.js';
+import type { Observable } from '../../core/observer.js';
+import { Kind } from './entry.js';
 
 export const ENTRIES_PER_TABLE = 512;
-const READ_LOCKLESS = Access.read | Access.lockless;
 
 /** Pages under one entry, by level. */
-const SPAN = [0, 1, 2 ** 9, 2 ** 18, 2 ** 27] as const;
-
-/** The one change that is being told of. */
-const CHANGE: EntryChange = { oldLo: 0, oldHi: 0, newLo: 0, newHi: 0 };
+export const SPAN = [0, 1, 2 ** 9, 2 ** 18, 2 ** 27] as const;
 
 /**
- * One table of 512 entries, and the only way to them: whatever reads or writes an entry does it here, where the kernel's
- * observer is told before. Entry `i` is two numbers, `lo` (kind and flags) and `hi` (pfn or slot), see entry.ts. Tables
+ * One table of 512 entries, and the only way to them: whatever reads or writes an entry does it here. While the kernel has
+ * an observer, tables are `ObservedTable`s. Entry `i` is two numbers, `lo` (kind and flags) and `hi` (pfn or slot), see entry.ts. Tables
  * above the PTE level also have children; where a child hangs, the entry is of kind table.
  *
  * A reader under the page table lock takes `lo` and `hi`; one without it `loLockless` and `hiLockless`, as what they
@@ -23,55 +19,48 @@ export class Table {
   private readonly cells = new Uint32Array(2 * ENTRIES_PER_TABLE);
   private readonly below: (Table | null)[] | null;
   /** Where it hangs: id of the address space, 0 for a table that is in no tree and so nobody else's concern. */
-  private mmId = 0;
+  protected mmId = 0;
   /** 1 for a table of PTEs. */
-  private level = 1;
+  protected level = 1;
   /** The first page that it covers. */
-  private firstVpn = 0;
+  protected firstVpn = 0;
 
   constructor(
-    private readonly kernel: Observable,
+    protected readonly kernel: Observable,
     readonly isLeaf: boolean,
   ) {
     this.below = isLeaf ? null : new Array<Table | null>(ENTRIES_PER_TABLE).fill(null);
   }
 
   lo(i: number): number {
-    if (this.kernel.observer !== null) this.touch(i, Access.read, 1);
     return this.cells[2 * i]!;
   }
 
   hi(i: number): number {
-    if (this.kernel.observer !== null) this.touch(i, Access.read, 1);
     return this.cells[2 * i + 1]!;
   }
 
   loLockless(i: number): number {
-    if (this.kernel.observer !== null) this.touch(i, READ_LOCKLESS, 1);
     return this.cells[2 * i]!;
   }
 
   hiLockless(i: number): number {
-    if (this.kernel.observer !== null) this.touch(i, READ_LOCKLESS, 1);
     return this.cells[2 * i + 1]!;
   }
 
   /** The table below entry `i`. Walks down a tree take no lock for this. */
   child(i: number): Table | null {
-    if (this.kernel.observer !== null) this.touch(i, READ_LOCKLESS, 1);
     return this.below![i]!;
   }
 
   /** Linux: set_pte_at(), set_pmd_at() */
   set(i: number, lo: number, hi: number): void {
-    if (this.kernel.observer !== null) this.change(i, lo, hi);
     this.cells[2 * i] = lo;
     this.cells[2 * i + 1] = hi;
   }
 
   /** Another kind or other flags for the same page. */
   setLo(i: number, lo: number): void {
-    if (this.kernel.observer !== null) this.change(i, lo, this.cells[2 * i + 1]!);
     this.cells[2 * i] = lo;
   }
 
@@ -118,13 +107,10 @@ export class Table {
   }
 
   /** Has another place in a tree, or none, with all tables below. */
-  private place(mmId: number, level: number, firstVpn: number): void {
-    const { kernel } = this;
-    if (kernel.observer !== null) this.tellOfAll(false);
+  protected place(mmId: number, level: number, firstVpn: number): void {
     this.mmId = mmId;
     this.level = level;
     this.firstVpn = firstVpn;
-    if (kernel.observer !== null) this.tellOfAll(true);
     if (this.below === null) return;
     for (let i = 0; i < ENTRIES_PER_TABLE; i++) this.below[i]?.place(mmId, level - 1, firstVpn + i * SPAN[level]!);
   }
@@ -164,42 +150,5 @@ export class Table {
   /** As `rawChildren`; goes with its last user. */
   get children(): readonly (Table | null)[] | null {
     return this.below;
-  }
-
-  private touch(i: number, how: number, count: number): void {
-    if (this.mmId === 0) return;
-    const span = SPAN[this.level]!;
-    const kind = (Shared.pte - 1 + this.level) as SharedKind;
-    // Neighbours in a table of a higher level are no neighbours by id, so each is named.
-    if (span === 1) this.kernel.observer!.touch(kind, entryId(this.mmId, this.firstVpn + i), how, count);
-    else
-      for (let n = i; n < i + count; n++)
-        this.kernel.observer!.touch(kind, entryId(this.mmId, this.firstVpn + n * span), how, 1);
-  }
-
-  private change(i: number, lo: number, hi: number): void {
-    if (this.mmId === 0) return;
-    this.touch(i, Access.write, 1);
-    CHANGE.oldLo = this.cells[2 * i]!;
-    CHANGE.oldHi = this.cells[2 * i + 1]!;
-    CHANGE.newLo = lo;
-    CHANGE.newHi = hi;
-    this.kernel.observer!.entryChanges(this.mmId, this.firstVpn + i * SPAN[this.level]!, this.level, CHANGE);
-  }
-
-  /** What comes into the tree with its table, or leaves it, changes from none or to none. */
-  private tellOfAll(isComing: boolean): void {
-    if (this.mmId === 0) return;
-    this.touch(0, Access.write, ENTRIES_PER_TABLE);
-    for (let i = 0; i < ENTRIES_PER_TABLE; i++) {
-      const lo = this.cells[2 * i]!;
-      const kind = lo & KIND_MASK;
-      if (kind === Kind.none || kind === Kind.table) continue;
-      CHANGE.oldLo = isComing ? Kind.none : lo;
-      CHANGE.oldHi = isComing ? 0 : this.cells[2 * i + 1]!;
-      CHANGE.newLo = isComing ? lo : Kind.none;
-      CHANGE.newHi = isComing ? this.cells[2 * i + 1]! : 0;
-      this.kernel.observer!.entryChanges(this.mmId, this.firstVpn + i * SPAN[this.level]!, this.level, CHANGE);
-    }
   }
 }

@@ -24,7 +24,7 @@ export class DeviceFile extends OpenFile {
   override *release(): Coroutine<void> {
     const { inject } = this.dmirror.mm.memory.kernel;
     if (inject.armed) this.noteForInject(inject, 'close', this.dialect);
-    yield* this.devices.release(this.dmirror);
+    yield* this.devices.dmirrorFopsRelease(this.dmirror);
   }
 
   /** A numbering that nobody knows has no number that the device knows. */
@@ -50,7 +50,7 @@ export class DeviceFile extends OpenFile {
   }
 
   override *mmap(vma: Vma): Coroutine<number> {
-    return this.devices.mmap(this.dmirror, vma);
+    return this.devices.dmirrorFopsMmap(this.dmirror, vma);
   }
 }
 
@@ -59,7 +59,7 @@ export function addDevices(machine: Machine): void {
   const { devices } = machine;
   for (let minor = 0; devices.device(minor) !== undefined; minor++) {
     machine.vfs.addSpecial(`/dev/hmm_dmirror${minor}`, function* (thread, flags) {
-      const opened = yield* devices.open(minor, thread.process.mm);
+      const opened = yield* devices.dmirrorFopsOpen(minor, thread.process.mm);
       if (typeof opened === 'number') return opened;
       return new DeviceFile(machine, flags, devices, opened, thread.process.dialect);
     });

@@ -23,11 +23,11 @@ class GupFile extends OpenFile {
   }
 
   override *ioctl(thread: Thread, { cmd, arg }: IoctlRequest): Coroutine<number> {
-    return yield* this.gup.module.ioctl(thread.process.mm, cmd, arg, this.abi);
+    return yield* this.gup.module.gupTestIoctl(thread.process.mm, cmd, arg, this.abi);
   }
 
   override *release(): Coroutine<void> {
-    this.gup.module.release(this.gup);
+    this.gup.module.gupTestRelease(this.gup);
   }
 }
 

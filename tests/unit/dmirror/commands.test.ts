@@ -323,7 +323,7 @@ describe('the memory of a device', () => {
 
   it('does not find a device that the machine lacks', () => {
     const w = new DeviceWorld();
-    expect(w.run(w.devices.open(4, w.mm))).toBe(-ENOENT);
+    expect(w.run(w.devices.dmirrorFopsOpen(4, w.mm))).toBe(-ENOENT);
   });
 });
 

@@ -43,7 +43,7 @@ class GupWorld extends DeviceWorld {
       gup_flags: flags,
     });
     this.run(cpuStore(this.mm, RECORD, record));
-    const ret = this.run(this.gup.ioctl(this.mm, cmd, RECORD));
+    const ret = this.run(this.gup.gupTestIoctl(this.mm, cmd, RECORD));
     const after = new Uint8Array(GUP_TEST_BYTES);
     this.run(cpuLoad(this.mm, RECORD, after));
     return ret === 0 ? decodeGupTest(after).size : ret;
@@ -52,11 +52,11 @@ class GupWorld extends DeviceWorld {
   pin(at: number, npages: number, flags: number): number {
     const args = { addr: BASE + at * PAGE_SIZE, size: npages * PAGE_SIZE, flags };
     this.run(cpuStore(this.mm, RECORD, encodePinLongtermTest(args)));
-    return this.run(this.gup.ioctl(this.mm, PIN_LONGTERM_TEST_START, RECORD));
+    return this.run(this.gup.gupTestIoctl(this.mm, PIN_LONGTERM_TEST_START, RECORD));
   }
 
   unpin(): number {
-    return this.run(this.gup.ioctl(this.mm, PIN_LONGTERM_TEST_STOP, 0));
+    return this.run(this.gup.gupTestIoctl(this.mm, PIN_LONGTERM_TEST_STOP, 0));
   }
 }
 
@@ -93,8 +93,8 @@ describe('gup_test', () => {
 
   it('answers -EFAULT for a record that can not be read and -EINVAL for unknown numbers, the number first', () => {
     const w = new GupWorld();
-    expect(w.run(w.gup.ioctl(w.mm, GUP_BASIC_TEST, 0))).toBe(-EFAULT);
-    expect(w.run(w.gup.ioctl(w.mm, 0x1234, 0))).toBe(-EINVAL);
+    expect(w.run(w.gup.gupTestIoctl(w.mm, GUP_BASIC_TEST, 0))).toBe(-EFAULT);
+    expect(w.run(w.gup.gupTestIoctl(w.mm, 0x1234, 0))).toBe(-EINVAL);
   });
 });
 
@@ -121,7 +121,7 @@ describe('the long-term pin', () => {
     w.anon(0, 1);
     const other = w.gup.open();
     expect(w.pin(0, 1, PIN_LONGTERM_TEST_FLAG_USE_FAST)).toBe(0);
-    w.gup.release(other);
+    w.gup.gupTestRelease(other);
     expect(w.pin(0, 1, 0)).toBe(0);
     w.unpin();
     w.check();
@@ -135,7 +135,7 @@ describe('the long-term pin', () => {
     expect(w.pin(0, 1, 4)).toBe(-EINVAL);
     expect(w.pin(0, 0, 0)).toBe(-EINVAL);
     expect(w.pin(0, 0.5, 0)).toBe(-EINVAL);
-    expect(w.run(w.gup.ioctl(w.mm, PIN_LONGTERM_TEST_START, 8))).toBe(-EFAULT);
+    expect(w.run(w.gup.gupTestIoctl(w.mm, PIN_LONGTERM_TEST_START, 8))).toBe(-EFAULT);
     w.check();
   });
 
@@ -143,12 +143,12 @@ describe('the long-term pin', () => {
     const w = new GupWorld();
     w.anon(0, 2);
     w.store(0, 2, 77);
-    expect(w.run(w.gup.ioctl(w.mm, PIN_LONGTERM_TEST_READ, RECORD))).toBe(-EINVAL);
+    expect(w.run(w.gup.gupTestIoctl(w.mm, PIN_LONGTERM_TEST_READ, RECORD))).toBe(-EINVAL);
     w.pin(0, 2, 0);
     const pointer = new Uint8Array(new Float64Array(1).buffer);
     new DataView(pointer.buffer).setBigUint64(0, BigInt(BUFFER), true);
     w.run(cpuStore(w.mm, RECORD, pointer));
-    expect(w.run(w.gup.ioctl(w.mm, PIN_LONGTERM_TEST_READ, RECORD))).toBe(0);
+    expect(w.run(w.gup.gupTestIoctl(w.mm, PIN_LONGTERM_TEST_READ, RECORD))).toBe(0);
     const out = new Uint8Array(4);
     w.run(cpuLoad(w.mm, BUFFER + PAGE_SIZE, out));
     expect(new Uint32Array(out.buffer)[0]).toBe(78);
@@ -163,7 +163,7 @@ describe('gup_test of other kernels', () => {
     const abi = gupAbiByDialectName(name);
     const gup = { addr: BASE, size: 2 * PAGE_SIZE, nr_pages_per_call: 2, gup_flags: flags };
     w.run(cpuStore(w.mm, RECORD, encodeGupTest(gup, abi.layout)));
-    const ret = w.run(w.gup.ioctl(w.mm, cmd, RECORD, abi));
+    const ret = w.run(w.gup.gupTestIoctl(w.mm, cmd, RECORD, abi));
     const after = new Uint8Array(abi.layout.bytes);
     w.run(cpuLoad(w.mm, RECORD, after));
     return ret === 0 ? decodeGupTest(after, abi.layout).size : ret;

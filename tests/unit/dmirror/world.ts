@@ -136,13 +136,13 @@ export class DeviceWorld {
   }
 
   open(minor: number, mm = this.mm): DmirrorFile {
-    const file = this.run(this.devices.open(minor, mm));
+    const file = this.run(this.devices.dmirrorFopsOpen(minor, mm));
     if (typeof file === 'number') throw new Error(`open answers ${file}`);
     return file;
   }
 
   close(file: DmirrorFile): void {
-    this.run(this.devices.release(file));
+    this.run(this.devices.dmirrorFopsRelease(file));
   }
 
   /** One command over pages; WRITE writes the words `value + i`. */

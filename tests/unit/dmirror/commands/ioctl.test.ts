@@ -34,7 +34,7 @@ const range = { at: 0, npages: PAGES };
 
 function command(name: Parameters<DeviceWorld['commandTask']>[1], minor = 0): Actor {
   return function* (w, slot) {
-    const file = yield* w.devices.open(minor, w.mm);
+    const file = yield* w.devices.dmirrorFopsOpen(minor, w.mm);
     if (typeof file === 'number') return file;
     const answer: Answer = yield* w.commandTask(file, name, { ...range, slot });
     return answer.ret;

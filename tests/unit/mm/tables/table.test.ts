@@ -2,7 +2,7 @@ import { beforeEach, expect, it } from 'vitest';
 import { Footprints } from '../../../../driver/core/footprint.js';
 import { Access, type EntryChange, entryId, Shared } from '../../../../driver/core/observer.js';
 import { entryText, Kind, Pte } from '../../../../driver/mm/tables/entry.js';
-import { Table } from '../../../../driver/mm/tables/table.js';
+import { ObservedTable as Table } from '../../../../driver/mm/tables/observed-table.js';
 import { testKernel } from '../../helpers.js';
 
 const MM = 3;
@@ -26,12 +26,13 @@ let pmd: Table;
 beforeEach(() => {
   kernel = testKernel();
   seen = new Recorder();
+  kernel.observe(seen);
   const [root, pud] = [new Table(kernel, false), new Table(kernel, false)];
   pmd = new Table(kernel, false);
   root.becomeRoot(MM);
   root.attach(0, pud);
   pud.attach(1, pmd);
-  kernel.observe(seen);
+  seen.changes = [];
   seen.stepBegins(kernel.scheduler.newTask('test'));
 });
 
