@@ -7,8 +7,9 @@ import { execControls } from '../../tools/exec/exec-control.js';
 import { connect } from '../../uapi/client/connect.js';
 import { ProcessHandle } from '../../uapi/client/process-handle.js';
 import type { WireTransport } from '../../uapi/client/wire-transport.js';
+import { needs } from '../needs.js';
 import { RawPeer } from '../unit/daemon/helpers.js';
-import { GuestBuild, hasCompiler } from './compile.js';
+import { COMPILER, GuestBuild } from './compile.js';
 
 /** Processes and threads of one session. */
 const THREADS = 20;
@@ -34,7 +35,7 @@ async function runServed(session: WireTransport, path: string, dialect: string):
   return { output, status };
 }
 
-describe.skipIf(!hasCompiler)('programs on a served machine', () => {
+describe('programs on a served machine', needs(COMPILER), () => {
   const build = new GuestBuild();
   const folder = mkdtempSync(join(tmpdir(), 'dmirror-served-'));
   const socket = join(folder, 'socket');

@@ -5,12 +5,13 @@ import { Hart } from '../../driver/cpu/hart.js';
 import { checkTlb } from '../../driver/mm/tables/check-tlb.js';
 import { PATH_NAMES } from '../../uapi/path-name.js';
 import { count } from '../counts.js';
-import { GuestBuild, hasCompiler } from './compile.js';
+import { needs } from '../needs.js';
+import { COMPILER, GuestBuild } from './compile.js';
 import { runGuest } from './run.js';
 
 const SEEDS = count(1, 3);
 
-describe.skipIf(!hasCompiler)('the TLB', () => {
+describe('the TLB', needs(COMPILER), () => {
   const build = new GuestBuild();
   let looks = 0;
   let pending = 0;

@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { needs } from '../../needs.js';
 import { checkBanned } from './banned.js';
 import { checkCycles } from './cycles.js';
 import { checkDeadFiles } from './dead.js';
@@ -60,7 +61,7 @@ describe('the tree', () => {
 describe('the top level', () => {
   const git = spawnSync('git', ['ls-files'], { encoding: 'utf8' });
 
-  it.skipIf(git.status !== 0)('has, as git lists it, these folders and files and no other', () => {
+  it('has, as git lists it, these folders and files and no other', needs('a git clone', git.status === 0), () => {
     const names = new Set(
       git.stdout
         .trimEnd()

@@ -86,15 +86,6 @@ function bitMask(sizeBytes: number, start: number, width: number): string {
   return hex;
 }
 
-export function haveGcc(): boolean {
-  try {
-    execFileSync('gcc', ['--version'], { stdio: 'ignore' });
-    return true;
-  } catch {
-    return false;
-  }
-}
-
 /** What gcc computes for all of them; nothing is run: the answers are read from the assembly, so that -m32 needs no C library. */
 export function askGcc(
   source: string,

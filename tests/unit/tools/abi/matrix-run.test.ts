@@ -10,6 +10,7 @@ import { matrixHtml } from '../../../../tools/abi/matrix-html.js';
 import { type Matrix, runMatrix } from '../../../../tools/abi/matrix-run.js';
 import { matrixJson, matrixText } from '../../../../tools/abi/matrix-text.js';
 import { dialectByName, dialectIds } from '../../../../uapi/dialect.js';
+import { needs } from '../../../needs.js';
 
 const started = performance.now();
 const matrix: Matrix = runMatrix(dialectIds());
@@ -69,7 +70,7 @@ describe('the matrix', () => {
 
 const CHROMIUM = ['/usr/bin/chromium', '/usr/bin/chromium-browser'].find(existsSync);
 
-describe.skipIf(CHROMIUM === undefined)('the page in a browser', () => {
+describe('the page in a browser', needs('chromium', CHROMIUM !== undefined), () => {
   const folder = mkdtempSync(join(tmpdir(), 'dmirror-html-'));
   const file = join(folder, 'matrix.html');
   let browser: Browser;
