@@ -10,7 +10,6 @@ export default defineConfig({
     include: ['tests/**/*.test.ts'],
     // A file's modules are loaded once a worker and not once a file, which is a third of what the short tests take. So no
     // helper registers hooks where it is loaded, and what a test replaces it puts back.
-    pool: 'threads',
     isolate: false,
     // Vitest leaves one core idle, which of two is half of the machine.
     maxWorkers: '100%',
