@@ -67,6 +67,18 @@ export class GuestSystem {
     return this.guests.get(thread);
   }
 
+  /** `guest` leaves the kernel. Once nobody else is inside, but for waits that a signal ends, the machine proves what it is asked to. */
+  backInUser(guest: GuestThread): void {
+    let outside = 0;
+    for (const thread of this.machine.allThreads()) {
+      if (thread === guest.thread || thread.task.state === 'idle') continue;
+      if (thread.isInterruptible || this.guests.get(thread)?.isInUser) outside++;
+    }
+    // The running task is not counted, and who dies is no thread any more when its memory goes.
+    if (outside < this.machine.kernel.scheduler.busyCount) return;
+    this.machine.proveAsAsked();
+  }
+
   forget(guest: GuestThread): void {
     this.guests.delete(guest.thread);
   }

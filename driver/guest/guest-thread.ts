@@ -56,6 +56,8 @@ export class GuestThread {
   hasParentsMemory = true;
   /** Woken when that is over. Linux: vfork_done */
   readonly vforkDone = new WaitQueue('a vfork child');
+  /** It has given way between two instructions of its program: nothing of it is inside the kernel. */
+  isInUser = false;
   private instructionsLeft = 0;
   /** What is left of the slice; traps do not begin another one. */
   private sliceLeft = 0;
@@ -100,19 +102,27 @@ export class GuestThread {
   /** From here to the thread's end: the program's instructions, and the kernel's answers to them. */
   private *run(): Coroutine<CallResult> {
     const { task } = this.thread;
+    const isChecked = this.process.machine.options.checkInvariants !== 'off';
     for (;;) {
       yield* deliverSignals(this);
       if (task.killed) break;
       const trap = this.runSlice();
       if (trap === Trap.ecall) yield* this.ecall();
       else if (trap !== Trap.budget) yield* this.trapped(trap);
-      if (this.sliceLeft <= 0 && task.scheduler.contended) yield SLICE_POINT;
+      if (trap !== Trap.budget && isChecked) this.system.backInUser(this);
+      if (this.sliceLeft <= 0 && task.scheduler.contended) yield* this.giveWay();
       // Also when nobody else could run: whoever runs the machine must get it back.
-      if (++this.traps % TRAPS_PER_STEP === 0) yield SLICE_POINT;
+      if (++this.traps % TRAPS_PER_STEP === 0) yield* this.giveWay();
     }
     yield* this.releaseMemory();
     this.system.forget(this);
     return { ret: 0 };
+  }
+
+  private *giveWay(): Coroutine<void> {
+    this.isInUser = true;
+    yield SLICE_POINT;
+    this.isInUser = false;
   }
 
   /** The thread is about to leave its address space. Linux: kernel/fork.c:exit_mm_release(), exec_mm_release() */

@@ -1,4 +1,5 @@
 import type { Coroutine } from '../core/effect.js';
+import { Access, Shared } from '../core/observer.js';
 import type { WaitQueue } from '../core/wait-queue.js';
 import type { MachineKernel } from '../inject/machine-kernel.js';
 import type { AddressSpace } from './files/address-space.js';
@@ -90,6 +91,11 @@ export class Memory {
     this.thpEnabled = options.thpEnabled;
     this.profile = options.profile ?? DEFAULT_PROFILE;
     kernel.onObserve.push((isObserved) => this.setObserved(isObserved));
+  }
+
+  /** Tells who observes that the bytes of `count` frames are about to change. What a guest's CPU stores through its TLB is not told. */
+  contentChanges(pfn: number, count = 1): void {
+    this.kernel.observer?.touch(Shared.content, pfn, Access.write, count);
   }
 
   /** The objects that tasks share become ones that tell the observer, or plain ones again: no access has to ask. */

@@ -44,3 +44,27 @@ describe('the TLB', needs(COMPILER), () => {
     expect(pending).toBeLessThan(looks);
   });
 });
+
+describe.skipIf(!hasCompiler)('a program that runs with invariants', () => {
+  const build = new GuestBuild();
+  afterAll(() => {
+    vi.restoreAllMocks();
+    build.remove();
+  });
+
+  it.each(['memory', 'threads', 'ioctls', 'jobs'])('finds %s without fault', (name) => {
+    const path = build.compile(name);
+    const plain = runGuest(path);
+    for (const checkInvariants of ['touched', 'all'] as const) {
+      const proved = runGuest(path, { machine: { checkInvariants } });
+      expect([proved.output, proved.status, proved.ticks]).toEqual([plain.output, plain.status, plain.ticks]);
+    }
+  });
+
+  it('meets a flush that never came', () => {
+    const path = build.compile('memory');
+    vi.spyOn(Hart.prototype, 'drop').mockImplementation(() => {});
+    for (const checkInvariants of ['touched', 'all'] as const)
+      expect(() => runGuest(path, { machine: { checkInvariants } })).toThrow(/a TLB lets (loads|stores) at 0x/);
+  });
+});

@@ -1,7 +1,6 @@
 import { basename } from 'node:path';
 import { addDialect, COMMAND_NAMES, type CommandName, type Dialect, dialectByName } from '../../uapi/dialect.js';
 import { UsageError } from '../exit-code.js';
-import { optimizeWasm } from './c/grammar.js';
 import { PREFIX } from './dialect-model.js';
 import { type LoadOptions, loadAbi } from './load.js';
 import type { AbiCommand, AbiModel } from './model.js';
@@ -27,16 +26,10 @@ export async function loadDialectFile(
   file: string,
   options: Partial<LoadOptions> & { name?: string | undefined } = {},
 ): Promise<DialectFile> {
-  const name = options.name ?? basename(file).replace(/\.h$/, '');
+  const name = options.name ?? basename(file).replace(/\.(h|json)$/, '');
   if (dialectByName(name))
     throw new UsageError(`there is a dialect '${name}' already`, 'choose another name with --name');
-  const model = await loadAbi(file.includes('/') ? file : `./${file}`, {
-    include: [],
-    target: 'x86_64',
-    skip: [],
-    ...options,
-  });
-  optimizeWasm();
+  const model = await loadAbi(file.includes('/') ? file : `./${file}`, options);
   const unmatched: string[] = [];
   const numbers: Partial<Record<CommandName, number>> = {};
   const spelling: Partial<Record<CommandName, string>> = {};

@@ -1,8 +1,14 @@
-import { type CommandName, commandSpelling, type Dialect, recordDataBytes } from '../../uapi/dialect.js';
+import { type CommandName, commandSpelling, type Dialect, dialectByName, recordDataBytes } from '../../uapi/dialect.js';
 import { _IOC_DIR, _IOC_NR, _IOC_SIZE, _IOC_TYPE } from '../../uapi/ioc.js';
 import type { AbiCommand, AbiConstant, AbiModel, AbiRecord } from './model.js';
 
 export const PREFIX = 'HMM_DMIRROR_';
+
+/** A dialect as an ABI, by its name. */
+export function dialectAbi(name: string): AbiModel | undefined {
+  const dialect = dialectByName(name);
+  return dialect && modelOfDialect(dialect);
+}
 
 /** A dialect as an ABI: what its header would say. */
 export function modelOfDialect(dialect: Dialect): AbiModel {
@@ -10,7 +16,7 @@ export function modelOfDialect(dialect: Dialect): AbiModel {
   const numbers = [...dialect.numbers].sort(([, a], [, b]) => a - b);
   const commands = numbers.map(([name, value]) => commandModel(dialect, name, value));
   const constants = [...dialect.constants].map(([name, value]) => constantModel(name, value));
-  return { name: dialect.id, text: undefined, commands, records, constants };
+  return { name: dialect.id, commands, records, constants, unread: [], kernelOnly: [] };
 }
 
 function commandModel(dialect: Dialect, name: CommandName, value: number): AbiCommand {

@@ -1,68 +1,47 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
-import { basename, dirname, isAbsolute, join, posix } from 'node:path';
-import { type Dialect, dialectByName, dialectIds } from '../../uapi/dialect.js';
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { basename } from 'node:path';
 import { UsageError } from '../exit-code.js';
-import { modelOfDialect } from './dialect-model.js';
-import { headerText } from './header-text.js';
+import { headerFinder } from './c/include-path.js';
+import { type Header, parseHeader } from './c/parse-header.js';
+import { HeaderError, type SourceText } from './c/source-text.js';
+import { DEFAULT_TARGET, type Target } from './c/target.js';
+import { modelOfHeader } from './header-model.js';
 import type { AbiModel } from './model.js';
 
 export interface LoadOptions {
   /** A git tree that REV:path is looked up in. */
   readonly git?: string | undefined;
-  readonly include: readonly string[];
-  readonly target: string;
-  readonly skip: readonly string[];
+  readonly include?: readonly string[];
+  readonly target?: Target;
+  /** Says which macros to leave out. */
+  readonly skip?: (name: string) => boolean;
 }
 
-/** A header's text, and how to find what it includes. */
-interface Found {
+/** A header's text, and how to read what it includes. */
+export interface FoundHeader {
   readonly name: string;
+  /** Where it is: a path, or REV:path. */
+  readonly path: string;
   readonly text: string;
-  read(path: string): string | undefined;
+  read?(path: string): string | undefined;
 }
 
 /** An ABI by a dialect's name, a header's path, or REV:path. Throws UsageError when it is not there or can't be read. */
-export async function loadAbi(spec: string, options: LoadOptions): Promise<AbiModel> {
-  const dialect = dialectOf(spec);
-  return dialect ? modelOfDialect(dialect) : parseFound(findHeader(spec, options), options);
+export async function loadAbi(spec: string, options: LoadOptions = {}): Promise<AbiModel> {
+  if (isHeaderName(spec)) return readAbi(findHeader(spec, options), options);
+  // Dialects need none of the C parser, and headers none of the dialects.
+  const { dialectAbi } = await import('./dialect-model.js');
+  const dialect = dialectAbi(spec);
+  return dialect ?? readAbi(findHeader(spec, options), options);
 }
 
-/** What `spec` becomes by the patches of a mail. */
-export async function loadPatched(
-  spec: string,
-  patchFile: string,
-  options: LoadOptions & { path?: string | undefined },
-): Promise<AbiModel> {
-  const [{ mailTexts }, { applyLoosely, applyPatch, parsePatch }] = await Promise.all([
-    import('./mail.js'),
-    import('./patch.js'),
-  ]);
-  const dialect = dialectOf(spec);
-  const found: Found = dialect
-    ? { name: `${dialect.id}.h`, text: headerText(modelOfDialect(dialect)), read: () => undefined }
-    : findHeader(spec, options);
-  const path = options.path ?? (dialect ? 'test_hmm_uapi.h' : basename(found.name));
-  const texts = mailTexts(readBytes(patchFile));
-  const patches = texts
-    .flatMap(parsePatch)
-    .filter(({ newPath, oldPath }) => endsWithPath(newPath, path) || endsWithPath(oldPath, path));
-  if (patches.length === 0) {
-    throw new UsageError(`${patchFile} changes no file '${path}'`, 'name the header as the patch does, with --path');
-  }
-  const text = patches.reduce((before, patch) => (dialect ? applyLoosely : applyPatch)(before, patch), found.text);
-  return parseFound({ ...found, name: `${spec} with ${basename(patchFile)}`, text }, options, found.name);
+/** It can only be a file: a dialect's name has neither a slash nor an ending. */
+export function isHeaderName(spec: string): boolean {
+  return /[/:]|\.(h|json)$/.test(spec);
 }
 
-function endsWithPath(path: string, end: string): boolean {
-  return path === end || path.endsWith(`/${end}`);
-}
-
-function dialectOf(spec: string): Dialect | undefined {
-  return /[/:]|\.h$/.test(spec) ? undefined : dialectByName(spec);
-}
-
-function readBytes(file: string): Buffer {
+export function readBytes(file: string): Buffer {
   try {
     return file === '-' ? readFileSync(0) : readFileSync(file);
   } catch (error) {
@@ -70,11 +49,11 @@ function readBytes(file: string): Buffer {
   }
 }
 
-function findHeader(spec: string, { git }: LoadOptions): Found {
+export function findHeader(spec: string, { git }: LoadOptions): FoundHeader {
   const revision = /^([^:/][^:]*):(.+)$/.exec(spec);
   if (git !== undefined && revision) return gitHeader(git, revision[1]!, revision[2]!);
   if (!existsSync(spec)) throw unknownSource(spec, git, revision !== null);
-  return { name: spec, text: readBytes(spec).toString('utf8'), read: readIfThere };
+  return { name: spec, path: spec, text: readBytes(spec).toString('utf8'), read: readIfThere };
 }
 
 function unknownSource(spec: string, git: string | undefined, isRevision: boolean): UsageError {
@@ -83,24 +62,25 @@ function unknownSource(spec: string, git: string | undefined, isRevision: boolea
   }
   return new UsageError(
     `there is no dialect and no file '${spec}'`,
-    `dialects: ${dialectIds().join(', ')}, or a kernel version such as 6.12`,
+    'name a header, or a dialect: `dmirror abi history` shows them, and kernel versions such as 6.12 name one too',
   );
 }
 
 function readIfThere(path: string): string | undefined {
-  return existsSync(path) ? readFileSync(path, 'utf8') : undefined;
+  return statSync(path, { throwIfNoEntry: false })?.isFile() ? readFileSync(path, 'utf8') : undefined;
 }
 
-function gitHeader(tree: string, revision: string, path: string): Found {
+function gitHeader(tree: string, revision: string, path: string): FoundHeader {
+  const prefix = `${revision}:`;
   const show = (file: string) =>
-    execFileSync('git', ['-C', tree, 'cat-file', 'blob', `${revision}:${file}`], {
+    execFileSync('git', ['-C', tree, 'cat-file', 'blob', file], {
       encoding: 'utf8',
       maxBuffer: 1 << 26,
       stdio: ['ignore', 'pipe', 'pipe'],
     });
   const read = (file: string) => {
     try {
-      return isAbsolute(file) ? readIfThere(file) : show(file);
+      return file.startsWith(prefix) ? show(file) : readIfThere(file);
     } catch {
       return undefined;
     }
@@ -108,7 +88,7 @@ function gitHeader(tree: string, revision: string, path: string): Found {
   if (revision.startsWith('-'))
     throw new UsageError(`'${revision}' is no revision`, 'a revision does not begin with -');
   try {
-    return { name: `${revision}:${path}`, text: show(path), read };
+    return { name: prefix + path, path: prefix + path, text: show(prefix + path), read };
   } catch (error) {
     const text = (error as { stderr?: string }).stderr?.trim() || (error as Error).message;
     throw new UsageError(
@@ -118,32 +98,32 @@ function gitHeader(tree: string, revision: string, path: string): Found {
   }
 }
 
-/** The C parser is loaded here only: dialects need none of it. */
-async function parseFound(found: Found, options: LoadOptions, own = found.name): Promise<AbiModel> {
-  const [{ parseHeader }, { HeaderError, SourceText }, { targetByName }, { modelOfHeader }] = await Promise.all([
-    import('./c/parse-header.js'),
-    import('./c/source-text.js'),
-    import('./c/target.js'),
-    import('./header-model.js'),
-  ]);
-  const target = targetByName(options.target)!;
-  const find = (name: string, { angled, from }: { angled: boolean; from: string }) => {
-    const prefix = /^[^:/][^:]*:/.exec(own)?.[0] ?? '';
-    const base = from === found.name ? own : from;
-    const beside = angled
-      ? []
-      : [posix.join(dirname(base.startsWith(prefix) ? base.slice(prefix.length) : base), name)];
-    for (const path of [...beside, ...options.include.map((folder) => join(folder, name))]) {
-      const text = found.read(path);
-      if (text !== undefined) return new SourceText(prefix + path, text);
-    }
-    return undefined;
-  };
+/** Headers that were read before in this process. */
+const sources = new Map<string, SourceText | undefined>();
+
+/** The ABI of a header that was found, or of what `abi show --json` once wrote. */
+export async function readAbi(found: FoundHeader, options: LoadOptions): Promise<AbiModel> {
+  if (found.path.endsWith('.json')) return (await import('./saved.js')).savedAbi(found.name, found.text);
+  return readHeader(found, options);
+}
+
+export function readHeader(found: FoundHeader, options: LoadOptions): AbiModel {
+  return { ...modelOfHeader(parseFile(found, options)), name: found.name };
+}
+
+/** All that a header declares. Throws UsageError where it can't be read. */
+export function parseFile({ name, path, text, read = readIfThere }: FoundHeader, options: LoadOptions): Header {
+  const { target = DEFAULT_TARGET, include = [], skip } = options;
+  const findHeader = headerFinder(path, {
+    ...{ include, target: target.name, read },
+    // Files of a git tree are of that revision only.
+    sources: /^[^:/][^:]*:/.test(path) ? new Map() : sources,
+  });
   try {
-    const header = await parseHeader(found.name, found.text, { target, findHeader: find, skip: options.skip });
-    return modelOfHeader(header, found.text);
+    return parseHeader(path, text, { target, findHeader, ...(skip && { skip }) });
   } catch (error) {
-    if (error instanceof HeaderError) throw new UsageError(error.message, error.hint);
-    throw error;
+    if (!(error instanceof HeaderError)) throw error;
+    const where = name === path ? '' : ` (${basename(name)})`;
+    throw new UsageError(`${error.message}${where}`, error.hint);
   }
 }

@@ -1,106 +1,92 @@
+import * as diff from 'diff';
 import { UsageError } from '../exit-code.js';
-
-export interface Hunk {
-  readonly header: string;
-  /** First line on the old side, from 1. */
-  readonly oldStart: number;
-  /** Each with its sign: ' ', '-' or '+'. */
-  readonly lines: readonly string[];
-}
 
 /** What a patch does to one file. */
 export interface FilePatch {
   readonly oldPath: string;
   readonly newPath: string;
-  readonly hunks: readonly Hunk[];
+  readonly hunks: readonly diff.StructuredPatchHunk[];
 }
 
 /** The file patches of a text, in order. What is no part of a diff is passed over. */
-export function parsePatch(text: string): FilePatch[] {
+export function parsePatches(text: string): FilePatch[] {
+  try {
+    return diff.parsePatch(diffLines(text).join('\n')).map(({ oldFileName = '', newFileName = '', hunks }) => {
+      return { oldPath: withoutPrefix(oldFileName), newPath: withoutPrefix(newFileName), hunks };
+    });
+  } catch (error) {
+    if (error instanceof UsageError) throw error;
+    throw new UsageError(`the patch is broken: ${(error as Error).message}`, 'get the patch again, unchanged');
+  }
+}
+
+function withoutPrefix(path: string): string {
+  return path.trim().replace(/^[ab]\//, '');
+}
+
+/** The lines of diffs alone. The library refuses what a mail has around them: words before, a signature or a list's footer after. */
+function diffLines(text: string): string[] {
   const lines = text.split('\n');
-  const files: { oldPath: string; newPath: string; hunks: Hunk[] }[] = [];
+  const out: string[] = [];
   for (let i = 0; i < lines.length; i++) {
     if (lines[i]!.startsWith('--- ') && lines[i + 1]?.startsWith('+++ ')) {
-      files.push({ oldPath: pathOf(lines[i]!), newPath: pathOf(lines[i + 1]!), hunks: [] });
-      i++;
-    } else if (lines[i]!.startsWith('@@ ') && files.length > 0) {
-      const { hunk, end } = readHunk(lines, i);
-      files.at(-1)!.hunks.push(hunk);
+      out.push(lines[i]!, lines[++i]!);
+    } else if (lines[i]!.startsWith('@@ ') && out.length > 0) {
+      const end = hunkEnd(lines, i);
+      out.push(...lines.slice(i, end));
       i = end - 1;
     }
   }
-  return files;
+  return out;
 }
 
-function pathOf(line: string): string {
-  return line
-    .slice(4)
-    .replace(/\t.*$/, '')
-    .trim()
-    .replace(/^[ab]\//, '');
-}
-
-function readHunk(lines: readonly string[], at: number): { hunk: Hunk; end: number } {
-  const match = /^@@ -(\d+)(?:,(\d+))? \+\d+(?:,(\d+))? @@/.exec(lines[at]!);
+function hunkEnd(lines: readonly string[], at: number): number {
+  const match = /^@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@/.exec(lines[at]!);
   if (!match)
     throw new UsageError(`the patch has a broken hunk header: ${lines[at]}`, 'get the patch again, unchanged');
-  let oldLeft = Number(match[2] ?? 1);
-  let newLeft = Number(match[3] ?? 1);
-  const out: string[] = [];
+  let oldLeft = Number(match[1] ?? 1);
+  let newLeft = Number(match[2] ?? 1);
   let i = at + 1;
-  for (; oldLeft > 0 || newLeft > 0; i++) {
+  for (; oldLeft > 0 || newLeft > 0 || lines[i]?.startsWith('\\'); i++) {
     // Mailers drop the blank of an empty context line.
-    const line = lines[i] === '' ? ' ' : lines[i];
-    const sign = line?.[0];
-    if (line === undefined || !(sign === ' ' || sign === '-' || sign === '+')) {
-      if (sign === '\\') continue;
+    const sign = lines[i] === '' ? ' ' : lines[i]?.[0];
+    if (sign === '\\') continue;
+    if (sign !== ' ' && sign !== '-' && sign !== '+')
       throw new UsageError(`the patch ends inside a hunk: ${match[0]}`, 'get the patch again, unchanged');
-    }
     if (sign !== '+') oldLeft--;
     if (sign !== '-') newLeft--;
-    out.push(line);
   }
-  return { hunk: { header: match[0], oldStart: Number(match[1]), lines: out }, end: i };
+  return i;
+}
+
+function headerOf({ oldStart, oldLines, newStart, newLines }: diff.StructuredPatchHunk): string {
+  return `@@ -${oldStart},${oldLines} +${newStart},${newLines} @@`;
 }
 
 /** The text after the patch. A hunk may have moved by any number of lines, but must be there word for word. */
 export function applyPatch(text: string, patch: FilePatch): string {
-  const lines = text.split('\n');
-  let shift = 0;
-  for (const hunk of patch.hunks) {
-    const before = hunk.lines.filter((line) => line[0] !== '+').map((line) => line.slice(1));
-    const after = hunk.lines.filter((line) => line[0] !== '-').map((line) => line.slice(1));
-    const wanted = hunk.oldStart - 1 + shift;
-    const at = findLines(lines, before, wanted);
-    if (at === undefined)
-      throw doesNotApply(
-        patch,
-        hunk,
-        before.find((line) => !lines.includes(line)),
-      );
-    lines.splice(at, before.length, ...after);
-    shift += at - wanted + after.length - before.length;
-  }
-  return lines.join('\n');
-}
-
-function doesNotApply(patch: FilePatch, hunk: Hunk, missing: string | undefined): UsageError {
-  const why = missing === undefined ? '' : `: there is no line '${missing.trim()}'`;
-  return new UsageError(
-    `${hunk.header} of ${patch.newPath} does not apply to OLD${why}`,
-    'name the header that the patch was made for',
+  const apply = (hunks: readonly diff.StructuredPatchHunk[]) => {
+    return diff.applyPatch(text, { oldFileName: '', newFileName: '', oldHeader: '', newHeader: '', hunks: [...hunks] });
+  };
+  const after = apply(patch.hunks);
+  if (after !== false) return after;
+  const at = patch.hunks.findIndex((_, i) => apply(patch.hunks.slice(0, i + 1)) === false);
+  const hunk = patch.hunks[at < 0 ? 0 : at]!;
+  const lines = new Set(text.split('\n'));
+  const wanted = hunk.lines.filter((line) => /^[ -]/.test(line)).map((line) => line.slice(1));
+  throw doesNotApply(
+    patch,
+    hunk,
+    wanted.find((line) => !lines.has(line)),
   );
 }
 
-/** Where `wanted` lines stand, the nearest to `near`. */
-function findLines(lines: readonly string[], wanted: readonly string[], near: number): number | undefined {
-  const matches = (at: number) =>
-    at >= 0 && at + wanted.length <= lines.length && wanted.every((line, i) => lines[at + i] === line);
-  for (let distance = 0; distance <= lines.length; distance++) {
-    if (matches(near - distance)) return near - distance;
-    if (matches(near + distance)) return near + distance;
-  }
-  return undefined;
+function doesNotApply(patch: FilePatch, hunk: diff.StructuredPatchHunk, missing: string | undefined): UsageError {
+  const why = missing === undefined ? '' : `: there is no line '${missing.trim()}'`;
+  return new UsageError(
+    `${headerOf(hunk)} of ${patch.newPath} does not apply to OLD${why}`,
+    'name the header that the patch was made for',
+  );
 }
 
 /**

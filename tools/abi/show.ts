@@ -14,7 +14,18 @@ export function showText(model: AbiModel): string[] {
     }
     lines.push('');
   }
-  return lines.slice(0, -1);
+  if (model.unread.length > 0) {
+    lines.push('commands that the header alone does not size');
+    for (const { name, problem } of model.unread) lines.push(`  ${name}: ${problem}`);
+    lines.push('');
+  }
+  for (const { name, user, at } of model.kernelOnly) {
+    const what = user ?? 'the header';
+    lines.push(
+      `note: ${at?.file}:${at?.line} uses ${name}, which only the kernel has: ${what} does not compile in a program`,
+    );
+  }
+  return lines.at(-1) === '' ? lines.slice(0, -1) : lines;
 }
 
 function commandTable(commands: readonly AbiCommand[]): string[] {
@@ -44,19 +55,4 @@ function recordLines(record: AbiRecord): string[] {
   ].sort((a, b) => a.at - b.at);
   for (const { at, text } of rows) lines.push(`  ${String(Math.floor(at)).padStart(5)}  ${text}`);
   return lines;
-}
-
-/** The same as one JSON object. */
-export function showJson(model: AbiModel): string {
-  const { name, commands, records, constants } = model;
-  return JSON.stringify(
-    {
-      name,
-      commands: commands.map((command) => ({ ...command, value: hex(command.value, 8) })),
-      records: records.map((record) => ({ ...record, holes: holesOf(record) })),
-      constants: constants.map((constant) => ({ ...constant, value: hex(BigInt.asUintN(64, constant.value)) })),
-    },
-    null,
-    2,
-  );
 }

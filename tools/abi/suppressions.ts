@@ -1,11 +1,15 @@
+import { dirname } from 'node:path';
 import { UsageError } from '../exit-code.js';
-import type { Finding } from './finding.js';
+import { CLASS_NAMES, type Finding } from './finding.js';
+import { schemaPath } from './schemas.js';
 
 /** A finding that is known and wanted. */
 export interface Suppression {
   readonly class: string;
   /** The thing's name on either side. */
   readonly name: string;
+  /** Of folders: the header that it is in; any when left out. */
+  readonly header?: string;
   /** Why it is wanted. */
   readonly reason: string;
   /** Last day on which it counts, as 2027-01-31. */
@@ -19,7 +23,7 @@ export interface Suppressed {
   readonly expired: readonly string[];
 }
 
-/** Reads a suppression file: a JSON list. Throws UsageError that names the entry and what is wrong with it. */
+/** Reads a suppression file: a JSON list, or an object that holds one beside its $schema. Throws UsageError that names the entry and what is wrong with it. */
 export function parseSuppressions(file: string, text: string): Suppression[] {
   let list: unknown;
   try {
@@ -27,13 +31,14 @@ export function parseSuppressions(file: string, text: string): Suppression[] {
   } catch (error) {
     throw new UsageError(`${file} is not JSON: ${(error as Error).message}`, FORM);
   }
+  if (typeof list === 'object' && list !== null && 'suppressions' in list) list = list.suppressions;
   if (!Array.isArray(list)) throw new UsageError(`${file} holds no list`, FORM);
   return list.map((entry: unknown, i) => checked(entry, `${file}: suppression ${i + 1}`));
 }
 
 const FORM =
   'its form is [{"class": "renumbered", "name": "HMM_DMIRROR_RELEASE", "reason": "...", "expires": "2027-01-31"}]';
-const KEYS = new Set(['class', 'name', 'reason', 'expires']);
+const KEYS = new Set(['class', 'name', 'header', 'reason', 'expires']);
 
 function checked(entry: unknown, where: string): Suppression {
   if (typeof entry !== 'object' || entry === null) throw new UsageError(`${where} is no object`, FORM);
@@ -41,13 +46,32 @@ function checked(entry: unknown, where: string): Suppression {
     if (!KEYS.has(key)) throw new UsageError(`${where} has an unknown key '${key}'`, FORM);
     if (typeof value !== 'string') throw new UsageError(`${where}: ${key} is no text`, FORM);
   }
-  const { class: kind, name, reason, expires } = entry as Partial<Suppression>;
+  const { class: kind, name, header, reason, expires } = entry as Partial<Suppression>;
   if (!kind || !name) throw new UsageError(`${where} names no class and thing`, FORM);
   if (!reason?.trim()) throw new UsageError(`${where} (${kind} ${name}) gives no reason`, 'say why it is wanted');
   if (expires !== undefined && !(/^\d{4}-\d{2}-\d{2}$/.test(expires) && !Number.isNaN(Date.parse(expires)))) {
     throw new UsageError(`${where}: '${expires}' is no day`, 'write it as 2027-01-31');
   }
-  return { class: kind, name, reason, ...(expires !== undefined && { expires }) };
+  if (!(CLASS_NAMES as string[]).includes(kind))
+    throw new UsageError(`${where}: there is no class '${kind}'`, `classes: ${CLASS_NAMES.join(', ')}`);
+  return {
+    class: kind,
+    name,
+    reason,
+    ...(header !== undefined && { header }),
+    ...(expires !== undefined && { expires }),
+  };
+}
+
+/** A suppression file for findings that are known: each still lacks the reason, without which it is not read. */
+export function suppressionsText(findings: readonly Finding[], file: string): string {
+  const suppressions = findings.map((finding) => ({
+    class: finding.class,
+    ...(finding.header !== undefined && { header: finding.header }),
+    name: (finding.new ?? finding.old)!.name,
+    reason: '',
+  }));
+  return `${JSON.stringify({ $schema: schemaPath('suppressions', dirname(file)), suppressions }, null, 2)}\n`;
 }
 
 /** Takes out what is suppressed. Throws UsageError for a suppression that matches nothing: it would hide the next thing of that name. */
@@ -62,7 +86,10 @@ export function applySuppressions(
   const expired = new Set<string>();
   for (const finding of findings) {
     const found = suppressions.find(
-      (s) => s.class === finding.class && [finding.old?.name, finding.new?.name].includes(s.name),
+      (s) =>
+        s.class === finding.class &&
+        (s.header === undefined || s.header === finding.header) &&
+        [finding.old?.name, finding.new?.name].includes(s.name),
     );
     if (found) used.add(found);
     if (found && (found.expires === undefined || found.expires >= today))

@@ -1,4 +1,4 @@
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { UsageError } from '../exit-code.js';
 import { pathOption } from '../path-option.js';
 import { type CommandContext, parseSize } from './daemon-commands.js';
@@ -9,8 +9,10 @@ Examples:
   dmirror exec --strace --dialect 6.12 ./hmm-tests -t anon_read
   dmirror exec --dialect 7.3 --hugepages 8 ./hmm-tests       of a newer kernel, whose semantics go with it
   dmirror exec --seed 7 ./threads                            another interleaving
+  dmirror exec --invariants all ./threads                    prove page tables, counts and TLB after each call and fault
 
-Exit status: the program's; 128 + n when signal n killed it, 124 after --timeout, 125 when it hangs, 2 wrong usage.`;
+Exit status: the program's; 128 + n when signal n killed it, 124 after --timeout, 125 when it hangs or the machine
+breaks an invariant, 2 wrong usage.`;
 
 /** Adds `dmirror exec`. */
 export function addExec(root: Command, { status, output, parseSeed }: CommandContext): void {
@@ -34,6 +36,14 @@ export function addExec(root: Command, { status, output, parseSeed }: CommandCon
     .option('--socket <path>', 'run on the machine of the daemon that listens there; its options count')
     .option('--trace <file>', 'write every event of the machine, one JSON object a line')
     .option('--strace', 'print system calls, and ioctls by name in the dialect, on stderr', false)
+    .addOption(
+      new Option(
+        '--invariants <when>',
+        "prove the machine's books and its TLB: never, over what each call touched, over all",
+      )
+        .choices(['off', 'touched', 'all'])
+        .default('off'),
+    )
     .option('--timeout <seconds>', 'wall time after which the program is given up', parseSeconds)
     .option('--syscalls', 'list the system calls that programs find, and run nothing', false)
     .passThroughOptions()

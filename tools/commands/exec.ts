@@ -1,6 +1,8 @@
 import { appendFileSync, writeFileSync } from 'node:fs';
 import { GuestSystem, guestSyscalls, hangReport } from '../../driver/guest/index.js';
 import { Machine } from '../../driver/sys/machine/machine.js';
+import { MachineError } from '../../driver/sys/machine/machine-error.js';
+import type { InvariantChecks } from '../../driver/sys/machine/machine-options.js';
 import type { Process } from '../../driver/sys/processes/process.js';
 import { sendSignal } from '../../driver/sys/processes/send-signal.js';
 import { dialectByName, dialectIds } from '../../uapi/dialect.js';
@@ -22,6 +24,8 @@ export interface ExecOptions {
   /** Every event of the machine, one JSON object a line. */
   readonly trace: string | undefined;
   readonly strace: boolean;
+  /** What is proved whenever no thread is inside the kernel, and at the end. */
+  readonly invariants: InvariantChecks;
   /** Seconds of wall time; undefined: no end. */
   readonly timeout: number | undefined;
   readonly env: readonly string[];
@@ -57,6 +61,7 @@ export async function exec(binary: string, args: readonly string[], options: Exe
     hugePages: options.hugepages,
     scheduler: 'random',
     stepLimit: TURN_STEPS,
+    checkInvariants: options.invariants,
   });
   machine.kernel.scheduler.isPreemptive = true;
   const endTrace = startTrace(machine, options.trace);
@@ -65,7 +70,12 @@ export async function exec(binary: string, args: readonly string[], options: Exe
   const process = system.spawn({ ...readProgram(binary, args, options.env), dialect }, host);
   const signals = new ForwardedSignals(process);
   try {
-    return await runToEnd(system, process, { host, signals, timeout: options.timeout });
+    const status = await runToEnd(system, process, { host, signals, timeout: options.timeout });
+    if (options.invariants !== 'off' && machine.kernel.scheduler.busyCount === 0) machine.checkInvariants();
+    return status;
+  } catch (error) {
+    if (!(error instanceof MachineError)) throw error;
+    return gaveUp(system, `the machine broke: ${error.message}`, EXIT_HUNG);
   } finally {
     signals.stop();
     host.input.close();

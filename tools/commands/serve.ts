@@ -1,4 +1,3 @@
-import { setFlagsFromString } from 'node:v8';
 import type { Control } from '../../driver/daemon/controls.js';
 import { Daemon } from '../../driver/daemon/daemon.js';
 import { DEFAULT_LIMITS, LIMIT_NAMES, type LimitName, type Limits } from '../../driver/daemon/limits.js';
@@ -12,9 +11,6 @@ import { EXIT, UsageError } from '../exit-code.js';
 import { profileOption } from '../kernel-profile.js';
 import { packageVersion } from '../version.js';
 import type { Output } from './selftest.js';
-
-/** Bytes of bytecode that a function runs before V8 thinks of compiling it; the default is a tenth of it. */
-const SHORT_LIFE_FLAGS = '--interrupt-budget=600000';
 
 export interface ServeOptions {
   readonly socket: string | undefined;
@@ -40,8 +36,6 @@ export interface ServeOptions {
 
 /** `dmirror serve`: prints the socket's path when it listens, and serves until SIGTERM or SIGINT. */
 export async function serve(options: ServeOptions, output: Output): Promise<number> {
-  // The daemon of a test suite is over in seconds: to compile as much as pays in the long run costs it more than that gives back.
-  if (options.bootable) setFlagsFromString(SHORT_LIFE_FLAGS);
   const dialect = await servedDialect(options, output);
   const daemon = new Daemon({
     machine: {

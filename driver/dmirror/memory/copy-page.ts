@@ -121,6 +121,7 @@ export function* folioToSystem(memory: Memory, file: DmirrorFile, migrate: Migra
 export function* injectBadCopy(memory: Memory, to: number, bytesPfn: number): Coroutine<boolean> {
   const { inject, defects } = memory.kernel;
   if (inject.isQuiet(InjectPoint.deviceCopy) || (yield* inject.reach(InjectPoint.deviceCopy)) === 0) return false;
+  memory.contentChanges(bytesPfn);
   memory.bytes.fill(0xdb, bytesPfn * PAGE_SIZE + inject.bytes, (bytesPfn + 1) * PAGE_SIZE);
   if (defects.copyUnchecked) return false;
   folioUnlock(memory, to);

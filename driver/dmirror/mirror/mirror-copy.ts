@@ -48,7 +48,9 @@ export function* dmirrorDoWrite(command: Command, bounce: Uint8Array): Coroutine
       break;
     }
     const from = command.cpages * PAGE_SIZE;
-    bytes.set(bounce.subarray(from, from + PAGE_SIZE), byteOffset(command, mirrorPfn(entry)));
+    const to = byteOffset(command, mirrorPfn(entry));
+    context.memory.contentChanges(to / PAGE_SIZE);
+    bytes.set(bounce.subarray(from, from + PAGE_SIZE), to);
     if (++command.cpages % PAGES_PER_SLICE === 0 && kernel.scheduler.isPreemptive) yield MIRROR_COPY_POINT;
   }
   file.mutex.unlock();

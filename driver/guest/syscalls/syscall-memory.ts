@@ -1,15 +1,14 @@
-import { EBUSY, EINVAL, ENOMEM } from '../../../uapi/errno.js';
+import { EBUSY, EFAULT, EINVAL, ENOMEM } from '../../../uapi/errno.js';
 import { MAP_FIXED, MAP_GROWSDOWN, MAP_STACK, PROT_READ, PROT_WRITE } from '../../../uapi/mman.js';
 import type { Coroutine } from '../../core/effect.js';
 import { PAGE_SIZE } from '../../mm/frames/frames.js';
-import { Kind, kindOf } from '../../mm/tables/entry.js';
-import { pmdIndex, pteIndex, TASK_SIZE } from '../../mm/tables/page-table.js';
+import { TASK_SIZE } from '../../mm/tables/page-table.js';
+import { doMincore } from '../../mm/vmas/mincore.js';
 import { doMlockall, doMunlockall } from '../../mm/vmas/mlock.js';
 import type { Mm } from '../../mm/vmas/mm.js';
 import { doMunmap } from '../../mm/vmas/munmap.js';
 import { VM } from '../../mm/vmas/vm-flags.js';
-import type { Vma } from '../../mm/vmas/vma.js';
-import { writeUser } from '../../sys/processes/user-memory.js';
+import { words32, writeUser } from '../../sys/processes/user-memory.js';
 import { mapAnonymous } from '../exec.js';
 import { fixed, type GuestSyscallTable, machineCall } from '../guest-syscall.js';
 import type { GuestThread } from '../guest-thread.js';
@@ -80,7 +79,7 @@ export const memorySyscalls: GuestSyscallTable = {
   },
   230: { name: 'mlockall', args: 'x', note: 'without limit', run: (guest) => doMlockall(guest.mm, guest.int(0)) },
   231: { name: 'munlockall', args: '', note: 'whole', run: (guest) => doMunlockall(guest.mm) },
-  232: { name: 'mincore', args: 'pnp', note: 'pages that are mapped count as in memory', run: mincore },
+  232: { name: 'mincore', args: 'pnp', note: 'whole', run: mincore },
   233: {
     name: 'madvise',
     args: 'pnV',
@@ -97,7 +96,7 @@ export const memorySyscalls: GuestSyscallTable = {
       return (yield* machineCall(guest, 'mlock', guest.u(0), guest.u(1), guest.int(2))).ret;
     },
   },
-  239: fixed('get_mempolicy', 'ppnpx', { ret: 0, note: 'one node: MPOL_DEFAULT' }),
+  236: { name: 'get_mempolicy', args: 'ppnpx', note: 'one node: MPOL_DEFAULT', run: kernelGetMempolicy },
   237: fixed('set_mempolicy', 'dpn', { ret: 0, note: 'one node: no effect' }),
   235: fixed('mbind', 'pndpnx', { ret: 0, note: 'one node: no effect' }),
 };
@@ -147,35 +146,36 @@ function msyncResult(mm: Mm, { start, end, flags }: { start: number; end: number
   return result;
 }
 
-function firstHole(mm: Mm, start: number, end: number): number | null {
-  for (let at = start; at < end; ) {
-    const vma = mm.vmaLookup(at);
-    if (vma === null) return at;
-    at = vma.end;
-  }
-  return null;
-}
-
-/** Linux: mm/mincore.c:do_mincore() */
+/** Linux: mm/mincore.c:mincore() */
 function* mincore(guest: GuestThread): Coroutine<number> {
   const start = guest.u(0);
-  const npages = Math.ceil(guest.u(1) / PAGE_SIZE);
   if (start % PAGE_SIZE !== 0) return -EINVAL;
-  const { mm } = guest;
-  const end = start + npages * PAGE_SIZE;
-  yield* mm.mmapLock.readLock();
-  const hole = firstHole(mm, start, end);
-  const out = new Uint8Array(hole === null ? npages : 0);
-  for (let i = 0; i < out.length; i++) out[i] = isInCore(mm.vmaLookup(start + i * PAGE_SIZE)!, start / PAGE_SIZE + i);
-  mm.mmapLock.readUnlock();
-  return hole === null ? yield* writeUser(mm, guest.u(2), out) : -ENOMEM;
+  const { vec, ret } = yield* doMincore(guest.mm, start, Math.ceil(guest.u(1) / PAGE_SIZE));
+  if ((yield* writeUser(guest.mm, guest.u(2), Uint8Array.from(vec))) !== 0) return -EFAULT;
+  return ret;
 }
 
-function isInCore(vma: Vma, vpn: number): number {
-  const pmd = vma.mm.pageTable.pmdTable(vpn);
-  const lo = pmd === null ? 0 : pmd.lo(pmdIndex(vpn));
-  if (pmd !== null && kindOf(lo) === Kind.table) {
-    return kindOf(pmd.child(pmdIndex(vpn))!.lo(pteIndex(vpn))) === Kind.present ? 1 : 0;
-  }
-  return kindOf(lo) === Kind.present ? 1 : 0;
+const MPOL_F_NODE = 1;
+const MPOL_F_ADDR = 2;
+const MPOL_F_MEMS_ALLOWED = 4;
+/** Bytes of a mask of nodes, of which there is one. */
+const NODE_MASK_BYTES = 8;
+
+/** Linux: mm/mempolicy.c:kernel_get_mempolicy(), with one node and the policy that a program begins with */
+function* kernelGetMempolicy(guest: GuestThread): Coroutine<number> {
+  const [policy, nmask, maxnode, addr, flags] = [guest.u(0), guest.u(1), guest.u(2), guest.u(3), guest.u(4)];
+  const maskBytes = Math.ceil((maxnode - 1) / 64) * 8;
+  if (nmask !== 0 && (maxnode < 1 || maskBytes > PAGE_SIZE)) return -EINVAL;
+  if (flags > (MPOL_F_NODE | MPOL_F_ADDR | MPOL_F_MEMS_ALLOWED)) return -EINVAL;
+  const isAllowed = (flags & MPOL_F_MEMS_ALLOWED) !== 0;
+  if (isAllowed && flags !== MPOL_F_MEMS_ALLOWED) return -EINVAL;
+  if (!isAllowed && flags & MPOL_F_ADDR) {
+    if (guest.mm.vmaLookup(addr) === null) return -EFAULT;
+  } else if (!isAllowed && (addr !== 0 || flags & MPOL_F_NODE)) return -EINVAL;
+  // Both the mode, MPOL_DEFAULT, and the one node are 0.
+  if (policy !== 0 && (yield* writeUser(guest.mm, policy, words32(0))) !== 0) return -EFAULT;
+  if (nmask === 0) return 0;
+  const mask = new Uint8Array(Math.max(maskBytes, 0));
+  if (isAllowed && mask.length >= NODE_MASK_BYTES) mask[0] = 1;
+  return yield* writeUser(guest.mm, nmask, mask);
 }

@@ -61,6 +61,7 @@ export function* cpuStore(mm: Mm, addr: number, data: Uint8Array, isKernel = fal
     const length = Math.min(PAGE_SIZE - offset, data.length - done);
     const pfn = yield* cpuPage(mm, at, { write: true, isKernel });
     if (typeof pfn === 'string') return { done, fault: pfn, addr: at };
+    mm.memory.contentChanges(pfn);
     bytes.set(data.subarray(done, done + length), pfn * PAGE_SIZE + offset);
     done += length;
   }
@@ -86,8 +87,10 @@ function copyMapped(
     for (let pfn = first + 1; end < last && translate(mm, end / PAGE_SIZE, write) === pfn; pfn++)
       end = Math.min(last, end + PAGE_SIZE);
     const from = first * PAGE_SIZE + offset;
-    if (write) bytes.set(data.subarray(done, done + end - at), from);
-    else data.set(bytes.subarray(from, from + end - at), done);
+    if (write) {
+      mm.memory.contentChanges(first, Math.ceil((offset + end - at) / PAGE_SIZE));
+      bytes.set(data.subarray(done, done + end - at), from);
+    } else data.set(bytes.subarray(from, from + end - at), done);
     done += end - at;
   }
   return done;

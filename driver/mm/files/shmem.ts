@@ -199,6 +199,7 @@ function* clearPart(memory: Memory, mapping: AddressSpace, from: number, to: num
   const pfn = yield* shmemGetFolio(memory, mapping, index, { create: false });
   if (pfn <= 0) return;
   const base = (pfn - index) * PAGE_SIZE;
+  memory.contentChanges(pfn);
   memory.bytes.fill(0, base + from, base + to);
   folioPut(memory, pfn);
 }
@@ -239,6 +240,7 @@ export function* shmemWrite(
     const n = Math.min(PAGE_SIZE - inPage, bytes.length - done);
     const pfn = yield* shmemGetFolio(memory, mapping, Math.floor(at / PAGE_SIZE), { create: true });
     if (pfn < 0) return done > 0 ? done : pfn;
+    memory.contentChanges(pfn);
     memory.bytes.set(bytes.subarray(done, done + n), pfn * PAGE_SIZE + inPage);
     memory.frames.setFlags(pfn, PG.dirty);
     folioPut(memory, pfn);

@@ -120,12 +120,14 @@ function pageQueue(memory: Memory, head: number): WaitQueue {
 /** Fills a frame with zeroes. */
 export function clearPage(memory: Memory, pfn: number): void {
   const start = pfn * PAGE_SIZE;
+  memory.contentChanges(pfn);
   memory.bytes.fill(0, start, start + PAGE_SIZE);
 }
 
 /** Copies the bytes of one frame; both must have bytes of their own. */
 export function copyPage(memory: Memory, to: number, from: number): void {
   const start = from * PAGE_SIZE;
+  memory.contentChanges(to);
   memory.bytes.copyWithin(to * PAGE_SIZE, start, start + PAGE_SIZE);
 }
 

@@ -18,10 +18,12 @@ export function getHugeZeroFolio(memory: Memory): number {
 
 /** Fills a 2 MiB folio with zeroes. */
 export function clearHugePage(memory: Memory, head: number): void {
+  memory.contentChanges(head, HPAGE_PMD_NR);
   memory.bytes.fill(0, head * PAGE_SIZE, (head + HPAGE_PMD_NR) * PAGE_SIZE);
 }
 
 /** Copies the bytes of one 2 MiB folio to another. */
 export function copyHugePage(memory: Memory, to: number, from: number): void {
+  memory.contentChanges(to, HPAGE_PMD_NR);
   memory.bytes.copyWithin(to * PAGE_SIZE, from * PAGE_SIZE, (from + HPAGE_PMD_NR) * PAGE_SIZE);
 }

@@ -72,6 +72,7 @@ export function* swapCacheFolioLocked(memory: Memory, slot: number): Coroutine<n
   addToSwapCache(memory, pfn, slot);
   if (kernel.scheduler.contended) yield READ_POINT;
   const injected = kernel.inject.armed ? yield* kernel.inject.reach(InjectPoint.swapRead) : 0;
+  memory.contentChanges(pfn);
   swap.read(slot, memory.bytes, pfn);
   // A page whose read failed stays in the cache without the mark, and nobody reads it again.
   frames.setFlags(pfn, injected === 0 ? PG.swapbacked | PG.uptodate : PG.swapbacked);

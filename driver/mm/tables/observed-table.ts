@@ -44,6 +44,12 @@ export class ObservedTable extends Table {
     super.setLo(i, lo);
   }
 
+  /** An address space ends: its entries are gone, and now its tables go. */
+  override clearTree(release: (table: Table) => void): void {
+    this.touch(0, Access.write, ENTRIES_PER_TABLE);
+    super.clearTree(release);
+  }
+
   protected override place(mmId: number, level: number, firstVpn: number): void {
     this.tellOfAll(false);
     super.place(mmId, level, firstVpn);

@@ -1,5 +1,5 @@
 import { assert } from '../../core/assert.js';
-import type { Observable } from '../../core/observer.js';
+import { entryId, type Observable, Shared, type SharedKind } from '../../core/observer.js';
 import { Kind } from './entry.js';
 
 export const ENTRIES_PER_TABLE = 512;
@@ -104,6 +104,12 @@ export class Table {
   /** Becomes the root of an address space's tree. */
   becomeRoot(mmId: number): void {
     this.place(mmId, 4, 0);
+  }
+
+  /** What an observer is told of its first entry; null for a table that is in no tree. */
+  get firstEntry(): { kind: SharedKind; id: number } | null {
+    if (this.mmId === 0) return null;
+    return { kind: (Shared.pte - 1 + this.level) as SharedKind, id: entryId(this.mmId, this.firstVpn) };
   }
 
   /** Has another place in a tree, or none, with all tables below. */

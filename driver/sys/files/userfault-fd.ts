@@ -230,6 +230,7 @@ export class UserfaultFd extends OpenFile implements UserfaultOps {
     if (error === 0) {
       const pfn = translate(mm, addr / PAGE_SIZE, true);
       assert(pfn !== 0, 'a page that was just made is missing');
+      mm.memory.contentChanges(pfn);
       mm.memory.bytes.set(bytes, pfn * PAGE_SIZE);
     }
     mm.mmapLock.readUnlock();

@@ -15,6 +15,7 @@ import { PAGE_SIZE } from '../../mm/frames/frames.js';
 import { checkInvariants } from '../../mm/invariants.js';
 import { Memory } from '../../mm/memory.js';
 import { type KernelProfile, profileByName } from '../../mm/profile.js';
+import { checkTlb } from '../../mm/tables/check-tlb.js';
 import { pageTableText } from '../../mm/tables/page-table-text.js';
 import type { WalkStats } from '../../mm/tables/walk-stats.js';
 import { mmCreate } from '../../mm/vmas/dup-mmap.js';
@@ -231,10 +232,7 @@ export class Machine implements ReleaseQueue {
 
   /** Proves what must hold between any two calls. Throws MachineError. */
   checkInvariants(): void {
-    this.guarded(() => {
-      checkInvariants(this.memory);
-      this.devices.checkInvariants();
-    });
+    this.guarded(() => this.proveAll());
   }
 
   /** Counters of page table work since the start or the last `stats.reset()`. */
@@ -290,8 +288,19 @@ export class Machine implements ReleaseQueue {
   private checkAfterRun(): void {
     const { checkInvariants: mode } = this.options;
     if (mode === 'off' || this.kernel.scheduler.busyCount > 0) return;
-    this.guarded(() => this.touched.check());
-    if (mode === 'all') this.checkInvariants();
+    this.guarded(() => this.proveAsAsked());
+  }
+
+  /** What the option `checkInvariants` asks for where no task is inside the kernel. Throws an AssertionError. */
+  proveAsAsked(): void {
+    this.touched.check();
+    if (this.options.checkInvariants === 'all') this.proveAll();
+    else for (const mm of this.memory.mms) checkTlb(mm);
+  }
+
+  private proveAll(): void {
+    checkInvariants(this.memory);
+    this.devices.checkInvariants();
   }
 
   private guarded<T>(work: () => T): T {

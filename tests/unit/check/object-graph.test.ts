@@ -40,7 +40,7 @@ describe('an image of objects', () => {
   it('leaves alone what it is told to, and names large arrays instead of keeping them', () => {
     const apart = { n: 1 };
     const large = new Uint8Array(1 << 20);
-    const image = new ObjectGraph([{ apart, large }], [apart]);
+    const image = new ObjectGraph([{ apart, large }], { apart: [apart] });
     apart.n = 2;
     large[0] = 1;
     image.restore();

@@ -41,6 +41,11 @@ const CONST = `
 
 // _IO, _IOR, _IOW, _IOWR and _IOC themselves are known to the evaluator, which so keeps what they were made of.
 const IOCTL = `
+#define _IO _IO
+#define _IOR _IOR
+#define _IOW _IOW
+#define _IOWR _IOWR
+#define _IOC _IOC
 #define _IOC_NRBITS 8
 #define _IOC_TYPEBITS 8
 #define _IOC_SIZEBITS 14
@@ -65,6 +70,70 @@ const IOCTL = `
 #define IOC_INOUT (3U << 30)
 #define IOCSIZE_MASK (0x3fff << 16)
 #define IOCSIZE_SHIFT 16
+`;
+
+const LIMITS = `
+#define CHAR_BIT 8
+#define SCHAR_MAX 127
+#define UCHAR_MAX 255
+#define SHRT_MAX 32767
+#define USHRT_MAX 65535
+#define INT_MAX 2147483647
+#define INT_MIN (-INT_MAX - 1)
+#define UINT_MAX 4294967295U
+#define LONG_MAX ((long)(~0UL >> 1))
+#define LONG_MIN (-LONG_MAX - 1L)
+#define ULONG_MAX (~0UL)
+#define LLONG_MAX 9223372036854775807LL
+#define LLONG_MIN (-LLONG_MAX - 1LL)
+#define ULLONG_MAX (~0ULL)
+#define PATH_MAX 4096
+#define NAME_MAX 255
+#define IOV_MAX 1024
+`;
+
+const STDINT = `
+#define INT8_MAX 127
+#define INT16_MAX 32767
+#define INT32_MAX 2147483647
+#define INT64_MAX 9223372036854775807LL
+#define UINT8_MAX 255
+#define UINT16_MAX 65535
+#define UINT32_MAX 4294967295U
+#define UINT64_MAX (~0ULL)
+#define SIZE_MAX (~0UL)
+#define UINT32_C(x) x ## U
+#define UINT64_C(x) x ## ULL
+#define INT64_C(x) x ## LL
+`;
+
+const TIME = `
+#ifndef __dmirror_time
+#define __dmirror_time
+struct timeval { long tv_sec; long tv_usec; };
+struct timespec { long tv_sec; long tv_nsec; };
+#endif
+`;
+
+const SOCKET = `
+#ifndef __dmirror_socket
+#define __dmirror_socket
+struct sockaddr { unsigned short sa_family; char sa_data[14]; };
+struct __kernel_sockaddr_storage { unsigned short ss_family; char __data[118]; unsigned long __align; };
+#define sockaddr_storage __kernel_sockaddr_storage
+#endif
+`;
+
+const INTERNET = `${SOCKET}
+#ifndef __dmirror_in
+#define __dmirror_in
+#define IFNAMSIZ 16
+#define ETH_ALEN 6
+struct in_addr { __be32 s_addr; };
+struct in6_addr { union { __u8 u6_addr8[16]; __be16 u6_addr16[8]; __be32 u6_addr32[4]; } in6_u; };
+struct sockaddr_in { unsigned short sin_family; __be16 sin_port; struct in_addr sin_addr; unsigned char __pad[8]; };
+struct sockaddr_in6 { unsigned short sin6_family; __be16 sin6_port; __be32 sin6_flowinfo; struct in6_addr sin6_addr; __u32 sin6_scope_id; };
+#endif
 `;
 
 /** Headers that bring types only, or nothing that a layout needs. */
@@ -113,38 +182,87 @@ const TABLE: Readonly<Record<string, string | ((target: Target) => string)>> = {
   'sys/ioctl.h': IOCTL,
   'asm/byteorder.h': byteOrder,
   'asm/bitsperlong.h': bitsPerLong,
-  'linux/compiler.h': NOTHING,
+  'linux/compiler.h': STDDEF,
   'linux/compiler_types.h': NOTHING,
-  'stddef.h': STDDEF,
-  'stdint.h': NOTHING,
+  'stddef.h': `${STDDEF}#define offsetof(t, m) __builtin_offsetof(t, m)\n`,
+  'stdarg.h': NOTHING,
   'stdbool.h': '#define bool _Bool\n#define true 1\n#define false 0\n',
-  'sys/types.h': NOTHING,
+  'float.h': NOTHING,
 };
+
+/** Of the C library, for where it has no headers: only what a uapi header ever takes from them. */
+const LIBC: Readonly<Record<string, string>> = {
+  'stdint.h': LIMITS + STDINT,
+  'inttypes.h': LIMITS + STDINT,
+  'limits.h': LIMITS,
+  'sys/types.h': '',
+  'time.h': TIME,
+  'sys/time.h': TIME,
+  'sys/socket.h': SOCKET,
+  'netinet/in.h': INTERNET,
+  'netinet/if_ether.h': INTERNET,
+  'net/if.h': INTERNET,
+  'endian.h': '',
+  'errno.h': '',
+  'string.h': '',
+  'stdlib.h': '',
+  'stdio.h': '',
+  'unistd.h': '',
+  'fcntl.h': '',
+};
+
+const cache = new Map<string, SourceText>();
+
+function once(key: string, make: () => SourceText): SourceText {
+  let source = cache.get(key);
+  if (source === undefined) {
+    source = make();
+    cache.set(key, source);
+  }
+  return source;
+}
 
 export function builtinHeader(name: string, target: Target): SourceText | undefined {
   const text = Object.hasOwn(TABLE, name) ? TABLE[name] : undefined;
   if (text === undefined) return undefined;
-  return new SourceText(`<${name}>`, typeof text === 'string' ? text : text(target));
+  return once(
+    `${target.name} ${name}`,
+    () => new SourceText(`<${name}>`, typeof text === 'string' ? text : text(target)),
+  );
+}
+
+/** What stands in for a header of the C library that is nowhere on this machine. */
+export function libcHeader(name: string, target: Target): SourceText | undefined {
+  // glibc has a list of missing functions for each of its ABIs, and installs one.
+  const text = Object.hasOwn(LIBC, name) ? LIBC[name] : name.startsWith('gnu/stubs-') ? '' : undefined;
+  if (text === undefined) return undefined;
+  return once(`${target.name} ${name}`, () => new SourceText(`<${name}>`, text));
 }
 
 /** What the compiler defines before the first line. */
 export function predefined(target: Target): SourceText {
-  const order = target.bigEndian ? '__ORDER_BIG_ENDIAN__' : '__ORDER_LITTLE_ENDIAN__';
-  const all: Record<string, string> = {
-    __STDC__: '1',
-    __STDC_VERSION__: '201710L',
-    __GNUC__: '12',
-    __GNUC_MINOR__: '2',
-    __linux__: '1',
-    __CHAR_BIT__: '8',
-    __ORDER_LITTLE_ENDIAN__: '1234',
-    __ORDER_BIG_ENDIAN__: '4321',
-    __BYTE_ORDER__: order,
-    __SIZEOF_POINTER__: String(target.pointerBytes),
-    __SIZEOF_LONG__: String(target.pointerBytes),
-    __SIZEOF_INT__: '4',
+  return once(`${target.name} compiler`, () => new SourceText('<compiler>', predefinedText(target)));
+}
+
+function predefinedText(target: Target): string {
+  const long = target.pointerBytes;
+  const all: Record<string, string | number> = {
+    ...{ __STDC__: 1, __STDC_HOSTED__: 1, __STDC_VERSION__: '201710L', __GNUC__: 12, __GNUC_MINOR__: 2 },
+    ...{ __GNUC_PATCHLEVEL__: 0, __linux__: 1, __linux: 1, linux: 1, __unix__: 1, __unix: 1, unix: 1, __ELF__: 1 },
+    ...{ __gnu_linux__: 1, __CHAR_BIT__: 8, __GNUC_STDC_INLINE__: 1, __USER_LABEL_PREFIX__: '' },
+    ...{ __ORDER_LITTLE_ENDIAN__: 1234, __ORDER_BIG_ENDIAN__: 4321 },
+    __BYTE_ORDER__: target.bigEndian ? '__ORDER_BIG_ENDIAN__' : '__ORDER_LITTLE_ENDIAN__',
+    ...{ __SIZEOF_POINTER__: long, __SIZEOF_LONG__: long, __SIZEOF_SIZE_T__: long, __SIZEOF_INT__: 4 },
+    ...{ __SIZEOF_SHORT__: 2, __SIZEOF_LONG_LONG__: 8, __SIZEOF_FLOAT__: 4, __SIZEOF_DOUBLE__: 8 },
+    ...{ __SIZEOF_LONG_DOUBLE__: target.longDoubleBytes, __BIGGEST_ALIGNMENT__: target.maxAlign },
+    ...{ __INT_MAX__: '0x7fffffff', __SHRT_MAX__: '0x7fff', __SCHAR_MAX__: '0x7f' },
+    ...{ __LONG_LONG_MAX__: '0x7fffffffffffffffLL', __LONG_MAX__: long === 8 ? '0x7fffffffffffffffL' : '0x7fffffffL' },
+    ...{ __SIZE_TYPE__: long === 8 ? 'unsigned long' : 'unsigned int', __PTRDIFF_TYPE__: long === 8 ? 'long' : 'int' },
+    ...{ __WCHAR_TYPE__: 'int', __WINT_TYPE__: 'unsigned int', __UINT32_TYPE__: 'unsigned int', __INT32_TYPE__: 'int' },
+    ...(target.charUnsigned && { __CHAR_UNSIGNED__: 1 }),
     ...target.defines,
   };
-  const lines = Object.entries(all).map(([name, value]) => `#define ${name} ${value}\n`);
-  return new SourceText('<compiler>', lines.join(''));
+  return Object.entries(all)
+    .map(([name, value]) => `#define ${name} ${value}\n`)
+    .join('');
 }

@@ -1,7 +1,7 @@
 import type { Token } from './lexer.js';
 import { HeaderError, type Place } from './source-text.js';
 import type { Target } from './target.js';
-import { type CType, isIncomplete } from './types.js';
+import { arrayOf, type CType, intType, isIncomplete } from './types.js';
 
 /** What an ioctl number was made of. */
 export interface IocParts {
@@ -11,6 +11,17 @@ export interface IocParts {
   readonly size: number;
   /** The argument's type, where the macro was given one. */
   readonly argument?: CType;
+}
+
+/** An ioctl number whose record nothing defines, so that its size is not known: all of it but that. */
+export class UnsizedError extends HeaderError {
+  constructor(
+    place: Place,
+    readonly ioc: IocParts,
+    record: string,
+  ) {
+    super(place, `${record} is not defined here, so that its size is not known`, 'define it, or leave the command out');
+  }
 }
 
 /** A number with its C type, which decides how it divides, shifts and compares. */
@@ -43,7 +54,34 @@ export function makeConstant(
 
 /** The value of a constant expression of tokens whose macros are replaced. Throws HeaderError at what is none. */
 export function constantValue(tokens: readonly Token[], scope: ConstScope): Constant {
-  return new Evaluator(tokens, scope).whole();
+  const { constant, end } = constantAt(tokens, 0, scope);
+  if (end < tokens.length) throw errorAt(tokens, end, { scope, problem: 'this is no part of a constant expression' });
+  return constant;
+}
+
+/** The value of the constant expression that begins at a token; `end` is past it. */
+export function constantAt(
+  tokens: readonly Token[],
+  at: number,
+  scope: ConstScope,
+): { constant: Constant; end: number } {
+  const evaluator = new Evaluator(tokens, scope, at);
+  const constant = evaluator.conditional();
+  return { constant, end: evaluator.at };
+}
+
+function errorAt(
+  tokens: readonly Token[],
+  at: number,
+  { scope, problem }: { scope: ConstScope; problem: string },
+): HeaderError {
+  const token = tokens[at];
+  const what = token ? `'${token.text}': ${problem}` : problem;
+  return new HeaderError(
+    token ?? tokens.at(-1) ?? scope.place,
+    what,
+    'only constant integer expressions can be read here',
+  );
 }
 
 const BINARY: Readonly<Record<string, number>> = {
@@ -81,27 +119,18 @@ const SIZE_OPERATORS = new Set(['sizeof', '_Alignof', '__alignof__', '__alignof'
 
 /** Precedence climbing over tokens. */
 class Evaluator {
-  private at = 0;
-
   constructor(
     private readonly tokens: readonly Token[],
     private readonly scope: ConstScope,
+    public at: number,
   ) {}
-
-  whole(): Constant {
-    const value = this.conditional();
-    if (this.at < this.tokens.length) throw this.error('this is no part of a constant expression');
-    return value;
-  }
 
   private get token(): Token | undefined {
     return this.tokens[this.at];
   }
 
   private error(problem: string): HeaderError {
-    const place = this.token ?? this.tokens.at(-1) ?? this.scope.place;
-    const what = this.token ? `'${this.token.text}': ${problem}` : problem;
-    return new HeaderError(place, what, 'only constant integer expressions can be read here');
+    return errorAt(this.tokens, this.at, { scope: this.scope, problem });
   }
 
   private take(text: string): boolean {
@@ -114,14 +143,14 @@ class Evaluator {
     if (!this.take(text)) throw this.error(`expected '${text}'`);
   }
 
-  private conditional(): Constant {
+  conditional(): Constant {
     const condition = this.binary(1);
     if (!this.take('?')) return condition;
-    const yes = this.conditional();
-    this.expect(':');
+    const yes = this.take(':') ? condition : this.conditional();
+    if (yes !== condition) this.expect(':');
     const no = this.conditional();
-    const { bits, unsigned } = common(yes, no);
-    return makeConstant(condition.value !== 0n ? yes.value : no.value, { bits, unsigned });
+    const chosen = condition.value !== 0n ? yes : no;
+    return withIoc(makeConstant(chosen.value, common(yes, no)), chosen);
   }
 
   private binary(level: number): Constant {
@@ -154,13 +183,14 @@ class Evaluator {
   }
 
   private cast(type: CType): Constant {
-    const { value } = this.unary();
+    const operand = this.unary();
     if (type.kind !== 'int' && type.kind !== 'enum' && type.kind !== 'pointer')
       throw this.error(`a cast to ${type.name} is no constant`);
     const unsigned = type.unsigned ?? false;
+    const { value } = operand;
     const narrow = unsigned ? BigInt.asUintN(type.size * 8, value) : BigInt.asIntN(type.size * 8, value);
     if (type.size < 4) return makeConstant(narrow);
-    return makeConstant(narrow, { bits: type.size === 8 ? 64 : 32, unsigned });
+    return withIoc(makeConstant(narrow, { bits: type.size >= 8 ? 64 : 32, unsigned }), operand);
   }
 
   private typeAt(at: number): { type: CType; end: number } | undefined {
@@ -170,23 +200,32 @@ class Evaluator {
   private sizeOf(): Constant {
     const wantsAlign = this.token!.text !== 'sizeof';
     this.at++;
-    this.expect('(');
-    const type = this.complete(this.sizedType());
-    this.expect(')');
+    const bare = this.token?.text !== '(';
+    if (!bare) this.at++;
+    const type = this.complete(bare ? this.expressionType() : this.sizedType());
+    if (!bare) this.expect(')');
     const bits = this.scope.target.pointerBytes === 8 ? 64 : 32;
     return makeConstant(BigInt(wantsAlign ? type.align : type.size), { bits, unsigned: true });
   }
 
-  /** A type name, or `((T *)0)->member` and `(*(T *)0).member` of one. */
+  /** A type name, `((T *)0)->member` and `(*(T *)0).member` of one, or what another expression is. */
   private sizedType(): CType {
     const named = this.typeAt(this.at);
     if (named) {
       this.at = named.end;
       return named.type;
     }
-    const inner = this.memberAccess();
-    if (inner === undefined) throw this.error('the size of this expression is not known here');
-    return inner;
+    return this.memberAccess() ?? this.expressionType();
+  }
+
+  private expressionType(): CType {
+    if (this.token?.kind === 'string') {
+      const bytes = stringBytes(this.token.text);
+      this.at++;
+      return arrayOf(intType('char', 1), bytes);
+    }
+    const { bits, unsigned } = this.conditional();
+    return intType(bits === 64 ? 'long long' : 'int', bits / 8, { unsigned });
   }
 
   private memberAccess(): CType | undefined {
@@ -261,16 +300,19 @@ class Evaluator {
     const type = this.conditional();
     this.expect(',');
     const nr = this.conditional();
-    let argument: CType | undefined;
-    let size = 0;
-    if (macro.text !== '_IO') {
-      this.expect(',');
-      argument = this.argumentType();
-      size = argument.size;
-      if (size > 0x3fff) throw this.error(`an argument of ${size} bytes does not fit the number`);
+    const parts = { dir, type: Number(type.value), nr: Number(nr.value), size: 0 };
+    if (macro.text === '_IO') {
+      this.expect(')');
+      return iocConstant(parts);
     }
+    this.expect(',');
+    const place = this.token ?? macro;
+    const argument = this.sizedType();
     this.expect(')');
-    return iocConstant({ dir, type: Number(type.value), nr: Number(nr.value), size, ...(argument && { argument }) });
+    if (isIncomplete(argument)) throw new UnsizedError(place, { ...parts, argument }, argument.name);
+    const { size } = argument;
+    if (size > 0x3fff) throw this.error(`an argument of ${size} bytes does not fit the number`);
+    return iocConstant({ ...parts, size, argument });
   }
 
   private argumentType(): CType {
@@ -333,6 +375,16 @@ export function findField(type: CType, name: string): { type: CType; offset: num
 function iocConstant(ioc: IocParts): Constant {
   const value = BigInt(((ioc.dir << 30) | (ioc.size << 16) | (ioc.type << 8) | ioc.nr) >>> 0);
   return { ...makeConstant(value, { unsigned: true }), ioc };
+}
+
+function withIoc(constant: Constant, { ioc }: Constant): Constant {
+  return ioc ? { ...constant, ioc } : constant;
+}
+
+/** Bytes of a string, its end included. */
+function stringBytes(text: string): number {
+  const body = text.slice(text.indexOf('"') + 1, -1);
+  return body.replace(/\\(x[\da-fA-F]+|[0-7]{1,3}|.)/g, '.').length + 1;
 }
 
 /** The same number without what it was made of: an expression over it is no command any more. */

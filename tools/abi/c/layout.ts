@@ -1,13 +1,17 @@
 import type { CType, RecordField, RecordLayout } from './types.js';
 
-/** What attributes say about the layout of a record or a member. */
+/** What attributes say about the layout of a record, a member or a typedef. */
 export interface LayoutAttributes {
-  readonly packed: boolean;
+  packed: boolean;
   /** Bytes; 0 when not given. */
-  readonly align: number;
+  align: number;
+  /** Of a record: what `#pragma pack` allows its members at most; 0 when nothing. */
+  pack?: number;
+  /** `mode(DI)` and its kin: the bytes of the integer that it really is. */
+  modeBytes?: number;
+  /** `vector_size(16)`. */
+  vectorBytes?: number;
 }
-
-export const NO_ATTRIBUTES: LayoutAttributes = { packed: false, align: 0 };
 
 /** A member as it is declared. */
 export interface Member {
@@ -22,20 +26,20 @@ function roundUp(value: number, to: number): number {
   return Math.ceil(value / to) * to;
 }
 
-/** The alignment of a member: its type's, less when packed, more when an attribute says so. */
-function memberAlign({ type, attributes }: Member, packedRecord: boolean): number {
-  const packed = packedRecord || attributes.packed;
-  return Math.max(packed ? 1 : type.align, attributes.align);
+/** The alignment of a member: its type's, less when packed, more when an attribute says so, never more than `#pragma pack`. */
+function memberAlign({ type, attributes }: Member, { packed, pack = 0 }: LayoutAttributes): number {
+  const align = Math.max(packed || attributes.packed ? 1 : type.align, attributes.align);
+  return pack > 0 ? Math.min(align, pack) : align;
 }
 
 /**
  * Offsets, size and alignment by the rules of the System V ABI as gcc has them: a bit-field may not reach over more units of its
- * type's alignment than its type does, unless it is packed; a bit-field without a name does not align the record.
+ * type's alignment than its type does, unless it is packed; a bit-field without a name does not align the record, except on ARM.
  */
 export function layoutRecord(
   record: Pick<RecordLayout, 'kind' | 'tag' | 'place'>,
   members: readonly Member[],
-  attributes: LayoutAttributes,
+  attributes: LayoutAttributes & { unnamedAligns?: boolean },
 ): RecordLayout {
   const fields: RecordField[] = [];
   let end = 0;
@@ -43,7 +47,7 @@ export function layoutRecord(
   let recordAlign = 1;
   for (const member of members) {
     const { name, type, width } = member;
-    const align = memberAlign(member, attributes.packed);
+    const align = memberAlign(member, attributes);
     const from = record.kind === 'union' ? 0 : end;
     if (width === undefined) {
       const start = roundUp(from, align * 8);
@@ -51,12 +55,11 @@ export function layoutRecord(
       end = start + type.size * 8;
       recordAlign = Math.max(recordAlign, align);
     } else {
-      const start = bitFieldStart(from, member, { align, packed: attributes.packed || member.attributes.packed });
+      const start = bitFieldStart(from, member, { align, attributes });
       end = start + width;
-      if (name !== '') {
+      if (width > 0)
         fields.push({ name, type, offset: Math.floor(start / 8), size: type.size, bits: { start, width } });
-        recordAlign = Math.max(recordAlign, align);
-      }
+      if (name !== '' || attributes.unnamedAligns) recordAlign = Math.max(recordAlign, align);
     }
     size = Math.max(size, Math.ceil(end / 8));
   }
@@ -64,12 +67,17 @@ export function layoutRecord(
   return { ...record, size: roundUp(size, align), align, fields };
 }
 
-function bitFieldStart(from: number, member: Member, { align, packed }: { align: number; packed: boolean }): number {
+function bitFieldStart(
+  from: number,
+  member: Member,
+  { align, attributes }: { align: number; attributes: LayoutAttributes },
+): number {
   const { type, width } = member;
-  const unit = type.align * 8;
+  const { packed, pack = 0 } = attributes;
+  const unit = (pack > 0 ? Math.min(type.align, pack) : type.align) * 8;
   if (width === 0) return roundUp(from, unit);
   const start = member.attributes.align > 0 ? roundUp(from, align * 8) : from;
-  if (packed) return start;
+  if (packed || member.attributes.packed) return start;
   const units = Math.ceil((start + width!) / unit) - Math.floor(start / unit);
   return units > (type.size * 8) / unit ? roundUp(start, unit) : start;
 }

@@ -16,17 +16,19 @@ export interface Token extends Place {
   /** White space stands before it. */
   readonly spaced: boolean;
   readonly hide?: HideSet | undefined;
+  /** What `#pragma pack` allows the members of the record that this } ends. */
+  readonly pack?: number;
 }
 
-// Group 1 blank or comment, 2 line end, 3 identifier, 4 number, 5 string, 6 character, 7 punctuation, 8 what begins no token.
+// Group 1 blank or comment, 2 line end, 3 string, 4 character, 5 identifier, 6 number, 7 punctuation, 8 what begins no token.
 const LEXEME = new RegExp(
   [
     /((?:[ \t\f\v\r]|\\\r?\n|\/\*[\s\S]*?\*\/|\/\/[^\n]*)+)/,
     /(\n)/,
-    /([A-Za-z_$][\w$]*)/,
-    /(\.?\d(?:[eEpP][+-]|[\w.])*)/,
     /((?:u8|[LuU])?"(?:[^"\\\n]|\\.)*")/,
     /([LuU]?'(?:[^'\\\n]|\\.)+')/,
+    /([A-Za-z_$][\w$]*)/,
+    /(\.?\d(?:[eEpP][+-]|[\w.])*)/,
     /(\.\.\.|<<=|>>=|->|\+\+|--|<<|>>|<=|>=|==|!=|&&|\|\||##|[+\-*/%&|^]=|[-+*/%&|^~!=<>?:;,.(){}[\]#])/,
     /([\s\S])/,
   ]
@@ -35,17 +37,25 @@ const LEXEME = new RegExp(
   'y',
 );
 
-const KINDS: readonly (TokenKind | undefined)[] = [
-  ...[undefined, undefined, undefined, 'id', 'number', 'string', 'char', 'punct'],
-] as (TokenKind | undefined)[];
+const lexed = new WeakMap<SourceText, readonly Token[]>();
 
 /** The preprocessing tokens of a text. A character that begins none, such as a lone quote, is a token of its own: it matters only if it is used. */
-export function lex(source: SourceText): Token[] {
+export function lex(source: SourceText): readonly Token[] {
+  let tokens = lexed.get(source);
+  if (tokens === undefined) {
+    tokens = readTokens(source);
+    lexed.set(source, tokens);
+  }
+  return tokens;
+}
+
+function readTokens(source: SourceText): Token[] {
   const { text } = source;
   const tokens: Token[] = [];
   let startsLine = true;
   let spaced = false;
-  LEXEME.lastIndex = 0;
+  // A byte order mark is no part of the text.
+  LEXEME.lastIndex = text.charCodeAt(0) === 0xfeff ? 1 : 0;
   for (let match = LEXEME.exec(text); match !== null; match = LEXEME.exec(text)) {
     const offset = match.index;
     if (match[1] !== undefined) {
@@ -53,15 +63,20 @@ export function lex(source: SourceText): Token[] {
     } else if (match[2] !== undefined) {
       startsLine = true;
     } else {
-      if (text.startsWith('/*', offset)) {
+      if (match[0] === '/' && text[offset + 1] === '*') {
         throw new HeaderError({ source, offset }, 'this comment does not end', 'close it with */');
       }
-      let kind: TokenKind = 'punct';
-      for (let group = 3; group < 7; group++) if (match[group] !== undefined) kind = KINDS[group]!;
-      tokens.push({ source, offset, kind, text: match[0], startsLine, spaced });
+      tokens.push({ source, offset, kind: kindOf(match), text: match[0], startsLine, spaced });
       startsLine = false;
       spaced = false;
     }
   }
   return tokens;
+}
+
+function kindOf(match: RegExpExecArray): TokenKind {
+  if (match[5] !== undefined) return 'id';
+  if (match[6] !== undefined) return 'number';
+  if (match[3] !== undefined) return 'string';
+  return match[4] === undefined ? 'punct' : 'char';
 }

@@ -1,4 +1,4 @@
-import { builtinHeader, predefined } from './builtin-headers.js';
+import { builtinHeader, libcHeader, predefined } from './builtin-headers.js';
 import { constantValue } from './const-expr.js';
 import { lex, type Token } from './lexer.js';
 import { expand, type Macro } from './macro.js';
@@ -6,12 +6,18 @@ import { HeaderError, type Place, SourceText } from './source-text.js';
 import type { Target } from './target.js';
 
 /** Finds the text of a header that another includes; undefined when there is none. */
-export type FindHeader = (name: string, options: { angled: boolean; from: string }) => SourceText | undefined;
+export type FindHeader = (
+  name: string,
+  /** `after`: look behind this header's own folder only, as #include_next does. */
+  options: { angled: boolean; from: string; after?: string | undefined },
+) => SourceText | undefined;
 
 export interface Preprocessed {
   /** What is left to parse, macros replaced. */
   readonly tokens: readonly Token[];
   readonly macros: ReadonlyMap<string, Macro>;
+  /** The macro that keeps the header from being read twice. */
+  readonly guard: string | undefined;
 }
 
 interface Condition {
@@ -30,11 +36,28 @@ export function preprocess(main: SourceText, target: Target, findHeader: FindHea
   const pp = new Preprocessor(target, findHeader);
   pp.read(predefined(target), 0);
   pp.read(main, 0);
-  return { tokens: pp.out, macros: pp.macros };
+  // Nothing is compiled until a program uses a command, and that program has the header which the command needs.
+  if (!pp.macros.has('_IOC_READ')) pp.read(builtinHeader('linux/ioctl.h', target)!, 0);
+  return { tokens: pp.out, macros: pp.macros, guard: guardOf(lex(main)) };
 }
+
+/** `#ifndef X` and `#define X` at the very start, or the same behind a `#pragma`. */
+function guardOf(tokens: readonly Token[]): string | undefined {
+  const at = tokens.findIndex(
+    ({ text, startsLine }, i) => text === '#' && startsLine && tokens[i + 1]?.text !== 'pragma',
+  );
+  const [, ifndef, name, hash, define, again] = tokens.slice(at, at + 6);
+  const isGuard = ifndef?.text === 'ifndef' && hash?.text === '#' && define?.text === 'define';
+  return isGuard && name?.text === again?.text ? name?.text : undefined;
+}
+
+/** Names that the evaluator knows itself: another definition of them would only hide what a number was made of. */
+const OWN_MACROS = new Set(['_IO', '_IOR', '_IOW', '_IOWR', '_IOC', '_IOR_BAD', '_IOW_BAD', '_IOWR_BAD']);
 
 class Preprocessor {
   readonly out: Token[] = [];
+  private pack = 0;
+  private readonly packs: number[] = [];
   readonly macros = new Map<string, Macro>();
   private readonly once = new Set<string>();
 
@@ -70,7 +93,10 @@ class Preprocessor {
   }
 
   private flush(chunk: readonly Token[]): void {
-    for (const token of expand(chunk, this.macros)) this.out.push(token);
+    const { pack } = this;
+    for (const token of expand(chunk, this.macros)) {
+      this.out.push(pack > 0 && token.text === '}' ? { ...token, pack } : token);
+    }
   }
 
   /** Handles #if and its kin; false for any other directive. */
@@ -102,7 +128,8 @@ class Preprocessor {
       if (line[1]?.kind !== 'id') throw new HeaderError(at, `#${name} needs a name`, 'name a macro');
       return this.macros.has(line[1].text) === (name === 'ifdef');
     }
-    const resolved = noFeatures(expand(this.resolveDefined(line.slice(1)), this.macros));
+    const known = this.resolveIncludes(this.resolveDefined(line.slice(1)), at);
+    const resolved = noFeatures(expand(known, this.macros));
     // What is no macro by now counts as 0.
     const plain = resolved.map((t): Token => (t.kind === 'id' ? { ...t, kind: 'number', text: '0' } : t));
     return constantValue(plain, { place: at, target: this.target }).value !== 0n;
@@ -127,6 +154,18 @@ class Preprocessor {
     return out;
   }
 
+  /** `__has_include(<x.h>)` becomes 1 or 0. */
+  private resolveIncludes(line: readonly Token[], at: Token): readonly Token[] {
+    const start = line.findIndex(({ text }) => text === '__has_include' || text === '__has_include_next');
+    if (start < 0) return line;
+    const close = line.findIndex(({ text }, i) => i > start && text === ')');
+    const end = close < 0 ? line.length : close;
+    const { name, angled } = headerName([at, ...line.slice(start + 2, end)], this.macros);
+    const found = builtinHeader(name, this.target) ?? this.findHeader(name, { angled, from: at.source.name });
+    const answer: Token = { ...line[start]!, kind: 'number', text: found ? '1' : '0' };
+    return this.resolveIncludes([...line.slice(0, start), answer, ...line.slice(end + 1)], at);
+  }
+
   private directive(line: readonly Token[], at: Token, depth: number): void {
     const name = line[0]?.text;
     if (name === undefined) return;
@@ -143,8 +182,17 @@ class Preprocessor {
 
   private pragma(line: readonly Token[], at: Token): void {
     if (line[1]?.text === 'once') this.once.add(at.source.name);
-    else if (line[1]?.text === 'pack') {
-      throw new HeaderError(at, '#pragma pack is not supported', 'use __attribute__((packed))');
+    else if (line[1]?.text === 'pack') this.setPack(line.slice(2));
+  }
+
+  /** `pack(2)`, `pack()`, `pack(push)`, `pack(push, 2)`, `pack(pop)`. */
+  private setPack(words: readonly Token[]): void {
+    const texts = words.map(({ text }) => text);
+    if (texts.includes('push')) this.packs.push(this.pack);
+    if (texts.includes('pop')) this.pack = this.packs.pop() ?? 0;
+    else if (!texts.includes('push') || texts.includes(',')) {
+      const bytes = expand(words, this.macros).find(({ kind }) => kind === 'number');
+      this.pack = Number(bytes?.text ?? 0);
     }
   }
 
@@ -169,6 +217,7 @@ class Preprocessor {
       }
     }
     const body = line.slice(at);
+    if (params && OWN_MACROS.has(name.text)) return;
     this.macros.set(name.text, { name, params, variadic, body });
   }
 
@@ -176,8 +225,12 @@ class Preprocessor {
     const at = line[0]!;
     if (depth >= MAX_DEPTH) throw new HeaderError(at, 'headers include each other without end', 'guard them');
     const { name, angled } = headerName(line, this.macros);
-    const builtin = builtinHeader(name, this.target);
-    const source = builtin ?? this.findHeader(name, { angled, from: at.source.name });
+    const from = at.source.name;
+    const after = at.text === 'include_next' ? name : undefined;
+    const source =
+      builtinHeader(name, this.target) ??
+      this.findHeader(name, { angled, from, after }) ??
+      libcHeader(name, this.target);
     if (source === undefined) throw missingHeader(line[1] ?? at, name);
     if (!this.once.has(source.name)) this.read(source, depth + 1);
   }

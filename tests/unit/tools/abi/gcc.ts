@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -38,13 +38,22 @@ export function valuesOf(header: Header): { values: HeaderValue[]; bits: HeaderB
       }
     }
   }
-  for (const { name, constant } of header.macros) {
+  for (const { name, constant, samples = [], unread, kernelOnly } of header.macros) {
+    if (unread || kernelOnly) continue;
+    for (const sample of samples) {
+      const ours = BigInt.asUintN(64, sample.constant.value);
+      values.push({ name: sample.call, c: `(unsigned long long)(${sample.call})`, ours });
+    }
     if (constant) values.push({ name, c: `(unsigned long long)(${name})`, ours: BigInt.asUintN(64, constant.value) });
   }
   for (const { values: items } of header.enums) {
     for (const item of items) {
       if (!item.place.source.isMain || header.macros.some(({ name }) => name === item.name)) continue;
-      values.push({ name: item.name, c: `(unsigned long long)(${item.name})`, ours: BigInt.asUintN(64, item.value) });
+      values.push({
+        name: item.name,
+        c: `(unsigned long long)(${item.name})`,
+        ours: BigInt.asUintN(64, item.constant.value),
+      });
     }
   }
   return { values, bits };
@@ -66,6 +75,8 @@ function* leaves(
   for (const field of record.fields) {
     const offset = base.offset + field.offset;
     const bitStart = base.offset * 8 + (field.bits?.start ?? 0);
+    // A bit-field without a name only takes room.
+    if (field.name === '' && field.bits) continue;
     if (field.name === '') yield* leaves(field.type.record!, { path: base.path, offset });
     else {
       const path = base.path + field.name;
@@ -86,12 +97,20 @@ function bitMask(sizeBytes: number, start: number, width: number): string {
   return hex;
 }
 
-/** What gcc computes for all of them; nothing is run: the answers are read from the assembly, so that -m32 needs no C library. */
+export function haveGcc(): boolean {
+  return gccAccepts('', []);
+}
+
+export function gccAccepts(source: string, flags: readonly string[]): boolean {
+  return spawnSync('gcc', [...flags, '-w', '-fsyntax-only', '-x', 'c', '-'], { input: source }).status === 0;
+}
+
+/** What gcc computes for all of them, undefined where it refuses; nothing is run: the answers are read from the assembly, so that -m32 needs no C library. */
 export function askGcc(
   source: string,
   { values, bits }: { values: readonly HeaderValue[]; bits: readonly HeaderBits[] },
   flags: readonly string[] = [],
-): { values: bigint[]; bits: string[] } {
+): { values: bigint[]; bits: string[] } | undefined {
   const lines = [source, `unsigned long long all_values[] = { ${values.map(({ c }) => `${c},\n`).join('')} 0 };`];
   bits.forEach(({ c, field }, i) => {
     lines.push(`union { ${c} v; unsigned char pad; } bits_${i} = { .v = { .${field} = -1 } };`);
@@ -101,12 +120,9 @@ export function askGcc(
     const file = join(folder, 'values.c');
     writeFileSync(file, `${lines.join('\n')}\n`);
     const args = [...flags, '-w', '-O0', '-fno-common', '-S', '-o', '-', file];
-    const assembly = execFileSync('gcc', args, {
-      encoding: 'utf8',
-      maxBuffer: 1 << 26,
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    const symbols = readAssembly(assembly);
+    const { status, stdout } = spawnSync('gcc', args, { encoding: 'utf8', maxBuffer: 1 << 28 });
+    if (status !== 0) return undefined;
+    const symbols = readAssembly(stdout);
     const data = symbols.get('all_values')!;
     const view = new DataView(Uint8Array.from(data).buffer);
     return {
@@ -129,17 +145,20 @@ const WIDTHS: Readonly<Record<string, number>> = { '.byte': 1, '.value': 2, '.sh
 function readAssembly(text: string): Map<string, number[]> {
   const symbols = new Map<string, number[]>();
   let bytes: number[] = [];
+  let isOurs = false;
   for (const line of text.split('\n')) {
     const label = /^(\w+):/.exec(line);
     if (label) {
       bytes = [];
+      isOurs = /^(all_values|bits_\d+)$/.test(label[1]!);
       symbols.set(label[1]!, bytes);
     }
     const [, directive, operand] = /^\s+(\.\w+)\s+(\S+)/.exec(line) ?? [];
     if (directive === '.zero') bytes.push(...new Array(Number(operand)).fill(0));
-    if (directive === '.string' || directive === '.ascii') throw new Error(`a string among the values: ${line}`);
+    if (isOurs && (directive === '.string' || directive === '.ascii'))
+      throw new Error(`a string among the values: ${line}`);
     const width = WIDTHS[directive ?? ''];
-    if (width === undefined) continue;
+    if (width === undefined || !isOurs) continue;
     let value = BigInt.asUintN(64, BigInt(operand!));
     for (let i = 0; i < width; i++, value >>= 8n) bytes.push(Number(value & 0xffn));
   }

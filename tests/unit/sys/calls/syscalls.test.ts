@@ -1,10 +1,10 @@
 import { expect, it } from 'vitest';
-import { Prng } from '../../../driver/core/prng.js';
-import { Machine } from '../../../driver/sys/machine/machine.js';
-import type { Thread } from '../../../driver/sys/processes/thread.js';
-import { commandNumber, dialectByName } from '../../../uapi/dialect.js';
-import { O_RDWR } from '../../../uapi/fcntl.js';
-import { encodeHmmDmirrorCmd } from '../../../uapi/hmm-dmirror.js';
+import { Prng } from '../../../../driver/core/prng.js';
+import { Machine } from '../../../../driver/sys/machine/machine.js';
+import type { Thread } from '../../../../driver/sys/processes/thread.js';
+import { commandNumber, dialectByName } from '../../../../uapi/dialect.js';
+import { O_RDWR } from '../../../../uapi/fcntl.js';
+import { encodeHmmDmirrorCmd } from '../../../../uapi/hmm-dmirror.js';
 import {
   MADV_COLLAPSE,
   MADV_DONTNEED,
@@ -23,9 +23,9 @@ import {
   PROT_NONE,
   PROT_READ,
   PROT_WRITE,
-} from '../../../uapi/mman.js';
-import type { CallArg } from '../../../uapi/system-call.js';
-import { count } from '../../counts.js';
+} from '../../../../uapi/mman.js';
+import type { CallArg } from '../../../../uapi/system-call.js';
+import { count } from '../../../counts.js';
 
 const LIVES = count(30, 150);
 const FIRST = Number(process.env.DMIRROR_SEED ?? 1);

@@ -1,28 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { EBADF, EEXIST, EINVAL, EISDIR, ENOENT, ENOTTY } from '../../../uapi/errno.js';
-import { O_CREAT, O_EXCL, O_RDONLY, O_RDWR, O_TMPFILE, O_TRUNC } from '../../../uapi/fcntl.js';
-import { MAP_SHARED, PAGE_SIZE, PROT_READ, PROT_WRITE } from '../../../uapi/mman.js';
-import { SIGBUS } from '../../../uapi/signal.js';
-import { readText, ret, smallMachine } from './helpers.js';
+import { EBADF, EEXIST, EISDIR, ENOENT } from '../../../../uapi/errno.js';
+import { O_CREAT, O_EXCL, O_RDONLY, O_RDWR, O_TRUNC } from '../../../../uapi/fcntl.js';
+import { MAP_SHARED, PAGE_SIZE, PROT_READ, PROT_WRITE } from '../../../../uapi/mman.js';
+import { SIGBUS } from '../../../../uapi/signal.js';
+import { ret, smallMachine } from '../helpers.js';
 
 const hello = Uint8Array.from([1, 2, 3, 4]);
-
-describe('descriptors', () => {
-  it('are the lowest free number', () => {
-    const { main } = smallMachine().createProcess();
-    expect([ret(main, 'open', '/proc/meminfo', 0), ret(main, 'open', '/proc/meminfo', 0)]).toEqual([0, 1]);
-    expect(ret(main, 'close', 0)).toBe(0);
-    expect(ret(main, 'close', 0)).toBe(-EBADF);
-    expect(ret(main, 'open', '/proc/meminfo', 0)).toBe(0);
-  });
-
-  it('of tmpfs and proc files know no ioctl', () => {
-    const { main } = smallMachine().createProcess();
-    const fd = ret(main, 'open', '/tmp', O_TMPFILE | O_RDWR);
-    expect(ret(main, 'ioctl', fd, 1, 0)).toBe(-ENOTTY);
-    expect(ret(main, 'ioctl', 77, 1, 0)).toBe(-EBADF);
-  });
-});
 
 describe('/tmp', () => {
   it('keeps what was written under its name', () => {
@@ -86,23 +69,5 @@ describe('/tmp', () => {
     ret(main, 'pwrite', fd, hello, 0);
     ret(main, 'open', '/tmp/a', O_RDWR | O_TRUNC);
     expect(machine.call(main, 'pread', fd, 4, 0).ret).toBe(0);
-  });
-});
-
-describe('/sys and /proc', () => {
-  it('show and set the THP policy', () => {
-    const { main } = smallMachine().createProcess();
-    const path = '/sys/kernel/mm/transparent_hugepage/enabled';
-    expect(readText(main, path)).toBe('always [madvise] never\n');
-    const fd = ret(main, 'open', path, O_RDWR);
-    expect(ret(main, 'pwrite', fd, new TextEncoder().encode('never\n'), 0)).toBe(6);
-    expect(ret(main, 'pwrite', fd, new TextEncoder().encode('often'), 0)).toBe(-EINVAL);
-    expect(readText(main, path)).toBe('always madvise [never]\n');
-  });
-
-  it('count hugetlb pages', () => {
-    const { main } = smallMachine({ hugePages: 3 }).createProcess();
-    expect(readText(main, '/proc/sys/vm/nr_hugepages')).toBe('3\n');
-    expect(readText(main, '/proc/meminfo')).toMatch(/HugePages_Total: +3\nHugePages_Free: +3\n/);
   });
 });

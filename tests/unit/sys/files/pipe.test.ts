@@ -1,0 +1,60 @@
+import { expect, it } from 'vitest';
+import { POLL } from '../../../../driver/sys/files/open-file.js';
+import { createPipe } from '../../../../driver/sys/files/pipe.js';
+import { EAGAIN, EBADF, EPIPE, ESPIPE } from '../../../../uapi/errno.js';
+import { O_NONBLOCK } from '../../../../uapi/fcntl.js';
+import { SIGPIPE, signalStatus } from '../../../../uapi/signal.js';
+import { inKernel, ret, smallMachine } from '../helpers.js';
+
+const CAPACITY = 65536;
+
+it('gives bytes in order, to a reader that waits too, and its end when the last writer goes', () => {
+  const machine = smallMachine();
+  const { main, files } = machine.createProcess();
+  const other = machine.createProcess().main;
+  const { reader, writer } = createPipe(machine, 0);
+  files.install(writer);
+  const early = inKernel(other, () => reader.read(other, 10));
+  expect(early.result).toBeUndefined();
+  expect(inKernel(main, () => writer.write(main, Uint8Array.of(1, 2, 3))).result).toBe(3);
+  expect(early.result).toEqual(Uint8Array.of(1, 2, 3));
+  expect(reader.poll()).toBe(0);
+  ret(main, 'close', 0);
+  expect(reader.poll()).toBe(POLL.hup);
+  expect(inKernel(other, () => reader.read(other, 10)).result).toEqual(new Uint8Array());
+});
+
+it('never tears a small write, and takes what fits of a large one', () => {
+  const machine = smallMachine();
+  const { main } = machine.createProcess();
+  const { reader, writer } = createPipe(machine, O_NONBLOCK);
+  const write = (length: number) => inKernel(main, () => writer.write(main, new Uint8Array(length))).result;
+  expect(inKernel(main, () => reader.read(main, 1)).result).toBe(-EAGAIN);
+  expect(write(CAPACITY - 100)).toBe(CAPACITY - 100);
+  expect(writer.poll()).toBe(0);
+  expect(write(101)).toBe(-EAGAIN);
+  expect(write(5000)).toBe(100);
+  expect(write(5000)).toBe(-EAGAIN);
+});
+
+it('has two ends of which each knows one direction and no place', () => {
+  const machine = smallMachine();
+  const { main } = machine.createProcess();
+  const { reader, writer } = createPipe(machine, 0);
+  expect(inKernel(main, () => reader.write(main, new Uint8Array(1))).result).toBe(-EBADF);
+  expect(inKernel(main, () => writer.read(main, 1)).result).toBe(-EBADF);
+  expect(inKernel(main, () => reader.pread(main, 1, 0)).result).toBe(-ESPIPE);
+});
+
+it('without a reader answers and kills a writer', () => {
+  const machine = smallMachine();
+  const { main } = machine.createProcess();
+  const child = machine.threadByTid(ret(main, 'fork'))!;
+  ret(child, 'sigaction', SIGPIPE, 'default');
+  const { reader, writer } = createPipe(machine, 0);
+  child.process.files.install(reader);
+  ret(child, 'close', 0);
+  expect(writer.poll()).toBe(POLL.out | POLL.err);
+  expect(inKernel(child, () => writer.write(child, new Uint8Array(1))).result).toBe(-EPIPE);
+  expect(machine.call(main, 'wait', child.tid).status).toBe(signalStatus(SIGPIPE));
+});

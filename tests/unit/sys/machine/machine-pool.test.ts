@@ -1,0 +1,28 @@
+import { expect, it } from 'vitest';
+import { MachinePool } from '../../../../driver/sys/machine/machine-pool.js';
+import { ret } from '../helpers.js';
+
+const KIND = { ramBytes: 16 << 20 };
+
+it('gives a machine of the same kind again, as new, with the seed that is asked for', () => {
+  const pool = new MachinePool();
+  const machine = pool.take(KIND);
+  ret(machine.createProcess().main, 'fork');
+  machine.newAnswer = () => new Uint8Array(1);
+  machine.onCommand = () => {};
+  pool.give(machine);
+  expect(pool.take({ ...KIND, path: 'unified' })).not.toBe(machine);
+  const again = pool.take({ ...KIND, seed: 7 });
+  expect(again).toBe(machine);
+  expect([again.seed, again.newAnswer, again.onCommand, again.allProcesses()]).toEqual([7, null, null, []]);
+  expect(again.createProcess().pid).toBe(1);
+  expect(pool.take(KIND)).not.toBe(machine);
+});
+
+it('keeps no more than a few of each kind', () => {
+  const pool = new MachinePool();
+  const machines = Array.from({ length: 6 }, () => pool.take(KIND));
+  for (const machine of machines) pool.give(machine);
+  const kept = machines.map(() => pool.take(KIND)).filter((machine) => machines.includes(machine));
+  expect(kept.length).toBe(4);
+});

@@ -1,0 +1,147 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { targetByName } from '../abi/c/target.js';
+import { type Checked, checkFolders, checkPair, checkTargets, isFolder, type PairOptions } from '../abi/check.js';
+import { failures, type Report, reportOf } from '../abi/check-report.js';
+import { type LoadOptions, loadAbi } from '../abi/load.js';
+import { checkFolders as checkIncludes, readFailOn, readRenames, readTargets, SkipPatterns } from '../abi/options.js';
+import { EXIT, UsageError } from '../exit-code.js';
+
+/** Where a command prints. */
+export interface Lines {
+  out(line: string): void;
+  err(line: string): void;
+}
+
+/** How headers are found and read. */
+export interface HeaderOptions {
+  readonly include: readonly string[];
+  readonly git?: string | undefined;
+  readonly target: string;
+  /** More than one, with commas between. */
+  readonly targets?: string | undefined;
+  readonly skip: readonly string[];
+}
+
+export const FORMATS = ['text', 'json', 'sarif', 'markdown', 'github'] as const;
+
+export interface CheckOptions extends HeaderOptions {
+  readonly includeOld?: readonly string[];
+  readonly includeNew?: readonly string[];
+  readonly patch?: string | undefined;
+  /** The header's path in the patch. */
+  readonly path?: string | undefined;
+  readonly rename: readonly string[];
+  readonly failOn?: string | undefined;
+  readonly suppress?: string | undefined;
+  /** A suppression file to write, for what fails. */
+  readonly writeSuppressions?: string | undefined;
+  readonly format: (typeof FORMATS)[number];
+}
+
+interface Specs {
+  readonly old: string;
+  readonly new: string | undefined;
+}
+
+const USAGE =
+  'dmirror abi check OLD NEW, dmirror abi check OLD --patch FILE, or dmirror abi check HEADER --targets LIST';
+
+/** `dmirror abi check OLD NEW`. 0: nothing that fails; 1: something. */
+export async function abiCheck(specs: Specs, options: CheckOptions, output: Lines): Promise<number> {
+  const fails = readFailOn(options.failOn);
+  const checked = await check(specs, options);
+  const { applySuppressions, parseSuppressions, suppressionsText } = await import('../abi/suppressions.js');
+  const known = options.suppress === undefined ? [] : parseSuppressions(options.suppress, readText(options.suppress));
+  const result = applySuppressions(checked.findings, known, { today: new Date().toISOString().slice(0, 10) });
+  for (const text of result.expired) output.err(`warning: ${text}`);
+  const report = reportOf(checked, result, fails);
+  for (const line of await reportLines(report, options.format)) output.out(line);
+  const failing = failures(report);
+  if (options.writeSuppressions !== undefined) {
+    writeText(options.writeSuppressions, suppressionsText(failing, options.writeSuppressions));
+    output.err(`wrote ${options.writeSuppressions}: give each of its ${failing.length} suppressions a reason`);
+  }
+  return failing.length > 0 ? EXIT.fail : EXIT.pass;
+}
+
+async function check(specs: Specs, options: CheckOptions): Promise<Checked> {
+  const { include, includeOld = [], includeNew = [], git } = options;
+  if (git === undefined) checkIncludes({ '-I': include, '--include-old': includeOld, '--include-new': includeNew });
+  const skip = new SkipPatterns(options.skip);
+  const base: LoadOptions = { git, ...(options.skip.length > 0 && { skip: skip.matches }) };
+  const old = { ...base, include: [...includeOld, ...include] };
+  const pair = {
+    ...{ old, new: { ...base, include: [...includeNew, ...include] } },
+    ...{ renames: readRenames(options.rename), targets: targetsOf(options) },
+  };
+  const checked = await checkSpecs(specs, options, pair);
+  skip.check();
+  return checked;
+}
+
+async function checkSpecs(specs: Specs, { patch, path, targets }: CheckOptions, pair: PairOptions): Promise<Checked> {
+  if (specs.new === undefined && patch === undefined && targets !== undefined)
+    return checkTargets(specs.old, pair.old, pair.targets);
+  if ((specs.new === undefined) === (patch === undefined))
+    throw new UsageError('either NEW or --patch says what OLD is compared with', USAGE);
+  const folders = [specs.old, specs.new ?? specs.old].filter(isFolder);
+  if (folders.length === 1 || (patch !== undefined && folders.length > 0))
+    throw new UsageError(`'${folders[0]}' is a folder`, 'compare two folders, or two headers');
+  if (folders.length === 2) return checkFolders({ old: specs.old, new: specs.new! }, pair);
+  if (patch === undefined) return checkPair(specs, pair);
+  const { loadPatched } = await import('../abi/load-patched.js');
+  return checkPair(specs, { ...pair, patched: (load) => loadPatched(specs.old, patch, { ...load, path }) });
+}
+
+export function targetsOf({ target, targets }: Pick<HeaderOptions, 'target' | 'targets'>) {
+  return targets === undefined ? [targetByName(target)!] : readTargets(targets);
+}
+
+async function reportLines(report: Report, format: CheckOptions['format']): Promise<string[]> {
+  if (format === 'sarif') return [(await import('../abi/report-ci.js')).sarifReport(report)];
+  if (format === 'github') return (await import('../abi/report-ci.js')).githubReport(report);
+  const { jsonReport, markdownReport, textReport } = await import('../abi/report-text.js');
+  return { json: jsonReport, markdown: markdownReport, text: textReport }[format](report);
+}
+
+function readText(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new UsageError(`${file} can't be read: ${(error as Error).message}`, 'name a suppression file that exists');
+  }
+}
+
+function writeText(file: string, text: string): void {
+  try {
+    writeFileSync(file, text);
+  } catch (error) {
+    throw new UsageError(
+      `${file} can't be written: ${(error as Error).message}`,
+      'name a file in a folder that exists',
+    );
+  }
+}
+
+export interface ShowOptions extends HeaderOptions {
+  readonly json: boolean;
+}
+
+/** `dmirror abi show X`. */
+export async function abiShow(spec: string, options: ShowOptions, output: Lines): Promise<number> {
+  const { git, include } = options;
+  if (git === undefined) checkIncludes({ '-I': include });
+  const skip = new SkipPatterns(options.skip);
+  const load: LoadOptions = { git, include, ...(options.skip.length > 0 && { skip: skip.matches }) };
+  const targets = targetsOf(options);
+  const model = await loadAbi(spec, { ...load, target: targets[0]! });
+  skip.check();
+  if (options.json) output.out((await import('../abi/saved.js')).savedText(model));
+  else for (const line of (await import('../abi/show.js')).showText(model)) output.out(line);
+  if (targets.length > 1 && !options.json) {
+    const { findings } = await checkTargets(spec, load, targets);
+    for (const { message } of findings) output.out(message);
+    if (findings.length === 0) output.out(`the same on ${targets.map(({ name }) => name).join(', ')}`);
+  }
+  return EXIT.pass;
+}
