@@ -8,7 +8,7 @@ import type { Thread } from '../sys/processes/thread.js';
 import type { Session } from './session.js';
 
 /** Kinds that a tracer can ask for; locks are left out unless named, there are too many of them. */
-export const TRACE_KINDS = [
+const TRACE_KINDS = [
   'syscall',
   'ioctl',
   'fault',

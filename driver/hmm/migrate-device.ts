@@ -22,14 +22,6 @@ export function* migrateDeviceRange(memory: Memory, arrays: MigrateArrays, first
   memory.kernel.emit('stage', 'device-range', firstPfn, arrays.npages);
 }
 
-/** As `migrateDeviceRange` for the pfns in `arrays.srcPfn`, in their order. Linux: mm/migrate_device.c:migrate_device_pfns() */
-export function* migrateDevicePfns(memory: Memory, arrays: MigrateArrays): Coroutine<void> {
-  if (memory.kernel.scheduler.contended) yield DEVICE_RANGE_POINT;
-  for (let i = 0; i < arrays.npages; i++) takeDevicePage(memory, arrays, { i, pfn: arrays.srcPfn[i]! });
-  yield* migrateDeviceUnmap(memory, arrays);
-  memory.kernel.emit('stage', 'device-range', arrays.srcPfn[0] ?? 0, arrays.npages);
-}
-
 /** A page in use that nobody has locked is referenced and locked. Linux: part of mm/migrate_device.c:migrate_device_range() */
 function takeDevicePage(memory: Memory, arrays: MigrateArrays, { i, pfn }: { i: number; pfn: number }): void {
   const { frames } = memory;

@@ -2,7 +2,7 @@ import type { Coroutine } from '../core/effect.js';
 import type { Mm } from './vmas/mm.js';
 
 /** Why an address range is being invalidated. Linux: enum mmu_notifier_event */
-export type NotifierEvent =
+type NotifierEvent =
   | 'UNMAP'
   | 'CLEAR'
   | 'PROTECTION_VMA'

@@ -14,7 +14,7 @@ const FILE_PAGES = 12;
 /** Outside all regions: records of ioctls, then the pages that `ptr` names. */
 export const RECORD_ADDR = 0x60_0000_0000;
 export const BUFFER_ADDR = RECORD_ADDR + 0x20_0000;
-export const BUFFER_PAGES = 2048;
+const BUFFER_PAGES = 2048;
 const DEVICES = 4;
 
 /** A process of a recording, with the descriptors that its ops name. */

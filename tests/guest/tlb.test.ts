@@ -45,7 +45,7 @@ describe('the TLB', needs(COMPILER), () => {
   });
 });
 
-describe.skipIf(!hasCompiler)('a program that runs with invariants', () => {
+describe('a program that runs with invariants', needs(COMPILER), () => {
   const build = new GuestBuild();
   afterAll(() => {
     vi.restoreAllMocks();

@@ -59,7 +59,7 @@ export async function shrinkToken(id: RunId): Promise<RunId> {
 }
 
 /** On the first path where it fails. */
-export async function shrinkPlan(plan: Plan, defects: readonly DefectName[]): Promise<PlanRunId> {
+async function shrinkPlan(plan: Plan, defects: readonly DefectName[]): Promise<PlanRunId> {
   const seed = plan.machine?.seed ?? 1;
   for (const path of plan.machine?.path === undefined ? PATH_NAMES : [plan.machine.path]) {
     const smaller = await shrinkOn({ plan, path, seed, defects });

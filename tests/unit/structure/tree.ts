@@ -26,7 +26,7 @@ export interface SourceFile {
   readonly imports: readonly Import[];
 }
 
-export interface Import {
+interface Import {
   readonly target: string;
   readonly external: boolean;
   readonly line: number;

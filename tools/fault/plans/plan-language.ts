@@ -54,7 +54,7 @@ const STEP_KEYS: Readonly<Record<string, Shape>> = {
   file: flag,
   steps: list(() => STEP),
 };
-export const STEP: Shape = map({ do: words(...VERBS), ...STEP_KEYS, expect: EXPECT }, ['do']);
+const STEP: Shape = map({ do: words(...VERBS), ...STEP_KEYS, expect: EXPECT }, ['do']);
 
 const POINT = words(...FAULT_POINTS.map(({ name }) => name));
 

@@ -63,7 +63,7 @@ export interface Expect {
   sessions?: Record<string, SessionState>;
 }
 
-export type SessionState = 'open' | 'ended';
+type SessionState = 'open' | 'ended';
 
 /** One call, or several at once. Names are of things that earlier steps made. */
 export interface Step {

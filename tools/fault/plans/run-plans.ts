@@ -78,7 +78,7 @@ function writeKtap(results: readonly { file: string; result: PlanResult }[], out
 }
 
 /** What went wrong in a plan, the injected faults first. */
-export function planFailureLines(file: string, result: PlanResult): string[] {
+function planFailureLines(file: string, result: PlanResult): string[] {
   const defects = result.defects.map((name) => ` --defect ${name}`).join('');
   const profile = result.profile === DEFAULT_PROFILE.name ? '' : ` --profile ${result.profile}`;
   return [
