@@ -1,5 +1,5 @@
 import { AssertionError, assert } from './assert.js';
-import { LOCK_CLASS_NAMES, type LockClassId } from './lock-class.js';
+import { FIRST_SPIN_CLASS, LOCK_CLASS_NAMES, type LockClassId } from './lock-class.js';
 import type { Observer } from './observer.js';
 import type { SchedulerPolicy } from './policy.js';
 import { Prng } from './prng.js';
@@ -69,7 +69,20 @@ export class Kernel {
 
   /** `cls` must be held by the running task. */
   assertHeld(cls: LockClassId): void {
-    assert(this.current.held[cls]! > 0, `${LOCK_CLASS_NAMES[cls]} is not held`);
+    if (this.current.held[cls]! === 0) throw new AssertionError(`${LOCK_CLASS_NAMES[cls]} is not held`);
+  }
+
+  /** The running task may sleep: it holds no spin lock. Linux: include/linux/kernel.h:might_sleep() */
+  mightSleep(): void {
+    const task = this.current;
+    if (task.heldMask >>> FIRST_SPIN_CLASS !== 0)
+      throw new AssertionError(`task ${task.name} may sleep while it holds ${heldNames(task).join(', ')}`);
+  }
+
+  /** The running task holds nothing: it comes from, or goes back to, user mode. */
+  assertNoLocks(): void {
+    const task = this.current;
+    if (task.heldMask !== 0) throw new AssertionError(`task ${task.name} still holds ${heldNames(task).join(', ')}`);
   }
 
   /** Records one event of the running task. */

@@ -82,6 +82,7 @@ export class DmirrorDevices {
    * errno: -ENOENT without such a device, or what the notifier says. Linux: lib/test_hmm.c:dmirror_fops_open()
    */
   *dmirrorFopsOpen(minor: number, mm: Mm): Coroutine<DmirrorFile | number> {
+    this.memory.kernel.assertNoLocks();
     const device = this.devices[minor];
     if (device === undefined) return -ENOENT;
     const file = new DmirrorFile(device, mm, this.context.nextFileId++);
@@ -99,7 +100,8 @@ export class DmirrorDevices {
 
   /** The last descriptor is gone: every page of the device leaves it, whoever owns it. Linux: lib/test_hmm.c:dmirror_fops_release() */
   *dmirrorFopsRelease(file: DmirrorFile): Coroutine<void> {
-    yield* mmuIntervalNotifierRemove(file.notifier!);
+    assert(file.notifier !== null, 'a file is closed twice');
+    yield* mmuIntervalNotifierRemove(file.notifier);
     file.notifier = null;
     const { device } = file;
     // No lock: RELEASE may take the chunks away meanwhile, as it may in Linux.

@@ -1,5 +1,6 @@
 import { EINTR, EOPNOTSUPP } from '../../uapi/errno.js';
 import { type Coroutine, preemptPoint } from '../core/effect.js';
+import { LockClass } from '../core/lock-class.js';
 import { FOLL } from '../mm/faults/foll.js';
 import { getUserPagesRemote } from '../mm/faults/gup.js';
 import { folioLock, folioPut, folioUnlock } from '../mm/frames/folio.js';
@@ -23,6 +24,8 @@ export function* makeDeviceExclusive(mm: Mm, addr: number, owner: object | null)
   const { memory } = mm;
   const { frames, kernel } = memory;
   const pages = new Uint32Array(1);
+  kernel.assertHeld(LockClass.mmapLock);
+  kernel.mightSleep();
   for (;;) {
     if (kernel.scheduler.contended) yield EXCLUSIVE_POINT;
     const got = yield* getUserPagesRemote(mm, addr, 1, FOLL.get | FOLL.write | FOLL.splitPmd, pages);
@@ -52,6 +55,7 @@ export function* makeDeviceExclusive(mm: Mm, addr: number, owner: object | null)
 
 /** A writable entry of the page becomes device-exclusive. It keeps the mapping, its reference and the exclusive mark. */
 function takeEntry(mm: Mm, addr: number, pfn: number): boolean {
+  mm.memory.frames.assertLocked(pfn);
   const table = mm.pageTable.pteTable(addr / PAGE_SIZE);
   if (table === null) return false;
   const i = pteIndex(addr / PAGE_SIZE);

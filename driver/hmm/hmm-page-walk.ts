@@ -1,5 +1,7 @@
+import { assert } from '../core/assert.js';
 import type { Coroutine } from '../core/effect.js';
-import { HPAGE_PMD_ORDER } from '../mm/frames/frames.js';
+import { LockClass } from '../core/lock-class.js';
+import { HPAGE_PMD_ORDER, PAGE_SIZE } from '../mm/frames/frames.js';
 import { KIND_MASK, Kind, Pte } from '../mm/tables/entry.js';
 import { pmdIndex, type Table } from '../mm/tables/page-table.js';
 import { VM } from '../mm/vmas/vm-flags.js';
@@ -13,7 +15,11 @@ import { pmdAddrEnd, upperHoleEnd } from './pmd-part.js';
 
 /** The page tables under `[vpn, end)`, which lies in one vma, level by level down to the PMDs. Linux: part of walk_page_range() */
 export function* walkPageTables(part: VmaWalk, { vpn: first, end }: PmdRange): Coroutine<Stop | null> {
-  const { pageTable } = part.walk.mm;
+  const { mm, memory } = part.walk;
+  const { pageTable } = mm;
+  memory.kernel.assertHeld(LockClass.mmapLock);
+  memory.kernel.mightSleep();
+  assert(first * PAGE_SIZE >= part.vma.start && end * PAGE_SIZE <= part.vma.end, 'the pages are of another vma');
   const isHugetlb = (part.vma.flags & VM.hugetlb) !== 0;
   for (let vpn = first; vpn < end; ) {
     const pmd = pageTable.pmdTable(vpn);

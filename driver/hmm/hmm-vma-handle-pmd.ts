@@ -1,5 +1,6 @@
 import { EFAULT } from '../../uapi/errno.js';
 import type { Coroutine } from '../core/effect.js';
+import { LockClass } from '../core/lock-class.js';
 import { HPAGE_PMD_NR, HPAGE_PMD_ORDER } from '../mm/frames/frames.js';
 import { Kind, kindOf, Pte } from '../mm/tables/entry.js';
 import { pmdIndex, type Table } from '../mm/tables/page-table.js';
@@ -49,6 +50,8 @@ export function* hmmVmaHandlePmd(
 ): Coroutine<Stop | AgainStop | null> {
   const { walk, vma } = part;
   const { memory, range } = walk;
+  memory.kernel.assertHeld(LockClass.mmapLock);
+  memory.kernel.mightSleep();
   const unit = { vpn, end };
   const leaf = leafOf(walk, pmd, pmdIndex(vpn));
   if (leaf.kind === Kind.none) return hmmVmaWalkHole(part, unit);

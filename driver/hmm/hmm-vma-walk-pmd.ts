@@ -1,4 +1,5 @@
 import { EFAULT } from '../../uapi/errno.js';
+import { assert } from '../core/assert.js';
 import type { Coroutine } from '../core/effect.js';
 import { LockClass } from '../core/lock-class.js';
 import { Phase } from '../inject/inject-points.js';
@@ -31,6 +32,7 @@ import { MigratePfn } from './migrate-vma.js';
 export function* hmmVmaWalkPmd(part: VmaWalk, pmd: Table, { vpn, end }: PmdRange): Coroutine<Stop | null> {
   const { mm, memory, range } = part.walk;
   memory.kernel.assertHeld(LockClass.mmapLock);
+  memory.kernel.mightSleep();
   memory.stats.pmdEntries++;
   // What is huge is split at most once a call, and what could not be split is not prepared.
   for (let at = vpn, isSplitTried = false, mayPrepare = true; ; ) {
@@ -65,6 +67,8 @@ function walkPtes(
 ): Stop | SplitStop | null {
   const { walk } = part;
   const { flags } = walk.range;
+  walk.memory.kernel.assertHeld(LockClass.ptl);
+  assert(table.isLeaf && vpn < end, 'a table of PTEs is walked');
   let stop: Stop | SplitStop | null = null;
   let isReplaced = false;
   let at = vpn;
@@ -95,6 +99,7 @@ function walkPtes(
  * it does where one walk faults and another collects. If there is none, the split.
  */
 function splitStop(part: VmaWalk, table: Table, { vpn, end }: PmdRange): Stop | SplitStop {
+  part.walk.memory.kernel.assertHeld(LockClass.ptl);
   for (let at = vpn; at < end; at++) {
     const stop = pteStop(part, table, at, end);
     // Nothing from the folio on has an answer yet.

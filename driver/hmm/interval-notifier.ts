@@ -66,6 +66,7 @@ export class MmuSubscriptions implements MmuNotifierOps {
     const { kernel } = this.mm.memory;
     const blockable = !('blockable' in range);
     kernel.checkOrder(kernel.current, LockClass.invalidate, false);
+    assert(range.start < range.end, 'an empty range is invalidated');
     if (blockable && kernel.scheduler.contended) yield INVALIDATE_POINT;
     if (!(yield* this.mnItreeInvalidate(range)) && !blockable) {
       this.mnItreeInvEnd();
@@ -152,8 +153,11 @@ export function* mmuIntervalNotifierInsert(
   mm: Mm,
   { start, length, ops }: { start: number; length: number; ops: IntervalNotifierOps },
 ): Coroutine<IntervalNotifier | number> {
+  const { kernel } = mm.memory;
+  kernel.mightSleep();
   if (mm.users <= 0) return -EINVAL;
   if (mm.notifier === null) {
+    kernel.checkOrder(kernel.current, LockClass.mmapLock, false);
     const error = yield* mmuNotifierRegister(mm);
     if (error !== 0) return error;
   }
@@ -203,6 +207,7 @@ function subscriptionsOf(mm: Mm): MmuSubscriptions {
 export function* mmuIntervalNotifierRemove(interval: IntervalNotifier): Coroutine<void> {
   const { mm } = interval;
   const { kernel } = mm.memory;
+  kernel.mightSleep();
   const subscriptions = subscriptionsOf(mm);
   kernel.checkOrder(kernel.current, LockClass.invalidate, false);
   if ((subscriptions.seq & 1) === 0) {
@@ -226,6 +231,7 @@ export function* mmuIntervalNotifierRemove(interval: IntervalNotifier): Coroutin
 export function* mmuIntervalReadBegin(interval: IntervalNotifier): Coroutine<number> {
   const subscriptions = subscriptionsOf(interval.mm);
   const { kernel } = interval.mm.memory;
+  kernel.mightSleep();
   kernel.checkOrder(kernel.current, LockClass.invalidate, false);
   if (kernel.scheduler.contended) yield READ_BEGIN_POINT;
   const seq = interval.invalidateSeq;

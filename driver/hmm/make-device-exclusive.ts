@@ -1,4 +1,6 @@
+import { assert } from '../core/assert.js';
 import { type Coroutine, preemptPoint } from '../core/effect.js';
+import { LockClass } from '../core/lock-class.js';
 import { InjectPoint } from '../inject/inject-points.js';
 import { FOLL } from '../mm/faults/foll.js';
 import { getUserPagesRemote } from '../mm/faults/gup.js';
@@ -30,6 +32,9 @@ export function* makeDeviceExclusiveRange(
 ): Coroutine<number> {
   const { memory } = mm;
   const npages = (end - start) / PAGE_SIZE;
+  memory.kernel.assertHeld(LockClass.mmapLock);
+  memory.kernel.mightSleep();
+  assert(npages > 0 && npages <= pfns.length, 'there is no room for the pages of the range');
   const found = yield* getUserPagesRemote(mm, start, npages, FOLL.get | FOLL.write | FOLL.splitPmd, pfns);
   for (let i = 0; i < found; i++) {
     const pfn = pfns[i]!;
@@ -61,6 +66,8 @@ interface ExclusiveTarget {
  */
 function* folioMakeDeviceExclusive(memory: Memory, pfn: number, target: ExclusiveTarget): Coroutine<boolean> {
   const { frames, stats } = memory;
+  frames.assertLocked(pfn);
+  memory.kernel.mightSleep();
   if (!frames.isAnon(pfn) || frames.hasFlags(pfn, PG.hugetlb)) return false;
   let isValid = false;
   stats.makeExclusive++;
@@ -89,6 +96,8 @@ const Found = { nothing: 0, readOnly: 1, writable: 2, notPresent: 3 } as const;
 /** What was at `addr`; a mapping of the folio has become device exclusive. Linux: mm/rmap.c:page_make_device_exclusive_one() */
 function pageMakeDeviceExclusiveOne(vma: Vma, addr: number, head: number): number {
   const { memory, pageTable } = vma.mm;
+  memory.kernel.assertHeld(LockClass.ptl);
+  memory.frames.assertLocked(head);
   const table = pageTable.pteTable(addr / PAGE_SIZE);
   if (table === null) return Found.nothing;
   const i = pteIndex(addr / PAGE_SIZE);

@@ -1,4 +1,6 @@
+import { assert } from '../core/assert.js';
 import { type Coroutine, preemptPoint } from '../core/effect.js';
+import { LockClass } from '../core/lock-class.js';
 import { Phase } from '../inject/inject-points.js';
 import { PAGE_SIZE } from '../mm/frames/frames.js';
 import type { Memory } from '../mm/memory.js';
@@ -30,6 +32,9 @@ export function* migrateVmaCollect(migrate: MigrateVma, vma: Vma): Coroutine<voi
   const { mm } = vma;
   const { kernel, stats } = mm.memory;
   const { start, end, pgmapOwner: owner } = migrate;
+  kernel.assertHeld(LockClass.mmapLock);
+  kernel.mightSleep();
+  assert(migrate.npages === 0 && migrate.cpages === 0, 'a migration is collected twice');
   if (kernel.scheduler.contended) yield COLLECT_POINT;
   if (kernel.inject.armed) kernel.inject.enter(Phase.collect);
   const range: NotifierRange = { mm, start, end, event: 'MIGRATE', owner };
@@ -69,6 +74,8 @@ interface PmdPart {
  */
 function* migrateVmaCollectPmd(migrate: MigrateVma, { vma, filter, pmd, vpn, end }: PmdPart): Coroutine<void> {
   const { memory } = vma.mm;
+  memory.kernel.assertHeld(LockClass.mmapLock);
+  memory.kernel.mightSleep();
   const i = pmdIndex(vpn);
   memory.stats.pmdEntries++;
   for (let at = vpn; ; ) {
@@ -166,6 +173,7 @@ function migrateVmaCollectHole(
 function migrateVmaCollectSkip(migrate: MigrateVma, npages: number): void {
   const first = migrate.npages;
   const last = first + npages;
+  assert(last <= migrate.src.length, 'a migration has more pages than it has room for');
   migrate.src.fill(0, first, last);
   migrate.srcPfn.fill(0, first, last);
   migrate.dst.fill(0, first, last);

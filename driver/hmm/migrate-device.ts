@@ -1,7 +1,9 @@
 import { EBUSY } from '../../uapi/errno.js';
+import { assert } from '../core/assert.js';
 import { type Coroutine, preemptPoint } from '../core/effect.js';
 import { InjectPoint, Phase } from '../inject/inject-points.js';
 import { copyPage, folioLock, folioLockNew, folioPut, folioTrylock } from '../mm/frames/folio.js';
+import { Zone } from '../mm/frames/frames.js';
 import type { Memory } from '../mm/memory.js';
 import { migrateDeviceFinalize } from './migrate-finalize.js';
 import { migrateDevicePages } from './migrate-pages.js';
@@ -16,6 +18,7 @@ const DEVICE_RANGE_POINT = preemptPoint('migrate_device_range');
  * Linux: mm/migrate_device.c:migrate_device_range()
  */
 export function* migrateDeviceRange(memory: Memory, arrays: MigrateArrays, firstPfn: number): Coroutine<void> {
+  memory.kernel.mightSleep();
   if (memory.kernel.scheduler.contended) yield DEVICE_RANGE_POINT;
   for (let i = 0; i < arrays.npages; i++) takeDevicePage(memory, arrays, { i, pfn: firstPfn + i });
   yield* migrateDeviceUnmap(memory, arrays);
@@ -55,6 +58,8 @@ export function* migrateDeviceCoherentFolio(memory: Memory, pfn: number): Corout
 }
 
 function* moveCoherentFolio(memory: Memory, pfn: number): Coroutine<number> {
+  memory.kernel.mightSleep();
+  assert(memory.frames.zone[pfn] === Zone.coherent, 'a page that is not coherent is moved for a pin');
   yield* folioLock(memory, pfn);
   const arrays: MigrateArrays = {
     src: Uint32Array.of(MigratePfn.valid | MigratePfn.migrate),

@@ -1,5 +1,6 @@
 import { assert } from '../core/assert.js';
 import { type Coroutine, preemptPoint } from '../core/effect.js';
+import { LockClass } from '../core/lock-class.js';
 import { Phase } from '../inject/inject-points.js';
 import { folioAddLru, folioPut, folioUnlock } from '../mm/frames/folio.js';
 import { Zone } from '../mm/frames/frames.js';
@@ -19,6 +20,7 @@ export function* migrateVmaFinalize(migrate: MigrateVma): Coroutine<void> {
   const { vma } = migrate;
   assert(vma !== null, 'the migration was not set up');
   const { memory } = vma.mm;
+  memory.kernel.assertHeld(LockClass.mmapLock);
   yield* migrateDeviceFinalize(memory, migrate);
   memory.kernel.emit('stage', 'finalize', migrate.start, migrate.end);
 }
@@ -27,6 +29,7 @@ export function* migrateVmaFinalize(migrate: MigrateVma): Coroutine<void> {
 export function* migrateDeviceFinalize(memory: Memory, arrays: MigrateArrays): Coroutine<void> {
   const { src, srcPfn, dstPfn, npages, faultPfn = 0 } = arrays;
   const { frames, kernel } = memory;
+  kernel.mightSleep();
   if (kernel.scheduler.contended) yield FINALIZE_POINT;
   if (kernel.inject.armed) kernel.inject.enter(Phase.finalize);
   for (let i = 0; i < npages; i++) {
@@ -40,6 +43,9 @@ export function* migrateDeviceFinalize(memory: Memory, arrays: MigrateArrays): C
     }
     if (from === 0) continue;
     if (to === 0) to = from;
+    frames.assertLocked(from);
+    frames.assertLocked(to);
+    frames.assertUnmapped(to);
     if (frames.zone[to] === Zone.system) folioAddLru(memory, to);
     if (!restoreSoleMapping(memory, from, to)) yield* removeMigrationPtes(memory, from, to);
     if (!isLockedByFault(memory, faultPfn, from)) folioUnlock(memory, from);

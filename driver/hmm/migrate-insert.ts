@@ -1,4 +1,5 @@
 import type { Coroutine } from '../core/effect.js';
+import { LockClass } from '../core/lock-class.js';
 import { InjectPoint } from '../inject/inject-points.js';
 import { anonVmaPrepare } from '../mm/frames/anon-rmap.js';
 import { folioAddLru, folioGet } from '../mm/frames/folio.js';
@@ -20,6 +21,8 @@ import type { MigrateVma } from './migrate-vma.js';
 /** The part of an insert that may sleep; once is enough for all holes of a migration. */
 export function* prepareInsert(migrate: MigrateVma): Coroutine<void> {
   const vma = migrate.vma!;
+  vma.mm.memory.kernel.assertHeld(LockClass.mmapLock);
+  vma.mm.memory.kernel.mightSleep();
   if (vma.isAnonymous) yield* anonVmaPrepare(vma);
 }
 
@@ -34,6 +37,9 @@ export function migrateVmaInsertPage(migrate: MigrateVma, i: number): boolean {
   const { frames } = memory;
   const addr = migrate.start + i * PAGE_SIZE;
   const pfn = migrate.dstPfn[i]!;
+  memory.kernel.assertHeld(LockClass.mmapLock);
+  frames.assertLocked(pfn);
+  frames.assertUnmapped(pfn);
   if (!vma.isAnonymous) return false;
   const { inject } = memory.kernel;
   if (inject.armed && inject.hit(InjectPoint.pageTableAlloc, addr) !== 0) return false;
@@ -67,6 +73,9 @@ export function migrateVmaInsertHugePmdPage(migrate: MigrateVma, i: number): boo
   const { frames, kernel } = mm.memory;
   const addr = migrate.start + i * PAGE_SIZE;
   const head = migrate.dstPfn[i]!;
+  kernel.assertHeld(LockClass.mmapLock);
+  frames.assertLocked(head);
+  frames.assertUnmapped(head);
   if (!vma.isAnonymous || !thpVmaSuitableOrder(vma, addr)) return false;
   if (kernel.inject.armed && kernel.inject.hit(InjectPoint.pageTableAlloc, addr) !== 0) return false;
   const vpn = addr / PAGE_SIZE;

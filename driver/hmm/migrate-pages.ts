@@ -1,5 +1,6 @@
 import { assert } from '../core/assert.js';
 import { type Coroutine, preemptPoint } from '../core/effect.js';
+import { LockClass } from '../core/lock-class.js';
 import { InjectPoint, Phase } from '../inject/inject-points.js';
 import { HPAGE_PMD_NR, PAGE_SIZE, PG, Zone } from '../mm/frames/frames.js';
 import { splitUnmappedFolio } from '../mm/huge/thp-split-folio.js';
@@ -25,6 +26,7 @@ export function* migrateVmaPages(migrate: MigrateVma): Coroutine<void> {
   const { vma } = migrate;
   assert(vma !== null, 'the migration was not set up');
   const { memory } = vma.mm;
+  memory.kernel.assertHeld(LockClass.mmapLock);
   if (memory.kernel.scheduler.contended) yield PAGES_POINT;
   yield* migrateDevicePagesAndHoles(memory, migrate, migrate);
   memory.kernel.emit('stage', 'pages', migrate.start, migrate.end);
@@ -45,6 +47,7 @@ function* migrateDevicePagesAndHoles(
 ): Coroutine<void> {
   const { src, srcPfn, dst, dstPfn, npages } = arrays;
   const { inject } = memory.kernel;
+  memory.kernel.mightSleep();
   if (inject.armed) inject.enter(Phase.pages);
   let event: NotifierRange | null = null;
   for (let i = 0, nr = 1; i < npages; i += nr) {
@@ -53,6 +56,7 @@ function* migrateDevicePagesAndHoles(
     if (dstPfn[i] === 0) {
       src[i]! &= ~MigratePfn.migrate;
     } else if (srcPfn[i] === 0) {
+      memory.frames.assertLocked(dstPfn[i]!);
       if ((src[i]! & MigratePfn.migrate) === 0) continue;
       assert(migrate !== null, 'a migration without vma has a hole');
       if (event === null) event = yield* beginInsert(migrate, i);
@@ -97,6 +101,9 @@ export function* migrateVmaSplitUnmappedFolio(
   i: number,
 ): Coroutine<boolean> {
   const head = srcPfn[i]!;
+  memory.kernel.mightSleep();
+  memory.frames.assertLocked(head);
+  memory.frames.assertUnmapped(head);
   if ((yield* splitUnmappedFolio(memory, head)) !== 0) return false;
   src[i]! &= ~MigratePfn.compound;
   for (let j = 1; j < HPAGE_PMD_NR; j++) {
@@ -123,6 +130,7 @@ function* injectAtPage(
 function* beginInsert(migrate: MigrateVma, i: number): Coroutine<NotifierRange> {
   const { mm } = migrate.vma!;
   const start = migrate.start + i * PAGE_SIZE;
+  mm.memory.kernel.assertHeld(LockClass.mmapLock);
   const event: NotifierRange = { mm, start, end: migrate.end, event: 'MIGRATE', owner: migrate.pgmapOwner };
   yield* invalidateRangeStart(event);
   yield* prepareInsert(migrate);
@@ -132,6 +140,8 @@ function* beginInsert(migrate: MigrateVma, i: number): Coroutine<NotifierRange> 
 /** False when the page can't go there: not anonymous, or somebody else holds a reference. */
 function moveFolio(memory: Memory, { from, to, faultPfn }: { from: number; to: number; faultPfn: number }): boolean {
   const { frames } = memory;
+  frames.assertLocked(from);
+  frames.assertLocked(to);
   if (hasMapping(memory, from)) {
     assert(frames.zone[to] !== Zone.system, 'a page with a page cache entry moves to system memory');
     // Devices take anonymous memory only, and no swap slot goes with it.

@@ -35,6 +35,7 @@ export function* migrateVmaSetup(migrate: MigrateVma): Coroutine<number> {
   const invalid = checkMigrateRequest(memory, migrate, vma);
   if (invalid !== 0) return invalid;
   kernel.assertHeld(LockClass.mmapLock);
+  kernel.mightSleep();
   assert(path.setupFaults || (migrate.flags & MigrateSelect.fault) === 0, `the ${path.name} path does not fault`);
   const npages = pagesOf(migrate);
   migrate.npages = 0;
@@ -84,6 +85,7 @@ export function* migrateHmmRangeSetup(range: HmmRange): Coroutine<void> {
   const npages = pagesOf(range);
   const isHoleTaken = migrate.vma?.mm.memory.kernel.defects.holeAsPage;
   assert(npages <= migrate.src.length, 'the migration has no room for the range');
+  migrate.vma?.mm.memory.kernel.assertHeld(LockClass.mmapLock);
   migrate.npages = npages;
   migrate.cpages = 0;
   for (let i = 0; i < npages; i++) {

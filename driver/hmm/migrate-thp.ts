@@ -1,4 +1,5 @@
 import type { Coroutine } from '../core/effect.js';
+import { LockClass } from '../core/lock-class.js';
 import { InjectPoint } from '../inject/inject-points.js';
 import { folioGet, folioLockNew, folioPut, folioTrylock, folioUnlock } from '../mm/frames/folio.js';
 import { HPAGE_PMD_NR, PAGE_SIZE } from '../mm/frames/frames.js';
@@ -23,6 +24,8 @@ import { isLockedByFault, MigratePfn, MigrateSelect, type MigrateVma } from './m
 export function* splitHugeToCollect(migrate: MigrateVma, vma: Vma, vpn: number): Coroutine<boolean> {
   const { mm } = vma;
   const { memory } = mm;
+  memory.kernel.assertHeld(LockClass.mmapLock);
+  memory.kernel.mightSleep();
   ptlLock(mm);
   const pmd = mm.pageTable.pmdTable(vpn);
   const i = pmdIndex(vpn);
@@ -82,6 +85,8 @@ export function* migrateVmaCollectHugePmd(vma: Vma, part: PmdRange, filter: Coll
   const { mm } = vma;
   const { memory } = mm;
   const { inject } = memory.kernel;
+  memory.kernel.assertHeld(LockClass.mmapLock);
+  memory.kernel.mightSleep();
   ptlLock(mm);
   const slot = findPmd(mm, part.vpn);
   const refused = refusal(memory, slot, filter);
@@ -133,6 +138,8 @@ function refusal(memory: Memory, slot: PmdSlot | null, filter: CollectFilter): n
 function freezePmd(vma: Vma, vpn: number, { slot, head }: { slot: PmdSlot; head: number }): number {
   const { memory } = vma.mm;
   const { inject } = memory.kernel;
+  memory.kernel.assertHeld(LockClass.ptl);
+  memory.frames.assertLocked(head);
   const write = slot.table.lo(slot.index) & Pte.write ? MigratePfn.write : 0;
   if (inject.armed) injectPin(memory, head);
   const isExclusive = memory.frames.isAnonExclusive(head);
@@ -151,7 +158,10 @@ function freezePmd(vma: Vma, vpn: number, { slot, head }: { slot: PmdSlot; head:
 export function* migrateVmaSplitFolio(memory: Memory, pfn: number, faultPfn: number): Coroutine<boolean> {
   const { frames } = memory;
   const head = frames.head(pfn);
+  memory.kernel.assertHeld(LockClass.mmapLock);
+  memory.kernel.mightSleep();
   if (isLockedByFault(memory, faultPfn, pfn)) {
+    frames.assertLocked(pfn);
     if ((yield* splitFolio(memory, head)) !== 0) return false;
     if (head === faultPfn) return true;
     // The fault's lock and reference go to the page that it is about.

@@ -34,6 +34,7 @@ export function* migrateDeviceUnmap(memory: Memory, arrays: MigrateArrays): Coro
   const { frames } = memory;
   let restore = 0;
   let unmapped = 0;
+  memory.kernel.mightSleep();
   if (memory.kernel.scheduler.contended) yield UNMAP_POINT;
   const { inject, defects } = memory.kernel;
   if (inject.armed) inject.enter(Phase.unmap);
@@ -44,6 +45,7 @@ export function* migrateDeviceUnmap(memory: Memory, arrays: MigrateArrays): Coro
       if (src[i]! & MigratePfn.migrate) unmapped++;
       continue;
     }
+    frames.assertLocked(pfn);
     if (memory.profile.deviceThp) nr = frames.folioNrPages(pfn);
     if (nr > 1) src[i]! |= MigratePfn.compound;
     if (inject.armed) {
@@ -79,6 +81,7 @@ export function* migrateDeviceUnmap(memory: Memory, arrays: MigrateArrays): Coro
 
 /** Off the LRU, whose reference replaces the one of collect. Device pages were never on it. */
 function isolate(memory: Memory, pfn: number): boolean {
+  memory.frames.assertLocked(pfn);
   if (memory.frames.zone[pfn] !== Zone.system) return true;
   const { inject } = memory.kernel;
   if (inject.armed && inject.hit(InjectPoint.lruIsolate) !== 0) return false;

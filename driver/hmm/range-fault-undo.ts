@@ -14,11 +14,13 @@ import { isLockedByFault, pagesOf } from './migrate-vma.js';
 export function* undoPrepared(walk: HmmVmaWalk): Coroutine<void> {
   const { range, memory } = walk;
   const isPrepared = HmmPfn.valid | HmmPfn.migrate;
+  memory.kernel.mightSleep();
   if (walk.prepared > 0) memory.kernel.assertHeld(LockClass.mmapLock);
   for (let i = 0; walk.prepared > 0; i++) {
     assert(i < pagesOf(range), 'a prepared page is not in the range any more');
     if ((range.flags[i]! & isPrepared) !== isPrepared) continue;
     const pfn = range.pfns[i]!;
+    memory.frames.assertLocked(pfn);
     yield* removeMigrationPtes(memory, pfn, pfn);
     range.flags[i] = 0;
     if (!isLockedByFault(memory, range.migrate!.faultPfn, pfn)) folioUnlock(memory, pfn);

@@ -1,6 +1,7 @@
 import { EBUSY, EFAULT, EINTR, EINVAL } from '../../uapi/errno.js';
 import { assert } from '../core/assert.js';
 import { type Coroutine, preemptPoint } from '../core/effect.js';
+import { LockClass } from '../core/lock-class.js';
 import type { HmmRange } from './hmm-range.js';
 import { mmuIntervalReadBegin } from './interval-notifier.js';
 import { type DroppableLock, hmmRangeFault } from './range-fault.js';
@@ -18,6 +19,7 @@ export function* hmmRangeFaultUnlockedTimeout(range: HmmRange, timeoutTicks: num
   assert(notifier !== null && range.migrate === null, 'an unlocked range fault mirrors and does not migrate');
   if (range.start >= range.end) return -EINVAL;
   const { mm } = notifier;
+  mm.memory.kernel.checkOrder(mm.memory.kernel.current, LockClass.mmapLock, false);
   const { scheduler, current } = mm.memory.kernel;
   let deadline = 0;
   for (let isLocked = false; ; yield RETRY_POINT) {

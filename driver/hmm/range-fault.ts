@@ -1,4 +1,5 @@
 import { EBUSY, EFAULT, EINTR, EINVAL, ENOMEM, EPERM, ERANGE } from '../../uapi/errno.js';
+import { assert } from '../core/assert.js';
 import { type Coroutine, preemptPoint } from '../core/effect.js';
 import { LockClass } from '../core/lock-class.js';
 import { InjectPoint, Phase } from '../inject/inject-points.js';
@@ -52,6 +53,7 @@ export function* hmmRangeFault(range: HmmRange, lock: DroppableLock | null = nul
   const { kernel, stats } = walk.memory;
   const { inject, defects } = kernel;
   kernel.assertHeld(LockClass.mmapLock);
+  kernel.mightSleep();
   const phase = inject.armed ? inject.enter(Phase.rangeFault) : 0;
   if (range.isContinued) {
     stats.resumptions++;
@@ -131,6 +133,7 @@ function* beginMigrate(walk: HmmVmaWalk, vma: Vma): Coroutine<number> {
   const { range, mm } = walk;
   const { start, end } = range;
   const migrate = range.migrate!;
+  assert(start % PAGE_SIZE === 0 && end % PAGE_SIZE === 0, 'a migration is of whole pages');
   if (walk.migrateEvent !== null) return migrate.vma === vma ? 0 : -ERANGE;
   if (isUnmigratableVma(vma)) return -EINVAL;
   if (start < vma.start) return -ERANGE;
@@ -146,6 +149,7 @@ function* beginMigrate(walk: HmmVmaWalk, vma: Vma): Coroutine<number> {
 
 /** Does what the walk stopped for, without any lock but mmap_lock. 0 when the walk may go on. */
 function* serve(walk: HmmVmaWalk, stop: Stop, lock: DroppableLock | null): Coroutine<number> {
+  walk.memory.kernel.mightSleep();
   if (stop.type === 'fail') return stop.errno;
   yield* prepareToSleep(walk, stop.resumeVpn);
   if (stop.type === 'fault') return yield* hmmVmaFault(walk.mm, stop, lock);
@@ -169,7 +173,10 @@ function* hmmVmaFault(
   { vma, need, vpn: first, end }: Extract<Stop, { type: 'fault' }>,
   lock: DroppableLock | null,
 ): Coroutine<number> {
-  const { scheduler, inject } = mm.memory.kernel;
+  const { kernel } = mm.memory;
+  const { scheduler, inject } = kernel;
+  kernel.assertHeld(LockClass.mmapLock);
+  kernel.mightSleep();
   const isWrite = (need & Need.write) !== 0;
   if (isWrite && (vma.flags & VM.write) === 0) return -EPERM;
   const flags = FAULT.remote | (isWrite ? FAULT.write : 0);

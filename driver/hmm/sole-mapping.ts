@@ -12,6 +12,7 @@ import { ptlLock, ptlUnlock } from '../mm/tables/ptl.js';
  */
 export function restoreSoleMapping(memory: Memory, from: number, to: number): boolean {
   const { frames, kernel } = memory;
+  frames.assertLocked(from);
   if (kernel.scheduler.contended || kernel.trace.verbose || frames.order(frames.head(to)) > 0 || !frames.isAnon(to))
     return false;
   const anonVma = memory.anonVmas.get(frames.mapping(to));

@@ -110,7 +110,7 @@ class RecordPair {
       if (!grew) this.found.push({ ...both, class: 'size-changed', message });
       else this.found.push({ ...both, class: 'grew', message: `${message}; all that was in it is where it was` });
     }
-    if (older.size === newer.size && older.align !== newer.align && !this.found.some((f) => f.class === 'moved')) {
+    if (older.size === newer.size && older.align !== newer.align && !this.found.some((f) => LOST.has(f.class))) {
       const message = `${this.title} is aligned to ${newer.align} bytes, not ${older.align}; its fields are where they were`;
       this.found.push({ ...both, class: 'alignment-changed', message });
     }
@@ -154,7 +154,7 @@ class RecordPair {
   /** Another size that the record of the field, or the size of this one, tells about: an array of one that became one without an end. */
   private isElsewhere(a: AbiField, b: AbiField): boolean {
     const [x, y] = [canonicalType(a), canonicalType(b)];
-    return (x === y && /^(struct|union) /.test(x)) || x.replace(/\[1\]/, '[]') === y;
+    return (x === y && /^(struct|union) /.test(x)) || (x !== y && x.replace('[1]', '[]') === y);
   }
 
   /** Fields of one side only. */

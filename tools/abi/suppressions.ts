@@ -1,12 +1,13 @@
 import { dirname } from 'node:path';
 import { UsageError } from '../exit-code.js';
+import { globToRegExp } from '../glob.js';
 import { CLASS_NAMES, type Finding } from './finding.js';
 import { schemaPath } from './schemas.js';
 
 /** A finding that is known and wanted. */
 export interface Suppression {
   readonly class: string;
-  /** The thing's name on either side. */
+  /** The thing's name on either side; a pattern for several. */
   readonly name: string;
   /** Of folders: the header that it is in; any when left out. */
   readonly header?: string;
@@ -34,6 +35,14 @@ export function parseSuppressions(file: string, text: string): Suppression[] {
   if (typeof list === 'object' && list !== null && 'suppressions' in list) list = list.suppressions;
   if (!Array.isArray(list)) throw new UsageError(`${file} holds no list`, FORM);
   return list.map((entry: unknown, i) => checked(entry, `${file}: suppression ${i + 1}`));
+}
+
+const patterns = new Map<string, RegExp>();
+
+function nameOf({ name }: Suppression): RegExp {
+  const known = patterns.get(name) ?? globToRegExp(name);
+  patterns.set(name, known);
+  return known;
 }
 
 const FORM =
@@ -89,7 +98,7 @@ export function applySuppressions(
       (s) =>
         s.class === finding.class &&
         (s.header === undefined || s.header === finding.header) &&
-        [finding.old?.name, finding.new?.name].includes(s.name),
+        [finding.old?.name, finding.new?.name].some((name) => name !== undefined && nameOf(s).test(name)),
     );
     if (found) used.add(found);
     if (found && (found.expires === undefined || found.expires >= today))

@@ -4,6 +4,8 @@ import { type Checked, checkFolders, checkPair, checkTargets, isFolder, type Pai
 import { failures, type Report, reportOf } from '../abi/check-report.js';
 import { type LoadOptions, loadAbi } from '../abi/load.js';
 import { checkFolders as checkIncludes, readFailOn, readRenames, readTargets, SkipPatterns } from '../abi/options.js';
+import { jsonReport, markdownReport, textReport } from '../abi/report-text.js';
+import { applySuppressions, parseSuppressions, suppressionsText } from '../abi/suppressions.js';
 import { EXIT, UsageError } from '../exit-code.js';
 
 /** Where a command prints. */
@@ -50,7 +52,6 @@ const USAGE =
 export async function abiCheck(specs: Specs, options: CheckOptions, output: Lines): Promise<number> {
   const fails = readFailOn(options.failOn);
   const checked = await check(specs, options);
-  const { applySuppressions, parseSuppressions, suppressionsText } = await import('../abi/suppressions.js');
   const known = options.suppress === undefined ? [] : parseSuppressions(options.suppress, readText(options.suppress));
   const result = applySuppressions(checked.findings, known, { today: new Date().toISOString().slice(0, 10) });
   for (const text of result.expired) output.err(`warning: ${text}`);
@@ -100,7 +101,6 @@ function targetsOf({ target, targets }: Pick<HeaderOptions, 'target' | 'targets'
 async function reportLines(report: Report, format: CheckOptions['format']): Promise<string[]> {
   if (format === 'sarif') return [(await import('../abi/report-ci.js')).sarifReport(report)];
   if (format === 'github') return (await import('../abi/report-ci.js')).githubReport(report);
-  const { jsonReport, markdownReport, textReport } = await import('../abi/report-text.js');
   return { json: jsonReport, markdown: markdownReport, text: textReport }[format](report);
 }
 

@@ -1,5 +1,6 @@
 import { EBUSY, EINTR, EINVAL, ENOMEM } from '../../../uapi/errno.js';
 import type { Coroutine } from '../../core/effect.js';
+import { LockClass } from '../../core/lock-class.js';
 import { makeDeviceExclusive, makeDeviceExclusiveRange } from '../../hmm/index.js';
 import { InjectPoint } from '../../inject/inject-points.js';
 import { folioPut, folioUnlock } from '../../mm/frames/folio.js';
@@ -48,6 +49,7 @@ function* exclusiveChunk(
   pages: Uint32Array,
 ): Coroutine<number> {
   const { memory } = command.context;
+  memory.kernel.assertHeld(LockClass.mmapLock);
   const npages = (end - start) / PAGE_SIZE;
   const got = yield* makeDeviceExclusiveRange(command.file.mm, { start, end, owner: null }, pages);
   const mapped = got === npages ? yield* dmirrorAtomicMap(command, start / PAGE_SIZE, pages.subarray(0, npages)) : 0;
@@ -64,6 +66,7 @@ function* exclusiveChunk(
 function* exclusivePages(command: Command, { start, end }: { start: number; end: number }): Coroutine<number> {
   const { mm } = command.file;
   const { memory } = command.context;
+  memory.kernel.assertHeld(LockClass.mmapLock);
   let ret = 0;
   for (let addr = start; ret === 0 && addr < end; addr += PAGE_SIZE) {
     const pfn = yield* makeDeviceExclusive(mm, addr, null);
@@ -80,6 +83,7 @@ function* exclusivePages(command: Command, { start, end }: { start: number; end:
 function* dmirrorAtomicMap({ file }: Command, firstVpn: number, pages: Uint32Array): Coroutine<number> {
   let mapped = 0;
   const { inject } = file.mm.memory.kernel;
+  file.mm.memory.kernel.assertHeld(LockClass.mmapLock);
   yield* file.mutex.lock();
   for (let i = 0; i < pages.length; i++) {
     if (pages[i] === 0) continue;

@@ -39,6 +39,7 @@ export function* dmirrorFopsUnlockedIoctl(
   call: IoctlCall,
 ): Coroutine<number> {
   const { callerMm, arg } = call;
+  context.memory.kernel.assertNoLocks();
   const record = new Uint8Array(HMM_DMIRROR_CMD_BYTES);
   if ((yield* copyFromUser(callerMm, arg, record)) !== 0) return -EFAULT;
   const view = new DataView(record.buffer);

@@ -1,6 +1,7 @@
 import { EBUSY, EFAULT, EINTR, EINVAL } from '../../../uapi/errno.js';
 import { TICKS_PER_MS } from '../../core/clock.js';
 import type { Coroutine } from '../../core/effect.js';
+import { LockClass } from '../../core/lock-class.js';
 import {
   HmmPfn,
   type HmmRange,
@@ -71,6 +72,8 @@ export function* dmirrorMigrateOnFaultToDevice(command: Command): Coroutine<numb
 function* migrateChunkLocked(command: Command, migrate: MigrateVma, addr: number): Coroutine<number> {
   const { kernel, profile } = command.context.memory;
   const { scheduler, inject } = kernel;
+  kernel.assertHeld(LockClass.mmapLock);
+  kernel.mightSleep();
   const { clock } = scheduler;
   const vma = command.file.mm.vmaLookup(addr);
   if (vma === null || !(vma.flags & VM.read)) return -EFAULT;
@@ -192,6 +195,7 @@ function* storeReports(
   const first = range.start / PAGE_SIZE;
   const npages = range.end / PAGE_SIZE - first;
   yield* file.mutex.lock();
+  memory.kernel.assertHeld(LockClass.dmirrorMutex);
   const isStable = isUnchanged(file, range, moves);
   for (let i = 0; isStable && i < npages; i++) {
     const flags = range.flags[i]!;

@@ -1,4 +1,5 @@
 import type { Coroutine } from '../../core/effect.js';
+import { LockClass } from '../../core/lock-class.js';
 import { MigrateSelect, type MigrateVma, migrateVmaFinalize, migrateVmaPages } from '../../hmm/index.js';
 import { copyDone, dmirrorMigrateAllocAndCopy, dmirrorMigrateFinalizeAndMap } from '../mirror/copy.js';
 import { returnMirroredData } from '../mirror/mirror-copy.js';
@@ -16,6 +17,7 @@ export function* dmirrorMigrateToDevice(command: Command): Coroutine<number> {
 
 /** From a finished setup to finalize. 0: a page that finds no place on the device is no error. */
 export function* moveChunkToDevice({ context, file }: Command, migrate: MigrateVma): Coroutine<number> {
+  context.memory.kernel.assertHeld(LockClass.mmapLock);
   yield* dmirrorMigrateAllocAndCopy(context, file, migrate);
   yield* copyDone(context, migrate);
   yield* migrateVmaPages(migrate);

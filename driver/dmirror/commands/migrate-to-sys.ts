@@ -1,5 +1,6 @@
 import { ENOMEM } from '../../../uapi/errno.js';
 import type { Coroutine } from '../../core/effect.js';
+import { LockClass } from '../../core/lock-class.js';
 import { MigratePfn, MigrateSelect, type MigrateVma, migrateVmaFinalize, migrateVmaPages } from '../../hmm/index.js';
 import { VM_FAULT } from '../../mm/faults/fault-code.js';
 import type { DmirrorDevice } from '../memory/device.js';
@@ -23,7 +24,8 @@ export function dmirrorSelectDevice(device: DmirrorDevice): number {
 /** -ENOMEM, with the whole chunk back where it was, when no page is to be had, or the file was told to fail its next allocation. */
 function* moveChunkToSystem(command: Command, migrate: MigrateVma): Coroutine<number> {
   const { context, file } = command;
-  const { profile } = context.memory;
+  const { profile, kernel } = context.memory;
+  kernel.assertHeld(LockClass.mmapLock);
   if (!profile.toSystemFails && file.failAlloc && dmirrorSuccessfulMigratedPages(migrate) > 0) {
     file.failAlloc = false;
     yield* giveUp(migrate);

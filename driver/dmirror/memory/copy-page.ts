@@ -21,6 +21,7 @@ interface Source {
 
 /** The destination `to`, which the device has handed out, gets its data. Linux: part of lib/test_hmm.c:dmirror_migrate_alloc_and_copy() */
 export function fillDevicePage(memory: Memory, to: number, from: number): void {
+  memory.frames.assertLocked(to);
   const backing = backingPfn(memory, to);
   if (from === 0) clearPage(memory, backing);
   else copyPage(memory, backing, from);
@@ -33,6 +34,7 @@ export function settleOnDevice(
   { dst, dstPfn }: MigrateVma,
   { i, to, flags }: { i: number; to: number; flags: number },
 ): void {
+  memory.frames.assertLocked(to);
   memory.frames.setZoneDeviceData(backingPfn(memory, to), file.id);
   dst[i] = MigratePfn.valid | flags;
   dstPfn[i] = to;

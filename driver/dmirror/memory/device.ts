@@ -73,6 +73,7 @@ export class DmirrorDevice {
 
   private *alloc(list: FreeList): Coroutine<number> {
     const { memory } = this;
+    memory.kernel.mightSleep();
     const { inject } = memory.kernel;
     const isLarge = list === this.folios;
     const isAsked = inject.armed && !inject.isQuiet(InjectPoint.devicePageAlloc);
@@ -128,6 +129,7 @@ export class DmirrorDevice {
 
   /** Takes all free memory of `chunk` off the lists and keeps later one away. Linux: lib/test_hmm.c:dmirror_remove_free_pages() */
   dmirrorRemoveFreePages(chunk: DmirrorChunk): void {
+    this.memory.kernel.assertHeld(LockClass.devmemLock);
     this.pages.lock();
     chunk.remove = true;
     this.folios.removeChunkLocked(chunk);
@@ -144,6 +146,7 @@ export class DmirrorDevice {
 
   /** Gives a chunk's place in the physical address space back; none of its pages is in use. Linux: part of mm/memremap.c:memunmap_pages() */
   unmapChunk(chunk: DmirrorChunk): void {
+    this.memory.kernel.assertHeld(LockClass.devmemLock);
     assert(chunk.inUse === 0, `a chunk with ${chunk.inUse} pages in use is unmapped`);
     this.memory.pagemaps[chunk.pagemap.id] = null;
     if (typeof this.options.place !== 'number') this.options.place.release(chunk.firstPfn);

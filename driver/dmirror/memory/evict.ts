@@ -20,6 +20,7 @@ import type { DmirrorChunk } from './chunk.js';
  * Linux: lib/test_hmm.c:dmirror_device_evict_chunk()
  */
 export function* dmirrorDeviceEvictChunk(memory: Memory, chunk: DmirrorChunk): Coroutine<void> {
+  memory.kernel.mightSleep();
   if (chunk.inUse === 0) return;
   // Pages below were never handed out, and free pages are skipped anyway.
   const first = chunk.freshEnd;

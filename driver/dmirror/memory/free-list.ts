@@ -31,6 +31,7 @@ export class FreeList {
 
   /** Puts a freed unit back. The caller holds dev_lock. */
   pushLocked(pfn: number): void {
+    this.memory.kernel.assertHeld(LockClass.devLock);
     this.memory.frames.setZoneDeviceData(pfn, this.head);
     this.head = pfn;
   }
@@ -46,6 +47,7 @@ export class FreeList {
    * chunks that are removed next. Linux: part of lib/test_hmm.c:dmirror_remove_free_pages()
    */
   removeChunkLocked(chunk: DmirrorChunk): void {
+    this.memory.kernel.assertHeld(LockClass.devLock);
     for (let pfn = this.head; pfn !== 0; ) {
       const isOfChunk = chunk.holds(pfn);
       pfn = this.next(pfn);

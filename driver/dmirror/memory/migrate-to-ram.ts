@@ -1,4 +1,5 @@
 import type { Coroutine } from '../../core/effect.js';
+import { LockClass } from '../../core/lock-class.js';
 import {
   MigrateSelect,
   type MigrateVma,
@@ -25,6 +26,9 @@ export function* dmirrorDevmemFault(
 ): Coroutine<number> {
   const { memory } = context;
   const { frames, kernel } = memory;
+  kernel.assertHeld(LockClass.mmapLock);
+  kernel.mightSleep();
+  if (memory.profile.faultLocksPage) frames.assertLocked(pfn);
   const backing = frames.zoneDeviceData(frames.head(pfn));
   const file = context.files[frames.zoneDeviceData(backing)]!;
   const npages = isHuge ? HPAGE_PMD_NR : 1;

@@ -1,4 +1,5 @@
 import type { Coroutine } from '../../core/effect.js';
+import { LockClass } from '../../core/lock-class.js';
 import { injectInvalidate, MigratePfn, type MigrateVma } from '../../hmm/index.js';
 import { InjectPoint, Phase } from '../../inject/inject-points.js';
 import { VM_FAULT } from '../../mm/faults/fault-code.js';
@@ -30,6 +31,8 @@ export function* dmirrorMigrateAllocAndCopy(
   const { frames, kernel, profile } = memory;
   const { inject } = kernel;
   const { src, srcPfn, npages } = migrate;
+  kernel.assertHeld(LockClass.mmapLock);
+  kernel.mightSleep();
   if (inject.armed) inject.enter(Phase.copy);
   // Q17: a hole in a writable vma is writable on the device at once, as the entry that is inserted will be.
   const holeRights = profile.holeIsDeviceWritable && migrate.vma!.flags & VM.write ? MigratePfn.write : 0;
@@ -64,6 +67,8 @@ export function* dmirrorDevmemFaultAllocAndCopy(
 ): Coroutine<number> {
   const { memory } = context;
   const { inject } = memory.kernel;
+  memory.kernel.assertHeld(LockClass.mmapLock);
+  memory.kernel.mightSleep();
   if (inject.armed) inject.enter(Phase.copy);
   const { src, srcPfn, npages } = migrate;
   file.device.moves.note(memory.kernel.current.id);
@@ -90,6 +95,7 @@ export function* dmirrorMigrateFinalizeAndMap(
   const { src, srcPfn, dst, dstPfn, npages } = migrate;
   const firstVpn = migrate.start / PAGE_SIZE;
   const { inject } = memory.kernel;
+  memory.kernel.assertHeld(LockClass.mmapLock);
   if (inject.armed) inject.enter(Phase.map);
   yield* file.mutex.lock();
   file.device.moves.note(memory.kernel.current.id);

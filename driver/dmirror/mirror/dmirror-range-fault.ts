@@ -1,6 +1,7 @@
 import { EBUSY, EFAULT, EINTR, ENOMEM } from '../../../uapi/errno.js';
 import { TICKS_PER_MS } from '../../core/clock.js';
 import type { Coroutine } from '../../core/effect.js';
+import { LockClass } from '../../core/lock-class.js';
 import {
   HmmPfn,
   type HmmRange,
@@ -55,6 +56,7 @@ function* faultChunks(
   const { mm } = file;
   const { kernel, profile } = context.memory;
   const { faultChunkPages } = profile;
+  kernel.assertNoLocks();
   if (!mmgetNotZero(mm)) return -EFAULT;
   const flags = new Uint32Array(faultChunkPages);
   const pfns = new Uint32Array(faultChunkPages);
@@ -102,8 +104,10 @@ function mirrorReports(context: DmirrorContext, file: DmirrorFile, range: HmmRan
  */
 export function* dmirrorRangeFaultLocked(file: DmirrorFile, range: HmmRange): Coroutine<number> {
   const { mm, mutex } = file;
-  const { scheduler, inject } = mm.memory.kernel;
+  const { kernel } = mm.memory;
+  const { scheduler, inject } = kernel;
   const { clock } = scheduler;
+  kernel.checkOrder(kernel.current, LockClass.mmapLock, false);
   const deadline = clock.nowTicks + RANGE_FAULT_TIMEOUT_MS * TICKS_PER_MS;
   const notifier = range.notifier!;
   for (; clock.nowTicks <= deadline; yield RETRY_POINT) {
@@ -147,7 +151,9 @@ export function movesByOthers({ device, mm }: DmirrorFile): number {
 
 /** Q4: an own device page that may only be read answers a write request without the right. Linux: lib/test_hmm.c:dmirror_do_fault() */
 function dmirrorDoFault(context: DmirrorContext, file: DmirrorFile, range: HmmRange): number {
-  const { inject } = context.memory.kernel;
+  const { kernel } = context.memory;
+  const { inject } = kernel;
+  kernel.assertHeld(LockClass.dmirrorMutex);
   const first = range.start / PAGE_SIZE;
   const npages = range.end / PAGE_SIZE - first;
   for (let i = 0; i < npages; i++) {

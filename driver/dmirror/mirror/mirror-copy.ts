@@ -18,6 +18,7 @@ export function* dmirrorDoRead(command: Command, bounce: Uint8Array): Coroutine<
   const { file, context } = command;
   const { bytes, kernel } = context.memory;
   const first = command.addr / PAGE_SIZE;
+  kernel.mightSleep();
   yield* file.mutex.lock();
   let ret = 0;
   while (command.cpages < command.npages) {

@@ -1,4 +1,4 @@
-import { assert } from '../../core/assert.js';
+import { AssertionError, assert } from '../../core/assert.js';
 import { NOBODY, type Observable } from '../../core/observer.js';
 
 export const PAGE_SHIFT = 12;
@@ -217,6 +217,18 @@ export class Frames {
   /** Any of `mask`? */
   hasFlags(pfn: number, mask: number): boolean {
     return (this.flagWords[pfn]! & mask) !== 0;
+  }
+
+  /** The folio of `pfn` is locked. A precondition is no access of the kernel's, so no observer hears of it. */
+  assertLocked(pfn: number): void {
+    const head = this.heads[pfn]!;
+    if ((this.flagWords[head]! & PG.locked) === 0) throw new AssertionError(`pfn ${pfn} is not locked`);
+  }
+
+  /** As `assertLocked`: nothing maps the folio of `pfn`. */
+  assertUnmapped(pfn: number): void {
+    const count = this.folioMapcounts[this.heads[pfn]!]!;
+    if (count !== 0) throw new AssertionError(`pfn ${pfn} is mapped ${count} times`);
   }
 
   setFlags(pfn: number, mask: number): void {

@@ -41,14 +41,15 @@ export function preprocess(main: SourceText, target: Target, findHeader: FindHea
   return { tokens: pp.out, macros: pp.macros, guard: guardOf(lex(main)) };
 }
 
-/** `#ifndef X` and `#define X` at the very start, or the same behind a `#pragma`. */
+/** `#ifndef X` and `#define X` around the whole header, which may include others before. */
 function guardOf(tokens: readonly Token[]): string | undefined {
-  const at = tokens.findIndex(
-    ({ text, startsLine }, i) => text === '#' && startsLine && tokens[i + 1]?.text !== 'pragma',
-  );
-  const [, ifndef, name, hash, define, again] = tokens.slice(at, at + 6);
+  const directives = tokens.flatMap(({ text, startsLine }, i) => (text === '#' && startsLine ? [i] : []));
+  const at = directives.find((i) => !/^(pragma|include)$/.test(tokens[i + 1]?.text ?? ''));
+  if (at === undefined || tokens[directives.at(-1)! + 1]?.text !== 'endif') return undefined;
+  const [, ifndef, name, hash, define, again, value] = tokens.slice(at, at + 7);
   const isGuard = ifndef?.text === 'ifndef' && hash?.text === '#' && define?.text === 'define';
-  return isGuard && name?.text === again?.text ? name?.text : undefined;
+  const isBare = value === undefined || value.startsLine || value.text === '1';
+  return isGuard && isBare && name?.text === again?.text ? name?.text : undefined;
 }
 
 /** Names that the evaluator knows itself: another definition of them would only hide what a number was made of. */
