@@ -4,27 +4,27 @@ import { addAbi } from './commands/abi-command.js';
 import { addDaemonCommands } from './commands/daemon-commands.js';
 import { addExec } from './commands/exec-command.js';
 import { addFault } from './commands/fault-command.js';
-import type { Output } from './commands/selftest.js';
-import { EXIT, UsageError } from './exit-code.js';
+import { EXIT, exitHelp, OutputError, UsageError } from './exit-code.js';
+import { type Output, ProcessOutput } from './output.js';
 import { pathOption } from './path-option.js';
-import { Progress } from './report/progress.js';
 import { packageVersion } from './version.js';
 
 /** Runs the command with `args` (without node and the script) and returns its exit status. */
 export async function main(args: readonly string[]): Promise<number> {
-  // A reader that stops early, as `| head` does, is not an error of ours.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(EXIT.pipe);
-    throw error;
-  });
+  const own = new ProcessOutput();
   const status = { code: EXIT.pass as number };
   try {
-    await program(status).parseAsync([...args], { from: 'user' });
-    return status.code;
+    await program(status, () => own).parseAsync([...args], { from: 'user' });
+    const code = own.status(status.code);
+    return own.stop.isRequested ? await own.exit(code) : code;
   } catch (error) {
     if (error instanceof UsageError) {
-      process.stderr.write(`error: ${error.message}\n${error.hint}\n`);
+      own.err(`error: ${error.message}\n${error.hint}`);
       return EXIT.usage;
+    }
+    if (error instanceof OutputError) {
+      own.err(`error: ${error.message}`);
+      return EXIT.output;
     }
     // commander has already written the message; help and --version arrive here with exit code 0.
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.pass : EXIT.usage;
@@ -32,7 +32,7 @@ export async function main(args: readonly string[]): Promise<number> {
   }
 }
 
-function program(status: { code: number }): Command {
+function program(status: { code: number }, output: () => Output): Command {
   const root = new Command('dmirror')
     .description("Linux's HMM test device and the memory management under it, in user space.")
     .version(packageVersion())
@@ -40,17 +40,17 @@ function program(status: { code: number }): Command {
     .exitOverride()
     .showHelpAfterError('See `dmirror --help`.')
     .showSuggestionAfterError();
-  addSelftest(root, status);
-  addBench(root, status);
+  addSelftest(root, status, output);
+  addBench(root, status, output);
   addAbi(root, status, output);
-  addConform(root, status);
+  addConform(root, status, output);
   addFault(root, status, output);
   addDaemonCommands(root, { status, output, parseSeed });
   addExec(root, { status, output, parseSeed });
   return root;
 }
 
-function addSelftest(root: Command, status: { code: number }): void {
+function addSelftest(root: Command, status: { code: number }, output: () => Output): void {
   root
     .command('selftest')
     .description('run the HMM selftests on the emulated machine and print KTAP')
@@ -92,10 +92,9 @@ Examples:
   dmirror selftest -t '*.anon_*' --path unified     some of them, on one path
   dmirror selftest --profile 7.3                    the cases about device memory in folios of 2 MiB too
   dmirror selftest --junit results.xml              for a CI system
+${exitHelp({ fail: 'a case failed', skip: 'all cases skipped' })}`;
 
-Exit status: 0 passed, 1 failed, 2 wrong usage, 4 all skipped.`;
-
-function addBench(root: Command, status: { code: number }): void {
+function addBench(root: Command, status: { code: number }, output: () => Output): void {
   root
     .command('bench')
     .description('measure the machine against plain memory copies, and its CPU against qemu-user')
@@ -103,6 +102,7 @@ function addBench(root: Command, status: { code: number }): void {
     .option('-l, --list', 'list the measurements and run nothing', false)
     .option('-t, --test <glob>', 'only the measurements whose name matches; may be repeated', collect, [])
     .option('--json', 'JSON instead of a table', false)
+    .addHelpText('after', exitHelp())
     .showHelpAfterError('See `dmirror bench --help`.')
     .action(async (names: string[], options) => {
       const { bench } = await import('./commands/bench.js');
@@ -110,7 +110,7 @@ function addBench(root: Command, status: { code: number }): void {
     });
 }
 
-function addConform(root: Command, status: { code: number }): void {
+function addConform(root: Command, status: { code: number }, output: () => Output): void {
   root
     .command('conform')
     .description('replay recordings of a real kernel and print the first differing answer of each sequence')
@@ -138,18 +138,7 @@ Examples:
   dmirror conform tests/conform/recordings/*.gz --path unified
   dmirror conform tests/conform/recordings/mix.jsonl.gz --seq mix-17 --trace
   dmirror conform --shrink mix:7 --against unified    a generated sequence: a family and a seed
-
-Exit status: 0 every answer agrees, 1 some differ, 2 wrong usage.`;
-
-/** stdout carries data, stderr talk. */
-function output(): Output {
-  return {
-    out: (line) => void process.stdout.write(`${line}\n`),
-    err: (line) => void process.stderr.write(`${line}\n`),
-    progress: new Progress(process.stderr, process.env),
-    now: () => performance.now(),
-  };
-}
+${exitHelp({ pass: 'every answer agrees', fail: 'some differ' })}`;
 
 function collect(value: string, before: string[]): string[] {
   return [...before, value];

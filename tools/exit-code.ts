@@ -3,11 +3,35 @@ export const EXIT = {
   pass: 0,
   fail: 1,
   usage: 2,
+  /** A file or stdout that the results should go to can't be written. */
+  output: 3,
   /** kselftest's own number for "nothing ran, everything skipped". */
   skip: 4,
+  /** A signal with number n ends the command with 128 + n, as a shell shows it. */
+  signal: 128,
   /** The reader of our output went away: what a shell shows for SIGPIPE. */
   pipe: 141,
 } as const;
+
+/** The rows of the one table of exit statuses: README has it, and each `--help` the rows that can occur there. */
+export const EXIT_MEANING: Readonly<Record<keyof typeof EXIT, readonly [status: string, meaning: string]>> = {
+  pass: ['0', 'all is well'],
+  fail: ['1', 'a test failed, an answer differs, something was found'],
+  usage: ['2', 'wrong usage, or an input that can not be used'],
+  output: ['3', 'an output can not be written'],
+  skip: ['4', 'everything was skipped'],
+  signal: ['128 + n', 'ended by signal n; what was done by then is printed'],
+  pipe: ['141', "stdout's reader went away"],
+};
+
+/** The end of a command's help: what its exit status can be, with the command's own words for it where that says more. */
+export function exitHelp(own: Partial<Record<keyof typeof EXIT, string>> = {}): string {
+  const always = ['pass', 'usage', 'output', 'signal', 'pipe'] as const;
+  const rows = Object.entries(EXIT_MEANING)
+    .filter(([name]) => name in own || (always as readonly string[]).includes(name))
+    .map(([name, [status, meaning]]) => `  ${status.padEnd(8)} ${own[name as keyof typeof EXIT] ?? meaning}`);
+  return `\nExit status:\n${rows.join('\n')}`;
+}
 
 /** A mistake in how the command was called: what was given and the way out. Ends the command with status 2. */
 export class UsageError extends Error {
@@ -19,4 +43,30 @@ export class UsageError extends Error {
   ) {
     super(message);
   }
+}
+
+/** A place for results that can't be written, and why. Ends the command with status 3. */
+export class OutputError extends Error {
+  override readonly name = 'OutputError';
+
+  constructor(place: string, error: unknown) {
+    super(`${place} cannot be written: ${reasonOf(error)}`);
+  }
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  ENOENT: 'its folder does not exist',
+  ENOTDIR: 'what should be its folder is a file',
+  EISDIR: 'it is a folder',
+  EACCES: 'permission denied',
+  EROFS: 'the file system is read only',
+  ENOSPC: 'no space left on the device',
+  EDQUOT: 'the disk quota is used up',
+  EFBIG: 'the file is too large',
+  ENAMETOOLONG: 'the name is too long',
+};
+
+function reasonOf(error: unknown): string {
+  const { code, message } = error as NodeJS.ErrnoException;
+  return REASONS[code ?? ''] ?? message ?? String(error);
 }

@@ -37,6 +37,6 @@ function leftOver(machine: Machine): string[] {
 /** A slot that only the swap cache holds is no loss: where its page was locked when the last entry went, reclaim takes it later. */
 function namedSlots(swap: SwapArea): number {
   let named = 0;
-  for (let slot = 1; slot <= swap.capacity; slot++) if (swap.count(slot) > 0) named++;
+  for (let slot = 1; slot <= swap.capacity; slot++) if (swap.swapCount(slot) > 0) named++;
   return named;
 }

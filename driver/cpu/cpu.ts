@@ -56,7 +56,7 @@ export class Cpu {
 
   /** What fence.i and riscv_flush_icache do: code is fetched anew. */
   flushCode(): void {
-    this.hart.dropAll();
+    this.hart.localFlushTlbAll();
   }
 
   /** Register `index` as an unsigned number; exact below 2^53. */

@@ -49,7 +49,7 @@ export class Hart implements Tlb {
     this.code = new CodeCache(this.words);
   }
 
-  /** Puts a thread on the core. Linux: switch_mm() */
+  /** Puts a thread on the core. Linux: part of kernel/sched/core.c:context_switch() */
   activate(cpu: Cpu): void {
     if (cpu !== this.cpu) this.reserved = -1;
     this.cpu = cpu;
@@ -57,11 +57,11 @@ export class Hart implements Tlb {
     if (memory === this.memory) return;
     this.memory?.attach(null);
     this.memory = memory;
-    this.dropAll();
+    this.localFlushTlbAll();
     memory.attach(this);
   }
 
-  dropAll(): void {
+  localFlushTlbAll(): void {
     this.tlb.fill(NO_TAG);
     this.code.unmapAll();
   }

@@ -343,7 +343,7 @@ export class Session implements RequestSink {
       inFlight.limit = 'callSteps';
       thread.task.isAbandoned = true;
       // It does not look at that flag: the next thing is a signal that no process survives.
-      if (thread.task.steps > 2 * callSteps) thread.process.groupExit(signalStatus(SIGKILL));
+      if (thread.task.steps > 2 * callSteps) thread.process.doGroupExit(signalStatus(SIGKILL));
     }
   }
 
@@ -442,7 +442,7 @@ export class Session implements RequestSink {
   reap(): boolean {
     const processes = this.daemon.host.processesOf(this.id);
     for (const process of processes) {
-      process.groupExit(signalStatus(SIGKILL));
+      process.doGroupExit(signalStatus(SIGKILL));
       for (const { task } of process.threads) if (task.state !== 'idle') task.isAbandoned = true;
     }
     return processes.length === 0 && this.daemon.host.removeFilesOf(this.id);

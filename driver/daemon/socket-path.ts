@@ -1,7 +1,8 @@
-import { lstatSync, unlinkSync } from 'node:fs';
+import { existsSync, lstatSync, unlinkSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
+import { socketPathProblem } from '../../uapi/client/socket-path-limit.js';
 
 /** The socket can't be used; the message says why and the way out. */
 export class SocketPathError extends Error {
@@ -15,8 +16,14 @@ export function defaultSocketPath(env: NodeJS.ProcessEnv = process.env): string 
   return join(tmpdir(), `dmirror-${userInfo().uid}.sock`);
 }
 
-/** Makes room for a socket at `path`: one whose daemon is gone is removed. Rejects when somebody listens or another kind of file is there. */
+/** Makes room for a socket at `path`: one whose daemon is gone is removed. Rejects with SocketPathError when there can be none. */
 export async function clearStaleSocket(path: string): Promise<void> {
+  const problem = socketPathProblem(path);
+  if (problem !== null) throw new SocketPathError(`${problem}; name a shorter one with --socket`);
+  // Node would call it a lack of permission.
+  const folder = dirname(resolve(path));
+  if (!existsSync(folder))
+    throw new SocketPathError(`the folder ${folder} does not exist; make it, or name another path with --socket`);
   const found = lstatSync(path, { throwIfNoEntry: false });
   if (found === undefined) return;
   if (!found.isSocket()) throw new SocketPathError(`${path} exists and is no socket; name another path with --socket`);

@@ -4,7 +4,7 @@ import { PAGE_SIZE, PG } from '../mm/frames/frames.js';
 import { folioAddFileRmapPte } from '../mm/frames/rmap.js';
 import type { Memory } from '../mm/memory.js';
 import { pteIndex } from '../mm/tables/page-table.js';
-import { addRss, mkPte } from '../mm/tables/pte-build.js';
+import { addMmCounter, mkPte } from '../mm/tables/pte-build.js';
 import { ptlLock, ptlUnlock } from '../mm/tables/ptl.js';
 import { VM } from '../mm/vmas/vm-flags.js';
 import type { Vma } from '../mm/vmas/vma.js';
@@ -38,7 +38,7 @@ function vmInsertPage(vma: Vma, addr: number, pfn: number): number {
   const i = pteIndex(vpn);
   if (table.lo(i) !== 0) return -EBUSY;
   ptlLock(mm);
-  addRss(mm, pfn, 1);
+  addMmCounter(mm, pfn, 1);
   folioAddFileRmapPte(mm.memory, pfn);
   table.set(i, mkPte(vma), pfn);
   ptlUnlock(mm);

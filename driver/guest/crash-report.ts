@@ -5,7 +5,7 @@ import { PAGE_SIZE } from '../mm/frames/frames.js';
 
 import { pageTableText } from '../mm/tables/page-table-text.js';
 import type { Mm } from '../mm/vmas/mm.js';
-import { mapsLine } from '../sys/files/proc-self.js';
+import { showMapVma } from '../sys/files/proc-self.js';
 import { peekUser } from '../sys/machine/peek-user.js';
 import type { SignalInfo } from '../sys/processes/signal-info.js';
 import type { GuestThread } from './guest-thread.js';
@@ -112,7 +112,7 @@ function peek(mm: Mm, addr: number): number | null {
 function mappingLines({ process, mm }: GuestThread, addr: number): string[] {
   const vma = mm.findVma(addr);
   const before = mm.vmas[mm.findVmaIndex(addr) - 1];
-  const line = (found: NonNullable<typeof vma>): string => mapsLine(process, found).trimEnd();
+  const line = (found: NonNullable<typeof vma>): string => showMapVma(process, found).trimEnd();
   if (vma !== null && vma.start <= addr) {
     const page = addr - (addr % PAGE_SIZE);
     return [`  ${line(vma)}`, `  ${pageTableText(mm, page, page + PAGE_SIZE).trimEnd()}`];

@@ -5,7 +5,7 @@ import type { Coroutine } from '../core/effect.js';
 import { PAGE_SIZE } from '../mm/frames/frames.js';
 import { TASK_SIZE } from '../mm/tables/page-table.js';
 import type { Mm } from '../mm/vmas/mm.js';
-import { doMmap } from '../mm/vmas/mmap.js';
+import { vmMmapPgoff } from '../mm/vmas/mmap.js';
 import { fillRandom } from '../sys/files/dev-nodes.js';
 import { TmpfsFile, type TmpfsInode } from '../sys/files/tmpfs-file.js';
 import type { Machine } from '../sys/machine/machine.js';
@@ -78,7 +78,7 @@ export interface LoadedProgram {
 }
 
 /** Maps the program and fills its stack; or a negative errno. Linux: fs/binfmt_elf.c:load_elf_binary() */
-export function* loadProgram(request: ExecRequest): Coroutine<LoadedProgram | number> {
+export function* loadElfBinary(request: ExecRequest): Coroutine<LoadedProgram | number> {
   const { machine, mm, elf, inode } = request;
   const bias = elf.isRelocatable ? DYN_BASE : 0;
   const file = new TmpfsFile(machine, O_RDONLY, inode);
@@ -86,20 +86,20 @@ export function* loadProgram(request: ExecRequest): Coroutine<LoadedProgram | nu
   let error = 0;
   let end = 0;
   for (const segment of elf.segments) {
-    if (error === 0) error = yield* mapSegment(mm, file, { ...segment, addr: segment.addr + bias });
+    if (error === 0) error = yield* elfLoad(mm, file, { ...segment, addr: segment.addr + bias });
     end = Math.max(end, segment.addr + bias + segment.memBytes);
   }
   yield* file.put();
   if (error === 0) error = yield* mapStack(mm);
   if (error !== 0) return error;
-  const sp = yield* fillStack(request, bias);
+  const sp = yield* createElfTables(request, bias);
   if (sp < 0) return sp;
   const startBrk = Math.ceil(end / PAGE_SIZE) * PAGE_SIZE;
   return { pc: elf.entry + bias, sp, bias, startBrk, stackStart: STACK_START, stackEnd: STACK_END };
 }
 
 /** Linux: fs/binfmt_elf.c:elf_load() */
-function* mapSegment(mm: Mm, file: TmpfsFile, segment: ElfSegment): Coroutine<number> {
+function* elfLoad(mm: Mm, file: TmpfsFile, segment: ElfSegment): Coroutine<number> {
   const { addr, offset, fileBytes, memBytes } = segment;
   const skew = addr % PAGE_SIZE;
   const start = addr - skew;
@@ -109,7 +109,7 @@ function* mapSegment(mm: Mm, file: TmpfsFile, segment: ElfSegment): Coroutine<nu
   const prot = protOf(segment.flags);
   if (mappedEnd > start) {
     const request = { addr: start, len: mappedEnd - start, prot, flags: MAP_PRIVATE | MAP_FIXED };
-    const mapped = yield* doMmap(mm, { ...request, file, pgoff: (offset - skew) / PAGE_SIZE });
+    const mapped = yield* vmMmapPgoff(mm, { ...request, file, pgoff: (offset - skew) / PAGE_SIZE });
     if (mapped < 0) return mapped;
   }
   if (end > mappedEnd) {
@@ -133,7 +133,7 @@ export function* mapAnonymous(
   { addr, len, prot }: { addr: number; len: number; prot: number },
 ): Coroutine<number> {
   const flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
-  const mapped = yield* doMmap(mm, { addr, len, prot, flags, file: null, pgoff: 0 });
+  const mapped = yield* vmMmapPgoff(mm, { addr, len, prot, flags, file: null, pgoff: 0 });
   return Math.min(mapped, 0);
 }
 
@@ -146,7 +146,7 @@ function* mapStack(mm: Mm): Coroutine<number> {
 }
 
 /** Strings, then argc, the pointers and the auxiliary vector; the stack pointer. Linux: create_elf_tables() */
-function* fillStack(request: ExecRequest, bias: number): Coroutine<number> {
+function* createElfTables(request: ExecRequest, bias: number): Coroutine<number> {
   const { machine, mm, elf, path, argv, envp } = request;
   const random = new Uint8Array(16);
   fillRandom(machine.kernel.prng, random);

@@ -18,9 +18,9 @@ export function* futexWakeOp(guest: GuestThread): Coroutine<number> {
   const error = yield* writeUser(guest.mm, addr2, words32(next));
   if (error !== 0) return error;
   const { futexes } = guest.process.machine;
-  const woken = futexes.wake(guest.mm, addr, { count, bitset: FUTEX_BITSET_MATCH_ANY });
+  const woken = futexes.futexWake(guest.mm, addr, { count, bitset: FUTEX_BITSET_MATCH_ANY });
   if (!holds) return woken;
-  return woken + futexes.wake(guest.mm, addr2, { count: second, bitset: FUTEX_BITSET_MATCH_ANY });
+  return woken + futexes.futexWake(guest.mm, addr2, { count: second, bitset: FUTEX_BITSET_MATCH_ANY });
 }
 
 /** SET, ADD, OR, ANDN, XOR */

@@ -1,14 +1,14 @@
 import { EBADF, ENOENT, ENOTDIR } from '../../uapi/errno.js';
 import type { Coroutine } from '../core/effect.js';
 import { DirectoryFile } from '../sys/files/directory-file.js';
-import { readUserString } from '../sys/processes/user-memory.js';
+import { strncpyFromUser } from '../sys/processes/user-memory.js';
 import type { GuestThread } from './guest-thread.js';
 
 const AT_FDCWD = -100;
 
 /** The absolute path that a directory descriptor and a user string mean; -ENOENT, -EBADF, -ENOTDIR, -EFAULT. */
 export function* readPath(guest: GuestThread, dirfd: number, addr: number): Coroutine<string | number> {
-  const text = yield* readUserString(guest.mm, addr);
+  const text = yield* strncpyFromUser(guest.mm, addr);
   if (typeof text === 'number') return text;
   return text === '' ? -ENOENT : resolvePath(guest, dirfd, text);
 }

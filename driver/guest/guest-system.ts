@@ -6,7 +6,7 @@ import type { Coroutine } from '../core/effect.js';
 import { Cpu } from '../cpu/cpu.js';
 import { MmCpuMemory } from '../cpu/cpu-memory.js';
 import { Hart } from '../cpu/hart.js';
-import { shmemWrite } from '../mm/files/shmem.js';
+import { shmemFileWriteIter } from '../mm/files/shmem.js';
 import { mmCreate } from '../mm/vmas/dup-mmap.js';
 import { mmput } from '../mm/vmas/exit-mmap.js';
 import { TmpfsInode } from '../sys/files/tmpfs-file.js';
@@ -16,7 +16,7 @@ import { ProgramImage } from '../sys/processes/program-image.js';
 import { NO_ALT_STACK, ProgramSignals, ThreadSignals } from '../sys/processes/program-signals.js';
 import { Call, type Thread } from '../sys/processes/thread.js';
 import { ElfError, type ElfImage, type ElfSymbol, functionSymbols, parseElf } from './elf.js';
-import { type LoadedProgram, loadProgram } from './exec.js';
+import { type LoadedProgram, loadElfBinary } from './exec.js';
 import type { GuestHost } from './guest-host.js';
 import { GuestThread } from './guest-thread.js';
 import { HostStream } from './host-stream.js';
@@ -107,7 +107,7 @@ export class GuestSystem {
   private *firstExec(guest: GuestThread, elf: ElfImage, request: ProgramRequest): Coroutine<{ ret: number }> {
     const binary = yield* this.keepBinary(guest.process, request, elf);
     const ret = yield* this.load(guest, binary, request);
-    if (ret < 0) guest.process.groupExit(signalStatus(SIGKILL));
+    if (ret < 0) guest.process.doGroupExit(signalStatus(SIGKILL));
     return { ret };
   }
 
@@ -120,7 +120,7 @@ export class GuestSystem {
     const known = this.binaries.get(owner)?.get(path);
     if (known !== undefined && isSame(known.bytes, bytes)) return known;
     const inode = new TmpfsInode(this.machine.memory);
-    yield* shmemWrite(this.machine.memory, inode.mapping, { offset: 0, bytes });
+    yield* shmemFileWriteIter(this.machine.memory, inode.mapping, { offset: 0, bytes });
     this.machine.vfs.addProgram(path, inode, owner);
     if (known !== undefined) {
       known.inode.links--;
@@ -138,7 +138,7 @@ export class GuestSystem {
     { path, argv, envp }: { path: string; argv: readonly string[]; envp: readonly string[] },
   ): Coroutine<number> {
     const { process, mm } = guest;
-    const loaded = yield* loadProgram({ machine: this.machine, mm, elf, inode, path, argv, envp });
+    const loaded = yield* loadElfBinary({ machine: this.machine, mm, elf, inode, path, argv, envp });
     if (typeof loaded === 'number') return loaded;
     const image = new ProgramImage(process, { ...loaded, path, argv });
     if (process.image !== null) image.succeed(process.image);
@@ -156,7 +156,7 @@ export class GuestSystem {
   }
 
   /**
-   * execve(2) of a process with one thread: on success the old program is gone. Linux: fs/exec.c:bprm_execve()
+   * execve(2) of a process with one thread: on success the old program is gone. Linux: part of fs/exec.c:bprm_execve()
    * Deviates: with several threads the caller must refuse; the others would have to end first.
    */
   *exec(
@@ -174,20 +174,20 @@ export class GuestSystem {
     const ret = yield* this.load(guest, binary, { path, argv, envp });
     yield* mmput(old);
     if (process.files.isShared) yield* this.unshareFiles(process);
-    yield* process.files.closeOnExec();
-    process.signals!.flushHandlers();
+    yield* process.files.doCloseOnExec();
+    process.signals!.flushSignalHandlers();
     process.exitSignal = SIGCHLD;
     guest.thread.signals!.altStack = NO_ALT_STACK;
     guest.keepsRegisters = true;
-    if (ret < 0) process.groupExit(signalStatus(SIGKILL));
+    if (ret < 0) process.doGroupExit(signalStatus(SIGKILL));
     return ret;
   }
 
-  /** Linux: fs/file.c:unshare_files() */
+  /** Linux: kernel/fork.c:unshare_files() */
   private *unshareFiles(process: Process): Coroutine<void> {
     const shared = process.files;
-    process.files = shared.duplicate();
-    yield* shared.leave();
+    process.files = shared.dupFd();
+    yield* shared.exitFiles();
   }
 
   private *findBinary({ host, process }: GuestThread, path: string): Coroutine<Binary | number> {
@@ -211,7 +211,7 @@ export class GuestSystem {
     { sharesMemory, sharesHandlers }: { sharesMemory: boolean; sharesHandlers: boolean },
   ): GuestThread {
     process.signals = new ProgramSignals(process);
-    process.signals.inherit(parent.process.signals!, sharesHandlers);
+    process.signals.copySighand(parent.process.signals!, sharesHandlers);
     process.image = parent.process.image!.duplicate(process, sharesMemory);
     const memory = sharesMemory ? parent.cpu.memory : new MmCpuMemory(process.mm);
     const guest = this.addGuest(process.main, new Cpu(this.hart, memory), parent.host);

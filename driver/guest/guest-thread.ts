@@ -18,8 +18,8 @@ import { faultSignal } from './guest-fault.js';
 import type { GuestHost } from './guest-host.js';
 import type { GuestSystem } from './guest-system.js';
 import { isRestart } from './restart.js';
-import { wakeWord, walkRobustList } from './robust-list.js';
-import { deliverSignals, forceSignal } from './signal-delivery.js';
+import { exitRobustList, wakeWord } from './robust-list.js';
+import { archDoSignalOrRestart, forceSigInfoToTask } from './signal-delivery.js';
 import { dispatchSyscall } from './syscalls/syscall-dispatch.js';
 
 /** Instructions that a thread may run before others get their turn: at least so many, and up to twice that. */
@@ -104,7 +104,7 @@ export class GuestThread {
     const { task } = this.thread;
     const isChecked = this.process.machine.options.checkInvariants !== 'off';
     for (;;) {
-      yield* deliverSignals(this);
+      yield* archDoSignalOrRestart(this);
       if (task.killed) break;
       const trap = this.runSlice();
       if (trap === Trap.ecall) yield* this.ecall();
@@ -125,9 +125,9 @@ export class GuestThread {
     this.isInUser = false;
   }
 
-  /** The thread is about to leave its address space. Linux: kernel/fork.c:exit_mm_release(), exec_mm_release() */
+  /** The thread is about to leave its address space. Linux: part of kernel/fork.c:exit_mm_release() and exec_mm_release() */
   *releaseMemory(): Coroutine<void> {
-    yield* walkRobustList(this);
+    yield* exitRobustList(this);
     if (this.clearChildTid !== 0 && (this.mm.users > 1 || this.process.threads.length > 1)) {
       yield* writeUser(this.mm, this.clearChildTid, words32(0));
       wakeWord(this, this.clearChildTid, 1);
@@ -158,7 +158,7 @@ export class GuestThread {
     this.origA0 = [cpu.x[2 * A0]!, cpu.x[2 * A0 + 1]!];
     this.keepsRegisters = false;
     const ret = yield* dispatchSyscall(this);
-    yield* this.process.machine.runTaskWork(thread.task);
+    yield* this.process.machine.taskWorkRun(thread.task);
     if (this.keepsRegisters || thread.task.killed) return;
     cpu.pc += ECALL_BYTES;
     if (isRestart(ret)) {
@@ -186,9 +186,10 @@ export class GuestThread {
 
   private *trapped(trap: TrapCode): Coroutine<void> {
     const { cpu } = this;
-    if (trap === Trap.ebreak) forceSignal(this, { signo: SIGTRAP, code: TRAP_BRKPT, addr: cpu.pc });
-    else if (trap === Trap.illegal) forceSignal(this, { signo: SIGILL, code: ILL_ILLOPC, addr: cpu.pc });
-    else if (trap === Trap.misaligned) forceSignal(this, { signo: SIGBUS, code: BUS_ADRALN, addr: cpu.trapAddr });
+    if (trap === Trap.ebreak) forceSigInfoToTask(this, { signo: SIGTRAP, code: TRAP_BRKPT, addr: cpu.pc });
+    else if (trap === Trap.illegal) forceSigInfoToTask(this, { signo: SIGILL, code: ILL_ILLOPC, addr: cpu.pc });
+    else if (trap === Trap.misaligned)
+      forceSigInfoToTask(this, { signo: SIGBUS, code: BUS_ADRALN, addr: cpu.trapAddr });
     else yield* this.pageFault(trap);
   }
 
@@ -201,7 +202,7 @@ export class GuestThread {
       return;
     }
     this.oomRetries = 0;
-    if (info !== null) forceSignal(this, info);
+    if (info !== null) forceSigInfoToTask(this, info);
     else if (this.thread.task.scheduler.contended) yield SLICE_POINT;
   }
 

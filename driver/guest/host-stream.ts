@@ -11,7 +11,7 @@ import {
   S_IFCHR,
   S_IFIFO,
 } from '../sys/files/open-file.js';
-import { waitInterruptible } from '../sys/processes/interruptible.js';
+import { waitEventInterruptibleTimeout } from '../sys/processes/interruptible.js';
 import type { Thread } from '../sys/processes/thread.js';
 import { writeUser } from '../sys/processes/user-memory.js';
 import type { GuestHost } from './guest-host.js';
@@ -54,7 +54,7 @@ export class HostStream extends OpenFile {
     for (;;) {
       const bytes = this.host.read(lenBytes, () => this.input.wakeAll());
       if (bytes !== null) return bytes;
-      if ((yield* waitInterruptible(thread, this.input, null)) === 'signal') return -EINTR;
+      if ((yield* waitEventInterruptibleTimeout(thread, this.input, null)) === 'signal') return -EINTR;
     }
   }
 

@@ -10,7 +10,7 @@ const FUTEX_OWNER_DIED = 0x40000000;
 const FUTEX_WAITERS = 0x80000000;
 
 /** Locks that the ending thread still holds are marked, and a waiter of each wakes. Linux: exit_robust_list() */
-export function* walkRobustList(guest: GuestThread): Coroutine<void> {
+export function* exitRobustList(guest: GuestThread): Coroutine<void> {
   const { head } = guest.robustList;
   if (head === 0) return;
   const list = yield* readUserView(guest.mm, head, 24);
@@ -36,5 +36,5 @@ function* ownerDied(guest: GuestThread, addr: number): Coroutine<void> {
 
 /** Wakes waiters of the word at `addr`. */
 export function wakeWord(guest: GuestThread, addr: number, count: number): void {
-  guest.process.machine.futexes.wake(guest.mm, addr, { count, bitset: FUTEX_BITSET_MATCH_ANY });
+  guest.process.machine.futexes.futexWake(guest.mm, addr, { count, bitset: FUTEX_BITSET_MATCH_ANY });
 }

@@ -1,6 +1,6 @@
 import { SIGBUS, SIGFPE, SIGILL, SIGKILL, SIGSEGV, SIGSTOP, SIGTRAP, signalStatus } from '../../uapi/signal.js';
 import type { Coroutine } from '../core/effect.js';
-import { isOrphanedGroup, STOP_SIGNALS } from '../sys/processes/job-control.js';
+import { STOP_SIGNALS, willBecomeOrphanedPgrp } from '../sys/processes/job-control.js';
 import {
   DEFAULT_ACTION,
   SA_NODEFER,
@@ -13,7 +13,7 @@ import {
 import { SI_KERNEL, type SignalInfo } from '../sys/processes/signal-info.js';
 import { blockable, hasSignal, NO_SIGNALS, signalSet, union, without } from '../sys/processes/signal-set.js';
 import { readUserView, writeUser } from '../sys/processes/user-memory.js';
-import { disarm, framePlace, setAltStack } from './alt-stack.js';
+import { disarm, doSigaltstack, getSigframe } from './alt-stack.js';
 import { crashReport } from './crash-report.js';
 import { SIGRETURN_PAGE } from './exec.js';
 import type { GuestThread } from './guest-thread.js';
@@ -28,7 +28,7 @@ const A0 = 10;
 const FAULTS = [SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP];
 
 /** Handlers and default actions of what is pending, before the program goes on. Linux: arch_do_signal_or_restart() */
-export function* deliverSignals(guest: GuestThread): Coroutine<void> {
+export function* archDoSignalOrRestart(guest: GuestThread): Coroutine<void> {
   const { thread } = guest;
   const signals = thread.signals!;
   const program = guest.process.signals!;
@@ -38,17 +38,17 @@ export function* deliverSignals(guest: GuestThread): Coroutine<void> {
       yield* program.jobs.stop(thread);
       continue;
     }
-    const info = program.dequeue(thread);
+    const info = program.dequeueSignal(thread);
     if (info === null) break;
     const action = program.actions[info.signo]!;
     if (action.handler === SIG_IGN) continue;
     if (action.handler === SIG_DFL && STOP_SIGNALS.includes(info.signo)) {
-      if (info.signo === SIGSTOP || !isOrphanedGroup(guest.process)) program.jobs.begin(info.signo);
+      if (info.signo === SIGSTOP || !willBecomeOrphanedPgrp(guest.process)) program.jobs.doSignalStop(info.signo);
     } else if (action.handler === SIG_DFL) {
       if (FAULTS.includes(info.signo) && info.code > 0 && info.code !== SI_KERNEL) report(guest, info);
       program.actByDefault(info);
     } else {
-      yield* runHandler(guest, info, action);
+      yield* handleSignal(guest, info, action);
       return;
     }
   }
@@ -61,12 +61,12 @@ export function* deliverSignals(guest: GuestThread): Coroutine<void> {
 }
 
 /** A signal that can't be put off: blocked or ignored, it is deadly. Linux: kernel/signal.c:force_sig_info_to_task() */
-export function forceSignal(guest: GuestThread, info: SignalInfo): void {
+export function forceSigInfoToTask(guest: GuestThread, info: SignalInfo): void {
   const { process, thread } = guest;
   const program = process.signals!;
   const signals = thread.signals!;
   if (info.signo === SIGKILL) {
-    process.groupExit(signalStatus(SIGKILL));
+    process.doGroupExit(signalStatus(SIGKILL));
     return;
   }
   const { handler } = program.actions[info.signo]!;
@@ -82,7 +82,7 @@ function report(guest: GuestThread, info: SignalInfo): void {
 }
 
 /** Linux: arch/riscv/kernel/signal.c:setup_rt_frame(), handle_signal() */
-function* runHandler(guest: GuestThread, info: SignalInfo, action: SignalAction): Coroutine<void> {
+function* handleSignal(guest: GuestThread, info: SignalInfo, action: SignalAction): Coroutine<void> {
   const { cpu, thread } = guest;
   const signals = thread.signals!;
   if (guest.pendingRestart === ERESTARTNOINTR) guest.restartSyscall();
@@ -90,13 +90,13 @@ function* runHandler(guest: GuestThread, info: SignalInfo, action: SignalAction)
   guest.pendingRestart = 0;
   guest.restartDeadline = null;
   const { altStack } = signals;
-  const frame = framePlace(altStack, cpu.unsigned(SP), { flags: action.flags, bytes: FRAME_BYTES });
+  const frame = getSigframe(altStack, cpu.unsigned(SP), { flags: action.flags, bytes: FRAME_BYTES });
   const mask = signals.savedMask ?? signals.mask;
   signals.savedMask = null;
   const context = { mask, altStack };
   if (frame === null || (yield* writeUser(guest.mm, frame, encodeFrame(cpu, info, context))) !== 0) {
-    forceSignal(guest, { signo: SIGSEGV, code: SI_KERNEL, addr: frame ?? 0 });
-    if (info.signo === SIGSEGV) guest.process.groupExit(signalStatus(SIGSEGV));
+    forceSigInfoToTask(guest, { signo: SIGSEGV, code: SI_KERNEL, addr: frame ?? 0 });
+    if (info.signo === SIGSEGV) guest.process.doGroupExit(signalStatus(SIGSEGV));
     return;
   }
   disarm(signals);
@@ -119,13 +119,13 @@ export function* sigreturn(guest: GuestThread): Coroutine<number> {
   guest.keepsRegisters = true;
   const view = yield* readUserView(mm, cpu.unsigned(SP), FRAME_BYTES);
   if (typeof view === 'number') {
-    forceSignal(guest, { signo: SIGSEGV, code: SI_KERNEL, addr: cpu.unsigned(SP) });
+    forceSigInfoToTask(guest, { signo: SIGSEGV, code: SI_KERNEL, addr: cpu.unsigned(SP) });
     return 0;
   }
   const signals = thread.signals!;
   const { mask, altStack } = decodeFrame(cpu, view);
   signals.mask = blockable(mask);
   // What can't be set, as the program is on that stack already, is left. Linux: restore_altstack()
-  setAltStack(signals, altStack, cpu.unsigned(SP));
+  doSigaltstack(signals, altStack, cpu.unsigned(SP));
   return 0;
 }

@@ -5,7 +5,7 @@ import { FOLL } from '../mm/faults/foll.js';
 import { getUserPagesRemote } from '../mm/faults/gup.js';
 import { folioLock, folioPut, folioUnlock } from '../mm/frames/folio.js';
 import { PAGE_SIZE, PG } from '../mm/frames/frames.js';
-import { invalidateRangeEnd, invalidateRangeStart, type NotifierRange } from '../mm/notifier.js';
+import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart, type NotifierRange } from '../mm/notifier.js';
 import { KIND_MASK, Kind, Pte } from '../mm/tables/entry.js';
 import { pteIndex } from '../mm/tables/page-table.js';
 import { folioMarkDirty } from '../mm/tables/pte-build.js';
@@ -43,9 +43,9 @@ export function* makeDeviceExclusive(mm: Mm, addr: number, owner: object | null)
     }
     memory.stats.makeExclusive++;
     const range: NotifierRange = { mm, start: addr, end: addr + PAGE_SIZE, event: 'EXCLUSIVE', owner };
-    yield* invalidateRangeStart(range);
+    yield* mmuNotifierInvalidateRangeStart(range);
     const isTaken = takeEntry(mm, addr, pfn);
-    invalidateRangeEnd(range);
+    mmuNotifierInvalidateRangeEnd(range);
     if (isTaken) return pfn;
     // Somebody was faster: the page is another one now, or may not be written.
     folioUnlock(memory, pfn);

@@ -1,3 +1,4 @@
+import { vmaIsAnonymous } from '../mm/vmas/vma.js';
 import { HmmPfn } from './hmm-range.js';
 import {
   faultPart,
@@ -21,13 +22,13 @@ export function fillHole(part: VmaWalk, { vpn, end }: PmdRange): null {
   const { walk, vma } = part;
   const { flags, pfns } = walk.range;
   walk.memory.stats.holes++;
-  if (vma.isAnonymous && isCompoundWanted(part, { vpn, end })) {
+  if (vmaIsAnonymous(vma) && isCompoundWanted(part, { vpn, end })) {
     hmmPfnsFill(walk, { vpn, end }, 0);
     flags[vpn - walk.firstVpn] = HmmPfn.migrate | HmmPfn.compound;
     return null;
   }
   for (let i = vpn - walk.firstVpn; i < end - walk.firstVpn; i++) {
-    flags[i] = vma.isAnonymous && hmmSelectMigrate(part, flags[i]!) !== null ? HmmPfn.migrate : 0;
+    flags[i] = vmaIsAnonymous(vma) && hmmSelectMigrate(part, flags[i]!) !== null ? HmmPfn.migrate : 0;
     pfns[i] = 0;
   }
   return null;

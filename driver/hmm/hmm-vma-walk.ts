@@ -5,7 +5,7 @@ import { PAGE_SIZE } from '../mm/frames/frames.js';
 import type { Memory } from '../mm/memory.js';
 import type { NotifierRange } from '../mm/notifier.js';
 import type { Mm } from '../mm/vmas/mm.js';
-import type { Vma } from '../mm/vmas/vma.js';
+import { type Vma, vmaIsAnonymous } from '../mm/vmas/vma.js';
 import { HmmPfn, type HmmRange } from './hmm-range.js';
 import type { CollectFilter } from './migrate-entry.js';
 import type { PmdRange } from './migrate-thp.js';
@@ -84,7 +84,7 @@ export function vmaWalk(walk: HmmVmaWalk, vma: Vma): VmaWalk {
   const filter: CollectFilter = {
     select: select | (migrate.flags & MigrateSelect.compound),
     owner: migrate.pgmapOwner,
-    isAnonymousVma: vma.isAnonymous,
+    isAnonymousVma: vmaIsAnonymous(vma),
     faultPfn: migrate.faultPfn,
   };
   const system = migrate.path.requestSelectsSystem ? MigrateSelect.system : 0;

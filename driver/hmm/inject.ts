@@ -4,7 +4,7 @@ import { folioGet, folioPut } from '../mm/frames/folio.js';
 import { GUP_PIN_COUNTING_BIAS, PAGE_SIZE } from '../mm/frames/frames.js';
 import { unpinUserPage } from '../mm/frames/pin.js';
 import type { Memory } from '../mm/memory.js';
-import { invalidateRangeEnd, invalidateRangeStart, type NotifierRange } from '../mm/notifier.js';
+import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart, type NotifierRange } from '../mm/notifier.js';
 import type { Mm } from '../mm/vmas/mm.js';
 import type { AtomicNotifierRange } from './interval-notifier.js';
 
@@ -43,6 +43,6 @@ export function* injectInvalidate(mm: Mm, addr: number): Coroutine<void> {
 function* invalidateNow(mm: Mm, addr: number, isAtomic = false): Coroutine<void> {
   const range: NotifierRange = { mm, start: addr, end: addr + PAGE_SIZE, event: 'CLEAR', owner: null };
   const atomic: AtomicNotifierRange = { ...range, blockable: false };
-  const error = yield* invalidateRangeStart(isAtomic ? atomic : range);
-  if (error === 0) invalidateRangeEnd(range);
+  const error = yield* mmuNotifierInvalidateRangeStart(isAtomic ? atomic : range);
+  if (error === 0) mmuNotifierInvalidateRangeEnd(range);
 }

@@ -8,7 +8,7 @@ import { folioPut, folioTrylock, folioUnlock } from '../mm/frames/folio.js';
 import { PAGE_SIZE, PG } from '../mm/frames/frames.js';
 import { folioRemoveRmapPte, rmapWalk } from '../mm/frames/rmap.js';
 import type { Memory } from '../mm/memory.js';
-import { invalidateRangeEnd, invalidateRangeStart, type NotifierRange } from '../mm/notifier.js';
+import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart, type NotifierRange } from '../mm/notifier.js';
 import { KIND_MASK, Kind, Pte } from '../mm/tables/entry.js';
 import { pteIndex } from '../mm/tables/page-table.js';
 import { folioMarkDirty } from '../mm/tables/pte-build.js';
@@ -76,7 +76,7 @@ function* folioMakeDeviceExclusive(memory: Memory, pfn: number, target: Exclusiv
     const npages = frames.folioNrPages(pfn);
     const end = Math.min(vma.end, addr + npages * PAGE_SIZE);
     const range: NotifierRange = { mm, start: addr, end, event: 'EXCLUSIVE', owner: target.owner };
-    yield* invalidateRangeStart(range);
+    yield* mmuNotifierInvalidateRangeStart(range);
     ptlLock(mm);
     let isDone = true;
     for (let at = addr; at < end && isDone; at += PAGE_SIZE) {
@@ -85,7 +85,7 @@ function* folioMakeDeviceExclusive(memory: Memory, pfn: number, target: Exclusiv
       isDone = found !== Found.notPresent;
     }
     ptlUnlock(mm);
-    invalidateRangeEnd(range);
+    mmuNotifierInvalidateRangeEnd(range);
     return isDone && frames.folioMapcount(pfn) > 0;
   });
   return isValid && frames.folioMapcount(pfn) === 0;

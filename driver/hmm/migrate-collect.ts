@@ -4,12 +4,12 @@ import { LockClass } from '../core/lock-class.js';
 import { Phase } from '../inject/inject-points.js';
 import { PAGE_SIZE } from '../mm/frames/frames.js';
 import type { Memory } from '../mm/memory.js';
-import { invalidateRangeEnd, invalidateRangeStart, type NotifierRange } from '../mm/notifier.js';
+import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart, type NotifierRange } from '../mm/notifier.js';
 import { Kind, kindOf } from '../mm/tables/entry.js';
 import { pmdIndex, pteIndex, type Table } from '../mm/tables/page-table.js';
 import { ptlLock, ptlUnlock } from '../mm/tables/ptl.js';
 import { flushTlbRange } from '../mm/tables/tlb.js';
-import type { Vma } from '../mm/vmas/vma.js';
+import { type Vma, vmaIsAnonymous } from '../mm/vmas/vma.js';
 import { COLLECT_SPLIT, type CollectFilter, collectEntry } from './migrate-entry.js';
 import {
   HugeTake,
@@ -38,13 +38,13 @@ export function* migrateVmaCollect(migrate: MigrateVma, vma: Vma): Coroutine<voi
   if (kernel.scheduler.contended) yield COLLECT_POINT;
   if (kernel.inject.armed) kernel.inject.enter(Phase.collect);
   const range: NotifierRange = { mm, start, end, event: 'MIGRATE', owner };
-  yield* invalidateRangeStart(range);
+  yield* mmuNotifierInvalidateRangeStart(range);
   stats.walks++;
   kernel.emit('walk', 'collect', start, end);
   const filter: CollectFilter = {
     select: migrate.flags & (MIGRATE_SELECT_MASK | MigrateSelect.compound),
     owner,
-    isAnonymousVma: vma.isAnonymous,
+    isAnonymousVma: vmaIsAnonymous(vma),
     faultPfn: migrate.faultPfn,
   };
   const { pageTable } = mm;
@@ -56,7 +56,7 @@ export function* migrateVmaCollect(migrate: MigrateVma, vma: Vma): Coroutine<voi
     else yield* migrateVmaCollectPmd(migrate, { vma, filter, pmd, vpn, end: next });
     vpn = next;
   }
-  invalidateRangeEnd(range);
+  mmuNotifierInvalidateRangeEnd(range);
   migrate.end = start + migrate.npages * PAGE_SIZE;
 }
 

@@ -2,7 +2,7 @@ import { EBUSY } from '../../uapi/errno.js';
 import { assert } from '../core/assert.js';
 import { type Coroutine, preemptPoint } from '../core/effect.js';
 import { InjectPoint, Phase } from '../inject/inject-points.js';
-import { copyPage, folioLock, folioLockNew, folioPut, folioTrylock } from '../mm/frames/folio.js';
+import { copyPage, folioLock, folioPut, folioSetLocked, folioTrylock } from '../mm/frames/folio.js';
 import { Zone } from '../mm/frames/frames.js';
 import type { Memory } from '../mm/memory.js';
 import { migrateDeviceFinalize } from './migrate-finalize.js';
@@ -73,7 +73,7 @@ function* moveCoherentFolio(memory: Memory, pfn: number): Coroutine<number> {
   if (!isMigrating()) return -EBUSY;
   const newPfn = memory.allocator.allocate();
   if (newPfn !== 0) {
-    folioLockNew(memory, newPfn);
+    folioSetLocked(memory, newPfn);
     arrays.dst[0] = MigratePfn.valid;
     arrays.dstPfn[0] = newPfn;
   }

@@ -13,9 +13,9 @@ import { Kind, kindOf, Pte } from '../mm/tables/entry.js';
 import { type PageTable, pmdIndex, pteIndex, type Table } from '../mm/tables/page-table.js';
 import { maybeMkwrite, mkPte } from '../mm/tables/pte-build.js';
 import { ptlLock, ptlUnlock } from '../mm/tables/ptl.js';
-import { flushTlbPage, flushTlbPmd } from '../mm/tables/tlb.js';
+import { flushPmdTlbRange, flushTlbPage } from '../mm/tables/tlb.js';
 import { VM } from '../mm/vmas/vm-flags.js';
-import type { Vma } from '../mm/vmas/vma.js';
+import { type Vma, vmaIsAnonymous } from '../mm/vmas/vma.js';
 import type { MigrateVma } from './migrate-vma.js';
 
 /** The part of an insert that may sleep; once is enough for all holes of a migration. */
@@ -23,7 +23,7 @@ export function* prepareInsert(migrate: MigrateVma): Coroutine<void> {
   const vma = migrate.vma!;
   vma.mm.memory.kernel.assertHeld(LockClass.mmapLock);
   vma.mm.memory.kernel.mightSleep();
-  if (vma.isAnonymous) yield* anonVmaPrepare(vma);
+  if (vmaIsAnonymous(vma)) yield* anonVmaPrepare(vma);
 }
 
 /**
@@ -40,7 +40,7 @@ export function migrateVmaInsertPage(migrate: MigrateVma, i: number): boolean {
   memory.kernel.assertHeld(LockClass.mmapLock);
   frames.assertLocked(pfn);
   frames.assertUnmapped(pfn);
-  if (!vma.isAnonymous) return false;
+  if (!vmaIsAnonymous(vma)) return false;
   const { inject } = memory.kernel;
   if (inject.armed && inject.hit(InjectPoint.pageTableAlloc, addr) !== 0) return false;
   const leaf = leafTable(mm.pageTable, addr / PAGE_SIZE);
@@ -76,7 +76,7 @@ export function migrateVmaInsertHugePmdPage(migrate: MigrateVma, i: number): boo
   kernel.assertHeld(LockClass.mmapLock);
   frames.assertLocked(head);
   frames.assertUnmapped(head);
-  if (!vma.isAnonymous || !thpVmaSuitableOrder(vma, addr)) return false;
+  if (!vmaIsAnonymous(vma) || !thpVmaSuitableOrder(vma, addr)) return false;
   if (kernel.inject.armed && kernel.inject.hit(InjectPoint.pageTableAlloc, addr) !== 0) return false;
   const vpn = addr / PAGE_SIZE;
   const slot: PmdSlot = { table: mm.pageTable.pmdTableAlloc(vpn), index: pmdIndex(vpn) };
@@ -89,7 +89,7 @@ export function migrateVmaInsertHugePmdPage(migrate: MigrateVma, i: number): boo
     folioAddNewAnonRmapPmd(mm.memory, head, vma, addr);
     if (frames.zone[head] === Zone.system) folioAddLru(mm.memory, head);
     folioGet(mm.memory, head);
-    if (kindOf(slot.table.lo(slot.index)) !== Kind.none) flushTlbPmd(mm, vpn);
+    if (kindOf(slot.table.lo(slot.index)) !== Kind.none) flushPmdTlbRange(mm, vpn);
     setPmd(slot, newEntry(vma, frames.zone[head] === Zone.private) | Pte.huge, head);
   }
   ptlUnlock(mm);

@@ -1,10 +1,10 @@
 import type { Coroutine } from '../core/effect.js';
 import { LockClass } from '../core/lock-class.js';
 import { InjectPoint } from '../inject/inject-points.js';
-import { folioGet, folioLockNew, folioPut, folioTrylock, folioUnlock } from '../mm/frames/folio.js';
+import { folioGet, folioPut, folioSetLocked, folioTrylock, folioUnlock } from '../mm/frames/folio.js';
 import { HPAGE_PMD_NR, PAGE_SIZE } from '../mm/frames/frames.js';
-import { tryToMigratePmd } from '../mm/huge/thp-migration.js';
-import { findPmd, type PmdSlot } from '../mm/huge/thp-policy.js';
+import { setPmdMigrationEntry } from '../mm/huge/thp-migration.js';
+import { mmFindPmd, type PmdSlot } from '../mm/huge/thp-policy.js';
 import { splitFolio } from '../mm/huge/thp-split-folio.js';
 import { splitHugePmd } from '../mm/huge/thp-split-pmd.js';
 import type { Memory } from '../mm/memory.js';
@@ -88,7 +88,7 @@ export function* migrateVmaCollectHugePmd(vma: Vma, part: PmdRange, filter: Coll
   memory.kernel.assertHeld(LockClass.mmapLock);
   memory.kernel.mightSleep();
   ptlLock(mm);
-  const slot = findPmd(mm, part.vpn);
+  const slot = mmFindPmd(mm, part.vpn);
   const refused = refusal(memory, slot, filter);
   if (refused !== 0) {
     ptlUnlock(mm);
@@ -144,7 +144,7 @@ function freezePmd(vma: Vma, vpn: number, { slot, head }: { slot: PmdSlot; head:
   if (inject.armed) injectPin(memory, head);
   const isExclusive = memory.frames.isAnonExclusive(head);
   if (isExclusive && inject.armed && inject.hit(InjectPoint.anonShare) !== 0) return 0;
-  if (!tryToMigratePmd(vma, head, { ...slot, vpn })) return 0;
+  if (!setPmdMigrationEntry(vma, head, { ...slot, vpn })) return 0;
   return MigratePfn.valid | MigratePfn.migrate | MigratePfn.compound | write;
 }
 
@@ -166,7 +166,7 @@ export function* migrateVmaSplitFolio(memory: Memory, pfn: number, faultPfn: num
     if (head === faultPfn) return true;
     // The fault's lock and reference go to the page that it is about.
     folioGet(memory, faultPfn);
-    folioLockNew(memory, faultPfn);
+    folioSetLocked(memory, faultPfn);
     folioUnlock(memory, head);
     folioPut(memory, head);
     return true;

@@ -7,7 +7,7 @@ import { handleMmFault } from '../mm/faults/fault.js';
 import { FAULT, VM_FAULT, VM_FAULT_ERROR } from '../mm/faults/fault-code.js';
 import { isUserfault } from '../mm/faults/userfault.js';
 import { PAGE_SIZE } from '../mm/frames/frames.js';
-import { invalidateRangeEnd, invalidateRangeStart, type NotifierRange } from '../mm/notifier.js';
+import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart, type NotifierRange } from '../mm/notifier.js';
 import { migrationEntryWait } from '../mm/tables/migration-entries.js';
 import type { Mm } from '../mm/vmas/mm.js';
 import { VM } from '../mm/vmas/vm-flags.js';
@@ -67,7 +67,8 @@ export function* hmmRangeFault(range: HmmRange, lock: DroppableLock | null = nul
     if (range.migrate!.path.undoesOnError && !isForgotten) yield* undoPrepared(walk);
     clearAnswers(range);
   }
-  if (walk.migrateEvent !== null && !(defects.notifierEndSkipped && error !== 0)) invalidateRangeEnd(walk.migrateEvent);
+  if (walk.migrateEvent !== null && !(defects.notifierEndSkipped && error !== 0))
+    mmuNotifierInvalidateRangeEnd(walk.migrateEvent);
   range.isContinued = error === -EBUSY;
   if (inject.armed) inject.enter(phase);
   return error;
@@ -142,7 +143,7 @@ function* beginMigrate(walk: HmmVmaWalk, vma: Vma): Coroutine<number> {
   migrate.end = end;
   const owner = range.notifier === null ? migrate.pgmapOwner : range.devPrivateOwner;
   const event: NotifierRange = { mm, start, end, event: 'MIGRATE', owner };
-  yield* invalidateRangeStart(event);
+  yield* mmuNotifierInvalidateRangeStart(event);
   walk.migrateEvent = event;
   return 0;
 }
@@ -197,7 +198,7 @@ function* letServe(
 ): Coroutine<number> {
   mm.mmapLock.readUnlock();
   lock.isHeld = false;
-  yield* mm.userfault!.wait(vpn * PAGE_SIZE, isWrite);
+  yield* mm.userfault!.handleUserfault(vpn * PAGE_SIZE, isWrite);
   return mm.memory.kernel.current.killed ? -EINTR : -EBUSY;
 }
 

@@ -21,7 +21,7 @@ export function faultAttr(knobs: Partial<Omit<FaultAttr, 'count'>> = {}): FaultA
 
 /**
  * Whether this call fails. The order of the checks is the kernel's: a call that is refused by an earlier one is not
- * counted by a later one. Linux: lib/fault-inject.c:should_fail_ex()
+ * counted by a later one. Linux: lib/fault-inject.c:should_fail(), should_fail_ex()
  */
 export function shouldFail(attr: FaultAttr, size: number, prng: Prng): boolean {
   if (attr.probability === 0) return false;

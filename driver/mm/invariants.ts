@@ -35,8 +35,8 @@ export function checkInvariants(memory: Memory): void {
   });
   checkFreeFrames(memory);
   for (const [slot, count] of expected.slotCounts) {
-    if (memory.swap.count(slot) !== count) {
-      throw new AssertionError(`swap slot ${slot} counts ${memory.swap.count(slot)} entries, ${count} exist`);
+    if (memory.swap.swapCount(slot) !== count) {
+      throw new AssertionError(`swap slot ${slot} counts ${memory.swap.swapCount(slot)} entries, ${count} exist`);
     }
   }
 }

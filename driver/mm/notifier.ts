@@ -31,8 +31,8 @@ export interface MmuNotifierOps {
   release(mm: Mm): Coroutine<void>;
 }
 
-/** Tells every subscriber of `range.mm` before entries change. Linux: mmu_notifier_invalidate_range_start() */
-export function* invalidateRangeStart(range: NotifierRange): Coroutine<number> {
+/** Tells every subscriber of `range.mm` before entries change. Linux: include/linux/mmu_notifier.h:mmu_notifier_invalidate_range_start() */
+export function* mmuNotifierInvalidateRangeStart(range: NotifierRange): Coroutine<number> {
   const { mm } = range;
   const { kernel } = mm.memory;
   if (kernel.trace.verbose)
@@ -42,6 +42,6 @@ export function* invalidateRangeStart(range: NotifierRange): Coroutine<number> {
 }
 
 /** Linux: mmu_notifier_invalidate_range_end() */
-export function invalidateRangeEnd(range: NotifierRange): void {
+export function mmuNotifierInvalidateRangeEnd(range: NotifierRange): void {
   range.mm.notifier?.invalidateRangeEnd(range);
 }

@@ -24,7 +24,7 @@ class GreedyTlb implements Tlb {
     }
   }
 
-  dropAll(): void {
+  localFlushTlbAll(): void {
     this.droppedAll++;
     this.loads.clear();
     this.stores.clear();

@@ -15,12 +15,19 @@ export interface Sequence {
 
 /** All sequences of a file, plain or gzip, one JSON object a line. Throws on what is not a recording. */
 export function readRecording(path: string): Sequence[] {
-  const raw = readFileSync(path);
-  const text = (raw[0] === 0x1f && raw[1] === 0x8b ? gunzipSync(raw) : raw).toString('utf8');
-  return text
+  return textOf(path)
     .split('\n')
     .filter((line) => line.trim() !== '')
     .map((line, i) => parseSequence(line, `${path}:${i + 1}`));
+}
+
+function textOf(path: string): string {
+  try {
+    const raw = readFileSync(path);
+    return (raw[0] === 0x1f && raw[1] === 0x8b ? gunzipSync(raw) : raw).toString('utf8');
+  } catch (error) {
+    throw new Error(`${path}: ${(error as Error).message}`);
+  }
 }
 
 /** The family of a sequence: `mix` of `mix-17`. */

@@ -39,7 +39,7 @@ describe.each(PATH_NAMES)('the suite on the %s path', (path) => {
 
   it('passes through a socket', async () => {
     const served = await serve({ bootable: true });
-    const [boot] = machinesAt(served.path, { dialect: 'dmirror' }).lanes;
+    const [boot] = (await machinesAt(served.path, { dialect: 'dmirror' })).lanes;
     expect(await runAll(path, boot!)).toEqual({ pass: 60, skips: [], failures: [] });
   });
 });
@@ -47,7 +47,7 @@ describe.each(PATH_NAMES)('the suite on the %s path', (path) => {
 describe('the suite in another numbering', () => {
   it('is skipped where M5 has no number', async () => {
     const served = await serve({ bootable: true });
-    const [boot] = machinesAt(served.path, { dialect: 'M5' }).lanes;
+    const [boot] = (await machinesAt(served.path, { dialect: 'M5' })).lanes;
     const reason = 'dialect M5 has no MIGRATE_ON_FAULT_TO_DEV';
     expect(await runAll('classic', boot!)).toEqual({
       pass: 58,
@@ -58,7 +58,7 @@ describe('the suite in another numbering', () => {
 
   it('passes whole in B-onfault', async () => {
     const served = await serve({ bootable: true });
-    const [boot] = machinesAt(served.path, { dialect: 'B-onfault' }).lanes;
+    const [boot] = (await machinesAt(served.path, { dialect: 'B-onfault' })).lanes;
     expect(await runAll('unified', boot!)).toEqual({ pass: 60, skips: [], failures: [] });
   });
 });

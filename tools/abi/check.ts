@@ -1,7 +1,7 @@
 import { readdirSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { UsageError } from '../exit-code.js';
-import type { Target } from './c/target.js';
+import { DEFAULT_TARGET, type Target } from './c/target.js';
 import { type Comparison, compare } from './compare.js';
 import type { Finding } from './finding.js';
 import { findHeader, type LoadOptions, loadAbi, readHeader } from './load.js';
@@ -183,3 +183,5 @@ function headerFindings(path: string, { specs, options, before, after, compared 
 function firstLine({ message }: Error): string {
   return message.split('\n')[0]!;
 }
+
+export const ONE_TARGET: readonly Target[] = [DEFAULT_TARGET];

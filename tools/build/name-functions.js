@@ -12,6 +12,7 @@ for (const name of readdirSync(DRIVER, { recursive: true })) {
   const text = readFileSync(file, 'utf8');
   const functions = [...text.matchAll(/^(?:export )?function\*? (\w+)/gm)].map(([, name]) => name);
   if (functions.length === 0) continue;
-  const naming = `for (const [name, value] of Object.entries({ ${functions.join(', ')} })) Object.defineProperty(value, 'name', { value: name });`;
+  // A loop's own variables would hide functions of their names.
+  const naming = `Object.entries({ ${functions.join(', ')} }).forEach(([name, value]) => Object.defineProperty(value, 'name', { value: name }));`;
   writeFileSync(file, `${text.trimEnd()}\n${naming}\n`);
 }

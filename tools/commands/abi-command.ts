@@ -1,7 +1,8 @@
 import { type Command, Option } from 'commander';
 import { TARGET_NAMES } from '../abi/c/target.js';
 import { CLASS_NAMES, CLASSES } from '../abi/finding.js';
-import type { Output } from './selftest.js';
+import { exitHelp } from '../exit-code.js';
+import type { Output } from '../output.js';
 
 interface Ending {
   code: number;
@@ -38,7 +39,12 @@ function withHeaderOptions(command: Command): Command {
 }
 
 function addShow(abi: Command, status: Ending, output: () => Output): void {
-  withHeaderOptions(abi.command('show').argument('<abi>', 'a dialect, a kernel version, a header, or REV:path'))
+  withHeaderOptions(
+    abi
+      .command('show')
+      .addHelpText('after', exitHelp())
+      .argument('<abi>', 'a dialect, a kernel version, a header, or REV:path'),
+  )
     .description('print commands, records and constants')
     .option('--json', 'one JSON object', false)
     .action(async (spec: string, options) => {
@@ -95,12 +101,13 @@ ${lines(true).join('\n')}
 Others:
 ${lines(false).join('\n')}
 
-Exit status: 0 compatible, 1 a break, 2 wrong usage or a header that can't be read.`;
+${exitHelp({ pass: 'compatible', fail: 'a break', usage: "wrong usage, or a header that can't be read" })}`;
 }
 
 function addMatrix(abi: Command, status: Ending, output: () => Output): void {
   abi
     .command('matrix')
+    .addHelpText('after', exitHelp())
     .argument('[dialects...]', 'all of them when none is named')
     .description("run each dialect's client on each dialect's device and show the first wrong effect")
     .option('--html <file>', 'write a page that needs nothing else')
@@ -118,6 +125,7 @@ function addMatrix(abi: Command, status: Ending, output: () => Output): void {
 function addName(abi: Command, status: Ending, output: () => Output): void {
   abi
     .command('name')
+    .addHelpText('after', exitHelp())
     .argument('<value>', 'an ioctl number, as a trace shows it')
     .description('say which command a number is, in each dialect')
     .option('--dialect <name>', 'in this one only')
@@ -130,6 +138,7 @@ function addName(abi: Command, status: Ending, output: () => Output): void {
 function addHistory(abi: Command, status: Ending, output: () => Output): void {
   abi
     .command('history')
+    .addHelpText('after', exitHelp())
     .argument('[value]', 'of this number only')
     .description('print what each number ever meant, and what that does to the buffer')
     .option('--json', 'one JSON object a number', false)

@@ -3,7 +3,7 @@ import type { Measurement, Row } from '../../tests/bench/measurement.js';
 import { abi } from '../abi/bench.js';
 import { EXIT, UsageError } from '../exit-code.js';
 import { globToRegExp } from '../glob.js';
-import type { Output } from './selftest.js';
+import type { Output } from '../output.js';
 
 export interface BenchOptions {
   readonly list: boolean;

@@ -1,5 +1,6 @@
-import { closeSync, existsSync, openSync, writeFileSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
 import { readRecording, type Sequence } from '../../tests/conform/recording.js';
 import type { PathName } from '../../uapi/path-name.js';
 import { replayAll } from '../conform/conform-jobs.js';
@@ -8,8 +9,8 @@ import { shrinkCommand } from '../conform/conform-shrink.js';
 import { replayTraced } from '../conform/conform-trace.js';
 import type { SequenceResult, WorkerSetup } from '../conform/conform-worker.js';
 import { EXIT, UsageError } from '../exit-code.js';
+import type { Output } from '../output.js';
 import { junitXml } from '../report/junit.js';
-import type { Output } from './selftest.js';
 
 export interface ConformOptions {
   readonly path: PathName;
@@ -38,11 +39,14 @@ export async function conform(files: readonly string[], options: ConformOptions,
   if (options.against !== undefined) throw new UsageError('--against needs --shrink SEQ', SEE_HELP);
   if (files.length === 0) throw new UsageError('no recordings are given', SEE_HELP);
   const chosen = choose(load(files), options.seq);
-  if (options.junit !== undefined) assertWritable(options.junit);
+  const junit = options.junit === undefined ? null : output.file('--junit', options.junit);
+  const at = new Date();
   const results = await replay(chosen, options, output);
   for (const result of results) report(result, options, output);
-  if (options.junit !== undefined)
-    writeFileSync(options.junit, junitXml(asCases(results, options.path), 'dmirror conform'));
+  junit?.write(
+    junitXml(asCases(results, options.path), { name: 'dmirror conform', at, properties: { profile: '6.12' } }),
+  );
+  if (output.stop.isRequested) output.out(options.json === true ? '{"type":"interrupted"}' : '# interrupted');
   const summary = {
     sequences: results.length,
     ops: results.reduce((sum, { ops }) => sum + ops, 0),
@@ -54,6 +58,7 @@ export async function conform(files: readonly string[], options: ConformOptions,
 }
 
 const SEE_HELP = 'see `dmirror conform --help`';
+const GIVE_FILES = 'give files of recordings';
 
 function shrinkOne(files: readonly string[], options: ConformOptions, output: Output): number {
   const { shrink, against, path, json = false } = options;
@@ -78,9 +83,13 @@ async function replay(chosen: readonly Filed[], options: ConformOptions, output:
     failed += results.filter(({ divergence }) => divergence !== null).length;
     output.progress.update({ done, total, failed, name: `${path} ${results.at(-1)?.seq ?? ''}` });
   };
+  onResults([]);
   const jobs = options.jobs ?? availableParallelism();
   const sequences = chosen.map(({ sequence }) => sequence);
-  const results = await replayAll(sequences, { setup, jobs, onResults }).finally(() => output.progress.clear());
+  const { stop } = output;
+  const results = await replayAll(sequences, { setup, jobs, onResults, stop: stop.watch() }).finally(() =>
+    output.progress.clear(),
+  );
   return results.map(withFile);
 }
 
@@ -100,32 +109,27 @@ function fail(file: string, divergence: object): object {
 }
 
 function load(files: readonly string[]): Filed[] {
-  const missing = files.find((file) => !existsSync(file));
-  if (missing !== undefined) throw new UsageError(`no such file: ${missing}`, 'Give files of recordings.');
+  for (const file of files) {
+    const found = statSync(file, { throwIfNoEntry: false });
+    if (found === undefined) throw new UsageError(`no such file: ${file}`, GIVE_FILES);
+    if (found.isDirectory()) throw new UsageError(`${file} is a folder`, `${GIVE_FILES}, as ${join(file, '*.gz')}`);
+  }
   return files.flatMap((file) => read(file).map((sequence) => ({ file, sequence })));
 }
 
 function read(file: string): Sequence[] {
   try {
-    return readRecording(file);
+    const found = readRecording(file);
+    if (found.length === 0) throw new Error(`${file}: it is empty`);
+    return found;
   } catch (error) {
-    throw new UsageError((error as Error).message, 'A recording has one JSON object a line, plain or gzip.');
+    throw new UsageError((error as Error).message, 'a recording has one JSON object a line, plain or gzip');
   }
 }
 
 function choose(all: readonly Filed[], names: readonly string[]): readonly Filed[] {
   const unknown = names.find((name) => !all.some(({ sequence }) => sequence.seq === name));
   if (unknown !== undefined || all.length === 0)
-    throw new UsageError(`no sequence is named '${unknown ?? 'anything'}'`, 'Sequences are named like mix-17.');
+    throw new UsageError(`no sequence is named '${unknown ?? 'anything'}'`, 'sequences are named like mix-17');
   return names.length === 0 ? all : all.filter(({ sequence }) => names.includes(sequence.seq));
-}
-
-/** Before the run rather than after it, so a wrong file name does not cost the results. */
-function assertWritable(file: string): void {
-  try {
-    closeSync(openSync(file, 'w'));
-  } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    throw new UsageError(`--junit '${file}' cannot be written: ${why}`, 'name a file in a folder that exists');
-  }
 }

@@ -1,8 +1,9 @@
 import { Argument, type Command, InvalidArgumentError, Option } from 'commander';
 import { DEFAULT_POLL_US } from '../../uapi/client/busy-poll.js';
+import { exitHelp } from '../exit-code.js';
+import type { Output } from '../output.js';
 import { pathOption } from '../path-option.js';
 import type { Shell } from './completion.js';
-import type { Output } from './selftest.js';
 
 /** What the entry file hands to those that add subcommands. */
 export interface CommandContext {
@@ -26,8 +27,8 @@ Examples:
   dmirror serve --dialect-file v3/test_hmm_uapi.h   for programs built against a header of a posted series
   dmirror serve --limit threads=16 --limit sessions=8
 
-Prints the socket's path on stdout once it listens; logs go to stderr. SIGTERM and SIGINT end it.
-Exit status: 0 ended by a signal, 2 wrong usage or the socket can't be used.`;
+Prints the socket's path on stdout once it listens; logs go to stderr. A signal is how it ends.
+${exitHelp({ pass: 'ended by SIGINT, SIGTERM or SIGHUP', usage: 'wrong usage, or the socket can not be used', signal: 'ended by another signal n, or by a second one' })}`;
 
 function addServe(root: Command, { status, output, parseSeed }: CommandContext): void {
   root
@@ -51,6 +52,7 @@ function addServe(root: Command, { status, output, parseSeed }: CommandContext):
       DEFAULT_POLL_US,
     )
     .option('--limit <name=number>', 'change a limit; may be repeated; a wrong name lists them', collect, [])
+    .addOption(new Option('--child').hideHelp().default(false))
     .addOption(new Option('--log-format <format>', 'log lines on stderr').choices(['text', 'json']).default('text'))
     .addHelpText('after', SERVE_EXAMPLES)
     .showHelpAfterError('See `dmirror serve --help`.')
@@ -77,6 +79,7 @@ function addTrace(root: Command, { status, output }: CommandContext): void {
       [],
     )
     .option('--json', 'one JSON object a line', false)
+    .addHelpText('after', exitHelp({ pass: 'the daemon has ended' }))
     .showHelpAfterError('See `dmirror trace --help`.')
     .action(async (options) => {
       const { trace } = await import('./trace.js');
@@ -89,6 +92,7 @@ function addDoctor(root: Command, { status, output }: CommandContext): void {
     .command('doctor')
     .description('say what works here and what is missing')
     .option('--json', 'one JSON object a line', false)
+    .addHelpText('after', exitHelp({ fail: 'something that dmirror needs is broken' }))
     .showHelpAfterError('See `dmirror doctor --help`.')
     .action(async (options) => {
       const { doctor } = await import('./doctor.js');
@@ -101,6 +105,7 @@ function addCompletion(root: Command, { status, output }: CommandContext): void 
     .command('completion')
     .description('print a completion script: source <(dmirror completion bash)')
     .addArgument(new Argument('<shell>', 'whose script').choices(['bash', 'zsh', 'fish']))
+    .addHelpText('after', exitHelp())
     .showHelpAfterError('See `dmirror completion --help`.')
     .action(async (shell: Shell) => {
       const { completion } = await import('./completion.js');

@@ -7,7 +7,7 @@ import { Daemon } from '../../driver/daemon/daemon.js';
 import { defaultSocketPath } from '../../driver/daemon/socket-path.js';
 import { connect, Dmirror, Process } from '../../index.js';
 import { EXIT } from '../exit-code.js';
-import type { Output } from './selftest.js';
+import type { Output } from '../output.js';
 
 /** How one check ended: `ok`, `missing` (something optional), `broken` (what the package needs). */
 interface Finding {

@@ -12,7 +12,7 @@ Examples:
   dmirror exec --invariants all ./threads                    prove page tables, counts and TLB after each call and fault
 
 Exit status: the program's; 128 + n when signal n killed it, 124 after --timeout, 125 when it hangs or the machine
-breaks an invariant, 2 wrong usage.`;
+breaks an invariant, 2 wrong usage, 3 an output can not be written, 141 stdout's reader went away.`;
 
 /** Adds `dmirror exec`. */
 export function addExec(root: Command, { status, output, parseSeed }: CommandContext): void {

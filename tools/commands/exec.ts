@@ -7,9 +7,9 @@ import type { Process } from '../../driver/sys/processes/process.js';
 import { sendSignal } from '../../driver/sys/processes/send-signal.js';
 import { dialectByName, dialectIds } from '../../uapi/dialect.js';
 import type { PathName } from '../../uapi/path-name.js';
-import { SIGINT, SIGTERM, WEXITSTATUS, WIFEXITED, WTERMSIG } from '../../uapi/signal.js';
+import { SIGHUP, SIGINT, SIGTERM, WEXITSTATUS, WIFEXITED, WTERMSIG } from '../../uapi/signal.js';
 import { errLine, NodeHost, readProgram } from '../exec/exec-host.js';
-import { UsageError } from '../exit-code.js';
+import { OutputError, UsageError } from '../exit-code.js';
 import { profileOfDialect, profileOption } from '../kernel-profile.js';
 
 export interface ExecOptions {
@@ -132,9 +132,10 @@ class ForwardedSignals {
   private waiters: (() => void)[] = [];
   private readonly onInt = (): void => this.forward(SIGINT);
   private readonly onTerm = (): void => this.forward(SIGTERM);
+  private readonly onHup = (): void => this.forward(SIGHUP);
 
   constructor(private readonly target: Process) {
-    process.on('SIGINT', this.onInt).on('SIGTERM', this.onTerm);
+    process.on('SIGINT', this.onInt).on('SIGTERM', this.onTerm).on('SIGHUP', this.onHup);
   }
 
   /** Resolves with the next one. */
@@ -143,7 +144,7 @@ class ForwardedSignals {
   }
 
   stop(): void {
-    process.off('SIGINT', this.onInt).off('SIGTERM', this.onTerm);
+    process.off('SIGINT', this.onInt).off('SIGTERM', this.onTerm).off('SIGHUP', this.onHup);
   }
 
   private forward(signo: number): void {
@@ -157,8 +158,15 @@ class ForwardedSignals {
 function startTrace(machine: Machine, file: string | undefined): () => void {
   if (file === undefined) return () => {};
   const lines: string[] = [];
-  const flush = (): void => appendFileSync(file, lines.splice(0).join(''));
-  writeFileSync(file, '');
+  const attempt = (write: () => void): void => {
+    try {
+      write();
+    } catch (error) {
+      throw new OutputError(`--trace '${file}'`, error);
+    }
+  };
+  const flush = (): void => attempt(() => appendFileSync(file, lines.splice(0).join('')));
+  attempt(() => writeFileSync(file, ''));
   machine.trace.listen((event) => {
     lines.push(`${JSON.stringify(event)}\n`);
     if (lines.length >= 10_000) flush();

@@ -1,7 +1,8 @@
 import { availableParallelism } from 'node:os';
 import { type Command, InvalidArgumentError } from 'commander';
+import { exitHelp } from '../exit-code.js';
+import type { Output } from '../output.js';
 import { pathOption, pathsOf } from '../path-option.js';
-import type { Output } from './selftest.js';
 
 interface Ending {
   code: number;
@@ -31,6 +32,7 @@ function addList(fault: Command, status: Ending, output: () => Output): void {
     .addOption(pathOption())
     .option('--profile <kernel>', 'only what can be hit in 6.12, 6.19 or 7.3, which the cases run on')
     .option('--json', 'one JSON object a line', false)
+    .addHelpText('after', exitHelp())
     .action(async (names: string[], options) => {
       const { listPoints } = await import('../fault/list.js');
       status.code = await listPoints(names, options, output());
@@ -50,7 +52,7 @@ function addRun(fault: Command, status: Ending, output: () => Output): void {
     .option('--junit <file>', 'also write the results as JUnit XML')
     .addHelpText(
       'after',
-      '\nExamples:\n  dmirror fault run tests/faults/plans/*.yaml\n\nExit status: 0 passed, 1 failed, 2 a plan is wrong.',
+      `\nExamples:\n  dmirror fault run tests/faults/plans/*.yaml\n${exitHelp({ fail: 'a plan failed', usage: 'a plan is wrong' })}`,
     )
     .action(async (plans: string[], options) => {
       const { runPlans } = await import('../fault/plans/run-plans.js');
@@ -75,7 +77,8 @@ function addSweep(fault: Command, status: Ending, output: () => Output): void {
     .option('--first', 'leave a case at its first finding', false)
     .option('--fresh', 'do not go on with an interrupted sweep', false)
     .option('--json', 'one JSON object a line instead of KTAP', false)
-    .addHelpText('after', '\nExit status: 0 nothing found, 1 findings, 130 interrupted: the same command goes on.')
+    .option('--junit <file>', 'also write the results as JUnit XML')
+    .addHelpText('after', exitHelp({ fail: 'findings', signal: 'interrupted; the same command goes on' }))
     .action(async (names: string[], options) => {
       const { sweep } = await import('../fault/sweep/sweep.js');
       const pairs = options.pairs === true ? 20 : options.pairs;
@@ -91,11 +94,13 @@ function addWire(fault: Command, status: Ending, output: () => Output): void {
     .addOption(pathOption())
     .option('--socket', "over sockets and in the host's time, which no token repeats", false)
     .option('--json', 'one JSON object a line instead of KTAP', false)
-    .addHelpText('after', '\nExit status: 0 nothing found, 1 findings.')
-    .action(async (names: string[], { path, socket, json }) => {
+    .option('--junit <file>', 'also write the results as JUnit XML')
+    .addHelpText('after', exitHelp({ fail: 'findings' }))
+    .action(async (names: string[], { path, socket, json, junit }) => {
       const paths = pathsOf(path);
       if (socket) status.code = await (await import('../fault/wire/wire-socket.js')).sweepSocket(paths, output());
-      else status.code = await (await import('../fault/wire/wire.js')).sweepWire(names, { paths, json }, output());
+      else
+        status.code = await (await import('../fault/wire/wire.js')).sweepWire(names, { paths, json, junit }, output());
     });
 }
 
@@ -104,6 +109,7 @@ function addTokens(fault: Command, status: Ending, output: () => Output): void {
     .command('replay')
     .description('repeat the run that a token names and print its trace')
     .argument('<token>')
+    .addHelpText('after', exitHelp({ fail: 'the failure is there again' }))
     .action(async (token: string) => {
       const { replay } = await import('../fault/replay.js');
       status.code = await replay(token, output());
@@ -112,6 +118,7 @@ function addTokens(fault: Command, status: Ending, output: () => Output): void {
     .command('shrink')
     .description('drop faults of a token, or rules and steps of a plan, while the same failure stays')
     .argument('<token-or-plan>')
+    .addHelpText('after', exitHelp({ fail: 'it fails, and this is the smallest', usage: 'it does not fail' }))
     .option('--defect <name>', 'plant a defect of the register; may be repeated', collect, [])
     .action(async (what: string, options) => {
       const { shrink } = await import('../fault/shrink.js');
@@ -124,6 +131,7 @@ function addImport(fault: Command, status: Ending, output: () => Output): void {
     .command('import')
     .description('turn a kernel fault injection script (echo ... > .../probability) into a plan')
     .argument('<file>', 'the shell script')
+    .addHelpText('after', exitHelp())
     .action(async (file: string) => {
       const { importScript } = await import('../fault/import/import.js');
       status.code = importScript(file, output());

@@ -1,4 +1,3 @@
-import { closeSync, openSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { type ProfileName, profileByName } from '../../driver/mm/profile.js';
 import type { SelftestCase } from '../../tests/selftests/case.js';
@@ -8,9 +7,10 @@ import type { PathName } from '../../uapi/path-name.js';
 import { EXIT, UsageError } from '../exit-code.js';
 import { globToRegExp, shellQuote } from '../glob.js';
 import { profileOption } from '../kernel-profile.js';
+import { nearest } from '../nearest.js';
+import type { Output } from '../output.js';
 import { pathsOf } from '../path-option.js';
 import { junitXml } from '../report/junit.js';
-import type { Progress } from '../report/progress.js';
 import { JsonReporter, KtapReporter, type Totals } from '../report/report.js';
 import { machinesAt, type SuiteMachines, spawnMachines } from '../suite/served-machines.js';
 import { runSuite, totals } from '../suite/suite-run.js';
@@ -36,14 +36,6 @@ export interface SelftestOptions {
   readonly timeout: number;
 }
 
-/** The streams and clock of the command, handed in so that a test can hold them. */
-export interface Output {
-  out(line: string): void;
-  err(line: string): void;
-  readonly progress: Progress;
-  readonly now: () => number;
-}
-
 /** `dmirror selftest`: runs the suite, or lists it, and returns the exit status. */
 export async function selftest(
   options: SelftestOptions,
@@ -53,12 +45,15 @@ export async function selftest(
   const profile = profileOption(options.profile);
   const { deviceThp } = profileByName(profile)!;
   const chosen = selectCases(cases ?? allCases({ deviceThp }), options.test);
+  if (options.daemon && options.connect !== undefined)
+    throw new UsageError('--daemon and --connect exclude each other', 'a daemon is either started or there already');
   if (options.list) {
     for (const { name, suite } of chosen) output.out(options.json ? JSON.stringify({ name, suite }) : name);
     return EXIT.pass;
   }
-  if (options.junit !== undefined) assertWritable(options.junit);
+  const junit = options.junit === undefined ? null : output.file('--junit', options.junit);
   const reporter = options.json ? new JsonReporter(output.out) : new KtapReporter(output.out);
+  const at = new Date();
   const started = output.now();
   const paths = pathsOf(options.path);
   const machines = await machinesFor({ ...options, profile }, chosen.length * paths.length);
@@ -69,8 +64,9 @@ export async function selftest(
     lanes: machines.lanes,
     now: output.now,
     progress: output.progress,
+    stop: output.stop.watch(),
   }).finally(() => machines.end());
-  if (options.junit !== undefined) writeFileSync(options.junit, junitXml(results));
+  junit?.write(junitXml(results, { name: 'dmirror selftest', at, properties: { seed: options.seed, profile } }));
   const sum = totals(results);
   output.err(summary(sum, output.now() - started));
   return exitCode(sum);
@@ -91,7 +87,7 @@ async function machinesFor(
   }
   if ((options.jobs ?? 1) > 1)
     throw new UsageError('--jobs above 1 is for cases in daemons of their own', 'add --daemon');
-  if (options.connect !== undefined) return machinesAt(options.connect, { dialect, profile });
+  if (options.connect !== undefined) return await machinesAt(options.connect, { dialect, profile });
   // Not needed where the machines are behind a socket, and half of what there is to load.
   const { inProcess, MachinePool } = await import('../../index.js');
   const pool = new MachinePool();
@@ -124,18 +120,18 @@ function noMatch(cases: readonly SelftestCase[], glob: string): UsageError {
   const wider = `*${glob.replace(/^\*+|\*+$/g, '')}*`;
   const near = cases.filter((c) => globToRegExp(wider).test(c.name)).length;
   const list = 'see the names with `dmirror selftest --list`';
-  const hint = near > 0 ? `-t ${shellQuote(wider)} matches ${near}; ${list}` : list;
-  return new UsageError(`no case matches '${glob}' (a pattern matches the whole name)`, hint);
+  const names = cases.map(({ name }) => name);
+  const likely = nearest(glob, names) ?? nearest(glob, names.map(lastPart));
+  const hint =
+    near > 0 ? `-t ${shellQuote(wider)} matches ${near}` : likely === undefined ? '' : `did you mean '${likely}'?`;
+  return new UsageError(
+    `no case matches '${glob}' (a pattern matches the whole name)`,
+    [hint, list].filter(Boolean).join('; '),
+  );
 }
 
-/** Before the run rather than after it, so a wrong file name does not cost the results. */
-function assertWritable(file: string): void {
-  try {
-    closeSync(openSync(file, 'w'));
-  } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    throw new UsageError(`--junit '${file}' cannot be written: ${why}`, 'name a file in a folder that exists');
-  }
+function lastPart(name: string): string {
+  return name.slice(name.lastIndexOf('.') + 1);
 }
 
 function summary(sum: Totals, ms: number): string {

@@ -1,3 +1,5 @@
+import { rmdirSync } from 'node:fs';
+import { dirname } from 'node:path';
 import type { Control } from '../../driver/daemon/controls.js';
 import { Daemon } from '../../driver/daemon/daemon.js';
 import { DEFAULT_LIMITS, LIMIT_NAMES, type LimitName, type Limits } from '../../driver/daemon/limits.js';
@@ -9,8 +11,8 @@ import type { WireMap } from '../../uapi/wire/message.js';
 import type { execControls } from '../exec/exec-control.js';
 import { EXIT, UsageError } from '../exit-code.js';
 import { profileOption } from '../kernel-profile.js';
+import type { Output } from '../output.js';
 import { packageVersion } from '../version.js';
-import type { Output } from './selftest.js';
 
 export interface ServeOptions {
   readonly socket: string | undefined;
@@ -32,9 +34,11 @@ export interface ServeOptions {
   /** `name=value`. */
   readonly limit: readonly string[];
   readonly logFormat: LogFormat;
+  /** Started by a command: ends with its standard input, and takes the folder of its socket with it. */
+  readonly child: boolean;
 }
 
-/** `dmirror serve`: prints the socket's path when it listens, and serves until SIGTERM or SIGINT. */
+/** `dmirror serve`: prints the socket's path when it listens, and serves until a signal. */
 export async function serve(options: ServeOptions, output: Output): Promise<number> {
   const dialect = await servedDialect(options, output);
   const daemon = new Daemon({
@@ -62,8 +66,12 @@ export async function serve(options: ServeOptions, output: Output): Promise<numb
     throw cannotListen(path, error);
   }
   output.out(path);
-  await signalled();
+  await signalled(options.child);
   await daemon.shutdown();
+  if (options.child) {
+    removeFolder(path);
+    process.stdin.destroy();
+  }
   return EXIT.pass;
 }
 
@@ -131,16 +139,25 @@ function cannotListen(path: string, error: unknown): Error {
   return new UsageError(`can't listen on ${path}: ${why}`, 'name a path in a folder that exists with --socket');
 }
 
-/** The first SIGTERM or SIGINT; a second one ends the process at once. */
-function signalled(): Promise<void> {
+/** Daemons of one command share a folder: the last one finds it empty. */
+function removeFolder(socket: string): void {
+  try {
+    rmdirSync(dirname(socket));
+  } catch {
+    // Others are still there, or the command has removed it.
+  }
+}
+
+/** The first signal; a second one ends the process at once. With `isChild` the end of standard input is one. */
+function signalled(isChild: boolean): Promise<void> {
   return new Promise((resolve) => {
     let count = 0;
     const take = () => {
       if (++count > 1) process.exit(EXIT.fail);
       resolve();
     };
-    process.on('SIGTERM', take);
-    process.on('SIGINT', take);
+    process.on('SIGTERM', take).on('SIGINT', take).on('SIGHUP', take);
+    if (isChild) process.stdin.on('end', resolve).on('error', resolve).resume();
   });
 }
 

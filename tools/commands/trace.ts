@@ -1,9 +1,8 @@
 import { defaultSocketPath } from '../../driver/daemon/socket-path.js';
-import { connect } from '../../uapi/client/connect.js';
-import type { WireTransport } from '../../uapi/client/wire-transport.js';
 import type { WireMap } from '../../uapi/wire/message.js';
+import { connectOrRefuse } from '../connect-or-refuse.js';
 import { EXIT, UsageError } from '../exit-code.js';
-import type { Output } from './selftest.js';
+import type { Output } from '../output.js';
 
 export interface TraceOptions {
   readonly socket: string | undefined;
@@ -16,17 +15,12 @@ export interface TraceOptions {
 /** `dmirror trace`: one line for each event of a served machine, until the daemon or the user ends it. */
 export async function trace(options: TraceOptions, output: Output): Promise<number> {
   const socket = options.socket ?? defaultSocketPath();
-  const session = await attach(socket);
-  let ended: () => void = () => undefined;
-  const end = new Promise<void>((resolve) => {
-    ended = resolve;
-  });
+  const session = await connectOrRefuse(socket, { client: 'trace' });
+  const { stop } = output;
   session.onTrace((events, dropped) => {
     for (const event of events) output.out(options.json ? JSON.stringify(event) : eventLine(event));
     if (dropped > 0) output.err(`${dropped} events were lost: this reader is too slow`);
   });
-  process.once('SIGINT', ended);
-  process.once('SIGTERM', ended);
   const { pid, device, kind } = options;
   const filter = { ...(pid === undefined ? {} : { pid }), ...(device === undefined ? {} : { device }) };
   try {
@@ -36,18 +30,10 @@ export async function trace(options: TraceOptions, output: Output): Promise<numb
     throw new UsageError(error instanceof Error ? error.message : String(error), 'see `dmirror trace --help`');
   }
   output.err(`tracing ${socket}`);
-  await Promise.race([end, session.whenClosed]);
+  await Promise.race([stop.watch().whenRequested, session.whenClosed]);
+  output.err(stop.isRequested ? '# interrupted' : `the daemon on ${socket} has ended`);
   await session.close();
   return EXIT.pass;
-}
-
-async function attach(socket: string): Promise<WireTransport> {
-  try {
-    return await connect({ socket, client: 'trace' });
-  } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    throw new UsageError(why, 'start a daemon with `dmirror serve`, or name its socket with --socket');
-  }
 }
 
 /** `tick pid/tid kind text`, columns aligned as far as common numbers go. */

@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import type { Sequence } from '../../tests/conform/recording.js';
 import { Replayer } from '../../tests/conform/replay.js';
+import type { StopRequest } from '../output.js';
 import { replayOne, type SequenceResult, type WorkerSetup } from './conform-worker.js';
 
 export interface JobOptions {
@@ -9,12 +10,14 @@ export interface JobOptions {
   readonly jobs: number;
   /** Called as results come, in whatever order. */
   readonly onResults: (results: readonly SequenceResult[]) => void;
+  /** No further batch is begun once it is requested. */
+  readonly stop: StopRequest;
 }
 
 /** Sequences that a worker gets at a time: enough to be worth a message, few enough that all end together. */
 const BATCH = 16;
 
-/** Replays all and answers the results in the order of `sequences`, however many threads did it. */
+/** Replays all, or what there is time for, and answers the results in the order of `sequences`, however many threads did it. */
 export async function replayAll(sequences: readonly Sequence[], options: JobOptions): Promise<SequenceResult[]> {
   const batches: number[] = [];
   for (let first = 0; first < sequences.length; first += BATCH) batches.push(first);
@@ -26,9 +29,10 @@ export async function replayAll(sequences: readonly Sequence[], options: JobOpti
     options.onResults(found);
   };
   const jobs = Math.min(options.jobs, batches.length);
-  if (jobs <= 1) replayHere(sequences, batches, { options, keep });
+  if (jobs <= 1) await replayHere(sequences, batches, { options, keep });
   else await Promise.all(Array.from({ length: jobs }, () => runWorker(sequences, batches, { options, keep })));
-  return results;
+  // A batch that was not begun leaves holes.
+  return results.filter((result) => result !== undefined);
 }
 
 interface Run {
@@ -36,10 +40,15 @@ interface Run {
   readonly keep: (first: number, found: readonly SequenceResult[]) => void;
 }
 
-function replayHere(sequences: readonly Sequence[], batches: readonly number[], { options, keep }: Run): void {
+async function replayHere(
+  sequences: readonly Sequence[],
+  batches: readonly number[],
+  { options, keep }: Run,
+): Promise<void> {
   const { path, invariants } = options.setup;
   const replayer = new Replayer({ path, checkInvariants: invariants });
   for (const first of batches) {
+    if (await options.stop.look()) return;
     keep(
       first,
       sequences.slice(first, first + BATCH).map((sequence) => replayOne(replayer, sequence)),
@@ -54,7 +63,7 @@ function runWorker(sequences: readonly Sequence[], batches: number[], { options,
     let current = 0;
     const next = (): void => {
       const first = batches.shift();
-      if (first === undefined) return void worker.terminate();
+      if (first === undefined || options.stop.isRequested) return void worker.terminate();
       current = first;
       worker.postMessage(sequences.slice(first, first + BATCH));
     };

@@ -4,8 +4,8 @@ import { generate } from '../../tests/conform/generate.js';
 import type { Sequence } from '../../tests/conform/recording.js';
 import { Replayer } from '../../tests/conform/replay.js';
 import { shrink } from '../../tests/conform/shrink.js';
-import type { Output } from '../commands/selftest.js';
 import { EXIT, UsageError } from '../exit-code.js';
+import type { Output } from '../output.js';
 
 export interface ShrinkOptions {
   /** Name of a recorded sequence, or `family:seed` of a generated one. */

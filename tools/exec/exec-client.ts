@@ -1,8 +1,8 @@
 import type { ProgramRequest } from '../../driver/guest/index.js';
-import { connect } from '../../uapi/client/connect.js';
 import type { WireTransport } from '../../uapi/client/wire-transport.js';
-import { SIGINT, SIGTERM, WEXITSTATUS, WIFEXITED, WTERMSIG } from '../../uapi/signal.js';
+import { SIGHUP, SIGINT, SIGTERM, WEXITSTATUS, WIFEXITED, WTERMSIG } from '../../uapi/signal.js';
 import type { WireMap } from '../../uapi/wire/message.js';
+import { connectOrRefuse } from '../connect-or-refuse.js';
 import { UsageError } from '../exit-code.js';
 import { errLine, readInput, writeAll } from './exec-host.js';
 
@@ -21,7 +21,7 @@ export async function execOnSocket(
   { path, bytes, argv, envp }: ProgramRequest,
   { dialect, strace, timeout }: ClientOptions,
 ): Promise<number> {
-  const session = await attach(socket, dialect);
+  const session = await connectOrRefuse(socket, { client: 'exec', dialect });
   const exited = exitOf(session);
   let timer: NodeJS.Timeout | undefined;
   try {
@@ -39,6 +39,7 @@ export async function execOnSocket(
       for (const [name, signo] of [
         ['SIGINT', SIGINT],
         ['SIGTERM', SIGTERM],
+        ['SIGHUP', SIGHUP],
       ] as const) {
         process.once(name, () => resolve(EXIT_SIGNAL + signo));
       }
@@ -57,15 +58,6 @@ async function gaveUp(session: WireTransport, timeout: number): Promise<number> 
   const { text } = await session.control('exec-report');
   errLine(`dmirror exec: no end after ${timeout} s\n${text}`);
   return EXIT_TIMEOUT;
-}
-
-async function attach(socket: string, dialect: string): Promise<WireTransport> {
-  try {
-    return await connect({ socket, client: 'exec', dialect });
-  } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    throw new UsageError(why, 'start a daemon with `dmirror serve --socket PATH`');
-  }
 }
 
 /** Shows what comes of the program until it ends. */

@@ -1,7 +1,7 @@
 import { readFileSync, readSync, writeSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { ElfError, type GuestHost, type ProgramRequest, parseElf } from '../../driver/guest/index.js';
-import { EXIT, UsageError } from '../exit-code.js';
+import { EXIT, OutputError, UsageError } from '../exit-code.js';
 import { ProgramInput } from './exec-input.js';
 
 const READ_BYTES = 65536;
@@ -96,7 +96,7 @@ export function writeAll(fd: 1 | 2, bytes: Uint8Array): void {
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
       if (code === 'EPIPE') process.exit(EXIT.pipe);
-      if (code !== 'EAGAIN') throw error;
+      if (code !== 'EAGAIN') throw new OutputError(fd === 1 ? 'stdout' : 'stderr', error);
     }
   }
 }

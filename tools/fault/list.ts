@@ -1,9 +1,9 @@
 import { phasesIn } from '../../driver/inject/inject-points.js';
 import { DEFAULT_PROFILE, PROFILE_NAMES, type ProfileName } from '../../driver/mm/profile.js';
 import type { PathName } from '../../uapi/path-name.js';
-import type { Output } from '../commands/selftest.js';
 import { EXIT } from '../exit-code.js';
 import { profileOption } from '../kernel-profile.js';
+import type { Output } from '../output.js';
 import { FAULT_POINTS, type FaultPhase, type FaultPointInfo } from './fault-points.js';
 import { framesOf } from './plans/plan-selftest.js';
 import { casesByName } from './sweep/cases.js';

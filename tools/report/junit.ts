@@ -30,8 +30,34 @@ function testCase(result: CaseResult): string {
   return `    ${head}/>`;
 }
 
-/** All results as one JUnit XML document, one `testsuite` a path and suite. */
-export function junitXml(results: readonly CaseResult[], name = 'dmirror selftest'): string {
+function totals(results: readonly CaseResult[]): string {
+  const count = (status: CaseResult['status']) => results.filter((r) => r.status === status).length;
+  const seconds = results.reduce((sum, r) => sum + r.ms, 0) / 1000;
+  return `tests="${results.length}" failures="${count('fail')}" errors="0" skipped="${count('skip')}" time="${seconds.toFixed(3)}"`;
+}
+
+function propertyLines(properties: JunitRun['properties']): string[] {
+  const known = Object.entries(properties).filter(([, value]) => value !== undefined);
+  const line = ([name, value]: (typeof known)[number]): string =>
+    `      <property name="${escapeXml(name)}" value="${escapeXml(String(value))}"/>`;
+  return ['    <properties>', ...known.map(line), '    </properties>'];
+}
+
+/** What a document says beside its results. */
+export interface JunitRun {
+  /** The command. */
+  readonly name: string;
+  /** Seed, profile and what else is needed to run it again; the path stands in each suite. */
+  readonly properties: Readonly<Record<string, string | number | undefined>>;
+  /** When the run began. */
+  readonly at: Date;
+}
+
+/**
+ * All results as one JUnit XML document, one `testsuite` a path and suite, with the attributes that Jenkins' and GitLab's readers want:
+ * totals on every level, a timestamp, and properties.
+ */
+export function junitXml(results: readonly CaseResult[], { name, properties, at }: JunitRun): string {
   const groups = new Map<string, CaseResult[]>();
   for (const result of results) {
     const key = `${result.path}.${result.suite}`;
@@ -39,12 +65,13 @@ export function junitXml(results: readonly CaseResult[], name = 'dmirror selftes
     if (group) group.push(result);
     else groups.set(key, [result]);
   }
-  const lines = ['<?xml version="1.0" encoding="UTF-8"?>', `<testsuites name="${escapeXml(name)}">`];
+  // No fraction and no zone: the one form that every reader takes.
+  const timestamp = at.toISOString().slice(0, 19);
+  const lines = ['<?xml version="1.0" encoding="UTF-8"?>', `<testsuites name="${escapeXml(name)}" ${totals(results)}>`];
   for (const [name, group] of groups) {
-    const count = (status: CaseResult['status']) => group.filter((r) => r.status === status).length;
-    const seconds = group.reduce((sum, r) => sum + r.ms, 0) / 1000;
     lines.push(
-      `  <testsuite name="${escapeXml(name)}" tests="${group.length}" failures="${count('fail')}" errors="0" skipped="${count('skip')}" time="${seconds.toFixed(3)}">`,
+      `  <testsuite name="${escapeXml(name)}" ${totals(group)} timestamp="${timestamp}">`,
+      ...propertyLines({ ...properties, path: group[0]!.path }),
       ...group.map(testCase),
       '  </testsuite>',
     );

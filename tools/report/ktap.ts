@@ -66,6 +66,12 @@ export class KtapWriter {
     this.result(summarise(name, level));
   }
 
+  /** Says in the outermost level why the rest of every plan will not come. */
+  abandon(why: string): void {
+    this.levels.length = 1;
+    this.diagnostic(why);
+  }
+
   private innermost(): Level {
     const level = this.levels.at(-1);
     if (level === undefined) throw new Error('KTAP: no open level');

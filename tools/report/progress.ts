@@ -1,4 +1,4 @@
-/** The parts of a stream and an environment that decide whether a progress line is drawn. */
+/** The parts of a stream and an environment that decide how progress is shown. */
 export interface ProgressTarget {
   readonly isTTY?: boolean | undefined;
   readonly columns?: number | undefined;
@@ -10,30 +10,47 @@ export interface ProgressEnvironment {
   readonly TERM?: string | undefined;
 }
 
-/** One line that overwrites itself on a terminal; silent anywhere else, so a log never sees it. */
+/** How far a long command is. */
+export interface ProgressState {
+  readonly done: number;
+  readonly total: number;
+  /** The total is not counted to its end yet, so that no time left can be told. */
+  readonly isTotalOpen?: boolean;
+  readonly failed: number;
+  readonly name: string;
+}
+
+/** Without a terminal, a line so often. */
+const NOTE_MS = 10_000;
+
+/** Done of total, rate and time left: one line that overwrites itself on a terminal, a line every ten seconds anywhere else. */
 export class Progress {
-  /** The line is drawn: there is a terminal. */
-  readonly isActive: boolean;
+  private readonly isTerminal: boolean;
   private readonly colour: boolean;
   private shown = false;
+  private started: { readonly ms: number; readonly done: number } | null = null;
+  private noted = 0;
 
   constructor(
     private readonly target: ProgressTarget,
     env: ProgressEnvironment,
+    private readonly now: () => number,
   ) {
-    this.isActive = target.isTTY === true && env.TERM !== 'dumb';
+    this.isTerminal = target.isTTY === true && env.TERM !== 'dumb';
     // no-color.org: set and not empty means no colour.
-    this.colour = this.isActive && !env.NO_COLOR;
+    this.colour = this.isTerminal && !env.NO_COLOR;
   }
 
   /** Shows how many of `total` are done, how many failed, and what runs now. */
-  update(state: { done: number; total: number; failed: number; name: string }): void {
-    if (!this.isActive) return;
-    const failed = state.failed > 0 ? ` ${this.red(`${state.failed} failed`)}` : '';
-    const head = `[${state.done}/${state.total}]`;
-    const room = Math.max(0, (this.target.columns ?? 80) - head.length - 14);
-    this.target.write(`\r\x1b[K${head}${failed} ${state.name.slice(0, room)}`);
-    this.shown = true;
+  update(state: ProgressState): void {
+    const ms = this.now();
+    if (this.started === null || state.done < this.started.done) {
+      // What a resumed command finds done was not done at this rate.
+      this.started = { ms, done: state.done };
+      this.noted = ms;
+    }
+    if (this.isTerminal) this.draw(state, ms);
+    else if (ms - this.noted >= NOTE_MS) this.note(state, ms);
   }
 
   /** Takes the line away; call it before anything else is written to the terminal. */
@@ -43,7 +60,43 @@ export class Progress {
     this.shown = false;
   }
 
+  private draw(state: ProgressState, ms: number): void {
+    const failed = state.failed > 0 ? ` ${this.red(`${state.failed} failed`)}` : '';
+    const head = `[${state.done}/${state.isTotalOpen ? '>=' : ''}${state.total}]`;
+    const pace = this.pace(state, ms);
+    const room = Math.max(0, (this.target.columns ?? 80) - head.length - pace.length - 14);
+    this.target.write(`\r\x1b[K${head}${pace}${failed} ${state.name.slice(0, room)}`);
+    this.shown = true;
+  }
+
+  private note(state: ProgressState, ms: number): void {
+    this.noted = ms;
+    const total = `${state.isTotalOpen ? 'at least ' : ''}${state.total}`;
+    this.target.write(
+      `${state.done} of ${total} done,${this.pace(state, ms)}, ${state.failed} failed: ${state.name}\n`,
+    );
+  }
+
+  /** ` 34/s, 2 m 05 s left`, as far as it can be told. */
+  private pace({ done, total, isTotalOpen }: ProgressState, ms: number): string {
+    const { started } = this;
+    const perMs = (done - started!.done) / Math.max(1, ms - started!.ms);
+    if (perMs === 0) return ' 0/s';
+    const rate = perMs * 1000;
+    const left = isTotalOpen ? '' : `, ${durationText((total - done) / perMs)} left`;
+    return ` ${rate >= 10 ? Math.round(rate) : rate.toPrecision(2)}/s${left}`;
+  }
+
   private red(text: string): string {
     return this.colour ? `\x1b[31m${text}\x1b[39m` : text;
   }
+}
+
+/** `45 s`, `2 m 05 s`, `1 h 02 m`. */
+function durationText(ms: number): string {
+  const seconds = Math.round(ms / 1000);
+  if (seconds < 60) return `${seconds} s`;
+  const two = (n: number): string => String(n).padStart(2, '0');
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} m ${two(seconds % 60)} s`;
+  return `${Math.floor(seconds / 3600)} h ${two(Math.floor((seconds % 3600) / 60))} m`;
 }

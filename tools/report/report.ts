@@ -28,7 +28,13 @@ export interface Reporter {
   result(result: CaseResult): void;
   closeSuite(suite: string): void;
   closePath(path: PathName): void;
-  end(totals: Totals, ms: number): void;
+  /** All that was planned has run, or the run was interrupted. */
+  end(totals: Totals, how: RunEnd): void;
+}
+
+export interface RunEnd {
+  readonly ms: number;
+  readonly isInterrupted: boolean;
 }
 
 /** KTAP with three levels: path, suite, case. Only it knows how a result reads as text. */
@@ -64,9 +70,10 @@ export class KtapReporter implements Reporter {
     this.ktap.close(path);
   }
 
-  end(totals: Totals): void {
+  end(totals: Totals, { isInterrupted }: RunEnd): void {
+    if (isInterrupted) this.ktap.abandon('interrupted');
     this.ktap.diagnostic(`Totals: pass:${totals.pass} fail:${totals.fail} skip:${totals.skip}`);
-    this.ktap.close();
+    if (!isInterrupted) this.ktap.close();
   }
 }
 
@@ -86,8 +93,8 @@ export class JsonReporter implements Reporter {
     this.line({ type: 'case', seed: this.seed, ...rest, ...(diagnostics ? { report: diagnostics.join('\n') } : {}) });
   }
 
-  end(totals: Totals, ms: number): void {
-    this.line({ type: 'end', ...totals, ms: Math.round(ms) });
+  end(totals: Totals, { ms, isInterrupted }: RunEnd): void {
+    this.line({ type: 'end', ...totals, ms: Math.round(ms), ...(isInterrupted ? { interrupted: true } : {}) });
   }
 
   openPath(): void {}

@@ -8,6 +8,7 @@ import { connect } from '../../uapi/client/connect.js';
 import type { Transport } from '../../uapi/client/transport.js';
 import { ProtocolError, type WireTransport } from '../../uapi/client/wire-transport.js';
 import type { WireMap } from '../../uapi/wire/message.js';
+import { connectOrRefuse } from '../connect-or-refuse.js';
 import type { Lane } from './suite-run.js';
 
 /** Where the machines of a suite are, which wants a new one for each case. */
@@ -47,8 +48,13 @@ export async function spawnMachines({ count, dialect, profile }: SpawnOptions): 
   return { lanes: sockets.map((socket) => (options: object) => bootAt(socket, { profile, ...options })), end };
 }
 
-/** Machines of a daemon that runs already. It must be bootable, and nobody else may use it. */
-export function machinesAt(socket: string, own: { dialect?: string; profile?: ProfileName } = {}): SuiteMachines {
+/** Machines of a daemon that runs already. It must be bootable, and nobody else may use it. Rejects when nobody answers there. */
+export async function machinesAt(
+  socket: string,
+  own: { dialect?: string; profile?: ProfileName } = {},
+): Promise<SuiteMachines> {
+  const session = await connectOrRefuse(socket, { client: 'selftest' });
+  await session.close();
   return {
     lanes: [(options) => bootAt(socket, { ...own, ...options })],
     end: async () => undefined,
@@ -100,8 +106,10 @@ function startDaemon(
   socket: string,
   { dialect, daemons }: { dialect: string; daemons: ChildProcess[] },
 ): Promise<void> {
-  const args = ['serve', '--socket', socket, '--dialect', dialect, '--bootable'];
-  const child = spawn(process.execPath, [...NODE_OPTIONS, COMMAND, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  // Its standard input ends with this process, whatever ends that, and it with its standard input.
+  const args = ['serve', '--socket', socket, '--dialect', dialect, '--bootable', '--child'];
+  const child = spawn(process.execPath, [...NODE_OPTIONS, COMMAND, ...args], { stdio: ['pipe', 'pipe', 'pipe'] });
+  child.stdin!.on('error', () => {});
   daemons.push(child);
   let log = '';
   child.stderr!.on('data', (text) => {

@@ -1,5 +1,6 @@
 import type { SelftestCase } from '../../tests/selftests/case.js';
 import type { PathName } from '../../uapi/path-name.js';
+import type { StopRequest } from '../output.js';
 import type { Progress } from '../report/progress.js';
 import type { PathPlan, Reporter, Totals } from '../report/report.js';
 import { type CaseResult, type RunOptions, runCase } from '../report/runner.js';
@@ -12,6 +13,8 @@ export interface SuiteRunOptions {
   readonly lanes: readonly Lane[];
   readonly now: () => number;
   readonly progress: Progress;
+  /** Ends the run between two cases; the one that runs, and may hang, is not waited for. */
+  readonly stop: StopRequest;
 }
 
 /** Boots machines that no other lane uses. */
@@ -24,7 +27,7 @@ interface Job {
 
 /**
  * Runs every case on every path. Cases share nothing, so that several may run at once; the reporter hears of them in order, and what it
- * hears is the same for any number of lanes.
+ * hears is the same for any number of lanes. A run that is stopped ends with the totals of what ran.
  */
 export async function runSuite(
   cases: readonly SelftestCase[],
@@ -37,6 +40,10 @@ export async function runSuite(
   const jobs = options.paths.flatMap((path) => [...bySuite.values()].flat().map((testCase) => ({ testCase, path })));
   const results: CaseResult[] = [];
   const started = options.now();
+  const ended = (isInterrupted: boolean): CaseResult[] => {
+    reporter.end(totals(results), { ms: options.now() - started, isInterrupted });
+    return results;
+  };
   reporter.start({ seed: options.seed, paths });
   const next = inOrder(jobs, options);
   for (const plan of paths) {
@@ -44,7 +51,8 @@ export async function runSuite(
     for (const [suite, members] of bySuite) {
       reporter.openSuite(suite, members.length);
       for (let left = members.length; left > 0; left--) {
-        const result = await next();
+        const result = await Promise.race([next(), options.stop.whenRequested]);
+        if (result === undefined) return ended(true);
         results.push(result);
         reporter.result(result);
       }
@@ -52,8 +60,7 @@ export async function runSuite(
     }
     reporter.closePath(plan.path);
   }
-  reporter.end(totals(results), options.now() - started);
-  return results;
+  return ended(false);
 }
 
 /** Puts the lanes to work; what it gives answers the jobs' results one after the other. */
@@ -64,8 +71,7 @@ function inOrder(jobs: readonly Job[], options: SuiteRunOptions): () => Promise<
   let started = 0;
   const work = async (boot: Lane) => {
     // A failure's stack begins here, whichever case it is.
-    await null;
-    while (started < jobs.length) {
+    while (!(await options.stop.look()) && started < jobs.length) {
       const i = started++;
       const { testCase, path } = jobs[i]!;
       settle[i]!(await runCase(testCase, { ...options, boot, path }));

@@ -5,6 +5,7 @@ import { BytePool } from '../wire/byte-pool.js';
 import type { HelloOptions } from '../wire/message.js';
 import { BusyPoll, DEFAULT_POLL_US } from './busy-poll.js';
 import { sendPieces } from './send-pieces.js';
+import { socketPathProblem } from './socket-path-limit.js';
 import { type Link, Receiver, WireTransport } from './wire-transport.js';
 
 export interface ConnectOptions extends HelloOptions {
@@ -14,14 +15,19 @@ export interface ConnectOptions extends HelloOptions {
   readonly pollUs?: number;
 }
 
+/** Who listens and is no dmirror daemon may never say a word. */
+const HELLO_MS = 5000;
+
 const KEPT_BYTES = 16 * 2 ** 20;
 
 /** Memory of large answers of all connections: what `readInto` does not need any more is there for the next. */
 const received = new BytePool(KEPT_BYTES, (sizeBytes) => new Uint8Array(Buffer.allocUnsafeSlow(sizeBytes).buffer));
 
-/** A session with the machine that a daemon serves. Rejects when nobody listens or the server refuses. */
+/** A session with the machine that a daemon serves. Rejects when nobody listens, when who does never answers, and when the server refuses. */
 export async function connect(options: ConnectOptions): Promise<WireTransport> {
   const { socket: path, pollUs = DEFAULT_POLL_US, ...hello } = options;
+  const problem = socketPathProblem(path);
+  if (problem !== null) throw new Error(problem);
   const poll = new BusyPoll(pollUs);
   const receiver = new Receiver(received);
   const socket = connectSocket({ path, onread: reading(receiver, poll, (error) => fail(error)) });
@@ -47,11 +53,15 @@ export async function connect(options: ConnectOptions): Promise<WireTransport> {
     },
     close: () => closeSocket(socket),
   };
+  const silence = `${path} accepts connections and says nothing for ${HELLO_MS / 1000} s: is it a dmirror daemon?`;
+  const timer = setTimeout(() => fail(new Error(silence)), HELLO_MS);
   try {
     return await WireTransport.open(link, receiver, hello);
   } catch (error) {
     socket.destroy();
     throw error;
+  } finally {
+    clearTimeout(timer);
   }
 }
 

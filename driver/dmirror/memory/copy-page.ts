@@ -2,7 +2,7 @@ import type { Coroutine } from '../../core/effect.js';
 import { MigratePfn, type MigrateVma } from '../../hmm/index.js';
 import { InjectPoint } from '../../inject/inject-points.js';
 import { VM_FAULT } from '../../mm/faults/fault-code.js';
-import { backingPfn, clearPage, copyPage, folioLockNew, folioPut, folioUnlock } from '../../mm/frames/folio.js';
+import { backingPfn, clearPage, copyPage, folioPut, folioSetLocked, folioUnlock } from '../../mm/frames/folio.js';
 import { HPAGE_PMD_NR, PAGE_SIZE } from '../../mm/frames/frames.js';
 import { clearHugePage, copyHugePage } from '../../mm/huge/huge-zero.js';
 import type { Memory } from '../../mm/memory.js';
@@ -86,7 +86,7 @@ export function* pageToSystem(
   const to = file.takeFailAlloc() ? 0 : memory.allocator.allocate();
   if (to === 0) return VM_FAULT.oom;
   const vpn = migrate.start / PAGE_SIZE + i;
-  folioLockNew(memory, to);
+  folioSetLocked(memory, to);
   file.mirror.erase(vpn, vpn);
   copyPage(memory, to, backingPfn(memory, from));
   if (memory.kernel.inject.armed && (yield* injectBadCopy(memory, to, to))) return VM_FAULT.sigbus;
@@ -107,7 +107,7 @@ export function* folioToSystem(memory: Memory, file: DmirrorFile, migrate: Migra
     return failed;
   }
   const vpn = migrate.start / PAGE_SIZE + i;
-  folioLockNew(memory, to);
+  folioSetLocked(memory, to);
   file.mirror.erase(vpn, vpn + HPAGE_PMD_NR - 1);
   copyHugePage(memory, to, backingPfn(memory, from));
   if (memory.kernel.inject.armed && (yield* injectBadCopy(memory, to, to))) return VM_FAULT.sigbus;

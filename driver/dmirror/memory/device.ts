@@ -3,7 +3,7 @@ import type { Coroutine } from '../../core/effect.js';
 import { LockClass } from '../../core/lock-class.js';
 import { Mutex } from '../../core/locks.js';
 import { InjectPoint } from '../../inject/inject-points.js';
-import { folioLockNew, folioPut } from '../../mm/frames/folio.js';
+import { folioPut, folioSetLocked } from '../../mm/frames/folio.js';
 import { HPAGE_PMD_NR, Zone, type ZoneId } from '../../mm/frames/frames.js';
 import type { DevPagemapOps } from '../../mm/frames/pagemap.js';
 import type { Memory } from '../../mm/memory.js';
@@ -94,7 +94,7 @@ export class DmirrorDevice {
     this.calloc += list.unitPages;
     if (isLarge) memory.frames.prepareHuge(pfn, this.zone, chunk.pagemap.id);
     else memory.frames.prepare(pfn, this.zone, chunk.pagemap.id);
-    folioLockNew(memory, pfn);
+    folioSetLocked(memory, pfn);
     memory.frames.setZoneDeviceData(pfn, backing);
     return pfn;
   }
@@ -120,7 +120,7 @@ export class DmirrorDevice {
     const { frames } = this.memory;
     const backing = frames.zoneDeviceData(head);
     const file = frames.zoneDeviceData(backing);
-    frames.splitToPages(backing);
+    frames.splitPage(backing);
     for (let i = 0; i < HPAGE_PMD_NR; i++) {
       frames.setZoneDeviceData(head + i, backing + i);
       frames.setZoneDeviceData(backing + i, file);

@@ -8,7 +8,7 @@ import {
   migrateVmaSplitUnmappedFolio,
 } from '../../hmm/index.js';
 import { Phase } from '../../inject/inject-points.js';
-import { backingPfn, copyPage, folioLockNew } from '../../mm/frames/folio.js';
+import { backingPfn, copyPage, folioSetLocked } from '../../mm/frames/folio.js';
 import { Zone } from '../../mm/frames/frames.js';
 import { copyHugePage } from '../../mm/huge/huge-zero.js';
 import type { Memory } from '../../mm/memory.js';
@@ -50,7 +50,7 @@ export function* dmirrorDeviceEvictChunk(memory: Memory, chunk: DmirrorChunk): C
 function pageHome(memory: Memory, { src, srcPfn, dst, dstPfn }: MigrateArrays, i: number): void {
   const to = memory.allocator.allocateNofail();
   if (to === 0) return;
-  folioLockNew(memory, to);
+  folioSetLocked(memory, to);
   copyPage(memory, to, backingPfn(memory, srcPfn[i]!));
   dst[i] = MigratePfn.valid | (src[i]! & MigratePfn.write);
   dstPfn[i] = to;
@@ -64,7 +64,7 @@ function* folioHome(memory: Memory, migrate: MigrateArrays, i: number): Coroutin
   const { src, srcPfn, dst, dstPfn } = migrate;
   const head = memory.allocator.allocateHuge();
   if (head === 0) return yield* migrateVmaSplitUnmappedFolio(memory, migrate, i);
-  folioLockNew(memory, head);
+  folioSetLocked(memory, head);
   copyHugePage(memory, head, backingPfn(memory, srcPfn[i]!));
   dst[i] = MigratePfn.valid | MigratePfn.compound | (src[i]! & MigratePfn.write);
   dstPfn[i] = head;

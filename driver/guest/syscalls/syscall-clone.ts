@@ -2,7 +2,7 @@ import { E2BIG, EFAULT, EINVAL } from '../../../uapi/errno.js';
 import { readU64 } from '../../../uapi/u64.js';
 import type { Coroutine } from '../../core/effect.js';
 import { PidFile } from '../../sys/files/pid-file.js';
-import { forkProcess } from '../../sys/processes/fork.js';
+import { copyProcess } from '../../sys/processes/fork.js';
 import { isInterrupted } from '../../sys/processes/interruptible.js';
 import { NO_ALT_STACK } from '../../sys/processes/program-signals.js';
 import { SIGNAL_COUNT } from '../../sys/processes/send-signal.js';
@@ -66,7 +66,7 @@ interface CloneRequest {
 
 function* legacyClone(guest: GuestThread): Coroutine<number> {
   const flags = guest.int(0) >>> 0;
-  return yield* clone(guest, {
+  return yield* kernelClone(guest, {
     flags: (flags & ~CSIGNAL) >>> 0,
     exitSignal: flags & CSIGNAL,
     stack: guest.u(1),
@@ -77,7 +77,7 @@ function* legacyClone(guest: GuestThread): Coroutine<number> {
   });
 }
 
-/** Linux: kernel/fork.c:copy_clone_args_from_user(), clone3_args_valid() */
+/** Linux: kernel/fork.c:clone3(), copy_clone_args_from_user(), clone3_args_valid() */
 function* clone3(guest: GuestThread): Coroutine<number> {
   const size = guest.u(1);
   if (size > 4096) return -E2BIG;
@@ -95,7 +95,7 @@ function* clone3(guest: GuestThread): Coroutine<number> {
   if (flags & (CLONE.detached | CSIGNAL) || (stack === 0) !== (stackSize === 0)) return -EINVAL;
   if (flagsHi !== 0 && flags & CLONE.sighand) return -EINVAL;
   if (flags & CLONE.thread && exitSignal !== 0) return -EINVAL;
-  return yield* clone(guest, {
+  return yield* kernelClone(guest, {
     flags,
     exitSignal,
     pidfd: readU64(view, 8),
@@ -107,7 +107,7 @@ function* clone3(guest: GuestThread): Coroutine<number> {
   });
 }
 
-/** Linux: kernel/fork.c:copy_process() */
+/** Linux: part of kernel/fork.c:copy_process() */
 function isValid({ flags, pidfd, parentTid }: CloneRequest): boolean {
   if ((flags & ~SUPPORTED) !== 0) return false;
   if (flags & CLONE.thread && !(flags & CLONE.sighand)) return false;
@@ -117,18 +117,18 @@ function isValid({ flags, pidfd, parentTid }: CloneRequest): boolean {
 }
 
 /** Linux: kernel/fork.c:kernel_clone() */
-function* clone(guest: GuestThread, request: CloneRequest): Coroutine<number> {
+function* kernelClone(guest: GuestThread, request: CloneRequest): Coroutine<number> {
   const { flags, pidfd } = request;
   const { files } = guest.process;
   if (!isValid(request)) return -EINVAL;
   // What was sent before is handled before: the child must not be there yet.
   if (isInterrupted(guest.thread)) return -ERESTARTNOINTR;
   if (!(flags & CLONE.pidfd)) return yield* cloneNow(guest, request, null);
-  const fd = files.reserve();
+  const fd = files.getUnusedFdFlags();
   if (fd < 0) return fd;
   const error = yield* writeUser(guest.mm, pidfd, words32(fd));
   const ret = error === 0 ? yield* cloneNow(guest, request, fd) : -EFAULT;
-  if (ret < 0) files.unreserve(fd);
+  if (ret < 0) files.putUnusedFd(fd);
   return ret;
 }
 
@@ -141,7 +141,7 @@ function* cloneNow(guest: GuestThread, request: CloneRequest, fd: number | null)
   if (flags & CLONE.vm && !(flags & CLONE.vfork)) child.thread.signals!.altStack = NO_ALT_STACK;
   if (fd !== null) {
     const { files } = guest.process;
-    files.fill(fd, new PidFile(child.process, flags & CLONE.thread ? child.thread : null, 0));
+    files.fdInstall(fd, new PidFile(child.process, flags & CLONE.thread ? child.thread : null, 0));
     files.setCloseOnExec(fd, true);
   }
   const tid = words32(child.thread.tid);
@@ -149,7 +149,7 @@ function* cloneNow(guest: GuestThread, request: CloneRequest, fd: number | null)
   if (flags & CLONE.childSettid) yield* writeUser(child.mm, childTid, tid);
   if (flags & CLONE.childCleartid) child.clearChildTid = childTid;
   child.start();
-  if (flags & CLONE.vfork) yield* waitForVfork(guest, child);
+  if (flags & CLONE.vfork) yield* waitForVforkDone(guest, child);
   return child.thread.tid;
 }
 
@@ -161,7 +161,7 @@ function setRegisters(guest: GuestThread, { cpu }: GuestThread, { flags, stack, 
 }
 
 /** Until the child runs another program or ends; only a fatal signal ends the wait. Linux: wait_for_vfork_done() */
-function* waitForVfork({ thread }: GuestThread, child: GuestThread): Coroutine<void> {
+function* waitForVforkDone({ thread }: GuestThread, child: GuestThread): Coroutine<void> {
   while (child.hasParentsMemory && !thread.task.killed) yield child.vforkDone;
 }
 
@@ -175,9 +175,9 @@ function* cloneProcess(guest: GuestThread, request: CloneRequest): Coroutine<Gue
   const { flags, exitSignal } = request;
   const sharesMemory = (flags & CLONE.vm) !== 0;
   const sharesFiles = (flags & CLONE.files) !== 0;
-  const child = yield* forkProcess(guest.thread, { sharesMemory, sharesFiles, exitSignal });
+  const child = yield* copyProcess(guest.thread, { sharesMemory, sharesFiles, exitSignal });
   if (typeof child === 'number') return child;
   const added = guest.system.addChild(guest, child, { sharesMemory, sharesHandlers: (flags & CLONE.sighand) !== 0 });
-  if (request.clearsHandlers) child.signals!.flushHandlers();
+  if (request.clearsHandlers) child.signals!.flushSignalHandlers();
   return added;
 }

@@ -16,7 +16,7 @@ const FD_CLOEXEC = 1;
 /** Flags that F_SETFL changes. */
 const SETTABLE = O_APPEND | O_NONBLOCK;
 
-/** Linux: fs/fcntl.c:do_fcntl() */
+/** Linux: fs/fcntl.c:fcntl(), do_fcntl() */
 export function* fcntl(guest: GuestThread): Coroutine<number> {
   const { files } = guest.process;
   const [fd, command, arg] = [guest.int(0), guest.int(1), guest.int(2)];
@@ -27,7 +27,7 @@ export function* fcntl(guest: GuestThread): Coroutine<number> {
     case F_DUPFD_CLOEXEC: {
       if (arg < 0) return -EINVAL;
       file.get();
-      const copy = files.installFrom(file, arg);
+      const copy = files.fDupfd(file, arg);
       if (copy < 0) yield* file.put();
       else files.setCloseOnExec(copy, command === F_DUPFD_CLOEXEC);
       return copy;

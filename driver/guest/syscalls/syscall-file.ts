@@ -100,7 +100,7 @@ function* dup3(guest: GuestThread): Coroutine<number> {
   if (from === to || flags & ~O_CLOEXEC) return -EINVAL;
   if (file === null) return -EBADF;
   file.get();
-  const fd = yield* files.replace(to, file);
+  const fd = yield* files.doDup2(to, file);
   if (fd < 0) yield* file.put();
   else files.setCloseOnExec(fd, (flags & O_CLOEXEC) !== 0);
   return fd;
@@ -122,7 +122,7 @@ function* renameat2(guest: GuestThread): Coroutine<number> {
   return yield* guest.process.machine.vfs.rename(from, to);
 }
 
-/** Linux: fs/open.c:vfs_fallocate() */
+/** Linux: fs/open.c:fallocate(), vfs_fallocate() */
 function* fallocate(guest: GuestThread): Coroutine<number> {
   const file = guest.process.files.get(guest.int(0));
   const [mode, offset, len] = [guest.int(1), guest.s(2), guest.s(3)];

@@ -4,9 +4,9 @@ import type { Coroutine } from '../../core/effect.js';
 import { PAGE_SIZE } from '../../mm/frames/frames.js';
 import { TASK_SIZE } from '../../mm/tables/page-table.js';
 import { doMincore } from '../../mm/vmas/mincore.js';
-import { doMlockall, doMunlockall } from '../../mm/vmas/mlock.js';
+import { mlockall, munlockall } from '../../mm/vmas/mlock.js';
 import type { Mm } from '../../mm/vmas/mm.js';
-import { doMunmap } from '../../mm/vmas/munmap.js';
+import { vmMunmap } from '../../mm/vmas/munmap.js';
 import { VM } from '../../mm/vmas/vm-flags.js';
 import { words32, writeUser } from '../../sys/processes/user-memory.js';
 import { mapAnonymous } from '../exec.js';
@@ -77,8 +77,8 @@ export const memorySyscalls: GuestSyscallTable = {
       return (yield* machineCall(guest, 'munlock', guest.u(0), guest.u(1))).ret;
     },
   },
-  230: { name: 'mlockall', args: 'x', note: 'without limit', run: (guest) => doMlockall(guest.mm, guest.int(0)) },
-  231: { name: 'munlockall', args: '', note: 'whole', run: (guest) => doMunlockall(guest.mm) },
+  230: { name: 'mlockall', args: 'x', note: 'without limit', run: (guest) => mlockall(guest.mm, guest.int(0)) },
+  231: { name: 'munlockall', args: '', note: 'whole', run: (guest) => munlockall(guest.mm) },
   232: { name: 'mincore', args: 'pnp', note: 'whole', run: mincore },
   233: {
     name: 'madvise',
@@ -108,7 +108,7 @@ function* brk(guest: GuestThread): Coroutine<number> {
   if (wanted < image.layout.startBrk || wanted > TASK_SIZE) return image.brk;
   const oldEnd = pageUp(image.brk);
   const newEnd = pageUp(wanted);
-  if (newEnd < oldEnd && (yield* doMunmap(guest.mm, newEnd, oldEnd - newEnd)) !== 0) return image.brk;
+  if (newEnd < oldEnd && (yield* vmMunmap(guest.mm, newEnd, oldEnd - newEnd)) !== 0) return image.brk;
   if (newEnd > oldEnd) {
     const next = guest.mm.findVma(oldEnd);
     if (next !== null && next.start < newEnd + PAGE_SIZE) return image.brk;

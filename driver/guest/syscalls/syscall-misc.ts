@@ -6,7 +6,7 @@ import { PAGE_SIZE } from '../../mm/frames/frames.js';
 import { fillRandom } from '../../sys/files/dev-nodes.js';
 import { TmpfsFile, TmpfsInode } from '../../sys/files/tmpfs-file.js';
 import { UserfaultFd } from '../../sys/files/userfault-fd.js';
-import { readUserString, words32, words64, writeUser } from '../../sys/processes/user-memory.js';
+import { strncpyFromUser, words32, words64, writeUser } from '../../sys/processes/user-memory.js';
 import { fixed, type GuestSyscallTable } from '../guest-syscall.js';
 import type { GuestThread } from '../guest-thread.js';
 
@@ -198,7 +198,7 @@ function* membarrier(guest: GuestThread): Coroutine<number> {
 }
 
 function* memfdCreate(guest: GuestThread): Coroutine<number> {
-  const name = yield* readUserString(guest.mm, guest.u(0), 250);
+  const name = yield* strncpyFromUser(guest.mm, guest.u(0), 250);
   if (typeof name === 'number') return -EINVAL;
   const flags = guest.int(1);
   if (flags & ~(MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL | MFD_EXEC)) return -EINVAL;
@@ -227,7 +227,7 @@ function* prctl(guest: GuestThread): Coroutine<number> {
   const image = guest.process.image!;
   switch (guest.int(0)) {
     case PR_SET_NAME: {
-      const name = yield* readUserString(guest.mm, guest.u(1), 256);
+      const name = yield* strncpyFromUser(guest.mm, guest.u(1), 256);
       if (typeof name === 'number') return name;
       image.comm = name.slice(0, 15);
       return 0;

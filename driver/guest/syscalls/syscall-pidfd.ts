@@ -2,7 +2,7 @@ import { EBADF, EINVAL, EPERM, ESRCH } from '../../../uapi/errno.js';
 import { O_EXCL, O_NONBLOCK } from '../../../uapi/fcntl.js';
 import type { Coroutine } from '../../core/effect.js';
 import { PidFile } from '../../sys/files/pid-file.js';
-import { SIGNAL_COUNT, sendSignal, sendThreadSignal } from '../../sys/processes/send-signal.js';
+import { doSendSpecific, SIGNAL_COUNT, sendSignal } from '../../sys/processes/send-signal.js';
 import { SI_TKILL, SI_USER, type SignalInfo } from '../../sys/processes/signal-info.js';
 import { readUserView } from '../../sys/processes/user-memory.js';
 import type { GuestSyscallTable } from '../guest-syscall.js';
@@ -75,7 +75,7 @@ function deliver(file: PidFile, info: SignalInfo, { signo, scope }: { signo: num
   if (targets.length === 0) return -ESRCH;
   if (signo < 0 || signo > SIGNAL_COUNT) return -EINVAL;
   if (signo === 0) return 0;
-  if (scope === SIGNAL.thread) sendThreadSignal(file.thread ?? process.main, info);
+  if (scope === SIGNAL.thread) doSendSpecific(file.thread ?? process.main, info);
   else for (const target of targets) sendSignal(target, signo, info);
   return 0;
 }

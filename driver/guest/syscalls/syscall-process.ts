@@ -6,8 +6,8 @@ import { PidFile } from '../../sys/files/pid-file.js';
 import type { Process } from '../../sys/processes/process.js';
 import { childEnd } from '../../sys/processes/send-signal.js';
 import { CLD_CONTINUED, CLD_STOPPED } from '../../sys/processes/signal-info.js';
-import { readUserString, readUserStrings, words32, writeUser } from '../../sys/processes/user-memory.js';
-import { type WaitRequest, waitForChild } from '../../sys/processes/wait.js';
+import { readUserStrings, strncpyFromUser, words32, writeUser } from '../../sys/processes/user-memory.js';
+import { doWait, type WaitRequest } from '../../sys/processes/wait.js';
 import { type GuestSyscallTable, machineCall } from '../guest-syscall.js';
 import type { GuestThread } from '../guest-thread.js';
 import { ERESTARTSYS } from '../restart.js';
@@ -117,16 +117,16 @@ export const processSyscalls: GuestSyscallTable = {
   260: { name: 'wait4', args: 'dpWp', note: 'rusage is zero', restart: ERESTARTSYS, run: wait4 },
 };
 
-/** Linux: kernel/exit.c:do_exit() for one thread */
+/** One thread. Linux: part of kernel/exit.c:do_exit() */
 function* exitThreadOnly(guest: GuestThread): Coroutine<number> {
   const { process, thread } = guest;
-  if (process.threads.length === 1) process.groupExit(exitStatus(guest.int(0)));
+  if (process.threads.length === 1) process.doGroupExit(exitStatus(guest.int(0)));
   else thread.die();
   return 0;
 }
 
 function* execve(guest: GuestThread): Coroutine<number> {
-  const path = yield* readUserString(guest.mm, guest.u(0));
+  const path = yield* strncpyFromUser(guest.mm, guest.u(0));
   if (typeof path === 'number') return path;
   const argv = yield* readUserStrings(guest.mm, guest.u(1));
   if (typeof argv === 'number') return argv;
@@ -148,29 +148,29 @@ function waitOptions(options: number): Omit<WaitRequest, 'pid'> {
   };
 }
 
-/** Linux: kernel/exit.c:kernel_wait4() */
+/** Linux: kernel/exit.c:wait4(), kernel_wait4() */
 function* wait4(guest: GuestThread): Coroutine<number> {
   const [pid, options] = [guest.int(0), guest.int(2)];
   if (options & ~(W.nohang | W.stopped | W.continued | W.nothread | W.clone | W.all)) return -EINVAL;
   if (pid === INT_MIN) return -ESRCH;
-  const { ret, status = 0 } = yield* waitForChild(guest.thread, { pid, ...waitOptions(options) });
+  const { ret, status = 0 } = yield* doWait(guest.thread, { pid, ...waitOptions(options) });
   if (ret <= 0) return ret;
   if (guest.u(1) !== 0 && (yield* writeUser(guest.mm, guest.u(1), words32(status))) !== 0) return -EFAULT;
   if (guest.u(3) !== 0 && (yield* writeUser(guest.mm, guest.u(3), new Uint8Array(RUSAGE_BYTES))) !== 0) return -EFAULT;
   return ret;
 }
 
-/** Linux: kernel/exit.c:kernel_waitid() */
+/** Linux: kernel/exit.c:waitid(), kernel_waitid() */
 function* waitid(guest: GuestThread): Coroutine<number> {
   const options = guest.int(3);
   const events = W.exited | W.stopped | W.continued;
   if (options & ~(events | W.nohang | W.nowait | W.nothread | W.clone | W.all) || !(options & events)) return -EINVAL;
-  const target = waitidTarget(guest, guest.int(0), guest.int(1));
+  const target = kernelWaitidPrepare(guest, guest.int(0), guest.int(1));
   if (typeof target === 'number') return target;
   const { pid, nonBlocking } = target;
   const request = { ...waitOptions(options), pid, exited: (options & W.exited) !== 0 };
   const noHang = nonBlocking || (options & W.nohang) !== 0;
-  const { ret, status = 0 } = yield* waitForChild(guest.thread, { ...request, noHang });
+  const { ret, status = 0 } = yield* doWait(guest.thread, { ...request, noHang });
   if (ret < 0) return ret;
   if (ret === 0 && nonBlocking && !(options & W.nohang)) return -EAGAIN;
   if (ret > 0 && guest.u(4) !== 0 && (yield* writeUser(guest.mm, guest.u(4), new Uint8Array(RUSAGE_BYTES))) !== 0) {
@@ -196,7 +196,7 @@ interface WaitTarget {
 }
 
 /** Linux: kernel/exit.c:kernel_waitid_prepare() */
-function waitidTarget({ process }: GuestThread, type: number, id: number): WaitTarget | number {
+function kernelWaitidPrepare({ process }: GuestThread, type: number, id: number): WaitTarget | number {
   const plain = (pid: number): WaitTarget => ({ pid, nonBlocking: false });
   if (type === P_ALL) return plain(-1);
   if (type === P_PID) return id <= 0 ? -EINVAL : plain(id);

@@ -3,14 +3,14 @@ import { SIGKILL, SIGSTOP } from '../../../uapi/signal.js';
 import { readU64, writeU64 } from '../../../uapi/u64.js';
 import type { Coroutine } from '../../core/effect.js';
 import { WaitQueue } from '../../core/wait-queue.js';
-import { waitInterruptible } from '../../sys/processes/interruptible.js';
-import { pendingSignos } from '../../sys/processes/program-signals.js';
-import { SIGNAL_COUNT, sendSignal, sendThreadSignal } from '../../sys/processes/send-signal.js';
+import { waitEventInterruptibleTimeout } from '../../sys/processes/interruptible.js';
+import { doSigpending } from '../../sys/processes/program-signals.js';
+import { doSendSpecific, SIGNAL_COUNT, sendSignal } from '../../sys/processes/send-signal.js';
 import { SA_ALL } from '../../sys/processes/signal-action.js';
 import { SI_TKILL, type SignalInfo } from '../../sys/processes/signal-info.js';
 import { blockable, type SignalSet, signalSet, union, without } from '../../sys/processes/signal-set.js';
 import { readUserView, writeUser } from '../../sys/processes/user-memory.js';
-import { setAltStack, stackFlags } from '../alt-stack.js';
+import { doSigaltstack, sasSsFlags } from '../alt-stack.js';
 import { type GuestSyscallTable, machineCall } from '../guest-syscall.js';
 import type { GuestThread } from '../guest-thread.js';
 import { ERESTARTNOHAND } from '../restart.js';
@@ -63,15 +63,15 @@ export const signalSyscalls: GuestSyscallTable = {
     args: 'pn',
     note: 'whole',
     *run(guest) {
-      return yield* writeSet(guest, guest.u(0), signalSet(...pendingSignos(guest.thread)));
+      return yield* writeSet(guest, guest.u(0), signalSet(...doSigpending(guest.thread)));
     },
   },
-  137: { name: 'rt_sigtimedwait', args: 'pppn', note: 'whole', run: sigtimedwait },
+  137: { name: 'rt_sigtimedwait', args: 'pppn', note: 'whole', run: doSigtimedwait },
   138: {
     name: 'rt_sigqueueinfo',
     args: 'dSp',
     note: 'code and an int value',
-    run: (guest) => sigqueueinfo(guest, { tgid: null, pid: guest.int(0), signo: guest.int(1), info: guest.u(2) }),
+    run: (guest) => doRtSigqueueinfo(guest, { tgid: null, pid: guest.int(0), signo: guest.int(1), info: guest.u(2) }),
   },
   139: { name: 'rt_sigreturn', args: '', note: 'whole', run: sigreturn },
   240: {
@@ -79,7 +79,7 @@ export const signalSyscalls: GuestSyscallTable = {
     args: 'ddSp',
     note: 'code and an int value',
     run: (guest) =>
-      sigqueueinfo(guest, { tgid: guest.int(0), pid: guest.int(1), signo: guest.int(2), info: guest.u(3) }),
+      doRtSigqueueinfo(guest, { tgid: guest.int(0), pid: guest.int(1), signo: guest.int(2), info: guest.u(3) }),
   },
 };
 
@@ -92,20 +92,20 @@ function* threadKill(
   if (thread === null || thread.process.owner !== guest.process.owner) return -ESRCH;
   if (tgid !== 0 && thread.process.pid !== tgid) return -ESRCH;
   const info: SignalInfo = { signo, code: SI_TKILL, pid: guest.process.pid };
-  if (signo !== 0) sendThreadSignal(thread, info);
+  if (signo !== 0) doSendSpecific(thread, info);
   return 0;
 }
 
-/** Linux: kernel/signal.c:do_sigaltstack() */
+/** Linux: kernel/signal.c:sigaltstack(), do_sigaltstack() */
 function* sigaltstack(guest: GuestThread): Coroutine<number> {
   const signals = guest.thread.signals!;
   const sp = guest.cpu.unsigned(SP);
   const old = new DataView(new ArrayBuffer(ALT_STACK_BYTES));
-  encodeAltStack(old, 0, { ...signals.altStack, flags: stackFlags(signals.altStack, sp) });
+  encodeAltStack(old, 0, { ...signals.altStack, flags: sasSsFlags(signals.altStack, sp) });
   if (guest.u(0) !== 0) {
     const view = yield* readUserView(guest.mm, guest.u(0), ALT_STACK_BYTES);
     if (typeof view === 'number') return view;
-    const error = setAltStack(signals, decodeAltStack(view, 0), sp);
+    const error = doSigaltstack(signals, decodeAltStack(view, 0), sp);
     if (error !== 0) return error;
   }
   return guest.u(1) === 0 ? 0 : yield* writeUser(guest.mm, guest.u(1), new Uint8Array(old.buffer));
@@ -116,14 +116,14 @@ function* sigsuspend(guest: GuestThread): Coroutine<number> {
   if (typeof mask === 'number') return mask;
   return yield* withMask(guest, mask, function* () {
     const queue = new WaitQueue('a signal');
-    while ((yield* waitInterruptible(guest.thread, queue, null)) !== 'signal');
+    while ((yield* waitEventInterruptibleTimeout(guest.thread, queue, null)) !== 'signal');
     return -EINTR;
   });
 }
 
 /**
  * Waits under another mask. The old one is back at once, or if the answer is -EINTR when the handler has returned.
- * Linux: set_user_sigmask(), restore_saved_sigmask_unless()
+ * Linux: part of set_user_sigmask() and restore_saved_sigmask_unless()
  */
 export function* withMask(guest: GuestThread, mask: SignalSet, wait: () => Coroutine<number>): Coroutine<number> {
   const signals = guest.thread.signals!;
@@ -148,7 +148,7 @@ function* sigaction(guest: GuestThread): Coroutine<number> {
     if (typeof view === 'number') return view;
     const mask = { lo: view.getInt32(16, true), hi: view.getInt32(20, true) };
     actions[signo] = { handler: readU64(view, 0), flags: view.getInt32(8, true) & SA_ALL, mask: blockable(mask) };
-    if (signals.isIgnored(signo)) signals.flush([signo]);
+    if (signals.sigIgnored(signo)) signals.flushSigqueueMask([signo]);
   }
   if (guest.u(2) === 0) return 0;
   const out = new DataView(new ArrayBuffer(ACTION_BYTES));
@@ -186,7 +186,7 @@ function* writeSet(guest: GuestThread, addr: number, { lo, hi }: SignalSet): Cor
 }
 
 /** Linux: kernel/signal.c:do_sigtimedwait() */
-function* sigtimedwait(guest: GuestThread): Coroutine<number> {
+function* doSigtimedwait(guest: GuestThread): Coroutine<number> {
   const { thread } = guest;
   const set = yield* readSet(guest, guest.u(0));
   if (typeof set === 'number') return set;
@@ -199,7 +199,7 @@ function* sigtimedwait(guest: GuestThread): Coroutine<number> {
   if (info === null) {
     // What is waited for wakes the thread, though it may be blocked.
     signals.mask = without(mask, set);
-    const end = yield* waitInterruptible(thread, queue, deadline);
+    const end = yield* waitEventInterruptibleTimeout(thread, queue, deadline);
     info = guest.process.signals!.dequeueOf(thread, set);
     signals.mask = mask;
     if (info === null) return end === 'timeout' ? -EAGAIN : -EINTR;
@@ -209,7 +209,7 @@ function* sigtimedwait(guest: GuestThread): Coroutine<number> {
 }
 
 /** To a process, or with `tgid` to one thread of it. Linux: kernel/signal.c:do_rt_sigqueueinfo() */
-function* sigqueueinfo(
+function* doRtSigqueueinfo(
   guest: GuestThread,
   { tgid, pid, signo, info: addr }: { tgid: number | null; pid: number; signo: number; info: number },
 ): Coroutine<number> {
@@ -226,6 +226,6 @@ function* sigqueueinfo(
   if (signo < 0 || signo > SIGNAL_COUNT) return -EINVAL;
   if (signo === 0) return 0;
   if (thread === null) sendSignal(target, signo, info);
-  else sendThreadSignal(thread, info);
+  else doSendSpecific(thread, info);
   return 0;
 }

@@ -5,7 +5,7 @@ import type { Coroutine } from '../../core/effect.js';
 import { PAGE_SIZE } from '../../mm/frames/frames.js';
 import { type FileStat, S_IFCHR, S_IFDIR } from '../../sys/files/open-file.js';
 import { MAX_INODES } from '../../sys/processes/machine-limits.js';
-import { readUserString, writeUser } from '../../sys/processes/user-memory.js';
+import { strncpyFromUser, writeUser } from '../../sys/processes/user-memory.js';
 import { readPath, resolvePath } from '../guest-path.js';
 import type { GuestSyscallTable } from '../guest-syscall.js';
 import type { GuestThread } from '../guest-thread.js';
@@ -68,7 +68,7 @@ function* access(guest: GuestThread): Coroutine<number> {
 }
 
 function* statAt(guest: GuestThread, flags: number): Coroutine<FileStat | number> {
-  const text = yield* readUserString(guest.mm, guest.u(1));
+  const text = yield* strncpyFromUser(guest.mm, guest.u(1));
   if (typeof text === 'number') return text;
   if (text === '') {
     if (!(flags & AT_EMPTY_PATH)) return -ENOENT;

@@ -30,7 +30,7 @@ export const timeSyscalls: GuestSyscallTable = {
     name: 'nanosleep',
     args: 'pp',
     note: 'virtual time',
-    run: (guest) => sleepFor(guest, guest.u(0), guest.u(1)),
+    run: (guest) => hrtimerNanosleep(guest, guest.u(0), guest.u(1)),
   },
   102: {
     name: 'getitimer',
@@ -38,7 +38,7 @@ export const timeSyscalls: GuestSyscallTable = {
     note: 'every timer counts real time',
     *run(guest) {
       if (TIMER_SIGNALS[guest.int(0)] === undefined) return -EINVAL;
-      return yield* writeUser(guest.mm, guest.u(1), encodeTimer(guest.process.image!.timer(guest.int(0))));
+      return yield* writeUser(guest.mm, guest.u(1), encodeTimer(guest.process.image!.doGetitimer(guest.int(0))));
     },
   },
   103: { name: 'setitimer', args: 'dpp', note: 'every timer counts real time', run: setitimer },
@@ -92,7 +92,7 @@ function isClock(guest: GuestThread, id: number): boolean {
   return id >= 0 ? id <= CLOCK_TAI : isCpuClock(guest, id);
 }
 
-/** The complement of a pid above three bits of kind. Linux: kernel/time/posix-cpu-timers.c:pid_for_clock() */
+/** The complement of a pid above three bits of kind. Linux: part of kernel/time/posix-cpu-timers.c:pid_for_clock() */
 function isCpuClock({ process }: GuestThread, id: number): boolean {
   const pid = ~(id >> 3);
   if ((id & CPUCLOCK_WHICH) > CPUCLOCK_SCHED) return false;
@@ -141,7 +141,7 @@ export function* readAbsolute(guest: GuestThread, addr: number, id: number): Cor
 }
 
 /** Linux: kernel/time/hrtimer.c:hrtimer_nanosleep() */
-function* sleepFor(guest: GuestThread, request: number, remainder: number): Coroutine<number> {
+function* hrtimerNanosleep(guest: GuestThread, request: number, remainder: number): Coroutine<number> {
   const ticks = yield* readTimespec(guest, request);
   if (ticks < 0) return ticks;
   const deadline = guest.deadlineOf(now(guest) + ticks)!;
@@ -157,7 +157,7 @@ function* sleepFor(guest: GuestThread, request: number, remainder: number): Coro
 function* clockNanosleep(guest: GuestThread): Coroutine<number> {
   const clock = guest.int(0);
   if (!isClock(guest, clock)) return -EINVAL;
-  if (!(guest.int(1) & TIMER_ABSTIME)) return yield* sleepFor(guest, guest.u(2), guest.u(3));
+  if (!(guest.int(1) & TIMER_ABSTIME)) return yield* hrtimerNanosleep(guest, guest.u(2), guest.u(3));
   const deadline = yield* readAbsolute(guest, guest.u(2), clock);
   if (deadline === null) return -EFAULT;
   if (deadline < 0) return deadline;
@@ -165,7 +165,7 @@ function* clockNanosleep(guest: GuestThread): Coroutine<number> {
 }
 
 /** Writes back how much of a wait's time is left, where the caller gave a timespec. Linux: poll_select_finish() */
-export function* writeTimeLeft(guest: GuestThread, addr: number, deadline: number | null): Coroutine<void> {
+export function* pollSelectFinish(guest: GuestThread, addr: number, deadline: number | null): Coroutine<void> {
   if (addr === 0 || deadline === null) return;
   yield* writeUser(guest.mm, addr, timespec(Math.max(0, deadline - now(guest)), NS_PER_TICK));
 }
@@ -182,8 +182,8 @@ function* setitimer(guest: GuestThread): Coroutine<number> {
   if (readU64(view, 8) >= TICKS_PER_SECOND || readU64(view, 24) >= TICKS_PER_SECOND) return -EINVAL;
   if (readS64(view, 0) < 0 || readS64(view, 16) < 0) return -EINVAL;
   const image = guest.process.image!;
-  const old = encodeTimer(image.timer(which));
-  image.setTimer(which, signo, { valueTicks, intervalTicks });
+  const old = encodeTimer(image.doGetitimer(which));
+  image.doSetitimer(which, signo, { valueTicks, intervalTicks });
   return guest.u(2) === 0 ? 0 : yield* writeUser(guest.mm, guest.u(2), old);
 }
 

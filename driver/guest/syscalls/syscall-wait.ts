@@ -4,7 +4,7 @@ import { readU64 } from '../../../uapi/u64.js';
 import type { Coroutine } from '../../core/effect.js';
 import { EFD_SEMAPHORE, EventFd } from '../../sys/files/event-fd.js';
 import { POLL } from '../../sys/files/open-file.js';
-import { type PollEntry, poll } from '../../sys/files/poll.js';
+import { doPoll, type PollEntry } from '../../sys/files/poll.js';
 import { FUTEX_BITSET_MATCH_ANY } from '../../sys/processes/futex.js';
 import { readUserView, writeUser } from '../../sys/processes/user-memory.js';
 import { futexWakeOp } from '../futex-wake-op.js';
@@ -12,7 +12,7 @@ import type { GuestSyscallTable } from '../guest-syscall.js';
 import type { GuestThread } from '../guest-thread.js';
 import { ERESTART_RESTARTBLOCK, ERESTARTNOHAND, ERESTARTSYS } from '../restart.js';
 import { readSet, withMask } from './syscall-signal.js';
-import { readAbsolute, readDeadline, writeTimeLeft } from './syscall-time.js';
+import { pollSelectFinish, readAbsolute, readDeadline } from './syscall-time.js';
 
 const FUTEX_CMD_MASK = 0x7f;
 const FUTEX_PRIVATE_FLAG = 128;
@@ -32,7 +32,7 @@ export const waitSyscalls: GuestSyscallTable = {
   98: { name: 'futex', args: 'pUxppx', note: 'no priority inheritance', restart: ERESTARTSYS, run: futex },
 };
 
-/** Linux: kernel/futex/syscalls.c:do_futex() */
+/** Linux: kernel/futex/syscalls.c:futex(), do_futex() */
 function* futex(guest: GuestThread): Coroutine<number> {
   const [addr, op, value] = [guest.u(0), guest.int(1), guest.int(2) >>> 0];
   const { futexes } = guest.process.machine;
@@ -50,9 +50,9 @@ function* futex(guest: GuestThread): Coroutine<number> {
       return yield* futexWait(guest, yield* readAbsolute(guest, guest.u(3), clock), bits);
     }
     case FUTEX.wake:
-      return futexes.wake(guest.mm, addr, { count: value, bitset: FUTEX_BITSET_MATCH_ANY });
+      return futexes.futexWake(guest.mm, addr, { count: value, bitset: FUTEX_BITSET_MATCH_ANY });
     case FUTEX.wakeBitset:
-      return bits === 0 ? -EINVAL : futexes.wake(guest.mm, addr, { count: value, bitset: bits });
+      return bits === 0 ? -EINVAL : futexes.futexWake(guest.mm, addr, { count: value, bitset: bits });
     case FUTEX.requeue:
     case FUTEX.cmpRequeue:
       return yield* futexRequeue(guest, (op & FUTEX_CMD_MASK) === FUTEX.cmpRequeue);
@@ -67,7 +67,7 @@ function* futexWait(guest: GuestThread, deadline: number | null, bitset: number)
   if (deadline !== null && deadline < 0) return deadline;
   const end = guest.deadlineOf(deadline);
   const wait = { addr: guest.u(0), value: guest.int(2) >>> 0, bitset, deadline: end };
-  const ret = yield* guest.process.machine.futexes.wait(guest.thread, wait);
+  const ret = yield* guest.process.machine.futexes.futexWait(guest.thread, wait);
   if (ret !== -EINTR || end === null) return ret;
   guest.restartDeadline = end;
   return -ERESTART_RESTARTBLOCK;
@@ -81,7 +81,7 @@ function* futexRequeue(guest: GuestThread, compares: boolean): Coroutine<number>
     if (typeof word === 'number') return -EFAULT;
     if (word.getUint32(0, true) !== guest.int(5) >>> 0) return -EAGAIN;
   }
-  const { woken, moved } = guest.process.machine.futexes.requeue(guest.mm, { from, to, wake, move });
+  const { woken, moved } = guest.process.machine.futexes.futexRequeue(guest.mm, { from, to, wake, move });
   return compares ? woken + moved : woken;
 }
 
@@ -108,7 +108,7 @@ function* ppoll(guest: GuestThread): Coroutine<number> {
     entries.push({ fd: view.getInt32(at, true), events: view.getInt16(at + 4, true), revents: 0 });
   }
   const ret = yield* pollMasked(guest, entries, { deadline, mask: guest.u(3), bytes: guest.u(4) });
-  yield* writeTimeLeft(guest, guest.u(2), deadline);
+  yield* pollSelectFinish(guest, guest.u(2), deadline);
   entries.forEach(({ revents }, i) => {
     view.setInt16(i * POLLFD_BYTES + 6, revents, true);
   });
@@ -120,11 +120,11 @@ function* pollMasked(
   entries: readonly PollEntry[],
   { deadline, mask, bytes }: { deadline: number | null; mask: number; bytes: number },
 ): Coroutine<number> {
-  if (mask === 0) return yield* poll(guest.thread, entries, deadline);
+  if (mask === 0) return yield* doPoll(guest.thread, entries, deadline);
   if (bytes !== SIGSET_BYTES) return -EINVAL;
   const set = yield* readSet(guest, mask);
   if (typeof set === 'number') return set;
-  return yield* withMask(guest, set, () => poll(guest.thread, entries, deadline));
+  return yield* withMask(guest, set, () => doPoll(guest.thread, entries, deadline));
 }
 
 /** Which poll events each of the three sets asks for. Linux: POLLIN_SET, POLLOUT_SET, POLLEX_SET */
@@ -147,17 +147,17 @@ function* pselect6(guest: GuestThread): Coroutine<number> {
     const events = SELECT_EVENTS.reduce((all, event, i) => (hasBit(sets[i], fd) ? all | event : all), 0);
     if (events !== 0) entries.push({ fd, events, revents: 0 });
   }
-  const masked = yield* selectMask(guest, guest.u(5));
+  const masked = yield* getSigsetArgpack(guest, guest.u(5));
   if (typeof masked === 'number') return masked;
   const ret = yield* pollMasked(guest, entries, { deadline, ...masked });
-  yield* writeTimeLeft(guest, guest.u(4), deadline);
+  yield* pollSelectFinish(guest, guest.u(4), deadline);
   if (ret < 0) return ret;
   if (entries.some(({ fd, revents }) => fd < NR_OPEN_DEFAULT && revents & POLL.nval)) return -EBADF;
   return yield* writeSelected(guest, entries, sets);
 }
 
 /** The mask of pselect6(2) and its size, which stand in memory together. Linux: get_sigset_argpack() */
-function* selectMask(guest: GuestThread, addr: number): Coroutine<{ mask: number; bytes: number } | number> {
+function* getSigsetArgpack(guest: GuestThread, addr: number): Coroutine<{ mask: number; bytes: number } | number> {
   if (addr === 0) return { mask: 0, bytes: 0 };
   const view = yield* readUserView(guest.mm, addr, 16);
   return typeof view === 'number' ? view : { mask: readU64(view, 0), bytes: readU64(view, 8) };

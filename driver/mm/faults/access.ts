@@ -161,13 +161,13 @@ export function translate(mm: Mm, vpn: number, write: boolean): number {
 export function* doUserAddrFault(mm: Mm, addr: number, write: boolean): Coroutine<AccessFault> {
   yield* mm.mmapLock.readLock();
   const vma = addr < TASK_SIZE ? mm.vmaLookup(addr) : null;
-  if (vma === null || isAccessError(vma, write)) {
+  if (vma === null || accessError(vma, write)) {
     mm.mmapLock.readUnlock();
     return vma === null ? 'maperr' : 'accerr';
   }
   if (isUserfault(vma, addr)) {
     mm.mmapLock.readUnlock();
-    yield* mm.userfault!.wait(addr, write);
+    yield* mm.userfault!.handleUserfault(addr, write);
     return 'none';
   }
   const ret = yield* handleMmFault(vma, addr, write ? FAULT.write : 0);
@@ -178,6 +178,6 @@ export function* doUserAddrFault(mm: Mm, addr: number, write: boolean): Coroutin
 }
 
 /** Linux: arch/x86/mm/fault.c:access_error(): any right at all makes a page readable on x86. */
-function isAccessError(vma: Vma, write: boolean): boolean {
+function accessError(vma: Vma, write: boolean): boolean {
   return write ? !(vma.flags & VM.write) : !(vma.flags & VM_ACCESS_FLAGS);
 }

@@ -10,8 +10,8 @@ import { pteIndex } from '../tables/page-table.js';
 import { mkPte } from '../tables/pte-build.js';
 import { ptlUnlock } from '../tables/ptl.js';
 import { VM } from '../vmas/vm-flags.js';
-import { lockFaultEntry, type VmFault } from './fault.js';
 import { FAULT, VM_FAULT } from './fault-code.js';
+import { pteOffsetMapLock, type VmFault } from './vm-fault.js';
 
 /** First touch of anonymous memory: the zero page for a read, a cleared page for a write. Linux: do_anonymous_page() */
 export function* doAnonymousPage(fault: VmFault): Coroutine<number> {
@@ -22,7 +22,7 @@ export function* doAnonymousPage(fault: VmFault): Coroutine<number> {
   const { memory } = vma.mm;
   const pfn = allocZeroedPage(memory);
   if (pfn === 0) return VM_FAULT.oom;
-  const table = lockFaultEntry(fault);
+  const table = pteOffsetMapLock(fault);
   if (table === null) {
     folioPut(memory, pfn);
     return 0;
@@ -37,7 +37,7 @@ export function* doAnonymousPage(fault: VmFault): Coroutine<number> {
 }
 
 function mapZeroPage(fault: VmFault): number {
-  const table = lockFaultEntry(fault);
+  const table = pteOffsetMapLock(fault);
   if (table === null) return 0;
   const i = pteIndex(fault.vpn);
   table.set(i, mkPte(fault.vma) | Pte.special, ZERO_PFN);

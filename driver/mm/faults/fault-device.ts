@@ -1,23 +1,23 @@
 import type { Coroutine } from '../../core/effect.js';
 import { InjectPoint } from '../../inject/inject-points.js';
-import { folioGet, folioPut, folioTrylock, folioUnlock, waitOnPageLocked } from '../frames/folio.js';
+import { folioGet, folioPut, folioTrylock, folioUnlock, migrationEntryWaitOnLocked } from '../frames/folio.js';
 import { HPAGE_PMD_SIZE } from '../frames/frames.js';
 import type { DeviceFault } from '../frames/pagemap.js';
 import { pmdIndex, type Table } from '../tables/page-table.js';
 import { ptlLock, ptlUnlock } from '../tables/ptl.js';
-import { injectedFault, lockFaultEntry, type VmFault } from './fault.js';
+import { injectedFault, pteOffsetMapLock, type VmFault } from './vm-fault.js';
 
-/** A DPRIV entry: the CPU can't reach the page, so its driver brings it back. Linux: mm/memory.c:do_swap_page() */
+/** A DPRIV entry: the CPU can't reach the page, so its driver brings it back. Linux: part of mm/memory.c:do_swap_page() */
 export function* devicePrivateFault(fault: VmFault): Coroutine<number> {
   const { vma, addr, hi: pfn } = fault;
-  if (lockFaultEntry(fault) === null) return 0;
+  if (pteOffsetMapLock(fault) === null) return 0;
   return yield* askDriver({ vma, addr, pfn, isHuge: false });
 }
 
 /**
- * A PMD-DPRIV entry, of which the driver may bring back the whole folio. Linux: mm/huge_memory.c:do_huge_pmd_device_private()
+ * A PMD-DPRIV entry, of which the driver may bring back the whole folio. Linux: mm/huge_memory.c:do_huge_pmd_device_private() of 6.19
  */
-export function* hugeDevicePrivateFault({ vma, addr, vpn }: VmFault, pmd: Table): Coroutine<number> {
+export function* doHugePmdDevicePrivate({ vma, addr, vpn }: VmFault, pmd: Table): Coroutine<number> {
   ptlLock(vma.mm);
   const pfn = pmd.hi(pmdIndex(vpn));
   return yield* askDriver({ vma, addr: addr - (addr % HPAGE_PMD_SIZE), pfn, isHuge: true });
@@ -36,7 +36,7 @@ function* askDriver(fault: DeviceFault): Coroutine<number> {
   const { faultLocksPage } = memory.profile;
   if (faultLocksPage && !folioTrylock(memory, pfn)) {
     ptlUnlock(mm);
-    yield* waitOnPageLocked(memory, pfn);
+    yield* migrationEntryWaitOnLocked(memory, pfn);
     return 0;
   }
   folioGet(memory, pfn);

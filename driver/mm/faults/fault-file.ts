@@ -9,14 +9,14 @@ import { pmdIndex, pteIndex, type Table } from '../tables/page-table.js';
 import { folioMarkDirty, maybeMkwrite, mkPte } from '../tables/pte-build.js';
 import { ptlLock, ptlUnlock } from '../tables/ptl.js';
 import { VM } from '../vmas/vm-flags.js';
-import { lockFaultEntry, type VmFault } from './fault.js';
 import { FAULT, VM_FAULT } from './fault-code.js';
+import { pteOffsetMapLock, type VmFault } from './vm-fault.js';
 
 /** Pages that one read fault may map around it: 64 KiB. Linux: fault_around_pages */
 const FAULT_AROUND_PAGES = 16;
 
 /** First touch of a page of a file mapping. Linux: mm/memory.c:do_fault() */
-export function* doFileFault(fault: VmFault): Coroutine<number> {
+export function* doFault(fault: VmFault): Coroutine<number> {
   const { vma } = fault;
   // Device mappings are populated at mmap; what is missing there stays so. Linux: "vma->vm_ops->fault" is NULL
   if (vma.file!.mapping === null) return VM_FAULT.sigbus;
@@ -27,18 +27,18 @@ export function* doFileFault(fault: VmFault): Coroutine<number> {
 
 /** Linux: do_read_fault() */
 function* doReadFault(fault: VmFault): Coroutine<number> {
-  if (faultAround(fault)) return VM_FAULT.nopage;
-  const pfn = yield* lockedFilePage(fault);
+  if (doFaultAround(fault)) return VM_FAULT.nopage;
+  const pfn = yield* shmemFault(fault);
   if (pfn <= 0) return -pfn;
-  return mapFilePage(fault, pfn);
+  return finishFault(fault, pfn);
 }
 
 /** Linux: do_shared_fault() */
 function* doSharedFault(fault: VmFault): Coroutine<number> {
-  const pfn = yield* lockedFilePage(fault);
+  const pfn = yield* shmemFault(fault);
   if (pfn <= 0) return -pfn;
   folioMarkDirty(fault.vma.mm.memory, pfn);
-  return mapFilePage(fault, pfn);
+  return finishFault(fault, pfn);
 }
 
 /** A write to a private file mapping: an anonymous copy at once. Linux: do_cow_fault() */
@@ -48,14 +48,14 @@ function* doCowFault(fault: VmFault): Coroutine<number> {
   yield* anonVmaPrepare(vma);
   const copy = memory.allocator.allocate();
   if (copy === 0) return VM_FAULT.oom;
-  const pfn = yield* lockedFilePage(fault);
+  const pfn = yield* shmemFault(fault);
   if (pfn <= 0) {
     folioPut(memory, copy);
     return -pfn;
   }
   copyPage(memory, copy, pfn);
   memory.frames.setFlags(copy, PG.uptodate);
-  const table = lockFaultEntry(fault);
+  const table = pteOffsetMapLock(fault);
   if (table !== null) {
     vma.mm.rss.anon++;
     folioAddNewAnonRmap(memory, copy, vma, fault.addr);
@@ -71,11 +71,11 @@ function* doCowFault(fault: VmFault): Coroutine<number> {
 }
 
 /** The file's page, locked and referenced; minus VM_FAULT bits when there is none. Linux: shmem_fault() */
-function* lockedFilePage(fault: VmFault): Coroutine<number> {
+function* shmemFault(fault: VmFault): Coroutine<number> {
   const { vma } = fault;
   const { memory } = vma.mm;
   const mapping = vma.file!.mapping!;
-  const index = vma.indexOf(fault.addr);
+  const index = vma.linearPageIndex(fault.addr);
   for (;;) {
     if (index * PAGE_SIZE >= mapping.size) return -VM_FAULT.sigbus;
     const pfn = yield* shmemGetFolio(memory, mapping, index, { create: true });
@@ -88,12 +88,12 @@ function* lockedFilePage(fault: VmFault): Coroutine<number> {
 }
 
 /** Maps a locked file page; its reference goes to the entry, the lock is dropped. Linux: finish_fault() */
-function mapFilePage(fault: VmFault, pfn: number): number {
+function finishFault(fault: VmFault, pfn: number): number {
   const { vma } = fault;
   const { memory } = vma.mm;
-  const table = lockFaultEntry(fault);
+  const table = pteOffsetMapLock(fault);
   if (table !== null) {
-    setFilePte(fault, table, pfn);
+    setPteRange(fault, table, pfn);
     ptlUnlock(vma.mm);
   }
   folioUnlock(memory, pfn);
@@ -102,7 +102,7 @@ function mapFilePage(fault: VmFault, pfn: number): number {
 }
 
 /** Linux: set_pte_range() */
-function setFilePte(fault: VmFault, table: Table, pfn: number): void {
+function setPteRange(fault: VmFault, table: Table, pfn: number): void {
   const { vma } = fault;
   let lo = mkPte(vma);
   if (fault.flags & FAULT.write) lo = maybeMkwrite(lo | Pte.dirty, vma);
@@ -115,7 +115,7 @@ function setFilePte(fault: VmFault, table: Table, pfn: number): void {
  * Maps the cached pages of the aligned 64 KiB window, within the vma and the PTE table. True when the faulting one is
  * among them. Linux: do_fault_around(), filemap_map_pages()
  */
-function faultAround(fault: VmFault): boolean {
+function doFaultAround(fault: VmFault): boolean {
   const { vma, vpn } = fault;
   const { mm } = vma;
   const { memory } = mm;
@@ -130,7 +130,7 @@ function faultAround(fault: VmFault): boolean {
   let found = false;
   ptlLock(mm);
   for (let at = first; at < last; at++) {
-    const index = vma.indexOf(at * PAGE_SIZE);
+    const index = vma.linearPageIndex(at * PAGE_SIZE);
     const pfn = mapping.pages.get(index);
     const i = pteIndex(at);
     if (index >= fileEnd || pfn <= 0 || folioIsLocked(memory, pfn)) continue;

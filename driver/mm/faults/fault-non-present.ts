@@ -1,26 +1,26 @@
 import type { Coroutine } from '../../core/effect.js';
-import { folioGet, folioLock, folioPut, folioUnlock, waitOnPageLocked } from '../frames/folio.js';
+import { folioGet, folioLock, folioPut, folioUnlock, migrationEntryWaitOnLocked } from '../frames/folio.js';
 import { PAGE_SIZE, PG } from '../frames/frames.js';
 import { folioAddAnonRmapPte } from '../frames/rmap.js';
-import { invalidateRangeEnd, invalidateRangeStart, type NotifierRange } from '../notifier.js';
-import { doSwapPage } from '../swap/swap-in.js';
+import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart, type NotifierRange } from '../notifier.js';
+import { swapInPage } from '../swap/swap-in.js';
 import { Kind, kindOf, Pte } from '../tables/entry.js';
 import { pteIndex, type Table } from '../tables/page-table.js';
 import { canChangePteWritable, maybeMkwrite, mkPte } from '../tables/pte-build.js';
 import { ptlUnlock } from '../tables/ptl.js';
 import { VM } from '../vmas/vm-flags.js';
 import type { Vma } from '../vmas/vma.js';
-import { lockFaultEntry, type VmFault } from './fault.js';
 import { VM_FAULT } from './fault-code.js';
 import { devicePrivateFault } from './fault-device.js';
+import { pteOffsetMapLock, type VmFault } from './vm-fault.js';
 
 /** A fault on an entry that is neither none nor present. Linux: mm/memory.c:do_swap_page() */
-export function* doNonPresentFault(fault: VmFault): Coroutine<number> {
+export function* doSwapPage(fault: VmFault): Coroutine<number> {
   switch (kindOf(fault.lo)) {
     case Kind.swap:
-      return yield* doSwapPage(fault);
+      return yield* swapInPage(fault);
     case Kind.migration:
-      yield* waitOnPageLocked(fault.vma.mm.memory, fault.hi);
+      yield* migrationEntryWaitOnLocked(fault.vma.mm.memory, fault.hi);
       return 0;
     case Kind.devicePrivate:
       return yield* devicePrivateFault(fault);
@@ -43,15 +43,15 @@ function* removeDeviceExclusiveEntry(fault: VmFault): Coroutine<number> {
   yield* folioLock(memory, pfn);
   const event = memory.profile.exclusiveIsMapping ? 'CLEAR' : 'EXCLUSIVE';
   const range: NotifierRange = { mm, start: addr, end: addr + PAGE_SIZE, event, owner: null };
-  yield* invalidateRangeStart(range);
-  const table = lockFaultEntry(fault);
+  yield* mmuNotifierInvalidateRangeStart(range);
+  const table = pteOffsetMapLock(fault);
   if (table !== null) {
     restoreExclusivePte(vma, table, pteIndex(fault.vpn));
     ptlUnlock(mm);
   }
   folioUnlock(memory, pfn);
   folioPut(memory, pfn);
-  invalidateRangeEnd(range);
+  mmuNotifierInvalidateRangeEnd(range);
   return 0;
 }
 

@@ -4,30 +4,30 @@ import { backingPfn, copyPage, folioAddLru, folioGet, folioPut, folioTrylock, fo
 import { PAGE_SIZE, PG } from '../frames/frames.js';
 import { folioAddNewAnonRmap, folioMoveAnonRmap, folioRemoveRmapPte } from '../frames/rmap.js';
 import type { Memory } from '../memory.js';
-import { invalidateRangeEnd, invalidateRangeStart, type NotifierRange } from '../notifier.js';
+import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart, type NotifierRange } from '../notifier.js';
 import { folioFreeSwap, freeSwapCache } from '../swap/swap-cache.js';
 import { Pte } from '../tables/entry.js';
 import { pteIndex, type Table } from '../tables/page-table.js';
-import { addRss, folioMarkDirty, maybeMkwrite, mkPte } from '../tables/pte-build.js';
+import { addMmCounter, folioMarkDirty, maybeMkwrite, mkPte } from '../tables/pte-build.js';
 import { ptlUnlock } from '../tables/ptl.js';
 import { flushTlbPage } from '../tables/tlb.js';
 import { VM } from '../vmas/vm-flags.js';
 import type { Vma } from '../vmas/vma.js';
-import { lockFaultEntry, type VmFault } from './fault.js';
 import { allocZeroedPage } from './fault-anon.js';
 import { FAULT, VM_FAULT } from './fault-code.js';
+import { pteOffsetMapLock, type VmFault } from './vm-fault.js';
 
 /** A write (or an unshare for a pin) meets a present read-only entry. Linux: mm/memory.c:do_wp_page() */
 export function* doWpPage(fault: VmFault): Coroutine<number> {
   const { vma } = fault;
   const { memory } = vma.mm;
-  const table = lockFaultEntry(fault);
+  const table = pteOffsetMapLock(fault);
   if (table === null) return 0;
   const pfn = fault.lo & Pte.special ? 0 : fault.hi;
   if (vma.flags & VM.shared) return wpPageShared(fault, table, pfn);
-  if (pfn !== 0 && memory.frames.isAnon(pfn) && canReuseAnonPage(memory, pfn, vma)) {
+  if (pfn !== 0 && memory.frames.isAnon(pfn) && wpCanReuseAnonFolio(memory, pfn, vma)) {
     memory.frames.setFlags(pfn, PG.anonExclusive);
-    if (!(fault.flags & FAULT.unshare)) reuseEntry(fault, table);
+    if (!(fault.flags & FAULT.unshare)) wpPageReuse(fault, table);
     ptlUnlock(vma.mm);
     return 0;
   }
@@ -39,19 +39,19 @@ export function* doWpPage(fault: VmFault): Coroutine<number> {
 /** tmpfs and device pages need no permission of their file: the entry becomes writable. Linux: wp_page_shared() */
 function wpPageShared(fault: VmFault, table: Table, pfn: number): number {
   if (pfn !== 0) folioMarkDirty(fault.vma.mm.memory, pfn);
-  reuseEntry(fault, table);
+  wpPageReuse(fault, table);
   ptlUnlock(fault.vma.mm);
   return 0;
 }
 
 /** Linux: wp_page_reuse() */
-function reuseEntry(fault: VmFault, table: Table): void {
+function wpPageReuse(fault: VmFault, table: Table): void {
   const i = pteIndex(fault.vpn);
   table.setLo(i, maybeMkwrite(table.lo(i) | Pte.young | Pte.dirty, fault.vma));
 }
 
 /** Is this mapping the page's only reference, so that it needs no copy? Linux: wp_can_reuse_anon_folio() */
-function canReuseAnonPage(memory: Memory, pfn: number, vma: Vma): boolean {
+function wpCanReuseAnonFolio(memory: Memory, pfn: number, vma: Vma): boolean {
   const { frames } = memory;
   if (frames.isAnonExclusive(pfn)) return true;
   if (frames.hasFlags(pfn, PG.head | PG.tail)) return false;
@@ -77,10 +77,10 @@ function* wpPageCopy(fault: VmFault, oldPfn: number): Coroutine<number> {
   }
   if (oldPfn !== 0) copyPage(memory, newPfn, backingPfn(memory, oldPfn));
   const range: NotifierRange = { mm, start: fault.addr, end: fault.addr + PAGE_SIZE, event: 'CLEAR', owner: null };
-  yield* invalidateRangeStart(range);
-  const table = lockFaultEntry(fault);
+  yield* mmuNotifierInvalidateRangeStart(range);
+  const table = pteOffsetMapLock(fault);
   if (table !== null) replaceByCopy(fault, table, { oldPfn, newPfn });
-  invalidateRangeEnd(range);
+  mmuNotifierInvalidateRangeEnd(range);
   if (table === null) folioPut(memory, newPfn);
   if (oldPfn !== 0) {
     if (table !== null) freeSwapCache(memory, oldPfn);
@@ -94,7 +94,7 @@ function replaceByCopy(fault: VmFault, table: Table, { oldPfn, newPfn }: { oldPf
   const { vma } = fault;
   const { mm } = vma;
   const { memory } = mm;
-  if (oldPfn !== 0) addRss(mm, oldPfn, -1);
+  if (oldPfn !== 0) addMmCounter(mm, oldPfn, -1);
   mm.rss.anon++;
   memory.frames.setFlags(newPfn, PG.uptodate);
   folioAddNewAnonRmap(memory, newPfn, vma, fault.addr);

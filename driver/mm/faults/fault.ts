@@ -1,5 +1,5 @@
 import type { Coroutine } from '../../core/effect.js';
-import { INJECT_RETURNS, InjectPoint } from '../../inject/inject-points.js';
+import { InjectPoint } from '../../inject/inject-points.js';
 import { PAGE_SIZE } from '../frames/frames.js';
 import { hugetlbFault } from '../huge/hugetlb-fault.js';
 import { doHugePmdAnonymousPage, doHugePmdNumaPage, doHugePmdWpPage } from '../huge/thp-fault.js';
@@ -13,22 +13,12 @@ import { VM, VM_ACCESS_FLAGS } from '../vmas/vm-flags.js';
 import type { Vma } from '../vmas/vma.js';
 import { doAnonymousPage } from './fault-anon.js';
 import { FAULT, VM_FAULT } from './fault-code.js';
-import { hugeDevicePrivateFault } from './fault-device.js';
-import { doFileFault } from './fault-file.js';
-import { doNonPresentFault } from './fault-non-present.js';
+import { doHugePmdDevicePrivate } from './fault-device.js';
+import { doFault } from './fault-file.js';
+import { doSwapPage } from './fault-non-present.js';
 import { doWpPage } from './fault-wp.js';
 import { isUserfault } from './userfault.js';
-
-/** One fault on its way down: the address (page aligned), why, and the entry as it was when the fault began. */
-export interface VmFault {
-  readonly vma: Vma;
-  readonly addr: number;
-  readonly vpn: number;
-  readonly flags: number;
-  /** The entry when the fault began; whoever changes it checks that it is still this one. */
-  lo: number;
-  hi: number;
-}
+import { injectedFault, type VmFault } from './vm-fault.js';
 
 /**
  * Makes the page at `addr` accessible as `flags` ask, or says why not: VM_FAULT bits, 0 meaning that the access is to
@@ -54,13 +44,7 @@ export function* handleMmFault(vma: Vma, addr: number, flags: number): Coroutine
   return handled >= 0 ? handled : yield* handlePteFault(fault);
 }
 
-/** VM_FAULT bits of what an injection point returns; RETRY is 0, an access that is tried again. */
-export function injectedFault(injected: number): number {
-  if (injected === INJECT_RETURNS.OOM) return VM_FAULT.oom;
-  return injected === INJECT_RETURNS.SIGBUS ? VM_FAULT.sigbus : 0;
-}
-
-/** The part of a fault that the PMD entry decides; -1 when the PTE level is to go on. Linux: __handle_mm_fault() */
+/** The part of a fault that the PMD entry decides; -1 when the PTE level is to go on. Linux: part of mm/memory.c:__handle_mm_fault() */
 function* handlePmdFault(fault: VmFault): Coroutine<number> {
   const { vma, addr, vpn, flags } = fault;
   const { pageTable } = vma.mm;
@@ -77,7 +61,7 @@ function* handlePmdFault(fault: VmFault): Coroutine<number> {
       yield* migrationEntryWait(vma.mm, vpn);
       return 0;
     case Kind.devicePrivate:
-      return yield* hugeDevicePrivateFault(fault, pmd!);
+      return yield* doHugePmdDevicePrivate(fault, pmd!);
     case Kind.present:
       return yield* handleHugePmd(fault, pmd!, lo);
     default:
@@ -116,9 +100,9 @@ function* handlePteFault(fault: VmFault): Coroutine<number> {
   }
   const kind = kindOf(fault.lo);
   if (table === null || kind === Kind.none) {
-    return vma.file === null ? yield* doAnonymousPage(fault) : yield* doFileFault(fault);
+    return vma.file === null ? yield* doAnonymousPage(fault) : yield* doFault(fault);
   }
-  if (kind !== Kind.present) return yield* doNonPresentFault(fault);
+  if (kind !== Kind.present) return yield* doSwapPage(fault);
   if (fault.lo & Pte.protnone && vma.flags & VM_ACCESS_FLAGS) return doNumaPage(fault, table);
   if (flags & (FAULT.write | FAULT.unshare) && !(fault.lo & Pte.write)) return yield* doWpPage(fault);
   ptlLock(vma.mm);
@@ -137,24 +121,4 @@ function doNumaPage(fault: VmFault, table: Table): number {
   table.setLo(i, lo);
   ptlUnlock(vma.mm);
   return 0;
-}
-
-/** Is the entry still what it was when the fault began? The table is made when it is missing. Linux: vmf_pte_changed() */
-export function lockFaultEntry(fault: VmFault): Table | null {
-  const { mm } = fault.vma;
-  if (isHugeNow(fault)) return null;
-  const table = mm.pageTable.pteTableAlloc(fault.vpn);
-  ptlLock(mm);
-  const i = pteIndex(fault.vpn);
-  if (table.lo(i) === fault.lo && table.hi(i) === fault.hi) return table;
-  ptlUnlock(mm);
-  return null;
-}
-
-/** Somebody put a 2 MiB leaf in place meanwhile. */
-function isHugeNow(fault: VmFault): boolean {
-  const pmd = fault.vma.mm.pageTable.pmdTable(fault.vpn);
-  if (pmd === null) return false;
-  const kind = kindOf(pmd.lo(pmdIndex(fault.vpn)));
-  return kind !== Kind.none && kind !== Kind.table;
 }

@@ -7,7 +7,7 @@ import { KIND_MASK, Kind, Pte } from '../tables/entry.js';
 import { PAGES_PER_PMD_ENTRY, pmdIndex, pteIndex, TASK_SIZE } from '../tables/page-table.js';
 import type { Mm } from '../vmas/mm.js';
 import { FOLL } from './foll.js';
-import { areGupFlagsValid, gupLongtermLocked, gupMustUnshare } from './gup.js';
+import { gupLongtermLocked, gupMustUnshare, isValidGupArgs } from './gup.js';
 
 const FAST_FLAGS = FOLL.write | FOLL.longterm | FOLL.force | FOLL.pin | FOLL.get | FOLL.fastOnly | FOLL.nofault;
 
@@ -24,7 +24,7 @@ export function* getUserPagesFast(
   out: PfnList,
   at = 0,
 ): Coroutine<number> {
-  if (!areGupFlagsValid(flags, FOLL.get)) return -EINVAL;
+  if (!isValidGupArgs(flags, FOLL.get)) return -EINVAL;
   return yield* gupFastFallback(mm, start, npages, { flags: flags | FOLL.get, out, at });
 }
 
@@ -37,7 +37,7 @@ export function* pinUserPagesFast(
   out: PfnList,
   at = 0,
 ): Coroutine<number> {
-  if (!areGupFlagsValid(flags, FOLL.pin)) return -EINVAL;
+  if (!isValidGupArgs(flags, FOLL.pin)) return -EINVAL;
   return yield* gupFastFallback(mm, start, npages, { flags: flags | FOLL.pin, out, at });
 }
 
@@ -95,7 +95,7 @@ interface FastPlace {
   readonly npages: number;
 }
 
-/** Linux: mm/gup.c:gup_fast_pmd_range(), gup_fast_pmd_leaf() */
+/** One PMD entry. Linux: part of mm/gup.c:gup_fast_pmd_range() and gup_fast_pmd_leaf() */
 function gupFastPmd(mm: Mm, vpn: number, request: FastRequest, place: FastPlace): number {
   const pmd = mm.pageTable.pmdTable(vpn);
   if (pmd === null) return 0;
@@ -105,7 +105,7 @@ function gupFastPmd(mm: Mm, vpn: number, request: FastRequest, place: FastPlace)
   const { memory } = mm;
   const head = pmd.hi(pmdIndex(vpn));
   if (lo & Pte.protnone || (flags & FOLL.write && !(lo & Pte.write))) return 0;
-  if (!isGupFastAllowed(memory, head, flags)) return 0;
+  if (!gupFastFolioAllowed(memory, head, flags)) return 0;
   if (!(lo & Pte.write) && gupMustUnshare(memory, head, { flags, vma: null })) return 0;
   if (tryGrabFolio(memory, head, { refs: place.npages, flags }) !== 0) return 0;
   for (let i = 0; i < place.npages; i++) out[at + place.done + i] = head + pteIndex(vpn) + i;
@@ -124,7 +124,7 @@ function gupFastPteRange(mm: Mm, vpn: number, { flags, out, at }: FastRequest, p
     // The zero page is special too: the slow path takes it.
     if ((lo & KIND_MASK) !== Kind.present || lo & (Pte.protnone | Pte.special)) return n;
     if (flags & FOLL.write && !(lo & Pte.write)) return n;
-    if (!isGupFastAllowed(memory, pfn, flags)) return n;
+    if (!gupFastFolioAllowed(memory, pfn, flags)) return n;
     if (!(lo & Pte.write) && gupMustUnshare(memory, pfn, { flags, vma: null })) return n;
     if (tryGrabFolio(memory, pfn, { refs: 1, flags }) !== 0) return n;
     out[at + place.done + n] = pfn;
@@ -136,7 +136,7 @@ function gupFastPteRange(mm: Mm, vpn: number, { flags, out, at }: FastRequest, p
  * Long-term pins of coherent device memory, and long-term write pins of pages that are neither anonymous nor of hugetlb
  * or a file, need the slow path. Linux: mm/gup.c:try_grab_folio_fast(), gup_fast_folio_allowed()
  */
-function isGupFastAllowed({ frames }: Memory, pfn: number, flags: number): boolean {
+function gupFastFolioAllowed({ frames }: Memory, pfn: number, flags: number): boolean {
   if (!(flags & FOLL.longterm)) return true;
   const head = frames.head(pfn);
   if (frames.zone[head] === Zone.coherent) return false;

@@ -20,7 +20,7 @@ import { FOLL, INTERNAL_FOLL_FLAGS } from './foll.js';
 
 const GUP_POINT = preemptPoint('get_user_pages');
 
-/** `followPage` found nothing to take: the address must be faulted in. */
+/** `followPageMask` found nothing to take: the address must be faulted in. */
 const NO_PAGE = 0;
 /** The page must become the caller's own first, though it is only read. Linux: -EMLINK of follow_page_mask() */
 const MUST_UNSHARE = -1000;
@@ -46,7 +46,7 @@ export function* getUserPages(
   out: PfnList,
   at = 0,
 ): Coroutine<number> {
-  if (!areGupFlagsValid(flags, FOLL.get)) return -EINVAL;
+  if (!isValidGupArgs(flags, FOLL.get)) return -EINVAL;
   return yield* gupLongtermLocked(mm, start, npages, { flags: flags | FOLL.get | FOLL.touch, out, at });
 }
 
@@ -59,7 +59,7 @@ export function* pinUserPages(
   out: PfnList,
   at = 0,
 ): Coroutine<number> {
-  if (!areGupFlagsValid(flags, FOLL.pin)) return 0;
+  if (!isValidGupArgs(flags, FOLL.pin)) return 0;
   return yield* gupLongtermLocked(mm, start, npages, { flags: flags | FOLL.pin, out, at });
 }
 
@@ -72,8 +72,8 @@ export function* getUserPagesRemote(
   out: PfnList,
   at = 0,
 ): Coroutine<number> {
-  if (!areGupFlagsValid(flags, FOLL.get)) return -EINVAL;
-  return yield* getPages(mm, start, npages, { flags: flags | FOLL.get | FOLL.touch | FOLL.remote, out, at });
+  if (!isValidGupArgs(flags, FOLL.get)) return -EINVAL;
+  return yield* getUserPagesInner(mm, start, npages, { flags: flags | FOLL.get | FOLL.touch | FOLL.remote, out, at });
 }
 
 /**
@@ -82,11 +82,11 @@ export function* getUserPagesRemote(
  */
 export function* faultinPageRange(mm: Mm, start: number, end: number, write: boolean): Coroutine<number> {
   const flags = FOLL.touch | FOLL.madvPopulate | (write ? FOLL.write : 0);
-  return yield* getPages(mm, start, (end - start) / PAGE_SIZE, { flags, out: null, at: 0 });
+  return yield* getUserPagesInner(mm, start, (end - start) / PAGE_SIZE, { flags, out: null, at: 0 });
 }
 
 /** Linux: mm/gup.c:is_valid_gup_args() */
-export function areGupFlagsValid(flags: number, toSet: number): boolean {
+export function isValidGupArgs(flags: number, toSet: number): boolean {
   if (flags & INTERNAL_FOLL_FLAGS) return false;
   const all = flags | toSet;
   if (all & FOLL.pin && all & FOLL.get) return false;
@@ -95,11 +95,14 @@ export function areGupFlagsValid(flags: number, toSet: number): boolean {
 
 /** Gets pages again and again until none of them has to move for a long-term pin. Linux: mm/gup.c:__gup_longterm_locked() */
 export function* gupLongtermLocked(mm: Mm, start: number, npages: number, request: GupRequest): Coroutine<number> {
-  if (!(request.flags & FOLL.longterm)) return yield* getPages(mm, start, npages, request);
+  if (!(request.flags & FOLL.longterm)) return yield* getUserPagesInner(mm, start, npages, request);
   for (;;) {
-    const pinned = yield* getPages(mm, start, npages, request);
+    const pinned = yield* getUserPagesInner(mm, start, npages, request);
     if (pinned <= 0) return pinned;
-    const moved = yield* checkAndMigrateMovablePages(mm.memory, request.out!, { at: request.at, npages: pinned });
+    const moved = yield* checkAndMigrateMovablePagesOrFolios(mm.memory, request.out!, {
+      at: request.at,
+      npages: pinned,
+    });
     if (moved === 0) return pinned;
     if (moved !== -EAGAIN) return moved;
   }
@@ -110,7 +113,7 @@ export function* gupLongtermLocked(mm: Mm, start: number, npages: number, reques
  * when there is none, -EAGAIN after a move, -EBUSY when one did not move; on errors no pin is left.
  * Linux: mm/gup.c:check_and_migrate_movable_pages_or_folios()
  */
-function* checkAndMigrateMovablePages(
+function* checkAndMigrateMovablePagesOrFolios(
   memory: Memory,
   pfns: PfnList,
   { at, npages }: { at: number; npages: number },
@@ -139,7 +142,7 @@ function* checkAndMigrateMovablePages(
 }
 
 /** Linux: mm/gup.c:__get_user_pages() */
-function* getPages(mm: Mm, start: number, npages: number, request: GupRequest): Coroutine<number> {
+function* getUserPagesInner(mm: Mm, start: number, npages: number, request: GupRequest): Coroutine<number> {
   const { kernel } = mm.memory;
   const { flags } = request;
   assert(mm.mmapLock.isHeld, 'get_user_pages needs mmap_lock');
@@ -156,7 +159,7 @@ function* getPages(mm: Mm, start: number, npages: number, request: GupRequest): 
     }
     if (kernel.current.killed) return done || -EINTR;
     if (kernel.scheduler.contended) yield GUP_POINT;
-    const got = yield* followPage(vma!, addr, { request, at: request.at + done, npages: npages - done });
+    const got = yield* followPageMask(vma!, addr, { request, at: request.at + done, npages: npages - done });
     if (got > 0) {
       done += got;
     } else if (got === NO_PAGE || got === MUST_UNSHARE) {
@@ -216,7 +219,7 @@ interface FollowPlace {
  * Takes the page at `addr`, or all wanted pages of a 2 MiB entry, as they are mapped now. Answers how many, NO_PAGE,
  * MUST_UNSHARE or a negative errno. Linux: mm/gup.c:follow_page_mask()
  */
-function* followPage(vma: Vma, addr: number, place: FollowPlace): Coroutine<number> {
+function* followPageMask(vma: Vma, addr: number, place: FollowPlace): Coroutine<number> {
   const { mm } = vma;
   const vpn = addr / PAGE_SIZE;
   const pmd = mm.pageTable.pmdTable(vpn);

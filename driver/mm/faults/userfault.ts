@@ -5,7 +5,7 @@ import { Kind, kindOf } from '../tables/entry.js';
 import { pmdIndex, pteIndex } from '../tables/page-table.js';
 import type { Mm } from '../vmas/mm.js';
 import { VM } from '../vmas/vm-flags.js';
-import type { Vma } from '../vmas/vma.js';
+import { type Vma, vmaIsAnonymous } from '../vmas/vma.js';
 import { vmaModifyFlags } from '../vmas/vma-merge.js';
 
 /** What a userfaultfd does for the address space that it belongs to. Linux: struct userfaultfd_ctx */
@@ -14,7 +14,7 @@ export interface UserfaultOps {
    * A page of a registered vma is missing: tells the reader and sleeps until somebody wakes the waiters of the page. No
    * lock is held. Linux: fs/userfaultfd.c:handle_userfault()
    */
-  wait(addr: number, write: boolean): Coroutine<void>;
+  handleUserfault(addr: number, write: boolean): Coroutine<void>;
 }
 
 /** Must the fault at `addr` be somebody else's to serve? The caller holds mmap_lock. */
@@ -41,13 +41,13 @@ export function isMissing(vma: Vma, addr: number): boolean {
 /**
  * Sets or clears VM_UFFD_MISSING over [start, end), all of which must be private anonymous or shared memory. The caller
  * holds mmap_lock for write. Deviates: with the flag comes VM_NOHUGEPAGE, as pages are installed one by one.
- * Linux: fs/userfaultfd.c:userfaultfd_register()
+ * Linux: part of fs/userfaultfd.c:userfaultfd_register() and userfaultfd_unregister()
  */
 export function* setUserfault(mm: Mm, range: { start: number; end: number }, on: boolean): Coroutine<number> {
   for (let at = range.start; at < range.end; ) {
     const vma = mm.vmaLookup(at);
     if (vma === null) return on && at === range.start ? -ENOMEM : -EINVAL;
-    if (vma.flags & VM.hugetlb || !(vma.isAnonymous || vma.isShared)) return -EINVAL;
+    if (vma.flags & VM.hugetlb || !(vmaIsAnonymous(vma) || vma.isShared)) return -EINVAL;
     const end = Math.min(vma.end, range.end);
     const bits = VM.uffdMissing | VM.nohugepage;
     const flags = on ? vma.flags | bits : vma.flags & ~bits;

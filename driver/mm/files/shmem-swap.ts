@@ -7,7 +7,7 @@ import type { Memory } from '../memory.js';
 import { addToSwap, deleteFromSwapCache, freeSwapAndCache } from '../swap/swap-cache.js';
 import { swapCacheFolioLocked } from '../swap/swap-in.js';
 import type { AddressSpace } from './address-space.js';
-import { filemapRemoveFolio, shmemAddToPageCache } from './shmem.js';
+import { filemapRemoveFolio, shmemAddToPageCache } from './filemap.js';
 
 /** How the page cache remembers that a page is in swap. */
 function swapIndex(slot: number): number {
@@ -36,7 +36,7 @@ export function* shmemSwapinFolio(memory: Memory, mapping: AddressSpace, index: 
     deleteFromSwapCache(memory, pfn);
     shmemAddToPageCache(memory, pfn, mapping, index);
     frames.setFlags(pfn, PG.dirty);
-    memory.swap.free(slot);
+    memory.swap.swapFree(slot);
   }
   folioUnlock(memory, pfn);
   folioPut(memory, pfn);
@@ -45,7 +45,7 @@ export function* shmemSwapinFolio(memory: Memory, mapping: AddressSpace, index: 
 
 /**
  * Moves a locked, unmapped page from its file to the swap cache; it is the caller's to write. False when swap is full.
- * Linux: mm/shmem.c:shmem_writepage()
+ * Linux: part of mm/shmem.c:shmem_writepage()
  */
 export function shmemSwapOut(memory: Memory, pfn: number): boolean {
   const { frames } = memory;
@@ -54,14 +54,14 @@ export function shmemSwapOut(memory: Memory, pfn: number): boolean {
   const index = frames.index(pfn);
   if (mapping === undefined || !addToSwap(memory, pfn)) return false;
   const slot = frames.swapSlot(pfn);
-  memory.swap.dup(slot);
+  memory.swap.swapDuplicate(slot);
   filemapRemoveFolio(memory, pfn);
   mapping.pages.set(index, swapIndex(slot));
   return true;
 }
 
 /** Frees the slot of a page that is in swap. Linux: mm/shmem.c:shmem_free_swap() */
-export function shmemForgetSwap(memory: Memory, mapping: AddressSpace, index: number): void {
+export function shmemFreeSwap(memory: Memory, mapping: AddressSpace, index: number): void {
   const found = mapping.pages.get(index);
   assert(found < 0, `page ${index} of mapping ${mapping.id} is not in swap`);
   mapping.pages.set(index, 0);

@@ -6,7 +6,8 @@ import { PAGE_SIZE, PG } from '../frames/frames.js';
 import type { Memory } from '../memory.js';
 import { type ZapOptions, zapPageRangeSingle } from '../tables/zap.js';
 import { AddressSpace } from './address-space.js';
-import { shmemForgetSwap, shmemSwapinFolio } from './shmem-swap.js';
+import { filemapRemoveFolio, shmemAddToPageCache } from './filemap.js';
+import { shmemFreeSwap, shmemSwapinFolio } from './shmem-swap.js';
 
 /** A new, empty tmpfs file of `sizeBytes`. Shared anonymous memory is such a file without a name. */
 export function newShmemMapping(memory: Memory, sizeBytes: number): AddressSpace {
@@ -19,7 +20,7 @@ export function newShmemMapping(memory: Memory, sizeBytes: number): AddressSpace
 /**
  * The page of `index` with one reference for the caller: resident, read in from swap, or, with `create`, new and zeroed.
  * 0 is a hole without `create`. -EINVAL behind the end of the file unless `behindEnd`, -ENOMEM without memory. The page is not locked: who
- * needs it to stay in the file locks it and looks at `mapping` again. Linux: mm/shmem.c:shmem_get_folio_gfp()
+ * needs it to stay in the file locks it and looks at `mapping` again. Linux: mm/shmem.c:shmem_get_folio(), shmem_get_folio_gfp()
  */
 export function* shmemGetFolio(
   memory: Memory,
@@ -54,30 +55,9 @@ function shmemAllocAndAddFolio(memory: Memory, mapping: AddressSpace, index: num
   return pfn;
 }
 
-/** Gives the file a page; the file holds a reference of its own. Linux: mm/shmem.c:shmem_add_to_page_cache() */
-export function shmemAddToPageCache(memory: Memory, pfn: number, mapping: AddressSpace, index: number): void {
-  const { frames } = memory;
-  assert(mapping.pages.get(index) <= 0, `page ${index} of mapping ${mapping.id} is there already`);
-  mapping.pages.set(index, pfn);
-  frames.setMapping(pfn, mapping.id);
-  frames.setIndex(pfn, index);
-  folioGet(memory, pfn);
-}
-
-/** Takes the page out of its file and drops the file's reference. Linux: mm/filemap.c:filemap_remove_folio() */
-export function filemapRemoveFolio(memory: Memory, pfn: number): void {
-  const { frames } = memory;
-  const mapping = memory.mappings.get(frames.mapping(pfn));
-  const index = frames.index(pfn);
-  assert(mapping !== undefined && mapping.pages.get(index) === pfn, `pfn ${pfn} is not in the page cache`);
-  mapping.pages.set(index, 0);
-  frames.setMapping(pfn, 0);
-  folioPut(memory, pfn);
-}
-
 /**
  * Sets the length: pages behind it are unmapped everywhere (private copies too) and dropped, the rest of the last page
- * becomes zero. Linux: mm/shmem.c:shmem_setattr(), mm/truncate.c:truncate_pagecache()
+ * becomes zero. Linux: part of mm/shmem.c:shmem_setattr()
  */
 export function* shmemTruncate(memory: Memory, mapping: AddressSpace, sizeBytes: number): Coroutine<void> {
   const oldSize = mapping.size;
@@ -92,7 +72,7 @@ export function* shmemTruncate(memory: Memory, mapping: AddressSpace, sizeBytes:
 }
 
 /** Frees every page of a file whose last name, descriptor and mapping are gone. Linux: mm/shmem.c:shmem_evict_inode() */
-export function* shmemEvict(memory: Memory, mapping: AddressSpace): Coroutine<void> {
+export function* shmemEvictInode(memory: Memory, mapping: AddressSpace): Coroutine<void> {
   assert(mapping.vmas.length === 0, `mapping ${mapping.id} is evicted while it is mapped`);
   mapping.size = 0;
   yield* shmemTruncateRange(memory, mapping, { first: 0 });
@@ -100,8 +80,8 @@ export function* shmemEvict(memory: Memory, mapping: AddressSpace): Coroutine<vo
 }
 
 /**
- * Makes [offset, offset + len) read as zero: whole pages go, private copies of them stay. Linux: mm/shmem.c:shmem_fallocate()
- * with FALLOC_FL_PUNCH_HOLE
+ * Makes [offset, offset + len) read as zero: whole pages go, private copies of them stay.
+ * Linux: part of mm/shmem.c:shmem_fallocate(), for FALLOC_FL_PUNCH_HOLE
  */
 export function* shmemPunchHole(memory: Memory, mapping: AddressSpace, offset: number, len: number): Coroutine<void> {
   const [first, end] = [Math.ceil(offset / PAGE_SIZE), Math.floor((offset + len) / PAGE_SIZE)];
@@ -120,7 +100,7 @@ export function* shmemPunchHole(memory: Memory, mapping: AddressSpace, offset: n
 
 /**
  * Gives [offset, offset + len) pages; the file grows unless `keepsSize`. 0, or -ENOMEM, which leaves the size.
- * Linux: mm/shmem.c:shmem_fallocate(). Deviates: the pages given before memory ran out stay.
+ * Linux: part of mm/shmem.c:shmem_fallocate(). Deviates: the pages given before memory ran out stay.
  */
 export function* shmemAllocate(
   memory: Memory,
@@ -167,7 +147,7 @@ function* shmemTruncateRange(
     if (index >= end) return;
     const found = mapping.pages.get(index);
     if (found > 0) yield* truncateFolio(memory, mapping, index);
-    else if (found < 0) shmemForgetSwap(memory, mapping, index);
+    else if (found < 0) shmemFreeSwap(memory, mapping, index);
   }
 }
 
@@ -200,7 +180,7 @@ function* clearPart(memory: Memory, mapping: AddressSpace, from: number, to: num
 }
 
 /** read(2): fewer bytes at the end of the file. Holes read as zero and stay holes. Linux: shmem_file_read_iter() */
-export function* shmemRead(
+export function* shmemFileReadIter(
   memory: Memory,
   mapping: AddressSpace,
   { offset, lenBytes }: { offset: number; lenBytes: number },
@@ -223,7 +203,7 @@ export function* shmemRead(
 }
 
 /** write(2): bytes done, or -errno when none were. The file grows. Linux: mm/shmem.c:shmem_file_write_iter() */
-export function* shmemWrite(
+export function* shmemFileWriteIter(
   memory: Memory,
   mapping: AddressSpace,
   { offset, bytes }: { offset: number; bytes: Uint8Array },

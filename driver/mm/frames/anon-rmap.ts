@@ -65,7 +65,7 @@ export function unlinkAnonVmas(vma: Vma): void {
  * May `a` and `b`, neighbours with `b` behind `a`, share one anon_vma? They could be merged once they differ only in
  * access rights. Linux: anon_vma_compatible()
  */
-function isAnonVmaCompatible(a: Vma, b: Vma): boolean {
+function anonVmaCompatible(a: Vma, b: Vma): boolean {
   return (
     a.end === b.start &&
     a.file === b.file &&
@@ -80,8 +80,8 @@ function findMergeableAnonVma(vma: Vma): AnonVma | null {
   const i = vmas.indexOf(vma);
   const next = vmas[i + 1];
   const previous = vmas[i - 1];
-  if (next !== undefined && isAnonVmaCompatible(vma, next) && isSingular(next)) return next.anonVma;
-  if (previous !== undefined && isAnonVmaCompatible(previous, vma) && isSingular(previous)) return previous.anonVma;
+  if (next !== undefined && anonVmaCompatible(vma, next) && isSingular(next)) return next.anonVma;
+  if (previous !== undefined && anonVmaCompatible(previous, vma) && isSingular(previous)) return previous.anonVma;
   return null;
 }
 

@@ -16,7 +16,7 @@ export function folioLikelyMappedShared(memory: Memory, pfn: number): boolean {
 }
 
 /** References that the mappings and the swap cache alone explain. Linux: mm/khugepaged.c:is_refcount_suitable() */
-export function hasOnlyMappingRefs(memory: Memory, pfn: number): boolean {
+export function isRefcountSuitable(memory: Memory, pfn: number): boolean {
   const { frames } = memory;
   const head = frames.head(pfn);
   const flags = frames.flags(head);

@@ -16,7 +16,7 @@ export function folioGet(memory: Memory, pfn: number, count = 1): void {
   frames.addRefcount(head, count);
 }
 
-/** Drops references; with the last one the folio goes back to where it came from. Linux: folio_put_refs() */
+/** Drops references; with the last one the folio goes back to where it came from. Linux: folio_put(), folio_put_refs() */
 export function folioPut(memory: Memory, pfn: number, count = 1): void {
   const { frames } = memory;
   const head = frames.head(pfn);
@@ -26,7 +26,7 @@ export function folioPut(memory: Memory, pfn: number, count = 1): void {
   if (left === 0) freeFolio(memory, head);
 }
 
-/** Linux: mm/swap.c:__folio_put(), mm/memremap.c:free_zone_device_folio() */
+/** Linux: part of mm/swap.c:__folio_put() and mm/memremap.c:free_zone_device_folio() */
 function freeFolio(memory: Memory, head: number): void {
   const { frames } = memory;
   const flags = frames.flags(head);
@@ -41,7 +41,7 @@ function freeFolio(memory: Memory, head: number): void {
     frames.writeFlags(head, 0);
     memory.pagemaps[frames.pagemap[head]!]!.ops.pageFree(head);
   } else if (flags & PG.hugetlb) {
-    memory.hugetlb.free(head);
+    memory.hugetlb.freeHugeFolio(head);
   } else if (frames.order(head) > 0) {
     memory.allocator.freeHuge(head);
   } else {
@@ -74,7 +74,7 @@ export function* folioLock(memory: Memory, pfn: number): Coroutine<void> {
 }
 
 /** A new folio's lock bit, known to be free; as `folioTrylock` but its failure is a bug. Linux: __folio_set_locked() */
-export function folioLockNew(memory: Memory, pfn: number): void {
+export function folioSetLocked(memory: Memory, pfn: number): void {
   const taken = folioTrylock(memory, pfn);
   assert(taken, `new pfn ${pfn} is locked`);
 }
@@ -98,7 +98,7 @@ export function folioIsLocked(memory: Memory, pfn: number): boolean {
  * Sleeps until the lock of `pfn`'s folio is released once; no reference is taken. The caller drops its ptl first and
  * looks at the entry again afterwards. Linux: mm/filemap.c:migration_entry_wait_on_locked()
  */
-export function* waitOnPageLocked(memory: Memory, pfn: number): Coroutine<void> {
+export function* migrationEntryWaitOnLocked(memory: Memory, pfn: number): Coroutine<void> {
   const { kernel, frames } = memory;
   const head = frames.head(pfn);
   assert(frames.lockOwner(head) !== kernel.current.id, `pfn ${pfn} is waited for by the task that holds its lock`);

@@ -340,7 +340,7 @@ export class Frames {
   }
 
   /** A folio that nothing maps becomes single pages, each with a reference of its own. Linux: split_page() */
-  splitToPages(head: number): void {
+  splitPage(head: number): void {
     const nr = this.folioNrPages(head);
     for (let pfn = head; pfn < head + nr; pfn++) {
       this.heads[pfn] = pfn;

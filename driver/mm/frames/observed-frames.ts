@@ -193,9 +193,9 @@ export class ObservedFrames extends Frames {
     super.prepare(pfn, zone, pagemap);
   }
 
-  override splitToPages(head: number): void {
+  override splitPage(head: number): void {
     this.touchAll(head, this.folioNrPages(head));
-    super.splitToPages(head);
+    super.splitPage(head);
   }
 
   private touch(kind: SharedKind, pfn: number, how: number): void {

@@ -29,7 +29,7 @@ function setAnon(memory: Memory, head: number, vma: Vma, addr: number): void {
   assert(vma.anonVma !== null, 'a page is mapped in a vma without anon_vma');
   frames.setFlags(head, PG.anon);
   frames.setMapping(head, vma.anonVma.id);
-  frames.setIndex(head, vma.indexOf(addr));
+  frames.setIndex(head, vma.linearPageIndex(addr));
 }
 
 /** One more PTE mapping of an anonymous page. Linux: folio_add_anon_rmap_pte() */
@@ -115,7 +115,7 @@ export type RmapVisit = (vma: Vma, addr: number) => Coroutine<boolean>;
 /**
  * Who may map the folio of `head`: its anon_vma or its file, null when it has neither. An unmapped page may outlive its
  * anon_vma (its last process exited while the page was on its way off the device): then nobody maps it. The walk over
- * `vmas`, in order of linking, needs the lock for read. Linux: folio_lock_anon_vma_read()
+ * `vmas`, in order of linking, needs the lock for read. Linux: part of mm/rmap.c:folio_lock_anon_vma_read()
  */
 export function rmapObject(memory: Memory, head: number): AnonVma | AddressSpace | null {
   const { frames } = memory;
@@ -138,14 +138,14 @@ export function* rmapWalk(memory: Memory, head: number, visit: RmapVisit): Corou
   if (object === null) return;
   yield* object.lock.readLock();
   for (const vma of object.vmas.slice()) {
-    const addr = firstAddressIn(memory, head, vma);
+    const addr = vmaAddress(memory, head, vma);
     if (addr >= 0 && !(yield* visit(vma, addr))) break;
   }
   object.lock.readUnlock();
 }
 
 /** Where `vma` has the first of the folio's pages that it covers, or -1. Linux: vma_address() */
-export function firstAddressIn(memory: Memory, head: number, vma: Vma): number {
+export function vmaAddress(memory: Memory, head: number, vma: Vma): number {
   const { frames } = memory;
   const first = frames.index(head);
   if (first >= vma.pgoff) return vma.addressOf(first);

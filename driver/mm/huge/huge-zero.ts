@@ -6,7 +6,7 @@ import type { Memory } from '../memory.js';
  * Linux: mm/huge_memory.c:mm_get_huge_zero_folio()
  * Deviates: Linux frees it under memory pressure once no address space uses it; here it stays.
  */
-export function getHugeZeroFolio(memory: Memory): number {
+export function mmGetHugeZeroFolio(memory: Memory): number {
   if (memory.hugeZeroPfn !== 0) return memory.hugeZeroPfn;
   const head = memory.allocator.allocateHuge();
   if (head === 0) return 0;

@@ -3,7 +3,7 @@ import type { Coroutine } from '../../core/effect.js';
 import { folioGet } from '../frames/folio.js';
 import { HPAGE_PMD_NR, HPAGE_PMD_SIZE, PAGE_SIZE, PG } from '../frames/frames.js';
 import { folioAddNewAnonRmapPmd, folioRemoveRmapPmd } from '../frames/rmap.js';
-import { invalidateRangeEnd, invalidateRangeStart, type NotifierRange } from '../notifier.js';
+import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart, type NotifierRange } from '../notifier.js';
 import { KIND_MASK, Kind, Pte } from '../tables/entry.js';
 import { pmdIndex } from '../tables/page-table.js';
 import { folioMarkDirty, mkPte } from '../tables/pte-build.js';
@@ -14,7 +14,7 @@ import type { Vma } from '../vmas/vma.js';
 import { copyHugePage } from './huge-zero.js';
 import { hugetlbReservation } from './hugetlb-pool.js';
 import { setPmd } from './thp-fault.js';
-import { findPmd, type PmdSlot } from './thp-policy.js';
+import { mmFindPmd, type PmdSlot } from './thp-policy.js';
 
 /**
  * Shares the pages of a private hugetlb vma with a fork's child, both read only; a page that may be pinned is copied.
@@ -23,14 +23,14 @@ import { findPmd, type PmdSlot } from './thp-policy.js';
 export function* copyHugetlbPageRange(dst: Vma, src: Vma): Coroutine<number> {
   const { start, end } = src;
   const range: NotifierRange = { mm: src.mm, start, end, event: 'CLEAR', owner: null };
-  yield* invalidateRangeStart(range);
+  yield* mmuNotifierInvalidateRangeStart(range);
   ptlLock(dst.mm);
   ptlLock(src.mm, true);
   let ret = 0;
   for (let addr = start; addr < end && ret === 0; addr += HPAGE_PMD_SIZE) ret = copyOne(dst, src, addr);
   ptlUnlock(src.mm);
   ptlUnlock(dst.mm);
-  invalidateRangeEnd(range);
+  mmuNotifierInvalidateRangeEnd(range);
   return ret;
 }
 
@@ -53,10 +53,10 @@ function copyOne(dst: Vma, src: Vma, addr: number): number {
   return 0;
 }
 
-/** Linux: hugetlb_install_folio() */
+/** Linux: part of mm/hugetlb.c:copy_hugetlb_page_range() */
 function copyPinned(dst: Vma, addr: number, { to, head }: { to: PmdSlot; head: number }): number {
   const { memory } = dst.mm;
-  const copy = hugetlbReservation(dst).allocate(dst, addr);
+  const copy = hugetlbReservation(dst).allocHugetlbFolio(dst, addr);
   if (copy === 0) return -ENOMEM;
   copyHugePage(memory, copy, head);
   memory.frames.setFlags(copy, PG.uptodate);
@@ -67,7 +67,7 @@ function copyPinned(dst: Vma, addr: number, { to, head }: { to: PmdSlot; head: n
 
 /** The entry of `addr` if a page is mapped there. */
 function presentSlot(vma: Vma, addr: number): PmdSlot | null {
-  const slot = findPmd(vma.mm, addr / PAGE_SIZE);
+  const slot = mmFindPmd(vma.mm, addr / PAGE_SIZE);
   if (slot === null || (slot.table.lo(slot.index) & KIND_MASK) === Kind.none) return null;
   return slot;
 }
@@ -88,7 +88,7 @@ export function unmapHugepageRange(vma: Vma, start: number, end: number, { onlyP
     ptlUnlock(mm);
     isAny = true;
   }
-  gather.finish();
+  gather.tlbFinishMmu();
   return isAny;
 }
 
@@ -97,10 +97,10 @@ function unmapOne(vma: Vma, { addr, slot }: { addr: number; slot: PmdSlot }, gat
   const head = slot.table.hi(slot.index);
   if (slot.table.lo(slot.index) & Pte.dirty) folioMarkDirty(memory, head);
   setPmd(slot, Kind.none, 0);
-  gather.add(addr / PAGE_SIZE, HPAGE_PMD_NR);
+  gather.tlbRemoveTlbEntry(addr / PAGE_SIZE, HPAGE_PMD_NR);
   folioRemoveRmapPmd(memory, head);
   if (memory.frames.folioMapcount(head) === 0) hugetlbReservation(vma).restore(vma, addr, head);
-  gather.put(head);
+  gather.tlbRemovePage(head);
 }
 
 /**
@@ -114,7 +114,7 @@ export function* moveHugetlbPageTables(
 ): Coroutine<void> {
   const { mm } = vma;
   const range: NotifierRange = { mm, start: oldAddr, end: oldAddr + len, event: 'CLEAR', owner: null };
-  yield* invalidateRangeStart(range);
+  yield* mmuNotifierInvalidateRangeStart(range);
   ptlLock(mm);
   for (let offset = 0; offset < len; offset += HPAGE_PMD_SIZE) {
     const from = presentSlot(vma, oldAddr + offset);
@@ -126,6 +126,6 @@ export function* moveHugetlbPageTables(
   }
   flushTlbRange(mm, oldAddr / PAGE_SIZE, len / PAGE_SIZE);
   ptlUnlock(mm);
-  invalidateRangeEnd(range);
-  hugetlbReservation(vma).moveAway(vma);
+  mmuNotifierInvalidateRangeEnd(range);
+  hugetlbReservation(vma).clearVmaResvHugePages(vma);
 }

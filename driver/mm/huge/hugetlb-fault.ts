@@ -1,16 +1,16 @@
 import type { Coroutine } from '../../core/effect.js';
 import { FAULT, VM_FAULT } from '../faults/fault-code.js';
 import { anonVmaPrepare } from '../frames/anon-rmap.js';
-import { folioGet, folioPut, folioTrylock, folioUnlock, waitOnPageLocked } from '../frames/folio.js';
+import { folioGet, folioPut, folioTrylock, folioUnlock, migrationEntryWaitOnLocked } from '../frames/folio.js';
 import { HPAGE_PMD_SIZE, PAGE_SIZE, PG } from '../frames/frames.js';
 import { folioAddNewAnonRmapPmd, folioMoveAnonRmap, folioRemoveRmapPmd, rmapWalk } from '../frames/rmap.js';
 import type { Memory } from '../memory.js';
-import { invalidateRangeEnd, invalidateRangeStart, type NotifierRange } from '../notifier.js';
+import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart, type NotifierRange } from '../notifier.js';
 import { KIND_MASK, Kind, Pte } from '../tables/entry.js';
 import { pmdIndex } from '../tables/page-table.js';
 import { mkPte } from '../tables/pte-build.js';
 import { ptlLock, ptlUnlock } from '../tables/ptl.js';
-import { flushTlbPmd } from '../tables/tlb.js';
+import { flushPmdTlbRange } from '../tables/tlb.js';
 import { VM } from '../vmas/vm-flags.js';
 import type { Vma } from '../vmas/vma.js';
 import { clearHugePage, copyHugePage } from './huge-zero.js';
@@ -35,7 +35,7 @@ export function* hugetlbFault(vma: Vma, addr: number, flags: number): Coroutine<
   let busyFolio = 0;
   let ret = RETRY;
   while (ret === RETRY) {
-    const slot = hugetlbSlot(vma, start);
+    const slot = hugePteAlloc(vma, start);
     const lo = slot.table.lo(slot.index);
     const head = slot.table.hi(slot.index);
     if ((lo & KIND_MASK) === Kind.none) {
@@ -59,12 +59,12 @@ export function* hugetlbFault(vma: Vma, addr: number, flags: number): Coroutine<
   }
   faultMutex.unlock();
   if (busyFolio === 0) return ret;
-  yield* waitOnPageLocked(memory, busyFolio);
+  yield* migrationEntryWaitOnLocked(memory, busyFolio);
   return 0;
 }
 
 /** The PMD entry of a hugetlb address; missing tables are made. Linux: huge_pte_alloc() */
-function hugetlbSlot(vma: Vma, start: number): PmdSlot {
+function hugePteAlloc(vma: Vma, start: number): PmdSlot {
   const vpn = hugeVpn(start);
   return { table: vma.mm.pageTable.pmdTableAlloc(vpn), index: pmdIndex(vpn) };
 }
@@ -75,7 +75,7 @@ function hugetlbNoPage(vma: Vma, start: number, { slot, flags }: { slot: PmdSlot
   const { memory } = mm;
   const reservation = hugetlbReservation(vma);
   if (reservation.isUnmapped) return VM_FAULT.sigbus;
-  const head = reservation.allocate(vma, start);
+  const head = reservation.allocHugetlbFolio(vma, start);
   if (head === 0) return VM_FAULT.sigbus;
   clearHugePage(memory, head);
   memory.frames.setFlags(head, PG.uptodate);
@@ -108,7 +108,7 @@ function* hugetlbWp(vma: Vma, start: number, { slot, flags }: { slot: PmdSlot; f
     return 0;
   }
   const reservation = hugetlbReservation(vma);
-  const copy = reservation.allocate(vma, start, { cowFromOwner: reservation.isOwner });
+  const copy = reservation.allocHugetlbFolio(vma, start, { cowFromOwner: reservation.isOwner });
   if (copy === 0) {
     if (!reservation.isOwner) return VM_FAULT.sigbus;
     yield* unmapRefPrivate(memory, head, vma);
@@ -130,17 +130,17 @@ function* replaceByCopy(
   const { memory } = mm;
   const { table } = slot;
   const range: NotifierRange = { mm, start, end: start + HPAGE_PMD_SIZE, event: 'CLEAR', owner: null };
-  yield* invalidateRangeStart(range);
+  yield* mmuNotifierInvalidateRangeStart(range);
   ptlLock(mm);
   const isSame = table.lo(slot.index) === lo && table.hi(slot.index) === head;
   if (isSame) {
-    flushTlbPmd(mm, start / PAGE_SIZE);
+    flushPmdTlbRange(mm, start / PAGE_SIZE);
     folioRemoveRmapPmd(memory, head);
     folioAddNewAnonRmapPmd(memory, copy, vma, start);
     setPmd(slot, mkPte(vma) | Pte.huge | (unshare ? 0 : Pte.write | Pte.dirty), copy);
   }
   ptlUnlock(mm);
-  invalidateRangeEnd(range);
+  mmuNotifierInvalidateRangeEnd(range);
   folioPut(memory, isSame ? head : copy);
 }
 
@@ -156,9 +156,9 @@ function* unmapRefPrivate(memory: Memory, head: number, owner: Vma): Coroutine<v
     if (reservation.isOwner) return true;
     const end = start + HPAGE_PMD_SIZE;
     const range: NotifierRange = { mm: vma.mm, start, end, event: 'CLEAR', owner: null };
-    yield* invalidateRangeStart(range);
+    yield* mmuNotifierInvalidateRangeStart(range);
     if (unmapHugepageRange(vma, start, end, { onlyPfn: head })) reservation.isUnmapped = true;
-    invalidateRangeEnd(range);
+    mmuNotifierInvalidateRangeEnd(range);
     return true;
   });
 }

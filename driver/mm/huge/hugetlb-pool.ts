@@ -49,7 +49,7 @@ export class HugetlbPool {
   }
 
   /** Promises `pages` more free pages. 0 or -ENOMEM. Linux: mm/hugetlb.c:hugetlb_acct_memory() */
-  reserve(pages: number): number {
+  hugetlbAcctMemory(pages: number): number {
     if (this.freeCount - this.reserved < pages) return -ENOMEM;
     this.reserved += pages;
     return 0;
@@ -62,7 +62,7 @@ export class HugetlbPool {
 
   /**
    * The head of a page with refcount 1, contents not cleared, or 0. `fromReserve` uses up one reservation of the caller;
-   * without it only pages that nobody was promised are given. Linux: alloc_hugetlb_folio()
+   * without it only pages that nobody was promised are given. Linux: part of mm/hugetlb.c:alloc_hugetlb_folio()
    */
   allocate({ fromReserve }: { fromReserve: boolean }): number {
     if (!fromReserve && this.freeCount - this.reserved <= 0) return 0;
@@ -72,7 +72,7 @@ export class HugetlbPool {
   }
 
   /** Takes back a page whose last reference was put. Linux: free_huge_folio() */
-  free(head: number): void {
+  freeHugeFolio(head: number): void {
     const { frames } = this.memory;
     assert(frames.refcount(head) === 0, `hugetlb pfn ${head} is freed while it has references`);
     if (this.restoring.delete(head)) this.reserved++;
@@ -90,7 +90,7 @@ export class HugetlbPool {
    * Makes the pool larger, as far as memory goes, or smaller: free pages that nobody was promised go at once, pages in
    * use when they are freed. Linux: mm/hugetlb.c:set_max_huge_pages()
    */
-  resize(count: number): void {
+  setMaxHugePages(count: number): void {
     this.surplus = Math.max(0, this.surplus - Math.max(0, count - (this.count - this.surplus)));
     const room = Math.floor(this.memory.allocator.freeFrames / HPAGE_PMD_NR) - this.unbacked;
     const more = Math.min(count - (this.count - this.surplus), room);
@@ -162,12 +162,12 @@ export class HugetlbReservation implements VmaOps {
     readonly isOwner: boolean,
   ) {}
 
-  /** A fork's child has no promise. Linux: hugetlb_dup_vma_private(), hugetlb_vm_op_open() */
+  /** A fork's child has no promise. Linux: part of mm/hugetlb.c:hugetlb_dup_vma_private() and hugetlb_vm_op_open() */
   open(vma: Vma): void {
     if (vma.mm !== this.owner) vma.ops = new HugetlbReservation(this.pool, vma.mm, false);
   }
 
-  /** What was never touched is promised no longer. Linux: hugetlb_vm_op_close() */
+  /** What was never touched is promised no longer. Linux: part of mm/hugetlb.c:hugetlb_vm_op_close() */
   close(vma: Vma): void {
     if (!this.isOwner) return;
     let unused = 0;
@@ -176,31 +176,31 @@ export class HugetlbReservation implements VmaOps {
   }
 
   isPromised(vma: Vma, addr: number): boolean {
-    return this.isOwner && !this.used.has(vma.indexOf(addr));
+    return this.isOwner && !this.used.has(vma.linearPageIndex(addr));
   }
 
   /**
    * Takes a page for `addr`, with the promise if there is one; an owner's copy-on-write must do without. 0 when there is
    * no page. Linux: alloc_hugetlb_folio()
    */
-  allocate(vma: Vma, addr: number, { cowFromOwner = false } = {}): number {
+  allocHugetlbFolio(vma: Vma, addr: number, { cowFromOwner = false } = {}): number {
     const fromReserve = !cowFromOwner && this.isPromised(vma, addr);
     const head = this.pool.allocate({ fromReserve });
-    if (head !== 0 && this.isOwner) this.used.add(vma.indexOf(addr));
+    if (head !== 0 && this.isOwner) this.used.add(vma.linearPageIndex(addr));
     return head;
   }
 
   /**
    * The owner has unmapped `head` at `addr` and nobody else maps it: the promise is renewed, so that no other process
-   * takes the page. Linux: the end of __unmap_hugepage_range()
+   * takes the page. Linux: part of mm/hugetlb.c:__unmap_hugepage_range()
    */
   restore(vma: Vma, addr: number, head: number): void {
-    if (!this.isOwner || !this.used.delete(vma.indexOf(addr))) return;
+    if (!this.isOwner || !this.used.delete(vma.linearPageIndex(addr))) return;
     this.pool.restoreReserve(head);
   }
 
   /** mremap has moved everything of `vma` away: the copy has the promise now. Linux: clear_vma_resv_huge_pages() */
-  moveAway(vma: Vma): void {
+  clearVmaResvHugePages(vma: Vma): void {
     vma.ops = new HugetlbReservation(this.pool, vma.mm, false);
   }
 }
@@ -215,7 +215,7 @@ export function hugetlbReservePages(vma: Vma): number {
     vma.ops = new HugetlbReservation(hugetlb, vma.mm, false);
     return 0;
   }
-  const error = hugetlb.reserve((vma.end - vma.start) / HPAGE_PMD_SIZE);
+  const error = hugetlb.hugetlbAcctMemory((vma.end - vma.start) / HPAGE_PMD_SIZE);
   if (error === 0) vma.ops = new HugetlbReservation(hugetlb, vma.mm, true);
   return error;
 }

@@ -8,7 +8,7 @@ import {
   folioTrylock,
   folioUnlock,
 } from '../frames/folio.js';
-import { hasOnlyMappingRefs } from '../frames/folio-sharing.js';
+import { isRefcountSuitable } from '../frames/folio-sharing.js';
 import { HPAGE_PMD_NR } from '../frames/frames.js';
 import { folioRemoveRmapPte } from '../frames/rmap.js';
 import type { Memory } from '../memory.js';
@@ -22,7 +22,7 @@ import type { ScanResult } from './thp-collapse.js';
  * Locks and isolates every folio that the table maps, each once, adding its head to `isolated`; what is there already
  * stays when a page is refused. Linux: mm/khugepaged.c:__collapse_huge_page_isolate()
  */
-export function isolateSmallPages(memory: Memory, table: Table, isolated: number[]): ScanResult {
+export function collapseHugePageIsolate(memory: Memory, table: Table, isolated: number[]): ScanResult {
   const { frames } = memory;
   let isWritable = false;
   let lastLarge = -1;
@@ -45,13 +45,13 @@ export function isolateSmallPages(memory: Memory, table: Table, isolated: number
 
 function isolateFolio(memory: Memory, head: number): boolean {
   if (!folioTrylock(memory, head)) return false;
-  if (hasOnlyMappingRefs(memory, head) && folioIsolateLru(memory, head)) return true;
+  if (isRefcountSuitable(memory, head) && folioIsolateLru(memory, head)) return true;
   folioUnlock(memory, head);
   return false;
 }
 
 /** Linux: mm/khugepaged.c:release_pte_pages() */
-export function releaseIsolated(memory: Memory, isolated: readonly number[]): void {
+export function releasePtePages(memory: Memory, isolated: readonly number[]): void {
   for (const head of isolated) {
     folioUnlock(memory, head);
     folioPutbackLru(memory, head);
@@ -59,7 +59,7 @@ export function releaseIsolated(memory: Memory, isolated: readonly number[]): vo
 }
 
 /** Fills the huge page from what the table maps. Linux: mm/khugepaged.c:__collapse_huge_page_copy() */
-export function copySmallPages(memory: Memory, table: Table, head: number): void {
+export function collapseHugePageCopy(memory: Memory, table: Table, head: number): void {
   for (let i = 0; i < HPAGE_PMD_NR; i++) {
     if (isNoneOrZero(table.lo(i))) clearPage(memory, head + i);
     else copyPage(memory, head + i, table.hi(i));
@@ -67,7 +67,7 @@ export function copySmallPages(memory: Memory, table: Table, head: number): void
 }
 
 /** Empties the table; the small pages lose this mapping. Linux: __collapse_huge_page_copy_succeeded() */
-export function releaseCopiedPages(mm: Mm, table: Table, isolated: readonly number[]): void {
+export function collapseHugePageCopySucceeded(mm: Mm, table: Table, isolated: readonly number[]): void {
   const { memory } = mm;
   for (let i = 0; i < HPAGE_PMD_NR; i++) {
     const lo = table.lo(i);

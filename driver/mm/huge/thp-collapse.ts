@@ -2,12 +2,12 @@ import { EAGAIN, EINVAL, ENOMEM } from '../../../uapi/errno.js';
 import { assert } from '../../core/assert.js';
 import { type Coroutine, preemptPoint } from '../../core/effect.js';
 import { VM_FAULT, VM_FAULT_ERROR } from '../faults/fault-code.js';
-import { doNonPresentFault } from '../faults/fault-non-present.js';
+import { doSwapPage } from '../faults/fault-non-present.js';
 import { folioAddLru, folioIsLocked, folioPut } from '../frames/folio.js';
-import { hasOnlyMappingRefs } from '../frames/folio-sharing.js';
+import { isRefcountSuitable } from '../frames/folio-sharing.js';
 import { HPAGE_PMD_NR, HPAGE_PMD_SIZE, PAGE_SIZE, PG } from '../frames/frames.js';
 import { folioAddNewAnonRmapPmd } from '../frames/rmap.js';
-import { invalidateRangeEnd, invalidateRangeStart, type NotifierRange } from '../notifier.js';
+import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart, type NotifierRange } from '../notifier.js';
 import { KIND_MASK, Kind, kindOf, Pte } from '../tables/entry.js';
 import type { Table } from '../tables/page-table.js';
 import { maybeMkwrite, mkPte } from '../tables/pte-build.js';
@@ -15,9 +15,14 @@ import { ptlLock, ptlUnlock } from '../tables/ptl.js';
 import { flushTlbMm } from '../tables/tlb.js';
 import type { Mm } from '../vmas/mm.js';
 import type { Vma } from '../vmas/vma.js';
-import { copySmallPages, isolateSmallPages, releaseCopiedPages, releaseIsolated } from './thp-collapse-pages.js';
+import {
+  collapseHugePageCopy,
+  collapseHugePageCopySucceeded,
+  collapseHugePageIsolate,
+  releasePtePages,
+} from './thp-collapse-pages.js';
 import { setPmd } from './thp-fault.js';
-import { findPmd, hugeStart, type PmdSlot, thpVmaCollapsible, thpVmaSuitableOrder } from './thp-policy.js';
+import { hugeStart, mmFindPmd, type PmdSlot, thpVmaCollapsible, thpVmaSuitableOrder } from './thp-policy.js';
 
 /** Why a part was not collapsed; only the groups that madvise(2) tells apart or treats differently. */
 export type ScanResult = 'succeed' | 'mapped' | 'busy' | 'other' | 'stop' | 'no-memory';
@@ -40,7 +45,7 @@ export function* madviseCollapse(vma: Vma, start: number, end: number): Coroutin
   const { scheduler } = mm.memory.kernel;
   for (let addr = first; addr < last; addr += HPAGE_PMD_SIZE) {
     if (scheduler.contended) yield PART_POINT;
-    const current = revalidate(mm, addr, false);
+    const current = hugepageVmaRevalidate(mm, addr, false);
     if (current === null) {
       failure = 'other';
       break;
@@ -51,25 +56,25 @@ export function* madviseCollapse(vma: Vma, start: number, end: number): Coroutin
     else failure = result;
     if (result === 'stop' || result === 'no-memory') break;
   }
-  return collapsed === (last - first) / HPAGE_PMD_SIZE ? 0 : errnoOf(failure);
+  return collapsed === (last - first) / HPAGE_PMD_SIZE ? 0 : madviseCollapseErrno(failure);
 }
 
 /** Linux: madvise_collapse_errno() */
-function errnoOf(result: ScanResult): number {
+function madviseCollapseErrno(result: ScanResult): number {
   if (result === 'no-memory') return -ENOMEM;
   return result === 'busy' ? -EAGAIN : -EINVAL;
 }
 
 /** The vma of `addr` if it may still be collapsed. Linux: hugepage_vma_revalidate() */
-function revalidate(mm: Mm, addr: number, expectAnon: boolean): Vma | null {
+function hugepageVmaRevalidate(mm: Mm, addr: number, expectAnon: boolean): Vma | null {
   const vma = mm.vmaLookup(addr);
   if (vma === null || mm.users === 0 || !thpVmaSuitableOrder(vma, addr) || !thpVmaCollapsible(vma)) return null;
   return expectAnon && vma.anonVma === null ? null : vma;
 }
 
 /** The page table of the part, or why there is none to collapse. Linux: find_pmd_or_thp_or_none() */
-function findSmallPages(mm: Mm, addr: number): { slot: PmdSlot; table: Table } | ScanResult {
-  const slot = findPmd(mm, addr / PAGE_SIZE);
+function findPmdOrThpOrNone(mm: Mm, addr: number): { slot: PmdSlot; table: Table } | ScanResult {
+  const slot = mmFindPmd(mm, addr / PAGE_SIZE);
   if (slot === null) return 'other';
   const lo = slot.table.lo(slot.index);
   if (kindOf(lo) === Kind.none) return 'stop';
@@ -78,16 +83,16 @@ function findSmallPages(mm: Mm, addr: number): { slot: PmdSlot; table: Table } |
   return table === null ? 'other' : { slot, table };
 }
 
-/** Linux: hpage_collapse_scan_pmd(), collapse_huge_page() */
+/** Linux: part of mm/khugepaged.c:hpage_collapse_scan_pmd() and collapse_huge_page() */
 function* collapseOne(vma: Vma, addr: number): Coroutine<ScanResult> {
   const { mm } = vma;
-  const found = findSmallPages(mm, addr);
+  const found = findPmdOrThpOrNone(mm, addr);
   if (typeof found === 'string') return found;
   const scan = scanSmallPages(vma, found.table);
   if (scan.result !== 'succeed') return scan.result;
   const head = mm.memory.allocator.allocateHuge();
   if (head === 0) return 'no-memory';
-  let result: ScanResult = scan.notPresent > 0 ? yield* bringBack(vma, addr) : 'succeed';
+  let result: ScanResult = scan.notPresent > 0 ? yield* collapseHugePageSwapin(vma, addr) : 'succeed';
   if (result === 'succeed') {
     mm.mmapLock.readUnlock();
     yield* mm.mmapLock.writeLock();
@@ -124,11 +129,11 @@ function checkPage(vma: Vma, pfn: number): ScanResult {
   if (frames.isZoneDevice(pfn)) return 'other';
   if (!frames.isAnon(pfn)) return 'stop';
   const isOnLru = frames.hasFlags(frames.head(pfn), PG.lru);
-  return isOnLru && !folioIsLocked(memory, pfn) && hasOnlyMappingRefs(memory, pfn) ? 'succeed' : 'busy';
+  return isOnLru && !folioIsLocked(memory, pfn) && isRefcountSuitable(memory, pfn) ? 'succeed' : 'busy';
 }
 
 /** Swapped pages, and pages of devices, become present. Linux: __collapse_huge_page_swapin() */
-function* bringBack(vma: Vma, start: number): Coroutine<ScanResult> {
+function* collapseHugePageSwapin(vma: Vma, start: number): Coroutine<ScanResult> {
   const { mm } = vma;
   for (let addr = start; addr < start + HPAGE_PMD_SIZE; addr += PAGE_SIZE) {
     const vpn = addr / PAGE_SIZE;
@@ -137,35 +142,35 @@ function* bringBack(vma: Vma, start: number): Coroutine<ScanResult> {
     const lo = table.lo(vpn % 512);
     if (kindOf(lo) === Kind.none || kindOf(lo) === Kind.present) continue;
     const fault = { vma, addr, vpn, flags: 0, lo, hi: table.hi(vpn % 512) };
-    const ret = yield* doNonPresentFault(fault);
+    const ret = yield* doSwapPage(fault);
     if (ret & VM_FAULT.retry) return 'busy';
     if (ret & VM_FAULT_ERROR) return 'stop';
   }
   return 'succeed';
 }
 
-/** With mmap_lock held for write: replaces the table by the huge page `head`. Linux: collapse_huge_page() */
+/** With mmap_lock held for write: replaces the table by the huge page `head`. Linux: part of mm/khugepaged.c:collapse_huge_page() */
 function* collapseLocked(mm: Mm, addr: number, head: number): Coroutine<ScanResult> {
-  const vma = revalidate(mm, addr, true);
+  const vma = hugepageVmaRevalidate(mm, addr, true);
   if (vma === null) return 'stop';
-  const found = findSmallPages(mm, addr);
+  const found = findPmdOrThpOrNone(mm, addr);
   if (typeof found === 'string') return found;
   const { lock } = vma.anonVma!;
   yield* lock.writeLock();
   const range: NotifierRange = { mm, start: addr, end: addr + HPAGE_PMD_SIZE, event: 'CLEAR', owner: null };
-  yield* invalidateRangeStart(range);
-  invalidateRangeEnd(range);
+  yield* mmuNotifierInvalidateRangeStart(range);
+  mmuNotifierInvalidateRangeEnd(range);
   ptlLock(mm);
   // Linux: pmdp_collapse_flush(), whatever comes of it
   flushTlbMm(mm);
   const isolated: number[] = [];
-  const result = isolateSmallPages(mm.memory, found.table, isolated);
+  const result = collapseHugePageIsolate(mm.memory, found.table, isolated);
   if (result === 'succeed') {
-    copySmallPages(mm.memory, found.table, head);
-    releaseCopiedPages(mm, found.table, isolated);
+    collapseHugePageCopy(mm.memory, found.table, head);
+    collapseHugePageCopySucceeded(mm, found.table, isolated);
     mapCollapsed(vma, addr, { slot: found.slot, head });
   } else {
-    releaseIsolated(mm.memory, isolated);
+    releasePtePages(mm.memory, isolated);
   }
   ptlUnlock(mm);
   lock.writeUnlock();

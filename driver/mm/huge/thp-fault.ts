@@ -5,15 +5,15 @@ import { anonVmaPrepare } from '../frames/anon-rmap.js';
 import { folioAddLru, folioGet, folioLock, folioPut, folioTrylock, folioUnlock } from '../frames/folio.js';
 import { HPAGE_PMD_NR, HPAGE_PMD_SIZE, PAGE_SIZE, PG } from '../frames/frames.js';
 import { folioAddNewAnonRmapPmd, folioMoveAnonRmap } from '../frames/rmap.js';
-import { invalidateRangeEnd, invalidateRangeStart, type NotifierRange } from '../notifier.js';
+import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart, type NotifierRange } from '../notifier.js';
 import { KIND_MASK, Kind, Pte } from '../tables/entry.js';
 import { pmdIndex } from '../tables/page-table.js';
 import { maybeMkwrite, mkPte } from '../tables/pte-build.js';
 import { ptlLock, ptlUnlock } from '../tables/ptl.js';
-import { flushTlbPmd } from '../tables/tlb.js';
+import { flushPmdTlbRange } from '../tables/tlb.js';
 import type { Vma } from '../vmas/vma.js';
-import { clearHugePage, getHugeZeroFolio } from './huge-zero.js';
-import { findPmd, hugeStart, hugeVpn, type PmdSlot, thpVmaSuitableOrder } from './thp-policy.js';
+import { clearHugePage, mmGetHugeZeroFolio } from './huge-zero.js';
+import { hugeStart, hugeVpn, mmFindPmd, type PmdSlot, thpVmaSuitableOrder } from './thp-policy.js';
 import { changeHugePmd } from './thp-protect.js';
 import { splitHugePmd } from './thp-split-pmd.js';
 
@@ -27,7 +27,7 @@ export function* doHugePmdAnonymousPage(vma: Vma, addr: number, flags: number): 
   yield* anonVmaPrepare(vma);
   const { memory } = vma.mm;
   const isWrite = (flags & FAULT.write) !== 0 || !memory.usesHugeZero;
-  const head = isWrite ? memory.allocator.allocateHuge() : getHugeZeroFolio(memory);
+  const head = isWrite ? memory.allocator.allocateHuge() : mmGetHugeZeroFolio(memory);
   if (head === 0) return VM_FAULT.fallback;
   if (isWrite) {
     clearHugePage(memory, head);
@@ -40,7 +40,7 @@ export function* doHugePmdAnonymousPage(vma: Vma, addr: number, flags: number): 
   return fault;
 }
 
-/** Maps `head` if nobody was faster. Linux: __do_huge_pmd_anonymous_page(), set_huge_zero_folio() */
+/** Maps `head` if nobody was faster. Linux: part of mm/huge_memory.c:do_huge_pmd_anonymous_page() */
 function insertHugePmd(
   vma: Vma,
   start: number,
@@ -70,7 +70,7 @@ export function setPmd({ table, index }: PmdSlot, lo: number, pfn: number): void
 export function* doHugePmdWpPage(vma: Vma, addr: number, flags: number): Coroutine<number> {
   const { memory } = vma.mm;
   const { frames } = memory;
-  const slot = findPmd(vma.mm, hugeVpn(addr));
+  const slot = mmFindPmd(vma.mm, hugeVpn(addr));
   if (slot === null) return 0;
   const lo = slot.table.lo(slot.index);
   const head = slot.table.hi(slot.index);
@@ -95,7 +95,7 @@ export function* doHugePmdWpPage(vma: Vma, addr: number, flags: number): Corouti
   return VM_FAULT.fallback;
 }
 
-/** A new huge page takes the place of the huge zero page. Linux: mm/huge_memory.c:do_huge_zero_wp_pmd() */
+/** A new huge page takes the place of the huge zero page. Linux: mm/huge_memory.c:do_huge_zero_wp_pmd() of 6.19 */
 function* doHugeZeroWpPmd(vma: Vma, addr: number): Coroutine<number> {
   const { mm } = vma;
   const { memory } = mm;
@@ -106,23 +106,23 @@ function* doHugeZeroWpPmd(vma: Vma, addr: number): Coroutine<number> {
   clearHugePage(memory, head);
   memory.frames.setFlags(head, PG.uptodate);
   const range: NotifierRange = { mm, start, end: start + HPAGE_PMD_SIZE, event: 'CLEAR', owner: null };
-  yield* invalidateRangeStart(range);
+  yield* mmuNotifierInvalidateRangeStart(range);
   ptlLock(mm);
-  const slot = findPmd(mm, start / PAGE_SIZE);
+  const slot = mmFindPmd(mm, start / PAGE_SIZE);
   const wanted = Kind.present | Pte.huge | Pte.special;
   const isSame = slot !== null && (slot.table.lo(slot.index) & (KIND_MASK | Pte.huge | Pte.special)) === wanted;
   if (isSame && !mm.isUnstable) {
-    flushTlbPmd(mm, start / PAGE_SIZE);
+    flushPmdTlbRange(mm, start / PAGE_SIZE);
     mapHugeFolio(vma, start, { slot, head });
   }
   ptlUnlock(mm);
-  invalidateRangeEnd(range);
+  mmuNotifierInvalidateRangeEnd(range);
   if (isSame && !mm.isUnstable) return 0;
   folioPut(memory, head);
   return isSame ? VM_FAULT.sigbus : 0;
 }
 
-/** Maps a new anonymous folio writable, under the ptl. Linux: map_anon_folio_pmd_pf() */
+/** Maps a new anonymous folio writable, under the ptl. Linux: part of mm/huge_memory.c:__do_huge_pmd_anonymous_page() */
 function mapHugeFolio(vma: Vma, start: number, { slot, head }: { slot: PmdSlot; head: number }): void {
   const { mm } = vma;
   folioAddNewAnonRmapPmd(mm.memory, head, vma, start);

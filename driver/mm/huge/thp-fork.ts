@@ -5,7 +5,7 @@ import { KIND_MASK, Kind, Pte } from '../tables/entry.js';
 import { pmdIndex } from '../tables/page-table.js';
 import type { Vma } from '../vmas/vma.js';
 import { setPmd } from './thp-fault.js';
-import { findPmd } from './thp-policy.js';
+import { mmFindPmd } from './thp-policy.js';
 
 /**
  * Copies the HUGE, HUGE_ZERO, PMD-MIG or PMD-DPRIV entry of `vpn` at fork; both sides become read only. -EAGAIN when it is no such
@@ -15,7 +15,7 @@ import { findPmd } from './thp-policy.js';
 export function copyHugePmd(dst: Vma, src: Vma, vpn: number): number {
   const { memory } = src.mm;
   const { frames } = memory;
-  const slot = findPmd(src.mm, vpn);
+  const slot = mmFindPmd(src.mm, vpn);
   if (slot === null) return -EAGAIN;
   const { table } = slot;
   let lo = table.lo(slot.index);

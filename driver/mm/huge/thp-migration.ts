@@ -1,10 +1,9 @@
 import { folioGet, folioPut } from '../frames/folio.js';
 import { PG, Zone } from '../frames/frames.js';
 import { folioRemoveRmapPmd } from '../frames/rmap.js';
-import { Kind, kindOf, Pte } from '../tables/entry.js';
-import { migrationEntryFor } from '../tables/migration-entries.js';
+import { Kind, kindOf, migrationEntryFor, Pte } from '../tables/entry.js';
 import { folioMarkDirty, maybeMkwrite, mkPte } from '../tables/pte-build.js';
-import { flushTlbPmd } from '../tables/tlb.js';
+import { flushPmdTlbRange } from '../tables/tlb.js';
 import type { Vma } from '../vmas/vma.js';
 import { setPmd } from './thp-fault.js';
 import type { PmdSlot } from './thp-policy.js';
@@ -14,14 +13,14 @@ import { folioTryShareAnonRmapPmd } from './thp-split-pmd.js';
  * A HUGE or PMD-DPRIV entry becomes PMD-MIG, under the ptl. False when the folio may be pinned, so that the entry stays.
  * Linux: mm/huge_memory.c:set_pmd_migration_entry()
  */
-export function tryToMigratePmd(vma: Vma, head: number, { vpn, ...slot }: PmdSlot & { vpn: number }): boolean {
+export function setPmdMigrationEntry(vma: Vma, head: number, { vpn, ...slot }: PmdSlot & { vpn: number }): boolean {
   const { memory } = vma.mm;
   const lo = slot.table.lo(slot.index);
   const isExclusive = memory.frames.isAnonExclusive(head);
   if (isExclusive && !folioTryShareAnonRmapPmd(memory, head)) return false;
   if (lo & Pte.dirty) folioMarkDirty(memory, head);
   setPmd(slot, migrationEntryFor(lo, isExclusive) | Pte.huge, head);
-  if (kindOf(lo) === Kind.present) flushTlbPmd(vma.mm, vpn);
+  if (kindOf(lo) === Kind.present) flushPmdTlbRange(vma.mm, vpn);
   folioRemoveRmapPmd(memory, head);
   folioPut(memory, head);
   return true;

@@ -2,40 +2,40 @@ import { HPAGE_PMD_NR } from '../frames/frames.js';
 import { folioRemoveRmapPmd } from '../frames/rmap.js';
 import { KIND_MASK, Kind, Pte } from '../tables/entry.js';
 import { pmdIndex } from '../tables/page-table.js';
-import { flushTlbPmd } from '../tables/tlb.js';
+import { flushPmdTlbRange } from '../tables/tlb.js';
 import type { TlbGather } from '../tables/tlb-gather.js';
 import type { Vma } from '../vmas/vma.js';
 import { setPmd } from './thp-fault.js';
-import { findPmd, type PmdSlot } from './thp-policy.js';
+import { mmFindPmd, type PmdSlot } from './thp-policy.js';
 
 /**
  * mremap of one whole 2 MiB entry, verbatim, under the ptl. False when the new place already has something.
  * Linux: mm/huge_memory.c:move_huge_pmd()
  */
 export function moveHugePmd(vma: Vma, oldVpn: number, newVma: Vma, newVpn: number): boolean {
-  const from = findPmd(vma.mm, oldVpn);
+  const from = mmFindPmd(vma.mm, oldVpn);
   if (from === null) return false;
   const to: PmdSlot = { table: newVma.mm.pageTable.pmdTableAlloc(newVpn), index: pmdIndex(newVpn) };
   if ((to.table.lo(to.index) & KIND_MASK) !== Kind.none) return false;
   setPmd(to, from.table.lo(from.index), from.table.hi(from.index));
   setPmd(from, Kind.none, 0);
-  if ((to.table.lo(to.index) & KIND_MASK) === Kind.present) flushTlbPmd(vma.mm, oldVpn);
+  if ((to.table.lo(to.index) & KIND_MASK) === Kind.present) flushPmdTlbRange(vma.mm, oldVpn);
   return true;
 }
 
 /** Unmaps one whole 2 MiB entry, under the ptl. Linux: mm/huge_memory.c:zap_huge_pmd() */
 export function zapHugePmd(vma: Vma, vpn: number, gather: TlbGather): void {
   const { mm } = vma;
-  const slot = findPmd(mm, vpn);
+  const slot = mmFindPmd(mm, vpn);
   if (slot === null) return;
   const lo = slot.table.lo(slot.index);
   const head = slot.table.hi(slot.index);
   if (!(lo & Pte.huge)) return;
   setPmd(slot, Kind.none, 0);
-  gather.add(vpn, HPAGE_PMD_NR);
+  gather.tlbRemoveTlbEntry(vpn, HPAGE_PMD_NR);
   if (lo & Pte.special) return;
   mm.rss.anon -= HPAGE_PMD_NR;
   if ((lo & KIND_MASK) === Kind.migration) return;
   folioRemoveRmapPmd(mm.memory, head);
-  gather.put(head);
+  gather.tlbRemovePage(head);
 }

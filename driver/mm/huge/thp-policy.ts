@@ -3,7 +3,7 @@ import type { Table } from '../tables/page-table.js';
 import { pmdIndex } from '../tables/page-table.js';
 import type { Mm } from '../vmas/mm.js';
 import { VM, VM_SPECIAL } from '../vmas/vm-flags.js';
-import type { Vma } from '../vmas/vma.js';
+import { type Vma, vmaIsAnonymous } from '../vmas/vma.js';
 
 /** The start of the 2 MiB part that holds `addr`. */
 export function hugeStart(addr: number): number {
@@ -17,7 +17,7 @@ export interface PmdSlot {
 }
 
 /** The slot of `vpn`'s PMD entry, or null when no PMD table is there. Linux: mm/rmap.c:mm_find_pmd() */
-export function findPmd(mm: Mm, vpn: number): PmdSlot | null {
+export function mmFindPmd(mm: Mm, vpn: number): PmdSlot | null {
   const table = mm.pageTable.pmdTable(vpn);
   return table === null ? null : { table, index: pmdIndex(vpn) };
 }
@@ -30,10 +30,10 @@ export function thpVmaSuitableOrder(vma: Vma, addr: number): boolean {
 
 /**
  * May a page fault at `addr` be served with a huge page? Shared memory gets none here: tmpfs is mounted without huge
- * pages. Linux: mm/huge_memory.c:__thp_vma_allowable_orders() with TVA_IN_PF | TVA_ENFORCE_SYSFS
+ * pages. Linux: include/linux/huge_mm.h:thp_vma_allowable_order() with TVA_IN_PF | TVA_ENFORCE_SYSFS
  */
 export function thpVmaAllowableOrder(vma: Vma, addr: number): boolean {
-  if (!vma.isAnonymous || vma.flags & VM.nohugepage) return false;
+  if (!vmaIsAnonymous(vma) || vma.flags & VM.nohugepage) return false;
   const { thpEnabled, thpPmdEnabled } = vma.mm.memory;
   const enabled = thpPmdEnabled === 'inherit' ? thpEnabled : thpPmdEnabled;
   if (enabled === 'never' || (enabled === 'madvise' && !(vma.flags & VM.hugepage))) return false;
@@ -43,10 +43,10 @@ export function thpVmaAllowableOrder(vma: Vma, addr: number): boolean {
 /**
  * May MADV_COLLAPSE work on this vma? It ignores the `enabled` setting.
  * Deviates: only anonymous memory is collapsed; Linux collapses shmem and read-only files too.
- * Linux: mm/huge_memory.c:__thp_vma_allowable_orders() without flags
+ * Linux: part of mm/huge_memory.c:__thp_vma_allowable_orders(), without flags
  */
 export function thpVmaCollapsible(vma: Vma): boolean {
-  if (!vma.isAnonymous || vma.flags & (VM.nohugepage | VM_SPECIAL | VM.hugetlb)) return false;
+  if (!vmaIsAnonymous(vma) || vma.flags & (VM.nohugepage | VM_SPECIAL | VM.hugetlb)) return false;
   return thpVmaSuitableOrder(vma, vma.end - HPAGE_PMD_SIZE) && vma.anonVma !== null;
 }
 

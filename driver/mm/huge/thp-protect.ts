@@ -1,17 +1,17 @@
 import { assert } from '../../core/assert.js';
 import { KIND_MASK, Kind, Pte } from '../tables/entry.js';
 import { mkPte } from '../tables/pte-build.js';
-import { flushTlbPmd } from '../tables/tlb.js';
+import { flushPmdTlbRange } from '../tables/tlb.js';
 import { VM } from '../vmas/vm-flags.js';
 import type { Vma } from '../vmas/vma.js';
-import { findPmd } from './thp-policy.js';
+import { mmFindPmd } from './thp-policy.js';
 
 /**
  * mprotect of a whole 2 MiB entry, under the ptl; `vma` has its new flags already.
  * Linux: mm/huge_memory.c:change_huge_pmd()
  */
 export function changeHugePmd(vma: Vma, vpn: number): void {
-  const slot = findPmd(vma.mm, vpn);
+  const slot = mmFindPmd(vma.mm, vpn);
   assert(slot !== null, `vpn ${vpn} has no huge entry`);
   const { table } = slot;
   const lo = table.lo(slot.index);
@@ -24,7 +24,7 @@ export function changeHugePmd(vma: Vma, vpn: number): void {
     table.setLo(slot.index, lo & ~Pte.write);
     return;
   }
-  flushTlbPmd(vma.mm, vpn);
+  flushPmdTlbRange(vma.mm, vpn);
   let changed = mkPte(vma) | (lo & (Pte.huge | Pte.special | Pte.dirty));
   if (!(lo & Pte.young)) changed &= ~Pte.young;
   if (canChangePmdWritable(vma, changed, table.hi(slot.index))) changed |= Pte.write;

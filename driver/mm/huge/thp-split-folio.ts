@@ -2,20 +2,19 @@ import { EAGAIN, EBUSY } from '../../../uapi/errno.js';
 import { assert } from '../../core/assert.js';
 import type { Coroutine } from '../../core/effect.js';
 import { InjectPoint } from '../../inject/inject-points.js';
-import { folioIsLocked, folioLockNew, folioPut } from '../frames/folio.js';
+import { folioIsLocked, folioPut, folioSetLocked } from '../frames/folio.js';
 import { ZERO_PFN } from '../frames/frame-allocator.js';
-import { HPAGE_PMD_SIZE, PAGE_SIZE, PG, Zone } from '../frames/frames.js';
-import { firstAddressIn, rmapObject, rmapWalk } from '../frames/rmap.js';
+import { PAGE_SIZE, PG, Zone } from '../frames/frames.js';
+import { rmapObject, rmapWalk, vmaAddress } from '../frames/rmap.js';
 import type { Memory } from '../memory.js';
-import { invalidateRangeEnd, invalidateRangeStart, type NotifierRange } from '../notifier.js';
 import { Kind, kindOf, Pte } from '../tables/entry.js';
-import { forEachMapping, removeMigrationPte, tryToMigrateEntry } from '../tables/migration-entries.js';
+import { pagesInVma, removeMigrationPte, tryToMigrateOne } from '../tables/migration-entries.js';
 import type { Table } from '../tables/page-table.js';
 import { mkPte } from '../tables/pte-build.js';
 import { ptlLock, ptlUnlock } from '../tables/ptl.js';
 import { TlbBatch } from '../tables/tlb.js';
 import type { Vma } from '../vmas/vma.js';
-import { findPmd, hugeStart, hugeVpn } from './thp-policy.js';
+import { hugeVpn, mmFindPmd, thpVmaSuitableOrder } from './thp-policy.js';
 import { splitHugePmd, splitHugePmdAddress } from './thp-split-pmd.js';
 
 const WORDS_IN_PAGE = PAGE_SIZE / 4;
@@ -33,7 +32,8 @@ export function canSplitFolio(memory: Memory, head: number): boolean {
  * Splits an anonymous large folio into small ones, wherever it is mapped. 0, -EAGAIN when somebody else has a reference
  * (a pin too), or -EBUSY. The caller holds the lock and one reference, and has both on the page `head` afterwards. Pages
  * that hold only zeroes become ZERO entries. With `isolated` (the folio is off the LRU) the tails are added to that
- * list, each with a reference, in place of the LRU. Linux: mm/huge_memory.c:split_huge_page_to_list_to_order()
+ * list, each with a reference, in place of the LRU.
+ * Linux: include/linux/huge_mm.h:split_folio(), mm/huge_memory.c:split_huge_page_to_list_to_order()
  */
 export function* splitFolio(memory: Memory, head: number, isolated: number[] | null = null): Coroutine<number> {
   const { frames } = memory;
@@ -61,36 +61,25 @@ function* unmapFolio(memory: Memory, head: number, vmas: readonly Vma[]): Corout
   memory.stats.tryToMigrate++;
   const batch = new TlbBatch();
   for (const vma of vmas) {
-    const addr = firstAddressIn(memory, head, vma);
+    const addr = vmaAddress(memory, head, vma);
     if (addr < 0) continue;
     const unmapped = yield* unmapFolioOne(memory, head, { vma, addr, batch });
     if (!unmapped || memory.frames.folioMapcount(head) === 0) break;
   }
-  batch.flush();
+  batch.tryToUnmapFlush();
 }
 
-/** Linux: mm/rmap.c:try_to_migrate_one() with TTU_SPLIT_HUGE_PMD */
+/** TTU_SPLIT_HUGE_PMD comes first. Linux: part of mm/rmap.c:try_to_migrate_one() */
 function* unmapFolioOne(
   memory: Memory,
   head: number,
-  { vma, addr, batch }: { vma: Vma; addr: number; batch: TlbBatch },
+  at: { vma: Vma; addr: number; batch: TlbBatch },
 ): Coroutine<boolean> {
-  const { mm } = vma;
-  const start = hugeStart(addr);
+  const { vma, addr } = at;
   // A part that the vma does not cover whole can't be mapped by a PMD, but it gets the event all the same.
-  const isWhole = start >= vma.start && start + HPAGE_PMD_SIZE <= vma.end;
+  const isWhole = thpVmaSuitableOrder(vma, addr);
   yield* splitHugePmdAddress(vma, addr, isWhole ? { folio: head, freeze: true } : { folio: 0 });
-  const npages = pagesIn(memory, head, { vma, addr });
-  const range: NotifierRange = { mm, start: addr, end: addr + npages * PAGE_SIZE, event: 'CLEAR', owner: null };
-  yield* invalidateRangeStart(range);
-  ptlLock(mm);
-  const unmapped = forEachMapping(mm, head, { addr, npages, kind: 'mapped' }, (table, index, vpn) => {
-    assert(table.isLeaf, `folio ${head} is still mapped by a PMD`);
-    return tryToMigrateEntry(mm, { table, index, vpn }, batch);
-  });
-  ptlUnlock(mm);
-  invalidateRangeEnd(range);
-  return unmapped;
+  return yield* tryToMigrateOne(memory, head, at);
 }
 
 /** Nothing sleeps from here on, so nobody sees the tails half made. */
@@ -122,19 +111,13 @@ interface MigrationPart {
 function findMigrationParts(memory: Memory, head: number, vmas: readonly Vma[]): MigrationPart[] {
   const parts: MigrationPart[] = [];
   for (const vma of vmas) {
-    const addr = firstAddressIn(memory, head, vma);
-    if (addr >= 0) parts.push({ vma, addr, npages: pagesIn(memory, head, { vma, addr }) });
+    const addr = vmaAddress(memory, head, vma);
+    if (addr >= 0) parts.push({ vma, addr, npages: pagesInVma(memory, head, { vma, addr }) });
   }
   return parts;
 }
 
-function pagesIn(memory: Memory, head: number, { vma, addr }: { vma: Vma; addr: number }): number {
-  const { frames } = memory;
-  const end = frames.index(head) + frames.folioNrPages(head);
-  return Math.min(end - vma.indexOf(addr), (vma.end - addr) / PAGE_SIZE);
-}
-
-/** Linux: __split_huge_page(), __split_huge_page_tail() */
+/** Linux: part of mm/huge_memory.c:__split_huge_page() and __split_huge_page_tail() */
 function makeSmallFolios(memory: Memory, head: number, isolated: number[] | null): void {
   const { frames } = memory;
   const nr = frames.folioNrPages(head);
@@ -157,19 +140,19 @@ function makeSmallFolios(memory: Memory, head: number, isolated: number[] | null
 
 /**
  * Splits a locked anonymous folio whose every mapping is a migration entry. Its pages are then locked, each with one reference, and
- * named by small migration entries. 0, or -EAGAIN when somebody else has a reference. Linux: migrate_vma_split_unmapped_folio()
+ * named by small migration entries. 0, or -EAGAIN when somebody else has a reference. Linux: mm/huge_memory.c:folio_split_unmapped() of 6.19
  *
  * Deviates: Linux splits the entry in the migrating vma alone, and so leaves 2 MiB entries of what is no such folio any more in
  * processes that share it.
  */
-export function* splitUnmappedFolio(memory: Memory, head: number): Coroutine<number> {
+export function* folioSplitUnmapped(memory: Memory, head: number): Coroutine<number> {
   const { frames } = memory;
   assert(folioIsLocked(memory, head) && frames.folioMapcount(head) === 0, `pfn ${head} is no locked, unmapped folio`);
   const { inject } = memory.kernel;
   const injected = inject.armed ? yield* inject.reach(InjectPoint.thpSplit) : 0;
   if (injected !== 0) return injected;
   yield* rmapWalk(memory, head, function* (vma, addr) {
-    const slot = findPmd(vma.mm, hugeVpn(addr));
+    const slot = mmFindPmd(vma.mm, hugeVpn(addr));
     const isEntry = slot !== null && slot.table.lo(slot.index) & Pte.huge;
     if (isEntry && slot.table.hi(slot.index) === head) yield* splitHugePmd(vma, addr);
     return true;
@@ -178,11 +161,11 @@ export function* splitUnmappedFolio(memory: Memory, head: number): Coroutine<num
   if (frames.refcount(head) !== 1) return -EAGAIN;
   const nr = frames.folioNrPages(head);
   makeSmallFolios(memory, head, null);
-  for (let pfn = head + 1; pfn < head + nr; pfn++) folioLockNew(memory, pfn);
+  for (let pfn = head + 1; pfn < head + nr; pfn++) folioSetLocked(memory, pfn);
   return 0;
 }
 
-/** Linux: memchr_inv() over a page */
+/** Linux: part of mm/migrate.c:try_to_map_unused_to_zeropage() */
 function isZeroFilled(memory: Memory, pfn: number): boolean {
   const { words } = memory;
   const end = (pfn + 1) * WORDS_IN_PAGE;
@@ -190,7 +173,7 @@ function isZeroFilled(memory: Memory, pfn: number): boolean {
   return true;
 }
 
-/** Linux: remap_page(), with try_to_map_unused_to_zeropage() for `usesZeroPage` */
+/** One vma. Linux: part of mm/huge_memory.c:remap_page() */
 function remapPart(part: MigrationPart, folio: { head: number; nr: number; usesZeroPage: boolean }): void {
   const { vma } = part;
   const first = part.addr / PAGE_SIZE;
@@ -208,6 +191,7 @@ function remapPart(part: MigrationPart, folio: { head: number; nr: number; usesZ
   ptlUnlock(vma.mm);
 }
 
+/** Linux: part of mm/migrate.c:try_to_map_unused_to_zeropage() */
 function mapZeroPage(vma: Vma, table: Table, index: number): void {
   table.set(index, mkPte(vma) | Pte.special, ZERO_PFN);
   vma.mm.rss.anon--;

@@ -5,15 +5,14 @@ import { ZERO_PFN } from '../frames/frame-allocator.js';
 import { HPAGE_PMD_NR, HPAGE_PMD_SIZE, PG } from '../frames/frames.js';
 import { folioRemoveRmapPmd } from '../frames/rmap.js';
 import type { Memory } from '../memory.js';
-import { invalidateRangeEnd, invalidateRangeStart, type NotifierRange } from '../notifier.js';
-import { KIND_MASK, Kind, Pte } from '../tables/entry.js';
-import { migrationEntryFor } from '../tables/migration-entries.js';
+import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart, type NotifierRange } from '../notifier.js';
+import { KIND_MASK, Kind, migrationEntryFor, Pte } from '../tables/entry.js';
 import type { Table } from '../tables/page-table.js';
 import { folioMarkDirty, mkPte } from '../tables/pte-build.js';
 import { ptlLock, ptlUnlock } from '../tables/ptl.js';
-import { flushTlbPmd } from '../tables/tlb.js';
+import { flushPmdTlbRange } from '../tables/tlb.js';
 import type { Vma } from '../vmas/vma.js';
-import { findPmd, hugeStart, hugeVpn, type PmdSlot } from './thp-policy.js';
+import { hugeStart, hugeVpn, mmFindPmd, type PmdSlot } from './thp-policy.js';
 
 /** The folio whose mapping alone is to be split, and whether into migration entries. */
 export interface SplitPmdOptions {
@@ -31,16 +30,16 @@ export function* splitHugePmd(vma: Vma, addr: number, options: SplitPmdOptions =
   const { mm } = vma;
   const start = hugeStart(addr);
   const range: NotifierRange = { mm, start, end: start + HPAGE_PMD_SIZE, event: 'CLEAR', owner: null };
-  yield* invalidateRangeStart(range);
+  yield* mmuNotifierInvalidateRangeStart(range);
   ptlLock(mm);
   splitHugePmdLocked(vma, addr, options);
   ptlUnlock(mm);
-  invalidateRangeEnd(range);
+  mmuNotifierInvalidateRangeEnd(range);
 }
 
 /** As `splitHugePmd`, but nothing happens where not even a PMD table is. Linux: split_huge_pmd_address() */
 export function* splitHugePmdAddress(vma: Vma, addr: number, options: SplitPmdOptions = {}): Coroutine<void> {
-  if (findPmd(vma.mm, hugeVpn(addr)) !== null) yield* splitHugePmd(vma, addr, options);
+  if (mmFindPmd(vma.mm, hugeVpn(addr)) !== null) yield* splitHugePmd(vma, addr, options);
 }
 
 /**
@@ -58,14 +57,14 @@ export function* vmaAdjustTransHuge(vma: Vma, start: number, end: number): Corou
 /** `splitHugePmd` under the ptl and between the caller's events. Linux: split_huge_pmd_locked() */
 function splitHugePmdLocked(vma: Vma, addr: number, { folio, freeze = false }: SplitPmdOptions = {}): void {
   const { memory } = vma.mm;
-  const slot = findPmd(vma.mm, hugeVpn(addr));
+  const slot = mmFindPmd(vma.mm, hugeVpn(addr));
   if (slot === null) return;
   const lo = slot.table.lo(slot.index);
   const head = slot.table.hi(slot.index);
   const kind = lo & KIND_MASK;
   if (!(lo & Pte.huge)) return;
   if (folio !== undefined && (kind === Kind.migration || folio !== head)) return;
-  if (kind === Kind.present) flushTlbPmd(vma.mm, hugeVpn(addr));
+  if (kind === Kind.present) flushPmdTlbRange(vma.mm, hugeVpn(addr));
   const leaf = vma.mm.pageTable.newLeaf();
   if (lo & Pte.special) leaf.fill(mkPte(vma) | Pte.special, ZERO_PFN, 0);
   else if (kind === Kind.migration) leaf.fill(lo & ~Pte.huge, head, 1);
@@ -73,7 +72,7 @@ function splitHugePmdLocked(vma: Vma, addr: number, { folio, freeze = false }: S
   vma.mm.pageTable.setPteTable(hugeVpn(addr), leaf);
 }
 
-/** Linux: __split_huge_pmd_locked(), the parts for a present folio and for one on a device */
+/** A present folio, or one on a device. Linux: part of mm/huge_memory.c:__split_huge_pmd_locked() */
 function splitMapped(memory: Memory, leaf: Table, at: { vma: Vma; slot: PmdSlot; freeze: boolean }): void {
   const { frames } = memory;
   const lo = at.slot.table.lo(at.slot.index);
@@ -85,7 +84,7 @@ function splitMapped(memory: Memory, leaf: Table, at: { vma: Vma; slot: PmdSlot;
     leaf.fill(migrationEntryFor(lo, isExclusive) & ~Pte.huge, head, 1);
   } else {
     frames.addRefcount(head, HPAGE_PMD_NR - 1);
-    addPteMappings(memory, head, isExclusive);
+    folioAddAnonRmapPtes(memory, head, isExclusive);
     leaf.fill(smallEntry(at.vma, lo), head, 1);
   }
   folioRemoveRmapPmd(memory, head);
@@ -99,8 +98,8 @@ function smallEntry(vma: Vma, lo: number): number {
   return lo & Pte.young ? pte : pte & ~Pte.young;
 }
 
-/** Linux: folio_add_anon_rmap_ptes() */
-function addPteMappings(memory: Memory, head: number, isExclusive: boolean): void {
+/** Linux: mm/rmap.c:folio_add_anon_rmap_ptes() */
+function folioAddAnonRmapPtes(memory: Memory, head: number, isExclusive: boolean): void {
   const { frames } = memory;
   for (let pfn = head; pfn < head + HPAGE_PMD_NR; pfn++) {
     frames.addMapcount(pfn, 1);

@@ -3,12 +3,13 @@ import { type Coroutine, preemptPoint } from '../../core/effect.js';
 import { folioGet, folioIsolateLru, folioPut, folioTrylock, folioUnlock } from '../frames/folio.js';
 import { folioLikelyMappedShared } from '../frames/folio-sharing.js';
 import { HPAGE_PMD_SIZE, PAGE_SIZE, PG } from '../frames/frames.js';
-import { findPmd, hugeStart, type PmdSlot } from '../huge/thp-policy.js';
+import { hugeStart, mmFindPmd, type PmdSlot } from '../huge/thp-policy.js';
 import { splitFolio } from '../huge/thp-split-folio.js';
 import type { Memory } from '../memory.js';
 import { KIND_MASK, Kind, Pte } from '../tables/entry.js';
 import { pteIndex, type Table } from '../tables/page-table.js';
 import { ptlLock, ptlUnlock } from '../tables/ptl.js';
+import { madviseFolioPteBatch } from '../vmas/madvise-pages.js';
 import { VM } from '../vmas/vm-flags.js';
 import type { Vma } from '../vmas/vma.js';
 import { reclaimPages } from './swap-out.js';
@@ -32,11 +33,11 @@ export function* madvisePageout(vma: Vma, start: number, end: number): Coroutine
   return 0;
 }
 
-/** One PMD's part. Linux: mm/madvise.c:madvise_cold_or_pageout_pte_range() */
+/** One PMD's part. Linux: part of mm/madvise.c:madvise_cold_or_pageout_pte_range() */
 function* pageoutPart(vma: Vma, start: number, end: number): Coroutine<void> {
   const { mm } = vma;
   const folios: number[] = [];
-  const slot = findPmd(mm, start / PAGE_SIZE);
+  const slot = mmFindPmd(mm, start / PAGE_SIZE);
   if (slot === null) return;
   const lo = slot.table.lo(slot.index);
   if (lo & Pte.huge && !(yield* pageoutHuge(vma, slot, { isWhole: end - start === HPAGE_PMD_SIZE, folios }))) {
@@ -109,7 +110,7 @@ function isolatePages(
     if (frames.isZoneDevice(pfn)) continue;
     const head = frames.head(pfn);
     if (frames.order(head) > 0) {
-      nr = pteBatch(memory, table, { i, max: (end - addr) / PAGE_SIZE });
+      nr = madviseFolioPteBatch(memory, table, { index: i, max: (end - addr) / PAGE_SIZE });
       if (nr < frames.folioNrPages(head)) {
         if (folioLikelyMappedShared(memory, head) || !folioTrylock(memory, head)) continue;
         folioGet(memory, head);
@@ -120,22 +121,4 @@ function isolatePages(
     if (folioIsolateLru(memory, head)) folios.push(head);
   }
   return { addr: end, splitHead: 0, batch: 0 };
-}
-
-/** How many entries from `i` on map successive pages of one folio alike. Linux: madvise_folio_pte_batch() */
-function pteBatch(memory: Memory, table: Table, { i, max }: { i: number; max: number }): number {
-  const { frames } = memory;
-  const ignored = Pte.dirty | Pte.young;
-  const first = table.lo(i) & ~ignored;
-  const pfn = table.hi(i);
-  let nr = 1;
-  while (
-    nr < max &&
-    (table.lo(i + nr) & ~ignored) === first &&
-    table.hi(i + nr) === pfn + nr &&
-    frames.head(pfn + nr) === frames.head(pfn)
-  ) {
-    nr++;
-  }
-  return nr;
 }

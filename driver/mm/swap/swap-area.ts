@@ -32,13 +32,13 @@ export class SwapArea {
     return Math.max(0, this.slots - FIRST_SLOT);
   }
 
-  /** Linux: mm/swap.h:vm_swap_full() */
-  get isHalfFull(): boolean {
+  /** Linux: include/linux/swap.h:vm_swap_full() */
+  get vmSwapFull(): boolean {
     return this.used * 2 > this.capacity;
   }
 
   /** A slot for the page in frame `pfn`, which becomes its cached frame; 0 when swap is full. Linux: folio_alloc_swap() */
-  alloc(pfn: number): number {
+  folioAllocSwap(pfn: number): number {
     const slot = this.freeSlots.pop() ?? (this.fresh < this.slots ? this.fresh++ : 0);
     if (slot === 0) return 0;
     assert(this.counts[slot] === 0 && this.cached[slot] === 0, `free swap slot ${slot} is in use`);
@@ -48,18 +48,18 @@ export class SwapArea {
   }
 
   /** Entries that name `slot`, the cached frame not counted. Linux: swap_count() */
-  count(slot: number): number {
+  swapCount(slot: number): number {
     return this.counts[slot]!;
   }
 
   /** One more entry names `slot`. Linux: swap_duplicate() */
-  dup(slot: number): void {
+  swapDuplicate(slot: number): void {
     assert(this.isUsed(slot), `swap slot ${slot} is free and can't be duplicated`);
     this.counts[slot]!++;
   }
 
   /** An entry that named `slot` is gone; the slot is free with its last entry and frame. Linux: swap_free() */
-  free(slot: number): void {
+  swapFree(slot: number): void {
     const left = --this.counts[slot]!;
     assert(left >= 0, `swap slot ${slot} has ${left} entries`);
     this.releaseUnused(slot);

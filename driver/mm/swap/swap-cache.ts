@@ -10,7 +10,7 @@ import type { Memory } from '../memory.js';
 export function addToSwap(memory: Memory, pfn: number): boolean {
   const { frames } = memory;
   assert(folioIsLocked(memory, pfn) && frames.order(pfn) === 0, `pfn ${pfn} is not a locked small folio`);
-  const slot = memory.swap.alloc(pfn);
+  const slot = memory.swap.folioAllocSwap(pfn);
   if (slot === 0) return false;
   addToSwapCache(memory, pfn, slot);
   frames.setFlags(pfn, PG.dirty);
@@ -43,7 +43,7 @@ export function deleteFromSwapCache(memory: Memory, pfn: number): void {
  */
 export function folioFreeSwap(memory: Memory, pfn: number): boolean {
   const { frames } = memory;
-  if (!frames.hasFlags(pfn, PG.swapcache) || memory.swap.count(frames.swapSlot(pfn)) > 0) return false;
+  if (!frames.hasFlags(pfn, PG.swapcache) || memory.swap.swapCount(frames.swapSlot(pfn)) > 0) return false;
   deleteFromSwapCache(memory, pfn);
   frames.setFlags(pfn, PG.dirty);
   return true;
@@ -60,14 +60,14 @@ export function freeSwapCache(memory: Memory, pfn: number): void {
 
 /**
  * A SWAP entry that named `slot` is gone. With the last one an unmapped folio leaves the swap cache, if its lock is free.
- * Linux: mm/swapfile.c:free_swap_and_cache()
+ * Linux: include/linux/swap.h:free_swap_and_cache()
  */
 export function freeSwapAndCache(memory: Memory, slot: number): void {
   const { swap } = memory;
-  swap.free(slot);
+  swap.swapFree(slot);
   const pfn = swap.cachedPfn(slot);
-  if (pfn === 0 || swap.count(slot) > 0) return;
-  if (memory.frames.folioMapcount(pfn) > 0 && !swap.isHalfFull) return;
+  if (pfn === 0 || swap.swapCount(slot) > 0) return;
+  if (memory.frames.folioMapcount(pfn) > 0 && !swap.vmSwapFull) return;
   if (!folioTrylock(memory, pfn)) return;
   // The reference keeps the folio until it is unlocked.
   folioGet(memory, pfn);

@@ -1,10 +1,10 @@
 import { assert } from '../../core/assert.js';
 import { type Coroutine, preemptPoint } from '../../core/effect.js';
 import { InjectPoint } from '../../inject/inject-points.js';
-import { lockFaultEntry, type VmFault } from '../faults/fault.js';
 import { FAULT, VM_FAULT } from '../faults/fault-code.js';
 import { doWpPage } from '../faults/fault-wp.js';
-import { folioAddLru, folioGet, folioLock, folioLockNew, folioPut, folioUnlock } from '../frames/folio.js';
+import { pteOffsetMapLock, type VmFault } from '../faults/vm-fault.js';
+import { folioAddLru, folioGet, folioLock, folioPut, folioSetLocked, folioUnlock } from '../frames/folio.js';
 import { PG } from '../frames/frames.js';
 import { folioAddAnonRmapPte, folioSetAnon } from '../frames/rmap.js';
 import type { Memory } from '../memory.js';
@@ -19,15 +19,15 @@ const READ_POINT = preemptPoint('swap_read');
 
 /**
  * A fault on a SWAP entry: the page is mapped again, writable if it is this process's alone. VM_FAULT.* bits.
- * Linux: mm/memory.c:do_swap_page()
+ * Linux: part of mm/memory.c:do_swap_page()
  */
-export function* doSwapPage(fault: VmFault): Coroutine<number> {
+export function* swapInPage(fault: VmFault): Coroutine<number> {
   const { vma } = fault;
   const { memory } = vma.mm;
   const slot = fault.hi;
   const pfn = yield* swapCacheFolioLocked(memory, slot);
   if (pfn === 0) {
-    const table = lockFaultEntry(fault);
+    const table = pteOffsetMapLock(fault);
     if (table !== null) ptlUnlock(vma.mm);
     return table === null ? 0 : VM_FAULT.oom;
   }
@@ -37,7 +37,7 @@ export function* doSwapPage(fault: VmFault): Coroutine<number> {
     return VM_FAULT.sigbus;
   }
   const isOurs = memory.frames.hasFlags(pfn, PG.swapcache) && memory.frames.swapSlot(pfn) === slot;
-  const table = isOurs ? lockFaultEntry(fault) : null;
+  const table = isOurs ? pteOffsetMapLock(fault) : null;
   if (table === null) {
     // Deviates: Linux leaves a slot that lost its last entry meanwhile to a later reclaim.
     folioFreeSwap(memory, pfn);
@@ -55,7 +55,7 @@ export function* doSwapPage(fault: VmFault): Coroutine<number> {
 /**
  * The folio that caches `slot`, read from the device when there is none; locked and with one reference for the caller.
  * It may have lost the slot while the caller waited for the lock. 0 without memory.
- * Linux: mm/swap_state.c:swap_cache_get_folio(), swapin_readahead() with page-cluster 0
+ * Linux: part of mm/memory.c:do_swap_page(), with page-cluster 0
  */
 export function* swapCacheFolioLocked(memory: Memory, slot: number): Coroutine<number> {
   const { frames, swap, kernel } = memory;
@@ -67,7 +67,7 @@ export function* swapCacheFolioLocked(memory: Memory, slot: number): Coroutine<n
   }
   const pfn = memory.allocator.allocate();
   if (pfn === 0) return 0;
-  folioLockNew(memory, pfn);
+  folioSetLocked(memory, pfn);
   swap.setCached(slot, pfn);
   addToSwapCache(memory, pfn, slot);
   if (kernel.scheduler.contended) yield READ_POINT;
@@ -88,9 +88,9 @@ function mapSwappedPage(fault: VmFault, table: Table, pfn: number): boolean {
   const isWrite = (flags & FAULT.write) !== 0;
   assert(!frames.isAnonExclusive(pfn), `pfn ${pfn} is exclusive and in swap`);
   const wasExclusive = (fault.lo & Pte.exclusive) !== 0;
-  memory.swap.free(fault.hi);
+  memory.swap.swapFree(fault.hi);
   // A reader keeps the slot: a page that stays clean can be dropped again without writing it.
-  if (memory.swap.isHalfFull || (isWrite && frames.refcount(pfn) === 2)) folioFreeSwap(memory, pfn);
+  if (memory.swap.vmSwapFull || (isWrite && frames.refcount(pfn) === 2)) folioFreeSwap(memory, pfn);
   vma.mm.rss.anon++;
   vma.mm.rss.swap--;
   let lo = mkPte(vma);

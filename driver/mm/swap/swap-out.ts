@@ -1,5 +1,5 @@
 import type { Coroutine } from '../../core/effect.js';
-import { filemapRemoveFolio } from '../files/shmem.js';
+import { filemapRemoveFolio } from '../files/filemap.js';
 import { shmemSwapOut } from '../files/shmem-swap.js';
 import { folioPut, folioPutbackLru, folioTrylock, folioUnlock } from '../frames/folio.js';
 import { PG } from '../frames/frames.js';
@@ -36,11 +36,11 @@ export function* reclaimPages(memory: Memory, folios: number[]): Coroutine<void>
 
 /** Nobody's TLB may have a page that is free. */
 function putFlushed(memory: Memory, freed: number[], batch: TlbBatch): void {
-  batch.flush();
+  batch.tryToUnmapFlush();
   for (const pfn of freed.splice(0)) folioPut(memory, pfn);
 }
 
-/** True when only the isolation's reference is left. Linux: mm/vmscan.c:shrink_folio_list(), for one locked folio */
+/** True when only the isolation's reference of a locked folio is left. Linux: part of mm/vmscan.c:shrink_folio_list() */
 function* shrinkFolio(
   memory: Memory,
   pfn: number,
@@ -60,12 +60,12 @@ function* shrinkFolio(
   if (frames.order(pfn) > 0) return false;
   if (frames.folioMapcount(pfn) > 0) yield* tryToUnmap(memory, pfn, batch);
   if (frames.folioMapcount(pfn) > 0 || frames.folioMaybeDmaPinned(pfn)) {
-    if (memory.swap.isHalfFull) folioFreeSwap(memory, pfn);
+    if (memory.swap.vmSwapFull) folioFreeSwap(memory, pfn);
     return false;
   }
   if (frames.hasFlags(pfn, PG.dirty)) {
     // What is written out must be what the program wrote last. Linux: try_to_unmap_flush_dirty()
-    batch.flush();
+    batch.tryToUnmapFlush();
     if (!pageout(memory, pfn)) return false;
   }
   return removeMapping(memory, pfn);

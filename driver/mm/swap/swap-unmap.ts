@@ -4,10 +4,10 @@ import { folioPut } from '../frames/folio.js';
 import { PAGE_SIZE, PG } from '../frames/frames.js';
 import { folioRemoveRmapPte, folioTryShareAnonRmapPte, rmapWalk } from '../frames/rmap.js';
 import type { Memory } from '../memory.js';
-import { invalidateRangeEnd, invalidateRangeStart, type NotifierRange } from '../notifier.js';
+import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart, type NotifierRange } from '../notifier.js';
 import { Kind, kindOf, Pte } from '../tables/entry.js';
 import { pteIndex, type Table } from '../tables/page-table.js';
-import { addRss, folioMarkDirty } from '../tables/pte-build.js';
+import { addMmCounter, folioMarkDirty } from '../tables/pte-build.js';
 import { ptlLock, ptlUnlock } from '../tables/ptl.js';
 import type { TlbBatch } from '../tables/tlb.js';
 import { VM } from '../vmas/vm-flags.js';
@@ -26,16 +26,16 @@ export function* tryToUnmap(memory: Memory, pfn: number, batch: TlbBatch): Corou
   yield* rmapWalk(memory, pfn, function* (vma, addr) {
     const { mm } = vma;
     const range: NotifierRange = { mm, start: addr, end: addr + PAGE_SIZE, event: 'CLEAR', owner: null };
-    yield* invalidateRangeStart(range);
+    yield* mmuNotifierInvalidateRangeStart(range);
     ptlLock(mm);
     const goesOn = unmapEntry(vma, { addr, pfn }, batch);
     ptlUnlock(mm);
-    invalidateRangeEnd(range);
+    mmuNotifierInvalidateRangeEnd(range);
     return goesOn && frames.folioMapcount(pfn) > 0;
   });
 }
 
-/** Linux: mm/rmap.c:try_to_unmap_one(). False when the folio can't be unmapped here. */
+/** False when the folio can't be unmapped here. Linux: part of mm/rmap.c:try_to_unmap_one() */
 function unmapEntry(vma: Vma, { addr, pfn }: { addr: number; pfn: number }, batch: TlbBatch): boolean {
   const { mm } = vma;
   const { memory } = mm;
@@ -47,12 +47,12 @@ function unmapEntry(vma: Vma, { addr, pfn }: { addr: number; pfn: number }, batc
   if ((kindOf(lo) !== Kind.present && !isExclusiveMapping) || lo & Pte.special) return true;
   if (table.hi(i) !== pfn) return true;
   if (vma.flags & VM.locked) return false;
-  if (!isExclusiveMapping) batch.add(mm);
+  if (!isExclusiveMapping) batch.setTlbUbcFlushPending(mm);
   if (lo & Pte.dirty) folioMarkDirty(memory, pfn);
   if (memory.frames.isAnon(pfn)) {
     if (!replaceAnonEntry(vma, table, { i, pfn })) return false;
   } else {
-    addRss(mm, pfn, -1);
+    addMmCounter(mm, pfn, -1);
     clearEntry(table, i);
   }
   folioRemoveRmapPte(memory, pfn);
@@ -77,7 +77,7 @@ function replaceAnonEntry(vma: Vma, table: Table, { i, pfn }: { i: number; pfn: 
   const exclusive = frames.isAnonExclusive(pfn);
   if (exclusive && !folioTryShareAnonRmapPte(mm.memory, pfn)) return false;
   const slot = frames.swapSlot(pfn);
-  swap.dup(slot);
+  swap.swapDuplicate(slot);
   mm.rss.anon--;
   mm.rss.swap++;
   table.set(i, exclusive ? Kind.swap | Pte.exclusive : Kind.swap, slot);

@@ -4,7 +4,7 @@ import { hugetlbChangeProtection } from '../huge/hugetlb-protect.js';
 import { changeHugePmd } from '../huge/thp-protect.js';
 import { splitHugePmd } from '../huge/thp-split-pmd.js';
 import type { Memory } from '../memory.js';
-import { invalidateRangeEnd, invalidateRangeStart, type NotifierRange } from '../notifier.js';
+import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart, type NotifierRange } from '../notifier.js';
 import { VM, VM_ACCESS_FLAGS } from '../vmas/vm-flags.js';
 import type { Vma } from '../vmas/vma.js';
 import { Kind, kindOf, Pte } from './entry.js';
@@ -28,7 +28,7 @@ export function* changeProtection(vma: Vma, start: number, end: number): Corouti
     yield* changePudRange(vma, { start: addr, end: next }, gather);
     addr = next;
   }
-  gather.finish();
+  gather.tlbFinishMmu();
 }
 
 /** Linux: mm/mprotect.c:change_pud_range() */
@@ -41,13 +41,13 @@ function* changePudRange(vma: Vma, { start, end }: { start: number; end: number 
     if (pmd !== null) {
       if (range === null) {
         range = { mm, start: addr, end, event: 'PROTECTION_VMA', owner: null };
-        yield* invalidateRangeStart(range);
+        yield* mmuNotifierInvalidateRangeStart(range);
       }
       yield* changePmdRange(vma, { pmd, start: addr, end: next }, gather);
     }
     addr = next;
   }
-  if (range !== null) invalidateRangeEnd(range);
+  if (range !== null) mmuNotifierInvalidateRangeEnd(range);
 }
 
 /** Linux: mm/mprotect.c:change_pmd_range() */
@@ -65,7 +65,7 @@ function* changePmdRange(
     ptlLock(mm);
     if (pmd.lo(i) & Pte.huge) {
       changeHugePmd(vma, vpn);
-      gather.add(vpn, HPAGE_PMD_NR);
+      gather.tlbRemoveTlbEntry(vpn, HPAGE_PMD_NR);
     } else {
       const table = pmd.child(i);
       if (table !== null) changePteRange(vma, { table, vpn, count: (next - addr) / PAGE_SIZE }, gather);
@@ -89,7 +89,7 @@ function changePteRange(
     if (kind === Kind.none) continue;
     const pfn = table.hi(i);
     table.setLo(i, kind === Kind.present ? changePresent(vma, lo, pfn) : withoutWrite(memory, lo, pfn));
-    if (kind === Kind.present) gather.add(vpn + i - first);
+    if (kind === Kind.present) gather.tlbRemoveTlbEntry(vpn + i - first);
   }
 }
 

@@ -46,6 +46,13 @@ export function kindOf(lo: number): KindId {
   return (lo & KIND_MASK) as KindId;
 }
 
+/** The migration entry that remembers what `lo`, an entry that maps a page, allowed. */
+export function migrationEntryFor(lo: number, exclusive: boolean): number {
+  const kept = lo & (Pte.young | Pte.dirty | Pte.huge);
+  const rights = lo & Pte.write ? Pte.write : exclusive ? Pte.exclusive : 0;
+  return Kind.migration | kept | rights;
+}
+
 const SHORT: Record<KindId, string> = {
   [Kind.none]: 'NONE',
   [Kind.present]: 'PRESENT',

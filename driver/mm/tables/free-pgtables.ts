@@ -4,7 +4,7 @@ import { HPAGE_PMD_SIZE, PAGE_SIZE } from '../frames/frames.js';
 import type { Mm } from '../vmas/mm.js';
 import { VM } from '../vmas/vm-flags.js';
 import type { Vma } from '../vmas/vma.js';
-import { lockRmap, unlinkFileLocked, unlockRmap } from '../vmas/vma-list.js';
+import { lockRmap, removeSharedVmStruct, unlockRmap } from '../vmas/vma-list.js';
 import { alignDown, PGD_SIZE, PUD_SIZE, pgdAddrEnd, pmdAddrEnd, pudAddrEnd } from './page-align.js';
 import { pmdIndex, type Table } from './page-table.js';
 import { ptlLock, ptlUnlock } from './ptl.js';
@@ -25,7 +25,7 @@ interface PgtableRange {
  * Hides unmapped vmas, in order of address, from rmap and frees the tables that only they used. A table that
  * neighbours share stays, even when it is empty. Linux: mm/memory.c:free_pgtables()
  */
-export function* freePgtablesOfVmas(
+export function* freePgtables(
   mm: Mm,
   vmas: readonly Vma[],
   { floor, ceiling }: { floor: number; ceiling: number },
@@ -41,7 +41,7 @@ export function* freePgtablesOfVmas(
       yield* unlinkVma(last);
       i++;
     }
-    freePgtables(mm, { start: first.start, end: last.end, floor, ceiling: vmas[i]?.start ?? ceiling });
+    freePgdRange(mm, { start: first.start, end: last.end, floor, ceiling: vmas[i]?.start ?? ceiling });
   }
 }
 
@@ -49,16 +49,16 @@ function isGathered(last: Vma, next: Vma): boolean {
   return next.start <= last.end + HPAGE_PMD_SIZE && (next.flags & VM.hugetlb) === 0;
 }
 
-/** Linux: unlink_anon_vmas() and unlink_file_vma(), with their locks. */
+/** Linux: part of mm/memory.c:free_pgtables(). It takes the two locks one after the other. */
 function* unlinkVma(vma: Vma): Coroutine<void> {
   const locks = yield* lockRmap(vma);
   unlinkAnonVmas(vma);
-  unlinkFileLocked(vma);
+  removeSharedVmStruct(vma);
   unlockRmap(locks);
 }
 
 /** Frees the page tables of a range whose entries are gone already. Linux: mm/memory.c:free_pgd_range() */
-function freePgtables(mm: Mm, { start, end, floor, ceiling }: PgtableRange): void {
+function freePgdRange(mm: Mm, { start, end, floor, ceiling }: PgtableRange): void {
   let addr = alignDown(start, HPAGE_PMD_SIZE);
   if (addr < floor) addr += HPAGE_PMD_SIZE;
   const top = ceiling === Infinity ? Infinity : alignDown(ceiling, HPAGE_PMD_SIZE);

@@ -1,24 +1,24 @@
 import { assert } from '../../core/assert.js';
 import type { Coroutine } from '../../core/effect.js';
 import { InjectPoint } from '../../inject/inject-points.js';
-import { folioGet, folioPut, waitOnPageLocked } from '../frames/folio.js';
+import { folioGet, folioPut, migrationEntryWaitOnLocked } from '../frames/folio.js';
 import { PAGE_SIZE, PG, Zone } from '../frames/frames.js';
 import {
-  firstAddressIn,
   folioAddAnonRmapPte,
   folioAddFileRmapPte,
   folioRemoveRmapPte,
   folioTryShareAnonRmapPte,
   rmapObject,
   rmapWalk,
+  vmaAddress,
 } from '../frames/rmap.js';
-import { removeMigrationPmd, tryToMigratePmd } from '../huge/thp-migration.js';
+import { removeMigrationPmd, setPmdMigrationEntry } from '../huge/thp-migration.js';
 import type { Memory } from '../memory.js';
-import { invalidateRangeEnd, invalidateRangeStart, type NotifierRange } from '../notifier.js';
+import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart, type NotifierRange } from '../notifier.js';
 import type { KernelProfile } from '../profile.js';
 import type { Mm } from '../vmas/mm.js';
 import type { Vma } from '../vmas/vma.js';
-import { KIND_MASK, Kind, kindOf, Pte } from './entry.js';
+import { KIND_MASK, Kind, kindOf, migrationEntryFor, Pte } from './entry.js';
 import type { Table } from './page-table.js';
 import { pteIndex } from './page-table.js';
 import { folioMarkDirty, mkPte } from './pte-build.js';
@@ -39,30 +39,32 @@ export function* tryToMigrate(memory: Memory, pfn: number): Coroutine<void> {
   });
 }
 
-function* tryToMigrateOne(memory: Memory, head: number, at: { vma: Vma; addr: number }): Coroutine<boolean> {
-  const { vma, addr } = at;
+/** For one vma. With `batch` the flush of small entries is left to whoever has it. Linux: mm/rmap.c:try_to_migrate_one() */
+export function* tryToMigrateOne(
+  memory: Memory,
+  head: number,
+  at: { vma: Vma; addr: number; batch?: TlbBatch },
+): Coroutine<boolean> {
+  const { vma, addr, batch = null } = at;
   const { mm } = vma;
   const npages = pagesInVma(memory, head, at);
   const range: NotifierRange = { mm, start: addr, end: addr + npages * PAGE_SIZE, event: 'CLEAR', owner: null };
-  yield* invalidateRangeStart(range);
+  yield* mmuNotifierInvalidateRangeStart(range);
   ptlLock(mm);
-  const unmapped = forEachMapping(mm, head, { addr, npages, kind: 'mapped' }, (table, i, vpn) => {
-    if (!table.isLeaf) return tryToMigratePmd(vma, head, { table, index: i, vpn });
-    return tryToMigrateEntry(mm, { table, index: i, vpn });
+  const unmapped = pageVmaMappedWalk(mm, head, { addr, npages, kind: 'mapped' }, (table, i, vpn) => {
+    if (!table.isLeaf) return setPmdMigrationEntry(vma, head, { table, index: i, vpn });
+    return tryToMigrateEntry(mm, { table, index: i, vpn }, batch);
   });
   ptlUnlock(mm);
-  invalidateRangeEnd(range);
+  mmuNotifierInvalidateRangeEnd(range);
   return unmapped;
 }
 
-/**
- * For one entry that maps a page; false when the page may be pinned. With `batch` the flush is left to whoever
- * has it. Linux: try_to_migrate_one()
- */
-export function tryToMigrateEntry(
+/** For one entry that maps a page; false when the page may be pinned. Linux: part of mm/rmap.c:try_to_migrate_one() */
+function tryToMigrateEntry(
   mm: Mm,
   { table, index: i, vpn }: { table: Table; index: number; vpn: number },
-  batch: TlbBatch | null = null,
+  batch: TlbBatch | null,
 ): boolean {
   const { memory } = mm;
   const { frames } = memory;
@@ -76,18 +78,11 @@ export function tryToMigrateEntry(
   table.setLo(i, migrationEntryFor(lo, exclusive));
   if (kindOf(lo) === Kind.present) {
     if (batch === null) flushTlbPage(mm, vpn);
-    else batch.add(mm);
+    else batch.setTlbUbcFlushPending(mm);
   }
   folioRemoveRmapPte(memory, pfn);
   folioPut(memory, pfn);
   return true;
-}
-
-/** The migration entry that remembers what `lo`, an entry that maps a page, allowed. */
-export function migrationEntryFor(lo: number, exclusive: boolean): number {
-  const kept = lo & (Pte.young | Pte.dirty | Pte.huge);
-  const rights = lo & Pte.write ? Pte.write : exclusive ? Pte.exclusive : 0;
-  return Kind.migration | kept | rights;
 }
 
 /**
@@ -102,7 +97,7 @@ export function* removeMigrationPtes(memory: Memory, oldPfn: number, newPfn: num
   if (object === null) return;
   yield* object.lock.readLock();
   for (const vma of object.vmas) {
-    const addr = firstAddressIn(memory, folios.newHead, vma);
+    const addr = vmaAddress(memory, folios.newHead, vma);
     if (addr >= 0) removeMigrationPtesIn(vma, addr, folios);
   }
   object.lock.readUnlock();
@@ -126,7 +121,7 @@ function removeMigrationPtesIn(
     }
   } else {
     const npages = pagesInVma(memory, newHead, { vma, addr });
-    forEachMapping(mm, oldHead, { addr, npages, kind: 'migration' }, (table, i) => {
+    pageVmaMappedWalk(mm, oldHead, { addr, npages, kind: 'migration' }, (table, i) => {
       const newPfn = newHead + (table.hi(i) - oldHead);
       if (table.isLeaf) removeMigrationPte(vma, { table, index: i, newPfn });
       else removeMigrationPmd(vma, newHead, { table, index: i });
@@ -163,7 +158,7 @@ export function removeMigrationPte(vma: Vma, at: { table: Table; index: number; 
  * device-exclusive where that is a mapping), or is its migration entry. A PMD leaf is visited once, with its PMD table. False ends it.
  * Linux: page_vma_mapped_walk()
  */
-export function forEachMapping(
+function pageVmaMappedWalk(
   mm: Mm,
   head: number,
   range: { addr: number; npages: number; kind: 'mapped' | 'migration' },
@@ -196,10 +191,11 @@ function isMapping(lo: number, { exclusiveIsMapping }: KernelProfile): boolean {
   return kind === Kind.devicePrivate || (kind === Kind.deviceExclusive && exclusiveIsMapping);
 }
 
-function pagesInVma(memory: Memory, head: number, { vma, addr }: { vma: Vma; addr: number }): number {
+/** How many pages of the folio `vma` covers from `addr` on. */
+export function pagesInVma(memory: Memory, head: number, { vma, addr }: { vma: Vma; addr: number }): number {
   const { frames } = memory;
   const end = frames.index(head) + frames.folioNrPages(head);
-  return Math.min(end - vma.indexOf(addr), (vma.end - addr) / PAGE_SIZE);
+  return Math.min(end - vma.linearPageIndex(addr), (vma.end - addr) / PAGE_SIZE);
 }
 
 /** Waits until the migration entry at `vpn` is gone, if it still is one. Linux: migration_entry_wait() */
@@ -210,5 +206,5 @@ export function* migrationEntryWait(mm: Mm, vpn: number): Coroutine<void> {
   const leaf = pmd.child(pmdIndex);
   const table = leaf ?? pmd;
   const i = leaf === null ? pmdIndex : pteIndex(vpn);
-  if (kindOf(table.lo(i)) === Kind.migration) yield* waitOnPageLocked(mm.memory, table.hi(i));
+  if (kindOf(table.lo(i)) === Kind.migration) yield* migrationEntryWaitOnLocked(mm.memory, table.hi(i));
 }

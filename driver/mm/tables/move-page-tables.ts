@@ -4,7 +4,7 @@ import { HPAGE_PMD_NR, HPAGE_PMD_SIZE, PAGE_SIZE } from '../frames/frames.js';
 import { moveHugetlbPageTables } from '../huge/hugetlb-copy.js';
 import { moveHugePmd } from '../huge/thp-move.js';
 import { splitHugePmd } from '../huge/thp-split-pmd.js';
-import { invalidateRangeEnd, invalidateRangeStart, type NotifierRange } from '../notifier.js';
+import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart, type NotifierRange } from '../notifier.js';
 import type { Mm } from '../vmas/mm.js';
 import { VM } from '../vmas/vm-flags.js';
 import type { Vma } from '../vmas/vma.js';
@@ -38,24 +38,24 @@ export function* movePageTables(move: TableMove): Coroutine<void> {
     return;
   }
   const end = move.oldAddr + len;
-  const skipped = realignment(move);
+  const skipped = tryRealignAddr(move);
   let oldAddr = move.oldAddr - skipped;
   let newAddr = move.newAddr - skipped;
   const range: NotifierRange = { mm: vma.mm, start: oldAddr, end, event: 'UNMAP', owner: null };
-  yield* invalidateRangeStart(range);
+  yield* mmuNotifierInvalidateRangeStart(range);
   while (oldAddr < end) {
     const extent = yield* moveOneStep(move, { oldAddr, newAddr, end });
     oldAddr += extent;
     newAddr += extent;
   }
-  invalidateRangeEnd(range);
+  mmuNotifierInvalidateRangeEnd(range);
 }
 
 /**
  * How far both addresses can be moved down to a 2 MiB border, so that the first table moves as a whole: nothing may be
  * mapped in between. Linux: mm/mremap.c:try_realign_addr()
  */
-function realignment({ vma, oldAddr, newVma, newAddr, len }: TableMove): number {
+function tryRealignAddr({ vma, oldAddr, newVma, newAddr, len }: TableMove): number {
   const offset = oldAddr % HPAGE_PMD_SIZE;
   if (offset === 0 || len < HPAGE_PMD_SIZE - offset || newAddr % HPAGE_PMD_SIZE !== offset) return 0;
   return canAlignDown(vma, oldAddr) && canAlignDown(newVma, newAddr) ? offset : 0;
@@ -76,12 +76,12 @@ interface Step {
 function* moveOneStep(move: TableMove, step: Step): Coroutine<number> {
   const { mm } = move.vma;
   const { oldAddr } = step;
-  const pudExtent = extentOf(step, PUD_SIZE);
+  const pudExtent = getExtent(step, PUD_SIZE);
   const pud = mm.pageTable.root.child(Math.floor(oldAddr / PGD_SIZE));
   if (pud === null || pud.child(pudIndexOf(oldAddr)) === null) return pudExtent;
   if (pudExtent === PUD_SIZE && (yield* moveNormalPud(move, step))) return pudExtent;
 
-  const extent = extentOf(step, HPAGE_PMD_SIZE);
+  const extent = getExtent(step, HPAGE_PMD_SIZE);
   const oldPmd = mm.pageTable.pmdTable(oldAddr / PAGE_SIZE)!;
   const i = pmdIndex(oldAddr / PAGE_SIZE);
   if (oldPmd.lo(i) === Kind.none) return extent;
@@ -97,7 +97,7 @@ function* moveOneStep(move: TableMove, step: Step): Coroutine<number> {
 }
 
 /** The bytes up to the next border of either place. Linux: mm/mremap.c:get_extent() */
-function extentOf({ oldAddr, newAddr, end }: Step, size: number): number {
+function getExtent({ oldAddr, newAddr, end }: Step, size: number): number {
   return Math.min(end - oldAddr, size - (oldAddr % size), size - (newAddr % size));
 }
 
@@ -108,7 +108,7 @@ function pudIndexOf(addr: number): number {
 /** A whole PMD table changes its place. Linux: mm/mremap.c:move_normal_pud() */
 function* moveNormalPud({ vma, newVma }: TableMove, { oldAddr, newAddr }: Step): Coroutine<boolean> {
   const { mm } = newVma;
-  const to = pudTableAlloc(mm, newAddr);
+  const to = allocNewPud(mm, newAddr);
   const toIndex = pudIndexOf(newAddr);
   if (to.child(toIndex) !== null) return false;
   const from = mm.pageTable.root.child(Math.floor(oldAddr / PGD_SIZE))!;
@@ -124,7 +124,7 @@ function* moveNormalPud({ vma, newVma }: TableMove, { oldAddr, newAddr }: Step):
 }
 
 /** Linux: mm/mremap.c:alloc_new_pud() */
-function pudTableAlloc(mm: Mm, addr: number): Table {
+function allocNewPud(mm: Mm, addr: number): Table {
   const { root } = mm.pageTable;
   const index = Math.floor(addr / PGD_SIZE);
   const existing = root.child(index);

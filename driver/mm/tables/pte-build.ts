@@ -26,8 +26,8 @@ export function maybeMkwrite(lo: number, vma: Vma): number {
   return vma.flags & VM.write ? lo | Pte.write : lo;
 }
 
-/** Which resident counter a page belongs to. Linux: mm_counter() */
-export function addRss(mm: Mm, pfn: number, delta: number): void {
+/** Changes the resident counter that a page belongs to. Linux: add_mm_counter() of mm_counter() */
+export function addMmCounter(mm: Mm, pfn: number, delta: number): void {
   const { frames } = mm.memory;
   const flags = frames.flags(frames.head(pfn));
   if (flags & PG.anon) mm.rss.anon += delta;

@@ -53,7 +53,7 @@ export class Table {
     return this.below![i]!;
   }
 
-  /** Linux: set_pte_at(), set_pmd_at() */
+  /** Linux: part of set_pte_at() and set_pmd_at() */
   set(i: number, lo: number, hi: number): void {
     this.cells[2 * i] = lo;
     this.cells[2 * i + 1] = hi;
@@ -64,7 +64,7 @@ export class Table {
     this.cells[2 * i] = lo;
   }
 
-  /** Linux: pte_clear() */
+  /** Linux: part of pte_clear() and pmd_clear() */
   clear(i: number): void {
     this.set(i, Kind.none, 0);
   }

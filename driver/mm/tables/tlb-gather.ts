@@ -2,7 +2,7 @@ import { folioPut } from '../frames/folio.js';
 import { Zone } from '../frames/frames.js';
 import { freeSwapCache } from '../swap/swap-cache.js';
 import type { Mm } from '../vmas/mm.js';
-import { beginTlbFlushPending, endTlbFlushPending, flushTlbBatchedPending, flushTlbRange } from './tlb.js';
+import { decTlbFlushPending, flushTlbBatchedPending, flushTlbRange, incTlbFlushPending } from './tlb.js';
 
 /** Pages that are held back before they are flushed and freed. Linux: MAX_GATHER_BATCH_COUNT times MAX_GATHER_BATCH */
 const MAX_PAGES = 10_000;
@@ -17,40 +17,40 @@ export class TlbGather {
   private readonly pages: number[] = [];
 
   constructor(private readonly mm: Mm) {
-    beginTlbFlushPending(mm);
+    incTlbFlushPending(mm);
     flushTlbBatchedPending(mm);
   }
 
   /** The entry of `npages` pages at `vpn` was present and is not what it was. Linux: tlb_remove_tlb_entry() */
-  add(vpn: number, npages = 1): void {
+  tlbRemoveTlbEntry(vpn: number, npages = 1): void {
     if (vpn < this.first) this.first = vpn;
     if (vpn + npages > this.last) this.last = vpn + npages;
   }
 
   /** The reference of an entry that is gone; `add` was told of it. Linux: __tlb_remove_page() */
-  put(pfn: number): void {
+  tlbRemovePage(pfn: number): void {
     // What is on no core is in no TLB.
-    if (this.mm.tlb === null) this.release(pfn);
-    else if (this.pages.push(pfn) >= MAX_PAGES) this.flush();
+    if (this.mm.tlb === null) this.freePageAndSwapCache(pfn);
+    else if (this.pages.push(pfn) >= MAX_PAGES) this.tlbFlushMmu();
   }
 
   /** Linux: tlb_finish_mmu() */
-  finish(): void {
-    this.flush();
-    endTlbFlushPending(this.mm);
+  tlbFinishMmu(): void {
+    this.tlbFlushMmu();
+    decTlbFlushPending(this.mm);
   }
 
   /** Linux: tlb_flush_mmu() */
-  private flush(): void {
+  private tlbFlushMmu(): void {
     if (this.last > 0) flushTlbRange(this.mm, this.first, this.last - this.first);
     this.first = Number.POSITIVE_INFINITY;
     this.last = 0;
-    for (const pfn of this.pages) this.release(pfn);
+    for (const pfn of this.pages) this.freePageAndSwapCache(pfn);
     this.pages.length = 0;
   }
 
-  /** Linux: free_pages_and_swap_cache() */
-  private release(pfn: number): void {
+  /** Linux: mm/swap_state.c:free_page_and_swap_cache() */
+  private freePageAndSwapCache(pfn: number): void {
     const { memory } = this.mm;
     if (memory.frames.zone[pfn] === Zone.system) freeSwapCache(memory, pfn);
     folioPut(memory, pfn);

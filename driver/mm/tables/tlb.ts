@@ -12,10 +12,13 @@ export interface TlbEntry {
 
 /** The TLB of the core that an address space is on. Without address space identifiers it holds nothing of any other. */
 export interface Tlb {
-  /** Forgets `npages` pages from `vpn` on, for loads, stores and fetches. Linux: local_flush_tlb_page() */
+  /**
+   * Forgets `npages` pages from `vpn` on, for loads, stores and fetches.
+   * Linux: part of arch/riscv/mm/tlbflush.c:local_flush_tlb_range_asid(), as there are no ASIDs
+   */
   drop(vpn: number, npages: number): void;
   /** Linux: local_flush_tlb_all() */
-  dropAll(): void;
+  localFlushTlbAll(): void;
   /** What it holds, for the proof that it holds nothing wrong. */
   entries(): Iterable<TlbEntry>;
 }
@@ -37,27 +40,27 @@ export function flushTlbPage(mm: Mm, vpn: number): void {
 
 /** Linux: flush_tlb_range(), flush_tlb_mm_range() */
 export function flushTlbRange(mm: Mm, vpn: number, npages: number): void {
-  if (npages > FLUSH_ALL_THRESHOLD) mm.tlb?.dropAll();
+  if (npages > FLUSH_ALL_THRESHOLD) mm.tlb?.localFlushTlbAll();
   else mm.tlb?.drop(vpn, npages);
 }
 
 /** The one entry that maps 2 MiB. Linux: flush_pmd_tlb_range(), which pmdp_invalidate() ends with */
-export function flushTlbPmd(mm: Mm, vpn: number): void {
+export function flushPmdTlbRange(mm: Mm, vpn: number): void {
   mm.tlb?.drop(vpn - (vpn % HPAGE_PMD_NR), HPAGE_PMD_NR);
 }
 
 /** Linux: flush_tlb_mm() */
 export function flushTlbMm(mm: Mm): void {
-  mm.tlb?.dropAll();
+  mm.tlb?.localFlushTlbAll();
 }
 
-/** From here on until `endTlbFlushPending` entries may change before they are flushed. Linux: inc_tlb_flush_pending() */
-export function beginTlbFlushPending(mm: Mm): void {
+/** From here on until `decTlbFlushPending` entries may change before they are flushed. Linux: inc_tlb_flush_pending() */
+export function incTlbFlushPending(mm: Mm): void {
   mm.tlbFlushPending++;
 }
 
 /** Linux: dec_tlb_flush_pending() */
-export function endTlbFlushPending(mm: Mm): void {
+export function decTlbFlushPending(mm: Mm): void {
   assert(mm.tlbFlushPending > 0, `mm ${mm.id}: a flush ends that was not begun`);
   mm.tlbFlushPending--;
 }
@@ -70,25 +73,25 @@ export class TlbBatch {
   private readonly mms = new Set<Mm>();
 
   /** An entry of `mm` was taken away. Linux: set_tlb_ubc_flush_pending() */
-  add(mm: Mm): void {
+  setTlbUbcFlushPending(mm: Mm): void {
     if (this.mms.has(mm)) return;
     this.mms.add(mm);
     mm.tlbBatches++;
-    beginTlbFlushPending(mm);
+    incTlbFlushPending(mm);
   }
 
   /** Linux: try_to_unmap_flush() */
-  flush(): void {
+  tryToUnmapFlush(): void {
     for (const mm of this.mms) {
       flushTlbMm(mm);
       mm.tlbBatches--;
-      endTlbFlushPending(mm);
+      decTlbFlushPending(mm);
     }
     this.mms.clear();
   }
 }
 
-/** Whoever looks at entries and skips those that are gone must not trust that they are flushed. Linux: rmap.c, the same name */
+/** Whoever looks at entries and skips those that are gone must not trust that they are flushed. Linux: mm/rmap.c:flush_tlb_batched_pending() */
 export function flushTlbBatchedPending(mm: Mm): void {
   if (mm.tlbBatches > 0) flushTlbMm(mm);
 }

@@ -5,7 +5,7 @@ import { folioRemoveRmapPte } from '../frames/rmap.js';
 import { unmapHugepageRange } from '../huge/hugetlb-copy.js';
 import { zapHugePmd } from '../huge/thp-move.js';
 import { splitHugePmd } from '../huge/thp-split-pmd.js';
-import { invalidateRangeEnd, invalidateRangeStart, type NotifierRange } from '../notifier.js';
+import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart, type NotifierRange } from '../notifier.js';
 import { freeSwapAndCache } from '../swap/swap-cache.js';
 import type { Mm } from '../vmas/mm.js';
 import { VM } from '../vmas/vm-flags.js';
@@ -13,7 +13,7 @@ import type { Vma } from '../vmas/vma.js';
 import { Kind, kindOf, Pte } from './entry.js';
 import { pmdAddrEnd, pudAddrEnd } from './page-align.js';
 import { pmdIndex, pteIndex, type Table } from './page-table.js';
-import { addRss, folioMarkDirty } from './pte-build.js';
+import { addMmCounter, folioMarkDirty } from './pte-build.js';
 import { ptlLock, ptlUnlock } from './ptl.js';
 import { TlbGather } from './tlb-gather.js';
 
@@ -23,7 +23,7 @@ const ZAP_POINT = preemptPoint('zap');
  * Removes every entry of [start, end), which lies in `vma`, and what it owns: mappings, references, swap slots, resident
  * counts. The caller tells the notifiers. Linux: mm/memory.c:unmap_single_vma()
  */
-export function* zapPageRange(
+export function* unmapSingleVma(
   vma: Vma,
   start: number,
   end: number,
@@ -35,8 +35,8 @@ export function* zapPageRange(
     return;
   }
   const gather = new TlbGather(vma.mm);
-  yield* zapPmds(vma, { start, end }, { gather, evenCows });
-  gather.finish();
+  yield* unmapPageRange(vma, { start, end }, { gather, evenCows });
+  gather.tlbFinishMmu();
 }
 
 export interface ZapOptions {
@@ -51,7 +51,7 @@ interface Zap {
 }
 
 /** Linux: mm/memory.c:unmap_page_range() */
-function* zapPmds(vma: Vma, { start, end }: { start: number; end: number }, zap: Zap): Coroutine<void> {
+function* unmapPageRange(vma: Vma, { start, end }: { start: number; end: number }, zap: Zap): Coroutine<void> {
   const { pageTable, memory } = vma.mm;
   const { scheduler } = memory.kernel;
   for (let addr = start; addr < end; ) {
@@ -68,17 +68,17 @@ function* zapPmds(vma: Vma, { start, end }: { start: number; end: number }, zap:
 }
 
 /**
- * As `zapPageRange`, with the CLEAR event that MADV_DONTNEED and truncation owe the notifiers even where nothing is
+ * As `unmapSingleVma`, with the CLEAR event that MADV_DONTNEED and truncation owe the notifiers even where nothing is
  * mapped. Linux: mm/memory.c:zap_page_range_single()
  */
 export function* zapPageRangeSingle(vma: Vma, start: number, end: number, options: ZapOptions = {}): Coroutine<void> {
   const range: NotifierRange = { mm: vma.mm, start, end, event: 'CLEAR', owner: null };
-  yield* invalidateRangeStart(range);
-  yield* zapPageRange(vma, start, end, options);
-  invalidateRangeEnd(range);
+  yield* mmuNotifierInvalidateRangeStart(range);
+  yield* unmapSingleVma(vma, start, end, options);
+  mmuNotifierInvalidateRangeEnd(range);
 }
 
-/** Linux: mm/memory.c:zap_pmd_range(), one entry of it. */
+/** One entry of the table. Linux: part of mm/memory.c:zap_pmd_range() */
 function* zapPmd(vma: Vma, { pmd, start, end }: { pmd: Table; start: number; end: number }, zap: Zap): Coroutine<void> {
   const vpn = start / PAGE_SIZE;
   const i = pmdIndex(vpn);
@@ -115,20 +115,20 @@ function zapPteRange(
   ptlUnlock(mm);
 }
 
-/** The entry of a file's mapping has a page of the process's own. Linux: should_zap_folio(), should_zap_cows() */
+/** The entry of a file's mapping has a page of the process's own. Linux: part of mm/memory.c:should_zap_folio() */
 function isCow({ memory: { frames } }: Mm, lo: number, pfn: number): boolean {
   const kind = kindOf(lo);
   if (kind === Kind.swap) return true;
   return !(lo & Pte.special) && kind !== Kind.marker && kind !== Kind.hwpoison && frames.isAnon(pfn);
 }
 
-/** Gives up what an entry, already cleared, owned: spec 1.1. Linux: mm/memory.c:zap_nonpresent_ptes() */
+/** Gives up what an entry, already cleared, owned: spec 1.1. Linux: part of mm/memory.c:zap_pte_range() */
 function zapNonPresent(mm: Mm, lo: number, pfn: number): void {
   const { memory } = mm;
   switch (kindOf(lo)) {
     case Kind.devicePrivate:
     case Kind.deviceExclusive:
-      addRss(mm, pfn, -1);
+      addMmCounter(mm, pfn, -1);
       // A device-exclusive entry of 6.12 has a reference but is no mapping.
       if (kindOf(lo) === Kind.devicePrivate || memory.profile.exclusiveIsMapping) folioRemoveRmapPte(memory, pfn);
       folioPut(memory, pfn);
@@ -139,20 +139,20 @@ function zapNonPresent(mm: Mm, lo: number, pfn: number): void {
       return;
     // The migrator owns the page and finds nothing to restore.
     case Kind.migration:
-      addRss(mm, pfn, -1);
+      addMmCounter(mm, pfn, -1);
       return;
     default:
       return;
   }
 }
 
-/** As `zapNonPresent`; the page is put once no TLB has it any more. Linux: mm/memory.c:zap_present_ptes() */
+/** As `zapNonPresent`; the page is put once no TLB has it any more. Linux: part of mm/memory.c:zap_present_ptes() */
 function zapPresent(mm: Mm, { lo, pfn, vpn }: { lo: number; pfn: number; vpn: number }, gather: TlbGather): void {
   const { memory } = mm;
-  gather.add(vpn);
+  gather.tlbRemoveTlbEntry(vpn);
   if (lo & Pte.special) return;
   if (lo & Pte.dirty && !memory.frames.isAnon(pfn)) folioMarkDirty(memory, pfn);
-  addRss(mm, pfn, -1);
+  addMmCounter(mm, pfn, -1);
   folioRemoveRmapPte(memory, pfn);
-  gather.put(pfn);
+  gather.tlbRemovePage(pfn);
 }

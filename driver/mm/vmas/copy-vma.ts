@@ -1,8 +1,8 @@
 import type { Coroutine } from '../../core/effect.js';
 import { anonVmaClone } from '../frames/anon-rmap.js';
 import { PAGE_SIZE } from '../frames/frames.js';
-import type { Vma } from './vma.js';
-import { insertVma, linkFileLocked, lockRmap, unlockRmap, vmaDup } from './vma-list.js';
+import { type Vma, vmaIsAnonymous } from './vma.js';
+import { insertVma, lockRmap, unlockRmap, vmAreaDup, vmaLinkFile } from './vma-list.js';
 import { vmaMergeNewRange } from './vma-merge.js';
 
 /** What `copyVma` made. */
@@ -25,7 +25,7 @@ export function* copyVma(
 ): Coroutine<CopiedVma> {
   const { mm, flags, file, anonVma } = vma;
   const { addr, len, keepSource } = place;
-  const isUnfaulted = vma.isAnonymous && anonVma === null;
+  const isUnfaulted = vmaIsAnonymous(vma) && anonVma === null;
   const pgoff = isUnfaulted ? addr / PAGE_SIZE : place.pgoff;
   const at = mm.findVmaIndex(addr);
   let prev: Vma | null = mm.vmas[at - 1] ?? null;
@@ -42,7 +42,7 @@ export function* copyVma(
 }
 
 function* newCopy(vma: Vma, { addr, len, pgoff }: { addr: number; len: number; pgoff: number }): Coroutine<Vma> {
-  const copy = vmaDup(vma);
+  const copy = vmAreaDup(vma);
   copy.start = addr;
   copy.end = addr + len;
   copy.pgoff = pgoff;
@@ -51,7 +51,7 @@ function* newCopy(vma: Vma, { addr, len, pgoff }: { addr: number; len: number; p
   copy.file?.get();
   copy.ops?.open?.(copy);
   insertVma(copy);
-  linkFileLocked(copy);
+  vmaLinkFile(copy);
   unlockRmap(locks);
   return copy;
 }

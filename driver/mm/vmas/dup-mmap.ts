@@ -9,13 +9,13 @@ import { copyHugetlbPageRange } from '../huge/hugetlb-copy.js';
 import { copyHugePmd } from '../huge/thp-fork.js';
 import { splitHugePmd } from '../huge/thp-split-pmd.js';
 import type { Memory } from '../memory.js';
-import { invalidateRangeEnd, invalidateRangeStart, type NotifierRange } from '../notifier.js';
+import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart, type NotifierRange } from '../notifier.js';
 import { Kind, kindOf, Pte } from '../tables/entry.js';
 import { pteIndex, type Table } from '../tables/page-table.js';
-import { addRss, isCowMapping, maybeMkwrite, mkPte } from '../tables/pte-build.js';
+import { addMmCounter, isCowMapping, maybeMkwrite, mkPte } from '../tables/pte-build.js';
 import { ptlLock, ptlUnlock } from '../tables/ptl.js';
-import { beginTlbFlushPending, endTlbFlushPending, flushTlbMm } from '../tables/tlb.js';
-import { COPY_RESTORED, copyNonPresentPte } from './fork-non-present.js';
+import { decTlbFlushPending, flushTlbMm, incTlbFlushPending } from '../tables/tlb.js';
+import { COPY_RESTORED, copyNonpresentPte } from './fork-non-present.js';
 import { Mm } from './mm.js';
 import { VM, VM_LOCKED_MASK } from './vm-flags.js';
 import { Vma } from './vma.js';
@@ -37,7 +37,7 @@ export function* dupMmap(child: Mm, parent: Mm): Coroutine<number> {
   yield* parent.mmapLock.writeLock();
   yield* child.mmapLock.writeLock({ nested: true });
   let ret = 0;
-  beginTlbFlushPending(parent);
+  incTlbFlushPending(parent);
   for (const vma of parent.vmas) {
     if (vma.flags & VM.dontcopy) continue;
     if (child.memory.kernel.current.killed) ret = -EINTR;
@@ -46,7 +46,7 @@ export function* dupMmap(child: Mm, parent: Mm): Coroutine<number> {
   }
   if (ret < 0) child.isUnstable = true;
   flushTlbMm(parent);
-  endTlbFlushPending(parent);
+  decTlbFlushPending(parent);
   child.mmapLock.writeUnlock();
   parent.mmapLock.writeUnlock();
   return ret;
@@ -77,9 +77,9 @@ function* copyPageRange(dst: Vma, src: Vma): Coroutine<number> {
   if (src.flags & VM.hugetlb) return yield* copyHugetlbPageRange(dst, src);
   const isCow = isCowMapping(src.flags);
   const range: NotifierRange = { mm: src.mm, start: src.start, end: src.end, event: 'PROTECTION_PAGE', owner: null };
-  if (isCow) yield* invalidateRangeStart(range);
+  if (isCow) yield* mmuNotifierInvalidateRangeStart(range);
   const ret = yield* copyTables(dst, src);
-  if (isCow) invalidateRangeEnd(range);
+  if (isCow) mmuNotifierInvalidateRangeEnd(range);
   return ret < 0 ? -ENOMEM : 0;
 }
 
@@ -134,7 +134,7 @@ function* copyPteRange(dst: Vma, src: Vma, part: { vpn: number; next: number }):
 function copyPte(dst: Vma, src: Vma, at: { from: Table; to: Table; i: number; vpn: number }): number {
   const { from, to, i } = at;
   if (kindOf(from.lo(i)) !== Kind.present) {
-    const ret = copyNonPresentPte(dst, src, at);
+    const ret = copyNonpresentPte(dst, src, at);
     if (ret !== COPY_RESTORED) return ret;
   }
   const { memory } = src.mm;
@@ -142,12 +142,12 @@ function copyPte(dst: Vma, src: Vma, at: { from: Table; to: Table; i: number; vp
   const pfn = from.hi(i);
   if (!(lo & Pte.special)) {
     if (memory.frames.isAnon(pfn)) {
-      if (!folioTryDupAnonRmapPte(memory, pfn)) return copyPinnedPage(dst, at, pfn);
+      if (!folioTryDupAnonRmapPte(memory, pfn)) return copyPresentPage(dst, at, pfn);
     } else {
       folioAddFileRmapPte(memory, pfn);
     }
     folioGet(memory, pfn);
-    addRss(dst.mm, pfn, 1);
+    addMmCounter(dst.mm, pfn, 1);
   }
   if (isCowMapping(src.flags) && lo & Pte.write) {
     lo &= ~Pte.write;
@@ -159,7 +159,7 @@ function copyPte(dst: Vma, src: Vma, at: { from: Table; to: Table; i: number; vp
 }
 
 /** The child gets its own copy of a page that the parent may have pinned. Linux: copy_present_page() */
-function copyPinnedPage(dst: Vma, { to, i, vpn }: { to: Table; i: number; vpn: number }, pfn: number): number {
+function copyPresentPage(dst: Vma, { to, i, vpn }: { to: Table; i: number; vpn: number }, pfn: number): number {
   const { memory } = dst.mm;
   const copy = memory.allocator.allocate();
   if (copy === 0) return -ENOMEM;

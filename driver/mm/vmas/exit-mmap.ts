@@ -3,7 +3,7 @@ import type { Coroutine } from '../../core/effect.js';
 import { unlinkAnonVmas } from '../frames/anon-rmap.js';
 import { ptlLock, ptlUnlock } from '../tables/ptl.js';
 import { flushTlbMm } from '../tables/tlb.js';
-import { zapPageRange } from '../tables/zap.js';
+import { unmapSingleVma } from '../tables/zap.js';
 import type { Mm } from './mm.js';
 import type { Vma } from './vma.js';
 
@@ -25,12 +25,12 @@ export function mmdrop(mm: Mm): void {
 function* exitMmap(mm: Mm): Coroutine<void> {
   if (mm.notifier !== null) yield* mm.notifier.release(mm);
   yield* mm.mmapLock.readLock();
-  for (const vma of mm.vmas) yield* zapPageRange(vma, vma.start, vma.end);
+  for (const vma of mm.vmas) yield* unmapSingleVma(vma, vma.start, vma.end);
   mm.mmapLock.readUnlock();
   yield* mm.mmapLock.writeLock();
   const vmas = mm.vmas.splice(0);
   mm.memory.kernelMemory.give('object', vmas.length);
-  for (const vma of vmas) unlinkVma(vma);
+  for (const vma of vmas) unlinkDeadVma(vma);
   ptlLock(mm);
   mm.pageTable.destroy();
   flushTlbMm(mm);
@@ -40,7 +40,7 @@ function* exitMmap(mm: Mm): Coroutine<void> {
   for (const vma of vmas) yield* dropFile(vma);
 }
 
-function unlinkVma(vma: Vma): void {
+function unlinkDeadVma(vma: Vma): void {
   unlinkAnonVmas(vma);
   const mappers = vma.file?.mapping?.vmas;
   mappers?.splice(mappers.indexOf(vma), 1);

@@ -5,7 +5,7 @@ import { folioGet, folioTrylock, folioUnlock } from '../frames/folio.js';
 import { folioTryDupAnonRmapPte } from '../frames/rmap.js';
 import { Kind, kindOf, Pte } from '../tables/entry.js';
 import type { Table } from '../tables/page-table.js';
-import { addRss, isCowMapping } from '../tables/pte-build.js';
+import { addMmCounter, isCowMapping } from '../tables/pte-build.js';
 import type { Vma } from './vma.js';
 
 /** The parent's entry is present again: copy it as such. */
@@ -15,25 +15,25 @@ export const COPY_RESTORED = 1;
  * Copies one entry that is neither none nor present to the child; what was writable or exclusive in the parent becomes
  * read only and shared in both. 0, -EBUSY, or COPY_RESTORED. Linux: copy_nonpresent_pte()
  */
-export function copyNonPresentPte(dst: Vma, src: Vma, at: { from: Table; to: Table; i: number }): number {
+export function copyNonpresentPte(dst: Vma, src: Vma, at: { from: Table; to: Table; i: number }): number {
   const { from, to, i } = at;
   const lo = from.lo(i);
   const pfn = from.hi(i);
   switch (kindOf(lo)) {
     case Kind.swap:
-      src.mm.memory.swap.dup(pfn);
+      src.mm.memory.swap.swapDuplicate(pfn);
       dst.mm.rss.swap++;
       from.setLo(i, lo & ~Pte.exclusive);
       break;
     case Kind.migration:
-      addRss(dst.mm, pfn, 1);
+      addMmCounter(dst.mm, pfn, 1);
       if (isCowMapping(dst.flags)) from.setLo(i, lo & ~(Pte.write | Pte.exclusive));
       break;
     case Kind.devicePrivate:
       copyDevicePrivate(dst, src, at);
       break;
     case Kind.deviceExclusive:
-      return restoreForCopy(src, from, i);
+      return tryRestoreExclusivePte(src, from, i);
     default:
       return 0;
   }
@@ -45,14 +45,14 @@ function copyDevicePrivate(dst: Vma, src: Vma, { from, i }: { from: Table; i: nu
   const { memory } = src.mm;
   const pfn = from.hi(i);
   folioGet(memory, pfn);
-  addRss(dst.mm, pfn, 1);
+  addMmCounter(dst.mm, pfn, 1);
   const shared = folioTryDupAnonRmapPte(memory, pfn);
   assert(shared, `device-private pfn ${pfn} is pinned`);
   if (isCowMapping(dst.flags)) from.setLo(i, from.lo(i) & ~Pte.write);
 }
 
 /** Linux: try_restore_exclusive_pte() */
-function restoreForCopy(src: Vma, from: Table, i: number): number {
+function tryRestoreExclusivePte(src: Vma, from: Table, i: number): number {
   const { memory } = src.mm;
   const pfn = from.hi(i);
   if (!folioTrylock(memory, pfn)) return -EBUSY;

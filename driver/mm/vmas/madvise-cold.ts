@@ -5,9 +5,9 @@ import { PAGE_SIZE } from '../frames/frames.js';
 import { swapCacheFolioLocked } from '../swap/swap-in.js';
 import { Kind, kindOf, Pte } from '../tables/entry.js';
 import { pteIndex } from '../tables/page-table.js';
-import { advisePages, clearEntryBits, type PageAdvice } from './madvise-pages.js';
+import { advisePages, clearYoungDirtyPtes, type PageAdvice } from './madvise-pages.js';
 import { VM } from './vm-flags.js';
-import type { Vma } from './vma.js';
+import { type Vma, vmaIsAnonymous } from './vma.js';
 
 /**
  * MADV_COLD: the pages count as not used for long. 0 or -EINVAL.
@@ -22,9 +22,9 @@ export function* madviseCold(vma: Vma, start: number, end: number): Coroutine<nu
 
 const COLD: PageAdvice = {
   folio: (memory, at, gather) => {
-    if (memory.frames.folioMapcount(at.head) === at.count) clearEntryBits(at, Pte.young, gather);
+    if (memory.frames.folioMapcount(at.head) === at.count) clearYoungDirtyPtes(at, Pte.young, gather);
   },
-  huge: (_memory, at, gather) => clearEntryBits(at, Pte.young, gather),
+  huge: (_memory, at, gather) => clearYoungDirtyPtes(at, Pte.young, gather),
   nonPresent: () => {},
 };
 
@@ -33,7 +33,7 @@ const COLD: PageAdvice = {
  * Deviates: nothing is done for files, whose pages are always at hand. Linux: mm/madvise.c:madvise_willneed()
  */
 export function* madviseWillneed(vma: Vma, start: number, end: number): Coroutine<number> {
-  if (!vma.isAnonymous || vma.mm.rss.swap === 0) return 0;
+  if (!vmaIsAnonymous(vma) || vma.mm.rss.swap === 0) return 0;
   const { mm } = vma;
   for (let vpn = start / PAGE_SIZE; vpn < end / PAGE_SIZE; vpn++) {
     const table = mm.pageTable.pteTable(vpn);

@@ -3,29 +3,29 @@ import type { Coroutine } from '../../core/effect.js';
 import { folioTrylock, folioUnlock } from '../frames/folio.js';
 import { PG } from '../frames/frames.js';
 import type { Memory } from '../memory.js';
-import { invalidateRangeEnd, invalidateRangeStart, type NotifierRange } from '../notifier.js';
+import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart, type NotifierRange } from '../notifier.js';
 import { folioFreeSwap, freeSwapAndCache } from '../swap/swap-cache.js';
 import { Kind, kindOf, Pte } from '../tables/entry.js';
 import type { Table } from '../tables/page-table.js';
 import type { TlbGather } from '../tables/tlb-gather.js';
-import { advisePages, clearEntryBits, type FolioEntries, type PageAdvice } from './madvise-pages.js';
+import { advisePages, clearYoungDirtyPtes, type FolioEntries, type PageAdvice } from './madvise-pages.js';
 import type { Mm } from './mm.js';
-import type { Vma } from './vma.js';
+import { type Vma, vmaIsAnonymous } from './vma.js';
 
 /**
  * MADV_FREE: reclaim may drop the pages without writing them out until they are written again; swapped ones go at once.
  * Sends CLEAR over the range even where nothing is mapped. 0 or -EINVAL. Linux: mm/madvise.c:madvise_free_single_vma()
  */
-export function* madviseFree(vma: Vma, start: number, end: number): Coroutine<number> {
-  if (!vma.isAnonymous) return -EINVAL;
+export function* madviseFreeSingleVma(vma: Vma, start: number, end: number): Coroutine<number> {
+  if (!vmaIsAnonymous(vma)) return -EINVAL;
   const range: NotifierRange = { mm: vma.mm, start, end, event: 'CLEAR', owner: null };
-  yield* invalidateRangeStart(range);
+  yield* mmuNotifierInvalidateRangeStart(range);
   yield* advisePages(vma.mm, range, FREE);
-  invalidateRangeEnd(range);
+  mmuNotifierInvalidateRangeEnd(range);
   return 0;
 }
 
-const FREE: PageAdvice = { folio: freeFolio, huge: freeHuge, nonPresent: freeNonPresent };
+const FREE: PageAdvice = { folio: freeFolio, huge: madviseFreeHugePmd, nonPresent: freeNonPresent };
 
 /** Becomes clean and lazily free, unless somebody else maps or holds it. */
 function freeFolio(memory: Memory, at: FolioEntries, gather: TlbGather): void {
@@ -43,7 +43,7 @@ function freeFolio(memory: Memory, at: FolioEntries, gather: TlbGather): void {
 }
 
 /** Linux: mm/huge_memory.c:madvise_free_huge_pmd() */
-function freeHuge(memory: Memory, at: FolioEntries, gather: TlbGather): void {
+function madviseFreeHugePmd(memory: Memory, at: FolioEntries, gather: TlbGather): void {
   const { head } = at;
   if (!folioTrylock(memory, head)) return;
   memory.frames.clearFlags(head, PG.dirty);
@@ -52,7 +52,7 @@ function freeHuge(memory: Memory, at: FolioEntries, gather: TlbGather): void {
 }
 
 function cleanEntries(memory: Memory, at: FolioEntries, gather: TlbGather): void {
-  clearEntryBits(at, Pte.young | Pte.dirty, gather);
+  clearYoungDirtyPtes(at, Pte.young | Pte.dirty, gather);
   folioMarkLazyfree(memory, at.head);
 }
 

@@ -48,7 +48,7 @@ export function* advisePages(mm: Mm, range: { start: number; end: number }, advi
     yield* advisePmd(mm, { pmd, start: addr, end: next, gather }, advice);
     addr = next;
   }
-  gather.finish();
+  gather.tlbFinishMmu();
 }
 
 /** What one PMD entry covers, or a part of it. */
@@ -59,7 +59,7 @@ interface Part {
   readonly gather: TlbGather;
 }
 
-/** Linux: mm/madvise.c:madvise_free_pte_range(), madvise_cold_or_pageout_pte_range() */
+/** Linux: part of mm/madvise.c:madvise_free_pte_range() and madvise_cold_or_pageout_pte_range() */
 function* advisePmd(mm: Mm, part: Part, advice: PageAdvice): Coroutine<void> {
   const { pmd } = part;
   const i = pmdIndex(part.start / PAGE_SIZE);
@@ -79,7 +79,7 @@ function* advisePmd(mm: Mm, part: Part, advice: PageAdvice): Coroutine<void> {
   }
 }
 
-/** A 2 MiB entry; it stays one, or is a table afterwards. Linux: mm/huge_memory.c:madvise_free_huge_pmd() */
+/** A 2 MiB entry; it stays one, or is a table afterwards. Linux: part of mm/huge_memory.c:madvise_free_huge_pmd() */
 function* adviseHuge(mm: Mm, { pmd, start, end, gather }: Part, advice: PageAdvice): Coroutine<void> {
   const { memory } = mm;
   const index = pmdIndex(start / PAGE_SIZE);
@@ -119,7 +119,7 @@ function advisePtes(
     } else if (!(lo & Pte.special) && !memory.frames.isZoneDevice(pfn)) {
       const head = memory.frames.head(pfn);
       const nr = memory.frames.folioNrPages(head);
-      if (nr > 1) count = batchOf(memory, table, { index, max: end - vpn });
+      if (nr > 1) count = madviseFolioPteBatch(memory, table, { index, max: end - vpn });
       if (count < nr && takeForSplit(memory, head)) return vpn;
       if (count === nr) advice.folio(memory, { table, index, count, head, vpn }, gather);
       else count = 1;
@@ -129,8 +129,12 @@ function advisePtes(
   return end;
 }
 
-/** How many entries from `index` on map consecutive pages of one folio alike. Linux: madvise_folio_pte_batch() */
-function batchOf(memory: Memory, table: Table, { index, max }: { index: number; max: number }): number {
+/** How many entries from `index` on map consecutive pages of one folio alike. Linux: mm/madvise.c:madvise_folio_pte_batch() */
+export function madviseFolioPteBatch(
+  memory: Memory,
+  table: Table,
+  { index, max }: { index: number; max: number },
+): number {
   const { frames } = memory;
   const ignored = Pte.write | Pte.young | Pte.dirty;
   const lo = table.lo(index) & ~ignored;
@@ -139,7 +143,7 @@ function batchOf(memory: Memory, table: Table, { index, max }: { index: number; 
   let count = 1;
   const isNext = (i: number, pfn: number) =>
     (table.lo(i) & ~ignored) === lo && table.hi(i) === pfn && frames.head(pfn) === head;
-  while (count < max && isNext(index + 2 * count, first + count)) count++;
+  while (count < max && isNext(index + count, first + count)) count++;
   return count;
 }
 
@@ -159,12 +163,12 @@ function* splitAndPut(memory: Memory, pfn: number): Coroutine<boolean> {
 }
 
 /** Clears accessed or dirty bits, where there are any to clear. Linux: clear_young_dirty_ptes(), tlb_remove_tlb_entries() */
-export function clearEntryBits({ table, index, count, vpn }: FolioEntries, bits: number, gather: TlbGather): void {
+export function clearYoungDirtyPtes({ table, index, count, vpn }: FolioEntries, bits: number, gather: TlbGather): void {
   for (let n = 0; n < count; n++) {
-    const i = index + 2 * n;
+    const i = index + n;
     const lo = table.lo(i);
     if (!(lo & bits)) continue;
     table.setLo(i, lo & ~bits);
-    gather.add(vpn + n, lo & Pte.huge ? HPAGE_PMD_NR : 1);
+    gather.tlbRemoveTlbEntry(vpn + n, lo & Pte.huge ? HPAGE_PMD_NR : 1);
   }
 }

@@ -31,10 +31,10 @@ import { madvisePageout } from '../swap/pageout.js';
 import { alignDown, isHugeAligned, isPageAligned, pageAlign, TWO_64 } from '../tables/page-align.js';
 import { zapPageRangeSingle } from '../tables/zap.js';
 import { madviseCold, madviseWillneed } from './madvise-cold.js';
-import { madviseFree } from './madvise-free.js';
+import { madviseFreeSingleVma } from './madvise-free.js';
 import type { Mm } from './mm.js';
 import { VM, VM_SPECIAL } from './vm-flags.js';
-import type { Vma } from './vma.js';
+import { type Vma, vmaIsAnonymous } from './vma.js';
 import { vmaModifyFlags } from './vma-merge.js';
 
 /** Flags that only keep differing vmas apart here. */
@@ -92,7 +92,7 @@ export function* doMadvise(mm: Mm, start: number, len: number, advice: number): 
   const isPopulate = advice === MADV_POPULATE_READ || advice === MADV_POPULATE_WRITE;
   const result = isPopulate
     ? yield* madvisePopulate(mm, { start, end, write: advice === MADV_POPULATE_WRITE })
-    : yield* walkVmas(mm, { start, end, advice });
+    : yield* madviseWalkVmas(mm, { start, end, advice });
   if (isRead) mm.mmapLock.readUnlock();
   else mm.mmapLock.writeUnlock();
   return result;
@@ -105,7 +105,7 @@ interface Advice {
 }
 
 /** Gaps are passed over, but make the answer -ENOMEM; an error ends the walk. Linux: mm/madvise.c:madvise_walk_vmas() */
-function* walkVmas(mm: Mm, { start, end, advice }: Advice): Coroutine<number> {
+function* madviseWalkVmas(mm: Mm, { start, end, advice }: Advice): Coroutine<number> {
   let unmapped = 0;
   for (let at = start; at < end; ) {
     const vma = mm.findVma(at);
@@ -116,7 +116,7 @@ function* walkVmas(mm: Mm, { start, end, advice }: Advice): Coroutine<number> {
       if (at >= end) break;
     }
     const last = Math.min(vma.end, end);
-    const error = yield* adviseVma(vma, { start: at, end: last, advice });
+    const error = yield* madviseVmaBehavior(vma, { start: at, end: last, advice });
     if (error !== 0) return error;
     at = last;
   }
@@ -124,13 +124,13 @@ function* walkVmas(mm: Mm, { start, end, advice }: Advice): Coroutine<number> {
 }
 
 /** Linux: mm/madvise.c:madvise_vma_behavior() */
-function* adviseVma(vma: Vma, part: Advice): Coroutine<number> {
+function* madviseVmaBehavior(vma: Vma, part: Advice): Coroutine<number> {
   const { start, end, advice } = part;
   switch (advice) {
     case MADV_DONTNEED:
     case MADV_DONTNEED_LOCKED:
     case MADV_FREE:
-      return yield* dontneedOrFree(vma, part);
+      return yield* madviseDontneedFree(vma, part);
     case MADV_COLD:
       return yield* madviseCold(vma, start, end);
     case MADV_PAGEOUT:
@@ -153,7 +153,7 @@ function* madviseRemove(vma: Vma, start: number, end: number): Coroutine<number>
   const writable = VM.shared | VM.maywrite;
   if ((flags & writable) !== writable) return -EACCES;
   if (file === null || file.mapping === null) return -EOPNOTSUPP;
-  const offset = vma.indexOf(start) * PAGE_SIZE;
+  const offset = vma.linearPageIndex(start) * PAGE_SIZE;
   file.get();
   mm.mmapLock.readUnlock();
   yield* shmemPunchHole(mm.memory, file.mapping, offset, end - start);
@@ -163,7 +163,7 @@ function* madviseRemove(vma: Vma, start: number, end: number): Coroutine<number>
 }
 
 /** Linux: mm/madvise.c:madvise_dontneed_free() */
-function* dontneedOrFree(vma: Vma, { start, end, advice }: Advice): Coroutine<number> {
+function* madviseDontneedFree(vma: Vma, { start, end, advice }: Advice): Coroutine<number> {
   let last = end;
   if (vma.flags & VM.hugetlb) {
     if (advice === MADV_FREE || !isHugeAligned(start)) return -EINVAL;
@@ -172,7 +172,7 @@ function* dontneedOrFree(vma: Vma, { start, end, advice }: Advice): Coroutine<nu
     return -EINVAL;
   }
   if (start === last) return 0;
-  if (advice === MADV_FREE) return yield* madviseFree(vma, start, last);
+  if (advice === MADV_FREE) return yield* madviseFreeSingleVma(vma, start, last);
   yield* zapPageRangeSingle(vma, start, last);
   return 0;
 }
@@ -194,7 +194,7 @@ function flagError(vma: Vma, advice: number): number {
     case MADV_DOFORK:
       return vma.flags & VM.io ? -EINVAL : 0;
     case MADV_WIPEONFORK:
-      return vma.isAnonymous ? 0 : -EINVAL;
+      return vmaIsAnonymous(vma) ? 0 : -EINVAL;
     case MADV_DODUMP:
       return !(vma.flags & VM.hugetlb) && vma.flags & VM_SPECIAL ? -EINVAL : 0;
     default:

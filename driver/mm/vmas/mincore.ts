@@ -30,7 +30,7 @@ function mincorePage(vma: Vma, addr: number): number {
   const kind = table === null ? Kind.none : kindOf(table.lo(i));
   if (kind === Kind.swap) return inSwapCache(memory, table!.hi(i));
   if (kind !== Kind.none && kind !== Kind.marker) return 1;
-  const cached = vma.file?.mapping?.pages.get(vma.indexOf(addr)) ?? 0;
+  const cached = vma.file?.mapping?.pages.get(vma.linearPageIndex(addr)) ?? 0;
   return cached < 0 ? inSwapCache(memory, -1 - cached) : isUptodate(memory, cached);
 }
 

@@ -22,7 +22,7 @@ export function* doMlock(mm: Mm, start: number, len: number, flags = 0): Corouti
   if (flags & ~MLOCK_ONFAULT) return -EINVAL;
   const range = wholePages(start, len);
   const bits = flags & MLOCK_ONFAULT ? VM_LOCKED_MASK : VM.locked;
-  const error = yield* applyLockFlags(mm, range, bits);
+  const error = yield* applyVmaLockFlags(mm, range, bits);
   if (error !== 0) return error;
   const populated = yield* mmPopulate(mm, range.start, range.end, { stopsAtError: true });
   if (populated === -EFAULT) return -ENOMEM;
@@ -30,8 +30,8 @@ export function* doMlock(mm: Mm, start: number, len: number, flags = 0): Corouti
 }
 
 /** Linux: mm/mlock.c:munlock() */
-export function* doMunlock(mm: Mm, start: number, len: number): Coroutine<number> {
-  return yield* applyLockFlags(mm, wholePages(start, len), 0);
+export function* munlock(mm: Mm, start: number, len: number): Coroutine<number> {
+  return yield* applyVmaLockFlags(mm, wholePages(start, len), 0);
 }
 
 function wholePages(start: number, len: number): { start: number; end: number } {
@@ -40,7 +40,7 @@ function wholePages(start: number, len: number): { start: number; end: number } 
 }
 
 /** Linux: mm/mlock.c:apply_vma_lock_flags(), with its lock */
-function* applyLockFlags(mm: Mm, { start, end }: { start: number; end: number }, bits: number): Coroutine<number> {
+function* applyVmaLockFlags(mm: Mm, { start, end }: { start: number; end: number }, bits: number): Coroutine<number> {
   if (end < start || end >= TWO_64) return -EINVAL;
   yield* mm.mmapLock.writeLock();
   let error = 0;
@@ -61,7 +61,7 @@ function* applyLockFlags(mm: Mm, { start, end }: { start: number; end: number },
 /** Linux: mm/mlock.c:mlock_fixup() */
 function* mlockFixup(vma: Vma, { start, end, bits }: { start: number; end: number; bits: number }): Coroutine<number> {
   const flags = (vma.flags & ~VM_LOCKED_MASK) | bits;
-  if (flags === vma.flags || !supportsMlock(vma)) return 0;
+  if (flags === vma.flags || !vmaSupportsMlock(vma)) return 0;
   const changed = yield* vmaModifyFlags(vma, { start, end, flags });
   if (typeof changed === 'number') return changed;
   changed.flags = flags;
@@ -69,32 +69,33 @@ function* mlockFixup(vma: Vma, { start, end, bits }: { start: number; end: numbe
 }
 
 /** Linux: mm/internal.h:vma_supports_mlock() */
-export function supportsMlock({ flags }: { flags: number }): boolean {
+export function vmaSupportsMlock({ flags }: { flags: number }): boolean {
   return (flags & (VM_SPECIAL | VM.hugetlb)) === 0;
 }
 
-/** mlockall(2): what is mapped, or what will be. Linux: mm/mlock.c:apply_mlockall_flags() */
-export function* doMlockall(mm: Mm, flags: number): Coroutine<number> {
+/** What is mapped, or what will be. Linux: mm/mlock.c:mlockall() */
+export function* mlockall(mm: Mm, flags: number): Coroutine<number> {
   if (flags === 0 || flags & ~(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) || flags === MCL_ONFAULT) return -EINVAL;
   const bits = flags & MCL_ONFAULT ? VM_LOCKED_MASK : VM.locked;
   yield* mm.mmapLock.writeLock();
   mm.defFlags = flags & MCL_FUTURE ? bits : 0;
-  if (flags & MCL_CURRENT) yield* lockAll(mm, bits);
+  if (flags & MCL_CURRENT) yield* applyMlockallFlags(mm, bits);
   mm.mmapLock.writeUnlock();
   if (flags & MCL_CURRENT) yield* mmPopulate(mm, 0, TASK_SIZE);
   return 0;
 }
 
-export function* doMunlockall(mm: Mm): Coroutine<number> {
+/** Linux: mm/mlock.c:munlockall() */
+export function* munlockall(mm: Mm): Coroutine<number> {
   yield* mm.mmapLock.writeLock();
   mm.defFlags = 0;
-  yield* lockAll(mm, 0);
+  yield* applyMlockallFlags(mm, 0);
   mm.mmapLock.writeUnlock();
   return 0;
 }
 
-/** What can't be split stays as it is. */
-function* lockAll(mm: Mm, bits: number): Coroutine<void> {
+/** What can't be split stays as it is. Linux: mm/mlock.c:apply_mlockall_flags() */
+function* applyMlockallFlags(mm: Mm, bits: number): Coroutine<void> {
   for (let vma = mm.findVma(0); vma !== null; ) {
     const { start, end } = vma;
     yield* mlockFixup(vma, { start, end, bits });

@@ -24,14 +24,14 @@ import type { Coroutine } from '../../core/effect.js';
 import { HPAGE_PMD_SIZE, PAGE_SIZE } from '../frames/frames.js';
 import { hugetlbReservePages } from '../huge/hugetlb-pool.js';
 import { alignDown, alignUp, pageAlign } from '../tables/page-align.js';
-import { supportsMlock } from './mlock.js';
+import { vmaSupportsMlock } from './mlock.js';
 import type { Mm } from './mm.js';
-import { clearVmas, type DroppedFiles, dropVmas, gatherVmas, putFiles } from './munmap.js';
+import { type DroppedFiles, putFiles, vmsCleanUpArea, vmsCompleteMunmapVmas, vmsGatherMunmapVmas } from './munmap.js';
 import { mmPopulate } from './populate.js';
 import { getUnmappedArea, MMAP_MIN_ADDR } from './unmapped-area.js';
 import { VM, VM_ACCESS_FLAGS, VM_LOCKED_MASK } from './vm-flags.js';
 import { type MappedFile, Vma } from './vma.js';
-import { findVmaIntersection, insertVma, linkFileLocked, lockRmap, unlockRmap } from './vma-list.js';
+import { findVmaIntersection, insertVma, lockRmap, unlockRmap, vmaLinkFile } from './vma-list.js';
 import { vmaMergeNewRange } from './vma-merge.js';
 
 /** Flags that MAP_SHARED_VALIDATE takes. Linux: LEGACY_MAP_MASK, with MAP_32BIT, MAP_ABOVE4G and the two huge sizes. */
@@ -78,15 +78,15 @@ export interface MmapRequest {
   readonly mmapFile?: (vma: Vma) => Coroutine<number>;
 }
 
-/** The system call: an address, or a negative errno. Linux: mm/mmap.c:ksys_mmap_pgoff() */
-export function* doMmap(mm: Mm, request: MmapRequest): Coroutine<number> {
+/** The system call: an address, or a negative errno. Linux: mm/util.c:vm_mmap_pgoff(), part of mm/mmap.c:ksys_mmap_pgoff() */
+export function* vmMmapPgoff(mm: Mm, request: MmapRequest): Coroutine<number> {
   const isHugetlb = (request.flags & MAP_HUGETLB) !== 0;
   // Linux refuses MAP_HUGETLB for a file that is not on hugetlbfs. Deviates: shared hugetlb memory is refused too.
   if (isHugetlb && request.file !== null) return -EINVAL;
   const len = isHugetlb ? alignUp(request.len, HPAGE_PMD_SIZE) : request.len;
   const dropped: DroppedFiles = [];
   yield* mm.mmapLock.writeLock();
-  const addr = yield* mmapLocked(mm, { ...request, len }, dropped);
+  const addr = yield* doMmap(mm, { ...request, len }, dropped);
   mm.mmapLock.writeUnlock();
   yield* putFiles(dropped);
   const populates = (request.flags & (MAP_POPULATE | MAP_NONBLOCK)) === MAP_POPULATE;
@@ -96,7 +96,7 @@ export function* doMmap(mm: Mm, request: MmapRequest): Coroutine<number> {
 }
 
 /** The checks, in their order, and the place. Linux: mm/mmap.c:do_mmap() */
-function* mmapLocked(mm: Mm, request: MmapRequest, dropped: DroppedFiles): Coroutine<number> {
+function* doMmap(mm: Mm, request: MmapRequest, dropped: DroppedFiles): Coroutine<number> {
   const { prot, file } = request;
   if (request.len === 0) return -EINVAL;
   const flags = request.flags & MAP_FIXED_NOREPLACE ? request.flags | MAP_FIXED : request.flags;
@@ -129,7 +129,7 @@ function roundHintToMin(hint: number): number {
   return aligned !== 0 && aligned < MMAP_MIN_ADDR ? MMAP_MIN_ADDR : aligned;
 }
 
-/** The part of do_mmap() that depends on MAP_SHARED or MAP_PRIVATE. */
+/** What depends on MAP_SHARED or MAP_PRIVATE. Linux: part of mm/mmap.c:do_mmap() */
 function checkType(request: MmapRequest, flags: number): number {
   const type = flags & MAP_TYPE;
   if (flags & MAP_ANONYMOUS) {
@@ -146,7 +146,7 @@ function checkType(request: MmapRequest, flags: number): number {
   return flags & MAP_GROWSDOWN ? -EINVAL : 0;
 }
 
-/** Linux: calc_vm_prot_bits(), calc_vm_flag_bits(), and accountable_mapping(). PROT_* bits are VM_* bits. */
+/** PROT_* bits are VM_* bits. Linux: part of mm/mmap.c:do_mmap() and __mmap_region() */
 function vmFlagsOf(mm: Mm, { flags, mode }: MmapRequest, prot: number): number {
   let vmFlags = (prot & VM_ACCESS_FLAGS) | VM.mayread | VM.maywrite | VM.mayexec | mm.defFlags;
   if (flags & MAP_LOCKED) vmFlags |= VM.locked;
@@ -179,10 +179,10 @@ interface Region {
 function* mmapRegion(mm: Mm, request: MmapRequest, region: Region): Coroutine<number> {
   const { addr, len, vmFlags, pgoff, dropped } = region;
   const end = addr + len;
-  const gathered = yield* gatherVmas(mm, addr, end);
+  const gathered = yield* vmsGatherMunmapVmas(mm, addr, end);
   if (typeof gathered === 'number') return gathered;
-  yield* clearVmas(gathered);
-  dropVmas(gathered, dropped);
+  yield* vmsCleanUpArea(gathered);
+  vmsCompleteMunmapVmas(gathered, dropped);
   const at = mm.findVmaIndex(addr);
   const neighbours = { prev: mm.vmas[at - 1] ?? null, next: mm.vmas[at] ?? null };
   const range = { start: addr, end, flags: vmFlags, pgoff, file: request.file, anonVma: null, ...neighbours };
@@ -193,14 +193,14 @@ function* mmapRegion(mm: Mm, request: MmapRequest, region: Region): Coroutine<nu
     const { prev, next } = neighbours;
     const [floor, ceiling] = [prev?.end ?? 0, next?.start ?? Infinity];
     // What a driver had already put into the page table goes.
-    if (request.file !== null) yield* clearVmas({ mm, start: addr, end, vmas: [vma], floor, ceiling });
+    if (request.file !== null) yield* vmsCleanUpArea({ mm, start: addr, end, vmas: [vma], floor, ceiling });
     return error;
   }
-  if (!supportsMlock(vma)) vma.flags &= ~VM_LOCKED_MASK;
+  if (!vmaSupportsMlock(vma)) vma.flags &= ~VM_LOCKED_MASK;
   // A driver that changed the flags, as vm_insert_page() does, may have made the vma mergeable or unmergeable.
   const locks = yield* lockRmap(vma);
   insertVma(vma);
-  linkFileLocked(vma);
+  vmaLinkFile(vma);
   unlockRmap(locks);
   return addr;
 }

@@ -5,7 +5,7 @@ import { changeProtection } from '../tables/change-protection.js';
 import { isPageAligned, pageAlign, TWO_64 } from '../tables/page-align.js';
 import type { Mm } from './mm.js';
 import { VM, VM_ACCESS_FLAGS } from './vm-flags.js';
-import type { Vma } from './vma.js';
+import { type Vma, vmaIsAnonymous } from './vma.js';
 import { findVmaIntersection } from './vma-list.js';
 import { vmaModifyFlags } from './vma-merge.js';
 
@@ -16,7 +16,7 @@ const PROT_ALL = PROT_READ | PROT_WRITE | PROT_EXEC | PROT_SEM;
  * The system call: 0, -EINVAL, -ENOMEM (nothing mapped, or a gap: what lies before it is done), -EACCES.
  * Linux: mm/mprotect.c:do_mprotect_pkey()
  */
-export function* doMprotect(mm: Mm, start: number, len: number, prot: number): Coroutine<number> {
+export function* doMprotectPkey(mm: Mm, start: number, len: number, prot: number): Coroutine<number> {
   const grows = prot & PROT_GROWS;
   if (grows === PROT_GROWS) return -EINVAL;
   if (!isPageAligned(start)) return -EINVAL;
@@ -79,6 +79,6 @@ function accountedFlags(vma: Vma, flags: number): number {
     const exempt = VM.account | VM.write | VM.hugetlb | VM.shared | VM.noreserve;
     return vma.flags & exempt ? flags : flags | VM.account;
   }
-  const isUnused = vma.isAnonymous && vma.anonVma === null;
+  const isUnused = vmaIsAnonymous(vma) && vma.anonVma === null;
   return isUnused ? flags & ~VM.account : flags;
 }

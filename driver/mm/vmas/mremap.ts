@@ -8,11 +8,11 @@ import { alignUp, isHugeAligned, isPageAligned, pageAlign } from '../tables/page
 import { TASK_SIZE } from '../tables/page-table.js';
 import { copyVma } from './copy-vma.js';
 import type { Mm } from './mm.js';
-import { type DroppedFiles, munmapLocked, putFiles } from './munmap.js';
+import { type DroppedFiles, doVmiMunmap, putFiles } from './munmap.js';
 import { mmPopulate } from './populate.js';
 import { getUnmappedArea } from './unmapped-area.js';
 import { VM, VM_LOCKED_MASK } from './vm-flags.js';
-import type { Vma } from './vma.js';
+import { type Vma, vmaIsAnonymous } from './vma.js';
 import { findVmaIntersection, lockRmap, unlockRmap } from './vma-list.js';
 import { vmaMergeExtend } from './vma-merge.js';
 import { vmaMaySplit } from './vma-split.js';
@@ -36,9 +36,9 @@ const MREMAP_ALL = MREMAP_FIXED | MREMAP_MAYMOVE | MREMAP_DONTUNMAP;
 
 /**
  * The system call: the address where the memory is now, or -EINVAL, -EFAULT (not one vma), -ENOMEM.
- * Linux: mm/mremap.c:SYSCALL_DEFINE5(mremap)
+ * Linux: mm/mremap.c:mremap()
  */
-export function* doMremap(mm: Mm, request: MremapRequest): Coroutine<number> {
+export function* mremap(mm: Mm, request: MremapRequest): Coroutine<number> {
   const { flags, addr } = request;
   if (flags & ~MREMAP_ALL) return -EINVAL;
   if (flags & (MREMAP_FIXED | MREMAP_DONTUNMAP) && !(flags & MREMAP_MAYMOVE)) return -EINVAL;
@@ -66,7 +66,7 @@ function* mremapLocked(mm: Mm, request: Remap): Coroutine<number> {
   if (flags & (MREMAP_FIXED | MREMAP_DONTUNMAP)) return yield* mremapTo(mm, remap);
   if (oldLen === newLen) return addr;
   if (oldLen > newLen) {
-    const error = yield* munmapLocked(mm, { addr: addr + newLen, len: oldLen - newLen, dropped });
+    const error = yield* doVmiMunmap(mm, { addr: addr + newLen, len: oldLen - newLen, dropped });
     return error !== 0 ? error : addr;
   }
   return yield* growOrMove(mm, remap);
@@ -85,7 +85,7 @@ function* growOrMove(mm: Mm, remap: Remap): Coroutine<number> {
   const vma = vmaToResize(mm, remap);
   if (typeof vma === 'number') return vma;
   const delta = newLen - oldLen;
-  if (oldLen === vma.end - addr && isExpandable(mm, vma, delta)) {
+  if (oldLen === vma.end - addr && vmaExpandable(mm, vma, delta)) {
     const grown = yield* vmaMergeExtend(mm, vma, delta);
     return grown === null ? -ENOMEM : addr;
   }
@@ -96,7 +96,7 @@ function* growOrMove(mm: Mm, remap: Remap): Coroutine<number> {
 }
 
 /** Linux: mm/mremap.c:vma_expandable() */
-function isExpandable(mm: Mm, vma: Vma, delta: number): boolean {
+function vmaExpandable(mm: Mm, vma: Vma, delta: number): boolean {
   const end = vma.end + delta;
   return end <= TASK_SIZE && findVmaIntersection(mm, vma.end, end) === null;
 }
@@ -115,11 +115,11 @@ function* mremapTo(mm: Mm, remap: Remap): Coroutine<number> {
   if (addr + oldLen > newAddr && newAddr + newLen > addr) return -EINVAL;
   if (mm.vmas.length + 2 >= mm.memory.maxMapCount - 3) return -ENOMEM;
   if (flags & MREMAP_FIXED) {
-    const error = yield* munmapLocked(mm, { addr: newAddr, len: newLen, dropped });
+    const error = yield* doVmiMunmap(mm, { addr: newAddr, len: newLen, dropped });
     if (error !== 0) return error;
   }
   if (oldLen > newLen) {
-    const error = yield* munmapLocked(mm, { addr: addr + newLen, len: oldLen - newLen, dropped });
+    const error = yield* doVmiMunmap(mm, { addr: addr + newLen, len: oldLen - newLen, dropped });
     if (error !== 0) return error;
     oldLen = newLen;
   }
@@ -150,7 +150,7 @@ function* moveVma(mm: Mm, source: Vma, remap: Remap): Coroutine<number> {
   const error = source.start !== addr ? vmaMaySplit(source, addr) : 0;
   const errorBehind = source.end !== addr + oldLen ? vmaMaySplit(source, addr + oldLen) : 0;
   if (error !== 0 || errorBehind !== 0) return error || errorBehind;
-  const place = { addr: newAddr, len: newLen, pgoff: source.indexOf(addr), keepSource };
+  const place = { addr: newAddr, len: newLen, pgoff: source.linearPageIndex(addr), keepSource };
   const { newVma, vma, needRmapLocks } = yield* copyVma(source, place);
   yield* movePageTables({ vma, oldAddr: addr, newVma, newAddr, len: oldLen, needRmapLocks });
   if (keepSource) {
@@ -158,7 +158,7 @@ function* moveVma(mm: Mm, source: Vma, remap: Remap): Coroutine<number> {
     if (vma.start === addr && vma.end === addr + oldLen) yield* forgetAnonVmas(vma);
     return newAddr;
   }
-  yield* munmapLocked(mm, { addr, len: oldLen, dropped });
+  yield* doVmiMunmap(mm, { addr, len: oldLen, dropped });
   return newAddr;
 }
 
@@ -166,6 +166,6 @@ function* moveVma(mm: Mm, source: Vma, remap: Remap): Coroutine<number> {
 function* forgetAnonVmas(vma: Vma): Coroutine<void> {
   const locks = yield* lockRmap(vma);
   unlinkAnonVmas(vma);
-  if (vma.isAnonymous) vma.pgoff = vma.start / PAGE_SIZE;
+  if (vmaIsAnonymous(vma)) vma.pgoff = vma.start / PAGE_SIZE;
   unlockRmap(locks);
 }

@@ -1,11 +1,11 @@
 import { EINVAL, ENOMEM } from '../../../uapi/errno.js';
 import { assert } from '../../core/assert.js';
 import type { Coroutine } from '../../core/effect.js';
-import { invalidateRangeEnd, invalidateRangeStart, type NotifierRange } from '../notifier.js';
-import { freePgtablesOfVmas } from '../tables/free-pgtables.js';
+import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart, type NotifierRange } from '../notifier.js';
+import { freePgtables } from '../tables/free-pgtables.js';
 import { isPageAligned, pageAlign } from '../tables/page-align.js';
 import { TASK_SIZE } from '../tables/page-table.js';
-import { zapPageRange } from '../tables/zap.js';
+import { unmapSingleVma } from '../tables/zap.js';
 import type { Mm } from './mm.js';
 import type { MappedFile, Vma } from './vma.js';
 import { vmaBefore } from './vma-list.js';
@@ -18,10 +18,10 @@ import { splitVmaUnlimited } from './vma-split.js';
 export type DroppedFiles = MappedFile[];
 
 /** The system call: 0, -EINVAL or -ENOMEM. Linux: mm/mmap.c:__vm_munmap() */
-export function* doMunmap(mm: Mm, addr: number, len: number): Coroutine<number> {
+export function* vmMunmap(mm: Mm, addr: number, len: number): Coroutine<number> {
   const dropped: DroppedFiles = [];
   yield* mm.mmapLock.writeLock();
-  const result = yield* munmapLocked(mm, { addr, len, dropped });
+  const result = yield* doVmiMunmap(mm, { addr, len, dropped });
   // Deviates: Linux goes on under a read lock once the vmas are out of the list.
   mm.mmapLock.writeUnlock();
   yield* putFiles(dropped);
@@ -33,17 +33,17 @@ export function* putFiles(dropped: DroppedFiles): Coroutine<void> {
 }
 
 /** munmap under mmap_lock held for write. Linux: mm/vma.c:do_vmi_munmap() */
-export function* munmapLocked(
+export function* doVmiMunmap(
   mm: Mm,
   { addr, len, dropped }: { addr: number; len: number; dropped: DroppedFiles },
 ): Coroutine<number> {
   if (!isPageAligned(addr) || addr > TASK_SIZE || len > TASK_SIZE - addr) return -EINVAL;
   const end = addr + pageAlign(len);
   if (end === addr) return -EINVAL;
-  const gathered = yield* gatherVmas(mm, addr, end);
+  const gathered = yield* vmsGatherMunmapVmas(mm, addr, end);
   if (typeof gathered === 'number') return gathered;
-  yield* clearVmas(gathered);
-  dropVmas(gathered, dropped);
+  yield* vmsCleanUpArea(gathered);
+  vmsCompleteMunmapVmas(gathered, dropped);
   return 0;
 }
 
@@ -63,7 +63,7 @@ export interface GatheredVmas {
  * Takes the vmas of [start, end) out of the list, after cutting those at its borders. On -EINVAL or -ENOMEM the list is
  * as before, but for the first cut. Linux: mm/vma.c:vms_gather_munmap_vmas()
  */
-export function* gatherVmas(mm: Mm, start: number, end: number): Coroutine<GatheredVmas | number> {
+export function* vmsGatherMunmapVmas(mm: Mm, start: number, end: number): Coroutine<GatheredVmas | number> {
   const first = mm.findVma(start);
   if (first !== null && first.start < start && start < first.end) {
     if (end < first.end && mm.vmas.length >= mm.memory.maxMapCount) return -ENOMEM;
@@ -85,18 +85,21 @@ export function* gatherVmas(mm: Mm, start: number, end: number): Coroutine<Gathe
 }
 
 /** Removes the entries and the tables that became free, and closes the vmas. Linux: mm/vma.c:vms_clean_up_area() */
-export function* clearVmas({ mm, start, end, vmas, floor, ceiling }: GatheredVmas): Coroutine<void> {
+export function* vmsCleanUpArea({ mm, start, end, vmas, floor, ceiling }: GatheredVmas): Coroutine<void> {
   if (vmas.length === 0) return;
   const range: NotifierRange = { mm, start, end, event: 'UNMAP', owner: null };
-  yield* invalidateRangeStart(range);
-  for (const vma of vmas) yield* zapPageRange(vma, vma.start, vma.end);
-  invalidateRangeEnd(range);
-  yield* freePgtablesOfVmas(mm, vmas, { floor, ceiling });
+  yield* mmuNotifierInvalidateRangeStart(range);
+  for (const vma of vmas) yield* unmapSingleVma(vma, vma.start, vma.end);
+  mmuNotifierInvalidateRangeEnd(range);
+  yield* freePgtables(mm, vmas, { floor, ceiling });
   for (const vma of vmas) vma.ops?.close?.(vma);
 }
 
-/** Linux: mm/vma.c:vms_complete_munmap_vmas(), what is left of it */
-export function dropVmas({ vmas }: GatheredVmas, dropped: DroppedFiles): void {
+/**
+ * The files of vmas that are gone are dropped once mmap_lock is free. The entries went before, in `vmsCleanUpArea`.
+ * Linux: mm/vma.c:vms_complete_munmap_vmas()
+ */
+export function vmsCompleteMunmapVmas({ vmas }: GatheredVmas, dropped: DroppedFiles): void {
   for (const vma of vmas) {
     assert(vma.anonVma === null && vma.avcs.length === 0, 'an unmapped vma is still linked');
     if (vma.file !== null) dropped.push(vma.file);

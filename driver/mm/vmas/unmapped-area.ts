@@ -29,16 +29,16 @@ export function getUnmappedArea(mm: Mm, request: AreaRequest): number {
   const { addr, len } = request;
   if (len > TASK_SIZE) return -ENOMEM;
   let found: number;
-  if (request.isHugetlb) found = hugetlbArea(mm, request);
-  else if (request.isAnonymous && addr === 0 && isHugeAligned(len)) found = thpArea(mm, request);
-  else found = plainArea(mm, request);
+  if (request.isHugetlb) found = hugetlbGetUnmappedArea(mm, request);
+  else if (request.isAnonymous && addr === 0 && isHugeAligned(len)) found = thpGetUnmappedArea(mm, request);
+  else found = archGetUnmappedAreaTopdown(mm, request);
   if (found < 0) return found;
   if (found > TASK_SIZE - len) return -ENOMEM;
   return isPageAligned(found) ? found : -EINVAL;
 }
 
 /** Linux: arch/x86/kernel/sys_x86_64.c:arch_get_unmapped_area_topdown() */
-function plainArea(mm: Mm, { addr, len, flags }: AreaRequest): number {
+function archGetUnmappedAreaTopdown(mm: Mm, { addr, len, flags }: AreaRequest): number {
   if (flags & MAP_FIXED) return addr;
   const hint = alignDown(addr, PAGE_SIZE);
   if (hint !== 0 && isRoom(mm, hint, len)) return hint;
@@ -46,7 +46,7 @@ function plainArea(mm: Mm, { addr, len, flags }: AreaRequest): number {
 }
 
 /** Linux: arch/x86/mm/hugetlbpage.c:hugetlb_get_unmapped_area() */
-function hugetlbArea(mm: Mm, { addr, len, flags }: AreaRequest): number {
+function hugetlbGetUnmappedArea(mm: Mm, { addr, len, flags }: AreaRequest): number {
   if (!isHugeAligned(len)) return -EINVAL;
   if (flags & MAP_FIXED) return isHugeAligned(addr) ? addr : -EINVAL;
   const hint = alignUp(addr, HPAGE_PMD_SIZE);
@@ -55,14 +55,14 @@ function hugetlbArea(mm: Mm, { addr, len, flags }: AreaRequest): number {
 }
 
 /** A place with 2 MiB more than asked holds one on a 2 MiB border. Linux: mm/huge_memory.c:__thp_get_unmapped_area() */
-function thpArea(mm: Mm, request: AreaRequest): number {
+function thpGetUnmappedArea(mm: Mm, request: AreaRequest): number {
   if (request.flags & MAP_FIXED) return request.addr;
-  const found = plainArea(mm, { ...request, len: request.len + HPAGE_PMD_SIZE });
-  if (found < 0) return plainArea(mm, request);
+  const found = archGetUnmappedAreaTopdown(mm, { ...request, len: request.len + HPAGE_PMD_SIZE });
+  if (found < 0) return archGetUnmappedAreaTopdown(mm, request);
   return alignDown(found + HPAGE_PMD_SIZE, HPAGE_PMD_SIZE);
 }
 
-/** Linux: mmap_address_hint_valid(), and the test of a hint. */
+/** Is `addr` a hint that can be followed? Linux: part of arch/x86/kernel/sys_x86_64.c:arch_get_unmapped_area_topdown() */
 function isRoom(mm: Mm, addr: number, len: number): boolean {
   if (addr > TASK_SIZE - len) return false;
   const vma = mm.findVma(addr);
@@ -71,12 +71,12 @@ function isRoom(mm: Mm, addr: number, len: number): boolean {
 
 /** The highest free place below MMAP_BASE, or else the lowest one from TASK_UNMAPPED_BASE on; -ENOMEM without. */
 function search(mm: Mm, len: number, align: number): number {
-  const found = searchTopDown(mm, len, align);
-  return found >= 0 ? found : searchBottomUp(mm, len, align);
+  const found = unmappedAreaTopdown(mm, len, align);
+  return found >= 0 ? found : unmappedArea(mm, len, align);
 }
 
 /** Linux: mm/mmap.c:unmapped_area_topdown() */
-function searchTopDown(mm: Mm, len: number, align: number): number {
+function unmappedAreaTopdown(mm: Mm, len: number, align: number): number {
   const needed = len + align - PAGE_SIZE;
   let gapEnd = MMAP_BASE;
   for (let i = mm.findVmaIndex(MMAP_BASE - 1); i >= -1; i--) {
@@ -91,7 +91,7 @@ function searchTopDown(mm: Mm, len: number, align: number): number {
 }
 
 /** Linux: mm/mmap.c:unmapped_area() */
-function searchBottomUp(mm: Mm, len: number, align: number): number {
+function unmappedArea(mm: Mm, len: number, align: number): number {
   const needed = len + align - PAGE_SIZE;
   let gapStart = TASK_UNMAPPED_BASE;
   for (let i = mm.findVmaIndex(TASK_UNMAPPED_BASE); ; i++) {

@@ -34,7 +34,7 @@ export function removeVma(vma: Vma): void {
 }
 
 /** A copy that is in no list and has no anon_vma links, though it names the same anon_vma. Linux: vm_area_dup() */
-export function vmaDup(vma: Vma): Vma {
+export function vmAreaDup(vma: Vma): Vma {
   const copy = new Vma(vma.mm, vma.start, vma.end, vma.flags, vma.pgoff);
   copy.anonVma = vma.anonVma;
   copy.file = vma.file;
@@ -43,12 +43,12 @@ export function vmaDup(vma: Vma): Vma {
 }
 
 /** The file's rmap finds `vma` from now on. The caller holds i_mmap for write. Linux: __vma_link_file() */
-export function linkFileLocked(vma: Vma): void {
+export function vmaLinkFile(vma: Vma): void {
   vma.file?.mapping?.vmas.push(vma);
 }
 
 /** Linux: __remove_shared_vm_struct() */
-export function unlinkFileLocked(vma: Vma): void {
+export function removeSharedVmStruct(vma: Vma): void {
   const mappers = vma.file?.mapping?.vmas;
   if (mappers === undefined) return;
   const at = mappers.indexOf(vma);

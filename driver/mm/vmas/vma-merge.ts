@@ -7,7 +7,7 @@ import { vmaAdjustTransHuge } from '../huge/thp-split-pmd.js';
 import type { Mm } from './mm.js';
 import { VM_SPECIAL } from './vm-flags.js';
 import type { MappedFile, Vma } from './vma.js';
-import { lockRmap, removeVma, unlinkFileLocked, unlockRmap, vmaBefore } from './vma-list.js';
+import { lockRmap, removeSharedVmStruct, removeVma, unlockRmap, vmaBefore } from './vma-list.js';
 import { splitVma } from './vma-split.js';
 
 /** What a range is, or is about to be, as far as merging cares. Linux: struct vma_merge_struct */
@@ -26,7 +26,7 @@ export interface MergeRange {
 /**
  * Gives [start, end) of `vma` to a neighbour if that has the properties `flags`, or else makes it a vma of its own. The
  * caller sets the flags of the vma that it gets; when that is a merged one they are `flags` already. Answers a negative
- * errno when the vma can't be split there. Linux: mm/vma.c:vma_modify()
+ * errno when the vma can't be split there. Linux: mm/vma.c:vma_modify(), vma_modify_flags()
  */
 export function* vmaModifyFlags(
   vma: Vma,
@@ -60,12 +60,12 @@ function* vmaMergeExistingRange(
   const { mm, file, anonVma } = vma;
   const prev = atLeft ? vmaBefore(mm, start) : null;
   const next = atRight ? mm.findVma(end) : null;
-  const range = { start, end, flags, pgoff: vma.indexOf(start), file, anonVma, prev, next };
-  const left = canMergeLeft(range);
-  let right = canMergeRight(range, left);
+  const range = { start, end, flags, pgoff: vma.linearPageIndex(start), file, anonVma, prev, next };
+  const left = canVmaMergeLeft(range);
+  let right = canVmaMergeRight(range, left);
   const deletesVma = atLeft && atRight;
-  if ((!left && !right) || (deletesVma && !isRemovable(vma))) return null;
-  if (left && right && !isRemovable(next!)) right = false;
+  if ((!left && !right) || (deletesVma && !canMergeRemoveVma(vma))) return null;
+  if (left && right && !canMergeRemoveVma(next!)) right = false;
 
   if (left && right) return yield* mergeBoth(vma, prev!, next!);
   if (left) return yield* mergeIntoPrev(vma, prev!, end);
@@ -96,7 +96,7 @@ function* mergeIntoPrev(vma: Vma, prev: Vma, end: number): Coroutine<Vma> {
     deleteMerged(vma);
   } else {
     yield* vmaAdjustTransHuge(vma, end, vma.end);
-    vma.pgoff = vma.indexOf(end);
+    vma.pgoff = vma.linearPageIndex(end);
     vma.start = end;
   }
   prev.end = end;
@@ -131,9 +131,9 @@ function* mergeIntoNext(vma: Vma, next: Vma, start: number): Coroutine<Vma> {
 export function* vmaMergeNewRange(range: MergeRange): Coroutine<Vma | null> {
   if (range.flags & VM_SPECIAL) return null;
   const { prev, next, start, end } = range;
-  const left = canMergeLeft(range);
-  let right = canMergeRight(range, left);
-  if (left && right && !isRemovable(next!)) right = false;
+  const left = canVmaMergeLeft(range);
+  let right = canVmaMergeRight(range, left);
+  if (left && right && !canMergeRemoveVma(next!)) right = false;
   if (!left && !right) return null;
   const target = left ? prev! : next!;
   const removed = left && right ? next! : null;
@@ -154,7 +154,7 @@ export function* vmaMergeNewRange(range: MergeRange): Coroutine<Vma | null> {
 /** `vma` grows by `delta` bytes behind its end, where nothing is mapped. Linux: mm/vma.c:vma_merge_extend() */
 export function* vmaMergeExtend(mm: Mm, vma: Vma, delta: number): Coroutine<Vma | null> {
   const { end, flags, file, anonVma } = vma;
-  const pgoff = vma.indexOf(end);
+  const pgoff = vma.linearPageIndex(end);
   return yield* vmaMergeNewRange({
     start: end,
     end: end + delta,
@@ -168,14 +168,14 @@ export function* vmaMergeExtend(mm: Mm, vma: Vma, delta: number): Coroutine<Vma 
 }
 
 /** Linux: mm/vma.c:can_vma_merge_left(), can_vma_merge_after() */
-function canMergeLeft(range: MergeRange): boolean {
+function canVmaMergeLeft(range: MergeRange): boolean {
   const { prev } = range;
   if (prev === null || prev.end !== range.start || !isMergeableVma(range, prev)) return false;
-  return isMergeableAnonVma(range.anonVma, prev.anonVma, prev) && prev.indexOf(prev.end) === range.pgoff;
+  return isMergeableAnonVma(range.anonVma, prev.anonVma, prev) && prev.linearPageIndex(prev.end) === range.pgoff;
 }
 
 /** Linux: mm/vma.c:can_vma_merge_right(), can_vma_merge_before() */
-function canMergeRight(range: MergeRange, canLeft: boolean): boolean {
+function canVmaMergeRight(range: MergeRange, canLeft: boolean): boolean {
   const { next } = range;
   if (next === null || next.start !== range.end || !isMergeableVma(range, next)) return false;
   if (!isMergeableAnonVma(range.anonVma, next.anonVma, next)) return false;
@@ -198,7 +198,7 @@ function isMergeableAnonVma(a: AnonVma | null, b: AnonVma | null, vma: Vma | nul
 }
 
 /** A driver that counts its vmas must see every one closed by munmap. Linux: mm/vma.c:can_merge_remove_vma() */
-function isRemovable(vma: Vma): boolean {
+function canMergeRemoveVma(vma: Vma): boolean {
   return vma.ops?.close === undefined;
 }
 
@@ -211,7 +211,7 @@ function dupAnonVma(to: Vma, from: Vma): void {
 
 /** Linux: the `remove` part of mm/vma.c:vma_complete() */
 function deleteMerged(vma: Vma): void {
-  unlinkFileLocked(vma);
+  removeSharedVmStruct(vma);
   if (vma.anonVma !== null) unlinkAnonVmas(vma);
   assert(vma.avcs.length === 0, 'a merged vma is still linked to an anon_vma');
   removeVma(vma);

@@ -7,9 +7,9 @@ import { vmaAdjustTransHuge } from '../huge/thp-split-pmd.js';
 import { isHugeAligned } from '../tables/page-align.js';
 import { VM } from './vm-flags.js';
 import type { Vma } from './vma.js';
-import { insertVma, linkFileLocked, lockRmap, unlockRmap, vmaDup } from './vma-list.js';
+import { insertVma, lockRmap, unlockRmap, vmAreaDup, vmaLinkFile } from './vma-list.js';
 
-/** 0, or -EINVAL when `vma` can't have a border at `addr`. Linux: hugetlb_vm_op_split() */
+/** 0, or -EINVAL when `vma` can't have a border at `addr`. Linux: part of mm/vma.c:__split_vma() and mm/hugetlb.c:hugetlb_vm_op_split() */
 export function vmaMaySplit(vma: Vma, addr: number): number {
   return vma.flags & VM.hugetlb && !isHugeAligned(addr) ? -EINVAL : 0;
 }
@@ -29,7 +29,7 @@ export function* splitVmaUnlimited(vma: Vma, addr: number, { newBelow }: { newBe
   assert(addr > vma.start && addr < vma.end && addr % PAGE_SIZE === 0, 'a vma is split outside of it');
   const error = vmaMaySplit(vma, addr);
   if (error !== 0) return error;
-  const copy = vmaDup(vma);
+  const copy = vmAreaDup(vma);
   const pagesBelow = (addr - vma.start) / PAGE_SIZE;
   if (newBelow) {
     copy.end = addr;
@@ -49,7 +49,7 @@ export function* splitVmaUnlimited(vma: Vma, addr: number, { newBelow }: { newBe
     vma.end = addr;
   }
   insertVma(copy);
-  linkFileLocked(copy);
+  vmaLinkFile(copy);
   unlockRmap(locks);
   return 0;
 }

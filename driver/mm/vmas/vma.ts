@@ -39,23 +39,23 @@ export class Vma {
     public pgoff: number,
   ) {}
 
-  /** Private anonymous memory (also private hugetlb). Linux: vma_is_anonymous() is this without hugetlb. */
-  get isAnonymous(): boolean {
-    return this.file === null && (this.flags & (VM.hugetlb | VM.shared)) === 0;
-  }
-
   get isShared(): boolean {
     return (this.flags & VM.shared) !== 0;
   }
 
   /** The linear page index of `addr`. Linux: linear_page_index() */
-  indexOf(addr: number): number {
+  linearPageIndex(addr: number): number {
     return this.pgoff + (addr - this.start) / 4096;
   }
 
-  /** The address of page `index` of the mapping, or -1 when this vma does not cover it. Linux: vma_address() */
+  /** The address of page `index` of the mapping, or -1 when this vma does not cover it. Linux: part of mm/internal.h:vma_address() */
   addressOf(index: number): number {
     const addr = this.start + (index - this.pgoff) * 4096;
     return index >= this.pgoff && addr < this.end ? addr : -1;
   }
+}
+
+/** Private anonymous memory, which hugetlb is not. Linux: include/linux/mm.h:vma_is_anonymous() */
+export function vmaIsAnonymous(vma: Vma): boolean {
+  return vma.file === null && (vma.flags & (VM.hugetlb | VM.shared)) === 0;
 }

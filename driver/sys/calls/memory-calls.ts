@@ -7,12 +7,12 @@ import type { Coroutine } from '../../core/effect.js';
 import { type AccessResult, cpuLoad, cpuStore } from '../../mm/faults/access.js';
 import { PAGE_SIZE } from '../../mm/frames/frames.js';
 import { doMadvise } from '../../mm/vmas/madvise.js';
-import { doMlock, doMunlock } from '../../mm/vmas/mlock.js';
+import { doMlock, munlock } from '../../mm/vmas/mlock.js';
 import type { Mm } from '../../mm/vmas/mm.js';
-import { doMmap, type MmapRequest } from '../../mm/vmas/mmap.js';
-import { doMprotect } from '../../mm/vmas/mprotect.js';
-import { doMremap } from '../../mm/vmas/mremap.js';
-import { doMunmap } from '../../mm/vmas/munmap.js';
+import { type MmapRequest, vmMmapPgoff } from '../../mm/vmas/mmap.js';
+import { doMprotectPkey } from '../../mm/vmas/mprotect.js';
+import { mremap } from '../../mm/vmas/mremap.js';
+import { vmMunmap } from '../../mm/vmas/munmap.js';
 import type { OpenFile } from '../files/open-file.js';
 import { mmapSharedAnonymous } from '../files/shared-anonymous.js';
 import { MAX_TRANSFER_BYTES } from '../processes/machine-limits.js';
@@ -35,25 +35,26 @@ export const memoryCalls: SyscallTable = {
     args: 'nnnnnn',
     run: (thread, args) => {
       const [addr, len, prot, flags, fd, offset] = args as number[];
-      return mmap(thread, { addr: addr!, len: len!, prot: prot!, flags: flags!, fd: fd!, offset: offset! });
+      return ksysMmapPgoff(thread, { addr: addr!, len: len!, prot: prot!, flags: flags!, fd: fd!, offset: offset! });
     },
     note: 'the address',
   },
   munmap: {
     args: 'nn',
-    run: (thread, [addr, len]) => doMunmap(thread.process.mm, addr as number, len as number),
+    run: (thread, [addr, len]) => vmMunmap(thread.process.mm, addr as number, len as number),
     note: '0',
   },
   mprotect: {
     args: 'nnn',
-    run: (thread, [addr, len, prot]) => doMprotect(thread.process.mm, addr as number, len as number, prot as number),
+    run: (thread, [addr, len, prot]) =>
+      doMprotectPkey(thread.process.mm, addr as number, len as number, prot as number),
     note: '0',
   },
   mremap: {
     args: 'nnnn?n',
     run: (thread, args) => {
       const [addr, oldLen, newLen, flags, newAddr = 0] = args as number[];
-      return doMremap(thread.process.mm, { addr: addr!, oldLen: oldLen!, newLen: newLen!, flags: flags!, newAddr });
+      return mremap(thread.process.mm, { addr: addr!, oldLen: oldLen!, newLen: newLen!, flags: flags!, newAddr });
     },
     note: 'the new address',
   },
@@ -69,7 +70,7 @@ export const memoryCalls: SyscallTable = {
   },
   munlock: {
     args: 'nn',
-    run: (thread, [addr, len]) => doMunlock(thread.process.mm, addr as number, len as number),
+    run: (thread, [addr, len]) => munlock(thread.process.mm, addr as number, len as number),
     note: '0',
   },
   load: {
@@ -86,7 +87,7 @@ export const memoryCalls: SyscallTable = {
 };
 
 /** Linux: mm/mmap.c:ksys_mmap_pgoff() */
-function* mmap(thread: Thread, { addr, len, prot, flags: asked, fd, offset }: MmapArgs): Coroutine<number> {
+function* ksysMmapPgoff(thread: Thread, { addr, len, prot, flags: asked, fd, offset }: MmapArgs): Coroutine<number> {
   if (offset % PAGE_SIZE !== 0 || offset < 0 || addr < 0 || len < 0) return -EINVAL;
   const pgoff = offset / PAGE_SIZE;
   const { mm, files } = thread.process;
@@ -102,7 +103,7 @@ function* mmap(thread: Thread, { addr, len, prot, flags: asked, fd, offset }: Mm
     yield* file.put();
     return result;
   }
-  if (flags & MAP_HUGETLB || (flags & MAP_TYPE) === MAP_PRIVATE) return yield* doMmap(mm, request);
+  if (flags & MAP_HUGETLB || (flags & MAP_TYPE) === MAP_PRIVATE) return yield* vmMmapPgoff(mm, request);
   return yield* mmapSharedAnonymous(mm, thread.process.machine, request);
 }
 
@@ -115,7 +116,7 @@ function isOpenFor(file: OpenFile, prot: number, flags: number): boolean {
 function* mapFile(mm: Mm, file: OpenFile, request: MmapRequest): Coroutine<number> {
   if (!file.isMappable) return -ENODEV;
   const mode = { read: file.isReadable, write: file.isWritable };
-  return yield* doMmap(mm, { ...request, file, mode, mmapFile: (vma) => file.mmap(vma) });
+  return yield* vmMmapPgoff(mm, { ...request, file, mode, mmapFile: (vma) => file.mmap(vma) });
 }
 
 function* load(thread: Thread, addr: number, len: number): Coroutine<number | CallResult> {
@@ -149,7 +150,7 @@ const FAULT_SIGNALS = {
   oom: { signo: SIGKILL, code: 0 },
 } as const;
 
-/** A caught signal only stops the access; else the process dies of it. Linux: force_sig_fault() */
+/** A caught signal only stops the access; else the process dies of it. Linux: part of kernel/signal.c:force_sig_fault() */
 function raiseFault(thread: Thread, { fault, addr }: AccessResult): NonNullable<CallResult['signal']> {
   assert(fault !== 'none', 'an access that went well raises no signal');
   const { signo, code } = FAULT_SIGNALS[fault];

@@ -1,10 +1,10 @@
 import { EAGAIN, EINTR } from '../../../uapi/errno.js';
 import { exitStatus } from '../../../uapi/signal.js';
 import type { Coroutine } from '../../core/effect.js';
-import { forkProcess } from '../processes/fork.js';
-import { type Disposition, kill, setDisposition } from '../processes/send-signal.js';
+import { copyProcess } from '../processes/fork.js';
+import { type Disposition, doSigaction, killSomethingInfo } from '../processes/send-signal.js';
 import type { Thread } from '../processes/thread.js';
-import { waitForChild } from '../processes/wait.js';
+import { doWait } from '../processes/wait.js';
 import type { SyscallTable } from './syscall.js';
 
 /** Processes, threads and signals. */
@@ -29,30 +29,30 @@ export const processCalls: SyscallTable = {
   kill: {
     args: 'nn',
     *run(thread, [pid, signo]) {
-      return kill(thread.process, pid as number, signo as number);
+      return killSomethingInfo(thread.process, pid as number, signo as number);
     },
     note: '0, -EINVAL, -ESRCH',
   },
   wait: {
     args: '?n',
-    run: (thread, [pid = -1]) => waitForChild(thread, { pid: pid as number }),
+    run: (thread, [pid = -1]) => doWait(thread, { pid: pid as number }),
     note: 'pid and status of a child',
   },
   sigaction: {
     args: 'ns',
     *run(thread, [signo, disposition]) {
-      return setDisposition(thread.process, signo as number, disposition as Disposition);
+      return doSigaction(thread.process, signo as number, disposition as Disposition);
     },
     note: "'catch' or 'default'; 0 or -EINVAL",
   },
 };
 
 function* fork(thread: Thread): Coroutine<number> {
-  const child = yield* forkProcess(thread);
+  const child = yield* copyProcess(thread);
   return typeof child === 'number' ? child : child.pid;
 }
 
-/** A process that is on its way out gets no new thread, which nobody would end. Linux: kernel/fork.c:copy_process() */
+/** A process that is on its way out gets no new thread, which nobody would end. Linux: part of kernel/fork.c:copy_process() */
 function* newThread(thread: Thread): Coroutine<number> {
   const { machine } = thread.process;
   if (thread.task.killed) return -EINTR;
@@ -61,6 +61,6 @@ function* newThread(thread: Thread): Coroutine<number> {
 }
 
 function* exit(thread: Thread, status = 0): Coroutine<number> {
-  thread.process.groupExit(exitStatus(status));
+  thread.process.doGroupExit(exitStatus(status));
   return 0;
 }

@@ -4,7 +4,7 @@ import { readU64 } from '../../../uapi/u64.js';
 import type { Coroutine } from '../../core/effect.js';
 import { WaitQueue } from '../../core/wait-queue.js';
 import type { Machine } from '../machine/machine.js';
-import { waitInterruptible } from '../processes/interruptible.js';
+import { waitEventInterruptibleTimeout } from '../processes/interruptible.js';
 import type { Thread } from '../processes/thread.js';
 import { words64 } from '../processes/user-memory.js';
 import { OpenFile, POLL } from './open-file.js';
@@ -37,7 +37,8 @@ export class EventFd extends OpenFile {
     if (lenBytes < 8) return -EINVAL;
     while (this.count === 0) {
       if (this.flags & O_NONBLOCK) return -EAGAIN;
-      if ((yield* waitInterruptible(thread, this.changed, null)) === 'signal' && this.count === 0) return -EINTR;
+      if ((yield* waitEventInterruptibleTimeout(thread, this.changed, null)) === 'signal' && this.count === 0)
+        return -EINTR;
     }
     const value = this.efdFlags & EFD_SEMAPHORE ? 1 : this.count;
     this.count -= value;
@@ -51,7 +52,7 @@ export class EventFd extends OpenFile {
     if (value > MAX_COUNT) return -EINVAL;
     while (this.count + value > MAX_COUNT) {
       if (this.flags & O_NONBLOCK) return -EAGAIN;
-      if ((yield* waitInterruptible(thread, this.changed, null)) === 'signal') return -EINTR;
+      if ((yield* waitEventInterruptibleTimeout(thread, this.changed, null)) === 'signal') return -EINTR;
     }
     this.count += value;
     this.wake();

@@ -28,19 +28,19 @@ export class FdTable {
   }
 
   /** Keeps the lowest free descriptor for what comes of a call that may yet fail; -EMFILE. Linux: get_unused_fd_flags() */
-  reserve(): number {
+  getUnusedFdFlags(): number {
     const fd = this.lowestFree(0);
     if (fd >= 0) this.reserved.add(fd);
     return fd;
   }
 
   /** A reserved descriptor is free again. Linux: put_unused_fd() */
-  unreserve(fd: number): void {
+  putUnusedFd(fd: number): void {
     this.reserved.delete(fd);
   }
 
   /** A reserved descriptor now names `file`, whose reference it takes over. Linux: fd_install() */
-  fill(fd: number, file: OpenFile): void {
+  fdInstall(fd: number, file: OpenFile): void {
     assert(this.reserved.delete(fd), `descriptor ${fd} is filled and was not reserved`);
     this.put(fd, file);
   }
@@ -52,14 +52,14 @@ export class FdTable {
   }
 
   /** As `install`, at the lowest free descriptor from `from` on. Linux: f_dupfd() */
-  installFrom(file: OpenFile, from: number): number {
+  fDupfd(file: OpenFile, from: number): number {
     const fd = this.lowestFree(from);
     if (fd >= 0) this.put(fd, file);
     return fd;
   }
 
   /** `fd` names `file` from now on; what it named before is closed. Linux: do_dup2() */
-  *replace(fd: number, file: OpenFile): Coroutine<number> {
+  *doDup2(fd: number, file: OpenFile): Coroutine<number> {
     if (fd < 0 || fd >= this.maxFiles) return -EBADF;
     if (this.reserved.has(fd)) return -EBUSY;
     const old = this.get(fd);
@@ -84,7 +84,7 @@ export class FdTable {
   }
 
   /** Linux: fs/file.c:do_close_on_exec() */
-  *closeOnExec(): Coroutine<void> {
+  *doCloseOnExec(): Coroutine<void> {
     for (const fd of [...this.closedOnExec]) yield* this.close(fd);
   }
 
@@ -102,7 +102,7 @@ export class FdTable {
   }
 
   /** A child's table: the same open files under the same numbers. Linux: fs/file.c:dup_fd() */
-  duplicate(): FdTable {
+  dupFd(): FdTable {
     const copy = new FdTable(this.maxFiles);
     for (const file of this.files) {
       file?.get();
@@ -123,7 +123,7 @@ export class FdTable {
   }
 
   /** A process ends or takes a copy; with the last one everything is closed. Linux: fs/file.c:exit_files() */
-  *leave(): Coroutine<void> {
+  *exitFiles(): Coroutine<void> {
     assert(this.users > 0, 'a descriptor table is left once too often');
     if (--this.users > 0) return;
     for (let fd = 0; fd < this.files.length; fd++) yield* this.close(fd);

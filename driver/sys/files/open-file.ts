@@ -34,7 +34,7 @@ export const POLL = { in: 1, out: 4, err: 8, hup: 16, nval: 32 } as const;
 
 /** Where files of which the last reference is gone wait until the running call ends. Linux: delayed_fput, task_work */
 export interface ReleaseQueue {
-  deferRelease(file: OpenFile): void;
+  fput(file: OpenFile): void;
 }
 
 /**
@@ -71,7 +71,7 @@ export abstract class OpenFile implements MappedFile {
   *put(): Coroutine<void> {
     this.references--;
     assert(this.references >= 0, 'a file is put once too often');
-    if (this.references === 0) this.releases.deferRelease(this);
+    if (this.references === 0) this.releases.fput(this);
   }
 
   /** What the last close does. */
@@ -120,7 +120,7 @@ export abstract class OpenFile implements MappedFile {
     return -EINVAL;
   }
 
-  /** Makes room for [offset, offset + len), or a hole there. 0 or a negative errno. Linux: fs/open.c:vfs_fallocate() */
+  /** Makes room for [offset, offset + len), or a hole there. 0 or a negative errno. Linux: part of fs/open.c:vfs_fallocate() */
   *fallocate(_range: { mode: number; offset: number; len: number }): Coroutine<number> {
     return this.isSeekable ? -ENODEV : -ESPIPE;
   }

@@ -57,7 +57,7 @@ export class PagemapFile extends OpenFile {
     return { mode: S_IFREG | 0o400, size: 0, ino: 3, rdev: 0 };
   }
 
-  /** Linux: pagemap_read() */
+  /** Linux: part of fs/proc/task_mmu.c:pagemap_read() */
   override *pread(_thread: Thread, lenBytes: number, offset: number): Coroutine<Uint8Array | number> {
     if (offset % ENTRY_BYTES !== 0 || lenBytes % ENTRY_BYTES !== 0) return -EINVAL;
     const { mm } = this;
@@ -122,15 +122,15 @@ function pteToPagemapEntry(vma: Vma, { lo, hi }: { lo: number; hi: number }, out
     out.frame = lo & Pte.special ? ZERO_PFN : hi;
     if (lo & Pte.special) return;
     if (!frames.isAnon(hi)) out.flagsHi |= PM_FILE_HI;
-    if (preciseMapcount(vma, hi) === 1) out.flagsHi |= PM_MMAP_EXCLUSIVE_HI;
+    if (folioPrecisePageMapcount(vma, hi) === 1) out.flagsHi |= PM_MMAP_EXCLUSIVE_HI;
     return;
   }
   out.flagsHi |= PM_SWAP_HI;
   out.frame = swapType(lo) + hi * SWAP_TYPE_BITS;
-  if (holdsPfn(kind) && !frames.isAnon(hi)) out.flagsHi |= PM_FILE_HI;
+  if (isPfnSwapEntry(kind) && !frames.isAnon(hi)) out.flagsHi |= PM_FILE_HI;
 }
 
-/** A PMD leaf: THP, huge zero page, hugetlb or PMD migration entry. Linux: pagemap_pmd_range(), pagemap_hugetlb_range() */
+/** A PMD leaf: THP, huge zero page, hugetlb or PMD migration entry. Linux: part of fs/proc/task_mmu.c:pagemap_pmd_range() and pagemap_hugetlb_range() */
 function hugeEntry(vma: Vma, { lo, hi, offset }: { lo: number; hi: number; offset: number }, out: PagemapEntry): void {
   const { frames } = vma.mm.memory;
   const isHugetlb = (vma.flags & VM.hugetlb) !== 0;
@@ -138,7 +138,7 @@ function hugeEntry(vma: Vma, { lo, hi, offset }: { lo: number; hi: number; offse
     out.flagsHi |= PM_PRESENT_HI;
     out.frame = hi + offset;
     if (!frames.isAnon(hi)) out.flagsHi |= PM_FILE_HI;
-    const sole = isHugetlb ? frames.folioMapcount(hi) === 1 : preciseMapcount(vma, hi + offset) === 1;
+    const sole = isHugetlb ? frames.folioMapcount(hi) === 1 : folioPrecisePageMapcount(vma, hi + offset) === 1;
     if (sole) out.flagsHi |= PM_MMAP_EXCLUSIVE_HI;
     return;
   }
@@ -149,13 +149,13 @@ function hugeEntry(vma: Vma, { lo, hi, offset }: { lo: number; hi: number; offse
 }
 
 /** Linux: folio_precise_page_mapcount() */
-function preciseMapcount(vma: Vma, pfn: number): number {
+function folioPrecisePageMapcount(vma: Vma, pfn: number): number {
   const { frames } = vma.mm.memory;
   return frames.mapcount(pfn) + frames.entireMapcount(frames.head(pfn));
 }
 
 /** Linux: is_pfn_swap_entry() */
-function holdsPfn(kind: number): boolean {
+function isPfnSwapEntry(kind: number): boolean {
   return (
     kind === Kind.migration || kind === Kind.devicePrivate || kind === Kind.deviceExclusive || kind === Kind.hwpoison
   );

@@ -21,7 +21,7 @@ export class PidFile extends OpenFile {
     return false;
   }
 
-  /** Linux: pidfd_poll() */
+  /** Linux: part of fs/pidfs.c:pidfd_poll() */
   override poll(): number {
     if (this.process.state === 'reaped') return POLL.in | POLL.hup;
     return this.process.state === 'zombie' || this.thread?.isDead ? POLL.in : 0;

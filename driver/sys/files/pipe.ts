@@ -4,7 +4,7 @@ import { SIGPIPE } from '../../../uapi/signal.js';
 import type { Coroutine } from '../../core/effect.js';
 import { WaitQueue } from '../../core/wait-queue.js';
 import type { Machine } from '../machine/machine.js';
-import { waitInterruptible } from '../processes/interruptible.js';
+import { waitEventInterruptibleTimeout } from '../processes/interruptible.js';
 import { sendSignal } from '../processes/send-signal.js';
 import { SI_USER } from '../processes/signal-info.js';
 import type { Thread } from '../processes/thread.js';
@@ -76,13 +76,13 @@ abstract class PipeEnd extends OpenFile {
 }
 
 class PipeReader extends PipeEnd {
-  /** Linux: fs/pipe.c:pipe_read() */
+  /** Linux: part of fs/pipe.c:pipe_read() */
   override *read(thread: Thread, lenBytes: number): Coroutine<Uint8Array | number> {
     const { pipe } = this;
     while (pipe.used === 0) {
       if (pipe.writers === 0 || lenBytes === 0) return new Uint8Array();
       if (this.flags & O_NONBLOCK) return -EAGAIN;
-      const end = yield* waitInterruptible(thread, pipe.changed, null);
+      const end = yield* waitEventInterruptibleTimeout(thread, pipe.changed, null);
       if (end === 'signal' && pipe.used === 0) return -EINTR;
     }
     return pipe.take(lenBytes);
@@ -107,7 +107,7 @@ class PipeWriter extends PipeEnd {
     return -EBADF;
   }
 
-  /** Linux: fs/pipe.c:pipe_write() */
+  /** Linux: part of fs/pipe.c:pipe_write() */
   override *write(thread: Thread, bytes: Uint8Array): Coroutine<number> {
     const { pipe } = this;
     for (let done = 0; ; ) {
@@ -123,7 +123,8 @@ class PipeWriter extends PipeEnd {
       }
       if (done === bytes.length) return done;
       if (this.flags & O_NONBLOCK) return done > 0 ? done : -EAGAIN;
-      if ((yield* waitInterruptible(thread, pipe.changed, null)) === 'signal') return done > 0 ? done : -EINTR;
+      if ((yield* waitEventInterruptibleTimeout(thread, pipe.changed, null)) === 'signal')
+        return done > 0 ? done : -EINTR;
     }
   }
 

@@ -1,6 +1,6 @@
 import { EINTR } from '../../../uapi/errno.js';
 import type { Coroutine } from '../../core/effect.js';
-import { waitInterruptible } from '../processes/interruptible.js';
+import { waitEventInterruptibleTimeout } from '../processes/interruptible.js';
 import type { Thread } from '../processes/thread.js';
 import { POLL } from './open-file.js';
 
@@ -12,11 +12,11 @@ export interface PollEntry {
 }
 
 /** How many descriptors have something to report; -EINTR. `deadline` null waits for ever. Linux: fs/select.c:do_poll() */
-export function* poll(thread: Thread, entries: readonly PollEntry[], deadline: number | null): Coroutine<number> {
+export function* doPoll(thread: Thread, entries: readonly PollEntry[], deadline: number | null): Coroutine<number> {
   for (;;) {
     const ready = look(thread, entries);
     if (ready > 0) return ready;
-    const end = yield* waitInterruptible(thread, thread.process.machine.pollers, deadline);
+    const end = yield* waitEventInterruptibleTimeout(thread, thread.process.machine.pollers, deadline);
     if (end === 'timeout') return look(thread, entries);
     if (end === 'signal') return look(thread, entries) || -EINTR;
   }

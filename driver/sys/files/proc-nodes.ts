@@ -65,13 +65,13 @@ function hugepageNodes(memory: Memory): [string, TextNode][] {
   });
 }
 
-/** Linux: mm/hugetlb.c:nr_hugepages_store_common() */
+/** Linux: part of mm/hugetlb.c:nr_hugepages_store_common() */
 function nrHugepages({ hugetlb }: Memory): TextNode {
   return {
     read: () => `${hugetlb.count}\n`,
     write(text) {
       if (!/^\d+$/.test(text)) return -EINVAL;
-      hugetlb.resize(Number(text));
+      hugetlb.setMaxHugePages(Number(text));
       return 0;
     },
   };

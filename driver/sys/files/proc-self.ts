@@ -6,7 +6,7 @@ import { VM } from '../../mm/vmas/vm-flags.js';
 import type { Vma } from '../../mm/vmas/vma.js';
 import type { Machine } from '../machine/machine.js';
 import type { Process } from '../processes/process.js';
-import { pendingSignos } from '../processes/program-signals.js';
+import { doSigpending } from '../processes/program-signals.js';
 import { NO_SIGNALS, type SignalSet, signalSet } from '../processes/signal-set.js';
 import type { Thread } from '../processes/thread.js';
 import { OpenFile } from './open-file.js';
@@ -18,8 +18,8 @@ const NAME_COLUMN = 73;
 /** Puts the text files of /proc/self into the tree of paths; each shows what was true when it was opened. */
 export function addProcSelf(machine: Machine): void {
   const files: Record<string, (thread: Thread) => string> = {
-    maps: ({ process }) => process.mm.vmas.map((vma) => mapsLine(process, vma)).join(''),
-    smaps: ({ process }) => process.mm.vmas.map((vma) => mapsLine(process, vma) + smapsRows(vma)).join(''),
+    maps: ({ process }) => process.mm.vmas.map((vma) => showMapVma(process, vma)).join(''),
+    smaps: ({ process }) => process.mm.vmas.map((vma) => showMapVma(process, vma) + smapsRows(vma)).join(''),
     status: statusText,
     comm: ({ process }) => `${process.image?.comm ?? ''}\n`,
     cmdline: ({ process }) => (process.image?.layout.argv ?? []).map((arg) => `${arg}\0`).join(''),
@@ -36,7 +36,7 @@ export function addProcSelf(machine: Machine): void {
 }
 
 /** Linux: fs/proc/task_mmu.c:show_map_vma() */
-export function mapsLine(process: Process, vma: Vma): string {
+export function showMapVma(process: Process, vma: Vma): string {
   const { start, end, flags } = vma;
   const rights = `${flags & VM.read ? 'r' : '-'}${flags & VM.write ? 'w' : '-'}${flags & VM.exec ? 'x' : '-'}`;
   const offset = vma.file === null ? 0 : vma.pgoff * PAGE_SIZE;
@@ -70,7 +70,7 @@ interface Resident {
 }
 
 /** Linux: fs/proc/task_mmu.c:smap_gather_stats() */
-function resident(vma: Vma): Resident {
+function smapGatherStats(vma: Vma): Resident {
   const sum: Resident = { pages: 0, dirty: 0, anon: 0, hugeKib: 0, swap: 0 };
   const endVpn = vma.end / PAGE_SIZE;
   for (let vpn = vma.start / PAGE_SIZE; vpn < endVpn; ) {
@@ -107,7 +107,7 @@ function addPage(sum: Resident, vma: Vma, lo: number, pfn: number): void {
 }
 
 function smapsRows(vma: Vma): string {
-  const { pages, dirty, anon, hugeKib, swap } = resident(vma);
+  const { pages, dirty, anon, hugeKib, swap } = smapGatherStats(vma);
   const isShared = (vma.flags & VM.mayshare) !== 0;
   const pageKib = (vma.flags & VM.hugetlb ? 512 : 1) * 4;
   const rows: [string, number][] = [
@@ -190,7 +190,7 @@ function statusText(thread: Thread): string {
       ['VmSwap', rss.swap * 4],
     ].map(([name, kib]) => `${name}:\t${String(kib).padStart(8)} kB`),
     `Threads:\t${process.threads.length}`,
-    `SigPnd:\t${setText(signalSet(...pendingSignos(thread)))}`,
+    `SigPnd:\t${setText(signalSet(...doSigpending(thread)))}`,
     `SigBlk:\t${setText(thread.signals?.mask ?? NO_SIGNALS)}`,
     `SigIgn:\t${setText(handled((handler) => handler === 1))}`,
     `SigCgt:\t${setText(handled((handler) => handler > 1))}`,

@@ -5,11 +5,11 @@ import type { AddressSpace } from '../../mm/files/address-space.js';
 import {
   newShmemMapping,
   shmemAllocate,
-  shmemEvict,
+  shmemEvictInode,
+  shmemFileReadIter,
+  shmemFileWriteIter,
   shmemPunchHole,
-  shmemRead,
   shmemTruncate,
-  shmemWrite,
 } from '../../mm/files/shmem.js';
 import type { Memory } from '../../mm/memory.js';
 import type { Thread } from '../processes/thread.js';
@@ -27,9 +27,9 @@ export class TmpfsInode {
     this.mapping = newShmemMapping(memory, 0);
   }
 
-  /** Call after `links` or `opens` went down. Linux: iput_final() */
+  /** Call after `links` or `opens` went down. Linux: part of fs/inode.c:iput_final() */
   *evictIfUnused(): Coroutine<void> {
-    if (this.links === 0 && this.opens === 0) yield* shmemEvict(this.memory, this.mapping);
+    if (this.links === 0 && this.opens === 0) yield* shmemEvictInode(this.memory, this.mapping);
   }
 }
 
@@ -53,12 +53,12 @@ export class TmpfsFile extends OpenFile {
 
   override *pread(_thread: Thread, lenBytes: number, offset: number): Coroutine<Uint8Array | number> {
     if (!this.isReadable) return -EBADF;
-    return yield* shmemRead(this.inode.memory, this.mapping, { offset, lenBytes });
+    return yield* shmemFileReadIter(this.inode.memory, this.mapping, { offset, lenBytes });
   }
 
   override *pwrite(_thread: Thread, bytes: Uint8Array, offset: number): Coroutine<number> {
     if (!this.isWritable) return -EBADF;
-    return yield* shmemWrite(this.inode.memory, this.mapping, { offset, bytes });
+    return yield* shmemFileWriteIter(this.inode.memory, this.mapping, { offset, bytes });
   }
 
   override stat(): FileStat {

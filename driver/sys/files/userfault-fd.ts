@@ -13,7 +13,7 @@ import { PAGE_SIZE } from '../../mm/frames/frames.js';
 import type { Mm } from '../../mm/vmas/mm.js';
 import { VM } from '../../mm/vmas/vm-flags.js';
 import type { Machine } from '../machine/machine.js';
-import { waitInterruptible } from '../processes/interruptible.js';
+import { waitEventInterruptibleTimeout } from '../processes/interruptible.js';
 import type { Thread } from '../processes/thread.js';
 import { readUserView, words32, words64, writeUser } from '../processes/user-memory.js';
 import { type IoctlRequest, OpenFile, POLL } from './open-file.js';
@@ -66,7 +66,7 @@ export class UserfaultFd extends OpenFile implements UserfaultOps {
     return this.waiters.some(({ isRead }) => !isRead) ? POLL.in : 0;
   }
 
-  *wait(addr: number, write: boolean): Coroutine<void> {
+  *handleUserfault(addr: number, write: boolean): Coroutine<void> {
     const { kernel } = this.machine;
     const task = kernel.current;
     if (task.killed) return;
@@ -81,7 +81,7 @@ export class UserfaultFd extends OpenFile implements UserfaultOps {
     if (at >= 0) this.waiters.splice(at, 1);
   }
 
-  /** Linux: userfaultfd_read() */
+  /** Linux: part of fs/userfaultfd.c:userfaultfd_read_iter() */
   override *read(thread: Thread, lenBytes: number): Coroutine<Uint8Array | number> {
     if (this.features === null || lenBytes < MESSAGE_BYTES) return -EINVAL;
     for (;;) {
@@ -91,7 +91,7 @@ export class UserfaultFd extends OpenFile implements UserfaultOps {
         return this.message(waiter);
       }
       if (this.flags & O_NONBLOCK) return -EAGAIN;
-      if ((yield* waitInterruptible(thread, this.arrived, null)) === 'signal') return -EINTR;
+      if ((yield* waitEventInterruptibleTimeout(thread, this.arrived, null)) === 'signal') return -EINTR;
     }
   }
 
@@ -121,7 +121,7 @@ export class UserfaultFd extends OpenFile implements UserfaultOps {
 
   override *ioctl(thread: Thread, { cmd, arg }: IoctlRequest): Coroutine<number> {
     const callerMm = thread.process.mm;
-    if (cmd === UFFDIO_API) return yield* this.api(callerMm, arg);
+    if (cmd === UFFDIO_API) return yield* this.userfaultfdApi(callerMm, arg);
     if (this.features === null) return -EINVAL;
     const record = yield* readUserView(callerMm, arg, 32);
     if (typeof record === 'number') return record;
@@ -144,7 +144,7 @@ export class UserfaultFd extends OpenFile implements UserfaultOps {
   }
 
   /** Linux: userfaultfd_api() */
-  private *api(callerMm: Mm, arg: number): Coroutine<number> {
+  private *userfaultfdApi(callerMm: Mm, arg: number): Coroutine<number> {
     const record = yield* readUserView(callerMm, arg, 24);
     if (typeof record === 'number') return record;
     const features = readU64(record, 8);
@@ -190,7 +190,7 @@ export class UserfaultFd extends OpenFile implements UserfaultOps {
     return yield* this.fill(callerMm, { ...range, source, result: arg + 32, mode: readU64(record, 24) });
   }
 
-  /** Linux: mm/userfaultfd.c:mfill_atomic(). The number of bytes done is written to the record. */
+  /** The number of bytes done is written to the record. Linux: part of mm/userfaultfd.c:mfill_atomic() */
   private *fill(
     callerMm: Mm,
     {

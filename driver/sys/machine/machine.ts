@@ -118,7 +118,7 @@ export class Machine implements ReleaseQueue {
     this.vfs = new Vfs(this);
     const { faultChunkPages: faultPages, migrateChunkPages: migratePages } = profile;
     this.kernel.inject.chunks = { faultPages, migratePages };
-    this.kernel.inject.kill = (pid) => this.process(pid)?.groupExit(SIGKILL);
+    this.kernel.inject.kill = (pid) => this.process(pid)?.doGroupExit(SIGKILL);
     addDevices(this);
     addGupTest(this);
     addProcFiles(this);
@@ -269,7 +269,7 @@ export class Machine implements ReleaseQueue {
   }
 
   /** The last reference of `file` is gone; it is released when the running call ends. Linux: fput() */
-  deferRelease(file: OpenFile): void {
+  fput(file: OpenFile): void {
     const task = this.kernel.current;
     const waiting = this.released.get(task);
     if (waiting === undefined) this.released.set(task, [file]);
@@ -277,7 +277,7 @@ export class Machine implements ReleaseQueue {
   }
 
   /** What a task does before it returns to user. Linux: task_work_run() */
-  *runTaskWork(task: Task): Coroutine<void> {
+  *taskWorkRun(task: Task): Coroutine<void> {
     for (let files = this.released.get(task); files !== undefined; files = this.released.get(task)) {
       this.released.delete(task);
       for (const file of files) yield* file.release();

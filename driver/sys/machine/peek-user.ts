@@ -40,7 +40,7 @@ function framePeeked(mm: Mm, vpn: number): number | null {
   const vma = mm.vmaLookup(vpn * PAGE_SIZE);
   if (vma === null) return null;
   if (vma.file === null) return ZEROES;
-  const page = vma.file.mapping?.pages.get(vma.indexOf(vpn * PAGE_SIZE)) ?? -1;
+  const page = vma.file.mapping?.pages.get(vma.linearPageIndex(vpn * PAGE_SIZE)) ?? -1;
   return page > 0 ? page : null;
 }
 

@@ -18,20 +18,20 @@ export interface ForkOptions {
 }
 
 /** The child, which has one thread that does nothing yet; or a negative errno. Linux: kernel/fork.c:copy_process() */
-export function* forkProcess(thread: Thread, options: ForkOptions = {}): Coroutine<Process | number> {
+export function* copyProcess(thread: Thread, options: ForkOptions = {}): Coroutine<Process | number> {
   const { process } = thread;
   const { machine } = process;
   if (!machine.hasRoomFor(process.owner)) return -EAGAIN;
-  const files = options.sharesFiles ? process.files.share() : process.files.duplicate();
+  const files = options.sharesFiles ? process.files.share() : process.files.dupFd();
   const mm = options.sharesMemory ? shareMm(process.mm) : yield* copyMm(process.mm);
   if (mm === null) {
-    yield* files.leave();
+    yield* files.exitFiles();
     // Linux: copy_mm() makes -ENOMEM of every failure.
     return -ENOMEM;
   }
   // Others of the owner may have forked while the address space was copied.
   if (!machine.hasRoomFor(process.owner)) {
-    yield* files.leave();
+    yield* files.exitFiles();
     yield* mmput(mm);
     return -EAGAIN;
   }

@@ -3,7 +3,7 @@ import type { Coroutine } from '../../core/effect.js';
 import { WaitQueue } from '../../core/wait-queue.js';
 import { copyFromUser } from '../../mm/faults/access.js';
 import type { Mm } from '../../mm/vmas/mm.js';
-import { waitInterruptible } from './interruptible.js';
+import { waitEventInterruptibleTimeout } from './interruptible.js';
 import type { Thread } from './thread.js';
 
 export const FUTEX_BITSET_MATCH_ANY = 0xffffffff;
@@ -43,23 +43,23 @@ export class FutexTable {
    * 0 once woken; -EAGAIN when the word holds something else; -ETIMEDOUT, -EINTR, -EFAULT. Between the load of the word
    * and the sleep is no scheduling point. Linux: futex_wait()
    */
-  *wait(thread: Thread, { addr, value, bitset, deadline }: FutexWait): Coroutine<number> {
+  *futexWait(thread: Thread, { addr, value, bitset, deadline }: FutexWait): Coroutine<number> {
     const { mm } = thread.process;
     const word = new Uint8Array(4);
     if ((yield* copyFromUser(mm, addr, word)) !== 0) return -EFAULT;
     if (new DataView(word.buffer).getUint32(0, true) !== value >>> 0) return -EAGAIN;
     const queue = new WaitQueue(`futex 0x${addr.toString(16)}`);
-    const waiter: Waiter = { key: futexKey(mm, addr), bitset, queue, isWoken: false };
+    const waiter: Waiter = { key: getFutexKey(mm, addr), bitset, queue, isWoken: false };
     this.add(waiter);
-    const end = yield* waitInterruptible(thread, queue, deadline);
+    const end = yield* waitEventInterruptibleTimeout(thread, queue, deadline);
     if (waiter.isWoken) return 0;
     this.remove(waiter);
     return end === 'timeout' ? -ETIMEDOUT : -EINTR;
   }
 
   /** How many of at most `count` waiters have been woken. Linux: futex_wake() */
-  wake(mm: Mm, addr: number, { count, bitset }: { count: number; bitset: number }): number {
-    const waiting = this.waiters.get(futexKey(mm, addr)) ?? [];
+  futexWake(mm: Mm, addr: number, { count, bitset }: { count: number; bitset: number }): number {
+    const waiting = this.waiters.get(getFutexKey(mm, addr)) ?? [];
     const chosen = waiting.filter((waiter) => (waiter.bitset & bitset) !== 0).slice(0, Math.max(0, count));
     for (const waiter of chosen) {
       this.remove(waiter);
@@ -70,12 +70,12 @@ export class FutexTable {
   }
 
   /** Wakes some and lets others wait at `to`; how many of both. Linux: futex_requeue() */
-  requeue(mm: Mm, { from, to, wake, move }: FutexRequeue): { woken: number; moved: number } {
-    const woken = this.wake(mm, from, { count: wake, bitset: FUTEX_BITSET_MATCH_ANY });
-    const moving = [...(this.waiters.get(futexKey(mm, from)) ?? [])].slice(0, Math.max(0, move));
+  futexRequeue(mm: Mm, { from, to, wake, move }: FutexRequeue): { woken: number; moved: number } {
+    const woken = this.futexWake(mm, from, { count: wake, bitset: FUTEX_BITSET_MATCH_ANY });
+    const moving = [...(this.waiters.get(getFutexKey(mm, from)) ?? [])].slice(0, Math.max(0, move));
     for (const waiter of moving) {
       this.remove(waiter);
-      waiter.key = futexKey(mm, to);
+      waiter.key = getFutexKey(mm, to);
       this.add(waiter);
     }
     return { woken, moved: moving.length };
@@ -97,7 +97,7 @@ export class FutexTable {
 }
 
 /** A word in shared memory is known by its place in the file, any other by its address. Linux: get_futex_key() */
-function futexKey(mm: Mm, addr: number): string {
+function getFutexKey(mm: Mm, addr: number): string {
   const vma = mm.vmaLookup(addr);
   const mapping = vma?.isShared ? vma.file?.mapping : null;
   if (vma === null || mapping == null) return `${mm.id}:${addr}`;

@@ -1,6 +1,6 @@
 import type { Coroutine, SleepEffect } from '../../core/effect.js';
 import type { WaitQueue } from '../../core/wait-queue.js';
-import { isSignalPending } from './program-signals.js';
+import { signalPending } from './program-signals.js';
 import type { Thread } from './thread.js';
 
 /** Why a wait ended: somebody woke the queue, the deadline, or a signal (a fatal one too). */
@@ -8,14 +8,18 @@ export type WaitEnd = 'woken' | 'timeout' | 'signal';
 
 /** A thread must go to its program now. */
 export function isInterrupted(thread: Thread): boolean {
-  return thread.task.killed || isSignalPending(thread);
+  return thread.task.killed || signalPending(thread);
 }
 
 /**
  * Sleeps until `queue` is woken, a signal comes or virtual time reaches `deadline` (null: never). A waiter tests its own
  * condition first, whatever the answer. Linux: wait_event_interruptible_timeout()
  */
-export function* waitInterruptible(thread: Thread, queue: WaitQueue, deadline: number | null): Coroutine<WaitEnd> {
+export function* waitEventInterruptibleTimeout(
+  thread: Thread,
+  queue: WaitQueue,
+  deadline: number | null,
+): Coroutine<WaitEnd> {
   if (isInterrupted(thread)) return 'signal';
   const { scheduler } = thread.task;
   let isLate = deadline !== null && deadline <= scheduler.clock.nowTicks;

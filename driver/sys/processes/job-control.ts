@@ -4,7 +4,7 @@ import type { Coroutine } from '../../core/effect.js';
 import { WaitQueue } from '../../core/wait-queue.js';
 import type { Process } from './process.js';
 import type { ProgramSignals } from './program-signals.js';
-import { childHasStopped, sendSignal } from './send-signal.js';
+import { doNotifyParentCldstop, sendSignal } from './send-signal.js';
 import { CLD_CONTINUED, CLD_STOPPED, SI_KERNEL } from './signal-info.js';
 import type { Thread } from './thread.js';
 
@@ -34,10 +34,10 @@ export class JobControl {
   ) {}
 
   /** What sending a stop signal or SIGCONT does at once, whoever blocks or handles it. Linux: prepare_signal() */
-  prepare(signo: number): void {
-    if (STOP_SIGNALS.includes(signo)) this.signals.flush([SIGCONT]);
+  prepareSignal(signo: number): void {
+    if (STOP_SIGNALS.includes(signo)) this.signals.flushSigqueueMask([SIGCONT]);
     if (signo !== SIGCONT) return;
-    this.signals.flush(STOP_SIGNALS);
+    this.signals.flushSigqueueMask(STOP_SIGNALS);
     for (const thread of this.process.threads) thread.signals!.stopPending = false;
     if (this.isStopped) this.notice = CLD_CONTINUED;
     else if (this.pendingCount > 0) this.notice = CLD_STOPPED;
@@ -64,37 +64,37 @@ export class JobControl {
     if (this.notice === 0) return;
     const code = this.notice;
     this.notice = 0;
-    childHasStopped(this.process, code, code === CLD_CONTINUED ? SIGCONT : this.unreportedStop);
+    doNotifyParentCldstop(this.process, code, code === CLD_CONTINUED ? SIGCONT : this.unreportedStop);
   }
 
   /** `thread` has taken a stop signal by default, and asks all others to stop too. Linux: do_signal_stop() */
-  begin(signo: number): void {
+  doSignalStop(signo: number): void {
     if (!this.isStopped) this.unreportedStop = signo;
     this.pendingCount = 0;
     for (const thread of this.process.threads) {
       if (this.resumed.waiters.includes(thread.task)) continue;
       thread.signals!.stopPending = true;
       this.pendingCount++;
-      thread.wakeForSignal();
+      thread.signalWakeUp();
     }
   }
 
   /** The running thread stops until SIGCONT or its end. */
   *stop(thread: Thread): Coroutine<void> {
     assert(thread.signals!.stopPending, `thread ${thread.tid} stops unasked`);
-    this.leave(thread);
+    this.taskParticipateGroupStop(thread);
     if (!thread.task.killed) yield this.resumed;
   }
 
   /** `thread` has stopped or ends: the last one completes the stop. Linux: task_participate_group_stop() */
-  leave(thread: Thread): void {
+  taskParticipateGroupStop(thread: Thread): void {
     if (!thread.signals!.stopPending) return;
     thread.signals!.stopPending = false;
     if (--this.pendingCount > 0 || this.isStopped) return;
     this.isStopped = true;
     this.isContinued = false;
     this.notice = 0;
-    childHasStopped(this.process, CLD_STOPPED, this.unreportedStop);
+    doNotifyParentCldstop(this.process, CLD_STOPPED, this.unreportedStop);
   }
 }
 
@@ -102,7 +102,7 @@ export class JobControl {
  * No process of the group has its parent in another group of the session, so nobody could let it go on; only SIGSTOP
  * stops such a group. `leaving` does not count. Linux: kernel/exit.c:will_become_orphaned_pgrp()
  */
-export function isOrphanedGroup(group: Process, leaving: Process | null = null): boolean {
+export function willBecomeOrphanedPgrp(group: Process, leaving: Process | null = null): boolean {
   return !membersOf(group).some((member) => {
     const { state, parent, sid } = member;
     if (member === leaving || state !== 'running' || parent === null) return false;
@@ -118,9 +118,9 @@ function membersOf({ machine, pgid, owner }: Process): Process[] {
  * The group of `member` loses a tie to `parent`, through which somebody might have let it go on: were there stopped
  * processes in it, they would stay so for ever. Linux: kernel/exit.c:kill_orphaned_pgrp()
  */
-export function releaseOrphanedGroup(member: Process, parent: Process | null, leaving: Process | null): void {
+export function killOrphanedPgrp(member: Process, parent: Process | null, leaving: Process | null): void {
   if (parent === null || parent.pgid === member.pgid || parent.sid !== member.sid) return;
-  if (!isOrphanedGroup(member, leaving)) return;
+  if (!willBecomeOrphanedPgrp(member, leaving)) return;
   const members = membersOf(member);
   if (!members.some(({ signals }) => signals?.jobs.isStopped)) return;
   for (const signo of [SIGHUP, SIGCONT]) {

@@ -5,10 +5,10 @@ import { WaitQueue } from '../../core/wait-queue.js';
 import type { Mm } from '../../mm/vmas/mm.js';
 import type { FdTable } from '../files/fd-table.js';
 import type { Machine } from '../machine/machine.js';
-import { releaseOrphanedGroup } from './job-control.js';
+import { killOrphanedPgrp } from './job-control.js';
 import type { ProgramImage } from './program-image.js';
 import type { ProgramSignals } from './program-signals.js';
-import { childHasDied, type Disposition, initialDispositions } from './send-signal.js';
+import { type Disposition, doNotifyParent, initialDispositions } from './send-signal.js';
 import { Thread } from './thread.js';
 
 /** `running`; `zombie`: dead, its parent has not waited for it yet; `reaped`: nothing of it is left. */
@@ -70,7 +70,7 @@ export class Process {
   }
 
   /** Every thread ends at its next return to user; those that are there end now. Linux: do_group_exit(), zap_other_threads() */
-  groupExit(status: number): void {
+  doGroupExit(status: number): void {
     if (this.exitStatus !== null) return;
     this.exitStatus = status;
     this.signals?.jobs.end();
@@ -88,22 +88,22 @@ export class Process {
   }
 
   /** The last thread has left: hand the children over and tell the parent. Linux: exit_notify() */
-  becomeZombie(): void {
+  exitNotify(): void {
     assert(this.threads.length === 0, `process ${this.pid} still has threads`);
     this.state = 'zombie';
     this.machine.pollers.wakeAll();
     this.onExit?.(this.exitStatus ?? 0);
     for (const child of [...this.children]) {
       child.forgetParent();
-      releaseOrphanedGroup(child, this, null);
+      killOrphanedPgrp(child, this, null);
     }
-    releaseOrphanedGroup(this, this.parent, this);
-    if (this.parent === null || childHasDied(this.parent, this)) this.reap();
+    killOrphanedPgrp(this, this.parent, this);
+    if (this.parent === null || doNotifyParent(this.parent, this)) this.releaseTask();
     else this.parent.childEvents.wakeAll();
   }
 
   /** Linux: release_task() */
-  reap(): void {
+  releaseTask(): void {
     assert(this.state === 'zombie', `process ${this.pid} is reaped while it is ${this.state}`);
     this.state = 'reaped';
     const siblings = this.parent?.children;
@@ -115,6 +115,6 @@ export class Process {
     const siblings = this.parent?.children;
     siblings?.splice(siblings.indexOf(this), 1);
     this.parent = null;
-    if (this.state === 'zombie') this.reap();
+    if (this.state === 'zombie') this.releaseTask();
   }
 }

@@ -68,7 +68,7 @@ export class ProgramImage {
   }
 
   /** What timer `which` is set to; the rest of the time, as long as it runs. Linux: do_getitimer() */
-  timer(which: number): TimerSetting {
+  doGetitimer(which: number): TimerSetting {
     const { clock } = this.process.machine.kernel.scheduler;
     const found = this.timers[which];
     if (found === undefined || found.timer === null) return { valueTicks: 0, intervalTicks: found?.intervalTicks ?? 0 };
@@ -77,7 +77,7 @@ export class ProgramImage {
   }
 
   /** `signo` comes when it fires. Linux: do_setitimer() */
-  setTimer(which: number, signo: number, { valueTicks, intervalTicks }: TimerSetting): void {
+  doSetitimer(which: number, signo: number, { valueTicks, intervalTicks }: TimerSetting): void {
     const { scheduler } = this.process.machine.kernel;
     const old = this.timers[which]?.timer;
     if (old) scheduler.cancelTimer(old);

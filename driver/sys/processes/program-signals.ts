@@ -67,52 +67,52 @@ export class ProgramSignals {
   }
 
   /** A child has the actions, or with CLONE_SIGHAND shares them; what is pending stays behind. Linux: copy_sighand() */
-  inherit({ actions }: ProgramSignals, isShared: boolean): void {
+  copySighand({ actions }: ProgramSignals, isShared: boolean): void {
     this.actions = isShared ? actions : [...actions];
   }
 
   /** execve(2): handlers are gone with the program, what is ignored stays so. Linux: flush_signal_handlers() */
-  flushHandlers(): void {
+  flushSignalHandlers(): void {
     this.actions = this.actions.map((action) =>
       action.handler === SIG_IGN ? { ...DEFAULT_ACTION, handler: SIG_IGN } : DEFAULT_ACTION,
     );
   }
 
   /** Linux: kernel/signal.c:sig_ignored() */
-  isIgnored(signo: number): boolean {
+  sigIgnored(signo: number): boolean {
     const { handler } = this.actions[signo]!;
     if (handler === SIG_IGN) return true;
     return handler === SIG_DFL && IGNORED_BY_DEFAULT.includes(signo);
   }
 
   /** To one thread, or with null to the process. Linux: kernel/signal.c:__send_signal_locked() */
-  send(info: SignalInfo, thread: Thread | null = null): void {
+  sendSignalLocked(info: SignalInfo, thread: Thread | null = null): void {
     const { process } = this;
     if (info.signo === SIGKILL) {
-      process.groupExit(signalStatus(SIGKILL));
+      process.doGroupExit(signalStatus(SIGKILL));
       return;
     }
-    this.jobs.prepare(info.signo);
+    this.jobs.prepareSignal(info.signo);
     const candidates = thread === null ? process.threads : [thread];
     const taker = candidates.find((t) => t.signals !== null && !hasSignal(t.signals.mask, info.signo)) ?? null;
-    if (taker !== null && this.isIgnored(info.signo)) return;
+    if (taker !== null && this.sigIgnored(info.signo)) return;
     const queue = thread?.signals?.pending ?? this.pending;
     // Linux: RLIMIT_SIGPENDING
     if (queue.length >= MAX_PENDING) return;
     if (info.signo < SIGRTMIN && queue.some(({ signo }) => signo === info.signo)) return;
     queue.push(info);
-    taker?.wakeForSignal();
+    taker?.signalWakeUp();
   }
 
   /** Forgets signals of these numbers that wait for a thread or for all of them. Linux: flush_sigqueue_mask() */
-  flush(signos: readonly number[]): void {
+  flushSigqueueMask(signos: readonly number[]): void {
     for (const queue of [this.pending, ...this.process.threads.map((thread) => thread.signals!.pending)]) {
       for (const info of queue.filter(({ signo }) => signos.includes(signo))) queue.splice(queue.indexOf(info), 1);
     }
   }
 
   /** Takes the next signal that `thread` does not block: faults first, then by number. Linux: dequeue_signal() */
-  dequeue(thread: Thread): SignalInfo | null {
+  dequeueSignal(thread: Thread): SignalInfo | null {
     return this.take(thread, (signo) => !hasSignal(thread.signals!.mask, signo));
   }
 
@@ -134,24 +134,24 @@ export class ProgramSignals {
 
   /** The default action: the process's end, or nothing. */
   actByDefault({ signo }: SignalInfo): void {
-    if (this.isIgnored(signo)) return;
-    this.process.groupExit(signalStatus(signo) | (DUMPING.includes(signo) ? CORE_FLAG : 0));
+    if (this.sigIgnored(signo)) return;
+    this.process.doGroupExit(signalStatus(signo) | (DUMPING.includes(signo) ? CORE_FLAG : 0));
   }
 }
 
 /** A signal waits that the thread does not block and that does something, or it is to stop. Linux: signal_pending() */
-export function isSignalPending(thread: Thread): boolean {
+export function signalPending(thread: Thread): boolean {
   const { signals } = thread;
   const program = thread.process.signals;
   if (signals === null || program === null) return false;
   if (signals.stopPending) return true;
   if (signals.pending.length === 0 && program.pending.length === 0) return false;
-  const counts = ({ signo }: SignalInfo): boolean => !hasSignal(signals.mask, signo) && !program.isIgnored(signo);
+  const counts = ({ signo }: SignalInfo): boolean => !hasSignal(signals.mask, signo) && !program.sigIgnored(signo);
   return signals.pending.some(counts) || program.pending.some(counts);
 }
 
 /** The signals that wait for a thread. Linux: do_sigpending() */
-export function pendingSignos(thread: Thread): number[] {
+export function doSigpending(thread: Thread): number[] {
   const all = [...(thread.signals?.pending ?? []), ...(thread.process.signals?.pending ?? [])];
   return all.map(({ signo }) => signo);
 }

@@ -38,7 +38,7 @@ export function initialDispositions(): Map<number, Disposition> {
 }
 
 /** Linux: kernel/signal.c:do_sigaction() */
-export function setDisposition(process: Process, signo: number, disposition: Disposition): number {
+export function doSigaction(process: Process, signo: number, disposition: Disposition): number {
   if (signo < 1 || signo > SIGNAL_COUNT) return -EINVAL;
   if (signo === SIGKILL || signo === SIGSTOP) return -EINVAL;
   if (disposition !== 'catch' && disposition !== 'default') return -EINVAL;
@@ -50,7 +50,7 @@ export function setDisposition(process: Process, signo: number, disposition: Dis
  * kill(2): 0, -EINVAL, -ESRCH. Signal 0 only asks whether the process is there. `pid` 0 is the sender's process group, -1
  * everybody else, and another negative number the group of that number. Linux: kernel/signal.c:kill_something_info()
  */
-export function kill(sender: Process, pid: number, signo: number): number {
+export function killSomethingInfo(sender: Process, pid: number, signo: number): number {
   if (signo < 0 || signo > SIGNAL_COUNT) return -EINVAL;
   const targets = targetsOf(sender, pid);
   if (targets.length === 0) return -ESRCH;
@@ -72,28 +72,28 @@ function targetsOf(sender: Process, pid: number): Process[] {
   return own.filter((process) => process.pgid === group);
 }
 
-/** Delivers a signal to a process that may be in the kernel or not. Linux: kernel/signal.c:complete_signal() */
+/** Delivers a signal to a process that may be in the kernel or not. Linux: part of kernel/signal.c:complete_signal() */
 export function sendSignal(process: Process, signo: number, info: SignalInfo = { signo, code: SI_KERNEL }): void {
   if (process.state !== 'running') return;
   if (process.signals !== null) {
-    process.signals.send(info);
+    process.signals.sendSignalLocked(info);
   } else if (process.dispositions.get(signo) === 'catch') {
     process.interruptWaits();
   } else if (!IGNORED_BY_DEFAULT.includes(signo)) {
-    process.groupExit(signalStatus(signo));
+    process.doGroupExit(signalStatus(signo));
   }
 }
 
 /** To one thread of a process. Linux: kernel/signal.c:do_send_specific() */
-export function sendThreadSignal(thread: Thread, info: SignalInfo): void {
+export function doSendSpecific(thread: Thread, info: SignalInfo): void {
   if (thread.isDead) return;
   const { signals } = thread.process;
   if (signals === null) sendSignal(thread.process, info.signo, info);
-  else signals.send(info, thread);
+  else signals.sendSignalLocked(info, thread);
 }
 
 /** Tells a parent that runs a program; true when nobody is going to wait for the child. Linux: do_notify_parent() */
-export function childHasDied(parent: Process, child: Process): boolean {
+export function doNotifyParent(parent: Process, child: Process): boolean {
   if (parent.signals === null) return false;
   const signo = child.exitSignal;
   const isUnwanted = signo === SIGCHLD && isChildUnwanted(parent.signals.actions[SIGCHLD]!);
@@ -109,7 +109,7 @@ export function childEnd(status: number): { code: number; status: number } {
 }
 
 /** Tells a parent that a child has stopped or goes on. Linux: do_notify_parent_cldstop() */
-export function childHasStopped(child: Process, code: number, status: number): void {
+export function doNotifyParentCldstop(child: Process, code: number, status: number): void {
   const { parent } = child;
   if (parent === null) return;
   const action = parent.signals?.actions[SIGCHLD];

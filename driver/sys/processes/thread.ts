@@ -3,7 +3,7 @@ import type { CallArg, CallResult } from '../../../uapi/system-call.js';
 import { assert } from '../../core/assert.js';
 import type { Coroutine } from '../../core/effect.js';
 import type { Task } from '../../core/task.js';
-import { exitThread } from './exit.js';
+import { doExit } from './exit.js';
 import type { Process } from './process.js';
 import type { ThreadSignals } from './program-signals.js';
 
@@ -76,7 +76,7 @@ export class Thread {
   }
 
   /** A signal has come that the thread does not block. Linux: signal_wake_up() */
-  wakeForSignal(): void {
+  signalWakeUp(): void {
     if (this.isInterruptible) this.task.scheduler.interrupt(this.task);
   }
 
@@ -94,14 +94,14 @@ export class Thread {
     if (inject.armed)
       inject.beginCall(this.task, { pid: this.process.pid, tid: this.tid, name: call.name, args: call.args });
     const result = yield* call.body();
-    yield* machine.runTaskWork(this.task);
+    yield* machine.taskWorkRun(this.task);
     if (inject.armed) inject.endCall(this.task);
-    if (this.task.killed) yield* exitThread(this);
+    if (this.task.killed) yield* doExit(this);
     return result;
   }
 
   private *exitOnly(): Coroutine<void> {
-    yield* exitThread(this);
+    yield* doExit(this);
   }
 
   private returned(call: Call, result: CallResult): void {

@@ -26,7 +26,7 @@ export function* readUserView(mm: Mm, addr: number, len: number): Coroutine<Data
 }
 
 /** The bytes before the next NUL, one character each, or -EFAULT, or -ENAMETOOLONG. Linux: strncpy_from_user() */
-export function* readUserString(mm: Mm, addr: number, maxBytes = PAGE_SIZE): Coroutine<string | number> {
+export function* strncpyFromUser(mm: Mm, addr: number, maxBytes = PAGE_SIZE): Coroutine<string | number> {
   let text = '';
   for (let at = addr; text.length < maxBytes; ) {
     const chunk = yield* readUser(mm, at, Math.min(64, PAGE_SIZE - (at % PAGE_SIZE)));
@@ -48,7 +48,7 @@ export function* readUserStrings(mm: Mm, addr: number): Coroutine<string[] | num
     if (typeof pointer === 'number') return pointer;
     const target = readU64(pointer, 0);
     if (target === 0) break;
-    const text = yield* readUserString(mm, target, 32 * PAGE_SIZE);
+    const text = yield* strncpyFromUser(mm, target, 32 * PAGE_SIZE);
     if (typeof text === 'number') return text;
     strings.push(text);
   }

@@ -2,7 +2,7 @@ import { ECHILD, EINTR } from '../../../uapi/errno.js';
 import { CONTINUED_STATUS, SIGCHLD, stoppedStatus } from '../../../uapi/signal.js';
 import type { CallResult } from '../../../uapi/system-call.js';
 import type { Coroutine } from '../../core/effect.js';
-import { isInterrupted, waitInterruptible } from './interruptible.js';
+import { isInterrupted, waitEventInterruptibleTimeout } from './interruptible.js';
 import type { Process } from './process.js';
 import type { Thread } from './thread.js';
 
@@ -25,24 +25,24 @@ export interface WaitRequest {
 }
 
 /** The pid of a child and its wait(2) status; sleeps until there is something to tell. Linux: kernel/exit.c:do_wait() */
-export function* waitForChild(thread: Thread, request: WaitRequest): Coroutine<CallResult> {
+export function* doWait(thread: Thread, request: WaitRequest): Coroutine<CallResult> {
   const { process } = thread;
   thread.isInterrupted = false;
   for (;;) {
-    const candidates = process.children.filter((child) => isEligible(process, child, request));
+    const candidates = process.children.filter((child) => eligibleChild(process, child, request));
     if (candidates.length === 0) return { ret: -ECHILD };
     for (const child of candidates) {
-      const status = takeStatus(child, request);
+      const status = waitConsiderTask(child, request);
       if (status !== null) return { ret: child.pid, status };
     }
     if (request.noHang) return { ret: 0 };
     if (isInterrupted(thread) || thread.isInterrupted) return { ret: -EINTR };
-    yield* waitInterruptible(thread, process.childEvents, null);
+    yield* waitEventInterruptibleTimeout(thread, process.childEvents, null);
   }
 }
 
 /** Linux: eligible_child() */
-function isEligible(process: Process, child: Process, { pid, kind }: WaitRequest): boolean {
+function eligibleChild(process: Process, child: Process, { pid, kind }: WaitRequest): boolean {
   if (kind !== 'any' && (child.exitSignal !== SIGCHLD) !== (kind === 'other')) return false;
   if (pid > 0) return child.pid === pid;
   if (pid === -1) return true;
@@ -50,10 +50,10 @@ function isEligible(process: Process, child: Process, { pid, kind }: WaitRequest
 }
 
 /** The status that there is to tell of a child, which is then told; null: none. Linux: wait_consider_task() */
-function takeStatus(child: Process, request: WaitRequest): number | null {
+function waitConsiderTask(child: Process, request: WaitRequest): number | null {
   const { exited = true, stopped = false, continued = false, keep = false } = request;
   if (child.state === 'zombie' && exited) {
-    if (!keep) child.reap();
+    if (!keep) child.releaseTask();
     return child.exitStatus ?? 0;
   }
   const jobs = child.signals?.jobs;

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { KernelOops } from '../../../driver/dmirror/index.js';
 import { cpuLoad, cpuStore } from '../../../driver/mm/faults/access.js';
 import { folioGet } from '../../../driver/mm/frames/folio.js';
-import { doMunmap } from '../../../driver/mm/vmas/munmap.js';
+import { vmMunmap } from '../../../driver/mm/vmas/munmap.js';
 import { EBUSY, EFAULT, EINVAL, ENOENT, ENOMEM, EPERM } from '../../../uapi/errno.js';
 import { encodeHmmDmirrorCmd } from '../../../uapi/hmm-dmirror.js';
 import { PROT_NONE, PROT_READ } from '../../../uapi/mman.js';
@@ -302,7 +302,7 @@ describe('the memory of a device', () => {
     expect(pfnsOf(w, 0, 1)).toEqual([held]);
     w.memory.frames.addRefcount(held, -1);
     // The page can move now, and whoever moves it wakes the task that waits.
-    w.run(doMunmap(w.mm, BASE, 4096));
+    w.run(vmMunmap(w.mm, BASE, 4096));
     scheduler.run();
     expect(answer).toBe(0);
     expect(file.device.chunks).toEqual([]);

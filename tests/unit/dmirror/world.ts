@@ -11,7 +11,7 @@ import { type ProfileName, profileByName } from '../../../driver/mm/profile.js';
 import { pageTableText } from '../../../driver/mm/tables/page-table-text.js';
 import { dupMmap, mmCreate } from '../../../driver/mm/vmas/dup-mmap.js';
 import type { Mm } from '../../../driver/mm/vmas/mm.js';
-import { doMmap, type MmapRequest } from '../../../driver/mm/vmas/mmap.js';
+import { type MmapRequest, vmMmapPgoff } from '../../../driver/mm/vmas/mmap.js';
 import { type CommandName, commandNumber, dialectByName } from '../../../uapi/dialect.js';
 import { decodeResult, encodeHmmDmirrorCmd } from '../../../uapi/hmm-dmirror.js';
 import { MAP_ANONYMOUS, MAP_FIXED, MAP_PRIVATE, PROT_READ, PROT_WRITE } from '../../../uapi/mman.js';
@@ -112,7 +112,7 @@ export class DeviceWorld {
       pgoff: 0,
       ...rest,
     };
-    const ret = this.run(doMmap(mm, request));
+    const ret = this.run(vmMmapPgoff(mm, request));
     if (ret < 0) throw new Error(`mmap answers ${ret}`);
   }
 

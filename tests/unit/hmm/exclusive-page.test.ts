@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { doMprotect } from '../../../driver/mm/vmas/mprotect.js';
-import { doMunmap } from '../../../driver/mm/vmas/munmap.js';
+import { doMprotectPkey } from '../../../driver/mm/vmas/mprotect.js';
+import { vmMunmap } from '../../../driver/mm/vmas/munmap.js';
 import { inProcess } from '../../../index.js';
 import { Dmirror } from '../../../uapi/client/dmirror-device.js';
 import { ProcessHandle } from '../../../uapi/client/process-handle.js';
@@ -20,7 +20,7 @@ describe('exclusive access since 6.15', () => {
 
   it('takes page by page, and the pages before one that can not be had stay exclusive', () => {
     const { w, file } = world();
-    w.run(doMprotect(w.mm, BASE + 4 * PAGE_SIZE, PAGE_SIZE, PROT_READ));
+    w.run(doMprotectPkey(w.mm, BASE + 4 * PAGE_SIZE, PAGE_SIZE, PROT_READ));
     expect(w.command(file, 'EXCLUSIVE', 0, 8).ret).toBe(-EFAULT);
     expect(w.text(0, 8)).toBe('PTE 0-3 DEXCL\nPTE 4 PRESENT R\nPTE 5-7 PRESENT W');
     expect(w.command(file, 'CHECK_EXCLUSIVE', 0, 4).ret).toBe(-EPERM);
@@ -50,10 +50,10 @@ describe('exclusive access since 6.15', () => {
   it('gives back what the vma allows by then', () => {
     const { w, file } = world();
     w.command(file, 'EXCLUSIVE', 0, 2);
-    w.run(doMprotect(w.mm, BASE, 2 * PAGE_SIZE, PROT_READ));
+    w.run(doMprotectPkey(w.mm, BASE, 2 * PAGE_SIZE, PROT_READ));
     expect(w.load(0, 1)).toEqual([100]);
     expect(w.text(0, 2)).toBe('PTE 0 PRESENT R\nPTE 1 DEXCL');
-    w.run(doMprotect(w.mm, BASE, 2 * PAGE_SIZE, RW));
+    w.run(doMprotectPkey(w.mm, BASE, 2 * PAGE_SIZE, RW));
     expect(w.load(0, 2)).toEqual([100, 101]);
     expect(w.text(0, 2)).toBe('PTE 0-1 PRESENT W');
     w.check();
@@ -72,7 +72,7 @@ describe('exclusive access since 6.15', () => {
     expect(w.command(file, 'EXCLUSIVE', 3, 2).ret).toBe(0);
     expect(w.text(0, HUGE)).toBe('PTE 0-2 PRESENT W\nPTE 3-4 DEXCL\nPTE 5-511 PRESENT W');
     w.check();
-    w.run(doMunmap(w.mm, BASE, 4 * PAGE_SIZE));
+    w.run(vmMunmap(w.mm, BASE, 4 * PAGE_SIZE));
     w.check();
     expect(w.load(4, 1)).toEqual([104]);
     w.check();

@@ -12,7 +12,7 @@ import { registerHmmHooks } from '../../../driver/hmm/migrate-device.js';
 import type { MachineKernel } from '../../../driver/inject/machine-kernel.js';
 import { VM_FAULT } from '../../../driver/mm/faults/fault-code.js';
 import { anonVmaPrepare } from '../../../driver/mm/frames/anon-rmap.js';
-import { folioAddLru, folioLockNew } from '../../../driver/mm/frames/folio.js';
+import { folioAddLru, folioSetLocked } from '../../../driver/mm/frames/folio.js';
 import { ZERO_PFN } from '../../../driver/mm/frames/frame-allocator.js';
 import { PAGE_SIZE, PG, Zone, type ZoneId } from '../../../driver/mm/frames/frames.js';
 import type { DevPagemap } from '../../../driver/mm/frames/pagemap.js';
@@ -77,7 +77,7 @@ export class TestDevice {
     if ((yield* migrateVmaSetup(migrate)) !== 0) return VM_FAULT.sigbus;
     if (migrate.src[0]! & MigratePfn.migrate) {
       migrate.dstPfn[0] = memory.allocator.allocate();
-      folioLockNew(memory, migrate.dstPfn[0]!);
+      folioSetLocked(memory, migrate.dstPfn[0]!);
     }
     yield* migrateVmaPages(migrate);
     yield* migrateVmaFinalize(migrate);
@@ -201,7 +201,7 @@ export class Fixture {
     for (let i = 0; i < migrate.npages; i++) {
       if ((migrate.src[i]! & 2) === 0) continue;
       const pfn = device === null ? memory.allocator.allocate() : device.allocate();
-      folioLockNew(memory, pfn);
+      folioSetLocked(memory, pfn);
       migrate.dst[i] = 1;
       migrate.dstPfn[i] = pfn;
     }

@@ -12,7 +12,11 @@ import {
   mmuIntervalSetSeq,
 } from '../../../driver/hmm/interval-notifier.js';
 import { Memory } from '../../../driver/mm/memory.js';
-import { invalidateRangeEnd, invalidateRangeStart, type NotifierRange } from '../../../driver/mm/notifier.js';
+import {
+  mmuNotifierInvalidateRangeEnd,
+  mmuNotifierInvalidateRangeStart,
+  type NotifierRange,
+} from '../../../driver/mm/notifier.js';
 import { Mm } from '../../../driver/mm/vmas/mm.js';
 import { EAGAIN, EINTR, EINVAL, EOVERFLOW } from '../../../uapi/errno.js';
 import { runTask, testKernel } from '../helpers.js';
@@ -52,7 +56,7 @@ function event(start: number, end: number): NotifierRange {
   return { mm, start, end, event: 'CLEAR', owner: null };
 }
 
-const start = (range: NotifierRange): number => runTask(kernel, invalidateRangeStart(range));
+const start = (range: NotifierRange): number => runTask(kernel, mmuNotifierInvalidateRangeStart(range));
 const subscriptions = (): MmuSubscriptions => mm.notifier as MmuSubscriptions;
 const readBegin = (interval: IntervalNotifier): number => runTask(kernel, mmuIntervalReadBegin(interval));
 
@@ -108,7 +112,7 @@ describe('insert', () => {
     expect(subscriptions().seq).toBe(3);
     expect(late.invalidateSeq).toBe(3);
     expect(late.inTree).toBe(true);
-    invalidateRangeEnd(event(0x9000, 0xa000));
+    mmuNotifierInvalidateRangeEnd(event(0x9000, 0xa000));
     expect(subscriptions().seq).toBe(4);
     expect(readBegin(late)).toBe(3);
   });
@@ -119,7 +123,7 @@ describe('insert', () => {
     const late = insert(0x9000, 0x1000);
     expect(late.inTree).toBe(false);
     expect(late.invalidateSeq).toBe(3);
-    invalidateRangeEnd(event(0x1000, 0x2000));
+    mmuNotifierInvalidateRangeEnd(event(0x1000, 0x2000));
     expect(late.inTree).toBe(true);
     expect(subscriptions().deferred).toEqual([]);
   });
@@ -139,7 +143,7 @@ describe('invalidate', () => {
     start(event(0x2000, 0x3000));
     expect(calls).toEqual([]);
     expect(subscriptions().active).toBe(1);
-    invalidateRangeEnd(event(0x2000, 0x3000));
+    mmuNotifierInvalidateRangeEnd(event(0x2000, 0x3000));
     expect(subscriptions().seq).toBe(2);
     expect(mmuIntervalCheckRetry(interval, 1)).toBe(false);
   });
@@ -149,9 +153,9 @@ describe('invalidate', () => {
     start(event(0x1000, 0x2000));
     start(event(0x2000, 0x3000));
     expect(calls).toEqual(['a CLEAR 3', 'a CLEAR 3']);
-    invalidateRangeEnd(event(0x2000, 0x3000));
+    mmuNotifierInvalidateRangeEnd(event(0x2000, 0x3000));
     expect(subscriptions().seq).toBe(3);
-    invalidateRangeEnd(event(0x1000, 0x2000));
+    mmuNotifierInvalidateRangeEnd(event(0x1000, 0x2000));
     expect(subscriptions().seq).toBe(4);
   });
 
@@ -160,7 +164,7 @@ describe('invalidate', () => {
     const b = insert(0x1000, 0x1000, ops('b', { skip: true }));
     const [seqA, seqB] = [readBegin(a), readBegin(b)];
     start(event(0x1000, 0x2000));
-    invalidateRangeEnd(event(0x1000, 0x2000));
+    mmuNotifierInvalidateRangeEnd(event(0x1000, 0x2000));
     expect(mmuIntervalReadRetry(a, seqA)).toBe(true);
     expect(mmuIntervalCheckRetry(a, seqA)).toBe(true);
     expect(mmuIntervalReadRetry(b, seqB)).toBe(false);
@@ -196,7 +200,7 @@ describe('waits', () => {
       seq = value;
     });
     expect(kernel.scheduler.run().reason).toBe('deadlock');
-    invalidateRangeEnd(event(0x1000, 0x2000));
+    mmuNotifierInvalidateRangeEnd(event(0x1000, 0x2000));
     expect(kernel.scheduler.run().reason).toBe('idle');
     expect(seq).toBe(3);
     expect(mmuIntervalReadRetry(interval, seq)).toBe(false);
@@ -217,7 +221,7 @@ describe('waits', () => {
     });
     kernel.scheduler.run();
     expect(isRemoved).toBe(false);
-    invalidateRangeEnd(event(0x1000, 0x2000));
+    mmuNotifierInvalidateRangeEnd(event(0x1000, 0x2000));
     expect(interval.inTree).toBe(false);
     kernel.scheduler.run();
     expect(isRemoved).toBe(true);
@@ -229,7 +233,7 @@ describe('waits', () => {
     const late = insert(0x1000, 0x1000, ops('late'));
     runTask(kernel, mmuIntervalNotifierRemove(late));
     expect(subscriptions().deferred).toEqual([]);
-    invalidateRangeEnd(event(0x1000, 0x2000));
+    mmuNotifierInvalidateRangeEnd(event(0x1000, 0x2000));
     expect(subscriptions().tree.length).toBe(1);
   });
 });

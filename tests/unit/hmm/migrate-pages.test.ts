@@ -10,7 +10,7 @@ import {
   migrateVmaPages,
   migrateVmaSetup,
 } from '../../../driver/hmm/index.js';
-import { folioGet, folioLockNew, folioPut, folioUnlock } from '../../../driver/mm/frames/folio.js';
+import { folioGet, folioPut, folioSetLocked, folioUnlock } from '../../../driver/mm/frames/folio.js';
 import { PAGE_SIZE, PG } from '../../../driver/mm/frames/frames.js';
 import type { NotifierRange } from '../../../driver/mm/notifier.js';
 import { VM } from '../../../driver/mm/vmas/vm-flags.js';
@@ -206,7 +206,7 @@ describe('a migration by pfn', () => {
         expect(f.text()).toBe('PTE 0 MIG-W\nPTE 1 MIG-RX');
         for (const i of [2, 3]) {
           const pfn = f.memory.allocator.allocate();
-          folioLockNew(f.memory, pfn);
+          folioSetLocked(f.memory, pfn);
           arrays.dstPfn[i] = pfn;
           arrays.dst[i] = MigratePfn.valid;
         }

@@ -16,7 +16,7 @@ function world(profile: '6.19' | '7.3') {
   const { mm } = w;
   const served: number[] = [];
   mm.userfault = {
-    *wait(addr: number): Coroutine<void> {
+    *handleUserfault(addr: number): Coroutine<void> {
       expect(mm.mmapLock.isHeld).toBe(false);
       const page = (addr - BASE) / PAGE_SIZE;
       served.push(page);

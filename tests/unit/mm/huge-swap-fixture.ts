@@ -7,7 +7,7 @@ import { dupMmap, mmCreate } from '../../../driver/mm/vmas/dup-mmap.js';
 import { mmput } from '../../../driver/mm/vmas/exit-mmap.js';
 import { doMadvise } from '../../../driver/mm/vmas/madvise.js';
 import type { Mm } from '../../../driver/mm/vmas/mm.js';
-import { doMmap } from '../../../driver/mm/vmas/mmap.js';
+import { vmMmapPgoff } from '../../../driver/mm/vmas/mmap.js';
 import {
   MADV_HUGEPAGE,
   MAP_ANONYMOUS,
@@ -63,7 +63,7 @@ export class MemoryWorld {
   /** Private anonymous memory at page `first` from BASE. */
   map(first: number, npages: number, { prot = RW, flags = 0, mm = this.mm } = {}): number {
     return this.run(
-      doMmap(mm, {
+      vmMmapPgoff(mm, {
         addr: BASE + first * PAGE,
         len: npages * PAGE,
         prot,

@@ -10,7 +10,7 @@ import { dupMmap, mmCreate } from '../../../driver/mm/vmas/dup-mmap.js';
 import { mmput } from '../../../driver/mm/vmas/exit-mmap.js';
 import { doMadvise } from '../../../driver/mm/vmas/madvise.js';
 import type { Mm } from '../../../driver/mm/vmas/mm.js';
-import { doMmap } from '../../../driver/mm/vmas/mmap.js';
+import { vmMmapPgoff } from '../../../driver/mm/vmas/mmap.js';
 import {
   MADV_COLLAPSE,
   MADV_DONTNEED,
@@ -34,9 +34,9 @@ const ANON = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
 
 function* setUp(mm: Mm): Coroutine<void> {
   const prot = PROT_READ | PROT_WRITE;
-  yield* doMmap(mm, { addr: BASE, len: 2 * HUGE, prot, flags: ANON, file: null, pgoff: 0 });
+  yield* vmMmapPgoff(mm, { addr: BASE, len: 2 * HUGE, prot, flags: ANON, file: null, pgoff: 0 });
   yield* doMadvise(mm, BASE, HUGE, MADV_HUGEPAGE);
-  yield* doMmap(mm, { addr: BASE + 2 * HUGE, len: HUGE, prot, flags: ANON | MAP_HUGETLB, file: null, pgoff: 0 });
+  yield* vmMmapPgoff(mm, { addr: BASE + 2 * HUGE, len: HUGE, prot, flags: ANON | MAP_HUGETLB, file: null, pgoff: 0 });
 }
 
 /** One thread's random accesses and advice over the same few pages as everybody's. */

@@ -5,7 +5,7 @@ import { PG } from '../../../driver/mm/frames/frames.js';
 import { checkInvariants } from '../../../driver/mm/invariants.js';
 import { reclaimPages } from '../../../driver/mm/swap/swap-out.js';
 import { pfnAt } from '../../../driver/mm/tables/page-table-text.js';
-import { doMprotect } from '../../../driver/mm/vmas/mprotect.js';
+import { doMprotectPkey } from '../../../driver/mm/vmas/mprotect.js';
 import { EINVAL } from '../../../uapi/errno.js';
 import { MADV_DONTNEED, MADV_FREE, MADV_PAGEOUT, PROT_READ } from '../../../uapi/mman.js';
 import { BASE, MemoryWorld, PAGE } from './huge-swap-fixture.js';
@@ -108,7 +108,7 @@ describe('swap entries', () => {
   it('come back read only in a read-only vma, and stay exclusive', () => {
     const world = swapWorld();
     world.advise(0, 1, MADV_PAGEOUT);
-    world.run(doMprotect(world.mm, BASE, PAGE, PROT_READ));
+    world.run(doMprotectPkey(world.mm, BASE, PAGE, PROT_READ));
     expect(world.load(0)).toBe(100);
     expect(world.text(0, 1)).toBe('PTE 0 PRESENT R');
     const { frames } = world.memory;

@@ -7,7 +7,7 @@ import { Memory } from '../../../driver/mm/memory.js';
 import { pageTableText } from '../../../driver/mm/tables/page-table-text.js';
 import { mmCreate } from '../../../driver/mm/vmas/dup-mmap.js';
 import type { Mm } from '../../../driver/mm/vmas/mm.js';
-import { doMmap, type MmapRequest } from '../../../driver/mm/vmas/mmap.js';
+import { type MmapRequest, vmMmapPgoff } from '../../../driver/mm/vmas/mmap.js';
 import type { MappedFile } from '../../../driver/mm/vmas/vma.js';
 import { MAP_ANONYMOUS, MAP_FIXED, MAP_PRIVATE, PROT_READ, PROT_WRITE } from '../../../uapi/mman.js';
 import { runTask, testKernel } from '../helpers.js';
@@ -55,7 +55,7 @@ export class VmaWorld {
   /** Maps private anonymous memory at BASE + `at` pages. */
   anon(at: number, npages: number, prot = RW, extra: Partial<MmapRequest> = {}): number {
     return this.run(
-      doMmap(this.mm, {
+      vmMmapPgoff(this.mm, {
         addr: BASE + at * PAGE,
         len: npages * PAGE,
         prot,

@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { test } from 'vitest';
 import { doMadvise } from '../../../driver/mm/vmas/madvise.js';
-import { doMprotect } from '../../../driver/mm/vmas/mprotect.js';
-import { doMremap } from '../../../driver/mm/vmas/mremap.js';
-import { doMunmap } from '../../../driver/mm/vmas/munmap.js';
+import { doMprotectPkey } from '../../../driver/mm/vmas/mprotect.js';
+import { mremap } from '../../../driver/mm/vmas/mremap.js';
+import { vmMunmap } from '../../../driver/mm/vmas/munmap.js';
 import { MADV_DONTNEED, MADV_FREE, MADV_NOHUGEPAGE, MREMAP_FIXED, MREMAP_MAYMOVE } from '../../../uapi/mman.js';
 import { runs } from '../../counts.js';
 import { BASE, PAGE, RW, VmaWorld } from './vma-world.js';
@@ -45,13 +45,13 @@ function step(
       for (let page = at; page < at + n; page++) model.pages.set(page, { value: 0, isWritable: true });
       return;
     case 'unmap':
-      world.run(doMunmap(mm, addr, len));
+      world.run(vmMunmap(mm, addr, len));
       model.each(at, n, (page) => model.pages.delete(page));
       return;
     case 'protect-r':
     case 'protect-rw': {
       const isWritable = kind === 'protect-rw';
-      world.run(doMprotect(mm, addr, len, isWritable ? RW : 1));
+      world.run(doMprotectPkey(mm, addr, len, isWritable ? RW : 1));
       for (let page = at; page < at + n && model.pages.has(page); page++)
         model.pages.get(page)!.isWritable = isWritable;
       return;
@@ -65,7 +65,7 @@ function step(
       return;
     case 'move': {
       const flags = MREMAP_MAYMOVE | MREMAP_FIXED;
-      const result = world.run(doMremap(mm, { addr, oldLen: len, newLen: len, flags, newAddr: BASE + to * PAGE }));
+      const result = world.run(mremap(mm, { addr, oldLen: len, newLen: len, flags, newAddr: BASE + to * PAGE }));
       // A bad source is noticed after the destination was unmapped, unless the two overlap.
       const overlap = at < to + n && to < at + n;
       if (!overlap && model.pages.has(at)) model.each(to, n, (page) => model.pages.delete(page));
@@ -112,7 +112,7 @@ test.each(['always', 'madvise'] as const)(
         }
         compare(world, model);
         world.check();
-        world.run(doMunmap(world.mm, BASE, 8192 * PAGE));
+        world.run(vmMunmap(world.mm, BASE, 8192 * PAGE));
         world.check();
         if (world.memory.tables.inUse !== 1) throw new Error(`${world.memory.tables.inUse} tables are left`);
         const { anon, swap } = world.mm.rss;

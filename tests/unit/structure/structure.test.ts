@@ -5,6 +5,8 @@ import { checkBanned } from './banned.js';
 import { checkCycles } from './cycles.js';
 import { checkDeadFiles } from './dead.js';
 import { checkDroppedGenerators } from './generators.js';
+import { checkKernelNames } from './kernel-names.js';
+import { checkCitations } from './kernel-source.js';
 import { checkLayers } from './layers.js';
 import { checkNames } from './names.js';
 import { checkFolders, checkMirror, MAX_FOLDER_FILES } from './places.js';
@@ -55,6 +57,17 @@ describe('the tree', () => {
   for (const [name, check] of checks) {
     it(name, () => expect(format(check(tree))).toBe(''));
   }
+
+  /** Rooms whose functions still have names of their own. */
+  const unnamed = /^driver\/(dmirror|hmm)\b/;
+  it('names functions as the kernel does', () => {
+    expect(format(checkKernelNames(tree).filter(({ file }) => !unnamed.test(file)))).toBe('');
+  });
+
+  const linux = process.env.DMIRROR_LINUX;
+  it.skipIf(linux === undefined)('cites what the source of Linux 6.12 has (needs DMIRROR_LINUX, its folder)', () => {
+    expect(format(checkCitations(tree, linux!))).toBe('');
+  });
 });
 
 /** The top level is fixed, so that nobody commits what only lay beside their work. */
@@ -303,4 +316,35 @@ describe('the dead-file check', () => {
     };
     expect(flagged(checkDeadFiles, snippets)).toEqual(['driver/mm/c.ts:1', 'driver/mm/d.ts:1']);
   });
+});
+
+describe('the check of names', () => {
+  const lines = (body: string) => flagged(checkKernelNames, { 'driver/mm/a.ts': body });
+
+  it.each([
+    '/** Linux: mm/memory.c:do_swap_page() */\nexport function doNonPresentFault() {}',
+    '// Linux: mm/memory.c:do_swap_page()\nexport function* swapIn() {}',
+    '/** A fault.\n * Linux: do_swap_page(), do_fault() */\nexport function fault() {}',
+    '/** Linux: part of do_swap_page(). Linux: do_fault() */\nexport function fault() {}',
+    '/** Linux: do_swap_page() */\nexport const swapIn = () => 0;',
+    'export class A {\n  /** Linux: swap_free() */\n  free() {}\n}',
+    'export class A {\n  /** Linux: vm_swap_full() */\n  get isFull() { return true; }\n}',
+    'export interface A {\n  /** Linux: handle_userfault() */\n  wait: () => void;\n}',
+    '/** Linux: __folio_put() */\nexport function folioputs() {}',
+  ])('flags %s', (body) => expect(lines(body)).toHaveLength(1));
+
+  it.each([
+    '/** Linux: mm/memory.c:do_swap_page() */\nexport function doSwapPage() {}',
+    '/** Linux: mm/rmap.c:__folio_set_anon() */\nfunction folioSetAnon() {}',
+    '/** Linux: mm/vma.c:__split_vma() */\nfunction splitVmaUnlimited() {}',
+    '/** Linux: PAGE_ALIGN() */\nfunction pageAlign() {}',
+    '/** Linux: folio_put(), folio_put_refs(). */\nfunction folioPut() {}',
+    '/** Linux: part of mm/memory.c:do_swap_page() */\nfunction swapIn() {}',
+    '/** Linux: part of mm/memory.c:do_swap_page() and do_fault(), with their locks */\nfunction fault() {}',
+    '/** Not copy_page(), which is `f`. Linux: struct page */\nfunction f() {}',
+    '/** Linux: mm/memory.c:do_swap_page() */\nconst POINT = 1;',
+    '/** Linux: mm/memory.c:do_swap_page() */\nexport type Fault = () => void;',
+    'function f() {\n  // Linux: cond_resched()\n  return 0;\n}',
+    '/** Linux: do_fault() */\nconst A = 1;\n\nfunction f() {}',
+  ])('lets %s be', (body) => expect(lines(body)).toEqual([]));
 });

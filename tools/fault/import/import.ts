@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { stringify } from 'yaml';
 import { INJECT_POINTS, INJECT_RETURNS, type InjectReturn, pointByName } from '../../../driver/inject/inject-points.js';
-import type { Output } from '../../commands/selftest.js';
 import { EXIT, UsageError } from '../../exit-code.js';
+import type { Output } from '../../output.js';
 import type { Rule } from '../plans/plan-types.js';
 import { type ShellWrite, shellWrites } from './shell-writes.js';
 

@@ -1,6 +1,6 @@
 import { knowsFunctionNames } from '../../../driver/inject/inject-engine.js';
+import { nearest } from '../../nearest.js';
 import { KERNEL_FUNCTIONS } from './kernel-functions.js';
-import { nearest } from './nearest.js';
 
 /** Our functions, by every name that a plan may call them: ours, ours as the kernel would spell it, and those of Linux that they cite. */
 const BY_SPELLING = new Map<string, Set<string>>();

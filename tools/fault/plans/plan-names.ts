@@ -7,8 +7,8 @@ import {
   dialectByName,
   dialectIds,
 } from '../../../uapi/dialect.js';
+import { hint } from '../../nearest.js';
 import { casesByName } from '../sweep/cases.js';
-import { hint } from './nearest.js';
 import { profileOf } from './plan-machine.js';
 import type { PlanError } from './plan-shape.js';
 import type { Expect, Plan, Rule, Step } from './plan-types.js';

@@ -1,4 +1,4 @@
-import { hint } from './nearest.js';
+import { hint } from '../../nearest.js';
 
 /** A mistake in a plan: where, as keys from the top, and what. `isKey`: the key itself is wrong, not its value. */
 export interface PlanError {

@@ -1,12 +1,11 @@
-import { writeFileSync } from 'node:fs';
 import { DEFECTS, type DefectName } from '../../../driver/inject/defects.js';
 import { DEFAULT_PROFILE } from '../../../driver/mm/profile.js';
 import { MachinePool } from '../../../driver/sys/machine/machine-pool.js';
 import type { PathName } from '../../../uapi/path-name.js';
-import type { Output } from '../../commands/selftest.js';
 import { EXIT, UsageError } from '../../exit-code.js';
 import { shellQuote } from '../../glob.js';
 import { profileOption } from '../../kernel-profile.js';
+import type { Output } from '../../output.js';
 import { pathsOf } from '../../path-option.js';
 import { junitXml } from '../../report/junit.js';
 import { KtapWriter } from '../../report/ktap.js';
@@ -33,10 +32,15 @@ export async function runPlans(files: readonly string[], options: RunPlansOption
   }
   const profile = options.profile === undefined ? undefined : profileOption(options.profile);
   const plans = files.map((file) => ({ file, plan: loadPlan(file, profile) }));
+  const junit = options.junit === undefined ? null : output.file('--junit', options.junit);
+  const at = new Date();
+  const { stop } = output;
+  stop.watch();
   const pool = new MachinePool();
   const results: { file: string; ms: number; result: PlanResult }[] = [];
   for (const { file, plan } of plans) {
     for (const path of pathsOf(options.path ?? plan.machine?.path)) {
+      if (await stop.look()) break;
       const started = output.now();
       try {
         const defects = options.defect as DefectName[];
@@ -53,14 +57,8 @@ export async function runPlans(files: readonly string[], options: RunPlansOption
     for (const { file, result } of results)
       output.out(JSON.stringify({ schemaVersion: 1, type: 'plan', file, ...result }));
   else writeKtap(results, output);
-  if (options.junit !== undefined)
-    writeFileSync(
-      options.junit,
-      junitXml(
-        results.map(({ file, ms, result }) => junitResult(file, ms, result)),
-        'dmirror fault run',
-      ),
-    );
+  const cases = results.map(({ file, ms, result }) => junitResult(file, ms, result));
+  junit?.write(junitXml(cases, { name: 'dmirror fault run', at, properties: { seed: options.seed, profile } }));
   const failed = results.filter(({ result }) => result.status === 'fail').length;
   output.err(`${results.length - failed} passed, ${failed} failed`);
   return failed > 0 ? EXIT.fail : EXIT.pass;
@@ -74,6 +72,7 @@ function writeKtap(results: readonly { file: string; result: PlanResult }[], out
     const diagnostics = result.status === 'fail' ? planFailureLines(file, result) : [`token: ${result.token}`];
     ktap.result({ name: `${result.path}.${result.name}`, status: result.status, diagnostics });
   }
+  if (output.stop.isRequested) ktap.diagnostic('interrupted');
   ktap.close();
 }
 
@@ -108,7 +107,7 @@ export function faultsOf({ fired }: Pick<PlanResult, 'fired'>): string {
 
 function junitResult(file: string, ms: number, result: PlanResult): Parameters<typeof junitXml>[0][number] {
   const lines = planFailureLines(file, result);
-  const base = { name: `plans.${result.name}`, suite: 'migrate_on_fault' as const, path: result.path, ms };
+  const base = { name: `plans.${result.name}`, suite: 'plans', path: result.path, ms };
   if (result.status === 'pass') return { ...base, status: 'pass' };
   return { ...base, status: 'fail', message: lines[0]!, diagnostics: lines };
 }

@@ -15,7 +15,7 @@ export interface JournalLine {
 /** What a sweep has finished, one JSON line a task, so that an interrupted one can go on. Complete sweeps leave none. */
 export class Journal {
   private constructor(
-    private readonly file: string,
+    readonly file: string,
     /** Of an earlier, interrupted run. */
     readonly done: readonly JournalLine[],
   ) {}

@@ -40,6 +40,11 @@ export class SweepState {
     }
   }
 
+  /** Whether `totalRuns` still grows: the clean run of each case says how many others it has. */
+  get isTotalOpen(): boolean {
+    return this.states.some(({ clean }) => clean === undefined);
+  }
+
   /** The next task, clean runs first; null when none is left, or when the sweep was stopped. */
   async take(): Promise<SweepTask | null> {
     for (;;) {

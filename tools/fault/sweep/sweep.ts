@@ -2,12 +2,14 @@ import { DEFECTS, type DefectName } from '../../../driver/inject/defects.js';
 import { INJECT_POINTS, phasesIn } from '../../../driver/inject/inject-points.js';
 import type { ProfileName } from '../../../driver/mm/profile.js';
 import type { PathName } from '../../../uapi/path-name.js';
-import type { Output } from '../../commands/selftest.js';
 import { EXIT, UsageError } from '../../exit-code.js';
 import { globToRegExp } from '../../glob.js';
 import { profileOption } from '../../kernel-profile.js';
+import type { Output } from '../../output.js';
 import { pathsOf } from '../../path-option.js';
+import { junitXml } from '../../report/junit.js';
 import { KtapWriter } from '../../report/ktap.js';
+import type { CaseResult } from '../../report/runner.js';
 import { casesOf } from './cases.js';
 import { findingLines } from './finding-text.js';
 import { buildId, Journal } from './journal.js';
@@ -28,43 +30,51 @@ export interface SweepCommand {
   readonly json: boolean;
   readonly fresh: boolean;
   readonly first: boolean;
+  readonly junit?: string | undefined;
 }
 
-const INTERRUPTED = 130;
-/** Without a terminal, a line so often says how far the sweep is. */
-const NOTE_MS = 10_000;
-
-/** `dmirror fault sweep`: fails every chosen hit of every point in turn. 0 without findings, 1 with, 130 after Ctrl-C. */
+/** `dmirror fault sweep`: fails every chosen hit of every point in turn. 0 without findings, 1 with. */
 export async function sweep(names: readonly string[], command: SweepCommand, output: Output): Promise<number> {
   const options = optionsOf(command);
   const jobs = jobsOf(names, { path: command.path, profile: options.profile });
   const journal = Journal.open({ build: buildId(), options, jobs }, { fresh: command.fresh });
   const state = new SweepState(jobs, journal, options.first);
   if (state.doneRuns > 0) output.err(`resumed: ${state.doneRuns} runs were done before`);
-  const stop = onInterrupt(() => {
+  void output.stop.watch().whenRequested.then(() => {
     state.isStopped = true;
   });
+  const junit = command.junit === undefined ? null : output.file('--junit', command.junit);
+  const at = new Date();
   const started = output.now();
-  let noted = started;
+  const show = (name: string): void => {
+    const { doneRuns: done, totalRuns: total, isTotalOpen, failed } = state;
+    output.progress.update({ done, total, isTotalOpen, failed: failed.size, name });
+  };
+  show('');
   await runTasks({
     options,
     workers: command.workers,
     take: () => state.take(),
     onResult(task, result) {
       state.onResult(task, result);
-      const { doneRuns: done, totalRuns: total, failed } = state;
-      output.progress.update({ done, total, failed: failed.size, name: `${task.job.path} ${task.job.name}` });
-      if (output.progress.isActive || output.now() - noted < NOTE_MS) return;
-      noted = output.now();
-      output.err(`${done} of ${total} runs, ${failed.size} cases with findings`);
+      show(`${task.job.path} ${task.job.name}`);
     },
-  }).finally(stop);
+  });
   output.progress.clear();
   const finished = state.results();
+  junit?.write(
+    junitXml(finished.map(junitResult), {
+      name: 'dmirror fault sweep',
+      at,
+      properties: { seed: command.seed, profile: options.profile },
+    }),
+  );
   report(finished, { command, output, total: jobs.length, ms: output.now() - started });
   if (finished.length < jobs.length) {
-    output.err(`interrupted: ${jobs.length - finished.length} cases are left; the same command goes on with them`);
-    return INTERRUPTED;
+    output.err(
+      `interrupted: ${jobs.length - finished.length} cases are left; ${state.doneRuns} runs are kept in ${journal.file}: the same command goes on with them, with --fresh it begins anew`,
+    );
+    return EXIT.fail;
   }
   journal.end();
   return finished.some(({ findings }) => findings.length > 0) ? EXIT.fail : EXIT.pass;
@@ -99,16 +109,13 @@ export function jobsOf(
   return paths.flatMap((p) => used.map((c) => ({ name: c.name, path: p })));
 }
 
-/** The first Ctrl-C lets what runs end, the second ends at once. Answers what undoes this. */
-function onInterrupt(stop: () => void): () => void {
-  let isRequested = false;
-  const handler = (): void => {
-    if (isRequested) process.exit(INTERRUPTED);
-    isRequested = true;
-    stop();
-  };
-  process.on('SIGINT', handler);
-  return () => void process.off('SIGINT', handler);
+function junitResult({ name, path, findings, skipped }: JobResult): CaseResult {
+  const base = { name: `sweep.${name}`, suite: 'sweep', path, ms: 0 };
+  if (findings.length > 0) {
+    const message = `${findings.length} findings`;
+    return { ...base, status: 'fail', message, diagnostics: findings.flatMap(findingLines) };
+  }
+  return skipped ? { ...base, status: 'skip', reason: 'the case skips itself' } : { ...base, status: 'pass' };
 }
 
 function report(
@@ -129,6 +136,7 @@ function report(
         findings: findings.length,
         visited: Object.fromEntries(hits),
         never,
+        ...(output.stop.isRequested ? { interrupted: true } : {}),
       }),
     );
   } else {
@@ -156,6 +164,7 @@ function writeKtap(
   }
   ktap.diagnostic(`visited, with hits of the clean runs: ${[...hits].map(([site, n]) => `${site} ${n}`).join(', ')}`);
   ktap.diagnostic(`never visited: ${never.join(', ') || 'none'}`);
+  if (output.stop.isRequested) ktap.diagnostic('interrupted');
   ktap.close();
 }
 

@@ -7,8 +7,8 @@ import { Dmirror } from '../../../uapi/client/dmirror-device.js';
 import { ProcessHandle } from '../../../uapi/client/process-handle.js';
 import type { Transport } from '../../../uapi/client/transport.js';
 import type { PathName } from '../../../uapi/path-name.js';
-import type { Output } from '../../commands/selftest.js';
 import { EXIT } from '../../exit-code.js';
+import type { Output } from '../../output.js';
 import { KtapWriter } from '../../report/ktap.js';
 import { WIRE_FAULTS, type WireFault, WireProxy } from './wire-proxy.js';
 

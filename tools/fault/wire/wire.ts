@@ -1,8 +1,10 @@
 import { DEFAULT_PROFILE } from '../../../driver/mm/profile.js';
 import type { PathName } from '../../../uapi/path-name.js';
-import type { Output } from '../../commands/selftest.js';
 import { EXIT } from '../../exit-code.js';
+import type { Output } from '../../output.js';
+import { junitXml } from '../../report/junit.js';
 import { KtapWriter } from '../../report/ktap.js';
+import type { CaseResult } from '../../report/runner.js';
 import type { PlanResult } from '../plans/plan-result.js';
 import { runPlan } from '../plans/plan-run.js';
 import { definePlan, type Plan, type Rule } from '../plans/plan-types.js';
@@ -54,31 +56,38 @@ interface WireRun {
 export interface WireOptions {
   readonly paths: readonly PathName[];
   readonly json: boolean;
+  readonly junit?: string | undefined;
 }
 
 /** `dmirror fault wire [CASE...]`: each interface fault at each frame of a client, or of cases whose machine is served. */
 export async function sweepWire(
   names: readonly string[],
-  { paths, json }: WireOptions,
+  { paths, json, junit }: WireOptions,
   output: Output,
 ): Promise<number> {
   const runs: WireRun[] = [];
+  const file = junit === undefined ? null : output.file('--junit', junit);
+  const at = new Date();
+  const { stop } = output;
+  stop.watch();
   for (const { path, planOf } of clients(names, paths)) {
     for (const point of WIRE_POINTS.map(({ name }) => name)) {
       // The client has sent its last frame when a rule about the next one no longer strikes.
-      for (let nth = 1; ; nth++) {
+      for (let nth = 1; !(await stop.look()); nth++) {
         const plan = planOf({ name: 'struck', point, nth });
         const result = await runPlan(plan, { path });
         if (result.fired.length === 0 && result.status === 'pass') break;
         runs.push({ path, result });
         const { name } = plan;
-        output.progress.update({ done: runs.length, total: runs.length, failed: failedOf(runs), name });
+        const { length } = runs;
+        output.progress.update({ done: length, total: length, isTotalOpen: true, failed: failedOf(runs), name });
       }
     }
   }
   output.progress.clear();
   if (json) for (const { result } of runs) output.out(JSON.stringify({ schemaVersion: 1, type: 'plan', ...result }));
   else writeKtap(runs, output);
+  file?.write(junitXml(runs.map(junitResult), { name: 'dmirror fault wire', at, properties: {} }));
   output.err(`${runs.length - failedOf(runs)} passed, ${failedOf(runs)} failed`);
   return failedOf(runs) > 0 ? EXIT.fail : EXIT.pass;
 }
@@ -109,16 +118,21 @@ function writeKtap(runs: readonly WireRun[], output: Output): void {
   ktap.open(runs.length);
   ktap.diagnostic(`faults injected: ${WIRE_POINTS.map(({ name }) => name).join(', ')}, at one frame a run`);
   for (const { path, result } of runs) {
-    const { failures, violations, status, name, token } = result;
-    const wrong = [
-      ...failures,
-      ...violations.map(({ kind, message, after }) => `${kind}: ${message} (after ${after})`),
-    ];
-    const diagnostics = [
-      ...(status === 'fail' ? [`faults injected: ${faultsOf(result)}`, ...wrong] : []),
-      `token: ${token}`,
-    ];
-    ktap.result({ name: `${path}.${name}`, status, diagnostics });
+    ktap.result({ name: `${path}.${result.name}`, status: result.status, diagnostics: linesOf(result) });
   }
+  if (output.stop.isRequested) ktap.diagnostic('interrupted');
   ktap.close();
+}
+
+function linesOf(result: PlanResult): string[] {
+  const { failures, violations, status, token } = result;
+  const wrong = [...failures, ...violations.map(({ kind, message, after }) => `${kind}: ${message} (after ${after})`)];
+  return [...(status === 'fail' ? [`faults injected: ${faultsOf(result)}`, ...wrong] : []), `token: ${token}`];
+}
+
+function junitResult({ path, result }: WireRun): CaseResult {
+  const base = { name: `wire.${result.name}`, suite: 'wire', path, ms: 0 };
+  if (result.status === 'pass') return { ...base, status: 'pass' };
+  const diagnostics = linesOf(result);
+  return { ...base, status: 'fail', message: result.failures[0] ?? diagnostics[0]!, diagnostics };
 }

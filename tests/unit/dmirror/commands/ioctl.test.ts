@@ -3,8 +3,8 @@ import type { Coroutine } from '../../../../driver/core/effect.js';
 import { cpuLoad, cpuStore } from '../../../../driver/mm/faults/access.js';
 import { dupMmap, mmCreate } from '../../../../driver/mm/vmas/dup-mmap.js';
 import { doMadvise } from '../../../../driver/mm/vmas/madvise.js';
-import { doMprotect } from '../../../../driver/mm/vmas/mprotect.js';
-import { doMunmap } from '../../../../driver/mm/vmas/munmap.js';
+import { doMprotectPkey } from '../../../../driver/mm/vmas/mprotect.js';
+import { vmMunmap } from '../../../../driver/mm/vmas/munmap.js';
 import { EBUSY, EFAULT, EINVAL, ENOENT, EPERM } from '../../../../uapi/errno.js';
 import { MADV_DONTNEED, PROT_READ } from '../../../../uapi/mman.js';
 import { PATH_NAMES } from '../../../../uapi/path-name.js';
@@ -48,14 +48,14 @@ const store: Actor = function* (w) {
   for (let i = 0; i < PAGES; i++) yield* cpuStore(w.mm, BASE + i * 4096, Uint8Array.of(i + 1));
 };
 const protect: Actor = function* (w) {
-  yield* doMprotect(w.mm, BASE, PAGES * 4096, PROT_READ);
-  yield* doMprotect(w.mm, BASE, PAGES * 4096, RW);
+  yield* doMprotectPkey(w.mm, BASE, PAGES * 4096, PROT_READ);
+  yield* doMprotectPkey(w.mm, BASE, PAGES * 4096, RW);
 };
 const forkOnce: Actor = function* (w) {
   return yield* dupMmap(mmCreate(w.memory), w.mm);
 };
 const dontneed: Actor = (w) => doMadvise(w.mm, BASE, PAGES * 4096, MADV_DONTNEED);
-const munmap: Actor = (w) => doMunmap(w.mm, BASE + 2 * 4096, 3 * 4096);
+const munmap: Actor = (w) => vmMunmap(w.mm, BASE + 2 * 4096, 3 * 4096);
 
 const CASES: Record<string, Actor[]> = {
   'two devices pull at the same pages': [command('MIGRATE_ON_FAULT_TO_DEV', 0), command('MIGRATE_ON_FAULT_TO_DEV', 1)],

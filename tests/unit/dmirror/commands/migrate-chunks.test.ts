@@ -2,9 +2,9 @@ import { describe, expect, it } from 'vitest';
 import { InjectPoint } from '../../../../driver/inject/inject-points.js';
 import { folioPut } from '../../../../driver/mm/frames/folio.js';
 import { doMadvise } from '../../../../driver/mm/vmas/madvise.js';
-import { doMprotect } from '../../../../driver/mm/vmas/mprotect.js';
-import { doMremap } from '../../../../driver/mm/vmas/mremap.js';
-import { doMunmap } from '../../../../driver/mm/vmas/munmap.js';
+import { doMprotectPkey } from '../../../../driver/mm/vmas/mprotect.js';
+import { mremap } from '../../../../driver/mm/vmas/mremap.js';
+import { vmMunmap } from '../../../../driver/mm/vmas/munmap.js';
 import { EFAULT, ENOMEM } from '../../../../uapi/errno.js';
 import { HMM_DMIRROR_FLAG_FAIL_ALLOC } from '../../../../uapi/hmm-dmirror.js';
 import { MADV_FREE, MREMAP_FIXED, MREMAP_MAYMOVE, PAGE_SIZE, PROT_READ } from '../../../../uapi/mman.js';
@@ -20,7 +20,7 @@ function spoilHugePages({ memory }: DeviceWorld, blocks: number): number[] {
   const taken: number[] = [];
   for (let pfn = memory.allocator.allocateHuge(); pfn !== 0; pfn = memory.allocator.allocateHuge()) taken.push(pfn);
   for (const head of taken.slice(0, blocks)) {
-    memory.frames.splitToPages(head);
+    memory.frames.splitPage(head);
     for (let pfn = head + 1; pfn < head + HUGE; pfn++) folioPut(memory, pfn);
   }
   return taken;
@@ -177,7 +177,7 @@ describe.each(PATH_NAMES)('device memory in folios of 2 MiB, %s path', (path) =>
   describe('a folio on the device that is mapped in part', () => {
     it('keeps what munmap leaves; a fault splits it and brings one page', () => {
       const { w } = onDevice();
-      w.run(doMunmap(w.mm, BASE + 128 * PAGE_SIZE, 256 * PAGE_SIZE));
+      w.run(vmMunmap(w.mm, BASE + 128 * PAGE_SIZE, 256 * PAGE_SIZE));
       expect(w.text(0, HUGE)).toBe('PTE 0-127 DPRIV-W\nPTE 128-383 NONE\nPTE 384-511 DPRIV-W');
       expect(w.load(400, 1)).toEqual([500]);
       expect(w.text(384, 128)).toBe('PTE 0-15 DPRIV-W\nPTE 16 PRESENT W\nPTE 17-127 DPRIV-W');
@@ -190,7 +190,7 @@ describe.each(PATH_NAMES)('device memory in folios of 2 MiB, %s path', (path) =>
     // Only the unified walk can fail once it has taken pages. The fault locked its page itself and unlocks it itself.
     it('stays when the walk of the fault fails, with the lock of the page the fault has', () => {
       const { w } = onDevice();
-      w.run(doMunmap(w.mm, BASE + 128 * PAGE_SIZE, 256 * PAGE_SIZE));
+      w.run(vmMunmap(w.mm, BASE + 128 * PAGE_SIZE, 256 * PAGE_SIZE));
       const { inject } = w.memory.kernel;
       let aborts = 0;
       inject.reach = function* (point) {
@@ -206,9 +206,9 @@ describe.each(PATH_NAMES)('device memory in folios of 2 MiB, %s path', (path) =>
 
     it('loses the right to write as a whole, or page by page', () => {
       const { w } = onDevice();
-      w.run(doMprotect(w.mm, BASE, MIB2, PROT_READ));
+      w.run(doMprotectPkey(w.mm, BASE, MIB2, PROT_READ));
       expect(w.text(0, HUGE)).toBe('PMD 0-511 PMD-DPRIV-R');
-      w.run(doMprotect(w.mm, BASE + PAGE_SIZE, PAGE_SIZE, RW));
+      w.run(doMprotectPkey(w.mm, BASE + PAGE_SIZE, PAGE_SIZE, RW));
       expect(w.text(0, HUGE)).toBe('PTE 0-511 DPRIV-R');
       w.store(1, 1, 7);
       expect(w.text(0, 3)).toBe('PTE 0 DPRIV-R\nPTE 1 PRESENT W\nPTE 2 DPRIV-R');
@@ -217,7 +217,7 @@ describe.each(PATH_NAMES)('device memory in folios of 2 MiB, %s path', (path) =>
 
     it('goes back page by page through the ioctl, once it is split', () => {
       const { w, file } = onDevice();
-      w.run(doMunmap(w.mm, BASE, PAGE_SIZE));
+      w.run(vmMunmap(w.mm, BASE, PAGE_SIZE));
       expect(w.command(file, 'MIGRATE_TO_SYS', 1, HUGE - 1)).toMatchObject({ ret: 0, cpages: HUGE - 1 });
       expect(w.text(0, HUGE)).toBe('PTE 0 NONE\nPTE 1-511 PRESENT W');
       w.check();
@@ -236,7 +236,7 @@ describe.each(PATH_NAMES)('device memory in folios of 2 MiB, %s path', (path) =>
     const move = (from: number, to: number) => {
       const flags = MREMAP_MAYMOVE | MREMAP_FIXED;
       w.run(
-        doMremap(w.mm, {
+        mremap(w.mm, {
           addr: BASE + from * PAGE_SIZE,
           oldLen: MIB2,
           newLen: MIB2,

@@ -6,7 +6,7 @@ import { folioPut } from '../../../../driver/mm/frames/folio.js';
 import { unpinUserPage } from '../../../../driver/mm/frames/pin.js';
 import { doMadvise } from '../../../../driver/mm/vmas/madvise.js';
 import type { Mm } from '../../../../driver/mm/vmas/mm.js';
-import { doMprotect } from '../../../../driver/mm/vmas/mprotect.js';
+import { doMprotectPkey } from '../../../../driver/mm/vmas/mprotect.js';
 import { MADV_DONTNEED, MADV_PAGEOUT, MAP_FIXED, MAP_SHARED, PROT_NONE, PROT_READ } from '../../../../uapi/mman.js';
 import type { PathName } from '../../../../uapi/path-name.js';
 import { runs } from '../../../counts.js';
@@ -97,7 +97,7 @@ class Player {
         return file ? w.command(file, COMMANDS[op.command]!, op.at, op.npages, { value: this.value++ }) : null;
       }
       case 'protect':
-        return w.run(doMprotect(mm, BASE + op.at * 4096, op.npages * 4096, PROTS[op.prot]!));
+        return w.run(doMprotectPkey(mm, BASE + op.at * 4096, op.npages * 4096, PROTS[op.prot]!));
       case 'dontneed':
         return w.run(doMadvise(mm, BASE + op.at * 4096, op.npages * 4096, MADV_DONTNEED));
       case 'pageout':

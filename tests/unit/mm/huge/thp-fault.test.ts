@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { doMprotect } from '../../../../driver/mm/vmas/mprotect.js';
-import { doMunmap } from '../../../../driver/mm/vmas/munmap.js';
+import { doMprotectPkey } from '../../../../driver/mm/vmas/mprotect.js';
+import { vmMunmap } from '../../../../driver/mm/vmas/munmap.js';
 import { MADV_DONTNEED, MADV_NOHUGEPAGE, PROT_READ, PROT_WRITE } from '../../../../uapi/mman.js';
 import { BASE, HUGE, MemoryWorld, PAGE } from '../huge-swap-fixture.js';
 
@@ -41,7 +41,7 @@ describe('huge page faults', () => {
     world.mapHuge(0, 512);
     world.store(500, 5);
     world.takeEvents();
-    expect(world.run(doMunmap(world.mm, BASE, 256 * PAGE))).toBe(0);
+    expect(world.run(vmMunmap(world.mm, BASE, 256 * PAGE))).toBe(0);
     expect(world.text(0, 512)).toBe('PTE 0-255 NONE\nPTE 256-511 PRESENT W');
     expect(world.load(500)).toBe(5);
     expect(world.takeEvents()).toEqual(['CLEAR 0-512', 'UNMAP 0-256']);
@@ -51,11 +51,11 @@ describe('huge page faults', () => {
     const world = new MemoryWorld();
     world.mapHuge(0, 512);
     world.store(0, 5);
-    world.run(doMprotect(world.mm, BASE, HUGE, 0));
+    world.run(doMprotectPkey(world.mm, BASE, HUGE, 0));
     expect(world.text(0, 512)).toBe('PMD 0-511 HUGE PROTNONE');
-    world.run(doMprotect(world.mm, BASE, HUGE, PROT_READ | PROT_WRITE));
+    world.run(doMprotectPkey(world.mm, BASE, HUGE, PROT_READ | PROT_WRITE));
     expect(world.text(0, 512)).toBe('PMD 0-511 HUGE W');
-    world.run(doMprotect(world.mm, BASE, PAGE, PROT_READ));
+    world.run(doMprotectPkey(world.mm, BASE, PAGE, PROT_READ));
     expect(world.text(0, 512)).toBe('PTE 0 PRESENT R\nPTE 1-511 PRESENT W');
   });
 

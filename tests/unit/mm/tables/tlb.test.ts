@@ -5,9 +5,9 @@ import type { Tlb, TlbEntry } from '../../../../driver/mm/tables/tlb.js';
 import { dupMmap, mmCreate } from '../../../../driver/mm/vmas/dup-mmap.js';
 import { mmput } from '../../../../driver/mm/vmas/exit-mmap.js';
 import { doMadvise } from '../../../../driver/mm/vmas/madvise.js';
-import { doMprotect } from '../../../../driver/mm/vmas/mprotect.js';
-import { doMremap } from '../../../../driver/mm/vmas/mremap.js';
-import { doMunmap } from '../../../../driver/mm/vmas/munmap.js';
+import { doMprotectPkey } from '../../../../driver/mm/vmas/mprotect.js';
+import { mremap } from '../../../../driver/mm/vmas/mremap.js';
+import { vmMunmap } from '../../../../driver/mm/vmas/munmap.js';
 import {
   MADV_COLD,
   MADV_COLLAPSE,
@@ -35,7 +35,7 @@ class NotingTlb implements Tlb {
     this.told.push(npages === 1 ? `${first}` : `${first}-${first + npages}`);
   }
 
-  dropAll(): void {
+  localFlushTlbAll(): void {
     this.told.push('all');
   }
 
@@ -62,7 +62,7 @@ class TlbWorld extends VmaWorld {
   }
 
   protect(at: number, npages: number, prot: number): void {
-    expect(this.run(doMprotect(this.mm, BASE + at * PAGE, npages * PAGE, prot))).toBe(0);
+    expect(this.run(doMprotectPkey(this.mm, BASE + at * PAGE, npages * PAGE, prot))).toBe(0);
   }
 }
 
@@ -113,9 +113,9 @@ describe('the TLB is told', () => {
     w.touch(0, 8);
     expect(w.advise(1, 2, MADV_DONTNEED)).toBe(0);
     expect(w.take()).toEqual(['1-3']);
-    expect(w.run(doMunmap(w.mm, BASE + 4 * PAGE, 2 * PAGE))).toBe(0);
+    expect(w.run(vmMunmap(w.mm, BASE + 4 * PAGE, 2 * PAGE))).toBe(0);
     expect(w.take()).toEqual(['4-6']);
-    expect(w.run(doMunmap(w.mm, BASE, 8 * PAGE))).toBe(0);
+    expect(w.run(vmMunmap(w.mm, BASE, 8 * PAGE))).toBe(0);
     expect(w.take()).toEqual(['0-4', '6-8', 'all']);
   });
 
@@ -150,7 +150,7 @@ describe('the TLB is told', () => {
     w.touch(2);
     const move = (from: number, to: number): number =>
       w.run(
-        doMremap(w.mm, {
+        mremap(w.mm, {
           addr: BASE + from * PAGE,
           oldLen: 2 * PAGE,
           newLen: 2 * PAGE,
@@ -170,11 +170,11 @@ describe('the TLB is told', () => {
     w.touch(2048);
     expect(w.take()).toEqual([]);
     const move = { addr: BASE + 2048 * PAGE, oldLen: 512 * PAGE, newLen: 512 * PAGE, newAddr: BASE + 4096 * PAGE };
-    expect(w.run(doMremap(w.mm, { ...move, flags: MREMAP_MAYMOVE | MREMAP_FIXED }))).toBe(move.newAddr);
+    expect(w.run(mremap(w.mm, { ...move, flags: MREMAP_MAYMOVE | MREMAP_FIXED }))).toBe(move.newAddr);
     expect(w.take()).toEqual(['all']);
     w.protect(4096, 512, PROT_READ);
     expect(w.take()).toEqual(['all']);
-    expect(w.run(doMunmap(w.mm, move.newAddr, 512 * PAGE))).toBe(0);
+    expect(w.run(vmMunmap(w.mm, move.newAddr, 512 * PAGE))).toBe(0);
     expect(w.take()).toEqual(['all']);
   });
 

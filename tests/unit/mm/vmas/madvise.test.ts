@@ -1,5 +1,7 @@
 import { expect, test } from 'vitest';
+import { Pte } from '../../../../driver/mm/tables/entry.js';
 import { doMadvise } from '../../../../driver/mm/vmas/madvise.js';
+import { doMprotectPkey } from '../../../../driver/mm/vmas/mprotect.js';
 import { VM } from '../../../../driver/mm/vmas/vm-flags.js';
 import { EINVAL, ENOMEM } from '../../../../uapi/errno.js';
 import {
@@ -21,6 +23,7 @@ import {
   MAP_HUGETLB,
   MAP_PRIVATE,
   MAP_SHARED,
+  PROT_READ,
 } from '../../../../uapi/mman.js';
 import { BASE, PAGE, RW, TestFile, VmaWorld } from '../vma-world.js';
 
@@ -178,5 +181,23 @@ test('COLD splits a huge page that it covers in part', () => {
   expect(world.text(0, 512)).toBe('PMD 0-511 HUGE W');
   expect(advise(world, 0, 7, MADV_COLD)).toBe(0);
   expect(world.text(0, 512)).toBe('PTE 0 PRESENT W\nPTE 1-511 ZERO');
+  world.check();
+});
+
+test.each([
+  ['COLD', MADV_COLD],
+  ['FREE', MADV_FREE],
+])('%s takes a large folio that small entries map as one', (_name, advice) => {
+  const world = new VmaWorld({ thpEnabled: 'always' });
+  const { frames } = world.memory;
+  world.anon(0, 512);
+  world.touch(0);
+  for (const prot of [PROT_READ, RW])
+    expect(world.run(doMprotectPkey(world.mm, BASE + 100 * PAGE, PAGE, prot))).toBe(0);
+  expect(world.text(0, 512)).toBe('PTE 0-511 PRESENT W');
+  expect(advise(world, 0, 512, advice)).toBe(0);
+  const table = world.mm.pageTable.pteTable(BASE / PAGE)!;
+  expect(frames.order(table.hi(0))).toBe(9);
+  expect(Array.from({ length: 512 }, (_, i) => table.lo(i) & Pte.young)).toEqual(new Array(512).fill(0));
   world.check();
 });

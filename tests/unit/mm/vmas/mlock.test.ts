@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { dupMmap, mmCreate } from '../../../../driver/mm/vmas/dup-mmap.js';
 import { doMadvise } from '../../../../driver/mm/vmas/madvise.js';
-import { doMlock, doMlockall, doMunlock, doMunlockall, lockedPages } from '../../../../driver/mm/vmas/mlock.js';
-import { doMremap } from '../../../../driver/mm/vmas/mremap.js';
+import { doMlock, lockedPages, mlockall, munlock, munlockall } from '../../../../driver/mm/vmas/mlock.js';
+import { mremap } from '../../../../driver/mm/vmas/mremap.js';
 import { VM } from '../../../../driver/mm/vmas/vm-flags.js';
 import { EAGAIN, EINVAL, ENOMEM } from '../../../../uapi/errno.js';
 import { MADV_COLD, MADV_DONTNEED, MADV_DONTNEED_LOCKED, MADV_FREE, MADV_PAGEOUT } from '../../../../uapi/mman.js';
@@ -16,7 +16,7 @@ const MCL_ONFAULT = 4;
 const lock = (world: VmaWorld, at: number, npages: number, flags = 0) =>
   world.run(doMlock(world.mm, BASE + at * PAGE, npages * PAGE, flags));
 const unlock = (world: VmaWorld, at: number, npages: number) =>
-  world.run(doMunlock(world.mm, BASE + at * PAGE, npages * PAGE));
+  world.run(munlock(world.mm, BASE + at * PAGE, npages * PAGE));
 const advise = (world: VmaWorld, advice: number) => world.run(doMadvise(world.mm, BASE, PAGE, advice));
 const locked = (world: VmaWorld) => world.mm.vmas.map(({ flags }) => (flags & VM.locked) !== 0);
 
@@ -68,11 +68,11 @@ test('advice does not take locked pages away', () => {
 test('a child begins without locks; a moved area keeps its own and is read in as it grows', () => {
   const world = new VmaWorld();
   world.anon(0, 1);
-  world.run(doMlockall(world.mm, MCL_FUTURE | MCL_CURRENT));
+  world.run(mlockall(world.mm, MCL_FUTURE | MCL_CURRENT));
   const child = mmCreate(world.memory);
   expect(world.run(dupMmap(child, world.mm))).toBe(0);
   expect([child.defFlags, lockedPages(child)]).toEqual([0, 0]);
-  const grown = world.run(doMremap(world.mm, { addr: BASE, oldLen: PAGE, newLen: 3 * PAGE, flags: 0, newAddr: 0 }));
+  const grown = world.run(mremap(world.mm, { addr: BASE, oldLen: PAGE, newLen: 3 * PAGE, flags: 0, newAddr: 0 }));
   expect([grown, lockedPages(world.mm), world.mm.rss.anon]).toEqual([BASE, 3, 3]);
   world.check();
 });
@@ -80,7 +80,7 @@ test('a child begins without locks; a moved area keeps its own and is read in as
 test('mlockall locks what is there, what will be, or both', () => {
   const world = new VmaWorld();
   world.anon(0, 1);
-  const all = (flags: number) => world.run(doMlockall(world.mm, flags));
+  const all = (flags: number) => world.run(mlockall(world.mm, flags));
   expect([0, MCL_ONFAULT, 8].map(all)).toEqual([-EINVAL, -EINVAL, -EINVAL]);
   expect(all(MCL_CURRENT)).toBe(0);
   world.anon(4, 1);
@@ -91,7 +91,7 @@ test('mlockall locks what is there, what will be, or both', () => {
   expect(all(MCL_FUTURE | MCL_ONFAULT)).toBe(0);
   world.anon(12, 2);
   expect([lockedPages(world.mm), world.mm.rss.anon]).toEqual([5, 3]);
-  expect(world.run(doMunlockall(world.mm))).toBe(0);
+  expect(world.run(munlockall(world.mm))).toBe(0);
   world.anon(16, 1);
   expect(lockedPages(world.mm)).toBe(0);
   world.check();

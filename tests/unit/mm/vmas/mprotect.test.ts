@@ -2,13 +2,13 @@ import { expect, test } from 'vitest';
 import { Kind, Pte } from '../../../../driver/mm/tables/entry.js';
 import { pteIndex } from '../../../../driver/mm/tables/page-table.js';
 import { dupMmap, mmCreate } from '../../../../driver/mm/vmas/dup-mmap.js';
-import { doMprotect } from '../../../../driver/mm/vmas/mprotect.js';
+import { doMprotectPkey } from '../../../../driver/mm/vmas/mprotect.js';
 import { EACCES, EINVAL, ENOMEM } from '../../../../uapi/errno.js';
 import { MAP_FIXED, MAP_SHARED, PROT_GROWSDOWN, PROT_GROWSUP } from '../../../../uapi/mman.js';
 import { BASE, PAGE, RW, TestFile, VmaWorld } from '../vma-world.js';
 
 const protect = (world: VmaWorld, at: number, npages: number, prot: number) =>
-  world.run(doMprotect(world.mm, BASE + at * PAGE, npages * PAGE, prot));
+  world.run(doMprotectPkey(world.mm, BASE + at * PAGE, npages * PAGE, prot));
 
 test('part of a vma becomes a vma of its own, and one again when the rights come back', () => {
   const world = new VmaWorld();
@@ -111,8 +111,8 @@ test('arguments are checked in the order of Linux', () => {
   const world = new VmaWorld();
   world.anon(0, 2);
   expect(protect(world, 0, 0, 1)).toBe(0);
-  expect(world.run(doMprotect(world.mm, BASE + 1, 0, 1))).toBe(-EINVAL);
-  expect(world.run(doMprotect(world.mm, BASE, 2 ** 64 - 1, 0x100))).toBe(-ENOMEM);
+  expect(world.run(doMprotectPkey(world.mm, BASE + 1, 0, 1))).toBe(-EINVAL);
+  expect(world.run(doMprotectPkey(world.mm, BASE, 2 ** 64 - 1, 0x100))).toBe(-ENOMEM);
   expect(protect(world, 0, 1, 0x100)).toBe(-EINVAL);
   expect(protect(world, 0, 1, 1 | PROT_GROWSDOWN)).toBe(-EINVAL);
   expect(protect(world, 0, 1, 1 | PROT_GROWSDOWN | PROT_GROWSUP)).toBe(-EINVAL);

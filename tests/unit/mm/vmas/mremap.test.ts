@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { doMprotect } from '../../../../driver/mm/vmas/mprotect.js';
-import { doMremap } from '../../../../driver/mm/vmas/mremap.js';
+import { doMprotectPkey } from '../../../../driver/mm/vmas/mprotect.js';
+import { mremap } from '../../../../driver/mm/vmas/mremap.js';
 import { EFAULT, EINVAL, ENOMEM } from '../../../../uapi/errno.js';
 import { MAP_FIXED, MAP_SHARED, MREMAP_DONTUNMAP, MREMAP_FIXED, MREMAP_MAYMOVE } from '../../../../uapi/mman.js';
 import { BASE, PAGE, RW, TestFile, VmaWorld } from '../vma-world.js';
@@ -19,7 +19,7 @@ const TO = MREMAP_MAYMOVE | MREMAP_FIXED;
 function remap(world: VmaWorld, { at, old, size = old, to = 0, flags = TO }: Move): number {
   const newAddr = BASE + to * PAGE;
   const request = { addr: BASE + at * PAGE, oldLen: old * PAGE, newLen: size * PAGE, flags, newAddr };
-  const result = world.run(doMremap(world.mm, request));
+  const result = world.run(mremap(world.mm, request));
   return result < 0 ? result : (result - BASE) / PAGE;
 }
 
@@ -57,7 +57,7 @@ test('touched memory moves back into its place and is one vma again', () => {
 test('the source must lie in one vma', () => {
   const world = new VmaWorld();
   world.anon(0, 4);
-  world.run(doMprotect(world.mm, BASE, PAGE, 1));
+  world.run(doMprotectPkey(world.mm, BASE, PAGE, 1));
   expect(remap(world, { at: 0, old: 2, to: 100 })).toBe(-EFAULT);
   expect(remap(world, { at: 50, old: 1, to: 100 })).toBe(-EFAULT);
 });

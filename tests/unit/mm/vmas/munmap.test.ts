@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
-import { doMunmap } from '../../../../driver/mm/vmas/munmap.js';
+import { vmMunmap } from '../../../../driver/mm/vmas/munmap.js';
 import { EEXIST, EINVAL } from '../../../../uapi/errno.js';
 import { MAP_ANONYMOUS, MAP_FIXED_NOREPLACE, MAP_HUGETLB, MAP_PRIVATE, MAP_SHARED } from '../../../../uapi/mman.js';
 import { BASE, PAGE, RW, TestFile, VmaWorld } from '../vma-world.js';
 
 const unmap = (world: VmaWorld, at: number, npages: number) =>
-  world.run(doMunmap(world.mm, BASE + at * PAGE, npages * PAGE));
+  world.run(vmMunmap(world.mm, BASE + at * PAGE, npages * PAGE));
 
 test('a hole in the middle leaves two vmas that keep their page offsets', () => {
   const world = new VmaWorld();
@@ -28,10 +28,10 @@ test('memory without vmas is unmapped without an event', () => {
 
 test('bad arguments are refused', () => {
   const world = new VmaWorld();
-  expect(world.run(doMunmap(world.mm, BASE + 1, PAGE))).toBe(-EINVAL);
-  expect(world.run(doMunmap(world.mm, BASE, 0))).toBe(-EINVAL);
-  expect(world.run(doMunmap(world.mm, 0x800000000000, PAGE))).toBe(-EINVAL);
-  expect(world.run(doMunmap(world.mm, BASE, 2 ** 64 - PAGE))).toBe(-EINVAL);
+  expect(world.run(vmMunmap(world.mm, BASE + 1, PAGE))).toBe(-EINVAL);
+  expect(world.run(vmMunmap(world.mm, BASE, 0))).toBe(-EINVAL);
+  expect(world.run(vmMunmap(world.mm, 0x800000000000, PAGE))).toBe(-EINVAL);
+  expect(world.run(vmMunmap(world.mm, BASE, 2 ** 64 - PAGE))).toBe(-EINVAL);
 });
 
 test('the last mapping of a 2 MiB part takes its table with it, a neighbour keeps it', () => {

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { EventFd } from '../../../../driver/sys/files/event-fd.js';
 import { POLL } from '../../../../driver/sys/files/open-file.js';
 import { PidFile } from '../../../../driver/sys/files/pid-file.js';
-import { poll } from '../../../../driver/sys/files/poll.js';
+import { doPoll } from '../../../../driver/sys/files/poll.js';
 import { words64 } from '../../../../driver/sys/processes/user-memory.js';
 import { inKernel, ret, smallMachine } from '../helpers.js';
 
@@ -13,7 +13,7 @@ it('counts what is ready, names what is no descriptor, and passes over negative 
   const { main, files } = machine.createProcess();
   files.install(new EventFd(machine, 1, 0));
   const entries = [entry(0), entry(0, POLL.out), entry(9), entry(-1)];
-  expect(inKernel(main, () => poll(main, entries, 0)).result).toBe(3);
+  expect(inKernel(main, () => doPoll(main, entries, 0)).result).toBe(3);
   expect(entries.map(({ revents }) => revents)).toEqual([POLL.in, POLL.out, POLL.nval, 0]);
 });
 
@@ -23,13 +23,13 @@ it('sleeps until a file changes or the time is over', () => {
   const other = machine.createProcess().main;
   const file = new EventFd(machine, 0, 0);
   files.install(file);
-  const waiting = inKernel(main, () => poll(main, [entry(0)], null));
+  const waiting = inKernel(main, () => doPoll(main, [entry(0)], null));
   expect(waiting.result).toBeUndefined();
   inKernel(other, () => file.write(other, words64(1)));
   expect(waiting.result).toBe(1);
   inKernel(main, () => file.read(main, 8));
   const { clock } = machine.kernel.scheduler;
-  expect(inKernel(main, () => poll(main, [entry(0)], clock.nowTicks + 50)).result).toBe(0);
+  expect(inKernel(main, () => doPoll(main, [entry(0)], clock.nowTicks + 50)).result).toBe(0);
 });
 
 it('of a process reports its death and that nothing of it is left', () => {

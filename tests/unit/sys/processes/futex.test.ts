@@ -9,7 +9,7 @@ import { anon, inKernel, ret, smallMachine } from '../helpers.js';
 const ANY = FUTEX_BITSET_MATCH_ANY;
 
 function wait(thread: Thread, addr: number, { value = 0, bitset = ANY, deadline = null as number | null } = {}) {
-  return inKernel(thread, () => thread.process.machine.futexes.wait(thread, { addr, value, bitset, deadline }));
+  return inKernel(thread, () => thread.process.machine.futexes.futexWait(thread, { addr, value, bitset, deadline }));
 }
 
 it('sleeps only while the word holds what was expected', () => {
@@ -20,7 +20,7 @@ it('sleeps only while the word holds what was expected', () => {
   expect(wait(main, 0).result).toBe(-EFAULT);
   const { clock } = machine.kernel.scheduler;
   expect(wait(main, addr, { deadline: clock.nowTicks + 10 }).result).toBe(-ETIMEDOUT);
-  expect(machine.futexes.wake(main.process.mm, addr, { count: 1, bitset: ANY })).toBe(0);
+  expect(machine.futexes.futexWake(main.process.mm, addr, { count: 1, bitset: ANY })).toBe(0);
 });
 
 it('wakes as many as asked in their order, those whose bits match, and moves others', () => {
@@ -30,13 +30,16 @@ it('wakes as many as asked in their order, those whose bits match, and moves oth
   const threads = [1, 2, 3, 4].map(() => machine.threadByTid(ret(main, 'thread'))!);
   const waits = threads.map((thread, i) => wait(thread, addr, { bitset: i === 1 ? 2 : 1 }));
   const wake = (at: number, count: number, bitset = ANY) => {
-    const woken = machine.futexes.wake(mm, at, { count, bitset });
+    const woken = machine.futexes.futexWake(mm, at, { count, bitset });
     machine.run();
     return [woken, ...waits.map(({ result }) => result)];
   };
   expect(wake(addr, 1, 2)).toEqual([1, undefined, 0, undefined, undefined]);
   expect(wake(addr, 1)).toEqual([1, 0, 0, undefined, undefined]);
-  expect(machine.futexes.requeue(mm, { from: addr, to: addr + 4, wake: 0, move: 9 })).toEqual({ woken: 0, moved: 2 });
+  expect(machine.futexes.futexRequeue(mm, { from: addr, to: addr + 4, wake: 0, move: 9 })).toEqual({
+    woken: 0,
+    moved: 2,
+  });
   expect(wake(addr, 9)).toEqual([0, 0, 0, undefined, undefined]);
   expect(wake(addr + 4, 9)).toEqual([2, 0, 0, 0, 0]);
 });
@@ -48,7 +51,7 @@ it('knows shared memory by its place in the file, and lets a killed thread go', 
   const addr = ret(main, 'mmap', 0, PAGE_SIZE, rw, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   const child = machine.threadByTid(ret(main, 'fork'))!;
   const waiting = wait(child, addr);
-  expect(machine.futexes.wake(main.process.mm, addr, { count: 1, bitset: ANY })).toBe(1);
+  expect(machine.futexes.futexWake(main.process.mm, addr, { count: 1, bitset: ANY })).toBe(1);
   machine.run();
   expect(waiting.result).toBe(0);
   const again = wait(child, addr);

@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest';
 import {
   readUser,
-  readUserString,
   readUserStrings,
+  strncpyFromUser,
   words32,
   words64,
   writeUser,
@@ -29,7 +29,7 @@ it('reads a string up to its NUL over pages, and not beyond a limit', () => {
   const addr = anon(main, 2);
   const long = 'a'.repeat(PAGE_SIZE);
   ret(main, 'store', addr + 100, text(long));
-  const read = (at: number, max: number) => inKernel(main, () => readUserString(mm, at, max)).result;
+  const read = (at: number, max: number) => inKernel(main, () => strncpyFromUser(mm, at, max)).result;
   expect(read(addr + 100, 2 * PAGE_SIZE)).toBe(long);
   expect(read(addr + 100, PAGE_SIZE / 2)).toBe(-ENAMETOOLONG);
   ret(main, 'store', addr + 2 * PAGE_SIZE - 3, Uint8Array.of(65, 66, 67));

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -7,24 +7,10 @@ import { FAULT_POINTS } from '../../../../tools/fault/fault-points.js';
 import { listPoints } from '../../../../tools/fault/list.js';
 import { runPlans } from '../../../../tools/fault/plans/run-plans.js';
 import { type SweepCommand, sweep } from '../../../../tools/fault/sweep/sweep.js';
-import { Progress } from '../../../../tools/report/progress.js';
+import { recordedOutput as output } from '../recorded-output.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'dmirror-fault-'));
 afterAll(() => rmSync(folder, { recursive: true }));
-
-function output() {
-  const lines: string[] = [];
-  const talk: string[] = [];
-  const progress = new Progress({ write: () => true }, {});
-  return {
-    lines,
-    talk,
-    out: (line: string) => void lines.push(line),
-    err: (line: string) => void talk.push(line),
-    progress,
-    now: () => 0,
-  };
-}
 
 const SWEEP: SweepCommand = {
   profile: '6.12',
@@ -97,7 +83,7 @@ describe('dmirror fault run', () => {
     const comments = to.lines.filter((line) => line.startsWith('#'));
     expect(comments[0]).toMatch(/^# faults injected: .*folio_trylock in collect of MIGRATE_TO_DEV page 3/);
     expect(comments[1]).toMatch(/^# faults injected: locked = folio_trylock/);
-    expect(readFileSync(junit, 'utf8')).toContain('failures="1"');
+    expect(to.files.get(junit)).toContain('failures="1"');
   });
 
   it('passes without the defect, and tells as JSON', async () => {
@@ -138,16 +124,23 @@ describe('dmirror fault sweep', () => {
   });
 
   it('says every ten seconds how far it is, where no line can be drawn', async () => {
-    const to = output();
     let ms = 0;
-    const now = () => {
+    const to = output(() => {
       ms += 10_000;
       return ms;
-    };
-    expect(await sweep(['hmm.hmm_device_private.open_close'], SWEEP, { ...to, now })).toBe(0);
+    });
+    expect(await sweep(['hmm.hmm_device_private.open_close'], SWEEP, to)).toBe(0);
     const notes = to.talk.slice(0, -1);
     expect(notes.length).toBeGreaterThan(0);
-    for (const note of notes) expect(note).toMatch(/^\d+ of \d+ runs, 0 cases with findings$/);
+    for (const note of notes)
+      expect(note).toMatch(/^\d+ of (at least )?\d+ done, [\d.]+\/s(, .* left)?, 0 failed: unified hmm/);
+  });
+
+  it('writes JUnit, with seed and profile', async () => {
+    const to = output();
+    expect(await sweep(['hmm.hmm_device_private.open_close'], { ...SWEEP, junit: 'x.xml' }, to)).toBe(0);
+    expect(to.files.get('x.xml')).toContain('<property name="seed" value="1"/>');
+    expect(to.files.get('x.xml')).toContain('name="open_close"');
   });
 
   it('refuses a name that no case has', async () => {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { StopRequest } from '../../../../tools/output.js';
 import { junitXml } from '../../../../tools/report/junit.js';
 import { Progress } from '../../../../tools/report/progress.js';
 import { JsonReporter, KtapReporter, type Reporter } from '../../../../tools/report/report.js';
@@ -49,7 +50,8 @@ async function run(
     paths: ['classic', 'unified'],
     timeoutMs,
     now: () => 0,
-    progress: new Progress({ write: () => {} }, {}),
+    stop: new StopRequest(),
+    progress: new Progress({ write: () => {} }, {}, () => 0),
     lanes: Array.from({ length: lanes }, (_, i) => {
       const lane = { i };
       return (options: object): Transport => {
@@ -202,18 +204,29 @@ describe('several lanes', () => {
 describe('junitXml', () => {
   it('groups by path and suite, counts and escapes', () => {
     const base = { name: 'hmm.f.a', suite: 'hmm', path: 'classic', ms: 1500 } as const;
-    const xml = junitXml([
-      { ...base, status: 'pass' },
-      { ...base, name: 'hmm.f.b', status: 'fail', message: 'a < "b" & \u0000c', diagnostics: [']]>'] },
-      { ...base, name: 'migrate_on_fault.c', suite: 'migrate_on_fault', status: 'skip', reason: 'none' },
-    ]);
+    const xml = junitXml(
+      [
+        { ...base, status: 'pass' },
+        { ...base, name: 'hmm.f.b', status: 'fail', message: 'a < "b" & \u0000c', diagnostics: [']]>'] },
+        { ...base, name: 'migrate_on_fault.c', suite: 'migrate_on_fault', status: 'skip', reason: 'none' },
+      ],
+      { name: 'dmirror selftest', properties: { seed: 7, profile: undefined }, at: new Date(0) },
+    );
     expect(xml).toBe(`<?xml version="1.0" encoding="UTF-8"?>
-<testsuites name="dmirror selftest">
-  <testsuite name="classic.hmm" tests="2" failures="1" errors="0" skipped="0" time="3.000">
+<testsuites name="dmirror selftest" tests="3" failures="1" errors="0" skipped="1" time="4.500">
+  <testsuite name="classic.hmm" tests="2" failures="1" errors="0" skipped="0" time="3.000" timestamp="1970-01-01T00:00:00">
+    <properties>
+      <property name="seed" value="7"/>
+      <property name="path" value="classic"/>
+    </properties>
     <testcase classname="classic.hmm.f" name="a" time="1.500"/>
     <testcase classname="classic.hmm.f" name="b" time="1.500"><failure message="a &lt; &quot;b&quot; &amp; \ufffdc">]]&gt;</failure></testcase>
   </testsuite>
-  <testsuite name="classic.migrate_on_fault" tests="1" failures="0" errors="0" skipped="1" time="1.500">
+  <testsuite name="classic.migrate_on_fault" tests="1" failures="0" errors="0" skipped="1" time="1.500" timestamp="1970-01-01T00:00:00">
+    <properties>
+      <property name="seed" value="7"/>
+      <property name="path" value="classic"/>
+    </properties>
     <testcase classname="classic.migrate_on_fault" name="c" time="1.500"><skipped message="none"/></testcase>
   </testsuite>
 </testsuites>

@@ -1,0 +1,46 @@
+import { INJECT_RETURNS } from '../../inject/inject-points.js';
+import { Kind, kindOf } from '../tables/entry.js';
+import { pmdIndex, pteIndex, type Table } from '../tables/page-table.js';
+import { ptlLock, ptlUnlock } from '../tables/ptl.js';
+import type { Vma } from '../vmas/vma.js';
+import { VM_FAULT } from './fault-code.js';
+
+/** One fault on its way down: the address (page aligned), why, and the entry as it was when the fault began. */
+export interface VmFault {
+  readonly vma: Vma;
+  readonly addr: number;
+  readonly vpn: number;
+  readonly flags: number;
+  /** The entry when the fault began; whoever changes it checks that it is still this one. */
+  lo: number;
+  hi: number;
+}
+
+/** VM_FAULT bits of what an injection point returns; RETRY is 0, an access that is tried again. */
+export function injectedFault(injected: number): number {
+  if (injected === INJECT_RETURNS.OOM) return VM_FAULT.oom;
+  return injected === INJECT_RETURNS.SIGBUS ? VM_FAULT.sigbus : 0;
+}
+
+/**
+ * The table of the entry, with the ptl, if the entry is still what it was when the fault began; null without the lock if not.
+ * The table is made when it is missing. Linux: include/linux/mm.h:pte_offset_map_lock(), with mm/memory.c:vmf_pte_changed()
+ */
+export function pteOffsetMapLock(fault: VmFault): Table | null {
+  const { mm } = fault.vma;
+  if (isHugeNow(fault)) return null;
+  const table = mm.pageTable.pteTableAlloc(fault.vpn);
+  ptlLock(mm);
+  const i = pteIndex(fault.vpn);
+  if (table.lo(i) === fault.lo && table.hi(i) === fault.hi) return table;
+  ptlUnlock(mm);
+  return null;
+}
+
+/** Somebody put a 2 MiB leaf in place meanwhile. */
+function isHugeNow(fault: VmFault): boolean {
+  const pmd = fault.vma.mm.pageTable.pmdTable(fault.vpn);
+  if (pmd === null) return false;
+  const kind = kindOf(pmd.lo(pmdIndex(fault.vpn)));
+  return kind !== Kind.none && kind !== Kind.table;
+}

@@ -1,0 +1,25 @@
+import { assert } from '../../core/assert.js';
+import { folioGet, folioPut } from '../frames/folio.js';
+import type { Memory } from '../memory.js';
+import type { AddressSpace } from './address-space.js';
+
+/** Gives the file a page; the file holds a reference of its own. Linux: mm/shmem.c:shmem_add_to_page_cache() */
+export function shmemAddToPageCache(memory: Memory, pfn: number, mapping: AddressSpace, index: number): void {
+  const { frames } = memory;
+  assert(mapping.pages.get(index) <= 0, `page ${index} of mapping ${mapping.id} is there already`);
+  mapping.pages.set(index, pfn);
+  frames.setMapping(pfn, mapping.id);
+  frames.setIndex(pfn, index);
+  folioGet(memory, pfn);
+}
+
+/** Takes the page out of its file and drops the file's reference. Linux: mm/filemap.c:filemap_remove_folio() */
+export function filemapRemoveFolio(memory: Memory, pfn: number): void {
+  const { frames } = memory;
+  const mapping = memory.mappings.get(frames.mapping(pfn));
+  const index = frames.index(pfn);
+  assert(mapping !== undefined && mapping.pages.get(index) === pfn, `pfn ${pfn} is not in the page cache`);
+  mapping.pages.set(index, 0);
+  frames.setMapping(pfn, 0);
+  folioPut(memory, pfn);
+}

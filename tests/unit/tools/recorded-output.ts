@@ -1,0 +1,28 @@
+import { type Output, StopRequest } from '../../../tools/output.js';
+import { Progress } from '../../../tools/report/progress.js';
+
+/** The output of a command that a test looks at. */
+export interface RecordedOutput extends Output {
+  readonly lines: string[];
+  readonly talk: string[];
+  /** What was written to each file. */
+  readonly files: Map<string, string>;
+}
+
+export function recordedOutput(now: () => number = () => 0): RecordedOutput {
+  const lines: string[] = [];
+  const talk: string[] = [];
+  const files = new Map<string, string>();
+  const noted = (text: string): void => void talk.push(text.trimEnd());
+  return {
+    lines,
+    talk,
+    files,
+    out: (line) => void lines.push(line),
+    err: noted,
+    progress: new Progress({ write: noted }, {}, now),
+    now,
+    stop: new StopRequest(),
+    file: (_option, path) => ({ write: (text) => void files.set(path, text) }),
+  };
+}
