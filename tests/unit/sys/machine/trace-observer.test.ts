@@ -26,10 +26,11 @@ it('tells each change of an entry with what it was, what it is, and in which cal
   expect(first).toMatchObject([{ doing: 'MIGRATE_TO_DEV' }, { doing: 'MIGRATE_TO_DEV' }]);
 });
 
-it('tells references of folios and their states when asked', () => {
-  const events = heard(['refcount', 'folio']);
-  expect(new Set(events.map(({ kind }) => kind))).toEqual(new Set(['refcount', 'folio']));
+it('tells references of folios, their states and the mirror when asked', () => {
+  const events = heard(['refcount', 'folio', 'mirror']);
+  expect(new Set(events.map(({ kind }) => kind))).toEqual(new Set(['refcount', 'folio', 'mirror']));
   for (const event of events) if ('old' in event) expect(event.old).not.toEqual(event.new);
+  expect(texts(events)).toContainEqual(expect.stringMatching(/^of file \d+ 0x1000000000-0x100000[12]000$/));
 });
 
 it('leaves states of folios out unless they are named', () => {
