@@ -49,7 +49,7 @@ it('tells of a wait who has what is waited for, and of each switch who goes on',
   o.machine.listen((event) => events.push(event), new Set(['wait', 'switch']));
   for (const thread of [o.process.main, other]) o.machine.start(thread, 'munmap', [0x1000000000, 4096]);
   o.machine.run();
-  expect(texts(events)).toContain('from task 1 to 1/2');
+  expect(texts(events)).toContain('from task 1 to 1/2 in munmap');
   expect(events).toContainEqual(expect.objectContaining({ kind: 'wait', for: 'mmap_lock', task: 2, owner: 1 }));
 });
 
