@@ -158,7 +158,7 @@ export function removeMigrationPte(vma: Vma, at: { table: Table; index: number; 
  * device-exclusive where that is a mapping), or is its migration entry. A PMD leaf is visited once, with its PMD table. False ends it.
  * Linux: page_vma_mapped_walk()
  */
-export function pageVmaMappedWalk(
+function pageVmaMappedWalk(
   mm: Mm,
   head: number,
   range: { addr: number; npages: number; kind: 'mapped' | 'migration' },

@@ -71,7 +71,7 @@ function* dupVma(child: Mm, vma: Vma): Coroutine<number> {
 }
 
 /** Linux: mm/memory.c:copy_page_range(); 0 or -ENOMEM. */
-export function* copyPageRange(dst: Vma, src: Vma): Coroutine<number> {
+function* copyPageRange(dst: Vma, src: Vma): Coroutine<number> {
   const needsCopy = src.anonVma !== null || (src.flags & (VM.pfnmap | VM.mixedmap)) !== 0;
   if (!needsCopy) return 0;
   if (src.flags & VM.hugetlb) return yield* copyHugetlbPageRange(dst, src);
