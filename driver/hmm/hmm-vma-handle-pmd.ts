@@ -93,11 +93,12 @@ function* hmmVmaHandleMigratePreparePmd(
   part: VmaWalk,
   leaf: Leaf,
   { unit, filter }: { unit: PmdRange; filter: CollectFilter },
-): Coroutine<AgainStop | null> {
+): Coroutine<Stop | AgainStop | null> {
   const { walk, vma } = part;
   const select = isCompoundWanted(part, unit) ? filter.select : filter.select & ~MigrateSelect.compound;
   const taken = yield* asCollect(walk.memory, migrateVmaCollectHugePmd(vma, unit, { ...filter, select }));
   if (taken === HugeTake.again) return AGAIN;
+  if (taken === HugeTake.wait) return { type: 'wait', vpn: unit.vpn, resumeVpn: unit.vpn };
   if (taken === HugeTake.hole) return fillHole(part, unit);
   if (taken === HugeTake.skip) return reportPmd(walk, unit, leaf);
   walk.prepared++;

@@ -6,6 +6,7 @@ import { PAGE_SIZE } from '../mm/frames/frames.js';
 import type { Memory } from '../mm/memory.js';
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart, type NotifierRange } from '../mm/notifier.js';
 import { Kind, kindOf } from '../mm/tables/entry.js';
+import { migrationEntryWait } from '../mm/tables/migration-entries.js';
 import { pmdIndex, pteIndex, type Table } from '../mm/tables/page-table.js';
 import { ptlLock, ptlUnlock } from '../mm/tables/ptl.js';
 import { flushTlbRange } from '../mm/tables/tlb.js';
@@ -40,7 +41,7 @@ export function* migrateVmaCollect(migrate: MigrateVma, vma: Vma): Coroutine<voi
   const range: NotifierRange = { mm, start, end, event: 'MIGRATE', owner };
   yield* mmuNotifierInvalidateRangeStart(range);
   stats.walks++;
-  kernel.emit('walk', 'collect', start, end);
+  kernel.emit('walk', { walk: 'collect', start, end });
   const filter: CollectFilter = {
     select: migrate.flags & (MIGRATE_SELECT_MASK | MigrateSelect.compound),
     owner,
@@ -91,7 +92,8 @@ function* migrateVmaCollectPmd(migrate: MigrateVma, { vma, filter, pmd, vpn, end
     if (kind === Kind.none) return migrateVmaCollectHole(memory, migrate, { filter, vpn: at, end });
     if (memory.profile.deviceThp) {
       const taken = yield* migrateVmaCollectHugePmd(vma, { vpn: at, end }, filter);
-      if (taken === HugeTake.again) continue;
+      if (taken === HugeTake.wait) yield* migrationEntryWait(vma.mm, at);
+      if (taken === HugeTake.again || taken === HugeTake.wait) continue;
       if (taken === HugeTake.hole) return migrateVmaCollectHole(memory, migrate, { filter, vpn: at, end });
       if (taken === HugeTake.skip) return migrateVmaCollectSkip(migrate, end - at);
       return collectCompound(migrate, { flags: taken, pfn: pmd.hi(i), npages: end - at });

@@ -61,6 +61,8 @@ export const HugeTake = {
   skip: -2,
   /** Small entries are there now, or something else: look again. */
   again: -3,
+  /** Another migration has it: wait for that one, with no lock held, and look again. Linux: -EAGAIN */
+  wait: -4,
 } as const;
 
 /** The part of a range that one PMD entry covers. */
@@ -127,6 +129,8 @@ function refusal(memory: Memory, slot: PmdSlot | null, filter: CollectFilter): n
     case Kind.present:
       if (lo & Pte.special) return filter.select & MigrateSelect.system ? HugeTake.hole : HugeTake.skip;
       return isSelected(memory, Kind.present, pfn, filter) ? 0 : HugeTake.skip;
+    case Kind.migration:
+      return HugeTake.wait;
     case Kind.devicePrivate:
       return isSelected(memory, Kind.devicePrivate, pfn, filter) ? 0 : HugeTake.skip;
     default:

@@ -1,4 +1,5 @@
 import type { Coroutine } from '../core/effect.js';
+import { Access, Shared } from '../core/observer.js';
 import type { Mm } from './vmas/mm.js';
 
 /** Why an address range is being invalidated. Linux: enum mmu_notifier_event */
@@ -35,8 +36,11 @@ export interface MmuNotifierOps {
 export function* mmuNotifierInvalidateRangeStart(range: NotifierRange): Coroutine<number> {
   const { mm } = range;
   const { kernel } = mm.memory;
-  if (kernel.trace.verbose)
-    kernel.emit('notifier', `${range.event}${range.owner === null ? '' : ' owner'}`, range.start, range.end);
+  if (kernel.trace.verbose) {
+    const { event, owner, start, end } = range;
+    kernel.emit('notifier', { event, owned: owner !== null, start, end });
+  }
+  mm.touch(Shared.notifierSeq, Access.read | Access.lockless);
   if (mm.notifier === null) return 0;
   return yield* mm.notifier.invalidateRangeStart(range);
 }

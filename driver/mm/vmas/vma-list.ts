@@ -1,5 +1,6 @@
 import { assert } from '../../core/assert.js';
 import type { Coroutine } from '../../core/effect.js';
+import { Access, Shared } from '../../core/observer.js';
 import type { Mm } from './mm.js';
 import { Vma } from './vma.js';
 
@@ -20,6 +21,7 @@ export function insertVma(vma: Vma): void {
   const at = vma.mm.findVmaIndex(vma.start);
   const next = vmas[at];
   assert(next === undefined || vma.end <= next.start, 'a vma overlaps another one');
+  vma.mm.touch(Shared.vmaList, Access.write);
   vmas.splice(at, 0, vma);
   vma.mm.memory.kernelMemory.take('object', 1);
 }
@@ -28,6 +30,7 @@ export function insertVma(vma: Vma): void {
 export function removeVma(vma: Vma): void {
   const { vmas } = vma.mm;
   const at = vmas.indexOf(vma);
+  vma.mm.touch(Shared.vmaList, Access.write);
   assert(at >= 0, 'a vma is not in its address space');
   vmas.splice(at, 1);
   vma.mm.memory.kernelMemory.give('object', 1);

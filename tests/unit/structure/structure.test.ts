@@ -10,6 +10,7 @@ import { checkCitations } from './kernel-source.js';
 import { checkLayers } from './layers.js';
 import { checkNames } from './names.js';
 import { checkFolders, checkMirror, MAX_FOLDER_FILES } from './places.js';
+import { checkQuirks } from './quirks.js';
 import { checkShape } from './shape.js';
 import { checkSize, MAX_FILE_LINES, MAX_FUNCTION_LINES } from './size.js';
 import { type Finding, format, loadTree, snippetTree, type Tree } from './tree.js';
@@ -46,6 +47,7 @@ describe('the tree', () => {
     ['imports only along the layers', checkLayers],
     ['names no clock, timer, promise or bigint in kernel code', checkBanned],
     ['drops no generator', checkDroppedGenerators],
+    ['names functions as the kernel does', checkKernelNames],
     ['keeps files and functions short', checkSize],
     ['has no default export, enum or odd file name', checkShape],
     ['has no dead file', checkDeadFiles],
@@ -53,16 +55,11 @@ describe('the tree', () => {
     ['has no ring of values, and none of types across rooms', (all) => beyond(checkCycles(all), RINGS)],
     ['has no crowded folder', (all) => beyond(checkFolders(all), CROWDED)],
     ['has one file and one type of each name', checkNames],
+    ['explains the number of every quirk', checkQuirks],
   ];
   for (const [name, check] of checks) {
     it(name, () => expect(format(check(tree))).toBe(''));
   }
-
-  /** Rooms whose functions still have names of their own. */
-  const unnamed = /^driver\/(dmirror|hmm)\b/;
-  it('names functions as the kernel does', () => {
-    expect(format(checkKernelNames(tree).filter(({ file }) => !unnamed.test(file)))).toBe('');
-  });
 
   const linux = process.env.DMIRROR_LINUX;
   it.skipIf(linux === undefined)('cites what the source of Linux 6.12 has (needs DMIRROR_LINUX, its folder)', () => {

@@ -27,8 +27,9 @@ function spoilHugePages({ memory }: DeviceWorld, blocks: number): number[] {
 }
 
 describe.each(PATH_NAMES)('device memory in folios of 2 MiB, %s path', (path) => {
-  function world(ramBytes = 32 << 20) {
-    const w = new DeviceWorld({ path, profile: '7.3', thpEnabled: 'always', ramBytes });
+  function world(ramBytes = 32 << 20, seed?: number) {
+    const options = { path, profile: '7.3', thpEnabled: 'always', ramBytes } as const;
+    const w = new DeviceWorld(seed === undefined ? options : { ...options, seed });
     w.anon(0, HUGE);
     return { w, file: w.open(0) };
   }
@@ -325,6 +326,25 @@ describe.each(PATH_NAMES)('device memory in folios of 2 MiB, %s path', (path) =>
     });
     expect([w.text(0, HUGE), snapshot(w, 1)]).toEqual(['PMD 0-511 PMD-DPRIV-W', '0 26']);
     w.check();
+  });
+
+  it('waits for a migration that has the folio, and then takes it', () => {
+    for (let seed = 1; seed <= 30; seed++) {
+      const { w, file } = world(32 << 20, seed);
+      w.store(0, HUGE, 100);
+      expect(w.command(file, 'MIGRATE_TO_DEV', 0, HUGE).ret).toBe(0);
+      const { scheduler } = w.memory.kernel;
+      const answers: number[] = [];
+      for (const [slot, name] of (['MIGRATE_TO_SYS', 'MIGRATE_TO_DEV'] as const).entries()) {
+        const command = w.commandTask(file, name, { at: 0, npages: HUGE, slot });
+        scheduler.start(scheduler.newTask(name), command, ({ ret }) => {
+          answers[slot] = ret;
+        });
+      }
+      scheduler.run();
+      expect([seed, answers]).toEqual([seed, [0, 0]]);
+      w.check();
+    }
   });
 
   it('is one of many: chunks of 512 pages from the address on, whole where they are aligned', () => {
