@@ -1,14 +1,19 @@
 // The public face of the package: the client library, the machine, and the transport that joins them in one Node process.
 
+import { Snapshot, type SnapshotOptions } from './driver/check/index.js';
 import { Machine } from './driver/sys/machine/machine.js';
 import type { MachineOptions } from './driver/sys/machine/machine-options.js';
 import type { MachinePool } from './driver/sys/machine/machine-pool.js';
 import type { Transport } from './uapi/client/transport.js';
 import type { CallArg, CallResult } from './uapi/system-call.js';
 
-export type { BlockedTask, RunResult } from './driver/core/scheduler.js';
+export { END_RUN, type SchedulerPolicy } from './driver/core/policy.js';
+export type { BlockedTask, DueEvent, RunResult } from './driver/core/scheduler.js';
+export type { Task } from './driver/core/task.js';
 export { Machine } from './driver/sys/machine/machine.js';
-export { MachineError } from './driver/sys/machine/machine-error.js';
+
+import { MachineError } from './driver/sys/machine/machine-error.js';
+
 export type { MachineOptions } from './driver/sys/machine/machine-options.js';
 export { MachinePool } from './driver/sys/machine/machine-pool.js';
 export { type ConnectOptions, connect } from './uapi/client/connect.js';
@@ -33,6 +38,7 @@ export { ProtocolError, WireTransport } from './uapi/client/wire-transport.js';
 export { type CommandName, type Dialect, dialectByName, dialectIds } from './uapi/dialect.js';
 export { errnoByName, errnoName } from './uapi/errno.js';
 export type { CallArg, CallResult } from './uapi/system-call.js';
+export { MachineError };
 
 interface PendingCall {
   resolve(result: CallResult): void;
@@ -73,7 +79,9 @@ export class InProcessTransport implements Transport {
       this.pending.add(pending);
       call.onDone = (result) => {
         this.pending.delete(pending);
-        resolve(result);
+        const { seed, trace } = this.machine;
+        if (result.stuck === undefined) resolve(result);
+        else reject(new MachineError(result.stuck, seed, trace.recent()));
       };
       this.schedule();
     });
@@ -81,6 +89,11 @@ export class InProcessTransport implements Transport {
 
   createProcess(): Promise<number> {
     return Promise.resolve(this.machine.createProcess().pid);
+  }
+
+  /** The machine as it is now, to go back to; no call may be under way. What clients know of it is theirs to take back. */
+  snapshot(options: SnapshotOptions = {}): Snapshot {
+    return new Snapshot(this.machine, options);
   }
 
   /** Throws when the machine does not hold together, so that a test can't pass over it. */

@@ -3,7 +3,7 @@
 
 import type { PlanOptions, PlanResult } from './fault/plans/plan-result.js';
 import { runPlan as runWatchedPlan } from './fault/plans/plan-run.js';
-import type { Plan } from './fault/plans/plan-types.js';
+import type { Plan } from './fault/plans/plan-schema.js';
 
 export type { Violation } from '../driver/check/violation.js';
 export {
@@ -12,15 +12,9 @@ export {
   type FaultPointInfo,
   type FaultReturn,
 } from './fault/fault-points.js';
+export { definePlan } from './fault/plans/plan-parts.js';
 export type { PlanOptions, PlanResult } from './fault/plans/plan-result.js';
-export {
-  definePlan,
-  type Expect,
-  type Plan,
-  type PlanMachine,
-  type Rule,
-  type Step,
-} from './fault/plans/plan-types.js';
+export type { Expect, Plan, PlanMachine, Rule, Step } from './fault/plans/plan-schema.js';
 
 /** Runs one plan on one path. Throws PlanNameError for a name that nothing has; a wrong plan object is an Error. */
 export async function runPlan(plan: Plan, options: PlanOptions): Promise<PlanResult> {

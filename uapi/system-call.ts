@@ -11,6 +11,8 @@ export interface CallResult {
   bytes?: Uint8Array;
   /** Why a load or store stopped early: `ret` bytes were done before it. */
   signal?: { signo: number; code: number; addr: number };
+  /** Why a load or store was given up after `ret` bytes though no signal stopped it. */
+  stuck?: string;
   /** The status word of wait. */
   status?: number;
 }

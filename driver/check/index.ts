@@ -2,6 +2,6 @@
 
 export { Arena } from './arena.js';
 export { emptyMachine, leftOver } from './left-over.js';
-export { Snapshot } from './machine-snapshot.js';
+export { Snapshot, type SnapshotOptions } from './machine-snapshot.js';
 export type { Violation } from './violation.js';
 export { Watch, type Watched } from './watch.js';

@@ -4,7 +4,8 @@ import type { Memory } from '../mm/memory.js';
 import { Table } from '../mm/tables/page-table.js';
 import type { Machine } from '../sys/machine/machine.js';
 import { Arena } from './arena.js';
-import { type LargeArray, ObjectGraph } from './object-graph.js';
+import { areSame, type LargeArray, ObjectGraph } from './object-graph.js';
+import { TouchedScope, UsersOfFrames } from './touched-scope.js';
 import { BLOCK_FRAMES, TouchedState } from './touched-state.js';
 import type { Watch } from './watch.js';
 
@@ -41,6 +42,7 @@ export class Snapshot {
   private readonly freeTables: Table[] = [];
   private readonly release: (() => void) | undefined;
   private readonly touched: TouchedState | null;
+  private readonly users: UsersOfFrames | null = null;
 
   constructor(
     readonly machine: Machine,
@@ -50,6 +52,7 @@ export class Snapshot {
     assert(kernel.scheduler.isAtRest, 'a snapshot is taken of a machine with a call under way');
     // Room that is made with its first use is made now, or each run from here would make it again.
     takeInvariantCounts(memory);
+    if (tracks) machine.checkInvariants();
     const { observer } = kernel;
     this.touched = tracks ? new TouchedState(observer) : null;
     if (tracks) kernel.observe(this.touched);
@@ -63,6 +66,7 @@ export class Snapshot {
     this.keepFrames(memory, { whole, arena });
     // Whatever else is large is rare, and kept whole.
     for (const of of whole) this.others.push({ of, first: 0, values: of.slice() });
+    if (tracks) this.users = new UsersOfFrames(memory);
   }
 
   /** `whole` puts everything back, whatever was touched. */
@@ -81,12 +85,21 @@ export class Snapshot {
     this.release?.();
   }
 
+  /** Proves what `machine.checkInvariants` does, of what was touched and what that has to do with: the rest was proved with the snapshot. */
+  checkTouched(): void {
+    const { machine, users, touched } = this;
+    const { memory } = machine;
+    // Slots of swap are counted by all who may name them.
+    if (users === null || touched === null || memory.swap.capacity > 0) machine.checkInvariants();
+    else machine.checkInvariants(new TouchedScope(memory, users, touched));
+  }
+
   /** Names of the classes of what is not as it was; for proofs of `restore` itself. */
   changed(): string[] {
     const objects = this.graph.changed().map((object) => object.constructor.name);
     const parts = [...this.blocks.values(), this.others, [...this.pages.values()]].flat();
     const isChanged = ({ of, first, values }: Part): boolean =>
-      values.some((value: number, i: number) => of[first + i] !== value);
+      !areSame(of.subarray(first, first + values.length), values);
     return [...objects, ...parts.filter(isChanged).map(({ of, first }) => `${of.constructor.name} ${first}`)];
   }
 

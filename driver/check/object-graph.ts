@@ -185,6 +185,12 @@ class KeptEntries<T extends Map<unknown, unknown> | Set<unknown>> implements Kep
   }
 }
 
+/** The same bytes? */
+export function areSame(a: LargeArray, b: LargeArray): boolean {
+  const bytes = ({ buffer, byteOffset, byteLength }: LargeArray): Buffer => Buffer.from(buffer, byteOffset, byteLength);
+  return bytes(a).equals(bytes(b));
+}
+
 class KeptBytes implements Kept {
   private readonly values: LargeArray;
 
@@ -197,6 +203,6 @@ class KeptBytes implements Kept {
   }
 
   isAsKept(): boolean {
-    return this.values.every((value: number, i: number) => this.of[i] === value);
+    return areSame(this.of, this.values);
   }
 }

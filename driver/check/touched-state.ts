@@ -31,6 +31,10 @@ export class TouchedState implements Observer {
   readonly tables = new Map<SharedKind, Set<number>>(
     [Shared.pte, Shared.pmd, Shared.pud, Shared.pgd].map((kind) => [kind, new Set()]),
   );
+  /** Address spaces whose vmas changed. */
+  readonly mms = new Set<number>();
+  /** Whose pages rmap finds where changed. */
+  hasNewRmap = false;
   private lastKind = -1;
   private lastBlock = -1;
 
@@ -50,6 +54,8 @@ export class TouchedState implements Observer {
       this.lastBlock = first;
       this.tables.get(kind)!.add(first);
     } else if (kind === Shared.content) for (let pfn = id; pfn < id + count; pfn++) this.pages.add(pfn);
+    else if (kind === Shared.vmaList) this.mms.add(id);
+    else if (kind === Shared.rmap) this.hasNewRmap = true;
     else if (OF_FRAMES.has(kind))
       for (let b = Math.floor(id / BLOCK_FRAMES); b * BLOCK_FRAMES < id + count; b++) this.blocks.add(b);
   }
@@ -58,6 +64,8 @@ export class TouchedState implements Observer {
     this.blocks.clear();
     this.pages.clear();
     for (const ids of this.tables.values()) ids.clear();
+    this.mms.clear();
+    this.hasNewRmap = false;
     this.lastKind = -1;
   }
 

@@ -1,9 +1,17 @@
+import type { SharedKind } from './observer.js';
 import type { WaitQueue } from './wait-queue.js';
 
 /** A place where another task may be picked; `at` names it in traces and schedules. */
 export interface PreemptEffect {
   readonly kind: 'preempt';
   readonly at: string;
+}
+
+/** One lock among all: its kind in observer.ts, the id that the observer sees, and whether it is taken to read or to write. */
+export interface LockTarget {
+  readonly kind: SharedKind;
+  readonly id: number;
+  readonly access: number;
 }
 
 /** Sleep for `ticks` microseconds of virtual time. */

@@ -1,3 +1,5 @@
+import { Trace } from '../trace/trace.js';
+import type { TraceEvent, TraceKind, TraceOperands } from '../trace/trace-event.js';
 import { AssertionError, assert } from './assert.js';
 import { FIRST_SPIN_CLASS, LOCK_CLASS_NAMES, type LockClassId } from './lock-class.js';
 import type { Observer } from './observer.js';
@@ -5,7 +7,6 @@ import type { SchedulerPolicy } from './policy.js';
 import { Prng } from './prng.js';
 import { heldNames, Scheduler } from './scheduler.js';
 import type { Task } from './task.js';
-import { Trace, type TraceKind } from './trace.js';
 
 /** What every part of the emulated kernel may use: the running task, the lock validator, time, chance and the trace. */
 export class Kernel {
@@ -38,23 +39,23 @@ export class Kernel {
 
   /**
    * A lock of `cls` was taken by the running task. `mayWait` is false for a trylock, which can't deadlock and so may
-   * be out of order; `nested` allows a second lock of one class (fork: the child's mmap_lock inside the parent's).
+   * be out of order; `instance` tells locks of one name apart; `nested` allows a second lock of one class (fork: the child's mmap_lock inside the parent's).
    */
-  lockAcquired(cls: LockClassId, name: string, { mayWait = true, nested = false } = {}): void {
+  lockAcquired(cls: LockClassId, name: string, { mayWait = true, nested = false, instance = 0 } = {}): void {
     const task = this.current;
     if (mayWait) this.checkOrder(task, cls, nested);
     task.held[cls]!++;
     task.heldMask |= 1 << cls;
-    if (this.trace.verbose) this.emit('lock', name, cls, mayWait ? 0 : 1);
+    if (this.trace.verbose) this.emit('lock', { lock: name, instance, trylock: !mayWait });
   }
 
   /** The counterpart of `lockAcquired`. */
-  lockReleased(cls: LockClassId, name: string): void {
+  lockReleased(cls: LockClassId, name: string, instance = 0): void {
     const task = this.current;
     const left = --task.held[cls]!;
     assert(left >= 0, `task ${task.name} releases ${name}, which it does not hold`);
     if (left === 0) task.heldMask &= ~(1 << cls);
-    if (this.trace.verbose) this.emit('unlock', name, cls, 0);
+    if (this.trace.verbose) this.emit('unlock', { lock: name, instance });
   }
 
   /** Preconditions of code that may sleep or wait for `cls`; callable before the lock is free. */
@@ -86,9 +87,12 @@ export class Kernel {
   }
 
   /** Records one event of the running task. */
-  emit(kind: TraceKind, detail: string, a = 0, b = 0): void {
-    const { scheduler } = this;
-    this.trace.emit({ tick: scheduler.clock.nowTicks, task: scheduler.current?.id ?? 0, kind, detail, a, b });
+  emit<Kind extends TraceKind>(
+    kind: Kind,
+    operands: TraceOperands[Kind],
+    task = this.scheduler.current?.id ?? 0,
+  ): void {
+    this.trace.emit({ tick: this.scheduler.clock.nowTicks, task, kind, ...operands } as TraceEvent);
   }
 
   reset(seed: number): void {

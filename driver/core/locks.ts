@@ -1,5 +1,5 @@
 import { assert } from './assert.js';
-import { type Coroutine, type PreemptEffect, preemptPoint } from './effect.js';
+import { type Coroutine, type LockTarget, type PreemptEffect, preemptPoint } from './effect.js';
 import type { Kernel } from './kernel.js';
 import type { LockClassId } from './lock-class.js';
 import { Access, Shared } from './observer.js';
@@ -10,6 +10,7 @@ import { WaitQueue } from './wait-queue.js';
 export class Mutex {
   private owner: Task | null = null;
   private readonly objectId: number;
+  private readonly target: LockTarget;
   private readonly queue: WaitQueue;
   private readonly point: PreemptEffect;
 
@@ -19,6 +20,7 @@ export class Mutex {
     private readonly name: string,
   ) {
     this.objectId = kernel.scheduler.newObjectId();
+    this.target = { kind: Shared.lock, id: this.objectId, access: Access.write };
     this.queue = new WaitQueue(name, () => this.owner);
     this.point = preemptPoint(name);
   }
@@ -27,8 +29,10 @@ export class Mutex {
     const { kernel } = this;
     const task = kernel.current;
     kernel.checkOrder(task, this.cls, false);
+    task.takes = this.target;
     if (kernel.scheduler.isShared) yield this.point;
     while (this.isTaken()) yield this.queue;
+    task.takes = null;
     this.owner = task;
     kernel.lockAcquired(this.cls, this.name);
   }
@@ -67,10 +71,14 @@ export class Mutex {
 
 /** A sleeping lock with many readers or one writer. A waiting writer holds new readers back, as in Linux. */
 export class RwSem {
-  private readers = 0;
+  private readonly readers: Task[] = [];
   private writer: Task | null = null;
   private waitingWriters = 0;
+  /** The policy has let the waiting readers go before a waiting writer. */
+  private readersFirst = false;
   private readonly objectId: number;
+  private readonly readTarget: LockTarget;
+  private readonly writeTarget: LockTarget;
   private readonly queue: WaitQueue;
   private readonly readPoint: PreemptEffect;
   private readonly writePoint: PreemptEffect;
@@ -81,41 +89,50 @@ export class RwSem {
     private readonly name: string,
   ) {
     this.objectId = kernel.scheduler.newObjectId();
-    this.queue = new WaitQueue(name, () => this.writer);
+    this.readTarget = { kind: Shared.lock, id: this.objectId, access: Access.read };
+    this.writeTarget = { kind: Shared.lock, id: this.objectId, access: Access.write };
+    this.queue = new WaitQueue(name, () => this.writer ?? this.readers[0] ?? null);
     this.readPoint = preemptPoint(`${name}:read`);
     this.writePoint = preemptPoint(`${name}:write`);
   }
 
   *readLock(): Coroutine<void> {
     const { kernel } = this;
-    kernel.checkOrder(kernel.current, this.cls, false);
+    const task = kernel.current;
+    kernel.checkOrder(task, this.cls, false);
+    task.takes = this.readTarget;
     if (kernel.scheduler.isShared) yield this.readPoint;
     while (this.keepsReadersOut()) yield this.queue;
-    this.readers++;
+    task.takes = null;
+    this.readers.push(task);
     kernel.lockAcquired(this.cls, this.name);
   }
 
   private keepsReadersOut(): boolean {
     this.kernel.observer?.touch(Shared.lock, this.objectId, Access.read, 1);
-    return this.writer !== null || this.waitingWriters > 0;
+    return this.writer !== null || (this.waitingWriters > 0 && !this.readersFirst);
   }
 
   readUnlock(): void {
     this.kernel.observer?.touch(Shared.lock, this.objectId, Access.read, 1);
-    assert(this.readers > 0, `${this.name} has no reader`);
-    this.readers--;
+    const at = this.readers.lastIndexOf(this.kernel.current);
+    assert(at >= 0, `${this.name} is let go by a task that does not read`);
+    this.readers.splice(at, 1);
     this.kernel.lockReleased(this.cls, this.name);
-    if (this.readers === 0) this.queue.wakeAll();
+    if (this.readers.length === 0) this.wake();
   }
 
   *writeLock({ nested = false } = {}): Coroutine<void> {
     const { kernel } = this;
     const task = kernel.current;
     kernel.checkOrder(task, this.cls, nested);
+    task.takes = this.writeTarget;
     if (kernel.scheduler.isShared) yield this.writePoint;
     this.waitingWriters++;
     while (this.keepsWritersOut()) yield this.queue;
     this.waitingWriters--;
+    task.takes = null;
+    this.readersFirst = false;
     this.writer = task;
     kernel.lockAcquired(this.cls, this.name, { nested });
   }
@@ -130,6 +147,16 @@ export class RwSem {
     assert(this.writer === this.kernel.current, `${this.name} is not held for write by the running task`);
     this.writer = null;
     this.kernel.lockReleased(this.cls, this.name);
+    this.wake();
+  }
+
+  /**
+   * All look again. Linux goes by the queue, past which readers and writers may still steal the lock; here a waiting writer comes first
+   * unless the policy says otherwise. Linux: part of kernel/locking/rwsem.c:rwsem_mark_wake() and rwsem_down_read_slowpath()
+   */
+  private wake(): void {
+    const first = this.kernel.scheduler.chooseWaiter(this.queue);
+    this.readersFirst = first !== null && first.takes?.access === Access.read;
     this.queue.wakeAll();
   }
 
@@ -139,6 +166,6 @@ export class RwSem {
   }
 
   get isHeld(): boolean {
-    return this.writer !== null || this.readers > 0;
+    return this.writer !== null || this.readers.length > 0;
   }
 }

@@ -18,48 +18,50 @@ export const Shared = {
   pgd: 5,
   /** What a core may hold of an entry: `entryId(mm, vpn)`. */
   tlb: 6,
+  /** Flushes that are still to come: id of the mm. */
+  tlbPending: 7,
   /** The vmas of an address space, with their flags and borders: id of the mm. */
-  vmaList: 7,
+  vmaList: 8,
   /** mm_users, mm_count, and whether an mm lives: its id. */
-  mmUsers: 8,
+  mmUsers: 9,
   /** PG_locked of a folio: pfn of its head. */
-  folioLock: 9,
+  folioLock: 10,
   /** The other flags of a page: pfn. */
-  pageFlags: 10,
+  pageFlags: 11,
   /** References and pins of a folio: pfn of its head. */
-  refcount: 11,
+  refcount: 12,
   /** Mappings of a page, or on the head of the folio as a whole: pfn. */
-  mapcount: 12,
+  mapcount: 13,
   /** Whose page it is: rmap object and index, device data: pfn. */
-  pageMapping: 13,
+  pageMapping: 14,
   /** Head, order, zone and swap slot of a page: pfn. */
-  folioShape: 14,
+  folioShape: 15,
   /** The bytes of a frame: its pfn. */
-  content: 15,
+  content: 16,
   /** The vmas under an anon_vma or a file: id of that object. */
-  rmap: 16,
+  rmap: 17,
   /** Which frame the allocator hands out next; 0. */
-  freeFrames: 17,
+  freeFrames: 18,
   /** Which page a device hands out next, and its chunks: its minor number. */
-  freeDevicePages: 18,
+  freeDevicePages: 19,
   /** References of a swap slot: the slot. */
-  swapMap: 19,
+  swapMap: 20,
   /** The folio of a swap slot: the slot. */
-  swapCache: 20,
+  swapCache: 21,
   /** Which slot swap hands out next; 0. */
-  freeSlots: 21,
+  freeSlots: 22,
   /** A folio of a file: `entryId(mapping, index)`. */
-  pageCache: 22,
+  pageCache: 23,
   /** The sequence of an address space's invalidations, and how many run: id of the mm. */
-  notifierSeq: 23,
+  notifierSeq: 24,
   /** The sequence that an interval notifier last saw: its `objectId`. */
-  intervalSeq: 24,
+  intervalSeq: 25,
   /** What a device file maps: `entryId(file, vpn)`. */
-  mirror: 25,
+  mirror: 26,
   /** State of a device or of an open device file that fits no other kind: its `objectId`. */
-  device: 26,
+  device: 27,
   /** The reserve and the free list of huge pages; 0. */
-  hugetlbPool: 27,
+  hugetlbPool: 28,
 } as const;
 export type SharedKind = (typeof Shared)[keyof typeof Shared];
 

@@ -3,23 +3,29 @@ import { Clock } from './clock.js';
 import type { Coroutine, Effect } from './effect.js';
 import { FIRST_SPIN_CLASS, LOCK_CLASS_NAMES } from './lock-class.js';
 import type { Observer } from './observer.js';
-import type { SchedulerPolicy } from './policy.js';
+import { END_RUN, type SchedulerPolicy } from './policy.js';
 import { Task } from './task.js';
+import type { WaitQueue } from './wait-queue.js';
 
 /** A task that can't go on, for a deadlock report. */
 export interface BlockedTask {
   readonly task: string;
+  readonly id: number;
+  /** The call that it is in, as whoever runs it says; empty when nobody did. */
+  readonly doing: string;
   readonly waitsFor: string;
+  /** Somebody outside of the kernel may end it: a child that exits, a write to a pipe. */
+  readonly waitsForCall: boolean;
   readonly ownedBy: string | null;
   readonly holds: readonly string[];
 }
 
 /**
- * How a run ended: `idle`, no task is left in the kernel; `stopped`, the awaited task returned; `deadlock`, tasks are
+ * How a run ended: `idle`, no task is left in the kernel; `stopped`, the awaited task returned; `ended`, by the policy; `deadlock`, tasks are
  * left and none can go on; `step-limit`, the limit of steps was reached or `isOver` said so (the run can be continued).
  */
 export interface RunResult {
-  readonly reason: 'idle' | 'stopped' | 'deadlock' | 'step-limit';
+  readonly reason: 'idle' | 'stopped' | 'ended' | 'deadlock' | 'step-limit';
   readonly steps: number;
   readonly blocked: readonly BlockedTask[];
 }
@@ -29,6 +35,9 @@ export interface Timer {
   readonly atTick: number;
   readonly fire: () => void;
 }
+
+/** What virtual time brings: the end of a task's sleep, or a timer. */
+export type DueEvent = Task | Timer;
 
 /** Virtual microseconds that one step takes, so that a loop which only retries does reach its deadline. */
 const TICKS_PER_STEP = 1;
@@ -77,6 +86,8 @@ export class Scheduler {
     assert(task.state === 'idle', `task ${task.name} is already in the kernel`);
     task.coroutine = coroutine;
     task.steps = 0;
+    task.next = null;
+    task.takes = null;
     task.isAbandoned = false;
     task.onReturn = onReturn as (value: unknown) => void;
     this.makeRunnable(task);
@@ -97,10 +108,7 @@ export class Scheduler {
       const queue = task.waitingOn;
       if (queue !== null) queue.waiters.splice(queue.waiters.indexOf(task), 1);
       this.makeRunnable(task);
-    } else if (task.state === 'sleeping') {
-      this.sleeping.splice(this.sleeping.indexOf(task), 1);
-      this.makeRunnable(task);
-    }
+    } else if (task.state === 'sleeping') this.endSleep(task);
   }
 
   /** Runs until `until` is idle again, or with no argument until every task is. */
@@ -114,7 +122,10 @@ export class Scheduler {
         if (this.steps >= lastStep) break;
       }
       if (this.steps >= lastStep || this.isCut(firstStep)) return this.ended('step-limit', firstStep);
-      this.step(this.takeNext());
+      if (this.policy.due !== undefined) this.endWhatIsDue();
+      const task = this.takeNext();
+      if (task === null) return this.ended('ended', firstStep);
+      this.step(task);
     }
   }
 
@@ -141,13 +152,24 @@ export class Scheduler {
   advance(ticks: number): void {
     const { clock } = this;
     clock.nowTicks += ticks;
+    if (this.policy.due !== undefined) {
+      this.endWhatIsDue();
+      return;
+    }
     for (let due = earliest(this.timers); due !== null && due.atTick <= clock.nowTicks; due = earliest(this.timers)) {
       this.fireTimer(due);
     }
-    for (const task of this.sleeping.filter(({ wakeAtTick }) => wakeAtTick <= clock.nowTicks)) {
-      this.sleeping.splice(this.sleeping.indexOf(task), 1);
-      this.makeRunnable(task);
-    }
+    for (const task of this.sleeping.filter(({ wakeAtTick }) => wakeAtTick <= clock.nowTicks)) this.endSleep(task);
+  }
+
+  /** The waiter of `queue` that the policy wants to be woken when one is; null when it has no say. */
+  chooseWaiter(queue: WaitQueue): Task | null {
+    const { waiters } = queue;
+    if (waiters.length < 2 || this.policy.wake === undefined) return null;
+    const index = this.policy.wake(waiters, queue);
+    const task = waiters[index];
+    assert(task !== undefined, `the policy wakes ${index} of ${waiters.length} tasks`);
+    return task;
   }
 
   /** Forgets every task; used when a pooled machine begins a new life. */
@@ -165,6 +187,14 @@ export class Scheduler {
     this.policy.reset(seed);
   }
 
+  /** A task that is in the kernel, or null. */
+  busyTask(id: number): Task | null {
+    for (const tasks of [this.runnable, this.sleeping, this.blocked]) {
+      for (const task of tasks) if (task.id === id) return task;
+    }
+    return null;
+  }
+
   /** Tasks that are in the kernel, whatever their state. */
   get busyCount(): number {
     return this.runnable.length + this.sleeping.length + this.blocked.size;
@@ -180,9 +210,10 @@ export class Scheduler {
     return this.runnable.length > 0 || this.sleeping.length > 0 || (this.timers.length > 0 && this.blocked.size > 0);
   }
 
-  private takeNext(): Task {
+  private takeNext(): Task | null {
     const { runnable } = this;
-    const index = runnable.length === 1 ? 0 : this.policy.pick(runnable);
+    const index = this.policy.pick(runnable);
+    if (index === END_RUN) return null;
     const task = runnable[index];
     assert(task !== undefined, `the policy picked ${index} of ${runnable.length} tasks`);
     if (runnable.length === 1) runnable.length = 0;
@@ -222,6 +253,7 @@ export class Scheduler {
     if (task.heldMask >>> FIRST_SPIN_CLASS !== 0) {
       throw new AssertionError(`task ${task.name} sleeps in atomic context holding ${heldNames(task).join(', ')}`);
     }
+    task.next = effect;
     if (effect.kind === 'preempt') {
       task.state = 'runnable';
       this.runnable.push(task);
@@ -239,24 +271,49 @@ export class Scheduler {
 
   /** Moves the clock to what falls due first. Timers alone, with no task in the kernel, stay as they are. */
   private advanceToTimer(): boolean {
-    const timer = this.busyCount > 0 ? earliest(this.timers) : null;
-    if (this.sleeping.length === 0) {
-      if (timer === null) return false;
-      this.fireTimer(timer);
-      return true;
-    }
-    let first = 0;
-    for (let i = 1; i < this.sleeping.length; i++) {
-      if (this.sleeping[i]!.wakeAtTick < this.sleeping[first]!.wakeAtTick) first = i;
-    }
-    if (timer !== null && timer.atTick < this.sleeping[first]!.wakeAtTick) {
-      this.fireTimer(timer);
-      return true;
-    }
-    const task = this.sleeping.splice(first, 1)[0]!;
-    this.clock.nowTicks = Math.max(this.clock.nowTicks, task.wakeAtTick);
-    this.makeRunnable(task);
+    const { sleeping, timers, clock } = this;
+    if (this.busyCount === 0) return false;
+    let tick = Number.POSITIVE_INFINITY;
+    for (const { wakeAtTick } of sleeping) tick = Math.min(tick, wakeAtTick);
+    for (const { atTick } of timers) tick = Math.min(tick, atTick);
+    if (tick === Number.POSITIVE_INFINITY) return false;
+    // Whoever chooses also sees what is late; else it is strictly the earliest.
+    if (this.policy.due !== undefined) tick = Math.max(tick, clock.nowTicks);
+    const events = this.dueBy(tick);
+    const index = events.length === 1 ? 0 : (this.policy.due?.(events, this.runnable) ?? 0);
+    const event = events[index];
+    assert(event !== undefined, `the policy ended ${index} of ${events.length} sleeps and timers`);
+    clock.nowTicks = Math.max(clock.nowTicks, tick);
+    this.bringAbout(event);
     return true;
+  }
+
+  /** What virtual time has reached by `tick`: sleeps, then timers, each in order of coming. */
+  private dueBy(tick: number): DueEvent[] {
+    return [
+      ...this.sleeping.filter(({ wakeAtTick }) => wakeAtTick <= tick),
+      ...this.timers.filter(({ atTick }) => atTick <= tick),
+    ];
+  }
+
+  /** Lets the policy end sleeps and timers whose time has come, though others can run. */
+  private endWhatIsDue(): void {
+    for (;;) {
+      const events = this.dueBy(this.clock.nowTicks);
+      const event = events.length === 0 ? undefined : events[this.policy.due!(events, this.runnable)];
+      if (event === undefined) return;
+      this.bringAbout(event);
+    }
+  }
+
+  private bringAbout(event: DueEvent): void {
+    if ('fire' in event) this.fireTimer(event);
+    else this.endSleep(event);
+  }
+
+  private endSleep(task: Task): void {
+    this.sleeping.splice(this.sleeping.indexOf(task), 1);
+    this.makeRunnable(task);
   }
 
   private fireTimer(timer: Timer): void {
@@ -279,11 +336,15 @@ function earliest(timers: readonly Timer[]): Timer | null {
   return first;
 }
 
-function describeBlocked(task: Task): BlockedTask {
+/** What `task` waits for. */
+export function describeBlocked(task: Task): BlockedTask {
   const queue = task.waitingOn;
   return {
     task: task.name,
-    waitsFor: queue === null ? 'nothing' : queue.what,
+    id: task.id,
+    doing: task.doing,
+    waitsFor: queue === null ? 'nothing' : queue.what + queue.detail(),
+    waitsForCall: queue === null || queue.isForCall,
     ownedBy: queue?.owner()?.name ?? null,
     holds: heldNames(task),
   };

@@ -1,4 +1,4 @@
-import type { Coroutine } from './effect.js';
+import type { Coroutine, Effect, LockTarget } from './effect.js';
 import { LOCK_CLASS_COUNT } from './lock-class.js';
 import type { Scheduler } from './scheduler.js';
 import type { WaitQueue } from './wait-queue.js';
@@ -15,9 +15,15 @@ export class Task {
   /** Runs when the coroutine returns; still in kernel context, so it must not start the scheduler. */
   onReturn: ((value: unknown) => void) | null = null;
   waitingOn: WaitQueue | null = null;
+  /** What it stopped at and goes on from; null before the first step of a call. */
+  next: Effect | null = null;
+  /** The lock that it takes, or looks at, when it goes on; null when that is none. */
+  takes: LockTarget | null = null;
   wakeAtTick = 0;
   /** A fatal signal is pending: killable waits give up with -EINTR. */
   killed = false;
+  /** The present call, for reports. */
+  doing = '';
   /** Steps of the present call so far. */
   steps = 0;
   /** Who serves the machine has given the call up: loops without a natural end leave with -EINTR at their next turn. */

@@ -10,21 +10,34 @@ export class WaitQueue {
   readonly waiters: Task[] = [];
   private objectId = 0;
 
-  /** `what` is shown in a deadlock report; `owner` says who has what is waited for, where that is known. */
+  /**
+   * `what` is shown in reports, with `detail` as it is then. `owner` says who has what is waited for, null where nobody has it. A queue
+   * without is for what calls bring about: a child that exits, a write to a pipe.
+   */
   constructor(
     readonly what: string,
     readonly owner: () => Task | null = noOwner,
+    readonly detail: () => string = noDetail,
   ) {}
+
+  get isForCall(): boolean {
+    return this.owner === noOwner;
+  }
 
   /** Makes every waiter runnable, in the order in which they came. */
   wakeAll(): void {
-    while (this.waiters.length > 0) this.wakeOne();
+    while (this.waiters.length > 0) this.wake(this.waiters[0]!);
   }
 
-  /** Makes the waiter that came first runnable, if there is one. */
+  /** Makes one waiter runnable, if there is one: the one that came first, unless the policy chooses. */
   wakeOne(): void {
-    const task = this.waiters.shift();
-    if (task === undefined) return;
+    const { waiters } = this;
+    const first = waiters[0];
+    if (first !== undefined) this.wake(first.scheduler.chooseWaiter(this) ?? first);
+  }
+
+  private wake(task: Task): void {
+    this.waiters.splice(this.waiters.indexOf(task), 1);
     this.touch(task);
     task.scheduler.makeRunnable(task);
   }
@@ -45,4 +58,8 @@ export class WaitQueue {
 
 function noOwner(): null {
   return null;
+}
+
+function noDetail(): string {
+  return '';
 }

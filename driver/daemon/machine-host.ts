@@ -1,7 +1,7 @@
-import type { RunResult } from '../core/scheduler.js';
 import type { Machine } from '../sys/machine/machine.js';
-import { checkMachineOptions, DEFAULT_MACHINE_OPTIONS, type MachineOptions } from '../sys/machine/machine-options.js';
+import { checkMachineOptions, completeOptions, type MachineOptions } from '../sys/machine/machine-options.js';
 import { MachinePool } from '../sys/machine/machine-pool.js';
+import { deadlocked, waitReport } from '../sys/machine/wait-report.js';
 import type { Process } from '../sys/processes/process.js';
 
 /** Wall time that one turn may keep the event loop from the sockets. */
@@ -48,7 +48,7 @@ export class MachineHost {
 
   /** A new machine in the place of the present one, with some options of its own. Throws RangeError, and then there is one without them. */
   reboot(own: Partial<MachineOptions>): void {
-    checkMachineOptions({ ...DEFAULT_MACHINE_OPTIONS, ...this.options, ...own });
+    checkMachineOptions(completeOptions({ ...this.options, ...own }));
     this.pool.give(this.machine);
     this.whenQuiet = [];
     this.removing.clear();
@@ -132,8 +132,9 @@ export class MachineHost {
     this.turnStart = performance.now();
     const result = this.machine.run();
     if (result.reason === 'step-limit') return true;
-    const stuck = result.blocked.length > 0 ? deadlocked(result.blocked) : result.blocked;
-    if (stuck.length > 0) throw new Error(deadlockText(stuck));
+    // Whoever waits, even over others, for a task that waits for no one's lock may be freed by another client.
+    const stuck = deadlocked(result.blocked, () => true);
+    if (stuck.length > 0) throw new Error(`deadlock: ${waitReport(this.machine, stuck).replaceAll('\n', '; ')}`);
     if (this.whenQuiet.length > 0) for (const work of this.whenQuiet.splice(0)) work();
     return false;
   }
@@ -143,26 +144,4 @@ export class MachineHost {
     this.isScheduled = true;
     this.later(() => this.turn());
   }
-}
-
-/**
- * Tasks that no later call can free: they wait for each other in a circle. Who waits, even over others, for a task that sleeps until its
- * client does something (wait(2), a hold) is not among them.
- */
-function deadlocked(blocked: RunResult['blocked']): RunResult['blocked'] {
-  const byName = new Map(blocked.map((task) => [task.task, task]));
-  return blocked.filter((first) => {
-    const seen = new Set<string>();
-    let task: RunResult['blocked'][number] | undefined = first;
-    while (task !== undefined && task.ownedBy !== null && !seen.has(task.task)) {
-      seen.add(task.task);
-      task = byName.get(task.ownedBy);
-    }
-    return task === undefined || task.ownedBy !== null;
-  });
-}
-
-function deadlockText(stuck: RunResult['blocked']): string {
-  const lines = stuck.map(({ task, waitsFor, ownedBy }) => `${task} waits for ${waitsFor}, which ${ownedBy} holds`);
-  return `deadlock: ${lines.join('; ')}`;
 }

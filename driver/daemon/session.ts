@@ -273,6 +273,7 @@ export class Session implements RequestSink {
     this.refusals.delete(thread.tid);
     if (limit !== undefined) this.refuse(id, 'limit', `${limit} is limited to ${this.daemon.limits[limit]}`);
     else if (refusal !== undefined) this.refuse(id, 'refused', refusal);
+    else if (result.stuck !== undefined) this.refuse(id, 'limit', result.stuck);
     else this.sendResult(id, result);
   }
 

@@ -1,26 +1,15 @@
 import { commandByNumber, commandSpelling, dialectByName } from '../../uapi/dialect.js';
 import type { CallArg } from '../../uapi/system-call.js';
 import type { WireMap } from '../../uapi/wire/message.js';
-import type { TraceEvent } from '../core/trace.js';
 import { DeviceFile } from '../sys/files/device-file.js';
 import type { Machine } from '../sys/machine/machine.js';
 import type { Thread } from '../sys/processes/thread.js';
+import type { TraceEvent, TraceKind } from '../trace/trace-event.js';
+import { operandText, RARE_KINDS, TRACE_KINDS } from '../trace/trace-text.js';
 import type { Session } from './session.js';
 
-/** Kinds that a tracer can ask for; locks are left out unless named, there are too many of them. */
-export const TRACE_KINDS = [
-  'syscall',
-  'ioctl',
-  'fault',
-  'walk',
-  'migrate',
-  'stage',
-  'notifier',
-  'page',
-  'lock',
-  'unlock',
-] as const;
-const DEFAULT_KINDS: readonly string[] = TRACE_KINDS.filter((kind) => kind !== 'lock' && kind !== 'unlock');
+/** What older clients call the steps of a migration. */
+const OLD_KINDS: Readonly<Record<string, TraceKind>> = { stage: 'migrate' };
 
 export interface TraceFilter {
   readonly kinds: ReadonlySet<string>;
@@ -56,13 +45,17 @@ export class TraceFeed {
   }
 
   remove(session: Session): void {
-    if (this.subscribers.delete(session) && this.subscribers.size === 0) this.machine().trace.listen(null);
+    if (!this.subscribers.delete(session)) return;
+    if (this.subscribers.size === 0) this.machine().listen(null);
+    else this.attach();
   }
 
   /** Listens to the present machine; also to be called for a new one. */
   attach(): void {
     this.threads.clear();
-    if (this.subscribers.size > 0) this.machine().trace.listen((event) => this.take(event));
+    if (this.subscribers.size === 0) return;
+    const kinds = [...this.subscribers.values()].flatMap(({ filter }) => [...filter.kinds]);
+    this.machine().listen((event) => this.take(event), new Set(kinds));
   }
 
   /** Sends what has come since the last turn. */
@@ -113,17 +106,27 @@ function deviceOf(thread: Thread): DeviceFile | undefined {
   return file instanceof DeviceFile ? file : undefined;
 }
 
+/** The event with its operands by name, who did it, and the same in words. */
 function describe(event: TraceEvent, thread: Thread | undefined): WireMap {
-  const { tick, kind } = event;
+  const { task: _, ...rest } = event;
   const device = thread && deviceOf(thread);
   return {
-    tick,
+    ...rest,
     pid: thread?.process.pid ?? 0,
     tid: thread?.tid ?? 0,
-    kind,
     ...(device === undefined ? {} : { device: device.dmirror.device.minor }),
-    text: kind === 'syscall' && thread?.currentCall ? callText(thread, device) : eventText(event, thread, device),
+    text: thread?.currentCall ? textInCall(event, thread, device) : operandText(event),
   };
+}
+
+/** A call with its arguments, a command as the caller's header spells it. */
+function textInCall(event: TraceEvent, thread: Thread, device: DeviceFile | undefined): string {
+  if (event.kind === 'syscall') return callText(thread, device);
+  const [, cmd, , named] = thread.currentCall!.args;
+  if (event.kind !== 'ioctl' || typeof cmd !== 'number') return operandText(event);
+  const dialect = dialectByName(typeof named === 'string' ? named : (device?.dialect ?? ''));
+  const command = dialect && commandByNumber(dialect, cmd);
+  return operandText(command === undefined ? event : { ...event, command: commandSpelling(dialect!, command) });
 }
 
 /** `name(arguments)`, an ioctl's number by its name in the caller's dialect. */
@@ -154,34 +157,18 @@ function commandText(number: number, dialectName: string | undefined): string {
   return `${name} [${dialect.id}]`;
 }
 
-/** The command's name as the caller's header spells it, before its outcome or its range. */
-function eventText(
-  { kind, detail, a, b }: TraceEvent,
-  thread: Thread | undefined,
-  device: DeviceFile | undefined,
-): string {
-  if (kind === 'fault') return `${detail} fault at ${hex(a)}`;
-  if (kind === 'lock' || kind === 'unlock') return `${kind} ${detail}`;
-  if (kind !== 'ioctl') return `${kind} ${detail} ${hex(a)}-${hex(b)}`;
-  const cmd = thread?.currentCall?.args[1];
-  const named = thread?.currentCall?.args[3];
-  const dialect = dialectByName(typeof named === 'string' ? named : (device?.dialect ?? ''));
-  const command = dialect && typeof cmd === 'number' ? commandByNumber(dialect, cmd) : undefined;
-  const name = command === undefined ? detail.replace(' done', '') : commandSpelling(dialect!, command);
-  return detail.endsWith(' done') ? `${name} = ${a}, ${b} pages` : `${name} ${hex(a)}, ${b} pages`;
-}
-
 function hex(value: number): string {
   return `${value < 0 ? '-' : ''}0x${Math.abs(value).toString(16)}`;
 }
 
 /** The filter of a `trace` request, or what is wrong with it. */
 export function parseFilter({ kinds, pid, device }: WireMap): TraceFilter | string {
-  const wanted = kinds ?? DEFAULT_KINDS;
+  const wanted = kinds ?? RARE_KINDS;
   if (!Array.isArray(wanted)) return 'kinds is a list';
-  const unknown = wanted.find((kind) => !(TRACE_KINDS as readonly unknown[]).includes(kind));
-  if (unknown !== undefined) return `kinds are ${TRACE_KINDS.join(', ')}`;
+  const named = wanted.map((kind) => OLD_KINDS[String(kind)] ?? kind);
+  const unknown = named.find((kind) => !(TRACE_KINDS as readonly unknown[]).includes(kind));
+  if (unknown !== undefined) return `kinds are ${TRACE_KINDS.join(', ')}, not ${String(unknown)}`;
   if ((pid !== undefined && typeof pid !== 'number') || (device !== undefined && typeof device !== 'number'))
     return 'pid and device are numbers';
-  return { kinds: new Set(wanted as string[]), pid, device };
+  return { kinds: new Set(named as string[]), pid, device };
 }

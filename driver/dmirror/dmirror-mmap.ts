@@ -36,8 +36,11 @@ function vmInsertPage(vma: Vma, addr: number, pfn: number): number {
   vma.flags |= VM.mixedmap;
   const table = mm.pageTable.pteTableAlloc(vpn);
   const i = pteIndex(vpn);
-  if (table.lo(i) !== 0) return -EBUSY;
   ptlLock(mm);
+  if (table.lo(i) !== 0) {
+    ptlUnlock(mm);
+    return -EBUSY;
+  }
   addMmCounter(mm, pfn, 1);
   folioAddFileRmapPte(mm.memory, pfn);
   table.set(i, mkPte(vma), pfn);

@@ -28,7 +28,7 @@ export class DmirrorFile implements IntervalNotifierOps {
     /** What backing pages of this file's migrations carry in `zoneDeviceData`. */
     readonly id: number,
   ) {
-    this.mirror = new Mirror(mm.memory.kernelMemory);
+    this.mirror = new Mirror(mm.memory.kernelMemory, mm.memory.kernel, id);
     this.mutex = new Mutex(mm.memory.kernel, LockClass.dmirrorMutex, 'dmirror_mutex');
   }
 

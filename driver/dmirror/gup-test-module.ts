@@ -158,6 +158,6 @@ function dumpPagesTest({ kernel }: Memory, gup: GupTest, pages: readonly number[
   for (let i = 0; i < gup.which_pages.length; i++) {
     const which = gup.which_pages[i]!;
     if (which > pages.length) gup.which_pages[i] = 0;
-    else if (which > 0) kernel.emit('page', 'gup_test dump', gup.addr, pages[which - 1]!);
+    else if (which > 0) kernel.emit('page', { what: 'gup_test dump', addr: gup.addr, pfn: pages[which - 1]! });
   }
 }

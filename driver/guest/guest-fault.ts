@@ -4,7 +4,7 @@ import type { AccessFault } from '../mm/faults/access.js';
 import type { SignalInfo } from '../sys/processes/signal-info.js';
 
 /** Signal and code of each way in which an access ends; without memory the OOM killer strikes. */
-const SIGNALS: Readonly<Record<Exclude<AccessFault, 'none'>, { signo: number; code: number }>> = {
+const SIGNALS: Readonly<Record<Exclude<AccessFault, 'none' | 'endless'>, { signo: number; code: number }>> = {
   maperr: { signo: SIGSEGV, code: SEGV_MAPERR },
   accerr: { signo: SIGSEGV, code: SEGV_ACCERR },
   sigbus: { signo: SIGBUS, code: BUS_ADRERR },
@@ -12,6 +12,6 @@ const SIGNALS: Readonly<Record<Exclude<AccessFault, 'none'>, { signo: number; co
 };
 
 export function faultSignal(fault: AccessFault, addr: number): SignalInfo {
-  assert(fault !== 'none', 'an access that went well raises no signal');
+  assert(fault !== 'none' && fault !== 'endless', 'an access that went well raises no signal');
   return { ...SIGNALS[fault], addr };
 }

@@ -1,4 +1,5 @@
-import { heldNames } from '../core/scheduler.js';
+import { describeBlocked } from '../core/scheduler.js';
+import { waitText } from '../sys/machine/wait-report.js';
 import type { GuestSystem } from './guest-system.js';
 
 /** Which threads of programs are there, or those of one owner, and what each does or waits for. */
@@ -6,16 +7,11 @@ export function hangReport(system: GuestSystem, owner: number | null = null): st
   const threads = [...system.threads].filter(({ process }) => owner === null || process.owner === owner);
   const lines = threads.map((guest) => {
     const { thread, process, cpu, syscall } = guest;
-    const { state, waitingOn } = thread.task;
+    const { state } = thread.task;
     const where = system.symbolAt(process, cpu.pc) ?? `0x${cpu.pc.toString(16)}`;
     const does = syscall === null ? 'computes' : `is in ${syscall.text || syscall.name}`;
-    const waits = state === 'blocked' && waitingOn !== null ? `, waits for ${waitingOn.what}` : '';
-    const holder = waitingOn?.owner()?.name;
-    const held = heldNames(thread.task);
-    return (
-      `${process.image?.comm ?? 'program'}[${process.pid}/${thread.tid}] ${does} at ${where}${waits}` +
-      `${holder === undefined ? '' : ` of ${holder}`}${held.length === 0 ? '' : `, holds ${held.join(', ')}`}`
-    );
+    const waits = state === 'blocked' ? `, ${waitText(system.machine, describeBlocked(thread.task))}` : '';
+    return `${process.image?.comm ?? 'program'}[${process.pid}/${thread.tid}] ${does} at ${where}${waits}`;
   });
   return lines.join('\n');
 }

@@ -59,13 +59,15 @@ function takeEntry(mm: Mm, addr: number, pfn: number): boolean {
   const table = mm.pageTable.pteTable(addr / PAGE_SIZE);
   if (table === null) return false;
   const i = pteIndex(addr / PAGE_SIZE);
+  ptlLock(mm);
   const lo = table.lo(i);
   const isWritable = (lo & (KIND_MASK | Pte.write)) === (Kind.present | Pte.write);
-  if (!isWritable || table.hi(i) !== pfn) return false;
-  ptlLock(mm);
-  if (lo & Pte.dirty) folioMarkDirty(mm.memory, pfn);
-  table.setLo(i, Kind.deviceExclusive | Pte.exclusive);
-  flushTlbPage(mm, addr / PAGE_SIZE);
+  const isTaken = isWritable && table.hi(i) === pfn;
+  if (isTaken) {
+    if (lo & Pte.dirty) folioMarkDirty(mm.memory, pfn);
+    table.setLo(i, Kind.deviceExclusive | Pte.exclusive);
+    flushTlbPage(mm, addr / PAGE_SIZE);
+  }
   ptlUnlock(mm);
-  return true;
+  return isTaken;
 }

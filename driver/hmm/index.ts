@@ -24,6 +24,7 @@ export {
 export { migrateDeviceFinalize, migrateVmaFinalize } from './migrate-finalize.js';
 export { migrateDevicePages, migrateVmaPages, migrateVmaSplitUnmappedFolio } from './migrate-pages.js';
 export { migrateHmmRangeSetup, migrateVmaSetup } from './migrate-setup.js';
+export { migrateStageDone } from './migrate-trace.js';
 export type { MigrateArrays } from './migrate-unmap.js';
 export {
   isUnmigratableVma,

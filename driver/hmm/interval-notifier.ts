@@ -2,6 +2,7 @@ import { EAGAIN, EINTR, EINVAL, EOVERFLOW } from '../../uapi/errno.js';
 import { assert } from '../core/assert.js';
 import { type Coroutine, preemptPoint } from '../core/effect.js';
 import { LockClass } from '../core/lock-class.js';
+import { Access, Shared } from '../core/observer.js';
 import { WaitQueue } from '../core/wait-queue.js';
 import { InjectPoint } from '../inject/inject-points.js';
 import type { MmuNotifierOps, NotifierRange } from '../mm/notifier.js';
@@ -34,6 +35,7 @@ export class IntervalNotifier {
   /** Written by `mmuIntervalSetSeq` under the driver's lock; always odd. */
   invalidateSeq = 0;
   inTree = false;
+  readonly objectId: number;
 
   constructor(
     readonly mm: Mm,
@@ -41,7 +43,14 @@ export class IntervalNotifier {
     /** The last address that belongs to it. */
     readonly last: number,
     readonly ops: IntervalNotifierOps,
-  ) {}
+  ) {
+    this.objectId = mm.memory.kernel.scheduler.newObjectId();
+  }
+}
+
+/** `invalidateSeq` is about to be read or written. */
+function touchSeq({ mm, objectId }: IntervalNotifier, how: number): void {
+  mm.memory.kernel.observer?.touch(Shared.intervalSeq, objectId, how, 1);
 }
 
 /**
@@ -57,7 +66,7 @@ export class MmuSubscriptions implements MmuNotifierOps {
   readonly tree: IntervalNotifier[] = [];
   /** Newest first, as the kernel's list. */
   readonly deferred: IntervalNotifier[] = [];
-  readonly queue = new WaitQueue('mmu_notifier invalidation');
+  readonly queue = new WaitQueue('mmu_notifier invalidation', () => null);
 
   constructor(private readonly mm: Mm) {}
 
@@ -86,6 +95,12 @@ export class MmuSubscriptions implements MmuNotifierOps {
     this.mnItreeInvEnd();
   }
 
+  /** Has nothing ended since `seq` was read? */
+  isStill(seq: number): boolean {
+    this.mm.touch(Shared.notifierSeq, Access.read);
+    return this.seq === seq;
+  }
+
   insertIntoTree(interval: IntervalNotifier): void {
     const { tree } = this;
     let at = tree.length;
@@ -104,6 +119,7 @@ export class MmuSubscriptions implements MmuNotifierOps {
   /** Calls the interval's callbacks that overlap `range`; false as soon as one would have to block. Linux: mm/mmu_notifier.c:mn_itree_invalidate() */
   private *mnItreeInvalidate(range: NotifierRange): Coroutine<boolean> {
     const { kernel } = this.mm.memory;
+    this.mm.touch(Shared.notifierSeq, Access.write);
     const first = this.firstOverlap(range);
     this.active++;
     if (first < 0) return true;
@@ -132,6 +148,7 @@ export class MmuSubscriptions implements MmuNotifierOps {
 
   /** Linux: mm/mmu_notifier.c:mn_itree_inv_end() */
   private mnItreeInvEnd(): void {
+    this.mm.touch(Shared.notifierSeq, Access.write);
     assert(this.active > 0, 'an invalidation ends that did not start');
     if (--this.active > 0 || (this.seq & 1) === 0) return;
     this.seq++;
@@ -155,6 +172,8 @@ export function* mmuIntervalNotifierInsert(
 ): Coroutine<IntervalNotifier | number> {
   const { kernel } = mm.memory;
   kernel.mightSleep();
+  mm.touch(Shared.mmUsers, Access.read | Access.lockless);
+  mm.touch(Shared.notifierSeq, Access.read | Access.lockless);
   if (mm.users <= 0) return -EINVAL;
   if (mm.notifier === null) {
     kernel.checkOrder(kernel.current, LockClass.mmapLock, false);
@@ -162,6 +181,8 @@ export function* mmuIntervalNotifierInsert(
     if (error !== 0) return error;
   }
   if (length <= 0 || start + length - 1 >= ADDRESS_LIMIT) return -EOVERFLOW;
+  mm.touch(Shared.mmUsers, Access.write);
+  mm.touch(Shared.notifierSeq, Access.write);
   if (mm.users <= 0) return -EINVAL;
   const interval = new IntervalNotifier(mm, start, start + length - 1, ops);
   // The interval needs the mm's structure, not its contents. Linux: mmgrab()
@@ -188,6 +209,7 @@ export function* mmuIntervalNotifierInsert(
 function* mmuNotifierRegister(mm: Mm): Coroutine<number> {
   yield* mm.mmapLock.writeLock();
   // Linux: mm_take_all_locks()
+  mm.touch(Shared.notifierSeq, Access.write);
   const error = mm.memory.kernel.current.killed ? -EINTR : 0;
   if (error === 0 && mm.notifier === null) mm.notifier = new MmuSubscriptions(mm);
   mm.mmapLock.writeUnlock();
@@ -210,6 +232,7 @@ export function* mmuIntervalNotifierRemove(interval: IntervalNotifier): Coroutin
   kernel.mightSleep();
   const subscriptions = subscriptionsOf(mm);
   kernel.checkOrder(kernel.current, LockClass.invalidate, false);
+  mm.touch(Shared.notifierSeq, Access.write);
   if ((subscriptions.seq & 1) === 0) {
     subscriptions.removeFromTree(interval);
   } else if (!interval.inTree) {
@@ -219,7 +242,7 @@ export function* mmuIntervalNotifierRemove(interval: IntervalNotifier): Coroutin
   } else {
     const { seq } = subscriptions;
     subscriptions.deferred.unshift(interval);
-    while (subscriptions.seq === seq) yield subscriptions.queue;
+    while (subscriptions.isStill(seq)) yield subscriptions.queue;
   }
   mmdrop(mm);
 }
@@ -234,8 +257,9 @@ export function* mmuIntervalReadBegin(interval: IntervalNotifier): Coroutine<num
   kernel.mightSleep();
   kernel.checkOrder(kernel.current, LockClass.invalidate, false);
   if (kernel.scheduler.contended) yield READ_BEGIN_POINT;
+  touchSeq(interval, Access.read);
   const seq = interval.invalidateSeq;
-  while (subscriptions.seq === seq) yield subscriptions.queue;
+  while (subscriptions.isStill(seq)) yield subscriptions.queue;
   return seq;
 }
 
@@ -243,6 +267,7 @@ export function* mmuIntervalReadBegin(interval: IntervalNotifier): Coroutine<num
 export function mmuIntervalReadRetry(interval: IntervalNotifier, seq: number): boolean {
   const { inject } = interval.mm.memory.kernel;
   if (inject.armed && inject.hit(InjectPoint.intervalRetry) !== 0) return true;
+  touchSeq(interval, Access.read);
   return interval.invalidateSeq !== seq;
 }
 
@@ -250,11 +275,13 @@ export function mmuIntervalReadRetry(interval: IntervalNotifier, seq: number): b
 export function mmuIntervalCheckRetry(interval: IntervalNotifier, seq: number): boolean {
   const { inject } = interval.mm.memory.kernel;
   if (inject.armed && inject.hit(InjectPoint.intervalRetry) !== 0) return true;
+  touchSeq(interval, Access.read | Access.lockless);
   return interval.invalidateSeq !== seq;
 }
 
 /** Called by a driver's callback under its lock. Linux: include/linux/mmu_notifier.h:mmu_interval_set_seq() */
 export function mmuIntervalSetSeq(interval: IntervalNotifier, curSeq: number): void {
   assert((curSeq & 1) === 1, 'an invalidation has an odd sequence');
+  touchSeq(interval, Access.write);
   interval.invalidateSeq = curSeq;
 }

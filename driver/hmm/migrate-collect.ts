@@ -41,7 +41,7 @@ export function* migrateVmaCollect(migrate: MigrateVma, vma: Vma): Coroutine<voi
   const range: NotifierRange = { mm, start, end, event: 'MIGRATE', owner };
   yield* mmuNotifierInvalidateRangeStart(range);
   stats.walks++;
-  kernel.emit('walk', 'collect', start, end);
+  kernel.emit('walk', { walk: 'collect', start, end });
   const filter: CollectFilter = {
     select: migrate.flags & (MIGRATE_SELECT_MASK | MigrateSelect.compound),
     owner,

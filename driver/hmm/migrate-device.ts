@@ -7,6 +7,7 @@ import { Zone } from '../mm/frames/frames.js';
 import type { Memory } from '../mm/memory.js';
 import { migrateDeviceFinalize } from './migrate-finalize.js';
 import { migrateDevicePages } from './migrate-pages.js';
+import { migrateStageDone } from './migrate-trace.js';
 import { type MigrateArrays, migrateDeviceUnmap } from './migrate-unmap.js';
 import { MigratePfn } from './migrate-vma.js';
 
@@ -21,8 +22,8 @@ export function* migrateDeviceRange(memory: Memory, arrays: MigrateArrays, first
   memory.kernel.mightSleep();
   if (memory.kernel.scheduler.contended) yield DEVICE_RANGE_POINT;
   for (let i = 0; i < arrays.npages; i++) takeDevicePage(memory, arrays, { i, pfn: firstPfn + i });
+  migrateStageDone(memory, 'collect', arrays);
   yield* migrateDeviceUnmap(memory, arrays);
-  memory.kernel.emit('stage', 'device-range', firstPfn, arrays.npages);
 }
 
 /** As `migrateDeviceRange` for the pfns in `arrays.srcPfn`, in their order. Linux: mm/migrate_device.c:migrate_device_pfns() */
@@ -30,8 +31,8 @@ export function* migrateDevicePfns(memory: Memory, arrays: MigrateArrays): Corou
   memory.kernel.mightSleep();
   if (memory.kernel.scheduler.contended) yield DEVICE_RANGE_POINT;
   for (let i = 0; i < arrays.npages; i++) takeDevicePage(memory, arrays, { i, pfn: arrays.srcPfn[i]! });
+  migrateStageDone(memory, 'collect', arrays);
   yield* migrateDeviceUnmap(memory, arrays);
-  memory.kernel.emit('stage', 'device-range', arrays.srcPfn[0] ?? 0, arrays.npages);
 }
 
 /** A page in use that nobody has locked is referenced and locked. Linux: part of mm/migrate_device.c:migrate_device_range() */

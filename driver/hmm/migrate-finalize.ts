@@ -6,6 +6,7 @@ import { folioAddLru, folioPut, folioUnlock } from '../mm/frames/folio.js';
 import { Zone } from '../mm/frames/frames.js';
 import type { Memory } from '../mm/memory.js';
 import { removeMigrationPtes } from '../mm/tables/migration-entries.js';
+import { migrateStageDone } from './migrate-trace.js';
 import type { MigrateArrays } from './migrate-unmap.js';
 import { isLockedByFault, MigratePfn, type MigrateVma } from './migrate-vma.js';
 import { restoreSoleMapping } from './sole-mapping.js';
@@ -22,7 +23,6 @@ export function* migrateVmaFinalize(migrate: MigrateVma): Coroutine<void> {
   const { memory } = vma.mm;
   memory.kernel.assertHeld(LockClass.mmapLock);
   yield* migrateDeviceFinalize(memory, migrate);
-  memory.kernel.emit('stage', 'finalize', migrate.start, migrate.end);
 }
 
 /** Linux: mm/migrate_device.c:migrate_device_finalize() */
@@ -55,6 +55,7 @@ export function* migrateDeviceFinalize(memory: Memory, arrays: MigrateArrays): C
       folioPut(memory, to);
     }
   }
+  migrateStageDone(memory, 'finalize', arrays);
   if (kernel.inject.armed) {
     kernel.inject.enter(Phase.call);
     kernel.inject.endCall(kernel.current);

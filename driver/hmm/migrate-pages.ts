@@ -9,6 +9,7 @@ import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart, type No
 import { folioFreeSwap } from '../mm/swap/swap-cache.js';
 import { injectInvalidate, injectReference } from './inject.js';
 import { migrateVmaInsertHugePmdPage, migrateVmaInsertPage, prepareInsert, splitHugeZero } from './migrate-insert.js';
+import { migrateStageDone } from './migrate-trace.js';
 import { hasMapping, type MigrateArrays } from './migrate-unmap.js';
 import { MigratePfn, type MigrateVma } from './migrate-vma.js';
 
@@ -29,14 +30,12 @@ export function* migrateVmaPages(migrate: MigrateVma): Coroutine<void> {
   memory.kernel.assertHeld(LockClass.mmapLock);
   if (memory.kernel.scheduler.contended) yield PAGES_POINT;
   yield* migrateDevicePagesAndHoles(memory, migrate, migrate);
-  memory.kernel.emit('stage', 'pages', migrate.start, migrate.end);
 }
 
 /** As `migrateVmaPages` for device pages, which need no vma. Linux: mm/migrate_device.c:migrate_device_pages() */
 export function* migrateDevicePages(memory: Memory, arrays: MigrateArrays): Coroutine<void> {
   if (memory.kernel.scheduler.contended) yield PAGES_POINT;
   yield* migrateDevicePagesAndHoles(memory, arrays, null);
-  memory.kernel.emit('stage', 'device-pages', arrays.npages);
 }
 
 /** Linux: mm/migrate_device.c:__migrate_device_pages() */
@@ -71,6 +70,7 @@ function* migrateDevicePagesAndHoles(
     }
   }
   if (event !== null) mmuNotifierInvalidateRangeEnd(event);
+  migrateStageDone(memory, 'pages', arrays);
 }
 
 /** Puts the destination of the hole at `i` into the page table, for a hole of 2 MiB one or 512. Answers how many entries are done. */

@@ -7,6 +7,7 @@ import type { Memory } from '../mm/memory.js';
 import type { Vma } from '../mm/vmas/vma.js';
 import { HmmPfn, type HmmRange } from './hmm-range.js';
 import { migrateVmaCollect } from './migrate-collect.js';
+import { migrateStageDone } from './migrate-trace.js';
 import { migrateDeviceUnmap } from './migrate-unmap.js';
 import {
   checkMigrateRequest,
@@ -44,7 +45,7 @@ export function* migrateVmaSetup(migrate: MigrateVma): Coroutine<number> {
   migrate.srcPfn.fill(0, 0, npages);
   const isOwnWalk = path.collectsBy === 'own-walk';
   const error = isOwnWalk ? yield* setupByOwnWalk(migrate, vma) : yield* setupByRangeFault(migrate);
-  kernel.emit('stage', 'setup', migrate.start, migrate.end);
+  migrateStageDone(memory, 'setup', migrate);
   return error;
 }
 
@@ -104,6 +105,6 @@ export function* migrateHmmRangeSetup(range: HmmRange): Coroutine<void> {
 
 /** Linux: mm/migrate_device.c:migrate_vma_unmap() */
 function* migrateVmaUnmap(memory: Memory, migrate: MigrateVma): Coroutine<void> {
-  memory.kernel.emit('stage', 'collect', migrate.start, migrate.end);
+  migrateStageDone(memory, 'collect', migrate);
   if (migrate.cpages > 0) migrate.cpages = yield* migrateDeviceUnmap(memory, migrate);
 }

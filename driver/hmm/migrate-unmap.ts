@@ -5,6 +5,7 @@ import { PAGE_SIZE, PG, Zone } from '../mm/frames/frames.js';
 import type { Memory } from '../mm/memory.js';
 import { removeMigrationPtes, tryToMigrate } from '../mm/tables/migration-entries.js';
 import { injectReference } from './inject.js';
+import { migrateStageDone } from './migrate-trace.js';
 import { isLockedByFault, MigratePfn } from './migrate-vma.js';
 
 const UNMAP_POINT = preemptPoint('migrate_device_unmap');
@@ -76,6 +77,7 @@ export function* migrateDeviceUnmap(memory: Memory, arrays: MigrateArrays): Coro
     folioPut(memory, pfn);
     restore--;
   }
+  migrateStageDone(memory, 'unmap', arrays);
   return unmapped;
 }
 

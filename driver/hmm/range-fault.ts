@@ -59,7 +59,7 @@ export function* hmmRangeFault(range: HmmRange, lock: DroppableLock | null = nul
     stats.resumptions++;
   } else {
     stats.walks++;
-    kernel.emit('walk', walk.wantsMigrate ? 'hmm-migrate' : 'hmm', range.start, range.end);
+    kernel.emit('walk', { walk: walk.wantsMigrate ? 'hmm-migrate' : 'hmm', start: range.start, end: range.end });
   }
   const error = yield* walkUntilDone(walk, lock);
   if (error !== 0 && walk.wantsMigrate) {

@@ -82,7 +82,7 @@ interface RuleState {
 }
 
 /** What the engine asks of the scheduler. */
-export interface InjectHost {
+interface InjectHost {
   readonly current: Task | null;
   readonly clock: { readonly nowTicks: number };
 }
@@ -119,7 +119,11 @@ export class InjectEngine {
   private lastTask: Task | null = null;
   private lastContext: InjectContext | null = null;
 
-  constructor(private readonly host: InjectHost = NOBODY) {}
+  /** `report` is for the trace of the machine. */
+  constructor(
+    private readonly host: InjectHost = NOBODY,
+    private readonly report: (fired: Fired) => void = () => {},
+  ) {}
 
   /** Begins to apply `rules`, and with `counts` to count every hit. */
   arm(rules: readonly InjectRule[], { seed, counts = false }: { seed: number; counts?: boolean }): void {
@@ -325,6 +329,7 @@ export class InjectEngine {
   note(fired: Fired): void {
     this.struck.add(fired.rule);
     this.fired.push(fired);
+    this.report(fired);
     this.onFire?.(fired);
   }
 

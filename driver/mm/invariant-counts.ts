@@ -13,9 +13,9 @@ export class InvariantCounts {
     this.entire = new Int32Array(frameCount);
   }
 
-  /** Forgets what was counted over the frames that `forEachUsedRun` names. */
-  clear(memory: Memory): void {
-    forEachUsedRun(memory, (first, end) => {
+  /** Forgets what was counted over the frames that `forEachRun` names. */
+  clear(forEachRun: (visit: (first: number, end: number) => void) => void): void {
+    forEachRun((first, end) => {
       this.refs.fill(0, first, end);
       this.mapcount.fill(0, first, end);
       this.entire.fill(0, first, end);
@@ -25,9 +25,12 @@ export class InvariantCounts {
 }
 
 /** The machine's counters, cleared. Frames that were not used since were not counted either. */
-export function takeInvariantCounts(memory: Memory): InvariantCounts {
+export function takeInvariantCounts(
+  memory: Memory,
+  forEachRun: (visit: (first: number, end: number) => void) => void = (visit) => forEachUsedRun(memory, visit),
+): InvariantCounts {
   memory.invariantCounts ??= new InvariantCounts(memory.frames.count);
-  memory.invariantCounts.clear(memory);
+  memory.invariantCounts.clear(forEachRun);
   return memory.invariantCounts;
 }
 

@@ -9,31 +9,60 @@ import type { Mm } from './vmas/mm.js';
 import { VM } from './vmas/vm-flags.js';
 import type { Vma } from './vmas/vma.js';
 
+/** A table and where it hangs: the level of its entries, 1 for PTEs, and the first page that it covers. */
+export interface PlacedTable {
+  readonly table: Table;
+  readonly level: number;
+  readonly base: number;
+}
+
+/** What a proof looks at: tables, and frames of which these and the rest of the scope hold every user. */
+export interface ProofScope {
+  tables(mm: Mm): Iterable<PlacedTable>;
+  forEachRun(visit: (first: number, end: number) => void): void;
+  /** Frames of RAM that have references, all of them. */
+  usedFrames(): number;
+}
+
+/** All there is. */
+function wholeScope(memory: Memory): ProofScope {
+  return {
+    tables: ({ pageTable: { root } }) => tablesBelow({ table: root, level: 4, base: 0 }),
+    forEachRun: (visit) => forEachUsedRun(memory, visit),
+    usedFrames: () => usedFramesIn(memory, 0, memory.allocator.freshStart),
+  };
+}
+
 /**
  * Proves the books of the whole machine, from the entries up: references = mappings + pins + caches + device-exclusive
  * entries + backing, mapcounts = mappings, no migration entry and no lock bit without a migrator, swap counts, frames in
  * use + free = all, that rmap finds every anonymous mapping, and that no TLB allows more than its page table. Must run while no task is in the kernel.
- * Throws an AssertionError that names the page or the entry.
+ * With `scope`, of the part of the machine that this names. Throws an AssertionError that names the page or the entry.
  */
-export function checkInvariants(memory: Memory): void {
-  const expected = takeInvariantCounts(memory);
+export function checkInvariants(memory: Memory, scope?: ProofScope): void {
+  const look = scope ?? wholeScope(memory);
+  const forEachRun: ProofScope['forEachRun'] = (visit) => look.forEachRun(visit);
+  const expected = takeInvariantCounts(memory, forEachRun);
   let tables = 0;
   for (const mm of memory.mms) {
-    tables += countMm(mm, expected);
+    checkVmas(mm);
+    for (const placed of look.tables(mm)) countTable(mm, placed, expected);
+    tables += countTables(mm.pageTable.root, 4);
     if (mm.tlbFlushPending !== 0 || mm.tlbBatches !== 0) throw new AssertionError(`mm ${mm.id}: a flush never came`);
     checkTlb(mm);
   }
   if (tables !== memory.tables.inUse)
     throw new AssertionError(`${memory.tables.inUse} page table pages are in use, ${tables} can be reached`);
   checkKernelObjects(memory);
-  countCaches(memory, expected);
+  countCaches(memory, forEachRun, expected);
   const { refcount } = memory.frames.raw;
-  forEachUsedRun(memory, (first, end) => {
+  forEachRun((first, end) => {
     for (let pfn = first; pfn < end; pfn++) {
       if (refcount[pfn] !== 0 || expected.refs[pfn] !== 0) checkFrame(memory, pfn, expected);
     }
   });
-  checkFreeFrames(memory);
+  checkFreeFrames(memory, look.usedFrames());
+  if (scope !== undefined) return;
   for (const [slot, count] of expected.slotCounts) {
     if (memory.swap.swapCount(slot) !== count) {
       throw new AssertionError(`swap slot ${slot} counts ${memory.swap.swapCount(slot)} entries, ${count} exist`);
@@ -41,38 +70,50 @@ export function checkInvariants(memory: Memory): void {
   }
 }
 
-/** Answers the number of page table pages of `mm`. */
-function countMm(mm: Mm, expected: InvariantCounts): number {
+function checkVmas(mm: Mm): void {
   let previousEnd = 0;
   for (const vma of mm.vmas) {
     if (vma.start < previousEnd || vma.end <= vma.start)
       throw new AssertionError(`mm ${mm.id}: vmas overlap at 0x${vma.start.toString(16)}`);
     previousEnd = vma.end;
   }
-  return countTable(mm, { table: mm.pageTable.root, level: 4, base: 0 }, expected);
+}
+
+/** A table and all below it. */
+export function* tablesBelow(placed: PlacedTable): Generator<PlacedTable> {
+  yield placed;
+  const { table, level, base } = placed;
+  const children = table.rawChildren ?? [];
+  for (let i = 0; i < children.length; i++) {
+    const child = children[i]!;
+    if (child === null) continue;
+    const below = { table: child, level: level - 1, base: base + i * 512 ** (level - 1) };
+    if (child.isLeaf) yield below;
+    else yield* tablesBelow(below);
+  }
+}
+
+function countTables(table: Table, level: number): number {
+  let count = 1;
+  for (const child of table.rawChildren ?? [])
+    if (child !== null) count += level === 2 ? 1 : countTables(child, level - 1);
+  return count;
 }
 
 /** Entries that one look takes together: most tables are nearly empty, so most looks find nothing. */
 const STRIDE = 8;
 
-/** Every entry that is not none, whatever the vmas say. A child hangs only where the entry says so. */
-function countTable(
-  mm: Mm,
-  { table, level, base }: { table: Table; level: number; base: number },
-  expected: InvariantCounts,
-): number {
+/** Every entry that is not none and stands for pages, whatever the vmas say. A child hangs only where the entry says so. */
+function countTable(mm: Mm, { table, level, base }: PlacedTable, expected: InvariantCounts): void {
   const { rawEntries: entries, rawChildren: children } = table;
   const span = 512 ** (level - 1);
-  let tables = 1;
   for (let first = 0; first < 512; first += STRIDE) {
     if (!anyOfEight(entries, 2 * first)) continue;
     for (let i = first; i < first + STRIDE; i++) {
-      const child = children === null ? null : children[i]!;
-      if (child !== null) tables += countTable(mm, { table: child, level: level - 1, base: base + i * span }, expected);
-      else if (kindOf(entries[2 * i]!) !== Kind.none) countEntry(mm, { vpn: base + i * span, table, i }, expected);
+      if (children !== null && children[i]! !== null) continue;
+      if (kindOf(entries[2 * i]!) !== Kind.none) countEntry(mm, { vpn: base + i * span, table, i }, expected);
     }
   }
-  return tables;
 }
 
 function anyOfEight(entries: Uint32Array, at: number): boolean {
@@ -90,7 +131,7 @@ function anyOfEight(entries: Uint32Array, at: number): boolean {
 }
 
 function countEntry(mm: Mm, at: { vpn: number; table: Table; i: number }, expected: InvariantCounts): void {
-  const { frames } = mm.memory;
+  const { raw } = mm.memory.frames;
   const lo = at.table.lo(at.i);
   const hi = at.table.hi(at.i);
   const kind = kindOf(lo);
@@ -100,8 +141,8 @@ function countEntry(mm: Mm, at: { vpn: number; table: Table; i: number }, expect
   if (kind === Kind.swap) expected.slotCounts.set(hi, (expected.slotCounts.get(hi) ?? 0) + 1);
   const mapsPage = kind === Kind.present || kind === Kind.devicePrivate || kind === Kind.deviceExclusive;
   if (!mapsPage || lo & Pte.special) return;
-  const head = frames.head(hi);
-  if (frames.refcount(head) === 0) throw entryError(mm, at, `points to pfn ${hi}, which is free`);
+  const head = raw.head[hi]!;
+  if (raw.refcount[head]! === 0) throw entryError(mm, at, `points to pfn ${hi}, which is free`);
   expected.refs[head]!++;
   if (lo & Pte.huge) expected.entire[head]!++;
   else if (kind !== Kind.deviceExclusive || mm.memory.profile.exclusiveIsMapping) expected.mapcount[hi]!++;
@@ -114,17 +155,20 @@ function checkMapping(
   at: { vpn: number; table: Table; i: number },
   page: { vma: Vma; kind: KindId; pfn: number },
 ): void {
-  const { frames, anonVmas } = mm.memory;
+  const {
+    frames: { raw },
+    anonVmas,
+  } = mm.memory;
   const { vma, pfn } = page;
-  const head = frames.head(pfn);
-  if (!frames.hasFlags(head, PG.anon) || vma.flags & VM.hugetlb) return;
-  const anonVma = anonVmas.get(frames.mapping(head));
+  const head = raw.head[pfn]!;
+  if (!(raw.flags[head]! & PG.anon) || vma.flags & VM.hugetlb) return;
+  const anonVma = anonVmas.get(raw.mapping[head]!);
   if (anonVma === undefined || !anonVma.vmas.includes(vma))
     throw entryError(mm, at, `is not reached by the rmap of pfn ${pfn}`);
-  const index = frames.index(head) + (pfn - head);
+  const index = raw.index[head]! + (pfn - head);
   if (vma.addressOf(index) !== at.vpn * PAGE_SIZE)
     throw entryError(mm, at, `has pfn ${pfn} of index ${index}, which rmap looks for elsewhere`);
-  const exclusive = frames.isAnonExclusive(at.table.isLeaf ? pfn : head);
+  const exclusive = (raw.flags[at.table.isLeaf ? pfn : head]! & PG.anonExclusive) !== 0;
   const writable = (at.table.lo(at.i) & Pte.write) !== 0;
   if (writable && !exclusive && page.kind !== Kind.deviceExclusive)
     throw entryError(mm, at, `is writable, but pfn ${pfn} is not exclusive`);
@@ -136,8 +180,8 @@ function entryError(mm: Mm, at: { vpn: number; table: Table; i: number }, what: 
 }
 
 /** References that are not entries of page tables. */
-function countCaches(memory: Memory, expected: InvariantCounts): void {
-  const { frames } = memory;
+function countCaches(memory: Memory, forEachRun: ProofScope['forEachRun'], expected: InvariantCounts): void {
+  const { raw, zone } = memory.frames;
   for (const mapping of memory.mappings.values()) {
     mapping.pages.forEach((pfn) => {
       if (pfn > 0) expected.refs[pfn]!++;
@@ -145,37 +189,36 @@ function countCaches(memory: Memory, expected: InvariantCounts): void {
     });
   }
   const countFrame = (pfn: number): void => {
-    const pins = frames.pincount(pfn);
-    expected.refs[pfn]! += frames.order(pfn) > 0 ? pins : pins * GUP_PIN_COUNTING_BIAS;
-    if (frames.hasFlags(pfn, PG.swapcache)) expected.refs[pfn]! += frames.folioNrPages(pfn);
-    if (frames.zone[pfn] === Zone.private) expected.refs[frames.zoneDeviceData(pfn)]!++;
-    if (frames.hasFlags(pfn, PG.reserved)) expected.refs[pfn]!++;
+    const pins = raw.pincount[pfn]!;
+    expected.refs[pfn]! += raw.order[pfn]! > 0 ? pins : pins * GUP_PIN_COUNTING_BIAS;
+    if (raw.flags[pfn]! & PG.swapcache) expected.refs[pfn]! += 1 << raw.order[pfn]!;
+    if (zone[pfn] === Zone.private) expected.refs[raw.zoneDeviceData[pfn]!]!++;
+    if (raw.flags[pfn]! & PG.reserved) expected.refs[pfn]!++;
   };
-  forEachUsedRun(memory, (first, end) => {
-    for (let pfn = first; pfn < end; pfn++) if (frames.refcount(pfn) !== 0) countFrame(pfn);
+  forEachRun((first, end) => {
+    for (let pfn = first; pfn < end; pfn++) if (raw.refcount[pfn]! !== 0) countFrame(pfn);
   });
   if (memory.hugeZeroPfn !== 0) expected.refs[memory.hugeZeroPfn]!++;
 }
 
 function checkFrame(memory: Memory, pfn: number, expected: InvariantCounts): void {
-  const { frames } = memory;
-  const flags = frames.flags(pfn);
-  if (frames.head(pfn) !== pfn) {
-    if (expected.mapcount[pfn] !== frames.mapcount(pfn))
+  const { raw, zone } = memory.frames;
+  const flags = raw.flags[pfn]!;
+  if (raw.head[pfn]! !== pfn) {
+    if (expected.mapcount[pfn] !== raw.mapcount[pfn]!)
       throw frameError(memory, pfn, 'mapcount', expected.mapcount[pfn]!);
     return;
   }
   if (flags & PG.locked)
-    throw new AssertionError(`pfn ${pfn} is locked, by task ${frames.lockOwner(pfn)}, while no task runs`);
-  if (expected.refs[pfn] !== frames.refcount(pfn)) throw frameError(memory, pfn, 'refcount', expected.refs[pfn]!);
-  if (expected.entire[pfn] !== frames.entireMapcount(pfn))
+    throw new AssertionError(`pfn ${pfn} is locked, by task ${raw.lockOwner[pfn]!}, while no task runs`);
+  if (expected.refs[pfn] !== raw.refcount[pfn]!) throw frameError(memory, pfn, 'refcount', expected.refs[pfn]!);
+  if (expected.entire[pfn] !== raw.entireMapcount[pfn]!)
     throw frameError(memory, pfn, 'entireMapcount', expected.entire[pfn]!);
   let total = expected.entire[pfn]!;
-  for (let i = 0; i < frames.folioNrPages(pfn); i++) total += expected.mapcount[pfn + i]!;
-  if (total !== frames.folioMapcount(pfn)) throw frameError(memory, pfn, 'folioMapcount', total);
-  if (expected.mapcount[pfn] !== frames.mapcount(pfn))
-    throw frameError(memory, pfn, 'mapcount', expected.mapcount[pfn]!);
-  if (flags & PG.lru && frames.zone[pfn] !== Zone.system) throw new AssertionError(`device pfn ${pfn} is on the LRU`);
+  for (let i = 0; i < 1 << raw.order[pfn]!; i++) total += expected.mapcount[pfn + i]!;
+  if (total !== raw.folioMapcount[pfn]!) throw frameError(memory, pfn, 'folioMapcount', total);
+  if (expected.mapcount[pfn] !== raw.mapcount[pfn]!) throw frameError(memory, pfn, 'mapcount', expected.mapcount[pfn]!);
+  if (flags & PG.lru && zone[pfn] !== Zone.system) throw new AssertionError(`device pfn ${pfn} is on the LRU`);
 }
 
 function frameError(
@@ -196,18 +239,22 @@ function checkKernelObjects({ mms, kernelMemory }: Memory): void {
     throw new AssertionError(`${objects} VMAs and links to anon_vmas exist, ${kernelMemory.taken.object} are counted`);
 }
 
-function checkFreeFrames(memory: Memory): void {
+function checkFreeFrames(memory: Memory, usedFrames: number): void {
   const { frames, allocator } = memory;
-  let used = 0;
-  for (let pfn = 0; pfn < allocator.freshStart; pfn++) {
-    if (frames.refcount(pfn) > 0 && frames.head(pfn) === pfn) used += frames.folioNrPages(pfn);
-  }
-  used += memory.hugetlb.idleFrames;
+  const used = usedFrames + memory.hugetlb.idleFrames;
   if (used - 1 + allocator.freeFrames !== frames.systemFrames - 2) {
     throw new AssertionError(
       `${used - 1} frames are in use and ${allocator.freeFrames} free, of ${frames.systemFrames - 2}`,
     );
   }
+}
+
+/** Frames of [first, end) that have references. */
+export function usedFramesIn({ frames: { raw } }: Memory, first: number, end: number): number {
+  let used = 0;
+  for (let pfn = first; pfn < end; pfn++)
+    if (raw.refcount[pfn]! > 0 && raw.head[pfn] === pfn) used += 1 << raw.order[pfn]!;
+  return used;
 }
 
 /**

@@ -50,7 +50,7 @@ export class Memory {
   /** Mappings that one address space may have. Linux: sysctl_max_map_count */
   maxMapCount = 65530;
   /**
-   * How often an access is tried again while its faults say "done" and change nothing, before it counts as out of memory.
+   * How often an access is tried again while its faults say "done" and change nothing, before it is given up.
    * Linux has no such bound: a driver that never brings a page back is faulted for ever (Q18 lifts it).
    */
   maxRefaults = 1000;
@@ -83,10 +83,10 @@ export class Memory {
     this.bytes = new Uint8Array(buffer);
     this.words = new Uint32Array(buffer);
     this.frames = new Frames(systemFrames, options.coherentBytes / PAGE_SIZE, options.privateFrames, kernel);
-    this.allocator = new FrameAllocator(this.frames, kernel.inject);
+    this.allocator = new FrameAllocator(this.frames, kernel.inject, kernel);
     this.kernelMemory = new KernelMemory(this.allocator);
     this.tables = new TablePool(kernel, this.kernelMemory);
-    this.swap = new SwapArea(Math.floor(options.swapBytes / PAGE_SIZE));
+    this.swap = new SwapArea(kernel, Math.floor(options.swapBytes / PAGE_SIZE));
     this.hugetlb = new HugetlbPool(this, options.hugePages);
     this.thpEnabled = options.thpEnabled;
     this.profile = options.profile ?? DEFAULT_PROFILE;
@@ -96,6 +96,11 @@ export class Memory {
   /** Tells who observes that the bytes of `count` frames are about to change. What a guest's CPU stores through its TLB is not told. */
   contentChanges(pfn: number, count = 1): void {
     this.kernel.observer?.touch(Shared.content, pfn, Access.write, count);
+  }
+
+  /** The same of bytes that are read. */
+  contentIsRead(pfn: number, count = 1): void {
+    this.kernel.observer?.touch(Shared.content, pfn, Access.read, count);
   }
 
   /** The objects that tasks share become ones that tell the observer, or plain ones again: no access has to ask. */

@@ -1,5 +1,6 @@
 import { assert } from '../core/assert.js';
 import type { Coroutine } from '../core/effect.js';
+import { Access, Shared } from '../core/observer.js';
 import type { Mm } from './vmas/mm.js';
 
 /** Why an address range is being invalidated. Linux: enum mmu_notifier_event */
@@ -41,8 +42,11 @@ export function* mmuNotifierInvalidateRangeStart(range: NotifierRange): Coroutin
   assert(range.start < range.end, 'a notifier is told of an empty range');
   const { mm } = range;
   const { kernel } = mm.memory;
-  if (kernel.trace.verbose)
-    kernel.emit('notifier', `${range.event}${range.owner === null ? '' : ' owner'}`, range.start, range.end);
+  if (kernel.trace.verbose) {
+    const { event, owner, start, end } = range;
+    kernel.emit('notifier', { event, owned: owner !== null, start, end });
+  }
+  mm.touch(Shared.notifierSeq, Access.read | Access.lockless);
   if (mm.notifier === null) return 0;
   return yield* mm.notifier.invalidateRangeStart(range);
 }

@@ -1,9 +1,9 @@
 // Replays recorded sequences on an emulated machine and finds the first answer that is not the real kernel's.
 
-import type { TraceEvent } from '../../driver/core/trace.js';
 import type { DefectName } from '../../driver/inject/defects.js';
 import { Machine } from '../../driver/sys/machine/machine.js';
 import type { MachineOptions } from '../../driver/sys/machine/machine-options.js';
+import type { TraceEvent } from '../../driver/trace/trace-event.js';
 import { ESRCH } from '../../uapi/errno.js';
 import type { PathName } from '../../uapi/path-name.js';
 import { aroundText } from './around.js';
@@ -100,11 +100,11 @@ export class Replayer {
   private observed(world: World, at: number, op: string): string {
     const { observer } = this.options;
     if (observer === undefined) return this.answer(world, op);
-    world.machine.trace.listen((event) => observer.event(event));
+    world.machine.listen((event) => observer.event(event));
     observer.op(at, op);
     const answer = this.answer(world, op);
     observer.answer(answer);
-    world.machine.trace.listen(null);
+    world.machine.listen(null);
     return answer;
   }
 

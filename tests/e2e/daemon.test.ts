@@ -150,7 +150,12 @@ describe('dmirror trace', () => {
       .split('\n')
       .map((line) => JSON.parse(line));
     const kinds = new Set(events.map(({ kind }) => kind));
-    for (const kind of ['syscall', 'ioctl', 'fault', 'notifier', 'stage']) expect(kinds).toContain(kind);
+    for (const kind of ['syscall', 'ioctl', 'fault', 'notifier', 'migrate']) expect(kinds).toContain(kind);
+    for (const stage of ['collect', 'unmap', 'setup', 'copy', 'pages', 'finalize']) {
+      const { pages, npages, text } = events.find((event) => event.stage === stage);
+      expect([stage, pages, npages]).toEqual([stage, 1, 1]);
+      expect(text).toMatch(new RegExp(`^${stage} 0x[0-9a-f]+-0x[0-9a-f]+, 1 of 1 page$`));
+    }
     expect(all.out).toContain('HMM_DMIRROR_MIGRATE_ON_FAULT_TO_DEV [B-onfault]');
     const lines = few.out.trim().split('\n');
     expect(lines.length).toBeGreaterThanOrEqual(2);

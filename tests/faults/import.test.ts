@@ -12,12 +12,8 @@ describe('a kernel script', () => {
         "echo -1 > '/sys/kernel/debug/fail_page_alloc/times'",
       ].join('\n'),
     );
-    const knobs = { probability: 10, interval: 100, times: -1, return: 'ENOMEM' };
-    expect(rules).toMatchObject([
-      { point: 'page_alloc', ...knobs },
-      { point: 'thp_alloc', ...knobs },
-      { point: 'page_table_alloc', ...knobs },
-    ]);
+    const point = ['page_alloc', 'thp_alloc', 'page_table_alloc'];
+    expect(rules).toMatchObject([{ point, probability: 10, interval: 100, times: -1, return: 'ENOMEM' }]);
     expect(left).toEqual([]);
   });
 
@@ -50,10 +46,11 @@ describe('a kernel script', () => {
 
   it('takes fail-nth alone, as the kernel does', () => {
     const { rules } = readScript('echo 50 > /d/fail_usercopy/probability\necho 3 > /proc/self/fail-nth');
-    expect(rules).toEqual([
-      { name: 'imported 1', point: 'copy_from_user', nth: 3, return: 'EFAULT' },
-      { name: 'imported 2', point: 'copy_to_user', nth: 3, return: 'EFAULT' },
-    ]);
+    const point = [
+      ...['mirror_store', 'page_alloc', 'thp_alloc', 'page_table_alloc'],
+      ...['copy_from_user', 'copy_to_user'],
+    ];
+    expect(rules).toEqual([{ name: 'imported 1', point, nth: 3, return: ['ENOMEM', 'EFAULT'] }]);
   });
 
   it('may loop, change folders, define functions and call shells', () => {
@@ -84,13 +81,12 @@ describe('a kernel script', () => {
       },
       {
         name: 'imported 2',
-        point: 'copy_from_user',
+        point: ['copy_from_user', 'copy_to_user'],
         scope: 'machine',
         interval: 7,
         times: 7,
         return: 'EFAULT',
       },
-      { name: 'imported 3', point: 'copy_to_user', scope: 'machine', interval: 7, times: 7, return: 'EFAULT' },
     ]);
   });
 
@@ -118,7 +114,7 @@ describe('a kernel script', () => {
     const script = (order: number) => `cd /d/fail_page_alloc\necho 100 > probability\necho ${order} > min-order`;
     const points = (order: number) => readScript(script(order)).rules.map(({ point }) => point);
     expect([points(0), points(1), points(10)]).toEqual([
-      ['page_alloc', 'thp_alloc', 'page_table_alloc'],
+      [['page_alloc', 'thp_alloc', 'page_table_alloc']],
       ['thp_alloc'],
       [],
     ]);
@@ -134,5 +130,100 @@ describe('a kernel script', () => {
       [2, 'fail-nth is a whole number from 0'],
       [5, 'retval is a whole number'],
     ]);
+  });
+
+  it('means what was armed while its program ran, not what it resets at the end', () => {
+    const { rules, left } = readScript(
+      [
+        'echo 1 > /d/fail_page_alloc/probability',
+        'echo 10000 > /d/fail_page_alloc/times',
+        'echo 100 > /d/failslab/probability',
+        'echo 5 > /d/failslab/times',
+        './hmm-tests',
+        'echo 0 > /d/fail_page_alloc/probability',
+        'sleep 1',
+        'echo 0 > /d/failslab/times',
+        'dmesg -c > log',
+      ].join('\n'),
+    );
+    expect(left).toEqual([]);
+    expect(rules).toMatchObject([
+      { point: ['page_alloc', 'thp_alloc', 'page_table_alloc'], probability: 1, times: 10000 },
+      { point: 'mirror_store', probability: 100, times: 5 },
+    ]);
+  });
+
+  it('calls its functions, with their arguments', () => {
+    const { rules, left } = readScript(
+      [
+        'D=/sys/kernel/debug',
+        'arm() { echo $2 > $D/$1/probability; echo -1 > $D/$1/times; }',
+        'function disarm {',
+        '  echo 0 > $D/$1/probability',
+        '}',
+        'arm failslab 7',
+        './hmm-tests && disarm failslab',
+      ].join('\n'),
+    );
+    expect(left).toEqual([]);
+    expect(rules).toMatchObject([{ point: 'mirror_store', probability: 7, times: -1 }]);
+  });
+
+  it('is one rule where the kernel has one count', () => {
+    const { rules } = readScript("sh -c 'echo 3 > /proc/self/fail-nth; exec ./hmm-tests -t migrate'");
+    expect(rules).toMatchObject([{ nth: 3 }]);
+    expect(rules[0]!.point).toHaveLength(6);
+  });
+
+  it.each([
+    'for n in $(seq 2 20); do',
+    'for n in {2..20}; do',
+    'for ((n=2; n<=20; n++)); do',
+    'n=2; while [ $n -le 20 ]; do',
+  ])('that tries every fail-nth (%s) is pointed to the sweep', (loop) => {
+    const { rules, left } = readScript(`${loop}\n  echo $n > /proc/self/fail-nth\n  ./hmm-tests\ndone`);
+    expect(rules).toMatchObject([{ nth: 2 }]);
+    expect(left.map(({ why }) => why)).toEqual([expect.stringContaining('`dmirror fault sweep`')]);
+  });
+
+  it('may hide the file in a variable, a here-string or a here-document; what is not known is listed', () => {
+    const { rules, left } = readScript(
+      [
+        'K=/d/failslab/probability',
+        'echo 4 > "$K"',
+        '> /d/failslab/times echo 6',
+        'tee /d/failslab/interval <<< 3',
+        'cat > /d/failslab/space <<EOF',
+        '9',
+        'EOF',
+        'echo 1 > "$UNKNOWN"',
+        'echo 1 > $(find /d -name times)',
+        './hmm-tests > $LOG',
+      ].join('\n'),
+    );
+    expect(rules).toMatchObject([{ probability: 4, times: 6, interval: 3, space: 9 }]);
+    expect(left.map(({ line }) => line)).toEqual([8, 9, 10]);
+  });
+
+  it.each([
+    ['./failcmd.sh --probability=20 -t 100 --interval=3 -- ./hmm-tests', { point: 'mirror_store', interval: 3 }],
+    [
+      'FAILCMD_TYPE=fail_page_alloc ./failcmd.sh -p 20 --times 100 ./hmm-tests',
+      { point: ['page_alloc', 'thp_alloc', 'page_table_alloc'] },
+    ],
+  ])('may call failcmd.sh: %s', (script, wanted) => {
+    const { rules, left } = readScript(script);
+    expect(left).toEqual([]);
+    expect(rules).toMatchObject([{ probability: 20, times: 100, ...wanted }]);
+    expect(rules[0]).not.toHaveProperty('scope');
+  });
+
+  it.each([
+    'BOOT_IMAGE=/vmlinuz root=/dev/sda failslab=2,10,3,-1 quiet',
+    'GRUB_CMDLINE_LINUX="quiet failslab=2,10,3,-1"',
+    'qemu-system-x86_64 -append "failslab=2,10,3,-1 console=ttyS0"',
+  ])('may be a command line of the kernel: %s', (script) => {
+    const rule = { point: 'mirror_store', interval: 2, probability: 10, space: 3, times: -1, scope: 'machine' };
+    expect(readScript(script).rules).toMatchObject([rule]);
   });
 });

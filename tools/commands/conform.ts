@@ -74,7 +74,7 @@ async function replay(chosen: readonly Filed[], options: ConformOptions, output:
     const how = { path, invariants, out: output.out };
     return chosen.map(({ sequence }) => replayTraced(sequence, how)).map(withFile);
   }
-  const setup: WorkerSetup = { conform: true, path, invariants };
+  const setup: WorkerSetup = { path, invariants };
   const total = chosen.length;
   let done = 0;
   let failed = 0;

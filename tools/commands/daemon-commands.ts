@@ -42,7 +42,11 @@ function addServe(root: Command, { status, output, parseSeed }: CommandContext):
     .option('--dialect <name>', 'numbering for sessions that name none (default: "dmirror", or that of --dialect-file)')
     .option('--dialect-file <header>', 'speak the numbering of this header too, its commands matched by name')
     .option('--name <name>', "what the header's dialect is called; its file's name unless given")
-    .option('--seed <n>', "seed of the machine's scheduler", parseSeed, 1)
+    .option(
+      '--seed <n>',
+      "seed of the machine's randomness, and of its scheduler; without, tasks take turns",
+      parseSeed,
+    )
     .option('--strict', 'refuse ioctls whose number means something else in the newest dialect', false)
     .option('--bootable', 'a client that is alone may boot another machine; for test suites', false)
     .option(

@@ -3,6 +3,7 @@ import { GuestSystem, guestSyscalls, hangReport } from '../../driver/guest/index
 import { Machine } from '../../driver/sys/machine/machine.js';
 import { MachineError } from '../../driver/sys/machine/machine-error.js';
 import type { InvariantChecks } from '../../driver/sys/machine/machine-options.js';
+import { waitReport } from '../../driver/sys/machine/wait-report.js';
 import type { Process } from '../../driver/sys/processes/process.js';
 import { sendSignal } from '../../driver/sys/processes/send-signal.js';
 import { dialectByName, dialectIds } from '../../uapi/dialect.js';
@@ -100,10 +101,8 @@ async function runToEnd(system: GuestSystem, process: Process, context: RunConte
     if (host.input.isWanted && (isStuck || !host.input.isInteractive)) {
       await Promise.race([host.input.arrived(), signals.next(), until(deadline)]);
     } else if (isStuck) {
-      const waiting = blocked.map(
-        ({ task, waitsFor, ownedBy }) => `${task}: ${waitsFor}${ownedBy ? ` of ${ownedBy}` : ''}`,
-      );
-      return gaveUp(system, `the program hangs: nothing can run any more\n${waiting.join('\n')}`, EXIT_HUNG);
+      const waiting = waitReport(system.machine, blocked);
+      return gaveUp(system, `the program hangs: nothing can run any more\n${waiting}`, EXIT_HUNG);
     }
     if (performance.now() > deadline) return gaveUp(system, `no end after ${timeout} s`, EXIT_TIMEOUT);
     await new Promise((done) => setImmediate(done));
@@ -167,12 +166,12 @@ function startTrace(machine: Machine, file: string | undefined): () => void {
   };
   const flush = (): void => attempt(() => appendFileSync(file, lines.splice(0).join('')));
   attempt(() => writeFileSync(file, ''));
-  machine.trace.listen((event) => {
+  machine.listen((event) => {
     lines.push(`${JSON.stringify(event)}\n`);
     if (lines.length >= 10_000) flush();
   });
   return () => {
-    machine.trace.listen(null);
+    machine.listen(null);
     flush();
   };
 }

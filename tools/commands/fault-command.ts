@@ -14,14 +14,17 @@ const collect = (value: string, before: string[]): string[] => [...before, value
 export function addFault(root: Command, status: Ending, output: () => Output): void {
   const fault = root
     .command('fault')
-    .description('make the machine fail where a plan says, or everywhere in turn, and see what breaks')
-    .showHelpAfterError('See `dmirror fault --help`.');
+    .description('make the machine fail where a plan says, or everywhere in turn, and see what breaks');
   addList(fault, status, output);
   addRun(fault, status, output);
   addSweep(fault, status, output);
   addWire(fault, status, output);
   addTokens(fault, status, output);
   addImport(fault, status, output);
+  for (const command of [fault, ...fault.commands]) {
+    const name = command === fault ? 'fault' : `fault ${command.name()}`;
+    command.showHelpAfterError(`See \`dmirror ${name} --help\`.`);
+  }
 }
 
 function addList(fault: Command, status: Ending, output: () => Output): void {
@@ -46,7 +49,7 @@ function addRun(fault: Command, status: Ending, output: () => Output): void {
     .argument('<plan...>', 'YAML files')
     .addOption(pathOption())
     .option('--profile <kernel>', 'instead of the one in the plan: 6.12, 6.19 or 7.3')
-    .option('--seed <n>', 'seed instead of the one in the plan', number)
+    .option('--seed <n>', 'seed instead of the one in the plan', whole(0, MAX_SEED))
     .option('--defect <name>', 'plant a defect of the register; may be repeated', collect, [])
     .option('--json', 'one JSON object a line instead of KTAP', false)
     .option('--junit <file>', 'also write the results as JUnit XML')
@@ -67,12 +70,12 @@ function addSweep(fault: Command, status: Ending, output: () => Output): void {
     .argument('[case...]', 'cases, suites or patterns; all without')
     .addOption(pathOption())
     .option('--profile <kernel>', 'whose semantics the machines have: 6.12, 6.19 or 7.3', '6.12')
-    .option('--seed <n>', 'seed of the machines and of pairs', number, 1)
+    .option('--seed <n>', 'seed of the machines and of pairs', whole(0, MAX_SEED), 1)
     .option('--all', 'fail every hit, however long it takes', false)
-    .option('--pairs [n]', 'also fail pairs of hits, so many a case', (value) => number(value), 0)
-    .option('--pages <n>', 'pages of a buffer where the case leaves it open', number, 66)
-    .option('--rounds <n>', 'rounds of a loop where the case leaves it open', number, 2)
-    .option('--workers <n>', 'threads; 0 for this one', number, availableParallelism())
+    .option('--pairs [n]', 'also fail pairs of hits, so many a case', whole(0, 10_000), 0)
+    .option('--pages <n>', 'pages of a buffer where the case leaves it open', whole(1, 1024), 66)
+    .option('--rounds <n>', 'rounds of a loop where the case leaves it open', whole(1, 1000), 2)
+    .option('--workers <n>', 'threads; 0 for this one', whole(0, 256), availableParallelism())
     .option('--defect <name>', 'plant a defect of the register; may be repeated', collect, [])
     .option('--first', 'leave a case at its first finding', false)
     .option('--fresh', 'do not go on with an interrupted sweep', false)
@@ -138,8 +141,14 @@ function addImport(fault: Command, status: Ending, output: () => Output): void {
     });
 }
 
-function number(value: string): number {
-  const parsed = Number(value);
-  if (!Number.isInteger(parsed) || parsed < 0) throw new InvalidArgumentError('A whole number from 0 on.');
-  return parsed;
+const MAX_SEED = 0xffffffff;
+
+/** Reads a whole number of this range. */
+function whole(min: number, max: number): (value: string) => number {
+  return (value) => {
+    const parsed = Number(value);
+    if (!/^\d+$/.test(value) || parsed < min || parsed > max)
+      throw new InvalidArgumentError(`A whole number from ${min} to ${max}.`);
+    return parsed;
+  };
 }

@@ -26,7 +26,8 @@ export interface ServeOptions {
   readonly dialectFile: string | undefined;
   /** What that header's dialect is called; its file's name unless given. */
   readonly name: string | undefined;
-  readonly seed: number;
+  /** Undefined: tasks take turns. */
+  readonly seed: number | undefined;
   readonly strict: boolean;
   readonly bootable: boolean;
   /** Microseconds. */
@@ -47,7 +48,7 @@ export async function serve(options: ServeOptions, output: Output): Promise<numb
       hugePages: options.hugepages,
       path: options.path,
       profile: profileOption(options.profile),
-      seed: options.seed,
+      ...(options.seed === undefined ? {} : { seed: options.seed }),
       dialect: dialect.id,
     },
     limits: parseLimits(options.limit),

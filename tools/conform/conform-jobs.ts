@@ -1,8 +1,7 @@
-import { Worker } from 'node:worker_threads';
 import type { Sequence } from '../../tests/conform/recording.js';
-import { Replayer } from '../../tests/conform/replay.js';
 import type { StopRequest } from '../output.js';
-import { replayOne, type SequenceResult, type WorkerSetup } from './conform-worker.js';
+import { workOff } from '../worker-pool.js';
+import { replayWork, type SequenceResult, type WorkerSetup } from './conform-worker.js';
 
 export interface JobOptions {
   readonly setup: WorkerSetup;
@@ -19,60 +18,23 @@ const BATCH = 16;
 
 /** Replays all, or what there is time for, and answers the results in the order of `sequences`, however many threads did it. */
 export async function replayAll(sequences: readonly Sequence[], options: JobOptions): Promise<SequenceResult[]> {
-  const batches: number[] = [];
-  for (let first = 0; first < sequences.length; first += BATCH) batches.push(first);
-  const results: SequenceResult[] = new Array<SequenceResult>(sequences.length);
-  const keep = (first: number, found: readonly SequenceResult[]): void => {
-    found.forEach((result, i) => {
-      results[first + i] = result;
-    });
-    options.onResults(found);
-  };
+  const { setup, onResults, stop } = options;
+  const batches: (readonly Sequence[])[] = [];
+  for (let first = 0; first < sequences.length; first += BATCH) batches.push(sequences.slice(first, first + BATCH));
   const jobs = Math.min(options.jobs, batches.length);
-  if (jobs <= 1) await replayHere(sequences, batches, { options, keep });
-  else await Promise.all(Array.from({ length: jobs }, () => runWorker(sequences, batches, { options, keep })));
-  // A batch that was not begun leaves holes.
-  return results.filter((result) => result !== undefined);
-}
-
-interface Run {
-  readonly options: JobOptions;
-  readonly keep: (first: number, found: readonly SequenceResult[]) => void;
-}
-
-async function replayHere(
-  sequences: readonly Sequence[],
-  batches: readonly number[],
-  { options, keep }: Run,
-): Promise<void> {
-  const { path, invariants } = options.setup;
-  const replayer = new Replayer({ path, checkInvariants: invariants });
-  for (const first of batches) {
-    if (await options.stop.look()) return;
-    keep(
-      first,
-      sequences.slice(first, first + BATCH).map((sequence) => replayOne(replayer, sequence)),
-    );
-  }
-}
-
-/** One worker takes batches until none is left. Rejects when the worker dies. */
-function runWorker(sequences: readonly Sequence[], batches: number[], { options, keep }: Run): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const worker = new Worker(new URL('./conform-worker.js', import.meta.url), { workerData: options.setup });
-    let current = 0;
-    const next = (): void => {
-      const first = batches.shift();
-      if (first === undefined || options.stop.isRequested) return void worker.terminate();
-      current = first;
-      worker.postMessage(sequences.slice(first, first + BATCH));
-    };
-    worker.on('message', (found: SequenceResult[]) => {
-      keep(current, found);
-      next();
-    });
-    worker.on('error', reject);
-    worker.on('exit', () => resolve());
-    next();
+  const results = new Map<readonly Sequence[], readonly SequenceResult[]>();
+  const waiting = [...batches];
+  await workOff<readonly Sequence[], readonly SequenceResult[]>({
+    module: new URL('./conform-worker.js', import.meta.url),
+    data: setup,
+    workers: jobs > 1 ? jobs : 0,
+    here: () => replayWork(setup),
+    take: async () => ((await stop.look()) ? null : (waiting.shift() ?? null)),
+    onResult: (batch, found) => {
+      results.set(batch, found);
+      onResults(found);
+    },
   });
+  // A batch that was not begun has none.
+  return batches.flatMap((batch) => results.get(batch) ?? []);
 }

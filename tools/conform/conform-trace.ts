@@ -1,4 +1,4 @@
-import type { TraceEvent } from '../../driver/core/trace.js';
+import { eventLine } from '../../driver/trace/trace-text.js';
 import type { Sequence } from '../../tests/conform/recording.js';
 import { Replayer, type ReplayObserver } from '../../tests/conform/replay.js';
 import type { PathName } from '../../uapi/path-name.js';
@@ -17,7 +17,7 @@ export function replayTraced(
       at = index;
       out(`${sequence.seq} op ${index + 1}: ${line}`);
     },
-    event: (event) => out(eventText(event)),
+    event: (event) => out(`    ${eventLine(event)}`),
     answer(text) {
       const expected = sequence.steps[at]![1];
       if (text === expected || expected === '-') out(shorten(`  = ${text}`));
@@ -25,8 +25,4 @@ export function replayTraced(
     },
   };
   return replayOne(new Replayer({ path, checkInvariants: invariants, observer }), sequence);
-}
-
-function eventText({ tick, task, kind, detail, a, b }: TraceEvent): string {
-  return `    ${String(tick).padStart(8)} task ${task} ${kind.padEnd(8)} ${detail} ${a.toString(16)} ${b.toString(16)}`;
 }

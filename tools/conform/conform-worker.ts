@@ -1,11 +1,10 @@
-import { isMainThread, parentPort, workerData } from 'node:worker_threads';
 import type { Sequence } from '../../tests/conform/recording.js';
 import { type Divergence, Replayer } from '../../tests/conform/replay.js';
 import type { PathName } from '../../uapi/path-name.js';
+import { dataOfWorker } from '../worker-pool.js';
 
 /** What a worker replays on; it is handed over when the worker starts. */
 export interface WorkerSetup {
-  readonly conform: true;
   readonly path: PathName;
   readonly invariants: boolean;
 }
@@ -23,12 +22,16 @@ export function replayOne(replayer: Replayer, sequence: Sequence): SequenceResul
   return { seq: sequence.seq, ops: divergence === null ? sequence.steps.length : divergence.at + 1, divergence };
 }
 
-/** In a worker thread: each message is a batch of sequences, each answer their results. */
-function serve({ path, invariants }: WorkerSetup): void {
+/** What replays batches, on one machine. */
+export function replayWork({ path, invariants }: WorkerSetup): (batch: readonly Sequence[]) => SequenceResult[] {
   const replayer = new Replayer({ path, checkInvariants: invariants });
-  parentPort!.on('message', (batch: readonly Sequence[]) => {
-    parentPort!.postMessage(batch.map((sequence) => replayOne(replayer, sequence)));
-  });
+  return (batch) => batch.map((sequence) => replayOne(replayer, sequence));
 }
 
-if (!isMainThread && (workerData as WorkerSetup | null)?.conform === true) serve(workerData as WorkerSetup);
+let ofWorker: ReturnType<typeof replayWork> | undefined;
+
+/** Called in the workers of `dmirror conform`. */
+export function work(batch: readonly Sequence[]): SequenceResult[] {
+  ofWorker ??= replayWork(dataOfWorker<WorkerSetup>());
+  return ofWorker(batch);
+}

@@ -11,7 +11,7 @@ import { jobsOf } from './sweep/sweep.js';
 import { Sweeper } from './sweep/sweep-job.js';
 import { WIRE_POINTS } from './wire/wire-points.js';
 
-export interface ListOptions {
+interface ListOptions {
   /** Only what can be hit on machines of this profile, which cases also run on; without it all, and the cases on the default's. */
   readonly profile?: string | undefined;
   readonly json: boolean;

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import type { Violation, Watch } from '../../driver/check/index.js';
-import type { TraceEvent } from '../../driver/core/trace.js';
 import type { Fired } from '../../driver/inject/inject-engine.js';
 import type { Machine } from '../../driver/sys/machine/machine.js';
 import { MachinePool } from '../../driver/sys/machine/machine-pool.js';
+import { eventLine } from '../../driver/trace/trace-text.js';
 import { errnoName } from '../../uapi/errno.js';
 import { EXIT, UsageError } from '../exit-code.js';
 import type { Output } from '../output.js';
@@ -15,7 +15,7 @@ import { Sweeper } from './sweep/sweep-job.js';
 import { isPlanToken, parsePlanToken, parseToken } from './token.js';
 import type { Served } from './wire/served.js';
 
-export interface Replay {
+interface Replay {
   readonly lines: string[];
   readonly isFailing: boolean;
 }
@@ -66,7 +66,7 @@ function record(
   lines: string[],
   { machine, watch, served }: { machine: Machine; watch: Watch; served?: Served | null },
 ): void {
-  machine.trace.listen((event) => void lines.push(eventText(event)));
+  machine.listen((event) => void lines.push(eventLine(event)));
   machine.kernel.inject.onFire = (fired) => void lines.push(firedText(fired));
   watch.onResult = ({ pid, name, device }, { ret, signal }) => {
     const result = ret < 0 ? `-${errnoName(ret)}` : String(ret);
@@ -81,10 +81,6 @@ function firedText({ rule, command, page, path }: Fired): string {
 
 function violationText({ kind, message, after }: Violation): string {
   return `# ${kind}: ${message} (after ${after})`;
-}
-
-function eventText({ tick, task, kind, detail, a, b }: TraceEvent): string {
-  return `${tick} task ${task} ${kind} ${detail} 0x${a.toString(16)} 0x${b.toString(16)}`;
 }
 
 /** `dmirror fault replay TOKEN`: prints the trace; 1 when the run fails again. */

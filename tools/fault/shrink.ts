@@ -4,11 +4,13 @@ import { MachinePool } from '../../driver/sys/machine/machine-pool.js';
 import { PATH_NAMES } from '../../uapi/path-name.js';
 import { EXIT, UsageError } from '../exit-code.js';
 import type { Output } from '../output.js';
+import { defectNames } from './defect-option.js';
+import { checkPlan } from './plans/plan-check.js';
 import { loadPlan } from './plans/plan-parse.js';
 import { runPlan } from './plans/plan-run.js';
-import { checkPlan } from './plans/plan-schema.js';
-import type { Plan } from './plans/plan-types.js';
+import type { Plan } from './plans/plan-schema.js';
 import { PlanNameError } from './plans/plan-world.js';
+import { schemaComment } from './plans/schema-comment.js';
 import { casesByName } from './sweep/cases.js';
 import { Sweeper } from './sweep/sweep-job.js';
 import { isPlanToken, type PlanRunId, parsePlanToken, parseToken, planToken, type RunId, tokenOf } from './token.js';
@@ -21,7 +23,8 @@ export async function shrink(what: string, { defect }: { defect: readonly string
   }
   const id = isPlanToken(what)
     ? await shrinkPlanRun(parsePlanToken(what))
-    : await shrinkPlan(loadPlan(what), defect as DefectName[]);
+    : await shrinkPlan(loadPlan(what), defectNames(defect));
+  output.out(schemaComment());
   output.out(`# fails on the ${id.path} path`);
   output.out(`# token: ${planToken(id)}`);
   output.out(stringify(id.plan).trimEnd());
@@ -59,7 +62,7 @@ export async function shrinkToken(id: RunId): Promise<RunId> {
 }
 
 /** On the first path where it fails. */
-export async function shrinkPlan(plan: Plan, defects: readonly DefectName[]): Promise<PlanRunId> {
+async function shrinkPlan(plan: Plan, defects: readonly DefectName[]): Promise<PlanRunId> {
   const seed = plan.machine?.seed ?? 1;
   for (const path of plan.machine?.path === undefined ? PATH_NAMES : [plan.machine.path]) {
     const smaller = await shrinkOn({ plan, path, seed, defects });

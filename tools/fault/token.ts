@@ -1,5 +1,5 @@
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
-import { DEFECTS, type DefectName } from '../../driver/inject/defects.js';
+import type { DefectName } from '../../driver/inject/defects.js';
 import {
   INJECT_POINTS,
   INJECT_RETURNS,
@@ -11,8 +11,9 @@ import { DEFAULT_PROFILE, PROFILE_NAMES, type ProfileName } from '../../driver/m
 import type { PathName } from '../../uapi/path-name.js';
 import { UsageError } from '../exit-code.js';
 import { pathNamed } from '../path-option.js';
-import { checkPlan } from './plans/plan-schema.js';
-import type { Plan } from './plans/plan-types.js';
+import { defectNames } from './defect-option.js';
+import { checkPlan } from './plans/plan-check.js';
+import type { Plan } from './plans/plan-schema.js';
 
 /** One injected failure: the nth hit (from 1) of a point in a phase returns this. */
 export interface Injection {
@@ -62,9 +63,13 @@ export function parseToken(token: string): RunId {
     seed: Number(seed),
     pages: Number(scale[1]),
     rounds: Number(scale[2]),
-    defects: defectNames(defects!),
+    defects: defectNames(listOf(defects!)),
     injections: faults === '' ? [] : faults.split('+').map(parseInjection),
   };
+}
+
+function listOf(text: string): string[] {
+  return text === '' ? [] : text.split(',');
 }
 
 function machineOf(where: string): Pick<RunId, 'path' | 'profile'> {
@@ -124,14 +129,5 @@ export function parsePlanToken(token: string): PlanRunId {
   const [error] = checkPlan(plan);
   if (error !== undefined)
     throw new UsageError(`the plan of the token: ${error.path.join('.')}: ${error.message}`, 'print it anew');
-  return { plan: plan as Plan, path: known, seed: Number(seed), defects: defectNames(defects!) };
-}
-
-/** Names of defects that are there. Throws UsageError. */
-function defectNames(text: string): DefectName[] {
-  const names = text === '' ? [] : text.split(',');
-  const unknown = names.find((name) => !(name in DEFECTS));
-  if (unknown !== undefined)
-    throw new UsageError(`there is no defect '${unknown}'`, `they are: ${Object.keys(DEFECTS).join(', ')}`);
-  return names as DefectName[];
+  return { plan: plan as Plan, path: known, seed: Number(seed), defects: defectNames(listOf(defects!)) };
 }

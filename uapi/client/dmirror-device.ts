@@ -31,6 +31,8 @@ export interface DmirrorOptions {
 }
 
 const NO_DATA = new Uint8Array();
+/** What `open` maps for the data of commands: nothing of it is touched before its use. */
+const FIRST_BUFFER_BYTES = 1024 * PAGE_SIZE;
 
 /** A dialect lacks a command that a caller asked for by name. */
 export class UnknownCommandError extends Error {
@@ -59,10 +61,15 @@ export class Dmirror {
     this.dialectName = options.dialect;
   }
 
-  /** Open device 0 to 3. Throws SyscallError. */
+  /**
+   * Open device 0 to 3, with a buffer for the data of its commands: up to 1024 pages each command is issued before the first await, so that
+   * it races with what is issued beside it, in either order of writing. Throws SyscallError.
+   */
   static async open(thread: ThreadHandle, minor: number, options: DmirrorOptions = {}): Promise<Dmirror> {
     const path = `/dev/hmm_dmirror${minor}`;
-    return new Dmirror(thread, must(`open ${path}`, await thread.open(path, O_RDWR)), options);
+    const device = new Dmirror(thread, must(`open ${path}`, await thread.open(path, O_RDWR)), options);
+    await device.mapBuffer(FIRST_BUFFER_BYTES);
+    return device;
   }
 
   /** The same open file used by another thread, or by a child that inherited the descriptor. */
@@ -94,9 +101,10 @@ export class Dmirror {
 
   /** WRITE: whole pages. */
   async write(addr: number, bytes: Uint8Array): Promise<CommandResult> {
-    const buffer = await this.bufferOf(bytes.byteLength);
-    await buffer.writeBytes(bytes);
-    return this.command('WRITE', addr, bytes.byteLength / PAGE_SIZE, buffer.addr);
+    const buffer = this.bufferOf(bytes.byteLength) ?? (await this.mapBuffer(bytes.byteLength));
+    const npages = bytes.byteLength / PAGE_SIZE;
+    const issued = [buffer.writeBytes(bytes), this.command('WRITE', addr, npages, buffer.addr)] as const;
+    return (await Promise.all(issued))[1];
   }
 
   migrateToDev(addr: number, npages: number): Promise<DataResult> {
@@ -130,14 +138,17 @@ export class Dmirror {
   }
 
   private async dataOut(name: CommandName, addr: number, npages: number, sizeBytes: number): Promise<DataResult> {
-    const buffer = await this.bufferOf(sizeBytes);
+    const buffer = this.bufferOf(sizeBytes) ?? (await this.mapBuffer(sizeBytes));
     const result = await this.command(name, addr, npages, buffer.addr);
     return { ...result, data: result.ret < 0 ? NO_DATA : await buffer.readBytes(0, sizeBytes) };
   }
 
   /** The mapping that `ptr` points to. It is kept for the next command, and replaced when too small. */
-  private async bufferOf(sizeBytes: number): Promise<MappedMemory> {
-    if (this.buffer && this.buffer.sizeBytes >= sizeBytes) return this.buffer;
+  private bufferOf(sizeBytes: number): MappedMemory | undefined {
+    return this.buffer && this.buffer.sizeBytes >= sizeBytes ? this.buffer : undefined;
+  }
+
+  private async mapBuffer(sizeBytes: number): Promise<MappedMemory> {
     if (this.buffer) await this.buffer.unmap();
     this.buffer = undefined;
     const size = Math.max(PAGE_SIZE, Math.ceil(sizeBytes / PAGE_SIZE) * PAGE_SIZE);

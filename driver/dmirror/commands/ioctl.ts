@@ -50,10 +50,11 @@ export function* dmirrorFopsUnlockedIoctl(
   const { kernel } = context.memory;
   const command: Command = { context, file, callerMm, ...inputs, cpages: 0, faults: 0 };
   context.onCommand?.(name, command);
-  kernel.emit('ioctl', name, command.addr, command.npages);
+  kernel.current.doing = name;
+  kernel.emit('ioctl', { command: name, phase: 'begin', addr: command.addr, npages: command.npages });
   if (kernel.inject.armed) kernel.inject.begins(command.addr);
   const ret = isModelled(name, context.memory.profile) ? yield* runCommand(name, command) : -EINVAL;
-  kernel.emit('ioctl', `${name} done`, ret, command.cpages);
+  kernel.emit('ioctl', { command: name, phase: 'end', ret, cpages: command.cpages });
   if (ret !== 0) return ret;
   encodeResult(view, command.cpages, command.faults);
   return (yield* copyToUser(callerMm, arg, record)) === 0 ? 0 : -EFAULT;

@@ -1,5 +1,7 @@
 import { assert } from '../../core/assert.js';
+import { rangesText } from '../../core/ranges-text.js';
 import { WaitQueue } from '../../core/wait-queue.js';
+import type { Frames } from '../../mm/frames/frames.js';
 import type { DevPagemap } from '../../mm/frames/pagemap.js';
 
 /** Pages of a chunk of device memory: 256 MiB. Linux: DEVMEM_CHUNK_SIZE */
@@ -17,13 +19,21 @@ export class DmirrorChunk {
   remove = false;
   /** Pages handed out and not yet freed. */
   inUse = 0;
-  private readonly drained = new WaitQueue('the pages of a device chunk');
+  private readonly drained: WaitQueue;
 
   constructor(
     readonly pagemap: DevPagemap,
     /** Pages of a unit. A folio of 2 MiB that is split later is freed page by page. */
     private readonly unitPages: number,
-  ) {}
+    frames: Frames,
+  ) {
+    const pagesInUse = (): string => {
+      const used: number[] = [];
+      for (let pfn = this.freshEnd; pfn < this.endPfn; pfn++) if (frames.refcount(pfn) > 0) used.push(pfn);
+      return ` (pfn ${rangesText(used)})`;
+    };
+    this.drained = new WaitQueue('the pages of a device chunk', () => null, pagesInUse);
+  }
 
   get freshEnd(): number {
     return this.pagemap.freshEnd;

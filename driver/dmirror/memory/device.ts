@@ -49,8 +49,8 @@ export class DmirrorDevice {
       folioSplit: (pfn) => this.dmirrorDevmemFolioSplit(pfn),
     };
     this.devmemLock = new Mutex(memory.kernel, LockClass.devmemLock, `devmem_lock ${options.minor}`);
-    this.pages = new FreeList(memory, (pfn) => this.chunkOf(pfn), 1);
-    this.folios = new FreeList(memory, (pfn) => this.chunkOf(pfn), HPAGE_PMD_NR);
+    this.pages = new FreeList(memory, (pfn) => this.chunkOf(pfn), options.minor, 1);
+    this.folios = new FreeList(memory, (pfn) => this.chunkOf(pfn), options.minor, HPAGE_PMD_NR);
     this.addChunk(this.pages);
   }
 
@@ -201,10 +201,11 @@ export class DmirrorDevice {
       npages: chunkPages,
       freshEnd: firstPfn + chunkPages,
       owner: this,
+      name: `hmm_dmirror${this.minor}`,
       ops: this.ops,
     };
     pagemaps[id] = pagemap;
-    const chunk = new DmirrorChunk(pagemap, list.unitPages);
+    const chunk = new DmirrorChunk(pagemap, list.unitPages, this.memory.frames);
     this.chunks.push(chunk);
     list.addChunk(chunk);
     return true;

@@ -5,6 +5,7 @@ import {
   migrateDeviceFinalize,
   migrateDevicePages,
   migrateDeviceRange,
+  migrateStageDone,
   migrateVmaSplitUnmappedFolio,
 } from '../../hmm/index.js';
 import { Phase } from '../../inject/inject-points.js';
@@ -42,6 +43,7 @@ export function* dmirrorDeviceEvictChunk(memory: Memory, chunk: DmirrorChunk): C
     if (migrate.src[i]! & MigratePfn.compound && !(yield* folioHome(memory, migrate, i))) continue;
     if (migrate.dstPfn[i] === 0) pageHome(memory, migrate, i);
   }
+  migrateStageDone(memory, 'copy', migrate);
   yield* migrateDevicePages(memory, migrate);
   yield* migrateDeviceFinalize(memory, migrate);
 }

@@ -1,4 +1,5 @@
 import { LockClass } from '../../core/lock-class.js';
+import { Access, Shared } from '../../core/observer.js';
 import type { Memory } from '../../mm/memory.js';
 import type { DmirrorChunk } from './chunk.js';
 
@@ -14,6 +15,7 @@ export class FreeList {
   constructor(
     private readonly memory: Memory,
     private readonly chunkOf: (pfn: number) => DmirrorChunk,
+    private readonly minor: number,
     /** Pages of one unit: 1 or 512. */
     readonly unitPages: number,
   ) {}
@@ -70,6 +72,8 @@ export class FreeList {
   }
 
   lock(): void {
+    // Every section changes the lists, and which chunk they are in.
+    this.memory.kernel.observer?.touch(Shared.freeDevicePages, this.minor, Access.write, 1);
     this.memory.kernel.lockAcquired(LockClass.devLock, 'dev_lock');
   }
 

@@ -1,6 +1,6 @@
 import type { Coroutine } from '../../core/effect.js';
 import { LockClass } from '../../core/lock-class.js';
-import { injectInvalidate, MigratePfn, type MigrateVma } from '../../hmm/index.js';
+import { injectInvalidate, MigratePfn, type MigrateVma, migrateStageDone } from '../../hmm/index.js';
 import { InjectPoint, Phase } from '../../inject/inject-points.js';
 import { VM_FAULT } from '../../mm/faults/fault-code.js';
 import { backingPfn } from '../../mm/frames/folio.js';
@@ -117,9 +117,8 @@ export function* dmirrorMigrateFinalizeAndMap(
   file.mutex.unlock();
 }
 
-/** Marks in the trace that the data is where it shall go, and lets others run. The other stages are marked in hmm. */
+/** Reports that the data is where it shall go, and lets others run. */
 export function* copyDone({ memory }: DmirrorContext, migrate: MigrateVma): Coroutine<void> {
-  const { kernel } = memory;
-  kernel.emit('stage', 'copy', migrate.start, migrate.end);
-  if (kernel.scheduler.contended) yield COPY_POINT;
+  migrateStageDone(memory, 'copy', migrate);
+  if (memory.kernel.scheduler.contended) yield COPY_POINT;
 }

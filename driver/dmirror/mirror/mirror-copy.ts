@@ -28,6 +28,7 @@ export function* dmirrorDoRead(command: Command, bounce: Uint8Array): Coroutine<
       break;
     }
     const from = byteOffset(command, mirrorPfn(entry));
+    context.memory.contentIsRead(from / PAGE_SIZE);
     bounce.set(bytes.subarray(from, from + PAGE_SIZE), command.cpages * PAGE_SIZE);
     if (++command.cpages % PAGES_PER_SLICE === 0 && kernel.scheduler.isPreemptive) yield MIRROR_COPY_POINT;
   }
@@ -79,6 +80,6 @@ function byteOffset({ context, addr, cpages }: Command, pfn: number): number {
     throw new KernelOops('the device touches the memory of a device-private page', addr + cpages * PAGE_SIZE, pfn);
   }
   if (frames.refcount(frames.head(pfn)) === 0)
-    kernel.emit('page', 'mirror entry to a freed page', addr + cpages * PAGE_SIZE, pfn);
+    kernel.emit('page', { what: 'mirror entry to a freed page', addr: addr + cpages * PAGE_SIZE, pfn });
   return pfn * PAGE_SIZE;
 }

@@ -1,3 +1,4 @@
+import { Access, entryId, NOBODY, type Observable, Shared } from '../../core/observer.js';
 import type { KernelMemory } from '../../mm/frames/kernel-memory.js';
 
 /** How a mirror entry may be used; the values are the tags of Linux's xarray pointers. */
@@ -31,7 +32,11 @@ export class Mirror {
   private cachedKey = -1;
   private cachedLeaf: Uint32Array | null = null;
 
-  constructor(private readonly kernelMemory: KernelMemory) {}
+  constructor(
+    private readonly kernelMemory: KernelMemory,
+    private readonly kernel: Observable = NOBODY,
+    private readonly fileId = 0,
+  ) {}
 
   get leafCount(): number {
     return this.leaves.size;
@@ -39,11 +44,13 @@ export class Mirror {
 
   /** The entry of page `vpn`, 0 for none. */
   get(vpn: number): number {
+    this.touch(vpn, Access.read, 1);
     const leaf = this.leaf(vpn);
     return leaf === null ? 0 : leaf[vpn % LEAF_PAGES]!;
   }
 
   store(vpn: number, pfn: number, tag: MirrorTagId): void {
+    this.touch(vpn, Access.write, 1);
     let leaf = this.leaf(vpn);
     if (leaf === null) {
       if (this.leaves.size >= this.sweepAt) this.sweep();
@@ -58,6 +65,7 @@ export class Mirror {
 
   /** Erases pages `first` to `last`, both included. */
   erase(first: number, last: number): void {
+    this.touch(first, Access.write, last + 1 - first);
     const firstKey = Math.floor(first / LEAF_PAGES);
     const lastKey = Math.floor(last / LEAF_PAGES);
     if (firstKey === lastKey) {
@@ -73,6 +81,7 @@ export class Mirror {
 
   /** Whether a page of [first, end) has the tag `atomic`. */
   hasAtomic(first: number, end: number): boolean {
+    this.touch(first, Access.read, end - first);
     for (const [key, leaf] of this.leaves) {
       const base = key * LEAF_PAGES;
       const stop = Math.min(LEAF_PAGES, end - base);
@@ -94,10 +103,15 @@ export class Mirror {
   }
 
   destroy(): void {
+    this.touch(0, Access.write, 2 ** 35);
     this.kernelMemory.give('mirror', this.leaves.size);
     this.leaves.clear();
     this.cachedKey = -1;
     this.cachedLeaf = null;
+  }
+
+  private touch(vpn: number, how: number, count: number): void {
+    this.kernel.observer?.touch(Shared.mirror, entryId(this.fileId, vpn), how, count);
   }
 
   private sweep(): void {

@@ -19,7 +19,8 @@ export function* dispatchSyscall(guest: GuestThread): Coroutine<number> {
     host.strace?.(`${thread.tid} syscall_${number}() = ${resultText(-ENOSYS)}`);
     return -ENOSYS;
   }
-  thread.process.machine.kernel.emit('syscall', call.name, thread.tid);
+  thread.task.doing = call.name;
+  thread.process.machine.kernel.emit('syscall', { name: call.name, tid: thread.tid });
   const { strace } = host;
   const text = strace === null ? '' : callText(guest, call);
   guest.syscall = { name: call.name, text };

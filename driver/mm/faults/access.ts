@@ -12,8 +12,11 @@ import { handleMmFault } from './fault.js';
 import { FAULT, VM_FAULT, VM_FAULT_ERROR } from './fault-code.js';
 import { isUserfault } from './userfault.js';
 
-/** Why a CPU access stopped: the signal Linux would send. `oom` stands for the OOM killer's SIGKILL. */
-export type AccessFault = 'none' | 'maperr' | 'accerr' | 'sigbus' | 'oom';
+/**
+ * Why a CPU access stopped: the signal Linux would send. `oom` stands for the OOM killer's SIGKILL; `endless` for none: each of
+ * `maxRefaults` faults said that it was done, and none let the access through.
+ */
+export type AccessFault = 'none' | 'maperr' | 'accerr' | 'sigbus' | 'oom' | 'endless';
 
 /** The result of a load or store: `done` bytes went well before `fault` (at `addr`) stopped it. */
 export interface AccessResult {
@@ -43,6 +46,7 @@ export function* cpuLoad(mm: Mm, addr: number, out: Uint8Array, isKernel = false
     const length = Math.min(PAGE_SIZE - offset, out.length - done);
     const pfn = yield* cpuPage(mm, at, { write: false, isKernel });
     if (typeof pfn === 'string') return { done, fault: pfn, addr: at };
+    mm.memory.contentIsRead(pfn);
     const from = pfn * PAGE_SIZE + offset;
     out.set(bytes.subarray(from, from + length), done);
     done += length;
@@ -90,7 +94,10 @@ function copyMapped(
     if (write) {
       mm.memory.contentChanges(first, Math.ceil((offset + end - at) / PAGE_SIZE));
       bytes.set(data.subarray(done, done + end - at), from);
-    } else data.set(bytes.subarray(from, from + end - at), done);
+    } else {
+      mm.memory.contentIsRead(first, Math.ceil((offset + end - at) / PAGE_SIZE));
+      data.set(bytes.subarray(from, from + end - at), done);
+    }
     done += end - at;
   }
   return done;
@@ -129,7 +136,8 @@ function* cpuPage(
   const { scheduler } = mm.memory.kernel;
   const vpn = Math.floor(addr / PAGE_SIZE);
   if (scheduler.isShared || (scheduler.contended && vpn % PAGES_PER_SLICE === 0)) yield ACCESS_POINT;
-  for (let tries = 0, ooms = 0; tries < mm.memory.maxRefaults && ooms < MAX_OOM_RETRIES; tries++) {
+  let ooms = 0;
+  for (let tries = 0; tries < mm.memory.maxRefaults && ooms < MAX_OOM_RETRIES; tries++) {
     const pfn = addr < TASK_SIZE ? translate(mm, vpn, write) : 0;
     if (pfn !== 0) return pfn;
     const fault = yield* doUserAddrFault(mm, addr, write);
@@ -139,7 +147,7 @@ function* cpuPage(
     // A fault that changes nothing is a step too, so that the limit of steps ends what has no other end.
     if (tries > 2) yield ACCESS_POINT;
   }
-  return 'oom';
+  return ooms > 0 ? 'oom' : 'endless';
 }
 
 /** What the MMU does: the frame of `vpn`, with accessed and dirty set, or 0 when the access must fault. */
@@ -149,11 +157,11 @@ export function translate(mm: Mm, vpn: number, write: boolean): number {
   const leaf = pmd.child(pmdIndex(vpn));
   const table = leaf ?? pmd;
   const i = leaf === null ? pmdIndex(vpn) : pteIndex(vpn);
-  const lo = table.lo(i);
+  const lo = table.loLockless(i);
   if ((lo & (KIND_MASK | Pte.protnone)) !== Kind.present) return 0;
   if (write && !(lo & Pte.write)) return 0;
   table.setLo(i, lo | (write ? Pte.young | Pte.dirty : Pte.young));
-  const pfn = table.hi(i);
+  const pfn = table.hiLockless(i);
   return leaf === null ? pfn + (vpn % 512) : pfn;
 }
 

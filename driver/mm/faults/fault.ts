@@ -34,7 +34,8 @@ export function* handleMmFault(vma: Vma, addr: number, flags: number): Coroutine
   if (flags & FAULT.remote) memory.stats.remoteFaults++;
   else memory.stats.cpuFaults++;
   const page = addr - (addr % PAGE_SIZE);
-  if (memory.kernel.trace.verbose) memory.kernel.emit('fault', flags & FAULT.write ? 'write' : 'read', page, flags);
+  if (memory.kernel.trace.verbose)
+    memory.kernel.emit('fault', { access: flags & FAULT.write ? 'write' : 'read', addr: page, flags });
   const { inject } = memory.kernel;
   if (inject.armed && !inject.isQuiet(InjectPoint.handleMmFault, page)) {
     const injected = yield* inject.reach(InjectPoint.handleMmFault, page);
@@ -94,8 +95,8 @@ function* handlePteFault(fault: VmFault): Coroutine<number> {
   const { vma, vpn, flags } = fault;
   const table = vma.mm.pageTable.pteTable(vpn);
   if (table !== null) {
-    fault.lo = table.lo(pteIndex(vpn));
-    fault.hi = table.hi(pteIndex(vpn));
+    fault.lo = table.loLockless(pteIndex(vpn));
+    fault.hi = table.hiLockless(pteIndex(vpn));
   }
   const { kernelMemory, kernel } = vma.mm.memory;
   if (table === null) {

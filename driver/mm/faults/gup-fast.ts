@@ -99,11 +99,11 @@ interface FastPlace {
 function gupFastPmd(mm: Mm, vpn: number, request: FastRequest, place: FastPlace): number {
   const pmd = mm.pageTable.pmdTable(vpn);
   if (pmd === null) return 0;
-  const lo = pmd.lo(pmdIndex(vpn));
+  const lo = pmd.loLockless(pmdIndex(vpn));
   if ((lo & KIND_MASK) !== Kind.present) return gupFastPteRange(mm, vpn, request, place);
   const { flags, out, at } = request;
   const { memory } = mm;
-  const head = pmd.hi(pmdIndex(vpn));
+  const head = pmd.hiLockless(pmdIndex(vpn));
   if (lo & Pte.protnone || (flags & FOLL.write && !(lo & Pte.write))) return 0;
   if (!gupFastFolioAllowed(memory, head, flags)) return 0;
   if (!(lo & Pte.write) && gupMustUnshare(memory, head, { flags, vma: null })) return 0;
@@ -119,8 +119,8 @@ function gupFastPteRange(mm: Mm, vpn: number, { flags, out, at }: FastRequest, p
   const { memory } = mm;
   const first = pteIndex(vpn);
   for (let n = 0; n < place.npages; n++) {
-    const lo = leaf.lo(first + n);
-    const pfn = leaf.hi(first + n);
+    const lo = leaf.loLockless(first + n);
+    const pfn = leaf.hiLockless(first + n);
     // The zero page is special too: the slow path takes it.
     if ((lo & KIND_MASK) !== Kind.present || lo & (Pte.protnone | Pte.special)) return n;
     if (flags & FOLL.write && !(lo & Pte.write)) return n;

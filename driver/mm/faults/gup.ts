@@ -233,11 +233,19 @@ function* followPageMask(vma: Vma, addr: number, place: FollowPlace): Coroutine<
 }
 
 /** Linux: mm/gup.c:follow_page_pte() */
-function followPagePte(vma: Vma, vpn: number, { request, at }: FollowPlace): number {
+function followPagePte(vma: Vma, vpn: number, place: FollowPlace): number {
+  const leaf = vma.mm.pageTable.pteTable(vpn);
+  if (leaf === null) return NO_PAGE;
+  ptlLock(vma.mm);
+  const ret = followPteLocked(vma, vpn, { ...place, leaf });
+  ptlUnlock(vma.mm);
+  return ret;
+}
+
+/** The part under the lock. */
+function followPteLocked(vma: Vma, vpn: number, { request, at, leaf }: FollowPlace & { leaf: Table }): number {
   const { mm } = vma;
   const { flags, out } = request;
-  const leaf = mm.pageTable.pteTable(vpn);
-  if (leaf === null) return NO_PAGE;
   const i = pteIndex(vpn);
   const lo = leaf.lo(i);
   const pfn = leaf.hi(i);
@@ -245,11 +253,9 @@ function followPagePte(vma: Vma, vpn: number, { request, at }: FollowPlace): num
   if (flags & FOLL.write && !(lo & Pte.write)) return NO_PAGE;
   if (lo & Pte.special && pfn !== ZERO_PFN) return -EEXIST;
   if (!(lo & Pte.write) && gupMustUnshare(mm.memory, pfn, { flags, vma })) return MUST_UNSHARE;
-  ptlLock(mm);
   const error = tryGrabFolio(mm.memory, pfn, { refs: 1, flags });
-  if (error === 0 && flags & FOLL.touch && flags & FOLL.write && !(lo & Pte.dirty)) folioMarkDirty(mm.memory, pfn);
-  ptlUnlock(mm);
   if (error !== 0) return error;
+  if (flags & FOLL.touch && flags & FOLL.write && !(lo & Pte.dirty)) folioMarkDirty(mm.memory, pfn);
   if (out !== null) out[at] = pfn;
   return 1;
 }

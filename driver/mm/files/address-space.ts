@@ -9,7 +9,7 @@ import { PageCache } from './page-cache.js';
  * mapping.
  */
 export class AddressSpace {
-  readonly pages = new PageCache();
+  readonly pages: PageCache;
   /** Every vma that maps the file, in order of linking; protected by `lock` (i_mmap_rwsem). */
   readonly vmas: Vma[] = [];
   readonly lock: RwSem;
@@ -20,6 +20,7 @@ export class AddressSpace {
     memory: Memory,
     readonly id: number,
   ) {
+    this.pages = new PageCache(memory.kernel, id);
     this.lock = new RwSem(memory.kernel, LockClass.rmapLock, 'i_mmap');
   }
 }

@@ -1,4 +1,8 @@
+import { Access, entryId, type Observable, Shared } from '../../core/observer.js';
+
 const LEAF_PAGES = 512;
+/** More than any file has. */
+const PAGES_PER_FILE = 2 ** 35;
 
 /**
  * Which page of a file is where, by page index: a pfn, 0 for a hole, -1 - slot for a page in swap. A file may be huge and
@@ -9,12 +13,19 @@ export class PageCache {
   private lastKey = -1;
   private lastLeaf: Int32Array | null = null;
 
+  constructor(
+    private readonly kernel: Observable,
+    private readonly mappingId: number,
+  ) {}
+
   get(index: number): number {
+    this.touch(index, Access.read, 1);
     const leaf = this.leaf(Math.floor(index / LEAF_PAGES));
     return leaf === null ? 0 : leaf[index % LEAF_PAGES]!;
   }
 
   set(index: number, value: number): void {
+    this.touch(index, Access.write, 1);
     const key = Math.floor(index / LEAF_PAGES);
     let leaf = this.leaf(key);
     if (leaf === null) {
@@ -28,6 +39,7 @@ export class PageCache {
 
   /** Indices from `first` on that are not holes, ascending; they may be changed while the list is worked off. */
   filled(first: number): number[] {
+    this.touch(first, Access.read, PAGES_PER_FILE - first);
     const indices: number[] = [];
     for (const key of [...this.leaves.keys()].sort((a, b) => a - b)) {
       const leaf = this.leaves.get(key)!;
@@ -43,6 +55,10 @@ export class PageCache {
     for (const leaf of this.leaves.values()) {
       for (let i = 0; i < LEAF_PAGES; i++) if (leaf[i] !== 0) visit(leaf[i]!);
     }
+  }
+
+  private touch(index: number, how: number, count: number): void {
+    this.kernel.observer?.touch(Shared.pageCache, entryId(this.mappingId, index), how, count);
   }
 
   private leaf(key: number): Int32Array | null {

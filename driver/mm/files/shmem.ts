@@ -199,6 +199,7 @@ export function* shmemFileReadIter(
     if (pfn < 0) return out.subarray(0, done);
     if (pfn > 0) {
       const from = pfn * PAGE_SIZE + inPage;
+      memory.contentIsRead(Math.floor(from / PAGE_SIZE));
       out.set(memory.bytes.subarray(from, from + n), done);
       folioPut(memory, pfn);
     }

@@ -1,5 +1,6 @@
 import { assert } from '../../core/assert.js';
 import type { Coroutine } from '../../core/effect.js';
+import { Access, Shared } from '../../core/observer.js';
 import type { Memory } from '../memory.js';
 import { mmapAssertLocked } from '../vmas/mm.js';
 import { VM_ACCESS_FLAGS } from '../vmas/vm-flags.js';
@@ -56,6 +57,7 @@ export function unlinkAnonVmas(vma: Vma): void {
   for (const anonVma of vma.avcs) {
     const at = anonVma.vmas.indexOf(vma);
     assert(at >= 0, 'a vma is not linked in its anon_vma');
+    memory.kernel.observer?.touch(Shared.rmap, anonVma.id, Access.write, 1);
     anonVma.vmas.splice(at, 1);
     if (anonVma.vmas.length === 0) anonVma.parent.numChildren--;
   }
@@ -103,6 +105,7 @@ function newAnonVma(memory: Memory, parent: AnonVma | null): AnonVma {
 
 function linkAvc(vma: Vma, anonVma: AnonVma): void {
   vma.mm.memory.kernelMemory.take('object', 1);
+  vma.mm.memory.kernel.observer?.touch(Shared.rmap, anonVma.id, Access.write, 1);
   vma.avcs.unshift(anonVma);
   anonVma.vmas.push(vma);
 }

@@ -1,6 +1,7 @@
 import { assert } from '../../core/assert.js';
 import { type Coroutine, preemptPoint } from '../../core/effect.js';
 import { LockClass } from '../../core/lock-class.js';
+import { Access, Shared } from '../../core/observer.js';
 import { WaitQueue } from '../../core/wait-queue.js';
 import type { Memory } from '../memory.js';
 import { PAGE_SIZE, PG, Zone } from './frames.js';
@@ -60,16 +61,24 @@ export function folioTrylock(memory: Memory, pfn: number): boolean {
 function takeLock({ frames, kernel }: Memory, head: number, mayWait: boolean): void {
   frames.setFlags(head, PG.locked);
   frames.setLockOwner(head, kernel.current.id);
-  kernel.lockAcquired(LockClass.folioLock, 'folio', { mayWait });
+  kernel.lockAcquired(LockClass.folioLock, 'folio', { mayWait, instance: head });
 }
 
 /** Takes the lock bit, sleeping as long as somebody else has it. Linux: folio_lock() */
 export function* folioLock(memory: Memory, pfn: number): Coroutine<void> {
   const { frames, kernel } = memory;
   const head = frames.head(pfn);
-  kernel.checkOrder(kernel.current, LockClass.folioLock, false);
-  if (kernel.scheduler.isShared) yield FOLIO_LOCK_POINT;
-  while (frames.hasFlags(head, PG.locked)) yield pageQueue(memory, head);
+  const task = kernel.current;
+  kernel.checkOrder(task, LockClass.folioLock, false);
+  if (kernel.scheduler.isShared) {
+    task.takes = { kind: Shared.folioLock, id: head, access: Access.write };
+    yield FOLIO_LOCK_POINT;
+  }
+  while (frames.hasFlags(head, PG.locked)) {
+    task.takes ??= { kind: Shared.folioLock, id: head, access: Access.write };
+    yield pageQueue(memory, head);
+  }
+  task.takes = null;
   takeLock(memory, head, true);
 }
 
@@ -86,7 +95,7 @@ export function folioUnlock(memory: Memory, pfn: number): void {
   assert(frames.lockOwner(head) === kernel.current.id, `pfn ${pfn} is unlocked by a task that does not own the lock`);
   frames.clearFlags(head, PG.locked);
   frames.setLockOwner(head, 0);
-  kernel.lockReleased(LockClass.folioLock, 'folio');
+  kernel.lockReleased(LockClass.folioLock, 'folio', head);
   memory.pageWaiters.get(head)?.wakeAll();
 }
 
@@ -102,8 +111,11 @@ export function* migrationEntryWaitOnLocked(memory: Memory, pfn: number): Corout
   const { kernel, frames } = memory;
   const head = frames.head(pfn);
   assert(frames.lockOwner(head) !== kernel.current.id, `pfn ${pfn} is waited for by the task that holds its lock`);
+  const task = kernel.current;
+  task.takes = { kind: Shared.folioLock, id: head, access: Access.read };
   if (kernel.scheduler.contended) yield PAGE_WAIT_POINT;
   if (frames.hasFlags(head, PG.locked)) yield pageQueue(memory, head);
+  task.takes = null;
 }
 
 function pageQueue(memory: Memory, head: number): WaitQueue {
@@ -111,7 +123,7 @@ function pageQueue(memory: Memory, head: number): WaitQueue {
   assert(frames.lockOwner(head) !== kernel.current.id, `pfn ${head} is waited for by the task that holds its lock`);
   let queue = memory.pageWaiters.get(head);
   if (queue === undefined) {
-    queue = new WaitQueue(`folio ${head}`);
+    queue = new WaitQueue(`folio ${head}`, () => kernel.scheduler.busyTask(frames.lockOwner(head)));
     memory.pageWaiters.set(head, queue);
   }
   return queue;
@@ -126,6 +138,7 @@ export function clearPage(memory: Memory, pfn: number): void {
 
 /** Copies the bytes of one frame; both must have bytes of their own. */
 export function copyPage(memory: Memory, to: number, from: number): void {
+  memory.contentIsRead(from);
   const start = from * PAGE_SIZE;
   memory.contentChanges(to);
   memory.bytes.copyWithin(to * PAGE_SIZE, start, start + PAGE_SIZE);

@@ -1,4 +1,5 @@
 import { assert } from '../../core/assert.js';
+import { Access, NOBODY, type Observable, Shared } from '../../core/observer.js';
 import { InjectEngine } from '../../inject/inject-engine.js';
 import { InjectPoint } from '../../inject/inject-points.js';
 import { type Frames, HPAGE_PMD_NR, PG, Zone } from './frames.js';
@@ -37,6 +38,7 @@ export class FrameAllocator {
   constructor(
     private readonly frames: Frames,
     private readonly inject = new InjectEngine(),
+    private readonly kernel: Observable = NOBODY,
   ) {
     assert(frames.systemFrames % BLOCK === 0, 'RAM is a multiple of 2 MiB');
     this.blocks = frames.systemFrames / BLOCK;
@@ -66,6 +68,7 @@ export class FrameAllocator {
 
   /** As `allocate`, for callers that Linux never refuses: no fault is injected. Linux: __GFP_NOFAIL */
   allocateNofail(): number {
+    this.kernel.observer?.touch(Shared.freeFrames, 0, Access.write, 1);
     const block = this.partialBlock();
     if (block < 0) return 0;
     let pfn = this.listHead[block]!;
@@ -80,6 +83,7 @@ export class FrameAllocator {
   /** The head of an aligned 2 MiB folio with refcount 1, or 0 when there is none. */
   allocateHuge(): number {
     if (this.inject.armed && this.inject.hit(InjectPoint.thpAlloc, -1, HPAGE_PMD_NR) !== 0) return 0;
+    this.kernel.observer?.touch(Shared.freeFrames, 0, Access.write, 1);
     const block = this.available >= BLOCK ? this.takeBlock() : -1;
     if (block < 0) return 0;
     this.state[block] = BlockState.whole;
@@ -91,6 +95,7 @@ export class FrameAllocator {
 
   /** Takes back one frame whose refcount is 0. */
   free(pfn: number): void {
+    this.kernel.observer?.touch(Shared.freeFrames, 0, Access.write, 1);
     const block = Math.floor(pfn / BLOCK);
     assert(this.frames.refcount(pfn) === 0, `pfn ${pfn} is freed while it has references`);
     if (this.state[block] === BlockState.whole) this.becomePartial(block);
@@ -103,6 +108,7 @@ export class FrameAllocator {
 
   /** Takes back a whole 2 MiB folio. */
   freeHuge(head: number): void {
+    this.kernel.observer?.touch(Shared.freeFrames, 0, Access.write, 1);
     const block = head / BLOCK;
     assert(this.state[block] === BlockState.whole, `pfn ${head} is not a whole block`);
     this.freeFrames += BLOCK;

@@ -30,5 +30,7 @@ export interface DevPagemap {
   /** Pages of [firstPfn, freshEnd) were never handed out; they are used from the top. */
   freshEnd: number;
   readonly owner: object;
+  /** Of the owner, for reports. */
+  readonly name: string;
   readonly ops: DevPagemapOps;
 }

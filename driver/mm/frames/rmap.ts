@@ -1,5 +1,6 @@
 import { assert } from '../../core/assert.js';
 import type { Coroutine } from '../../core/effect.js';
+import { Access, Shared } from '../../core/observer.js';
 import type { AddressSpace } from '../files/address-space.js';
 import type { Memory } from '../memory.js';
 import type { Vma } from '../vmas/vma.js';
@@ -145,6 +146,7 @@ export function* rmapWalk(memory: Memory, head: number, visit: RmapVisit): Corou
   const object = rmapObject(memory, head);
   if (object === null) return;
   yield* object.lock.readLock();
+  memory.kernel.observer?.touch(Shared.rmap, object.id, Access.read, 1);
   for (const vma of object.vmas.slice()) {
     const addr = vmaAddress(memory, head, vma);
     if (addr >= 0 && !(yield* visit(vma, addr))) break;

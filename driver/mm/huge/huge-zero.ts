@@ -24,6 +24,7 @@ export function clearHugePage(memory: Memory, head: number): void {
 
 /** Copies the bytes of one 2 MiB folio to another. */
 export function copyHugePage(memory: Memory, to: number, from: number): void {
+  memory.contentIsRead(from, HPAGE_PMD_NR);
   memory.contentChanges(to, HPAGE_PMD_NR);
   memory.bytes.copyWithin(to * PAGE_SIZE, from * PAGE_SIZE, (from + HPAGE_PMD_NR) * PAGE_SIZE);
 }

@@ -2,6 +2,7 @@ import { ENOMEM } from '../../../uapi/errno.js';
 import { assert } from '../../core/assert.js';
 import { LockClass } from '../../core/lock-class.js';
 import { Mutex } from '../../core/locks.js';
+import { Access, Shared } from '../../core/observer.js';
 import { HPAGE_PMD_NR, HPAGE_PMD_ORDER, HPAGE_PMD_SIZE, PG } from '../frames/frames.js';
 import type { Memory } from '../memory.js';
 import { VM } from '../vmas/vm-flags.js';
@@ -50,12 +51,14 @@ export class HugetlbPool {
 
   /** Promises `pages` more free pages. 0 or -ENOMEM. Linux: mm/hugetlb.c:hugetlb_acct_memory() */
   hugetlbAcctMemory(pages: number): number {
+    this.touch();
     if (this.freeCount - this.reserved < pages) return -ENOMEM;
     this.reserved += pages;
     return 0;
   }
 
   unreserve(pages: number): void {
+    this.touch();
     this.reserved -= pages;
     assert(this.reserved >= 0, 'hugetlb reservations go below zero');
   }
@@ -65,6 +68,7 @@ export class HugetlbPool {
    * without it only pages that nobody was promised are given. Linux: part of mm/hugetlb.c:alloc_hugetlb_folio()
    */
   allocate({ fromReserve }: { fromReserve: boolean }): number {
+    this.touch();
     if (!fromReserve && this.freeCount - this.reserved <= 0) return 0;
     const head = this.takeFree();
     if (head !== 0 && fromReserve) this.unreserve(1);
@@ -73,6 +77,7 @@ export class HugetlbPool {
 
   /** Takes back a page whose last reference was put. Linux: free_huge_folio() */
   freeHugeFolio(head: number): void {
+    this.touch();
     const { frames } = this.memory;
     assert(frames.refcount(head) === 0, `hugetlb pfn ${head} is freed while it has references`);
     if (this.restoring.delete(head)) this.reserved++;
@@ -91,6 +96,7 @@ export class HugetlbPool {
    * use when they are freed. Linux: mm/hugetlb.c:set_max_huge_pages()
    */
   setMaxHugePages(count: number): void {
+    this.touch();
     this.surplus = Math.max(0, this.surplus - Math.max(0, count - (this.count - this.surplus)));
     const room = Math.floor(this.memory.allocator.freeFrames / HPAGE_PMD_NR) - this.unbacked;
     const more = Math.min(count - (this.count - this.surplus), room);
@@ -100,6 +106,10 @@ export class HugetlbPool {
     }
     while (this.count - this.surplus > count && this.freeCount > this.reserved) this.removeFree();
     if (this.count - this.surplus > count) this.surplus = this.count - count;
+  }
+
+  private touch(): void {
+    this.memory.kernel.observer?.touch(Shared.hugetlbPool, 0, Access.write, 1);
   }
 
   private removeFree(): void {
@@ -116,6 +126,7 @@ export class HugetlbPool {
 
   /** The page, unmapped by its owner, is promised to the owner again once it is free. */
   restoreReserve(head: number): void {
+    this.touch();
     this.restoring.add(head);
   }
 

@@ -1,4 +1,5 @@
 import { assert } from '../../core/assert.js';
+import { Access, type Observable, Shared } from '../../core/observer.js';
 import { PAGE_SIZE } from '../frames/frames.js';
 
 /** Slot 0 holds the header of a swap device, so it stands for "no slot". */
@@ -22,7 +23,10 @@ export class SwapArea {
   /** Slots in use. */
   used = 0;
 
-  constructor(readonly slots: number) {
+  constructor(
+    private readonly kernel: Observable,
+    readonly slots: number,
+  ) {
     this.counts = new Int32Array(slots);
     this.cached = new Int32Array(slots);
   }
@@ -39,9 +43,11 @@ export class SwapArea {
 
   /** A slot for the page in frame `pfn`, which becomes its cached frame; 0 when swap is full. Linux: folio_alloc_swap() */
   folioAllocSwap(pfn: number): number {
+    this.kernel.observer?.touch(Shared.freeSlots, 0, Access.write, 1);
     const slot = this.freeSlots.pop() ?? (this.fresh < this.slots ? this.fresh++ : 0);
     if (slot === 0) return 0;
-    assert(this.counts[slot] === 0 && this.cached[slot] === 0, `free swap slot ${slot} is in use`);
+    assert(!this.isUsed(slot), `free swap slot ${slot} is in use`);
+    this.kernel.observer?.touch(Shared.swapCache, slot, Access.write, 1);
     this.cached[slot] = pfn;
     this.used++;
     return slot;
@@ -49,17 +55,20 @@ export class SwapArea {
 
   /** Entries that name `slot`, the cached frame not counted. Linux: swap_count() */
   swapCount(slot: number): number {
+    this.kernel.observer?.touch(Shared.swapMap, slot, Access.read, 1);
     return this.counts[slot]!;
   }
 
   /** One more entry names `slot`. Linux: swap_duplicate() */
   swapDuplicate(slot: number): void {
+    this.kernel.observer?.touch(Shared.swapMap, slot, Access.write, 1);
     assert(this.isUsed(slot), `swap slot ${slot} is free and can't be duplicated`);
     this.counts[slot]!++;
   }
 
   /** An entry that named `slot` is gone; the slot is free with its last entry and frame. Linux: swap_free() */
   swapFree(slot: number): void {
+    this.kernel.observer?.touch(Shared.swapMap, slot, Access.write, 1);
     const left = --this.counts[slot]!;
     assert(left >= 0, `swap slot ${slot} has ${left} entries`);
     this.releaseUnused(slot);
@@ -67,17 +76,20 @@ export class SwapArea {
 
   /** The frame that caches `slot`, 0 without. */
   cachedPfn(slot: number): number {
+    this.kernel.observer?.touch(Shared.swapCache, slot, Access.read, 1);
     return this.cached[slot]!;
   }
 
   /** `pfn` now caches `slot`, which has entries. */
   setCached(slot: number, pfn: number): void {
+    this.kernel.observer?.touch(Shared.swapCache, slot, Access.write, 1);
     assert(this.isUsed(slot) && pfn !== 0, `swap slot ${slot} can't be cached`);
     this.cached[slot] = pfn;
   }
 
   /** No frame caches `slot` any more. */
   clearCached(slot: number): void {
+    this.kernel.observer?.touch(Shared.swapCache, slot, Access.write, 1);
     assert(this.cached[slot] !== 0, `swap slot ${slot} is not cached`);
     this.cached[slot] = 0;
     this.releaseUnused(slot);
@@ -85,12 +97,16 @@ export class SwapArea {
 
   /** Keeps a copy of the page in frame `pfn`. */
   write(slot: number, bytes: Uint8Array, pfn: number): void {
+    this.kernel.observer?.touch(Shared.content, pfn, Access.read, 1);
+    this.kernel.observer?.touch(Shared.swapCache, slot, Access.write, 1);
     this.store[slot] ??= new Uint8Array(PAGE_SIZE);
     this.store[slot].set(bytes.subarray(pfn * PAGE_SIZE, (pfn + 1) * PAGE_SIZE));
   }
 
   /** Brings the bytes of `slot` to frame `pfn`. */
   read(slot: number, bytes: Uint8Array, pfn: number): void {
+    this.kernel.observer?.touch(Shared.swapCache, slot, Access.read, 1);
+    this.kernel.observer?.touch(Shared.content, pfn, Access.write, 1);
     const page = this.store[slot];
     assert(page !== undefined, `swap slot ${slot} was never written`);
     bytes.set(page, pfn * PAGE_SIZE);
@@ -102,6 +118,8 @@ export class SwapArea {
   }
 
   isUsed(slot: number): boolean {
+    this.kernel.observer?.touch(Shared.swapMap, slot, Access.read, 1);
+    this.kernel.observer?.touch(Shared.swapCache, slot, Access.read, 1);
     return this.counts[slot]! > 0 || this.cached[slot] !== 0;
   }
 
@@ -115,6 +133,7 @@ export class SwapArea {
 
   private releaseUnused(slot: number): void {
     if (this.isUsed(slot)) return;
+    this.kernel.observer?.touch(Shared.freeSlots, 0, Access.write, 1);
     this.used--;
     this.freeSlots.push(slot);
   }

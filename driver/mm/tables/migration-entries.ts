@@ -216,5 +216,8 @@ export function* migrationEntryWait(mm: Mm, vpn: number): Coroutine<void> {
   const leaf = pmd.child(pmdIndex);
   const table = leaf ?? pmd;
   const i = leaf === null ? pmdIndex : pteIndex(vpn);
-  if (kindOf(table.lo(i)) === Kind.migration) yield* migrationEntryWaitOnLocked(mm.memory, table.hi(i));
+  ptlLock(mm);
+  const pfn = kindOf(table.lo(i)) === Kind.migration ? table.hi(i) : 0;
+  ptlUnlock(mm);
+  if (pfn !== 0) yield* migrationEntryWaitOnLocked(mm.memory, pfn);
 }

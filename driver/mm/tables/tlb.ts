@@ -1,6 +1,8 @@
 import { assert } from '../../core/assert.js';
+import { Access, entryId, Shared } from '../../core/observer.js';
 import { HPAGE_PMD_NR } from '../frames/frames.js';
 import type { Mm } from '../vmas/mm.js';
+import { TASK_PAGES } from './page-table.js';
 
 /** A translation as a core's TLB holds it. */
 export interface TlbEntry {
@@ -33,34 +35,45 @@ export interface Tlb {
 /** More pages than these, and all are forgotten. Linux: arch/riscv/mm/tlbflush.c:tlb_flush_all_threshold */
 const FLUSH_ALL_THRESHOLD = 64;
 
+/** A core may hold these translations or lose them: who flushes them writes, who uses one reads. */
+function touchTlb(mm: Mm, vpn: number, npages: number): void {
+  mm.memory.kernel.observer?.touch(Shared.tlb, entryId(mm.id, vpn), Access.write, npages);
+}
+
 /** Linux: flush_tlb_page(), which ptep_clear_flush() ends with */
 export function flushTlbPage(mm: Mm, vpn: number): void {
+  touchTlb(mm, vpn, 1);
   mm.tlb?.drop(vpn, 1);
 }
 
 /** Linux: flush_tlb_range(), flush_tlb_mm_range() */
 export function flushTlbRange(mm: Mm, vpn: number, npages: number): void {
+  touchTlb(mm, vpn, npages);
   if (npages > FLUSH_ALL_THRESHOLD) mm.tlb?.localFlushTlbAll();
   else mm.tlb?.drop(vpn, npages);
 }
 
 /** The one entry that maps 2 MiB. Linux: flush_pmd_tlb_range(), which pmdp_invalidate() ends with */
 export function flushPmdTlbRange(mm: Mm, vpn: number): void {
+  touchTlb(mm, vpn - (vpn % HPAGE_PMD_NR), HPAGE_PMD_NR);
   mm.tlb?.drop(vpn - (vpn % HPAGE_PMD_NR), HPAGE_PMD_NR);
 }
 
 /** Linux: flush_tlb_mm() */
 export function flushTlbMm(mm: Mm): void {
+  touchTlb(mm, 0, TASK_PAGES);
   mm.tlb?.localFlushTlbAll();
 }
 
 /** From here on until `decTlbFlushPending` entries may change before they are flushed. Linux: inc_tlb_flush_pending() */
 export function incTlbFlushPending(mm: Mm): void {
+  mm.touch(Shared.tlbPending, Access.write);
   mm.tlbFlushPending++;
 }
 
 /** Linux: dec_tlb_flush_pending() */
 export function decTlbFlushPending(mm: Mm): void {
+  mm.touch(Shared.tlbPending, Access.write);
   assert(mm.tlbFlushPending > 0, `mm ${mm.id}: a flush ends that was not begun`);
   mm.tlbFlushPending--;
 }
@@ -76,6 +89,7 @@ export class TlbBatch {
   setTlbUbcFlushPending(mm: Mm): void {
     if (this.mms.has(mm)) return;
     this.mms.add(mm);
+    mm.touch(Shared.tlbPending, Access.write);
     mm.tlbBatches++;
     incTlbFlushPending(mm);
   }
@@ -84,6 +98,7 @@ export class TlbBatch {
   tryToUnmapFlush(): void {
     for (const mm of this.mms) {
       flushTlbMm(mm);
+      mm.touch(Shared.tlbPending, Access.write);
       mm.tlbBatches--;
       decTlbFlushPending(mm);
     }
@@ -93,5 +108,6 @@ export class TlbBatch {
 
 /** Whoever looks at entries and skips those that are gone must not trust that they are flushed. Linux: mm/rmap.c:flush_tlb_batched_pending() */
 export function flushTlbBatchedPending(mm: Mm): void {
+  mm.touch(Shared.tlbPending, Access.read);
   if (mm.tlbBatches > 0) flushTlbMm(mm);
 }

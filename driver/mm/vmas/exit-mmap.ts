@@ -1,5 +1,6 @@
 import { assert } from '../../core/assert.js';
 import type { Coroutine } from '../../core/effect.js';
+import { Access, Shared } from '../../core/observer.js';
 import { unlinkAnonVmas } from '../frames/anon-rmap.js';
 import { ptlLock, ptlUnlock } from '../tables/ptl.js';
 import { flushTlbMm } from '../tables/tlb.js';
@@ -9,6 +10,7 @@ import type { Vma } from './vma.js';
 
 /** Drops one user; the last one tears the address space down. Linux: mmput() */
 export function* mmput(mm: Mm): Coroutine<void> {
+  mm.touch(Shared.mmUsers, Access.write);
   assert(mm.users > 0, `mm ${mm.id} has no user`);
   if (--mm.users > 0) return;
   yield* exitMmap(mm);
@@ -17,6 +19,7 @@ export function* mmput(mm: Mm): Coroutine<void> {
 
 /** Drops one reference to the mm structure itself. Linux: mmdrop() */
 export function mmdrop(mm: Mm): void {
+  mm.touch(Shared.mmUsers, Access.write);
   assert(mm.count > 0, `mm ${mm.id} is gone`);
   mm.count--;
 }

@@ -19,7 +19,7 @@ export function* doMincore(mm: Mm, start: number, npages: number): Coroutine<{ v
   return { vec, ret: vec.length < npages ? -ENOMEM : 0 };
 }
 
-/** A page on a device, or under way, counts as there. Linux: part of mm/mincore.c:mincore_pte_range(), for one page */
+/** A page on a device, or under way, counts as there. Linux: part of mm/mincore.c:mincore_pte_range() */
 function mincorePage(vma: Vma, addr: number): number {
   const { memory, pageTable } = vma.mm;
   const vpn = addr / PAGE_SIZE;

@@ -1,6 +1,7 @@
 import { assert } from '../../core/assert.js';
 import { LockClass } from '../../core/lock-class.js';
 import { RwSem } from '../../core/locks.js';
+import { Access, Shared, type SharedKind } from '../../core/observer.js';
 import type { UserfaultOps } from '../faults/userfault.js';
 import type { Memory } from '../memory.js';
 import type { MmuNotifierOps } from '../notifier.js';
@@ -55,6 +56,7 @@ export class Mm {
 
   /** Index in `vmas` of the first vma that ends behind `addr`; `vmas.length` when there is none. */
   findVmaIndex(addr: number): number {
+    this.touch(Shared.vmaList, Access.read);
     let low = 0;
     let high = this.vmas.length;
     while (low < high) {
@@ -63,6 +65,11 @@ export class Mm {
       else low = middle + 1;
     }
     return low;
+  }
+
+  /** Something of the address space as a whole is about to be read or written. */
+  touch(kind: SharedKind, how: number): void {
+    this.memory.kernel.observer?.touch(kind, this.id, how, 1);
   }
 }
 
@@ -78,6 +85,7 @@ export function mmapAssertWriteLocked(mm: Mm): void {
 
 /** Takes a user reference for a moment's work unless the last one is gone. Linux: mmget_not_zero() */
 export function mmgetNotZero(mm: Mm): boolean {
+  mm.touch(Shared.mmUsers, Access.write);
   if (mm.users === 0) return false;
   mm.users++;
   return true;

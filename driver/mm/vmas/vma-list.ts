@@ -1,5 +1,6 @@
 import { assert } from '../../core/assert.js';
 import type { Coroutine } from '../../core/effect.js';
+import { Access, Shared } from '../../core/observer.js';
 import { type Mm, mmapAssertWriteLocked } from './mm.js';
 import { Vma } from './vma.js';
 
@@ -21,6 +22,7 @@ export function insertVma(vma: Vma): void {
   const at = vma.mm.findVmaIndex(vma.start);
   const next = vmas[at];
   assert(next === undefined || vma.end <= next.start, 'a vma overlaps another one');
+  vma.mm.touch(Shared.vmaList, Access.write);
   vmas.splice(at, 0, vma);
   vma.mm.memory.kernelMemory.take('object', 1);
 }
@@ -30,6 +32,7 @@ export function removeVma(vma: Vma): void {
   mmapAssertWriteLocked(vma.mm);
   const { vmas } = vma.mm;
   const at = vmas.indexOf(vma);
+  vma.mm.touch(Shared.vmaList, Access.write);
   assert(at >= 0, 'a vma is not in its address space');
   vmas.splice(at, 1);
   vma.mm.memory.kernelMemory.give('object', 1);

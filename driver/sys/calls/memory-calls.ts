@@ -5,7 +5,8 @@ import type { CallResult } from '../../../uapi/system-call.js';
 import { assert } from '../../core/assert.js';
 import type { Coroutine } from '../../core/effect.js';
 import { type AccessResult, cpuLoad, cpuStore } from '../../mm/faults/access.js';
-import { PAGE_SIZE } from '../../mm/frames/frames.js';
+import { PAGE_SIZE, Zone } from '../../mm/frames/frames.js';
+import { pfnAt } from '../../mm/tables/page-table-text.js';
 import { doMadvise } from '../../mm/vmas/madvise.js';
 import { doMlock, munlock } from '../../mm/vmas/mlock.js';
 import type { Mm } from '../../mm/vmas/mm.js';
@@ -125,7 +126,7 @@ function* load(thread: Thread, addr: number, len: number): Coroutine<number | Ca
   const result = yield* cpuLoad(thread.process.mm, addr, out);
   const bytes = result.done === len ? out : out.subarray(0, result.done);
   if (result.fault === 'none') return { ret: result.done, bytes };
-  return { ret: result.done, bytes, signal: raiseFault(thread, result) };
+  return { ret: result.done, bytes, ...stopped(thread, result) };
 }
 
 /** Where the answer goes: where the caller wants it, or into lent or new memory. */
@@ -139,7 +140,7 @@ function* store(thread: Thread, addr: number, bytes: Uint8Array): Coroutine<numb
   if (addr < 0) return -EINVAL;
   const result = yield* cpuStore(thread.process.mm, addr, bytes);
   if (result.fault === 'none') return result.done;
-  return { ret: result.done, signal: raiseFault(thread, result) };
+  return { ret: result.done, ...stopped(thread, result) };
 }
 
 /** Signal and si_code of each fault. Linux: arch/x86/mm/fault.c; without memory the OOM killer strikes. */
@@ -150,9 +151,22 @@ const FAULT_SIGNALS = {
   oom: { signo: SIGKILL, code: 0 },
 } as const;
 
+/** Why an access did not get on: a signal, or a fault that was served again and again. */
+function stopped(thread: Thread, result: AccessResult): Pick<CallResult, 'signal' | 'stuck'> {
+  if (result.fault !== 'endless') return { signal: raiseFault(thread, result) };
+  const { mm } = thread.process;
+  const { memory } = mm;
+  const pfn = pfnAt(mm, Math.floor(result.addr / PAGE_SIZE));
+  const pagemap = memory.frames.zone[pfn] === Zone.system ? null : memory.pagemaps[memory.frames.pagemap[pfn]!];
+  const server = pagemap ? `by ${pagemap.name}` : 'by no driver';
+  return {
+    stuck: `the fault at 0x${result.addr.toString(16)} was served ${memory.maxRefaults} times (last ${server}) and never let the access through`,
+  };
+}
+
 /** A caught signal only stops the access; else the process dies of it. Linux: part of kernel/signal.c:force_sig_fault() */
 function raiseFault(thread: Thread, { fault, addr }: AccessResult): NonNullable<CallResult['signal']> {
-  assert(fault !== 'none', 'an access that went well raises no signal');
+  assert(fault !== 'none' && fault !== 'endless', 'an access that went well raises no signal');
   const { signo, code } = FAULT_SIGNALS[fault];
   if (thread.process.dispositions.get(signo) !== 'catch') sendSignal(thread.process, signo);
   return { signo, code, addr };

@@ -1,5 +1,5 @@
-import type { BlockedTask } from '../../core/scheduler.js';
-import type { TraceEvent } from '../../core/trace.js';
+import type { TraceEvent } from '../../trace/trace-event.js';
+import { eventLine } from '../../trace/trace-text.js';
 
 const SHOWN_EVENTS = 20;
 
@@ -9,29 +9,22 @@ const SHOWN_EVENTS = 20;
  */
 export class MachineError extends Error {
   override readonly name = 'MachineError';
+  /** The last events, oldest first. */
+  declare readonly recent: readonly TraceEvent[];
 
   constructor(
     what: string,
     readonly seed: number,
-    readonly recent: readonly TraceEvent[],
-    options: { cause?: unknown; blocked?: readonly BlockedTask[] } = {},
+    recent: readonly TraceEvent[],
+    { cause, waits = '' }: { cause?: unknown; waits?: string } = {},
   ) {
-    super(`${what}\nseed ${seed}${blockedText(options.blocked ?? [])}${recentText(recent)}`, { cause: options.cause });
+    super(`${what}\nseed ${seed}${waits && `\n${waits}`}${recentText(recent)}`, cause === undefined ? {} : { cause });
+    // Not enumerable: whoever prints the error has seen the end of it.
+    Object.defineProperty(this, 'recent', { value: recent });
   }
 }
 
-function blockedText(blocked: readonly BlockedTask[]): string {
-  return blocked
-    .map(({ task, waitsFor, ownedBy, holds }) => {
-      const owner = ownedBy === null ? '' : ` owned by ${ownedBy}`;
-      return `\ntask ${task} waits for ${waitsFor}${owner}, holds ${holds.join(', ') || 'nothing'}`;
-    })
-    .join('');
-}
-
 function recentText(recent: readonly TraceEvent[]): string {
-  const lines = recent.slice(-SHOWN_EVENTS).map(({ tick, task, kind, detail, a, b }) => {
-    return `\n  ${tick} task ${task} ${kind} ${detail} 0x${a.toString(16)} 0x${b.toString(16)}`;
-  });
+  const lines = recent.slice(-SHOWN_EVENTS).map((event) => `\n  ${eventLine(event)}`);
   return lines.length === 0 ? '' : `\nlast events:${lines.join('')}`;
 }

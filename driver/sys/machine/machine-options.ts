@@ -1,5 +1,6 @@
 import { DEFAULT_DIALECT, dialectByName, dialectIds } from '../../../uapi/dialect.js';
 import { PATH_NAMES, type PathName } from '../../../uapi/path-name.js';
+import type { SchedulerPolicy } from '../../core/policy.js';
 import { DEVMEM_CHUNK_PAGES, type DmirrorQuirks, NO_QUIRKS } from '../../dmirror/index.js';
 import { PAGE_SIZE } from '../../mm/frames/frames.js';
 import { DEFAULT_PROFILE, PROFILE_NAMES, profileByName } from '../../mm/profile.js';
@@ -23,7 +24,8 @@ export interface MachineOptions {
   readonly coherent: boolean;
   /** Of the scheduler and of everything random inside the machine. */
   readonly seed: number;
-  readonly scheduler: SchedulerName;
+  /** Who decides which task goes next; unless given, `random` with a seed and `round-robin` without. */
+  readonly scheduler: SchedulerName | SchedulerPolicy;
   /** /sys/kernel/mm/transparent_hugepage/enabled at the start. */
   readonly thpEnabled: ThpEnabled;
   /** Bugs of the real driver that would crash or hang it; all off by default (spec section 10). */
@@ -57,6 +59,12 @@ export const DEFAULT_MACHINE_OPTIONS: MachineOptions = {
   maxMapCount: 65530,
 };
 
+/** `options` with what they leave open. */
+export function completeOptions(options: Partial<MachineOptions>): MachineOptions {
+  const scheduler = options.seed === undefined ? 'round-robin' : 'random';
+  return { ...DEFAULT_MACHINE_OPTIONS, scheduler, ...options };
+}
+
 const HUGE_PAGE_BYTES = 2 * 2 ** 20;
 /** The windows of the two coherent devices. */
 export const COHERENT_BYTES = 2 * DEVMEM_CHUNK_PAGES * PAGE_SIZE;
@@ -69,10 +77,16 @@ const CHOICES: { readonly [Name in keyof MachineOptions]?: readonly string[] } =
   checkInvariants: ['off', 'touched', 'all'],
 };
 
+function isPolicy(scheduler: unknown): scheduler is SchedulerPolicy {
+  const { pick, reset } = (scheduler ?? {}) as Partial<SchedulerPolicy>;
+  return typeof pick === 'function' && typeof reset === 'function';
+}
+
 /** Throws a RangeError that names the option, its value and what is possible, when no machine can be made of `options`. */
 export function checkMachineOptions(options: MachineOptions): void {
   for (const [name, choices] of Object.entries(CHOICES)) {
     const value = options[name as keyof MachineOptions];
+    if (name === 'scheduler' && isPolicy(options.scheduler)) continue;
     if (!choices.includes(value as string))
       throw new RangeError(`${name} is '${value}', not one of ${choices.join(', ')}`);
   }

@@ -1,5 +1,5 @@
 import { Machine } from './machine.js';
-import { DEFAULT_MACHINE_OPTIONS, type MachineOptions } from './machine-options.js';
+import { completeOptions, type MachineOptions } from './machine-options.js';
 
 /** Machines of one kind that are kept for the next life; more are left to the garbage collector. */
 const KEPT_PER_KIND = 4;
@@ -15,19 +15,22 @@ export class MachinePool {
 
   /** A machine as new, with these options. */
   take(options: Partial<MachineOptions> = {}): Machine {
-    const machine = this.idle.get(kindOf({ ...DEFAULT_MACHINE_OPTIONS, ...options }))?.pop();
+    const all = completeOptions(options);
+    const machine = this.idle.get(kindOf(all))?.pop();
     if (machine === undefined) return new Machine(options);
-    machine.reset(options.seed ?? DEFAULT_MACHINE_OPTIONS.seed);
+    machine.reset(all.seed);
     return machine;
   }
 
   /** Takes back a machine that nobody uses any more, in whatever state its life ended. */
   give(machine: Machine): void {
-    machine.trace.listen(null);
+    machine.listen(null);
     machine.refusesIoctl = null;
     machine.newAnswer = null;
     machine.onCommand = null;
     machine.maxThreadsOfOwner = null;
+    // A policy is its owner's, and knows what it has seen.
+    if (typeof machine.options.scheduler !== 'string') return;
     const kind = kindOf(machine.options);
     const machines = this.idle.get(kind) ?? [];
     if (machines.length < KEPT_PER_KIND) machines.push(machine);

@@ -3,16 +3,15 @@ import { SIGKILL } from '../../../uapi/signal.js';
 import type { CallArg, CallResult } from '../../../uapi/system-call.js';
 import { assert } from '../../core/assert.js';
 import type { Coroutine } from '../../core/effect.js';
-import { RoundRobin, SeededRandom } from '../../core/policy.js';
-import type { RunResult } from '../../core/scheduler.js';
+import { RoundRobin, type SchedulerPolicy, SeededRandom } from '../../core/policy.js';
+import type { BlockedTask, RunResult } from '../../core/scheduler.js';
 import type { Task } from '../../core/task.js';
-import type { Trace } from '../../core/trace.js';
 import { WaitQueue } from '../../core/wait-queue.js';
 import { type Command, DEVMEM_CHUNK_PAGES, DmirrorDevices, GupTestModule } from '../../dmirror/index.js';
 import { migrationPath } from '../../hmm/index.js';
 import { MachineKernel } from '../../inject/machine-kernel.js';
 import { PAGE_SIZE } from '../../mm/frames/frames.js';
-import { checkInvariants } from '../../mm/invariants.js';
+import { checkInvariants, type ProofScope } from '../../mm/invariants.js';
 import { Memory } from '../../mm/memory.js';
 import { type KernelProfile, profileByName } from '../../mm/profile.js';
 import { checkTlb } from '../../mm/tables/check-tlb.js';
@@ -20,6 +19,9 @@ import { pageTableText } from '../../mm/tables/page-table-text.js';
 import type { WalkStats } from '../../mm/tables/walk-stats.js';
 import { mmCreate } from '../../mm/vmas/dup-mmap.js';
 import type { Mm } from '../../mm/vmas/mm.js';
+import type { Trace } from '../../trace/trace.js';
+import type { TraceEvent, TraceKind } from '../../trace/trace-event.js';
+import { TRACE_KINDS } from '../../trace/trace-text.js';
 import { BadCallError, checkArgs, type Syscall } from '../calls/syscall.js';
 import { syscallByName } from '../calls/syscalls.js';
 import { addDevNodes } from '../files/dev-nodes.js';
@@ -35,13 +37,10 @@ import { MAX_THREADS } from '../processes/machine-limits.js';
 import { Process } from '../processes/process.js';
 import { Call, type Thread } from '../processes/thread.js';
 import { MachineError } from './machine-error.js';
-import {
-  COHERENT_BYTES,
-  checkMachineOptions,
-  DEFAULT_MACHINE_OPTIONS,
-  type MachineOptions,
-} from './machine-options.js';
+import { COHERENT_BYTES, checkMachineOptions, completeOptions, type MachineOptions } from './machine-options.js';
 import { TouchedRanges } from './touched.js';
+import { TraceObserver } from './trace-observer.js';
+import { deadlocked, waitReport } from './wait-report.js';
 
 /**
  * Chunks of private device memory that can ever be needed: a device gets another one only when all of its own are full,
@@ -88,15 +87,11 @@ export class Machine implements ReleaseQueue {
   private failure: MachineError | null = null;
 
   constructor(options: Partial<MachineOptions> = {}) {
-    this.options = { ...DEFAULT_MACHINE_OPTIONS, ...options };
+    this.options = completeOptions(options);
     checkMachineOptions(this.options);
     const { seed, scheduler, stepLimit } = this.options;
     this.seed = seed;
-    this.kernel = new MachineKernel(
-      scheduler === 'random' ? new SeededRandom(seed) : new RoundRobin(),
-      seed,
-      stepLimit,
-    );
+    this.kernel = new MachineKernel(policyOf(scheduler, seed), seed, stepLimit);
     const { ramBytes, swapBytes, hugePages, thpEnabled, coherent, path, quirks } = this.options;
     const profile = profileByName(this.options.profile)!;
     this.memory = new Memory(this.kernel, {
@@ -215,24 +210,26 @@ export class Machine implements ReleaseQueue {
     return run;
   }
 
-  /** Why a run that ended so can't go on; null when it can: tasks that wait for no one's lock wait for a later call. */
+  /** Why a run that ended so can't go on; null when it can: what is left waits for a later call. */
   errorOf(run: RunResult): MachineError | null {
-    const isStuck = run.reason === 'deadlock' && run.blocked.some(({ ownedBy }) => ownedBy !== null);
-    return isStuck || run.reason === 'step-limit' ? this.unfinished(`a run of ${run.steps} steps`, run) : null;
+    const stuck = deadlocked(run.blocked, ({ waitsForCall }) => waitsForCall);
+    if (stuck.length > 0) return this.unfinished('deadlock', stuck);
+    return run.reason === 'step-limit' ? this.unfinished(`no end after ${run.steps} steps`, run.blocked) : null;
   }
 
   /** `start`, and run until that call is done. Throws MachineError when it can't be. */
   call(thread: Thread, name: string, ...args: CallArg[]): CallResult {
     const call = this.start(thread, name, args);
     const run = this.guarded(() => this.kernel.scheduler.run(thread.task));
-    if (call.result === undefined) throw this.unfinished(`${name} of thread ${thread.tid}`, run);
+    if (call.result === undefined)
+      throw this.unfinished(`${name} of thread ${thread.tid} does not return: ${run.reason}`, run.blocked);
     this.checkAfterRun();
     return call.result;
   }
 
-  /** Proves what must hold between any two calls. Throws MachineError. */
-  checkInvariants(): void {
-    this.guarded(() => this.proveAll());
+  /** Proves what must hold between any two calls, of all or of the part that `scope` names. Throws MachineError. */
+  checkInvariants(scope?: ProofScope): void {
+    this.guarded(() => this.proveAll(scope));
   }
 
   /** Counters of page table work since the start or the last `stats.reset()`. */
@@ -243,6 +240,18 @@ export class Machine implements ReleaseQueue {
   /** The last events; `trace.listen` gives every one as it happens. */
   get trace(): Trace {
     return this.kernel.trace;
+  }
+
+  /**
+   * Hands each event of `kinds` to `listener` from now on; null ends that. Unless they are given, all but the states of folios, for
+   * which the machine looks at every access.
+   */
+  listen(listener: ((event: TraceEvent) => void) | null, kinds: ReadonlySet<string> = USUAL_KINDS): void {
+    this.trace.listen(listener && ((event) => kinds.has(event.kind) && listener(event)));
+    const { observer } = this.kernel;
+    if (observer !== null && !(observer instanceof TraceObserver)) return;
+    const isNeeded = listener !== null && OBSERVED_KINDS.some((kind) => kinds.has(kind));
+    if (isNeeded || observer !== null) this.kernel.observe(isNeeded ? new TraceObserver(this, kinds) : null);
   }
 
   /** The page table entries of [start, end), one line for equal neighbours. */
@@ -298,8 +307,8 @@ export class Machine implements ReleaseQueue {
     else for (const mm of this.memory.mms) checkTlb(mm);
   }
 
-  private proveAll(): void {
-    checkInvariants(this.memory);
+  private proveAll(scope?: ProofScope): void {
+    checkInvariants(this.memory, scope);
     this.devices.checkInvariants();
   }
 
@@ -315,17 +324,25 @@ export class Machine implements ReleaseQueue {
   }
 
   /** A call that waits, for a child or a lock, or that used up its steps. The machine goes on: a later run may end it. */
-  private unfinished(what: string, run: RunResult): MachineError {
-    return new MachineError(`${what} does not return: ${run.reason}`, this.seed, this.trace.recent(), {
-      cause: undefined,
-      blocked: run.blocked,
-    });
+  private unfinished(what: string, blocked: readonly BlockedTask[]): MachineError {
+    return new MachineError(what, this.seed, this.trace.recent(), { waits: waitReport(this, blocked) });
   }
 
   private fail(what: string, { cause }: { cause: unknown }): MachineError {
-    this.failure = new MachineError(what, this.seed, this.trace.recent(), { cause, blocked: [] });
+    this.failure = new MachineError(what, this.seed, this.trace.recent(), { cause });
     return this.failure;
   }
+}
+
+/** What a `TraceObserver` reports. */
+const OBSERVED_KINDS: readonly TraceKind[] = ['wait', 'switch', 'entry', 'folio', 'refcount', 'mirror'];
+const USUAL_KINDS: ReadonlySet<string> = new Set(TRACE_KINDS.filter((kind) => kind !== 'folio' && kind !== 'refcount'));
+
+function policyOf(scheduler: MachineOptions['scheduler'], seed: number): SchedulerPolicy {
+  if (scheduler === 'round-robin') return new RoundRobin();
+  if (scheduler === 'random') return new SeededRandom(seed);
+  scheduler.reset(seed);
+  return scheduler;
 }
 
 function* runSyscall(syscall: Syscall, thread: Thread, args: readonly CallArg[]): Coroutine<CallResult> {

@@ -1,6 +1,7 @@
 import { EAGAIN, ENOMEM } from '../../../uapi/errno.js';
 import { SIGCHLD } from '../../../uapi/signal.js';
 import type { Coroutine } from '../../core/effect.js';
+import { Access, Shared } from '../../core/observer.js';
 import { dupMmap, mmCreate } from '../../mm/vmas/dup-mmap.js';
 import { mmput } from '../../mm/vmas/exit-mmap.js';
 import type { Mm } from '../../mm/vmas/mm.js';
@@ -41,6 +42,7 @@ export function* copyProcess(thread: Thread, options: ForkOptions = {}): Corouti
 }
 
 function shareMm(mm: Mm): Mm {
+  mm.touch(Shared.mmUsers, Access.write);
   mm.users++;
   return mm;
 }

@@ -89,7 +89,8 @@ export class Thread {
 
   private *oneCall(call: Call): Coroutine<CallResult> {
     const { machine } = this.process;
-    machine.kernel.emit('syscall', call.name, this.tid);
+    this.task.doing = call.name;
+    machine.kernel.emit('syscall', { name: call.name, tid: this.tid });
     const { inject } = machine.kernel;
     if (inject.armed)
       inject.beginCall(this.task, { pid: this.process.pid, tid: this.tid, name: call.name, args: call.args });

@@ -1,6 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Snapshot, Watch } from '../../../driver/check/index.js';
+import { PG } from '../../../driver/mm/frames/frames.js';
+import { checkInvariants, tablesBelow } from '../../../driver/mm/invariants.js';
+import { Kind, kindOf } from '../../../driver/mm/tables/entry.js';
+import type { Table } from '../../../driver/mm/tables/page-table.js';
 import { Machine } from '../../../driver/sys/machine/machine.js';
 import { type CommandName, commandNumber, dialectByName } from '../../../uapi/dialect.js';
 import { encodeHmmDmirrorCmd } from '../../../uapi/hmm-dmirror.js';
@@ -53,8 +57,8 @@ class Subject {
   private readonly file: number;
   private readonly fds: readonly number[];
 
-  constructor(path: PathName, tracks: boolean) {
-    this.machine = new Machine({ path, ramBytes: 32 << 20, swapBytes: 1 << 20, thpEnabled: 'always' });
+  constructor(path: PathName, { tracks, swapBytes = 0 }: { tracks: boolean; swapBytes?: number }) {
+    this.machine = new Machine({ path, ramBytes: 32 << 20, swapBytes, thpEnabled: 'always' });
     this.watch = new Watch(this.machine);
     const { main } = this.machine.createProcess();
     this.addr = anon(main, PAGES);
@@ -138,8 +142,8 @@ const op: fc.Arbitrary<Op> = fc.record({
 
 describe('a snapshot', () => {
   it.each(PATH_NAMES)('gets by what was touched where putting everything back gets, %s', (path) => {
-    const tracking = new Subject(path, true);
-    const whole = new Subject(path, false);
+    const tracking = new Subject(path, { tracks: true, swapBytes: 1 << 20 });
+    const whole = new Subject(path, { tracks: false, swapBytes: 1 << 20 });
     const changed = tracking.snapshot.changed();
     fc.assert(
       fc.property(fc.array(op, { minLength: 1, maxLength: 8 }), (ops) => {
@@ -157,5 +161,71 @@ describe('a snapshot', () => {
       { numRuns: 50, seed: 5 },
     );
     expect(changed).toEqual([]);
+  });
+});
+
+/** What a kernel with a bug might do to a page or an entry, through the same doors as one without. */
+const DEFECTS: Readonly<
+  Record<string, (machine: Machine, pfn: number, at: { table: Table; i: number } | null) => void>
+> = {
+  reference: ({ memory: { frames } }, pfn) => void frames.addRefcount(pfn, 1),
+  mapping: ({ memory: { frames } }, pfn) => void frames.addMapcount(pfn, -1),
+  lock: ({ memory: { frames } }, pfn) => frames.setFlags(pfn, PG.locked),
+  exclusive: ({ memory: { frames } }, pfn) => frames.clearFlags(pfn, PG.anonExclusive),
+  index: ({ memory: { frames } }, pfn) => frames.setIndex(pfn, frames.index(pfn) + 1),
+  lostEntry: (_machine, _pfn, at) => at?.table.clear(at.i),
+  migrationEntry: (_machine, _pfn, at) => at?.table.setLo(at.i, Kind.migration),
+  otherPage: (_machine, pfn, at) => at?.table.set(at.i, at.table.lo(at.i), pfn),
+  freeFrame: ({ memory: { allocator } }) => void allocator.freeFrames++,
+};
+
+function throws(work: () => void): boolean {
+  try {
+    work();
+    return false;
+  } catch {
+    return true;
+  }
+}
+
+describe('a proof of what was touched', () => {
+  it.each(PATH_NAMES)('finds what the whole proof finds, %s', (path) => {
+    const subject = new Subject(path, { tracks: true });
+    const { machine, snapshot } = subject;
+    let found = 0;
+    fc.assert(
+      fc.property(
+        fc.array(op, { maxLength: 5 }),
+        fc.constantFrom(...Object.keys(DEFECTS)),
+        fc.nat(),
+        fc.nat(),
+        (ops, defect, which, other) => {
+          subject.play(ops);
+          snapshot.checkTouched();
+          const { frames, mms } = machine.memory;
+          const used: number[] = [];
+          frames.raw.refcount.forEach((count, pfn) => void (count > 0 && used.push(pfn)));
+          const tables = [...mms].flatMap(({ pageTable: { root } }) => [
+            ...tablesBelow({ table: root, level: 4, base: 0 }),
+          ]);
+          const { table } = tables[other % tables.length]!;
+          const entries = Array.from({ length: 512 }, (_, i) => i).filter(
+            (i) => kindOf(table.rawEntries[2 * i]!) === Kind.present,
+          );
+          const at = entries.length === 0 ? null : { table, i: entries[which % entries.length]! };
+          DEFECTS[defect]!(machine, used[which % used.length]!, at);
+          const isBroken = throws(() => checkInvariants(machine.memory));
+          if (isBroken) found++;
+          expect(
+            throws(() => snapshot.checkTouched()),
+            defect,
+          ).toBe(isBroken);
+          snapshot.restore();
+          expect(snapshot.changed()).toEqual([]);
+        },
+      ),
+      { numRuns: 80, seed: 3 },
+    );
+    expect(found).toBeGreaterThan(30);
   });
 });

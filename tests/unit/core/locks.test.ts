@@ -1,22 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import type { Coroutine } from '../../../driver/core/effect.js';
 import { preemptPoint } from '../../../driver/core/effect.js';
-import { Kernel } from '../../../driver/core/kernel.js';
 import { LockClass } from '../../../driver/core/lock-class.js';
 import { Mutex, RwSem } from '../../../driver/core/locks.js';
-import { SeededRandom } from '../../../driver/core/policy.js';
 import { WaitQueue } from '../../../driver/core/wait-queue.js';
-import { runTask, testKernel } from '../helpers.js';
+import { runAll, runTask, testKernel } from '../helpers.js';
 
 const POINT = preemptPoint('test');
-
-/** Starts `coroutines` as tasks t1, t2, ... and returns the kernel's verdict. */
-function runAll(kernel: Kernel, coroutines: readonly Coroutine<void>[]) {
-  coroutines.forEach((coroutine, i) => {
-    kernel.scheduler.start(kernel.scheduler.newTask(`t${i + 1}`), coroutine, () => {});
-  });
-  return kernel.scheduler.run();
-}
 
 describe('Mutex', () => {
   it('lets one task in at a time, in order of coming', () => {
@@ -134,74 +124,11 @@ describe('RwSem', () => {
     }
     const result = runAll(kernel, [owner(), waiter()]);
     expect(result.reason).toBe('deadlock');
-    expect(result.blocked.find((b) => b.task === 't2')).toEqual({
+    expect(result.blocked.find((b) => b.task === 't2')).toMatchObject({
       task: 't2',
       waitsFor: 'm',
       ownedBy: 't1',
       holds: ['mmap_lock'],
     });
-  });
-});
-
-describe('Scheduler', () => {
-  it('repeats a random schedule from its seed, and gives another one for another seed', () => {
-    const order = (seed: number): string => {
-      const kernel = new Kernel(new SeededRandom(seed), seed, 10_000);
-      let log = '';
-      function* worker(name: string): Coroutine<void> {
-        for (let i = 0; i < 8; i++) {
-          log += name;
-          yield POINT;
-        }
-      }
-      runAll(kernel, [worker('a'), worker('b'), worker('c')]);
-      return log;
-    };
-    expect(order(7)).toBe(order(7));
-    expect(order(7)).not.toBe(order(8));
-  });
-
-  it('moves virtual time to the next timer when nothing else can run', () => {
-    const kernel = testKernel();
-    function* sleeper(): Coroutine<number> {
-      yield { kind: 'sleep', ticks: 5_000 };
-      return kernel.scheduler.clock.nowTicks;
-    }
-    expect(runTask(kernel, sleeper())).toBeGreaterThanOrEqual(5_000);
-  });
-
-  it('stops at the step limit and can go on', () => {
-    const kernel = testKernel();
-    kernel.scheduler.stepLimit = 10;
-    let rounds = 0;
-    function* worker(): Coroutine<void> {
-      for (; rounds < 15; rounds++) yield POINT;
-    }
-    expect(runAll(kernel, [worker()]).reason).toBe('step-limit');
-    expect(kernel.scheduler.run().reason).toBe('idle');
-    expect(rounds).toBe(15);
-  });
-
-  it('stops within a few steps when it is over, gets on each time, and can go on', () => {
-    const kernel = testKernel();
-    let isOver = false;
-    kernel.scheduler.isOver = () => isOver;
-    let rounds = 0;
-    function* worker(): Coroutine<void> {
-      for (; rounds < 50; rounds++) {
-        if (rounds === 20) isOver = true;
-        yield POINT;
-      }
-    }
-    expect(runAll(kernel, [worker()]).reason).toBe('step-limit');
-    expect(rounds).toBeGreaterThanOrEqual(20);
-    expect(rounds).toBeLessThan(25);
-    let runs = 0;
-    for (let before = -1; kernel.scheduler.run().reason === 'step-limit'; runs++) {
-      expect(rounds).toBeGreaterThan(before);
-      before = rounds;
-    }
-    expect(runs).toBeGreaterThan(1);
-    expect(rounds).toBe(50);
   });
 });

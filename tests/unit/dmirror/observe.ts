@@ -1,8 +1,8 @@
-import type { TraceEvent } from '../../../driver/core/trace.js';
 import { PAGE_SIZE } from '../../../driver/mm/frames/frames.js';
 import { pfnAt } from '../../../driver/mm/tables/page-table-text.js';
 import { Machine } from '../../../driver/sys/machine/machine.js';
 import type { Process } from '../../../driver/sys/processes/process.js';
+import type { TraceEvent } from '../../../driver/trace/trace-event.js';
 import { type CommandName, commandNumber, dialectByName } from '../../../uapi/dialect.js';
 import { decodeResult, encodeHmmDmirrorCmd } from '../../../uapi/hmm-dmirror.js';
 import { MAP_ANONYMOUS, MAP_FIXED, MAP_PRIVATE, MAP_SHARED, PROT_READ, PROT_WRITE } from '../../../uapi/mman.js';
@@ -75,7 +75,7 @@ export class Observed {
     let isInside = false;
     this.lines.length = 0;
     this.machine.trace.listen((event) => {
-      if (event.kind === 'ioctl') isInside = !event.detail.endsWith('done');
+      if (event.kind === 'ioctl') isInside = event.phase === 'begin';
       else if (isInside) this.record(event);
     });
     const result = this.command(name, options);
@@ -94,13 +94,17 @@ export class Observed {
       .join(', ');
   }
 
-  private record({ kind, detail, a, b }: TraceEvent): void {
-    const range = `${pageOf(a)}-${pageOf(b)}`;
-    if (kind === 'lock') this.lines.push(`+${detail}${b === 1 ? '?' : ''}`);
-    else if (kind === 'unlock') this.lines.push(`-${detail}`);
-    else if (kind === 'notifier' || kind === 'walk') this.lines.push(`${kind} ${detail} ${range}`);
-    else if (kind === 'fault') this.lines.push(`fault ${detail} ${pageOf(a)}`);
-    else if (kind === 'stage') this.lines.push(`* ${detail}: ${this.entries()}; refs ${this.counts()}`);
+  private record(event: TraceEvent): void {
+    const range = 'start' in event ? `${pageOf(event.start)}-${pageOf(event.end)}` : '';
+    if (event.kind === 'lock') this.lines.push(`+${event.lock}${event.trylock ? '?' : ''}`);
+    else if (event.kind === 'unlock') this.lines.push(`-${event.lock}`);
+    else if (event.kind === 'notifier')
+      this.lines.push(`notifier ${event.event}${event.owned ? ' owner' : ''} ${range}`);
+    else if (event.kind === 'walk') this.lines.push(`walk ${event.walk} ${range}`);
+    else if (event.kind === 'fault') this.lines.push(`fault ${event.access} ${pageOf(event.addr)}`);
+    // The end of setup shows what the end of its last step does.
+    else if (event.kind === 'migrate' && event.stage !== 'unmap')
+      this.lines.push(`* ${event.stage}: ${this.entries()}; refs ${this.counts()}`);
   }
 
   /** References and mappings of the page behind each entry. */

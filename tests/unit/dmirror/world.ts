@@ -12,6 +12,7 @@ import { pageTableText } from '../../../driver/mm/tables/page-table-text.js';
 import { dupMmap, mmCreate } from '../../../driver/mm/vmas/dup-mmap.js';
 import type { Mm } from '../../../driver/mm/vmas/mm.js';
 import { type MmapRequest, vmMmapPgoff } from '../../../driver/mm/vmas/mmap.js';
+import { operandText } from '../../../driver/trace/trace-text.js';
 import { type CommandName, commandNumber, dialectByName } from '../../../uapi/dialect.js';
 import { decodeResult, encodeHmmDmirrorCmd } from '../../../uapi/hmm-dmirror.js';
 import { MAP_ANONYMOUS, MAP_FIXED, MAP_PRIVATE, PROT_READ, PROT_WRITE } from '../../../uapi/mman.js';
@@ -191,10 +192,17 @@ export class DeviceWorld {
   /** Events of `kind` while `work` runs, as text. */
   trace(kinds: readonly string[], work: () => void): string[] {
     const lines: string[] = [];
-    this.memory.kernel.trace.listen(({ kind, detail, a, b }) => {
+    this.memory.kernel.trace.listen((event) => {
+      const { kind } = event;
       if (!kinds.includes(kind)) return;
-      const isRange = kind === 'notifier' || kind === 'stage' || kind === 'walk';
-      lines.push(isRange ? `${detail} ${pages(a)}-${pages(b)}` : `${kind} ${detail}`);
+      if (kind === 'migrate') {
+        const { stage, end, pages: done, npages } = event;
+        lines.push(`${stage} ${end > 0 ? pagesOf(event) : 'pfns'}: ${done} of ${npages}`);
+      } else if (kind === 'notifier') lines.push(`${event.event}${event.owned ? ' owner' : ''} ${pagesOf(event)}`);
+      else if (kind === 'walk') lines.push(`${event.walk} ${pagesOf(event)}`);
+      else if (kind === 'ioctl') lines.push(`ioctl ${event.command}${event.phase === 'end' ? ' done' : ''}`);
+      else if (kind === 'lock' || kind === 'unlock') lines.push(`${kind} ${event.lock}`);
+      else lines.push(`${kind} ${operandText(event)}`);
     });
     work();
     this.memory.kernel.trace.listen(null);
@@ -209,4 +217,8 @@ export class DeviceWorld {
 
 function pages(addr: number): number {
   return (addr - BASE) / PAGE_SIZE;
+}
+
+function pagesOf({ start, end }: { start: number; end: number }): string {
+  return `${pages(start)}-${pages(end)}`;
 }

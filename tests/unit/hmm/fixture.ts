@@ -49,6 +49,7 @@ export class TestDevice {
       firstPfn,
       npages: CHUNK_PAGES,
       freshEnd: firstPfn,
+      name: 'test',
       owner: this.owner,
       ops: {
         pageFree: (pfn) => this.freed.push(pfn),

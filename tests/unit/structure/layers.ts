@@ -1,27 +1,17 @@
 import type { Finding, Tree } from './tree.js';
 
+/** The rooms of the kernel; each may import those before it. */
+const ROOMS = ['trace', 'core', 'inject', 'mm', 'hmm', 'dmirror', 'sys'].map((room) => `driver/${room}`);
+
 /** What each layer may import besides itself. `uapi` is open to all; packages and node modules are listed by prefix. */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   // node:net is for client/connect.ts alone.
   uapi: ['pkg:msgpackr', 'pkg:node:net'],
-  'driver/core': [],
-  'driver/inject': ['driver/core'],
-  'driver/mm': ['driver/core', 'driver/inject'],
-  'driver/hmm': ['driver/core', 'driver/inject', 'driver/mm'],
-  'driver/dmirror': ['driver/core', 'driver/inject', 'driver/mm', 'driver/hmm'],
-  'driver/sys': ['driver/core', 'driver/inject', 'driver/mm', 'driver/hmm', 'driver/dmirror'],
-  'driver/cpu': ['driver/core', 'driver/inject', 'driver/mm', 'driver/hmm', 'driver/dmirror', 'driver/sys'],
-  'driver/guest': [
-    'driver/core',
-    'driver/inject',
-    'driver/mm',
-    'driver/hmm',
-    'driver/dmirror',
-    'driver/sys',
-    'driver/cpu',
-  ],
-  'driver/check': ['driver/core', 'driver/inject', 'driver/mm', 'driver/hmm', 'driver/dmirror', 'driver/sys'],
-  'driver/daemon': ['driver/core', 'driver/inject', 'driver/mm', 'driver/hmm', 'driver/dmirror', 'driver/sys', 'pkg:'],
+  ...Object.fromEntries(ROOMS.map((room, i) => [room, ROOMS.slice(0, i)])),
+  'driver/cpu': ROOMS,
+  'driver/guest': [...ROOMS, 'driver/cpu'],
+  'driver/check': ROOMS,
+  'driver/daemon': [...ROOMS, 'pkg:'],
   index: ['driver/'],
   // The suite is a client like any other: what it can reach is the public face.
   'tests/selftests': ['index'],

@@ -2,6 +2,8 @@ import type { Watch, Watched } from '../../../driver/check/index.js';
 import type { Machine } from '../../../driver/sys/machine/machine.js';
 import type { Process } from '../../../driver/sys/processes/process.js';
 import type { Thread } from '../../../driver/sys/processes/thread.js';
+import { commandByNumber, dialectByName } from '../../../uapi/dialect.js';
+import { decodeCommand } from '../../../uapi/hmm-dmirror.js';
 import type { CallArg, CallResult } from '../../../uapi/system-call.js';
 import { REQUEST } from '../../../uapi/wire/message.js';
 import { NO_CALL, type Served } from '../wire/served.js';
@@ -92,13 +94,7 @@ export class ServedDoor implements Door {
     const session = this.served.sessionOf(thread.process);
     if (session === null) return LOST;
     const watched = this.watch.before(thread.tid, name, args);
-    const asked = this.served.ask(session, frameInfo(call, watched), (id) => [
-      REQUEST.call,
-      id,
-      thread.tid,
-      name,
-      args,
-    ]);
+    const asked = this.served.ask(session, frameInfo(call), (id) => [REQUEST.call, id, thread.tid, name, args]);
     const over = (): void => void this.finished.push(() => this.over(watched, asked.result));
     if (asked.isOver) over();
     else asked.onOver = over;
@@ -120,22 +116,30 @@ export class ServedDoor implements Door {
 /** A call of a process whose session is over. */
 const LOST: Issued = { result: null, error: 'disconnected' };
 
-function frameInfo({ thread, name, args }: DoorCall, { device }: Watched): Omit<FrameInfo, 'number' | 'session'> {
-  const [first, second, , fourth] = args;
-  const base = { ...NO_CALL, pid: thread.process.pid, tid: thread.tid, command: device?.name ?? name };
+/** What a frame says by itself: a record that is in memory is read by the kernel, and by nobody before. */
+function frameInfo({ thread, name, args }: DoorCall): Omit<FrameInfo, 'number' | 'session'> {
+  const [first, second, third, fourth] = args;
+  const base = { ...NO_CALL, pid: thread.process.pid, tid: thread.tid, command: name };
   const opened = name.startsWith('ioctl') || name === 'close' ? thread.process.files.get(first as number) : null;
-  const isDevice = opened !== null && 'dmirror' in opened;
-  if (isDevice) {
+  if (opened !== null && 'dmirror' in opened) {
     const { dmirror, dialect } = opened as unknown as {
       dmirror: { id: number; device: { minor: number } };
       dialect: string;
     };
-    const range = device === null ? {} : { addr: device.addr, end: device.end };
-    return { ...base, file: dmirror.id, device: dmirror.device.minor, dialect: String(fourth ?? dialect), ...range };
+    const spoken = dialectByName(String(fourth ?? dialect));
+    const command = spoken === undefined ? undefined : commandByNumber(spoken, second as number);
+    const record = third instanceof Uint8Array && command !== undefined ? decodeCommand(viewOf(third)) : -1;
+    const range = typeof record === 'number' ? {} : { addr: record.addr, end: record.end };
+    const file = { file: dmirror.id, device: dmirror.device.minor, dialect: spoken?.id ?? String(fourth ?? dialect) };
+    return { ...base, ...file, command: command ?? name, ...range };
   }
   if (typeof first !== 'number' || !ABOUT_MEMORY.has(name)) return base;
   const sizeBytes = second instanceof Uint8Array ? second.length : Number(second);
   return { ...base, addr: first, end: first + sizeBytes };
+}
+
+function viewOf({ buffer, byteOffset, byteLength }: Uint8Array): DataView {
+  return new DataView(buffer, byteOffset, byteLength);
 }
 
 const ABOUT_MEMORY: ReadonlySet<string> = new Set(['load', 'store', 'mmap', 'munmap', 'mprotect', 'madvise', 'mremap']);

@@ -2,7 +2,7 @@ import { contentOf } from '../../../driver/check/content.js';
 import { errnoName } from '../../../uapi/errno.js';
 import { decodeResult } from '../../../uapi/hmm-dmirror.js';
 import type { Issued } from './plan-door.js';
-import type { Expect, Step } from './plan-types.js';
+import type { Expect, Step } from './plan-schema.js';
 import type { PlanWorld } from './plan-world.js';
 
 const PAGE_SIZE = 4096;

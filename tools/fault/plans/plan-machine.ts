@@ -1,6 +1,6 @@
 import { DEFAULT_PROFILE, type ProfileName, profileByName } from '../../../driver/mm/profile.js';
 import type { MachineOptions } from '../../../driver/sys/machine/machine-options.js';
-import type { PlanMachine } from './plan-types.js';
+import type { PlanMachine } from './plan-schema.js';
 
 const MIB = 2 ** 20;
 

@@ -9,9 +9,9 @@ import {
 } from '../../../uapi/dialect.js';
 import { hint } from '../../nearest.js';
 import { casesByName } from '../sweep/cases.js';
+import type { PlanError } from './plan-errors.js';
 import { profileOf } from './plan-machine.js';
-import type { PlanError } from './plan-shape.js';
-import type { Expect, Plan, Rule, Step } from './plan-types.js';
+import type { Expect, Plan, Rule, Step } from './plan-schema.js';
 import { COMMANDS, MAIN_SESSION, madeBy } from './plan-words.js';
 
 type Path = readonly (string | number)[];

@@ -2,9 +2,9 @@ import { readFileSync } from 'node:fs';
 import { type Document, isMap, isNode, isScalar, LineCounter, parseDocument, visit } from 'yaml';
 import type { ProfileName } from '../../../driver/mm/profile.js';
 import { UsageError } from '../../exit-code.js';
-import { checkPlan } from './plan-schema.js';
-import type { PlanError } from './plan-shape.js';
-import type { Plan } from './plan-types.js';
+import { checkPlan } from './plan-check.js';
+import type { PlanError } from './plan-errors.js';
+import type { Plan } from './plan-schema.js';
 
 /** Reads a plan file, for a machine of `profile` if one is given. Throws UsageError that lists its mistakes as file:line:column. */
 export function loadPlan(file: string, profile?: ProfileName): Plan {
@@ -23,7 +23,7 @@ export function loadPlan(file: string, profile?: ProfileName): Plan {
 }
 
 /** A mistake with its place, both from 1. */
-export interface PlacedError {
+interface PlacedError {
   readonly line: number;
   readonly column: number;
   readonly message: string;
@@ -37,7 +37,13 @@ export function parsePlan(source: string, profile?: ProfileName): { plan: Plan |
     return { line, column: col };
   };
   if (document.errors.length > 0)
-    return { plan: undefined, errors: document.errors.map(({ pos, message }) => ({ ...place(pos[0]), message })) };
+    return {
+      plan: undefined,
+      errors: document.errors.map(({ pos, code, message }) => ({
+        ...place(pos[0]),
+        message: code === 'MULTIPLE_DOCS' ? 'a second document begins; a file has one plan' : message,
+      })),
+    };
   readVersionsAsText(document);
   if (profile !== undefined && isMap(document.contents)) document.setIn(['machine', 'profile'], profile);
   const plan: unknown = document.toJS();

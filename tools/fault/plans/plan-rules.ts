@@ -14,14 +14,15 @@ import { dialectByName } from '../../../uapi/dialect.js';
 import type { WirePoint } from '../wire/wire-points.js';
 import type { WireRule } from '../wire/wire-rules.js';
 import { functionsOf } from './callers.js';
-import { asList, isWirePoint, type Rule, returnAt, type Step } from './plan-types.js';
+import { asList, isWirePoint, returnAt } from './plan-parts.js';
+import type { Rule, Step } from './plan-schema.js';
 import { MAIN_SESSION } from './plan-words.js';
 import { PlanNameError, type PlanWorld } from './plan-world.js';
 
 const PAGE_SIZE = 4096;
 
 /** Rules as those take them who apply them: the machine's engine, and the connections. */
-export interface CompiledRules {
+interface CompiledRules {
   readonly kernel: InjectRule[];
   readonly wire: WireRule[];
 }

@@ -4,17 +4,18 @@ import { MachinePool } from '../../../driver/sys/machine/machine-pool.js';
 import { takeArmed } from '../armed-machine.js';
 import { planToken } from '../token.js';
 import { limitsOf, Served } from '../wire/served.js';
+import { checkPlan } from './plan-check.js';
 import { machineOptions, profileOf } from './plan-machine.js';
+import { isServed } from './plan-parts.js';
 import type { PlanOptions, PlanResult } from './plan-result.js';
-import { checkPlan } from './plan-schema.js';
+import type { Plan } from './plan-schema.js';
 import { runSelftestPlan } from './plan-selftest.js';
 import { PlanRun } from './plan-steps.js';
-import { isServed, type Plan } from './plan-types.js';
 import { MAIN_SESSION } from './plan-words.js';
 import { PlanWorld } from './plan-world.js';
 
 /** The options of whoever runs plans one after the other, or looks on. */
-export interface PlanRunnerOptions extends PlanOptions {
+interface PlanRunnerOptions extends PlanOptions {
   /** Machines of earlier runs; results do not depend on it. */
   readonly pool?: MachinePool;
   /** Sees each machine before its first call, and again when the rules are armed. */

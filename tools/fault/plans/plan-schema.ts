@@ -1,184 +1,238 @@
-import { phasesIn } from '../../../driver/inject/inject-points.js';
-import type { ProfileName } from '../../../driver/mm/profile.js';
-import { checkMachineOptions, DEFAULT_MACHINE_OPTIONS } from '../../../driver/sys/machine/machine-options.js';
-import { FAULT_POINTS, type FaultPointInfo, faultPoint } from '../fault-points.js';
-import { wrongCaller } from './callers.js';
-import { PLAN } from './plan-language.js';
-import { machineOptions, profileOf } from './plan-machine.js';
-import { checkNames } from './plan-names.js';
-import { checkShape, type Path, type PlanError } from './plan-shape.js';
-import { asList, isServed, type Plan, pagesOf, type Rule, returnAt, type Step } from './plan-types.js';
-import { ACTIONS, keysOf } from './plan-words.js';
+import * as v from 'valibot';
+import { PHASES, type PhaseName } from '../../../driver/inject/inject-points.js';
+import { PROFILES } from '../../../driver/mm/profile.js';
+import * as errno from '../../../uapi/errno.js';
+import { PATH_NAMES } from '../../../uapi/path-name.js';
+import { hint } from '../../nearest.js';
+import { FAULT_POINTS, type FaultPhase, type FaultReturn } from '../fault-points.js';
+import { ADVICE, ERRORS, VERBS } from './plan-words.js';
 
-/** Every mistake in `plan`, in order; empty when it can be run. */
-export function checkPlan(plan: unknown): PlanError[] {
-  const errors: PlanError[] = [];
-  checkShape(plan, PLAN, { path: [], errors });
-  if (errors.length > 0) return errors;
-  const { rules = [], selftest, steps, setup } = plan as Plan;
-  if (selftest === undefined && steps === undefined)
-    errors.push({ path: [], message: "a plan has 'steps', or a 'selftest'" });
-  if (selftest !== undefined && (steps ?? setup) !== undefined)
-    errors.push({ path: ['selftest'], message: 'a selftest has its own setup and steps' });
-  checkSteps(setup ?? [], ['setup'], errors);
-  checkRules(rules, ['rules'], { errors, profile: profileOf((plan as Plan).machine) });
-  checkSteps(steps ?? [], ['steps'], errors);
-  checkMachine(plan as Plan, errors);
-  checkEnd(plan as Plan, errors);
-  if ((plan as Plan).machine?.served === false && isServed({ ...(plan as Plan), machine: {} }))
-    errors.push({ path: ['machine', 'served'], message: 'rules and steps about sessions need a served machine' });
-  if (errors.length > 0) return errors;
-  return checkNames(plan as Plan);
+// What can be written in a plan: the types, what is checked first, and docs/schemas/plan.schema.json are all made from this. What a check of one
+// value can't see, as names of what is not there, is in plan-check.ts and plan-names.ts.
+
+/** Of the largest mapping: the room that each has in the process. */
+export const MAX_PAGES = 65_536;
+
+const wanted = (what: string): string => `${what} is wanted here`;
+const text = v.string(wanted('text'));
+const flag = v.boolean(wanted('true or false'));
+
+function integer(min = Number.MIN_SAFE_INTEGER, max = Number.MAX_SAFE_INTEGER) {
+  const from =
+    min > Number.MIN_SAFE_INTEGER ? ` from ${min} ${max < Number.MAX_SAFE_INTEGER ? `to ${max}` : 'on'}` : '';
+  const message = wanted(`a whole number${from}`);
+  return v.pipe(v.number(message), v.integer(message), v.minValue(min, message), v.maxValue(max, message));
 }
 
-function checkMachine({ machine = {} }: Plan, errors: PlanError[]): void {
-  try {
-    checkMachineOptions({ ...DEFAULT_MACHINE_OPTIONS, ...machineOptions(machine) });
-  } catch (error) {
-    errors.push({ path: ['machine'], message: error instanceof Error ? error.message : String(error) });
-  }
+function words<const Word extends string>(list: readonly Word[]) {
+  return v.picklist(list, ({ input }) => `'${input}' is not known here${hint(String(input), list)}`);
 }
 
-/** What can be expected of a plan as a whole; of a selftest also how it ends. */
-function checkEnd({ expect = {}, selftest }: Plan, errors: PlanError[]): void {
-  const known = ['fired', ...(selftest === undefined ? ['session', 'sessions'] : ['ret', 'error'])];
-  for (const key of Object.keys(expect)) {
-    if (known.includes(key)) continue;
-    errors.push({
-      path: ['expect', key],
-      message: `'${key}' means nothing at the end; there it can be: ${known.join(', ')}`,
-      isKey: true,
-    });
-  }
+function match(pattern: RegExp, what: string) {
+  return v.pipe(v.string(wanted(what)), v.regex(pattern, wanted(what)));
 }
 
-/** Keys that mean nothing for what a step does would be passed over in silence. */
-function checkSteps(steps: readonly Step[], path: Path, errors: PlanError[]): void {
-  for (const [i, step] of steps.entries()) checkStep(step, [...path, i], errors);
+/** One, or a list of at least one. */
+function some<const Schema extends v.GenericSchema>(one: Schema) {
+  return v.union([one, v.pipe(v.array(one), v.minLength(1, wanted('at least one')))]);
 }
 
-function checkStep(step: Step, path: Path, errors: PlanError[]): void {
-  const known = keysOf(step.do);
-  for (const key of Object.keys(step)) {
-    if (step[key as keyof Step] === undefined || known.includes(key)) continue;
-    errors.push({
-      path: [...path, key],
-      message: `'${key}' means nothing for ${step.do}; it takes: ${known.join(', ')}`,
-      isKey: true,
-    });
-  }
-  if (typeof step.pages === 'string' && pagesOf(step.pages) === null)
-    errors.push({ path: [...path, 'pages'], message: BACKWARDS });
-  if (step.do === 'together' && (step.steps ?? []).length === 0)
-    errors.push({ path: [...path, 'do'], message: 'together needs steps' });
-  checkSteps(step.steps ?? [], [...path, 'steps'], errors);
+function named<const Schema extends v.GenericSchema>(value: Schema) {
+  return v.record(v.string(), value, KEYS);
 }
 
-/** What a rule runs is one call, whose answer nobody waits for. */
-function checkAction(step: Step, path: Path, errors: PlanError[]): void {
-  if (!ACTIONS.includes(step.do))
-    errors.push({ path: [...path, 'do'], message: `a rule cannot run ${step.do}; it can: ${ACTIONS.join(', ')}` });
-  if (step.expect !== undefined)
-    errors.push({
-      path: [...path, 'expect'],
-      message: 'nothing is expected of what a rule runs; a step behind it can look',
-      isKey: true,
-    });
-  checkStep(step, path, errors);
+function list<const Schema extends v.GenericSchema>(one: Schema) {
+  return v.array(one, wanted('a list'));
 }
 
-/** What narrows a rule to a place must leave something of it. */
-function checkPlaces({ addresses, scope, fd }: Rule, wrong: Wrong): void {
-  const [start, end] = (addresses ?? '0-1').split('-').map(Number);
-  if (start! >= end!) wrong('addresses', `${addresses} ends before it begins`);
-  if (scope === 'machine' && fd !== undefined) wrong('fd', "a rule about one open file has not 'scope: machine'");
+/** A key that may be left out; in a plan made by a program also undefined, which its type has no need to say. */
+function may<const Schema extends v.GenericSchema>(schema: Schema, about?: string) {
+  const said = about === undefined ? schema : v.pipe(schema, v.description(about));
+  return v.optional(said) as unknown as v.ExactOptionalSchema<Schema, undefined>;
 }
 
-type Wrong = (key: string, message: string) => void;
+export const KEYS = 'keys and values are wanted here';
 
-interface RuleCheck {
-  readonly errors: PlanError[];
-  readonly profile: ProfileName;
+/** These keys and no other. */
+function keys<const Entries extends v.ObjectEntries>(entries: Entries) {
+  return v.strictObject(entries, (issue) => {
+    const key = String(issue.path?.at(-1)?.key);
+    if (issue.path === undefined) return KEYS;
+    return issue.expected === 'never'
+      ? `no key '${key}' here${hint(key, Object.keys(entries))}`
+      : `'${key}' is missing`;
+  });
 }
 
-function checkRules(rules: readonly Rule[], path: Path, check: RuleCheck): void {
-  const { errors, profile } = check;
-  for (const [i, rule] of rules.entries()) {
-    const at = [...path, i];
-    const wrong: Wrong = (key, message) => void errors.push({ path: [...at, key], message });
-    const infos = asList(rule.point).map((name) => faultPoint(name)!);
-    for (const info of infos) checkPoint(rule, info, { wrong, profile });
-    const ofWire = infos.filter(({ layer }) => layer === 'wire');
-    if (ofWire.length > 0 && ofWire.length < infos.length)
-      wrong('point', `${ofWire[0]!.name} is a point of the interface, which shares a rule with others of it alone`);
-    for (const key of WIRE_KEYS)
-      if (rule[key] !== undefined && ofWire.length === 0) wrong(key, `'${key}' is for points of the interface`);
-    if (ofWire.length === 0 && rule.return === undefined && rule.delay === undefined && rule.run === undefined)
-      errors.push({ path: at, message: "a rule has a 'return', a 'delay' or a 'run'" });
-    if (rule.run !== undefined) checkAction(rule.run, [...at, 'run'], errors);
-    const unknown = rule.caller === undefined ? undefined : wrongCaller(rule.caller);
-    if (unknown !== undefined) wrong('caller', unknown);
-    checkPlaces(rule, wrong);
-    if (typeof rule.pages === 'string' && pagesOf(rule.pages) === null) wrong('pages', BACKWARDS);
-    if (rule.then !== undefined) checkRules(rule.then, [...at, 'then'], check);
-  }
-}
+const ERRNOS = Object.keys(errno).filter((name) => /^E[A-Z0-9]+$/.test(name));
+const A_RET = 'a number, or the name of an errno,';
+const ret = v.union([integer(), words([...ERRNOS, ...ERRNOS.map((name) => `-${name}`)])], wanted(A_RET));
+const count = integer(0);
+const A_PAGE = 'a page, as 3, or pages, as 0-7,';
+const pages = v.union([integer(0, MAX_PAGES), match(/^\d+(-\d+)?$/, A_PAGE)], wanted(A_PAGE));
+const A_TIME = 'a time, as 20us, 5ms or 1s,';
+const HEX = 'hexadecimal bytes';
+const sessionState = words(['open', 'ended']);
+const POINT = words(FAULT_POINTS.map(({ name }) => name));
+const phase = words<FaultPhase>([...PHASES, 'wire']);
+const returns = words<FaultReturn>([...new Set(FAULT_POINTS.flatMap((point) => point.returns))]);
 
-function checkPoint(
-  rule: Rule,
-  info: FaultPointInfo,
-  { wrong, profile }: { wrong: Wrong; profile: ProfileName },
-): void {
-  const { name, returns, sleeps, layer } = info;
-  checkPhase(rule.phase, info, (message) => wrong('phase', message), profile);
-  if (rule.return !== undefined && returnAt(name, rule.return) === undefined) {
-    const asked = asList(rule.return).join(' or ');
-    wrong('return', `${name} cannot return ${asked}; it can return: ${returns.join(', ') || 'nothing'}`);
-  }
-  if (rule.bytes !== undefined && layer === 'kernel' && !COPIES.includes(name))
-    wrong('bytes', `'bytes' means nothing for ${name}; it is for: ${COPIES.join(', ')}`);
-  if (layer === 'wire') checkWirePoint(rule, name, { wrong, profile });
-  for (const key of ['delay', 'run'] as const) {
-    if (layer !== 'wire' && rule[key] !== undefined && !sleeps)
-      wrong(key, `${name} stands in an atomic step: no delay and no action is possible there`);
-  }
-}
+/** Limits of the daemon, by their names in plans. */
+export const PLAN_LIMITS = {
+  frame_bytes: 'frameBytes',
+  queue_calls: 'queueCalls',
+  queue_bytes: 'queueBytes',
+  unsent_bytes: 'unsentBytes',
+  sessions: 'sessions',
+  threads: 'threads',
+  files: 'files',
+  mappings: 'mappings',
+  call_steps: 'callSteps',
+} as const;
+export type PlanLimit = keyof typeof PLAN_LIMITS;
 
-/** Points at which some bytes are done before the failure. */
-const COPIES: readonly string[] = ['device_copy', 'copy_from_user', 'copy_to_user'];
-const BACKWARDS = 'pages end before they begin; write 3, or 0-7';
-const WIRE_KEYS = ['session', 'while'] as const;
-/** Keys that mean nothing for a frame, but where a point takes them. */
-const NOT_OF_FRAMES = ['page', 'caller', 'run', 'bytes', 'delay', 'while'] as const;
+const limit = may(integer(1));
+const MACHINE = keys({
+  profile: may(
+    words(PROFILES.flatMap(({ name, aliases }) => [name as string, ...aliases])),
+    "Whose kernel's semantics it has: 6.12 (the default), 6.19 or 7.3, or a version that behaves as one of them.",
+  ),
+  path: may(words(PATH_NAMES)),
+  seed: may(count),
+  scheduler: may(words(['round-robin', 'random'])),
+  coherent: may(flag),
+  swap_mib: may(count),
+  ram_mib: may(integer(1)),
+  huge_pages: may(count),
+  thp: may(words(['always', 'madvise', 'never'])),
+  served: may(
+    flag,
+    'A daemon serves it, and all calls are frames. So it is anyway where a rule or a step is about sessions.',
+  ),
+  limits: may(
+    keys(Object.fromEntries(Object.keys(PLAN_LIMITS).map((name) => [name, limit])) as Record<PlanLimit, typeof limit>),
+    'Of that daemon.',
+  ),
+});
+/** What a plan's machine is; what is left out is the default of `dmirror`. */
+export type PlanMachine = v.InferInput<typeof MACHINE>;
 
-/** A rule about a place where nobody comes by would never strike, and nobody would see why. */
-function checkPhase(
-  phase: Rule['phase'],
-  info: FaultPointInfo,
-  wrong: (message: string) => void,
-  profile: ProfileName,
-): void {
-  const there = phasesIn(info, profile);
-  if (phase === undefined || there.includes(phase)) return;
-  const others = info.profiles[phase] ?? [];
-  const where = others.length === 0 ? '' : ` in profile ${profile}, but in ${others.join(' and ')}`;
-  wrong(`${info.name} is never in phase ${phase}${where}; it is in: ${there.join(', ')}`);
-}
+const EXPECT = keys({
+  ret: may(ret, 'What the call returns: a number, or an errno by its name.'),
+  cpages: may(count),
+  faults: may(count),
+  signal: may(count, 'Signal number of a load or store; 0 for none.'),
+  memory: may(integer(), "Each page of the step's memory holds this value plus its number."),
+  data: may(integer(), "What the command stored at `ptr` is this value plus the page's number."),
+  page_table: may(text, 'As `inspect page_table` has it, one line for equal neighbours.'),
+  snapshot: may(
+    v.union([integer(), match(/^([0-9a-f]{2})*$/, HEX)], wanted(HEX)),
+    'Snapshot bytes in hexadecimal, as SNAPSHOT stored them.',
+  ),
+  walks: may(count, 'Counter of page table work, of this step alone; so are resumptions and remote_faults.'),
+  resumptions: may(count),
+  remote_faults: may(count),
+  fired: may(named(count), 'How often rules have fired so far, by name.'),
+  error: may(
+    words<string>(ERRORS),
+    'Code of the protocol error that came for it, `disconnected` when the session was lost, `stuck` when it never returns, `none`.',
+  ),
+  session: may(sessionState, "What has become of the step's session."),
+  sessions: may(named(sessionState), 'What has become of sessions, by name.'),
+});
+/** What must hold after a step, or (`fired`) after the plan. */
+export type Expect = v.InferInput<typeof EXPECT>;
 
-function checkWirePoint(rule: Rule, name: string, { wrong, profile }: { wrong: Wrong; profile: ProfileName }): void {
-  const wire = FAULT_POINTS.filter(({ layer }) => layer === 'wire');
-  for (const key of NOT_OF_FRAMES) {
-    const takers = wire.filter(({ takes }) => takes.includes(key)).map((info) => info.name);
-    if (rule[key] === undefined || takers.includes(name)) continue;
-    wrong(key, `'${key}' means nothing for ${name}${takers.length === 0 ? '' : `; it is for: ${takers.join(', ')}`}`);
-  }
-  const at = faultPoint(rule.while?.point);
-  if (at === undefined) return;
-  if (!at.sleeps) wrong('while', `${at.name} stands in an atomic step: no session can go there`);
-  checkPhase(rule.while!.phase, at, (message) => wrong('while', message), profile);
+const STEP_KEYS = {
+  do: words(VERBS),
+  process: may(text),
+  session: may(text, 'Of `process` and `drop`: which one, `main` unless given.'),
+  device: may(text),
+  on: may(text, 'Name of a mapping.'),
+  pages: may(pages, '`3`, or `0-7`; all pages of the mapping unless given.'),
+  name: may(text, 'Of what `map`, `open`, `fork` and `process` make.'),
+  prot: may(words<string>(['none', 'r', 'rw'])),
+  advice: may(words(Object.keys(ADVICE))),
+  value: may(integer()),
+  shared: may(flag),
+  huge: may(flag, 'Aligned to 2 MiB, with MADV_HUGEPAGE.'),
+  minor: may(integer(0, 3)),
+  dialect: may(text),
+  file: may(flag),
+  expect: may(EXPECT),
+};
+/** One call, or several at once. Names are of things that earlier steps made. */
+export interface Step extends v.InferInput<v.StrictObjectSchema<typeof STEP_KEYS, undefined>> {
+  /** Of `together`: steps whose calls are issued at once, each from a thread of its own. */
+  steps?: Step[];
 }
+const LAZY_STEP: v.GenericSchema<Step> = v.lazy(() => STEP);
+export const STEP: v.GenericSchema<Step> = keys({
+  ...STEP_KEYS,
+  steps: may(list(LAZY_STEP), 'Of `together`: steps whose calls are issued at once, each from a thread of its own.'),
+});
 
-/** All steps of a plan, those of `together` and `run` included. */
-export function allSteps(steps: readonly Step[]): Step[] {
-  return steps.flatMap((step) => [step, ...allSteps(step.steps ?? [])]);
+const RULE_KEYS = {
+  name: may(text),
+  point: v.pipe(some(POINT), v.description('One, or several that share the knobs and the count of hits.')),
+  phase: may(phase),
+  caller: may(text, "Only while this function of the kernel is on the stack, by the kernel's name or ours."),
+  process: may(text),
+  fd: may(
+    text,
+    'An open file of the plan. Without it, and without `scope: machine`, the first file that the setup opens.',
+  ),
+  scope: may(words(['file', 'machine'])),
+  session: may(text, "Of the interface: whose frames; `main` unless given, everybody's with `scope: machine`."),
+  device: may(integer(0, 3)),
+  command: may(text),
+  dialect: may(text),
+  on: may(text, 'Name of a mapping, with `pages` the part of it: only while one of its pages is worked on.'),
+  pages: may(pages),
+  addresses: may(
+    match(/^0x[0-9a-f]+-0x[0-9a-f]+$/i, 'a range of addresses, as 0x1000-0x3000,'),
+    'As `on`, by address: `0x1000-0x3000`, the end not among them.',
+  ),
+  page: may(count, 'The page of the call, from 0.'),
+  nth: may(integer(1), 'The nth matching hit, from 1.'),
+  probability: may(integer(0, 100)),
+  interval: may(count),
+  times: may(integer(-1)),
+  space: may(count),
+  after: may(text, 'Only once the rule of this name has struck.'),
+  return: may(some(returns), 'Of several, each point returns the first that it can.'),
+  bytes: may(count, 'Bytes that a short copy does first.'),
+  delay: may(
+    v.union([count, match(/^\d+(\.\d+)?(us|ms|s)$/, A_TIME)], wanted(A_TIME)),
+    'Virtual microseconds, or with `ms`.',
+  ),
+  run: may(STEP, "A step of somebody else's, there and then."),
+  while: may(
+    keys({ point: POINT, phase: may(words<PhaseName>(PHASES)), page: may(count), nth: may(integer(1)) }),
+    'Of `session_drop`: where the call is in the kernel when its session goes.',
+  ),
+};
+/** One fault. Everything in it narrows where it strikes, says how often, or what it does. */
+export interface Rule extends v.InferInput<v.StrictObjectSchema<typeof RULE_KEYS, undefined>> {
+  /** Rules that wait until this one has struck. */
+  then?: Rule[];
 }
+const LAZY_RULE: v.GenericSchema<Rule> = v.lazy(() => RULE);
+export const RULE: v.GenericSchema<Rule> = keys({
+  ...RULE_KEYS,
+  // biome-ignore lint/suspicious/noThenProperty: the word of the plan language
+  then: may(list(LAZY_RULE), 'Rules that wait until this one has struck.'),
+});
+
+export const PLAN = keys({
+  name: text,
+  about: may(text),
+  machine: may(MACHINE),
+  selftest: may(text, 'Instead of setup and steps: a case of the suite, run as it is.'),
+  setup: may(list(STEP)),
+  rules: may(list(RULE)),
+  steps: may(list(STEP)),
+  expect: may(EXPECT),
+});
+/** A plan, in YAML or as an object. */
+export type Plan = v.InferInput<typeof PLAN>;

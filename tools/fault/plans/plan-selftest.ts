@@ -7,9 +7,10 @@ import { limitsOf, Served } from '../wire/served.js';
 import { endSessions, ServedTransport } from '../wire/served-transport.js';
 import { WireRules } from '../wire/wire-rules.js';
 import { givenOptions, profileOf } from './plan-machine.js';
+import { isServed } from './plan-parts.js';
 import { compileRules } from './plan-rules.js';
 import type { PlanOutcome, PlanRunOptions } from './plan-run.js';
-import { isServed, type Plan } from './plan-types.js';
+import type { Plan } from './plan-schema.js';
 import { MAIN_SESSION } from './plan-words.js';
 import { PlanNameError, PlanWorld } from './plan-world.js';
 

@@ -1,12 +1,13 @@
 import { emptyMachine } from '../../../driver/check/index.js';
+import { waitReport } from '../../../driver/sys/machine/wait-report.js';
 import type { Thread } from '../../../driver/sys/processes/thread.js';
 import { endSessions } from '../wire/served-transport.js';
 import { WireRules } from '../wire/wire-rules.js';
+import { allSteps } from './plan-check.js';
 import type { Issued } from './plan-door.js';
 import { checkExpect, checkFired, checkSessions, type StatsBefore } from './plan-expect.js';
 import { compileRules } from './plan-rules.js';
-import { allSteps } from './plan-schema.js';
-import type { Plan, Step } from './plan-types.js';
+import type { Plan, Step } from './plan-schema.js';
 import { MAIN_SESSION, madeBy } from './plan-words.js';
 import { LostNameError, type PlanWorld, pattern, type StepCall } from './plan-world.js';
 
@@ -15,12 +16,18 @@ interface Place {
   readonly before: StatsBefore;
 }
 
+/** What a plan expects of a call that never returns. */
+const STUCK = 'stuck';
+
 /** What it is about was never made. */
 const LOST: Issued = { result: null, error: 'lost' };
 
 /** Setup without faults, then the steps with them, then proof that nothing is left. */
 export class PlanRun {
   readonly failures: string[] = [];
+
+  /** A call never returns, as the plan expects: its process can't go either. */
+  private isHeldUp = false;
 
   constructor(
     private readonly plan: Plan,
@@ -43,7 +50,7 @@ export class PlanRun {
     };
     checkFired(plan.expect ?? {}, world, compare);
     checkSessions(plan.expect ?? {}, world, compare);
-    if (!this.isOver) this.tearDown();
+    if (!this.isOver && !this.isHeldUp) this.tearDown();
   }
 
   private arm(seed: number): void {
@@ -141,11 +148,22 @@ export class PlanRun {
   /** What came of one call, against what was expected. */
   private judge(step: Step, issued: Issued, { label, before }: Place): void {
     const { world } = this;
-    if (issued.result === null && issued.error === null)
-      world.watch.violated('stuck', `${step.do} never returned`, { after: label });
+    const isStuck = issued.result === null && issued.error === null;
+    if (isStuck && step.expect?.error === STUCK) this.isHeldUp = true;
+    else if (isStuck)
+      world.watch.violated('stuck', `${step.do} never returned: ${this.blockedText()}`, { after: label });
     if (step.expect === undefined || this.isOver) return;
-    const wrong = checkExpect(step.expect, { step, issued, world, before });
+    const ended = isStuck ? { result: null, error: STUCK } : issued;
+    const wrong = checkExpect(step.expect, { step, issued: ended, world, before });
     this.failures.push(...wrong.map((line) => `${label}: ${line}`));
+  }
+
+  /** Who waits for what, and who holds it: a run that has nothing to do says so. */
+  private blockedText(): string {
+    const { machine } = this.world;
+    return (
+      waitReport(machine, machine.kernel.scheduler.run().blocked).replaceAll('\n', '; ') || 'nobody waits for anything'
+    );
   }
 
   /** A session that no rule struck and no step dropped has lost nothing and heard no complaint that was not expected. */

@@ -69,6 +69,7 @@ export const ERRORS = [
   'none',
   'disconnected',
   'lost',
+  'stuck',
   'bad-frame',
   'bad-message',
   'bad-hello',

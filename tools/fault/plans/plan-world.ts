@@ -14,7 +14,8 @@ import type { CallArg, CallResult } from '../../../uapi/system-call.js';
 import type { Served } from '../wire/served.js';
 import type { ServedSession } from '../wire/served-session.js';
 import { DirectDoor, type Door, type DoorCall, type Issued, ServedDoor } from './plan-door.js';
-import { pagesOf, type Step } from './plan-types.js';
+import { pagesOf } from './plan-parts.js';
+import type { Step } from './plan-schema.js';
 import { ADVICE, COMMANDS, MAIN_SESSION, madeBy, PROTECTION } from './plan-words.js';
 
 const PAGE_SIZE = mman.PAGE_SIZE;
@@ -34,7 +35,7 @@ export class LostNameError extends Error {
   override readonly name = 'LostNameError';
 }
 
-export interface Mapping {
+interface Mapping {
   readonly process: string;
   readonly addr: number;
   readonly npages: number;
@@ -42,7 +43,7 @@ export interface Mapping {
   readonly mirror: number;
 }
 
-export interface OpenDevice {
+interface OpenDevice {
   readonly process: string;
   readonly fd: number;
   readonly dialect: string;

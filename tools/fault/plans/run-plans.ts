@@ -1,4 +1,3 @@
-import { DEFECTS, type DefectName } from '../../../driver/inject/defects.js';
 import { DEFAULT_PROFILE } from '../../../driver/mm/profile.js';
 import { MachinePool } from '../../../driver/sys/machine/machine-pool.js';
 import type { PathName } from '../../../uapi/path-name.js';
@@ -9,12 +8,14 @@ import type { Output } from '../../output.js';
 import { pathsOf } from '../../path-option.js';
 import { junitXml } from '../../report/junit.js';
 import { KtapWriter } from '../../report/ktap.js';
+import { defectNames } from '../defect-option.js';
 import { loadPlan } from './plan-parse.js';
 import type { PlanResult } from './plan-result.js';
 import { runPlan } from './plan-run.js';
+import type { Plan } from './plan-schema.js';
 import { PlanNameError } from './plan-world.js';
 
-export interface RunPlansOptions {
+interface RunPlansOptions {
   readonly path?: PathName;
   /** Instead of the plan's. */
   readonly profile?: string | undefined;
@@ -24,28 +25,32 @@ export interface RunPlansOptions {
   readonly junit?: string;
 }
 
+/** One run of a plan file, with the seed of the command line. */
+interface FileResult {
+  readonly file: string;
+  readonly ms: number;
+  readonly result: PlanResult;
+  readonly seed: number | undefined;
+}
+
 /** `dmirror fault run`: every plan on its path, or on both. 0, 1 with failures, 2 when a plan is wrong. */
 export async function runPlans(files: readonly string[], options: RunPlansOptions, output: Output): Promise<number> {
-  for (const name of options.defect) {
-    if (!(name in DEFECTS))
-      throw new UsageError(`there is no defect '${name}'`, `they are: ${Object.keys(DEFECTS).join(', ')}`);
-  }
+  const defects = defectNames(options.defect);
   const profile = options.profile === undefined ? undefined : profileOption(options.profile);
-  const plans = files.map((file) => ({ file, plan: loadPlan(file, profile) }));
+  const plans = files.map((file) => ({ file, plan: seeded(loadPlan(file, profile), options.seed) }));
   const junit = options.junit === undefined ? null : output.file('--junit', options.junit);
   const at = new Date();
   const { stop } = output;
   stop.watch();
   const pool = new MachinePool();
-  const results: { file: string; ms: number; result: PlanResult }[] = [];
+  const results: FileResult[] = [];
   for (const { file, plan } of plans) {
     for (const path of pathsOf(options.path ?? plan.machine?.path)) {
       if (await stop.look()) break;
       const started = output.now();
       try {
-        const defects = options.defect as DefectName[];
         const result = await runPlan(plan, { path, seed: options.seed, defects, pool });
-        results.push({ file, ms: output.now() - started, result });
+        results.push({ file, ms: output.now() - started, result, seed: options.seed });
       } catch (error) {
         if (error instanceof PlanNameError)
           throw new UsageError(`${file}: ${error.message}`, 'names are made by earlier steps');
@@ -57,27 +62,33 @@ export async function runPlans(files: readonly string[], options: RunPlansOption
     for (const { file, result } of results)
       output.out(JSON.stringify({ schemaVersion: 1, type: 'plan', file, ...result }));
   else writeKtap(results, output);
-  const cases = results.map(({ file, ms, result }) => junitResult(file, ms, result));
-  junit?.write(junitXml(cases, { name: 'dmirror fault run', at, properties: { seed: options.seed, profile } }));
+  junit?.write(
+    junitXml(results.map(junitResult), { name: 'dmirror fault run', at, properties: { seed: options.seed, profile } }),
+  );
   const failed = results.filter(({ result }) => result.status === 'fail').length;
   output.err(`${results.length - failed} passed, ${failed} failed`);
   return failed > 0 ? EXIT.fail : EXIT.pass;
 }
 
-function writeKtap(results: readonly { file: string; result: PlanResult }[], output: Output): void {
+function writeKtap(results: readonly FileResult[], output: Output): void {
   const ktap = new KtapWriter(output.out);
   ktap.open(results.length);
-  ktap.diagnostic(`faults injected: ${results.map(({ result }) => `${result.name}: ${faultsOf(result)}`).join('; ')}`);
-  for (const { file, result } of results) {
-    const diagnostics = result.status === 'fail' ? planFailureLines(file, result) : [`token: ${result.token}`];
+  for (const one of results) {
+    const { result } = one;
+    const diagnostics = result.status === 'fail' ? planFailureLines(one) : [`faults injected: ${faultsOf(result)}`];
     ktap.result({ name: `${result.path}.${result.name}`, status: result.status, diagnostics });
   }
   if (output.stop.isRequested) ktap.diagnostic('interrupted');
   ktap.close();
 }
 
+/** A seed of the command line decides who runs when, and what has a probability, unless the plan names a scheduler. */
+function seeded(plan: Plan, seed: number | undefined): Plan {
+  return seed === undefined ? plan : { ...plan, machine: { scheduler: 'random', ...plan.machine, seed } };
+}
+
 /** What went wrong in a plan, the injected faults first. */
-export function planFailureLines(file: string, result: PlanResult): string[] {
+function planFailureLines({ file, result, seed }: FileResult): string[] {
   const defects = result.defects.map((name) => ` --defect ${name}`).join('');
   const profile = result.profile === DEFAULT_PROFILE.name ? '' : ` --profile ${result.profile}`;
   return [
@@ -85,7 +96,7 @@ export function planFailureLines(file: string, result: PlanResult): string[] {
     ...result.failures,
     ...result.violations.map(({ kind, message, after }) => `${kind}: ${message} (after ${after})`),
     ...codePaths(result),
-    `rerun: npx --no-install dmirror fault run ${shellQuote(file)} --path ${result.path}${profile} --seed ${result.seed}${defects}`,
+    `rerun: npx --no-install dmirror fault run ${shellQuote(file)} --path ${result.path}${profile}${seed === undefined ? '' : ` --seed ${seed}`}${defects}`,
     `token: ${result.token}`,
   ];
 }
@@ -105,8 +116,9 @@ export function faultsOf({ fired }: Pick<PlanResult, 'fired'>): string {
   return texts.length > 6 ? `${texts.slice(0, 6).join(', ')} and ${texts.length - 6} more` : texts.join(', ') || 'none';
 }
 
-function junitResult(file: string, ms: number, result: PlanResult): Parameters<typeof junitXml>[0][number] {
-  const lines = planFailureLines(file, result);
+function junitResult(one: FileResult): Parameters<typeof junitXml>[0][number] {
+  const { ms, result } = one;
+  const lines = planFailureLines(one);
   const base = { name: `plans.${result.name}`, suite: 'plans', path: result.path, ms };
   if (result.status === 'pass') return { ...base, status: 'pass' };
   return { ...base, status: 'fail', message: lines[0]!, diagnostics: lines };

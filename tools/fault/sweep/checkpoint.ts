@@ -1,4 +1,4 @@
-import { type Arena, Snapshot, Watch } from '../../../driver/check/index.js';
+import { type Arena, type Snapshot, Watch } from '../../../driver/check/index.js';
 import type { MachineOptions } from '../../../driver/sys/machine/machine-options.js';
 import type { MachinePool } from '../../../driver/sys/machine/machine-pool.js';
 import type { SelftestCase } from '../../../tests/selftests/case.js';
@@ -78,7 +78,7 @@ export async function advance(
   );
   if (!(await Promise.race([parked, ended]))) return null;
   const watches = booted.map(({ watch }) => watch);
-  return { log, watches, snapshots: watches.map((watch) => new Snapshot(watch.machine, { watch, arena })), arena };
+  return { log, watches, snapshots: booted.map((one) => one.snapshot({ watch: one.watch, arena })), arena };
 }
 
 /** Goes through the clean run of a case, from one checkpoint to the next. */

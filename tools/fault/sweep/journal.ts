@@ -3,10 +3,10 @@ import { appendFileSync, existsSync, readdirSync, readFileSync, rmSync, statSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { TaskResult } from './sweep-pool.js';
+import type { TaskResult } from './sweep-worker.js';
 
 /** What came of one task of a sweep: numbers of its case and of its slice. */
-export interface JournalLine {
+interface JournalLine {
   readonly job: number;
   readonly slice: number;
   readonly result: TaskResult;

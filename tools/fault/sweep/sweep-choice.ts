@@ -35,7 +35,7 @@ export function chooseRuns(
 }
 
 /** Hits of each machine before each call at rest, as `InjectEngine.hitCounts` has them. */
-export type RestCounts = readonly (readonly Int32Array[])[];
+type RestCounts = readonly (readonly Int32Array[])[];
 
 /** The last call at rest before any of these strikes on any machine. */
 function restBefore(injections: readonly Injection[], rests: RestCounts): number {

@@ -67,6 +67,8 @@ export interface SliceResult {
 
 /** All runs of one case. */
 export interface JobResult extends SliceResult, SweepJob {
+  /** Runs that an interrupted sweep has not come to. */
+  readonly left: number;
   readonly skipped: boolean;
   readonly hits: Readonly<Record<string, number>>;
 }
@@ -86,7 +88,7 @@ export class Sweeper {
   async run(job: SweepJob): Promise<JobResult> {
     const clean = await this.clean(job);
     const isOver = this.options.first && clean.findings.length > 0;
-    return mergeResults(job, clean, isOver ? [] : [await this.slice(job, clean.chosen)]);
+    return mergeResults(job, clean, { slices: isOver ? [] : [await this.slice(job, clean.chosen)], left: 0 });
   }
 
   async clean(job: SweepJob): Promise<CleanResult> {
@@ -168,10 +170,10 @@ function siteName({ point, phase }: SiteCount, profile: ProfileName): string {
 export function mergeResults(
   job: SweepJob,
   { skipped, hits, findings }: CleanResult,
-  slices: readonly SliceResult[],
+  { slices, left }: { slices: readonly SliceResult[]; left: number },
 ): JobResult {
   const runs = slices.reduce((sum, slice) => sum + slice.runs, 1);
-  return { ...job, runs, skipped, hits, findings: [...findings, ...slices.flatMap((slice) => slice.findings)] };
+  return { ...job, runs, left, skipped, hits, findings: [...findings, ...slices.flatMap((slice) => slice.findings)] };
 }
 
 export function ruleOf({ point, phase, nth, returns }: Injection, index: number): InjectRule {

@@ -1,9 +1,14 @@
 import type { Journal } from './journal.js';
 import { type CleanResult, type JobResult, mergeResults, type SliceResult, type SweepJob } from './sweep-job.js';
-import type { SweepTask, TaskResult } from './sweep-pool.js';
+import type { SweepTask, TaskResult } from './sweep-worker.js';
 
 /** Runs of one task: few enough that Ctrl-C is answered at once, and that no worker idles at the end while another works. */
 const SLICE_RUNS = 32;
+/** How many there are in slice `i` of a case. */
+function runsOf({ chosen }: CleanResult, i: number): number {
+  return Math.min(SLICE_RUNS, chosen.length - i * SLICE_RUNS);
+}
+
 /** Number of a clean run among the slices of its case, in the journal. */
 const CLEAN = -1;
 
@@ -63,13 +68,15 @@ export class SweepState {
     for (const wake of this.waiting.splice(0)) wake();
   }
 
-  /** Cases that are done, in order. */
+  /** Cases that were begun, in order. */
   results(): JobResult[] {
     return this.states.flatMap((state) => {
       const { job, clean } = state;
       const slices = this.slicesThatCount(state);
-      if (clean === undefined || slices.some((slice) => typeof slice !== 'object')) return [];
-      return [mergeResults(job, clean, slices as SliceResult[])];
+      if (clean === undefined) return [];
+      const done = slices.filter((slice) => typeof slice === 'object');
+      const left = slices.reduce((sum, slice, i) => (typeof slice === 'object' ? sum : sum + runsOf(clean, i)), 0);
+      return [mergeResults(job, clean, { slices: done, left })];
     });
   }
 

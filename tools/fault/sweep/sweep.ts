@@ -1,21 +1,23 @@
-import { DEFECTS, type DefectName } from '../../../driver/inject/defects.js';
 import { INJECT_POINTS, phasesIn } from '../../../driver/inject/inject-points.js';
 import type { ProfileName } from '../../../driver/mm/profile.js';
 import type { PathName } from '../../../uapi/path-name.js';
 import { EXIT, UsageError } from '../../exit-code.js';
 import { globToRegExp } from '../../glob.js';
 import { profileOption } from '../../kernel-profile.js';
+import { nearest } from '../../nearest.js';
 import type { Output } from '../../output.js';
 import { pathsOf } from '../../path-option.js';
 import { junitXml } from '../../report/junit.js';
 import { KtapWriter } from '../../report/ktap.js';
 import type { CaseResult } from '../../report/runner.js';
+import { workOff } from '../../worker-pool.js';
+import { defectNames } from '../defect-option.js';
 import { casesOf } from './cases.js';
 import { findingLines } from './finding-text.js';
 import { buildId, Journal } from './journal.js';
 import type { JobResult, SweepJob, SweepOptions } from './sweep-job.js';
-import { runTasks } from './sweep-pool.js';
 import { SweepState } from './sweep-state.js';
+import { type SweepTask, sweepWork, type TaskResult } from './sweep-worker.js';
 
 export interface SweepCommand {
   readonly seed: number;
@@ -39,7 +41,10 @@ export async function sweep(names: readonly string[], command: SweepCommand, out
   const jobs = jobsOf(names, { path: command.path, profile: options.profile });
   const journal = Journal.open({ build: buildId(), options, jobs }, { fresh: command.fresh });
   const state = new SweepState(jobs, journal, options.first);
-  if (state.doneRuns > 0) output.err(`resumed: ${state.doneRuns} runs were done before`);
+  if (state.doneRuns > 0) {
+    output.err(`resumed: ${state.doneRuns} runs were done before`);
+    output.err(`they are kept in ${journal.file}; --fresh begins anew`);
+  }
   void output.stop.watch().whenRequested.then(() => {
     state.isStopped = true;
   });
@@ -51,8 +56,10 @@ export async function sweep(names: readonly string[], command: SweepCommand, out
     output.progress.update({ done, total, isTotalOpen, failed: failed.size, name });
   };
   show('');
-  await runTasks({
-    options,
+  await workOff<SweepTask, TaskResult>({
+    module: new URL('./sweep-worker.js', import.meta.url),
+    data: options,
+    here: () => sweepWork(options),
     workers: command.workers,
     take: () => state.take(),
     onResult(task, result) {
@@ -70,9 +77,10 @@ export async function sweep(names: readonly string[], command: SweepCommand, out
     }),
   );
   report(finished, { command, output, total: jobs.length, ms: output.now() - started });
-  if (finished.length < jobs.length) {
+  const left = jobs.length - finished.filter(({ left }) => left === 0).length;
+  if (left > 0) {
     output.err(
-      `interrupted: ${jobs.length - finished.length} cases are left; ${state.doneRuns} runs are kept in ${journal.file}: the same command goes on with them, with --fresh it begins anew`,
+      `interrupted: ${left} cases are left; ${state.doneRuns} runs are kept in ${journal.file}: the same command goes on with them, with --fresh it begins anew`,
     );
     return EXIT.fail;
   }
@@ -81,11 +89,7 @@ export async function sweep(names: readonly string[], command: SweepCommand, out
 }
 
 function optionsOf({ profile, seed, pages, rounds, all, pairs, defect, first }: SweepCommand): SweepOptions {
-  for (const name of defect) {
-    if (!(name in DEFECTS))
-      throw new UsageError(`there is no defect '${name}'`, `they are: ${Object.keys(DEFECTS).join(', ')}`);
-  }
-  return { profile: profileOption(profile), seed, pages, rounds, all, pairs, first, defects: defect as DefectName[] };
+  return { profile: profileOption(profile), seed, pages, rounds, all, pairs, first, defects: defectNames(defect) };
 }
 
 /** A name is a case, a suite, the front part of names, or a pattern. */
@@ -100,8 +104,11 @@ export function jobsOf(
     const found = cases.filter(
       (c) => c.name === name || c.name.startsWith(`${name}.`) || c.suite === name || pattern.test(c.name),
     );
-    if (found.length === 0)
-      throw new UsageError(`no case matches '${name}'`, 'see the names with `dmirror selftest --list`');
+    if (found.length === 0) {
+      const near = nearest(name, [...new Set(cases.flatMap((c) => [c.name, c.suite]))]);
+      const meant = near === undefined ? '' : ` (did you mean '${near}'?)`;
+      throw new UsageError(`no case matches '${name}'${meant}`, 'see the names with `dmirror selftest --list`');
+    }
     for (const c of found) chosen.add(c.name);
   }
   const paths = pathsOf(path);
@@ -109,13 +116,21 @@ export function jobsOf(
   return paths.flatMap((p) => used.map((c) => ({ name: c.name, path: p })));
 }
 
-function junitResult({ name, path, findings, skipped }: JobResult): CaseResult {
+/** Why no finding says nothing of a case. */
+function reasonToSkip({ skipped, left }: JobResult): string | undefined {
+  if (skipped) return 'the case skips itself';
+  return left > 0 ? `interrupted, ${left} runs are left` : undefined;
+}
+
+function junitResult(result: JobResult): CaseResult {
+  const { name, path, findings } = result;
   const base = { name: `sweep.${name}`, suite: 'sweep', path, ms: 0 };
   if (findings.length > 0) {
     const message = `${findings.length} findings`;
     return { ...base, status: 'fail', message, diagnostics: findings.flatMap(findingLines) };
   }
-  return skipped ? { ...base, status: 'skip', reason: 'the case skips itself' } : { ...base, status: 'pass' };
+  const reason = reasonToSkip(result);
+  return reason === undefined ? { ...base, status: 'pass' } : { ...base, status: 'skip', reason };
 }
 
 function report(
@@ -154,11 +169,13 @@ function writeKtap(
   const ktap = new KtapWriter(output.out);
   ktap.open(results.length);
   ktap.diagnostic('faults injected: one a run (two with --pairs), at the sites listed at the end');
-  for (const { name, path, findings, skipped, runs } of results) {
+  for (const result of results) {
+    const { name, path, findings, runs } = result;
+    const reason = reasonToSkip(result);
     ktap.result({
       name: `${path}.${name}`,
-      status: findings.length > 0 ? 'fail' : skipped ? 'skip' : 'pass',
-      ...(skipped ? { reason: 'the case skips itself' } : {}),
+      status: findings.length > 0 ? 'fail' : reason === undefined ? 'pass' : 'skip',
+      ...(reason === undefined ? {} : { reason }),
       diagnostics: [...findings.flatMap(findingLines), `runs: ${runs}`],
     });
   }

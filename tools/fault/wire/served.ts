@@ -7,7 +7,7 @@ import type { MachineOptions } from '../../../driver/sys/machine/machine-options
 import type { Process } from '../../../driver/sys/processes/process.js';
 import { packFrame } from '../../../uapi/wire/codec.js';
 import { PROTOCOL_VERSION, REQUEST, type Reply } from '../../../uapi/wire/message.js';
-import { PLAN_LIMITS, type PlanLimit, type PlanMachine } from '../plans/plan-types.js';
+import { PLAN_LIMITS, type PlanLimit, type PlanMachine } from '../plans/plan-schema.js';
 import { Asked, ServedSession } from './served-session.js';
 import type { WirePoint } from './wire-points.js';
 import type { FrameInfo, WireRule, WireRules } from './wire-rules.js';
@@ -28,7 +28,7 @@ interface PutOff {
   readonly act: () => void;
 }
 
-export interface ServedOptions {
+interface ServedOptions {
   readonly machine: Partial<MachineOptions>;
   readonly limits?: Partial<Limits>;
 }

@@ -17,7 +17,7 @@ const PAGE_SIZE = 4096;
 const SETTLE_MS = 2000;
 
 /** How one run with one mistreated frame ended. */
-export interface WireResult {
+interface WireResult {
   readonly kind: WireFault | null;
   readonly nth: number;
   readonly path: PathName;

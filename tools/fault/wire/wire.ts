@@ -5,9 +5,10 @@ import type { Output } from '../../output.js';
 import { junitXml } from '../../report/junit.js';
 import { KtapWriter } from '../../report/ktap.js';
 import type { CaseResult } from '../../report/runner.js';
+import { definePlan } from '../plans/plan-parts.js';
 import type { PlanResult } from '../plans/plan-result.js';
 import { runPlan } from '../plans/plan-run.js';
-import { definePlan, type Plan, type Rule } from '../plans/plan-types.js';
+import type { Plan, Rule } from '../plans/plan-schema.js';
 import { faultsOf } from '../plans/run-plans.js';
 import { jobsOf } from '../sweep/sweep.js';
 import { WIRE_POINTS, type WirePoint } from './wire-points.js';
@@ -53,7 +54,7 @@ interface WireRun {
   readonly result: PlanResult;
 }
 
-export interface WireOptions {
+interface WireOptions {
   readonly paths: readonly PathName[];
   readonly json: boolean;
   readonly junit?: string | undefined;

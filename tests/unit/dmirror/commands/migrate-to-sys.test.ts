@@ -102,6 +102,7 @@ describe('the way back', () => {
     expect(onBothPaths(run)).toMatchInlineSnapshot(`
       "
       +folio?
+      * collect: PTE 0 DPRIV-W; refs 2/1
       +anon_vma
       notifier CLEAR 0-1
       +invalidate
@@ -111,9 +112,9 @@ describe('the way back', () => {
       +ptl
       -ptl
       -anon_vma
-      * device-range: PTE 0 MIG-W; refs 1/0
       +folio?
-      * device-pages: PTE 0 MIG-W; refs 1/0
+      * copy: PTE 0 MIG-W; refs 1/0
+      * pages: PTE 0 MIG-W; refs 1/0
       +anon_vma
       +ptl
       -ptl
@@ -122,6 +123,7 @@ describe('the way back', () => {
       +dev_lock
       -dev_lock
       -folio
+      * finalize: PTE 0 PRESENT W; refs 1/1
       "
     `);
   });

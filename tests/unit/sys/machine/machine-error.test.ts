@@ -7,7 +7,7 @@ it('names the seed, who waits for what, and the cause', () => {
   const { main } = machine.createProcess();
   ret(main, 'fork');
   expect(() => machine.call(main, 'wait', -1)).toThrow(
-    /^wait of thread 1 does not return: deadlock\nseed 5\ntask 1\/1 waits for child of 1/,
+    /^wait of thread 1 does not return: deadlock\nseed 5\n1\/1 in wait waits for child of 1\n/,
   );
 });
 

@@ -1,30 +1,10 @@
-/** Kinds of trace events. `detail` and the numbers mean what the table in `driver/core/README.md` says. */
-export type TraceKind =
-  | 'syscall'
-  | 'ioctl'
-  | 'fault'
-  | 'walk'
-  | 'lock'
-  | 'unlock'
-  | 'notifier'
-  | 'migrate'
-  | 'page'
-  | 'stage';
-
-export interface TraceEvent {
-  readonly tick: number;
-  readonly task: number;
-  readonly kind: TraceKind;
-  readonly detail: string;
-  readonly a: number;
-  readonly b: number;
-}
+import type { TraceEvent } from './trace-event.js';
 
 const RING_SIZE = 1024;
 
 /**
- * The last events of a machine. The ring is always on for the rare kinds; the frequent ones (`lock`, `page`) are
- * recorded only while somebody listens, because formatting them would cost more than the work they describe.
+ * The last events of a machine. The ring is always on for the rare kinds; the frequent ones are
+ * reported only while somebody listens, because making them would cost more than the work they describe.
  */
 export class Trace {
   /** Set while somebody wants every event: callers of the frequent kinds test it first. */

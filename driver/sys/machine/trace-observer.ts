@@ -1,0 +1,87 @@
+import type { Effect } from '../../core/effect.js';
+import { Access, type EntryChange, type Observer, Shared, type SharedKind, spaceAndPage } from '../../core/observer.js';
+import type { Task } from '../../core/task.js';
+import { PAGE_SIZE, PG } from '../../mm/frames/frames.js';
+import { entryText } from '../../mm/tables/entry.js';
+import type { TraceKind, TraceOperands } from '../../trace/trace-event.js';
+import type { Machine } from './machine.js';
+
+const LEVELS = ['', 'PTE', 'PMD', 'PUD', 'PGD'];
+
+/** What a step found of a folio when it first touched it. */
+interface FolioBefore {
+  readonly state: string;
+  readonly refcount: number;
+}
+
+/**
+ * Reports what tasks do to what they share, while somebody listens for it: entries as they change, folios with what a whole step has
+ * changed of them.
+ */
+export class TraceObserver implements Observer {
+  private lastTask = 0;
+  private readonly folios = new Map<number, FolioBefore>();
+
+  constructor(
+    private readonly machine: Machine,
+    private readonly kinds: ReadonlySet<string>,
+  ) {}
+
+  stepBegins({ id, name, doing }: Task): void {
+    if (id !== this.lastTask) this.emit('switch', id, { from: this.lastTask, to: name, doing });
+    this.lastTask = id;
+  }
+
+  stepEnds(task: Task, effect: Effect | null): void {
+    const { frames } = this.machine.memory;
+    for (const [pfn, before] of this.folios) {
+      const state = this.folioState(pfn);
+      const { refcount } = frames.raw;
+      if (state !== before.state) this.emit('folio', task.id, { pfn, old: before.state, new: state });
+      if (refcount[pfn] !== before.refcount)
+        this.emit('refcount', task.id, { pfn, old: before.refcount, new: refcount[pfn]! });
+    }
+    this.folios.clear();
+    if (effect?.kind === 'wait') this.emit('wait', task.id, { for: effect.what, owner: effect.owner()?.id ?? 0 });
+  }
+
+  entryChanges(mm: number, vpn: number, level: number, { oldLo, oldHi, newLo, newHi }: EntryChange): void {
+    const task = this.machine.kernel.scheduler.current;
+    this.emit('entry', task?.id ?? 0, {
+      mm,
+      addr: vpn * PAGE_SIZE,
+      level: LEVELS[level]!,
+      old: entryText(oldLo),
+      oldPfn: oldHi,
+      new: entryText(newLo),
+      newPfn: newHi,
+      doing: task?.doing ?? '',
+    });
+  }
+
+  touch(kind: SharedKind, id: number, how: number, count: number): void {
+    if ((how & Access.write) === 0) return;
+    const isFolio = kind >= Shared.folioLock && kind <= Shared.mapcount;
+    if (isFolio && (this.kinds.has('folio') || this.kinds.has('refcount'))) this.noteFolio(id);
+    if (kind !== Shared.mirror) return;
+    const { space: file, vpn } = spaceAndPage(id);
+    const task = this.machine.kernel.scheduler.current?.id ?? 0;
+    this.emit('mirror', task, { file, start: vpn * PAGE_SIZE, end: (vpn + count) * PAGE_SIZE });
+  }
+
+  private noteFolio(pfn: number): void {
+    if (this.folios.has(pfn)) return;
+    this.folios.set(pfn, { state: this.folioState(pfn), refcount: this.machine.memory.frames.raw.refcount[pfn]! });
+  }
+
+  /** `locked lru dirty, mapped 1`: flags by name and how often the folio is mapped. */
+  private folioState(pfn: number): string {
+    const { flags, folioMapcount } = this.machine.memory.frames.raw;
+    const names = Object.entries(PG).filter(([, bit]) => flags[pfn]! & bit);
+    return `${names.map(([name]) => name).join(' ') || 'none'}, mapped ${folioMapcount[pfn]}`;
+  }
+
+  private emit<Kind extends TraceKind>(kind: Kind, task: number, operands: TraceOperands[Kind]): void {
+    if (this.kinds.has(kind)) this.machine.kernel.emit(kind, operands, task);
+  }
+}

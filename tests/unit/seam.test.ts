@@ -1,0 +1,43 @@
+import { describe, expect, it } from 'vitest';
+import { inProcess } from '../../index.js';
+import type { Transport } from '../../uapi/client/transport.js';
+import { SkipError } from '../selftests/case.js';
+import { allCases } from '../selftests/index.js';
+import { TrapPool } from './seam-trap.js';
+
+const SEED = 1;
+/**
+ * Behind a trap each access costs a hundred times what it costs else, so of the cases that differ in their number of pages only these are
+ * here: between them they take every way through the device, faults, notifiers, fork, huge pages, files and races.
+ */
+const CASES =
+  /\.(anon_read_prot|anon_write_prot|migrate|migrate_fault|migrate_release|migrate_shared|migrate_file_private|exclusive|exclusive_cow|exclusive_mprotect|hmm_cow_in_device|hmm_gup_test|mixedmap|migrate_anon_huge_free|snapshot|double_map|open_close|races\.\w+)$/;
+
+describe.each([
+  ['classic', '6.12'],
+  ['unified', '7.3'],
+] as const)('behind a trap, on the %s path of %s', (path, profile) => {
+  const pool = new TrapPool();
+
+  for (const testCase of allCases({ deviceThp: profile !== '6.12' }).filter(({ name }) => CASES.test(name))) {
+    it(testCase.name, async (ctx) => {
+      const booted: Transport[] = [];
+      const boot = async (options: object = {}): Promise<Transport> => {
+        const transport = await inProcess({ seed: SEED, path, profile, checkInvariants: 'off', ...options }, pool);
+        booted.push(transport);
+        return transport;
+      };
+      try {
+        await testCase.run({ boot, seed: SEED, path });
+      } catch (error) {
+        if (error instanceof SkipError) return ctx.skip(error.message);
+        throw error;
+      }
+      for (const transport of booted) await transport.close();
+      expect([...pool.bypasses].sort()).toEqual([]);
+    });
+  }
+
+  it('reads entries that are not marked lockless under the page table lock', () =>
+    expect([...pool.unlocked].sort()).toEqual([]));
+});
