@@ -18,7 +18,7 @@ export function emptyMachine(machine: Machine, watch: Watch, after: string): voi
 }
 
 /** What a machine still has once all of its processes have ended, one line each; nothing when all is well. */
-export function leftOver(machine: Machine): string[] {
+function leftOver(machine: Machine): string[] {
   const { memory, devices } = machine;
   const left: string[] = [];
   const count = (n: number, what: string): void => void (n > 0 && left.push(`${n} ${what}`));

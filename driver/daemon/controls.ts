@@ -44,7 +44,7 @@ export interface ControlContext {
   sessionEnding(session: Session, reason: string): void;
 }
 
-export interface ControlRequest {
+interface ControlRequest {
   readonly options: WireMap;
   /** May be called later; nobody minds when the session is gone by then. */
   answer(value: WireMap): void;

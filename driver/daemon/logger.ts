@@ -1,7 +1,7 @@
 /** A line's fields; their order is the order of the line. */
 export type LogFields = Readonly<Record<string, string | number | boolean | undefined>>;
 
-export type LogLevel = 'info' | 'warn' | 'error';
+type LogLevel = 'info' | 'warn' | 'error';
 
 /** Says what the daemon does, one line an event. */
 export interface Logger {

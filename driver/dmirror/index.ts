@@ -31,7 +31,7 @@ export { DmirrorFile } from './file.js';
 export { GupTestModule, type GupTestOpen } from './gup-test-module.js';
 export { DEVMEM_CHUNK_PAGES } from './memory/chunk.js';
 export type { DmirrorDevice } from './memory/device.js';
-export { MirrorTag, type MirrorTagId } from './mirror/mirror.js';
+
 export { KernelOops } from './oops.js';
 
 export interface DmirrorDevicesOptions {

@@ -14,7 +14,7 @@ import type { ElfImage, ElfSegment } from './elf.js';
 
 const STACK_BYTES = 8 * 2 ** 20;
 const STACK_END = TASK_SIZE - PAGE_SIZE;
-export const STACK_START = STACK_END - STACK_BYTES;
+const STACK_START = STACK_END - STACK_BYTES;
 /** Where a static-PIE is put. Linux: ELF_ET_DYN_BASE without ASLR */
 const DYN_BASE = 0x555555554000;
 /** Arguments and environment together. Linux: a quarter of the stack limit */

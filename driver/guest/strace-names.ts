@@ -62,7 +62,7 @@ const FCNTL: Names = [
 ];
 
 /** Bits by name, the unknown rest as a number; `none` when there is neither. */
-export function flagText(value: number, names: Names, none: string): string {
+function flagText(value: number, names: Names, none: string): string {
   const set = names.filter(([, bits]) => bits !== 0 && ((value & bits) | 0) === (bits | 0));
   // A name whose bits are all in a longer one says nothing of its own.
   const shown = set.filter(([, bits]) => !set.some(([, more]) => more !== bits && ((more & bits) | 0) === (bits | 0)));

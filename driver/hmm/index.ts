@@ -6,8 +6,6 @@ export { injectInvalidate } from './inject.js';
 export {
   IntervalNotifier,
   type IntervalNotifierOps,
-  MmuSubscriptions,
-  mmuIntervalCheckRetry,
   mmuIntervalNotifierInsert,
   mmuIntervalNotifierRemove,
   mmuIntervalReadBegin,
@@ -17,7 +15,6 @@ export {
 export { makeDeviceExclusiveRange } from './make-device-exclusive.js';
 export {
   migrateDeviceCoherentFolio,
-  migrateDevicePfns,
   migrateDeviceRange,
   registerHmmHooks,
 } from './migrate-device.js';
@@ -29,7 +26,6 @@ export type { MigrateArrays } from './migrate-unmap.js';
 export {
   isUnmigratableVma,
   MigratePfn,
-  type MigrateRequest,
   MigrateSelect,
   MigrateVma,
 } from './migrate-vma.js';

@@ -26,7 +26,7 @@ export function* migrateDeviceRange(memory: Memory, arrays: MigrateArrays, first
   yield* migrateDeviceUnmap(memory, arrays);
 }
 
-/** As `migrateDeviceRange` for the pfns in `arrays.srcPfn`, in their order. Linux: mm/migrate_device.c:migrate_device_pfns() */
+/** As `migrateDeviceRange` for the pfns in `arrays.srcPfn`, in their order. Linux: mm/migrate_device.c:migrate_device_pfns() of 6.15 */
 export function* migrateDevicePfns(memory: Memory, arrays: MigrateArrays): Coroutine<void> {
   memory.kernel.mightSleep();
   if (memory.kernel.scheduler.contended) yield DEVICE_RANGE_POINT;

@@ -4,7 +4,7 @@ import { Access, Shared } from '../core/observer.js';
 import type { Mm } from './vmas/mm.js';
 
 /** Why an address range is being invalidated. Linux: enum mmu_notifier_event */
-export type NotifierEvent =
+type NotifierEvent =
   | 'UNMAP'
   | 'CLEAR'
   | 'PROTECTION_VMA'

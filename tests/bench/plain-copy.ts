@@ -1,7 +1,7 @@
 const PAGE_BYTES = 4096;
 
 /** Page numbers 0 to n-1 in an order that is shuffled and the same each time. */
-export function shuffled(n: number): Uint32Array {
+function shuffled(n: number): Uint32Array {
   const order = Uint32Array.from({ length: n }, (_, i) => i);
   let state = 0x9e3779b9;
   for (let i = n - 1; i > 0; i--) {

@@ -4,7 +4,7 @@ import { Prng } from '../../driver/core/prng.js';
 import type { Weights } from './families.js';
 
 /** One flow of control: a thread of process `p`, and its ops in order. */
-export interface RaceTask {
+interface RaceTask {
   readonly p: number;
   readonly lines: readonly string[];
 }

@@ -5,8 +5,7 @@ import { EBADF } from '../../uapi/errno.js';
 import * as gup from '../../uapi/gup-test.js';
 import { decodeHmmDmirrorCmd, encodeHmmDmirrorCmd } from '../../uapi/hmm-dmirror.js';
 import { PAGE_SIZE } from '../../uapi/mman.js';
-import { hexWord } from './ops.js';
-import { type Actor, BUFFER_ADDR, regionAddr, type World } from './world.js';
+import { type Actor, BUFFER_ADDR, hexWord, regionAddr, type World } from './world.js';
 
 const NO_DESCRIPTOR = `${-EBADF} 0 0`;
 const WITH_DATA: readonly string[] = ['READ', 'MIGRATE_TO_DEV', 'EXCLUSIVE'];

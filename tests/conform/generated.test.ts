@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { PROFILE_NAMES } from '../../driver/mm/profile.js';
+import { count } from '../counts.js';
 import { compare } from './differential.js';
 import { FAMILIES, type Family } from './families.js';
 import { Replayer } from './replay.js';
 
 /** Sequences a family; the seed of a failing one is in its name. */
-const FULL = process.env.DMIRROR_FULL === '1';
-const COUNTS = { '6.12': FULL ? 300 : 12, '6.19': FULL ? 100 : 6, '7.3': FULL ? 100 : 6 };
+const COUNTS = { '6.12': count(4, 300), '6.19': count(2, 100), '7.3': count(2, 100) };
 
 /** Guards against a hang, not against a slow host. */
 const TIMEOUT_MS = 600_000;

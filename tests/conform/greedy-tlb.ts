@@ -6,7 +6,7 @@ import type { Table } from '../../driver/mm/tables/page-table.js';
 import type { Tlb, TlbEntry } from '../../driver/mm/tables/tlb.js';
 import type { Mm } from '../../driver/mm/vmas/mm.js';
 
-export class GreedyTlb implements Tlb {
+class GreedyTlb implements Tlb {
   private readonly loads = new Map<number, number>();
   private readonly stores = new Map<number, number>();
   /** Pages that it was told to forget and that it had; and how often it was told to forget all. */

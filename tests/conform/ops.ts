@@ -4,7 +4,7 @@ import { O_RDWR } from '../../uapi/fcntl.js';
 import * as mman from '../../uapi/mman.js';
 import type { CallResult } from '../../uapi/system-call.js';
 import { dmOp, gupOp, pinOp, rawOp, unpinOp } from './device-ops.js';
-import { type Actor, regionAddr, type World } from './world.js';
+import { type Actor, hexWord, regionAddr, type World } from './world.js';
 
 const { PAGE_SIZE } = mman;
 const WORD_BYTES = 4;
@@ -131,12 +131,6 @@ function loadOp(world: World, [, p, r, off, n]: readonly string[]): string {
     words.push(hexWord(bytes!, 0));
   }
   return [`0 ${n}`, ...words].join(' ');
-}
-
-/** The little endian word at `offset`, 8 hex digits. */
-export function hexWord(bytes: Uint8Array, offset: number): string {
-  const word = new DataView(bytes.buffer, bytes.byteOffset).getUint32(offset, true);
-  return word.toString(16).padStart(8, '0');
 }
 
 function forkOp(world: World, [, p, q]: readonly string[]): string {

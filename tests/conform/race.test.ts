@@ -1,11 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { PATH_NAMES } from '../../uapi/path-name.js';
+import { count } from '../counts.js';
 import { generateRace } from './concurrent-generate.js';
 import { RaceRunner } from './race.js';
 import { explain, serialOrders } from './serial-orders.js';
 
 /** Races a path; the seed of a failing one is in its message. */
-const COUNT = process.env.DMIRROR_FULL === '1' ? 300 : 40;
+const COUNT = count(20, 300);
 
 describe('generated races', () => {
   it.each(PATH_NAMES)('%s: each answer is one that some serial order gives', (path) => {

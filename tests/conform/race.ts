@@ -8,8 +8,8 @@ import { decodeHmmDmirrorCmd, encodeHmmDmirrorCmd } from '../../uapi/hmm-dmirror
 import * as mman from '../../uapi/mman.js';
 import type { PathName } from '../../uapi/path-name.js';
 import type { Race } from './concurrent-generate.js';
-import { hexWord, ops, protection } from './ops.js';
-import { BUFFER_ADDR, RECORD_ADDR, regionAddr, World } from './world.js';
+import { ops, protection } from './ops.js';
+import { BUFFER_ADDR, hexWord, RECORD_ADDR, regionAddr, World } from './world.js';
 
 const { PAGE_SIZE } = mman;
 const RECORD_BYTES = 64;

@@ -4,6 +4,7 @@ import type { ProfileName } from '../../driver/mm/profile.js';
 import { checkTlb } from '../../driver/mm/tables/check-tlb.js';
 import { Machine } from '../../driver/sys/machine/machine.js';
 import { PATH_NAMES, type PathName } from '../../uapi/path-name.js';
+import { count, isFull } from '../counts.js';
 import { comparedPart } from './exceptions.js';
 import { generate } from './generate.js';
 import { fillTlbs } from './greedy-tlb.js';
@@ -13,10 +14,10 @@ import { World } from './world.js';
 
 const WITH_SWAP: readonly string[] = ['swap', 'huge', 'pin', 'raw'];
 /** Generated sequences a family, for kernels of which there are no recordings. */
-const COUNT = process.env.DMIRROR_FULL === '1' ? 60 : 8;
+const COUNT = count(2, 60);
 const FAMILIES = ['small', 'mix', 'coherent', 'thp', 'swap', 'huge', 'pin', 'raw'];
-/** Without DMIRROR_FULL every so many sequences one is replayed. */
-const SAMPLE_STRIDE = process.env.DMIRROR_FULL === '1' ? 1 : 12;
+/** Every so many sequences one is replayed. */
+const SAMPLE_STRIDE = isFull ? 1 : 48;
 const TIMEOUT_MS = 600_000;
 
 /** Replays with one machine a configuration. */

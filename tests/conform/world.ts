@@ -14,7 +14,7 @@ const FILE_PAGES = 12;
 /** Outside all regions: records of ioctls, then the pages that `ptr` names. */
 export const RECORD_ADDR = 0x60_0000_0000;
 export const BUFFER_ADDR = RECORD_ADDR + 0x20_0000;
-export const BUFFER_PAGES = 2048;
+const BUFFER_PAGES = 2048;
 const DEVICES = 4;
 
 /** A process of a recording, with the descriptors that its ops name. */
@@ -142,4 +142,10 @@ export class World {
 /** Address of page `page` of region `region`. */
 export function regionAddr(region: number, page: number): number {
   return REGION_BASE + region * REGION_STRIDE + page * PAGE_SIZE;
+}
+
+/** The little endian word at `offset`, 8 hex digits. */
+export function hexWord(bytes: Uint8Array, offset: number): string {
+  const word = new DataView(bytes.buffer, bytes.byteOffset).getUint32(offset, true);
+  return word.toString(16).padStart(8, '0');
 }

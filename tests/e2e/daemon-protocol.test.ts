@@ -1,4 +1,4 @@
-import { execFile, spawnSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -9,11 +9,11 @@ import { DEFAULT_LIMITS } from '../../driver/daemon/limits.js';
 import { PROFILE_NAMES } from '../../driver/mm/profile.js';
 import { syscalls } from '../../driver/sys/calls/syscalls.js';
 import { DEFAULT_MACHINE_OPTIONS } from '../../driver/sys/machine/machine-options.js';
+import { needs } from '../needs.js';
 import { serve } from '../unit/daemon/helpers.js';
 
 const HERE = dirname(fileURLToPath(import.meta.url));
 const README = readFileSync(join(HERE, '../../uapi/wire/README.md'), 'utf8');
-const hasPython = spawnSync('python3', ['--version']).status === 0;
 
 describe('the protocol as its README has it', () => {
   it('answers the worked example byte by byte', async () => {
@@ -50,11 +50,7 @@ describe('the protocol as its README has it', () => {
     expect(Object.fromEntries(limits.map(([, name, value]) => [name, asNumber(value!)]))).toEqual(DEFAULT_LIMITS);
   });
 
-  it('is enough for a client in Python', async (ctx) => {
-    if (!hasPython) {
-      console.log('skipped: python3 is not found');
-      ctx.skip('python3 is not found');
-    }
+  it('is enough for a client in Python', needs('python3'), async () => {
     const { path } = await serve();
     const { stdout } = await promisify(execFile)('python3', [join(HERE, 'daemon-client.py'), path]);
     expect(stdout.trim().split('\n')).toEqual([

@@ -16,7 +16,7 @@ const CASES = allCases().filter(({ suite }) => suite === 'hmm');
 const PAGE = 4096;
 
 async function run(testCase: SelftestCase, path: PathName, boot: Lane) {
-  return await runCase(testCase, { seed: 1, path, timeoutMs: 45_000, now: () => performance.now(), boot });
+  return await runCase(testCase, { seed: 1, path, timeoutMs: 600_000, now: () => performance.now(), boot });
 }
 
 async function runAll(

@@ -7,6 +7,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { connect } from '../../uapi/client/connect.js';
 import { Dmirror } from '../../uapi/client/dmirror-device.js';
 import { ProcessHandle } from '../../uapi/client/process-handle.js';
+import { needs } from '../needs.js';
 import { tempFolder, until } from '../unit/daemon/helpers.js';
 
 const BIN = resolve(dirname(fileURLToPath(import.meta.url)), '../../bin/dmirror.js');
@@ -171,7 +172,6 @@ describe('dmirror trace', () => {
 
 describe('dmirror completion', () => {
   const script = (shell: string) => spawnSync(process.execPath, [BIN, 'completion', shell], { encoding: 'utf8' });
-  const hasShell = (shell: string) => spawnSync(shell, ['-c', 'true']).error === undefined;
 
   for (const shell of ['bash', 'zsh', 'fish']) {
     it(`for ${shell} names every command, its options and their values`, () => {
@@ -181,7 +181,7 @@ describe('dmirror completion', () => {
         expect(stdout).toContain(word);
     });
 
-    it.skipIf(!hasShell(shell))(`for ${shell} is a script that this shell, where it is installed, takes`, () => {
+    it(`for ${shell} is a script that this shell, where it is installed, takes`, needs(shell), () => {
       expect(spawnSync(shell, ['-n', '-c', script(shell).stdout], { encoding: 'utf8' }).stderr).toBe('');
     });
   }
@@ -203,7 +203,7 @@ describe('dmirror completion', () => {
   describe.each(Object.keys(completers))('in %s, where it is installed,', (shell) => {
     const complete = (...words: string[]) => completers[shell]!(words);
 
-    it.skipIf(!hasShell(shell))('knows commands, options and values at every depth', () => {
+    it('knows commands, options and values at every depth', needs(shell), () => {
       expect(complete('se')).toEqual(['selftest', 'serve']);
       expect(complete('serve', '--st')).toEqual(['--strict']);
       expect(complete('serve', '--path', 'u')).toEqual(['unified']);

@@ -1,6 +1,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { afterAll, describe, expect, it } from 'vitest';
-import { GuestBuild, hasCompiler } from '../guest/compile.js';
+import { COMPILER, GuestBuild } from '../guest/compile.js';
+import { needs } from '../needs.js';
 
 function dmirror(args: readonly string[], input = ''): { status: number | null; stdout: string; stderr: string } {
   const { status, stdout, stderr } = spawnSync(process.execPath, ['bin/dmirror.js', ...args], {
@@ -46,7 +47,7 @@ describe('dmirror exec', () => {
   });
 });
 
-describe.skipIf(!hasCompiler)('dmirror exec of a program', () => {
+describe('dmirror exec of a program', needs(COMPILER), () => {
   const build = new GuestBuild();
   afterAll(() => build.remove());
 

@@ -4,6 +4,7 @@ import { replayLines } from '../../tools/fault/replay.js';
 import { shrinkToken } from '../../tools/fault/shrink.js';
 import { type JobResult, Sweeper, type SweepOptions } from '../../tools/fault/sweep/sweep-job.js';
 import { parseToken, tokenOf } from '../../tools/fault/token.js';
+import { count } from '../counts.js';
 import { allCases } from '../selftests/index.js';
 
 const OPTIONS: SweepOptions = {
@@ -21,6 +22,8 @@ const CASES = new Map(allCases().map((testCase) => [testCase.name, testCase]));
 function sweep(name: string, options: Partial<SweepOptions> = {}): Promise<JobResult> {
   return new Sweeper(CASES, { ...OPTIONS, ...options }).run({ name, path: 'unified' });
 }
+
+const TIMES = count(100, 1000);
 
 describe('a sweep', () => {
   it.each([
@@ -54,10 +57,10 @@ describe('a token', () => {
     [token.replace('folio_', 'folia_'), /no fault point/],
   ])('%s is refused', (text, why) => expect(() => parseToken(text)).toThrow(why));
 
-  it('replays to the same bytes, 1,000 times of 1,000', async () => {
+  it(`replays to the same bytes, ${TIMES} times of ${TIMES}`, async () => {
     const first = (await replayLines(token)).lines.join('\n');
     const pool = new MachinePool();
-    for (let i = 1; i < 1000; i++) expect((await replayLines(token, pool)).lines.join('\n') === first).toBe(true);
+    for (let i = 1; i < TIMES; i++) expect((await replayLines(token, pool)).lines.join('\n') === first).toBe(true);
   });
 
   it('replays to the same bytes on a machine that had another life before', async () => {

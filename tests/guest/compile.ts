@@ -4,18 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const COMPILER = 'riscv64-linux-gnu-gcc';
-const QEMU = 'qemu-riscv64';
+/** Debian's cross compiler: gcc-riscv64-linux-gnu, with libc6-dev-riscv64-cross. */
+export const COMPILER = 'riscv64-linux-gnu-gcc';
+/** Debian's user-mode emulator: qemu-user. */
+export const QEMU = 'qemu-riscv64';
 const SOURCES = fileURLToPath(new URL('.', import.meta.url));
-
-function isInstalled(command: string): boolean {
-  return spawnSync(command, ['--version'], { stdio: 'ignore' }).status === 0;
-}
-
-/** Debian's cross compiler is there (gcc-riscv64-linux-gnu, libc6-dev-riscv64-cross). */
-export const hasCompiler = isInstalled(COMPILER);
-/** Debian's user-mode emulator is there (qemu-user). */
-export const hasQemu = isInstalled(QEMU);
 
 /** Names of the programs in this folder. */
 export function guestPrograms(): string[] {

@@ -1,7 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { afterAll, describe, expect, it } from 'vitest';
 import { PATH_NAMES } from '../../uapi/path-name.js';
-import { GuestBuild, guestPrograms, hasCompiler, hasQemu, runInQemu } from './compile.js';
+import { needs } from '../needs.js';
+import { COMPILER, GuestBuild, guestPrograms, QEMU, runInQemu } from './compile.js';
 import { runGuest } from './run.js';
 
 const ENV = ['GUEST=yes'];
@@ -25,7 +26,7 @@ function expectedOf(name: string): string {
   return existsSync(file) ? readFileSync(file, 'latin1') : '(no expected output is stored)';
 }
 
-describe.skipIf(!hasCompiler)('guest programs', () => {
+describe('guest programs', needs(COMPILER), () => {
   const build = new GuestBuild();
   afterAll(() => build.remove());
   const built = new Map<string, string>();
@@ -42,7 +43,8 @@ describe.skipIf(!hasCompiler)('guest programs', () => {
         expect(shown(runGuest(program(name), { env: ENV, machine: { path } }))).toBe(expectedOf(name));
       });
     }
-    it.skipIf(!hasQemu || ONLY_HERE.includes(name))(`${name} does the same in qemu`, () => {
+    if (ONLY_HERE.includes(name)) continue;
+    it(`${name} does the same in qemu`, needs(QEMU), () => {
       expect(shown(runInQemu(program(name), { GUEST: 'yes' }))).toBe(expectedOf(name));
     });
   }

@@ -1,10 +1,12 @@
 import { afterAll, describe, expect, it } from 'vitest';
-import { GuestBuild, hasCompiler } from './compile.js';
+import { count } from '../counts.js';
+import { needs } from '../needs.js';
+import { COMPILER, GuestBuild } from './compile.js';
 import { runGuest } from './run.js';
 
-const RUNS = Number(process.env.DMIRROR_FUZZ_RUNS ?? 40);
+const RUNS = count(10, 40);
 
-describe.skipIf(!hasCompiler)('hostile programs', () => {
+describe('hostile programs', needs(COMPILER), () => {
   const build = new GuestBuild();
   afterAll(() => build.remove());
 

@@ -4,10 +4,14 @@ import type { MmCpuMemory } from '../../driver/cpu/cpu-memory.js';
 import { Hart } from '../../driver/cpu/hart.js';
 import { checkTlb } from '../../driver/mm/tables/check-tlb.js';
 import { PATH_NAMES } from '../../uapi/path-name.js';
-import { GuestBuild, hasCompiler } from './compile.js';
+import { count } from '../counts.js';
+import { needs } from '../needs.js';
+import { COMPILER, GuestBuild } from './compile.js';
 import { runGuest } from './run.js';
 
-describe.skipIf(!hasCompiler)('the TLB', () => {
+const SEEDS = count(1, 3);
+
+describe('the TLB', needs(COMPILER), () => {
   const build = new GuestBuild();
   let looks = 0;
   let pending = 0;
@@ -31,7 +35,7 @@ describe.skipIf(!hasCompiler)('the TLB', () => {
   it.each(['race', 'ioctls', 'fork-storm', 'threads'])('never holds more than the page table says: %s', (name) => {
     looks = 0;
     pending = 0;
-    for (let seed = 1; seed <= 3; seed++) {
+    for (let seed = 1; seed <= SEEDS; seed++) {
       for (const path of PATH_NAMES) {
         expect(runGuest(build.compile(name), { machine: { seed, path } }).status).toBe(0);
       }
@@ -41,7 +45,7 @@ describe.skipIf(!hasCompiler)('the TLB', () => {
   });
 });
 
-describe.skipIf(!hasCompiler)('a program that runs with invariants', () => {
+describe('a program that runs with invariants', needs(COMPILER), () => {
   const build = new GuestBuild();
   afterAll(() => {
     vi.restoreAllMocks();

@@ -2,7 +2,7 @@ import type { Transport } from '../../uapi/client/transport.js';
 import type { PathName } from '../../uapi/path-name.js';
 
 /** Which family a case belongs to: the kernel's own table, or ours about migrate on fault. */
-export type SuiteName = 'hmm' | 'migrate_on_fault';
+type SuiteName = 'hmm' | 'migrate_on_fault';
 
 /** One case of the suite. `run` resolves on pass, throws SkipError to skip and anything else to fail. */
 export interface SelftestCase {

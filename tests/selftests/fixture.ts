@@ -9,7 +9,7 @@ import { expectRet } from './expect.js';
 /** What a machine of this suite needs beyond the defaults: all four devices, a few hugetlb pages, and races that the seed decides. */
 const BOOT_OPTIONS = { coherent: true, hugePages: 4, scheduler: 'random' };
 
-export interface Fixture {
+interface Fixture {
   readonly ctx: SelftestContext;
   readonly process: ProcessHandle;
   readonly coherent: boolean;

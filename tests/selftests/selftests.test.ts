@@ -2,12 +2,13 @@ import { describe, test } from 'vitest';
 import { inProcess, MachinePool } from '../../index.js';
 import type { Transport } from '../../uapi/client/transport.js';
 import type { PathName } from '../../uapi/path-name.js';
+import { count } from '../counts.js';
 import { type SelftestCase, SkipError } from './case.js';
 import { allCases } from './index.js';
 
 const SEED = 1;
 const pool = new MachinePool();
-const RACE_SEEDS = 40;
+const RACE_SEEDS = count(4, 40);
 
 /** Runs a case on machines of its own. Closing them is part of the case: it checks what they should not have kept. */
 async function runCase(testCase: SelftestCase, at: { path: PathName; seed: number; profile: string }): Promise<void> {

@@ -11,7 +11,7 @@ import type { SameMeaning } from './same-meaning.js';
 import { type OnTarget, targetDifferences } from './target-differences.js';
 
 /** How much was compared: what a summary says beside its findings. */
-export interface Coverage {
+interface Coverage {
   headers: number;
   /** Of those, the ones that have commands on either side. */
   withCommands: number;

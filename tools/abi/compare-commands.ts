@@ -7,7 +7,7 @@ import type { TypeChange } from './type-change.js';
 const DIRECTIONS = ['none', 'write', 'read', 'read and write'] as const;
 
 /** Which class a command fell into, and the finding that says so; none for `same`. */
-export interface CommandVerdict {
+interface CommandVerdict {
   readonly command: AbiCommand;
   readonly class: ChangeClass;
   readonly finding: Finding | undefined;

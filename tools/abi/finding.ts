@@ -29,7 +29,7 @@ export type ChangeClass = FindingClass | 'same';
 
 export const CLASS_NAMES = Object.keys(CLASSES) as FindingClass[];
 
-export type Subject = 'command' | 'record' | 'field' | 'constant' | 'header';
+type Subject = 'command' | 'record' | 'field' | 'constant' | 'header';
 
 export interface Side {
   readonly name: string;

@@ -82,7 +82,7 @@ function reachable({ records, macros, enums }: Header): RecordLayout[] {
   return [...wanted];
 }
 
-export function positionOf(place: Place | undefined): Position | undefined {
+function positionOf(place: Place | undefined): Position | undefined {
   return place && { file: place.source.name, ...place.source.place(place.offset) };
 }
 

@@ -102,7 +102,7 @@ function gitHeader(tree: string, revision: string, path: string): FoundHeader {
 const sources = new Map<string, SourceText | undefined>();
 
 /** The ABI of a header that was found, or of what `abi show --json` once wrote. */
-export async function readAbi(found: FoundHeader, options: LoadOptions): Promise<AbiModel> {
+async function readAbi(found: FoundHeader, options: LoadOptions): Promise<AbiModel> {
   if (found.path.endsWith('.json')) return (await import('./saved.js')).savedAbi(found.name, found.text);
   return readHeader(found, options);
 }

@@ -103,7 +103,7 @@ export interface KernelOnly {
   readonly at: Position | undefined;
 }
 
-export interface Included {
+interface Included {
   command(name: string): AbiCommand | undefined;
   constant(name: string): AbiConstant | undefined;
   record(title: string): AbiRecord | undefined;

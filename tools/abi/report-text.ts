@@ -34,7 +34,7 @@ export function effectLines({ oldClient, newClient, old, new: newer }: Finding):
   return lines;
 }
 
-export function suggestionLines({ suggestion, checked, result }: Report): string[] {
+function suggestionLines({ suggestion, checked, result }: Report): string[] {
   if (suggestion === undefined || result.findings.length === 0) return [];
   const { additive, free } = suggestion;
   const lines: string[] = [];

@@ -9,7 +9,7 @@ export interface SameMeaning {
   readonly unlessField?: string;
 }
 
-export const SAME_MEANING: readonly SameMeaning[] = [
+const SAME_MEANING: readonly SameMeaning[] = [
   {
     a: 'HMM_DMIRROR_MIGRATE',
     b: 'HMM_DMIRROR_MIGRATE_TO_DEV',

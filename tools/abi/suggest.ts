@@ -2,7 +2,7 @@ import { dialectByName } from '../../uapi/dialect.js';
 import { ALL_DIALECTS } from '../../uapi/dialects/all.js';
 import { _IOC, _IOC_NR } from '../../uapi/ioc.js';
 import type { Comparison } from './compare.js';
-import { type AbiCommand, hex } from './model.js';
+import type { AbiCommand } from './model.js';
 
 export interface Suggestion {
   /** Numbers that nothing uses on either side, nor, for the test device, in any known dialect. */
@@ -57,9 +57,4 @@ function usedNumbers(commands: readonly AbiCommand[]): Set<number> {
     if (id !== 'dmirror') for (const nr of dialectByName(id)!.commands.values()) used.add(nr);
   }
   return used;
-}
-
-/** A line of C for a command. */
-export function defineLine(name: string, nr: number, argument: string | undefined): string {
-  return `#define ${name}\t_IOWR('H', ${hex(nr, 2)}, ${argument ?? 'struct hmm_dmirror_cmd'})`;
 }

@@ -15,7 +15,7 @@ export interface Lines {
 }
 
 /** How headers are found and read. */
-export interface HeaderOptions {
+interface HeaderOptions {
   readonly include: readonly string[];
   readonly git?: string | undefined;
   readonly target: string;
@@ -24,7 +24,7 @@ export interface HeaderOptions {
   readonly skip: readonly string[];
 }
 
-export const FORMATS = ['text', 'json', 'sarif', 'markdown', 'github'] as const;
+const FORMATS = ['text', 'json', 'sarif', 'markdown', 'github'] as const;
 
 export interface CheckOptions extends HeaderOptions {
   readonly includeOld?: readonly string[];
@@ -94,7 +94,7 @@ async function checkSpecs(specs: Specs, { patch, path, targets }: CheckOptions, 
   return checkPair(specs, { ...pair, patched: (load) => loadPatched(specs.old, patch, { ...load, path }) });
 }
 
-export function targetsOf({ target, targets }: Pick<HeaderOptions, 'target' | 'targets'>) {
+function targetsOf({ target, targets }: Pick<HeaderOptions, 'target' | 'targets'>) {
   return targets === undefined ? [targetByName(target)!] : readTargets(targets);
 }
 

@@ -99,13 +99,13 @@ async function machinesFor(
 /** All daemons have one client, this process, which has enough to do with so many. */
 const MAX_DEFAULT_JOBS = 4;
 
-export function exitCode(sum: Totals): number {
+function exitCode(sum: Totals): number {
   if (sum.fail > 0) return EXIT.fail;
   return sum.pass === 0 ? EXIT.skip : EXIT.pass;
 }
 
 /** The cases that any of the patterns matches, in suite order; no pattern means all. */
-export function selectCases(cases: readonly SelftestCase[], globs: readonly string[]): readonly SelftestCase[] {
+function selectCases(cases: readonly SelftestCase[], globs: readonly string[]): readonly SelftestCase[] {
   for (const glob of globs) {
     const pattern = globToRegExp(glob);
     if (!cases.some((c) => pattern.test(c.name))) throw noMatch(cases, glob);

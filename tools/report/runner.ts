@@ -58,7 +58,7 @@ export async function runCase(testCase: SelftestCase, options: RunOptions): Prom
 }
 
 /** The command that reruns one case with the same seed on the same path. */
-export function rerunCommand(name: string, at: { seed: number; path: PathName }): string {
+function rerunCommand(name: string, at: { seed: number; path: PathName }): string {
   return `npx --no-install dmirror selftest -t ${shellQuote(name)} --path ${at.path} --seed ${at.seed}`;
 }
 

@@ -1,7 +1,7 @@
 import { type PayloadMemory, roomInProportion } from './frame.js';
 
 /** What is smaller is cheaper to make than to keep. */
-export const POOLED_BYTES = 65536;
+const POOLED_BYTES = 65536;
 
 /**
  * Large byte arrays that are used again and again: touching memory for the first time costs more than the copy that fills it. What is

@@ -169,7 +169,7 @@ export function writeResult(writer: FrameWriter, id: number, result: CallResult)
 }
 
 /** How a call ended, as a message; empty places at the end are left out. */
-export function resultPieces(id: number, result: CallResult): Uint8Array[] {
+function resultPieces(id: number, result: CallResult): Uint8Array[] {
   const { ret, bytes, signal, status } = result;
   if (status !== undefined) return packPieces([REPLY.result, id, ret, bytes ?? null, signalOut(signal), status]);
   if (signal !== undefined) return packPieces([REPLY.result, id, ret, bytes ?? null, signalOut(signal)]);

@@ -11,11 +11,6 @@ const F_NAMES =
 const ROUNDING = ['rne', 'rtz', 'rdn', 'rup', 'rmm', 'rm5', 'rm6', ''];
 const CSR_NAMES = new Map<number, string>(Object.entries(Csr).map(([name, number]) => [number, name]));
 
-/** The name of an integer register (0 to 31) in the calling convention. */
-export function registerName(register: number): string {
-  return X_NAMES[register]!;
-}
-
 function x(index: number): string {
   return X_NAMES[index === NOWHERE ? 0 : index >> 1]!;
 }

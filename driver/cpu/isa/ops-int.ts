@@ -14,7 +14,7 @@ import {
 } from './int64.js';
 
 /** A register's two halves. */
-export function value(x: Int32Array, index: number): { lo: number; hi: number } {
+function value(x: Int32Array, index: number): { lo: number; hi: number } {
   return { lo: x[index]!, hi: x[index + 1]! };
 }
 

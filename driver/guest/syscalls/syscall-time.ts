@@ -117,7 +117,7 @@ function timespec(ticks: number, unit: number): Uint8Array {
 }
 
 /** Microseconds of a struct timespec, rounded up; -EFAULT, -EINVAL. */
-export function* readTimespec(guest: GuestThread, addr: number): Coroutine<number> {
+function* readTimespec(guest: GuestThread, addr: number): Coroutine<number> {
   const view = yield* readUserView(guest.mm, addr, 16);
   if (typeof view === 'number') return -EFAULT;
   const seconds = readS64(view, 0);

@@ -66,7 +66,7 @@ function wpCanReuseAnonFolio(memory: Memory, pfn: number, vma: Vma): boolean {
 }
 
 /** Gives the vma its own copy of `oldPfn` (0: of the zero page), which the caller has referenced. Linux: wp_page_copy() */
-export function* wpPageCopy(fault: VmFault, oldPfn: number): Coroutine<number> {
+function* wpPageCopy(fault: VmFault, oldPfn: number): Coroutine<number> {
   const { vma } = fault;
   const { mm } = vma;
   const { memory } = mm;

@@ -17,11 +17,6 @@ export function newShmemMapping(memory: Memory, sizeBytes: number): AddressSpace
   return mapping;
 }
 
-/** The resident page of `index`, 0 when there is none (a hole, or in swap). No reference is taken. */
-export function filemapPage(mapping: AddressSpace, index: number): number {
-  return Math.max(0, mapping.pages.get(index));
-}
-
 /**
  * The page of `index` with one reference for the caller: resident, read in from swap, or, with `create`, new and zeroed.
  * 0 is a hole without `create`. -EINVAL behind the end of the file unless `behindEnd`, -ENOMEM without memory. The page is not locked: who

@@ -28,7 +28,7 @@ export function tryGrabFolio(memory: Memory, pfn: number, { refs, flags }: { ref
 }
 
 /** Gives back what `tryGrabFolio` took. Linux: mm/gup.c:gup_put_folio() */
-export function gupPutFolio(memory: Memory, pfn: number, { refs, flags }: { refs: number; flags: number }): void {
+function gupPutFolio(memory: Memory, pfn: number, { refs, flags }: { refs: number; flags: number }): void {
   const { frames } = memory;
   if (!(flags & FOLL.pin)) {
     folioPut(memory, pfn, refs);

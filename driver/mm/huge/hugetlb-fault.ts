@@ -67,7 +67,7 @@ export function* hugetlbFault(vma: Vma, addr: number, flags: number): Coroutine<
 }
 
 /** The PMD entry of a hugetlb address; missing tables are made. Linux: huge_pte_alloc() */
-export function hugePteAlloc(vma: Vma, start: number): PmdSlot {
+function hugePteAlloc(vma: Vma, start: number): PmdSlot {
   const vpn = hugeVpn(start);
   return { table: vma.mm.pageTable.pmdTableAlloc(vpn), index: pmdIndex(vpn) };
 }

@@ -55,8 +55,7 @@ export function* vmaAdjustTransHuge(vma: Vma, start: number, end: number): Corou
 }
 
 /** `splitHugePmd` under the ptl and between the caller's events. Linux: split_huge_pmd_locked() */
-export function splitHugePmdLocked(vma: Vma, addr: number, { folio, freeze = false }: SplitPmdOptions = {}): void {
-  ptlAssertHeld(vma.mm);
+function splitHugePmdLocked(vma: Vma, addr: number, { folio, freeze = false }: SplitPmdOptions = {}): void {
   const { memory } = vma.mm;
   const slot = mmFindPmd(vma.mm, hugeVpn(addr));
   if (slot === null) return;

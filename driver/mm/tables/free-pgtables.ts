@@ -14,7 +14,7 @@ import { flushTlbMm } from './tlb.js';
  * Addresses whose tables may go: [start, end) was unmapped, and nothing else is mapped in [floor, ceiling). A ceiling of
  * Infinity is the top of the address space.
  */
-export interface PgtableRange {
+interface PgtableRange {
   readonly start: number;
   readonly end: number;
   readonly floor: number;
@@ -52,7 +52,7 @@ function isGathered(last: Vma, next: Vma): boolean {
 }
 
 /** Linux: part of mm/memory.c:free_pgtables(). It takes the two locks one after the other. */
-export function* unlinkVma(vma: Vma): Coroutine<void> {
+function* unlinkVma(vma: Vma): Coroutine<void> {
   const locks = yield* lockRmap(vma);
   unlinkAnonVmas(vma);
   removeSharedVmStruct(vma);
@@ -60,7 +60,7 @@ export function* unlinkVma(vma: Vma): Coroutine<void> {
 }
 
 /** Frees the page tables of a range whose entries are gone already. Linux: mm/memory.c:free_pgd_range() */
-export function freePgdRange(mm: Mm, { start, end, floor, ceiling }: PgtableRange): void {
+function freePgdRange(mm: Mm, { start, end, floor, ceiling }: PgtableRange): void {
   let addr = alignDown(start, HPAGE_PMD_SIZE);
   if (addr < floor) addr += HPAGE_PMD_SIZE;
   const top = ceiling === Infinity ? Infinity : alignDown(ceiling, HPAGE_PMD_SIZE);

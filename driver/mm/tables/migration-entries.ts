@@ -167,7 +167,7 @@ export function removeMigrationPte(vma: Vma, at: { table: Table; index: number; 
  * with its PMD table. False ends it. Under the ptl.
  * Linux: page_vma_mapped_walk()
  */
-export function pageVmaMappedWalk(
+function pageVmaMappedWalk(
   mm: Mm,
   head: number,
   range: { addr: number; npages: number; kind: 'mapped' | 'migration' },

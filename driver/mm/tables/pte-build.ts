@@ -35,11 +35,6 @@ export function addMmCounter(mm: Mm, pfn: number, delta: number): void {
   else mm.rss.file += delta;
 }
 
-/** The lowest bits say whether a page is there at all for the CPU: present and not PROT_NONE. */
-export function isCpuAccessible(lo: number): boolean {
-  return (lo & (0xf | Pte.protnone)) === Kind.present;
-}
-
 /** Marks the folio of `pfn` dirty. Linux: folio_mark_dirty() */
 export function folioMarkDirty(memory: Memory, pfn: number): void {
   memory.frames.setFlags(memory.frames.head(pfn), PG.dirty);

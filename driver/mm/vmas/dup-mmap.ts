@@ -70,9 +70,8 @@ function* dupVma(child: Mm, vma: Vma): Coroutine<number> {
   return vma.flags & VM.wipeonfork ? 0 : yield* copyPageRange(copy, vma);
 }
 
-/** mmap_lock is held for write. Linux: mm/memory.c:copy_page_range(); 0 or -ENOMEM. */
-export function* copyPageRange(dst: Vma, src: Vma): Coroutine<number> {
-  mmapAssertWriteLocked(src.mm);
+/** Linux: mm/memory.c:copy_page_range(); 0 or -ENOMEM. */
+function* copyPageRange(dst: Vma, src: Vma): Coroutine<number> {
   const needsCopy = src.anonVma !== null || (src.flags & (VM.pfnmap | VM.mixedmap)) !== 0;
   if (!needsCopy) return 0;
   if (src.flags & VM.hugetlb) return yield* copyHugetlbPageRange(dst, src);

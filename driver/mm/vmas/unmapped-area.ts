@@ -6,7 +6,7 @@ import { TASK_SIZE } from '../tables/page-table.js';
 import { type Mm, mmapAssertLocked } from './mm.js';
 
 /** Mappings are placed below this; the stack would be above. Linux: mm->mmap_base on x86-64 without ASLR. */
-export const MMAP_BASE = 0x7ffff7fff000;
+const MMAP_BASE = 0x7ffff7fff000;
 /** Where the search from below begins when there is no room under MMAP_BASE. Linux: TASK_UNMAPPED_BASE */
 const TASK_UNMAPPED_BASE = alignUp(TASK_SIZE / 3, PAGE_SIZE);
 /** Linux: CONFIG_DEFAULT_MMAP_MIN_ADDR */

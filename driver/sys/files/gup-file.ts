@@ -7,7 +7,7 @@ import type { Thread } from '../processes/thread.js';
 import { type IoctlRequest, OpenFile, type ReleaseQueue } from './open-file.js';
 
 /** Where gup_test lives. Linux: mm/gup_test.c:gup_test_init() */
-export const GUP_TEST_NODE = '/sys/kernel/debug/gup_test';
+const GUP_TEST_NODE = '/sys/kernel/debug/gup_test';
 /** The same before 5.11. */
 const GUP_BENCHMARK_NODE = '/sys/kernel/debug/gup_benchmark';
 

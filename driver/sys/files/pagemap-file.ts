@@ -78,7 +78,7 @@ export class PagemapFile extends OpenFile {
 }
 
 /** Writes the entries of pages from `firstVpn` on until `out` is full. The caller holds mmap_lock. */
-export function fillPagemap(mm: Mm, firstVpn: number, out: Uint8Array): void {
+function fillPagemap(mm: Mm, firstVpn: number, out: Uint8Array): void {
   const view = new DataView(out.buffer, out.byteOffset, out.byteLength);
   const count = out.byteLength / ENTRY_BYTES;
   const entry: PagemapEntry = { flagsHi: 0, frame: 0 };

@@ -5,7 +5,7 @@ import { DEVMEM_CHUNK_PAGES, type DmirrorQuirks, NO_QUIRKS } from '../../dmirror
 import { PAGE_SIZE } from '../../mm/frames/frames.js';
 import { DEFAULT_PROFILE, PROFILE_NAMES, profileByName } from '../../mm/profile.js';
 
-export type SchedulerName = 'round-robin' | 'random';
+type SchedulerName = 'round-robin' | 'random';
 /** After which calls `checkInvariants` runs by itself: none, over what the call's process touches, or over everything. */
 export type InvariantChecks = 'off' | 'touched' | 'all';
 export type ThpEnabled = 'always' | 'madvise' | 'never';

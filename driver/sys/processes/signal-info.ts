@@ -15,8 +15,6 @@ export interface SignalInfo {
 
 export const SI_USER = 0;
 export const SI_KERNEL = 0x80;
-export const SI_QUEUE = -1;
-export const SI_TIMER = -2;
 export const SI_TKILL = -6;
 
 export const CLD_EXITED = 1;

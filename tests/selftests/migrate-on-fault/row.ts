@@ -59,7 +59,7 @@ export function times(npages: number, byte: string): string {
   return byte.repeat(npages);
 }
 
-export async function runRow(row: Row, ctx: SelftestContext): Promise<void> {
+async function runRow(row: Row, ctx: SelftestContext): Promise<void> {
   const world = await World.boot(ctx, { coherent: row.coherent ?? false });
   for (const ioctl of BOTH_IOCTLS) await runIoctl(world, row, ioctl);
   await world.close();

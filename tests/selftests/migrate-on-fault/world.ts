@@ -14,7 +14,7 @@ import { expectEqual, expectRet } from '../expect.js';
 const BOOT_OPTIONS = { ramBytes: 32 << 20, swapBytes: 4 << 20, hugePages: 1, coherent: true, scheduler: 'random' };
 
 /** Where buffers are: 2 MiB aligned, far from each other, so that no vma merges with another. */
-export const BUFFER_ADDR = 0x1000000000;
+const BUFFER_ADDR = 0x1000000000;
 const MIRROR_ADDR = 0x2000000000;
 
 export const PAGES_PER_HUGE = 512;
@@ -31,13 +31,6 @@ export interface Stats {
   cpuFaults: number;
   tryToMigrate: number;
   removeMigrationPtes: number;
-}
-
-export interface WorldOptions {
-  /** Devices 2 and 3 instead of 0 and 1. */
-  coherent?: boolean;
-  npages?: number;
-  map?: MmapOptions;
 }
 
 export class World {

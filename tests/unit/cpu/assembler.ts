@@ -8,7 +8,7 @@ export const SIZE = 0x80000;
 const BY_NAME = new Map<string, Definition>(DEFINITIONS.map((definition) => [definition.name, definition]));
 
 /** The definition of an instruction, which must exist. */
-export function definitionOf(name: string): Definition {
+function definitionOf(name: string): Definition {
   const definition = BY_NAME.get(name);
   if (definition === undefined) throw new Error(`no instruction ${name}`);
   return definition;

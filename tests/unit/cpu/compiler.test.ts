@@ -1,4 +1,4 @@
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,13 +6,13 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import type { Cpu } from '../../../driver/cpu/cpu.js';
 import { Trap } from '../../../driver/cpu/isa/trap.js';
+import { needs } from '../../needs.js';
 import { asm, BASE, Program, SIZE } from './assembler.js';
 import { loadElf } from './elf-memory.js';
 import { loadProgram } from './flat-memory.js';
 import { randomProgram } from './random-program.js';
 
 const COMPILER = 'riscv64-linux-gnu-gcc';
-const hasCompiler = spawnSync(COMPILER, ['--version']).status === 0;
 
 /** Everything an instruction can change, but for memory. */
 function state(cpu: Cpu) {
@@ -109,7 +109,7 @@ describe('compiled code', () => {
     }
   });
 
-  describe.skipIf(!hasCompiler)('of C', () => {
+  describe('of C', needs(COMPILER), () => {
     it.each(['integer', 'memory', 'mixed'])('does what the interpreter does: %s', (name) => {
       const folder = mkdtempSync(join(tmpdir(), 'dmirror-lockstep-'));
       try {

@@ -3,12 +3,13 @@ import { describe, expect, it } from 'vitest';
 import { EXTENSIONS } from '../../../driver/cpu/isa/decode.js';
 import type { Definition } from '../../../driver/cpu/isa/instruction.js';
 import { Trap } from '../../../driver/cpu/isa/trap.js';
+import { count } from '../../counts.js';
 import { loadProgram, segmentBytes } from './flat-memory.js';
 import { hasQemu, runInQemu } from './qemu.js';
 import { type RandomProgram, randomProgram } from './random-program.js';
 import { STORED } from './stored-results.js';
 
-const PROGRAMS = Number(process.env.CPU_PROGRAMS ?? 12);
+const PROGRAMS = count(3, 12);
 const CASES = 400;
 
 function runHere({ elf, out }: RandomProgram, compiled: boolean): Uint8Array {

@@ -2,9 +2,10 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { isInstalled } from '../../needs.js';
 
 /** Debian's emulator, which the results of the emulated CPU are compared with. */
-export const hasQemu = spawnSync('qemu-riscv64', ['--version']).status === 0;
+export const hasQemu = isInstalled('qemu-riscv64');
 
 /** What the program writes to standard output under qemu-riscv64. */
 export function runInQemu(elf: Uint8Array): Uint8Array {

@@ -13,7 +13,7 @@ const [TMP, OUT_REG, TABLE_REG, SCRATCH_REG] = [29, 30, 31, 28];
 const ROW = 6 * 8;
 
 /** What one instruction of a program was, for the report of a difference. */
-export interface Case {
+interface Case {
   readonly name: string;
   readonly word: number;
 }

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { connect as connectSocket, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach } from 'vitest';
+import { onTestFinished } from 'vitest';
 import { Daemon, type DaemonOptions } from '../../../driver/daemon/daemon.js';
 import { connect } from '../../../uapi/client/connect.js';
 import type { WireTransport } from '../../../uapi/client/wire-transport.js';
@@ -10,7 +10,7 @@ import { packFrame, unpackPayload, type WireValue } from '../../../uapi/wire/cod
 import { FrameReader } from '../../../uapi/wire/frame.js';
 import type { HelloOptions } from '../../../uapi/wire/message.js';
 
-/** A daemon of a test, with everything that was opened at it; `afterEach` ends all. */
+/** A daemon of a test, with everything that was opened at it; all of it ends with the test. */
 export interface Served {
   readonly daemon: Daemon;
   readonly path: string;
@@ -18,15 +18,9 @@ export interface Served {
   raw(): Promise<RawPeer>;
 }
 
-const ends: (() => Promise<void> | void)[] = [];
-
-afterEach(async () => {
-  for (const end of ends.splice(0).reverse()) await end();
-});
-
 export function tempFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'dmirror-'));
-  ends.push(() => rmSync(folder, { recursive: true, force: true }));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
   return folder;
 }
 
@@ -36,18 +30,18 @@ export async function serve(options: DaemonOptions = {}): Promise<Served> {
   const path = join(tempFolder(), 'socket');
   const daemon = new Daemon({ ...options, machine: { ramBytes: RAM_BYTES, coherent: false, ...options.machine } });
   await daemon.listen(path);
-  ends.push(() => daemon.shutdown());
+  onTestFinished(() => daemon.shutdown());
   return {
     daemon,
     path,
     async connect(hello = {}) {
       const transport = await connect({ socket: path, ...hello });
-      ends.push(() => transport.close());
+      onTestFinished(() => transport.close());
       return transport;
     },
     async raw() {
       const peer = await RawPeer.connect(path);
-      ends.push(() => peer.destroy());
+      onTestFinished(() => peer.destroy());
       return peer;
     },
   };

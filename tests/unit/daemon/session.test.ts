@@ -220,13 +220,12 @@ describe('limits', () => {
   });
 
   it('of sessions turn the next one away', async () => {
-    const { connect } = await serve({ limits: { sessions: 2 } });
+    const { connect, daemon } = await serve({ limits: { sessions: 2 } });
     const first = await connect();
     await connect();
     await expect(connect()).rejects.toThrow('limit: sessions is limited to 2');
     await first.close();
-    await until(() => true);
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await until(() => daemon.sessionCount === 1);
     await connect();
   });
 

@@ -8,6 +8,7 @@ import { Machine } from '../../../driver/sys/machine/machine.js';
 import type { PathName } from '../../../uapi/path-name.js';
 import { ops } from '../../conform/ops.js';
 import { regionAddr, World } from '../../conform/world.js';
+import { runs } from '../../counts.js';
 
 const REGIONS = [0, 1, 2];
 /** Two page tables' worth at the end of the first, so that chunks and huge pages are cut by it. */
@@ -174,7 +175,7 @@ describe('the classic and the unified path', () => {
         expect(unified.state()).toBe(classic.state());
         unified.check();
       }),
-      { numRuns: Number(globalThis.process.env.DMIRROR_RUNS ?? 40) },
+      runs(15, 40),
     );
   }, 600_000);
 });

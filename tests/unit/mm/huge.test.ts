@@ -24,9 +24,10 @@ import {
   PROT_READ,
   PROT_WRITE,
 } from '../../../uapi/mman.js';
+import { count } from '../../counts.js';
 import { BASE, HUGE, PAGE } from './huge-swap-fixture.js';
 
-const SEEDS = 30;
+const SEEDS = count(10, 30);
 const STEPS = 40;
 const ADVICE = [MADV_PAGEOUT, MADV_DONTNEED, MADV_FREE, MADV_COLLAPSE];
 const ANON = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;

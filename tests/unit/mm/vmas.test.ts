@@ -5,6 +5,7 @@ import { doMprotectPkey } from '../../../driver/mm/vmas/mprotect.js';
 import { mremap } from '../../../driver/mm/vmas/mremap.js';
 import { vmMunmap } from '../../../driver/mm/vmas/munmap.js';
 import { MADV_DONTNEED, MADV_FREE, MADV_NOHUGEPAGE, MREMAP_FIXED, MREMAP_MAYMOVE } from '../../../uapi/mman.js';
+import { runs } from '../../counts.js';
 import { BASE, PAGE, RW, VmaWorld } from './vma-world.js';
 
 /** Pages of the test's area: two 2 MiB parts and a bit, looked at only where it is interesting. */
@@ -117,7 +118,7 @@ test.each(['always', 'madvise'] as const)(
         const { anon, swap } = world.mm.rss;
         if (anon !== 0 || swap !== 0) throw new Error(`rss ${anon} ${swap} is left`);
       }),
-      { numRuns: 60 },
+      runs(20, 60),
     );
   },
   60_000,

@@ -44,7 +44,7 @@ function isNameOf(kernelName: string, name: string): boolean {
 }
 
 /** The name that `node` gives a function, if it does: a declaration, a method, or a member or constant that holds one. */
-export function functionName(node: ts.Node): string | undefined {
+function functionName(node: ts.Node): string | undefined {
   const holdsFunction =
     ts.isFunctionLike(node) ||
     (ts.isVariableStatement(node) && isFunction(node.declarationList.declarations[0]!.initializer)) ||
@@ -63,7 +63,7 @@ function isFunction(node: ts.Node | undefined): boolean {
 }
 
 /** The comments that stand directly above `node`, as running text. */
-export function leadingComment(ast: ts.SourceFile, node: ts.Node): string {
+function leadingComment(ast: ts.SourceFile, node: ts.Node): string {
   const text = ast.getFullText();
   const ranges = ts.getLeadingCommentRanges(text, node.getFullStart()) ?? [];
   const lines = ranges.map(({ pos, end }) => text.slice(pos, end)).join('\n');

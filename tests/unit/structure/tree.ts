@@ -23,7 +23,15 @@ export interface SourceFile {
   readonly path: string;
   readonly ast: ts.SourceFile;
   /** Every module this file names, resolved to a path of the tree when it is relative. */
-  readonly imports: readonly { readonly target: string; readonly external: boolean; readonly line: number }[];
+  readonly imports: readonly Import[];
+}
+
+interface Import {
+  readonly target: string;
+  readonly external: boolean;
+  readonly line: number;
+  /** Whether loading this file loads the target, always or at some later time. */
+  readonly kind: 'value' | 'type' | 'late';
 }
 
 const FOLDERS = ['uapi', 'driver', 'tools', 'tests'];
@@ -82,20 +90,35 @@ function compilerOptions(): ts.CompilerOptions {
 }
 
 function importsOf(path: string, ast: ts.SourceFile): SourceFile['imports'] {
-  const found: { target: string; external: boolean; line: number }[] = [];
-  const add = (specifier: ts.Node) => {
+  const found: Import[] = [];
+  const add = (specifier: ts.Node, kind: Import['kind']) => {
     if (!ts.isStringLiteralLike(specifier)) return;
     const external = !specifier.text.startsWith('.');
     const target = external ? specifier.text : join(dirname(path), specifier.text).replaceAll('\\', '/');
-    found.push({ target: external ? target : target.replace(/\.js$/, '.ts'), external, line: lineOf(ast, specifier) });
+    const line = lineOf(ast, specifier);
+    found.push({ target: external ? target : target.replace(/\.js$/, '.ts'), external, line, kind });
   };
   visit(ast, (node) => {
     if ((ts.isImportDeclaration(node) || ts.isExportDeclaration(node)) && node.moduleSpecifier)
-      add(node.moduleSpecifier);
-    else if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword) add(node.arguments[0]!);
-    else if (ts.isImportTypeNode(node) && ts.isLiteralTypeNode(node.argument)) add(node.argument.literal);
+      add(node.moduleSpecifier, isOfTypes(node) ? 'type' : 'value');
+    else if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword)
+      add(node.arguments[0]!, 'late');
+    else if (ts.isImportTypeNode(node) && ts.isLiteralTypeNode(node.argument)) add(node.argument.literal, 'type');
   });
   return found;
+}
+
+/** `import type { a }`, `import { type a }` and the exports of that kind, which leave nothing in the built file. */
+function isOfTypes(node: ts.ImportDeclaration | ts.ExportDeclaration): boolean {
+  if (ts.isExportDeclaration(node)) {
+    const { exportClause: clause } = node;
+    return node.isTypeOnly || (!!clause && ts.isNamedExports(clause) && clause.elements.every((e) => e.isTypeOnly));
+  }
+  const { importClause: clause } = node;
+  if (!clause) return false;
+  const { namedBindings: names } = clause;
+  const areNamedTypes = !!names && ts.isNamedImports(names) && names.elements.every((e) => e.isTypeOnly);
+  return clause.phaseModifier === ts.SyntaxKind.TypeKeyword || (!clause.name && areNamedTypes);
 }
 
 /** Calls `look` for every node below `node`, itself included, in source order. */

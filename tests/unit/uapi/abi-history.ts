@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs';
 
-export interface HistoryCommand {
+interface HistoryCommand {
   nr: number;
   ioctl: string;
   size: number;
 }
 
-export interface HistoryStruct {
+interface HistoryStruct {
   fields: { name: string; type: string; offset: number; size: number }[];
   size: number;
 }
@@ -20,7 +20,7 @@ export interface Generation {
   flags: Record<string, number>;
 }
 
-export interface Transition {
+interface Transition {
   old: string;
   new: string;
   renamed: { ioctl: string; old: string; new: string }[];

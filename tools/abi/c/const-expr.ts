@@ -362,7 +362,7 @@ class Evaluator {
 }
 
 /** A field by name, also one inside anonymous members; the offset is from `type`'s start. */
-export function findField(type: CType, name: string): { type: CType; offset: number } | undefined {
+function findField(type: CType, name: string): { type: CType; offset: number } | undefined {
   for (const field of type.record?.fields ?? []) {
     if (field.name === name) return field;
     if (field.name !== '') continue;

@@ -3,7 +3,7 @@ import type { FindHeader } from './preprocessor.js';
 import { SourceText } from './source-text.js';
 
 /** Reads a file of wherever the header is from; undefined when it is not there. */
-export type ReadHeader = (path: string) => string | undefined;
+type ReadHeader = (path: string) => string | undefined;
 
 export interface IncludeOptions {
   /** The folders of -I. */

@@ -1,6 +1,6 @@
 import { HeaderError, type Place, type SourceText } from './source-text.js';
 
-export type TokenKind = 'id' | 'number' | 'string' | 'char' | 'punct';
+type TokenKind = 'id' | 'number' | 'string' | 'char' | 'punct';
 
 /** Macros that a token came out of, and so is not expanded by again. */
 export interface HideSet {

@@ -9,7 +9,7 @@ import { DEFAULT_TARGET, type Target } from './target.js';
 import type { RecordLayout } from './types.js';
 
 /** A command that can't be read: what is known of its number, and why it is not all of it. */
-export interface Unread {
+interface Unread {
   readonly problem: string;
   /** All but the size. */
   readonly ioc?: IocParts;

@@ -58,7 +58,7 @@ function isAtRest({ pendingCalls, machine }: WatchedTransport): boolean {
  * Runs a case without faults, from an earlier place on if there is one, to its call `rest` at rest. Null when it ends
  * before. The machines of `from` are those of the answer; `arena` holds what the answer keeps and nothing of `from`.
  */
-export async function advance(
+async function advance(
   pool: MachinePool,
   testCase: SelftestCase,
   {

@@ -5,10 +5,10 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { decode } from '../../../../driver/cpu/isa/decode.js';
 import { disassemble } from '../../../../driver/cpu/isa/disassemble.js';
+import { needs } from '../../../needs.js';
 import { randomProgram } from '../random-program.js';
 
 const OBJDUMP = 'riscv64-linux-gnu-objdump';
-const hasObjdump = spawnSync(OBJDUMP, ['--version']).status === 0;
 
 /** What binutils makes of `words`, one line each, without aliases. */
 function objdump(words: readonly number[]): string[] {
@@ -47,7 +47,7 @@ describe('disassemble', () => {
     expect(disassemble(decode(word), 0x1000)).toBe(text);
   });
 
-  it.skipIf(!hasObjdump)('prints random instructions as objdump does', () => {
+  it('prints random instructions as objdump does', needs(OBJDUMP), () => {
     const words = randomProgram(4711, 400)
       .cases.map(({ word }) => word)
       .filter((word) => (word & 3) === 3);

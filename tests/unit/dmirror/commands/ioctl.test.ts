@@ -8,10 +8,11 @@ import { vmMunmap } from '../../../../driver/mm/vmas/munmap.js';
 import { EBUSY, EFAULT, EINVAL, ENOENT, EPERM } from '../../../../uapi/errno.js';
 import { MADV_DONTNEED, PROT_READ } from '../../../../uapi/mman.js';
 import { PATH_NAMES } from '../../../../uapi/path-name.js';
+import { count } from '../../../counts.js';
 import { type Answer, BASE, DeviceWorld, RW } from '../world.js';
 
 const PAGES = 8;
-const SEEDS = Number(process.env.DMIRROR_SEEDS ?? 60);
+const SEEDS = count(12, 60);
 
 type Actor = (w: DeviceWorld, slot: number) => Coroutine<unknown>;
 

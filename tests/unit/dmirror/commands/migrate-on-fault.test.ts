@@ -9,6 +9,7 @@ import type { Mm } from '../../../../driver/mm/vmas/mm.js';
 import { doMprotectPkey } from '../../../../driver/mm/vmas/mprotect.js';
 import { MADV_DONTNEED, MADV_PAGEOUT, MAP_FIXED, MAP_SHARED, PROT_NONE, PROT_READ } from '../../../../uapi/mman.js';
 import type { PathName } from '../../../../uapi/path-name.js';
+import { runs } from '../../../counts.js';
 import { TestFile } from '../../mm/vma-world.js';
 import { BASE, DeviceWorld, RW } from '../world.js';
 
@@ -197,8 +198,6 @@ const op: fc.Arbitrary<Op> = fc.oneof(
   { weight: 1, arbitrary: fc.tuple(who, device).map(([w, d]): Op => ({ kind: 'release', who: w, device: d })) },
 );
 
-const RUNS = Number(process.env.DMIRROR_RUNS ?? 30);
-
 describe('the two migration paths', () => {
   it('answer the same and leave the same behind, whatever the calls', () => {
     fc.assert(
@@ -215,7 +214,7 @@ describe('the two migration paths', () => {
         classic.finish();
         unified.finish();
       }),
-      { numRuns: RUNS },
+      runs(10, 30),
     );
   }, 600_000);
 });

@@ -25,8 +25,9 @@ import {
   PROT_WRITE,
 } from '../../../../uapi/mman.js';
 import type { CallArg } from '../../../../uapi/system-call.js';
+import { count } from '../../../counts.js';
 
-const LIVES = Number(process.env.DMIRROR_LIVES ?? 150);
+const LIVES = count(30, 150);
 const FIRST = Number(process.env.DMIRROR_SEED ?? 1);
 const ROUNDS = 12;
 const DEVICES = 4;

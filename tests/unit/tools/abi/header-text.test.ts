@@ -6,6 +6,7 @@ import { modelOfHeader } from '../../../../tools/abi/header-model.js';
 import { headerText } from '../../../../tools/abi/header-text.js';
 import type { AbiCommand, AbiConstant, AbiField, AbiModel, AbiRecord } from '../../../../tools/abi/model.js';
 import { _IOC } from '../../../../uapi/ioc.js';
+import { runs } from '../../../counts.js';
 
 const WIDTHS: Readonly<Record<string, number>> = { __u8: 1, __s16: 2, __u32: 4, __s64: 8, __be32: 4, char: 1 };
 
@@ -91,7 +92,7 @@ describe('a header printed from a random model', () => {
         const read = modelOfHeader(parseHeader('random.h', text));
         expect(plain(read)).toEqual(plain(model));
       }),
-      { numRuns: 150 },
+      runs(50, 150),
     );
   });
 });

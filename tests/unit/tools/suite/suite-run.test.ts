@@ -38,7 +38,7 @@ interface Ran {
 
 async function run(
   cases: readonly SelftestCase[],
-  { close = async () => {}, json = false, timeoutMs = 1000, lanes = 1 } = {},
+  { close = async () => {}, json = false, timeoutMs = 600_000, lanes = 1 } = {},
 ): Promise<Ran> {
   const lines: string[] = [];
   const booted: object[] = [];

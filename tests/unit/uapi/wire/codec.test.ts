@@ -5,6 +5,7 @@ import { payloadFault } from '../../../../uapi/wire/check-payload.js';
 import { packFrame, packPieces, unpackPayload, type WireValue } from '../../../../uapi/wire/codec.js';
 import { FrameReader, FrameTooLongError, HEADER_BYTES } from '../../../../uapi/wire/frame.js';
 import { BadMessageError, readRequest } from '../../../../uapi/wire/message.js';
+import { runs } from '../../../counts.js';
 
 const payloadOf = (value: WireValue) => packFrame(value).subarray(HEADER_BYTES);
 const bytes = (...values: number[]) => Uint8Array.from(values);
@@ -146,7 +147,7 @@ describe('payloads', () => {
           expect(error).toBeInstanceOf(BadMessageError);
         }
       }),
-      { numRuns: 20_000 },
+      runs(4000, 20_000),
     );
   });
 

@@ -27,6 +27,7 @@ import {
 } from '../../../../../uapi/mman.js';
 import type { PathName } from '../../../../../uapi/path-name.js';
 import type { CallArg, CallResult } from '../../../../../uapi/system-call.js';
+import { runs } from '../../../../counts.js';
 
 /** A small region, and behind it one that a huge page fits into; `ptr` of every command points to the third. */
 const BASE = 0x1000000000;
@@ -309,9 +310,6 @@ const op: fc.Arbitrary<Op> = fc.oneof(
   },
 );
 
-/** More runs, or the seed and path that a failure printed. */
-const { DMIRROR_RUNS = '100', DMIRROR_SEED, DMIRROR_PATH } = process.env;
-
 describe.each(['6.12', '7.3'] as const)('the two migration paths behind the table of system calls, %s', (profile) => {
   const classic = new Player('classic', profile);
   const unified = new Player('unified', profile);
@@ -330,10 +328,6 @@ describe.each(['6.12', '7.3'] as const)('the two migration paths behind the tabl
       classic.end();
       unified.end();
     });
-    fc.assert(agree, {
-      numRuns: Number(DMIRROR_RUNS),
-      ...(DMIRROR_SEED === undefined ? {} : { seed: Number(DMIRROR_SEED) }),
-      ...(DMIRROR_PATH === undefined ? {} : { path: DMIRROR_PATH }),
-    });
+    fc.assert(agree, runs(30, 100));
   }, 600_000);
 });

@@ -1,0 +1,21 @@
+const { DMIRROR_FULL, DMIRROR_SEED, DMIRROR_PATH } = process.env;
+
+/** 0 for the small counts of `npm test`, 1 for CI's full ones, n for n times those (`npm run check:long`). */
+const FACTOR = Number(DMIRROR_FULL ?? 0);
+
+/** Whether all there is shall be taken, of recordings above all, rather than a fixed sample. */
+export const isFull = FACTOR >= 1;
+
+/** How many seeds, lives or schedules a test tries. */
+export function count(small: number, full: number): number {
+  return isFull ? full * FACTOR : small;
+}
+
+/** Parameters of a property: how many runs, or the seed and path of the one that a failure printed. */
+export function runs(small: number, full: number): { numRuns: number; seed?: number; path?: string } {
+  return {
+    numRuns: count(small, full),
+    ...(DMIRROR_SEED === undefined ? {} : { seed: Number(DMIRROR_SEED) }),
+    ...(DMIRROR_PATH === undefined ? {} : { path: DMIRROR_PATH }),
+  };
+}
