@@ -119,7 +119,7 @@ describe('dmirror serve', () => {
     [['--dialect', 'M99'], /no dialect 'M99'[\s\S]*M5/],
     [['--limit', 'nonsense=3'], /not name=number[\s\S]*frameBytes=/],
     [['--ram', '3K'], /8M to 3584M/],
-    [['--socket', '/no/such/folder/x'], /can't listen on/],
+    [['--socket', '/no/such/folder/x'], /the folder \/no\/such\/folder does not exist/],
   ])('refuses %j', async (args, message) => {
     const running = start('serve', ...args);
     expect(await running.ended).toBe(2);

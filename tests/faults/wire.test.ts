@@ -109,7 +109,7 @@ describe('a rule about the interface', () => {
     const { fired, status } = await runPlan(twoClients(rules), UNIFIED);
     expect(status).toBe('pass');
     expect(fired).toMatchObject([{ point: 'session_drop', phase: 'copy', page: 5, command: 'MIGRATE_TO_DEV' }]);
-    expect(fired[0]!.path).toContain('allocAndCopyToDevice');
+    expect(fired[0]!.path).toContain('dmirrorMigrateAllocAndCopy');
   });
 
   it('lets an action in the kernel drop the session of somebody else', async () => {
