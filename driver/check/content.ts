@@ -5,7 +5,12 @@ import { KIND_MASK, Kind, Pte } from '../mm/tables/entry.js';
 import type { Mm } from '../mm/vmas/mm.js';
 
 const PAGE_SIZE = 4096;
-export const ZERO_PAGE = Buffer.alloc(PAGE_SIZE);
+/** Bytes of a page. Node's own type stays out of the package's types, which stand alone. */
+export interface PageBytes extends Uint8Array {
+  equals(other: Uint8Array): boolean;
+}
+
+export const ZERO_PAGE: PageBytes = Buffer.alloc(PAGE_SIZE);
 
 /** The entry behind page `vpn` and its frame; null where no table is. */
 export function entryOf(mm: Mm, vpn: number): { lo: number; pfn: number } | null {
@@ -21,7 +26,7 @@ export function entryOf(mm: Mm, vpn: number): { lo: number; pfn: number } | null
  * The bytes that a program would see in page `vpn`, read without changing anything: through the entry, the device page's
  * backing page or the swap area. Null where that can't be said from outside.
  */
-export function contentOf(mm: Mm, vpn: number): Buffer | null {
+export function contentOf(mm: Mm, vpn: number): PageBytes | null {
   const vma = mm.vmaLookup(vpn * PAGE_SIZE);
   if (vma === null) return null;
   const entry = entryOf(mm, vpn);
@@ -39,7 +44,7 @@ export function contentOf(mm: Mm, vpn: number): Buffer | null {
 }
 
 /** Whether page `vpn` holds `data`; null where that can't be said. As `contentOf`, without an object for each page. */
-export function holds(mm: Mm, vpn: number, data: Buffer): boolean | null {
+export function holds(mm: Mm, vpn: number, data: PageBytes): boolean | null {
   const entry = entryOf(mm, vpn);
   const kind = entry === null ? Kind.none : entry.lo & KIND_MASK;
   const isPlain = kind === Kind.devicePrivate || (kind === Kind.present && (entry!.lo & Pte.special) === 0);

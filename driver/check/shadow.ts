@@ -2,15 +2,15 @@ import * as mman from '../../uapi/mman.js';
 import type { Machine } from '../sys/machine/machine.js';
 import type { Process } from '../sys/processes/process.js';
 import type { Arena } from './arena.js';
-import { contentOf, entryOf, holds, ZERO_PAGE } from './content.js';
+import { contentOf, entryOf, holds, type PageBytes, ZERO_PAGE } from './content.js';
 
 const PAGE_SIZE = 4096;
 
 /** What page holds; `data` is never changed, only replaced. Null: not known. */
 interface ShadowPage {
-  data: Buffer | null;
+  data: PageBytes | null;
   /** What it may hold instead: a write that failed half way. */
-  other: Buffer | null;
+  other: PageBytes | null;
   readonly isShared: boolean;
   onFork: 'copy' | 'none' | 'zero';
 }
@@ -173,7 +173,7 @@ export class Shadow {
       const length = Math.min(PAGE_SIZE - offset, bytes.length - done);
       const page = map.get(Math.floor(at / PAGE_SIZE));
       if (page?.data != null && page.other === null) {
-        if (page.data.compare(loaded, done, done + length, offset, offset + length) !== 0) {
+        if (loaded.compare(page.data, offset, offset + length, done, done + length) !== 0) {
           const [seen, data] = [loaded.subarray(done, done + length), page.data.subarray(offset, offset + length)];
           throw mismatch(pid, at - offset, { seen, data, offset });
         }
@@ -229,7 +229,7 @@ function storedIn(page: ShadowPage, part: Buffer, offset: number): void {
 }
 
 /** A write that failed half way: the page has what it had, or this. More than two candidates are not kept. */
-function mayAlsoHold(page: ShadowPage, data: Buffer | null): void {
+function mayAlsoHold(page: ShadowPage, data: PageBytes | null): void {
   const isNew = page.other === null || data === null || !page.other.equals(data);
   if (data === null || page.data === null || (page.other !== null && isNew))
     Object.assign(page, { data: null, other: null });
@@ -248,7 +248,7 @@ function checkPage(process: Process, vpn: number, page: ShadowPage | undefined):
   throw mismatch(process.pid, vpn * PAGE_SIZE, { seen, data: page.data, offset: 0 });
 }
 
-function mismatch(pid: number, addr: number, at: { seen: Buffer; data: Buffer; offset: number }): ContentError {
+function mismatch(pid: number, addr: number, at: { seen: Uint8Array; data: Uint8Array; offset: number }): ContentError {
   let byte = 0;
   while (at.seen[byte] === at.data[byte]) byte++;
   return new ContentError(pid, addr, at.offset + byte, at.data[byte]!, at.seen[byte]!);

@@ -87,7 +87,7 @@ function checkMemory(
   ] as const) {
     if (value === undefined) continue;
     for (let i = 0; i < npages; i++) {
-      const page = contentOf(process.mm, at / PAGE_SIZE + i);
+      const page = bufferOf(contentOf(process.mm, at / PAGE_SIZE + i));
       // Shared anonymous memory is in its file as long as no entry names it.
       compare(`${what} of page ${first + i}`, value + first + i, page?.readUInt32LE(0) ?? 'nothing');
     }
@@ -99,9 +99,13 @@ function checkMemory(
       world.machine.pageTableText(process, addr, addr + npages * PAGE_SIZE),
     );
   if (expect.snapshot !== undefined) {
-    const bytes = contentOf(process.mm, mirror / PAGE_SIZE)?.subarray(0, npages);
+    const bytes = bufferOf(contentOf(process.mm, mirror / PAGE_SIZE))?.subarray(0, npages);
     compare('snapshot', String(expect.snapshot), bytes?.toString('hex'));
   }
+}
+
+function bufferOf(bytes: Uint8Array | null): Buffer | null {
+  return bytes === null ? null : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 
 function retText(ret: number | string): string {

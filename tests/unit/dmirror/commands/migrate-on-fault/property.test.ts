@@ -109,7 +109,8 @@ class Player {
     try {
       return this.playOnce(op);
     } catch (error) {
-      if (error instanceof MachineError && error.message.includes('a device chunk, holds devmem_lock')) return BLOCKED;
+      if (error instanceof MachineError && /a device chunk( \(pfn [^)]*\))?, holds devmem_lock/.test(error.message))
+        return BLOCKED;
       throw error;
     }
   }
