@@ -47,7 +47,7 @@ describe('dmirror fault sweep', () => {
     expect(whole.status).toBe(0);
     const { status, stderr } = await interrupted(['fault', ...args]);
     expect(status).toBe(130);
-    expect(stderr).toMatch(/interrupted: \d+ cases are left; the same command goes on with them/);
+    expect(stderr).toMatch(/interrupted: \d+ cases are left; \d+ runs are kept in .*: the same command goes on/);
     const rest = fault(...args);
     expect(rest.stderr).toMatch(/^resumed: \d+ runs were done before$/m);
     expect(rest.status).toBe(0);

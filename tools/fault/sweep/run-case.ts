@@ -6,7 +6,7 @@ import type { MachinePool } from '../../../driver/sys/machine/machine-pool.js';
 import type { SelftestCase } from '../../../tests/selftests/case.js';
 import type { PathName } from '../../../uapi/path-name.js';
 import { Boots, type Checkpoint } from './checkpoint.js';
-import type { WatchedTransport } from './watched-transport.js';
+import { DRAIN, type WatchedTransport } from './watched-transport.js';
 
 /** How one run of a case under faults ended. */
 export interface Outcome {
@@ -113,8 +113,6 @@ class StuckGuard {
 
 /** What a call may wait for without anybody being to blame: another call of the program. */
 const PATIENT = /^(letGo|child of|pipe|poll|eventfd)/;
-
-const DRAIN = 'the pages of a device chunk';
 
 /** Looks at everything, lets the processes exit without faults, and looks again. */
 function tearDown({ machine, watch }: WatchedTransport): void {
