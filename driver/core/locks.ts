@@ -152,7 +152,7 @@ export class RwSem {
 
   /**
    * All look again. Linux goes by the queue, past which readers and writers may still steal the lock; here a waiting writer comes first
-   * unless the policy says otherwise. Linux: part of kernel/locking/rwsem.c:rwsem_mark_wake(), rwsem_down_read_slowpath()
+   * unless the policy says otherwise. Linux: part of kernel/locking/rwsem.c:rwsem_mark_wake() and rwsem_down_read_slowpath()
    */
   private wake(): void {
     const first = this.kernel.scheduler.chooseWaiter(this.queue);

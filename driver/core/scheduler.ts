@@ -87,6 +87,7 @@ export class Scheduler {
     task.coroutine = coroutine;
     task.steps = 0;
     task.next = null;
+    task.doing = '';
     task.takes = null;
     task.isAbandoned = false;
     task.onReturn = onReturn as (value: unknown) => void;

@@ -18,7 +18,7 @@ const EXCLUSIVE_POINT = preemptPoint('make_device_exclusive');
 /**
  * Takes the page at `addr` away from the CPUs of one address space for a device's atomic accesses. Its pfn, locked and referenced; or a
  * negative errno: what GUP says, -EOPNOTSUPP for a page that is not anonymous or is of hugetlb, -EINTR. The caller holds the mmap_lock for
- * read. Linux: mm/rmap.c:make_device_exclusive(), since 6.15
+ * read. Linux: mm/rmap.c:make_device_exclusive() of 6.15
  */
 export function* makeDeviceExclusive(mm: Mm, addr: number, owner: object | null): Coroutine<number> {
   const { memory } = mm;

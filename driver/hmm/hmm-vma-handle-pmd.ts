@@ -86,8 +86,8 @@ function pmdStop(part: VmaWalk, leaf: Leaf, unit: PmdRange): Stop | null {
 }
 
 /**
- * Prepares a folio as one, where 2 MiB migrate so; what is not taken is reported. Linux: the migrate-on-fault series on top of
- * device-private THP, hmm_vma_handle_migrate_prepare_pmd()
+ * Prepares a folio as one, where 2 MiB migrate so; what is not taken is reported.
+ * Linux: hmm_vma_handle_migrate_prepare_pmd() of the migrate-on-fault series
  */
 function* hmmVmaHandleMigratePreparePmd(
   part: VmaWalk,

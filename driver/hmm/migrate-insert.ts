@@ -65,7 +65,7 @@ export function migrateVmaInsertPage(migrate: MigrateVma, i: number): boolean {
 
 /**
  * As `insertPage` for a folio of 2 MiB and a place where no 2 MiB entry but the huge zero page's is, and no table.
- * Linux: mm/migrate_device.c:migrate_vma_insert_huge_pmd_page()
+ * Linux: mm/migrate_device.c:migrate_vma_insert_huge_pmd_page() of 6.19
  */
 export function migrateVmaInsertHugePmdPage(migrate: MigrateVma, i: number): boolean {
   const vma = migrate.vma!;

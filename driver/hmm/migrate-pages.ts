@@ -93,7 +93,7 @@ function* fillHole(migrate: MigrateVma, i: number): Coroutine<number> {
 
 /**
  * A folio whose destinations are single pages becomes 512 pages, each with an entry of its own. False when somebody has a reference
- * to it. Linux: mm/migrate_device.c:migrate_vma_split_unmapped_folio()
+ * to it. Linux: mm/migrate_device.c:migrate_vma_split_unmapped_folio() of 6.19
  */
 export function* migrateVmaSplitUnmappedFolio(
   memory: Memory,

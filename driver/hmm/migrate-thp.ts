@@ -79,7 +79,7 @@ export function isCompoundRange({ vpn, end }: PmdRange): boolean {
 /**
  * Takes the folio that a 2 MiB entry maps for migration as one, in profiles with device folios of that size: it is locked,
  * referenced, and the entry is a PMD-MIG. The flags of its `src` word then, else one of `HugeTake`. A folio that is wanted only in part,
- * or whose exclusive mark can't be given up, is split. Linux: mm/migrate_device.c:migrate_vma_collect_huge_pmd()
+ * or whose exclusive mark can't be given up, is split. Linux: mm/migrate_device.c:migrate_vma_collect_huge_pmd() of 6.19
  *
  * Deviates: coherent folios are selected as coherent pages are; Linux takes them for system memory.
  */
@@ -154,7 +154,7 @@ function freezePmd(vma: Vma, vpn: number, { slot, head }: { slot: PmdSlot; head:
 
 /**
  * Splits a large folio that small entries map, so that its pages can be collected one by one. False when it is locked, referenced or
- * pinned. Linux: mm/migrate_device.c:migrate_vma_split_folio()
+ * pinned. Linux: mm/migrate_device.c:migrate_vma_split_folio() of 6.19
  *
  * Deviates: Linux waits for the folio's lock with other folios locked, so that two migrations can wait for each other for ever; here
  * a locked folio is left alone, as everything else that is locked.

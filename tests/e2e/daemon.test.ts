@@ -145,7 +145,7 @@ describe('dmirror trace', () => {
     await until(() => few.out.includes('done') || few.out.includes('= 0'));
     all.child.kill('SIGINT');
     few.child.kill('SIGINT');
-    expect([await all.ended, await few.ended]).toEqual([0, 0]);
+    expect([await all.ended, await few.ended]).toEqual([130, 130]);
     const events = all.out
       .trim()
       .split('\n')

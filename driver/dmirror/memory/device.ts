@@ -115,7 +115,7 @@ export class DmirrorDevice {
     chunk.pagesFreed(npages);
   }
 
-  /** Each page gets its page of the backing folio, and the file that is named there. Linux: lib/test_hmm.c:dmirror_devmem_folio_split() */
+  /** Each page gets its page of the backing folio, and the file that is named there. Linux: lib/test_hmm.c:dmirror_devmem_folio_split() of 6.19 */
   private dmirrorDevmemFolioSplit(head: number): void {
     const { frames } = this.memory;
     const backing = frames.zoneDeviceData(head);

@@ -47,13 +47,16 @@ export class TraceObserver implements Observer {
 
   entryChanges(mm: number, vpn: number, level: number, { oldLo, oldHi, newLo, newHi }: EntryChange): void {
     const task = this.machine.kernel.scheduler.current;
+    const [before, after] = [entryText(oldLo), entryText(newLo)];
+    // What a CPU notes in an entry that it uses.
+    if (before === after && oldHi === newHi) return;
     this.emit('entry', task?.id ?? 0, {
       mm,
       addr: vpn * PAGE_SIZE,
       level: LEVELS[level]!,
-      old: entryText(oldLo),
+      old: before,
       oldPfn: oldHi,
-      new: entryText(newLo),
+      new: after,
       newPfn: newHi,
       doing: task?.doing ?? '',
     });

@@ -85,11 +85,11 @@ export class Thread {
     if (call === undefined) return;
     this.current = call;
     this.task.scheduler.start(this.task, this.oneCall(call), (result) => this.returned(call, result));
+    this.task.doing = call.name;
   }
 
   private *oneCall(call: Call): Coroutine<CallResult> {
     const { machine } = this.process;
-    this.task.doing = call.name;
     machine.kernel.emit('syscall', { name: call.name, tid: this.tid });
     const { inject } = machine.kernel;
     if (inject.armed)

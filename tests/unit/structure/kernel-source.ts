@@ -6,7 +6,7 @@ import type { Finding, Tree } from './tree.js';
 /** Where the functions that comments name without a file may be. */
 const FOLDERS = ['arch/riscv', 'arch/x86', 'fs', 'include', 'ipc', 'kernel', 'lib', 'mm'];
 /** A sentence that speaks of another kernel than the one whose source is at hand. */
-const OTHER_KERNEL = /\bof (?:6\.1[3-9]|7\.\d)/;
+const OTHER_KERNEL = /\bof (?:6\.1[3-9]|7\.\d|the migrate-on-fault series)/;
 
 const ATTRIBUTE = /__(?:attribute__|releases|acquires|must_hold)\s*\(+[^)]*\)+/g;
 

@@ -60,6 +60,7 @@ describe('the tree', () => {
     ['has no crowded folder', (all) => beyond(checkFolders(all), CROWDED)],
     ['has one file and one type of each name', checkNames],
     ['explains the number of every quirk', checkQuirks],
+    ['names functions as the kernel does', checkKernelNames],
   ];
   for (const [name, check] of checks) {
     it(name, () => expect(format(check(tree))).toBe(''));

@@ -26,10 +26,11 @@ it('tells each change of an entry with what it was, what it is, and in which cal
   expect(first).toMatchObject([{ doing: 'MIGRATE_TO_DEV' }, { doing: 'MIGRATE_TO_DEV' }]);
 });
 
-it('tells references of folios and their states when asked', () => {
-  const events = heard(['refcount', 'folio']);
-  expect(new Set(events.map(({ kind }) => kind))).toEqual(new Set(['refcount', 'folio']));
+it('tells references of folios, their states and the mirror when asked', () => {
+  const events = heard(['refcount', 'folio', 'mirror']);
+  expect(new Set(events.map(({ kind }) => kind))).toEqual(new Set(['refcount', 'folio', 'mirror']));
   for (const event of events) if ('old' in event) expect(event.old).not.toEqual(event.new);
+  expect(texts(events)).toContainEqual(expect.stringMatching(/^of file \d+ 0x1000000000-0x100000[12]000$/));
 });
 
 it('leaves states of folios out unless they are named', () => {
@@ -48,7 +49,7 @@ it('tells of a wait who has what is waited for, and of each switch who goes on',
   o.machine.listen((event) => events.push(event), new Set(['wait', 'switch']));
   for (const thread of [o.process.main, other]) o.machine.start(thread, 'munmap', [0x1000000000, 4096]);
   o.machine.run();
-  expect(texts(events)).toContain('from task 1 to 1/2');
+  expect(texts(events)).toContain('from task 1 to 1/2 in munmap');
   expect(events).toContainEqual(expect.objectContaining({ kind: 'wait', for: 'mmap_lock', task: 2, owner: 1 }));
 });
 
