@@ -6,8 +6,8 @@ import { addExec } from './commands/exec-command.js';
 import { addFault } from './commands/fault-command.js';
 import { EXIT, exitHelp, OutputError, UsageError } from './exit-code.js';
 import { type Output, ProcessOutput } from './output.js';
+import { packageVersion } from './package-root.js';
 import { pathOption } from './path-option.js';
-import { packageVersion } from './version.js';
 
 /** Runs the command with `args` (without node and the script) and returns its exit status. */
 export async function main(args: readonly string[]): Promise<number> {
@@ -114,7 +114,7 @@ function addConform(root: Command, status: { code: number }, output: () => Outpu
   root
     .command('conform')
     .description('replay recordings of a real kernel and print the first differing answer of each sequence')
-    .argument('[file...]', 'recordings, plain or gzip')
+    .argument('[file...]', 'recordings, plain or gzip; without, all that the package ships')
     .option('--seq <id>', 'only this sequence; may be repeated', collect, [])
     .addOption(pathOption('classic'))
     .option('--invariants', 'prove the whole machine consistent after every op', true)
@@ -135,8 +135,9 @@ function addConform(root: Command, status: { code: number }, output: () => Outpu
 
 const CONFORM_EXAMPLES = `
 Examples:
-  dmirror conform tests/conform/recordings/*.gz --path unified
-  dmirror conform tests/conform/recordings/mix.jsonl.gz --seq mix-17 --trace
+  dmirror conform --path unified             every shipped recording
+  dmirror conform --seq mix-17 --trace
+  dmirror conform mine.jsonl.gz
   dmirror conform --shrink mix:7 --against unified    a generated sequence: a family and a seed
 ${exitHelp({ pass: 'every answer agrees', fail: 'some differ' })}`;
 

@@ -5,7 +5,7 @@ import { LockClass } from '../core/lock-class.js';
 import { Phase } from '../inject/inject-points.js';
 import { ZERO_PFN } from '../mm/frames/frame-allocator.js';
 import { PAGE_SIZE } from '../mm/frames/frames.js';
-import { KIND_MASK, Kind, kindOf, Pte } from '../mm/tables/entry.js';
+import { KIND_MASK, Kind, Pte } from '../mm/tables/entry.js';
 import { pmdIndex, pteIndex, type Table } from '../mm/tables/page-table.js';
 import { ptlLock, ptlUnlock } from '../mm/tables/ptl.js';
 import { flushTlbRange } from '../mm/tables/tlb.js';
@@ -67,30 +67,35 @@ function walkPtes(
 ): Stop | SplitStop | null {
   const { walk } = part;
   const { flags } = walk.range;
-  walk.memory.kernel.assertHeld(LockClass.ptl);
+  const { kernel, stats } = walk.memory;
+  kernel.assertHeld(LockClass.ptl);
   assert(table.isLeaf && vpn < end, 'a table of PTEs is walked');
+  const keepsStale = kernel.defects.staleAfterSplit;
   let stop: Stop | SplitStop | null = null;
   let isReplaced = false;
   let at = vpn;
-  for (; at < end; at++) {
+  for (let i = pteIndex(vpn); at < end; at++, i++) {
     const input = flags[at - walk.firstVpn]!;
-    if (isLeftStale(part, table, at)) continue;
-    stop = hmmVmaHandlePte(part, table, at, end);
-    if (stop !== null) break;
+    const lo = table.lo(i);
+    if (keepsStale && lo & Pte.special && input !== 0) continue;
+    const need = hmmVmaHandlePte(walk, at, lo, table.hi(i));
+    if (need !== 0) {
+      stop = pteStop(part, table, { vpn: at, end });
+      break;
+    }
     const filter = mayPrepare ? hmmSelectMigrate(part, input) : null;
     if (filter === null) continue;
-    const isPresent = kindOf(table.lo(pteIndex(at))) === Kind.present;
-    const taken = hmmVmaHandleMigratePrepare(part, table, at, filter);
+    const taken = hmmVmaHandleMigratePrepare(walk, table, at, filter);
     if (taken === COLLECT_SPLIT) {
       // It will be looked at again, as if for the first time.
       flags[at - walk.firstVpn] = input;
       stop = splitStop(part, table, { vpn: at, end });
       break;
     }
-    isReplaced ||= isPresent && (taken & MigratePfn.valid) !== 0;
+    if ((lo & KIND_MASK) === Kind.present && taken & MigratePfn.valid) isReplaced = true;
   }
   if (isReplaced) flushTlbRange(walk.mm, vpn, end - vpn);
-  walk.memory.stats.pteEntries += Math.min(at + 1, end) - vpn;
+  stats.pteEntries += Math.min(at + 1, end) - vpn;
   return stop;
 }
 
@@ -99,42 +104,50 @@ function walkPtes(
  * it does where one walk faults and another collects. If there is none, the split.
  */
 function splitStop(part: VmaWalk, table: Table, { vpn, end }: PmdRange): Stop | SplitStop {
-  part.walk.memory.kernel.assertHeld(LockClass.ptl);
+  const { walk } = part;
+  walk.memory.kernel.assertHeld(LockClass.ptl);
   for (let at = vpn; at < end; at++) {
-    const stop = pteStop(part, table, at, end);
+    const i = pteIndex(at);
+    if (pteNeed(walk, at, table.lo(i), table.hi(i)) === 0) continue;
+    const stop = pteStop(part, table, { vpn: at, end });
     // Nothing from the folio on has an answer yet.
-    if (stop !== null) return stop.type === 'fail' ? stop : { ...stop, resumeVpn: vpn };
+    return stop.type === 'fail' ? stop : { ...stop, resumeVpn: vpn };
   }
   return { type: 'split', vpn, pfn: table.hi(pteIndex(vpn)) };
 }
 
-/** Reports the entry at `vpn`, unless it must be faulted or waited for. The ptl is held. Linux: mm/hmm.c:hmm_vma_handle_pte() */
-function hmmVmaHandlePte(part: VmaWalk, table: Table, vpn: number, end: number): Stop | null {
-  const stop = pteStop(part, table, vpn, end);
-  if (stop !== null) return stop;
-  const { range, firstVpn } = part.walk;
-  const i = pteIndex(vpn);
-  const lo = table.lo(i);
-  const pfn = table.hi(i);
-  const isOwn = isOwnPrivate(part.walk, table, i);
-  const isUsed = (lo & KIND_MASK) === Kind.present || isOwn;
+/**
+ * Reports the entry at `vpn`, which is `lo` and `pfn`, unless it lacks something: what, then. The ptl is held.
+ * Linux: mm/hmm.c:hmm_vma_handle_pte()
+ */
+function hmmVmaHandlePte(walk: HmmVmaWalk, vpn: number, lo: number, pfn: number): number {
+  const need = pteNeed(walk, vpn, lo, pfn);
+  if (need !== 0) return need;
+  const { flags, pfns } = walk.range;
+  const n = vpn - walk.firstVpn;
+  const kind = lo & KIND_MASK;
+  const isOwn = kind === Kind.devicePrivate && isOwnPrivate(walk, pfn);
   const isError = isPageless(lo, pfn);
-  range.flags[vpn - firstVpn] = isError ? HmmPfn.error : pteToHmmPfnFlags(lo, isOwn);
-  range.pfns[vpn - firstVpn] = isUsed && !isError ? pfn : 0;
-  return null;
+  flags[n] = isError ? HmmPfn.error : pteToHmmPfnFlags(lo, isOwn);
+  pfns[n] = (kind === Kind.present || isOwn) && !isError ? pfn : 0;
+  return 0;
 }
 
-/** Why the entry at `vpn` can't be answered as it is; null when it can. */
-function pteStop({ walk, vma }: VmaWalk, table: Table, vpn: number, end: number): Stop | null {
+/** What the entry at `vpn` lacks to be answered as it is. */
+function pteNeed(walk: HmmVmaWalk, vpn: number, lo: number, pfn: number): number {
+  // A private page of the caller's own is good as it is, even when it is read only and a write was asked for (Q4).
+  if ((lo & KIND_MASK) === Kind.devicePrivate && isOwnPrivate(walk, pfn)) return 0;
+  const input = walk.range.flags[vpn - walk.firstVpn]!;
+  return hmmPteNeedFault(walk, input, isPageless(lo, pfn) ? 0 : pteToHmmPfnFlags(lo, false));
+}
+
+/** What is to be done about an entry that lacks something. */
+function pteStop({ walk, vma }: VmaWalk, table: Table, { vpn, end }: PmdRange): Stop {
   const i = pteIndex(vpn);
   const lo = table.lo(i);
-  // A private page of the caller's own is good as it is, even when it is read only and a write was asked for (Q4).
-  if (isOwnPrivate(walk, table, i)) return null;
-  const input = walk.range.flags[vpn - walk.firstVpn]!;
-  const need = hmmPteNeedFault(walk, input, pteToHmmPfnFlags(lo, false));
-  if (need === 0) {
-    return isPageless(lo, table.hi(i)) && hmmPteNeedFault(walk, input, 0) !== 0 ? fail(-EFAULT) : null;
-  }
+  const need = hmmPteNeedFault(walk, walk.range.flags[vpn - walk.firstVpn]!, pteToHmmPfnFlags(lo, false));
+  // Nothing but a page can make it better.
+  if (need === 0) return fail(-EFAULT);
   switch (lo & KIND_MASK) {
     case Kind.migration:
       return { type: 'wait', vpn, resumeVpn: vpn };
@@ -151,7 +164,7 @@ function pteStop({ walk, vma }: VmaWalk, table: Table, vpn: number, end: number)
  *
  * Deviates from hmm's report: a hole has no VALID, a PROT_NONE page has.
  */
-function hmmVmaHandleMigratePrepare({ walk }: VmaWalk, table: Table, vpn: number, filter: CollectFilter): number {
+function hmmVmaHandleMigratePrepare(walk: HmmVmaWalk, table: Table, vpn: number, filter: CollectFilter): number {
   const { inject } = walk.memory.kernel;
   const i = pteIndex(vpn);
   const pfn = table.hi(i);
@@ -167,10 +180,9 @@ function hmmVmaHandleMigratePrepare({ walk }: VmaWalk, table: Table, vpn: number
   return taken;
 }
 
-/** A page on the device that the range is walked for. */
-function isOwnPrivate(walk: HmmVmaWalk, table: Table, i: number): boolean {
-  if ((table.lo(i) & KIND_MASK) !== Kind.devicePrivate) return false;
-  return pageOwner(walk.memory, table.hi(i)) === walk.range.devPrivateOwner;
+/** Is it a page of the device that the range is walked for? */
+function isOwnPrivate(walk: HmmVmaWalk, pfn: number): boolean {
+  return pageOwner(walk.memory, pfn) === walk.range.devPrivateOwner;
 }
 
 /** No struct page stands behind the entry: not for devices. */
@@ -183,9 +195,4 @@ function pteToHmmPfnFlags(lo: number, isOwn: boolean): number {
   const isUsable = isOwn || ((lo & KIND_MASK) === Kind.present && (lo & Pte.protnone) === 0);
   if (!isUsable) return 0;
   return lo & Pte.write ? HmmPfn.valid | HmmPfn.write : HmmPfn.valid;
-}
-
-function isLeftStale({ walk }: VmaWalk, table: Table, vpn: number): boolean {
-  if (!walk.memory.kernel.defects.staleAfterSplit) return false;
-  return (table.lo(pteIndex(vpn)) & Pte.special) !== 0 && walk.range.flags[vpn - walk.firstVpn] !== 0;
 }

@@ -1,3 +1,4 @@
+import { assert } from '../core/assert.js';
 import type { Coroutine } from '../core/effect.js';
 import { Access, Shared } from '../core/observer.js';
 import type { Mm } from './vmas/mm.js';
@@ -32,8 +33,13 @@ export interface MmuNotifierOps {
   release(mm: Mm): Coroutine<void>;
 }
 
-/** Tells every subscriber of `range.mm` before entries change. Linux: include/linux/mmu_notifier.h:mmu_notifier_invalidate_range_start() */
+/**
+ * Tells every subscriber of `range.mm` before entries change. May sleep.
+ * Linux: include/linux/mmu_notifier.h:mmu_notifier_invalidate_range_start()
+ */
 export function* mmuNotifierInvalidateRangeStart(range: NotifierRange): Coroutine<number> {
+  range.mm.memory.kernel.mightSleep();
+  assert(range.start < range.end, 'a notifier is told of an empty range');
   const { mm } = range;
   const { kernel } = mm.memory;
   if (kernel.trace.verbose) {

@@ -13,6 +13,7 @@ const RECORDINGS = join(ROOT, 'tests/conform/recordings');
 /** Runs the built command as a user does. `npm test` builds it first. */
 function dmirror(...args: string[]) {
   const { status, stdout, stderr, error } = spawnSync(process.execPath, [BIN, 'conform', ...args], {
+    cwd: tmpdir(),
     encoding: 'utf8',
     maxBuffer: 2 ** 28,
   });
@@ -89,7 +90,6 @@ describe('dmirror conform', () => {
 
   it('status 2 and a way out for wrong usage', () => {
     for (const args of [
-      [],
       ['nowhere.gz'],
       [good, '--seq', 'mix-999999'],
       [BIN],
@@ -100,6 +100,13 @@ describe('dmirror conform', () => {
       expect([args, status, stdout]).toEqual([args, 2, '']);
       expect(stderr).not.toContain('    at ');
     }
+  });
+
+  it('replays what the package ships when no file is given, from wherever it is called', () => {
+    const { status, stdout, stderr } = dmirror('--seq', 'mix-17', '--seq', 'swap-3');
+    expect(stderr).toBe('');
+    expect(stdout).toMatch(/^2 sequences, \d+ ops replayed, 0 divergences \(path classic\)\n$/);
+    expect(status).toBe(0);
   });
 
   it('--shrink reduces a generated sequence to what still differs', () => {

@@ -15,6 +15,36 @@ import { serve } from '../unit/daemon/helpers.js';
 const HERE = dirname(fileURLToPath(import.meta.url));
 const README = readFileSync(join(HERE, '../../uapi/wire/README.md'), 'utf8');
 
+/** What a user of tools/clients/python would write. */
+const PYTHON = `
+import struct, sys
+from dmirror import Client, DmirrorError
+client = Client(sys.argv[1], dialect="M5", client="python")
+pid = client.process()
+addr, mirror = (client.call(pid, "mmap", 0, 8192, 3, 0x22, -1, 0).ret for _ in range(2))
+assert client.call(pid, "store", addr, b"\x5a" * 8192).ret == 8192
+fd = client.call(pid, "open", "/dev/hmm_dmirror0", 2).ret
+numbers = client.control("describe")["commands"]
+record = struct.pack("<5Q", addr, mirror, 2, 0, 0)
+ret, after, _, _ = client.call(pid, "ioctlBytes", fd, numbers["MIGRATE_TO_DEV"], record)
+assert ret == 0 and client.call(pid, "load", mirror, 8192).data == b"\x5a" * 8192
+print("migrated", struct.unpack("<5Q", after)[3], "of 2")
+client.call(pid, "store", mirror, struct.pack("<5Q", addr, mirror + 4096, 2, 0, 0))
+assert client.call(pid, "ioctl", fd, numbers["SNAPSHOT"], mirror).ret == 0
+print("snapshot", client.call(pid, "load", mirror + 4096, 2).data.hex())
+print("segv", client.call(pid, "load", 4096, 1).signal)
+try:
+    client.call(999, "fork")
+except DmirrorError as error:
+    print("error", error.code)
+child = client.call(pid, "fork").ret
+waiting = client.start(pid, "wait", child)
+client.start(child, "exit", 7)
+print("waited", client.finish(waiting).status >> 8)
+print("check", client.control("check")["ok"])
+client.close()
+`;
+
 describe('the protocol as its README has it', () => {
   it('answers the worked example byte by byte', async () => {
     const { raw } = await serve();
@@ -50,13 +80,16 @@ describe('the protocol as its README has it', () => {
     expect(Object.fromEntries(limits.map(([, name, value]) => [name, asNumber(value!)]))).toEqual(DEFAULT_LIMITS);
   });
 
-  it('is enough for a client in Python', needs('python3'), async () => {
+  it('is enough for the client in Python', needs('python3'), async () => {
     const { path } = await serve();
-    const { stdout } = await promisify(execFile)('python3', [join(HERE, 'daemon-client.py'), path]);
+    const env = { ...process.env, PYTHONPATH: join(HERE, '../../tools/clients/python'), PYTHONDONTWRITEBYTECODE: '1' };
+    const { stdout } = await promisify(execFile)('python3', ['-c', PYTHON, path], { env });
     expect(stdout.trim().split('\n')).toEqual([
+      'migrated 2 of 2',
       'snapshot 2222',
       'segv [11, 1, 4096]',
       'error no-such-thread',
+      'waited 7',
       'check True',
     ]);
   });

@@ -22,6 +22,14 @@ describe('the shipped plans', () => {
   });
 });
 
+describe('a shipped plan', () => {
+  it('is found by its name from anywhere, a wrong name gets the nearest', () => {
+    expect(loadPlan('slow-copy')).toEqual(loadPlan(`${FOLDER}/slow-copy.yaml`));
+    expect(() => loadPlan('slow-cop')).toThrow("no shipped plan is named 'slow-cop' (did you mean 'slow-copy'?)");
+    expect(() => loadPlan('./slow-copy')).toThrow('ENOENT');
+  });
+});
+
 describe('all plans together', () => {
   it('strike every point, those of the interface too', async () => {
     const struck = new Set<string>();

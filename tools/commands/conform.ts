@@ -10,6 +10,7 @@ import { replayTraced } from '../conform/conform-trace.js';
 import type { SequenceResult, WorkerSetup } from '../conform/conform-worker.js';
 import { EXIT, UsageError } from '../exit-code.js';
 import type { Output } from '../output.js';
+import { shippedFiles } from '../package-root.js';
 import { junitXml } from '../report/junit.js';
 
 export interface ConformOptions {
@@ -33,12 +34,12 @@ interface Filed {
   readonly sequence: Sequence;
 }
 
-/** Replays recordings and prints the first divergence of each sequence that has one. The exit status. */
+/** Replays recordings, those of the package where none are given, and prints the first divergence of each sequence that has one. The exit status. */
 export async function conform(files: readonly string[], options: ConformOptions, output: Output): Promise<number> {
   if (options.shrink !== undefined) return shrinkOne(files, options, output);
   if (options.against !== undefined) throw new UsageError('--against needs --shrink SEQ', SEE_HELP);
-  if (files.length === 0) throw new UsageError('no recordings are given', SEE_HELP);
-  const chosen = choose(load(files), options.seq);
+  const given = files.length > 0 ? files : shippedFiles('tests/conform/recordings', '.gz');
+  const chosen = choose(load(given), options.seq);
   const junit = options.junit === undefined ? null : output.file('--junit', options.junit);
   const at = new Date();
   const results = await replay(chosen, options, output);

@@ -46,7 +46,7 @@ function addRun(fault: Command, status: Ending, output: () => Output): void {
   fault
     .command('run')
     .description('run plans and check what they expect, and all invariants after every step')
-    .argument('<plan...>', 'YAML files')
+    .argument('<plan...>', 'YAML files, or names of plans that the package ships')
     .addOption(pathOption())
     .option('--profile <kernel>', 'instead of the one in the plan: 6.12, 6.19 or 7.3')
     .option('--seed <n>', 'seed instead of the one in the plan', whole(0, MAX_SEED))
@@ -55,7 +55,7 @@ function addRun(fault: Command, status: Ending, output: () => Output): void {
     .option('--junit <file>', 'also write the results as JUnit XML')
     .addHelpText(
       'after',
-      `\nExamples:\n  dmirror fault run tests/faults/plans/*.yaml\n${exitHelp({ fail: 'a plan failed', usage: 'a plan is wrong' })}`,
+      `\nExamples:\n  dmirror fault run plan.yaml\n  dmirror fault run slow-copy --path unified    a plan that the package ships\n${exitHelp({ fail: 'a plan failed', usage: 'a plan is wrong' })}`,
     )
     .action(async (plans: string[], options) => {
       const { runPlans } = await import('../fault/plans/run-plans.js');

@@ -12,7 +12,7 @@ import type { execControls } from '../exec/exec-control.js';
 import { EXIT, UsageError } from '../exit-code.js';
 import { profileOption } from '../kernel-profile.js';
 import type { Output } from '../output.js';
-import { packageVersion } from '../version.js';
+import { packageVersion } from '../package-root.js';
 
 export interface ServeOptions {
   readonly socket: string | undefined;

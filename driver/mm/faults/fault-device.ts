@@ -4,7 +4,7 @@ import { folioGet, folioPut, folioTrylock, folioUnlock, migrationEntryWaitOnLock
 import { HPAGE_PMD_SIZE } from '../frames/frames.js';
 import type { DeviceFault } from '../frames/pagemap.js';
 import { pmdIndex, type Table } from '../tables/page-table.js';
-import { ptlLock, ptlUnlock } from '../tables/ptl.js';
+import { ptlAssertHeld, ptlLock, ptlUnlock } from '../tables/ptl.js';
 import { injectedFault, pteOffsetMapLock, type VmFault } from './vm-fault.js';
 
 /** A DPRIV entry: the CPU can't reach the page, so its driver brings it back. Linux: part of mm/memory.c:do_swap_page() */
@@ -30,6 +30,7 @@ export function* doHugePmdDevicePrivate({ vma, addr, vpn }: VmFault, pmd: Table)
  * Deviates: Linux looks again at once when a whole folio is locked; here that waits for the lock, as it does for a page.
  */
 function* askDriver(fault: DeviceFault): Coroutine<number> {
+  ptlAssertHeld(fault.vma.mm);
   const { vma, addr, pfn } = fault;
   const { mm } = vma;
   const { memory } = mm;

@@ -7,7 +7,7 @@ import { folioAddFileRmapPte, folioAddNewAnonRmap } from '../frames/rmap.js';
 import { KIND_MASK, Kind, Pte } from '../tables/entry.js';
 import { pmdIndex, pteIndex, type Table } from '../tables/page-table.js';
 import { folioMarkDirty, maybeMkwrite, mkPte } from '../tables/pte-build.js';
-import { ptlLock, ptlUnlock } from '../tables/ptl.js';
+import { ptlAssertHeld, ptlLock, ptlUnlock } from '../tables/ptl.js';
 import { VM } from '../vmas/vm-flags.js';
 import { FAULT, VM_FAULT } from './fault-code.js';
 import { pteOffsetMapLock, type VmFault } from './vm-fault.js';
@@ -101,8 +101,9 @@ function finishFault(fault: VmFault, pfn: number): number {
   return 0;
 }
 
-/** Linux: set_pte_range() */
+/** Under the ptl. Linux: set_pte_range() */
 function setPteRange(fault: VmFault, table: Table, pfn: number): void {
+  ptlAssertHeld(fault.vma.mm);
   const { vma } = fault;
   let lo = mkPte(vma);
   if (fault.flags & FAULT.write) lo = maybeMkwrite(lo | Pte.dirty, vma);

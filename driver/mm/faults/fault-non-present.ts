@@ -7,7 +7,7 @@ import { swapInPage } from '../swap/swap-in.js';
 import { Kind, kindOf, Pte } from '../tables/entry.js';
 import { pteIndex, type Table } from '../tables/page-table.js';
 import { canChangePteWritable, maybeMkwrite, mkPte } from '../tables/pte-build.js';
-import { ptlUnlock } from '../tables/ptl.js';
+import { ptlAssertHeld, ptlUnlock } from '../tables/ptl.js';
 import { VM } from '../vmas/vm-flags.js';
 import type { Vma } from '../vmas/vma.js';
 import { VM_FAULT } from './fault-code.js';
@@ -55,8 +55,12 @@ function* removeDeviceExclusiveEntry(fault: VmFault): Coroutine<number> {
   return 0;
 }
 
-/** The page is present again, writable if it was; its reference was kept by the entry. Linux: restore_exclusive_pte() */
+/**
+ * The page is present again, writable if it was; its reference was kept by the entry. Under the ptl.
+ * Linux: restore_exclusive_pte()
+ */
 export function restoreExclusivePte(vma: Vma, table: Table, index: number): void {
+  ptlAssertHeld(vma.mm);
   const { memory } = vma.mm;
   if (memory.profile.exclusiveIsMapping) {
     table.setLo(index, restoredFromVma(vma, table.hi(index)));

@@ -9,7 +9,7 @@ import { folioFreeSwap, freeSwapCache } from '../swap/swap-cache.js';
 import { Pte } from '../tables/entry.js';
 import { pteIndex, type Table } from '../tables/page-table.js';
 import { addMmCounter, folioMarkDirty, maybeMkwrite, mkPte } from '../tables/pte-build.js';
-import { ptlUnlock } from '../tables/ptl.js';
+import { ptlAssertHeld, ptlUnlock } from '../tables/ptl.js';
 import { flushTlbPage } from '../tables/tlb.js';
 import { VM } from '../vmas/vm-flags.js';
 import type { Vma } from '../vmas/vma.js';
@@ -44,8 +44,9 @@ function wpPageShared(fault: VmFault, table: Table, pfn: number): number {
   return 0;
 }
 
-/** Linux: wp_page_reuse() */
+/** Under the ptl. Linux: wp_page_reuse() */
 function wpPageReuse(fault: VmFault, table: Table): void {
+  ptlAssertHeld(fault.vma.mm);
   const i = pteIndex(fault.vpn);
   table.setLo(i, maybeMkwrite(table.lo(i) | Pte.young | Pte.dirty, fault.vma));
 }
@@ -91,6 +92,7 @@ function* wpPageCopy(fault: VmFault, oldPfn: number): Coroutine<number> {
 
 /** Puts the copy in place of the old page; called with the ptl, which it releases. */
 function replaceByCopy(fault: VmFault, table: Table, { oldPfn, newPfn }: { oldPfn: number; newPfn: number }): void {
+  ptlAssertHeld(fault.vma.mm);
   const { vma } = fault;
   const { mm } = vma;
   const { memory } = mm;

@@ -1,3 +1,4 @@
+import { assert } from '../../core/assert.js';
 import type { Coroutine } from '../../core/effect.js';
 import { InjectPoint } from '../../inject/inject-points.js';
 import { PAGE_SIZE } from '../frames/frames.js';
@@ -9,6 +10,7 @@ import { migrationEntryWait } from '../tables/migration-entries.js';
 import { pmdIndex, pteIndex, type Table } from '../tables/page-table.js';
 import { canChangePteWritable, maybeMkwrite } from '../tables/pte-build.js';
 import { ptlLock, ptlUnlock } from '../tables/ptl.js';
+import { mmapAssertLocked } from '../vmas/mm.js';
 import { VM, VM_ACCESS_FLAGS } from '../vmas/vm-flags.js';
 import type { Vma } from '../vmas/vma.js';
 import { doAnonymousPage } from './fault-anon.js';
@@ -26,6 +28,8 @@ import { injectedFault, type VmFault } from './vm-fault.js';
  * Linux: mm/memory.c:handle_mm_fault()
  */
 export function* handleMmFault(vma: Vma, addr: number, flags: number): Coroutine<number> {
+  mmapAssertLocked(vma.mm);
+  assert(addr >= vma.start && addr < vma.end, 'the address is not of this vma');
   const { memory } = vma.mm;
   if (flags & FAULT.remote) memory.stats.remoteFaults++;
   else memory.stats.cpuFaults++;

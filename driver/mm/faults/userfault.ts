@@ -3,7 +3,7 @@ import type { Coroutine } from '../../core/effect.js';
 import { PAGE_SIZE } from '../frames/frames.js';
 import { Kind, kindOf } from '../tables/entry.js';
 import { pmdIndex, pteIndex } from '../tables/page-table.js';
-import type { Mm } from '../vmas/mm.js';
+import { type Mm, mmapAssertLocked, mmapAssertWriteLocked } from '../vmas/mm.js';
 import { VM } from '../vmas/vm-flags.js';
 import { type Vma, vmaIsAnonymous } from '../vmas/vma.js';
 import { vmaModifyFlags } from '../vmas/vma-merge.js';
@@ -19,6 +19,7 @@ export interface UserfaultOps {
 
 /** Must the fault at `addr` be somebody else's to serve? The caller holds mmap_lock. */
 export function isUserfault(vma: Vma, addr: number): boolean {
+  mmapAssertLocked(vma.mm);
   return (vma.flags & VM.uffdMissing) !== 0 && vma.mm.userfault !== null && isMissing(vma, addr);
 }
 
@@ -44,6 +45,7 @@ export function isMissing(vma: Vma, addr: number): boolean {
  * Linux: part of fs/userfaultfd.c:userfaultfd_register() and userfaultfd_unregister()
  */
 export function* setUserfault(mm: Mm, range: { start: number; end: number }, on: boolean): Coroutine<number> {
+  mmapAssertWriteLocked(mm);
   for (let at = range.start; at < range.end; ) {
     const vma = mm.vmaLookup(at);
     if (vma === null) return on && at === range.start ? -ENOMEM : -EINVAL;

@@ -2,6 +2,7 @@ import { INJECT_RETURNS } from '../../inject/inject-points.js';
 import { Kind, kindOf } from '../tables/entry.js';
 import { pmdIndex, pteIndex, type Table } from '../tables/page-table.js';
 import { ptlLock, ptlUnlock } from '../tables/ptl.js';
+import { mmapAssertLocked } from '../vmas/mm.js';
 import type { Vma } from '../vmas/vma.js';
 import { VM_FAULT } from './fault-code.js';
 
@@ -23,10 +24,12 @@ export function injectedFault(injected: number): number {
 }
 
 /**
- * The table of the entry, with the ptl, if the entry is still what it was when the fault began; null without the lock if not.
- * The table is made when it is missing. Linux: include/linux/mm.h:pte_offset_map_lock(), with mm/memory.c:vmf_pte_changed()
+ * The table of the entry, with the ptl, if the entry is still what it was when the fault began; null without the lock
+ * if not. The table is made when it is missing. mmap_lock is held.
+ * Linux: include/linux/mm.h:pte_offset_map_lock(), with mm/memory.c:vmf_pte_changed()
  */
 export function pteOffsetMapLock(fault: VmFault): Table | null {
+  mmapAssertLocked(fault.vma.mm);
   const { mm } = fault.vma;
   if (isHugeNow(fault)) return null;
   const table = mm.pageTable.pteTableAlloc(fault.vpn);

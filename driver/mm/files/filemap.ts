@@ -13,8 +13,12 @@ export function shmemAddToPageCache(memory: Memory, pfn: number, mapping: Addres
   folioGet(memory, pfn);
 }
 
-/** Takes the page out of its file and drops the file's reference. Linux: mm/filemap.c:filemap_remove_folio() */
+/**
+ * Takes the page out of its file and drops the file's reference. The folio is locked.
+ * Linux: mm/filemap.c:filemap_remove_folio()
+ */
 export function filemapRemoveFolio(memory: Memory, pfn: number): void {
+  memory.frames.assertLocked(pfn);
   const { frames } = memory;
   const mapping = memory.mappings.get(frames.mapping(pfn));
   const index = frames.index(pfn);

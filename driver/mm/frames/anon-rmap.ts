@@ -2,13 +2,18 @@ import { assert } from '../../core/assert.js';
 import type { Coroutine } from '../../core/effect.js';
 import { Access, Shared } from '../../core/observer.js';
 import type { Memory } from '../memory.js';
+import { mmapAssertLocked } from '../vmas/mm.js';
 import { VM_ACCESS_FLAGS } from '../vmas/vm-flags.js';
 import type { Vma } from '../vmas/vma.js';
 import { AnonVma } from './anon-vma.js';
 import { PAGE_SIZE } from './frames.js';
 
-/** Makes sure that `vma` has an anon_vma before an anonymous page is mapped in it. Linux: __anon_vma_prepare() */
+/**
+ * Makes sure that `vma` has an anon_vma before an anonymous page is mapped in it. mmap_lock is held.
+ * Linux: __anon_vma_prepare()
+ */
 export function* anonVmaPrepare(vma: Vma): Coroutine<void> {
+  mmapAssertLocked(vma.mm);
   if (vma.anonVma !== null) return;
   const anonVma = findMergeableAnonVma(vma) ?? newAnonVma(vma.mm.memory, null);
   yield* anonVma.root.lock.writeLock();

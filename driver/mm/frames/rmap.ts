@@ -9,6 +9,7 @@ import { PG } from './frames.js';
 
 /** A new anonymous folio gets its first mapping, exclusive to `vma`'s process. Linux: folio_add_new_anon_rmap() */
 export function folioAddNewAnonRmap(memory: Memory, pfn: number, vma: Vma, addr: number): void {
+  assert(addr >= vma.start && addr < vma.end, 'the address is not of this vma');
   const { frames } = memory;
   setAnon(memory, pfn, vma, addr);
   frames.setFlags(pfn, PG.swapbacked | PG.anonExclusive);
@@ -41,7 +42,8 @@ export function folioAddAnonRmapPte(memory: Memory, pfn: number, exclusive: bool
 
 /**
  * Makes a folio that is not anonymous yet (a page read from swap) anonymous; when others may share it, it goes under
- * the oldest anon_vma, which all of them reach. Linux: __folio_set_anon()
+ * the oldest anon_vma, which all of them reach. The folio is locked.
+ * Linux: __folio_set_anon()
  */
 export function folioSetAnon(
   memory: Memory,
@@ -49,6 +51,7 @@ export function folioSetAnon(
   vma: Vma,
   { addr, exclusive }: { addr: number; exclusive: boolean },
 ): void {
+  memory.frames.assertLocked(pfn);
   setAnon(memory, pfn, vma, addr);
   if (!exclusive) memory.frames.setMapping(pfn, vma.anonVma!.root.id);
 }
@@ -105,8 +108,12 @@ export function folioTryDupAnonRmapPte(memory: Memory, pfn: number): boolean {
   return true;
 }
 
-/** The page belongs to `vma`'s process alone from now on, so its rmap needs no ancestors. Linux: folio_move_anon_rmap() */
+/**
+ * The page belongs to `vma`'s process alone from now on, so its rmap needs no ancestors. The folio is locked.
+ * Linux: folio_move_anon_rmap()
+ */
 export function folioMoveAnonRmap(memory: Memory, pfn: number, vma: Vma): void {
+  memory.frames.assertLocked(pfn);
   memory.frames.setMapping(memory.frames.head(pfn), vma.anonVma!.id);
 }
 
@@ -135,6 +142,7 @@ export function rmapObject(memory: Memory, head: number): AnonVma | AddressSpace
  * large folio it is given the address of the first page inside the vma. Linux: mm/rmap.c:rmap_walk()
  */
 export function* rmapWalk(memory: Memory, head: number, visit: RmapVisit): Coroutine<void> {
+  memory.frames.assertLocked(head);
   const object = rmapObject(memory, head);
   if (object === null) return;
   yield* object.lock.readLock();

@@ -10,6 +10,7 @@ import { folioMarkDirty, mkPte } from '../tables/pte-build.js';
 import { ptlLock, ptlUnlock } from '../tables/ptl.js';
 import { flushTlbRange } from '../tables/tlb.js';
 import { TlbGather } from '../tables/tlb-gather.js';
+import { mmapAssertWriteLocked } from '../vmas/mm.js';
 import type { Vma } from '../vmas/vma.js';
 import { copyHugePage } from './huge-zero.js';
 import { hugetlbReservation } from './hugetlb-pool.js';
@@ -18,9 +19,11 @@ import { mmFindPmd, type PmdSlot } from './thp-policy.js';
 
 /**
  * Shares the pages of a private hugetlb vma with a fork's child, both read only; a page that may be pinned is copied.
- * 0, or -ENOMEM when the pool has no page for such a copy. Linux: mm/hugetlb.c:copy_hugetlb_page_range()
+ * 0, or -ENOMEM when the pool has no page for such a copy. mmap_lock is held for write.
+ * Linux: mm/hugetlb.c:copy_hugetlb_page_range()
  */
 export function* copyHugetlbPageRange(dst: Vma, src: Vma): Coroutine<number> {
+  mmapAssertWriteLocked(src.mm);
   const { start, end } = src;
   const range: NotifierRange = { mm: src.mm, start, end, event: 'CLEAR', owner: null };
   yield* mmuNotifierInvalidateRangeStart(range);
@@ -105,13 +108,15 @@ function unmapOne(vma: Vma, { addr, slot }: { addr: number; slot: PmdSlot }, gat
 
 /**
  * mremap of a hugetlb range, whose borders are multiples of 2 MiB; a CLEAR event covers the old place. The promises of
- * the mapping go with it. Linux: mm/hugetlb.c:move_hugetlb_page_tables(), clear_vma_resv_huge_pages()
+ * the mapping go with it. mmap_lock is held for write.
+ * Linux: mm/hugetlb.c:move_hugetlb_page_tables(), clear_vma_resv_huge_pages()
  */
 export function* moveHugetlbPageTables(
   vma: Vma,
   newVma: Vma,
   { oldAddr, newAddr, len }: { oldAddr: number; newAddr: number; len: number },
 ): Coroutine<void> {
+  mmapAssertWriteLocked(vma.mm);
   const { mm } = vma;
   const range: NotifierRange = { mm, start: oldAddr, end: oldAddr + len, event: 'CLEAR', owner: null };
   yield* mmuNotifierInvalidateRangeStart(range);

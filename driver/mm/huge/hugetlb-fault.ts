@@ -1,4 +1,5 @@
 import type { Coroutine } from '../../core/effect.js';
+import { LockClass } from '../../core/lock-class.js';
 import { FAULT, VM_FAULT } from '../faults/fault-code.js';
 import { anonVmaPrepare } from '../frames/anon-rmap.js';
 import { folioGet, folioPut, folioTrylock, folioUnlock, migrationEntryWaitOnLocked } from '../frames/folio.js';
@@ -11,6 +12,7 @@ import { pmdIndex } from '../tables/page-table.js';
 import { mkPte } from '../tables/pte-build.js';
 import { ptlLock, ptlUnlock } from '../tables/ptl.js';
 import { flushPmdTlbRange } from '../tables/tlb.js';
+import { mmapAssertLocked } from '../vmas/mm.js';
 import { VM } from '../vmas/vm-flags.js';
 import type { Vma } from '../vmas/vma.js';
 import { clearHugePage, copyHugePage } from './huge-zero.js';
@@ -27,6 +29,7 @@ const RETRY = -1;
  * Linux: mm/hugetlb.c:hugetlb_fault()
  */
 export function* hugetlbFault(vma: Vma, addr: number, flags: number): Coroutine<number> {
+  mmapAssertLocked(vma.mm);
   const { memory } = vma.mm;
   const { faultMutex } = memory.hugetlb;
   const start = hugeStart(addr);
@@ -69,8 +72,12 @@ function hugePteAlloc(vma: Vma, start: number): PmdSlot {
   return { table: vma.mm.pageTable.pmdTableAlloc(vpn), index: pmdIndex(vpn) };
 }
 
-/** Maps a new zeroed page, writable at once for a write fault. Linux: hugetlb_no_page() */
+/**
+ * Maps a new zeroed page, writable at once for a write fault. Under the pool's fault mutex.
+ * Linux: hugetlb_no_page()
+ */
 function hugetlbNoPage(vma: Vma, start: number, { slot, flags }: { slot: PmdSlot; flags: number }): number {
+  vma.mm.memory.kernel.assertHeld(LockClass.hugetlbLock);
   const { mm } = vma;
   const { memory } = mm;
   const reservation = hugetlbReservation(vma);
@@ -89,10 +96,12 @@ function hugetlbNoPage(vma: Vma, start: number, { slot, flags }: { slot: PmdSlot
 }
 
 /**
- * A write or unshare meets a read-only entry. The page is reused when nobody else maps it; its references do not count,
- * as copies are scarce. Linux: hugetlb_wp()
+ * A write or unshare meets a read-only entry. The page is reused when nobody else maps it; its references do not
+ * count, as copies are scarce. Under the pool's fault mutex.
+ * Linux: hugetlb_wp()
  */
 function* hugetlbWp(vma: Vma, start: number, { slot, flags }: { slot: PmdSlot; flags: number }): Coroutine<number> {
+  vma.mm.memory.kernel.assertHeld(LockClass.hugetlbLock);
   const { mm } = vma;
   const { memory } = mm;
   const { frames } = memory;

@@ -5,14 +5,17 @@ import { KIND_MASK, Kind, Pte } from '../tables/entry.js';
 import { mkPte } from '../tables/pte-build.js';
 import { ptlLock, ptlUnlock } from '../tables/ptl.js';
 import { flushTlbRange } from '../tables/tlb.js';
+import { mmapAssertWriteLocked } from '../vmas/mm.js';
 import type { Vma } from '../vmas/vma.js';
 import { mmFindPmd } from './thp-policy.js';
 
 /**
- * mprotect of a hugetlb range; `vma` has its new flags already. Sends the PROTECTION_VMA event itself, populated or not.
- * A writable page gets its write access back only by a fault. Linux: mm/hugetlb.c:hugetlb_change_protection()
+ * mprotect of a hugetlb range; `vma` has its new flags already. Sends the PROTECTION_VMA event itself, populated or
+ * not. A writable page gets its write access back only by a fault. mmap_lock is held for write.
+ * Linux: mm/hugetlb.c:hugetlb_change_protection()
  */
 export function* hugetlbChangeProtection(vma: Vma, start: number, end: number): Coroutine<void> {
+  mmapAssertWriteLocked(vma.mm);
   const { mm } = vma;
   const range: NotifierRange = { mm, start, end, event: 'PROTECTION_VMA', owner: null };
   yield* mmuNotifierInvalidateRangeStart(range);

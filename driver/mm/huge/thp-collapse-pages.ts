@@ -15,6 +15,7 @@ import type { Memory } from '../memory.js';
 import { freeSwapCache } from '../swap/swap-cache.js';
 import { Kind, kindOf, Pte } from '../tables/entry.js';
 import type { Table } from '../tables/page-table.js';
+import { ptlAssertHeld } from '../tables/ptl.js';
 import type { Mm } from '../vmas/mm.js';
 import type { ScanResult } from './thp-collapse.js';
 
@@ -66,8 +67,9 @@ export function collapseHugePageCopy(memory: Memory, table: Table, head: number)
   }
 }
 
-/** Empties the table; the small pages lose this mapping. Linux: __collapse_huge_page_copy_succeeded() */
+/** Empties the table; the small pages lose this mapping. Under the ptl. Linux: __collapse_huge_page_copy_succeeded() */
 export function collapseHugePageCopySucceeded(mm: Mm, table: Table, isolated: readonly number[]): void {
+  ptlAssertHeld(mm);
   const { memory } = mm;
   for (let i = 0; i < HPAGE_PMD_NR; i++) {
     const lo = table.lo(i);

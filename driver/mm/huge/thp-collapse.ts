@@ -13,8 +13,8 @@ import type { Table } from '../tables/page-table.js';
 import { maybeMkwrite, mkPte } from '../tables/pte-build.js';
 import { ptlLock, ptlUnlock } from '../tables/ptl.js';
 import { flushTlbMm } from '../tables/tlb.js';
-import type { Mm } from '../vmas/mm.js';
-import type { Vma } from '../vmas/vma.js';
+import { type Mm, mmapAssertLocked, mmapAssertWriteLocked } from '../vmas/mm.js';
+import { assertInVma, type Vma } from '../vmas/vma.js';
 import {
   collapseHugePageCopy,
   collapseHugePageCopySucceeded,
@@ -36,6 +36,8 @@ const PART_POINT = preemptPoint('collapse');
  * Linux: mm/khugepaged.c:madvise_collapse()
  */
 export function* madviseCollapse(vma: Vma, start: number, end: number): Coroutine<number> {
+  mmapAssertLocked(vma.mm);
+  assertInVma(vma, start, end);
   if (!thpVmaCollapsible(vma)) return -EINVAL;
   const { mm } = vma;
   const first = Math.ceil(start / HPAGE_PMD_SIZE) * HPAGE_PMD_SIZE;
@@ -132,8 +134,9 @@ function checkPage(vma: Vma, pfn: number): ScanResult {
   return isOnLru && !folioIsLocked(memory, pfn) && isRefcountSuitable(memory, pfn) ? 'succeed' : 'busy';
 }
 
-/** Swapped pages, and pages of devices, become present. Linux: __collapse_huge_page_swapin() */
+/** Swapped pages, and pages of devices, become present. mmap_lock is held. Linux: __collapse_huge_page_swapin() */
 function* collapseHugePageSwapin(vma: Vma, start: number): Coroutine<ScanResult> {
+  mmapAssertLocked(vma.mm);
   const { mm } = vma;
   for (let addr = start; addr < start + HPAGE_PMD_SIZE; addr += PAGE_SIZE) {
     const vpn = addr / PAGE_SIZE;
@@ -151,6 +154,7 @@ function* collapseHugePageSwapin(vma: Vma, start: number): Coroutine<ScanResult>
 
 /** With mmap_lock held for write: replaces the table by the huge page `head`. Linux: part of mm/khugepaged.c:collapse_huge_page() */
 function* collapseLocked(mm: Mm, addr: number, head: number): Coroutine<ScanResult> {
+  mmapAssertWriteLocked(mm);
   const vma = hugepageVmaRevalidate(mm, addr, true);
   if (vma === null) return 'stop';
   const found = findPmdOrThpOrNone(mm, addr);

@@ -9,8 +9,9 @@ import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart, type No
 import { KIND_MASK, Kind, Pte } from '../tables/entry.js';
 import { pmdIndex } from '../tables/page-table.js';
 import { maybeMkwrite, mkPte } from '../tables/pte-build.js';
-import { ptlLock, ptlUnlock } from '../tables/ptl.js';
+import { ptlAssertHeld, ptlLock, ptlUnlock } from '../tables/ptl.js';
 import { flushPmdTlbRange } from '../tables/tlb.js';
+import { mmapAssertLocked } from '../vmas/mm.js';
 import type { Vma } from '../vmas/vma.js';
 import { clearHugePage, mmGetHugeZeroFolio } from './huge-zero.js';
 import { hugeStart, hugeVpn, mmFindPmd, type PmdSlot, thpVmaSuitableOrder } from './thp-policy.js';
@@ -23,6 +24,7 @@ import { splitHugePmd } from './thp-split-pmd.js';
  * Linux: mm/huge_memory.c:do_huge_pmd_anonymous_page()
  */
 export function* doHugePmdAnonymousPage(vma: Vma, addr: number, flags: number): Coroutine<number> {
+  mmapAssertLocked(vma.mm);
   if (!thpVmaSuitableOrder(vma, addr)) return VM_FAULT.fallback;
   yield* anonVmaPrepare(vma);
   const { memory } = vma.mm;
@@ -40,12 +42,13 @@ export function* doHugePmdAnonymousPage(vma: Vma, addr: number, flags: number): 
   return fault;
 }
 
-/** Maps `head` if nobody was faster. Linux: part of mm/huge_memory.c:do_huge_pmd_anonymous_page() */
+/** Maps `head` if nobody was faster. Under the ptl. Linux: part of mm/huge_memory.c:do_huge_pmd_anonymous_page() */
 function insertHugePmd(
   vma: Vma,
   start: number,
   { head, isWrite }: { head: number; isWrite: boolean },
 ): { fault: number; isUsed: boolean } {
+  ptlAssertHeld(vma.mm);
   const { mm } = vma;
   const vpn = start / PAGE_SIZE;
   const table = mm.pageTable.pmdTableAlloc(vpn);
@@ -65,9 +68,11 @@ export function setPmd({ table, index }: PmdSlot, lo: number, pfn: number): void
 
 /**
  * A write (or unsharing) fault on a read-only HUGE or HUGE_ZERO entry: made writable when the folio is this process's
- * alone, else split, and `fallback` returned for a small copy. Linux: mm/huge_memory.c:do_huge_pmd_wp_page()
+ * alone, else split, and `fallback` returned for a small copy. mmap_lock is held.
+ * Linux: mm/huge_memory.c:do_huge_pmd_wp_page()
  */
 export function* doHugePmdWpPage(vma: Vma, addr: number, flags: number): Coroutine<number> {
+  mmapAssertLocked(vma.mm);
   const { memory } = vma.mm;
   const { frames } = memory;
   const slot = mmFindPmd(vma.mm, hugeVpn(addr));
@@ -124,6 +129,7 @@ function* doHugeZeroWpPmd(vma: Vma, addr: number): Coroutine<number> {
 
 /** Maps a new anonymous folio writable, under the ptl. Linux: part of mm/huge_memory.c:__do_huge_pmd_anonymous_page() */
 function mapHugeFolio(vma: Vma, start: number, { slot, head }: { slot: PmdSlot; head: number }): void {
+  ptlAssertHeld(vma.mm);
   const { mm } = vma;
   folioAddNewAnonRmapPmd(mm.memory, head, vma, start);
   folioAddLru(mm.memory, head);
@@ -149,6 +155,7 @@ function* lockHugeFolio(
 
 /** Marks the locked folio exclusive when nobody else has a reference. */
 function reuseHugeFolio(vma: Vma, head: number): boolean {
+  vma.mm.memory.frames.assertLocked(head);
   const { memory } = vma.mm;
   const { frames } = memory;
   if (frames.isAnonExclusive(head)) return true;

@@ -3,6 +3,7 @@ import { folioGet } from '../frames/folio.js';
 import { HPAGE_PMD_NR, PG } from '../frames/frames.js';
 import { KIND_MASK, Kind, Pte } from '../tables/entry.js';
 import { pmdIndex } from '../tables/page-table.js';
+import { ptlAssertHeld } from '../tables/ptl.js';
 import type { Vma } from '../vmas/vma.js';
 import { setPmd } from './thp-fault.js';
 import { mmFindPmd } from './thp-policy.js';
@@ -13,6 +14,7 @@ import { mmFindPmd } from './thp-policy.js';
  * pages. Under the ptl of both. Linux: mm/huge_memory.c:copy_huge_pmd()
  */
 export function copyHugePmd(dst: Vma, src: Vma, vpn: number): number {
+  ptlAssertHeld(src.mm);
   const { memory } = src.mm;
   const { frames } = memory;
   const slot = mmFindPmd(src.mm, vpn);

@@ -3,6 +3,7 @@ import { PG, Zone } from '../frames/frames.js';
 import { folioRemoveRmapPmd } from '../frames/rmap.js';
 import { Kind, kindOf, migrationEntryFor, Pte } from '../tables/entry.js';
 import { folioMarkDirty, maybeMkwrite, mkPte } from '../tables/pte-build.js';
+import { ptlAssertHeld } from '../tables/ptl.js';
 import { flushPmdTlbRange } from '../tables/tlb.js';
 import type { Vma } from '../vmas/vma.js';
 import { setPmd } from './thp-fault.js';
@@ -10,10 +11,13 @@ import type { PmdSlot } from './thp-policy.js';
 import { folioTryShareAnonRmapPmd } from './thp-split-pmd.js';
 
 /**
- * A HUGE or PMD-DPRIV entry becomes PMD-MIG, under the ptl. False when the folio may be pinned, so that the entry stays.
+ * A HUGE or PMD-DPRIV entry becomes PMD-MIG, under the ptl. False when the folio may be pinned, so that the entry
+ * stays. The folio is locked.
  * Linux: mm/huge_memory.c:set_pmd_migration_entry()
  */
 export function setPmdMigrationEntry(vma: Vma, head: number, { vpn, ...slot }: PmdSlot & { vpn: number }): boolean {
+  ptlAssertHeld(vma.mm);
+  vma.mm.memory.frames.assertLocked(head);
   const { memory } = vma.mm;
   const lo = slot.table.lo(slot.index);
   const isExclusive = memory.frames.isAnonExclusive(head);
@@ -26,8 +30,13 @@ export function setPmdMigrationEntry(vma: Vma, head: number, { vpn, ...slot }: P
   return true;
 }
 
-/** PMD-MIG becomes HUGE, or PMD-DPRIV, of `newHead`, under the ptl. Linux: mm/huge_memory.c:remove_migration_pmd() */
+/**
+ * PMD-MIG becomes HUGE, or PMD-DPRIV, of `newHead`, under the ptl. The folio is locked.
+ * Linux: mm/huge_memory.c:remove_migration_pmd()
+ */
 export function removeMigrationPmd(vma: Vma, newHead: number, slot: PmdSlot): void {
+  ptlAssertHeld(vma.mm);
+  vma.mm.memory.frames.assertLocked(newHead);
   const { memory } = vma.mm;
   const { frames } = memory;
   const old = slot.table.lo(slot.index);

@@ -2,6 +2,7 @@ import { HPAGE_PMD_NR } from '../frames/frames.js';
 import { folioRemoveRmapPmd } from '../frames/rmap.js';
 import { KIND_MASK, Kind, Pte } from '../tables/entry.js';
 import { pmdIndex } from '../tables/page-table.js';
+import { ptlAssertHeld } from '../tables/ptl.js';
 import { flushPmdTlbRange } from '../tables/tlb.js';
 import type { TlbGather } from '../tables/tlb-gather.js';
 import type { Vma } from '../vmas/vma.js';
@@ -13,6 +14,7 @@ import { mmFindPmd, type PmdSlot } from './thp-policy.js';
  * Linux: mm/huge_memory.c:move_huge_pmd()
  */
 export function moveHugePmd(vma: Vma, oldVpn: number, newVma: Vma, newVpn: number): boolean {
+  ptlAssertHeld(vma.mm);
   const from = mmFindPmd(vma.mm, oldVpn);
   if (from === null) return false;
   const to: PmdSlot = { table: newVma.mm.pageTable.pmdTableAlloc(newVpn), index: pmdIndex(newVpn) };
@@ -25,6 +27,7 @@ export function moveHugePmd(vma: Vma, oldVpn: number, newVma: Vma, newVpn: numbe
 
 /** Unmaps one whole 2 MiB entry, under the ptl. Linux: mm/huge_memory.c:zap_huge_pmd() */
 export function zapHugePmd(vma: Vma, vpn: number, gather: TlbGather): void {
+  ptlAssertHeld(vma.mm);
   const { mm } = vma;
   const slot = mmFindPmd(mm, vpn);
   if (slot === null) return;

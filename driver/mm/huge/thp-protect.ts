@@ -1,6 +1,7 @@
 import { assert } from '../../core/assert.js';
 import { KIND_MASK, Kind, Pte } from '../tables/entry.js';
 import { mkPte } from '../tables/pte-build.js';
+import { ptlAssertHeld } from '../tables/ptl.js';
 import { flushPmdTlbRange } from '../tables/tlb.js';
 import { VM } from '../vmas/vm-flags.js';
 import type { Vma } from '../vmas/vma.js';
@@ -11,6 +12,7 @@ import { mmFindPmd } from './thp-policy.js';
  * Linux: mm/huge_memory.c:change_huge_pmd()
  */
 export function changeHugePmd(vma: Vma, vpn: number): void {
+  ptlAssertHeld(vma.mm);
   const slot = mmFindPmd(vma.mm, vpn);
   assert(slot !== null, `vpn ${vpn} has no huge entry`);
   const { table } = slot;

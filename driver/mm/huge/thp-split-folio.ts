@@ -117,8 +117,9 @@ function findMigrationParts(memory: Memory, head: number, vmas: readonly Vma[]):
   return parts;
 }
 
-/** Linux: part of mm/huge_memory.c:__split_huge_page() and __split_huge_page_tail() */
+/** The folio is locked. Linux: part of mm/huge_memory.c:__split_huge_page() and __split_huge_page_tail() */
 function makeSmallFolios(memory: Memory, head: number, isolated: number[] | null): void {
+  memory.frames.assertLocked(head);
   const { frames } = memory;
   const nr = frames.folioNrPages(head);
   assert(frames.folioMapcount(head) === 0, `folio ${head} is split while it is mapped`);

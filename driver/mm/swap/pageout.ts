@@ -10,8 +10,9 @@ import { KIND_MASK, Kind, Pte } from '../tables/entry.js';
 import { pteIndex, type Table } from '../tables/page-table.js';
 import { ptlLock, ptlUnlock } from '../tables/ptl.js';
 import { madviseFolioPteBatch } from '../vmas/madvise-pages.js';
+import { mmapAssertLocked } from '../vmas/mm.js';
 import { VM } from '../vmas/vm-flags.js';
-import type { Vma } from '../vmas/vma.js';
+import { assertInVma, type Vma } from '../vmas/vma.js';
 import { reclaimPages } from './swap-out.js';
 
 const PART_POINT = preemptPoint('pageout');
@@ -22,6 +23,8 @@ const PART_POINT = preemptPoint('pageout');
  * Deviates: every file counts as one that the caller may write. Linux: mm/madvise.c:madvise_pageout()
  */
 export function* madvisePageout(vma: Vma, start: number, end: number): Coroutine<number> {
+  mmapAssertLocked(vma.mm);
+  assertInVma(vma, start, end);
   if (vma.flags & (VM.pfnmap | VM.hugetlb | VM.locked)) return -EINVAL;
   const { kernel } = vma.mm.memory;
   for (let addr = start; addr < end && !kernel.current.killed; ) {

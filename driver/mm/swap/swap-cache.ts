@@ -42,6 +42,7 @@ export function deleteFromSwapCache(memory: Memory, pfn: number): void {
  * when it has no slot or the slot is needed. Linux: mm/swapfile.c:folio_free_swap()
  */
 export function folioFreeSwap(memory: Memory, pfn: number): boolean {
+  memory.frames.assertLocked(pfn);
   const { frames } = memory;
   if (!frames.hasFlags(pfn, PG.swapcache) || memory.swap.swapCount(frames.swapSlot(pfn)) > 0) return false;
   deleteFromSwapCache(memory, pfn);

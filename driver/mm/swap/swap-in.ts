@@ -11,7 +11,7 @@ import type { Memory } from '../memory.js';
 import { Pte } from '../tables/entry.js';
 import { pteIndex, type Table } from '../tables/page-table.js';
 import { mkPte } from '../tables/pte-build.js';
-import { ptlUnlock } from '../tables/ptl.js';
+import { ptlAssertHeld, ptlUnlock } from '../tables/ptl.js';
 import { VM } from '../vmas/vm-flags.js';
 import { addToSwapCache, folioFreeSwap } from './swap-cache.js';
 
@@ -80,8 +80,13 @@ export function* swapCacheFolioLocked(memory: Memory, slot: number): Coroutine<n
   return pfn;
 }
 
-/** Replaces the SWAP entry, under the ptl; the caller's reference becomes the mapping's. True when the write is done with. */
+/**
+ * Replaces the SWAP entry, under the ptl; the caller's reference becomes the mapping's. True when the write is done
+ * with. The folio is locked.
+ */
 function mapSwappedPage(fault: VmFault, table: Table, pfn: number): boolean {
+  ptlAssertHeld(fault.vma.mm);
+  fault.vma.mm.memory.frames.assertLocked(pfn);
   const { vma, addr, flags } = fault;
   const { memory } = vma.mm;
   const { frames } = memory;

@@ -46,6 +46,7 @@ function* shrinkFolio(
   pfn: number,
   { folios, batch }: { folios: number[]; batch: TlbBatch },
 ): Coroutine<boolean> {
+  memory.frames.assertLocked(pfn);
   const { frames } = memory;
   const isAnonSwapbacked = frames.isAnon(pfn) && frames.hasFlags(pfn, PG.swapbacked);
   if (isAnonSwapbacked && !frames.hasFlags(pfn, PG.swapcache)) {
@@ -87,8 +88,12 @@ function pageout(memory: Memory, pfn: number): boolean {
   return true;
 }
 
-/** Takes an unmapped clean folio out of its cache if nobody else has a reference. Linux: mm/vmscan.c:__remove_mapping() */
+/**
+ * Takes an unmapped clean folio out of its cache if nobody else has a reference. The folio is locked.
+ * Linux: mm/vmscan.c:__remove_mapping()
+ */
 function removeMapping(memory: Memory, pfn: number): boolean {
+  memory.frames.assertLocked(pfn);
   const { frames } = memory;
   const flags = frames.flags(pfn);
   // Lazyfree memory is in no cache.

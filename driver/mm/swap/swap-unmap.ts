@@ -8,7 +8,7 @@ import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart, type No
 import { Kind, kindOf, Pte } from '../tables/entry.js';
 import { pteIndex, type Table } from '../tables/page-table.js';
 import { addMmCounter, folioMarkDirty } from '../tables/pte-build.js';
-import { ptlLock, ptlUnlock } from '../tables/ptl.js';
+import { ptlAssertHeld, ptlLock, ptlUnlock } from '../tables/ptl.js';
 import type { TlbBatch } from '../tables/tlb.js';
 import { VM } from '../vmas/vm-flags.js';
 import type { Vma } from '../vmas/vma.js';
@@ -19,6 +19,7 @@ import type { Vma } from '../vmas/vma.js';
  * `batch` flushes what it was taken from. Linux: mm/rmap.c:try_to_unmap()
  */
 export function* tryToUnmap(memory: Memory, pfn: number, batch: TlbBatch): Coroutine<void> {
+  memory.frames.assertLocked(pfn);
   const { frames } = memory;
   assert(frames.order(pfn) === 0, `large folio ${pfn} is unmapped in one piece`);
   memory.stats.tryToUnmap++;
@@ -35,8 +36,9 @@ export function* tryToUnmap(memory: Memory, pfn: number, batch: TlbBatch): Corou
   });
 }
 
-/** False when the folio can't be unmapped here. Linux: part of mm/rmap.c:try_to_unmap_one() */
+/** False when the folio can't be unmapped here. Under the ptl. Linux: part of mm/rmap.c:try_to_unmap_one() */
 function unmapEntry(vma: Vma, { addr, pfn }: { addr: number; pfn: number }, batch: TlbBatch): boolean {
+  ptlAssertHeld(vma.mm);
   const { mm } = vma;
   const { memory } = mm;
   const table = mm.pageTable.pteTable(addr / PAGE_SIZE);

@@ -5,19 +5,23 @@ import { changeHugePmd } from '../huge/thp-protect.js';
 import { splitHugePmd } from '../huge/thp-split-pmd.js';
 import type { Memory } from '../memory.js';
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart, type NotifierRange } from '../notifier.js';
+import { mmapAssertWriteLocked } from '../vmas/mm.js';
 import { VM, VM_ACCESS_FLAGS } from '../vmas/vm-flags.js';
-import type { Vma } from '../vmas/vma.js';
+import { assertInVma, type Vma } from '../vmas/vma.js';
 import { Kind, kindOf, Pte } from './entry.js';
 import { pgdAddrEnd, pmdAddrEnd, pudAddrEnd } from './page-align.js';
 import { pmdIndex, pteIndex, type Table } from './page-table.js';
-import { ptlLock, ptlUnlock } from './ptl.js';
+import { ptlAssertHeld, ptlLock, ptlUnlock } from './ptl.js';
 import { TlbGather } from './tlb-gather.js';
 
 /**
- * Gives the entries of [start, end) the rights of `vma`, whose flags are the new ones already. Sends PROTECTION_VMA from
- * the first PUD part that has a table on, at most one event for each 512 GiB. Linux: mm/mprotect.c:change_protection()
+ * Gives the entries of [start, end) the rights of `vma`, whose flags are the new ones already. Sends PROTECTION_VMA
+ * from the first PUD part that has a table on, at most one event for each 512 GiB. mmap_lock is held for write.
+ * Linux: mm/mprotect.c:change_protection()
  */
 export function* changeProtection(vma: Vma, start: number, end: number): Coroutine<void> {
+  mmapAssertWriteLocked(vma.mm);
+  assertInVma(vma, start, end);
   if (vma.flags & VM.hugetlb) {
     yield* hugetlbChangeProtection(vma, start, end);
     return;
@@ -75,12 +79,13 @@ function* changePmdRange(
   }
 }
 
-/** Linux: mm/mprotect.c:change_pte_range() */
+/** Under the ptl. Linux: mm/mprotect.c:change_pte_range() */
 function changePteRange(
   vma: Vma,
   { table, vpn, count }: { table: Table; vpn: number; count: number },
   gather: TlbGather,
 ): void {
+  ptlAssertHeld(vma.mm);
   const { memory } = vma.mm;
   const first = pteIndex(vpn);
   for (let i = first; i < first + count; i++) {

@@ -1,13 +1,13 @@
 import type { Coroutine } from '../../core/effect.js';
 import { unlinkAnonVmas } from '../frames/anon-rmap.js';
 import { HPAGE_PMD_SIZE, PAGE_SIZE } from '../frames/frames.js';
-import type { Mm } from '../vmas/mm.js';
+import { type Mm, mmapAssertWriteLocked } from '../vmas/mm.js';
 import { VM } from '../vmas/vm-flags.js';
 import type { Vma } from '../vmas/vma.js';
 import { lockRmap, removeSharedVmStruct, unlockRmap } from '../vmas/vma-list.js';
 import { alignDown, PGD_SIZE, PUD_SIZE, pgdAddrEnd, pmdAddrEnd, pudAddrEnd } from './page-align.js';
 import { pmdIndex, type Table } from './page-table.js';
-import { ptlLock, ptlUnlock } from './ptl.js';
+import { ptlAssertHeld, ptlLock, ptlUnlock } from './ptl.js';
 import { flushTlbMm } from './tlb.js';
 
 /**
@@ -23,13 +23,15 @@ interface PgtableRange {
 
 /**
  * Hides unmapped vmas, in order of address, from rmap and frees the tables that only they used. A table that
- * neighbours share stays, even when it is empty. Linux: mm/memory.c:free_pgtables()
+ * neighbours share stays, even when it is empty. mmap_lock is held for write.
+ * Linux: mm/memory.c:free_pgtables()
  */
 export function* freePgtables(
   mm: Mm,
   vmas: readonly Vma[],
   { floor, ceiling }: { floor: number; ceiling: number },
 ): Coroutine<void> {
+  mmapAssertWriteLocked(mm);
   for (let i = 0; i < vmas.length; ) {
     const first = vmas[i]!;
     let last = first;
@@ -91,8 +93,9 @@ function freePudRange(mm: Mm, range: PgtableRange): void {
   if (isUnshared(range, PGD_SIZE)) releaseChild(mm, pageTable.root, pgdIndex);
 }
 
-/** Linux: mm/memory.c:free_pmd_range() */
+/** Under the ptl. Linux: mm/memory.c:free_pmd_range() */
 function freePmdRange(mm: Mm, pud: Table, range: PgtableRange): void {
+  ptlAssertHeld(mm);
   const pudIndex = Math.floor(range.start / PUD_SIZE) % 512;
   const pmd = pud.child(pudIndex);
   if (pmd === null) return;

@@ -22,7 +22,7 @@ import { KIND_MASK, Kind, kindOf, migrationEntryFor, Pte } from './entry.js';
 import type { Table } from './page-table.js';
 import { pteIndex } from './page-table.js';
 import { folioMarkDirty, mkPte } from './pte-build.js';
-import { ptlLock, ptlUnlock } from './ptl.js';
+import { ptlAssertHeld, ptlLock, ptlUnlock } from './ptl.js';
 import { flushTlbPage, type TlbBatch } from './tlb.js';
 
 /**
@@ -30,6 +30,7 @@ import { flushTlbPage, type TlbBatch } from './tlb.js';
  * gets a CLEAR event, mapped there or not. The caller compares the mapcount afterwards. Linux: mm/rmap.c:try_to_migrate()
  */
 export function* tryToMigrate(memory: Memory, pfn: number): Coroutine<void> {
+  memory.frames.assertLocked(pfn);
   const { frames } = memory;
   const head = frames.head(pfn);
   memory.stats.tryToMigrate++;
@@ -60,12 +61,16 @@ export function* tryToMigrateOne(
   return unmapped;
 }
 
-/** For one entry that maps a page; false when the page may be pinned. Linux: part of mm/rmap.c:try_to_migrate_one() */
+/**
+ * For one entry that maps a page; false when the page may be pinned. Under the ptl.
+ * Linux: part of mm/rmap.c:try_to_migrate_one()
+ */
 function tryToMigrateEntry(
   mm: Mm,
   { table, index: i, vpn }: { table: Table; index: number; vpn: number },
   batch: TlbBatch | null,
 ): boolean {
+  ptlAssertHeld(mm);
   const { memory } = mm;
   const { frames } = memory;
   const lo = table.lo(i);
@@ -90,6 +95,8 @@ function tryToMigrateEntry(
  * locked by the caller. Linux: mm/migrate.c:remove_migration_ptes()
  */
 export function* removeMigrationPtes(memory: Memory, oldPfn: number, newPfn: number): Coroutine<void> {
+  memory.frames.assertLocked(oldPfn);
+  memory.frames.assertLocked(newPfn);
   const { frames } = memory;
   const folios = { oldHead: frames.head(oldPfn), newHead: frames.head(newPfn) };
   memory.stats.removeMigrationPtes++;
@@ -131,8 +138,9 @@ function removeMigrationPtesIn(
   ptlUnlock(mm);
 }
 
-/** Linux: mm/migrate.c:remove_migration_pte() */
+/** Under the ptl. Linux: mm/migrate.c:remove_migration_pte() */
 export function removeMigrationPte(vma: Vma, at: { table: Table; index: number; newPfn: number }): void {
+  ptlAssertHeld(vma.mm);
   const { memory } = vma.mm;
   const { frames } = memory;
   const { table } = at;
@@ -154,8 +162,9 @@ export function removeMigrationPte(vma: Vma, at: { table: Table; index: number; 
 }
 
 /**
- * Calls `visit` for each entry of [addr, addr + npages) that maps a page of the folio (`mapped`: present, device-private, or
- * device-exclusive where that is a mapping), or is its migration entry. A PMD leaf is visited once, with its PMD table. False ends it.
+ * Calls `visit` for each entry of [addr, addr + npages) that maps a page of the folio (`mapped`: present,
+ * device-private, or device-exclusive where that is a mapping), or is its migration entry. A PMD leaf is visited once,
+ * with its PMD table. False ends it. Under the ptl.
  * Linux: page_vma_mapped_walk()
  */
 function pageVmaMappedWalk(
@@ -164,6 +173,7 @@ function pageVmaMappedWalk(
   range: { addr: number; npages: number; kind: 'mapped' | 'migration' },
   visit: (table: Table, index: number, vpn: number) => boolean,
 ): boolean {
+  ptlAssertHeld(mm);
   const { frames, profile } = mm.memory;
   const last = head + frames.folioNrPages(head);
   const wantMigration = range.kind === 'migration';

@@ -5,7 +5,7 @@ import { moveHugetlbPageTables } from '../huge/hugetlb-copy.js';
 import { moveHugePmd } from '../huge/thp-move.js';
 import { splitHugePmd } from '../huge/thp-split-pmd.js';
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart, type NotifierRange } from '../notifier.js';
-import type { Mm } from '../vmas/mm.js';
+import { type Mm, mmapAssertWriteLocked } from '../vmas/mm.js';
 import { VM } from '../vmas/vm-flags.js';
 import type { Vma } from '../vmas/vma.js';
 import { findVmaIntersection, lockRmap, unlockRmap } from '../vmas/vma-list.js';
@@ -28,9 +28,11 @@ export interface TableMove {
 
 /**
  * Moves every entry verbatim, whole tables where both places allow it, inside one UNMAP event on the old range.
+ * mmap_lock is held for write.
  * Linux: mm/mremap.c:move_page_tables()
  */
 export function* movePageTables(move: TableMove): Coroutine<void> {
+  mmapAssertWriteLocked(move.vma.mm);
   const { vma, newVma, len } = move;
   if (len === 0) return;
   if (vma.flags & VM.hugetlb) {

@@ -13,3 +13,8 @@ export function ptlLock(mm: Mm, nested = false): void {
 export function ptlUnlock(mm: Mm): void {
   mm.memory.kernel.lockReleased(LockClass.ptl, 'ptl');
 }
+
+/** The caller has the ptl, of whichever address space. */
+export function ptlAssertHeld(mm: Mm): void {
+  mm.memory.kernel.assertHeld(LockClass.ptl);
+}

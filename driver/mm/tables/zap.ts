@@ -9,7 +9,7 @@ import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart, type No
 import { freeSwapAndCache } from '../swap/swap-cache.js';
 import type { Mm } from '../vmas/mm.js';
 import { VM } from '../vmas/vm-flags.js';
-import type { Vma } from '../vmas/vma.js';
+import { assertInVma, type Vma } from '../vmas/vma.js';
 import { Kind, kindOf, Pte } from './entry.js';
 import { pmdAddrEnd, pudAddrEnd } from './page-align.js';
 import { pmdIndex, pteIndex, type Table } from './page-table.js';
@@ -29,6 +29,7 @@ export function* unmapSingleVma(
   end: number,
   { evenCows = true }: ZapOptions = {},
 ): Coroutine<void> {
+  assertInVma(vma, start, end);
   if (start >= end) return;
   if (vma.flags & VM.hugetlb) {
     unmapHugepageRange(vma, start, end);

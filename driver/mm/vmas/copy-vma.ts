@@ -1,6 +1,7 @@
 import type { Coroutine } from '../../core/effect.js';
 import { anonVmaClone } from '../frames/anon-rmap.js';
 import { PAGE_SIZE } from '../frames/frames.js';
+import { mmapAssertWriteLocked } from './mm.js';
 import { type Vma, vmaIsAnonymous } from './vma.js';
 import { insertVma, lockRmap, unlockRmap, vmAreaDup, vmaLinkFile } from './vma-list.js';
 import { vmaMergeNewRange } from './vma-merge.js';
@@ -16,13 +17,15 @@ export interface CopiedVma {
 /**
  * Maps [addr, addr + len), which is free, as `vma` is mapped, growing a neighbour where that is possible. Pages that
  * were faulted in keep their page offset, so that rmap finds them at the new place; memory that never was gets the
- * offset of its new address. `keepSource` (MREMAP_DONTUNMAP) forbids to merge with `vma` itself.
+ * offset of its new address. `keepSource` (MREMAP_DONTUNMAP) forbids to merge with `vma` itself. mmap_lock is held for
+ * write.
  * Linux: mm/vma.c:copy_vma()
  */
 export function* copyVma(
   vma: Vma,
   place: { addr: number; len: number; pgoff: number; keepSource: boolean },
 ): Coroutine<CopiedVma> {
+  mmapAssertWriteLocked(vma.mm);
   const { mm, flags, file, anonVma } = vma;
   const { addr, len, keepSource } = place;
   const isUnfaulted = vmaIsAnonymous(vma) && anonVma === null;

@@ -13,10 +13,10 @@ import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart, type No
 import { Kind, kindOf, Pte } from '../tables/entry.js';
 import { pteIndex, type Table } from '../tables/page-table.js';
 import { addMmCounter, isCowMapping, maybeMkwrite, mkPte } from '../tables/pte-build.js';
-import { ptlLock, ptlUnlock } from '../tables/ptl.js';
+import { ptlAssertHeld, ptlLock, ptlUnlock } from '../tables/ptl.js';
 import { decTlbFlushPending, flushTlbMm, incTlbFlushPending } from '../tables/tlb.js';
 import { COPY_RESTORED, copyNonpresentPte } from './fork-non-present.js';
-import { Mm } from './mm.js';
+import { Mm, mmapAssertWriteLocked } from './mm.js';
 import { VM, VM_LOCKED_MASK } from './vm-flags.js';
 import { Vma } from './vma.js';
 
@@ -95,7 +95,11 @@ function* copyTables(dst: Vma, src: Vma): Coroutine<number> {
     }
     const kind = kindOf(pmd.lo(Math.floor(vpn / 512) % 512));
     if (kind !== Kind.none && kind !== Kind.table) {
+      ptlLock(dst.mm);
+      ptlLock(src.mm, true);
       const ret = copyHugePmd(dst, src, vpn);
+      ptlUnlock(src.mm);
+      ptlUnlock(dst.mm);
       if (ret === 0) {
         vpn = next;
         continue;
@@ -158,8 +162,9 @@ function copyPte(dst: Vma, src: Vma, at: { from: Table; to: Table; i: number; vp
   return 0;
 }
 
-/** The child gets its own copy of a page that the parent may have pinned. Linux: copy_present_page() */
+/** The child gets its own copy of a page that the parent may have pinned. Under the ptl. Linux: copy_present_page() */
 function copyPresentPage(dst: Vma, { to, i, vpn }: { to: Table; i: number; vpn: number }, pfn: number): number {
+  ptlAssertHeld(dst.mm);
   const { memory } = dst.mm;
   const copy = memory.allocator.allocate();
   if (copy === 0) return -ENOMEM;

@@ -6,6 +6,7 @@ import { folioTryDupAnonRmapPte } from '../frames/rmap.js';
 import { Kind, kindOf, Pte } from '../tables/entry.js';
 import type { Table } from '../tables/page-table.js';
 import { addMmCounter, isCowMapping } from '../tables/pte-build.js';
+import { ptlAssertHeld } from '../tables/ptl.js';
 import type { Vma } from './vma.js';
 
 /** The parent's entry is present again: copy it as such. */
@@ -13,9 +14,11 @@ export const COPY_RESTORED = 1;
 
 /**
  * Copies one entry that is neither none nor present to the child; what was writable or exclusive in the parent becomes
- * read only and shared in both. 0, -EBUSY, or COPY_RESTORED. Linux: copy_nonpresent_pte()
+ * read only and shared in both. 0, -EBUSY, or COPY_RESTORED. Under the ptl.
+ * Linux: copy_nonpresent_pte()
  */
 export function copyNonpresentPte(dst: Vma, src: Vma, at: { from: Table; to: Table; i: number }): number {
+  ptlAssertHeld(src.mm);
   const { from, to, i } = at;
   const lo = from.lo(i);
   const pfn = from.hi(i);

@@ -6,15 +6,18 @@ import { swapCacheFolioLocked } from '../swap/swap-in.js';
 import { Kind, kindOf, Pte } from '../tables/entry.js';
 import { pteIndex } from '../tables/page-table.js';
 import { advisePages, clearYoungDirtyPtes, type PageAdvice } from './madvise-pages.js';
+import { mmapAssertLocked } from './mm.js';
 import { VM } from './vm-flags.js';
-import { type Vma, vmaIsAnonymous } from './vma.js';
+import { assertInVma, type Vma, vmaIsAnonymous } from './vma.js';
 
 /**
- * MADV_COLD: the pages count as not used for long. 0 or -EINVAL.
+ * MADV_COLD: the pages count as not used for long. 0 or -EINVAL. mmap_lock is held.
  * Deviates: without aging, what is left is the young bit, and that a large folio covered in part is split.
  * Linux: mm/madvise.c:madvise_cold()
  */
 export function* madviseCold(vma: Vma, start: number, end: number): Coroutine<number> {
+  mmapAssertLocked(vma.mm);
+  assertInVma(vma, start, end);
   if (vma.flags & (VM.pfnmap | VM.hugetlb | VM.locked)) return -EINVAL;
   yield* advisePages(vma.mm, { start, end }, COLD);
   return 0;
@@ -29,10 +32,12 @@ const COLD: PageAdvice = {
 };
 
 /**
- * MADV_WILLNEED on anonymous memory: swapped pages are read into the swap cache, the entries stay.
- * Deviates: nothing is done for files, whose pages are always at hand. Linux: mm/madvise.c:madvise_willneed()
+ * MADV_WILLNEED on anonymous memory: swapped pages are read into the swap cache, the entries stay. mmap_lock is held.
+ * Deviates: nothing is done for files, whose pages are always at hand.
+ * Linux: mm/madvise.c:madvise_willneed()
  */
 export function* madviseWillneed(vma: Vma, start: number, end: number): Coroutine<number> {
+  mmapAssertLocked(vma.mm);
   if (!vmaIsAnonymous(vma) || vma.mm.rss.swap === 0) return 0;
   const { mm } = vma;
   for (let vpn = start / PAGE_SIZE; vpn < end / PAGE_SIZE; vpn++) {

@@ -9,14 +9,17 @@ import { Kind, kindOf, Pte } from '../tables/entry.js';
 import type { Table } from '../tables/page-table.js';
 import type { TlbGather } from '../tables/tlb-gather.js';
 import { advisePages, clearYoungDirtyPtes, type FolioEntries, type PageAdvice } from './madvise-pages.js';
-import type { Mm } from './mm.js';
-import { type Vma, vmaIsAnonymous } from './vma.js';
+import { type Mm, mmapAssertLocked } from './mm.js';
+import { assertInVma, type Vma, vmaIsAnonymous } from './vma.js';
 
 /**
- * MADV_FREE: reclaim may drop the pages without writing them out until they are written again; swapped ones go at once.
- * Sends CLEAR over the range even where nothing is mapped. 0 or -EINVAL. Linux: mm/madvise.c:madvise_free_single_vma()
+ * MADV_FREE: reclaim may drop the pages without writing them out until they are written again; swapped ones go at
+ * once. Sends CLEAR over the range even where nothing is mapped. 0 or -EINVAL. mmap_lock is held.
+ * Linux: mm/madvise.c:madvise_free_single_vma()
  */
 export function* madviseFreeSingleVma(vma: Vma, start: number, end: number): Coroutine<number> {
+  mmapAssertLocked(vma.mm);
+  assertInVma(vma, start, end);
   if (!vmaIsAnonymous(vma)) return -EINVAL;
   const range: NotifierRange = { mm: vma.mm, start, end, event: 'CLEAR', owner: null };
   yield* mmuNotifierInvalidateRangeStart(range);

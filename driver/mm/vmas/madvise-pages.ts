@@ -9,7 +9,7 @@ import { pmdAddrEnd, pudAddrEnd } from '../tables/page-align.js';
 import { pmdIndex, pteIndex, type Table } from '../tables/page-table.js';
 import { ptlLock, ptlUnlock } from '../tables/ptl.js';
 import { TlbGather } from '../tables/tlb-gather.js';
-import type { Mm } from './mm.js';
+import { type Mm, mmapAssertLocked } from './mm.js';
 
 /** Entries of one folio: `count` of them from `index` on. */
 export interface FolioEntries {
@@ -33,9 +33,11 @@ export interface PageAdvice {
 
 /**
  * Shows `advice` every page of [start, end) but those of devices. A large folio that the range covers in part is split
- * first; when that fails, or it is shared, it is left alone. Linux: the walks of mm/madvise.c
+ * first; when that fails, or it is shared, it is left alone. mmap_lock is held.
+ * Linux: the walks of mm/madvise.c
  */
 export function* advisePages(mm: Mm, range: { start: number; end: number }, advice: PageAdvice): Coroutine<void> {
+  mmapAssertLocked(mm);
   const { end } = range;
   const gather = new TlbGather(mm);
   for (let addr = range.start; addr < end; ) {

@@ -32,7 +32,7 @@ import { alignDown, isHugeAligned, isPageAligned, pageAlign, TWO_64 } from '../t
 import { zapPageRangeSingle } from '../tables/zap.js';
 import { madviseCold, madviseWillneed } from './madvise-cold.js';
 import { madviseFreeSingleVma } from './madvise-free.js';
-import type { Mm } from './mm.js';
+import { type Mm, mmapAssertLocked } from './mm.js';
 import { VM, VM_SPECIAL } from './vm-flags.js';
 import { type Vma, vmaIsAnonymous } from './vma.js';
 import { vmaModifyFlags } from './vma-merge.js';
@@ -104,8 +104,12 @@ interface Advice {
   readonly advice: number;
 }
 
-/** Gaps are passed over, but make the answer -ENOMEM; an error ends the walk. Linux: mm/madvise.c:madvise_walk_vmas() */
+/**
+ * Gaps are passed over, but make the answer -ENOMEM; an error ends the walk. mmap_lock is held.
+ * Linux: mm/madvise.c:madvise_walk_vmas()
+ */
 function* madviseWalkVmas(mm: Mm, { start, end, advice }: Advice): Coroutine<number> {
+  mmapAssertLocked(mm);
   let unmapped = 0;
   for (let at = start; at < end; ) {
     const vma = mm.findVma(at);
@@ -204,11 +208,12 @@ function flagError(vma: Vma, advice: number): number {
 
 const POPULATE_ERRORS: ReadonlySet<number> = new Set([-EINTR, -EINVAL, -EHWPOISON, -EFAULT]);
 
-/** Linux: mm/madvise.c:madvise_populate() */
+/** mmap_lock is held. Linux: mm/madvise.c:madvise_populate() */
 function* madvisePopulate(
   mm: Mm,
   { start, end, write }: { start: number; end: number; write: boolean },
 ): Coroutine<number> {
+  mmapAssertLocked(mm);
   for (let addr = start; addr < end; ) {
     const done = yield* faultinPageRange(mm, addr, end, write);
     if (done < 0) return POPULATE_ERRORS.has(done) ? done : -ENOMEM;

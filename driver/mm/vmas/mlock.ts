@@ -3,7 +3,7 @@ import type { Coroutine } from '../../core/effect.js';
 import { PAGE_SIZE } from '../frames/frames.js';
 import { alignDown, pageAlign, TWO_64 } from '../tables/page-align.js';
 import { TASK_SIZE } from '../tables/page-table.js';
-import type { Mm } from './mm.js';
+import { type Mm, mmapAssertWriteLocked } from './mm.js';
 import { mmPopulate } from './populate.js';
 import { VM, VM_LOCKED_MASK, VM_SPECIAL } from './vm-flags.js';
 import type { Vma } from './vma.js';
@@ -58,8 +58,9 @@ function* applyVmaLockFlags(mm: Mm, { start, end }: { start: number; end: number
   return error;
 }
 
-/** Linux: mm/mlock.c:mlock_fixup() */
+/** mmap_lock is held for write. Linux: mm/mlock.c:mlock_fixup() */
 function* mlockFixup(vma: Vma, { start, end, bits }: { start: number; end: number; bits: number }): Coroutine<number> {
+  mmapAssertWriteLocked(vma.mm);
   const flags = (vma.flags & ~VM_LOCKED_MASK) | bits;
   if (flags === vma.flags || !vmaSupportsMlock(vma)) return 0;
   const changed = yield* vmaModifyFlags(vma, { start, end, flags });

@@ -1,3 +1,4 @@
+import { assert } from '../../core/assert.js';
 import { LockClass } from '../../core/lock-class.js';
 import { RwSem } from '../../core/locks.js';
 import { Access, Shared, type SharedKind } from '../../core/observer.js';
@@ -70,6 +71,16 @@ export class Mm {
   touch(kind: SharedKind, how: number): void {
     this.memory.kernel.observer?.touch(kind, this.id, how, 1);
   }
+}
+
+/** Linux: include/linux/mmap_lock.h:mmap_assert_locked() */
+export function mmapAssertLocked(mm: Mm): void {
+  assert(mm.mmapLock.isHeld, 'mmap_lock is not held');
+}
+
+/** Linux: include/linux/mmap_lock.h:mmap_assert_write_locked() */
+export function mmapAssertWriteLocked(mm: Mm): void {
+  assert(mm.mmapLock.isWriteLocked, 'mmap_lock is not held for write');
 }
 
 /** Takes a user reference for a moment's work unless the last one is gone. Linux: mmget_not_zero() */

@@ -25,7 +25,7 @@ import { HPAGE_PMD_SIZE, PAGE_SIZE } from '../frames/frames.js';
 import { hugetlbReservePages } from '../huge/hugetlb-pool.js';
 import { alignDown, alignUp, pageAlign } from '../tables/page-align.js';
 import { vmaSupportsMlock } from './mlock.js';
-import type { Mm } from './mm.js';
+import { type Mm, mmapAssertWriteLocked } from './mm.js';
 import { type DroppedFiles, putFiles, vmsCleanUpArea, vmsCompleteMunmapVmas, vmsGatherMunmapVmas } from './munmap.js';
 import { mmPopulate } from './populate.js';
 import { getUnmappedArea, MMAP_MIN_ADDR } from './unmapped-area.js';
@@ -95,8 +95,9 @@ export function* vmMmapPgoff(mm: Mm, request: MmapRequest): Coroutine<number> {
   return addr;
 }
 
-/** The checks, in their order, and the place. Linux: mm/mmap.c:do_mmap() */
+/** The checks, in their order, and the place. mmap_lock is held for write. Linux: mm/mmap.c:do_mmap() */
 function* doMmap(mm: Mm, request: MmapRequest, dropped: DroppedFiles): Coroutine<number> {
+  mmapAssertWriteLocked(mm);
   const { prot, file } = request;
   if (request.len === 0) return -EINVAL;
   const flags = request.flags & MAP_FIXED_NOREPLACE ? request.flags | MAP_FIXED : request.flags;
@@ -175,8 +176,9 @@ interface Region {
   readonly dropped: DroppedFiles;
 }
 
-/** Unmaps what was there and maps the new. Linux: mm/mmap.c:__mmap_region() */
+/** Unmaps what was there and maps the new. mmap_lock is held for write. Linux: mm/mmap.c:__mmap_region() */
 function* mmapRegion(mm: Mm, request: MmapRequest, region: Region): Coroutine<number> {
+  mmapAssertWriteLocked(mm);
   const { addr, len, vmFlags, pgoff, dropped } = region;
   const end = addr + len;
   const gathered = yield* vmsGatherMunmapVmas(mm, addr, end);

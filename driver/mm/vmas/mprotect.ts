@@ -3,7 +3,7 @@ import { PROT_EXEC, PROT_GROWSDOWN, PROT_GROWSUP, PROT_READ, PROT_SEM, PROT_WRIT
 import type { Coroutine } from '../../core/effect.js';
 import { changeProtection } from '../tables/change-protection.js';
 import { isPageAligned, pageAlign, TWO_64 } from '../tables/page-align.js';
-import type { Mm } from './mm.js';
+import { type Mm, mmapAssertWriteLocked } from './mm.js';
 import { VM, VM_ACCESS_FLAGS } from './vm-flags.js';
 import { type Vma, vmaIsAnonymous } from './vma.js';
 import { findVmaIntersection } from './vma-list.js';
@@ -59,8 +59,9 @@ function* mprotectLocked(mm: Mm, { start, end, prot, grows }: ProtectRequest): C
   return 0;
 }
 
-/** Answers the vma that the range is part of now. Linux: mm/mprotect.c:mprotect_fixup() */
+/** Answers the vma that the range is part of now. mmap_lock is held for write. Linux: mm/mprotect.c:mprotect_fixup() */
 function* mprotectFixup(vma: Vma, range: { start: number; end: number; flags: number }): Coroutine<Vma | number> {
+  mmapAssertWriteLocked(vma.mm);
   if (range.flags === vma.flags) return vma;
   const flags = accountedFlags(vma, range.flags);
   const changed = yield* vmaModifyFlags(vma, { ...range, flags });

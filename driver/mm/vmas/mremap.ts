@@ -7,7 +7,7 @@ import { movePageTables } from '../tables/move-page-tables.js';
 import { alignUp, isHugeAligned, isPageAligned, pageAlign } from '../tables/page-align.js';
 import { TASK_SIZE } from '../tables/page-table.js';
 import { copyVma } from './copy-vma.js';
-import type { Mm } from './mm.js';
+import { type Mm, mmapAssertWriteLocked } from './mm.js';
 import { type DroppedFiles, doVmiMunmap, putFiles } from './munmap.js';
 import { mmPopulate } from './populate.js';
 import { getUnmappedArea } from './unmapped-area.js';
@@ -57,7 +57,9 @@ export function* mremap(mm: Mm, request: MremapRequest): Coroutine<number> {
   return result;
 }
 
+/** mmap_lock is held for write. */
 function* mremapLocked(mm: Mm, request: Remap): Coroutine<number> {
+  mmapAssertWriteLocked(mm);
   const vma = mm.vmaLookup(request.addr);
   if (vma === null) return -EFAULT;
   const remap = vma.flags & VM.hugetlb ? hugetlbRemap(request) : request;
@@ -142,8 +144,12 @@ function vmaToResize(mm: Mm, { addr, oldLen, newLen, flags }: Remap): Vma | numb
   return newLen !== oldLen && isFixedSize ? -EFAULT : vma;
 }
 
-/** Copies the vma, moves its entries and unmaps the source. Linux: mm/mremap.c:move_vma() */
+/**
+ * Copies the vma, moves its entries and unmaps the source. mmap_lock is held for write.
+ * Linux: mm/mremap.c:move_vma()
+ */
 function* moveVma(mm: Mm, source: Vma, remap: Remap): Coroutine<number> {
+  mmapAssertWriteLocked(mm);
   const { addr, oldLen, newAddr, newLen, flags, dropped } = remap;
   const keepSource = (flags & MREMAP_DONTUNMAP) !== 0;
   if (mm.vmas.length >= mm.memory.maxMapCount - 3) return -ENOMEM;

@@ -6,7 +6,7 @@ import { freePgtables } from '../tables/free-pgtables.js';
 import { isPageAligned, pageAlign } from '../tables/page-align.js';
 import { TASK_SIZE } from '../tables/page-table.js';
 import { unmapSingleVma } from '../tables/zap.js';
-import type { Mm } from './mm.js';
+import { type Mm, mmapAssertWriteLocked } from './mm.js';
 import type { MappedFile, Vma } from './vma.js';
 import { vmaBefore } from './vma-list.js';
 import { splitVmaUnlimited } from './vma-split.js';
@@ -37,6 +37,7 @@ export function* doVmiMunmap(
   mm: Mm,
   { addr, len, dropped }: { addr: number; len: number; dropped: DroppedFiles },
 ): Coroutine<number> {
+  mmapAssertWriteLocked(mm);
   if (!isPageAligned(addr) || addr > TASK_SIZE || len > TASK_SIZE - addr) return -EINVAL;
   const end = addr + pageAlign(len);
   if (end === addr) return -EINVAL;
@@ -60,10 +61,12 @@ export interface GatheredVmas {
 }
 
 /**
- * Takes the vmas of [start, end) out of the list, after cutting those at its borders. On -EINVAL or -ENOMEM the list is
- * as before, but for the first cut. Linux: mm/vma.c:vms_gather_munmap_vmas()
+ * Takes the vmas of [start, end) out of the list, after cutting those at its borders. On -EINVAL or -ENOMEM the list
+ * is as before, but for the first cut. mmap_lock is held for write.
+ * Linux: mm/vma.c:vms_gather_munmap_vmas()
  */
 export function* vmsGatherMunmapVmas(mm: Mm, start: number, end: number): Coroutine<GatheredVmas | number> {
+  mmapAssertWriteLocked(mm);
   const first = mm.findVma(start);
   if (first !== null && first.start < start && start < first.end) {
     if (end < first.end && mm.vmas.length >= mm.memory.maxMapCount) return -ENOMEM;
@@ -84,8 +87,12 @@ export function* vmsGatherMunmapVmas(mm: Mm, start: number, end: number): Corout
   return { mm, start, end, vmas, floor, ceiling: mm.vmas[from]?.start ?? Infinity };
 }
 
-/** Removes the entries and the tables that became free, and closes the vmas. Linux: mm/vma.c:vms_clean_up_area() */
+/**
+ * Removes the entries and the tables that became free, and closes the vmas. mmap_lock is held for write.
+ * Linux: mm/vma.c:vms_clean_up_area()
+ */
 export function* vmsCleanUpArea({ mm, start, end, vmas, floor, ceiling }: GatheredVmas): Coroutine<void> {
+  mmapAssertWriteLocked(mm);
   if (vmas.length === 0) return;
   const range: NotifierRange = { mm, start, end, event: 'UNMAP', owner: null };
   yield* mmuNotifierInvalidateRangeStart(range);

@@ -3,7 +3,7 @@ import { MAP_FIXED } from '../../../uapi/mman.js';
 import { HPAGE_PMD_SIZE, PAGE_SIZE } from '../frames/frames.js';
 import { alignDown, alignUp, isHugeAligned, isPageAligned } from '../tables/page-align.js';
 import { TASK_SIZE } from '../tables/page-table.js';
-import type { Mm } from './mm.js';
+import { type Mm, mmapAssertLocked } from './mm.js';
 
 /** Mappings are placed below this; the stack would be above. Linux: mm->mmap_base on x86-64 without ASLR. */
 const MMAP_BASE = 0x7ffff7fff000;
@@ -26,6 +26,7 @@ export interface AreaRequest {
 
 /** An address for a mapping, or -ENOMEM, or -EINVAL. mmap_lock is held. Linux: mm/mmap.c:__get_unmapped_area() */
 export function getUnmappedArea(mm: Mm, request: AreaRequest): number {
+  mmapAssertLocked(mm);
   const { addr, len } = request;
   if (len > TASK_SIZE) return -ENOMEM;
   let found: number;

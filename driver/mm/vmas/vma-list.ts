@@ -1,7 +1,7 @@
 import { assert } from '../../core/assert.js';
 import type { Coroutine } from '../../core/effect.js';
 import { Access, Shared } from '../../core/observer.js';
-import type { Mm } from './mm.js';
+import { type Mm, mmapAssertWriteLocked } from './mm.js';
 import { Vma } from './vma.js';
 
 /** The vma before the one that holds or follows `addr`; null when there is none. */
@@ -17,6 +17,7 @@ export function findVmaIntersection(mm: Mm, start: number, end: number): Vma | n
 
 /** Puts `vma` into the list of its address space; its range must be free. mmap_lock is held for write. */
 export function insertVma(vma: Vma): void {
+  mmapAssertWriteLocked(vma.mm);
   const { vmas } = vma.mm;
   const at = vma.mm.findVmaIndex(vma.start);
   const next = vmas[at];
@@ -26,8 +27,9 @@ export function insertVma(vma: Vma): void {
   vma.mm.memory.kernelMemory.take('object', 1);
 }
 
-/** Takes `vma` out of the list; its links to rmap objects stay. */
+/** Takes `vma` out of the list; its links to rmap objects stay. mmap_lock is held for write. */
 export function removeVma(vma: Vma): void {
+  mmapAssertWriteLocked(vma.mm);
   const { vmas } = vma.mm;
   const at = vmas.indexOf(vma);
   vma.mm.touch(Shared.vmaList, Access.write);
@@ -47,11 +49,13 @@ export function vmAreaDup(vma: Vma): Vma {
 
 /** The file's rmap finds `vma` from now on. The caller holds i_mmap for write. Linux: __vma_link_file() */
 export function vmaLinkFile(vma: Vma): void {
+  assert(vma.file?.mapping?.lock.isWriteLocked !== false, 'i_mmap is not held for write');
   vma.file?.mapping?.vmas.push(vma);
 }
 
-/** Linux: __remove_shared_vm_struct() */
+/** i_mmap is held for write. Linux: __remove_shared_vm_struct() */
 export function removeSharedVmStruct(vma: Vma): void {
+  assert(vma.file?.mapping?.lock.isWriteLocked !== false, 'i_mmap is not held for write');
   const mappers = vma.file?.mapping?.vmas;
   if (mappers === undefined) return;
   const at = mappers.indexOf(vma);

@@ -4,7 +4,7 @@ import { anonVmaClone, unlinkAnonVmas } from '../frames/anon-rmap.js';
 import type { AnonVma } from '../frames/anon-vma.js';
 import { PAGE_SIZE } from '../frames/frames.js';
 import { vmaAdjustTransHuge } from '../huge/thp-split-pmd.js';
-import type { Mm } from './mm.js';
+import { type Mm, mmapAssertWriteLocked } from './mm.js';
 import { VM_SPECIAL } from './vm-flags.js';
 import type { MappedFile, Vma } from './vma.js';
 import { lockRmap, removeSharedVmStruct, removeVma, unlockRmap, vmaBefore } from './vma-list.js';
@@ -24,14 +24,16 @@ export interface MergeRange {
 }
 
 /**
- * Gives [start, end) of `vma` to a neighbour if that has the properties `flags`, or else makes it a vma of its own. The
- * caller sets the flags of the vma that it gets; when that is a merged one they are `flags` already. Answers a negative
- * errno when the vma can't be split there. Linux: mm/vma.c:vma_modify(), vma_modify_flags()
+ * Gives [start, end) of `vma` to a neighbour if that has the properties `flags`, or else makes it a vma of its own.
+ * The caller sets the flags of the vma that it gets; when that is a merged one they are `flags` already. Answers a
+ * negative errno when the vma can't be split there. mmap_lock is held for write.
+ * Linux: mm/vma.c:vma_modify(), vma_modify_flags()
  */
 export function* vmaModifyFlags(
   vma: Vma,
   range: { start: number; end: number; flags: number },
 ): Coroutine<Vma | number> {
+  mmapAssertWriteLocked(vma.mm);
   const merged = yield* vmaMergeExistingRange(vma, range);
   if (merged !== null) return merged;
   const { start, end } = range;

@@ -5,6 +5,7 @@ import { anonVmaClone } from '../frames/anon-rmap.js';
 import { PAGE_SIZE } from '../frames/frames.js';
 import { vmaAdjustTransHuge } from '../huge/thp-split-pmd.js';
 import { isHugeAligned } from '../tables/page-align.js';
+import { mmapAssertWriteLocked } from './mm.js';
 import { VM } from './vm-flags.js';
 import type { Vma } from './vma.js';
 import { insertVma, lockRmap, unlockRmap, vmAreaDup, vmaLinkFile } from './vma-list.js';
@@ -24,8 +25,12 @@ export function* splitVma(vma: Vma, addr: number, options: { newBelow: boolean }
   return yield* splitVmaUnlimited(vma, addr, options);
 }
 
-/** As `splitVma`, for munmap, which needs room that it gives back at once. Linux: mm/vma.c:__split_vma() */
+/**
+ * As `splitVma`, for munmap, which needs room that it gives back at once. mmap_lock is held for write.
+ * Linux: mm/vma.c:__split_vma()
+ */
 export function* splitVmaUnlimited(vma: Vma, addr: number, { newBelow }: { newBelow: boolean }): Coroutine<number> {
+  mmapAssertWriteLocked(vma.mm);
   assert(addr > vma.start && addr < vma.end && addr % PAGE_SIZE === 0, 'a vma is split outside of it');
   const error = vmaMaySplit(vma, addr);
   if (error !== 0) return error;

@@ -1,3 +1,4 @@
+import { assert } from '../../core/assert.js';
 import type { Coroutine } from '../../core/effect.js';
 import type { AddressSpace } from '../files/address-space.js';
 import type { AnonVma } from '../frames/anon-vma.js';
@@ -58,4 +59,10 @@ export class Vma {
 /** Private anonymous memory, which hugetlb is not. Linux: include/linux/mm.h:vma_is_anonymous() */
 export function vmaIsAnonymous(vma: Vma): boolean {
   return vma.file === null && (vma.flags & (VM.hugetlb | VM.shared)) === 0;
+}
+
+/** [start, end) are whole pages of `vma`. */
+export function assertInVma(vma: Vma, start: number, end: number): void {
+  assert(start % 4096 === 0 && end % 4096 === 0, 'a range is not of whole pages');
+  assert(start >= vma.start && start <= end && end <= vma.end, 'a range reaches out of its vma');
 }

@@ -125,8 +125,15 @@ export class Fixture extends TestMachine {
   addVma(start: number, end: number, flags: number = VM.read | VM.write): Vma {
     const all = flags | VM.mayread | VM.maywrite | VM.mayexec;
     const vma = new Vma(this.mm, start, end, all, start / PAGE_SIZE);
-    insertVma(vma);
-    this.run(anonVmaPrepare(vma));
+    const { mmapLock } = this.mm;
+    this.run(
+      (function* () {
+        yield* mmapLock.writeLock();
+        insertVma(vma);
+        yield* anonVmaPrepare(vma);
+        mmapLock.writeUnlock();
+      })(),
+    );
     return vma;
   }
 

@@ -28,7 +28,13 @@ function world(profile: '6.19' | '7.3') {
       mm.mmapLock.readUnlock();
     },
   };
-  w.run(setUserfault(mm, { start: BASE, end: BASE + PAGES * PAGE_SIZE }, true));
+  w.run(
+    (function* () {
+      yield* mm.mmapLock.writeLock();
+      yield* setUserfault(mm, { start: BASE, end: BASE + PAGES * PAGE_SIZE }, true);
+      mm.mmapLock.writeUnlock();
+    })(),
+  );
   return { w, served, file: w.open(0) };
 }
 

@@ -5,13 +5,15 @@ import { UsageError } from '../../exit-code.js';
 import { checkPlan } from './plan-check.js';
 import type { PlanError } from './plan-errors.js';
 import type { Plan } from './plan-schema.js';
+import { planFile } from './shipped-plans.js';
 
-/** Reads a plan file, for a machine of `profile` if one is given. Throws UsageError that lists its mistakes as file:line:column. */
+/** Reads a plan file, or a shipped plan by its name, for a machine of `profile` if one is given. Throws UsageError that lists its mistakes as file:line:column. */
 export function loadPlan(file: string, profile?: ProfileName): Plan {
   let source: string;
   try {
-    source = readFileSync(file, 'utf8');
+    source = readFileSync(planFile(file), 'utf8');
   } catch (error) {
+    if (error instanceof UsageError) throw error;
     throw new UsageError(`${file}: ${error instanceof Error ? error.message : error}`, 'name the file of a plan');
   }
   const { plan, errors } = parsePlan(source, profile);
