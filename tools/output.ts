@@ -36,18 +36,15 @@ export class StopRequest {
     for (const resolve of this.waiters.splice(0)) resolve();
   };
 
+  /** `signals` is the process, but for tests. */
+  constructor(private readonly signals: Pick<NodeJS.Process, 'on'> = process) {}
+
   /** From now on signals are for the command to take. */
   watch(): this {
     if (this.isWatched) return this;
     this.isWatched = true;
-    for (const signal of SIGNALS) process.on(signal, this.onSignal);
+    for (const signal of SIGNALS) this.signals.on(signal, this.onSignal);
     return this;
-  }
-
-  /** Signals end the process again, as they do without us. */
-  unwatch(): void {
-    this.isWatched = false;
-    for (const signal of SIGNALS) process.off(signal, this.onSignal);
   }
 
   get isRequested(): boolean {

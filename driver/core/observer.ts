@@ -58,10 +58,8 @@ export const Shared = {
   intervalSeq: 25,
   /** What a device file maps: `entryId(file, vpn)`. */
   mirror: 26,
-  /** State of a device or of an open device file that fits no other kind: its `objectId`. */
-  device: 27,
   /** The reserve and the free list of huge pages; 0. */
-  hugetlbPool: 28,
+  hugetlbPool: 27,
 } as const;
 export type SharedKind = (typeof Shared)[keyof typeof Shared];
 

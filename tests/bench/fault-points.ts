@@ -17,14 +17,21 @@ interface Build {
   readonly DeviceProcess: DeviceProcessClass;
 }
 
-const FAULT_TEST = /(?:[\w.]+\.)?\bfaults\.armed\b(?!\s*=[^=])/g;
+const FAULT_TEST = /(?:[\w.]+\.)?\binject\.armed\b(?!\s*=[^=])/g;
 
 /** Copies the built machine twice: as it is, and with every test of `inject.armed` replaced by `false`, as if no fault point were there. */
 async function withBuilds(work: (real: Build, stubbed: Build) => Row[]): Promise<Row[]> {
   const folder = mkdtempSync(join(tmpdir(), 'dmirror-builds-'));
   try {
     const real = await copyBuild(join(folder, 'real'), (text) => text);
-    const stubbed = await copyBuild(join(folder, 'stubbed'), (text) => text.replace(FAULT_TEST, 'false'));
+    let replaced = 0;
+    const withoutPoints = (): string => {
+      replaced++;
+      return 'false';
+    };
+    const stubbed = await copyBuild(join(folder, 'stubbed'), (text) => text.replace(FAULT_TEST, withoutPoints));
+    if (replaced === 0)
+      throw new Error('the built machine never tests inject.armed, so it would be compared with itself');
     return work(real, stubbed);
   } finally {
     rmSync(folder, { recursive: true, force: true });

@@ -65,6 +65,15 @@ describe('the protocol as its README has it', () => {
     expect(all.slice(-expected.join('').length)).toBe(expected.join(''));
   });
 
+  it('has a row for each system call, with the arguments that the call takes', () => {
+    const section = README.slice(README.indexOf('## System calls'), README.indexOf('## Control requests'));
+    const rows = [...section.matchAll(/^\| (\w+) \| ?(.*?) ?\| [^|]* \|$/gm)].slice(1);
+    const kinds = (text: string): string => text.replace('[', '?').replace(/[^,?]* ([nsb])\b\]?,? ?/g, '$1');
+    const documented = rows.map(([, name, text]) => [name, kinds(text!)]);
+    const real = Object.entries(syscalls).map(([name, { args }]) => [name, args]);
+    expect(documented.sort()).toEqual(real.sort());
+  });
+
   it('names every system call, control request, option of boot and limit', () => {
     const cells = (line: string) => line.split('|').map((cell) => cell.trim());
     const rows = README.split('\n')

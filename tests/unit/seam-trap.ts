@@ -58,16 +58,37 @@ export class TrapPool extends MachinePool {
   /** Reads of entries that are not marked lockless, while nobody held the page table lock. */
   readonly unlocked = new Set<string>();
   unlockedReads = 0;
-  /** By kind: how many accesses were told of. */
-  readonly told = new Map<string, number>();
+  /** Kinds that no access was told of. */
+  readonly untold = new Set<string>(SHARED_NAMES);
+  private readonly traps = new Map<unknown, Trap>();
+  private hooks: (() => void)[] = [];
 
   override take(options: Partial<MachineOptions> = {}): Machine {
     const machine = new Machine(options);
-    new Trap(machine, this);
+    this.traps.set(machine.memory.kernel, new Trap(machine, this));
     return machine;
   }
 
-  override give(): void {}
+  override give(machine: Machine): void {
+    this.traps.delete(machine.memory.kernel);
+  }
+
+  /** Hears from objects that machines make as they run, until `close`. Other tests use their classes too. */
+  open(): void {
+    const { traps } = this;
+    this.hooks = [
+      hook(MmuSubscriptions.prototype, 'insertIntoTree', (subscriptions, interval) => {
+        const { mm } = interval as { mm: { memory: { kernel: unknown } } };
+        traps.get(mm.memory.kernel)?.trapInterval(subscriptions, interval as Fields);
+      }),
+      hook(Mirror.prototype, 'leaf', (mirror, vpn) => traps.get(mirror.kernel)?.checkMirror(mirror, vpn as number)),
+      hook(PageCache.prototype, 'leaf', (cache, key) => traps.get(cache.kernel)?.checkPageCache(cache, key as number)),
+    ];
+  }
+
+  close(): void {
+    for (const unhook of this.hooks) unhook();
+  }
 }
 
 class Trap implements Observer {
@@ -82,7 +103,7 @@ class Trap implements Observer {
     this.trapFrames();
     this.trapTables();
     this.trapMms();
-    this.trapSwapAndFiles();
+    this.trapSwap();
   }
 
   stepBegins(): void {
@@ -100,7 +121,7 @@ class Trap implements Observer {
   touch(kind: SharedKind, id: number, how: number, count: number): void {
     const { task, pool } = this;
     if (task === null) return;
-    pool.told.set(SHARED_NAMES[kind]!, (pool.told.get(SHARED_NAMES[kind]!) ?? 0) + 1);
+    pool.untold.delete(SHARED_NAMES[kind]!);
     if (count > LONG) this.ranges.push({ kind, id, count, how });
     else for (let n = 0; n < count; n++) this.seen[kind]!.set(id + n, (this.seen[kind]!.get(id + n) ?? 0) | how);
     const isLockedRead = kind === Shared.pte && (how & (Access.read | Access.lockless)) === Access.read;
@@ -183,33 +204,30 @@ class Trap implements Observer {
       });
       return add(mm);
     };
-    const trap = this;
-    hook(MmuSubscriptions.prototype, 'insertIntoTree', function (this: MmuSubscriptions, interval) {
-      const { mm, objectId } = interval as { mm: { id: number; memory: unknown }; objectId: number };
-      if (mm.memory !== trap.machine.memory) return;
-      trapField(interval as Fields, 'invalidateSeq', () => trap.check(Shared.intervalSeq, objectId, ANY));
-      for (const name of ['seq', 'active'])
-        trapField(this as unknown as Fields, name, () => trap.check(Shared.notifierSeq, mm.id, ANY));
-    });
   }
 
-  private trapSwapAndFiles(): void {
-    const { memory } = this.machine;
-    const swap = memory.swap as unknown as Fields;
+  trapInterval(subscriptions: Fields, interval: Fields): void {
+    const { mm, objectId } = interval as { mm: { id: number }; objectId: number };
+    trapField(interval, 'invalidateSeq', () => this.check(Shared.intervalSeq, objectId, ANY));
+    for (const name of ['seq', 'active'])
+      trapField(subscriptions, name, () => this.check(Shared.notifierSeq, mm.id, ANY));
+  }
+
+  checkMirror({ fileId }: Fields, vpn: number): void {
+    this.check(Shared.mirror, entryId(fileId as number, vpn), ANY);
+  }
+
+  checkPageCache({ mappingId }: Fields, key: number): void {
+    if (this.task === null) return;
+    const first = entryId(mappingId as number, key * 512);
+    for (let n = 0; n < 512; n++) if (this.seen[Shared.pageCache]!.has(first + n)) return;
+    this.check(Shared.pageCache, first, ANY);
+  }
+
+  private trapSwap(): void {
+    const swap = this.machine.memory.swap as unknown as Fields;
     trapArray(swap, 'counts', (slot) => this.check(Shared.swapMap, slot, ANY));
     trapArray(swap, 'cached', (slot) => this.check(Shared.swapCache, slot, ANY));
-    const trap = this;
-    hook(Mirror.prototype, 'leaf', function (this: Mirror, vpn) {
-      const { kernel, fileId } = this as unknown as { kernel: unknown; fileId: number };
-      if (kernel === memory.kernel) trap.check(Shared.mirror, entryId(fileId, vpn as number), ANY);
-    });
-    hook(PageCache.prototype, 'leaf', function (this: PageCache, key) {
-      const { kernel, mappingId } = this as unknown as { kernel: unknown; mappingId: number };
-      if (kernel !== memory.kernel || trap.task === null) return;
-      const first = entryId(mappingId, (key as number) * 512);
-      for (let n = 0; n < 512; n++) if (trap.seen[Shared.pageCache]!.has(first + n)) return;
-      trap.check(Shared.pageCache, first, ANY);
-    });
   }
 }
 
@@ -280,12 +298,15 @@ function trapField(owner: Fields, field: string, check: () => void): void {
   });
 }
 
-/** Calls `before` before a method of a class, with the arguments of that. */
-function hook(prototype: object, method: string, before: (this: never, argument: unknown) => void): void {
+/** Calls `before` before a method of a class, with the object and the first argument; what it answers ends that. */
+function hook(prototype: object, method: string, before: (self: Fields, argument: unknown) => void): () => void {
   const methods = prototype as Record<string, (...args: unknown[]) => unknown>;
   const real = methods[method]!;
-  methods[method] = function (this: never, ...args: unknown[]) {
-    before.call(this, args[0]);
+  methods[method] = function (this: Fields, ...args: unknown[]) {
+    before(this, args[0]);
     return real.apply(this, args);
+  };
+  return () => {
+    methods[method] = real;
   };
 }

@@ -6,7 +6,7 @@
  * |---|---|---|
  * | none | 0 | - |
  * | present | pfn | write, dirty, young, protnone, special (zero page), huge (a PMD leaf), softDirty |
- * | table | - (the child table is in `Table.children`) | - |
+ * | table | - (the child table is in `Table.child`) | - |
  * | swap | slot | exclusive |
  * | migration | pfn of a locked page | write = MIG-W, exclusive without write = MIG-RX, none = MIG-R; young, dirty; huge = PMD-MIG |
  * | devicePrivate | pfn | write; huge = PMD-DPRIV |

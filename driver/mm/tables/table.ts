@@ -147,14 +147,4 @@ export class Table {
   get rawChildren(): readonly (Table | null)[] | null {
     return this.below;
   }
-
-  /** As `rawEntries`; goes with its last user. */
-  get entries(): Uint32Array {
-    return this.cells;
-  }
-
-  /** As `rawChildren`; goes with its last user. */
-  get children(): readonly (Table | null)[] | null {
-    return this.below;
-  }
 }

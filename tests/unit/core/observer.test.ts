@@ -1,8 +1,9 @@
-import { describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { inProcess } from '../../../index.js';
 import type { Transport } from '../../../uapi/client/transport.js';
 import { SkipError } from '../../selftests/case.js';
 import { allCases } from '../../selftests/index.js';
+import { runTask } from '../helpers.js';
 import { TrapPool } from '../seam-trap.js';
 
 const SEED = 1;
@@ -11,13 +12,15 @@ const SEED = 1;
  * here: between them they take every way through the device, faults, notifiers, fork, huge pages, files and races.
  */
 const CASES =
-  /\.(anon_read_prot|anon_write_prot|migrate|migrate_fault|migrate_release|migrate_shared|migrate_file_private|exclusive|exclusive_cow|exclusive_mprotect|hmm_cow_in_device|hmm_gup_test|mixedmap|migrate_anon_huge_free|snapshot|double_map|open_close|races\.\w+)$/;
+  /\.(anon_read_prot|anon_write_prot|anon_write_hugetlbfs|migrate|migrate_fault|migrate_release|migrate_shared|migrate_file_private|exclusive|exclusive_cow|exclusive_mprotect|hmm_cow_in_device|hmm_gup_test|mixedmap|migrate_anon_huge_free|snapshot|double_map|open_close|races\.\w+)$/;
 
 describe.each([
   ['classic', '6.12'],
   ['unified', '7.3'],
 ] as const)('behind a trap, on the %s path of %s', (path, profile) => {
   const pool = new TrapPool();
+  beforeAll(() => pool.open());
+  afterAll(() => pool.close());
 
   for (const testCase of allCases({ deviceThp: profile !== '6.12' }).filter(({ name }) => CASES.test(name))) {
     it(testCase.name, async (ctx) => {
@@ -38,6 +41,22 @@ describe.each([
     });
   }
 
+  it('heard of every kind of object', () => expect([...pool.untold]).toEqual([]));
+
   it('reads entries that are not marked lockless under the page table lock', () =>
     expect([...pool.unlocked].sort()).toEqual([]));
+});
+
+it('writes down an access that no observer was told of', () => {
+  const pool = new TrapPool();
+  const { kernel, memory } = pool.take();
+  const { refcounts } = memory.frames as unknown as { refcounts: Int32Array };
+  function* bypass() {
+    refcounts[1]!++;
+  }
+  runTask(kernel, bypass());
+  expect([...pool.bypasses]).toEqual([
+    expect.stringMatching(/^reads refcount /),
+    expect.stringMatching(/^writes refcount /),
+  ]);
 });

@@ -1,3 +1,4 @@
+import { EventEmitter } from 'node:events';
 import { type Output, StopRequest } from '../../../tools/output.js';
 import { Progress } from '../../../tools/report/progress.js';
 
@@ -22,7 +23,7 @@ export function recordedOutput(now: () => number = () => 0): RecordedOutput {
     err: noted,
     progress: new Progress({ write: noted }, {}, now),
     now,
-    stop: new StopRequest(),
+    stop: new StopRequest(new EventEmitter() as never),
     file: (_option, path) => ({ write: (text) => void files.set(path, text) }),
   };
 }

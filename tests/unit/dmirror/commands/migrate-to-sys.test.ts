@@ -201,7 +201,7 @@ describe('commands that do not migrate', () => {
     expect(onBothPaths((path) => filled(path).watchCommand('EXCLUSIVE'))).toMatchInlineSnapshot(`
       "
       +mmap_lock
-      (+ptl -ptl) x2
+      (+ptl -ptl) x3
       fault write 2
       (+ptl -ptl) x2
       +folio?

@@ -131,13 +131,13 @@ describe('a range over a huge page', () => {
     machine.call(process.main, 'mmap', BASE, HUGE * PAGE_SIZE, 3, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
     machine.call(process.main, 'store', BASE + PAGE_SIZE, Uint8Array.of(1));
     const leaf = process.mm.pageTable.pteTable(BASE / PAGE_SIZE)!;
-    leaf.entries[2 * 2] = Kind.hwpoison;
+    leaf.rawEntries[2 * 2] = Kind.hwpoison;
     range.flags.fill(reqMigrate);
     range.notifierSeq = runTask(machine.kernel, mmuIntervalReadBegin(range.notifier!));
     const { error, flags } = walk();
     // A hole, a page, a broken page, and holes to the end.
     expect([error, flags.slice(0, 4)]).toEqual([0, [taken, valid | write | taken, 0, taken]]);
-    leaf.entries[2 * 2] = 0;
+    leaf.rawEntries[2 * 2] = 0;
     machine.checkInvariants();
   });
 
