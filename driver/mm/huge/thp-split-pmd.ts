@@ -9,7 +9,7 @@ import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart, type No
 import { KIND_MASK, Kind, migrationEntryFor, Pte } from '../tables/entry.js';
 import type { Table } from '../tables/page-table.js';
 import { folioMarkDirty, mkPte } from '../tables/pte-build.js';
-import { ptlAssertHeld, ptlLock, ptlUnlock } from '../tables/ptl.js';
+import { ptlLock, ptlUnlock } from '../tables/ptl.js';
 import { flushPmdTlbRange } from '../tables/tlb.js';
 import type { Vma } from '../vmas/vma.js';
 import { hugeStart, hugeVpn, mmFindPmd, type PmdSlot } from './thp-policy.js';

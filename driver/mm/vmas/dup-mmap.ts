@@ -16,7 +16,7 @@ import { addMmCounter, isCowMapping, maybeMkwrite, mkPte } from '../tables/pte-b
 import { ptlAssertHeld, ptlLock, ptlUnlock } from '../tables/ptl.js';
 import { decTlbFlushPending, flushTlbMm, incTlbFlushPending } from '../tables/tlb.js';
 import { COPY_RESTORED, copyNonpresentPte } from './fork-non-present.js';
-import { Mm, mmapAssertWriteLocked } from './mm.js';
+import { Mm } from './mm.js';
 import { VM, VM_LOCKED_MASK } from './vm-flags.js';
 import { Vma } from './vma.js';
 

@@ -6,14 +6,15 @@ import { vmMunmap } from '../../../driver/mm/vmas/munmap.js';
 import { EBUSY, EFAULT, EINVAL, ENOENT, ENOMEM, EPERM } from '../../../uapi/errno.js';
 import { encodeHmmDmirrorCmd } from '../../../uapi/hmm-dmirror.js';
 import { PROT_NONE, PROT_READ } from '../../../uapi/mman.js';
-import { BASE, CHUNK, DeviceWorld, RW } from './world.js';
+import { BASE, RW } from '../test-machine.js';
+import { CHUNK, DeviceMachine } from './device-machine.js';
 
 const READ = 0xc0284800;
 const RECORD = 0x20_0000_0000;
 const KERNEL_ADDRESS = 0xffff_8000_0000_0000;
 
 describe('the common part of every ioctl', () => {
-  const w = new DeviceWorld();
+  const w = new DeviceMachine();
   w.anon(0, 4);
   const file = w.open(0);
   const call = (record: { addr: number | bigint; npages: number | bigint }, cmd = READ, arg = RECORD): number => {
@@ -50,9 +51,9 @@ describe('the common part of every ioctl', () => {
 
 describe('READ and WRITE', () => {
   it('reads what the CPU wrote, with one call of the fault helper', () => {
-    const w = new DeviceWorld();
+    const w = new DeviceMachine();
     w.anon(0, 100);
-    w.store(2, 98, 10);
+    w.fill(2, 98, 10);
     const file = w.open(0);
     const answer = w.command(file, 'READ', 0, 100);
     expect(answer).toMatchObject({ ret: 0, cpages: 100, faults: 1 });
@@ -62,16 +63,16 @@ describe('READ and WRITE', () => {
   });
 
   it('writes into the frames of an untouched buffer', () => {
-    const w = new DeviceWorld();
+    const w = new DeviceMachine();
     w.anon(0, 3);
     const file = w.open(0);
     expect(w.command(file, 'WRITE', 0, 3, { value: 40 })).toMatchObject({ ret: 0, cpages: 3, faults: 1 });
-    expect(w.load(0, 3)).toEqual([40, 41, 42]);
+    expect(w.words(0, 3)).toEqual([40, 41, 42]);
     w.check();
   });
 
   it('answers -EPERM for a write to read-only memory and -EFAULT where nothing can be read', () => {
-    const w = new DeviceWorld();
+    const w = new DeviceMachine();
     w.anon(0, 2, { prot: PROT_READ });
     w.anon(2, 1, { prot: PROT_NONE });
     const file = w.open(0);
@@ -83,18 +84,18 @@ describe('READ and WRITE', () => {
   });
 
   it('keeps the pages that were written before a page that can not be (Q12)', () => {
-    const w = new DeviceWorld();
+    const w = new DeviceMachine();
     w.anon(0, 2);
     const file = w.open(0);
     w.command(file, 'WRITE', 0, 2, { value: 1 });
     expect(w.command(file, 'WRITE', 0, 3, { value: 70 }).ret).toBe(-EFAULT);
-    expect(w.load(0, 2)).toEqual([70, 71]);
+    expect(w.words(0, 2)).toEqual([70, 71]);
   });
 
   it('answers -EFAULT for a write to an own page that a fork made read only (Q4)', () => {
-    const w = new DeviceWorld();
+    const w = new DeviceMachine();
     w.anon(0, 1);
-    w.store(0, 1, 9);
+    w.fill(0, 1, 9);
     const file = w.open(0);
     w.command(file, 'MIGRATE_TO_DEV', 0, 1);
     w.fork();
@@ -103,30 +104,30 @@ describe('READ and WRITE', () => {
   });
 
   it('reads an own device page that the mirror lost through its backing page, or oopses when strict (Q3)', () => {
-    const lose = (w: DeviceWorld) => {
+    const lose = (w: DeviceMachine) => {
       w.anon(0, 2);
-      w.store(0, 2, 9);
+      w.fill(0, 2, 9);
       const file = w.open(0);
       w.command(file, 'MIGRATE_TO_DEV', 0, 2);
-      w.load(0, 1);
+      w.words(0, 1);
       return file;
     };
-    const plain = new DeviceWorld();
+    const plain = new DeviceMachine();
     expect(plain.command(lose(plain), 'READ', 0, 2)).toMatchObject({ ret: 0, words: [9, 10] });
-    const strict = new DeviceWorld({ quirks: { q3Strict: true } });
+    const strict = new DeviceMachine({ quirks: { q3Strict: true } });
     const file = lose(strict);
     expect(() => strict.command(file, 'READ', 0, 2)).toThrow(KernelOops);
   });
 
   it('forgets one page more than was invalidated (Q1)', () => {
-    const w = new DeviceWorld();
+    const w = new DeviceMachine();
     w.anon(0, 3);
-    w.store(0, 3, 1);
+    w.fill(0, 3, 1);
     const file = w.open(0);
     w.command(file, 'READ', 0, 3);
     w.fork();
     w.command(file, 'READ', 0, 3);
-    const events = w.trace(['notifier'], () => w.store(0, 1, 5));
+    const events = w.trace(['notifier'], () => w.fill(0, 1, 5));
     expect(events).toEqual(['CLEAR 0-1']);
     expect(file.mirror.get(BASE / 4096)).toBe(0);
     expect(file.mirror.get(BASE / 4096 + 1)).toBe(0);
@@ -134,9 +135,9 @@ describe('READ and WRITE', () => {
   });
 
   it('acts on the opener’s memory and copies to the caller’s', () => {
-    const w = new DeviceWorld();
+    const w = new DeviceMachine();
     w.anon(0, 1);
-    w.store(0, 1, 33);
+    w.fill(0, 1, 33);
     const file = w.open(0);
     const other = w.newMm();
     expect(w.command(file, 'READ', 0, 1, { mm: other })).toMatchObject({ ret: 0, words: [33] });
@@ -145,22 +146,22 @@ describe('READ and WRITE', () => {
 
 describe('EXCLUSIVE and CHECK_EXCLUSIVE', () => {
   it('takes pages from the CPU until it touches them', () => {
-    const w = new DeviceWorld();
+    const w = new DeviceMachine();
     w.anon(0, 4);
-    w.store(0, 4, 60);
+    w.fill(0, 4, 60);
     const file = w.open(0);
     expect(w.command(file, 'EXCLUSIVE', 0, 4)).toMatchObject({ ret: 0, cpages: 4, words: [60, 61, 62, 63] });
     expect(w.command(file, 'CHECK_EXCLUSIVE', 0, 4).ret).toBe(-EPERM);
     expect(w.text(0, 4)).toContain('DEXCL-W');
     w.check();
-    w.store(0, 4, 70);
+    w.fill(0, 4, 70);
     expect(w.command(file, 'CHECK_EXCLUSIVE', 0, 4).ret).toBe(0);
-    expect(w.load(0, 4)).toEqual([70, 71, 72, 73]);
+    expect(w.words(0, 4)).toEqual([70, 71, 72, 73]);
     w.check();
   });
 
   it('answers -EBUSY for whatever goes wrong (Q6)', () => {
-    const w = new DeviceWorld();
+    const w = new DeviceMachine();
     w.anon(0, 1);
     w.anon(1, 1, { prot: PROT_READ });
     const file = w.open(0);
@@ -173,11 +174,11 @@ describe('EXCLUSIVE and CHECK_EXCLUSIVE', () => {
 
 describe('SNAPSHOT', () => {
   it('names every kind of page', () => {
-    const w = new DeviceWorld();
+    const w = new DeviceMachine();
     w.anon(0, 1, { prot: PROT_NONE });
     w.anon(2, 5);
-    w.load(2, 1);
-    w.store(4, 3, 1);
+    w.words(2, 1);
+    w.fill(4, 3, 1);
     const zero = w.open(0);
     const one = w.open(1);
     w.command(zero, 'MIGRATE_TO_DEV', 5, 1);
@@ -191,22 +192,22 @@ describe('SNAPSHOT', () => {
   });
 
   it('sees the pages of both coherent devices', () => {
-    const w = new DeviceWorld();
+    const w = new DeviceMachine();
     w.anon(0, 2);
-    w.store(0, 2, 1);
+    w.fill(0, 2, 1);
     const two = w.open(2);
     const three = w.open(3);
     w.command(two, 'MIGRATE_TO_DEV', 0, 1);
     w.command(three, 'MIGRATE_TO_DEV', 1, 1);
     expect(w.command(two, 'SNAPSHOT', 0, 2).bytes).toEqual([0x42, 0x52]);
-    expect(w.load(0, 2)).toEqual([1, 2]);
+    expect(w.words(0, 2)).toEqual([1, 2]);
     expect(w.command(two, 'MIGRATE_TO_SYS', 0, 2)).toMatchObject({ ret: 0, cpages: 1 });
     expect(w.command(two, 'SNAPSHOT', 0, 2).bytes).toEqual([0x02, 0x52]);
     w.check();
   });
 
   it('leaves the bytes of chunks before a failing one (Q12)', () => {
-    const w = new DeviceWorld();
+    const w = new DeviceMachine();
     w.anon(0, 100, { prot: RW });
     const file = w.open(0);
     const end = 0x20_1000_0000 + 2048 * 4096;
@@ -216,14 +217,14 @@ describe('SNAPSHOT', () => {
 
 describe('the memory of a device', () => {
   it('hands out the highest page first and the page freed last next', () => {
-    const w = new DeviceWorld();
+    const w = new DeviceMachine();
     w.anon(0, 4);
-    w.store(0, 4, 1);
+    w.fill(0, 4, 1);
     const file = w.open(0);
     const top = w.memory.frames.firstPrivatePfn + CHUNK - 1;
     w.command(file, 'MIGRATE_TO_DEV', 0, 2);
     expect(pfnsOf(w, 0, 2)).toEqual([top, top - 1]);
-    w.load(0, 2);
+    w.words(0, 2);
     w.command(file, 'MIGRATE_TO_DEV', 2, 2);
     expect(pfnsOf(w, 2, 2)).toEqual([top - 1, top]);
     expect(file.device).toMatchObject({ calloc: 4, cfree: 2 });
@@ -231,28 +232,28 @@ describe('the memory of a device', () => {
   });
 
   it('is empty after RELEASE, and a chunk is made again when it is needed', () => {
-    const w = new DeviceWorld();
+    const w = new DeviceMachine();
     w.anon(0, 8);
-    w.store(0, 8, 1);
+    w.fill(0, 8, 1);
     const file = w.open(0);
     const other = w.newMm();
     w.anon(0, 1, { mm: other });
-    w.store(0, 1, 90, other);
+    w.fill(0, 1, 90, other);
     w.command(w.open(0, other), 'MIGRATE_TO_DEV', 0, 1);
     w.command(file, 'MIGRATE_TO_DEV', 0, 8);
     expect(w.command(file, 'RELEASE', 0, 1)).toMatchObject({ ret: 0, cpages: 0 });
     expect(file.device.chunks).toEqual([]);
-    expect(w.load(0, 8)).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
-    expect(w.load(0, 1, other)).toEqual([90]);
+    expect(w.words(0, 8)).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
+    expect(w.words(0, 1, other)).toEqual([90]);
     w.check();
     expect(w.command(file, 'MIGRATE_TO_DEV', 0, 8)).toMatchObject({ ret: 0, cpages: 8 });
     w.check();
   });
 
   it('is emptied for everybody when one file is closed (Q8), and keeps write permission', () => {
-    const w = new DeviceWorld();
+    const w = new DeviceMachine();
     w.anon(0, 2);
-    w.store(0, 2, 1);
+    w.fill(0, 2, 1);
     const first = w.open(0);
     const second = w.open(0);
     w.command(first, 'MIGRATE_TO_DEV', 0, 2);
@@ -262,9 +263,9 @@ describe('the memory of a device', () => {
   });
 
   it('faults for ever without memory, until the limit of steps, when Q18 is on', () => {
-    const w = new DeviceWorld({ ramBytes: 16 << 20, quirks: { q18EndlessRefault: true } });
+    const w = new DeviceMachine({ ramBytes: 16 << 20, quirks: { q18EndlessRefault: true } });
     w.anon(0, 1);
-    w.store(0, 1, 1);
+    w.fill(0, 1, 1);
     w.command(w.open(0), 'MIGRATE_TO_DEV', 0, 1);
     while (w.memory.allocator.allocate() !== 0);
     const { scheduler } = w.memory.kernel;
@@ -274,20 +275,20 @@ describe('the memory of a device', () => {
   });
 
   it('answers a CPU fault without memory by an out of memory, not by faulting for ever (Q18)', () => {
-    const w = new DeviceWorld({ ramBytes: 16 << 20 });
+    const w = new DeviceMachine({ ramBytes: 16 << 20 });
     w.anon(0, 1);
-    w.store(0, 1, 1);
+    w.fill(0, 1, 1);
     const file = w.open(0);
     w.command(file, 'MIGRATE_TO_DEV', 0, 1);
     while (w.memory.allocator.allocate() !== 0);
-    expect(w.load(0, 1)).toEqual(['oom']);
+    expect(w.words(0, 1)).toEqual(['oom']);
     expect(w.command(file, 'SNAPSHOT', 0, 1).bytes).toEqual([0x22]);
   });
 
   it('goes only when nobody holds a page of it: RELEASE waits (Q13)', () => {
-    const w = new DeviceWorld();
+    const w = new DeviceMachine();
     w.anon(0, 2);
-    w.store(0, 2, 1);
+    w.fill(0, 2, 1);
     const file = w.open(2);
     w.command(file, 'MIGRATE_TO_DEV', 0, 2);
     const [held] = pfnsOf(w, 0, 1) as [number];
@@ -310,9 +311,9 @@ describe('the memory of a device', () => {
   });
 
   it('is as new after a reset', () => {
-    const w = new DeviceWorld();
+    const w = new DeviceMachine();
     w.anon(0, 8);
-    w.store(0, 8, 1);
+    w.fill(0, 8, 1);
     w.command(w.open(0), 'MIGRATE_TO_DEV', 0, 8);
     w.memory.kernel.reset(1);
     w.memory.reset();
@@ -322,12 +323,12 @@ describe('the memory of a device', () => {
   });
 
   it('does not find a device that the machine lacks', () => {
-    const w = new DeviceWorld();
+    const w = new DeviceMachine();
     expect(w.run(w.devices.dmirrorFopsOpen(4, w.mm))).toBe(-ENOENT);
   });
 });
 
-function pfnsOf(w: DeviceWorld, at: number, npages: number): number[] {
+function pfnsOf(w: DeviceMachine, at: number, npages: number): number[] {
   const leaf = w.mm.pageTable.pteTable(BASE / 4096 + at)!;
   return Array.from({ length: npages }, (_, i) => leaf.hi(((BASE / 4096) % 512) + at + i));
 }

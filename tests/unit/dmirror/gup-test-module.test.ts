@@ -23,14 +23,15 @@ import {
   PIN_LONGTERM_TEST_STOP,
 } from '../../../uapi/gup-test.js';
 import { PROT_READ } from '../../../uapi/mman.js';
-import { BASE, DeviceWorld } from './world.js';
+import { BASE } from '../test-machine.js';
+import { DeviceMachine } from './device-machine.js';
 
 const RECORD = 0x20_0000_0000;
 const BUFFER = 0x20_1000_0000;
 const USE_WRITE = PIN_LONGTERM_TEST_FLAG_USE_WRITE;
 const ALL = [GUP_FAST_BENCHMARK, PIN_FAST_BENCHMARK, PIN_LONGTERM_BENCHMARK, GUP_BASIC_TEST, PIN_BASIC_TEST];
 
-class GupWorld extends DeviceWorld {
+class GupWorld extends DeviceMachine {
   readonly gup = new GupTestModule(this.memory);
 
   /** Bytes done, or a negative errno. */
@@ -64,7 +65,7 @@ describe('gup_test', () => {
   it.each(ALL)('gets all pages of a range with 0x%x and puts them again', (cmd) => {
     const w = new GupWorld();
     w.anon(0, 5);
-    w.store(0, 3, 1);
+    w.fill(0, 3, 1);
     expect(w.test(cmd, { at: 0, npages: 5, per: 2, flags: FOLL_WRITE })).toBe(5 * PAGE_SIZE);
     w.check();
   });
@@ -80,7 +81,7 @@ describe('gup_test', () => {
   it('brings pages of a private device back and leaves coherent ones, but for a long-term pin', () => {
     const w = new GupWorld();
     w.anon(0, 2);
-    w.store(0, 2, 1);
+    w.fill(0, 2, 1);
     const [zero, two] = [w.open(0), w.open(2)];
     w.command(zero, 'MIGRATE_TO_DEV', 0, 1);
     w.command(two, 'MIGRATE_TO_DEV', 1, 1);
@@ -102,7 +103,7 @@ describe('the long-term pin', () => {
   it('stays until it is stopped, and keeps its pages from migrating', () => {
     const w = new GupWorld();
     w.anon(0, 2);
-    w.store(0, 2, 7);
+    w.fill(0, 2, 7);
     const file = w.open(0);
     expect(w.pin(0, 1, USE_WRITE)).toBe(0);
     expect(w.pin(1, 1, 0)).toBe(-EINVAL);
@@ -142,7 +143,7 @@ describe('the long-term pin', () => {
   it('shows its pages', () => {
     const w = new GupWorld();
     w.anon(0, 2);
-    w.store(0, 2, 77);
+    w.fill(0, 2, 77);
     expect(w.run(w.gup.gupTestIoctl(w.mm, PIN_LONGTERM_TEST_READ, RECORD))).toBe(-EINVAL);
     w.pin(0, 2, 0);
     const pointer = new Uint8Array(new Float64Array(1).buffer);
@@ -174,7 +175,7 @@ describe('gup_test of other kernels', () => {
   it('has FOLL_LONGTERM of 6.1 where 6.1 has it, and refuses it where it is FOLL_TOUCH', () => {
     const w = new GupWorld();
     w.anon(0, 2);
-    w.store(0, 2, 1);
+    w.fill(0, 2, 1);
     const cmd = number('6.1', 'PIN_BASIC_TEST');
     expect(run(w, '6.1', { cmd, flags: OLD_LONGTERM | FOLL_WRITE })).toBe(2 * PAGE_SIZE);
     expect(run(w, '6.2', { cmd, flags: OLD_LONGTERM | FOLL_WRITE })).toBe(2 * PAGE_SIZE);
@@ -188,7 +189,7 @@ describe('gup_test of other kernels', () => {
   it('takes the records and numbers of gup_benchmark, and its flags but FOLL_WRITE for nothing', () => {
     const w = new GupWorld();
     w.anon(0, 2);
-    w.store(0, 2, 1);
+    w.fill(0, 2, 1);
     expect(number('5.10', 'PIN_BASIC_TEST')).toBe(0xc0786704);
     for (const command of ['GUP_FAST_BENCHMARK', 'GUP_BASIC_TEST', 'PIN_LONGTERM_BENCHMARK'] as const) {
       expect(run(w, '5.10', { cmd: number('5.10', command), flags: 0xfffffffe })).toBe(2 * PAGE_SIZE);

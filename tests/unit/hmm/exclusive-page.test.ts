@@ -6,15 +6,16 @@ import { Dmirror } from '../../../uapi/client/dmirror-device.js';
 import { ProcessHandle } from '../../../uapi/client/process-handle.js';
 import { EFAULT, EOPNOTSUPP, EPERM } from '../../../uapi/errno.js';
 import { MAP_ANONYMOUS, MAP_SHARED, PAGE_SIZE, PROT_READ } from '../../../uapi/mman.js';
-import { BASE, DeviceWorld, RW } from '../dmirror/world.js';
+import { DeviceMachine } from '../dmirror/device-machine.js';
+import { BASE, RW } from '../test-machine.js';
 
 const HUGE = 512;
 
 describe('exclusive access since 6.15', () => {
   function world(thpEnabled: 'always' | 'never' = 'never') {
-    const w = new DeviceWorld({ profile: '6.19', thpEnabled });
+    const w = new DeviceMachine({ profile: '6.19', thpEnabled });
     w.anon(0, HUGE);
-    w.store(0, 8, 100);
+    w.fill(0, 8, 100);
     return { w, file: w.open(0) };
   }
 
@@ -41,7 +42,7 @@ describe('exclusive access since 6.15', () => {
   it('keeps the mapping, which a CPU access makes present again, with a CLEAR event', () => {
     const { w, file } = world();
     expect(w.command(file, 'EXCLUSIVE', 0, 2)).toMatchObject({ ret: 0, cpages: 2, words: [100, 101] });
-    expect(w.trace(['notifier'], () => w.load(0, 1))).toEqual(['CLEAR 0-1']);
+    expect(w.trace(['notifier'], () => w.words(0, 1))).toEqual(['CLEAR 0-1']);
     expect(w.text(0, 2)).toBe('PTE 0 PRESENT W\nPTE 1 DEXCL');
     expect(w.command(file, 'CHECK_EXCLUSIVE', 0, 1).ret).toBe(0);
     w.check();
@@ -51,10 +52,10 @@ describe('exclusive access since 6.15', () => {
     const { w, file } = world();
     w.command(file, 'EXCLUSIVE', 0, 2);
     w.run(doMprotectPkey(w.mm, BASE, 2 * PAGE_SIZE, PROT_READ));
-    expect(w.load(0, 1)).toEqual([100]);
+    expect(w.words(0, 1)).toEqual([100]);
     expect(w.text(0, 2)).toBe('PTE 0 PRESENT R\nPTE 1 DEXCL');
     w.run(doMprotectPkey(w.mm, BASE, 2 * PAGE_SIZE, RW));
-    expect(w.load(0, 2)).toEqual([100, 101]);
+    expect(w.words(0, 2)).toEqual([100, 101]);
     expect(w.text(0, 2)).toBe('PTE 0-1 PRESENT W');
     w.check();
   });
@@ -74,7 +75,7 @@ describe('exclusive access since 6.15', () => {
     w.check();
     w.run(vmMunmap(w.mm, BASE, 4 * PAGE_SIZE));
     w.check();
-    expect(w.load(4, 1)).toEqual([104]);
+    expect(w.words(4, 1)).toEqual([104]);
     w.check();
   });
 
@@ -86,7 +87,7 @@ describe('exclusive access since 6.15', () => {
     expect(w.text(0, 4)).toBe('PTE 0-3 DEXCL');
     w.close(coherent);
     expect(w.text(0, 4)).toBe('PTE 0-3 PRESENT R');
-    w.store(0, 4, 7);
+    w.fill(0, 4, 7);
     expect(w.text(0, 4)).toBe('PTE 0-3 PRESENT W');
     w.check();
   });

@@ -17,17 +17,15 @@ import { ZERO_PFN } from '../../../driver/mm/frames/frame-allocator.js';
 import { PAGE_SIZE, PG, Zone, type ZoneId } from '../../../driver/mm/frames/frames.js';
 import type { DevPagemap } from '../../../driver/mm/frames/pagemap.js';
 import { folioAddNewAnonRmap } from '../../../driver/mm/frames/rmap.js';
-import { Memory } from '../../../driver/mm/memory.js';
+import type { Memory } from '../../../driver/mm/memory.js';
 import { Kind, Pte } from '../../../driver/mm/tables/entry.js';
 import { pteIndex } from '../../../driver/mm/tables/page-table.js';
-import { pageTableText } from '../../../driver/mm/tables/page-table-text.js';
-import { mmCreate } from '../../../driver/mm/vmas/dup-mmap.js';
-import type { Mm } from '../../../driver/mm/vmas/mm.js';
 import { VM } from '../../../driver/mm/vmas/vm-flags.js';
 import { Vma } from '../../../driver/mm/vmas/vma.js';
 import { insertVma } from '../../../driver/mm/vmas/vma-list.js';
 import type { PathName } from '../../../uapi/path-name.js';
-import { runTask, testKernel } from '../helpers.js';
+import { testKernel } from '../helpers.js';
+import { TestMachine } from '../test-machine.js';
 
 export const START = 0x10_0000_0000;
 const CHUNK_PAGES = 512;
@@ -96,9 +94,7 @@ export class TestDevice {
 }
 
 /** One address space with one anonymous writable vma of `npages`, and two private and one coherent device. */
-export class Fixture {
-  readonly memory: Memory;
-  readonly mm: Mm;
+export class Fixture extends TestMachine {
   readonly vma: Vma;
   readonly device: TestDevice;
   readonly other: TestDevice;
@@ -106,9 +102,11 @@ export class Fixture {
 
   constructor(
     readonly npages: number,
-    readonly kernel: MachineKernel = testKernel(),
+    kernel: MachineKernel = testKernel(),
   ) {
-    this.memory = new Memory(this.kernel, {
+    super({
+      kernel,
+      listens: false,
       ramBytes: 6 << 20,
       coherentBytes: 2 << 20,
       privateFrames: 2 * CHUNK_PAGES,
@@ -117,7 +115,6 @@ export class Fixture {
       thpEnabled: 'never',
     });
     registerHmmHooks(this.memory);
-    this.mm = mmCreate(this.memory);
     const { frames } = this.memory;
     this.device = new TestDevice(this.memory, Zone.private, frames.firstPrivatePfn);
     this.other = new TestDevice(this.memory, Zone.private, frames.firstPrivatePfn + CHUNK_PAGES);
@@ -153,10 +150,6 @@ export class Fixture {
     );
   }
 
-  run<T>(coroutine: Coroutine<T>): T {
-    return runTask(this.kernel, coroutine);
-  }
-
   /** Writes an entry by hand; the halves stand for themselves. */
   setEntry(page: number, lo: number, hi = 0): void {
     const vpn = this.vma.start / PAGE_SIZE + page;
@@ -182,8 +175,8 @@ export class Fixture {
     this.setEntry(page, Kind.present | Pte.special, ZERO_PFN);
   }
 
-  text(pages = this.npages): string {
-    return pageTableText(this.mm, START, START + pages * PAGE_SIZE);
+  override text(at = 0, npages = this.npages): string {
+    return super.text(at, npages);
   }
 
   /** A migration of the first `npages` pages of the vma. */

@@ -5,13 +5,14 @@ import { FAULT } from '../../../driver/mm/faults/fault-code.js';
 import { setUserfault } from '../../../driver/mm/faults/userfault.js';
 import { PAGE_SIZE } from '../../../driver/mm/frames/frames.js';
 import { EFAULT, EINVAL } from '../../../uapi/errno.js';
-import { BASE, DeviceWorld } from '../dmirror/world.js';
+import { DeviceMachine } from '../dmirror/device-machine.js';
+import { BASE } from '../test-machine.js';
 
 const PAGES = 4;
 
 /** Memory whose missing pages somebody else serves: `served` lists them, each begins with the word 500 + its number. */
 function world(profile: '6.19' | '7.3') {
-  const w = new DeviceWorld({ profile });
+  const w = new DeviceMachine({ profile });
   w.anon(0, PAGES);
   const { mm } = w;
   const served: number[] = [];
@@ -54,7 +55,7 @@ describe('memory that a userfaultfd serves', () => {
     const { w, served, file } = world('7.3');
     expect(w.command(file, 'READ', 0, PAGES).ret).toBe(-EFAULT);
     expect(served).toEqual([]);
-    expect(w.load(0, 1)).toEqual([500]);
+    expect(w.words(0, 1)).toEqual([500]);
     expect(w.command(file, 'READ', 0, 1)).toMatchObject({ ret: 0, words: [500] });
     w.check();
   });
@@ -69,7 +70,7 @@ describe('memory that a userfaultfd serves', () => {
   it('is read like any other where it is there, and elsewhere READ_UNLOCKED is READ', () => {
     const { w, served, file } = world('7.3');
     w.anon(PAGES, 2);
-    w.store(PAGES, 2, 70);
+    w.fill(PAGES, 2, 70);
     expect(w.command(file, 'READ_UNLOCKED', PAGES, 2)).toMatchObject({ ret: 0, cpages: 2, words: [70, 71] });
     expect(w.command(file, 'READ_UNLOCKED', 3 * PAGES, 1).ret).toBe(-EFAULT);
     expect(served).toEqual([]);

@@ -25,7 +25,7 @@ import {
   PROT_WRITE,
 } from '../../../uapi/mman.js';
 import { count } from '../../counts.js';
-import { BASE, HUGE, PAGE } from './huge-swap-fixture.js';
+import { BASE, HUGE, PAGE } from '../test-machine.js';
 
 const SEEDS = count(10, 30);
 const STEPS = 40;

@@ -2,13 +2,13 @@ import { expect, test } from 'vitest';
 import { Kind, Pte } from '../../../driver/mm/tables/entry.js';
 import type { Table } from '../../../driver/mm/tables/page-table.js';
 import { pfnAt } from '../../../driver/mm/tables/page-table-text.js';
-import { BASE, PAGE, VmaWorld } from './vma-world.js';
+import { BASE, PAGE, TestMachine } from '../test-machine.js';
 
 /** A world with pages 0 to 511 of one page table mapped and touched, which the check finds in order. */
-function filled(): { world: VmaWorld; leaf: Table } {
-  const world = new VmaWorld();
+function filled(): { world: TestMachine; leaf: Table } {
+  const world = new TestMachine();
   world.anon(0, 512);
-  world.touch(0, 512);
+  world.fill(0, 512);
   world.check();
   return { world, leaf: world.mm.pageTable.pteTable(BASE / PAGE)! };
 }

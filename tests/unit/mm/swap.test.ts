@@ -8,10 +8,10 @@ import { pfnAt } from '../../../driver/mm/tables/page-table-text.js';
 import { doMprotectPkey } from '../../../driver/mm/vmas/mprotect.js';
 import { EINVAL } from '../../../uapi/errno.js';
 import { MADV_DONTNEED, MADV_FREE, MADV_PAGEOUT, PROT_READ } from '../../../uapi/mman.js';
-import { BASE, MemoryWorld, PAGE } from './huge-swap-fixture.js';
+import { BASE, PAGE, TestMachine } from '../test-machine.js';
 
-function swapWorld(swapBytes = 2 ** 20): MemoryWorld {
-  const world = new MemoryWorld({ swapBytes, hugePages: 1 });
+function swapWorld(swapBytes = 2 ** 20): TestMachine {
+  const world = new TestMachine({ checked: true, swapBytes, hugePages: 1 });
   world.map(0, 16);
   for (let page = 0; page < 4; page++) world.store(page, page + 100);
   world.takeEvents();
@@ -130,7 +130,7 @@ describe('swap entries', () => {
 
 describe('pages of shared memory', () => {
   it('go to swap through their file and come back to it', () => {
-    const world = new MemoryWorld({ swapBytes: 2 ** 20 });
+    const world = new TestMachine({ checked: true, swapBytes: 2 ** 20 });
     const { memory } = world;
     const mapping = newShmemMapping(memory, 2 * PAGE);
     const pfn = world.run(shmemGetFolio(memory, mapping, 1, { create: true }), { checked: false });

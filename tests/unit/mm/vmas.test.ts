@@ -6,7 +6,7 @@ import { mremap } from '../../../driver/mm/vmas/mremap.js';
 import { vmMunmap } from '../../../driver/mm/vmas/munmap.js';
 import { MADV_DONTNEED, MADV_FREE, MADV_NOHUGEPAGE, MREMAP_FIXED, MREMAP_MAYMOVE } from '../../../uapi/mman.js';
 import { runs } from '../../counts.js';
-import { BASE, PAGE, RW, VmaWorld } from './vma-world.js';
+import { BASE, PAGE, RW, TestMachine } from '../test-machine.js';
 
 /** Pages of the test's area: two 2 MiB parts and a bit, looked at only where it is interesting. */
 const AREA = 1100;
@@ -32,7 +32,7 @@ class Model {
 }
 
 function step(
-  world: VmaWorld,
+  world: TestMachine,
   model: Model,
   { kind, range: [at, n], to }: typeof op extends fc.Arbitrary<infer T> ? T : never,
 ) {
@@ -58,9 +58,9 @@ function step(
     }
     case 'touch':
       for (const page of [at, at + n - 1]) {
-        world.touch(page);
+        world.store(page, page + 1);
         const known = model.pages.get(page);
-        if (known?.isWritable) known.value = (page + 1) % 256;
+        if (known?.isWritable) known.value = page + 1;
       }
       return;
     case 'move': {
@@ -87,12 +87,12 @@ function step(
   }
 }
 
-function compare(world: VmaWorld, model: Model): void {
+function compare(world: TestMachine, model: Model): void {
   for (const page of [
     0, 1, 2, 3, 99, 100, 101, 511, 512, 513, 600, 699, 700, 1023, 1024, 1029, 1030, 1099, 2048, 2049,
   ]) {
     const expected = model.pages.get(page)?.value ?? 'maperr';
-    const actual = world.peek(page);
+    const actual = world.load(page);
     if (actual !== expected) throw new Error(`page ${page} holds ${actual}, not ${expected}`);
   }
 }
@@ -102,7 +102,7 @@ test.each(['always', 'madvise'] as const)(
   (thpEnabled) => {
     fc.assert(
       fc.property(fc.array(op, { minLength: 3, maxLength: 14 }), (ops) => {
-        const world = new VmaWorld({ thpEnabled, ramBytes: 128 << 20 });
+        const world = new TestMachine({ thpEnabled, ramBytes: 128 << 20 });
         const model = new Model();
         world.anon(0, AREA);
         for (let page = 0; page < AREA; page++) model.pages.set(page, { value: 0, isWritable: true });

@@ -3,17 +3,18 @@ import { folioGet, folioPut } from '../../../../driver/mm/frames/folio.js';
 import { PAGE_SIZE } from '../../../../driver/mm/frames/frames.js';
 import { pfnAt } from '../../../../driver/mm/tables/page-table-text.js';
 import { PATH_NAMES, type PathName } from '../../../../uapi/path-name.js';
-import { BASE, DeviceWorld } from '../world.js';
+import { BASE } from '../../test-machine.js';
+import { DeviceMachine } from '../device-machine.js';
 
 /** Locks and stages in order; a lock that is taken many times in a row is shown once. */
-function order(w: DeviceWorld, kinds: readonly string[], work: () => void): string[] {
+function order(w: DeviceMachine, kinds: readonly string[], work: () => void): string[] {
   return w.trace(kinds, work).filter((line, i, all) => line !== all[i - 1]);
 }
 
-function prepared(path: PathName): DeviceWorld {
-  const w = new DeviceWorld({ path });
+function prepared(path: PathName): DeviceMachine {
+  const w = new DeviceMachine({ path });
   w.anon(0, 3);
-  w.store(0, 2, 1);
+  w.fill(0, 2, 1);
   return w;
 }
 

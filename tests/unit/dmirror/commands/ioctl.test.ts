@@ -9,15 +9,16 @@ import { EBUSY, EFAULT, EINVAL, ENOENT, EPERM } from '../../../../uapi/errno.js'
 import { MADV_DONTNEED, PROT_READ } from '../../../../uapi/mman.js';
 import { PATH_NAMES } from '../../../../uapi/path-name.js';
 import { count } from '../../../counts.js';
-import { type Answer, BASE, DeviceWorld, RW } from '../world.js';
+import { BASE, RW } from '../../test-machine.js';
+import { type Answer, DeviceMachine } from '../device-machine.js';
 
 const PAGES = 8;
 const SEEDS = count(12, 60);
 
-type Actor = (w: DeviceWorld, slot: number) => Coroutine<unknown>;
+type Actor = (w: DeviceMachine, slot: number) => Coroutine<unknown>;
 
 /** Starts all actors at once and runs them to their end. */
-function race(w: DeviceWorld, actors: readonly Actor[]): unknown[] {
+function race(w: DeviceMachine, actors: readonly Actor[]): unknown[] {
   const { scheduler } = w.memory.kernel;
   const results: unknown[] = new Array(actors.length).fill('stuck');
   for (const [i, actor] of actors.entries()) {
@@ -32,7 +33,7 @@ function race(w: DeviceWorld, actors: readonly Actor[]): unknown[] {
 
 const range = { at: 0, npages: PAGES };
 
-function command(name: Parameters<DeviceWorld['commandTask']>[1], minor = 0): Actor {
+function command(name: Parameters<DeviceMachine['commandTask']>[1], minor = 0): Actor {
   return function* (w, slot) {
     const file = yield* w.devices.dmirrorFopsOpen(minor, w.mm);
     if (typeof file === 'number') return file;
@@ -74,9 +75,9 @@ const EXPECTED = [0, -EBUSY, -EFAULT, -EINVAL, -ENOENT, -EPERM];
 describe.each(PATH_NAMES)('under random schedules on the %s path', (path) => {
   it.each(Object.keys(CASES))('%s: everybody ends, and the books are right', (name) => {
     for (let seed = 1; seed <= SEEDS; seed++) {
-      const w = new DeviceWorld({ path, seed });
+      const w = new DeviceMachine({ path, seed });
       w.anon(0, PAGES);
-      w.store(0, PAGES - 1, 1);
+      w.fill(0, PAGES - 1, 1);
       const where = `${path}, ${name}, seed ${seed}`;
       try {
         for (const result of race(w, CASES[name]!)) if (typeof result === 'number') expect(EXPECTED).toContain(result);
@@ -89,9 +90,9 @@ describe.each(PATH_NAMES)('under random schedules on the %s path', (path) => {
 
   it('keeps the data of pages that nobody writes', () => {
     for (let seed = 1; seed <= SEEDS; seed++) {
-      const w = new DeviceWorld({ path, seed });
+      const w = new DeviceMachine({ path, seed });
       w.anon(0, PAGES);
-      w.store(0, PAGES, 40);
+      w.fill(0, PAGES, 40);
       race(w, [
         command('MIGRATE_ON_FAULT_TO_DEV', 0),
         command('MIGRATE_TO_DEV', 1),
@@ -99,7 +100,7 @@ describe.each(PATH_NAMES)('under random schedules on the %s path', (path) => {
         forkOnce,
         command('MIGRATE_TO_SYS'),
       ]);
-      expect([seed, w.load(0, PAGES)]).toEqual([seed, Array.from({ length: PAGES }, (_, i) => 40 + i)]);
+      expect([seed, w.words(0, PAGES)]).toEqual([seed, Array.from({ length: PAGES }, (_, i) => 40 + i)]);
       w.check();
     }
   });

@@ -9,14 +9,15 @@ import { EFAULT, ENOMEM } from '../../../../uapi/errno.js';
 import { HMM_DMIRROR_FLAG_FAIL_ALLOC } from '../../../../uapi/hmm-dmirror.js';
 import { MADV_FREE, MREMAP_FIXED, MREMAP_MAYMOVE, PAGE_SIZE, PROT_READ } from '../../../../uapi/mman.js';
 import { PATH_NAMES } from '../../../../uapi/path-name.js';
-import { BASE, DeviceWorld, RW } from '../world.js';
+import { BASE, RW } from '../../test-machine.js';
+import { DeviceMachine } from '../device-machine.js';
 
 const HUGE = 512;
 const MIB2 = HUGE * PAGE_SIZE;
 const PAGES = Array.from({ length: HUGE }, (_, i) => 100 + i);
 
 /** Takes all of RAM but `blocks` times 511 single pages; what must be put again. */
-function spoilHugePages({ memory }: DeviceWorld, blocks: number): number[] {
+function spoilHugePages({ memory }: DeviceMachine, blocks: number): number[] {
   const taken: number[] = [];
   for (let pfn = memory.allocator.allocateHuge(); pfn !== 0; pfn = memory.allocator.allocateHuge()) taken.push(pfn);
   for (const head of taken.slice(0, blocks)) {
@@ -29,7 +30,7 @@ function spoilHugePages({ memory }: DeviceWorld, blocks: number): number[] {
 describe.each(PATH_NAMES)('device memory in folios of 2 MiB, %s path', (path) => {
   function world(ramBytes = 32 << 20, seed?: number) {
     const options = { path, profile: '7.3', thpEnabled: 'always', ramBytes } as const;
-    const w = new DeviceWorld(seed === undefined ? options : { ...options, seed });
+    const w = new DeviceMachine(seed === undefined ? options : { ...options, seed });
     w.anon(0, HUGE);
     return { w, file: w.open(0) };
   }
@@ -37,14 +38,14 @@ describe.each(PATH_NAMES)('device memory in folios of 2 MiB, %s path', (path) =>
   /** A written huge page that has gone to device 0 as one. */
   function onDevice() {
     const { w, file } = world();
-    w.store(0, HUGE, 100);
+    w.fill(0, HUGE, 100);
     expect(w.command(file, 'MIGRATE_TO_DEV', 0, HUGE)).toMatchObject({ ret: 0, cpages: HUGE, words: PAGES });
     expect(w.text(0, HUGE)).toBe('PMD 0-511 PMD-DPRIV-W');
     w.check();
     return { w, file };
   }
 
-  const snapshot = (w: DeviceWorld, minor = 0, npages = HUGE): string => {
+  const snapshot = (w: DeviceMachine, minor = 0, npages = HUGE): string => {
     const { ret, bytes } = w.command(w.open(minor), 'SNAPSHOT', 0, npages);
     return `${ret} ${[...new Set(bytes)].map((byte) => byte.toString(16).padStart(2, '0')).join(' ')}`;
   };
@@ -52,9 +53,9 @@ describe.each(PATH_NAMES)('device memory in folios of 2 MiB, %s path', (path) =>
   it('moves a huge page there as one, and the CPU brings it back as one', () => {
     const { w } = onDevice();
     expect(snapshot(w)).toBe('0 26');
-    expect(w.load(7, 1)).toEqual([107]);
+    expect(w.words(7, 1)).toEqual([107]);
     expect(w.text(0, HUGE)).toBe('PMD 0-511 HUGE W');
-    expect(w.load(0, HUGE)).toEqual(PAGES);
+    expect(w.words(0, HUGE)).toEqual(PAGES);
     w.check();
   });
 
@@ -62,7 +63,7 @@ describe.each(PATH_NAMES)('device memory in folios of 2 MiB, %s path', (path) =>
     const { w, file } = onDevice();
     expect(w.command(file, 'MIGRATE_TO_SYS', 0, HUGE)).toMatchObject({ ret: 0, cpages: 1 });
     expect(w.text(0, HUGE)).toBe('PMD 0-511 HUGE W');
-    expect(w.load(0, HUGE)).toEqual(PAGES);
+    expect(w.words(0, HUGE)).toEqual(PAGES);
     w.check();
   });
 
@@ -71,17 +72,17 @@ describe.each(PATH_NAMES)('device memory in folios of 2 MiB, %s path', (path) =>
     expect(w.command(file, 'MIGRATE_TO_DEV', 0, HUGE)).toMatchObject({ ret: 0, cpages: HUGE });
     expect(w.text(0, HUGE)).toBe('PMD 0-511 PMD-DPRIV-W');
     w.anon(0, HUGE, { prot: PROT_READ });
-    expect(w.load(0, 1)).toEqual([0]);
+    expect(w.words(0, 1)).toEqual([0]);
     expect(w.text(0, HUGE)).toBe('PMD 0-511 HUGE_ZERO');
     expect(w.command(file, 'MIGRATE_TO_DEV', 0, HUGE)).toMatchObject({ ret: 0, cpages: HUGE });
     expect([w.text(0, HUGE), snapshot(w)]).toEqual(['PMD 0-511 PMD-DPRIV-R', '0 25']);
-    expect(new Set(w.load(0, HUGE))).toEqual(new Set([0]));
+    expect(new Set(w.words(0, HUGE))).toEqual(new Set([0]));
     w.check();
   });
 
   it('splits a folio of which only a part shall go', () => {
     const { w, file } = world();
-    w.store(0, HUGE, 100);
+    w.fill(0, HUGE, 100);
     expect(w.command(file, 'MIGRATE_TO_DEV', 1, HUGE - 1)).toMatchObject({ ret: 0, cpages: HUGE - 1 });
     expect(w.text(0, HUGE)).toBe('PTE 0 PRESENT W\nPTE 1-511 DPRIV-W');
     w.check();
@@ -89,7 +90,7 @@ describe.each(PATH_NAMES)('device memory in folios of 2 MiB, %s path', (path) =>
 
   it('leaves pinned and locked folios where they are', () => {
     const { w, file } = world();
-    w.store(0, HUGE, 100);
+    w.fill(0, HUGE, 100);
     const head = w.memory.frames.head(
       w.memory.mms
         .values()
@@ -107,11 +108,11 @@ describe.each(PATH_NAMES)('device memory in folios of 2 MiB, %s path', (path) =>
   describe('without a folio on the other side', () => {
     it('takes 512 pages of the device', () => {
       const { w, file } = world();
-      w.store(0, HUGE, 100);
+      w.fill(0, HUGE, 100);
       w.command(file, 'FLAGS', 0, HMM_DMIRROR_FLAG_FAIL_ALLOC);
       expect(w.command(file, 'MIGRATE_TO_DEV', 0, HUGE)).toMatchObject({ ret: 0, cpages: HUGE, words: PAGES });
       expect([w.text(0, HUGE), snapshot(w)]).toEqual(['PTE 0-511 DPRIV-W', '0 22']);
-      expect(w.load(0, HUGE)).toEqual(PAGES);
+      expect(w.words(0, HUGE)).toEqual(PAGES);
       w.check();
     });
 
@@ -120,7 +121,7 @@ describe.each(PATH_NAMES)('device memory in folios of 2 MiB, %s path', (path) =>
       w.command(file, 'FLAGS', 0, HMM_DMIRROR_FLAG_FAIL_ALLOC);
       expect(w.command(file, 'MIGRATE_TO_SYS', 0, HUGE)).toMatchObject({ ret: 0, cpages: HUGE });
       expect(w.text(0, HUGE)).toBe('PTE 0-511 PRESENT W');
-      expect(w.load(0, HUGE)).toEqual(PAGES);
+      expect(w.words(0, HUGE)).toEqual(PAGES);
       w.check();
     });
 
@@ -129,22 +130,22 @@ describe.each(PATH_NAMES)('device memory in folios of 2 MiB, %s path', (path) =>
     it('brings the CPU the page that it asked for, and splits the rest', () => {
       const { w, file } = onDevice();
       w.command(file, 'FLAGS', 0, HMM_DMIRROR_FLAG_FAIL_ALLOC);
-      expect(w.load(7, 1)).toEqual([107]);
+      expect(w.words(7, 1)).toEqual([107]);
       expect(w.text(0, HUGE)).toBe('PTE 0-6 DPRIV-W\nPTE 7 PRESENT W\nPTE 8-511 DPRIV-W');
-      expect(w.load(0, HUGE)).toEqual(PAGES);
+      expect(w.words(0, HUGE)).toEqual(PAGES);
       w.check();
     });
 
     it('fails the ioctl for a page, with everything back on the device; the CPU tries again', () => {
       const { w, file } = world();
-      w.store(0, HUGE, 100);
+      w.fill(0, HUGE, 100);
       w.command(file, 'FLAGS', 0, HMM_DMIRROR_FLAG_FAIL_ALLOC);
       w.command(file, 'MIGRATE_TO_DEV', 0, HUGE);
       w.command(file, 'FLAGS', 0, HMM_DMIRROR_FLAG_FAIL_ALLOC);
       expect(w.command(file, 'MIGRATE_TO_SYS', 0, HUGE).ret).toBe(-ENOMEM);
       expect(w.text(0, HUGE)).toBe('PTE 0-511 DPRIV-W');
       w.command(file, 'FLAGS', 0, HMM_DMIRROR_FLAG_FAIL_ALLOC);
-      expect(w.load(7, 1)).toEqual([107]);
+      expect(w.words(7, 1)).toEqual([107]);
       expect(w.text(0, HUGE)).toBe('PTE 0-6 DPRIV-W\nPTE 7 PRESENT W\nPTE 8-511 DPRIV-W');
       w.check();
     });
@@ -152,7 +153,7 @@ describe.each(PATH_NAMES)('device memory in folios of 2 MiB, %s path', (path) =>
     it('puts 512 pages into a hole of 2 MiB, and splits the huge zero page for them', () => {
       for (const touched of [false, true]) {
         const { w, file } = world();
-        if (touched) w.load(0, 1);
+        if (touched) w.words(0, 1);
         w.command(file, 'FLAGS', 0, HMM_DMIRROR_FLAG_FAIL_ALLOC);
         expect(w.command(file, 'MIGRATE_TO_DEV', 0, HUGE)).toMatchObject({ ret: 0, cpages: HUGE });
         expect(w.text(0, HUGE)).toBe('PTE 0-511 DPRIV-W');
@@ -162,7 +163,7 @@ describe.each(PATH_NAMES)('device memory in folios of 2 MiB, %s path', (path) =>
 
     it('takes 512 pages when the device gets no new chunk', () => {
       const { w, file } = world();
-      w.store(0, HUGE, 100);
+      w.fill(0, HUGE, 100);
       const { inject } = w.memory.kernel;
       inject.reach = function* (point) {
         return point === InjectPoint.deviceChunkAlloc ? -ENOMEM : 0;
@@ -180,11 +181,11 @@ describe.each(PATH_NAMES)('device memory in folios of 2 MiB, %s path', (path) =>
       const { w } = onDevice();
       w.run(vmMunmap(w.mm, BASE + 128 * PAGE_SIZE, 256 * PAGE_SIZE));
       expect(w.text(0, HUGE)).toBe('PTE 0-127 DPRIV-W\nPTE 128-383 NONE\nPTE 384-511 DPRIV-W');
-      expect(w.load(400, 1)).toEqual([500]);
+      expect(w.words(400, 1)).toEqual([500]);
       expect(w.text(384, 128)).toBe('PTE 0-15 DPRIV-W\nPTE 16 PRESENT W\nPTE 17-127 DPRIV-W');
       w.check();
-      expect(w.load(0, 128)).toEqual(PAGES.slice(0, 128));
-      expect(w.load(384, 128)).toEqual(PAGES.slice(384));
+      expect(w.words(0, 128)).toEqual(PAGES.slice(0, 128));
+      expect(w.words(384, 128)).toEqual(PAGES.slice(384));
       w.check();
     });
 
@@ -198,10 +199,10 @@ describe.each(PATH_NAMES)('device memory in folios of 2 MiB, %s path', (path) =>
         return point === InjectPoint.walkAbort && aborts++ === 0 ? -EFAULT : 0;
       };
       inject.armed = true;
-      expect(w.load(400, 1)).toEqual([path === 'unified' ? 'sigbus' : 500]);
+      expect(w.words(400, 1)).toEqual([path === 'unified' ? 'sigbus' : 500]);
       inject.armed = false;
       w.check();
-      expect(w.load(384, 128)).toEqual(PAGES.slice(384));
+      expect(w.words(384, 128)).toEqual(PAGES.slice(384));
       w.check();
     });
 
@@ -211,7 +212,7 @@ describe.each(PATH_NAMES)('device memory in folios of 2 MiB, %s path', (path) =>
       expect(w.text(0, HUGE)).toBe('PMD 0-511 PMD-DPRIV-R');
       w.run(doMprotectPkey(w.mm, BASE + PAGE_SIZE, PAGE_SIZE, RW));
       expect(w.text(0, HUGE)).toBe('PTE 0-511 DPRIV-R');
-      w.store(1, 1, 7);
+      w.fill(1, 1, 7);
       expect(w.text(0, 3)).toBe('PTE 0 DPRIV-R\nPTE 1 PRESENT W\nPTE 2 DPRIV-R');
       w.check();
     });
@@ -250,7 +251,7 @@ describe.each(PATH_NAMES)('device memory in folios of 2 MiB, %s path', (path) =>
     expect(w.text(2 * HUGE, HUGE)).toBe('PMD 0-511 PMD-DPRIV-W');
     move(2 * HUGE, 4 * HUGE + 5);
     expect(w.text(4 * HUGE + 5, HUGE)).toBe('PTE 0-511 DPRIV-W');
-    expect(w.load(4 * HUGE + 5, HUGE)).toEqual(PAGES);
+    expect(w.words(4 * HUGE + 5, HUGE)).toEqual(PAGES);
     w.check();
   });
 
@@ -259,27 +260,27 @@ describe.each(PATH_NAMES)('device memory in folios of 2 MiB, %s path', (path) =>
     const child = w.fork();
     expect([w.text(0, HUGE), w.text(0, HUGE, child)]).toEqual(['PMD 0-511 PMD-DPRIV-R', 'PMD 0-511 PMD-DPRIV-R']);
     w.check();
-    w.store(3, 1, 9);
+    w.fill(3, 1, 9);
     expect(w.text(0, HUGE)).toBe('PTE 0-2 PRESENT R\nPTE 3 PRESENT W\nPTE 4-511 PRESENT R');
     expect(w.text(0, HUGE, child)).toBe('PMD 0-511 HUGE R');
-    expect([w.load(3, 1), w.load(3, 1, child)]).toEqual([[9], [103]]);
+    expect([w.words(3, 1), w.words(3, 1, child)]).toEqual([[9], [103]]);
     w.check();
   });
 
   it('splits a folio that two processes share when only pages are to be had, in both', () => {
     const { w, file } = world();
-    w.store(0, HUGE, 100);
+    w.fill(0, HUGE, 100);
     const child = w.fork();
     w.command(file, 'FLAGS', 0, HMM_DMIRROR_FLAG_FAIL_ALLOC);
     expect(w.command(file, 'MIGRATE_TO_DEV', 0, HUGE)).toMatchObject({ ret: 0, cpages: HUGE, words: PAGES });
     expect([w.text(0, HUGE), w.text(0, HUGE, child)]).toEqual(['PTE 0-511 DPRIV-R', 'PTE 0-511 DPRIV-R']);
-    expect(w.load(0, HUGE, child)).toEqual(PAGES);
+    expect(w.words(0, HUGE, child)).toEqual(PAGES);
     w.check();
   });
 
   it('faults what has to be faulted before it splits a folio that small entries map', () => {
     const { w, file } = world();
-    w.store(0, HUGE, 100);
+    w.fill(0, HUGE, 100);
     expect(w.command(file, 'EXCLUSIVE', 1, 1).ret).toBe(0);
     expect(w.text(0, HUGE)).toBe('PTE 0 PRESENT W\nPTE 1 DEXCL\nPTE 2-511 PRESENT W');
     expect(w.command(file, 'MIGRATE_ON_FAULT_TO_DEV', 0, HUGE)).toMatchObject({ ret: 0, cpages: HUGE, words: PAGES });
@@ -293,7 +294,7 @@ describe.each(PATH_NAMES)('device memory in folios of 2 MiB, %s path', (path) =>
       if (how === 'RELEASE') expect(w.command(file, 'RELEASE', 0, 1).ret).toBe(0);
       else w.close(file);
       expect(w.text(0, HUGE)).toBe('PMD 0-511 HUGE W');
-      expect(w.load(0, HUGE)).toEqual(PAGES);
+      expect(w.words(0, HUGE)).toEqual(PAGES);
       w.check();
     }
   });
@@ -303,7 +304,7 @@ describe.each(PATH_NAMES)('device memory in folios of 2 MiB, %s path', (path) =>
     const spoilt = spoilHugePages(w, 2);
     w.close(file);
     expect(w.text(0, HUGE)).toBe('PTE 0-511 PRESENT W');
-    expect(w.load(0, HUGE)).toEqual(PAGES);
+    expect(w.words(0, HUGE)).toEqual(PAGES);
     for (const pfn of spoilt) folioPut(w.memory, pfn);
     w.check();
   });
@@ -331,7 +332,7 @@ describe.each(PATH_NAMES)('device memory in folios of 2 MiB, %s path', (path) =>
   it('waits for a migration that has the folio, and then takes it', () => {
     for (let seed = 1; seed <= 30; seed++) {
       const { w, file } = world(32 << 20, seed);
-      w.store(0, HUGE, 100);
+      w.fill(0, HUGE, 100);
       expect(w.command(file, 'MIGRATE_TO_DEV', 0, HUGE).ret).toBe(0);
       const { scheduler } = w.memory.kernel;
       const answers: number[] = [];
@@ -350,7 +351,7 @@ describe.each(PATH_NAMES)('device memory in folios of 2 MiB, %s path', (path) =>
   it('is one of many: chunks of 512 pages from the address on, whole where they are aligned', () => {
     const { w, file } = world(64 << 20);
     w.anon(HUGE, HUGE);
-    w.store(0, 2 * HUGE, 100);
+    w.fill(0, 2 * HUGE, 100);
     expect(w.command(file, 'MIGRATE_TO_DEV', 256, 3 * 256).ret).toBe(0);
     expect(w.text(0, 2 * HUGE)).toBe('PTE 0-255 PRESENT W\nPTE 256-1023 DPRIV-W');
     w.check();
@@ -358,11 +359,11 @@ describe.each(PATH_NAMES)('device memory in folios of 2 MiB, %s path', (path) =>
 });
 
 it('gives a write to the huge zero page a new huge page', () => {
-  const w = new DeviceWorld({ profile: '7.3', thpEnabled: 'always' });
+  const w = new DeviceMachine({ profile: '7.3', thpEnabled: 'always' });
   w.anon(0, HUGE);
-  w.load(0, 1);
-  const events = w.trace(['notifier'], () => w.store(5, 1, 9));
+  w.words(0, 1);
+  const events = w.trace(['notifier'], () => w.fill(5, 1, 9));
   expect([w.text(0, HUGE), events]).toEqual(['PMD 0-511 HUGE W', ['CLEAR 0-512']]);
-  expect(w.load(4, 3)).toEqual([0, 9, 0]);
+  expect(w.words(4, 3)).toEqual([0, 9, 0]);
   w.check();
 });

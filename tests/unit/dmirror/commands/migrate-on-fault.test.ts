@@ -10,8 +10,9 @@ import { doMprotectPkey } from '../../../../driver/mm/vmas/mprotect.js';
 import { MADV_DONTNEED, MADV_PAGEOUT, MAP_FIXED, MAP_SHARED, PROT_NONE, PROT_READ } from '../../../../uapi/mman.js';
 import type { PathName } from '../../../../uapi/path-name.js';
 import { runs } from '../../../counts.js';
-import { TestFile } from '../../mm/vma-world.js';
-import { BASE, DeviceWorld, RW } from '../world.js';
+import { TestFile } from '../../mm/test-file.js';
+import { BASE, RW } from '../../test-machine.js';
+import { DeviceMachine } from '../device-machine.js';
 
 /** Pages 0-7 and 14-15 writable, 8-9 read only, 10-12 shared, 13 a gap; 512-1023 can be huge. */
 const PAGES = 16;
@@ -39,14 +40,14 @@ type Op =
 
 /** One of the two machines that must not differ. */
 class Player {
-  readonly w: DeviceWorld;
+  readonly w: DeviceMachine;
   private readonly mms: Mm[];
   private readonly files: (DmirrorFile | null)[][];
   private readonly held: { pfn: number; pinned: boolean }[] = [];
   private value = 1;
 
   constructor(path: PathName) {
-    this.w = new DeviceWorld({ path, thpEnabled: 'always' });
+    this.w = new DeviceMachine({ path, thpEnabled: 'always' });
     const { w } = this;
     w.anon(0, 8);
     w.anon(8, 2, { prot: PROT_READ });
@@ -89,7 +90,7 @@ class Player {
     const { w } = this;
     switch (op.kind) {
       case 'load':
-        return w.load(op.at, op.npages, mm);
+        return w.words(op.at, op.npages, mm);
       case 'store':
         return this.store(mm, op);
       case 'command': {
@@ -125,7 +126,7 @@ class Player {
   private store(mm: Mm, { at, npages }: { at: number; npages: number }): string {
     this.value += 100;
     try {
-      this.w.store(at, npages, this.value, mm);
+      this.w.fill(at, npages, this.value, mm);
       return 'ok';
     } catch (error) {
       return String(error);

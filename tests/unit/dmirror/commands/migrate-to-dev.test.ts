@@ -6,10 +6,11 @@ import { HMM_DMIRROR_FLAG_FAIL_ALLOC } from '../../../../uapi/hmm-dmirror.js';
 import { PROT_NONE, PROT_READ } from '../../../../uapi/mman.js';
 import { PATH_NAMES } from '../../../../uapi/path-name.js';
 import { runTask } from '../../helpers.js';
-import { BASE, DeviceWorld } from '../world.js';
+import { BASE } from '../../test-machine.js';
+import { DeviceMachine } from '../device-machine.js';
 
 /** Holds one more reference on the frame of the first page. */
-function getFirstPage({ memory, mm }: DeviceWorld): number {
+function getFirstPage({ memory, mm }: DeviceMachine): number {
   const pfns: number[] = [];
   const locked = function* () {
     yield* mm.mmapLock.readLock();
@@ -22,9 +23,9 @@ function getFirstPage({ memory, mm }: DeviceWorld): number {
 
 describe.each(PATH_NAMES)('migration ioctls on the %s path', (path) => {
   it('moves written pages to the device and answers their data', () => {
-    const w = new DeviceWorld({ path });
+    const w = new DeviceMachine({ path });
     w.anon(0, 8);
-    w.store(0, 8, 100);
+    w.fill(0, 8, 100);
     const file = w.open(0);
     const answer = w.command(file, 'MIGRATE_TO_DEV', 0, 8);
     expect(answer).toMatchObject({ ret: 0, cpages: 8, faults: 0, words: [100, 101, 102, 103, 104, 105, 106, 107] });
@@ -33,20 +34,20 @@ describe.each(PATH_NAMES)('migration ioctls on the %s path', (path) => {
   });
 
   it('brings a page back when the CPU reads it, and leaves the others', () => {
-    const w = new DeviceWorld({ path });
+    const w = new DeviceMachine({ path });
     w.anon(0, 4);
-    w.store(0, 4, 7);
+    w.fill(0, 4, 7);
     const file = w.open(0);
     w.command(file, 'MIGRATE_TO_DEV', 0, 4);
-    expect(w.load(1, 1)).toEqual([8]);
+    expect(w.words(1, 1)).toEqual([8]);
     expect(w.command(file, 'SNAPSHOT', 0, 4).bytes).toEqual([0x22, 0x02, 0x22, 0x22]);
     w.check();
   });
 
   it('fills holes of anonymous memory with zeroed device pages', () => {
-    const w = new DeviceWorld({ path });
+    const w = new DeviceMachine({ path });
     w.anon(0, 3);
-    w.load(1, 1);
+    w.words(1, 1);
     const file = w.open(0);
     expect(w.command(file, 'MIGRATE_TO_DEV', 0, 3)).toMatchObject({ ret: 0, cpages: 3, words: [0, 0, 0] });
     expect(w.command(file, 'SNAPSHOT', 0, 3).bytes).toEqual([0x22, 0x22, 0x22]);
@@ -54,23 +55,23 @@ describe.each(PATH_NAMES)('migration ioctls on the %s path', (path) => {
   });
 
   it('counts only pages that really came back in MIGRATE_TO_SYS', () => {
-    const w = new DeviceWorld({ path });
+    const w = new DeviceMachine({ path });
     w.anon(0, 4);
-    w.store(0, 4, 7);
+    w.fill(0, 4, 7);
     const file = w.open(0);
     w.command(file, 'MIGRATE_TO_DEV', 0, 4);
-    w.load(0, 1);
+    w.words(0, 1);
     expect(w.command(file, 'MIGRATE_TO_SYS', 0, 4)).toMatchObject({ ret: 0, cpages: 3 });
-    expect(w.load(0, 4)).toEqual([7, 8, 9, 10]);
+    expect(w.words(0, 4)).toEqual([7, 8, 9, 10]);
     expect(w.command(file, 'SNAPSHOT', 0, 4).bytes).toEqual([2, 2, 2, 2]);
     w.check();
   });
 
   it('answers -EINVAL for a gap and for memory that can not be read, with earlier chunks moved', () => {
-    const w = new DeviceWorld({ path });
+    const w = new DeviceMachine({ path });
     w.anon(0, 2);
     w.anon(3, 1, { prot: PROT_NONE });
-    w.store(0, 2, 1);
+    w.fill(0, 2, 1);
     const file = w.open(0);
     expect(w.command(file, 'MIGRATE_TO_DEV', 0, 4).ret).toBe(-EINVAL);
     expect(w.command(file, 'MIGRATE_TO_DEV', 3, 1).ret).toBe(-EINVAL);
@@ -80,9 +81,9 @@ describe.each(PATH_NAMES)('migration ioctls on the %s path', (path) => {
   });
 
   it('answers -ENOENT for a page on another private device, which the fault variant moves', () => {
-    const w = new DeviceWorld({ path });
+    const w = new DeviceMachine({ path });
     w.anon(0, 2);
-    w.store(0, 2, 5);
+    w.fill(0, 2, 5);
     const one = w.open(1);
     const zero = w.open(0);
     w.command(one, 'MIGRATE_TO_DEV', 0, 2);
@@ -99,21 +100,21 @@ describe.each(PATH_NAMES)('migration ioctls on the %s path', (path) => {
   });
 
   it('mirrors what it can not move in MIGRATE_ON_FAULT_TO_DEV: pages that are there already', () => {
-    const w = new DeviceWorld({ path });
+    const w = new DeviceMachine({ path });
     w.anon(0, 2);
-    w.store(0, 2, 5);
+    w.fill(0, 2, 5);
     const file = w.open(0);
     w.command(file, 'MIGRATE_TO_DEV', 0, 2);
-    w.load(0, 1);
+    w.words(0, 1);
     expect(w.command(file, 'MIGRATE_ON_FAULT_TO_DEV', 0, 2)).toMatchObject({ ret: 0, cpages: 2, words: [5, 6] });
     expect(w.command(file, 'SNAPSHOT', 0, 2).bytes).toEqual([0x22, 0x22]);
     w.check();
   });
 
   it('mirrors what the move itself has unmapped and then had to leave: a page of a split folio without room on the device', () => {
-    const w = new DeviceWorld({ path, thpEnabled: 'always' });
+    const w = new DeviceMachine({ path, thpEnabled: 'always' });
     w.anon(0, 512);
-    w.store(0, 512, 100);
+    w.fill(0, 512, 100);
     const file = w.open(0);
     w.command(file, 'FLAGS', 0, HMM_DMIRROR_FLAG_FAIL_ALLOC);
     const answer = w.command(file, 'MIGRATE_ON_FAULT_TO_DEV', 0, 512);
@@ -123,9 +124,9 @@ describe.each(PATH_NAMES)('migration ioctls on the %s path', (path) => {
   });
 
   it('mirrors what the move itself has unmapped and then had to leave: a shared page that is in use', () => {
-    const w = new DeviceWorld({ path });
+    const w = new DeviceMachine({ path });
     w.anon(0, 2);
-    w.store(0, 2, 5);
+    w.fill(0, 2, 5);
     w.fork();
     const file = w.open(0);
     const used = getFirstPage(w);
@@ -136,32 +137,32 @@ describe.each(PATH_NAMES)('migration ioctls on the %s path', (path) => {
   });
 
   it('shares a device page read only after a fork, and a write in the parent copies it', () => {
-    const w = new DeviceWorld({ path });
+    const w = new DeviceMachine({ path });
     w.anon(0, 2);
-    w.store(0, 2, 50);
+    w.fill(0, 2, 50);
     const file = w.open(0);
     w.command(file, 'MIGRATE_TO_DEV', 0, 2);
     const child = w.fork();
     expect(w.command(file, 'SNAPSHOT', 0, 2).bytes).toEqual([0x21, 0x21]);
-    w.store(0, 1, 60);
-    expect(w.load(0, 2, child)).toEqual([50, 51]);
-    expect(w.load(0, 2)).toEqual([60, 51]);
+    w.fill(0, 1, 60);
+    expect(w.words(0, 2, child)).toEqual([50, 51]);
+    expect(w.words(0, 2)).toEqual([60, 51]);
     w.check();
   });
 
   it('tells the notifiers once for the range and once for the holes', () => {
-    const w = new DeviceWorld({ path });
+    const w = new DeviceMachine({ path });
     w.anon(0, 4);
-    w.store(0, 2, 1);
+    w.fill(0, 2, 1);
     const file = w.open(0);
     const events = w.trace(['notifier'], () => w.command(file, 'MIGRATE_TO_DEV', 0, 4));
     expect(events).toEqual(['MIGRATE owner 0-4', 'MIGRATE owner 2-4']);
   });
 
   it('walks the page table once or twice for a migration on fault', () => {
-    const w = new DeviceWorld({ path });
+    const w = new DeviceMachine({ path });
     w.anon(0, 4);
-    w.store(0, 4, 1);
+    w.fill(0, 4, 1);
     const one = w.open(1);
     const zero = w.open(0);
     w.command(one, 'MIGRATE_TO_DEV', 0, 4);
@@ -174,9 +175,9 @@ describe.each(PATH_NAMES)('migration ioctls on the %s path', (path) => {
   });
 
   it('leaves a page that has no room on the device where it is', () => {
-    const w = new DeviceWorld({ path });
+    const w = new DeviceMachine({ path });
     w.anon(0, 600);
-    w.store(0, 600, 1);
+    w.fill(0, 600, 1);
     const file = w.open(2);
     expect(w.command(file, 'MIGRATE_TO_DEV', 0, 512)).toMatchObject({ ret: 0, cpages: 512 });
     expect(w.command(file, 'MIGRATE_TO_DEV', 512, 8).ret).toBe(-ENOENT);
@@ -185,20 +186,20 @@ describe.each(PATH_NAMES)('migration ioctls on the %s path', (path) => {
   });
 
   it('adds a chunk to a private device when the first is used up', () => {
-    const w = new DeviceWorld({ path });
+    const w = new DeviceMachine({ path });
     w.anon(0, 600);
-    w.store(0, 600, 1);
+    w.fill(0, 600, 1);
     const file = w.open(0);
     expect(w.command(file, 'MIGRATE_TO_DEV', 0, 600)).toMatchObject({ ret: 0, cpages: 600 });
     expect(file.device.chunks.length).toBe(2);
     w.check();
     w.close(file);
-    expect(w.load(0, 600)).toEqual(Array.from({ length: 600 }, (_, i) => i + 1));
+    expect(w.words(0, 600)).toEqual(Array.from({ length: 600 }, (_, i) => i + 1));
     w.check();
   });
 
   it('refuses a dead address space', () => {
-    const w = new DeviceWorld({ path });
+    const w = new DeviceMachine({ path });
     w.anon(0, 1);
     const file = w.open(0);
     const caller = w.newMm();
@@ -213,7 +214,7 @@ describe.each(PATH_NAMES)('migration ioctls on the %s path', (path) => {
   });
 
   it('keeps a read-only page read only', () => {
-    const w = new DeviceWorld({ path });
+    const w = new DeviceMachine({ path });
     w.anon(0, 1, { prot: PROT_READ });
     const file = w.open(0);
     expect(w.command(file, 'MIGRATE_TO_DEV', 0, 1)).toMatchObject({ ret: 0, cpages: 1 });

@@ -5,11 +5,11 @@ import { mremap } from '../../../../driver/mm/vmas/mremap.js';
 import { vmMunmap } from '../../../../driver/mm/vmas/munmap.js';
 import { EINVAL, ENOMEM } from '../../../../uapi/errno.js';
 import { MADV_DONTNEED, MREMAP_FIXED, MREMAP_MAYMOVE, PROT_READ, PROT_WRITE } from '../../../../uapi/mman.js';
-import { BASE, HUGE, MemoryWorld, PAGE } from '../huge-swap-fixture.js';
+import { BASE, HUGE, PAGE, TestMachine } from '../../test-machine.js';
 
 describe('private hugetlb memory', () => {
   it('is promised at mmap and given at the first touch', () => {
-    const world = new MemoryWorld({ hugePages: 3 });
+    const world = new TestMachine({ checked: true, hugePages: 3 });
     const { hugetlb } = world.memory;
     expect(world.mapHugetlb(0, 1024)).toBe(BASE);
     expect([hugetlb.freeCount, hugetlb.reserved]).toEqual([3, 2]);
@@ -24,7 +24,7 @@ describe('private hugetlb memory', () => {
   });
 
   it('DONTNEED keeps the promise; half a huge page is -EINVAL or nothing', () => {
-    const world = new MemoryWorld({ hugePages: 2 });
+    const world = new TestMachine({ checked: true, hugePages: 2 });
     world.mapHugetlb(0, 512);
     world.store(0, 7);
     expect(world.advise(1, 511, MADV_DONTNEED)).toBe(-EINVAL);
@@ -37,7 +37,7 @@ describe('private hugetlb memory', () => {
   });
 
   it('mprotect takes the write right, and a fault gives it back', () => {
-    const world = new MemoryWorld({ hugePages: 1 });
+    const world = new TestMachine({ checked: true, hugePages: 1 });
     world.mapHugetlb(0, 512);
     world.store(0, 7);
     world.takeEvents();
@@ -52,7 +52,7 @@ describe('private hugetlb memory', () => {
   });
 
   it('moves with its promises', () => {
-    const world = new MemoryWorld({ hugePages: 2 });
+    const world = new TestMachine({ checked: true, hugePages: 2 });
     world.mapHugetlb(0, 1024);
     world.store(0, 7);
     const to = BASE + 4 * HUGE;
@@ -70,7 +70,7 @@ describe('private hugetlb memory', () => {
 
 describe('hugetlb memory after fork', () => {
   it('is shared until one side writes', () => {
-    const world = new MemoryWorld({ hugePages: 2 });
+    const world = new TestMachine({ checked: true, hugePages: 2 });
     world.mapHugetlb(0, 512);
     world.store(0, 7);
     world.takeEvents();
@@ -85,7 +85,7 @@ describe('hugetlb memory after fork', () => {
   });
 
   it('a child that finds no page gets SIGBUS', () => {
-    const world = new MemoryWorld({ hugePages: 1 });
+    const world = new TestMachine({ checked: true, hugePages: 1 });
     world.mapHugetlb(0, 512);
     world.store(0, 7);
     const child = world.fork();
@@ -94,7 +94,7 @@ describe('hugetlb memory after fork', () => {
   });
 
   it('the owner takes the page from the child, who gets SIGBUS from then on', () => {
-    const world = new MemoryWorld({ hugePages: 1 });
+    const world = new TestMachine({ checked: true, hugePages: 1 });
     world.mapHugetlb(0, 512);
     world.store(0, 7);
     const child = world.fork();
@@ -109,7 +109,7 @@ describe('hugetlb memory after fork', () => {
 });
 
 it('the pool grows as far as memory goes, and shrinks by what nobody was promised', () => {
-  const world = new MemoryWorld({ hugePages: 2, ramBytes: 32 * 2 ** 20 });
+  const world = new TestMachine({ checked: true, hugePages: 2, ramBytes: 32 * 2 ** 20 });
   const { hugetlb, allocator } = world.memory;
   hugetlb.setMaxHugePages(5);
   expect([hugetlb.count, hugetlb.freeCount]).toEqual([5, 5]);

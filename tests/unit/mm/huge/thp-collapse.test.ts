@@ -5,11 +5,11 @@ import { doMadvise } from '../../../../driver/mm/vmas/madvise.js';
 import { EAGAIN, EINVAL } from '../../../../uapi/errno.js';
 import { MADV_COLLAPSE, MADV_PAGEOUT } from '../../../../uapi/mman.js';
 import { runTask } from '../../helpers.js';
-import { BASE, HUGE, MemoryWorld, PAGE } from '../huge-swap-fixture.js';
+import { BASE, HUGE, PAGE, TestMachine } from '../../test-machine.js';
 
 describe('MADV_COLLAPSE', () => {
   it('makes one huge page of small ones and holes', () => {
-    const world = new MemoryWorld();
+    const world = new TestMachine({ checked: true });
     world.map(0, 512);
     world.store(0, 1);
     world.store(7, 8);
@@ -24,7 +24,7 @@ describe('MADV_COLLAPSE', () => {
   });
 
   it('is -EINVAL for memory that was never touched, is read only, or does not fit', () => {
-    const world = new MemoryWorld();
+    const world = new TestMachine({ checked: true });
     world.map(0, 1024);
     expect(world.advise(0, 512, MADV_COLLAPSE)).toBe(-EINVAL);
     world.load(0);
@@ -38,7 +38,7 @@ describe('MADV_COLLAPSE', () => {
   });
 
   it('is -EAGAIN while a page is referenced', () => {
-    const world = new MemoryWorld();
+    const world = new TestMachine({ checked: true });
     world.map(0, 512);
     world.store(0, 1);
     const pfn = pfnAt(world.mm, BASE / PAGE);
@@ -49,7 +49,7 @@ describe('MADV_COLLAPSE', () => {
   });
 
   it('brings swapped pages back', () => {
-    const world = new MemoryWorld({ swapBytes: 2 ** 20 });
+    const world = new TestMachine({ checked: true, swapBytes: 2 ** 20 });
     world.map(0, 512);
     for (const page of [0, 1]) world.store(page, page + 1);
     world.advise(1, 1, MADV_PAGEOUT);

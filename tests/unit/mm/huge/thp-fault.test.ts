@@ -2,11 +2,11 @@ import { describe, expect, it } from 'vitest';
 import { doMprotectPkey } from '../../../../driver/mm/vmas/mprotect.js';
 import { vmMunmap } from '../../../../driver/mm/vmas/munmap.js';
 import { MADV_DONTNEED, MADV_NOHUGEPAGE, PROT_READ, PROT_WRITE } from '../../../../uapi/mman.js';
-import { BASE, HUGE, MemoryWorld, PAGE } from '../huge-swap-fixture.js';
+import { BASE, HUGE, PAGE, TestMachine } from '../../test-machine.js';
 
 describe('huge page faults', () => {
   it('a write maps a 2 MiB page where the vma asked for it', () => {
-    const world = new MemoryWorld();
+    const world = new TestMachine({ checked: true });
     world.mapHuge(0, 512);
     expect(world.store(5, 7)).toBe('none');
     expect(world.text(0, 512)).toBe('PMD 0-511 HUGE W');
@@ -15,7 +15,7 @@ describe('huge page faults', () => {
   });
 
   it('a read maps the huge zero page, and a write to that one small page', () => {
-    const world = new MemoryWorld();
+    const world = new TestMachine({ checked: true });
     world.mapHuge(0, 512);
     expect(world.load(3)).toBe(0);
     expect(world.text(0, 512)).toBe('PMD 0-511 HUGE_ZERO');
@@ -26,7 +26,7 @@ describe('huge page faults', () => {
   });
 
   it('the borders of the vma and NOHUGEPAGE make small pages', () => {
-    const world = new MemoryWorld();
+    const world = new TestMachine({ checked: true });
     world.mapHuge(1, 512);
     world.store(1, 1);
     expect(world.text(1, 512)).toBe('PTE 0 PRESENT W\nPTE 1-510 NONE\nPUD 511 NONE'.replace('PUD', 'PMD'));
@@ -37,7 +37,7 @@ describe('huge page faults', () => {
   });
 
   it('unmapping a part splits the entry, and the rest keeps its bytes', () => {
-    const world = new MemoryWorld();
+    const world = new TestMachine({ checked: true });
     world.mapHuge(0, 512);
     world.store(500, 5);
     world.takeEvents();
@@ -48,7 +48,7 @@ describe('huge page faults', () => {
   });
 
   it('mprotect of the whole keeps the entry huge, of a part splits it', () => {
-    const world = new MemoryWorld();
+    const world = new TestMachine({ checked: true });
     world.mapHuge(0, 512);
     world.store(0, 5);
     world.run(doMprotectPkey(world.mm, BASE, HUGE, 0));
@@ -60,7 +60,7 @@ describe('huge page faults', () => {
   });
 
   it('DONTNEED over the whole frees the page', () => {
-    const world = new MemoryWorld();
+    const world = new TestMachine({ checked: true });
     world.mapHuge(0, 512);
     const free = world.memory.allocator.freeFrames;
     world.store(0, 5);
@@ -73,7 +73,7 @@ describe('huge page faults', () => {
 
 describe('huge pages after fork', () => {
   it('both sides read the one page; the writer splits and copies 4 KiB', () => {
-    const world = new MemoryWorld();
+    const world = new TestMachine({ checked: true });
     world.mapHuge(0, 512);
     world.store(0, 5);
     const child = world.fork();
@@ -86,7 +86,7 @@ describe('huge pages after fork', () => {
   });
 
   it('the last one left reuses the page whole', () => {
-    const world = new MemoryWorld();
+    const world = new TestMachine({ checked: true });
     world.mapHuge(0, 512);
     world.store(0, 5);
     world.exit(world.fork());

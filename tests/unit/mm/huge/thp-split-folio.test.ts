@@ -5,9 +5,9 @@ import { pfnAt } from '../../../../driver/mm/tables/page-table-text.js';
 import { EAGAIN } from '../../../../uapi/errno.js';
 import { MADV_DONTNEED, MADV_FREE } from '../../../../uapi/mman.js';
 import { runTask } from '../../helpers.js';
-import { BASE, MemoryWorld, PAGE } from '../huge-swap-fixture.js';
+import { BASE, PAGE, TestMachine } from '../../test-machine.js';
 
-function split(world: MemoryWorld, head: number): number {
+function split(world: TestMachine, head: number): number {
   return world.run(
     (function* () {
       folioGet(world.memory, head);
@@ -20,8 +20,8 @@ function split(world: MemoryWorld, head: number): number {
   );
 }
 
-function worldWithHugePage(): { world: MemoryWorld; head: number } {
-  const world = new MemoryWorld();
+function worldWithHugePage(): { world: TestMachine; head: number } {
+  const world = new TestMachine({ checked: true });
   world.mapHuge(0, 512);
   for (const page of [0, 3, 4]) world.store(page, page + 1);
   world.takeEvents();

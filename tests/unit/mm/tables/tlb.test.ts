@@ -4,7 +4,6 @@ import { pfnAt } from '../../../../driver/mm/tables/page-table-text.js';
 import type { Tlb, TlbEntry } from '../../../../driver/mm/tables/tlb.js';
 import { dupMmap, mmCreate } from '../../../../driver/mm/vmas/dup-mmap.js';
 import { mmput } from '../../../../driver/mm/vmas/exit-mmap.js';
-import { doMadvise } from '../../../../driver/mm/vmas/madvise.js';
 import { doMprotectPkey } from '../../../../driver/mm/vmas/mprotect.js';
 import { mremap } from '../../../../driver/mm/vmas/mremap.js';
 import { vmMunmap } from '../../../../driver/mm/vmas/munmap.js';
@@ -23,7 +22,7 @@ import {
   MREMAP_MAYMOVE,
   PROT_READ,
 } from '../../../../uapi/mman.js';
-import { BASE, PAGE, RW, VmaWorld } from '../vma-world.js';
+import { BASE, PAGE, RW, TestMachine } from '../../test-machine.js';
 
 /** Notes what it is told to forget, in pages from BASE, and holds what a test puts in. */
 class NotingTlb implements Tlb {
@@ -44,7 +43,7 @@ class NotingTlb implements Tlb {
   }
 }
 
-class TlbWorld extends VmaWorld {
+class TlbWorld extends TestMachine {
   readonly tlb = new NotingTlb();
 
   constructor(npages = 8) {
@@ -57,10 +56,6 @@ class TlbWorld extends VmaWorld {
     return this.tlb.told.splice(0);
   }
 
-  advise(at: number, npages: number, advice: number): number {
-    return this.run(doMadvise(this.mm, BASE + at * PAGE, npages * PAGE, advice));
-  }
-
   protect(at: number, npages: number, prot: number): void {
     expect(this.run(doMprotectPkey(this.mm, BASE + at * PAGE, npages * PAGE, prot))).toBe(0);
   }
@@ -69,7 +64,7 @@ class TlbWorld extends VmaWorld {
 describe('the TLB is told', () => {
   it('nothing where entries or rights are only added', () => {
     const w = new TlbWorld();
-    w.touch(0, 4);
+    w.fill(0, 4);
     w.run(cpuLoad(w.mm, BASE + 5 * PAGE, new Uint8Array(1)));
     expect(w.take()).toEqual([]);
     w.protect(0, 2, PROT_READ);
@@ -77,23 +72,23 @@ describe('the TLB is told', () => {
     w.protect(0, 2, RW);
     // As pte_needs_flush() of riscv has it: a changed entry is flushed, whatever changed.
     expect(w.take()).toEqual(['0-2']);
-    w.touch(0, 4);
+    w.fill(0, 4);
     expect(w.take()).toEqual([]);
   });
 
   it('the page whose zero page a write replaces', () => {
     const w = new TlbWorld();
     w.run(cpuLoad(w.mm, BASE + 3 * PAGE, new Uint8Array(1)));
-    w.touch(3);
+    w.fill(3);
     expect(w.take()).toEqual(['3']);
   });
 
   it('once of a protection, from the first to the last present page', () => {
     const w = new TlbWorld(600);
-    w.touch(2);
-    w.touch(5);
-    w.touch(520);
-    w.touch(200);
+    w.fill(2);
+    w.fill(5);
+    w.fill(520);
+    w.fill(200);
     w.protect(200, 400, PROT_READ);
     expect(w.take()).toEqual(['all']);
     w.protect(200, 400, RW);
@@ -103,14 +98,14 @@ describe('the TLB is told', () => {
     w.protect(100, 100, PROT_READ);
     expect(w.take()).toEqual([]);
     // Vma by vma; and more than 64 pages are all.
-    w.touch(12);
+    w.fill(12);
     w.protect(0, 600, 0);
     expect(w.take()).toEqual(['2-6', '12', 'all']);
   });
 
   it('of unmapped pages, and of all when tables go', () => {
     const w = new TlbWorld();
-    w.touch(0, 8);
+    w.fill(0, 8);
     expect(w.advise(1, 2, MADV_DONTNEED)).toBe(0);
     expect(w.take()).toEqual(['1-3']);
     expect(w.run(vmMunmap(w.mm, BASE + 4 * PAGE, 2 * PAGE))).toBe(0);
@@ -121,7 +116,7 @@ describe('the TLB is told', () => {
 
   it('of pages that lose their accessed or dirty bits', () => {
     const w = new TlbWorld();
-    w.touch(0, 4);
+    w.fill(0, 4);
     expect(w.advise(0, 2, MADV_COLD)).toBe(0);
     expect(w.take()).toEqual(['0-2']);
     expect(w.advise(0, 2, MADV_COLD)).toBe(0);
@@ -132,22 +127,22 @@ describe('the TLB is told', () => {
 
   it('of all by a fork, once, and of the page that is copied afterwards', () => {
     const w = new TlbWorld();
-    w.touch(0, 3);
+    w.fill(0, 3);
     const child = mmCreate(w.memory);
     expect(w.run(dupMmap(child, w.mm))).toBe(0);
     expect(w.take()).toEqual(['all']);
-    w.touch(1);
+    w.fill(1);
     expect(w.take()).toEqual(['1']);
     w.run(mmput(child));
     // Nobody else has the others: they become writable where they are.
-    w.touch(0, 3);
+    w.fill(0, 3);
     expect(w.take()).toEqual([]);
     w.check();
   });
 
   it('of the old place of a move, when something was there', () => {
     const w = new TlbWorld();
-    w.touch(2);
+    w.fill(2);
     const move = (from: number, to: number): number =>
       w.run(
         mremap(w.mm, {
@@ -166,8 +161,8 @@ describe('the TLB is told', () => {
 
   it('of hugetlb pages that move, are protected or go', () => {
     const w = new TlbWorld();
-    w.anon(2048, 1024, RW, { flags: MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_HUGETLB });
-    w.touch(2048);
+    w.anon(2048, 1024, { flags: MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_HUGETLB });
+    w.fill(2048);
     expect(w.take()).toEqual([]);
     const move = { addr: BASE + 2048 * PAGE, oldLen: 512 * PAGE, newLen: 512 * PAGE, newAddr: BASE + 4096 * PAGE };
     expect(w.run(mremap(w.mm, { ...move, flags: MREMAP_MAYMOVE | MREMAP_FIXED }))).toBe(move.newAddr);
@@ -180,18 +175,18 @@ describe('the TLB is told', () => {
 
   it('of all when pages were swapped out, before they are free', () => {
     const w = new TlbWorld();
-    w.touch(0, 3);
+    w.fill(0, 3);
     expect(w.advise(0, 3, MADV_PAGEOUT)).toBe(0);
     expect(w.text(0, 3)).toBe('PTE 0-2 SWAP');
     expect(w.take()).toEqual(['all', 'all', 'all']);
-    expect(w.peek(0)).toBe(1);
+    expect(w.load(0)).toBe(1);
     expect(w.take()).toEqual([]);
   });
 
   it('of the 2 MiB of a huge page that is split or protected, and of all at a collapse', () => {
     const w = new TlbWorld(1024);
     w.advise(0, 1024, MADV_HUGEPAGE);
-    w.touch(0);
+    w.fill(0);
     expect(w.text(0, 512)).toBe('PMD 0-511 HUGE W');
     expect(w.take()).toEqual([]);
     w.protect(0, 512, PROT_READ);
@@ -213,7 +208,7 @@ describe('the TLB is told', () => {
 describe('frames', () => {
   it('are not free before the TLB has forgotten them', () => {
     const w = new TlbWorld();
-    w.touch(0, 2);
+    w.fill(0, 2);
     const pfns = [0, 1].map((at) => pfnAt(w.mm, BASE / PAGE + at));
     const atDrop: number[] = [];
     w.tlb.drop = () => void atDrop.push(...pfns.map((pfn) => w.memory.frames.refcount(pfn)));
@@ -230,7 +225,7 @@ describe('the proof of a TLB', () => {
 
   it('accepts what the page table allows', () => {
     const w = new TlbWorld();
-    w.touch(0);
+    w.fill(0);
     held(w, 0, false);
     held(w, 0, true);
     w.check();
@@ -257,7 +252,7 @@ describe('the proof of a TLB', () => {
     ],
   ])('finds %s', (_name, spoil, message) => {
     const w = new TlbWorld();
-    w.touch(0);
+    w.fill(0);
     spoil(w);
     expect(() => w.check()).toThrow(message);
     w.mm.tlbFlushPending++;

@@ -25,13 +25,14 @@ import {
   MAP_SHARED,
   PROT_READ,
 } from '../../../../uapi/mman.js';
-import { BASE, PAGE, RW, TestFile, VmaWorld } from '../vma-world.js';
+import { BASE, PAGE, RW, TestMachine } from '../../test-machine.js';
+import { TestFile } from '../test-file.js';
 
-const advise = (world: VmaWorld, at: number, npages: number, advice: number) =>
+const advise = (world: TestMachine, at: number, npages: number, advice: number) =>
   world.run(doMadvise(world.mm, BASE + at * PAGE, npages * PAGE, advice));
 
 test('arguments are checked in the order of Linux', () => {
-  const world = new VmaWorld();
+  const world = new TestMachine();
   expect(world.run(doMadvise(world.mm, BASE + 1, 0, 7))).toBe(-EINVAL);
   expect(world.run(doMadvise(world.mm, BASE + 1, 0, MADV_DONTNEED))).toBe(-EINVAL);
   expect(world.run(doMadvise(world.mm, BASE, 2 ** 64 - 1, MADV_DONTNEED))).toBe(-EINVAL);
@@ -40,29 +41,29 @@ test('arguments are checked in the order of Linux', () => {
 });
 
 test('DONTNEED drops pages, skips gaps and says so', () => {
-  const world = new VmaWorld();
+  const world = new TestMachine();
   world.anon(0, 2);
   world.anon(4, 2);
-  world.touch(0, 2);
-  world.touch(4, 2);
+  world.fill(0, 2);
+  world.fill(4, 2);
   world.takeEvents();
   expect(advise(world, 1, 4, MADV_DONTNEED)).toBe(-ENOMEM);
   expect(world.takeEvents()).toEqual(['CLEAR 1-2', 'CLEAR 4-5']);
-  expect([0, 1, 4, 5].map((at) => world.peek(at))).toEqual([1, 0, 0, 6]);
+  expect([0, 1, 4, 5].map((at) => world.load(at))).toEqual([1, 0, 0, 6]);
   world.check();
 });
 
 test('DONTNEED tells subscribers even where nothing was touched', () => {
-  const world = new VmaWorld();
+  const world = new TestMachine();
   world.anon(0, 4);
   expect(advise(world, 0, 4, MADV_DONTNEED)).toBe(0);
   expect(world.takeEvents()).toEqual(['CLEAR 0-4']);
 });
 
 test('DONTNEED splits a huge page that it covers in part', () => {
-  const world = new VmaWorld({ thpEnabled: 'always' });
+  const world = new TestMachine({ thpEnabled: 'always' });
   world.anon(0, 512);
-  world.touch(0);
+  world.fill(0);
   world.takeEvents();
   advise(world, 100, 2, MADV_DONTNEED);
   expect(world.takeEvents()).toEqual(['CLEAR 100-102', 'CLEAR 0-512']);
@@ -72,33 +73,33 @@ test('DONTNEED splits a huge page that it covers in part', () => {
 });
 
 test('FREE keeps the data, as nothing needs the memory, and cleans the pages', () => {
-  const world = new VmaWorld();
+  const world = new TestMachine();
   world.anon(0, 2);
-  world.touch(0, 2);
+  world.fill(0, 2);
   world.takeEvents();
   expect(advise(world, 0, 2, MADV_FREE)).toBe(0);
   expect(world.takeEvents()).toEqual(['CLEAR 0-2']);
-  expect(world.peek(1)).toBe(2);
+  expect(world.load(1)).toBe(2);
   world.check();
 });
 
 test('FREE of a part splits the huge page, FREE of all keeps it', () => {
-  const world = new VmaWorld({ thpEnabled: 'always' });
+  const world = new TestMachine({ thpEnabled: 'always' });
   world.anon(0, 1024);
-  world.touch(0);
-  world.touch(512);
+  world.fill(0);
+  world.fill(512);
   expect(advise(world, 0, 514, MADV_FREE)).toBe(0);
   expect(world.text(0, 1024)).toBe('PMD 0-511 HUGE W\nPTE 512 PRESENT W\nPTE 513-1023 ZERO');
-  expect(world.peek(512)).toBe(1);
+  expect(world.load(512)).toBe(513);
   world.check();
 });
 
 test('FREE and WIPEONFORK are for private anonymous memory, REMOVE is not', () => {
-  const world = new VmaWorld();
+  const world = new TestMachine();
   const file = new TestFile(world.memory, 4);
   world.anon(0, 4);
-  world.anon(8, 4, RW, { file, flags: MAP_SHARED | MAP_FIXED });
-  world.anon(16, 4, RW, { file, flags: MAP_PRIVATE | MAP_FIXED });
+  world.anon(8, 4, { file, flags: MAP_SHARED | MAP_FIXED });
+  world.anon(16, 4, { file, flags: MAP_PRIVATE | MAP_FIXED });
   expect([MADV_FREE, MADV_WIPEONFORK, MADV_REMOVE].map((advice) => advise(world, 0, 4, advice))).toEqual([
     0,
     0,
@@ -109,22 +110,22 @@ test('FREE and WIPEONFORK are for private anonymous memory, REMOVE is not', () =
 });
 
 test('hugetlb memory takes DONTNEED of whole pages only', () => {
-  const world = new VmaWorld();
-  world.anon(0, 1024, RW, { flags: MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_HUGETLB });
-  world.touch(0);
-  world.touch(512);
+  const world = new TestMachine();
+  world.anon(0, 1024, { flags: MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_HUGETLB });
+  world.fill(0);
+  world.fill(512);
   expect(advise(world, 1, 512, MADV_DONTNEED)).toBe(-EINVAL);
   expect(advise(world, 0, 700, MADV_DONTNEED)).toBe(0);
-  expect([world.peek(0), world.peek(512)]).toEqual([0, 1]);
+  expect([world.load(0), world.load(512)]).toEqual([0, 513]);
   expect(advise(world, 512, 5, MADV_DONTNEED)).toBe(0);
-  expect(world.peek(512)).toBe(1);
+  expect(world.load(512)).toBe(513);
   expect([MADV_FREE, MADV_COLD].map((advice) => advise(world, 0, 512, advice))).toEqual([-EINVAL, -EINVAL]);
   expect(advise(world, 0, 1, MADV_DONTFORK)).toBe(-EINVAL);
   world.check();
 });
 
 test('flags split vmas and merge them again', () => {
-  const world = new VmaWorld();
+  const world = new TestMachine();
   world.anon(0, 8);
   advise(world, 2, 2, MADV_HUGEPAGE);
   expect(world.vmas()).toEqual(['0-2 rw p0', '2-4 rw p2', '4-8 rw p4']);
@@ -139,7 +140,7 @@ test('flags split vmas and merge them again', () => {
 });
 
 test('POPULATE faults pages in as a load or a store would', () => {
-  const world = new VmaWorld();
+  const world = new TestMachine();
   world.anon(0, 4);
   expect(advise(world, 0, 2, MADV_POPULATE_READ)).toBe(0);
   expect(advise(world, 2, 2, MADV_POPULATE_WRITE)).toBe(0);
@@ -147,9 +148,9 @@ test('POPULATE faults pages in as a load or a store would', () => {
 });
 
 test('POPULATE stops at the first page that it may not touch', () => {
-  const world = new VmaWorld();
+  const world = new TestMachine();
   world.anon(0, 2);
-  world.anon(2, 2, 1);
+  world.anon(2, 2, { prot: PROT_READ });
   expect(advise(world, 0, 4, MADV_POPULATE_WRITE)).toBe(-EINVAL);
   expect(world.text(0, 4)).toBe('PTE 0-1 PRESENT W\nPTE 2-3 NONE');
   expect(advise(world, 3, 4, MADV_POPULATE_READ)).toBe(-ENOMEM);
@@ -157,10 +158,10 @@ test('POPULATE stops at the first page that it may not touch', () => {
 });
 
 test('WILLNEED reads swapped pages ahead, FREE and DONTNEED give their slots back', () => {
-  const world = new VmaWorld();
+  const world = new TestMachine();
   const { swap } = world.memory;
   world.anon(0, 6);
-  world.touch(0, 6);
+  world.fill(0, 6);
   expect(advise(world, 0, 6, MADV_PAGEOUT)).toBe(0);
   expect(world.text(0, 6)).toBe('PTE 0-5 SWAP');
   expect(advise(world, 0, 4, MADV_WILLNEED)).toBe(0);
@@ -169,14 +170,14 @@ test('WILLNEED reads swapped pages ahead, FREE and DONTNEED give their slots bac
   advise(world, 5, 1, MADV_DONTNEED);
   expect(world.text(0, 6)).toBe('PTE 0 SWAP\nPTE 1-2 NONE\nPTE 3-4 SWAP\nPTE 5 NONE');
   expect([swap.used, world.mm.rss.swap]).toEqual([3, 3]);
-  expect([0, 1, 3, 4].map((at) => world.peek(at))).toEqual([1, 0, 4, 5]);
+  expect([0, 1, 3, 4].map((at) => world.load(at))).toEqual([1, 0, 4, 5]);
   world.check();
 });
 
 test('COLD splits a huge page that it covers in part', () => {
-  const world = new VmaWorld({ thpEnabled: 'always' });
+  const world = new TestMachine({ thpEnabled: 'always' });
   world.anon(0, 512);
-  world.touch(0);
+  world.fill(0);
   expect(advise(world, 0, 512, MADV_COLD)).toBe(0);
   expect(world.text(0, 512)).toBe('PMD 0-511 HUGE W');
   expect(advise(world, 0, 7, MADV_COLD)).toBe(0);
@@ -188,10 +189,10 @@ test.each([
   ['COLD', MADV_COLD],
   ['FREE', MADV_FREE],
 ])('%s takes a large folio that small entries map as one', (_name, advice) => {
-  const world = new VmaWorld({ thpEnabled: 'always' });
+  const world = new TestMachine({ thpEnabled: 'always' });
   const { frames } = world.memory;
   world.anon(0, 512);
-  world.touch(0);
+  world.fill(0);
   for (const prot of [PROT_READ, RW])
     expect(world.run(doMprotectPkey(world.mm, BASE + 100 * PAGE, PAGE, prot))).toBe(0);
   expect(world.text(0, 512)).toBe('PTE 0-511 PRESENT W');

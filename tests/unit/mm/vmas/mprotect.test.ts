@@ -4,16 +4,17 @@ import { pteIndex } from '../../../../driver/mm/tables/page-table.js';
 import { dupMmap, mmCreate } from '../../../../driver/mm/vmas/dup-mmap.js';
 import { doMprotectPkey } from '../../../../driver/mm/vmas/mprotect.js';
 import { EACCES, EINVAL, ENOMEM } from '../../../../uapi/errno.js';
-import { MAP_FIXED, MAP_SHARED, PROT_GROWSDOWN, PROT_GROWSUP } from '../../../../uapi/mman.js';
-import { BASE, PAGE, RW, TestFile, VmaWorld } from '../vma-world.js';
+import { MAP_FIXED, MAP_SHARED, PROT_GROWSDOWN, PROT_GROWSUP, PROT_READ } from '../../../../uapi/mman.js';
+import { BASE, PAGE, RW, TestMachine } from '../../test-machine.js';
+import { TestFile } from '../test-file.js';
 
-const protect = (world: VmaWorld, at: number, npages: number, prot: number) =>
+const protect = (world: TestMachine, at: number, npages: number, prot: number) =>
   world.run(doMprotectPkey(world.mm, BASE + at * PAGE, npages * PAGE, prot));
 
 test('part of a vma becomes a vma of its own, and one again when the rights come back', () => {
-  const world = new VmaWorld();
+  const world = new TestMachine();
   world.anon(0, 8);
-  world.touch(0, 8);
+  world.fill(0, 8);
   world.takeEvents();
   expect(protect(world, 2, 3, 1)).toBe(0);
   expect(world.vmas()).toEqual(['0-2 rw p0', '2-5 r p2', '5-8 rw p5']);
@@ -26,59 +27,59 @@ test('part of a vma becomes a vma of its own, and one again when the rights come
 });
 
 test('the same rights change nothing and tell nobody', () => {
-  const world = new VmaWorld();
+  const world = new TestMachine();
   world.anon(0, 4);
-  world.touch(0);
+  world.fill(0);
   world.takeEvents();
   expect(protect(world, 0, 4, RW)).toBe(0);
   expect(world.takeEvents()).toEqual([]);
 });
 
 test('the event begins at the first GiB that has a table', () => {
-  const world = new VmaWorld();
+  const world = new TestMachine();
   const gib = 262144;
   world.anon(0, 3 * gib);
-  world.touch(gib + 7);
+  world.fill(gib + 7);
   world.takeEvents();
   protect(world, 1, 3 * gib - 1, 1);
   expect(world.takeEvents()).toEqual([`PROTECTION_VMA ${gib}-${3 * gib}`]);
 });
 
 test('memory that was never touched is protected without an event', () => {
-  const world = new VmaWorld();
+  const world = new TestMachine();
   world.anon(0, 8);
   protect(world, 0, 4, 1);
   expect(world.takeEvents()).toEqual([]);
 });
 
 test('PROT_NONE keeps the pages out of reach', () => {
-  const world = new VmaWorld();
+  const world = new TestMachine();
   world.anon(0, 2);
-  world.touch(0);
+  world.fill(0);
   protect(world, 0, 2, 0);
   expect(world.text(0, 2)).toBe('PTE 0 PROTNONE\nPTE 1 NONE');
-  expect(world.peek(0)).toBe('accerr');
+  expect(world.load(0)).toBe('accerr');
   protect(world, 0, 2, 1);
   expect(world.text(0, 1)).toBe('PTE 0 PRESENT R');
-  expect(world.peek(0)).toBe(1);
+  expect(world.load(0)).toBe(1);
 });
 
 test('a page that is shared with a child does not become writable at once', () => {
-  const world = new VmaWorld();
+  const world = new TestMachine();
   world.anon(0, 2);
-  world.touch(0, 2);
+  world.fill(0, 2);
   world.run(dupMmap(mmCreate(world.memory), world.mm));
-  world.touch(1);
+  world.fill(1);
   protect(world, 0, 2, 1);
   protect(world, 0, 2, RW);
   expect(world.text(0, 2)).toBe('PTE 0 PRESENT R\nPTE 1 PRESENT W');
 });
 
 test('shared file pages are as writable as their vma', () => {
-  const world = new VmaWorld();
+  const world = new TestMachine();
   const file = new TestFile(world.memory, 4);
-  world.anon(0, 4, RW, { file, flags: MAP_SHARED | MAP_FIXED });
-  world.touch(0, 1);
+  world.anon(0, 4, { file, flags: MAP_SHARED | MAP_FIXED });
+  world.fill(0, 1);
   protect(world, 0, 4, 1);
   expect(world.text(0, 1)).toBe('PTE 0 PRESENT R');
   protect(world, 0, 4, RW);
@@ -86,9 +87,9 @@ test('shared file pages are as writable as their vma', () => {
 });
 
 test('entries that are not present lose the right to write on any change', () => {
-  const world = new VmaWorld();
+  const world = new TestMachine();
   world.anon(0, 4);
-  world.touch(0, 4);
+  world.fill(0, 4);
   const table = world.mm.pageTable.pteTable(BASE / PAGE)!;
   const first = pteIndex(BASE / PAGE);
   const kinds = [Kind.migration, Kind.devicePrivate, Kind.deviceExclusive];
@@ -98,7 +99,7 @@ test('entries that are not present lose the right to write on any change', () =>
 });
 
 test('a gap stops it with what lies before done', () => {
-  const world = new VmaWorld();
+  const world = new TestMachine();
   world.anon(0, 2);
   world.anon(3, 2);
   expect(protect(world, 0, 5, 1)).toBe(-ENOMEM);
@@ -108,7 +109,7 @@ test('a gap stops it with what lies before done', () => {
 });
 
 test('arguments are checked in the order of Linux', () => {
-  const world = new VmaWorld();
+  const world = new TestMachine();
   world.anon(0, 2);
   expect(protect(world, 0, 0, 1)).toBe(0);
   expect(world.run(doMprotectPkey(world.mm, BASE + 1, 0, 1))).toBe(-EINVAL);
@@ -119,28 +120,28 @@ test('arguments are checked in the order of Linux', () => {
 });
 
 test('a file opened for reading is not written through a shared mapping', () => {
-  const world = new VmaWorld();
+  const world = new TestMachine();
   const file = new TestFile(world.memory, 4);
   const readOnly = { file, flags: MAP_SHARED | MAP_FIXED, mode: { read: true, write: false } };
-  expect(world.anon(0, 2, RW, readOnly)).toBe(-EACCES);
-  expect(world.anon(0, 2, 1, readOnly)).toBe(BASE);
+  expect(world.map(0, 2, readOnly)).toBe(-EACCES);
+  expect(world.map(0, 2, { prot: PROT_READ, ...readOnly })).toBe(BASE);
   expect(protect(world, 0, 2, RW)).toBe(-EACCES);
 });
 
 test('read-only memory that was once writable stays apart from memory that never was', () => {
-  const world = new VmaWorld();
+  const world = new TestMachine();
   world.anon(0, 2);
-  world.touch(0, 2);
-  world.anon(2, 2, 1);
+  world.fill(0, 2);
+  world.anon(2, 2, { prot: PROT_READ });
   protect(world, 0, 2, 1);
   expect(world.vmas()).toEqual(['0-2 r p0', '2-4 r p2']);
 });
 
 test('a huge page is changed as a whole, or split where only a part is', () => {
-  const world = new VmaWorld({ thpEnabled: 'always' });
+  const world = new TestMachine({ thpEnabled: 'always' });
   world.anon(0, 1024);
-  world.touch(0);
-  world.touch(512);
+  world.fill(0);
+  world.fill(512);
   expect(world.text(0, 1024)).toBe('PMD 0-1023 HUGE W');
   world.takeEvents();
   protect(world, 0, 520, 1);

@@ -4,24 +4,15 @@ import { DmirrorDevices, type DmirrorDevicesOptions, type DmirrorFile } from '..
 import { migrationPath } from '../../../driver/hmm/index.js';
 import { MachineKernel } from '../../../driver/inject/machine-kernel.js';
 import { cpuLoad, cpuStore } from '../../../driver/mm/faults/access.js';
-import { PAGE_SIZE } from '../../../driver/mm/frames/frames.js';
-import { checkInvariants } from '../../../driver/mm/invariants.js';
-import { Memory } from '../../../driver/mm/memory.js';
 import { type ProfileName, profileByName } from '../../../driver/mm/profile.js';
-import { pageTableText } from '../../../driver/mm/tables/page-table-text.js';
-import { dupMmap, mmCreate } from '../../../driver/mm/vmas/dup-mmap.js';
 import type { Mm } from '../../../driver/mm/vmas/mm.js';
-import { type MmapRequest, vmMmapPgoff } from '../../../driver/mm/vmas/mmap.js';
 import { operandText } from '../../../driver/trace/trace-text.js';
 import { type CommandName, commandNumber, dialectByName } from '../../../uapi/dialect.js';
 import { decodeResult, encodeHmmDmirrorCmd } from '../../../uapi/hmm-dmirror.js';
-import { MAP_ANONYMOUS, MAP_FIXED, MAP_PRIVATE, PROT_READ, PROT_WRITE } from '../../../uapi/mman.js';
 import type { PathName } from '../../../uapi/path-name.js';
-import { runTask, testKernel } from '../helpers.js';
+import { testKernel } from '../helpers.js';
+import { BASE, PAGE, TestMachine } from '../test-machine.js';
 
-/** Where the tests map things: 2 MiB aligned. */
-export const BASE = 0x10_0000_0000;
-export const RW = PROT_READ | PROT_WRITE;
 /** Pages of a chunk here, so that the end of one is near. */
 export const CHUNK = 512;
 /** The record and the data buffer, outside of what is tested. */
@@ -42,11 +33,9 @@ export interface Answer {
   bytes: number[];
 }
 
-/** One machine below the system calls: four devices with small chunks, and one process to begin with. */
-export class DeviceWorld {
-  readonly memory: Memory;
+/** A machine with four devices of small chunks. */
+export class DeviceMachine extends TestMachine {
   readonly devices: DmirrorDevices;
-  readonly mm: Mm;
   private readonly dialect = dialectByName('dmirror')!;
 
   /** With a seed the schedule is random. */
@@ -60,12 +49,12 @@ export class DeviceWorld {
     } = {},
   ) {
     const { seed } = options;
-    const kernel = seed === undefined ? testKernel() : new MachineKernel(new SeededRandom(seed), seed, 2_000_000);
-    this.memory = new Memory(kernel, {
+    super({
+      kernel: seed === undefined ? testKernel() : new MachineKernel(new SeededRandom(seed), seed, 2_000_000),
+      listens: false,
       ramBytes: options.ramBytes ?? 32 << 20,
-      coherentBytes: 2 * CHUNK * PAGE_SIZE,
+      coherentBytes: 2 * CHUNK * PAGE,
       privateFrames: 4 * CHUNK,
-      swapBytes: 1 << 20,
       hugePages: 0,
       thpEnabled: options.thpEnabled ?? 'never',
       profile: profileByName(options.profile ?? '6.12')!,
@@ -75,65 +64,14 @@ export class DeviceWorld {
       ...options,
       path: migrationPath(options.path ?? 'classic'),
     });
-    this.mm = this.newMm();
   }
 
   /** An empty address space but for the buffers. */
-  newMm(): Mm {
-    const mm = mmCreate(this.memory);
+  override newMm(): Mm {
+    const mm = super.newMm();
     this.anon(0, SLOTS, { mm, addr: RECORD });
     this.anon(0, BUFFER_PAGES, { mm, addr: BUFFER });
     return mm;
-  }
-
-  run<T>(coroutine: Coroutine<T>): T {
-    return runTask(this.memory.kernel, coroutine);
-  }
-
-  fork(parent = this.mm): Mm {
-    const child = mmCreate(this.memory);
-    const ret = this.run(dupMmap(child, parent));
-    if (ret !== 0) throw new Error(`fork answers ${ret}`);
-    return child;
-  }
-
-  /** Private anonymous memory at BASE + `at` pages. */
-  anon(
-    at: number,
-    npages: number,
-    { mm = this.mm, prot = RW, ...rest }: Partial<MmapRequest> & { mm?: Mm } = {},
-  ): void {
-    const flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
-    const request = {
-      addr: BASE + at * PAGE_SIZE,
-      len: npages * PAGE_SIZE,
-      prot,
-      flags,
-      file: null,
-      pgoff: 0,
-      ...rest,
-    };
-    const ret = this.run(vmMmapPgoff(mm, request));
-    if (ret < 0) throw new Error(`mmap answers ${ret}`);
-  }
-
-  /** Page `at + i` begins with the word `value + i`. */
-  store(at: number, npages: number, value: number, mm = this.mm): void {
-    for (let i = 0; i < npages; i++) {
-      const word = new Uint8Array(Uint32Array.of(value + i).buffer);
-      const { fault } = this.run(cpuStore(mm, BASE + (at + i) * PAGE_SIZE, word));
-      if (fault !== 'none') throw new Error(`store: ${fault}`);
-    }
-  }
-
-  load(at: number, npages: number, mm = this.mm): (number | string)[] {
-    const result: (number | string)[] = [];
-    for (let i = 0; i < npages; i++) {
-      const out = new Uint8Array(4);
-      const { fault } = this.run(cpuLoad(mm, BASE + (at + i) * PAGE_SIZE, out));
-      result.push(fault === 'none' ? new Uint32Array(out.buffer)[0]! : fault);
-    }
-    return result;
   }
 
   open(minor: number, mm = this.mm): DmirrorFile {
@@ -163,15 +101,15 @@ export class DeviceWorld {
     call: { at: number; npages: number; mm?: Mm; ptr?: number; value?: number; slot?: number },
   ): Coroutine<Answer> {
     const { at, npages, mm = file.mm, value = 0, slot = 0 } = call;
-    const buffer = BUFFER + slot * (BUFFER_PAGES / SLOTS) * PAGE_SIZE;
-    const arg = RECORD + slot * PAGE_SIZE;
+    const buffer = BUFFER + slot * (BUFFER_PAGES / SLOTS) * PAGE;
+    const arg = RECORD + slot * PAGE;
     const ptr = call.ptr ?? buffer;
     const cmd = commandNumber(this.dialect, name)!;
-    const data = new Uint8Array(npages * PAGE_SIZE).fill(name === 'WRITE' ? 0 : CLEAN);
+    const data = new Uint8Array(npages * PAGE).fill(name === 'WRITE' ? 0 : CLEAN);
     const words = new Uint32Array(data.buffer);
     if (name === 'WRITE') for (let i = 0; i < npages; i++) words[i * 1024] = value + i;
     yield* cpuStore(mm, buffer, data);
-    yield* cpuStore(mm, arg, encodeHmmDmirrorCmd({ addr: BASE + at * PAGE_SIZE, ptr, npages }));
+    yield* cpuStore(mm, arg, encodeHmmDmirrorCmd({ addr: BASE + at * PAGE, ptr, npages }));
     const ret = yield* this.devices.ioctl(file, { callerMm: mm, cmd, arg, dialect: this.dialect });
     const record = new Uint8Array(40);
     yield* cpuLoad(mm, arg, record);
@@ -183,10 +121,6 @@ export class DeviceWorld {
   /** A raw ioctl: the record at `arg` is what the caller put there. */
   ioctl(file: DmirrorFile, cmd: number, arg: number): number {
     return this.run(this.devices.ioctl(file, { callerMm: file.mm, cmd, arg, dialect: this.dialect }));
-  }
-
-  text(at: number, npages: number, mm = this.mm): string {
-    return pageTableText(mm, BASE + at * PAGE_SIZE, BASE + (at + npages) * PAGE_SIZE);
   }
 
   /** Events of `kind` while `work` runs, as text. */
@@ -209,14 +143,14 @@ export class DeviceWorld {
     return lines;
   }
 
-  check(): void {
-    checkInvariants(this.memory);
+  override check(): void {
+    super.check();
     this.devices.checkInvariants();
   }
 }
 
 function pages(addr: number): number {
-  return (addr - BASE) / PAGE_SIZE;
+  return (addr - BASE) / PAGE;
 }
 
 function pagesOf({ start, end }: { start: number; end: number }): string {

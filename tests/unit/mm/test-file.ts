@@ -1,0 +1,23 @@
+import type { Coroutine } from '../../../driver/core/effect.js';
+import { newShmemMapping } from '../../../driver/mm/files/shmem.js';
+import { PAGE_SIZE } from '../../../driver/mm/frames/frames.js';
+import type { Memory } from '../../../driver/mm/memory.js';
+import type { MappedFile } from '../../../driver/mm/vmas/vma.js';
+
+/** A tmpfs file with a count of its references, the opener's one included. */
+export class TestFile implements MappedFile {
+  readonly mapping;
+  references = 1;
+
+  constructor(memory: Memory, npages: number) {
+    this.mapping = newShmemMapping(memory, npages * PAGE_SIZE);
+  }
+
+  get(): void {
+    this.references++;
+  }
+
+  *put(): Coroutine<void> {
+    this.references--;
+  }
+}
