@@ -8,7 +8,7 @@ import { PAGE_SIZE } from '../../uapi/mman.js';
 import { type Actor, BUFFER_ADDR, hexWord, regionAddr, type World } from './world.js';
 
 const NO_DESCRIPTOR = `${-EBADF} 0 0`;
-const WITH_DATA: readonly string[] = ['READ', 'MIGRATE_TO_DEV', 'EXCLUSIVE'];
+const WITH_DATA: readonly string[] = ['READ', 'MIGRATE_TO_DEV', 'MIGRATE_ON_FAULT_TO_DEV', 'EXCLUSIVE'];
 
 const GUP_COMMANDS: readonly number[] = [
   0,
