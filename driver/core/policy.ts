@@ -27,6 +27,11 @@ export interface SchedulerPolicy {
    * some, -1 says none yet. Without this method time passes for sleepers only when nobody can run, the earliest first.
    */
   due?(events: readonly DueEvent[], runnable: readonly Task[]): number;
+  /**
+   * Steps may take any time, so every sleep and timer may end before any step: `due` is asked about all of them, and who sleeps
+   * counts as somebody who could run.
+   */
+  readonly isTimeFree?: boolean;
 }
 
 /** Every task gets its turn, in order of becoming runnable. */
