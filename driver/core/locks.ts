@@ -52,7 +52,7 @@ export class Mutex {
 
   unlock(): void {
     this.kernel.observer?.touch(Shared.lock, this.objectId, Access.write, 1);
-    assert(this.owner === this.kernel.current, `${this.name} is unlocked by a task that does not own it`);
+    assert(this.owner === this.kernel.current, '% is unlocked by a task that does not own it', this.name);
     this.owner = null;
     this.kernel.lockReleased(this.cls, this.name);
     this.queue.wakeOne();
@@ -115,11 +115,14 @@ export class RwSem {
 
   readUnlock(): void {
     this.kernel.observer?.touch(Shared.lock, this.objectId, Access.read, 1);
-    const at = this.readers.lastIndexOf(this.kernel.current);
-    assert(at >= 0, `${this.name} is let go by a task that does not read`);
-    this.readers.splice(at, 1);
-    this.kernel.lockReleased(this.cls, this.name);
-    if (this.readers.length === 0) this.wake();
+    const { readers, kernel } = this;
+    const at = readers.lastIndexOf(kernel.current);
+    assert(at >= 0, '% is let go by a task that does not read', this.name);
+    // The only reader is the usual case, and for it no array is made.
+    if (at === readers.length - 1) readers.pop();
+    else readers.splice(at, 1);
+    kernel.lockReleased(this.cls, this.name);
+    if (readers.length === 0) this.wake();
   }
 
   *writeLock({ nested = false } = {}): Coroutine<void> {
@@ -144,7 +147,7 @@ export class RwSem {
 
   writeUnlock(): void {
     this.kernel.observer?.touch(Shared.lock, this.objectId, Access.write, 1);
-    assert(this.writer === this.kernel.current, `${this.name} is not held for write by the running task`);
+    assert(this.writer === this.kernel.current, '% is not held for write by the running task', this.name);
     this.writer = null;
     this.kernel.lockReleased(this.cls, this.name);
     this.wake();
