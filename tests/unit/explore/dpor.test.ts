@@ -4,7 +4,7 @@ import { type ExploreOptions, exploreSubject } from '../../../driver/explore/exp
 import { runs } from '../../counts.js';
 import { type SmallProgram, SmallSubject, smallProgram } from './small-program.js';
 
-const BUDGET = 200_000;
+const BUDGET = 20_000;
 
 const explored = (program: SmallProgram, options: ExploreOptions) =>
   exploreSubject((director) => new SmallSubject(program, director), { budget: BUDGET, ...options });
@@ -18,7 +18,7 @@ const seenBy = (program: SmallProgram, options: ExploreOptions) => {
 describe('dpor', () => {
   it.each([
     [2, 3, runs(150, 1000)],
-    [3, 2, runs(100, 500)],
+    [3, 2, runs(40, 500)],
   ])('comes to what every schedule together comes to, %i tasks of up to %i ops', (tasks, ops, parameters) => {
     let compared = 0;
     fc.assert(
