@@ -27,6 +27,10 @@ export interface SchedulerPolicy {
    * some, -1 says none yet. Without this method time passes for sleepers only when nobody can run, the earliest first.
    */
   due?(events: readonly DueEvent[], runnable: readonly Task[]): number;
+  /**
+   * Steps may take any time, so every sleep and timer may end before any step: `due` is asked about all of them.
+   */
+  readonly isTimeFree?: boolean;
 }
 
 /** Every task gets its turn, in order of becoming runnable. */

@@ -53,6 +53,10 @@ export class Scheduler {
   contended = false;
   /** Some other task could run now. Points that are passed at every page or lock look at this: they come too often for the other reason. */
   isShared = false;
+  /** `wantsFine`, inside a run: for points that only an explorer of every schedule needs. */
+  isFine = false;
+  /** Stop at every point, also before each operation that another CPU may see, whoever else can run: so steps are the same in every schedule. */
+  wantsFine = false;
   /** Whoever calls `run` in slices must get control back, even with one task. */
   isPreemptive = false;
   /** Asked every few steps, by whoever may give a run so much time and no more. */
@@ -68,7 +72,7 @@ export class Scheduler {
   private nextObjectId = 1;
 
   constructor(
-    readonly policy: SchedulerPolicy,
+    public policy: SchedulerPolicy,
     public stepLimit: number,
   ) {}
 
@@ -100,6 +104,7 @@ export class Scheduler {
     task.state = 'runnable';
     this.runnable.push(task);
     this.isShared = true;
+    this.isFine = this.wantsFine;
     this.contended = true;
   }
 
@@ -123,7 +128,7 @@ export class Scheduler {
         if (this.steps >= lastStep) break;
       }
       if (this.steps >= lastStep || this.isCut(firstStep)) return this.ended('step-limit', firstStep);
-      if (this.policy.due !== undefined) this.endWhatIsDue();
+      if (this.policy.due !== undefined && this.hasFutureEvents) this.endWhatIsDue();
       const task = this.takeNext();
       if (task === null) return this.ended('ended', firstStep);
       this.step(task);
@@ -180,6 +185,7 @@ export class Scheduler {
     this.timers.length = 0;
     this.blocked.clear();
     this.isShared = false;
+    this.isFine = false;
     this.contended = false;
     this.current = null;
     this.steps = 0;
@@ -211,6 +217,10 @@ export class Scheduler {
     return this.runnable.length > 0 || this.sleeping.length > 0 || (this.timers.length > 0 && this.blocked.size > 0);
   }
 
+  private get hasFutureEvents(): boolean {
+    return this.sleeping.length > 0 || this.timers.length > 0;
+  }
+
   private takeNext(): Task | null {
     const { runnable } = this;
     const index = this.policy.pick(runnable);
@@ -225,7 +235,8 @@ export class Scheduler {
   private step(task: Task): void {
     this.steps++;
     this.clock.nowTicks += TICKS_PER_STEP;
-    this.isShared = this.runnable.length > 0;
+    this.isFine = this.wantsFine;
+    this.isShared = this.wantsFine || this.runnable.length > 0;
     this.contended = this.isPreemptive || this.isShared;
     task.steps++;
     this.current = task;
@@ -274,6 +285,7 @@ export class Scheduler {
   private advanceToTimer(): boolean {
     const { sleeping, timers, clock } = this;
     if (this.busyCount === 0) return false;
+    if (this.policy.isTimeFree === true) return this.endWhatIsDue();
     let tick = Number.POSITIVE_INFINITY;
     for (const { wakeAtTick } of sleeping) tick = Math.min(tick, wakeAtTick);
     for (const { atTick } of timers) tick = Math.min(tick, atTick);
@@ -297,19 +309,24 @@ export class Scheduler {
     ];
   }
 
-  /** Lets the policy end sleeps and timers whose time has come, though others can run. */
-  private endWhatIsDue(): void {
-    for (;;) {
-      const events = this.dueBy(this.clock.nowTicks);
+  /** Lets the policy end sleeps and timers whose time has come, though others can run. Answers whether it ended one. */
+  private endWhatIsDue(): boolean {
+    for (let hasEnded = false; ; hasEnded = true) {
+      const isFree = this.policy.isTimeFree === true;
+      const events = this.dueBy(isFree ? Number.POSITIVE_INFINITY : this.clock.nowTicks);
       const event = events.length === 0 ? undefined : events[this.policy.due!(events, this.runnable)];
-      if (event === undefined) return;
+      if (event === undefined) return hasEnded;
       this.bringAbout(event);
     }
   }
 
   private bringAbout(event: DueEvent): void {
-    if ('fire' in event) this.fireTimer(event);
-    else this.endSleep(event);
+    if ('fire' in event) {
+      this.fireTimer(event);
+      return;
+    }
+    if (this.policy.isTimeFree === true) this.clock.nowTicks = Math.max(this.clock.nowTicks, event.wakeAtTick);
+    this.endSleep(event);
   }
 
   private endSleep(task: Task): void {

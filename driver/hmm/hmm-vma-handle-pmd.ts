@@ -82,7 +82,7 @@ function pmdStop(part: VmaWalk, leaf: Leaf, unit: PmdRange): Stop | null {
   const need = leaf.isOwn ? 0 : hmmRangeNeedFault(part.walk, unit, leaf.cpuFlags);
   if (need === 0) return null;
   if (leaf.kind === Kind.migration) return { type: 'wait', vpn: unit.vpn, resumeVpn: unit.vpn };
-  return leaf.isMapped || leaf.kind === Kind.devicePrivate ? faultPart(part, need, unit) : fail(-EFAULT);
+  return leaf.isMapped || leaf.kind === Kind.devicePrivate ? faultPart(part, need, unit) : fail(-EFAULT, unit.vpn);
 }
 
 /**

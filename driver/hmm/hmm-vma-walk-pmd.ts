@@ -147,12 +147,12 @@ function pteStop({ walk, vma }: VmaWalk, table: Table, { vpn, end }: PmdRange): 
   const lo = table.lo(i);
   const need = hmmPteNeedFault(walk, walk.range.flags[vpn - walk.firstVpn]!, pteToHmmPfnFlags(lo, false));
   // Nothing but a page can make it better.
-  if (need === 0) return fail(-EFAULT);
+  if (need === 0) return fail(-EFAULT, vpn);
   switch (lo & KIND_MASK) {
     case Kind.migration:
       return { type: 'wait', vpn, resumeVpn: vpn };
     case Kind.hwpoison:
-      return fail(-EFAULT);
+      return fail(-EFAULT, vpn);
     default:
       return { type: 'fault', vma, need, vpn, end, resumeVpn: vpn };
   }

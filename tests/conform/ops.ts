@@ -2,24 +2,25 @@
 
 import { O_RDWR } from '../../uapi/fcntl.js';
 import * as mman from '../../uapi/mman.js';
-import type { CallResult } from '../../uapi/system-call.js';
 import { dmOp, gupOp, pinOp, rawOp, unpinOp } from './device-ops.js';
-import { type Actor, hexWord, regionAddr, type World } from './world.js';
+import { hexWord, regionAddr } from './places.js';
+import { call, type Script, type Seat } from './script.js';
+import type { Actor } from './world.js';
 
 const { PAGE_SIZE } = mman;
 const WORD_BYTES = 4;
 
-/** Runs an op; `words` is the op line split at its blanks, the name first. */
-export type Op = (world: World, words: readonly string[]) => string;
+/** The script of an op; `words` is the op line split at its blanks, the name first. */
+export type Op = (seat: Seat, words: readonly string[]) => Script<string>;
 
 export const ops: Readonly<Record<string, Op>> = {
   open: openOp,
   close: closeOp,
-  map: mapOp,
-  unmap: (world, [, p, r, off, n]) => `${range(world, 'munmap', { p, r, off, n }).ret}`,
-  protect: (world, [, p, r, off, n, prot]) => `${range(world, 'mprotect', { p, r, off, n }, protection(prot!)).ret}`,
-  advise: (world, [, p, r, off, n, advice]) =>
-    `${range(world, 'madvise', { p, r, off, n }, adviceNumber(advice!)).ret}`,
+  map: (seat, words) => mapOp(seat, words, mman.MAP_FIXED_NOREPLACE),
+  mapover: (seat, words) => mapOp(seat, words, mman.MAP_FIXED),
+  unmap: (seat, [, p, r, off, n]) => range(seat, 'munmap', { p, r, off, n }),
+  protect: (seat, [, p, r, off, n, prot]) => range(seat, 'mprotect', { p, r, off, n }, protection(prot!)),
+  advise: (seat, [, p, r, off, n, advice]) => range(seat, 'madvise', { p, r, off, n }, adviceNumber(advice!)),
   remap: remapOp,
   store: storeOp,
   load: loadOp,
@@ -40,35 +41,35 @@ interface RangeWords {
   n: string | undefined;
 }
 
-function range(world: World, name: string, { p, r, off, n }: RangeWords, ...more: number[]): CallResult {
+/** A call on a range of pages; its negative errno, else 0. */
+function* range(seat: Seat, name: string, { p, r, off, n }: RangeWords, ...more: number[]): Script<string> {
   const addr = regionAddr(Number(r), Number(off));
-  return world.call(world.actor(Number(p)), name, addr, Number(n) * PAGE_SIZE, ...more);
+  const { ret } = yield* call(seat, Number(p), name, addr, Number(n) * PAGE_SIZE, ...more);
+  return `${Math.min(ret, 0)}`;
 }
 
-function openOp(world: World, [, p, d]: readonly string[]): string {
-  const actor = world.actor(Number(p));
-  const { ret } = world.call(actor, 'open', `/dev/hmm_dmirror${d}`, O_RDWR, 0);
+function* openOp(seat: Seat, [, p, d]: readonly string[]): Script<string> {
+  const actor = seat.world.actor(Number(p));
+  const { ret } = yield* call(seat, Number(p), 'open', `/dev/hmm_dmirror${d}`, O_RDWR, 0);
   if (ret < 0) return `${ret}`;
   const old = actor.deviceFds[Number(d)]!;
   actor.deviceFds[Number(d)] = ret;
-  if (old >= 0) world.call(actor, 'close', old);
+  if (old >= 0) yield* call(seat, Number(p), 'close', old);
   return '0';
 }
 
-function closeOp(world: World, [, p, d]: readonly string[]): string {
-  const actor = world.actor(Number(p));
-  const { ret } = world.call(actor, 'close', actor.deviceFds[Number(d)]!);
+function* closeOp(seat: Seat, [, p, d]: readonly string[]): Script<string> {
+  const actor = seat.world.actor(Number(p));
+  const fd = actor.deviceFds[Number(d)]!;
   actor.deviceFds[Number(d)] = -1;
-  return `${ret}`;
+  return `${(yield* call(seat, Number(p), 'close', fd)).ret}`;
 }
 
-function mapOp(world: World, [, p, r, off, n, kind, prot, d]: readonly string[]): string {
-  const actor = world.actor(Number(p));
+function mapOp(seat: Seat, [, p, r, off, n, kind, prot, d]: readonly string[], how: number): Script<string> {
+  const actor = seat.world.actor(Number(p));
   const { flags, fd } = mapKind(actor, kind!, { region: Number(r), device: Number(d) });
   const offset = kind === 'filep' || kind === 'files' ? Number(off) * PAGE_SIZE : 0;
-  const fixed = flags | mman.MAP_FIXED_NOREPLACE;
-  const { ret } = range(world, 'mmap', { p, r, off, n }, protection(prot!), fixed, fd, offset);
-  return ret < 0 ? `${ret}` : '0';
+  return range(seat, 'mmap', { p, r, off, n }, protection(prot!), flags | how, fd, offset);
 }
 
 function mapKind(
@@ -105,37 +106,36 @@ function adviceNumber(name: string): number {
   return value;
 }
 
-function remapOp(world: World, [, p, r, off, n, r2, off2, k]: readonly string[]): string {
+function remapOp(seat: Seat, [, p, r, off, n, r2, off2, k]: readonly string[]): Script<string> {
   const flags = mman.MREMAP_MAYMOVE | mman.MREMAP_FIXED | (k === '1' ? mman.MREMAP_DONTUNMAP : 0);
   const target = regionAddr(Number(r2), Number(off2));
-  const { ret } = range(world, 'mremap', { p, r, off, n }, Number(n) * PAGE_SIZE, flags, target);
-  return ret < 0 ? `${ret}` : '0';
+  return range(seat, 'mremap', { p, r, off, n }, Number(n) * PAGE_SIZE, flags, target);
 }
 
-function storeOp(world: World, [, p, r, off, n, v]: readonly string[]): string {
-  const actor = world.actor(Number(p));
+function* storeOp(seat: Seat, [, p, r, off, n, v]: readonly string[]): Script<string> {
   for (let i = 0; i < Number(n); i++) {
     const word = new Uint8Array(Uint32Array.of(Number(v) + i).buffer);
-    const result = world.call(actor, 'store', regionAddr(Number(r), Number(off) + i), word);
+    const result = yield* call(seat, Number(p), 'store', regionAddr(Number(r), Number(off) + i), word);
     if (result.signal) return `${-1000 - result.signal.signo} ${i}`;
   }
   return `0 ${n}`;
 }
 
-function loadOp(world: World, [, p, r, off, n]: readonly string[]): string {
-  const actor = world.actor(Number(p));
+function* loadOp(seat: Seat, [, p, r, off, n]: readonly string[]): Script<string> {
   const words: string[] = [];
   for (let i = 0; i < Number(n); i++) {
-    const { signal, bytes } = world.call(actor, 'load', regionAddr(Number(r), Number(off) + i), WORD_BYTES);
+    const addr = regionAddr(Number(r), Number(off) + i);
+    const { signal, bytes } = yield* call(seat, Number(p), 'load', addr, WORD_BYTES);
     if (signal) return [`${-1000 - signal.signo} ${i}`, ...words].join(' ');
     words.push(hexWord(bytes!, 0));
   }
   return [`0 ${n}`, ...words].join(' ');
 }
 
-function forkOp(world: World, [, p, q]: readonly string[]): string {
+function* forkOp(seat: Seat, [, p, q]: readonly string[]): Script<string> {
+  const { world } = seat;
   const actor = world.actor(Number(p));
-  const { ret } = world.call(actor, 'fork');
+  const { ret } = yield* call(seat, Number(p), 'fork');
   if (ret < 0) return `${ret}`;
   const thread = world.machine.threadByTid(ret);
   if (thread === null) throw new Error(`fork answers ${ret}, which is no thread`);
@@ -143,18 +143,17 @@ function forkOp(world: World, [, p, q]: readonly string[]): string {
   return '0';
 }
 
-function exitOp(world: World, [, p]: readonly string[]): string {
-  world.call(world.actor(Number(p)), 'exit', 0);
-  world.removeActor(Number(p));
+function* exitOp(seat: Seat, [, p]: readonly string[]): Script<string> {
+  yield* call(seat, Number(p), 'exit', 0);
+  seat.world.removeActor(Number(p));
   return '-';
 }
 
-function pagemapOp(world: World, [, p, r, off, n]: readonly string[]): string {
-  const actor = world.actor(Number(p));
-  const { ret: fd } = world.call(actor, 'open', '/proc/self/pagemap', 0, 0);
+function* pagemapOp(seat: Seat, [, p, r, off, n]: readonly string[]): Script<string> {
+  const { ret: fd } = yield* call(seat, Number(p), 'open', '/proc/self/pagemap', 0, 0);
   const offset = (regionAddr(Number(r), Number(off)) / PAGE_SIZE) * 8;
-  const { bytes } = world.call(actor, 'pread', fd, Number(n) * 8, offset);
-  world.call(actor, 'close', fd);
+  const { bytes } = yield* call(seat, Number(p), 'pread', fd, Number(n) * 8, offset);
+  yield* call(seat, Number(p), 'close', fd);
   let digits = '';
   for (let i = 0; i < Number(n); i++) {
     const top = bytes![8 * i + 7]!;

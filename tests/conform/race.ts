@@ -8,8 +8,9 @@ import { decodeHmmDmirrorCmd, encodeHmmDmirrorCmd } from '../../uapi/hmm-dmirror
 import * as mman from '../../uapi/mman.js';
 import type { PathName } from '../../uapi/path-name.js';
 import type { Race } from './concurrent-generate.js';
-import { ops, protection } from './ops.js';
-import { BUFFER_ADDR, hexWord, RECORD_ADDR, regionAddr, World } from './world.js';
+import { protection } from './ops.js';
+import { BUFFER_ADDR, hexWord, RECORD_ADDR, regionAddr } from './places.js';
+import { World } from './world.js';
 
 const { PAGE_SIZE } = mman;
 const RECORD_BYTES = 64;
@@ -59,7 +60,7 @@ export class RaceRunner {
 
   private begin(race: Race, seed: number): { world: World; threads: Thread[]; running: RunningOp[] } {
     const world = this.newLife(seed);
-    for (const line of race.setup) ops[line.slice(0, line.indexOf(' '))]!(world, line.split(' '));
+    for (const line of race.setup) world.run(line.split(' '));
     const threads = race.tasks.map(({ p }) => {
       const actor = world.actor(p);
       return world.machine.threadByTid(world.call(actor, 'thread').ret)!;
@@ -114,7 +115,7 @@ export class RaceRunner {
   private answers(world: World, race: Race, running: readonly RunningOp[]): RaceAnswers {
     const after: string[] = [];
     for (let p = 0; p < race.processes; p++) {
-      for (let page = 0; page < race.pages; page++) after.push(ops.load!(world, ['load', `${p}`, '0', `${page}`, '1']));
+      for (let page = 0; page < race.pages; page++) after.push(world.run(['load', `${p}`, '0', `${page}`, '1']));
     }
     return { ops: running.map((op) => this.answer(world, op)), after };
   }

@@ -7,7 +7,6 @@ import type { TraceEvent } from '../../driver/trace/trace-event.js';
 import { ESRCH } from '../../uapi/errno.js';
 import type { PathName } from '../../uapi/path-name.js';
 import { aroundText } from './around.js';
-import { ops } from './ops.js';
 import { familyOf, type Sequence, type Step } from './recording.js';
 import { World } from './world.js';
 
@@ -111,11 +110,9 @@ export class Replayer {
   /** The answer to an op; an error of the machine's own is one too, with its stack. */
   private answer(world: World, op: string): string {
     const words = op.split(' ');
-    const run = ops[words[0]!];
-    if (run === undefined) return `${FAILED}the recording language has no op ${words[0]}`;
     if (!world.hasActor(Number(words[1]))) return `${-ESRCH}`;
     try {
-      const answer = run(world, words);
+      const answer = world.run(words);
       if (this.options.checkInvariants === true) world.machine.checkInvariants();
       return answer;
     } catch (error) {

@@ -8,7 +8,6 @@ import { count, isFull } from '../counts.js';
 import { comparedPart } from './exceptions.js';
 import { generate } from './generate.js';
 import { fillTlbs } from './greedy-tlb.js';
-import { ops } from './ops.js';
 import { readRecording, type Sequence, type Step } from './recording.js';
 import { World } from './world.js';
 
@@ -38,7 +37,7 @@ class TlbReplayer {
       if (!world.hasActor(Number(words[1]))) continue;
       fillTlbs(memory);
       try {
-        const answer = ops[words[0]!]!(world, words);
+        const answer = world.run(words);
         for (const mm of memory.mms) {
           checkTlb(mm);
           if (mm.tlbFlushPending !== 0) return `${seq} step ${at} ${op}: a flush never came`;

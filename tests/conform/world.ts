@@ -6,15 +6,12 @@ import type { Thread } from '../../driver/sys/processes/thread.js';
 import { O_RDWR, O_TMPFILE } from '../../uapi/fcntl.js';
 import { MAP_ANONYMOUS, MAP_FIXED, MAP_SHARED, PAGE_SIZE, PROT_READ, PROT_WRITE } from '../../uapi/mman.js';
 import type { CallArg, CallResult } from '../../uapi/system-call.js';
+import { ops } from './ops.js';
+import { BUFFER_ADDR, BUFFER_PAGES, RECORD_ADDR, REGION_BASE, REGION_STRIDE } from './places.js';
+import type { Script, Seat } from './script.js';
 
-const REGION_BASE = 0x10_0000_0000;
-const REGION_STRIDE = 0x4000_0000;
 const FILES = 4;
 const FILE_PAGES = 12;
-/** Outside all regions: records of ioctls, then the pages that `ptr` names. */
-export const RECORD_ADDR = 0x60_0000_0000;
-export const BUFFER_ADDR = RECORD_ADDR + 0x20_0000;
-const BUFFER_PAGES = 2048;
 const DEVICES = 4;
 
 /** A process of a recording, with the descriptors that its ops name. */
@@ -28,9 +25,11 @@ export interface Actor {
   gupFd: number;
 }
 
-export class World {
+export class World implements Seat {
+  readonly world = this;
+  readonly recordAddr = RECORD_ADDR;
+  readonly bufferAddr = BUFFER_ADDR;
   private readonly actors = new Map<number, Actor>();
-  private readonly filler = new Uint8Array(BUFFER_PAGES * PAGE_SIZE).fill(0xab);
 
   constructor(readonly machine: Machine) {
     this.begin();
@@ -53,6 +52,10 @@ export class World {
     return actor;
   }
 
+  threadOf(p: number): Thread {
+    return this.actor(p).thread;
+  }
+
   /** Every process that an op can name, by number. */
   get allActors(): ReadonlyMap<number, Actor> {
     return this.actors;
@@ -71,37 +74,25 @@ export class World {
     this.actors.delete(p);
   }
 
+  /** One op line, its words split at the blanks, alone: nothing else runs meanwhile. The answer. */
+  run(words: readonly string[]): string {
+    const op = ops[words[0]!];
+    if (op === undefined) throw new Error(`the recording language has no op ${words[0]}`);
+    return this.finish(op(this, words));
+  }
+
   call(actor: Actor, name: string, ...args: CallArg[]): CallResult {
     return this.machine.call(actor.thread, name, ...args);
   }
 
-  /** An ioctl whose record stands in process memory; answers its result and the record afterwards. */
-  ioctl(
-    actor: Actor,
-    fd: number,
-    { cmd, record, dialect }: { cmd: number; record: Uint8Array; dialect?: string },
-  ): { ret: number; record: Uint8Array } {
-    this.must(actor.thread, 'store', RECORD_ADDR, record);
-    const { ret } = this.call(actor, 'ioctl', fd, cmd, RECORD_ADDR, ...(dialect === undefined ? [] : [dialect]));
-    return { ret, record: this.must(actor.thread, 'load', RECORD_ADDR, record.length).bytes! };
-  }
-
-  writeBuffer(actor: Actor, bytes: Uint8Array): void {
-    this.must(actor.thread, 'store', BUFFER_ADDR, bytes);
-  }
-
-  fillBuffer(actor: Actor, sizeBytes: number): void {
-    this.must(actor.thread, 'store', BUFFER_ADDR, this.filler.subarray(0, sizeBytes));
-  }
-
-  readBuffer(actor: Actor, sizeBytes: number): Uint8Array {
-    return this.must(actor.thread, 'load', BUFFER_ADDR, sizeBytes).bytes!;
-  }
-
-  /** The process's own gup_test file, opened at its first use. */
-  gupFd(actor: Actor): number {
-    if (actor.gupFd < 0) actor.gupFd = this.must(actor.thread, 'open', '/sys/kernel/debug/gup_test', O_RDWR).ret;
-    return actor.gupFd;
+  /** Runs a script to its end, call by call. */
+  finish<T>(script: Script<T>): T {
+    let step = script.next();
+    while (step.done !== true) {
+      const { thread, name, args } = step.value;
+      step = script.next(this.machine.call(thread, name, ...args));
+    }
+    return step.value;
   }
 
   /** The page table entries of every process in the regions that hold something, as text. */
@@ -137,15 +128,4 @@ export class World {
     this.must(thread, 'pwrite', fd, new Uint8Array(contents.buffer), 0);
     return fd;
   }
-}
-
-/** Address of page `page` of region `region`. */
-export function regionAddr(region: number, page: number): number {
-  return REGION_BASE + region * REGION_STRIDE + page * PAGE_SIZE;
-}
-
-/** The little endian word at `offset`, 8 hex digits. */
-export function hexWord(bytes: Uint8Array, offset: number): string {
-  const word = new DataView(bytes.buffer, bytes.byteOffset).getUint32(offset, true);
-  return word.toString(16).padStart(8, '0');
 }

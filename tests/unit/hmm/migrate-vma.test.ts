@@ -6,8 +6,8 @@ import { PAGE_SIZE } from '../../../driver/mm/frames/frames.js';
 import { pfnAt } from '../../../driver/mm/tables/page-table-text.js';
 import { Machine } from '../../../driver/sys/machine/machine.js';
 import type { PathName } from '../../../uapi/path-name.js';
-import { ops } from '../../conform/ops.js';
-import { regionAddr, World } from '../../conform/world.js';
+import { regionAddr } from '../../conform/places.js';
+import { World } from '../../conform/world.js';
 import { runs } from '../../counts.js';
 
 const REGIONS = [0, 1, 2];
@@ -36,7 +36,7 @@ class Side {
     const words = line.split(' ');
     const [name, p, q] = words;
     if (!this.hasActor(Number(p)) || (name === 'fork' && this.hasActor(Number(q)))) return '';
-    return ops[name!]!(this.world, words);
+    return this.world.run(words);
   }
 
   /** Entries, contents and mirrors of everything, and the resident counters. */

@@ -11,6 +11,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'driver/cpu': ROOMS,
   'driver/guest': [...ROOMS, 'driver/cpu'],
   'driver/check': ROOMS,
+  'driver/explore': [...ROOMS, 'driver/check'],
   'driver/daemon': [...ROOMS, 'pkg:'],
   index: ['driver/'],
   // The suite is a client like any other: what it can reach is the public face.

@@ -1,0 +1,67 @@
+import { Snapshot } from '../check/index.js';
+import type { Kernel } from '../core/kernel.js';
+import type { RunResult } from '../core/scheduler.js';
+import type { Director } from './director.js';
+import type { Race } from './race.js';
+
+/** What is explored: something with tasks that can go back to where it began. */
+export interface Subject {
+  readonly kernel: Kernel;
+  goBack(): void;
+  start(): void;
+  /** Throws what an assertion or an oops throws. */
+  run(): RunResult;
+  /** Of a run that ended with no task left. Throws what is wrong. */
+  outcome(): string;
+  /** Ends the exploration: as it was before, but for what the last run did. */
+  release(): void;
+}
+
+/** A race on a machine, with all checks after each schedule unless `isChecked` is false. */
+export class MachineSubject implements Subject {
+  readonly kernel: Kernel;
+  private readonly snapshot: Snapshot;
+  private readonly before: Pick<Kernel['scheduler'], 'policy' | 'stepLimit'>;
+
+  constructor(
+    private readonly race: Race,
+    director: Director,
+    { isChecked = true, stepLimit }: { isChecked?: boolean; stepLimit: number },
+  ) {
+    const { kernel } = race.machine;
+    this.kernel = kernel;
+    this.isChecked = isChecked;
+    const { policy, stepLimit: limit } = kernel.scheduler;
+    this.before = { policy, stepLimit: limit };
+    Object.assign(kernel.scheduler, { policy: director, stepLimit });
+    kernel.observe(director);
+    this.snapshot = new Snapshot(race.machine, { tracks: true });
+  }
+
+  private readonly isChecked: boolean;
+
+  goBack(): void {
+    this.snapshot.restore();
+  }
+
+  start(): void {
+    this.race.start();
+  }
+
+  run(): RunResult {
+    return this.race.machine.run();
+  }
+
+  outcome(): string {
+    if (this.isChecked) this.snapshot.checkTouched();
+    const outcome = this.race.outcome();
+    this.race.check?.(outcome);
+    return outcome;
+  }
+
+  release(): void {
+    this.snapshot.restore();
+    this.kernel.observe(null);
+    Object.assign(this.kernel.scheduler, this.before);
+  }
+}
