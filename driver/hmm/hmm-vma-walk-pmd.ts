@@ -59,7 +59,7 @@ interface SplitStop {
   readonly pfn: number;
 }
 
-/** The entries of one PTE table, up to the end or the first that stops the walk. The ptl is held. Linux: part of hmm_vma_walk_pmd() */
+/** The entries of one PTE table, up to the end or the first that stops the walk. The ptl is held. Linux: part of mm/hmm.c:hmm_vma_walk_pmd() */
 function walkPtes(
   part: VmaWalk,
   table: Table,

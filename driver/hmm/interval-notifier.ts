@@ -185,7 +185,7 @@ export function* mmuIntervalNotifierInsert(
   mm.touch(Shared.notifierSeq, Access.write);
   if (mm.users <= 0) return -EINVAL;
   const interval = new IntervalNotifier(mm, start, start + length - 1, ops);
-  // The interval needs the mm's structure, not its contents. Linux: mmgrab()
+  // The interval needs the mm's structure, not its contents. Linux: include/linux/sched/mm.h:mmgrab()
   mm.count++;
   const subscriptions = subscriptionsOf(mm);
   if (subscriptions.active === 0) {
@@ -208,7 +208,7 @@ export function* mmuIntervalNotifierInsert(
 /** Linux: mm/mmu_notifier.c:__mmu_notifier_register() */
 function* mmuNotifierRegister(mm: Mm): Coroutine<number> {
   yield* mm.mmapLock.writeLock();
-  // Linux: mm_take_all_locks()
+  // Linux: mm/vma.c:mm_take_all_locks()
   mm.touch(Shared.notifierSeq, Access.write);
   const error = mm.memory.kernel.current.killed ? -EINTR : 0;
   if (error === 0 && mm.notifier === null) mm.notifier = new MmuSubscriptions(mm);

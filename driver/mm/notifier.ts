@@ -51,7 +51,7 @@ export function* mmuNotifierInvalidateRangeStart(range: NotifierRange): Coroutin
   return yield* mm.notifier.invalidateRangeStart(range);
 }
 
-/** Linux: mmu_notifier_invalidate_range_end() */
+/** Linux: include/linux/mmu_notifier.h:mmu_notifier_invalidate_range_end() */
 export function mmuNotifierInvalidateRangeEnd(range: NotifierRange): void {
   range.mm.notifier?.invalidateRangeEnd(range);
 }

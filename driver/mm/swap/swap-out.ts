@@ -65,7 +65,7 @@ function* shrinkFolio(
     return false;
   }
   if (frames.hasFlags(pfn, PG.dirty)) {
-    // What is written out must be what the program wrote last. Linux: try_to_unmap_flush_dirty()
+    // What is written out must be what the program wrote last. Linux: mm/rmap.c:try_to_unmap_flush_dirty()
     batch.tryToUnmapFlush();
     if (!pageout(memory, pfn)) return false;
   }
