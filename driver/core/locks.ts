@@ -96,16 +96,17 @@ export class RwSem {
     this.writePoint = preemptPoint(`${name}:write`);
   }
 
-  *readLock(): Coroutine<void> {
+  /** `again`: the running task reads already, and takes it once more whatever it holds; a writer that waits between the two waits for ever. */
+  *readLock({ again = false } = {}): Coroutine<void> {
     const { kernel } = this;
     const task = kernel.current;
-    kernel.checkOrder(task, this.cls, false);
+    if (!again) kernel.checkOrder(task, this.cls, false);
     task.takes = this.readTarget;
     if (kernel.scheduler.isShared) yield this.readPoint;
     while (this.keepsReadersOut()) yield this.queue;
     task.takes = null;
     this.readers.push(task);
-    kernel.lockAcquired(this.cls, this.name);
+    kernel.lockAcquired(this.cls, this.name, { mayWait: !again });
   }
 
   private keepsReadersOut(): boolean {

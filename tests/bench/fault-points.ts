@@ -2,7 +2,7 @@ import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { PATH_NAMES, type PathName } from '../../uapi/path-name.js';
+import { EQUAL_PATHS, type PathName } from '../../uapi/path-name.js';
 import type { DeviceProcess } from './device-process.js';
 import { leastMs, type Measurement, type Row } from './measurement.js';
 
@@ -90,6 +90,6 @@ export const faultPoints: Measurement = {
   about: 'ioctls with idle fault points against a build without any, median of 21 interleaved pairs',
   run: () =>
     withBuilds((real, stubbed) =>
-      PATH_NAMES.flatMap((path) => [1, 64].map((npages) => compare({ real, stubbed }, path, npages))),
+      EQUAL_PATHS.flatMap((path) => [1, 64].map((npages) => compare({ real, stubbed }, path, npages))),
     ),
 };

@@ -58,10 +58,10 @@ export function folioTrylock(memory: Memory, pfn: number): boolean {
   return true;
 }
 
-function takeLock({ frames, kernel }: Memory, head: number, mayWait: boolean): void {
+function takeLock({ frames, kernel, nestsFolioLocks: nested }: Memory, head: number, mayWait: boolean): void {
   frames.setFlags(head, PG.locked);
   frames.setLockOwner(head, kernel.current.id);
-  kernel.lockAcquired(LockClass.folioLock, 'folio', { mayWait, instance: head });
+  kernel.lockAcquired(LockClass.folioLock, 'folio', { mayWait, nested, instance: head });
 }
 
 /** Takes the lock bit, sleeping as long as somebody else has it. Linux: folio_lock() */
@@ -69,7 +69,7 @@ export function* folioLock(memory: Memory, pfn: number): Coroutine<void> {
   const { frames, kernel } = memory;
   const head = frames.head(pfn);
   const task = kernel.current;
-  kernel.checkOrder(task, LockClass.folioLock, false);
+  kernel.checkOrder(task, LockClass.folioLock, memory.nestsFolioLocks);
   if (kernel.scheduler.isShared) {
     task.takes = { kind: Shared.folioLock, id: head, access: Access.write };
     yield FOLIO_LOCK_POINT;
@@ -110,7 +110,6 @@ export function folioIsLocked(memory: Memory, pfn: number): boolean {
 export function* migrationEntryWaitOnLocked(memory: Memory, pfn: number): Coroutine<void> {
   const { kernel, frames } = memory;
   const head = frames.head(pfn);
-  assert(frames.lockOwner(head) !== kernel.current.id, `pfn ${pfn} is waited for by the task that holds its lock`);
   const task = kernel.current;
   task.takes = { kind: Shared.folioLock, id: head, access: Access.read };
   if (kernel.scheduler.contended) yield PAGE_WAIT_POINT;
@@ -120,7 +119,10 @@ export function* migrationEntryWaitOnLocked(memory: Memory, pfn: number): Corout
 
 function pageQueue(memory: Memory, head: number): WaitQueue {
   const { kernel, frames } = memory;
-  assert(frames.lockOwner(head) !== kernel.current.id, `pfn ${head} is waited for by the task that holds its lock`);
+  assert(
+    memory.nestsFolioLocks || frames.lockOwner(head) !== kernel.current.id,
+    `pfn ${head} is waited for by the task that holds its lock`,
+  );
   let queue = memory.pageWaiters.get(head);
   if (queue === undefined) {
     queue = new WaitQueue(`folio ${head}`, () => kernel.scheduler.busyTask(frames.lockOwner(head)));
