@@ -3,11 +3,8 @@ import { EQUAL_PATHS, PATH_NAMES, type PathName } from '../uapi/path-name.js';
 import { UsageError } from './exit-code.js';
 
 /** `--path` of a command that runs on one path, or, without a default, on the two that must be equal. */
-export function pathOption(fallback?: PathName): Option {
-  const option = new Option(
-    '--path <path>',
-    `the migration path${fallback === undefined ? '; classic and unified without' : ''}`,
-  );
+export function pathOption(fallback?: PathName, otherwise = 'classic and unified without'): Option {
+  const option = new Option('--path <path>', `the migration path${fallback === undefined ? `; ${otherwise}` : ''}`);
   return fallback === undefined ? option.choices(PATH_NAMES) : option.choices(PATH_NAMES).default(fallback);
 }
 

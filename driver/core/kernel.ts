@@ -89,7 +89,7 @@ export class Kernel {
   }
 
   /** Says once more in the log that something must not be, and goes on. Linux: WARN_ON() */
-  warn(what: string): void {
+  warnOn(what: string): void {
     this.warnings.set(what, (this.warnings.get(what) ?? 0) + 1);
   }
 

@@ -221,7 +221,7 @@ function hmmVmaHandleMigratePrepare(walk: HmmVmaWalk, table: Table, vpn: number,
 
 /** Does the word say that an earlier pass has prepared its page, on a path that believes it? */
 function isPreparedWord({ path, range }: HmmVmaWalk, n: number): boolean {
-  return path !== null && path.keepsPreparedWords && (range.flags[n]! & PREPARED) === PREPARED;
+  return path?.keepsPreparedWords === true && (range.flags[n]! & PREPARED) === PREPARED;
 }
 
 /** Is it a page of the device that the range is walked for? */

@@ -123,18 +123,18 @@ function* isStill(
   yield* file.mutex.lock();
   const hasMoved = collectsBy === 'own-walk' && movesByOthers(file) !== moves;
   const isSame = !hasMoved && !mmuIntervalReadRetry(range.notifier!, range.notifierSeq);
-  if (isSame && mirrorsReports) storeAll(context, file, range);
+  if (isSame && mirrorsReports) dmirrorDoFault(context, file, range);
   file.mutex.unlock();
   return isSame;
 }
 
 /** Every word becomes an entry: without a page it names frame 0, and of the device's own pages it names the struct page. Linux: lib/test_hmm.c:dmirror_do_fault() of the first posting */
-function storeAll({ memory: { kernel } }: DmirrorContext, { mirror }: DmirrorFile, range: HmmRange): void {
+function dmirrorDoFault({ memory: { kernel } }: DmirrorContext, { mirror }: DmirrorFile, range: HmmRange): void {
   const first = range.start / PAGE_SIZE;
   for (let i = 0; i < (range.end - range.start) / PAGE_SIZE; i++) {
     const flags = range.flags[i]!;
     if ((flags & (HmmPfn.valid | HmmPfn.migrate)) === 0)
-      kernel.warn('dmirror_do_fault: a word of hmm_range_fault is no page');
+      kernel.warnOn('dmirror_do_fault: a word of hmm_range_fault is no page');
     mirror.store(first + i, range.pfns[i]!, flags & HmmPfn.write ? MirrorTag.write : MirrorTag.read);
   }
 }

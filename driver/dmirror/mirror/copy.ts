@@ -78,7 +78,7 @@ export function* dmirrorDevmemFaultAllocAndCopy(
     nr = 1;
     if (from === 0 || !(src[i]! & MigratePfn.migrate)) continue;
     if (memory.frames.zone[from] === Zone.system) {
-      memory.kernel.warn(
+      memory.kernel.warnOn(
         'dmirror_devmem_fault_alloc_and_copy: a page of system memory is to be brought to system memory',
       );
       continue;
