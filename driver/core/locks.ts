@@ -21,7 +21,7 @@ export class Mutex {
   ) {
     this.objectId = kernel.scheduler.newObjectId();
     this.target = { kind: Shared.lock, id: this.objectId, access: Access.write };
-    this.queue = new WaitQueue(name, () => this.owner);
+    this.queue = new WaitQueue(name, { owner: () => this.owner, objectId: this.objectId });
     this.point = preemptPoint(name);
   }
 
@@ -91,7 +91,10 @@ export class RwSem {
     this.objectId = kernel.scheduler.newObjectId();
     this.readTarget = { kind: Shared.lock, id: this.objectId, access: Access.read };
     this.writeTarget = { kind: Shared.lock, id: this.objectId, access: Access.write };
-    this.queue = new WaitQueue(name, () => this.writer ?? this.readers[0] ?? null);
+    this.queue = new WaitQueue(name, {
+      owner: () => this.writer ?? this.readers[0] ?? null,
+      objectId: this.objectId,
+    });
     this.readPoint = preemptPoint(`${name}:read`);
     this.writePoint = preemptPoint(`${name}:write`);
   }
@@ -115,7 +118,9 @@ export class RwSem {
   }
 
   readUnlock(): void {
-    this.kernel.observer?.touch(Shared.lock, this.objectId, Access.read, 1);
+    // With somebody waiting it matters who lets go last.
+    const how = this.queue.waiters.length > 0 ? Access.write : Access.read;
+    this.kernel.observer?.touch(Shared.lock, this.objectId, how, 1);
     const at = this.readers.lastIndexOf(this.kernel.current);
     assert(at >= 0, `${this.name} is let go by a task that does not read`);
     this.readers.splice(at, 1);

@@ -53,9 +53,9 @@ export class Scheduler {
   contended = false;
   /** Some other task could run now. Points that are passed at every page or lock look at this: they come too often for the other reason. */
   isShared = false;
-  /** `isShared` while `wantsFine`: points that only an explorer of every schedule needs. */
+  /** `wantsFine`, inside a run: for points that only an explorer of every schedule needs. */
   isFine = false;
-  /** Also stop before each operation that another CPU may see; set by an explorer. */
+  /** Stop at every point, also before each operation that another CPU may see, whoever else can run: so steps are the same in every schedule. */
   wantsFine = false;
   /** Whoever calls `run` in slices must get control back, even with one task. */
   isPreemptive = false;
@@ -235,8 +235,8 @@ export class Scheduler {
   private step(task: Task): void {
     this.steps++;
     this.clock.nowTicks += TICKS_PER_STEP;
-    this.isShared = this.runnable.length > 0 || (this.policy.isTimeFree === true && this.hasFutureEvents);
-    this.isFine = this.wantsFine && this.isShared;
+    this.isFine = this.wantsFine;
+    this.isShared = this.wantsFine || this.runnable.length > 0;
     this.contended = this.isPreemptive || this.isShared;
     task.steps++;
     this.current = task;

@@ -32,7 +32,7 @@ export class DmirrorChunk {
       for (let pfn = this.freshEnd; pfn < this.endPfn; pfn++) if (frames.refcount(pfn) > 0) used.push(pfn);
       return ` (pfn ${rangesText(used)})`;
     };
-    this.drained = new WaitQueue('the pages of a device chunk', () => null, pagesInUse);
+    this.drained = new WaitQueue('the pages of a device chunk', { owner: () => null, detail: pagesInUse });
   }
 
   get freshEnd(): number {

@@ -117,6 +117,9 @@ export function* migrationEntryWaitOnLocked(memory: Memory, pfn: number): Corout
   task.takes = null;
 }
 
+/** Behind those that `newObjectId` gives. */
+const FIRST_FOLIO_QUEUE = 2 ** 40;
+
 function pageQueue(memory: Memory, head: number): WaitQueue {
   const { kernel, frames } = memory;
   assert(
@@ -125,7 +128,10 @@ function pageQueue(memory: Memory, head: number): WaitQueue {
   );
   let queue = memory.pageWaiters.get(head);
   if (queue === undefined) {
-    queue = new WaitQueue(`folio ${head}`, () => kernel.scheduler.busyTask(frames.lockOwner(head)));
+    queue = new WaitQueue(`folio ${head}`, {
+      owner: () => kernel.scheduler.busyTask(frames.lockOwner(head)),
+      objectId: FIRST_FOLIO_QUEUE + head,
+    });
     memory.pageWaiters.set(head, queue);
   }
   return queue;
