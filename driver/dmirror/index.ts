@@ -133,9 +133,9 @@ export class DmirrorDevices {
   private checkKernelMemory(): void {
     const { table, vmalloc, mirror } = this.memory.kernelMemory.taken;
     const leaves = this.files.reduce((sum, file) => sum + file.mirror.leafCount, 0);
-    assert(table === this.memory.tables.inUse, `${table} page tables are counted, ${this.memory.tables.inUse} in use`);
-    assert(vmalloc === this.context.bounce.pages, `${vmalloc} pages of buffers are counted`);
-    assert(mirror === leaves, `${mirror} leaves of mirrors are counted, there are ${leaves}`);
+    assert(table === this.memory.tables.inUse, '% page tables are counted, % in use', table, this.memory.tables.inUse);
+    assert(vmalloc === this.context.bounce.pages, '% pages of buffers are counted', vmalloc);
+    assert(mirror === leaves, '% leaves of mirrors are counted, there are %', mirror, leaves);
   }
 
   /** A new life of the machine: nothing is open and all device memory is free. The address spaces must be gone. */

@@ -39,7 +39,7 @@ export function* migrateVmaSetup(migrate: MigrateVma): Coroutine<number> {
   if (invalid !== 0) return invalid;
   kernel.assertHeld(LockClass.mmapLock);
   kernel.mightSleep();
-  assert(path.setupFaults || (migrate.flags & MigrateSelect.fault) === 0, `the ${path.name} path does not fault`);
+  assert(path.setupFaults || (migrate.flags & MigrateSelect.fault) === 0, 'the % path does not fault', path.name);
   const npages = pagesOf(migrate);
   migrate.npages = 0;
   migrate.cpages = 0;

@@ -8,7 +8,7 @@ import type { Measurement, Row } from './measurement.js';
 const SEED = 1;
 
 /** Runs cases on one path, on pooled machines as the runner does, and returns milliseconds; a failing case ends the measurement. */
-async function suiteMs(cases: readonly SelftestCase[], path: PathName): Promise<number> {
+export async function suiteMs(cases: readonly SelftestCase[], path: PathName): Promise<number> {
   const pool = new MachinePool();
   const start = performance.now();
   for (const testCase of cases) {

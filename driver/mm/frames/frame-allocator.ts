@@ -99,7 +99,7 @@ export class FrameAllocator {
   free(pfn: number): void {
     this.kernel.observer?.touch(Shared.freeFrames, 0, Access.write, 1);
     const block = Math.floor(pfn / BLOCK);
-    assert(this.frames.refcount(pfn) === 0, `pfn ${pfn} is freed while it has references`);
+    assert(this.frames.refcount(pfn) === 0, 'pfn % is freed while it has references', pfn);
     if (this.state[block] === BlockState.whole) this.becomePartial(block);
     this.nextFree[pfn] = this.listHead[block]!;
     this.listHead[block] = pfn;
@@ -112,7 +112,7 @@ export class FrameAllocator {
   freeHuge(head: number): void {
     this.kernel.observer?.touch(Shared.freeFrames, 0, Access.write, 1);
     const block = head / BLOCK;
-    assert(this.state[block] === BlockState.whole, `pfn ${head} is not a whole block`);
+    assert(this.state[block] === BlockState.whole, 'pfn % is not a whole block', head);
     this.freeFrames += BLOCK;
     this.freeInBlock[block] = BLOCK;
     this.becomeFree(block);

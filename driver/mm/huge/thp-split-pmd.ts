@@ -120,7 +120,7 @@ function folioAddAnonRmapPtes(memory: Memory, head: number, isExclusive: boolean
  */
 export function folioTryShareAnonRmapPmd(memory: Memory, head: number): boolean {
   const { frames } = memory;
-  assert(frames.isAnonExclusive(head), `folio ${head} is not exclusive`);
+  assert(frames.isAnonExclusive(head), 'folio % is not exclusive', head);
   if (frames.folioMaybeDmaPinned(head)) return false;
   frames.clearFlags(head, PG.anonExclusive);
   return true;
