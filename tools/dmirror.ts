@@ -1,5 +1,6 @@
-import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { Command, CommanderError, Option } from 'commander';
 import type { PathName } from '../uapi/path-name.js';
+import { collect, jobs, pointToHelp, seconds, seed } from './arguments.js';
 import { addAbi } from './commands/abi-command.js';
 import { addDaemonCommands } from './commands/daemon-commands.js';
 import { addExec } from './commands/exec-command.js';
@@ -38,15 +39,15 @@ function program(status: { code: number }, output: () => Output): Command {
     .version(packageVersion())
     .enablePositionalOptions()
     .exitOverride()
-    .showHelpAfterError('See `dmirror --help`.')
     .showSuggestionAfterError();
   addSelftest(root, status, output);
   addBench(root, status, output);
   addAbi(root, status, output);
   addConform(root, status, output);
   addFault(root, status, output);
-  addDaemonCommands(root, { status, output, parseSeed });
-  addExec(root, { status, output, parseSeed });
+  addDaemonCommands(root, { status, output });
+  addExec(root, { status, output });
+  pointToHelp(root);
   return root;
 }
 
@@ -56,7 +57,7 @@ function addSelftest(root: Command, status: { code: number }, output: () => Outp
     .description('run the HMM selftests on the emulated machine and print KTAP')
     .option('-l, --list', 'list the cases and run nothing', false)
     .option('-t, --test <glob>', 'only the cases whose full name matches; may be repeated', collect, [])
-    .option('--seed <n>', "seed of the machine's scheduler and of the cases", parseSeed, 1)
+    .option('--seed <n>', "seed of the machine's scheduler and of the cases", seed, 1)
     .addOption(pathOption())
     .addOption(
       new Option('--invariants <when>', "check the machine's invariants: never, over what each ioctl touched, over all")
@@ -64,19 +65,14 @@ function addSelftest(root: Command, status: { code: number }, output: () => Outp
         .default('touched'),
     )
     .option('--daemon', 'start daemons and run through their sockets', false)
-    .option(
-      '-j, --jobs <n>',
-      'with --daemon: cases that run at once; one for each core, at most 4, by default',
-      parseCount,
-    )
+    .option('-j, --jobs <n>', 'with --daemon: cases that run at once; one for each core, at most 4, by default', jobs)
     .option('--connect <socket>', 'run through the socket of a daemon that was started with --bootable')
     .option('--dialect <name>', 'the numbering that the cases speak', 'dmirror')
     .option('--profile <kernel>', 'whose semantics the machine has: 6.12, 6.19 or 7.3', '6.12')
     .option('--json', 'one JSON object a line instead of KTAP', false)
     .option('--junit <file>', 'also write the results as JUnit XML')
-    .option('--timeout <seconds>', 'wall time after which a case counts as hung', parseSeconds, 45)
+    .option('--timeout <seconds>', 'wall time after which a case counts as hung', seconds, 45)
     .addHelpText('after', SELFTEST_EXAMPLES)
-    .showHelpAfterError('See `dmirror selftest --help`.')
     .action(async (options) => {
       const { selftest } = await import('./commands/selftest.js');
       status.code = await selftest(
@@ -103,7 +99,6 @@ function addBench(root: Command, status: { code: number }, output: () => Output)
     .option('-t, --test <glob>', 'only the measurements whose name matches; may be repeated', collect, [])
     .option('--json', 'JSON instead of a table', false)
     .addHelpText('after', exitHelp())
-    .showHelpAfterError('See `dmirror bench --help`.')
     .action(async (names: string[], options) => {
       const { bench } = await import('./commands/bench.js');
       status.code = await bench({ ...options, test: [...names, ...options.test] }, output());
@@ -116,17 +111,16 @@ function addConform(root: Command, status: { code: number }, output: () => Outpu
     .description('replay recordings of a real kernel and print the first differing answer of each sequence')
     .argument('[file...]', 'recordings, plain or gzip; without, all that the package ships')
     .option('--seq <id>', 'only this sequence; may be repeated', collect, [])
-    .addOption(pathOption('classic'))
-    .option('--invariants', 'prove the whole machine consistent after every op', true)
+    .addOption(pathOption(undefined, 'overrides what the recording says; classic where it says nothing'))
+    .option('--invariants', 'prove the whole machine consistent after every op; by default on classic and unified')
     .option('--no-invariants', 'look at answers only')
-    .option('--jobs <n>', 'worker threads; one for each core by default', parseCount)
+    .option('--jobs <n>', 'worker threads; one for each core by default', jobs)
     .option('--trace', 'print everything that the machine does; for one sequence', false)
     .option('--json', 'one JSON object a line instead of text', false)
     .option('--junit <file>', 'also write the results as JUnit XML')
     .option('--shrink <seq>', 'reduce a sequence, or family:seed, on which --path and --against differ')
     .option('--against <configuration>', 'as unified or classic,defect=dirtyLost')
     .addHelpText('after', CONFORM_EXAMPLES)
-    .showHelpAfterError('See `dmirror conform --help`.')
     .action(async (files: string[], options) => {
       const { conform } = await import('./commands/conform.js');
       status.code = await conform(files, options, output());
@@ -138,29 +132,6 @@ Examples:
   dmirror conform --path unified             every shipped recording
   dmirror conform --seq mix-17 --trace
   dmirror conform mine.jsonl.gz
+  dmirror conform late-F-mix.jsonl.gz        recorded on a posting of the series, as its name says, or its first line {"path": "posted-late"}
   dmirror conform --shrink mix:7 --against unified    a generated sequence: a family and a seed
 ${exitHelp({ pass: 'every answer agrees', fail: 'some differ' })}`;
-
-function collect(value: string, before: string[]): string[] {
-  return [...before, value];
-}
-
-function parseSeed(value: string): number {
-  const seed = Number(value);
-  if (!/^(0x[\da-f]+|\d+)$/i.test(value) || seed > 0xffffffff) {
-    throw new InvalidArgumentError('A seed is a whole number from 0 to 4294967295.');
-  }
-  return seed;
-}
-
-function parseCount(value: string): number {
-  const count = Number(value);
-  if (!/^\d+$/.test(value) || count < 1 || count > 256) throw new InvalidArgumentError('A whole number from 1 to 256.');
-  return count;
-}
-
-function parseSeconds(value: string): number {
-  const seconds = Number(value);
-  if (!(seconds > 0 && seconds <= 86400)) throw new InvalidArgumentError('A timeout is seconds, above 0.');
-  return seconds;
-}

@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+
 /** What the command's exit status means; the same numbers in every subcommand. */
 export const EXIT = {
   pass: 0,
@@ -69,4 +71,17 @@ const REASONS: Readonly<Record<string, string>> = {
 function reasonOf(error: unknown): string {
   const { code, message } = error as NodeJS.ErrnoException;
   return REASONS[code ?? ''] ?? message ?? String(error);
+}
+
+/** The bytes of a file that the user named; `hint` says what it should have been. Throws UsageError. */
+export function inputBytes(path: string | 0, hint: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    const isMissing = (error as NodeJS.ErrnoException).code === 'ENOENT';
+    throw new UsageError(
+      `${path || 'standard input'} can't be read: ${isMissing ? 'it does not exist' : reasonOf(error)}`,
+      hint,
+    );
+  }
 }

@@ -1,21 +1,27 @@
-/** The name of `names` that is spelled most like `word`, unless none is near. */
+/** The names of `names` that are spelled most like `word`, as far as any is near. */
+export function nearestNames(word: string, names: readonly string[]): string[] {
+  const most = Math.max(2, Math.floor(word.length / 2));
+  return [...new Set(names)]
+    .map((name) => ({ name, d: distance(word.toLowerCase(), name.toLowerCase()) }))
+    .filter(({ d }) => d <= most)
+    .sort((a, b) => a.d - b.d)
+    .map(({ name }) => name);
+}
+
+/** The nearest of them. */
 export function nearest(word: string, names: readonly string[]): string | undefined {
-  let best: string | undefined;
-  let least = Math.max(2, Math.floor(word.length / 2)) + 1;
-  for (const name of names) {
-    const d = distance(word.toLowerCase(), name.toLowerCase());
-    if (d < least) {
-      least = d;
-      best = name;
-    }
-  }
-  return best;
+  return nearestNames(word, names)[0];
+}
+
+/** ` (did you mean x?)`, or nothing when nothing is near. */
+export function didYouMean(word: string, names: readonly string[]): string {
+  const near = nearest(word, names);
+  return near === undefined ? '' : ` (did you mean '${near}'?)`;
 }
 
 /** ` (did you mean x?)`, or what there is when nothing is near. */
 export function hint(word: string, names: readonly string[]): string {
-  const near = nearest(word, names);
-  return near === undefined ? `; there are: ${names.join(', ')}` : ` (did you mean '${near}'?)`;
+  return didYouMean(word, names) || `; there are: ${names.join(', ')}`;
 }
 
 /** Levenshtein's. */

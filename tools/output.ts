@@ -1,7 +1,7 @@
 import { closeSync, constants, fstatSync, ftruncateSync, openSync, writeSync } from 'node:fs';
 import { constants as osConstants } from 'node:os';
 import { EXIT, OutputError } from './exit-code.js';
-import { Progress } from './report/progress.js';
+import { Progress, type ProgressState } from './report/progress.js';
 
 /** Where a command's results and talk go, and whether it is to end early. Handed in, so that a test can hold it. */
 export interface Output {
@@ -14,6 +14,20 @@ export interface Output {
   readonly stop: StopRequest;
   /** A file for results, known to be writable now; `option` is what named it. Throws OutputError. */
   file(option: string, path: string): ResultFile;
+}
+
+/** Asked by long work before each of its parts: shows how far it is, and answers whether to go on. */
+export type GoesOn = (state: ProgressState) => Promise<boolean>;
+
+/** What lets a signal end long work between two of its parts. */
+export function goesOnWith({ progress, stop }: Pick<Output, 'progress' | 'stop'>): GoesOn {
+  stop.watch();
+  return async (state) => {
+    progress.update(state);
+    const isStopped = await stop.look();
+    progress.clear();
+    return !isStopped;
+  };
 }
 
 /** A file for results. It keeps what it held until it is written, so that a run that never comes to its end costs nothing. */

@@ -2,50 +2,122 @@ import type { Effect } from './effect.js';
 import { Access, type EntryChange, type Observer, SHARED_NAMES, type SharedKind } from './observer.js';
 import type { Task } from './task.js';
 
-const FIRST_ROOM = 4096;
+const FIRST_ROOM = 1024;
+/** A row is `object * ROW + how`. */
+export const ROW = 8;
+const NO_OVERLAPS: readonly number[] = [];
+
+/** Numbers for what was ever touched, so that two steps can be compared by numbers: an object, or some neighbours as one. */
+export class TouchedObjects {
+  count = 0;
+  kinds = new Uint8Array(FIRST_ROOM);
+  ids = new Float64Array(FIRST_ROOM);
+  counts = new Float64Array(FIRST_ROOM);
+  /** By object: others that have a part of it. */
+  readonly overlaps: (readonly number[])[] = [];
+  private readonly ofKind: number[][] = SHARED_NAMES.map(() => []);
+  private readonly rangesOfKind: number[][] = SHARED_NAMES.map(() => []);
+  /** Open addressing; object + 1. */
+  private table = new Int32Array(4 * FIRST_ROOM);
+
+  numberOf(kind: SharedKind, id: number, count: number): number {
+    const mask = this.table.length - 1;
+    let at = slotOf(kind, id) & mask;
+    for (let entry = this.table[at]!; entry !== 0; entry = this.table[at]!) {
+      const object = entry - 1;
+      if (this.ids[object] === id && this.kinds[object] === kind && this.counts[object] === count) return object;
+      at = (at + 1) & mask;
+    }
+    this.table[at] = this.count + 1;
+    return this.add(kind, id, count);
+  }
+
+  private add(kind: SharedKind, id: number, count: number): number {
+    const object = this.count++;
+    this.kinds[object] = kind;
+    this.ids[object] = id;
+    this.counts[object] = count;
+    const others = (count > 1 ? this.ofKind : this.rangesOfKind)[kind]!;
+    const overlaps = others.filter(
+      (other) => this.ids[other]! < id + count && id < this.ids[other]! + this.counts[other]!,
+    );
+    this.overlaps.push(overlaps.length === 0 ? NO_OVERLAPS : overlaps);
+    for (const other of overlaps) this.overlaps[other] = [...this.overlaps[other]!, object];
+    this.ofKind[kind]!.push(object);
+    if (count > 1) this.rangesOfKind[kind]!.push(object);
+    if (this.count === this.kinds.length) this.grow();
+    return object;
+  }
+
+  private grow(): void {
+    this.kinds = grown(this.kinds, Uint8Array);
+    this.ids = grown(this.ids, Float64Array);
+    this.counts = grown(this.counts, Float64Array);
+    this.table = new Int32Array(2 * this.table.length);
+    const mask = this.table.length - 1;
+    for (let object = 0; object < this.count; object++) {
+      let at = slotOf(this.kinds[object]!, this.ids[object]!) & mask;
+      while (this.table[at] !== 0) at = (at + 1) & mask;
+      this.table[at] = object + 1;
+    }
+  }
+}
+
+function slotOf(kind: number, id: number): number {
+  return Math.imul((id % 0x3fffffff) ^ Math.imul(kind + 1, 0x2545f491), 0x9e3779b1) >>> 7;
+}
 
 /**
  * The steps of a run and what each touched, as arrays of numbers: nothing is allocated for an access once the arrays have
  * grown. Rows of one step lie together; a step that touches an object twice has one row with the bits of both.
  */
 export class Footprints implements Observer {
+  readonly objects = new TouchedObjects();
   /** Steps so far; step `s` has the rows from `firstRow[s]` to `firstRow[s + 1]`. */
   steps = 0;
-  /** Rows so far. */
-  rows = 0;
   /** By step: id of the task. */
   taskOf = new Int32Array(FIRST_ROOM);
   firstRow = new Int32Array(FIRST_ROOM + 1);
-  /** By row: what was touched, how, and how many neighbours with it. */
-  kinds = new Uint8Array(FIRST_ROOM);
-  ids = new Float64Array(FIRST_ROOM);
-  counts = new Float64Array(FIRST_ROOM);
-  hows = new Uint8Array(FIRST_ROOM);
+  /** `object * ROW + how`. */
+  row = new Int32Array(4 * FIRST_ROOM);
+  /** Rows so far. */
+  rows = 0;
   private isInStep = false;
-  /** Finds the row of an object within the running step: row + 1, valid if it is not below the step's first row. */
-  private table = new Int32Array(2 * FIRST_ROOM);
+  /** By object: its last row, valid if that is of the running step. */
+  private lastRow = new Int32Array(FIRST_ROOM);
 
-  /** Forgets all steps; the room stays. */
-  clear(): void {
-    this.steps = 0;
-    this.rows = 0;
+  /** Forgets the steps from `steps` on; the room stays. */
+  truncate(steps: number): void {
+    this.steps = steps;
+    this.rows = this.firstRow[steps]!;
     this.isInStep = false;
-    this.table.fill(0);
+  }
+
+  clear(): void {
+    this.truncate(0);
   }
 
   stepBegins(task: Task): void {
+    this.begins(task.id);
+  }
+
+  begins(task: number): void {
     // A step that threw has no end of its own.
-    if (this.isInStep) this.stepEnds(task, null);
+    if (this.isInStep) this.ends();
     if (this.steps + 1 === this.taskOf.length) {
       this.taskOf = grown(this.taskOf, Int32Array);
       this.firstRow = grown(this.firstRow, Int32Array);
     }
-    this.taskOf[this.steps] = task.id;
+    this.taskOf[this.steps] = task;
     this.firstRow[this.steps] = this.rows;
     this.isInStep = true;
   }
 
   stepEnds(_task: Task, _effect: Effect | null): void {
+    this.ends();
+  }
+
+  ends(): void {
     this.steps++;
     this.firstRow[this.steps] = this.rows;
     this.isInStep = false;
@@ -55,61 +127,51 @@ export class Footprints implements Observer {
 
   touch(kind: SharedKind, id: number, how: number, count: number): void {
     if (!this.isInStep) return;
-    const { table } = this;
-    const mask = table.length - 1;
-    const first = this.firstRow[this.steps]!;
-    let at = (Math.imul((id % 0x3fffffff) ^ Math.imul(kind + 1, 0x2545f491), 0x9e3779b1) >>> 7) & mask;
-    for (let row = table[at]! - 1; row >= first && row < this.rows; row = table[at]! - 1) {
-      if (this.ids[row] === id && this.kinds[row] === kind && this.counts[row] === count) {
-        this.hows[row]! |= how;
-        return;
-      }
-      at = (at + 1) & mask;
+    const object = this.objects.numberOf(kind, id, count);
+    if (object >= this.lastRow.length) this.lastRow = grown(this.lastRow, Int32Array);
+    const last = this.lastRow[object]!;
+    if (last >= this.firstRow[this.steps]! && last < this.rows && this.row[last]! >>> 3 === object) {
+      this.row[last]! |= how;
+      return;
     }
-    table[at] = this.rows + 1;
-    this.addRow(kind, id, how, count);
-  }
-
-  private addRow(kind: SharedKind, id: number, how: number, count: number): void {
-    const { rows } = this;
-    this.kinds[rows] = kind;
-    this.ids[rows] = id;
-    this.hows[rows] = how;
-    this.counts[rows] = count;
-    this.rows++;
-    if (this.rows === this.kinds.length) this.growRows();
-  }
-
-  private growRows(): void {
-    this.kinds = grown(this.kinds, Uint8Array);
-    this.ids = grown(this.ids, Float64Array);
-    this.counts = grown(this.counts, Float64Array);
-    this.hows = grown(this.hows, Uint8Array);
-    this.table = new Int32Array(2 * this.kinds.length);
-    // Rows of the running step may get a second row, which says no more than the first.
+    this.lastRow[object] = this.rows;
+    this.row[this.rows++] = object * ROW + how;
+    if (this.rows === this.row.length) this.row = grown(this.row, Int32Array);
   }
 
   /** Do two steps touch one object, and one of them writes it? Then their order may matter. */
   conflict(a: number, b: number): boolean {
-    for (let i = this.firstRow[a]!; i < this.firstRow[a + 1]!; i++) {
-      for (let j = this.firstRow[b]!; j < this.firstRow[b + 1]!; j++) {
-        if (((this.hows[i]! | this.hows[j]!) & Access.write) !== 0 && this.overlap(i, j)) return true;
+    return this.conflictsWith(a, this.rowsOf(b));
+  }
+
+  /** As `conflict`, with the rows of a step that were kept. */
+  conflictsWith(step: number, rows: Int32Array): boolean {
+    const { row, firstRow, objects } = this;
+    for (let at = firstRow[step]!; at < firstRow[step + 1]!; at++) {
+      const one = row[at]!;
+      const overlaps = objects.overlaps[one >>> 3]!;
+      for (let i = 0; i < rows.length; i++) {
+        const other = rows[i]!;
+        if (((one | other) & Access.write) === 0) continue;
+        if (one >>> 3 === other >>> 3 || (overlaps.length > 0 && overlaps.includes(other >>> 3))) return true;
       }
     }
     return false;
   }
 
-  private overlap(i: number, j: number): boolean {
-    if (this.kinds[i] !== this.kinds[j]) return false;
-    return this.ids[i]! < this.ids[j]! + this.counts[j]! && this.ids[j]! < this.ids[i]! + this.counts[i]!;
+  /** Until the next step begins. */
+  rowsOf(step: number): Int32Array {
+    return this.row.subarray(this.firstRow[step]!, this.firstRow[step + 1]!);
   }
 
   /** Did the last step, which may still run, touch the object as `how` says? */
   hasTouched(kind: SharedKind, id: number, how: number): boolean {
+    const { kinds, ids, counts } = this.objects;
     const first = this.firstRow[this.isInStep ? this.steps : Math.max(0, this.steps - 1)]!;
-    for (let row = this.rows - 1; row >= first; row--) {
-      const isIn = this.kinds[row] === kind && this.ids[row]! <= id && id < this.ids[row]! + this.counts[row]!;
-      if (isIn && (this.hows[row]! & how) === how) return true;
+    for (let at = this.rows - 1; at >= first; at--) {
+      const object = this.row[at]! >>> 3;
+      const isIn = kinds[object] === kind && ids[object]! <= id && id < ids[object]! + counts[object]!;
+      if (isIn && (this.row[at]! & how) === how) return true;
     }
     return false;
   }
@@ -117,10 +179,12 @@ export class Footprints implements Observer {
   /** For people: `write pte 42`, one line an object. */
   textOf(step: number): string[] {
     const lines: string[] = [];
-    for (let row = this.firstRow[step]!; row < this.firstRow[step + 1]!; row++) {
-      const how = Object.entries(Access).filter(([, bit]) => (this.hows[row]! & bit) !== 0);
-      const more = this.counts[row] === 1 ? '' : ` and ${this.counts[row]! - 1} more`;
-      lines.push(`${how.map(([name]) => name).join(' ')} ${SHARED_NAMES[this.kinds[row]!]} ${this.ids[row]}${more}`);
+    const { kinds, ids, counts } = this.objects;
+    for (let at = this.firstRow[step]!; at < this.firstRow[step + 1]!; at++) {
+      const object = this.row[at]! >>> 3;
+      const how = Object.entries(Access).filter(([, bit]) => (this.row[at]! & bit) !== 0);
+      const more = counts[object] === 1 ? '' : ` and ${counts[object]! - 1} more`;
+      lines.push(`${how.map(([name]) => name).join(' ')} ${SHARED_NAMES[kinds[object]!]} ${ids[object]}${more}`);
     }
     return lines;
   }

@@ -28,8 +28,7 @@ export interface SchedulerPolicy {
    */
   due?(events: readonly DueEvent[], runnable: readonly Task[]): number;
   /**
-   * Steps may take any time, so every sleep and timer may end before any step: `due` is asked about all of them, and who sleeps
-   * counts as somebody who could run.
+   * Steps may take any time, so every sleep and timer may end before any step: `due` is asked about all of them.
    */
   readonly isTimeFree?: boolean;
 }

@@ -1,6 +1,15 @@
 import { Access, Shared } from './observer.js';
 import type { Task } from './task.js';
 
+interface WaitQueueOptions {
+  /** Who has what is waited for, null where nobody has it. A queue without is for what calls bring about: a child that exits, a write to a pipe. */
+  readonly owner?: () => Task | null;
+  /** Shown behind `what` in reports, as it is then. */
+  readonly detail?: () => string;
+  /** For the observer; queues without are one object to it. */
+  readonly objectId?: number;
+}
+
 /**
  * Tasks that sleep until something changes. Wake-ups are never remembered, so a waiter tests its condition before it
  * yields the queue and again when it runs (there is no scheduling point between a test and the yield).
@@ -8,17 +17,18 @@ import type { Task } from './task.js';
 export class WaitQueue {
   readonly kind = 'wait';
   readonly waiters: Task[] = [];
-  private objectId = 0;
+  readonly owner: () => Task | null;
+  readonly detail: () => string;
+  private readonly objectId: number;
 
-  /**
-   * `what` is shown in reports, with `detail` as it is then. `owner` says who has what is waited for, null where nobody has it. A queue
-   * without is for what calls bring about: a child that exits, a write to a pipe.
-   */
   constructor(
     readonly what: string,
-    readonly owner: () => Task | null = noOwner,
-    readonly detail: () => string = noDetail,
-  ) {}
+    { owner = noOwner, detail = noDetail, objectId = 0 }: WaitQueueOptions = {},
+  ) {
+    this.owner = owner;
+    this.detail = detail;
+    this.objectId = objectId;
+  }
 
   get isForCall(): boolean {
     return this.owner === noOwner;
@@ -50,9 +60,7 @@ export class WaitQueue {
 
   /** What is waited for is an object of its own, so a wake-up that finds nobody is no access to the queue. */
   private touch({ scheduler }: Task): void {
-    if (scheduler.observer === null) return;
-    if (this.objectId === 0) this.objectId = scheduler.newObjectId();
-    scheduler.observer.touch(Shared.waitQueue, this.objectId, Access.write, 1);
+    scheduler.observer?.touch(Shared.waitQueue, this.objectId, Access.write, 1);
   }
 }
 

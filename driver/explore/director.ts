@@ -1,12 +1,17 @@
 import type { Effect } from '../core/effect.js';
+import type { Footprints } from '../core/footprint.js';
 import type { EntryChange, Observer, SharedKind } from '../core/observer.js';
 import { END_RUN, type SchedulerPolicy } from '../core/policy.js';
 import type { DueEvent } from '../core/scheduler.js';
 import type { Task } from '../core/task.js';
 import type { WaitQueue } from '../core/wait-queue.js';
+import type { Line } from './line.js';
 
 /** The actor that fires the timer which is due first; all others are tasks, by id. */
 export const CLOCK = 0;
+
+/** `complete`: no other schedule can come to anything else. `bound`: those within the bound ran. `budget`: there are others. */
+export type Verdict = 'complete' | 'bound' | 'budget';
 
 /**
  * Decides one schedule after the other. A decision is a place in a list of alternatives whose first is the default: go on with
@@ -15,13 +20,17 @@ export const CLOCK = 0;
 export interface Strategy {
   /** Before each schedule; false when there is none left. */
   begins(): boolean;
+  /** When none is left. */
+  readonly verdict: Verdict;
   /** Whose step is next, by place in `actors`; `END_RUN` gives the schedule up. Also asked where there is no choice. */
   pick(actors: readonly number[]): number;
   /** Whom a wake-up wakes; two or more. */
   wake(actors: readonly number[]): number;
-  /** What a step touches, for who wants to know; its end, after which `woken` can run. */
-  readonly footprints?: Observer;
-  stepEnds?(actor: number): void;
+  /** Told what each step touches. */
+  readonly footprints?: Footprints;
+  stepEnds?(): void;
+  /** What stands for the schedule that has ended, if it comes before `best`. Without: the schedule itself, if it is the first. */
+  line?(best: Line | null): Line | null;
 }
 
 /** Stands between the scheduler of a machine and a strategy, which sees actors and places only. */
@@ -38,8 +47,9 @@ export class Director implements SchedulerPolicy, Observer {
   /** Chosen while it slept: its step is the next. */
   private awake: Task | null = null;
   private isClockRunning = false;
+  private isInStep = false;
 
-  constructor(private readonly strategy: Strategy) {}
+  constructor(public strategy: Strategy) {}
 
   /** From here to `ends` the strategy decides. */
   begins(): void {
@@ -53,6 +63,9 @@ export class Director implements SchedulerPolicy, Observer {
 
   ends(): void {
     this.endClockStep();
+    // A step that threw has no end of its own.
+    if (this.isInStep) this.strategy.stepEnds?.();
+    this.isInStep = false;
     this.isDirecting = false;
   }
 
@@ -85,7 +98,6 @@ export class Director implements SchedulerPolicy, Observer {
     if (!('fire' in event)) this.awake = event;
     else {
       this.isClockRunning = true;
-      this.current = CLOCK;
       return earliestTimer(events);
     }
     return place;
@@ -131,7 +143,7 @@ export class Director implements SchedulerPolicy, Observer {
   private endClockStep(): void {
     if (!this.isClockRunning) return;
     this.isClockRunning = false;
-    this.strategy.stepEnds?.(CLOCK);
+    this.strategy.stepEnds?.();
   }
 
   touch(kind: SharedKind, id: number, how: number, count: number): void {
@@ -140,10 +152,13 @@ export class Director implements SchedulerPolicy, Observer {
 
   entryChanges(_mm: number, _vpn: number, _level: number, _change: EntryChange): void {}
 
-  stepBegins(_task: Task): void {}
+  stepBegins(_task: Task): void {
+    this.isInStep = this.isDirecting;
+  }
 
-  stepEnds(task: Task, _effect: Effect | null): void {
-    if (this.isDirecting) this.strategy.stepEnds?.(task.id);
+  stepEnds(_task: Task, _effect: Effect | null): void {
+    if (this.isInStep) this.strategy.stepEnds?.();
+    this.isInStep = false;
   }
 }
 

@@ -1,5 +1,6 @@
 // The public face of this room, and of the package as `dmirror/explore`.
 
+export type { Verdict } from './director.js';
 export {
   type Exploration,
   type ExploreOptions,
@@ -7,6 +8,5 @@ export {
   type RaceFinding,
   type RaceOutcome,
   type StrategyName,
-  type Verdict,
 } from './explore.js';
 export type { Race } from './race.js';

@@ -6,6 +6,7 @@ const DRAWN_KEEPS = 8;
 
 /** So many schedules, each drawn: a fair coin a step would never let one call finish first, which real machines do most of the time. */
 export class RandomStrategy implements Strategy {
+  readonly verdict = 'budget';
   private readonly prng: Prng;
   private done = 0;
   private keeps = 0;

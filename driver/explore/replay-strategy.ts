@@ -2,6 +2,7 @@ import type { Strategy } from './director.js';
 
 /** The one schedule that was written down: its choices, and the default from there on. */
 export class ReplayStrategy implements Strategy {
+  readonly verdict = 'budget';
   private at = 0;
   private isDone = false;
 

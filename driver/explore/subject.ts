@@ -21,7 +21,7 @@ export interface Subject {
 export class MachineSubject implements Subject {
   readonly kernel: Kernel;
   private readonly snapshot: Snapshot;
-  private readonly before: Pick<Kernel['scheduler'], 'policy' | 'wantsFine' | 'stepLimit'>;
+  private readonly before: Pick<Kernel['scheduler'], 'policy' | 'stepLimit'>;
 
   constructor(
     private readonly race: Race,
@@ -31,9 +31,9 @@ export class MachineSubject implements Subject {
     const { kernel } = race.machine;
     this.kernel = kernel;
     this.isChecked = isChecked;
-    const { policy, wantsFine, stepLimit: limit } = kernel.scheduler;
-    this.before = { policy, wantsFine, stepLimit: limit };
-    Object.assign(kernel.scheduler, { policy: director, wantsFine: true, stepLimit });
+    const { policy, stepLimit: limit } = kernel.scheduler;
+    this.before = { policy, stepLimit: limit };
+    Object.assign(kernel.scheduler, { policy: director, stepLimit });
     kernel.observe(director);
     this.snapshot = new Snapshot(race.machine, { tracks: true });
   }

@@ -49,6 +49,8 @@ export interface HmmRange {
   readonly devPrivateOwner: object | null;
   /** Where prepared pages go; must be there when REQ_MIGRATE is asked for. */
   readonly migrate: MigrateVma | null;
+  /** Set by `hmmRangeFault`, for errors: the pages below this address lacked nothing. */
+  failedAt?: number;
   /** Set by `hmmRangeFault` with -EBUSY: another try with this object counts as a resumption of the walk, not as a new one. */
   isContinued?: boolean;
 }

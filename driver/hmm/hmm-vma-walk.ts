@@ -10,6 +10,7 @@ import { HmmPfn, type HmmRange } from './hmm-range.js';
 import type { CollectFilter } from './migrate-entry.js';
 import type { PmdRange } from './migrate-thp.js';
 import { MIGRATE_SELECT_MASK, MigrateSelect, type MigrateVma, pagesOf } from './migrate-vma.js';
+import type { MigrationPath } from './paths.js';
 
 /** What a page lacks. Linux: HMM_NEED_FAULT, HMM_NEED_WRITE_FAULT */
 export const Need = { fault: 1, write: 2 } as const;
@@ -20,7 +21,7 @@ const NEED_ALL = Need.fault | Need.write;
  * done by the outermost loop, which then has entries be walked again from `resumeVpn` on.
  */
 export type Stop =
-  | { readonly type: 'fail'; readonly errno: number }
+  | { readonly type: 'fail'; readonly errno: number; readonly resumeVpn: number }
   /** Pages `[vpn, end)` must be faulted, as `need` says. */
   | {
       readonly type: 'fault';
@@ -31,10 +32,13 @@ export type Stop =
       readonly resumeVpn: number;
     }
   /** The entry at `vpn` is a migration entry of somebody else. */
-  | { readonly type: 'wait'; readonly vpn: number; readonly resumeVpn: number };
+  | { readonly type: 'wait'; readonly vpn: number; readonly resumeVpn: number }
+  /** A huge page was split, and the walk goes on there after a look at the sequence. */
+  | { readonly type: 'resume'; readonly resumeVpn: number };
 
-export function fail(errno: number): Stop {
-  return { type: 'fail', errno };
+/** The page at `vpn` can't be had. */
+export function fail(errno: number, vpn: number): Stop {
+  return { type: 'fail', errno, resumeVpn: vpn };
 }
 
 /** One call of `hmmRangeFault`. Linux: struct hmm_vma_walk */
@@ -49,8 +53,12 @@ export class HmmVmaWalk {
   readonly mm: Mm;
   readonly memory: Memory;
   readonly firstVpn: number;
-  /** Preparing is wanted at all: by the migration's flags, or by a REQ_MIGRATE. */
+  /** A migration is wanted at all: by its flags, or by a REQ_MIGRATE. Then the range is of one vma and begins with a MIGRATE event. */
   readonly wantsMigrate: boolean;
+  /** This walk prepares its pages. Otherwise another one collects them, after this one has faulted them in. */
+  readonly prepares: boolean;
+  /** The path of the migration, null when none is wanted. */
+  readonly path: MigrationPath | null;
   /** A copy of the requests for restarts, which would otherwise read answers as requests. */
   readonly requests: Uint32Array | null;
 
@@ -64,6 +72,8 @@ export class HmmVmaWalk {
     this.firstVpn = range.start / PAGE_SIZE;
     const request = (defaultFlags | pfnFlagsMask) & HmmPfn.reqMigrate;
     this.wantsMigrate = migrate !== null && (isSetup(range) || selected(migrate) !== 0 || request !== 0);
+    this.path = this.wantsMigrate ? migrate!.path : null;
+    this.prepares = this.wantsMigrate && migrate!.path.collectsBy === 'range-fault';
     this.requests = this.wantsMigrate && pfnFlagsMask !== 0 ? range.flags.slice(0, pagesOf(range)) : null;
   }
 }
@@ -79,13 +89,14 @@ export interface VmaWalk {
 
 export function vmaWalk(walk: HmmVmaWalk, vma: Vma): VmaWalk {
   const { migrate } = walk.range;
-  if (migrate === null || !walk.wantsMigrate) return { walk, vma, unasked: null, asked: null };
+  if (migrate === null || !walk.prepares) return { walk, vma, unasked: null, asked: null };
   const select = selected(migrate);
   const filter: CollectFilter = {
     select: select | (migrate.flags & MigrateSelect.compound),
     owner: migrate.pgmapOwner,
     isAnonymousVma: vmaIsAnonymous(vma),
     faultPfn: migrate.faultPfn,
+    path: migrate.path,
   };
   const system = migrate.path.requestSelectsSystem ? MigrateSelect.system : 0;
   return {

@@ -67,7 +67,7 @@ export class MmuSubscriptions implements MmuNotifierOps {
   readonly tree: IntervalNotifier[] = [];
   /** Newest first, as the kernel's list. */
   readonly deferred: IntervalNotifier[] = [];
-  readonly queue = new WaitQueue('mmu_notifier invalidation', () => null);
+  readonly queue = new WaitQueue('mmu_notifier invalidation', { owner: () => null });
 
   constructor(private readonly mm: Mm) {}
 

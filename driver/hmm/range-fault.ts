@@ -18,7 +18,6 @@ import { fail, HmmVmaWalk, hmmPfnsFill, hmmRangeNeedFault, Need, type Stop, vmaW
 import { injectInvalidate } from './inject.js';
 import { mmuIntervalCheckRetry } from './interval-notifier.js';
 import type { PmdRange } from './migrate-thp.js';
-import { isUnmigratableVma } from './migrate-vma.js';
 import { clearAnswers, undoPrepared } from './range-fault-undo.js';
 
 const FAULT_POINT = preemptPoint('hmm_vma_fault');
@@ -34,8 +33,8 @@ export interface DroppableLock {
  * the answer. With `range.migrate`, pages are also prepared for migration on the same walk (locked, referenced and
  * replaced by migration entries); the caller then goes on with `migrateHmmRangeSetup`.
  *
- * 0, or -EBUSY (invalidated: begin again), -EFAULT, -EPERM (write to a read-only vma), -EINVAL (empty range, or a vma
- * whose pages never migrate), -ERANGE (a migration over more than one vma). After an error nothing is held.
+ * 0, or -EBUSY (invalidated: begin again), -EFAULT, -EPERM (write to a read-only vma), -EINVAL (empty range), -ERANGE (a migration over
+ * more than one vma, which is seen before that the other can't be read). After an error nothing is held.
  *
  * With `lock` a fault that somebody else has to serve lets go of the mmap_lock, and nothing more is done.
  *
@@ -44,8 +43,7 @@ export interface DroppableLock {
  * Deviates: the migrate-on-fault series would fault and wait while it holds prepared, locked pages. A fault can need a
  * lock that another migrator holds who in turn waits for ours, and a fault or a wait at an entry of ours would be for
  * ourselves. So this walk undoes what it has prepared, sleeps, and resumes from the range's start; since one fault
- * covers the rest of its page table, that happens at most once a table. What callers see is the same. As in the series, the MIGRATE
- * event comes before the faults: other devices forget the range even when a fault then fails, which they don't on the classic path.
+ * covers the rest of its page table, that happens at most once a table. What callers see is the same.
  */
 export function* hmmRangeFault(range: HmmRange, lock: DroppableLock | null = null): Coroutine<number> {
   if (range.start >= range.end) return -EINVAL;
@@ -59,12 +57,13 @@ export function* hmmRangeFault(range: HmmRange, lock: DroppableLock | null = nul
     stats.resumptions++;
   } else {
     stats.walks++;
-    kernel.emit('walk', { walk: walk.wantsMigrate ? 'hmm-migrate' : 'hmm', start: range.start, end: range.end });
+    kernel.emit('walk', { walk: walk.prepares ? 'hmm-migrate' : 'hmm', start: range.start, end: range.end });
   }
+  range.failedAt = range.start;
   const error = yield* walkUntilDone(walk, lock);
-  if (error !== 0 && walk.wantsMigrate) {
+  if (error !== 0 && walk.path?.undoesOnError) {
     const isForgotten = range.notifier === null ? defects.setupErrorLocked : defects.unwindForgotten;
-    if (range.migrate!.path.undoesOnError && !isForgotten) yield* undoPrepared(walk);
+    if (!isForgotten) yield* undoPrepared(walk);
     clearAnswers(range);
   }
   if (walk.migrateEvent !== null && !(defects.notifierEndSkipped && error !== 0))
@@ -112,33 +111,35 @@ function* walkPageRange(walk: HmmVmaWalk): Coroutine<Stop | null> {
 
 /** Linux: part of hmm_vma_walk_hole() */
 function walkGap(walk: HmmVmaWalk, unit: PmdRange): Stop | null {
-  if (hmmRangeNeedFault(walk, unit, 0) !== 0) return fail(-EFAULT);
-  if (walk.migrateEvent !== null) return fail(-ERANGE);
+  if (hmmRangeNeedFault(walk, unit, 0) !== 0) return fail(-EFAULT, unit.vpn);
+  if (walk.migrateEvent !== null) return fail(-ERANGE, unit.vpn);
   hmmPfnsFill(walk, unit, HmmPfn.error);
   return null;
 }
 
 /** Are the entries of `vma` to be walked? Null: no, the answer is given. Linux: mm/hmm.c:hmm_vma_walk_test() */
 function* hmmVmaWalkTest(walk: HmmVmaWalk, vma: Vma, unit: PmdRange): Coroutine<Stop | 'walk' | null> {
+  const { migrateEvent, range } = walk;
+  if (migrateEvent !== null && range.migrate!.vma !== vma) return fail(-ERANGE, unit.vpn);
   const isReadable = (vma.flags & (VM.io | VM.pfnmap)) === 0 && (vma.flags & VM.read) !== 0;
-  if (!isReadable && hmmRangeNeedFault(walk, unit, 0) !== 0) return fail(-EFAULT);
+  if (!isReadable && hmmRangeNeedFault(walk, unit, 0) !== 0) return fail(-EFAULT, unit.vpn);
   if (walk.wantsMigrate) {
     const error = yield* beginMigrate(walk, vma);
-    return error === 0 ? 'walk' : fail(error);
+    return error === 0 ? 'walk' : fail(error, unit.vpn);
   }
   if (isReadable) return 'walk';
   hmmPfnsFill(walk, unit, HmmPfn.error);
   return null;
 }
 
-/** A migration is of one vma, whose MIGRATE event covers the whole range from the first entry to the return. */
+/** A migration is of one vma, whose MIGRATE event covers its part of the range from the first entry to the return. */
 function* beginMigrate(walk: HmmVmaWalk, vma: Vma): Coroutine<number> {
   const { range, mm } = walk;
-  const { start, end } = range;
+  const { start } = range;
+  const end = Math.min(range.end, vma.end);
   const migrate = range.migrate!;
-  assert(start % PAGE_SIZE === 0 && end % PAGE_SIZE === 0, 'a migration is of whole pages');
-  if (walk.migrateEvent !== null) return migrate.vma === vma ? 0 : -ERANGE;
-  if (isUnmigratableVma(vma)) return -EINVAL;
+  assert(start % PAGE_SIZE === 0 && range.end % PAGE_SIZE === 0, 'a migration is of whole pages');
+  if (walk.migrateEvent !== null) return 0;
   if (start < vma.start) return -ERANGE;
   migrate.vma = vma;
   migrate.start = start;
@@ -153,18 +154,30 @@ function* beginMigrate(walk: HmmVmaWalk, vma: Vma): Coroutine<number> {
 /** Does what the walk stopped for, without any lock but mmap_lock. 0 when the walk may go on. */
 function* serve(walk: HmmVmaWalk, stop: Stop, lock: DroppableLock | null): Coroutine<number> {
   walk.memory.kernel.mightSleep();
-  if (stop.type === 'fail') return stop.errno;
+  if (stop.type === 'fail') return failed(walk, stop);
+  if (stop.type === 'resume') {
+    walk.last = stop.resumeVpn * PAGE_SIZE;
+    return 0;
+  }
   yield* prepareToSleep(walk, stop.resumeVpn);
-  if (stop.type === 'fault') return yield* hmmVmaFault(walk.mm, stop, lock);
-  yield* migrationEntryWait(walk.mm, stop.vpn);
-  return 0;
+  if (stop.type === 'wait') {
+    yield* migrationEntryWait(walk.mm, stop.vpn);
+    return 0;
+  }
+  const errno = yield* hmmVmaFault(walk.mm, stop, lock);
+  return errno === 0 ? 0 : failed(walk, { ...stop, errno });
+}
+
+function failed({ range }: HmmVmaWalk, { errno, resumeVpn }: { errno: number; resumeVpn: number }): number {
+  range.failedAt = resumeVpn * PAGE_SIZE;
+  return errno;
 }
 
 /** No prepared page may be held while the walk sleeps, see `hmmRangeFault`. It goes on at `resumeVpn`, or from the start. */
 function* prepareToSleep(walk: HmmVmaWalk, resumeVpn: number): Coroutine<void> {
   const { range, requests } = walk;
   walk.last = resumeVpn * PAGE_SIZE;
-  if (walk.prepared === 0 || !range.migrate!.path.undoesBeforeSleep) return;
+  if (walk.prepared === 0 || !walk.path!.undoesBeforeSleep) return;
   if (!walk.memory.kernel.defects.waitsForItself) yield* undoPrepared(walk);
   if (requests !== null) range.flags.set(requests);
   walk.last = range.start;

@@ -72,11 +72,13 @@ describe('an output that can not be written', () => {
     ['fault', 'run', 'tests/faults/plans/trylock-fails-on-page-3.yaml', '--junit', missing],
     ['fault', 'sweep', 'hmm.hmm_device_private.open_close', '--workers', '0', '--junit', missing],
     ['fault', 'wire', '--junit', missing],
+    ['abi', 'matrix', '--html', missing],
+    ['abi', 'check', '6.12', 'B-onfault', '--write-suppressions', missing],
   ])('is named before the work starts: %s', async (...args) => {
     expect(await run(...args)).toEqual({
       code: 3,
       out: '',
-      err: `error: --junit '${missing}' cannot be written: its folder does not exist\n`,
+      err: `error: ${args.at(-2)} '${missing}' cannot be written: its folder does not exist\n`,
     });
   });
 

@@ -43,7 +43,7 @@ describe('dmirror exec', () => {
     const { status, stderr } = dmirror(['exec', 'package.json']);
     expect(status).toBe(2);
     expect(stderr).toContain("'package.json' can't run: it is not an ELF file");
-    expect(dmirror(['exec', '/no/such/file']).stderr).toContain('ENOENT');
+    expect(dmirror(['exec', '/no/such/file']).stderr).toContain('it does not exist');
   });
 });
 

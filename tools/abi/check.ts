@@ -1,9 +1,10 @@
-import { readdirSync, statSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { UsageError } from '../exit-code.js';
+import type { GoesOn } from '../output.js';
 import { DEFAULT_TARGET, type Target } from './c/target.js';
 import { type Comparison, compare } from './compare.js';
-import type { Finding } from './finding.js';
+import { type Finding, isBreak } from './finding.js';
 import { findHeader, type LoadOptions, loadAbi, readHeader } from './load.js';
 import type { AbiModel } from './model.js';
 import { checkRenames } from './options.js';
@@ -36,10 +37,6 @@ export interface PairOptions {
   readonly targets: readonly Target[];
   /** Loads the new side from the old one, by a patch. */
   readonly patched?: (options: LoadOptions) => Promise<AbiModel>;
-}
-
-export function isFolder(spec: string): boolean {
-  return statSync(spec, { throwIfNoEntry: false })?.isDirectory() ?? false;
 }
 
 /** Compares two ABIs, on each target. */
@@ -108,8 +105,12 @@ export async function checkTargets(spec: string, options: LoadOptions, targets: 
   };
 }
 
-/** Compares all headers of two folders, by their paths in them. */
-export function checkFolders(specs: { old: string; new: string }, options: PairOptions): Checked {
+/** Compares all headers of two folders, by their paths in them, until `goesOn` says no. */
+export async function checkFolders(
+  specs: { old: string; new: string },
+  options: PairOptions,
+  goesOn: GoesOn = async () => true,
+): Promise<Checked> {
   const [before, after] = [specs.old, specs.new].map((folder) => new Set(headersIn(folder))) as [
     Set<string>,
     Set<string>,
@@ -122,9 +123,13 @@ export function checkFolders(specs: { old: string; new: string }, options: PairO
     // Only their names are asked for, and there may be a thousand.
     if (options.renames.length > 0) models.push(old, now);
   };
-  for (const path of [...new Set([...before, ...after])].sort()) {
+  let breaks = 0;
+  const paths = [...new Set([...before, ...after])].sort();
+  for (const [done, path] of paths.entries()) {
+    if (!(await goesOn({ done, total: paths.length, failed: breaks, name: path }))) break;
     const found = headerFindings(path, { specs, options, before, after, compared });
     for (const finding of found) findings.push({ ...finding, header: path });
+    breaks += found.filter(isBreak).length;
   }
   checkRenames(options.renames, models);
   return { old: specs.old, new: specs.new, findings, coverage };

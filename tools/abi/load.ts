@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { basename } from 'node:path';
-import { UsageError } from '../exit-code.js';
+import { inputBytes, UsageError } from '../exit-code.js';
 import { headerFinder } from './c/include-path.js';
 import { type Header, parseHeader } from './c/parse-header.js';
 import { HeaderError, type SourceText } from './c/source-text.js';
@@ -42,11 +42,7 @@ export function isHeaderName(spec: string): boolean {
 }
 
 export function readBytes(file: string): Buffer {
-  try {
-    return file === '-' ? readFileSync(0) : readFileSync(file);
-  } catch (error) {
-    throw new UsageError(`${file} can't be read: ${(error as Error).message}`, 'name a file that exists');
-  }
+  return inputBytes(file === '-' ? 0 : file, 'name a file that exists');
 }
 
 export function findHeader(spec: string, { git }: LoadOptions): FoundHeader {

@@ -14,6 +14,7 @@ import { EINVAL } from '../../uapi/errno.js';
 import { O_RDWR } from '../../uapi/fcntl.js';
 import { decodeResult, encodeHmmDmirrorCmd } from '../../uapi/hmm-dmirror.js';
 import { MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE } from '../../uapi/mman.js';
+import type { GoesOn } from '../output.js';
 import { PREFIX } from './dialect-model.js';
 import { ptrUse } from './effects.js';
 import { describeRun, type Observation } from './matrix-effect.js';
@@ -53,11 +54,16 @@ const RANGE_BYTES = NPAGES * PAGE;
 const BUFFER_BYTES = RANGE_BYTES + 2 * PAGE;
 const UNTOUCHED = 0xa5;
 
-/** Runs every dialect's calls against every dialect's device. */
-export function runMatrix(ids: readonly string[]): Matrix {
+/** Runs every dialect's calls against every dialect's device, client after client until `goesOn` says no. */
+export async function runMatrix(ids: readonly string[], goesOn: GoesOn = async () => true): Promise<Matrix> {
   const runner = new MatrixRunner();
   const dialects = ids.map((id) => dialectByName(id)!);
-  return { ids, cells: dialects.map((client) => dialects.map((device) => runner.cell(client, device))) };
+  const cells: MatrixCell[][] = [];
+  for (const client of dialects) {
+    if (!(await goesOn({ done: cells.length, total: ids.length, failed: 0, name: client.id }))) break;
+    cells.push(dialects.map((device) => runner.cell(client, device)));
+  }
+  return { ids, cells };
 }
 
 /** Runs calls on one machine, each in a new life of it. The same call on the same command is run once. */

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { UsageError } from '../exit-code.js';
 import { globToRegExp } from '../glob.js';
 import { TARGET_NAMES, type Target, targetByName } from './c/target.js';
@@ -33,10 +33,14 @@ export class SkipPatterns {
   }
 }
 
+export function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+}
+
 /** Throws UsageError for a folder of -I that is not there. */
 export function checkFolders(options: Readonly<Record<string, readonly string[]>>): void {
   for (const [option, folders] of Object.entries(options)) {
-    const missing = folders.find((folder) => !existsSync(folder));
+    const missing = folders.find((folder) => !isFolder(folder));
     if (missing !== undefined)
       throw new UsageError(`${option} '${missing}' is no folder`, 'name one that exists, as in -I /usr/include');
   }

@@ -87,7 +87,7 @@ export function suppressionsText(findings: readonly Finding[], file: string): st
 export function applySuppressions(
   findings: readonly Finding[],
   suppressions: readonly Suppression[],
-  { today }: { today: string },
+  { today, isWhole = true }: { today: string; isWhole?: boolean },
 ): Suppressed {
   const kept: Finding[] = [];
   const suppressed: { finding: Finding; reason: string }[] = [];
@@ -108,7 +108,7 @@ export function applySuppressions(
       expired.add(`the suppression of ${found.class} ${found.name} ran out on ${found.expires}`);
   }
   const idle = suppressions.find((s) => !used.has(s));
-  if (idle) {
+  if (idle && isWhole) {
     throw new UsageError(
       `the suppression of ${idle.class} ${idle.name} matches nothing`,
       'remove it, or correct its class or name',

@@ -1,18 +1,19 @@
-import { readFileSync, writeFileSync } from 'node:fs';
 import { targetByName } from '../abi/c/target.js';
-import { type Checked, checkFolders, checkPair, checkTargets, isFolder, type PairOptions } from '../abi/check.js';
+import { type Checked, checkFolders, checkPair, checkTargets, type PairOptions } from '../abi/check.js';
 import { failures, type Report, reportOf } from '../abi/check-report.js';
 import { type LoadOptions, loadAbi } from '../abi/load.js';
-import { checkFolders as checkIncludes, readFailOn, readRenames, readTargets, SkipPatterns } from '../abi/options.js';
+import {
+  checkFolders as checkIncludes,
+  isFolder,
+  readFailOn,
+  readRenames,
+  readTargets,
+  SkipPatterns,
+} from '../abi/options.js';
 import { jsonReport, markdownReport, textReport } from '../abi/report-text.js';
 import { applySuppressions, parseSuppressions, suppressionsText } from '../abi/suppressions.js';
-import { EXIT, UsageError } from '../exit-code.js';
-
-/** Where a command prints. */
-export interface Lines {
-  out(line: string): void;
-  err(line: string): void;
-}
+import { EXIT, inputBytes, UsageError } from '../exit-code.js';
+import { goesOnWith, type Output } from '../output.js';
 
 /** How headers are found and read. */
 interface HeaderOptions {
@@ -49,23 +50,31 @@ const USAGE =
   'dmirror abi check OLD NEW, dmirror abi check OLD --patch FILE, or dmirror abi check HEADER --targets LIST';
 
 /** `dmirror abi check OLD NEW`. 0: nothing that fails; 1: something. */
-export async function abiCheck(specs: Specs, options: CheckOptions, output: Lines): Promise<number> {
+export async function abiCheck(specs: Specs, options: CheckOptions, output: Output): Promise<number> {
   const fails = readFailOn(options.failOn);
-  const checked = await check(specs, options);
-  const known = options.suppress === undefined ? [] : parseSuppressions(options.suppress, readText(options.suppress));
-  const result = applySuppressions(checked.findings, known, { today: new Date().toISOString().slice(0, 10) });
+  const { writeSuppressions: written } = options;
+  const file = written === undefined ? null : output.file('--write-suppressions', written);
+  const checked = await check(specs, options, output);
+  const { isRequested: isInterrupted } = output.stop;
+  const known =
+    options.suppress === undefined
+      ? []
+      : parseSuppressions(options.suppress, inputBytes(options.suppress, 'name a suppression file').toString('utf8'));
+  const result = applySuppressions(checked.findings, known, {
+    today: new Date().toISOString().slice(0, 10),
+    isWhole: !isInterrupted,
+  });
   for (const text of result.expired) output.err(`warning: ${text}`);
   const report = reportOf(checked, result, fails);
   for (const line of await reportLines(report, options.format)) output.out(line);
   const failing = failures(report);
-  if (options.writeSuppressions !== undefined) {
-    writeText(options.writeSuppressions, suppressionsText(failing, options.writeSuppressions));
-    output.err(`wrote ${options.writeSuppressions}: give each of its ${failing.length} suppressions a reason`);
-  }
+  if (isInterrupted) output.out(options.format === 'json' ? '{"type":"interrupted"}' : '# interrupted');
+  file?.write(suppressionsText(failing, written!));
+  if (file !== null) output.err(`wrote ${written}: give each of its ${failing.length} suppressions a reason`);
   return failing.length > 0 ? EXIT.fail : EXIT.pass;
 }
 
-async function check(specs: Specs, options: CheckOptions): Promise<Checked> {
+async function check(specs: Specs, options: CheckOptions, output: Output): Promise<Checked> {
   const { include, includeOld = [], includeNew = [], git } = options;
   if (git === undefined) checkIncludes({ '-I': include, '--include-old': includeOld, '--include-new': includeNew });
   const skip = new SkipPatterns(options.skip);
@@ -75,12 +84,16 @@ async function check(specs: Specs, options: CheckOptions): Promise<Checked> {
     ...{ old, new: { ...base, include: [...includeNew, ...include] } },
     ...{ renames: readRenames(options.rename), targets: targetsOf(options) },
   };
-  const checked = await checkSpecs(specs, options, pair);
-  skip.check();
+  const checked = await checkSpecs(specs, options, { pair, output });
+  if (!output.stop.isRequested) skip.check();
   return checked;
 }
 
-async function checkSpecs(specs: Specs, { patch, path, targets }: CheckOptions, pair: PairOptions): Promise<Checked> {
+async function checkSpecs(
+  specs: Specs,
+  { patch, path, targets }: CheckOptions,
+  { pair, output }: { pair: PairOptions; output: Output },
+): Promise<Checked> {
   if (specs.new === undefined && patch === undefined && targets !== undefined)
     return checkTargets(specs.old, pair.old, pair.targets);
   if ((specs.new === undefined) === (patch === undefined))
@@ -88,7 +101,7 @@ async function checkSpecs(specs: Specs, { patch, path, targets }: CheckOptions, 
   const folders = [specs.old, specs.new ?? specs.old].filter(isFolder);
   if (folders.length === 1 || (patch !== undefined && folders.length > 0))
     throw new UsageError(`'${folders[0]}' is a folder`, 'compare two folders, or two headers');
-  if (folders.length === 2) return checkFolders({ old: specs.old, new: specs.new! }, pair);
+  if (folders.length === 2) return checkFolders({ old: specs.old, new: specs.new! }, pair, goesOnWith(output));
   if (patch === undefined) return checkPair(specs, pair);
   const { loadPatched } = await import('../abi/load-patched.js');
   return checkPair(specs, { ...pair, patched: (load) => loadPatched(specs.old, patch, { ...load, path }) });
@@ -104,31 +117,12 @@ async function reportLines(report: Report, format: CheckOptions['format']): Prom
   return { json: jsonReport, markdown: markdownReport, text: textReport }[format](report);
 }
 
-function readText(file: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (error) {
-    throw new UsageError(`${file} can't be read: ${(error as Error).message}`, 'name a suppression file that exists');
-  }
-}
-
-function writeText(file: string, text: string): void {
-  try {
-    writeFileSync(file, text);
-  } catch (error) {
-    throw new UsageError(
-      `${file} can't be written: ${(error as Error).message}`,
-      'name a file in a folder that exists',
-    );
-  }
-}
-
 export interface ShowOptions extends HeaderOptions {
   readonly json: boolean;
 }
 
 /** `dmirror abi show X`. */
-export async function abiShow(spec: string, options: ShowOptions, output: Lines): Promise<number> {
+export async function abiShow(spec: string, options: ShowOptions, output: Output): Promise<number> {
   const { git, include } = options;
   if (git === undefined) checkIncludes({ '-I': include });
   const skip = new SkipPatterns(options.skip);

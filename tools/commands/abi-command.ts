@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander';
 import { TARGET_NAMES } from '../abi/c/target.js';
 import { CLASS_NAMES, CLASSES } from '../abi/finding.js';
+import { collect } from '../arguments.js';
 import { exitHelp } from '../exit-code.js';
 import type { Output } from '../output.js';
 
@@ -8,14 +9,11 @@ interface Ending {
   code: number;
 }
 
-const collect = (value: string, before: string[]): string[] => [...before, value];
-
 /** Declares `dmirror abi` and its subcommands; what they do is loaded when one runs. */
 export function addAbi(root: Command, status: Ending, output: () => Output): void {
   const abi = root
     .command('abi')
-    .description('show and compare the numberings of the test device, or of any ioctl header')
-    .showHelpAfterError('See `dmirror abi --help`.');
+    .description('show and compare the numberings of the test device, or of any ioctl header');
   addShow(abi, status, output);
   addCheck(abi, status, output);
   addMatrix(abi, status, output);

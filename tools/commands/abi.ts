@@ -1,11 +1,10 @@
-import { writeFileSync } from 'node:fs';
 import { dialectByName, dialectIds } from '../../uapi/dialect.js';
 import { historyText, nameText, numberStories, storiesJson } from '../abi/history.js';
 import { EXIT, UsageError } from '../exit-code.js';
-import type { Lines } from './abi-check.js';
+import { goesOnWith, type Output } from '../output.js';
 
 /** `dmirror abi name VALUE`. 1 when no dialect knows the number. */
-export function abiName(text: string, { dialect }: { dialect?: string | undefined }, output: Lines): number {
+export function abiName(text: string, { dialect }: { dialect?: string | undefined }, output: Output): number {
   const value = readValue(text);
   if (dialect !== undefined && !dialectByName(dialect)) throw noDialect(dialect);
   const lines = nameText(value, dialect === undefined ? dialectIds() : [dialect]);
@@ -30,13 +29,13 @@ function noDialect(name: string): UsageError {
 }
 
 /** `dmirror abi history [VALUE]`. */
-export function abiHistory(text: string | undefined, { json }: { json: boolean }, output: Lines): number {
+export function abiHistory(text: string | undefined, { json }: { json: boolean }, output: Output): number {
   const value = text === undefined ? undefined : readValue(text);
   const stories = numberStories().filter((story) => value === undefined || story.value === value);
-  for (const line of json ? storiesJson(stories) : historyText(stories)) output.out(line);
   if (stories.length === 0)
-    output.err(`no known numbering ever used ${text}: \`dmirror abi history\` shows those that were`);
-  return stories.length === 0 ? EXIT.fail : EXIT.pass;
+    throw new UsageError(`no known numbering ever used ${text}`, '`dmirror abi history` shows the numbers that were');
+  for (const line of json ? storiesJson(stories) : historyText(stories)) output.out(line);
+  return EXIT.pass;
 }
 
 export interface MatrixOptions {
@@ -60,32 +59,24 @@ function failingCells(list: string | undefined): readonly string[] {
 }
 
 /** `dmirror abi matrix [DIALECT...]`. */
-export async function abiMatrix(ids: readonly string[], options: MatrixOptions, output: Lines): Promise<number> {
+export async function abiMatrix(ids: readonly string[], options: MatrixOptions, output: Output): Promise<number> {
   const failing = failingCells(options.failOn);
   const unknown = ids.find((id) => !dialectByName(id));
   if (unknown !== undefined) throw noDialect(unknown);
+  const page = options.html === undefined ? null : output.file('--html', options.html);
   const [{ runMatrix }, { matrixText, matrixJson }] = await Promise.all([
     import('../abi/matrix-run.js'),
     import('../abi/matrix-text.js'),
   ]);
-  const matrix = runMatrix(ids.length > 0 ? ids.map((id) => dialectByName(id)!.id) : dialectIds());
-  if (options.html !== undefined) {
+  const chosen = ids.length > 0 ? ids.map((id) => dialectByName(id)!.id) : dialectIds();
+  const matrix = await runMatrix(chosen, goesOnWith(output));
+  if (page !== null) {
     const { matrixHtml } = await import('../abi/matrix-html.js');
-    writeOut(options.html, matrixHtml(matrix));
+    page.write(matrixHtml(matrix));
     output.err(`wrote ${options.html}`);
   } else for (const line of options.json ? matrixJson(matrix) : matrixText(matrix)) output.out(line);
+  if (output.stop.isRequested) output.out(options.json ? '{"type":"interrupted"}' : '# interrupted');
   const found = matrix.cells.flat().filter(({ status }) => failing.includes(status));
   if (found.length > 0) output.err(`${found.length} cells are ${failing.join(' or ')}`);
   return found.length > 0 ? EXIT.fail : EXIT.pass;
-}
-
-function writeOut(file: string, text: string): void {
-  try {
-    writeFileSync(file, text);
-  } catch (error) {
-    throw new UsageError(
-      `${file} can't be written: ${(error as Error).message}`,
-      'name a file in a folder that exists',
-    );
-  }
 }

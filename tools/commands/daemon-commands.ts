@@ -1,5 +1,6 @@
-import { Argument, type Command, InvalidArgumentError, Option } from 'commander';
+import { Argument, type Command, Option } from 'commander';
 import { DEFAULT_POLL_US } from '../../uapi/client/busy-poll.js';
+import { collect, count, seed, size } from '../arguments.js';
 import { exitHelp } from '../exit-code.js';
 import type { Output } from '../output.js';
 import { pathOption } from '../path-option.js';
@@ -9,7 +10,6 @@ import type { Shell } from './completion.js';
 export interface CommandContext {
   readonly status: { code: number };
   readonly output: () => Output;
-  readonly parseSeed: (value: string) => number;
 }
 
 /** The subcommands around a served machine. */
@@ -30,36 +30,31 @@ Examples:
 Prints the socket's path on stdout once it listens; logs go to stderr. A signal is how it ends.
 ${exitHelp({ pass: 'ended by SIGINT, SIGTERM or SIGHUP', usage: 'wrong usage, or the socket can not be used', signal: 'ended by another signal n, or by a second one' })}`;
 
-function addServe(root: Command, { status, output, parseSeed }: CommandContext): void {
+function addServe(root: Command, { status, output }: CommandContext): void {
   root
     .command('serve')
     .description('serve one machine to many clients through a Unix socket')
     .option('--socket <path>', 'where to listen; $XDG_RUNTIME_DIR/dmirror.sock unless given')
-    .option('--ram <size>', "the machine's RAM, as 512M or 2G", parseSize, 2 ** 30)
-    .option('--hugepages <n>', '2 MiB hugetlb pages', parseCount, 0)
+    .option('--ram <size>', "the machine's RAM, as 512M or 2G", size, 2 ** 30)
+    .option('--hugepages <n>', '2 MiB hugetlb pages', count, 0)
     .addOption(pathOption('classic'))
     .option('--profile <kernel>', 'whose semantics: 6.12, 6.19 or 7.3', '6.12')
     .option('--dialect <name>', 'numbering for sessions that name none (default: "dmirror", or that of --dialect-file)')
     .option('--dialect-file <header>', 'speak the numbering of this header too, its commands matched by name')
     .option('--name <name>', "what the header's dialect is called; its file's name unless given")
-    .option(
-      '--seed <n>',
-      "seed of the machine's randomness, and of its scheduler; without, tasks take turns",
-      parseSeed,
-    )
+    .option('--seed <n>', "seed of the machine's randomness, and of its scheduler; without, tasks take turns", seed)
     .option('--strict', 'refuse ioctls whose number means something else in the newest dialect', false)
     .option('--bootable', 'a client that is alone may boot another machine; for test suites', false)
     .option(
       '--poll <us>',
       'microseconds to look for a request before sleeping; 0 sleeps at once',
-      parseCount,
+      count,
       DEFAULT_POLL_US,
     )
     .option('--limit <name=number>', 'change a limit; may be repeated; a wrong name lists them', collect, [])
     .addOption(new Option('--child').hideHelp().default(false))
     .addOption(new Option('--log-format <format>', 'log lines on stderr').choices(['text', 'json']).default('text'))
     .addHelpText('after', SERVE_EXAMPLES)
-    .showHelpAfterError('See `dmirror serve --help`.')
     .action(async (options) => {
       const { serve } = await import('./serve.js');
       status.code = await serve(
@@ -74,8 +69,8 @@ function addTrace(root: Command, { status, output }: CommandContext): void {
     .command('trace')
     .description('watch a served machine: calls, ioctls, faults, walks, migrations, invalidations')
     .option('--socket <path>', 'whose machine; $XDG_RUNTIME_DIR/dmirror.sock unless given')
-    .option('--pid <n>', 'only this process', parseCount)
-    .option('--device <n>', 'only what happens in calls on this device', parseCount)
+    .option('--pid <n>', 'only this process', count)
+    .option('--device <n>', 'only what happens in calls on this device', count)
     .option(
       '--kind <kind>',
       'syscall, ioctl, fault, walk, migrate, stage, notifier, page, lock, unlock; may be repeated',
@@ -84,7 +79,6 @@ function addTrace(root: Command, { status, output }: CommandContext): void {
     )
     .option('--json', 'one JSON object a line', false)
     .addHelpText('after', exitHelp({ pass: 'the daemon has ended' }))
-    .showHelpAfterError('See `dmirror trace --help`.')
     .action(async (options) => {
       const { trace } = await import('./trace.js');
       status.code = await trace({ socket: undefined, pid: undefined, device: undefined, ...options }, output());
@@ -97,7 +91,6 @@ function addDoctor(root: Command, { status, output }: CommandContext): void {
     .description('say what works here and what is missing')
     .option('--json', 'one JSON object a line', false)
     .addHelpText('after', exitHelp({ fail: 'something that dmirror needs is broken' }))
-    .showHelpAfterError('See `dmirror doctor --help`.')
     .action(async (options) => {
       const { doctor } = await import('./doctor.js');
       status.code = await doctor(options, output());
@@ -110,34 +103,8 @@ function addCompletion(root: Command, { status, output }: CommandContext): void 
     .description('print a completion script: source <(dmirror completion bash)')
     .addArgument(new Argument('<shell>', 'whose script').choices(['bash', 'zsh', 'fish']))
     .addHelpText('after', exitHelp())
-    .showHelpAfterError('See `dmirror completion --help`.')
     .action(async (shell: Shell) => {
       const { completion } = await import('./completion.js');
       status.code = completion(root, shell, output().out);
     });
-}
-
-function collect(value: string, before: string[]): string[] {
-  return [...before, value];
-}
-
-function parseCount(value: string): number {
-  if (!/^\d{1,9}$/.test(value)) throw new InvalidArgumentError('It is a whole number.');
-  return Number(value);
-}
-
-const UNITS: Readonly<Record<string, number>> = { '': 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30 };
-const HUGE_BYTES = 2 ** 21;
-
-/** Room for RAM beside the windows of the coherent devices in the one buffer of 4 GiB. */
-const MAX_BYTES = 3584 * 2 ** 20;
-
-/** Bytes of `512M`; a machine has whole 2 MiB blocks. */
-export function parseSize(value: string): number {
-  const [, digits = '', unit = ''] = /^(\d+)([KMG]?)i?B?$/i.exec(value) ?? [];
-  const size = Number(digits) * (UNITS[unit.toUpperCase()] ?? 1);
-  if (digits === '' || size < 4 * HUGE_BYTES || size > MAX_BYTES || size % HUGE_BYTES !== 0) {
-    throw new InvalidArgumentError('A size is 8M to 3584M in whole 2 MiB, as 512M or 2G.');
-  }
-  return size;
 }

@@ -1,7 +1,8 @@
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
+import { collect, count, seconds, seed, size } from '../arguments.js';
 import { UsageError } from '../exit-code.js';
 import { pathOption } from '../path-option.js';
-import { type CommandContext, parseSize } from './daemon-commands.js';
+import type { CommandContext } from './daemon-commands.js';
 
 const EXEC_EXAMPLES = `
 Examples:
@@ -15,7 +16,7 @@ Exit status: the program's; 128 + n when signal n killed it, 124 after --timeout
 breaks an invariant, 2 wrong usage, 3 an output can not be written, 141 stdout's reader went away.`;
 
 /** Adds `dmirror exec`. */
-export function addExec(root: Command, { status, output, parseSeed }: CommandContext): void {
+export function addExec(root: Command, { status, output }: CommandContext): void {
   root
     .command('exec')
     .description('run a static RV64 Linux program on the emulated machine')
@@ -28,10 +29,10 @@ export function addExec(root: Command, { status, output, parseSeed }: CommandCon
     )
     .addOption(pathOption('classic'))
     .option('--profile <kernel>', 'whose semantics: 6.12, 6.19 or 7.3 (default: of the kernels that the dialect is of)')
-    .option('--seed <n>', "seed of the machine's scheduler and of its randomness", parseSeed, 1)
-    .option('--ram <size>', "the machine's RAM, as 512M or 2G", parseSize, 2 ** 30)
-    .option('--swap <size>', "the machine's swap", parseSize, 0)
-    .option('--hugepages <n>', '2 MiB hugetlb pages', parseCount, 0)
+    .option('--seed <n>', "seed of the machine's scheduler and of its randomness", seed, 1)
+    .option('--ram <size>', "the machine's RAM, as 512M or 2G", size, 2 ** 30)
+    .option('--swap <size>', "the machine's swap", size, 0)
+    .option('--hugepages <n>', '2 MiB hugetlb pages', count, 0)
     .option('--env <name=value>', 'add to the environment; may be repeated', collect, [])
     .option('--socket <path>', 'run on the machine of the daemon that listens there; its options count')
     .option('--trace <file>', 'write every event of the machine, one JSON object a line')
@@ -44,11 +45,10 @@ export function addExec(root: Command, { status, output, parseSeed }: CommandCon
         .choices(['off', 'touched', 'all'])
         .default('off'),
     )
-    .option('--timeout <seconds>', 'wall time after which the program is given up', parseSeconds)
+    .option('--timeout <seconds>', 'wall time after which the program is given up', seconds)
     .option('--syscalls', 'list the system calls that programs find, and run nothing', false)
     .passThroughOptions()
     .addHelpText('after', EXEC_EXAMPLES)
-    .showHelpAfterError('See `dmirror exec --help`.')
     .action(async (binary: string | undefined, args: string[], options) => {
       const { exec, listSyscalls } = await import('./exec.js');
       if (options.syscalls) return listSyscalls(output().out);
@@ -56,19 +56,4 @@ export function addExec(root: Command, { status, output, parseSeed }: CommandCon
       const none = { trace: undefined, timeout: undefined, socket: undefined, profile: undefined };
       status.code = await exec(binary, args, { ...none, ...options });
     });
-}
-
-function collect(value: string, before: string[]): string[] {
-  return [...before, value];
-}
-
-function parseCount(value: string): number {
-  if (!/^\d{1,4}$/.test(value)) throw new InvalidArgumentError('It is a whole number.');
-  return Number(value);
-}
-
-function parseSeconds(value: string): number {
-  const seconds = Number(value);
-  if (!(seconds > 0)) throw new InvalidArgumentError('A timeout is seconds, above 0.');
-  return seconds;
 }

@@ -11,6 +11,7 @@ import type { PathName } from '../../uapi/path-name.js';
 import { SIGHUP, SIGINT, SIGTERM, WEXITSTATUS, WIFEXITED, WTERMSIG } from '../../uapi/signal.js';
 import { errLine, NodeHost, readProgram } from '../exec/exec-host.js';
 import { OutputError, UsageError } from '../exit-code.js';
+import { checkHugePages } from '../huge-pages.js';
 import { profileOfDialect, profileOption } from '../kernel-profile.js';
 
 export interface ExecOptions {
@@ -43,7 +44,9 @@ const EXIT_SIGNAL = 128;
 
 /** `dmirror exec`: runs a static RV64 Linux program and returns its exit status. */
 export async function exec(binary: string, args: readonly string[], options: ExecOptions): Promise<number> {
+  const deadline = performance.now() + (options.timeout ?? Number.POSITIVE_INFINITY) * 1000;
   const { dialect } = options;
+  checkHugePages(options);
   const known = dialectByName(dialect);
   if (known === undefined) {
     throw new UsageError(`there is no dialect '${dialect}'`, `they are: ${dialectIds().join(', ')}`);
@@ -71,7 +74,7 @@ export async function exec(binary: string, args: readonly string[], options: Exe
   const process = system.spawn({ ...readProgram(binary, args, options.env), dialect }, host);
   const signals = new ForwardedSignals(process);
   try {
-    const status = await runToEnd(system, process, { host, signals, timeout: options.timeout });
+    const status = await runToEnd(system, process, { host, signals, timeout: options.timeout, deadline });
     if (options.invariants !== 'off' && machine.kernel.scheduler.busyCount === 0) machine.checkInvariants();
     return status;
   } catch (error) {
@@ -89,12 +92,13 @@ interface RunContext {
   readonly host: NodeHost;
   readonly signals: ForwardedSignals;
   readonly timeout: number | undefined;
+  readonly deadline: number;
 }
 
 async function runToEnd(system: GuestSystem, process: Process, context: RunContext): Promise<number> {
-  const { host, signals, timeout } = context;
-  const deadline = timeout === undefined ? Number.POSITIVE_INFINITY : performance.now() + timeout * 1000;
+  const { host, signals, timeout, deadline } = context;
   while (process.state === 'running') {
+    if (performance.now() > deadline) return gaveUp(system, `no end after ${timeout} s`, EXIT_TIMEOUT);
     const { reason, blocked } = system.machine.run();
     if (process.state !== 'running') break;
     const isStuck = reason !== 'step-limit';
@@ -104,7 +108,6 @@ async function runToEnd(system: GuestSystem, process: Process, context: RunConte
       const waiting = waitReport(system.machine, blocked);
       return gaveUp(system, `the program hangs: nothing can run any more\n${waiting}`, EXIT_HUNG);
     }
-    if (performance.now() > deadline) return gaveUp(system, `no end after ${timeout} s`, EXIT_TIMEOUT);
     await new Promise((done) => setImmediate(done));
   }
   const status = process.exitStatus ?? 0;

@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
+import { collect, seed, whole } from '../arguments.js';
 import { exitHelp } from '../exit-code.js';
 import type { Output } from '../output.js';
 import { pathOption, pathsOf } from '../path-option.js';
@@ -7,8 +8,6 @@ import { pathOption, pathsOf } from '../path-option.js';
 interface Ending {
   code: number;
 }
-
-const collect = (value: string, before: string[]): string[] => [...before, value];
 
 /** Declares `dmirror fault` and its subcommands; what they do is loaded when one runs. */
 export function addFault(root: Command, status: Ending, output: () => Output): void {
@@ -21,10 +20,6 @@ export function addFault(root: Command, status: Ending, output: () => Output): v
   addWire(fault, status, output);
   addTokens(fault, status, output);
   addImport(fault, status, output);
-  for (const command of [fault, ...fault.commands]) {
-    const name = command === fault ? 'fault' : `fault ${command.name()}`;
-    command.showHelpAfterError(`See \`dmirror ${name} --help\`.`);
-  }
 }
 
 function addList(fault: Command, status: Ending, output: () => Output): void {
@@ -49,7 +44,7 @@ function addRun(fault: Command, status: Ending, output: () => Output): void {
     .argument('<plan...>', 'YAML files, or names of plans that the package ships')
     .addOption(pathOption())
     .option('--profile <kernel>', 'instead of the one in the plan: 6.12, 6.19 or 7.3')
-    .option('--seed <n>', 'seed instead of the one in the plan', whole(0, MAX_SEED))
+    .option('--seed <n>', 'seed instead of the one in the plan', seed)
     .option('--defect <name>', 'plant a defect of the register; may be repeated', collect, [])
     .option('--json', 'one JSON object a line instead of KTAP', false)
     .option('--junit <file>', 'also write the results as JUnit XML')
@@ -70,7 +65,7 @@ function addSweep(fault: Command, status: Ending, output: () => Output): void {
     .argument('[case...]', 'cases, suites or patterns; all without')
     .addOption(pathOption())
     .option('--profile <kernel>', 'whose semantics the machines have: 6.12, 6.19 or 7.3', '6.12')
-    .option('--seed <n>', 'seed of the machines and of pairs', whole(0, MAX_SEED), 1)
+    .option('--seed <n>', 'seed of the machines and of pairs', seed, 1)
     .option('--all', 'fail every hit, however long it takes', false)
     .option('--pairs [n]', 'also fail pairs of hits, so many a case', whole(0, 10_000), 0)
     .option('--pages <n>', 'pages of a buffer where the case leaves it open', whole(1, 1024), 66)
@@ -139,16 +134,4 @@ function addImport(fault: Command, status: Ending, output: () => Output): void {
       const { importScript } = await import('../fault/import/import.js');
       status.code = importScript(file, output());
     });
-}
-
-const MAX_SEED = 0xffffffff;
-
-/** Reads a whole number of this range. */
-function whole(min: number, max: number): (value: string) => number {
-  return (value) => {
-    const parsed = Number(value);
-    if (!/^\d+$/.test(value) || parsed < min || parsed > max)
-      throw new InvalidArgumentError(`A whole number from ${min} to ${max}.`);
-    return parsed;
-  };
 }

@@ -7,7 +7,7 @@ import type { PathName } from '../../uapi/path-name.js';
 import { EXIT, UsageError } from '../exit-code.js';
 import { globToRegExp, shellQuote } from '../glob.js';
 import { profileOption } from '../kernel-profile.js';
-import { nearest } from '../nearest.js';
+import { nearestNames } from '../nearest.js';
 import type { Output } from '../output.js';
 import { pathsOf } from '../path-option.js';
 import { junitXml } from '../report/junit.js';
@@ -121,9 +121,9 @@ function noMatch(cases: readonly SelftestCase[], glob: string): UsageError {
   const near = cases.filter((c) => globToRegExp(wider).test(c.name)).length;
   const list = 'see the names with `dmirror selftest --list`';
   const names = cases.map(({ name }) => name);
-  const likely = nearest(glob, names) ?? nearest(glob, names.map(lastPart));
+  const likely = [...nearestNames(glob, names), ...nearestNames(lastPart(glob), names.map(lastPart))].slice(0, 3);
   const hint =
-    near > 0 ? `-t ${shellQuote(wider)} matches ${near}` : likely === undefined ? '' : `did you mean '${likely}'?`;
+    near > 0 ? `-t ${shellQuote(wider)} matches ${near}` : likely.length === 0 ? '' : `nearest: ${likely.join(', ')}`;
   return new UsageError(
     `no case matches '${glob}' (a pattern matches the whole name)`,
     [hint, list].filter(Boolean).join('; '),

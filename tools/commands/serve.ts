@@ -10,6 +10,7 @@ import type { PathName } from '../../uapi/path-name.js';
 import type { WireMap } from '../../uapi/wire/message.js';
 import type { execControls } from '../exec/exec-control.js';
 import { EXIT, UsageError } from '../exit-code.js';
+import { checkHugePages } from '../huge-pages.js';
 import { profileOption } from '../kernel-profile.js';
 import type { Output } from '../output.js';
 import { packageVersion } from '../package-root.js';
@@ -41,6 +42,7 @@ export interface ServeOptions {
 
 /** `dmirror serve`: prints the socket's path when it listens, and serves until a signal. */
 export async function serve(options: ServeOptions, output: Output): Promise<number> {
+  checkHugePages(options);
   const dialect = await servedDialect(options, output);
   const daemon = new Daemon({
     machine: {

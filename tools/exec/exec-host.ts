@@ -1,7 +1,7 @@
 import { readFileSync, readSync, writeSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { ElfError, type GuestHost, type ProgramRequest, parseElf } from '../../driver/guest/index.js';
-import { EXIT, OutputError, UsageError } from '../exit-code.js';
+import { EXIT, inputBytes, OutputError, UsageError } from '../exit-code.js';
 import { ProgramInput } from './exec-input.js';
 
 const READ_BYTES = 65536;
@@ -64,15 +64,13 @@ export class NodeHost implements GuestHost {
 
 /** The program as it is to be started; throws UsageError when it can't. */
 export function readProgram(binary: string, args: readonly string[], env: readonly string[]): ProgramRequest {
+  const hint = 'it must be a static RV64 Linux program: riscv64-linux-gnu-gcc -static -O2';
+  const bytes = inputBytes(binary, hint);
   try {
-    const bytes = readFileSync(binary);
     parseElf(bytes);
     return { path: resolve(binary), bytes, argv: [binary, ...args], envp: environment(env) };
   } catch (error) {
-    const hint = 'it must be a static RV64 Linux program: riscv64-linux-gnu-gcc -static -O2';
     if (error instanceof ElfError) throw new UsageError(`'${binary}' can't run: ${error.message}`, hint);
-    if (error instanceof Error && 'code' in error)
-      throw new UsageError(`'${binary}' can't be read: ${error.code}`, hint);
     throw error;
   }
 }

@@ -47,6 +47,9 @@ export async function runCase(testCase: SelftestCase, options: RunOptions): Prom
     await withTimeout(testCase.run({ boot, seed, path }), options.timeoutMs);
     // Closing is where a machine reports what it should not have kept, so it is part of the case.
     for (const transport of booted.splice(0)) await transport.close();
+    // Work that never waits gives the timer no turn.
+    const ms = options.now() - start;
+    if (ms > options.timeoutMs) throw new Error(`it took ${ms / 1000} s, more than ${options.timeoutMs / 1000} s`);
   } catch (thrown) {
     error = thrown ?? new Error(`the case threw ${String(thrown)}`);
   }

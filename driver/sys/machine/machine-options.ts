@@ -82,6 +82,11 @@ function isPolicy(scheduler: unknown): scheduler is SchedulerPolicy {
   return typeof pick === 'function' && typeof reset === 'function';
 }
 
+/** The block with the machine's own frames is none of them. */
+export function maxHugePages(ramBytes: number): number {
+  return Math.floor(ramBytes / HUGE_PAGE_BYTES) - 1;
+}
+
 /** Throws a RangeError that names the option, its value and what is possible, when no machine can be made of `options`. */
 export function checkMachineOptions(options: MachineOptions): void {
   for (const [name, choices] of Object.entries(CHOICES)) {
@@ -102,11 +107,13 @@ export function checkMachineOptions(options: MachineOptions): void {
     if (typeof value !== 'boolean') throw new RangeError(`${name} of quirks is '${value}', not true or false`);
   }
   const { ramBytes, coherent } = options;
-  const most = MAX_BUFFER_BYTES - (coherent ? COHERENT_BYTES : 0);
-  if (!(ramBytes > 0 && ramBytes % HUGE_PAGE_BYTES === 0 && ramBytes <= most)) {
-    const limit = coherent ? `${most}, or ${MAX_BUFFER_BYTES} without the coherent devices` : `${most}`;
+  const mostBytes = MAX_BUFFER_BYTES - (coherent ? COHERENT_BYTES : 0);
+  if (!(ramBytes > 0 && ramBytes % HUGE_PAGE_BYTES === 0 && ramBytes <= mostBytes)) {
+    const limit = coherent ? `${mostBytes}, or ${MAX_BUFFER_BYTES} without the coherent devices` : `${mostBytes}`;
     throw new RangeError(`ramBytes is ${ramBytes}, not a multiple of ${HUGE_PAGE_BYTES} (2 MiB) of at most ${limit}`);
   }
+  const most = maxHugePages(ramBytes);
+  if (options.hugePages > most) throw new RangeError(`hugePages is ${options.hugePages}, and RAM has room for ${most}`);
   for (const name of ['swapBytes', 'hugePages', 'stepLimit', 'maxFiles', 'maxMapCount'] as const) {
     if (!(options[name] >= 0)) throw new RangeError(`${name} is ${options[name]}, not a number of at least 0`);
   }

@@ -9,7 +9,7 @@ import { FILLER, hexWord, regionAddr } from './places.js';
 import { call, gupFd, ioctl, peek, poke, type Script, type Seat } from './script.js';
 
 const NO_DESCRIPTOR = `${-EBADF} 0 0`;
-const WITH_DATA: readonly string[] = ['READ', 'MIGRATE_TO_DEV', 'EXCLUSIVE'];
+const WITH_DATA: readonly string[] = ['READ', 'MIGRATE_TO_DEV', 'MIGRATE_ON_FAULT_TO_DEV', 'EXCLUSIVE'];
 
 const GUP_COMMANDS: readonly number[] = [
   0,

@@ -2,7 +2,7 @@
 
 import { Dmirror } from '../../../uapi/client/dmirror-device.js';
 import type { ProcessHandle, ThreadHandle } from '../../../uapi/client/process-handle.js';
-import { EBUSY, EFAULT, ENOENT, errnoName } from '../../../uapi/errno.js';
+import { EBUSY, EFAULT, ENOENT, ERANGE, errnoName } from '../../../uapi/errno.js';
 import { MADV_DONTNEED, MADV_PAGEOUT, PAGE_SIZE, PROT_READ, PROT_WRITE } from '../../../uapi/mman.js';
 import type { HmmBuffer } from '../buffer.js';
 import { CheckError, type SelftestCase, type SelftestContext } from '../case.js';
@@ -138,7 +138,7 @@ const cpuRaces: readonly Race[] = [
   },
   {
     name: 'mprotect',
-    mayFail: [ENOENT],
+    mayFail: [ENOENT, ERANGE],
     async against(ring) {
       const { addr, len } = middleOf(ring);
       expectRet(await ring.other.mprotect(addr, len, PROT_READ), 0, 'mprotect');

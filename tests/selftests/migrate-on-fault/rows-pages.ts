@@ -113,7 +113,7 @@ const onDevices: readonly Row[] = [
     }),
     words: FILLED,
     toDev: { ...ON_DEVICE, ret: -ENOENT, unchanged: true, faults: 0 },
-    onFault: { ...ON_DEVICE, unchanged: true, faults: 0 },
+    onFault: { ...ON_DEVICE, ret: -ENOENT, unchanged: true, faults: 0 },
   },
   {
     name: 'exclusive_of_other',
@@ -148,7 +148,7 @@ const onDevices: readonly Row[] = [
     }),
     words: FILLED,
     toDev: { ret: -ENOENT, snapshot: times(NPAGES, '52'), table: 'PTE 0-3 PRESENT W', unchanged: true },
-    onFault: { ret: 0, snapshot: times(NPAGES, '52'), table: 'PTE 0-3 PRESENT W', unchanged: true },
+    onFault: { ret: -ENOENT, snapshot: times(NPAGES, '52'), table: 'PTE 0-3 PRESENT W', unchanged: true },
   },
   {
     name: 'coherent_own',
@@ -174,7 +174,7 @@ const held: readonly Row[] = [
     }),
     words: FILLED,
     toDev: { ...IN_RAM, ret: -ENOENT },
-    onFault: { ...IN_RAM, ret: 0 },
+    onFault: { ...IN_RAM, ret: -ENOENT },
   },
   {
     name: 'locked',
@@ -184,7 +184,7 @@ const held: readonly Row[] = [
     }),
     words: FILLED,
     toDev: { ...IN_RAM, ret: -ENOENT },
-    onFault: { ...IN_RAM, ret: 0 },
+    onFault: { ...IN_RAM, ret: -ENOENT },
   },
   {
     // Collected, but given back when the references are counted.
@@ -195,7 +195,7 @@ const held: readonly Row[] = [
     }),
     words: FILLED,
     toDev: { ...IN_RAM, ret: -ENOENT },
-    onFault: { ...IN_RAM, ret: 0 },
+    onFault: { ...IN_RAM, ret: -ENOENT },
   },
 ];
 

@@ -36,12 +36,12 @@ async function expectWork(world: World, buffer: HmmBuffer, expected: Work): Prom
   expectEqual(await snapshotText(world.device, buffer), '22'.repeat(NPAGES), 'snapshot');
 }
 
-/** Fault then migrate takes two walks (classic), both at once takes one (unified). */
+/** Fault then migrate takes two walks (classic), both at once takes one. */
 async function onFaultStrategy(ctx: SelftestContext): Promise<void> {
   const world = await World.boot(ctx);
   const buffer = await swappedBuffer(world);
   await buffer.commandOk(world.device, 'MIGRATE_ON_FAULT_TO_DEV');
-  await expectWork(world, buffer, { walks: ctx.path === 'unified' ? 1 : 2, resumptions: 1, remoteFaults: NPAGES });
+  await expectWork(world, buffer, { walks: ctx.path === 'classic' ? 2 : 1, resumptions: 1, remoteFaults: NPAGES });
   await world.close();
 }
 
@@ -78,7 +78,7 @@ async function preparedBeforeFault(ctx: SelftestContext): Promise<void> {
   await inspect(world.process, 'reset_stats');
   await buffer.commandOk(world.device, 'MIGRATE_ON_FAULT_TO_DEV');
   const { walks, resumptions, remoteFaults } = await stats(world.process);
-  expectEqual(walks, ctx.path === 'unified' ? 1 : 2, 'page table walks');
+  expectEqual(walks, ctx.path === 'classic' ? 2 : 1, 'page table walks');
   expectEqual(resumptions, 1, 'resumed walks');
   expectEqual(remoteFaults, NPAGES / 2, 'faults for the device');
   expectEqual(await snapshotText(world.device, buffer), '22'.repeat(NPAGES), 'snapshot');

@@ -19,7 +19,7 @@ import { folioLock, folioUnlock } from '../../../driver/mm/frames/folio.js';
 import { PAGE_SIZE, PG } from '../../../driver/mm/frames/frames.js';
 import { Kind, Pte } from '../../../driver/mm/tables/entry.js';
 import { VM } from '../../../driver/mm/vmas/vm-flags.js';
-import { EBUSY, EFAULT, EINVAL, EPERM, ERANGE } from '../../../uapi/errno.js';
+import { EBUSY, EFAULT, EPERM, ERANGE } from '../../../uapi/errno.js';
 import { Fixture, START } from './fixture.js';
 
 const { reqFault, reqWrite, reqMigrate } = HmmPfn;
@@ -355,12 +355,6 @@ describe('hmm_range_fault with a migration', () => {
     const denied = migrating(f, { defaultFlags: DEFAULTS | reqWrite });
     expect(f.locked(hmmRangeFault(denied))).toBe(-EPERM);
     expectNothingHeld(f, denied, pfns);
-  });
-
-  it('refuses memory whose pages never migrate', () => {
-    const f = new Fixture(1);
-    f.vma.flags |= VM.mixedmap;
-    expect(f.locked(hmmRangeFault(migrating(f)))).toBe(-EINVAL);
   });
 
   it('reports own device pages, and pages it can not take, without preparing them', () => {

@@ -1,6 +1,5 @@
-import { readFileSync } from 'node:fs';
 import { stringify } from 'yaml';
-import { EXIT, UsageError } from '../../exit-code.js';
+import { EXIT, inputBytes, UsageError } from '../../exit-code.js';
 import type { Output } from '../../output.js';
 import type { Rule } from '../plans/plan-schema.js';
 import { schemaComment } from '../plans/schema-comment.js';
@@ -14,12 +13,7 @@ interface Imported {
 
 /** `dmirror fault import FILE`: the plan goes to stdout, what was left out to stderr. */
 export function importScript(file: string, output: Output): number {
-  let source: string;
-  try {
-    source = readFileSync(file, 'utf8');
-  } catch (error) {
-    throw new UsageError(`${file}: ${error instanceof Error ? error.message : error}`, 'name a shell script');
-  }
+  const source = inputBytes(file, 'name a shell script').toString('utf8');
   const { rules, left } = readScript(source);
   if (rules.length === 0 && left.length === 0)
     throw new UsageError(

@@ -1,7 +1,6 @@
-import { readFileSync } from 'node:fs';
 import { type Document, isMap, isNode, isScalar, LineCounter, parseDocument, visit } from 'yaml';
 import type { ProfileName } from '../../../driver/mm/profile.js';
-import { UsageError } from '../../exit-code.js';
+import { inputBytes, UsageError } from '../../exit-code.js';
 import { checkPlan } from './plan-check.js';
 import type { PlanError } from './plan-errors.js';
 import type { Plan } from './plan-schema.js';
@@ -9,17 +8,11 @@ import { planFile } from './shipped-plans.js';
 
 /** Reads a plan file, or a shipped plan by its name, for a machine of `profile` if one is given. Throws UsageError that lists its mistakes as file:line:column. */
 export function loadPlan(file: string, profile?: ProfileName): Plan {
-  let source: string;
-  try {
-    source = readFileSync(planFile(file), 'utf8');
-  } catch (error) {
-    if (error instanceof UsageError) throw error;
-    throw new UsageError(`${file}: ${error instanceof Error ? error.message : error}`, 'name the file of a plan');
-  }
+  const source = inputBytes(planFile(file), 'name the file of a plan').toString('utf8');
   const { plan, errors } = parsePlan(source, profile);
   if (errors.length > 0 || plan === undefined) {
     const lines = errors.map(({ line, column, message }) => `${file}:${line}:${column}: ${message}`);
-    throw new UsageError(lines.join('\n'), 'docs/fault-injection.md says what a plan can have');
+    throw new UsageError([...new Set(lines)].join('\n'), 'docs/fault-injection.md says what a plan can have');
   }
   return plan;
 }
@@ -38,10 +31,12 @@ export function parsePlan(source: string, profile?: ProfileName): { plan: Plan |
     const { line, col } = counter.linePos(offset);
     return { line, column: col };
   };
-  if (document.errors.length > 0)
+  // A tag that nobody knows is only warned of.
+  const wrong = [...document.errors, ...document.warnings];
+  if (wrong.length > 0)
     return {
       plan: undefined,
-      errors: document.errors.map(({ pos, code, message }) => ({
+      errors: wrong.map(({ pos, code, message }) => ({
         ...place(pos[0]),
         message: code === 'MULTIPLE_DOCS' ? 'a second document begins; a file has one plan' : message,
       })),

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { basename } from 'node:path';
 import { UsageError } from '../../exit-code.js';
-import { hint } from '../../nearest.js';
+import { didYouMean } from '../../nearest.js';
 import { shippedFiles } from '../../package-root.js';
 
 const SUFFIX = '.yaml';
@@ -14,7 +14,7 @@ export function planFile(word: string): string {
   const found = files.find((file) => nameOf(file) === word);
   if (found !== undefined) return found;
   throw new UsageError(
-    `no shipped plan is named '${word}'${hint(word, files.map(nameOf))}`,
-    'or name the file of a plan',
+    `no shipped plan is named '${word}'${didYouMean(word, files.map(nameOf))}`,
+    'docs/fault-injection.md lists them; or name the file of a plan',
   );
 }

@@ -4,7 +4,7 @@ import type { PathName } from '../../../uapi/path-name.js';
 import { EXIT, UsageError } from '../../exit-code.js';
 import { globToRegExp } from '../../glob.js';
 import { profileOption } from '../../kernel-profile.js';
-import { nearest } from '../../nearest.js';
+import { didYouMean } from '../../nearest.js';
 import type { Output } from '../../output.js';
 import { pathsOf } from '../../path-option.js';
 import { junitXml } from '../../report/junit.js';
@@ -105,8 +105,10 @@ export function jobsOf(
       (c) => c.name === name || c.name.startsWith(`${name}.`) || c.suite === name || pattern.test(c.name),
     );
     if (found.length === 0) {
-      const near = nearest(name, [...new Set(cases.flatMap((c) => [c.name, c.suite]))]);
-      const meant = near === undefined ? '' : ` (did you mean '${near}'?)`;
+      const meant = didYouMean(
+        name,
+        cases.flatMap((c) => [c.name, c.suite]),
+      );
       throw new UsageError(`no case matches '${name}'${meant}`, 'see the names with `dmirror selftest --list`');
     }
     for (const c of found) chosen.add(c.name);

@@ -8,6 +8,7 @@ import { abiCheck, abiShow, type CheckOptions } from '../../../../tools/commands
 import { UsageError } from '../../../../tools/exit-code.js';
 import { loadAbiHistory } from '../../uapi/abi-history.js';
 import { headerOf } from '../abi/headers.js';
+import { type RecordedOutput, recordedOutput } from '../recorded-output.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'dmirror-abi-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -21,11 +22,9 @@ const file = (name: string, text: string | Buffer) => {
 const BASE = { include: [], target: 'x86_64', skip: [], rename: [], format: 'text' } as const;
 
 async function check(old: string, newer: string | undefined, options: Partial<CheckOptions> = {}) {
-  const out: string[] = [];
-  const err: string[] = [];
-  const lines = { out: (line: string) => void out.push(line), err: (line: string) => void err.push(line) };
-  const status = await abiCheck({ old, new: newer }, { ...BASE, ...options }, lines);
-  return { status, out, err, text: out.join('\n') };
+  const output = recordedOutput();
+  const status = await abiCheck({ old, new: newer }, { ...BASE, ...options }, output);
+  return { status, out: output.lines, err: output.talk, files: output.files, text: output.lines.join('\n') };
 }
 
 describe('abi check', () => {
@@ -201,11 +200,10 @@ test('a header of a git revision is found in the tree', async () => {
 });
 
 test('abi show prints numbers, offsets and holes', async () => {
-  const out: string[] = [];
-  const lines = { out: (line: string) => void out.push(line), err: () => {} };
+  const output = recordedOutput();
   const path = file('show.h', "struct s { char a; int b; };\n#define A _IOR('x', 1, struct s)\n#define N -1\n");
-  expect(await abiShow(path, { ...BASE, json: false }, lines)).toBe(0);
-  expect(out.slice(1).join('\n')).toMatchInlineSnapshot(`
+  expect(await abiShow(path, { ...BASE, json: false }, output)).toBe(0);
+  expect(output.lines.slice(1).join('\n')).toMatchInlineSnapshot(`
     "
     commands
       number      nr    type  dir  size  name  argument
@@ -222,9 +220,9 @@ test('abi show prints numbers, offsets and holes', async () => {
 });
 
 test('abi name and abi history tell every meaning of a number', () => {
-  const run = (f: (lines: { out(l: string): void; err(l: string): void }) => number) => {
-    const out: string[] = [];
-    return [f({ out: (l) => void out.push(l), err: () => {} }), out] as const;
+  const run = (f: (output: RecordedOutput) => number) => {
+    const output = recordedOutput();
+    return [f(output), output.lines] as const;
   };
   expect(run((l) => abiName('0xc0284804', { dialect: '6.12' }, l))).toEqual([
     0,
@@ -232,7 +230,7 @@ test('abi name and abi history tell every meaning of a number', () => {
   ]);
   expect(run((l) => abiName(String(0xc0284804 | 0), { dialect: 'B-onfault' }, l))[1][0]).toContain('MIGRATE_TO_SYS');
   expect(run((l) => abiName('0x12', {}, l))[0]).toBe(1);
-  expect(() => abiName('four', {}, { out() {}, err() {} })).toThrow(UsageError);
+  expect(() => abiName('four', {}, recordedOutput())).toThrow(UsageError);
   const [, lines] = run((l) => abiHistory(undefined, { json: true }, l));
   const stories = Object.fromEntries(lines.map((line) => JSON.parse(line)).map((s) => [s.value, s.meanings]));
   for (const [number, meanings] of Object.entries(loadAbiHistory().number_meanings)) {

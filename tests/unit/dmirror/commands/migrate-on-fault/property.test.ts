@@ -174,15 +174,8 @@ class Player {
     this.call(process, 'store', MIRROR, this.pattern(op.npages));
     const record = encodeHmmDmirrorCmd({ addr: BASE + op.at * PAGE_SIZE, ptr: MIRROR, npages: op.npages });
     const { ret, bytes } = this.call(process, 'ioctlBytes', fd, commandNumber(dialect, op.command)!, record);
-    if (op.command === 'MIGRATE_ON_FAULT_TO_DEV' && ret < 0) this.forget(process, op);
     const { cpages, faults } = decodeHmmDmirrorCmd(bytes!);
     return [ret, Number(cpages), Number(faults), words(this.call(process, 'load', MIRROR, op.npages * PAGE_SIZE))];
-  }
-
-  /** The unified walk's MIGRATE event comes before its faults, so devices may have forgotten a range whose fault then fails. */
-  private forget({ files }: Process, { at, npages }: Range): void {
-    const { fds } = this.processes.find(({ process }) => process.files === files)!;
-    for (const fd of fds) dmirrorOf(files, fd).mirror.erase(BASE / PAGE_SIZE + at, BASE / PAGE_SIZE + at + npages);
   }
 
   private fork(): number {

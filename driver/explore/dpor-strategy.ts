@@ -1,0 +1,239 @@
+import { assert } from '../core/assert.js';
+import { Footprints } from '../core/footprint.js';
+import { END_RUN } from '../core/policy.js';
+import type { Strategy } from './director.js';
+import { HappensBefore, MAX_ACTORS } from './happens-before.js';
+import { type Line, lineOf } from './line.js';
+
+const NO_ROWS = new Int32Array(0);
+
+/** One choice of a wake-up within a step. */
+interface Wake {
+  alternatives: number;
+  chosen: number;
+}
+
+/** A state on the way of the present schedule: who can run there, who must still be tried, and who need not. Masks are of actors. */
+interface Node {
+  /** In the order of the director's list. */
+  order: number[];
+  enabled: number;
+  backtrack: number;
+  done: number;
+  /** What a schedule that begins with one of these comes to was seen already. */
+  sleep: number;
+  /** By actor: what its step here touches, of those that are done or sleep. */
+  rows: Int32Array[];
+  chosen: number;
+  wakes: Wake[];
+  /** What the chosen step touched with other choices of its wake-ups. */
+  touched: Int32Array;
+}
+
+/**
+ * Source-set dynamic partial order reduction with sleep sets: of all schedules with the same partial order of steps one runs, and few are
+ * begun in vain. Stateless: what is kept are the nodes of the present schedule. See Abdulla et al., Optimal Dynamic Partial Order
+ * Reduction, 2014. What a step touches is known only when it has run, so races are sought backward, from each step to those before it.
+ */
+export class DporStrategy implements Strategy {
+  readonly verdict = 'complete';
+  readonly footprints = new Footprints();
+  private isRecording = false;
+  /** Schedules that were given up, as all that they could come to was seen. */
+  blocked = 0;
+  private readonly order = new HappensBefore(this.footprints);
+  private readonly nodes: Node[] = [];
+  /** Nodes of the present schedule; those behind are room for later. */
+  private length = 0;
+  /** Steps of the present schedule that have begun. */
+  private depth = 0;
+  private wakesDone = 0;
+  private isFirst = true;
+  /** Ids of actors, by number. */
+  private readonly actors: number[] = [];
+  private readonly firstInV = new Int32Array(MAX_ACTORS);
+
+  begins(): boolean {
+    if (!this.isFirst && !this.backtrack()) return false;
+    this.isFirst = false;
+    this.depth = 0;
+    // The last node has another choice than it had: from its step on everything is new.
+    const known = Math.max(0, this.length - 1);
+    this.order.truncate(known);
+    this.footprints.truncate(known);
+    return true;
+  }
+
+  pick(actors: readonly number[]): number {
+    const { depth } = this;
+    if (depth > 0 && depth === this.length) this.noteEnabled(actors);
+    this.wakesDone = 0;
+    if (depth === this.length && !this.addNode(actors)) {
+      this.blocked++;
+      return END_RUN;
+    }
+    const { chosen } = this.nodes[depth]!;
+    const place = actors.indexOf(this.actors[chosen]!);
+    assert(place >= 0, 'a schedule does not repeat: who could run can not');
+    this.depth++;
+    this.isRecording = depth >= this.order.events;
+    if (this.isRecording) this.footprints.begins(this.actors[chosen]!);
+    return place;
+  }
+
+  wake(actors: readonly number[]): number {
+    const { wakes } = this.nodes[this.depth - 1]!;
+    const at = this.wakesDone++;
+    if (at === wakes.length) wakes.push({ alternatives: actors.length, chosen: 0 });
+    assert(wakes[at]!.alternatives === actors.length, 'a schedule does not repeat: others wait');
+    return wakes[at]!.chosen;
+  }
+
+  stepEnds(): void {
+    if (!this.isRecording) return;
+    this.isRecording = false;
+    this.footprints.ends();
+    const event = this.depth - 1;
+    this.order.add(this.nodes[event]!.chosen, this.actors.length);
+    for (const other of this.order.races) this.reverse(other, event);
+  }
+
+  line(best: Line | null): Line | null {
+    const wakesOf = (event: number): number[] => this.nodes[event]!.wakes.map(({ chosen }) => chosen);
+    return lineOf(this.order, this.actors, { wakesOf, best });
+  }
+
+  /** Those that can run now and could not before were let run by the last step. */
+  private noteEnabled(actors: readonly number[]): void {
+    const before = this.nodes[this.depth - 1]!;
+    for (const id of actors) {
+      const actor = this.numberOf(id);
+      if (((before.enabled >>> actor) & 1) === 0) this.order.enables(actor);
+    }
+  }
+
+  private numberOf(id: number): number {
+    let number = this.actors.indexOf(id);
+    if (number < 0) {
+      number = this.actors.push(id) - 1;
+      assert(number < MAX_ACTORS, `more than ${MAX_ACTORS} tasks race`);
+    }
+    return number;
+  }
+
+  /** False when all who can run here sleep. */
+  private addNode(actors: readonly number[]): boolean {
+    const node = this.room();
+    node.order.length = 0;
+    node.enabled = 0;
+    for (const id of actors) {
+      const actor = this.numberOf(id);
+      node.order.push(actor);
+      node.enabled |= 1 << actor;
+    }
+    node.done = 0;
+    node.wakes.length = 0;
+    node.touched = NO_ROWS;
+    this.inheritSleep(node);
+    const chosen = node.order.find((actor) => ((node.sleep >>> actor) & 1) === 0);
+    if (chosen === undefined) return false;
+    node.chosen = chosen;
+    node.backtrack = 1 << chosen;
+    this.length++;
+    return true;
+  }
+
+  private room(): Node {
+    let node = this.nodes[this.length];
+    if (node === undefined) {
+      const masks = { enabled: 0, backtrack: 0, done: 0, sleep: 0, chosen: 0 };
+      node = { order: [], ...masks, rows: new Array(MAX_ACTORS).fill(NO_ROWS), wakes: [], touched: NO_ROWS };
+      this.nodes.push(node);
+    }
+    return node;
+  }
+
+  /** Who slept or was done before the last step, and has nothing to do with it, sleeps on. */
+  private inheritSleep(node: Node): void {
+    node.sleep = 0;
+    if (this.length === 0) return;
+    const before = this.nodes[this.length - 1]!;
+    const candidates = (before.sleep | before.done) & ~(1 << before.chosen) & node.enabled;
+    if (candidates === 0) return;
+    const last = this.length - 1;
+    for (let actor = 0; candidates >>> actor !== 0; actor++) {
+      if (((candidates >>> actor) & 1) === 0) continue;
+      if (this.footprints.conflictsWith(last, before.rows[actor]!)) continue;
+      node.sleep |= 1 << actor;
+      node.rows[actor] = before.rows[actor]!;
+    }
+  }
+
+  /** What the last node's step touched, whatever its wake-ups chose. */
+  private touchedByLast(node: Node): Int32Array {
+    const rows = this.footprints.rowsOf(this.length - 1);
+    return node.touched.length === 0 ? rows.slice() : Int32Array.of(...node.touched, ...rows);
+  }
+
+  /**
+   * `event` races with `other`: some schedule must have them the other way round. That begins, at the node before `other`, with one of
+   * those who come first among the steps that do not need `other`.
+   */
+  private reverse(other: number, event: number): void {
+    const node = this.nodes[other]!;
+    const first = this.initials(other, event);
+    if ((first & (node.backtrack | node.sleep)) !== 0) return;
+    const possible = first & node.enabled;
+    assert(possible !== 0, 'nobody can begin the reverse of a race');
+    const racing = this.order.actorOf[event]!;
+    node.backtrack |= (possible >>> racing) & 1 ? 1 << racing : possible & -possible;
+  }
+
+  /** Mask of the actors whose first step, among those between that do not come after `other` and `event` itself, needs none of them. */
+  private initials(other: number, event: number): number {
+    const { order, firstInV } = this;
+    let seen = 0;
+    let initials = 0;
+    for (let e = other + 1; e <= event; e++) {
+      if (e !== event && order.isBefore(other, e)) continue;
+      const actor = order.actorOf[e]!;
+      if ((seen >>> actor) & 1) continue;
+      let isFirst = true;
+      for (let b = 0; seen >>> b !== 0 && isFirst; b++)
+        if ((seen >>> b) & 1) isFirst = order.clocks[e * MAX_ACTORS + b]! <= firstInV[b]!;
+      if (isFirst) initials |= 1 << actor;
+      seen |= 1 << actor;
+      firstInV[actor] = e;
+    }
+    return initials;
+  }
+
+  /** Goes back to the last node where something is left to try; false when there is none. */
+  private backtrack(): boolean {
+    for (; this.length > 0; this.length--) {
+      const node = this.nodes[this.length - 1]!;
+      const touched = this.touchedByLast(node);
+      node.touched = touched;
+      if (nextWake(node.wakes)) return true;
+      node.done |= 1 << node.chosen;
+      node.rows[node.chosen] = touched;
+      const left = node.backtrack & ~node.done & ~node.sleep;
+      if (left !== 0) {
+        node.chosen = node.order.find((actor) => ((left >>> actor) & 1) === 1)!;
+        node.wakes.length = 0;
+        node.touched = NO_ROWS;
+        return true;
+      }
+    }
+    return false;
+  }
+}
+
+/** Counts up the choices of a step's wake-ups, the last one first. */
+function nextWake(wakes: Wake[]): boolean {
+  for (let wake = wakes.at(-1); wake !== undefined; wake = wakes.at(-1)) {
+    if (++wake.chosen < wake.alternatives) return true;
+    wakes.pop();
+  }
+  return false;
+}

@@ -1,0 +1,155 @@
+import type { Footprints } from '../core/footprint.js';
+import { Access } from '../core/observer.js';
+
+/** Tasks and the clock, together. */
+export const MAX_ACTORS = 16;
+const FIRST_EVENTS = 256;
+/** Cells of an object: by actor its last write, then its last access of any kind. */
+const CELLS = 2 * MAX_ACTORS;
+
+/**
+ * The steps of a schedule as a partial order: a step comes after those of its own task, after the step that let it run, and after
+ * those before it that it conflicts with. Schedules with the same partial order can't be told apart. Events are numbered from 0.
+ */
+export class HappensBefore {
+  events = 0;
+  /** By event: its actor. */
+  actorOf = new Uint8Array(FIRST_EVENTS);
+  /** By event: for each actor how many events there are up to the last one that comes before this event; of its own, with itself. */
+  clocks = new Int32Array(FIRST_EVENTS * MAX_ACTORS);
+  /** Events that the last one races with: they conflict, and nothing else orders the two. */
+  readonly races: number[] = [];
+  private previous = new Int32Array(FIRST_EVENTS);
+  private readonly lastOf = new Int32Array(MAX_ACTORS);
+  /** The first object's are by whom each actor was let run last. */
+  private cells = new Int32Array(CELLS * 1024);
+  private readonly found = new Int32Array(MAX_ACTORS);
+  private readonly base = new Int32Array(MAX_ACTORS);
+  private undoCell = new Int32Array(4096);
+  private undoValue = new Int32Array(4096);
+  private undos = 0;
+  private undosBefore = new Int32Array(FIRST_EVENTS);
+
+  constructor(private readonly footprints: Footprints) {}
+
+  /** The next event is the step of `actor` with the footprint of that number. */
+  add(actor: number, actors: number): void {
+    if (this.events + 1 === this.actorOf.length) this.grow();
+    const { events, base, found, lastOf } = this;
+    this.undosBefore[events] = this.undos;
+    this.actorOf[events] = actor;
+    this.previous[events] = lastOf[actor]!;
+    base.fill(0, 0, actors);
+    this.join(base, lastOf[actor]!, actors);
+    this.join(base, this.cells[actor]!, actors);
+    found.fill(0, 0, actors);
+    this.findConflicts(actor, actors);
+    this.findRaces(actors);
+    const clock = events * MAX_ACTORS;
+    for (let a = 0; a < actors; a++) if (found[a]! > 0) this.join(base, found[a]!, actors);
+    base[actor] = events + 1;
+    for (let a = 0; a < MAX_ACTORS; a++) this.clocks[clock + a] = a < actors ? base[a]! : 0;
+    lastOf[actor] = events + 1;
+    this.events++;
+  }
+
+  /** The last event let `actor` run. */
+  enables(actor: number): void {
+    this.write(actor, this.events);
+  }
+
+  /** Does event `a` come before event `b` in every schedule of this order? */
+  isBefore(a: number, b: number): boolean {
+    return this.clocks[b * MAX_ACTORS + this.actorOf[a]!]! > a;
+  }
+
+  /** Forgets all events from `events` on. */
+  truncate(events: number): void {
+    if (events >= this.events) return;
+    const to = this.undosBefore[events]!;
+    while (this.undos > to) {
+      this.undos--;
+      this.cells[this.undoCell[this.undos]!] = this.undoValue[this.undos]!;
+    }
+    while (this.events > events) {
+      this.events--;
+      this.lastOf[this.actorOf[this.events]!] = this.previous[this.events]!;
+    }
+  }
+
+  /** Into `found`: by other actors the last event that conflicts with the new one, counted from 1. The new one's accesses are noted. */
+  private findConflicts(actor: number, actors: number): void {
+    const { footprints, events } = this;
+    const { row, firstRow, objects } = footprints;
+    const end = firstRow[events + 1]!;
+    const room = (objects.count + 1) * CELLS;
+    if (room > this.cells.length) this.growCells(room);
+    for (let at = firstRow[events]!; at < end; at++) {
+      const object = row[at]! >>> 3;
+      const isWrite = (row[at]! & Access.write) !== 0;
+      this.look(object, isWrite, actors);
+      const overlaps = objects.overlaps[object]!;
+      for (let i = 0; i < overlaps.length; i++) this.look(overlaps[i]!, isWrite, actors);
+    }
+    this.found[actor] = 0;
+    for (let at = firstRow[events]!; at < end; at++) {
+      const cell = ((row[at]! >>> 3) + 1) * CELLS + actor;
+      if ((row[at]! & Access.write) !== 0) this.write(cell, events + 1);
+      this.write(cell + MAX_ACTORS, events + 1);
+    }
+  }
+
+  private look(object: number, isWrite: boolean, actors: number): void {
+    const { cells, found } = this;
+    const cell = (object + 1) * CELLS + (isWrite ? MAX_ACTORS : 0);
+    for (let a = 0; a < actors; a++) if (cells[cell + a]! > found[a]!) found[a] = cells[cell + a]!;
+  }
+
+  /** Of the conflicts those that no other one and nothing before the new event orders. */
+  private findRaces(actors: number): void {
+    const { found, base, clocks, races } = this;
+    races.length = 0;
+    for (let a = 0; a < actors; a++) {
+      if (found[a]! <= base[a]!) continue;
+      let isDirect = true;
+      for (let b = 0; b < actors && isDirect; b++)
+        if (b !== a && found[b]! > base[b]!) isDirect = clocks[(found[b]! - 1) * MAX_ACTORS + a]! < found[a]!;
+      if (isDirect) races.push(found[a]! - 1);
+    }
+  }
+
+  private join(into: Int32Array, event: number, actors: number): void {
+    if (event === 0) return;
+    const clock = (event - 1) * MAX_ACTORS;
+    for (let a = 0; a < actors; a++) if (this.clocks[clock + a]! > into[a]!) into[a] = this.clocks[clock + a]!;
+  }
+
+  private write(cell: number, value: number): void {
+    if (this.undos === this.undoCell.length) {
+      this.undoCell = doubled(this.undoCell);
+      this.undoValue = doubled(this.undoValue);
+    }
+    this.undoCell[this.undos] = cell;
+    this.undoValue[this.undos++] = this.cells[cell]!;
+    this.cells[cell] = value;
+  }
+
+  private grow(): void {
+    const more = new Uint8Array(2 * this.actorOf.length);
+    more.set(this.actorOf);
+    this.actorOf = more;
+    this.clocks = doubled(this.clocks);
+    this.previous = doubled(this.previous);
+    this.undosBefore = doubled(this.undosBefore);
+  }
+
+  private growCells(room: number): void {
+    while (this.cells.length < room) this.cells = doubled(this.cells);
+  }
+}
+
+function doubled(old: Int32Array): Int32Array<ArrayBuffer> {
+  const more = new Int32Array(2 * old.length);
+  more.set(old);
+  return more;
+}

@@ -1,0 +1,64 @@
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, expect, it } from 'vitest';
+
+const BIN = resolve(dirname(fileURLToPath(import.meta.url)), '../../bin/dmirror.js');
+const folder = mkdtempSync(join(tmpdir(), 'dmirror-input-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const FILES = {
+  'two.yaml': 'name: a\nsteps: []\n---\nname: b\n',
+  'pages.yaml': 'name: a\nsteps: [{ do: map, name: b, pages: 99999999999 }]\n',
+  'huge.yaml': 'name: a\nmachine: { ram_mib: 64, huge_pages: 32 }\nsteps: []\n',
+  'list.yaml': '[1]\n',
+  'tag.yaml': 'name: !!js/function x\nsteps: []\n',
+  'half.jsonl': '{"seq":',
+  'none.sh': 'ls -l\n',
+};
+for (const [name, text] of Object.entries(FILES)) writeFileSync(join(folder, name), text);
+mkdirSync(join(folder, 'empty'));
+
+// What was given, the line that names it and its place, and the way out. The status is 2 and stdout empty.
+it.each([
+  ['fault run two.yaml', /two.yaml:3:1: a second document begins/],
+  ['fault run pages.yaml', /pages.yaml:2:36: a whole number from 0 to 65536/],
+  ['fault run huge.yaml', /huge.yaml:2:10: hugePages is 32, and RAM has room for 31/],
+  ['fault run list.yaml', /^error: list.yaml:1:1: keys and values are wanted here\ndocs/],
+  ['fault run tag.yaml', /tag.yaml:1:7: Unresolved tag/],
+  ['fault run empty', /empty can't be read: it is a folder\n/],
+  ['fault run none.yaml', /none.yaml can't be read: it does not exist\n/],
+  ['fault run slow-copi', /did you mean 'slow-copy'.*\ndocs/],
+  ['fault run slow-copy --defect dirtylots', /did you mean 'dirtyLost'/],
+  ['fault run --pages', /See `dmirror fault run --help`/],
+  ['fault import none.sh', /none.sh: nothing in it is about fault injection\n/],
+  ['fault sweep --pages 0', /--pages.*'0'.*from 1 to 1024/],
+  ['fault sweep --pages 1000000', /--pages.*from 1 to 1024/],
+  ['fault sweep --workers 9999', /--workers.*from 0 to 256.*\nSee `dmirror fault sweep --help`/],
+  ['conform empty', /empty is a folder\n/],
+  ['conform half.jsonl', /half.jsonl:1: not JSON/],
+  ['conform /dev/null', /\/dev\/null: it is empty/],
+  ['exec --hugepages 512 x', /--hugepages 512: 1024 MiB of RAM have room for 511 at most\n/],
+  ['serve --hugepages 64 --ram 64M', /--hugepages 64: 64 MiB of RAM have room for 31 at most\n/],
+  ['selftest --daemon --connect x', /--daemon and --connect exclude each other/],
+  ['selftest -t hmm.*.anon_raed', /\nnearest: anon_read,.*dmirror selftest --list/],
+  ['abi history 0x12345', /no known numbering ever used 0x12345\n/],
+  ['abi check M5 M6 --rename A=B', /neither OLD nor NEW has 'A'/],
+  ['abi check M5 M6 --skip NO*', /--skip 'NO\*' names no macro/],
+  ['abi check M5 M6 -I none.sh', /-I 'none.sh' is no folder/],
+  ['abi check M5 M6 --defect', /See `dmirror abi check --help`/],
+])('%s', (args, said) => {
+  const options = { cwd: folder, encoding: 'utf8' } as const;
+  const { status, stdout, stderr } = spawnSync(process.execPath, [BIN, ...args.split(' ')], options);
+  expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+  expect(stderr).toMatch(said);
+  expect(stderr.trim().split('\n').length).toBeLessThanOrEqual(3);
+});
+
+it('a limit of time holds for work that is done at once', () => {
+  const args = ['selftest', '-t', 'hmm.*.open_close', '--timeout', '0.001'];
+  const { status, stdout } = spawnSync(process.execPath, [BIN, ...args], { encoding: 'utf8' });
+  expect([status, stdout]).toEqual([1, expect.stringMatching(/failed: it took [\d.]+ s, more than 0.001 s/)]);
+});

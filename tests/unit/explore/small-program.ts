@@ -1,0 +1,159 @@
+import fc from 'fast-check';
+import { ObjectGraph } from '../../../driver/check/object-graph.js';
+import { type Coroutine, preemptPoint } from '../../../driver/core/effect.js';
+import type { Kernel } from '../../../driver/core/kernel.js';
+import { LockClass } from '../../../driver/core/lock-class.js';
+import { Mutex, RwSem } from '../../../driver/core/locks.js';
+import { Access, Shared } from '../../../driver/core/observer.js';
+import { WaitQueue } from '../../../driver/core/wait-queue.js';
+import type { Director } from '../../../driver/explore/director.js';
+import type { Subject } from '../../../driver/explore/subject.js';
+import { testKernel } from '../helpers.js';
+
+const POINT = preemptPoint('op');
+const CELLS = 2;
+
+/** `cell` and `value` are small numbers; what stands between `lock` and its end is done with the lock held. */
+export type SmallOp =
+  | {
+      readonly op: 'read' | 'write' | 'increment' | 'await' | 'wakeOne' | 'wakeAll';
+      readonly cell: number;
+      readonly value: number;
+    }
+  | { readonly op: 'sleep'; readonly value: number }
+  | { readonly op: 'mutex' | 'trylock' | 'readLock' | 'writeLock'; readonly within: readonly SmallOp[] };
+
+export type SmallProgram = readonly (readonly SmallOp[])[];
+
+/** Tasks over a few cells, one mutex, one semaphore and a queue; its outcome is what each task has read, and the cells at the end. */
+export class SmallSubject implements Subject {
+  readonly kernel: Kernel = testKernel();
+  private readonly cells = new Array(CELLS).fill(0);
+  private readonly reads: string[][];
+  private readonly mutex = new Mutex(this.kernel, LockClass.dmirrorMutex, 'mutex');
+  private readonly sem = new RwSem(this.kernel, LockClass.mmapLock, 'sem');
+  private readonly queues = [11, 12].map(
+    (objectId) => new WaitQueue('cell', { owner: () => null, objectId: objectId * 1000 }),
+  );
+  private readonly tasks;
+  private readonly graph: ObjectGraph;
+
+  constructor(
+    private readonly program: SmallProgram,
+    director: Director,
+  ) {
+    const { scheduler } = this.kernel;
+    this.reads = program.map(() => []);
+    this.tasks = program.map((_, i) => scheduler.newTask(`t${i}`));
+    Object.assign(scheduler, { policy: director, stepLimit: 1000 });
+    this.kernel.observe(director);
+    this.graph = new ObjectGraph(Object.values(this), { apart: [director, program] });
+  }
+
+  goBack(): void {
+    this.graph.restore();
+  }
+
+  start(): void {
+    this.program.forEach((ops, i) => {
+      this.kernel.scheduler.start(this.tasks[i]!, this.run1(ops, this.reads[i]!), () => undefined);
+    });
+  }
+
+  run() {
+    return this.kernel.scheduler.run();
+  }
+
+  outcome(): string {
+    return `${this.reads.map((of) => of.join(' ')).join(' | ')} => ${this.cells.join(' ')}`;
+  }
+
+  release(): void {}
+
+  private *run1(ops: readonly SmallOp[], reads: string[]): Coroutine<void> {
+    for (const op of ops) yield* this.one(op, reads);
+  }
+
+  private *one(op: SmallOp, reads: string[]): Coroutine<void> {
+    const { kernel, cells, queues, sem, mutex } = this;
+    if (kernel.scheduler.isFine) yield POINT;
+    const touch = (cell: number, how: number) => kernel.observer?.touch(Shared.content, cell, how, 1);
+    if (op.op === 'sleep') yield { kind: 'sleep', ticks: op.value };
+    else if ('within' in op) {
+      if (op.op === 'mutex') {
+        yield* mutex.lock();
+        yield* this.run1(op.within, reads);
+        mutex.unlock();
+      } else if (op.op === 'trylock') {
+        const isTaken = mutex.tryLock();
+        reads.push(isTaken ? 't' : 'f');
+        if (!isTaken) return;
+        yield* this.run1(op.within, reads);
+        mutex.unlock();
+      } else if (op.op === 'readLock') {
+        yield* sem.readLock();
+        yield* this.run1(op.within, reads);
+        sem.readUnlock();
+      } else {
+        yield* sem.writeLock();
+        yield* this.run1(op.within, reads);
+        sem.writeUnlock();
+      }
+    } else if (op.op === 'read') {
+      touch(op.cell, Access.read);
+      reads.push(String(cells[op.cell]));
+    } else if (op.op === 'write') {
+      touch(op.cell, Access.write);
+      cells[op.cell] = op.value;
+    } else if (op.op === 'increment') {
+      touch(op.cell, Access.read);
+      const before = cells[op.cell];
+      if (kernel.scheduler.isFine) yield POINT;
+      touch(op.cell, Access.write);
+      cells[op.cell] = before + 1;
+    } else if (op.op === 'await') {
+      for (;;) {
+        touch(op.cell, Access.read);
+        if (cells[op.cell] !== 0) break;
+        yield queues[op.cell]!;
+      }
+    } else {
+      touch(op.cell, Access.write);
+      cells[op.cell] = op.value;
+      if (op.op === 'wakeAll') queues[op.cell]!.wakeAll();
+      else queues[op.cell]!.wakeOne();
+    }
+  }
+}
+
+const simple: fc.Arbitrary<SmallOp> = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      op: fc.constantFrom('read', 'write', 'increment', 'await', 'wakeOne', 'wakeAll'),
+      cell: fc.nat(CELLS - 1),
+      value: fc.integer({ min: 1, max: 3 }),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ op: fc.constant('sleep'), value: fc.integer({ min: 1, max: 20 }) }) },
+) as fc.Arbitrary<SmallOp>;
+
+const locked: fc.Arbitrary<SmallOp> = fc.record({
+  op: fc.constantFrom('mutex', 'trylock', 'readLock', 'writeLock'),
+  within: fc.array(
+    simple.filter(({ op }) => op !== 'sleep'),
+    { minLength: 0, maxLength: 1 },
+  ),
+}) as fc.Arbitrary<SmallOp>;
+
+export const smallProgram = (tasks: number, ops: number): fc.Arbitrary<SmallProgram> =>
+  fc.array(
+    fc.array(fc.oneof({ weight: 3, arbitrary: simple }, { weight: 1, arbitrary: locked }), {
+      minLength: 1,
+      maxLength: ops,
+    }),
+    {
+      minLength: tasks,
+      maxLength: tasks,
+    },
+  );

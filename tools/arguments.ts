@@ -1,0 +1,45 @@
+import { type Command, InvalidArgumentError } from 'commander';
+
+/** For an option that may be repeated. */
+export function collect(value: string, before: string[]): string[] {
+  return [...before, value];
+}
+
+/** Reads a whole number of this range, in decimal or hex. */
+export function whole(min: number, max: number): (value: string) => number {
+  return (value) => {
+    const parsed = Number(value);
+    if (/^(0x[\da-f]+|\d+)$/i.test(value) && parsed >= min && parsed <= max) return parsed;
+    throw new InvalidArgumentError(`It is a whole number from ${min} to ${max}.`);
+  };
+}
+
+export const seed = whole(0, 0xffffffff);
+/** Of workers or daemons. */
+export const jobs = whole(1, 256);
+export const count = whole(0, 999_999_999);
+
+export function seconds(value: string): number {
+  const parsed = Number(value);
+  if (parsed > 0 && parsed <= 86_400) return parsed;
+  throw new InvalidArgumentError('It is a number of seconds, above 0 and at most 86400.');
+}
+
+const UNITS: Readonly<Record<string, number>> = { '': 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30 };
+const HUGE_BYTES = 2 ** 21;
+/** Room for RAM beside the windows of the coherent devices in the one buffer of 4 GiB. */
+const MAX_BYTES = 3584 * 2 ** 20;
+
+/** Bytes of `512M`; a machine has whole 2 MiB blocks. */
+export function size(value: string): number {
+  const [, digits = '', unit = ''] = /^(\d+)([KMG]?)i?B?$/i.exec(value) ?? [];
+  const bytes = Number(digits) * (UNITS[unit.toUpperCase()] ?? 1);
+  if (digits !== '' && bytes >= 4 * HUGE_BYTES && bytes <= MAX_BYTES && bytes % HUGE_BYTES === 0) return bytes;
+  throw new InvalidArgumentError('A size is 8M to 3584M in whole 2 MiB, as 512M or 2G.');
+}
+
+/** After a mistake, each command points to its own help. */
+export function pointToHelp(command: Command, name = command.name()): void {
+  command.showHelpAfterError(`See \`${name} --help\`.`);
+  for (const sub of command.commands) pointToHelp(sub, `${name} ${sub.name()}`);
+}
