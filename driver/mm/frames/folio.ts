@@ -17,6 +17,14 @@ export function folioGet(memory: Memory, pfn: number, count = 1): void {
   frames.addRefcount(head, count);
 }
 
+/** As `folioGet`; false for a folio without references, which is free or on its way out. Linux: include/linux/page_ref.h:folio_try_get() */
+export function folioTryGet({ frames }: Memory, pfn: number): boolean {
+  const head = frames.head(pfn);
+  if (frames.refcount(head) === 0) return false;
+  frames.addRefcount(head, 1);
+  return true;
+}
+
 /** Drops references; with the last one the folio goes back to where it came from. Linux: include/linux/mm.h:folio_put(), folio_put_refs() */
 export function folioPut(memory: Memory, pfn: number, count = 1): void {
   const { frames } = memory;
@@ -60,10 +68,10 @@ export function folioTrylock(memory: Memory, pfn: number): boolean {
   return true;
 }
 
-function takeLock({ frames, kernel }: Memory, head: number, mayWait: boolean): void {
+function takeLock({ frames, kernel, nestsFolioLocks: nested }: Memory, head: number, mayWait: boolean): void {
   frames.setFlags(head, PG.locked);
   frames.setLockOwner(head, kernel.current.id);
-  kernel.lockAcquired(LockClass.folioLock, 'folio', { mayWait, instance: head });
+  kernel.lockAcquired(LockClass.folioLock, 'folio', { mayWait, nested, instance: head });
 }
 
 /** Takes the lock bit, sleeping as long as somebody else has it. Linux: include/linux/pagemap.h:folio_lock() */
@@ -71,7 +79,7 @@ export function* folioLock(memory: Memory, pfn: number): Coroutine<void> {
   const { frames, kernel } = memory;
   const head = frames.head(pfn);
   const task = kernel.current;
-  kernel.checkOrder(task, LockClass.folioLock, false);
+  kernel.checkOrder(task, LockClass.folioLock, memory.nestsFolioLocks);
   if (kernel.scheduler.isShared) {
     task.takes = { kind: Shared.folioLock, id: head, access: Access.write };
     yield FOLIO_LOCK_POINT;
@@ -112,7 +120,6 @@ export function folioIsLocked(memory: Memory, pfn: number): boolean {
 export function* migrationEntryWaitOnLocked(memory: Memory, pfn: number): Coroutine<void> {
   const { kernel, frames } = memory;
   const head = frames.head(pfn);
-  assert(frames.lockOwner(head) !== kernel.current.id, 'pfn % is waited for by the task that holds its lock', pfn);
   const task = kernel.current;
   task.takes = { kind: Shared.folioLock, id: head, access: Access.read };
   if (kernel.scheduler.contended) yield PAGE_WAIT_POINT;
@@ -125,7 +132,8 @@ const FIRST_FOLIO_QUEUE = 2 ** 40;
 
 function pageQueue(memory: Memory, head: number): WaitQueue {
   const { kernel, frames } = memory;
-  assert(frames.lockOwner(head) !== kernel.current.id, 'pfn % is waited for by the task that holds its lock', head);
+  const isOther = memory.nestsFolioLocks || frames.lockOwner(head) !== kernel.current.id;
+  assert(isOther, 'pfn % is waited for by the task that holds its lock', head);
   let queue = memory.pageWaiters.get(head);
   if (queue === undefined) {
     queue = new WaitQueue(`folio ${head}`, {

@@ -29,12 +29,18 @@ export interface SplitPmdOptions {
 export function* splitHugePmd(vma: Vma, addr: number, options: SplitPmdOptions = {}): Coroutine<void> {
   const { mm } = vma;
   const start = hugeStart(addr);
-  const range: NotifierRange = { mm, start, end: start + HPAGE_PMD_SIZE, event: 'CLEAR', owner: null };
+  const range: NotifierRange = {
+    mm,
+    start,
+    end: start + HPAGE_PMD_SIZE,
+    event: 'CLEAR',
+    owner: mm.memory.clearOwner(),
+  };
   yield* mmuNotifierInvalidateRangeStart(range);
   ptlLock(mm);
   splitHugePmdLocked(vma, addr, options);
   ptlUnlock(mm);
-  mmuNotifierInvalidateRangeEnd(range);
+  yield* mmuNotifierInvalidateRangeEnd(range);
 }
 
 /** As `splitHugePmd`, but nothing happens where not even a PMD table is. Linux: mm/huge_memory.c:split_huge_pmd_address() */
