@@ -10,8 +10,8 @@ export function* dmirrorDeviceRemoveChunks(device: DmirrorDevice): Coroutine<voi
   yield* device.devmemLock.lock();
   for (const chunk of device.chunks) {
     device.dmirrorRemoveFreePages(chunk);
-    yield* dmirrorDeviceEvictChunk(device.memory, chunk);
-    while (chunk.inUse > 0) yield chunk.drainQueue;
+    yield* dmirrorDeviceEvictChunk(device, chunk);
+    while (device.pagesInUse(chunk) > 0) yield chunk.drainQueue;
     device.unmapChunk(chunk);
   }
   device.forgetChunksLocked();
