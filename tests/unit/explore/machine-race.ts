@@ -10,10 +10,22 @@ import type { CallArg } from '../../../uapi/system-call.js';
 import { anon } from '../sys/helpers.js';
 
 const { PAGE_SIZE } = mman;
-const COMMANDS = dialectByName('dmirror')!;
+/** One that has every command. */
+const DIALECT = 'B-onfault-flags';
+const COMMANDS = dialectByName(DIALECT)!;
 
-export const COMMAND_OPS = ['READ', 'WRITE', 'SNAPSHOT', 'EXCLUSIVE', 'MIGRATE_TO_DEV', 'MIGRATE_TO_SYS'] as const;
-export const MEMORY_OPS = [
+const COMMAND_OPS = [
+  'READ',
+  'WRITE',
+  'SNAPSHOT',
+  'EXCLUSIVE',
+  'MIGRATE_TO_DEV',
+  'MIGRATE_TO_SYS',
+  'MIGRATE_ON_FAULT_TO_DEV',
+  'RELEASE',
+  'FLAGS',
+] as const;
+const MEMORY_OPS = [
   'load',
   'store',
   'munmap',
@@ -25,6 +37,11 @@ export const MEMORY_OPS = [
   'map',
   'remap',
   'fork',
+  'close',
+  'open',
+  'exit',
+  'pageout',
+  'hugepage',
 ] as const;
 
 export interface MachineOp {
@@ -38,6 +55,9 @@ export interface MachineOp {
 export interface MachineProgram {
   readonly path: PathName;
   readonly pages: number;
+  readonly hasSwap: boolean;
+  /** The last thread is that of a forked child. */
+  readonly hasChild: boolean;
   /** Done before, one after the other. */
   readonly setup: readonly MachineOp[];
   readonly threads: readonly (readonly MachineOp[])[];
@@ -56,13 +76,14 @@ export class MachineRace implements Race {
   private calls: Call[][] = [];
 
   constructor(private readonly program: MachineProgram) {
-    this.machine = new Machine({ ramBytes: 16 << 20, path: program.path });
-    const { main } = this.machine.createProcess();
+    this.machine = new Machine({ ramBytes: 16 << 20, path: program.path, swapBytes: program.hasSwap ? 1 << 20 : 0 });
+    const { main } = this.machine.createProcess({ dialect: DIALECT });
     this.threads = [main, ...program.threads.slice(1).map(() => this.machine.threadByTid(this.call('thread').ret)!)];
     this.addr = anon(main, 2 * program.pages);
     this.ptrs = [main, ...this.threads].map(() => anon(main, program.pages));
     for (const ptr of this.ptrs) this.call('store', ptr, new Uint8Array(program.pages * PAGE_SIZE).fill(0xab));
     this.fds = [0, 1].map((minor) => this.call('open', `/dev/hmm_dmirror${minor}`, 2).ret);
+    if (program.hasChild) this.threads[program.threads.length - 1] = this.machine.process(this.call('fork').ret)!.main;
     for (const thread of this.threads) this.machine.call(thread, ...this.callOf(TOUCH_NOTHING, 0));
     for (const op of program.setup) this.call(...this.callOf(op, this.threads.length));
   }
@@ -123,6 +144,16 @@ export class MachineRace implements Race {
         ];
       case 'fork':
         return ['fork'];
+      case 'open':
+        return ['open', `/dev/hmm_dmirror${which}`, 2];
+      case 'close':
+        return ['close', this.fds[which]!];
+      case 'exit':
+        return this.program.hasChild && thread === this.threads.length - 1 ? ['exit', which] : ['load', addr, 4];
+      case 'pageout':
+        return ['madvise', addr, len, mman.MADV_PAGEOUT];
+      case 'hugepage':
+        return ['madvise', addr, len, mman.MADV_HUGEPAGE];
       default: {
         const record = encodeHmmDmirrorCmd({ addr, ptr: this.ptrs[thread]!, npages: len / PAGE_SIZE });
         return ['ioctlBytes', this.fds[which]!, commandNumber(COMMANDS, what as CommandName)!, record];
@@ -157,6 +188,8 @@ export function machineProgram(
   return fc.record({
     path: fc.constantFrom('classic', 'unified'),
     pages: fc.constant(pages),
+    hasSwap: fc.boolean(),
+    hasChild: fc.boolean(),
     setup: fc.array(machineOp(pages), { maxLength: 4 }),
     threads: fc.array(fc.array(machineOp(pages), { minLength: 1, maxLength: ops }), {
       minLength: tasks,
