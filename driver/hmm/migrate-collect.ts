@@ -47,6 +47,7 @@ export function* migrateVmaCollect(migrate: MigrateVma, vma: Vma): Coroutine<voi
     owner,
     isAnonymousVma: vmaIsAnonymous(vma),
     faultPfn: migrate.faultPfn,
+    path: migrate.path,
   };
   const { pageTable } = mm;
   const endVpn = end / PAGE_SIZE;
@@ -85,7 +86,7 @@ function* migrateVmaCollectPmd(migrate: MigrateVma, { vma, filter, pmd, vpn, end
       at = collectPtes(migrate, leaf, { vma, filter, vpn: at, end });
       if (at === end) return;
       const pfn = leaf.hi(pteIndex(at));
-      if (yield* migrateVmaSplitFolio(memory, pfn, filter.faultPfn)) continue;
+      if (yield* migrateVmaSplitFolio(memory, pfn, filter)) continue;
       return migrateVmaCollectSkip(migrate, end - at);
     }
     const kind = kindOf(pmd.lo(i));

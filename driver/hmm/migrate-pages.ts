@@ -83,7 +83,7 @@ function* fillHole(migrate: MigrateVma, i: number): Coroutine<number> {
   const nr = src[i]! & MigratePfn.compound ? Math.min(HPAGE_PMD_NR, npages - i) : 1;
   src[i]! &= ~MigratePfn.compound;
   // Elsewhere the walk that collected has split it.
-  const hasHugeZero = migrate.vma!.mm.memory.profile.deviceThp;
+  const hasHugeZero = migrate.vma!.mm.memory.profile.deviceThp || migrate.path.hugeZeroIsHole;
   for (let j = i; j < i + nr; j++) {
     if (hasHugeZero) yield* splitHugeZero(migrate, j);
     src[j] = dstPfn[j] !== 0 && migrateVmaInsertPage(migrate, j) ? MigratePfn.migrate : 0;

@@ -61,9 +61,9 @@ export function* hmmRangeFault(range: HmmRange, lock: DroppableLock | null = nul
   }
   range.failedAt = range.start;
   const error = yield* walkUntilDone(walk, lock);
-  if (error !== 0 && walk.wantsMigrate) {
+  if (error !== 0 && walk.path?.undoesOnError) {
     const isForgotten = range.notifier === null ? defects.setupErrorLocked : defects.unwindForgotten;
-    if (range.migrate!.path.undoesOnError && !isForgotten) yield* undoPrepared(walk);
+    if (!isForgotten) yield* undoPrepared(walk);
     clearAnswers(range);
   }
   if (walk.migrateEvent !== null && !(defects.notifierEndSkipped && error !== 0))
@@ -153,6 +153,10 @@ function* beginMigrate(walk: HmmVmaWalk, vma: Vma): Coroutine<number> {
 function* serve(walk: HmmVmaWalk, stop: Stop, lock: DroppableLock | null): Coroutine<number> {
   walk.memory.kernel.mightSleep();
   if (stop.type === 'fail') return failed(walk, stop);
+  if (stop.type === 'resume') {
+    walk.last = stop.resumeVpn * PAGE_SIZE;
+    return 0;
+  }
   yield* prepareToSleep(walk, stop.resumeVpn);
   if (stop.type === 'wait') {
     yield* migrationEntryWait(walk.mm, stop.vpn);
@@ -171,7 +175,7 @@ function failed({ range }: HmmVmaWalk, { errno, resumeVpn }: { errno: number; re
 function* prepareToSleep(walk: HmmVmaWalk, resumeVpn: number): Coroutine<void> {
   const { range, requests } = walk;
   walk.last = resumeVpn * PAGE_SIZE;
-  if (walk.prepared === 0 || !range.migrate!.path.undoesBeforeSleep) return;
+  if (walk.prepared === 0 || !walk.path!.undoesBeforeSleep) return;
   if (!walk.memory.kernel.defects.waitsForItself) yield* undoPrepared(walk);
   if (requests !== null) range.flags.set(requests);
   walk.last = range.start;

@@ -171,7 +171,7 @@ export class DmirrorDevice {
   /** Gives a chunk's place in the physical address space back; none of its pages is in use. Linux: part of mm/memremap.c:memunmap_pages() */
   unmapChunk(chunk: DmirrorChunk): void {
     this.memory.kernel.assertHeld(LockClass.devmemLock);
-    assert(chunk.inUse === 0, `a chunk with ${chunk.inUse} pages in use is unmapped`);
+    assert(chunk.inUse === 0, 'a chunk with % pages in use is unmapped', chunk.inUse);
     this.touchWindows();
     this.memory.pagemaps[chunk.pagemap.id] = null;
     if (typeof this.options.place !== 'number') this.options.place.release(chunk.firstPfn);
@@ -245,6 +245,6 @@ export class DmirrorDevice {
 
   private chunkOf(pfn: number): DmirrorChunk {
     for (const chunk of this.chunks) if (chunk.holds(pfn)) return chunk;
-    assert(false, `pfn ${pfn} is in no chunk of device ${this.minor}`);
+    assert(false, 'pfn % is in no chunk of device %', pfn, this.minor);
   }
 }

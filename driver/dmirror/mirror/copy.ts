@@ -76,7 +76,13 @@ export function* dmirrorDevmemFaultAllocAndCopy(
   for (let i = 0, nr = 1; i < npages; i += nr) {
     const from = srcPfn[i]!;
     nr = 1;
-    if (from === 0 || !(src[i]! & MigratePfn.migrate) || memory.frames.zone[from] === Zone.system) continue;
+    if (from === 0 || !(src[i]! & MigratePfn.migrate)) continue;
+    if (memory.frames.zone[from] === Zone.system) {
+      memory.kernel.warnOn(
+        'dmirror_devmem_fault_alloc_and_copy: a page of system memory is to be brought to system memory',
+      );
+      continue;
+    }
     if (inject.armed) inject.at(migrate.start + i * PAGE_SIZE);
     if (src[i]! & MigratePfn.compound) nr = HPAGE_PMD_NR;
     failed |=

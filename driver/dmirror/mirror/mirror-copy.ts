@@ -1,9 +1,9 @@
 import { EFAULT, ENOENT } from '../../../uapi/errno.js';
 import { type Coroutine, preemptPoint } from '../../core/effect.js';
+import { KernelOops } from '../../core/kernel-oops.js';
 import { copyToUser } from '../../mm/faults/access.js';
 import { PAGE_SIZE, Zone } from '../../mm/frames/frames.js';
 import { type Command, dmirrorBounceInit } from '../commands/command.js';
-import { KernelOops } from '../oops.js';
 import { MirrorTag, mirrorPfn, mirrorTag } from './mirror.js';
 
 const MIRROR_COPY_POINT = preemptPoint('mirror copy');

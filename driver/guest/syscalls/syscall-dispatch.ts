@@ -33,7 +33,7 @@ export function* dispatchSyscall(guest: GuestThread): Coroutine<number> {
   const ret = answer === -EINTR && call.restart !== undefined ? -call.restart : answer;
   if (inject.armed) inject.endCall(thread.task);
   guest.syscall = null;
-  assert(Number.isInteger(ret), `${call.name} answers ${ret}`);
+  assert(Number.isInteger(ret), '% answers %', call.name, ret);
   if (strace !== null) strace(`${thread.tid} ${text} = ${resultText(ret)}${ret === 0 ? answerText(guest, call) : ''}`);
   return ret;
 }

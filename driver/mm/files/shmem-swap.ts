@@ -49,7 +49,7 @@ export function* shmemSwapinFolio(memory: Memory, mapping: AddressSpace, index: 
  */
 export function shmemSwapOut(memory: Memory, pfn: number): boolean {
   const { frames } = memory;
-  assert(folioIsLocked(memory, pfn) && frames.folioMapcount(pfn) === 0, `pfn ${pfn} is mapped or not locked`);
+  assert(folioIsLocked(memory, pfn) && frames.folioMapcount(pfn) === 0, 'pfn % is mapped or not locked', pfn);
   const mapping = memory.mappings.get(frames.mapping(pfn));
   const index = frames.index(pfn);
   if (mapping === undefined || !addToSwap(memory, pfn)) return false;
@@ -63,7 +63,7 @@ export function shmemSwapOut(memory: Memory, pfn: number): boolean {
 /** Frees the slot of a page that is in swap. Linux: mm/shmem.c:shmem_free_swap() */
 export function shmemFreeSwap(memory: Memory, mapping: AddressSpace, index: number): void {
   const found = mapping.pages.get(index);
-  assert(found < 0, `page ${index} of mapping ${mapping.id} is not in swap`);
+  assert(found < 0, 'page % of mapping % is not in swap', index, mapping.id);
   mapping.pages.set(index, 0);
   freeSwapAndCache(memory, -1 - found);
 }

@@ -73,7 +73,7 @@ export function* shmemTruncate(memory: Memory, mapping: AddressSpace, sizeBytes:
 
 /** Frees every page of a file whose last name, descriptor and mapping are gone. Linux: mm/shmem.c:shmem_evict_inode() */
 export function* shmemEvictInode(memory: Memory, mapping: AddressSpace): Coroutine<void> {
-  assert(mapping.vmas.length === 0, `mapping ${mapping.id} is evicted while it is mapped`);
+  assert(mapping.vmas.length === 0, 'mapping % is evicted while it is mapped', mapping.id);
   mapping.size = 0;
   yield* shmemTruncateRange(memory, mapping, { first: 0 });
   memory.mappings.delete(mapping.id);

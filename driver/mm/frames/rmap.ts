@@ -71,7 +71,7 @@ export function folioRemoveRmapPte(memory: Memory, pfn: number): void {
   const { frames } = memory;
   const left = frames.addMapcount(pfn, -1);
   frames.addFolioMapcount(frames.head(pfn), -1);
-  assert(left >= 0, `pfn ${pfn} has ${left} mappings`);
+  assert(left >= 0, 'pfn % has % mappings', pfn, left);
 }
 
 /** One PMD mapping less. Linux: folio_remove_rmap_pmd() */
@@ -79,7 +79,7 @@ export function folioRemoveRmapPmd(memory: Memory, head: number): void {
   const { frames } = memory;
   const left = frames.addEntireMapcount(head, -1);
   frames.addFolioMapcount(head, -1);
-  assert(left >= 0, `folio ${head} has ${left} PMD mappings`);
+  assert(left >= 0, 'folio % has % PMD mappings', head, left);
 }
 
 /**
@@ -88,7 +88,7 @@ export function folioRemoveRmapPmd(memory: Memory, head: number): void {
  */
 export function folioTryShareAnonRmapPte(memory: Memory, pfn: number): boolean {
   const { frames } = memory;
-  assert(frames.hasFlags(pfn, PG.anonExclusive), `pfn ${pfn} is not exclusive`);
+  assert(frames.hasFlags(pfn, PG.anonExclusive), 'pfn % is not exclusive', pfn);
   if (frames.folioMaybeDmaPinned(frames.head(pfn))) return false;
   frames.clearFlags(pfn, PG.anonExclusive);
   return true;
@@ -132,7 +132,9 @@ export function rmapObject(memory: Memory, head: number): AnonVma | AddressSpace
   const object = frames.hasFlags(head, PG.anon) ? memory.anonVmas.get(id) : memory.mappings.get(id);
   assert(
     object !== undefined || frames.folioMapcount(head) === 0,
-    `pfn ${head} is mapped, but its rmap object ${id} is gone`,
+    'pfn % is mapped, but its rmap object % is gone',
+    head,
+    id,
   );
   return object ?? null;
 }

@@ -37,14 +37,14 @@ export function canSplitFolio(memory: Memory, head: number): boolean {
  */
 export function* splitFolio(memory: Memory, head: number, isolated: number[] | null = null): Coroutine<number> {
   const { frames } = memory;
-  assert(folioIsLocked(memory, head) && frames.order(head) > 0, `pfn ${head} is no locked large folio`);
+  assert(folioIsLocked(memory, head) && frames.order(head) > 0, 'pfn % is no locked large folio', head);
   const { inject } = memory.kernel;
   const injected = inject.armed ? yield* inject.reach(InjectPoint.thpSplit) : 0;
   if (injected !== 0) return injected;
   // Without a mapping its anon_vma may be gone.
   if (head === memory.hugeZeroPfn || frames.folioMapcount(head) === 0) return -EBUSY;
   const object = rmapObject(memory, head);
-  assert(object !== null && frames.isAnon(head), `folio ${head} is not anonymous`);
+  assert(object !== null && frames.isAnon(head), 'folio % is not anonymous', head);
   yield* object.lock.writeLock();
   let ret = -EAGAIN;
   if (canSplitFolio(memory, head)) {
@@ -122,11 +122,11 @@ function makeSmallFolios(memory: Memory, head: number, isolated: number[] | null
   memory.frames.assertLocked(head);
   const { frames } = memory;
   const nr = frames.folioNrPages(head);
-  assert(frames.folioMapcount(head) === 0, `folio ${head} is split while it is mapped`);
+  assert(frames.folioMapcount(head) === 0, 'folio % is split while it is mapped', head);
   const flags = frames.flags(head) & INHERITED;
   for (let i = 1; i < nr; i++) {
     const pfn = head + i;
-    assert(frames.mapcount(pfn) === 0, `tail ${pfn} is mapped`);
+    assert(frames.mapcount(pfn) === 0, 'tail % is mapped', pfn);
     frames.setHead(pfn, pfn);
     frames.writeFlags(pfn, flags);
     frames.setMapping(pfn, frames.mapping(head));
@@ -148,7 +148,7 @@ function makeSmallFolios(memory: Memory, head: number, isolated: number[] | null
  */
 export function* folioSplitUnmapped(memory: Memory, head: number): Coroutine<number> {
   const { frames } = memory;
-  assert(folioIsLocked(memory, head) && frames.folioMapcount(head) === 0, `pfn ${head} is no locked, unmapped folio`);
+  assert(folioIsLocked(memory, head) && frames.folioMapcount(head) === 0, 'pfn % is no locked, unmapped folio', head);
   const { inject } = memory.kernel;
   const injected = inject.armed ? yield* inject.reach(InjectPoint.thpSplit) : 0;
   if (injected !== 0) return injected;

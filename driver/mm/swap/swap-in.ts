@@ -91,7 +91,7 @@ function mapSwappedPage(fault: VmFault, table: Table, pfn: number): boolean {
   const { memory } = vma.mm;
   const { frames } = memory;
   const isWrite = (flags & FAULT.write) !== 0;
-  assert(!frames.isAnonExclusive(pfn), `pfn ${pfn} is exclusive and in swap`);
+  assert(!frames.isAnonExclusive(pfn), 'pfn % is exclusive and in swap', pfn);
   const wasExclusive = (fault.lo & Pte.exclusive) !== 0;
   memory.swap.swapFree(fault.hi);
   // A reader keeps the slot: a page that stays clean can be dropped again without writing it.

@@ -49,7 +49,13 @@ export function* tryToMigrateOne(
   const { vma, addr, batch = null } = at;
   const { mm } = vma;
   const npages = pagesInVma(memory, head, at);
-  const range: NotifierRange = { mm, start: addr, end: addr + npages * PAGE_SIZE, event: 'CLEAR', owner: null };
+  const range: NotifierRange = {
+    mm,
+    start: addr,
+    end: addr + npages * PAGE_SIZE,
+    event: 'CLEAR',
+    owner: memory.clearOwner(),
+  };
   yield* mmuNotifierInvalidateRangeStart(range);
   ptlLock(mm);
   const unmapped = pageVmaMappedWalk(mm, head, { addr, npages, kind: 'mapped' }, (table, i, vpn) => {

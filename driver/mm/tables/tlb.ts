@@ -74,7 +74,7 @@ export function incTlbFlushPending(mm: Mm): void {
 /** Linux: dec_tlb_flush_pending() */
 export function decTlbFlushPending(mm: Mm): void {
   mm.touch(Shared.tlbPending, Access.write);
-  assert(mm.tlbFlushPending > 0, `mm ${mm.id}: a flush ends that was not begun`);
+  assert(mm.tlbFlushPending > 0, 'mm %: a flush ends that was not begun', mm.id);
   mm.tlbFlushPending--;
 }
 

@@ -11,7 +11,7 @@ import type { Vma } from './vma.js';
 /** Drops one user; the last one tears the address space down. Linux: mmput() */
 export function* mmput(mm: Mm): Coroutine<void> {
   mm.touch(Shared.mmUsers, Access.write);
-  assert(mm.users > 0, `mm ${mm.id} has no user`);
+  assert(mm.users > 0, 'mm % has no user', mm.id);
   if (--mm.users > 0) return;
   yield* exitMmap(mm);
   mmdrop(mm);
@@ -20,7 +20,7 @@ export function* mmput(mm: Mm): Coroutine<void> {
 /** Drops one reference to the mm structure itself. Linux: mmdrop() */
 export function mmdrop(mm: Mm): void {
   mm.touch(Shared.mmUsers, Access.write);
-  assert(mm.count > 0, `mm ${mm.id} is gone`);
+  assert(mm.count > 0, 'mm % is gone', mm.id);
   mm.count--;
 }
 
