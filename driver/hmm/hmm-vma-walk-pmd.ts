@@ -1,6 +1,6 @@
 import { EFAULT } from '../../uapi/errno.js';
 import { assert } from '../core/assert.js';
-import { type Coroutine, preemptPoint } from '../core/effect.js';
+import { type Coroutine, FINE, preemptPoint } from '../core/effect.js';
 import { LockClass } from '../core/lock-class.js';
 import { Phase } from '../inject/inject-points.js';
 import { ZERO_PFN } from '../mm/frames/frame-allocator.js';
@@ -49,9 +49,17 @@ export function* hmmVmaWalkPmd(part: VmaWalk, pmd: Table, { vpn, end }: PmdRange
       continue;
     }
     if (path?.preparesApart) return yield* walkPtesApart(part, leaf, { vpn, end });
+    const { isFine } = memory.kernel.scheduler;
+    if (isFine) yield FINE.entry;
+    // A walk that only looks takes no lock, so another CPU may write between two of its looks.
+    const to = isFine && !part.walk.wantsMigrate ? at + 1 : end;
     ptlLock(mm);
-    const stop = walkPtes(part, leaf, { vpn: at, end, mayPrepare });
+    const stop = walkPtes(part, leaf, { vpn: at, end: to, unitEnd: end, mayPrepare });
     ptlUnlock(mm);
+    if (stop === null && to < end) {
+      at = to;
+      continue;
+    }
     if (stop?.type !== 'split') return stop;
     at = stop.vpn;
     mayPrepare = yield* asCollect(memory, migrateVmaSplitFolio(memory, stop.pfn, range.migrate!));
@@ -72,7 +80,7 @@ interface SplitStop {
 function walkPtes(
   part: VmaWalk,
   table: Table,
-  { vpn, end, mayPrepare }: PmdRange & { mayPrepare: boolean },
+  { vpn, end, unitEnd, mayPrepare }: PmdRange & { unitEnd: number; mayPrepare: boolean },
 ): Stop | SplitStop | null {
   const { walk } = part;
   const { flags } = walk.range;
@@ -89,7 +97,7 @@ function walkPtes(
     if (keepsStale && lo & Pte.special && input !== 0) continue;
     const need = hmmVmaHandlePte(walk, at, lo, table.hi(i));
     if (need !== 0) {
-      stop = pteStop(part, table, { vpn: at, end });
+      stop = pteStop(part, table, { vpn: at, end: unitEnd });
       break;
     }
     const filter = mayPrepare ? hmmSelectMigrate(part, input) : null;

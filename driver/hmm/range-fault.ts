@@ -1,6 +1,6 @@
 import { EBUSY, EFAULT, EINTR, EINVAL, ENOMEM, EPERM, ERANGE } from '../../uapi/errno.js';
 import { assert } from '../core/assert.js';
-import { type Coroutine, preemptPoint } from '../core/effect.js';
+import { type Coroutine, FINE, preemptPoint } from '../core/effect.js';
 import { LockClass } from '../core/lock-class.js';
 import { InjectPoint, Phase } from '../inject/inject-points.js';
 import { handleMmFault } from '../mm/faults/fault.js';
@@ -67,7 +67,7 @@ export function* hmmRangeFault(range: HmmRange, lock: DroppableLock | null = nul
     clearAnswers(range);
   }
   if (walk.migrateEvent !== null && !(defects.notifierEndSkipped && error !== 0))
-    mmuNotifierInvalidateRangeEnd(walk.migrateEvent);
+    yield* mmuNotifierInvalidateRangeEnd(walk.migrateEvent);
   range.isContinued = error === -EBUSY;
   if (inject.armed) inject.enter(phase);
   return error;
@@ -77,14 +77,16 @@ export function* hmmRangeFault(range: HmmRange, lock: DroppableLock | null = nul
 function* walkUntilDone(walk: HmmVmaWalk, lock: DroppableLock | null): Coroutine<number> {
   const { inject } = walk.memory.kernel;
   const { range } = walk;
-  while (!isInvalidated(range)) {
+  const { scheduler } = walk.memory.kernel;
+  for (;;) {
+    if (scheduler.isFine) yield FINE.notifier;
+    if (isInvalidated(range)) return -EBUSY;
     const stop = yield* walkPageRange(walk);
     if (stop === null) return inject.armed ? yield* inject.reach(InjectPoint.walkAbort, range.start) : 0;
     const error = yield* serve(walk, stop, lock);
     if (error !== 0) return error;
     walk.memory.stats.resumptions++;
   }
-  return -EBUSY;
 }
 
 function isInvalidated({ notifier, notifierSeq }: HmmRange): boolean {

@@ -1,5 +1,5 @@
 import { assert } from '../../core/assert.js';
-import type { Coroutine } from '../../core/effect.js';
+import { type Coroutine, FINE } from '../../core/effect.js';
 import { LockClass } from '../../core/lock-class.js';
 import { Mutex } from '../../core/locks.js';
 import { Access, Shared } from '../../core/observer.js';
@@ -87,6 +87,7 @@ export class DmirrorDevice {
       backing = isLarge ? memory.allocator.allocateHuge() : memory.allocator.allocate();
       if (backing === 0) return 0;
     }
+    if (memory.kernel.scheduler.isFine) yield FINE.devLock;
     let pfn = list.pop();
     if (pfn === 0) pfn = yield* this.dmirrorAllocateChunk(list);
     if (pfn === 0) {

@@ -1,4 +1,4 @@
-import type { Coroutine } from '../../core/effect.js';
+import { type Coroutine, FINE } from '../../core/effect.js';
 import {
   type MigrateArrays,
   MigratePfn,
@@ -24,6 +24,7 @@ import type { DmirrorDevice } from './device.js';
 export function* dmirrorDeviceEvictChunk(device: DmirrorDevice, chunk: DmirrorChunk): Coroutine<void> {
   const { memory } = device;
   memory.kernel.mightSleep();
+  if (memory.kernel.scheduler.isFine) yield FINE.devLock;
   if (device.pagesInUse(chunk) === 0) return;
   // Pages below were never handed out, and free pages are skipped anyway.
   const first = chunk.freshEnd;
@@ -43,6 +44,7 @@ export function* dmirrorDeviceEvictChunk(device: DmirrorDevice, chunk: DmirrorCh
     const from = migrate.srcPfn[i]!;
     if (from === 0 || !(migrate.src[i]! & MigratePfn.migrate) || memory.frames.zone[from] === Zone.system) continue;
     if (migrate.src[i]! & MigratePfn.compound && !(yield* folioHome(memory, migrate, i))) continue;
+    if (memory.kernel.scheduler.isFine) yield FINE.content;
     if (migrate.dstPfn[i] === 0) pageHome(memory, migrate, i);
   }
   migrateStageDone(memory, 'copy', migrate);

@@ -1,4 +1,4 @@
-import type { Coroutine } from '../../core/effect.js';
+import { type Coroutine, FINE } from '../../core/effect.js';
 import { LockClass } from '../../core/lock-class.js';
 import { injectInvalidate, MigratePfn, type MigrateVma, migrateStageDone } from '../../hmm/index.js';
 import { InjectPoint, Phase } from '../../inject/inject-points.js';
@@ -49,6 +49,7 @@ export function* dmirrorMigrateAllocAndCopy(
     }
     const to = file.takeFailAlloc() ? 0 : yield* file.device.dmirrorDevmemAllocPage();
     if (to === 0) continue;
+    if (kernel.scheduler.isFine) yield FINE.content;
     fillDevicePage(memory, to, from);
     if (inject.armed && (yield* injectBadCopy(memory, to, backingPfn(memory, to)))) continue;
     settleOnDevice(memory, file, migrate, { i, to, flags: rights });

@@ -17,6 +17,14 @@ export function folioGet(memory: Memory, pfn: number, count = 1): void {
   frames.addRefcount(head, count);
 }
 
+/** As `folioGet`; false for a folio without references, which is free or on its way out. Linux: folio_try_get() */
+export function folioTryGet({ frames }: Memory, pfn: number): boolean {
+  const head = frames.head(pfn);
+  if (frames.refcount(head) === 0) return false;
+  frames.addRefcount(head, 1);
+  return true;
+}
+
 /** Drops references; with the last one the folio goes back to where it came from. Linux: folio_put(), folio_put_refs() */
 export function folioPut(memory: Memory, pfn: number, count = 1): void {
   const { frames } = memory;

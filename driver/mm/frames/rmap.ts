@@ -1,5 +1,5 @@
 import { assert } from '../../core/assert.js';
-import type { Coroutine } from '../../core/effect.js';
+import { type Coroutine, FINE } from '../../core/effect.js';
 import { Access, Shared } from '../../core/observer.js';
 import type { AddressSpace } from '../files/address-space.js';
 import type { Memory } from '../memory.js';
@@ -141,14 +141,23 @@ export function rmapObject(memory: Memory, head: number): AnonVma | AddressSpace
 
 /**
  * Visits every vma that may map the folio of `head`, under the rmap lock. The visitor looks at the entry itself; for a
- * large folio it is given the address of the first page inside the vma. Linux: mm/rmap.c:rmap_walk()
+ * large folio it is given the address of the first page inside the vma. Nobody is looked for who maps an anonymous folio that nobody
+ * maps, unless `ifMapped` is false: migration entries are no mappings. Linux: mm/rmap.c:rmap_walk(), folio_lock_anon_vma_read()
  */
-export function* rmapWalk(memory: Memory, head: number, visit: RmapVisit): Coroutine<void> {
-  memory.frames.assertLocked(head);
+export function* rmapWalk(memory: Memory, head: number, visit: RmapVisit, { ifMapped = true } = {}): Coroutine<void> {
+  const { frames, kernel } = memory;
+  frames.assertLocked(head);
+  const isLookedFor = (): boolean => !ifMapped || !frames.isAnon(head) || frames.folioMapcount(head) > 0;
+  if (kernel.scheduler.isFine) yield FINE.refcount;
+  if (!isLookedFor()) return;
   const object = rmapObject(memory, head);
   if (object === null) return;
   yield* object.lock.readLock();
-  memory.kernel.observer?.touch(Shared.rmap, object.id, Access.read, 1);
+  if (!isLookedFor()) {
+    object.lock.readUnlock();
+    return;
+  }
+  kernel.observer?.touch(Shared.rmap, object.id, Access.read, 1);
   for (const vma of object.vmas.slice()) {
     const addr = vmaAddress(memory, head, vma);
     if (addr >= 0 && !(yield* visit(vma, addr))) break;

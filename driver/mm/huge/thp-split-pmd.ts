@@ -40,7 +40,7 @@ export function* splitHugePmd(vma: Vma, addr: number, options: SplitPmdOptions =
   ptlLock(mm);
   splitHugePmdLocked(vma, addr, options);
   ptlUnlock(mm);
-  mmuNotifierInvalidateRangeEnd(range);
+  yield* mmuNotifierInvalidateRangeEnd(range);
 }
 
 /** As `splitHugePmd`, but nothing happens where not even a PMD table is. Linux: split_huge_pmd_address() */

@@ -38,6 +38,8 @@ const FLUSH_ALL_THRESHOLD = 64;
 /** A core may hold these translations or lose them: who flushes them writes, who uses one reads. */
 function touchTlb(mm: Mm, vpn: number, npages: number): void {
   mm.memory.kernel.observer?.touch(Shared.tlb, entryId(mm.id, vpn), Access.write, npages);
+  mm.touch(Shared.tlbPending, Access.write);
+  mm.tlbFlushes++;
 }
 
 /** Linux: flush_tlb_page(), which ptep_clear_flush() ends with */
