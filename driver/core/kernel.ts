@@ -15,6 +15,8 @@ export class Kernel {
   readonly trace = new Trace();
   /** Is told of whatever tasks share, see observer.ts. Set by `observe`. */
   observer: Observer | null = null;
+  /** What the kernel's log would say, and how often, since the start of this life. */
+  readonly warnings = new Map<string, number>();
   /** Called when the kernel gets its observer or loses it, by those who then do their work another way. */
   readonly onObserve: ((isObserved: boolean) => void)[] = [];
 
@@ -79,6 +81,11 @@ export class Kernel {
     if (task.heldMask !== 0) holdsWrongly(task, 'still holds');
   }
 
+  /** Says once more in the log that something must not be, and goes on. Linux: include/asm-generic/bug.h:WARN_ON() */
+  warnOn(what: string): void {
+    this.warnings.set(what, (this.warnings.get(what) ?? 0) + 1);
+  }
+
   /** Records one event of the running task. */
   emit<Kind extends TraceKind>(
     kind: Kind,
@@ -92,6 +99,7 @@ export class Kernel {
     this.scheduler.reset(seed);
     this.prng.reseed(seed);
     this.trace.reset();
+    this.warnings.clear();
   }
 }
 

@@ -99,16 +99,17 @@ export class RwSem {
     this.writePoint = preemptPoint(`${name}:write`);
   }
 
-  *readLock(): Coroutine<void> {
+  /** `again`: the running task reads already, and takes it once more whatever it holds; a writer that waits between the two waits for ever. */
+  *readLock({ again = false } = {}): Coroutine<void> {
     const { kernel } = this;
     const task = kernel.current;
-    kernel.checkOrder(task, this.cls, false);
+    if (!again) kernel.checkOrder(task, this.cls, false);
     task.takes = this.readTarget;
     if (kernel.scheduler.isShared) yield this.readPoint;
     while (this.keepsReadersOut()) yield this.queue;
     task.takes = null;
     this.readers.push(task);
-    kernel.lockAcquired(this.cls, this.name);
+    kernel.lockAcquired(this.cls, this.name, { mayWait: !again });
   }
 
   private keepsReadersOut(): boolean {
@@ -155,6 +156,15 @@ export class RwSem {
     assert(this.writer === this.kernel.current, '% is not held for write by the running task', this.name);
     this.writer = null;
     this.kernel.lockReleased(this.cls, this.name);
+    this.wake();
+  }
+
+  /** The writer goes on as a reader, and lets others in. Linux: kernel/locking/rwsem.c:downgrade_write() */
+  downgradeWrite(): void {
+    this.kernel.observer?.touch(Shared.lock, this.objectId, Access.write, 1);
+    assert(this.writer === this.kernel.current, `${this.name} is not held for write by the running task`);
+    this.readers.push(this.writer);
+    this.writer = null;
     this.wake();
   }
 

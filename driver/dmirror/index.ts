@@ -3,6 +3,7 @@
 import { ENOENT } from '../../uapi/errno.js';
 import { assert } from '../core/assert.js';
 import type { Coroutine } from '../core/effect.js';
+import { Access, NUMBERED, Shared } from '../core/observer.js';
 import {
   type MigrationPath,
   mmuIntervalNotifierInsert,
@@ -24,6 +25,7 @@ import { dmirrorDeviceEvictChunk } from './memory/evict.js';
 import { dmirrorDevmemFault } from './memory/migrate-to-ram.js';
 import { PrivateWindows } from './memory/windows.js';
 
+export { KernelOops } from '../core/kernel-oops.js';
 export type { Command } from './commands/command.js';
 export type { IoctlCall } from './commands/ioctl.js';
 export { type DmirrorQuirks, NO_QUIRKS } from './context.js';
@@ -31,8 +33,6 @@ export { DmirrorFile } from './file.js';
 export { GupTestModule, type GupTestOpen } from './gup-test-module.js';
 export { DEVMEM_CHUNK_PAGES } from './memory/chunk.js';
 export type { DmirrorDevice } from './memory/device.js';
-
-export { KernelOops } from './oops.js';
 
 export interface DmirrorDevicesOptions {
   /** How MIGRATE_TO_DEV, MIGRATE_TO_SYS, MIGRATE_ON_FAULT_TO_DEV and CPU faults migrate. */
@@ -70,6 +70,11 @@ export class DmirrorDevices {
       this.addDevice(Zone.coherent, windowPages, firstCoherentPfn);
     }
     registerHmmHooks(memory);
+    if (path.ignoresOwnClears) {
+      memory.clearOwner = () => memory.kernel.current;
+      memory.allocator.reusesLate = true;
+    }
+    memory.nestsFolioLocks = !path.undoesBeforeSleep;
   }
 
   /** The device of a minor number; undefined when the machine has none. */
@@ -85,6 +90,7 @@ export class DmirrorDevices {
     this.memory.kernel.assertNoLocks();
     const device = this.devices[minor];
     if (device === undefined) return -ENOENT;
+    this.memory.kernel.observer?.touch(Shared.nextNumber, NUMBERED.deviceFile, Access.write, 1);
     const file = new DmirrorFile(device, mm, this.context.nextFileId++);
     const notifier = yield* mmuIntervalNotifierInsert(mm, { start: 0, length: ADDRESS_SPACE_BYTES, ops: file });
     if (typeof notifier === 'number') return notifier;
@@ -105,7 +111,7 @@ export class DmirrorDevices {
     file.notifier = null;
     const { device } = file;
     // No lock: RELEASE may take the chunks away meanwhile, as it may in Linux.
-    for (let i = 0; i < device.chunks.length; i++) yield* dmirrorDeviceEvictChunk(this.memory, device.chunks[i]!);
+    for (let i = 0; i < device.chunks.length; i++) yield* dmirrorDeviceEvictChunk(device, device.chunks[i]!);
     file.mirror.destroy();
     this.context.closeFile(file);
   }

@@ -1,5 +1,5 @@
 import type { Coroutine } from '../core/effect.js';
-import { Access, Shared } from '../core/observer.js';
+import { Access, NUMBERED, Shared } from '../core/observer.js';
 import type { WaitQueue } from '../core/wait-queue.js';
 import type { MachineKernel } from '../inject/machine-kernel.js';
 import type { AddressSpace } from './files/address-space.js';
@@ -34,6 +34,9 @@ export interface MemoryOptions {
   readonly profile?: KernelProfile;
 }
 
+/** What frame 0 of a PC begins with: the first interrupt vector of real mode. */
+const REAL_MODE_VECTOR = 0xf000ff53;
+
 /** What all address spaces of a machine share: RAM, frames, page table pages, swap, hugetlb pages, rmap objects. */
 export class Memory {
   /** RAM followed by the coherent windows: frame `pfn` of either has its bytes at `pfn * PAGE_SIZE`. */
@@ -60,8 +63,8 @@ export class Memory {
   /** By id; index 0 is never used. Freed ids are not used again within a life. */
   readonly anonVmas = new Map<number, AnonVma>();
   readonly mappings = new Map<number, AddressSpace>();
-  nextMappingId = 1;
-  nextMmId = 1;
+  private nextMappingId = 1;
+  private nextMmId = 1;
   hooks: MemoryHooks | null = null;
   thpEnabled: MemoryOptions['thpEnabled'];
   /** The same for 2 MiB alone. Linux: huge_anon_orders_inherit and its like */
@@ -73,6 +76,10 @@ export class Memory {
   /** Room for checkInvariants to count in, made with its first call. */
   invariantCounts: InvariantCounts | null = null;
   readonly pageWaiters = new Map<number, WaitQueue>();
+  /** Whom the CLEAR events of the unmap step and of a PMD split name: nobody, but on a migration path that says otherwise. */
+  clearOwner: () => object | null = () => null;
+  /** Who waits for a folio's lock may hold others: on migration paths that sleep with prepared pages. */
+  nestsFolioLocks = false;
 
   constructor(
     readonly kernel: MachineKernel,
@@ -82,6 +89,7 @@ export class Memory {
     const buffer = new ArrayBuffer(options.ramBytes + options.coherentBytes);
     this.bytes = new Uint8Array(buffer);
     this.words = new Uint32Array(buffer);
+    this.words[0] = REAL_MODE_VECTOR;
     this.frames = new Frames(systemFrames, options.coherentBytes / PAGE_SIZE, options.privateFrames, kernel);
     this.allocator = new FrameAllocator(this.frames, kernel.inject, kernel);
     this.kernelMemory = new KernelMemory(this.allocator);
@@ -91,6 +99,16 @@ export class Memory {
     this.thpEnabled = options.thpEnabled;
     this.profile = options.profile ?? DEFAULT_PROFILE;
     kernel.onObserve.push((isObserved) => this.setObserved(isObserved));
+  }
+
+  newMmId(): number {
+    this.kernel.observer?.touch(Shared.nextNumber, NUMBERED.mm, Access.write, 1);
+    return this.nextMmId++;
+  }
+
+  newMappingId(): number {
+    this.kernel.observer?.touch(Shared.nextNumber, NUMBERED.mapping, Access.write, 1);
+    return this.nextMappingId++;
   }
 
   /** Tells who observes that the bytes of `count` frames are about to change. What a guest's CPU stores through its TLB is not told. */

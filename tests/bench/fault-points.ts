@@ -1,4 +1,4 @@
-import { PATH_NAMES, type PathName } from '../../uapi/path-name.js';
+import { EQUAL_PATHS, type PathName } from '../../uapi/path-name.js';
 import { type Build, pairedRow, withBuilds } from './builds.js';
 import type { DeviceProcess } from './device-process.js';
 import type { Measurement, Row } from './measurement.js';
@@ -33,7 +33,7 @@ export const faultPoints: Measurement = {
   run: () =>
     withBuilds(withoutPoints, async (build, edited) => {
       const rows: Row[] = [];
-      for (const path of PATH_NAMES)
+      for (const path of EQUAL_PATHS)
         for (const npages of [1, 64]) {
           const name = `${path}, ioctls of ${npages} page${npages === 1 ? '' : 's'}`;
           const [a, b] = [await tripOf(build, { path, npages }), await tripOf(edited, { path, npages })];

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { PATH_NAMES } from '../../uapi/path-name.js';
+import { EQUAL_PATHS } from '../../uapi/path-name.js';
 import type { SelftestCase } from '../selftests/case.js';
 import { type Build, pairedRow, withBuilds } from './builds.js';
 import type { DeviceProcess } from './device-process.js';
@@ -68,7 +68,7 @@ function closingParenthesis(text: string, start: number): number {
 type Work = (build: Build) => Promise<() => unknown>;
 
 const migrate =
-  (path: (typeof PATH_NAMES)[number]): Work =>
+  (path: (typeof EQUAL_PATHS)[number]): Work =>
   async (build) => {
     const module = await build<{ DeviceProcess: typeof DeviceProcess }>('tests/bench/device-process.js');
     const process = new module.DeviceProcess({ ramBytes: 16 * SIZE_BYTES, path });
@@ -79,7 +79,7 @@ const migrate =
   };
 
 const suite =
-  (path: (typeof PATH_NAMES)[number]): Work =>
+  (path: (typeof EQUAL_PATHS)[number]): Work =>
   async (build) => {
     const module = await build<{ suiteMs: typeof suiteMs }>('tests/bench/selftests.js');
     const { allCases } = await build<{ allCases(): SelftestCase[] }>('tests/selftests/index.js');
@@ -106,8 +106,9 @@ export const seam: Measurement = {
         const pair = { name, goal: '<= 1.03', real: await work(real), edited: await work(bare) };
         rows.push(await pairedRow(pair, options));
       };
-      for (const path of PATH_NAMES) await compare(`migrate-4m, ${path}`, migrate(path), {});
-      for (const path of PATH_NAMES) await compare(`selftests of hmm, ${path}`, suite(path), { warmUps: 2, rounds: 1 });
+      for (const path of EQUAL_PATHS) await compare(`migrate-4m, ${path}`, migrate(path), {});
+      for (const path of EQUAL_PATHS)
+        await compare(`selftests of hmm, ${path}`, suite(path), { warmUps: 2, rounds: 1 });
       if (!isInstalled(COMPILER)) return rows;
       const folder = mkdtempSync(join(tmpdir(), 'dmirror-bench-'));
       try {

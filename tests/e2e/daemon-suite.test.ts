@@ -6,7 +6,7 @@ import type { Lane } from '../../tools/suite/suite-run.js';
 import { Dmirror } from '../../uapi/client/dmirror-device.js';
 import type { MappedMemory } from '../../uapi/client/mapped-memory.js';
 import { ProcessHandle } from '../../uapi/client/process-handle.js';
-import { PATH_NAMES, type PathName } from '../../uapi/path-name.js';
+import { EQUAL_PATHS, type PathName } from '../../uapi/path-name.js';
 import { isFull } from '../counts.js';
 import type { SelftestCase } from '../selftests/case.js';
 import { allCases } from '../selftests/index.js';
@@ -36,7 +36,7 @@ async function runAll(
 
 it('the table has 60 cases', () => expect(ALL).toHaveLength(60));
 
-describe.each(PATH_NAMES)('the suite on the %s path', (path) => {
+describe.each(EQUAL_PATHS)('the suite on the %s path', (path) => {
   it('passes in this process', async () => {
     expect(await runAll(path, async (own) => inProcess(own))).toEqual({ pass: CASES.length, skips: [], failures: [] });
   });

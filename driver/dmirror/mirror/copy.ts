@@ -1,4 +1,4 @@
-import type { Coroutine } from '../../core/effect.js';
+import { type Coroutine, FINE } from '../../core/effect.js';
 import { LockClass } from '../../core/lock-class.js';
 import { injectInvalidate, MigratePfn, type MigrateVma, migrateStageDone } from '../../hmm/index.js';
 import { InjectPoint, Phase } from '../../inject/inject-points.js';
@@ -49,6 +49,7 @@ export function* dmirrorMigrateAllocAndCopy(
     }
     const to = file.takeFailAlloc() ? 0 : yield* file.device.dmirrorDevmemAllocPage();
     if (to === 0) continue;
+    if (kernel.scheduler.isFine) yield FINE.content;
     fillDevicePage(memory, to, from);
     if (inject.armed && (yield* injectBadCopy(memory, to, backingPfn(memory, to)))) continue;
     settleOnDevice(memory, file, migrate, { i, to, flags: rights });
@@ -71,12 +72,18 @@ export function* dmirrorDevmemFaultAllocAndCopy(
   memory.kernel.mightSleep();
   if (inject.armed) inject.enter(Phase.copy);
   const { src, srcPfn, npages } = migrate;
-  file.device.moves.note(memory.kernel.current.id);
+  file.device.noteMove();
   let failed = 0;
   for (let i = 0, nr = 1; i < npages; i += nr) {
     const from = srcPfn[i]!;
     nr = 1;
-    if (from === 0 || !(src[i]! & MigratePfn.migrate) || memory.frames.zone[from] === Zone.system) continue;
+    if (from === 0 || !(src[i]! & MigratePfn.migrate)) continue;
+    if (memory.frames.zone[from] === Zone.system) {
+      memory.kernel.warnOn(
+        'dmirror_devmem_fault_alloc_and_copy: a page of system memory is to be brought to system memory',
+      );
+      continue;
+    }
     if (inject.armed) inject.at(migrate.start + i * PAGE_SIZE);
     if (src[i]! & MigratePfn.compound) nr = HPAGE_PMD_NR;
     failed |=
@@ -98,7 +105,7 @@ export function* dmirrorMigrateFinalizeAndMap(
   memory.kernel.assertHeld(LockClass.mmapLock);
   if (inject.armed) inject.enter(Phase.map);
   yield* file.mutex.lock();
-  file.device.moves.note(memory.kernel.current.id);
+  file.device.noteMove();
   for (let i = 0; i < npages; i++) {
     if (!(src[i]! & MigratePfn.migrate) || dstPfn[i] === 0) continue;
     const tag = dst[i]! & MigratePfn.write ? MirrorTag.write : MirrorTag.read;
