@@ -23,6 +23,8 @@ const TEXT: { readonly [Kind in TraceKind]: (event: TraceEventOf<Kind>) => strin
     `mm ${mm} ${level} ${hex(addr)}: ${old}${pfnText(oldPfn)} -> ${now}${pfnText(newPfn)}`,
   folio: ({ pfn, old, new: now }) => `${pfn}: ${old} -> ${now}`,
   refcount: ({ pfn, old, new: now }) => `folio ${pfn}: ${old} -> ${now}`,
+  span: ({ span, name, phase, ret }) => `${span} ${name} ${phase === 'begin' ? 'begins' : `= ${ret}`}`,
+  counter: ({ counter, value }) => `${counter} ${value}`,
   mirror: ({ file, start, end }) => `of file ${file} ${range(start, end)}`,
 };
 
@@ -30,7 +32,7 @@ const TEXT: { readonly [Kind in TraceKind]: (event: TraceEventOf<Kind>) => strin
 export const TRACE_KINDS = Object.keys(TEXT) as readonly TraceKind[];
 
 /** Kinds that come at nearly every step: nobody gets them who does not say so. */
-const FREQUENT: readonly string[] = ['lock', 'unlock', 'wait', 'switch', 'entry', 'folio', 'refcount', 'mirror'];
+const FREQUENT: readonly string[] = ['lock', 'unlock', 'wait', 'switch', 'entry', 'folio', 'refcount', 'mirror', 'span', 'counter'];
 export const RARE_KINDS = TRACE_KINDS.filter((kind) => !FREQUENT.includes(kind));
 
 /** What `event` says beside its kind, in words. */

@@ -22,7 +22,7 @@ import { mmgetNotZero } from '../../mm/vmas/mm.js';
 import { CHUNK_POINT, RANGE_FAULT_TIMEOUT_MS, RETRY_POINT } from '../context.js';
 import { movesByOthers } from '../mirror/dmirror-range-fault.js';
 import { returnMirroredData } from '../mirror/mirror-copy.js';
-import type { Command } from './command.js';
+import { type Command, traceChunk } from './command.js';
 import { moveChunkToDevice } from './migrate-to-dev.js';
 
 /**
@@ -49,11 +49,13 @@ export function* dmirrorMigrateOnFaultToDevice(command: Command): Coroutine<numb
     }
     if (kernel.inject.armed) yield* kernel.inject.betweenChunks(addr, true);
     yield* mm.mmapLock.readLock();
+    traceChunk(kernel, addr, 'begin');
     ret = yield* migrateChunkLocked(
       command,
       migrate,
       rangeOf(command, migrate, Math.min(end, addr + chunkBytes), addr),
     );
+    traceChunk(kernel, addr, 'end', ret);
     mm.mmapLock.readUnlock();
   }
   context.giveMigration(migrate);
