@@ -111,8 +111,8 @@ function addConform(root: Command, status: { code: number }, output: () => Outpu
     .description('replay recordings of a real kernel and print the first differing answer of each sequence')
     .argument('[file...]', 'recordings, plain or gzip; without, all that the package ships')
     .option('--seq <id>', 'only this sequence; may be repeated', collect, [])
-    .addOption(pathOption('classic'))
-    .option('--invariants', 'prove the whole machine consistent after every op', true)
+    .addOption(pathOption(undefined, 'overrides what the recording says; classic where it says nothing'))
+    .option('--invariants', 'prove the whole machine consistent after every op; by default on classic and unified')
     .option('--no-invariants', 'look at answers only')
     .option('--jobs <n>', 'worker threads; one for each core by default', jobs)
     .option('--trace', 'print everything that the machine does; for one sequence', false)
@@ -132,5 +132,6 @@ Examples:
   dmirror conform --path unified             every shipped recording
   dmirror conform --seq mix-17 --trace
   dmirror conform mine.jsonl.gz
+  dmirror conform late-F-mix.jsonl.gz        recorded on a posting of the series, as its name says, or its first line {"path": "posted-late"}
   dmirror conform --shrink mix:7 --against unified    a generated sequence: a family and a seed
 ${exitHelp({ pass: 'every answer agrees', fail: 'some differ' })}`;

@@ -1,16 +1,16 @@
 import { Option } from 'commander';
-import { PATH_NAMES, type PathName } from '../uapi/path-name.js';
+import { EQUAL_PATHS, PATH_NAMES, type PathName } from '../uapi/path-name.js';
 import { UsageError } from './exit-code.js';
 
-/** `--path` of a command that runs on one path, or, without a default, on all of them. */
-export function pathOption(fallback?: PathName): Option {
-  const option = new Option('--path <path>', `the migration path${fallback === undefined ? '; all without' : ''}`);
+/** `--path` of a command that runs on one path, or, without a default, on the two that must be equal. */
+export function pathOption(fallback?: PathName, otherwise = 'classic and unified without'): Option {
+  const option = new Option('--path <path>', `the migration path${fallback === undefined ? `; ${otherwise}` : ''}`);
   return fallback === undefined ? option.choices(PATH_NAMES) : option.choices(PATH_NAMES).default(fallback);
 }
 
 /** The paths that a command runs on. */
 export function pathsOf(path: PathName | undefined): readonly PathName[] {
-  return path === undefined ? PATH_NAMES : [path];
+  return path === undefined ? EQUAL_PATHS : [path];
 }
 
 /** Throws UsageError. */

@@ -1,3 +1,5 @@
 /** The ways in which a machine can collect pages for a migration. What each of them does is in driver/hmm/paths.ts. */
-export const PATH_NAMES = ['classic', 'unified'] as const;
+export const PATH_NAMES = ['classic', 'unified', 'posted-v1', 'posted-late'] as const;
 export type PathName = (typeof PATH_NAMES)[number];
+/** The two that must not differ in anything that a program sees, and that everything runs on where no path is named. */
+export const EQUAL_PATHS: readonly PathName[] = ['classic', 'unified'];

@@ -52,7 +52,7 @@ export class Mutex {
 
   unlock(): void {
     this.kernel.observer?.touch(Shared.lock, this.objectId, Access.write, 1);
-    assert(this.owner === this.kernel.current, `${this.name} is unlocked by a task that does not own it`);
+    assert(this.owner === this.kernel.current, '% is unlocked by a task that does not own it', this.name);
     this.owner = null;
     this.kernel.lockReleased(this.cls, this.name);
     this.queue.wakeOne();
@@ -99,16 +99,17 @@ export class RwSem {
     this.writePoint = preemptPoint(`${name}:write`);
   }
 
-  *readLock(): Coroutine<void> {
+  /** `again`: the running task reads already, and takes it once more whatever it holds; a writer that waits between the two waits for ever. */
+  *readLock({ again = false } = {}): Coroutine<void> {
     const { kernel } = this;
     const task = kernel.current;
-    kernel.checkOrder(task, this.cls, false);
+    if (!again) kernel.checkOrder(task, this.cls, false);
     task.takes = this.readTarget;
     if (kernel.scheduler.isShared) yield this.readPoint;
     while (this.keepsReadersOut()) yield this.queue;
     task.takes = null;
     this.readers.push(task);
-    kernel.lockAcquired(this.cls, this.name);
+    kernel.lockAcquired(this.cls, this.name, { mayWait: !again });
   }
 
   private keepsReadersOut(): boolean {
@@ -117,14 +118,17 @@ export class RwSem {
   }
 
   readUnlock(): void {
+    const { readers, kernel } = this;
     // With somebody waiting it matters who lets go last.
     const how = this.queue.waiters.length > 0 ? Access.write : Access.read;
-    this.kernel.observer?.touch(Shared.lock, this.objectId, how, 1);
-    const at = this.readers.lastIndexOf(this.kernel.current);
-    assert(at >= 0, `${this.name} is let go by a task that does not read`);
-    this.readers.splice(at, 1);
-    this.kernel.lockReleased(this.cls, this.name);
-    if (this.readers.length === 0) this.wake();
+    kernel.observer?.touch(Shared.lock, this.objectId, how, 1);
+    const at = readers.lastIndexOf(kernel.current);
+    assert(at >= 0, '% is let go by a task that does not read', this.name);
+    // The only reader is the usual case, and for it no array is made.
+    if (at === readers.length - 1) readers.pop();
+    else readers.splice(at, 1);
+    kernel.lockReleased(this.cls, this.name);
+    if (readers.length === 0) this.wake();
   }
 
   *writeLock({ nested = false } = {}): Coroutine<void> {
@@ -149,9 +153,18 @@ export class RwSem {
 
   writeUnlock(): void {
     this.kernel.observer?.touch(Shared.lock, this.objectId, Access.write, 1);
-    assert(this.writer === this.kernel.current, `${this.name} is not held for write by the running task`);
+    assert(this.writer === this.kernel.current, '% is not held for write by the running task', this.name);
     this.writer = null;
     this.kernel.lockReleased(this.cls, this.name);
+    this.wake();
+  }
+
+  /** The writer goes on as a reader, and lets others in. Linux: downgrade_write() */
+  downgradeWrite(): void {
+    this.kernel.observer?.touch(Shared.lock, this.objectId, Access.write, 1);
+    assert(this.writer === this.kernel.current, `${this.name} is not held for write by the running task`);
+    this.readers.push(this.writer);
+    this.writer = null;
     this.wake();
   }
 

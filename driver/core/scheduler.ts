@@ -87,7 +87,7 @@ export class Scheduler {
 
   /** Puts an idle task to work; nothing runs before `run`. */
   start<T>(task: Task, coroutine: Coroutine<T>, onReturn: (value: T) => void): void {
-    assert(task.state === 'idle', `task ${task.name} is already in the kernel`);
+    assert(task.state === 'idle', 'task % is already in the kernel', task.name);
     task.coroutine = coroutine;
     task.steps = 0;
     task.next = null;
@@ -174,7 +174,7 @@ export class Scheduler {
     if (waiters.length < 2 || this.policy.wake === undefined) return null;
     const index = this.policy.wake(waiters, queue);
     const task = waiters[index];
-    assert(task !== undefined, `the policy wakes ${index} of ${waiters.length} tasks`);
+    assert(task !== undefined, 'the policy wakes % of % tasks', index, waiters.length);
     return task;
   }
 
@@ -226,7 +226,7 @@ export class Scheduler {
     const index = this.policy.pick(runnable);
     if (index === END_RUN) return null;
     const task = runnable[index];
-    assert(task !== undefined, `the policy picked ${index} of ${runnable.length} tasks`);
+    assert(task !== undefined, 'the policy picked % of % tasks', index, runnable.length);
     if (runnable.length === 1) runnable.length = 0;
     else runnable.splice(index, 1);
     return task;
@@ -241,7 +241,7 @@ export class Scheduler {
     task.steps++;
     this.current = task;
     const coroutine = task.coroutine;
-    assert(coroutine !== null, `task ${task.name} has no code`);
+    assert(coroutine !== null, 'task % has no code', task.name);
     this.observer?.stepBegins(task);
     const { done, value } = coroutine.next();
     this.current = null;
@@ -295,7 +295,7 @@ export class Scheduler {
     const events = this.dueBy(tick);
     const index = events.length === 1 ? 0 : (this.policy.due?.(events, this.runnable) ?? 0);
     const event = events[index];
-    assert(event !== undefined, `the policy ended ${index} of ${events.length} sleeps and timers`);
+    assert(event !== undefined, 'the policy ended % of % sleeps and timers', index, events.length);
     clock.nowTicks = Math.max(clock.nowTicks, tick);
     this.bringAbout(event);
     return true;

@@ -50,7 +50,11 @@ export class DmirrorContext {
   /** Migration state for `capacity` pages, to be given back after its finalize. */
   takeMigration(capacity: number): MigrateVma {
     const idle = this.idleMigrations.get(capacity)?.pop();
-    if (idle !== undefined) return idle;
+    if (idle !== undefined) {
+      idle.dst.fill(0);
+      idle.dstPfn.fill(0);
+      return idle;
+    }
     const migrate = new MigrateVma(capacity, this.path);
     migrate.leaksThpReference = this.quirks.q7LeakedReference;
     return migrate;

@@ -45,11 +45,13 @@ export class DmirrorFile implements IntervalNotifierOps {
 
   /**
    * Forgets the pages of `range`, and the one behind it (Q1). A migration by this device takes care of the mirror itself,
-   * even when another file of the device runs it (Q2). Linux: lib/test_hmm.c:dmirror_interval_invalidate()
+   * even when another file of the device runs it (Q2). On a path whose CLEAR events name a task, that of the
+   * running one is passed over. Linux: lib/test_hmm.c:dmirror_interval_invalidate()
    */
   *dmirrorIntervalInvalidate(interval: IntervalNotifier, range: NotifierRange, curSeq: number): Coroutine<boolean> {
-    const { defects } = this.mm.memory.kernel;
+    const { defects, current } = this.mm.memory.kernel;
     if (range.event === 'MIGRATE' && (range.owner === this.device || defects.ownerHides)) return true;
+    if (range.event === 'CLEAR' && range.owner === current) return true;
     if (!(yield* lockForInvalidate(this.mutex, range))) return false;
     if (!defects.setSeqOutside) mmuIntervalSetSeq(interval, curSeq);
     this.mirror.erase(Math.floor(range.start / PAGE_SIZE), Math.floor(range.end / PAGE_SIZE));

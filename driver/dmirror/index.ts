@@ -24,6 +24,7 @@ import { dmirrorDeviceEvictChunk } from './memory/evict.js';
 import { dmirrorDevmemFault } from './memory/migrate-to-ram.js';
 import { PrivateWindows } from './memory/windows.js';
 
+export { KernelOops } from '../core/kernel-oops.js';
 export type { Command } from './commands/command.js';
 export type { IoctlCall } from './commands/ioctl.js';
 export { type DmirrorQuirks, NO_QUIRKS } from './context.js';
@@ -31,8 +32,6 @@ export { DmirrorFile } from './file.js';
 export { GupTestModule, type GupTestOpen } from './gup-test-module.js';
 export { DEVMEM_CHUNK_PAGES } from './memory/chunk.js';
 export type { DmirrorDevice } from './memory/device.js';
-
-export { KernelOops } from './oops.js';
 
 export interface DmirrorDevicesOptions {
   /** How MIGRATE_TO_DEV, MIGRATE_TO_SYS, MIGRATE_ON_FAULT_TO_DEV and CPU faults migrate. */
@@ -70,6 +69,11 @@ export class DmirrorDevices {
       this.addDevice(Zone.coherent, windowPages, firstCoherentPfn);
     }
     registerHmmHooks(memory);
+    if (path.ignoresOwnClears) {
+      memory.clearOwner = () => memory.kernel.current;
+      memory.allocator.reusesLate = true;
+    }
+    memory.nestsFolioLocks = !path.undoesBeforeSleep;
   }
 
   /** The device of a minor number; undefined when the machine has none. */
@@ -129,9 +133,9 @@ export class DmirrorDevices {
   private checkKernelMemory(): void {
     const { table, vmalloc, mirror } = this.memory.kernelMemory.taken;
     const leaves = this.files.reduce((sum, file) => sum + file.mirror.leafCount, 0);
-    assert(table === this.memory.tables.inUse, `${table} page tables are counted, ${this.memory.tables.inUse} in use`);
-    assert(vmalloc === this.context.bounce.pages, `${vmalloc} pages of buffers are counted`);
-    assert(mirror === leaves, `${mirror} leaves of mirrors are counted, there are ${leaves}`);
+    assert(table === this.memory.tables.inUse, '% page tables are counted, % in use', table, this.memory.tables.inUse);
+    assert(vmalloc === this.context.bounce.pages, '% pages of buffers are counted', vmalloc);
+    assert(mirror === leaves, '% leaves of mirrors are counted, there are %', mirror, leaves);
   }
 
   /** A new life of the machine: nothing is open and all device memory is free. The address spaces must be gone. */

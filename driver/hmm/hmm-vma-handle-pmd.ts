@@ -1,5 +1,5 @@
 import { EFAULT } from '../../uapi/errno.js';
-import type { Coroutine } from '../core/effect.js';
+import { type Coroutine, FINE } from '../core/effect.js';
 import { LockClass } from '../core/lock-class.js';
 import { HPAGE_PMD_NR, HPAGE_PMD_ORDER } from '../mm/frames/frames.js';
 import { Kind, kindOf, Pte } from '../mm/tables/entry.js';
@@ -17,7 +17,7 @@ import {
   type VmaWalk,
 } from './hmm-vma-walk.js';
 import { fillHole, hmmVmaWalkHole, isCompoundWanted } from './hmm-vma-walk-hole.js';
-import { type CollectFilter, pageOwner } from './migrate-entry.js';
+import { type CollectFilter, isSelected, pageOwner } from './migrate-entry.js';
 import { HugeTake, migrateVmaCollectHugePmd, type PmdRange, splitHugeToCollect } from './migrate-thp.js';
 import { MigrateSelect } from './migrate-vma.js';
 
@@ -35,6 +35,8 @@ interface Leaf {
   readonly isMapped: boolean;
   /** A page of the device that the range is walked for. */
   readonly isOwn: boolean;
+  /** The huge zero page. */
+  readonly isZero: boolean;
   /** What is reported of each page. */
   readonly cpuFlags: number;
 }
@@ -53,6 +55,8 @@ export function* hmmVmaHandlePmd(
   memory.kernel.assertHeld(LockClass.mmapLock);
   memory.kernel.mightSleep();
   const unit = { vpn, end };
+  if (memory.kernel.scheduler.isFine) yield FINE.entry;
+  if (pmd.child(pmdIndex(vpn)) !== null) return AGAIN;
   const leaf = leafOf(walk, pmd, pmdIndex(vpn));
   if (leaf.kind === Kind.none) return hmmVmaWalkHole(part, unit);
   const stop = pmdStop(part, leaf, unit);
@@ -61,9 +65,11 @@ export function* hmmVmaHandlePmd(
   if (filter !== null && memory.profile.deviceThp)
     return yield* hmmVmaHandleMigratePreparePmd(part, leaf, { unit, filter });
   // Huge pages migrate one by one, so they are split here; what was huge is then walked afresh, entry by entry.
-  if (filter !== null && leaf.isMapped && maySplit) {
+  if (filter !== null && leaf.isMapped && maySplit && isWanted(walk, leaf, filter)) {
+    if (leaf.isZero && walk.path!.hugeZeroIsHole) return fillHole(part, unit);
     if (memory.kernel.defects.staleAfterSplit) fillHuge(walk, unit, leaf);
     if (yield* asCollect(memory, splitHugeToCollect(range.migrate!, vma, vpn))) return AGAIN;
+    if (walk.path!.failedSplitIsError) return reportError(walk, unit);
   }
   return reportPmd(walk, unit, leaf);
 }
@@ -74,13 +80,21 @@ function leafOf({ memory, range }: HmmVmaWalk, table: Table, i: number): Leaf {
   const kind = kindOf(lo);
   const isOwn = kind === Kind.devicePrivate && pageOwner(memory, pfn) === range.devPrivateOwner;
   const isMapped = kind === Kind.present || isOwn;
-  return { kind, pfn, isMapped, isOwn, cpuFlags: isMapped ? pmdToHmmPfnFlags(lo) : 0 };
+  const isZero = kind === Kind.present && (lo & Pte.special) !== 0;
+  return { kind, pfn, isMapped, isOwn, isZero, cpuFlags: isMapped ? pmdToHmmPfnFlags(lo) : 0 };
+}
+
+/** Is the page to be split, or taken? The huge zero page counts as system memory. */
+function isWanted({ memory, path }: HmmVmaWalk, { kind, pfn, isZero }: Leaf, filter: CollectFilter): boolean {
+  if (path!.splitsUnselected) return true;
+  return isZero ? (filter.select & MigrateSelect.system) !== 0 : isSelected(memory, kind, pfn, filter);
 }
 
 /** Why the entry can't be answered as it is; null when it can. */
 function pmdStop(part: VmaWalk, leaf: Leaf, unit: PmdRange): Stop | null {
   const need = leaf.isOwn ? 0 : hmmRangeNeedFault(part.walk, unit, leaf.cpuFlags);
   if (need === 0) return null;
+  if (leaf.kind === Kind.migration && part.walk.path !== null && !part.walk.path.waitsAtMigrationEntries) return null;
   if (leaf.kind === Kind.migration) return { type: 'wait', vpn: unit.vpn, resumeVpn: unit.vpn };
   return leaf.isMapped || leaf.kind === Kind.devicePrivate ? faultPart(part, need, unit) : fail(-EFAULT, unit.vpn);
 }
@@ -98,8 +112,11 @@ function* hmmVmaHandleMigratePreparePmd(
   const select = isCompoundWanted(part, unit) ? filter.select : filter.select & ~MigrateSelect.compound;
   const taken = yield* asCollect(walk.memory, migrateVmaCollectHugePmd(vma, unit, { ...filter, select }));
   if (taken === HugeTake.again) return AGAIN;
+  if (taken === HugeTake.wait && !walk.path!.waitsAtMigrationEntries) return reportPmd(walk, unit, leaf);
   if (taken === HugeTake.wait) return { type: 'wait', vpn: unit.vpn, resumeVpn: unit.vpn };
   if (taken === HugeTake.hole) return fillHole(part, unit);
+  if (taken === HugeTake.skip && walk.path!.failedSplitIsError && isWanted(walk, leaf, filter))
+    return reportError(walk, unit);
   if (taken === HugeTake.skip) return reportPmd(walk, unit, leaf);
   walk.prepared++;
   fillHuge(walk, unit, leaf);
@@ -111,6 +128,11 @@ function* hmmVmaHandleMigratePreparePmd(
 function reportPmd(walk: HmmVmaWalk, unit: PmdRange, leaf: Leaf): null {
   if (leaf.isMapped) fillHuge(walk, unit, leaf);
   else hmmPfnsFill(walk, unit, leaf.kind === Kind.migration ? 0 : HmmPfn.error);
+  return null;
+}
+
+function reportError(walk: HmmVmaWalk, unit: PmdRange): null {
+  hmmPfnsFill(walk, unit, HmmPfn.error);
   return null;
 }
 

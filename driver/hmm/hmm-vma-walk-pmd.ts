@@ -1,6 +1,6 @@
 import { EFAULT } from '../../uapi/errno.js';
 import { assert } from '../core/assert.js';
-import type { Coroutine } from '../core/effect.js';
+import { type Coroutine, FINE, preemptPoint } from '../core/effect.js';
 import { LockClass } from '../core/lock-class.js';
 import { Phase } from '../inject/inject-points.js';
 import { ZERO_PFN } from '../mm/frames/frame-allocator.js';
@@ -8,13 +8,14 @@ import { PAGE_SIZE } from '../mm/frames/frames.js';
 import { KIND_MASK, Kind, Pte } from '../mm/tables/entry.js';
 import { pmdIndex, pteIndex, type Table } from '../mm/tables/page-table.js';
 import { ptlLock, ptlUnlock } from '../mm/tables/ptl.js';
-import { flushTlbRange } from '../mm/tables/tlb.js';
+import { flushTlbPage, flushTlbRange } from '../mm/tables/tlb.js';
 import { HmmPfn } from './hmm-range.js';
 import { hmmVmaHandlePmd } from './hmm-vma-handle-pmd.js';
 import {
   asCollect,
   fail,
   type HmmVmaWalk,
+  hmmPfnsFill,
   hmmPteNeedFault,
   hmmSelectMigrate,
   type Stop,
@@ -24,13 +25,16 @@ import { COLLECT_SPLIT, type CollectFilter, collectEntry, pageOwner } from './mi
 import { migrateVmaSplitFolio, type PmdRange } from './migrate-thp.js';
 import { MigratePfn } from './migrate-vma.js';
 
+const PREPARED = HmmPfn.valid | HmmPfn.migrate;
+const PREPARE_POINT = preemptPoint('hmm_vma_handle_migrate_prepare');
+
 /**
  * What one PMD entry covers of the range: reports its pages and prepares those that are wanted, whatever stands there. The caller holds
  * the mmap_lock for read. The ptl is held between the two lines below and inside `hmmVmaHandlePmd`, never at an exit and never while
  * something sleeps. Linux: mm/hmm.c:hmm_vma_walk_pmd()
  */
 export function* hmmVmaWalkPmd(part: VmaWalk, pmd: Table, { vpn, end }: PmdRange): Coroutine<Stop | null> {
-  const { mm, memory, range } = part.walk;
+  const { mm, memory, range, path } = part.walk;
   memory.kernel.assertHeld(LockClass.mmapLock);
   memory.kernel.mightSleep();
   memory.stats.pmdEntries++;
@@ -40,15 +44,28 @@ export function* hmmVmaWalkPmd(part: VmaWalk, pmd: Table, { vpn, end }: PmdRange
     if (leaf === null) {
       const stop = yield* hmmVmaHandlePmd(part, pmd, { vpn, end, maySplit: !isSplitTried });
       if (stop?.type !== 'again') return stop;
+      if (path?.resumesAfterSplit) return { type: 'resume', resumeVpn: vpn };
       isSplitTried = true;
       continue;
     }
+    if (path?.preparesApart) return yield* walkPtesApart(part, leaf, { vpn, end });
+    const { isFine } = memory.kernel.scheduler;
+    if (isFine) yield FINE.entry;
+    // A walk that only looks takes no lock, so another CPU may write between two of its looks.
+    const to = isFine && !part.walk.wantsMigrate ? at + 1 : end;
     ptlLock(mm);
-    const stop = walkPtes(part, leaf, { vpn: at, end, mayPrepare });
+    const stop = walkPtes(part, leaf, { vpn: at, end: to, unitEnd: end, mayPrepare });
     ptlUnlock(mm);
+    if (stop === null && to < end) {
+      at = to;
+      continue;
+    }
     if (stop?.type !== 'split') return stop;
     at = stop.vpn;
-    mayPrepare = yield* asCollect(memory, migrateVmaSplitFolio(memory, stop.pfn, range.migrate!.faultPfn));
+    mayPrepare = yield* asCollect(memory, migrateVmaSplitFolio(memory, stop.pfn, range.migrate!));
+    if (mayPrepare || !path!.failedSplitIsError) continue;
+    hmmPfnsFill(part.walk, { vpn: at, end }, HmmPfn.error);
+    return null;
   }
 }
 
@@ -63,7 +80,7 @@ interface SplitStop {
 function walkPtes(
   part: VmaWalk,
   table: Table,
-  { vpn, end, mayPrepare }: PmdRange & { mayPrepare: boolean },
+  { vpn, end, unitEnd, mayPrepare }: PmdRange & { unitEnd: number; mayPrepare: boolean },
 ): Stop | SplitStop | null {
   const { walk } = part;
   const { flags } = walk.range;
@@ -80,7 +97,7 @@ function walkPtes(
     if (keepsStale && lo & Pte.special && input !== 0) continue;
     const need = hmmVmaHandlePte(walk, at, lo, table.hi(i));
     if (need !== 0) {
-      stop = pteStop(part, table, { vpn: at, end });
+      stop = pteStop(part, table, { vpn: at, end: unitEnd });
       break;
     }
     const filter = mayPrepare ? hmmSelectMigrate(part, input) : null;
@@ -92,11 +109,33 @@ function walkPtes(
       stop = splitStop(part, table, { vpn: at, end });
       break;
     }
-    if ((lo & KIND_MASK) === Kind.present && taken & MigratePfn.valid) isReplaced = true;
+    if ((lo & KIND_MASK) !== Kind.present || (taken & MigratePfn.valid) === 0) continue;
+    if (walk.path!.skipsFlushAtStop && table.lo(i) & (Pte.exclusive | Pte.write)) flushTlbPage(walk.mm, at);
+    else isReplaced = true;
   }
-  if (isReplaced) flushTlbRange(walk.mm, vpn, end - vpn);
+  if (isReplaced && !(stop !== null && walk.path!.skipsFlushAtStop)) flushTlbRange(walk.mm, vpn, end - vpn);
   stats.pteEntries += Math.min(at + 1, end) - vpn;
   return stop;
+}
+
+/** Entry by entry, each reported without the ptl and then read anew under it. Linux: part of hmm_vma_walk_pmd() of the first posting */
+function* walkPtesApart(part: VmaWalk, table: Table, { vpn, end }: PmdRange): Coroutine<Stop | null> {
+  const { walk } = part;
+  const { scheduler } = walk.memory.kernel;
+  for (let at = vpn, i = pteIndex(vpn); at < end; at++, i++) {
+    walk.memory.stats.pteEntries++;
+    if (hmmVmaHandlePte(walk, at, table.loLockless(i), table.hiLockless(i)) !== 0)
+      return pteStop(part, table, { vpn: at, end });
+    const filter = hmmSelectMigrate(part, 0);
+    if (filter === null) continue;
+    if (scheduler.contended) yield PREPARE_POINT;
+    ptlLock(walk.mm);
+    const isPresent = (table.lo(i) & KIND_MASK) === Kind.present;
+    const taken = hmmVmaHandleMigratePrepare(walk, table, at, filter);
+    if (isPresent && taken & MigratePfn.valid) flushTlbPage(walk.mm, at);
+    ptlUnlock(walk.mm);
+  }
+  return null;
 }
 
 /**
@@ -125,6 +164,7 @@ function hmmVmaHandlePte(walk: HmmVmaWalk, vpn: number, lo: number, pfn: number)
   if (need !== 0) return need;
   const { flags, pfns } = walk.range;
   const n = vpn - walk.firstVpn;
+  if (isPreparedWord(walk, n)) return 0;
   const kind = lo & KIND_MASK;
   const isOwn = kind === Kind.devicePrivate && isOwnPrivate(walk, pfn);
   const isError = isPageless(lo, pfn);
@@ -137,6 +177,7 @@ function hmmVmaHandlePte(walk: HmmVmaWalk, vpn: number, lo: number, pfn: number)
 function pteNeed(walk: HmmVmaWalk, vpn: number, lo: number, pfn: number): number {
   // A private page of the caller's own is good as it is, even when it is read only and a write was asked for (Q4).
   if ((lo & KIND_MASK) === Kind.devicePrivate && isOwnPrivate(walk, pfn)) return 0;
+  if ((lo & KIND_MASK) === Kind.migration && walk.path !== null && !walk.path.waitsAtMigrationEntries) return 0;
   const input = walk.range.flags[vpn - walk.firstVpn]!;
   return hmmPteNeedFault(walk, input, isPageless(lo, pfn) ? 0 : pteToHmmPfnFlags(lo, false));
 }
@@ -166,8 +207,12 @@ function pteStop({ walk, vma }: VmaWalk, table: Table, { vpn, end }: PmdRange): 
  */
 function hmmVmaHandleMigratePrepare(walk: HmmVmaWalk, table: Table, vpn: number, filter: CollectFilter): number {
   const { inject } = walk.memory.kernel;
+  const { flags, pfns } = walk.range;
   const i = pteIndex(vpn);
+  const n = vpn - walk.firstVpn;
   const pfn = table.hi(i);
+  const isHole = (table.lo(i) & KIND_MASK) === Kind.none;
+  if (walk.path!.preparesOnlyReported && !isHole && (flags[n]! & HmmPfn.valid) === 0) return 0;
   if (inject.armed) inject.at(vpn * PAGE_SIZE);
   const phase = inject.armed ? inject.enter(Phase.collect) : 0;
   const taken = collectEntry(walk.memory, table, i, filter);
@@ -175,9 +220,16 @@ function hmmVmaHandleMigratePrepare(walk: HmmVmaWalk, table: Table, vpn: number,
   if (taken === COLLECT_SPLIT || taken === 0) return taken;
   const isPage = (taken & MigratePfn.valid) !== 0;
   if (isPage) walk.prepared++;
-  walk.range.flags[vpn - walk.firstVpn] = taken;
-  walk.range.pfns[vpn - walk.firstVpn] = isPage ? pfn : 0;
+  // What an earlier pass has taken for this place is named by the word for ever, and what is taken now by none.
+  if (isPage && isPreparedWord(walk, n)) return taken;
+  flags[n] = taken;
+  pfns[n] = isPage ? pfn : 0;
   return taken;
+}
+
+/** Does the word say that an earlier pass has prepared its page, on a path that believes it? */
+function isPreparedWord({ path, range }: HmmVmaWalk, n: number): boolean {
+  return path?.keepsPreparedWords === true && (range.flags[n]! & PREPARED) === PREPARED;
 }
 
 /** Is it a page of the device that the range is walked for? */

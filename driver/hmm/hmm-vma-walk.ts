@@ -10,6 +10,7 @@ import { HmmPfn, type HmmRange } from './hmm-range.js';
 import type { CollectFilter } from './migrate-entry.js';
 import type { PmdRange } from './migrate-thp.js';
 import { MIGRATE_SELECT_MASK, MigrateSelect, type MigrateVma, pagesOf } from './migrate-vma.js';
+import type { MigrationPath } from './paths.js';
 
 /** What a page lacks. Linux: HMM_NEED_FAULT, HMM_NEED_WRITE_FAULT */
 export const Need = { fault: 1, write: 2 } as const;
@@ -31,7 +32,9 @@ export type Stop =
       readonly resumeVpn: number;
     }
   /** The entry at `vpn` is a migration entry of somebody else. */
-  | { readonly type: 'wait'; readonly vpn: number; readonly resumeVpn: number };
+  | { readonly type: 'wait'; readonly vpn: number; readonly resumeVpn: number }
+  /** A huge page was split, and the walk goes on there after a look at the sequence. */
+  | { readonly type: 'resume'; readonly resumeVpn: number };
 
 /** The page at `vpn` can't be had. */
 export function fail(errno: number, vpn: number): Stop {
@@ -54,6 +57,8 @@ export class HmmVmaWalk {
   readonly wantsMigrate: boolean;
   /** This walk prepares its pages. Otherwise another one collects them, after this one has faulted them in. */
   readonly prepares: boolean;
+  /** The path of the migration, null when none is wanted. */
+  readonly path: MigrationPath | null;
   /** A copy of the requests for restarts, which would otherwise read answers as requests. */
   readonly requests: Uint32Array | null;
 
@@ -67,6 +72,7 @@ export class HmmVmaWalk {
     this.firstVpn = range.start / PAGE_SIZE;
     const request = (defaultFlags | pfnFlagsMask) & HmmPfn.reqMigrate;
     this.wantsMigrate = migrate !== null && (isSetup(range) || selected(migrate) !== 0 || request !== 0);
+    this.path = this.wantsMigrate ? migrate!.path : null;
     this.prepares = this.wantsMigrate && migrate!.path.collectsBy === 'range-fault';
     this.requests = this.wantsMigrate && pfnFlagsMask !== 0 ? range.flags.slice(0, pagesOf(range)) : null;
   }
@@ -90,6 +96,7 @@ export function vmaWalk(walk: HmmVmaWalk, vma: Vma): VmaWalk {
     owner: migrate.pgmapOwner,
     isAnonymousVma: vmaIsAnonymous(vma),
     faultPfn: migrate.faultPfn,
+    path: migrate.path,
   };
   const system = migrate.path.requestSelectsSystem ? MigrateSelect.system : 0;
   return {

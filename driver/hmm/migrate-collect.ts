@@ -1,5 +1,5 @@
 import { assert } from '../core/assert.js';
-import { type Coroutine, preemptPoint } from '../core/effect.js';
+import { type Coroutine, FINE, preemptPoint } from '../core/effect.js';
 import { LockClass } from '../core/lock-class.js';
 import { Phase } from '../inject/inject-points.js';
 import { PAGE_SIZE } from '../mm/frames/frames.js';
@@ -47,6 +47,7 @@ export function* migrateVmaCollect(migrate: MigrateVma, vma: Vma): Coroutine<voi
     owner,
     isAnonymousVma: vmaIsAnonymous(vma),
     faultPfn: migrate.faultPfn,
+    path: migrate.path,
   };
   const { pageTable } = mm;
   const endVpn = end / PAGE_SIZE;
@@ -57,7 +58,7 @@ export function* migrateVmaCollect(migrate: MigrateVma, vma: Vma): Coroutine<voi
     else yield* migrateVmaCollectPmd(migrate, { vma, filter, pmd, vpn, end: next });
     vpn = next;
   }
-  mmuNotifierInvalidateRangeEnd(range);
+  yield* mmuNotifierInvalidateRangeEnd(range);
   migrate.end = start + migrate.npages * PAGE_SIZE;
 }
 
@@ -80,12 +81,13 @@ function* migrateVmaCollectPmd(migrate: MigrateVma, { vma, filter, pmd, vpn, end
   const i = pmdIndex(vpn);
   memory.stats.pmdEntries++;
   for (let at = vpn; ; ) {
+    if (memory.kernel.scheduler.isFine) yield FINE.ptl;
     const leaf = pmd.child(i);
     if (leaf !== null) {
       at = collectPtes(migrate, leaf, { vma, filter, vpn: at, end });
       if (at === end) return;
       const pfn = leaf.hi(pteIndex(at));
-      if (yield* migrateVmaSplitFolio(memory, pfn, filter.faultPfn)) continue;
+      if (yield* migrateVmaSplitFolio(memory, pfn, filter)) continue;
       return migrateVmaCollectSkip(migrate, end - at);
     }
     const kind = kindOf(pmd.lo(i));

@@ -9,6 +9,7 @@ import { folioMarkDirty } from '../mm/tables/pte-build.js';
 import type { Table } from '../mm/tables/table.js';
 import { injectPin } from './inject.js';
 import { isLockedByFault, MigratePfn, MigrateSelect } from './migrate-vma.js';
+import type { MigrationPath } from './paths.js';
 
 /** Which entries a collector takes. */
 export interface CollectFilter {
@@ -19,6 +20,7 @@ export interface CollectFilter {
   readonly isAnonymousVma: boolean;
   /** See `MigrateVma.faultPfn`. */
   readonly faultPfn: number;
+  readonly path: MigrationPath;
 }
 
 /** `collectEntry` met a large folio, which must be split first. */
@@ -42,10 +44,11 @@ export function collectEntry(memory: Memory, table: Table, i: number, filter: Co
   if (!isSelected(memory, kind, pfn, filter)) return 0;
   const { frames, profile } = memory;
   const head = frames.head(pfn);
-  if (frames.order(head) > 0) return profile.deviceThp ? COLLECT_SPLIT : 0;
+  if (frames.order(head) > 0)
+    return profile.deviceThp && filter.path.splitsMappedByPages !== 'never' ? COLLECT_SPLIT : 0;
   if (frames.mapping(head) === 0) return 0;
   if (memory.kernel.inject.armed) injectPin(memory, pfn);
-  return freezeEntry(memory, table, i, filter.faultPfn);
+  return freezeEntry(memory, table, i, filter);
 }
 
 /** Is a page that an entry of `kind` maps wanted? */
@@ -63,7 +66,7 @@ export function pageOwner(memory: Memory, pfn: number): object | null {
 }
 
 /** Reference, lock, migration entry. 0 when the lock is taken or the page may be pinned; then nothing has changed. */
-function freezeEntry(memory: Memory, table: Table, i: number, faultPfn: number): number {
+function freezeEntry(memory: Memory, table: Table, i: number, { faultPfn, path }: CollectFilter): number {
   const { frames } = memory;
   const lo = table.lo(i);
   const pfn = table.hi(i);
@@ -78,13 +81,14 @@ function freezeEntry(memory: Memory, table: Table, i: number, faultPfn: number):
   const exclusive = (flags & PG.anon) !== 0 && (flags & PG.anonExclusive) !== 0;
   const isShareFailed = exclusive && inject.armed && inject.hit(InjectPoint.anonShare) !== 0;
   if (isShareFailed || (exclusive && !folioTryShareAnonRmapPte(memory, pfn))) {
-    if (!isLocked) folioUnlock(memory, pfn);
+    if (!isLocked || path.unlocksFaultFolio) folioUnlock(memory, pfn);
     if (defects.shareUnlocksFaultPage && frames.zone[pfn] === Zone.private) folioUnlock(memory, pfn);
     folioPut(memory, pfn);
     return 0;
   }
-  if ((lo & KIND_MASK) === Kind.present && lo & Pte.dirty && !defects.dirtyLost) folioMarkDirty(memory, pfn);
-  table.setLo(i, migrationEntryFor(lo, exclusive));
+  const kept = path.dropsYoungDirty ? lo & ~(Pte.young | Pte.dirty) : lo;
+  if ((lo & KIND_MASK) === Kind.present && kept & Pte.dirty && !defects.dirtyLost) folioMarkDirty(memory, pfn);
+  table.setLo(i, migrationEntryFor(kept, exclusive));
   folioRemoveRmapPte(memory, pfn);
   folioPut(memory, pfn);
   return MigratePfn.valid | MigratePfn.migrate | (lo & Pte.write ? MigratePfn.write : 0);

@@ -7,6 +7,8 @@ import type { Memory } from '../mm/memory.js';
 import type { Vma } from '../mm/vmas/vma.js';
 import { HmmPfn, type HmmRange } from './hmm-range.js';
 import { migrateVmaCollect } from './migrate-collect.js';
+import { migrateVmaFinalize } from './migrate-finalize.js';
+import { migrateVmaPages } from './migrate-pages.js';
 import { migrateStageDone } from './migrate-trace.js';
 import { migrateDeviceUnmap } from './migrate-unmap.js';
 import {
@@ -37,7 +39,7 @@ export function* migrateVmaSetup(migrate: MigrateVma): Coroutine<number> {
   if (invalid !== 0) return invalid;
   kernel.assertHeld(LockClass.mmapLock);
   kernel.mightSleep();
-  assert(path.setupFaults || (migrate.flags & MigrateSelect.fault) === 0, `the ${path.name} path does not fault`);
+  assert(path.setupFaults || (migrate.flags & MigrateSelect.fault) === 0, 'the % path does not fault', path.name);
   const npages = pagesOf(migrate);
   migrate.npages = 0;
   migrate.cpages = 0;
@@ -57,6 +59,7 @@ function* setupByOwnWalk(migrate: MigrateVma, vma: Vma): Coroutine<number> {
 
 /** A thin caller of `hmmRangeFault`, whose answers become the `src` words where they stand. */
 function* setupByRangeFault(migrate: MigrateVma): Coroutine<number> {
+  const { path } = migrate;
   const range: HmmRange = {
     notifier: null,
     notifierSeq: 0,
@@ -64,15 +67,19 @@ function* setupByRangeFault(migrate: MigrateVma): Coroutine<number> {
     end: migrate.end,
     flags: migrate.src,
     pfns: migrate.srcPfn,
-    defaultFlags: migrate.flags & MigrateSelect.fault ? HmmPfn.reqFault : 0,
+    defaultFlags:
+      (migrate.flags & MigrateSelect.fault ? HmmPfn.reqFault : 0) | (path.setupRequestsMigrate ? HmmPfn.reqMigrate : 0),
     pfnFlagsMask: 0,
     devPrivateOwner: migrate.pgmapOwner,
     migrate,
   };
   const error = yield* hmmRangeFault(range);
-  if (error !== 0) return error;
+  if (error !== 0 && path.undoesOnError) return error;
   yield* migrateHmmRangeSetup(range);
-  return 0;
+  if (error === 0 || !path.setupRestores) return error;
+  yield* migrateVmaPages(migrate);
+  yield* migrateVmaFinalize(migrate);
+  return error;
 }
 
 /**
@@ -97,9 +104,10 @@ export function* migrateHmmRangeSetup(range: HmmRange): Coroutine<void> {
     migrate.srcPfn[i] = word & MigratePfn.valid ? pfn : 0;
     if (isHoleTaken && word === MigratePfn.migrate) migrate.srcPfn[i] = ZERO_PFN;
     if (word !== 0) migrate.cpages++;
+    if (word !== 0 && !migrate.path.clearsDst) continue;
+    migrate.dst[i] = 0;
+    migrate.dstPfn[i] = 0;
   }
-  migrate.dst.fill(0, 0, npages);
-  migrate.dstPfn.fill(0, 0, npages);
   if (migrate.vma !== null) yield* migrateVmaUnmap(migrate.vma.mm.memory, migrate);
 }
 

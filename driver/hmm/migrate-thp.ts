@@ -1,7 +1,7 @@
-import type { Coroutine } from '../core/effect.js';
+import { type Coroutine, FINE } from '../core/effect.js';
 import { LockClass } from '../core/lock-class.js';
 import { InjectPoint } from '../inject/inject-points.js';
-import { folioGet, folioPut, folioSetLocked, folioTrylock, folioUnlock } from '../mm/frames/folio.js';
+import { folioGet, folioLock, folioPut, folioSetLocked, folioTrylock, folioUnlock } from '../mm/frames/folio.js';
 import { HPAGE_PMD_NR, PAGE_SIZE } from '../mm/frames/frames.js';
 import { setPmdMigrationEntry } from '../mm/huge/thp-migration.js';
 import { mmFindPmd, type PmdSlot } from '../mm/huge/thp-policy.js';
@@ -15,6 +15,7 @@ import type { Vma } from '../mm/vmas/vma.js';
 import { injectPin } from './inject.js';
 import { type CollectFilter, isSelected } from './migrate-entry.js';
 import { isLockedByFault, MigratePfn, MigrateSelect, type MigrateVma } from './migrate-vma.js';
+import type { MigrationPath } from './paths.js';
 
 /**
  * Splits the huge page mapped at `vpn`, for 6.12 migrates single pages only: the huge zero page's mapping becomes 512
@@ -26,6 +27,7 @@ export function* splitHugeToCollect(migrate: MigrateVma, vma: Vma, vpn: number):
   const { memory } = mm;
   memory.kernel.assertHeld(LockClass.mmapLock);
   memory.kernel.mightSleep();
+  if (memory.kernel.scheduler.isFine) yield FINE.ptl;
   ptlLock(mm);
   const pmd = mm.pageTable.pmdTable(vpn);
   const i = pmdIndex(vpn);
@@ -42,15 +44,25 @@ export function* splitHugeToCollect(migrate: MigrateVma, vma: Vma, vpn: number):
   const head = memory.frames.head(pmd!.hi(i));
   folioGet(memory, head);
   ptlUnlock(mm);
-  const { inject } = memory.kernel;
+  const { inject, scheduler } = memory.kernel;
+  if (scheduler.isFine) yield FINE.folioLock;
   if ((inject.armed && inject.hit(InjectPoint.folioTrylock, vpn * PAGE_SIZE) !== 0) || !folioTrylock(memory, head)) {
+    if (scheduler.isFine) yield FINE.refcount;
     if (!migrate.leaksThpReference) folioPut(memory, head);
     return false;
   }
   const error = yield* splitFolio(memory, head);
-  folioUnlock(memory, head);
-  folioPut(memory, head);
+  yield* unlockAndPut(memory, head);
   return error === 0;
+}
+
+/** Gives up the lock and the reference that a split needed. */
+function* unlockAndPut(memory: Memory, head: number): Coroutine<void> {
+  const { scheduler } = memory.kernel;
+  if (scheduler.isFine) yield FINE.folioLock;
+  folioUnlock(memory, head);
+  if (scheduler.isFine) yield FINE.refcount;
+  folioPut(memory, head);
 }
 
 /** What `takeHugePmd` answers when it has not taken the folio. */
@@ -89,6 +101,7 @@ export function* migrateVmaCollectHugePmd(vma: Vma, part: PmdRange, filter: Coll
   const { inject } = memory.kernel;
   memory.kernel.assertHeld(LockClass.mmapLock);
   memory.kernel.mightSleep();
+  if (memory.kernel.scheduler.isFine) yield FINE.ptl;
   ptlLock(mm);
   const slot = mmFindPmd(mm, part.vpn);
   const refused = refusal(memory, slot, filter);
@@ -157,9 +170,13 @@ function freezePmd(vma: Vma, vpn: number, { slot, head }: { slot: PmdSlot; head:
  * pinned. Linux: mm/migrate_device.c:migrate_vma_split_folio() of 6.19
  *
  * Deviates: Linux waits for the folio's lock with other folios locked, so that two migrations can wait for each other for ever; here
- * a locked folio is left alone, as everything else that is locked.
+ * a locked folio is left alone, as everything else that is locked, but on paths that say otherwise.
  */
-export function* migrateVmaSplitFolio(memory: Memory, pfn: number, faultPfn: number): Coroutine<boolean> {
+export function* migrateVmaSplitFolio(
+  memory: Memory,
+  pfn: number,
+  { faultPfn, path }: { readonly faultPfn: number; readonly path: MigrationPath },
+): Coroutine<boolean> {
   const { frames } = memory;
   const head = frames.head(pfn);
   memory.kernel.assertHeld(LockClass.mmapLock);
@@ -175,11 +192,12 @@ export function* migrateVmaSplitFolio(memory: Memory, pfn: number, faultPfn: num
     folioPut(memory, head);
     return true;
   }
-  const { inject } = memory.kernel;
-  if ((inject.armed && inject.hit(InjectPoint.folioTrylock) !== 0) || !folioTrylock(memory, head)) return false;
+  const { inject, scheduler } = memory.kernel;
+  if (scheduler.isFine) yield FINE.folioLock;
+  if (path.splitsMappedByPages === 'lock') yield* folioLock(memory, head);
+  else if ((inject.armed && inject.hit(InjectPoint.folioTrylock) !== 0) || !folioTrylock(memory, head)) return false;
   folioGet(memory, head);
   const error = yield* splitFolio(memory, head);
-  folioUnlock(memory, head);
-  folioPut(memory, head);
+  yield* unlockAndPut(memory, head);
   return error === 0;
 }

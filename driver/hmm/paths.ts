@@ -1,9 +1,10 @@
 import type { PathName } from '../../uapi/path-name.js';
 
 /**
- * How pages are collected for a migration: everything that differs between the kernel, the posted series and what a series should be.
- * Code asks for a property and never for a name, so another path is another record here. What a path does is behaviour that somebody
- * proposed or ships; bugs that are planted to test our tests are in driver/core/defects.ts.
+ * How pages are collected for a migration: everything that differs between the kernel, the postings of the migrate-on-fault series and
+ * what that series should be. Code asks for a property and never for a name, so another path is another record here, or in a file
+ * (docs/series.md). What a path does is behaviour that somebody proposed or ships; bugs that are planted to test our tests are in
+ * driver/inject/defects.ts.
  */
 export interface MigrationPath {
   readonly name: string;
@@ -12,16 +13,69 @@ export interface MigrationPath {
    * range fault where one is asked for, or the range fault itself, which then also faults (`hmmRangeFault`).
    */
   readonly collectsBy: 'own-walk' | 'range-fault';
-  /** MIGRATE_VMA_FAULT: `migrateVmaSetup` may fault. */
+  /** MIGRATE_VMA_FAULT: `migrateVmaSetup` may fault. Postings: migrate_vma_setup() */
   readonly setupFaults: boolean;
-  /** Before the range fault sleeps, for a fault or at a migration entry, it puts back what it has prepared and begins again. */
+  /**
+   * Before the range fault sleeps, for a fault or at a migration entry, it puts back what it has prepared and begins again. Without, folios
+   * stay locked meanwhile. Postings: hmm_range_fault(), which undoes nothing
+   */
   readonly undoesBeforeSleep: boolean;
-  /** A range fault that fails leaves nothing prepared. Otherwise its caller must go on to finalize. */
+  /**
+   * A range fault that fails leaves nothing prepared. Otherwise its caller goes on to finalize whatever it returned, or calls again.
+   * Postings: hmm_range_fault(), dmirror_migrate_on_fault_to_device()
+   */
   readonly undoesOnError: boolean;
-  /** A REQ_MIGRATE of the range, or of a page, selects system pages in addition to what the migration selects. */
+  /** An error of the range fault makes migrate_vma_setup put everything back itself. v1: not, it returns with pages locked. Late: migrate_vma_setup() */
+  readonly setupRestores: boolean;
+  /** A REQ_MIGRATE of the range, or of a page, selects system pages in addition to what the migration selects. v1: hmm_want_migrate() */
   readonly requestSelectsSystem: boolean;
-  /** MIGRATE_ON_FAULT_TO_DEV mirrors what hmm reported, also where a page then can't move. */
+  /** `migrateVmaSetup` asks for REQ_MIGRATE. Postings: migrate_vma_setup() */
+  readonly setupRequestsMigrate: boolean;
+  /** At a migration entry of somebody else that must be a page the range fault waits; late: reports no page. hmm_vma_handle_pte() */
+  readonly waitsAtMigrationEntries: boolean;
+  /**
+   * A word that already says that its page is prepared is not written again, so that those of an earlier pass survive. Late:
+   * hmm_vma_handle_pte()
+   */
+  readonly keepsPreparedWords: boolean;
+  /** Only a page that was reported VALID, or nothing at all, is prepared. Postings: hmm_vma_handle_migrate_prepare() */
+  readonly preparesOnlyReported: boolean;
+  /** An entry is reported without the ptl, which is then taken to read it anew and prepare it. v1: hmm_vma_walk_pmd() */
+  readonly preparesApart: boolean;
+  /** What preparing forgets of an entry: that it was young and dirty, in the folio too. v1: hmm_vma_handle_migrate_prepare() */
+  readonly dropsYoungDirty: boolean;
+  /** Where the exclusive mark can't be given up the folio is unlocked, also when a CPU fault has locked it. Postings: hmm_vma_handle_migrate_prepare() */
+  readonly unlocksFaultFolio: boolean;
+  /** Shared pages that were replaced before the walk stops for a fault are not flushed from TLBs. Late: hmm_vma_walk_pmd() */
+  readonly skipsFlushAtStop: boolean;
+  /** A huge page is split, or taken, whatever is selected; late: only when it is. hmm_vma_handle_migrate_prepare_pmd() */
+  readonly splitsUnselected: boolean;
+  /** After a split the walk ends and resumes, after a look at the sequence. Postings: hmm_vma_walk_pmd() */
+  readonly resumesAfterSplit: boolean;
+  /** A huge page that could not be split, or locked, is reported as ERROR, and the range fault still succeeds. Postings: hmm_vma_walk_split() */
+  readonly failedSplitIsError: boolean;
+  /** The huge zero page is a hole of the migration, split where a page is put into it. Late: hmm_vma_handle_migrate_prepare_pmd() */
+  readonly hugeZeroIsHole: boolean;
+  /** A large folio that small entries map: split after its lock was tried, after waiting for its lock with others held, or left alone. */
+  readonly splitsMappedByPages: 'trylock' | 'lock' | 'never';
+  /** The conversion to src words clears every dst word; v1: only where nothing migrates. migrate_hmm_range_setup() */
+  readonly clearsDst: boolean;
+  /**
+   * CLEAR events of try_to_migrate() and __split_huge_pmd() name the running task, and the driver passes over those of its own task.
+   * v1: patch 1 and dmirror_interval_invalidate()
+   */
+  readonly ignoresOwnClears: boolean;
+  /** MIGRATE_ON_FAULT_TO_DEV compares the sequence after the range fault, and calls it again. dmirror_range_fault() */
+  readonly checksAfterFault: boolean;
+  /**
+   * MIGRATE_ON_FAULT_TO_DEV mirrors what hmm reported before it goes on: holes and errors as page frame 0, own device pages as
+   * themselves. v1: dmirror_do_fault()
+   */
   readonly mirrorsReports: boolean;
+  /** MIGRATE_ON_FAULT_TO_DEV takes mmap_lock for read once more for its range fault. v1: dmirror_range_fault() */
+  readonly locksMmapTwice: boolean;
+  /** MIGRATE_ON_FAULT_TO_DEV moves as much at a time as MIGRATE_TO_DEV does, folios of 2 MiB as one. Postings: single pages, 64 at a time. */
+  readonly onFaultTakesFolios: boolean;
 }
 
 /** Linux 6.12 to 7.3: mm/migrate_device.c has a walk of its own. */
@@ -31,15 +85,87 @@ const CLASSIC: MigrationPath = {
   setupFaults: false,
   undoesBeforeSleep: true,
   undoesOnError: true,
+  setupRestores: false,
   requestSelectsSystem: true,
-  mirrorsReports: true,
+  setupRequestsMigrate: false,
+  waitsAtMigrationEntries: true,
+  keepsPreparedWords: false,
+  preparesOnlyReported: false,
+  preparesApart: false,
+  dropsYoungDirty: false,
+  unlocksFaultFolio: false,
+  skipsFlushAtStop: false,
+  splitsUnselected: true,
+  resumesAfterSplit: false,
+  failedSplitIsError: false,
+  hugeZeroIsHole: false,
+  splitsMappedByPages: 'trylock',
+  clearsDst: true,
+  ignoresOwnClears: false,
+  checksAfterFault: true,
+  mirrorsReports: false,
+  locksMmapTwice: false,
+  onFaultTakesFolios: true,
 };
 
-/** What the migrate-on-fault series should be: one walk, and the results of `classic`. */
-const UNIFIED: MigrationPath = { ...CLASSIC, name: 'unified', collectsBy: 'range-fault', setupFaults: true };
+/** What the migrate-on-fault series should be: one walk, and the results of `classic`. What is prepared can't change any more. */
+const UNIFIED: MigrationPath = {
+  ...CLASSIC,
+  name: 'unified',
+  collectsBy: 'range-fault',
+  setupFaults: true,
+  checksAfterFault: false,
+};
 
-const PATHS: Readonly<Record<PathName, MigrationPath>> = { classic: CLASSIC, unified: UNIFIED };
+/** What the postings of the series have in common. */
+const POSTED: MigrationPath = {
+  ...UNIFIED,
+  undoesBeforeSleep: false,
+  undoesOnError: false,
+  setupRequestsMigrate: true,
+  preparesOnlyReported: true,
+  unlocksFaultFolio: true,
+  resumesAfterSplit: true,
+  failedSplitIsError: true,
+  checksAfterFault: true,
+  onFaultTakesFolios: false,
+};
 
-export function migrationPath(name: PathName): MigrationPath {
-  return PATHS[name];
+/** The first posting, an RFC of 14 August 2025: 20250814072045.3637192-1 and its four patches. */
+const POSTED_V1: MigrationPath = {
+  ...POSTED,
+  name: 'posted-v1',
+  preparesApart: true,
+  dropsYoungDirty: true,
+  splitsMappedByPages: 'never',
+  clearsDst: false,
+  ignoresOwnClears: true,
+  mirrorsReports: true,
+  locksMmapTwice: true,
+};
+
+/** The late form, about v11 of May 2026: mm/hmm.c and mm/migrate_device.c of the author's tree at 03ff9ebe4ecf, the test driver at f3303452254e. */
+const POSTED_LATE: MigrationPath = {
+  ...POSTED,
+  name: 'posted-late',
+  setupRestores: true,
+  requestSelectsSystem: false,
+  waitsAtMigrationEntries: false,
+  keepsPreparedWords: true,
+  skipsFlushAtStop: true,
+  splitsUnselected: false,
+  hugeZeroIsHole: true,
+  splitsMappedByPages: 'lock',
+};
+
+const PATHS: Readonly<Record<PathName, MigrationPath>> = {
+  classic: CLASSIC,
+  unified: UNIFIED,
+  'posted-v1': POSTED_V1,
+  'posted-late': POSTED_LATE,
+};
+
+/** A path by its name; a record is one already. */
+export function migrationPath(path: PathName | MigrationPath): MigrationPath {
+  return typeof path === 'string' ? PATHS[path] : path;
 }

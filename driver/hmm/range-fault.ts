@@ -1,6 +1,6 @@
 import { EBUSY, EFAULT, EINTR, EINVAL, ENOMEM, EPERM, ERANGE } from '../../uapi/errno.js';
 import { assert } from '../core/assert.js';
-import { type Coroutine, preemptPoint } from '../core/effect.js';
+import { type Coroutine, FINE, preemptPoint } from '../core/effect.js';
 import { LockClass } from '../core/lock-class.js';
 import { InjectPoint, Phase } from '../inject/inject-points.js';
 import { handleMmFault } from '../mm/faults/fault.js';
@@ -61,13 +61,13 @@ export function* hmmRangeFault(range: HmmRange, lock: DroppableLock | null = nul
   }
   range.failedAt = range.start;
   const error = yield* walkUntilDone(walk, lock);
-  if (error !== 0 && walk.wantsMigrate) {
+  if (error !== 0 && walk.path?.undoesOnError) {
     const isForgotten = range.notifier === null ? defects.setupErrorLocked : defects.unwindForgotten;
-    if (range.migrate!.path.undoesOnError && !isForgotten) yield* undoPrepared(walk);
+    if (!isForgotten) yield* undoPrepared(walk);
     clearAnswers(range);
   }
   if (walk.migrateEvent !== null && !(defects.notifierEndSkipped && error !== 0))
-    mmuNotifierInvalidateRangeEnd(walk.migrateEvent);
+    yield* mmuNotifierInvalidateRangeEnd(walk.migrateEvent);
   range.isContinued = error === -EBUSY;
   if (inject.armed) inject.enter(phase);
   return error;
@@ -77,14 +77,16 @@ export function* hmmRangeFault(range: HmmRange, lock: DroppableLock | null = nul
 function* walkUntilDone(walk: HmmVmaWalk, lock: DroppableLock | null): Coroutine<number> {
   const { inject } = walk.memory.kernel;
   const { range } = walk;
-  while (!isInvalidated(range)) {
+  const { scheduler } = walk.memory.kernel;
+  for (;;) {
+    if (scheduler.isFine) yield FINE.notifier;
+    if (isInvalidated(range)) return -EBUSY;
     const stop = yield* walkPageRange(walk);
     if (stop === null) return inject.armed ? yield* inject.reach(InjectPoint.walkAbort, range.start) : 0;
     const error = yield* serve(walk, stop, lock);
     if (error !== 0) return error;
     walk.memory.stats.resumptions++;
   }
-  return -EBUSY;
 }
 
 function isInvalidated({ notifier, notifierSeq }: HmmRange): boolean {
@@ -153,6 +155,10 @@ function* beginMigrate(walk: HmmVmaWalk, vma: Vma): Coroutine<number> {
 function* serve(walk: HmmVmaWalk, stop: Stop, lock: DroppableLock | null): Coroutine<number> {
   walk.memory.kernel.mightSleep();
   if (stop.type === 'fail') return failed(walk, stop);
+  if (stop.type === 'resume') {
+    walk.last = stop.resumeVpn * PAGE_SIZE;
+    return 0;
+  }
   yield* prepareToSleep(walk, stop.resumeVpn);
   if (stop.type === 'wait') {
     yield* migrationEntryWait(walk.mm, stop.vpn);
@@ -171,7 +177,7 @@ function failed({ range }: HmmVmaWalk, { errno, resumeVpn }: { errno: number; re
 function* prepareToSleep(walk: HmmVmaWalk, resumeVpn: number): Coroutine<void> {
   const { range, requests } = walk;
   walk.last = resumeVpn * PAGE_SIZE;
-  if (walk.prepared === 0 || !range.migrate!.path.undoesBeforeSleep) return;
+  if (walk.prepared === 0 || !walk.path!.undoesBeforeSleep) return;
   if (!walk.memory.kernel.defects.waitsForItself) yield* undoPrepared(walk);
   if (requests !== null) range.flags.set(requests);
   walk.last = range.start;

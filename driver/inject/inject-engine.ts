@@ -149,7 +149,8 @@ export class InjectEngine {
       const { points, phase, ...more } = state.rule.where;
       assert(
         phase !== undefined && Object.keys(more).length === 0,
-        `rule ${state.rule.name} asks for more than a site`,
+        'rule % asks for more than a site',
+        state.rule.name,
       );
       for (const point of points) state.matches += hitsAt(counts, point, phase);
     }

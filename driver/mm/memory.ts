@@ -34,6 +34,9 @@ export interface MemoryOptions {
   readonly profile?: KernelProfile;
 }
 
+/** What frame 0 of a PC begins with: the first interrupt vector of real mode. */
+const REAL_MODE_VECTOR = 0xf000ff53;
+
 /** What all address spaces of a machine share: RAM, frames, page table pages, swap, hugetlb pages, rmap objects. */
 export class Memory {
   /** RAM followed by the coherent windows: frame `pfn` of either has its bytes at `pfn * PAGE_SIZE`. */
@@ -73,6 +76,10 @@ export class Memory {
   /** Room for checkInvariants to count in, made with its first call. */
   invariantCounts: InvariantCounts | null = null;
   readonly pageWaiters = new Map<number, WaitQueue>();
+  /** Whom the CLEAR events of the unmap step and of a PMD split name: nobody, but on a migration path that says otherwise. */
+  clearOwner: () => object | null = () => null;
+  /** Who waits for a folio's lock may hold others: on migration paths that sleep with prepared pages. */
+  nestsFolioLocks = false;
 
   constructor(
     readonly kernel: MachineKernel,
@@ -82,6 +89,7 @@ export class Memory {
     const buffer = new ArrayBuffer(options.ramBytes + options.coherentBytes);
     this.bytes = new Uint8Array(buffer);
     this.words = new Uint32Array(buffer);
+    this.words[0] = REAL_MODE_VECTOR;
     this.frames = new Frames(systemFrames, options.coherentBytes / PAGE_SIZE, options.privateFrames, kernel);
     this.allocator = new FrameAllocator(this.frames, kernel.inject, kernel);
     this.kernelMemory = new KernelMemory(this.allocator);

@@ -7,10 +7,10 @@ import { type GuestHost, GuestSystem } from '../../driver/guest/index.js';
 import { Machine } from '../../driver/sys/machine/machine.js';
 import { type Measurement, medianPairMs, type Row } from './measurement.js';
 
-const COMPILER = 'riscv64-linux-gnu-gcc';
+export const COMPILER = 'riscv64-linux-gnu-gcc';
 const QEMU = 'qemu-riscv64';
 const FLAGS = ['-O2', '-static', '-nostdlib', '-ffreestanding', '-Wl,--no-relax'];
-const PROGRAMS = ['integer', 'memory', 'mixed'];
+export const PROGRAMS = ['integer', 'memory', 'mixed'];
 const WORK_ROUNDS = 100;
 const ROUNDS = 3;
 /** Runs of the short program, whose difference is small against the noise. */
@@ -40,7 +40,7 @@ export const guest: Measurement = {
   },
 };
 
-function isInstalled(command: string): boolean {
+export function isInstalled(command: string): boolean {
   return spawnSync(command, ['--version'], { stdio: 'ignore' }).status === 0;
 }
 
@@ -51,7 +51,7 @@ function sourceOf(name: string): string {
   return paths.find((path) => existsSync(path)) ?? paths[0]!;
 }
 
-function compile(folder: string, name: string, defines: readonly string[]): string {
+export function compile(folder: string, name: string, defines: readonly string[]): string {
   const out = join(folder, `${name}${defines.join('')}`);
   execFileSync(COMPILER, [...FLAGS, ...defines, '-o', out, sourceOf(name)], { stdio: 'pipe' });
   return out;
@@ -85,7 +85,7 @@ function measureIoctl(folder: string): Row {
   return { name: 'MIGRATE_TO_DEV after filling 4 MiB, share of the run', value: share, unit: '%', goal: '<= 20' };
 }
 
-function runHere(path: string): { output: string; instructions: number } {
+export function runHere(path: string): { output: string; instructions: number } {
   const machine = new Machine({ ramBytes: RAM_BYTES, scheduler: 'random' });
   let output = '';
   const host: GuestHost = {

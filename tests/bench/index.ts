@@ -4,6 +4,7 @@ import { invariants } from './invariants.js';
 import type { Measurement } from './measurement.js';
 import { migrateLarge, migrateSmall } from './migrate.js';
 import { reset } from './reset.js';
+import { seam } from './seam.js';
 import { selftests } from './selftests.js';
 import { socket } from './socket.js';
 import { taskSwitch } from './task-switch.js';
@@ -19,4 +20,5 @@ export const MEASUREMENTS: readonly Measurement[] = [
   socket,
   guest,
   faultPoints,
+  seam,
 ];

@@ -2,6 +2,8 @@
 export interface Row {
   readonly name: string;
   readonly value: number;
+  /** Between these lies the true median in at least 90 of 100 cases. */
+  readonly interval?: readonly [low: number, high: number];
   readonly unit: string;
   /** What we aim for, as a reader's guide; nothing checks it. */
   readonly goal?: string;

@@ -1,4 +1,4 @@
-import { PATH_NAMES, type PathName } from '../../uapi/path-name.js';
+import { EQUAL_PATHS, type PathName } from '../../uapi/path-name.js';
 import { DeviceProcess } from './device-process.js';
 import { leastMs, type Measurement, type Row } from './measurement.js';
 import { PlainCopy } from './plain-copy.js';
@@ -59,7 +59,7 @@ export const migrateSmall: Measurement = {
   about: '4 MiB to the device and back, against one Buffer.copy a page for each of its 4 copies',
   run() {
     const sizeBytes = 4 * MIB;
-    return PATH_NAMES.flatMap((path) => [
+    return EQUAL_PATHS.flatMap((path) => [
       ...rowsOf(`${path} 4 KiB pages`, measureTrip({ sizeBytes, path, rounds: ROUNDS_SMALL }), '<= 6'),
       ...rowsOf(`${path} huge pages`, measureTrip({ sizeBytes, path, huge: true, rounds: ROUNDS_SMALL })),
     ]);

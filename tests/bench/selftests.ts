@@ -1,6 +1,6 @@
 import { inProcess, MachinePool } from '../../index.js';
 import type { Transport } from '../../uapi/client/transport.js';
-import { PATH_NAMES, type PathName } from '../../uapi/path-name.js';
+import { EQUAL_PATHS, type PathName } from '../../uapi/path-name.js';
 import { type SelftestCase, SkipError } from '../selftests/case.js';
 import { allCases } from '../selftests/index.js';
 import type { Measurement, Row } from './measurement.js';
@@ -8,7 +8,7 @@ import type { Measurement, Row } from './measurement.js';
 const SEED = 1;
 
 /** Runs cases on one path, on pooled machines as the runner does, and returns milliseconds; a failing case ends the measurement. */
-async function suiteMs(cases: readonly SelftestCase[], path: PathName): Promise<number> {
+export async function suiteMs(cases: readonly SelftestCase[], path: PathName): Promise<number> {
   const pool = new MachinePool();
   const start = performance.now();
   for (const testCase of cases) {
@@ -34,7 +34,7 @@ export const selftests: Measurement = {
   about: 'wall time of the selftests in process, from the first case to the last',
   async run() {
     const rows: Row[] = [];
-    for (const path of PATH_NAMES) {
+    for (const path of EQUAL_PATHS) {
       const hmm = allCases().filter(({ suite }) => suite === 'hmm');
       const own = allCases().filter(({ suite }) => suite !== 'hmm');
       rows.push(

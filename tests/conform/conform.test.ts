@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { PATH_NAMES } from '../../uapi/path-name.js';
+import { EQUAL_PATHS } from '../../uapi/path-name.js';
 import { isFull } from '../counts.js';
 import { comparedPart } from './exceptions.js';
 import { readRecording, type Sequence } from './recording.js';
@@ -23,7 +23,7 @@ function text({ seq, at, op, expected, actual, before }: Divergence): string {
   return [`${seq} step ${at}:`, ...shown, `! ${op}`, `  kernel  ${expected}`, `  dmirror ${actual}`].join('\n');
 }
 
-describe.each(PATH_NAMES)('recordings on the %s path', (path) => {
+describe.each(EQUAL_PATHS)('recordings on the %s path', (path) => {
   it.each(FAMILIES)('%s: every answer is the real kernel’s', { timeout: TIMEOUT_MS }, (family) => {
     const file = fileURLToPath(new URL(`./recordings/${family}.jsonl.gz`, import.meta.url));
     const replayer = new Replayer({ path, checkInvariants: true });

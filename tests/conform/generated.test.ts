@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { PROFILE_NAMES } from '../../driver/mm/profile.js';
 import { count } from '../counts.js';
-import { compare } from './differential.js';
 import { FAMILIES, type Family } from './families.js';
 import { Replayer } from './replay.js';
+import { compare } from './shrink/differential.js';
 
 /** Sequences a family; the seed of a failing one is in its name. */
 const COUNTS = { '6.12': count(4, 300), '6.19': count(2, 100), '7.3': count(2, 100) };

@@ -1,7 +1,9 @@
 // Recordings of a real kernel: their format is in recordings/README.md.
 
 import { readFileSync } from 'node:fs';
+import { basename } from 'node:path';
 import { gunzipSync } from 'node:zlib';
+import { PATH_NAMES, type PathName } from '../../uapi/path-name.js';
 
 /** An op line, and what the real kernel answered. */
 export type Step = readonly [op: string, answer: string];
@@ -13,12 +15,46 @@ export interface Sequence {
   readonly steps: readonly Step[];
 }
 
-/** All sequences of a file, plain or gzip, one JSON object a line. Throws on what is not a recording. */
-export function readRecording(path: string): Sequence[] {
-  return textOf(path)
-    .split('\n')
-    .filter((line) => line.trim() !== '')
-    .map((line, i) => parseSequence(line, `${path}:${i + 1}`));
+/** A file of them, and on which path the kernel ran that it was recorded from. */
+export interface Recording {
+  readonly sequences: readonly Sequence[];
+  /** Null: the file says nothing of it. */
+  readonly path: PathName | null;
+  /** What says so. */
+  readonly why: string;
+}
+
+/** What file names of the recorded postings begin with. */
+const NAME_PATHS: readonly (readonly [prefix: string, path: PathName])[] = [
+  ['v1-', 'posted-v1'],
+  ['late-', 'posted-late'],
+];
+
+/** A file, plain or gzip, one JSON object a line, the first of which may be `{"path": ...}`. Throws on what is not a recording. */
+export function readRecordingFile(path: string): Recording {
+  const lines = textOf(path).split('\n');
+  const first = lines.findIndex((line) => line.trim() !== '');
+  const named = first < 0 ? null : pathLine(lines[first]!, `${path}:${first + 1}`);
+  if (named !== null) lines[first] = '';
+  const sequences = lines.flatMap((line, i) => (line.trim() === '' ? [] : parseSequence(line, `${path}:${i + 1}`)));
+  if (named !== null) return { sequences, path: named, why: 'its first line' };
+  const byName = NAME_PATHS.find(([prefix]) => basename(path).startsWith(prefix));
+  if (byName === undefined) return { sequences, path: null, why: '' };
+  return { sequences, path: byName[1], why: `its name, ${byName[0]}*` };
+}
+
+/** All sequences of a file. */
+export function readRecording(path: string): readonly Sequence[] {
+  return readRecordingFile(path).sequences;
+}
+
+/** The path that a line names, null when it is another kind of line. */
+function pathLine(line: string, where: string): PathName | null {
+  const { path, ...rest } = (parseLine(line, where) ?? {}) as { path?: unknown };
+  if (path === undefined || Object.keys(rest).length > 0) return null;
+  const known = PATH_NAMES.find((name) => name === path);
+  if (known === undefined) throw new Error(`${where}: no path '${path}'; they are ${PATH_NAMES.join(', ')}`);
+  return known;
 }
 
 function textOf(path: string): string {
@@ -36,14 +72,17 @@ export function familyOf(sequence: Sequence): string {
 }
 
 function parseSequence(line: string, where: string): Sequence {
-  let found: unknown;
+  const found = parseLine(line, where);
+  if (!isSequence(found)) throw new Error(`${where}: not a recorded sequence`);
+  return found;
+}
+
+function parseLine(line: string, where: string): unknown {
   try {
-    found = JSON.parse(line);
+    return JSON.parse(line);
   } catch {
     throw new Error(`${where}: not JSON`);
   }
-  if (!isSequence(found)) throw new Error(`${where}: not a recorded sequence`);
-  return found;
 }
 
 function isSequence(value: unknown): value is Sequence {

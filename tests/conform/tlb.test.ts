@@ -3,13 +3,13 @@ import { describe, expect, it } from 'vitest';
 import type { ProfileName } from '../../driver/mm/profile.js';
 import { checkTlb } from '../../driver/mm/tables/check-tlb.js';
 import { Machine } from '../../driver/sys/machine/machine.js';
-import { PATH_NAMES, type PathName } from '../../uapi/path-name.js';
+import { EQUAL_PATHS, type PathName } from '../../uapi/path-name.js';
 import { count, isFull } from '../counts.js';
 import { comparedPart } from './exceptions.js';
 import { generate } from './generate.js';
 import { fillTlbs } from './greedy-tlb.js';
+import { World } from './ops/world.js';
 import { readRecording, type Sequence, type Step } from './recording.js';
-import { World } from './world.js';
 
 const WITH_SWAP: readonly string[] = ['swap', 'huge', 'pin', 'raw'];
 /** Generated sequences a family, for kernels of which there are no recordings. */
@@ -65,7 +65,7 @@ class TlbReplayer {
   }
 }
 
-describe.each(PATH_NAMES)('a TLB that holds all it can, on the %s path', (path) => {
+describe.each(EQUAL_PATHS)('a TLB that holds all it can, on the %s path', (path) => {
   it.each(FAMILIES)('%s: never allows more than the page table', { timeout: TIMEOUT_MS }, (family) => {
     const file = fileURLToPath(new URL(`./recordings/${family}.jsonl.gz`, import.meta.url));
     const sample = readRecording(file).filter((_, i) => i % SAMPLE_STRIDE === 0);

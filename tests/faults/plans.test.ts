@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { loadPlan, parsePlan } from '../../tools/fault/plans/plan-parse.js';
 import { definePlan, FAULT_POINTS, type Rule, runPlan, type Step } from '../../tools/fault-api.js';
-import { PATH_NAMES } from '../../uapi/path-name.js';
+import { EQUAL_PATHS } from '../../uapi/path-name.js';
 
 const FOLDER = 'tests/faults/plans';
 const FILES = readdirSync(FOLDER).filter((name) => name.endsWith('.yaml'));
@@ -13,7 +13,7 @@ describe('the shipped plans', () => {
   it.each(FILES)('%s holds on every path it is for', async (file) => {
     const plan = loadPlan(`${FOLDER}/${file}`);
     expect(`${plan.name}.yaml`).toBe(file);
-    for (const path of plan.machine?.path === undefined ? PATH_NAMES : [plan.machine.path]) {
+    for (const path of plan.machine?.path === undefined ? EQUAL_PATHS : [plan.machine.path]) {
       const { failures, violations, fired } = await runPlan(plan, { path });
       expect(failures).toEqual([]);
       expect(violations).toEqual([]);
@@ -221,7 +221,7 @@ describe('an action of somebody else in the middle of a migration', () => {
           rules: [{ name: 'act', point, nth: 3, run }],
           steps: [{ do: verb, on: 'buf' }],
         });
-        for (const path of PATH_NAMES) {
+        for (const path of EQUAL_PATHS) {
           const { violations } = await runPlan(plan, { path });
           expect(violations, `${verb} ${point} ${path}`).toEqual([]);
         }

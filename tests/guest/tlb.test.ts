@@ -3,7 +3,7 @@ import type { Cpu } from '../../driver/cpu/cpu.js';
 import type { MmCpuMemory } from '../../driver/cpu/cpu-memory.js';
 import { Hart } from '../../driver/cpu/hart.js';
 import { checkTlb } from '../../driver/mm/tables/check-tlb.js';
-import { PATH_NAMES } from '../../uapi/path-name.js';
+import { EQUAL_PATHS } from '../../uapi/path-name.js';
 import { count } from '../counts.js';
 import { needs } from '../needs.js';
 import { COMPILER, GuestBuild } from './compile.js';
@@ -36,7 +36,7 @@ describe('the TLB', needs(COMPILER), () => {
     looks = 0;
     pending = 0;
     for (let seed = 1; seed <= SEEDS; seed++) {
-      for (const path of PATH_NAMES) {
+      for (const path of EQUAL_PATHS) {
         expect(runGuest(build.compile(name), { machine: { seed, path } }).status).toBe(0);
       }
     }

@@ -45,9 +45,9 @@ function printTable({ name, about, rows }: { name: string; about: string; rows: 
   const width = Math.max(...rows.map((row) => row.name.length));
   for (const row of rows) {
     const goal = row.goal === undefined ? '' : `   goal ${row.goal}`;
-    output.out(
-      `  ${row.name.padEnd(width)}  ${row.value.toPrecision(3).padStart(9)} ${row.unit.padEnd(2)}${goal}`.trimEnd(),
-    );
+    const interval = row.interval === undefined ? '' : ` ${row.interval.map((end) => end.toFixed(3)).join(' to ')}`;
+    const value = row.value.toPrecision(3).padStart(9);
+    output.out(`  ${row.name.padEnd(width)}  ${value} ${row.unit.padEnd(2)}${interval}${goal}`.trimEnd());
   }
   output.out('');
 }

@@ -1,8 +1,8 @@
 import { statSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { readRecording, type Sequence } from '../../tests/conform/recording.js';
-import type { PathName } from '../../uapi/path-name.js';
+import { type Recording, readRecordingFile, type Sequence } from '../../tests/conform/recording.js';
+import { EQUAL_PATHS, type PathName } from '../../uapi/path-name.js';
 import { replayAll } from '../conform/conform-jobs.js';
 import { asCases, divergenceText, type FiledResult, rerunCommand, summaryText } from '../conform/conform-report.js';
 import { shrinkCommand } from '../conform/conform-shrink.js';
@@ -14,10 +14,12 @@ import { shippedFiles } from '../package-root.js';
 import { junitXml } from '../report/junit.js';
 
 export interface ConformOptions {
-  readonly path: PathName;
+  /** Overrides what the files say. */
+  readonly path?: PathName | undefined;
   /** Only sequences of these names; empty: all. */
   readonly seq: readonly string[];
-  readonly invariants: boolean;
+  /** Undefined: on the two paths that must be equal. A posting's defects make the proof fail where the kernel answers. */
+  readonly invariants?: boolean | undefined;
   /** Worker threads; undefined: one for each core. */
   readonly jobs?: number | undefined;
   readonly json?: boolean;
@@ -32,27 +34,28 @@ export interface ConformOptions {
 interface Filed {
   readonly file: string;
   readonly sequence: Sequence;
+  readonly path: PathName;
 }
+
+const DEFAULT_PATH: PathName = 'classic';
 
 /** Replays recordings, those of the package where none are given, and prints the first divergence of each sequence that has one. The exit status. */
 export async function conform(files: readonly string[], options: ConformOptions, output: Output): Promise<number> {
   if (options.shrink !== undefined) return shrinkOne(files, options, output);
   if (options.against !== undefined) throw new UsageError('--against needs --shrink SEQ', SEE_HELP);
   const given = files.length > 0 ? files : shippedFiles('tests/conform/recordings', '.gz');
-  const chosen = choose(load(given), options.seq);
+  const chosen = choose(load(given, options, output), options.seq);
   const junit = options.junit === undefined ? null : output.file('--junit', options.junit);
   const at = new Date();
   const results = await replay(chosen, options, output);
   for (const result of results) report(result, options, output);
-  junit?.write(
-    junitXml(asCases(results, options.path), { name: 'dmirror conform', at, properties: { profile: '6.12' } }),
-  );
+  junit?.write(junitXml(asCases(results), { name: 'dmirror conform', at, properties: { profile: '6.12' } }));
   if (output.stop.isRequested) output.out(options.json === true ? '{"type":"interrupted"}' : '# interrupted');
   const summary = {
     sequences: results.length,
     ops: results.reduce((sum, { ops }) => sum + ops, 0),
     divergences: results.filter(({ divergence }) => divergence !== null).length,
-    path: options.path,
+    path: [...new Set(results.map(({ path }) => path))].join(', ') || (options.path ?? DEFAULT_PATH),
   };
   output.out(options.json === true ? JSON.stringify(summary) : summaryText(summary));
   return summary.divergences === 0 ? EXIT.pass : EXIT.fail;
@@ -62,39 +65,43 @@ const SEE_HELP = 'see `dmirror conform --help`';
 const GIVE_FILES = 'give files of recordings';
 
 function shrinkOne(files: readonly string[], options: ConformOptions, output: Output): number {
-  const { shrink, against, path, json = false } = options;
+  const { shrink, against, path = DEFAULT_PATH, json = false } = options;
   if (against === undefined) throw new UsageError('--shrink needs --against CONFIGURATION', SEE_HELP);
-  const sequences = load(files).map(({ sequence }) => sequence);
+  const sequences = load(files, options, output).map(({ sequence }) => sequence);
   return shrinkCommand(sequences, { shrink: shrink!, against, path, json }, output);
 }
 
 async function replay(chosen: readonly Filed[], options: ConformOptions, output: Output): Promise<FiledResult[]> {
-  const { path, invariants } = options;
-  const withFile = (result: SequenceResult, i: number): FiledResult => ({ ...result, file: chosen[i]!.file });
-  if (options.trace === true) {
-    const how = { path, invariants, out: output.out };
-    return chosen.map(({ sequence }) => replayTraced(sequence, how)).map(withFile);
-  }
-  const setup: WorkerSetup = { path, invariants };
+  const results = new Map<Filed, FiledResult>();
+  const keep = (filed: Filed, result: SequenceResult): void =>
+    void results.set(filed, { ...result, file: filed.file, path: filed.path });
   const total = chosen.length;
   let done = 0;
   let failed = 0;
-  const onResults = (results: readonly SequenceResult[]): void => {
-    done += results.length;
-    failed += results.filter(({ divergence }) => divergence !== null).length;
-    output.progress.update({ done, total, failed, name: `${path} ${results.at(-1)?.seq ?? ''}` });
-  };
-  onResults([]);
   const jobs = options.jobs ?? availableParallelism();
-  const sequences = chosen.map(({ sequence }) => sequence);
-  const { stop } = output;
-  const results = await replayAll(sequences, { setup, jobs, onResults, stop: stop.watch() }).finally(() =>
-    output.progress.clear(),
-  );
-  return results.map(withFile);
+  for (const path of new Set(chosen.map((filed) => filed.path))) {
+    const ofPath = chosen.filter((filed) => filed.path === path);
+    const setup: WorkerSetup = { path, invariants: options.invariants ?? EQUAL_PATHS.includes(path) };
+    if (options.trace === true) {
+      for (const filed of ofPath) keep(filed, replayTraced(filed.sequence, { ...setup, out: output.out }));
+      continue;
+    }
+    const onResults = (found: readonly SequenceResult[]): void => {
+      done += found.length;
+      failed += found.filter(({ divergence }) => divergence !== null).length;
+      output.progress.update({ done, total, failed, name: `${path} ${found.at(-1)?.seq ?? ''}` });
+    };
+    onResults([]);
+    const sequences = ofPath.map(({ sequence }) => sequence);
+    const found = await replayAll(sequences, { setup, jobs, onResults, stop: output.stop.watch() }).finally(() =>
+      output.progress.clear(),
+    );
+    for (const [i, result] of found.entries()) keep(ofPath[i]!, result);
+  }
+  return chosen.flatMap((filed) => results.get(filed) ?? []);
 }
 
-function report({ file, divergence, ops, seq }: FiledResult, { json, path }: ConformOptions, { out }: Output): void {
+function report({ file, divergence, ops, seq, path }: FiledResult, { json }: ConformOptions, { out }: Output): void {
   const rerun = rerunCommand(file, seq, path);
   if (json === true) {
     out(
@@ -109,19 +116,29 @@ function fail(file: string, divergence: object): object {
   return { ...divergence, file, status: 'fail' };
 }
 
-function load(files: readonly string[]): Filed[] {
+function load(files: readonly string[], options: ConformOptions, { out }: Output): Filed[] {
   for (const file of files) {
     const found = statSync(file, { throwIfNoEntry: false });
     if (found === undefined) throw new UsageError(`no such file: ${file}`, GIVE_FILES);
     if (found.isDirectory()) throw new UsageError(`${file} is a folder`, `${GIVE_FILES}, as ${join(file, '*.gz')}`);
   }
-  return files.flatMap((file) => read(file).map((sequence) => ({ file, sequence })));
+  return files.flatMap((file) => {
+    const { sequences, path: found, why } = read(file);
+    const path = options.path ?? found ?? DEFAULT_PATH;
+    if (options.path === undefined && found !== null)
+      out(
+        options.json === true
+          ? JSON.stringify({ type: 'path', file, path, why })
+          : `# ${file}: path ${path}, by ${why}`,
+      );
+    return sequences.map((sequence) => ({ file, sequence, path }));
+  });
 }
 
-function read(file: string): Sequence[] {
+function read(file: string): Recording {
   try {
-    const found = readRecording(file);
-    if (found.length === 0) throw new Error(`${file}: it is empty`);
+    const found = readRecordingFile(file);
+    if (found.sequences.length === 0) throw new Error(`${file}: it is empty`);
     return found;
   } catch (error) {
     throw new UsageError((error as Error).message, 'a recording has one JSON object a line, plain or gzip');

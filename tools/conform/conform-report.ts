@@ -11,13 +11,15 @@ const SHOWN_ANSWER = 4000;
 /** A result and the file that its sequence came from. */
 export interface FiledResult extends SequenceResult {
   readonly file: string;
+  readonly path: PathName;
 }
 
 export interface Summary {
   readonly sequences: number;
   readonly ops: number;
   readonly divergences: number;
-  readonly path: PathName;
+  /** Where there are several: all, joined by commas. */
+  readonly path: string;
 }
 
 /** The command that replays one sequence again and prints everything that the machine does in it. */
@@ -46,8 +48,8 @@ export function summaryText({ sequences, ops, divergences, path }: Summary): str
 }
 
 /** The results in the form that the JUnit writer knows; a sequence is a case, its family the suite. */
-export function asCases(results: readonly FiledResult[], path: PathName): CaseResult[] {
-  return results.map(({ seq, divergence, file }) => {
+export function asCases(results: readonly FiledResult[]): CaseResult[] {
+  return results.map(({ seq, divergence, file, path }) => {
     const suite = seq.replace(/-[^-]*$/, '');
     const base = { name: `conform.${suite}.${seq}`, suite, path, ms: 0 };
     if (divergence === null) return { ...base, status: 'pass' };

@@ -3,7 +3,7 @@ import { FAMILIES, type Family } from '../../tests/conform/families.js';
 import { generate } from '../../tests/conform/generate.js';
 import type { Sequence } from '../../tests/conform/recording.js';
 import { Replayer } from '../../tests/conform/replay.js';
-import { shrink } from '../../tests/conform/shrink.js';
+import { shrink } from '../../tests/conform/shrink/shrink.js';
 import { EXIT, UsageError } from '../exit-code.js';
 import type { Output } from '../output.js';
 

@@ -1,7 +1,7 @@
 import { stringify } from 'yaml';
 import type { DefectName } from '../../driver/inject/defects.js';
 import { MachinePool } from '../../driver/sys/machine/machine-pool.js';
-import { PATH_NAMES } from '../../uapi/path-name.js';
+import { EQUAL_PATHS } from '../../uapi/path-name.js';
 import { EXIT, UsageError } from '../exit-code.js';
 import type { Output } from '../output.js';
 import { defectNames } from './defect-option.js';
@@ -64,7 +64,7 @@ export async function shrinkToken(id: RunId): Promise<RunId> {
 /** On the first path where it fails. */
 async function shrinkPlan(plan: Plan, defects: readonly DefectName[]): Promise<PlanRunId> {
   const seed = plan.machine?.seed ?? 1;
-  for (const path of plan.machine?.path === undefined ? PATH_NAMES : [plan.machine.path]) {
+  for (const path of plan.machine?.path === undefined ? EQUAL_PATHS : [plan.machine.path]) {
     const smaller = await shrinkOn({ plan, path, seed, defects });
     if (smaller !== null) return smaller;
   }

@@ -19,11 +19,15 @@ import { InjectPoint } from '../../inject/inject-points.js';
 import { PAGE_SIZE } from '../../mm/frames/frames.js';
 import { mmput } from '../../mm/vmas/exit-mmap.js';
 import { mmgetNotZero } from '../../mm/vmas/mm.js';
-import { CHUNK_POINT, RANGE_FAULT_TIMEOUT_MS, RETRY_POINT } from '../context.js';
+import { CHUNK_POINT, type DmirrorContext, RANGE_FAULT_TIMEOUT_MS, RETRY_POINT } from '../context.js';
+import type { DmirrorFile } from '../file.js';
 import { movesByOthers } from '../mirror/dmirror-range-fault.js';
+import { MirrorTag } from '../mirror/mirror.js';
 import { returnMirroredData } from '../mirror/mirror-copy.js';
 import { type Command, traceChunk } from './command.js';
 import { moveChunkToDevice } from './migrate-to-dev.js';
+
+const SMALL_CHUNK_PAGES = 64;
 
 /**
  * MIGRATE_ON_FAULT_TO_DEV: faults in what is missing and moves all that can move; then the whole range must be readable through the
@@ -37,8 +41,9 @@ export function* dmirrorMigrateOnFaultToDevice(command: Command): Coroutine<numb
   const { mm } = file;
   const { kernel, profile } = context.memory;
   if (!mmgetNotZero(mm)) return -EFAULT;
-  const chunkBytes = profile.migrateChunkPages * PAGE_SIZE;
-  const migrate = context.takeMigration(profile.migrateChunkPages);
+  const chunkPages = context.path.onFaultTakesFolios ? profile.migrateChunkPages : SMALL_CHUNK_PAGES;
+  const chunkBytes = chunkPages * PAGE_SIZE;
+  const migrate = context.takeMigration(chunkPages);
   let ret = 0;
   for (let addr = command.addr; ret === 0 && addr < end; addr += chunkBytes) {
     if (kernel.scheduler.contended) yield CHUNK_POINT;
@@ -67,9 +72,12 @@ export function* dmirrorMigrateOnFaultToDevice(command: Command): Coroutine<numb
 function* migrateChunkLocked(command: Command, migrate: MigrateVma, range: HmmRange): Coroutine<number> {
   const { path } = command.context;
   const error = yield* faultChunk(command, migrate, range);
-  if (error === 0 && path.collectsBy === 'range-fault') {
+  const isCollected = path.collectsBy === 'range-fault' && (error === 0 || !path.undoesOnError);
+  if (isCollected && migrate.vma !== null) {
     yield* migrateHmmRangeSetup(range);
     yield* moveChunkToDevice(command, migrate);
+  } else if (isCollected) {
+    return error;
   } else if (error !== -EBUSY) {
     yield* moveFaulted(command, migrate, error === 0 ? range.end : range.failedAt!);
   }
@@ -78,27 +86,59 @@ function* migrateChunkLocked(command: Command, migrate: MigrateVma, range: HmmRa
 
 /** The range fault, until nothing has changed meanwhile. */
 function* faultChunk({ context, file }: Command, migrate: MigrateVma, range: HmmRange): Coroutine<number> {
-  const { kernel, profile } = context.memory;
-  const { scheduler, inject } = kernel;
+  const { path, memory } = context;
+  const { scheduler, inject } = memory.kernel;
   const { clock } = scheduler;
-  kernel.assertHeld(LockClass.mmapLock);
-  kernel.mightSleep();
-  const flags = MigrateSelect.system | (profile.deviceThp ? MigrateSelect.compound : 0);
+  memory.kernel.assertHeld(LockClass.mmapLock);
+  memory.kernel.mightSleep();
+  const isWhole = memory.profile.deviceThp && path.onFaultTakesFolios;
+  const flags = MigrateSelect.system | (isWhole ? MigrateSelect.compound : 0);
   const deadline = clock.nowTicks + RANGE_FAULT_TIMEOUT_MS * TICKS_PER_MS;
   for (; clock.nowTicks <= deadline; yield RETRY_POINT) {
     if (inject.armed && inject.hit(InjectPoint.rangeTimeout, range.start) !== 0) break;
     migrate.request({ vma: null, start: range.start, end: range.end, flags, pgmapOwner: file.device });
     range.notifierSeq = yield* mmuIntervalReadBegin(file.notifier!);
     const moves = movesByOthers(file);
+    if (path.locksMmapTwice) yield* file.mm.mmapLock.readLock({ again: true });
     const error = yield* hmmRangeFault(range);
+    if (path.locksMmapTwice) file.mm.mmapLock.readUnlock();
     if (error === -EBUSY) continue;
     if (error !== 0) return error;
     if (inject.armed) yield* injectInvalidate(file.mm, range.start);
     // Prepared pages are ours, whatever changes around them, and nobody uses what is only reported.
-    if (context.path.collectsBy === 'range-fault') return 0;
-    if (!mmuIntervalReadRetry(range.notifier!, range.notifierSeq) && movesByOthers(file) === moves) return 0;
+    if (!path.checksAfterFault) return 0;
+    if (yield* isStill(context, file, { range, moves })) return 0;
   }
   return -EBUSY;
+}
+
+/**
+ * Has nothing changed since? Then what hmm reported is mirrored, on a path that does so. Which pages of the device others have moved
+ * only the path of the kernel asks, see `dmirrorRangeFaultLocked`.
+ */
+function* isStill(
+  context: DmirrorContext,
+  file: DmirrorFile,
+  { range, moves }: { range: HmmRange; moves: number },
+): Coroutine<boolean> {
+  const { mirrorsReports, collectsBy } = context.path;
+  yield* file.mutex.lock();
+  const hasMoved = collectsBy === 'own-walk' && movesByOthers(file) !== moves;
+  const isSame = !hasMoved && !mmuIntervalReadRetry(range.notifier!, range.notifierSeq);
+  if (isSame && mirrorsReports) dmirrorDoFault(context, file, range);
+  file.mutex.unlock();
+  return isSame;
+}
+
+/** Every word becomes an entry: without a page it names frame 0, and of the device's own pages it names the struct page. Linux: lib/test_hmm.c:dmirror_do_fault() of the first posting */
+function dmirrorDoFault({ memory: { kernel } }: DmirrorContext, { mirror }: DmirrorFile, range: HmmRange): void {
+  const first = range.start / PAGE_SIZE;
+  for (let i = 0; i < (range.end - range.start) / PAGE_SIZE; i++) {
+    const flags = range.flags[i]!;
+    if ((flags & (HmmPfn.valid | HmmPfn.migrate)) === 0)
+      kernel.warnOn('dmirror_do_fault: a word of hmm_range_fault is no page');
+    mirror.store(first + i, range.pfns[i]!, flags & HmmPfn.write ? MirrorTag.write : MirrorTag.read);
+  }
 }
 
 /** What the range fault has faulted in below `end` and not collected. */

@@ -57,7 +57,7 @@ export class DmirrorChunk {
 
   /** Takes the fresh unit that is on top and answers what is below it on the free list. */
   popFresh(pfn: number): number {
-    assert(pfn === this.freshEnd - this.unitPages, `pfn ${pfn} is not the top of its chunk's fresh pages`);
+    assert(pfn === this.freshEnd - this.unitPages, "pfn % is not the top of its chunk's fresh pages", pfn);
     this.pagemap.freshEnd = pfn;
     return pfn > this.firstPfn ? pfn - this.unitPages : this.belowFresh;
   }

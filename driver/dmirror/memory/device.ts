@@ -1,5 +1,5 @@
 import { assert } from '../../core/assert.js';
-import type { Coroutine } from '../../core/effect.js';
+import { type Coroutine, FINE } from '../../core/effect.js';
 import { LockClass } from '../../core/lock-class.js';
 import { Mutex } from '../../core/locks.js';
 import { InjectPoint } from '../../inject/inject-points.js';
@@ -83,6 +83,7 @@ export class DmirrorDevice {
       backing = isLarge ? memory.allocator.allocateHuge() : memory.allocator.allocate();
       if (backing === 0) return 0;
     }
+    if (memory.kernel.scheduler.isFine) yield FINE.devLock;
     let pfn = list.pop();
     if (pfn === 0) pfn = yield* this.dmirrorAllocateChunk(list);
     if (pfn === 0) {
@@ -147,7 +148,7 @@ export class DmirrorDevice {
   /** Gives a chunk's place in the physical address space back; none of its pages is in use. Linux: part of mm/memremap.c:memunmap_pages() */
   unmapChunk(chunk: DmirrorChunk): void {
     this.memory.kernel.assertHeld(LockClass.devmemLock);
-    assert(chunk.inUse === 0, `a chunk with ${chunk.inUse} pages in use is unmapped`);
+    assert(chunk.inUse === 0, 'a chunk with % pages in use is unmapped', chunk.inUse);
     this.memory.pagemaps[chunk.pagemap.id] = null;
     if (typeof this.options.place !== 'number') this.options.place.release(chunk.firstPfn);
   }
@@ -213,6 +214,6 @@ export class DmirrorDevice {
 
   private chunkOf(pfn: number): DmirrorChunk {
     for (const chunk of this.chunks) if (chunk.holds(pfn)) return chunk;
-    assert(false, `pfn ${pfn} is in no chunk of device ${this.minor}`);
+    assert(false, 'pfn % is in no chunk of device %', pfn, this.minor);
   }
 }

@@ -1,4 +1,4 @@
-import type { Coroutine } from '../../core/effect.js';
+import { type Coroutine, FINE } from '../../core/effect.js';
 import {
   type MigrateArrays,
   MigratePfn,
@@ -22,6 +22,7 @@ import type { DmirrorChunk } from './chunk.js';
  */
 export function* dmirrorDeviceEvictChunk(memory: Memory, chunk: DmirrorChunk): Coroutine<void> {
   memory.kernel.mightSleep();
+  if (memory.kernel.scheduler.isFine) yield FINE.devLock;
   if (chunk.inUse === 0) return;
   // Pages below were never handed out, and free pages are skipped anyway.
   const first = chunk.freshEnd;
@@ -41,6 +42,7 @@ export function* dmirrorDeviceEvictChunk(memory: Memory, chunk: DmirrorChunk): C
     const from = migrate.srcPfn[i]!;
     if (from === 0 || !(migrate.src[i]! & MigratePfn.migrate) || memory.frames.zone[from] === Zone.system) continue;
     if (migrate.src[i]! & MigratePfn.compound && !(yield* folioHome(memory, migrate, i))) continue;
+    if (memory.kernel.scheduler.isFine) yield FINE.content;
     if (migrate.dstPfn[i] === 0) pageHome(memory, migrate, i);
   }
   migrateStageDone(memory, 'copy', migrate);

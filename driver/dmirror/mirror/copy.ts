@@ -1,4 +1,4 @@
-import type { Coroutine } from '../../core/effect.js';
+import { type Coroutine, FINE } from '../../core/effect.js';
 import { LockClass } from '../../core/lock-class.js';
 import { injectInvalidate, MigratePfn, type MigrateVma, migrateStageDone } from '../../hmm/index.js';
 import { InjectPoint, Phase } from '../../inject/inject-points.js';
@@ -49,6 +49,7 @@ export function* dmirrorMigrateAllocAndCopy(
     }
     const to = file.takeFailAlloc() ? 0 : yield* file.device.dmirrorDevmemAllocPage();
     if (to === 0) continue;
+    if (kernel.scheduler.isFine) yield FINE.content;
     fillDevicePage(memory, to, from);
     if (inject.armed && (yield* injectBadCopy(memory, to, backingPfn(memory, to)))) continue;
     settleOnDevice(memory, file, migrate, { i, to, flags: rights });
@@ -76,7 +77,13 @@ export function* dmirrorDevmemFaultAllocAndCopy(
   for (let i = 0, nr = 1; i < npages; i += nr) {
     const from = srcPfn[i]!;
     nr = 1;
-    if (from === 0 || !(src[i]! & MigratePfn.migrate) || memory.frames.zone[from] === Zone.system) continue;
+    if (from === 0 || !(src[i]! & MigratePfn.migrate)) continue;
+    if (memory.frames.zone[from] === Zone.system) {
+      memory.kernel.warnOn(
+        'dmirror_devmem_fault_alloc_and_copy: a page of system memory is to be brought to system memory',
+      );
+      continue;
+    }
     if (inject.armed) inject.at(migrate.start + i * PAGE_SIZE);
     if (src[i]! & MigratePfn.compound) nr = HPAGE_PMD_NR;
     failed |=

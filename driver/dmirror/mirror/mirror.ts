@@ -5,6 +5,8 @@ import type { KernelMemory } from '../../mm/frames/kernel-memory.js';
 export const MirrorTag = { read: 0, atomic: 1, write: 3 } as const;
 export type MirrorTagId = (typeof MirrorTag)[keyof typeof MirrorTag];
 
+/** Frame 0, read only; an entry of 0 is none. No other one has this tag. */
+const FRAME_0 = 2;
 const TAG_MASK = 3;
 const TAG_RANGE = 4;
 const LEAF_PAGES = 512;
@@ -23,7 +25,7 @@ export function mirrorTag(entry: number): MirrorTagId {
  * The page table of one open device file: which frame the device uses for a page of its opener's memory. An entry holds
  * no reference on the frame, only invalidation keeps it true. Protected by the file's mutex.
  *
- * Leaves of 512 entries, `pfn * 4 + tag` each and 0 for none. Empty ones are kept for reuse until there are many.
+ * Leaves of 512 entries, `pfn * 4 + tag` each, 0 for none and 2 for frame 0. Empty ones are kept for reuse until there are many.
  */
 export class Mirror {
   private readonly leaves = new Map<number, Uint32Array>();
@@ -60,7 +62,7 @@ export class Mirror {
       this.cachedLeaf = leaf;
       this.leaves.set(this.cachedKey, leaf);
     }
-    leaf[vpn % LEAF_PAGES] = pfn * TAG_RANGE + tag;
+    leaf[vpn % LEAF_PAGES] = pfn * TAG_RANGE + tag || FRAME_0;
   }
 
   /** Erases pages `first` to `last`, both included. */

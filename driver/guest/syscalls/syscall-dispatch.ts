@@ -37,7 +37,7 @@ export function* dispatchSyscall(guest: GuestThread): Coroutine<number> {
   if (verbose) kernel.emit('span', { span: 'syscall', name: call.name, phase: 'end', ret });
   if (inject.armed) inject.endCall(thread.task);
   guest.syscall = null;
-  assert(Number.isInteger(ret), `${call.name} answers ${ret}`);
+  assert(Number.isInteger(ret), '% answers %', call.name, ret);
   if (strace !== null) strace(`${thread.tid} ${text} = ${resultText(ret)}${ret === 0 ? answerText(guest, call) : ''}`);
   return ret;
 }

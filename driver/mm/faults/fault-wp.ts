@@ -1,4 +1,4 @@
-import type { Coroutine } from '../../core/effect.js';
+import { type Coroutine, FINE } from '../../core/effect.js';
 import { anonVmaPrepare } from '../frames/anon-rmap.js';
 import { backingPfn, copyPage, folioAddLru, folioGet, folioPut, folioTrylock, folioUnlock } from '../frames/folio.js';
 import { PAGE_SIZE, PG } from '../frames/frames.js';
@@ -21,6 +21,7 @@ import { pteOffsetMapLock, type VmFault } from './vm-fault.js';
 export function* doWpPage(fault: VmFault): Coroutine<number> {
   const { vma } = fault;
   const { memory } = vma.mm;
+  if (memory.kernel.scheduler.isFine) yield FINE.ptl;
   const table = pteOffsetMapLock(fault);
   if (table === null) return 0;
   const pfn = fault.lo & Pte.special ? 0 : fault.hi;
@@ -76,14 +77,17 @@ function* wpPageCopy(fault: VmFault, oldPfn: number): Coroutine<number> {
     if (oldPfn !== 0) folioPut(memory, oldPfn);
     return VM_FAULT.oom;
   }
+  const { scheduler } = memory.kernel;
+  if (oldPfn !== 0 && scheduler.isFine) yield FINE.content;
   if (oldPfn !== 0) copyPage(memory, newPfn, backingPfn(memory, oldPfn));
   const range: NotifierRange = { mm, start: fault.addr, end: fault.addr + PAGE_SIZE, event: 'CLEAR', owner: null };
   yield* mmuNotifierInvalidateRangeStart(range);
   const table = pteOffsetMapLock(fault);
   if (table !== null) replaceByCopy(fault, table, { oldPfn, newPfn });
-  mmuNotifierInvalidateRangeEnd(range);
+  yield* mmuNotifierInvalidateRangeEnd(range);
   if (table === null) folioPut(memory, newPfn);
   if (oldPfn !== 0) {
+    if (scheduler.isFine) yield FINE.refcount;
     if (table !== null) freeSwapCache(memory, oldPfn);
     folioPut(memory, oldPfn);
   }

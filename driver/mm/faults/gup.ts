@@ -1,6 +1,6 @@
 import { EAGAIN, EBUSY, EEXIST, EFAULT, EINTR, EINVAL, ENOMEM, EOPNOTSUPP } from '../../../uapi/errno.js';
 import { assert } from '../../core/assert.js';
-import { type Coroutine, preemptPoint } from '../../core/effect.js';
+import { type Coroutine, FINE, preemptPoint } from '../../core/effect.js';
 import { folioGet } from '../frames/folio.js';
 import { ZERO_PFN } from '../frames/frame-allocator.js';
 import { PAGE_SIZE, Zone } from '../frames/frames.js';
@@ -229,6 +229,7 @@ function* followPageMask(vma: Vma, addr: number, place: FollowPlace): Coroutine<
     if (!(place.request.flags & FOLL.splitPmd)) return followHugePmd(vma, vpn, { pmd, place });
     yield* splitHugePmd(vma, addr);
   }
+  if (mm.memory.kernel.scheduler.isFine) yield FINE.ptl;
   return followPagePte(vma, vpn, place);
 }
 

@@ -6,7 +6,7 @@ import type { AddressSpace } from './address-space.js';
 /** Gives the file a page; the file holds a reference of its own. Linux: mm/shmem.c:shmem_add_to_page_cache() */
 export function shmemAddToPageCache(memory: Memory, pfn: number, mapping: AddressSpace, index: number): void {
   const { frames } = memory;
-  assert(mapping.pages.get(index) <= 0, `page ${index} of mapping ${mapping.id} is there already`);
+  assert(mapping.pages.get(index) <= 0, 'page % of mapping % is there already', index, mapping.id);
   mapping.pages.set(index, pfn);
   frames.setMapping(pfn, mapping.id);
   frames.setIndex(pfn, index);
@@ -22,7 +22,7 @@ export function filemapRemoveFolio(memory: Memory, pfn: number): void {
   const { frames } = memory;
   const mapping = memory.mappings.get(frames.mapping(pfn));
   const index = frames.index(pfn);
-  assert(mapping !== undefined && mapping.pages.get(index) === pfn, `pfn ${pfn} is not in the page cache`);
+  assert(mapping !== undefined && mapping.pages.get(index) === pfn, 'pfn % is not in the page cache', pfn);
   mapping.pages.set(index, 0);
   frames.setMapping(pfn, 0);
   folioPut(memory, pfn);

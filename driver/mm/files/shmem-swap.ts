@@ -1,6 +1,6 @@
 import { EIO, ENOMEM } from '../../../uapi/errno.js';
 import { assert } from '../../core/assert.js';
-import type { Coroutine } from '../../core/effect.js';
+import { type Coroutine, FINE } from '../../core/effect.js';
 import { folioIsLocked, folioPut, folioUnlock } from '../frames/folio.js';
 import { PG } from '../frames/frames.js';
 import type { Memory } from '../memory.js';
@@ -38,7 +38,10 @@ export function* shmemSwapinFolio(memory: Memory, mapping: AddressSpace, index: 
     frames.setFlags(pfn, PG.dirty);
     memory.swap.swapFree(slot);
   }
+  const { scheduler } = memory.kernel;
+  if (scheduler.isFine) yield FINE.folioLock;
   folioUnlock(memory, pfn);
+  if (scheduler.isFine) yield FINE.refcount;
   folioPut(memory, pfn);
   return 0;
 }
@@ -49,7 +52,7 @@ export function* shmemSwapinFolio(memory: Memory, mapping: AddressSpace, index: 
  */
 export function shmemSwapOut(memory: Memory, pfn: number): boolean {
   const { frames } = memory;
-  assert(folioIsLocked(memory, pfn) && frames.folioMapcount(pfn) === 0, `pfn ${pfn} is mapped or not locked`);
+  assert(folioIsLocked(memory, pfn) && frames.folioMapcount(pfn) === 0, 'pfn % is mapped or not locked', pfn);
   const mapping = memory.mappings.get(frames.mapping(pfn));
   const index = frames.index(pfn);
   if (mapping === undefined || !addToSwap(memory, pfn)) return false;
@@ -63,7 +66,7 @@ export function shmemSwapOut(memory: Memory, pfn: number): boolean {
 /** Frees the slot of a page that is in swap. Linux: mm/shmem.c:shmem_free_swap() */
 export function shmemFreeSwap(memory: Memory, mapping: AddressSpace, index: number): void {
   const found = mapping.pages.get(index);
-  assert(found < 0, `page ${index} of mapping ${mapping.id} is not in swap`);
+  assert(found < 0, 'page % of mapping % is not in swap', index, mapping.id);
   mapping.pages.set(index, 0);
   freeSwapAndCache(memory, -1 - found);
 }

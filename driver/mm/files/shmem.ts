@@ -1,6 +1,6 @@
 import { EINVAL, ENOMEM } from '../../../uapi/errno.js';
 import { assert } from '../../core/assert.js';
-import type { Coroutine } from '../../core/effect.js';
+import { type Coroutine, FINE } from '../../core/effect.js';
 import { clearPage, folioAddLru, folioGet, folioLock, folioPut, folioUnlock } from '../frames/folio.js';
 import { PAGE_SIZE, PG } from '../frames/frames.js';
 import type { Memory } from '../memory.js';
@@ -29,6 +29,7 @@ export function* shmemGetFolio(
   { create, behindEnd = false }: { create: boolean; behindEnd?: boolean },
 ): Coroutine<number> {
   for (;;) {
+    if (memory.kernel.scheduler.isFine) yield FINE.cache;
     if (index * PAGE_SIZE >= mapping.size && !behindEnd) return -EINVAL;
     const found = mapping.pages.get(index);
     if (found < 0) {
@@ -73,7 +74,7 @@ export function* shmemTruncate(memory: Memory, mapping: AddressSpace, sizeBytes:
 
 /** Frees every page of a file whose last name, descriptor and mapping are gone. Linux: mm/shmem.c:shmem_evict_inode() */
 export function* shmemEvictInode(memory: Memory, mapping: AddressSpace): Coroutine<void> {
-  assert(mapping.vmas.length === 0, `mapping ${mapping.id} is evicted while it is mapped`);
+  assert(mapping.vmas.length === 0, 'mapping % is evicted while it is mapped', mapping.id);
   mapping.size = 0;
   yield* shmemTruncateRange(memory, mapping, { first: 0 });
   memory.mappings.delete(mapping.id);
@@ -159,7 +160,10 @@ function* truncateFolio(memory: Memory, mapping: AddressSpace, index: number): C
     memory.frames.clearFlags(pfn, PG.dirty);
     filemapRemoveFolio(memory, pfn);
   }
+  const { scheduler } = memory.kernel;
+  if (scheduler.isFine) yield FINE.folioLock;
   folioUnlock(memory, pfn);
+  if (scheduler.isFine) yield FINE.refcount;
   folioPut(memory, pfn);
 }
 
@@ -174,6 +178,7 @@ function* clearPart(memory: Memory, mapping: AddressSpace, from: number, to: num
   const pfn = yield* shmemGetFolio(memory, mapping, index, { create: false });
   if (pfn <= 0) return;
   const base = (pfn - index) * PAGE_SIZE;
+  if (memory.kernel.scheduler.isFine) yield FINE.content;
   memory.contentChanges(pfn);
   memory.bytes.fill(0, base + from, base + to);
   folioPut(memory, pfn);
@@ -194,6 +199,7 @@ export function* shmemFileReadIter(
     if (pfn < 0) return out.subarray(0, done);
     if (pfn > 0) {
       const from = pfn * PAGE_SIZE + inPage;
+      if (memory.kernel.scheduler.isFine) yield FINE.content;
       memory.contentIsRead(Math.floor(from / PAGE_SIZE));
       out.set(memory.bytes.subarray(from, from + n), done);
       folioPut(memory, pfn);
@@ -216,6 +222,7 @@ export function* shmemFileWriteIter(
     const n = Math.min(PAGE_SIZE - inPage, bytes.length - done);
     const pfn = yield* shmemGetFolio(memory, mapping, Math.floor(at / PAGE_SIZE), { create: true });
     if (pfn < 0) return done > 0 ? done : pfn;
+    if (memory.kernel.scheduler.isFine) yield FINE.content;
     memory.contentChanges(pfn);
     memory.bytes.set(bytes.subarray(done, done + n), pfn * PAGE_SIZE + inPage);
     memory.frames.setFlags(pfn, PG.dirty);

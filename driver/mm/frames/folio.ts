@@ -13,8 +13,16 @@ const PAGE_WAIT_POINT = preemptPoint('migration_entry_wait');
 export function folioGet(memory: Memory, pfn: number, count = 1): void {
   const { frames } = memory;
   const head = frames.head(pfn);
-  assert(frames.refcount(head) > 0, `pfn ${pfn} is free and can't be referenced`);
+  assert(frames.refcount(head) > 0, "pfn % is free and can't be referenced", pfn);
   frames.addRefcount(head, count);
+}
+
+/** As `folioGet`; false for a folio without references, which is free or on its way out. Linux: folio_try_get() */
+export function folioTryGet({ frames }: Memory, pfn: number): boolean {
+  const head = frames.head(pfn);
+  if (frames.refcount(head) === 0) return false;
+  frames.addRefcount(head, 1);
+  return true;
 }
 
 /** Drops references; with the last one the folio goes back to where it came from. Linux: folio_put(), folio_put_refs() */
@@ -23,7 +31,7 @@ export function folioPut(memory: Memory, pfn: number, count = 1): void {
   const head = frames.head(pfn);
   const left = frames.refcount(head) - count;
   frames.setRefcount(head, left);
-  assert(left >= 0, `pfn ${pfn} has ${left} references`);
+  assert(left >= 0, 'pfn % has % references', pfn, left);
   if (left === 0) freeFolio(memory, head);
 }
 
@@ -31,12 +39,14 @@ export function folioPut(memory: Memory, pfn: number, count = 1): void {
 function freeFolio(memory: Memory, head: number): void {
   const { frames } = memory;
   const flags = frames.flags(head);
-  assert((flags & PG.locked) === 0, `pfn ${head} is freed while it is locked`);
+  assert((flags & PG.locked) === 0, 'pfn % is freed while it is locked', head);
   assert(
     frames.folioMapcount(head) === 0,
-    `pfn ${head} is freed while it is mapped ${frames.folioMapcount(head)} times`,
+    'pfn % is freed while it is mapped % times',
+    head,
+    frames.folioMapcount(head),
   );
-  assert((flags & PG.swapcache) === 0, `pfn ${head} is freed while it is in the swap cache`);
+  assert((flags & PG.swapcache) === 0, 'pfn % is freed while it is in the swap cache', head);
   frames.setMapping(head, 0);
   if (frames.zone[head] !== Zone.system) {
     frames.writeFlags(head, 0);
@@ -58,10 +68,10 @@ export function folioTrylock(memory: Memory, pfn: number): boolean {
   return true;
 }
 
-function takeLock({ frames, kernel }: Memory, head: number, mayWait: boolean): void {
+function takeLock({ frames, kernel, nestsFolioLocks: nested }: Memory, head: number, mayWait: boolean): void {
   frames.setFlags(head, PG.locked);
   frames.setLockOwner(head, kernel.current.id);
-  kernel.lockAcquired(LockClass.folioLock, 'folio', { mayWait, instance: head });
+  kernel.lockAcquired(LockClass.folioLock, 'folio', { mayWait, nested, instance: head });
 }
 
 /** Takes the lock bit, sleeping as long as somebody else has it. Linux: folio_lock() */
@@ -69,7 +79,7 @@ export function* folioLock(memory: Memory, pfn: number): Coroutine<void> {
   const { frames, kernel } = memory;
   const head = frames.head(pfn);
   const task = kernel.current;
-  kernel.checkOrder(task, LockClass.folioLock, false);
+  kernel.checkOrder(task, LockClass.folioLock, memory.nestsFolioLocks);
   if (kernel.scheduler.isShared) {
     task.takes = { kind: Shared.folioLock, id: head, access: Access.write };
     yield FOLIO_LOCK_POINT;
@@ -85,14 +95,14 @@ export function* folioLock(memory: Memory, pfn: number): Coroutine<void> {
 /** A new folio's lock bit, known to be free; as `folioTrylock` but its failure is a bug. Linux: __folio_set_locked() */
 export function folioSetLocked(memory: Memory, pfn: number): void {
   const taken = folioTrylock(memory, pfn);
-  assert(taken, `new pfn ${pfn} is locked`);
+  assert(taken, 'new pfn % is locked', pfn);
 }
 
 export function folioUnlock(memory: Memory, pfn: number): void {
   const { frames, kernel } = memory;
   const head = frames.head(pfn);
-  assert(frames.hasFlags(head, PG.locked), `pfn ${pfn} is not locked`);
-  assert(frames.lockOwner(head) === kernel.current.id, `pfn ${pfn} is unlocked by a task that does not own the lock`);
+  assert(frames.hasFlags(head, PG.locked), 'pfn % is not locked', pfn);
+  assert(frames.lockOwner(head) === kernel.current.id, 'pfn % is unlocked by a task that does not own the lock', pfn);
   frames.clearFlags(head, PG.locked);
   frames.setLockOwner(head, 0);
   kernel.lockReleased(LockClass.folioLock, 'folio', head);
@@ -110,7 +120,6 @@ export function folioIsLocked(memory: Memory, pfn: number): boolean {
 export function* migrationEntryWaitOnLocked(memory: Memory, pfn: number): Coroutine<void> {
   const { kernel, frames } = memory;
   const head = frames.head(pfn);
-  assert(frames.lockOwner(head) !== kernel.current.id, `pfn ${pfn} is waited for by the task that holds its lock`);
   const task = kernel.current;
   task.takes = { kind: Shared.folioLock, id: head, access: Access.read };
   if (kernel.scheduler.contended) yield PAGE_WAIT_POINT;
@@ -123,7 +132,8 @@ const FIRST_FOLIO_QUEUE = 2 ** 40;
 
 function pageQueue(memory: Memory, head: number): WaitQueue {
   const { kernel, frames } = memory;
-  assert(frames.lockOwner(head) !== kernel.current.id, `pfn ${head} is waited for by the task that holds its lock`);
+  const isOther = memory.nestsFolioLocks || frames.lockOwner(head) !== kernel.current.id;
+  assert(isOther, 'pfn % is waited for by the task that holds its lock', head);
   let queue = memory.pageWaiters.get(head);
   if (queue === undefined) {
     queue = new WaitQueue(`folio ${head}`, {

@@ -4,7 +4,7 @@ import { InjectEngine } from '../../inject/inject-engine.js';
 import { InjectPoint } from '../../inject/inject-points.js';
 import { type Frames, HPAGE_PMD_NR, PG, Zone } from './frames.js';
 
-/** Pfn 0 stands for "no frame" everywhere; pfn 1 is the zero page. */
+/** Pfn 0 stands for "no frame" everywhere, but it has bytes, those that firmware left there; pfn 1 is the zero page. */
 export const ZERO_PFN = 1;
 const RESERVED_FRAMES = 2;
 const BLOCK = HPAGE_PMD_NR;
@@ -32,6 +32,8 @@ export class FrameAllocator {
   /** Blocks from this one on were never used in this life. */
   private freshBlock = 0;
   freeFrames = 0;
+  /** Frames that were never used go first, so that whoever still reads a freed one finds for long what was there. */
+  reusesLate = false;
   /** Free frames that count as taken: what kernel-memory.ts stands for. */
   charged = 0;
 
@@ -72,7 +74,7 @@ export class FrameAllocator {
     const block = this.partialBlock();
     if (block < 0) return 0;
     let pfn = this.listHead[block]!;
-    if (pfn !== 0) this.listHead[block] = this.nextFree[pfn]!;
+    if (pfn !== 0 && !(this.reusesLate && this.fresh[block]! < BLOCK)) this.listHead[block] = this.nextFree[pfn]!;
     else pfn = block * BLOCK + this.fresh[block]!++;
     this.freeInBlock[block]!--;
     this.freeFrames--;
@@ -97,7 +99,7 @@ export class FrameAllocator {
   free(pfn: number): void {
     this.kernel.observer?.touch(Shared.freeFrames, 0, Access.write, 1);
     const block = Math.floor(pfn / BLOCK);
-    assert(this.frames.refcount(pfn) === 0, `pfn ${pfn} is freed while it has references`);
+    assert(this.frames.refcount(pfn) === 0, 'pfn % is freed while it has references', pfn);
     if (this.state[block] === BlockState.whole) this.becomePartial(block);
     this.nextFree[pfn] = this.listHead[block]!;
     this.listHead[block] = pfn;
@@ -110,7 +112,7 @@ export class FrameAllocator {
   freeHuge(head: number): void {
     this.kernel.observer?.touch(Shared.freeFrames, 0, Access.write, 1);
     const block = head / BLOCK;
-    assert(this.state[block] === BlockState.whole, `pfn ${head} is not a whole block`);
+    assert(this.state[block] === BlockState.whole, 'pfn % is not a whole block', head);
     this.freeFrames += BLOCK;
     this.freeInBlock[block] = BLOCK;
     this.becomeFree(block);

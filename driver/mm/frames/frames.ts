@@ -221,14 +221,13 @@ export class Frames {
 
   /** The folio of `pfn` is locked. A precondition is no access of the kernel's, so no observer hears of it. */
   assertLocked(pfn: number): void {
-    const head = this.heads[pfn]!;
-    if ((this.flagWords[head]! & PG.locked) === 0) throw new AssertionError(`pfn ${pfn} is not locked`);
+    if ((this.flagWords[this.heads[pfn]!]! & PG.locked) === 0) notLocked(pfn);
   }
 
   /** As `assertLocked`: nothing maps the folio of `pfn`. */
   assertUnmapped(pfn: number): void {
     const count = this.folioMapcounts[this.heads[pfn]!]!;
-    if (count !== 0) throw new AssertionError(`pfn ${pfn} is mapped ${count} times`);
+    if (count !== 0) isMapped(pfn, count);
   }
 
   setFlags(pfn: number, mask: number): void {
@@ -309,7 +308,7 @@ export class Frames {
 
   /** Fresh `struct page` values for one frame that is about to be handed out; the refcount becomes 1. */
   prepare(pfn: number, zone: ZoneId, pagemap: number): void {
-    assert(this.refcounts[pfn] === 0, `pfn ${pfn} is handed out while it has ${this.refcounts[pfn]} references`);
+    assert(this.refcounts[pfn] === 0, 'pfn % is handed out while it has % references', pfn, this.refcounts[pfn]);
     this.refcounts[pfn] = 1;
     this.mapcounts[pfn] = 0;
     this.entireMapcounts[pfn] = 0;
@@ -370,4 +369,14 @@ export class Frames {
   folioMaybeDmaPinned(head: number): boolean {
     return this.pincount(head) > 0;
   }
+}
+
+// Apart from what asks, so that this is small enough to be compiled into its callers.
+
+function notLocked(pfn: number): never {
+  throw new AssertionError(`pfn ${pfn} is not locked`);
+}
+
+function isMapped(pfn: number, count: number): never {
+  throw new AssertionError(`pfn ${pfn} is mapped ${count} times`);
 }

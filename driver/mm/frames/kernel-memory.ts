@@ -31,7 +31,7 @@ export class KernelMemory {
   }
 
   give(kind: KernelMemoryKind, count: number): void {
-    assert(this.taken[kind] >= count, `more kernel memory of kind ${kind} is given back than was taken`);
+    assert(this.taken[kind] >= count, 'more kernel memory of kind % is given back than was taken', kind);
     this.take(kind, -count);
   }
 

@@ -37,7 +37,7 @@ function gupPutFolio(memory: Memory, pfn: number, { refs, flags }: { refs: numbe
   if (pfn === ZERO_PFN) return;
   const head = frames.head(pfn);
   frames.addPincount(head, -refs);
-  assert(frames.pincount(head) >= 0, `pfn ${pfn} has ${frames.pincount(head)} pins`);
+  assert(frames.pincount(head) >= 0, 'pfn % has % pins', pfn, frames.pincount(head));
   folioPut(memory, pfn, frames.order(head) > 0 ? refs : refs * GUP_PIN_COUNTING_BIAS);
 }
 

@@ -1,5 +1,5 @@
 import { assert } from '../../core/assert.js';
-import type { Coroutine } from '../../core/effect.js';
+import { type Coroutine, FINE } from '../../core/effect.js';
 import { Access, Shared } from '../../core/observer.js';
 import type { AddressSpace } from '../files/address-space.js';
 import type { Memory } from '../memory.js';
@@ -71,7 +71,7 @@ export function folioRemoveRmapPte(memory: Memory, pfn: number): void {
   const { frames } = memory;
   const left = frames.addMapcount(pfn, -1);
   frames.addFolioMapcount(frames.head(pfn), -1);
-  assert(left >= 0, `pfn ${pfn} has ${left} mappings`);
+  assert(left >= 0, 'pfn % has % mappings', pfn, left);
 }
 
 /** One PMD mapping less. Linux: folio_remove_rmap_pmd() */
@@ -79,7 +79,7 @@ export function folioRemoveRmapPmd(memory: Memory, head: number): void {
   const { frames } = memory;
   const left = frames.addEntireMapcount(head, -1);
   frames.addFolioMapcount(head, -1);
-  assert(left >= 0, `folio ${head} has ${left} PMD mappings`);
+  assert(left >= 0, 'folio % has % PMD mappings', head, left);
 }
 
 /**
@@ -88,7 +88,7 @@ export function folioRemoveRmapPmd(memory: Memory, head: number): void {
  */
 export function folioTryShareAnonRmapPte(memory: Memory, pfn: number): boolean {
   const { frames } = memory;
-  assert(frames.hasFlags(pfn, PG.anonExclusive), `pfn ${pfn} is not exclusive`);
+  assert(frames.hasFlags(pfn, PG.anonExclusive), 'pfn % is not exclusive', pfn);
   if (frames.folioMaybeDmaPinned(frames.head(pfn))) return false;
   frames.clearFlags(pfn, PG.anonExclusive);
   return true;
@@ -132,21 +132,32 @@ export function rmapObject(memory: Memory, head: number): AnonVma | AddressSpace
   const object = frames.hasFlags(head, PG.anon) ? memory.anonVmas.get(id) : memory.mappings.get(id);
   assert(
     object !== undefined || frames.folioMapcount(head) === 0,
-    `pfn ${head} is mapped, but its rmap object ${id} is gone`,
+    'pfn % is mapped, but its rmap object % is gone',
+    head,
+    id,
   );
   return object ?? null;
 }
 
 /**
  * Visits every vma that may map the folio of `head`, under the rmap lock. The visitor looks at the entry itself; for a
- * large folio it is given the address of the first page inside the vma. Linux: mm/rmap.c:rmap_walk()
+ * large folio it is given the address of the first page inside the vma. Nobody is looked for who maps an anonymous folio that nobody
+ * maps, unless `ifMapped` is false: migration entries are no mappings. Linux: mm/rmap.c:rmap_walk(), folio_lock_anon_vma_read()
  */
-export function* rmapWalk(memory: Memory, head: number, visit: RmapVisit): Coroutine<void> {
-  memory.frames.assertLocked(head);
+export function* rmapWalk(memory: Memory, head: number, visit: RmapVisit, { ifMapped = true } = {}): Coroutine<void> {
+  const { frames, kernel } = memory;
+  frames.assertLocked(head);
+  const isLookedFor = (): boolean => !ifMapped || !frames.isAnon(head) || frames.folioMapcount(head) > 0;
+  if (kernel.scheduler.isFine) yield FINE.refcount;
+  if (!isLookedFor()) return;
   const object = rmapObject(memory, head);
   if (object === null) return;
   yield* object.lock.readLock();
-  memory.kernel.observer?.touch(Shared.rmap, object.id, Access.read, 1);
+  if (!isLookedFor()) {
+    object.lock.readUnlock();
+    return;
+  }
+  kernel.observer?.touch(Shared.rmap, object.id, Access.read, 1);
   for (const vma of object.vmas.slice()) {
     const addr = vmaAddress(memory, head, vma);
     if (addr >= 0 && !(yield* visit(vma, addr))) break;

@@ -149,7 +149,7 @@ function* replaceByCopy(
     setPmd(slot, mkPte(vma) | Pte.huge | (unshare ? 0 : Pte.write | Pte.dirty), copy);
   }
   ptlUnlock(mm);
-  mmuNotifierInvalidateRangeEnd(range);
+  yield* mmuNotifierInvalidateRangeEnd(range);
   folioPut(memory, isSame ? head : copy);
 }
 
@@ -166,8 +166,8 @@ function* unmapRefPrivate(memory: Memory, head: number, owner: Vma): Coroutine<v
     const end = start + HPAGE_PMD_SIZE;
     const range: NotifierRange = { mm: vma.mm, start, end, event: 'CLEAR', owner: null };
     yield* mmuNotifierInvalidateRangeStart(range);
-    if (unmapHugepageRange(vma, start, end, { onlyPfn: head })) reservation.isUnmapped = true;
-    mmuNotifierInvalidateRangeEnd(range);
+    if (yield* unmapHugepageRange(vma, start, end, { onlyPfn: head })) reservation.isUnmapped = true;
+    yield* mmuNotifierInvalidateRangeEnd(range);
     return true;
   });
 }

@@ -79,7 +79,7 @@ export class HugetlbPool {
   freeHugeFolio(head: number): void {
     this.touch();
     const { frames } = this.memory;
-    assert(frames.refcount(head) === 0, `hugetlb pfn ${head} is freed while it has references`);
+    assert(frames.refcount(head) === 0, 'hugetlb pfn % is freed while it has references', head);
     if (this.restoring.delete(head)) this.reserved++;
     if (this.surplus > 0) {
       this.surplus--;

@@ -1,6 +1,6 @@
 import { EAGAIN, EINVAL, ENOMEM } from '../../../uapi/errno.js';
 import { assert } from '../../core/assert.js';
-import { type Coroutine, preemptPoint } from '../../core/effect.js';
+import { type Coroutine, FINE, preemptPoint } from '../../core/effect.js';
 import { VM_FAULT, VM_FAULT_ERROR } from '../faults/fault-code.js';
 import { doSwapPage } from '../faults/fault-non-present.js';
 import { folioAddLru, folioIsLocked, folioPut } from '../frames/folio.js';
@@ -88,6 +88,7 @@ function findPmdOrThpOrNone(mm: Mm, addr: number): { slot: PmdSlot; table: Table
 /** Linux: part of mm/khugepaged.c:hpage_collapse_scan_pmd() and collapse_huge_page() */
 function* collapseOne(vma: Vma, addr: number): Coroutine<ScanResult> {
   const { mm } = vma;
+  if (mm.memory.kernel.scheduler.isFine) yield FINE.ptl;
   const found = findPmdOrThpOrNone(mm, addr);
   if (typeof found === 'string') return found;
   const scan = scanSmallPages(vma, found.table);
@@ -163,7 +164,7 @@ function* collapseLocked(mm: Mm, addr: number, head: number): Coroutine<ScanResu
   yield* lock.writeLock();
   const range: NotifierRange = { mm, start: addr, end: addr + HPAGE_PMD_SIZE, event: 'CLEAR', owner: null };
   yield* mmuNotifierInvalidateRangeStart(range);
-  mmuNotifierInvalidateRangeEnd(range);
+  yield* mmuNotifierInvalidateRangeEnd(range);
   ptlLock(mm);
   // Linux: pmdp_collapse_flush(), whatever comes of it
   flushTlbMm(mm);

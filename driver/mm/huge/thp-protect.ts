@@ -14,10 +14,10 @@ import { mmFindPmd } from './thp-policy.js';
 export function changeHugePmd(vma: Vma, vpn: number): void {
   ptlAssertHeld(vma.mm);
   const slot = mmFindPmd(vma.mm, vpn);
-  assert(slot !== null, `vpn ${vpn} has no huge entry`);
+  assert(slot !== null, 'vpn % has no huge entry', vpn);
   const { table } = slot;
   const lo = table.lo(slot.index);
-  assert((lo & Pte.huge) !== 0, `vpn ${vpn} has no huge entry`);
+  assert((lo & Pte.huge) !== 0, 'vpn % has no huge entry', vpn);
   if ((lo & KIND_MASK) === Kind.migration) {
     if (lo & Pte.write) table.setLo(slot.index, (lo & ~Pte.write) | Pte.exclusive);
     return;

@@ -46,7 +46,7 @@ export class SwapArea {
     this.kernel.observer?.touch(Shared.freeSlots, 0, Access.write, 1);
     const slot = this.freeSlots.pop() ?? (this.fresh < this.slots ? this.fresh++ : 0);
     if (slot === 0) return 0;
-    assert(!this.isUsed(slot), `free swap slot ${slot} is in use`);
+    assert(!this.isUsed(slot), 'free swap slot % is in use', slot);
     this.kernel.observer?.touch(Shared.swapCache, slot, Access.write, 1);
     this.cached[slot] = pfn;
     this.used++;
@@ -62,7 +62,7 @@ export class SwapArea {
   /** One more entry names `slot`. Linux: swap_duplicate() */
   swapDuplicate(slot: number): void {
     this.kernel.observer?.touch(Shared.swapMap, slot, Access.write, 1);
-    assert(this.isUsed(slot), `swap slot ${slot} is free and can't be duplicated`);
+    assert(this.isUsed(slot), "swap slot % is free and can't be duplicated", slot);
     this.counts[slot]!++;
   }
 
@@ -70,7 +70,7 @@ export class SwapArea {
   swapFree(slot: number): void {
     this.kernel.observer?.touch(Shared.swapMap, slot, Access.write, 1);
     const left = --this.counts[slot]!;
-    assert(left >= 0, `swap slot ${slot} has ${left} entries`);
+    assert(left >= 0, 'swap slot % has % entries', slot, left);
     this.releaseUnused(slot);
   }
 
@@ -83,14 +83,14 @@ export class SwapArea {
   /** `pfn` now caches `slot`, which has entries. */
   setCached(slot: number, pfn: number): void {
     this.kernel.observer?.touch(Shared.swapCache, slot, Access.write, 1);
-    assert(this.isUsed(slot) && pfn !== 0, `swap slot ${slot} can't be cached`);
+    assert(this.isUsed(slot) && pfn !== 0, "swap slot % can't be cached", slot);
     this.cached[slot] = pfn;
   }
 
   /** No frame caches `slot` any more. */
   clearCached(slot: number): void {
     this.kernel.observer?.touch(Shared.swapCache, slot, Access.write, 1);
-    assert(this.cached[slot] !== 0, `swap slot ${slot} is not cached`);
+    assert(this.cached[slot] !== 0, 'swap slot % is not cached', slot);
     this.cached[slot] = 0;
     this.releaseUnused(slot);
   }
@@ -108,7 +108,7 @@ export class SwapArea {
     this.kernel.observer?.touch(Shared.swapCache, slot, Access.read, 1);
     this.kernel.observer?.touch(Shared.content, pfn, Access.write, 1);
     const page = this.store[slot];
-    assert(page !== undefined, `swap slot ${slot} was never written`);
+    assert(page !== undefined, 'swap slot % was never written', slot);
     bytes.set(page, pfn * PAGE_SIZE);
   }
 

@@ -9,7 +9,7 @@ import type { Memory } from '../memory.js';
  */
 export function addToSwap(memory: Memory, pfn: number): boolean {
   const { frames } = memory;
-  assert(folioIsLocked(memory, pfn) && frames.order(pfn) === 0, `pfn ${pfn} is not a locked small folio`);
+  assert(folioIsLocked(memory, pfn) && frames.order(pfn) === 0, 'pfn % is not a locked small folio', pfn);
   const slot = memory.swap.folioAllocSwap(pfn);
   if (slot === 0) return false;
   addToSwapCache(memory, pfn, slot);
@@ -20,7 +20,7 @@ export function addToSwap(memory: Memory, pfn: number): boolean {
 /** Linux: add_to_swap_cache(). The area knows already that `pfn` caches `slot`. */
 export function addToSwapCache(memory: Memory, pfn: number, slot: number): void {
   const { frames } = memory;
-  assert(memory.swap.cachedPfn(slot) === pfn, `swap slot ${slot} is not cached by pfn ${pfn}`);
+  assert(memory.swap.cachedPfn(slot) === pfn, 'swap slot % is not cached by pfn %', slot, pfn);
   folioGet(memory, pfn);
   frames.setFlags(pfn, PG.swapcache);
   frames.setSwapSlot(pfn, slot);
@@ -29,7 +29,7 @@ export function addToSwapCache(memory: Memory, pfn: number, slot: number): void 
 /** Takes the locked folio out of the swap cache and drops the cache's reference. Linux: delete_from_swap_cache() */
 export function deleteFromSwapCache(memory: Memory, pfn: number): void {
   const { frames } = memory;
-  assert(folioIsLocked(memory, pfn), `pfn ${pfn} leaves the swap cache unlocked`);
+  assert(folioIsLocked(memory, pfn), 'pfn % leaves the swap cache unlocked', pfn);
   const slot = frames.swapSlot(pfn);
   frames.clearFlags(pfn, PG.swapcache);
   frames.setSwapSlot(pfn, -1);

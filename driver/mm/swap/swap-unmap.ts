@@ -21,7 +21,7 @@ import type { Vma } from '../vmas/vma.js';
 export function* tryToUnmap(memory: Memory, pfn: number, batch: TlbBatch): Coroutine<void> {
   memory.frames.assertLocked(pfn);
   const { frames } = memory;
-  assert(frames.order(pfn) === 0, `large folio ${pfn} is unmapped in one piece`);
+  assert(frames.order(pfn) === 0, 'large folio % is unmapped in one piece', pfn);
   memory.stats.tryToUnmap++;
   if (frames.folioMapcount(pfn) === 0) return;
   yield* rmapWalk(memory, pfn, function* (vma, addr) {
@@ -31,7 +31,7 @@ export function* tryToUnmap(memory: Memory, pfn: number, batch: TlbBatch): Corou
     ptlLock(mm);
     const goesOn = unmapEntry(vma, { addr, pfn }, batch);
     ptlUnlock(mm);
-    mmuNotifierInvalidateRangeEnd(range);
+    yield* mmuNotifierInvalidateRangeEnd(range);
     return goesOn && frames.folioMapcount(pfn) > 0;
   });
 }
@@ -75,7 +75,7 @@ function replaceAnonEntry(vma: Vma, table: Table, { i, pfn }: { i: number; pfn: 
     clearEntry(table, i);
     return true;
   }
-  assert((flags & PG.swapcache) !== 0, `pfn ${pfn} is unmapped without a swap slot`);
+  assert((flags & PG.swapcache) !== 0, 'pfn % is unmapped without a swap slot', pfn);
   const exclusive = frames.isAnonExclusive(pfn);
   if (exclusive && !folioTryShareAnonRmapPte(mm.memory, pfn)) return false;
   const slot = frames.swapSlot(pfn);

@@ -1,5 +1,5 @@
 import { assert } from '../../core/assert.js';
-import type { Coroutine } from '../../core/effect.js';
+import { type Coroutine, FINE } from '../../core/effect.js';
 import { InjectPoint } from '../../inject/inject-points.js';
 import { folioGet, folioPut, migrationEntryWaitOnLocked } from '../frames/folio.js';
 import { PAGE_SIZE, PG, Zone } from '../frames/frames.js';
@@ -49,7 +49,13 @@ export function* tryToMigrateOne(
   const { vma, addr, batch = null } = at;
   const { mm } = vma;
   const npages = pagesInVma(memory, head, at);
-  const range: NotifierRange = { mm, start: addr, end: addr + npages * PAGE_SIZE, event: 'CLEAR', owner: null };
+  const range: NotifierRange = {
+    mm,
+    start: addr,
+    end: addr + npages * PAGE_SIZE,
+    event: 'CLEAR',
+    owner: memory.clearOwner(),
+  };
   yield* mmuNotifierInvalidateRangeStart(range);
   ptlLock(mm);
   const unmapped = pageVmaMappedWalk(mm, head, { addr, npages, kind: 'mapped' }, (table, i, vpn) => {
@@ -57,7 +63,7 @@ export function* tryToMigrateOne(
     return tryToMigrateEntry(mm, { table, index: i, vpn }, batch);
   });
   ptlUnlock(mm);
-  mmuNotifierInvalidateRangeEnd(range);
+  yield* mmuNotifierInvalidateRangeEnd(range);
   return unmapped;
 }
 
@@ -105,7 +111,9 @@ export function* removeMigrationPtes(memory: Memory, oldPfn: number, newPfn: num
   yield* object.lock.readLock();
   for (const vma of object.vmas) {
     const addr = vmaAddress(memory, folios.newHead, vma);
-    if (addr >= 0) removeMigrationPtesIn(vma, addr, folios);
+    if (addr < 0) continue;
+    if (memory.kernel.scheduler.isFine) yield FINE.ptl;
+    removeMigrationPtesIn(vma, addr, folios);
   }
   object.lock.readUnlock();
 }
@@ -210,6 +218,7 @@ export function pagesInVma(memory: Memory, head: number, { vma, addr }: { vma: V
 
 /** Waits until the migration entry at `vpn` is gone, if it still is one. Linux: migration_entry_wait() */
 export function* migrationEntryWait(mm: Mm, vpn: number): Coroutine<void> {
+  if (mm.memory.kernel.scheduler.isFine) yield FINE.ptl;
   const pmd = mm.pageTable.pmdTable(vpn);
   if (pmd === null) return;
   const pmdIndex = Math.floor(vpn / 512) % 512;

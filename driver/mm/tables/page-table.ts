@@ -89,7 +89,7 @@ export class PageTable {
   pmdTableAlloc(vpn: number): Table {
     const found = this.pmdTable(vpn);
     if (found !== null) return found;
-    assert(vpn < TASK_PAGES, `vpn ${vpn} is outside the user address space`);
+    assert(vpn < TASK_PAGES, 'vpn % is outside the user address space', vpn);
     const pud = this.childAlloc(this.root, Math.floor(vpn / PAGES_PER_PGD_ENTRY), false);
     return this.childAlloc(pud, Math.floor(vpn / PAGES_PER_PUD_ENTRY) % ENTRIES_PER_TABLE, false);
   }
@@ -113,7 +113,7 @@ export class PageTable {
   /** Takes the PTE table of `vpn` off its PMD entry, which becomes none, and gives it to the caller. */
   detachPteTable(vpn: number): Table {
     const pmd = this.pmdTable(vpn);
-    assert(pmd !== null, `vpn ${vpn} has no PTE table`);
+    assert(pmd !== null, 'vpn % has no PTE table', vpn);
     return pmd.detach(pmdIndex(vpn));
   }
 

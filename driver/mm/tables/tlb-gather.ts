@@ -1,3 +1,4 @@
+import { type Coroutine, FINE } from '../../core/effect.js';
 import { folioPut } from '../frames/folio.js';
 import { Zone } from '../frames/frames.js';
 import { freeSwapCache } from '../swap/swap-cache.js';
@@ -29,13 +30,14 @@ export class TlbGather {
 
   /** The reference of an entry that is gone; `add` was told of it. Linux: __tlb_remove_page() */
   tlbRemovePage(pfn: number): void {
-    // What is on no core is in no TLB.
-    if (this.mm.tlb === null) this.freePageAndSwapCache(pfn);
+    // What is on no core is in no TLB, unless an access is under way.
+    if (this.mm.tlb === null && !this.mm.memory.kernel.scheduler.wantsFine) this.freePageAndSwapCache(pfn);
     else if (this.pages.push(pfn) >= MAX_PAGES) this.tlbFlushMmu();
   }
 
   /** Linux: tlb_finish_mmu() */
-  tlbFinishMmu(): void {
+  *tlbFinishMmu(): Coroutine<void> {
+    if (this.mm.memory.kernel.scheduler.isFine) yield FINE.tlb;
     this.tlbFlushMmu();
     decTlbFlushPending(this.mm);
   }

@@ -38,6 +38,8 @@ const FLUSH_ALL_THRESHOLD = 64;
 /** A core may hold these translations or lose them: who flushes them writes, who uses one reads. */
 function touchTlb(mm: Mm, vpn: number, npages: number): void {
   mm.memory.kernel.observer?.touch(Shared.tlb, entryId(mm.id, vpn), Access.write, npages);
+  mm.touch(Shared.tlbPending, Access.write);
+  mm.tlbFlushes++;
 }
 
 /** Linux: flush_tlb_page(), which ptep_clear_flush() ends with */
@@ -74,7 +76,7 @@ export function incTlbFlushPending(mm: Mm): void {
 /** Linux: dec_tlb_flush_pending() */
 export function decTlbFlushPending(mm: Mm): void {
   mm.touch(Shared.tlbPending, Access.write);
-  assert(mm.tlbFlushPending > 0, `mm ${mm.id}: a flush ends that was not begun`);
+  assert(mm.tlbFlushPending > 0, 'mm %: a flush ends that was not begun', mm.id);
   mm.tlbFlushPending--;
 }
 

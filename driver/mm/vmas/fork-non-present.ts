@@ -50,7 +50,7 @@ function copyDevicePrivate(dst: Vma, src: Vma, { from, i }: { from: Table; i: nu
   folioGet(memory, pfn);
   addMmCounter(dst.mm, pfn, 1);
   const shared = folioTryDupAnonRmapPte(memory, pfn);
-  assert(shared, `device-private pfn ${pfn} is pinned`);
+  assert(shared, 'device-private pfn % is pinned', pfn);
   if (isCowMapping(dst.flags)) from.setLo(i, from.lo(i) & ~Pte.write);
 }
 

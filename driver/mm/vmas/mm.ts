@@ -30,6 +30,8 @@ export class Mm {
   tlb: Tlb | null = null;
   /** Whoever changes entries now and flushes them later counts itself here meanwhile. Linux: tlb_flush_pending */
   tlbFlushPending = 0;
+  /** Flushes so far, of anything. */
+  tlbFlushes = 0;
   /** Batches of unmapped pages that are still to be flushed. Linux: tlb_flush_batched */
   tlbBatches = 0;
   /** Resident pages by kind. Linux: MM_ANONPAGES, MM_FILEPAGES, MM_SHMEMPAGES, MM_SWAPENTS */

@@ -87,3 +87,25 @@ export function unlockRmap({ file, anon }: RmapLocks): void {
   anon?.writeUnlock();
   file?.writeUnlock();
 }
+
+/**
+ * Keeps everybody away who could change entries of `mm`, which holds its mmap_lock for write: those who come through rmap do so without
+ * that lock. Linux: mm/mmap.c:mm_take_all_locks()
+ */
+export function* mmTakeAllLocks(mm: Mm): Coroutine<readonly RmapLock[]> {
+  mmapAssertWriteLocked(mm);
+  const locks = new Set<RmapLock>();
+  for (const { file } of mm.vmas) if (file?.mapping) locks.add(file.mapping.lock);
+  for (const { avcs } of mm.vmas) for (const { root } of avcs) locks.add(root.lock);
+  let nested = false;
+  for (const lock of locks) {
+    yield* lock.writeLock({ nested });
+    nested = true;
+  }
+  return [...locks];
+}
+
+/** Linux: mm/mmap.c:mm_drop_all_locks() */
+export function mmDropAllLocks(locks: readonly RmapLock[]): void {
+  for (let i = locks.length - 1; i >= 0; i--) locks[i]!.writeUnlock();
+}

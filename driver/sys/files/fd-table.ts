@@ -41,7 +41,7 @@ export class FdTable {
 
   /** A reserved descriptor now names `file`, whose reference it takes over. Linux: fd_install() */
   fdInstall(fd: number, file: OpenFile): void {
-    assert(this.reserved.delete(fd), `descriptor ${fd} is filled and was not reserved`);
+    assert(this.reserved.delete(fd), 'descriptor % is filled and was not reserved', fd);
     this.put(fd, file);
   }
 

@@ -12,7 +12,8 @@ export function* doExit(thread: Thread): Coroutine<void> {
   const { machine } = process;
   assert(
     process.exitStatus !== null || process.threads.length > 1,
-    `thread ${thread.tid}, the last one, ends without a status`,
+    'thread %, the last one, ends without a status',
+    thread.tid,
   );
   if (process.exitStatus === null && thread.signals !== null) process.signals?.jobs.taskParticipateGroupStop(thread);
   process.threads.splice(process.threads.indexOf(thread), 1);

@@ -81,7 +81,7 @@ export class JobControl {
 
   /** The running thread stops until SIGCONT or its end. */
   *stop(thread: Thread): Coroutine<void> {
-    assert(thread.signals!.stopPending, `thread ${thread.tid} stops unasked`);
+    assert(thread.signals!.stopPending, 'thread % stops unasked', thread.tid);
     this.taskParticipateGroupStop(thread);
     if (!thread.task.killed) yield this.resumed;
   }

@@ -89,7 +89,7 @@ export class Process {
 
   /** The last thread has left: hand the children over and tell the parent. Linux: exit_notify() */
   exitNotify(): void {
-    assert(this.threads.length === 0, `process ${this.pid} still has threads`);
+    assert(this.threads.length === 0, 'process % still has threads', this.pid);
     this.state = 'zombie';
     this.machine.pollers.wakeAll();
     this.onExit?.(this.exitStatus ?? 0);
@@ -104,7 +104,7 @@ export class Process {
 
   /** Linux: release_task() */
   releaseTask(): void {
-    assert(this.state === 'zombie', `process ${this.pid} is reaped while it is ${this.state}`);
+    assert(this.state === 'zombie', 'process % is reaped while it is %', this.pid, this.state);
     this.state = 'reaped';
     const siblings = this.parent?.children;
     siblings?.splice(siblings.indexOf(this), 1);

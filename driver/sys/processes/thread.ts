@@ -109,7 +109,7 @@ export class Thread {
   }
 
   private returned(call: Call, result: CallResult): void {
-    assert(this.current === call, `thread ${this.tid} finishes a call that it does not run`);
+    assert(this.current === call, 'thread % finishes a call that it does not run', this.tid);
     this.current = null;
     call.finish(result);
     if (this.isDead) this.ended();

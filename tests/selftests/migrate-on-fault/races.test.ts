@@ -1,12 +1,12 @@
 import { describe, test } from 'vitest';
 import { inProcess } from '../../../index.js';
-import { PATH_NAMES } from '../../../uapi/path-name.js';
+import { EQUAL_PATHS } from '../../../uapi/path-name.js';
 import { count } from '../../counts.js';
 import { raceCases } from './races.js';
 
-const SCHEDULES = count(60, 1000);
+const SCHEDULES = count(30, 1000);
 
-describe.each(PATH_NAMES)('on the %s path', (path) => {
+describe.each(EQUAL_PATHS)('on the %s path', (path) => {
   for (const race of raceCases(SCHEDULES)) {
     test(`${race.name} under ${SCHEDULES} schedules`, async () => {
       const transport = { current: inProcess({ path }) };

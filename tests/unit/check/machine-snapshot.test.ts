@@ -9,7 +9,7 @@ import { Machine } from '../../../driver/sys/machine/machine.js';
 import { type CommandName, commandNumber, dialectByName } from '../../../uapi/dialect.js';
 import { encodeHmmDmirrorCmd } from '../../../uapi/hmm-dmirror.js';
 import * as mman from '../../../uapi/mman.js';
-import { PATH_NAMES, type PathName } from '../../../uapi/path-name.js';
+import { EQUAL_PATHS, type PathName } from '../../../uapi/path-name.js';
 import type { CallArg, CallResult } from '../../../uapi/system-call.js';
 import { anon } from '../sys/helpers.js';
 
@@ -141,7 +141,7 @@ const op: fc.Arbitrary<Op> = fc.record({
 });
 
 describe('a snapshot', () => {
-  it.each(PATH_NAMES)('gets by what was touched where putting everything back gets, %s', (path) => {
+  it.each(EQUAL_PATHS)('gets by what was touched where putting everything back gets, %s', (path) => {
     const tracking = new Subject(path, { tracks: true, swapBytes: 1 << 20 });
     const whole = new Subject(path, { tracks: false, swapBytes: 1 << 20 });
     const changed = tracking.snapshot.changed();
@@ -189,7 +189,7 @@ function throws(work: () => void): boolean {
 }
 
 describe('a proof of what was touched', () => {
-  it.each(PATH_NAMES)('finds what the whole proof finds, %s', (path) => {
+  it.each(EQUAL_PATHS)('finds what the whole proof finds, %s', (path) => {
     const subject = new Subject(path, { tracks: true });
     const { machine, snapshot } = subject;
     let found = 0;

@@ -15,7 +15,7 @@ import { PAGE_SIZE, PG } from '../../../driver/mm/frames/frames.js';
 import type { NotifierRange } from '../../../driver/mm/notifier.js';
 import { VM } from '../../../driver/mm/vmas/vm-flags.js';
 import { EBUSY } from '../../../uapi/errno.js';
-import { PATH_NAMES } from '../../../uapi/path-name.js';
+import { EQUAL_PATHS } from '../../../uapi/path-name.js';
 import { Fixture, START } from './fixture.js';
 
 const SYSTEM = MigrateSelect.system;
@@ -36,7 +36,7 @@ function recordEvents(f: Fixture): string[] {
   return events;
 }
 
-describe.each(PATH_NAMES)('a migration, %s path', (path) => {
+describe.each(EQUAL_PATHS)('a migration, %s path', (path) => {
   it('goes through the entries of the specification, stage by stage', () => {
     const f = new Fixture(4);
     const old = f.mapPage(0);

@@ -12,13 +12,13 @@ import { PAGE_SIZE, PG } from '../../../driver/mm/frames/frames.js';
 import { Kind, Pte } from '../../../driver/mm/tables/entry.js';
 import { VM } from '../../../driver/mm/vmas/vm-flags.js';
 import { EINVAL } from '../../../uapi/errno.js';
-import { PATH_NAMES } from '../../../uapi/path-name.js';
+import { EQUAL_PATHS } from '../../../uapi/path-name.js';
 import { Fixture, START } from './fixture.js';
 
 const { valid, migrate: MIGRATE, write: WRITE } = MigratePfn;
 const TAKEN = valid | MIGRATE;
 
-describe.each(PATH_NAMES)('migrate_vma_setup, %s path', (path) => {
+describe.each(EQUAL_PATHS)('migrate_vma_setup, %s path', (path) => {
   /** Setup, `look`, finalize (nothing has a destination, so all is restored). */
   function setup(f: Fixture, migrate: MigrateVma, look: () => void): void {
     f.locked(

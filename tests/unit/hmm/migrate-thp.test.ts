@@ -12,7 +12,7 @@ import { PG } from '../../../driver/mm/frames/frames.js';
 import { folioAddNewAnonRmapPmd } from '../../../driver/mm/frames/rmap.js';
 import { Kind, Pte } from '../../../driver/mm/tables/entry.js';
 import { pmdIndex } from '../../../driver/mm/tables/page-table.js';
-import { PATH_NAMES } from '../../../uapi/path-name.js';
+import { EQUAL_PATHS } from '../../../uapi/path-name.js';
 import { Fixture, START } from './fixture.js';
 
 /** Maps a writable 2 MiB page at START. No page of it is all zero: a split would replace that by the zero page. */
@@ -30,7 +30,7 @@ function mapHuge(f: Fixture): number {
   return head;
 }
 
-describe.each(PATH_NAMES)('collecting from a huge page, %s path', (path) => {
+describe.each(EQUAL_PATHS)('collecting from a huge page, %s path', (path) => {
   it('splits it, then takes single pages', () => {
     const f = new Fixture(512);
     const head = mapHuge(f);

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { folioGet, folioPut } from '../../../../driver/mm/frames/folio.js';
 import { PAGE_SIZE } from '../../../../driver/mm/frames/frames.js';
 import { pfnAt } from '../../../../driver/mm/tables/page-table-text.js';
-import { PATH_NAMES, type PathName } from '../../../../uapi/path-name.js';
+import { EQUAL_PATHS, type PathName } from '../../../../uapi/path-name.js';
 import { BASE } from '../../test-machine.js';
 import { DeviceMachine } from '../device-machine.js';
 
@@ -34,7 +34,7 @@ describe('what the commands lock, in order', () => {
     ]);
   });
 
-  it.each(PATH_NAMES)('MIGRATE_TO_DEV on the %s path: the stages, and the notifiers between', (path) => {
+  it.each(EQUAL_PATHS)('MIGRATE_TO_DEV on the %s path: the stages, and the notifiers between', (path) => {
     const w = prepared(path);
     const file = w.open(0);
     const walk = path === 'classic' ? [] : ['hmm-migrate 0-3'];
@@ -53,7 +53,7 @@ describe('what the commands lock, in order', () => {
     ]);
   });
 
-  it.each(PATH_NAMES)('the entries between the stages on the %s path', (path) => {
+  it.each(EQUAL_PATHS)('the entries between the stages on the %s path', (path) => {
     const w = prepared(path);
     const file = w.open(0);
     const seen: string[] = [];

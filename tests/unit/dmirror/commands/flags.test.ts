@@ -5,7 +5,7 @@ import { ProcessHandle } from '../../../../uapi/client/process-handle.js';
 import { EINVAL, ENOENT, ENOMEM } from '../../../../uapi/errno.js';
 import { HMM_DMIRROR_FLAG_FAIL_ALLOC } from '../../../../uapi/hmm-dmirror.js';
 import { PAGE_SIZE } from '../../../../uapi/mman.js';
-import { PATH_NAMES, type PathName } from '../../../../uapi/path-name.js';
+import { EQUAL_PATHS, type PathName } from '../../../../uapi/path-name.js';
 
 const NPAGES = 4;
 
@@ -18,7 +18,7 @@ async function setUp(dialect: string, path: PathName = 'classic') {
   return { transport, device, memory };
 }
 
-describe.each(PATH_NAMES)('FLAGS with FAIL_ALLOC on the %s path', (path) => {
+describe.each(EQUAL_PATHS)('FLAGS with FAIL_ALLOC on the %s path', (path) => {
   it('skips one page on the way to the device, which the mirror then lacks', async () => {
     const { transport, device, memory } = await setUp('M6', path);
     expect((await device.command('FLAGS', memory.addr, HMM_DMIRROR_FLAG_FAIL_ALLOC)).ret).toBe(0);

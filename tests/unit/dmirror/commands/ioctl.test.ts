@@ -7,7 +7,7 @@ import { doMprotectPkey } from '../../../../driver/mm/vmas/mprotect.js';
 import { vmMunmap } from '../../../../driver/mm/vmas/munmap.js';
 import { EBUSY, EFAULT, EINVAL, ENOENT, EPERM } from '../../../../uapi/errno.js';
 import { MADV_DONTNEED, PROT_READ } from '../../../../uapi/mman.js';
-import { PATH_NAMES } from '../../../../uapi/path-name.js';
+import { EQUAL_PATHS } from '../../../../uapi/path-name.js';
 import { count } from '../../../counts.js';
 import { BASE, RW } from '../../test-machine.js';
 import { type Answer, DeviceMachine } from '../device-machine.js';
@@ -72,7 +72,7 @@ const CASES: Record<string, Actor[]> = {
 
 const EXPECTED = [0, -EBUSY, -EFAULT, -EINVAL, -ENOENT, -EPERM];
 
-describe.each(PATH_NAMES)('under random schedules on the %s path', (path) => {
+describe.each(EQUAL_PATHS)('under random schedules on the %s path', (path) => {
   it.each(Object.keys(CASES))('%s: everybody ends, and the books are right', (name) => {
     for (let seed = 1; seed <= SEEDS; seed++) {
       const w = new DeviceMachine({ path, seed });

@@ -8,7 +8,7 @@ import { vmMunmap } from '../../../../driver/mm/vmas/munmap.js';
 import { EFAULT, ENOMEM } from '../../../../uapi/errno.js';
 import { HMM_DMIRROR_FLAG_FAIL_ALLOC } from '../../../../uapi/hmm-dmirror.js';
 import { MADV_FREE, MREMAP_FIXED, MREMAP_MAYMOVE, PAGE_SIZE, PROT_READ } from '../../../../uapi/mman.js';
-import { PATH_NAMES } from '../../../../uapi/path-name.js';
+import { EQUAL_PATHS } from '../../../../uapi/path-name.js';
 import { BASE, RW } from '../../test-machine.js';
 import { DeviceMachine } from '../device-machine.js';
 
@@ -27,7 +27,7 @@ function spoilHugePages({ memory }: DeviceMachine, blocks: number): number[] {
   return taken;
 }
 
-describe.each(PATH_NAMES)('device memory in folios of 2 MiB, %s path', (path) => {
+describe.each(EQUAL_PATHS)('device memory in folios of 2 MiB, %s path', (path) => {
   function world(ramBytes = 32 << 20, seed?: number) {
     const options = { path, profile: '7.3', thpEnabled: 'always', ramBytes } as const;
     const w = new DeviceMachine(seed === undefined ? options : { ...options, seed });

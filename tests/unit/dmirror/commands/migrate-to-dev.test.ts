@@ -4,7 +4,7 @@ import { folioPut } from '../../../../driver/mm/frames/folio.js';
 import { EFAULT, EINVAL, ENOENT } from '../../../../uapi/errno.js';
 import { HMM_DMIRROR_FLAG_FAIL_ALLOC } from '../../../../uapi/hmm-dmirror.js';
 import { PROT_NONE, PROT_READ } from '../../../../uapi/mman.js';
-import { PATH_NAMES } from '../../../../uapi/path-name.js';
+import { EQUAL_PATHS } from '../../../../uapi/path-name.js';
 import { runTask } from '../../helpers.js';
 import { BASE } from '../../test-machine.js';
 import { DeviceMachine } from '../device-machine.js';
@@ -21,7 +21,7 @@ function getFirstPage({ memory, mm }: DeviceMachine): number {
   return pfns[0]!;
 }
 
-describe.each(PATH_NAMES)('migration ioctls on the %s path', (path) => {
+describe.each(EQUAL_PATHS)('migration ioctls on the %s path', (path) => {
   it('moves written pages to the device and answers their data', () => {
     const w = new DeviceMachine({ path });
     w.anon(0, 8);

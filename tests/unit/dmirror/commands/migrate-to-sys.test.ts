@@ -4,7 +4,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { MADV_PAGEOUT } from '../../../../uapi/mman.js';
-import { PATH_NAMES, type PathName } from '../../../../uapi/path-name.js';
+import { EQUAL_PATHS, type PathName } from '../../../../uapi/path-name.js';
 import { BASE, Observed } from '../observe.js';
 
 /** Pages 0 and 1 written, page 2 never touched. */
@@ -21,7 +21,7 @@ function onBothPaths(run: (path: PathName) => string): string {
   return classic;
 }
 
-const PATHS = PATH_NAMES;
+const PATHS = EQUAL_PATHS;
 
 describe('the way back', () => {
   it('MIGRATE_TO_SYS takes all pages at once', () => {

@@ -23,7 +23,7 @@ import { FAULT } from '../../../../driver/mm/faults/fault-code.js';
 import { PAGE_SIZE } from '../../../../driver/mm/frames/frames.js';
 import { checkInvariants } from '../../../../driver/mm/invariants.js';
 import { EBUSY } from '../../../../uapi/errno.js';
-import { PATH_NAMES, type PathName } from '../../../../uapi/path-name.js';
+import { EQUAL_PATHS, type PathName } from '../../../../uapi/path-name.js';
 import { Fixture, START, type TestDevice } from '../fixture.js';
 
 const NPAGES = 8;
@@ -124,7 +124,7 @@ function race(seed: number, path: PathName, tasks: (f: Fixture) => Coroutine<voi
   checkInvariants(f.memory);
 }
 
-describe.each(PATH_NAMES)(`migrations that race, ${SEEDS} seeds, %s path`, (path) => {
+describe.each(EQUAL_PATHS)(`migrations that race, ${SEEDS} seeds, %s path`, (path) => {
   const eachSeed = (tasks: (f: Fixture) => Coroutine<void>[]): void => {
     for (let seed = 1; seed <= SEEDS; seed++) race(seed, path, tasks);
   };

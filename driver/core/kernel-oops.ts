@@ -1,6 +1,6 @@
 /**
- * The real driver would have crashed the kernel here. It ends the machine's run: the task dies inside the device's mutex
- * in Linux, and everything that needs it afterwards hangs.
+ * The real kernel would have crashed here. It ends the machine's run: the task dies with all that it holds in Linux, and everything that
+ * needs that afterwards hangs.
  */
 export class KernelOops extends Error {
   override readonly name = 'KernelOops';
@@ -8,9 +8,9 @@ export class KernelOops extends Error {
   constructor(
     /** What happened, one sentence. */
     readonly report: string,
-    /** The page of the process the device worked on. */
+    /** The page of the process that was worked on. */
     readonly addr: number,
-    /** The frame whose memory does not exist. */
+    /** The frame that it is about. */
     readonly pfn: number,
   ) {
     super(`${report} (address 0x${addr.toString(16)}, pfn ${pfn})`);

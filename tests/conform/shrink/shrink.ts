@@ -1,7 +1,7 @@
 // Reduces a sequence on which two configurations differ to a minimal one that still differs.
 
+import type { Replayer } from '../replay.js';
 import { type Difference, runBoth } from './differential.js';
-import type { Replayer } from './replay.js';
 
 export interface Shrunk {
   readonly lines: readonly string[];

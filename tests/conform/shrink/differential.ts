@@ -1,9 +1,9 @@
 // One sequence on two configurations of ours: every answer and the final page tables must be the same.
 
-import type { Family } from './families.js';
-import { generate } from './generate.js';
-import type { Sequence } from './recording.js';
-import { FAILED, type Replayer } from './replay.js';
+import type { Family } from '../families.js';
+import { generate } from '../generate.js';
+import type { Sequence } from '../recording.js';
+import { FAILED, type Replayer } from '../replay.js';
 
 /** Where two configurations differ. */
 export interface Difference {

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { parseConfiguration } from './configuration.js';
+import { parseConfiguration } from '../configuration.js';
+import { generate } from '../generate.js';
+import { Replayer } from '../replay.js';
 import { runBoth } from './differential.js';
-import { generate } from './generate.js';
-import { Replayer } from './replay.js';
 import { shrink } from './shrink.js';
 
 function pair(one: string, other: string): [Replayer, Replayer] {

@@ -1,0 +1,183 @@
+// Every block of code in README and docs is run, in a project that has the package, or is marked as an excerpt with the reason.
+
+import { spawnSync } from 'node:child_process';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { headerOf } from '../unit/tools/abi/headers.js';
+import { loadAbiHistory } from '../unit/uapi/abi-history.js';
+import { installed, ROOT } from './installed.js';
+
+interface Block {
+  readonly at: string;
+  readonly language: string;
+  /** Why it is not run. */
+  readonly excerpt: string | undefined;
+  readonly text: string;
+  /** What stands before it in the same document. */
+  readonly before: string;
+}
+
+const DOCUMENTS = [
+  'README.md',
+  ...readdirSync(join(ROOT, 'docs'))
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => `docs/${name}`),
+];
+const BLOCKS = DOCUMENTS.flatMap(blocksOf);
+
+function blocksOf(document: string): Block[] {
+  const source = readFileSync(join(ROOT, document), 'utf8');
+  return [...source.matchAll(/^```(.*)\n([\s\S]*?)^```$/gm)].map(({ 1: info = '', 2: text = '', index }) => {
+    const before = source.slice(0, index);
+    const [, language = '', excerpt] = /^(\w*)(?: excerpt: (.+))?$/.exec(info) ?? [];
+    return { at: `${document}:${before.split('\n').length}`, language, excerpt, text, before };
+  });
+}
+
+let folder: string;
+
+beforeAll(() => {
+  folder = installed();
+  const generation = (id: string) => headerOf(loadAbiHistory().generations.find((one) => one.id === id)!);
+  writeFileSync(join(folder, 'series.mbox'), seriesMail(generation('M5'), generation('B-onfault')));
+  const plan = BLOCKS.find(({ language, text }) => language === 'yaml' && /^name:/.test(text))!;
+  writeFileSync(join(folder, 'plan.yaml'), plan.text);
+});
+const apart: string[] = [];
+afterAll(() => {
+  for (const made of [folder, ...apart]) rmSync(made, { recursive: true, force: true });
+});
+
+/** As a shell of the project's user does it. */
+function shell(script: string, { cwd = folder, env = {} } = {}) {
+  const PATH = `${join(folder, 'node_modules/.bin')}:${process.env.PATH}`;
+  return spawnSync('bash', ['-ec', script], { cwd, encoding: 'utf8', env: { ...process.env, PATH, ...env } });
+}
+
+/** A patch of the test device's header, as a list has it. */
+function seriesMail(before: string, after: string): string {
+  const made = mkdtemp();
+  for (const [side, text] of Object.entries({ a: before, b: after })) {
+    mkdirSync(join(made, side, 'lib'), { recursive: true });
+    writeFileSync(join(made, side, 'lib/test_hmm_uapi.h'), text);
+  }
+  const { stdout } = spawnSync('git', ['diff', '--no-index', '--no-prefix', 'a', 'b'], { cwd: made, encoding: 'utf8' });
+  return `From a@b Mon Sep 17 00:00:00 2001\nFrom: A <a@b.c>\nSubject: [PATCH] lib/test_hmm: x\n\n${stdout}`;
+}
+
+/** A folder of its own: npm looks for a project in what is above. */
+function mkdtemp(): string {
+  apart.push(mkdtempSync(join(tmpdir(), 'dmirror-documents-')));
+  return apart.at(-1)!;
+}
+
+const RUN: Readonly<Record<string, (block: Block) => void>> = {
+  '': ({ text, before }) => {
+    if (text.startsWith('$ ')) return expectSession(text);
+    // The output of the program above it.
+    const [, program] = /^```ts\n([\s\S]*?)^```\n+$/m.exec(before.slice(before.lastIndexOf('```ts')))!;
+    expect(runProgram(program!)).toBe(text);
+  },
+  sh: ({ text }) => {
+    for (const line of text.trim().split('\n')) {
+      const { status, stdout, stderr } = shell(line);
+      expect([line, stderr, stdout !== '']).toEqual([line, expect.not.stringContaining('error'), true]);
+      // Some find what they are there to find.
+      expect([line, status]).toEqual([line, line.includes('abi check') ? 1 : 0]);
+    }
+  },
+  ts: ({ text }) => void runProgram(text),
+  json: ({ text }) => {
+    writeFileSync(join(folder, 'known.json'), text);
+    const { status, stdout } = shell('dmirror abi check B-timeout M7 --suppress known.json');
+    expect([status, stdout]).toEqual([0, expect.stringContaining('1 suppressed')]);
+  },
+  yaml: ({ text }) => {
+    const document = parse(text);
+    // A plan is what `fault run plan.yaml` runs.
+    if (document.steps !== undefined) return;
+    const tree = gitTree();
+    const base = shell('git rev-parse HEAD~1', { cwd: tree }).stdout.trim();
+    const env = { GITHUB_BASE_REF: 'main', CI_MERGE_REQUEST_DIFF_BASE_SHA: base };
+    for (const line of shellLines(document)) {
+      const { status, stderr } = shell(line, { cwd: tree, env });
+      const isOffline = /^npm install/.test(line) && /code (ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT)/.test(stderr);
+      if (isOffline) console.log(`not tried, as no registry answers: ${line}`);
+      else expect([line, status, stderr]).toEqual([line, 0, expect.not.stringMatching(/^(npm (error|warn)|error)/m)]);
+      if (isOffline) symlinkSync(join(folder, 'node_modules'), join(tree, 'node_modules'));
+    }
+    const results = ['selftest.xml', ...(text.includes('abi.sarif') ? ['abi.sarif'] : [])];
+    for (const file of results) expect(readFileSync(join(tree, file), 'utf8')).toMatch(/(<\/testsuites>|\})\s*$/);
+  },
+};
+
+/** Commands after `$ `, and what they print; how long it took is never the same. */
+function expectSession(text: string): void {
+  const timeless = (output: string) => output.replace(/in [\d.]+ s$/gm, 'in S');
+  const [head, ...rest] = text.split(/(?<=\n)(?=[^$])/);
+  const commands = head!.replace(/^\$ /gm, '').replace('npm ci --silent\n', '');
+  const { stdout } = shell(`${commands.trim()} 2>&1`, { cwd: ROOT });
+  expect(timeless(stdout)).toBe(timeless(rest.join('')));
+}
+
+/** Compiles and runs it; what it prints. */
+function runProgram(text: string): string {
+  writeFileSync(join(folder, 'program.ts'), text);
+  const tsc = join(ROOT, 'node_modules/typescript/bin/tsc');
+  const { stdout } = shell(
+    `node ${tsc} --target es2023 --module nodenext --strict --skipLibCheck --types node program.ts`,
+  );
+  expect(stdout).toBe('');
+  const ran = spawnSync(process.execPath, ['program.js'], { cwd: folder, encoding: 'utf8' });
+  expect([ran.status, ran.stderr]).toEqual([0, '']);
+  return ran.stdout;
+}
+
+/** Of a job of GitHub's or GitLab's, in their order. */
+function shellLines(document: { jobs?: { dmirror: { steps: { run?: string }[] } }; dmirror?: { script: string[] } }) {
+  return document.dmirror?.script ?? document.jobs!.dmirror.steps.flatMap(({ run }) => run ?? []);
+}
+
+/** A repository with a header that a branch changes, and the tarball; the installation puts what is installed here in its place. */
+function gitTree(): string {
+  const tree = mkdtemp();
+  const header = join(tree, 'include/uapi/linux/mine.h');
+  mkdirSync(dirname(header), { recursive: true });
+  const commit = 'git add -A && git -c user.name=t -c user.email=t@t commit -qm x';
+  writeFileSync(header, "#define A _IO('x', 1)\n");
+  shell(`git init -qb main && ${commit} && git update-ref refs/remotes/origin/main HEAD`, { cwd: tree });
+  writeFileSync(header, "#define A _IO('x', 1)\n#define B _IO('x', 2)\n");
+  shell(commit, { cwd: tree });
+  mkdirSync(join(tree, 'ci'));
+  const [tarball] = readdirSync(folder).filter((file) => file.endsWith('.tgz'));
+  cpSync(join(folder, tarball!), join(tree, 'ci', tarball!));
+  return tree;
+}
+
+describe.each(DOCUMENTS)('%s', (document) => {
+  const blocks = BLOCKS.filter(({ at }) => at.startsWith(`${document}:`));
+  it.runIf(blocks.length > 0).each(blocks.filter(({ excerpt }) => excerpt === undefined))('$at', (block) => {
+    expect(Object.keys(RUN)).toContain(block.language);
+    RUN[block.language]!(block);
+  });
+
+  it('has no code that is only indented, and names what the package has', () => {
+    const text = readFileSync(join(ROOT, document), 'utf8');
+    expect(text.replace(/^```.*\n[\s\S]*?^```$/gm, '')).not.toMatch(/^\n {4}\S/m);
+    const links = [...text.matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g)].map(([, link]) => join(dirname(document), link!));
+    expect(links.filter((link) => !existsSync(join(folder, 'node_modules/dmirror', link)))).toEqual([]);
+  });
+});
