@@ -1,8 +1,9 @@
+import { FAULT } from '../../driver/mm/faults/fault-code.js';
 import type { TraceEvent, TraceEventOf, TraceKind } from '../../driver/trace/trace-event.js';
 import { operandText } from '../../driver/trace/trace-text.js';
 import { type Sink, TraceClock, type TraceWriter } from './trace-writer.js';
 
-/** `FAULT` bits of driver/mm as the error code of x86 says them: a write, and from user mode. */
+/** The error code of a page fault on x86: it writes, it comes from user mode. */
 const X86_PF_WRITE = 2;
 const X86_PF_USER = 4;
 const PAGE_SHIFT = 12;
@@ -70,7 +71,7 @@ const LINES: { readonly [Kind in TraceKind]?: (event: TraceEventOf<Kind>) => str
     return phase === 'begin' ? `sys_enter_${name}:` : `sys_exit_${name}: 0x${BigInt.asUintN(64, BigInt(ret)).toString(16)}`;
   },
   fault({ access, addr, flags }) {
-    if (flags & REMOTE) return `dmirror_fault: ${access} address=${hex(addr)} flags=${hex(flags)}`;
+    if (flags & FAULT.remote) return `dmirror_fault: ${access} address=${hex(addr)} flags=${hex(flags)}`;
     const code = X86_PF_USER | (access === 'write' ? X86_PF_WRITE : 0);
     return `page_fault_user: address=${hex(addr)} ip=0x0 error_code=${hex(code)}`;
   },
@@ -87,11 +88,8 @@ const LINES: { readonly [Kind in TraceKind]?: (event: TraceEventOf<Kind>) => str
   },
 };
 
-/** Linux: FAULT_FLAG_REMOTE, as driver/mm/faults has it. */
-const REMOTE = 0x80;
-
 function isMigration(entry: string): boolean {
-  return entry.startsWith('migration');
+  return /^(PMD-)?MIG-/.test(entry);
 }
 
 /** A task's name in the 15 bytes that Linux keeps. */

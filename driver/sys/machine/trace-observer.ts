@@ -81,9 +81,10 @@ export class TraceObserver implements Observer {
 
   private countAll(task: number): void {
     const { memory, devices } = this.machine;
-    this.count(task, 'free frames', memory.frameAllocator.freeFrames);
+    this.count(task, 'free frames', memory.allocator.freeFrames);
     this.count(task, 'prepared pages', this.preparedPages);
-    for (const { minor, calloc, cfree } of devices.all) {
+    for (let minor = 0, device = devices.device(0); device !== undefined; device = devices.device(++minor)) {
+      const { calloc, cfree } = device;
       if (calloc > 0) this.count(task, `pages of device ${minor}`, calloc - cfree);
     }
     for (const { id, rss } of memory.mms) this.count(task, `RSS of mm ${id}`, rss.anon + rss.file + rss.shmem);
