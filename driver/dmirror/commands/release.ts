@@ -12,8 +12,8 @@ export function* dmirrorDeviceRemoveChunks(device: DmirrorDevice): Coroutine<voi
     const { scheduler } = device.memory.kernel;
     if (scheduler.isFine) yield FINE.devLock;
     device.dmirrorRemoveFreePages(chunk);
-    yield* dmirrorDeviceEvictChunk(device.memory, chunk);
-    while (chunk.inUse > 0) yield chunk.drainQueue;
+    yield* dmirrorDeviceEvictChunk(device, chunk);
+    while (device.pagesInUse(chunk) > 0) yield chunk.drainQueue;
     device.unmapChunk(chunk);
   }
   device.forgetChunksLocked();

@@ -72,7 +72,7 @@ export function* dmirrorDevmemFaultAllocAndCopy(
   memory.kernel.mightSleep();
   if (inject.armed) inject.enter(Phase.copy);
   const { src, srcPfn, npages } = migrate;
-  file.device.moves.note(memory.kernel.current.id);
+  file.device.noteMove();
   let failed = 0;
   for (let i = 0, nr = 1; i < npages; i += nr) {
     const from = srcPfn[i]!;
@@ -105,7 +105,7 @@ export function* dmirrorMigrateFinalizeAndMap(
   memory.kernel.assertHeld(LockClass.mmapLock);
   if (inject.armed) inject.enter(Phase.map);
   yield* file.mutex.lock();
-  file.device.moves.note(memory.kernel.current.id);
+  file.device.noteMove();
   for (let i = 0; i < npages; i++) {
     if (!(src[i]! & MigratePfn.migrate) || dstPfn[i] === 0) continue;
     const tag = dst[i]! & MigratePfn.write ? MirrorTag.write : MirrorTag.read;

@@ -11,7 +11,7 @@ import { shmemFreeSwap, shmemSwapinFolio } from './shmem-swap.js';
 
 /** A new, empty tmpfs file of `sizeBytes`. Shared anonymous memory is such a file without a name. */
 export function newShmemMapping(memory: Memory, sizeBytes: number): AddressSpace {
-  const mapping = new AddressSpace(memory, memory.nextMappingId++);
+  const mapping = new AddressSpace(memory, memory.newMappingId());
   mapping.size = sizeBytes;
   memory.mappings.set(mapping.id, mapping);
   return mapping;

@@ -97,7 +97,7 @@ function isSingular(vma: Vma): boolean {
 }
 
 function newAnonVma(memory: Memory, parent: AnonVma | null): AnonVma {
-  const anonVma = new AnonVma(memory, memory.nextMappingId++, parent);
+  const anonVma = new AnonVma(memory, memory.newMappingId(), parent);
   if (parent === null) anonVma.numChildren = 1;
   memory.anonVmas.set(anonVma.id, anonVma);
   return anonVma;

@@ -128,7 +128,7 @@ export function* migrationEntryWaitOnLocked(memory: Memory, pfn: number): Corout
 }
 
 /** Behind those that `newObjectId` gives. */
-const FIRST_FOLIO_QUEUE = 2 ** 40;
+const FIRST_FOLIO_QUEUE = 2 ** 48;
 
 function pageQueue(memory: Memory, head: number): WaitQueue {
   const { kernel, frames } = memory;

@@ -24,7 +24,7 @@ const FORK_POINT = preemptPoint('fork');
 
 /** A new, empty address space with one user. */
 export function mmCreate(memory: Memory): Mm {
-  const mm = new Mm(memory, memory.nextMmId++);
+  const mm = new Mm(memory, memory.newMmId());
   memory.mms.add(mm);
   return mm;
 }

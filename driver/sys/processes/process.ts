@@ -1,6 +1,7 @@
 import { GUP_ABI, type GupAbi } from '../../../uapi/gup-abi.js';
 import { SIGCHLD } from '../../../uapi/signal.js';
 import { assert } from '../../core/assert.js';
+import { Access } from '../../core/observer.js';
 import { WaitQueue } from '../../core/wait-queue.js';
 import type { Mm } from '../../mm/vmas/mm.js';
 import type { FdTable } from '../files/fd-table.js';
@@ -71,6 +72,7 @@ export class Process {
 
   /** Every thread ends at its next return to user; those that are there end now. Linux: do_group_exit(), zap_other_threads() */
   doGroupExit(status: number): void {
+    this.machine.touchProcesses(Access.write);
     if (this.exitStatus !== null) return;
     this.exitStatus = status;
     this.signals?.jobs.end();
@@ -90,6 +92,7 @@ export class Process {
   /** The last thread has left: hand the children over and tell the parent. Linux: exit_notify() */
   exitNotify(): void {
     assert(this.threads.length === 0, 'process % still has threads', this.pid);
+    this.machine.touchProcesses(Access.write);
     this.state = 'zombie';
     this.machine.pollers.wakeAll();
     this.onExit?.(this.exitStatus ?? 0);

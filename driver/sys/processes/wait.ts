@@ -2,6 +2,7 @@ import { ECHILD, EINTR } from '../../../uapi/errno.js';
 import { CONTINUED_STATUS, SIGCHLD, stoppedStatus } from '../../../uapi/signal.js';
 import type { CallResult } from '../../../uapi/system-call.js';
 import type { Coroutine } from '../../core/effect.js';
+import { Access } from '../../core/observer.js';
 import { isInterrupted, waitEventInterruptibleTimeout } from './interruptible.js';
 import type { Process } from './process.js';
 import type { Thread } from './thread.js';
@@ -29,6 +30,7 @@ export function* doWait(thread: Thread, request: WaitRequest): Coroutine<CallRes
   const { process } = thread;
   thread.isInterrupted = false;
   for (;;) {
+    process.machine.touchProcesses(Access.write);
     const candidates = process.children.filter((child) => eligibleChild(process, child, request));
     if (candidates.length === 0) return { ret: -ECHILD };
     for (const child of candidates) {
