@@ -32,8 +32,24 @@ const TEXT: { readonly [Kind in TraceKind]: (event: TraceEventOf<Kind>) => strin
 export const TRACE_KINDS = Object.keys(TEXT) as readonly TraceKind[];
 
 /** Kinds that come at nearly every step: nobody gets them who does not say so. */
-const FREQUENT: readonly string[] = ['lock', 'unlock', 'wait', 'switch', 'entry', 'folio', 'refcount', 'mirror', 'span', 'counter'];
+const FREQUENT: readonly string[] = [
+  'lock',
+  'unlock',
+  'wait',
+  'switch',
+  'entry',
+  'folio',
+  'refcount',
+  'mirror',
+  'span',
+  'counter',
+];
 export const RARE_KINDS = TRACE_KINDS.filter((kind) => !FREQUENT.includes(kind));
+
+/** Of interest for programs that draw, or too many for people. */
+const SELDOM_WANTED: readonly string[] = ['folio', 'refcount', 'span', 'counter'];
+/** What a listener gets that does not say what it wants. */
+export const USUAL_KINDS: ReadonlySet<string> = new Set(TRACE_KINDS.filter((kind) => !SELDOM_WANTED.includes(kind)));
 
 /** What `event` says beside its kind, in words. */
 export function operandText(event: TraceEvent): string {

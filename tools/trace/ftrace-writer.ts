@@ -68,7 +68,9 @@ const LINES: { readonly [Kind in TraceKind]?: (event: TraceEventOf<Kind>) => str
   span(event) {
     const { span, name, phase, ret } = event;
     if (span !== 'syscall') return `dmirror_${span}_${phase}: ${name}${phase === 'end' ? ` ret=${ret}` : ''}`;
-    return phase === 'begin' ? `sys_enter_${name}:` : `sys_exit_${name}: 0x${BigInt.asUintN(64, BigInt(ret)).toString(16)}`;
+    return phase === 'begin'
+      ? `sys_enter_${name}:`
+      : `sys_exit_${name}: 0x${BigInt.asUintN(64, BigInt(ret)).toString(16)}`;
   },
   fault({ access, addr, flags }) {
     if (flags & FAULT.remote) return `dmirror_fault: ${access} address=${hex(addr)} flags=${hex(flags)}`;

@@ -45,17 +45,25 @@ function writeDescriptor({ uuid, parent, name, process, thread, isCounter }: Des
   pbf.writeVarintField(1, uuid);
   if (name !== undefined) pbf.writeStringField(2, name);
   if (process !== undefined) {
-    pbf.writeMessage(3, (from, to) => {
-      to.writeVarintField(1, from.pid);
-      to.writeStringField(6, from.name);
-    }, process);
+    pbf.writeMessage(
+      3,
+      (from, to) => {
+        to.writeVarintField(1, from.pid);
+        to.writeStringField(6, from.name);
+      },
+      process,
+    );
   }
   if (thread !== undefined) {
-    pbf.writeMessage(4, (from, to) => {
-      to.writeVarintField(1, from.pid);
-      to.writeVarintField(2, from.tid);
-      to.writeStringField(5, from.name);
-    }, thread);
+    pbf.writeMessage(
+      4,
+      (from, to) => {
+        to.writeVarintField(1, from.pid);
+        to.writeVarintField(2, from.tid);
+        to.writeStringField(5, from.name);
+      },
+      thread,
+    );
   }
   if (parent !== undefined) pbf.writeVarintField(5, parent);
   if (isCounter === true) pbf.writeMessage(8, () => {}, null);
@@ -63,10 +71,14 @@ function writeDescriptor({ uuid, parent, name, process, thread, isCounter }: Des
 
 function writeTrackEvent({ type, track, name, note, value, flow, endOfFlow }: Happened, pbf: PbfWriter): void {
   if (note !== undefined) {
-    pbf.writeMessage(4, (text, to) => {
-      to.writeStringField(10, 'detail');
-      to.writeStringField(6, text);
-    }, note);
+    pbf.writeMessage(
+      4,
+      (text, to) => {
+        to.writeStringField(10, 'detail');
+        to.writeStringField(6, text);
+      },
+      note,
+    );
   }
   pbf.writeVarintField(9, type);
   pbf.writeVarintField(11, track);

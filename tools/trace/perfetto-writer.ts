@@ -69,7 +69,8 @@ export class PerfettoWriter implements TraceWriter {
       this.slice(type, event.task, at, name, note);
     }
     if (changes.length > 0) return;
-    const name = event.kind === 'inject' ? `inject ${event.point}` : event.kind === 'notifier' ? event.event : event.kind;
+    const name =
+      event.kind === 'inject' ? `inject ${event.point}` : event.kind === 'notifier' ? event.event : event.kind;
     this.slice(PacketType.instant, event.task, at, name, operandText(event));
   }
 

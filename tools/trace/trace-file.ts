@@ -2,7 +2,7 @@ import { closeSync, openSync, writeSync } from 'node:fs';
 import { extname } from 'node:path';
 import type { Machine } from '../../driver/sys/machine/machine.js';
 import type { TraceEvent } from '../../driver/trace/trace-event.js';
-import { TRACE_KINDS } from '../../driver/trace/trace-text.js';
+import { TRACE_KINDS, USUAL_KINDS } from '../../driver/trace/trace-text.js';
 import { OutputError, UsageError } from '../exit-code.js';
 import { nearestNames } from '../nearest.js';
 import { FtraceWriter } from './ftrace-writer.js';
@@ -41,7 +41,10 @@ function formatOf(file: string, fallback: TraceFormat | undefined): TraceFormat 
   if (found !== undefined) return found;
   if (fallback !== undefined) return fallback;
   const endings = TRACE_FORMATS.map((name) => `${FORMATS[name].endings[0]} (${name})`).join(', ');
-  throw new UsageError(`--trace '${file}': its ending names no format`, `end it with ${endings}, or add --trace-format NAME`);
+  throw new UsageError(
+    `--trace '${file}': its ending names no format`,
+    `end it with ${endings}, or add --trace-format NAME`,
+  );
 }
 
 const BUFFER_BYTES = 2 ** 16;
@@ -49,6 +52,7 @@ const BUFFER_BYTES = 2 ** 16;
 /** A file that takes the events of machines as they come; memory does not grow with their number. */
 export class TraceFile {
   private readonly fd: number;
+  private readonly format: TraceFormat;
   private readonly writer: TraceWriter;
   private readonly buffer = Buffer.alloc(BUFFER_BYTES);
   private fill = 0;
@@ -58,19 +62,23 @@ export class TraceFile {
     private readonly file: string,
     { format, fallback }: { readonly format?: string | undefined; readonly fallback?: TraceFormat } = {},
   ) {
-    const chosen = format === undefined ? formatOf(file, fallback) : traceFormat(format);
+    this.format = format === undefined ? formatOf(file, fallback) : traceFormat(format);
     this.fd = this.attempt(() => openSync(file, 'w'));
-    this.writer = traceWriter(chosen, (chunk) => this.take(typeof chunk === 'string' ? Buffer.from(chunk) : chunk));
+    this.writer = traceWriter(this.format, (chunk) =>
+      this.take(typeof chunk === 'string' ? Buffer.from(chunk) : chunk),
+    );
   }
 
-  /** Writes down all that `machine` does from now on; `name` says in which case, sequence or run. */
-  listen(machine: Machine, name = ''): void {
+  /** Writes down all that `machine` does from now on; `name` says in which case, sequence or run. `also` gets the usual kinds beside. */
+  listen(machine: Machine, { name = '', also }: { name?: string; also?: (event: TraceEvent) => void } = {}): void {
     this.writer.begin(name);
-    machine.listen((event) => this.event(event), ALL_KINDS);
-  }
-
-  event(event: TraceEvent): void {
-    this.writer.event(event);
+    // Lines of JSON are for people with scripts, who have had these kinds since there is a trace.
+    const kinds = this.format === 'json' ? USUAL_KINDS : ALL_KINDS;
+    const listener = (event: TraceEvent): void => {
+      this.writer.event(event);
+      if (USUAL_KINDS.has(event.kind)) also?.(event);
+    };
+    machine.listen(listener, kinds);
   }
 
   /** Writes what is left. Throws OutputError. */

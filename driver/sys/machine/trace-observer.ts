@@ -54,6 +54,8 @@ export class TraceObserver implements Observer {
     const pages = level === 2 ? HPAGE_PMD_NR : 1;
     if (kindOf(oldLo) === Kind.migration) this.preparedPages -= pages;
     if (kindOf(newLo) === Kind.migration) this.preparedPages += pages;
+    // A step may be a whole call.
+    if (this.kinds.has('counter')) this.countAll(task?.id ?? 0);
     const [before, after] = [entryText(oldLo), entryText(newLo)];
     // What a CPU notes in an entry that it uses.
     if (before === after && oldHi === newHi) return;
