@@ -1,6 +1,6 @@
 import { defaultSocketPath } from '../../driver/daemon/socket-path.js';
-import { TRACE_KINDS } from '../../driver/trace/trace-text.js';
 import type { TraceEvent } from '../../driver/trace/trace-event.js';
+import { TRACE_KINDS } from '../../driver/trace/trace-text.js';
 import type { WireMap } from '../../uapi/wire/message.js';
 import { connectOrRefuse } from '../connect-or-refuse.js';
 import { EXIT, UsageError } from '../exit-code.js';
