@@ -69,13 +69,13 @@ export function flushTlbMm(mm: Mm): void {
 
 /** From here on until `decTlbFlushPending` entries may change before they are flushed. Linux: inc_tlb_flush_pending() */
 export function incTlbFlushPending(mm: Mm): void {
-  mm.touch(Shared.tlbPending, Access.write);
+  mm.touch(Shared.tlbPending, Access.add);
   mm.tlbFlushPending++;
 }
 
 /** Linux: dec_tlb_flush_pending() */
 export function decTlbFlushPending(mm: Mm): void {
-  mm.touch(Shared.tlbPending, Access.write);
+  mm.touch(Shared.tlbPending, Access.add);
   assert(mm.tlbFlushPending > 0, 'mm %: a flush ends that was not begun', mm.id);
   mm.tlbFlushPending--;
 }
