@@ -159,7 +159,7 @@ export class RwSem {
     this.wake();
   }
 
-  /** The writer goes on as a reader, and lets others in. Linux: downgrade_write() */
+  /** The writer goes on as a reader, and lets others in. Linux: kernel/locking/rwsem.c:downgrade_write() */
   downgradeWrite(): void {
     this.kernel.observer?.touch(Shared.lock, this.objectId, Access.write, 1);
     assert(this.writer === this.kernel.current, `${this.name} is not held for write by the running task`);

@@ -76,7 +76,7 @@ interface SplitStop {
   readonly pfn: number;
 }
 
-/** The entries of one PTE table, up to the end or the first that stops the walk. The ptl is held. Linux: part of hmm_vma_walk_pmd() */
+/** The entries of one PTE table, up to the end or the first that stops the walk. The ptl is held. Linux: part of mm/hmm.c:hmm_vma_walk_pmd() */
 function walkPtes(
   part: VmaWalk,
   table: Table,
@@ -118,7 +118,7 @@ function walkPtes(
   return stop;
 }
 
-/** Entry by entry, each reported without the ptl and then read anew under it. Linux: part of hmm_vma_walk_pmd() of the first posting */
+/** Entry by entry, each reported without the ptl and then read anew under it. Linux: part of mm/hmm.c:hmm_vma_walk_pmd() of the first posting */
 function* walkPtesApart(part: VmaWalk, table: Table, { vpn, end }: PmdRange): Coroutine<Stop | null> {
   const { walk } = part;
   const { scheduler } = walk.memory.kernel;

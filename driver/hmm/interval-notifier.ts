@@ -188,7 +188,7 @@ export function* mmuIntervalNotifierInsert(
   mm.touch(Shared.notifierSeq, Access.write);
   if (mm.users <= 0) return -EINVAL;
   const interval = new IntervalNotifier(mm, start, start + length - 1, ops);
-  // The interval needs the mm's structure, not its contents. Linux: mmgrab()
+  // The interval needs the mm's structure, not its contents. Linux: include/linux/sched/mm.h:mmgrab()
   mm.count++;
   const subscriptions = subscriptionsOf(mm);
   if (subscriptions.active === 0) {

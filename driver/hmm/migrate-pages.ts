@@ -155,7 +155,7 @@ function* moveFolio(
   }
   const { inject } = memory.kernel;
   if (inject.armed && inject.hit(InjectPoint.refcountPages) !== 0) return false;
-  // The one reference of the migration, and that of the fault. Linux: folio_migrate_mapping()
+  // The one reference of the migration, and that of the fault. Linux: mm/migrate.c:folio_migrate_mapping()
   if (frames.refcount(from) !== (from === faultPfn ? 2 : 1)) return false;
   frames.setIndex(to, frames.index(from));
   frames.setMapping(to, frames.mapping(from));

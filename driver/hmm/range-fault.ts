@@ -22,7 +22,7 @@ import { clearAnswers, undoPrepared } from './range-fault-undo.js';
 
 const FAULT_POINT = preemptPoint('hmm_vma_fault');
 
-/** The caller's hold of mmap_lock, for a range fault that may let go of it. Linux: the `locked` of hmm_range_fault() */
+/** The caller's hold of mmap_lock, for a range fault that may let go of it. Linux: the `locked` of mm/hmm.c:hmm_range_fault() */
 export interface DroppableLock {
   isHeld: boolean;
 }
@@ -109,7 +109,7 @@ function* walkPageRange(walk: HmmVmaWalk): Coroutine<Stop | null> {
   return null;
 }
 
-/** Linux: part of hmm_vma_walk_hole() */
+/** Linux: part of mm/hmm.c:hmm_vma_walk_hole() */
 function walkGap(walk: HmmVmaWalk, unit: PmdRange): Stop | null {
   if (hmmRangeNeedFault(walk, unit, 0) !== 0) return fail(-EFAULT, unit.vpn);
   if (walk.migrateEvent !== null) return fail(-ERANGE, unit.vpn);
@@ -217,7 +217,7 @@ function* letServe(
   return mm.memory.kernel.current.killed ? -EINTR : -EBUSY;
 }
 
-/** Linux: part of vm_fault_to_errno(), in kernels that tell */
+/** Linux: part of include/linux/mm.h:vm_fault_to_errno(), in kernels that tell */
 function faultErrno(mm: Mm, fault: number): number {
   return mm.memory.profile.hmmReturnsFaultErrno && fault & VM_FAULT.oom ? -ENOMEM : -EFAULT;
 }

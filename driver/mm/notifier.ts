@@ -53,7 +53,7 @@ export function* mmuNotifierInvalidateRangeStart(range: NotifierRange): Coroutin
   return ret;
 }
 
-/** Linux: mmu_notifier_invalidate_range_end() */
+/** Linux: include/linux/mmu_notifier.h:mmu_notifier_invalidate_range_end() */
 export function* mmuNotifierInvalidateRangeEnd(range: NotifierRange): Coroutine<void> {
   const { notifier, memory } = range.mm;
   if (notifier === null) return;

@@ -103,7 +103,7 @@ function copyMapped(
   return done;
 }
 
-/** 0 or -EFAULT. A kernel access to user memory: as the CPU's, but its failure is an errno. Linux: copy_from_user() */
+/** 0 or -EFAULT. A kernel access to user memory: as the CPU's, but its failure is an errno. Linux: include/linux/uaccess.h:copy_from_user() */
 export function* copyFromUser(mm: Mm, addr: number, out: Uint8Array): Coroutine<number> {
   if (!(addr + out.length <= TASK_SIZE)) return -EFAULT;
   const { inject } = mm.memory.kernel;
@@ -115,7 +115,7 @@ export function* copyFromUser(mm: Mm, addr: number, out: Uint8Array): Coroutine<
   return result.fault === 'none' ? 0 : -EFAULT;
 }
 
-/** 0 or -EFAULT; what was copied before a fault stays. Linux: copy_to_user() */
+/** 0 or -EFAULT; what was copied before a fault stays. Linux: include/linux/uaccess.h:copy_to_user() */
 export function* copyToUser(mm: Mm, addr: number, data: Uint8Array): Coroutine<number> {
   if (!(addr + data.length <= TASK_SIZE)) return -EFAULT;
   const { inject } = mm.memory.kernel;
@@ -149,7 +149,7 @@ function* cpuPage(
     }
     tries++;
     const fault = yield* doUserAddrFault(mm, addr, write);
-    // A program that finds no memory tries again, the kernel does not. Linux: pagefault_out_of_memory()
+    // A program that finds no memory tries again, the kernel does not. Linux: mm/oom_kill.c:pagefault_out_of_memory()
     if (fault !== 'none' && (fault !== 'oom' || isKernel)) return fault;
     if (fault === 'oom') ooms++;
     // A fault that changes nothing is a step too, so that the limit of steps ends what has no other end.

@@ -13,7 +13,7 @@ import { VM } from '../vmas/vm-flags.js';
 import { FAULT, VM_FAULT } from './fault-code.js';
 import { pteOffsetMapLock, type VmFault } from './vm-fault.js';
 
-/** First touch of anonymous memory: the zero page for a read, a cleared page for a write. Linux: do_anonymous_page() */
+/** First touch of anonymous memory: the zero page for a read, a cleared page for a write. Linux: mm/memory.c:do_anonymous_page() */
 export function* doAnonymousPage(fault: VmFault): Coroutine<number> {
   const { vma } = fault;
   if (vma.flags & VM.shared) return VM_FAULT.sigbus;

@@ -25,7 +25,7 @@ export function* doFault(fault: VmFault): Coroutine<number> {
   return yield* doSharedFault(fault);
 }
 
-/** Linux: do_read_fault() */
+/** Linux: mm/memory.c:do_read_fault() */
 function* doReadFault(fault: VmFault): Coroutine<number> {
   if (yield* doFaultAround(fault)) return VM_FAULT.nopage;
   const pfn = yield* shmemFault(fault);
@@ -33,7 +33,7 @@ function* doReadFault(fault: VmFault): Coroutine<number> {
   return yield* finishFault(fault, pfn);
 }
 
-/** Linux: do_shared_fault() */
+/** Linux: mm/memory.c:do_shared_fault() */
 function* doSharedFault(fault: VmFault): Coroutine<number> {
   const pfn = yield* shmemFault(fault);
   if (pfn <= 0) return -pfn;
@@ -41,7 +41,7 @@ function* doSharedFault(fault: VmFault): Coroutine<number> {
   return yield* finishFault(fault, pfn);
 }
 
-/** A write to a private file mapping: an anonymous copy at once. Linux: do_cow_fault() */
+/** A write to a private file mapping: an anonymous copy at once. Linux: mm/memory.c:do_cow_fault() */
 function* doCowFault(fault: VmFault): Coroutine<number> {
   const { vma } = fault;
   const { memory } = vma.mm;
@@ -75,7 +75,7 @@ function* doCowFault(fault: VmFault): Coroutine<number> {
   return 0;
 }
 
-/** The file's page, locked and referenced; minus VM_FAULT bits when there is none. Linux: shmem_fault() */
+/** The file's page, locked and referenced; minus VM_FAULT bits when there is none. Linux: mm/shmem.c:shmem_fault() */
 function* shmemFault(fault: VmFault): Coroutine<number> {
   const { vma } = fault;
   const { memory } = vma.mm;
@@ -92,7 +92,7 @@ function* shmemFault(fault: VmFault): Coroutine<number> {
   }
 }
 
-/** Maps a locked file page; its reference goes to the entry, the lock is dropped. Linux: finish_fault() */
+/** Maps a locked file page; its reference goes to the entry, the lock is dropped. Linux: mm/memory.c:finish_fault() */
 function* finishFault(fault: VmFault, pfn: number): Coroutine<number> {
   const { vma } = fault;
   const { memory } = vma.mm;
@@ -109,7 +109,7 @@ function* finishFault(fault: VmFault, pfn: number): Coroutine<number> {
   return 0;
 }
 
-/** Under the ptl. Linux: set_pte_range() */
+/** Under the ptl. Linux: mm/memory.c:set_pte_range() */
 function setPteRange(fault: VmFault, table: Table, pfn: number): void {
   ptlAssertHeld(fault.vma.mm);
   const { vma } = fault;
@@ -122,7 +122,7 @@ function setPteRange(fault: VmFault, table: Table, pfn: number): void {
 
 /**
  * Maps the cached pages of the aligned 64 KiB window, within the vma and the PTE table. True when the faulting one is
- * among them. Linux: do_fault_around(), filemap_map_pages()
+ * among them. Linux: mm/memory.c:do_fault_around(), mm/filemap.c:filemap_map_pages()
  */
 function* doFaultAround(fault: VmFault): Coroutine<boolean> {
   const { vma, vpn } = fault;

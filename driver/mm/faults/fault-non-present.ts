@@ -34,7 +34,7 @@ export function* doSwapPage(fault: VmFault): Coroutine<number> {
   }
 }
 
-/** Ends a device's exclusive access, which the event tells it. Linux: remove_device_exclusive_entry() */
+/** Ends a device's exclusive access, which the event tells it. Linux: mm/memory.c:remove_device_exclusive_entry() */
 function* removeDeviceExclusiveEntry(fault: VmFault): Coroutine<number> {
   const { vma, addr, hi: pfn } = fault;
   const { mm } = vma;
@@ -62,7 +62,7 @@ function* removeDeviceExclusiveEntry(fault: VmFault): Coroutine<number> {
 
 /**
  * The page is present again, writable if it was; its reference was kept by the entry. Under the ptl.
- * Linux: restore_exclusive_pte()
+ * Linux: mm/memory.c:restore_exclusive_pte()
  */
 export function restoreExclusivePte(vma: Vma, table: Table, index: number): void {
   ptlAssertHeld(vma.mm);

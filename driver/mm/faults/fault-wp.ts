@@ -37,7 +37,7 @@ export function* doWpPage(fault: VmFault): Coroutine<number> {
   return yield* wpPageCopy(fault, pfn);
 }
 
-/** tmpfs and device pages need no permission of their file: the entry becomes writable. Linux: wp_page_shared() */
+/** tmpfs and device pages need no permission of their file: the entry becomes writable. Linux: mm/memory.c:wp_page_shared() */
 function wpPageShared(fault: VmFault, table: Table, pfn: number): number {
   if (pfn !== 0) folioMarkDirty(fault.vma.mm.memory, pfn);
   wpPageReuse(fault, table);
@@ -45,14 +45,14 @@ function wpPageShared(fault: VmFault, table: Table, pfn: number): number {
   return 0;
 }
 
-/** Under the ptl. Linux: wp_page_reuse() */
+/** Under the ptl. Linux: mm/memory.c:wp_page_reuse() */
 function wpPageReuse(fault: VmFault, table: Table): void {
   ptlAssertHeld(fault.vma.mm);
   const i = pteIndex(fault.vpn);
   table.setLo(i, maybeMkwrite(table.lo(i) | Pte.young | Pte.dirty, fault.vma));
 }
 
-/** Is this mapping the page's only reference, so that it needs no copy? Linux: wp_can_reuse_anon_folio() */
+/** Is this mapping the page's only reference, so that it needs no copy? Linux: mm/memory.c:wp_can_reuse_anon_folio() */
 function wpCanReuseAnonFolio(memory: Memory, pfn: number, vma: Vma): boolean {
   const { frames } = memory;
   if (frames.isAnonExclusive(pfn)) return true;
@@ -66,7 +66,7 @@ function wpCanReuseAnonFolio(memory: Memory, pfn: number, vma: Vma): boolean {
   return sole;
 }
 
-/** Gives the vma its own copy of `oldPfn` (0: of the zero page), which the caller has referenced. Linux: wp_page_copy() */
+/** Gives the vma its own copy of `oldPfn` (0: of the zero page), which the caller has referenced. Linux: mm/memory.c:wp_page_copy() */
 function* wpPageCopy(fault: VmFault, oldPfn: number): Coroutine<number> {
   const { vma } = fault;
   const { mm } = vma;

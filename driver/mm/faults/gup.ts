@@ -22,7 +22,7 @@ const GUP_POINT = preemptPoint('get_user_pages');
 
 /** `followPageMask` found nothing to take: the address must be faulted in. */
 const NO_PAGE = 0;
-/** The page must become the caller's own first, though it is only read. Linux: -EMLINK of follow_page_mask() */
+/** The page must become the caller's own first, though it is only read. Linux: -EMLINK of mm/gup.c:follow_page_mask() */
 const MUST_UNSHARE = -1000;
 
 /** Where and how to store what GUP finds. Without `out` pages are only faulted in. */

@@ -93,7 +93,7 @@ export function* shmemPunchHole(memory: Memory, mapping: AddressSpace, offset: n
   const hole = { first, end, evenCows: false };
   yield* unmapMappingPages(mapping, hole);
   yield* shmemTruncateRange(memory, mapping, hole);
-  // Linux: truncate_inode_folio(), for what was mapped again in between
+  // Linux: mm/truncate.c:truncate_inode_folio(), for what was mapped again in between
   yield* unmapMappingPages(mapping, hole);
   yield* clearPart(memory, mapping, offset, first * PAGE_SIZE);
   yield* clearPart(memory, mapping, end * PAGE_SIZE, offset + len);
@@ -184,7 +184,7 @@ function* clearPart(memory: Memory, mapping: AddressSpace, from: number, to: num
   folioPut(memory, pfn);
 }
 
-/** read(2): fewer bytes at the end of the file. Holes read as zero and stay holes. Linux: shmem_file_read_iter() */
+/** read(2): fewer bytes at the end of the file. Holes read as zero and stay holes. Linux: mm/shmem.c:shmem_file_read_iter() */
 export function* shmemFileReadIter(
   memory: Memory,
   mapping: AddressSpace,

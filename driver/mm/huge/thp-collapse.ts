@@ -61,20 +61,20 @@ export function* madviseCollapse(vma: Vma, start: number, end: number): Coroutin
   return collapsed === (last - first) / HPAGE_PMD_SIZE ? 0 : madviseCollapseErrno(failure);
 }
 
-/** Linux: madvise_collapse_errno() */
+/** Linux: mm/khugepaged.c:madvise_collapse_errno() */
 function madviseCollapseErrno(result: ScanResult): number {
   if (result === 'no-memory') return -ENOMEM;
   return result === 'busy' ? -EAGAIN : -EINVAL;
 }
 
-/** The vma of `addr` if it may still be collapsed. Linux: hugepage_vma_revalidate() */
+/** The vma of `addr` if it may still be collapsed. Linux: mm/khugepaged.c:hugepage_vma_revalidate() */
 function hugepageVmaRevalidate(mm: Mm, addr: number, expectAnon: boolean): Vma | null {
   const vma = mm.vmaLookup(addr);
   if (vma === null || mm.users === 0 || !thpVmaSuitableOrder(vma, addr) || !thpVmaCollapsible(vma)) return null;
   return expectAnon && vma.anonVma === null ? null : vma;
 }
 
-/** The page table of the part, or why there is none to collapse. Linux: find_pmd_or_thp_or_none() */
+/** The page table of the part, or why there is none to collapse. Linux: mm/khugepaged.c:find_pmd_or_thp_or_none() */
 function findPmdOrThpOrNone(mm: Mm, addr: number): { slot: PmdSlot; table: Table } | ScanResult {
   const slot = mmFindPmd(mm, addr / PAGE_SIZE);
   if (slot === null) return 'other';
@@ -135,7 +135,7 @@ function checkPage(vma: Vma, pfn: number): ScanResult {
   return isOnLru && !folioIsLocked(memory, pfn) && isRefcountSuitable(memory, pfn) ? 'succeed' : 'busy';
 }
 
-/** Swapped pages, and pages of devices, become present. mmap_lock is held. Linux: __collapse_huge_page_swapin() */
+/** Swapped pages, and pages of devices, become present. mmap_lock is held. Linux: mm/khugepaged.c:__collapse_huge_page_swapin() */
 function* collapseHugePageSwapin(vma: Vma, start: number): Coroutine<ScanResult> {
   mmapAssertLocked(vma.mm);
   const { mm } = vma;
@@ -166,7 +166,7 @@ function* collapseLocked(mm: Mm, addr: number, head: number): Coroutine<ScanResu
   yield* mmuNotifierInvalidateRangeStart(range);
   yield* mmuNotifierInvalidateRangeEnd(range);
   ptlLock(mm);
-  // Linux: pmdp_collapse_flush(), whatever comes of it
+  // Linux: mm/pgtable-generic.c:pmdp_collapse_flush(), whatever comes of it
   flushTlbMm(mm);
   const isolated: number[] = [];
   const result = collapseHugePageIsolate(mm.memory, found.table, isolated);

@@ -19,7 +19,7 @@ import { splitHugePmd, splitHugePmdAddress } from './thp-split-pmd.js';
 
 const WORDS_IN_PAGE = PAGE_SIZE / 4;
 
-/** Flags of the head that its tails get when they become folios. Linux: __split_huge_page_tail() */
+/** Flags of the head that its tails get when they become folios. Linux: mm/huge_memory.c:__split_huge_page_tail() */
 const INHERITED = PG.swapbacked | PG.mlocked | PG.uptodate | PG.workingset | PG.dirty | PG.anon | PG.lru;
 
 /** Linux: mm/huge_memory.c:can_split_folio(), for a folio that is not in the swap cache. */
@@ -56,7 +56,7 @@ export function* splitFolio(memory: Memory, head: number, isolated: number[] | n
   return ret;
 }
 
-/** Replaces all mappings by migration entries, as far as pins allow. Linux: unmap_folio() */
+/** Replaces all mappings by migration entries, as far as pins allow. Linux: mm/huge_memory.c:unmap_folio() */
 function* unmapFolio(memory: Memory, head: number, vmas: readonly Vma[]): Coroutine<void> {
   memory.stats.tryToMigrate++;
   const batch = new TlbBatch();

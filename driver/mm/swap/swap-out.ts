@@ -79,7 +79,7 @@ function* shrinkFolio(
     return 'kept';
   }
   if (frames.hasFlags(pfn, PG.dirty)) {
-    // What is written out must be what the program wrote last. Linux: try_to_unmap_flush_dirty()
+    // What is written out must be what the program wrote last. Linux: mm/rmap.c:try_to_unmap_flush_dirty()
     batch.tryToUnmapFlush();
     if (kernel.scheduler.isFine) yield FINE.refcount;
     if (!pageout(memory, pfn)) return 'kept';

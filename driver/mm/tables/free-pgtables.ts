@@ -74,7 +74,7 @@ function freePgdRange(mm: Mm, { start, end, floor, ceiling }: PgtableRange): voi
     freePudRange(mm, { start: addr, end: next, floor, ceiling: top });
     addr = next;
   }
-  // Linux: tlb_flush() of riscv, with freed_tables
+  // Linux: arch/riscv/include/asm/tlb.h:tlb_flush() of riscv, with freed_tables
   if (mm.memory.tables.inUse < before) flushTlbMm(mm);
   ptlUnlock(mm);
 }

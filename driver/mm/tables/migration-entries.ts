@@ -173,7 +173,7 @@ export function removeMigrationPte(vma: Vma, at: { table: Table; index: number; 
  * Calls `visit` for each entry of [addr, addr + npages) that maps a page of the folio (`mapped`: present,
  * device-private, or device-exclusive where that is a mapping), or is its migration entry. A PMD leaf is visited once,
  * with its PMD table. False ends it. Under the ptl.
- * Linux: page_vma_mapped_walk()
+ * Linux: mm/page_vma_mapped.c:page_vma_mapped_walk()
  */
 function pageVmaMappedWalk(
   mm: Mm,
@@ -216,7 +216,7 @@ export function pagesInVma(memory: Memory, head: number, { vma, addr }: { vma: V
   return Math.min(end - vma.linearPageIndex(addr), (vma.end - addr) / PAGE_SIZE);
 }
 
-/** Waits until the migration entry at `vpn` is gone, if it still is one. Linux: migration_entry_wait() */
+/** Waits until the migration entry at `vpn` is gone, if it still is one. Linux: mm/migrate.c:migration_entry_wait() */
 export function* migrationEntryWait(mm: Mm, vpn: number): Coroutine<void> {
   if (mm.memory.kernel.scheduler.isFine) yield FINE.ptl;
   const pmd = mm.pageTable.pmdTable(vpn);

@@ -112,13 +112,13 @@ function* copyTables(dst: Vma, src: Vma): Coroutine<number> {
     const ret = yield* copyPteRange(dst, src, { vpn, next });
     if (ret < 0) return ret;
     vpn = next;
-    // Both address spaces are locked, so that this is for whoever runs the machine in slices. Linux: cond_resched()
+    // Both address spaces are locked, so that this is for whoever runs the machine in slices. Linux: include/linux/sched.h:cond_resched()
     if (dst.mm.memory.kernel.scheduler.isPreemptive) yield FORK_POINT;
   }
   return 0;
 }
 
-/** Linux: copy_pte_range(). A pinned page needs a copy, for which the locks are dropped and memory is allocated. */
+/** Linux: mm/memory.c:copy_pte_range(). A pinned page needs a copy, for which the locks are dropped and memory is allocated. */
 function* copyPteRange(dst: Vma, src: Vma, part: { vpn: number; next: number }): Coroutine<number> {
   const from = src.mm.pageTable.pteTable(part.vpn);
   if (from === null) return 0;
@@ -174,7 +174,7 @@ function copyPte(dst: Vma, src: Vma, at: { from: Table; to: Table; i: number; vp
   return 0;
 }
 
-/** The child gets its own copy of a page that the parent may have pinned. Under the ptl. Linux: copy_present_page() */
+/** The child gets its own copy of a page that the parent may have pinned. Under the ptl. Linux: mm/memory.c:copy_present_page() */
 function copyPresentPage(dst: Vma, { to, i, vpn }: { to: Table; i: number; vpn: number }, pfn: number): number {
   ptlAssertHeld(dst.mm);
   const { memory } = dst.mm;

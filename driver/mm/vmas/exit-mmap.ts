@@ -9,7 +9,7 @@ import type { Mm } from './mm.js';
 import type { Vma } from './vma.js';
 import { lockRmap, unlockRmap } from './vma-list.js';
 
-/** Drops one user; the last one tears the address space down. Linux: mmput() */
+/** Drops one user; the last one tears the address space down. Linux: kernel/fork.c:mmput() */
 export function* mmput(mm: Mm): Coroutine<void> {
   mm.touch(Shared.mmUsers, Access.write);
   assert(mm.users > 0, 'mm % has no user', mm.id);
@@ -18,7 +18,7 @@ export function* mmput(mm: Mm): Coroutine<void> {
   mmdrop(mm);
 }
 
-/** Drops one reference to the mm structure itself. Linux: mmdrop() */
+/** Drops one reference to the mm structure itself. Linux: include/linux/sched/mm.h:mmdrop() */
 export function mmdrop(mm: Mm): void {
   mm.touch(Shared.mmUsers, Access.write);
   assert(mm.count > 0, 'mm % is gone', mm.id);

@@ -171,7 +171,7 @@ function* splitAndPut(memory: Memory, pfn: number): Coroutine<boolean> {
   return error === 0;
 }
 
-/** Clears accessed or dirty bits, where there are any to clear. Linux: clear_young_dirty_ptes(), tlb_remove_tlb_entries() */
+/** Clears accessed or dirty bits, where there are any to clear. Linux: include/linux/pgtable.h:clear_young_dirty_ptes(), include/asm-generic/tlb.h:tlb_remove_tlb_entries() */
 export function clearYoungDirtyPtes({ table, index, count, vpn }: FolioEntries, bits: number, gather: TlbGather): void {
   for (let n = 0; n < count; n++) {
     const i = index + n;

@@ -41,20 +41,20 @@ export class FdTable {
     return fd;
   }
 
-  /** Keeps the lowest free descriptor for what comes of a call that may yet fail; -EMFILE. Linux: get_unused_fd_flags() */
+  /** Keeps the lowest free descriptor for what comes of a call that may yet fail; -EMFILE. Linux: fs/file.c:get_unused_fd_flags() */
   getUnusedFdFlags(): number {
     const fd = this.lowestFree(0);
     if (fd >= 0) this.reserved.add(fd);
     return fd;
   }
 
-  /** A reserved descriptor is free again. Linux: put_unused_fd() */
+  /** A reserved descriptor is free again. Linux: fs/file.c:put_unused_fd() */
   putUnusedFd(fd: number): void {
     this.touch(Access.write);
     this.reserved.delete(fd);
   }
 
-  /** A reserved descriptor now names `file`, whose reference it takes over. Linux: fd_install() */
+  /** A reserved descriptor now names `file`, whose reference it takes over. Linux: fs/file.c:fd_install() */
   fdInstall(fd: number, file: OpenFile): void {
     assert(this.reserved.delete(fd), 'descriptor % is filled and was not reserved', fd);
     this.put(fd, file);
@@ -68,14 +68,14 @@ export class FdTable {
     return fd < this.maxFiles ? fd : -EMFILE;
   }
 
-  /** As `install`, at the lowest free descriptor from `from` on. Linux: f_dupfd() */
+  /** As `install`, at the lowest free descriptor from `from` on. Linux: fs/file.c:f_dupfd() */
   fDupfd(file: OpenFile, from: number): number {
     const fd = this.lowestFree(from);
     if (fd >= 0) this.put(fd, file);
     return fd;
   }
 
-  /** `fd` names `file` from now on; what it named before is closed. Linux: do_dup2() */
+  /** `fd` names `file` from now on; what it named before is closed. Linux: fs/file.c:do_dup2() */
   *doDup2(fd: number, file: OpenFile): Coroutine<number> {
     if (fd < 0 || fd >= this.maxFiles) return -EBADF;
     if (this.reserved.has(fd)) return -EBUSY;

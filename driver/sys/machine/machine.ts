@@ -287,7 +287,7 @@ export class Machine implements ReleaseQueue {
     this.vfs.reset();
   }
 
-  /** The last reference of `file` is gone; it is released when the running call ends. Linux: fput() */
+  /** The last reference of `file` is gone; it is released when the running call ends. Linux: fs/file_table.c:fput() */
   fput(file: OpenFile): void {
     const task = this.kernel.current;
     const waiting = this.released.get(task);
@@ -295,7 +295,7 @@ export class Machine implements ReleaseQueue {
     else waiting.push(file);
   }
 
-  /** What a task does before it returns to user. Linux: task_work_run() */
+  /** What a task does before it returns to user. Linux: kernel/task_work.c:task_work_run() */
   *taskWorkRun(task: Task): Coroutine<void> {
     for (let files = this.released.get(task); files !== undefined; files = this.released.get(task)) {
       this.released.delete(task);

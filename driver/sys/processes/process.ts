@@ -70,7 +70,7 @@ export class Process {
     return thread;
   }
 
-  /** Every thread ends at its next return to user; those that are there end now. Linux: do_group_exit(), zap_other_threads() */
+  /** Every thread ends at its next return to user; those that are there end now. Linux: kernel/exit.c:do_group_exit(), kernel/signal.c:zap_other_threads() */
   doGroupExit(status: number): void {
     this.machine.touchProcesses(Access.write);
     if (this.exitStatus !== null) return;
@@ -89,7 +89,7 @@ export class Process {
     }
   }
 
-  /** The last thread has left: hand the children over and tell the parent. Linux: exit_notify() */
+  /** The last thread has left: hand the children over and tell the parent. Linux: kernel/exit.c:exit_notify() */
   exitNotify(): void {
     assert(this.threads.length === 0, 'process % still has threads', this.pid);
     this.machine.touchProcesses(Access.write);
@@ -105,7 +105,7 @@ export class Process {
     else this.parent.childEvents.wakeAll();
   }
 
-  /** Linux: release_task() */
+  /** Linux: kernel/exit.c:release_task() */
   releaseTask(): void {
     assert(this.state === 'zombie', 'process % is reaped while it is %', this.pid, this.state);
     this.state = 'reaped';

@@ -1,9 +1,9 @@
 // Types and declarators of C, from tokens whose macros are replaced.
 
-import { type Constant, constantAt } from './const-expr.js';
+import { type Constant, constantAt, makeConstant } from './const-expr.js';
 import { type LayoutAttributes, layoutRecord, type Member } from './layout.js';
 import type { Token } from './lexer.js';
-import { type EnumValue, enumeratorConstant, type Scope } from './scope.js';
+import type { EnumValue, Scope } from './scope.js';
 import { HeaderError } from './source-text.js';
 import { arrayOf, type CType, elementOf, intType, isIncomplete, pointerTo } from './types.js';
 
@@ -393,6 +393,18 @@ export class TypeParser {
     this.scope.addEnumerator(place.text, constant);
     return { name: place.text, constant, place, explicit };
   }
+}
+
+/** An enumerator has the type int where its value fits, as gcc has it. */
+function enumeratorConstant({ value, ioc }: Constant): Constant {
+  const made = enumeratorType(value);
+  return ioc ? { ...made, ioc } : made;
+}
+
+function enumeratorType(value: bigint): Constant {
+  if (value >= -(1n << 31n) && value < 1n << 31n) return makeConstant(value);
+  if (value >= 0n && value < 1n << 32n) return makeConstant(value, { unsigned: true });
+  return makeConstant(value, { bits: 64, unsigned: value >= 1n << 63n });
 }
 
 /** One more than the enumerator before. One more than a command is the next command of its kind. */
