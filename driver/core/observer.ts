@@ -74,6 +74,8 @@ export const Shared = {
   fileFlags: 33,
   /** When pages last moved to or from a device: its minor number. */
   deviceMoves: 34,
+  /** How often translations of an address space were flushed: its id. */
+  tlbFlushes: 35,
 } as const;
 export type SharedKind = (typeof Shared)[keyof typeof Shared];
 

@@ -23,10 +23,9 @@ export class ObservedFrames extends Frames {
     return super.refcount(pfn);
   }
 
-  override addRefcount(pfn: number, count: number): number {
-    // Nobody looks at the result.
+  override addRefcount(pfn: number, count: number): void {
     this.touch(Shared.refcount, pfn, Access.add);
-    return super.addRefcount(pfn, count);
+    super.addRefcount(pfn, count);
   }
 
   override setRefcount(pfn: number, value: number): void {
