@@ -68,14 +68,14 @@ export const Shared = {
   processes: 30,
   /** The descriptors of a table: its `objectId`; 0 stands for the references of all open files. */
   files: 31,
-  /** Virtual time, where somebody decides by it, and the timers; 0. */
-  clock: 32,
   /** What a device file is told to do otherwise: its number. */
-  fileFlags: 33,
+  fileFlags: 32,
   /** When pages last moved to or from a device: its minor number. */
-  deviceMoves: 34,
+  deviceMoves: 33,
   /** How often translations of an address space were flushed: its id. */
-  tlbFlushes: 35,
+  tlbFlushes: 34,
+  /** Virtual time, where somebody decides by it, and the timers; 0. */
+  clock: 35,
 } as const;
 export type SharedKind = (typeof Shared)[keyof typeof Shared];
 
