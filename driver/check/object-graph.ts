@@ -120,21 +120,26 @@ class KeptObject implements Kept {
   private readonly values: unknown[];
   private readonly fields: Fields;
   private readonly prototype: object | null;
+  /** Of an object that is a table by name: the names then. */
+  private readonly names: ReadonlySet<string> | null;
 
   constructor(readonly of: Record<string, unknown>) {
     const keys = Object.keys(of);
     this.values = keys.map((key) => of[key]);
     this.fields = fieldsOf(keys);
     this.prototype = Object.getPrototypeOf(of);
+    this.names = this.prototype === Object.prototype ? new Set(keys) : null;
   }
 
   putBack(): void {
     this.fields(this.of, this.values, true);
+    if (this.names !== null) for (const name in this.of) if (!this.names.has(name)) delete this.of[name];
     // Observed objects are of another class meanwhile.
     if (Object.getPrototypeOf(this.of) !== this.prototype) Object.setPrototypeOf(this.of, this.prototype);
   }
 
   isAsKept(): boolean {
+    if (this.names !== null && Object.keys(this.of).length !== this.names.size) return false;
     return !this.fields(this.of, this.values, false) && Object.getPrototypeOf(this.of) === this.prototype;
   }
 }

@@ -33,3 +33,32 @@ export type Coroutine<T> = Generator<Effect, T, void>;
 export function preemptPoint(at: string): PreemptEffect {
   return { kind: 'preempt', at };
 }
+
+/**
+ * Points that only an explorer of schedules stops at, `if (scheduler.isFine) yield FINE.ptl`: one before each operation that another CPU
+ * can see, by what it is on. A plain function between two of them is one such operation.
+ */
+export const FINE = {
+  /** A section under a page table lock. */
+  ptl: preemptPoint('ptl'),
+  /** A look at an entry without its lock, of which something is done later. */
+  entry: preemptPoint('entry'),
+  /** A trylock or an unlock of a folio. */
+  folioLock: preemptPoint('folio lock'),
+  /** A reference that goes, or a count that decides. */
+  refcount: preemptPoint('refcount'),
+  /** Off or on the LRU. */
+  lru: preemptPoint('lru_lock'),
+  /** From the start of an invalidation to the change, and from the change to its end. */
+  notifier: preemptPoint('notifier'),
+  /** From a translation to the access that it is for, and from a fault to the next translation. */
+  access: preemptPoint('access'),
+  /** A flush that comes after its section. */
+  tlb: preemptPoint('tlb flush'),
+  /** The bytes of a page. */
+  content: preemptPoint('content'),
+  /** The page cache, the swap cache, slots. */
+  cache: preemptPoint('cache'),
+  /** A device's free lists. */
+  devLock: preemptPoint('dev_lock'),
+} as const;

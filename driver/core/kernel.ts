@@ -81,7 +81,7 @@ export class Kernel {
     if (task.heldMask !== 0) holdsWrongly(task, 'still holds');
   }
 
-  /** Says once more in the log that something must not be, and goes on. Linux: WARN_ON() */
+  /** Says once more in the log that something must not be, and goes on. Linux: include/asm-generic/bug.h:WARN_ON() */
   warnOn(what: string): void {
     this.warnings.set(what, (this.warnings.get(what) ?? 0) + 1);
   }

@@ -159,6 +159,15 @@ export class RwSem {
     this.wake();
   }
 
+  /** The writer goes on as a reader, and lets others in. Linux: kernel/locking/rwsem.c:downgrade_write() */
+  downgradeWrite(): void {
+    this.kernel.observer?.touch(Shared.lock, this.objectId, Access.write, 1);
+    assert(this.writer === this.kernel.current, `${this.name} is not held for write by the running task`);
+    this.readers.push(this.writer);
+    this.writer = null;
+    this.wake();
+  }
+
   /**
    * All look again. Linux goes by the queue, past which readers and writers may still steal the lock; here a waiting writer comes first
    * unless the policy says otherwise. Linux: part of kernel/locking/rwsem.c:rwsem_mark_wake() and rwsem_down_read_slowpath()

@@ -60,6 +60,18 @@ export const Shared = {
   mirror: 26,
   /** The reserve and the free list of huge pages; 0. */
   hugetlbPool: 27,
+  /** Which number the next thing of a kind gets: place in `NUMBERED`. */
+  nextNumber: 28,
+  /** What a task is sent: fatal signals and whether its sleep can be ended; its id. */
+  signals: 29,
+  /** Who is whose child, and who has ended; 0. */
+  processes: 30,
+  /** The descriptors of a table: its `objectId`; 0 stands for the references of all open files. */
+  files: 31,
+  /** What a device file is told to do otherwise: its number. */
+  fileFlags: 32,
+  /** When pages last moved to or from a device: its minor number. */
+  deviceMoves: 33,
 } as const;
 export type SharedKind = (typeof Shared)[keyof typeof Shared];
 
@@ -68,6 +80,9 @@ export const SHARED_NAMES: readonly string[] = Object.keys(Shared);
 
 /** Bits of how an object is touched. `lockless`: no lock keeps the value, so another CPU may change it right after. */
 export const Access = { read: 1, write: 2, lockless: 4 } as const;
+
+/** What gets numbers that others may see. */
+export const NUMBERED = { mm: 0, mapping: 1, deviceFile: 2, process: 3 } as const;
 
 /** Pages of an address space, as in tables/page-table.ts; mm and file ids stay below 2^18. */
 const PAGES_PER_SPACE = 2 ** 35;

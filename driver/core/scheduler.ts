@@ -39,6 +39,8 @@ export interface Timer {
 /** What virtual time brings: the end of a task's sleep, or a timer. */
 export type DueEvent = Task | Timer;
 
+/** Ids that one task may give. */
+const OBJECTS_OF_TASK = 2 ** 20;
 /** Virtual microseconds that one step takes, so that a loop which only retries does reach its deadline. */
 const TICKS_PER_STEP = 1;
 /** Steps of one run from one question whether it is over to the next. */
@@ -76,9 +78,10 @@ export class Scheduler {
     public stepLimit: number,
   ) {}
 
-  /** Tells objects of one kind apart for the observer; never given twice, not even in another life. */
+  /** Tells objects of one kind apart for the observer. What a task makes has the same id whatever others make meanwhile. */
   newObjectId(): number {
-    return this.nextObjectId++;
+    const { current } = this;
+    return current === null ? this.nextObjectId++ : current.id * OBJECTS_OF_TASK + current.objects++;
   }
 
   newTask(name: string): Task {
@@ -112,8 +115,8 @@ export class Scheduler {
   interrupt(task: Task): void {
     if (task.state === 'blocked') {
       const queue = task.waitingOn;
-      if (queue !== null) queue.waiters.splice(queue.waiters.indexOf(task), 1);
-      this.makeRunnable(task);
+      if (queue === null) this.makeRunnable(task);
+      else queue.wake(task);
     } else if (task.state === 'sleeping') this.endSleep(task);
   }
 

@@ -1,5 +1,6 @@
 import type { Coroutine, Effect, LockTarget } from './effect.js';
 import { LOCK_CLASS_COUNT } from './lock-class.js';
+import { Access, Shared } from './observer.js';
 import type { Scheduler } from './scheduler.js';
 import type { WaitQueue } from './wait-queue.js';
 
@@ -20,10 +21,10 @@ export class Task {
   /** The lock that it takes, or looks at, when it goes on; null when that is none. */
   takes: LockTarget | null = null;
   wakeAtTick = 0;
-  /** A fatal signal is pending: killable waits give up with -EINTR. */
-  killed = false;
   /** The present call, for reports. */
   doing = '';
+  /** Objects with an id that it has made. */
+  objects = 0;
   /** Steps of the present call so far. */
   steps = 0;
   /** Who serves the machine has given the call up: loops without a natural end leave with -EINTR at their next turn. */
@@ -32,9 +33,22 @@ export class Task {
   readonly held = new Int32Array(LOCK_CLASS_COUNT);
   heldMask = 0;
 
+  private isKilled = false;
+
   constructor(
     readonly scheduler: Scheduler,
     readonly id: number,
     readonly name: string,
   ) {}
+
+  /** A fatal signal is pending: killable waits give up with -EINTR. */
+  get killed(): boolean {
+    this.scheduler.observer?.touch(Shared.signals, this.id, Access.read, 1);
+    return this.isKilled;
+  }
+
+  set killed(is: boolean) {
+    this.scheduler.observer?.touch(Shared.signals, this.id, Access.write, 1);
+    this.isKilled = is;
+  }
 }

@@ -46,7 +46,8 @@ export class WaitQueue {
     if (first !== undefined) this.wake(first.scheduler.chooseWaiter(this) ?? first);
   }
 
-  private wake(task: Task): void {
+  /** Makes that waiter runnable. */
+  wake(task: Task): void {
     this.waiters.splice(this.waiters.indexOf(task), 1);
     this.touch(task);
     task.scheduler.makeRunnable(task);

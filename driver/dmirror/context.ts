@@ -72,7 +72,7 @@ export class DmirrorContext {
     const closed = this.closed.get(file.device) ?? [];
     this.closed.set(file.device, closed);
     closed.push(file);
-    if (file.device.chunks.some((chunk) => chunk.inUse > 0)) return;
+    if (file.device.chunks.some((chunk) => file.device.pagesInUse(chunk) > 0)) return;
     for (const { id } of closed.splice(0)) delete this.files[id];
   }
 

@@ -1,6 +1,7 @@
 import type { Coroutine } from '../core/effect.js';
 import { LockClass } from '../core/lock-class.js';
 import { Mutex } from '../core/locks.js';
+import { Access, Shared } from '../core/observer.js';
 import { type IntervalNotifier, type IntervalNotifierOps, mmuIntervalSetSeq } from '../hmm/index.js';
 import { PAGE_SIZE } from '../mm/frames/frames.js';
 import type { NotifierRange } from '../mm/notifier.js';
@@ -19,8 +20,7 @@ export class DmirrorFile implements IntervalNotifierOps {
   readonly mutex: Mutex;
   /** Covers the whole address space; null before and after the file is open. */
   notifier: IntervalNotifier | null = null;
-  /** The next page that is allocated for a migration of this file is refused. Set by FLAGS. */
-  failAlloc = false;
+  private isToFail = false;
   /** The last invalidation that it did not act upon, as it named the task that ran; for reports. */
   passedOver: { readonly start: number; readonly end: number; readonly doing: string } | null = null;
 
@@ -34,10 +34,21 @@ export class DmirrorFile implements IntervalNotifierOps {
     this.mutex = new Mutex(mm.memory.kernel, LockClass.dmirrorMutex, 'dmirror_mutex');
   }
 
+  /** The next page that is allocated for a migration of this file is refused. Set by FLAGS. */
+  get failAlloc(): boolean {
+    this.mm.memory.kernel.observer?.touch(Shared.fileFlags, this.id, Access.read, 1);
+    return this.isToFail;
+  }
+
+  set failAlloc(is: boolean) {
+    this.mm.memory.kernel.observer?.touch(Shared.fileFlags, this.id, Access.write, 1);
+    this.isToFail = is;
+  }
+
   /** Was the file told to fail its next allocation? That is over then. */
   takeFailAlloc(): boolean {
     const fails = this.failAlloc;
-    this.failAlloc = false;
+    if (fails) this.failAlloc = false;
     return fails;
   }
 

@@ -3,6 +3,7 @@
 import { ENOENT } from '../../uapi/errno.js';
 import { assert } from '../core/assert.js';
 import type { Coroutine } from '../core/effect.js';
+import { Access, NUMBERED, Shared } from '../core/observer.js';
 import {
   type MigrationPath,
   mmuIntervalNotifierInsert,
@@ -89,6 +90,7 @@ export class DmirrorDevices {
     this.memory.kernel.assertNoLocks();
     const device = this.devices[minor];
     if (device === undefined) return -ENOENT;
+    this.memory.kernel.observer?.touch(Shared.nextNumber, NUMBERED.deviceFile, Access.write, 1);
     const file = new DmirrorFile(device, mm, this.context.nextFileId++);
     const notifier = yield* mmuIntervalNotifierInsert(mm, { start: 0, length: ADDRESS_SPACE_BYTES, ops: file });
     if (typeof notifier === 'number') return notifier;
@@ -109,7 +111,7 @@ export class DmirrorDevices {
     file.notifier = null;
     const { device } = file;
     // No lock: RELEASE may take the chunks away meanwhile, as it may in Linux.
-    for (let i = 0; i < device.chunks.length; i++) yield* dmirrorDeviceEvictChunk(this.memory, device.chunks[i]!);
+    for (let i = 0; i < device.chunks.length; i++) yield* dmirrorDeviceEvictChunk(device, device.chunks[i]!);
     file.mirror.destroy();
     this.context.closeFile(file);
   }

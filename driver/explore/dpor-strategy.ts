@@ -116,7 +116,7 @@ export class DporStrategy implements Strategy {
     let number = this.actors.indexOf(id);
     if (number < 0) {
       number = this.actors.push(id) - 1;
-      assert(number < MAX_ACTORS, `more than ${MAX_ACTORS} tasks race`);
+      assert(number < MAX_ACTORS, 'more than % tasks race', MAX_ACTORS);
     }
     return number;
   }

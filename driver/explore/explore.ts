@@ -142,7 +142,7 @@ class Explorer {
 
   private one(): void {
     this.schedules++;
-    const { outcome, finding } = this.result();
+    const { outcome, finding } = explored(this.subject, this.director);
     if (outcome === undefined && finding === undefined) return;
     this.inequivalent++;
     if (outcome !== undefined) this.note(this.outcomes, outcome, (seen) => seen);
@@ -161,40 +161,13 @@ class Explorer {
     seen.line = strategy.line?.(seen.line) ?? seen.line;
   }
 
-  private result(): Result {
-    const { subject, director } = this;
-    subject.goBack();
-    try {
-      subject.start();
-      subject.kernel.scheduler.wantsFine = true;
-      director.begins();
-      const { reason, blocked } = subject.run();
-      director.ends();
-      subject.kernel.scheduler.wantsFine = false;
-      if (director.isGivenUp) return {};
-      if (reason === 'idle') return { outcome: subject.outcome() };
-      if (reason !== 'deadlock') return { finding: { kind: 'livelock', message: 'no end' } };
-      const waits = [...blocked]
-        .sort((a, b) => a.id - b.id)
-        .map(
-          ({ task, doing, waitsFor, ownedBy }) => `${task} in ${doing} waits for ${waitsFor} of ${ownedBy ?? 'nobody'}`,
-        );
-      return { outcome: 'hang', finding: { kind: 'deadlock', message: waits.join('; ') } };
-    } catch (error) {
-      director.ends();
-      return {
-        finding: { kind: 'error', message: error instanceof Error ? error.message.split('\n')[0]! : String(error) },
-      };
-    }
-  }
-
   /** The choices of a line, by running it. */
   private writeDown(seen: Seen): void {
     if (seen.line === null) return;
     const { director } = this;
     const strategy = new LineStrategy(seen.line);
     director.strategy = strategy;
-    this.result();
+    explored(this.subject, this.director);
     if (!strategy.isBroken) seen.witness = this.choices();
     else throw new Error('steps were taken for independent that are not');
     director.strategy = this.strategy;
@@ -205,5 +178,32 @@ class Explorer {
     const choices = this.director.choices.slice();
     while (choices.at(-1) === 0) choices.pop();
     return choices;
+  }
+}
+
+/** One schedule, from the beginning. */
+export function explored(subject: Subject, director: Director): Result {
+  subject.goBack();
+  try {
+    subject.start();
+    subject.kernel.scheduler.wantsFine = true;
+    director.begins();
+    const { reason, blocked } = subject.run();
+    director.ends();
+    subject.kernel.scheduler.wantsFine = false;
+    if (director.isGivenUp) return {};
+    if (reason === 'idle') return { outcome: subject.outcome() };
+    if (reason !== 'deadlock') return { finding: { kind: 'livelock', message: 'no end' } };
+    const waits = [...blocked]
+      .sort((a, b) => a.id - b.id)
+      .map(
+        ({ task, doing, waitsFor, ownedBy }) => `${task} in ${doing} waits for ${waitsFor} of ${ownedBy ?? 'nobody'}`,
+      );
+    return { outcome: 'hang', finding: { kind: 'deadlock', message: waits.join('; ') } };
+  } catch (error) {
+    director.ends();
+    return {
+      finding: { kind: 'error', message: error instanceof Error ? error.message.split('\n')[0]! : String(error) },
+    };
   }
 }

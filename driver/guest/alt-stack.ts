@@ -17,14 +17,14 @@ function onSigStack(stack: AltStack, sp: number): boolean {
   return !(stack.flags & SS_AUTODISARM) && onSigStackRange(stack, sp);
 }
 
-/** What sigaltstack(2) says of the stack that is set. Linux: sas_ss_flags(), and SS_FLAG_BITS */
+/** What sigaltstack(2) says of the stack that is set. Linux: include/linux/sched/signal.h:sas_ss_flags(), and SS_FLAG_BITS */
 export function sasSsFlags(stack: AltStack, sp: number): number {
   const kept = stack.flags & SS_AUTODISARM;
   if (stack.size === 0) return SS_DISABLE | kept;
   return (onSigStack(stack, sp) ? SS_ONSTACK : 0) | kept;
 }
 
-/** Sets another stack while the program's own is at `sp`; 0, -EPERM, -EINVAL, -ENOMEM. Linux: do_sigaltstack() */
+/** Sets another stack while the program's own is at `sp`; 0, -EPERM, -EINVAL, -ENOMEM. Linux: kernel/signal.c:do_sigaltstack() */
 export function doSigaltstack(signals: ThreadSignals, stack: AltStack, sp: number): number {
   if (onSigStack(signals.altStack, sp)) return -EPERM;
   const mode = stack.flags & ~SS_AUTODISARM;

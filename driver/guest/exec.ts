@@ -145,7 +145,7 @@ function* mapStack(mm: Mm): Coroutine<number> {
   return (yield* mapAnonymous(mm, page)) || (yield* writeUser(mm, SIGRETURN_PAGE, SIGRETURN_CODE));
 }
 
-/** Strings, then argc, the pointers and the auxiliary vector; the stack pointer. Linux: create_elf_tables() */
+/** Strings, then argc, the pointers and the auxiliary vector; the stack pointer. Linux: fs/binfmt_elf.c:create_elf_tables() */
 function* createElfTables(request: ExecRequest, bias: number): Coroutine<number> {
   const { machine, mm, elf, path, argv, envp } = request;
   const random = new Uint8Array(16);

@@ -196,7 +196,7 @@ export class GuestThread {
   private *pageFault(trap: TrapCode): Coroutine<void> {
     const { trapAddr } = this.cpu;
     const info = yield* this.fault(trapAddr, trap);
-    // A program that finds no memory tries again for a while. Linux: pagefault_out_of_memory()
+    // A program that finds no memory tries again for a while. Linux: mm/oom_kill.c:pagefault_out_of_memory()
     if (info?.signo === SIGKILL && this.oomRetries++ < MAX_OOM_RETRIES) {
       yield SLICE_POINT;
       return;

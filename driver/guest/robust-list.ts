@@ -9,7 +9,7 @@ const FUTEX_TID_MASK = 0x3fffffff;
 const FUTEX_OWNER_DIED = 0x40000000;
 const FUTEX_WAITERS = 0x80000000;
 
-/** Locks that the ending thread still holds are marked, and a waiter of each wakes. Linux: exit_robust_list() */
+/** Locks that the ending thread still holds are marked, and a waiter of each wakes. Linux: kernel/futex/core.c:exit_robust_list() */
 export function* exitRobustList(guest: GuestThread): Coroutine<void> {
   const { head } = guest.robustList;
   if (head === 0) return;

@@ -27,7 +27,7 @@ const A0 = 10;
 /** Signals that the program's own instructions cause. */
 const FAULTS = [SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP];
 
-/** Handlers and default actions of what is pending, before the program goes on. Linux: arch_do_signal_or_restart() */
+/** Handlers and default actions of what is pending, before the program goes on. Linux: kernel/entry/common.c:arch_do_signal_or_restart() */
 export function* archDoSignalOrRestart(guest: GuestThread): Coroutine<void> {
   const { thread } = guest;
   const signals = thread.signals!;
@@ -125,7 +125,7 @@ export function* sigreturn(guest: GuestThread): Coroutine<number> {
   const signals = thread.signals!;
   const { mask, altStack } = decodeFrame(cpu, view);
   signals.mask = blockable(mask);
-  // What can't be set, as the program is on that stack already, is left. Linux: restore_altstack()
+  // What can't be set, as the program is on that stack already, is left. Linux: kernel/signal.c:restore_altstack()
   doSigaltstack(signals, altStack, cpu.unsigned(SP));
   return 0;
 }

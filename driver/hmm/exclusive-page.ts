@@ -1,5 +1,5 @@
 import { EINTR, EOPNOTSUPP } from '../../uapi/errno.js';
-import { type Coroutine, preemptPoint } from '../core/effect.js';
+import { type Coroutine, FINE, preemptPoint } from '../core/effect.js';
 import { LockClass } from '../core/lock-class.js';
 import { FOLL } from '../mm/faults/foll.js';
 import { getUserPagesRemote } from '../mm/faults/gup.js';
@@ -45,9 +45,10 @@ export function* makeDeviceExclusive(mm: Mm, addr: number, owner: object | null)
     const range: NotifierRange = { mm, start: addr, end: addr + PAGE_SIZE, event: 'EXCLUSIVE', owner };
     yield* mmuNotifierInvalidateRangeStart(range);
     const isTaken = takeEntry(mm, addr, pfn);
-    mmuNotifierInvalidateRangeEnd(range);
+    yield* mmuNotifierInvalidateRangeEnd(range);
     if (isTaken) return pfn;
     // Somebody was faster: the page is another one now, or may not be written.
+    if (kernel.scheduler.isFine) yield FINE.folioLock;
     folioUnlock(memory, pfn);
     folioPut(memory, pfn);
   }

@@ -13,7 +13,7 @@ import { hmmVmaWalkPmd } from './hmm-vma-walk-pmd.js';
 import type { PmdRange } from './migrate-thp.js';
 import { pmdAddrEnd, upperHoleEnd } from './pmd-part.js';
 
-/** The page tables under `[vpn, end)`, which lies in one vma, level by level down to the PMDs. Linux: part of walk_page_range() */
+/** The page tables under `[vpn, end)`, which lies in one vma, level by level down to the PMDs. Linux: part of mm/pagewalk.c:walk_page_range() */
 export function* walkPageTables(part: VmaWalk, { vpn: first, end }: PmdRange): Coroutine<Stop | null> {
   const { mm, memory } = part.walk;
   const { pageTable } = mm;
@@ -50,7 +50,7 @@ function hmmVmaWalkHugetlbEntry(part: VmaWalk, pmd: Table | null, unit: PmdRange
   return null;
 }
 
-/** The order of a hugetlb leaf is always told, even where nothing is mapped. Linux: part of hmm_vma_walk_hugetlb_entry() */
+/** The order of a hugetlb leaf is always told, even where nothing is mapped. Linux: part of mm/hmm.c:hmm_vma_walk_hugetlb_entry() */
 function hugeToHmmPfnFlags(lo: number): number {
   const isPresent = (lo & KIND_MASK) === Kind.present && (lo & Pte.protnone) === 0;
   const flags = isPresent ? HmmPfn.valid | (lo & Pte.write ? HmmPfn.write : 0) : 0;

@@ -23,7 +23,7 @@ export const HmmPfn = {
   orderShift: 8,
 } as const;
 
-/** The order of the mapping that `flags` was read from: 9 for a 2 MiB leaf. Linux: hmm_pfn_to_map_order() */
+/** The order of the mapping that `flags` was read from: 9 for a 2 MiB leaf. Linux: include/linux/hmm.h:hmm_pfn_to_map_order() */
 export function hmmPfnToMapOrder(flags: number): number {
   return flags >>> HmmPfn.orderShift;
 }

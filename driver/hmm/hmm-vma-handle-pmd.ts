@@ -1,5 +1,5 @@
 import { EFAULT } from '../../uapi/errno.js';
-import type { Coroutine } from '../core/effect.js';
+import { type Coroutine, FINE } from '../core/effect.js';
 import { LockClass } from '../core/lock-class.js';
 import { HPAGE_PMD_NR, HPAGE_PMD_ORDER } from '../mm/frames/frames.js';
 import { Kind, kindOf, Pte } from '../mm/tables/entry.js';
@@ -55,6 +55,8 @@ export function* hmmVmaHandlePmd(
   memory.kernel.assertHeld(LockClass.mmapLock);
   memory.kernel.mightSleep();
   const unit = { vpn, end };
+  if (memory.kernel.scheduler.isFine) yield FINE.entry;
+  if (pmd.child(pmdIndex(vpn)) !== null) return AGAIN;
   const leaf = leafOf(walk, pmd, pmdIndex(vpn));
   if (leaf.kind === Kind.none) return hmmVmaWalkHole(part, unit);
   const stop = pmdStop(part, leaf, unit);

@@ -1,6 +1,6 @@
 import { EFAULT } from '../../uapi/errno.js';
 import { assert } from '../core/assert.js';
-import { type Coroutine, preemptPoint } from '../core/effect.js';
+import { type Coroutine, FINE, preemptPoint } from '../core/effect.js';
 import { LockClass } from '../core/lock-class.js';
 import { Phase } from '../inject/inject-points.js';
 import { ZERO_PFN } from '../mm/frames/frame-allocator.js';
@@ -49,9 +49,17 @@ export function* hmmVmaWalkPmd(part: VmaWalk, pmd: Table, { vpn, end }: PmdRange
       continue;
     }
     if (path?.preparesApart) return yield* walkPtesApart(part, leaf, { vpn, end });
+    const { isFine } = memory.kernel.scheduler;
+    if (isFine) yield FINE.entry;
+    // A walk that only looks takes no lock, so another CPU may write between two of its looks.
+    const to = isFine && !part.walk.wantsMigrate ? at + 1 : end;
     ptlLock(mm);
-    const stop = walkPtes(part, leaf, { vpn: at, end, mayPrepare });
+    const stop = walkPtes(part, leaf, { vpn: at, end: to, unitEnd: end, mayPrepare });
     ptlUnlock(mm);
+    if (stop === null && to < end) {
+      at = to;
+      continue;
+    }
     if (stop?.type !== 'split') return stop;
     at = stop.vpn;
     mayPrepare = yield* asCollect(memory, migrateVmaSplitFolio(memory, stop.pfn, range.migrate!));
@@ -68,11 +76,11 @@ interface SplitStop {
   readonly pfn: number;
 }
 
-/** The entries of one PTE table, up to the end or the first that stops the walk. The ptl is held. Linux: part of hmm_vma_walk_pmd() */
+/** The entries of one PTE table, up to the end or the first that stops the walk. The ptl is held. Linux: part of mm/hmm.c:hmm_vma_walk_pmd() */
 function walkPtes(
   part: VmaWalk,
   table: Table,
-  { vpn, end, mayPrepare }: PmdRange & { mayPrepare: boolean },
+  { vpn, end, unitEnd, mayPrepare }: PmdRange & { unitEnd: number; mayPrepare: boolean },
 ): Stop | SplitStop | null {
   const { walk } = part;
   const { flags } = walk.range;
@@ -89,7 +97,7 @@ function walkPtes(
     if (keepsStale && lo & Pte.special && input !== 0) continue;
     const need = hmmVmaHandlePte(walk, at, lo, table.hi(i));
     if (need !== 0) {
-      stop = pteStop(part, table, { vpn: at, end });
+      stop = pteStop(part, table, { vpn: at, end: unitEnd });
       break;
     }
     const filter = mayPrepare ? hmmSelectMigrate(part, input) : null;
@@ -110,7 +118,7 @@ function walkPtes(
   return stop;
 }
 
-/** Entry by entry, each reported without the ptl and then read anew under it. Linux: part of hmm_vma_walk_pmd() of the first posting */
+/** Entry by entry, each reported without the ptl and then read anew under it. Linux: part of mm/hmm.c:hmm_vma_walk_pmd() of the first posting */
 function* walkPtesApart(part: VmaWalk, table: Table, { vpn, end }: PmdRange): Coroutine<Stop | null> {
   const { walk } = part;
   const { scheduler } = walk.memory.kernel;

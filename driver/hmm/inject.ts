@@ -44,5 +44,5 @@ function* invalidateNow(mm: Mm, addr: number, isAtomic = false): Coroutine<void>
   const range: NotifierRange = { mm, start: addr, end: addr + PAGE_SIZE, event: 'CLEAR', owner: null };
   const atomic: AtomicNotifierRange = { ...range, blockable: false };
   const error = yield* mmuNotifierInvalidateRangeStart(isAtomic ? atomic : range);
-  if (error === 0) mmuNotifierInvalidateRangeEnd(range);
+  if (error === 0) yield* mmuNotifierInvalidateRangeEnd(range);
 }

@@ -1,6 +1,6 @@
 import { EAGAIN, EINTR, EINVAL, EOVERFLOW } from '../../uapi/errno.js';
 import { assert } from '../core/assert.js';
-import { type Coroutine, preemptPoint } from '../core/effect.js';
+import { type Coroutine, FINE, preemptPoint } from '../core/effect.js';
 import { LockClass } from '../core/lock-class.js';
 import { Access, Shared } from '../core/observer.js';
 import { WaitQueue } from '../core/wait-queue.js';
@@ -8,6 +8,7 @@ import { InjectPoint } from '../inject/inject-points.js';
 import type { MmuNotifierOps, NotifierRange } from '../mm/notifier.js';
 import { mmdrop } from '../mm/vmas/exit-mmap.js';
 import type { Mm } from '../mm/vmas/mm.js';
+import { mmDropAllLocks, mmTakeAllLocks } from '../mm/vmas/vma-list.js';
 
 /** Behind the last address: a u64 that wraps. */
 const ADDRESS_LIMIT = 2 ** 64;
@@ -92,6 +93,7 @@ export class MmuSubscriptions implements MmuNotifierOps {
   *release(mm: Mm): Coroutine<void> {
     const isDone = yield* this.mnItreeInvalidate({ mm, start: 0, end: ADDRESS_LIMIT, event: 'RELEASE', owner: null });
     assert(isDone, 'a RELEASE callback may block and must not fail');
+    if (mm.memory.kernel.scheduler.isFine) yield FINE.notifier;
     this.mnItreeInvEnd();
   }
 
@@ -181,11 +183,12 @@ export function* mmuIntervalNotifierInsert(
     if (error !== 0) return error;
   }
   if (length <= 0 || start + length - 1 >= ADDRESS_LIMIT) return -EOVERFLOW;
+  if (kernel.scheduler.isFine) yield FINE.notifier;
   mm.touch(Shared.mmUsers, Access.write);
   mm.touch(Shared.notifierSeq, Access.write);
   if (mm.users <= 0) return -EINVAL;
   const interval = new IntervalNotifier(mm, start, start + length - 1, ops);
-  // The interval needs the mm's structure, not its contents. Linux: mmgrab()
+  // The interval needs the mm's structure, not its contents. Linux: include/linux/sched/mm.h:mmgrab()
   mm.count++;
   const subscriptions = subscriptionsOf(mm);
   if (subscriptions.active === 0) {
@@ -208,10 +211,11 @@ export function* mmuIntervalNotifierInsert(
 /** Linux: mm/mmu_notifier.c:__mmu_notifier_register() */
 function* mmuNotifierRegister(mm: Mm): Coroutine<number> {
   yield* mm.mmapLock.writeLock();
-  // Linux: mm_take_all_locks()
+  const locks = yield* mmTakeAllLocks(mm);
   mm.touch(Shared.notifierSeq, Access.write);
   const error = mm.memory.kernel.current.killed ? -EINTR : 0;
   if (error === 0 && mm.notifier === null) mm.notifier = new MmuSubscriptions(mm);
+  mmDropAllLocks(locks);
   mm.mmapLock.writeUnlock();
   return error;
 }
@@ -232,6 +236,7 @@ export function* mmuIntervalNotifierRemove(interval: IntervalNotifier): Coroutin
   kernel.mightSleep();
   const subscriptions = subscriptionsOf(mm);
   kernel.checkOrder(kernel.current, LockClass.invalidate, false);
+  if (kernel.scheduler.isFine) yield FINE.notifier;
   mm.touch(Shared.notifierSeq, Access.write);
   if ((subscriptions.seq & 1) === 0) {
     subscriptions.removeFromTree(interval);

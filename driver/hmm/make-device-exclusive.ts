@@ -1,5 +1,5 @@
 import { assert } from '../core/assert.js';
-import { type Coroutine, preemptPoint } from '../core/effect.js';
+import { type Coroutine, FINE, preemptPoint } from '../core/effect.js';
 import { LockClass } from '../core/lock-class.js';
 import { InjectPoint } from '../inject/inject-points.js';
 import { FOLL } from '../mm/faults/foll.js';
@@ -47,7 +47,9 @@ export function* makeDeviceExclusiveRange(
       continue;
     }
     if (yield* folioMakeDeviceExclusive(memory, pfn, { mm, addr: start + i * PAGE_SIZE, owner })) continue;
+    if (memory.kernel.scheduler.isFine) yield FINE.folioLock;
     folioUnlock(memory, pfn);
+    if (memory.kernel.scheduler.isFine) yield FINE.refcount;
     folioPut(memory, pfn);
     pfns[i] = 0;
   }
@@ -85,9 +87,10 @@ function* folioMakeDeviceExclusive(memory: Memory, pfn: number, target: Exclusiv
       isDone = found !== Found.notPresent;
     }
     ptlUnlock(mm);
-    mmuNotifierInvalidateRangeEnd(range);
+    yield* mmuNotifierInvalidateRangeEnd(range);
     return isDone && frames.folioMapcount(pfn) > 0;
   });
+  if (memory.kernel.scheduler.isFine) yield FINE.refcount;
   return isValid && frames.folioMapcount(pfn) === 0;
 }
 

@@ -1,5 +1,5 @@
 import { assert } from '../core/assert.js';
-import { type Coroutine, preemptPoint } from '../core/effect.js';
+import { type Coroutine, FINE, preemptPoint } from '../core/effect.js';
 import { LockClass } from '../core/lock-class.js';
 import { Phase } from '../inject/inject-points.js';
 import { PAGE_SIZE } from '../mm/frames/frames.js';
@@ -58,7 +58,7 @@ export function* migrateVmaCollect(migrate: MigrateVma, vma: Vma): Coroutine<voi
     else yield* migrateVmaCollectPmd(migrate, { vma, filter, pmd, vpn, end: next });
     vpn = next;
   }
-  mmuNotifierInvalidateRangeEnd(range);
+  yield* mmuNotifierInvalidateRangeEnd(range);
   migrate.end = start + migrate.npages * PAGE_SIZE;
 }
 
@@ -81,6 +81,7 @@ function* migrateVmaCollectPmd(migrate: MigrateVma, { vma, filter, pmd, vpn, end
   const i = pmdIndex(vpn);
   memory.stats.pmdEntries++;
   for (let at = vpn; ; ) {
+    if (memory.kernel.scheduler.isFine) yield FINE.ptl;
     const leaf = pmd.child(i);
     if (leaf !== null) {
       at = collectPtes(migrate, leaf, { vma, filter, vpn: at, end });

@@ -1,6 +1,6 @@
 import { EBUSY } from '../../uapi/errno.js';
 import { assert } from '../core/assert.js';
-import { type Coroutine, preemptPoint } from '../core/effect.js';
+import { type Coroutine, FINE, preemptPoint } from '../core/effect.js';
 import { InjectPoint, Phase } from '../inject/inject-points.js';
 import { copyPage, folioLock, folioPut, folioSetLocked, folioTrylock } from '../mm/frames/folio.js';
 import { Zone } from '../mm/frames/frames.js';
@@ -21,7 +21,11 @@ const DEVICE_RANGE_POINT = preemptPoint('migrate_device_range');
 export function* migrateDeviceRange(memory: Memory, arrays: MigrateArrays, firstPfn: number): Coroutine<void> {
   memory.kernel.mightSleep();
   if (memory.kernel.scheduler.contended) yield DEVICE_RANGE_POINT;
-  for (let i = 0; i < arrays.npages; i++) takeDevicePage(memory, arrays, { i, pfn: firstPfn + i });
+  const { refcount } = memory.frames.raw;
+  for (let i = 0; i < arrays.npages; i++) {
+    if (memory.kernel.scheduler.isFine && refcount[firstPfn + i]! > 0) yield FINE.folioLock;
+    takeDevicePage(memory, arrays, { i, pfn: firstPfn + i });
+  }
   migrateStageDone(memory, 'collect', arrays);
   yield* migrateDeviceUnmap(memory, arrays);
 }

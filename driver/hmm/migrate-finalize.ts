@@ -1,5 +1,5 @@
 import { assert } from '../core/assert.js';
-import { type Coroutine, preemptPoint } from '../core/effect.js';
+import { type Coroutine, FINE, preemptPoint } from '../core/effect.js';
 import { LockClass } from '../core/lock-class.js';
 import { Phase } from '../inject/inject-points.js';
 import { folioAddLru, folioPut, folioUnlock } from '../mm/frames/folio.js';
@@ -50,10 +50,14 @@ export function* migrateDeviceFinalize(memory: Memory, arrays: MigrateArrays): C
     frames.assertUnmapped(to);
     if (frames.zone[to] === Zone.system) folioAddLru(memory, to);
     if (!restoreSoleMapping(memory, from, to)) yield* removeMigrationPtes(memory, from, to);
+    if (kernel.scheduler.isFine) yield FINE.folioLock;
     if (!isLockedByFault(memory, faultPfn, from)) folioUnlock(memory, from);
+    if (kernel.scheduler.isFine) yield FINE.refcount;
     folioPut(memory, from);
     if (to !== from) {
+      if (kernel.scheduler.isFine) yield FINE.folioLock;
       folioUnlock(memory, to);
+      if (kernel.scheduler.isFine) yield FINE.refcount;
       folioPut(memory, to);
     }
   }

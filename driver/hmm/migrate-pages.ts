@@ -1,5 +1,5 @@
 import { assert } from '../core/assert.js';
-import { type Coroutine, preemptPoint } from '../core/effect.js';
+import { type Coroutine, FINE, preemptPoint } from '../core/effect.js';
 import { KernelOops } from '../core/kernel-oops.js';
 import { LockClass } from '../core/lock-class.js';
 import { InjectPoint, Phase } from '../inject/inject-points.js';
@@ -66,12 +66,12 @@ function* migrateDevicePagesAndHoles(
       const isSplit = src[i]! & MigratePfn.compound && !(dst[i]! & MigratePfn.compound);
       if (isSplit && !(yield* migrateVmaSplitUnmappedFolio(memory, arrays, i))) {
         src[i]! &= ~(MigratePfn.migrate | MigratePfn.compound);
-      } else if (!moveFolio(memory, { from: srcPfn[i]!, to: dstPfn[i]!, faultPfn: arrays.faultPfn ?? 0 })) {
+      } else if (!(yield* moveFolio(memory, { from: srcPfn[i]!, to: dstPfn[i]!, faultPfn: arrays.faultPfn ?? 0 }))) {
         src[i]! &= ~MigratePfn.migrate;
       }
     }
   }
-  if (event !== null) mmuNotifierInvalidateRangeEnd(event);
+  if (event !== null) yield* mmuNotifierInvalidateRangeEnd(event);
   migrateStageDone(memory, 'pages', arrays);
 }
 
@@ -90,6 +90,7 @@ export function checkDestination({ frames }: Memory, { dstPfn, start = 0 }: Migr
 function* fillHole(migrate: MigrateVma, i: number): Coroutine<number> {
   const { src, dst, dstPfn, npages } = migrate;
   if (dst[i]! & MigratePfn.compound) {
+    if (migrate.vma!.mm.memory.kernel.scheduler.isFine) yield FINE.ptl;
     if (!migrateVmaInsertHugePmdPage(migrate, i)) src[i]! &= ~MigratePfn.migrate;
     return 1;
   }
@@ -99,6 +100,7 @@ function* fillHole(migrate: MigrateVma, i: number): Coroutine<number> {
   const hasHugeZero = migrate.vma!.mm.memory.profile.deviceThp || migrate.path.hugeZeroIsHole;
   for (let j = i; j < i + nr; j++) {
     if (hasHugeZero) yield* splitHugeZero(migrate, j);
+    if (migrate.vma!.mm.memory.kernel.scheduler.isFine) yield FINE.ptl;
     src[j] = dstPfn[j] !== 0 && migrateVmaInsertPage(migrate, j) ? MigratePfn.migrate : 0;
   }
   return nr;
@@ -151,8 +153,12 @@ function* beginInsert(migrate: MigrateVma, i: number): Coroutine<NotifierRange> 
 }
 
 /** False when the page can't go there: not anonymous, or somebody else holds a reference. */
-function moveFolio(memory: Memory, { from, to, faultPfn }: { from: number; to: number; faultPfn: number }): boolean {
+function* moveFolio(
+  memory: Memory,
+  { from, to, faultPfn }: { from: number; to: number; faultPfn: number },
+): Coroutine<boolean> {
   const { frames } = memory;
+  if (memory.kernel.scheduler.isFine) yield FINE.refcount;
   frames.assertLocked(from);
   frames.assertLocked(to);
   if (hasMapping(memory, from)) {
@@ -162,7 +168,7 @@ function moveFolio(memory: Memory, { from, to, faultPfn }: { from: number; to: n
   }
   const { inject } = memory.kernel;
   if (inject.armed && inject.hit(InjectPoint.refcountPages) !== 0) return false;
-  // The one reference of the migration, and that of the fault. Linux: folio_migrate_mapping()
+  // The one reference of the migration, and that of the fault. Linux: mm/migrate.c:folio_migrate_mapping()
   if (frames.refcount(from) !== (from === faultPfn ? 2 : 1)) return false;
   frames.setIndex(to, frames.index(from));
   frames.setMapping(to, frames.mapping(from));

@@ -1,4 +1,4 @@
-import type { Coroutine } from '../core/effect.js';
+import { type Coroutine, FINE } from '../core/effect.js';
 import { LockClass } from '../core/lock-class.js';
 import { InjectPoint } from '../inject/inject-points.js';
 import { folioGet, folioLock, folioPut, folioSetLocked, folioTrylock, folioUnlock } from '../mm/frames/folio.js';
@@ -27,6 +27,7 @@ export function* splitHugeToCollect(migrate: MigrateVma, vma: Vma, vpn: number):
   const { memory } = mm;
   memory.kernel.assertHeld(LockClass.mmapLock);
   memory.kernel.mightSleep();
+  if (memory.kernel.scheduler.isFine) yield FINE.ptl;
   ptlLock(mm);
   const pmd = mm.pageTable.pmdTable(vpn);
   const i = pmdIndex(vpn);
@@ -43,15 +44,25 @@ export function* splitHugeToCollect(migrate: MigrateVma, vma: Vma, vpn: number):
   const head = memory.frames.head(pmd!.hi(i));
   folioGet(memory, head);
   ptlUnlock(mm);
-  const { inject } = memory.kernel;
+  const { inject, scheduler } = memory.kernel;
+  if (scheduler.isFine) yield FINE.folioLock;
   if ((inject.armed && inject.hit(InjectPoint.folioTrylock, vpn * PAGE_SIZE) !== 0) || !folioTrylock(memory, head)) {
+    if (scheduler.isFine) yield FINE.refcount;
     if (!migrate.leaksThpReference) folioPut(memory, head);
     return false;
   }
   const error = yield* splitFolio(memory, head);
-  folioUnlock(memory, head);
-  folioPut(memory, head);
+  yield* unlockAndPut(memory, head);
   return error === 0;
+}
+
+/** Gives up the lock and the reference that a split needed. */
+function* unlockAndPut(memory: Memory, head: number): Coroutine<void> {
+  const { scheduler } = memory.kernel;
+  if (scheduler.isFine) yield FINE.folioLock;
+  folioUnlock(memory, head);
+  if (scheduler.isFine) yield FINE.refcount;
+  folioPut(memory, head);
 }
 
 /** What `takeHugePmd` answers when it has not taken the folio. */
@@ -90,6 +101,7 @@ export function* migrateVmaCollectHugePmd(vma: Vma, part: PmdRange, filter: Coll
   const { inject } = memory.kernel;
   memory.kernel.assertHeld(LockClass.mmapLock);
   memory.kernel.mightSleep();
+  if (memory.kernel.scheduler.isFine) yield FINE.ptl;
   ptlLock(mm);
   const slot = mmFindPmd(mm, part.vpn);
   const refused = refusal(memory, slot, filter);
@@ -180,12 +192,12 @@ export function* migrateVmaSplitFolio(
     folioPut(memory, head);
     return true;
   }
-  const { inject } = memory.kernel;
+  const { inject, scheduler } = memory.kernel;
+  if (scheduler.isFine) yield FINE.folioLock;
   if (path.splitsMappedByPages === 'lock') yield* folioLock(memory, head);
   else if ((inject.armed && inject.hit(InjectPoint.folioTrylock) !== 0) || !folioTrylock(memory, head)) return false;
   folioGet(memory, head);
   const error = yield* splitFolio(memory, head);
-  folioUnlock(memory, head);
-  folioPut(memory, head);
+  yield* unlockAndPut(memory, head);
   return error === 0;
 }

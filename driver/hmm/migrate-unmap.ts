@@ -1,4 +1,4 @@
-import { type Coroutine, preemptPoint } from '../core/effect.js';
+import { type Coroutine, FINE, preemptPoint } from '../core/effect.js';
 import { InjectPoint, Phase } from '../inject/inject-points.js';
 import { folioGet, folioIsolateLru, folioPut, folioPutbackLru, folioUnlock } from '../mm/frames/folio.js';
 import { PAGE_SIZE, PG, Zone } from '../mm/frames/frames.js';
@@ -37,7 +37,7 @@ export function* migrateDeviceUnmap(memory: Memory, arrays: MigrateArrays): Coro
   let unmapped = 0;
   memory.kernel.mightSleep();
   if (memory.kernel.scheduler.contended) yield UNMAP_POINT;
-  const { inject, defects } = memory.kernel;
+  const { inject, defects, scheduler } = memory.kernel;
   if (inject.armed) inject.enter(Phase.unmap);
   for (let i = 0, nr = 1; i < npages; i += nr) {
     const pfn = srcPfn[i]!;
@@ -53,13 +53,16 @@ export function* migrateDeviceUnmap(memory: Memory, arrays: MigrateArrays): Coro
       if (start > 0) inject.at(start + i * PAGE_SIZE);
       yield* injectReference(memory, pfn);
     }
+    if (scheduler.isFine) yield FINE.lru;
     const isIsolated = isolate(memory, pfn);
     if (isIsolated && frames.folioMapcount(pfn) > 0) yield* tryToMigrate(memory, pfn);
+    if (scheduler.isFine) yield FINE.refcount;
     if (isIsolated && frames.folioMapcount(pfn) === 0 && migrateVmaCheckPage(memory, pfn, faultPfn)) {
       unmapped++;
       continue;
     }
     if (isIsolated && frames.zone[pfn] === Zone.system) {
+      if (scheduler.isFine) yield FINE.lru;
       folioGet(memory, pfn);
       folioPutbackLru(memory, pfn);
     }
@@ -72,8 +75,10 @@ export function* migrateDeviceUnmap(memory: Memory, arrays: MigrateArrays): Coro
     yield* removeMigrationPtes(memory, pfn, pfn);
     src[i] = 0;
     srcPfn[i] = 0;
+    if (scheduler.isFine) yield FINE.folioLock;
     if (!isLockedByFault(memory, faultPfn, pfn)) folioUnlock(memory, pfn);
     if (defects.doubleUnlock) folioUnlock(memory, pfn);
+    if (scheduler.isFine) yield FINE.refcount;
     folioPut(memory, pfn);
     restore--;
   }

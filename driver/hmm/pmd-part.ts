@@ -6,7 +6,7 @@ import {
   type PageTable,
 } from '../mm/tables/page-table.js';
 
-/** The first vpn behind the part of `[vpn, end)` that one PMD entry covers. Linux: pmd_addr_end() */
+/** The first vpn behind the part of `[vpn, end)` that one PMD entry covers. Linux: include/linux/pgtable.h:pmd_addr_end() */
 export function pmdAddrEnd(vpn: number, end: number): number {
   return Math.min(end, (Math.floor(vpn / PAGES_PER_PMD_ENTRY) + 1) * PAGES_PER_PMD_ENTRY);
 }

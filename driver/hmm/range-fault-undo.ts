@@ -1,5 +1,5 @@
 import { assert } from '../core/assert.js';
-import type { Coroutine } from '../core/effect.js';
+import { type Coroutine, FINE } from '../core/effect.js';
 import { LockClass } from '../core/lock-class.js';
 import { folioPut, folioUnlock } from '../mm/frames/folio.js';
 import { removeMigrationPtes } from '../mm/tables/migration-entries.js';
@@ -23,7 +23,9 @@ export function* undoPrepared(walk: HmmVmaWalk): Coroutine<void> {
     memory.frames.assertLocked(pfn);
     yield* removeMigrationPtes(memory, pfn, pfn);
     range.flags[i] = 0;
+    if (memory.kernel.scheduler.isFine) yield FINE.folioLock;
     if (!isLockedByFault(memory, range.migrate!.faultPfn, pfn)) folioUnlock(memory, pfn);
+    if (memory.kernel.scheduler.isFine) yield FINE.refcount;
     folioPut(memory, pfn);
     walk.prepared--;
   }

@@ -1,6 +1,6 @@
 import { EBUSY, EFAULT, EINTR, EINVAL, ENOMEM, EPERM, ERANGE } from '../../uapi/errno.js';
 import { assert } from '../core/assert.js';
-import { type Coroutine, preemptPoint } from '../core/effect.js';
+import { type Coroutine, FINE, preemptPoint } from '../core/effect.js';
 import { LockClass } from '../core/lock-class.js';
 import { InjectPoint, Phase } from '../inject/inject-points.js';
 import { handleMmFault } from '../mm/faults/fault.js';
@@ -22,7 +22,7 @@ import { clearAnswers, undoPrepared } from './range-fault-undo.js';
 
 const FAULT_POINT = preemptPoint('hmm_vma_fault');
 
-/** The caller's hold of mmap_lock, for a range fault that may let go of it. Linux: the `locked` of hmm_range_fault() */
+/** The caller's hold of mmap_lock, for a range fault that may let go of it. Linux: the `locked` of mm/hmm.c:hmm_range_fault() */
 export interface DroppableLock {
   isHeld: boolean;
 }
@@ -67,7 +67,7 @@ export function* hmmRangeFault(range: HmmRange, lock: DroppableLock | null = nul
     clearAnswers(range);
   }
   if (walk.migrateEvent !== null && !(defects.notifierEndSkipped && error !== 0))
-    mmuNotifierInvalidateRangeEnd(walk.migrateEvent);
+    yield* mmuNotifierInvalidateRangeEnd(walk.migrateEvent);
   range.isContinued = error === -EBUSY;
   if (inject.armed) inject.enter(phase);
   return error;
@@ -77,14 +77,16 @@ export function* hmmRangeFault(range: HmmRange, lock: DroppableLock | null = nul
 function* walkUntilDone(walk: HmmVmaWalk, lock: DroppableLock | null): Coroutine<number> {
   const { inject } = walk.memory.kernel;
   const { range } = walk;
-  while (!isInvalidated(range)) {
+  const { scheduler } = walk.memory.kernel;
+  for (;;) {
+    if (scheduler.isFine) yield FINE.notifier;
+    if (isInvalidated(range)) return -EBUSY;
     const stop = yield* walkPageRange(walk);
     if (stop === null) return inject.armed ? yield* inject.reach(InjectPoint.walkAbort, range.start) : 0;
     const error = yield* serve(walk, stop, lock);
     if (error !== 0) return error;
     walk.memory.stats.resumptions++;
   }
-  return -EBUSY;
 }
 
 function isInvalidated({ notifier, notifierSeq }: HmmRange): boolean {
@@ -107,7 +109,7 @@ function* walkPageRange(walk: HmmVmaWalk): Coroutine<Stop | null> {
   return null;
 }
 
-/** Linux: part of hmm_vma_walk_hole() */
+/** Linux: part of mm/hmm.c:hmm_vma_walk_hole() */
 function walkGap(walk: HmmVmaWalk, unit: PmdRange): Stop | null {
   if (hmmRangeNeedFault(walk, unit, 0) !== 0) return fail(-EFAULT, unit.vpn);
   if (walk.migrateEvent !== null) return fail(-ERANGE, unit.vpn);
@@ -215,7 +217,7 @@ function* letServe(
   return mm.memory.kernel.current.killed ? -EINTR : -EBUSY;
 }
 
-/** Linux: part of vm_fault_to_errno(), in kernels that tell */
+/** Linux: part of include/linux/mm.h:vm_fault_to_errno(), in kernels that tell */
 function faultErrno(mm: Mm, fault: number): number {
   return mm.memory.profile.hmmReturnsFaultErrno && fault & VM_FAULT.oom ? -ENOMEM : -EFAULT;
 }

@@ -1,5 +1,5 @@
 import type { Coroutine } from '../core/effect.js';
-import { Access, Shared } from '../core/observer.js';
+import { Access, NUMBERED, Shared } from '../core/observer.js';
 import type { WaitQueue } from '../core/wait-queue.js';
 import type { MachineKernel } from '../inject/machine-kernel.js';
 import type { AddressSpace } from './files/address-space.js';
@@ -63,8 +63,8 @@ export class Memory {
   /** By id; index 0 is never used. Freed ids are not used again within a life. */
   readonly anonVmas = new Map<number, AnonVma>();
   readonly mappings = new Map<number, AddressSpace>();
-  nextMappingId = 1;
-  nextMmId = 1;
+  private nextMappingId = 1;
+  private nextMmId = 1;
   hooks: MemoryHooks | null = null;
   thpEnabled: MemoryOptions['thpEnabled'];
   /** The same for 2 MiB alone. Linux: huge_anon_orders_inherit and its like */
@@ -99,6 +99,16 @@ export class Memory {
     this.thpEnabled = options.thpEnabled;
     this.profile = options.profile ?? DEFAULT_PROFILE;
     kernel.onObserve.push((isObserved) => this.setObserved(isObserved));
+  }
+
+  newMmId(): number {
+    this.kernel.observer?.touch(Shared.nextNumber, NUMBERED.mm, Access.write, 1);
+    return this.nextMmId++;
+  }
+
+  newMappingId(): number {
+    this.kernel.observer?.touch(Shared.nextNumber, NUMBERED.mapping, Access.write, 1);
+    return this.nextMappingId++;
   }
 
   /** Tells who observes that the bytes of `count` frames are about to change. What a guest's CPU stores through its TLB is not told. */

@@ -1,5 +1,5 @@
 import { assert } from '../core/assert.js';
-import type { Coroutine } from '../core/effect.js';
+import { type Coroutine, FINE } from '../core/effect.js';
 import { Access, Shared } from '../core/observer.js';
 import type { Mm } from './vmas/mm.js';
 
@@ -48,10 +48,15 @@ export function* mmuNotifierInvalidateRangeStart(range: NotifierRange): Coroutin
   }
   mm.touch(Shared.notifierSeq, Access.read | Access.lockless);
   if (mm.notifier === null) return 0;
-  return yield* mm.notifier.invalidateRangeStart(range);
+  const ret = yield* mm.notifier.invalidateRangeStart(range);
+  if (kernel.scheduler.isFine) yield FINE.notifier;
+  return ret;
 }
 
-/** Linux: mmu_notifier_invalidate_range_end() */
-export function mmuNotifierInvalidateRangeEnd(range: NotifierRange): void {
-  range.mm.notifier?.invalidateRangeEnd(range);
+/** Linux: include/linux/mmu_notifier.h:mmu_notifier_invalidate_range_end() */
+export function* mmuNotifierInvalidateRangeEnd(range: NotifierRange): Coroutine<void> {
+  const { notifier, memory } = range.mm;
+  if (notifier === null) return;
+  if (memory.kernel.scheduler.isFine) yield FINE.notifier;
+  notifier.invalidateRangeEnd(range);
 }

@@ -5,8 +5,8 @@ import { MirrorTag, type MirrorTagId } from '../../driver/dmirror/mirror/mirror.
 import type { Mm } from '../../driver/mm/vmas/mm.js';
 import { pageStateText } from '../../driver/sys/machine/inspect-text.js';
 import { PAGE_SIZE } from '../../uapi/mman.js';
-import { regionAddr } from './places.js';
-import type { World } from './world.js';
+import { regionAddr } from './ops/places.js';
+import type { World } from './ops/world.js';
 
 /** Pages shown on either side of the op's range, and at most in all. */
 const MARGIN_PAGES = 4;

@@ -8,9 +8,9 @@ import { decodeHmmDmirrorCmd, encodeHmmDmirrorCmd } from '../../uapi/hmm-dmirror
 import * as mman from '../../uapi/mman.js';
 import type { PathName } from '../../uapi/path-name.js';
 import type { Race } from './concurrent-generate.js';
-import { protection } from './ops.js';
-import { BUFFER_ADDR, hexWord, RECORD_ADDR, regionAddr } from './places.js';
-import { World } from './world.js';
+import { protection } from './ops/ops.js';
+import { BUFFER_ADDR, hexWord, RECORD_ADDR, regionAddr } from './ops/places.js';
+import { World } from './ops/world.js';
 
 const { PAGE_SIZE } = mman;
 const RECORD_BYTES = 64;

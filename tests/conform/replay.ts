@@ -10,8 +10,8 @@ import type { TraceEvent } from '../../driver/trace/trace-event.js';
 import { ESRCH } from '../../uapi/errno.js';
 import type { PathName } from '../../uapi/path-name.js';
 import { aroundText } from './around.js';
+import { World } from './ops/world.js';
 import { familyOf, type Sequence, type Step } from './recording.js';
-import { World } from './world.js';
 
 /** Families recorded with a swap device and hugetlb pages. */
 const WITH_SWAP: readonly string[] = ['swap', 'huge', 'pin', 'raw'];

@@ -8,8 +8,8 @@ import { count, isFull } from '../counts.js';
 import { comparedPart } from './exceptions.js';
 import { generate } from './generate.js';
 import { fillTlbs } from './greedy-tlb.js';
+import { World } from './ops/world.js';
 import { readRecording, type Sequence, type Step } from './recording.js';
-import { World } from './world.js';
 
 const WITH_SWAP: readonly string[] = ['swap', 'huge', 'pin', 'raw'];
 /** Generated sequences a family, for kernels of which there are no recordings. */

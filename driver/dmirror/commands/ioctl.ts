@@ -1,7 +1,7 @@
 import { type CommandName, commandByNumber, type Dialect } from '../../../uapi/dialect.js';
 import { EFAULT, EINVAL } from '../../../uapi/errno.js';
 import { decodeCommand, encodeResult, HMM_DMIRROR_CMD_BYTES } from '../../../uapi/hmm-dmirror.js';
-import type { Coroutine } from '../../core/effect.js';
+import { type Coroutine, FINE } from '../../core/effect.js';
 import { copyFromUser, copyToUser } from '../../mm/faults/access.js';
 import type { KernelProfile } from '../../mm/profile.js';
 import type { Mm } from '../../mm/vmas/mm.js';
@@ -88,6 +88,7 @@ function* runCommand(name: CommandName, command: Command): Coroutine<number> {
     case 'EXCLUSIVE':
       return yield* dmirrorExclusive(command);
     case 'CHECK_EXCLUSIVE':
+      if (command.context.memory.kernel.scheduler.isFine) yield FINE.content;
       return dmirrorCheckAtomic(command);
     case 'RELEASE':
       yield* dmirrorDeviceRemoveChunks(command.file.device);

@@ -1,4 +1,4 @@
-import type { Coroutine } from '../../core/effect.js';
+import { type Coroutine, FINE } from '../../core/effect.js';
 import type { DmirrorDevice } from '../memory/device.js';
 import { dmirrorDeviceEvictChunk } from '../memory/evict.js';
 
@@ -9,9 +9,11 @@ import { dmirrorDeviceEvictChunk } from '../memory/evict.js';
 export function* dmirrorDeviceRemoveChunks(device: DmirrorDevice): Coroutine<void> {
   yield* device.devmemLock.lock();
   for (const chunk of device.chunks) {
+    const { scheduler } = device.memory.kernel;
+    if (scheduler.isFine) yield FINE.devLock;
     device.dmirrorRemoveFreePages(chunk);
-    yield* dmirrorDeviceEvictChunk(device.memory, chunk);
-    while (chunk.inUse > 0) yield chunk.drainQueue;
+    yield* dmirrorDeviceEvictChunk(device, chunk);
+    while (device.pagesInUse(chunk) > 0) yield chunk.drainQueue;
     device.unmapChunk(chunk);
   }
   device.forgetChunksLocked();

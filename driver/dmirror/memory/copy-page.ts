@@ -1,4 +1,4 @@
-import type { Coroutine } from '../../core/effect.js';
+import { type Coroutine, FINE } from '../../core/effect.js';
 import { MigratePfn, type MigrateVma } from '../../hmm/index.js';
 import { InjectPoint } from '../../inject/inject-points.js';
 import { VM_FAULT } from '../../mm/faults/fault-code.js';
@@ -49,6 +49,7 @@ function* pageToDevice(
 ): Coroutine<void> {
   const to = yield* file.device.dmirrorDevmemAllocPage();
   if (to === 0) return;
+  if (memory.kernel.scheduler.isFine) yield FINE.content;
   fillDevicePage(memory, to, from);
   if (memory.kernel.inject.armed && (yield* injectBadCopy(memory, to, backingPfn(memory, to)))) return;
   settleOnDevice(memory, file, migrate, { i, to, flags: rights });
@@ -69,6 +70,7 @@ export function* folioToDevice(
     return HPAGE_PMD_NR;
   }
   const backing = backingPfn(memory, to);
+  if (memory.kernel.scheduler.isFine) yield FINE.content;
   if (from === 0) clearHugePage(memory, backing);
   else copyHugePage(memory, backing, from);
   if (memory.kernel.inject.armed && (yield* injectBadCopy(memory, to, backing))) return HPAGE_PMD_NR;
@@ -86,8 +88,12 @@ export function* pageToSystem(
   const to = file.takeFailAlloc() ? 0 : memory.allocator.allocate();
   if (to === 0) return VM_FAULT.oom;
   const vpn = migrate.start / PAGE_SIZE + i;
+  const { scheduler } = memory.kernel;
   folioSetLocked(memory, to);
+  // The erasure takes no lock of the device, in Linux neither.
+  if (scheduler.isFine) yield FINE.content;
   file.mirror.erase(vpn, vpn);
+  if (scheduler.isFine) yield FINE.content;
   copyPage(memory, to, backingPfn(memory, from));
   if (memory.kernel.inject.armed && (yield* injectBadCopy(memory, to, to))) return VM_FAULT.sigbus;
   migrate.dst[i] = MigratePfn.valid | (migrate.src[i]! & MigratePfn.write);
@@ -107,8 +113,11 @@ export function* folioToSystem(memory: Memory, file: DmirrorFile, migrate: Migra
     return failed;
   }
   const vpn = migrate.start / PAGE_SIZE + i;
+  const { scheduler } = memory.kernel;
   folioSetLocked(memory, to);
+  if (scheduler.isFine) yield FINE.content;
   file.mirror.erase(vpn, vpn + HPAGE_PMD_NR - 1);
+  if (scheduler.isFine) yield FINE.content;
   copyHugePage(memory, to, backingPfn(memory, from));
   if (memory.kernel.inject.armed && (yield* injectBadCopy(memory, to, to))) return VM_FAULT.sigbus;
   migrate.dst[i] = MigratePfn.valid | MigratePfn.compound | (migrate.src[i]! & MigratePfn.write);

@@ -1,7 +1,8 @@
 import { assert } from '../../core/assert.js';
-import type { Coroutine } from '../../core/effect.js';
+import { type Coroutine, FINE } from '../../core/effect.js';
 import { LockClass } from '../../core/lock-class.js';
 import { Mutex } from '../../core/locks.js';
+import { Access, Shared } from '../../core/observer.js';
 import { InjectPoint } from '../../inject/inject-points.js';
 import { folioPut, folioSetLocked } from '../../mm/frames/folio.js';
 import { HPAGE_PMD_NR, Zone, type ZoneId } from '../../mm/frames/frames.js';
@@ -11,6 +12,9 @@ import { MoveLog } from '../mirror/move-log.js';
 import { DmirrorChunk } from './chunk.js';
 import { FreeList } from './free-list.js';
 import type { PrivateWindows } from './windows.js';
+
+/** Stands where a minor number does. */
+const ALL_DEVICES = 2 ** 20;
 
 export interface DmirrorDeviceOptions {
   readonly minor: number;
@@ -29,7 +33,7 @@ export class DmirrorDevice {
   /** Pages handed out and freed since the device exists; with the free list protected by dev_lock. */
   calloc = 0;
   cfree = 0;
-  readonly moves = new MoveLog();
+  private readonly moves = new MoveLog();
   readonly minor: number;
   readonly zone: ZoneId;
   private readonly ops: DevPagemapOps;
@@ -83,6 +87,7 @@ export class DmirrorDevice {
       backing = isLarge ? memory.allocator.allocateHuge() : memory.allocator.allocate();
       if (backing === 0) return 0;
     }
+    if (memory.kernel.scheduler.isFine) yield FINE.devLock;
     let pfn = list.pop();
     if (pfn === 0) pfn = yield* this.dmirrorAllocateChunk(list);
     if (pfn === 0) {
@@ -127,6 +132,25 @@ export class DmirrorDevice {
     }
   }
 
+  /** The running task moves pages to or from the device. */
+  noteMove(): void {
+    const { observer, current } = this.memory.kernel;
+    observer?.touch(Shared.deviceMoves, this.minor, Access.write, 1);
+    this.moves.note(current.id);
+  }
+
+  latestMoveByOthers(): number {
+    const { observer, current } = this.memory.kernel;
+    observer?.touch(Shared.deviceMoves, this.minor, Access.read, 1);
+    return this.moves.latestByOthers(current.id);
+  }
+
+  /** Pages of `chunk` that are handed out; whoever asks holds no dev_lock. */
+  pagesInUse(chunk: DmirrorChunk): number {
+    this.memory.kernel.observer?.touch(Shared.freeDevicePages, this.minor, Access.read | Access.lockless, 1);
+    return chunk.inUse;
+  }
+
   /** Takes all free memory of `chunk` off the lists and keeps later one away. Linux: lib/test_hmm.c:dmirror_remove_free_pages() */
   dmirrorRemoveFreePages(chunk: DmirrorChunk): void {
     this.memory.kernel.assertHeld(LockClass.devmemLock);
@@ -139,6 +163,7 @@ export class DmirrorDevice {
 
   /** The end of RELEASE: every chunk is gone. The caller holds `devmemLock`. */
   forgetChunksLocked(): void {
+    this.touchWindows();
     this.chunks = [];
     this.pages.clear();
     this.folios.clear();
@@ -148,6 +173,7 @@ export class DmirrorDevice {
   unmapChunk(chunk: DmirrorChunk): void {
     this.memory.kernel.assertHeld(LockClass.devmemLock);
     assert(chunk.inUse === 0, 'a chunk with % pages in use is unmapped', chunk.inUse);
+    this.touchWindows();
     this.memory.pagemaps[chunk.pagemap.id] = null;
     if (typeof this.options.place !== 'number') this.options.place.release(chunk.firstPfn);
   }
@@ -190,6 +216,7 @@ export class DmirrorDevice {
     if (typeof place === 'number' && this.chunks.length > 0) return false;
     // Only a chunk that a test has made smaller than Linux's is no multiple of 2 MiB.
     if (chunkPages % list.unitPages !== 0) return false;
+    this.touchWindows();
     const firstPfn = typeof place === 'number' ? place : place.take();
     if (firstPfn === 0) return false;
     let id = pagemaps.indexOf(null);
@@ -209,6 +236,12 @@ export class DmirrorDevice {
     this.chunks.push(chunk);
     list.addChunk(chunk);
     return true;
+  }
+
+  /** Where chunks may go, and the ids of their pagemaps, are of all devices together. */
+  private touchWindows(): void {
+    this.memory.kernel.observer?.touch(Shared.freeDevicePages, this.minor, Access.write, 1);
+    this.memory.kernel.observer?.touch(Shared.freeDevicePages, ALL_DEVICES, Access.write, 1);
   }
 
   private chunkOf(pfn: number): DmirrorChunk {

@@ -1,4 +1,4 @@
-import type { Coroutine } from '../../core/effect.js';
+import { type Coroutine, FINE } from '../../core/effect.js';
 import {
   type MigrateArrays,
   MigratePfn,
@@ -14,15 +14,18 @@ import { Zone } from '../../mm/frames/frames.js';
 import { copyHugePage } from '../../mm/huge/huge-zero.js';
 import type { Memory } from '../../mm/memory.js';
 import type { DmirrorChunk } from './chunk.js';
+import type { DmirrorDevice } from './device.js';
 
 /**
  * Brings every page of a chunk back to system memory, whoever maps it (Q8). Pages that somebody else has locked or refers
  * to stay. Mirrors hear of it through the CLEAR events of the unmapping.
  * Linux: lib/test_hmm.c:dmirror_device_evict_chunk()
  */
-export function* dmirrorDeviceEvictChunk(memory: Memory, chunk: DmirrorChunk): Coroutine<void> {
+export function* dmirrorDeviceEvictChunk(device: DmirrorDevice, chunk: DmirrorChunk): Coroutine<void> {
+  const { memory } = device;
   memory.kernel.mightSleep();
-  if (chunk.inUse === 0) return;
+  if (memory.kernel.scheduler.isFine) yield FINE.devLock;
+  if (device.pagesInUse(chunk) === 0) return;
   // Pages below were never handed out, and free pages are skipped anyway.
   const first = chunk.freshEnd;
   const npages = chunk.endPfn - first;
@@ -41,6 +44,7 @@ export function* dmirrorDeviceEvictChunk(memory: Memory, chunk: DmirrorChunk): C
     const from = migrate.srcPfn[i]!;
     if (from === 0 || !(migrate.src[i]! & MigratePfn.migrate) || memory.frames.zone[from] === Zone.system) continue;
     if (migrate.src[i]! & MigratePfn.compound && !(yield* folioHome(memory, migrate, i))) continue;
+    if (memory.kernel.scheduler.isFine) yield FINE.content;
     if (migrate.dstPfn[i] === 0) pageHome(memory, migrate, i);
   }
   migrateStageDone(memory, 'copy', migrate);

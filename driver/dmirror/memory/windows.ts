@@ -1,6 +1,6 @@
 import type { Memory } from '../../mm/memory.js';
 
-/** The free physical ranges in which chunks of private device memory can be put. Linux: request_free_mem_region() */
+/** The free physical ranges in which chunks of private device memory can be put. Linux: kernel/resource.c:request_free_mem_region() */
 export class PrivateWindows {
   private readonly taken: boolean[];
 

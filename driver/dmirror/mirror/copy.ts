@@ -1,4 +1,4 @@
-import type { Coroutine } from '../../core/effect.js';
+import { type Coroutine, FINE } from '../../core/effect.js';
 import { LockClass } from '../../core/lock-class.js';
 import { injectInvalidate, MigratePfn, type MigrateVma, migrateStageDone } from '../../hmm/index.js';
 import { InjectPoint, Phase } from '../../inject/inject-points.js';
@@ -49,6 +49,7 @@ export function* dmirrorMigrateAllocAndCopy(
     }
     const to = file.takeFailAlloc() ? 0 : yield* file.device.dmirrorDevmemAllocPage();
     if (to === 0) continue;
+    if (kernel.scheduler.isFine) yield FINE.content;
     fillDevicePage(memory, to, from);
     if (inject.armed && (yield* injectBadCopy(memory, to, backingPfn(memory, to)))) continue;
     settleOnDevice(memory, file, migrate, { i, to, flags: rights });
@@ -71,7 +72,7 @@ export function* dmirrorDevmemFaultAllocAndCopy(
   memory.kernel.mightSleep();
   if (inject.armed) inject.enter(Phase.copy);
   const { src, srcPfn, npages } = migrate;
-  file.device.moves.note(memory.kernel.current.id);
+  file.device.noteMove();
   let failed = 0;
   for (let i = 0, nr = 1; i < npages; i += nr) {
     const from = srcPfn[i]!;
@@ -104,7 +105,7 @@ export function* dmirrorMigrateFinalizeAndMap(
   memory.kernel.assertHeld(LockClass.mmapLock);
   if (inject.armed) inject.enter(Phase.map);
   yield* file.mutex.lock();
-  file.device.moves.note(memory.kernel.current.id);
+  file.device.noteMove();
   for (let i = 0; i < npages; i++) {
     if (!(src[i]! & MigratePfn.migrate) || dstPfn[i] === 0) continue;
     const tag = dst[i]! & MigratePfn.write ? MirrorTag.write : MirrorTag.read;

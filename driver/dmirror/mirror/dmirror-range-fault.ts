@@ -145,8 +145,8 @@ function* dmirrorRangeFaultUnlocked(file: DmirrorFile, range: HmmRange): Corouti
 }
 
 /** To be compared before and after a look at the page table: has another task moved pages to or from the device? */
-export function movesByOthers({ device, mm }: DmirrorFile): number {
-  return device.moves.latestByOthers(mm.memory.kernel.current.id);
+export function movesByOthers({ device }: DmirrorFile): number {
+  return device.latestMoveByOthers();
 }
 
 /** Q4: an own device page that may only be read answers a write request without the right. Linux: lib/test_hmm.c:dmirror_do_fault() */

@@ -1,5 +1,5 @@
 import { EFAULT, ENOENT } from '../../../uapi/errno.js';
-import { type Coroutine, preemptPoint } from '../../core/effect.js';
+import { type Coroutine, FINE, preemptPoint } from '../../core/effect.js';
 import { KernelOops } from '../../core/kernel-oops.js';
 import { copyToUser } from '../../mm/faults/access.js';
 import { PAGE_SIZE, Zone } from '../../mm/frames/frames.js';
@@ -22,6 +22,7 @@ export function* dmirrorDoRead(command: Command, bounce: Uint8Array): Coroutine<
   yield* file.mutex.lock();
   let ret = 0;
   while (command.cpages < command.npages) {
+    if (kernel.scheduler.isFine) yield FINE.content;
     const entry = file.mirror.get(first + command.cpages);
     if (entry === 0) {
       ret = -ENOENT;
@@ -44,6 +45,7 @@ export function* dmirrorDoWrite(command: Command, bounce: Uint8Array): Coroutine
   yield* file.mutex.lock();
   let ret = 0;
   while (command.cpages < command.npages) {
+    if (kernel.scheduler.isFine) yield FINE.content;
     const entry = file.mirror.get(first + command.cpages);
     if (entry === 0 || mirrorTag(entry) !== MirrorTag.write) {
       ret = -ENOENT;

@@ -137,7 +137,7 @@ function* cloneNow(guest: GuestThread, request: CloneRequest, fd: number | null)
   const child = flags & CLONE.thread ? yield* cloneThread(guest) : yield* cloneProcess(guest, request);
   if (typeof child === 'number') return child;
   setRegisters(guest, child, request);
-  // Linux: copy_process(), sas_ss_reset()
+  // Linux: kernel/fork.c:copy_process(), include/linux/sched/signal.h:sas_ss_reset()
   if (flags & CLONE.vm && !(flags & CLONE.vfork)) child.thread.signals!.altStack = NO_ALT_STACK;
   if (fd !== null) {
     const { files } = guest.process;
@@ -160,7 +160,7 @@ function setRegisters(guest: GuestThread, { cpu }: GuestThread, { flags, stack, 
   if (flags & CLONE.settls) cpu.set(TP, tls);
 }
 
-/** Until the child runs another program or ends; only a fatal signal ends the wait. Linux: wait_for_vfork_done() */
+/** Until the child runs another program or ends; only a fatal signal ends the wait. Linux: kernel/fork.c:wait_for_vfork_done() */
 function* waitForVforkDone({ thread }: GuestThread, child: GuestThread): Coroutine<void> {
   while (child.hasParentsMemory && !thread.task.killed) yield child.vforkDone;
 }

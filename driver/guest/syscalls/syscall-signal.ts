@@ -123,7 +123,7 @@ function* sigsuspend(guest: GuestThread): Coroutine<number> {
 
 /**
  * Waits under another mask. The old one is back at once, or if the answer is -EINTR when the handler has returned.
- * Linux: part of set_user_sigmask() and restore_saved_sigmask_unless()
+ * Linux: part of kernel/signal.c:set_user_sigmask() and include/linux/sched/signal.h:restore_saved_sigmask_unless()
  */
 export function* withMask(guest: GuestThread, mask: SignalSet, wait: () => Coroutine<number>): Coroutine<number> {
   const signals = guest.thread.signals!;

@@ -164,7 +164,7 @@ function* clockNanosleep(guest: GuestThread): Coroutine<number> {
   return (yield* sleepUntil(guest.thread, deadline)) ? 0 : -ERESTARTNOHAND;
 }
 
-/** Writes back how much of a wait's time is left, where the caller gave a timespec. Linux: poll_select_finish() */
+/** Writes back how much of a wait's time is left, where the caller gave a timespec. Linux: fs/select.c:poll_select_finish() */
 export function* pollSelectFinish(guest: GuestThread, addr: number, deadline: number | null): Coroutine<void> {
   if (addr === 0 || deadline === null) return;
   yield* writeUser(guest.mm, addr, timespec(Math.max(0, deadline - now(guest)), NS_PER_TICK));

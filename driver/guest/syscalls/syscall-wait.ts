@@ -39,7 +39,7 @@ function* futex(guest: GuestThread): Coroutine<number> {
   const bits = guest.int(5) >>> 0;
   if (addr % 4 !== 0) return -EINVAL;
   if (op & FUTEX_CLOCK_REALTIME && (op & FUTEX_CMD_MASK) !== FUTEX.waitBitset) return -ENOSYS;
-  // What is shared is known by its page, what is private by its address. Linux: get_futex_key()
+  // What is shared is known by its page, what is private by its address. Linux: kernel/futex/core.c:get_futex_key()
   if (!(op & FUTEX_PRIVATE_FLAG) && guest.mm.vmaLookup(addr) === null) return -EFAULT;
   switch (op & FUTEX_CMD_MASK) {
     case FUTEX.wait:
@@ -156,7 +156,7 @@ function* pselect6(guest: GuestThread): Coroutine<number> {
   return yield* writeSelected(guest, entries, sets);
 }
 
-/** The mask of pselect6(2) and its size, which stand in memory together. Linux: get_sigset_argpack() */
+/** The mask of pselect6(2) and its size, which stand in memory together. Linux: fs/select.c:get_sigset_argpack() */
 function* getSigsetArgpack(guest: GuestThread, addr: number): Coroutine<{ mask: number; bytes: number } | number> {
   if (addr === 0) return { mask: 0, bytes: 0 };
   const view = yield* readUserView(guest.mm, addr, 16);

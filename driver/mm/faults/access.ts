@@ -1,6 +1,6 @@
 import { EFAULT } from '../../../uapi/errno.js';
-import type { Coroutine } from '../../core/effect.js';
-import { preemptPoint } from '../../core/effect.js';
+import { type Coroutine, FINE, preemptPoint } from '../../core/effect.js';
+import { Access, Shared } from '../../core/observer.js';
 import { InjectPoint } from '../../inject/inject-points.js';
 import { PAGE_SIZE } from '../frames/frames.js';
 import { KIND_MASK, Kind, Pte } from '../tables/entry.js';
@@ -103,7 +103,7 @@ function copyMapped(
   return done;
 }
 
-/** 0 or -EFAULT. A kernel access to user memory: as the CPU's, but its failure is an errno. Linux: copy_from_user() */
+/** 0 or -EFAULT. A kernel access to user memory: as the CPU's, but its failure is an errno. Linux: include/linux/uaccess.h:copy_from_user() */
 export function* copyFromUser(mm: Mm, addr: number, out: Uint8Array): Coroutine<number> {
   if (!(addr + out.length <= TASK_SIZE)) return -EFAULT;
   const { inject } = mm.memory.kernel;
@@ -115,7 +115,7 @@ export function* copyFromUser(mm: Mm, addr: number, out: Uint8Array): Coroutine<
   return result.fault === 'none' ? 0 : -EFAULT;
 }
 
-/** 0 or -EFAULT; what was copied before a fault stays. Linux: copy_to_user() */
+/** 0 or -EFAULT; what was copied before a fault stays. Linux: include/linux/uaccess.h:copy_to_user() */
 export function* copyToUser(mm: Mm, addr: number, data: Uint8Array): Coroutine<number> {
   if (!(addr + data.length <= TASK_SIZE)) return -EFAULT;
   const { inject } = mm.memory.kernel;
@@ -137,15 +137,24 @@ function* cpuPage(
   const vpn = Math.floor(addr / PAGE_SIZE);
   if (scheduler.isShared || (scheduler.contended && vpn % PAGES_PER_SLICE === 0)) yield ACCESS_POINT;
   let ooms = 0;
-  for (let tries = 0; tries < mm.memory.maxRefaults && ooms < MAX_OOM_RETRIES; tries++) {
+  for (let tries = 0; tries < mm.memory.maxRefaults && ooms < MAX_OOM_RETRIES; ) {
+    const { tlbFlushes } = mm;
     const pfn = addr < TASK_SIZE ? translate(mm, vpn, write) : 0;
-    if (pfn !== 0) return pfn;
+    if (pfn !== 0) {
+      if (scheduler.isFine) yield FINE.access;
+      // What the TLB holds by now is good until it is flushed, whatever the entry says.
+      mm.touch(Shared.tlbPending, Access.read | Access.lockless);
+      if (mm.tlbFlushes === tlbFlushes) return pfn;
+      continue;
+    }
+    tries++;
     const fault = yield* doUserAddrFault(mm, addr, write);
-    // A program that finds no memory tries again, the kernel does not. Linux: pagefault_out_of_memory()
+    // A program that finds no memory tries again, the kernel does not. Linux: mm/oom_kill.c:pagefault_out_of_memory()
     if (fault !== 'none' && (fault !== 'oom' || isKernel)) return fault;
     if (fault === 'oom') ooms++;
     // A fault that changes nothing is a step too, so that the limit of steps ends what has no other end.
-    if (tries > 2) yield ACCESS_POINT;
+    if (tries > 3) yield ACCESS_POINT;
+    else if (scheduler.isFine) yield FINE.access;
   }
   return ooms > 0 ? 'oom' : 'endless';
 }

@@ -1,4 +1,4 @@
-import type { Coroutine } from '../../core/effect.js';
+import { type Coroutine, FINE } from '../../core/effect.js';
 import { anonVmaPrepare } from '../frames/anon-rmap.js';
 import { clearPage, folioAddLru, folioPut } from '../frames/folio.js';
 import { ZERO_PFN } from '../frames/frame-allocator.js';
@@ -13,15 +13,16 @@ import { VM } from '../vmas/vm-flags.js';
 import { FAULT, VM_FAULT } from './fault-code.js';
 import { pteOffsetMapLock, type VmFault } from './vm-fault.js';
 
-/** First touch of anonymous memory: the zero page for a read, a cleared page for a write. Linux: do_anonymous_page() */
+/** First touch of anonymous memory: the zero page for a read, a cleared page for a write. Linux: mm/memory.c:do_anonymous_page() */
 export function* doAnonymousPage(fault: VmFault): Coroutine<number> {
   const { vma } = fault;
   if (vma.flags & VM.shared) return VM_FAULT.sigbus;
-  if (!(fault.flags & FAULT.write)) return mapZeroPage(fault);
+  if (!(fault.flags & FAULT.write)) return yield* mapZeroPage(fault);
   yield* anonVmaPrepare(vma);
   const { memory } = vma.mm;
   const pfn = allocZeroedPage(memory);
   if (pfn === 0) return VM_FAULT.oom;
+  if (memory.kernel.scheduler.isFine) yield FINE.ptl;
   const table = pteOffsetMapLock(fault);
   if (table === null) {
     folioPut(memory, pfn);
@@ -36,7 +37,8 @@ export function* doAnonymousPage(fault: VmFault): Coroutine<number> {
   return 0;
 }
 
-function mapZeroPage(fault: VmFault): number {
+function* mapZeroPage(fault: VmFault): Coroutine<number> {
+  if (fault.vma.mm.memory.kernel.scheduler.isFine) yield FINE.ptl;
   const table = pteOffsetMapLock(fault);
   if (table === null) return 0;
   const i = pteIndex(fault.vpn);

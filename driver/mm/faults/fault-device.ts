@@ -1,8 +1,9 @@
-import type { Coroutine } from '../../core/effect.js';
+import { type Coroutine, FINE } from '../../core/effect.js';
 import { InjectPoint } from '../../inject/inject-points.js';
 import { folioGet, folioPut, folioTrylock, folioUnlock, migrationEntryWaitOnLocked } from '../frames/folio.js';
 import { HPAGE_PMD_SIZE } from '../frames/frames.js';
 import type { DeviceFault } from '../frames/pagemap.js';
+import { Kind, kindOf } from '../tables/entry.js';
 import { pmdIndex, type Table } from '../tables/page-table.js';
 import { ptlAssertHeld, ptlLock, ptlUnlock } from '../tables/ptl.js';
 import { injectedFault, pteOffsetMapLock, type VmFault } from './vm-fault.js';
@@ -10,6 +11,7 @@ import { injectedFault, pteOffsetMapLock, type VmFault } from './vm-fault.js';
 /** A DPRIV entry: the CPU can't reach the page, so its driver brings it back. Linux: part of mm/memory.c:do_swap_page() */
 export function* devicePrivateFault(fault: VmFault): Coroutine<number> {
   const { vma, addr, hi: pfn } = fault;
+  if (vma.mm.memory.kernel.scheduler.isFine) yield FINE.ptl;
   if (pteOffsetMapLock(fault) === null) return 0;
   return yield* askDriver({ vma, addr, pfn, isHuge: false });
 }
@@ -18,8 +20,13 @@ export function* devicePrivateFault(fault: VmFault): Coroutine<number> {
  * A PMD-DPRIV entry, of which the driver may bring back the whole folio. Linux: mm/huge_memory.c:do_huge_pmd_device_private() of 6.19
  */
 export function* doHugePmdDevicePrivate({ vma, addr, vpn }: VmFault, pmd: Table): Coroutine<number> {
+  if (vma.mm.memory.kernel.scheduler.isFine) yield FINE.ptl;
   ptlLock(vma.mm);
-  const pfn = pmd.hi(pmdIndex(vpn));
+  const i = pmdIndex(vpn);
+  const isSame = kindOf(pmd.lo(i)) === Kind.devicePrivate;
+  if (!isSame) ptlUnlock(vma.mm);
+  if (!isSame) return 0;
+  const pfn = pmd.hi(i);
   return yield* askDriver({ vma, addr: addr - (addr % HPAGE_PMD_SIZE), pfn, isHuge: true });
 }
 
@@ -47,7 +54,10 @@ function* askDriver(fault: DeviceFault): Coroutine<number> {
   const isAsked = inject.armed && !inject.isQuiet(InjectPoint.migrateToRam, addr);
   const injected = isAsked ? yield* inject.reach(InjectPoint.migrateToRam, addr) : 0;
   const ret = injected !== 0 ? injectedFault(injected) : yield* pagemap.ops.migrateToRam(fault);
+  const { scheduler } = memory.kernel;
+  if (faultLocksPage && scheduler.isFine) yield FINE.folioLock;
   if (faultLocksPage) folioUnlock(memory, pfn);
+  if (scheduler.isFine) yield FINE.refcount;
   folioPut(memory, pfn);
   return ret;
 }

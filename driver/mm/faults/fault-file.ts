@@ -1,4 +1,4 @@
-import type { Coroutine } from '../../core/effect.js';
+import { type Coroutine, FINE } from '../../core/effect.js';
 import { shmemGetFolio } from '../files/shmem.js';
 import { anonVmaPrepare } from '../frames/anon-rmap.js';
 import { copyPage, folioAddLru, folioGet, folioIsLocked, folioLock, folioPut, folioUnlock } from '../frames/folio.js';
@@ -25,23 +25,23 @@ export function* doFault(fault: VmFault): Coroutine<number> {
   return yield* doSharedFault(fault);
 }
 
-/** Linux: do_read_fault() */
+/** Linux: mm/memory.c:do_read_fault() */
 function* doReadFault(fault: VmFault): Coroutine<number> {
-  if (doFaultAround(fault)) return VM_FAULT.nopage;
+  if (yield* doFaultAround(fault)) return VM_FAULT.nopage;
   const pfn = yield* shmemFault(fault);
   if (pfn <= 0) return -pfn;
-  return finishFault(fault, pfn);
+  return yield* finishFault(fault, pfn);
 }
 
-/** Linux: do_shared_fault() */
+/** Linux: mm/memory.c:do_shared_fault() */
 function* doSharedFault(fault: VmFault): Coroutine<number> {
   const pfn = yield* shmemFault(fault);
   if (pfn <= 0) return -pfn;
   folioMarkDirty(fault.vma.mm.memory, pfn);
-  return finishFault(fault, pfn);
+  return yield* finishFault(fault, pfn);
 }
 
-/** A write to a private file mapping: an anonymous copy at once. Linux: do_cow_fault() */
+/** A write to a private file mapping: an anonymous copy at once. Linux: mm/memory.c:do_cow_fault() */
 function* doCowFault(fault: VmFault): Coroutine<number> {
   const { vma } = fault;
   const { memory } = vma.mm;
@@ -53,8 +53,11 @@ function* doCowFault(fault: VmFault): Coroutine<number> {
     folioPut(memory, copy);
     return -pfn;
   }
+  const { scheduler } = memory.kernel;
+  if (scheduler.isFine) yield FINE.content;
   copyPage(memory, copy, pfn);
   memory.frames.setFlags(copy, PG.uptodate);
+  if (scheduler.isFine) yield FINE.ptl;
   const table = pteOffsetMapLock(fault);
   if (table !== null) {
     vma.mm.rss.anon++;
@@ -64,13 +67,15 @@ function* doCowFault(fault: VmFault): Coroutine<number> {
     table.set(i, maybeMkwrite(mkPte(vma) | Pte.dirty, vma), copy);
     ptlUnlock(vma.mm);
   }
+  if (scheduler.isFine) yield FINE.folioLock;
   folioUnlock(memory, pfn);
+  if (scheduler.isFine) yield FINE.refcount;
   folioPut(memory, pfn);
   if (table === null) folioPut(memory, copy);
   return 0;
 }
 
-/** The file's page, locked and referenced; minus VM_FAULT bits when there is none. Linux: shmem_fault() */
+/** The file's page, locked and referenced; minus VM_FAULT bits when there is none. Linux: mm/shmem.c:shmem_fault() */
 function* shmemFault(fault: VmFault): Coroutine<number> {
   const { vma } = fault;
   const { memory } = vma.mm;
@@ -87,21 +92,24 @@ function* shmemFault(fault: VmFault): Coroutine<number> {
   }
 }
 
-/** Maps a locked file page; its reference goes to the entry, the lock is dropped. Linux: finish_fault() */
-function finishFault(fault: VmFault, pfn: number): number {
+/** Maps a locked file page; its reference goes to the entry, the lock is dropped. Linux: mm/memory.c:finish_fault() */
+function* finishFault(fault: VmFault, pfn: number): Coroutine<number> {
   const { vma } = fault;
   const { memory } = vma.mm;
+  const { scheduler } = memory.kernel;
+  if (scheduler.isFine) yield FINE.ptl;
   const table = pteOffsetMapLock(fault);
   if (table !== null) {
     setPteRange(fault, table, pfn);
     ptlUnlock(vma.mm);
   }
+  if (scheduler.isFine) yield FINE.folioLock;
   folioUnlock(memory, pfn);
   if (table === null) folioPut(memory, pfn);
   return 0;
 }
 
-/** Under the ptl. Linux: set_pte_range() */
+/** Under the ptl. Linux: mm/memory.c:set_pte_range() */
 function setPteRange(fault: VmFault, table: Table, pfn: number): void {
   ptlAssertHeld(fault.vma.mm);
   const { vma } = fault;
@@ -114,9 +122,9 @@ function setPteRange(fault: VmFault, table: Table, pfn: number): void {
 
 /**
  * Maps the cached pages of the aligned 64 KiB window, within the vma and the PTE table. True when the faulting one is
- * among them. Linux: do_fault_around(), filemap_map_pages()
+ * among them. Linux: mm/memory.c:do_fault_around(), mm/filemap.c:filemap_map_pages()
  */
-function doFaultAround(fault: VmFault): boolean {
+function* doFaultAround(fault: VmFault): Coroutine<boolean> {
   const { vma, vpn } = fault;
   const { mm } = vma;
   const { memory } = mm;
@@ -125,6 +133,7 @@ function doFaultAround(fault: VmFault): boolean {
   const first = Math.max(vpn - (pteIndex(vpn) % FAULT_AROUND_PAGES), vma.start / PAGE_SIZE);
   const last = Math.min(first + FAULT_AROUND_PAGES, vpn - pteIndex(vpn) + 512, vma.end / PAGE_SIZE);
   const fileEnd = Math.ceil(mapping.size / PAGE_SIZE);
+  if (memory.kernel.scheduler.isFine) yield FINE.ptl;
   const pmd = mm.pageTable.pmdTable(vpn);
   if (pmd !== null && (pmd.lo(pmdIndex(vpn)) & KIND_MASK) === Kind.present) return false;
   const table = mm.pageTable.pteTableAlloc(vpn);

@@ -1,10 +1,11 @@
-import type { Coroutine } from '../../core/effect.js';
-import { folioGet, folioLock, folioPut, folioUnlock, migrationEntryWaitOnLocked } from '../frames/folio.js';
+import { type Coroutine, FINE } from '../../core/effect.js';
+import { folioLock, folioPut, folioTryGet, folioUnlock } from '../frames/folio.js';
 import { PAGE_SIZE, PG } from '../frames/frames.js';
 import { folioAddAnonRmapPte } from '../frames/rmap.js';
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart, type NotifierRange } from '../notifier.js';
 import { swapInPage } from '../swap/swap-in.js';
 import { Kind, kindOf, Pte } from '../tables/entry.js';
+import { migrationEntryWait } from '../tables/migration-entries.js';
 import { pteIndex, type Table } from '../tables/page-table.js';
 import { canChangePteWritable, maybeMkwrite, mkPte } from '../tables/pte-build.js';
 import { ptlAssertHeld, ptlUnlock } from '../tables/ptl.js';
@@ -20,7 +21,7 @@ export function* doSwapPage(fault: VmFault): Coroutine<number> {
     case Kind.swap:
       return yield* swapInPage(fault);
     case Kind.migration:
-      yield* migrationEntryWaitOnLocked(fault.vma.mm.memory, fault.hi);
+      yield* migrationEntryWait(fault.vma.mm, fault.vpn);
       return 0;
     case Kind.devicePrivate:
       return yield* devicePrivateFault(fault);
@@ -33,31 +34,35 @@ export function* doSwapPage(fault: VmFault): Coroutine<number> {
   }
 }
 
-/** Ends a device's exclusive access, which the event tells it. Linux: remove_device_exclusive_entry() */
+/** Ends a device's exclusive access, which the event tells it. Linux: mm/memory.c:remove_device_exclusive_entry() */
 function* removeDeviceExclusiveEntry(fault: VmFault): Coroutine<number> {
   const { vma, addr, hi: pfn } = fault;
   const { mm } = vma;
   const { memory } = mm;
-  // The page can't be gone: the entry was just read and holds a reference, and nothing has slept since.
-  folioGet(memory, pfn);
+  const { scheduler } = memory.kernel;
+  if (scheduler.isFine) yield FINE.refcount;
+  if (!folioTryGet(memory, pfn)) return 0;
   yield* folioLock(memory, pfn);
   const event = memory.profile.exclusiveIsMapping ? 'CLEAR' : 'EXCLUSIVE';
   const range: NotifierRange = { mm, start: addr, end: addr + PAGE_SIZE, event, owner: null };
   yield* mmuNotifierInvalidateRangeStart(range);
+  if (scheduler.isFine) yield FINE.ptl;
   const table = pteOffsetMapLock(fault);
   if (table !== null) {
     restoreExclusivePte(vma, table, pteIndex(fault.vpn));
     ptlUnlock(mm);
   }
+  if (scheduler.isFine) yield FINE.folioLock;
   folioUnlock(memory, pfn);
+  if (scheduler.isFine) yield FINE.refcount;
   folioPut(memory, pfn);
-  mmuNotifierInvalidateRangeEnd(range);
+  yield* mmuNotifierInvalidateRangeEnd(range);
   return 0;
 }
 
 /**
  * The page is present again, writable if it was; its reference was kept by the entry. Under the ptl.
- * Linux: restore_exclusive_pte()
+ * Linux: mm/memory.c:restore_exclusive_pte()
  */
 export function restoreExclusivePte(vma: Vma, table: Table, index: number): void {
   ptlAssertHeld(vma.mm);

@@ -1,4 +1,4 @@
-import type { Coroutine } from '../../core/effect.js';
+import { type Coroutine, FINE } from '../../core/effect.js';
 import { anonVmaPrepare } from '../frames/anon-rmap.js';
 import { backingPfn, copyPage, folioAddLru, folioGet, folioPut, folioTrylock, folioUnlock } from '../frames/folio.js';
 import { PAGE_SIZE, PG } from '../frames/frames.js';
@@ -21,6 +21,7 @@ import { pteOffsetMapLock, type VmFault } from './vm-fault.js';
 export function* doWpPage(fault: VmFault): Coroutine<number> {
   const { vma } = fault;
   const { memory } = vma.mm;
+  if (memory.kernel.scheduler.isFine) yield FINE.ptl;
   const table = pteOffsetMapLock(fault);
   if (table === null) return 0;
   const pfn = fault.lo & Pte.special ? 0 : fault.hi;
@@ -36,7 +37,7 @@ export function* doWpPage(fault: VmFault): Coroutine<number> {
   return yield* wpPageCopy(fault, pfn);
 }
 
-/** tmpfs and device pages need no permission of their file: the entry becomes writable. Linux: wp_page_shared() */
+/** tmpfs and device pages need no permission of their file: the entry becomes writable. Linux: mm/memory.c:wp_page_shared() */
 function wpPageShared(fault: VmFault, table: Table, pfn: number): number {
   if (pfn !== 0) folioMarkDirty(fault.vma.mm.memory, pfn);
   wpPageReuse(fault, table);
@@ -44,14 +45,14 @@ function wpPageShared(fault: VmFault, table: Table, pfn: number): number {
   return 0;
 }
 
-/** Under the ptl. Linux: wp_page_reuse() */
+/** Under the ptl. Linux: mm/memory.c:wp_page_reuse() */
 function wpPageReuse(fault: VmFault, table: Table): void {
   ptlAssertHeld(fault.vma.mm);
   const i = pteIndex(fault.vpn);
   table.setLo(i, maybeMkwrite(table.lo(i) | Pte.young | Pte.dirty, fault.vma));
 }
 
-/** Is this mapping the page's only reference, so that it needs no copy? Linux: wp_can_reuse_anon_folio() */
+/** Is this mapping the page's only reference, so that it needs no copy? Linux: mm/memory.c:wp_can_reuse_anon_folio() */
 function wpCanReuseAnonFolio(memory: Memory, pfn: number, vma: Vma): boolean {
   const { frames } = memory;
   if (frames.isAnonExclusive(pfn)) return true;
@@ -65,7 +66,7 @@ function wpCanReuseAnonFolio(memory: Memory, pfn: number, vma: Vma): boolean {
   return sole;
 }
 
-/** Gives the vma its own copy of `oldPfn` (0: of the zero page), which the caller has referenced. Linux: wp_page_copy() */
+/** Gives the vma its own copy of `oldPfn` (0: of the zero page), which the caller has referenced. Linux: mm/memory.c:wp_page_copy() */
 function* wpPageCopy(fault: VmFault, oldPfn: number): Coroutine<number> {
   const { vma } = fault;
   const { mm } = vma;
@@ -76,14 +77,17 @@ function* wpPageCopy(fault: VmFault, oldPfn: number): Coroutine<number> {
     if (oldPfn !== 0) folioPut(memory, oldPfn);
     return VM_FAULT.oom;
   }
+  const { scheduler } = memory.kernel;
+  if (oldPfn !== 0 && scheduler.isFine) yield FINE.content;
   if (oldPfn !== 0) copyPage(memory, newPfn, backingPfn(memory, oldPfn));
   const range: NotifierRange = { mm, start: fault.addr, end: fault.addr + PAGE_SIZE, event: 'CLEAR', owner: null };
   yield* mmuNotifierInvalidateRangeStart(range);
   const table = pteOffsetMapLock(fault);
   if (table !== null) replaceByCopy(fault, table, { oldPfn, newPfn });
-  mmuNotifierInvalidateRangeEnd(range);
+  yield* mmuNotifierInvalidateRangeEnd(range);
   if (table === null) folioPut(memory, newPfn);
   if (oldPfn !== 0) {
+    if (scheduler.isFine) yield FINE.refcount;
     if (table !== null) freeSwapCache(memory, oldPfn);
     folioPut(memory, oldPfn);
   }

@@ -1,5 +1,5 @@
 import { assert } from '../../core/assert.js';
-import type { Coroutine } from '../../core/effect.js';
+import { type Coroutine, FINE } from '../../core/effect.js';
 import { InjectPoint } from '../../inject/inject-points.js';
 import { PAGE_SIZE } from '../frames/frames.js';
 import { hugetlbFault } from '../huge/hugetlb-fault.js';
@@ -20,7 +20,7 @@ import { doFault } from './fault-file.js';
 import { doSwapPage } from './fault-non-present.js';
 import { doWpPage } from './fault-wp.js';
 import { isUserfault } from './userfault.js';
-import { injectedFault, type VmFault } from './vm-fault.js';
+import { injectedFault, pteOffsetMapLock, type VmFault } from './vm-fault.js';
 
 /**
  * Makes the page at `addr` accessible as `flags` ask, or says why not: VM_FAULT bits, 0 meaning that the access is to
@@ -42,7 +42,7 @@ export function* handleMmFault(vma: Vma, addr: number, flags: number): Coroutine
     if (injected !== 0) return injectedFault(injected);
   }
   if (vma.flags & VM.hugetlb) return yield* hugetlbFault(vma, page, flags);
-  // The CPU's own fault has waited before it came here; nobody else lets go of mmap_lock for a userfaultfd. Linux: handle_userfault()
+  // The CPU's own fault has waited before it came here; nobody else lets go of mmap_lock for a userfaultfd. Linux: fs/userfaultfd.c:handle_userfault()
   if (!(flags & FAULT.served) && isUserfault(vma, page)) return VM_FAULT.sigbus;
   const fault: VmFault = { vma, addr: page, vpn: page / PAGE_SIZE, flags, lo: 0, hi: 0 };
   const handled = yield* handlePmdFault(fault);
@@ -76,16 +76,16 @@ function* handlePmdFault(fault: VmFault): Coroutine<number> {
 
 function* handleHugePmd(fault: VmFault, pmd: Table, lo: number): Coroutine<number> {
   const { vma, addr, flags } = fault;
-  if (lo & Pte.protnone && vma.flags & VM_ACCESS_FLAGS) return doHugePmdNumaPage(vma, addr);
+  const { scheduler } = vma.mm.memory.kernel;
+  if (lo & Pte.protnone && vma.flags & VM_ACCESS_FLAGS) return yield* doHugePmdNumaPage(vma, addr, lo);
   if (flags & (FAULT.write | FAULT.unshare) && !(lo & Pte.write)) {
     const ret = yield* doHugePmdWpPage(vma, addr, flags);
     return ret & VM_FAULT.fallback ? -1 : ret;
   }
+  if (scheduler.isFine) yield FINE.ptl;
   ptlLock(vma.mm);
-  pmd.setLo(
-    pmdIndex(fault.vpn),
-    pmd.lo(pmdIndex(fault.vpn)) | (flags & FAULT.write ? Pte.young | Pte.dirty : Pte.young),
-  );
+  const i = pmdIndex(fault.vpn);
+  if (pmd.lo(i) === lo) pmd.setLo(i, lo | (flags & FAULT.write ? Pte.young | Pte.dirty : Pte.young));
   ptlUnlock(vma.mm);
   return 0;
 }
@@ -108,18 +108,21 @@ function* handlePteFault(fault: VmFault): Coroutine<number> {
     return vma.file === null ? yield* doAnonymousPage(fault) : yield* doFault(fault);
   }
   if (kind !== Kind.present) return yield* doSwapPage(fault);
-  if (fault.lo & Pte.protnone && vma.flags & VM_ACCESS_FLAGS) return doNumaPage(fault, table);
+  if (fault.lo & Pte.protnone && vma.flags & VM_ACCESS_FLAGS) return yield* doNumaPage(fault);
   if (flags & (FAULT.write | FAULT.unshare) && !(fault.lo & Pte.write)) return yield* doWpPage(fault);
-  ptlLock(vma.mm);
-  table.setLo(pteIndex(vpn), table.lo(pteIndex(vpn)) | (flags & FAULT.write ? Pte.young | Pte.dirty : Pte.young));
+  if (kernel.scheduler.isFine) yield FINE.ptl;
+  if (pteOffsetMapLock(fault) === null) return 0;
+  table.setLo(pteIndex(vpn), fault.lo | (flags & FAULT.write ? Pte.young | Pte.dirty : Pte.young));
   ptlUnlock(vma.mm);
   return 0;
 }
 
 /** A PROT_NONE entry in a vma that has rights again gets those of the vma. Linux: mm/memory.c:do_numa_page() */
-function doNumaPage(fault: VmFault, table: Table): number {
+function* doNumaPage(fault: VmFault): Coroutine<number> {
   const { vma, vpn } = fault;
-  ptlLock(vma.mm);
+  if (vma.mm.memory.kernel.scheduler.isFine) yield FINE.ptl;
+  const table = pteOffsetMapLock(fault);
+  if (table === null) return 0;
   const i = pteIndex(vpn);
   let lo = (table.lo(i) & ~Pte.protnone) | Pte.young;
   if (canChangePteWritable(vma, lo, table.hi(i))) lo = maybeMkwrite(lo, vma);

@@ -1,5 +1,5 @@
 import { EFAULT, EINTR, EINVAL, EOVERFLOW } from '../../../uapi/errno.js';
-import type { Coroutine } from '../../core/effect.js';
+import { type Coroutine, FINE } from '../../core/effect.js';
 import { PAGE_SIZE, PG, Zone } from '../frames/frames.js';
 import { type PfnList, tryGrabFolio } from '../frames/pin.js';
 import type { Memory } from '../memory.js';
@@ -55,7 +55,7 @@ function* gupFastFallback(mm: Mm, start: number, npages: number, request: FastRe
   const end = first + npages * PAGE_SIZE;
   if (end >= 2 ** 64) return -EOVERFLOW;
   if (end > TASK_SIZE) return -EFAULT;
-  const fast = gupFast(mm, first / PAGE_SIZE, npages, request);
+  const fast = yield* gupFast(mm, first / PAGE_SIZE, npages, request);
   if (fast === npages || flags & FOLL.fastOnly) return fast;
   yield* mm.mmapLock.readLock();
   let slow = -EINTR;
@@ -76,11 +76,15 @@ function* gupFastFallback(mm: Mm, start: number, npages: number, request: FastRe
  * Deviates: a pin gives up while anybody holds mmap_lock for write; Linux asks write_protect_seq, that is only while a
  * fork copies entries. Linux: mm/gup.c:gup_fast()
  */
-function gupFast(mm: Mm, vpn: number, npages: number, request: FastRequest): number {
+function* gupFast(mm: Mm, vpn: number, npages: number, request: FastRequest): Coroutine<number> {
   if (request.flags & FOLL.pin && mm.mmapLock.isWriteLocked) return 0;
   let done = 0;
   while (done < npages) {
-    const place = { done, npages: Math.min(npages - done, PAGES_PER_PMD_ENTRY - pteIndex(vpn + done)) };
+    const { isFine } = mm.memory.kernel.scheduler;
+    if (isFine) yield FINE.entry;
+    // No lock is held: another CPU may write between two of its looks.
+    const most = isFine && mm.pageTable.pteTable(vpn + done) !== null ? 1 : PAGES_PER_PMD_ENTRY - pteIndex(vpn + done);
+    const place = { done, npages: Math.min(npages - done, most) };
     const got = gupFastPmd(mm, vpn + done, request, place);
     done += got;
     if (got < place.npages) break;

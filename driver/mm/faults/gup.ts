@@ -1,6 +1,6 @@
 import { EAGAIN, EBUSY, EEXIST, EFAULT, EINTR, EINVAL, ENOMEM, EOPNOTSUPP } from '../../../uapi/errno.js';
 import { assert } from '../../core/assert.js';
-import { type Coroutine, preemptPoint } from '../../core/effect.js';
+import { type Coroutine, FINE, preemptPoint } from '../../core/effect.js';
 import { folioGet } from '../frames/folio.js';
 import { ZERO_PFN } from '../frames/frame-allocator.js';
 import { PAGE_SIZE, Zone } from '../frames/frames.js';
@@ -22,7 +22,7 @@ const GUP_POINT = preemptPoint('get_user_pages');
 
 /** `followPageMask` found nothing to take: the address must be faulted in. */
 const NO_PAGE = 0;
-/** The page must become the caller's own first, though it is only read. Linux: -EMLINK of follow_page_mask() */
+/** The page must become the caller's own first, though it is only read. Linux: -EMLINK of mm/gup.c:follow_page_mask() */
 const MUST_UNSHARE = -1000;
 
 /** Where and how to store what GUP finds. Without `out` pages are only faulted in. */
@@ -229,6 +229,7 @@ function* followPageMask(vma: Vma, addr: number, place: FollowPlace): Coroutine<
     if (!(place.request.flags & FOLL.splitPmd)) return followHugePmd(vma, vpn, { pmd, place });
     yield* splitHugePmd(vma, addr);
   }
+  if (mm.memory.kernel.scheduler.isFine) yield FINE.ptl;
   return followPagePte(vma, vpn, place);
 }
 

@@ -1,6 +1,6 @@
 import { EINVAL, ENOMEM } from '../../../uapi/errno.js';
 import { assert } from '../../core/assert.js';
-import type { Coroutine } from '../../core/effect.js';
+import { type Coroutine, FINE } from '../../core/effect.js';
 import { clearPage, folioAddLru, folioGet, folioLock, folioPut, folioUnlock } from '../frames/folio.js';
 import { PAGE_SIZE, PG } from '../frames/frames.js';
 import type { Memory } from '../memory.js';
@@ -11,7 +11,7 @@ import { shmemFreeSwap, shmemSwapinFolio } from './shmem-swap.js';
 
 /** A new, empty tmpfs file of `sizeBytes`. Shared anonymous memory is such a file without a name. */
 export function newShmemMapping(memory: Memory, sizeBytes: number): AddressSpace {
-  const mapping = new AddressSpace(memory, memory.nextMappingId++);
+  const mapping = new AddressSpace(memory, memory.newMappingId());
   mapping.size = sizeBytes;
   memory.mappings.set(mapping.id, mapping);
   return mapping;
@@ -29,6 +29,7 @@ export function* shmemGetFolio(
   { create, behindEnd = false }: { create: boolean; behindEnd?: boolean },
 ): Coroutine<number> {
   for (;;) {
+    if (memory.kernel.scheduler.isFine) yield FINE.cache;
     if (index * PAGE_SIZE >= mapping.size && !behindEnd) return -EINVAL;
     const found = mapping.pages.get(index);
     if (found < 0) {
@@ -92,7 +93,7 @@ export function* shmemPunchHole(memory: Memory, mapping: AddressSpace, offset: n
   const hole = { first, end, evenCows: false };
   yield* unmapMappingPages(mapping, hole);
   yield* shmemTruncateRange(memory, mapping, hole);
-  // Linux: truncate_inode_folio(), for what was mapped again in between
+  // Linux: mm/truncate.c:truncate_inode_folio(), for what was mapped again in between
   yield* unmapMappingPages(mapping, hole);
   yield* clearPart(memory, mapping, offset, first * PAGE_SIZE);
   yield* clearPart(memory, mapping, end * PAGE_SIZE, offset + len);
@@ -159,7 +160,10 @@ function* truncateFolio(memory: Memory, mapping: AddressSpace, index: number): C
     memory.frames.clearFlags(pfn, PG.dirty);
     filemapRemoveFolio(memory, pfn);
   }
+  const { scheduler } = memory.kernel;
+  if (scheduler.isFine) yield FINE.folioLock;
   folioUnlock(memory, pfn);
+  if (scheduler.isFine) yield FINE.refcount;
   folioPut(memory, pfn);
 }
 
@@ -174,12 +178,13 @@ function* clearPart(memory: Memory, mapping: AddressSpace, from: number, to: num
   const pfn = yield* shmemGetFolio(memory, mapping, index, { create: false });
   if (pfn <= 0) return;
   const base = (pfn - index) * PAGE_SIZE;
+  if (memory.kernel.scheduler.isFine) yield FINE.content;
   memory.contentChanges(pfn);
   memory.bytes.fill(0, base + from, base + to);
   folioPut(memory, pfn);
 }
 
-/** read(2): fewer bytes at the end of the file. Holes read as zero and stay holes. Linux: shmem_file_read_iter() */
+/** read(2): fewer bytes at the end of the file. Holes read as zero and stay holes. Linux: mm/shmem.c:shmem_file_read_iter() */
 export function* shmemFileReadIter(
   memory: Memory,
   mapping: AddressSpace,
@@ -194,6 +199,7 @@ export function* shmemFileReadIter(
     if (pfn < 0) return out.subarray(0, done);
     if (pfn > 0) {
       const from = pfn * PAGE_SIZE + inPage;
+      if (memory.kernel.scheduler.isFine) yield FINE.content;
       memory.contentIsRead(Math.floor(from / PAGE_SIZE));
       out.set(memory.bytes.subarray(from, from + n), done);
       folioPut(memory, pfn);
@@ -216,6 +222,7 @@ export function* shmemFileWriteIter(
     const n = Math.min(PAGE_SIZE - inPage, bytes.length - done);
     const pfn = yield* shmemGetFolio(memory, mapping, Math.floor(at / PAGE_SIZE), { create: true });
     if (pfn < 0) return done > 0 ? done : pfn;
+    if (memory.kernel.scheduler.isFine) yield FINE.content;
     memory.contentChanges(pfn);
     memory.bytes.set(bytes.subarray(done, done + n), pfn * PAGE_SIZE + inPage);
     memory.frames.setFlags(pfn, PG.dirty);

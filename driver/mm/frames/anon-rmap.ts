@@ -10,7 +10,7 @@ import { PAGE_SIZE } from './frames.js';
 
 /**
  * Makes sure that `vma` has an anon_vma before an anonymous page is mapped in it. mmap_lock is held.
- * Linux: __anon_vma_prepare()
+ * Linux: mm/rmap.c:__anon_vma_prepare()
  */
 export function* anonVmaPrepare(vma: Vma): Coroutine<void> {
   mmapAssertLocked(vma.mm);
@@ -27,7 +27,7 @@ export function* anonVmaPrepare(vma: Vma): Coroutine<void> {
   anonVma.root.lock.writeUnlock();
 }
 
-/** `dst`, a copy of `src`, may map all that `src` may. `dst.anonVma` is kept when it is set. Linux: anon_vma_clone() */
+/** `dst`, a copy of `src`, may map all that `src` may. `dst.anonVma` is kept when it is set. Linux: mm/rmap.c:anon_vma_clone() */
 export function anonVmaClone(dst: Vma, src: Vma): void {
   for (let i = src.avcs.length - 1; i >= 0; i--) {
     const anonVma = src.avcs[i]!;
@@ -38,7 +38,7 @@ export function anonVmaClone(dst: Vma, src: Vma): void {
   if (dst.anonVma !== null) dst.anonVma.numActiveVmas++;
 }
 
-/** A forked vma: reached through the parent's anon_vmas, and with one of its own for pages it copies. Linux: anon_vma_fork() */
+/** A forked vma: reached through the parent's anon_vmas, and with one of its own for pages it copies. Linux: mm/rmap.c:anon_vma_fork() */
 export function anonVmaFork(vma: Vma, parent: Vma): void {
   if (parent.anonVma === null) return;
   vma.anonVma = null;
@@ -51,7 +51,7 @@ export function anonVmaFork(vma: Vma, parent: Vma): void {
   linkAvc(vma, own);
 }
 
-/** `vma` goes away or becomes empty: no rmap walk visits it any more. Linux: unlink_anon_vmas() */
+/** `vma` goes away or becomes empty: no rmap walk visits it any more. Linux: mm/rmap.c:unlink_anon_vmas() */
 export function unlinkAnonVmas(vma: Vma): void {
   const { memory } = vma.mm;
   for (const anonVma of vma.avcs) {
@@ -70,7 +70,7 @@ export function unlinkAnonVmas(vma: Vma): void {
 
 /**
  * May `a` and `b`, neighbours with `b` behind `a`, share one anon_vma? They could be merged once they differ only in
- * access rights. Linux: anon_vma_compatible()
+ * access rights. Linux: mm/vma.c:anon_vma_compatible()
  */
 function anonVmaCompatible(a: Vma, b: Vma): boolean {
   return (
@@ -81,7 +81,7 @@ function anonVmaCompatible(a: Vma, b: Vma): boolean {
   );
 }
 
-/** Linux: find_mergeable_anon_vma(), reusable_anon_vma() */
+/** Linux: mm/vma.c:find_mergeable_anon_vma(), reusable_anon_vma() */
 function findMergeableAnonVma(vma: Vma): AnonVma | null {
   const { vmas } = vma.mm;
   const i = vmas.indexOf(vma);
@@ -97,7 +97,7 @@ function isSingular(vma: Vma): boolean {
 }
 
 function newAnonVma(memory: Memory, parent: AnonVma | null): AnonVma {
-  const anonVma = new AnonVma(memory, memory.nextMappingId++, parent);
+  const anonVma = new AnonVma(memory, memory.newMappingId(), parent);
   if (parent === null) anonVma.numChildren = 1;
   memory.anonVmas.set(anonVma.id, anonVma);
   return anonVma;

@@ -17,7 +17,15 @@ export function folioGet(memory: Memory, pfn: number, count = 1): void {
   frames.addRefcount(head, count);
 }
 
-/** Drops references; with the last one the folio goes back to where it came from. Linux: folio_put(), folio_put_refs() */
+/** As `folioGet`; false for a folio without references, which is free or on its way out. Linux: include/linux/page_ref.h:folio_try_get() */
+export function folioTryGet({ frames }: Memory, pfn: number): boolean {
+  const head = frames.head(pfn);
+  if (frames.refcount(head) === 0) return false;
+  frames.addRefcount(head, 1);
+  return true;
+}
+
+/** Drops references; with the last one the folio goes back to where it came from. Linux: include/linux/mm.h:folio_put(), folio_put_refs() */
 export function folioPut(memory: Memory, pfn: number, count = 1): void {
   const { frames } = memory;
   const head = frames.head(pfn);
@@ -52,7 +60,7 @@ function freeFolio(memory: Memory, head: number): void {
   }
 }
 
-/** Takes the lock bit if it is free; never waits. Linux: folio_trylock() */
+/** Takes the lock bit if it is free; never waits. Linux: include/linux/pagemap.h:folio_trylock() */
 export function folioTrylock(memory: Memory, pfn: number): boolean {
   const head = memory.frames.head(pfn);
   if (memory.frames.hasFlags(head, PG.locked)) return false;
@@ -66,7 +74,7 @@ function takeLock({ frames, kernel, nestsFolioLocks: nested }: Memory, head: num
   kernel.lockAcquired(LockClass.folioLock, 'folio', { mayWait, nested, instance: head });
 }
 
-/** Takes the lock bit, sleeping as long as somebody else has it. Linux: folio_lock() */
+/** Takes the lock bit, sleeping as long as somebody else has it. Linux: include/linux/pagemap.h:folio_lock() */
 export function* folioLock(memory: Memory, pfn: number): Coroutine<void> {
   const { frames, kernel } = memory;
   const head = frames.head(pfn);
@@ -84,7 +92,7 @@ export function* folioLock(memory: Memory, pfn: number): Coroutine<void> {
   takeLock(memory, head, true);
 }
 
-/** A new folio's lock bit, known to be free; as `folioTrylock` but its failure is a bug. Linux: __folio_set_locked() */
+/** A new folio's lock bit, known to be free; as `folioTrylock` but its failure is a bug. Linux: include/linux/page-flags.h:__folio_set_locked() */
 export function folioSetLocked(memory: Memory, pfn: number): void {
   const taken = folioTrylock(memory, pfn);
   assert(taken, 'new pfn % is locked', pfn);
@@ -120,7 +128,7 @@ export function* migrationEntryWaitOnLocked(memory: Memory, pfn: number): Corout
 }
 
 /** Behind those that `newObjectId` gives. */
-const FIRST_FOLIO_QUEUE = 2 ** 40;
+const FIRST_FOLIO_QUEUE = 2 ** 48;
 
 function pageQueue(memory: Memory, head: number): WaitQueue {
   const { kernel, frames } = memory;
@@ -160,7 +168,7 @@ export function backingPfn(memory: Memory, pfn: number): number {
   return frames.zoneDeviceData(head) + (pfn - head);
 }
 
-/** Takes the folio off the LRU with a reference of its own. False when it was not on it. Linux: folio_isolate_lru() */
+/** Takes the folio off the LRU with a reference of its own. False when it was not on it. Linux: mm/vmscan.c:folio_isolate_lru() */
 export function folioIsolateLru(memory: Memory, pfn: number): boolean {
   const { frames } = memory;
   const head = frames.head(pfn);
@@ -170,7 +178,7 @@ export function folioIsolateLru(memory: Memory, pfn: number): boolean {
   return true;
 }
 
-/** The reverse: back on the LRU, and the isolation's reference dropped. Linux: folio_putback_lru() */
+/** The reverse: back on the LRU, and the isolation's reference dropped. Linux: mm/vmscan.c:folio_putback_lru() */
 export function folioPutbackLru(memory: Memory, pfn: number): void {
   folioAddLru(memory, pfn);
   folioPut(memory, pfn);

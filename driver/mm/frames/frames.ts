@@ -338,7 +338,7 @@ export class Frames {
     this.orders[head] = HPAGE_PMD_ORDER;
   }
 
-  /** A folio that nothing maps becomes single pages, each with a reference of its own. Linux: split_page() */
+  /** A folio that nothing maps becomes single pages, each with a reference of its own. Linux: mm/page_alloc.c:split_page() */
   splitPage(head: number): void {
     const nr = this.folioNrPages(head);
     for (let pfn = head; pfn < head + nr; pfn++) {

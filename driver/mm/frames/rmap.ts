@@ -1,5 +1,5 @@
 import { assert } from '../../core/assert.js';
-import type { Coroutine } from '../../core/effect.js';
+import { type Coroutine, FINE } from '../../core/effect.js';
 import { Access, Shared } from '../../core/observer.js';
 import type { AddressSpace } from '../files/address-space.js';
 import type { Memory } from '../memory.js';
@@ -7,7 +7,7 @@ import type { Vma } from '../vmas/vma.js';
 import type { AnonVma } from './anon-vma.js';
 import { PG } from './frames.js';
 
-/** A new anonymous folio gets its first mapping, exclusive to `vma`'s process. Linux: folio_add_new_anon_rmap() */
+/** A new anonymous folio gets its first mapping, exclusive to `vma`'s process. Linux: mm/rmap.c:folio_add_new_anon_rmap() */
 export function folioAddNewAnonRmap(memory: Memory, pfn: number, vma: Vma, addr: number): void {
   assert(addr >= vma.start && addr < vma.end, 'the address is not of this vma');
   const { frames } = memory;
@@ -34,7 +34,7 @@ function setAnon(memory: Memory, head: number, vma: Vma, addr: number): void {
   frames.setIndex(head, vma.linearPageIndex(addr));
 }
 
-/** One more PTE mapping of an anonymous page. Linux: folio_add_anon_rmap_pte() */
+/** One more PTE mapping of an anonymous page. Linux: include/linux/rmap.h:folio_add_anon_rmap_pte() */
 export function folioAddAnonRmapPte(memory: Memory, pfn: number, exclusive: boolean): void {
   addMapping(memory, pfn);
   if (exclusive) memory.frames.setFlags(pfn, PG.anonExclusive);
@@ -43,7 +43,7 @@ export function folioAddAnonRmapPte(memory: Memory, pfn: number, exclusive: bool
 /**
  * Makes a folio that is not anonymous yet (a page read from swap) anonymous; when others may share it, it goes under
  * the oldest anon_vma, which all of them reach. The folio is locked.
- * Linux: __folio_set_anon()
+ * Linux: mm/rmap.c:__folio_set_anon()
  */
 export function folioSetAnon(
   memory: Memory,
@@ -56,7 +56,7 @@ export function folioSetAnon(
   if (!exclusive) memory.frames.setMapping(pfn, vma.anonVma!.root.id);
 }
 
-/** One more PTE mapping of a file page. Linux: folio_add_file_rmap_pte() */
+/** One more PTE mapping of a file page. Linux: include/linux/rmap.h:folio_add_file_rmap_pte() */
 export function folioAddFileRmapPte(memory: Memory, pfn: number): void {
   addMapping(memory, pfn);
 }
@@ -66,7 +66,7 @@ function addMapping(memory: Memory, pfn: number): void {
   memory.frames.addFolioMapcount(memory.frames.head(pfn), 1);
 }
 
-/** One PTE mapping less; references are not touched. Linux: folio_remove_rmap_pte() */
+/** One PTE mapping less; references are not touched. Linux: include/linux/rmap.h:folio_remove_rmap_pte() */
 export function folioRemoveRmapPte(memory: Memory, pfn: number): void {
   const { frames } = memory;
   const left = frames.addMapcount(pfn, -1);
@@ -74,7 +74,7 @@ export function folioRemoveRmapPte(memory: Memory, pfn: number): void {
   assert(left >= 0, 'pfn % has % mappings', pfn, left);
 }
 
-/** One PMD mapping less. Linux: folio_remove_rmap_pmd() */
+/** One PMD mapping less. Linux: mm/rmap.c:folio_remove_rmap_pmd() */
 export function folioRemoveRmapPmd(memory: Memory, head: number): void {
   const { frames } = memory;
   const left = frames.addEntireMapcount(head, -1);
@@ -84,7 +84,7 @@ export function folioRemoveRmapPmd(memory: Memory, head: number): void {
 
 /**
  * Gives up the exclusive mark before the entry becomes a migration, swap or device-exclusive one; the entry is already
- * cleared. False when the page may be pinned: its pin relies on exclusivity. Linux: folio_try_share_anon_rmap_pte()
+ * cleared. False when the page may be pinned: its pin relies on exclusivity. Linux: include/linux/rmap.h:folio_try_share_anon_rmap_pte()
  */
 export function folioTryShareAnonRmapPte(memory: Memory, pfn: number): boolean {
   const { frames } = memory;
@@ -96,7 +96,7 @@ export function folioTryShareAnonRmapPte(memory: Memory, pfn: number): boolean {
 
 /**
  * A child is going to map the page too: exclusive pages become shared. False when the page may be pinned, so that the
- * child needs a copy. On success the child's mapping is counted. Linux: folio_try_dup_anon_rmap_pte()
+ * child needs a copy. On success the child's mapping is counted. Linux: include/linux/rmap.h:folio_try_dup_anon_rmap_pte()
  */
 export function folioTryDupAnonRmapPte(memory: Memory, pfn: number): boolean {
   const { frames } = memory;
@@ -110,7 +110,7 @@ export function folioTryDupAnonRmapPte(memory: Memory, pfn: number): boolean {
 
 /**
  * The page belongs to `vma`'s process alone from now on, so its rmap needs no ancestors. The folio is locked.
- * Linux: folio_move_anon_rmap()
+ * Linux: mm/rmap.c:folio_move_anon_rmap()
  */
 export function folioMoveAnonRmap(memory: Memory, pfn: number, vma: Vma): void {
   memory.frames.assertLocked(pfn);
@@ -141,14 +141,23 @@ export function rmapObject(memory: Memory, head: number): AnonVma | AddressSpace
 
 /**
  * Visits every vma that may map the folio of `head`, under the rmap lock. The visitor looks at the entry itself; for a
- * large folio it is given the address of the first page inside the vma. Linux: mm/rmap.c:rmap_walk()
+ * large folio it is given the address of the first page inside the vma. Nobody is looked for who maps an anonymous folio that nobody
+ * maps, unless `ifMapped` is false: migration entries are no mappings. Linux: mm/rmap.c:rmap_walk(), folio_lock_anon_vma_read()
  */
-export function* rmapWalk(memory: Memory, head: number, visit: RmapVisit): Coroutine<void> {
-  memory.frames.assertLocked(head);
+export function* rmapWalk(memory: Memory, head: number, visit: RmapVisit, { ifMapped = true } = {}): Coroutine<void> {
+  const { frames, kernel } = memory;
+  frames.assertLocked(head);
+  const isLookedFor = (): boolean => !ifMapped || !frames.isAnon(head) || frames.folioMapcount(head) > 0;
+  if (kernel.scheduler.isFine) yield FINE.refcount;
+  if (!isLookedFor()) return;
   const object = rmapObject(memory, head);
   if (object === null) return;
   yield* object.lock.readLock();
-  memory.kernel.observer?.touch(Shared.rmap, object.id, Access.read, 1);
+  if (!isLookedFor()) {
+    object.lock.readUnlock();
+    return;
+  }
+  kernel.observer?.touch(Shared.rmap, object.id, Access.read, 1);
   for (const vma of object.vmas.slice()) {
     const addr = vmaAddress(memory, head, vma);
     if (addr >= 0 && !(yield* visit(vma, addr))) break;
@@ -156,7 +165,7 @@ export function* rmapWalk(memory: Memory, head: number, visit: RmapVisit): Corou
   object.lock.readUnlock();
 }
 
-/** Where `vma` has the first of the folio's pages that it covers, or -1. Linux: vma_address() */
+/** Where `vma` has the first of the folio's pages that it covers, or -1. Linux: mm/internal.h:vma_address() */
 export function vmaAddress(memory: Memory, head: number, vma: Vma): number {
   const { frames } = memory;
   const first = frames.index(head);

@@ -1,5 +1,5 @@
 import { ENOMEM } from '../../../uapi/errno.js';
-import type { Coroutine } from '../../core/effect.js';
+import { type Coroutine, FINE } from '../../core/effect.js';
 import { folioGet } from '../frames/folio.js';
 import { HPAGE_PMD_NR, HPAGE_PMD_SIZE, PAGE_SIZE, PG } from '../frames/frames.js';
 import { folioAddNewAnonRmapPmd, folioRemoveRmapPmd } from '../frames/rmap.js';
@@ -33,7 +33,7 @@ export function* copyHugetlbPageRange(dst: Vma, src: Vma): Coroutine<number> {
   for (let addr = start; addr < end && ret === 0; addr += HPAGE_PMD_SIZE) ret = copyOne(dst, src, addr);
   ptlUnlock(src.mm);
   ptlUnlock(dst.mm);
-  mmuNotifierInvalidateRangeEnd(range);
+  yield* mmuNotifierInvalidateRangeEnd(range);
   return ret;
 }
 
@@ -79,11 +79,12 @@ function presentSlot(vma: Vma, addr: number): PmdSlot | null {
  * Unmaps the pages of [start, end), both multiples of 2 MiB, between the caller's notifier events; with `onlyPfn` only
  * where that page is mapped. True when something was unmapped. Linux: mm/hugetlb.c:__unmap_hugepage_range()
  */
-export function unmapHugepageRange(vma: Vma, start: number, end: number, { onlyPfn = 0 } = {}): boolean {
+export function* unmapHugepageRange(vma: Vma, start: number, end: number, { onlyPfn = 0 } = {}): Coroutine<boolean> {
   const { mm } = vma;
   const gather = new TlbGather(mm);
   let isAny = false;
   for (let addr = start; addr < end; addr += HPAGE_PMD_SIZE) {
+    if (mm.memory.kernel.scheduler.isFine) yield FINE.ptl;
     const slot = presentSlot(vma, addr);
     if (slot === null || (onlyPfn !== 0 && slot.table.hi(slot.index) !== onlyPfn)) continue;
     ptlLock(mm);
@@ -91,7 +92,7 @@ export function unmapHugepageRange(vma: Vma, start: number, end: number, { onlyP
     ptlUnlock(mm);
     isAny = true;
   }
-  gather.tlbFinishMmu();
+  yield* gather.tlbFinishMmu();
   return isAny;
 }
 
@@ -131,6 +132,6 @@ export function* moveHugetlbPageTables(
   }
   flushTlbRange(mm, oldAddr / PAGE_SIZE, len / PAGE_SIZE);
   ptlUnlock(mm);
-  mmuNotifierInvalidateRangeEnd(range);
+  yield* mmuNotifierInvalidateRangeEnd(range);
   hugetlbReservation(vma).clearVmaResvHugePages(vma);
 }

@@ -66,7 +66,7 @@ export function* hugetlbFault(vma: Vma, addr: number, flags: number): Coroutine<
   return 0;
 }
 
-/** The PMD entry of a hugetlb address; missing tables are made. Linux: huge_pte_alloc() */
+/** The PMD entry of a hugetlb address; missing tables are made. Linux: mm/hugetlb.c:huge_pte_alloc() */
 function hugePteAlloc(vma: Vma, start: number): PmdSlot {
   const vpn = hugeVpn(start);
   return { table: vma.mm.pageTable.pmdTableAlloc(vpn), index: pmdIndex(vpn) };
@@ -74,7 +74,7 @@ function hugePteAlloc(vma: Vma, start: number): PmdSlot {
 
 /**
  * Maps a new zeroed page, writable at once for a write fault. Under the pool's fault mutex.
- * Linux: hugetlb_no_page()
+ * Linux: mm/hugetlb.c:hugetlb_no_page()
  */
 function hugetlbNoPage(vma: Vma, start: number, { slot, flags }: { slot: PmdSlot; flags: number }): number {
   vma.mm.memory.kernel.assertHeld(LockClass.hugetlbLock);
@@ -98,7 +98,7 @@ function hugetlbNoPage(vma: Vma, start: number, { slot, flags }: { slot: PmdSlot
 /**
  * A write or unshare meets a read-only entry. The page is reused when nobody else maps it; its references do not
  * count, as copies are scarce. Under the pool's fault mutex.
- * Linux: hugetlb_wp()
+ * Linux: mm/hugetlb.c:hugetlb_wp()
  */
 function* hugetlbWp(vma: Vma, start: number, { slot, flags }: { slot: PmdSlot; flags: number }): Coroutine<number> {
   vma.mm.memory.kernel.assertHeld(LockClass.hugetlbLock);
@@ -149,13 +149,13 @@ function* replaceByCopy(
     setPmd(slot, mkPte(vma) | Pte.huge | (unshare ? 0 : Pte.write | Pte.dirty), copy);
   }
   ptlUnlock(mm);
-  mmuNotifierInvalidateRangeEnd(range);
+  yield* mmuNotifierInvalidateRangeEnd(range);
   folioPut(memory, isSame ? head : copy);
 }
 
 /**
  * The owner of the mapping finds no page for its copy: the page is taken from the children, who get SIGBUS if they come
- * back to their mapping. Linux: unmap_ref_private()
+ * back to their mapping. Linux: mm/hugetlb.c:unmap_ref_private()
  * Deviates: Linux looks at the owner's address in every child, and so for ever misses one that has moved its mapping.
  */
 function* unmapRefPrivate(memory: Memory, head: number, owner: Vma): Coroutine<void> {
@@ -166,8 +166,8 @@ function* unmapRefPrivate(memory: Memory, head: number, owner: Vma): Coroutine<v
     const end = start + HPAGE_PMD_SIZE;
     const range: NotifierRange = { mm: vma.mm, start, end, event: 'CLEAR', owner: null };
     yield* mmuNotifierInvalidateRangeStart(range);
-    if (unmapHugepageRange(vma, start, end, { onlyPfn: head })) reservation.isUnmapped = true;
-    mmuNotifierInvalidateRangeEnd(range);
+    if (yield* unmapHugepageRange(vma, start, end, { onlyPfn: head })) reservation.isUnmapped = true;
+    yield* mmuNotifierInvalidateRangeEnd(range);
     return true;
   });
 }

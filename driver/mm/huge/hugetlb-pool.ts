@@ -75,7 +75,7 @@ export class HugetlbPool {
     return head;
   }
 
-  /** Takes back a page whose last reference was put. Linux: free_huge_folio() */
+  /** Takes back a page whose last reference was put. Linux: mm/hugetlb.c:free_huge_folio() */
   freeHugeFolio(head: number): void {
     this.touch();
     const { frames } = this.memory;
@@ -192,7 +192,7 @@ export class HugetlbReservation implements VmaOps {
 
   /**
    * Takes a page for `addr`, with the promise if there is one; an owner's copy-on-write must do without. 0 when there is
-   * no page. Linux: alloc_hugetlb_folio()
+   * no page. Linux: mm/hugetlb.c:alloc_hugetlb_folio()
    */
   allocHugetlbFolio(vma: Vma, addr: number, { cowFromOwner = false } = {}): number {
     const fromReserve = !cowFromOwner && this.isPromised(vma, addr);
@@ -210,7 +210,7 @@ export class HugetlbReservation implements VmaOps {
     this.pool.restoreReserve(head);
   }
 
-  /** mremap has moved everything of `vma` away: the copy has the promise now. Linux: clear_vma_resv_huge_pages() */
+  /** mremap has moved everything of `vma` away: the copy has the promise now. Linux: mm/hugetlb.c:clear_vma_resv_huge_pages() */
   clearVmaResvHugePages(vma: Vma): void {
     vma.ops = new HugetlbReservation(this.pool, vma.mm, false);
   }

@@ -30,5 +30,5 @@ export function* hugetlbChangeProtection(vma: Vma, start: number, end: number): 
   }
   flushTlbRange(mm, start / PAGE_SIZE, (end - start) / PAGE_SIZE);
   ptlUnlock(mm);
-  mmuNotifierInvalidateRangeEnd(range);
+  yield* mmuNotifierInvalidateRangeEnd(range);
 }

@@ -67,7 +67,7 @@ export function collapseHugePageCopy(memory: Memory, table: Table, head: number)
   }
 }
 
-/** Empties the table; the small pages lose this mapping. Under the ptl. Linux: __collapse_huge_page_copy_succeeded() */
+/** Empties the table; the small pages lose this mapping. Under the ptl. Linux: mm/khugepaged.c:__collapse_huge_page_copy_succeeded() */
 export function collapseHugePageCopySucceeded(mm: Mm, table: Table, isolated: readonly number[]): void {
   ptlAssertHeld(mm);
   const { memory } = mm;

@@ -1,6 +1,6 @@
 import { EAGAIN, EINVAL, ENOMEM } from '../../../uapi/errno.js';
 import { assert } from '../../core/assert.js';
-import { type Coroutine, preemptPoint } from '../../core/effect.js';
+import { type Coroutine, FINE, preemptPoint } from '../../core/effect.js';
 import { VM_FAULT, VM_FAULT_ERROR } from '../faults/fault-code.js';
 import { doSwapPage } from '../faults/fault-non-present.js';
 import { folioAddLru, folioIsLocked, folioPut } from '../frames/folio.js';
@@ -61,20 +61,20 @@ export function* madviseCollapse(vma: Vma, start: number, end: number): Coroutin
   return collapsed === (last - first) / HPAGE_PMD_SIZE ? 0 : madviseCollapseErrno(failure);
 }
 
-/** Linux: madvise_collapse_errno() */
+/** Linux: mm/khugepaged.c:madvise_collapse_errno() */
 function madviseCollapseErrno(result: ScanResult): number {
   if (result === 'no-memory') return -ENOMEM;
   return result === 'busy' ? -EAGAIN : -EINVAL;
 }
 
-/** The vma of `addr` if it may still be collapsed. Linux: hugepage_vma_revalidate() */
+/** The vma of `addr` if it may still be collapsed. Linux: mm/khugepaged.c:hugepage_vma_revalidate() */
 function hugepageVmaRevalidate(mm: Mm, addr: number, expectAnon: boolean): Vma | null {
   const vma = mm.vmaLookup(addr);
   if (vma === null || mm.users === 0 || !thpVmaSuitableOrder(vma, addr) || !thpVmaCollapsible(vma)) return null;
   return expectAnon && vma.anonVma === null ? null : vma;
 }
 
-/** The page table of the part, or why there is none to collapse. Linux: find_pmd_or_thp_or_none() */
+/** The page table of the part, or why there is none to collapse. Linux: mm/khugepaged.c:find_pmd_or_thp_or_none() */
 function findPmdOrThpOrNone(mm: Mm, addr: number): { slot: PmdSlot; table: Table } | ScanResult {
   const slot = mmFindPmd(mm, addr / PAGE_SIZE);
   if (slot === null) return 'other';
@@ -88,6 +88,7 @@ function findPmdOrThpOrNone(mm: Mm, addr: number): { slot: PmdSlot; table: Table
 /** Linux: part of mm/khugepaged.c:hpage_collapse_scan_pmd() and collapse_huge_page() */
 function* collapseOne(vma: Vma, addr: number): Coroutine<ScanResult> {
   const { mm } = vma;
+  if (mm.memory.kernel.scheduler.isFine) yield FINE.ptl;
   const found = findPmdOrThpOrNone(mm, addr);
   if (typeof found === 'string') return found;
   const scan = scanSmallPages(vma, found.table);
@@ -134,7 +135,7 @@ function checkPage(vma: Vma, pfn: number): ScanResult {
   return isOnLru && !folioIsLocked(memory, pfn) && isRefcountSuitable(memory, pfn) ? 'succeed' : 'busy';
 }
 
-/** Swapped pages, and pages of devices, become present. mmap_lock is held. Linux: __collapse_huge_page_swapin() */
+/** Swapped pages, and pages of devices, become present. mmap_lock is held. Linux: mm/khugepaged.c:__collapse_huge_page_swapin() */
 function* collapseHugePageSwapin(vma: Vma, start: number): Coroutine<ScanResult> {
   mmapAssertLocked(vma.mm);
   const { mm } = vma;
@@ -163,9 +164,9 @@ function* collapseLocked(mm: Mm, addr: number, head: number): Coroutine<ScanResu
   yield* lock.writeLock();
   const range: NotifierRange = { mm, start: addr, end: addr + HPAGE_PMD_SIZE, event: 'CLEAR', owner: null };
   yield* mmuNotifierInvalidateRangeStart(range);
-  mmuNotifierInvalidateRangeEnd(range);
+  yield* mmuNotifierInvalidateRangeEnd(range);
   ptlLock(mm);
-  // Linux: pmdp_collapse_flush(), whatever comes of it
+  // Linux: mm/pgtable-generic.c:pmdp_collapse_flush(), whatever comes of it
   flushTlbMm(mm);
   const isolated: number[] = [];
   const result = collapseHugePageIsolate(mm.memory, found.table, isolated);

@@ -1,5 +1,5 @@
 import { assert } from '../../core/assert.js';
-import type { Coroutine } from '../../core/effect.js';
+import { type Coroutine, FINE } from '../../core/effect.js';
 import { FAULT, VM_FAULT } from '../faults/fault-code.js';
 import { anonVmaPrepare } from '../frames/anon-rmap.js';
 import { folioAddLru, folioGet, folioLock, folioPut, folioTrylock, folioUnlock } from '../frames/folio.js';
@@ -35,6 +35,7 @@ export function* doHugePmdAnonymousPage(vma: Vma, addr: number, flags: number): 
     clearHugePage(memory, head);
     memory.frames.setFlags(head, PG.uptodate);
   }
+  if (memory.kernel.scheduler.isFine) yield FINE.ptl;
   ptlLock(vma.mm);
   const { fault, isUsed } = insertHugePmd(vma, hugeStart(addr), { head, isWrite });
   ptlUnlock(vma.mm);
@@ -83,6 +84,8 @@ export function* doHugePmdWpPage(vma: Vma, addr: number, flags: number): Corouti
   if (!(lo & Pte.special)) {
     let isExclusive = frames.isAnonExclusive(head);
     if (!isExclusive) {
+      if (memory.kernel.scheduler.isFine) yield FINE.folioLock;
+      if (slot.table.lo(slot.index) !== lo || slot.table.hi(slot.index) !== head) return 0;
       if (!(yield* lockHugeFolio(memory, head, { slot, lo }))) return 0;
       isExclusive = reuseHugeFolio(vma, head);
       folioUnlock(memory, head);
@@ -121,7 +124,7 @@ function* doHugeZeroWpPmd(vma: Vma, addr: number): Coroutine<number> {
     mapHugeFolio(vma, start, { slot, head });
   }
   ptlUnlock(mm);
-  mmuNotifierInvalidateRangeEnd(range);
+  yield* mmuNotifierInvalidateRangeEnd(range);
   if (isSame && !mm.isUnstable) return 0;
   folioPut(memory, head);
   return isSame ? VM_FAULT.sigbus : 0;
@@ -175,9 +178,11 @@ function makeHugePmdWritable(vma: Vma, { table, index }: PmdSlot): void {
  * A PROT_NONE 2 MiB entry in a vma that has rights again gets those of the vma.
  * Linux: mm/huge_memory.c:do_huge_pmd_numa_page()
  */
-export function doHugePmdNumaPage(vma: Vma, addr: number): number {
+export function* doHugePmdNumaPage(vma: Vma, addr: number, lo: number): Coroutine<number> {
+  if (vma.mm.memory.kernel.scheduler.isFine) yield FINE.ptl;
   ptlLock(vma.mm);
-  changeHugePmd(vma, hugeVpn(addr));
+  const slot = mmFindPmd(vma.mm, hugeVpn(addr));
+  if (slot !== null && slot.table.lo(slot.index) === lo) changeHugePmd(vma, hugeVpn(addr));
   ptlUnlock(vma.mm);
   return 0;
 }

@@ -25,20 +25,21 @@ export function moveHugePmd(vma: Vma, oldVpn: number, newVma: Vma, newVpn: numbe
   return true;
 }
 
-/** Unmaps one whole 2 MiB entry, under the ptl. Linux: mm/huge_memory.c:zap_huge_pmd() */
-export function zapHugePmd(vma: Vma, vpn: number, gather: TlbGather): void {
+/** Unmaps one whole 2 MiB entry, under the ptl; false when it is none any more. Linux: mm/huge_memory.c:zap_huge_pmd() */
+export function zapHugePmd(vma: Vma, vpn: number, gather: TlbGather): boolean {
   ptlAssertHeld(vma.mm);
   const { mm } = vma;
   const slot = mmFindPmd(mm, vpn);
-  if (slot === null) return;
+  if (slot === null) return false;
   const lo = slot.table.lo(slot.index);
   const head = slot.table.hi(slot.index);
-  if (!(lo & Pte.huge)) return;
+  if (!(lo & Pte.huge)) return false;
   setPmd(slot, Kind.none, 0);
   gather.tlbRemoveTlbEntry(vpn, HPAGE_PMD_NR);
-  if (lo & Pte.special) return;
+  if (lo & Pte.special) return true;
   mm.rss.anon -= HPAGE_PMD_NR;
-  if ((lo & KIND_MASK) === Kind.migration) return;
+  if ((lo & KIND_MASK) === Kind.migration) return true;
   folioRemoveRmapPmd(mm.memory, head);
   gather.tlbRemovePage(head);
+  return true;
 }

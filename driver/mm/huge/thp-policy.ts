@@ -22,7 +22,7 @@ export function mmFindPmd(mm: Mm, vpn: number): PmdSlot | null {
   return table === null ? null : { table, index: pmdIndex(vpn) };
 }
 
-/** Does the aligned 2 MiB around `addr` lie inside the vma? Linux: thp_vma_suitable_order() */
+/** Does the aligned 2 MiB around `addr` lie inside the vma? Linux: include/linux/huge_mm.h:thp_vma_suitable_order() */
 export function thpVmaSuitableOrder(vma: Vma, addr: number): boolean {
   const start = hugeStart(addr);
   return start >= vma.start && start + HPAGE_PMD_SIZE <= vma.end;

@@ -33,7 +33,7 @@ export function changeHugePmd(vma: Vma, vpn: number): void {
   table.setLo(slot.index, changed);
 }
 
-/** Linux: can_change_pmd_writable() for private memory */
+/** Linux: mm/huge_memory.c:can_change_pmd_writable() for private memory */
 function canChangePmdWritable(vma: Vma, lo: number, head: number): boolean {
   if (!(vma.flags & VM.write) || lo & (Pte.protnone | Pte.special)) return false;
   return vma.mm.memory.frames.isAnonExclusive(head);

@@ -1,6 +1,6 @@
 import { EAGAIN, EBUSY } from '../../../uapi/errno.js';
 import { assert } from '../../core/assert.js';
-import type { Coroutine } from '../../core/effect.js';
+import { type Coroutine, FINE } from '../../core/effect.js';
 import { InjectPoint } from '../../inject/inject-points.js';
 import { folioIsLocked, folioPut, folioSetLocked } from '../frames/folio.js';
 import { ZERO_PFN } from '../frames/frame-allocator.js';
@@ -19,7 +19,7 @@ import { splitHugePmd, splitHugePmdAddress } from './thp-split-pmd.js';
 
 const WORDS_IN_PAGE = PAGE_SIZE / 4;
 
-/** Flags of the head that its tails get when they become folios. Linux: __split_huge_page_tail() */
+/** Flags of the head that its tails get when they become folios. Linux: mm/huge_memory.c:__split_huge_page_tail() */
 const INHERITED = PG.swapbacked | PG.mlocked | PG.uptodate | PG.workingset | PG.dirty | PG.anon | PG.lru;
 
 /** Linux: mm/huge_memory.c:can_split_folio(), for a folio that is not in the swap cache. */
@@ -50,13 +50,13 @@ export function* splitFolio(memory: Memory, head: number, isolated: number[] | n
   if (canSplitFolio(memory, head)) {
     const vmas = object.vmas.slice();
     yield* unmapFolio(memory, head, vmas);
-    ret = splitUnmapped(memory, { head, vmas, isolated });
+    ret = yield* splitUnmapped(memory, { head, vmas, isolated });
   }
   object.lock.writeUnlock();
   return ret;
 }
 
-/** Replaces all mappings by migration entries, as far as pins allow. Linux: unmap_folio() */
+/** Replaces all mappings by migration entries, as far as pins allow. Linux: mm/huge_memory.c:unmap_folio() */
 function* unmapFolio(memory: Memory, head: number, vmas: readonly Vma[]): Coroutine<void> {
   memory.stats.tryToMigrate++;
   const batch = new TlbBatch();
@@ -66,6 +66,7 @@ function* unmapFolio(memory: Memory, head: number, vmas: readonly Vma[]): Corout
     const unmapped = yield* unmapFolioOne(memory, head, { vma, addr, batch });
     if (!unmapped || memory.frames.folioMapcount(head) === 0) break;
   }
+  if (memory.kernel.scheduler.isFine) yield FINE.tlb;
   batch.tryToUnmapFlush();
 }
 
@@ -82,23 +83,37 @@ function* unmapFolioOne(
   return yield* tryToMigrateOne(memory, head, at);
 }
 
-/** Nothing sleeps from here on, so nobody sees the tails half made. */
-function splitUnmapped(
+/** The folio becomes small ones at once, if nobody else refers to it; then its pages are mapped again, vma by vma. */
+function* splitUnmapped(
   memory: Memory,
   { head, vmas, isolated }: { head: number; vmas: readonly Vma[]; isolated: number[] | null },
-): number {
+): Coroutine<number> {
   const { frames } = memory;
   const nr = frames.folioNrPages(head);
   const parts = findMigrationParts(memory, head, vmas);
+  const { scheduler } = memory.kernel;
+  if (scheduler.isFine) yield FINE.refcount;
   const isFree = frames.refcount(head) === 1;
   if (isFree) makeSmallFolios(memory, head, isolated);
   const usesZeroPage = isFree && frames.zone[head] !== Zone.private;
-  for (const part of parts) remapPart(part, { head, nr, usesZeroPage });
+  for (const part of parts) {
+    if (scheduler.isFine) yield FINE.ptl;
+    remapPart(part, { head, nr, usesZeroPage });
+  }
   memory.stats.removeMigrationPtes++;
   if (!isFree) return -EAGAIN;
-  for (let pfn = head + 1; pfn < head + nr; pfn++) folioPut(memory, pfn);
+  for (let pfn = head + 1; pfn < head + nr; pfn++) {
+    if (scheduler.isFine && pfn <= head + TAILS_ONE_BY_ONE) yield FINE.folioLock;
+    frames.clearFlags(pfn, PG.locked);
+    frames.setLockOwner(pfn, 0);
+    memory.pageWaiters.get(pfn)?.wakeAll();
+    folioPut(memory, pfn);
+  }
   return 0;
 }
+
+/** Tails whose locks an explorer sees go one by one: races are of few pages. */
+const TAILS_ONE_BY_ONE = 8;
 
 /** The part of a vma in which the folio's migration entries are. */
 interface MigrationPart {
@@ -123,12 +138,15 @@ function makeSmallFolios(memory: Memory, head: number, isolated: number[] | null
   const { frames } = memory;
   const nr = frames.folioNrPages(head);
   assert(frames.folioMapcount(head) === 0, 'folio % is split while it is mapped', head);
-  const flags = frames.flags(head) & INHERITED;
+  // What others find of a tail before its reference is dropped: its lock is the head's.
+  const flags = frames.flags(head) & (INHERITED | PG.locked);
+  const owner = frames.lockOwner(head);
   for (let i = 1; i < nr; i++) {
     const pfn = head + i;
     assert(frames.mapcount(pfn) === 0, 'tail % is mapped', pfn);
     frames.setHead(pfn, pfn);
     frames.writeFlags(pfn, flags);
+    frames.setLockOwner(pfn, owner);
     frames.setMapping(pfn, frames.mapping(head));
     frames.setIndex(pfn, frames.index(head) + i);
     frames.setRefcount(pfn, isolated === null ? 1 : 2);
@@ -152,17 +170,26 @@ export function* folioSplitUnmapped(memory: Memory, head: number): Coroutine<num
   const { inject } = memory.kernel;
   const injected = inject.armed ? yield* inject.reach(InjectPoint.thpSplit) : 0;
   if (injected !== 0) return injected;
-  yield* rmapWalk(memory, head, function* (vma, addr) {
-    const slot = mmFindPmd(vma.mm, hugeVpn(addr));
-    const isEntry = slot !== null && slot.table.lo(slot.index) & Pte.huge;
-    if (isEntry && slot.table.hi(slot.index) === head) yield* splitHugePmd(vma, addr);
-    return true;
-  });
+  yield* rmapWalk(
+    memory,
+    head,
+    function* (vma, addr) {
+      const slot = mmFindPmd(vma.mm, hugeVpn(addr));
+      const isEntry = slot !== null && slot.table.lo(slot.index) & Pte.huge;
+      if (isEntry && slot.table.hi(slot.index) === head) yield* splitHugePmd(vma, addr);
+      return true;
+    },
+    { ifMapped: false },
+  );
+  if (memory.kernel.scheduler.isFine) yield FINE.refcount;
   // Small migration entries of a large folio are restored as well as one of 2 MiB.
   if (frames.refcount(head) !== 1) return -EAGAIN;
   const nr = frames.folioNrPages(head);
   makeSmallFolios(memory, head, null);
-  for (let pfn = head + 1; pfn < head + nr; pfn++) folioSetLocked(memory, pfn);
+  for (let pfn = head + 1; pfn < head + nr; pfn++) {
+    frames.clearFlags(pfn, PG.locked);
+    folioSetLocked(memory, pfn);
+  }
   return 0;
 }
 

@@ -40,10 +40,10 @@ export function* splitHugePmd(vma: Vma, addr: number, options: SplitPmdOptions =
   ptlLock(mm);
   splitHugePmdLocked(vma, addr, options);
   ptlUnlock(mm);
-  mmuNotifierInvalidateRangeEnd(range);
+  yield* mmuNotifierInvalidateRangeEnd(range);
 }
 
-/** As `splitHugePmd`, but nothing happens where not even a PMD table is. Linux: split_huge_pmd_address() */
+/** As `splitHugePmd`, but nothing happens where not even a PMD table is. Linux: mm/huge_memory.c:split_huge_pmd_address() */
 export function* splitHugePmdAddress(vma: Vma, addr: number, options: SplitPmdOptions = {}): Coroutine<void> {
   if (mmFindPmd(vma.mm, hugeVpn(addr)) !== null) yield* splitHugePmd(vma, addr, options);
 }
@@ -60,7 +60,7 @@ export function* vmaAdjustTransHuge(vma: Vma, start: number, end: number): Corou
   }
 }
 
-/** `splitHugePmd` under the ptl and between the caller's events. Linux: split_huge_pmd_locked() */
+/** `splitHugePmd` under the ptl and between the caller's events. Linux: mm/huge_memory.c:split_huge_pmd_locked() */
 function splitHugePmdLocked(vma: Vma, addr: number, { folio, freeze = false }: SplitPmdOptions = {}): void {
   const { memory } = vma.mm;
   const slot = mmFindPmd(vma.mm, hugeVpn(addr));
@@ -116,7 +116,7 @@ function folioAddAnonRmapPtes(memory: Memory, head: number, isExclusive: boolean
 
 /**
  * Gives up the exclusive mark of a folio mapped by one PMD; false when it may be pinned.
- * Linux: folio_try_share_anon_rmap_pmd()
+ * Linux: include/linux/rmap.h:folio_try_share_anon_rmap_pmd()
  */
 export function folioTryShareAnonRmapPmd(memory: Memory, head: number): boolean {
   const { frames } = memory;

@@ -1,5 +1,5 @@
 import { EINVAL } from '../../../uapi/errno.js';
-import { type Coroutine, preemptPoint } from '../../core/effect.js';
+import { type Coroutine, FINE, preemptPoint } from '../../core/effect.js';
 import { folioGet, folioIsolateLru, folioPut, folioTrylock, folioUnlock } from '../frames/folio.js';
 import { folioLikelyMappedShared } from '../frames/folio-sharing.js';
 import { HPAGE_PMD_SIZE, PAGE_SIZE, PG } from '../frames/frames.js';
@@ -49,6 +49,7 @@ function* pageoutPart(vma: Vma, start: number, end: number): Coroutine<void> {
   }
   let addr = start;
   while (addr < end) {
+    if (mm.memory.kernel.scheduler.isFine) yield FINE.ptl;
     const table = mm.pageTable.pteTable(addr / PAGE_SIZE);
     if (table === null) break;
     ptlLock(mm);
@@ -83,7 +84,10 @@ function* pageoutHuge(
 /** Splits a folio that the caller has locked and referenced, and gives both back. */
 function* splitAndPut(memory: Memory, head: number): Coroutine<boolean> {
   const error = yield* splitFolio(memory, head);
+  const { scheduler } = memory.kernel;
+  if (scheduler.isFine) yield FINE.folioLock;
   folioUnlock(memory, head);
+  if (scheduler.isFine) yield FINE.refcount;
   folioPut(memory, head);
   return error === 0;
 }

@@ -41,7 +41,7 @@ export class SwapArea {
     return this.used * 2 > this.capacity;
   }
 
-  /** A slot for the page in frame `pfn`, which becomes its cached frame; 0 when swap is full. Linux: folio_alloc_swap() */
+  /** A slot for the page in frame `pfn`, which becomes its cached frame; 0 when swap is full. Linux: mm/swap_slots.c:folio_alloc_swap() */
   folioAllocSwap(pfn: number): number {
     this.kernel.observer?.touch(Shared.freeSlots, 0, Access.write, 1);
     const slot = this.freeSlots.pop() ?? (this.fresh < this.slots ? this.fresh++ : 0);
@@ -53,20 +53,20 @@ export class SwapArea {
     return slot;
   }
 
-  /** Entries that name `slot`, the cached frame not counted. Linux: swap_count() */
+  /** Entries that name `slot`, the cached frame not counted. Linux: mm/swapfile.c:swap_count() */
   swapCount(slot: number): number {
     this.kernel.observer?.touch(Shared.swapMap, slot, Access.read, 1);
     return this.counts[slot]!;
   }
 
-  /** One more entry names `slot`. Linux: swap_duplicate() */
+  /** One more entry names `slot`. Linux: mm/swapfile.c:swap_duplicate() */
   swapDuplicate(slot: number): void {
     this.kernel.observer?.touch(Shared.swapMap, slot, Access.write, 1);
     assert(this.isUsed(slot), "swap slot % is free and can't be duplicated", slot);
     this.counts[slot]!++;
   }
 
-  /** An entry that named `slot` is gone; the slot is free with its last entry and frame. Linux: swap_free() */
+  /** An entry that named `slot` is gone; the slot is free with its last entry and frame. Linux: include/linux/swap.h:swap_free() */
   swapFree(slot: number): void {
     this.kernel.observer?.touch(Shared.swapMap, slot, Access.write, 1);
     const left = --this.counts[slot]!;

@@ -17,7 +17,7 @@ export function addToSwap(memory: Memory, pfn: number): boolean {
   return true;
 }
 
-/** Linux: add_to_swap_cache(). The area knows already that `pfn` caches `slot`. */
+/** Linux: mm/swap_state.c:add_to_swap_cache(). The area knows already that `pfn` caches `slot`. */
 export function addToSwapCache(memory: Memory, pfn: number, slot: number): void {
   const { frames } = memory;
   assert(memory.swap.cachedPfn(slot) === pfn, 'swap slot % is not cached by pfn %', slot, pfn);
@@ -26,7 +26,7 @@ export function addToSwapCache(memory: Memory, pfn: number, slot: number): void 
   frames.setSwapSlot(pfn, slot);
 }
 
-/** Takes the locked folio out of the swap cache and drops the cache's reference. Linux: delete_from_swap_cache() */
+/** Takes the locked folio out of the swap cache and drops the cache's reference. Linux: mm/swap_state.c:delete_from_swap_cache() */
 export function deleteFromSwapCache(memory: Memory, pfn: number): void {
   const { frames } = memory;
   assert(folioIsLocked(memory, pfn), 'pfn % leaves the swap cache unlocked', pfn);

@@ -1,5 +1,5 @@
 import { assert } from '../../core/assert.js';
-import { type Coroutine, preemptPoint } from '../../core/effect.js';
+import { type Coroutine, FINE, preemptPoint } from '../../core/effect.js';
 import { InjectPoint } from '../../inject/inject-points.js';
 import { FAULT, VM_FAULT } from '../faults/fault-code.js';
 import { doWpPage } from '../faults/fault-wp.js';
@@ -26,6 +26,8 @@ export function* swapInPage(fault: VmFault): Coroutine<number> {
   const { memory } = vma.mm;
   const slot = fault.hi;
   const pfn = yield* swapCacheFolioLocked(memory, slot);
+  const { scheduler } = memory.kernel;
+  if (scheduler.isFine) yield FINE.ptl;
   if (pfn === 0) {
     const table = pteOffsetMapLock(fault);
     if (table !== null) ptlUnlock(vma.mm);
@@ -41,12 +43,15 @@ export function* swapInPage(fault: VmFault): Coroutine<number> {
   if (table === null) {
     // Deviates: Linux leaves a slot that lost its last entry meanwhile to a later reclaim.
     folioFreeSwap(memory, pfn);
+    if (scheduler.isFine) yield FINE.folioLock;
     folioUnlock(memory, pfn);
+    if (scheduler.isFine) yield FINE.refcount;
     folioPut(memory, pfn);
     return 0;
   }
   const isWritten = mapSwappedPage(fault, table, pfn);
   ptlUnlock(vma.mm);
+  if (scheduler.isFine) yield FINE.folioLock;
   folioUnlock(memory, pfn);
   if (!(fault.flags & FAULT.write) || isWritten) return 0;
   return (yield* doWpPage(fault)) & ~VM_FAULT.major;
@@ -59,6 +64,7 @@ export function* swapInPage(fault: VmFault): Coroutine<number> {
  */
 export function* swapCacheFolioLocked(memory: Memory, slot: number): Coroutine<number> {
   const { frames, swap, kernel } = memory;
+  if (kernel.scheduler.isFine) yield FINE.cache;
   const cached = swap.cachedPfn(slot);
   if (cached !== 0) {
     folioGet(memory, cached);

@@ -1,4 +1,4 @@
-import type { Coroutine } from '../../core/effect.js';
+import { type Coroutine, FINE } from '../../core/effect.js';
 import { filemapRemoveFolio } from '../files/filemap.js';
 import { shmemSwapOut } from '../files/shmem-swap.js';
 import { folioPut, folioPutbackLru, folioTrylock, folioUnlock } from '../frames/folio.js';
@@ -19,20 +19,34 @@ const FREE_BATCH = 31;
 export function* reclaimPages(memory: Memory, folios: number[]): Coroutine<void> {
   const batch = new TlbBatch();
   const freed: number[] = [];
+  const kept: number[] = [];
+  const { scheduler } = memory.kernel;
   // A large folio that is split adds its tails to the list.
   for (let i = 0; i < folios.length; i++) {
     const pfn = folios[i]!;
+    if (scheduler.isFine) yield FINE.folioLock;
     if (!folioTrylock(memory, pfn)) {
-      folioPutbackLru(memory, pfn);
+      kept.push(pfn);
       continue;
     }
-    const isFreed = yield* shrinkFolio(memory, pfn, { folios, batch });
-    folioUnlock(memory, pfn);
-    if (!isFreed) folioPutbackLru(memory, pfn);
+    const shrunk = yield* shrinkFolio(memory, pfn, { folios, batch });
+    if (shrunk !== 'unlocked') {
+      if (scheduler.isFine) yield FINE.folioLock;
+      folioUnlock(memory, pfn);
+    }
+    if (shrunk !== 'freed') kept.push(pfn);
     else if (freed.push(pfn) === FREE_BATCH) putFlushed(memory, freed, batch);
   }
+  if (scheduler.isFine) yield FINE.tlb;
   putFlushed(memory, freed, batch);
+  for (const pfn of kept) {
+    if (scheduler.isFine) yield FINE.lru;
+    folioPutbackLru(memory, pfn);
+  }
 }
+
+/** `freed`: only the isolation's reference of a locked folio is left; `unlocked`: somebody else has the lock by now. */
+type Shrunk = 'freed' | 'kept' | 'unlocked';
 
 /** Nobody's TLB may have a page that is free. */
 function putFlushed(memory: Memory, freed: number[], batch: TlbBatch): void {
@@ -40,36 +54,43 @@ function putFlushed(memory: Memory, freed: number[], batch: TlbBatch): void {
   for (const pfn of freed.splice(0)) folioPut(memory, pfn);
 }
 
-/** True when only the isolation's reference of a locked folio is left. Linux: part of mm/vmscan.c:shrink_folio_list() */
+/** Linux: part of mm/vmscan.c:shrink_folio_list() */
 function* shrinkFolio(
   memory: Memory,
   pfn: number,
   { folios, batch }: { folios: number[]; batch: TlbBatch },
-): Coroutine<boolean> {
+): Coroutine<Shrunk> {
   memory.frames.assertLocked(pfn);
-  const { frames } = memory;
+  const { frames, kernel } = memory;
   const isAnonSwapbacked = frames.isAnon(pfn) && frames.hasFlags(pfn, PG.swapbacked);
   if (isAnonSwapbacked && !frames.hasFlags(pfn, PG.swapcache)) {
-    if (frames.folioMaybeDmaPinned(pfn)) return false;
+    if (frames.folioMaybeDmaPinned(pfn)) return 'kept';
     if (frames.order(pfn) > 0) {
       // Deviates: swap takes small pages only, as on a device without clusters.
-      if (!canSplitFolio(memory, pfn)) return false;
-      if ((yield* splitFolio(memory, pfn, folios)) !== 0) return false;
+      if (!canSplitFolio(memory, pfn)) return 'kept';
+      if ((yield* splitFolio(memory, pfn, folios)) !== 0) return 'kept';
     }
-    if (!addToSwap(memory, pfn)) return false;
+    if (!addToSwap(memory, pfn)) return 'kept';
   }
-  if (frames.order(pfn) > 0) return false;
+  if (frames.order(pfn) > 0) return 'kept';
   if (frames.folioMapcount(pfn) > 0) yield* tryToUnmap(memory, pfn, batch);
   if (frames.folioMapcount(pfn) > 0 || frames.folioMaybeDmaPinned(pfn)) {
     if (memory.swap.vmSwapFull) folioFreeSwap(memory, pfn);
-    return false;
+    return 'kept';
   }
   if (frames.hasFlags(pfn, PG.dirty)) {
-    // What is written out must be what the program wrote last. Linux: try_to_unmap_flush_dirty()
+    // What is written out must be what the program wrote last. Linux: mm/rmap.c:try_to_unmap_flush_dirty()
     batch.tryToUnmapFlush();
-    if (!pageout(memory, pfn)) return false;
+    if (kernel.scheduler.isFine) yield FINE.refcount;
+    if (!pageout(memory, pfn)) return 'kept';
+    // The folio is unlocked while it is written. Linux: mm/page_io.c:swap_writepage()
+    folioUnlock(memory, pfn);
+    if (kernel.scheduler.isFine) yield FINE.folioLock;
+    if (frames.hasFlags(pfn, PG.dirty) || !folioTrylock(memory, pfn)) return 'unlocked';
+    if (frames.hasFlags(pfn, PG.dirty)) return 'kept';
   }
-  return removeMapping(memory, pfn);
+  if (kernel.scheduler.isFine) yield FINE.refcount;
+  return removeMapping(memory, pfn) ? 'freed' : 'kept';
 }
 
 /**

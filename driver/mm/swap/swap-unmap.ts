@@ -31,7 +31,7 @@ export function* tryToUnmap(memory: Memory, pfn: number, batch: TlbBatch): Corou
     ptlLock(mm);
     const goesOn = unmapEntry(vma, { addr, pfn }, batch);
     ptlUnlock(mm);
-    mmuNotifierInvalidateRangeEnd(range);
+    yield* mmuNotifierInvalidateRangeEnd(range);
     return goesOn && frames.folioMapcount(pfn) > 0;
   });
 }

@@ -1,4 +1,4 @@
-import type { Coroutine } from '../../core/effect.js';
+import { type Coroutine, FINE } from '../../core/effect.js';
 import { HPAGE_PMD_NR, HPAGE_PMD_SIZE, PAGE_SIZE, PG } from '../frames/frames.js';
 import { hugetlbChangeProtection } from '../huge/hugetlb-protect.js';
 import { changeHugePmd } from '../huge/thp-protect.js';
@@ -32,7 +32,7 @@ export function* changeProtection(vma: Vma, start: number, end: number): Corouti
     yield* changePudRange(vma, { start: addr, end: next }, gather);
     addr = next;
   }
-  gather.tlbFinishMmu();
+  yield* gather.tlbFinishMmu();
 }
 
 /** Linux: mm/mprotect.c:change_pud_range() */
@@ -51,7 +51,7 @@ function* changePudRange(vma: Vma, { start, end }: { start: number; end: number 
     }
     addr = next;
   }
-  if (range !== null) mmuNotifierInvalidateRangeEnd(range);
+  if (range !== null) yield* mmuNotifierInvalidateRangeEnd(range);
 }
 
 /** Linux: mm/mprotect.c:change_pmd_range() */
@@ -66,6 +66,7 @@ function* changePmdRange(
     const vpn = addr / PAGE_SIZE;
     const i = pmdIndex(vpn);
     if (pmd.lo(i) & Pte.huge && next - addr !== HPAGE_PMD_SIZE) yield* splitHugePmd(vma, addr);
+    if (mm.memory.kernel.scheduler.isFine) yield FINE.ptl;
     ptlLock(mm);
     if (pmd.lo(i) & Pte.huge) {
       changeHugePmd(vma, vpn);

@@ -1,7 +1,7 @@
 import type { Coroutine } from '../../core/effect.js';
 import { unlinkAnonVmas } from '../frames/anon-rmap.js';
 import { HPAGE_PMD_SIZE, PAGE_SIZE } from '../frames/frames.js';
-import { type Mm, mmapAssertWriteLocked } from '../vmas/mm.js';
+import { type Mm, mmapAssertLocked } from '../vmas/mm.js';
 import { VM } from '../vmas/vm-flags.js';
 import type { Vma } from '../vmas/vma.js';
 import { lockRmap, removeSharedVmStruct, unlockRmap } from '../vmas/vma-list.js';
@@ -23,7 +23,7 @@ interface PgtableRange {
 
 /**
  * Hides unmapped vmas, in order of address, from rmap and frees the tables that only they used. A table that
- * neighbours share stays, even when it is empty. mmap_lock is held for write.
+ * neighbours share stays, even when it is empty. mmap_lock is held.
  * Linux: mm/memory.c:free_pgtables()
  */
 export function* freePgtables(
@@ -31,7 +31,7 @@ export function* freePgtables(
   vmas: readonly Vma[],
   { floor, ceiling }: { floor: number; ceiling: number },
 ): Coroutine<void> {
-  mmapAssertWriteLocked(mm);
+  mmapAssertLocked(mm);
   for (let i = 0; i < vmas.length; ) {
     const first = vmas[i]!;
     let last = first;
@@ -74,7 +74,7 @@ function freePgdRange(mm: Mm, { start, end, floor, ceiling }: PgtableRange): voi
     freePudRange(mm, { start: addr, end: next, floor, ceiling: top });
     addr = next;
   }
-  // Linux: tlb_flush() of riscv, with freed_tables
+  // Linux: arch/riscv/include/asm/tlb.h:tlb_flush() of riscv, with freed_tables
   if (mm.memory.tables.inUse < before) flushTlbMm(mm);
   ptlUnlock(mm);
 }

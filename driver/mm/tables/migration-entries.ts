@@ -1,5 +1,5 @@
 import { assert } from '../../core/assert.js';
-import type { Coroutine } from '../../core/effect.js';
+import { type Coroutine, FINE } from '../../core/effect.js';
 import { InjectPoint } from '../../inject/inject-points.js';
 import { folioGet, folioPut, migrationEntryWaitOnLocked } from '../frames/folio.js';
 import { PAGE_SIZE, PG, Zone } from '../frames/frames.js';
@@ -63,7 +63,7 @@ export function* tryToMigrateOne(
     return tryToMigrateEntry(mm, { table, index: i, vpn }, batch);
   });
   ptlUnlock(mm);
-  mmuNotifierInvalidateRangeEnd(range);
+  yield* mmuNotifierInvalidateRangeEnd(range);
   return unmapped;
 }
 
@@ -111,7 +111,9 @@ export function* removeMigrationPtes(memory: Memory, oldPfn: number, newPfn: num
   yield* object.lock.readLock();
   for (const vma of object.vmas) {
     const addr = vmaAddress(memory, folios.newHead, vma);
-    if (addr >= 0) removeMigrationPtesIn(vma, addr, folios);
+    if (addr < 0) continue;
+    if (memory.kernel.scheduler.isFine) yield FINE.ptl;
+    removeMigrationPtesIn(vma, addr, folios);
   }
   object.lock.readUnlock();
 }
@@ -171,7 +173,7 @@ export function removeMigrationPte(vma: Vma, at: { table: Table; index: number; 
  * Calls `visit` for each entry of [addr, addr + npages) that maps a page of the folio (`mapped`: present,
  * device-private, or device-exclusive where that is a mapping), or is its migration entry. A PMD leaf is visited once,
  * with its PMD table. False ends it. Under the ptl.
- * Linux: page_vma_mapped_walk()
+ * Linux: mm/page_vma_mapped.c:page_vma_mapped_walk()
  */
 function pageVmaMappedWalk(
   mm: Mm,
@@ -214,8 +216,9 @@ export function pagesInVma(memory: Memory, head: number, { vma, addr }: { vma: V
   return Math.min(end - vma.linearPageIndex(addr), (vma.end - addr) / PAGE_SIZE);
 }
 
-/** Waits until the migration entry at `vpn` is gone, if it still is one. Linux: migration_entry_wait() */
+/** Waits until the migration entry at `vpn` is gone, if it still is one. Linux: mm/migrate.c:migration_entry_wait() */
 export function* migrationEntryWait(mm: Mm, vpn: number): Coroutine<void> {
+  if (mm.memory.kernel.scheduler.isFine) yield FINE.ptl;
   const pmd = mm.pageTable.pmdTable(vpn);
   if (pmd === null) return;
   const pmdIndex = Math.floor(vpn / 512) % 512;

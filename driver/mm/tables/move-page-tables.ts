@@ -1,5 +1,5 @@
 import { assert } from '../../core/assert.js';
-import type { Coroutine } from '../../core/effect.js';
+import { type Coroutine, FINE } from '../../core/effect.js';
 import { HPAGE_PMD_NR, HPAGE_PMD_SIZE, PAGE_SIZE } from '../frames/frames.js';
 import { moveHugetlbPageTables } from '../huge/hugetlb-copy.js';
 import { moveHugePmd } from '../huge/thp-move.js';
@@ -50,7 +50,7 @@ export function* movePageTables(move: TableMove): Coroutine<void> {
     oldAddr += extent;
     newAddr += extent;
   }
-  mmuNotifierInvalidateRangeEnd(range);
+  yield* mmuNotifierInvalidateRangeEnd(range);
 }
 
 /**
@@ -116,6 +116,7 @@ function* moveNormalPud({ vma, newVma }: TableMove, { oldAddr, newAddr }: Step):
   const from = mm.pageTable.root.child(Math.floor(oldAddr / PGD_SIZE))!;
   const fromIndex = pudIndexOf(oldAddr);
   const locks = yield* lockRmap(vma);
+  if (mm.memory.kernel.scheduler.isFine) yield FINE.ptl;
   ptlLock(mm);
   to.attach(toIndex, from.detach(fromIndex));
   mm.pageTable.forgetCache();
@@ -143,6 +144,7 @@ function* moveNormalPmd({ vma, newVma }: TableMove, { oldAddr, newAddr }: Step):
   const newPmd = mm.pageTable.pmdTableAlloc(newVpn);
   if (newPmd.lo(pmdIndex(newVpn)) !== Kind.none) return false;
   const locks = yield* lockRmap(vma);
+  if (mm.memory.kernel.scheduler.isFine) yield FINE.ptl;
   ptlLock(mm);
   mm.pageTable.setPteTable(newVpn, mm.pageTable.detachPteTable(oldAddr / PAGE_SIZE));
   flushTlbRange(mm, oldAddr / PAGE_SIZE, HPAGE_PMD_NR);
@@ -153,6 +155,7 @@ function* moveNormalPmd({ vma, newVma }: TableMove, { oldAddr, newAddr }: Step):
 
 function* moveHuge({ vma, newVma, needRmapLocks }: TableMove, { oldAddr, newAddr }: Step): Coroutine<boolean> {
   const locks = needRmapLocks ? yield* lockRmap(vma) : null;
+  if (vma.mm.memory.kernel.scheduler.isFine) yield FINE.ptl;
   ptlLock(vma.mm);
   const moved = moveHugePmd(vma, oldAddr / PAGE_SIZE, newVma, newAddr / PAGE_SIZE);
   ptlUnlock(vma.mm);
@@ -165,6 +168,7 @@ function* movePtes(move: TableMove, part: Step & { from: Table; count: number })
   const { mm } = move.vma;
   const to = mm.pageTable.pteTableAlloc(part.newAddr / PAGE_SIZE);
   const locks = move.needRmapLocks ? yield* lockRmap(move.vma) : null;
+  if (mm.memory.kernel.scheduler.isFine) yield FINE.ptl;
   ptlLock(mm);
   flushTlbBatchedPending(mm);
   let needsFlush = false;

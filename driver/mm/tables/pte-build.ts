@@ -5,7 +5,7 @@ import { VM, VM_ACCESS_FLAGS } from '../vmas/vm-flags.js';
 import type { Vma } from '../vmas/vma.js';
 import { Kind, Pte } from './entry.js';
 
-/** Private and may become writable: written pages are copies. Linux: is_cow_mapping() */
+/** Private and may become writable: written pages are copies. Linux: include/linux/mm.h:is_cow_mapping() */
 export function isCowMapping(vmFlags: number): boolean {
   return (vmFlags & (VM.shared | VM.maywrite)) === VM.maywrite;
 }
@@ -21,12 +21,12 @@ export function mkPte(vma: Vma): number {
   return Kind.present | Pte.young | ((flags & shared) === shared ? Pte.write : 0);
 }
 
-/** Linux: maybe_mkwrite() */
+/** Linux: include/linux/mm.h:maybe_mkwrite() */
 export function maybeMkwrite(lo: number, vma: Vma): number {
   return vma.flags & VM.write ? lo | Pte.write : lo;
 }
 
-/** Changes the resident counter that a page belongs to. Linux: add_mm_counter() of mm_counter() */
+/** Changes the resident counter that a page belongs to. Linux: include/linux/mm.h:add_mm_counter() of mm_counter() */
 export function addMmCounter(mm: Mm, pfn: number, delta: number): void {
   const { frames } = mm.memory;
   const flags = frames.flags(frames.head(pfn));
@@ -35,7 +35,7 @@ export function addMmCounter(mm: Mm, pfn: number, delta: number): void {
   else mm.rss.file += delta;
 }
 
-/** Marks the folio of `pfn` dirty. Linux: folio_mark_dirty() */
+/** Marks the folio of `pfn` dirty. Linux: mm/page-writeback.c:folio_mark_dirty() */
 export function folioMarkDirty(memory: Memory, pfn: number): void {
   memory.frames.setFlags(memory.frames.head(pfn), PG.dirty);
 }

@@ -13,7 +13,7 @@ export const SPAN = [0, 1, 2 ** 9, 2 ** 18, 2 ** 27] as const;
  * above the PTE level also have children; where a child hangs, the entry is of kind table.
  *
  * A reader under the page table lock takes `lo` and `hi`; one without it `loLockless` and `hiLockless`, as what they
- * answer may be gone by the time it is used. Linux: ptep_get() and ptep_get_lockless()
+ * answer may be gone by the time it is used. Linux: include/linux/pgtable.h:ptep_get() and ptep_get_lockless()
  */
 export class Table {
   private readonly cells = new Uint32Array(2 * ENTRIES_PER_TABLE);
@@ -53,7 +53,7 @@ export class Table {
     return this.below![i]!;
   }
 
-  /** Linux: part of set_pte_at() and set_pmd_at() */
+  /** Linux: part of include/linux/pgtable.h:set_pte_at() and arch/riscv/include/asm/pgtable.h:set_pmd_at() */
   set(i: number, lo: number, hi: number): void {
     this.cells[2 * i] = lo;
     this.cells[2 * i + 1] = hi;
@@ -64,7 +64,7 @@ export class Table {
     this.cells[2 * i] = lo;
   }
 
-  /** Linux: part of pte_clear() and pmd_clear() */
+  /** Linux: part of arch/riscv/include/asm/pgtable.h:pte_clear() and pmd_clear() */
   clear(i: number): void {
     this.set(i, Kind.none, 0);
   }

@@ -1,3 +1,4 @@
+import { type Coroutine, FINE } from '../../core/effect.js';
 import { folioPut } from '../frames/folio.js';
 import { Zone } from '../frames/frames.js';
 import { freeSwapCache } from '../swap/swap-cache.js';
@@ -9,7 +10,7 @@ const MAX_PAGES = 10_000;
 
 /**
  * Entries of one vma that change, and the pages they gave up: the TLB is flushed once for all of them, and only then the
- * pages lose their references. Linux: struct mmu_gather, whose range tlb_end_vma() flushes on riscv
+ * pages lose their references. Linux: struct mmu_gather, whose range include/asm-generic/tlb.h:tlb_end_vma() flushes on riscv
  */
 export class TlbGather {
   private first = Number.POSITIVE_INFINITY;
@@ -21,26 +22,27 @@ export class TlbGather {
     flushTlbBatchedPending(mm);
   }
 
-  /** The entry of `npages` pages at `vpn` was present and is not what it was. Linux: tlb_remove_tlb_entry() */
+  /** The entry of `npages` pages at `vpn` was present and is not what it was. Linux: include/asm-generic/tlb.h:tlb_remove_tlb_entry() */
   tlbRemoveTlbEntry(vpn: number, npages = 1): void {
     if (vpn < this.first) this.first = vpn;
     if (vpn + npages > this.last) this.last = vpn + npages;
   }
 
-  /** The reference of an entry that is gone; `add` was told of it. Linux: __tlb_remove_page() */
+  /** The reference of an entry that is gone; `add` was told of it. Linux: include/asm-generic/tlb.h:__tlb_remove_page() */
   tlbRemovePage(pfn: number): void {
-    // What is on no core is in no TLB.
-    if (this.mm.tlb === null) this.freePageAndSwapCache(pfn);
+    // What is on no core is in no TLB, unless an access is under way.
+    if (this.mm.tlb === null && !this.mm.memory.kernel.scheduler.wantsFine) this.freePageAndSwapCache(pfn);
     else if (this.pages.push(pfn) >= MAX_PAGES) this.tlbFlushMmu();
   }
 
-  /** Linux: tlb_finish_mmu() */
-  tlbFinishMmu(): void {
+  /** Linux: mm/mmu_gather.c:tlb_finish_mmu() */
+  *tlbFinishMmu(): Coroutine<void> {
+    if (this.mm.memory.kernel.scheduler.isFine) yield FINE.tlb;
     this.tlbFlushMmu();
     decTlbFlushPending(this.mm);
   }
 
-  /** Linux: tlb_flush_mmu() */
+  /** Linux: mm/mmu_gather.c:tlb_flush_mmu() */
   private tlbFlushMmu(): void {
     if (this.last > 0) flushTlbRange(this.mm, this.first, this.last - this.first);
     this.first = Number.POSITIVE_INFINITY;

@@ -19,7 +19,7 @@ export interface Tlb {
    * Linux: part of arch/riscv/mm/tlbflush.c:local_flush_tlb_range_asid(), as there are no ASIDs
    */
   drop(vpn: number, npages: number): void;
-  /** Linux: local_flush_tlb_all() */
+  /** Linux: arch/riscv/include/asm/tlbflush.h:local_flush_tlb_all() */
   localFlushTlbAll(): void;
   /** What it holds, for the proof that it holds nothing wrong. */
   entries(): Iterable<TlbEntry>;
@@ -38,40 +38,42 @@ const FLUSH_ALL_THRESHOLD = 64;
 /** A core may hold these translations or lose them: who flushes them writes, who uses one reads. */
 function touchTlb(mm: Mm, vpn: number, npages: number): void {
   mm.memory.kernel.observer?.touch(Shared.tlb, entryId(mm.id, vpn), Access.write, npages);
+  mm.touch(Shared.tlbPending, Access.write);
+  mm.tlbFlushes++;
 }
 
-/** Linux: flush_tlb_page(), which ptep_clear_flush() ends with */
+/** Linux: arch/riscv/mm/tlbflush.c:flush_tlb_page(), which mm/pgtable-generic.c:ptep_clear_flush() ends with */
 export function flushTlbPage(mm: Mm, vpn: number): void {
   touchTlb(mm, vpn, 1);
   mm.tlb?.drop(vpn, 1);
 }
 
-/** Linux: flush_tlb_range(), flush_tlb_mm_range() */
+/** Linux: arch/riscv/mm/tlbflush.c:flush_tlb_range(), flush_tlb_mm_range() */
 export function flushTlbRange(mm: Mm, vpn: number, npages: number): void {
   touchTlb(mm, vpn, npages);
   if (npages > FLUSH_ALL_THRESHOLD) mm.tlb?.localFlushTlbAll();
   else mm.tlb?.drop(vpn, npages);
 }
 
-/** The one entry that maps 2 MiB. Linux: flush_pmd_tlb_range(), which pmdp_invalidate() ends with */
+/** The one entry that maps 2 MiB. Linux: include/linux/pgtable.h:flush_pmd_tlb_range(), which mm/pgtable-generic.c:pmdp_invalidate() ends with */
 export function flushPmdTlbRange(mm: Mm, vpn: number): void {
   touchTlb(mm, vpn - (vpn % HPAGE_PMD_NR), HPAGE_PMD_NR);
   mm.tlb?.drop(vpn - (vpn % HPAGE_PMD_NR), HPAGE_PMD_NR);
 }
 
-/** Linux: flush_tlb_mm() */
+/** Linux: arch/riscv/mm/tlbflush.c:flush_tlb_mm() */
 export function flushTlbMm(mm: Mm): void {
   touchTlb(mm, 0, TASK_PAGES);
   mm.tlb?.localFlushTlbAll();
 }
 
-/** From here on until `decTlbFlushPending` entries may change before they are flushed. Linux: inc_tlb_flush_pending() */
+/** From here on until `decTlbFlushPending` entries may change before they are flushed. Linux: include/linux/mm_inline.h:inc_tlb_flush_pending() */
 export function incTlbFlushPending(mm: Mm): void {
   mm.touch(Shared.tlbPending, Access.write);
   mm.tlbFlushPending++;
 }
 
-/** Linux: dec_tlb_flush_pending() */
+/** Linux: include/linux/mm_inline.h:dec_tlb_flush_pending() */
 export function decTlbFlushPending(mm: Mm): void {
   mm.touch(Shared.tlbPending, Access.write);
   assert(mm.tlbFlushPending > 0, 'mm %: a flush ends that was not begun', mm.id);
@@ -85,7 +87,7 @@ export function decTlbFlushPending(mm: Mm): void {
 export class TlbBatch {
   private readonly mms = new Set<Mm>();
 
-  /** An entry of `mm` was taken away. Linux: set_tlb_ubc_flush_pending() */
+  /** An entry of `mm` was taken away. Linux: mm/rmap.c:set_tlb_ubc_flush_pending() */
   setTlbUbcFlushPending(mm: Mm): void {
     if (this.mms.has(mm)) return;
     this.mms.add(mm);
@@ -94,7 +96,7 @@ export class TlbBatch {
     incTlbFlushPending(mm);
   }
 
-  /** Linux: try_to_unmap_flush() */
+  /** Linux: mm/rmap.c:try_to_unmap_flush() */
   tryToUnmapFlush(): void {
     for (const mm of this.mms) {
       flushTlbMm(mm);

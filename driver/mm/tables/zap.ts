@@ -1,4 +1,4 @@
-import { type Coroutine, preemptPoint } from '../../core/effect.js';
+import { type Coroutine, FINE, preemptPoint } from '../../core/effect.js';
 import { folioPut } from '../frames/folio.js';
 import { HPAGE_PMD_SIZE, PAGE_SIZE } from '../frames/frames.js';
 import { folioRemoveRmapPte } from '../frames/rmap.js';
@@ -32,12 +32,12 @@ export function* unmapSingleVma(
   assertInVma(vma, start, end);
   if (start >= end) return;
   if (vma.flags & VM.hugetlb) {
-    unmapHugepageRange(vma, start, end);
+    yield* unmapHugepageRange(vma, start, end);
     return;
   }
   const gather = new TlbGather(vma.mm);
   yield* unmapPageRange(vma, { start, end }, { gather, evenCows });
-  gather.tlbFinishMmu();
+  yield* gather.tlbFinishMmu();
 }
 
 export interface ZapOptions {
@@ -76,37 +76,48 @@ export function* zapPageRangeSingle(vma: Vma, start: number, end: number, option
   const range: NotifierRange = { mm: vma.mm, start, end, event: 'CLEAR', owner: null };
   yield* mmuNotifierInvalidateRangeStart(range);
   yield* unmapSingleVma(vma, start, end, options);
-  mmuNotifierInvalidateRangeEnd(range);
+  yield* mmuNotifierInvalidateRangeEnd(range);
 }
 
 /** One entry of the table. Linux: part of mm/memory.c:zap_pmd_range() */
 function* zapPmd(vma: Vma, { pmd, start, end }: { pmd: Table; start: number; end: number }, zap: Zap): Coroutine<void> {
+  const { scheduler } = vma.mm.memory.kernel;
   const vpn = start / PAGE_SIZE;
   const i = pmdIndex(vpn);
   if (pmd.lo(i) & Pte.huge) {
     if (end - start === HPAGE_PMD_SIZE) {
+      if (scheduler.isFine) yield FINE.ptl;
       ptlLock(vma.mm);
-      zapHugePmd(vma, vpn, zap.gather);
+      const isZapped = zapHugePmd(vma, vpn, zap.gather);
       ptlUnlock(vma.mm);
-      return;
-    }
-    yield* splitHugePmd(vma, start);
+      if (isZapped) return;
+    } else yield* splitHugePmd(vma, start);
   }
-  const table = pmd.child(i);
-  if (table !== null) zapPteRange(vma.mm, { table, vpn, count: (end - start) / PAGE_SIZE }, zap);
+  for (let at = vpn; at < end / PAGE_SIZE; ) {
+    if (scheduler.isFine) yield FINE.ptl;
+    const table = pmd.child(i);
+    if (table === null) return;
+    at = zapPteRange(vma.mm, { table, vpn: at, count: end / PAGE_SIZE - at }, zap);
+  }
 }
 
-/** Linux: mm/memory.c:zap_pte_range() */
+/**
+ * Answers where it stopped. Linux lets go of the lock when the CPU is wanted for something else, which it asks at each entry: an explorer
+ * tries that at every one. Linux: mm/memory.c:zap_pte_range()
+ */
 function zapPteRange(
   mm: Mm,
   { table, vpn, count }: { table: Table; vpn: number; count: number },
   { gather, evenCows }: Zap,
-): void {
+): number {
   const first = pteIndex(vpn);
+  const needResched = mm.memory.kernel.scheduler.isFine;
+  let i = first;
   ptlLock(mm);
-  for (let i = first; i < first + count; i++) {
+  for (let done = 0; i < first + count; i++) {
     const lo = table.lo(i);
     if (lo === Kind.none) continue;
+    if (needResched && done++ > 0) break;
     const pfn = table.hi(i);
     if (!evenCows && isCow(mm, lo, pfn)) continue;
     table.clear(i);
@@ -114,6 +125,7 @@ function zapPteRange(
     else zapNonPresent(mm, lo, pfn);
   }
   ptlUnlock(mm);
+  return vpn + i - first;
 }
 
 /** The entry of a file's mapping has a page of the process's own. Linux: part of mm/memory.c:should_zap_folio() */

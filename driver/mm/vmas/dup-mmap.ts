@@ -1,5 +1,5 @@
 import { EINTR, ENOMEM } from '../../../uapi/errno.js';
-import { type Coroutine, preemptPoint } from '../../core/effect.js';
+import { type Coroutine, FINE, preemptPoint } from '../../core/effect.js';
 import { InjectPoint } from '../../inject/inject-points.js';
 import { anonVmaFork } from '../frames/anon-rmap.js';
 import { copyPage, folioAddLru, folioGet } from '../frames/folio.js';
@@ -24,7 +24,7 @@ const FORK_POINT = preemptPoint('fork');
 
 /** A new, empty address space with one user. */
 export function mmCreate(memory: Memory): Mm {
-  const mm = new Mm(memory, memory.nextMmId++);
+  const mm = new Mm(memory, memory.newMmId());
   memory.mms.add(mm);
   return mm;
 }
@@ -38,6 +38,7 @@ export function* dupMmap(child: Mm, parent: Mm): Coroutine<number> {
   yield* child.mmapLock.writeLock({ nested: true });
   let ret = 0;
   incTlbFlushPending(parent);
+  const { scheduler } = parent.memory.kernel;
   for (const vma of parent.vmas) {
     if (vma.flags & VM.dontcopy) continue;
     if (child.memory.kernel.current.killed) ret = -EINTR;
@@ -45,6 +46,7 @@ export function* dupMmap(child: Mm, parent: Mm): Coroutine<number> {
     if (ret < 0) break;
   }
   if (ret < 0) child.isUnstable = true;
+  if (scheduler.isFine) yield FINE.tlb;
   flushTlbMm(parent);
   decTlbFlushPending(parent);
   child.mmapLock.writeUnlock();
@@ -79,7 +81,7 @@ function* copyPageRange(dst: Vma, src: Vma): Coroutine<number> {
   const range: NotifierRange = { mm: src.mm, start: src.start, end: src.end, event: 'PROTECTION_PAGE', owner: null };
   if (isCow) yield* mmuNotifierInvalidateRangeStart(range);
   const ret = yield* copyTables(dst, src);
-  if (isCow) mmuNotifierInvalidateRangeEnd(range);
+  if (isCow) yield* mmuNotifierInvalidateRangeEnd(range);
   return ret < 0 ? -ENOMEM : 0;
 }
 
@@ -95,6 +97,7 @@ function* copyTables(dst: Vma, src: Vma): Coroutine<number> {
     }
     const kind = kindOf(pmd.lo(Math.floor(vpn / 512) % 512));
     if (kind !== Kind.none && kind !== Kind.table) {
+      if (dst.mm.memory.kernel.scheduler.isFine) yield FINE.ptl;
       ptlLock(dst.mm);
       ptlLock(src.mm, true);
       const ret = copyHugePmd(dst, src, vpn);
@@ -109,13 +112,13 @@ function* copyTables(dst: Vma, src: Vma): Coroutine<number> {
     const ret = yield* copyPteRange(dst, src, { vpn, next });
     if (ret < 0) return ret;
     vpn = next;
-    // Both address spaces are locked, so that this is for whoever runs the machine in slices. Linux: cond_resched()
+    // Both address spaces are locked, so that this is for whoever runs the machine in slices. Linux: include/linux/sched.h:cond_resched()
     if (dst.mm.memory.kernel.scheduler.isPreemptive) yield FORK_POINT;
   }
   return 0;
 }
 
-/** Linux: copy_pte_range(). A pinned page needs a copy, for which the locks are dropped and memory is allocated. */
+/** Linux: mm/memory.c:copy_pte_range(). A pinned page needs a copy, for which the locks are dropped and memory is allocated. */
 function* copyPteRange(dst: Vma, src: Vma, part: { vpn: number; next: number }): Coroutine<number> {
   const from = src.mm.pageTable.pteTable(part.vpn);
   if (from === null) return 0;
@@ -123,17 +126,26 @@ function* copyPteRange(dst: Vma, src: Vma, part: { vpn: number; next: number }):
   if (kernel.inject.armed && kernel.inject.hit(InjectPoint.pageTableAlloc) !== 0) return -ENOMEM;
   if (!kernelMemory.has(1)) return -ENOMEM;
   const to = dst.mm.pageTable.pteTableAlloc(part.vpn);
-  ptlLock(dst.mm);
-  ptlLock(src.mm, true);
   let ret = 0;
-  for (let vpn = part.vpn; vpn < part.next && ret === 0; vpn++) {
-    const i = pteIndex(vpn);
-    if (kindOf(from.lo(i)) !== Kind.none) ret = copyPte(dst, src, { from, to, i, vpn });
+  for (let vpn = part.vpn; vpn < part.next && ret === 0; ) {
+    const { isFine } = kernel.scheduler;
+    if (isFine) yield FINE.ptl;
+    ptlLock(dst.mm);
+    ptlLock(src.mm, true);
+    for (let copied = 0; vpn < part.next && ret === 0 && !(isFine && copied === PTES_BEFORE_RESCHED); vpn++) {
+      const i = pteIndex(vpn);
+      if (kindOf(from.lo(i)) === Kind.none) continue;
+      ret = copyPte(dst, src, { from, to, i, vpn });
+      copied++;
+    }
+    ptlUnlock(src.mm);
+    ptlUnlock(dst.mm);
   }
-  ptlUnlock(src.mm);
-  ptlUnlock(dst.mm);
   return ret;
 }
+
+/** Entries after which Linux lets go of the locks if the CPU is wanted for something else; an explorer always tries that. */
+const PTES_BEFORE_RESCHED = 4;
 
 function copyPte(dst: Vma, src: Vma, at: { from: Table; to: Table; i: number; vpn: number }): number {
   const { from, to, i } = at;
@@ -162,7 +174,7 @@ function copyPte(dst: Vma, src: Vma, at: { from: Table; to: Table; i: number; vp
   return 0;
 }
 
-/** The child gets its own copy of a page that the parent may have pinned. Under the ptl. Linux: copy_present_page() */
+/** The child gets its own copy of a page that the parent may have pinned. Under the ptl. Linux: mm/memory.c:copy_present_page() */
 function copyPresentPage(dst: Vma, { to, i, vpn }: { to: Table; i: number; vpn: number }, pfn: number): number {
   ptlAssertHeld(dst.mm);
   const { memory } = dst.mm;

@@ -1,5 +1,5 @@
 import { assert } from '../../core/assert.js';
-import type { Coroutine } from '../../core/effect.js';
+import { type Coroutine, FINE } from '../../core/effect.js';
 import { Access, Shared } from '../../core/observer.js';
 import { unlinkAnonVmas } from '../frames/anon-rmap.js';
 import { ptlLock, ptlUnlock } from '../tables/ptl.js';
@@ -7,8 +7,9 @@ import { flushTlbMm } from '../tables/tlb.js';
 import { unmapSingleVma } from '../tables/zap.js';
 import type { Mm } from './mm.js';
 import type { Vma } from './vma.js';
+import { lockRmap, unlockRmap } from './vma-list.js';
 
-/** Drops one user; the last one tears the address space down. Linux: mmput() */
+/** Drops one user; the last one tears the address space down. Linux: kernel/fork.c:mmput() */
 export function* mmput(mm: Mm): Coroutine<void> {
   mm.touch(Shared.mmUsers, Access.write);
   assert(mm.users > 0, 'mm % has no user', mm.id);
@@ -17,7 +18,7 @@ export function* mmput(mm: Mm): Coroutine<void> {
   mmdrop(mm);
 }
 
-/** Drops one reference to the mm structure itself. Linux: mmdrop() */
+/** Drops one reference to the mm structure itself. Linux: include/linux/sched/mm.h:mmdrop() */
 export function mmdrop(mm: Mm): void {
   mm.touch(Shared.mmUsers, Access.write);
   assert(mm.count > 0, 'mm % is gone', mm.id);
@@ -33,7 +34,13 @@ function* exitMmap(mm: Mm): Coroutine<void> {
   yield* mm.mmapLock.writeLock();
   const vmas = mm.vmas.splice(0);
   mm.memory.kernelMemory.give('object', vmas.length);
-  for (const vma of vmas) unlinkDeadVma(vma);
+  const { scheduler } = mm.memory.kernel;
+  for (const vma of vmas) {
+    const locks = yield* lockRmap(vma);
+    unlinkDeadVma(vma);
+    unlockRmap(locks);
+  }
+  if (scheduler.isFine) yield FINE.ptl;
   ptlLock(mm);
   mm.pageTable.destroy();
   flushTlbMm(mm);

@@ -15,7 +15,7 @@ export const COPY_RESTORED = 1;
 /**
  * Copies one entry that is neither none nor present to the child; what was writable or exclusive in the parent becomes
  * read only and shared in both. 0, -EBUSY, or COPY_RESTORED. Under the ptl.
- * Linux: copy_nonpresent_pte()
+ * Linux: mm/memory.c:copy_nonpresent_pte()
  */
 export function copyNonpresentPte(dst: Vma, src: Vma, at: { from: Table; to: Table; i: number }): number {
   ptlAssertHeld(src.mm);
@@ -54,7 +54,7 @@ function copyDevicePrivate(dst: Vma, src: Vma, { from, i }: { from: Table; i: nu
   if (isCowMapping(dst.flags)) from.setLo(i, from.lo(i) & ~Pte.write);
 }
 
-/** Linux: try_restore_exclusive_pte() */
+/** Linux: mm/memory.c:try_restore_exclusive_pte() */
 function tryRestoreExclusivePte(src: Vma, from: Table, i: number): number {
   const { memory } = src.mm;
   const pfn = from.hi(i);

@@ -24,7 +24,7 @@ export function* madviseFreeSingleVma(vma: Vma, start: number, end: number): Cor
   const range: NotifierRange = { mm: vma.mm, start, end, event: 'CLEAR', owner: null };
   yield* mmuNotifierInvalidateRangeStart(range);
   yield* advisePages(vma.mm, range, FREE);
-  mmuNotifierInvalidateRangeEnd(range);
+  yield* mmuNotifierInvalidateRangeEnd(range);
   return 0;
 }
 

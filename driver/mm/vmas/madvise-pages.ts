@@ -1,4 +1,4 @@
-import type { Coroutine } from '../../core/effect.js';
+import { type Coroutine, FINE } from '../../core/effect.js';
 import { folioGet, folioPut, folioTrylock, folioUnlock } from '../frames/folio.js';
 import { folioLikelyMappedShared } from '../frames/folio-sharing.js';
 import { HPAGE_PMD_NR, HPAGE_PMD_SIZE, PAGE_SIZE } from '../frames/frames.js';
@@ -50,7 +50,7 @@ export function* advisePages(mm: Mm, range: { start: number; end: number }, advi
     yield* advisePmd(mm, { pmd, start: addr, end: next, gather }, advice);
     addr = next;
   }
-  gather.tlbFinishMmu();
+  yield* gather.tlbFinishMmu();
 }
 
 /** What one PMD entry covers, or a part of it. */
@@ -68,7 +68,9 @@ function* advisePmd(mm: Mm, part: Part, advice: PageAdvice): Coroutine<void> {
   if (kindOf(pmd.lo(i)) === Kind.present) yield* adviseHuge(mm, part, advice);
   let vpn = part.start / PAGE_SIZE;
   const end = part.end / PAGE_SIZE;
+  const { scheduler } = mm.memory.kernel;
   while (vpn < end) {
+    if (scheduler.isFine) yield FINE.ptl;
     // Looked up again each time: a split of a folio in between may have changed the table.
     const table = pmd.child(i);
     if (table === null) return;
@@ -84,7 +86,9 @@ function* advisePmd(mm: Mm, part: Part, advice: PageAdvice): Coroutine<void> {
 /** A 2 MiB entry; it stays one, or is a table afterwards. Linux: part of mm/huge_memory.c:madvise_free_huge_pmd() */
 function* adviseHuge(mm: Mm, { pmd, start, end, gather }: Part, advice: PageAdvice): Coroutine<void> {
   const { memory } = mm;
+  if (memory.kernel.scheduler.isFine) yield FINE.ptl;
   const index = pmdIndex(start / PAGE_SIZE);
+  if (kindOf(pmd.lo(index)) !== Kind.present) return;
   const head = pmd.hi(index);
   if (pmd.lo(index) & Pte.special || memory.frames.isZoneDevice(head)) return;
   if (folioLikelyMappedShared(memory, head)) return;
@@ -159,12 +163,15 @@ function takeForSplit(memory: Memory, head: number): boolean {
 function* splitAndPut(memory: Memory, pfn: number): Coroutine<boolean> {
   const head = memory.frames.head(pfn);
   const error = yield* splitFolio(memory, head);
+  const { scheduler } = memory.kernel;
+  if (scheduler.isFine) yield FINE.folioLock;
   folioUnlock(memory, head);
+  if (scheduler.isFine) yield FINE.refcount;
   folioPut(memory, head);
   return error === 0;
 }
 
-/** Clears accessed or dirty bits, where there are any to clear. Linux: clear_young_dirty_ptes(), tlb_remove_tlb_entries() */
+/** Clears accessed or dirty bits, where there are any to clear. Linux: include/linux/pgtable.h:clear_young_dirty_ptes(), include/asm-generic/tlb.h:tlb_remove_tlb_entries() */
 export function clearYoungDirtyPtes({ table, index, count, vpn }: FolioEntries, bits: number, gather: TlbGather): void {
   for (let n = 0; n < count; n++) {
     const i = index + n;

@@ -30,6 +30,8 @@ export class Mm {
   tlb: Tlb | null = null;
   /** Whoever changes entries now and flushes them later counts itself here meanwhile. Linux: tlb_flush_pending */
   tlbFlushPending = 0;
+  /** Flushes so far, of anything. */
+  tlbFlushes = 0;
   /** Batches of unmapped pages that are still to be flushed. Linux: tlb_flush_batched */
   tlbBatches = 0;
   /** Resident pages by kind. Linux: MM_ANONPAGES, MM_FILEPAGES, MM_SHMEMPAGES, MM_SWAPENTS */
@@ -43,12 +45,12 @@ export class Mm {
     this.pageTable = new PageTable(memory.tables, id);
   }
 
-  /** The first vma that ends behind `addr`, which may begin behind it too. Linux: find_vma() */
+  /** The first vma that ends behind `addr`, which may begin behind it too. Linux: mm/mmap.c:find_vma() */
   findVma(addr: number): Vma | null {
     return this.vmas[this.findVmaIndex(addr)] ?? null;
   }
 
-  /** The vma that holds `addr`. Linux: vma_lookup() */
+  /** The vma that holds `addr`. Linux: include/linux/mm.h:vma_lookup() */
   vmaLookup(addr: number): Vma | null {
     const vma = this.findVma(addr);
     return vma !== null && vma.start <= addr ? vma : null;
@@ -83,7 +85,7 @@ export function mmapAssertWriteLocked(mm: Mm): void {
   assert(mm.mmapLock.isWriteLocked, 'mmap_lock is not held for write');
 }
 
-/** Takes a user reference for a moment's work unless the last one is gone. Linux: mmget_not_zero() */
+/** Takes a user reference for a moment's work unless the last one is gone. Linux: include/linux/sched/mm.h:mmget_not_zero() */
 export function mmgetNotZero(mm: Mm): boolean {
   mm.touch(Shared.mmUsers, Access.write);
   if (mm.users === 0) return false;

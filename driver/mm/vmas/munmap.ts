@@ -1,12 +1,13 @@
 import { EINVAL, ENOMEM } from '../../../uapi/errno.js';
 import { assert } from '../../core/assert.js';
 import type { Coroutine } from '../../core/effect.js';
+import { Access, Shared } from '../../core/observer.js';
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart, type NotifierRange } from '../notifier.js';
 import { freePgtables } from '../tables/free-pgtables.js';
 import { isPageAligned, pageAlign } from '../tables/page-align.js';
 import { TASK_SIZE } from '../tables/page-table.js';
 import { unmapSingleVma } from '../tables/zap.js';
-import { type Mm, mmapAssertWriteLocked } from './mm.js';
+import { type Mm, mmapAssertLocked, mmapAssertWriteLocked } from './mm.js';
 import type { MappedFile, Vma } from './vma.js';
 import { vmaBefore } from './vma-list.js';
 import { splitVmaUnlimited } from './vma-split.js';
@@ -21,9 +22,9 @@ export type DroppedFiles = MappedFile[];
 export function* vmMunmap(mm: Mm, addr: number, len: number): Coroutine<number> {
   const dropped: DroppedFiles = [];
   yield* mm.mmapLock.writeLock();
-  const result = yield* doVmiMunmap(mm, { addr, len, dropped });
-  // Deviates: Linux goes on under a read lock once the vmas are out of the list.
-  mm.mmapLock.writeUnlock();
+  const result = yield* doVmiMunmap(mm, { addr, len, dropped, downgrades: true });
+  if (mm.mmapLock.isWriteLocked) mm.mmapLock.writeUnlock();
+  else mm.mmapLock.readUnlock();
   yield* putFiles(dropped);
   return result;
 }
@@ -32,10 +33,18 @@ export function* putFiles(dropped: DroppedFiles): Coroutine<void> {
   for (const file of dropped) yield* file.put();
 }
 
-/** munmap under mmap_lock held for write. Linux: mm/vma.c:do_vmi_munmap() */
+/**
+ * munmap under mmap_lock held for write; with `downgrades` it is held for read from where the vmas are out of the list.
+ * Linux: mm/vma.c:do_vmi_munmap()
+ */
 export function* doVmiMunmap(
   mm: Mm,
-  { addr, len, dropped }: { addr: number; len: number; dropped: DroppedFiles },
+  {
+    addr,
+    len,
+    dropped,
+    downgrades = false,
+  }: { addr: number; len: number; dropped: DroppedFiles; downgrades?: boolean },
 ): Coroutine<number> {
   mmapAssertWriteLocked(mm);
   if (!isPageAligned(addr) || addr > TASK_SIZE || len > TASK_SIZE - addr) return -EINVAL;
@@ -43,6 +52,7 @@ export function* doVmiMunmap(
   if (end === addr) return -EINVAL;
   const gathered = yield* vmsGatherMunmapVmas(mm, addr, end);
   if (typeof gathered === 'number') return gathered;
+  if (downgrades) mm.mmapLock.downgradeWrite();
   yield* vmsCleanUpArea(gathered);
   vmsCompleteMunmapVmas(gathered, dropped);
   return 0;
@@ -82,22 +92,23 @@ export function* vmsGatherMunmapVmas(mm: Mm, start: number, end: number): Corout
   const from = mm.findVmaIndex(start);
   let to = from;
   while (to < mm.vmas.length && mm.vmas[to]!.start < end) to++;
+  mm.touch(Shared.vmaList, Access.write);
   const vmas = mm.vmas.splice(from, to - from);
   mm.memory.kernelMemory.give('object', vmas.length);
   return { mm, start, end, vmas, floor, ceiling: mm.vmas[from]?.start ?? Infinity };
 }
 
 /**
- * Removes the entries and the tables that became free, and closes the vmas. mmap_lock is held for write.
+ * Removes the entries and the tables that became free, and closes the vmas. mmap_lock is held.
  * Linux: mm/vma.c:vms_clean_up_area()
  */
 export function* vmsCleanUpArea({ mm, start, end, vmas, floor, ceiling }: GatheredVmas): Coroutine<void> {
-  mmapAssertWriteLocked(mm);
+  mmapAssertLocked(mm);
   if (vmas.length === 0) return;
   const range: NotifierRange = { mm, start, end, event: 'UNMAP', owner: null };
   yield* mmuNotifierInvalidateRangeStart(range);
   for (const vma of vmas) yield* unmapSingleVma(vma, vma.start, vma.end);
-  mmuNotifierInvalidateRangeEnd(range);
+  yield* mmuNotifierInvalidateRangeEnd(range);
   yield* freePgtables(mm, vmas, { floor, ceiling });
   for (const vma of vmas) vma.ops?.close?.(vma);
 }

@@ -24,7 +24,7 @@ export function* mmPopulate(mm: Mm, start: number, end: number, { stopsAtError =
     }
     const isPrivateWritable = (vma.flags & (VM.write | VM.shared)) === VM.write;
     const done = yield* faultinPageRange(mm, at, last, isPrivateWritable);
-    // Linux: faultin_page_range() has -EINVAL where GUP has -EFAULT.
+    // Linux: mm/gup.c:faultin_page_range() has -EINVAL where GUP has -EFAULT.
     if (done < 0 && stopsAtError) error = done === -EINVAL ? -EFAULT : done;
     at = done < 0 ? last : at + done * PAGE_SIZE;
   }

@@ -9,7 +9,7 @@ export function vmaBefore(mm: Mm, addr: number): Vma | null {
   return mm.vmas[mm.findVmaIndex(addr) - 1] ?? null;
 }
 
-/** The first vma with a byte in [start, end). Linux: find_vma_intersection() */
+/** The first vma with a byte in [start, end). Linux: mm/mmap.c:find_vma_intersection() */
 export function findVmaIntersection(mm: Mm, start: number, end: number): Vma | null {
   const vma = mm.findVma(start);
   return vma !== null && vma.start < end ? vma : null;
@@ -38,7 +38,7 @@ export function removeVma(vma: Vma): void {
   vma.mm.memory.kernelMemory.give('object', 1);
 }
 
-/** A copy that is in no list and has no anon_vma links, though it names the same anon_vma. Linux: vm_area_dup() */
+/** A copy that is in no list and has no anon_vma links, though it names the same anon_vma. Linux: kernel/fork.c:vm_area_dup() */
 export function vmAreaDup(vma: Vma): Vma {
   const copy = new Vma(vma.mm, vma.start, vma.end, vma.flags, vma.pgoff);
   copy.anonVma = vma.anonVma;
@@ -47,13 +47,13 @@ export function vmAreaDup(vma: Vma): Vma {
   return copy;
 }
 
-/** The file's rmap finds `vma` from now on. The caller holds i_mmap for write. Linux: __vma_link_file() */
+/** The file's rmap finds `vma` from now on. The caller holds i_mmap for write. Linux: mm/vma.c:__vma_link_file() */
 export function vmaLinkFile(vma: Vma): void {
   assert(vma.file?.mapping?.lock.isWriteLocked !== false, 'i_mmap is not held for write');
   vma.file?.mapping?.vmas.push(vma);
 }
 
-/** i_mmap is held for write. Linux: __remove_shared_vm_struct() */
+/** i_mmap is held for write. Linux: mm/vma.c:__remove_shared_vm_struct() */
 export function removeSharedVmStruct(vma: Vma): void {
   assert(vma.file?.mapping?.lock.isWriteLocked !== false, 'i_mmap is not held for write');
   const mappers = vma.file?.mapping?.vmas;
@@ -65,7 +65,7 @@ export function removeSharedVmStruct(vma: Vma): void {
 
 /**
  * Keeps rmap walks away from the file's and the anonymous pages of `vma` while it changes its range; `other` gives the
- * anon_vma when `vma` has none. Linux: the lock part of vma_prepare(), take_rmap_locks()
+ * anon_vma when `vma` has none. Linux: the lock part of mm/vma.c:vma_prepare(), mm/mremap.c:take_rmap_locks()
  */
 export function* lockRmap(vma: Vma, other: Vma | null = null): Coroutine<RmapLocks> {
   const file = vma.file?.mapping?.lock ?? null;
@@ -86,4 +86,26 @@ export interface RmapLocks {
 export function unlockRmap({ file, anon }: RmapLocks): void {
   anon?.writeUnlock();
   file?.writeUnlock();
+}
+
+/**
+ * Keeps everybody away who could change entries of `mm`, which holds its mmap_lock for write: those who come through rmap do so without
+ * that lock. Linux: mm/mmap.c:mm_take_all_locks()
+ */
+export function* mmTakeAllLocks(mm: Mm): Coroutine<readonly RmapLock[]> {
+  mmapAssertWriteLocked(mm);
+  const locks = new Set<RmapLock>();
+  for (const { file } of mm.vmas) if (file?.mapping) locks.add(file.mapping.lock);
+  for (const { avcs } of mm.vmas) for (const { root } of avcs) locks.add(root.lock);
+  let nested = false;
+  for (const lock of locks) {
+    yield* lock.writeLock({ nested });
+    nested = true;
+  }
+  return [...locks];
+}
+
+/** Linux: mm/mmap.c:mm_drop_all_locks() */
+export function mmDropAllLocks(locks: readonly RmapLock[]): void {
+  for (let i = locks.length - 1; i >= 0; i--) locks[i]!.writeUnlock();
 }

@@ -44,7 +44,7 @@ export class Vma {
     return (this.flags & VM.shared) !== 0;
   }
 
-  /** The linear page index of `addr`. Linux: linear_page_index() */
+  /** The linear page index of `addr`. Linux: include/linux/pagemap.h:linear_page_index() */
   linearPageIndex(addr: number): number {
     return this.pgoff + (addr - this.start) / 4096;
   }

@@ -2,6 +2,7 @@ import { EINVAL, ENODEV, ENOTTY, ESPIPE } from '../../../uapi/errno.js';
 import { O_ACCMODE, O_APPEND, O_RDONLY, O_WRONLY } from '../../../uapi/fcntl.js';
 import { assert } from '../../core/assert.js';
 import type { Coroutine } from '../../core/effect.js';
+import { Access, type Observable, Shared } from '../../core/observer.js';
 import type { AddressSpace } from '../../mm/files/address-space.js';
 import type { MappedFile, Vma } from '../../mm/vmas/vma.js';
 import type { Thread } from '../processes/thread.js';
@@ -34,6 +35,7 @@ export const POLL = { in: 1, out: 4, err: 8, hup: 16, nval: 32 } as const;
 
 /** Where files of which the last reference is gone wait until the running call ends. Linux: delayed_fput, task_work */
 export interface ReleaseQueue {
+  readonly kernel: Observable;
   fput(file: OpenFile): void;
 }
 
@@ -65,10 +67,16 @@ export abstract class OpenFile implements MappedFile {
 
   get(): void {
     assert(this.references > 0, 'a released file is used');
+    this.touchReferences();
     this.references++;
   }
 
+  private touchReferences(): void {
+    this.releases.kernel.observer?.touch(Shared.files, 0, Access.write, 1);
+  }
+
   *put(): Coroutine<void> {
+    this.touchReferences();
     this.references--;
     assert(this.references >= 0, 'a file is put once too often');
     if (this.references === 0) this.releases.fput(this);

@@ -112,7 +112,7 @@ function pageEntry(vma: Vma, vpn: number, out: PagemapEntry): void {
   pteToPagemapEntry(vma, { lo: table.lo(t), hi: table.hi(t) }, out);
 }
 
-/** Linux: pte_to_pagemap_entry() */
+/** Linux: fs/proc/task_mmu.c:pte_to_pagemap_entry() */
 function pteToPagemapEntry(vma: Vma, { lo, hi }: { lo: number; hi: number }, out: PagemapEntry): void {
   const { frames } = vma.mm.memory;
   const kind = kindOf(lo);
@@ -148,13 +148,13 @@ function hugeEntry(vma: Vma, { lo, hi, offset }: { lo: number; hi: number; offse
   if (!frames.isAnon(hi)) out.flagsHi |= PM_FILE_HI;
 }
 
-/** Linux: folio_precise_page_mapcount() */
+/** Linux: fs/proc/internal.h:folio_precise_page_mapcount() */
 function folioPrecisePageMapcount(vma: Vma, pfn: number): number {
   const { frames } = vma.mm.memory;
   return frames.mapcount(pfn) + frames.entireMapcount(frames.head(pfn));
 }
 
-/** Linux: is_pfn_swap_entry() */
+/** Linux: include/linux/swapops.h:is_pfn_swap_entry() */
 function isPfnSwapEntry(kind: number): boolean {
   return (
     kind === Kind.migration || kind === Kind.devicePrivate || kind === Kind.deviceExclusive || kind === Kind.hwpoison

@@ -143,7 +143,7 @@ export class UserfaultFd extends OpenFile implements UserfaultOps {
     }
   }
 
-  /** Linux: userfaultfd_api() */
+  /** Linux: fs/userfaultfd.c:userfaultfd_api() */
   private *userfaultfdApi(callerMm: Mm, arg: number): Coroutine<number> {
     const record = yield* readUserView(callerMm, arg, 24);
     if (typeof record === 'number') return record;

@@ -3,6 +3,7 @@ import { SIGKILL } from '../../../uapi/signal.js';
 import type { CallArg, CallResult } from '../../../uapi/system-call.js';
 import { assert } from '../../core/assert.js';
 import type { Coroutine } from '../../core/effect.js';
+import { Access, NUMBERED, Shared } from '../../core/observer.js';
 import { RoundRobin, type SchedulerPolicy, SeededRandom } from '../../core/policy.js';
 import type { BlockedTask, RunResult } from '../../core/scheduler.js';
 import type { Task } from '../../core/task.js';
@@ -123,7 +124,7 @@ export class Machine implements ReleaseQueue {
 
   /** A new process with one thread and an empty address space. Nobody waits for it. */
   createProcess({ dialect }: { dialect?: string } = {}): Process {
-    const process = this.addProcess(mmCreate(this.memory), new FdTable(this.options.maxFiles), null);
+    const process = this.addProcess(mmCreate(this.memory), new FdTable(this.options.maxFiles, this.kernel), null);
     if (dialect !== undefined) process.dialect = dialect;
     return process;
   }
@@ -135,7 +136,13 @@ export class Machine implements ReleaseQueue {
   }
 
   newPid(): number {
+    this.kernel.observer?.touch(Shared.nextNumber, NUMBERED.process, Access.write, 1);
     return this.nextPid++;
+  }
+
+  /** Who is there, whose child it is or whether it has ended is about to be read or changed. */
+  touchProcesses(how: number): void {
+    this.kernel.observer?.touch(Shared.processes, 0, how, 1);
   }
 
   /** No further process or thread fits. Dead processes that nobody has waited for count too. */
@@ -179,14 +186,17 @@ export class Machine implements ReleaseQueue {
   }
 
   addThread(thread: Thread): void {
+    this.touchProcesses(Access.write);
     this.threads.set(thread.tid, thread);
   }
 
   forgetThread(thread: Thread): void {
+    this.touchProcesses(Access.write);
     this.threads.delete(thread.tid);
   }
 
   forgetProcess(process: Process): void {
+    this.touchProcesses(Access.write);
     this.processes.delete(process.pid);
   }
 
@@ -277,7 +287,7 @@ export class Machine implements ReleaseQueue {
     this.vfs.reset();
   }
 
-  /** The last reference of `file` is gone; it is released when the running call ends. Linux: fput() */
+  /** The last reference of `file` is gone; it is released when the running call ends. Linux: fs/file_table.c:fput() */
   fput(file: OpenFile): void {
     const task = this.kernel.current;
     const waiting = this.released.get(task);
@@ -285,7 +295,7 @@ export class Machine implements ReleaseQueue {
     else waiting.push(file);
   }
 
-  /** What a task does before it returns to user. Linux: task_work_run() */
+  /** What a task does before it returns to user. Linux: kernel/task_work.c:task_work_run() */
   *taskWorkRun(task: Task): Coroutine<void> {
     for (let files = this.released.get(task); files !== undefined; files = this.released.get(task)) {
       this.released.delete(task);

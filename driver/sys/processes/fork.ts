@@ -27,7 +27,7 @@ export function* copyProcess(thread: Thread, options: ForkOptions = {}): Corouti
   const mm = options.sharesMemory ? shareMm(process.mm) : yield* copyMm(process.mm);
   if (mm === null) {
     yield* files.exitFiles();
-    // Linux: copy_mm() makes -ENOMEM of every failure.
+    // Linux: kernel/fork.c:copy_mm() makes -ENOMEM of every failure.
     return -ENOMEM;
   }
   // Others of the owner may have forked while the address space was copied.

@@ -41,7 +41,7 @@ export class FutexTable {
 
   /**
    * 0 once woken; -EAGAIN when the word holds something else; -ETIMEDOUT, -EINTR, -EFAULT. Between the load of the word
-   * and the sleep is no scheduling point. Linux: futex_wait()
+   * and the sleep is no scheduling point. Linux: kernel/futex/waitwake.c:futex_wait()
    */
   *futexWait(thread: Thread, { addr, value, bitset, deadline }: FutexWait): Coroutine<number> {
     const { mm } = thread.process;
@@ -57,7 +57,7 @@ export class FutexTable {
     return end === 'timeout' ? -ETIMEDOUT : -EINTR;
   }
 
-  /** How many of at most `count` waiters have been woken. Linux: futex_wake() */
+  /** How many of at most `count` waiters have been woken. Linux: kernel/futex/waitwake.c:futex_wake() */
   futexWake(mm: Mm, addr: number, { count, bitset }: { count: number; bitset: number }): number {
     const waiting = this.waiters.get(getFutexKey(mm, addr)) ?? [];
     const chosen = waiting.filter((waiter) => (waiter.bitset & bitset) !== 0).slice(0, Math.max(0, count));
@@ -69,7 +69,7 @@ export class FutexTable {
     return chosen.length;
   }
 
-  /** Wakes some and lets others wait at `to`; how many of both. Linux: futex_requeue() */
+  /** Wakes some and lets others wait at `to`; how many of both. Linux: kernel/futex/requeue.c:futex_requeue() */
   futexRequeue(mm: Mm, { from, to, wake, move }: FutexRequeue): { woken: number; moved: number } {
     const woken = this.futexWake(mm, from, { count: wake, bitset: FUTEX_BITSET_MATCH_ANY });
     const moving = [...(this.waiters.get(getFutexKey(mm, from)) ?? [])].slice(0, Math.max(0, move));
@@ -96,7 +96,7 @@ export class FutexTable {
   }
 }
 
-/** A word in shared memory is known by its place in the file, any other by its address. Linux: get_futex_key() */
+/** A word in shared memory is known by its place in the file, any other by its address. Linux: kernel/futex/core.c:get_futex_key() */
 function getFutexKey(mm: Mm, addr: number): string {
   const vma = mm.vmaLookup(addr);
   const mapping = vma?.isShared ? vma.file?.mapping : null;

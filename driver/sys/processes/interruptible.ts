@@ -13,7 +13,7 @@ export function isInterrupted(thread: Thread): boolean {
 
 /**
  * Sleeps until `queue` is woken, a signal comes or virtual time reaches `deadline` (null: never). A waiter tests its own
- * condition first, whatever the answer. Linux: wait_event_interruptible_timeout()
+ * condition first, whatever the answer. Linux: include/linux/wait.h:wait_event_interruptible_timeout()
  */
 export function* waitEventInterruptibleTimeout(
   thread: Thread,

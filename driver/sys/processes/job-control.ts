@@ -33,7 +33,7 @@ export class JobControl {
     private readonly signals: ProgramSignals,
   ) {}
 
-  /** What sending a stop signal or SIGCONT does at once, whoever blocks or handles it. Linux: prepare_signal() */
+  /** What sending a stop signal or SIGCONT does at once, whoever blocks or handles it. Linux: kernel/signal.c:prepare_signal() */
   prepareSignal(signo: number): void {
     if (STOP_SIGNALS.includes(signo)) this.signals.flushSigqueueMask([SIGCONT]);
     if (signo !== SIGCONT) return;
@@ -67,7 +67,7 @@ export class JobControl {
     doNotifyParentCldstop(this.process, code, code === CLD_CONTINUED ? SIGCONT : this.unreportedStop);
   }
 
-  /** `thread` has taken a stop signal by default, and asks all others to stop too. Linux: do_signal_stop() */
+  /** `thread` has taken a stop signal by default, and asks all others to stop too. Linux: kernel/signal.c:do_signal_stop() */
   doSignalStop(signo: number): void {
     if (!this.isStopped) this.unreportedStop = signo;
     this.pendingCount = 0;
@@ -86,7 +86,7 @@ export class JobControl {
     if (!thread.task.killed) yield this.resumed;
   }
 
-  /** `thread` has stopped or ends: the last one completes the stop. Linux: task_participate_group_stop() */
+  /** `thread` has stopped or ends: the last one completes the stop. Linux: kernel/signal.c:task_participate_group_stop() */
   taskParticipateGroupStop(thread: Thread): void {
     if (!thread.signals!.stopPending) return;
     thread.signals!.stopPending = false;

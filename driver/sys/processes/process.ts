@@ -1,6 +1,7 @@
 import { GUP_ABI, type GupAbi } from '../../../uapi/gup-abi.js';
 import { SIGCHLD } from '../../../uapi/signal.js';
 import { assert } from '../../core/assert.js';
+import { Access } from '../../core/observer.js';
 import { WaitQueue } from '../../core/wait-queue.js';
 import type { Mm } from '../../mm/vmas/mm.js';
 import type { FdTable } from '../files/fd-table.js';
@@ -69,8 +70,9 @@ export class Process {
     return thread;
   }
 
-  /** Every thread ends at its next return to user; those that are there end now. Linux: do_group_exit(), zap_other_threads() */
+  /** Every thread ends at its next return to user; those that are there end now. Linux: kernel/exit.c:do_group_exit(), kernel/signal.c:zap_other_threads() */
   doGroupExit(status: number): void {
+    this.machine.touchProcesses(Access.write);
     if (this.exitStatus !== null) return;
     this.exitStatus = status;
     this.signals?.jobs.end();
@@ -87,9 +89,10 @@ export class Process {
     }
   }
 
-  /** The last thread has left: hand the children over and tell the parent. Linux: exit_notify() */
+  /** The last thread has left: hand the children over and tell the parent. Linux: kernel/exit.c:exit_notify() */
   exitNotify(): void {
     assert(this.threads.length === 0, 'process % still has threads', this.pid);
+    this.machine.touchProcesses(Access.write);
     this.state = 'zombie';
     this.machine.pollers.wakeAll();
     this.onExit?.(this.exitStatus ?? 0);
@@ -102,7 +105,7 @@ export class Process {
     else this.parent.childEvents.wakeAll();
   }
 
-  /** Linux: release_task() */
+  /** Linux: kernel/exit.c:release_task() */
   releaseTask(): void {
     assert(this.state === 'zombie', 'process % is reaped while it is %', this.pid, this.state);
     this.state = 'reaped';

@@ -67,7 +67,7 @@ export class ProgramImage {
     this.cwd = old.cwd;
   }
 
-  /** What timer `which` is set to; the rest of the time, as long as it runs. Linux: do_getitimer() */
+  /** What timer `which` is set to; the rest of the time, as long as it runs. Linux: kernel/time/itimer.c:do_getitimer() */
   doGetitimer(which: number): TimerSetting {
     const { clock } = this.process.machine.kernel.scheduler;
     const found = this.timers[which];
@@ -76,7 +76,7 @@ export class ProgramImage {
     return { valueTicks: left, intervalTicks: found.intervalTicks };
   }
 
-  /** `signo` comes when it fires. Linux: do_setitimer() */
+  /** `signo` comes when it fires. Linux: kernel/time/itimer.c:do_setitimer() */
   doSetitimer(which: number, signo: number, { valueTicks, intervalTicks }: TimerSetting): void {
     const { scheduler } = this.process.machine.kernel;
     const old = this.timers[which]?.timer;

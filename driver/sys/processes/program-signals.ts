@@ -66,12 +66,12 @@ export class ProgramSignals {
     this.jobs = new JobControl(process, this);
   }
 
-  /** A child has the actions, or with CLONE_SIGHAND shares them; what is pending stays behind. Linux: copy_sighand() */
+  /** A child has the actions, or with CLONE_SIGHAND shares them; what is pending stays behind. Linux: kernel/fork.c:copy_sighand() */
   copySighand({ actions }: ProgramSignals, isShared: boolean): void {
     this.actions = isShared ? actions : [...actions];
   }
 
-  /** execve(2): handlers are gone with the program, what is ignored stays so. Linux: flush_signal_handlers() */
+  /** execve(2): handlers are gone with the program, what is ignored stays so. Linux: kernel/signal.c:flush_signal_handlers() */
   flushSignalHandlers(): void {
     this.actions = this.actions.map((action) =>
       action.handler === SIG_IGN ? { ...DEFAULT_ACTION, handler: SIG_IGN } : DEFAULT_ACTION,
@@ -104,14 +104,14 @@ export class ProgramSignals {
     taker?.signalWakeUp();
   }
 
-  /** Forgets signals of these numbers that wait for a thread or for all of them. Linux: flush_sigqueue_mask() */
+  /** Forgets signals of these numbers that wait for a thread or for all of them. Linux: kernel/signal.c:flush_sigqueue_mask() */
   flushSigqueueMask(signos: readonly number[]): void {
     for (const queue of [this.pending, ...this.process.threads.map((thread) => thread.signals!.pending)]) {
       for (const info of queue.filter(({ signo }) => signos.includes(signo))) queue.splice(queue.indexOf(info), 1);
     }
   }
 
-  /** Takes the next signal that `thread` does not block: faults first, then by number. Linux: dequeue_signal() */
+  /** Takes the next signal that `thread` does not block: faults first, then by number. Linux: kernel/signal.c:dequeue_signal() */
   dequeueSignal(thread: Thread): SignalInfo | null {
     return this.take(thread, (signo) => !hasSignal(thread.signals!.mask, signo));
   }
@@ -139,7 +139,7 @@ export class ProgramSignals {
   }
 }
 
-/** A signal waits that the thread does not block and that does something, or it is to stop. Linux: signal_pending() */
+/** A signal waits that the thread does not block and that does something, or it is to stop. Linux: include/linux/sched/signal.h:signal_pending() */
 export function signalPending(thread: Thread): boolean {
   const { signals } = thread;
   const program = thread.process.signals;
@@ -150,7 +150,7 @@ export function signalPending(thread: Thread): boolean {
   return signals.pending.some(counts) || program.pending.some(counts);
 }
 
-/** The signals that wait for a thread. Linux: do_sigpending() */
+/** The signals that wait for a thread. Linux: kernel/signal.c:do_sigpending() */
 export function doSigpending(thread: Thread): number[] {
   const all = [...(thread.signals?.pending ?? []), ...(thread.process.signals?.pending ?? [])];
   return all.map(({ signo }) => signo);

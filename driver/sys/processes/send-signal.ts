@@ -92,7 +92,7 @@ export function doSendSpecific(thread: Thread, info: SignalInfo): void {
   else signals.sendSignalLocked(info, thread);
 }
 
-/** Tells a parent that runs a program; true when nobody is going to wait for the child. Linux: do_notify_parent() */
+/** Tells a parent that runs a program; true when nobody is going to wait for the child. Linux: kernel/signal.c:do_notify_parent() */
 export function doNotifyParent(parent: Process, child: Process): boolean {
   if (parent.signals === null) return false;
   const signo = child.exitSignal;
@@ -108,7 +108,7 @@ export function childEnd(status: number): { code: number; status: number } {
   return { code: status & 0x80 ? CLD_DUMPED : CLD_KILLED, status: WTERMSIG(status) };
 }
 
-/** Tells a parent that a child has stopped or goes on. Linux: do_notify_parent_cldstop() */
+/** Tells a parent that a child has stopped or goes on. Linux: kernel/signal.c:do_notify_parent_cldstop() */
 export function doNotifyParentCldstop(child: Process, code: number, status: number): void {
   const { parent } = child;
   if (parent === null) return;

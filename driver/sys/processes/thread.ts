@@ -75,7 +75,7 @@ export class Thread {
     else task.scheduler.interrupt(task);
   }
 
-  /** A signal has come that the thread does not block. Linux: signal_wake_up() */
+  /** A signal has come that the thread does not block. Linux: include/linux/sched/signal.h:signal_wake_up() */
   signalWakeUp(): void {
     if (this.isInterruptible) this.task.scheduler.interrupt(this.task);
   }

@@ -25,7 +25,7 @@ export function* readUserView(mm: Mm, addr: number, len: number): Coroutine<Data
   return typeof bytes === 'number' ? bytes : new DataView(bytes.buffer);
 }
 
-/** The bytes before the next NUL, one character each, or -EFAULT, or -ENAMETOOLONG. Linux: strncpy_from_user() */
+/** The bytes before the next NUL, one character each, or -EFAULT, or -ENAMETOOLONG. Linux: lib/strncpy_from_user.c:strncpy_from_user() */
 export function* strncpyFromUser(mm: Mm, addr: number, maxBytes = PAGE_SIZE): Coroutine<string | number> {
   let text = '';
   for (let at = addr; text.length < maxBytes; ) {

@@ -2,6 +2,7 @@ import { ECHILD, EINTR } from '../../../uapi/errno.js';
 import { CONTINUED_STATUS, SIGCHLD, stoppedStatus } from '../../../uapi/signal.js';
 import type { CallResult } from '../../../uapi/system-call.js';
 import type { Coroutine } from '../../core/effect.js';
+import { Access } from '../../core/observer.js';
 import { isInterrupted, waitEventInterruptibleTimeout } from './interruptible.js';
 import type { Process } from './process.js';
 import type { Thread } from './thread.js';
@@ -29,6 +30,7 @@ export function* doWait(thread: Thread, request: WaitRequest): Coroutine<CallRes
   const { process } = thread;
   thread.isInterrupted = false;
   for (;;) {
+    process.machine.touchProcesses(Access.write);
     const candidates = process.children.filter((child) => eligibleChild(process, child, request));
     if (candidates.length === 0) return { ret: -ECHILD };
     for (const child of candidates) {
@@ -41,7 +43,7 @@ export function* doWait(thread: Thread, request: WaitRequest): Coroutine<CallRes
   }
 }
 
-/** Linux: eligible_child() */
+/** Linux: kernel/exit.c:eligible_child() */
 function eligibleChild(process: Process, child: Process, { pid, kind }: WaitRequest): boolean {
   if (kind !== 'any' && (child.exitSignal !== SIGCHLD) !== (kind === 'other')) return false;
   if (pid > 0) return child.pid === pid;
@@ -49,7 +51,7 @@ function eligibleChild(process: Process, child: Process, { pid, kind }: WaitRequ
   return child.pgid === (pid === 0 ? process.pgid : -pid);
 }
 
-/** The status that there is to tell of a child, which is then told; null: none. Linux: wait_consider_task() */
+/** The status that there is to tell of a child, which is then told; null: none. Linux: kernel/exit.c:wait_consider_task() */
 function waitConsiderTask(child: Process, request: WaitRequest): number | null {
   const { exited = true, stopped = false, continued = false, keep = false } = request;
   if (child.state === 'zombie' && exited) {

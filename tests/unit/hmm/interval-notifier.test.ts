@@ -112,7 +112,7 @@ describe('insert', () => {
     expect(subscriptions().seq).toBe(3);
     expect(late.invalidateSeq).toBe(3);
     expect(late.inTree).toBe(true);
-    mmuNotifierInvalidateRangeEnd(event(0x9000, 0xa000));
+    mmuNotifierInvalidateRangeEnd(event(0x9000, 0xa000)).next();
     expect(subscriptions().seq).toBe(4);
     expect(readBegin(late)).toBe(3);
   });
@@ -123,7 +123,7 @@ describe('insert', () => {
     const late = insert(0x9000, 0x1000);
     expect(late.inTree).toBe(false);
     expect(late.invalidateSeq).toBe(3);
-    mmuNotifierInvalidateRangeEnd(event(0x1000, 0x2000));
+    mmuNotifierInvalidateRangeEnd(event(0x1000, 0x2000)).next();
     expect(late.inTree).toBe(true);
     expect(subscriptions().deferred).toEqual([]);
   });
@@ -143,7 +143,7 @@ describe('invalidate', () => {
     start(event(0x2000, 0x3000));
     expect(calls).toEqual([]);
     expect(subscriptions().active).toBe(1);
-    mmuNotifierInvalidateRangeEnd(event(0x2000, 0x3000));
+    mmuNotifierInvalidateRangeEnd(event(0x2000, 0x3000)).next();
     expect(subscriptions().seq).toBe(2);
     expect(mmuIntervalCheckRetry(interval, 1)).toBe(false);
   });
@@ -153,9 +153,9 @@ describe('invalidate', () => {
     start(event(0x1000, 0x2000));
     start(event(0x2000, 0x3000));
     expect(calls).toEqual(['a CLEAR 3', 'a CLEAR 3']);
-    mmuNotifierInvalidateRangeEnd(event(0x2000, 0x3000));
+    mmuNotifierInvalidateRangeEnd(event(0x2000, 0x3000)).next();
     expect(subscriptions().seq).toBe(3);
-    mmuNotifierInvalidateRangeEnd(event(0x1000, 0x2000));
+    mmuNotifierInvalidateRangeEnd(event(0x1000, 0x2000)).next();
     expect(subscriptions().seq).toBe(4);
   });
 
@@ -164,7 +164,7 @@ describe('invalidate', () => {
     const b = insert(0x1000, 0x1000, ops('b', { skip: true }));
     const [seqA, seqB] = [readBegin(a), readBegin(b)];
     start(event(0x1000, 0x2000));
-    mmuNotifierInvalidateRangeEnd(event(0x1000, 0x2000));
+    mmuNotifierInvalidateRangeEnd(event(0x1000, 0x2000)).next();
     expect(mmuIntervalReadRetry(a, seqA)).toBe(true);
     expect(mmuIntervalCheckRetry(a, seqA)).toBe(true);
     expect(mmuIntervalReadRetry(b, seqB)).toBe(false);
@@ -200,7 +200,7 @@ describe('waits', () => {
       seq = value;
     });
     expect(kernel.scheduler.run().reason).toBe('deadlock');
-    mmuNotifierInvalidateRangeEnd(event(0x1000, 0x2000));
+    mmuNotifierInvalidateRangeEnd(event(0x1000, 0x2000)).next();
     expect(kernel.scheduler.run().reason).toBe('idle');
     expect(seq).toBe(3);
     expect(mmuIntervalReadRetry(interval, seq)).toBe(false);
@@ -221,7 +221,7 @@ describe('waits', () => {
     });
     kernel.scheduler.run();
     expect(isRemoved).toBe(false);
-    mmuNotifierInvalidateRangeEnd(event(0x1000, 0x2000));
+    mmuNotifierInvalidateRangeEnd(event(0x1000, 0x2000)).next();
     expect(interval.inTree).toBe(false);
     kernel.scheduler.run();
     expect(isRemoved).toBe(true);
@@ -233,7 +233,7 @@ describe('waits', () => {
     const late = insert(0x1000, 0x1000, ops('late'));
     runTask(kernel, mmuIntervalNotifierRemove(late));
     expect(subscriptions().deferred).toEqual([]);
-    mmuNotifierInvalidateRangeEnd(event(0x1000, 0x2000));
+    mmuNotifierInvalidateRangeEnd(event(0x1000, 0x2000)).next();
     expect(subscriptions().tree.length).toBe(1);
   });
 });

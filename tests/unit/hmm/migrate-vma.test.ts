@@ -6,8 +6,8 @@ import { PAGE_SIZE } from '../../../driver/mm/frames/frames.js';
 import { pfnAt } from '../../../driver/mm/tables/page-table-text.js';
 import { Machine } from '../../../driver/sys/machine/machine.js';
 import type { PathName } from '../../../uapi/path-name.js';
-import { regionAddr } from '../../conform/places.js';
-import { World } from '../../conform/world.js';
+import { regionAddr } from '../../conform/ops/places.js';
+import { World } from '../../conform/ops/world.js';
 import { runs } from '../../counts.js';
 
 const REGIONS = [0, 1, 2];

@@ -4,7 +4,7 @@ import { type Finding, lineOf, type SourceFile, type Tree, visit } from './tree.
 /** A function of the kernel that a comment cites, and whether what follows is said to be a part of it only. */
 export interface Citation {
   readonly name: string;
-  /** As `mm/rmap.c`, or nothing where the comment names no file. */
+  /** As `mm/rmap.c`, which its sentence names here or before; nothing where it names none. */
   readonly file: string | undefined;
   readonly part: boolean;
 }
@@ -75,11 +75,11 @@ export function citations(comment: string, except?: RegExp): Citation[] {
   return [...comment.matchAll(/Linux:(.*?)(?:\.\s|$)/g)].flatMap(([, sentence]) => {
     if (except?.test(sentence!)) return [];
     const parts = [...sentence!.matchAll(PART)].map(({ index, 0: { length } }) => [index, index + length] as const);
-    return [...sentence!.matchAll(new RegExp(CITED, 'g'))].map(({ index, 1: file, 2: name }) => ({
-      name: name!,
-      file,
-      part: parts.some(([start, end]) => index >= start && index < end),
-    }));
+    let named: string | undefined;
+    return [...sentence!.matchAll(new RegExp(CITED, 'g'))].map(({ index, 1: file, 2: name }) => {
+      named = file ?? named;
+      return { name: name!, file: named, part: parts.some(([start, end]) => index >= start && index < end) };
+    });
   });
 }
 

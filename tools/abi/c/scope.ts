@@ -1,4 +1,4 @@
-import { type Constant, type ConstScope, makeConstant } from './const-expr.js';
+import type { Constant, ConstScope } from './const-expr.js';
 import type { Token } from './lexer.js';
 import type { Place } from './source-text.js';
 import type { Target } from './target.js';
@@ -73,16 +73,4 @@ export class Scope implements ConstScope {
   addEnumerator(name: string, constant: Constant): void {
     this.enumerators.set(name, constant);
   }
-}
-
-/** An enumerator has the type int where its value fits, as gcc has it. */
-export function enumeratorConstant({ value, ioc }: Constant): Constant {
-  const made = enumeratorType(value);
-  return ioc ? { ...made, ioc } : made;
-}
-
-function enumeratorType(value: bigint): Constant {
-  if (value >= -(1n << 31n) && value < 1n << 31n) return makeConstant(value);
-  if (value >= 0n && value < 1n << 32n) return makeConstant(value, { unsigned: true });
-  return makeConstant(value, { bits: 64, unsigned: value >= 1n << 63n });
 }

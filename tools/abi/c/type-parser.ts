@@ -1,9 +1,9 @@
 // Types and declarators of C, from tokens whose macros are replaced.
 
-import { type Constant, constantAt } from './const-expr.js';
+import { type Constant, constantAt, makeConstant } from './const-expr.js';
 import { type LayoutAttributes, layoutRecord, type Member } from './layout.js';
 import type { Token } from './lexer.js';
-import { type EnumValue, enumeratorConstant, type Scope } from './scope.js';
+import type { EnumValue, Scope } from './scope.js';
 import { HeaderError } from './source-text.js';
 import { arrayOf, type CType, elementOf, intType, isIncomplete, pointerTo } from './types.js';
 
@@ -143,7 +143,7 @@ export class TypeParser {
       else if (text === 'typedef') {
         isTypedef = true;
         this.at++;
-      } else if (ATTRIBUTE.has(text)) this.attributes(attributes);
+      } else if (ATTRIBUTE.has(text) || this.isStandardAttribute) this.attributes(attributes);
       else if (text === '_Alignas') attributes.align = Math.max(attributes.align, this.alignas());
       else if (type !== undefined || words.length > 0) break;
       else if (text === 'struct' || text === 'union') type = this.record();
@@ -196,12 +196,22 @@ export class TypeParser {
         while (!this.is(')') && this.at < this.tokens.length) this.attribute(into);
         this.expect(')');
         this.expect(')');
+      } else if (this.isStandardAttribute) {
+        this.at += 2;
+        while (!this.is(']') && this.at < this.tokens.length) this.attribute(into);
+        this.expect(']');
+        this.expect(']');
       } else return;
     }
   }
 
+  /** `[[gnu::packed]]`, which no array's bounds begin like. */
+  private get isStandardAttribute(): boolean {
+    return this.is('[') && this.tokens[this.at + 1]?.text === '[';
+  }
+
   private attribute(into: LayoutAttributes): void {
-    if (this.take(',')) return;
+    if (this.take(',') || this.take(':') || this.take('::')) return;
     const name = this.text!.replace(/^__(\w+)__$/, '$1');
     this.at++;
     if (name === 'packed') into.packed = true;
@@ -393,6 +403,18 @@ export class TypeParser {
     this.scope.addEnumerator(place.text, constant);
     return { name: place.text, constant, place, explicit };
   }
+}
+
+/** An enumerator has the type int where its value fits, as gcc has it. */
+function enumeratorConstant({ value, ioc }: Constant): Constant {
+  const made = enumeratorType(value);
+  return ioc ? { ...made, ioc } : made;
+}
+
+function enumeratorType(value: bigint): Constant {
+  if (value >= -(1n << 31n) && value < 1n << 31n) return makeConstant(value);
+  if (value >= 0n && value < 1n << 32n) return makeConstant(value, { unsigned: true });
+  return makeConstant(value, { bits: 64, unsigned: value >= 1n << 63n });
 }
 
 /** One more than the enumerator before. One more than a command is the next command of its kind. */

@@ -97,19 +97,18 @@ function bitMask(sizeBytes: number, start: number, width: number): string {
   return hex;
 }
 
-export function haveGcc(): boolean {
-  return gccAccepts('', []);
-}
+/** A compiler and its flags. */
+export type Gcc = readonly [command: string, ...flags: string[]];
 
-export function gccAccepts(source: string, flags: readonly string[]): boolean {
-  return spawnSync('gcc', [...flags, '-w', '-fsyntax-only', '-x', 'c', '-'], { input: source }).status === 0;
+export function gccAccepts(source: string, [command, ...flags]: Gcc): boolean {
+  return spawnSync(command, [...flags, '-w', '-fsyntax-only', '-x', 'c', '-'], { input: source }).status === 0;
 }
 
 /** What gcc computes for all of them, undefined where it refuses; nothing is run: the answers are read from the assembly, so that -m32 needs no C library. */
 export function askGcc(
   source: string,
   { values, bits }: { values: readonly HeaderValue[]; bits: readonly HeaderBits[] },
-  flags: readonly string[] = [],
+  [command, ...flags]: Gcc,
 ): { values: bigint[]; bits: string[] } | undefined {
   const lines = [source, `unsigned long long all_values[] = { ${values.map(({ c }) => `${c},\n`).join('')} 0 };`];
   bits.forEach(({ c, field }, i) => {
@@ -120,7 +119,7 @@ export function askGcc(
     const file = join(folder, 'values.c');
     writeFileSync(file, `${lines.join('\n')}\n`);
     const args = [...flags, '-w', '-O0', '-fno-common', '-S', '-o', '-', file];
-    const { status, stdout } = spawnSync('gcc', args, { encoding: 'utf8', maxBuffer: 1 << 28 });
+    const { status, stdout } = spawnSync(command, args, { encoding: 'utf8', maxBuffer: 1 << 28 });
     if (status !== 0) return undefined;
     const symbols = readAssembly(stdout);
     const data = symbols.get('all_values')!;
@@ -139,7 +138,11 @@ export function askGcc(
   }
 }
 
-const WIDTHS: Readonly<Record<string, number>> = { '.byte': 1, '.value': 2, '.short': 2, '.long': 4, '.quad': 8 };
+/** As gcc calls them for the targets that are asked about. */
+const WIDTHS: Readonly<Record<string, number>> = {
+  ...{ '.byte': 1, '.value': 2, '.short': 2, '.hword': 2, '.half': 2, '.2byte': 2 },
+  ...{ '.long': 4, '.word': 4, '.4byte': 4, '.quad': 8, '.xword': 8, '.dword': 8, '.8byte': 8 },
+};
 
 /** The bytes behind each label. */
 function readAssembly(text: string): Map<string, number[]> {
@@ -154,7 +157,7 @@ function readAssembly(text: string): Map<string, number[]> {
       symbols.set(label[1]!, bytes);
     }
     const [, directive, operand] = /^\s+(\.\w+)\s+(\S+)/.exec(line) ?? [];
-    if (directive === '.zero') bytes.push(...new Array(Number(operand)).fill(0));
+    if (directive === '.zero' || directive === '.space') bytes.push(...new Array(Number(operand)).fill(0));
     if (isOurs && (directive === '.string' || directive === '.ascii'))
       throw new Error(`a string among the values: ${line}`);
     const width = WIDTHS[directive ?? ''];

@@ -6,19 +6,25 @@ import { targetByName } from '../../../../../tools/abi/c/target.js';
 import { parseFile } from '../../../../../tools/abi/load.js';
 import { UsageError } from '../../../../../tools/exit-code.js';
 import { isFull } from '../../../../counts.js';
-import { needs } from '../../../../needs.js';
-import { askGcc, gccAccepts, type HeaderBits, type HeaderValue, haveGcc, valuesOf } from '../gcc.js';
+import { isInstalled, needs } from '../../../../needs.js';
+import { askGcc, type Gcc, gccAccepts, type HeaderBits, type HeaderValue, valuesOf } from '../gcc.js';
 
 // Every header of a tree against gcc: none that it accepts is refused, and every size, alignment, offset, ioctl number and constant is the
-// one that it computes. The trees are those that DMIRROR_HEADER_TREES names with colons between, or this machine's own.
-const TREES = (process.env.DMIRROR_HEADER_TREES ?? '/usr/include').split(':');
+// one that it computes. The trees are those that DMIRROR_HEADER_TREES names with colons between, or this machine's own; and those of the
+// cross compilers that are there.
+const X86 = ['-isystem', '/usr/include/x86_64-linux-gnu'];
+const TREES: readonly (readonly [tree: string, targets: Readonly<Record<string, Gcc>>])[] = [
+  ...(process.env.DMIRROR_HEADER_TREES ?? '/usr/include').split(':').map((tree) => {
+    const own = ['-isystem', tree, ...X86];
+    return [tree, { x86_64: ['gcc', '-m64', ...own], i386: ['gcc', '-m32', ...own] }] as const;
+  }),
+  ['/usr/arm-linux-gnueabihf/include', { arm: ['arm-linux-gnueabihf-gcc'] }],
+  ['/usr/aarch64-linux-gnu/include', { arm64: ['aarch64-linux-gnu-gcc'] }],
+  ['/usr/riscv64-linux-gnu/include', { riscv64: ['riscv64-linux-gnu-gcc'] }],
+];
 /** A header in so many; all of them with DMIRROR_FULL=1. */
 const ONE_IN = isFull ? 1 : 24;
 const FOLDERS = ['linux', 'asm', 'asm-generic', 'drm', 'misc', 'mtd', 'rdma', 'scsi', 'sound', 'video', 'xen'];
-const FLAGS: Readonly<Record<string, string[]>> = {
-  x86_64: ['-m64'],
-  i386: ['-m32'],
-};
 /** What can be asked for at once: headers that can't be included together are asked about apart. */
 const BATCH = 24;
 
@@ -61,9 +67,9 @@ interface Outcome {
 }
 
 /** Asks gcc about headers together, and about each half of them where it refuses that. */
-function compareWithGcc(all: readonly Read[], flags: readonly string[], outcome: Outcome): void {
+function compareWithGcc(all: readonly Read[], gcc: Gcc, outcome: Outcome): void {
   const [one] = all;
-  if (all.length === 1 && !gccAccepts(`#include <${one!.name}>\n`, flags)) outcome.refusedByGcc++;
+  if (all.length === 1 && !gccAccepts(`#include <${one!.name}>\n`, gcc)) outcome.refusedByGcc++;
   else if (all.length === 1 && one!.header instanceof UsageError)
     outcome.wrong.push(`${one!.name}: ${one!.header.message}`);
   else {
@@ -72,9 +78,11 @@ function compareWithGcc(all: readonly Read[], flags: readonly string[], outcome:
     const bits = each.flatMap((header) => header.bits);
     const source = all.map(({ name }) => `#include <${name}>\n`).join('');
     const isReadable = !all.some(({ header }) => header instanceof UsageError);
-    if (isReadable && compareValues(PROLOGUE + source, { values, bits }, { flags, outcome })) return;
-    if (all.length === 1) compareApart(source, [...values, ...bits], { flags, outcome });
-    else for (const half of halves(all)) compareWithGcc(half, flags, outcome);
+    // Alone first, as it is read; many need what others include.
+    const sources = [...(all.length === 1 ? [source] : []), PROLOGUE + source];
+    if (isReadable && sources.some((one) => compareValues(one, { values, bits }, { gcc, outcome }))) return;
+    if (all.length === 1) compareApart(source, [...values, ...bits], { gcc, outcome });
+    else for (const half of halves(all)) compareWithGcc(half, gcc, outcome);
   }
 }
 
@@ -86,7 +94,7 @@ function halves<T>(list: readonly T[]): [readonly T[], readonly T[]] {
 function compareApart(
   source: string,
   asked: readonly (HeaderValue | HeaderBits)[],
-  context: { flags: readonly string[]; outcome: Outcome },
+  context: { gcc: Gcc; outcome: Outcome },
 ): void {
   const values = asked.filter((one): one is HeaderValue => !('field' in one));
   const bits = asked.filter((one): one is HeaderBits => 'field' in one);
@@ -99,15 +107,15 @@ function compareApart(
 function compareValues(
   source: string,
   { values, bits }: { values: readonly HeaderValue[]; bits: readonly HeaderBits[] },
-  { flags, outcome }: { flags: readonly string[]; outcome: Outcome },
+  { gcc, outcome }: { gcc: Gcc; outcome: Outcome },
 ): boolean {
-  const theirs = askGcc(source, { values, bits }, flags);
+  const theirs = askGcc(source, { values, bits }, gcc);
   if (theirs === undefined) return false;
   outcome.values += values.length + bits.length;
   values.forEach(({ name, ours }, i) => {
     // A pointer that becomes a wider number is sign-extended.
     const isPointer =
-      flags.includes('-m32') && ours >> 31n === 1n && BigInt.asIntN(32, ours) === BigInt.asIntN(64, theirs.values[i]!);
+      is32Bit(gcc) && ours >> 31n === 1n && BigInt.asIntN(32, ours) === BigInt.asIntN(64, theirs.values[i]!);
     if (ours !== theirs.values[i] && !isPointer) outcome.wrong.push(`${name} is ${theirs.values[i]}, not ${ours}`);
   });
   bits.forEach(({ name, ours }, i) => {
@@ -117,23 +125,28 @@ function compareValues(
 }
 
 const PROLOGUE = '#include <stddef.h>\n#include <linux/types.h>\n#include <linux/ioctl.h>\n';
-const lacking = haveGcc() ? 'headers to read' : 'gcc';
-const isReady = haveGcc() && TREES.some((tree) => headersOf(tree).length > 0);
 
-describe.each(TREES)('the headers of %s', needs(lacking, isReady), (tree) => {
+function is32Bit([command, flag]: Gcc): boolean {
+  return flag === '-m32' || command.startsWith('arm-');
+}
+
+describe.each(TREES)('the headers of %s', (tree, targets) => {
   const lines: string[] = [];
   afterAll(() => console.log(lines.join('\n')));
   const names = headersOf(tree).filter((_, i) => i % ONE_IN === 0);
 
-  test.each(Object.keys(FLAGS))('have on %s what gcc computes', (target) => {
-    const flags = [...FLAGS[target]!, '-isystem', tree, '-isystem', '/usr/include/x86_64-linux-gnu'];
+  const [[compiler]] = Object.values(targets) as [Gcc];
+  const lacking = isInstalled(compiler) ? `headers in ${tree}` : compiler;
+  const given = needs(lacking, isInstalled(compiler) && names.length > 0);
+
+  test.each(Object.entries(targets))('have on %s what gcc computes', given, (target, gcc) => {
     const outcome: Outcome = { refusedByGcc: 0, values: 0, notAsked: 0, wrong: [] };
     const all = names.map((name) => read(tree, name, target));
     // Those of the machine are often one for each width of it.
     const own = all.filter(({ name }) => name.startsWith('asm'));
     const others = all.filter(({ name }) => !name.startsWith('asm'));
-    for (const one of own) compareWithGcc([one], flags, outcome);
-    for (let i = 0; i < others.length; i += BATCH) compareWithGcc(others.slice(i, i + BATCH), flags, outcome);
+    for (const one of own) compareWithGcc([one], gcc, outcome);
+    for (let i = 0; i < others.length; i += BATCH) compareWithGcc(others.slice(i, i + BATCH), gcc, outcome);
     const refused = all.filter(({ header }) => header instanceof UsageError).length;
     lines.push(
       `${tree} on ${target}: ${names.length} headers, ${outcome.values} values compared, ${outcome.notAsked} not asked, gcc refuses ${outcome.refusedByGcc}, we refuse ${refused}`,

@@ -1,10 +1,10 @@
 // The ops that are ioctls: the mirror devices and gup_test.
 
-import { type CommandName, commandNumber, DEFAULT_DIALECT, dialectByName } from '../../uapi/dialect.js';
-import { EBADF } from '../../uapi/errno.js';
-import * as gup from '../../uapi/gup-test.js';
-import { decodeHmmDmirrorCmd, encodeHmmDmirrorCmd } from '../../uapi/hmm-dmirror.js';
-import { PAGE_SIZE } from '../../uapi/mman.js';
+import { type CommandName, commandNumber, DEFAULT_DIALECT, dialectByName } from '../../../uapi/dialect.js';
+import { EBADF } from '../../../uapi/errno.js';
+import * as gup from '../../../uapi/gup-test.js';
+import { decodeHmmDmirrorCmd, encodeHmmDmirrorCmd } from '../../../uapi/hmm-dmirror.js';
+import { PAGE_SIZE } from '../../../uapi/mman.js';
 import { FILLER, hexWord, regionAddr } from './places.js';
 import { call, gupFd, ioctl, peek, poke, type Script, type Seat } from './script.js';
 

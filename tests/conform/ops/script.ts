@@ -1,10 +1,10 @@
 // An op as the system calls that it makes, so that it can be run alone or beside others.
 
-import { pfnAt } from '../../driver/mm/tables/page-table-text.js';
-import type { Thread } from '../../driver/sys/processes/thread.js';
-import { O_RDWR } from '../../uapi/fcntl.js';
-import { PAGE_SIZE } from '../../uapi/mman.js';
-import type { CallArg, CallResult } from '../../uapi/system-call.js';
+import { pfnAt } from '../../../driver/mm/tables/page-table-text.js';
+import type { Thread } from '../../../driver/sys/processes/thread.js';
+import { O_RDWR } from '../../../uapi/fcntl.js';
+import { PAGE_SIZE } from '../../../uapi/mman.js';
+import type { CallArg, CallResult } from '../../../uapi/system-call.js';
 import type { World } from './world.js';
 
 /** One system call of an op. */

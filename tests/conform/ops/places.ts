@@ -1,6 +1,6 @@
 // Where the op lines of a recording put things: regions, and what a device call needs beside them.
 
-import { PAGE_SIZE } from '../../uapi/mman.js';
+import { PAGE_SIZE } from '../../../uapi/mman.js';
 
 export const REGION_BASE = 0x10_0000_0000;
 export const REGION_STRIDE = 0x4000_0000;

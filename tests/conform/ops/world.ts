@@ -1,12 +1,12 @@
 // The processes, descriptors and buffers that the op lines of a recording speak of, on one emulated machine.
 
-import { Watch } from '../../driver/check/index.js';
-import { pageTableText } from '../../driver/mm/tables/page-table-text.js';
-import type { Machine } from '../../driver/sys/machine/machine.js';
-import type { Thread } from '../../driver/sys/processes/thread.js';
-import { O_RDWR, O_TMPFILE } from '../../uapi/fcntl.js';
-import { MAP_ANONYMOUS, MAP_FIXED, MAP_SHARED, PAGE_SIZE, PROT_READ, PROT_WRITE } from '../../uapi/mman.js';
-import type { CallArg, CallResult } from '../../uapi/system-call.js';
+import { Watch } from '../../../driver/check/index.js';
+import { pageTableText } from '../../../driver/mm/tables/page-table-text.js';
+import type { Machine } from '../../../driver/sys/machine/machine.js';
+import type { Thread } from '../../../driver/sys/processes/thread.js';
+import { O_RDWR, O_TMPFILE } from '../../../uapi/fcntl.js';
+import { MAP_ANONYMOUS, MAP_FIXED, MAP_SHARED, PAGE_SIZE, PROT_READ, PROT_WRITE } from '../../../uapi/mman.js';
+import type { CallArg, CallResult } from '../../../uapi/system-call.js';
 import { ops } from './ops.js';
 import { BUFFER_ADDR, BUFFER_PAGES, RECORD_ADDR, REGION_BASE, REGION_STRIDE } from './places.js';
 import type { Script, Seat } from './script.js';

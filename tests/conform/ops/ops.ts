@@ -1,7 +1,7 @@
 // One function an op of the recording language: runs it and gives the answer line in the recordings' form.
 
-import { O_RDWR } from '../../uapi/fcntl.js';
-import * as mman from '../../uapi/mman.js';
+import { O_RDWR } from '../../../uapi/fcntl.js';
+import * as mman from '../../../uapi/mman.js';
 import { dmOp, gupOp, pinOp, rawOp, unpinOp } from './device-ops.js';
 import { hexWord, regionAddr } from './places.js';
 import { call, type Script, type Seat } from './script.js';

@@ -1,0 +1,50 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { Prng } from '../../../driver/core/prng.js';
+import { Director, type Strategy } from '../../../driver/explore/director.js';
+import { explored } from '../../../driver/explore/explore.js';
+import { LineStrategy } from '../../../driver/explore/line.js';
+import { RandomStrategy } from '../../../driver/explore/random-strategy.js';
+import { MachineSubject } from '../../../driver/explore/subject.js';
+import { runs } from '../../counts.js';
+import { MachineRace, machineProgram } from './machine-race.js';
+import { Recorded } from './recorded.js';
+
+const ORDERS = 4;
+
+/** What one schedule of a strategy comes to, step by step. */
+function record(race: MachineRace, strategy: Strategy) {
+  const recorded = new Recorded(strategy);
+  const director = new Director(recorded);
+  const subject = new MachineSubject(race, director, { stepLimit: 5000, isChecked: false });
+  try {
+    recorded.begins();
+    return { recorded, result: JSON.stringify(explored(subject, director)) };
+  } finally {
+    subject.release();
+  }
+}
+
+/** Steps that touch nothing in common come to the same in any order, or something that tasks share is not observed. */
+describe('steps whose footprints have nothing in common', () => {
+  it.each([
+    [2, 2, runs(150, 3000)],
+    [3, 1, runs(100, 1500)],
+  ])('may be run in another order, %i tasks of up to %i calls', (tasks, ops, parameters) => {
+    fc.assert(
+      fc.property(machineProgram(tasks, { ops, pages: 2 }), fc.nat(), (program, seed) => {
+        const race = new MachineRace(program);
+        const { recorded, result } = record(race, new RandomStrategy(seed, 1));
+        const prng = new Prng(seed);
+        const texts = recorded.texts();
+        for (let n = 0; n < ORDERS; n++) {
+          const { line, events } = recorded.otherLine((bound) => prng.below(bound));
+          const again = record(race, new LineStrategy(line));
+          expect(again.recorded.texts()).toEqual(events.map((event) => texts[event]));
+          expect(again.result).toBe(result);
+        }
+      }),
+      parameters,
+    );
+  });
+});
