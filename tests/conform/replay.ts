@@ -34,6 +34,8 @@ export interface ReplayOptions {
   readonly observer?: ReplayObserver;
   /** For `judge`. */
   readonly isJudged?: boolean;
+  /** Is handed the machine of each sequence before its first op; it may listen. */
+  readonly onMachine?: (machine: Machine, seq: string) => void;
 }
 
 /** Is told everything as it happens. */
@@ -125,10 +127,11 @@ export class Replayer {
   private begin(sequence: Sequence): World {
     const withSwap = WITH_SWAP.includes(familyOf(sequence));
     const used = this.worlds.get(withSwap);
-    if (used === undefined) return this.newWorld(withSwap);
-    used.machine.reset();
-    used.begin();
-    return used;
+    used?.machine.reset();
+    used?.begin();
+    const world = used ?? this.newWorld(withSwap);
+    this.options.onMachine?.(world.machine, sequence.seq);
+    return world;
   }
 
   private observed(world: World, at: number, op: string): string {

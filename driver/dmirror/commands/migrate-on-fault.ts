@@ -25,7 +25,7 @@ import type { DmirrorFile } from '../file.js';
 import { movesByOthers } from '../mirror/dmirror-range-fault.js';
 import { MirrorTag } from '../mirror/mirror.js';
 import { returnMirroredData } from '../mirror/mirror-copy.js';
-import type { Command } from './command.js';
+import { type Command, traceChunk } from './command.js';
 import { moveChunkToDevice } from './migrate-to-dev.js';
 
 const SMALL_CHUNK_PAGES = 64;
@@ -55,11 +55,13 @@ export function* dmirrorMigrateOnFaultToDevice(command: Command): Coroutine<numb
     }
     if (kernel.inject.armed) yield* kernel.inject.betweenChunks(addr, true);
     yield* mm.mmapLock.readLock();
+    traceChunk(kernel, addr, 'begin');
     ret = yield* migrateChunkLocked(
       command,
       migrate,
       rangeOf(command, migrate, Math.min(end, addr + chunkBytes), addr),
     );
+    traceChunk(kernel, addr, 'end', ret);
     mm.mmapLock.readUnlock();
   }
   context.giveMigration(migrate);
