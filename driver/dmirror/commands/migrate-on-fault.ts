@@ -89,13 +89,12 @@ function* migrateChunkLocked(command: Command, migrate: MigrateVma, range: HmmRa
 function* faultChunk({ context, file }: Command, migrate: MigrateVma, range: HmmRange): Coroutine<number> {
   const { path, memory } = context;
   const { scheduler, inject } = memory.kernel;
-  const { clock } = scheduler;
   memory.kernel.assertHeld(LockClass.mmapLock);
   memory.kernel.mightSleep();
   const isWhole = memory.profile.deviceThp && path.onFaultTakesFolios;
   const flags = MigrateSelect.system | (isWhole ? MigrateSelect.compound : 0);
-  const deadline = clock.nowTicks + RANGE_FAULT_TIMEOUT_MS * TICKS_PER_MS;
-  for (; clock.nowTicks <= deadline; yield RETRY_POINT) {
+  const deadline = scheduler.now() + RANGE_FAULT_TIMEOUT_MS * TICKS_PER_MS;
+  for (; scheduler.now() <= deadline; yield RETRY_POINT) {
     if (inject.armed && inject.hit(InjectPoint.rangeTimeout, range.start) !== 0) break;
     migrate.request({ vma: null, start: range.start, end: range.end, flags, pgmapOwner: file.device });
     range.notifierSeq = yield* mmuIntervalReadBegin(file.notifier!);

@@ -72,7 +72,7 @@ export class TraceObserver implements Observer {
   }
 
   touch(kind: SharedKind, id: number, how: number, count: number): void {
-    if ((how & Access.write) === 0) return;
+    if ((how & (Access.write | Access.add)) === 0) return;
     const isFolio = kind >= Shared.folioLock && kind <= Shared.mapcount;
     if (isFolio && (this.kinds.has('folio') || this.kinds.has('refcount'))) this.noteFolio(id);
     if (kind !== Shared.mirror) return;
