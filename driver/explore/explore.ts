@@ -6,7 +6,7 @@ import { PctStrategy } from './pct-strategy.js';
 import type { Race } from './race.js';
 import { RandomStrategy } from './random-strategy.js';
 import { ReplayStrategy } from './replay-strategy.js';
-import { MachineSubject, type Subject } from './subject.js';
+import { MachineSubject, messageOf, type Subject } from './subject.js';
 
 /**
  * `dpor`: one schedule of each kind that can differ. `all`: every schedule. `bounded`: every schedule with so many preemptions.
@@ -41,7 +41,8 @@ export interface RaceOutcome {
 
 /** Something that must not be. */
 export interface RaceFinding {
-  readonly kind: 'deadlock' | 'livelock' | 'error';
+  /** `as Linux`: what the real kernel does too, by the name that the race gives it. */
+  readonly kind: 'deadlock' | 'livelock' | 'error' | 'as Linux';
   readonly message: string;
   readonly witness: readonly number[];
 }
@@ -192,18 +193,30 @@ export function explored(subject: Subject, director: Director): Result {
     director.ends();
     subject.kernel.scheduler.wantsFine = false;
     if (director.isGivenUp) return {};
-    if (reason === 'idle') return { outcome: subject.outcome() };
+    if (reason === 'idle') return outcomeOf(subject);
     if (reason !== 'deadlock') return { finding: { kind: 'livelock', message: 'no end' } };
     const waits = [...blocked]
       .sort((a, b) => a.id - b.id)
       .map(
         ({ task, doing, waitsFor, ownedBy }) => `${task} in ${doing} waits for ${waitsFor} of ${ownedBy ?? 'nobody'}`,
       );
-    return { outcome: 'hang', finding: { kind: 'deadlock', message: waits.join('; ') } };
+    return { outcome: 'hang', finding: named(subject, 'deadlock', waits.join('; ')) };
   } catch (error) {
     director.ends();
-    return {
-      finding: { kind: 'error', message: error instanceof Error ? error.message.split('\n')[0]! : String(error) },
-    };
+    subject.kernel.scheduler.wantsFine = false;
+    const finding = named(subject, 'error', messageOf(error));
+    return finding.kind === 'as Linux' ? { outcome: finding.message, finding } : { finding };
   }
+}
+
+/** Of a schedule that came to its end. */
+function outcomeOf(subject: Subject): Result {
+  const names: string[] = [];
+  const outcome = subject.outcome((name) => names.push(name));
+  return names.length === 0 ? { outcome } : { outcome, finding: { kind: 'as Linux', message: names[0]! } };
+}
+
+function named(subject: Subject, kind: RaceFinding['kind'], message: string): Omit<RaceFinding, 'witness'> {
+  const name = subject.asLinux?.(message) ?? null;
+  return name === null ? { kind, message } : { kind: 'as Linux', message: name };
 }

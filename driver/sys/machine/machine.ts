@@ -242,6 +242,11 @@ export class Machine implements ReleaseQueue {
     this.guarded(() => this.proveAll(scope));
   }
 
+  /** A failure that was found by a proof and is known: the machine can be used on. */
+  forgetFailure(): void {
+    this.failure = null;
+  }
+
   /** Counters of page table work since the start or the last `stats.reset()`. */
   get stats(): WalkStats {
     return this.memory.stats;
