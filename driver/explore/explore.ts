@@ -189,12 +189,17 @@ export function explored(subject: Subject, director: Director): Result {
     subject.start();
     subject.kernel.scheduler.wantsFine = true;
     director.begins();
-    const { reason, blocked } = subject.run();
+    let { reason, blocked } = subject.run();
+    if (reason === 'step-limit') {
+      director.isFair = true;
+      ({ reason, blocked } = subject.run());
+    }
     director.ends();
     subject.kernel.scheduler.wantsFine = false;
+    const isLivelock = reason === 'step-limit' || director.strategy.isLivelock === true;
+    if (isLivelock) return { outcome: 'hang', finding: { kind: 'livelock', message: 'nobody gets on' } };
     if (director.isGivenUp) return {};
     if (reason === 'idle') return outcomeOf(subject);
-    if (reason !== 'deadlock') return { finding: { kind: 'livelock', message: 'no end' } };
     const waits = [...blocked]
       .sort((a, b) => a.id - b.id)
       .map(

@@ -2,7 +2,7 @@ import { describe, test } from 'vitest';
 import { inProcess, MachinePool } from '../../index.js';
 import type { Transport } from '../../uapi/client/transport.js';
 import type { PathName } from '../../uapi/path-name.js';
-import { count } from '../counts.js';
+import { count, some } from '../counts.js';
 import { type SelftestCase, SkipError } from './case.js';
 import { allCases } from './index.js';
 
@@ -28,7 +28,8 @@ describe.each([
   ['classic', '7.3'],
   ['unified', '7.3'],
 ] as const)('on the %s path of %s', (path, profile) => {
-  for (const testCase of allCases({ deviceThp: profile !== '6.12' })) {
+  const later = profile !== '6.12';
+  for (const testCase of some(allCases({ deviceThp: later }), later ? 4 : 1)) {
     test(testCase.name, async (ctx) => {
       await runCase(testCase, { path, seed: SEED, profile }).catch((error: unknown) => {
         if (error instanceof SkipError) ctx.skip(error.message);

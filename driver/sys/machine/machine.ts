@@ -258,8 +258,8 @@ export class Machine implements ReleaseQueue {
   }
 
   /**
-   * Hands each event of `kinds` to `listener` from now on; null ends that. Unless they are given, all but the states of folios, for
-   * which the machine looks at every access.
+   * Hands each event of `kinds` to `listener` from now on; null ends that. Unless they are given, all but spans, counters and the states of
+   * folios, for which the machine looks at every access.
    */
   listen(listener: ((event: TraceEvent) => void) | null, kinds: ReadonlySet<string> = USUAL_KINDS): void {
     this.trace.listen(listener && ((event) => kinds.has(event.kind) && listener(event)));
@@ -350,8 +350,10 @@ export class Machine implements ReleaseQueue {
 }
 
 /** What a `TraceObserver` reports. */
-const OBSERVED_KINDS: readonly TraceKind[] = ['wait', 'switch', 'entry', 'folio', 'refcount', 'mirror'];
-const USUAL_KINDS: ReadonlySet<string> = new Set(TRACE_KINDS.filter((kind) => kind !== 'folio' && kind !== 'refcount'));
+const OBSERVED_KINDS: readonly TraceKind[] = ['wait', 'switch', 'entry', 'folio', 'refcount', 'mirror', 'counter'];
+/** Of interest for programs that draw, or too many. */
+const SELDOM_WANTED: readonly TraceKind[] = ['folio', 'refcount', 'span', 'counter'];
+const USUAL_KINDS: ReadonlySet<string> = new Set(TRACE_KINDS.filter((kind) => !SELDOM_WANTED.includes(kind)));
 
 function policyOf(scheduler: MachineOptions['scheduler'], seed: number): SchedulerPolicy {
   if (scheduler === 'round-robin') return new RoundRobin();

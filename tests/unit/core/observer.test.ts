@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { inProcess } from '../../../index.js';
 import type { Transport } from '../../../uapi/client/transport.js';
+import { some } from '../../counts.js';
 import { SkipError } from '../../selftests/case.js';
 import { allCases } from '../../selftests/index.js';
 import { runTask } from '../helpers.js';
@@ -22,7 +23,10 @@ describe.each([
   beforeAll(() => pool.open());
   afterAll(() => pool.close());
 
-  for (const testCase of allCases({ deviceThp: profile !== '6.12' }).filter(({ name }) => CASES.test(name))) {
+  for (const testCase of some(
+    allCases({ deviceThp: profile !== '6.12' }).filter(({ name }) => CASES.test(name)),
+    3,
+  )) {
     it(testCase.name, async (ctx) => {
       const booted: Transport[] = [];
       const boot = async (options: object = {}): Promise<Transport> => {

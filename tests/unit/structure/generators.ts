@@ -13,8 +13,10 @@ export function checkDroppedGenerators(tree: Tree): Finding[] {
 function droppedIn({ path, ast }: SourceFile, checker: ts.TypeChecker): Finding[] {
   const findings: Finding[] = [];
   visit(ast, (node) => {
-    if (!ts.isCallExpression(node) || !isGenerator(checker.getTypeAtLocation(node))) return;
-    if (isConsumed(node)) return;
+    if (!ts.isCallExpression(node)) return;
+    // Where the call stands is seen at once, its type only after all of the package has been typed. What becomes of a variable takes long.
+    if (!ts.isVariableDeclaration(node.parent) && isConsumed(node)) return;
+    if (!isGenerator(checker.getTypeAtLocation(node)) || isConsumed(node)) return;
     const name = node.expression.getText(ast).split('\n')[0]!;
     findings.push({
       file: path,

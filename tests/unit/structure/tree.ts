@@ -36,8 +36,15 @@ interface Import {
 
 const FOLDERS = ['uapi', 'driver', 'tools', 'tests'];
 
-/** The whole package's sources. */
+let whole: Tree | undefined;
+
+/** The whole package's sources, read once. */
 export function loadTree(): Tree {
+  whole ??= readTree();
+  return whole;
+}
+
+function readTree(): Tree {
   const paths = FOLDERS.flatMap((folder) => sourcesUnder(folder));
   return buildTree(ts.sys.fileExists(join(ROOT, 'index.ts')) ? ['index.ts', ...paths] : paths, (path) =>
     readFileSync(path, 'utf8'),
@@ -65,8 +72,7 @@ function sourcesUnder(folder: string): string[] {
 const LIBRARY = new Map<string, ts.SourceFile | undefined>();
 
 function buildTree(paths: readonly string[], read: (path: string) => string): Tree {
-  const options = compilerOptions();
-  const host = ts.createCompilerHost(options, true);
+  const host = ts.createCompilerHost(OPTIONS, true);
   const own = new Set(paths.map((path) => join(ROOT, path)));
   const base = { getSourceFile: host.getSourceFile, fileExists: host.fileExists };
   host.fileExists = (path) => own.has(path) || base.fileExists(path);
@@ -75,19 +81,29 @@ function buildTree(paths: readonly string[], read: (path: string) => string): Tr
     if (!LIBRARY.has(path)) LIBRARY.set(path, base.getSourceFile(path, target, ...rest));
     return LIBRARY.get(path);
   };
-  const program = ts.createProgram([...own], options, host);
+  const program = ts.createProgram([...own], OPTIONS, host);
   const files = paths.map((path) => {
     const ast = program.getSourceFile(join(ROOT, path));
     if (ast === undefined) throw new Error(`${path} did not parse`);
     return { path, ast, imports: importsOf(path, ast) };
   });
-  return { files, checker: program.getTypeChecker() };
+  return {
+    files,
+    // Most checks ask for no types.
+    get checker() {
+      return program.getTypeChecker();
+    },
+  };
 }
 
-function compilerOptions(): ts.CompilerOptions {
-  const config = ts.readConfigFile(join(ROOT, 'tsconfig.json'), ts.sys.readFile);
-  return { ...ts.parseJsonConfigFileContent(config.config, ts.sys, ROOT).options, noEmit: true };
-}
+/** Without the folders that the configuration names, which would all be listed. */
+const OPTIONS: ts.CompilerOptions = {
+  ...ts.convertCompilerOptionsFromJson(
+    ts.readConfigFile(join(ROOT, 'tsconfig.json'), ts.sys.readFile).config.compilerOptions,
+    ROOT,
+  ).options,
+  noEmit: true,
+};
 
 function importsOf(path: string, ast: ts.SourceFile): SourceFile['imports'] {
   const found: Import[] = [];

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
@@ -64,6 +64,59 @@ describe('abi check', () => {
     for (const { ruleId } of sarif.runs[0].results) expect(rules).toContain(ruleId);
   });
 
+  test('prints annotations for GitHub, with the place, and what fails as the error', async () => {
+    const [a, b] = [file('g1.h', "#define FOO_A _IO('x', 1)\n"), file('g2.h', "\n#define FOO_A _IO('x', 2)\n")];
+    const { out } = await check(a, b, { format: 'github' });
+    expect(out).toEqual([
+      `::error file=${relative('.', b)},line=2,col=9,title=renumbered::FOO_A went from 0x7801 to 0x7802: old callers get an error`,
+      `::error title=dmirror abi check::${a} -> ${b}: 1 break`,
+    ]);
+    const none = await check(a, b, { format: 'github', failOn: 'none' });
+    expect([none.status, none.out[0]!.slice(0, 9)]).toEqual([0, '::warning']);
+  });
+
+  test.each(['github', 'sarif'] as const)('names an odd file in the way of %s', async (format) => {
+    const odd = file('100% odd%0A.h', '#define N 1\n#define N_EVER 7\n');
+    const { text } = await check(odd, file('g3.h', '#define N 1\n'), { format });
+    expect(text).toContain('100%25 odd%250A.h'.replace(' ', format === 'sarif' ? '%20' : ' '));
+  });
+
+  test('looks on each side in include folders of its own', async () => {
+    for (const [side, nr] of [
+      ['old', 1],
+      ['new', 2],
+    ] as const) {
+      mkdirSync(join(folder, side), { recursive: true });
+      file(`${side}/nr.h`, `#define NR ${nr}\n`);
+    }
+    const one = file('one.h', "#include <nr.h>\n#define A _IO('x', NR)\n");
+    const sides = { includeOld: [join(folder, 'old')], includeNew: [join(folder, 'new')] };
+    expect((await check(one, one, sides)).text).toContain('A went from 0x7801 to 0x7802');
+    expect((await check(one, one, { include: sides.includeOld })).text).toContain('compatible');
+    await expect(check(one, one)).rejects.toThrow("there is no header 'nr.h'");
+  });
+
+  test('compares folders with links in them, and goes round in none', async () => {
+    for (const side of ['tree1', 'tree2']) {
+      mkdirSync(join(folder, side, 'linux'), { recursive: true });
+      file(`${side}/linux/a.h`, "#define A _IO('x', 1)\n");
+      symlinkSync('.', join(folder, side, 'loop'));
+      symlinkSync('linux', join(folder, side, 'more'));
+      symlinkSync('nowhere.h', join(folder, side, 'gone.h'));
+    }
+    const { text } = await check(join(folder, 'tree1'), join(folder, 'tree2'));
+    expect(text).toMatch(/compatible, 1 not compared; 2 headers compared/);
+  });
+
+  test('takes a saved ABI in the place of a header', async () => {
+    const output = recordedOutput();
+    await abiShow('M5', { ...BASE, json: true }, output);
+    const saved = file('m5.json', output.lines.join('\n'));
+    expect((await check(saved, 'M5')).text).toContain('compatible');
+    expect((await check(saved, 'B-onfault')).out.length).toBe((await check('M5', 'B-onfault')).out.length);
+    await expect(check(file('bad.json', '{"commands":[{}]}'), 'M5')).rejects.toThrow('bad.json: command 1 has no name');
+  });
+
   test('prints Markdown that names every silent alias', async () => {
     const { text } = await check('M3', 'M4', { format: 'markdown' });
     expect(text).toContain('### ABI check: M3 -> M4: 4 breaks');
@@ -94,6 +147,15 @@ describe('suppressions', () => {
   test('take a finding out, and say why', async () => {
     const { status, text } = await check('B-timeout', 'M7', suppress([entry]));
     expect([status, text]).toEqual([0, expect.stringContaining('never released')]);
+  });
+
+  test('are written for what fails, and count once they have reasons', async () => {
+    const { status, files } = await check('M5', 'B-onfault', { writeSuppressions: 'known.json' });
+    const written = files.get('known.json')!;
+    expect(status).toBe(1);
+    await expect(check('M5', 'B-onfault', { suppress: file('w.json', written) })).rejects.toThrow('gives no reason');
+    const filled = file('w.json', written.replaceAll('"reason": ""', '"reason": "wanted"'));
+    expect((await check('M5', 'B-onfault', { suppress: filled })).status).toBe(0);
   });
 
   test('that ran out count no more', async () => {
