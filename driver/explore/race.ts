@@ -10,11 +10,6 @@ export interface Race {
   start(): void;
   /** What the schedule came to, asked when all tasks have ended; may make calls. */
   outcome(): string;
-  /**
-   * What the real kernel does wrong too: a name for the failure that `message` tells of, null for one that is ours. Such a failure is an
-   * outcome beside being a finding.
-   */
-  asLinux?(message: string): string | null;
   /** Throws when what the schedule left behind is wrong in a way that only the test knows. */
   check?(outcome: string): void;
 }

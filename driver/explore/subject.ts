@@ -11,10 +11,10 @@ export interface Subject {
   start(): void;
   /** Throws what an assertion or an oops throws. */
   run(): RunResult;
-  /** Of a run that ended with no task left. Throws what is wrong, but for what the real kernel does wrong too: `asLinux` is told of that. */
-  outcome(asLinux: (name: string) => void): string;
-  /** See `Race`. */
-  asLinux?(message: string): string | null;
+  /** After a run that ended with no task left. Throws what is wrong. */
+  prove(): void;
+  /** The same, after `prove`. */
+  outcome(): string;
   /** Ends the exploration: as it was before, but for what the last run did. */
   release(): void;
 }
@@ -54,22 +54,14 @@ export class MachineSubject implements Subject {
     return this.race.machine.run();
   }
 
-  outcome(asLinux: (name: string) => void): string {
-    try {
-      if (this.isChecked) this.snapshot.checkTouched();
-    } catch (error) {
-      const name = this.asLinux(messageOf(error));
-      if (name === null) throw error;
-      asLinux(name);
-      this.race.machine.forgetFailure();
-    }
+  prove(): void {
+    if (this.isChecked) this.snapshot.checkTouched();
+  }
+
+  outcome(): string {
     const outcome = this.race.outcome();
     this.race.check?.(outcome);
     return outcome;
-  }
-
-  asLinux(message: string): string | null {
-    return this.race.asLinux?.(message) ?? null;
   }
 
   release(): void {
@@ -77,9 +69,4 @@ export class MachineSubject implements Subject {
     this.kernel.observe(null);
     Object.assign(this.kernel.scheduler, this.before);
   }
-}
-
-/** The first line of what an error says. */
-export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message.split('\n')[0]! : String(error);
 }

@@ -1,5 +1,6 @@
 import { type Exploration, explore, type StrategyName } from '../../driver/explore/index.js';
 import type { PathName } from '../../uapi/path-name.js';
+import { asLinux } from './as-linux.js';
 import type { Litmus } from './litmus-file.js';
 import { LitmusRace } from './litmus-race.js';
 
@@ -33,7 +34,30 @@ export function raceOf(test: Litmus, { path, profile }: Pick<HowToExplore, 'path
   });
 }
 
-export function exploreLitmus(test: Litmus, how: HowToExplore): Exploration {
+/** What came of a test. */
+export interface Explored extends Omit<Exploration, 'findings'> {
+  /** That the real kernel does so too: names of the register. */
+  readonly asLinux: readonly string[];
+  /** What is in no register. */
+  readonly findings: Exploration['findings'];
+}
+
+export function exploreLitmus(test: Litmus, how: HowToExplore): Explored {
   const { strategy, budget, seed, isChecked } = how;
-  return explore(raceOf(test, how), { strategy, budget, seed, isChecked });
+  return sortedOut(explore(raceOf(test, how), { strategy, budget, seed, isChecked }));
+}
+
+/** Failures that the real kernel has too are outcomes, where the machine did not live to have another. */
+export function sortedOut(exploration: Exploration): Explored {
+  const outcomes = new Map(exploration.outcomes);
+  const asLinuxNames = new Set<string>();
+  const findings = exploration.findings.filter((finding) => {
+    const name = asLinux(finding.message);
+    if (name === null) return true;
+    asLinuxNames.add(name);
+    if (finding.kind === 'oops' || finding.kind === 'error')
+      outcomes.set(name, { schedules: 1, witness: finding.witness });
+    return false;
+  });
+  return { ...exploration, outcomes, findings, asLinux: [...asLinuxNames].sort() };
 }

@@ -4,7 +4,7 @@ import { Snapshot } from '../../driver/check/index.js';
 import { explore } from '../../driver/explore/index.js';
 import { serialOrders } from '../../tests/conform/serial-orders.js';
 import { asLinux } from './as-linux.js';
-import { type HowToExplore, raceOf } from './explore-work.js';
+import { type HowToExplore, raceOf, sortedOut } from './explore-work.js';
 import type { Litmus, Recorded } from './litmus-file.js';
 import { withoutLastRead } from './litmus-outcome.js';
 import type { LitmusRace } from './litmus-race.js';
@@ -45,10 +45,11 @@ export function conformLitmus(test: Litmus, how: Omit<HowToExplore, 'strategy'>,
   let schedules = 0;
   for (let seed = how.seed; schedules < how.budget; seed++) {
     const budget = Math.min(BURST, how.budget - schedules);
-    const { outcomes, findings: found } = explore(race, { strategy: 'random', budget, seed, isChecked: how.isChecked });
+    const options = { strategy: 'random', budget, seed, isChecked: how.isChecked } as const;
+    const { outcomes, findings: found } = sortedOut(explore(race, options));
     schedules += budget;
     for (const [outcome, seen] of outcomes) reached.set(outcome, (reached.get(outcome) ?? 0) + seen.schedules);
-    for (const { kind, message } of found) if (kind !== 'as Linux') findings.add(`${kind}: ${message}`);
+    for (const { kind, message } of found) findings.add(`${kind}: ${message}`);
     if (missingOf(recorded, reached).length === 0) break;
   }
   return {

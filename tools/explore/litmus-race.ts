@@ -8,7 +8,6 @@ import { poke, type Script, type Seat } from '../../tests/conform/ops/script.js'
 import { type Actor, World } from '../../tests/conform/ops/world.js';
 import { PAGE_SIZE } from '../../uapi/mman.js';
 import type { CallResult } from '../../uapi/system-call.js';
-import { asLinux } from './as-linux.js';
 import type { Litmus } from './litmus-file.js';
 import { canonicalAnswer, knownWords, NEVER_RAN, outcomeText } from './litmus-outcome.js';
 
@@ -62,11 +61,6 @@ export class LitmusRace implements Race {
   start(): void {
     this.begin();
     for (const t of this.test.threads.keys()) this.drive(this.thread(t));
-  }
-
-  /** See the register. */
-  asLinux(message: string): string | null {
-    return asLinux(message);
   }
 
   /** One op after the other instead, `order` names the thread of each; the outcome. */
