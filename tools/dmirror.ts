@@ -9,6 +9,7 @@ import { EXIT, exitHelp, OutputError, UsageError } from './exit-code.js';
 import { type Output, ProcessOutput } from './output.js';
 import { packageVersion } from './package-root.js';
 import { pathOption } from './path-option.js';
+import { traceFormatOption, traceOption } from './trace/trace-option.js';
 
 /** Runs the command with `args` (without node and the script) and returns its exit status. */
 export async function main(args: readonly string[]): Promise<number> {
@@ -71,6 +72,8 @@ function addSelftest(root: Command, status: { code: number }, output: () => Outp
     .option('--profile <kernel>', 'whose semantics the machine has: 6.12, 6.19 or 7.3', '6.12')
     .option('--json', 'one JSON object a line instead of KTAP', false)
     .option('--junit <file>', 'also write the results as JUnit XML')
+    .addOption(traceOption())
+    .addOption(traceFormatOption())
     .option('--timeout <seconds>', 'wall time after which a case counts as hung', seconds, 45)
     .addHelpText('after', SELFTEST_EXAMPLES)
     .action(async (options) => {
@@ -115,7 +118,8 @@ function addConform(root: Command, status: { code: number }, output: () => Outpu
     .option('--invariants', 'prove the whole machine consistent after every op; by default on classic and unified')
     .option('--no-invariants', 'look at answers only')
     .option('--jobs <n>', 'worker threads; one for each core by default', jobs)
-    .option('--trace', 'print everything that the machine does; for one sequence', false)
+    .addOption(traceOption('--trace [file]', '; without a file print it, for one sequence'))
+    .addOption(traceFormatOption())
     .option('--json', 'one JSON object a line instead of text', false)
     .option('--junit <file>', 'also write the results as JUnit XML')
     .option('--shrink <seq>', 'reduce a sequence, or family:seed, on which --path and --against differ')
@@ -131,6 +135,7 @@ const CONFORM_EXAMPLES = `
 Examples:
   dmirror conform --path unified             every shipped recording
   dmirror conform --seq mix-17 --trace
+  dmirror conform --seq mix-17 --trace mix-17.pftrace    for ui.perfetto.dev
   dmirror conform mine.jsonl.gz
   dmirror conform late-F-mix.jsonl.gz        recorded on a posting of the series, as its name says, or its first line {"path": "posted-late"}
   dmirror conform --shrink mix:7 --against unified    a generated sequence: a family and a seed

@@ -41,7 +41,7 @@ export class TouchedState implements Observer {
   constructor(private readonly next: Observer | null) {}
 
   touch(kind: SharedKind, id: number, how: number, count: number): void {
-    if (how & Access.write) this.note(kind, id, count);
+    if (how & (Access.write | Access.add)) this.note(kind, id, count);
     this.next?.touch(kind, id, how, count);
   }
 

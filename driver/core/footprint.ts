@@ -1,10 +1,17 @@
 import type { Effect } from './effect.js';
-import { Access, type EntryChange, type Observer, SHARED_NAMES, type SharedKind } from './observer.js';
+import {
+  Access,
+  accessesConflict,
+  type EntryChange,
+  type Observer,
+  SHARED_NAMES,
+  type SharedKind,
+} from './observer.js';
 import type { Task } from './task.js';
 
 const FIRST_ROOM = 1024;
-/** A row is `object * ROW + how`. */
-export const ROW = 8;
+/** A row is an object and, in so many bits below, how it was touched. */
+export const ROW_BITS = 4;
 const NO_OVERLAPS: readonly number[] = [];
 
 /** Numbers for what was ever touched, so that two steps can be compared by numbers: an object, or some neighbours as one. */
@@ -78,7 +85,7 @@ export class Footprints implements Observer {
   /** By step: id of the task. */
   taskOf = new Int32Array(FIRST_ROOM);
   firstRow = new Int32Array(FIRST_ROOM + 1);
-  /** `object * ROW + how`. */
+  /** See `ROW_BITS`. */
   row = new Int32Array(4 * FIRST_ROOM);
   /** Rows so far. */
   rows = 0;
@@ -130,16 +137,16 @@ export class Footprints implements Observer {
     const object = this.objects.numberOf(kind, id, count);
     if (object >= this.lastRow.length) this.lastRow = grown(this.lastRow, Int32Array);
     const last = this.lastRow[object]!;
-    if (last >= this.firstRow[this.steps]! && last < this.rows && this.row[last]! >>> 3 === object) {
+    if (last >= this.firstRow[this.steps]! && last < this.rows && this.row[last]! >>> ROW_BITS === object) {
       this.row[last]! |= how;
       return;
     }
     this.lastRow[object] = this.rows;
-    this.row[this.rows++] = object * ROW + how;
+    this.row[this.rows++] = (object << ROW_BITS) | how;
     if (this.rows === this.row.length) this.row = grown(this.row, Int32Array);
   }
 
-  /** Do two steps touch one object, and one of them writes it? Then their order may matter. */
+  /** Do two steps touch one object in ways that conflict? Then their order may matter. */
   conflict(a: number, b: number): boolean {
     return this.conflictsWith(a, this.rowsOf(b));
   }
@@ -149,14 +156,25 @@ export class Footprints implements Observer {
     const { row, firstRow, objects } = this;
     for (let at = firstRow[step]!; at < firstRow[step + 1]!; at++) {
       const one = row[at]!;
-      const overlaps = objects.overlaps[one >>> 3]!;
+      const overlaps = objects.overlaps[one >>> ROW_BITS]!;
       for (let i = 0; i < rows.length; i++) {
         const other = rows[i]!;
-        if (((one | other) & Access.write) === 0) continue;
-        if (one >>> 3 === other >>> 3 || (overlaps.length > 0 && overlaps.includes(other >>> 3))) return true;
+        if (!accessesConflict(one, other)) continue;
+        if (one >>> ROW_BITS === other >>> ROW_BITS || (overlaps.length > 0 && overlaps.includes(other >>> ROW_BITS)))
+          return true;
       }
     }
     return false;
+  }
+
+  /** Did two steps touch the same in the same way? */
+  areSame(a: number, b: number): boolean {
+    const { row, firstRow } = this;
+    const first = firstRow[a]!;
+    const shift = firstRow[b]! - first;
+    if (firstRow[b + 1]! - firstRow[a + 1]! !== shift) return false;
+    for (let at = first; at < firstRow[a + 1]!; at++) if (row[at] !== row[at + shift]) return false;
+    return true;
   }
 
   /** Until the next step begins. */
@@ -169,7 +187,7 @@ export class Footprints implements Observer {
     const { kinds, ids, counts } = this.objects;
     const first = this.firstRow[this.isInStep ? this.steps : Math.max(0, this.steps - 1)]!;
     for (let at = this.rows - 1; at >= first; at--) {
-      const object = this.row[at]! >>> 3;
+      const object = this.row[at]! >>> ROW_BITS;
       const isIn = kinds[object] === kind && ids[object]! <= id && id < ids[object]! + counts[object]!;
       if (isIn && (this.row[at]! & how) === how) return true;
     }
@@ -181,7 +199,7 @@ export class Footprints implements Observer {
     const lines: string[] = [];
     const { kinds, ids, counts } = this.objects;
     for (let at = this.firstRow[step]!; at < this.firstRow[step + 1]!; at++) {
-      const object = this.row[at]! >>> 3;
+      const object = this.row[at]! >>> ROW_BITS;
       const how = Object.entries(Access).filter(([, bit]) => (this.row[at]! & bit) !== 0);
       const more = counts[object] === 1 ? '' : ` and ${counts[object]! - 1} more`;
       lines.push(`${how.map(([name]) => name).join(' ')} ${SHARED_NAMES[kinds[object]!]} ${ids[object]}${more}`);

@@ -72,14 +72,27 @@ export const Shared = {
   fileFlags: 32,
   /** When pages last moved to or from a device: its minor number. */
   deviceMoves: 33,
+  /** How often translations of an address space were flushed: its id. */
+  tlbFlushes: 34,
+  /** Virtual time, where somebody decides by it, and the timers; 0. */
+  clock: 35,
 } as const;
 export type SharedKind = (typeof Shared)[keyof typeof Shared];
 
 /** Names for reports, by kind. */
 export const SHARED_NAMES: readonly string[] = Object.keys(Shared);
 
-/** Bits of how an object is touched. `lockless`: no lock keeps the value, so another CPU may change it right after. */
-export const Access = { read: 1, write: 2, lockless: 4 } as const;
+/**
+ * Bits of how an object is touched. `lockless`: no lock keeps the value, so another CPU may change it right after. `add`: it is counted up
+ * or down by who does not look at it, so the order of two such does not matter.
+ */
+export const Access = { read: 1, write: 2, lockless: 4, add: 8 } as const;
+
+/** Does it matter in which order an object is touched in these two ways? */
+export function accessesConflict(a: number, b: number): boolean {
+  if (((a | b) & Access.write) !== 0) return true;
+  return ((a & Access.add) !== 0 && (b & Access.read) !== 0) || ((b & Access.add) !== 0 && (a & Access.read) !== 0);
+}
 
 /** What gets numbers that others may see. */
 export const NUMBERED = { mm: 0, mapping: 1, deviceFile: 2, process: 3 } as const;

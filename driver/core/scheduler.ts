@@ -2,7 +2,7 @@ import { AssertionError, assert } from './assert.js';
 import { Clock } from './clock.js';
 import type { Coroutine, Effect } from './effect.js';
 import { FIRST_SPIN_CLASS, LOCK_CLASS_NAMES } from './lock-class.js';
-import type { Observer } from './observer.js';
+import { Access, type Observer, Shared } from './observer.js';
 import { END_RUN, type SchedulerPolicy } from './policy.js';
 import { Task } from './task.js';
 import type { WaitQueue } from './wait-queue.js';
@@ -144,8 +144,19 @@ export class Scheduler {
     return done !== 0 && done % STEPS_BETWEEN_QUESTIONS === 0 && this.isOver?.() === true;
   }
 
+  /** The time, for who decides something by it. */
+  now(): number {
+    this.observer?.touch(Shared.clock, 0, Access.read, 1);
+    return this.clock.nowTicks;
+  }
+
+  private touchClock(): void {
+    this.observer?.touch(Shared.clock, 0, Access.write, 1);
+  }
+
   /** Fires once the clock has reached `atTick`: at the next `advance`, or when no task is runnable. */
   addTimer(atTick: number, fire: () => void): Timer {
+    this.touchClock();
     const timer = { atTick, fire };
     this.timers.push(timer);
     return timer;
@@ -153,6 +164,7 @@ export class Scheduler {
 
   /** A timer that has fired already is no mistake. */
   cancelTimer(timer: Timer): void {
+    this.touchClock();
     const at = this.timers.indexOf(timer);
     if (at >= 0) this.timers.splice(at, 1);
   }
@@ -328,6 +340,7 @@ export class Scheduler {
       this.fireTimer(event);
       return;
     }
+    this.touchClock();
     if (this.policy.isTimeFree === true) this.clock.nowTicks = Math.max(this.clock.nowTicks, event.wakeAtTick);
     this.endSleep(event);
   }

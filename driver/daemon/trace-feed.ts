@@ -108,10 +108,9 @@ function deviceOf(thread: Thread): DeviceFile | undefined {
 
 /** The event with its operands by name, who did it, and the same in words. */
 function describe(event: TraceEvent, thread: Thread | undefined): WireMap {
-  const { task: _, ...rest } = event;
   const device = thread && deviceOf(thread);
   return {
-    ...rest,
+    ...event,
     pid: thread?.process.pid ?? 0,
     tid: thread?.tid ?? 0,
     ...(device === undefined ? {} : { device: device.dmirror.device.minor }),

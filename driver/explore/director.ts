@@ -22,13 +22,18 @@ export interface Strategy {
   begins(): boolean;
   /** When none is left. */
   readonly verdict: Verdict;
+  /** The last schedule was given up as whoever could run only went round in a loop. */
+  readonly isLivelock?: boolean;
   /** Whose step is next, by place in `actors`; `END_RUN` gives the schedule up. Also asked where there is no choice. */
   pick(actors: readonly number[]): number;
   /** Whom a wake-up wakes; two or more. */
   wake(actors: readonly number[]): number;
   /** Told what each step touches. */
   readonly footprints?: Footprints;
-  stepEnds?(): void;
+  /** A step has ended at `point`, or nowhere, and was the `steps`th of its call. */
+  stepEnds?(point: Effect | null, steps: number): void;
+  /** Of one schedule, to show what it looks for. */
+  readonly guarantee?: number;
   /** What stands for the schedule that has ended, if it comes before `best`. Without: the schedule itself, if it is the first. */
   line?(best: Line | null): Line | null;
 }
@@ -40,6 +45,8 @@ export class Director implements SchedulerPolicy, Observer {
   readonly choices: number[] = [];
   /** The strategy has given the schedule up. */
   isGivenUp = false;
+  /** Everybody in turn, whatever the strategy wants: a schedule that keeps others waiting for ever is none of a real machine. */
+  isFair = false;
   private isDirecting = false;
   /** Who ran last. */
   private current = -1;
@@ -55,6 +62,7 @@ export class Director implements SchedulerPolicy, Observer {
   begins(): void {
     this.choices.length = 0;
     this.isGivenUp = false;
+    this.isFair = false;
     this.isDirecting = true;
     this.current = -1;
     this.awake = null;
@@ -64,7 +72,7 @@ export class Director implements SchedulerPolicy, Observer {
   ends(): void {
     this.endClockStep();
     // A step that threw has no end of its own.
-    if (this.isInStep) this.strategy.stepEnds?.();
+    if (this.isInStep) this.strategy.stepEnds?.(null, 0);
     this.isInStep = false;
     this.isDirecting = false;
   }
@@ -72,7 +80,7 @@ export class Director implements SchedulerPolicy, Observer {
   reset(): void {}
 
   pick(runnable: readonly Task[]): number {
-    if (!this.isDirecting) return 0;
+    if (!this.isDirecting || this.isFair) return 0;
     if (this.awake !== null) {
       const place = runnable.indexOf(this.awake);
       this.awake = null;
@@ -85,7 +93,7 @@ export class Director implements SchedulerPolicy, Observer {
   }
 
   due(events: readonly DueEvent[], runnable: readonly Task[]): number {
-    if (!this.isDirecting) return runnable.length > 0 ? -1 : 0;
+    if (!this.isDirecting || this.isFair) return runnable.length > 0 ? -1 : 0;
     if (this.awake !== null || this.isGivenUp) return -1;
     this.endClockStep();
     const actor = this.decide(runnable, events);
@@ -104,7 +112,7 @@ export class Director implements SchedulerPolicy, Observer {
   }
 
   wake(waiters: readonly Task[], _queue: WaitQueue): number {
-    if (!this.isDirecting) return 0;
+    if (!this.isDirecting || this.isFair) return 0;
     const place = this.strategy.wake(waiters.map(({ id }) => id));
     this.choices.push(place);
     return place;
@@ -143,7 +151,7 @@ export class Director implements SchedulerPolicy, Observer {
   private endClockStep(): void {
     if (!this.isClockRunning) return;
     this.isClockRunning = false;
-    this.strategy.stepEnds?.();
+    this.strategy.stepEnds?.(null, 0);
   }
 
   touch(kind: SharedKind, id: number, how: number, count: number): void {
@@ -156,8 +164,8 @@ export class Director implements SchedulerPolicy, Observer {
     this.isInStep = this.isDirecting;
   }
 
-  stepEnds(_task: Task, _effect: Effect | null): void {
-    if (this.isInStep) this.strategy.stepEnds?.();
+  stepEnds({ steps }: Task, effect: Effect | null): void {
+    if (this.isInStep) this.strategy.stepEnds?.(effect, steps);
     this.isInStep = false;
   }
 }

@@ -1,11 +1,16 @@
 import { assert } from '../core/assert.js';
+import type { Effect } from '../core/effect.js';
 import { Footprints } from '../core/footprint.js';
 import { END_RUN } from '../core/policy.js';
 import type { Strategy } from './director.js';
 import { HappensBefore, MAX_ACTORS } from './happens-before.js';
 import { type Line, lineOf } from './line.js';
+import { Spins } from './spins.js';
 
 const NO_ROWS = new Int32Array(0);
+
+/** Steps that those who go round in a loop may take with nobody else left, as a loop may count its turns. */
+const MOST_ALONE = 500;
 
 /** One choice of a wake-up within a step. */
 interface Wake {
@@ -18,12 +23,18 @@ interface Node {
   /** In the order of the director's list. */
   order: number[];
   enabled: number;
+  /** Of those that can run, who would only go round in a loop again; not among the enabled. */
+  spinning: number;
   backtrack: number;
   done: number;
   /** What a schedule that begins with one of these comes to was seen already. */
   sleep: number;
   /** By actor: what its step here touches, of those that are done or sleep. */
   rows: Int32Array[];
+  /** Steps since somebody could run who does not only go round in a loop. */
+  aloneFor: number;
+  /** Who spins after the chosen step. */
+  spinsAfter: number;
   chosen: number;
   wakes: Wake[];
   /** What the chosen step touched with other choices of its wake-ups. */
@@ -39,9 +50,12 @@ export class DporStrategy implements Strategy {
   readonly verdict = 'complete';
   readonly footprints = new Footprints();
   private isRecording = false;
+  /** The last schedule was given up as all who could run only went round in a loop. */
+  isLivelock = false;
   /** Schedules that were given up, as all that they could come to was seen. */
   blocked = 0;
   private readonly order = new HappensBefore(this.footprints);
+  private readonly spins = new Spins(this.order, this.footprints);
   private readonly nodes: Node[] = [];
   /** Nodes of the present schedule; those behind are room for later. */
   private length = 0;
@@ -56,6 +70,7 @@ export class DporStrategy implements Strategy {
   begins(): boolean {
     if (!this.isFirst && !this.backtrack()) return false;
     this.isFirst = false;
+    this.isLivelock = false;
     this.depth = 0;
     // The last node has another choice than it had: from its step on everything is new.
     const known = Math.max(0, this.length - 1);
@@ -69,7 +84,7 @@ export class DporStrategy implements Strategy {
     if (depth > 0 && depth === this.length) this.noteEnabled(actors);
     this.wakesDone = 0;
     if (depth === this.length && !this.addNode(actors)) {
-      this.blocked++;
+      if (!this.isLivelock) this.blocked++;
       return END_RUN;
     }
     const { chosen } = this.nodes[depth]!;
@@ -89,12 +104,13 @@ export class DporStrategy implements Strategy {
     return wakes[at]!.chosen;
   }
 
-  stepEnds(): void {
+  stepEnds(point: Effect | null, steps: number): void {
     if (!this.isRecording) return;
     this.isRecording = false;
     this.footprints.ends();
     const event = this.depth - 1;
     this.order.add(this.nodes[event]!.chosen, this.actors.length);
+    this.nodes[event]!.spinsAfter = this.spins.after(this.nodes[event]!.spinning, point, steps);
     for (const other of this.order.races) this.reverse(other, event);
   }
 
@@ -105,10 +121,10 @@ export class DporStrategy implements Strategy {
 
   /** Those that can run now and could not before were let run by the last step. */
   private noteEnabled(actors: readonly number[]): void {
-    const before = this.nodes[this.depth - 1]!;
+    const { enabled, spinsAfter } = this.nodes[this.depth - 1]!;
     for (const id of actors) {
       const actor = this.numberOf(id);
-      if (((before.enabled >>> actor) & 1) === 0) this.order.enables(actor);
+      if ((((enabled | spinsAfter) >>> actor) & 1) === 0) this.order.enables(actor);
     }
   }
 
@@ -131,12 +147,19 @@ export class DporStrategy implements Strategy {
       node.order.push(actor);
       node.enabled |= 1 << actor;
     }
+    const spins = this.length === 0 ? 0 : this.nodes[this.length - 1]!.spinsAfter;
+    node.spinning = node.enabled & spins;
+    node.enabled &= ~spins;
+    node.aloneFor = node.enabled === 0 ? (this.nodes[this.length - 1]?.aloneFor ?? 0) + 1 : 0;
+    if (node.enabled === 0) node.enabled = node.spinning;
     node.done = 0;
     node.wakes.length = 0;
     node.touched = NO_ROWS;
     this.inheritSleep(node);
-    const chosen = node.order.find((actor) => ((node.sleep >>> actor) & 1) === 0);
-    if (chosen === undefined) return false;
+    const awake = node.enabled & ~node.sleep;
+    const chosen = node.order.find((actor) => ((awake >>> actor) & 1) === 1);
+    this.isLivelock = node.aloneFor > MOST_ALONE;
+    if (chosen === undefined || this.isLivelock) return false;
     node.chosen = chosen;
     node.backtrack = 1 << chosen;
     this.length++;
@@ -146,7 +169,7 @@ export class DporStrategy implements Strategy {
   private room(): Node {
     let node = this.nodes[this.length];
     if (node === undefined) {
-      const masks = { enabled: 0, backtrack: 0, done: 0, sleep: 0, chosen: 0 };
+      const masks = { spinning: 0, aloneFor: 0, spinsAfter: 0, enabled: 0, backtrack: 0, done: 0, sleep: 0, chosen: 0 };
       node = { order: [], ...masks, rows: new Array(MAX_ACTORS).fill(NO_ROWS), wakes: [], touched: NO_ROWS };
       this.nodes.push(node);
     }
@@ -158,7 +181,7 @@ export class DporStrategy implements Strategy {
     node.sleep = 0;
     if (this.length === 0) return;
     const before = this.nodes[this.length - 1]!;
-    const candidates = (before.sleep | before.done) & ~(1 << before.chosen) & node.enabled;
+    const candidates = (before.sleep | before.done) & ~(1 << before.chosen) & (node.enabled | node.spinning);
     if (candidates === 0) return;
     const last = this.length - 1;
     for (let actor = 0; candidates >>> actor !== 0; actor++) {
@@ -184,9 +207,9 @@ export class DporStrategy implements Strategy {
     const first = this.initials(other, event);
     if ((first & (node.backtrack | node.sleep)) !== 0) return;
     const possible = first & node.enabled;
-    assert(possible !== 0, 'nobody can begin the reverse of a race');
     const racing = this.order.actorOf[event]!;
-    node.backtrack |= (possible >>> racing) & 1 ? 1 << racing : possible & -possible;
+    if (possible === 0) node.backtrack |= node.enabled;
+    else node.backtrack |= (possible >>> racing) & 1 ? 1 << racing : possible & -possible;
   }
 
   /** Mask of the actors whose first step, among those between that do not come after `other` and `event` itself, needs none of them. */

@@ -1,11 +1,13 @@
-import type { Footprints } from '../core/footprint.js';
+import { type Footprints, ROW_BITS } from '../core/footprint.js';
 import { Access } from '../core/observer.js';
 
 /** Tasks and the clock, together. */
 export const MAX_ACTORS = 16;
 const FIRST_EVENTS = 256;
-/** Cells of an object: by actor its last write, then its last access of any kind. */
-const CELLS = 2 * MAX_ACTORS;
+/** Cells of an object: by actor its last write, then its last read, then the last time that it added. */
+const CELLS = 3 * MAX_ACTORS;
+const READS = MAX_ACTORS;
+const ADDS = 2 * MAX_ACTORS;
 
 /**
  * The steps of a schedule as a partial order: a step comes after those of its own task, after the step that let it run, and after
@@ -63,6 +65,20 @@ export class HappensBefore {
     return this.clocks[b * MAX_ACTORS + this.actorOf[a]!]! > a;
   }
 
+  /** The event of the same actor before `event`, -1 without. */
+  previousOf(event: number): number {
+    return this.previous[event]! - 1;
+  }
+
+  /** Between two events of one actor nothing that others did mattered to it. */
+  isUndisturbed(first: number, last: number): boolean {
+    const actor = this.actorOf[first]!;
+    for (let a = 0; a < MAX_ACTORS; a++) {
+      if (a !== actor && this.clocks[first * MAX_ACTORS + a] !== this.clocks[last * MAX_ACTORS + a]) return false;
+    }
+    return true;
+  }
+
   /** Forgets all events from `events` on. */
   truncate(events: number): void {
     if (events >= this.events) return;
@@ -85,23 +101,30 @@ export class HappensBefore {
     const room = (objects.count + 1) * CELLS;
     if (room > this.cells.length) this.growCells(room);
     for (let at = firstRow[events]!; at < end; at++) {
-      const object = row[at]! >>> 3;
-      const isWrite = (row[at]! & Access.write) !== 0;
-      this.look(object, isWrite, actors);
+      const object = row[at]! >>> ROW_BITS;
+      const how = row[at]!;
+      this.look(object, how, actors);
       const overlaps = objects.overlaps[object]!;
-      for (let i = 0; i < overlaps.length; i++) this.look(overlaps[i]!, isWrite, actors);
+      for (let i = 0; i < overlaps.length; i++) this.look(overlaps[i]!, how, actors);
     }
     this.found[actor] = 0;
     for (let at = firstRow[events]!; at < end; at++) {
-      const cell = ((row[at]! >>> 3) + 1) * CELLS + actor;
+      const cell = ((row[at]! >>> ROW_BITS) + 1) * CELLS + actor;
       if ((row[at]! & Access.write) !== 0) this.write(cell, events + 1);
-      this.write(cell + MAX_ACTORS, events + 1);
+      if ((row[at]! & Access.read) !== 0) this.write(cell + READS, events + 1);
+      if ((row[at]! & Access.add) !== 0) this.write(cell + ADDS, events + 1);
     }
   }
 
-  private look(object: number, isWrite: boolean, actors: number): void {
+  private look(object: number, how: number, actors: number): void {
+    const cell = (object + 1) * CELLS;
+    this.latest(cell, actors);
+    if ((how & (Access.write | Access.add)) !== 0) this.latest(cell + READS, actors);
+    if ((how & (Access.write | Access.read)) !== 0) this.latest(cell + ADDS, actors);
+  }
+
+  private latest(cell: number, actors: number): void {
     const { cells, found } = this;
-    const cell = (object + 1) * CELLS + (isWrite ? MAX_ACTORS : 0);
     for (let a = 0; a < actors; a++) if (cells[cell + a]! > found[a]!) found[a] = cells[cell + a]!;
   }
 

@@ -23,10 +23,10 @@ export function* hmmRangeFaultUnlockedTimeout(range: HmmRange, timeoutTicks: num
   const { scheduler, current } = mm.memory.kernel;
   let deadline = 0;
   for (let isLocked = false; ; yield RETRY_POINT) {
-    if (!isLocked) deadline = scheduler.clock.nowTicks + timeoutTicks;
+    if (!isLocked) deadline = scheduler.now() + timeoutTicks;
     range.notifierSeq = yield* mmuIntervalReadBegin(notifier);
     yield* mm.mmapLock.readLock();
-    const isLate = timeoutTicks > 0 && scheduler.clock.nowTicks > deadline;
+    const isLate = timeoutTicks > 0 && scheduler.now() > deadline;
     let ret = current.killed ? -EINTR : mm.isUnstable ? -EFAULT : isLate ? -EBUSY : 0;
     if (ret !== 0) {
       mm.mmapLock.readUnlock();

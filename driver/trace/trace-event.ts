@@ -63,6 +63,15 @@ export interface TraceOperands {
   folio: { readonly pfn: number; readonly old: string; readonly new: string };
   /** References of a folio before and after a step that changed them. */
   refcount: { readonly pfn: number; readonly old: number; readonly new: number };
+  /** Work of a task begins or ends; spans of one task nest. `ret` is what it came to, 0 at the beginning. */
+  span: {
+    readonly span: 'syscall' | 'chunk' | 'fault';
+    readonly name: string;
+    readonly phase: 'begin' | 'end';
+    readonly ret: number;
+  };
+  /** How much of something there is after a step that changed it. */
+  counter: { readonly counter: string; readonly value: number };
   /** Device file `file` stores or erases its mirror of a range. */
   mirror: { readonly file: number; readonly start: number; readonly end: number };
 }

@@ -23,6 +23,8 @@ const TEXT: { readonly [Kind in TraceKind]: (event: TraceEventOf<Kind>) => strin
     `mm ${mm} ${level} ${hex(addr)}: ${old}${pfnText(oldPfn)} -> ${now}${pfnText(newPfn)}`,
   folio: ({ pfn, old, new: now }) => `${pfn}: ${old} -> ${now}`,
   refcount: ({ pfn, old, new: now }) => `folio ${pfn}: ${old} -> ${now}`,
+  span: ({ span, name, phase, ret }) => `${span} ${name} ${phase === 'begin' ? 'begins' : `= ${ret}`}`,
+  counter: ({ counter, value }) => `${counter} ${value}`,
   mirror: ({ file, start, end }) => `of file ${file} ${range(start, end)}`,
 };
 
@@ -30,8 +32,24 @@ const TEXT: { readonly [Kind in TraceKind]: (event: TraceEventOf<Kind>) => strin
 export const TRACE_KINDS = Object.keys(TEXT) as readonly TraceKind[];
 
 /** Kinds that come at nearly every step: nobody gets them who does not say so. */
-const FREQUENT: readonly string[] = ['lock', 'unlock', 'wait', 'switch', 'entry', 'folio', 'refcount', 'mirror'];
+const FREQUENT: readonly string[] = [
+  'lock',
+  'unlock',
+  'wait',
+  'switch',
+  'entry',
+  'folio',
+  'refcount',
+  'mirror',
+  'span',
+  'counter',
+];
 export const RARE_KINDS = TRACE_KINDS.filter((kind) => !FREQUENT.includes(kind));
+
+/** Of interest for programs that draw, or too many for people. */
+const SELDOM_WANTED: readonly string[] = ['folio', 'refcount', 'span', 'counter'];
+/** What a listener gets that does not say what it wants. */
+export const USUAL_KINDS: ReadonlySet<string> = new Set(TRACE_KINDS.filter((kind) => !SELDOM_WANTED.includes(kind)));
 
 /** What `event` says beside its kind, in words. */
 export function operandText(event: TraceEvent): string {

@@ -206,6 +206,28 @@ describe('a kernel script', () => {
   });
 
   it.each([
+    ['echo 5 | sudo dd of=/d/failslab/times bs=1 2>/dev/null', { times: 5 }],
+    ['sudo tee /d/failslab/times >/dev/null <<< 6', { times: 6 }],
+    ['(echo 7 > /d/failslab/times)', { times: 7 }],
+    ['echo 8 | tee /d/fail_futex/times /d/{failslab,fail_io}/times > /dev/null', { times: 8 }],
+    ['if [ -e /d ]; then echo 9 > /d/failslab/times; elif x; then echo 1 > /d/y; fi', { times: 9 }],
+  ])('is read in the way that it is written: %s', (line, wanted) => {
+    expect(readScript(`${line}\n./hmm-tests`).rules).toMatchObject([{ point: 'mirror_store', ...wanted }]);
+  });
+
+  it.each([
+    ['{ echo 6; } > /d/failslab/space', 'not a write'],
+    ['exec 3> /d/failslab/times', 'not a write'],
+    [`python3 -c "open('/d/failslab/times', 'w').write('7')"`, 'not a write'],
+    ['[ -e /d ] || true; if x; then :; else echo 99 > /d/failslab/probability; fi', 'in another branch'],
+    ['if x; then K=failslab; else K=fail_usercopy; fi; echo 1 > /d/$K/times', "'$K' has no value"],
+    ['vng --append "failslab=1,2" -- ./t', 'four numbers'],
+  ])('loses no line without a word: %s', (script, why) => {
+    const { rules, left } = readScript(script);
+    expect([rules, left.map((one) => one.why).join()]).toEqual([[], expect.stringContaining(why)]);
+  });
+
+  it.each([
     ['./failcmd.sh --probability=20 -t 100 --interval=3 -- ./hmm-tests', { point: 'mirror_store', interval: 3 }],
     [
       'FAILCMD_TYPE=fail_page_alloc ./failcmd.sh -p 20 --times 100 ./hmm-tests',

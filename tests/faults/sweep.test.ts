@@ -60,7 +60,7 @@ describe('a token', () => {
   it(`replays to the same bytes, ${TIMES} times of ${TIMES}`, async () => {
     const first = (await replayLines(token)).lines.join('\n');
     const pool = new MachinePool();
-    for (let i = 1; i < TIMES; i++) expect((await replayLines(token, pool)).lines.join('\n') === first).toBe(true);
+    for (let i = 1; i < TIMES; i++) expect((await replayLines(token, { pool })).lines.join('\n') === first).toBe(true);
   });
 
   it('replays to the same bytes on a machine that had another life before', async () => {
@@ -68,8 +68,8 @@ describe('a token', () => {
     const other = 'dmf1:hmm.hmm_device_private.exclusive:unified:1:66x2::mirror_store/call/1/ENOMEM';
     const alone = (await replayLines(token)).lines;
     for (let i = 0; i < 3; i++) {
-      await replayLines(other, pool);
-      expect((await replayLines(token, pool)).lines).toEqual(alone);
+      await replayLines(other, { pool });
+      expect((await replayLines(token, { pool })).lines).toEqual(alone);
     }
   });
 

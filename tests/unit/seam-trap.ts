@@ -144,7 +144,7 @@ class Trap implements Observer {
     if (this.task === null) return;
     const known = this.seen[kind]!.get(id);
     // Whoever is about to write may read what he adds to.
-    if (known !== undefined && ((known & how) === how || (known & Access.write) !== 0)) return;
+    if (known !== undefined && ((known & how) === how || (known & (Access.write | Access.add)) !== 0)) return;
     if (this.ranges.some((of) => of.kind === kind && of.id <= id && id < of.id + of.count && (of.how & how) === how))
       return;
     // Proofs and preconditions look at what nobody may change now; they are no part of what they check.

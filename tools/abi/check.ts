@@ -1,4 +1,4 @@
-import { readdirSync } from 'node:fs';
+import { readdirSync, realpathSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { UsageError } from '../exit-code.js';
 import type { GoesOn } from '../output.js';
@@ -7,7 +7,7 @@ import { type Comparison, compare } from './compare.js';
 import { type Finding, isBreak } from './finding.js';
 import { findHeader, type LoadOptions, loadAbi, readHeader } from './load.js';
 import type { AbiModel } from './model.js';
-import { checkRenames } from './options.js';
+import { checkRenames, isFolder } from './options.js';
 import type { SameMeaning } from './same-meaning.js';
 import { type OnTarget, targetDifferences } from './target-differences.js';
 
@@ -136,10 +136,20 @@ export async function checkFolders(
 }
 
 function headersIn(folder: string): string[] {
-  const names = readdirSync(folder, { recursive: true }) as string[];
-  const headers = names.filter((name) => name.endsWith('.h'));
+  const headers = [...headersBelow(folder, '', [])];
   if (headers.length === 0) throw new UsageError(`${folder} holds no header`, 'name a folder with .h files in it');
   return headers;
+}
+
+/** Their paths below `root`. Links are followed, but not into a folder that they are in. */
+function* headersBelow(root: string, path: string, above: readonly string[]): Generator<string> {
+  const here = realpathSync(join(root, path));
+  if (above.includes(here)) return;
+  for (const name of readdirSync(here)) {
+    const inner = join(path, name);
+    if (isFolder(join(root, inner))) yield* headersBelow(root, inner, [...above, here]);
+    else if (name.endsWith('.h')) yield inner;
+  }
 }
 
 interface FolderRun {

@@ -8,12 +8,25 @@ export type TypeChange = (older: AbiType, newer: AbiType) => string | undefined;
 /** Compares types of two ABIs. Records of other names are the same where all their fields are. */
 export function typeChangeBetween(older: AbiModel, newer: AbiModel): TypeChange {
   const [oldRecord, newRecord] = [recordsOf(older), recordsOf(newer)];
+  // Records that are pointed at, and are being compared: they may point at themselves.
+  const open = new Set<string>();
+  const pointees: Pointees = (a, b) => {
+    const [xs, ys] = [leavesOf(a, oldRecord), leavesOf(b, newRecord)];
+    const pair = `${a}, ${b}`;
+    // What only one side defines is no more than an address there.
+    if (xs === undefined || ys === undefined || open.has(pair)) return true;
+    open.add(pair);
+    const same = sameLeaves(xs, ys, pointees);
+    open.delete(pair);
+    return same;
+  };
   return (a, b) => {
     const [x, y] = [canonicalType(a), canonicalType(b)];
-    if (alike(x, y)) return undefined;
+    if (alike(x, y, pointees)) return undefined;
     const [xs, ys] = [leavesOf(x, oldRecord), leavesOf(y, newRecord)];
     if (xs === undefined || ys === undefined) return 'of which one is not defined here';
-    if (sameLeaves(xs, ys)) return undefined;
+    if (sameLeaves(xs, ys, pointees)) return undefined;
+    if (x.endsWith('*') && y.endsWith('*')) return 'to another layout';
     if (isScalar(xs) && isScalar(ys))
       return x.replace(/^[us]/, '') === y.replace(/^[us]/, '') ? 'with another sign' : 'another kind of value';
     return 'with another layout';
@@ -32,11 +45,15 @@ export function canonicalType({ type, canonical }: AbiType): string {
   return (known ? canonicalOf(known) : base.trim()) + bounds.replaceAll('[0]', '[]');
 }
 
+/** Whether two records that are pointed at are the same, as far as both are known. */
+type Pointees = (a: string, b: string) => boolean;
+
 /** Equal, or so that no reader sees a difference: an enum and an int, char and a byte, a pointer and a number of its size. */
-function alike(a: string, b: string): boolean {
+function alike(a: string, b: string, pointees: Pointees): boolean {
   if (a === b) return true;
   const [x, y] = [split(a), split(b)];
   if (x.bounds !== y.bounds) return false;
+  if (x.base.endsWith('*') && y.base.endsWith('*')) return pointees(x.base.slice(0, -2), y.base.slice(0, -2));
   return x.base === y.base || oneIs(x.base, y.base) || oneIs(y.base, x.base);
 }
 
@@ -44,7 +61,7 @@ function oneIs(a: string, b: string): boolean {
   const enumBits = /^enum(\d+)$/.exec(a)?.[1];
   if (enumBits !== undefined) return b === `u${enumBits}` || b === `s${enumBits}`;
   if (a === 'char') return b === 'u8' || b === 's8';
-  if (a.endsWith('*') || a === 'pointer') return b === 'pointer' || b === 'u64' || b === 'u32' || b.endsWith('*');
+  if (a.endsWith('*') || a === 'pointer') return b === 'pointer' || b === 'u64' || b === 'u32';
   return false;
 }
 
@@ -82,12 +99,12 @@ function leavesOf(
   return out;
 }
 
-function sameLeaves(a: readonly Leaf[], b: readonly Leaf[]): boolean {
+function sameLeaves(a: readonly Leaf[], b: readonly Leaf[], pointees: Pointees): boolean {
   if (a.length !== b.length) return false;
   return a.every((leaf, i) => {
     const other = b[i]!;
     const sameName = leaf.name === other.name || leaf.name === '' || other.name === '';
     const sameBits = leaf.bits?.start === other.bits?.start && leaf.bits?.width === other.bits?.width;
-    return sameName && sameBits && leaf.offset === other.offset && alike(leaf.type, other.type);
+    return sameName && sameBits && leaf.offset === other.offset && alike(leaf.type, other.type, pointees);
   });
 }

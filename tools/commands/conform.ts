@@ -1,17 +1,20 @@
-import { statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
+import type { Machine } from '../../driver/sys/machine/machine.js';
 import { type Recording, readRecordingFile, type Sequence } from '../../tests/conform/recording.js';
+import { Replayer } from '../../tests/conform/replay.js';
 import { EQUAL_PATHS, type PathName } from '../../uapi/path-name.js';
 import { replayAll } from '../conform/conform-jobs.js';
 import { asCases, divergenceText, type FiledResult, rerunCommand, summaryText } from '../conform/conform-report.js';
 import { shrinkCommand } from '../conform/conform-shrink.js';
 import { replayTraced } from '../conform/conform-trace.js';
-import type { SequenceResult, WorkerSetup } from '../conform/conform-worker.js';
+import { replayOne, type SequenceResult, type WorkerSetup } from '../conform/conform-worker.js';
 import { EXIT, UsageError } from '../exit-code.js';
 import type { Output } from '../output.js';
 import { shippedFiles } from '../package-root.js';
 import { junitXml } from '../report/junit.js';
+import { openTrace } from '../trace/trace-option.js';
 
 export interface ConformOptions {
   /** Overrides what the files say. */
@@ -24,8 +27,9 @@ export interface ConformOptions {
   readonly jobs?: number | undefined;
   readonly json?: boolean;
   readonly junit?: string | undefined;
-  /** Print everything that the machine does. */
-  readonly trace?: boolean;
+  /** Print everything that the machine does, or write it to a file. */
+  readonly trace?: boolean | string;
+  readonly traceFormat?: string | undefined;
   readonly shrink?: string | undefined;
   readonly against?: string | undefined;
 }
@@ -40,7 +44,13 @@ interface Filed {
 const DEFAULT_PATH: PathName = 'classic';
 
 /** Replays recordings, those of the package where none are given, and prints the first divergence of each sequence that has one. The exit status. */
-export async function conform(files: readonly string[], options: ConformOptions, output: Output): Promise<number> {
+export async function conform(
+  named: readonly string[],
+  { trace: traced, ...rest }: ConformOptions,
+  output: Output,
+): Promise<number> {
+  const { files, trace } = filesAndTrace(named, traced);
+  const options = trace === undefined ? rest : { ...rest, trace };
   if (options.shrink !== undefined) return shrinkOne(files, options, output);
   if (options.against !== undefined) throw new UsageError('--against needs --shrink SEQ', SEE_HELP);
   const given = files.length > 0 ? files : shippedFiles('tests/conform/recordings', '.gz');
@@ -61,6 +71,15 @@ export async function conform(files: readonly string[], options: ConformOptions,
   return summary.divergences === 0 ? EXIT.pass : EXIT.fail;
 }
 
+/** `--trace` without a file may stand before a recording, which is no place for a trace. */
+function filesAndTrace(
+  files: readonly string[],
+  trace: boolean | string | undefined,
+): { files: readonly string[]; trace: boolean | string | undefined } {
+  const isRecording = typeof trace === 'string' && /\.(gz|jsonl)$/.test(trace) && existsSync(trace);
+  return isRecording ? { files: [trace, ...files], trace: true } : { files, trace };
+}
+
 const SEE_HELP = 'see `dmirror conform --help`';
 const GIVE_FILES = 'give files of recordings';
 
@@ -79,11 +98,19 @@ async function replay(chosen: readonly Filed[], options: ConformOptions, output:
   let done = 0;
   let failed = 0;
   const jobs = options.jobs ?? availableParallelism();
+  const { trace, traceFormat } = options;
+  const file = typeof trace === 'string' ? openTrace({ trace, traceFormat }) : null;
   for (const path of new Set(chosen.map((filed) => filed.path))) {
     const ofPath = chosen.filter((filed) => filed.path === path);
     const setup: WorkerSetup = { path, invariants: options.invariants ?? EQUAL_PATHS.includes(path) };
     if (options.trace === true) {
       for (const filed of ofPath) keep(filed, replayTraced(filed.sequence, { ...setup, out: output.out }));
+      continue;
+    }
+    if (file !== null) {
+      const onMachine = (machine: Machine, name: string): void => file.listen(machine, { name });
+      const replayer = new Replayer({ path, checkInvariants: setup.invariants, onMachine });
+      for (const filed of ofPath) keep(filed, replayOne(replayer, filed.sequence));
       continue;
     }
     const onResults = (found: readonly SequenceResult[]): void => {
@@ -98,6 +125,7 @@ async function replay(chosen: readonly Filed[], options: ConformOptions, output:
     );
     for (const [i, result] of found.entries()) keep(ofPath[i]!, result);
   }
+  file?.end();
   return chosen.flatMap((filed) => results.get(filed) ?? []);
 }
 

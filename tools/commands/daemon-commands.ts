@@ -4,6 +4,7 @@ import { collect, count, seed, size } from '../arguments.js';
 import { exitHelp } from '../exit-code.js';
 import type { Output } from '../output.js';
 import { pathOption } from '../path-option.js';
+import { TRACE_FORMATS } from '../trace/trace-file.js';
 import type { Shell } from './completion.js';
 
 /** What the entry file hands to those that add subcommands. */
@@ -78,10 +79,14 @@ function addTrace(root: Command, { status, output }: CommandContext): void {
       [],
     )
     .option('--json', 'one JSON object a line', false)
+    .option('--format <name>', `write to stdout what other tools read: ${TRACE_FORMATS.join(', ')}`)
     .addHelpText('after', exitHelp({ pass: 'the daemon has ended' }))
     .action(async (options) => {
       const { trace } = await import('./trace.js');
-      status.code = await trace({ socket: undefined, pid: undefined, device: undefined, ...options }, output());
+      status.code = await trace(
+        { format: undefined, socket: undefined, pid: undefined, device: undefined, ...options },
+        output(),
+      );
     });
 }
 

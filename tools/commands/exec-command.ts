@@ -2,6 +2,7 @@ import { type Command, Option } from 'commander';
 import { collect, count, seconds, seed, size } from '../arguments.js';
 import { UsageError } from '../exit-code.js';
 import { pathOption } from '../path-option.js';
+import { traceFormatOption, traceOption } from '../trace/trace-option.js';
 import type { CommandContext } from './daemon-commands.js';
 
 const EXEC_EXAMPLES = `
@@ -35,7 +36,8 @@ export function addExec(root: Command, { status, output }: CommandContext): void
     .option('--hugepages <n>', '2 MiB hugetlb pages', count, 0)
     .option('--env <name=value>', 'add to the environment; may be repeated', collect, [])
     .option('--socket <path>', 'run on the machine of the daemon that listens there; its options count')
-    .option('--trace <file>', 'write every event of the machine, one JSON object a line')
+    .addOption(traceOption())
+    .addOption(traceFormatOption())
     .option('--strace', 'print system calls, and ioctls by name in the dialect, on stderr', false)
     .addOption(
       new Option(

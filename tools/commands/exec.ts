@@ -1,4 +1,3 @@
-import { appendFileSync, writeFileSync } from 'node:fs';
 import { GuestSystem, guestSyscalls, hangReport } from '../../driver/guest/index.js';
 import { Machine } from '../../driver/sys/machine/machine.js';
 import { MachineError } from '../../driver/sys/machine/machine-error.js';
@@ -10,9 +9,10 @@ import { dialectByName, dialectIds } from '../../uapi/dialect.js';
 import type { PathName } from '../../uapi/path-name.js';
 import { SIGHUP, SIGINT, SIGTERM, WEXITSTATUS, WIFEXITED, WTERMSIG } from '../../uapi/signal.js';
 import { errLine, NodeHost, readProgram } from '../exec/exec-host.js';
-import { OutputError, UsageError } from '../exit-code.js';
+import { UsageError } from '../exit-code.js';
 import { checkHugePages } from '../huge-pages.js';
 import { profileOfDialect, profileOption } from '../kernel-profile.js';
+import { openTrace } from '../trace/trace-option.js';
 
 export interface ExecOptions {
   readonly dialect: string;
@@ -23,8 +23,9 @@ export interface ExecOptions {
   readonly ram: number;
   readonly hugepages: number;
   readonly swap: number;
-  /** Every event of the machine, one JSON object a line. */
+  /** A file for every event of the machine. */
   readonly trace: string | undefined;
+  readonly traceFormat?: string | undefined;
   readonly strace: boolean;
   /** What is proved whenever no thread is inside the kernel, and at the end. */
   readonly invariants: InvariantChecks;
@@ -68,7 +69,8 @@ export async function exec(binary: string, args: readonly string[], options: Exe
     checkInvariants: options.invariants,
   });
   machine.kernel.scheduler.isPreemptive = true;
-  const endTrace = startTrace(machine, options.trace);
+  const trace = openTrace(options, 'json');
+  trace?.listen(machine);
   const system = new GuestSystem(machine);
   const host = new NodeHost(options.strace);
   const process = system.spawn({ ...readProgram(binary, args, options.env), dialect }, host);
@@ -83,7 +85,7 @@ export async function exec(binary: string, args: readonly string[], options: Exe
   } finally {
     signals.stop();
     host.input.close();
-    endTrace();
+    trace?.end();
     host.reportUnknown();
   }
 }
@@ -155,28 +157,6 @@ class ForwardedSignals {
     for (const member of target.machine.allProcesses()) if (member.pgid === target.pgid) sendSignal(member, signo);
     for (const resolve of this.waiters.splice(0)) resolve();
   }
-}
-
-function startTrace(machine: Machine, file: string | undefined): () => void {
-  if (file === undefined) return () => {};
-  const lines: string[] = [];
-  const attempt = (write: () => void): void => {
-    try {
-      write();
-    } catch (error) {
-      throw new OutputError(`--trace '${file}'`, error);
-    }
-  };
-  const flush = (): void => attempt(() => appendFileSync(file, lines.splice(0).join('')));
-  attempt(() => writeFileSync(file, ''));
-  machine.listen((event) => {
-    lines.push(`${JSON.stringify(event)}\n`);
-    if (lines.length >= 10_000) flush();
-  });
-  return () => {
-    machine.listen(null);
-    flush();
-  };
 }
 
 /** `dmirror exec --syscalls`: the table of system calls. */

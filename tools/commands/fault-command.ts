@@ -4,6 +4,7 @@ import { collect, seed, whole } from '../arguments.js';
 import { exitHelp } from '../exit-code.js';
 import type { Output } from '../output.js';
 import { pathOption, pathsOf } from '../path-option.js';
+import { traceFormatOption, traceOption } from '../trace/trace-option.js';
 
 interface Ending {
   code: number;
@@ -48,6 +49,8 @@ function addRun(fault: Command, status: Ending, output: () => Output): void {
     .option('--defect <name>', 'plant a defect of the register; may be repeated', collect, [])
     .option('--json', 'one JSON object a line instead of KTAP', false)
     .option('--junit <file>', 'also write the results as JUnit XML')
+    .addOption(traceOption())
+    .addOption(traceFormatOption())
     .addHelpText(
       'after',
       `\nExamples:\n  dmirror fault run plan.yaml\n  dmirror fault run slow-copy --path unified    a plan that the package ships\n${exitHelp({ fail: 'a plan failed', usage: 'a plan is wrong' })}`,
@@ -76,6 +79,8 @@ function addSweep(fault: Command, status: Ending, output: () => Output): void {
     .option('--fresh', 'do not go on with an interrupted sweep', false)
     .option('--json', 'one JSON object a line instead of KTAP', false)
     .option('--junit <file>', 'also write the results as JUnit XML')
+    .addOption(traceOption('--trace <file>', '; of the findings'))
+    .addOption(traceFormatOption())
     .addHelpText('after', exitHelp({ fail: 'findings', signal: 'interrupted; the same command goes on' }))
     .action(async (names: string[], options) => {
       const { sweep } = await import('../fault/sweep/sweep.js');
@@ -107,10 +112,12 @@ function addTokens(fault: Command, status: Ending, output: () => Output): void {
     .command('replay')
     .description('repeat the run that a token names and print its trace')
     .argument('<token>')
+    .addOption(traceOption())
+    .addOption(traceFormatOption())
     .addHelpText('after', exitHelp({ fail: 'the failure is there again' }))
-    .action(async (token: string) => {
+    .action(async (token: string, options) => {
       const { replay } = await import('../fault/replay.js');
-      status.code = await replay(token, output());
+      status.code = await replay(token, options, output());
     });
   fault
     .command('shrink')

@@ -13,7 +13,9 @@ import { pathsOf } from '../path-option.js';
 import { junitXml } from '../report/junit.js';
 import { JsonReporter, KtapReporter, type Totals } from '../report/report.js';
 import { machinesAt, type SuiteMachines, spawnMachines } from '../suite/served-machines.js';
-import { runSuite, totals } from '../suite/suite-run.js';
+import { type Lane, runSuite, totals } from '../suite/suite-run.js';
+import type { TraceFile } from '../trace/trace-file.js';
+import { openTrace } from '../trace/trace-option.js';
 
 export interface SelftestOptions {
   readonly list: boolean;
@@ -30,6 +32,8 @@ export interface SelftestOptions {
   readonly profile: string;
   readonly json: boolean;
   readonly junit: string | undefined;
+  readonly trace?: string | undefined;
+  readonly traceFormat?: string | undefined;
   /** After which calls the machine proves itself consistent. */
   readonly invariants: 'off' | 'touched' | 'all';
   /** Seconds of wall time a case may take. */
@@ -52,11 +56,17 @@ export async function selftest(
     return EXIT.pass;
   }
   const junit = options.junit === undefined ? null : output.file('--junit', options.junit);
+  if (options.trace !== undefined && (options.daemon || options.connect !== undefined))
+    throw new UsageError(
+      '--trace is for machines in this process',
+      'leave --daemon and --connect out, or watch with `dmirror trace`',
+    );
+  const trace = openTrace(options);
   const reporter = options.json ? new JsonReporter(output.out) : new KtapReporter(output.out);
   const at = new Date();
   const started = output.now();
   const paths = pathsOf(options.path);
-  const machines = await machinesFor({ ...options, profile }, chosen.length * paths.length);
+  const machines = await machinesFor({ ...options, profile }, chosen.length * paths.length, trace);
   const results = await runSuite(chosen, reporter, {
     seed: options.seed,
     paths,
@@ -66,6 +76,7 @@ export async function selftest(
     progress: output.progress,
     stop: output.stop.watch(),
   }).finally(() => machines.end());
+  trace?.end();
   junit?.write(junitXml(results, { name: 'dmirror selftest', at, properties: { seed: options.seed, profile } }));
   const sum = totals(results);
   output.err(summary(sum, output.now() - started));
@@ -76,6 +87,7 @@ export async function selftest(
 async function machinesFor(
   options: SelftestOptions & { readonly profile: ProfileName },
   caseCount: number,
+  trace: TraceFile | null,
 ): Promise<SuiteMachines> {
   const { profile } = options;
   const dialect = dialectByName(options.dialect)?.id;
@@ -91,8 +103,11 @@ async function machinesFor(
   // Not needed where the machines are behind a socket, and half of what there is to load.
   const { inProcess, MachinePool } = await import('../../index.js');
   const pool = new MachinePool();
-  const boot = async (own: object) =>
-    inProcess({ checkInvariants: options.invariants, dialect, profile, ...own }, pool);
+  const boot: Lane = (own, name) => {
+    const transport = inProcess({ checkInvariants: options.invariants, dialect, profile, ...own }, pool);
+    trace?.listen(transport.machine, { name });
+    return transport;
+  };
   return { lanes: [boot], end: async () => undefined };
 }
 

@@ -3,10 +3,13 @@ import type { Violation, Watch } from '../../driver/check/index.js';
 import type { Fired } from '../../driver/inject/inject-engine.js';
 import type { Machine } from '../../driver/sys/machine/machine.js';
 import { MachinePool } from '../../driver/sys/machine/machine-pool.js';
+import type { TraceEvent } from '../../driver/trace/trace-event.js';
 import { eventLine } from '../../driver/trace/trace-text.js';
 import { errnoName } from '../../uapi/errno.js';
 import { EXIT, UsageError } from '../exit-code.js';
 import type { Output } from '../output.js';
+import type { TraceFile } from '../trace/trace-file.js';
+import { openTrace, type TraceOptions } from '../trace/trace-option.js';
 import { runPlan } from './plans/plan-run.js';
 import { PlanNameError } from './plans/plan-world.js';
 import { faultsOf } from './plans/run-plans.js';
@@ -21,13 +24,16 @@ interface Replay {
 }
 
 /** The trace of the run that a token names, and its findings: the same bytes every time. */
-export async function replayLines(token: string, pool = new MachinePool()): Promise<Replay> {
-  const replay = isPlanToken(token) ? await replayPlan(token, pool) : await replayRun(token, pool);
+export async function replayLines(
+  token: string,
+  { pool = new MachinePool(), trace = null }: { pool?: MachinePool; trace?: TraceFile | null } = {},
+): Promise<Replay> {
+  const replay = isPlanToken(token) ? await replayPlan(token, pool, trace) : await replayRun(token, pool, trace);
   const digest = createHash('sha256').update(replay.lines.join('\n')).digest('hex');
   return { ...replay, lines: [...replay.lines, `# sha256 of the lines above: ${digest}`] };
 }
 
-async function replayRun(token: string, pool: MachinePool): Promise<Replay> {
+async function replayRun(token: string, pool: MachinePool, trace: TraceFile | null): Promise<Replay> {
   const id = parseToken(token);
   const { profile, seed, pages, rounds, defects } = id;
   const cases = casesByName(profile);
@@ -39,17 +45,17 @@ async function replayRun(token: string, pool: MachinePool): Promise<Replay> {
     ({ point, phase, nth, returns }) => `${point} in ${phase}, hit ${nth}, returns ${returns}`,
   );
   const lines = [`# faults injected: ${faults.join('; ') || 'none'}`];
-  const outcome = await sweeper.runId(id, { onBoot: (booted) => record(lines, booted) });
+  const outcome = await sweeper.runId(id, { onBoot: (booted) => record(lines, booted, { trace, token }) });
   lines.push(`# ${outcome.status}${outcome.message === '' ? '' : `: ${outcome.message}`}`);
   lines.push(...outcome.violations.map(violationText));
   return { lines, isFailing: outcome.violations.length > 0 };
 }
 
-async function replayPlan(token: string, pool: MachinePool): Promise<Replay> {
+async function replayPlan(token: string, pool: MachinePool, trace: TraceFile | null): Promise<Replay> {
   const { plan, ...run } = parsePlanToken(token);
   const events: string[] = [];
   try {
-    const result = await runPlan(plan, { ...run, pool, onMachine: (seen) => record(events, seen) });
+    const result = await runPlan(plan, { ...run, pool, onMachine: (seen) => record(events, seen, { trace, token }) });
     const { status, failures, violations, path, seed } = result;
     const lines = [`# faults injected: ${faultsOf(result)}`, `# plan ${plan.name} on ${path}, seed ${seed}`, ...events];
     lines.push(`# ${status}`, ...failures.map((line) => `# ${line}`), ...violations.map(violationText));
@@ -65,8 +71,11 @@ async function replayPlan(token: string, pool: MachinePool): Promise<Replay> {
 function record(
   lines: string[],
   { machine, watch, served }: { machine: Machine; watch: Watch; served?: Served | null },
+  { trace, token }: { trace: TraceFile | null; token: string },
 ): void {
-  machine.listen((event) => void lines.push(eventLine(event)));
+  const note = (event: TraceEvent): void => void lines.push(eventLine(event));
+  if (trace === null) machine.listen(note);
+  else trace.listen(machine, { name: token, also: note });
   machine.kernel.inject.onFire = (fired) => void lines.push(firedText(fired));
   watch.onResult = ({ pid, name, device }, { ret, signal }) => {
     const result = ret < 0 ? `-${errnoName(ret)}` : String(ret);
@@ -84,8 +93,10 @@ function violationText({ kind, message, after }: Violation): string {
 }
 
 /** `dmirror fault replay TOKEN`: prints the trace; 1 when the run fails again. */
-export async function replay(token: string, output: Output): Promise<number> {
-  const { lines, isFailing } = await replayLines(token);
+export async function replay(token: string, options: TraceOptions, output: Output): Promise<number> {
+  const trace = openTrace(options);
+  const { lines, isFailing } = await replayLines(token, { trace });
+  trace?.end();
   for (const line of lines) output.out(line);
   return isFailing ? EXIT.fail : EXIT.pass;
 }

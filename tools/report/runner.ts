@@ -25,8 +25,8 @@ export interface CaseResult {
 export interface RunOptions {
   readonly seed: number;
   readonly path: PathName;
-  /** Boots a machine; given the case's options with the seed and path already filled in. */
-  boot(options: object): Transport | Promise<Transport>;
+  /** Boots a machine; given the case's options with the seed and path already filled in, and for whom it is. */
+  boot(options: object, name: string): Transport | Promise<Transport>;
   /** Wall time in milliseconds after which a case counts as hung. */
   readonly timeoutMs: number;
   readonly now: () => number;
@@ -37,7 +37,7 @@ export async function runCase(testCase: SelftestCase, options: RunOptions): Prom
   const { seed, path } = options;
   const booted: Transport[] = [];
   const boot = async (own: object = {}): Promise<Transport> => {
-    const transport = await options.boot({ seed, path, ...own });
+    const transport = await options.boot({ seed, path, ...own }, `${path} ${testCase.name}`);
     booted.push(transport);
     return transport;
   };

@@ -1,4 +1,5 @@
 import { ENOMEM } from '../../../uapi/errno.js';
+import type { Kernel } from '../../core/kernel.js';
 import type { Mm } from '../../mm/vmas/mm.js';
 import type { DmirrorContext } from '../context.js';
 import type { DmirrorFile } from '../file.js';
@@ -15,6 +16,11 @@ export interface Command {
   readonly npages: number;
   cpages: number;
   faults: number;
+}
+
+/** For who draws what a command does: work on the chunk at `addr` begins or ends. */
+export function traceChunk(kernel: Kernel, addr: number, phase: 'begin' | 'end', ret = 0): void {
+  if (kernel.trace.verbose) kernel.emit('span', { span: 'chunk', name: `0x${addr.toString(16)}`, phase, ret });
 }
 
 /** A kernel buffer of `command.npages` pages, or -ENOMEM when the machine has not that much left. Linux: lib/test_hmm.c:dmirror_bounce_init() */

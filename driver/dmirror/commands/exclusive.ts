@@ -10,7 +10,7 @@ import { mmgetNotZero } from '../../mm/vmas/mm.js';
 import { CHUNK_POINT, EXCLUSIVE_CHUNK_PAGES } from '../context.js';
 import { MirrorTag } from '../mirror/mirror.js';
 import { returnMirroredData } from '../mirror/mirror-copy.js';
-import type { Command } from './command.js';
+import { type Command, traceChunk } from './command.js';
 
 /**
  * EXCLUSIVE: gives the device exclusive access to the pages of a range until the CPU touches them; the data goes to `ptr`.
@@ -34,9 +34,11 @@ export function* dmirrorExclusive(command: Command): Coroutine<number> {
       break;
     }
     const end = Math.min(start + EXCLUSIVE_CHUNK_PAGES * PAGE_SIZE, command.end);
+    traceChunk(kernel, start, 'begin');
     ret = profile.exclusiveIsMapping
       ? yield* exclusivePages(command, { start, end })
       : yield* exclusiveChunk(command, { start, end }, pages);
+    traceChunk(kernel, start, 'end', ret);
   }
   mm.mmapLock.readUnlock();
   yield* mmput(mm);

@@ -7,7 +7,7 @@ import { mmput } from '../../mm/vmas/exit-mmap.js';
 import { mmgetNotZero } from '../../mm/vmas/mm.js';
 import { VM } from '../../mm/vmas/vm-flags.js';
 import { CHUNK_POINT } from '../context.js';
-import type { Command } from './command.js';
+import { type Command, traceChunk } from './command.js';
 
 /** What is done with one chunk between its setup and the next; it ends with finalize. */
 export type MigrateChunk = (command: Command, migrate: MigrateVma) => Coroutine<number>;
@@ -42,9 +42,10 @@ export function* migrateChunks(command: Command, select: number, migrateChunk: M
     }
     const end = Math.min(command.end, addr + migrateChunkPages * PAGE_SIZE, vma.end);
     migrate.request({ vma, start: addr, end, flags, pgmapOwner: file.device });
+    traceChunk(kernel, addr, 'begin');
     ret = yield* migrateVmaSetup(migrate);
-    if (ret !== 0) break;
-    ret = yield* migrateChunk(command, migrate);
+    if (ret === 0) ret = yield* migrateChunk(command, migrate);
+    traceChunk(kernel, addr, 'end', ret);
     if (ret !== 0) break;
     migrate.end = end;
   }

@@ -16,6 +16,7 @@ import {
   mmuIntervalReadRetry,
 } from '../../hmm/index.js';
 import { InjectPoint } from '../../inject/inject-points.js';
+import { backingPfn } from '../../mm/frames/folio.js';
 import { PAGE_SIZE } from '../../mm/frames/frames.js';
 import { mmput } from '../../mm/vmas/exit-mmap.js';
 import { mmgetNotZero } from '../../mm/vmas/mm.js';
@@ -24,7 +25,7 @@ import type { DmirrorFile } from '../file.js';
 import { movesByOthers } from '../mirror/dmirror-range-fault.js';
 import { MirrorTag } from '../mirror/mirror.js';
 import { returnMirroredData } from '../mirror/mirror-copy.js';
-import type { Command } from './command.js';
+import { type Command, traceChunk } from './command.js';
 import { moveChunkToDevice } from './migrate-to-dev.js';
 
 const SMALL_CHUNK_PAGES = 64;
@@ -54,11 +55,13 @@ export function* dmirrorMigrateOnFaultToDevice(command: Command): Coroutine<numb
     }
     if (kernel.inject.armed) yield* kernel.inject.betweenChunks(addr, true);
     yield* mm.mmapLock.readLock();
+    traceChunk(kernel, addr, 'begin');
     ret = yield* migrateChunkLocked(
       command,
       migrate,
       rangeOf(command, migrate, Math.min(end, addr + chunkBytes), addr),
     );
+    traceChunk(kernel, addr, 'end', ret);
     mm.mmapLock.readUnlock();
   }
   context.giveMigration(migrate);
@@ -86,13 +89,12 @@ function* migrateChunkLocked(command: Command, migrate: MigrateVma, range: HmmRa
 function* faultChunk({ context, file }: Command, migrate: MigrateVma, range: HmmRange): Coroutine<number> {
   const { path, memory } = context;
   const { scheduler, inject } = memory.kernel;
-  const { clock } = scheduler;
   memory.kernel.assertHeld(LockClass.mmapLock);
   memory.kernel.mightSleep();
   const isWhole = memory.profile.deviceThp && path.onFaultTakesFolios;
   const flags = MigrateSelect.system | (isWhole ? MigrateSelect.compound : 0);
-  const deadline = clock.nowTicks + RANGE_FAULT_TIMEOUT_MS * TICKS_PER_MS;
-  for (; clock.nowTicks <= deadline; yield RETRY_POINT) {
+  const deadline = scheduler.now() + RANGE_FAULT_TIMEOUT_MS * TICKS_PER_MS;
+  for (; scheduler.now() <= deadline; yield RETRY_POINT) {
     if (inject.armed && inject.hit(InjectPoint.rangeTimeout, range.start) !== 0) break;
     migrate.request({ vma: null, start: range.start, end: range.end, flags, pgmapOwner: file.device });
     range.notifierSeq = yield* mmuIntervalReadBegin(file.notifier!);
@@ -128,14 +130,22 @@ function* isStill(
   return isSame;
 }
 
-/** Every word becomes an entry: without a page it names frame 0, and of the device's own pages it names the struct page. Linux: lib/test_hmm.c:dmirror_do_fault() of the first posting */
-function dmirrorDoFault({ memory: { kernel } }: DmirrorContext, { mirror }: DmirrorFile, range: HmmRange): void {
+/**
+ * What the words become. A word without a page names frame 0, and an own device page is named by its struct page, where the path says so.
+ * Linux: lib/test_hmm.c:dmirror_do_fault() of the first posting
+ */
+function dmirrorDoFault({ memory, path }: DmirrorContext, { mirror }: DmirrorFile, range: HmmRange): void {
   const first = range.start / PAGE_SIZE;
+  memory.kernel.assertHeld(LockClass.dmirrorMutex);
   for (let i = 0; i < (range.end - range.start) / PAGE_SIZE; i++) {
     const flags = range.flags[i]!;
-    if ((flags & (HmmPfn.valid | HmmPfn.migrate)) === 0)
-      kernel.warnOn('dmirror_do_fault: a word of hmm_range_fault is no page');
-    mirror.store(first + i, range.pfns[i]!, flags & HmmPfn.write ? MirrorTag.write : MirrorTag.read);
+    const pfn = range.pfns[i]!;
+    const isPage = (flags & HmmPfn.valid) !== 0;
+    if (!isPage && !path.mirrorsFrame0) continue;
+    if (!isPage && (flags & HmmPfn.migrate) === 0)
+      memory.kernel.warnOn('dmirror_do_fault: a word of hmm_range_fault is no page');
+    const named = path.mirrorsStructPages || !isPage ? pfn : backingPfn(memory, pfn);
+    mirror.store(first + i, named, flags & HmmPfn.write ? MirrorTag.write : MirrorTag.read);
   }
 }
 

@@ -106,11 +106,10 @@ export function* dmirrorRangeFaultLocked(file: DmirrorFile, range: HmmRange): Co
   const { mm, mutex } = file;
   const { kernel } = mm.memory;
   const { scheduler, inject } = kernel;
-  const { clock } = scheduler;
   kernel.checkOrder(kernel.current, LockClass.mmapLock, false);
-  const deadline = clock.nowTicks + RANGE_FAULT_TIMEOUT_MS * TICKS_PER_MS;
+  const deadline = scheduler.now() + RANGE_FAULT_TIMEOUT_MS * TICKS_PER_MS;
   const notifier = range.notifier!;
-  for (; clock.nowTicks <= deadline; yield RETRY_POINT) {
+  for (; scheduler.now() <= deadline; yield RETRY_POINT) {
     if (inject.armed && inject.hit(InjectPoint.rangeTimeout, range.start) !== 0) break;
     range.notifierSeq = yield* mmuIntervalReadBegin(notifier);
     if (inject.armed) yield* inject.reach(InjectPoint.mmapLock, range.start);

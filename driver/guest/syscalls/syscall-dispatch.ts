@@ -29,8 +29,12 @@ export function* dispatchSyscall(guest: GuestThread): Coroutine<number> {
     const args = [...call.args].map((_, i) => guest.u(i));
     inject.beginCall(thread.task, { pid: thread.process.pid, tid: thread.tid, name: call.name, args });
   }
+  const { kernel } = thread.process.machine;
+  const { verbose } = kernel.trace;
+  if (verbose) kernel.emit('span', { span: 'syscall', name: call.name, phase: 'begin', ret: 0 });
   const answer = yield* call.run(guest);
   const ret = answer === -EINTR && call.restart !== undefined ? -call.restart : answer;
+  if (verbose) kernel.emit('span', { span: 'syscall', name: call.name, phase: 'end', ret });
   if (inject.armed) inject.endCall(thread.task);
   guest.syscall = null;
   assert(Number.isInteger(ret), '% answers %', call.name, ret);

@@ -138,12 +138,13 @@ function* cpuPage(
   if (scheduler.isShared || (scheduler.contended && vpn % PAGES_PER_SLICE === 0)) yield ACCESS_POINT;
   let ooms = 0;
   for (let tries = 0; tries < mm.memory.maxRefaults && ooms < MAX_OOM_RETRIES; ) {
+    mm.touch(Shared.tlbFlushes, Access.read | Access.lockless);
     const { tlbFlushes } = mm;
     const pfn = addr < TASK_SIZE ? translate(mm, vpn, write) : 0;
     if (pfn !== 0) {
       if (scheduler.isFine) yield FINE.access;
       // What the TLB holds by now is good until it is flushed, whatever the entry says.
-      mm.touch(Shared.tlbPending, Access.read | Access.lockless);
+      mm.touch(Shared.tlbFlushes, Access.read | Access.lockless);
       if (mm.tlbFlushes === tlbFlushes) return pfn;
       continue;
     }

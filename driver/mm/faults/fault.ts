@@ -28,6 +28,16 @@ import { injectedFault, pteOffsetMapLock, type VmFault } from './vm-fault.js';
  * Linux: mm/memory.c:handle_mm_fault()
  */
 export function* handleMmFault(vma: Vma, addr: number, flags: number): Coroutine<number> {
+  const { kernel } = vma.mm.memory;
+  if (!kernel.trace.verbose) return yield* resolveFault(vma, addr, flags);
+  const name = `${flags & FAULT.write ? 'write' : 'read'} 0x${addr.toString(16)}`;
+  kernel.emit('span', { span: 'fault', name, phase: 'begin', ret: 0 });
+  const ret = yield* resolveFault(vma, addr, flags);
+  kernel.emit('span', { span: 'fault', name, phase: 'end', ret });
+  return ret;
+}
+
+function* resolveFault(vma: Vma, addr: number, flags: number): Coroutine<number> {
   mmapAssertLocked(vma.mm);
   assert(addr >= vma.start && addr < vma.end, 'the address is not of this vma');
   const { memory } = vma.mm;

@@ -13,7 +13,6 @@ const PAGE_WAIT_POINT = preemptPoint('migration_entry_wait');
 export function folioGet(memory: Memory, pfn: number, count = 1): void {
   const { frames } = memory;
   const head = frames.head(pfn);
-  assert(frames.refcount(head) > 0, "pfn % is free and can't be referenced", pfn);
   frames.addRefcount(head, count);
 }
 

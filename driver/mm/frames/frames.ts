@@ -137,11 +137,10 @@ export class Frames {
     return this.refcounts[pfn]!;
   }
 
-  /** Answers the sum. */
-  addRefcount(pfn: number, count: number): number {
-    const sum = this.refcounts[pfn]! + count;
-    this.refcounts[pfn] = sum;
-    return sum;
+  /** Of a folio that has references. Nobody learns how many there are. */
+  addRefcount(pfn: number, count: number): void {
+    assert(this.refcounts[pfn]! > 0, "pfn % is free and can't be referenced", pfn);
+    this.refcounts[pfn] += count;
   }
 
   setRefcount(pfn: number, value: number): void {

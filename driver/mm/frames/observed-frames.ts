@@ -23,9 +23,9 @@ export class ObservedFrames extends Frames {
     return super.refcount(pfn);
   }
 
-  override addRefcount(pfn: number, count: number): number {
-    this.touch(Shared.refcount, pfn, Access.write);
-    return super.addRefcount(pfn, count);
+  override addRefcount(pfn: number, count: number): void {
+    this.touch(Shared.refcount, pfn, Access.add);
+    super.addRefcount(pfn, count);
   }
 
   override setRefcount(pfn: number, value: number): void {

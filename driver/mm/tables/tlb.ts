@@ -35,10 +35,10 @@ export interface Tlb {
 /** More pages than these, and all are forgotten. Linux: arch/riscv/mm/tlbflush.c:tlb_flush_all_threshold */
 const FLUSH_ALL_THRESHOLD = 64;
 
-/** A core may hold these translations or lose them: who flushes them writes, who uses one reads. */
+/** A core may hold these translations or lose them: who flushes them adds, who uses one reads. */
 function touchTlb(mm: Mm, vpn: number, npages: number): void {
-  mm.memory.kernel.observer?.touch(Shared.tlb, entryId(mm.id, vpn), Access.write, npages);
-  mm.touch(Shared.tlbPending, Access.write);
+  mm.memory.kernel.observer?.touch(Shared.tlb, entryId(mm.id, vpn), Access.add, npages);
+  mm.touch(Shared.tlbFlushes, Access.add);
   mm.tlbFlushes++;
 }
 
@@ -69,13 +69,13 @@ export function flushTlbMm(mm: Mm): void {
 
 /** From here on until `decTlbFlushPending` entries may change before they are flushed. Linux: include/linux/mm_inline.h:inc_tlb_flush_pending() */
 export function incTlbFlushPending(mm: Mm): void {
-  mm.touch(Shared.tlbPending, Access.write);
+  mm.touch(Shared.tlbPending, Access.add);
   mm.tlbFlushPending++;
 }
 
 /** Linux: include/linux/mm_inline.h:dec_tlb_flush_pending() */
 export function decTlbFlushPending(mm: Mm): void {
-  mm.touch(Shared.tlbPending, Access.write);
+  mm.touch(Shared.tlbPending, Access.add);
   assert(mm.tlbFlushPending > 0, 'mm %: a flush ends that was not begun', mm.id);
   mm.tlbFlushPending--;
 }

@@ -149,9 +149,12 @@ export class Vfs {
 
   /** Something that is no directory stands on the way to `path`. */
   private leadsThroughFile(path: string, owner: number): boolean {
-    const parent = path.slice(0, Math.max(1, path.lastIndexOf('/')));
-    if (parent === '/') return false;
-    return this.exists(parent, owner) ? !this.isDirectory(parent, owner) : this.leadsThroughFile(parent, owner);
+    // A path may be thousands of slashes.
+    for (let end = path.lastIndexOf('/'); end > 0; end = path.lastIndexOf('/', end - 1)) {
+      const parent = path.slice(0, end);
+      if (this.exists(parent, owner)) return !this.isDirectory(parent, owner);
+    }
+    return false;
   }
 
   private inodeOf(path: string, owner: number): TmpfsInode | undefined {

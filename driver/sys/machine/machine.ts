@@ -239,7 +239,7 @@ export class Machine implements ReleaseQueue {
 
   /** Proves what must hold between any two calls, of all or of the part that `scope` names. Throws MachineError. */
   checkInvariants(scope?: ProofScope): void {
-    this.guarded(() => this.proveAll(scope));
+    this.guarded(() => this.prove(scope));
   }
 
   /** Counters of page table work since the start or the last `stats.reset()`. */
@@ -253,8 +253,8 @@ export class Machine implements ReleaseQueue {
   }
 
   /**
-   * Hands each event of `kinds` to `listener` from now on; null ends that. Unless they are given, all but the states of folios, for
-   * which the machine looks at every access.
+   * Hands each event of `kinds` to `listener` from now on; null ends that. Unless they are given, all but spans, counters and the states of
+   * folios, for which the machine looks at every access.
    */
   listen(listener: ((event: TraceEvent) => void) | null, kinds: ReadonlySet<string> = USUAL_KINDS): void {
     this.trace.listen(listener && ((event) => kinds.has(event.kind) && listener(event)));
@@ -313,11 +313,12 @@ export class Machine implements ReleaseQueue {
   /** What the option `checkInvariants` asks for where no task is inside the kernel. Throws an AssertionError. */
   proveAsAsked(): void {
     this.touched.check();
-    if (this.options.checkInvariants === 'all') this.proveAll();
+    if (this.options.checkInvariants === 'all') this.prove();
     else for (const mm of this.memory.mms) checkTlb(mm);
   }
 
-  private proveAll(scope?: ProofScope): void {
+  /** As `checkInvariants`, and the machine goes on whatever is found. Throws an AssertionError. */
+  prove(scope?: ProofScope): void {
     checkInvariants(this.memory, scope);
     this.devices.checkInvariants();
   }
@@ -345,8 +346,10 @@ export class Machine implements ReleaseQueue {
 }
 
 /** What a `TraceObserver` reports. */
-const OBSERVED_KINDS: readonly TraceKind[] = ['wait', 'switch', 'entry', 'folio', 'refcount', 'mirror'];
-const USUAL_KINDS: ReadonlySet<string> = new Set(TRACE_KINDS.filter((kind) => kind !== 'folio' && kind !== 'refcount'));
+const OBSERVED_KINDS: readonly TraceKind[] = ['wait', 'switch', 'entry', 'folio', 'refcount', 'mirror', 'counter'];
+/** Of interest for programs that draw, or too many. */
+const SELDOM_WANTED: readonly TraceKind[] = ['folio', 'refcount', 'span', 'counter'];
+const USUAL_KINDS: ReadonlySet<string> = new Set(TRACE_KINDS.filter((kind) => !SELDOM_WANTED.includes(kind)));
 
 function policyOf(scheduler: MachineOptions['scheduler'], seed: number): SchedulerPolicy {
   if (scheduler === 'round-robin') return new RoundRobin();

@@ -22,7 +22,7 @@ export function* waitEventInterruptibleTimeout(
 ): Coroutine<WaitEnd> {
   if (isInterrupted(thread)) return 'signal';
   const { scheduler } = thread.task;
-  let isLate = deadline !== null && deadline <= scheduler.clock.nowTicks;
+  let isLate = deadline !== null && deadline <= scheduler.now();
   if (isLate) return 'timeout';
   const timer =
     deadline === null
@@ -41,10 +41,10 @@ export function* waitEventInterruptibleTimeout(
 
 /** Sleeps until `deadline`; false when a signal came first. */
 export function* sleepUntil(thread: Thread, deadline: number): Coroutine<boolean> {
-  const { clock } = thread.task.scheduler;
-  while (clock.nowTicks < deadline) {
+  const { scheduler } = thread.task;
+  while (scheduler.now() < deadline) {
     if (isInterrupted(thread)) return false;
-    const effect: SleepEffect = { kind: 'sleep', ticks: deadline - clock.nowTicks };
+    const effect: SleepEffect = { kind: 'sleep', ticks: deadline - scheduler.now() };
     thread.isInterruptible = true;
     yield effect;
     thread.isInterruptible = false;

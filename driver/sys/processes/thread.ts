@@ -94,8 +94,11 @@ export class Thread {
     const { inject } = machine.kernel;
     if (inject.armed)
       inject.beginCall(this.task, { pid: this.process.pid, tid: this.tid, name: call.name, args: call.args });
+    const { verbose } = machine.trace;
+    if (verbose) machine.kernel.emit('span', { span: 'syscall', name: call.name, phase: 'begin', ret: 0 });
     const result = yield* call.body();
     yield* machine.taskWorkRun(this.task);
+    if (verbose) machine.kernel.emit('span', { span: 'syscall', name: call.name, phase: 'end', ret: result.ret });
     if (inject.armed) inject.endCall(this.task);
     if (this.task.killed) yield* doExit(this);
     return result;

@@ -1,5 +1,7 @@
+import { constantValue } from './const-expr.js';
 import type { Token } from './lexer.js';
 import type { Scope } from './scope.js';
+import { HeaderError } from './source-text.js';
 import { modified, type Specifiers, TypeParser } from './type-parser.js';
 import type { CType } from './types.js';
 
@@ -22,8 +24,9 @@ function readDeclaration(parser: TypeParser): void {
   if (parser.take(';')) return;
   let base = specifiers.type;
   do {
+    const first = parser.at;
     base = readDeclarator(parser, base, specifiers);
-    if (parser.is('=')) skipInitializer(parser);
+    if (parser.is('=')) readInitializer(parser, first, base);
     // A function's body.
     if (parser.is('{')) {
       parser.skipBracketed();
@@ -57,7 +60,25 @@ function nameRecord(scope: Scope, type: CType, name: string): CType {
   return { ...type, record };
 }
 
-/** Past `= ...`, to the comma or semicolon that ends it. */
+/** Past `= ...`, to the comma or semicolon that ends it. A number that is given a plain name is a constant of the header, as in an enum. */
+function readInitializer(parser: TypeParser, first: number, { kind }: CType): void {
+  const { tokens, scope } = parser;
+  const name = tokens[first]!;
+  const isNamed = parser.at === first + 1 && kind === 'int';
+  const start = parser.at + 1;
+  skipInitializer(parser);
+  if (!isNamed) return;
+  try {
+    const { target, constant: known, typeAt } = scope;
+    const constant = constantValue(tokens.slice(start, parser.at), { place: name, target, constant: known, typeAt });
+    const value = { name: name.text, constant, place: name, explicit: true };
+    scope.enums.push({ tag: '', place: name, values: [value] });
+  } catch (error) {
+    // It may be a float, or the address of something.
+    if (!(error instanceof HeaderError)) throw error;
+  }
+}
+
 function skipInitializer(parser: TypeParser): void {
   while (parser.at < parser.tokens.length && !parser.is(',') && !parser.is(';')) {
     if (parser.is('(') || parser.is('{') || parser.is('[')) parser.skipBracketed();

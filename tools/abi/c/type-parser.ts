@@ -143,7 +143,7 @@ export class TypeParser {
       else if (text === 'typedef') {
         isTypedef = true;
         this.at++;
-      } else if (ATTRIBUTE.has(text)) this.attributes(attributes);
+      } else if (ATTRIBUTE.has(text) || this.isStandardAttribute) this.attributes(attributes);
       else if (text === '_Alignas') attributes.align = Math.max(attributes.align, this.alignas());
       else if (type !== undefined || words.length > 0) break;
       else if (text === 'struct' || text === 'union') type = this.record();
@@ -196,12 +196,22 @@ export class TypeParser {
         while (!this.is(')') && this.at < this.tokens.length) this.attribute(into);
         this.expect(')');
         this.expect(')');
+      } else if (this.isStandardAttribute) {
+        this.at += 2;
+        while (!this.is(']') && this.at < this.tokens.length) this.attribute(into);
+        this.expect(']');
+        this.expect(']');
       } else return;
     }
   }
 
+  /** `[[gnu::packed]]`, which no array's bounds begin like. */
+  private get isStandardAttribute(): boolean {
+    return this.is('[') && this.tokens[this.at + 1]?.text === '[';
+  }
+
   private attribute(into: LayoutAttributes): void {
-    if (this.take(',')) return;
+    if (this.take(',') || this.take(':') || this.take('::')) return;
     const name = this.text!.replace(/^__(\w+)__$/, '$1');
     this.at++;
     if (name === 'packed') into.packed = true;

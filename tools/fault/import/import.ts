@@ -33,7 +33,8 @@ export function importScript(file: string, output: Output): number {
     ],
   };
   output.out(stringify(plan).trimEnd());
-  if (left.length > 0) output.err(`${left.length} lines have no counterpart; the plan lists them`);
+  if (left.length > 0)
+    output.err(`${left.length} ${left.length === 1 ? 'line has' : 'lines have'} no counterpart; the plan lists them`);
   return EXIT.pass;
 }
 

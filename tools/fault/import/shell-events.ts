@@ -29,11 +29,15 @@ export type ShellEvent =
     });
 
 const VALUE = String.raw`(?:sudo\s+)?(?:echo(?:\s+-[neE]+)*|printf(?:\s+["']?%[^\s"']+["']?)?)\s*(.*?)`;
-const WRITE = new RegExp(
-  String.raw`^${VALUE}\s*(?:1?>>?\|?|\|\s*(?:sudo\s+)?tee(?:\s+-a)?\s)\s*(\S+)(?:\s*>\s*/dev/null)?$`,
-);
+/** Files of tee, and the one of dd. */
+const TEE = String.raw`(?:sudo\s+)?(?:tee(?:\s+-a)?\s+([^\s<>|]+(?:\s+[^\s<>|]+)*)|dd\s+of=(\S+)(?:\s+\w+=\w+)*)`;
+const QUIET = String.raw`(?:\s*&?>\s*/dev/null|\s*2>\S+)*`;
+const WRITE = new RegExp(String.raw`^${VALUE}\s*(?:1?>>?\|?\s*(\S+)|\|\s*${TEE})${QUIET}$`);
 const REDIRECT_FIRST = new RegExp(String.raw`^1?>>?\|?\s*(\S+)\s+${VALUE}$`);
-const HERE_STRING = /^(?:sudo\s+)?(?:tee(?:\s+-a)?|cat)\s+(?:>>?\s*)?(\S+?)?\s*<<<\s*(\S+)\s*(?:>>?\s*(\S+))?$/;
+const HERE_STRING = new RegExp(
+  String.raw`^(?:${TEE}|cat\s*>>?\s*(\S+)|cat)${QUIET}\s*<<<\s*(\S+)(?:\s*>>?\s*(\S+))?${QUIET}$`,
+);
+const HERE_DOCUMENT = new RegExp(String.raw`^(?:${TEE}|cat\s*>>?\s*(\S+))${QUIET}$`);
 const INNER = /^(?:(?:sudo|exec)\s+)*(?:\/bin\/)?(?:ba|da|)sh\s+-c\s+(["'])(.*)\1$/;
 const ASSIGNMENT =
   /^(?:(?:export|local|readonly|typeset|declare)\s+(?:-\w+\s+)?)?([A-Za-z_]\w*)=(\S*|"[^"]*"|'[^']*')$/;
@@ -42,12 +46,16 @@ const COUNTED = /^for\s*\(\(\s*(\w+)\s*=\s*(\d+)\s*;\s*\w+\s*(<=?)\s*(\S+?)\s*;\
 const BOOT = /\b(fail(?:slab|_\w+))=(-?\d+,\d+,-?\d+,-?\d+)(?![\w,])/g;
 /** Text that is about fault injection, so that it may not be passed over in silence. */
 const ABOUT_FAULTS = /\bfail(?:slab|_\w+|-nth)\b|make-it-fail|fault[-_]?inject/i;
+/** One of the kernel's own files, in whatever command. */
+const KNOB_FILE = /\bfail(?:slab|_\w+)\/[\w-]+|\bfail-nth\b/;
+/** As BOOT, but not of four numbers. */
+const BOOT_LOST = /\bfail(?:slab|_\w+)=[^\s"']*,/;
 /** A statement that writes somewhere, in a way that is not known here. */
 const REDIRECTS = /(?:^|[^-=0-9&2<>])>>?\|?\s*(?!&|\/dev\/null)(\S+)|\btee\s+(\S+)|\bof=(\S+)|^cp\s+\S+\s+(\S+)$/;
 /** Commands that run nothing which could be made to fail. */
 const HARMLESS =
   /^(?:(?:sudo\s+)?(?:cat|ls|dmesg|u?mount|mkdir|rm|cp|dd|chmod|chown|touch|grep|sed|awk|head|tail|tee|find|stat|id|uname|sysctl|getopt|date|seq|clear)|echo|printf|read|exit|return|break|continue|true|false|:|set|shift|local|unset|export|declare|readonly|source|\.|test|\[|\[\[|case|esac|fi|done|function|trap|ulimit|eval|usage)\b/;
-const NOT_A_COMMAND = /^(?:\[|[:{}()]|\w+\s*\(\)|.*\)$)|^(?:do|fi|done|esac|else|then)\b/;
+const NOT_A_COMMAND = /^(?:\[|>|[:{}()]|\w+\s*\(\)|.*\)$)|^(?:do|fi|done|esac|else|then)\b/;
 /** So many rounds of a loop say all that a plan can. */
 const MAX_ROUNDS = 100;
 
@@ -131,14 +139,30 @@ class ShellReader {
     return Number.isInteger(end) ? range(Number(first), less === '<' ? end - 1 : end) : [];
   }
 
-  private one({ line, text, input }: Statement): void {
+  private one({ line, text, input, isOtherwise = false }: Statement): void {
     const place = { line, text };
+    if (isOtherwise) {
+      this.otherwise(place);
+      return;
+    }
     const inner = INNER.exec(text);
     const called = this.functions.get(/^[\w-]+/.exec(text)?.[0] ?? '');
     if (inner !== null) this.inOtherTask(place, statementsOf(inner[2]!, line));
     else if (called !== undefined) this.call(called, this.expand(text).split(/\s+/));
     else if (/^cd\s+\S/.test(text)) this.folder = this.expand(text.replace(/^cd\s+/, ''));
     else if (!/^trap\s/.test(text)) this.plain(place, input);
+  }
+
+  /** A branch that is not followed: what it would write is lost, and what it would give a variable leaves that open. */
+  private otherwise(place: ShellLine): void {
+    const [, name, value] = ASSIGNMENT.exec(place.text) ?? [];
+    if (name !== undefined && this.variables.get(name) !== this.expand(value!)) this.variables.delete(name);
+    else if (KNOB_FILE.test(this.expand(place.text)) && writeOf(place.text, '') !== null)
+      this.lost(place, 'it is in another branch than the one that is followed');
+  }
+
+  private lost(place: ShellLine, why: string): void {
+    this.events.push({ kind: 'unknown', ...place, why });
   }
 
   /** fail-nth is of the task that wrote it, and ends with it. */
@@ -165,12 +189,16 @@ class ShellReader {
   private plain(place: ShellLine, input: string | undefined): void {
     const { text } = place;
     const isLog = /^(?:echo|printf)\b(?!.*(?:>|\btee\b))/.test(text);
-    for (const [, name, values] of isLog ? [] : this.expand(text).matchAll(BOOT))
-      this.events.push({ kind: 'boot', ...place, name: name!, values: values! });
+    const boot = isLog ? [] : [...this.expand(text).matchAll(BOOT)];
+    for (const [, name, values] of boot) this.events.push({ kind: 'boot', ...place, name: name!, values: values! });
+    if (!isLog && boot.length === 0 && BOOT_LOST.test(this.expand(text)))
+      this.lost(place, 'Linux takes it with four numbers only: INTERVAL,PROBABILITY,SPACE,TIMES');
     const assignment = ASSIGNMENT.exec(text);
     const write = writeOf(text, input);
     if (assignment !== null) this.variables.set(assignment[1]!, this.expand(assignment[2]!));
-    else if (write !== null) this.write(place, this.expand(write.value), this.expand(write.path));
+    else if (write !== null)
+      for (const path of this.expand(write.path).split(/\s+/).flatMap(alternatives))
+        this.write(place, this.expand(write.value), path);
     else this.other(place, REDIRECTS.exec(text));
   }
 
@@ -178,12 +206,10 @@ class ShellReader {
   private other(place: ShellLine, redirect: RegExpExecArray | null): void {
     const { text } = place;
     const target = this.expand(redirect?.slice(1).find((one) => one !== undefined) ?? '');
-    if (redirect !== null && (ABOUT_FAULTS.test(`${text} ${this.folder}/${target}`) || UNKNOWN.test(target)))
-      this.events.push({
-        kind: 'unknown',
-        ...place,
-        why: 'not a write to a knob whose value is known before it runs',
-      });
+    const mayWrite =
+      redirect !== null && (ABOUT_FAULTS.test(`${text} ${this.folder}/${target}`) || UNKNOWN.test(target));
+    if (mayWrite || (KNOB_FILE.test(this.expand(text)) && !HARMLESS.test(text) && !NOT_A_COMMAND.test(text)))
+      this.lost(place, 'not a write to a knob whose value is known before it runs');
     if (HARMLESS.test(text) || NOT_A_COMMAND.test(text)) return;
     const words = this.expand(text).split(/\s+/);
     const environment = Object.fromEntries(this.variables);
@@ -199,11 +225,7 @@ class ShellReader {
     const open = UNKNOWN.exec(`${value} ${path}`);
     if (open === null) this.events.push({ kind: 'write', ...place, value, path, isRepeated: this.openLoops > 0 });
     else if (ABOUT_FAULTS.test(`${place.text} ${path}`) || UNKNOWN.test(path))
-      this.events.push({
-        kind: 'unknown',
-        ...place,
-        why: `'${open[0]}' has no value before it runs${path.endsWith('fail-nth') ? `; ${SWEEP}` : ''}`,
-      });
+      this.lost(place, `'${open[0]}' has no value before it runs${path.endsWith('fail-nth') ? `; ${SWEEP}` : ''}`);
   }
 
   /** Without quotes, and with the variables that have a value; single quotes keep what is in them. */
@@ -224,15 +246,22 @@ export const SWEEP = '`dmirror fault sweep` fails every hit in turn';
 const UNKNOWN = /\$[{(]?[\w*@#!?]*[})]?|`/;
 
 function writeOf(text: string, input: string | undefined): { value: string; path: string } | null {
-  const [, value, path] = WRITE.exec(text) ?? [];
-  if (path !== undefined) return { value: value!, path };
+  const [, value, ...paths] = WRITE.exec(text) ?? [];
+  if (value !== undefined) return { value, path: paths.find((path) => path !== undefined)! };
   const first = REDIRECT_FIRST.exec(text);
   if (first !== null) return { path: first[1]!, value: first[2]! };
   const here = HERE_STRING.exec(text);
-  const target = here?.[1] ?? here?.[3];
-  if (target !== undefined) return { path: target, value: here![2]! };
-  const [, file] = /^(?:sudo\s+)?(?:cat|tee)\s+(?:>>?\s*)?(\S+)$/.exec(text) ?? [];
+  const target = here?.[1] ?? here?.[2] ?? here?.[3] ?? here?.[5];
+  if (target !== undefined) return { path: target, value: here![4]! };
+  const [, ...files] = HERE_DOCUMENT.exec(text) ?? [];
+  const file = files.find((one) => one !== undefined);
   return input === undefined || file === undefined ? null : { path: file, value: input };
+}
+
+/** `/d/{a,b}/times` */
+function alternatives(word: string): string[] {
+  const [, head, list, tail] = /^([^{}$]*)\{([^{}]*,[^{}]*)\}(.*)$/.exec(word) ?? [];
+  return list === undefined ? [word] : list.split(',').flatMap((one) => alternatives(`${head}${one}${tail}`));
 }
 
 function range(first: number, last: number): string[] {

@@ -4,10 +4,12 @@ export interface Statement {
   readonly text: string;
   /** What stands in its here-document. */
   readonly input?: string;
+  /** It stands behind an `else` or `elif`. */
+  readonly isOtherwise?: boolean;
 }
 
 /** Words that stand before a command. */
-const LEADING = /^(?:do|then|else|\{|\(|!|if|elif)\s+/;
+const LEADING = /^(?:(?:do|then|else|\{|!|if|elif)\s+|\((?!\()\s*)/;
 /** The begin of a function, and what stands behind it on the line. */
 export const FUNCTION = /^(?:function\s+([\w-]+)\s*(?:\(\s*\))?|([\w-]+)\s*\(\s*\))\s*\{?\s*(.*)$/;
 const HERE_DOCUMENT = /\s*(?<!<)<<(?!<)-?\s*(["']?)(\w+)\1/;
@@ -24,6 +26,8 @@ class Splitter {
   private depth = 0;
   /** Braces that are open: of functions, whose end is told, or of other commands. */
   private readonly braces: ('function' | 'group')[] = [];
+  /** Whether each `if` that is open is in its first branch. */
+  private readonly branches: ('first' | 'other')[] = [];
   private at = 0;
 
   constructor(
@@ -78,8 +82,10 @@ class Splitter {
     this.text = '';
     while (LEADING.test(command)) {
       if (command.startsWith('{')) this.opens('group');
+      this.branch(command);
       command = command.replace(LEADING, '');
     }
+    this.branch(command);
     const definition = FUNCTION.exec(command);
     if (definition !== null) {
       this.braces.push('function');
@@ -90,7 +96,11 @@ class Splitter {
     if (document !== null && by === '\n')
       this.push(command.replace(HERE_DOCUMENT, ''), this.hereDocument(document[2]!));
     else if (command === '{') this.opens('group');
-    else if (command === '}' || command.startsWith('} ')) this.closes();
+    else if (command === '}' || command.startsWith('} ')) {
+      this.closes();
+      // Where all that stood in the braces goes.
+      this.push(command.slice(1).trim());
+    } else if (command === 'fi' || command.startsWith('fi ')) this.branches.pop();
     else this.push(command.replace(/\s*\)$/, (closing) => (command.includes('(') ? closing : '')));
     this.startLine = this.line;
   }
@@ -105,8 +115,19 @@ class Splitter {
     if (this.braces.pop() === 'function') this.push('}');
   }
 
+  private branch(command: string): void {
+    const word = /^(?:if|elif|else)\b/.exec(command)?.[0];
+    if (word === 'if') this.branches.push('first');
+    else if (word !== undefined) this.branches.splice(-1, 1, 'other');
+  }
+
   private push(text: string, input?: string): void {
-    if (text !== '') this.statements.push({ line: this.startLine, text, ...(input === undefined ? {} : { input }) });
+    if (text === '' || text === 'else') return;
+    const more = {
+      ...(input !== undefined && { input }),
+      ...(this.branches.includes('other') && { isOtherwise: true }),
+    };
+    this.statements.push({ line: this.startLine, text, ...more });
   }
 
   /** The lines up to its last, which are no commands. */

@@ -1,4 +1,5 @@
 import { DEFAULT_PROFILE } from '../../../driver/mm/profile.js';
+import type { Machine } from '../../../driver/sys/machine/machine.js';
 import { MachinePool } from '../../../driver/sys/machine/machine-pool.js';
 import type { PathName } from '../../../uapi/path-name.js';
 import { EXIT, UsageError } from '../../exit-code.js';
@@ -8,6 +9,7 @@ import type { Output } from '../../output.js';
 import { pathsOf } from '../../path-option.js';
 import { junitXml } from '../../report/junit.js';
 import { KtapWriter } from '../../report/ktap.js';
+import { openTrace, type TraceOptions } from '../../trace/trace-option.js';
 import { defectNames } from '../defect-option.js';
 import { loadPlan } from './plan-parse.js';
 import type { PlanResult } from './plan-result.js';
@@ -15,7 +17,7 @@ import { runPlan } from './plan-run.js';
 import type { Plan } from './plan-schema.js';
 import { PlanNameError } from './plan-world.js';
 
-interface RunPlansOptions {
+interface RunPlansOptions extends TraceOptions {
   readonly path?: PathName;
   /** Instead of the plan's. */
   readonly profile?: string | undefined;
@@ -39,6 +41,7 @@ export async function runPlans(files: readonly string[], options: RunPlansOption
   const profile = options.profile === undefined ? undefined : profileOption(options.profile);
   const plans = files.map((file) => ({ file, plan: seeded(loadPlan(file, profile), options.seed) }));
   const junit = options.junit === undefined ? null : output.file('--junit', options.junit);
+  const trace = openTrace(options);
   const at = new Date();
   const { stop } = output;
   stop.watch();
@@ -49,7 +52,9 @@ export async function runPlans(files: readonly string[], options: RunPlansOption
       if (await stop.look()) break;
       const started = output.now();
       try {
-        const result = await runPlan(plan, { path, seed: options.seed, defects, pool });
+        const onMachine = ({ machine }: { machine: Machine }) =>
+          trace?.listen(machine, { name: `${path}.${plan.name}` });
+        const result = await runPlan(plan, { path, seed: options.seed, defects, pool, onMachine });
         results.push({ file, ms: output.now() - started, result, seed: options.seed });
       } catch (error) {
         if (error instanceof PlanNameError)
@@ -58,6 +63,7 @@ export async function runPlans(files: readonly string[], options: RunPlansOption
       }
     }
   }
+  trace?.end();
   if (options.json)
     for (const { file, result } of results)
       output.out(JSON.stringify({ schemaVersion: 1, type: 'plan', file, ...result }));

@@ -10,8 +10,10 @@ import { pathsOf } from '../../path-option.js';
 import { junitXml } from '../../report/junit.js';
 import { KtapWriter } from '../../report/ktap.js';
 import type { CaseResult } from '../../report/runner.js';
+import { openTrace } from '../../trace/trace-option.js';
 import { workOff } from '../../worker-pool.js';
 import { defectNames } from '../defect-option.js';
+import { replayLines } from '../replay.js';
 import { casesOf } from './cases.js';
 import { findingLines } from './finding-text.js';
 import { buildId, Journal } from './journal.js';
@@ -33,6 +35,8 @@ export interface SweepCommand {
   readonly fresh: boolean;
   readonly first: boolean;
   readonly junit?: string | undefined;
+  readonly trace?: string | undefined;
+  readonly traceFormat?: string | undefined;
 }
 
 /** `dmirror fault sweep`: fails every chosen hit of every point in turn. 0 without findings, 1 with. */
@@ -49,6 +53,7 @@ export async function sweep(names: readonly string[], command: SweepCommand, out
     state.isStopped = true;
   });
   const junit = command.junit === undefined ? null : output.file('--junit', command.junit);
+  const trace = openTrace(command);
   const at = new Date();
   const started = output.now();
   const show = (name: string): void => {
@@ -69,6 +74,10 @@ export async function sweep(names: readonly string[], command: SweepCommand, out
   });
   output.progress.clear();
   const finished = state.results();
+  // Runs are many and findings few: those are run again for the file.
+  if (trace !== null)
+    for (const { findings } of finished) for (const { token } of findings) await replayLines(token, { trace });
+  trace?.end();
   junit?.write(
     junitXml(finished.map(junitResult), {
       name: 'dmirror fault sweep',

@@ -147,6 +147,19 @@ describe('records and constants', () => {
     expect(gone.map((f) => `${f.class} ${f.new?.name}`)).toEqual(['silent-alias B']);
   });
 
+  test.each([
+    ['another order of fields', 'struct b { int y, x; };', ['type-changed P', 'type-changed p']],
+    ['the same fields', 'struct b { int x, y; };', []],
+    ['what nobody sees', 'struct b;', []],
+    ['itself', 'struct b { int x, y; struct b *next; };', ['type-changed P', 'type-changed p']],
+  ])('a pointer to another record is one to %s', async (_, b, wanted) => {
+    const text = (name: string) =>
+      `struct s { struct ${name} *p; };\n#define S _IOW('x', 1, struct s)\n#define P _IOW('x', 2, struct ${name} *)\n`;
+    const [old, now] = [await header(`struct a { int x, y; };\n${text('a')}`), await header(`${b}\n${text('b')}`)];
+    const found = compare(old, now).findings.filter((f) => f.subject !== 'record' && f.class === 'type-changed');
+    expect(found.map((f) => `${f.class} ${f.new?.name}`)).toEqual(wanted);
+  });
+
   test('sizes and directions that change are named as what they are', async () => {
     const old = await header(
       "struct s { int a; };\n#define A _IOW('x', 1, struct s)\n#define B _IOW('x', 2, struct s)\n",

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
@@ -94,6 +94,18 @@ describe('abi check', () => {
     expect((await check(one, one, sides)).text).toContain('A went from 0x7801 to 0x7802');
     expect((await check(one, one, { include: sides.includeOld })).text).toContain('compatible');
     await expect(check(one, one)).rejects.toThrow("there is no header 'nr.h'");
+  });
+
+  test('compares folders with links in them, and goes round in none', async () => {
+    for (const side of ['tree1', 'tree2']) {
+      mkdirSync(join(folder, side, 'linux'), { recursive: true });
+      file(`${side}/linux/a.h`, "#define A _IO('x', 1)\n");
+      symlinkSync('.', join(folder, side, 'loop'));
+      symlinkSync('linux', join(folder, side, 'more'));
+      symlinkSync('nowhere.h', join(folder, side, 'gone.h'));
+    }
+    const { text } = await check(join(folder, 'tree1'), join(folder, 'tree2'));
+    expect(text).toMatch(/compatible, 1 not compared; 2 headers compared/);
   });
 
   test('takes a saved ABI in the place of a header', async () => {

@@ -66,10 +66,12 @@ describe('a layout', () => {
       struct plain { char a; __u64 b; };
       struct tight { char a; __u64 b; } __attribute__((packed));
       struct wide { char a; } __attribute__((aligned(16)));
+      struct [[gnu::packed]] standard { char a; __u64 b; };
       struct member { char a; __u32 b __attribute__((packed)); char c __attribute__((aligned(4))); };
     `);
     expect(offsets(model, 'plain')).toEqual([16, 0, 8]);
     expect(offsets(model, 'tight')).toEqual([9, 0, 1]);
+    expect(offsets(model, 'standard')).toEqual([9, 0, 1]);
     expect(offsets(model, 'wide')).toEqual([16, 0]);
     expect(offsets(model, 'member')).toEqual([12, 0, 1, 8]);
   });
@@ -162,8 +164,11 @@ enum { P = 4, Q, R = Q << 2, };
 struct v { int a[4]; };
 #define VERSION IOWR(0x00 + 2, struct v)
 #define BYTES _IOR('x', 1, char[100])
+static const unsigned int KEPT = _IO('x', 2), *not_a_number = 0;
+static const double HALF = 0.5;
 `);
     expect(model.commands.map(({ name, value, argument }) => [name, value, argument])).toEqual([
+      ['KEPT', 0x7802, undefined],
       ['IOWR(nr, type)', 0xc0046401, '__u32'],
       ['VERSION', 0xc0106402, 'struct v'],
       ['BYTES', 0x80647801, 'char[100]'],
