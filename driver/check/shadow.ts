@@ -1,4 +1,5 @@
 import * as mman from '../../uapi/mman.js';
+import { KIND_MASK, Kind } from '../mm/tables/entry.js';
 import type { Machine } from '../sys/machine/machine.js';
 import type { Process } from '../sys/processes/process.js';
 import type { Arena } from './arena.js';
@@ -203,7 +204,11 @@ export class Shadow {
     for (const [pid, map] of this.maps) {
       const process = this.machine.process(pid);
       if (process === null || !isAlive(process)) continue;
-      for (const vpn of map.keys()) if (entryOf(process.mm, vpn)?.pfn === pfn) return { pid, addr: vpn * PAGE_SIZE };
+      for (const vpn of map.keys()) {
+        const entry = entryOf(process.mm, vpn);
+        const isPage = entry !== null && (entry.lo & KIND_MASK) !== Kind.none && (entry.lo & KIND_MASK) !== Kind.swap;
+        if (isPage && entry.pfn === pfn) return { pid, addr: vpn * PAGE_SIZE };
+      }
     }
     return null;
   }

@@ -4,6 +4,7 @@ import * as mman from '../../uapi/mman.js';
 import type { CallArg, CallResult } from '../../uapi/system-call.js';
 import type { Command } from '../dmirror/index.js';
 import type { Machine } from '../sys/machine/machine.js';
+import { MachineError } from '../sys/machine/machine-error.js';
 import type { Process } from '../sys/processes/process.js';
 import { Arena } from './arena.js';
 import { contentOf, rightsOf, ZERO_PAGE } from './content.js';
@@ -44,6 +45,7 @@ export class Watch {
   onResult: ((call: Watched, result: CallResult) => void) | null = null;
   private readonly shadow: Shadow;
   private provedFaults = 0;
+  private readonly warned = new Map<string, number>();
   private readonly inFlight = new Set<Watched>();
 
   constructor(
@@ -102,6 +104,11 @@ export class Watch {
     }
   }
 
+  /** A program has filled memory of its own by other means than a call. */
+  poked(pid: number, addr: number, bytes: Uint8Array): void {
+    this.shadow.stored(pid, addr, bytes);
+  }
+
   /** Its answer will never come, and the process that asked is gone, or nobody knows what it has. */
   lost(call: Watched): void {
     this.inFlight.delete(call);
@@ -118,12 +125,31 @@ export class Watch {
 
   /** Everything at once: the shadow copy and the machine's own books. */
   checkAll(after: string): void {
+    this.check(after, () => this.shadow.check());
+  }
+
+  /** What can be seen without looking at every page that programs have: what the kernel warns of, and the machine's own books. */
+  checkBooks(after: string): void {
+    this.check(after, () => {});
+  }
+
+  private check(after: string, also: () => void): void {
     if (this.violations.length > 0 || this.machine.kernel.scheduler.busyCount > 0) return;
     try {
-      this.shadow.check();
+      this.checkWarnings(after);
+      also();
       this.machine.checkInvariants();
     } catch (error) {
       this.caught(error, after);
+    }
+  }
+
+  /** What the kernel has warned of since the last time. */
+  private checkWarnings(after: string): void {
+    for (const [what, count] of this.machine.kernel.warnings) {
+      if (count === this.warned.get(what)) continue;
+      this.warned.set(what, count);
+      this.violated('warning', `WARNING: ${what}`, { after });
     }
   }
 
@@ -137,8 +163,9 @@ export class Watch {
       this.violated('content', error.message, { after, addr: error.addr });
       return;
     }
-    const message = error instanceof Error ? error.message.split('\n')[0]! : String(error);
-    const pfn = /\bpfn (\d+)/.exec(message);
+    const line = error instanceof Error ? error.message.split('\n')[0]! : String(error);
+    const message = error instanceof MachineError ? error.summary : line;
+    const pfn = /\b(?:pfn|folio) (\d+)/.exec(message);
     const named = addressIn(message);
     const found = named < 0 && pfn !== null ? this.shadow.findFrame(Number(pfn[1])) : null;
     const where = found === null ? '' : `; it is page 0x${found.addr.toString(16)} of process ${found.pid}`;
@@ -193,6 +220,9 @@ export class Watch {
         break;
       case 'fork':
         if (ret > 0 && !call.isRacy) shadow.forked(pid, ret);
+        break;
+      case 'ioctl':
+        shadow.unknown(pid, c!, PAGE_SIZE);
         break;
       case 'exit':
       case 'execve':

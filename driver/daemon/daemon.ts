@@ -125,7 +125,8 @@ export class Daemon implements ControlContext {
 
   info(): WireMap {
     const { options, seed } = this.host.machine;
-    const { ramBytes, path, coherent } = options;
+    const { ramBytes, coherent } = options;
+    const path = this.host.machine.devices.context.path.name;
     const profile = this.host.machine.memory.profile.name;
     return {
       server: `dmirror ${this.version}`,

@@ -1,5 +1,6 @@
 import { AssertionError } from '../core/assert.js';
 import { backingPfn } from '../mm/frames/folio.js';
+import { PAGE_SIZE } from '../mm/frames/frames.js';
 import { Kind, kindOf, Pte } from '../mm/tables/entry.js';
 import { PAGES_PER_PMD_ENTRY, pmdIndex, pteIndex } from '../mm/tables/page-table.js';
 import type { Mm } from '../mm/vmas/mm.js';
@@ -16,8 +17,17 @@ export function checkDeviceInvariants(device: DmirrorDevice, files: readonly Dmi
   checkChunks(device);
   const open = files.filter((file) => file.device === device && file.notifier !== null);
   if (open.length !== 1 || open[0]!.mm.users === 0) return;
-  const { mirror, mm } = open[0]!;
-  mirror.visit((vpn, pfn, tag) => checkMirrorEntry(mm, vpn, { pfn, tag }));
+  const { mirror, mm, passedOver } = open[0]!;
+  mirror.visit((vpn, pfn, tag) => {
+    const wrong = wrongEntry(mm, vpn, { pfn, tag });
+    if (wrong === null) return;
+    const { start = 0, end = 0, doing = '' } = passedOver ?? {};
+    const isPassed = vpn * PAGE_SIZE >= start && vpn * PAGE_SIZE < end;
+    const why = isPassed
+      ? `; the file passed over the CLEAR of 0x${start.toString(16)}-0x${end.toString(16)} in ${doing}`
+      : '';
+    throw new AssertionError(`mirror entry of page 0x${vpn.toString(16)} (mm ${mm.id}) ${wrong}${why}`);
+  });
 }
 
 function checkChunks(device: DmirrorDevice): void {
@@ -42,19 +52,15 @@ function checkChunks(device: DmirrorDevice): void {
   }
 }
 
-function checkMirrorEntry(mm: Mm, vpn: number, { pfn, tag }: { pfn: number; tag: MirrorTagId }): void {
+/** What is not true of a mirror entry, null when all is. */
+function wrongEntry(mm: Mm, vpn: number, { pfn, tag }: { pfn: number; tag: MirrorTagId }): string | null {
   const found = lookup(mm, vpn);
-  const where = `mirror entry of page 0x${vpn.toString(16)} (mm ${mm.id})`;
-  if (found === null) throw new AssertionError(`${where} has pfn ${pfn}, but the CPU has no page there`);
+  if (found === null) return `has pfn ${pfn}, but the CPU has no page there`;
   const expected = backingPfn(mm.memory, found.pfn);
-  if (expected !== pfn && found.pfn !== pfn) {
-    throw new AssertionError(`${where} has pfn ${pfn}, but the CPU's entry stands for ${expected}`);
-  }
+  if (expected !== pfn && found.pfn !== pfn) return `has pfn ${pfn}, but the CPU's entry stands for ${expected}`;
   const isExclusive = kindOf(found.lo) === Kind.deviceExclusive;
-  if (isExclusive !== (tag === MirrorTag.atomic))
-    throw new AssertionError(`${where} has tag ${tag}, which its entry denies`);
-  if (tag === MirrorTag.write && !(found.lo & Pte.write))
-    throw new AssertionError(`${where} is writable, the CPU's entry is not`);
+  if (isExclusive !== (tag === MirrorTag.atomic)) return `has tag ${tag}, which its entry denies`;
+  return tag === MirrorTag.write && !(found.lo & Pte.write) ? "is writable, the CPU's entry is not" : null;
 }
 
 /** The entry that gives page `vpn` a frame, and that frame. */

@@ -21,6 +21,8 @@ export class DmirrorFile implements IntervalNotifierOps {
   /** Covers the whole address space; null before and after the file is open. */
   notifier: IntervalNotifier | null = null;
   private isToFail = false;
+  /** The last invalidation that it did not act upon, as it named the task that ran; for reports. */
+  passedOver: { readonly start: number; readonly end: number; readonly doing: string } | null = null;
 
   constructor(
     readonly device: DmirrorDevice,
@@ -62,7 +64,10 @@ export class DmirrorFile implements IntervalNotifierOps {
   *dmirrorIntervalInvalidate(interval: IntervalNotifier, range: NotifierRange, curSeq: number): Coroutine<boolean> {
     const { defects, current } = this.mm.memory.kernel;
     if (range.event === 'MIGRATE' && (range.owner === this.device || defects.ownerHides)) return true;
-    if (range.event === 'CLEAR' && range.owner === current) return true;
+    if (range.event === 'CLEAR' && range.owner === current) {
+      this.passedOver = { start: range.start, end: range.end, doing: current.doing };
+      return true;
+    }
     if (!(yield* lockForInvalidate(this.mutex, range))) return false;
     if (!defects.setSeqOutside) mmuIntervalSetSeq(interval, curSeq);
     this.mirror.erase(Math.floor(range.start / PAGE_SIZE), Math.floor(range.end / PAGE_SIZE));

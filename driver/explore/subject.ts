@@ -1,6 +1,7 @@
-import { Snapshot } from '../check/index.js';
+import { Arena, Snapshot } from '../check/index.js';
 import type { Kernel } from '../core/kernel.js';
 import type { RunResult } from '../core/scheduler.js';
+import type { Machine } from '../sys/machine/machine.js';
 import type { Director } from './director.js';
 import type { Race } from './race.js';
 
@@ -11,10 +12,22 @@ export interface Subject {
   start(): void;
   /** Throws what an assertion or an oops throws. */
   run(): RunResult;
-  /** Of a run that ended with no task left. Throws what is wrong. */
+  /** After a run that ended with no task left. Throws what is wrong. */
+  prove(): void;
+  /** The same, after `prove`. */
   outcome(): string;
   /** Ends the exploration: as it was before, but for what the last run did. */
   release(): void;
+}
+
+/** Where the pages of machines are kept: an arena costs more than what is kept in it. */
+const arenas = new WeakMap<Machine, Arena>();
+
+function arenaOf(machine: Machine): Arena {
+  const arena = arenas.get(machine) ?? new Arena();
+  arenas.set(machine, arena);
+  arena.reset();
+  return arena;
 }
 
 /** A race on a machine, with all checks after each schedule unless `isChecked` is false. */
@@ -35,7 +48,7 @@ export class MachineSubject implements Subject {
     this.before = { policy, stepLimit: limit };
     Object.assign(kernel.scheduler, { policy: director, stepLimit });
     kernel.observe(director);
-    this.snapshot = new Snapshot(race.machine, { tracks: true });
+    this.snapshot = new Snapshot(race.machine, { tracks: true, arena: arenaOf(race.machine) });
   }
 
   private readonly isChecked: boolean;
@@ -52,8 +65,11 @@ export class MachineSubject implements Subject {
     return this.race.machine.run();
   }
 
-  outcome(): string {
+  prove(): void {
     if (this.isChecked) this.snapshot.checkTouched();
+  }
+
+  outcome(): string {
     const outcome = this.race.outcome();
     this.race.check?.(outcome);
     return outcome;

@@ -6,6 +6,7 @@ import { folioAddLru, folioPut, folioUnlock } from '../mm/frames/folio.js';
 import { Zone } from '../mm/frames/frames.js';
 import type { Memory } from '../mm/memory.js';
 import { removeMigrationPtes } from '../mm/tables/migration-entries.js';
+import { checkDestination } from './migrate-pages.js';
 import { migrateStageDone } from './migrate-trace.js';
 import type { MigrateArrays } from './migrate-unmap.js';
 import { isLockedByFault, MigratePfn, type MigrateVma } from './migrate-vma.js';
@@ -35,6 +36,7 @@ export function* migrateDeviceFinalize(memory: Memory, arrays: MigrateArrays): C
   for (let i = 0; i < npages; i++) {
     const from = srcPfn[i]!;
     let to = dstPfn[i]!;
+    if (to !== 0) checkDestination(memory, arrays, i);
     if (to !== 0 && (from === 0 || (src[i]! & MigratePfn.migrate) === 0)) {
       // A page that was inserted has a reference of its mapping by now; one that was not goes back to where it came from.
       folioUnlock(memory, to);

@@ -1,5 +1,6 @@
 import { assert } from '../core/assert.js';
 import { type Coroutine, FINE, preemptPoint } from '../core/effect.js';
+import { KernelOops } from '../core/kernel-oops.js';
 import { LockClass } from '../core/lock-class.js';
 import { InjectPoint, Phase } from '../inject/inject-points.js';
 import { HPAGE_PMD_NR, PAGE_SIZE, PG, Zone } from '../mm/frames/frames.js';
@@ -55,12 +56,13 @@ function* migrateDevicePagesAndHoles(
     if (dstPfn[i] === 0) {
       src[i]! &= ~MigratePfn.migrate;
     } else if (srcPfn[i] === 0) {
-      memory.frames.assertLocked(dstPfn[i]!);
+      checkDestination(memory, arrays, i);
       if ((src[i]! & MigratePfn.migrate) === 0) continue;
       assert(migrate !== null, 'a migration without vma has a hole');
       if (event === null) event = yield* beginInsert(migrate, i);
       nr = yield* fillHole(migrate, i);
     } else {
+      checkDestination(memory, arrays, i);
       const isSplit = src[i]! & MigratePfn.compound && !(dst[i]! & MigratePfn.compound);
       if (isSplit && !(yield* migrateVmaSplitUnmappedFolio(memory, arrays, i))) {
         src[i]! &= ~(MigratePfn.migrate | MigratePfn.compound);
@@ -71,6 +73,17 @@ function* migrateDevicePagesAndHoles(
   }
   if (event !== null) yield* mmuNotifierInvalidateRangeEnd(event);
   migrateStageDone(memory, 'pages', arrays);
+}
+
+/**
+ * A destination is locked by whoever put it into `dst`. Where another page is named there, as an earlier use of the array has left it,
+ * Linux moves one page onto another, or stumbles over a lock that nobody has.
+ */
+export function checkDestination({ frames }: Memory, { dstPfn, start = 0 }: MigrateArrays, i: number): void {
+  const pfn = dstPfn[i]!;
+  if (frames.hasFlags(frames.head(pfn), PG.locked)) return;
+  const what = 'a migration has a destination that nobody has locked for it, left in dst by an earlier chunk';
+  throw new KernelOops(what, start + i * PAGE_SIZE, pfn);
 }
 
 /** Puts the destination of the hole at `i` into the page table, for a hole of 2 MiB one or 512. Answers how many entries are done. */

@@ -67,11 +67,12 @@ export interface MigrationPath {
   readonly ignoresOwnClears: boolean;
   /** MIGRATE_ON_FAULT_TO_DEV compares the sequence after the range fault, and calls it again. dmirror_range_fault() */
   readonly checksAfterFault: boolean;
-  /**
-   * MIGRATE_ON_FAULT_TO_DEV mirrors what hmm reported before it goes on: holes and errors as page frame 0, own device pages as
-   * themselves. v1: dmirror_do_fault()
-   */
+  /** MIGRATE_ON_FAULT_TO_DEV mirrors what hmm reported before it goes on, also where a page then can't move. v1: dmirror_do_fault() */
   readonly mirrorsReports: boolean;
+  /** It does so with own device pages as well, by their struct page, which has no memory behind it. v1: dmirror_do_fault() */
+  readonly mirrorsStructPages: boolean;
+  /** And with holes and errors, as page frame 0. v1: dmirror_do_fault() */
+  readonly mirrorsFrame0: boolean;
   /** MIGRATE_ON_FAULT_TO_DEV takes mmap_lock for read once more for its range fault. v1: dmirror_range_fault() */
   readonly locksMmapTwice: boolean;
   /** MIGRATE_ON_FAULT_TO_DEV moves as much at a time as MIGRATE_TO_DEV does, folios of 2 MiB as one. Postings: single pages, 64 at a time. */
@@ -104,6 +105,8 @@ const CLASSIC: MigrationPath = {
   ignoresOwnClears: false,
   checksAfterFault: true,
   mirrorsReports: false,
+  mirrorsStructPages: false,
+  mirrorsFrame0: false,
   locksMmapTwice: false,
   onFaultTakesFolios: true,
 };
@@ -141,6 +144,8 @@ const POSTED_V1: MigrationPath = {
   clearsDst: false,
   ignoresOwnClears: true,
   mirrorsReports: true,
+  mirrorsStructPages: true,
+  mirrorsFrame0: true,
   locksMmapTwice: true,
 };
 

@@ -12,7 +12,12 @@ const RAW_ADDRESSES = ['68719476744', '0xfffffffffffff000', '0x7ffffffff000', '0
 
 /** The op lines of sequence `seed` of a family: some state is made, worked on, and looked at. */
 export function generate(family: Family, seed: number): string[] {
-  return new Generator(FAMILIES[family], new Prng(seed)).run();
+  return generateFrom(FAMILIES[family], seed, COMMANDS);
+}
+
+/** The same of any plan, with commands of a device weighted otherwise. */
+export function generateFrom(plan: FamilyPlan, seed: number, commands: Weights): string[] {
+  return new Generator(plan, new Prng(seed), commands).run();
 }
 
 /** What a generator remembers of a region, in pages; real state may be smaller. */
@@ -31,6 +36,7 @@ class Generator {
   constructor(
     private readonly plan: FamilyPlan,
     private readonly prng: Prng,
+    private readonly commands: Weights,
   ) {}
 
   run(): string[] {
@@ -55,7 +61,7 @@ class Generator {
     switch (this.weighted(this.plan.ops)) {
       case 'dm':
         return void this.add(
-          `dm ${p} ${this.one(this.plan.devices)} ${this.weighted(COMMANDS)} ${r} ${off} ${n} ${this.next()}`,
+          `dm ${p} ${this.one(this.plan.devices)} ${this.weighted(this.commands)} ${r} ${off} ${n} ${this.next()}`,
         );
       case 'load':
         return void this.add(`load ${p} ${r} ${off} ${this.accessed(n)}`);

@@ -1,7 +1,10 @@
 // Replays recorded sequences on an emulated machine and finds the first answer that is not the real kernel's.
 
+import type { Violation } from '../../driver/check/index.js';
+import type { MigrationPath } from '../../driver/hmm/index.js';
 import type { DefectName } from '../../driver/inject/defects.js';
 import { Machine } from '../../driver/sys/machine/machine.js';
+import { MachineError } from '../../driver/sys/machine/machine-error.js';
 import type { MachineOptions } from '../../driver/sys/machine/machine-options.js';
 import type { TraceEvent } from '../../driver/trace/trace-event.js';
 import { ESRCH } from '../../uapi/errno.js';
@@ -21,7 +24,7 @@ const HUGE_PAGES = 16;
 export const FAILED = 'the machine failed: ';
 
 export interface ReplayOptions {
-  readonly path: PathName;
+  readonly path: PathName | MigrationPath;
   /** Prove the whole machine consistent after every op. */
   readonly checkInvariants?: boolean;
   /** What the machine has other than by default. */
@@ -29,6 +32,8 @@ export interface ReplayOptions {
   /** Planted bugs, to test the tests. */
   readonly defects?: readonly DefectName[];
   readonly observer?: ReplayObserver;
+  /** For `judge`. */
+  readonly isJudged?: boolean;
   /** Is handed the machine of each sequence before its first op; it may listen. */
   readonly onMachine?: (machine: Machine, seq: string) => void;
 }
@@ -53,6 +58,12 @@ export interface Divergence {
   readonly before: readonly Step[];
   /** Page tables and mirrors around the op's address, as text. */
   readonly state: string;
+}
+
+/** What a sequence shows, whatever it answers. */
+export interface Judged {
+  readonly at: number;
+  readonly violation: Violation;
 }
 
 /** Keeps one machine a configuration and resets it between sequences. */
@@ -86,6 +97,30 @@ export class Replayer {
     const world = this.begin({ seq, steps: [] });
     const steps = lines.map((op, at): Step => [op, this.observed(world, at, op)]);
     return { sequence: { seq, steps }, state: world.stateText() };
+  }
+
+  /** The first thing that must not be, whatever the answers, with the op after which it was seen; null when there is none. */
+  judge(seq: string, lines: readonly string[]): Judged | null {
+    const world = this.begin({ seq, steps: [] });
+    for (const [at, op] of lines.entries()) {
+      const words = op.split(' ');
+      if (!world.hasActor(Number(words[1]))) continue;
+      const { watch } = world;
+      try {
+        world.run(words);
+        if (at === lines.length - 1) watch!.checkAll(op);
+        else watch!.checkBooks(op);
+      } catch (error) {
+        this.worlds.clear();
+        // RELEASE waits for pages that a pin or an exclusive entry keeps in use, alone for ever, in Linux too (Q13).
+        if (error instanceof MachineError && error.summary.includes('waits for the pages of a device chunk'))
+          return null;
+        watch!.caught(error, op);
+      }
+      const violation = watch!.violations[0];
+      if (violation !== undefined) return { at, violation };
+    }
+    return null;
   }
 
   /** A machine at the beginning of its life, with what the sequence's family was recorded with. */
@@ -133,7 +168,7 @@ export class Replayer {
       ...(withSwap ? { swapBytes: SWAP_BYTES, hugePages: HUGE_PAGES } : {}),
     });
     for (const name of this.options.defects ?? []) machine.kernel.defects[name] = true;
-    const world = new World(machine);
+    const world = new World(machine, this.options.isJudged);
     this.worlds.set(withSwap, world);
     return world;
   }

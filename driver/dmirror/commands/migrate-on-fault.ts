@@ -16,6 +16,7 @@ import {
   mmuIntervalReadRetry,
 } from '../../hmm/index.js';
 import { InjectPoint } from '../../inject/inject-points.js';
+import { backingPfn } from '../../mm/frames/folio.js';
 import { PAGE_SIZE } from '../../mm/frames/frames.js';
 import { mmput } from '../../mm/vmas/exit-mmap.js';
 import { mmgetNotZero } from '../../mm/vmas/mm.js';
@@ -129,14 +130,22 @@ function* isStill(
   return isSame;
 }
 
-/** Every word becomes an entry: without a page it names frame 0, and of the device's own pages it names the struct page. Linux: lib/test_hmm.c:dmirror_do_fault() of the first posting */
-function dmirrorDoFault({ memory: { kernel } }: DmirrorContext, { mirror }: DmirrorFile, range: HmmRange): void {
+/**
+ * What the words become. A word without a page names frame 0, and an own device page is named by its struct page, where the path says so.
+ * Linux: lib/test_hmm.c:dmirror_do_fault() of the first posting
+ */
+function dmirrorDoFault({ memory, path }: DmirrorContext, { mirror }: DmirrorFile, range: HmmRange): void {
   const first = range.start / PAGE_SIZE;
+  memory.kernel.assertHeld(LockClass.dmirrorMutex);
   for (let i = 0; i < (range.end - range.start) / PAGE_SIZE; i++) {
     const flags = range.flags[i]!;
-    if ((flags & (HmmPfn.valid | HmmPfn.migrate)) === 0)
-      kernel.warnOn('dmirror_do_fault: a word of hmm_range_fault is no page');
-    mirror.store(first + i, range.pfns[i]!, flags & HmmPfn.write ? MirrorTag.write : MirrorTag.read);
+    const pfn = range.pfns[i]!;
+    const isPage = (flags & HmmPfn.valid) !== 0;
+    if (!isPage && !path.mirrorsFrame0) continue;
+    if (!isPage && (flags & HmmPfn.migrate) === 0)
+      memory.kernel.warnOn('dmirror_do_fault: a word of hmm_range_fault is no page');
+    const named = path.mirrorsStructPages || !isPage ? pfn : backingPfn(memory, pfn);
+    mirror.store(first + i, named, flags & HmmPfn.write ? MirrorTag.write : MirrorTag.read);
   }
 }
 

@@ -9,6 +9,8 @@ const SHOWN_EVENTS = 20;
  */
 export class MachineError extends Error {
   override readonly name = 'MachineError';
+  /** What happened, in a line. */
+  declare readonly summary: string;
   /** The last events, oldest first. */
   declare readonly recent: readonly TraceEvent[];
 
@@ -19,6 +21,8 @@ export class MachineError extends Error {
     { cause, waits = '' }: { cause?: unknown; waits?: string } = {},
   ) {
     super(`${what}\nseed ${seed}${waits && `\n${waits}`}${recentText(recent)}`, cause === undefined ? {} : { cause });
+    const summary = waits === '' ? what : `${what}: ${waits.replaceAll('\n', '; ')}`;
+    Object.defineProperty(this, 'summary', { value: summary });
     // Not enumerable: whoever prints the error has seen the end of it.
     Object.defineProperty(this, 'recent', { value: recent });
   }

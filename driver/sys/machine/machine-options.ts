@@ -2,6 +2,7 @@ import { DEFAULT_DIALECT, dialectByName, dialectIds } from '../../../uapi/dialec
 import { PATH_NAMES, type PathName } from '../../../uapi/path-name.js';
 import type { SchedulerPolicy } from '../../core/policy.js';
 import { DEVMEM_CHUNK_PAGES, type DmirrorQuirks, NO_QUIRKS } from '../../dmirror/index.js';
+import type { MigrationPath } from '../../hmm/index.js';
 import { PAGE_SIZE } from '../../mm/frames/frames.js';
 import { DEFAULT_PROFILE, PROFILE_NAMES, profileByName } from '../../mm/profile.js';
 
@@ -16,8 +17,8 @@ export interface MachineOptions {
   readonly swapBytes: number;
   /** 2 MiB hugetlb pages. */
   readonly hugePages: number;
-  /** Which code serves MIGRATE_TO_DEV, MIGRATE_TO_SYS and the CPU fault: a record of driver/hmm/paths.ts. */
-  readonly path: PathName;
+  /** Which code serves MIGRATE_TO_DEV, MIGRATE_TO_SYS and the CPU fault: a record of driver/hmm/paths.ts, or one of the caller's own. */
+  readonly path: PathName | MigrationPath;
   /** Whose kernel's semantics run: a name or alias of `driver/mm/profile.ts`. */
   readonly profile: string;
   /** The coherent devices 2 and 3 exist. */
@@ -92,6 +93,7 @@ export function checkMachineOptions(options: MachineOptions): void {
   for (const [name, choices] of Object.entries(CHOICES)) {
     const value = options[name as keyof MachineOptions];
     if (name === 'scheduler' && isPolicy(options.scheduler)) continue;
+    if (name === 'path' && typeof options.path === 'object') continue;
     if (!choices.includes(value as string))
       throw new RangeError(`${name} is '${value}', not one of ${choices.join(', ')}`);
   }

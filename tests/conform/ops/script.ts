@@ -38,6 +38,8 @@ function* must(seat: Seat, p: number, name: string, ...args: CallArg[]): Script<
 
 /** What a program has done before its op begins: fills memory of its own. It is no step of the op where the memory is there already. */
 export function* poke(seat: Seat, p: number, addr: number, bytes: Uint8Array): Script<void> {
+  const { watch } = seat.world;
+  watch?.poked(seat.threadOf(p).process.pid, addr, bytes);
   if (
     !eachPage(seat.world, { p, addr, length: bytes.length }, (at, from, to) => {
       seat.world.machine.memory.contentChanges(Math.floor(at / PAGE_SIZE));

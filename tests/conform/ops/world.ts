@@ -1,5 +1,6 @@
 // The processes, descriptors and buffers that the op lines of a recording speak of, on one emulated machine.
 
+import { Watch } from '../../../driver/check/index.js';
 import { pageTableText } from '../../../driver/mm/tables/page-table-text.js';
 import type { Machine } from '../../../driver/sys/machine/machine.js';
 import type { Thread } from '../../../driver/sys/processes/thread.js';
@@ -31,13 +32,20 @@ export class World implements Seat {
   readonly bufferAddr = BUFFER_ADDR;
   private readonly actors = new Map<number, Actor>();
 
-  constructor(readonly machine: Machine) {
+  /** Follows every call, where somebody judges what the machine does. */
+  watch: Watch | null = null;
+
+  constructor(
+    readonly machine: Machine,
+    private readonly isWatched = false,
+  ) {
     this.begin();
   }
 
   /** Back to one process that forked no one, on a machine in a new life. */
   begin(): void {
     this.actors.clear();
+    this.watch = this.isWatched ? new Watch(this.machine) : null;
     const thread = this.machine.createProcess().main;
     const fileFds = Array.from({ length: FILES }, (_, i) => this.makeFile(thread, i));
     const fixed = MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED;
@@ -82,7 +90,14 @@ export class World implements Seat {
   }
 
   call(actor: Actor, name: string, ...args: CallArg[]): CallResult {
-    return this.machine.call(actor.thread, name, ...args);
+    return this.watched(actor.thread, name, args);
+  }
+
+  private watched(thread: Thread, name: string, args: readonly CallArg[]): CallResult {
+    const call = this.watch?.before(thread.tid, name, args);
+    const result = this.machine.call(thread, name, ...args);
+    if (call !== undefined) this.watch!.after(call, result);
+    return result;
   }
 
   /** Runs a script to its end, call by call. */
@@ -90,7 +105,7 @@ export class World implements Seat {
     let step = script.next();
     while (step.done !== true) {
       const { thread, name, args } = step.value;
-      step = script.next(this.machine.call(thread, name, ...args));
+      step = script.next(this.watched(thread, name, args));
     }
     return step.value;
   }
@@ -115,7 +130,7 @@ export class World implements Seat {
   }
 
   private must(thread: Thread, name: string, ...args: CallArg[]): CallResult {
-    const result = this.machine.call(thread, name, ...args);
+    const result = this.watched(thread, name, args);
     if (result.ret < 0 || result.signal) throw new Error(`${name} of the replayer itself fails: ${result.ret}`);
     return result;
   }

@@ -15,23 +15,32 @@ export interface Shrunk {
  * its page counts halved or one less, the two agree.
  */
 export function shrink(seq: string, lines: readonly string[], pair: readonly [Replayer, Replayer]): Shrunk | null {
+  const { lines: best, found, tried } = reduce(lines, (candidate) => runBoth(seq, candidate, pair).difference);
+  return found === null ? null : { lines: best, difference: found, tried };
+}
+
+/**
+ * The fewest lines, and the smallest page counts, for which `test` still finds something; what it finds says at which line, and what
+ * follows that can't be needed.
+ */
+export function reduce<T extends { readonly at: number }>(
+  lines: readonly string[],
+  test: (candidate: readonly string[]) => T | null,
+): { lines: readonly string[]; found: T | null; tried: number } {
   let tried = 0;
-  const differs = (candidate: readonly string[]): Difference | null => {
+  const isFound = (candidate: readonly string[]): boolean => {
     tried++;
-    return runBoth(seq, candidate, pair).difference;
+    const seen = test(candidate);
+    if (seen !== null) found = seen;
+    return seen !== null;
   };
-  let difference = differs(lines);
-  if (difference === null) return null;
-  // What follows the first difference can't be needed for it.
-  let best: readonly string[] = lines.slice(0, difference.at + 1);
+  let found: T | null = null;
+  if (!isFound(lines)) return { lines, found: null, tried };
+  let best: readonly string[] = lines.slice(0, found!.at + 1);
   for (;;) {
-    const smaller = smallerThan(best, (candidate) => {
-      const found = differs(candidate);
-      if (found !== null) difference = found;
-      return found !== null;
-    });
-    if (smaller === null) return { lines: best, difference, tried };
-    best = smaller;
+    const smaller = smallerThan(best, isFound);
+    if (smaller === null) return { lines: best, found, tried };
+    best = smaller.slice(0, found!.at + 1);
   }
 }
 
@@ -66,6 +75,6 @@ function simpler(line: string): string[] {
   if (WITHOUT_COUNT.includes(words[0]!)) return [];
   const at = COUNT_WORDS[words[0]!] ?? DEFAULT_COUNT_WORD;
   const n = Number(words[at]);
-  const counts = new Set([1, n >> 1, n - 1].filter((count) => count >= 1 && count < n));
+  const counts = new Set([1, n >> 1, n - (n >> 2), n - (n >> 4), n - 1].filter((count) => count >= 1 && count < n));
   return [...counts].map((count) => words.map((word, i) => (i === at ? `${count}` : word)).join(' '));
 }

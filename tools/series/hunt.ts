@@ -1,0 +1,114 @@
+import type { Violation } from '../../driver/check/index.js';
+import { type MigrationPath, migrationPath } from '../../driver/hmm/index.js';
+import { COMMANDS, FAMILIES, type FamilyPlan } from '../../tests/conform/families.js';
+import { generateFrom } from '../../tests/conform/generate.js';
+import { type Judged, Replayer } from '../../tests/conform/replay.js';
+import { reduce } from '../../tests/conform/shrink/shrink.js';
+import { PROPERTIES, type Property, withPropertyOf } from './properties.js';
+
+/** Something that a path does and must not, in its smallest form. */
+export interface Finding {
+  /** What was seen, on the path with what was found before repaired. */
+  readonly violation: Violation;
+  /** The ops show something on the path itself. */
+  readonly isSeen: boolean;
+  /** The ops that show it. */
+  readonly ops: readonly string[];
+  /** Where it was found: a generated sequence, `family:seed`. */
+  readonly from: string;
+  /** With each of these as the repaired path has it, it is gone; the first tells its cause. Empty: with none alone. */
+  readonly cures: readonly Property[];
+  /** The repaired path shows nothing at these ops. */
+  readonly isCleanWhenRepaired: boolean;
+}
+
+/** A sequence of the generator. */
+export interface Generated {
+  readonly family: string;
+  readonly seed: number;
+}
+
+const ON_FAULT = { ...COMMANDS, MIGRATE_ON_FAULT_TO_DEV: 120 };
+
+/** The families of the recordings but for ioctls of arbitrary bytes, and one in which all that they do meets in large regions. */
+const { raw: _, ...MEMORY_FAMILIES } = FAMILIES;
+const PLANS: Readonly<Record<string, FamilyPlan>> = {
+  ...MEMORY_FAMILIES,
+  'pin-thp': {
+    ...FAMILIES.thp,
+    ops: { dm: 100, store: 60, load: 20, advise: 30, pin: 120, gup: 0, fork: 6, open: 6, protect: 6 },
+    steps: [8, 24],
+    advice: { ...FAMILIES.thp.advice, PAGEOUT: 20 },
+    devices: [0, 1],
+  },
+};
+
+/** Enough for every family; a machine that has failed is replaced by a new one. */
+const RAM_BYTES = 64 << 20;
+
+/** What a finding is held against, and what its repair is taken from. */
+const REPAIRED: MigrationPath = migrationPath('unified');
+
+/**
+ * Runs generated sequences on `path` and proves the machine after every op. What is found is reduced to the fewest ops, its cause is the
+ * property of the path without which it goes away, and from then on that property counts as repaired, so that what it hid is found next.
+ * Yields after every sequence, null without a finding.
+ */
+export function* hunt(path: MigrationPath, sequences: Iterable<Generated>): Generator<Finding | null> {
+  const judges = new Judges();
+  let repaired = path;
+  for (const { family, seed } of sequences) {
+    const lines = generateFrom(PLANS[family]!, seed, ON_FAULT);
+    for (;;) {
+      const seen = judges.judge(repaired, family, lines);
+      const found = seen && explain(judges, { path, repaired, family }, lines);
+      yield found && { ...found, from: `${family}:${seed}` };
+      const [cure] = found?.cures ?? [];
+      if (cure === undefined) break;
+      repaired = withPropertyOf(repaired, cure.name, REPAIRED);
+    }
+  }
+}
+
+/** Every family in turn, seed by seed. */
+export function* sequencesOf(count: number, first = 0): Generator<Generated> {
+  const families = Object.keys(PLANS);
+  for (let i = 0; i < count; i++)
+    yield { family: families[i % families.length]!, seed: first + Math.floor(i / families.length) };
+}
+
+function explain(
+  judges: Judges,
+  { path, repaired, family }: { path: MigrationPath; repaired: MigrationPath; family: string },
+  lines: readonly string[],
+): Omit<Finding, 'from'> | null {
+  const { lines: ops, found } = reduce(lines, (candidate) => judges.judge(repaired, family, candidate));
+  if (found === null) return null;
+  const cures = PROPERTIES.filter(({ name }) => {
+    if (repaired[name] === REPAIRED[name]) return false;
+    return judges.judge(withPropertyOf(repaired, name, REPAIRED), family, ops) === null;
+  });
+  const isSeen = judges.judge(path, family, ops) !== null;
+  return {
+    violation: found.violation,
+    ops,
+    cures,
+    isSeen,
+    isCleanWhenRepaired: judges.judge(REPAIRED, family, ops) === null,
+  };
+}
+
+/** A machine for each path that is asked about. */
+class Judges {
+  private readonly replayers = new Map<string, Replayer>();
+
+  judge(path: MigrationPath, family: string, ops: readonly string[]): Judged | null {
+    const key = JSON.stringify(path);
+    let replayer = this.replayers.get(key);
+    if (replayer === undefined) {
+      replayer = new Replayer({ path, isJudged: true, machine: { ramBytes: RAM_BYTES } });
+      this.replayers.set(key, replayer);
+    }
+    return replayer.judge(`${family}-0`, ops);
+  }
+}
