@@ -8,6 +8,7 @@ import { seam } from './seam.js';
 import { selftests } from './selftests.js';
 import { socket } from './socket.js';
 import { taskSwitch } from './task-switch.js';
+import { walks } from './walks.js';
 
 /** Every measurement, in the order they run. */
 export const MEASUREMENTS: readonly Measurement[] = [
@@ -21,4 +22,5 @@ export const MEASUREMENTS: readonly Measurement[] = [
   guest,
   faultPoints,
   seam,
+  walks,
 ];
