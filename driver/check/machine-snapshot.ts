@@ -85,13 +85,16 @@ export class Snapshot {
     this.release?.();
   }
 
-  /** Proves what `machine.checkInvariants` does, of what was touched and what that has to do with: the rest was proved with the snapshot. */
+  /**
+   * Proves what `machine.checkInvariants` does, of what was touched and what that has to do with: the rest was proved with the snapshot. The
+   * machine goes on whatever it finds.
+   */
   checkTouched(): void {
     const { machine, users, touched } = this;
     const { memory } = machine;
     // Slots of swap are counted by all who may name them.
-    if (users === null || touched === null || memory.swap.capacity > 0) machine.checkInvariants();
-    else machine.checkInvariants(new TouchedScope(memory, users, touched));
+    if (users === null || touched === null || memory.swap.capacity > 0) machine.prove();
+    else machine.prove(new TouchedScope(memory, users, touched));
   }
 
   /** Names of the classes of what is not as it was; for proofs of `restore` itself. */

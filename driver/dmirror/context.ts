@@ -15,9 +15,19 @@ export interface DmirrorQuirks {
   readonly q7LeakedReference: boolean;
   /** Q18: a CPU fault without a free system page is answered with "try again". Off: with an out of memory. */
   readonly q18EndlessRefault: boolean;
+  /**
+   * Q20: the mirror keeps a page that has gone: one that was dropped while a migration copied it, or that a migration of the same device
+   * has moved since a range fault looked. Off: both are noticed.
+   */
+  readonly q20StaleMirror: boolean;
 }
 
-export const NO_QUIRKS: DmirrorQuirks = { q3Strict: false, q7LeakedReference: false, q18EndlessRefault: false };
+export const NO_QUIRKS: DmirrorQuirks = {
+  q3Strict: false,
+  q7LeakedReference: false,
+  q18EndlessRefault: false,
+  q20StaleMirror: false,
+};
 
 /** Pages that EXCLUSIVE of 6.12 works on at a time. */
 export const EXCLUSIVE_CHUNK_PAGES = 64;

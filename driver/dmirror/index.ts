@@ -159,6 +159,7 @@ export class DmirrorDevices {
         zone,
         chunkPages,
         place,
+        ignoresMoves: context.quirks.q20StaleMirror,
         migrateToRam: (fault) => dmirrorDevmemFault(context, fault),
       }),
     );

@@ -32,6 +32,8 @@ export interface Strategy {
   readonly footprints?: Footprints;
   /** A step has ended at `point`, or nowhere, and was the `steps`th of its call. */
   stepEnds?(point: Effect | null, steps: number): void;
+  /** Of one schedule, to show what it looks for. */
+  readonly guarantee?: number;
   /** What stands for the schedule that has ended, if it comes before `best`. Without: the schedule itself, if it is the first. */
   line?(best: Line | null): Line | null;
 }

@@ -11,7 +11,9 @@ export interface Subject {
   start(): void;
   /** Throws what an assertion or an oops throws. */
   run(): RunResult;
-  /** Of a run that ended with no task left. Throws what is wrong. */
+  /** After a run that ended with no task left. Throws what is wrong. */
+  prove(): void;
+  /** The same, after `prove`. */
   outcome(): string;
   /** Ends the exploration: as it was before, but for what the last run did. */
   release(): void;
@@ -52,8 +54,11 @@ export class MachineSubject implements Subject {
     return this.race.machine.run();
   }
 
-  outcome(): string {
+  prove(): void {
     if (this.isChecked) this.snapshot.checkTouched();
+  }
+
+  outcome(): string {
     const outcome = this.race.outcome();
     this.race.check?.(outcome);
     return outcome;

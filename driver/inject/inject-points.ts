@@ -1,4 +1,4 @@
-import { PROFILE_NAMES, type ProfileName } from './profile-name.js';
+import { PROFILE_NAMES, type ProfileName } from '../../uapi/profile-name.js';
 
 /**
  * The places where a plan can make the machine fail. `returns` are what the caller of the real function can meet there;

@@ -76,6 +76,8 @@ export class Memory {
   /** Room for checkInvariants to count in, made with its first call. */
   invariantCounts: InvariantCounts | null = null;
   readonly pageWaiters = new Map<number, WaitQueue>();
+  /** Who waits for a reference to a folio to go, by its head: only under an explorer, see `waitForOthers`. */
+  readonly refWaiters = new Map<number, WaitQueue>();
   /** Whom the CLEAR events of the unmap step and of a PMD split name: nobody, but on a migration path that says otherwise. */
   clearOwner: () => object | null = () => null;
   /** Who waits for a folio's lock may hold others: on migration paths that sleep with prepared pages. */
@@ -150,5 +152,6 @@ export class Memory {
     this.usesHugeZero = true;
     this.hugeZeroPfn = 0;
     this.pageWaiters.clear();
+    this.refWaiters.clear();
   }
 }

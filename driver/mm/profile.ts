@@ -1,4 +1,4 @@
-import { PROFILE_NAMES, type ProfileName } from '../inject/profile-name.js';
+import { PROFILE_NAMES, type ProfileName } from '../../uapi/profile-name.js';
 
 /**
  * Whose kernel's semantics run, as far as kernels differ in what a device can see. Code asks for one of the properties, never for

@@ -1,4 +1,4 @@
-import { existsSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { Machine } from '../../driver/sys/machine/machine.js';
@@ -6,11 +6,13 @@ import { type Recording, readRecordingFile, type Sequence } from '../../tests/co
 import { Replayer } from '../../tests/conform/replay.js';
 import { EQUAL_PATHS, type PathName } from '../../uapi/path-name.js';
 import { replayAll } from '../conform/conform-jobs.js';
+import { conformLitmusFiles } from '../conform/conform-litmus.js';
 import { asCases, divergenceText, type FiledResult, rerunCommand, summaryText } from '../conform/conform-report.js';
 import { shrinkCommand } from '../conform/conform-shrink.js';
 import { replayTraced } from '../conform/conform-trace.js';
 import { replayOne, type SequenceResult, type WorkerSetup } from '../conform/conform-worker.js';
 import { EXIT, UsageError } from '../exit-code.js';
+import { isLitmusText } from '../explore/litmus-file.js';
 import type { Output } from '../output.js';
 import { shippedFiles } from '../package-root.js';
 import { junitXml } from '../report/junit.js';
@@ -53,6 +55,10 @@ export async function conform(
   const options = trace === undefined ? rest : { ...rest, trace };
   if (options.shrink !== undefined) return shrinkOne(files, options, output);
   if (options.against !== undefined) throw new UsageError('--against needs --shrink SEQ', SEE_HELP);
+  if (areLitmus(files)) {
+    const { path = DEFAULT_PATH, seq, jobs, json = false, junit } = options;
+    return conformLitmusFiles(files, { path, seq, jobs, json, junit }, output);
+  }
   const given = files.length > 0 ? files : shippedFiles('tests/conform/recordings', '.gz');
   const chosen = choose(load(given, options, output), options.seq);
   const junit = options.junit === undefined ? null : output.file('--junit', options.junit);
@@ -82,6 +88,23 @@ function filesAndTrace(
 
 const SEE_HELP = 'see `dmirror conform --help`';
 const GIVE_FILES = 'give files of recordings';
+
+/** All are of litmus tests, or none: the two are not for one command. */
+function areLitmus(files: readonly string[]): boolean {
+  const litmus = files.filter((file) => isLitmusText(firstLine(file)));
+  const other = files.find((file) => !litmus.includes(file));
+  if (litmus.length > 0 && other !== undefined)
+    throw new UsageError(`${litmus[0]} has litmus tests and ${other} has none`, 'give them to two commands');
+  return litmus.length > 0;
+}
+
+/** Of a plain file; nothing of what can't be read, which is said later. */
+function firstLine(file: string): string {
+  const found = statSync(file, { throwIfNoEntry: false });
+  if (found === undefined || found.isDirectory() || file.endsWith('.gz')) return '';
+  const text = readFileSync(file, 'utf8');
+  return text.slice(0, text.indexOf('\n') >>> 0);
+}
 
 function shrinkOne(files: readonly string[], options: ConformOptions, output: Output): number {
   const { shrink, against, path = DEFAULT_PATH, json = false } = options;

@@ -1,3 +1,23 @@
+import { basename } from 'node:path';
+import * as v from 'valibot';
+import { LineCounter, parseDocument } from 'yaml';
+import type { ProfileName } from '../../driver/mm/profile.js';
+import type { PathName } from '../../uapi/path-name.js';
+import { inputBytes, UsageError } from '../exit-code.js';
+import { nearest } from '../nearest.js';
+import { LITMUS, RECORDED, type RecordedLitmus, type YamlLitmus } from './litmus-schema.js';
+import { opLines } from './litmus-steps.js';
+
+/** Conditions over outcomes, each a pattern in which `*` stands for anything. */
+export interface Conditions {
+  /** No outcome may match one of these. */
+  readonly forbid: readonly string[];
+  /** Each of these must match an outcome. */
+  readonly require: readonly string[];
+  /** Every outcome must match one of these; empty: whatever. */
+  readonly allow: readonly string[];
+}
+
 /** One litmus test, and what a real kernel is known to answer. */
 export interface Litmus {
   readonly name: string;
@@ -5,11 +25,142 @@ export interface Litmus {
   /** The ops of each thread. */
   readonly threads: readonly (readonly string[])[];
   readonly observe: readonly string[];
-  /** Outcomes of a real kernel and how often each was seen. */
+  readonly conditions: Conditions;
+  /** Of its own, where it says so. */
+  readonly path?: PathName;
+  readonly profile?: ProfileName;
+  /** What a real kernel showed; null for a test that none has run. */
+  readonly recorded: Recorded | null;
+}
+
+export interface Recorded {
+  /** Outcomes and how often each was seen. */
   readonly outcomes: ReadonlyMap<string, number>;
-  /** Outcomes of its ops one after the other. */
+  /** Of the ops one after the other. */
   readonly serial: ReadonlySet<string>;
   /** Outcomes whose last READ copies a freed frame. */
   readonly staleRead: ReadonlySet<string>;
   readonly setupAnswers: readonly string[];
+}
+
+const NO_CONDITIONS: Conditions = { forbid: [], require: [], allow: [] };
+const SEE_DOCS = 'docs/exploring.md says what a litmus test has';
+
+/** The tests of a file: YAML with one test, or JSON lines. Throws UsageError with the place of what is wrong. */
+export function readLitmusFile(file: string): Litmus[] {
+  const text = inputBytes(file, 'name a file of litmus tests, or shipped ones').toString('utf8');
+  if (/\.ya?ml$/.test(file)) return [fromYaml(text, file)];
+  const lines = text.split('\n').map((line, i) => ({ line, place: `${file}:${i + 1}` }));
+  const tests = lines.flatMap(({ line, place }) => (line.trim() === '' ? [] : [fromJsonLine(line, place)]));
+  if (tests.length === 0) throw new UsageError(`${file}: it is empty`, SEE_DOCS);
+  return tests;
+}
+
+/** Is the first line of this text a litmus test rather than a recorded sequence? */
+export function isLitmusText(text: string): boolean {
+  return /^\s*\{"name":.*"threads":/.test(text.slice(0, text.indexOf('\n') >>> 0));
+}
+
+function fromJsonLine(line: string, place: string): Litmus {
+  let found: unknown;
+  try {
+    found = JSON.parse(line);
+  } catch {
+    throw new UsageError(`${place}: not JSON`, SEE_DOCS);
+  }
+  const test: RecordedLitmus = checked(RECORDED, found, () => place);
+  const { name, setup, threads, observe } = test;
+  for (const op of [...setup, ...threads.flat(), ...observe]) checkOp(op, place);
+  const recorded =
+    test.outcomes === undefined
+      ? null
+      : {
+          outcomes: new Map(
+            Object.entries(test.outcomes).map(([outcome, counts]) => [outcome, counts.reduce((a, b) => a + b, 0)]),
+          ),
+          serial: new Set(Object.keys(test.serial ?? {})),
+          staleRead: new Set(test.stale_read ?? []),
+          setupAnswers: test.setup_answers ?? [],
+        };
+  return { name, setup, threads, observe, conditions: NO_CONDITIONS, recorded };
+}
+
+function fromYaml(text: string, file: string): Litmus {
+  const counter = new LineCounter();
+  const document = parseDocument(text, { lineCounter: counter, prettyErrors: false });
+  const place = (offset: number): string => {
+    const { line, col } = counter.linePos(offset);
+    return `${file}:${line}:${col}`;
+  };
+  const [broken] = [...document.errors, ...document.warnings];
+  if (broken !== undefined) throw new UsageError(`${place(broken.pos[0])}: ${broken.message}`, SEE_DOCS);
+  const placeOf = (path: readonly (string | number)[]): string => {
+    for (let depth = path.length; depth > 0; depth--) {
+      const node = document.getIn(path.slice(0, depth), true) as { range?: [number] } | undefined;
+      if (node?.range) return place(node.range[0]);
+    }
+    return place(0);
+  };
+  const test: YamlLitmus = checked(LITMUS, document.toJS(), placeOf);
+  const lines = opLines(test, (message, path) => {
+    throw new UsageError(`${placeOf(path)}: ${message}`, SEE_DOCS);
+  });
+  const parts = { setup: lines.setup, threads: lines.threads, observe: lines.observe };
+  for (const [part, ops] of Object.entries(parts)) for (const op of ops.flat()) checkOp(op, placeOf([part]));
+  const { name = basename(file).replace(/\.ya?ml$/, ''), forbid = [], require = [], allow = [] } = test;
+  return {
+    name,
+    ...lines,
+    conditions: { forbid, require, allow },
+    ...(test.machine?.path === undefined ? {} : { path: test.machine.path }),
+    ...(test.machine?.profile === undefined ? {} : { profile: test.machine.profile as ProfileName }),
+    recorded: null,
+  };
+}
+
+function checked<const Schema extends v.GenericSchema>(
+  schema: Schema,
+  value: unknown,
+  placeOf: (path: readonly (string | number)[]) => string,
+): v.InferOutput<Schema> {
+  const { success, output, issues } = v.safeParse(schema, value);
+  if (success) return output;
+  // What is spelled wrong is also missing.
+  const { path = [], message } = issues.find((issue) => issue.message.startsWith('no key')) ?? issues[0];
+  throw new UsageError(`${placeOf(path.map(({ key }) => key as string | number))}: ${message}`, SEE_DOCS);
+}
+
+/** Numbers behind each op's name, at least; a word where one is wanted. */
+const OP_WORDS: Readonly<Record<string, number>> = {
+  open: 2,
+  close: 2,
+  map: 6,
+  mapover: 6,
+  unmap: 4,
+  protect: 5,
+  advise: 5,
+  remap: 7,
+  store: 5,
+  load: 4,
+  fork: 2,
+  exit: 1,
+  dm: 6,
+  pagemap: 4,
+  gup: 7,
+  pin: 5,
+  unpin: 1,
+  raw: 6,
+};
+
+function checkOp(op: string, place: string): void {
+  const [name = '', ...words] = op.split(' ');
+  const least = OP_WORDS[name];
+  const known = Object.keys(OP_WORDS);
+  if (least === undefined) {
+    const close = nearest(name, known);
+    throw new UsageError(`${place}: no op '${name}'${close === undefined ? '' : `; did you mean ${close}?`}`, SEE_DOCS);
+  }
+  const needed = name === 'dm' && words[2] === 'RELEASE' ? least : least;
+  if (words.length < needed)
+    throw new UsageError(`${place}: '${op}' has ${words.length} words behind ${name}, not ${needed}`, SEE_DOCS);
 }

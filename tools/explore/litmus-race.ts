@@ -1,3 +1,4 @@
+import type { Race } from '../../driver/explore/index.js';
 import { Machine } from '../../driver/sys/machine/machine.js';
 import type { MachineOptions } from '../../driver/sys/machine/machine-options.js';
 import type { Thread } from '../../driver/sys/processes/thread.js';
@@ -34,7 +35,7 @@ class ThreadSeat implements Seat {
 }
 
 /** A litmus test on a machine that is set up for it, to be raced as often as wanted. */
-export class LitmusRace {
+export class LitmusRace implements Race {
   readonly machine: Machine;
   readonly setupAnswers: readonly string[];
   private readonly world: World;
@@ -50,7 +51,7 @@ export class LitmusRace {
     this.machine = new Machine(options);
     this.world = new World(this.machine);
     this.known = knownWords([...test.setup, ...test.threads.flat(), ...test.observe]);
-    this.setupAnswers = test.setup.map((line) => this.world.run(line.split(' ')));
+    this.setupAnswers = test.setup.map((line) => this.canonical(line, this.world.run(line.split(' '))));
     this.seats = test.threads.map((_, t) => new ThreadSeat(this.world, t));
     for (const t of test.threads.keys()) this.takeSeat(t);
     this.actors = new Map([...this.world.allActors].map(([p, actor]) => [p, copyOf(actor)]));
@@ -62,11 +63,12 @@ export class LitmusRace {
     for (const t of this.test.threads.keys()) this.drive(this.thread(t));
   }
 
-  /** One op after the other instead; `order` names the thread of each. */
-  serial(order: readonly number[]): void {
+  /** One op after the other instead, `order` names the thread of each; the outcome. */
+  serial(order: readonly number[]): string {
     this.begin();
     const lines = this.test.threads.map((thread) => [...thread]);
     for (const t of order) this.answers[t]!.push(this.world.finish(this.op(t, lines[t]!.shift()!)));
+    return this.outcome();
   }
 
   /** What became of it, once no thread is left in the kernel. */

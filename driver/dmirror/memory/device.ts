@@ -23,6 +23,8 @@ export interface DmirrorDeviceOptions {
   /** Where chunks go: any free window for private memory, the one window at this pfn for coherent memory. */
   readonly place: PrivateWindows | number;
   readonly migrateToRam: DevPagemapOps['migrateToRam'];
+  /** Q20. */
+  readonly ignoresMoves: boolean;
 }
 
 /** One device: its chunks of memory and the lists of what is free in them. Linux: lib/test_hmm.c:struct dmirror_device */
@@ -47,6 +49,7 @@ export class DmirrorDevice {
   ) {
     this.minor = options.minor;
     this.zone = options.zone;
+    this.moves.isIgnored = options.ignoresMoves;
     this.ops = {
       pageFree: (pfn) => this.dmirrorDevmemFree(pfn),
       migrateToRam: options.migrateToRam,

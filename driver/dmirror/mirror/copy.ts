@@ -95,7 +95,7 @@ export function* dmirrorDevmemFaultAllocAndCopy(
 
 /** Mirrors the pages that did migrate, as their backing pages. Linux: lib/test_hmm.c:dmirror_migrate_finalize_and_map() */
 export function* dmirrorMigrateFinalizeAndMap(
-  { memory }: DmirrorContext,
+  { memory, quirks }: DmirrorContext,
   file: DmirrorFile,
   migrate: MigrateVma,
 ): Coroutine<void> {
@@ -113,9 +113,10 @@ export function* dmirrorMigrateFinalizeAndMap(
     for (let j = 0; j < nr; j++) {
       const vpn = firstVpn + i + j;
       // Deviates: Linux does not look whether the entry was zapped during the copy, and mirrors a page that is about to be
-      // freed. An invalidation from here on waits for the mutex.
+      // freed (Q20). An invalidation from here on waits for the mutex.
       const named = pfnAt(file.mm, vpn);
-      if (named === 0 || (named !== srcPfn[i]! + j && named !== dstPfn[i]! + j)) continue;
+      const isThere = named !== 0 && (named === srcPfn[i]! + j || named === dstPfn[i]! + j);
+      if (!isThere && !quirks.q20StaleMirror) continue;
       // A page that can't be mirrored must not stay mirrored at the place that it has left.
       if (inject.armed && inject.hit(InjectPoint.mirrorStore, vpn * PAGE_SIZE) !== 0) file.mirror.erase(vpn, vpn);
       else file.mirror.store(vpn, backingPfn(memory, dstPfn[i]! + j), tag);
@@ -125,7 +126,7 @@ export function* dmirrorMigrateFinalizeAndMap(
 }
 
 /** Reports that the data is where it shall go, and lets others run. */
-export function* copyDone({ memory }: DmirrorContext, migrate: MigrateVma): Coroutine<void> {
+export function* copyDone({ memory, quirks }: DmirrorContext, migrate: MigrateVma): Coroutine<void> {
   migrateStageDone(memory, 'copy', migrate);
   if (memory.kernel.scheduler.contended) yield COPY_POINT;
 }

@@ -5,6 +5,8 @@
  * waits until they have arrived.
  */
 export class MoveLog {
+  /** Q20: it is never read. */
+  isIgnored = false;
   private count = 0;
   private lastTask = 0;
   /** The last move by any task other than `lastTask`. */
@@ -18,6 +20,7 @@ export class MoveLog {
 
   /** A number that changes when a task other than `task` moves pages; what `task` itself moves it looks at again anyway. */
   latestByOthers(task: number): number {
+    if (this.isIgnored) return 0;
     return task === this.lastTask ? this.lastByOthers : this.count;
   }
 

@@ -1,10 +1,18 @@
 import { type Coroutine, FINE } from '../../core/effect.js';
 import { InjectPoint } from '../../inject/inject-points.js';
-import { folioGet, folioPut, folioTrylock, folioUnlock, migrationEntryWaitOnLocked } from '../frames/folio.js';
-import { HPAGE_PMD_SIZE } from '../frames/frames.js';
+import {
+  folioGet,
+  folioPut,
+  folioTrylock,
+  folioUnlock,
+  migrationEntryWaitOnLocked,
+  waitForOthers,
+} from '../frames/folio.js';
+import { HPAGE_PMD_SIZE, PAGE_SIZE } from '../frames/frames.js';
 import type { DeviceFault } from '../frames/pagemap.js';
 import { Kind, kindOf } from '../tables/entry.js';
 import { pmdIndex, type Table } from '../tables/page-table.js';
+import { pfnAt } from '../tables/page-table-text.js';
 import { ptlAssertHeld, ptlLock, ptlUnlock } from '../tables/ptl.js';
 import { injectedFault, pteOffsetMapLock, type VmFault } from './vm-fault.js';
 
@@ -59,5 +67,7 @@ function* askDriver(fault: DeviceFault): Coroutine<number> {
   if (faultLocksPage) folioUnlock(memory, pfn);
   if (scheduler.isFine) yield FINE.refcount;
   folioPut(memory, pfn);
+  if (ret === 0 && scheduler.wantsFine && pfnAt(mm, addr / PAGE_SIZE) === pfn)
+    yield* waitForOthers(memory, pfn, memory.frames.folioMapcount(memory.frames.head(pfn)));
   return ret;
 }

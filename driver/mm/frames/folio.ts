@@ -31,6 +31,7 @@ export function folioPut(memory: Memory, pfn: number, count = 1): void {
   const left = frames.refcount(head) - count;
   frames.setRefcount(head, left);
   assert(left >= 0, 'pfn % has % references', pfn, left);
+  if (memory.refWaiters.size > 0) memory.refWaiters.get(head)?.wakeAll();
   if (left === 0) freeFolio(memory, head);
 }
 
@@ -128,6 +129,26 @@ export function* migrationEntryWaitOnLocked(memory: Memory, pfn: number): Corout
 
 /** Behind those that `newObjectId` gives. */
 const FIRST_FOLIO_QUEUE = 2 ** 48;
+
+/**
+ * Sleeps as long as somebody else has the lock of `pfn`'s folio or a reference beside its `expected` ones. Linux comes again at once, for
+ * ever if need be; an explorer would have to try each number of times, which all come to the same.
+ */
+export function* waitForOthers(memory: Memory, pfn: number, expected: number): Coroutine<void> {
+  const { frames } = memory;
+  const head = frames.head(pfn);
+  if (frames.hasFlags(head, PG.locked)) {
+    yield pageQueue(memory, head);
+    return;
+  }
+  if (frames.refcount(head) <= expected) return;
+  let queue = memory.refWaiters.get(head);
+  if (queue === undefined) {
+    queue = new WaitQueue(`references of folio ${head}`, { owner: () => null });
+    memory.refWaiters.set(head, queue);
+  }
+  yield queue;
+}
 
 function pageQueue(memory: Memory, head: number): WaitQueue {
   const { kernel, frames } = memory;

@@ -239,7 +239,7 @@ export class Machine implements ReleaseQueue {
 
   /** Proves what must hold between any two calls, of all or of the part that `scope` names. Throws MachineError. */
   checkInvariants(scope?: ProofScope): void {
-    this.guarded(() => this.proveAll(scope));
+    this.guarded(() => this.prove(scope));
   }
 
   /** Counters of page table work since the start or the last `stats.reset()`. */
@@ -313,11 +313,12 @@ export class Machine implements ReleaseQueue {
   /** What the option `checkInvariants` asks for where no task is inside the kernel. Throws an AssertionError. */
   proveAsAsked(): void {
     this.touched.check();
-    if (this.options.checkInvariants === 'all') this.proveAll();
+    if (this.options.checkInvariants === 'all') this.prove();
     else for (const mm of this.memory.mms) checkTlb(mm);
   }
 
-  private proveAll(scope?: ProofScope): void {
+  /** As `checkInvariants`, and the machine goes on whatever is found. Throws an AssertionError. */
+  prove(scope?: ProofScope): void {
     checkInvariants(this.memory, scope);
     this.devices.checkInvariants();
   }

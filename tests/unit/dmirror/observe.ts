@@ -13,6 +13,7 @@ export const BASE = 0x1000000000;
 const MIRROR = 0x2000000000;
 const RW = PROT_READ | PROT_WRITE;
 const LONGEST_BLOCK = 12;
+const LOCKS = /^\(?[+-]/;
 
 /** One process with two devices and a small buffer, of which everything that happens can be written down. */
 export class Observed {
@@ -70,13 +71,16 @@ export class Observed {
     return `\n${fold(this.lines).join('\n')}\n`;
   }
 
-  /** A command from its beginning to its end, without the copies of the record. */
-  watchCommand(name: CommandName, options: { device?: number; page?: number; npages?: number } = {}): string {
+  /** A command from its beginning to its end, without the copies of the record, and without walks where paths are compared. */
+  watchCommand(
+    name: CommandName,
+    { walks = true, ...options }: { device?: number; page?: number; npages?: number; walks?: boolean } = {},
+  ): string {
     let isInside = false;
     this.lines.length = 0;
     this.machine.trace.listen((event) => {
       if (event.kind === 'ioctl') isInside = event.phase === 'begin';
-      else if (isInside) this.record(event);
+      else if (isInside && (walks || event.kind !== 'walk')) this.record(event);
     });
     const result = this.command(name, options);
     this.machine.trace.listen(null);
@@ -127,13 +131,15 @@ function pageOf(addr: number): string {
   return page < 0 || page > 4096 ? `0x${addr.toString(16)}` : String(page);
 }
 
-/** Blocks that come several times in a row, once with their number. */
+/** Blocks that come several times in a row, once with their number; what is locked and unlocked between two events, in one line. */
 function fold(lines: readonly string[]): string[] {
   const out: string[] = [];
   for (let i = 0; i < lines.length; ) {
     const { length, times } = bestRepeat(lines, i);
-    const block = lines.slice(i, i + length).join(' ');
-    out.push(times === 1 ? block : `(${block}) x${times}`);
+    const repeated = lines.slice(i, i + length).join(' ');
+    const block = times === 1 ? repeated : `(${repeated}) x${times}`;
+    if (LOCKS.test(block) && LOCKS.test(out.at(-1) ?? '')) out.push(`${out.pop()} ${block}`);
+    else out.push(block);
     i += length * times;
   }
   return out;

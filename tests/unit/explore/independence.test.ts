@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Prng } from '../../../driver/core/prng.js';
 import { Director, type Strategy } from '../../../driver/explore/director.js';
-import { explored } from '../../../driver/explore/explore.js';
+import { explored } from '../../../driver/explore/explorer.js';
 import { LineStrategy } from '../../../driver/explore/line.js';
 import { RandomStrategy } from '../../../driver/explore/random-strategy.js';
 import { MachineSubject } from '../../../driver/explore/subject.js';

@@ -64,6 +64,8 @@ export class SmallSubject implements Subject {
     return this.kernel.scheduler.run();
   }
 
+  prove(): void {}
+
   outcome(): string {
     return `${this.reads.map((of) => of.join(' ')).join(' | ')} => ${this.cells.join(' ')}`;
   }

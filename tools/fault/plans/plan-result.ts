@@ -1,8 +1,8 @@
 import type { Violation } from '../../../driver/check/violation.js';
 import type { DefectName } from '../../../driver/inject/defects.js';
 import type { Fired } from '../../../driver/inject/inject-engine.js';
-import type { ProfileName } from '../../../driver/inject/profile-name.js';
 import type { PathName } from '../../../uapi/path-name.js';
+import type { ProfileName } from '../../../uapi/profile-name.js';
 
 export interface PlanResult {
   readonly name: string;

@@ -14,10 +14,10 @@ import { ADVICE, ERRORS, VERBS } from './plan-words.js';
 export const MAX_PAGES = 65_536;
 
 const wanted = (what: string): string => `${what} is wanted here`;
-const text = v.string(wanted('text'));
+export const text = v.string(wanted('text'));
 const flag = v.boolean(wanted('true or false'));
 
-function integer(min = Number.MIN_SAFE_INTEGER, max = Number.MAX_SAFE_INTEGER) {
+export function integer(min = Number.MIN_SAFE_INTEGER, max = Number.MAX_SAFE_INTEGER) {
   const from =
     min > Number.MIN_SAFE_INTEGER ? ` from ${min} ${max < Number.MAX_SAFE_INTEGER ? `to ${max}` : 'on'}` : '';
   const message = wanted(`a whole number${from}`);
@@ -41,12 +41,12 @@ function named<const Schema extends v.GenericSchema>(value: Schema) {
   return v.record(v.string(), value, KEYS);
 }
 
-function list<const Schema extends v.GenericSchema>(one: Schema) {
+export function list<const Schema extends v.GenericSchema>(one: Schema) {
   return v.array(one, wanted('a list'));
 }
 
 /** A key that may be left out; in a plan made by a program also undefined, which its type has no need to say. */
-function may<const Schema extends v.GenericSchema>(schema: Schema, about?: string) {
+export function may<const Schema extends v.GenericSchema>(schema: Schema, about?: string) {
   const said = about === undefined ? schema : v.pipe(schema, v.description(about));
   return v.optional(said) as unknown as v.ExactOptionalSchema<Schema, undefined>;
 }
@@ -54,7 +54,7 @@ function may<const Schema extends v.GenericSchema>(schema: Schema, about?: strin
 export const KEYS = 'keys and values are wanted here';
 
 /** These keys and no other. */
-function keys<const Entries extends v.ObjectEntries>(entries: Entries) {
+export function keys<const Entries extends v.ObjectEntries>(entries: Entries) {
   return v.strictObject(entries, (issue) => {
     const key = String(issue.path?.at(-1)?.key);
     if (issue.path === undefined) return KEYS;
@@ -92,7 +92,7 @@ export const PLAN_LIMITS = {
 export type PlanLimit = keyof typeof PLAN_LIMITS;
 
 const limit = may(integer(1));
-const MACHINE = keys({
+export const MACHINE = keys({
   profile: may(
     words(PROFILES.flatMap(({ name, aliases }) => [name as string, ...aliases])),
     "Whose kernel's semantics it has: 6.12 (the default), 6.19 or 7.3, or a version that behaves as one of them.",

@@ -22,7 +22,7 @@ const SHOWN: readonly (readonly [property: keyof typeof V1, kind: string, ops: s
   [
     'dropsYoungDirty',
     'rights',
-    'open 0 0; map 0 0 0 1 shared rw; store 0 0 0 1 100; dm 0 0 MIGRATE_ON_FAULT_TO_DEV 0 0 1',
+    'open 0 0; map 0 0 0 1 anon rw; store 0 0 0 1 100; dm 0 0 MIGRATE_ON_FAULT_TO_DEV 0 0 1',
   ],
   [
     'ignoresOwnClears',

@@ -29,44 +29,27 @@ describe('MIGRATE_TO_DEV', () => {
       "
       +mmap_lock
       notifier MIGRATE owner 0-3
-      +invalidate
-      +dmirror_mutex
-      -dmirror_mutex
-      -invalidate
+      +invalidate +dmirror_mutex -dmirror_mutex -invalidate
       walk collect 0-3
-      +ptl
-      (+folio?) x2
-      -ptl
+      +ptl (+folio?) x2 -ptl
       * collect: PTE 0-1 MIG-W, PTE 2 NONE; refs 1/0 1/0 -
       * setup: PTE 0-1 MIG-W, PTE 2 NONE; refs 1/0 1/0 -
       (+dev_lock -dev_lock +folio?) x3
       * copy: PTE 0-1 MIG-W, PTE 2 NONE; refs 1/0 1/0 -
       notifier MIGRATE owner 2-3
-      +invalidate
-      +dmirror_mutex
-      -dmirror_mutex
-      -invalidate
-      +ptl
-      -ptl
+      +invalidate +dmirror_mutex -dmirror_mutex -invalidate +ptl -ptl
       * pages: PTE 0-1 MIG-W, PTE 2 DPRIV-W; refs 1/0 1/0 2/1
-      +dmirror_mutex
-      -dmirror_mutex
-      (+anon_vma +ptl -ptl -anon_vma -folio -folio) x2
-      -folio
+      +dmirror_mutex -dmirror_mutex (+anon_vma +ptl -ptl -anon_vma -folio -folio) x2 -folio
       * finalize: PTE 0-2 DPRIV-W; refs 1/1 1/1 1/1
-      -mmap_lock
-      +dmirror_mutex
-      -dmirror_mutex
+      -mmap_lock +dmirror_mutex -dmirror_mutex
       = 0 cpages 3 faults 0, PTE 0-2 DPRIV-W
       "
     `);
   });
 
   it('collects in the walk of hmm_range_fault on the unified path, with the same locks and events', () => {
+    onBothPaths((path) => filled(path).watchCommand('MIGRATE_TO_DEV', { walks: false }));
     const unified = filled('unified').watchCommand('MIGRATE_TO_DEV');
-    const classic = filled('classic').watchCommand('MIGRATE_TO_DEV');
-    const withoutWalk = (text: string): string => text.replace(/walk .*\n/, '');
-    expect(withoutWalk(unified)).toBe(withoutWalk(classic));
     expect(unified).toContain('walk hmm-migrate 0-3\nnotifier MIGRATE owner 0-3');
   });
 
@@ -75,47 +58,26 @@ describe('MIGRATE_TO_DEV', () => {
       const o = new Observed(path, 1);
       o.store(0);
       o.call('fork');
-      return o.watchCommand('MIGRATE_TO_DEV').replace(/walk .*\n/, '');
+      return o.watchCommand('MIGRATE_TO_DEV', { walks: false });
     };
     expect(onBothPaths(run)).toMatchInlineSnapshot(`
       "
       +mmap_lock
       notifier MIGRATE owner 0-1
-      +invalidate
-      +dmirror_mutex
-      -dmirror_mutex
-      -invalidate
-      +ptl
-      +folio?
-      -ptl
+      +invalidate +dmirror_mutex -dmirror_mutex -invalidate +ptl +folio? -ptl
       * collect: PTE 0 MIG-R; refs 2/1
       +anon_vma
       notifier CLEAR 0-1
-      +invalidate
-      (+dmirror_mutex -dmirror_mutex) x2
-      -invalidate
-      +ptl
-      -ptl
+      +invalidate (+dmirror_mutex -dmirror_mutex) x2 -invalidate +ptl -ptl
       notifier CLEAR 0-1
-      +ptl
-      -ptl
-      -anon_vma
+      +ptl -ptl -anon_vma
       * setup: PTE 0 MIG-R; refs 1/0
-      +dev_lock
-      -dev_lock
-      +folio?
+      +dev_lock -dev_lock +folio?
       * copy: PTE 0 MIG-R; refs 1/0
       * pages: PTE 0 MIG-R; refs 1/0
-      +dmirror_mutex
-      -dmirror_mutex
-      +anon_vma
-      (+ptl -ptl) x2
-      -anon_vma
-      (-folio) x2
+      +dmirror_mutex -dmirror_mutex +anon_vma (+ptl -ptl) x2 -anon_vma (-folio) x2
       * finalize: PTE 0 DPRIV-R; refs 2/2
-      -mmap_lock
-      +dmirror_mutex
-      -dmirror_mutex
+      -mmap_lock +dmirror_mutex -dmirror_mutex
       = 0 cpages 1 faults 0, PTE 0 DPRIV-R
       "
     `);
@@ -127,34 +89,21 @@ describe('MIGRATE_TO_DEV', () => {
       const holder = o.process.addThread(o.machine.newPid());
       o.machine.start(holder, 'hold', ['reference', BASE, 4096]);
       o.machine.run();
-      return o.watchCommand('MIGRATE_TO_DEV', { npages: 1 }).replace(/walk .*\n/, '');
+      return o.watchCommand('MIGRATE_TO_DEV', { npages: 1, walks: false });
     };
     expect(onBothPaths(run)).toMatchInlineSnapshot(`
       "
       +mmap_lock
       notifier MIGRATE owner 0-1
-      +invalidate
-      +dmirror_mutex
-      -dmirror_mutex
-      -invalidate
-      +ptl
-      +folio?
-      -ptl
+      +invalidate +dmirror_mutex -dmirror_mutex -invalidate +ptl +folio? -ptl
       * collect: PTE 0 MIG-W, PTE 1 PRESENT W, PTE 2 NONE; refs 2/0 1/1 -
-      +anon_vma
-      +ptl
-      -ptl
-      -anon_vma
-      -folio
+      +anon_vma +ptl -ptl -anon_vma -folio
       * setup: PTE 0-1 PRESENT W, PTE 2 NONE; refs 2/1 1/1 -
       * copy: PTE 0-1 PRESENT W, PTE 2 NONE; refs 2/1 1/1 -
       * pages: PTE 0-1 PRESENT W, PTE 2 NONE; refs 2/1 1/1 -
-      +dmirror_mutex
-      -dmirror_mutex
+      +dmirror_mutex -dmirror_mutex
       * finalize: PTE 0-1 PRESENT W, PTE 2 NONE; refs 2/1 1/1 -
-      -mmap_lock
-      +dmirror_mutex
-      -dmirror_mutex
+      -mmap_lock +dmirror_mutex -dmirror_mutex
       = -2, PTE 0-1 PRESENT W, PTE 2 NONE
       "
     `);
@@ -166,28 +115,20 @@ describe('MIGRATE_TO_DEV', () => {
       const holder = o.process.addThread(o.machine.newPid());
       o.machine.start(holder, 'hold', ['lock', BASE, 4096]);
       o.machine.run();
-      return o.watchCommand('MIGRATE_TO_DEV', { npages: 1 }).replace(/walk .*\n/, '');
+      return o.watchCommand('MIGRATE_TO_DEV', { npages: 1, walks: false });
     };
     expect(onBothPaths(run)).toMatchInlineSnapshot(`
       "
       +mmap_lock
       notifier MIGRATE owner 0-1
-      +invalidate
-      +dmirror_mutex
-      -dmirror_mutex
-      -invalidate
-      +ptl
-      -ptl
+      +invalidate +dmirror_mutex -dmirror_mutex -invalidate +ptl -ptl
       * collect: PTE 0-1 PRESENT W, PTE 2 NONE; refs 2/1 1/1 -
       * setup: PTE 0-1 PRESENT W, PTE 2 NONE; refs 2/1 1/1 -
       * copy: PTE 0-1 PRESENT W, PTE 2 NONE; refs 2/1 1/1 -
       * pages: PTE 0-1 PRESENT W, PTE 2 NONE; refs 2/1 1/1 -
-      +dmirror_mutex
-      -dmirror_mutex
+      +dmirror_mutex -dmirror_mutex
       * finalize: PTE 0-1 PRESENT W, PTE 2 NONE; refs 2/1 1/1 -
-      -mmap_lock
-      +dmirror_mutex
-      -dmirror_mutex
+      -mmap_lock +dmirror_mutex -dmirror_mutex
       = -2, PTE 0-1 PRESENT W, PTE 2 NONE
       "
     `);
@@ -200,41 +141,24 @@ describe('MIGRATE_ON_FAULT_TO_DEV', () => {
       "
       +mmap_lock
       walk hmm 0-3
-      +ptl
-      -ptl
-      fault read 2
-      (+ptl -ptl) x2
-      +dmirror_mutex
-      -dmirror_mutex
       notifier MIGRATE owner 0-3
-      +invalidate
-      +dmirror_mutex
-      -dmirror_mutex
-      -invalidate
+      +invalidate +dmirror_mutex -dmirror_mutex -invalidate +ptl -ptl
+      fault read 2
+      (+ptl -ptl) x2 +dmirror_mutex -dmirror_mutex
+      notifier MIGRATE owner 0-3
+      +invalidate +dmirror_mutex -dmirror_mutex -invalidate
       walk collect 0-3
-      +ptl
-      (+folio?) x2
-      -ptl
+      +ptl (+folio?) x2 -ptl
       * collect: PTE 0-1 MIG-W, PTE 2 ZERO; refs 1/0 1/0 -
       * setup: PTE 0-1 MIG-W, PTE 2 ZERO; refs 1/0 1/0 -
       (+dev_lock -dev_lock +folio?) x3
       * copy: PTE 0-1 MIG-W, PTE 2 ZERO; refs 1/0 1/0 -
       notifier MIGRATE owner 2-3
-      +invalidate
-      +dmirror_mutex
-      -dmirror_mutex
-      -invalidate
-      +ptl
-      -ptl
+      +invalidate +dmirror_mutex -dmirror_mutex -invalidate +ptl -ptl
       * pages: PTE 0-1 MIG-W, PTE 2 DPRIV-W; refs 1/0 1/0 2/1
-      +dmirror_mutex
-      -dmirror_mutex
-      (+anon_vma +ptl -ptl -anon_vma -folio -folio) x2
-      -folio
+      +dmirror_mutex -dmirror_mutex (+anon_vma +ptl -ptl -anon_vma -folio -folio) x2 -folio
       * finalize: PTE 0-2 DPRIV-W; refs 1/1 1/1 1/1
-      -mmap_lock
-      +dmirror_mutex
-      -dmirror_mutex
+      -mmap_lock +dmirror_mutex -dmirror_mutex
       = 0 cpages 3 faults 0, PTE 0-2 DPRIV-W
       "
     `);
@@ -246,41 +170,18 @@ describe('MIGRATE_ON_FAULT_TO_DEV', () => {
       +mmap_lock
       walk hmm-migrate 0-3
       notifier MIGRATE owner 0-3
-      +invalidate
-      +dmirror_mutex
-      -dmirror_mutex
-      -invalidate
-      +ptl
-      (+folio?) x2
-      -ptl
-      (+anon_vma +ptl -ptl -anon_vma -folio) x2
+      +invalidate +dmirror_mutex -dmirror_mutex -invalidate +ptl (+folio?) x2 -ptl (+anon_vma +ptl -ptl -anon_vma -folio) x2
       fault read 2
-      +ptl
-      -ptl
-      +ptl
-      (+folio?) x2
-      -ptl
-      +dmirror_mutex
-      -dmirror_mutex
+      +ptl -ptl +ptl (+folio?) x2 -ptl
       * collect: PTE 0-1 MIG-W, PTE 2 ZERO; refs 1/0 1/0 -
       (+dev_lock -dev_lock +folio?) x3
       * copy: PTE 0-1 MIG-W, PTE 2 ZERO; refs 1/0 1/0 -
       notifier MIGRATE owner 2-3
-      +invalidate
-      +dmirror_mutex
-      -dmirror_mutex
-      -invalidate
-      +ptl
-      -ptl
+      +invalidate +dmirror_mutex -dmirror_mutex -invalidate +ptl -ptl
       * pages: PTE 0-1 MIG-W, PTE 2 DPRIV-W; refs 1/0 1/0 2/1
-      +dmirror_mutex
-      -dmirror_mutex
-      (+anon_vma +ptl -ptl -anon_vma -folio -folio) x2
-      -folio
+      +dmirror_mutex -dmirror_mutex (+anon_vma +ptl -ptl -anon_vma -folio -folio) x2 -folio
       * finalize: PTE 0-2 DPRIV-W; refs 1/1 1/1 1/1
-      -mmap_lock
-      +dmirror_mutex
-      -dmirror_mutex
+      -mmap_lock +dmirror_mutex -dmirror_mutex
       = 0 cpages 3 faults 0, PTE 0-2 DPRIV-W
       "
     `);
@@ -295,64 +196,29 @@ describe('MIGRATE_ON_FAULT_TO_DEV', () => {
       +mmap_lock
       walk hmm-migrate 0-1
       notifier MIGRATE owner 0-1
-      +invalidate
-      +dmirror_mutex
-      -dmirror_mutex
-      -invalidate
-      +ptl
-      -ptl
+      +invalidate +dmirror_mutex -dmirror_mutex -invalidate +ptl -ptl
       fault read 0
-      +ptl
-      -ptl
+      +ptl -ptl
       walk hmm-migrate 0-1
       notifier MIGRATE owner 0-1
-      +invalidate
-      +dmirror_mutex
-      -dmirror_mutex
-      -invalidate
-      +ptl
-      +folio?
-      -ptl
+      +invalidate +dmirror_mutex -dmirror_mutex -invalidate +ptl +folio? -ptl
       * collect: PTE 0 MIG-W; refs 2/0
       * setup: PTE 0 MIG-W; refs 2/0
       +folio?
       * copy: PTE 0 MIG-W; refs 2/0
       * pages: PTE 0 MIG-W; refs 2/0
-      +anon_vma
-      +ptl
-      -ptl
-      -anon_vma
-      (-folio) x2
+      +anon_vma +ptl -ptl -anon_vma (-folio) x2
       * finalize: PTE 0 PRESENT W; refs 1/1
-      +dev_lock
-      -dev_lock
+      +dev_lock -dev_lock
       notifier MIGRATE owner 0-1
-      +invalidate
-      +dmirror_mutex
-      -dmirror_mutex
-      -invalidate
-      +ptl
-      +folio?
-      -ptl
-      +dmirror_mutex
-      -dmirror_mutex
+      +invalidate +dmirror_mutex -dmirror_mutex -invalidate +ptl +folio? -ptl
       * collect: PTE 0 MIG-W; refs 1/0
-      +dev_lock
-      -dev_lock
-      +folio?
+      +dev_lock -dev_lock +folio?
       * copy: PTE 0 MIG-W; refs 1/0
       * pages: PTE 0 MIG-W; refs 1/0
-      +dmirror_mutex
-      -dmirror_mutex
-      +anon_vma
-      +ptl
-      -ptl
-      -anon_vma
-      (-folio) x2
+      +dmirror_mutex -dmirror_mutex +anon_vma +ptl -ptl -anon_vma (-folio) x2
       * finalize: PTE 0 DPRIV-W; refs 1/1
-      -mmap_lock
-      +dmirror_mutex
-      -dmirror_mutex
+      -mmap_lock +dmirror_mutex -dmirror_mutex
       = 0 cpages 1 faults 0, PTE 0 DPRIV-W
       "
     `);
@@ -368,46 +234,18 @@ describe('MIGRATE_ON_FAULT_TO_DEV', () => {
       +mmap_lock
       walk hmm-migrate 0-2
       notifier MIGRATE owner 0-2
-      +invalidate
-      +dmirror_mutex
-      -dmirror_mutex
-      -invalidate
-      +ptl
-      -ptl
-      +folio?
-      +anon_vma
+      +invalidate +dmirror_mutex -dmirror_mutex -invalidate +ptl -ptl +folio? +anon_vma
       (notifier CLEAR 0-512 +invalidate +dmirror_mutex -dmirror_mutex +dmirror_mutex -dmirror_mutex -invalidate +ptl -ptl) x2
-      +ptl
-      -ptl
-      -anon_vma
-      -folio
-      +ptl
-      +folio?
-      -ptl
-      +dmirror_mutex
-      -dmirror_mutex
+      +ptl -ptl -anon_vma -folio +ptl +folio? -ptl
       * collect: PTE 0 MIG-W, PTE 1-511 ZERO
       (+dev_lock -dev_lock +folio?) x2
       * copy: PTE 0 MIG-W, PTE 1-511 ZERO
       notifier MIGRATE owner 1-2
-      +invalidate
-      +dmirror_mutex
-      -dmirror_mutex
-      -invalidate
-      +ptl
-      -ptl
+      +invalidate +dmirror_mutex -dmirror_mutex -invalidate +ptl -ptl
       * pages: PTE 0 MIG-W, PTE 1 DPRIV-W, PTE 2-511 ZERO
-      +dmirror_mutex
-      -dmirror_mutex
-      +anon_vma
-      +ptl
-      -ptl
-      -anon_vma
-      (-folio) x3
+      +dmirror_mutex -dmirror_mutex +anon_vma +ptl -ptl -anon_vma (-folio) x3
       * finalize: PTE 0-1 DPRIV-W, PTE 2-511 ZERO
-      -mmap_lock
-      +dmirror_mutex
-      -dmirror_mutex
+      -mmap_lock +dmirror_mutex -dmirror_mutex
       = 0 cpages 2 faults 0, PTE 0-1 DPRIV-W, PTE 2-511 ZERO
       "
     `);

@@ -1,0 +1,258 @@
+// The shipped litmus tests, made from tables: a range of two pages in some state, and two or three calls that race over it. What may
+// come of them is explored and never written here.
+
+/** One test in the language of recordings; `profile` where it is not for every kernel. */
+export interface LibraryTest {
+  readonly name: string;
+  readonly setup: readonly string[];
+  readonly threads: readonly (readonly string[])[];
+  readonly observe: readonly string[];
+  readonly profile?: '7.3';
+}
+
+/** How the range is before the race; devices 0 and 1 are open. */
+const STATES = {
+  fresh: ['map 0 0 0 2 anon rw', 'store 0 0 0 2 0x10'],
+  hole: ['map 0 0 0 2 anon rw'],
+  half: ['map 0 0 0 2 anon rw', 'store 0 0 1 1 0x11'],
+  zero: ['map 0 0 0 2 anon rw', 'load 0 0 0 2'],
+  shm: ['map 0 0 0 2 shared rw', 'store 0 0 0 2 0x10'],
+  thp: ['map 0 0 0 512 anon rw', 'advise 0 0 0 512 HUGEPAGE', 'store 0 0 0 2 0x10'],
+  cow: ['map 0 0 0 2 anon rw', 'store 0 0 0 2 0x10', 'fork 0 1'],
+  swap: ['map 0 0 0 2 anon rw', 'store 0 0 0 2 0x10', 'advise 0 0 0 2 PAGEOUT'],
+  dev: ['map 0 0 0 2 anon rw', 'store 0 0 0 2 0x10', 'dm 0 0 MIGRATE_TO_DEV 0 0 2'],
+  foreign: ['map 0 0 0 2 anon rw', 'store 0 0 0 2 0x10', 'dm 0 1 MIGRATE_TO_DEV 0 0 2'],
+  exclusive: ['map 0 0 0 2 anon rw', 'store 0 0 0 2 0x10', 'dm 0 0 EXCLUSIVE 0 0 2'],
+  pinned: ['map 0 0 0 2 anon rw', 'store 0 0 0 2 0x10', 'pin 0 0 1 1 1'],
+  huge: ['map 0 0 0 512 anon rw', 'advise 0 0 0 512 HUGEPAGE', 'store 0 0 0 2 0x10'],
+  hugeDev: [
+    'map 0 0 0 512 anon rw',
+    'advise 0 0 0 512 HUGEPAGE',
+    'store 0 0 0 2 0x10',
+    'dm 0 0 MIGRATE_TO_DEV 0 0 512',
+  ],
+} as const;
+type State = keyof typeof STATES;
+
+/** What a thread does, by the name that it has in tests. */
+const ACTIONS = {
+  // Calls of the mm.
+  unmap: 'unmap 0 0 0 2',
+  unmap1: 'unmap 0 0 1 1',
+  dontneed: 'advise 0 0 0 2 DONTNEED',
+  dontneed1: 'advise 0 0 1 1 DONTNEED',
+  remap: 'remap 0 0 0 2 1 0 0',
+  mapover: 'mapover 0 0 0 2 anon rw',
+  fork: 'fork 0 1',
+  prot_none: 'protect 0 0 0 2 -',
+  prot_r: 'protect 0 0 0 2 r',
+  pageout: 'advise 0 0 0 2 PAGEOUT',
+  populate: 'advise 0 0 0 2 POPULATE_WRITE',
+  load: 'load 0 0 0 2',
+  store: 'store 0 0 0 2 0x20',
+  pin: 'pin 0 0 0 2 1',
+  unpin: 'unpin 0',
+  gup: 'gup 0 0 0 2 2 1 1',
+  childexit: 'exit 1',
+  // Commands of the devices: the number is that of the device.
+  mig: 'dm 0 0 MIGRATE_TO_DEV 0 0 2',
+  mig1: 'dm 0 1 MIGRATE_TO_DEV 0 0 2',
+  migFirst: 'dm 0 0 MIGRATE_TO_DEV 0 0 1',
+  migSecond: 'dm 0 0 MIGRATE_TO_DEV 0 1 1',
+  onf: 'dm 0 0 MIGRATE_ON_FAULT_TO_DEV 0 0 2',
+  onf1: 'dm 0 1 MIGRATE_ON_FAULT_TO_DEV 0 0 2',
+  sys: 'dm 0 0 MIGRATE_TO_SYS 0 0 2',
+  sysFirst: 'dm 0 0 MIGRATE_TO_SYS 0 0 1',
+  excl: 'dm 0 0 EXCLUSIVE 0 0 2',
+  excl1: 'dm 0 1 EXCLUSIVE 0 0 2',
+  read: 'dm 0 0 READ 0 0 2',
+  read1: 'dm 0 1 READ 0 0 2',
+  write: 'dm 0 0 WRITE 0 0 2 0x40',
+  write1: 'dm 0 1 WRITE 0 0 2 0x50',
+  snap: 'dm 0 0 SNAPSHOT 0 0 2',
+  release: 'dm 0 0 RELEASE 0 0 2',
+  close0: 'close 0 0',
+  close1: 'close 0 1',
+  migAll: 'dm 0 0 MIGRATE_TO_DEV 0 0 512',
+  sysAll: 'dm 0 0 MIGRATE_TO_SYS 0 0 512',
+} as const;
+type Action = keyof typeof ACTIONS;
+
+const MM_CALLS: readonly Action[] = [
+  'unmap',
+  'unmap1',
+  'dontneed',
+  'dontneed1',
+  'remap',
+  'mapover',
+  'fork',
+  'prot_none',
+  'prot_r',
+  'pageout',
+  'load',
+  'store',
+];
+
+/** Each of these against each of those, over a range in that state. */
+interface Pairs {
+  readonly state: State;
+  readonly first: Action;
+  readonly against: readonly Action[];
+  readonly profile?: '7.3';
+}
+
+const PAIRS: readonly Pairs[] = [
+  // Migration against the mm, against itself, and against other commands.
+  { state: 'fresh', first: 'mig', against: [...MM_CALLS, 'pin', 'gup', 'mig', 'mig1', 'migSecond', 'sys', 'release'] },
+  { state: 'fresh', first: 'mig', against: ['excl', 'excl1', 'write1', 'snap', 'close0', 'close1'] },
+  { state: 'hole', first: 'mig', against: ['load', 'store', 'populate', 'dontneed', 'unmap', 'mig1'] },
+  { state: 'zero', first: 'mig', against: ['load', 'store', 'dontneed', 'mig1'] },
+  { state: 'shm', first: 'mig', against: ['store', 'dontneed', 'unmap'] },
+  { state: 'thp', first: 'mig', against: ['store', 'dontneed', 'mig1', 'fork'] },
+  { state: 'cow', first: 'mig', against: ['childexit', 'store', 'dontneed', 'mig1'] },
+  { state: 'pinned', first: 'mig', against: ['unpin', 'store'] },
+  {
+    state: 'dev',
+    first: 'sys',
+    against: [...MM_CALLS, 'sys', 'mig', 'mig1', 'excl1', 'read1', 'snap', 'close0', 'release'],
+  },
+  // Migrate on fault against each.
+  {
+    state: 'fresh',
+    first: 'onf',
+    against: [...MM_CALLS, 'pin', 'mig', 'mig1', 'onf', 'onf1', 'excl', 'excl1', 'write1'],
+  },
+  { state: 'fresh', first: 'onf', against: ['snap', 'read1', 'release', 'close0', 'close1'] },
+  { state: 'half', first: 'onf', against: ['load', 'store', 'dontneed', 'unmap', 'mig1', 'onf1', 'fork'] },
+  { state: 'hole', first: 'onf', against: ['load', 'store', 'populate', 'dontneed', 'unmap', 'remap', 'onf', 'onf1'] },
+  { state: 'swap', first: 'onf', against: ['load', 'dontneed', 'unmap', 'fork', 'onf1'] },
+  { state: 'foreign', first: 'onf', against: ['load', 'store', 'dontneed', 'onf1', 'fork', 'close1'] },
+  { state: 'exclusive', first: 'onf', against: ['load', 'store', 'dontneed', 'excl1', 'fork'] },
+  { state: 'thp', first: 'onf', against: ['store', 'dontneed', 'onf1'] },
+  { state: 'cow', first: 'onf', against: ['childexit', 'store', 'dontneed'] },
+  // Exclusive, read and write.
+  { state: 'fresh', first: 'excl', against: [...MM_CALLS, 'excl', 'excl1', 'read1', 'write', 'write1'] },
+  { state: 'fresh', first: 'read', against: ['unmap', 'dontneed', 'store', 'prot_none', 'remap', 'fork', 'pageout'] },
+  {
+    state: 'fresh',
+    first: 'write',
+    against: ['unmap', 'dontneed', 'store', 'prot_r', 'remap', 'fork', 'pageout', 'write1'],
+  },
+  { state: 'hole', first: 'write', against: ['load', 'store', 'mig1'] },
+  // CPU accesses that fault, in pairs and against each.
+  {
+    state: 'dev',
+    first: 'load',
+    against: ['load', 'store', 'mig', 'mig1', 'excl1', 'read1', 'unmap', 'remap', 'fork', 'close0'],
+  },
+  { state: 'dev', first: 'store', against: ['store', 'dontneed', 'sysFirst', 'onf1'] },
+  { state: 'exclusive', first: 'load', against: ['load', 'store', 'dontneed', 'remap', 'fork', 'close0'] },
+  { state: 'swap', first: 'load', against: ['load', 'store', 'mig', 'dontneed'] },
+  { state: 'cow', first: 'store', against: ['read', 'childexit', 'excl'] },
+  // Folios of 2 MiB on a device, which 7.3 has.
+  { state: 'huge', first: 'migAll', against: ['store', 'dontneed', 'unmap', 'fork', 'mig1'], profile: '7.3' },
+  { state: 'hugeDev', first: 'sysAll', against: ['load', 'dontneed', 'unmap', 'fork', 'migAll'], profile: '7.3' },
+  { state: 'hugeDev', first: 'load', against: ['store', 'mig1', 'unmap1'], profile: '7.3' },
+];
+
+/** Three tasks, where the third brings about the notifier or waits behind the second. */
+const TRIPLES: readonly (readonly [State, Action, Action, Action])[] = [
+  ['fresh', 'mig', 'mig1', 'store'],
+  ['fresh', 'mig', 'mig1', 'dontneed'],
+  ['fresh', 'excl', 'excl1', 'store'],
+  ['fresh', 'onf', 'mig1', 'dontneed'],
+  ['fresh', 'onf', 'onf1', 'store'],
+  ['half', 'onf', 'store', 'dontneed1'],
+  ['dev', 'mig', 'sys', 'load'],
+  ['dev', 'sys', 'load', 'dontneed'],
+  ['dev', 'read1', 'load', 'dontneed1'],
+];
+
+/** More than one call a thread. */
+const LONGER: readonly (readonly [string, State, readonly (readonly Action[])[]])[] = [
+  [
+    'two-migsys-storeload',
+    'fresh',
+    [
+      ['mig', 'sys'],
+      ['store', 'load'],
+    ],
+  ],
+  [
+    'two-exclwrite-store',
+    'fresh',
+    [
+      ['excl', 'write'],
+      ['store', 'load'],
+    ],
+  ],
+  [
+    'two-onfsys-store',
+    'fresh',
+    [
+      ['onf', 'sys'],
+      ['store', 'load'],
+    ],
+  ],
+  [
+    'two-migread-dontneed',
+    'fresh',
+    [
+      ['mig', 'read'],
+      ['dontneed', 'load'],
+    ],
+  ],
+  [
+    'two-halves',
+    'fresh',
+    [
+      ['migFirst', 'migSecond'],
+      ['dontneed1', 'store'],
+    ],
+  ],
+];
+
+/** Every test, with a name of its own. */
+export function litmusLibrary(): LibraryTest[] {
+  const pairs = PAIRS.flatMap(({ state, first, against, profile }) =>
+    against.map((second) => ({
+      ...testOf(`${state}-${first}-${second}`, state, [[first], [second]]),
+      ...(profile === undefined ? {} : { profile }),
+    })),
+  );
+  const triples = TRIPLES.map(([state, ...actions]) =>
+    testOf(
+      `three-${state}-${actions.join('-')}`,
+      state,
+      actions.map((action) => [action]),
+    ),
+  );
+  return [...pairs, ...triples, ...LONGER.map(([name, state, threads]) => testOf(name, state, threads))];
+}
+
+function testOf(name: string, state: State, threads: readonly (readonly Action[])[]): LibraryTest {
+  return {
+    name,
+    setup: ['open 0 0', 'open 0 1', ...STATES[state]],
+    threads: threads.map((actions) => actions.map((action) => ACTIONS[action])),
+    observe: observations(state, threads.flat()),
+  };
+}
+
+/** Mirrors and page tables before the CPU touches anything, then the contents, then what the device sees of them. */
+function observations(state: State, actions: readonly Action[]): string[] {
+  const open = [0, 1].filter((device) => !actions.includes(device === 0 ? 'close0' : 'close1'));
+  const exclusive = open.filter((device) => actions.includes(device === 0 ? 'excl' : 'excl1'));
+  const snapshots = open.map((device) => `dm 0 ${device} SNAPSHOT 0 0 2`);
+  const hasChild = actions.includes('fork') || (state === 'cow' && !actions.includes('childexit'));
+  return [
+    ...snapshots,
+    ...exclusive.map((device) => `dm 0 ${device} CHECK_EXCLUSIVE 0 0 2`),
+    'pagemap 0 0 0 2',
+    'load 0 0 0 1',
+    'load 0 0 1 1',
+    ...(hasChild ? ['load 1 0 0 1', 'load 1 0 1 1'] : []),
+    ...snapshots.slice(0, 1),
+    ...open.slice(0, 1).map((device) => `dm 0 ${device} READ 0 0 2`),
+  ];
+}

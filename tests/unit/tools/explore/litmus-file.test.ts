@@ -1,0 +1,67 @@
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { readLitmusFile } from '../../../../tools/explore/litmus-file.js';
+import { canonicalAnswer, knownWords, outcomeText, withoutLastRead } from '../../../../tools/explore/litmus-outcome.js';
+
+function read(name: string, text: string) {
+  const file = join(mkdtempSync(join(tmpdir(), 'litmus-')), name);
+  writeFileSync(file, text);
+  return readLitmusFile(file);
+}
+
+const YAML = `
+setup:
+  - { do: open }
+  - { do: map, name: buf, pages: 2 }
+  - { do: store, on: buf, value: 16 }
+threads:
+  - [{ do: migrate_to_dev, on: buf }]
+  - ['unmap 0 0 0 2', { do: write, on: buf, pages: 1, value: 64 }]
+observe: [{ do: load, on: buf, pages: 0-1 }]
+forbid: ['* => 0 1 7']
+`;
+
+describe('a litmus file', () => {
+  it('takes the steps of plans and ops alike', () => {
+    const [test] = read('mine.yaml', YAML);
+    expect(test).toMatchObject({
+      name: 'mine',
+      setup: ['open 0 0', 'map 0 0 0 2 anon rw', 'store 0 0 0 2 16'],
+      threads: [['dm 0 0 MIGRATE_TO_DEV 0 0 2'], ['unmap 0 0 0 2', 'dm 0 0 WRITE 0 1 1 64']],
+      observe: ['load 0 0 0 2'],
+      conditions: { forbid: ['* => 0 1 7'], require: [], allow: [] },
+    });
+  });
+
+  it.each([
+    ['an unknown key', 'thread: []\n', /:1:9: no key 'thread' here \(did you mean 'threads'\?\)/],
+    ['an unknown op', "threads: [['lod 0 0 0 1']]\n", /:1:10: no op 'lod'; did you mean load\?/],
+    ['a name of nothing', 'threads: [[{ do: load, on: buf }]]\n', /:1:12: no mapping is named 'buf'; there is none/],
+    ['no YAML', 'threads: [\n', /:2:1: /],
+  ])('names the place of %s', (_what, text, message) => {
+    expect(() => read('bad.yaml', text)).toThrow(message);
+  });
+
+  it('names the line of what is no test', () => {
+    expect(() => read('bad.jsonl', '{"name": "a"}\n')).toThrow(/bad.jsonl:1: /);
+    expect(() => read('bad.jsonl', '{\n')).toThrow(/bad.jsonl:1: not JSON/);
+  });
+});
+
+describe('an outcome', () => {
+  const known = knownWords(['store 0 0 0 2 0x10', 'dm 0 0 WRITE 0 0 1 0x40']);
+
+  it('has words without zeros in front, and a question mark for those that no op has stored', () => {
+    expect([...known]).toEqual(['0', '10', '11', '40']);
+    expect(canonicalAnswer('load 0 0 0 3', '0 3 00000010 00000012 00000000', known)).toBe('0 3 10 ? 0');
+    expect(canonicalAnswer('dm 0 0 READ 0 0 1', '0 1 2 00000040', known)).toBe('0 1 2 40');
+    expect(canonicalAnswer('dm 0 0 SNAPSHOT 0 0 2', '0 2 0 0022', known)).toBe('0 2 0 0022');
+  });
+
+  it('joins answers, threads and what was observed', () => {
+    expect(outcomeText([['0', '1'], ['2']], ['3', '4'])).toBe('0; 1 | 2 => 3; 4');
+    expect(withoutLastRead('0 | 0 => 0 1 0; 0 2 0 10 11')).toBe('0 | 0 => 0 1 0; 0 2 0');
+  });
+});

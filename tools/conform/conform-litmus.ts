@@ -1,0 +1,115 @@
+import { availableParallelism } from 'node:os';
+import { EXIT, UsageError } from '../exit-code.js';
+import { conformLitmus, type LitmusResult } from '../explore/litmus-conform.js';
+import { type Litmus, readLitmusFile } from '../explore/litmus-file.js';
+import type { Output } from '../output.js';
+import { junitXml } from '../report/junit.js';
+import type { CaseResult } from '../report/runner.js';
+import { workOff } from '../worker-pool.js';
+
+export interface LitmusConformOptions {
+  readonly path: string;
+  /** Only tests of these names; empty: all. */
+  readonly seq: readonly string[];
+  readonly jobs?: number | undefined;
+  readonly json?: boolean;
+  readonly junit?: string | undefined;
+}
+
+/** Schedules of one test at most. The rarest outcomes of the given recordings take some 40,000. */
+const BUDGET = 120_000;
+
+/** Holds recorded litmus tests against the machine and prints what is reached of what was seen. The exit status. */
+export async function conformLitmusFiles(
+  files: readonly string[],
+  options: LitmusConformOptions,
+  output: Output,
+): Promise<number> {
+  const { path, json = false } = options;
+  const tests = choose(files.flatMap(readLitmusFile), options.seq);
+  const junit = options.junit === undefined ? null : output.file('--junit', options.junit);
+  const at = new Date();
+  const how = { path, profile: '6.12', strategy: 'random', budget: BUDGET, seed: 1, isChecked: false };
+  const results = new Map<Litmus, LitmusResult>();
+  const waiting = [...tests];
+  const stop = output.stop.watch();
+  const jobs = Math.min(options.jobs ?? availableParallelism(), tests.length);
+  await workOff<Litmus, LitmusResult>({
+    module: new URL('../explore/conform-litmus-worker.js', import.meta.url),
+    data: how,
+    workers: jobs > 1 ? jobs : 0,
+    here: () => (test) => conformLitmus(test, how as Parameters<typeof conformLitmus>[1], output.now),
+    take: async () => ((await stop.look()) ? null : (waiting.shift() ?? null)),
+    onResult: (test, result) => {
+      results.set(test, result);
+      output.progress.update({ done: results.size, total: tests.length, failed: 0, name: result.name });
+    },
+  }).finally(() => output.progress.clear());
+  const all = tests.flatMap((test) => results.get(test) ?? []);
+  for (const result of all) for (const line of json ? [JSON.stringify(result)] : textOf(result)) output.out(line);
+  junit?.write(
+    junitXml(
+      all.map((result) => asCase(result, path)),
+      { name: 'dmirror conform', at, properties: { profile: '6.12' } },
+    ),
+  );
+  if (output.stop.isRequested) output.out(json ? '{"type":"interrupted"}' : '# interrupted');
+  const summary = summaryOf(all, path);
+  output.out(
+    json
+      ? JSON.stringify(summary)
+      : `${summary.tests} tests, ${summary.reached} of ${summary.seen} outcomes reached, ${summary.missing} missing, ${summary.extra} extra, ${summary.schedules} schedules (path ${path})`,
+  );
+  return all.some(isWrong) ? EXIT.fail : EXIT.pass;
+}
+
+function choose(tests: readonly Litmus[], names: readonly string[]): readonly Litmus[] {
+  const unknown = names.find((name) => !tests.some((test) => test.name === name));
+  if (unknown !== undefined)
+    throw new UsageError(`no litmus test is named '${unknown}'`, 'a test has its name in its line');
+  return names.length === 0 ? tests : tests.filter(({ name }) => names.includes(name));
+}
+
+function isWrong({ missing, serial, findings }: LitmusResult): boolean {
+  return missing.length > 0 || serial.length > 0 || findings.length > 0;
+}
+
+function summaryOf(results: readonly LitmusResult[], path: string) {
+  const sum = (of: (result: LitmusResult) => number): number => results.reduce((all, result) => all + of(result), 0);
+  const missing = sum((result) => result.missing.length);
+  const seen = sum((result) => result.seen);
+  const extra = sum((result) => result.extra.length);
+  return {
+    tests: results.length,
+    seen,
+    reached: seen - missing,
+    missing,
+    extra,
+    schedules: sum((r) => r.schedules),
+    path,
+  };
+}
+
+function textOf({ name, seen, missing, extra, serial, findings, schedules }: LitmusResult): string[] {
+  return [
+    `${name}: ${seen - missing.length} of ${seen} reached, ${extra.length} extra, ${schedules} schedules`,
+    ...serial.map((line) => `  serial ${line}`),
+    ...findings.map((line) => `  finding ${line}`),
+    ...missing.flatMap(({ outcome, count, nearest }) => [
+      `  missing (seen ${count} times) ${outcome}`,
+      `    nearest ${nearest}`,
+    ]),
+    ...extra.map(([outcome, count]) => `  extra (${count} schedules) ${outcome}`),
+  ];
+}
+
+function asCase(result: LitmusResult, path: string): CaseResult {
+  const base = { name: `litmus.${result.name}`, suite: 'litmus', path: path as CaseResult['path'], ms: result.ms };
+  if (!isWrong(result)) return { ...base, status: 'pass' };
+  return {
+    ...base,
+    status: 'fail',
+    message: `${result.missing.length} outcomes are missing`,
+    diagnostics: textOf(result),
+  };
+}

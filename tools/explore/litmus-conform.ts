@@ -1,0 +1,132 @@
+// A recorded litmus test held against the machine: is each outcome of the real kernel reached, and which others are?
+
+import { Snapshot } from '../../driver/check/index.js';
+import { explore } from '../../driver/explore/index.js';
+import { serialOrders } from '../../tests/conform/serial-orders.js';
+import { asLinux } from './as-linux.js';
+import { type HowToExplore, raceOf, sortedOut } from './explore-work.js';
+import type { Litmus, Recorded } from './litmus-file.js';
+import { withoutLastRead } from './litmus-outcome.js';
+import type { LitmusRace } from './litmus-race.js';
+
+/** Schedules between two looks whether everything is reached. */
+const BURST = 500;
+
+/** What came of one test. */
+export interface LitmusResult {
+  readonly name: string;
+  readonly seen: number;
+  readonly missing: readonly MissingOutcome[];
+  /** Reached, and not shown by the real kernel: with how many schedules. */
+  readonly extra: readonly (readonly [outcome: string, schedules: number])[];
+  /** Outcomes of the ops one after the other that one side alone has. */
+  readonly serial: readonly string[];
+  readonly findings: readonly string[];
+  readonly schedules: number;
+  readonly ms: number;
+}
+
+export interface MissingOutcome {
+  readonly outcome: string;
+  /** How often the real kernel showed it. */
+  readonly count: number;
+  /** Of what was reached, what differs from it least. */
+  readonly nearest: string;
+}
+
+/** Draws schedules until every recorded outcome is reached, or the budget is used up. */
+export function conformLitmus(test: Litmus, how: Omit<HowToExplore, 'strategy'>, now: () => number): LitmusResult {
+  const begun = now();
+  const recorded = test.recorded ?? NOTHING;
+  const race = raceOf(test, how);
+  const serial = serialDifferences(race, recorded);
+  const reached = new Map<string, number>();
+  const findings = new Set<string>();
+  let schedules = 0;
+  for (let seed = how.seed; schedules < how.budget; seed++) {
+    const budget = Math.min(BURST, how.budget - schedules);
+    const options = { strategy: 'random', budget, seed, isChecked: how.isChecked } as const;
+    const { outcomes, findings: found } = sortedOut(explore(race, options));
+    schedules += budget;
+    for (const [outcome, seen] of outcomes) reached.set(outcome, (reached.get(outcome) ?? 0) + seen.schedules);
+    for (const { kind, message } of found) findings.add(`${kind}: ${message}`);
+    if (missingOf(recorded, reached).length === 0) break;
+  }
+  return {
+    name: test.name,
+    seen: recorded.outcomes.size,
+    missing: missingOf(recorded, reached),
+    extra: extraOf(recorded, reached),
+    serial,
+    findings: [...findings],
+    schedules,
+    ms: now() - begun,
+  };
+}
+
+const NOTHING: Recorded = { outcomes: new Map(), serial: new Set(), staleRead: new Set(), setupAnswers: [] };
+
+function missingOf({ outcomes, staleRead }: Recorded, reached: ReadonlyMap<string, number>): MissingOutcome[] {
+  const names = [...reached.keys()];
+  const known = new Set([...names, ...names.map(withoutLastRead)]);
+  const key = (outcome: string): string => (staleRead.has(outcome) ? withoutLastRead(outcome) : outcome);
+  return [...outcomes]
+    .filter(([outcome]) => !known.has(key(outcome)))
+    .map(([outcome, count]) => ({ outcome, count, nearest: nearestOutcome(outcome, names) }));
+}
+
+function extraOf({ outcomes, staleRead }: Recorded, reached: ReadonlyMap<string, number>): [string, number][] {
+  const stale = new Set([...staleRead].map(withoutLastRead));
+  return [...reached].filter(([outcome]) => !outcomes.has(outcome) && !stale.has(withoutLastRead(outcome)));
+}
+
+/** The outcome with the most answers in common. */
+function nearestOutcome(outcome: string, reached: readonly string[]): string {
+  const answers = answersOf(outcome);
+  let nearest = 'nothing';
+  let most = -1;
+  for (const other of reached) {
+    const same = answersOf(other).filter((answer, i) => answer === answers[i]).length;
+    if (same <= most) continue;
+    most = same;
+    nearest = other;
+  }
+  return nearest;
+}
+
+function answersOf(outcome: string): string[] {
+  return outcome.split(/; | \| | => /);
+}
+
+/** Every order of the ops, each from the state after the set-up. */
+export function serialOutcomes(race: LitmusRace): Set<string> {
+  const snapshot = new Snapshot(race.machine);
+  const outcomes = new Set<string>();
+  for (const order of serialOrders(race.test.threads.map((lines) => lines.length))) {
+    snapshot.restore();
+    outcomes.add(serialOutcome(race, order));
+  }
+  snapshot.restore();
+  return outcomes;
+}
+
+function serialOutcome(race: LitmusRace, order: readonly number[]): string {
+  try {
+    return race.serial(order);
+  } catch (error) {
+    const name = asLinux(error instanceof Error ? error.message : String(error));
+    if (name === null) throw error;
+    return name;
+  }
+}
+
+function serialDifferences(race: LitmusRace, { serial, setupAnswers }: Recorded): string[] {
+  const differences = race.setupAnswers
+    .filter((answer, i) => setupAnswers[i] !== undefined && setupAnswers[i] !== answer)
+    .map((answer) => `the set-up answers ${answer}`);
+  if (serial.size === 0) return differences;
+  const ours = serialOutcomes(race);
+  for (const outcome of ours) if (!serial.has(outcome)) differences.push(`only here: ${outcome}`);
+  for (const outcome of serial) if (!ours.has(outcome)) differences.push(`only there: ${outcome}`);
+  return differences;
+}
