@@ -1,3 +1,4 @@
+import { exploring } from './explore.js';
 import { faultPoints } from './fault-points.js';
 import { guest } from './guest.js';
 import { invariants } from './invariants.js';
@@ -20,5 +21,6 @@ export const MEASUREMENTS: readonly Measurement[] = [
   socket,
   guest,
   faultPoints,
+  exploring,
   seam,
 ];
