@@ -16,7 +16,7 @@ import { KtapWriter } from '../report/ktap.js';
 import type { CaseResult } from '../report/runner.js';
 import { workOff } from '../worker-pool.js';
 
-export interface ExploreOptions {
+export interface ExploreCommandOptions {
   readonly list: boolean;
   readonly path: PathName;
   readonly profile: string;
@@ -35,7 +35,7 @@ export interface ExploreOptions {
 /** Runs litmus tests under every schedule that can make a difference, and prints what they come to. The exit status. */
 export async function exploreCommand(
   names: readonly string[],
-  options: ExploreOptions,
+  options: ExploreCommandOptions,
   output: Output,
 ): Promise<number> {
   const [first, token, ...rest] = names;
@@ -62,7 +62,11 @@ export async function exploreCommand(
 
 const SEE_HELP = 'see `dmirror explore --help`';
 
-async function exploreAll(tasks: readonly ExploreTask[], options: ExploreOptions, output: Output): Promise<number> {
+async function exploreAll(
+  tasks: readonly ExploreTask[],
+  options: ExploreCommandOptions,
+  output: Output,
+): Promise<number> {
   const junit = options.junit === undefined ? null : output.file('--junit', options.junit);
   const at = new Date();
   const ktap = options.json ? null : new KtapWriter(output.out);
@@ -84,7 +88,7 @@ async function exploreAll(tasks: readonly ExploreTask[], options: ExploreOptions
 /** In the order of the tasks, however many threads did it. */
 async function reportsOf(
   tasks: readonly ExploreTask[],
-  options: ExploreOptions,
+  options: ExploreCommandOptions,
   output: Output,
 ): Promise<TestReport[]> {
   const reports = new Map<ExploreTask, TestReport>();
@@ -139,7 +143,7 @@ function witness(
   return EXIT.pass;
 }
 
-function replay(token: string, { json }: ExploreOptions, { out }: Output): number {
+function replay(token: string, { json }: ExploreCommandOptions, { out }: Output): number {
   const found = witnessOf(parseScheduleToken(token));
   if (json) out(JSON.stringify(found));
   else for (const line of witnessLines(found)) out(line);
@@ -149,7 +153,7 @@ function replay(token: string, { json }: ExploreOptions, { out }: Output): numbe
 /** Outcomes that one of two machines has and the other has not. */
 async function diff(
   tests: readonly Litmus[],
-  { how, sides, options }: { how: ExploreTask['how']; sides: readonly string[]; options: ExploreOptions },
+  { how, sides, options }: { how: ExploreTask['how']; sides: readonly string[]; options: ExploreCommandOptions },
   output: Output,
 ): Promise<number> {
   const machines = sides.map((side) => {
