@@ -9,6 +9,7 @@ import { seam } from './seam.js';
 import { selftests } from './selftests.js';
 import { socket } from './socket.js';
 import { taskSwitch } from './task-switch.js';
+import { walks } from './walks.js';
 
 /** Every measurement, in the order they run. */
 export const MEASUREMENTS: readonly Measurement[] = [
@@ -23,4 +24,5 @@ export const MEASUREMENTS: readonly Measurement[] = [
   faultPoints,
   exploring,
   seam,
+  walks,
 ];
