@@ -88,8 +88,9 @@ export class Director implements SchedulerPolicy, Observer {
     }
     if (this.isGivenUp) return END_RUN;
     this.endClockStep();
-    const actor = this.decide(runnable, []);
-    return runnable.findIndex(({ id }) => id === actor);
+    const actor = this.decide(runnable, NO_EVENTS);
+    for (let i = 0; i < runnable.length; i++) if (runnable[i]!.id === actor) return i;
+    return END_RUN;
   }
 
   due(events: readonly DueEvent[], runnable: readonly Task[]): number {
@@ -135,8 +136,9 @@ export class Director implements SchedulerPolicy, Observer {
   private list(runnable: readonly Task[], events: readonly DueEvent[]): void {
     const { actors, current } = this;
     actors.length = 0;
-    for (const { id } of runnable) actors.push(id);
-    if (actors.length > 1) actors.sort(byNumber);
+    for (let i = 0; i < runnable.length; i++) actors.push(runnable[i]!.id);
+    if (actors.length === 1 && events.length === 0) return;
+    actors.sort(byNumber);
     const last = actors.indexOf(current);
     if (last > 0) {
       actors.copyWithin(1, 0, last);
@@ -170,6 +172,7 @@ export class Director implements SchedulerPolicy, Observer {
   }
 }
 
+const NO_EVENTS: readonly DueEvent[] = [];
 const byNumber = (a: number, b: number): number => a - b;
 
 function actorOf(event: DueEvent): number {

@@ -12,7 +12,7 @@ import type { PathName } from '../../uapi/path-name.js';
 import { SIGHUP, SIGINT, SIGTERM, WEXITSTATUS, WIFEXITED, WTERMSIG } from '../../uapi/signal.js';
 import { NodeHost, readProgram } from '../exec/exec-host.js';
 import { type PctSchedule, parseSchedule, runSchedules } from '../exec/exec-schedules.js';
-import { UsageError } from '../exit-code.js';
+import { OutputError, UsageError } from '../exit-code.js';
 import { checkHugePages } from '../huge-pages.js';
 import { profileOfDialect, profileOption } from '../kernel-profile.js';
 import type { Output } from '../output.js';
@@ -131,6 +131,8 @@ async function runProgram(
     return status;
   } catch (error) {
     if (!(error instanceof MachineError)) throw error;
+    // What the program writes goes where ours goes.
+    if (error.cause instanceof OutputError) throw error.cause;
     return gaveUp(system, host, `the machine broke: ${error.message}`, EXIT_HUNG);
   } finally {
     signals.stop();
