@@ -90,7 +90,9 @@ function policyOf(schedule: PctSchedule): PctPolicy {
 function optionWords({ dialect, path, profile, ram, swap, hugepages, env, invariants }: ExecOptions): string[] {
   const words = ['--dialect', dialect, '--path', path, '--invariants', invariants];
   if (profile !== undefined) words.push('--profile', profile);
-  words.push('--ram', String(ram), '--swap', String(swap), '--hugepages', String(hugepages));
+  words.push('--ram', String(ram));
+  if (swap > 0) words.push('--swap', String(swap));
+  if (hugepages > 0) words.push('--hugepages', String(hugepages));
   return [...words, ...env.flatMap((entry) => ['--env', entry])];
 }
 
