@@ -21,7 +21,7 @@ const OPTIONS = {
 };
 
 /** About this many of a case's runs are made in both ways. */
-const SAMPLE = count(6, 16);
+const SAMPLE = count(4, 16);
 
 function told({ sites: _, ...outcome }: Outcome): unknown {
   return outcome;
