@@ -5,6 +5,7 @@ import { addAbi } from './commands/abi-command.js';
 import { addDaemonCommands } from './commands/daemon-commands.js';
 import { addExec } from './commands/exec-command.js';
 import { addFault } from './commands/fault-command.js';
+import { addSeries } from './commands/series-command.js';
 import { EXIT, exitHelp, OutputError, UsageError } from './exit-code.js';
 import { type Output, ProcessOutput } from './output.js';
 import { packageVersion } from './package-root.js';
@@ -46,6 +47,7 @@ function program(status: { code: number }, output: () => Output): Command {
   addAbi(root, status, output);
   addConform(root, status, output);
   addFault(root, status, output);
+  addSeries(root, { status, output });
   addDaemonCommands(root, { status, output });
   addExec(root, { status, output });
   pointToHelp(root);

@@ -42,7 +42,7 @@ export const COPY_POINT = preemptPoint('dmirror copy');
 export class DmirrorContext {
   readonly bounce: BouncePool;
   /** By id. Closed ones stay until no page of their device is in use: pages that could not be evicted still name theirs. */
-  files: Record<number, DmirrorFile> = {};
+  readonly files = new Map<number, DmirrorFile>();
   nextFileId = 0;
   /** Told each command before it runs: the only place where a record is read. It looks on and changes nothing. */
   onCommand: ((name: CommandName, command: Command) => void) | null = null;
@@ -83,12 +83,12 @@ export class DmirrorContext {
     this.closed.set(file.device, closed);
     closed.push(file);
     if (file.device.chunks.some((chunk) => file.device.pagesInUse(chunk) > 0)) return;
-    for (const { id } of closed.splice(0)) delete this.files[id];
+    for (const { id } of closed.splice(0)) this.files.delete(id);
   }
 
   reset(): void {
     this.bounce.reset();
-    this.files = {};
+    this.files.clear();
     this.closed.clear();
     this.nextFileId = 0;
     this.idleMigrations.clear();

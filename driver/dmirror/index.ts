@@ -95,7 +95,7 @@ export class DmirrorDevices {
     const notifier = yield* mmuIntervalNotifierInsert(mm, { start: 0, length: ADDRESS_SPACE_BYTES, ops: file });
     if (typeof notifier === 'number') return notifier;
     file.notifier = notifier;
-    this.context.files[file.id] = file;
+    this.context.files.set(file.id, file);
     return file;
   }
 
@@ -123,7 +123,7 @@ export class DmirrorDevices {
 
   /** Every file that is open, and closed ones that pages still name; for reports. */
   get files(): readonly DmirrorFile[] {
-    return Object.values(this.context.files);
+    return [...this.context.files.values()];
   }
 
   /** Throws an AssertionError when a device's books are wrong. Only while no task is in the kernel. */

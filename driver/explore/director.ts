@@ -47,6 +47,8 @@ export class Director implements SchedulerPolicy, Observer {
   isGivenUp = false;
   /** Everybody in turn, whatever the strategy wants: a schedule that keeps others waiting for ever is none of a real machine. */
   isFair = false;
+  /** The run ends before its next step, to be continued. */
+  isPaused = false;
   private isDirecting = false;
   /** Who ran last. */
   private current = -1;
@@ -63,6 +65,7 @@ export class Director implements SchedulerPolicy, Observer {
     this.choices.length = 0;
     this.isGivenUp = false;
     this.isFair = false;
+    this.isPaused = false;
     this.isDirecting = true;
     this.current = -1;
     this.awake = null;
@@ -80,6 +83,7 @@ export class Director implements SchedulerPolicy, Observer {
   reset(): void {}
 
   pick(runnable: readonly Task[]): number {
+    if (this.isDirecting && this.isPaused) return END_RUN;
     if (!this.isDirecting || this.isFair) return 0;
     if (this.awake !== null) {
       const place = runnable.indexOf(this.awake);
@@ -88,13 +92,14 @@ export class Director implements SchedulerPolicy, Observer {
     }
     if (this.isGivenUp) return END_RUN;
     this.endClockStep();
-    const actor = this.decide(runnable, []);
-    return runnable.findIndex(({ id }) => id === actor);
+    const actor = this.decide(runnable, NO_EVENTS);
+    for (let i = 0; i < runnable.length; i++) if (runnable[i]!.id === actor) return i;
+    return END_RUN;
   }
 
   due(events: readonly DueEvent[], runnable: readonly Task[]): number {
     if (!this.isDirecting || this.isFair) return runnable.length > 0 ? -1 : 0;
-    if (this.awake !== null || this.isGivenUp) return -1;
+    if (this.awake !== null || this.isGivenUp || this.isPaused) return -1;
     this.endClockStep();
     const actor = this.decide(runnable, events);
     const place = events.findIndex((event) => actorOf(event) === actor);
@@ -135,8 +140,9 @@ export class Director implements SchedulerPolicy, Observer {
   private list(runnable: readonly Task[], events: readonly DueEvent[]): void {
     const { actors, current } = this;
     actors.length = 0;
-    for (const { id } of runnable) actors.push(id);
-    if (actors.length > 1) actors.sort(byNumber);
+    for (let i = 0; i < runnable.length; i++) actors.push(runnable[i]!.id);
+    if (actors.length === 1 && events.length === 0) return;
+    actors.sort(byNumber);
     const last = actors.indexOf(current);
     if (last > 0) {
       actors.copyWithin(1, 0, last);
@@ -170,6 +176,7 @@ export class Director implements SchedulerPolicy, Observer {
   }
 }
 
+const NO_EVENTS: readonly DueEvent[] = [];
 const byNumber = (a: number, b: number): number => a - b;
 
 function actorOf(event: DueEvent): number {

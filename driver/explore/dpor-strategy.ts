@@ -4,7 +4,7 @@ import { Footprints } from '../core/footprint.js';
 import { END_RUN } from '../core/policy.js';
 import type { Strategy } from './director.js';
 import { HappensBefore, MAX_ACTORS } from './happens-before.js';
-import { type Line, lineOf } from './line.js';
+import { type Line, LineWriter } from './line.js';
 import { Spins } from './spins.js';
 
 const NO_ROWS = new Int32Array(0);
@@ -56,6 +56,7 @@ export class DporStrategy implements Strategy {
   blocked = 0;
   private readonly order = new HappensBefore(this.footprints);
   private readonly spins = new Spins(this.order, this.footprints);
+  private readonly lines = new LineWriter();
   private readonly nodes: Node[] = [];
   /** Nodes of the present schedule; those behind are room for later. */
   private length = 0;
@@ -116,7 +117,7 @@ export class DporStrategy implements Strategy {
 
   line(best: Line | null): Line | null {
     const wakesOf = (event: number): number[] => this.nodes[event]!.wakes.map(({ chosen }) => chosen);
-    return lineOf(this.order, this.actors, { wakesOf, best });
+    return this.lines.line(this.order, this.actors, { wakesOf, best });
   }
 
   /** Those that can run now and could not before were let run by the last step. */

@@ -12,36 +12,74 @@ export interface Line {
   readonly wakes: readonly number[];
 }
 
-/** Of the order of all events so far; null when `best` is smaller. `wakesOf` answers the choices of an event's step. */
-export function lineOf(
-  order: HappensBefore,
-  ids: readonly number[],
-  { wakesOf, best }: { wakesOf(event: number): readonly number[]; best: Line | null },
-): Line | null {
-  const eventsOf = ids.map((): number[] => []);
-  for (let event = 0; event < order.events; event++) eventsOf[order.actorOf[event]!]!.push(event);
-  const byId = ids.map((_, actor) => actor).sort((a, b) => ids[a]! - ids[b]!);
-  const done = new Int32Array(MAX_ACTORS);
-  const doneOf = ids.map(() => 0);
-  const line = { switches: 0, actors: [] as number[], wakes: [] as number[] };
-  const isReady = (actor: number): boolean => {
-    const event = eventsOf[actor]![doneOf[actor]!];
-    if (event === undefined) return false;
-    const clock = event * MAX_ACTORS;
-    return ids.every((_, other) => other === actor || order.clocks[clock + other]! <= done[other]!);
-  };
-  let current = -1;
-  for (let left = order.events; left > 0; left--) {
-    if (current < 0 || !isReady(current)) {
-      if (current >= 0 && ++line.switches > (best?.switches ?? Number.POSITIVE_INFINITY)) return null;
-      current = byId.find(isReady)!;
-    }
-    const event = eventsOf[current]![doneOf[current]!++]!;
-    done[current] = event + 1;
-    line.actors.push(ids[current]!);
-    line.wakes.push(...wakesOf(event));
+/** Makes lines, in room of its own. */
+export class LineWriter {
+  private nextOf = new Int32Array(256);
+  private readonly head = new Int32Array(MAX_ACTORS);
+  private readonly done = new Int32Array(MAX_ACTORS);
+  private events = new Int32Array(256);
+
+  /** Of the order of all events so far; null when `best` comes before it. `wakesOf` answers the choices of an event's step. */
+  line(
+    order: HappensBefore,
+    ids: readonly number[],
+    { wakesOf, best }: { wakesOf(event: number): readonly number[]; best: Line | null },
+  ): Line | null {
+    const switches = this.sort(order, ids, best?.switches ?? Number.POSITIVE_INFINITY);
+    if (switches < 0) return null;
+    const events = Array.from(this.events.subarray(0, order.events));
+    const actors = events.map((event) => ids[order.actorOf[event]!]!);
+    const line = { switches, actors, wakes: events.flatMap(wakesOf) };
+    return best === null || compare(line, best) < 0 ? line : null;
   }
-  return best === null || compare(line, best) < 0 ? line : null;
+
+  /** Puts the events in their line, and answers how often another task goes on; -1 as soon as that is more than `most`. */
+  private sort(order: HappensBefore, ids: readonly number[], most: number): number {
+    this.begin(order, ids.length);
+    let switches = 0;
+    let current = -1;
+    for (let n = 0; n < order.events; n++) {
+      if (current < 0 || !this.isReady(order, current, ids.length)) {
+        if (current >= 0 && ++switches > most) return -1;
+        current = this.firstReady(order, ids);
+      }
+      const event = this.head[current]!;
+      this.head[current] = this.nextOf[event]!;
+      this.done[current] = event + 1;
+      this.events[n] = event;
+    }
+    return switches;
+  }
+
+  private begin(order: HappensBefore, actors: number): void {
+    while (this.nextOf.length < order.events) {
+      this.nextOf = new Int32Array(2 * this.nextOf.length);
+      this.events = new Int32Array(2 * this.events.length);
+    }
+    this.head.fill(-1, 0, actors);
+    this.done.fill(0, 0, actors);
+    for (let event = order.events - 1; event >= 0; event--) {
+      const actor = order.actorOf[event]!;
+      this.nextOf[event] = this.head[actor]!;
+      this.head[actor] = event;
+    }
+  }
+
+  private isReady(order: HappensBefore, actor: number, actors: number): boolean {
+    const event = this.head[actor]!;
+    if (event < 0) return false;
+    const clock = event * MAX_ACTORS;
+    for (let other = 0; other < actors; other++)
+      if (other !== actor && order.clocks[clock + other]! > this.done[other]!) return false;
+    return true;
+  }
+
+  private firstReady(order: HappensBefore, ids: readonly number[]): number {
+    let first = -1;
+    for (let actor = 0; actor < ids.length; actor++)
+      if ((first < 0 || ids[actor]! < ids[first]!) && this.isReady(order, actor, ids.length)) first = actor;
+    return first;
+  }
 }
 
 function compare(a: Line, b: Line): number {

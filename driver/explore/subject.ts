@@ -1,6 +1,7 @@
-import { Snapshot } from '../check/index.js';
+import { Arena, Snapshot } from '../check/index.js';
 import type { Kernel } from '../core/kernel.js';
 import type { RunResult } from '../core/scheduler.js';
+import type { Machine } from '../sys/machine/machine.js';
 import type { Director } from './director.js';
 import type { Race } from './race.js';
 
@@ -17,6 +18,16 @@ export interface Subject {
   outcome(): string;
   /** Ends the exploration: as it was before, but for what the last run did. */
   release(): void;
+}
+
+/** Where the pages of machines are kept: an arena costs more than what is kept in it. */
+const arenas = new WeakMap<Machine, Arena>();
+
+function arenaOf(machine: Machine): Arena {
+  const arena = arenas.get(machine) ?? new Arena();
+  arenas.set(machine, arena);
+  arena.reset();
+  return arena;
 }
 
 /** A race on a machine, with all checks after each schedule unless `isChecked` is false. */
@@ -37,7 +48,7 @@ export class MachineSubject implements Subject {
     this.before = { policy, stepLimit: limit };
     Object.assign(kernel.scheduler, { policy: director, stepLimit });
     kernel.observe(director);
-    this.snapshot = new Snapshot(race.machine, { tracks: true });
+    this.snapshot = new Snapshot(race.machine, { tracks: true, arena: arenaOf(race.machine) });
   }
 
   private readonly isChecked: boolean;

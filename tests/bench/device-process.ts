@@ -6,6 +6,7 @@ import { type CommandName, commandNumber, dialectByName } from '../../uapi/diale
 import { O_RDWR } from '../../uapi/fcntl.js';
 import { decodeResult, encodeHmmDmirrorCmd } from '../../uapi/hmm-dmirror.js';
 import { MADV_HUGEPAGE, MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE } from '../../uapi/mman.js';
+import type { CallArg } from '../../uapi/system-call.js';
 
 const PAGE_BYTES = 4096;
 const HUGE_BYTES = 2 * 1024 * 1024;
@@ -14,7 +15,7 @@ const STORE_BYTES = 1024 * 1024;
 /** A process with /dev/hmm_dmirror0 open and memory to move, driven through the table of system calls. */
 export class DeviceProcess {
   readonly machine: Machine;
-  private readonly thread: Thread;
+  readonly thread: Thread;
   private readonly fd: number;
 
   /** On a machine of its own, or on one that was reset. */
@@ -44,11 +45,15 @@ export class DeviceProcess {
   /** One device command over `sizeBytes` at `addr`; every page must have been copied. */
   command(name: CommandName, at: { addr: number; ptr: number; sizeBytes: number }): void {
     const npages = at.sizeBytes / PAGE_BYTES;
-    const record = encodeHmmDmirrorCmd({ addr: at.addr, ptr: at.ptr, npages });
-    const number = commandNumber(dialectByName('dmirror')!, name)!;
-    const { ret, bytes } = this.machine.call(this.thread, 'ioctlBytes', this.fd, number, record);
+    const { ret, bytes } = this.machine.call(this.thread, ...this.commandCall(name, at));
     const cpages = bytes === undefined ? 0 : decodeResult(bytes).cpages;
     if (ret !== 0 || cpages !== npages) throw new Error(`${name}: ret ${ret}, ${cpages} of ${npages} pages`);
+  }
+
+  /** Its system call. */
+  commandCall(name: CommandName, at: { addr: number; ptr: number; sizeBytes: number }): [string, ...CallArg[]] {
+    const record = encodeHmmDmirrorCmd({ addr: at.addr, ptr: at.ptr, npages: at.sizeBytes / PAGE_BYTES });
+    return ['ioctlBytes', this.fd, commandNumber(dialectByName('dmirror')!, name)!, record];
   }
 
   /** The check that follows an ioctl over `at`. */

@@ -1,3 +1,4 @@
+import { exploring } from './explore.js';
 import { faultPoints } from './fault-points.js';
 import { guest } from './guest.js';
 import { invariants } from './invariants.js';
@@ -8,6 +9,7 @@ import { seam } from './seam.js';
 import { selftests } from './selftests.js';
 import { socket } from './socket.js';
 import { taskSwitch } from './task-switch.js';
+import { walks } from './walks.js';
 
 /** Every measurement, in the order they run. */
 export const MEASUREMENTS: readonly Measurement[] = [
@@ -20,5 +22,7 @@ export const MEASUREMENTS: readonly Measurement[] = [
   socket,
   guest,
   faultPoints,
+  exploring,
   seam,
+  walks,
 ];

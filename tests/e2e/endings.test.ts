@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { constants, tmpdir } from 'node:os';
@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
 import { EXIT_MEANING } from '../../tools/exit-code.js';
 import { some } from '../counts.js';
+import { needs } from '../needs.js';
 
 const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
 const folder = mkdtempSync(join(tmpdir(), 'dmirror-endings-'));
@@ -89,6 +90,16 @@ describe('an output that can not be written', () => {
       code: 3,
       err: "error: --junit '/dev/full' cannot be written: no space left on the device\n",
     });
+  });
+
+  it('is named when a program writes to a full disk', needs('riscv64-linux-gnu-gcc'), () => {
+    const program = at('writes');
+    spawnSync('riscv64-linux-gnu-gcc', ['-static', '-o', program, '-x', 'c', '-'], {
+      input: '#include <unistd.h>\nint main() { return write(1, "x", 1) != 1; }\n',
+    });
+    const script = `${process.execPath} ${join(ROOT, 'bin/dmirror.js')} exec ${program} > /dev/full`;
+    const { status, stderr } = spawnSync('sh', ['-c', script], { encoding: 'utf8' });
+    expect([status, stderr]).toEqual([3, 'error: stdout cannot be written: no space left on the device\n']);
   });
 
   it('keeps what a file held when the run does not come to its end', async () => {

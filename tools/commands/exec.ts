@@ -9,7 +9,7 @@ import { dialectByName, dialectIds } from '../../uapi/dialect.js';
 import type { PathName } from '../../uapi/path-name.js';
 import { SIGHUP, SIGINT, SIGTERM, WEXITSTATUS, WIFEXITED, WTERMSIG } from '../../uapi/signal.js';
 import { errLine, NodeHost, readProgram } from '../exec/exec-host.js';
-import { UsageError } from '../exit-code.js';
+import { OutputError, UsageError } from '../exit-code.js';
 import { checkHugePages } from '../huge-pages.js';
 import { profileOfDialect, profileOption } from '../kernel-profile.js';
 import { openTrace } from '../trace/trace-option.js';
@@ -81,6 +81,8 @@ export async function exec(binary: string, args: readonly string[], options: Exe
     return status;
   } catch (error) {
     if (!(error instanceof MachineError)) throw error;
+    // What the program writes goes where ours goes.
+    if (error.cause instanceof OutputError) throw error.cause;
     return gaveUp(system, `the machine broke: ${error.message}`, EXIT_HUNG);
   } finally {
     signals.stop();

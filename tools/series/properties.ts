@@ -1,6 +1,6 @@
 import type { MigrationPath } from '../../driver/hmm/index.js';
 
-type PropertyName = Exclude<keyof MigrationPath, 'name'>;
+export type PropertyName = Exclude<keyof MigrationPath, 'name'>;
 
 /** What a property of a path is about, for reports: what goes wrong with the value that a posting has, where, and who said so. */
 export interface Property {
@@ -113,7 +113,12 @@ export const PROPERTIES: readonly Property[] = [
     where: 'mm/hmm.c:hmm_range_fault(), hmm_vma_fault()',
   },
   { name: 'waitsAtMigrationEntries', cause: null, where: 'mm/hmm.c:hmm_vma_handle_pte()' },
-  { name: 'failedSplitIsError', cause: null, where: 'mm/hmm.c:hmm_vma_walk_split()' },
+  {
+    name: 'failedSplitIsError',
+    cause:
+      'a huge page that can not be split, as somebody has pinned it, becomes ERROR words and hmm_range_fault returns 0, though a fault was asked for: who trusts that takes page frame 0 for the page',
+    where: 'mm/hmm.c:hmm_vma_walk_split()',
+  },
   { name: 'hugeZeroIsHole', cause: null, where: 'mm/hmm.c:hmm_vma_handle_migrate_prepare_pmd()' },
   { name: 'splitsUnselected', cause: null, where: 'mm/hmm.c:hmm_vma_handle_migrate_prepare_pmd()' },
   { name: 'resumesAfterSplit', cause: null, where: 'mm/hmm.c:hmm_vma_walk_pmd()' },

@@ -30,7 +30,7 @@ export function* dmirrorDevmemFault(
   kernel.mightSleep();
   if (memory.profile.faultLocksPage) frames.assertLocked(pfn);
   const backing = frames.zoneDeviceData(frames.head(pfn));
-  const file = context.files[frames.zoneDeviceData(backing)]!;
+  const file = context.files.get(frames.zoneDeviceData(backing))!;
   const npages = isHuge ? HPAGE_PMD_NR : 1;
   const start = Math.floor(addr / PAGE_SIZE) * PAGE_SIZE;
   const migrate = context.takeMigration(npages);

@@ -1,0 +1,91 @@
+import { describe, expect, it } from 'vitest';
+import { migrationPath } from '../../../../driver/hmm/index.js';
+import { Replayer } from '../../../../tests/conform/replay.js';
+import { type Finding, hunt } from '../../../../tools/series/hunt.js';
+import { withPropertyOf } from '../../../../tools/series/properties.js';
+
+const V1 = migrationPath('posted-v1');
+/** Small sequences with the property that each hangs on. */
+const SHOWN: readonly (readonly [property: keyof typeof V1, kind: string, ops: string])[] = [
+  [
+    'undoesOnError',
+    'machine',
+    'open 0 0; open 0 1; map 0 0 0 2 anon rw; store 0 0 0 2 100; dm 0 1 MIGRATE_TO_DEV 0 1 1; dm 0 0 MIGRATE_ON_FAULT_TO_DEV 0 0 2',
+  ],
+  [
+    'mirrorsStructPages',
+    'machine',
+    'open 0 0; map 0 0 0 1 anon rw; store 0 0 0 1 100; dm 0 0 MIGRATE_TO_DEV 0 0 1; dm 0 0 MIGRATE_ON_FAULT_TO_DEV 0 0 1',
+  ],
+  ['clearsDst', 'machine', 'open 0 0; map 0 0 0 65 anon rw; dm 0 0 MIGRATE_TO_DEV 0 0 1; dm 0 0 MIGRATE_TO_SYS 0 0 65'],
+  ['setupRequestsMigrate', 'warning', 'open 0 0; map 0 0 0 1 anon rw; store 0 0 0 1 100; dm 0 0 MIGRATE_TO_SYS 0 0 1'],
+  [
+    'dropsYoungDirty',
+    'rights',
+    'open 0 0; map 0 0 0 1 anon rw; store 0 0 0 1 100; dm 0 0 MIGRATE_ON_FAULT_TO_DEV 0 0 1',
+  ],
+  [
+    'ignoresOwnClears',
+    'books',
+    'open 0 0; open 0 1; map 0 0 0 1024 anon rw; advise 0 0 0 1024 HUGEPAGE; dm 0 0 READ 0 512 1; dm 0 1 MIGRATE_ON_FAULT_TO_DEV 0 731 1',
+  ],
+  [
+    'mirrorsFrame0',
+    'content',
+    'open 0 0; map 0 0 0 512 anon rw; advise 0 0 0 512 HUGEPAGE; store 0 0 0 2 100; pin 0 0 0 1 1; dm 0 0 MIGRATE_ON_FAULT_TO_DEV 0 0 2',
+  ],
+];
+
+const MACHINE = { ramBytes: 64 << 20, swapBytes: 8 << 20 };
+
+describe('the first posting', () => {
+  it.each(SHOWN)(
+    '%s is seen as %s, goes away with it, and is not there on unified and the late form',
+    (name, kind, text) => {
+      const ops = text.split('; ');
+      const judge = (path: typeof V1) => new Replayer({ path, isJudged: true, machine: MACHINE }).judge('ops-0', ops);
+      const unified = migrationPath('unified');
+      const alone = onlyWith(name);
+      expect(judge(V1)).not.toBeNull();
+      expect(judge(alone)?.violation.kind).toBe(kind);
+      expect(judge(withPropertyOf(alone, name as never, unified))).toBeNull();
+      expect(judge(unified)).toBeNull();
+      expect(judge(migrationPath('posted-late'))).toBeNull();
+    },
+  );
+});
+
+/** The first posting with only this and what it needs of its defects. */
+function onlyWith(name: keyof typeof V1): typeof V1 {
+  const repaired = {
+    undoesOnError: true,
+    undoesBeforeSleep: true,
+    mirrorsStructPages: false,
+    mirrorsFrame0: false,
+    clearsDst: true,
+    setupRequestsMigrate: false,
+    dropsYoungDirty: false,
+    ignoresOwnClears: false,
+  };
+  // A system page that MIGRATE_TO_SYS takes has no destination of its own.
+  const needs = name === 'clearsDst' ? { setupRequestsMigrate: true } : {};
+  const more = name === 'undoesOnError' ? { undoesBeforeSleep: false } : {};
+  return { ...V1, ...repaired, ...needs, ...more, [name]: V1[name] };
+}
+
+describe('a hunt', () => {
+  const found = (path: typeof V1, sequences: { family: string; seed: number }[]): Finding[] =>
+    [...hunt(path, sequences)].filter((finding) => finding !== null);
+
+  it('finds what a generated sequence shows, reduces it and names the property', () => {
+    const [finding] = found(V1, [{ family: 'huge', seed: 0 }]);
+    expect(finding?.cures[0]?.name).toBe('mirrorsStructPages');
+    expect(finding).toMatchObject({ isSeen: true, isCleanWhenRepaired: true, from: 'huge:0' });
+    expect(finding!.ops.length).toBeLessThan(7);
+  });
+
+  it.each(['unified', 'posted-late'] as const)('finds nothing on %s', (name) => {
+    const sequences = ['small', 'mix', 'coherent', 'swap', 'pin'].map((family) => ({ family, seed: 1 }));
+    expect(found(migrationPath(name), sequences)).toEqual([]);
+  });
+});

@@ -1,0 +1,54 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { toJsonSchema } from '@valibot/to-json-schema';
+import { describe, expect, it } from 'vitest';
+import { migrationPath } from '../../../../driver/hmm/index.js';
+import { PATH_FILE, readPathFile } from '../../../../tools/series/path-file.js';
+import { PROPERTIES } from '../../../../tools/series/properties.js';
+import { ROOT } from '../../structure/tree.js';
+
+const FILE = join(ROOT, 'docs/schemas/path.schema.json');
+
+it('docs/schemas/path.schema.json says what is checked', () => {
+  const schema = toJsonSchema(PATH_FILE, { target: 'draft-2020-12', errorMode: 'ignore' });
+  const text = `${JSON.stringify({ ...schema, title: 'A migration path of dmirror series' }, null, 1)}\n`;
+  if (process.env.DMIRROR_UPDATE) writeFileSync(FILE, text);
+  else expect(readFileSync(FILE, 'utf8'), 'DMIRROR_UPDATE=1 renews it').toBe(text);
+});
+
+it('every property of a path is told of', () => {
+  const { name: _, ...properties } = migrationPath('unified');
+  expect(PROPERTIES.map(({ name }) => name).sort()).toEqual(Object.keys(properties).sort());
+});
+
+describe('a path file', () => {
+  function read(text: string): ReturnType<typeof readPathFile> {
+    const folder = mkdtempSync(join(tmpdir(), 'dmirror-path-'));
+    const file = join(folder, 'mine.yaml');
+    writeFileSync(file, text);
+    try {
+      return readPathFile(file);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  }
+
+  it('is its base with what it changes', () => {
+    const path = read('base: posted-late\nname: v12\nproperties:\n  undoesOnError: true\n');
+    expect(path).toEqual({ ...migrationPath('posted-late'), name: 'v12', undoesOnError: true });
+  });
+
+  it.each([
+    [
+      'base: posted-late\nproperties:\n  undosOnError: true\n',
+      /mine\.yaml:3: 'undosOnError' .*did you mean 'undoesOnError'/,
+    ],
+    ['base: posted-lat\nproperties: {}\n', /mine\.yaml:1: 'posted-lat' .*did you mean 'posted-late'/],
+    ['base: unified\nproperties:\n  clearsDst: maybe\n', /mine\.yaml:3: true or false/],
+    ['properties: {}\n', /'base' is missing/],
+    ['base: [\n', /mine\.yaml:/],
+  ])('%j is refused with the place and what was meant', (text, message) => {
+    expect(() => read(text)).toThrow(message);
+  });
+});

@@ -1,0 +1,72 @@
+import { migrationPath } from '../../driver/hmm/index.js';
+import { Replayer } from '../../tests/conform/replay.js';
+import type { PathName } from '../../uapi/path-name.js';
+import { EXIT, inputBytes, UsageError } from '../exit-code.js';
+import type { Output } from '../output.js';
+import { postingFromMail } from '../series/mail-posting.js';
+import { readPathFile } from '../series/path-file.js';
+import { keysIn, reviewHtml, reviewText } from '../series/report.js';
+import { type Posting, postingNamed, review } from '../series/review.js';
+
+export interface SeriesReviewOptions {
+  /** `v1`, `late`, or a file of mails. */
+  readonly posting: string;
+  readonly pathFile?: string | undefined;
+  readonly html?: string | undefined;
+  /** A text report made before. */
+  readonly baseline?: string | undefined;
+  readonly sequences: number;
+}
+
+/** `dmirror series review`. 0: nothing was found; 1: something. */
+export async function seriesReview(options: SeriesReviewOptions, output: Output): Promise<number> {
+  const html = options.html === undefined ? null : output.file('--html', options.html);
+  const known =
+    options.baseline === undefined
+      ? null
+      : keysIn(inputBytes(options.baseline, 'name a report that this command has printed').toString('utf8'));
+  const posting = await postingOf(options);
+  const found = await review(posting, { sequences: options.sequences, output });
+  const lines = reviewText(found, known);
+  for (const line of lines) output.out(line);
+  html?.write(reviewHtml(lines, `Review: ${posting.title}`));
+  const { selftests, recordings, sweep, findings } = found;
+  const others =
+    (selftests?.kernel.failed.length ?? 0) + (recordings?.differing.length ?? 0) + (sweep?.findings.length ?? 0);
+  return findings.length + others > 0 ? EXIT.fail : EXIT.pass;
+}
+
+async function postingOf({ posting, pathFile }: SeriesReviewOptions): Promise<Posting> {
+  const known = posting === 'v1' || posting === 'late' ? postingNamed(posting) : await postingFromMail(posting);
+  if (pathFile === undefined) return known;
+  const path = readPathFile(pathFile);
+  return { ...known, path, named: undefined, title: `${path.name} (${pathFile})`, option: `--path-file ${pathFile}` };
+}
+
+/** `dmirror series run OPS`: runs ops of the recordings' language, proves the machine after each, and says what must not be. */
+export function seriesRun(
+  text: string,
+  options: { readonly path: PathName; readonly pathFile?: string | undefined },
+  { out }: Output,
+): number {
+  const path = options.pathFile === undefined ? migrationPath(options.path) : readPathFile(options.pathFile);
+  const ops = text.split(';').flatMap((op) => op.trim().replace(/\s+/g, ' ') || []);
+  if (ops.length === 0)
+    throw new UsageError('there are no ops', "as in 'open 0 0; map 0 0 0 1 anon rw; store 0 0 0 1 100'");
+  const machine = { ramBytes: RAM_BYTES, swapBytes: SWAP_BYTES, hugePages: HUGE_PAGES };
+  const judged = new Replayer({ path, isJudged: true, machine }).judge('ops-0', ops);
+  const shown = judged === null ? ops : ops.slice(0, judged.at);
+  const { sequence } = new Replayer({ path, machine }).record('ops-0', shown);
+  for (const [op, answer] of sequence.steps) out(`${op} => ${answer}`);
+  if (judged === null) {
+    out(`${ops.length} ops on ${path.name}: nothing is wrong`);
+    return EXIT.pass;
+  }
+  out(`${ops[judged.at]}`);
+  out(`${path.name}: ${judged.violation.kind}: ${judged.violation.message}`);
+  return EXIT.fail;
+}
+
+const RAM_BYTES = 64 << 20;
+const SWAP_BYTES = 16 << 20;
+const HUGE_PAGES = 4;

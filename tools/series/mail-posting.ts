@@ -1,0 +1,31 @@
+import { mailTexts } from '../abi/mail.js';
+import { parsePatches } from '../abi/patch.js';
+import { inputBytes } from '../exit-code.js';
+import { type Posting, postingNamed } from './review.js';
+
+/** A flag that a patch defines: `MIGRATE_VMA_FAULT = 1 << 4`. */
+const FLAG = /^\+\s*(?:#define\s+)?((?:MIGRATE_VMA|HMM_PFN)_\w+)\s*(?:=\s*)?([^,/]+)/;
+const COMMAND = /^\+#define\s+(HMM_DMIRROR_\w+)\s+_IOWR\('H',\s*(\w+),/;
+
+/**
+ * A posting from its mails: the header, the numbering and the flags are what they say. How the code behaves no reader of a diff can
+ * tell, so that is taken from the late form, and said.
+ */
+export async function postingFromMail(file: string): Promise<Posting> {
+  const texts = await mailTexts(inputBytes(file, 'name v1, late, or a file of mails'));
+  const added = texts.flatMap((text) => text.split('\n').filter((line) => line.startsWith('+')));
+  const files = new Set(texts.flatMap(parsePatches).map(({ newPath }) => newPath));
+  const flags = added.flatMap((line) => FLAG.exec(line)?.slice(1, 3).join(' ').trim() ?? []);
+  const commands = added.flatMap((line) => COMMAND.exec(line)?.slice(1, 3).join(' ') ?? []);
+  const base = postingNamed('late');
+  return {
+    ...base,
+    title: file,
+    mbox: file,
+    told: [
+      `The mail changes ${[...files].sort().join(', ') || 'no file'}.`,
+      `Numbering: ${commands.join(', ') || 'unchanged'}. Flags: ${[...new Set(flags)].join(', ') || 'none new'}.`,
+      'A diff does not tell how the code behaves: everything else is that of the late form, unless --path-file names properties.',
+    ],
+  };
+}

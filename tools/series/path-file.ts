@@ -1,0 +1,78 @@
+import { readFileSync } from 'node:fs';
+import * as v from 'valibot';
+import { LineCounter, parseDocument } from 'yaml';
+import { type MigrationPath, migrationPath } from '../../driver/hmm/index.js';
+import { PATH_NAMES } from '../../uapi/path-name.js';
+import { UsageError } from '../exit-code.js';
+import { hint } from '../nearest.js';
+import { PROPERTIES, type PropertyName } from './properties.js';
+
+// What can be written in a path file: what is checked, and docs/schemas/path.schema.json, are made from this.
+
+const HINT =
+  'a path file has `base`, one of the paths, and `properties` that change; docs/series.md tells what they mean';
+const CHOICES: Readonly<Partial<Record<PropertyName, readonly string[]>>> = {
+  collectsBy: ['own-walk', 'range-fault'],
+  splitsMappedByPages: ['trylock', 'lock', 'never'],
+};
+const NAMES = PROPERTIES.map(({ name }) => name);
+
+function oneOf(list: readonly string[]) {
+  return v.picklist(list, ({ input }) => `'${input}' is not known here${hint(String(input), list)}`);
+}
+
+function propertySchema({ name, cause }: (typeof PROPERTIES)[number]) {
+  const choices = CHOICES[name];
+  const value = choices === undefined ? v.boolean('true or false is wanted here') : oneOf(choices);
+  return v.optional(cause === null ? value : v.pipe(value, v.description(cause)));
+}
+
+function unknownKey(names: readonly string[]): (issue: v.StrictObjectIssue) => string {
+  return ({ path }) => {
+    const key = String(path?.at(-1)?.key);
+    return path === undefined
+      ? 'keys and values are wanted here'
+      : names.includes(key)
+        ? `'${key}' is missing`
+        : `'${key}' is not known here${hint(key, names)}`;
+  };
+}
+
+export const PATH_FILE = v.strictObject(
+  {
+    name: v.optional(
+      v.pipe(v.string('text is wanted here'), v.description('What reports call it; the name of the file without.')),
+    ),
+    base: v.pipe(oneOf(PATH_NAMES), v.description('The path that it changes.')),
+    properties: v.strictObject(
+      Object.fromEntries(PROPERTIES.map((each) => [each.name, propertySchema(each)])),
+      unknownKey(NAMES),
+    ),
+  },
+  unknownKey(['name', 'base', 'properties']),
+);
+
+/** A path of one's own: a named one with some properties changed. Throws UsageError with the place and the nearest name. */
+export function readPathFile(file: string): MigrationPath {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new UsageError(`--path-file ${file}: ${(error as Error).message}`, HINT);
+  }
+  const counter = new LineCounter();
+  const document = parseDocument(text, { lineCounter: counter });
+  const lineAt = (offset: number): number => counter.linePos(offset).line;
+  const [broken] = document.errors;
+  if (broken !== undefined)
+    throw new UsageError(`${file}:${lineAt(broken.pos[0])}: ${broken.message.split('\n')[0]}`, HINT);
+  const found = v.safeParse(PATH_FILE, document.toJS());
+  if (found.success) {
+    const { base, name = file.replace(/^.*\//, ''), properties } = found.output;
+    return { ...migrationPath(base as (typeof PATH_NAMES)[number]), ...properties, name };
+  }
+  const [issue] = found.issues;
+  const keys = (issue.path ?? []).map(({ key }) => key as string);
+  const range = (document.getIn(keys, true) as { range?: [number, number, number] } | undefined)?.range;
+  throw new UsageError(`${file}:${range === undefined ? 1 : lineAt(range[0])}: ${issue.message}`, HINT);
+}

@@ -1,0 +1,168 @@
+import { shellQuote } from '../glob.js';
+import type { Finding } from './hunt.js';
+import type { Review } from './review.js';
+
+const COLUMNS = 72;
+
+/** The name by which two reports know the same finding. */
+export function keyOf({ cures, violation }: Finding): string {
+  return cures[0]?.name ?? violation.kind;
+}
+
+/** Keys of the findings that a text report has. */
+export function keysIn(report: string): Set<string> {
+  return new Set([...report.matchAll(/^\d+\. \[(\w+)\]/gm)].map(([, key]) => key!));
+}
+
+/** The command that shows a finding again. */
+export function commandOf({ ops }: Finding, path: string): string {
+  return `dmirror series run ${path} ${shellQuote(ops.join('; '))}`;
+}
+
+/** Words in lines of at most 72 columns; what is one word stays one. */
+function wrapped(text: string, indent = ''): string[] {
+  const lines: string[] = [];
+  let line = indent;
+  for (const word of text.split(' ')) {
+    if (line.length > indent.length && line.length + 1 + word.length > COLUMNS) {
+      lines.push(line);
+      line = indent;
+    }
+    line += line.length > indent.length ? ` ${word}` : word;
+  }
+  return [...lines, line];
+}
+
+function sentence(text: string): string {
+  const isName = /^\w*[_(]/.test(text);
+  return `${isName ? text[0]! : text[0]!.toUpperCase()}${text.slice(1)}.`;
+}
+
+/** A command in lines of at most 72 columns, so that it can be copied from a mail. */
+function commandLines(command: string): string[] {
+  return wrapped(command, '     ');
+}
+
+/** Plain text for a reply to the list. `known` are the findings of an earlier report, null without one. */
+export function reviewText(review: Review, known: ReadonlySet<string> | null): string[] {
+  const { posting, findings } = review;
+  const path = posting.option;
+  return [
+    ...wrapped(
+      `Review of "migrate on fault for device pages", ${posting.title}, by dmirror: an emulated Linux 6.12 that runs the posting's rules. Each finding has the command that shows it.`,
+    ),
+    '',
+    ...posting.told.flatMap((line) => wrapped(line)),
+    ...(posting.told.length > 0 ? [''] : []),
+    `Findings: ${findings.length}`,
+    ...findings.flatMap((finding, i) => ['', ...findingLines(finding, { i, path, known })]),
+    '',
+    ...headerLines(review),
+    '',
+    ...runLines(review),
+    '',
+    ...strengthLines(review),
+    ...(known === null ? [] : ['', ...baselineLines(review, known)]),
+  ].map((line) => line.trimEnd());
+}
+
+function findingLines(
+  finding: Finding,
+  { i, path, known }: { i: number; path: string; known: ReadonlySet<string> | null },
+): string[] {
+  const { cures, violation, isCleanWhenRepaired, from } = finding;
+  const [cure] = cures;
+  const key = keyOf(finding);
+  const isNew = known !== null && !known.has(key);
+  const others = cures.slice(1).map(({ name }) => name);
+  return [
+    `${i + 1}. [${key}]${isNew ? ' new' : ''}`,
+    ...wrapped(cure?.cause ? sentence(cure.cause) : 'No single property of the posting accounts for it.', '   '),
+    ...(cure === undefined ? [] : wrapped(`Where: ${cure.where}`, '   ')),
+    ...(cure?.raisedBy === undefined ? [] : wrapped(`Raised before: ${cure.raisedBy}`, '   ')),
+    ...wrapped(`Seen after ${violation.after}: ${violation.message}`, '   '),
+    ...(others.length > 0 ? wrapped(`Gone as well with another ${others.join(', ')}.`, '   ') : []),
+    `   Found in ${from}, reduced; ${isCleanWhenRepaired ? 'unified passes the same' : 'UNIFIED FAILS TOO'}:`,
+    ...commandLines(commandOf(finding, path)),
+  ];
+}
+
+function headerLines({ abi }: Review): string[] {
+  const breaking = abi.filter(({ breaks }) => breaks > 0);
+  const silent = new Set(breaking.flatMap((each) => each.silent));
+  return [
+    'The header',
+    ...wrapped(
+      `Against ${abi.length} released numberings, ${breaking.length} of them break: ${breaking.map(({ old, breaks }) => `${old} (${breaks})`).join(', ') || 'none'}.`,
+    ),
+    ...[...silent].slice(0, MOST_SHOWN).flatMap((line) => wrapped(`- ${line}`)),
+    ...(silent.size > MOST_SHOWN ? [`- and ${silent.size - MOST_SHOWN} more: dmirror abi check M5 B-onfault`] : []),
+  ];
+}
+
+const MOST_SHOWN = 6;
+
+function runLines({ posting, selftests, recordings, sweep, sequences, isInterrupted }: Review): string[] {
+  const lines = ['What was run'];
+  if (selftests !== null) {
+    const { kernel, own } = selftests;
+    lines.push(
+      ...wrapped(
+        `- the kernel's selftests: ${kernel.passed} pass, ${kernel.failed.length} fail; our own: ${own.passed} pass, ${own.failed.length} fail`,
+      ),
+    );
+    for (const { name, message } of [...kernel.failed, ...own.failed].slice(0, MOST_SHOWN))
+      lines.push(...wrapped(`${name}: ${message}`, '    '));
+    lines.push(...wrapped(`dmirror selftest ${posting.option}`, '    '));
+  }
+  if (recordings !== null)
+    lines.push(
+      ...wrapped(
+        `- recordings of a kernel with the posting: ${recordings.sequences} sequences, ${recordings.differing.length} differ`,
+      ),
+    );
+  if (sweep !== null) {
+    lines.push(...wrapped(`- fault sweep of three stories: ${sweep.runs} runs, ${sweep.findings.length} findings`));
+    for (const { token, message } of sweep.findings.slice(0, MOST_SHOWN)) {
+      lines.push(...wrapped(message, '    '), `    dmirror fault replay ${token}`);
+    }
+  }
+  lines.push(`- generated sequences: ${sequences}, proved after every op`);
+  if (isInterrupted) lines.push('- interrupted: the rest was not run');
+  return lines;
+}
+
+function strengthLines({ walks, posting }: Review): string[] {
+  const of = (strategy: string): number =>
+    walks.find((row) => row.range === 'swapped' && row.strategy === strategy)?.counts.walks ?? 0;
+  const own = walks.find(
+    (row) => row.range === 'swapped' && row.strategy === `on fault, ${posting.named ?? 'posted-late'}`,
+  );
+  return [
+    'What it saves',
+    ...wrapped(
+      `To have a swapped range on the device takes ${of('migrate, fault, migrate')} page table walks with migrate, fault, migrate, ${of('fault, migrate')} with fault, migrate, and ${own?.counts.walks ?? 0} with the posting. dmirror bench walks has entries, rmap walks, faults, locks and notifier events a page, of every kind of range.`,
+    ),
+  ];
+}
+
+function baselineLines({ findings }: Review, known: ReadonlySet<string>): string[] {
+  const now = new Set(findings.map(keyOf));
+  const list = (keys: readonly string[]): string => keys.join(', ') || 'none';
+  return [
+    'Against the earlier report',
+    ...wrapped(`New: ${list([...now].filter((key) => !known.has(key)))}.`),
+    ...wrapped(`Gone: ${list([...known].filter((key) => !now.has(key)))}.`),
+  ];
+}
+
+/** The same as a page. */
+export function reviewHtml(lines: readonly string[], title: string): string {
+  const escaped = (text: string): string =>
+    text.replace(/[&<>]/g, (c) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;' })[c]!);
+  const body = lines.map((line) => {
+    const text = escaped(line);
+    return /^(\d+\. \[|The header|What |Findings|Against the)/.test(line) ? `<b>${text}</b>` : text;
+  });
+  return `<!doctype html><html lang="en"><meta charset="utf-8"><title>${escaped(title)}</title><body style="margin:2em"><pre>${body.join('\n')}</pre></body></html>\n`;
+}
