@@ -240,7 +240,9 @@ describe('a socket', () => {
 
 describe('the table of exit statuses', () => {
   const COMMANDS = [
-    ...['selftest', 'bench', 'conform', 'serve', 'trace', 'doctor', 'completion', 'exec'].map((name) => [name]),
+    ...['selftest', 'bench', 'conform', 'explore', 'serve', 'trace', 'doctor', 'completion', 'exec'].map((name) => [
+      name,
+    ]),
     ...['list', 'run', 'sweep', 'wire', 'replay', 'shrink', 'import'].map((name) => ['fault', name]),
     ...['show', 'check', 'matrix', 'name', 'history'].map((name) => ['abi', name]),
   ];
