@@ -74,7 +74,7 @@ describe('a plain call', () => {
   });
 
   it('is read as the general reader does, whatever the bytes are', () => {
-    const params = runs(4000, 20_000);
+    const params = runs(1000, 20_000);
     const near = fc.tuple(call, fc.array(fc.tuple(fc.nat(), fc.nat(255)), { maxLength: 3 }), fc.nat(3));
     let count = 0;
     fc.assert(
