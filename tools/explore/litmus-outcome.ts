@@ -1,7 +1,13 @@
 // The canonical string of an outcome: answers of the threads' ops, then of the ops that observe.
 
 /** Words of an answer that are memory, from this one on, by op; for `dm` by command. */
-const FIRST_WORD: Readonly<Record<string, number>> = { load: 2, READ: 3, MIGRATE_TO_DEV: 3, EXCLUSIVE: 3 };
+const FIRST_WORD: Readonly<Record<string, number>> = {
+  load: 2,
+  READ: 3,
+  MIGRATE_TO_DEV: 3,
+  MIGRATE_ON_FAULT_TO_DEV: 3,
+  EXCLUSIVE: 3,
+};
 /** An op that never ran, as its process does not exist. */
 export const NEVER_RAN = 'none';
 

@@ -34,6 +34,8 @@ const ON_FAULT = { ...COMMANDS, MIGRATE_ON_FAULT_TO_DEV: 120 };
 const { raw: _, ...MEMORY_FAMILIES } = FAMILIES;
 const PLANS: Readonly<Record<string, FamilyPlan>> = {
   ...MEMORY_FAMILIES,
+  // Ranges of several chunks.
+  chunks: { ...FAMILIES.small, regionPages: [66, 100, 130, 190], regions: 1, steps: [8, 30], isMostlyWhole: true },
   'pin-thp': {
     ...FAMILIES.thp,
     ops: { dm: 100, store: 60, load: 20, advise: 30, pin: 120, gup: 0, fork: 6, open: 6, protect: 6 },
