@@ -9,6 +9,8 @@ export const EXIT = {
   output: 3,
   /** kselftest's own number for "nothing ran, everything skipped". */
   skip: 4,
+  /** A bound or a budget ended an exploration before it was complete, with nothing found. */
+  incomplete: 5,
   /** A signal with number n ends the command with 128 + n, as a shell shows it. */
   signal: 128,
   /** The reader of our output went away: what a shell shows for SIGPIPE. */
@@ -22,6 +24,7 @@ export const EXIT_MEANING: Readonly<Record<keyof typeof EXIT, readonly [status: 
   usage: ['2', 'wrong usage, or an input that can not be used'],
   output: ['3', 'an output can not be written'],
   skip: ['4', 'everything was skipped'],
+  incomplete: ['5', 'a bound or the budget ended it first, with nothing found'],
   signal: ['128 + n', 'ended by signal n; what was done by then is printed'],
   pipe: ['141', "stdout's reader went away"],
 };

@@ -47,6 +47,8 @@ export class Director implements SchedulerPolicy, Observer {
   isGivenUp = false;
   /** Everybody in turn, whatever the strategy wants: a schedule that keeps others waiting for ever is none of a real machine. */
   isFair = false;
+  /** The run ends before its next step, to be continued. */
+  isPaused = false;
   private isDirecting = false;
   /** Who ran last. */
   private current = -1;
@@ -63,6 +65,7 @@ export class Director implements SchedulerPolicy, Observer {
     this.choices.length = 0;
     this.isGivenUp = false;
     this.isFair = false;
+    this.isPaused = false;
     this.isDirecting = true;
     this.current = -1;
     this.awake = null;
@@ -80,6 +83,7 @@ export class Director implements SchedulerPolicy, Observer {
   reset(): void {}
 
   pick(runnable: readonly Task[]): number {
+    if (this.isDirecting && this.isPaused) return END_RUN;
     if (!this.isDirecting || this.isFair) return 0;
     if (this.awake !== null) {
       const place = runnable.indexOf(this.awake);
@@ -95,7 +99,7 @@ export class Director implements SchedulerPolicy, Observer {
 
   due(events: readonly DueEvent[], runnable: readonly Task[]): number {
     if (!this.isDirecting || this.isFair) return runnable.length > 0 ? -1 : 0;
-    if (this.awake !== null || this.isGivenUp) return -1;
+    if (this.awake !== null || this.isGivenUp || this.isPaused) return -1;
     this.endClockStep();
     const actor = this.decide(runnable, events);
     const place = events.findIndex((event) => actorOf(event) === actor);

@@ -29,7 +29,7 @@ export class PctStrategy implements Strategy {
 
   /** Of one schedule, to show a bug of that depth. */
   get guarantee(): number {
-    return 1 / (this.tasks * this.steps ** (this.depth - 1));
+    return pctGuarantee(this.tasks, this.steps, this.depth);
   }
 
   begins(): boolean {
@@ -55,6 +55,11 @@ export class PctStrategy implements Strategy {
     return place;
   }
 
+  /** It only goes round in a loop: all others come first. */
+  fallsBack(actor: number): void {
+    this.priorities.set(actor, --this.lowest);
+  }
+
   wake(actors: readonly number[]): number {
     return this.prng.below(actors.length);
   }
@@ -66,4 +71,9 @@ export class PctStrategy implements Strategy {
     }
     return best;
   }
+}
+
+/** The chance of one schedule to show a bug that needs `depth` steps in one order. */
+export function pctGuarantee(tasks: number, steps: number, depth: number): number {
+  return 1 / (tasks * steps ** (depth - 1));
 }

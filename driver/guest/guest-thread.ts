@@ -24,6 +24,8 @@ import { dispatchSyscall } from './syscalls/syscall-dispatch.js';
 
 /** Instructions that a thread may run before others get their turn: at least so many, and up to twice that. */
 const SLICE = 8192;
+/** Fine slices are of up to 2^7 instructions, short ones as likely as long ones. */
+const FINE_SLICE_BITS = 8;
 /** What a trap takes from the slice: a thread that does little but trap must come to its slice's end as well. */
 const TRAP_COST = 256;
 /** Instructions in a microsecond of virtual time. */
@@ -140,9 +142,8 @@ export class GuestThread {
 
   private runSlice(): TrapCode {
     const { scheduler } = this.thread.task;
-    const { kernel } = this.process.machine;
     const before = this.cpu.instret;
-    if (this.sliceLeft <= 0) this.sliceLeft = SLICE + kernel.prng.below(SLICE);
+    if (this.sliceLeft <= 0) this.sliceLeft = this.newSlice();
     const trap = this.cpu.run(this.sliceLeft);
     const retired = this.cpu.instret - before;
     this.sliceLeft -= trap === Trap.budget ? this.sliceLeft : retired + TRAP_COST;
@@ -151,6 +152,13 @@ export class GuestThread {
     const ticks = (done - this.instructionsLeft) / INSTRUCTIONS_PER_TICK;
     if (ticks > 0) scheduler.advance(ticks);
     return trap;
+  }
+
+  /** Whoever looks for schedules that fail wants to come between any two instructions, and to get on. */
+  private newSlice(): number {
+    const { prng, scheduler } = this.process.machine.kernel;
+    if (scheduler.isFine && scheduler.busyCount > 0) return 1 + prng.below(1 << prng.below(FINE_SLICE_BITS));
+    return SLICE + prng.below(SLICE);
   }
 
   private *ecall(): Coroutine<void> {

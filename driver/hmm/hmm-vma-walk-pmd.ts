@@ -8,7 +8,7 @@ import { PAGE_SIZE } from '../mm/frames/frames.js';
 import { KIND_MASK, Kind, Pte } from '../mm/tables/entry.js';
 import { pmdIndex, pteIndex, type Table } from '../mm/tables/page-table.js';
 import { ptlLock, ptlUnlock } from '../mm/tables/ptl.js';
-import { flushTlbPage, flushTlbRange } from '../mm/tables/tlb.js';
+import { flushTlbRange } from '../mm/tables/tlb.js';
 import { HmmPfn } from './hmm-range.js';
 import { hmmVmaHandlePmd } from './hmm-vma-handle-pmd.js';
 import {
@@ -110,12 +110,16 @@ function walkPtes(
       break;
     }
     if ((lo & KIND_MASK) !== Kind.present || (taken & MigratePfn.valid) === 0) continue;
-    if (walk.path!.skipsFlushAtStop && table.lo(i) & (Pte.exclusive | Pte.write)) flushTlbPage(walk.mm, at);
+    if (walk.path!.skipsFlushAtStop && table.lo(i) & (Pte.exclusive | Pte.write)) flushTaken(walk, at, 1);
     else isReplaced = true;
   }
-  if (isReplaced && !(stop !== null && walk.path!.skipsFlushAtStop)) flushTlbRange(walk.mm, vpn, end - vpn);
+  if (isReplaced && !(stop !== null && walk.path!.skipsFlushAtStop)) flushTaken(walk, vpn, end - vpn);
   stats.pteEntries += Math.min(at + 1, end) - vpn;
   return stop;
+}
+
+function flushTaken({ mm }: HmmVmaWalk, vpn: number, npages: number): void {
+  if (!mm.memory.kernel.defects.flushLost) flushTlbRange(mm, vpn, npages);
 }
 
 /** Entry by entry, each reported without the ptl and then read anew under it. Linux: part of mm/hmm.c:hmm_vma_walk_pmd() of the first posting */
@@ -132,7 +136,7 @@ function* walkPtesApart(part: VmaWalk, table: Table, { vpn, end }: PmdRange): Co
     ptlLock(walk.mm);
     const isPresent = (table.lo(i) & KIND_MASK) === Kind.present;
     const taken = hmmVmaHandleMigratePrepare(walk, table, at, filter);
-    if (isPresent && taken & MigratePfn.valid) flushTlbPage(walk.mm, at);
+    if (isPresent && taken & MigratePfn.valid) flushTaken(walk, at, 1);
     ptlUnlock(walk.mm);
   }
   return null;

@@ -159,7 +159,7 @@ export class MmuSubscriptions implements MmuNotifierOps {
       else this.insertIntoTree(interval);
     }
     this.deferred.length = 0;
-    this.queue.wakeAll();
+    if (!this.mm.memory.kernel.defects.wakeupLost) this.queue.wakeAll();
   }
 }
 
@@ -270,10 +270,10 @@ export function* mmuIntervalReadBegin(interval: IntervalNotifier): Coroutine<num
 
 /** Was the interval invalidated since `mmuIntervalReadBegin`? Called under the driver's lock. Linux: include/linux/mmu_notifier.h:mmu_interval_read_retry() */
 export function mmuIntervalReadRetry(interval: IntervalNotifier, seq: number): boolean {
-  const { inject } = interval.mm.memory.kernel;
+  const { inject, defects } = interval.mm.memory.kernel;
   if (inject.armed && inject.hit(InjectPoint.intervalRetry) !== 0) return true;
   touchSeq(interval, Access.read);
-  return interval.invalidateSeq !== seq;
+  return interval.invalidateSeq !== seq && !defects.retrySkipped;
 }
 
 /** As `mmuIntervalReadRetry`, without the lock: may miss one that is just being reported. Linux: include/linux/mmu_notifier.h:mmu_interval_check_retry() */

@@ -132,7 +132,7 @@ function collectPtes(
     dstPfn[n] = 0;
     if (flags !== 0) migrate.cpages++;
   }
-  if (isReplaced) flushTlbRange(mm, vpn, end - vpn);
+  if (isReplaced && !mm.memory.kernel.defects.flushLost) flushTlbRange(mm, vpn, end - vpn);
   ptlUnlock(mm);
   migrate.npages = n;
   mm.memory.stats.pteEntries += i - first;

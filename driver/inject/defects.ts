@@ -19,8 +19,14 @@ export const DEFECTS = {
   lockLeftTrue: 'the file mutex stays locked when a mirror store fails',
   setSeqOutside: 'the invalidate callback forgets to move the sequence when it erases the mirror',
   copyUnchecked: 'a short device copy is taken for a whole one',
+  flushLost: 'collect takes entries away and does not flush what the CPUs know of them',
+  wakeupLost: 'the end of an invalidation wakes nobody who waits for it',
+  retrySkipped: 'mmu_interval_read_retry never says that something was invalidated',
 } as const;
 export type DefectName = keyof typeof DEFECTS;
+
+/** No failure of one task shows these: an exploration of two finds them. */
+export const NEED_TWO_TASKS = ['flushLost', 'wakeupLost', 'retrySkipped'] as const satisfies readonly DefectName[];
 
 /** The switches of one machine; all off. */
 export type Defects = Record<DefectName, boolean>;

@@ -8,7 +8,7 @@ import { type Divergence, Replayer } from './replay.js';
 
 const FAMILIES = ['small', 'mix', 'coherent', 'thp', 'swap', 'huge', 'pin', 'raw'];
 /** Every so many sequences one is replayed. */
-const SAMPLE_STRIDE = isFull ? 1 : 24;
+const SAMPLE_STRIDE = isFull ? 1 : 48;
 const SHOWN_STEPS = 12;
 /** Guards against a hang, not against a slow host. */
 const TIMEOUT_MS = 600_000;

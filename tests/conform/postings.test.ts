@@ -8,7 +8,7 @@ import { FAMILIES } from './families.js';
 import { readRecordingFile, type Sequence } from './recording.js';
 import { Replayer } from './replay.js';
 
-const STRIDE = isFull ? 1 : 12;
+const STRIDE = isFull ? 1 : 24;
 /** Guards against a hang, not against a slow host. */
 const TIMEOUT_MS = 600_000;
 

@@ -6,7 +6,7 @@ import { RaceRunner } from './race.js';
 import { explain, serialOrders } from './serial-orders.js';
 
 /** Races a path; the seed of a failing one is in its message. */
-const COUNT = count(20, 300);
+const COUNT = count(8, 300);
 
 describe('generated races', () => {
   it.each(EQUAL_PATHS)('%s: each answer is one that some serial order gives', (path) => {

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { constants, tmpdir } from 'node:os';
@@ -6,6 +6,8 @@ import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
 import { EXIT_MEANING } from '../../tools/exit-code.js';
+import { some } from '../counts.js';
+import { needs } from '../needs.js';
 
 const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
 const folder = mkdtempSync(join(tmpdir(), 'dmirror-endings-'));
@@ -90,6 +92,16 @@ describe('an output that can not be written', () => {
     });
   });
 
+  it('is named when a program writes to a full disk', needs('riscv64-linux-gnu-gcc'), () => {
+    const program = at('writes');
+    spawnSync('riscv64-linux-gnu-gcc', ['-static', '-o', program, '-x', 'c', '-'], {
+      input: '#include <unistd.h>\nint main() { return write(1, "x", 1) != 1; }\n',
+    });
+    const script = `${process.execPath} ${join(ROOT, 'bin/dmirror.js')} exec ${program} > /dev/full`;
+    const { status, stderr } = spawnSync('sh', ['-c', script], { encoding: 'utf8' });
+    expect([status, stderr]).toEqual([3, 'error: stdout cannot be written: no space left on the device\n']);
+  });
+
   it('keeps what a file held when the run does not come to its end', async () => {
     const file = at('kept.xml');
     writeFileSync(file, 'before');
@@ -118,7 +130,7 @@ describe('a signal', () => {
   const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
   const statusOf = (signal: NodeJS.Signals): number => 128 + constants.signals[signal];
 
-  it.each(SIGNALS)('%s ends selftest with what it has, in KTAP and JUnit', async (signal) => {
+  it.each(some(SIGNALS, 2))('%s ends selftest with what it has, in KTAP and JUnit', async (signal) => {
     const file = at(`${signal}.xml`);
     const started = start(['selftest', '--junit', file]);
     await started.printed('ok 2 ');
@@ -228,12 +240,14 @@ describe('a socket', () => {
 
 describe('the table of exit statuses', () => {
   const COMMANDS = [
-    ...['selftest', 'bench', 'conform', 'serve', 'trace', 'doctor', 'completion', 'exec'].map((name) => [name]),
+    ...['selftest', 'bench', 'conform', 'explore', 'serve', 'trace', 'doctor', 'completion', 'exec'].map((name) => [
+      name,
+    ]),
     ...['list', 'run', 'sweep', 'wire', 'replay', 'shrink', 'import'].map((name) => ['fault', name]),
     ...['show', 'check', 'matrix', 'name', 'history'].map((name) => ['abi', name]),
   ];
 
-  it.each(COMMANDS)('is in the help of %s', async (...command) => {
+  it.each(some(COMMANDS, 4))('is in the help of %s', async (...command) => {
     const { code, out } = await run(...command, '--help');
     expect({ code, says: /Exit status:/.test(out) }).toEqual({ code: 0, says: true });
   });

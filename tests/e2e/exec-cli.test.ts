@@ -68,6 +68,24 @@ describe('dmirror exec of a program', needs(COMPILER), () => {
     expect(stderr).toMatch(/computes at main\+0x/);
   });
 
+  it('looks for a schedule that fails, and runs it again', () => {
+    const racy = build.compile('reports/lost-update');
+    expect(dmirror(['exec', racy]).stdout).toBe('24\n');
+    const found = dmirror(['exec', '--schedules', '600', racy]);
+    expect(found.status).toBe(1);
+    const [, again] = /^ +dmirror (exec --schedule pct:\S+ .*)$/m.exec(found.stderr)!;
+    for (let i = 0; i < 2; i++) expect(dmirror(again!.split(' '))).toMatchObject({ status: 1, stdout: found.stdout });
+    expect(found.stdout).toMatch(/^\d+\n$/);
+  });
+
+  it('says what so many schedules mean that end well', () => {
+    const { status, stderr, stdout } = dmirror(['exec', '--schedules', '3', build.compile('reports/echo')]);
+    expect({ status, stdout }).toEqual({ status: 0, stdout: '' });
+    expect(stderr).toMatch(
+      /3 schedules end with 0 \(\d+ tasks?, \d+ steps; each shows a bug of depth 3 with a chance of at least \S+\)/,
+    );
+  });
+
   it('waits for input, whenever it comes, and reads it to its end', async () => {
     const echo = build.compile('reports/echo');
     expect(dmirror(['exec', echo], 'one\ntwo\n').stdout).toBe('one\ntwo\n8 bytes\n');

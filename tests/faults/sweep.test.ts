@@ -4,7 +4,7 @@ import { replayLines } from '../../tools/fault/replay.js';
 import { shrinkToken } from '../../tools/fault/shrink.js';
 import { type JobResult, Sweeper, type SweepOptions } from '../../tools/fault/sweep/sweep-job.js';
 import { parseToken, tokenOf } from '../../tools/fault/token.js';
-import { count } from '../counts.js';
+import { count, some } from '../counts.js';
 import { allCases } from '../selftests/index.js';
 
 const OPTIONS: SweepOptions = {
@@ -23,12 +23,11 @@ function sweep(name: string, options: Partial<SweepOptions> = {}): Promise<JobRe
   return new Sweeper(CASES, { ...OPTIONS, ...options }).run({ name, path: 'unified' });
 }
 
-const TIMES = count(100, 1000);
+const TIMES = count(20, 1000);
 
 describe('a sweep', () => {
   it.each([
-    'hmm.hmm_device_private.migrate',
-    'hmm.hmm_device_private.migrate_on_fault',
+    ...some(['hmm.hmm_device_private.migrate_on_fault', 'hmm.hmm_device_private.migrate'], 2),
     'hmm2.hmm2_device_coherent.double_map',
   ])('of %s breaks nothing, with pairs too', async (name) => {
     const { findings, runs } = await sweep(name, { pairs: 10 });

@@ -4,7 +4,7 @@ import { needs } from '../needs.js';
 import { COMPILER, GuestBuild } from './compile.js';
 import { runGuest } from './run.js';
 
-const RUNS = count(10, 40);
+const RUNS = count(4, 40);
 
 describe('hostile programs', needs(COMPILER), () => {
   const build = new GuestBuild();

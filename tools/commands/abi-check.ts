@@ -68,7 +68,9 @@ export async function abiCheck(specs: Specs, options: CheckOptions, output: Outp
   const report = reportOf(checked, result, fails);
   for (const line of await reportLines(report, options.format)) output.out(line);
   const failing = failures(report);
-  if (isInterrupted) output.out(options.format === 'json' ? '{"type":"interrupted"}' : '# interrupted');
+  const isDocument = options.format === 'sarif';
+  if (isInterrupted && isDocument) output.err('# interrupted');
+  else if (isInterrupted) output.out(options.format === 'json' ? '{"type":"interrupted"}' : '# interrupted');
   file?.write(suppressionsText(failing, written!));
   if (file !== null) output.err(`wrote ${written}: give each of its ${failing.length} suppressions a reason`);
   return failing.length > 0 ? EXIT.fail : EXIT.pass;

@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander';
-import { collect, count, seconds, seed, size } from '../arguments.js';
+import { collect, count, seconds, seed, size, whole } from '../arguments.js';
 import { UsageError } from '../exit-code.js';
 import { pathOption } from '../path-option.js';
 import { traceFormatOption, traceOption } from '../trace/trace-option.js';
@@ -11,6 +11,7 @@ Examples:
   dmirror exec --strace --dialect 6.12 ./hmm-tests -t anon_read
   dmirror exec --dialect 7.3 --hugepages 8 ./hmm-tests       of a newer kernel, whose semantics go with it
   dmirror exec --seed 7 ./threads                            another interleaving
+  dmirror exec --schedules 1000 ./threads                    many, drawn so that each has a known chance to show a bug
   dmirror exec --invariants all ./threads                    prove page tables, counts and TLB after each call and fault
 
 Exit status: the program's; 128 + n when signal n killed it, 124 after --timeout, 125 when it hangs or the machine
@@ -48,6 +49,12 @@ export function addExec(root: Command, { status, output }: CommandContext): void
         .default('off'),
     )
     .option('--timeout <seconds>', 'wall time after which the program is given up', seconds)
+    .option(
+      '--schedules <n>',
+      'so many schedules of its threads, up to the first that does not end with 0',
+      whole(1, 1e9),
+    )
+    .option('--schedule <name>', 'the schedule that such a run named, as pct:7:3:1200')
     .option('--syscalls', 'list the system calls that programs find, and run nothing', false)
     .passThroughOptions()
     .addHelpText('after', EXEC_EXAMPLES)
@@ -55,7 +62,14 @@ export function addExec(root: Command, { status, output }: CommandContext): void
       const { exec, listSyscalls } = await import('./exec.js');
       if (options.syscalls) return listSyscalls(output().out);
       if (binary === undefined) throw new UsageError('no program is named', 'dmirror exec [options] BINARY [ARGS]');
-      const none = { trace: undefined, timeout: undefined, socket: undefined, profile: undefined };
-      status.code = await exec(binary, args, { ...none, ...options });
+      const none = {
+        trace: undefined,
+        timeout: undefined,
+        socket: undefined,
+        profile: undefined,
+        schedules: undefined,
+        schedule: undefined,
+      };
+      status.code = await exec(binary, args, { ...none, ...options }, output());
     });
 }

@@ -1,17 +1,21 @@
-import { GuestSystem, guestSyscalls, hangReport } from '../../driver/guest/index.js';
+import { PctPolicy } from '../../driver/explore/index.js';
+import { GuestSystem, guestSyscalls, hangReport, type ProgramRequest } from '../../driver/guest/index.js';
+import type { ProfileName } from '../../driver/mm/profile.js';
 import { Machine } from '../../driver/sys/machine/machine.js';
 import { MachineError } from '../../driver/sys/machine/machine-error.js';
-import type { InvariantChecks } from '../../driver/sys/machine/machine-options.js';
+import type { InvariantChecks, MachineOptions } from '../../driver/sys/machine/machine-options.js';
 import { waitReport } from '../../driver/sys/machine/wait-report.js';
 import type { Process } from '../../driver/sys/processes/process.js';
 import { sendSignal } from '../../driver/sys/processes/send-signal.js';
 import { dialectByName, dialectIds } from '../../uapi/dialect.js';
 import type { PathName } from '../../uapi/path-name.js';
 import { SIGHUP, SIGINT, SIGTERM, WEXITSTATUS, WIFEXITED, WTERMSIG } from '../../uapi/signal.js';
-import { errLine, NodeHost, readProgram } from '../exec/exec-host.js';
-import { UsageError } from '../exit-code.js';
+import { NodeHost, readProgram } from '../exec/exec-host.js';
+import { type PctSchedule, parseSchedule, runSchedules } from '../exec/exec-schedules.js';
+import { OutputError, UsageError } from '../exit-code.js';
 import { checkHugePages } from '../huge-pages.js';
 import { profileOfDialect, profileOption } from '../kernel-profile.js';
+import type { Output } from '../output.js';
 import { openTrace } from '../trace/trace-option.js';
 
 export interface ExecOptions {
@@ -32,6 +36,9 @@ export interface ExecOptions {
   /** Seconds of wall time; undefined: no end. */
   readonly timeout: number | undefined;
   readonly env: readonly string[];
+  /** So many drawn schedules instead of one, up to the first that fails; or the one that such a run named. */
+  readonly schedules: number | undefined;
+  readonly schedule: string | undefined;
   /** The machine of a daemon instead of one of its own. */
   readonly socket: string | undefined;
 }
@@ -44,7 +51,12 @@ const EXIT_HUNG = 125;
 const EXIT_SIGNAL = 128;
 
 /** `dmirror exec`: runs a static RV64 Linux program and returns its exit status. */
-export async function exec(binary: string, args: readonly string[], options: ExecOptions): Promise<number> {
+export async function exec(
+  binary: string,
+  args: readonly string[],
+  options: ExecOptions,
+  output: Output,
+): Promise<number> {
   const deadline = performance.now() + (options.timeout ?? Number.POSITIVE_INFINITY) * 1000;
   const { dialect } = options;
   checkHugePages(options);
@@ -57,23 +69,63 @@ export async function exec(binary: string, args: readonly string[], options: Exe
     const { execOnSocket } = await import('../exec/exec-client.js');
     return await execOnSocket(options.socket, readProgram(binary, args, options.env), options);
   }
+  const request = { ...readProgram(binary, args, options.env), dialect };
+  const run = (scheduler: MachineOptions['scheduler'], host: NodeHost): Promise<number> =>
+    runProgram(request, { options, profile, scheduler, host, deadline });
+  if (options.schedules !== undefined) {
+    if (options.trace !== undefined)
+      throw new UsageError('--trace is for one schedule', 'repeat the one with --schedule');
+    const command = [...optionWords(options), binary, ...args];
+    return await runSchedules(run, { count: options.schedules, seed: options.seed, command }, output);
+  }
+  const policy = options.schedule === undefined ? 'random' : policyOf(parseSchedule(options.schedule));
+  return await run(policy, new NodeHost(options.strace));
+}
+
+function policyOf(schedule: PctSchedule): PctPolicy {
+  return new PctPolicy(schedule.seed, schedule);
+}
+
+/** What of the options decides how the program runs, as words of a command. */
+function optionWords({ dialect, path, profile, ram, swap, hugepages, env, invariants }: ExecOptions): string[] {
+  const words = ['--dialect', dialect, '--path', path, '--invariants', invariants];
+  if (profile !== undefined) words.push('--profile', profile);
+  words.push('--ram', String(ram));
+  if (swap > 0) words.push('--swap', String(swap));
+  if (hugepages > 0) words.push('--hugepages', String(hugepages));
+  return [...words, ...env.flatMap((entry) => ['--env', entry])];
+}
+
+interface ProgramRun {
+  readonly options: ExecOptions;
+  readonly profile: ProfileName;
+  readonly scheduler: MachineOptions['scheduler'];
+  readonly host: NodeHost;
+  readonly deadline: number;
+}
+
+/** One run on a machine of its own; the exit status. */
+async function runProgram(
+  request: ProgramRequest,
+  { options, profile, scheduler, host, deadline }: ProgramRun,
+): Promise<number> {
   const machine = new Machine({
-    seed: options.seed,
+    seed: scheduler instanceof PctPolicy ? scheduler.seed : options.seed,
     path: options.path,
     profile,
     ramBytes: options.ram,
     swapBytes: options.swap,
     hugePages: options.hugepages,
-    scheduler: 'random',
+    scheduler,
     stepLimit: TURN_STEPS,
     checkInvariants: options.invariants,
   });
   machine.kernel.scheduler.isPreemptive = true;
+  machine.kernel.scheduler.wantsFine = scheduler instanceof PctPolicy;
   const trace = openTrace(options, 'json');
   trace?.listen(machine);
   const system = new GuestSystem(machine);
-  const host = new NodeHost(options.strace);
-  const process = system.spawn({ ...readProgram(binary, args, options.env), dialect }, host);
+  const process = system.spawn(request, host);
   const signals = new ForwardedSignals(process);
   try {
     const status = await runToEnd(system, process, { host, signals, timeout: options.timeout, deadline });
@@ -81,7 +133,9 @@ export async function exec(binary: string, args: readonly string[], options: Exe
     return status;
   } catch (error) {
     if (!(error instanceof MachineError)) throw error;
-    return gaveUp(system, `the machine broke: ${error.message}`, EXIT_HUNG);
+    // What the program writes goes where ours goes.
+    if (error.cause instanceof OutputError) throw error.cause;
+    return gaveUp(system, host, `the machine broke: ${error.message}`, EXIT_HUNG);
   } finally {
     signals.stop();
     host.input.close();
@@ -100,7 +154,7 @@ interface RunContext {
 async function runToEnd(system: GuestSystem, process: Process, context: RunContext): Promise<number> {
   const { host, signals, timeout, deadline } = context;
   while (process.state === 'running') {
-    if (performance.now() > deadline) return gaveUp(system, `no end after ${timeout} s`, EXIT_TIMEOUT);
+    if (performance.now() > deadline) return gaveUp(system, host, `no end after ${timeout} s`, EXIT_TIMEOUT);
     const { reason, blocked } = system.machine.run();
     if (process.state !== 'running') break;
     const isStuck = reason !== 'step-limit';
@@ -108,7 +162,7 @@ async function runToEnd(system: GuestSystem, process: Process, context: RunConte
       await Promise.race([host.input.arrived(), signals.next(), until(deadline)]);
     } else if (isStuck) {
       const waiting = waitReport(system.machine, blocked);
-      return gaveUp(system, `the program hangs: nothing can run any more\n${waiting}`, EXIT_HUNG);
+      return gaveUp(system, host, `the program hangs: nothing can run any more\n${waiting}`, EXIT_HUNG);
     }
     await new Promise((done) => setImmediate(done));
   }
@@ -124,9 +178,9 @@ function until(deadline: number): Promise<void> {
   });
 }
 
-function gaveUp(system: GuestSystem, why: string, status: number): number {
-  errLine(`dmirror exec: ${why}`);
-  errLine(hangReport(system));
+function gaveUp(system: GuestSystem, host: NodeHost, why: string, status: number): number {
+  host.say(`dmirror exec: ${why}`);
+  host.say(hangReport(system));
   return status;
 }
 

@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import type { Command } from 'commander';
 import { collect, seed, whole } from '../arguments.js';
-import { exitHelp } from '../exit-code.js';
+import { exitHelp, UsageError } from '../exit-code.js';
 import type { Output } from '../output.js';
 import { pathOption, pathsOf } from '../path-option.js';
 import { traceFormatOption, traceOption } from '../trace/trace-option.js';
@@ -101,9 +101,17 @@ function addWire(fault: Command, status: Ending, output: () => Output): void {
     .addHelpText('after', exitHelp({ fail: 'findings' }))
     .action(async (names: string[], { path, socket, json, junit }) => {
       const paths = pathsOf(path);
-      if (socket) status.code = await (await import('../fault/wire/wire-socket.js')).sweepSocket(paths, output());
-      else
-        status.code = await (await import('../fault/wire/wire.js')).sweepWire(names, { paths, json, junit }, output());
+      const { sweepWire, reportRuns } = await import('../fault/wire/wire.js');
+      if (!socket) status.code = await sweepWire(names, { paths, json, junit }, output());
+      else if (names.length > 0)
+        throw new UsageError(
+          `--socket is for a client that migrates a buffer, not for ${names[0]}`,
+          'leave one of them out',
+        );
+      else {
+        const { socketRuns } = await import('../fault/wire/wire-socket.js');
+        status.code = await reportRuns(socketRuns(paths), { json, junit }, output());
+      }
     });
 }
 

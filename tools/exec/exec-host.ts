@@ -34,7 +34,12 @@ export class NodeHost implements GuestHost {
   }
 
   crashed(report: string): void {
-    errLine(report);
+    this.say(report);
+  }
+
+  /** A line of ours. */
+  say(line: string): void {
+    errLine(line);
   }
 
   unknownCall(number: number): void {
@@ -55,10 +60,10 @@ export class NodeHost implements GuestHost {
 
   /** What the program asked for and did not get, so that a failure of it is understood. */
   reportUnknown(): void {
-    if (this.refused.size > 0) errLine(`dmirror exec: not supported: ${[...this.refused].join(', ')}`);
+    if (this.refused.size > 0) this.say(`dmirror exec: not supported: ${[...this.refused].join(', ')}`);
     if (this.unknownCalls.size === 0) return;
     const list = [...this.unknownCalls].map(([number, count]) => `${number}${count > 1 ? ` (${count} times)` : ''}`);
-    errLine(`dmirror exec: system calls answered with ENOSYS: ${list.join(', ')}`);
+    this.say(`dmirror exec: system calls answered with ENOSYS: ${list.join(', ')}`);
   }
 }
 

@@ -43,7 +43,7 @@ export interface Recorded {
   readonly setupAnswers: readonly string[];
 }
 
-const NO_CONDITIONS: Conditions = { forbid: [], require: [], allow: [] };
+export const NO_CONDITIONS: Conditions = { forbid: [], require: [], allow: [] };
 const SEE_DOCS = 'docs/exploring.md says what a litmus test has';
 
 /** The tests of a file: YAML with one test, or JSON lines. Throws UsageError with the place of what is wrong. */

@@ -57,6 +57,11 @@ export class LitmusRace implements Race {
     this.actors = new Map([...this.world.allActors].map(([p, actor]) => [p, copyOf(actor)]));
   }
 
+  /** Of each thread, the task that begins it. */
+  get tasks(): number[] {
+    return this.test.threads.map((lines, t) => this.seats[t]!.threadOf(Number(lines[0]?.split(' ')[1] ?? 0)).task.id);
+  }
+
   /** Puts every thread to work on its ops; nothing runs before the machine does. The machine is as it was after the set-up. */
   start(): void {
     this.begin();

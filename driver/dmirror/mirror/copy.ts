@@ -126,7 +126,7 @@ export function* dmirrorMigrateFinalizeAndMap(
 }
 
 /** Reports that the data is where it shall go, and lets others run. */
-export function* copyDone({ memory, quirks }: DmirrorContext, migrate: MigrateVma): Coroutine<void> {
+export function* copyDone({ memory }: DmirrorContext, migrate: MigrateVma): Coroutine<void> {
   migrateStageDone(memory, 'copy', migrate);
   if (memory.kernel.scheduler.contended) yield COPY_POINT;
 }

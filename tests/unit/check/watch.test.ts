@@ -10,6 +10,7 @@ import { encodeHmmDmirrorCmd } from '../../../uapi/hmm-dmirror.js';
 import { MADV_DONTNEED, MADV_PAGEOUT, PAGE_SIZE, PROT_READ, PROT_WRITE } from '../../../uapi/mman.js';
 import type { PathName } from '../../../uapi/path-name.js';
 import type { CallArg, CallResult } from '../../../uapi/system-call.js';
+import { count } from '../../counts.js';
 import { anon } from '../sys/helpers.js';
 
 const PAGES = 8;
@@ -138,6 +139,6 @@ it('a run shows the same bytes whether and how it is checked, traced and watched
       const plain = new Player(path, PLAIN).play(ops);
       for (const observer of OBSERVERS) expect(new Player(path, observer).play(ops)).toEqual(plain);
     }),
-    { numRuns: 60, seed: 11 },
+    { numRuns: count(20, 60), seed: 11 },
   );
 });

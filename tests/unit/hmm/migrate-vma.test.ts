@@ -175,7 +175,7 @@ describe('the classic and the unified path', () => {
         expect(unified.state()).toBe(classic.state());
         unified.check();
       }),
-      runs(15, 40),
+      runs(6, 40),
     );
   }, 600_000);
 });

@@ -27,7 +27,7 @@ import {
 import { count } from '../../counts.js';
 import { BASE, HUGE, PAGE } from '../test-machine.js';
 
-const SEEDS = count(10, 30);
+const SEEDS = count(6, 30);
 const STEPS = 40;
 const ADVICE = [MADV_PAGEOUT, MADV_DONTNEED, MADV_FREE, MADV_COLLAPSE];
 const ANON = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;

@@ -118,7 +118,7 @@ test.each(['always', 'madvise'] as const)(
         const { anon, swap } = world.mm.rss;
         if (anon !== 0 || swap !== 0) throw new Error(`rss ${anon} ${swap} is left`);
       }),
-      runs(20, 60),
+      runs(8, 60),
     );
   },
   60_000,

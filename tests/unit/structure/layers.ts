@@ -20,7 +20,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'tests/bench': ['driver/', 'index', 'tests/selftests', 'pkg:'],
   // The replayer of recordings reads and reports what is inside.
   'tests/conform': ['driver/', 'pkg:'],
-  tools: ['driver/', 'index', 'tests/selftests', 'tests/bench', 'tests/conform', 'pkg:'],
+  'tests/litmus': [],
+  tools: ['driver/', 'index', 'tests/selftests', 'tests/bench', 'tests/conform', 'tests/litmus', 'pkg:'],
   tests: ['driver/', 'index', 'tools', 'tests/', 'pkg:'],
 };
 

@@ -7,9 +7,7 @@ import { Dmirror } from '../../../uapi/client/dmirror-device.js';
 import { ProcessHandle } from '../../../uapi/client/process-handle.js';
 import type { Transport } from '../../../uapi/client/transport.js';
 import type { PathName } from '../../../uapi/path-name.js';
-import { EXIT } from '../../exit-code.js';
-import type { Output } from '../../output.js';
-import { KtapWriter } from '../../report/ktap.js';
+import type { WireCase } from './wire.js';
 import { WIRE_FAULTS, type WireFault, WireProxy } from './wire-proxy.js';
 
 const PAGES = 66;
@@ -129,27 +127,25 @@ async function until(test: () => boolean): Promise<void> {
   while (!test() && Date.now() < end) await new Promise((resolve) => setTimeout(resolve, 5));
 }
 
-/** `dmirror fault wire --socket`: each interface fault at each frame of a client, over sockets and in the host's time. */
-export async function sweepSocket(paths: readonly PathName[], output: Output): Promise<number> {
-  const runs: { path: PathName; kind: WireFault; nth: number }[] = [];
+/** For `dmirror fault wire --socket`: each interface fault at each frame of a client, over sockets and in the host's time. */
+export async function* socketRuns(paths: readonly PathName[]): AsyncGenerator<WireCase> {
   for (const path of paths) {
     const { frames } = await runWireFault(path, null);
-    for (const kind of WIRE_FAULTS) for (let nth = 1; nth <= frames; nth++) runs.push({ path, kind, nth });
+    for (const kind of WIRE_FAULTS) {
+      for (let nth = 1; nth <= frames; nth++) {
+        const { violations } = await runWireFault(path, { kind, nth });
+        const name = `${kind}.frame_${nth}`;
+        const status = violations.length > 0 ? 'fail' : 'pass';
+        const lines = status === 'fail' ? [`faults injected: ${kind} at frame ${nth}`, ...violations] : [];
+        yield {
+          name,
+          path,
+          status,
+          lines,
+          message: violations[0] ?? '',
+          record: { type: 'wire', name, path, status, violations },
+        };
+      }
+    }
   }
-  const ktap = new KtapWriter(output.out);
-  ktap.open(runs.length);
-  ktap.diagnostic(`faults injected: ${WIRE_FAULTS.join(', ')}, at one frame a run`);
-  let failed = 0;
-  for (const { path, kind, nth } of runs) {
-    const { violations } = await runWireFault(path, { kind, nth });
-    if (violations.length > 0) failed++;
-    ktap.result({
-      name: `${path}.${kind}.frame_${nth}`,
-      status: violations.length > 0 ? 'fail' : 'pass',
-      diagnostics: violations.length > 0 ? [`faults injected: ${kind} at frame ${nth}`, ...violations] : [],
-    });
-  }
-  ktap.close();
-  output.err(`${runs.length - failed} passed, ${failed} failed`);
-  return failed > 0 ? EXIT.fail : EXIT.pass;
 }

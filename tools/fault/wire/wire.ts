@@ -49,15 +49,22 @@ export function wirePlan(name: string, rules: Rule[]): Plan {
   });
 }
 
-interface WireRun {
-  readonly path: PathName;
-  readonly result: PlanResult;
-}
-
 interface WireOptions {
   readonly paths: readonly PathName[];
   readonly json: boolean;
   readonly junit?: string | undefined;
+}
+
+/** One run with one mistreated frame. */
+export interface WireCase {
+  /** Without its path. */
+  readonly name: string;
+  readonly path: PathName;
+  readonly status: 'pass' | 'fail';
+  readonly message: string;
+  readonly lines: readonly string[];
+  /** As `--json` prints it. */
+  readonly record: object;
 }
 
 /** `dmirror fault wire [CASE...]`: each interface fault at each frame of a client, or of cases whose machine is served. */
@@ -66,31 +73,49 @@ export async function sweepWire(
   { paths, json, junit }: WireOptions,
   output: Output,
 ): Promise<number> {
-  const runs: WireRun[] = [];
-  const file = junit === undefined ? null : output.file('--junit', junit);
-  const at = new Date();
-  const { stop } = output;
-  stop.watch();
-  for (const { path, planOf } of clients(names, paths)) {
+  return await reportRuns(planRuns(clients(names, paths), output.stop), { json, junit }, output);
+}
+
+async function* planRuns(all: readonly Client[], stop: Output['stop']): AsyncGenerator<WireCase> {
+  for (const { path, planOf } of all) {
     for (const point of WIRE_POINTS.map(({ name }) => name)) {
       // The client has sent its last frame when a rule about the next one no longer strikes.
-      for (let nth = 1; !(await stop.look()); nth++) {
-        const plan = planOf({ name: 'struck', point, nth });
-        const result = await runPlan(plan, { path });
+      for (let nth = 1; !stop.isRequested; nth++) {
+        const result = await runPlan(planOf({ name: 'struck', point, nth }), { path });
         if (result.fired.length === 0 && result.status === 'pass') break;
-        runs.push({ path, result });
-        const { name } = plan;
-        const { length } = runs;
-        output.progress.update({ done: length, total: length, isTotalOpen: true, failed: failedOf(runs), name });
+        const { name, status, failures } = result;
+        const lines = linesOf(result);
+        yield { name, path, status, lines, message: failures[0] ?? lines[0]!, record: { type: 'plan', ...result } };
       }
     }
   }
-  output.progress.clear();
-  if (json) for (const { result } of runs) output.out(JSON.stringify({ schemaVersion: 1, type: 'plan', ...result }));
-  else writeKtap(runs, output);
+}
+
+/** Makes the runs and prints them, until a signal. The exit status. */
+export async function reportRuns(
+  made: AsyncIterable<WireCase>,
+  { json, junit }: Pick<WireOptions, 'json' | 'junit'>,
+  output: Output,
+): Promise<number> {
+  const file = junit === undefined ? null : output.file('--junit', junit);
+  const at = new Date();
+  const { stop, progress } = output;
+  stop.watch();
+  const runs: WireCase[] = [];
+  let failed = 0;
+  for await (const run of made) {
+    runs.push(run);
+    if (run.status === 'fail') failed++;
+    progress.update({ done: runs.length, total: runs.length, isTotalOpen: true, failed, name: run.name });
+    if (await stop.look()) break;
+  }
+  progress.clear();
+  if (json) for (const { record } of runs) output.out(JSON.stringify({ schemaVersion: 1, ...record }));
+  if (json && stop.isRequested) output.out('{"type":"interrupted"}');
+  if (!json) writeKtap(runs, output);
   file?.write(junitXml(runs.map(junitResult), { name: 'dmirror fault wire', at, properties: {} }));
-  output.err(`${runs.length - failedOf(runs)} passed, ${failedOf(runs)} failed`);
-  return failedOf(runs) > 0 ? EXIT.fail : EXIT.pass;
+  output.err(`${runs.length - failed} passed, ${failed} failed`);
+  return failed > 0 ? EXIT.fail : EXIT.pass;
 }
 
 interface Client {
@@ -110,17 +135,12 @@ function clients(names: readonly string[], paths: readonly PathName[]): Client[]
   );
 }
 
-function failedOf(runs: readonly WireRun[]): number {
-  return runs.filter(({ result }) => result.status === 'fail').length;
-}
-
-function writeKtap(runs: readonly WireRun[], output: Output): void {
+function writeKtap(runs: readonly WireCase[], output: Output): void {
   const ktap = new KtapWriter(output.out);
   ktap.open(runs.length);
   ktap.diagnostic(`faults injected: ${WIRE_POINTS.map(({ name }) => name).join(', ')}, at one frame a run`);
-  for (const { path, result } of runs) {
-    ktap.result({ name: `${path}.${result.name}`, status: result.status, diagnostics: linesOf(result) });
-  }
+  for (const { path, name, status, lines } of runs)
+    ktap.result({ name: `${path}.${name}`, status, diagnostics: [...lines] });
   if (output.stop.isRequested) ktap.diagnostic('interrupted');
   ktap.close();
 }
@@ -131,9 +151,7 @@ function linesOf(result: PlanResult): string[] {
   return [...(status === 'fail' ? [`faults injected: ${faultsOf(result)}`, ...wrong] : []), `token: ${token}`];
 }
 
-function junitResult({ path, result }: WireRun): CaseResult {
-  const base = { name: `wire.${result.name}`, suite: 'wire', path, ms: 0 };
-  if (result.status === 'pass') return { ...base, status: 'pass' };
-  const diagnostics = linesOf(result);
-  return { ...base, status: 'fail', message: result.failures[0] ?? diagnostics[0]!, diagnostics };
+function junitResult({ name, path, status, message, lines }: WireCase): CaseResult {
+  const base = { name: `wire.${name}`, suite: 'wire', path, ms: 0 };
+  return status === 'pass' ? { ...base, status } : { ...base, status, message, diagnostics: lines };
 }

@@ -215,7 +215,7 @@ describe('the two migration paths', () => {
         classic.finish();
         unified.finish();
       }),
-      runs(10, 30),
+      runs(5, 30),
     );
   }, 600_000);
 });

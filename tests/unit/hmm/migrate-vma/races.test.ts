@@ -24,10 +24,11 @@ import { PAGE_SIZE } from '../../../../driver/mm/frames/frames.js';
 import { checkInvariants } from '../../../../driver/mm/invariants.js';
 import { EBUSY } from '../../../../uapi/errno.js';
 import { EQUAL_PATHS, type PathName } from '../../../../uapi/path-name.js';
+import { count } from '../../../counts.js';
 import { Fixture, START, type TestDevice } from '../fixture.js';
 
 const NPAGES = 8;
-const SEEDS = 100;
+const SEEDS = count(20, 100);
 
 /** Migrates `[first, last)` to `device`, or back when it is null. */
 function* migrateOnce(

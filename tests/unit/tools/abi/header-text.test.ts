@@ -92,7 +92,7 @@ describe('a header printed from a random model', () => {
         const read = modelOfHeader(parseHeader('random.h', text));
         expect(plain(read)).toEqual(plain(model));
       }),
-      runs(50, 150),
+      runs(15, 150),
     );
   });
 });

@@ -147,7 +147,7 @@ describe('payloads', () => {
           expect(error).toBeInstanceOf(BadMessageError);
         }
       }),
-      runs(4000, 20_000),
+      runs(1000, 20_000),
     );
   });
 

@@ -322,6 +322,6 @@ describe.each(['6.12', '7.3'] as const)('the two migration paths behind the tabl
       classic.end();
       unified.end();
     });
-    fc.assert(agree, runs(30, 100));
+    fc.assert(agree, runs(10, 100));
   }, 600_000);
 });

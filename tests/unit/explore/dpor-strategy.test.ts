@@ -17,8 +17,8 @@ const seenBy = (program: SmallProgram, options: ExploreOptions) => {
 
 describe('dpor', () => {
   it.each([
-    [2, 3, runs(150, 1000)],
-    [3, 2, runs(40, 500)],
+    [2, 3, runs(20, 1000)],
+    [3, 2, runs(8, 500)],
   ])('comes to what every schedule together comes to, %i tasks of up to %i ops', (tasks, ops, parameters) => {
     let compared = 0;
     fc.assert(

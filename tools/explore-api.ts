@@ -1,0 +1,159 @@
+// Explorations for programs, as `dmirror/explore`: races are written with the package's own Process and Dmirror. Its types need nobody
+// else's.
+
+import { ObjectGraph } from '../driver/check/object-graph.js';
+import { Director } from '../driver/explore/director.js';
+import { DEFAULT_BUDGET, type ExploreOptions, strategyOf, subjectOptions } from '../driver/explore/explore.js';
+import { begins, broke, type Exploration, Explorer, ended, type Result } from '../driver/explore/explorer.js';
+import { errorFinding } from '../driver/explore/finding.js';
+import { MachineSubject } from '../driver/explore/subject.js';
+import { Machine, type MachineOptions, Process, type Thread, type Transport } from '../index.js';
+import type { CallArg, CallResult } from '../uapi/system-call.js';
+
+export type { ExploreOptions, StrategyName } from '../driver/explore/explore.js';
+export type { Exploration, RaceOutcome } from '../driver/explore/explorer.js';
+export type { FindingKind, RaceFinding } from '../driver/explore/finding.js';
+
+/** A race between threads of one process. What `setup` answers is what the others get; it is put back before each schedule, as the machine is. */
+export interface RaceProgram<State> {
+  setup(process: Process): Promise<State> | State;
+  /** Each with a thread of its own, the first with the process's first; their calls run at the same time. */
+  readonly threads: readonly ((state: State, thread: Thread) => unknown)[];
+  /** After each schedule, with what the threads answered. Throws what is wrong; what it answers is part of the outcome. */
+  check?(state: State, answers: readonly unknown[]): unknown;
+}
+
+export interface ExploreProgramOptions extends ExploreOptions {
+  readonly machine?: Partial<MachineOptions>;
+}
+
+/** Races need little memory. */
+const RAM_BYTES = 16 * 2 ** 20;
+
+/** Runs a race under every schedule that can make a difference, or as `options` say. */
+export async function explore<State>(
+  program: RaceProgram<State>,
+  options: ExploreProgramOptions = {},
+): Promise<Exploration> {
+  const machine = new Machine({ ramBytes: RAM_BYTES, ...options.machine });
+  const transport = new ExploredTransport(machine);
+  const process = await Process.create(transport);
+  const threads: Thread[] = [process];
+  while (threads.length < program.threads.length) threads.push(await process.newThread());
+  const state = await program.setup(process);
+  const graph = new ObjectGraph([{ state, threads }], { apart: [machine, transport] });
+  const director = new Director(strategyOf(options));
+  const race = { machine, start: () => graph.restore(), outcome: () => '' };
+  const subject = new MachineSubject(race, director, subjectOptions(options));
+  try {
+    const run = new Explorer(director).run(options.budget ?? DEFAULT_BUDGET);
+    let next = run.next();
+    while (!next.done) next = run.next(await schedule(program, { subject, director, transport, state, threads }));
+    return next.value;
+  } finally {
+    subject.release();
+  }
+}
+
+interface Running<State> {
+  readonly subject: MachineSubject;
+  readonly director: Director;
+  readonly transport: ExploredTransport;
+  readonly state: State;
+  readonly threads: readonly Thread[];
+}
+
+async function schedule<State>(program: RaceProgram<State>, running: Running<State>): Promise<Result> {
+  const { subject, director, transport, state, threads } = running;
+  subject.goBack();
+  subject.start();
+  transport.direct = false;
+  begins(subject, director);
+  const answers: unknown[] = [];
+  let left = program.threads.length;
+  for (const [i, body] of program.threads.entries()) {
+    const end = (answer: unknown): void => {
+      answers[i] = answer;
+      left--;
+    };
+    // What a thread throws is its answer.
+    void (async () => await body(state, threads[i]!))().then(end, (error) => end(String(error)));
+  }
+  try {
+    for (;;) {
+      await settled();
+      director.isPaused = false;
+      const end = subject.run();
+      await settled();
+      if (left > 0 && director.isPaused) continue;
+      const result = ended(subject, director, end);
+      return result.outcome === '' ? await checked(program, { ...running, answers }, result) : result;
+    }
+  } catch (error) {
+    return broke(subject, director, error);
+  } finally {
+    transport.direct = true;
+  }
+}
+
+async function checked<State>(
+  { check }: RaceProgram<State>,
+  { transport, state, answers }: Running<State> & { answers: readonly unknown[] },
+  result: Result,
+): Promise<Result> {
+  transport.direct = true;
+  const text = answers.map(textOf).join(' | ');
+  try {
+    const more = await check?.(state, answers);
+    return { ...result, outcome: more === undefined ? text : `${text} => ${textOf(more)}` };
+  } catch (error) {
+    return { outcome: text, findings: [...result.findings, errorFinding(error, 'check')] };
+  }
+}
+
+function textOf(value: unknown): string {
+  const plain = (_key: string, part: unknown): unknown =>
+    ArrayBuffer.isView(part) ? Buffer.from(part.buffer, part.byteOffset, part.byteLength).toString('hex') : part;
+  return typeof value === 'string' ? value : (JSON.stringify(value, plain) ?? '-');
+}
+
+/** Whoever waits for an answer has it, and has made its next call. */
+function settled(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+/** Starts calls and leaves it to the exploration to run them; `direct`: runs each at once. */
+class ExploredTransport implements Transport {
+  readonly dialect: string;
+  direct = true;
+
+  constructor(private readonly machine: Machine) {
+    this.dialect = machine.options.dialect;
+  }
+
+  call(tid: number, name: string, args: CallArg[], into?: Uint8Array): Promise<CallResult> {
+    const { machine } = this;
+    return new Promise((resolve, reject) => {
+      const thread = machine.threadByTid(tid);
+      if (thread === null) throw new Error(`no thread ${tid}`);
+      const call = machine.start(thread, name, args);
+      call.into = into;
+      if (call.result !== undefined) return resolve(call.result);
+      call.onDone = (result) => {
+        resolve(result);
+        const { policy } = machine.kernel.scheduler;
+        // What the caller does with the answer may be its next call.
+        if (policy instanceof Director) policy.isPaused = true;
+      };
+      if (!this.direct) return;
+      const error = machine.errorOf(machine.run());
+      if (error !== null) reject(error);
+    });
+  }
+
+  createProcess(): Promise<number> {
+    return Promise.resolve(this.machine.createProcess().pid);
+  }
+
+  async close(): Promise<void> {}
+}
