@@ -7,7 +7,7 @@ import { reduce } from '../../tests/conform/shrink/shrink.js';
 import { PROPERTIES, type Property, withPropertyOf } from './properties.js';
 
 /** Something that a path does and must not, in its smallest form. */
-export interface Finding {
+export interface Hunted {
   /** What was seen, on the path with what was found before repaired. */
   readonly violation: Violation;
   /** The ops show something on the path itself. */
@@ -56,7 +56,7 @@ const REPAIRED: MigrationPath = migrationPath('unified');
  * property of the path without which it goes away, and from then on that property counts as repaired, so that what it hid is found next.
  * Yields after every sequence, null without a finding.
  */
-export function* hunt(path: MigrationPath, sequences: Iterable<Generated>): Generator<Finding | null> {
+export function* hunt(path: MigrationPath, sequences: Iterable<Generated>): Generator<Hunted | null> {
   const judges = new Judges();
   let repaired = path;
   for (const { family, seed } of sequences) {
@@ -83,7 +83,7 @@ function explain(
   judges: Judges,
   { path, repaired, family }: { path: MigrationPath; repaired: MigrationPath; family: string },
   lines: readonly string[],
-): Omit<Finding, 'from'> | null {
+): Omit<Hunted, 'from'> | null {
   const { lines: ops, found } = reduce(lines, (candidate) => judges.judge(repaired, family, candidate));
   if (found === null) return null;
   const cures = PROPERTIES.filter(({ name }) => {
