@@ -111,9 +111,9 @@ export class MachineRace implements Race {
 
   outcome(): string {
     const answers = this.calls.map((calls) => calls.map(({ result }) => text(result)).join('; '));
-    const after = Array.from({ length: this.program.pages }, (_, i) =>
-      text(this.call('load', this.addr + i * PAGE_SIZE, 4)),
-    );
+    // An injected failure may have killed the process.
+    const pages = this.machine.threadByTid(1) === null ? 0 : this.program.pages;
+    const after = Array.from({ length: pages }, (_, i) => text(this.call('load', this.addr + i * PAGE_SIZE, 4)));
     return `${answers.join(' | ')} => ${after.join('; ')}`;
   }
 
