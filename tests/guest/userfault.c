@@ -50,6 +50,37 @@ static void *touch(void *arg)
 	return NULL;
 }
 
+static char *shared;
+
+/* Fills shared memory in while the first thread reads it in order. */
+static void *copy_all(void *source)
+{
+	for (int i = 0; i < NPAGES; i++) {
+		struct uffdio_copy copy = { .dst = (unsigned long)shared + i * 4096, .src = (unsigned long)source,
+					    .len = 4096 };
+		CHECK(ioctl(uffd, UFFDIO_COPY, &copy) == 0 && copy.copy == 4096);
+	}
+	return NULL;
+}
+
+static int seen_empty(void)
+{
+	static char page[4096];
+	pthread_t filler;
+	int empty = 0;
+
+	memset(page, 7, sizeof(page));
+	shared = mmap(NULL, NPAGES * 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct uffdio_register reg = { .range = { (unsigned long)shared, NPAGES * 4096 },
+				       .mode = UFFDIO_REGISTER_MODE_MISSING };
+	CHECK(ioctl(uffd, UFFDIO_REGISTER, &reg) == 0);
+	CHECK(pthread_create(&filler, NULL, copy_all, page) == 0);
+	for (int i = 0; i < NPAGES; i++)
+		empty += ((volatile char *)shared)[i * 4096] != 7;
+	pthread_join(filler, NULL);
+	return empty;
+}
+
 int main(void)
 {
 	pthread_t server, first, second;
@@ -80,6 +111,7 @@ int main(void)
 	struct uffdio_range range = { (unsigned long)area, NPAGES * 4096 };
 	CHECK(ioctl(uffd, UFFDIO_UNREGISTER, &range) == 0);
 	CHECK(area[0] == 0);
+	printf("%d shared pages seen before their bytes\n", seen_empty());
 	close(uffd);
 	puts("userfault done");
 	return 0;

@@ -20,6 +20,4 @@ export const FAULT = {
   remote: 0x80,
   /** GUP wants a page of its own even for reading. Linux: FAULT_FLAG_UNSHARE */
   unshare: 0x400,
-  /** A userfaultfd installs the page itself. No flag of Linux. */
-  served: 0x10000,
 } as const;

@@ -53,7 +53,7 @@ function* resolveFault(vma: Vma, addr: number, flags: number): Coroutine<number>
   }
   if (vma.flags & VM.hugetlb) return yield* hugetlbFault(vma, page, flags);
   // The CPU's own fault has waited before it came here; nobody else lets go of mmap_lock for a userfaultfd. Linux: fs/userfaultfd.c:handle_userfault()
-  if (!(flags & FAULT.served) && isUserfault(vma, page)) return VM_FAULT.sigbus;
+  if (isUserfault(vma, page)) return VM_FAULT.sigbus;
   const fault: VmFault = { vma, addr: page, vpn: page / PAGE_SIZE, flags, lo: 0, hi: 0 };
   const handled = yield* handlePmdFault(fault);
   return handled >= 0 ? handled : yield* handlePteFault(fault);

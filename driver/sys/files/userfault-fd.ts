@@ -2,12 +2,9 @@ import { EAGAIN, EBUSY, EEXIST, EFAULT, EINTR, EINVAL, ENOENT, ESRCH } from '../
 import { O_NONBLOCK, O_RDWR } from '../../../uapi/fcntl.js';
 import { _IOR, _IOWR } from '../../../uapi/ioc.js';
 import { readU64, writeU64 } from '../../../uapi/u64.js';
-import { assert } from '../../core/assert.js';
 import type { Coroutine } from '../../core/effect.js';
 import { WaitQueue } from '../../core/wait-queue.js';
-import { translate } from '../../mm/faults/access.js';
-import { handleMmFault } from '../../mm/faults/fault.js';
-import { FAULT, VM_FAULT_ERROR } from '../../mm/faults/fault-code.js';
+import { mfillAtomicPteCopy } from '../../mm/faults/mfill.js';
 import { isMissing, setUserfault, type UserfaultOps } from '../../mm/faults/userfault.js';
 import { PAGE_SIZE } from '../../mm/frames/frames.js';
 import type { Mm } from '../../mm/vmas/mm.js';
@@ -217,7 +214,7 @@ export class UserfaultFd extends OpenFile implements UserfaultOps {
     return error;
   }
 
-  /** One page, which must be missing. Between its fault and its bytes nobody else can run. */
+  /** One page, which must be missing. */
   private *install(addr: number, bytes: Uint8Array): Coroutine<number> {
     const { mm } = this;
     if (mm.users === 0) return -ESRCH;
@@ -226,13 +223,7 @@ export class UserfaultFd extends OpenFile implements UserfaultOps {
     let error = 0;
     if (vma === null || !(vma.flags & VM.uffdMissing)) error = -ENOENT;
     else if (!isMissing(vma, addr)) error = -EEXIST;
-    else if ((yield* handleMmFault(vma, addr, FAULT.write | FAULT.served)) & VM_FAULT_ERROR) error = -EFAULT;
-    if (error === 0) {
-      const pfn = translate(mm, addr / PAGE_SIZE, true);
-      assert(pfn !== 0, 'a page that was just made is missing');
-      mm.memory.contentChanges(pfn);
-      mm.memory.bytes.set(bytes, pfn * PAGE_SIZE);
-    }
+    else error = yield* mfillAtomicPteCopy(vma, addr, bytes);
     mm.mmapLock.readUnlock();
     return error;
   }

@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Coroutine } from '../../../driver/core/effect.js';
-import { handleMmFault } from '../../../driver/mm/faults/fault.js';
-import { FAULT } from '../../../driver/mm/faults/fault-code.js';
+import { mfillAtomicPteCopy } from '../../../driver/mm/faults/mfill.js';
 import { setUserfault } from '../../../driver/mm/faults/userfault.js';
 import { PAGE_SIZE } from '../../../driver/mm/frames/frames.js';
 import { EFAULT, EINVAL } from '../../../uapi/errno.js';
@@ -22,9 +21,8 @@ function world(profile: '6.19' | '7.3') {
       const page = (addr - BASE) / PAGE_SIZE;
       served.push(page);
       yield* mm.mmapLock.readLock();
-      yield* handleMmFault(mm.vmaLookup(addr)!, addr, FAULT.write | FAULT.served);
-      const pfn = mm.pageTable.pteTable(addr / PAGE_SIZE)!.hi((addr / PAGE_SIZE) % 512);
-      w.memory.words[pfn * 1024] = 500 + page;
+      const words = Uint32Array.of(500 + page);
+      yield* mfillAtomicPteCopy(mm.vmaLookup(addr)!, addr, new Uint8Array(words.buffer));
       mm.mmapLock.readUnlock();
     },
   };

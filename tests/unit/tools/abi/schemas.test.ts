@@ -4,13 +4,13 @@ import { join } from 'node:path';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { dialectAbi } from '../../../tools/abi/dialect-model.js';
-import { savedAbi, savedText } from '../../../tools/abi/saved.js';
-import { abiCheck } from '../../../tools/commands/abi-check.js';
-import { importScript } from '../../../tools/fault/import/import.js';
-import { dialectIds } from '../../../uapi/dialect.js';
-import { ROOT } from '../structure/tree.js';
-import { recordedOutput } from './recorded-output.js';
+import { dialectAbi } from '../../../../tools/abi/dialect-model.js';
+import { savedAbi, savedText } from '../../../../tools/abi/saved.js';
+import { abiCheck } from '../../../../tools/commands/abi-check.js';
+import { importScript } from '../../../../tools/fault/import/import.js';
+import { dialectIds } from '../../../../uapi/dialect.js';
+import { ROOT } from '../../structure/tree.js';
+import { recordedOutput } from '../recorded-output.js';
 
 const PLANS = join(ROOT, 'tests/faults/plans');
 
