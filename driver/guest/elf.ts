@@ -13,6 +13,8 @@ const PT_INTERP = 3;
 const PHDR_BYTES = 56;
 const SHDR_BYTES = 64;
 const SHT_SYMTAB = 2;
+/** What a report shows of a symbol; a hostile file may name one with all that it has. */
+const LONGEST_NAME = 512;
 const SYM_BYTES = 24;
 const STT_FUNC = 2;
 
@@ -117,6 +119,6 @@ function readSymbol(
   const start = names + view.getUint32(at, true);
   const end = file.indexOf(0, start);
   if (end < 0) return;
-  const name = String.fromCharCode(...file.subarray(start, end));
+  const name = String.fromCharCode(...file.subarray(start, Math.min(end, start + LONGEST_NAME)));
   out.push({ addr: readU64(view, at + 8), size: readU64(view, at + 16), name });
 }

@@ -161,7 +161,7 @@ class PlainReader {
 
   private ascii(length: number): string {
     const { bytes, at } = this;
-    if (length > bytes.length - at) return this.failText();
+    if (length > bytes.length - at || length > LONGEST_TEXT) return this.failText();
     let hash = length;
     let all = 0;
     for (let i = 0; i < length; i++) {
@@ -173,6 +173,9 @@ class PlainReader {
     return all < 0x80 ? known(bytes, at, { length, hash }) : this.failText();
   }
 }
+
+/** Longer ones are no names, and each byte is an argument of the function that makes a text of them: their number is limited by the stack. */
+const LONGEST_TEXT = 4096;
 
 /** Texts that came lately, so that a call's name is one object and not made anew for each call. */
 const lately: string[] = new Array<string>(256).fill('');

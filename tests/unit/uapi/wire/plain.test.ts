@@ -105,6 +105,13 @@ describe('a plain call', () => {
     expect(readPlainCall(payloadOf(message))).toBeUndefined();
   });
 
+  it('with a text that has more characters than a call has room for arguments is left to the general reader', () => {
+    const long = 'x'.repeat(1_000_000);
+    const payload = payloadOf([1, 3, 1, 'open', [long, 0, 0]]);
+    expect(readPlainCall(payload)).toBeUndefined();
+    expect(readRequest(payload, false)).toMatchObject({ kind: 'call', name: 'open', args: [long, 0, 0] });
+  });
+
   it('with an argument of no kind is left to the general writer', () => {
     for (const arg of [null, undefined, true, {}]) {
       const args = [arg] as unknown as CallArg[];

@@ -1,0 +1,55 @@
+import { describe, expect, it } from 'vitest';
+import { ENOENT } from '../../../../uapi/errno.js';
+import { MADV_HUGEPAGE, MADV_PAGEOUT, PAGE_SIZE } from '../../../../uapi/mman.js';
+import { anon, readText, ret, smallMachine } from '../helpers.js';
+
+const row = (text: string, name: string): string | undefined => new RegExp(`^${name}:\\s+(.*)$`, 'm').exec(text)?.[1];
+
+describe('/proc/self', () => {
+  it('maps has a line for each vma, with rights and file', () => {
+    const { main } = smallMachine().createProcess();
+    const addr = anon(main, 2);
+    ret(main, 'mprotect', addr + PAGE_SIZE, PAGE_SIZE, 1);
+    const at = (page: number): string => (addr + page * PAGE_SIZE).toString(16).padStart(8, '0');
+    expect(readText(main, '/proc/self/maps')).toBe(
+      `${at(0)}-${at(1)} rw-p 00000000 00:00 0 \n${at(1)}-${at(2)} r--p 00000000 00:00 0 \n`,
+    );
+  });
+
+  it('smaps and status count pages in memory, in swap, and locked', () => {
+    const { main } = smallMachine({ swapBytes: 1 << 20 }).createProcess();
+    const addr = anon(main, 4);
+    ret(main, 'store', addr, new Uint8Array(3 * PAGE_SIZE).fill(1));
+    ret(main, 'madvise', addr, PAGE_SIZE, MADV_PAGEOUT);
+    const smaps = readText(main, '/proc/self/smaps');
+    const rows = ['Size', 'Rss', 'Anonymous', 'Private_Dirty', 'Swap', 'Locked'].map((name) => row(smaps, name));
+    expect(rows).toEqual(['16 kB', '8 kB', '8 kB', '8 kB', '4 kB', '0 kB']);
+    expect(row(smaps, 'VmFlags')).toBe('rd wr mr mw me ac');
+    ret(main, 'mlock', addr + PAGE_SIZE, PAGE_SIZE);
+    const status = readText(main, '/proc/self/status');
+    expect(['Pid', 'VmLck', 'VmRSS', 'VmSwap', 'Threads'].map((name) => row(status, name))).toEqual([
+      String(main.tid),
+      '4 kB',
+      '8 kB',
+      '4 kB',
+      '1',
+    ]);
+  });
+
+  it('smaps counts a huge page as such', () => {
+    const { main } = smallMachine({ thpEnabled: 'always' }).createProcess();
+    const addr = anon(main, 1024);
+    ret(main, 'madvise', addr, 1024 * PAGE_SIZE, MADV_HUGEPAGE);
+    ret(main, 'store', Math.ceil(addr / 2 ** 21) * 2 ** 21, Uint8Array.of(1));
+    expect(row(readText(main, '/proc/self/smaps'), 'AnonHugePages')).toBe('2048 kB');
+  });
+
+  it('another process is seen by its pid, while it runs', () => {
+    const machine = smallMachine();
+    const { main } = machine.createProcess();
+    const pid = ret(main, 'fork');
+    expect(row(readText(main, `/proc/${pid}/status`), 'PPid')).toBe(String(main.tid));
+    ret(machine.threadByTid(pid)!, 'exit', 0);
+    expect(ret(main, 'open', `/proc/${pid}/status`, 0)).toBe(-ENOENT);
+  });
+});
