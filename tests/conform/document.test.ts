@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
+import { AS_LINUX } from '../../tools/explore/as-linux.js';
 import { checkDocument } from '../document-part.js';
 import { countRecordings } from './coverage.js';
 import { deviationsOf, documentParts, familyTable } from './document.js';
@@ -12,6 +13,11 @@ describe('documents', () => {
   it('docs/conformance.md is current', () => checkDocument('docs/conformance.md', documentParts(coverage, ROOT)));
 
   it('the table in the README is current', () => checkDocument('README.md', { conformance: familyTable(coverage) }));
+
+  it('docs/exploring.md is current', () => {
+    const rows = AS_LINUX.map(({ name, why }) => `- **${name}**: ${why}`);
+    checkDocument('docs/exploring.md', { 'as linux': rows.join('\n') });
+  });
 
   it('finds a deviation in each form of comment', () => {
     const source = [

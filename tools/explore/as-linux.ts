@@ -14,7 +14,7 @@ export const AS_LINUX: readonly KnownFault[] = [
   {
     name: 'stale mirror',
     message: /mirror entry of page \S+ \(mm \d+\)/,
-    why: 'a mirror keeps a page that has gone or moved: dmirror_migrate_finalize_and_map() and dmirror_do_fault() store without a look whether the entry is still what it was, and dmirror_interval_invalidate() passes over migrations of its own device',
+    why: 'a mirror keeps a page that has gone or moved: `dmirror_migrate_finalize_and_map()` and `dmirror_do_fault()` store without a look whether the entry is still what it was, and `dmirror_interval_invalidate()` passes over migrations of its own device',
   },
   {
     name: 'oops dmirror_do_read',

@@ -9,7 +9,7 @@ import type { Explored } from './explore-work.js';
 import type { Litmus } from './litmus-file.js';
 import { withoutLastRead } from './litmus-outcome.js';
 
-export interface ReportedOutcome {
+interface ReportedOutcome {
   readonly outcome: string;
   readonly schedules: number;
   /** How often a real kernel showed it; undefined: none has run the test. */

@@ -26,7 +26,7 @@ export interface LitmusResult {
   readonly ms: number;
 }
 
-export interface MissingOutcome {
+interface MissingOutcome {
   readonly outcome: string;
   /** How often the real kernel showed it. */
   readonly count: number;
@@ -99,7 +99,7 @@ function answersOf(outcome: string): string[] {
 }
 
 /** Every order of the ops, each from the state after the set-up. */
-export function serialOutcomes(race: LitmusRace): Set<string> {
+function serialOutcomes(race: LitmusRace): Set<string> {
   const snapshot = new Snapshot(race.machine);
   const outcomes = new Set<string>();
   for (const order of serialOrders(race.test.threads.map((lines) => lines.length))) {

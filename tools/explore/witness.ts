@@ -6,7 +6,7 @@ import type { ScheduleId } from './explore-token.js';
 import { raceOf } from './explore-work.js';
 
 /** One run of steps of one task, up to the next switch. */
-export interface WitnessRow {
+interface WitnessRow {
   /** Index of the thread. */
   readonly thread: number;
   readonly lines: readonly string[];

@@ -24,7 +24,7 @@ export function* shmemSwapinFolio(memory: Memory, mapping: AddressSpace, index: 
   if (found >= 0) return 0;
   const slot = -1 - found;
   const pfn = yield* swapCacheFolioLocked(memory, slot);
-  if (pfn === 0) return -ENOMEM;
+  if (pfn === 0) return mapping.pages.get(index) === found ? -ENOMEM : 0;
   if (!frames.hasFlags(pfn, PG.uptodate)) {
     folioUnlock(memory, pfn);
     folioPut(memory, pfn);

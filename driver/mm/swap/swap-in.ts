@@ -59,12 +59,14 @@ export function* swapInPage(fault: VmFault): Coroutine<number> {
 
 /**
  * The folio that caches `slot`, read from the device when there is none; locked and with one reference for the caller.
- * It may have lost the slot while the caller waited for the lock. 0 without memory.
+ * It may have lost the slot while the caller waited for the lock. 0 without memory, or when the slot is free by now.
  * Linux: part of mm/memory.c:do_swap_page(), with page-cluster 0
  */
 export function* swapCacheFolioLocked(memory: Memory, slot: number): Coroutine<number> {
   const { frames, swap, kernel } = memory;
   if (kernel.scheduler.isFine) yield FINE.cache;
+  // Nobody names it any more. Linux: mm/swapfile.c:swapcache_prepare()
+  if (!swap.isUsed(slot)) return 0;
   const cached = swap.cachedPfn(slot);
   if (cached !== 0) {
     folioGet(memory, cached);
