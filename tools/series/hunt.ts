@@ -7,7 +7,7 @@ import { reduce } from '../../tests/conform/shrink/shrink.js';
 import { PROPERTIES, type Property, withPropertyOf } from './properties.js';
 
 /** Something that a path does and must not, in its smallest form. */
-export interface Finding {
+export interface HuntFinding {
   /** What was seen, on the path with what was found before repaired. */
   readonly violation: Violation;
   /** The ops show something on the path itself. */
@@ -54,7 +54,7 @@ const REPAIRED: MigrationPath = migrationPath('unified');
  * property of the path without which it goes away, and from then on that property counts as repaired, so that what it hid is found next.
  * Yields after every sequence, null without a finding.
  */
-export function* hunt(path: MigrationPath, sequences: Iterable<Generated>): Generator<Finding | null> {
+export function* hunt(path: MigrationPath, sequences: Iterable<Generated>): Generator<HuntFinding | null> {
   const judges = new Judges();
   let repaired = path;
   for (const { family, seed } of sequences) {
@@ -81,7 +81,7 @@ function explain(
   judges: Judges,
   { path, repaired, family }: { path: MigrationPath; repaired: MigrationPath; family: string },
   lines: readonly string[],
-): Omit<Finding, 'from'> | null {
+): Omit<HuntFinding, 'from'> | null {
   const { lines: ops, found } = reduce(lines, (candidate) => judges.judge(repaired, family, candidate));
   if (found === null) return null;
   const cures = PROPERTIES.filter(({ name }) => {

@@ -14,7 +14,7 @@ import { Sweeper } from '../fault/sweep/sweep-job.js';
 import type { Output } from '../output.js';
 import { shippedFiles } from '../package-root.js';
 import { runCase } from '../report/runner.js';
-import { type Finding, hunt, sequencesOf } from './hunt.js';
+import { type HuntFinding, hunt, sequencesOf } from './hunt.js';
 
 /** What is reviewed: a path of this package, maybe with properties of one's own, and the header that goes with it. */
 export interface Posting {
@@ -48,7 +48,7 @@ export interface Review {
   } | null;
   readonly sweep: { readonly runs: number; readonly findings: readonly { token: string; message: string }[] } | null;
   readonly sequences: number;
-  readonly findings: readonly Finding[];
+  readonly findings: readonly HuntFinding[];
   readonly walks: readonly WalkRow[];
   readonly isInterrupted: boolean;
 }
@@ -78,7 +78,7 @@ export async function review(
   stop.watch();
   const step = (name: string, done = 0): void =>
     progress.update({ done, total: sequences, failed: findings.length, name });
-  const findings: Finding[] = [];
+  const findings: HuntFinding[] = [];
   step('the header');
   const abi = await abiBreaks(posting);
   step('selftests');
