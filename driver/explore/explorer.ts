@@ -1,4 +1,5 @@
 import type { Director, Strategy, Verdict } from './director.js';
+import { type Line, LineStrategy } from './line.js';
 import {
   errorFinding,
   type FindingKind,
@@ -6,8 +7,7 @@ import {
   livelockFinding,
   type RaceFinding,
   stuckFinding,
-} from './finding.js';
-import { type Line, LineStrategy } from './line.js';
+} from './race-finding.js';
 import type { Subject } from './subject.js';
 
 /** One outcome of a race. */
@@ -57,12 +57,16 @@ export class Explorer {
     this.strategy = director.strategy;
   }
 
-  *run(budget: number): Generator<void, Exploration, Result> {
+  /** Also ends after a schedule of which `isEnough`. */
+  *run(budget: number, isEnough: (result: Result) => boolean = () => false): Generator<void, Exploration, Result> {
     const { strategy } = this;
     let isOver = false;
-    while (this.schedules < budget && !isOver) {
+    for (let isDone = false; this.schedules < budget && !isOver && !isDone; ) {
       isOver = !strategy.begins();
-      if (!isOver) this.note(yield);
+      if (isOver) break;
+      const result = yield;
+      this.note(result);
+      isDone = isEnough(result);
     }
     // Whether another one is left is known by asking.
     const verdict = isOver || !strategy.begins() ? strategy.verdict : 'budget';

@@ -12,8 +12,14 @@ export interface TextNode {
   reset?(): void;
 }
 
-/** Text bytes are ASCII: one character a byte. */
+/**
+ * Text bytes are ASCII: one character a byte. It is made when it is read from its begin, or from anywhere else than where the last read
+ * ended; reads that follow each other see one text. Linux: fs/seq_file.c:seq_read_iter(). Deviates: Linux makes /proc/PID/maps page by page.
+ */
 export class ProcFile extends OpenFile {
+  private text = '';
+  private readPosition = 0;
+
   constructor(
     releases: ReleaseQueue,
     flags: number,
@@ -23,8 +29,15 @@ export class ProcFile extends OpenFile {
   }
 
   override *pread(_thread: Thread, lenBytes: number, offset: number): Coroutine<Uint8Array | number> {
-    const text = this.node.read().slice(offset, offset + lenBytes);
+    if (offset === 0 || offset !== this.readPosition) this.text = yield* this.show();
+    const text = this.text.slice(offset, offset + lenBytes);
+    this.readPosition = offset + text.length;
     return Uint8Array.from(text, (character) => character.charCodeAt(0));
+  }
+
+  /** The text as it is now. */
+  protected *show(): Coroutine<string> {
+    return this.node.read();
   }
 
   override stat(): FileStat {

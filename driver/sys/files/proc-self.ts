@@ -1,7 +1,9 @@
+import type { Coroutine } from '../../core/effect.js';
 import { PAGE_SIZE } from '../../mm/frames/frames.js';
 import { Kind, kindOf, Pte } from '../../mm/tables/entry.js';
 import { pmdIndex, pteIndex } from '../../mm/tables/page-table.js';
 import { lockedPages } from '../../mm/vmas/mlock.js';
+import type { Mm } from '../../mm/vmas/mm.js';
 import { VM } from '../../mm/vmas/vm-flags.js';
 import type { Vma } from '../../mm/vmas/vma.js';
 import type { Machine } from '../machine/machine.js';
@@ -15,7 +17,7 @@ import { ProcFile } from './proc-file.js';
 const KIB = 1024;
 const NAME_COLUMN = 73;
 
-/** Puts the text files of /proc/self into the tree of paths; each shows what was true when it was opened. */
+/** Puts the text files of /proc/self into the tree of paths; each is about the process that opened it, and maps about its address space by then. */
 export function addProcSelf(machine: Machine): void {
   const files: Record<string, (thread: Thread) => string> = {
     maps: ({ process }) => process.mm.vmas.map((vma) => showMapVma(process, vma)).join(''),
@@ -26,12 +28,32 @@ export function addProcSelf(machine: Machine): void {
   };
   for (const [name, text] of Object.entries(files)) {
     machine.vfs.addSpecial(`/proc/self/${name}`, function* (thread, flags) {
-      const { mm } = thread.process;
-      yield* mm.mmapLock.readLock();
-      const content = text(thread);
-      mm.mmapLock.readUnlock();
-      return new ProcFile(machine, flags, { read: () => content });
+      const { process } = thread;
+      const opened = name.endsWith('maps') ? process.mm : null;
+      return new ProcSelfFile(machine, flags, { mm: () => opened ?? process.mm, read: () => text(thread) });
     });
+  }
+}
+
+/** Reads with the address space held still. */
+class ProcSelfFile extends ProcFile {
+  constructor(
+    machine: Machine,
+    flags: number,
+    private readonly of: { mm(): Mm; read(): string },
+  ) {
+    super(machine, flags, of);
+  }
+
+  protected override *show(): Coroutine<string> {
+    const { read } = this.of;
+    const mm = this.of.mm();
+    // The process has ended, or runs another program. Linux: fs/proc/task_mmu.c:m_start()
+    if (mm.users === 0) return '';
+    yield* mm.mmapLock.readLock();
+    const text = read();
+    mm.mmapLock.readUnlock();
+    return text;
   }
 }
 
