@@ -6,7 +6,7 @@ import type { Output } from '../output.js';
 import { postingFromMail } from '../series/mail-posting.js';
 import { readPathFile } from '../series/path-file.js';
 import { type Posting, postingNamed, review } from '../series/review.js';
-import { keysIn, reviewHtml, reviewText } from '../series/review-report.js';
+import { keysIn, reviewHtml, reviewText } from '../series/review-text.js';
 
 export interface SeriesReviewOptions {
   /** `v1`, `late`, or a file of mails. */
