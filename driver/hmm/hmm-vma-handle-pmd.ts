@@ -63,7 +63,7 @@ export function* hmmVmaHandlePmd(
   if (stop !== null) return stop;
   const filter = hmmRangeSelectMigrate(part, unit);
   if (filter !== null && memory.profile.deviceThp)
-    return yield* hmmVmaHandleMigratePreparePmd(part, leaf, { unit, filter });
+    return yield* hmmVmaHandleMigratePreparePmd(part, leaf, { pmd, unit, filter });
   // Huge pages migrate one by one, so they are split here; what was huge is then walked afresh, entry by entry.
   if (filter !== null && leaf.isMapped && maySplit && isWanted(walk, leaf, filter)) {
     if (leaf.isZero && walk.path!.hugeZeroIsHole) return fillHole(part, unit);
@@ -106,7 +106,7 @@ function pmdStop(part: VmaWalk, leaf: Leaf, unit: PmdRange): Stop | null {
 function* hmmVmaHandleMigratePreparePmd(
   part: VmaWalk,
   leaf: Leaf,
-  { unit, filter }: { unit: PmdRange; filter: CollectFilter },
+  { pmd, unit, filter }: { pmd: Table; unit: PmdRange; filter: CollectFilter },
 ): Coroutine<Stop | AgainStop | null> {
   const { walk, vma } = part;
   const select = isCompoundWanted(part, unit) ? filter.select : filter.select & ~MigrateSelect.compound;
@@ -119,7 +119,11 @@ function* hmmVmaHandleMigratePreparePmd(
     return reportError(walk, unit);
   if (taken === HugeTake.skip) return reportPmd(walk, unit, leaf);
   walk.prepared++;
-  fillHuge(walk, unit, leaf);
+  // Another CPU may have changed the entry since it was read: what was taken is what stands there now.
+  const pfn = pmd.hi(pmdIndex(unit.vpn));
+  const isAsRead = leaf.isMapped && leaf.pfn === pfn;
+  const taking = HmmPfn.valid | (taken & HmmPfn.write) | (HPAGE_PMD_ORDER << HmmPfn.orderShift);
+  fillHuge(walk, unit, { pfn, cpuFlags: isAsRead ? leaf.cpuFlags : taking });
   // What is to be done with the folio stands in its first entry.
   walk.range.flags[unit.vpn - walk.firstVpn]! |= HmmPfn.migrate | HmmPfn.compound;
   return null;
