@@ -5,14 +5,14 @@ import { ObjectGraph } from '../driver/check/object-graph.js';
 import { Director } from '../driver/explore/director.js';
 import { DEFAULT_BUDGET, type ExploreOptions, strategyOf, subjectOptions } from '../driver/explore/explore.js';
 import { begins, broke, type Exploration, Explorer, ended, type Result } from '../driver/explore/explorer.js';
-import { errorFinding } from '../driver/explore/finding.js';
+import { errorFinding } from '../driver/explore/race-finding.js';
 import { MachineSubject } from '../driver/explore/subject.js';
 import { Machine, type MachineOptions, Process, type Thread, type Transport } from '../index.js';
 import type { CallArg, CallResult } from '../uapi/system-call.js';
 
 export type { ExploreOptions, StrategyName } from '../driver/explore/explore.js';
 export type { Exploration, RaceOutcome } from '../driver/explore/explorer.js';
-export type { FindingKind, RaceFinding } from '../driver/explore/finding.js';
+export type { FindingKind, RaceFinding } from '../driver/explore/race-finding.js';
 
 /** A race between threads of one process. What `setup` answers is what the others get; it is put back before each schedule, as the machine is. */
 export interface RaceProgram<State> {

@@ -94,8 +94,8 @@ export function accessesConflict(a: number, b: number): boolean {
   return ((a & Access.add) !== 0 && (b & Access.read) !== 0) || ((b & Access.add) !== 0 && (a & Access.read) !== 0);
 }
 
-/** What gets numbers that others may see. */
-export const NUMBERED = { mm: 0, mapping: 1, deviceFile: 2, process: 3 } as const;
+/** What gets numbers that others may see: hits of the injection points that a rule is about from `hit` on, one each. */
+export const NUMBERED = { mm: 0, mapping: 1, deviceFile: 2, process: 3, hit: 4 } as const;
 
 /** Pages of an address space, as in tables/page-table.ts; mm and file ids stay below 2^18. */
 const PAGES_PER_SPACE = 2 ** 35;

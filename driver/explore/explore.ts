@@ -1,7 +1,7 @@
 import { BoundedStrategy } from './bounded-strategy.js';
 import { Director, type Strategy } from './director.js';
 import { DporStrategy } from './dpor-strategy.js';
-import { type Exploration, Explorer, explored } from './explorer.js';
+import { type Exploration, Explorer, explored, type Result } from './explorer.js';
 import { PctStrategy } from './pct-strategy.js';
 import type { Race } from './race.js';
 import { RandomStrategy } from './random-strategy.js';
@@ -27,6 +27,8 @@ export interface ExploreOptions {
   readonly choices?: readonly number[];
   /** Prove the machine after every schedule; true unless given. */
   readonly isChecked?: boolean;
+  /** Asked after each schedule: nothing more is wanted to know. */
+  readonly until?: (result: Result) => boolean;
   /** Steps that one schedule may take before everybody gets a turn. */
   readonly stepLimit?: number;
 }
@@ -49,7 +51,7 @@ export function exploreSubject(subjectOf: (director: Director) => Subject, optio
   const director = new Director(strategyOf(options));
   const subject = subjectOf(director);
   try {
-    const run = new Explorer(director).run(options.budget ?? DEFAULT_BUDGET);
+    const run = new Explorer(director).run(options.budget ?? DEFAULT_BUDGET, options.until);
     let next = run.next();
     while (!next.done) next = run.next(explored(subject, director));
     return next.value;

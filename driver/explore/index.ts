@@ -3,6 +3,8 @@
 export type { Verdict } from './director.js';
 export { type ExploreOptions, explore, type StrategyName } from './explore.js';
 export type { Exploration, RaceOutcome } from './explorer.js';
-export type { FindingKind, RaceFinding } from './finding.js';
 export { PctPolicy } from './pct-policy.js';
 export type { Race } from './race.js';
+export { type RaceFault, raceFaults, withFault } from './race-faults.js';
+export type { FindingKind, RaceFinding } from './race-finding.js';
+export { type Shrinkable, shrinkRace, simplest } from './shrink-race.js';

@@ -1,5 +1,6 @@
 import { AssertionError, assert } from '../core/assert.js';
 import { type Coroutine, preemptPoint } from '../core/effect.js';
+import { Access, NUMBERED, type Observer, Shared } from '../core/observer.js';
 import { Prng } from '../core/prng.js';
 import type { Task } from '../core/task.js';
 import { type FaultAttr, shouldFail } from './fault-attr.js';
@@ -83,6 +84,7 @@ interface RuleState {
 
 /** What the engine asks of the scheduler. */
 interface InjectHost {
+  readonly observer?: Observer | null;
   readonly current: Task | null;
   readonly clock: { readonly nowTicks: number };
 }
@@ -309,6 +311,8 @@ export class InjectEngine {
     if (this.counts !== null) this.count(point, context);
     const rules = this.rulesAt[point];
     if (rules === undefined) return null;
+    // Whose hit is the nth depends on who came before.
+    this.host.observer?.touch(Shared.nextNumber, NUMBERED.hit + point, Access.write, 1);
     for (const state of rules) {
       const { rule } = state;
       if (!matches(rule.where, context) || !this.hasStruck(rule.after) || rule.isReady?.(context) === false) continue;

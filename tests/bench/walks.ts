@@ -4,7 +4,7 @@ import { World } from '../conform/ops/world.js';
 import type { Measurement } from './measurement.js';
 
 /** What bringing a range to a device costs, in things that are counted and not timed. */
-export interface WalkCounts {
+interface WalkCounts {
   readonly walks: number;
   readonly resumptions: number;
   readonly entries: number;
@@ -103,21 +103,24 @@ export function walkMarkdown(rows: readonly WalkRow[]): string {
 
 const BAR_HEIGHT = 14;
 const LEFT = 280;
-const SCALE = 60;
+const WIDTH = 240;
 
 /** Page table walks of each range and way as bars. */
 export function walkSvg(rows: readonly WalkRow[]): string {
   const bars = rows.map(({ range, strategy, counts: { walks } }, i) => {
+    // Ranges differ in size, so that bars compare the ways within one.
+    const most = Math.max(...rows.filter((row) => row.range === range).map((row) => row.counts.walks));
+    const width = Math.round((walks / most) * WIDTH);
     const y = 24 + i * (BAR_HEIGHT + 2) + Math.floor(i / STRATEGIES.length) * 8;
     return [
       `<text x="${LEFT - 8}" y="${y + 11}" text-anchor="end">${range}: ${strategy}</text>`,
-      `<rect x="${LEFT}" y="${y}" width="${walks * SCALE}" height="${BAR_HEIGHT}" fill="#47a"/>`,
-      `<text x="${LEFT + walks * SCALE + 6}" y="${y + 11}">${walks}</text>`,
+      `<rect x="${LEFT}" y="${y}" width="${width}" height="${BAR_HEIGHT}" fill="#47a"/>`,
+      `<text x="${LEFT + width + 6}" y="${y + 11}">${walks}</text>`,
     ].join('');
   });
   const height = 40 + rows.length * (BAR_HEIGHT + 2) + RANGES.length * 8;
-  const title = '<text x="8" y="14">Page table walks until a range is on the device</text>';
-  return `<svg xmlns="http://www.w3.org/2000/svg" width="560" height="${height}" font-family="sans-serif" font-size="11"><rect width="100%" height="100%" fill="#fff"/>${title}\n${bars.join('\n')}\n</svg>\n`;
+  const title = 'Page table walks until a range is on the device';
+  return `<svg xmlns="http://www.w3.org/2000/svg" width="560" height="${height}" font-family="sans-serif" font-size="11"><title>${title}</title><rect width="100%" height="100%" fill="#fff"/><text x="8" y="14">${title}</text>\n${bars.join('\n')}\n</svg>\n`;
 }
 
 /** Nothing is timed: two runs say the same. */

@@ -21,6 +21,8 @@ export interface FamilyPlan {
   readonly protections?: Weights;
   /** Region pages to which mremap moves. */
   readonly remapTo: readonly number[];
+  /** Half of the ops are on a whole region. */
+  readonly isMostlyWhole?: boolean;
 }
 
 export const COMMANDS: Weights = {

@@ -137,6 +137,7 @@ class Generator {
   /** Mostly few pages; in large regions whole huge pages. */
   private range(r: number): { off: number; n: number } {
     const { pages } = this.regions[r] ?? { pages: 1 };
+    if (this.plan.isMostlyWhole && this.prng.below(2) === 0) return { off: 0, n: pages };
     if (pages >= 512 && this.prng.below(10) < 8) {
       const first = this.prng.below(3) > 0 ? 0 : this.prng.below(pages / 512);
       return { off: first * 512, n: 512 * (1 + this.prng.below(pages / 512 - first)) };

@@ -38,9 +38,13 @@ export function readRecordingFile(path: string): Recording {
   if (named !== null) lines[first] = '';
   const sequences = lines.flatMap((line, i) => (line.trim() === '' ? [] : parseSequence(line, `${path}:${i + 1}`)));
   if (named !== null) return { sequences, path: named, why: 'its first line' };
-  const byName = NAME_PATHS.find(([prefix]) => basename(path).startsWith(prefix));
-  if (byName === undefined) return { sequences, path: null, why: '' };
-  return { sequences, path: byName[1], why: `its name, ${byName[0]}*` };
+  return { sequences, ...pathByName(path) };
+}
+
+/** On which path a file was recorded, as far as its name tells. */
+export function pathByName(file: string): Pick<Recording, 'path' | 'why'> {
+  const byName = NAME_PATHS.find(([prefix]) => basename(file).startsWith(prefix));
+  return byName === undefined ? { path: null, why: '' } : { path: byName[1], why: `its name, ${byName[0]}*` };
 }
 
 /** All sequences of a file. */

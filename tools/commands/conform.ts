@@ -2,7 +2,7 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { Machine } from '../../driver/sys/machine/machine.js';
-import { type Recording, readRecordingFile, type Sequence } from '../../tests/conform/recording.js';
+import { pathByName, type Recording, readRecordingFile, type Sequence } from '../../tests/conform/recording.js';
 import { Replayer } from '../../tests/conform/replay.js';
 import { EQUAL_PATHS, type PathName } from '../../uapi/path-name.js';
 import { replayAll } from '../conform/conform-jobs.js';
@@ -56,7 +56,8 @@ export async function conform(
   if (options.shrink !== undefined) return shrinkOne(files, options, output);
   if (options.against !== undefined) throw new UsageError('--against needs --shrink SEQ', SEE_HELP);
   if (areLitmus(files)) {
-    const { path = DEFAULT_PATH, seq, jobs, json = false, junit } = options;
+    const { seq, jobs, json = false, junit } = options;
+    const path = options.path ?? litmusPath(files, output);
     return conformLitmusFiles(files, { path, seq, jobs, json, junit }, output);
   }
   const given = files.length > 0 ? files : shippedFiles('tests/conform/recordings', '.gz');
@@ -84,6 +85,16 @@ function filesAndTrace(
 ): { files: readonly string[]; trace: boolean | string | undefined } {
   const isRecording = typeof trace === 'string' && /\.(gz|jsonl)$/.test(trace) && existsSync(trace);
   return isRecording ? { files: [trace, ...files], trace: true } : { files, trace };
+}
+
+/** The path that the names of litmus files tell, which must be one. */
+function litmusPath(files: readonly string[], { err }: Output): PathName {
+  const named = files.map((file) => ({ file, ...pathByName(file) }));
+  for (const { file, path, why } of named) if (path !== null) err(`# ${file}: path ${path}, by ${why}`);
+  const paths = [...new Set(named.map(({ path }) => path ?? DEFAULT_PATH))];
+  if (paths.length > 1)
+    throw new UsageError(`the files are of several paths: ${paths.join(', ')}`, 'give them to a command each');
+  return paths[0] ?? DEFAULT_PATH;
 }
 
 const SEE_HELP = 'see `dmirror conform --help`';

@@ -5,8 +5,8 @@ import { EXIT, inputBytes, UsageError } from '../exit-code.js';
 import type { Output } from '../output.js';
 import { postingFromMail } from '../series/mail-posting.js';
 import { readPathFile } from '../series/path-file.js';
-import { keysIn, reviewHtml, reviewText } from '../series/report.js';
 import { type Posting, postingNamed, review } from '../series/review.js';
+import { keysIn, reviewHtml, reviewText } from '../series/review-text.js';
 
 export interface SeriesReviewOptions {
   /** `v1`, `late`, or a file of mails. */

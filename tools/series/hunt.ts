@@ -7,7 +7,7 @@ import { reduce } from '../../tests/conform/shrink/shrink.js';
 import { PROPERTIES, type Property, withPropertyOf } from './properties.js';
 
 /** Something that a path does and must not, in its smallest form. */
-export interface Finding {
+export interface Hunted {
   /** What was seen, on the path with what was found before repaired. */
   readonly violation: Violation;
   /** The ops show something on the path itself. */
@@ -34,6 +34,8 @@ const ON_FAULT = { ...COMMANDS, MIGRATE_ON_FAULT_TO_DEV: 120 };
 const { raw: _, ...MEMORY_FAMILIES } = FAMILIES;
 const PLANS: Readonly<Record<string, FamilyPlan>> = {
   ...MEMORY_FAMILIES,
+  // Ranges of several chunks.
+  chunks: { ...FAMILIES.small, regionPages: [66, 100, 130, 190], regions: 1, steps: [8, 30], isMostlyWhole: true },
   'pin-thp': {
     ...FAMILIES.thp,
     ops: { dm: 100, store: 60, load: 20, advise: 30, pin: 120, gup: 0, fork: 6, open: 6, protect: 6 },
@@ -54,7 +56,7 @@ const REPAIRED: MigrationPath = migrationPath('unified');
  * property of the path without which it goes away, and from then on that property counts as repaired, so that what it hid is found next.
  * Yields after every sequence, null without a finding.
  */
-export function* hunt(path: MigrationPath, sequences: Iterable<Generated>): Generator<Finding | null> {
+export function* hunt(path: MigrationPath, sequences: Iterable<Generated>): Generator<Hunted | null> {
   const judges = new Judges();
   let repaired = path;
   for (const { family, seed } of sequences) {
@@ -81,7 +83,7 @@ function explain(
   judges: Judges,
   { path, repaired, family }: { path: MigrationPath; repaired: MigrationPath; family: string },
   lines: readonly string[],
-): Omit<Finding, 'from'> | null {
+): Omit<Hunted, 'from'> | null {
   const { lines: ops, found } = reduce(lines, (candidate) => judges.judge(repaired, family, candidate));
   if (found === null) return null;
   const cures = PROPERTIES.filter(({ name }) => {

@@ -14,7 +14,7 @@ import { Sweeper } from '../fault/sweep/sweep-job.js';
 import type { Output } from '../output.js';
 import { shippedFiles } from '../package-root.js';
 import { runCase } from '../report/runner.js';
-import { type Finding, hunt, sequencesOf } from './hunt.js';
+import { type Hunted, hunt, sequencesOf } from './hunt.js';
 
 /** What is reviewed: a path of this package, maybe with properties of one's own, and the header that goes with it. */
 export interface Posting {
@@ -30,7 +30,7 @@ export interface Posting {
   readonly told: readonly string[];
 }
 
-export interface AbiBreak {
+interface AbiBreak {
   /** A released numbering. */
   readonly old: string;
   readonly breaks: number;
@@ -48,13 +48,13 @@ export interface Review {
   } | null;
   readonly sweep: { readonly runs: number; readonly findings: readonly { token: string; message: string }[] } | null;
   readonly sequences: number;
-  readonly findings: readonly Finding[];
+  readonly findings: readonly Hunted[];
   readonly walks: readonly WalkRow[];
   readonly isInterrupted: boolean;
 }
 
 /** How cases of the suite ended. */
-export interface Suite {
+interface Suite {
   passed: number;
   readonly failed: { readonly name: string; readonly message: string }[];
 }
@@ -78,7 +78,7 @@ export async function review(
   stop.watch();
   const step = (name: string, done = 0): void =>
     progress.update({ done, total: sequences, failed: findings.length, name });
-  const findings: Finding[] = [];
+  const findings: Hunted[] = [];
   step('the header');
   const abi = await abiBreaks(posting);
   step('selftests');
@@ -136,6 +136,8 @@ async function abiBreaks({ mbox }: Posting): Promise<AbiBreak[]> {
 async function selftestsOn(path: PathName, { now, stop }: Output): Promise<Review['selftests']> {
   const pool = new MachinePool();
   const suites = { kernel: emptySuite(), own: emptySuite() };
+  // A case that fails half way leaves calls behind whose errors nobody waits for, some until after its run.
+  process.on('unhandledRejection', () => {});
   for (const testCase of allCases()) {
     if (await stop.look()) break;
     const boot = (own: object) => inProcess({ checkInvariants: 'touched', dialect: 'dmirror', ...own }, pool);

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type ExploreOptions, exploreSubject } from '../../../driver/explore/explore.js';
+import { type ExploreOptions, explore, exploreSubject } from '../../../driver/explore/explore.js';
 import { runs } from '../../counts.js';
+import { MachineRace, machineProgram } from './machine-race.js';
 import { type SmallProgram, SmallSubject, smallProgram } from './small-program.js';
 
 const BUDGET = 20_000;
@@ -38,6 +39,38 @@ describe('dpor', () => {
           const again = explored(program, { strategy: 'replay', choices: witness });
           expect([...again.outcomes.keys()]).toEqual([outcome]);
         }
+      }),
+      parameters,
+    );
+    expect(compared).toBeGreaterThan(parameters.numRuns / 2);
+  });
+
+  it.each([
+    [2, runs(30, 400)],
+    [3, runs(8, 100)],
+  ])('comes to the same for calls of a machine that stop at few points, %i tasks', (tasks, parameters) => {
+    const stops = fc.uniqueArray(fc.nat(30), { minLength: 1, maxLength: 4 });
+    let compared = 0;
+    fc.assert(
+      fc.property(machineProgram(tasks, { ops: 1, pages: 1 }), stops, (program, points) => {
+        const seen = (strategy: 'all' | 'dpor') => {
+          const race = new MachineRace(program, new Set(points));
+          const { outcomes, findings, verdict } = explore(race, {
+            strategy,
+            budget: 2000,
+            stepLimit: 400,
+            isChecked: false,
+          });
+          return { names: [...outcomes.keys(), ...findings.map(({ kind }) => kind)].sort(), verdict };
+        };
+        const [all, dpor] = [seen('all'), seen('dpor')];
+        expect(dpor.verdict).toBe('complete');
+        if (all.verdict !== 'complete') {
+          expect(dpor.names).toEqual(expect.arrayContaining(all.names));
+          return;
+        }
+        compared++;
+        expect(dpor.names).toEqual(all.names);
       }),
       parameters,
     );

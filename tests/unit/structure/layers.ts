@@ -17,7 +17,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   // The suite is a client like any other: what it can reach is the public face.
   'tests/selftests': ['index'],
   // Measurements look inside, as the unit tests do.
-  'tests/bench': ['driver/', 'index', 'tests/selftests', 'pkg:'],
+  'tests/bench': ['driver/', 'index', 'tests/selftests', 'tests/conform', 'pkg:'],
   // The replayer of recordings reads and reports what is inside.
   'tests/conform': ['driver/', 'pkg:'],
   'tests/litmus': [],

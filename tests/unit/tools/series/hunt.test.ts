@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { migrationPath } from '../../../../driver/hmm/index.js';
 import { Replayer } from '../../../../tests/conform/replay.js';
-import { type Finding, hunt } from '../../../../tools/series/hunt.js';
+import { type Hunted, hunt } from '../../../../tools/series/hunt.js';
 import { withPropertyOf } from '../../../../tools/series/properties.js';
 
 const V1 = migrationPath('posted-v1');
@@ -74,7 +74,7 @@ function onlyWith(name: keyof typeof V1): typeof V1 {
 }
 
 describe('a hunt', () => {
-  const found = (path: typeof V1, sequences: { family: string; seed: number }[]): Finding[] =>
+  const found = (path: typeof V1, sequences: { family: string; seed: number }[]): Hunted[] =>
     [...hunt(path, sequences)].filter((finding) => finding !== null);
 
   it('finds what a generated sequence shows, reduces it and names the property', () => {

@@ -1,11 +1,11 @@
 import { shellQuote } from '../glob.js';
-import type { Finding } from './hunt.js';
+import type { Hunted } from './hunt.js';
 import type { Review } from './review.js';
 
 const COLUMNS = 72;
 
 /** The name by which two reports know the same finding. */
-export function keyOf({ cures, violation }: Finding): string {
+function keyOf({ cures, violation }: Hunted): string {
   return cures[0]?.name ?? violation.kind;
 }
 
@@ -15,7 +15,7 @@ export function keysIn(report: string): Set<string> {
 }
 
 /** The command that shows a finding again. */
-export function commandOf({ ops }: Finding, path: string): string {
+function commandOf({ ops }: Hunted, path: string): string {
   return `dmirror series run ${path} ${shellQuote(ops.join('; '))}`;
 }
 
@@ -67,7 +67,7 @@ export function reviewText(review: Review, known: ReadonlySet<string> | null): s
 }
 
 function findingLines(
-  finding: Finding,
+  finding: Hunted,
   { i, path, known }: { i: number; path: string; known: ReadonlySet<string> | null },
 ): string[] {
   const { cures, violation, isCleanWhenRepaired, from } = finding;
