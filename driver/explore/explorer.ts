@@ -36,6 +36,7 @@ export interface Result {
   readonly findings: readonly FoundNow[];
 }
 
+const UNSOUND = 'the order of steps matters that were taken for independent: something that they share is not observed';
 const GIVEN_UP: Result = { findings: [] };
 
 /** What is known of an outcome or a finding. */
@@ -70,7 +71,9 @@ export class Explorer {
     }
     // Whether another one is left is known by asking.
     const verdict = isOver || !strategy.begins() ? strategy.verdict : 'budget';
-    for (const seen of [...this.outcomes.values(), ...this.findings.values()]) yield* this.writeDown(seen);
+    for (const [outcome, seen] of this.outcomes) yield* this.writeDown(seen, (result) => result.outcome === outcome);
+    for (const seen of [...this.findings.values()])
+      yield* this.writeDown(seen, ({ findings }) => findings.some(({ message }) => message === seen.finding.message));
     const { outcomes, schedules, inequivalent } = this;
     const findings = [...this.findings.values()].map(({ finding, witness }) => ({ ...finding, witness }));
     const { guarantee } = strategy;
@@ -96,16 +99,20 @@ export class Explorer {
     seen.line = this.strategy.line?.(seen.line) ?? seen.line;
   }
 
-  /** The choices of a line, by running it. */
-  private *writeDown(seen: Seen): Generator<void, void, Result> {
+  /** The choices of a line, by running it. That it comes to the same proves a part of what the search has relied on. */
+  private *writeDown(seen: Seen, isSame: (result: Result) => boolean): Generator<void, void, Result> {
     if (seen.line === null) return;
     const { director } = this;
     const strategy = new LineStrategy(seen.line);
     director.strategy = strategy;
-    yield;
-    if (strategy.isBroken) throw new Error('steps were taken for independent that are not');
-    seen.witness = choicesOf(director);
+    const result = yield;
     director.strategy = this.strategy;
+    if (!strategy.isBroken && isSame(result)) {
+      seen.witness = choicesOf(director);
+      return;
+    }
+    const finding: FoundNow = { kind: 'error', message: UNSOUND, functions: [] };
+    this.findings.set(UNSOUND, { ...seen, line: null, finding });
   }
 }
 

@@ -15,9 +15,9 @@ export interface HowToExplore {
 }
 
 /** RAM of a race's machine: little, as each schedule begins with what it holds. */
-const RAM_BYTES = 64 * 2 ** 20;
+const RAM_BYTES = 128 * 2 ** 20;
 const SWAP_BYTES = 16 * 2 ** 20;
-const HUGE_PAGES = 4;
+const HUGE_PAGES = 16;
 
 /** A machine as the real driver has it, set up for the test. */
 export function raceOf(test: Litmus, { path, profile }: Pick<HowToExplore, 'path' | 'profile'>): LitmusRace {

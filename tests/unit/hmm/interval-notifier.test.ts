@@ -11,26 +11,17 @@ import {
   mmuIntervalReadRetry,
   mmuIntervalSetSeq,
 } from '../../../driver/hmm/interval-notifier.js';
-import { Memory } from '../../../driver/mm/memory.js';
 import {
   mmuNotifierInvalidateRangeEnd,
   mmuNotifierInvalidateRangeStart,
   type NotifierRange,
 } from '../../../driver/mm/notifier.js';
-import { Mm } from '../../../driver/mm/vmas/mm.js';
+import type { Mm } from '../../../driver/mm/vmas/mm.js';
 import { EAGAIN, EINTR, EINVAL, EOVERFLOW } from '../../../uapi/errno.js';
-import { runTask, testKernel } from '../helpers.js';
+import { runTask } from '../helpers.js';
+import { TestMachine } from '../test-machine.js';
 
-const OPTIONS = {
-  ramBytes: 2 << 20,
-  coherentBytes: 0,
-  privateFrames: 0,
-  swapBytes: 0,
-  hugePages: 0,
-  thpEnabled: 'never',
-} as const;
-
-let kernel = testKernel();
+let kernel: TestMachine['kernel'];
 let mm: Mm;
 let calls: string[];
 
@@ -61,8 +52,7 @@ const subscriptions = (): MmuSubscriptions => mm.notifier as MmuSubscriptions;
 const readBegin = (interval: IntervalNotifier): number => runTask(kernel, mmuIntervalReadBegin(interval));
 
 beforeEach(() => {
-  kernel = testKernel();
-  mm = new Mm(new Memory(kernel, OPTIONS), 1);
+  ({ kernel, mm } = new TestMachine({ listens: false }));
   calls = [];
 });
 

@@ -4,40 +4,19 @@ import { SeededRandom } from '../../../driver/core/policy.js';
 import { Prng } from '../../../driver/core/prng.js';
 import { MachineKernel } from '../../../driver/inject/machine-kernel.js';
 import { cpuLoad, cpuStore } from '../../../driver/mm/faults/access.js';
-import { checkInvariants } from '../../../driver/mm/invariants.js';
-import { Memory } from '../../../driver/mm/memory.js';
+import type { Memory } from '../../../driver/mm/memory.js';
 import { dupMmap, mmCreate } from '../../../driver/mm/vmas/dup-mmap.js';
 import { mmput } from '../../../driver/mm/vmas/exit-mmap.js';
 import { doMadvise } from '../../../driver/mm/vmas/madvise.js';
 import type { Mm } from '../../../driver/mm/vmas/mm.js';
-import { vmMmapPgoff } from '../../../driver/mm/vmas/mmap.js';
-import {
-  MADV_COLLAPSE,
-  MADV_DONTNEED,
-  MADV_FREE,
-  MADV_HUGEPAGE,
-  MADV_PAGEOUT,
-  MAP_ANONYMOUS,
-  MAP_FIXED,
-  MAP_HUGETLB,
-  MAP_PRIVATE,
-  PROT_READ,
-  PROT_WRITE,
-} from '../../../uapi/mman.js';
+import { MADV_COLLAPSE, MADV_DONTNEED, MADV_FREE, MADV_HUGEPAGE, MADV_PAGEOUT } from '../../../uapi/mman.js';
 import { count } from '../../counts.js';
-import { BASE, HUGE, PAGE } from '../test-machine.js';
+import { BASE, HUGE, PAGE, TestMachine } from '../test-machine.js';
 
 const SEEDS = count(6, 30);
 const STEPS = 40;
 const ADVICE = [MADV_PAGEOUT, MADV_DONTNEED, MADV_FREE, MADV_COLLAPSE];
-const ANON = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
-
-function* setUp(mm: Mm): Coroutine<void> {
-  const prot = PROT_READ | PROT_WRITE;
-  yield* vmMmapPgoff(mm, { addr: BASE, len: 2 * HUGE, prot, flags: ANON, file: null, pgoff: 0 });
-  yield* doMadvise(mm, BASE, HUGE, MADV_HUGEPAGE);
-  yield* vmMmapPgoff(mm, { addr: BASE + 2 * HUGE, len: HUGE, prot, flags: ANON | MAP_HUGETLB, file: null, pgoff: 0 });
-}
+const HUGE_PAGES = 512;
 
 /** One thread's random accesses and advice over the same few pages as everybody's. */
 function* thread(memory: Memory, mm: Mm, prng: Prng): Coroutine<void> {
@@ -63,19 +42,18 @@ function* thread(memory: Memory, mm: Mm, prng: Prng): Coroutine<void> {
 /** How often a page was unmapped for swap, and a page or folio for a split or migration. */
 function race(seed: number): { unmaps: number; splits: number } {
   const kernel = new MachineKernel(new SeededRandom(seed), seed, 10_000_000);
-  const options = { ramBytes: 64 * 2 ** 20, coherentBytes: 0, privateFrames: 0, swapBytes: 2 ** 20, hugePages: 2 };
-  const memory = new Memory(kernel, { ...options, thpEnabled: 'madvise' });
-  const mm = mmCreate(memory);
+  const w = new TestMachine({ kernel, hugePages: 2, listens: false });
+  const { memory, mm } = w;
+  w.anon(0, 2 * HUGE_PAGES);
+  w.advise(0, HUGE_PAGES, MADV_HUGEPAGE);
+  w.mapHugetlb(2 * HUGE_PAGES, HUGE_PAGES);
   const { scheduler } = kernel;
-  const start = (name: string, code: Coroutine<void>) => scheduler.start(scheduler.newTask(name), code, () => {});
-  start('init', setUp(mm));
-  scheduler.run();
-  for (let t = 0; t < 3; t++) start(`thread ${t}`, thread(memory, mm, new Prng(seed * 10 + t)));
+  for (let t = 0; t < 3; t++)
+    scheduler.start(scheduler.newTask(`thread ${t}`), thread(memory, mm, new Prng(seed * 10 + t)), () => {});
   expect(scheduler.run(), `seed ${seed}`).toMatchObject({ reason: 'idle' });
-  checkInvariants(memory);
-  start('exit', mmput(mm));
-  scheduler.run();
-  checkInvariants(memory);
+  w.check();
+  w.exit(mm);
+  w.check();
   expect(memory.swap.used, `seed ${seed}`).toBe(0);
   expect(memory.hugetlb, `seed ${seed}`).toMatchObject({ freeCount: 2, reserved: 0 });
   return { unmaps: memory.stats.tryToUnmap, splits: memory.stats.tryToMigrate };
