@@ -19,6 +19,7 @@ const ONLY_HERE = [
   'proc',
   'race',
   'reexec',
+  'refusals',
   'userfault',
 ];
 

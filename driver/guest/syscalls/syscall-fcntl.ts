@@ -1,6 +1,8 @@
 import { EBADF, EINVAL } from '../../../uapi/errno.js';
 import { O_APPEND, O_NONBLOCK } from '../../../uapi/fcntl.js';
 import type { Coroutine } from '../../core/effect.js';
+import { memfdAddSeals } from '../../sys/files/seals.js';
+import { TmpfsFile } from '../../sys/files/tmpfs-file.js';
 import type { GuestThread } from '../guest-thread.js';
 
 const F_DUPFD = 0;
@@ -44,10 +46,10 @@ export function* fcntl(guest: GuestThread): Coroutine<number> {
       return 0;
     case F_GETPIPE_SZ:
       return 65536;
-    // Deviates: seals are taken and have no effect.
     case F_ADD_SEALS:
+      return file instanceof TmpfsFile ? memfdAddSeals(file.inode, arg, file) : -EINVAL;
     case F_GET_SEALS:
-      return 0;
+      return file instanceof TmpfsFile ? file.inode.seals : -EINVAL;
     default:
       return -EINVAL;
   }

@@ -8,9 +8,9 @@ import { mlockall, munlockall } from '../../mm/vmas/mlock.js';
 import type { Mm } from '../../mm/vmas/mm.js';
 import { vmMunmap } from '../../mm/vmas/munmap.js';
 import { VM } from '../../mm/vmas/vm-flags.js';
-import { words32, writeUser } from '../../sys/processes/user-memory.js';
+import { readUserView, words32, writeUser } from '../../sys/processes/user-memory.js';
 import { mapAnonymous } from '../exec.js';
-import { fixed, type GuestSyscallTable, machineCall } from '../guest-syscall.js';
+import { type GuestSyscallTable, machineCall } from '../guest-syscall.js';
 import type { GuestThread } from '../guest-thread.js';
 
 const MREMAP_ALL = 7;
@@ -97,8 +97,13 @@ export const memorySyscalls: GuestSyscallTable = {
     },
   },
   236: { name: 'get_mempolicy', args: 'ppnpx', note: 'one node: MPOL_DEFAULT', run: kernelGetMempolicy },
-  237: fixed('set_mempolicy', 'dpn', { ret: 0, note: 'one node: no effect' }),
-  235: fixed('mbind', 'pndpnx', { ret: 0, note: 'one node: no effect' }),
+  237: {
+    name: 'set_mempolicy',
+    args: 'dpn',
+    note: 'one node: checked, no effect',
+    run: (guest) => mempolicyOf(guest, guest.int(0), guest.u(1), guest.u(2)),
+  },
+  235: { name: 'mbind', args: 'pndpnx', note: 'one node: checked, no effect', run: mbind },
 };
 
 /** Answers where the heap ends, whatever was asked for. Linux: mm/mmap.c:brk() */
@@ -160,6 +165,49 @@ const MPOL_F_ADDR = 2;
 const MPOL_F_MEMS_ALLOWED = 4;
 /** Bytes of a mask of nodes, of which there is one. */
 const NODE_MASK_BYTES = 8;
+
+const MPOL_DEFAULT = 0;
+const MPOL_PREFERRED = 1;
+const MPOL_LOCAL = 4;
+const MPOL_MAX = 7;
+const MPOL_F_STATIC_NODES = 1 << 15;
+const MPOL_F_RELATIVE_NODES = 1 << 14;
+const MPOL_MODE_FLAGS = MPOL_F_STATIC_NODES | MPOL_F_RELATIVE_NODES;
+/** Strict, move, move all. */
+const MPOL_MF_VALID = 7;
+
+/** 0 for a policy that a machine of one node can have. Linux: part of mm/mempolicy.c:sanitize_mpol_flags(), get_nodes() and mpol_new() */
+function* mempolicyOf(guest: GuestThread, asked: number, nmask: number, maxnode: number): Coroutine<number> {
+  const mode = asked & ~MPOL_MODE_FLAGS;
+  if (mode < 0 || mode >= MPOL_MAX || (asked & MPOL_MODE_FLAGS) === MPOL_MODE_FLAGS) return -EINVAL;
+  const bits = nmask === 0 || maxnode === 0 ? 0 : maxnode - 1;
+  if (bits > PAGE_SIZE * 8) return -EINVAL;
+  const mask =
+    bits === 0 ? new DataView(new ArrayBuffer(8)) : yield* readUserView(guest.mm, nmask, Math.ceil(bits / 64) * 8);
+  if (typeof mask === 'number') return mask;
+  for (let byte = 0; byte < mask.byteLength; byte++) if (mask.getUint8(byte) & (byte === 0 ? ~1 : ~0)) return -EINVAL;
+  const isEmpty = mask.getUint8(0) === 0;
+  if (mode === MPOL_DEFAULT) return isEmpty ? 0 : -EINVAL;
+  if (mode === MPOL_LOCAL) return isEmpty && (asked & MPOL_MODE_FLAGS) === 0 ? 0 : -EINVAL;
+  if (mode === MPOL_PREFERRED) return isEmpty && (asked & MPOL_MODE_FLAGS) !== 0 ? -EINVAL : 0;
+  return isEmpty ? -EINVAL : 0;
+}
+
+/** Linux: part of mm/mempolicy.c:do_mbind() */
+function* mbind(guest: GuestThread): Coroutine<number> {
+  const [start, len, flags] = [guest.u(0), guest.u(1), guest.u(5)];
+  const error = yield* mempolicyOf(guest, guest.int(2), guest.u(3), guest.u(4));
+  if (error !== 0) return error;
+  const end = start + Math.ceil(len / PAGE_SIZE) * PAGE_SIZE;
+  if (flags & ~MPOL_MF_VALID || start % PAGE_SIZE !== 0 || end < start) return -EINVAL;
+  // A hole is no error for the default policy.
+  for (let at = start; at < end && guest.int(2) !== MPOL_DEFAULT; ) {
+    const vma = guest.mm.vmaLookup(at);
+    if (vma === null) return -EFAULT;
+    at = vma.end;
+  }
+  return 0;
+}
 
 /** Linux: mm/mempolicy.c:kernel_get_mempolicy(), with one node and the policy that a program begins with */
 function* kernelGetMempolicy(guest: GuestThread): Coroutine<number> {

@@ -1,12 +1,13 @@
 import { EINVAL, EPERM, ESRCH } from '../../../uapi/errno.js';
 import { O_CLOEXEC, O_NONBLOCK, O_RDWR } from '../../../uapi/fcntl.js';
-import { writeU64 } from '../../../uapi/u64.js';
+import { readU64, writeU64 } from '../../../uapi/u64.js';
 import { type Coroutine, preemptPoint } from '../../core/effect.js';
 import { PAGE_SIZE } from '../../mm/frames/frames.js';
 import { fillRandom } from '../../sys/files/dev-nodes.js';
+import { F_SEAL } from '../../sys/files/seals.js';
 import { TmpfsFile, TmpfsInode } from '../../sys/files/tmpfs-file.js';
 import { UserfaultFd } from '../../sys/files/userfault-fd.js';
-import { strncpyFromUser, words32, words64, writeUser } from '../../sys/processes/user-memory.js';
+import { readUserView, strncpyFromUser, words32, words64, writeUser } from '../../sys/processes/user-memory.js';
 import { fixed, type GuestSyscallTable } from '../guest-syscall.js';
 import type { GuestThread } from '../guest-thread.js';
 
@@ -15,6 +16,7 @@ const UTSNAME_FIELD = 65;
 const RLIM_INFINITY = -1;
 const STACK_LIMIT = 8 * 2 ** 20;
 const RLIMIT_STACK = 3;
+const RLIMIT_CORE = 4;
 const RLIMIT_NOFILE = 7;
 const RLIMIT_COUNT = 16;
 const MFD_CLOEXEC = 1;
@@ -33,6 +35,9 @@ const PR_SET_VMA = 0x53564d41;
 /** Commands from MEMBARRIER_CMD_GLOBAL to MEMBARRIER_CMD_GET_REGISTRATIONS, as bits; 0 asks for them. */
 const MEMBARRIER_ALL = 0x3ff;
 const MEMBARRIER_PRIVATE_EXPEDITED_RSEQ = 0x80;
+const MEMBARRIER_PRIVATE = 0xa8;
+const MEMBARRIER_REGISTERS = 0x154;
+const MEMBARRIER_GET_REGISTRATIONS = 0x200;
 const MEMBARRIER_FLAG_CPU = 1;
 const RANDOM_CHUNK = 2 ** 20;
 const GRND_NONBLOCK = 1;
@@ -76,7 +81,12 @@ export const miscSyscalls: GuestSyscallTable = {
     note: 'as prlimit64',
     run: (guest) => writeLimit(guest, guest.int(0), guest.u(1)),
   },
-  164: fixed('setrlimit', 'dp', { ret: 0, note: 'no effect' }),
+  164: {
+    name: 'setrlimit',
+    args: 'dp',
+    note: 'as prlimit64',
+    run: (guest) => setLimit(guest, guest.int(0), guest.u(1)),
+  },
   165: {
     name: 'getrusage',
     args: 'dp',
@@ -113,9 +123,14 @@ export const miscSyscalls: GuestSyscallTable = {
       return 0;
     },
   },
-  261: { name: 'prlimit64', args: 'ddpp', note: 'limits are read, not set', run: prlimit64 },
+  261: {
+    name: 'prlimit64',
+    args: 'ddpp',
+    note: 'limits are read; of those only the one of core files is set, as none are written',
+    run: prlimit64,
+  },
   278: { name: 'getrandom', args: 'pnx', note: "from the machine's seed", run: getrandom },
-  279: { name: 'memfd_create', args: 'sx', note: 'no huge pages; seals have no effect', run: memfdCreate },
+  279: { name: 'memfd_create', args: 'sx', note: 'no huge pages', run: memfdCreate },
   282: {
     name: 'userfaultfd',
     args: 'x',
@@ -125,7 +140,7 @@ export const miscSyscalls: GuestSyscallTable = {
   283: {
     name: 'membarrier',
     args: 'dxd',
-    note: 'nothing to do on one CPU',
+    note: 'registered; nothing more to do on one CPU',
     run: membarrier,
   },
   293: { name: 'rseq', args: 'pnxx', note: 'CPU 0 is filled in; critical sections are not restarted', run: rseq },
@@ -165,17 +180,37 @@ function* sysinfo(guest: GuestThread): Coroutine<number> {
 
 function* writeLimit(guest: GuestThread, resource: number, addr: number): Coroutine<number> {
   if (resource < 0 || resource >= RLIMIT_COUNT) return -EINVAL;
+  const limit = limitOf(guest, resource);
+  return yield* writeUser(guest.mm, addr, words64(limit, limit));
+}
+
+function limitOf(guest: GuestThread, resource: number): number {
   const known: Readonly<Record<number, number>> = {
     [RLIMIT_STACK]: STACK_LIMIT,
     [RLIMIT_NOFILE]: guest.process.machine.options.maxFiles,
   };
-  const limit = known[resource] ?? RLIM_INFINITY;
-  return yield* writeUser(guest.mm, addr, words64(limit, limit));
+  return known[resource] ?? RLIM_INFINITY;
+}
+
+/** No limit that is not kept is taken. */
+function* setLimit(guest: GuestThread, resource: number, addr: number): Coroutine<number> {
+  const asked = yield* readUserView(guest.mm, addr, 16);
+  if (typeof asked === 'number') return asked;
+  if (resource < 0 || resource >= RLIMIT_COUNT) return -EINVAL;
+  const [current, most] = [readU64(asked, 0), readU64(asked, 8)];
+  if (current > most) return -EINVAL;
+  const own = limitOf(guest, resource);
+  const limit = own === RLIM_INFINITY ? 2 ** 64 : own;
+  return resource === RLIMIT_CORE || (current === limit && most === limit) ? 0 : -EPERM;
 }
 
 function* prlimit64(guest: GuestThread): Coroutine<number> {
   const pid = guest.int(0);
   if (pid !== 0 && guest.process.machine.process(pid) === null) return -ESRCH;
+  if (guest.u(2) !== 0) {
+    const error = yield* setLimit(guest, guest.int(1), guest.u(2));
+    if (error !== 0) return error;
+  }
   return guest.u(3) === 0 ? 0 : yield* writeLimit(guest, guest.int(1), guest.u(3));
 }
 
@@ -194,7 +229,13 @@ function* membarrier(guest: GuestThread): Coroutine<number> {
   if (command === 0) return flags === 0 ? MEMBARRIER_ALL : -EINVAL;
   const isOne = (command & (command - 1)) === 0 && (command & MEMBARRIER_ALL) !== 0;
   const takesCpu = command === MEMBARRIER_PRIVATE_EXPEDITED_RSEQ && flags === MEMBARRIER_FLAG_CPU;
-  return isOne && (flags === 0 || takesCpu) ? 0 : -EINVAL;
+  if (!isOne || !(flags === 0 || takesCpu)) return -EINVAL;
+  const { mm } = guest;
+  if (command === MEMBARRIER_GET_REGISTRATIONS) return mm.membarriers;
+  if (command & MEMBARRIER_REGISTERS) mm.membarriers |= command;
+  // To register is the next bit.
+  else if (command & MEMBARRIER_PRIVATE && !(mm.membarriers & (command << 1))) return -EPERM;
+  return 0;
 }
 
 function* memfdCreate(guest: GuestThread): Coroutine<number> {
@@ -203,7 +244,10 @@ function* memfdCreate(guest: GuestThread): Coroutine<number> {
   const flags = guest.int(1);
   if (flags & ~(MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL | MFD_EXEC)) return -EINVAL;
   const { files, machine } = guest.process;
-  const file = new TmpfsFile(machine, O_RDWR, new TmpfsInode(machine.memory));
+  const inode = new TmpfsInode(machine.memory);
+  if (flags & MFD_NOEXEC_SEAL) inode.seals = F_SEAL.exec;
+  else if (flags & MFD_ALLOW_SEALING) inode.seals = 0;
+  const file = new TmpfsFile(machine, O_RDWR, inode);
   file.path = `/memfd:${name} (deleted)`;
   const fd = files.install(file);
   if (fd < 0) yield* file.put();

@@ -37,6 +37,7 @@ export function* dupMmap(child: Mm, parent: Mm): Coroutine<number> {
   yield* parent.mmapLock.writeLock();
   yield* child.mmapLock.writeLock({ nested: true });
   let ret = 0;
+  child.membarriers = parent.membarriers;
   incTlbFlushPending(parent);
   const { scheduler } = parent.memory.kernel;
   for (const vma of parent.vmas) {

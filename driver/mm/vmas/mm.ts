@@ -26,6 +26,8 @@ export class Mm {
   isUnstable = false;
   /** VM flags that new mappings get, set by mlockall(2). Linux: def_flags */
   defFlags = 0;
+  /** What membarrier(2) was told to be ready for, as bits of its commands. Linux: membarrier_state */
+  membarriers = 0;
   /** Of the core that it is on; null: on none. */
   tlb: Tlb | null = null;
   /** Whoever changes entries now and flushes them later counts itself here meanwhile. Linux: tlb_flush_pending */

@@ -1,4 +1,4 @@
-import { EBADF, EINVAL } from '../../../uapi/errno.js';
+import { EBADF, EINVAL, EPERM } from '../../../uapi/errno.js';
 import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE } from '../../../uapi/fcntl.js';
 import type { Coroutine } from '../../core/effect.js';
 import type { AddressSpace } from '../../mm/files/address-space.js';
@@ -12,12 +12,16 @@ import {
   shmemTruncate,
 } from '../../mm/files/shmem.js';
 import type { Memory } from '../../mm/memory.js';
+import type { Vma } from '../../mm/vmas/vma.js';
 import type { Thread } from '../processes/thread.js';
 import { type FileStat, OpenFile, type ReleaseQueue, S_IFREG } from './open-file.js';
+import { F_SEAL, type Sealed, sealsForbidSize, sealsForbidWrite, sealsOnMmap } from './seals.js';
 
 /** A tmpfs file with or without a name; it dies with its last name, open file and mapping. Linux: struct inode */
-export class TmpfsInode {
+export class TmpfsInode implements Sealed {
   readonly mapping: AddressSpace;
+  /** What may not be done; a memfd may begin without any. */
+  seals: number = F_SEAL.seal;
   links = 0;
   opens = 0;
   /** Whose processes gave it its name. */
@@ -58,7 +62,12 @@ export class TmpfsFile extends OpenFile {
 
   override *pwrite(_thread: Thread, bytes: Uint8Array, offset: number): Coroutine<number> {
     if (!this.isWritable) return -EBADF;
+    if (sealsForbidWrite(this.inode, offset + bytes.length)) return -EPERM;
     return yield* shmemFileWriteIter(this.inode.memory, this.mapping, { offset, bytes });
+  }
+
+  override *mmap(vma: Vma): Coroutine<number> {
+    return sealsOnMmap(this.inode, vma);
   }
 
   override stat(): FileStat {
@@ -67,16 +76,19 @@ export class TmpfsFile extends OpenFile {
 
   override *ftruncate(sizeBytes: number): Coroutine<number> {
     if (!this.isWritable) return -EINVAL;
+    if (sealsForbidSize(this.inode, sizeBytes)) return -EPERM;
     yield* shmemTruncate(this.inode.memory, this.mapping, sizeBytes);
     return 0;
   }
 
   override *fallocate({ mode, offset, len }: { mode: number; offset: number; len: number }): Coroutine<number> {
-    const { memory } = this.inode;
+    const { memory, seals } = this.inode;
     if (mode & FALLOC_FL_PUNCH_HOLE) {
+      if (seals & (F_SEAL.write | F_SEAL.futureWrite)) return -EPERM;
       yield* shmemPunchHole(memory, this.mapping, offset, len);
       return 0;
     }
+    if (seals & F_SEAL.grow && offset + len > this.mapping.size) return -EPERM;
     const keepsSize = (mode & FALLOC_FL_KEEP_SIZE) !== 0;
     return yield* shmemAllocate(memory, this.mapping, { offset, len, keepsSize });
   }

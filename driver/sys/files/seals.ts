@@ -1,0 +1,47 @@
+import { EBUSY, EINVAL, EPERM } from '../../../uapi/errno.js';
+import type { AddressSpace } from '../../mm/files/address-space.js';
+import { VM } from '../../mm/vmas/vm-flags.js';
+import type { Vma } from '../../mm/vmas/vma.js';
+
+/** What may not be done to a shmem file any more. Linux: include/uapi/linux/fcntl.h */
+export const F_SEAL = { seal: 1, shrink: 2, grow: 4, write: 8, futureWrite: 0x10, exec: 0x20 } as const;
+const F_ALL_SEALS = 0x3f;
+const NO_WRITE = F_SEAL.write | F_SEAL.futureWrite;
+
+/** A file with seals: any of tmpfs, of which only some memfds take more. */
+export interface Sealed {
+  seals: number;
+  readonly mapping: AddressSpace;
+}
+
+/** 0 or a negative errno. Deviates: pages that are pinned are not waited for. Linux: mm/memfd.c:memfd_add_seals() */
+export function memfdAddSeals(file: Sealed, seals: number, { isWritable }: { isWritable: boolean }): number {
+  if (!isWritable) return -EPERM;
+  if (seals & ~F_ALL_SEALS) return -EINVAL;
+  if (file.seals & F_SEAL.seal) return -EPERM;
+  if (seals & F_SEAL.write && !(file.seals & F_SEAL.write) && file.mapping.vmas.some(maybeWrites)) return -EBUSY;
+  file.seals |= seals;
+  return 0;
+}
+
+function maybeWrites({ flags }: Vma): boolean {
+  return (flags & VM.shared) !== 0 && (flags & VM.maywrite) !== 0;
+}
+
+/** Linux: part of mm/shmem.c:shmem_write_begin() */
+export function sealsForbidWrite({ seals, mapping }: Sealed, end: number): boolean {
+  return (seals & NO_WRITE) !== 0 || ((seals & F_SEAL.grow) !== 0 && end > mapping.size);
+}
+
+/** Linux: part of mm/shmem.c:shmem_setattr() */
+export function sealsForbidSize({ seals, mapping }: Sealed, sizeBytes: number): boolean {
+  return (seals & (sizeBytes < mapping.size ? F_SEAL.shrink : F_SEAL.grow)) !== 0 && sizeBytes !== mapping.size;
+}
+
+/** A shared mapping of what can't be written is for reading, and stays so. 0 or -EPERM. Linux: part of mm/shmem.c:shmem_mmap() */
+export function sealsOnMmap({ seals }: Sealed, vma: Vma): number {
+  if (!(seals & NO_WRITE) || !(vma.flags & VM.shared)) return 0;
+  if (vma.flags & VM.write) return -EPERM;
+  vma.flags &= ~VM.maywrite;
+  return 0;
+}

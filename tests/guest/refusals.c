@@ -1,0 +1,81 @@
+/* Calls that Linux refuses, or that change what later calls may do. */
+#include "guest.h"
+#include <fcntl.h>
+#include <linux/membarrier.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+
+#define FAILS(error, call) CHECK((call) == -1 && errno == (error))
+
+static void seals(void)
+{
+	int plain = memfd_create("plain", 0), file = memfd_create("file", MFD_ALLOW_SEALING);
+	int mapped = memfd_create("mapped", MFD_ALLOW_SEALING);
+
+	FAILS(EPERM, fcntl(plain, F_ADD_SEALS, F_SEAL_WRITE));
+	CHECK(fcntl(plain, F_GET_SEALS) == F_SEAL_SEAL && fcntl(file, F_GET_SEALS) == 0);
+	CHECK(ftruncate(file, 8192) == 0 && ftruncate(mapped, 4096) == 0);
+	CHECK(mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, mapped, 0) != MAP_FAILED);
+	FAILS(EBUSY, fcntl(mapped, F_ADD_SEALS, F_SEAL_WRITE));
+
+	CHECK(pwrite(file, "x", 1, 0) == 1 && fcntl(file, F_ADD_SEALS, F_SEAL_WRITE) == 0);
+	FAILS(EPERM, pwrite(file, "x", 1, 0));
+	FAILS(EPERM, fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 4096));
+	CHECK(mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0) == MAP_FAILED && errno == EPERM);
+	void *reader = mmap(NULL, 4096, PROT_READ, MAP_SHARED, file, 0);
+	CHECK(reader != MAP_FAILED);
+	FAILS(EACCES, mprotect(reader, 4096, PROT_READ | PROT_WRITE));
+	CHECK(fcntl(file, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) == 0);
+	FAILS(EPERM, ftruncate(file, 4096));
+	FAILS(EPERM, ftruncate(file, 16384));
+	CHECK(ftruncate(file, 8192) == 0 && fcntl(file, F_ADD_SEALS, F_SEAL_SEAL) == 0);
+	FAILS(EPERM, fcntl(file, F_ADD_SEALS, F_SEAL_SHRINK));
+	FAILS(EINVAL, fcntl(1, F_GET_SEALS));
+}
+
+static void barriers(void)
+{
+	FAILS(EPERM, syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0));
+	CHECK(syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0);
+	CHECK(syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0);
+	FAILS(EPERM, syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE, 0, 0));
+}
+
+static void policies(void)
+{
+	char *area = mmap(NULL, 8192, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	unsigned long first = 1, third = 4;
+
+	CHECK(syscall(SYS_mbind, area, 8192, 2, &first, 64, 0) == 0);
+	FAILS(EINVAL, syscall(SYS_mbind, area, 8192, 99, &first, 64, 0));
+	FAILS(EINVAL, syscall(SYS_mbind, area, 8192, 2, &third, 64, 0));
+	FAILS(EINVAL, syscall(SYS_mbind, area, 8192, 2, NULL, 0, 0));
+	FAILS(EINVAL, syscall(SYS_mbind, area + 1, 4096, 2, &first, 64, 0));
+	FAILS(EINVAL, syscall(SYS_mbind, area, 8192, 2, &first, 64, 0x100));
+	CHECK(munmap(area + 4096, 4096) == 0);
+	FAILS(EFAULT, syscall(SYS_mbind, area, 8192, 2, &first, 64, 0));
+	FAILS(EINVAL, syscall(SYS_set_mempolicy, 77, NULL, 0));
+	CHECK(syscall(SYS_set_mempolicy, 0, NULL, 0) == 0);
+}
+
+static void limits(void)
+{
+	struct rlimit limit = { 100, 50 };
+
+	FAILS(EINVAL, setrlimit(RLIMIT_NOFILE, &limit));
+	FAILS(EINVAL, setrlimit(99, &limit));
+	CHECK(getrlimit(RLIMIT_AS, &limit) == 0 && setrlimit(RLIMIT_AS, &limit) == 0);
+	limit.rlim_cur = limit.rlim_max = 0;
+	CHECK(setrlimit(RLIMIT_CORE, &limit) == 0);
+}
+
+int main(void)
+{
+	seals();
+	barriers();
+	policies();
+	limits();
+	puts("refusals done");
+	return 0;
+}
