@@ -33,7 +33,7 @@ export async function seriesReview(options: SeriesReviewOptions, output: Output)
   const { selftests, recordings, sweep, findings } = found;
   const others =
     (selftests?.kernel.failed.length ?? 0) + (recordings?.differing.length ?? 0) + (sweep?.findings.length ?? 0);
-  return findings.length + others > 0 ? EXIT.fail : EXIT.pass;
+  return findings.length + (found.races?.length ?? 0) + others > 0 ? EXIT.fail : EXIT.pass;
 }
 
 async function postingOf({ posting, pathFile }: SeriesReviewOptions): Promise<Posting> {

@@ -1,5 +1,6 @@
 import { shellQuote } from '../glob.js';
 import type { Hunted } from './hunt.js';
+import { causeOf } from './races.js';
 import type { Review } from './review.js';
 
 const COLUMNS = 72;
@@ -57,6 +58,7 @@ export function reviewText(review: Review, known: ReadonlySet<string> | null): s
     `Findings: ${findings.length}`,
     ...findings.flatMap((finding, i) => ['', ...findingLines(finding, { i, path, known })]),
     '',
+    ...raceLines(review),
     ...headerLines(review),
     '',
     ...runLines(review),
@@ -85,6 +87,23 @@ function findingLines(
     `   Found in ${from}, reduced; ${isCleanWhenRepaired ? 'unified passes the same' : 'UNIFIED FAILS TOO'}:`,
     ...commandLines(commandOf(finding, path)),
   ];
+}
+
+function raceLines({ races }: Review): string[] {
+  if (races === null) return [];
+  const lines = [`Races: ${races.length}`];
+  for (const { setup, threads, message, tests, isCleanWhenRepaired } of races) {
+    lines.push('', ...wrapped(`- ${message}`), ...wrapped(causeOf(message), '  '));
+    lines.push(...wrapped(`in ${tests} of the tests; here after ${setup.join('; ')}:`, '  '));
+    lines.push(...threads.map((thread, i) => `    CPU ${i}: ${thread.join('; ')}`));
+    lines.push(
+      ...wrapped(
+        isCleanWhenRepaired ? 'unified ends well in as many schedules.' : 'UNIFIED SHOWS SOMETHING TOO.',
+        '  ',
+      ),
+    );
+  }
+  return [...lines, ''];
 }
 
 function headerLines({ abi }: Review): string[] {

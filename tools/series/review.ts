@@ -15,6 +15,7 @@ import type { Output } from '../output.js';
 import { shippedFiles } from '../package-root.js';
 import { runCase } from '../report/runner.js';
 import { type Hunted, hunt, sequencesOf } from './hunt.js';
+import { RACES, type RaceHunted, races } from './races.js';
 
 /** What is reviewed: a path of this package, maybe with properties of one's own, and the header that goes with it. */
 export interface Posting {
@@ -49,6 +50,8 @@ export interface Review {
   readonly sweep: { readonly runs: number; readonly findings: readonly { token: string; message: string }[] } | null;
   readonly sequences: number;
   readonly findings: readonly Hunted[];
+  /** Null where they were not explored: on a path of one's own. */
+  readonly races: readonly RaceHunted[] | null;
   readonly walks: readonly WalkRow[];
   readonly isInterrupted: boolean;
 }
@@ -67,6 +70,7 @@ const SWEPT_CASES = [
   'migrate_on_fault.rows.swap',
   'migrate_on_fault.reviews.one_of_each',
 ];
+const RACE_SCHEDULES = 300;
 const CASE_TIMEOUT_MS = 45_000;
 
 /** Does it all, as far as `sequences` generated sequences go, until it is told to stop. */
@@ -88,6 +92,7 @@ export async function review(
   const recordings = (await stop.look()) ? null : replayed(posting);
   step('fault sweep');
   const sweep = (await stop.look()) || posting.named === undefined ? null : await swept(posting.named);
+  const raced = posting.named === undefined ? null : await explored(posting.named, output);
   let done = 0;
   let last = '';
   for (const found of hunt(posting.path, sequencesOf(sequences))) {
@@ -106,9 +111,21 @@ export async function review(
     sweep,
     sequences: done,
     findings,
+    races: raced,
     walks: walkTable(),
     isInterrupted: stop.isRequested,
   };
+}
+
+/** The call against everything else that the table of races has. */
+async function explored(path: PathName, { stop, progress }: Output): Promise<readonly RaceHunted[]> {
+  let found: readonly RaceHunted[] = [];
+  let done = 0;
+  for (found of races(path, RACE_SCHEDULES)) {
+    progress.update({ done: ++done, total: RACES, failed: found.length, name: 'races' });
+    if (await stop.look()) break;
+  }
+  return found;
 }
 
 /** Against each numbering that Linux has released. */
