@@ -176,7 +176,7 @@ const MPOL_MODE_FLAGS = MPOL_F_STATIC_NODES | MPOL_F_RELATIVE_NODES;
 /** Strict, move, move all. */
 const MPOL_MF_VALID = 7;
 
-/** 0 for a policy that a machine of one node can have. Linux: part of mm/mempolicy.c:sanitize_mpol_flags(), get_nodes(), mpol_new() */
+/** 0 for a policy that a machine of one node can have. Linux: part of mm/mempolicy.c:sanitize_mpol_flags(), get_nodes() and mpol_new() */
 function* mempolicyOf(guest: GuestThread, asked: number, nmask: number, maxnode: number): Coroutine<number> {
   const mode = asked & ~MPOL_MODE_FLAGS;
   if (mode < 0 || mode >= MPOL_MAX || (asked & MPOL_MODE_FLAGS) === MPOL_MODE_FLAGS) return -EINVAL;
