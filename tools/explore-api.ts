@@ -10,9 +10,15 @@ import { MachineSubject } from '../driver/explore/subject.js';
 import { Machine, type MachineOptions, Process, type Thread, type Transport } from '../index.js';
 import type { CallArg, CallResult } from '../uapi/system-call.js';
 
-export type { ExploreOptions, StrategyName } from '../driver/explore/explore.js';
-export type { Exploration, RaceOutcome } from '../driver/explore/explorer.js';
-export type { FindingKind, RaceFinding } from '../driver/explore/race-finding.js';
+export type {
+  Exploration,
+  ExploreOptions,
+  FindingKind,
+  RaceFinding,
+  RaceOutcome,
+  StrategyName,
+  Verdict,
+} from '../driver/explore/index.js';
 
 /** A race between threads of one process. What `setup` answers is what the others get; it is put back before each schedule, as the machine is. */
 export interface RaceProgram<State> {

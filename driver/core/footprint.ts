@@ -15,7 +15,7 @@ export const ROW_BITS = 4;
 const NO_OVERLAPS: readonly number[] = [];
 
 /** Numbers for what was ever touched, so that two steps can be compared by numbers: an object, or some neighbours as one. */
-export class TouchedObjects {
+class TouchedObjects {
   count = 0;
   kinds = new Uint8Array(FIRST_ROOM);
   ids = new Float64Array(FIRST_ROOM);

@@ -8,7 +8,7 @@ import type { WaitQueue } from '../core/wait-queue.js';
 import type { Line } from './line.js';
 
 /** The actor that fires the timer which is due first; all others are tasks, by id. */
-export const CLOCK = 0;
+const CLOCK = 0;
 
 /** `complete`: no other schedule can come to anything else. `bound`: those within the bound ran. `budget`: there are others. */
 export type Verdict = 'complete' | 'bound' | 'budget';

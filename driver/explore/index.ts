@@ -5,6 +5,6 @@ export { type ExploreOptions, explore, type StrategyName } from './explore.js';
 export type { Exploration, RaceOutcome } from './explorer.js';
 export { PctPolicy } from './pct-policy.js';
 export type { Race } from './race.js';
-export { type RaceFault, raceFaults, withFault } from './race-faults.js';
+export { raceFaults, withFault } from './race-faults.js';
 export type { FindingKind, RaceFinding } from './race-finding.js';
-export { type Shrinkable, shrinkRace, simplest } from './shrink-race.js';
+export { shrinkRace } from './shrink-race.js';

@@ -3,7 +3,7 @@ import type { Race } from './race.js';
 import type { RaceFinding } from './race-finding.js';
 
 /** How to make a test smaller: of ops first, then of pages, one step at a time. */
-export interface Shrinkable<Test> {
+interface Shrinkable<Test> {
   raceOf(test: Test): Race;
   smaller(test: Test): Iterable<Test>;
 }
@@ -17,7 +17,7 @@ function isSame(a: Pick<RaceFinding, 'kind' | 'message'>, b: Pick<RaceFinding, '
 }
 
 /** The same finding with the fewest preemptions, null when none of the schedules that `options` allow has it. */
-export function simplest(race: Race, finding: RaceFinding, options: ExploreOptions = {}): RaceFinding | null {
+function simplest(race: Race, finding: RaceFinding, options: ExploreOptions = {}): RaceFinding | null {
   const isFound = (found: Pick<RaceFinding, 'kind' | 'message'>): boolean => isSame(found, finding);
   const bounded = explore(race, {
     ...options,

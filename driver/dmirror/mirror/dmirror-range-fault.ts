@@ -165,7 +165,7 @@ function dmirrorDoFault(context: DmirrorContext, file: DmirrorFile, range: HmmRa
 }
 
 /** Mirrors a page that hmm reported; its bytes are used, be they behind it or its own (Q3). The mutex is held. */
-export function storeReported(
+function storeReported(
   { memory, quirks }: DmirrorContext,
   file: DmirrorFile,
   { vpn, pfn, isWritable }: { vpn: number; pfn: number; isWritable: boolean },

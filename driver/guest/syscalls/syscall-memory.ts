@@ -176,7 +176,7 @@ const MPOL_MODE_FLAGS = MPOL_F_STATIC_NODES | MPOL_F_RELATIVE_NODES;
 /** Strict, move, move all. */
 const MPOL_MF_VALID = 7;
 
-/** 0 for a policy that a machine of one node can have. Linux: mm/mempolicy.c:sanitize_mpol_flags(), get_nodes(), mpol_new() */
+/** 0 for a policy that a machine of one node can have. Linux: part of mm/mempolicy.c:sanitize_mpol_flags(), get_nodes() and mpol_new() */
 function* mempolicyOf(guest: GuestThread, asked: number, nmask: number, maxnode: number): Coroutine<number> {
   const mode = asked & ~MPOL_MODE_FLAGS;
   if (mode < 0 || mode >= MPOL_MAX || (asked & MPOL_MODE_FLAGS) === MPOL_MODE_FLAGS) return -EINVAL;
@@ -193,7 +193,7 @@ function* mempolicyOf(guest: GuestThread, asked: number, nmask: number, maxnode:
   return isEmpty ? -EINVAL : 0;
 }
 
-/** Linux: mm/mempolicy.c:do_mbind() */
+/** Linux: part of mm/mempolicy.c:do_mbind() */
 function* mbind(guest: GuestThread): Coroutine<number> {
   const [start, len, flags] = [guest.u(0), guest.u(1), guest.u(5)];
   const error = yield* mempolicyOf(guest, guest.int(2), guest.u(3), guest.u(4));

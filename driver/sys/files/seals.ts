@@ -28,7 +28,7 @@ function maybeWrites({ flags }: Vma): boolean {
   return (flags & VM.shared) !== 0 && (flags & VM.maywrite) !== 0;
 }
 
-/** Linux: mm/shmem.c:shmem_write_begin() */
+/** Linux: part of mm/shmem.c:shmem_write_begin() */
 export function sealsForbidWrite({ seals, mapping }: Sealed, end: number): boolean {
   return (seals & NO_WRITE) !== 0 || ((seals & F_SEAL.grow) !== 0 && end > mapping.size);
 }
@@ -38,7 +38,7 @@ export function sealsForbidSize({ seals, mapping }: Sealed, sizeBytes: number): 
   return (seals & (sizeBytes < mapping.size ? F_SEAL.shrink : F_SEAL.grow)) !== 0 && sizeBytes !== mapping.size;
 }
 
-/** A shared mapping of what can't be written is for reading, and stays so. 0 or -EPERM. Linux: mm/shmem.c:shmem_mmap() */
+/** A shared mapping of what can't be written is for reading, and stays so. 0 or -EPERM. Linux: part of mm/shmem.c:shmem_mmap() */
 export function sealsOnMmap({ seals }: Sealed, vma: Vma): number {
   if (!(seals & NO_WRITE) || !(vma.flags & VM.shared)) return 0;
   if (vma.flags & VM.write) return -EPERM;

@@ -190,7 +190,7 @@ function text(result: Call['result']): string {
   return `${ret}${words}${signal === undefined ? '' : ` signal ${signal.signo}`}`;
 }
 
-export function machineOp(pages: number): fc.Arbitrary<MachineOp> {
+function machineOp(pages: number): fc.Arbitrary<MachineOp> {
   return fc.record({
     what: fc.oneof(
       { weight: 1, arbitrary: fc.constantFrom(...COMMAND_OPS) },

@@ -111,26 +111,28 @@ describe.each(EQUAL_PATHS)('migration ioctls on the %s path', (path) => {
     w.check();
   });
 
-  it('mirrors what the move itself has unmapped and then had to leave: a page of a split folio without room on the device', () => {
+  it('finds no mirror of what the move itself has unmapped and then had to leave: a page of a split folio without room on the device', () => {
     const w = new DeviceMachine({ path, thpEnabled: 'always' });
     w.anon(0, 512);
     w.fill(0, 512, 100);
     const file = w.open(0);
     w.command(file, 'FLAGS', 0, HMM_DMIRROR_FLAG_FAIL_ALLOC);
-    const answer = w.command(file, 'MIGRATE_ON_FAULT_TO_DEV', 0, 512);
-    expect(answer).toMatchObject({ ret: 0, cpages: 512, words: Array.from({ length: 512 }, (_, i) => 100 + i) });
+    expect(w.command(file, 'MIGRATE_ON_FAULT_TO_DEV', 0, 512)).toMatchObject({ ret: -ENOENT, cpages: 0 });
+    const words = Array.from({ length: 512 }, (_, i) => 100 + i);
+    expect(w.command(file, 'READ', 0, 512)).toMatchObject({ ret: 0, cpages: 512, words });
     expect(w.text(0, 512)).toBe('PTE 0 PRESENT W\nPTE 1-511 DPRIV-W');
     w.check();
   });
 
-  it('mirrors what the move itself has unmapped and then had to leave: a shared page that is in use', () => {
+  it('finds no mirror of what the move itself has unmapped and then had to leave: a shared page that is in use', () => {
     const w = new DeviceMachine({ path });
     w.anon(0, 2);
     w.fill(0, 2, 5);
     w.fork();
     const file = w.open(0);
     const used = getFirstPage(w);
-    expect(w.command(file, 'MIGRATE_ON_FAULT_TO_DEV', 0, 2)).toMatchObject({ ret: 0, cpages: 2, words: [5, 6] });
+    expect(w.command(file, 'MIGRATE_ON_FAULT_TO_DEV', 0, 2)).toMatchObject({ ret: -ENOENT, cpages: 0 });
+    expect(w.command(file, 'READ', 0, 2)).toMatchObject({ ret: 0, cpages: 2, words: [5, 6] });
     expect(w.text(0, 2)).toBe('PTE 0 PRESENT R\nPTE 1 DPRIV-R');
     folioPut(w.memory, used);
     w.check();
