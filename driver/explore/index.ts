@@ -1,4 +1,4 @@
-// The public face of this room, and of the package as `dmirror/explore`.
+// The public face of this room. What the package exports as `dmirror/explore` is tools/explore-api.ts.
 
 export type { Verdict } from './director.js';
 export { type ExploreOptions, explore, type StrategyName } from './explore.js';
