@@ -67,6 +67,8 @@ function isWrapper(parent: ts.Node, node: ts.Node): boolean {
 /** A generator kept in a variable is fine if the variable is consumed; `const err = f()` then `if (err)` is the slip. */
 function isVariableConsumed(declaration: ts.VariableDeclaration): boolean {
   const { name } = declaration;
+  // Taking values out of it runs it.
+  if (ts.isArrayBindingPattern(name)) return true;
   if (!ts.isIdentifier(name)) return false;
   let consumed = false;
   visit(declaration.getSourceFile(), (node) => {
