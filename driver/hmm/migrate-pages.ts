@@ -66,9 +66,11 @@ function* migrateDevicePagesAndHoles(
       const isSplit = src[i]! & MigratePfn.compound && !(dst[i]! & MigratePfn.compound);
       if (isSplit && !(yield* migrateVmaSplitUnmappedFolio(memory, arrays, i))) {
         src[i]! &= ~(MigratePfn.migrate | MigratePfn.compound);
-      } else if (!(yield* moveFolio(memory, { from: srcPfn[i]!, to: dstPfn[i]!, faultPfn: arrays.faultPfn ?? 0 }))) {
-        src[i]! &= ~MigratePfn.migrate;
+        continue;
       }
+      if (memory.kernel.scheduler.isFine) yield FINE.refcount;
+      const move = { from: srcPfn[i]!, to: dstPfn[i]!, faultPfn: arrays.faultPfn ?? 0 };
+      if (!moveFolio(memory, move)) src[i]! &= ~MigratePfn.migrate;
     }
   }
   if (event !== null) yield* mmuNotifierInvalidateRangeEnd(event);
@@ -153,12 +155,8 @@ function* beginInsert(migrate: MigrateVma, i: number): Coroutine<NotifierRange> 
 }
 
 /** False when the page can't go there: not anonymous, or somebody else holds a reference. */
-function* moveFolio(
-  memory: Memory,
-  { from, to, faultPfn }: { from: number; to: number; faultPfn: number },
-): Coroutine<boolean> {
+function moveFolio(memory: Memory, { from, to, faultPfn }: { from: number; to: number; faultPfn: number }): boolean {
   const { frames } = memory;
-  if (memory.kernel.scheduler.isFine) yield FINE.refcount;
   frames.assertLocked(from);
   frames.assertLocked(to);
   if (hasMapping(memory, from)) {
