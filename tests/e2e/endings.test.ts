@@ -154,6 +154,15 @@ describe('a signal', () => {
     expect(readFileSync(file, 'utf8')).toMatch(/<\/testsuites>\n$/);
   });
 
+  it('ends bench with what it has', async () => {
+    const started = start(['bench']);
+    await until(() => holdsHandler(started.pid));
+    started.kill('SIGINT');
+    const { code, out } = await started.ended;
+    expect(code).toBe(130);
+    expect(out).toMatch(/# interrupted\n\d+ of \d+ measurements\n$/);
+  });
+
   it('ends a sweep, whose runs are kept, with a word on where and how to go on', async () => {
     const tmp = at('sweep');
     mkdirSync(tmp);

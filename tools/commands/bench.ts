@@ -19,15 +19,21 @@ export async function bench(options: BenchOptions, output: Output, all = [...MEA
     return EXIT.pass;
   }
   const measured: { name: string; about: string; rows: Row[] }[] = [];
+  const { stop } = output;
+  stop.watch();
   for (const measurement of chosen) {
+    if (await stop.look()) break;
     output.progress.update({ done: measured.length, total: chosen.length, failed: 0, name: measurement.name });
-    const rows = await measurement.run();
+    const rows = await Promise.race([measurement.run(), stop.whenRequested]);
     output.progress.clear();
+    if (rows === undefined) break;
     measured.push({ name: measurement.name, about: measurement.about, rows });
     if (!options.json) printTable(measured.at(-1)!, output);
   }
+  const ending = stop.isRequested ? { interrupted: true } : {};
   if (options.json)
-    output.out(JSON.stringify({ schemaVersion: 1, node: process.version, measurements: measured }, null, 2));
+    output.out(JSON.stringify({ schemaVersion: 1, node: process.version, measurements: measured, ...ending }, null, 2));
+  else if (stop.isRequested) output.out(`# interrupted\n${measured.length} of ${chosen.length} measurements`);
   return EXIT.pass;
 }
 
