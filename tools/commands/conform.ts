@@ -41,6 +41,8 @@ interface Filed {
   readonly file: string;
   readonly sequence: Sequence;
   readonly path: PathName;
+  /** What of the file says so; null where nothing does, or the command overrides it. */
+  readonly why: string | null;
 }
 
 const DEFAULT_PATH: PathName = 'classic';
@@ -61,7 +63,8 @@ export async function conform(
     return conformLitmusFiles(files, { path, seq, jobs, json, junit }, output);
   }
   const given = files.length > 0 ? files : shippedFiles('tests/conform/recordings', '.gz');
-  const chosen = choose(load(given, options, output), options.seq);
+  const chosen = choose(load(given, options), options.seq);
+  sayPaths(chosen, options, output);
   const junit = options.junit === undefined ? null : output.file('--junit', options.junit);
   const at = new Date();
   const results = await replay(chosen, options, output);
@@ -120,7 +123,7 @@ function firstLine(file: string): string {
 function shrinkOne(files: readonly string[], options: ConformOptions, output: Output): number {
   const { shrink, against, path = DEFAULT_PATH, json = false } = options;
   if (against === undefined) throw new UsageError('--shrink needs --against CONFIGURATION', SEE_HELP);
-  const sequences = load(files, options, output).map(({ sequence }) => sequence);
+  const sequences = load(files, options).map(({ sequence }) => sequence);
   return shrinkCommand(sequences, { shrink: shrink!, against, path, json }, output);
 }
 
@@ -178,7 +181,7 @@ function fail(file: string, divergence: object): object {
   return { ...divergence, file, status: 'fail' };
 }
 
-function load(files: readonly string[], options: ConformOptions, { out }: Output): Filed[] {
+function load(files: readonly string[], options: ConformOptions): Filed[] {
   for (const file of files) {
     const found = statSync(file, { throwIfNoEntry: false });
     if (found === undefined) throw new UsageError(`no such file: ${file}`, GIVE_FILES);
@@ -187,14 +190,17 @@ function load(files: readonly string[], options: ConformOptions, { out }: Output
   return files.flatMap((file) => {
     const { sequences, path: found, why } = read(file);
     const path = options.path ?? found ?? DEFAULT_PATH;
-    if (options.path === undefined && found !== null)
-      out(
-        options.json === true
-          ? JSON.stringify({ type: 'path', file, path, why })
-          : `# ${file}: path ${path}, by ${why}`,
-      );
-    return sequences.map((sequence) => ({ file, sequence, path }));
+    const reason = options.path === undefined && found !== null ? why : null;
+    return sequences.map((sequence) => ({ file, sequence, path, why: reason }));
   });
+}
+
+/** Of each file that says which path it was recorded on. */
+function sayPaths(chosen: readonly Filed[], { json }: ConformOptions, { out }: Output): void {
+  for (const { file, path, why } of new Map(chosen.map((filed) => [filed.file, filed])).values()) {
+    if (why === null) continue;
+    out(json === true ? JSON.stringify({ type: 'path', file, path, why }) : `# ${file}: path ${path}, by ${why}`);
+  }
 }
 
 function read(file: string): Recording {

@@ -62,10 +62,12 @@ export class Observed {
     return machine.pageTableText(process, BASE, BASE + npages * PAGE_SIZE).replaceAll('\n', ', ');
   }
 
-  /** What happens inside `work`, one line an event, repeated blocks together: `(+a, -a) x3`. */
-  watch(work: () => void): string {
+  /** What happens inside `work`, one line an event, repeated blocks together: `(+a, -a) x3`; without walks where paths are compared. */
+  watch(work: () => void, { walks = true } = {}): string {
     this.lines.length = 0;
-    this.machine.trace.listen((event) => this.record(event));
+    this.machine.trace.listen((event) => {
+      if (walks || event.kind !== 'walk') this.record(event);
+    });
     work();
     this.machine.trace.listen(null);
     return `\n${fold(this.lines).join('\n')}\n`;

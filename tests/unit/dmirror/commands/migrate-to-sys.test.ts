@@ -34,13 +34,7 @@ describe('the way back', () => {
       "
       +mmap_lock
       notifier MIGRATE owner 0-3
-      +invalidate
-      +dmirror_mutex
-      -dmirror_mutex
-      -invalidate
-      +ptl
-      (+folio?) x3
-      -ptl
+      +invalidate +dmirror_mutex -dmirror_mutex -invalidate +ptl (+folio?) x3 -ptl
       * collect: PTE 0-2 MIG-W; refs 1/0 1/0 1/0
       * setup: PTE 0-2 MIG-W; refs 1/0 1/0 1/0
       (+folio?) x3
@@ -58,36 +52,23 @@ describe('the way back', () => {
     const run = (path: (typeof PATHS)[number]): string => {
       const o = filled(path);
       o.command('MIGRATE_TO_DEV');
-      return o.watch(() => o.call('load', BASE, 1)).replace(/walk .*\n/, '');
+      return o.watch(() => o.call('load', BASE, 1), { walks: false });
     };
     expect(onBothPaths(run)).toMatchInlineSnapshot(`
       "
       +mmap_lock
       fault read 0
-      +ptl
-      -ptl
+      +ptl -ptl
       notifier MIGRATE owner 0-1
-      +invalidate
-      +dmirror_mutex
-      -dmirror_mutex
-      -invalidate
-      +ptl
-      +folio?
-      -ptl
+      +invalidate +dmirror_mutex -dmirror_mutex -invalidate +ptl +folio? -ptl
       * collect: PTE 0 MIG-W, PTE 1-2 DPRIV-W; refs 2/0 1/1 1/1
       * setup: PTE 0 MIG-W, PTE 1-2 DPRIV-W; refs 2/0 1/1 1/1
       +folio?
       * copy: PTE 0 MIG-W, PTE 1-2 DPRIV-W; refs 2/0 1/1 1/1
       * pages: PTE 0 MIG-W, PTE 1-2 DPRIV-W; refs 2/0 1/1 1/1
-      +anon_vma
-      +ptl
-      -ptl
-      -anon_vma
-      (-folio) x2
+      +anon_vma +ptl -ptl -anon_vma (-folio) x2
       * finalize: PTE 0 PRESENT W, PTE 1-2 DPRIV-W; refs 1/1 1/1 1/1
-      +dev_lock
-      -dev_lock
-      -mmap_lock
+      +dev_lock -dev_lock -mmap_lock
       "
     `);
   });
@@ -105,24 +86,10 @@ describe('the way back', () => {
       * collect: PTE 0 DPRIV-W; refs 2/1
       +anon_vma
       notifier CLEAR 0-1
-      +invalidate
-      +dmirror_mutex
-      -dmirror_mutex
-      -invalidate
-      +ptl
-      -ptl
-      -anon_vma
-      +folio?
+      +invalidate +dmirror_mutex -dmirror_mutex -invalidate +ptl -ptl -anon_vma +folio?
       * copy: PTE 0 MIG-W; refs 1/0
       * pages: PTE 0 MIG-W; refs 1/0
-      +anon_vma
-      +ptl
-      -ptl
-      -anon_vma
-      -folio
-      +dev_lock
-      -dev_lock
-      -folio
+      +anon_vma +ptl -ptl -anon_vma -folio +dev_lock -dev_lock -folio
       * finalize: PTE 0 PRESENT W; refs 1/1
       "
     `);
@@ -133,16 +100,11 @@ describe('commands that do not migrate', () => {
   it('READ faults in what it lacks, then copies under the mutex', () => {
     expect(onBothPaths((path) => filled(path).watchCommand('READ'))).toMatchInlineSnapshot(`
       "
-      +dmirror_mutex
-      -dmirror_mutex
-      +mmap_lock
+      +dmirror_mutex -dmirror_mutex +mmap_lock
       walk hmm 0-3
-      +ptl
-      -ptl
+      +ptl -ptl
       fault read 2
-      (+ptl -ptl) x2
-      -mmap_lock
-      (+dmirror_mutex -dmirror_mutex) x2
+      (+ptl -ptl) x2 -mmap_lock (+dmirror_mutex -dmirror_mutex) x2
       = 0 cpages 3 faults 1, PTE 0-1 PRESENT W, PTE 2 ZERO
       "
     `);
@@ -156,27 +118,13 @@ describe('commands that do not migrate', () => {
     };
     expect(onBothPaths(run)).toMatchInlineSnapshot(`
       "
-      +dmirror_mutex
-      -dmirror_mutex
-      +mmap_lock
+      +dmirror_mutex -dmirror_mutex +mmap_lock
       walk hmm 2-3
-      +ptl
-      -ptl
+      +ptl -ptl
       fault write 2
-      +ptl
-      -ptl
+      +ptl -ptl
       notifier CLEAR 2-3
-      +invalidate
-      (+dmirror_mutex -dmirror_mutex) x2
-      -invalidate
-      +ptl
-      -ptl
-      -mmap_lock
-      +mmap_lock
-      +ptl
-      -ptl
-      -mmap_lock
-      (+dmirror_mutex -dmirror_mutex) x2
+      +invalidate (+dmirror_mutex -dmirror_mutex) x2 -invalidate +ptl -ptl -mmap_lock +mmap_lock +ptl -ptl -mmap_lock (+dmirror_mutex -dmirror_mutex) x2
       = 0 cpages 3 faults 1, PTE 0-2 PRESENT W
       "
     `);
@@ -187,11 +135,7 @@ describe('commands that do not migrate', () => {
       "
       +mmap_lock
       walk hmm 0-3
-      +ptl
-      -ptl
-      -mmap_lock
-      +dmirror_mutex
-      -dmirror_mutex
+      +ptl -ptl -mmap_lock +dmirror_mutex -dmirror_mutex
       = 0 cpages 3 faults 0, PTE 0-1 PRESENT W, PTE 2 NONE
       "
     `);
@@ -200,43 +144,15 @@ describe('commands that do not migrate', () => {
   it('EXCLUSIVE locks every page until all are mirrored', () => {
     expect(onBothPaths((path) => filled(path).watchCommand('EXCLUSIVE'))).toMatchInlineSnapshot(`
       "
-      +mmap_lock
-      (+ptl -ptl) x3
+      +mmap_lock (+ptl -ptl) x3
       fault write 2
-      (+ptl -ptl) x2
-      +folio?
-      +anon_vma
+      (+ptl -ptl) x2 +folio? +anon_vma
       notifier EXCLUSIVE 0-1
-      +invalidate
-      (+dmirror_mutex -dmirror_mutex) x2
-      -invalidate
-      +ptl
-      -ptl
-      -anon_vma
-      +folio?
-      +anon_vma
+      +invalidate (+dmirror_mutex -dmirror_mutex) x2 -invalidate +ptl -ptl -anon_vma +folio? +anon_vma
       notifier EXCLUSIVE 1-2
-      +invalidate
-      (+dmirror_mutex -dmirror_mutex) x2
-      -invalidate
-      +ptl
-      -ptl
-      -anon_vma
-      +folio?
-      +anon_vma
+      +invalidate (+dmirror_mutex -dmirror_mutex) x2 -invalidate +ptl -ptl -anon_vma +folio? +anon_vma
       notifier EXCLUSIVE 2-3
-      +invalidate
-      (+dmirror_mutex -dmirror_mutex) x2
-      -invalidate
-      +ptl
-      -ptl
-      -anon_vma
-      +dmirror_mutex
-      -dmirror_mutex
-      (-folio) x3
-      -mmap_lock
-      +dmirror_mutex
-      -dmirror_mutex
+      +invalidate (+dmirror_mutex -dmirror_mutex) x2 -invalidate +ptl -ptl -anon_vma +dmirror_mutex -dmirror_mutex (-folio) x3 -mmap_lock +dmirror_mutex -dmirror_mutex
       = 0 cpages 3 faults 0, PTE 0-2 DEXCL-W
       "
     `);
@@ -254,13 +170,7 @@ describe('commands that do not migrate', () => {
       fault write 0
       +folio
       notifier EXCLUSIVE 0-1
-      +invalidate
-      (+dmirror_mutex -dmirror_mutex) x2
-      -invalidate
-      +ptl
-      -ptl
-      -folio
-      -mmap_lock
+      +invalidate (+dmirror_mutex -dmirror_mutex) x2 -invalidate +ptl -ptl -folio -mmap_lock
       "
     `);
   });
