@@ -6,6 +6,9 @@ const FACTOR = Number(DMIRROR_FULL ?? 0);
 /** Whether all there is shall be taken, of recordings above all, rather than a fixed sample. */
 export const isFull = FACTOR >= 1;
 
+/** `npm run check:long`: what takes CI too long is taken too. */
+export const isLong = FACTOR > 1;
+
 /** All, or of each `one` in a row the first. */
 export function some<T>(all: readonly T[], one: number): readonly T[] {
   return isFull ? all : all.filter((_, i) => i % one === 0);
