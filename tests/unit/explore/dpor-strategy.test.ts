@@ -18,8 +18,8 @@ const seenBy = (program: SmallProgram, options: ExploreOptions) => {
 
 describe('dpor', () => {
   it.each([
-    [2, 3, runs(20, 1000)],
-    [3, 2, runs(8, 500)],
+    [2, 3, runs(20, 100)],
+    [3, 2, runs(8, 50)],
   ])('comes to what every schedule together comes to, %i tasks of up to %i ops', (tasks, ops, parameters) => {
     let compared = 0;
     fc.assert(
@@ -46,8 +46,8 @@ describe('dpor', () => {
   });
 
   it.each([
-    [2, runs(30, 400)],
-    [3, runs(8, 100)],
+    [2, runs(30, 60)],
+    [3, runs(8, 15)],
   ])('comes to the same for calls of a machine that stop at few points, %i tasks', (tasks, parameters) => {
     const stops = fc.uniqueArray(fc.nat(30), { minLength: 1, maxLength: 4 });
     let compared = 0;

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { explore, raceFaults, withFault } from '../../../driver/explore/index.js';
-import { isFull } from '../../counts.js';
+import { isLong } from '../../counts.js';
 import { type MachineOp, MachineRace } from './machine-race.js';
 
 const op = (what: MachineOp['what']): MachineOp => ({ what, page: 0, npages: 1, which: 0 });
@@ -17,7 +17,7 @@ it('explores a race with each failure that it can meet, and every schedule of th
   const clean = explore(race);
   const faults = raceFaults(race, { schedules: 20, seed: 1 });
   expect(faults).toContainEqual({ point: 'copy_to_user', phase: 'call', nth: 1, returns: 'EFAULT' });
-  const some = isFull ? faults : faults.filter(({ point }) => point.startsWith('copy_'));
+  const some = isLong ? faults : faults.filter(({ point }) => point.startsWith('copy_'));
   const isFailed = some.map((fault) => {
     const { outcomes, findings, verdict } = explore(withFault(race, fault), { budget: 3000 });
     expect(findings, JSON.stringify(fault)).toEqual([]);
