@@ -204,7 +204,7 @@ describe('dmirror completion', () => {
     const complete = (...words: string[]) => completers[shell]!(words);
 
     it('knows commands, options and values at every depth', needs(shell), () => {
-      expect(complete('se')).toEqual(['selftest', 'serve']);
+      expect(complete('se')).toEqual(['selftest', 'series', 'serve']);
       expect(complete('serve', '--st')).toEqual(['--strict']);
       expect(complete('serve', '--path', 'u')).toEqual(['unified']);
       expect(complete('fault', 'sw')).toEqual(['sweep']);
