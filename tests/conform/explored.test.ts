@@ -12,8 +12,8 @@ import { EQUAL_PATHS, type PathName } from '../../uapi/path-name.js';
 import { count, isFull, isLong } from '../counts.js';
 
 /** Of the library every so manieth test where not all are taken, and schedules of each. */
-const SAMPLE = isFull ? 4 : 24;
-const BUDGET = count(60, 300);
+const SAMPLE = isFull ? 8 : 24;
+const BUDGET = count(60, 200);
 const library = namedTests(['*']).filter(({ recorded }) => recorded === null);
 const tests = library.filter((_, i) => isLong || i % SAMPLE === 0);
 

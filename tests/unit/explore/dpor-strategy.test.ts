@@ -64,11 +64,12 @@ describe('dpor', () => {
           return { names: [...outcomes.keys(), ...findings.map(({ kind }) => kind)].sort(), verdict };
         };
         const [all, dpor] = [seen('all'), seen('dpor')];
-        expect(dpor.verdict).toBe('complete');
+        // A program that is too large for brute force may be for both.
         if (all.verdict !== 'complete') {
-          expect(dpor.names).toEqual(expect.arrayContaining(all.names));
+          if (dpor.verdict === 'complete') expect(dpor.names).toEqual(expect.arrayContaining(all.names));
           return;
         }
+        expect(dpor.verdict).toBe('complete');
         compared++;
         expect(dpor.names).toEqual(all.names);
       }),
