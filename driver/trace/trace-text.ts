@@ -62,7 +62,8 @@ export function eventLine(event: TraceEvent): string {
   return `${String(tick).padStart(8)} task ${task} ${kind.padEnd(8)} ${operandText(event)}`;
 }
 
-function lockText(lock: string, instance: number): string {
+/** A lock among those of its name. */
+export function lockText(lock: string, instance: number): string {
   return instance === 0 ? lock : `${lock} ${instance}`;
 }
 

@@ -160,7 +160,6 @@ function checkOp(op: string, place: string): void {
     const close = nearest(name, known);
     throw new UsageError(`${place}: no op '${name}'${close === undefined ? '' : `; did you mean ${close}?`}`, SEE_DOCS);
   }
-  const needed = name === 'dm' && words[2] === 'RELEASE' ? least : least;
-  if (words.length < needed)
-    throw new UsageError(`${place}: '${op}' has ${words.length} words behind ${name}, not ${needed}`, SEE_DOCS);
+  if (words.length < least)
+    throw new UsageError(`${place}: '${op}' has ${words.length} words behind ${name}, not ${least}`, SEE_DOCS);
 }

@@ -1,6 +1,6 @@
 import { PbfWriter } from 'pbf';
 import type { TraceEvent, TraceEventOf } from '../../driver/trace/trace-event.js';
-import { operandText } from '../../driver/trace/trace-text.js';
+import { lockText, operandText } from '../../driver/trace/trace-text.js';
 import { PacketType, writePacket } from './perfetto-packet.js';
 import { Slices } from './slices.js';
 import { type Sink, TraceClock, type TraceWriter } from './trace-writer.js';
@@ -88,7 +88,7 @@ export class PerfettoWriter implements TraceWriter {
   private lock({ task, lock, instance, trylock }: TraceEventOf<'lock'>, at: number): void {
     const slots = this.slots.get(task) ?? [];
     this.slots.set(task, slots);
-    const key = lockKey(lock, instance);
+    const key = lockText(lock, instance);
     let slot = slots.indexOf(null);
     if (slot < 0) slot = slots.length;
     slots[slot] = key;
@@ -98,7 +98,7 @@ export class PerfettoWriter implements TraceWriter {
 
   private unlock({ task, lock, instance }: TraceEventOf<'unlock'>, at: number): void {
     const slots = this.slots.get(task) ?? [];
-    const slot = slots.lastIndexOf(lockKey(lock, instance));
+    const slot = slots.lastIndexOf(lockText(lock, instance));
     // It was taken before anybody listened.
     if (slot < 0) return;
     slots[slot] = null;
@@ -173,8 +173,4 @@ export class PerfettoWriter implements TraceWriter {
 
 function taskKey(task: number): string {
   return `task ${task}`;
-}
-
-function lockKey(lock: string, instance: number): string {
-  return instance === 0 ? lock : `${lock} ${instance}`;
 }
