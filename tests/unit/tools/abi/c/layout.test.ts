@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import type { Header } from '../../../../../tools/abi/c/parse-header.js';
 import { targetByName } from '../../../../../tools/abi/c/target.js';
-import { parseFile } from '../../../../../tools/abi/load.js';
+import { parseFile } from '../../../../../tools/abi/load/load.js';
 import { UsageError } from '../../../../../tools/exit-code.js';
 import { isFull, isLong } from '../../../../counts.js';
 import { isInstalled, needs } from '../../../../needs.js';
