@@ -88,7 +88,9 @@ function compareWithGcc(all: readonly Read[], gcc: Gcc, outcome: Outcome): void 
     // Alone first, as it is read; many need what others include.
     const sources = [...(all.length === 1 ? [source] : []), PROLOGUE + source];
     if (isReadable && sources.some((one) => compareValues(one, { values, bits }, { gcc, outcome }))) return;
-    if (all.length === 1) compareApart(source, [...values, ...bits], { gcc, outcome });
+    // Some don't bear what theirs would include either.
+    if (all.length === 1)
+      compareApart(sources.findLast((one) => gccAccepts(one, gcc))!, [...values, ...bits], { gcc, outcome });
     else for (const half of halves(all)) compareWithGcc(half, gcc, outcome);
   }
 }
