@@ -34,6 +34,8 @@ export interface Strategy {
   stepEnds?(point: Effect | null, steps: number): void;
   /** Of one schedule, to show what it looks for. */
   readonly guarantee?: number;
+  /** What was to be replayed does not exist, and why; null when all is well. */
+  readonly misfit?: string | null;
   /** What stands for the schedule that has ended, if it comes before `best`. Without: the schedule itself, if it is the first. */
   line?(best: Line | null): Line | null;
 }

@@ -51,10 +51,9 @@ export function addExec(root: Command, { status, output }: CommandContext): void
     .option('--timeout <seconds>', 'wall time after which the program is given up', seconds)
     .option(
       '--schedules <n>',
-      'so many schedules of its threads, up to the first that does not end with 0',
+      'so many schedules of its threads, up to the first that does not end with 0; with no input and no environment but --env',
       whole(1, 1e9),
     )
-    .option('--schedule <name>', 'the schedule that such a run named, as pct:7:3:1200')
     .option('--syscalls', 'list the system calls that programs find, and run nothing', false)
     .passThroughOptions()
     .addHelpText('after', EXEC_EXAMPLES)
@@ -68,7 +67,6 @@ export function addExec(root: Command, { status, output }: CommandContext): void
         socket: undefined,
         profile: undefined,
         schedules: undefined,
-        schedule: undefined,
       };
       status.code = await exec(binary, args, { ...none, ...options }, output());
     });

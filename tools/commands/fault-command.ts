@@ -118,14 +118,15 @@ function addWire(fault: Command, status: Ending, output: () => Output): void {
 function addTokens(fault: Command, status: Ending, output: () => Output): void {
   fault
     .command('replay')
-    .description('repeat the run that a token names and print its trace')
+    .description('repeat the run that a token names, of whichever command, and print its trace')
     .argument('<token>')
+    .argument('[program]', 'where the token is of one')
     .addOption(traceOption())
     .addOption(traceFormatOption())
     .addHelpText('after', exitHelp({ fail: 'the failure is there again' }))
-    .action(async (token: string, options) => {
-      const { replay } = await import('../fault/replay.js');
-      status.code = await replay(token, options, output());
+    .action(async (token: string, program: string | undefined, options) => {
+      const { replay } = await import('./replay.js');
+      status.code = await replay(program === undefined ? [token] : [token, program], options, output());
     });
   fault
     .command('shrink')
