@@ -1,7 +1,7 @@
 // The public face of this layer.
 
-export { makeDeviceExclusive } from './exclusive-page.js';
-export { HmmPfn, type HmmRange, hmmPfnToMapOrder } from './hmm-range.js';
+export { makeDeviceExclusive } from './exclusive/exclusive-page.js';
+export { makeDeviceExclusiveRange } from './exclusive/make-device-exclusive.js';
 export { injectInvalidate } from './inject.js';
 export {
   IntervalNotifier,
@@ -12,23 +12,23 @@ export {
   mmuIntervalReadRetry,
   mmuIntervalSetSeq,
 } from './interval-notifier.js';
-export { makeDeviceExclusiveRange } from './make-device-exclusive.js';
 export {
   migrateDeviceCoherentFolio,
   migrateDeviceRange,
   registerHmmHooks,
-} from './migrate-device.js';
-export { migrateDeviceFinalize, migrateVmaFinalize } from './migrate-finalize.js';
-export { migrateDevicePages, migrateVmaPages, migrateVmaSplitUnmappedFolio } from './migrate-pages.js';
-export { migrateHmmRangeSetup, migrateVmaSetup } from './migrate-setup.js';
-export { migrateStageDone } from './migrate-trace.js';
-export type { MigrateArrays } from './migrate-unmap.js';
+} from './migrate/migrate-device.js';
+export { migrateDeviceFinalize, migrateVmaFinalize } from './migrate/migrate-finalize.js';
+export { migrateDevicePages, migrateVmaPages, migrateVmaSplitUnmappedFolio } from './migrate/migrate-pages.js';
+export { migrateHmmRangeSetup, migrateVmaSetup } from './migrate/migrate-setup.js';
+export { migrateStageDone } from './migrate/migrate-trace.js';
+export type { MigrateArrays } from './migrate/migrate-unmap.js';
 export {
   isUnmigratableVma,
   MigratePfn,
   MigrateSelect,
   MigrateVma,
-} from './migrate-vma.js';
+} from './migrate/migrate-vma.js';
 export { type MigrationPath, migrationPath } from './paths.js';
-export { hmmRangeFault } from './range-fault.js';
-export { hmmRangeFaultUnlockedTimeout } from './range-fault-unlocked.js';
+export { HmmPfn, type HmmRange, hmmPfnToMapOrder } from './range/hmm-range.js';
+export { hmmRangeFault } from './range/range-fault.js';
+export { hmmRangeFaultUnlockedTimeout } from './range/range-fault-unlocked.js';

@@ -7,8 +7,8 @@ import { type Measurement, medianMsAsync, medianPairMs, type Row } from '../../t
 import { dialectByName } from '../../uapi/dialect.js';
 import { parseHeader } from './c/parse-header.js';
 import { checkFolders, ONE_TARGET } from './check.js';
-import { modelOfDialect } from './dialect-model.js';
 import { headerText } from './header-text.js';
+import { modelOfDialect } from './load/dialect-model.js';
 
 /** The built command: this file runs from dist/tools/abi. */
 const BIN = fileURLToPath(new URL('../../../bin/dmirror.js', import.meta.url));

@@ -3,13 +3,13 @@ import { basename, join } from 'node:path';
 import { UsageError } from '../exit-code.js';
 import type { GoesOn } from '../output.js';
 import { DEFAULT_TARGET, type Target } from './c/target.js';
-import { type Comparison, compare } from './compare.js';
-import { type Finding, isBreak } from './finding.js';
-import { findHeader, type LoadOptions, loadAbi, readHeader } from './load.js';
-import type { AbiModel } from './model.js';
+import { type Comparison, compare } from './compare/compare.js';
+import { type Finding, isBreak } from './compare/finding.js';
+import type { SameMeaning } from './compare/same-meaning.js';
+import { type OnTarget, targetDifferences } from './compare/target-differences.js';
+import { findHeader, type LoadOptions, loadAbi, readHeader } from './load/load.js';
+import type { AbiModel } from './load/model.js';
 import { checkRenames, isFolder } from './options.js';
-import type { SameMeaning } from './same-meaning.js';
-import { type OnTarget, targetDifferences } from './target-differences.js';
 
 /** How much was compared: what a summary says beside its findings. */
 interface Coverage {

@@ -1,10 +1,10 @@
 import { basename } from 'node:path';
 import { addDialect, COMMAND_NAMES, type CommandName, type Dialect, dialectByName } from '../../uapi/dialect.js';
 import { UsageError } from '../exit-code.js';
-import { PREFIX } from './dialect-model.js';
-import { type LoadOptions, loadAbi } from './load.js';
-import type { AbiCommand, AbiModel } from './model.js';
-import { meaningBetween } from './same-meaning.js';
+import { meaningBetween } from './compare/same-meaning.js';
+import { PREFIX } from './load/dialect-model.js';
+import { type LoadOptions, loadAbi } from './load/load.js';
+import type { AbiCommand, AbiModel } from './load/model.js';
 
 export interface DialectFile {
   readonly dialect: Dialect;

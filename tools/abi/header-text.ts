@@ -1,4 +1,4 @@
-import { type AbiModel, hex } from './model.js';
+import { type AbiModel, hex } from './load/model.js';
 
 /** A model as a header of the kernel's shape: for a dialect, which has none of its own. */
 export function headerText(model: AbiModel): string {

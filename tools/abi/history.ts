@@ -1,7 +1,7 @@
 import { commandSpelling, dialectByName, dialectIds } from '../../uapi/dialect.js';
-import { PREFIX } from './dialect-model.js';
-import { ptrUse } from './effects.js';
-import { hex } from './model.js';
+import { ptrUse } from './compare/effects.js';
+import { PREFIX } from './load/dialect-model.js';
+import { hex } from './load/model.js';
 
 /** The meanings of one number: each name with the dialects that have it, in the order of history. */
 export interface NumberStory {

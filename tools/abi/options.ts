@@ -2,9 +2,9 @@ import { statSync } from 'node:fs';
 import { UsageError } from '../exit-code.js';
 import { globToRegExp } from '../glob.js';
 import { TARGET_NAMES, type Target, targetByName } from './c/target.js';
-import { CLASS_NAMES, type Finding, type FindingClass, isBreak } from './finding.js';
-import type { AbiModel } from './model.js';
-import { parseRename, type SameMeaning } from './same-meaning.js';
+import { CLASS_NAMES, type Finding, type FindingClass, isBreak } from './compare/finding.js';
+import { parseRename, type SameMeaning } from './compare/same-meaning.js';
+import type { AbiModel } from './load/model.js';
 
 /** The patterns of --skip, and which of them ever matched. */
 export class SkipPatterns {

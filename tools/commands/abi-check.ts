@@ -1,7 +1,6 @@
 import { targetByName } from '../abi/c/target.js';
 import { type Checked, checkFolders, checkPair, checkTargets, type PairOptions } from '../abi/check.js';
-import { failures, type Report, reportOf } from '../abi/check-report.js';
-import { type LoadOptions, loadAbi } from '../abi/load.js';
+import { type LoadOptions, loadAbi } from '../abi/load/load.js';
 import {
   checkFolders as checkIncludes,
   isFolder,
@@ -10,8 +9,9 @@ import {
   readTargets,
   SkipPatterns,
 } from '../abi/options.js';
-import { jsonReport, markdownReport, textReport } from '../abi/report-text.js';
-import { applySuppressions, parseSuppressions, suppressionsText } from '../abi/suppressions.js';
+import { failures, type Report, reportOf } from '../abi/report/check-report.js';
+import { jsonReport, markdownReport, textReport } from '../abi/report/report-text.js';
+import { applySuppressions, parseSuppressions, suppressionsText } from '../abi/report/suppressions.js';
 import { EXIT, inputBytes, UsageError } from '../exit-code.js';
 import { goesOnWith, type Output } from '../output.js';
 
@@ -105,7 +105,7 @@ async function checkSpecs(
     throw new UsageError(`'${folders[0]}' is a folder`, 'compare two folders, or two headers');
   if (folders.length === 2) return checkFolders({ old: specs.old, new: specs.new! }, pair, goesOnWith(output));
   if (patch === undefined) return checkPair(specs, pair);
-  const { loadPatched } = await import('../abi/load-patched.js');
+  const { loadPatched } = await import('../abi/load/load-patched.js');
   return checkPair(specs, { ...pair, patched: (load) => loadPatched(specs.old, patch, { ...load, path }) });
 }
 
@@ -114,8 +114,8 @@ function targetsOf({ target, targets }: Pick<HeaderOptions, 'target' | 'targets'
 }
 
 async function reportLines(report: Report, format: CheckOptions['format']): Promise<string[]> {
-  if (format === 'sarif') return [(await import('../abi/report-ci.js')).sarifReport(report)];
-  if (format === 'github') return (await import('../abi/report-ci.js')).githubReport(report);
+  if (format === 'sarif') return [(await import('../abi/report/report-ci.js')).sarifReport(report)];
+  if (format === 'github') return (await import('../abi/report/report-ci.js')).githubReport(report);
   return { json: jsonReport, markdown: markdownReport, text: textReport }[format](report);
 }
 
@@ -132,8 +132,8 @@ export async function abiShow(spec: string, options: ShowOptions, output: Output
   const targets = targetsOf(options);
   const model = await loadAbi(spec, { ...load, target: targets[0]! });
   skip.check();
-  if (options.json) output.out((await import('../abi/saved.js')).savedText(model));
-  else for (const line of (await import('../abi/show.js')).showText(model)) output.out(line);
+  if (options.json) output.out((await import('../abi/load/saved.js')).savedText(model));
+  else for (const line of (await import('../abi/report/show.js')).showText(model)) output.out(line);
   if (targets.length > 1 && !options.json) {
     const { findings } = await checkTargets(spec, load, targets);
     for (const { message } of findings) output.out(message);

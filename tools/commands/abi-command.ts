@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander';
 import { TARGET_NAMES } from '../abi/c/target.js';
-import { CLASS_NAMES, CLASSES } from '../abi/finding.js';
+import { CLASS_NAMES, CLASSES } from '../abi/compare/finding.js';
 import { collect } from '../arguments.js';
 import { exitHelp } from '../exit-code.js';
 import type { Output } from '../output.js';

@@ -65,13 +65,13 @@ export async function abiMatrix(ids: readonly string[], options: MatrixOptions, 
   if (unknown !== undefined) throw noDialect(unknown);
   const page = options.html === undefined ? null : output.file('--html', options.html);
   const [{ runMatrix }, { matrixText, matrixJson }] = await Promise.all([
-    import('../abi/matrix-run.js'),
-    import('../abi/matrix-text.js'),
+    import('../abi/matrix/matrix-run.js'),
+    import('../abi/matrix/matrix-text.js'),
   ]);
   const chosen = ids.length > 0 ? ids.map((id) => dialectByName(id)!.id) : dialectIds();
   const matrix = await runMatrix(chosen, goesOnWith(output));
   if (page !== null) {
-    const { matrixHtml } = await import('../abi/matrix-html.js');
+    const { matrixHtml } = await import('../abi/matrix/matrix-html.js');
     page.write(matrixHtml(matrix));
     output.err(`wrote ${options.html}`);
   } else for (const line of options.json ? matrixJson(matrix) : matrixText(matrix)) output.out(line);

@@ -1,5 +1,5 @@
-import { mailTexts } from '../abi/mail.js';
-import { parsePatches } from '../abi/patch.js';
+import { mailTexts } from '../abi/load/mail.js';
+import { parsePatches } from '../abi/load/patch.js';
 import { inputBytes } from '../exit-code.js';
 import { type Posting, postingNamed } from './review.js';
 

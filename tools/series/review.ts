@@ -8,7 +8,7 @@ import { dialectByName, dialectIds } from '../../uapi/dialect.js';
 import type { PathName } from '../../uapi/path-name.js';
 import { DEFAULT_TARGET } from '../abi/c/target.js';
 import { checkPair } from '../abi/check.js';
-import { effectLines } from '../abi/report-text.js';
+import { effectLines } from '../abi/report/report-text.js';
 import { casesByName } from '../fault/sweep/cases.js';
 import { Sweeper } from '../fault/sweep/sweep-job.js';
 import type { Output } from '../output.js';
@@ -134,7 +134,7 @@ async function abiBreaks({ mbox }: Posting): Promise<AbiBreak[]> {
   const breaks: AbiBreak[] = [];
   for (const old of released) {
     const base = { old: {}, renames: [], targets: [DEFAULT_TARGET], new: {} };
-    const patched = mbox === undefined ? undefined : (await import('../abi/load-patched.js')).loadPatched;
+    const patched = mbox === undefined ? undefined : (await import('../abi/load/load-patched.js')).loadPatched;
     const { findings } = await checkPair(
       { old, new: mbox === undefined ? POSTED_HEADER : undefined },
       patched === undefined ? base : { ...base, patched: (options) => patched(old, mbox!, options) },

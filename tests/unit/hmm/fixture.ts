@@ -8,7 +8,7 @@ import {
   migrateVmaSetup,
   migrationPath,
 } from '../../../driver/hmm/index.js';
-import { registerHmmHooks } from '../../../driver/hmm/migrate-device.js';
+import { registerHmmHooks } from '../../../driver/hmm/migrate/migrate-device.js';
 import type { MachineKernel } from '../../../driver/inject/machine-kernel.js';
 import { VM_FAULT } from '../../../driver/mm/faults/fault-code.js';
 import { anonVmaPrepare } from '../../../driver/mm/frames/anon-rmap.js';

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { checkFolders, ONE_TARGET } from '../../../../tools/abi/check.js';
-import { isBreak } from '../../../../tools/abi/finding.js';
-import { applySuppressions, parseSuppressions } from '../../../../tools/abi/suppressions.js';
+import { isBreak } from '../../../../tools/abi/compare/finding.js';
+import { applySuppressions, parseSuppressions } from '../../../../tools/abi/report/suppressions.js';
 
 const TREES = (process.env.DMIRROR_HEADER_TREES ?? '').split(':').filter((tree) => existsSync(tree));
 const [older, newer] = TREES;

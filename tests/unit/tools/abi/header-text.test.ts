@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { parseHeader } from '../../../../tools/abi/c/parse-header.js';
-import { compare } from '../../../../tools/abi/compare.js';
-import { modelOfHeader } from '../../../../tools/abi/header-model.js';
+import { compare } from '../../../../tools/abi/compare/compare.js';
 import { headerText } from '../../../../tools/abi/header-text.js';
-import type { AbiCommand, AbiConstant, AbiField, AbiModel, AbiRecord } from '../../../../tools/abi/model.js';
+import { modelOfHeader } from '../../../../tools/abi/load/header-model.js';
+import type { AbiCommand, AbiConstant, AbiField, AbiModel, AbiRecord } from '../../../../tools/abi/load/model.js';
 import { _IOC } from '../../../../uapi/ioc.js';
 import { runs } from '../../../counts.js';
 

@@ -2,8 +2,8 @@ import { describe, expect, test } from 'vitest';
 import { parseHeader } from '../../../../../tools/abi/c/parse-header.js';
 import { HeaderError } from '../../../../../tools/abi/c/source-text.js';
 import { targetByName } from '../../../../../tools/abi/c/target.js';
-import { modelOfHeader } from '../../../../../tools/abi/header-model.js';
-import { holesOf } from '../../../../../tools/abi/model.js';
+import { modelOfHeader } from '../../../../../tools/abi/load/header-model.js';
+import { holesOf } from '../../../../../tools/abi/load/model.js';
 import { loadAbiHistory } from '../../../uapi/abi-history.js';
 import { headerOf } from '../headers.js';
 
