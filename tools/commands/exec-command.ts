@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander';
 import { collect, count, seconds, seed, size, whole } from '../arguments.js';
 import { UsageError } from '../exit-code.js';
-import { pathOption } from '../path-option.js';
+import { pathFileOption, pathOption } from '../path-option.js';
 import { traceFormatOption, traceOption } from '../trace/trace-option.js';
 import type { CommandContext } from './daemon-commands.js';
 
@@ -30,6 +30,7 @@ export function addExec(root: Command, { status, output }: CommandContext): void
       'dmirror',
     )
     .addOption(pathOption('classic'))
+    .addOption(pathFileOption())
     .option('--profile <kernel>', 'whose semantics: 6.12, 6.19 or 7.3 (default: of the kernels that the dialect is of)')
     .option('--seed <n>', "seed of the machine's scheduler and of its randomness", seed, 1)
     .option('--ram <size>', "the machine's RAM, as 512M or 2G", size, 2 ** 30)
