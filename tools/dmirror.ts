@@ -9,7 +9,7 @@ import { addSeries } from './commands/series-command.js';
 import { EXIT, exitHelp, OutputError, UsageError } from './exit-code.js';
 import { type Output, ProcessOutput } from './output.js';
 import { packageVersion } from './package-root.js';
-import { pathOption } from './path-option.js';
+import { pathFileOption, pathOption, readPathFiles } from './path-option.js';
 import { traceFormatOption, traceOption } from './trace/trace-option.js';
 
 /** Runs the command with `args` (without node and the script) and returns its exit status. */
@@ -42,6 +42,7 @@ function program(status: { code: number }, output: () => Output): Command {
     .enablePositionalOptions()
     .exitOverride()
     .showSuggestionAfterError();
+  readPathFiles(root);
   addSelftest(root, status, output);
   addBench(root, status, output);
   addAbi(root, status, output);
@@ -63,6 +64,7 @@ function addSelftest(root: Command, status: { code: number }, output: () => Outp
     .option('-t, --test <glob>', 'only the cases whose full name matches; may be repeated', collect, [])
     .option('--seed <n>', "seed of the machine's scheduler and of the cases", seed, 1)
     .addOption(pathOption())
+    .addOption(pathFileOption())
     .addOption(
       new Option('--invariants <when>', "check the machine's invariants: never, over what each ioctl touched, over all")
         .choices(['off', 'touched', 'all'])
@@ -118,6 +120,7 @@ function addConform(root: Command, status: { code: number }, output: () => Outpu
     .argument('[file...]', 'recordings, plain or gzip; without, all that the package ships')
     .option('--seq <id>', 'only this sequence; may be repeated', collect, [])
     .addOption(pathOption(undefined, 'overrides what the recording says; classic where it says nothing'))
+    .addOption(pathFileOption())
     .option('--invariants', 'prove the whole machine consistent after every op; by default on classic and unified')
     .option('--no-invariants', 'look at answers only')
     .option('--jobs <n>', 'worker threads; one for each core by default', jobs)
@@ -154,6 +157,7 @@ function addExplore(root: Command, status: { code: number }, output: () => Outpu
     )
     .option('-l, --list', 'print the names and run nothing', false)
     .addOption(pathOption('classic'))
+    .addOption(pathFileOption())
     .option('--profile <kernel>', 'whose semantics the machine has: 6.12, 6.19 or 7.3', '6.12')
     .addOption(
       new Option('--strategy <name>', 'which schedules: all that differ, all, with few preemptions, or drawn ones')

@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { reportOf } from '../../tools/explore/explore-report.js';
-import { parseScheduleToken, scheduleToken } from '../../tools/explore/explore-token.js';
 import { exploreLitmus } from '../../tools/explore/explore-work.js';
 import { type Litmus, readLitmusFile } from '../../tools/explore/litmus-file.js';
+import { RACE_TOKEN } from '../../tools/explore/race-token.js';
 import { namedTests } from '../../tools/explore/shipped-tests.js';
 import { witnessOf } from '../../tools/explore/witness.js';
 import { EQUAL_PATHS, type PathName } from '../../uapi/path-name.js';
@@ -59,27 +59,16 @@ describe('a token', () => {
     expect(outcomes.length).toBeGreaterThan(2);
     for (const { outcome, token } of outcomes) {
       expect(token.length).toBeLessThan(200);
-      expect(witnessOf(parseScheduleToken(token)).outcome).toBe(outcome);
+      expect(witnessOf(token).outcome).toBe(outcome);
     }
   });
 
-  it('carries a test that is not shipped', () => {
-    const mine = { ...test, name: 'mine' };
-    const id = { test: mine, path: 'unified', profile: '7.3', choices: [0, 0, 1, 0, 3] } as const;
-    const token = scheduleToken(id);
-    expect(parseScheduleToken(token)).toEqual({ ...id, test: { ...mine, recorded: null } });
-  });
-
-  it.each([
-    ['dmf1:a', /does not begin with dme1:/],
-    ['dme1:mig-unmap:classic', /five parts/],
-    ['dme1:mig-unmap:clasic:6.12:', /no path clasic/],
-    ['dme1:mig-unmap:classic:6.13:', /no profile '6.13'/],
-    ['dme1:mig-umap:classic:6.12:', /no litmus test is named 'mig-umap' \(did you mean 'mig-unmap'\?\)/],
-    ['dme1:=xx:classic:6.12:', /the test in the token/],
-    ['dme1:mig-unmap:classic:6.12:3.!', /'!' is no choice/],
-  ])('says what is wrong with %s', (token, message) => {
-    expect(() => parseScheduleToken(token)).toThrow(message);
+  it('is refused when the race has no such schedule', () => {
+    const id = { test, path: 'classic', profile: '6.12', injections: [] } as const;
+    const outcome = (choices: number[]) => () => witnessOf(RACE_TOKEN.write({ ...id, choices }));
+    expect(outcome([0, 0, 7])).toThrow(/part 'schedule' of the token: choice 3 is 7, and there are only 0 to 1/);
+    const far = [...new Array<number>(5000).fill(0), 1];
+    expect(outcome(far)).toThrow(/part 'schedule' of the token: it has 5001 choices, and the race ends after \d+/);
   });
 });
 

@@ -3,7 +3,6 @@ import type { StrategyName } from '../../driver/explore/index.js';
 import type { PathName } from '../../uapi/path-name.js';
 import { EXIT, UsageError } from '../exit-code.js';
 import { reportLines, type TestReport } from '../explore/explore-report.js';
-import { parseScheduleToken } from '../explore/explore-token.js';
 import { type ExploreTask, work } from '../explore/explore-worker.js';
 import type { Litmus } from '../explore/litmus-file.js';
 import { namedTests } from '../explore/shipped-tests.js';
@@ -14,9 +13,11 @@ import { pathNamed } from '../path-option.js';
 import { junitXml } from '../report/junit.js';
 import { KtapWriter } from '../report/ktap.js';
 import type { CaseResult } from '../report/runner.js';
+import type { TraceOptions } from '../trace/trace-option.js';
 import { workOff } from '../worker-pool.js';
+import { replay } from './replay.js';
 
-export interface ExploreCommandOptions {
+export interface ExploreCommandOptions extends TraceOptions {
   readonly list: boolean;
   readonly path: PathName;
   readonly profile: string;
@@ -38,11 +39,7 @@ export async function exploreCommand(
   options: ExploreCommandOptions,
   output: Output,
 ): Promise<number> {
-  const [first, token, ...rest] = names;
-  if (first === 'replay') {
-    if (token === undefined || rest.length > 0) throw new UsageError('`explore replay` takes one token', SEE_HELP);
-    return replay(token, options, output);
-  }
+  if (names[0] === 'replay') return await replay(names.slice(1), options, output);
   const tests = namedTests(names);
   if (options.list) {
     for (const { name } of tests) output.out(name);
@@ -59,8 +56,6 @@ export async function exploreCommand(
     output,
   );
 }
-
-const SEE_HELP = 'see `dmirror explore --help`';
 
 async function exploreAll(
   tasks: readonly ExploreTask[],
@@ -138,15 +133,8 @@ function witness(
       `it comes to\n${reached}`,
     );
   }
-  for (const line of witnessLines(witnessOf(parseScheduleToken(found.token)))) out(line);
+  for (const line of witnessLines(witnessOf(found.token))) out(line);
   out(found.token);
-  return EXIT.pass;
-}
-
-function replay(token: string, { json }: ExploreCommandOptions, { out }: Output): number {
-  const found = witnessOf(parseScheduleToken(token));
-  if (json) out(JSON.stringify(found));
-  else for (const line of witnessLines(found)) out(line);
   return EXIT.pass;
 }
 

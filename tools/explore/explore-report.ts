@@ -4,10 +4,10 @@ import type { Verdict } from '../../driver/explore/index.js';
 import type { ProfileName } from '../../driver/mm/profile.js';
 import type { PathName } from '../../uapi/path-name.js';
 import { globToRegExp } from '../glob.js';
-import { scheduleToken } from './explore-token.js';
 import type { Explored } from './explore-work.js';
 import type { Litmus } from './litmus-file.js';
 import { withoutLastRead } from './litmus-outcome.js';
+import { RACE_TOKEN } from './race-token.js';
 
 interface ReportedOutcome {
   readonly outcome: string;
@@ -37,7 +37,8 @@ export function reportOf(
   explored: Explored,
   { path, profile, ms }: { path: PathName; profile: ProfileName; ms: number },
 ): TestReport {
-  const token = (choices: readonly number[]): string => scheduleToken({ test, path, profile, choices });
+  const token = (choices: readonly number[]): string =>
+    RACE_TOKEN.write({ test, path, profile, injections: [], choices });
   const outcomes = [...explored.outcomes]
     .map(([outcome, { schedules, witness }]) => ({
       outcome,

@@ -1,4 +1,6 @@
-import { type Exploration, explore, type StrategyName } from '../../driver/explore/index.js';
+import { type Exploration, explore, type Race, type StrategyName, withFault } from '../../driver/explore/index.js';
+import type { Injection } from '../../driver/inject/injection.js';
+import { DEFAULT_DIALECT } from '../../uapi/dialect.js';
 import type { PathName } from '../../uapi/path-name.js';
 import { asLinux } from './as-linux.js';
 import type { Litmus } from './litmus-file.js';
@@ -8,6 +10,7 @@ import { LitmusRace } from './litmus-race.js';
 export interface HowToExplore {
   readonly path: PathName;
   readonly profile: string;
+  readonly dialect?: string | undefined;
   readonly strategy: StrategyName;
   readonly budget: number;
   readonly seed: number;
@@ -20,18 +23,27 @@ const SWAP_BYTES = 16 * 2 ** 20;
 const HUGE_PAGES = 16;
 
 /** A machine as the real driver has it, set up for the test. */
-export function raceOf(test: Litmus, { path, profile }: Pick<HowToExplore, 'path' | 'profile'>): LitmusRace {
+export function raceOf(
+  test: Litmus,
+  { path, profile, dialect = DEFAULT_DIALECT }: Pick<HowToExplore, 'path' | 'profile' | 'dialect'>,
+): LitmusRace {
   const lines = [...test.setup, ...test.threads.flat(), ...test.observe];
   const needsSwap = lines.some((line) => line.endsWith(' PAGEOUT'));
   const needsHuge = lines.some((line) => line.includes(' hugetlb '));
   return new LitmusRace(test, {
     path: test.path ?? path,
     profile: test.profile ?? profile,
+    dialect,
     ramBytes: RAM_BYTES,
     ...(needsSwap ? { swapBytes: SWAP_BYTES } : {}),
     ...(needsHuge ? { hugePages: HUGE_PAGES } : {}),
     quirks: { q3Strict: true, q20StaleMirror: true },
   });
+}
+
+/** The race with these failures, whatever schedule it runs under. */
+export function faultyRace(race: Race, injections: readonly Injection[]): Race {
+  return injections.reduce(withFault, race);
 }
 
 /** What came of a test. */
