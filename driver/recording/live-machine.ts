@@ -10,7 +10,7 @@ import type { Table } from '../mm/tables/table.js';
 import type { Mm } from '../mm/vmas/mm.js';
 import { VM } from '../mm/vmas/vm-flags.js';
 import type { Machine } from '../sys/machine/machine.js';
-import { Cell, type CellKind, entryValue } from './history.js';
+import { Cell, type CellKind, entryValue } from './cell-history.js';
 import type { TaskView, VmaView } from './machine-view.js';
 
 /** An address space, and who lives in it. */

@@ -2,7 +2,7 @@ import { entryId, spaceAndPage } from '../core/observer.js';
 import { MirrorTag, mirrorPfn, mirrorTag } from '../dmirror/mirror/mirror.js';
 import { HPAGE_PMD_NR, PAGE_SIZE, PG } from '../mm/frames/frames.js';
 import { entryText, Kind, kindOf, Pte } from '../mm/tables/entry.js';
-import { Cell, type CellKind, hiOf, loOf } from './history.js';
+import { Cell, type CellKind, hiOf, loOf } from './cell-history.js';
 import { type ChunkId, type FileId, NO_NOTIFIER, type SpaceId, type TaskCell } from './live-machine.js';
 import type {
   FolioView,

@@ -10,8 +10,8 @@ import { ObservedTable } from '../mm/tables/observed-table.js';
 import { Table } from '../mm/tables/table.js';
 import type { Machine } from '../sys/machine/machine.js';
 import type { TraceEvent } from '../trace/trace-event.js';
+import { Cell, type CellKind, entryValue, History, isObject } from './cell-history.js';
 import { Column } from './column.js';
-import { Cell, type CellKind, entryValue, History, isObject } from './history.js';
 import { LiveMachine, type TaskCell } from './live-machine.js';
 import { Recording } from './recording.js';
 
