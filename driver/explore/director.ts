@@ -36,6 +36,8 @@ export interface Strategy {
   breaks?(): void;
   /** Of one schedule, to show what it looks for. */
   readonly guarantee?: number;
+  /** What was to be replayed does not exist, and why; null when all is well. */
+  readonly misfit?: string | null;
   /** What stands for the schedule that has ended, if it comes before `best`. Without: the schedule itself, if it is the first. */
   line?(best: Line | null): Line | null;
 }
