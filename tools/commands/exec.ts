@@ -140,7 +140,7 @@ async function runProgram(
     signals.stop();
     host.input.close();
     trace?.end();
-    host.reportUnknown();
+    host.reportRefused();
   }
 }
 
@@ -167,7 +167,7 @@ async function runToEnd(system: GuestSystem, process: Process, context: RunConte
     await new Promise((done) => setImmediate(done));
   }
   const status = process.exitStatus ?? 0;
-  return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_SIGNAL + WTERMSIG(status);
+  return WIFEXITED(status) ? host.statusOf(WEXITSTATUS(status)) : EXIT_SIGNAL + WTERMSIG(status);
 }
 
 /** Resolves a moment behind `deadline`, and keeps no process alive. */
