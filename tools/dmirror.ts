@@ -1,15 +1,16 @@
 import { Command, CommanderError, Option } from 'commander';
 import type { PathName } from '../uapi/path-name.js';
-import { collect, count, jobs, pointToHelp, seconds, seed } from './arguments.js';
+import { collect, jobs, pointToHelp, seconds, seed } from './arguments.js';
 import { addAbi } from './commands/abi-command.js';
 import { addDaemonCommands } from './commands/daemon-commands.js';
 import { addExec } from './commands/exec-command.js';
+import { addExplore } from './commands/explore-command.js';
 import { addFault } from './commands/fault-command.js';
 import { addSeries } from './commands/series-command.js';
 import { EXIT, exitHelp, OutputError, UsageError } from './exit-code.js';
 import { type Output, ProcessOutput } from './output.js';
 import { packageVersion } from './package-root.js';
-import { pathOption } from './path-option.js';
+import { pathFileOption, pathOption, readPathFiles } from './path-option.js';
 import { traceFormatOption, traceOption } from './trace/trace-option.js';
 
 /** Runs the command with `args` (without node and the script) and returns its exit status. */
@@ -42,11 +43,12 @@ function program(status: { code: number }, output: () => Output): Command {
     .enablePositionalOptions()
     .exitOverride()
     .showSuggestionAfterError();
+  readPathFiles(root);
   addSelftest(root, status, output);
   addBench(root, status, output);
   addAbi(root, status, output);
   addConform(root, status, output);
-  addExplore(root, status, output);
+  addExplore(root, { status, output });
   addFault(root, status, output);
   addSeries(root, { status, output });
   addDaemonCommands(root, { status, output });
@@ -63,6 +65,7 @@ function addSelftest(root: Command, status: { code: number }, output: () => Outp
     .option('-t, --test <glob>', 'only the cases whose full name matches; may be repeated', collect, [])
     .option('--seed <n>', "seed of the machine's scheduler and of the cases", seed, 1)
     .addOption(pathOption())
+    .addOption(pathFileOption())
     .addOption(
       new Option('--invariants <when>', "check the machine's invariants: never, over what each ioctl touched, over all")
         .choices(['off', 'touched', 'all'])
@@ -118,6 +121,7 @@ function addConform(root: Command, status: { code: number }, output: () => Outpu
     .argument('[file...]', 'recordings, plain or gzip; without, all that the package ships')
     .option('--seq <id>', 'only this sequence; may be repeated', collect, [])
     .addOption(pathOption(undefined, 'overrides what the recording says; classic where it says nothing'))
+    .addOption(pathFileOption())
     .option('--invariants', 'prove the whole machine consistent after every op; by default on classic and unified')
     .option('--no-invariants', 'look at answers only')
     .option('--jobs <n>', 'worker threads; one for each core by default', jobs)
@@ -143,46 +147,3 @@ Examples:
   dmirror conform late-F-mix.jsonl.gz        recorded on a posting of the series, as its name says, or its first line {"path": "posted-late"}
   dmirror conform --shrink mix:7 --against unified    a generated sequence: a family and a seed
 ${exitHelp({ pass: 'every answer agrees', fail: 'some differ' })}`;
-
-function addExplore(root: Command, status: { code: number }, output: () => Output): void {
-  root
-    .command('explore')
-    .description('run small races under every schedule that can make a difference, and print what they come to')
-    .argument(
-      '[test...]',
-      'litmus files, names or patterns; all that the package ships without. `replay TOKEN` runs one schedule again',
-    )
-    .option('-l, --list', 'print the names and run nothing', false)
-    .addOption(pathOption('classic'))
-    .option('--profile <kernel>', 'whose semantics the machine has: 6.12, 6.19 or 7.3', '6.12')
-    .addOption(
-      new Option('--strategy <name>', 'which schedules: all that differ, all, with few preemptions, or drawn ones')
-        .choices(['dpor', 'all', 'bounded', 'pct', 'random'])
-        .default('dpor'),
-    )
-    .option('--seed <n>', 'of drawn schedules', seed, 1)
-    .option('--budget <schedules>', 'schedules of one test at most', count, 20_000)
-    .option('-j, --jobs <n>', 'tests that run at once; one for each core by default', jobs)
-    .option('--allow-incomplete', 'a bound or the budget may end an exploration', false)
-    .option(
-      '--witness <outcome>',
-      'of one test: the steps of a schedule that comes to this outcome, or to one that begins so, as columns',
-    )
-    .option('--diff <sides...>', 'two of PATH or PATH@PROFILE: outcomes that one of them alone has')
-    .option('--json', 'one JSON object a line instead of KTAP', false)
-    .option('--junit <file>', 'also write the results as JUnit XML')
-    .addHelpText('after', EXPLORE_EXAMPLES)
-    .action(async (names: string[], options) => {
-      const { exploreCommand } = await import('./commands/explore.js');
-      status.code = await exploreCommand(names, options, output());
-    });
-}
-
-const EXPLORE_EXAMPLES = `
-Examples:
-  dmirror explore mig-unmap                             one shipped race
-  dmirror explore 'fresh-onf-*' --budget 2000           many, for so long
-  dmirror explore mig-unmap --witness '-2 0 0'          how it comes to that
-  dmirror explore mig-unmap --diff classic unified
-  dmirror explore mine.yaml
-${exitHelp({ fail: 'something was found, or a condition is not met', incomplete: 'the bound or the budget ended one first' })}`;

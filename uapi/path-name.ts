@@ -1,5 +1,7 @@
 /** The ways in which a machine can collect pages for a migration. What each of them does is in driver/hmm/paths.ts. */
 export const PATH_NAMES = ['classic', 'unified', 'posted-v1', 'posted-late'] as const;
-export type PathName = (typeof PATH_NAMES)[number];
+export type NamedPath = (typeof PATH_NAMES)[number];
+/** One of them, maybe with properties that differ: `posted-late+undoesOnError+splitsMappedByPages=never`. */
+export type PathName = NamedPath | `${NamedPath}+${string}`;
 /** The two that must not differ in anything that a program sees, and that everything runs on where no path is named. */
 export const EQUAL_PATHS: readonly PathName[] = ['classic', 'unified'];

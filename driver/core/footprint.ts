@@ -11,7 +11,7 @@ import type { Task } from './task.js';
 
 const FIRST_ROOM = 1024;
 /** A row is an object and, in so many bits below, how it was touched. */
-export const ROW_BITS = 4;
+export const ROW_BITS = 7;
 const NO_OVERLAPS: readonly number[] = [];
 
 /** Numbers for what was ever touched, so that two steps can be compared by numbers: an object, or some neighbours as one. */
@@ -138,7 +138,8 @@ export class Footprints implements Observer {
     if (object >= this.lastRow.length) this.lastRow = grown(this.lastRow, Int32Array);
     const last = this.lastRow[object]!;
     if (last >= this.firstRow[this.steps]! && last < this.rows && this.row[last]! >>> ROW_BITS === object) {
-      this.row[last]! |= how;
+      if (how !== Access.undone) this.row[last]! |= how;
+      else if ((this.row[last]! & Access.read) === 0) this.row[last] = (this.row[last]! & ~Access.write) | Access.add;
       return;
     }
     this.lastRow[object] = this.rows;
@@ -151,7 +152,10 @@ export class Footprints implements Observer {
     return this.conflictsWith(a, this.rowsOf(b));
   }
 
-  /** As `conflict`, with the rows of a step that were kept. */
+  /**
+   * As `conflict`, with the rows of a step that has not run here yet, and was looked at before others had run: a reference that it drops
+   * may be the last one by now.
+   */
   conflictsWith(step: number, rows: Int32Array): boolean {
     const { row, firstRow, objects } = this;
     for (let at = firstRow[step]!; at < firstRow[step + 1]!; at++) {
@@ -159,7 +163,8 @@ export class Footprints implements Observer {
       const overlaps = objects.overlaps[one >>> ROW_BITS]!;
       for (let i = 0; i < rows.length; i++) {
         const other = rows[i]!;
-        if (!accessesConflict(one, other)) continue;
+        const isLastNext = (one & Access.near) !== 0 && (other & Access.drop) !== 0;
+        if (!isLastNext && !accessesConflict(one, other)) continue;
         if (one >>> ROW_BITS === other >>> ROW_BITS || (overlaps.length > 0 && overlaps.includes(other >>> ROW_BITS)))
           return true;
       }
@@ -200,7 +205,8 @@ export class Footprints implements Observer {
     const { kinds, ids, counts } = this.objects;
     for (let at = this.firstRow[step]!; at < this.firstRow[step + 1]!; at++) {
       const object = this.row[at]! >>> ROW_BITS;
-      const how = Object.entries(Access).filter(([, bit]) => (this.row[at]! & bit) !== 0);
+      const bits = this.row[at]! % (1 << ROW_BITS);
+      const how = Object.entries(Access).filter(([, bit]) => (bits & bit) !== 0);
       const more = counts[object] === 1 ? '' : ` and ${counts[object]! - 1} more`;
       lines.push(`${how.map(([name]) => name).join(' ')} ${SHARED_NAMES[kinds[object]!]} ${ids[object]}${more}`);
     }

@@ -6,9 +6,14 @@ import { Access, Shared } from './observer.js';
 import type { Task } from './task.js';
 import { WaitQueue } from './wait-queue.js';
 
+/** A lock that was met in another state than free, or is left in one. */
+const MET = Access.read | Access.write;
+
 /** A sleeping lock with one owner. */
 export class Mutex {
   private owner: Task | null = null;
+  /** The step in which it was taken: given back within it, nobody has seen it taken. */
+  private takenAt = 0;
   private readonly objectId: number;
   private readonly target: LockTarget;
   private readonly queue: WaitQueue;
@@ -33,25 +38,32 @@ export class Mutex {
     if (kernel.scheduler.isShared) yield this.point;
     while (this.isTaken()) yield this.queue;
     task.takes = null;
-    this.owner = task;
+    this.take(task);
     kernel.lockAcquired(this.cls, this.name);
   }
 
   /** One more attempt. */
   private isTaken(): boolean {
-    this.kernel.observer?.touch(Shared.lock, this.objectId, Access.write, 1);
-    return this.owner !== null;
+    const isTaken = this.owner !== null;
+    this.kernel.observer?.touch(Shared.lock, this.objectId, isTaken ? MET : Access.write, 1);
+    return isTaken;
+  }
+
+  private take(task: Task): void {
+    this.owner = task;
+    this.takenAt = this.kernel.scheduler.steps;
   }
 
   tryLock(): boolean {
     if (this.isTaken()) return false;
-    this.owner = this.kernel.current;
+    this.take(this.kernel.current);
     this.kernel.lockAcquired(this.cls, this.name, { mayWait: false });
     return true;
   }
 
   unlock(): void {
-    this.kernel.observer?.touch(Shared.lock, this.objectId, Access.write, 1);
+    const isUnseen = this.takenAt === this.kernel.scheduler.steps && this.queue.waiters.length === 0;
+    this.kernel.observer?.touch(Shared.lock, this.objectId, isUnseen ? Access.undone : MET, 1);
     assert(this.owner === this.kernel.current, '% is unlocked by a task that does not own it', this.name);
     this.owner = null;
     this.kernel.lockReleased(this.cls, this.name);

@@ -66,16 +66,14 @@ export const Shared = {
   signals: 29,
   /** Who is whose child, and who has ended; 0. */
   processes: 30,
-  /** The descriptors of a table: its `objectId`; 0 stands for the references of all open files. */
+  /** The descriptors of a table, or the references of an open file: its `objectId`. */
   files: 31,
   /** What a device file is told to do otherwise: its number. */
   fileFlags: 32,
   /** When pages last moved to or from a device: its minor number. */
   deviceMoves: 33,
-  /** How often translations of an address space were flushed: its id. */
-  tlbFlushes: 34,
   /** Virtual time, where somebody decides by it, and the timers; 0. */
-  clock: 35,
+  clock: 34,
 } as const;
 export type SharedKind = (typeof Shared)[keyof typeof Shared];
 
@@ -84,9 +82,20 @@ export const SHARED_NAMES: readonly string[] = Object.keys(Shared);
 
 /**
  * Bits of how an object is touched. `lockless`: no lock keeps the value, so another CPU may change it right after. `add`: it is counted up
- * or down by who does not look at it, so the order of two such does not matter.
+ * or down by who does not look at it, so the order of two such does not matter. Three more say of an `add` when it does, as the last
+ * reference is a `write`: `drop`, a reference goes; `near`, one that leaves a single one; `alive`, one is taken unless there are none.
+ * `undone`: what the step has written is as it was before, and nobody met it meanwhile; all that is left of it is an `add`.
  */
-export const Access = { read: 1, write: 2, lockless: 4, add: 8 } as const;
+export const Access = { read: 1, write: 2, lockless: 4, add: 8, drop: 16, near: 32, alive: 64, undone: 128 } as const;
+
+/** A reference goes; `lastDrop` says more once it is known how many are `left`. */
+export const DROP = Access.add | Access.drop;
+export function lastDrop(left: number): number {
+  return left <= 0 ? Access.write : left === 1 ? Access.near : Access.drop;
+}
+
+/** A reference is taken unless there is none, which then is a `read`. */
+export const GET_ALIVE = Access.add | Access.alive;
 
 /** Does it matter in which order an object is touched in these two ways? */
 export function accessesConflict(a: number, b: number): boolean {

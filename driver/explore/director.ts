@@ -32,8 +32,12 @@ export interface Strategy {
   readonly footprints?: Footprints;
   /** A step has ended at `point`, or nowhere, and was the `steps`th of its call. */
   stepEnds?(point: Effect | null, steps: number): void;
+  /** The last step was cut short, and the schedule with it. */
+  breaks?(): void;
   /** Of one schedule, to show what it looks for. */
   readonly guarantee?: number;
+  /** What was to be replayed does not exist, and why; null when all is well. */
+  readonly misfit?: string | null;
   /** What stands for the schedule that has ended, if it comes before `best`. Without: the schedule itself, if it is the first. */
   line?(best: Line | null): Line | null;
 }
@@ -75,7 +79,10 @@ export class Director implements SchedulerPolicy, Observer {
   ends(): void {
     this.endClockStep();
     // A step that threw has no end of its own.
-    if (this.isInStep) this.strategy.stepEnds?.(null, 0);
+    if (this.isInStep) {
+      this.strategy.stepEnds?.(null, 0);
+      this.strategy.breaks?.();
+    }
     this.isInStep = false;
     this.isDirecting = false;
   }

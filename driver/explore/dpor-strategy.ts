@@ -115,6 +115,12 @@ export class DporStrategy implements Strategy {
     for (const other of this.order.races) this.reverse(other, event);
   }
 
+  /** What the others would have done next is not known, so each of them must come before that step too. */
+  breaks(): void {
+    const node = this.nodes[this.depth - 1]!;
+    node.backtrack |= node.enabled;
+  }
+
   line(best: Line | null): Line | null {
     const wakesOf = (event: number): number[] => this.nodes[event]!.wakes.map(({ chosen }) => chosen);
     return this.lines.line(this.order, this.actors, { wakesOf, best });

@@ -28,6 +28,8 @@ export interface Exploration {
   readonly inequivalent: number;
   /** Of `pct`: the chance of one schedule to show what needs so deep an order. */
   readonly guarantee?: number;
+  /** Of `replay`: why there is no such schedule; null when there is. */
+  readonly misfit?: string | null;
 }
 
 /** What one schedule came to: neither an outcome nor a finding when it was given up. */
@@ -76,8 +78,12 @@ export class Explorer {
       yield* this.writeDown(seen, ({ findings }) => findings.some(({ message }) => message === seen.finding.message));
     const { outcomes, schedules, inequivalent } = this;
     const findings = [...this.findings.values()].map(({ finding, witness }) => ({ ...finding, witness }));
-    const { guarantee } = strategy;
-    return { outcomes, findings, verdict, schedules, inequivalent, ...(guarantee === undefined ? {} : { guarantee }) };
+    const { guarantee, misfit } = strategy;
+    return {
+      ...{ outcomes, findings, verdict, schedules, inequivalent },
+      ...(guarantee === undefined ? {} : { guarantee }),
+      ...(misfit === undefined ? {} : { misfit }),
+    };
   }
 
   private note({ outcome, findings }: Result): void {

@@ -4,10 +4,11 @@ import { Access } from '../core/observer.js';
 /** Tasks and the clock, together. */
 export const MAX_ACTORS = 16;
 const FIRST_EVENTS = 256;
-/** Cells of an object: by actor its last write, then its last read, then the last time that it added. */
-const CELLS = 3 * MAX_ACTORS;
+/** Cells of an object: by actor its last write, then its last read, the last time that it added, and that it did so to what was alive. */
+const CELLS = 4 * MAX_ACTORS;
 const READS = MAX_ACTORS;
 const ADDS = 2 * MAX_ACTORS;
+const ALIVE = 3 * MAX_ACTORS;
 
 /**
  * The steps of a schedule as a partial order: a step comes after those of its own task, after the step that let it run, and after
@@ -113,6 +114,7 @@ export class HappensBefore {
       if ((row[at]! & Access.write) !== 0) this.write(cell, events + 1);
       if ((row[at]! & Access.read) !== 0) this.write(cell + READS, events + 1);
       if ((row[at]! & Access.add) !== 0) this.write(cell + ADDS, events + 1);
+      if ((row[at]! & Access.alive) !== 0) this.write(cell + ALIVE, events + 1);
     }
   }
 
@@ -121,6 +123,8 @@ export class HappensBefore {
     this.latest(cell, actors);
     if ((how & (Access.write | Access.add)) !== 0) this.latest(cell + READS, actors);
     if ((how & (Access.write | Access.read)) !== 0) this.latest(cell + ADDS, actors);
+    // The other way round this would have been the last reference.
+    else if ((how & Access.near) !== 0) this.latest(cell + ALIVE, actors);
   }
 
   private latest(cell: number, actors: number): void {

@@ -1,19 +1,10 @@
-import { faultAttr } from '../inject/fault-attr.js';
-import type { InjectRule } from '../inject/inject-engine.js';
-import { INJECT_POINTS, INJECT_RETURNS, type InjectReturn, PHASES, type PhaseName } from '../inject/inject-points.js';
+import { INJECT_POINTS, PHASES } from '../inject/inject-points.js';
+import { type Injection, ruleOf } from '../inject/injection.js';
 import { explore } from './explore.js';
 import type { Race } from './race.js';
 
-/** One failure, in the words of the fault tokens: the nth hit (from 1) of a point in a phase returns this. */
-export interface RaceFault {
-  readonly point: string;
-  readonly phase: PhaseName;
-  readonly nth: number;
-  readonly returns: InjectReturn;
-}
-
 /** The race with that failure, whatever schedule it runs under: it strikes from `start` on and until the outcome is asked for. */
-export function withFault(race: Race, fault: RaceFault): Race {
+export function withFault(race: Race, fault: Injection): Race {
   const rules = [ruleOf(fault)];
   return armedRace(race, () => race.machine.kernel.inject.arm(rules, { seed: 1 }));
 }
@@ -22,7 +13,7 @@ export function withFault(race: Race, fault: RaceFault): Race {
  * Every failure that a race can meet, one after the other. Which points it comes by is learned from some schedules that are drawn; a hit
  * that only other schedules have is not among them.
  */
-export function raceFaults(race: Race, { schedules, seed }: { schedules: number; seed: number }): RaceFault[] {
+export function raceFaults(race: Race, { schedules, seed }: { schedules: number; seed: number }): Injection[] {
   const most = new Map<string, { point: number; phase: number; hits: number }>();
   const { inject } = race.machine.kernel;
   const counted: Race = {
@@ -61,20 +52,5 @@ function armedRace(race: Race, arm: () => void): Race {
       return race.outcome();
     },
     check: (outcome) => race.check?.(outcome),
-  };
-}
-
-function ruleOf({ point, phase, nth, returns }: RaceFault): InjectRule {
-  const id = INJECT_POINTS.findIndex(({ name }) => name === point);
-  return {
-    name: point,
-    where: { points: [id as InjectRule['where']['points'][number]], phase: PHASES.indexOf(phase) },
-    attr: faultAttr(),
-    nth,
-    after: null,
-    returns: { [id]: INJECT_RETURNS[returns] },
-    bytes: 0,
-    delayTicks: 0,
-    run: null,
   };
 }

@@ -28,7 +28,15 @@ export {
   MigrateSelect,
   MigrateVma,
 } from './migrate/migrate-vma.js';
-export { type MigrationPath, migrationPath } from './paths.js';
+export {
+  type MigrationPath,
+  migrationPath,
+  PATH_PROPERTIES,
+  type PropertyName,
+  pathError,
+  pathWith,
+  valuesOf,
+} from './paths.js';
 export { HmmPfn, type HmmRange, hmmPfnToMapOrder } from './range/hmm-range.js';
 export { hmmRangeFault } from './range/range-fault.js';
 export { hmmRangeFaultUnlockedTimeout } from './range/range-fault-unlocked.js';

@@ -2,7 +2,7 @@ import { EAGAIN, EINTR, EINVAL, EOVERFLOW } from '../../uapi/errno.js';
 import { assert } from '../core/assert.js';
 import { type Coroutine, FINE, preemptPoint } from '../core/effect.js';
 import { LockClass } from '../core/lock-class.js';
-import { Access, Shared } from '../core/observer.js';
+import { Access, GET_ALIVE, Shared } from '../core/observer.js';
 import { WaitQueue } from '../core/wait-queue.js';
 import { InjectPoint } from '../inject/inject-points.js';
 import type { MmuNotifierOps, NotifierRange } from '../mm/notifier.js';
@@ -174,7 +174,7 @@ export function* mmuIntervalNotifierInsert(
 ): Coroutine<IntervalNotifier | number> {
   const { kernel } = mm.memory;
   kernel.mightSleep();
-  mm.touch(Shared.mmUsers, Access.read | Access.lockless);
+  mm.touch(Shared.mmUsers, Access.add);
   mm.touch(Shared.notifierSeq, Access.read | Access.lockless);
   if (mm.users <= 0) return -EINVAL;
   if (mm.notifier === null) {
@@ -184,7 +184,7 @@ export function* mmuIntervalNotifierInsert(
   }
   if (length <= 0 || start + length - 1 >= ADDRESS_LIMIT) return -EOVERFLOW;
   if (kernel.scheduler.isFine) yield FINE.notifier;
-  mm.touch(Shared.mmUsers, Access.write);
+  mm.touch(Shared.mmUsers, GET_ALIVE);
   mm.touch(Shared.notifierSeq, Access.write);
   if (mm.users <= 0) return -EINVAL;
   const interval = new IntervalNotifier(mm, start, start + length - 1, ops);

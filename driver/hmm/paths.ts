@@ -1,4 +1,4 @@
-import type { PathName } from '../../uapi/path-name.js';
+import { type NamedPath, PATH_NAMES, type PathName } from '../../uapi/path-name.js';
 
 /**
  * How pages are collected for a migration: everything that differs between the kernel, the postings of the migrate-on-fault series and
@@ -163,14 +163,62 @@ const POSTED_LATE: MigrationPath = {
   splitsMappedByPages: 'lock',
 };
 
-const PATHS: Readonly<Record<PathName, MigrationPath>> = {
+const PATHS: Readonly<Record<NamedPath, MigrationPath>> = {
   classic: CLASSIC,
   unified: UNIFIED,
   'posted-v1': POSTED_V1,
   'posted-late': POSTED_LATE,
 };
 
-/** A path by its name; a record is one already. */
+export type PropertyName = Exclude<keyof MigrationPath, 'name'>;
+type PropertyValue = MigrationPath[PropertyName];
+
+/** Values of the properties that are not true or false. */
+const WORDS: Readonly<Partial<Record<PropertyName, readonly string[]>>> = {
+  collectsBy: ['own-walk', 'range-fault'],
+  splitsMappedByPages: ['trylock', 'lock', 'never'],
+};
+const TRUE_OR_FALSE = ['true', 'false'];
+
+/** Every property that a path can set. */
+export const PATH_PROPERTIES = Object.keys(CLASSIC).filter((key): key is PropertyName => key !== 'name');
+
+/** What a property can be, as text. */
+export function valuesOf(property: PropertyName): readonly string[] {
+  return WORDS[property] ?? TRUE_OR_FALSE;
+}
+
+/** A path by its name; a record is one already. The name is one that `pathError` has nothing against. */
 export function migrationPath(path: PathName | MigrationPath): MigrationPath {
-  return typeof path === 'string' ? PATHS[path] : path;
+  if (typeof path !== 'string') return path;
+  const [base, ...changes] = path.split('+') as [NamedPath, ...string[]];
+  if (changes.length === 0) return PATHS[base];
+  return { ...PATHS[base], ...Object.fromEntries(changes.map(changeOf)), name: path };
+}
+
+function changeOf(text: string): [name: string, value: PropertyValue] {
+  const [name = '', value = 'true'] = text.split('=');
+  return [name, TRUE_OR_FALSE.includes(value) ? value === 'true' : (value as PropertyValue)];
+}
+
+/** The name of `path` with these properties: as short as it can be, and the same for the same path of a base. */
+export function pathWith(path: PathName, properties: Partial<MigrationPath>): PathName {
+  const [base] = path.split('+') as [NamedPath];
+  const wanted = { ...migrationPath(path), ...properties };
+  const changes = PATH_PROPERTIES.filter((name) => wanted[name] !== PATHS[base][name]);
+  return [base, ...changes.map((name) => (wanted[name] === true ? name : `${name}=${wanted[name]}`))].join(
+    '+',
+  ) as PathName;
+}
+
+/** Which word of a path's name is wrong, and what could stand there; null when it is right. */
+export function pathError(path: string): { what: string; word: string; known: readonly string[] } | null {
+  const [base = '', ...changes] = path.split('+');
+  if (!(base in PATHS)) return { what: 'path', word: base, known: PATH_NAMES };
+  for (const change of changes) {
+    const [name, value = 'true'] = change.split('=') as [PropertyName, string?];
+    if (!PATH_PROPERTIES.includes(name)) return { what: 'property of a path', word: name, known: PATH_PROPERTIES };
+    if (!valuesOf(name).includes(value)) return { what: `value of ${name}`, word: value, known: valuesOf(name) };
+  }
+  return null;
 }

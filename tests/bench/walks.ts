@@ -34,17 +34,22 @@ const RANGES: readonly { name: string; pages: number; setup: readonly string[] }
 ];
 
 const CLASSIC: PathName = 'classic';
-/** The ways to have the range on device 0, as commands. */
-const STRATEGIES: readonly { name: string; path: PathName; commands: readonly string[] }[] = [
+/** A way to have the range on device 0, as commands. */
+interface Strategy {
+  readonly name: string;
+  readonly path: PathName;
+  readonly commands: readonly string[];
+}
+const STRATEGIES: readonly Strategy[] = [
   { name: 'fault, migrate', path: CLASSIC, commands: ['READ', 'MIGRATE_TO_DEV'] },
   { name: 'migrate, fault, migrate', path: CLASSIC, commands: ['MIGRATE_TO_DEV', 'READ', 'MIGRATE_TO_DEV'] },
-  ...PATH_NAMES.map((path) => ({ name: `on fault, ${path}`, path, commands: ['MIGRATE_ON_FAULT_TO_DEV'] })),
 ];
 
-/** Every range with every strategy. */
-export function walkTable(): WalkRow[] {
+/** Every range with every strategy, MIGRATE_ON_FAULT_TO_DEV on each of `paths`. */
+export function walkTable(paths: readonly PathName[] = PATH_NAMES): WalkRow[] {
+  const onFault = paths.map((path) => ({ name: `on fault, ${path}`, path, commands: ['MIGRATE_ON_FAULT_TO_DEV'] }));
   return RANGES.flatMap((range) =>
-    STRATEGIES.map((strategy) => ({
+    [...STRATEGIES, ...onFault].map((strategy) => ({
       range: range.name,
       strategy: strategy.name,
       pages: range.pages,
@@ -53,10 +58,7 @@ export function walkTable(): WalkRow[] {
   );
 }
 
-function count(
-  { name, pages, setup }: (typeof RANGES)[number],
-  { path, commands }: (typeof STRATEGIES)[number],
-): WalkCounts {
+function count({ name, pages, setup }: (typeof RANGES)[number], { path, commands }: Strategy): WalkCounts {
   const world = new World(new Machine({ path, ramBytes: 64 << 20, swapBytes: 8 << 20, dialect: '6.12' }));
   const run = (line: string): string => world.run(line.split(' '));
   const isFile = name === 'file-backed';
@@ -111,7 +113,7 @@ export function walkSvg(rows: readonly WalkRow[]): string {
     // Ranges differ in size, so that bars compare the ways within one.
     const most = Math.max(...rows.filter((row) => row.range === range).map((row) => row.counts.walks));
     const width = Math.round((walks / most) * WIDTH);
-    const y = 24 + i * (BAR_HEIGHT + 2) + Math.floor(i / STRATEGIES.length) * 8;
+    const y = 24 + i * (BAR_HEIGHT + 2) + Math.floor((i * RANGES.length) / rows.length) * 8;
     return [
       `<text x="${LEFT - 8}" y="${y + 11}" text-anchor="end">${range}: ${strategy}</text>`,
       `<rect x="${LEFT}" y="${y}" width="${width}" height="${BAR_HEIGHT}" fill="#47a"/>`,

@@ -73,7 +73,7 @@ describe('dmirror exec of a program', needs(COMPILER), () => {
     expect(dmirror(['exec', racy]).stdout).toBe('24\n');
     const found = dmirror(['exec', '--schedules', '600', racy]);
     expect(found.status).toBe(1);
-    const [, again] = /^ +dmirror (exec --schedule pct:\S+ .*)$/m.exec(found.stderr)!;
+    const [, again] = /^ +dmirror (explore replay '?dm2:guest:\S+ .*)$/m.exec(found.stderr)!;
     for (let i = 0; i < 2; i++) expect(dmirror(again!.split(' '))).toMatchObject({ status: 1, stdout: found.stdout });
     expect(found.stdout).toMatch(/^\d+\n$/);
   });

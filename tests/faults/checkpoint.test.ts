@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { Arena } from '../../driver/check/arena.js';
+import { ruleOf } from '../../driver/inject/injection.js';
 import { MachinePool } from '../../driver/sys/machine/machine-pool.js';
 import { CaseWalk } from '../../tools/fault/sweep/checkpoint.js';
 import { type CaseRun, type Outcome, runUnderFaults } from '../../tools/fault/sweep/run-case.js';
-import { ruleOf, Sweeper, type SweepJob } from '../../tools/fault/sweep/sweep-job.js';
+import { Sweeper, type SweepJob } from '../../tools/fault/sweep/sweep-job.js';
 import { EQUAL_PATHS } from '../../uapi/path-name.js';
 import { count, some } from '../counts.js';
 import { allCases } from '../selftests/index.js';

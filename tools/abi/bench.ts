@@ -2,16 +2,15 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { type Measurement, medianMsAsync, medianPairMs, type Row } from '../../tests/bench/measurement.js';
 import { dialectByName } from '../../uapi/dialect.js';
+import { shipped } from '../package-root.js';
 import { parseHeader } from './c/parse-header.js';
 import { checkFolders, ONE_TARGET } from './check.js';
 import { headerText } from './header-text.js';
 import { modelOfDialect } from './load/dialect-model.js';
 
-/** The built command: this file runs from dist/tools/abi. */
-const BIN = fileURLToPath(new URL('../../../bin/dmirror.js', import.meta.url));
+const BIN = shipped('bin/dmirror.js');
 const ROUNDS = 21;
 /** Headers that most machines with a compiler have; DMIRROR_HEADER_TREES names others. */
 const TREE = (process.env.DMIRROR_HEADER_TREES ?? '/usr/include/linux').split(':').at(-1)!;

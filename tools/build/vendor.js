@@ -11,7 +11,7 @@ const VENDOR = join(ROOT, 'dist/vendor/msgpackr.js');
 
 mkdirSync(dirname(VENDOR), { recursive: true });
 const bundle = await rolldown({ input: join(PACKAGE, 'index.js'), platform: 'node' });
-const banner = `/*\nmsgpackr ${JSON.parse(readFileSync(join(PACKAGE, 'package.json'), 'utf8')).version}\n\n${readFileSync(join(PACKAGE, 'LICENSE'), 'utf8')}*/`;
+const banner = `/*!\nmsgpackr ${JSON.parse(readFileSync(join(PACKAGE, 'package.json'), 'utf8')).version}\n\n${readFileSync(join(PACKAGE, 'LICENSE'), 'utf8')}*/`;
 await bundle.write({ file: VENDOR, format: 'esm', banner });
 await bundle.close();
 

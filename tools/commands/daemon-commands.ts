@@ -3,7 +3,7 @@ import { DEFAULT_POLL_US } from '../../uapi/client/busy-poll.js';
 import { collect, count, seed, size } from '../arguments.js';
 import { exitHelp } from '../exit-code.js';
 import type { Output } from '../output.js';
-import { pathOption } from '../path-option.js';
+import { pathFileOption, pathOption } from '../path-option.js';
 import { TRACE_FORMATS } from '../trace/trace-file.js';
 import type { Shell } from './completion.js';
 
@@ -39,6 +39,7 @@ function addServe(root: Command, { status, output }: CommandContext): void {
     .option('--ram <size>', "the machine's RAM, as 512M or 2G", size, 2 ** 30)
     .option('--hugepages <n>', '2 MiB hugetlb pages', count, 0)
     .addOption(pathOption('classic'))
+    .addOption(pathFileOption())
     .option('--profile <kernel>', 'whose semantics: 6.12, 6.19 or 7.3', '6.12')
     .option('--dialect <name>', 'numbering for sessions that name none (default: "dmirror", or that of --dialect-file)')
     .option('--dialect-file <header>', 'speak the numbering of this header too, its commands matched by name')

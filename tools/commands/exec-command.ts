@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander';
 import { collect, count, seconds, seed, size, whole } from '../arguments.js';
 import { UsageError } from '../exit-code.js';
-import { pathOption } from '../path-option.js';
+import { pathFileOption, pathOption } from '../path-option.js';
 import { traceFormatOption, traceOption } from '../trace/trace-option.js';
 import type { CommandContext } from './daemon-commands.js';
 
@@ -30,6 +30,7 @@ export function addExec(root: Command, { status, output }: CommandContext): void
       'dmirror',
     )
     .addOption(pathOption('classic'))
+    .addOption(pathFileOption())
     .option('--profile <kernel>', 'whose semantics: 6.12, 6.19 or 7.3 (default: of the kernels that the dialect is of)')
     .option('--seed <n>', "seed of the machine's scheduler and of its randomness", seed, 1)
     .option('--ram <size>', "the machine's RAM, as 512M or 2G", size, 2 ** 30)
@@ -51,10 +52,9 @@ export function addExec(root: Command, { status, output }: CommandContext): void
     .option('--timeout <seconds>', 'wall time after which the program is given up', seconds)
     .option(
       '--schedules <n>',
-      'so many schedules of its threads, up to the first that does not end with 0',
+      'so many schedules of its threads, up to the first that does not end with 0; with no input and no environment but --env',
       whole(1, 1e9),
     )
-    .option('--schedule <name>', 'the schedule that such a run named, as pct:7:3:1200')
     .option('--syscalls', 'list the system calls that programs find, and run nothing', false)
     .passThroughOptions()
     .addHelpText('after', EXEC_EXAMPLES)
@@ -68,7 +68,6 @@ export function addExec(root: Command, { status, output }: CommandContext): void
         socket: undefined,
         profile: undefined,
         schedules: undefined,
-        schedule: undefined,
       };
       status.code = await exec(binary, args, { ...none, ...options }, output());
     });

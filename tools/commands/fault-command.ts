@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { collect, seed, whole } from '../arguments.js';
 import { exitHelp, UsageError } from '../exit-code.js';
 import type { Output } from '../output.js';
-import { pathOption, pathsOf } from '../path-option.js';
+import { pathFileOption, pathOption, pathsOf } from '../path-option.js';
 import { traceFormatOption, traceOption } from '../trace/trace-option.js';
 
 interface Ending {
@@ -29,6 +29,7 @@ function addList(fault: Command, status: Ending, output: () => Output): void {
     .description('every fault point: what it is, in which phases, what it can return')
     .argument('[case...]', 'cases, suites or patterns: also how often they come by each point')
     .addOption(pathOption())
+    .addOption(pathFileOption())
     .option('--profile <kernel>', 'only what can be hit in 6.12, 6.19 or 7.3, which the cases run on')
     .option('--json', 'one JSON object a line', false)
     .addHelpText('after', exitHelp())
@@ -44,6 +45,7 @@ function addRun(fault: Command, status: Ending, output: () => Output): void {
     .description('run plans and check what they expect, and all invariants after every step')
     .argument('<plan...>', 'YAML files, or names of plans that the package ships')
     .addOption(pathOption())
+    .addOption(pathFileOption())
     .option('--profile <kernel>', 'instead of the one in the plan: 6.12, 6.19 or 7.3')
     .option('--seed <n>', 'seed instead of the one in the plan', seed)
     .option('--defect <name>', 'plant a defect of the register; may be repeated', collect, [])
@@ -67,6 +69,7 @@ function addSweep(fault: Command, status: Ending, output: () => Output): void {
     .description('run each case again and again, each time with another hit of a fault point failing')
     .argument('[case...]', 'cases, suites or patterns; all without')
     .addOption(pathOption())
+    .addOption(pathFileOption())
     .option('--profile <kernel>', 'whose semantics the machines have: 6.12, 6.19 or 7.3', '6.12')
     .option('--seed <n>', 'seed of the machines and of pairs', seed, 1)
     .option('--all', 'fail every hit, however long it takes', false)
@@ -95,6 +98,7 @@ function addWire(fault: Command, status: Ending, output: () => Output): void {
     .description('mistreat each frame of a client of a daemon: late, cut, twice, session gone, replies not read')
     .argument('[case...]', 'cases, suites or patterns whose machine is served; a client that migrates a buffer without')
     .addOption(pathOption())
+    .addOption(pathFileOption())
     .option('--socket', "over sockets and in the host's time, which no token repeats", false)
     .option('--json', 'one JSON object a line instead of KTAP', false)
     .option('--junit <file>', 'also write the results as JUnit XML')
@@ -118,14 +122,15 @@ function addWire(fault: Command, status: Ending, output: () => Output): void {
 function addTokens(fault: Command, status: Ending, output: () => Output): void {
   fault
     .command('replay')
-    .description('repeat the run that a token names and print its trace')
+    .description('repeat the run that a token names, of whichever command, and print its trace')
     .argument('<token>')
+    .argument('[program]', 'where the token is of one')
     .addOption(traceOption())
     .addOption(traceFormatOption())
     .addHelpText('after', exitHelp({ fail: 'the failure is there again' }))
-    .action(async (token: string, options) => {
-      const { replay } = await import('../fault/replay.js');
-      status.code = await replay(token, options, output());
+    .action(async (token: string, program: string | undefined, options) => {
+      const { replay } = await import('./replay.js');
+      status.code = await replay(program === undefined ? [token] : [token, program], options, output());
     });
   fault
     .command('shrink')

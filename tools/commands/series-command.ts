@@ -3,7 +3,7 @@ import type { PathName } from '../../uapi/path-name.js';
 import { whole } from '../arguments.js';
 import { exitHelp } from '../exit-code.js';
 import type { Output } from '../output.js';
-import { pathOption } from '../path-option.js';
+import { pathFileOption, pathOption } from '../path-option.js';
 
 /** The subcommands of `dmirror series`. */
 export function addSeries(root: Command, { status, output }: { status: { code: number }; output: () => Output }): void {
@@ -14,7 +14,7 @@ export function addSeries(root: Command, { status, output }: { status: { code: n
     .command('review')
     .description('run all there is against a posting and print a report that can be mailed as a reply')
     .option('--posting <which>', 'v1, late, or a file of mails', 'v1')
-    .option('--path-file <file>', "a path of one's own in place of the posting's: a base and properties that change")
+    .addOption(pathFileOption())
     .option('--html <file>', 'also write the report as a page')
     .option('--baseline <file>', 'a report made before: says what is new and what is gone')
     .option('--sequences <n>', 'generated sequences to run: the budget', whole(1, 1_000_000), DEFAULT_SEQUENCES)
@@ -28,9 +28,9 @@ export function addSeries(root: Command, { status, output }: { status: { code: n
     .description('run ops in the language of the recordings, prove the machine after each, and say what must not be')
     .argument('<ops>', "the ops, with ';' between")
     .addOption(pathOption('unified'))
-    .option('--path-file <file>', "a path of one's own: a base and properties that change")
+    .addOption(pathFileOption())
     .addHelpText('after', exitHelp({ pass: 'nothing is wrong', fail: 'something must not be' }))
-    .action(async (ops: string, options: { path: PathName; pathFile?: string }) => {
+    .action(async (ops: string, options: { path: PathName }) => {
       const { seriesRun } = await import('./series.js');
       status.code = seriesRun(ops, options, output());
     });

@@ -1,4 +1,3 @@
-import { migrationPath } from '../../driver/hmm/index.js';
 import { Replayer } from '../../tests/conform/replay.js';
 import type { PathName } from '../../uapi/path-name.js';
 import { EXIT, inputBytes, UsageError } from '../exit-code.js';
@@ -33,23 +32,18 @@ export async function seriesReview(options: SeriesReviewOptions, output: Output)
   const { selftests, recordings, sweep, findings } = found;
   const others =
     (selftests?.kernel.failed.length ?? 0) + (recordings?.differing.length ?? 0) + (sweep?.findings.length ?? 0);
-  return findings.length + (found.races?.length ?? 0) + others > 0 ? EXIT.fail : EXIT.pass;
+  return findings.length + found.races.length + others > 0 ? EXIT.fail : EXIT.pass;
 }
 
 async function postingOf({ posting, pathFile }: SeriesReviewOptions): Promise<Posting> {
   const known = posting === 'v1' || posting === 'late' ? postingNamed(posting) : await postingFromMail(posting);
   if (pathFile === undefined) return known;
-  const path = readPathFile(pathFile);
-  return { ...known, path, named: undefined, title: `${path.name} (${pathFile})`, option: `--path-file ${pathFile}` };
+  const { name, path } = readPathFile(pathFile);
+  return { ...known, path, title: `${name} (${pathFile})`, option: `--path-file ${pathFile}` };
 }
 
 /** `dmirror series run OPS`: runs ops of the recordings' language, proves the machine after each, and says what must not be. */
-export function seriesRun(
-  text: string,
-  options: { readonly path: PathName; readonly pathFile?: string | undefined },
-  { out }: Output,
-): number {
-  const path = options.pathFile === undefined ? migrationPath(options.path) : readPathFile(options.pathFile);
+export function seriesRun(text: string, { path }: { readonly path: PathName }, { out }: Output): number {
   const ops = text.split(';').flatMap((op) => op.trim().replace(/\s+/g, ' ') || []);
   if (ops.length === 0)
     throw new UsageError('there are no ops', "as in 'open 0 0; map 0 0 0 1 anon rw; store 0 0 0 1 100'");
@@ -59,11 +53,11 @@ export function seriesRun(
   const { sequence } = new Replayer({ path, machine }).record('ops-0', shown);
   for (const [op, answer] of sequence.steps) out(`${op} => ${answer}`);
   if (judged === null) {
-    out(`${ops.length} ops on ${path.name}: nothing is wrong`);
+    out(`${ops.length} ops on ${path}: nothing is wrong`);
     return EXIT.pass;
   }
   out(`${ops[judged.at]}`);
-  out(`${path.name}: ${judged.violation.kind}: ${judged.violation.message}`);
+  out(`${path}: ${judged.violation.kind}: ${judged.violation.message}`);
   return EXIT.fail;
 }
 

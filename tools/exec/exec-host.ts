@@ -71,22 +71,26 @@ export class NodeHost implements GuestHost {
   }
 }
 
-/** The program as it is to be started; throws UsageError when it can't. */
-export function readProgram(binary: string, args: readonly string[], env: readonly string[]): ProgramRequest {
+/** The program as it is to be started, in the environment `base` with what `env` says; throws UsageError when it can't. */
+export function readProgram(
+  binary: string,
+  { args, env }: { readonly args: readonly string[]; readonly env: readonly string[] },
+  base: NodeJS.ProcessEnv = process.env,
+): ProgramRequest {
   const hint = 'it must be a static RV64 Linux program: riscv64-linux-gnu-gcc -static -O2';
   const bytes = inputBytes(binary, hint);
   try {
     parseElf(bytes);
-    return { path: resolve(binary), bytes, argv: [binary, ...args], envp: environment(env) };
+    return { path: resolve(binary), bytes, argv: [binary, ...args], envp: environment(env, base) };
   } catch (error) {
     if (error instanceof ElfError) throw new UsageError(`'${binary}' can't run: ${error.message}`, hint);
     throw error;
   }
 }
 
-/** The environment as it is, but for what is named; sorted, so that the same one is the same for the program. */
-function environment(own: readonly string[]): string[] {
-  const all = new Map(Object.entries(process.env));
+/** The environment but for what is named; sorted, so that the same one is the same for the program. */
+function environment(own: readonly string[], base: NodeJS.ProcessEnv): string[] {
+  const all = new Map(Object.entries(base));
   for (const entry of own) {
     const at = entry.indexOf('=');
     if (at <= 0) throw new UsageError(`'${entry}' is no NAME=value`, 'as in --env LANG=C');

@@ -2,46 +2,32 @@ import { PctPolicy } from '../../driver/explore/index.js';
 import { UsageError } from '../exit-code.js';
 import { shellQuote } from '../glob.js';
 import type { Output } from '../output.js';
-import { NodeHost } from './exec-host.js';
-
-/** Where a schedule comes from; `pct:SEED:DEPTH:STEPS` on the command line. */
-export interface PctSchedule {
-  readonly seed: number;
-  readonly depth: number;
-  readonly steps: number;
-}
+import { openTrace, type TraceOptions } from '../trace/trace-option.js';
+import { NodeHost, readProgram } from './exec-host.js';
+import { GUEST_TOKEN, type GuestSetup, type PctSchedule, printOfProgram } from './guest-token.js';
+import { type ProgramRun, runProgram } from './run-program.js';
 
 const DEPTH = 3;
 /** Of the first schedule, when nobody knows yet. */
 const FIRST_STEPS = 100;
 
-/** The schedule that `text` names. Throws UsageError. */
-export function parseSchedule(text: string): PctSchedule {
-  const found = /^pct:(\d+):(\d+):(\d+)$/.exec(text);
-  const [seed, depth, steps] = (found ?? []).slice(1).map(Number);
-  if (found === null || !depth || !steps)
-    throw new UsageError(`'${text}' is no schedule`, 'as `exec --schedules` prints it: pct:SEED:DEPTH:STEPS');
-  return { seed: seed!, depth, steps };
-}
-
-function scheduleText({ seed, depth, steps }: PctSchedule): string {
-  return `pct:${seed}:${depth}:${steps}`;
-}
-
-/** Keeps what a program says, for the schedule that fails. */
-export class QuietHost extends NodeHost {
-  private readonly said: { readonly fd: 1 | 2; readonly bytes: Uint8Array }[] = [];
-
+/** A program on its own, as what comes from outside is not repeated: there is no input. */
+class LoneHost extends NodeHost {
   constructor() {
     super(false);
   }
 
-  override write(fd: 1 | 2, bytes: Uint8Array): void {
-    this.said.push({ fd, bytes: bytes.slice() });
-  }
-
   override read(): Uint8Array {
     return new Uint8Array(0);
+  }
+}
+
+/** Keeps what a program says, for the schedule that fails. */
+class QuietHost extends LoneHost {
+  private readonly said: { readonly fd: 1 | 2; readonly bytes: Uint8Array }[] = [];
+
+  override write(fd: 1 | 2, bytes: Uint8Array): void {
+    this.said.push({ fd, bytes: bytes.slice() });
   }
 
   override say(line: string): void {
@@ -54,39 +40,61 @@ export class QuietHost extends NodeHost {
   }
 }
 
-/**
- * Runs the program under `count` schedules and stops at the first that does not end with 0; then says what the program said, and what
- * repeats it. `run` answers the exit status.
- */
+/** The program with nothing of our environment, under one schedule. */
+function lone(binary: string, setup: GuestSetup, schedule: PctSchedule) {
+  const policy = new PctPolicy(schedule.seed, schedule);
+  const program = readProgram(binary, setup, {});
+  const run = (more: Pick<ProgramRun, 'host' | 'timeout' | 'deadline' | 'trace'>): Promise<number> =>
+    runProgram(program, { setup, seed: schedule.seed, scheduler: policy, ...more });
+  return { policy, program, run };
+}
+
+/** Runs the program under `count` schedules and stops at the first that does not end with 0; then says what the program said, and its token. */
 export async function runSchedules(
-  run: (policy: PctPolicy, host: QuietHost) => Promise<number>,
-  { count, seed, command }: { readonly count: number; readonly seed: number; readonly command: readonly string[] },
+  binary: string,
+  setup: GuestSetup,
+  { count, seed, ...limits }: { count: number; seed: number; timeout: number | undefined; deadline: number },
   { err, progress, stop }: Pick<Output, 'err' | 'progress' | 'stop'>,
 ): Promise<number> {
   let steps = FIRST_STEPS;
-  let last = new PctPolicy(seed, { depth: DEPTH, steps });
+  let measure = { tasks: 1, steps, guarantee: 1 };
   let done = 0;
   for (; done < count && !(await stop.look()); done++) {
     progress.update({ done, total: count, failed: 0, name: 'schedules' });
     const schedule = { seed: seed + done, depth: DEPTH, steps };
     const host = new QuietHost();
-    last = new PctPolicy(schedule.seed, schedule);
-    const status = await run(last, host);
+    const { policy, program, run } = lone(binary, setup, schedule);
+    const status = await run({ host, ...limits });
     if (status !== 0) {
       progress.clear();
       host.flush();
+      const token = GUEST_TOKEN.write({ ...setup, program: printOfProgram(program.bytes), schedule });
       err(`dmirror exec: schedule ${done + 1} of ${count} ends with ${status}; it runs again with`);
-      err(`  dmirror exec --schedule ${scheduleText(schedule)} ${command.map(shellQuote).join(' ')}`);
+      err(`  dmirror explore replay ${shellQuote(token)} ${shellQuote(binary)}`);
       return status;
     }
-    steps = last.measure.steps;
+    measure = policy.measure;
+    steps = measure.steps;
   }
   progress.clear();
-  const { tasks, guarantee } = last.measure;
-  const chance = guarantee.toExponential(1);
+  const chance = measure.guarantee.toExponential(1);
   if (stop.isRequested) err('# interrupted');
   err(
-    `dmirror exec: ${done} schedules end with 0 (${tasks} tasks, ${steps} steps; each shows a bug of depth ${DEPTH} with a chance of at least ${chance})`,
+    `dmirror exec: ${done} schedules end with 0 (${measure.tasks} tasks, ${steps} steps; each shows a bug of depth ${DEPTH} with a chance of at least ${chance})`,
   );
   return 0;
+}
+
+/** Runs a program again under the schedule of a token; its exit status. */
+export async function replayGuest(token: string, binary: string | undefined, options: TraceOptions): Promise<number> {
+  const { program: print, schedule, ...setup } = GUEST_TOKEN.read(token);
+  if (binary === undefined)
+    throw new UsageError('the token is of a program, whose path is missing', 'replay TOKEN PATH-OF-THE-PROGRAM');
+  const { program, run } = lone(binary, setup, schedule);
+  if (printOfProgram(program.bytes) !== print)
+    throw new UsageError(
+      `part 'program' of the token: '${binary}' is another program, or was built anew`,
+      'give the one that the token was printed for',
+    );
+  return await run({ host: new LoneHost(), trace: openTrace(options, 'json') });
 }

@@ -1,9 +1,10 @@
-import { Director } from '../../driver/explore/director.js';
-import { ReplayStrategy } from '../../driver/explore/replay-strategy.js';
+import { explore } from '../../driver/explore/index.js';
 import type { TraceEvent } from '../../driver/trace/trace-event.js';
 import { eventLine } from '../../driver/trace/trace-text.js';
-import type { ScheduleId } from './explore-token.js';
-import { raceOf } from './explore-work.js';
+import { UsageError } from '../exit-code.js';
+import type { TraceFile } from '../trace/trace-file.js';
+import { faultyRace, raceOf, sortedOut } from './explore-work.js';
+import { RACE_TOKEN } from './race-token.js';
 
 /** One run of steps of one task, up to the next switch. */
 interface WitnessRow {
@@ -13,7 +14,10 @@ interface WitnessRow {
 }
 
 export interface Witness {
+  readonly test: string;
   readonly outcome: string;
+  /** That no register has. */
+  readonly findings: readonly string[];
   readonly threads: readonly string[];
   readonly rows: readonly WitnessRow[];
 }
@@ -23,65 +27,84 @@ const SHOWN: ReadonlySet<string> = new Set([
   'lock',
   'unlock',
   'wait',
-  'switch',
   'notifier',
   'entry',
   'folio',
   'mirror',
   'page',
+  'inject',
 ]);
 const COLUMN = 64;
 
-/** Runs one schedule again and notes what each step does to entries, folios, locks and the mirror. */
-export function witnessOf({ test, path, profile, choices }: ScheduleId): Witness {
-  const race = raceOf(test, { path, profile });
+/** Runs the schedule of a token again and notes what each step does to entries, folios, locks and the mirror. Throws UsageError. */
+export function witnessOf(token: string, trace: TraceFile | null = null): Witness {
+  const { test, path, profile, dialect, injections, choices } = RACE_TOKEN.read(token);
+  const litmus = raceOf(test, { path, profile, dialect });
+  const race = faultyRace(litmus, injections);
   const { machine } = race;
-  const { kernel } = machine;
-  const director = new Director(new ReplayStrategy(choices));
-  const threadOf = new Map<number, number>();
-  const rows: { thread: number; lines: string[] }[] = [];
-  const note = (event: TraceEvent): void => {
-    if (!threadOf.has(event.task)) threadOf.set(event.task, threadOf.size);
-    const thread = threadOf.get(event.task)!;
-    if (event.kind === 'switch') return;
-    if (rows.at(-1)?.thread !== thread) rows.push({ thread, lines: [] });
-    rows.at(-1)!.lines.push(
+  const rows = new Rows(litmus.tasks);
+  const listen = { also: (event: TraceEvent) => rows.note(event), alsoKinds: SHOWN };
+  const watched = {
+    machine,
+    start() {
+      // A replay decides without looking on.
+      machine.kernel.observe(null);
+      if (trace === null) machine.listen(listen.also, SHOWN);
+      else trace.listen(machine, { name: token, ...listen });
+      race.start();
+    },
+    outcome() {
+      machine.listen(null);
+      return race.outcome();
+    },
+  };
+  const exploration = explore(watched, { strategy: 'replay', choices, budget: 1 });
+  machine.listen(null);
+  if (typeof exploration.misfit === 'string')
+    throw new UsageError(
+      `part 'schedule' of the token: ${exploration.misfit}`,
+      `explore ${test.name} anew: the token is damaged, or of another version of dmirror`,
+    );
+  const { outcomes, findings } = sortedOut(exploration);
+  return {
+    test: test.name,
+    outcome: [...outcomes.keys()][0] ?? 'none',
+    findings: findings.map(({ kind, message }) => `${kind}: ${message}`),
+    threads: test.threads.map((ops) => ops.join('; ')),
+    rows: rows.rows,
+  };
+}
+
+/** What happens, by the thread to which it does. */
+class Rows {
+  readonly rows: { readonly thread: number; readonly lines: string[] }[] = [];
+  private readonly threads: Map<number, number>;
+
+  constructor(tasks: readonly number[]) {
+    this.threads = new Map(tasks.map((task, thread) => [task, thread]));
+  }
+
+  note(event: TraceEvent): void {
+    const thread = this.threads.get(event.task) ?? this.threads.size;
+    this.threads.set(event.task, thread);
+    if (this.rows.at(-1)?.thread !== thread) this.rows.push({ thread, lines: [] });
+    this.rows.at(-1)!.lines.push(
       eventLine(event)
         .replace(/^ *\d+ task \d+ /, '')
         .replace(/ +/g, ' '),
     );
-  };
-  race.start();
-  for (const [t, task] of race.tasks.entries()) threadOf.set(task, t);
-  kernel.scheduler.policy = director;
-  machine.listen(note, SHOWN);
-  kernel.scheduler.wantsFine = true;
-  director.begins();
-  let outcome: string;
-  try {
-    const { reason } = machine.run();
-    outcome = reason === 'idle' ? '' : 'hang';
-  } catch (error) {
-    outcome = error instanceof Error ? error.message.split('\n')[0]! : String(error);
   }
-  director.ends();
-  kernel.scheduler.wantsFine = false;
-  machine.listen(null);
-  return {
-    outcome: outcome === '' ? race.outcome() : outcome,
-    threads: test.threads.map((ops) => ops.join('; ')),
-    rows,
-  };
 }
 
 /** As columns, one a thread. */
-export function witnessLines({ outcome, threads, rows }: Witness): string[] {
+export function witnessLines({ outcome, findings, threads, rows }: Witness): string[] {
   const cell = (text: string): string =>
     (text.length > COLUMN - 2 ? `${text.slice(0, COLUMN - 3)}…` : text).padEnd(COLUMN);
   const line = (thread: number, text: string): string => (' '.repeat(COLUMN * thread) + cell(text)).trimEnd();
   return [
     threads.map(cell).join('').trimEnd(),
     ...rows.flatMap(({ thread, lines }) => lines.map((text) => line(thread, text))),
-    outcome,
+    `outcome: ${outcome}`,
+    ...findings,
   ];
 }

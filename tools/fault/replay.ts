@@ -7,15 +7,17 @@ import type { TraceEvent } from '../../driver/trace/trace-event.js';
 import { eventLine } from '../../driver/trace/trace-text.js';
 import { errnoName } from '../../uapi/errno.js';
 import { EXIT, UsageError } from '../exit-code.js';
+import { didYouMean } from '../nearest.js';
 import type { Output } from '../output.js';
+import { tokenKind } from '../token/token.js';
 import type { TraceFile } from '../trace/trace-file.js';
 import { openTrace, type TraceOptions } from '../trace/trace-option.js';
 import { runPlan } from './plans/plan-run.js';
 import { PlanNameError } from './plans/plan-world.js';
 import { faultsOf } from './plans/run-plans.js';
+import { PLAN_TOKEN, RUN_TOKEN } from './run-token.js';
 import { casesByName } from './sweep/cases.js';
 import { Sweeper } from './sweep/sweep-job.js';
-import { isPlanToken, parsePlanToken, parseToken } from './token.js';
 import type { Served } from './wire/served.js';
 
 interface Replay {
@@ -28,17 +30,21 @@ export async function replayLines(
   token: string,
   { pool = new MachinePool(), trace = null }: { pool?: MachinePool; trace?: TraceFile | null } = {},
 ): Promise<Replay> {
-  const replay = isPlanToken(token) ? await replayPlan(token, pool, trace) : await replayRun(token, pool, trace);
+  const replay =
+    tokenKind(token) === 'plan' ? await replayPlan(token, pool, trace) : await replayRun(token, pool, trace);
   const digest = createHash('sha256').update(replay.lines.join('\n')).digest('hex');
   return { ...replay, lines: [...replay.lines, `# sha256 of the lines above: ${digest}`] };
 }
 
 async function replayRun(token: string, pool: MachinePool, trace: TraceFile | null): Promise<Replay> {
-  const id = parseToken(token);
+  const id = RUN_TOKEN.read(token);
   const { profile, seed, pages, rounds, defects } = id;
   const cases = casesByName(profile);
   if (!cases.has(id.name))
-    throw new UsageError(`there is no case '${id.name}'`, 'see the names with `dmirror selftest --list`');
+    throw new UsageError(
+      `part 'case' of the token: there is no case '${id.name}'${didYouMean(id.name, [...cases.keys()])}`,
+      'see the names with `dmirror selftest --list`',
+    );
   const options = { profile, seed, pages, rounds, defects, all: false, pairs: 0, first: false };
   const sweeper = new Sweeper(cases, options, pool);
   const faults = id.injections.map(
@@ -52,7 +58,7 @@ async function replayRun(token: string, pool: MachinePool, trace: TraceFile | nu
 }
 
 async function replayPlan(token: string, pool: MachinePool, trace: TraceFile | null): Promise<Replay> {
-  const { plan, ...run } = parsePlanToken(token);
+  const { plan, ...run } = PLAN_TOKEN.read(token);
   const events: string[] = [];
   try {
     const result = await runPlan(plan, { ...run, pool, onMachine: (seen) => record(events, seen, { trace, token }) });
@@ -92,8 +98,8 @@ function violationText({ kind, message, after }: Violation): string {
   return `# ${kind}: ${message} (after ${after})`;
 }
 
-/** `dmirror fault replay TOKEN`: prints the trace; 1 when the run fails again. */
-export async function replay(token: string, options: TraceOptions, output: Output): Promise<number> {
+/** Prints the trace of a run under faults; 1 when it fails again. */
+export async function replayFault(token: string, options: TraceOptions, output: Output): Promise<number> {
   const trace = openTrace(options);
   const { lines, isFailing } = await replayLines(token, { trace });
   trace?.end();

@@ -2,31 +2,32 @@ import { stringify } from 'yaml';
 import type { DefectName } from '../../driver/inject/defects.js';
 import { MachinePool } from '../../driver/sys/machine/machine-pool.js';
 import { EQUAL_PATHS } from '../../uapi/path-name.js';
+import { defectNames } from '../defect-option.js';
 import { EXIT, UsageError } from '../exit-code.js';
 import type { Output } from '../output.js';
-import { defectNames } from './defect-option.js';
+import { isToken, tokenKind } from '../token/token.js';
 import { checkPlan } from './plans/plan-check.js';
 import { loadPlan } from './plans/plan-parse.js';
 import { runPlan } from './plans/plan-run.js';
 import type { Plan } from './plans/plan-schema.js';
 import { PlanNameError } from './plans/plan-world.js';
 import { schemaComment } from './plans/schema-comment.js';
+import { PLAN_TOKEN, type PlanRunId, RUN_TOKEN, type RunId } from './run-token.js';
 import { casesByName } from './sweep/cases.js';
 import { Sweeper } from './sweep/sweep-job.js';
-import { isPlanToken, type PlanRunId, parsePlanToken, parseToken, planToken, type RunId, tokenOf } from './token.js';
 
 /** `dmirror fault shrink`: prints the smallest token or plan that fails the same way. 1 as it fails, 2 when it does not. */
 export async function shrink(what: string, { defect }: { defect: readonly string[] }, output: Output): Promise<number> {
-  if (what.startsWith('dmf1:')) {
-    output.out(tokenOf(await shrinkToken(parseToken(what))));
+  const kind = isToken(what) ? tokenKind(what) : null;
+  if (kind === 'run') {
+    output.out(RUN_TOKEN.write(await shrinkToken(RUN_TOKEN.read(what))));
     return EXIT.fail;
   }
-  const id = isPlanToken(what)
-    ? await shrinkPlanRun(parsePlanToken(what))
-    : await shrinkPlan(loadPlan(what), defectNames(defect));
+  const id =
+    kind === null ? await shrinkPlan(loadPlan(what), defectNames(defect)) : await shrinkPlanRun(PLAN_TOKEN.read(what));
   output.out(schemaComment());
   output.out(`# fails on the ${id.path} path`);
-  output.out(`# token: ${planToken(id)}`);
+  output.out(`# token: ${PLAN_TOKEN.write(id)}`);
   output.out(stringify(id.plan).trimEnd());
   return EXIT.fail;
 }

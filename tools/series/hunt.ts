@@ -1,10 +1,10 @@
 import type { Violation } from '../../driver/check/index.js';
-import { type MigrationPath, migrationPath } from '../../driver/hmm/index.js';
 import { COMMANDS, FAMILIES, type FamilyPlan } from '../../tests/conform/families.js';
 import { generateFrom } from '../../tests/conform/generate.js';
 import { type Judged, Replayer } from '../../tests/conform/replay.js';
 import { reduce } from '../../tests/conform/shrink/shrink.js';
-import { PROPERTIES, type Property, withPropertyOf } from './properties.js';
+import type { PathName } from '../../uapi/path-name.js';
+import { type Property, suspectsOf, withPropertyOf } from './properties.js';
 
 /** Something that a path does and must not, in its smallest form. */
 export interface Hunted {
@@ -49,14 +49,14 @@ const PLANS: Readonly<Record<string, FamilyPlan>> = {
 const RAM_BYTES = 64 << 20;
 
 /** What a finding is held against, and what its repair is taken from. */
-const REPAIRED: MigrationPath = migrationPath('unified');
+const REPAIRED: PathName = 'unified';
 
 /**
  * Runs generated sequences on `path` and proves the machine after every op. What is found is reduced to the fewest ops, its cause is the
  * property of the path without which it goes away, and from then on that property counts as repaired, so that what it hid is found next.
  * Yields after every sequence, null without a finding.
  */
-export function* hunt(path: MigrationPath, sequences: Iterable<Generated>): Generator<Hunted | null> {
+export function* hunt(path: PathName, sequences: Iterable<Generated>): Generator<Hunted | null> {
   const judges = new Judges();
   let repaired = path;
   for (const { family, seed } of sequences) {
@@ -81,15 +81,14 @@ export function* sequencesOf(count: number, first = 0): Generator<Generated> {
 
 function explain(
   judges: Judges,
-  { path, repaired, family }: { path: MigrationPath; repaired: MigrationPath; family: string },
+  { path, repaired, family }: { path: PathName; repaired: PathName; family: string },
   lines: readonly string[],
 ): Omit<Hunted, 'from'> | null {
   const { lines: ops, found } = reduce(lines, (candidate) => judges.judge(repaired, family, candidate));
   if (found === null) return null;
-  const cures = PROPERTIES.filter(({ name }) => {
-    if (repaired[name] === REPAIRED[name]) return false;
-    return judges.judge(withPropertyOf(repaired, name, REPAIRED), family, ops) === null;
-  });
+  const cures = suspectsOf(repaired, REPAIRED).filter(
+    ({ name }) => judges.judge(withPropertyOf(repaired, name, REPAIRED), family, ops) === null,
+  );
   const isSeen = judges.judge(path, family, ops) !== null;
   return {
     violation: found.violation,
@@ -104,12 +103,11 @@ function explain(
 class Judges {
   private readonly replayers = new Map<string, Replayer>();
 
-  judge(path: MigrationPath, family: string, ops: readonly string[]): Judged | null {
-    const key = JSON.stringify(path);
-    let replayer = this.replayers.get(key);
+  judge(path: PathName, family: string, ops: readonly string[]): Judged | null {
+    let replayer = this.replayers.get(path);
     if (replayer === undefined) {
       replayer = new Replayer({ path, isJudged: true, machine: { ramBytes: RAM_BYTES } });
-      this.replayers.set(key, replayer);
+      this.replayers.set(path, replayer);
     }
     return replayer.judge(`${family}-0`, ops);
   }

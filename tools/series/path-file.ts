@@ -1,20 +1,15 @@
-import { readFileSync } from 'node:fs';
 import * as v from 'valibot';
 import { LineCounter, parseDocument } from 'yaml';
-import { type MigrationPath, migrationPath } from '../../driver/hmm/index.js';
-import { PATH_NAMES } from '../../uapi/path-name.js';
-import { UsageError } from '../exit-code.js';
+import { type PropertyName, pathWith, valuesOf } from '../../driver/hmm/index.js';
+import { type NamedPath, PATH_NAMES, type PathName } from '../../uapi/path-name.js';
+import { inputBytes, UsageError } from '../exit-code.js';
 import { hint } from '../nearest.js';
-import { PROPERTIES, type PropertyName } from './properties.js';
+import { PROPERTIES } from './properties.js';
 
 // What can be written in a path file: what is checked, and docs/schemas/path.schema.json, are made from this.
 
 const HINT =
   'a path file has `base`, one of the paths, and `properties` that change; docs/series.md tells what they mean';
-const CHOICES: Readonly<Partial<Record<PropertyName, readonly string[]>>> = {
-  collectsBy: ['own-walk', 'range-fault'],
-  splitsMappedByPages: ['trylock', 'lock', 'never'],
-};
 const NAMES = PROPERTIES.map(({ name }) => name);
 
 function oneOf(list: readonly string[]) {
@@ -22,8 +17,8 @@ function oneOf(list: readonly string[]) {
 }
 
 function propertySchema({ name, cause }: (typeof PROPERTIES)[number]) {
-  const choices = CHOICES[name];
-  const value = choices === undefined ? v.boolean('true or false is wanted here') : oneOf(choices);
+  const words = valuesOf(name);
+  const value = words.includes('true') ? v.boolean('true or false is wanted here') : oneOf(words);
   return v.optional(cause === null ? value : v.pipe(value, v.description(cause)));
 }
 
@@ -52,14 +47,9 @@ export const PATH_FILE = v.strictObject(
   unknownKey(['name', 'base', 'properties']),
 );
 
-/** A path of one's own: a named one with some properties changed. Throws UsageError with the place and the nearest name. */
-export function readPathFile(file: string): MigrationPath {
-  let text: string;
-  try {
-    text = readFileSync(file, 'utf8');
-  } catch (error) {
-    throw new UsageError(`--path-file ${file}: ${(error as Error).message}`, HINT);
-  }
+/** A path of one's own, as the name that says the same, and what reports call it. Throws UsageError with the place and the nearest name. */
+export function readPathFile(file: string): { readonly name: string; readonly path: PathName } {
+  const text = inputBytes(file, HINT).toString('utf8');
   const counter = new LineCounter();
   const document = parseDocument(text, { lineCounter: counter });
   const lineAt = (offset: number): number => counter.linePos(offset).line;
@@ -69,7 +59,7 @@ export function readPathFile(file: string): MigrationPath {
   const found = v.safeParse(PATH_FILE, document.toJS());
   if (found.success) {
     const { base, name = file.replace(/^.*\//, ''), properties } = found.output;
-    return { ...migrationPath(base as (typeof PATH_NAMES)[number]), ...properties, name };
+    return { name, path: pathWith(base as NamedPath, properties as Partial<Record<PropertyName, never>>) };
   }
   const [issue] = found.issues;
   const keys = (issue.path ?? []).map(({ key }) => key as string);

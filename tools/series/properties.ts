@@ -1,6 +1,5 @@
-import type { MigrationPath } from '../../driver/hmm/index.js';
-
-export type PropertyName = Exclude<keyof MigrationPath, 'name'>;
+import { migrationPath, type PropertyName, pathWith } from '../../driver/hmm/index.js';
+import type { PathName } from '../../uapi/path-name.js';
 
 /** What a property of a path is about, for reports: what goes wrong with the value that a posting has, where, and who said so. */
 export interface Property {
@@ -131,6 +130,11 @@ export const PROPERTIES: readonly Property[] = [
 ];
 
 /** `path` with one property as `like` has it. */
-export function withPropertyOf(path: MigrationPath, name: PropertyName, like: MigrationPath): MigrationPath {
-  return { ...path, [name]: like[name] };
+export function withPropertyOf(path: PathName, name: PropertyName, like: PathName): PathName {
+  return pathWith(path, { [name]: migrationPath(like)[name] });
+}
+
+/** What a path has otherwise than the one that shows nothing, from the most special to the most general. */
+export function suspectsOf(path: PathName, like: PathName): readonly Property[] {
+  return PROPERTIES.filter(({ name }) => migrationPath(path)[name] !== migrationPath(like)[name]);
 }

@@ -90,7 +90,6 @@ function findingLines(
 }
 
 function raceLines({ races }: Review): string[] {
-  if (races === null) return [];
   const lines = [`Races: ${races.length}`];
   for (const { setup, threads, message, tests, isCleanWhenRepaired } of races) {
     lines.push('', ...wrapped(`- ${message}`), ...wrapped(causeOf(message), '  '));
@@ -154,9 +153,7 @@ function runLines({ posting, selftests, recordings, sweep, sequences, isInterrup
 function strengthLines({ walks, posting }: Review): string[] {
   const of = (strategy: string): number =>
     walks.find((row) => row.range === 'swapped' && row.strategy === strategy)?.counts.walks ?? 0;
-  const own = walks.find(
-    (row) => row.range === 'swapped' && row.strategy === `on fault, ${posting.named ?? 'posted-late'}`,
-  );
+  const own = walks.find((row) => row.range === 'swapped' && row.strategy === `on fault, ${posting.path}`);
   return [
     'What it saves',
     ...wrapped(

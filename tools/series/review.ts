@@ -1,4 +1,3 @@
-import { type MigrationPath, migrationPath } from '../../driver/hmm/index.js';
 import { inProcess, MachinePool } from '../../index.js';
 import { type WalkRow, walkTable } from '../../tests/bench/walks.js';
 import { readRecordingFile } from '../../tests/conform/recording.js';
@@ -20,9 +19,7 @@ import { RACES, type RaceHunted, races } from './races.js';
 /** What is reviewed: a path of this package, maybe with properties of one's own, and the header that goes with it. */
 export interface Posting {
   readonly title: string;
-  readonly path: MigrationPath;
-  /** The named path that selftests and sweeps run on; undefined for one of one's own. */
-  readonly named: PathName | undefined;
+  readonly path: PathName;
   /** A mail whose patches make the header; without, the numbering of the postings. */
   readonly mbox: string | undefined;
   /** What names it on a command line. */
@@ -50,8 +47,7 @@ export interface Review {
   readonly sweep: { readonly runs: number; readonly findings: readonly { token: string; message: string }[] } | null;
   readonly sequences: number;
   readonly findings: readonly Hunted[];
-  /** Null where they were not explored: on a path of one's own. */
-  readonly races: readonly RaceHunted[] | null;
+  readonly races: readonly RaceHunted[];
   readonly walks: readonly WalkRow[];
   readonly isInterrupted: boolean;
 }
@@ -86,13 +82,12 @@ export async function review(
   step('the header');
   const abi = await abiBreaks(posting);
   step('selftests');
-  const selftests =
-    (await stop.look()) || posting.named === undefined ? null : await selftestsOn(posting.named, output);
+  const selftests = (await stop.look()) ? null : await selftestsOn(posting.path, output);
   step('recordings');
   const recordings = (await stop.look()) ? null : replayed(posting);
   step('fault sweep');
-  const sweep = (await stop.look()) || posting.named === undefined ? null : await swept(posting.named);
-  const raced = posting.named === undefined ? null : await explored(posting.named, output);
+  const sweep = (await stop.look()) ? null : await swept(posting.path);
+  const raced = await explored(posting.path, output);
   let done = 0;
   let last = '';
   for (const found of hunt(posting.path, sequencesOf(sequences))) {
@@ -112,7 +107,7 @@ export async function review(
     sequences: done,
     findings,
     races: raced,
-    walks: walkTable(),
+    walks: walkTable([posting.path]),
     isInterrupted: stop.isRequested,
   };
 }
@@ -175,7 +170,7 @@ function emptySuite(): Suite {
 function replayed({ path }: Posting): Review['recordings'] {
   for (const file of shippedFiles('tests/conform/recordings', '-series.jsonl.gz')) {
     const { path: recorded, sequences } = readRecordingFile(file);
-    if (recorded === null || recorded !== path.name) continue;
+    if (recorded !== path) continue;
     const replayer = new Replayer({ path });
     const differing = sequences.filter((sequence) => replayer.replay(sequence) !== null).map(({ seq }) => seq);
     return { sequences: sequences.length, differing, file };
@@ -207,7 +202,7 @@ async function swept(path: PathName): Promise<Review['sweep']> {
 
 /** The paths that `--posting` names. */
 export function postingNamed(name: 'v1' | 'late'): Posting {
-  const named: PathName = `posted-${name}`;
+  const path: PathName = `posted-${name}`;
   const title = name === 'v1' ? 'the RFC of 14 August 2025 (v1)' : 'the late form, about v11 of May 2026';
-  return { title, path: migrationPath(named), named, mbox: undefined, option: `--path ${named}`, told: [] };
+  return { title, path, mbox: undefined, option: `--path ${path}`, told: [] };
 }

@@ -2,13 +2,13 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { ProfileName } from '../../driver/mm/profile.js';
 import { connect } from '../../uapi/client/connect.js';
 import type { Transport } from '../../uapi/client/transport.js';
 import { ProtocolError, type WireTransport } from '../../uapi/client/wire-transport.js';
 import type { WireMap } from '../../uapi/wire/message.js';
 import { connectOrRefuse } from '../connect-or-refuse.js';
+import { shipped } from '../package-root.js';
 import type { Lane } from './suite-run.js';
 
 /** Where the machines of a suite are, which wants a new one for each case. */
@@ -26,7 +26,7 @@ export interface SpawnOptions {
 }
 
 /** The command next to this file, built or not. */
-const COMMAND = fileURLToPath(new URL('../../../bin/dmirror.js', import.meta.url));
+const COMMAND = shipped('bin/dmirror.js');
 const BUSY_MS = 5000;
 /** A daemon of ours lives for seconds, in which collecting garbage seldom beats collecting it often. */
 const NODE_OPTIONS = ['--max-semi-space-size=64'];

@@ -69,16 +69,23 @@ export class TraceFile {
     );
   }
 
-  /** Writes down all that `machine` does from now on; `name` says in which case, sequence or run. `also` gets the usual kinds beside. */
-  listen(machine: Machine, { name = '', also }: { name?: string; also?: (event: TraceEvent) => void } = {}): void {
+  /** Writes down all that `machine` does from now on; `name` says in which case, sequence or run. `also` gets `alsoKinds` beside. */
+  listen(
+    machine: Machine,
+    {
+      name = '',
+      also,
+      alsoKinds = USUAL_KINDS,
+    }: { name?: string; also?: (event: TraceEvent) => void; alsoKinds?: ReadonlySet<string> } = {},
+  ): void {
     this.writer.begin(name);
     // Lines of JSON are for people with scripts, who have had these kinds since there is a trace.
     const kinds = this.format === 'json' ? USUAL_KINDS : ALL_KINDS;
     const listener = (event: TraceEvent): void => {
-      this.writer.event(event);
-      if (USUAL_KINDS.has(event.kind)) also?.(event);
+      if (kinds.has(event.kind)) this.writer.event(event);
+      if (alsoKinds.has(event.kind)) also?.(event);
     };
-    machine.listen(listener, kinds);
+    machine.listen(listener, also === undefined ? kinds : new Set([...kinds, ...alsoKinds]));
   }
 
   /** Writes what is left. Throws OutputError. */

@@ -37,8 +37,7 @@ function takeDevicePage(memory: Memory, arrays: MigrateArrays, { i, pfn }: { i: 
   arrays.srcPfn[i] = 0;
   arrays.dst[i] = 0;
   arrays.dstPfn[i] = 0;
-  if (frames.refcount(pfn) === 0) return;
-  frames.addRefcount(pfn, 1);
+  if (!frames.addRefcountUnlessZero(pfn, 1)) return;
   const { inject } = memory.kernel;
   if ((inject.armed && inject.hit(InjectPoint.folioTrylock) !== 0) || !folioTrylock(memory, pfn)) {
     folioPut(memory, pfn);

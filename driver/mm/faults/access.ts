@@ -1,6 +1,6 @@
 import { EFAULT } from '../../../uapi/errno.js';
 import { type Coroutine, FINE, preemptPoint } from '../../core/effect.js';
-import { Access, Shared } from '../../core/observer.js';
+import { Access, entryId, Shared } from '../../core/observer.js';
 import { InjectPoint } from '../../inject/inject-points.js';
 import { PAGE_SIZE } from '../frames/frames.js';
 import { KIND_MASK, Kind, Pte } from '../tables/entry.js';
@@ -138,14 +138,9 @@ function* cpuPage(
   if (scheduler.isShared || (scheduler.contended && vpn % PAGES_PER_SLICE === 0)) yield ACCESS_POINT;
   let ooms = 0;
   for (let tries = 0; tries < mm.memory.maxRefaults && ooms < MAX_OOM_RETRIES; ) {
-    mm.touch(Shared.tlbFlushes, Access.read | Access.lockless);
-    const { tlbFlushes } = mm;
     const pfn = addr < TASK_SIZE ? translate(mm, vpn, write) : 0;
     if (pfn !== 0) {
-      if (scheduler.isFine) yield FINE.access;
-      // What the TLB holds by now is good until it is flushed, whatever the entry says.
-      mm.touch(Shared.tlbFlushes, Access.read | Access.lockless);
-      if (mm.tlbFlushes === tlbFlushes) return pfn;
+      if (!scheduler.isFine || !(yield* isFlushedMeanwhile(mm, vpn))) return pfn;
       continue;
     }
     tries++;
@@ -160,6 +155,21 @@ function* cpuPage(
   return ooms > 0 ? 'oom' : 'endless';
 }
 
+/** What the TLB holds by now is good until it is flushed, whatever the entry says. */
+function* isFlushedMeanwhile(mm: Mm, vpn: number): Coroutine<boolean> {
+  const held = { vpn, isFlushed: false };
+  touchTranslation(mm, vpn);
+  mm.translations.push(held);
+  yield FINE.access;
+  touchTranslation(mm, vpn);
+  mm.translations.splice(mm.translations.indexOf(held), 1);
+  return held.isFlushed;
+}
+
+function touchTranslation(mm: Mm, vpn: number): void {
+  mm.memory.kernel.observer?.touch(Shared.tlb, entryId(mm.id, vpn), Access.read | Access.lockless, 1);
+}
+
 /** What the MMU does: the frame of `vpn`, with accessed and dirty set, or 0 when the access must fault. */
 export function translate(mm: Mm, vpn: number, write: boolean): number {
   const pmd = mm.pageTable.pmdTable(vpn);
@@ -170,7 +180,8 @@ export function translate(mm: Mm, vpn: number, write: boolean): number {
   const lo = table.loLockless(i);
   if ((lo & (KIND_MASK | Pte.protnone)) !== Kind.present) return 0;
   if (write && !(lo & Pte.write)) return 0;
-  table.setLo(i, lo | (write ? Pte.young | Pte.dirty : Pte.young));
+  const used = lo | (write ? Pte.young | Pte.dirty : Pte.young);
+  if (used !== lo) table.setLo(i, used);
   const pfn = table.hiLockless(i);
   return leaf === null ? pfn + (vpn % 512) : pfn;
 }

@@ -18,18 +18,14 @@ export function folioGet(memory: Memory, pfn: number, count = 1): void {
 
 /** As `folioGet`; false for a folio without references, which is free or on its way out. Linux: include/linux/page_ref.h:folio_try_get() */
 export function folioTryGet({ frames }: Memory, pfn: number): boolean {
-  const head = frames.head(pfn);
-  if (frames.refcount(head) === 0) return false;
-  frames.addRefcount(head, 1);
-  return true;
+  return frames.addRefcountUnlessZero(frames.head(pfn), 1);
 }
 
 /** Drops references; with the last one the folio goes back to where it came from. Linux: include/linux/mm.h:folio_put(), folio_put_refs() */
 export function folioPut(memory: Memory, pfn: number, count = 1): void {
   const { frames } = memory;
   const head = frames.head(pfn);
-  const left = frames.refcount(head) - count;
-  frames.setRefcount(head, left);
+  const left = frames.dropRefcount(head, count);
   assert(left >= 0, 'pfn % has % references', pfn, left);
   if (memory.refWaiters.size > 0) memory.refWaiters.get(head)?.wakeAll();
   if (left === 0) freeFolio(memory, head);

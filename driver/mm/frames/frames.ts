@@ -143,6 +143,20 @@ export class Frames {
     this.refcounts[pfn] += count;
   }
 
+  /** Unless there is none; answers whether there was one. */
+  addRefcountUnlessZero(pfn: number, count: number): boolean {
+    if (this.refcounts[pfn] === 0) return false;
+    this.refcounts[pfn]! += count;
+    return true;
+  }
+
+  /** Answers how many are left. */
+  dropRefcount(pfn: number, count: number): number {
+    const left = this.refcounts[pfn]! - count;
+    this.refcounts[pfn] = left;
+    return left;
+  }
+
   setRefcount(pfn: number, value: number): void {
     this.refcounts[pfn] = value;
   }

@@ -1,4 +1,4 @@
-import { Access, Shared, type SharedKind } from '../../core/observer.js';
+import { Access, DROP, GET_ALIVE, lastDrop, Shared, type SharedKind } from '../../core/observer.js';
 import { Frames, PG, type ZoneId } from './frames.js';
 
 const READ_LOCKLESS = Access.read | Access.lockless;
@@ -26,6 +26,20 @@ export class ObservedFrames extends Frames {
   override addRefcount(pfn: number, count: number): void {
     this.touch(Shared.refcount, pfn, Access.add);
     super.addRefcount(pfn, count);
+  }
+
+  override addRefcountUnlessZero(pfn: number, count: number): boolean {
+    this.touch(Shared.refcount, pfn, GET_ALIVE);
+    const isAlive = super.addRefcountUnlessZero(pfn, count);
+    if (!isAlive) this.touch(Shared.refcount, pfn, READ_LOCKLESS);
+    return isAlive;
+  }
+
+  override dropRefcount(pfn: number, count: number): number {
+    this.touch(Shared.refcount, pfn, count === 1 ? DROP : Access.write);
+    const left = super.dropRefcount(pfn, count);
+    this.touch(Shared.refcount, pfn, lastDrop(left));
+    return left;
   }
 
   override setRefcount(pfn: number, value: number): void {

@@ -16,14 +16,12 @@ export type PfnList = number[] | Uint32Array;
 export function tryGrabFolio(memory: Memory, pfn: number, { refs, flags }: { refs: number; flags: number }): number {
   const { frames } = memory;
   const head = frames.head(pfn);
-  if (frames.refcount(head) <= 0) return -ENOMEM;
-  if (flags & FOLL.get) {
-    frames.addRefcount(head, refs);
-  } else if (flags & FOLL.pin && pfn !== ZERO_PFN) {
-    // A large folio counts its pins beside the references; in a small one the reference count itself must show them.
-    frames.addRefcount(head, frames.order(head) > 0 ? refs : refs * GUP_PIN_COUNTING_BIAS);
-    frames.addPincount(head, refs);
-  }
+  const isPin = (flags & FOLL.get) === 0;
+  const isCounted = !isPin || (flags & FOLL.pin && pfn !== ZERO_PFN);
+  // A large folio counts its pins beside the references; in a small one the reference count itself must show them.
+  const count = isPin && frames.order(head) === 0 ? refs * GUP_PIN_COUNTING_BIAS : refs;
+  if (!frames.addRefcountUnlessZero(head, isCounted ? count : 0)) return -ENOMEM;
+  if (isPin && isCounted) frames.addPincount(head, refs);
   return 0;
 }
 

@@ -38,8 +38,7 @@ const FLUSH_ALL_THRESHOLD = 64;
 /** A core may hold these translations or lose them: who flushes them adds, who uses one reads. */
 function touchTlb(mm: Mm, vpn: number, npages: number): void {
   mm.memory.kernel.observer?.touch(Shared.tlb, entryId(mm.id, vpn), Access.add, npages);
-  mm.touch(Shared.tlbFlushes, Access.add);
-  mm.tlbFlushes++;
+  for (const held of mm.translations) if (held.vpn >= vpn && held.vpn < vpn + npages) held.isFlushed = true;
 }
 
 /** Linux: arch/riscv/mm/tlbflush.c:flush_tlb_page(), which mm/pgtable-generic.c:ptep_clear_flush() ends with */

@@ -1,6 +1,6 @@
 import { assert } from '../../core/assert.js';
 import { type Coroutine, FINE } from '../../core/effect.js';
-import { Access, Shared } from '../../core/observer.js';
+import { DROP, lastDrop, Shared } from '../../core/observer.js';
 import { unlinkAnonVmas } from '../frames/anon-rmap.js';
 import { ptlLock, ptlUnlock } from '../tables/ptl.js';
 import { flushTlbMm } from '../tables/tlb.js';
@@ -11,18 +11,19 @@ import { lockRmap, unlockRmap } from './vma-list.js';
 
 /** Drops one user; the last one tears the address space down. Linux: kernel/fork.c:mmput() */
 export function* mmput(mm: Mm): Coroutine<void> {
-  mm.touch(Shared.mmUsers, Access.write);
+  mm.touch(Shared.mmUsers, DROP);
   assert(mm.users > 0, 'mm % has no user', mm.id);
-  if (--mm.users > 0) return;
+  mm.touch(Shared.mmUsers, lastDrop(--mm.users));
+  if (mm.users > 0) return;
   yield* exitMmap(mm);
   mmdrop(mm);
 }
 
 /** Drops one reference to the mm structure itself. Linux: include/linux/sched/mm.h:mmdrop() */
 export function mmdrop(mm: Mm): void {
-  mm.touch(Shared.mmUsers, Access.write);
+  mm.touch(Shared.mmUsers, DROP);
   assert(mm.count > 0, 'mm % is gone', mm.id);
-  mm.count--;
+  mm.touch(Shared.mmUsers, lastDrop(--mm.count));
 }
 
 /** Subscribers are told first, then all entries, tables and vmas go. Linux: mm/mmap.c:exit_mmap() */

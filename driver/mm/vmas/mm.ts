@@ -1,7 +1,7 @@
 import { assert } from '../../core/assert.js';
 import { LockClass } from '../../core/lock-class.js';
 import { RwSem } from '../../core/locks.js';
-import { Access, Shared, type SharedKind } from '../../core/observer.js';
+import { Access, GET_ALIVE, Shared, type SharedKind } from '../../core/observer.js';
 import type { UserfaultOps } from '../faults/userfault.js';
 import type { Memory } from '../memory.js';
 import type { MmuNotifierOps } from '../notifier.js';
@@ -32,8 +32,8 @@ export class Mm {
   tlb: Tlb | null = null;
   /** Whoever changes entries now and flushes them later counts itself here meanwhile. Linux: tlb_flush_pending */
   tlbFlushPending = 0;
-  /** Flushes so far, of anything. */
-  tlbFlushes = 0;
+  /** Translations that a core has looked up and not used yet; whoever flushes them says so. */
+  readonly translations: { readonly vpn: number; isFlushed: boolean }[] = [];
   /** Batches of unmapped pages that are still to be flushed. Linux: tlb_flush_batched */
   tlbBatches = 0;
   /** Resident pages by kind. Linux: MM_ANONPAGES, MM_FILEPAGES, MM_SHMEMPAGES, MM_SWAPENTS */
@@ -89,8 +89,11 @@ export function mmapAssertWriteLocked(mm: Mm): void {
 
 /** Takes a user reference for a moment's work unless the last one is gone. Linux: include/linux/sched/mm.h:mmget_not_zero() */
 export function mmgetNotZero(mm: Mm): boolean {
-  mm.touch(Shared.mmUsers, Access.write);
-  if (mm.users === 0) return false;
+  mm.touch(Shared.mmUsers, GET_ALIVE);
+  if (mm.users === 0) {
+    mm.touch(Shared.mmUsers, Access.read);
+    return false;
+  }
   mm.users++;
   return true;
 }

@@ -2,7 +2,8 @@ import { EINVAL, ENODEV, ENOTTY, ESPIPE } from '../../../uapi/errno.js';
 import { O_ACCMODE, O_APPEND, O_RDONLY, O_WRONLY } from '../../../uapi/fcntl.js';
 import { assert } from '../../core/assert.js';
 import type { Coroutine } from '../../core/effect.js';
-import { Access, type Observable, Shared } from '../../core/observer.js';
+import type { Kernel } from '../../core/kernel.js';
+import { Access, DROP, lastDrop, Shared } from '../../core/observer.js';
 import type { AddressSpace } from '../../mm/files/address-space.js';
 import type { MappedFile, Vma } from '../../mm/vmas/vma.js';
 import type { Thread } from '../processes/thread.js';
@@ -35,7 +36,7 @@ export const POLL = { in: 1, out: 4, err: 8, hup: 16, nval: 32 } as const;
 
 /** Where files of which the last reference is gone wait until the running call ends. Linux: delayed_fput, task_work */
 export interface ReleaseQueue {
-  readonly kernel: Observable;
+  readonly kernel: Kernel;
   fput(file: OpenFile): void;
 }
 
@@ -45,6 +46,7 @@ export interface ReleaseQueue {
  */
 export abstract class OpenFile implements MappedFile {
   private references = 1;
+  private readonly objectId: number;
   readonly mapping: AddressSpace | null = null;
   /** Where the next read or write begins; every descriptor of this open moves it. */
   position = 0;
@@ -55,7 +57,9 @@ export abstract class OpenFile implements MappedFile {
     private readonly releases: ReleaseQueue,
     /** open(2) flags; fcntl(2) changes some. */
     public flags: number,
-  ) {}
+  ) {
+    this.objectId = releases.kernel.scheduler.newObjectId();
+  }
 
   get isReadable(): boolean {
     return (this.flags & O_ACCMODE) !== O_WRONLY;
@@ -67,17 +71,17 @@ export abstract class OpenFile implements MappedFile {
 
   get(): void {
     assert(this.references > 0, 'a released file is used');
-    this.touchReferences();
+    this.touchReferences(Access.add);
     this.references++;
   }
 
-  private touchReferences(): void {
-    this.releases.kernel.observer?.touch(Shared.files, 0, Access.write, 1);
+  private touchReferences(how: number): void {
+    this.releases.kernel.observer?.touch(Shared.files, this.objectId, how, 1);
   }
 
   *put(): Coroutine<void> {
-    this.touchReferences();
-    this.references--;
+    this.touchReferences(DROP);
+    this.touchReferences(lastDrop(--this.references));
     assert(this.references >= 0, 'a file is put once too often');
     if (this.references === 0) this.releases.fput(this);
   }

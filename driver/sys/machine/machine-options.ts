@@ -1,8 +1,8 @@
 import { DEFAULT_DIALECT, dialectByName, dialectIds } from '../../../uapi/dialect.js';
-import { PATH_NAMES, type PathName } from '../../../uapi/path-name.js';
+import type { PathName } from '../../../uapi/path-name.js';
 import type { SchedulerPolicy } from '../../core/policy.js';
 import { DEVMEM_CHUNK_PAGES, type DmirrorQuirks, NO_QUIRKS } from '../../dmirror/index.js';
-import type { MigrationPath } from '../../hmm/index.js';
+import { type MigrationPath, pathError } from '../../hmm/index.js';
 import { PAGE_SIZE } from '../../mm/frames/frames.js';
 import { DEFAULT_PROFILE, PROFILE_NAMES, profileByName } from '../../mm/profile.js';
 
@@ -72,7 +72,6 @@ export const COHERENT_BYTES = 2 * DEVMEM_CHUNK_PAGES * PAGE_SIZE;
 /** RAM and the coherent windows share one ArrayBuffer, which holds no more. */
 const MAX_BUFFER_BYTES = 2 ** 32;
 const CHOICES: { readonly [Name in keyof MachineOptions]?: readonly string[] } = {
-  path: PATH_NAMES,
   scheduler: ['round-robin', 'random'],
   thpEnabled: ['always', 'madvise', 'never'],
   checkInvariants: ['off', 'touched', 'all'],
@@ -93,10 +92,14 @@ export function checkMachineOptions(options: MachineOptions): void {
   for (const [name, choices] of Object.entries(CHOICES)) {
     const value = options[name as keyof MachineOptions];
     if (name === 'scheduler' && isPolicy(options.scheduler)) continue;
-    if (name === 'path' && typeof options.path === 'object') continue;
     if (!choices.includes(value as string))
       throw new RangeError(`${name} is '${value}', not one of ${choices.join(', ')}`);
   }
+  const wrong = typeof options.path === 'object' ? null : pathError(options.path);
+  if (wrong !== null)
+    throw new RangeError(
+      `path is '${options.path}': no ${wrong.what} '${wrong.word}'; there are ${wrong.known.join(', ')}`,
+    );
   if (dialectByName(options.dialect) === undefined) {
     throw new RangeError(`dialect is '${options.dialect}', not one of ${dialectIds().join(', ')}`);
   }

@@ -42,7 +42,7 @@ export function* copyProcess(thread: Thread, options: ForkOptions = {}): Corouti
 }
 
 function shareMm(mm: Mm): Mm {
-  mm.touch(Shared.mmUsers, Access.write);
+  mm.touch(Shared.mmUsers, Access.add);
   mm.users++;
   return mm;
 }

@@ -41,10 +41,11 @@ export class Recorded implements Strategy {
     this.order.add(this.ids.indexOf(this.footprints.taskOf[this.order.events]!), this.ids.length);
   }
 
-  /** By actor, the text of each of its steps. */
+  /** By actor, the text of each of its steps; which of some references goes when one is left may be another one. */
   texts(): string[] {
     return Array.from({ length: this.order.events }, (_, event) => {
-      return `${this.footprints.taskOf[event]}: ${this.footprints.textOf(event).sort().join(', ')}`;
+      const texts = this.footprints.textOf(event).map((text) => text.replace(' near', ''));
+      return `${this.footprints.taskOf[event]}: ${texts.sort().join(', ')}`;
     });
   }
 

@@ -4,7 +4,7 @@ import { type Coroutine, preemptPoint } from '../../../driver/core/effect.js';
 import type { Kernel } from '../../../driver/core/kernel.js';
 import { LockClass } from '../../../driver/core/lock-class.js';
 import { Mutex, RwSem } from '../../../driver/core/locks.js';
-import { Access, Shared } from '../../../driver/core/observer.js';
+import { Access, DROP, GET_ALIVE, lastDrop, Shared } from '../../../driver/core/observer.js';
 import { WaitQueue } from '../../../driver/core/wait-queue.js';
 import type { Director } from '../../../driver/explore/director.js';
 import type { Subject } from '../../../driver/explore/subject.js';
@@ -12,11 +12,16 @@ import { testKernel } from '../helpers.js';
 
 const POINT = preemptPoint('op');
 const CELLS = 2;
+const CELL_OPS = ['read', 'write', 'increment', 'await', 'wakeOne', 'wakeAll', 'pass', 'hold', 'try', 'put'] as const;
 
-/** `cell` and `value` are small numbers; what stands between `lock` and its end is done with the lock held. */
+/**
+ * `cell` and `value` are small numbers; what stands between `lock` and its end is done with the lock held. Of each cell's references every
+ * task has one until it has `put` it; `hold` takes another for a moment, `try` does unless there is none. `pass` writes with the mutex, in
+ * one step.
+ */
 export type SmallOp =
   | {
-      readonly op: 'read' | 'write' | 'increment' | 'await' | 'wakeOne' | 'wakeAll';
+      readonly op: (typeof CELL_OPS)[number];
       readonly cell: number;
       readonly value: number;
     }
@@ -30,6 +35,8 @@ export class SmallSubject implements Subject {
   readonly kernel: Kernel = testKernel();
   private readonly cells = new Array(CELLS).fill(0);
   private readonly reads: string[][];
+  private readonly references: number[];
+  private readonly hasPut = new Set<string[]>();
   private readonly mutex = new Mutex(this.kernel, LockClass.dmirrorMutex, 'mutex');
   private readonly sem = new RwSem(this.kernel, LockClass.mmapLock, 'sem');
   private readonly queues = [11, 12].map(
@@ -44,6 +51,7 @@ export class SmallSubject implements Subject {
   ) {
     const { scheduler } = this.kernel;
     this.reads = program.map(() => []);
+    this.references = new Array(CELLS).fill(program.length);
     this.tasks = program.map((_, i) => scheduler.newTask(`t${i}`));
     Object.assign(scheduler, { policy: director, stepLimit: 1000 });
     this.kernel.observe(director);
@@ -113,6 +121,20 @@ export class SmallSubject implements Subject {
       if (kernel.scheduler.isFine) yield POINT;
       touch(op.cell, Access.write);
       cells[op.cell] = before + 1;
+    } else if (op.op === 'pass') {
+      yield* mutex.lock();
+      touch(op.cell, Access.write);
+      cells[op.cell] = op.value;
+      mutex.unlock();
+    } else if (op.op === 'hold' || op.op === 'try') {
+      if (op.op === 'hold' && this.hasPut.has(reads)) return;
+      if (!this.get(op, reads)) return;
+      if (kernel.scheduler.isFine) yield POINT;
+      this.put(op.cell, reads);
+    } else if (op.op === 'put') {
+      if (this.hasPut.has(reads)) return;
+      this.hasPut.add(reads);
+      this.put(op.cell, reads);
     } else if (op.op === 'await') {
       for (;;) {
         touch(op.cell, Access.read);
@@ -126,13 +148,30 @@ export class SmallSubject implements Subject {
       else queues[op.cell]!.wakeOne();
     }
   }
+
+  private get({ op, cell }: { op: string; cell: number }, reads: string[]): boolean {
+    const { references } = this;
+    const isAlive = references[cell]! > 0;
+    const how = op === 'hold' ? Access.add : isAlive ? GET_ALIVE : Access.read;
+    this.kernel.observer?.touch(Shared.refcount, cell, how, 1);
+    if (op === 'try') reads.push(isAlive ? 'got' : 'gone');
+    if (isAlive) references[cell]!++;
+    return isAlive;
+  }
+
+  private put(cell: number, reads: string[]): void {
+    const left = this.references[cell]! - 1;
+    this.kernel.observer?.touch(Shared.refcount, cell, DROP | lastDrop(left), 1);
+    this.references[cell] = left;
+    if (left === 0) reads.push('freed');
+  }
 }
 
 const simple: fc.Arbitrary<SmallOp> = fc.oneof(
   {
     weight: 6,
     arbitrary: fc.record({
-      op: fc.constantFrom('read', 'write', 'increment', 'await', 'wakeOne', 'wakeAll'),
+      op: fc.constantFrom(...CELL_OPS),
       cell: fc.nat(CELLS - 1),
       value: fc.integer({ min: 1, max: 3 }),
     }),

@@ -2,7 +2,7 @@ import type { Watch } from '../../../driver/check/index.js';
 import type { Machine } from '../../../driver/sys/machine/machine.js';
 import { MachinePool } from '../../../driver/sys/machine/machine-pool.js';
 import { takeArmed } from '../armed-machine.js';
-import { planToken } from '../token.js';
+import { PLAN_TOKEN } from '../run-token.js';
 import { limitsOf, Served } from '../wire/served.js';
 import { checkPlan } from './plan-check.js';
 import { machineOptions, profileOf } from './plan-machine.js';
@@ -33,7 +33,7 @@ export async function runPlan(plan: Plan, options: PlanRunnerOptions): Promise<P
   const run: PlanRunOptions = { path, seed, defects, pool, ...(onMachine === undefined ? {} : { onMachine }) };
   const { failures, violations, fired } = await outcomeOf(plan, run);
   const status = failures.length + violations.length > 0 ? 'fail' : 'pass';
-  const token = planToken({ plan, path, seed, defects });
+  const token = PLAN_TOKEN.write({ plan, path, seed, defects });
   const profile = profileOf(plan.machine);
   return { name: plan.name, path, profile, seed, defects, status, failures, violations, fired, token };
 }

@@ -1,7 +1,7 @@
 import { Prng } from '../../../driver/core/prng.js';
 import { hitsAt, type SiteCount } from '../../../driver/inject/inject-engine.js';
 import { INJECT_POINTS, PHASES, pointByName } from '../../../driver/inject/inject-points.js';
-import type { Injection } from '../token.js';
+import type { Injection } from '../../../driver/inject/injection.js';
 import type { SweepJob, SweepOptions } from './sweep-job.js';
 
 /** One run to make. */

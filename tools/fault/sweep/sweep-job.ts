@@ -1,15 +1,15 @@
 import { Arena } from '../../../driver/check/arena.js';
 import { assert } from '../../../driver/core/assert.js';
 import type { DefectName } from '../../../driver/inject/defects.js';
-import { faultAttr } from '../../../driver/inject/fault-attr.js';
-import type { InjectRule, SiteCount } from '../../../driver/inject/inject-engine.js';
-import { INJECT_POINTS, INJECT_RETURNS, PHASES, phasesIn, pointByName } from '../../../driver/inject/inject-points.js';
+import type { SiteCount } from '../../../driver/inject/inject-engine.js';
+import { INJECT_POINTS, PHASES, phasesIn } from '../../../driver/inject/inject-points.js';
+import { type Injection, ruleOf } from '../../../driver/inject/injection.js';
 import type { ProfileName } from '../../../driver/mm/profile.js';
 import { MachinePool } from '../../../driver/sys/machine/machine-pool.js';
 import type { SelftestCase } from '../../../tests/selftests/case.js';
 import { scale } from '../../../tests/selftests/scale.js';
 import type { PathName } from '../../../uapi/path-name.js';
-import { type Injection, type RunId, tokenOf } from '../token.js';
+import { RUN_TOKEN, type RunId } from '../run-token.js';
 import { CaseWalk, type Checkpoint } from './checkpoint.js';
 import { type CaseRun, type Outcome, runUnderFaults } from './run-case.js';
 import { type ChosenRun, chooseRuns } from './sweep-choice.js';
@@ -148,7 +148,7 @@ export class Sweeper {
     const outcome = await this.runId(id, from === null ? { tracesPaths: false } : { tracesPaths: false, from });
     if (outcome.violations.length === 0) return findingsOf(id, outcome);
     const findings = findingsOf(id, await this.runId(id));
-    assert(findings.length > 0, `${tokenOf(id)} breaks something only when it begins at a snapshot`);
+    assert(findings.length > 0, `${RUN_TOKEN.write(id)} breaks something only when it begins at a snapshot`);
     return findings;
   }
 
@@ -176,23 +176,8 @@ export function mergeResults(
   return { ...job, runs, left, skipped, hits, findings: [...findings, ...slices.flatMap((slice) => slice.findings)] };
 }
 
-export function ruleOf({ point, phase, nth, returns }: Injection, index: number): InjectRule {
-  const id = pointByName(point);
-  return {
-    name: `${index + 1}: ${point} in ${phase}, hit ${nth}, returns ${returns}`,
-    where: { points: [id], phase: PHASES.indexOf(phase) },
-    attr: faultAttr(),
-    nth,
-    after: null,
-    returns: { [id]: INJECT_RETURNS[returns] },
-    bytes: returns === 'SHORT' ? 1000 : 0,
-    delayTicks: 0,
-    run: null,
-  };
-}
-
 function findingsOf(id: RunId, { violations, fired, status }: Outcome): SweepFinding[] {
-  const token = tokenOf(id);
+  const token = RUN_TOKEN.write(id);
   const traces = fired.map(({ point, phase, command, page, path }) => ({ point, phase, command, page, path }));
   if (violations.length > 0) return [{ token, ...violations[0]!, fired: traces }];
   if (status !== 'fail' || fired.length > 0) return [];

@@ -1,6 +1,7 @@
 import { INJECT_POINTS, phasesIn } from '../../../driver/inject/inject-points.js';
 import type { ProfileName } from '../../../driver/mm/profile.js';
 import type { PathName } from '../../../uapi/path-name.js';
+import { defectNames } from '../../defect-option.js';
 import { EXIT, UsageError } from '../../exit-code.js';
 import { globToRegExp } from '../../glob.js';
 import { profileOption } from '../../kernel-profile.js';
@@ -12,7 +13,6 @@ import { KtapWriter } from '../../report/ktap.js';
 import type { CaseResult } from '../../report/runner.js';
 import { openTrace } from '../../trace/trace-option.js';
 import { workOff } from '../../worker-pool.js';
-import { defectNames } from '../defect-option.js';
 import { replayLines } from '../replay.js';
 import { casesOf } from './cases.js';
 import { findingLines } from './finding-text.js';

@@ -136,7 +136,7 @@ describe('dmirror fault sweep', () => {
     expect(text).toMatch(/# books: .*it is page 0x[0-9a-f]+ of process 1/);
     expect(text).toContain('# code path: freezeEntry < collectEntry');
     expect(text).toContain(
-      'fault replay dmf1:hmm.hmm_device_private.migrate:unified:1:66x2:trylockLeak:folio_trylock/collect/1/FAIL',
+      'fault replay dm2:run:hmm.hmm_device_private.migrate:unified:1:66x2:trylockLeak:folio_trylock/collect/1/FAIL:',
     );
   });
 

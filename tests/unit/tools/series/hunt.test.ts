@@ -1,12 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { migrationPath } from '../../../../driver/hmm/index.js';
+import { type MigrationPath, migrationPath, type PropertyName, pathWith } from '../../../../driver/hmm/index.js';
 import { Replayer } from '../../../../tests/conform/replay.js';
 import { type Hunted, hunt } from '../../../../tools/series/hunt.js';
 import { withPropertyOf } from '../../../../tools/series/properties.js';
+import type { PathName } from '../../../../uapi/path-name.js';
 
-const V1 = migrationPath('posted-v1');
+const V1: PathName = 'posted-v1';
 /** Small sequences with the property that each hangs on. */
-const SHOWN: readonly (readonly [property: keyof typeof V1, kind: string, ops: string])[] = [
+const SHOWN: readonly (readonly [property: PropertyName, kind: string, ops: string])[] = [
   [
     'undoesOnError',
     'machine',
@@ -43,21 +44,20 @@ describe('the first posting', () => {
     '%s is seen as %s, goes away with it, and is not there on unified and the late form',
     (name, kind, text) => {
       const ops = text.split('; ');
-      const judge = (path: typeof V1) => new Replayer({ path, isJudged: true, machine: MACHINE }).judge('ops-0', ops);
-      const unified = migrationPath('unified');
+      const judge = (path: PathName) => new Replayer({ path, isJudged: true, machine: MACHINE }).judge('ops-0', ops);
       const alone = onlyWith(name);
       expect(judge(V1)).not.toBeNull();
       expect(judge(alone)?.violation.kind).toBe(kind);
-      expect(judge(withPropertyOf(alone, name as never, unified))).toBeNull();
-      expect(judge(unified)).toBeNull();
-      expect(judge(migrationPath('posted-late'))).toBeNull();
+      expect(judge(withPropertyOf(alone, name, 'unified'))).toBeNull();
+      expect(judge('unified')).toBeNull();
+      expect(judge('posted-late')).toBeNull();
     },
   );
 });
 
 /** The first posting with only this and what it needs of its defects. */
-function onlyWith(name: keyof typeof V1): typeof V1 {
-  const repaired = {
+function onlyWith(name: PropertyName): PathName {
+  const repaired: Partial<MigrationPath> = {
     undoesOnError: true,
     undoesBeforeSleep: true,
     mirrorsStructPages: false,
@@ -70,11 +70,11 @@ function onlyWith(name: keyof typeof V1): typeof V1 {
   // A system page that MIGRATE_TO_SYS takes has no destination of its own.
   const needs = name === 'clearsDst' ? { setupRequestsMigrate: true } : {};
   const more = name === 'undoesOnError' ? { undoesBeforeSleep: false } : {};
-  return { ...V1, ...repaired, ...needs, ...more, [name]: V1[name] };
+  return pathWith(V1, { ...repaired, ...needs, ...more, [name]: migrationPath(V1)[name] });
 }
 
 describe('a hunt', () => {
-  const found = (path: typeof V1, sequences: { family: string; seed: number }[]): Hunted[] =>
+  const found = (path: PathName, sequences: { family: string; seed: number }[]): Hunted[] =>
     [...hunt(path, sequences)].filter((finding) => finding !== null);
 
   it('finds what a generated sequence shows, reduces it and names the property', () => {
@@ -86,6 +86,6 @@ describe('a hunt', () => {
 
   it.each(['unified', 'posted-late'] as const)('finds nothing on %s', (name) => {
     const sequences = ['small', 'mix', 'coherent', 'swap', 'pin'].map((family) => ({ family, seed: 1 }));
-    expect(found(migrationPath(name), sequences)).toEqual([]);
+    expect(found(name, sequences)).toEqual([]);
   });
 });

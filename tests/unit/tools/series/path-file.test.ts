@@ -3,9 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { toJsonSchema } from '@valibot/to-json-schema';
 import { describe, expect, it } from 'vitest';
-import { migrationPath } from '../../../../driver/hmm/index.js';
+import { migrationPath, pathError } from '../../../../driver/hmm/index.js';
+import { Machine } from '../../../../driver/sys/machine/machine.js';
 import { PATH_FILE, readPathFile } from '../../../../tools/series/path-file.js';
 import { PROPERTIES } from '../../../../tools/series/properties.js';
+import type { PathName } from '../../../../uapi/path-name.js';
 import { ROOT } from '../../structure/tree.js';
 
 const FILE = join(ROOT, 'docs/schemas/path.schema.json');
@@ -35,8 +37,28 @@ describe('a path file', () => {
   }
 
   it('is its base with what it changes', () => {
-    const path = read('base: posted-late\nname: v12\nproperties:\n  undoesOnError: true\n');
-    expect(path).toEqual({ ...migrationPath('posted-late'), name: 'v12', undoesOnError: true });
+    const properties = 'undoesOnError: true\n  splitsMappedByPages: never\n  keepsPreparedWords: false';
+    const { name, path } = read(`base: posted-late\nname: v12\nproperties:\n  ${properties}\n  setupRestores: true\n`);
+    expect(name).toBe('v12');
+    expect(path).toBe('posted-late+undoesOnError+keepsPreparedWords=false+splitsMappedByPages=never');
+    expect(pathError(path)).toBeNull();
+    expect(migrationPath(path)).toEqual({
+      ...migrationPath('posted-late'),
+      name: path,
+      undoesOnError: true,
+      splitsMappedByPages: 'never',
+      keepsPreparedWords: false,
+    });
+  });
+
+  it.each([
+    ['posted-lat', 'path', 'posted-lat'],
+    ['unified+undosOnError', 'property of a path', 'undosOnError'],
+    ['unified+splitsMappedByPages', 'value of splitsMappedByPages', 'true'],
+    ['unified+clearsDst=maybe', 'value of clearsDst', 'maybe'],
+  ])('%s is no path', (text, what, word) => {
+    expect(pathError(text)).toMatchObject({ what, word });
+    expect(() => new Machine({ path: text as PathName })).toThrow(`no ${what} '${word}'; there are `);
   });
 
   it.each([

@@ -1,6 +1,6 @@
-import { DEFECTS, type DefectName } from '../../driver/inject/defects.js';
-import { UsageError } from '../exit-code.js';
-import { didYouMean } from '../nearest.js';
+import { DEFECTS, type DefectName } from '../driver/inject/defects.js';
+import { UsageError } from './exit-code.js';
+import { didYouMean } from './nearest.js';
 
 /** The defects that `--defect` or a token names. Throws UsageError. */
 export function defectNames(names: readonly string[]): DefectName[] {

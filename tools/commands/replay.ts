@@ -1,0 +1,38 @@
+import { EXIT, UsageError } from '../exit-code.js';
+import type { Output } from '../output.js';
+import { tokenKind } from '../token/token.js';
+import { openTrace, type TraceOptions } from '../trace/trace-option.js';
+
+export interface ReplayOptions extends TraceOptions {
+  readonly json?: boolean;
+}
+
+/** `replay TOKEN [PROGRAM]` of every command: does again what a token says, whichever command printed it. 1 when it fails again; a program's own status. */
+export async function replay(words: readonly string[], options: ReplayOptions, output: Output): Promise<number> {
+  const [token, binary, ...rest] = words;
+  if (token === undefined || rest.length > 0)
+    throw new UsageError(
+      '`replay` takes one token, and the path of the program where it is of one',
+      'replay TOKEN [PROGRAM]',
+    );
+  const kind = tokenKind(token);
+  if (kind === 'guest') {
+    const { replayGuest } = await import('../exec/exec-schedules.js');
+    return await replayGuest(token, binary, options);
+  }
+  if (binary !== undefined) throw new UsageError(`a token of the kind '${kind}' needs no '${binary}'`, 'leave it out');
+  if (kind !== 'race') {
+    const { replayFault } = await import('../fault/replay.js');
+    return await replayFault(token, options, output);
+  }
+  return await replayRace(token, options, output);
+}
+
+async function replayRace(token: string, { json = false, ...traced }: ReplayOptions, { out }: Output): Promise<number> {
+  const { witnessLines, witnessOf } = await import('../explore/witness.js');
+  const trace = openTrace(traced);
+  const witness = witnessOf(token, trace);
+  trace?.end();
+  for (const line of json ? [JSON.stringify(witness)] : witnessLines(witness)) out(line);
+  return witness.findings.length > 0 ? EXIT.fail : EXIT.pass;
+}
