@@ -1,7 +1,7 @@
 import { callPath } from '../core/call-path.js';
 import type { Effect } from '../core/effect.js';
 import { Mutex, RwSem } from '../core/locks.js';
-import { Access, type EntryChange, entryId, type Observer, Shared, type SharedKind } from '../core/observer.js';
+import { CHANGES, type EntryChange, entryId, type Observer, Shared, type SharedKind } from '../core/observer.js';
 import type { Scheduler } from '../core/scheduler.js';
 import type { Task } from '../core/task.js';
 import { Mirror } from '../dmirror/mirror/mirror.js';
@@ -51,7 +51,8 @@ const CELLS_OF: { readonly [kind in SharedKind]?: readonly CellKind[] } = {
   [Shared.mapcount]: [Cell.mapcount],
   [Shared.folioShape]: [Cell.head, Cell.order],
   [Shared.mirror]: [Cell.mirror],
-  [Shared.notifierSeq]: [Cell.notifierSeq, Cell.notifierActive],
+  [Shared.notifierSeq]: [Cell.notifierSeq],
+  [Shared.notifierActive]: [Cell.notifierActive],
 };
 /** After these there may be other address spaces, or others in them. */
 const OF_SPACES: ReadonlySet<SharedKind> = new Set<SharedKind>([Shared.mmUsers, Shared.processes, Shared.nextNumber]);
@@ -124,7 +125,7 @@ export class Recorder implements Observer {
     if (this.isLooking) return;
     this.next?.touch(kind, id, how, count);
     if (this.path < 0 || kind === Shared.lock) this.path = this.pathNow();
-    if ((how & (Access.write | Access.add)) === 0) return;
+    if ((how & CHANGES) === 0) return;
     if (OF_SPACES.has(kind)) this.wantsSpaces = true;
     if (kind === Shared.vmaList) this.inChange.add(id);
     const cells = CELLS_OF[kind];

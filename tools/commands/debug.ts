@@ -5,10 +5,10 @@ import { profileOption } from '../kernel-profile.js';
 import type { Output } from '../output.js';
 import { DebugSession } from '../recording/debug-session.js';
 import { explainLines } from '../recording/explain.js';
-import { type RunOptions, record } from '../recording/record.js';
+import { record, type WhichRun } from '../recording/record.js';
 
 /** Options that say which run is meant, as commander has them. */
-export interface WhichRunOptions extends Omit<RunOptions, 'profile' | 'defects' | 'maxBytes'> {
+export interface WhichRunOptions extends Omit<WhichRun, 'profile' | 'defects' | 'maxBytes'> {
   readonly profile: string;
   readonly defect: readonly string[];
   readonly maxMemory: number;
@@ -41,7 +41,7 @@ export async function explain(words: readonly string[], options: WhichRunOptions
   return recorded.findings.length > 0 ? EXIT.fail : EXIT.pass;
 }
 
-function runOptions({ profile, defect, maxMemory, ...options }: WhichRunOptions): RunOptions {
+function runOptions({ profile, defect, maxMemory, ...options }: WhichRunOptions): WhichRun {
   return { ...options, profile: profileOption(profile), defects: defectNames(defect), maxBytes: maxMemory };
 }
 

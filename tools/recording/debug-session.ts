@@ -3,7 +3,7 @@ import { didYouMean } from '../nearest.js';
 import { CONDITIONS, conditionSteps, type Debugged, mirrorChanges, vpnOf } from './conditions.js';
 import { changeText, pagesOf } from './pages.js';
 import { PRINTED, printed } from './print.js';
-import type { Recorded } from './recorded.js';
+import type { RecordedRun } from './recorded-run.js';
 import { stepLine, stepLines } from './step-text.js';
 import { TaskLetters } from './task-letters.js';
 
@@ -92,7 +92,7 @@ export class DebugSession {
   readonly of: Debugged;
   private last = '';
 
-  constructor(readonly recorded: Recorded) {
+  constructor(readonly recorded: RecordedRun) {
     const { recording } = recorded;
     this.of = { recording, pages: pagesOf(recording), letters: new TaskLetters(recording) };
   }

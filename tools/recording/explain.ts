@@ -1,7 +1,7 @@
 import type { ChangeView, MachineAt, PageView, StepView } from '../../driver/recording/index.js';
 import type { Debugged } from './conditions.js';
 import { changeText, entryText, pageName, pagesOf } from './pages.js';
-import type { Recorded } from './recorded.js';
+import type { RecordedRun } from './recorded-run.js';
 import { whatItDoes } from './step-text.js';
 import { TaskLetters } from './task-letters.js';
 
@@ -15,7 +15,7 @@ const PAGES = 24;
 const COLUMNS = 3;
 
 /** A run for a mail to a list: what it is, why, the steps around the failure, and the page table before and after. */
-export function explainLines(recorded: Recorded): string[] {
+export function explainLines(recorded: RecordedRun): string[] {
   const { recording } = recorded;
   const of: Debugged = { recording, pages: pagesOf(recording), letters: new TaskLetters(recording) };
   const cause = causeOf(of, recorded);
@@ -44,7 +44,7 @@ interface Cause {
   readonly last: number;
 }
 
-function causeOf(of: Debugged, recorded: Recorded): Cause {
+function causeOf(of: Debugged, recorded: RecordedRun): Cause {
   const { recording } = of;
   const { steps } = recording;
   return (

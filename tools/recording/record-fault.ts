@@ -10,19 +10,19 @@ import { casesByName } from '../fault/sweep/cases.js';
 import { Sweeper } from '../fault/sweep/sweep-job.js';
 import { didYouMean } from '../nearest.js';
 import { injectionText } from '../token/parts.js';
-import { MachineRecorders, type Recorded, type RecordOptions } from './recorded.js';
+import { MachineRecorders, type RecordedRun, type RecordOptions } from './recorded-run.js';
 
 /** Machines stay as their run has left them, to be read. */
 class NoPool extends MachinePool {
   override give(): void {}
 }
 
-export function recordRunToken(token: string, options: RecordOptions): Promise<Recorded> {
+export function recordRunToken(token: string, options: RecordOptions): Promise<RecordedRun> {
   return recordCase(RUN_TOKEN.read(token), options);
 }
 
 /** A case of the suite, as the fault sweep runs it. */
-export async function recordCase(id: RunId, options: RecordOptions): Promise<Recorded> {
+export async function recordCase(id: RunId, options: RecordOptions): Promise<RecordedRun> {
   const { profile, seed, pages, rounds, defects, injections, path, name } = id;
   const cases = casesByName(profile);
   if (!cases.has(name))
@@ -48,11 +48,11 @@ export async function recordCase(id: RunId, options: RecordOptions): Promise<Rec
   };
 }
 
-export function recordPlanToken(token: string, options: RecordOptions): Promise<Recorded> {
+export function recordPlanToken(token: string, options: RecordOptions): Promise<RecordedRun> {
   return recordPlan(PLAN_TOKEN.read(token), options);
 }
 
-export async function recordPlan({ plan, ...run }: PlanRunId, options: RecordOptions): Promise<Recorded> {
+export async function recordPlan({ plan, ...run }: PlanRunId, options: RecordOptions): Promise<RecordedRun> {
   const recorders = new MachineRecorders(options);
   try {
     const onMachine = ({ machine }: { machine: Machine }): void => recorders.see(machine);

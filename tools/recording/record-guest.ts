@@ -5,14 +5,14 @@ import { readProgram } from '../exec/exec-host.js';
 import { guestOfToken, QuietHost } from '../exec/exec-schedules.js';
 import { type ProgramRun, runProgram } from '../exec/run-program.js';
 import { profileOfDialect } from '../kernel-profile.js';
-import { MachineRecorders, type Recorded, type RecordOptions } from './recorded.js';
+import { MachineRecorders, type RecordedRun, type RecordOptions } from './recorded-run.js';
 
 /** A schedule of a program that `exec --schedules` has found. */
 export async function recordGuestToken(
   token: string,
   binary: string | undefined,
   options: RecordOptions,
-): Promise<Recorded> {
+): Promise<RecordedRun> {
   const program = guestOfToken(token, binary);
   return await recordGuest(`program ${binary}`, (more) => program.run(more), options);
 }
@@ -30,7 +30,7 @@ export async function recordProgram(
   [binary = '', ...args]: readonly string[],
   { path, seed, dialect }: ProgramOptions,
   options: RecordOptions,
-): Promise<Recorded> {
+): Promise<RecordedRun> {
   const known = dialectByName(dialect);
   const profile = known === undefined ? DEFAULT_PROFILE.name : profileOfDialect(known);
   const setup = { path, profile, dialect, ram: RAM_BYTES, swap: 0, hugepages: 8, invariants: 'off' as const };
@@ -47,7 +47,7 @@ async function recordGuest(
   title: string,
   run: (more: Pick<ProgramRun, 'host' | 'onMachine'>) => Promise<number>,
   options: RecordOptions,
-): Promise<Recorded> {
+): Promise<RecordedRun> {
   const recorders = new MachineRecorders(options);
   const host = new QuietHost();
   const status = await run({ host, onMachine: recorders.see });

@@ -3,14 +3,14 @@ import { Recorder } from '../../driver/recording/index.js';
 import { UsageError } from '../exit-code.js';
 import { faultyRace, raceOf, sortedOut } from '../explore/explore-work.js';
 import { RACE_TOKEN, type RaceId } from '../explore/race-token.js';
-import type { Recorded, RecordOptions } from './recorded.js';
+import type { RecordedRun, RecordOptions } from './recorded-run.js';
 
-export function recordRaceToken(token: string, options: RecordOptions): Recorded {
+export function recordRaceToken(token: string, options: RecordOptions): RecordedRun {
   return recordRace(RACE_TOKEN.read(token), options);
 }
 
 /** One schedule of a race; step 0 is behind its set-up. Throws UsageError for choices that the schedule does not have. */
-export function recordRace(id: RaceId, options: RecordOptions): Recorded {
+export function recordRace(id: RaceId, options: RecordOptions): RecordedRun {
   const { test, path, profile, dialect, injections, choices } = id;
   const race = faultyRace(raceOf(test, { path, profile, dialect }), injections);
   const { machine } = race;

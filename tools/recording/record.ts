@@ -15,10 +15,10 @@ import { isToken, tokenKind } from '../token/token.js';
 import { plainRun, recordCase, recordPlan, recordPlanToken, recordRunToken } from './record-fault.js';
 import { recordGuestToken, recordProgram } from './record-guest.js';
 import { recordRace, recordRaceToken } from './record-race.js';
-import type { Recorded, RecordOptions } from './recorded.js';
+import type { RecordedRun, RecordOptions } from './recorded-run.js';
 
 /** How what is no token runs: a token says all of that. */
-export interface RunOptions extends RecordOptions {
+export interface WhichRun extends RecordOptions {
   readonly path: PathName;
   readonly profile: ProfileName;
   readonly seed: number;
@@ -32,7 +32,7 @@ export const WHAT = 'TOKEN, PLAN, LITMUS, CASE or -- BINARY ARGS';
 const NONE_OF_THESE = `give a token, a plan, a litmus test, a case of the selftests or an RV64 program: ${WHAT}`;
 
 /** Makes the run again that the words of a command line name, and writes it down. Throws UsageError. */
-export async function record(words: readonly string[], options: RunOptions): Promise<Recorded> {
+export async function record(words: readonly string[], options: WhichRun): Promise<RecordedRun> {
   const [first, ...rest] = words;
   if (first === undefined) throw new UsageError('nothing is named', NONE_OF_THESE);
   if (isToken(first)) return await recordToken(first, rest, options);
@@ -45,7 +45,7 @@ export async function record(words: readonly string[], options: RunOptions): Pro
   return await recordName(first, options);
 }
 
-async function recordToken(token: string, rest: readonly string[], options: RunOptions): Promise<Recorded> {
+async function recordToken(token: string, rest: readonly string[], options: WhichRun): Promise<RecordedRun> {
   const kind = tokenKind(token);
   if (kind === 'guest') return await recordGuestToken(token, rest[0], options);
   if (rest.length > 0) throw new UsageError(`a token of the kind '${kind}' needs no '${rest[0]}'`, 'leave it out');
@@ -53,7 +53,7 @@ async function recordToken(token: string, rest: readonly string[], options: RunO
   return await (kind === 'plan' ? recordPlanToken(token, options) : recordRunToken(token, options));
 }
 
-async function recordFile(file: string, options: RunOptions): Promise<Recorded> {
+async function recordFile(file: string, options: WhichRun): Promise<RecordedRun> {
   if (file.endsWith('.jsonl')) return recordLitmus(namedTests([file]), options);
   if (!/\.ya?ml$/.test(file)) throw new UsageError(`'${file}' is none of these`, NONE_OF_THESE);
   const isLitmus = /^threads:/m.test(readFileSync(file, 'utf8'));
@@ -61,7 +61,7 @@ async function recordFile(file: string, options: RunOptions): Promise<Recorded> 
   return await recordPlan({ plan: loadPlan(file), ...options }, options);
 }
 
-async function recordName(name: string, options: RunOptions): Promise<Recorded> {
+async function recordName(name: string, options: WhichRun): Promise<RecordedRun> {
   const tests = shippedNames();
   const cases = casesByName(options.profile);
   if (tests.includes(name)) return recordLitmus(namedTests([name]), options);
@@ -75,7 +75,7 @@ async function recordName(name: string, options: RunOptions): Promise<Recorded> 
 const LOOK_AT = 2_000;
 
 /** The schedule that comes to the outcome that is asked for, else to the first finding, else the default one. */
-function recordLitmus(tests: readonly Litmus[], options: RunOptions): Recorded {
+function recordLitmus(tests: readonly Litmus[], options: WhichRun): RecordedRun {
   const [test] = tests;
   if (test === undefined || tests.length > 1)
     throw new UsageError(`${tests.length} tests are named`, 'name one, as `dmirror explore --list` prints them');

@@ -2,7 +2,7 @@ import { Recorder, type RecorderOptions, type Recording } from '../../driver/rec
 import type { Machine } from '../../driver/sys/machine/machine.js';
 
 /** A run that was made again and written down. */
-export interface Recorded {
+export interface RecordedRun {
   /** What was run, in words. */
   readonly title: string;
   readonly recording: Recording;
