@@ -67,7 +67,7 @@ export async function runProgram(request: Omit<ProgramRequest, 'dialect'>, run: 
     signals.stop();
     host.input.close();
     trace?.end();
-    host.reportUnknown();
+    host.reportRefused();
   }
 }
 
@@ -94,7 +94,7 @@ async function runToEnd(system: GuestSystem, process: Process, context: RunConte
     await new Promise((done) => setImmediate(done));
   }
   const status = process.exitStatus ?? 0;
-  return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_SIGNAL + WTERMSIG(status);
+  return WIFEXITED(status) ? host.statusOf(WEXITSTATUS(status)) : EXIT_SIGNAL + WTERMSIG(status);
 }
 
 /** Resolves a moment behind `deadline`, and keeps no process alive. */

@@ -1,4 +1,4 @@
-import { knowsFunctionNames } from '../../../driver/inject/inject-engine.js';
+import { knowsFunctionNames } from '../../../driver/core/call-path.js';
 import { nearest } from '../../nearest.js';
 import { KERNEL_FUNCTIONS } from './kernel-functions.js';
 
