@@ -1,9 +1,11 @@
 import { Command, CommanderError, Option } from 'commander';
 import type { PathName } from '../uapi/path-name.js';
-import { collect, count, jobs, pointToHelp, seconds, seed } from './arguments.js';
+import { collect, jobs, pointToHelp, seconds, seed } from './arguments.js';
 import { addAbi } from './commands/abi-command.js';
 import { addDaemonCommands } from './commands/daemon-commands.js';
+import { addDebug } from './commands/debug-command.js';
 import { addExec } from './commands/exec-command.js';
+import { addExplore } from './commands/explore-command.js';
 import { addFault } from './commands/fault-command.js';
 import { addSeries } from './commands/series-command.js';
 import { EXIT, exitHelp, OutputError, UsageError } from './exit-code.js';
@@ -47,11 +49,12 @@ function program(status: { code: number }, output: () => Output): Command {
   addBench(root, status, output);
   addAbi(root, status, output);
   addConform(root, status, output);
-  addExplore(root, status, output);
+  addExplore(root, { status, output });
   addFault(root, status, output);
   addSeries(root, { status, output });
   addDaemonCommands(root, { status, output });
   addExec(root, { status, output });
+  addDebug(root, { status, output });
   pointToHelp(root);
   return root;
 }
@@ -146,47 +149,3 @@ Examples:
   dmirror conform late-F-mix.jsonl.gz        recorded on a posting of the series, as its name says, or its first line {"path": "posted-late"}
   dmirror conform --shrink mix:7 --against unified    a generated sequence: a family and a seed
 ${exitHelp({ pass: 'every answer agrees', fail: 'some differ' })}`;
-
-function addExplore(root: Command, status: { code: number }, output: () => Output): void {
-  root
-    .command('explore')
-    .description('run small races under every schedule that can make a difference, and print what they come to')
-    .argument(
-      '[test...]',
-      'litmus files, names or patterns; all that the package ships without. `replay TOKEN` runs one schedule again',
-    )
-    .option('-l, --list', 'print the names and run nothing', false)
-    .addOption(pathOption('classic'))
-    .addOption(pathFileOption())
-    .option('--profile <kernel>', 'whose semantics the machine has: 6.12, 6.19 or 7.3', '6.12')
-    .addOption(
-      new Option('--strategy <name>', 'which schedules: all that differ, all, with few preemptions, or drawn ones')
-        .choices(['dpor', 'all', 'bounded', 'pct', 'random'])
-        .default('dpor'),
-    )
-    .option('--seed <n>', 'of drawn schedules', seed, 1)
-    .option('--budget <schedules>', 'schedules of one test at most', count, 20_000)
-    .option('-j, --jobs <n>', 'tests that run at once; one for each core by default', jobs)
-    .option('--allow-incomplete', 'a bound or the budget may end an exploration', false)
-    .option(
-      '--witness <outcome>',
-      'of one test: the steps of a schedule that comes to this outcome, or to one that begins so, as columns',
-    )
-    .option('--diff <sides...>', 'two of PATH or PATH@PROFILE: outcomes that one of them alone has')
-    .option('--json', 'one JSON object a line instead of KTAP', false)
-    .option('--junit <file>', 'also write the results as JUnit XML')
-    .addHelpText('after', EXPLORE_EXAMPLES)
-    .action(async (names: string[], options) => {
-      const { exploreCommand } = await import('./commands/explore.js');
-      status.code = await exploreCommand(names, options, output());
-    });
-}
-
-const EXPLORE_EXAMPLES = `
-Examples:
-  dmirror explore mig-unmap                             one shipped race
-  dmirror explore 'fresh-onf-*' --budget 2000           many, for so long
-  dmirror explore mig-unmap --witness '-2 0 0'          how it comes to that
-  dmirror explore mig-unmap --diff classic unified
-  dmirror explore mine.yaml
-${exitHelp({ fail: 'something was found, or a condition is not met', incomplete: 'the bound or the budget ended one first' })}`;

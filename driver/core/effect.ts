@@ -62,3 +62,5 @@ export const FINE = {
   /** A device's free lists. */
   devLock: preemptPoint('dev_lock'),
 } as const;
+
+export const FINE_POINTS: ReadonlySet<Effect> = new Set(Object.values(FINE));

@@ -5,7 +5,7 @@ import { DeviceFile } from '../sys/files/device-file.js';
 import type { Machine } from '../sys/machine/machine.js';
 import type { Thread } from '../sys/processes/thread.js';
 import type { TraceEvent, TraceKind } from '../trace/trace-event.js';
-import { operandText, RARE_KINDS, TRACE_KINDS } from '../trace/trace-text.js';
+import { hex, operandText, RARE_KINDS, TRACE_KINDS } from '../trace/trace-text.js';
 import type { Session } from './session.js';
 
 /** What older clients call the steps of a migration. */
@@ -154,10 +154,6 @@ function commandText(number: number, dialectName: string | undefined): string {
   const name =
     command === undefined ? `unknown ${hex(number >>> 0)}` : `HMM_DMIRROR_${commandSpelling(dialect, command)}`;
   return `${name} [${dialect.id}]`;
-}
-
-function hex(value: number): string {
-  return `${value < 0 ? '-' : ''}0x${Math.abs(value).toString(16)}`;
 }
 
 /** The filter of a `trace` request, or what is wrong with it. */

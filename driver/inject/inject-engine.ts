@@ -1,4 +1,5 @@
-import { AssertionError, assert } from '../core/assert.js';
+import { assert } from '../core/assert.js';
+import { callPath } from '../core/call-path.js';
 import { type Coroutine, preemptPoint } from '../core/effect.js';
 import { Access, NUMBERED, type Observer, Shared } from '../core/observer.js';
 import { Prng } from '../core/prng.js';
@@ -358,7 +359,7 @@ export class InjectEngine {
       page: context.page,
       addr: context.at,
       tick: this.host.clock.nowTicks,
-      path: this.tracesPaths && state.strikes++ < TRACED_STRIKES ? callPath() : [],
+      path: this.tracesPaths && state.strikes++ < TRACED_STRIKES ? pathToPoint() : [],
     };
     this.note(fired);
   }
@@ -380,30 +381,14 @@ function matches(where: InjectWhere, context: InjectContext): boolean {
   if (where.page !== undefined && where.page !== context.page) return false;
   const { range, caller } = where;
   if (range !== undefined && (context.at < range.start || context.at >= range.end)) return false;
-  return caller === undefined || callPath().some((name) => caller.has(name));
+  return caller === undefined || pathToPoint().some((name) => caller.has(name));
 }
 
-/** More than the kernel's deepest call chain; each function of it is two frames, for it is a generator. */
-const STACK_FRAMES = 100;
 /** Strikes of one rule whose stack is looked at: a rule that always strikes does so a hundred thousand times a second. */
 const TRACED_STRIKES = 100;
 
-/**
- * Names of the kernel's functions above the injection point, innermost first; the same on every host. A minifier renames functions
- * and classes: the build writes the functions' names down (tools/build/name-functions.js), and methods keep theirs.
- */
-function callPath(): string[] {
-  const usual = Error.stackTraceLimit;
-  Error.stackTraceLimit = STACK_FRAMES;
-  const lines = (new AssertionError('').stack ?? '').split('\n');
-  Error.stackTraceLimit = usual;
-  const names = lines.map((line) => /^\s+at (?:async )?(?:[\w$<>]+\.)*([\w$<>]+) \(/.exec(line)?.[1] ?? '');
-  const point = names.findIndex((name) => name === 'hit' || name === 'reach');
-  const end = names.findIndex((name) => name === 'oneCall' || name === 'runSyscall' || name === 'step');
-  return names.slice(point + 1, end < 0 ? undefined : end).filter((name) => name !== '' && name !== 'next');
-}
-
-/** Not so where somebody has minified the sources: nothing is known of who calls whom then. */
-export function knowsFunctionNames(): boolean {
-  return callPath.name === 'callPath';
+/** The kernel's functions above the injection point, innermost first. */
+function pathToPoint(): string[] {
+  const names = callPath();
+  return names.slice(1 + names.findIndex((name) => name === 'hit' || name === 'reach'));
 }

@@ -79,6 +79,6 @@ function range(start: number, end: number): string {
   return `${hex(start)}-${hex(end)}`;
 }
 
-function hex(value: number): string {
+export function hex(value: number): string {
   return `${value < 0 ? '-' : ''}0x${Math.abs(value).toString(16)}`;
 }

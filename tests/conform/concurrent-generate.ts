@@ -1,21 +1,14 @@
-// Small races in the op language: what is done first, and the ops of two or three tasks that then run at once.
+// Small races in the op language: what is done first, and the ops of two or three threads that then run at once.
 
 import { Prng } from '../../driver/core/prng.js';
 import type { Weights } from './families.js';
 
-/** One flow of control: a thread of process `p`, and its ops in order. */
-interface RaceTask {
-  readonly p: number;
-  readonly lines: readonly string[];
-}
-
-export interface Race {
+/** What is done first, the ops of each thread, and what is asked when all have ended. */
+interface GeneratedRace {
+  readonly name: string;
   readonly setup: readonly string[];
-  readonly tasks: readonly RaceTask[];
-  /** Pages of region 0, the only one. */
-  readonly pages: number;
-  /** Processes at the end of the setup. */
-  readonly processes: number;
+  readonly threads: readonly (readonly string[])[];
+  readonly observe: readonly string[];
 }
 
 const DEVICES = [0, 0, 0, 1, 2];
@@ -30,7 +23,7 @@ const SETUP: Weights = {
   fork: 15,
   load: 10,
 };
-/** Ops of one page each, as those are what one order or another explains; see docs/conformance.md. */
+/** Ops of one page each: what differs between schedules is then seen. */
 const RACING: Weights = {
   MIGRATE_TO_DEV: 22,
   MIGRATE_TO_SYS: 14,
@@ -48,8 +41,8 @@ const RACING: Weights = {
 const COMMANDS = ['MIGRATE_TO_DEV', 'MIGRATE_TO_SYS', 'READ', 'WRITE', 'SNAPSHOT', 'EXCLUSIVE', 'CHECK_EXCLUSIVE'];
 
 /** The race of a seed. */
-export function generateRace(seed: number): Race {
-  return new RaceGenerator(new Prng(seed)).run();
+export function generateRace(seed: number): GeneratedRace {
+  return { name: `race-${seed}`, ...new RaceGenerator(new Prng(seed)).run() };
 }
 
 class RaceGenerator {
@@ -63,13 +56,14 @@ class RaceGenerator {
     this.pages = 1 + prng.below(3);
   }
 
-  run(): Race {
+  run(): Omit<GeneratedRace, 'name'> {
     const setup = [`open 0 ${this.device}`, `map 0 0 0 ${this.pages} ${this.weighted(KINDS)} rw`];
     for (let i = this.prng.below(4); i >= 0; i--) setup.push(this.setupLine());
     const count = 2 + this.prng.below(2);
     const most = count === 2 ? 3 : 1 + this.prng.below(2);
-    const tasks = Array.from({ length: count }, () => this.task(most));
-    return { setup, tasks, pages: this.pages, processes: this.processes };
+    const threads = Array.from({ length: count }, () => this.thread(most));
+    const observe = Array.from({ length: this.processes }, (_, p) => `load ${p} 0 0 ${this.pages}`);
+    return { setup, threads, observe: [`dm 0 ${this.device} SNAPSHOT 0 0 ${this.pages}`, ...observe] };
   }
 
   private setupLine(): string {
@@ -83,9 +77,9 @@ class RaceGenerator {
     return `fork 0 ${this.processes++}`;
   }
 
-  private task(most: number): RaceTask {
+  private thread(most: number): string[] {
     const p = this.prng.below(this.processes);
-    return { p, lines: Array.from({ length: 1 + this.prng.below(most) }, () => this.racingLine(p)) };
+    return Array.from({ length: 1 + this.prng.below(most) }, () => this.racingLine(p));
   }
 
   private racingLine(p: number): string {

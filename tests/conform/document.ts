@@ -2,7 +2,6 @@
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
-import { BETWEEN } from './between.js';
 import type { Coverage } from './coverage.js';
 import { EXCEPTIONS } from './exceptions.js';
 
@@ -14,7 +13,6 @@ export function documentParts(coverage: Coverage, root: string): Readonly<Record
     snapshot: countTable('SNAPSHOT reports', coverage.snapshot),
     pagemap: countTable('pagemap reports', coverage.pagemap),
     exceptions: exceptionList(),
-    between: BETWEEN.map(({ why }) => `- ${why}`).join('\n'),
     deviations: deviationList(root),
   };
 }

@@ -1,10 +1,12 @@
 // What a reader is told of one explored test: its outcomes, the verdict, and what is wrong.
 
 import type { Verdict } from '../../driver/explore/index.js';
+import type { Injection } from '../../driver/inject/injection.js';
 import type { ProfileName } from '../../driver/mm/profile.js';
 import type { PathName } from '../../uapi/path-name.js';
-import { globToRegExp } from '../glob.js';
-import type { Explored } from './explore-work.js';
+import { globToRegExp, shellQuote } from '../glob.js';
+import { injectionText } from '../token/parts.js';
+import type { Explored, HowToExplore } from './explore-work.js';
 import type { Litmus } from './litmus-file.js';
 import { withoutLastRead } from './litmus-outcome.js';
 import { RACE_TOKEN } from './race-token.js';
@@ -14,6 +16,8 @@ interface ReportedOutcome {
   readonly schedules: number;
   /** How often a real kernel showed it; undefined: none has run the test. */
   readonly seen?: number;
+  /** The failure without which it is not reached. */
+  readonly fault?: string;
   readonly token: string;
 }
 
@@ -24,6 +28,10 @@ export interface TestReport {
   readonly verdict: Verdict;
   readonly schedules: number;
   readonly inequivalent: number;
+  /** Failures that it ran with, each by itself. */
+  readonly failures: number;
+  /** Of `pct`: the chance of one schedule to show a bug of its depth. */
+  readonly guarantee?: number;
   readonly ms: number;
   readonly outcomes: readonly ReportedOutcome[];
   /** Of the register of what the real kernel does wrong too. */
@@ -32,28 +40,31 @@ export interface TestReport {
   readonly problems: readonly { readonly what: string; readonly token?: string }[];
 }
 
-export function reportOf(
-  test: Litmus,
-  explored: Explored,
-  { path, profile, ms }: { path: PathName; profile: ProfileName; ms: number },
-): TestReport {
-  const token = (choices: readonly number[]): string =>
-    RACE_TOKEN.write({ test, path, profile, injections: [], choices });
+/** How it was explored, with nothing left open. */
+export type HowExplored = HowToExplore & { readonly profile: ProfileName };
+
+export function reportOf(test: Litmus, explored: Explored, { how, ms }: { how: HowExplored; ms: number }): TestReport {
+  const { path, profile, dialect } = how;
+  const token = (choices: readonly number[], injections: readonly Injection[]): string =>
+    RACE_TOKEN.write({ test, path, profile, dialect, injections, choices });
   const outcomes = [...explored.outcomes]
-    .map(([outcome, { schedules, witness }]) => ({
+    .map(([outcome, { schedules, witness, injections }]) => ({
       outcome,
       schedules,
-      ...seenOf(test, outcome),
-      token: token(witness),
+      ...(injections.length === 0 ? seenOf(test, outcome) : { fault: injections.map(injectionText).join('+') }),
+      token: token(witness, injections),
     }))
     .sort((a, b) => b.schedules - a.schedules);
-  const findings = explored.findings.map(({ kind, message, witness }) => ({
+  const findings = explored.findings.map(({ kind, message, witness, injections }) => ({
     what: `${kind}: ${message}`,
-    token: token(witness),
+    token: token(witness, injections),
   }));
-  const { verdict, schedules, inequivalent, asLinux } = explored;
-  const problems = [...findings, ...unmet(test, outcomes, verdict)];
-  return { test: test.name, path, profile, verdict, schedules, inequivalent, ms, outcomes, asLinux, problems };
+  const { verdict, schedules, inequivalent, asLinux, failures, guarantee } = explored;
+  return {
+    ...{ test: test.name, path, profile, verdict, schedules, inequivalent, failures },
+    ...(guarantee === undefined ? {} : { guarantee }),
+    ...{ ms, outcomes, asLinux, problems: [...findings, ...unmet(test, outcomes, verdict)] },
+  };
 }
 
 function seenOf({ recorded }: Litmus, outcome: string): { seen?: number } {
@@ -65,7 +76,7 @@ function seenOf({ recorded }: Litmus, outcome: string): { seen?: number } {
   return { seen: stale.reduce((sum, other) => sum + outcomes.get(other)!, 0) };
 }
 
-/** Conditions of the test that the outcomes do not meet. */
+/** Conditions of the test that the outcomes do not meet. What a failure alone leads to need not be allowed, but may be forbidden. */
 function unmet(
   { conditions }: Litmus,
   outcomes: readonly ReportedOutcome[],
@@ -74,36 +85,48 @@ function unmet(
   const { forbid, require, allow } = conditions;
   const matches = (patterns: readonly string[], { outcome }: ReportedOutcome): boolean =>
     patterns.some((pattern) => outcome === pattern || globToRegExp(pattern).test(outcome));
-  const forbidden = outcomes
-    .filter((one) => matches(forbid, one))
-    .map(({ outcome, token }) => ({ what: `forbidden: ${outcome}`, token }));
-  const others = allow.length === 0 ? [] : outcomes.filter((one) => !matches(allow, one));
-  const missing = require.filter((pattern) => !outcomes.some((one) => matches([pattern], one)));
+  const plain = outcomes.filter(({ fault }) => fault === undefined);
+  const forbidden = outcomes.filter((one) => matches(forbid, one));
+  const others = allow.length === 0 ? [] : plain.filter((one) => !matches(allow, one));
+  const missing = require.filter((pattern) => !plain.some((one) => matches([pattern], one)));
   const when = verdict === 'complete' ? 'not reached' : 'not reached yet';
   return [
-    ...forbidden,
+    ...forbidden.map(({ outcome, token }) => ({ what: `forbidden: ${outcome}`, token })),
     ...others.map(({ outcome, token }) => ({ what: `not allowed: ${outcome}`, token })),
     ...missing.map((pattern) => ({ what: `${when}: ${pattern}` })),
   ];
 }
 
+export function isWrong({ problems }: TestReport): boolean {
+  return problems.length > 0;
+}
+
 /** Lines for a reader, the summary first. */
-export function reportLines({
-  verdict,
-  schedules,
-  inequivalent,
-  ms,
-  outcomes,
-  asLinux,
-  problems,
-}: TestReport): string[] {
+export function reportLines(report: TestReport): string[] {
+  const { outcomes, verdict, schedules, inequivalent, ms, asLinux, problems, failures, guarantee } = report;
+  const under = failures === 0 ? '' : `, with none and with each of ${failures} failures`;
+  const chance =
+    guarantee === undefined
+      ? []
+      : [`each schedule shows a bug of this depth with a chance of at least ${guarantee.toExponential(1)}`];
   return [
-    `${outcomes.length} outcomes, ${verdict}, ${schedules} schedules (${inequivalent} inequivalent), ${(ms / 1000).toFixed(1)} s`,
-    ...outcomes.flatMap(({ outcome, schedules: count, seen, token }) => [
-      `${outcome}`,
-      `  ${count} schedules${seen === undefined ? '' : seen === 0 ? ', never seen on Linux' : `, seen ${seen} times on Linux`}, ${token}`,
-    ]),
+    `${outcomes.length} outcomes, ${verdict}, ${schedules} schedules (${inequivalent} inequivalent)${under}, ${(ms / 1000).toFixed(1)} s`,
+    ...chance,
+    ...outcomes.flatMap((one) => [one.outcome, `  ${one.schedules} schedules${seenText(one)}, ${one.token}`]),
     ...asLinux.map((name) => `as Linux: ${name}`),
-    ...problems.map(({ what, token }) => `${what}${token === undefined ? '' : `, ${token}`}`),
+    ...problems.flatMap(({ what, token }) =>
+      token === undefined ? [what] : [what, `  replay: ${replayCommand(token)}`],
+    ),
+    ...(verdict === 'budget' && guarantee === undefined ? ['more schedules are left: give a larger --budget'] : []),
   ];
+}
+
+function seenText({ seen, fault }: ReportedOutcome): string {
+  if (fault !== undefined) return ` with ${fault}`;
+  if (seen === undefined) return '';
+  return seen === 0 ? ', never seen on Linux' : `, seen ${seen} times on Linux`;
+}
+
+export function replayCommand(token: string): string {
+  return `npx --no-install dmirror explore replay ${shellQuote(token)}`;
 }

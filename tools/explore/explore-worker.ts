@@ -1,19 +1,16 @@
-import type { ProfileName } from '../../driver/mm/profile.js';
-import { reportOf, type TestReport } from './explore-report.js';
-import { exploreLitmus, type HowToExplore } from './explore-work.js';
+import { type HowExplored, reportOf, type TestReport } from './explore-report.js';
+import { exploreLitmus } from './explore-work.js';
 import type { Litmus } from './litmus-file.js';
 
 /** One test on one path. */
 export interface ExploreTask {
   readonly test: Litmus;
-  readonly how: HowToExplore & { readonly profile: ProfileName };
+  readonly how: HowExplored;
 }
 
 /** Called in the workers of `dmirror explore`. */
-export function work({ test, how }: ExploreTask): TestReport {
+export function work({ test, how: asked }: ExploreTask): TestReport {
   const begun = performance.now();
-  const path = test.path ?? how.path;
-  const profile = test.profile ?? how.profile;
-  const explored = exploreLitmus(test, { ...how, path, profile });
-  return reportOf(test, explored, { path, profile, ms: performance.now() - begun });
+  const how = { ...asked, path: test.path ?? asked.path, profile: test.profile ?? asked.profile };
+  return reportOf(test, exploreLitmus(test, how), { how, ms: performance.now() - begun });
 }

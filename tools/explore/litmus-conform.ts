@@ -1,13 +1,11 @@
 // A recorded litmus test held against the machine: is each outcome of the real kernel reached, and which others are?
 
-import { Snapshot } from '../../driver/check/index.js';
 import { explore } from '../../driver/explore/index.js';
-import { serialOrders } from '../../tests/conform/serial-orders.js';
-import { asLinux } from './as-linux.js';
 import { type HowToExplore, raceOf, sortedOut } from './explore-work.js';
 import type { Litmus, Recorded } from './litmus-file.js';
 import { withoutLastRead } from './litmus-outcome.js';
 import type { LitmusRace } from './litmus-race.js';
+import { serialOutcomes } from './serial-outcomes.js';
 
 /** Schedules between two looks whether everything is reached. */
 const BURST = 500;
@@ -96,28 +94,6 @@ function nearestOutcome(outcome: string, reached: readonly string[]): string {
 
 function answersOf(outcome: string): string[] {
   return outcome.split(/; | \| | => /);
-}
-
-/** Every order of the ops, each from the state after the set-up. */
-function serialOutcomes(race: LitmusRace): Set<string> {
-  const snapshot = new Snapshot(race.machine);
-  const outcomes = new Set<string>();
-  for (const order of serialOrders(race.test.threads.map((lines) => lines.length))) {
-    snapshot.restore();
-    outcomes.add(serialOutcome(race, order));
-  }
-  snapshot.restore();
-  return outcomes;
-}
-
-function serialOutcome(race: LitmusRace, order: readonly number[]): string {
-  try {
-    return race.serial(order);
-  } catch (error) {
-    const name = asLinux(error instanceof Error ? error.message : String(error));
-    if (name === null) throw error;
-    return name;
-  }
 }
 
 function serialDifferences(race: LitmusRace, { serial, setupAnswers }: Recorded): string[] {

@@ -4,8 +4,9 @@ import { LineCounter, parseDocument } from 'yaml';
 import type { ProfileName } from '../../driver/mm/profile.js';
 import type { PathName } from '../../uapi/path-name.js';
 import { inputBytes, UsageError } from '../exit-code.js';
-import { nearest } from '../nearest.js';
-import { LITMUS, RECORDED, type RecordedLitmus, type YamlLitmus } from './litmus-schema.js';
+import { didYouMean, nearest } from '../nearest.js';
+import { opError } from './litmus-op.js';
+import { LITMUS, RECORDED, RECORDED_KEYS, type RecordedLitmus, type YamlLitmus } from './litmus-schema.js';
 import { opLines } from './litmus-steps.js';
 
 /** Conditions over outcomes, each a pattern in which `*` stands for anything. */
@@ -69,7 +70,12 @@ function fromJsonLine(line: string, place: string): Litmus {
     throw new UsageError(`${place}: not JSON`, SEE_DOCS);
   }
   const test: RecordedLitmus = checked(RECORDED, found, () => place);
-  const { name, setup, threads, observe } = test;
+  const wrong = Object.keys(test).find(
+    (key) => !RECORDED_KEYS.includes(key) && nearest(key, RECORDED_KEYS) !== undefined,
+  );
+  if (wrong !== undefined)
+    throw new UsageError(`${place}: no key '${wrong}' here${didYouMean(wrong, RECORDED_KEYS)}`, SEE_DOCS);
+  const { name, setup, threads, observe, forbid = [], require = [], allow = [] } = test;
   for (const op of [...setup, ...threads.flat(), ...observe]) checkOp(op, place);
   const recorded =
     test.outcomes === undefined
@@ -82,7 +88,7 @@ function fromJsonLine(line: string, place: string): Litmus {
           staleRead: new Set(test.stale_read ?? []),
           setupAnswers: test.setup_answers ?? [],
         };
-  return { name, setup, threads, observe, conditions: NO_CONDITIONS, recorded };
+  return { name, setup, threads, observe, conditions: { forbid, require, allow }, recorded };
 }
 
 function fromYaml(text: string, file: string): Litmus {
@@ -130,36 +136,7 @@ function checked<const Schema extends v.GenericSchema>(
   throw new UsageError(`${placeOf(path.map(({ key }) => key as string | number))}: ${message}`, SEE_DOCS);
 }
 
-/** Numbers behind each op's name, at least; a word where one is wanted. */
-const OP_WORDS: Readonly<Record<string, number>> = {
-  open: 2,
-  close: 2,
-  map: 6,
-  mapover: 6,
-  unmap: 4,
-  protect: 5,
-  advise: 5,
-  remap: 7,
-  store: 5,
-  load: 4,
-  fork: 2,
-  exit: 1,
-  dm: 6,
-  pagemap: 4,
-  gup: 7,
-  pin: 5,
-  unpin: 1,
-  raw: 6,
-};
-
 function checkOp(op: string, place: string): void {
-  const [name = '', ...words] = op.split(' ');
-  const least = OP_WORDS[name];
-  const known = Object.keys(OP_WORDS);
-  if (least === undefined) {
-    const close = nearest(name, known);
-    throw new UsageError(`${place}: no op '${name}'${close === undefined ? '' : `; did you mean ${close}?`}`, SEE_DOCS);
-  }
-  if (words.length < least)
-    throw new UsageError(`${place}: '${op}' has ${words.length} words behind ${name}, not ${least}`, SEE_DOCS);
+  const error = opError(op);
+  if (error !== null) throw new UsageError(`${place}: ${error}`, SEE_DOCS);
 }

@@ -8,6 +8,7 @@ import { poke, type Script, type Seat } from '../../tests/conform/ops/script.js'
 import { type Actor, World } from '../../tests/conform/ops/world.js';
 import { PAGE_SIZE } from '../../uapi/mman.js';
 import type { CallResult } from '../../uapi/system-call.js';
+import { UsageError } from '../exit-code.js';
 import type { Litmus } from './litmus-file.js';
 import { canonicalAnswer, knownWords, NEVER_RAN, outcomeText } from './litmus-outcome.js';
 
@@ -51,10 +52,19 @@ export class LitmusRace implements Race {
     this.machine = new Machine(options);
     this.world = new World(this.machine);
     this.known = knownWords([...test.setup, ...test.threads.flat(), ...test.observe]);
-    this.setupAnswers = test.setup.map((line) => this.canonical(line, this.world.run(line.split(' '))));
+    this.setupAnswers = test.setup.map((line) => this.setUp(line));
     this.seats = test.threads.map((_, t) => new ThreadSeat(this.world, t));
     for (const t of test.threads.keys()) this.takeSeat(t);
     this.actors = new Map([...this.world.allActors].map(([p, actor]) => [p, copyOf(actor)]));
+  }
+
+  private setUp(line: string): string {
+    try {
+      return this.canonical(line, this.world.run(line.split(' ')));
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      throw new UsageError(`${this.test.name}: '${line}' of its set-up can not be done: ${why}`, 'mend the test');
+    }
   }
 
   /** Of each thread, the task that begins it. */
@@ -80,10 +90,10 @@ export class LitmusRace implements Race {
   outcome(): string {
     const observed = this.test.observe.map((line) => {
       const words = line.split(' ');
-      return this.canonical(line, this.world.hasActor(Number(words[1])) ? this.world.run(words) : NEVER_RAN);
+      return this.canonical(line, this.isAlive(Number(words[1])) ? this.world.run(words) : NEVER_RAN);
     });
     const threads = this.test.threads.map((lines, t) =>
-      lines.map((line, i) => this.canonical(line, this.answers[t]![i]!)),
+      lines.map((line, i) => this.canonical(line, this.answers[t]![i] ?? NEVER_RAN)),
     );
     return outcomeText(threads, observed);
   }
@@ -117,13 +127,18 @@ export class LitmusRace implements Race {
     }
   }
 
+  /** Is there such a process? It may have been killed where it ran with a failure. */
+  private isAlive(p: number): boolean {
+    return this.world.hasActor(p) && this.world.actor(p).thread.process.state === 'running';
+  }
+
   private *thread(t: number): Script<void> {
     for (const line of this.test.threads[t]!) this.answers[t]!.push(yield* this.op(t, line));
   }
 
   private *op(t: number, line: string): Script<string> {
     const words = line.split(' ');
-    if (!this.world.hasActor(Number(words[1]))) return NEVER_RAN;
+    if (!this.isAlive(Number(words[1]))) return NEVER_RAN;
     return yield* ops[words[0]!]!(this.seats[t]!, words);
   }
 
@@ -132,6 +147,7 @@ export class LitmusRace implements Race {
     const next = (step: IteratorResult<{ thread: Thread; name: string; args: readonly never[] }, void>): void => {
       if (step.done === true) return;
       const { thread, name, args } = step.value;
+      if (thread.process.state !== 'running') return;
       const call = this.machine.start(thread, name, args);
       const go = (result: CallResult): void => next(script.next(result) as typeof step);
       if (call.result !== undefined) go(call.result);

@@ -29,7 +29,7 @@ export type LitmusAction = v.InferOutput<typeof ACTION>;
 const LINES = list(OP);
 const COUNTS = v.record(v.string(), v.array(integer(0)));
 
-/** One JSON line, with what a real kernel showed. Keys that are not known say how it was recorded. */
+/** One JSON line, with what a real kernel showed. Keys that are not known may say how it was recorded. */
 export const RECORDED = v.looseObject({
   name: text,
   setup: LINES,
@@ -39,5 +39,13 @@ export const RECORDED = v.looseObject({
   outcomes: v.optional(COUNTS),
   serial: v.optional(v.record(v.string(), v.number())),
   stale_read: v.optional(LINES),
+  forbid: v.optional(LINES),
+  require: v.optional(LINES),
+  allow: v.optional(LINES),
 });
+/** What a line may have. */
+export const RECORDED_KEYS: readonly string[] = [
+  ...Object.keys(RECORDED.entries),
+  ...['pages', 'iterations', 'dropped', 'kernel_messages', 'crashes'],
+];
 export type RecordedLitmus = v.InferOutput<typeof RECORDED>;

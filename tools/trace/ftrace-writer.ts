@@ -1,6 +1,6 @@
 import { FAULT } from '../../driver/mm/faults/fault-code.js';
 import type { TraceEvent, TraceEventOf, TraceKind } from '../../driver/trace/trace-event.js';
-import { operandText } from '../../driver/trace/trace-text.js';
+import { hex, operandText } from '../../driver/trace/trace-text.js';
 import { type Sink, TraceClock, type TraceWriter } from './trace-writer.js';
 
 /** The error code of a page fault on x86: it writes, it comes from user mode. */
@@ -97,10 +97,6 @@ function isMigration(entry: string): boolean {
 /** A task's name in the 15 bytes that Linux keeps. */
 function comm(name: string): string {
   return name.replaceAll(' ', '-').slice(0, 15);
-}
-
-function hex(value: number): string {
-  return `0x${bare(value)}`;
 }
 
 function bare(value: number): string {

@@ -11,6 +11,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'driver/cpu': ROOMS,
   'driver/guest': [...ROOMS, 'driver/cpu'],
   'driver/check': ROOMS,
+  'driver/recording': ROOMS,
   'driver/explore': [...ROOMS, 'driver/check'],
   'driver/daemon': [...ROOMS, 'pkg:'],
   index: ['driver/'],

@@ -37,7 +37,14 @@ describe('a litmus file', () => {
 
   it.each([
     ['an unknown key', 'thread: []\n', /:1:9: no key 'thread' here \(did you mean 'threads'\?\)/],
-    ['an unknown op', "threads: [['lod 0 0 0 1']]\n", /:1:10: no op 'lod'; did you mean load\?/],
+    ['an unknown op', "threads: [['lod 0 0 0 1']]\n", /:1:10: no op 'lod' \(did you mean 'load'\?\)/],
+    [
+      'an unknown command',
+      "threads: [['dm 0 0 MIGRATE_TO_DEF 0 0 1']]\n",
+      /no 'MIGRATE_TO_DEF' \(did you mean 'MIGRATE_TO_DEV'/,
+    ],
+    ['an unknown advice', "threads: [['advise 0 0 0 1 DONTNED']]\n", /no 'DONTNED' \(did you mean 'DONTNEED'\?\)/],
+    ['what is no number', "threads: [['load 0 0 x 1']]\n", /'x' is no number/],
     ['a name of nothing', 'threads: [[{ do: load, on: buf }]]\n', /:1:12: no mapping is named 'buf'; there is none/],
     ['no YAML', 'threads: [\n', /:2:1: /],
   ])('names the place of %s', (_what, text, message) => {
@@ -47,6 +54,10 @@ describe('a litmus file', () => {
   it('names the line of what is no test', () => {
     expect(() => read('bad.jsonl', '{"name": "a"}\n')).toThrow(/bad.jsonl:1: /);
     expect(() => read('bad.jsonl', '{\n')).toThrow(/bad.jsonl:1: not JSON/);
+    const line = { name: 'a', setup: [], threads: [['load 0 0 0 1']], observe: [], forbid: ['*'] };
+    expect(read('good.jsonl', JSON.stringify(line))[0]!.conditions.forbid).toEqual(['*']);
+    const wrong = JSON.stringify({ ...line, forbidd: [] });
+    expect(() => read('bad.jsonl', `\n${wrong}`)).toThrow(/bad.jsonl:2: no key 'forbidd' here \(did you mean 'forbid'/);
   });
 });
 

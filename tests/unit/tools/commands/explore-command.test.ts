@@ -1,0 +1,83 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { type ExploreCommandOptions, exploreCommand } from '../../../../tools/commands/explore.js';
+import { recordedOutput } from '../recorded-output.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'dmirror-explore-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const OPTIONS: ExploreCommandOptions = {
+  ...{ list: false, path: 'classic', profile: '6.12', dialect: 'dmirror', strategy: 'dpor', seed: 1, budget: 2000 },
+  ...{ faults: 0, jobs: 1, allowIncomplete: false, json: true },
+} as const;
+
+async function run(words: readonly string[], options: Partial<ExploreCommandOptions> = {}) {
+  const to = recordedOutput();
+  const status = await exploreCommand(words, { ...OPTIONS, ...options }, to);
+  return { status, text: to.lines.join('\n'), reports: () => to.lines.map((line) => JSON.parse(line)), to };
+}
+
+function file(name: string, conditions: object): string {
+  const path = join(folder, name);
+  const test = {
+    ...{ name: 'stores', setup: ['open 0 0', 'map 0 0 0 1 anon rw', 'store 0 0 0 1 0x10'] },
+    ...{ threads: [['store 0 0 0 1 0x20'], ['dm 0 0 READ 0 0 1']], observe: ['load 0 0 0 1'], ...conditions },
+  };
+  writeFileSync(path, JSON.stringify(test));
+  return path;
+}
+
+describe('dmirror explore', () => {
+  it('ends with 0 when all is complete, 5 when the budget ends it, and 0 again when that may be', async () => {
+    expect((await run(['mig-unmap'])).status).toBe(0);
+    expect((await run(['mig-unmap'], { budget: 5 })).status).toBe(5);
+    expect((await run(['mig-unmap'], { budget: 5, allowIncomplete: true })).status).toBe(0);
+    expect((await run(['mig-unmap'], { strategy: 'bounded', preemptions: 0 })).status).toBe(5);
+  });
+
+  it('ends with 1 for an unmet condition, and says what to run next, which shows it again', async () => {
+    const path = file('forbid.jsonl', { forbid: ['* => 0 1 20'] });
+    const { status, text } = await run([path], { json: false });
+    expect(status).toBe(1);
+    expect(text).toMatch(/# forbidden: .* => 0 1 20\n# {3}replay: npx --no-install dmirror explore replay '?dm2:race:/);
+    const [, token = ''] = /explore replay '?([^'\s]+)/.exec(text) ?? [];
+    expect((await run(['replay', token], { json: false })).text).toMatch(/^outcome: .* => 0 1 20$/m);
+  });
+
+  it('runs with each failure too, whose outcomes have it in their token', async () => {
+    const [report] = (await run([file('faults.jsonl', {})], { faults: 1 })).reports();
+    expect(report).toMatchObject({ verdict: 'complete', problems: [] });
+    expect(report.failures).toBeGreaterThan(5);
+    const failed = report.outcomes.find(({ fault = '' }) => fault.startsWith('copy_from_user'));
+    expect(failed.token.length).toBeLessThan(200);
+    expect(JSON.parse((await run(['replay', failed.token])).text).outcome).toBe(failed.outcome);
+  });
+
+  it('speaks to devices in any dialect, with the same outcomes', async () => {
+    const [own] = (await run(['mig-unmap'])).reports();
+    const [other] = (await run(['mig-unmap'], { dialect: '6.12' })).reports();
+    const outcomes = ({ outcomes }: typeof own) => outcomes.map(({ outcome }: { outcome: string }) => outcome).sort();
+    expect(outcomes(other)).toEqual(outcomes(own));
+    const { text } = await run(['replay', other.outcomes[0].token]);
+    expect(JSON.parse(text).outcome).toBe(other.outcomes[0].outcome);
+  });
+
+  it('says of pct what one schedule is worth', async () => {
+    const [report] = (await run(['mig-unmap'], { strategy: 'pct', depth: 2, budget: 50 })).reports();
+    expect(report.guarantee).toBeGreaterThan(0);
+  });
+
+  it.each([
+    [['mig-umap'], {}, /no litmus test is named 'mig-umap' \(did you mean 'mig-unmap'\?\)/],
+    [['mig-unmap'], { dialect: '6.x' }, /there is no dialect '6.x'/],
+    [['mig-unmap'], { depth: 2 }, /--depth is of --strategy pct/],
+    [['mig-unmap'], { diff: ['classic'] }, /--diff takes two sides/],
+    [['mig-unmap'], { trace: 'x.json' }, /--trace is of one schedule/],
+    [['replay'], {}, /takes one token/],
+    [[file('setup.jsonl', { setup: ['load 3 0 0 1'] })], {}, /'load 3 0 0 1' of its set-up can not be done/],
+  ])('refuses %s with %o', async (words, options, message) => {
+    await expect(run(words, options)).rejects.toThrow(message);
+  });
+});

@@ -1,0 +1,128 @@
+import { availableParallelism } from 'node:os';
+import { EXIT, UsageError } from '../exit-code.js';
+import type { Output } from '../output.js';
+import { junitXml } from '../report/junit.js';
+import { KtapWriter } from '../report/ktap.js';
+import type { CaseResult } from '../report/runner.js';
+import { workOff } from '../worker-pool.js';
+import { exploreHtml } from './explore-html.js';
+import { type HowExplored, isWrong, reportLines, type TestReport } from './explore-report.js';
+import { type ExploreTask, work } from './explore-worker.js';
+import type { Litmus } from './litmus-file.js';
+import { witnessOf } from './witness.js';
+
+/** What is done with many tests, and where what came of them goes. */
+export interface ExploreRunOptions {
+  readonly jobs?: number | undefined;
+  readonly allowIncomplete: boolean;
+  readonly json: boolean;
+  readonly junit?: string | undefined;
+  readonly html?: string | undefined;
+}
+
+/** Explores every test and says what came of it. The exit status. */
+export async function exploreAll(
+  tasks: readonly ExploreTask[],
+  options: ExploreRunOptions & Pick<HowExplored, 'profile' | 'seed'>,
+  output: Output,
+): Promise<number> {
+  const { profile, seed } = options;
+  const junit = options.junit === undefined ? null : output.file('--junit', options.junit);
+  const html = options.html === undefined ? null : output.file('--html', options.html);
+  const at = new Date();
+  const ktap = options.json ? null : new KtapWriter(output.out);
+  ktap?.open(tasks.length);
+  const reports = await reportsOf(tasks, options, output);
+  for (const report of reports) {
+    if (ktap === null) output.out(JSON.stringify(report));
+    else
+      ktap.result({ status: isWrong(report) ? 'fail' : 'pass', name: report.test, diagnostics: reportLines(report) });
+  }
+  if (reports.length < tasks.length) ktap?.abandon('interrupted');
+  junit?.write(junitXml(reports.map(asCase), { name: 'dmirror explore', at, properties: { profile, seed } }));
+  html?.write(exploreHtml(reports, (token) => witnessOf(token)));
+  return exitStatus(reports, options);
+}
+
+/** 1 when something is wrong, else whether all came to their end. */
+function exitStatus(reports: readonly TestReport[], options: Pick<ExploreRunOptions, 'allowIncomplete'>): number {
+  if (reports.some(isWrong)) return EXIT.fail;
+  return options.allowIncomplete || reports.every(({ verdict }) => verdict === 'complete')
+    ? EXIT.pass
+    : EXIT.incomplete;
+}
+
+/** In the order of the tasks, however many threads did it. */
+async function reportsOf(
+  tasks: readonly ExploreTask[],
+  options: Pick<ExploreRunOptions, 'jobs'>,
+  output: Output,
+): Promise<TestReport[]> {
+  const reports = new Map<ExploreTask, TestReport>();
+  const waiting = [...tasks];
+  const stop = output.stop.watch();
+  const jobs = Math.min(options.jobs ?? availableParallelism(), tasks.length);
+  await workOff<ExploreTask, TestReport>({
+    module: new URL('./explore-worker.js', import.meta.url),
+    data: null,
+    workers: jobs > 1 ? jobs : 0,
+    here: () => work,
+    take: async () => ((await stop.look()) ? null : (waiting.shift() ?? null)),
+    onResult: (task, report) => {
+      reports.set(task, report);
+      const failed = [...reports.values()].filter(isWrong).length;
+      output.progress.update({ done: reports.size, total: tasks.length, failed, name: report.test });
+    },
+  }).finally(() => output.progress.clear());
+  return tasks.flatMap((task) => reports.get(task) ?? []);
+}
+
+function asCase(report: TestReport): CaseResult {
+  const base = { name: `explore.${report.test}`, suite: 'explore', path: report.path, ms: report.ms };
+  if (!isWrong(report)) return { ...base, status: 'pass' };
+  return { ...base, status: 'fail', message: report.problems[0]!.what, diagnostics: reportLines(report) };
+}
+
+/** The token of a schedule that comes to `wanted`, an outcome or the beginning of one. Throws UsageError. */
+export function witnessToken(tests: readonly Litmus[], how: HowExplored, wanted: string): string {
+  const [test] = tests;
+  if (test === undefined || tests.length > 1) throw new UsageError('--witness is of one test', 'name that one');
+  const { outcomes } = work({ test, how });
+  const found =
+    outcomes.find(({ outcome }) => outcome === wanted) ?? outcomes.find(({ outcome }) => outcome.startsWith(wanted));
+  if (found !== undefined) return found.token;
+  const reached = outcomes.map(({ outcome }) => `  ${outcome}`).join('\n');
+  throw new UsageError(
+    `${test.name} does not come to '${wanted}' in ${how.budget} schedules`,
+    `it comes to\n${reached}`,
+  );
+}
+
+/** Prints outcomes that one of two machines has and the other has not. The exit status. */
+export async function exploreDiff(
+  tasks: readonly (readonly [ExploreTask, ExploreTask])[],
+  options: ExploreRunOptions & { readonly sides: readonly string[] },
+  output: Output,
+): Promise<number> {
+  const reports = await reportsOf(tasks.flat(), options, output);
+  let differences = 0;
+  for (let i = 0; i + 1 < reports.length; i += 2) {
+    const [a, b] = [reports[i]!, reports[i + 1]!];
+    for (const [one, other, side] of [
+      [a, b, options.sides[0]],
+      [b, a, options.sides[1]],
+    ] as const) {
+      for (const { outcome, token } of one.outcomes) {
+        if (other.outcomes.some((same) => same.outcome === outcome)) continue;
+        differences++;
+        output.out(
+          options.json
+            ? JSON.stringify({ test: one.test, only: side, outcome, token, verdict: other.verdict })
+            : `${one.test}: only ${side}: ${outcome}, ${token}`,
+        );
+      }
+    }
+  }
+  if (!options.json) output.out(`${tasks.length} tests, ${differences} outcomes that one side alone has`);
+  return differences > 0 ? EXIT.fail : exitStatus(reports, options);
+}
