@@ -3,6 +3,7 @@ import type { PathName } from '../uapi/path-name.js';
 import { collect, count, jobs, pointToHelp, STRATEGIES, seconds, seed } from './arguments.js';
 import { addAbi } from './commands/abi-command.js';
 import { addDaemonCommands } from './commands/daemon-commands.js';
+import { addDebug } from './commands/debug-command.js';
 import { addExec } from './commands/exec-command.js';
 import { addExplore } from './commands/explore-command.js';
 import { addFault } from './commands/fault-command.js';
@@ -53,6 +54,7 @@ function program(status: { code: number }, output: () => Output): Command {
   addSeries(root, { status, output });
   addDaemonCommands(root, { status, output });
   addExec(root, { status, output });
+  addDebug(root, { status, output });
   pointToHelp(root);
   return root;
 }

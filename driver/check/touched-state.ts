@@ -1,5 +1,5 @@
 import type { Effect } from '../core/effect.js';
-import { Access, type EntryChange, type Observer, Shared, type SharedKind } from '../core/observer.js';
+import { CHANGES, type EntryChange, type Observer, Shared, type SharedKind } from '../core/observer.js';
 import type { Task } from '../core/task.js';
 
 /** Frames are put back by so many at a time: copying neighbours costs nothing. */
@@ -17,6 +17,7 @@ const OF_FRAMES: ReadonlySet<SharedKind> = new Set<SharedKind>([
   Shared.folioLock,
   Shared.pageFlags,
   Shared.refcount,
+  Shared.pincount,
   Shared.mapcount,
   Shared.pageMapping,
   Shared.folioShape,
@@ -41,7 +42,7 @@ export class TouchedState implements Observer {
   constructor(private readonly next: Observer | null) {}
 
   touch(kind: SharedKind, id: number, how: number, count: number): void {
-    if (how & (Access.write | Access.add)) this.note(kind, id, count);
+    if (how & CHANGES) this.note(kind, id, count);
     this.next?.touch(kind, id, how, count);
   }
 

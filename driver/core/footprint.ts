@@ -11,7 +11,7 @@ import type { Task } from './task.js';
 
 const FIRST_ROOM = 1024;
 /** A row is an object and, in so many bits below, how it was touched. */
-export const ROW_BITS = 7;
+export const ROW_BITS = 9;
 const NO_OVERLAPS: readonly number[] = [];
 
 /** Numbers for what was ever touched, so that two steps can be compared by numbers: an object, or some neighbours as one. */
@@ -163,10 +163,10 @@ export class Footprints implements Observer {
       const overlaps = objects.overlaps[one >>> ROW_BITS]!;
       for (let i = 0; i < rows.length; i++) {
         const other = rows[i]!;
+        const isSame = one >>> ROW_BITS === other >>> ROW_BITS;
+        if (!isSame && (overlaps.length === 0 || !overlaps.includes(other >>> ROW_BITS))) continue;
         const isLastNext = (one & Access.near) !== 0 && (other & Access.drop) !== 0;
-        if (!isLastNext && !accessesConflict(one, other)) continue;
-        if (one >>> ROW_BITS === other >>> ROW_BITS || (overlaps.length > 0 && overlaps.includes(other >>> ROW_BITS)))
-          return true;
+        if (isLastNext || accessesConflict(one, other)) return true;
       }
     }
     return false;

@@ -28,7 +28,7 @@ export const Shared = {
   folioLock: 10,
   /** The other flags of a page: pfn. */
   pageFlags: 11,
-  /** References and pins of a folio: pfn of its head. */
+  /** References of a folio: pfn of its head. */
   refcount: 12,
   /** Mappings of a page, or on the head of the folio as a whole: pfn. */
   mapcount: 13,
@@ -52,7 +52,7 @@ export const Shared = {
   freeSlots: 22,
   /** A folio of a file: `entryId(mapping, index)`. */
   pageCache: 23,
-  /** The sequence of an address space's invalidations, and how many run: id of the mm. */
+  /** The sequence of an address space's invalidations: id of the mm. */
   notifierSeq: 24,
   /** The sequence that an interval notifier last saw: its `objectId`. */
   intervalSeq: 25,
@@ -74,6 +74,10 @@ export const Shared = {
   deviceMoves: 33,
   /** Virtual time, where somebody decides by it, and the timers; 0. */
   clock: 34,
+  /** How many invalidations of an address space run: its id. */
+  notifierActive: 35,
+  /** Pins of a folio: pfn of its head. */
+  pincount: 36,
 } as const;
 export type SharedKind = (typeof Shared)[keyof typeof Shared];
 
@@ -82,25 +86,52 @@ export const SHARED_NAMES: readonly string[] = Object.keys(Shared);
 
 /**
  * Bits of how an object is touched. `lockless`: no lock keeps the value, so another CPU may change it right after. `add`: it is counted up
- * or down by who does not look at it, so the order of two such does not matter. Three more say of an `add` when it does, as the last
- * reference is a `write`: `drop`, a reference goes; `near`, one that leaves a single one; `alive`, one is taken unless there are none.
+ * or down by who does not look at it, so the order of two such does not matter. `peek`: looks at a part that only a `write` changes.
+ * Of references, of which the last is a `write`: `add`, one is taken, with `peek` unless there is none; `drop`, one goes; `near`, and leaves
+ * a single one; `within` and `beyond`, somebody asked whether there are at most so many, and was told yes or no.
  * `undone`: what the step has written is as it was before, and nobody met it meanwhile; all that is left of it is an `add`.
  */
-export const Access = { read: 1, write: 2, lockless: 4, add: 8, drop: 16, near: 32, alive: 64, undone: 128 } as const;
+export const Access = {
+  read: 1,
+  write: 2,
+  lockless: 4,
+  add: 8,
+  drop: 16,
+  near: 32,
+  peek: 64,
+  within: 128,
+  beyond: 256,
+  undone: 512,
+} as const;
 
-/** A reference goes; `lastDrop` says more once it is known how many are `left`. */
-export const DROP = Access.add | Access.drop;
+export const CHANGES = Access.write | Access.add | Access.drop;
+
+/** What more to say of a `drop` once it is known how many are `left`. */
 export function lastDrop(left: number): number {
   return left <= 0 ? Access.write : left === 1 ? Access.near : Access.drop;
 }
 
 /** A reference is taken unless there is none, which then is a `read`. */
-export const GET_ALIVE = Access.add | Access.alive;
+export const GET_ALIVE = Access.add | Access.peek;
 
-/** Does it matter in which order an object is touched in these two ways? */
+/** By bit: what conflicts with it, whoever comes first. */
+const AGAINST: readonly (readonly [bit: number, others: number])[] = [
+  [Access.write, Access.undone - 1],
+  [Access.read, CHANGES],
+  [Access.add, Access.read | Access.write | Access.within],
+  [Access.drop, Access.read | Access.write | Access.beyond],
+  [Access.peek, Access.write],
+  [Access.within, Access.write | Access.add],
+  [Access.beyond, Access.write | Access.drop],
+];
+
+const AGAINST_ALL = Int16Array.from({ length: Access.undone }, (_, how) =>
+  AGAINST.reduce((all, [bit, others]) => ((how & bit) !== 0 ? all | others : all), 0),
+);
+
+/** Does it matter in which order an object is touched in these two ways, both as they would be now? */
 export function accessesConflict(a: number, b: number): boolean {
-  if (((a | b) & Access.write) !== 0) return true;
-  return ((a & Access.add) !== 0 && (b & Access.read) !== 0) || ((b & Access.add) !== 0 && (a & Access.read) !== 0);
+  return (AGAINST_ALL[a % Access.undone]! & (b % Access.undone)) !== 0;
 }
 
 /** What gets numbers that others may see: hits of the injection points that a rule is about from `hit` on, one each. */

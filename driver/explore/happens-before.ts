@@ -4,11 +4,34 @@ import { Access } from '../core/observer.js';
 /** Tasks and the clock, together. */
 export const MAX_ACTORS = 16;
 const FIRST_EVENTS = 256;
-/** Cells of an object: by actor its last write, then its last read, the last time that it added, and that it did so to what was alive. */
-const CELLS = 4 * MAX_ACTORS;
-const READS = MAX_ACTORS;
-const ADDS = 2 * MAX_ACTORS;
-const ALIVE = 3 * MAX_ACTORS;
+const HOW = (1 << ROW_BITS) - 1;
+const { write, read, add, drop, near, peek, within, beyond } = Access;
+/**
+ * The cells of an object are columns of actors: when each last touched it in that way. With a column what must have come before for the
+ * order to matter: to be told that there are few enough references what comes before is that one went, and so on.
+ */
+const COLUMNS: readonly (readonly [bit: number, before: number])[] = [
+  [write, HOW],
+  [read, write | add | drop],
+  [add, write | read | within],
+  [drop, write | read | beyond],
+  [peek, write],
+  [within, write | drop],
+  [beyond, write | add],
+  // The other way round it would have been the last reference.
+  [near, peek],
+];
+/** Cells of an object. */
+const CELLS = COLUMNS.length * MAX_ACTORS;
+/** By the bits of an access: in which columns it is noted, and in which it looks. */
+const NOTED = columnsOf((how, [bit]) => (how & bit) !== 0);
+const LOOKED_IN = columnsOf((how, [bit]) => COLUMNS.some(([of, before]) => (how & of) !== 0 && (before & bit) !== 0));
+
+function columnsOf(isIn: (how: number, column: (typeof COLUMNS)[number]) => boolean): Uint8Array {
+  return Uint8Array.from({ length: 1 << ROW_BITS }, (_, how) =>
+    COLUMNS.reduce((mask, column, i) => (isIn(how, column) ? mask | (1 << i) : mask), 0),
+  );
+}
 
 /**
  * The steps of a schedule as a partial order: a step comes after those of its own task, after the step that let it run, and after
@@ -111,20 +134,15 @@ export class HappensBefore {
     this.found[actor] = 0;
     for (let at = firstRow[events]!; at < end; at++) {
       const cell = ((row[at]! >>> ROW_BITS) + 1) * CELLS + actor;
-      if ((row[at]! & Access.write) !== 0) this.write(cell, events + 1);
-      if ((row[at]! & Access.read) !== 0) this.write(cell + READS, events + 1);
-      if ((row[at]! & Access.add) !== 0) this.write(cell + ADDS, events + 1);
-      if ((row[at]! & Access.alive) !== 0) this.write(cell + ALIVE, events + 1);
+      const columns = NOTED[row[at]! & HOW]!;
+      for (let i = 0; columns >>> i !== 0; i++) if ((columns >>> i) & 1) this.write(cell + i * MAX_ACTORS, events + 1);
     }
   }
 
   private look(object: number, how: number, actors: number): void {
     const cell = (object + 1) * CELLS;
-    this.latest(cell, actors);
-    if ((how & (Access.write | Access.add)) !== 0) this.latest(cell + READS, actors);
-    if ((how & (Access.write | Access.read)) !== 0) this.latest(cell + ADDS, actors);
-    // The other way round this would have been the last reference.
-    else if ((how & Access.near) !== 0) this.latest(cell + ALIVE, actors);
+    const columns = LOOKED_IN[how & HOW]!;
+    for (let i = 0; columns >>> i !== 0; i++) if ((columns >>> i) & 1) this.latest(cell + i * MAX_ACTORS, actors);
   }
 
   private latest(cell: number, actors: number): void {

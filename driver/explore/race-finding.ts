@@ -20,6 +20,8 @@ export interface RaceFinding {
   readonly message: string;
   /** Where it was seen, innermost first, if that was in the kernel. */
   readonly functions: readonly string[];
+  /** Of those who wait for ever: who, and for what. */
+  readonly waits?: readonly BlockedTask[];
   readonly witness: readonly number[];
 }
 
@@ -30,7 +32,8 @@ export function stuckFinding({ blocked }: Pick<RunResult, 'blocked'>): FoundNow 
   const tasks = [...blocked].sort((a, b) => a.id - b.id);
   const isOwned = tasks.some(({ ownedBy }) => tasks.some(({ task }) => task === ownedBy));
   const kind = isOwned ? 'deadlock' : 'lost wake-up';
-  return { kind, message: tasks.map(waitText).join('; '), functions: tasks.map(({ doing }) => doing).filter(Boolean) };
+  const functions = tasks.map(({ doing }) => doing).filter(Boolean);
+  return { kind, message: tasks.map(waitText).join('; '), functions, waits: tasks };
 }
 
 function waitText({ task, doing, waitsFor, ownedBy, holds }: BlockedTask): string {

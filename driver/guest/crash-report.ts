@@ -35,6 +35,18 @@ export function crashReport(guest: GuestThread, info: SignalInfo): string {
   return lines.join('\n');
 }
 
+/** How much memory there was for a program that dies as there is no more. */
+export function oomReport({ process, thread, mm }: GuestThread, addr: number): string {
+  const { frames, allocator, swap } = mm.memory;
+  const mib = (pages: number): string => `${Math.floor((pages * PAGE_SIZE) / 2 ** 20)} MiB`;
+  const { anon, file, shmem } = mm.rss;
+  return [
+    `${process.image?.comm ?? 'program'}[${thread.tid}]: killed, as there is no memory for 0x${addr.toString(16)}:`,
+    `  RAM ${mib(frames.systemFrames)}, of which ${mib(Math.max(0, allocator.available))} are free and ${mib(anon + file + shmem)} this program's; --ram gives more`,
+    `  swap ${mib(swap.capacity)}, of which ${mib(swap.capacity - swap.used)} are free; --swap gives more`,
+  ].join('\n');
+}
+
 /** The instruction that did it, where it can be read. */
 function instructionLine({ cpu }: GuestThread): string[] {
   cpu.hart.activate(cpu);

@@ -10,11 +10,9 @@ export interface GuestHost {
   isTerminal(fd: number): boolean;
   /** One line for each finished system call; null: nobody wants them. */
   readonly strace: ((line: string) => void) | null;
-  /** A program died of a fault. */
+  /** A program died of a fault, or for lack of memory. */
   crashed(report: string): void;
-  /** A system call of this number was made that is not there. */
-  unknownCall(number: number): void;
-  /** A system call was refused for a part of it that is not there, as `memfd_create(MFD_HUGETLB)`. */
+  /** Something was asked for in vain that real Linux has: `system call mseal (462)`, `ioctl FIONREAD of /dev/x`, `file /proc/x`. */
   unsupported(what: string): void;
   /** The bytes of a program that execve(2) names; null: there is none. */
   program(path: string): Uint8Array | null;

@@ -14,6 +14,7 @@ import type { Process } from '../sys/processes/process.js';
 import type { SignalInfo } from '../sys/processes/signal-info.js';
 import { Call, type Thread } from '../sys/processes/thread.js';
 import { words32, writeUser } from '../sys/processes/user-memory.js';
+import { oomReport } from './crash-report.js';
 import { faultSignal } from './guest-fault.js';
 import type { GuestHost } from './guest-host.js';
 import type { GuestSystem } from './guest-system.js';
@@ -210,6 +211,7 @@ export class GuestThread {
       return;
     }
     this.oomRetries = 0;
+    if (info?.signo === SIGKILL) this.host.crashed(oomReport(this, trapAddr));
     if (info !== null) forceSigInfoToTask(this, info);
     else if (this.thread.task.scheduler.contended) yield SLICE_POINT;
   }

@@ -7,8 +7,10 @@ import {
   recordDataBytes,
 } from '../../uapi/dialect.js';
 import { errnoName } from '../../uapi/errno.js';
+import { PAGEMAP_SCAN } from '../../uapi/pagemap.js';
 import { signalName } from '../../uapi/signal.js';
 import { readU64 } from '../../uapi/u64.js';
+import { UFFDIO, USERFAULTFD_IOC_NEW } from '../../uapi/userfaultfd.js';
 import { peekString, peekUser } from '../sys/machine/peek-user.js';
 import type { GuestSyscall } from './guest-syscall.js';
 import type { GuestThread } from './guest-thread.js';
@@ -73,16 +75,28 @@ const FORMATS: Readonly<Record<string, Formatter>> = {
   },
 };
 
+/** Names of those that no dialect changes. */
+const IOCTLS = new Map<number, string>([
+  ...Object.entries(UFFDIO).map(([name, request]) => [request, `UFFDIO_${name}`] as const),
+  [USERFAULTFD_IOC_NEW, 'USERFAULTFD_IOC_NEW'],
+  [PAGEMAP_SCAN, 'PAGEMAP_SCAN'],
+  [0x5401, 'TCGETS'],
+  [0x5413, 'TIOCGWINSZ'],
+  [0x541b, 'FIONREAD'],
+]);
+
 function hex(value: number): string {
   return `0x${value.toString(16)}`;
 }
 
-function ioctlName(guest: GuestThread, fd: number, request: number): string {
+/** Of the dialect for a device, else one that Linux has for all. */
+export function ioctlName(guest: GuestThread, fd: number, request: number): string {
   const { process } = guest;
   const path = process.files.get(fd)?.path ?? '';
   if (path.startsWith('/sys/kernel/debug/gup_')) return process.gupAbi.commands.get(request) ?? hex(request);
   const known = commandOf(guest, fd, request);
-  return known === null ? hex(request) : `HMM_DMIRROR_${commandSpelling(known.dialect, known.command)}`;
+  if (known === null) return IOCTLS.get(request) ?? hex(request);
+  return `HMM_DMIRROR_${commandSpelling(known.dialect, known.command)}`;
 }
 
 function commandOf(

@@ -2,7 +2,7 @@ import { EAGAIN, EINTR, EINVAL, EOVERFLOW } from '../../uapi/errno.js';
 import { assert } from '../core/assert.js';
 import { type Coroutine, FINE, preemptPoint } from '../core/effect.js';
 import { LockClass } from '../core/lock-class.js';
-import { Access, GET_ALIVE, Shared } from '../core/observer.js';
+import { Access, GET_ALIVE, lastDrop, Shared } from '../core/observer.js';
 import { WaitQueue } from '../core/wait-queue.js';
 import { InjectPoint } from '../inject/inject-points.js';
 import type { MmuNotifierOps, NotifierRange } from '../mm/notifier.js';
@@ -121,11 +121,15 @@ export class MmuSubscriptions implements MmuNotifierOps {
   /** Calls the interval's callbacks that overlap `range`; false as soon as one would have to block. Linux: mm/mmu_notifier.c:mn_itree_invalidate() */
   private *mnItreeInvalidate(range: NotifierRange): Coroutine<boolean> {
     const { kernel } = this.mm.memory;
-    this.mm.touch(Shared.notifierSeq, Access.write);
+    this.mm.touch(Shared.notifierActive, GET_ALIVE);
+    this.mm.touch(Shared.notifierSeq, Access.peek);
     const first = this.firstOverlap(range);
     this.active++;
     if (first < 0) return true;
-    this.seq |= 1;
+    if ((this.seq & 1) === 0) {
+      this.mm.touch(Shared.notifierSeq, Access.add);
+      this.seq |= 1;
+    }
     const curSeq = this.seq;
     // A lock that nobody waits for: it lets the validator see what a callback takes, and under what. Linux:
     // __mmu_notifier_invalidate_range_start_map
@@ -150,9 +154,12 @@ export class MmuSubscriptions implements MmuNotifierOps {
 
   /** Linux: mm/mmu_notifier.c:mn_itree_inv_end() */
   private mnItreeInvEnd(): void {
-    this.mm.touch(Shared.notifierSeq, Access.write);
+    this.mm.touch(Shared.notifierActive, Access.drop);
     assert(this.active > 0, 'an invalidation ends that did not start');
-    if (--this.active > 0 || (this.seq & 1) === 0) return;
+    this.mm.touch(Shared.notifierActive, lastDrop(--this.active));
+    this.mm.touch(Shared.notifierSeq, Access.peek);
+    if (this.active > 0 || (this.seq & 1) === 0) return;
+    this.mm.touch(Shared.notifierSeq, Access.write);
     this.seq++;
     for (const interval of this.deferred) {
       if (interval.inTree) this.removeFromTree(interval);
@@ -185,6 +192,7 @@ export function* mmuIntervalNotifierInsert(
   if (length <= 0 || start + length - 1 >= ADDRESS_LIMIT) return -EOVERFLOW;
   if (kernel.scheduler.isFine) yield FINE.notifier;
   mm.touch(Shared.mmUsers, GET_ALIVE);
+  mm.touch(Shared.notifierActive, Access.read);
   mm.touch(Shared.notifierSeq, Access.write);
   if (mm.users <= 0) return -EINVAL;
   const interval = new IntervalNotifier(mm, start, start + length - 1, ops);
@@ -287,6 +295,7 @@ export function mmuIntervalCheckRetry(interval: IntervalNotifier, seq: number): 
 /** Called by a driver's callback under its lock. Linux: include/linux/mmu_notifier.h:mmu_interval_set_seq() */
 export function mmuIntervalSetSeq(interval: IntervalNotifier, curSeq: number): void {
   assert((curSeq & 1) === 1, 'an invalidation has an odd sequence');
-  touchSeq(interval, Access.write);
+  // All that run at a time have the same.
+  touchSeq(interval, Access.add);
   interval.invalidateSeq = curSeq;
 }

@@ -286,7 +286,8 @@ export function checkTouched(mm: Mm, start: number, end: number): void {
 function checkOwnBooks(memory: Memory, head: number, kind: KindId): void {
   const { frames } = memory;
   const flags = frames.flags(head);
-  if (flags & PG.locked) throw new AssertionError(`pfn ${head} is left locked by task ${frames.lockOwner(head)}`);
+  if (frames.hasFlags(head, PG.locked))
+    throw new AssertionError(`pfn ${head} is left locked by task ${frames.lockOwner(head)}`);
   if (!(flags & PG.anon) || kind === Kind.deviceExclusive) return;
   const pins = frames.pincount(head) * (frames.order(head) > 0 ? 1 : GUP_PIN_COUNTING_BIAS);
   const swapCache = flags & PG.swapcache ? frames.folioNrPages(head) : 0;

@@ -77,7 +77,7 @@ export class Memory {
   invariantCounts: InvariantCounts | null = null;
   readonly pageWaiters = new Map<number, WaitQueue>();
   /** Who waits for a reference to a folio to go, by its head: only under an explorer, see `waitForOthers`. */
-  readonly refWaiters = new Map<number, WaitQueue>();
+  readonly refWaiters = new Map<number, { readonly queue: WaitQueue; mapcount: number }>();
   /** Whom the CLEAR events of the unmap step and of a PMD split name: nobody, but on a migration path that says otherwise. */
   clearOwner: () => object | null = () => null;
   /** Who waits for a folio's lock may hold others: on migration paths that sleep with prepared pages. */

@@ -1,6 +1,5 @@
 import { assert } from '../core/assert.js';
 import { type Coroutine, FINE } from '../core/effect.js';
-import { Access, Shared } from '../core/observer.js';
 import type { Mm } from './vmas/mm.js';
 
 /** Why an address range is being invalidated. Linux: enum mmu_notifier_event */
@@ -46,7 +45,7 @@ export function* mmuNotifierInvalidateRangeStart(range: NotifierRange): Coroutin
     const { event, owner, start, end } = range;
     kernel.emit('notifier', { event, owned: owner !== null, start, end });
   }
-  mm.touch(Shared.notifierSeq, Access.read | Access.lockless);
+  // Whoever registers holds all locks under which somebody may come here. Linux: mm/mmap.c:mm_take_all_locks()
   if (mm.notifier === null) return 0;
   const ret = yield* mm.notifier.invalidateRangeStart(range);
   if (kernel.scheduler.isFine) yield FINE.notifier;

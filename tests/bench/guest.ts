@@ -99,11 +99,8 @@ export function runHere(path: string): { output: string; instructions: number } 
     crashed: (report) => {
       throw new Error(report);
     },
-    unknownCall: (number) => {
-      throw new Error(`there is no system call ${number}`);
-    },
     unsupported: (what) => {
-      throw new Error(`${what} is not supported`);
+      throw new Error(`the machine lacks ${what}`);
     },
     program: () => null,
   };

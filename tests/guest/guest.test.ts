@@ -110,6 +110,24 @@ describe('guest programs', needs(COMPILER), () => {
     expect(crashes[0]).toMatch(/mapping:\n {2}none\n {2}above: [\da-f]+-[\da-f]+ r-xp/);
   });
 
+  it('what is asked for in vain is told by name, and how much memory there was for who found none', () => {
+    const { unsupported, crashes, status } = runGuest(build.compile('reports/vain'), {
+      machine: { ramBytes: 64 * 2 ** 20 },
+    });
+    expect(status).toBe(128 + 9);
+    expect([...new Set(unsupported)]).toEqual([
+      'file /proc/self/nothing-of-that-name',
+      'ioctl FIONREAD of /dev/null',
+      'system call mseal (462)',
+      'system call 100000',
+    ]);
+    expect(crashes).toEqual([
+      expect.stringMatching(
+        /^reports-vain\[1\]: killed, as there is no memory for 0x[\da-f]+:\n {2}RAM 64 MiB, .*--ram gives more/,
+      ),
+    ]);
+  });
+
   it('threads that wait for each other are reported as a hang', () => {
     const path = build.compile('reports/deadlock');
     expect(() => runGuest(path)).toThrow(/deadlock.*futex 0x[\da-f]+.*futex 0x/s);

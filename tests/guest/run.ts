@@ -13,7 +13,6 @@ export interface GuestRun {
   readonly status: number;
   readonly strace: readonly string[];
   readonly crashes: readonly string[];
-  readonly unknownCalls: readonly number[];
   readonly unsupported: readonly string[];
   readonly machine: Machine;
   readonly system: GuestSystem;
@@ -39,7 +38,6 @@ export function runGuest(path: string, options: GuestRunOptions = {}): GuestRun 
   const written: Uint8Array[] = [];
   const strace: string[] = [];
   const crashes: string[] = [];
-  const unknownCalls: number[] = [];
   const unsupported: string[] = [];
   let input = Buffer.from(options.input ?? '');
   const host: GuestHost = {
@@ -53,7 +51,6 @@ export function runGuest(path: string, options: GuestRunOptions = {}): GuestRun 
     isTerminal: () => false,
     strace: options.strace ? (line) => void strace.push(line) : null,
     crashed: (report) => void crashes.push(report),
-    unknownCall: (number) => void unknownCalls.push(number),
     unsupported: (what) => void unsupported.push(what),
     program: () => null,
   };
@@ -69,5 +66,5 @@ export function runGuest(path: string, options: GuestRunOptions = {}): GuestRun 
   machine.checkInvariants();
   const status = WIFEXITED(process.exitStatus) ? WEXITSTATUS(process.exitStatus) : 128 + WTERMSIG(process.exitStatus);
   const ticks = machine.kernel.scheduler.clock.nowTicks;
-  return { output, status, strace, crashes, unknownCalls, unsupported, machine, system, ticks };
+  return { output, status, strace, crashes, unsupported, machine, system, ticks };
 }

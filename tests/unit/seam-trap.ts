@@ -1,6 +1,7 @@
 import { LockClass } from '../../driver/core/lock-class.js';
 import {
   Access,
+  CHANGES,
   type EntryChange,
   entryId,
   type Observer,
@@ -25,6 +26,8 @@ type Numbers = Uint8Array | Uint16Array | Uint32Array | Int32Array | Float64Arra
 type Check = (index: number, how: number) => void;
 
 const ANY = 0;
+/** Of what is read only a part matters. */
+const PARTS = Access.peek | Access.within | Access.beyond;
 /** Places are looked for as often; finding one takes long. */
 const MANY = 2000;
 /** Names of elements begin with a digit, those of methods do not. */
@@ -35,7 +38,7 @@ const LONG = 4096;
 /** What the arrays of `Frames` hold, as the observer is told of it. */
 const FRAME_ARRAYS: readonly (readonly [string, SharedKind])[] = [
   ['refcounts', Shared.refcount],
-  ['pincounts', Shared.refcount],
+  ['pincounts', Shared.pincount],
   ['mapcounts', Shared.mapcount],
   ['entireMapcounts', Shared.mapcount],
   ['folioMapcounts', Shared.mapcount],
@@ -144,7 +147,8 @@ class Trap implements Observer {
     if (this.task === null) return;
     const known = this.seen[kind]!.get(id);
     // Whoever is about to write may read what he adds to.
-    if (known !== undefined && ((known & how) === how || (known & (Access.write | Access.add)) !== 0)) return;
+    const isPart = how === Access.read && known !== undefined && (known & PARTS) !== 0;
+    if (isPart || (known !== undefined && ((known & how) === how || (known & CHANGES) !== 0))) return;
     if (this.ranges.some((of) => of.kind === kind && of.id <= id && id < of.id + of.count && (of.how & how) === how))
       return;
     // Proofs and preconditions look at what nobody may change now; they are no part of what they check.
@@ -157,9 +161,10 @@ class Trap implements Observer {
     const { memory } = this.machine;
     const frames = memory.frames as unknown as Fields;
     for (const [name, kind] of FRAME_ARRAYS) trapArray(frames, name, (pfn, how) => this.check(kind, pfn, how));
-    // Two objects in one word: which of them is meant is seen in the mask only.
+    // More than one object in a word: which of them is meant is seen in the mask only.
     trapArray(frames, 'flagWords', (pfn) => {
-      if (this.seen[Shared.folioLock]!.get(pfn) === undefined) this.check(Shared.pageFlags, pfn, ANY);
+      const isKnown = [Shared.folioLock, Shared.folioShape].some((kind) => this.seen[kind]!.has(pfn));
+      if (!isKnown) this.check(Shared.pageFlags, pfn, ANY);
     });
     trapArray(memory as unknown as Fields, 'bytes', (at, how) =>
       this.check(Shared.content, Math.floor(at / PAGE_SIZE), how),
@@ -209,8 +214,8 @@ class Trap implements Observer {
   trapInterval(subscriptions: Fields, interval: Fields): void {
     const { mm, objectId } = interval as { mm: { id: number }; objectId: number };
     trapField(interval, 'invalidateSeq', () => this.check(Shared.intervalSeq, objectId, ANY));
-    for (const name of ['seq', 'active'])
-      trapField(subscriptions, name, () => this.check(Shared.notifierSeq, mm.id, ANY));
+    trapField(subscriptions, 'seq', () => this.check(Shared.notifierSeq, mm.id, ANY));
+    trapField(subscriptions, 'active', () => this.check(Shared.notifierActive, mm.id, ANY));
   }
 
   checkMirror({ fileId }: Fields, vpn: number): void {

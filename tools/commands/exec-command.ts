@@ -14,7 +14,7 @@ Examples:
   dmirror exec --schedules 1000 ./threads                    many, drawn so that each has a known chance to show a bug
   dmirror exec --invariants all ./threads                    prove page tables, counts and TLB after each call and fault
 
-Exit status: the program's; 128 + n when signal n killed it, 124 after --timeout, 125 when it hangs or the machine
+Exit status: the program's, or 4 of a selftest that ran no test; 128 + n when signal n killed it, 124 after --timeout, 125 when it hangs or the machine
 breaks an invariant, 2 wrong usage, 3 an output can not be written, 141 stdout's reader went away.`;
 
 /** Adds `dmirror exec`. */

@@ -72,11 +72,10 @@ function exitOf(session: WireTransport): Promise<number> {
   });
 }
 
-function show({ kind, fd, bytes, text, number }: WireMap): void {
+function show({ kind, fd, bytes, text }: WireMap): void {
   if (kind === 'output') writeAll(fd as 1 | 2, bytes as Uint8Array);
   else if (kind === 'strace' || kind === 'crash') errLine(text as string);
-  else if (kind === 'unsupported') errLine(`dmirror exec: not supported: ${text}`);
-  else if (kind === 'unknown-call') errLine(`dmirror exec: system call ${number} answered with ENOSYS`);
+  else if (kind === 'unsupported') errLine(`dmirror exec: asked for in vain: ${text}`);
 }
 
 function statusOf(status: number): number {

@@ -96,7 +96,6 @@ function sessionHost(session: Session, { input, strace }: ExecMessage, maxUnsent
     isTerminal: () => false,
     strace: strace ? (text) => session.sendEvents([{ kind: 'strace', text }], 0) : null,
     crashed: (text) => report({ kind: 'crash', text }),
-    unknownCall: (number) => report({ kind: 'unknown-call', number }),
     unsupported: (text) => report({ kind: 'unsupported', text }),
     // A program of the session sees nothing of the server's files.
     program: () => null,

@@ -3,21 +3,23 @@ import { resolve } from 'node:path';
 import { ElfError, type GuestHost, type ProgramRequest, parseElf } from '../../driver/guest/index.js';
 import { EXIT, inputBytes, OutputError, UsageError } from '../exit-code.js';
 import { ProgramInput } from './exec-input.js';
+import { TapWatch } from './tap-watch.js';
 
 const READ_BYTES = 65536;
 
 /** This Node process as a program sees it. */
 export class NodeHost implements GuestHost {
   readonly strace: ((line: string) => void) | null;
-  private readonly unknownCalls = new Map<number, number>();
-  private readonly refused = new Set<string>();
+  private readonly refused = new Map<string, number>();
   readonly input = new ProgramInput();
+  private readonly tap = new TapWatch();
 
   constructor(strace: boolean) {
     this.strace = strace ? errLine : null;
   }
 
   write(fd: 1 | 2, bytes: Uint8Array): void {
+    if (fd === 1) this.tap.look(bytes);
     writeAll(fd, bytes);
   }
 
@@ -42,12 +44,8 @@ export class NodeHost implements GuestHost {
     errLine(line);
   }
 
-  unknownCall(number: number): void {
-    this.unknownCalls.set(number, (this.unknownCalls.get(number) ?? 0) + 1);
-  }
-
   unsupported(what: string): void {
-    this.refused.add(what);
+    this.refused.set(what, (this.refused.get(what) ?? 0) + 1);
   }
 
   program(path: string): Uint8Array | null {
@@ -58,12 +56,18 @@ export class NodeHost implements GuestHost {
     }
   }
 
+  /** The exit status of the program, or that of a skip when it is a selftest that says "all is well" of no test. */
+  statusOf(status: number): number {
+    if (status !== 0 || !this.tap.ranNothing) return status;
+    this.say('dmirror exec: the selftest ended with 0 and ran no test: it counts as skipped');
+    return EXIT.skip;
+  }
+
   /** What the program asked for and did not get, so that a failure of it is understood. */
-  reportUnknown(): void {
-    if (this.refused.size > 0) this.say(`dmirror exec: not supported: ${[...this.refused].join(', ')}`);
-    if (this.unknownCalls.size === 0) return;
-    const list = [...this.unknownCalls].map(([number, count]) => `${number}${count > 1 ? ` (${count} times)` : ''}`);
-    this.say(`dmirror exec: system calls answered with ENOSYS: ${list.join(', ')}`);
+  reportRefused(): void {
+    if (this.refused.size === 0) return;
+    const list = [...this.refused].map(([what, times]) => `${what}${times > 1 ? ` (${times} times)` : ''}`);
+    this.say(`dmirror exec: asked for in vain: ${list.join(', ')}`);
   }
 }
 

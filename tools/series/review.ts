@@ -14,7 +14,7 @@ import type { Output } from '../output.js';
 import { shippedFiles } from '../package-root.js';
 import { runCase } from '../report/runner.js';
 import { type Hunted, hunt, sequencesOf } from './hunt.js';
-import { RACES, type RaceHunted, races } from './races.js';
+import { onFaultTests, type RaceHunted, races } from './races.js';
 
 /** What is reviewed: a path of this package, maybe with properties of one's own, and the header that goes with it. */
 export interface Posting {
@@ -66,7 +66,7 @@ const SWEPT_CASES = [
   'migrate_on_fault.rows.swap',
   'migrate_on_fault.reviews.one_of_each',
 ];
-const RACE_SCHEDULES = 300;
+const RACE_BUDGET = { schedules: 150, repaired: 3_000 };
 const CASE_TIMEOUT_MS = 45_000;
 
 /** Does it all, as far as `sequences` generated sequences go, until it is told to stop. */
@@ -112,15 +112,16 @@ export async function review(
   };
 }
 
-/** The call against everything else that the table of races has. */
+/** The call against everything that the litmus library has beside it. Nothing where that was interrupted. */
 async function explored(path: PathName, { stop, progress }: Output): Promise<readonly RaceHunted[]> {
-  let found: readonly RaceHunted[] = [];
-  let done = 0;
-  for (found of races(path, RACE_SCHEDULES)) {
-    progress.update({ done: ++done, total: RACES, failed: found.length, name: 'races' });
-    if (await stop.look()) break;
+  const total = onFaultTests().length;
+  const run = races(path, RACE_BUDGET);
+  for (;;) {
+    const { done, value } = run.next();
+    if (done) return value;
+    progress.update({ done: value, total, failed: 0, name: 'races' });
+    if (await stop.look()) return [];
   }
-  return found;
 }
 
 /** Against each numbering that Linux has released. */

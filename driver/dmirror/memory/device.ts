@@ -138,13 +138,13 @@ export class DmirrorDevice {
   /** The running task moves pages to or from the device. */
   noteMove(): void {
     const { observer, current } = this.memory.kernel;
-    observer?.touch(Shared.deviceMoves, this.minor, Access.write, 1);
+    if (!this.moves.isIgnored) observer?.touch(Shared.deviceMoves, this.minor, Access.write, 1);
     this.moves.note(current.id);
   }
 
   latestMoveByOthers(): number {
     const { observer, current } = this.memory.kernel;
-    observer?.touch(Shared.deviceMoves, this.minor, Access.read, 1);
+    if (!this.moves.isIgnored) observer?.touch(Shared.deviceMoves, this.minor, Access.read, 1);
     return this.moves.latestByOthers(current.id);
   }
 

@@ -114,7 +114,7 @@ export function* dmirrorMigrateFinalizeAndMap(
       const vpn = firstVpn + i + j;
       // Deviates: Linux does not look whether the entry was zapped during the copy, and mirrors a page that is about to be
       // freed (Q20). An invalidation from here on waits for the mutex.
-      const named = pfnAt(file.mm, vpn);
+      const named = quirks.q20StaleMirror ? 0 : pfnAt(file.mm, vpn);
       const isThere = named !== 0 && (named === srcPfn[i]! + j || named === dstPfn[i]! + j);
       if (!isThere && !quirks.q20StaleMirror) continue;
       // A page that can't be mirrored must not stay mirrored at the place that it has left.

@@ -81,7 +81,7 @@ function byteOffset({ context, addr, cpages }: Command, pfn: number): number {
   if (frames.zone[pfn] === Zone.private) {
     throw new KernelOops('the device touches the memory of a device-private page', addr + cpages * PAGE_SIZE, pfn);
   }
-  if (frames.refcount(frames.head(pfn)) === 0)
+  if (frames.hasRefcountAtMost(frames.head(pfn), 0))
     kernel.emit('page', { what: 'mirror entry to a freed page', addr: addr + cpages * PAGE_SIZE, pfn });
   return pfn * PAGE_SIZE;
 }

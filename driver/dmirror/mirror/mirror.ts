@@ -67,7 +67,7 @@ export class Mirror {
 
   /** Erases pages `first` to `last`, both included. */
   erase(first: number, last: number): void {
-    this.touch(first, Access.write, last + 1 - first);
+    this.touch(first, Access.add, last + 1 - first);
     const firstKey = Math.floor(first / LEAF_PAGES);
     const lastKey = Math.floor(last / LEAF_PAGES);
     if (firstKey === lastKey) {

@@ -4,6 +4,7 @@ import type { Coroutine } from '../../core/effect.js';
 import type { GuestThread } from '../guest-thread.js';
 import { untilRead } from '../host-stream.js';
 import { answerText, callText, resultText } from '../strace.js';
+import { syscallText } from '../syscall-names.js';
 import { guestSyscalls } from './syscall-table.js';
 
 const A7 = 17;
@@ -15,8 +16,8 @@ export function* dispatchSyscall(guest: GuestThread): Coroutine<number> {
   const number = guest.cpu.unsigned(A7);
   const call = guestSyscalls[number];
   if (call === undefined) {
-    host.unknownCall(number);
-    host.strace?.(`${thread.tid} syscall_${number}() = ${resultText(-ENOSYS)}`);
+    host.unsupported(`system call ${syscallText(number)}`);
+    host.strace?.(`${thread.tid} ${syscallText(number)}() = ${resultText(-ENOSYS)}`);
     return -ENOSYS;
   }
   thread.task.doing = call.name;

@@ -1,4 +1,4 @@
-import { EBADF, EFBIG, EINVAL, ENOENT, ENOTDIR, EOPNOTSUPP, ERANGE, ESPIPE } from '../../../uapi/errno.js';
+import { EBADF, EFBIG, EINVAL, ENOENT, ENOTDIR, ENOTTY, EOPNOTSUPP, ERANGE, ESPIPE } from '../../../uapi/errno.js';
 import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, O_CLOEXEC, O_NONBLOCK } from '../../../uapi/fcntl.js';
 import type { Coroutine } from '../../core/effect.js';
 import { DirectoryFile } from '../../sys/files/directory-file.js';
@@ -10,6 +10,7 @@ import { words32, writeUser } from '../../sys/processes/user-memory.js';
 import { readPath } from '../guest-path.js';
 import { fixed, type GuestSyscallTable, machineCall } from '../guest-syscall.js';
 import type { GuestThread } from '../guest-thread.js';
+import { ioctlName } from '../strace.js';
 import { fcntl } from './syscall-fcntl.js';
 
 const SEEK_SET = 0;
@@ -18,6 +19,8 @@ const SEEK_END = 2;
 const AT_REMOVEDIR = 0x200;
 const DT_DIR = 4;
 const DT_REG = 8;
+/** Files of the kernel's own, of which there are fewer here than in Linux. */
+const OURS = /^\/(proc|sys|dev)\//;
 
 /** Descriptors and paths; the transfer of bytes is in syscall-io.ts, stat in syscall-stat.ts. */
 export const fileSyscalls: GuestSyscallTable = {
@@ -39,7 +42,12 @@ export const fileSyscalls: GuestSyscallTable = {
     args: 'diI',
     note: 'device files, terminals by name only',
     *run(guest) {
-      return (yield* machineCall(guest, 'ioctl', guest.int(0), guest.int(1) >>> 0, guest.u(2))).ret;
+      const [fd, request] = [guest.int(0), guest.int(1) >>> 0];
+      const { ret } = yield* machineCall(guest, 'ioctl', fd, request, guest.u(2));
+      const path = guest.process.files.get(fd)?.path ?? '';
+      if (ret === -ENOTTY && OURS.test(path))
+        guest.host.unsupported(`ioctl ${ioctlName(guest, fd, request)} of ${path}`);
+      return ret;
     },
   },
   35: { name: 'unlinkat', args: 'asx', note: 'files of /tmp', run: unlinkat },
@@ -80,6 +88,7 @@ function* openat(guest: GuestThread): Coroutine<number> {
   if (typeof path === 'number') return path;
   const flags = guest.int(2);
   const { ret } = yield* machineCall(guest, 'open', path, flags, guest.int(3));
+  if (ret === -ENOENT && OURS.test(path)) guest.host.unsupported(`file ${path}`);
   if (ret >= 0 && flags & O_CLOEXEC) guest.process.files.setCloseOnExec(ret, true);
   return ret;
 }

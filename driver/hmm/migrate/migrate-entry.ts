@@ -77,8 +77,7 @@ function freezeEntry(memory: Memory, table: Table, i: number, { faultPfn, path }
     if (!defects.trylockLeak) folioPut(memory, pfn);
     return 0;
   }
-  const flags = frames.flags(pfn);
-  const exclusive = (flags & PG.anon) !== 0 && (flags & PG.anonExclusive) !== 0;
+  const exclusive = frames.hasFlags(pfn, PG.anon) && frames.hasFlags(pfn, PG.anonExclusive);
   const isShareFailed = exclusive && inject.armed && inject.hit(InjectPoint.anonShare) !== 0;
   if (isShareFailed || (exclusive && !folioTryShareAnonRmapPte(memory, pfn))) {
     if (!isLocked || path.unlocksFaultFolio) folioUnlock(memory, pfn);

@@ -171,7 +171,7 @@ function moveFolio(memory: Memory, { from, to, faultPfn }: { from: number; to: n
   const { inject } = memory.kernel;
   if (inject.armed && inject.hit(InjectPoint.refcountPages) !== 0) return false;
   // The one reference of the migration, and that of the fault. Linux: mm/migrate.c:folio_migrate_mapping()
-  if (frames.refcount(from) !== (from === faultPfn ? 2 : 1)) return false;
+  if (!frames.hasRefcountAtMost(from, from === faultPfn ? 2 : 1)) return false;
   frames.setIndex(to, frames.index(from));
   frames.setMapping(to, frames.mapping(from));
   frames.setFlags(to, frames.flags(from) & MOVED_FLAGS);

@@ -108,13 +108,12 @@ function migrateVmaCheckPage(memory: Memory, pfn: number, faultPfn: number): boo
   let extra = pfn === faultPfn ? 2 : 1;
   if (frames.zone[pfn] !== Zone.system) extra++;
   if (hasMapping(memory, pfn)) extra++;
-  return frames.refcount(pfn) - extra <= frames.folioMapcount(pfn);
+  return frames.hasRefcountAtMost(pfn, extra + frames.folioMapcount(pfn));
 }
 
 /** Is the page in a page cache or the swap cache, which holds a reference to it? Linux: part of mm/util.c:folio_mapping() */
 export function hasMapping(memory: Memory, pfn: number): boolean {
   const { frames } = memory;
-  const flags = frames.flags(pfn);
-  if (flags & PG.swapcache) return true;
-  return (flags & PG.anon) === 0 && frames.mapping(pfn) !== 0;
+  if (frames.hasFlags(pfn, PG.swapcache)) return true;
+  return !frames.hasFlags(pfn, PG.anon) && frames.mapping(pfn) !== 0;
 }

@@ -177,12 +177,12 @@ export function translate(mm: Mm, vpn: number, write: boolean): number {
   const leaf = pmd.child(pmdIndex(vpn));
   const table = leaf ?? pmd;
   const i = leaf === null ? pmdIndex(vpn) : pteIndex(vpn);
-  const lo = table.loLockless(i);
+  const lo = table.loOfMmu(i);
   if ((lo & (KIND_MASK | Pte.protnone)) !== Kind.present) return 0;
   if (write && !(lo & Pte.write)) return 0;
   const used = lo | (write ? Pte.young | Pte.dirty : Pte.young);
-  if (used !== lo) table.setLo(i, used);
-  const pfn = table.hiLockless(i);
+  if (used !== lo) table.setUsed(i, used);
+  const pfn = table.hiOfMmu(i);
   return leaf === null ? pfn + (vpn % 512) : pfn;
 }
 

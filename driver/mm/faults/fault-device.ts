@@ -67,7 +67,6 @@ function* askDriver(fault: DeviceFault): Coroutine<number> {
   if (faultLocksPage) folioUnlock(memory, pfn);
   if (scheduler.isFine) yield FINE.refcount;
   folioPut(memory, pfn);
-  if (ret === 0 && scheduler.wantsFine && pfnAt(mm, addr / PAGE_SIZE) === pfn)
-    yield* waitForOthers(memory, pfn, memory.frames.folioMapcount(memory.frames.head(pfn)));
+  if (ret === 0 && scheduler.wantsFine && pfnAt(mm, addr / PAGE_SIZE) === pfn) yield* waitForOthers(memory, pfn);
   return ret;
 }

@@ -58,9 +58,9 @@ function wpCanReuseAnonFolio(memory: Memory, pfn: number, vma: Vma): boolean {
   if (frames.isAnonExclusive(pfn)) return true;
   if (frames.hasFlags(pfn, PG.head | PG.tail)) return false;
   const inSwapCache = frames.hasFlags(pfn, PG.swapcache) ? 1 : 0;
-  if (frames.refcount(pfn) > 1 + inSwapCache || !folioTrylock(memory, pfn)) return false;
+  if (!frames.hasRefcountAtMost(pfn, 1 + inSwapCache) || !folioTrylock(memory, pfn)) return false;
   if (inSwapCache) folioFreeSwap(memory, pfn);
-  const sole = frames.refcount(pfn) === 1;
+  const sole = frames.hasRefcountAtMost(pfn, 1);
   if (sole) folioMoveAnonRmap(memory, pfn, vma);
   folioUnlock(memory, pfn);
   return sole;

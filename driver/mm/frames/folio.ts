@@ -27,7 +27,7 @@ export function folioPut(memory: Memory, pfn: number, count = 1): void {
   const head = frames.head(pfn);
   const left = frames.dropRefcount(head, count);
   assert(left >= 0, 'pfn % has % references', pfn, left);
-  if (memory.refWaiters.size > 0) memory.refWaiters.get(head)?.wakeAll();
+  if (memory.refWaiters.size > 0) wakeRefWaiters(memory, head, left);
   if (left === 0) freeFolio(memory, head);
 }
 
@@ -35,13 +35,8 @@ export function folioPut(memory: Memory, pfn: number, count = 1): void {
 function freeFolio(memory: Memory, head: number): void {
   const { frames } = memory;
   const flags = frames.flags(head);
-  assert((flags & PG.locked) === 0, 'pfn % is freed while it is locked', head);
-  assert(
-    frames.folioMapcount(head) === 0,
-    'pfn % is freed while it is mapped % times',
-    head,
-    frames.folioMapcount(head),
-  );
+  frames.assertUnlocked(head);
+  frames.assertUnmapped(head);
   assert((flags & PG.swapcache) === 0, 'pfn % is freed while it is in the swap cache', head);
   frames.setMapping(head, 0);
   if (frames.zone[head] !== Zone.system) {
@@ -126,34 +121,48 @@ export function* migrationEntryWaitOnLocked(memory: Memory, pfn: number): Corout
 /** Behind those that `newObjectId` gives. */
 const FIRST_FOLIO_QUEUE = 2 ** 48;
 
+/** Behind those. */
+const FIRST_REFERENCE_QUEUE = 2 ** 49;
+
 /**
- * Sleeps as long as somebody else has the lock of `pfn`'s folio or a reference beside its `expected` ones. Linux comes again at once, for
+ * Sleeps as long as somebody else has the lock of `pfn`'s folio or a reference that is no mapping's. Linux comes again at once, for
  * ever if need be; an explorer would have to try each number of times, which all come to the same.
  */
-export function* waitForOthers(memory: Memory, pfn: number, expected: number): Coroutine<void> {
+export function* waitForOthers(memory: Memory, pfn: number): Coroutine<void> {
   const { frames } = memory;
   const head = frames.head(pfn);
   if (frames.hasFlags(head, PG.locked)) {
     yield pageQueue(memory, head);
     return;
   }
-  if (frames.refcount(head) <= expected) return;
-  let queue = memory.refWaiters.get(head);
-  if (queue === undefined) {
-    queue = new WaitQueue(`references of folio ${head}`, { owner: () => null });
-    memory.refWaiters.set(head, queue);
+  const mapcount = frames.folioMapcount(head);
+  if (frames.hasRefcountAtMost(head, mapcount)) return;
+  let waiters = memory.refWaiters.get(head);
+  if (waiters === undefined) {
+    const objectId = FIRST_REFERENCE_QUEUE + head;
+    waiters = { queue: new WaitQueue(`references of folio ${head}`, { owner: () => null, objectId }), mapcount };
+    memory.refWaiters.set(head, waiters);
   }
-  yield queue;
+  if (waiters.queue.waiters.length > 0 && waiters.mapcount !== mapcount) waiters.queue.wakeAll();
+  waiters.mapcount = mapcount;
+  yield waiters.queue;
+}
+
+/** They would only wait again while there are more references than mappings, and as many of these as before. */
+function wakeRefWaiters({ frames, refWaiters }: Memory, head: number, left: number): void {
+  const waiters = refWaiters.get(head);
+  if (waiters === undefined || waiters.queue.waiters.length === 0) return;
+  if (left <= waiters.mapcount || frames.folioMapcount(head) !== waiters.mapcount) waiters.queue.wakeAll();
 }
 
 function pageQueue(memory: Memory, head: number): WaitQueue {
   const { kernel, frames } = memory;
-  const isOther = memory.nestsFolioLocks || frames.lockOwner(head) !== kernel.current.id;
+  const isOther = memory.nestsFolioLocks || frames.raw.lockOwner[head] !== kernel.current.id;
   assert(isOther, 'pfn % is waited for by the task that holds its lock', head);
   let queue = memory.pageWaiters.get(head);
   if (queue === undefined) {
     queue = new WaitQueue(`folio ${head}`, {
-      owner: () => kernel.scheduler.busyTask(frames.lockOwner(head)),
+      owner: () => kernel.scheduler.busyTask(frames.raw.lockOwner[head]!),
       objectId: FIRST_FOLIO_QUEUE + head,
     });
     memory.pageWaiters.set(head, queue);

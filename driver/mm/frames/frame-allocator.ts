@@ -99,7 +99,7 @@ export class FrameAllocator {
   free(pfn: number): void {
     this.kernel.observer?.touch(Shared.freeFrames, 0, Access.write, 1);
     const block = Math.floor(pfn / BLOCK);
-    assert(this.frames.refcount(pfn) === 0, 'pfn % is freed while it has references', pfn);
+    this.frames.assertUnreferenced(pfn);
     if (this.state[block] === BlockState.whole) this.becomePartial(block);
     this.nextFree[pfn] = this.listHead[block]!;
     this.listHead[block] = pfn;

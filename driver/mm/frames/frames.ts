@@ -137,6 +137,16 @@ export class Frames {
     return this.refcounts[pfn]!;
   }
 
+  /** Not more than so many? Depends on less than `refcount`. */
+  hasRefcountAtMost(pfn: number, most: number): boolean {
+    return this.refcounts[pfn]! <= most;
+  }
+
+  /** As `assertLocked`: nobody has a reference. */
+  assertUnreferenced(pfn: number): void {
+    if (this.refcounts[pfn] !== 0) isReferenced(pfn);
+  }
+
   /** Of a folio that has references. Nobody learns how many there are. */
   addRefcount(pfn: number, count: number): void {
     assert(this.refcounts[pfn]! > 0, "pfn % is free and can't be referenced", pfn);
@@ -222,9 +232,9 @@ export class Frames {
     this.pincounts[pfn] = value;
   }
 
-  /** All flags, the lock bit too; `hasFlags` depends on less. */
+  /** All flags but the lock bit; `hasFlags` depends on less. */
   flags(pfn: number): number {
-    return this.flagWords[pfn]!;
+    return this.flagWords[pfn]! & ~PG.locked;
   }
 
   /** Any of `mask`? */
@@ -235,6 +245,10 @@ export class Frames {
   /** The folio of `pfn` is locked. A precondition is no access of the kernel's, so no observer hears of it. */
   assertLocked(pfn: number): void {
     if ((this.flagWords[this.heads[pfn]!]! & PG.locked) === 0) notLocked(pfn);
+  }
+
+  assertUnlocked(pfn: number): void {
+    if ((this.flagWords[pfn]! & PG.locked) !== 0) isLocked(pfn);
   }
 
   /** As `assertLocked`: nothing maps the folio of `pfn`. */
@@ -388,6 +402,14 @@ export class Frames {
 
 function notLocked(pfn: number): never {
   throw new AssertionError(`pfn ${pfn} is not locked`);
+}
+
+function isReferenced(pfn: number): never {
+  throw new AssertionError(`pfn ${pfn} has references`);
+}
+
+function isLocked(pfn: number): never {
+  throw new AssertionError(`pfn ${pfn} is locked`);
 }
 
 function isMapped(pfn: number, count: number): never {

@@ -1,11 +1,14 @@
-import { Access, DROP, GET_ALIVE, lastDrop, Shared, type SharedKind } from '../../core/observer.js';
+import { Access, GET_ALIVE, lastDrop, Shared, type SharedKind } from '../../core/observer.js';
 import { Frames, PG, type ZoneId } from './frames.js';
 
 const READ_LOCKLESS = Access.read | Access.lockless;
-const NOT_THE_LOCK = ~PG.locked;
+/** What a folio is; another object than the state that it is in. */
+const SHAPE_FLAGS = PG.anon | PG.head | PG.tail | PG.hugetlb | PG.reserved;
+const STATE_FLAGS = ~(PG.locked | SHAPE_FLAGS);
 
 const ALL_OF_A_PAGE = [
   Shared.refcount,
+  Shared.pincount,
   Shared.mapcount,
   Shared.folioLock,
   Shared.pageFlags,
@@ -23,6 +26,12 @@ export class ObservedFrames extends Frames {
     return super.refcount(pfn);
   }
 
+  override hasRefcountAtMost(pfn: number, most: number): boolean {
+    const isWithin = this.raw.refcount[pfn]! <= most;
+    this.touch(Shared.refcount, pfn, Access.lockless | (isWithin ? Access.within : Access.beyond));
+    return super.hasRefcountAtMost(pfn, most);
+  }
+
   override addRefcount(pfn: number, count: number): void {
     this.touch(Shared.refcount, pfn, Access.add);
     super.addRefcount(pfn, count);
@@ -36,7 +45,7 @@ export class ObservedFrames extends Frames {
   }
 
   override dropRefcount(pfn: number, count: number): number {
-    this.touch(Shared.refcount, pfn, count === 1 ? DROP : Access.write);
+    this.touch(Shared.refcount, pfn, count === 1 ? Access.drop : Access.write);
     const left = super.dropRefcount(pfn, count);
     this.touch(Shared.refcount, pfn, lastDrop(left));
     return left;
@@ -93,22 +102,22 @@ export class ObservedFrames extends Frames {
   }
 
   override pincount(pfn: number): number {
-    this.touch(Shared.refcount, pfn, READ_LOCKLESS);
+    this.touch(Shared.pincount, pfn, READ_LOCKLESS);
     return super.pincount(pfn);
   }
 
   override addPincount(pfn: number, count: number): number {
-    this.touch(Shared.refcount, pfn, Access.write);
+    this.touch(Shared.pincount, pfn, Access.write);
     return super.addPincount(pfn, count);
   }
 
   override setPincount(pfn: number, value: number): void {
-    this.touch(Shared.refcount, pfn, Access.write);
+    this.touch(Shared.pincount, pfn, Access.write);
     super.setPincount(pfn, value);
   }
 
   override flags(pfn: number): number {
-    this.touchFlags(pfn, -1, READ_LOCKLESS);
+    this.touchFlags(pfn, ~PG.locked, READ_LOCKLESS);
     return super.flags(pfn);
   }
 
@@ -216,10 +225,11 @@ export class ObservedFrames extends Frames {
     this.kernel.observer!.touch(kind, pfn, how, 1);
   }
 
-  /** The lock bit and the other flags are two objects. */
+  /** The lock bit, what the folio is and the other flags are objects of their own. */
   private touchFlags(pfn: number, mask: number, how: number): void {
     if (mask & PG.locked) this.touch(Shared.folioLock, pfn, how);
-    if (mask & NOT_THE_LOCK) this.touch(Shared.pageFlags, pfn, how);
+    if (mask & SHAPE_FLAGS) this.touch(Shared.folioShape, pfn, how);
+    if (mask & STATE_FLAGS) this.touch(Shared.pageFlags, pfn, how);
   }
 
   /** Pages begin a new life, or a folio becomes pages. */

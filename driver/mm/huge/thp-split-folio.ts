@@ -139,7 +139,8 @@ function makeSmallFolios(memory: Memory, head: number, isolated: number[] | null
   const nr = frames.folioNrPages(head);
   assert(frames.folioMapcount(head) === 0, 'folio % is split while it is mapped', head);
   // What others find of a tail before its reference is dropped: its lock is the head's.
-  const flags = frames.flags(head) & (INHERITED | PG.locked);
+  const isLocked = frames.hasFlags(head, PG.locked);
+  const flags = (frames.flags(head) & INHERITED) | (isLocked ? PG.locked : 0);
   const owner = frames.lockOwner(head);
   for (let i = 1; i < nr; i++) {
     const pfn = head + i;

@@ -3,6 +3,7 @@ import { KIND_MASK, Kind } from './entry.js';
 import { ENTRIES_PER_TABLE, SPAN, Table } from './table.js';
 
 const READ_LOCKLESS = Access.read | Access.lockless;
+const PEEK_LOCKLESS = Access.peek | Access.lockless;
 
 /** The one change that is being told of. */
 const CHANGE: EntryChange = { oldLo: 0, oldHi: 0, newLo: 0, newHi: 0 };
@@ -29,18 +30,33 @@ export class ObservedTable extends Table {
     return super.hiLockless(i);
   }
 
+  override loOfMmu(i: number): number {
+    this.touch(i, PEEK_LOCKLESS, 1);
+    return super.loOfMmu(i);
+  }
+
+  override hiOfMmu(i: number): number {
+    this.touch(i, PEEK_LOCKLESS, 1);
+    return super.hiOfMmu(i);
+  }
+
+  override setUsed(i: number, lo: number): void {
+    this.change(i, { lo, hi: super.hi(i), how: Access.add });
+    super.setUsed(i, lo);
+  }
+
   override child(i: number): Table | null {
     this.touch(i, READ_LOCKLESS, 1);
     return super.child(i);
   }
 
   override set(i: number, lo: number, hi: number): void {
-    this.change(i, lo, hi);
+    this.change(i, { lo, hi, how: Access.write });
     super.set(i, lo, hi);
   }
 
   override setLo(i: number, lo: number): void {
-    this.change(i, lo, super.hi(i));
+    this.change(i, { lo, hi: super.hi(i), how: Access.write });
     super.setLo(i, lo);
   }
 
@@ -67,9 +83,9 @@ export class ObservedTable extends Table {
         this.kernel.observer!.touch(kind, entryId(this.mmId, this.firstVpn + n * span), how, 1);
   }
 
-  private change(i: number, lo: number, hi: number): void {
+  private change(i: number, { lo, hi, how }: { lo: number; hi: number; how: number }): void {
     if (this.mmId === 0) return;
-    this.touch(i, Access.write, 1);
+    this.touch(i, how, 1);
     CHANGE.oldLo = super.lo(i);
     CHANGE.oldHi = super.hi(i);
     CHANGE.newLo = lo;

@@ -45,8 +45,8 @@ export function pfnAt(mm: Mm, vpn: number): number {
   const leaf = pmd.child(pmdIndex(vpn));
   const table = leaf ?? pmd;
   const i = leaf === null ? pmdIndex(vpn) : pteIndex(vpn);
-  const lo = table.loLockless(i);
+  const lo = table.loOfMmu(i);
   const kind = kindOf(lo);
   if (kind === Kind.none || kind === Kind.swap || kind === Kind.table) return 0;
-  return table.hiLockless(i) + (leaf === null && lo & Pte.huge ? vpn % 512 : 0);
+  return table.hiOfMmu(i) + (leaf === null && lo & Pte.huge ? vpn % 512 : 0);
 }

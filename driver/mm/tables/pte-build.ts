@@ -29,9 +29,9 @@ export function maybeMkwrite(lo: number, vma: Vma): number {
 /** Changes the resident counter that a page belongs to. Linux: include/linux/mm.h:add_mm_counter() of mm_counter() */
 export function addMmCounter(mm: Mm, pfn: number, delta: number): void {
   const { frames } = mm.memory;
-  const flags = frames.flags(frames.head(pfn));
-  if (flags & PG.anon) mm.rss.anon += delta;
-  else if (flags & PG.swapbacked) mm.rss.shmem += delta;
+  const head = frames.head(pfn);
+  if (frames.hasFlags(head, PG.anon)) mm.rss.anon += delta;
+  else if (frames.hasFlags(head, PG.swapbacked)) mm.rss.shmem += delta;
   else mm.rss.file += delta;
 }
 

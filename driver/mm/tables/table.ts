@@ -48,6 +48,20 @@ export class Table {
     return this.cells[2 * i + 1]!;
   }
 
+  /** As an MMU sees it: what it notes of its use does not matter to it. */
+  loOfMmu(i: number): number {
+    return this.cells[2 * i]!;
+  }
+
+  hiOfMmu(i: number): number {
+    return this.cells[2 * i + 1]!;
+  }
+
+  /** An MMU notes that the entry was used. */
+  setUsed(i: number, lo: number): void {
+    this.cells[2 * i] = lo;
+  }
+
   /** The table below entry `i`. Walks down a tree take no lock for this. */
   child(i: number): Table | null {
     return this.below![i]!;

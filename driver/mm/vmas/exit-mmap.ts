@@ -1,6 +1,6 @@
 import { assert } from '../../core/assert.js';
 import { type Coroutine, FINE } from '../../core/effect.js';
-import { DROP, lastDrop, Shared } from '../../core/observer.js';
+import { Access, lastDrop, Shared } from '../../core/observer.js';
 import { unlinkAnonVmas } from '../frames/anon-rmap.js';
 import { ptlLock, ptlUnlock } from '../tables/ptl.js';
 import { flushTlbMm } from '../tables/tlb.js';
@@ -11,7 +11,7 @@ import { lockRmap, unlockRmap } from './vma-list.js';
 
 /** Drops one user; the last one tears the address space down. Linux: kernel/fork.c:mmput() */
 export function* mmput(mm: Mm): Coroutine<void> {
-  mm.touch(Shared.mmUsers, DROP);
+  mm.touch(Shared.mmUsers, Access.drop);
   assert(mm.users > 0, 'mm % has no user', mm.id);
   mm.touch(Shared.mmUsers, lastDrop(--mm.users));
   if (mm.users > 0) return;
@@ -21,7 +21,7 @@ export function* mmput(mm: Mm): Coroutine<void> {
 
 /** Drops one reference to the mm structure itself. Linux: include/linux/sched/mm.h:mmdrop() */
 export function mmdrop(mm: Mm): void {
-  mm.touch(Shared.mmUsers, DROP);
+  mm.touch(Shared.mmUsers, Access.drop);
   assert(mm.count > 0, 'mm % is gone', mm.id);
   mm.touch(Shared.mmUsers, lastDrop(--mm.count));
 }

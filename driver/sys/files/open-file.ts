@@ -3,7 +3,7 @@ import { O_ACCMODE, O_APPEND, O_RDONLY, O_WRONLY } from '../../../uapi/fcntl.js'
 import { assert } from '../../core/assert.js';
 import type { Coroutine } from '../../core/effect.js';
 import type { Kernel } from '../../core/kernel.js';
-import { Access, DROP, lastDrop, Shared } from '../../core/observer.js';
+import { Access, lastDrop, Shared } from '../../core/observer.js';
 import type { AddressSpace } from '../../mm/files/address-space.js';
 import type { MappedFile, Vma } from '../../mm/vmas/vma.js';
 import type { Thread } from '../processes/thread.js';
@@ -80,7 +80,7 @@ export abstract class OpenFile implements MappedFile {
   }
 
   *put(): Coroutine<void> {
-    this.touchReferences(DROP);
+    this.touchReferences(Access.drop);
     this.touchReferences(lastDrop(--this.references));
     assert(this.references >= 0, 'a file is put once too often');
     if (this.references === 0) this.releases.fput(this);

@@ -1,5 +1,12 @@
 import type { Effect } from '../../core/effect.js';
-import { Access, type EntryChange, type Observer, Shared, type SharedKind, spaceAndPage } from '../../core/observer.js';
+import {
+  CHANGES,
+  type EntryChange,
+  type Observer,
+  Shared,
+  type SharedKind,
+  spaceAndPage,
+} from '../../core/observer.js';
 import type { Task } from '../../core/task.js';
 import { HPAGE_PMD_NR, PAGE_SIZE, PG } from '../../mm/frames/frames.js';
 import { entryText, Kind, kindOf } from '../../mm/tables/entry.js';
@@ -72,7 +79,7 @@ export class TraceObserver implements Observer {
   }
 
   touch(kind: SharedKind, id: number, how: number, count: number): void {
-    if ((how & (Access.write | Access.add)) === 0) return;
+    if ((how & CHANGES) === 0) return;
     const isFolio = kind >= Shared.folioLock && kind <= Shared.mapcount;
     if (isFolio && (this.kinds.has('folio') || this.kinds.has('refcount'))) this.noteFolio(id);
     if (kind !== Shared.mirror) return;

@@ -41,10 +41,10 @@ export class Recorded implements Strategy {
     this.order.add(this.ids.indexOf(this.footprints.taskOf[this.order.events]!), this.ids.length);
   }
 
-  /** By actor, the text of each of its steps; which of some references goes when one is left may be another one. */
+  /** By actor, the text of each of its steps. Of some that do the same in any order, which comes first or last may be another one. */
   texts(): string[] {
     return Array.from({ length: this.order.events }, (_, event) => {
-      const texts = this.footprints.textOf(event).map((text) => text.replace(' near', ''));
+      const texts = this.footprints.textOf(event).map((text) => text.replace(' near', '').replace('add peek', 'peek'));
       return `${this.footprints.taskOf[event]}: ${texts.sort().join(', ')}`;
     });
   }

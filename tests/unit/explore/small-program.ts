@@ -4,7 +4,7 @@ import { type Coroutine, preemptPoint } from '../../../driver/core/effect.js';
 import type { Kernel } from '../../../driver/core/kernel.js';
 import { LockClass } from '../../../driver/core/lock-class.js';
 import { Mutex, RwSem } from '../../../driver/core/locks.js';
-import { Access, DROP, GET_ALIVE, lastDrop, Shared } from '../../../driver/core/observer.js';
+import { Access, GET_ALIVE, lastDrop, Shared } from '../../../driver/core/observer.js';
 import { WaitQueue } from '../../../driver/core/wait-queue.js';
 import type { Director } from '../../../driver/explore/director.js';
 import type { Subject } from '../../../driver/explore/subject.js';
@@ -12,11 +12,23 @@ import { testKernel } from '../helpers.js';
 
 const POINT = preemptPoint('op');
 const CELLS = 2;
-const CELL_OPS = ['read', 'write', 'increment', 'await', 'wakeOne', 'wakeAll', 'pass', 'hold', 'try', 'put'] as const;
+const CELL_OPS = [
+  'read',
+  'write',
+  'increment',
+  'await',
+  'wakeOne',
+  'wakeAll',
+  'pass',
+  'hold',
+  'try',
+  'put',
+  'ask',
+] as const;
 
 /**
  * `cell` and `value` are small numbers; what stands between `lock` and its end is done with the lock held. Of each cell's references every
- * task has one until it has `put` it; `hold` takes another for a moment, `try` does unless there is none. `pass` writes with the mutex, in
+ * task has one until it has `put` it; `hold` takes another for a moment, `try` does unless there is none, `ask` whether there are at most `value`. `pass` writes with the mutex, in
  * one step.
  */
 export type SmallOp =
@@ -131,6 +143,10 @@ export class SmallSubject implements Subject {
       if (!this.get(op, reads)) return;
       if (kernel.scheduler.isFine) yield POINT;
       this.put(op.cell, reads);
+    } else if (op.op === 'ask') {
+      const isWithin = this.references[op.cell]! <= op.value;
+      kernel.observer?.touch(Shared.refcount, op.cell, isWithin ? Access.within : Access.beyond, 1);
+      reads.push(isWithin ? 'few' : 'many');
     } else if (op.op === 'put') {
       if (this.hasPut.has(reads)) return;
       this.hasPut.add(reads);
@@ -161,7 +177,7 @@ export class SmallSubject implements Subject {
 
   private put(cell: number, reads: string[]): void {
     const left = this.references[cell]! - 1;
-    this.kernel.observer?.touch(Shared.refcount, cell, DROP | lastDrop(left), 1);
+    this.kernel.observer?.touch(Shared.refcount, cell, Access.drop | lastDrop(left), 1);
     this.references[cell] = left;
     if (left === 0) reads.push('freed');
   }

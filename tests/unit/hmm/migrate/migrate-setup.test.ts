@@ -159,7 +159,8 @@ describe.each(EQUAL_PATHS)('migrate_vma_setup, %s path', (path) => {
       for (const pfn of pfns) {
         expect(frames.refcount(pfn)).toBe(1);
         expect(frames.mapcount(pfn)).toBe(0);
-        expect(frames.flags(pfn) & (PG.locked | PG.lru | PG.anonExclusive)).toBe(PG.locked);
+        expect(frames.hasFlags(pfn, PG.locked)).toBe(true);
+        expect(frames.hasFlags(pfn, PG.lru | PG.anonExclusive)).toBe(false);
       }
       expect(migrate.cpages).toBe(3);
       expect(migrate.npages).toBe(3);
