@@ -24,7 +24,7 @@ export type NeverSeenKind = keyof typeof NEVER_SEEN;
 /** Outcomes of one test, by kind. */
 export type NeverSeenLine = { readonly test: string } & { readonly [K in NeverSeenKind]?: readonly string[] };
 
-let kinds: ReadonlyMap<string, NeverSeenKind> | undefined;
+let lines: readonly NeverSeenLine[] | undefined;
 
 export function neverSeenLines(): NeverSeenLine[] {
   const text = readFileSync(shipped('tests/litmus/never-seen.jsonl'), 'utf8');
@@ -36,12 +36,15 @@ export function neverSeenLines(): NeverSeenLine[] {
 
 /** How an outcome was judged; undefined when nobody did. */
 export function neverSeenKind(test: string, outcome: string): NeverSeenKind | undefined {
-  kinds ??= new Map(
-    neverSeenLines().flatMap(({ test: name, ...byKind }) =>
-      Object.entries(byKind).flatMap(([kind, outcomes]) =>
-        outcomes.map((one) => [`${name} ${one}`, kind as NeverSeenKind] as const),
-      ),
-    ),
-  );
-  return kinds.get(`${test} ${outcome}`);
+  return kindsOf(test).find(([, outcomes]) => outcomes.includes(outcome))?.[0];
+}
+
+export function neverSeenOutcomes(test: string): string[] {
+  return kindsOf(test).flatMap(([, outcomes]) => outcomes);
+}
+
+function kindsOf(name: string): (readonly [NeverSeenKind, readonly string[]])[] {
+  lines ??= neverSeenLines();
+  const { test: _, ...byKind } = lines.find(({ test }) => test === name) ?? { test: name };
+  return Object.entries(byKind) as [NeverSeenKind, readonly string[]][];
 }
