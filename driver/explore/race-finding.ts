@@ -1,13 +1,15 @@
 import type { BlockedTask, RunResult } from '../core/scheduler.js';
+import type { Task } from '../core/task.js';
 
 /**
  * `invariant`: the machine's books, its TLBs or what the pages hold. `check`: what the test itself wants. `lost wake-up`: somebody waits for
- * what nobody has who is left. `livelock`: who is left only goes round in loops.
+ * what nobody has who is left. `livelock`: who is left only goes round in loops. `deadline`: a call takes longer than it may.
  */
 export type FindingKind =
   | 'deadlock'
   | 'lost wake-up'
   | 'livelock'
+  | 'deadline'
   | 'assertion'
   | 'oops'
   | 'invariant'
@@ -20,6 +22,8 @@ export interface RaceFinding {
   readonly message: string;
   /** Where it was seen, innermost first, if that was in the kernel. */
   readonly functions: readonly string[];
+  /** Of those who wait for ever: who, and for what. */
+  readonly waits?: readonly BlockedTask[];
   readonly witness: readonly number[];
 }
 
@@ -30,7 +34,8 @@ export function stuckFinding({ blocked }: Pick<RunResult, 'blocked'>): FoundNow 
   const tasks = [...blocked].sort((a, b) => a.id - b.id);
   const isOwned = tasks.some(({ ownedBy }) => tasks.some(({ task }) => task === ownedBy));
   const kind = isOwned ? 'deadlock' : 'lost wake-up';
-  return { kind, message: tasks.map(waitText).join('; '), functions: tasks.map(({ doing }) => doing).filter(Boolean) };
+  const functions = tasks.map(({ doing }) => doing).filter(Boolean);
+  return { kind, message: tasks.map(waitText).join('; '), functions, waits: tasks };
 }
 
 function waitText({ task, doing, waitsFor, ownedBy, holds }: BlockedTask): string {
@@ -40,6 +45,15 @@ function waitText({ task, doing, waitsFor, ownedBy, holds }: BlockedTask): strin
 
 export function livelockFinding(): FoundNow {
   return { kind: 'livelock', message: 'who can go on only goes round in a loop', functions: [] };
+}
+
+export function lateFinding({ name, doing }: Pick<Task, 'name' | 'doing'>): FoundNow {
+  const functions = doing === '' ? [] : [doing];
+  return {
+    kind: 'deadline',
+    message: `${name}${doing === '' ? '' : ` in ${doing}`} is beyond its deadline`,
+    functions,
+  };
 }
 
 /** Of what a schedule, or a proof after it, threw; `kind` unless the error itself says. */

@@ -4,7 +4,7 @@ import type { Task } from '../core/task.js';
 import type { DmirrorFile } from '../dmirror/file.js';
 import { DmirrorDevice } from '../dmirror/memory/device.js';
 import { MmuSubscriptions } from '../hmm/interval-notifier.js';
-import { Zone } from '../mm/frames/frames.js';
+import { PG, Zone } from '../mm/frames/frames.js';
 import { pmdIndex, pteIndex } from '../mm/tables/page-table.js';
 import type { Table } from '../mm/tables/table.js';
 import type { Mm } from '../mm/vmas/mm.js';
@@ -111,6 +111,13 @@ export class LiveMachine {
       const { firstPfn, npages, zone, owner } = pagemap;
       return { firstPfn, npages, isPrivate: zone === Zone.private, device: owner.minor };
     });
+  }
+
+  lockedFolios(): number[] {
+    const { lockOwner, flags } = this.machine.memory.frames.raw;
+    const found: number[] = [];
+    for (let pfn = 0; pfn < flags.length; pfn++) if (flags[pfn]! & PG.locked && lockOwner[pfn] !== 0) found.push(pfn);
+    return found;
   }
 
   private mm(id: number): Mm | null {

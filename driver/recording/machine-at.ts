@@ -26,6 +26,8 @@ export interface Cells {
   tasks(): TaskCell[];
   stack(task: number): readonly string[];
   chunks(): readonly ChunkId[];
+  /** Pfns of folios whose lock changed hands. */
+  everLocked(): number[];
 }
 
 const KINDS: Readonly<Record<number, PageKind>> = {
@@ -106,6 +108,12 @@ export class MachineAt {
       const entry = this.cells.number(Cell.mirror, entryId(file, vpn));
       if (entry !== 0) yield { vpn, pfn: mirrorPfn(entry), access: ACCESS[mirrorTag(entry)] };
     }
+  }
+
+  /** Folios whose lock somebody has, of those that were ever locked in the run. */
+  lockedFolios(): { readonly pfn: number; readonly by: number }[] {
+    const pfns = this.cells.everLocked().filter((pfn) => this.cells.number(Cell.flags, pfn) & PG.locked);
+    return pfns.map((pfn) => ({ pfn, by: this.cells.number(Cell.lockOwner, pfn) }));
   }
 
   /** The folio that a page is of. */

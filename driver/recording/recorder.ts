@@ -1,12 +1,14 @@
 import { callPath } from '../core/call-path.js';
 import type { Effect } from '../core/effect.js';
-import { Access, type EntryChange, entryId, type Observer, Shared, type SharedKind } from '../core/observer.js';
+import { Mutex, RwSem } from '../core/locks.js';
+import { CHANGES, type EntryChange, entryId, type Observer, Shared, type SharedKind } from '../core/observer.js';
 import type { Scheduler } from '../core/scheduler.js';
 import type { Task } from '../core/task.js';
 import { Mirror } from '../dmirror/mirror/mirror.js';
 import { Frames } from '../mm/frames/frames.js';
 import { ObservedFrames } from '../mm/frames/observed-frames.js';
 import { ObservedTable } from '../mm/tables/observed-table.js';
+import { PageTable } from '../mm/tables/page-table.js';
 import { Table } from '../mm/tables/table.js';
 import type { Machine } from '../sys/machine/machine.js';
 import type { TraceEvent } from '../trace/trace-event.js';
@@ -49,7 +51,8 @@ const CELLS_OF: { readonly [kind in SharedKind]?: readonly CellKind[] } = {
   [Shared.mapcount]: [Cell.mapcount],
   [Shared.folioShape]: [Cell.head, Cell.order],
   [Shared.mirror]: [Cell.mirror],
-  [Shared.notifierSeq]: [Cell.notifierSeq, Cell.notifierActive],
+  [Shared.notifierSeq]: [Cell.notifierSeq],
+  [Shared.notifierActive]: [Cell.notifierActive],
 };
 /** After these there may be other address spaces, or others in them. */
 const OF_SPACES: ReadonlySet<SharedKind> = new Set<SharedKind>([Shared.mmUsers, Shared.processes, Shared.nextNumber]);
@@ -77,7 +80,11 @@ export class Recorder implements Observer {
   private readonly taskStates = new Map<Task, Pick<Task, 'state' | 'waitingOn' | 'doing'> & { held: number }>();
   private pathsLeft: number;
   private path = -1;
+  private taskId = 0;
+  private isInStep = false;
   private isLooking = false;
+  /** There was no room for more. */
+  isFull = false;
   private isBeginning = true;
   private wantsSpaces = false;
   private lastLists = '';
@@ -95,6 +102,7 @@ export class Recorder implements Observer {
     this.next = kernel.observer;
     lookCloser(kernel.scheduler);
     kernel.observe(this);
+    machine.onFailure = () => this.isInStep && this.endStep('breaks');
     machine.trace.listen((event) => this.note(event));
     for (const { mm } of this.live.spaces()) this.known(Cell.vmas, mm);
     this.known(Cell.spaces, 0);
@@ -106,8 +114,8 @@ export class Recorder implements Observer {
   /** What was written down. The machine is to stay as it is: what never changed is read there. */
   end(): Recording {
     const { kernel, trace } = this.machine;
-    this.flush();
-    kernel.observe(this.next);
+    if (kernel.observer === this) kernel.observe(this.next);
+    this.machine.onFailure = null;
     kernel.scheduler.looksCloser = false;
     trace.listen(null);
     return new Recording(this.machine, this);
@@ -117,7 +125,7 @@ export class Recorder implements Observer {
     if (this.isLooking) return;
     this.next?.touch(kind, id, how, count);
     if (this.path < 0 || kind === Shared.lock) this.path = this.pathNow();
-    if ((how & (Access.write | Access.add)) === 0) return;
+    if ((how & CHANGES) === 0) return;
     if (OF_SPACES.has(kind)) this.wantsSpaces = true;
     if (kind === Shared.vmaList) this.inChange.add(id);
     const cells = CELLS_OF[kind];
@@ -140,21 +148,29 @@ export class Recorder implements Observer {
   stepBegins(task: Task): void {
     this.next?.stepBegins(task);
     this.names.set(task.id, task.name);
+    this.taskId = task.id;
+    this.isInStep = true;
     this.path = -1;
   }
 
   stepEnds(task: Task, effect: Effect | null): void {
     this.next?.stepEnds(task, effect);
+    this.endStep(endText(effect));
+    const { steps } = this.history;
+    this.isFull = steps % STEPS_BETWEEN_QUESTIONS === 0 && this.sizeBytes > this.options.maxBytes;
+    if (this.isFull)
+      throw new RecordingFullError(`what is written down of ${steps} steps takes all the memory that it may`);
+  }
+
+  private endStep(text: string): void {
     this.flush();
     this.lookAtTasks();
-    this.taskOf.push(task.id);
+    this.taskOf.push(this.taskId);
     this.tickOf.push(this.machine.kernel.scheduler.clock.nowTicks);
     this.pathOf.push(this.path);
-    this.endOf.push(this.endId(effect));
+    this.endOf.push(this.endId(text));
     this.history.endStep();
-    const { steps } = this.history;
-    if (steps % STEPS_BETWEEN_QUESTIONS === 0 && this.sizeBytes > this.options.maxBytes)
-      throw new RecordingFullError(`what is written down of ${steps} steps takes ${this.sizeBytes} bytes`);
+    this.isInStep = false;
   }
 
   get sizeBytes(): number {
@@ -306,8 +322,7 @@ export class Recorder implements Observer {
     return id;
   }
 
-  private endId(effect: Effect | null): number {
-    const text = endText(effect);
+  private endId(text: string): number {
     let id = this.endIds.get(text);
     if (id === undefined) {
       id = this.ends.push(text) - 1;
@@ -319,8 +334,10 @@ export class Recorder implements Observer {
 
 /** Functions between what changes something and who writes it down, which are none of the kernel's. */
 const OWN: ReadonlySet<string> = new Set([
-  ...['touch', 'entryChanges', 'changes', 'touchMirror', 'isTaken', 'keepsReadersOut', 'keepsWritersOut', 'pathNow'],
-  ...[Table, ObservedTable, Frames, ObservedFrames, Mirror].flatMap((of) => Object.getOwnPropertyNames(of.prototype)),
+  ...['touch', 'entryChanges', 'changes', 'touchMirror', 'pathNow'],
+  ...[Table, ObservedTable, PageTable, Frames, ObservedFrames, Mirror, Mutex, RwSem].flatMap((of) =>
+    Object.getOwnPropertyNames(of.prototype),
+  ),
 ]);
 
 /** Tells two states of a task's locks apart. */

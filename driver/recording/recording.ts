@@ -24,6 +24,7 @@ export interface Written {
   readonly names: ReadonlyMap<number, string>;
   readonly ends: readonly string[];
   readonly sizeBytes: number;
+  readonly isFull: boolean;
 }
 
 const NOTHING: readonly string[] = [];
@@ -33,6 +34,8 @@ export class Recording {
   /** Name of each task that made a step, by id. */
   readonly names: ReadonlyMap<number, string>;
   readonly sizeBytes: number;
+  /** The run went on, but there was no room for more. */
+  readonly isCut: boolean;
   private readonly live: LiveMachine;
   private firstEvent: Int32Array | null = null;
   private byTask: Map<number, number[]> | null = null;
@@ -44,6 +47,7 @@ export class Recording {
     this.live = new LiveMachine(machine);
     this.names = written.names;
     this.sizeBytes = written.sizeBytes;
+    this.isCut = written.isFull;
   }
 
   get steps(): number {
@@ -100,6 +104,14 @@ export class Recording {
       [Cell.pte, entryId(mm, vpn)],
       [Cell.pmd, entryId(mm, vpn - (vpn % 512))],
     ]);
+  }
+
+  /** Every device file that was open at some time. */
+  filesSeen(): number[] {
+    const { history, objects } = this.written;
+    const first = this.at(0).files();
+    const later = history.changesOf(Cell.files, 0).flatMap((row) => objects[row.new] as FileId[]);
+    return [...new Set([...first, ...later].map(({ file }) => file))];
   }
 
   changesOfMirror(file: number, vpn: number): ChangeView[] {
@@ -235,6 +247,7 @@ export function machineNow(machine: Machine, step = 0): MachineAt {
     tasks: () => live.tasks().map((task) => live.task(task)),
     stack: () => NOTHING,
     chunks: () => live.chunks(),
+    everLocked: () => live.lockedFolios(),
   });
 }
 
@@ -274,6 +287,10 @@ class CellsAt implements Cells {
 
   chunks(): readonly ChunkId[] {
     return this.object(Cell.chunks, 0) as ChunkId[];
+  }
+
+  everLocked(): number[] {
+    return [...this.from.written.history.changed(Cell.lockOwner)].sort((a, b) => a - b);
   }
 
   private object(kind: CellKind, id: number): unknown {

@@ -23,6 +23,15 @@ const STATES = {
   dev: ['map 0 0 0 2 anon rw', 'store 0 0 0 2 0x10', 'dm 0 0 MIGRATE_TO_DEV 0 0 2'],
   foreign: ['map 0 0 0 2 anon rw', 'store 0 0 0 2 0x10', 'dm 0 1 MIGRATE_TO_DEV 0 0 2'],
   exclusive: ['map 0 0 0 2 anon rw', 'store 0 0 0 2 0x10', 'dm 0 0 EXCLUSIVE 0 0 2'],
+  // The second page alone: what comes before it is prepared when it needs a fault.
+  held1: ['map 0 0 0 2 anon rw', 'store 0 0 0 2 0x10', 'dm 0 1 MIGRATE_TO_DEV 0 1 1'],
+  own1: ['map 0 0 0 2 anon rw', 'store 0 0 0 2 0x10', 'dm 0 0 MIGRATE_TO_DEV 0 1 1'],
+  swap1: ['map 0 0 0 2 anon rw', 'store 0 0 0 2 0x10', 'advise 0 0 1 1 PAGEOUT'],
+  ex1: ['map 0 0 0 2 anon rw', 'store 0 0 0 2 0x10', 'dm 0 1 EXCLUSIVE 0 1 1'],
+  cowHeld1: ['map 0 0 0 2 anon rw', 'store 0 0 0 2 0x10', 'fork 0 1', 'dm 0 1 MIGRATE_TO_DEV 0 1 1'],
+  // Of four pages, so that two calls can have parts of their own.
+  wide: ['map 0 0 0 4 anon rw', 'store 0 0 0 4 0x10', 'advise 0 0 1 1 PAGEOUT'],
+  wideHeld: ['map 0 0 0 4 anon rw', 'store 0 0 0 4 0x10', 'dm 0 1 MIGRATE_TO_DEV 0 1 1'],
   pinned: ['map 0 0 0 2 anon rw', 'store 0 0 0 2 0x10', 'pin 0 0 1 1 1'],
   huge: ['map 0 0 0 512 anon rw', 'advise 0 0 0 512 HUGEPAGE', 'store 0 0 0 2 0x10'],
   hugeDev: [
@@ -38,8 +47,10 @@ type State = keyof typeof STATES;
 const ACTIONS = {
   // Calls of the mm.
   unmap: 'unmap 0 0 0 2',
+  unmap0: 'unmap 0 0 0 1',
   unmap1: 'unmap 0 0 1 1',
   dontneed: 'advise 0 0 0 2 DONTNEED',
+  dontneed0: 'advise 0 0 0 1 DONTNEED',
   dontneed1: 'advise 0 0 1 1 DONTNEED',
   remap: 'remap 0 0 0 2 1 0 0',
   mapover: 'mapover 0 0 0 2 anon rw',
@@ -54,6 +65,7 @@ const ACTIONS = {
   unpin: 'unpin 0',
   gup: 'gup 0 0 0 2 2 1 1',
   childexit: 'exit 1',
+  childstore: 'store 1 0 0 2 0x30',
   // Commands of the devices: the number is that of the device.
   mig: 'dm 0 0 MIGRATE_TO_DEV 0 0 2',
   mig1: 'dm 0 1 MIGRATE_TO_DEV 0 0 2',
@@ -61,6 +73,11 @@ const ACTIONS = {
   migSecond: 'dm 0 0 MIGRATE_TO_DEV 0 1 1',
   onf: 'dm 0 0 MIGRATE_ON_FAULT_TO_DEV 0 0 2',
   onf1: 'dm 0 1 MIGRATE_ON_FAULT_TO_DEV 0 0 2',
+  migFirst1: 'dm 0 1 MIGRATE_TO_DEV 0 0 1',
+  onfWide: 'dm 0 0 MIGRATE_ON_FAULT_TO_DEV 0 0 4',
+  onfWide1: 'dm 0 1 MIGRATE_ON_FAULT_TO_DEV 0 0 4',
+  onfTail1: 'dm 0 1 MIGRATE_ON_FAULT_TO_DEV 0 2 2',
+  onfInner1: 'dm 0 1 MIGRATE_ON_FAULT_TO_DEV 0 1 1',
   sys: 'dm 0 0 MIGRATE_TO_SYS 0 0 2',
   sysFirst: 'dm 0 0 MIGRATE_TO_SYS 0 0 1',
   excl: 'dm 0 0 EXCLUSIVE 0 0 2',
@@ -93,6 +110,29 @@ const MM_CALLS: readonly Action[] = [
   'store',
 ];
 
+/** What can come in the way of a migration on fault: every call of the mm, and every command of either device. */
+const BESIDE_ON_FAULT: readonly Action[] = [
+  ...MM_CALLS,
+  'dontneed0',
+  'unmap0',
+  'pin',
+  'gup',
+  'mig',
+  'mig1',
+  'migFirst1',
+  'sys',
+  'onf',
+  'onf1',
+  'excl',
+  'excl1',
+  'read1',
+  'write1',
+  'snap',
+  'release',
+  'close0',
+  'close1',
+];
+
 /** Each of these against each of those, over a range in that state. */
 interface Pairs {
   readonly state: State;
@@ -117,13 +157,13 @@ const PAIRS: readonly Pairs[] = [
     against: [...MM_CALLS, 'sys', 'mig', 'mig1', 'excl1', 'read1', 'snap', 'close0', 'release'],
   },
   // Migrate on fault against each.
-  {
-    state: 'fresh',
-    first: 'onf',
-    against: [...MM_CALLS, 'pin', 'mig', 'mig1', 'onf', 'onf1', 'excl', 'excl1', 'write1'],
-  },
-  { state: 'fresh', first: 'onf', against: ['snap', 'read1', 'release', 'close0', 'close1'] },
-  { state: 'half', first: 'onf', against: ['load', 'store', 'dontneed', 'unmap', 'mig1', 'onf1', 'fork'] },
+  ...(['fresh', 'half', 'held1', 'own1', 'swap1', 'ex1'] as const).map(
+    (state): Pairs => ({ state, first: 'onf', against: BESIDE_ON_FAULT }),
+  ),
+  { state: 'cowHeld1', first: 'onf', against: ['dontneed0', 'unmap0', 'store', 'childstore', 'childexit', 'onf1'] },
+  { state: 'pinned', first: 'onf', against: ['unpin', 'store', 'dontneed', 'fork', 'onf1'] },
+  { state: 'wide', first: 'onfWide', against: ['dontneed0', 'onfWide1', 'onfTail1', 'onfInner1', 'migFirst1'] },
+  { state: 'wideHeld', first: 'onfWide', against: ['dontneed0', 'onfWide1', 'onfTail1', 'onfInner1', 'migFirst1'] },
   { state: 'hole', first: 'onf', against: ['load', 'store', 'populate', 'dontneed', 'unmap', 'remap', 'onf', 'onf1'] },
   { state: 'swap', first: 'onf', against: ['load', 'dontneed', 'unmap', 'fork', 'onf1'] },
   { state: 'foreign', first: 'onf', against: ['load', 'store', 'dontneed', 'onf1', 'fork', 'close1'] },
@@ -244,7 +284,7 @@ function observations(state: State, actions: readonly Action[]): string[] {
   const open = [0, 1].filter((device) => !actions.includes(device === 0 ? 'close0' : 'close1'));
   const exclusive = open.filter((device) => actions.includes(device === 0 ? 'excl' : 'excl1'));
   const snapshots = open.map((device) => `dm 0 ${device} SNAPSHOT 0 0 2`);
-  const hasChild = actions.includes('fork') || (state === 'cow' && !actions.includes('childexit'));
+  const hasChild = actions.includes('fork') || (state.startsWith('cow') && !actions.includes('childexit'));
   return [
     ...snapshots,
     ...exclusive.map((device) => `dm 0 ${device} CHECK_EXCLUSIVE 0 0 2`),

@@ -23,7 +23,7 @@ class LoneHost extends NodeHost {
 }
 
 /** Keeps what a program says, for the schedule that fails. */
-class QuietHost extends LoneHost {
+export class QuietHost extends LoneHost {
   private readonly said: { readonly fd: 1 | 2; readonly bytes: Uint8Array }[] = [];
 
   override write(fd: 1 | 2, bytes: Uint8Array): void {
@@ -34,17 +34,29 @@ class QuietHost extends LoneHost {
     this.write(2, new TextEncoder().encode(`${line}\n`));
   }
 
+  text(): string {
+    return Buffer.concat(this.said.map(({ bytes }) => bytes)).toString('latin1');
+  }
+
   /** Says all of it now. */
   flush(): void {
     for (const { fd, bytes } of this.said.splice(0)) super.write(fd, bytes);
   }
 }
 
+type LoneRun = Pick<ProgramRun, 'host' | 'timeout' | 'deadline' | 'trace' | 'onMachine'>;
+
+interface LoneProgram {
+  readonly policy: PctPolicy;
+  readonly program: ReturnType<typeof readProgram>;
+  run(more: LoneRun): Promise<number>;
+}
+
 /** The program with nothing of our environment, under one schedule. */
-function lone(binary: string, setup: GuestSetup, schedule: PctSchedule) {
+function lone(binary: string, setup: GuestSetup, schedule: PctSchedule): LoneProgram {
   const policy = new PctPolicy(schedule.seed, schedule);
   const program = readProgram(binary, setup, {});
-  const run = (more: Pick<ProgramRun, 'host' | 'timeout' | 'deadline' | 'trace'>): Promise<number> =>
+  const run = (more: LoneRun): Promise<number> =>
     runProgram(program, { setup, seed: schedule.seed, scheduler: policy, ...more });
   return { policy, program, run };
 }
@@ -85,16 +97,21 @@ export async function runSchedules(
   return 0;
 }
 
-/** Runs a program again under the schedule of a token; its exit status. */
-export async function replayGuest(token: string, binary: string | undefined, options: TraceOptions): Promise<number> {
+/** The run that a token names. Throws UsageError. */
+export function guestOfToken(token: string, binary: string | undefined): LoneProgram {
   const { program: print, schedule, ...setup } = GUEST_TOKEN.read(token);
   if (binary === undefined)
     throw new UsageError('the token is of a program, whose path is missing', 'replay TOKEN PATH-OF-THE-PROGRAM');
-  const { program, run } = lone(binary, setup, schedule);
-  if (printOfProgram(program.bytes) !== print)
+  const lonely = lone(binary, setup, schedule);
+  if (printOfProgram(lonely.program.bytes) !== print)
     throw new UsageError(
       `part 'program' of the token: '${binary}' is another program, or was built anew`,
       'give the one that the token was printed for',
     );
-  return await run({ host: new LoneHost(), trace: openTrace(options, 'json') });
+  return lonely;
+}
+
+/** Runs a program again under the schedule of a token; its exit status. */
+export async function replayGuest(token: string, binary: string | undefined, options: TraceOptions): Promise<number> {
+  return await guestOfToken(token, binary).run({ host: new LoneHost(), trace: openTrace(options, 'json') });
 }

@@ -31,6 +31,8 @@ export interface ProgramRun {
   readonly deadline?: number;
   /** Closed at the end. */
   readonly trace?: TraceFile | null;
+  /** Sees the machine before the program is on it. */
+  readonly onMachine?: (machine: Machine) => void;
 }
 
 /** One run on a machine of its own; the exit status. */
@@ -51,6 +53,7 @@ export async function runProgram(request: Omit<ProgramRequest, 'dialect'>, run: 
   machine.kernel.scheduler.isPreemptive = true;
   machine.kernel.scheduler.wantsFine = scheduler instanceof PctPolicy;
   trace?.listen(machine);
+  run.onMachine?.(machine);
   const system = new GuestSystem(machine);
   const process = system.spawn({ ...request, dialect }, host);
   const signals = new ForwardedSignals(process);

@@ -17,11 +17,15 @@ function shippedTests(): ReadonlyMap<string, Litmus> {
   return all;
 }
 
+export function shippedNames(): string[] {
+  return [...shippedTests().keys()];
+}
+
 export function shippedTest(name: string): Litmus {
   const test = shippedTests().get(name);
   if (test === undefined)
     throw new UsageError(
-      `no litmus test is named '${name}'${didYouMean(name, [...shippedTests().keys()])}`,
+      `no litmus test is named '${name}'${didYouMean(name, shippedNames())}`,
       'give a file, or a name that `dmirror explore --list` prints',
     );
   return test;

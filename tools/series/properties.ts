@@ -99,6 +99,12 @@ export const PROPERTIES: readonly Property[] = [
     raisedBy: 'review of v11: error contract of migrate_vma_setup()',
   },
   {
+    name: 'checksAfterFault',
+    cause:
+      'when the sequence has moved since, the range is walked again with the pages of the first walk locked and prepared: the second one meets their migration entries, or what has come in their place',
+    where: 'lib/test_hmm.c:dmirror_range_fault()',
+  },
+  {
     name: 'undoesOnError',
     cause:
       'hmm_range_fault() leaves with -EBUSY without undoing, and its caller calls it again: pages that it has prepared itself are migration entries now, and it waits for a lock that it holds',
@@ -122,7 +128,6 @@ export const PROPERTIES: readonly Property[] = [
   { name: 'splitsUnselected', cause: null, where: 'mm/hmm.c:hmm_vma_handle_migrate_prepare_pmd()' },
   { name: 'resumesAfterSplit', cause: null, where: 'mm/hmm.c:hmm_vma_walk_pmd()' },
   { name: 'preparesOnlyReported', cause: null, where: 'mm/hmm.c:hmm_vma_handle_migrate_prepare()' },
-  { name: 'checksAfterFault', cause: null, where: 'lib/test_hmm.c:dmirror_range_fault()' },
   { name: 'onFaultTakesFolios', cause: null, where: 'lib/test_hmm.c:dmirror_migrate_on_fault_to_device()' },
   { name: 'setupFaults', cause: null, where: 'mm/migrate_device.c:migrate_vma_setup()' },
   { name: 'mirrorsReports', cause: null, where: 'lib/test_hmm.c:dmirror_do_fault()' },

@@ -1,79 +1,167 @@
+import { type ExploreOptions, explore, type RaceFinding, type Verdict } from '../../driver/explore/index.js';
+import { litmusLibrary } from '../../tests/litmus/library.js';
 import type { PathName } from '../../uapi/path-name.js';
-import { exploreLitmus, type HowToExplore } from '../explore/explore-work.js';
-import type { Litmus } from '../explore/litmus-file.js';
+import { exploreLitmus, type HowToExplore, raceOf } from '../explore/explore-work.js';
+import { type Litmus, NO_CONDITIONS } from '../explore/litmus-file.js';
+import { RACE_TOKEN } from '../explore/race-token.js';
+import { type Property, suspectsOf, withPropertyOf } from './properties.js';
+import { type RaceShape, shapeOf, textOf } from './race-shape.js';
 
 /** A way in which a call of the series and something beside it end that must not be. */
 export interface RaceHunted {
-  readonly setup: readonly string[];
-  readonly threads: readonly (readonly string[])[];
-  /** What is wrong, by kind and without the numbers of folios and tasks. */
+  readonly test: Litmus;
+  /** What is wrong, without the numbers of folios and tasks. */
   readonly message: string;
-  /** How often it came in other tests, too. */
+  readonly shape: RaceShape;
+  /** Repeats a schedule that ends so. */
+  readonly token: string;
+  /** What the call ran beside wherever it ended so: threads but the first. */
+  readonly beside: ReadonlySet<string>;
   readonly tests: number;
-  /** `unified` shows nothing in as many schedules. */
-  readonly isCleanWhenRepaired: boolean;
+  /** The defects of the path that it takes: with all of them repaired no schedule of the test ends so. */
+  readonly cures: readonly Property[];
+  /** What exploring the same test on `unified` came to. */
+  readonly repaired: { readonly verdict: Verdict; readonly schedules: number; readonly findings: number };
 }
 
-/** What the middle of three pages is before. */
-const SETUPS: readonly (readonly string[])[] = [
-  [],
-  ['advise 0 0 1 1 DONTNEED'],
-  ['advise 0 0 1 1 PAGEOUT'],
-  ['dm 0 1 MIGRATE_TO_DEV 0 1 1'],
-  ['dm 0 1 EXCLUSIVE 0 1 1'],
-];
-/** What runs beside it. */
-const OTHERS: readonly string[] = [
-  'advise 0 0 0 1 DONTNEED',
-  'store 0 0 0 2 0x20',
-  'unmap 0 0 0 1',
-  'fork 0 1',
-  'dm 0 1 MIGRATE_ON_FAULT_TO_DEV 0 1 2',
-  'dm 0 1 MIGRATE_TO_DEV 0 0 1',
-  'dm 0 1 EXCLUSIVE 0 0 2',
-  'dm 0 0 MIGRATE_TO_SYS 0 0 2',
-];
-const ON_FAULT = 'dm 0 0 MIGRATE_ON_FAULT_TO_DEV 0 0 3';
-const BASE: readonly string[] = ['open 0 0', 'open 0 1', 'map 0 0 0 3 anon rw', 'store 0 0 0 3 0x10'];
+/** How much of it is done. */
+export interface RaceBudget {
+  /** Schedules drawn of each test. */
+  readonly schedules: number;
+  /** Of one test on `unified`, at most. */
+  readonly repaired: number;
+}
 
-/** Every setup with everything beside it, each under `budget` drawn schedules. Yields after each test, with what has been found so far. */
-export function* races(path: PathName, budget: number): Generator<readonly RaceHunted[]> {
-  const found = new Map<string, RaceHunted>();
-  const how: HowToExplore = { path, profile: '6.12', strategy: 'random', budget, seed: 1, isChecked: false };
-  for (const more of SETUPS) {
-    for (const other of OTHERS) {
-      const test = litmus([...BASE, ...more], other);
-      const { findings } = exploreLitmus(test, how);
-      for (const { kind, message } of findings) {
-        const text = `${kind}: ${message
-          .split('\n')[0]!
-          .replace(/\b\d+\/\d+|\b\d+\b/g, '#')
-          .replace(/ x\d+/g, '')}`;
-        const known = found.get(text);
-        const isClean = known === undefined && exploreLitmus(test, { ...how, path: 'unified' }).findings.length === 0;
-        if (known === undefined) found.set(text, { ...test, message: text, tests: 1, isCleanWhenRepaired: isClean });
-        else found.set(text, { ...known, tests: known.tests + 1 });
-      }
-      yield [...found.values()];
+type Raced = Pick<RaceHunted, 'test' | 'message' | 'shape' | 'beside' | 'tests'> & {
+  readonly choices: readonly number[];
+};
+
+const REPAIRED: PathName = 'unified';
+const PROFILE = '6.12';
+const ON_FAULT = / MIGRATE_ON_FAULT_TO_DEV /;
+/** Of the schedule that a report shows. */
+const SIMPLEST_BUDGET = 1_000;
+const MOST_PREEMPTIONS = 3;
+/** What is rare in the schedules that were drawn is looked for in so many times as many before it counts as gone. */
+const ABLATION_FACTOR = 4;
+
+/** The tests of the library in which the call of the series races with something. */
+export function onFaultTests(): Litmus[] {
+  return litmusLibrary()
+    .filter(({ threads, profile }) => profile === undefined && threads.some(([op]) => ON_FAULT.test(op!)))
+    .map((test) => ({ ...test, conditions: NO_CONDITIONS, recorded: null }));
+}
+
+/** Every test under drawn schedules, then what each finding comes from. Yields how many tests are done, and at last what was found. */
+export function* races(
+  path: PathName,
+  budget: RaceBudget,
+  tests: readonly Litmus[] = onFaultTests(),
+): Generator<number, readonly RaceHunted[]> {
+  const hunt = new RaceHunt(path, budget);
+  for (const [i, test] of tests.entries()) {
+    hunt.draw(test);
+    yield i + 1;
+  }
+  const found: RaceHunted[] = [];
+  for (const one of hunt.raced.values()) {
+    found.push(hunt.explain(one));
+    yield tests.length;
+  }
+  return found;
+}
+
+class RaceHunt {
+  /** By the key of their shape. */
+  readonly raced = new Map<string, Raced>();
+  /** By what is said of them: findings of the same text have the same shape. */
+  private readonly shapes = new Map<string, RaceShape>();
+
+  constructor(
+    private readonly path: PathName,
+    private readonly budget: RaceBudget,
+  ) {}
+
+  draw(test: Litmus): void {
+    for (const finding of exploreLitmus(test, drawn(this.path, this.budget.schedules)).findings) {
+      const shape = this.shape(test, this.path, finding);
+      const first = {
+        test,
+        message: textOf(finding),
+        shape,
+        choices: finding.witness,
+        beside: new Set<string>(),
+        tests: 0,
+      };
+      const before = this.raced.get(shape.key) ?? first;
+      const beside = new Set([...before.beside, ...test.threads.slice(1).flat()]);
+      this.raced.set(shape.key, { ...before, beside, tests: before.tests + 1 });
     }
+  }
+
+  explain({ choices, ...one }: Raced): RaceHunted {
+    const { test } = one;
+    const shown = this.simplest({ choices, ...one });
+    const how = { ...drawn(REPAIRED, this.budget.repaired), strategy: 'dpor' } as const;
+    const { verdict, schedules, findings } = exploreLitmus(test, how);
+    return {
+      ...one,
+      token: RACE_TOKEN.write({ test, ...on(this.path), injections: [], choices: shown }),
+      cures: this.curesOf(one),
+      repaired: { verdict, schedules, findings: findings.length },
+    };
+  }
+
+  private shape(test: Litmus, path: PathName, finding: RaceFinding): RaceShape {
+    const text = textOf(finding);
+    const shape = this.shapes.get(text) ?? shapeOf(raceOf(test, on(path)), finding);
+    this.shapes.set(text, shape);
+    return shape;
+  }
+
+  /** The fewest of the path's defects without which it is gone: each of them is needed. None: it stays without all of them. */
+  private curesOf(one: Pick<Raced, 'test' | 'message' | 'shape'>): readonly Property[] {
+    const isGone = (repaired: readonly Property[]): boolean => {
+      const path = repaired.reduce((before, { name }) => withPropertyOf(before, name, REPAIRED), this.path);
+      const options = { strategy: 'random', budget: ABLATION_FACTOR * this.budget.schedules, seed: 1 } as const;
+      const left = findingsUntil(one, path, options);
+      return !left.some((finding) => this.shape(one.test, path, finding).key === one.shape.key);
+    };
+    let cures = suspectsOf(this.path, REPAIRED).filter(({ cause }) => cause !== null);
+    if (!isGone(cures)) return [];
+    for (const cure of cures) {
+      const others = cures.filter((other) => other !== cure);
+      if (others.length > 0 && isGone(others)) cures = others;
+    }
+    return cures;
+  }
+
+  /** Choices of a schedule that ends in the same way with the fewest preemptions, as far as that is soon found. */
+  private simplest({ choices, ...one }: Raced): readonly number[] {
+    const options = { strategy: 'bounded', preemptions: MOST_PREEMPTIONS, budget: SIMPLEST_BUDGET } as const;
+    const same = findingsUntil(one, this.path, options).find((finding) => textOf(finding) === one.message);
+    return same?.witness ?? choices;
   }
 }
 
-/** Which code leads there. */
-export function causeOf(message: string): string {
-  if (message.includes('returns to user'))
-    return 'The entry of a prepared page has gone between two passes; what stands there then is taken for it or in its place, and its folio is left locked: hmm_vma_handle_pte(), hmm_vma_handle_migrate_prepare().';
-  if (message.includes('mmu_notifier'))
-    return 'After -EBUSY the driver begins to read again with folios of the pass before locked, while the other, in an invalidation, waits for one: dmirror_range_fault(), mmu_interval_read_begin().';
-  if (message.includes(' for mmap_lock'))
-    return 'mmap_lock is taken for read once more, with a writer in between: dmirror_range_fault().';
-  return 'A fault, or the walk itself, waits for a migration entry while folios of the range are locked, its own ones among them on a second pass: hmm_vma_fault(), migration_entry_wait().';
+function on(path: PathName): Pick<HowToExplore, 'path'> & { readonly profile: typeof PROFILE } {
+  return { path, profile: PROFILE };
 }
 
-/** How many tests `races` runs. */
-export const RACES = SETUPS.length * OTHERS.length;
+function drawn(path: PathName, budget: number): HowToExplore {
+  return { ...on(path), strategy: 'random', budget, seed: 1, isChecked: true };
+}
 
-function litmus(setup: readonly string[], other: string): Litmus {
-  const conditions = { forbid: [], require: [], allow: [] };
-  return { name: 'race', setup, threads: [[ON_FAULT], [other]], observe: [], conditions, recorded: null };
+/** What schedules of the test come to, up to the first that says `message`. */
+function findingsUntil(
+  { test, message }: Pick<Raced, 'test' | 'message'>,
+  path: PathName,
+  options: ExploreOptions,
+): readonly RaceFinding[] {
+  return explore(raceOf(test, on(path)), {
+    ...options,
+    // Who waits, or keeps a lock, shows without a proof of the whole machine.
+    isChecked: message.startsWith('invariant'),
+    until: ({ findings }) => findings.some((found) => textOf(found) === message),
+  }).findings;
 }

@@ -1,9 +1,8 @@
 import { shellQuote } from '../glob.js';
 import type { Hunted } from './hunt.js';
-import { causeOf } from './races.js';
+import { sentence, wrapped } from './mail-lines.js';
+import { raceKey, raceLines } from './race-text.js';
 import type { Review } from './review.js';
-
-const COLUMNS = 72;
 
 /** The name by which two reports know the same finding. */
 function keyOf({ cures, violation }: Hunted): string {
@@ -12,7 +11,7 @@ function keyOf({ cures, violation }: Hunted): string {
 
 /** Keys of the findings that a text report has. */
 export function keysIn(report: string): Set<string> {
-  return new Set([...report.matchAll(/^\d+\. \[(\w+)\]/gm)].map(([, key]) => key!));
+  return new Set([...report.matchAll(/^\d+\. \[([\w-]+)\]/gm)].map(([, key]) => key!));
 }
 
 /** The command that shows a finding again. */
@@ -20,33 +19,9 @@ function commandOf({ ops }: Hunted, path: string): string {
   return `dmirror series run ${path} ${shellQuote(ops.join('; '))}`;
 }
 
-/** Words in lines of at most 72 columns; what is one word stays one. */
-function wrapped(text: string, indent = ''): string[] {
-  const lines: string[] = [];
-  let line = indent;
-  for (const word of text.split(' ')) {
-    if (line.length > indent.length && line.length + 1 + word.length > COLUMNS) {
-      lines.push(line);
-      line = indent;
-    }
-    line += line.length > indent.length ? ` ${word}` : word;
-  }
-  return [...lines, line];
-}
-
-function sentence(text: string): string {
-  const isName = /^\w*[_(]/.test(text);
-  return `${isName ? text[0]! : text[0]!.toUpperCase()}${text.slice(1)}.`;
-}
-
-/** A command in lines of at most 72 columns, so that it can be copied from a mail. */
-function commandLines(command: string): string[] {
-  return wrapped(command, '     ');
-}
-
 /** Plain text for a reply to the list. `known` are the findings of an earlier report, null without one. */
 export function reviewText(review: Review, known: ReadonlySet<string> | null): string[] {
-  const { posting, findings } = review;
+  const { posting, findings, races } = review;
   const path = posting.option;
   return [
     ...wrapped(
@@ -56,9 +31,14 @@ export function reviewText(review: Review, known: ReadonlySet<string> | null): s
     ...posting.told.flatMap((line) => wrapped(line)),
     ...(posting.told.length > 0 ? [''] : []),
     `Findings: ${findings.length}`,
-    ...findings.flatMap((finding, i) => ['', ...findingLines(finding, { i, path, known })]),
+    ...findings.flatMap((finding, i) => [
+      '',
+      ...findingLines(finding, { head: headOf(keyOf(finding), { i, known }), path }),
+    ]),
     '',
-    ...raceLines(review),
+    `Races: ${races.length}`,
+    ...races.flatMap((race, i) => ['', ...raceLines(race, headOf(raceKey(race), { i: i + findings.length, known }))]),
+    '',
     ...headerLines(review),
     '',
     ...runLines(review),
@@ -68,44 +48,29 @@ export function reviewText(review: Review, known: ReadonlySet<string> | null): s
   ].map((line) => line.trimEnd());
 }
 
-function findingLines(
-  finding: Hunted,
-  { i, path, known }: { i: number; path: string; known: ReadonlySet<string> | null },
-): string[] {
+/** The first line of a finding, by which a later report knows it. */
+function headOf(key: string, { i, known }: { i: number; known: ReadonlySet<string> | null }): string {
+  return `${i + 1}. [${key}]${known !== null && !known.has(key) ? ' new' : ''}`;
+}
+
+function findingLines(finding: Hunted, { head, path }: { head: string; path: string }): string[] {
   const { cures, violation, isCleanWhenRepaired, from } = finding;
   const [cure] = cures;
-  const key = keyOf(finding);
-  const isNew = known !== null && !known.has(key);
   const others = cures.slice(1).map(({ name }) => name);
   return [
-    `${i + 1}. [${key}]${isNew ? ' new' : ''}`,
+    head,
     ...wrapped(cure?.cause ? sentence(cure.cause) : 'No single property of the posting accounts for it.', '   '),
     ...(cure === undefined ? [] : wrapped(`Where: ${cure.where}`, '   ')),
     ...(cure?.raisedBy === undefined ? [] : wrapped(`Raised before: ${cure.raisedBy}`, '   ')),
     ...wrapped(`Seen after ${violation.after}: ${violation.message}`, '   '),
     ...(others.length > 0 ? wrapped(`Gone as well with another ${others.join(', ')}.`, '   ') : []),
     `   Found in ${from}, reduced; ${isCleanWhenRepaired ? 'unified passes the same' : 'UNIFIED FAILS TOO'}:`,
-    ...commandLines(commandOf(finding, path)),
+    ...wrapped(commandOf(finding, path), '     '),
   ];
 }
 
-function raceLines({ races }: Review): string[] {
-  const lines = [`Races: ${races.length}`];
-  for (const { setup, threads, message, tests, isCleanWhenRepaired } of races) {
-    lines.push('', ...wrapped(`- ${message}`), ...wrapped(causeOf(message), '  '));
-    lines.push(...wrapped(`in ${tests} of the tests; here after ${setup.join('; ')}:`, '  '));
-    lines.push(...threads.map((thread, i) => `    CPU ${i}: ${thread.join('; ')}`));
-    lines.push(
-      ...wrapped(
-        isCleanWhenRepaired ? 'unified ends well in as many schedules.' : 'UNIFIED SHOWS SOMETHING TOO.',
-        '  ',
-      ),
-    );
-  }
-  return [...lines, ''];
-}
-
-function headerLines({ abi }: Review): string[] {
+function headerLines({ abi, posting }: Review): string[] {
+  if (posting.header === null) return ['The header', 'Not changed.'];
   const breaking = abi.filter(({ breaks }) => breaks > 0);
   const silent = new Set(breaking.flatMap((each) => each.silent));
   return [
@@ -162,8 +127,8 @@ function strengthLines({ walks, posting }: Review): string[] {
   ];
 }
 
-function baselineLines({ findings }: Review, known: ReadonlySet<string>): string[] {
-  const now = new Set(findings.map(keyOf));
+function baselineLines({ findings, races }: Review, known: ReadonlySet<string>): string[] {
+  const now = new Set([...findings.map(keyOf), ...races.map(raceKey)]);
   const list = (keys: readonly string[]): string => keys.join(', ') || 'none';
   return [
     'Against the earlier report',
@@ -178,7 +143,7 @@ export function reviewHtml(lines: readonly string[], title: string): string {
     text.replace(/[&<>]/g, (c) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;' })[c]!);
   const body = lines.map((line) => {
     const text = escaped(line);
-    return /^(\d+\. \[|The header|What |Findings|Against the)/.test(line) ? `<b>${text}</b>` : text;
+    return /^(\d+\. \[|The header|What |Findings|Races|Against the)/.test(line) ? `<b>${text}</b>` : text;
   });
   return `<!doctype html><html lang="en"><meta charset="utf-8"><title>${escaped(title)}</title><body style="margin:2em"><pre>${body.join('\n')}</pre></body></html>\n`;
 }

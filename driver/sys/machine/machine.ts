@@ -76,6 +76,8 @@ export class Machine implements ReleaseQueue {
   maxThreadsOfOwner: number | null = null;
   /** Told each command of a device as the device has read it, before it runs, by whoever watches the machine. */
   onCommand: ((name: CommandName, command: Command) => void) | null = null;
+  /** Told when a run breaks, while all is as it was then, by whoever watches the machine. */
+  onFailure: ((error: MachineError) => void) | null = null;
   private readonly processes = new Map<number, Process>();
   private readonly threads = new Map<number, Thread>();
   private readonly released = new Map<Task, OpenFile[]>();
@@ -341,6 +343,7 @@ export class Machine implements ReleaseQueue {
 
   private fail(what: string, { cause }: { cause: unknown }): MachineError {
     this.failure = new MachineError(what, this.seed, this.trace.recent(), { cause });
+    this.onFailure?.(this.failure);
     return this.failure;
   }
 }

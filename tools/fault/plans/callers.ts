@@ -4,13 +4,20 @@ import { KERNEL_FUNCTIONS } from './kernel-functions.js';
 
 /** Our functions, by every name that a plan may call them: ours, ours as the kernel would spell it, and those of Linux that they cite. */
 const BY_SPELLING = new Map<string, Set<string>>();
+const CITED = new Map<string, string>();
 for (const entry of KERNEL_FUNCTIONS.trim().split(/\s+/)) {
   const [name, ...cited] = entry.split('=');
+  if (cited[0] !== undefined) CITED.set(name!, cited[0]);
   for (const spelling of [name!, snakeCase(name!), ...cited])
     BY_SPELLING.set(spelling, (BY_SPELLING.get(spelling) ?? new Set()).add(name!));
 }
 
-function snakeCase(name: string): string {
+/** The function of Linux that ours of this name cites; several may, and then it is the first. Undefined: none that leads to a fault point. */
+export function citedBy(name: string): string | undefined {
+  return CITED.get(name);
+}
+
+export function snakeCase(name: string): string {
   return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }
 

@@ -1,11 +1,60 @@
-import { expect, it } from 'vitest';
-import { races } from '../../../../tools/series/races.js';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { witnessOf } from '../../../../tools/explore/witness.js';
+import { wrapped } from '../../../../tools/series/mail-lines.js';
+import { raceKey, raceSummary } from '../../../../tools/series/race-text.js';
+import { onFaultTests, type RaceHunted, races } from '../../../../tools/series/races.js';
+import type { PathName } from '../../../../uapi/path-name.js';
+import { count } from '../../../counts.js';
 
-it('the late form against DONTNEED waits for a folio that it holds, or leaves one locked; unified does not', () => {
-  const [found] = races('posted-late', 300);
-  expect(found?.length).toBeGreaterThan(0);
-  for (const { message, isCleanWhenRepaired } of found!) {
-    expect(message).toMatch(/waits for folio|returns to user holding folio_lock/);
-    expect(isCleanWhenRepaired).toBe(true);
+function hunted(path: PathName, names: readonly string[]): readonly RaceHunted[] {
+  const tests = onFaultTests().filter(({ name }) => names.includes(name));
+  expect(tests).toHaveLength(names.length);
+  const run = races(path, { schedules: count(30, 100), repaired: count(60, 3000) }, tests);
+  for (;;) {
+    const { done, value } = run.next();
+    if (done) return value;
   }
+}
+
+// Ways to fail, and a property without which each can't be.
+describe.each<[PathName, readonly string[], Readonly<Record<string, string>>]>([
+  [
+    'posted-late',
+    ['held1-onf-dontneed0', 'wideHeld-onfWide-onfWide1'],
+    {
+      'leak-folio_lock': 'undoesBeforeSleep',
+      'hang-folio-hmm_vma_fault': 'undoesBeforeSleep',
+      'deadlock-folio-hmm_vma_fault-mmu_notifier-mmu_interval_read_begin': 'checksAfterFault',
+    },
+  ],
+  [
+    'posted-v1',
+    ['half-onf-unmap', 'half-onf-store'],
+    {
+      'hang-mmap_lock-dmirror_migrate_on_fault_to_device': 'locksMmapTwice',
+      'hang-folio-hmm_range_fault': 'undoesBeforeSleep',
+    },
+  ],
+])('%s beside %j', (path, names, ways) => {
+  let found: readonly RaceHunted[];
+  beforeAll(() => {
+    found = hunted(path, names);
+  });
+
+  it('ends in these ways', () => {
+    expect(found.map(raceKey).sort()).toEqual(Object.keys(ways).sort());
+    for (const race of found) expect(race.cures.map(({ name }) => name)).toContain(ways[raceKey(race)]);
+  });
+
+  it('is shown by tokens, and told in two lines', () => {
+    for (const race of found) {
+      expect(witnessOf(race.token).findings, raceKey(race)).toHaveLength(1);
+      expect(race.token.length).toBeLessThan(200);
+      expect(wrapped(raceSummary(race), '   ').length).toBeLessThanOrEqual(2);
+    }
+  });
+
+  it('is not there on unified', () => {
+    for (const { repaired } of found) expect(repaired.findings).toBe(0);
+  });
 });

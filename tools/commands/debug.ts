@@ -1,0 +1,79 @@
+import { createInterface } from 'node:readline';
+import { defectNames } from '../defect-option.js';
+import { EXIT, inputBytes, UsageError } from '../exit-code.js';
+import { profileOption } from '../kernel-profile.js';
+import type { Output } from '../output.js';
+import { DebugSession } from '../recording/debug-session.js';
+import { explainLines } from '../recording/explain.js';
+import { record, type WhichRun } from '../recording/record.js';
+
+/** Options that say which run is meant, as commander has them. */
+export interface WhichRunOptions extends Omit<WhichRun, 'profile' | 'defects' | 'maxBytes'> {
+  readonly profile: string;
+  readonly defect: readonly string[];
+  readonly maxMemory: number;
+}
+
+export interface DebugOptions extends WhichRunOptions {
+  readonly command: readonly string[];
+  readonly commands?: string | undefined;
+}
+
+/** `dmirror debug`: goes through a run by commands, of a script or at a prompt. */
+export async function debug(words: readonly string[], options: DebugOptions, output: Output): Promise<number> {
+  const script = scriptOf(options);
+  const session = new DebugSession(await record(words, runOptions(options)));
+  const run = (line: string): void => {
+    for (const text of session.run(line)) output.out(text);
+  };
+  if (script !== null) {
+    for (const line of script) if (!session.isOver) run(line);
+    return EXIT.pass;
+  }
+  await prompt(session, output);
+  return EXIT.pass;
+}
+
+/** `dmirror explain`: the same run as a text for a mail. */
+export async function explain(words: readonly string[], options: WhichRunOptions, output: Output): Promise<number> {
+  const recorded = await record(words, runOptions(options));
+  for (const line of explainLines(recorded)) output.out(line);
+  return recorded.findings.length > 0 ? EXIT.fail : EXIT.pass;
+}
+
+function runOptions({ profile, defect, maxMemory, ...options }: WhichRunOptions): WhichRun {
+  return { ...options, profile: profileOption(profile), defects: defectNames(defect), maxBytes: maxMemory };
+}
+
+/** Lines of commands, empty ones and those that begin with # left out; null: a user types them. */
+function scriptOf({ command, commands }: DebugOptions): readonly string[] | null {
+  if (commands === undefined) return command.length === 0 ? null : command;
+  const text = inputBytes(commands === '-' ? 0 : commands, 'a file with a command a line').toString('utf8');
+  const lines = text.split('\n').filter((line) => line.trim() !== '' && !line.trim().startsWith('#'));
+  return [...command, ...lines];
+}
+
+/** Until `quit` or the end of the input. What is wrong is said, and the next command comes. */
+async function prompt(session: DebugSession, { out, err }: Output): Promise<void> {
+  const { stdin, stdout } = process;
+  const isTerminal = stdin.isTTY === true && stdout.isTTY === true;
+  const completer = (line: string): [string[], string] => session.complete(line);
+  const reader = createInterface({ input: stdin, output: stdout, terminal: isTerminal, completer });
+  for (const text of session.run('info')) out(text);
+  const ask = (): void => {
+    reader.setPrompt(`${session.step}> `);
+    if (isTerminal) reader.prompt();
+  };
+  ask();
+  for await (const line of reader) {
+    try {
+      for (const text of session.run(line)) out(text);
+    } catch (error) {
+      if (!(error instanceof UsageError)) throw error;
+      err(`${error.message}\n${error.hint}`);
+    }
+    if (session.isOver) break;
+    ask();
+  }
+  reader.close();
+}

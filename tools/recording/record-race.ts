@@ -1,0 +1,41 @@
+import { explore } from '../../driver/explore/index.js';
+import { Recorder } from '../../driver/recording/index.js';
+import { UsageError } from '../exit-code.js';
+import { faultyRace, raceOf, sortedOut } from '../explore/explore-work.js';
+import { RACE_TOKEN, type RaceId } from '../explore/race-token.js';
+import type { RecordedRun, RecordOptions } from './recorded-run.js';
+
+export function recordRaceToken(token: string, options: RecordOptions): RecordedRun {
+  return recordRace(RACE_TOKEN.read(token), options);
+}
+
+/** One schedule of a race; step 0 is behind its set-up. Throws UsageError for choices that the schedule does not have. */
+export function recordRace(id: RaceId, options: RecordOptions): RecordedRun {
+  const { test, path, profile, dialect, injections, choices } = id;
+  const race = faultyRace(raceOf(test, { path, profile, dialect }), injections);
+  const { machine } = race;
+  const { scheduler } = machine.kernel;
+  let recorder: Recorder | null = null;
+  const watched = {
+    machine,
+    start() {
+      scheduler.wantsFine = true;
+      recorder = new Recorder(machine, options);
+      race.start();
+    },
+    outcome: () => race.outcome(),
+  };
+  const exploration = explore(watched, { strategy: 'replay', choices, budget: 1 });
+  if (typeof exploration.misfit === 'string')
+    throw new UsageError(
+      `part 'schedule' of the token: ${exploration.misfit}`,
+      `explore ${test.name} anew: the token is damaged, or of another version of dmirror`,
+    );
+  const { outcomes, findings } = sortedOut(exploration);
+  return {
+    title: `race ${test.name} on ${path}, ${profile}: ${test.threads.map((ops) => ops.join('; ')).join(' | ')}`,
+    recording: recorder!.end(),
+    outcome: [...outcomes.keys()][0] ?? 'none',
+    findings: findings.map(({ kind, message }) => `${kind}: ${message.split('\n')[0]}`),
+  };
+}

@@ -1,0 +1,22 @@
+// Lines of a plain text mail.
+
+const COLUMNS = 72;
+
+/** Words in lines of at most 72 columns; what is one word stays one. */
+export function wrapped(text: string, indent = ''): string[] {
+  const lines: string[] = [];
+  let line = indent;
+  for (const word of text.split(' ')) {
+    if (line.length > indent.length && line.length + 1 + word.length > COLUMNS) {
+      lines.push(line);
+      line = indent;
+    }
+    line += line.length > indent.length ? ` ${word}` : word;
+  }
+  return [...lines, line];
+}
+
+export function sentence(text: string): string {
+  const isName = /^\w*[_(]/.test(text);
+  return `${isName ? text[0]! : text[0]!.toUpperCase()}${text.slice(1)}.`;
+}
