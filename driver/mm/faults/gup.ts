@@ -9,7 +9,7 @@ import { splitHugePmd } from '../huge/thp-split-pmd.js';
 import type { Memory } from '../memory.js';
 import { KIND_MASK, Kind, Pte } from '../tables/entry.js';
 import { PAGES_PER_PMD_ENTRY, pmdIndex, pteIndex, type Table } from '../tables/page-table.js';
-import { folioMarkDirty, isCowMapping, needsSoftDirtyWp } from '../tables/pte-build.js';
+import { folioMarkDirty, isCowMapping, pteNeedsSoftDirtyWp } from '../tables/pte-build.js';
 import { ptlLock, ptlUnlock } from '../tables/ptl.js';
 import type { Mm } from '../vmas/mm.js';
 import { VM } from '../vmas/vm-flags.js';
@@ -195,13 +195,13 @@ function checkVmaFlags(vma: Vma, flags: number): number {
   return vma.flags & VM.mayread ? 0 : -EFAULT;
 }
 
-/** An entry may be written through, or is a copy that only FOLL_FORCE may write. Linux: mm/gup.c:can_follow_write_pte(), can_follow_write_pmd() */
-function canFollowWrite(vma: Vma, lo: number, { pfn, flags }: { pfn: number; flags: number }): boolean {
+/** An entry may be written through, or is a copy that only FOLL_FORCE may write. Linux: mm/gup.c:can_follow_write_pte() */
+function canFollowWritePte(vma: Vma, lo: number, { pfn, flags }: { pfn: number; flags: number }): boolean {
   if (lo & Pte.write) return true;
   if (!(flags & FOLL.force) || vma.flags & (VM.mayshare | VM.shared | VM.write)) return false;
   const { frames } = vma.mm.memory;
   if (!(vma.flags & VM.maywrite) || lo & Pte.special) return false;
-  return frames.isAnon(pfn) && frames.isAnonExclusive(pfn) && !needsSoftDirtyWp(vma, lo);
+  return frames.isAnon(pfn) && frames.isAnonExclusive(pfn) && !pteNeedsSoftDirtyWp(vma, lo);
 }
 
 /** Linux: mm/gup.c:faultin_page() */
@@ -264,7 +264,7 @@ function followPteLocked(vma: Vma, vpn: number, { request, at, leaf }: FollowPla
   const lo = leaf.lo(i);
   const pfn = leaf.hi(i);
   if ((lo & KIND_MASK) !== Kind.present) return NO_PAGE;
-  if (flags & FOLL.write && !canFollowWrite(vma, lo, { pfn, flags })) return NO_PAGE;
+  if (flags & FOLL.write && !canFollowWritePte(vma, lo, { pfn, flags })) return NO_PAGE;
   if (lo & Pte.special && pfn !== ZERO_PFN) return -EEXIST;
   if (!(lo & Pte.write) && gupMustUnshare(mm.memory, pfn, { flags, vma })) return MUST_UNSHARE;
   const error = tryGrabFolio(mm.memory, pfn, { refs: 1, flags });
@@ -281,7 +281,7 @@ function followHugePmd(vma: Vma, vpn: number, { pmd, place }: { pmd: Table; plac
   const i = pmdIndex(vpn);
   const lo = pmd.lo(i);
   const head = pmd.hi(i);
-  if (flags & FOLL.write && !canFollowWrite(vma, lo, { pfn: head, flags })) return NO_PAGE;
+  if (flags & FOLL.write && !canFollowWritePte(vma, lo, { pfn: head, flags })) return NO_PAGE;
   if (!(lo & Pte.write) && gupMustUnshare(mm.memory, head, { flags, vma })) return MUST_UNSHARE;
   const offset = pteIndex(vpn);
   const npages = Math.min(PAGES_PER_PMD_ENTRY - offset, place.npages);

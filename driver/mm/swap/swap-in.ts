@@ -10,7 +10,7 @@ import { folioAddAnonRmapPte, folioSetAnon } from '../frames/rmap.js';
 import type { Memory } from '../memory.js';
 import { Pte } from '../tables/entry.js';
 import { pteIndex, type Table } from '../tables/page-table.js';
-import { mkPte, needsSoftDirtyWp } from '../tables/pte-build.js';
+import { mkPte, pteNeedsSoftDirtyWp } from '../tables/pte-build.js';
 import { ptlAssertHeld, ptlUnlock } from '../tables/ptl.js';
 import { VM } from '../vmas/vm-flags.js';
 import { addToSwapCache, folioFreeSwap } from './swap-cache.js';
@@ -108,7 +108,7 @@ function mapSwappedPage(fault: VmFault, table: Table, pfn: number): boolean {
   vma.mm.rss.swap--;
   let lo = mkPte(vma) | (fault.lo & Pte.softDirty);
   const exclusive = wasExclusive || frames.refcount(pfn) === 1;
-  const isWritable = exclusive && (vma.flags & VM.write) !== 0 && !needsSoftDirtyWp(vma, lo);
+  const isWritable = exclusive && (vma.flags & VM.write) !== 0 && !pteNeedsSoftDirtyWp(vma, lo);
   if (isWritable) lo |= isWrite ? Pte.write | Pte.dirtied : Pte.write;
   if (!frames.hasFlags(pfn, PG.anon)) folioSetAnon(memory, pfn, vma, { addr, exclusive });
   folioAddAnonRmapPte(memory, pfn, exclusive);

@@ -39,7 +39,7 @@ export function* clearRefsWrite(mm: Mm, type: number): Coroutine<void> {
   mm.mmapLock.writeUnlock();
 }
 
-/** hugetlb memory has no part of it either: its walk has nobody to call. Linux: fs/proc/task_mmu.c:clear_refs_test_walk() */
+/** hugetlb memory has no part of it either: its walk has nobody to call. Linux: part of fs/proc/task_mmu.c:clear_refs_test_walk() */
 function isSkipped({ flags, file }: Vma, type: number): boolean {
   if (flags & (VM.pfnmap | VM.hugetlb)) return true;
   return (type === CLEAR_REFS.anon && file !== null) || (type === CLEAR_REFS.mapped && file === null);

@@ -30,7 +30,7 @@ export function vmaWantsWritenotify(vma: Vma): boolean {
 }
 
 /** A write to the page must be noted first. Linux: mm/internal.h:pte_needs_soft_dirty_wp() */
-export function needsSoftDirtyWp(vma: Vma, lo: number): boolean {
+export function pteNeedsSoftDirtyWp(vma: Vma, lo: number): boolean {
   return (vma.flags & VM.notSoftDirty) !== 0 && !(lo & Pte.softDirty);
 }
 
@@ -58,7 +58,7 @@ export function folioMarkDirty(memory: Memory, pfn: number): void {
  * (or when nobody tracks that). Linux: mm/mprotect.c:can_change_pte_writable()
  */
 export function canChangePteWritable(vma: Vma, lo: number, pfn: number): boolean {
-  if (!(vma.flags & VM.write) || lo & Pte.protnone || needsSoftDirtyWp(vma, lo)) return false;
+  if (!(vma.flags & VM.write) || lo & Pte.protnone || pteNeedsSoftDirtyWp(vma, lo)) return false;
   if (vma.flags & VM.shared) return (lo & Pte.dirty) !== 0;
   const { frames } = vma.mm.memory;
   return (lo & Pte.special) === 0 && frames.isAnon(pfn) && frames.isAnonExclusive(pfn);
