@@ -142,7 +142,7 @@ function addConform(root: Command, status: { code: number }, output: () => Outpu
     .option('--junit <file>', 'also write the results as JUnit XML')
     .option('--html <file>', 'also write the results as a page')
     .option('--shrink <seq>', 'reduce a sequence, or family:seed, on which --path and --against differ')
-    .option('--against <configuration>', 'as unified or classic,defect=dirtyLost')
+    .option('--against <configuration>', 'as unified or classic,defect=writeLost')
     .addHelpText('after', CONFORM_EXAMPLES)
     .action(async (files: string[], options) => {
       const { conform } = await import('./commands/conform.js');

@@ -73,6 +73,18 @@ function onlyWith(name: PropertyName): PathName {
   return pathWith(V1, { ...repaired, ...needs, ...more, [name]: migrationPath(V1)[name] });
 }
 
+describe('the late form', () => {
+  it('leaves a page that it has moved in a TLB, where what comes behind it needs a fault and then stays', () => {
+    const shared = 'open 0 0; open 0 1; map 0 0 0 2 anon rw; store 0 0 0 2 100; fork 0 1';
+    const pinned = 'store 0 0 1 1 7; pin 0 0 1 1 1; dm 0 1 EXCLUSIVE 0 1 1';
+    const ops = `${shared}; ${pinned}; dm 0 0 MIGRATE_ON_FAULT_TO_DEV 0 0 2`.split('; ');
+    const judge = (path: PathName) => new Replayer({ path, isJudged: true, machine: MACHINE }).judge('ops-0', ops);
+    expect(judge('posted-late')?.violation.message).toMatch(/a TLB lets loads at 0x1000000000 through/);
+    expect(judge('posted-late+skipsFlushAtStop=false')).toBeNull();
+    expect(judge('unified')).toBeNull();
+  });
+});
+
 describe('a hunt', () => {
   const found = (path: PathName, sequences: { family: string; seed: number }[]): Hunted[] =>
     [...hunt(path, sequences)].filter((finding) => finding !== null);
