@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { EXIT, exitHelp, UsageError } from '../exit-code.js';
-import type { Share } from '../shard/share.js';
+import { MergedShare, type Share } from '../shard/share.js';
 import type { CommandContext } from './daemon-commands.js';
 
 interface MergeOptions {
@@ -35,10 +35,7 @@ export function addMergeReports(root: Command, { status, output }: CommandContex
       }),
     )
     .action(async (folder: string, options: MergeOptions) => {
-      const [{ mergeBlobs }, { MergedShare }] = await Promise.all([
-        import('../shard/merge.js'),
-        import('../shard/share.js'),
-      ]);
+      const { mergeBlobs } = await import('../shard/merge.js');
       const { results, lacking, command } = mergeBlobs(folder);
       if (lacking.length > 0 && !options.partial)
         throw new UsageError(lacking.join('\n'), 'bring its blob, or --partial to report on the rest');
