@@ -119,6 +119,7 @@ function addBench(root: Command, status: { code: number }, output: () => Output)
     .option('-l, --list', 'list the measurements and run nothing', false)
     .option('-t, --test <glob>', 'only the measurements whose name matches; may be repeated', collect, [])
     .option('--json', 'JSON instead of a table', false)
+    .option('--svg <file>', 'draw what `walks` counts instead')
     .addHelpText('after', exitHelp())
     .action(async (names: string[], options) => {
       const { bench } = await import('./commands/bench.js');
