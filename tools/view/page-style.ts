@@ -12,7 +12,7 @@ button { cursor: pointer; } button:disabled { cursor: default; opacity: 0.6; }
 .app { display: flex; flex-direction: column; height: 100vh; min-height: 680px; padding: 6px 12px; gap: 6px; }
 header { display: flex; align-items: baseline; gap: 12px; } h1 { font-size: 15px; margin: 0; } h2, h3 { font-size: 12px; margin: 0; } .version { color: var(--soft); margin-left: auto; }
 main { display: flex; flex-direction: column; gap: 6px; flex: 1; min-height: 0; }
-.heading { display: flex; flex-wrap: wrap; gap: 3px 14px; align-items: center; } .heading select { max-width: 30em; } .heading input { width: 6em; }
+.heading { display: flex; flex-wrap: wrap; gap: 3px 14px; align-items: center; } .heading select { max-width: 24em; } .compare select { width: 14em; } .outcome { max-width: 30em; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; } .heading input { width: 6em; }
 .finding, .cut, .differences, .differs-text { color: var(--inject); font-weight: 600; } .finding { max-width: 60em; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 .compare { margin-left: auto; }
 .timeline { display: flex; max-height: 186px; overflow-y: auto; border: 1px solid var(--line); background: var(--panel); position: relative; flex: none; }
@@ -30,7 +30,7 @@ main { display: flex; flex-direction: column; gap: 6px; flex: 1; min-height: 0; 
 .side .panel { flex: 1; } .side .tasks { flex: 0 1 auto; max-height: 55%; overflow: auto; display: block; }
 .list { overflow: auto; flex: 1; min-height: 0; }
 .legend { list-style: none; margin: 0; padding: 4px 6px; display: flex; flex-wrap: wrap; gap: 2px 10px; font-size: 11px; border-bottom: 1px solid var(--line); color: var(--soft); }
-.row, .space { padding: 2px 6px; } .space { align-content: end; border-bottom: 1px solid var(--line); }
+.row, .space { padding: 2px 6px; } .space { display: flex; align-items: end; border-bottom: 1px solid var(--line); }
 .line { display: flex; height: 20px; } .addr { width: 96px; flex: none; font: 11px/20px ui-monospace, monospace; color: var(--soft); } .addr.device { text-align: right; padding-right: 8px; }
 .cell { display: inline-block; width: 21px; height: 19px; flex: none; text-align: center; font: 600 11px/18px ui-monospace, monospace; border: 1px solid var(--line); margin-right: -1px; cursor: pointer; overflow: hidden; }
 .cell:nth-child(8n + 10) { border-left: 2px solid var(--soft); } .legend .cell { margin: 0; cursor: default; color: var(--text); border-left-width: 1px !important; }

@@ -191,7 +191,7 @@ function Heading({ run, data, choose, other, setOther, diff, view, step }: Headi
           ),
         )
       : h('span', null, run.title),
-    h('span', { class: 'outcome' }, `came to: ${run.outcome}`),
+    h('span', { class: 'outcome', title: run.outcome }, `came to: ${run.outcome}`),
     run.findings.length === 0
       ? null
       : h('span', { class: 'finding', title: run.findings.join('\n') }, `⚠ ${run.findings[0]}`),
@@ -266,11 +266,11 @@ function Scrubber({ step, steps, isPlaying, doing, go, toggle }: ScrubberProps):
   return h(
     'div',
     { class: 'scrubber' },
-    button('⏮', 'first step (Home)', () => go(0)),
+    button('⇤', 'first step (Home)', () => go(0)),
     button('◀', 'step back (←)', () => go(step - 1)),
-    button(isPlaying ? '⏸' : '⏵', 'play (space)', toggle),
+    button(isPlaying ? 'pause' : 'play', 'play (space)', toggle),
     button('▶', 'step on (→)', () => go(step + 1)),
-    button('⏭', 'last step (End)', () => go(steps)),
+    button('⇥', 'last step (End)', () => go(steps)),
     h('input', {
       type: 'range',
       class: 'range',

@@ -69,7 +69,7 @@ export function Folios({ folios, names, diff }: FoliosProps): ComponentChild {
     const { pfn, order, refcount, mapcount, flags, lockedBy, device, mappers } = folio;
     const differs = diff?.folio(folio) ?? null;
     const who = mappers.map(({ mm, vpn }) => `${mm}:${address(vpn)}`).join(' ');
-    const lock = lockedBy === null ? '' : `🔒${names.get(lockedBy) ?? `task ${lockedBy}`}`;
+    const lock = lockedBy === null ? '' : `locked by ${names.get(lockedBy) ?? `task ${lockedBy}`}`;
     const cells = [
       `${pfn}${order > 0 ? ` (${2 ** order} pages)` : ''}${device === null ? '' : ` dev${device}`}`,
       String(refcount),

@@ -151,19 +151,19 @@ function draw(canvas: HTMLCanvasElement, lanes: readonly Lane[], frame: Frame): 
   }
 }
 
+/** As colours are in this theme: of a property itself one gets its words. */
 function coloursOf(canvas: HTMLCanvasElement): Colours {
-  const style = getComputedStyle(canvas);
-  const of = (name: string): string => style.getPropertyValue(`--${name}`);
-  const span = ['span-0', 'span-1', 'span-2'].map(of);
-  return {
-    span,
-    text: of('text'),
-    lock: of('lock'),
-    wait: of('wait'),
-    inject: of('inject'),
-    line: of('line'),
-    run: of('run'),
+  const probe = canvas.parentElement!.appendChild(document.createElement('i'));
+  const of = (name: string): string => {
+    probe.style.color = `var(--${name})`;
+    return getComputedStyle(probe).color;
   };
+  const colours = {
+    span: ['span-0', 'span-1', 'span-2'].map(of),
+    ...{ text: of('text'), lock: of('lock'), wait: of('wait'), inject: of('inject'), line: of('line'), run: of('run') },
+  };
+  probe.remove();
+  return colours;
 }
 
 interface Brush {
