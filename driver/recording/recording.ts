@@ -37,8 +37,10 @@ export class Recording {
   /** The run went on, but there was no room for more. */
   readonly isCut: boolean;
   private readonly live: LiveMachine;
-  private firstEvent: Int32Array | null = null;
-  private byTask: Map<number, number[]> | null = null;
+  /** By step, the place of its first event. */
+  private readonly firstEvent: Int32Array;
+  /** By task, its steps in order. */
+  private readonly stepsOf = new Map<number, number[]>();
 
   constructor(
     readonly machine: Machine,
@@ -48,6 +50,13 @@ export class Recording {
     this.names = written.names;
     this.sizeBytes = written.sizeBytes;
     this.isCut = written.isFull;
+    written.history.freeze();
+    this.firstEvent = firstEvents(written.events, this.steps);
+    for (let step = 1; step <= this.steps; step++) {
+      const steps = this.stepsOf.get(this.taskId(step)) ?? [];
+      this.stepsOf.set(this.taskId(step), steps);
+      steps.push(step);
+    }
   }
 
   get steps(): number {
@@ -94,7 +103,6 @@ export class Recording {
 
   events(step: number): TraceEvent[] {
     const { events } = this.written;
-    this.firstEvent ??= firstEvents(events, this.steps);
     return events.slice(this.firstEvent[step]!, this.firstEvent[step + 1]!).map(({ event }) => event);
   }
 
@@ -202,7 +210,7 @@ export class Recording {
    */
   pathOf(task: number, step: number): readonly string[] {
     const { history, paths, pathOf } = this.written;
-    const next = this.stepsOf(task);
+    const next = this.stepsOf.get(task) ?? [];
     let low = 0;
     let high = next.length;
     while (low < high) {
@@ -212,20 +220,6 @@ export class Recording {
     }
     const near = next[low] ?? next[low - 1];
     return near === undefined || near > history.steps ? NOTHING : (paths[pathOf.at(near - 1)] ?? NOTHING);
-  }
-
-  /** Steps of a task, in order. */
-  private stepsOf(task: number): readonly number[] {
-    if (this.byTask === null) {
-      this.byTask = new Map();
-      for (let step = 1; step <= this.steps; step++) {
-        const id = this.taskId(step);
-        const known = this.byTask.get(id);
-        if (known === undefined) this.byTask.set(id, [step]);
-        else known.push(step);
-      }
-    }
-    return this.byTask.get(task) ?? [];
   }
 
   /** The call in which a step began. */
