@@ -189,7 +189,7 @@ export class Recording {
       case Cell.notifierActive:
         return plain(`running invalidations of mm ${id}`);
       case Cell.vmas:
-        return { what: `vmas of mm ${id}`, old: this.vmasText(row.old), new: this.vmasText(row.new) };
+        return { what: `vmas of mm ${id}`, ...this.vmaChange(row) };
       default:
         return null;
     }
@@ -199,9 +199,16 @@ export class Recording {
     return id === 0 ? 'free' : (this.names.get(id) ?? `task ${id}`);
   }
 
-  private vmasText(place: number): string {
-    const vmas = this.written.objects[place] as VmaView[];
-    return vmas.map(({ start, end, rights }) => `${addr(start)}-${addr(end)} ${rights}`).join(', ');
+  /** Those that are in one list alone. */
+  private vmaChange(row: Row): { old: string; new: string } {
+    const textsOf = (place: number): string[] =>
+      (this.written.objects[place] as VmaView[]).map(
+        ({ start, end, rights }) => `${addr(start)}-${addr(end)} ${rights}`,
+      );
+    const [old, now] = [textsOf(row.old), textsOf(row.new)];
+    const but = (list: string[], other: string[]): string =>
+      list.filter((text) => !other.includes(text)).join(', ') || 'nothing';
+    return { old: but(old, now), new: but(now, old) };
   }
 
   /**
