@@ -14,6 +14,12 @@ export function some<T>(all: readonly T[], one: number): readonly T[] {
   return isFull ? all : all.filter((_, i) => i % one === 0);
 }
 
+/** Every so manieth is taken: of all with `npm run check:long`, in CI, and with `npm test`. */
+export function stride(ci: number, small: number): number {
+  if (isLong) return 1;
+  return isFull ? ci : small;
+}
+
 /** How many seeds, lives or schedules a test tries. */
 export function count(small: number, full: number): number {
   return isFull ? full * FACTOR : small;

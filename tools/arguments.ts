@@ -14,6 +14,9 @@ export function whole(min: number, max: number): (value: string) => number {
   };
 }
 
+/** Of schedules: all that differ, all, with few preemptions, drawn ones. */
+export const STRATEGIES = ['dpor', 'all', 'bounded', 'pct', 'random'];
+
 export const seed = whole(0, 0xffffffff);
 /** Of workers or daemons. */
 export const jobs = whole(1, 256);

@@ -1,6 +1,6 @@
 import { Command, CommanderError, Option } from 'commander';
 import type { PathName } from '../uapi/path-name.js';
-import { collect, jobs, pointToHelp, seconds, seed } from './arguments.js';
+import { collect, count, jobs, pointToHelp, STRATEGIES, seconds, seed } from './arguments.js';
 import { addAbi } from './commands/abi-command.js';
 import { addDaemonCommands } from './commands/daemon-commands.js';
 import { addDebug } from './commands/debug-command.js';
@@ -65,6 +65,9 @@ function addSelftest(root: Command, status: { code: number }, output: () => Outp
     .description('run the HMM selftests on the emulated machine and print KTAP')
     .option('-l, --list', 'list the cases and run nothing', false)
     .option('-t, --test <glob>', 'only the cases whose full name matches; may be repeated', collect, [])
+    .option('--explore <glob>', 'the cases whose full name matches, each under many schedules; what fails gets a token')
+    .addOption(new Option('--strategy <name>', 'which schedules with --explore').choices(STRATEGIES).default('random'))
+    .option('--budget <schedules>', 'schedules of one case with --explore', count, 200)
     .option('--seed <n>', "seed of the machine's scheduler and of the cases", seed, 1)
     .addOption(pathOption())
     .addOption(pathFileOption())
@@ -98,6 +101,7 @@ Examples:
   dmirror selftest                                  every case, on both paths
   dmirror selftest -t '*.anon_*' --path unified     some of them, on one path
   dmirror selftest --profile 7.3                    the cases about device memory in folios of 2 MiB too
+  dmirror selftest --explore 'migrate_on_fault.races.*'    races under 200 schedules each
   dmirror selftest --junit results.xml              for a CI system
 ${exitHelp({ fail: 'a case failed', skip: 'all cases skipped' })}`;
 
@@ -109,6 +113,7 @@ function addBench(root: Command, status: { code: number }, output: () => Output)
     .option('-l, --list', 'list the measurements and run nothing', false)
     .option('-t, --test <glob>', 'only the measurements whose name matches; may be repeated', collect, [])
     .option('--json', 'JSON instead of a table', false)
+    .option('--svg <file>', 'draw what `walks` counts instead')
     .addHelpText('after', exitHelp())
     .action(async (names: string[], options) => {
       const { bench } = await import('./commands/bench.js');
@@ -132,7 +137,7 @@ function addConform(root: Command, status: { code: number }, output: () => Outpu
     .option('--json', 'one JSON object a line instead of text', false)
     .option('--junit <file>', 'also write the results as JUnit XML')
     .option('--shrink <seq>', 'reduce a sequence, or family:seed, on which --path and --against differ')
-    .option('--against <configuration>', 'as unified or classic,defect=dirtyLost')
+    .option('--against <configuration>', 'as unified or classic,defect=writeLost')
     .addHelpText('after', CONFORM_EXAMPLES)
     .action(async (files: string[], options) => {
       const { conform } = await import('./commands/conform.js');

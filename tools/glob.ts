@@ -44,3 +44,8 @@ function escapeText(text: string): string {
 export function shellQuote(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }
+
+/** What does again what a token names. */
+export function replayCommand(token: string): string {
+  return `npx --no-install dmirror explore replay ${shellQuote(token)}`;
+}

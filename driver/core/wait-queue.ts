@@ -1,4 +1,4 @@
-import { Access, Shared } from './observer.js';
+import { Access, NOBODY, type Observable, Shared } from './observer.js';
 import type { Task } from './task.js';
 
 interface WaitQueueOptions {
@@ -8,6 +8,8 @@ interface WaitQueueOptions {
   readonly detail?: () => string;
   /** For the observer; queues without are one object to it. */
   readonly objectId?: number;
+  /** Whose observer is told of wake-ups that find nobody. A queue without is one whose waiters test what others touch before they wake it. */
+  readonly kernel?: Observable;
 }
 
 /**
@@ -20,14 +22,16 @@ export class WaitQueue {
   readonly owner: () => Task | null;
   readonly detail: () => string;
   private readonly objectId: number;
+  private readonly kernel: Observable;
 
   constructor(
     readonly what: string,
-    { owner = noOwner, detail = noDetail, objectId = 0 }: WaitQueueOptions = {},
+    { owner = noOwner, detail = noDetail, objectId = 0, kernel = NOBODY }: WaitQueueOptions = {},
   ) {
     this.owner = owner;
     this.detail = detail;
     this.objectId = objectId;
+    this.kernel = kernel;
   }
 
   get isForCall(): boolean {
@@ -36,6 +40,7 @@ export class WaitQueue {
 
   /** Makes every waiter runnable, in the order in which they came. */
   wakeAll(): void {
+    if (this.waiters.length === 0) this.findsNobody();
     while (this.waiters.length > 0) this.wake(this.waiters[0]!);
   }
 
@@ -43,7 +48,8 @@ export class WaitQueue {
   wakeOne(): void {
     const { waiters } = this;
     const first = waiters[0];
-    if (first !== undefined) this.wake(first.scheduler.chooseWaiter(this) ?? first);
+    if (first === undefined) this.findsNobody();
+    else this.wake(first.scheduler.chooseWaiter(this) ?? first);
   }
 
   /** Makes that waiter runnable. */
@@ -59,7 +65,11 @@ export class WaitQueue {
     this.waiters.push(task);
   }
 
-  /** What is waited for is an object of its own, so a wake-up that finds nobody is no access to the queue. */
+  /** Whoever begins to wait after that is not woken by it. */
+  private findsNobody(): void {
+    this.kernel.observer?.touch(Shared.waitQueue, this.objectId, Access.read, 1);
+  }
+
   private touch({ scheduler }: Task): void {
     scheduler.observer?.touch(Shared.waitQueue, this.objectId, Access.write, 1);
   }

@@ -32,8 +32,8 @@ export interface Strategy {
   readonly footprints?: Footprints;
   /** A step has ended at `point`, or nowhere, and was the `steps`th of its call. */
   stepEnds?(point: Effect | null, steps: number): void;
-  /** The last step was cut short, and the schedule with it. */
-  breaks?(): void;
+  /** The schedule is over, and not given up by the strategy; the last step may have been cut short. */
+  ends?(): void;
   /** Of one schedule, to show what it looks for. */
   readonly guarantee?: number;
   /** What was to be replayed does not exist, and why; null when all is well. */
@@ -53,6 +53,12 @@ export class Director implements SchedulerPolicy, Observer {
   isFair = false;
   /** The run ends before its next step, to be continued. */
   isPaused = false;
+  /** Virtual time that a call may take by itself, with its steps and sleeps. */
+  deadlineTicks = Number.POSITIVE_INFINITY;
+  /** The call that took longer, which ended the schedule. */
+  late: Task | null = null;
+  /** By id of a task: how long its call has slept. */
+  private readonly slept = new Map<number, number>();
   private isDirecting = false;
   /** Who ran last. */
   private current = -1;
@@ -70,6 +76,8 @@ export class Director implements SchedulerPolicy, Observer {
     this.isGivenUp = false;
     this.isFair = false;
     this.isPaused = false;
+    this.late = null;
+    this.slept.clear();
     this.isDirecting = true;
     this.current = -1;
     this.awake = null;
@@ -79,10 +87,8 @@ export class Director implements SchedulerPolicy, Observer {
   ends(): void {
     this.endClockStep();
     // A step that threw has no end of its own.
-    if (this.isInStep) {
-      this.strategy.stepEnds?.(null, 0);
-      this.strategy.breaks?.();
-    }
+    if (this.isInStep) this.strategy.stepEnds?.(null, 0);
+    if (!this.isGivenUp || this.late !== null) this.strategy.ends?.();
     this.isInStep = false;
     this.isDirecting = false;
   }
@@ -177,9 +183,21 @@ export class Director implements SchedulerPolicy, Observer {
     this.isInStep = this.isDirecting;
   }
 
-  stepEnds({ steps }: Task, effect: Effect | null): void {
-    if (this.isInStep) this.strategy.stepEnds?.(effect, steps);
+  stepEnds(task: Task, effect: Effect | null): void {
+    if (this.isInStep) {
+      this.strategy.stepEnds?.(effect, task.steps);
+      if (this.deadlineTicks !== Number.POSITIVE_INFINITY) this.measure(task, effect);
+    }
     this.isInStep = false;
+  }
+
+  private measure(task: Task, effect: Effect | null): void {
+    const { slept } = this;
+    const ticks = (slept.get(task.id) ?? 0) + (effect?.kind === 'sleep' ? effect.ticks : 0);
+    slept.set(task.id, effect === null ? 0 : ticks);
+    if (ticks + task.steps <= this.deadlineTicks || this.late !== null) return;
+    this.late = task;
+    this.isGivenUp = true;
   }
 }
 

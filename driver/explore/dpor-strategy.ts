@@ -115,10 +115,10 @@ export class DporStrategy implements Strategy {
     for (const other of this.order.races) this.reverse(other, event);
   }
 
-  /** What the others would have done next is not known, so each of them must come before that step too. */
-  breaks(): void {
-    const node = this.nodes[this.depth - 1]!;
-    node.backtrack |= node.enabled;
+  /** What others would have done instead of the last step is not known, so each of them must come before it too. */
+  ends(): void {
+    const node = this.nodes[this.depth - 1];
+    if (node !== undefined) node.backtrack |= node.enabled;
   }
 
   line(best: Line | null): Line | null {
@@ -126,13 +126,16 @@ export class DporStrategy implements Strategy {
     return this.lines.line(this.order, this.actors, { wakesOf, best });
   }
 
-  /** Those that can run now and could not before were let run by the last step. */
+  /** Those that can run now and could not before were let run by the last step; a timer that it has stopped must be tried before it. */
   private noteEnabled(actors: readonly number[]): void {
-    const { enabled, spinsAfter } = this.nodes[this.depth - 1]!;
+    const node = this.nodes[this.depth - 1]!;
+    let stopped = node.enabled & ~(1 << node.chosen);
     for (const id of actors) {
       const actor = this.numberOf(id);
-      if ((((enabled | spinsAfter) >>> actor) & 1) === 0) this.order.enables(actor);
+      stopped &= ~(1 << actor);
+      if ((((node.enabled | node.spinsAfter) >>> actor) & 1) === 0) this.order.enables(actor);
     }
+    node.backtrack |= stopped;
   }
 
   private numberOf(id: number): number {

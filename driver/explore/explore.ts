@@ -29,6 +29,8 @@ export interface ExploreOptions {
   readonly isChecked?: boolean;
   /** Asked after each schedule: nothing more is wanted to know. */
   readonly until?: (result: Result) => boolean;
+  /** Virtual microseconds of its own, steps and sleeps, that a call may take; without a limit unless given. */
+  readonly deadlineUs?: number;
   /** Steps that one schedule may take before everybody gets a turn. */
   readonly stepLimit?: number;
 }
@@ -49,6 +51,7 @@ export function subjectOptions({ stepLimit = DEFAULT_STEP_LIMIT, isChecked = tru
 
 export function exploreSubject(subjectOf: (director: Director) => Subject, options: ExploreOptions = {}): Exploration {
   const director = new Director(strategyOf(options));
+  director.deadlineTicks = options.deadlineUs ?? director.deadlineTicks;
   const subject = subjectOf(director);
   try {
     const run = new Explorer(director).run(options.budget ?? DEFAULT_BUDGET, options.until);

@@ -4,6 +4,7 @@ import {
   errorFinding,
   type FindingKind,
   type FoundNow,
+  lateFinding,
   livelockFinding,
   type RaceFinding,
   stuckFinding,
@@ -159,6 +160,7 @@ function ends({ kernel }: Subject, director: Director): void {
 /** What a run came to that ended by itself. */
 export function ended(subject: Subject, director: Director, run: ReturnType<Subject['run']>): Result {
   ends(subject, director);
+  if (director.late !== null) return { findings: [lateFinding(director.late)] };
   if (run.reason === 'step-limit' || director.strategy.isLivelock === true)
     return { outcome: 'hang', findings: [livelockFinding()] };
   if (director.isGivenUp) return GIVEN_UP;

@@ -1,13 +1,15 @@
 import type { BlockedTask, RunResult } from '../core/scheduler.js';
+import type { Task } from '../core/task.js';
 
 /**
  * `invariant`: the machine's books, its TLBs or what the pages hold. `check`: what the test itself wants. `lost wake-up`: somebody waits for
- * what nobody has who is left. `livelock`: who is left only goes round in loops.
+ * what nobody has who is left. `livelock`: who is left only goes round in loops. `deadline`: a call takes longer than it may.
  */
 export type FindingKind =
   | 'deadlock'
   | 'lost wake-up'
   | 'livelock'
+  | 'deadline'
   | 'assertion'
   | 'oops'
   | 'invariant'
@@ -43,6 +45,15 @@ function waitText({ task, doing, waitsFor, ownedBy, holds }: BlockedTask): strin
 
 export function livelockFinding(): FoundNow {
   return { kind: 'livelock', message: 'who can go on only goes round in a loop', functions: [] };
+}
+
+export function lateFinding({ name, doing }: Pick<Task, 'name' | 'doing'>): FoundNow {
+  const functions = doing === '' ? [] : [doing];
+  return {
+    kind: 'deadline',
+    message: `${name}${doing === '' ? '' : ` in ${doing}`} is beyond its deadline`,
+    functions,
+  };
 }
 
 /** Of what a schedule, or a proof after it, threw; `kind` unless the error itself says. */

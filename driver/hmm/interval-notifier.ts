@@ -67,9 +67,13 @@ export class MmuSubscriptions implements MmuNotifierOps {
   readonly tree: IntervalNotifier[] = [];
   /** Newest first, as the kernel's list. */
   readonly deferred: IntervalNotifier[] = [];
-  readonly queue = new WaitQueue('mmu_notifier invalidation', { owner: () => null });
+  readonly queue: WaitQueue;
 
-  constructor(private readonly mm: Mm) {}
+  constructor(private readonly mm: Mm) {
+    const { kernel } = mm.memory;
+    const objectId = kernel.scheduler.newObjectId();
+    this.queue = new WaitQueue('mmu_notifier invalidation', { owner: () => null, objectId, kernel });
+  }
 
   /** Linux: part of mm/mmu_notifier.c:__mmu_notifier_invalidate_range_start() */
   *invalidateRangeStart(range: NotifierRange | AtomicNotifierRange): Coroutine<number> {

@@ -118,7 +118,7 @@ export class Recorder implements Observer {
     this.machine.onFailure = null;
     kernel.scheduler.looksCloser = false;
     trace.listen(null);
-    return new Recording(this.machine, this);
+    return new Recording(this, this.live);
   }
 
   touch(kind: SharedKind, id: number, how: number, count: number): void {

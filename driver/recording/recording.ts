@@ -3,11 +3,10 @@ import { entryId } from '../core/observer.js';
 import { MirrorTag, mirrorPfn, mirrorTag } from '../dmirror/mirror/mirror.js';
 import { PAGE_SIZE, PG } from '../mm/frames/frames.js';
 import { entryText, Kind, kindOf } from '../mm/tables/entry.js';
-import type { Machine } from '../sys/machine/machine.js';
 import type { TraceEvent } from '../trace/trace-event.js';
 import { Cell, type CellKind, type History, hiOf, loOf, type Row } from './cell-history.js';
 import type { Column } from './column.js';
-import { type ChunkId, type FileId, LiveMachine, type SpaceId, type TaskCell } from './live-machine.js';
+import type { ChunkId, FileId, LiveMachine, SpaceId, TaskCell } from './live-machine.js';
 import { type Cells, MachineAt, pageOf } from './machine-at.js';
 import type { ChangeView, StepView, VmaView } from './machine-view.js';
 
@@ -36,17 +35,16 @@ export class Recording {
   readonly sizeBytes: number;
   /** The run went on, but there was no room for more. */
   readonly isCut: boolean;
-  private readonly live: LiveMachine;
   /** By step, the place of its first event. */
   private readonly firstEvent: Int32Array;
   /** By task, its steps in order. */
   private readonly stepsOf = new Map<number, number[]>();
 
   constructor(
-    readonly machine: Machine,
-    private readonly written: Written,
+    readonly written: Written,
+    /** The machine itself, for what never changed. */
+    readonly live: Pick<LiveMachine, 'number'>,
   ) {
-    this.live = new LiveMachine(machine);
     this.names = written.names;
     this.sizeBytes = written.sizeBytes;
     this.isCut = written.isFull;
@@ -237,26 +235,15 @@ export class Recording {
   }
 }
 
-/** A machine as it is, in the same words: for who holds what was written down against one that stopped there. */
-export function machineNow(machine: Machine, step = 0): MachineAt {
-  const live = new LiveMachine(machine);
-  return new MachineAt(step, {
-    number: (kind, id) => live.number(kind, id),
-    spaces: () => live.spaces(),
-    files: () => live.files(),
-    vmas: (mm) => live.vmas(mm),
-    tasks: () => live.tasks().map((task) => live.task(task)),
-    stack: () => NOTHING,
-    chunks: () => live.chunks(),
-    everLocked: () => live.lockedFolios(),
-  });
-}
-
 /** What was written down, and the machine itself for what never changed. */
 class CellsAt implements Cells {
   constructor(
     private readonly step: number,
-    private readonly from: { readonly written: Written; readonly live: LiveMachine; readonly recording: Recording },
+    private readonly from: {
+      readonly written: Written;
+      readonly live: Recording['live'];
+      readonly recording: Recording;
+    },
   ) {}
 
   number(kind: CellKind, id: number): number {

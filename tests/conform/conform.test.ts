@@ -1,14 +1,14 @@
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { EQUAL_PATHS } from '../../uapi/path-name.js';
-import { isFull } from '../counts.js';
+import { stride } from '../counts.js';
 import { comparedPart } from './exceptions.js';
 import { readRecording, type Sequence } from './recording.js';
 import { type Divergence, Replayer } from './replay.js';
 
 const FAMILIES = ['small', 'mix', 'coherent', 'thp', 'swap', 'huge', 'pin', 'raw'];
 /** Every so many sequences one is replayed. */
-const SAMPLE_STRIDE = isFull ? 1 : 48;
+const SAMPLE_STRIDE = stride(1, 48);
 const SHOWN_STEPS = 12;
 /** Guards against a hang, not against a slow host. */
 const TIMEOUT_MS = 600_000;

@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { AS_LINUX } from '../../tools/explore/as-linux.js';
+import { NEVER_SEEN, type NeverSeenKind, neverSeenLines } from '../../tools/explore/never-seen.js';
 import { checkDocument } from '../document-part.js';
 import { countRecordings } from './coverage.js';
 import { deviationsOf, documentParts, familyTable } from './document.js';
@@ -16,7 +17,12 @@ describe('documents', () => {
 
   it('docs/exploring.md is current', () => {
     const rows = AS_LINUX.map(({ name, why }) => `- **${name}**: ${why}`);
-    checkDocument('docs/exploring.md', { 'as linux': rows.join('\n') });
+    const lines = neverSeenLines();
+    const known = Object.entries(NEVER_SEEN).map(([kind, why]) => {
+      const count = lines.reduce((sum, line) => sum + (line[kind as NeverSeenKind]?.length ?? 0), 0);
+      return `- **${kind}** (${count}): ${why}`;
+    });
+    checkDocument('docs/exploring.md', { 'as linux': rows.join('\n'), 'never seen': known.join('\n') });
   });
 
   it('finds a deviation in each form of comment', () => {

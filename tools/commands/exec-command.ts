@@ -12,6 +12,7 @@ Examples:
   dmirror exec --dialect 7.3 --hugepages 8 ./hmm-tests       of a newer kernel, whose semantics go with it
   dmirror exec --seed 7 ./threads                            another interleaving
   dmirror exec --schedules 1000 ./threads                    many, drawn so that each has a known chance to show a bug
+  dmirror exec --suite mm --expect suite.yaml --dialect 6.12 a folder of programs, and what each should come to
   dmirror exec --invariants all ./threads                    prove page tables, counts and TLB after each call and fault
 
 Exit status: the program's, or 4 of a selftest that ran no test; 128 + n when signal n killed it, 124 after --timeout, 125 when it hangs or the machine
@@ -56,11 +57,27 @@ export function addExec(root: Command, { status, output }: CommandContext): void
       whole(1, 1e9),
     )
     .option('--syscalls', 'list the system calls that programs find, and run nothing', false)
+    .option('--suite <folder>', 'run every program of a folder, each on a machine of its own, and print KTAP')
+    .option('--expect <file>', 'with --suite: a YAML list of runs with their needs and what each should come to')
+    .option('--only <program>', 'with --suite: this program; may be repeated', collect, [])
+    .option('--jobs <n>', 'with --suite: so many at a time (default: as many as there are cores)', whole(1, 1024))
+    .option('--junit <file>', 'with --suite: JUnit XML as well')
+    .addOption(
+      new Option('--format <name>', 'with --suite: KTAP, or the rows of a table')
+        .choices(['ktap', 'markdown'])
+        .default('ktap'),
+    )
     .passThroughOptions()
     .addHelpText('after', EXEC_EXAMPLES)
     .action(async (binary: string | undefined, args: string[], options) => {
       const { exec, listSyscalls } = await import('./exec.js');
       if (options.syscalls) return listSyscalls(output().out);
+      if (options.suite !== undefined) {
+        const { execSuite } = await import('../exec/suite/suite.js');
+        const words = suiteWords(options);
+        status.code = await execSuite(options.suite, { ...options, words }, output());
+        return;
+      }
       if (binary === undefined) throw new UsageError('no program is named', 'dmirror exec [options] BINARY [ARGS]');
       const none = {
         trace: undefined,
@@ -71,4 +88,12 @@ export function addExec(root: Command, { status, output }: CommandContext): void
       };
       status.code = await exec(binary, args, { ...none, ...options }, output());
     });
+}
+
+/** What of the options holds for every program of a suite, as words of a command. */
+function suiteWords(options: Record<string, string | number | undefined>): string[] {
+  const names = ['dialect', 'path', 'profile', 'seed', 'ram', 'swap', 'hugepages', 'invariants', 'timeout'];
+  // No swap is what is taken without a word.
+  const given = names.filter((name) => options[name] !== undefined && (name !== 'swap' || options.swap !== 0));
+  return given.flatMap((name) => [`--${name}`, String(options[name])]);
 }

@@ -21,6 +21,13 @@ export async function replay(words: readonly string[], options: ReplayOptions, o
     return await replayGuest(token, binary, options);
   }
   if (binary !== undefined) throw new UsageError(`a token of the kind '${kind}' needs no '${binary}'`, 'leave it out');
+  if (kind === 'case') {
+    const [{ replayCase }, { allCases }] = await Promise.all([
+      import('../suite/explore-cases.js'),
+      import('../../tests/selftests/index.js'),
+    ]);
+    return await replayCase(token, allCases({ deviceThp: true }), { trace: openTrace(options), out: output.out });
+  }
   if (kind !== 'race') {
     const { replayFault } = await import('../fault/replay.js');
     return await replayFault(token, options, output);

@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os';
+import type { StrategyName } from '../../driver/explore/index.js';
 import { type ProfileName, profileByName } from '../../driver/mm/profile.js';
 import type { SelftestCase } from '../../tests/selftests/case.js';
 import { allCases } from '../../tests/selftests/index.js';
@@ -20,6 +21,10 @@ import { openTrace } from '../trace/trace-option.js';
 export interface SelftestOptions {
   readonly list: boolean;
   readonly test: readonly string[];
+  /** Run the cases that this matches under `budget` schedules each. */
+  readonly explore?: string | undefined;
+  readonly strategy?: StrategyName;
+  readonly budget?: number;
   readonly seed: number;
   readonly path: PathName | undefined;
   /** Through the socket of daemons that the command starts, or of one that runs. */
@@ -48,12 +53,20 @@ export async function selftest(
 ): Promise<number> {
   const profile = profileOption(options.profile);
   const { deviceThp } = profileByName(profile)!;
-  const chosen = selectCases(cases ?? allCases({ deviceThp }), options.test);
+  const chosen = selectCases(
+    cases ?? allCases({ deviceThp }),
+    options.explore === undefined ? options.test : [...options.test, options.explore],
+  );
   if (options.daemon && options.connect !== undefined)
     throw new UsageError('--daemon and --connect exclude each other', 'a daemon is either started or there already');
   if (options.list) {
     for (const { name, suite } of chosen) output.out(options.json ? JSON.stringify({ name, suite }) : name);
     return EXIT.pass;
+  }
+  if (options.explore !== undefined) {
+    const { exploreCases } = await import('../suite/explore-cases.js');
+    const how = { ...options, profile, paths: pathsOf(options.path), timeoutMs: options.timeout * 1000 };
+    return await exploreCases(chosen, how, output);
   }
   const junit = options.junit === undefined ? null : output.file('--junit', options.junit);
   if (options.trace !== undefined && (options.daemon || options.connect !== undefined))

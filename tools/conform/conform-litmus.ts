@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import { EXIT, UsageError } from '../exit-code.js';
 import { conformLitmus, type LitmusResult } from '../explore/litmus-conform.js';
 import { type Litmus, readLitmusFile } from '../explore/litmus-file.js';
+import { neverSeenKind } from '../explore/never-seen.js';
 import type { Output } from '../output.js';
 import { junitXml } from '../report/junit.js';
 import type { CaseResult } from '../report/runner.js';
@@ -99,7 +100,10 @@ function textOf({ name, seen, missing, extra, serial, findings, schedules }: Lit
       `  missing (seen ${count} times) ${outcome}`,
       `    nearest ${nearest}`,
     ]),
-    ...extra.map(([outcome, count]) => `  extra (${count} schedules) ${outcome}`),
+    ...extra.map(([outcome, count]) => {
+      const kind = neverSeenKind(name, outcome);
+      return `  extra (${count} schedules, ${kind === undefined ? 'not judged' : `possible: ${kind}`}) ${outcome}`;
+    }),
   ];
 }
 

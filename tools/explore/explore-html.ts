@@ -1,4 +1,5 @@
-import { isWrong, replayCommand, type TestReport } from './explore-report.js';
+import { replayCommand } from '../glob.js';
+import { isWrong, type TestReport } from './explore-report.js';
 import type { Witness } from './witness.js';
 
 /** What came of tests as one page that loads nothing: a table of tests and outcomes, and for each witness the columns of its steps. */

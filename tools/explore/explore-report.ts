@@ -4,11 +4,12 @@ import type { Verdict } from '../../driver/explore/index.js';
 import type { Injection } from '../../driver/inject/injection.js';
 import type { ProfileName } from '../../driver/mm/profile.js';
 import type { PathName } from '../../uapi/path-name.js';
-import { globToRegExp, shellQuote } from '../glob.js';
+import { globToRegExp, replayCommand } from '../glob.js';
 import { injectionText } from '../token/parts.js';
 import type { Explored, HowToExplore } from './explore-work.js';
 import type { Litmus } from './litmus-file.js';
 import { withoutLastRead } from './litmus-outcome.js';
+import { type NeverSeenKind, neverSeenKind } from './never-seen.js';
 import { RACE_TOKEN } from './race-token.js';
 
 interface ReportedOutcome {
@@ -16,6 +17,8 @@ interface ReportedOutcome {
   readonly schedules: number;
   /** How often a real kernel showed it; undefined: none has run the test. */
   readonly seen?: number;
+  /** Never seen by a real kernel that ran the test, and why it is possible: a kind of the register. */
+  readonly judged?: NeverSeenKind;
   /** The failure without which it is not reached. */
   readonly fault?: string;
   readonly token: string;
@@ -67,13 +70,16 @@ export function reportOf(test: Litmus, explored: Explored, { how, ms }: { how: H
   };
 }
 
-function seenOf({ recorded }: Litmus, outcome: string): { seen?: number } {
+/** How often a real kernel showed the outcome, and how it was judged if never. */
+export function seenOf({ name, recorded }: Litmus, outcome: string): Pick<ReportedOutcome, 'seen' | 'judged'> {
   if (recorded === null) return {};
   const { outcomes, staleRead } = recorded;
   const same = outcomes.get(outcome);
   if (same !== undefined) return { seen: same };
   const stale = [...staleRead].filter((other) => withoutLastRead(other) === withoutLastRead(outcome));
-  return { seen: stale.reduce((sum, other) => sum + outcomes.get(other)!, 0) };
+  const seen = stale.reduce((sum, other) => sum + outcomes.get(other)!, 0);
+  const judged = seen > 0 ? undefined : neverSeenKind(name, outcome);
+  return judged === undefined ? { seen } : { seen, judged };
 }
 
 /** Conditions of the test that the outcomes do not meet. What a failure alone leads to need not be allowed, but may be forbidden. */
@@ -121,12 +127,9 @@ export function reportLines(report: TestReport): string[] {
   ];
 }
 
-function seenText({ seen, fault }: ReportedOutcome): string {
+function seenText({ seen, fault, judged }: ReportedOutcome): string {
   if (fault !== undefined) return ` with ${fault}`;
   if (seen === undefined) return '';
-  return seen === 0 ? ', never seen on Linux' : `, seen ${seen} times on Linux`;
-}
-
-export function replayCommand(token: string): string {
-  return `npx --no-install dmirror explore replay ${shellQuote(token)}`;
+  if (seen > 0) return `, seen ${seen} times on Linux`;
+  return `, never seen on Linux (${judged === undefined ? 'not judged' : `possible: ${judged}`})`;
 }

@@ -5,7 +5,7 @@ import type { PathName } from '../../uapi/path-name.js';
 import { UsageError } from '../exit-code.js';
 import { pathNamed } from '../path-option.js';
 import { packed, unpacked } from '../token/packed.js';
-import { DEFECTS, FAULTS, MACHINE, SEED } from '../token/parts.js';
+import { CASE, DEFECTS, FAULTS, MACHINE, SEED } from '../token/parts.js';
 import { type Part, TokenKind } from '../token/token.js';
 import { checkPlan } from './plans/plan-check.js';
 import type { Plan } from './plans/plan-schema.js';
@@ -22,8 +22,6 @@ export interface RunId {
   readonly defects: readonly DefectName[];
   readonly injections: readonly Injection[];
 }
-
-const CASE: Part<RunId> = { name: 'case', text: ({ name }) => name, read: (name) => ({ name }) };
 
 const SIZE: Part<RunId> = {
   name: 'size',

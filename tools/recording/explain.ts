@@ -45,7 +45,7 @@ interface Cause {
 }
 
 function causeOf(of: Debugged, recorded: RecordedRun): Cause {
-  const { last, findings } = recorded;
+  const { last = of.recording.steps, findings } = recorded;
   const found = stuck(of, of.recording.at(last)) ?? struck(of) ?? conflict(of, last);
   if (found !== null) return found;
   if (findings.length === 0) return { text: 'nothing was found; the run ends well.', ...lastSteps(last) };

@@ -44,7 +44,6 @@ export async function recordCase(id: RunId, options: RecordOptions): Promise<Rec
   return {
     title: `case ${name} on ${path}, ${profile}, seed ${seed}${planted(defects)}${faults}`,
     recording,
-    last: recording.steps,
     outcome: [outcome.status, outcome.message.split('\n')[0]!].filter((text) => text !== '').join(': '),
     findings: outcome.violations.map(violationText),
   };
@@ -67,7 +66,6 @@ export async function recordPlan({ plan, ...run }: PlanRunId, options: RecordOpt
     return {
       title: `plan ${plan.name} on ${path}, seed ${seed}${planted(run.defects)}`,
       recording,
-      last: recording.steps,
       outcome: [
         status,
         ...struck.slice(0, STRUCK),

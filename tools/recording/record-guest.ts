@@ -54,7 +54,7 @@ async function recordGuest(
   const said = host.text().trimEnd().split('\n').slice(-SAID_LINES);
   const findings = status === 0 ? [] : [`the program ends with ${status}`, ...said];
   const recording = recorders.end();
-  return { title, recording, last: recording.steps, outcome: `exit status ${status}`, findings };
+  return { title, recording, outcome: `exit status ${status}`, findings };
 }
 
 /** Of what the program said last. */

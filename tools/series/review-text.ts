@@ -69,7 +69,8 @@ function findingLines(finding: Hunted, { head, path }: { head: string; path: str
   ];
 }
 
-function headerLines({ abi }: Review): string[] {
+function headerLines({ abi, posting }: Review): string[] {
+  if (posting.header === null) return ['The header', 'Not changed.'];
   const breaking = abi.filter(({ breaks }) => breaks > 0);
   const silent = new Set(breaking.flatMap((each) => each.silent));
   return [

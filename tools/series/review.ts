@@ -20,8 +20,8 @@ import { onFaultTests, type RaceHunted, races } from './races.js';
 export interface Posting {
   readonly title: string;
   readonly path: PathName;
-  /** A mail whose patches make the header; without, the numbering of the postings. */
-  readonly mbox: string | undefined;
+  /** Mails whose patches make the header, or the numbering of the postings; null: it changes none. */
+  readonly header: { readonly mbox: string } | 'posted' | null;
   /** What names it on a command line. */
   readonly option: string;
   /** What the mail tells by itself. */
@@ -125,16 +125,16 @@ async function explored(path: PathName, { stop, progress }: Output): Promise<rea
 }
 
 /** Against each numbering that Linux has released. */
-async function abiBreaks({ mbox }: Posting): Promise<AbiBreak[]> {
+async function abiBreaks({ header }: Posting): Promise<AbiBreak[]> {
+  if (header === null) return [];
   const released = dialectIds().filter((id) => dialectByName(id)!.title.startsWith('Linux'));
   const breaks: AbiBreak[] = [];
   for (const old of released) {
     const base = { old: {}, renames: [], targets: [DEFAULT_TARGET], new: {} };
-    const patched = mbox === undefined ? undefined : (await import('../abi/load/load-patched.js')).loadPatched;
-    const { findings } = await checkPair(
-      { old, new: mbox === undefined ? POSTED_HEADER : undefined },
-      patched === undefined ? base : { ...base, patched: (options) => patched(old, mbox!, options) },
-    );
+    const { findings } =
+      header === 'posted'
+        ? await checkPair({ old, new: POSTED_HEADER }, base)
+        : await checkPair({ old, new: undefined }, { ...base, patched: await patchedBy(header.mbox, old) });
     const silent = findings.filter((finding) => finding.class === 'silent-alias').flatMap(effectLines);
     const { title = old } = dialectByName(old)!;
     breaks.push({
@@ -144,6 +144,11 @@ async function abiBreaks({ mbox }: Posting): Promise<AbiBreak[]> {
     });
   }
   return breaks;
+}
+
+async function patchedBy(mbox: string, old: string) {
+  const { loadPatched } = await import('../abi/load/load-patched.js');
+  return (options: Parameters<typeof loadPatched>[2]) => loadPatched(old, mbox, options);
 }
 
 async function selftestsOn(path: PathName, { now, stop }: Output): Promise<Review['selftests']> {
@@ -205,5 +210,5 @@ async function swept(path: PathName): Promise<Review['sweep']> {
 export function postingNamed(name: 'v1' | 'late'): Posting {
   const path: PathName = `posted-${name}`;
   const title = name === 'v1' ? 'the RFC of 14 August 2025 (v1)' : 'the late form, about v11 of May 2026';
-  return { title, path, mbox: undefined, option: `--path ${path}`, told: [] };
+  return { title, path, header: 'posted', option: `--path ${path}`, told: [] };
 }

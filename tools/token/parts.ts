@@ -40,6 +40,13 @@ export const MACHINE: Part<TokenMachine> = {
   },
 };
 
+/** A case of the suite. Whether there is one, its kernel says. */
+export const CASE: Part<{ readonly name: string }> = {
+  name: 'case',
+  text: ({ name }) => name,
+  read: (name) => ({ name }),
+};
+
 export const SEED: Part<{ readonly seed: number }> = {
   name: 'seed',
   text: ({ seed }) => String(seed),

@@ -9,6 +9,7 @@ const KINDS = {
   race: 'a schedule of `dmirror explore`',
   run: 'a finding of `dmirror fault sweep`',
   plan: 'a result of `dmirror fault run`',
+  case: 'a schedule of `dmirror selftest --explore`',
   guest: 'a schedule of `dmirror exec --schedules`',
 } as const;
 export type TokenKindName = keyof typeof KINDS;

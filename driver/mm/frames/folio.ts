@@ -129,7 +129,7 @@ const FIRST_REFERENCE_QUEUE = 2 ** 49;
  * ever if need be; an explorer would have to try each number of times, which all come to the same.
  */
 export function* waitForOthers(memory: Memory, pfn: number): Coroutine<void> {
-  const { frames } = memory;
+  const { frames, kernel } = memory;
   const head = frames.head(pfn);
   if (frames.hasFlags(head, PG.locked)) {
     yield pageQueue(memory, head);
@@ -140,7 +140,10 @@ export function* waitForOthers(memory: Memory, pfn: number): Coroutine<void> {
   let waiters = memory.refWaiters.get(head);
   if (waiters === undefined) {
     const objectId = FIRST_REFERENCE_QUEUE + head;
-    waiters = { queue: new WaitQueue(`references of folio ${head}`, { owner: () => null, objectId }), mapcount };
+    waiters = {
+      queue: new WaitQueue(`references of folio ${head}`, { owner: () => null, objectId, kernel }),
+      mapcount,
+    };
     memory.refWaiters.set(head, waiters);
   }
   if (waiters.queue.waiters.length > 0 && waiters.mapcount !== mapcount) waiters.queue.wakeAll();
@@ -164,6 +167,7 @@ function pageQueue(memory: Memory, head: number): WaitQueue {
     queue = new WaitQueue(`folio ${head}`, {
       owner: () => kernel.scheduler.busyTask(frames.raw.lockOwner[head]!),
       objectId: FIRST_FOLIO_QUEUE + head,
+      kernel,
     });
     memory.pageWaiters.set(head, queue);
   }

@@ -1,6 +1,6 @@
 // The ops that are ioctls: the mirror devices and gup_test.
 
-import { type CommandName, commandNumber, dialectByName } from '../../../uapi/dialect.js';
+import { type CommandName, commandNumber, DEFAULT_DIALECT, dialectByName } from '../../../uapi/dialect.js';
 import { EBADF } from '../../../uapi/errno.js';
 import * as gup from '../../../uapi/gup-test.js';
 import { decodeHmmDmirrorCmd, encodeHmmDmirrorCmd } from '../../../uapi/hmm-dmirror.js';
@@ -24,12 +24,14 @@ const GUP_COMMANDS: readonly number[] = [
 export function* dmOp(seat: Seat, [, p, d, command, r, off, n, v]: readonly string[]): Script<string> {
   const fd = seat.world.actor(Number(p)).deviceFds[Number(d)]!;
   if (fd < 0) return NO_DESCRIPTOR;
-  const { dialect } = seat.world.machine.options;
   const npages = Number(n);
   const before = command === 'WRITE' ? valuePages(npages, Number(v)) : FILLER.subarray(0, npages * PAGE_SIZE);
   yield* poke(seat, Number(p), seat.bufferAddr, before);
+  // Ops name commands: one that the machine's numbering lacks has its number in this project's own.
+  const own = seat.world.machine.options.dialect;
+  const dialect = commandNumber(dialectByName(own)!, command as CommandName) === undefined ? DEFAULT_DIALECT : own;
   const cmd = commandNumber(dialectByName(dialect)!, command as CommandName);
-  if (cmd === undefined) throw new Error(`dialect ${dialect} has no command ${command}`);
+  if (cmd === undefined) throw new Error(`there is no command ${command}`);
   const record = encodeHmmDmirrorCmd({ addr: regionAddr(Number(r), Number(off)), ptr: seat.bufferAddr, npages });
   const result = yield* ioctl(seat, Number(p), { fd, cmd, record, dialect });
   if (result.ret < 0) return `${result.ret} 0 0`;

@@ -1,12 +1,13 @@
 #!/bin/sh
 # Compiles the programs of Linux's tools/testing/selftests/mm, unchanged, as static riscv64 programs.
-# Usage: build.sh LINUX-SOURCE OUT
+# Usage: build.sh LINUX-SOURCE OUT [PROGRAM...]
 set -eu
-[ $# -eq 2 ] || { echo "usage: $0 LINUX-SOURCE OUT" >&2; exit 2; }
+[ $# -ge 2 ] || { echo "usage: $0 LINUX-SOURCE OUT [PROGRAM...]" >&2; exit 2; }
 here=$(cd "$(dirname "$0")" && pwd)
 linux=$(cd "$1" && pwd)
 mkdir -p "$2"
 out=$(cd "$2" && pwd)
+shift 2
 cc=${CC:-riscv64-linux-gnu-gcc}
 mm=$linux/tools/testing/selftests/mm
 [ -f "$mm/cow.c" ] || { echo "$0: $mm holds no selftests of memory" >&2; exit 2; }
@@ -19,6 +20,7 @@ mkdir -p "$out/.config"
 failed=0
 for source in "$mm"/*.c; do
 	name=$(basename "$source" .c)
+	case " ${*:-$name} " in *" $name "*) ;; *) continue ;; esac
 	more="$mm/vm_util.c $mm/thp_settings.c"
 	case $name in
 	vm_util | thp_settings | uffd-common | protection_keys | pkey_sighandler_tests) continue ;;

@@ -24,12 +24,15 @@ const CELL_OPS = [
   'try',
   'put',
   'ask',
+  'awaitLate',
+  'awaitOr',
 ] as const;
 
 /**
  * `cell` and `value` are small numbers; what stands between `lock` and its end is done with the lock held. Of each cell's references every
- * task has one until it has `put` it; `hold` takes another for a moment, `try` does unless there is none, `ask` whether there are at most `value`. `pass` writes with the mutex, in
- * one step.
+ * task has one until it has `put` it; `hold` takes another for a moment, `try` does unless there is none, and `ask` whether there are at
+ * most `value`. `pass` writes with the mutex, in one step; `awaitLate` may miss the wake-up between its test and its wait, `awaitOr` waits
+ * no longer than `value`.
  */
 export type SmallOp =
   | {
@@ -52,7 +55,7 @@ export class SmallSubject implements Subject {
   private readonly mutex = new Mutex(this.kernel, LockClass.dmirrorMutex, 'mutex');
   private readonly sem = new RwSem(this.kernel, LockClass.mmapLock, 'sem');
   private readonly queues = [11, 12].map(
-    (objectId) => new WaitQueue('cell', { owner: () => null, objectId: objectId * 1000 }),
+    (objectId) => new WaitQueue('cell', { owner: () => null, objectId: objectId * 1000, kernel: this.kernel }),
   );
   private readonly tasks;
   private readonly graph: ObjectGraph;
@@ -138,19 +141,15 @@ export class SmallSubject implements Subject {
       touch(op.cell, Access.write);
       cells[op.cell] = op.value;
       mutex.unlock();
-    } else if (op.op === 'hold' || op.op === 'try') {
-      if (op.op === 'hold' && this.hasPut.has(reads)) return;
-      if (!this.get(op, reads)) return;
+    } else if (op.op === 'hold' || op.op === 'try' || op.op === 'ask' || op.op === 'put') {
+      yield* this.refer(op, reads);
+    } else if (op.op === 'awaitLate') {
+      touch(op.cell, Access.read);
+      if (cells[op.cell] !== 0) return;
       if (kernel.scheduler.isFine) yield POINT;
-      this.put(op.cell, reads);
-    } else if (op.op === 'ask') {
-      const isWithin = this.references[op.cell]! <= op.value;
-      kernel.observer?.touch(Shared.refcount, op.cell, isWithin ? Access.within : Access.beyond, 1);
-      reads.push(isWithin ? 'few' : 'many');
-    } else if (op.op === 'put') {
-      if (this.hasPut.has(reads)) return;
-      this.hasPut.add(reads);
-      this.put(op.cell, reads);
+      yield queues[op.cell]!;
+    } else if (op.op === 'awaitOr') {
+      reads.push((yield* this.awaitOr(op.cell, op.value)) ? 'late' : 'woken');
     } else if (op.op === 'await') {
       for (;;) {
         touch(op.cell, Access.read);
@@ -163,6 +162,39 @@ export class SmallSubject implements Subject {
       if (op.op === 'wakeAll') queues[op.cell]!.wakeAll();
       else queues[op.cell]!.wakeOne();
     }
+  }
+
+  private *refer({ op, cell, value }: { op: string; cell: number; value: number }, reads: string[]): Coroutine<void> {
+    const { kernel, hasPut } = this;
+    if (op === 'ask') {
+      const isWithin = this.references[cell]! <= value;
+      kernel.observer?.touch(Shared.refcount, cell, isWithin ? Access.within : Access.beyond, 1);
+      reads.push(isWithin ? 'few' : 'many');
+    } else if (op === 'put') {
+      if (hasPut.has(reads)) return;
+      hasPut.add(reads);
+      this.put(cell, reads);
+    } else {
+      if ((op === 'hold' && hasPut.has(reads)) || !this.get({ op, cell }, reads)) return;
+      if (kernel.scheduler.isFine) yield POINT;
+      this.put(cell, reads);
+    }
+  }
+
+  private *awaitOr(cell: number, ticks: number): Coroutine<boolean> {
+    const { kernel, cells, queues } = this;
+    let isLate = false;
+    const timer = kernel.scheduler.addTimer(kernel.scheduler.now() + ticks, () => {
+      isLate = true;
+      queues[cell]!.wakeAll();
+    });
+    for (;;) {
+      kernel.observer?.touch(Shared.content, cell, Access.read, 1);
+      if (cells[cell] !== 0 || isLate) break;
+      yield queues[cell]!;
+    }
+    kernel.scheduler.cancelTimer(timer);
+    return isLate;
   }
 
   private get({ op, cell }: { op: string; cell: number }, reads: string[]): boolean {

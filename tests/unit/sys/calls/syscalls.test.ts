@@ -27,7 +27,7 @@ import {
 import type { CallArg } from '../../../../uapi/system-call.js';
 import { count } from '../../../counts.js';
 
-const LIVES = count(10, 150);
+const LIVES = count(10, 60);
 const FIRST = Number(process.env.DMIRROR_SEED ?? 1);
 const ROUNDS = 12;
 const DEVICES = 4;

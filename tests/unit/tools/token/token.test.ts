@@ -69,7 +69,7 @@ describe('a token', () => {
       /part 'test'.*no litmus test is named 'mig-umap' \(did you mean 'mig-unmap'\?\)/,
     ],
     ['dm2:race:mig-unmap~abc:classic:::AAAAAAAA', /part 'test'.*'mig-unmap' is another race/],
-    [RACE_TOKEN.write(race).replace('unified', 'unifed'), /part 'machine'.*no path unifed/],
+    [RACE_TOKEN.write(race).replace('unified', 'unifed'), /part 'machine'.*no path 'unifed'/],
     [RACE_TOKEN.write(race).replace('7.3', '7.4'), /part 'machine'.*no profile '7.4'/],
     [RACE_TOKEN.write(race).replace('unified', 'classic'), /part 'machine'.*'classic@7.3' is damaged/],
     [RUN_TOKEN.write(run), /a token of the kind 'run' has no race/],

@@ -28,7 +28,7 @@ import { count } from '../../../../counts.js';
 import { Fixture, START, type TestDevice } from '../../fixture.js';
 
 const NPAGES = 8;
-const SEEDS = count(20, 100);
+const SEEDS = count(20, 60);
 
 /** Migrates `[first, last)` to `device`, or back when it is null. */
 function* migrateOnce(

@@ -5,7 +5,7 @@ import type { Header } from '../../../../../tools/abi/c/parse-header.js';
 import { targetByName } from '../../../../../tools/abi/c/target.js';
 import { parseFile } from '../../../../../tools/abi/load/load.js';
 import { UsageError } from '../../../../../tools/exit-code.js';
-import { isFull, isLong } from '../../../../counts.js';
+import { stride } from '../../../../counts.js';
 import { isInstalled, needs } from '../../../../needs.js';
 import { askGcc, type Gcc, gccAccepts, type HeaderBits, type HeaderValue, valuesOf } from '../gcc.js';
 
@@ -27,8 +27,7 @@ const NEWEST = TREES.findLast(([, targets]) => 'x86_64' in targets)![0];
 
 /** A header in so many is asked about; all of them in `npm run check:long`. */
 function oneIn(tree: string): number {
-  if (isLong || (isFull && tree === NEWEST)) return 1;
-  return isFull ? 10 : 60;
+  return stride(tree === NEWEST ? 1 : 10, 60);
 }
 
 const FOLDERS = ['linux', 'asm', 'asm-generic', 'drm', 'misc', 'mtd', 'rdma', 'scsi', 'sound', 'video', 'xen'];

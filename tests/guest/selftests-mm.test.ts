@@ -1,0 +1,87 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { isLong } from '../counts.js';
+import { isInstalled, needs } from '../needs.js';
+import { COMPILER, GuestBuild } from './compile.js';
+
+/** Of Debian's linux-source-6.12. */
+const SOURCE = '/usr/src/linux-source-6.12.tar.xz';
+const NEEDED = [
+  'Makefile',
+  'arch/riscv',
+  'arch/x86/entry',
+  'include',
+  'mm/gup_test.h',
+  'scripts',
+  'tools/include',
+].concat('lib/test_hmm_uapi.h', 'tools/testing/selftests');
+/** What CI runs; `check:long` runs all. */
+const PART = ['map_fixed_noreplace', 'mremap_dontunmap', 'madv_populate', 'soft-dirty', 'mkdirty', 'gup_longterm'];
+const SUITE = 'tests/guest/selftests-mm/suite.yaml';
+const folder = mkdtempSync(join(tmpdir(), 'dmirror-mm-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+function suite(programs: string, ...more: string[]): { status: number | null; stdout: string; stderr: string } {
+  const args = ['bin/dmirror.js', 'exec', '--dialect', '6.12', '--suite', programs, ...more];
+  return spawnSync(process.execPath, args, { encoding: 'utf8' });
+}
+
+describe("Linux's selftests of memory", needs('linux-source-6.12', existsSync(SOURCE) && isInstalled(COMPILER)), () => {
+  it('come to what is expected of them', () => {
+    execFileSync('tar', ['-xJf', SOURCE, '-C', folder, ...NEEDED.map((path) => `linux-source-6.12/${path}`)]);
+    const programs = join(folder, 'mm');
+    const chosen = isLong ? [] : PART;
+    const build = ['tests/guest/selftests-mm/build.sh', join(folder, 'linux-source-6.12'), programs, ...chosen];
+    execFileSync('sh', build, { stdio: 'pipe' });
+    const { status, stdout, stderr } = suite(
+      programs,
+      '--expect',
+      SUITE,
+      ...chosen.flatMap((name) => ['--only', name]),
+    );
+    expect(`${stderr}${status === 0 ? '' : stdout}`).toBe('');
+  });
+});
+
+describe('dmirror exec --suite', needs(COMPILER), () => {
+  const build = new GuestBuild();
+  afterAll(() => build.remove());
+
+  it('runs what a file lists and what else is in the folder, and names what it did not expect', () => {
+    const programs = join(folder, 'own');
+    mkdirSync(programs);
+    execFileSync('cp', [build.compile('reports/echo'), join(programs, 'echo')]);
+    execFileSync('cp', [build.compile('hello'), join(programs, 'hello')]);
+    writeFileSync(join(programs, 'notes.txt'), 'no program\n');
+    const list = join(folder, 'list.yaml');
+    writeFileSync(
+      list,
+      '- { program: hello, needs: { ram: 64M }, expect: { status: 3 } }\n- { program: gone, expect: {} }\n- { program: slow, out: too slow }\n',
+    );
+    const junit = join(folder, 'junit.xml');
+    const { status, stdout, stderr } = suite(programs, '--expect', list, '--junit', junit);
+    expect(stdout.split('\n').filter((line) => !line.startsWith('#'))).toEqual([
+      'KTAP version 1',
+      '1..4',
+      'not ok 1 hello',
+      'not ok 2 gone',
+      'ok 3 slow # SKIP too slow',
+      'ok 4 echo',
+      '',
+    ]);
+    expect(stdout).toContain('# status is 7, not 3 (status 7, pass/fail/skip 0/0/0)');
+    expect([stderr, status]).toEqual(['dmirror exec: unexpected: hello, gone\n', 1]);
+    expect(existsSync(junit)).toBe(true);
+  });
+
+  it('says where a list is wrong', () => {
+    const list = join(folder, 'wrong.yaml');
+    writeFileSync(list, '- program: hello\n  needs: { ram: 1G }\n  expect:\n    pass: many\n');
+    const { status, stderr } = suite(folder, '--expect', list);
+    expect(status).toBe(2);
+    expect(stderr).toContain(`${list}:4:11: 0.expect.pass: `);
+  });
+});

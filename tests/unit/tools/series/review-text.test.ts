@@ -1,0 +1,64 @@
+import { describe, expect, it } from 'vitest';
+import { PROPERTIES } from '../../../../tools/series/properties.js';
+import { onFaultTests } from '../../../../tools/series/races.js';
+import { postingNamed, type Review } from '../../../../tools/series/review.js';
+import { keysIn, reviewText } from '../../../../tools/series/review-text.js';
+
+const [CAUSE, OTHER] = PROPERTIES as readonly [(typeof PROPERTIES)[number], (typeof PROPERTIES)[number]];
+
+function finding(cause: typeof CAUSE): Review['findings'][number] {
+  return {
+    violation: { kind: 'machine', after: 'dm 0 0 READ 0 0 1', message: 'an oops' } as never,
+    isSeen: true,
+    ops: ['open 0 0', 'map 0 0 0 1 anon rw'],
+    from: 'small:1',
+    cures: [cause],
+    isCleanWhenRepaired: true,
+  };
+}
+
+const LEAK: Review['races'][number] = {
+  test: onFaultTests()[0]!,
+  message: 'assertion: AssertionError: task # returns to user holding folio_lock',
+  shape: { waiters: [], key: 'leak' },
+  token: 'dm2:race:x',
+  beside: new Set(['fork 0 1']),
+  tests: 3,
+  cures: [CAUSE],
+  repaired: { verdict: 'complete', schedules: 12, findings: 0 },
+};
+
+function report(parts: Partial<Review>, known: ReadonlySet<string> | null = null): string {
+  const nothing = { abi: [], selftests: null, recordings: null, sweep: null, sequences: 1, walks: [] };
+  const review = { posting: postingNamed('v1'), ...nothing, findings: [], races: [], isInterrupted: false, ...parts };
+  return reviewText(review, known).join('\n');
+}
+
+describe('a report', () => {
+  const before = report({ findings: [finding(CAUSE)] });
+
+  it('is known again by its findings', () => {
+    expect([...keysIn(before)]).toEqual([CAUSE.name]);
+    expect([...keysIn(report({ findings: [finding(CAUSE), finding(OTHER)], races: [LEAK] }))]).toEqual([
+      CAUSE.name,
+      OTHER.name,
+      'leak-folio_lock',
+    ]);
+  });
+
+  it('says against an earlier one what is new and what is gone', () => {
+    const now = report({ findings: [finding(OTHER)], races: [LEAK] }, keysIn(before));
+    expect(now).toContain(`1. [${OTHER.name}] new\n`);
+    expect(now).toContain('2. [leak-folio_lock] new\n');
+    expect(now.replace(/\s+/g, ' ')).toContain(`New: ${OTHER.name}, leak-folio_lock. Gone: ${CAUSE.name}.`);
+    expect(report({ findings: [finding(CAUSE)] }, keysIn(before))).not.toContain(' new\n');
+  });
+
+  it('is of lines for a mail, with the command behind each finding', () => {
+    const text = report({ findings: [finding(CAUSE)], races: [LEAK] });
+    expect(text).toContain("dmirror series run --path posted-v1 'open 0 0; map 0 0 0 1 anon rw'");
+    expect(text).toContain('dmirror explore replay dm2:race:x');
+    expect(text).toMatch(/unified shows nothing in 12 schedules, all that there are:/);
+    for (const line of text.split('\n')) expect(line.length).toBeLessThanOrEqual(72);
+  });
+});

@@ -1,0 +1,56 @@
+import * as v from 'valibot';
+import { LineCounter, parseDocument } from 'yaml';
+import { inputBytes, UsageError } from '../../exit-code.js';
+
+const number = v.pipe(v.number(), v.integer(), v.minValue(0));
+const text = v.pipe(v.string(), v.minLength(1));
+const schema = v.array(
+  v.strictObject({
+    /** A file of the suite's folder. */
+    program: text,
+    args: v.optional(v.array(text), []),
+    /** Options of the machine, where they are not those of the command. */
+    needs: v.optional(
+      v.strictObject({ ram: v.optional(text), swap: v.optional(text), hugepages: v.optional(number) }),
+      {},
+    ),
+    /** Why it is not run. */
+    out: v.optional(text),
+    /** Exit status and results by kind; what is left out is not compared. */
+    expect: v.optional(
+      v.strictObject({
+        status: v.optional(number, 0),
+        pass: v.optional(number),
+        fail: v.optional(number, 0),
+        skip: v.optional(number),
+        xfail: v.optional(number, 0),
+      }),
+    ),
+    /** What real Linux answers where that is something else, and why. */
+    differs: v.optional(text),
+  }),
+);
+
+export type SuiteRun = v.InferOutput<typeof schema>[number];
+
+/** The runs that a file of `--expect` lists, in its order. Throws UsageError with the place of a mistake. */
+export function readSuiteFile(path: string): SuiteRun[] {
+  const hint = 'a list of runs, each with `program`; tests/guest/selftests-mm/suite.yaml of the package is one';
+  const lineCounter = new LineCounter();
+  const document = parseDocument(inputBytes(path, hint).toString('utf8'), { lineCounter, prettyErrors: false });
+  const placed = (at: number, what: string): UsageError => {
+    const { line, col } = lineCounter.linePos(at);
+    return new UsageError(`${path}:${line}:${col}: ${what}`, hint);
+  };
+  const [mistake] = document.errors;
+  if (mistake !== undefined) throw placed(mistake.pos[0], mistake.message);
+  const parsed = v.safeParse(schema, document.toJS());
+  if (parsed.success) return parsed.output;
+  const [issue] = parsed.issues;
+  const keys = issue.path?.map(({ key }) => key) ?? [];
+  for (let depth = keys.length; depth > 0; depth--) {
+    const node = document.getIn(keys.slice(0, depth), true) as { range?: [number, number, number] } | undefined;
+    if (node?.range) throw placed(node.range[0], `${keys.join('.')}: ${issue.message}`);
+  }
+  throw placed(0, issue.message);
+}

@@ -1,0 +1,169 @@
+import { spawn } from 'node:child_process';
+import { closeSync, openSync, readdirSync, readSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { EXIT, UsageError } from '../../exit-code.js';
+import type { Output } from '../../output.js';
+import { shipped } from '../../package-root.js';
+import { junitXml } from '../../report/junit.js';
+import { KtapWriter } from '../../report/ktap.js';
+import type { CaseResult } from '../../report/runner.js';
+import { countResults, countsText, type SuiteCounts } from './suite-counts.js';
+import { readSuiteFile, type SuiteRun } from './suite-file.js';
+
+export interface SuiteOptions {
+  readonly expect?: string | undefined;
+  readonly jobs?: number | undefined;
+  readonly junit?: string | undefined;
+  /** `markdown` prints the rows of a table in place of KTAP. */
+  readonly format: 'ktap' | 'markdown';
+  /** Only these programs. */
+  readonly only: readonly string[];
+  /** The options of `exec` for every program, as words. */
+  readonly words: readonly string[];
+  readonly path: CaseResult['path'];
+}
+
+interface SuiteResult extends SuiteCounts {
+  readonly run: SuiteRun;
+  readonly status: number;
+  readonly output: string;
+  readonly ms: number;
+}
+
+const ELF = Buffer.from([0x7f, 0x45, 0x4c, 0x46]);
+const KEPT_LINES = 40;
+
+/** `dmirror exec --suite`: runs the programs of a folder, each on a machine of its own, and answers the exit status. */
+export async function execSuite(folder: string, options: SuiteOptions, output: Output): Promise<number> {
+  const junit = options.junit === undefined ? null : output.file('--junit', options.junit);
+  const at = new Date();
+  const runs = planRuns(folder, options);
+  const stop = output.stop.watch();
+  const results = new Map<SuiteRun, SuiteResult>();
+  const waiting = runs.filter(({ out }) => out === undefined);
+  const total = waiting.length;
+  const worker = async (): Promise<void> => {
+    while (!(await stop.look())) {
+      const run = waiting.shift();
+      if (run === undefined) return;
+      results.set(run, await runOne(folder, run, { words: options.words, now: output.now }));
+      output.progress.update({ done: results.size, total, failed: 0, name: run.program });
+    }
+  };
+  await Promise.all(Array.from({ length: options.jobs ?? availableParallelism() }, worker));
+  output.progress.clear();
+  const cases = runs.map((run) => asCase(run, results.get(run), options.path));
+  if (options.format === 'markdown') printTable(runs, results, output);
+  else printKtap(cases, output);
+  junit?.write(junitXml(cases, { name: 'dmirror exec --suite', at, properties: { folder } }));
+  const unexpected = cases.filter(({ status }) => status === 'fail').map(({ name }) => name);
+  if (unexpected.length > 0) output.err(`dmirror exec: unexpected: ${unexpected.join(', ')}`);
+  if (unexpected.length > 0 || stop.isRequested) return EXIT.fail;
+  return cases.every(({ status }) => status === 'skip') ? EXIT.skip : EXIT.pass;
+}
+
+/** What the file lists, then the programs that it does not know. */
+function planRuns(folder: string, { expect, only }: SuiteOptions): SuiteRun[] {
+  const programs = programsOf(folder);
+  const listed = expect === undefined ? [] : readSuiteFile(expect);
+  const others = programs.filter((program) => !listed.some((run) => run.program === program));
+  const all = [...listed, ...others.map((program): SuiteRun => ({ program, args: [], needs: {} }))];
+  const unknown = only.find((name) => !all.some(({ program }) => program === name));
+  if (unknown !== undefined)
+    throw new UsageError(`there is no program '${unknown}' in ${folder}`, `there are: ${programs.join(', ')}`);
+  const chosen = only.length === 0 ? all : all.filter(({ program }) => only.includes(program));
+  if (chosen.length === 0) throw new UsageError(`${folder} holds no programs`, 'it takes static RV64 Linux programs');
+  return chosen;
+}
+
+function programsOf(folder: string): string[] {
+  try {
+    const entries = readdirSync(folder, { withFileTypes: true });
+    return entries
+      .filter((entry) => entry.isFile() && isElf(join(folder, entry.name)))
+      .map(({ name }) => name)
+      .sort();
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw new UsageError(`${folder} can't be read: ${code}`, '--suite takes a folder of programs');
+  }
+}
+
+function isElf(path: string): boolean {
+  const fd = openSync(path, 'r');
+  const head = Buffer.alloc(ELF.length);
+  readSync(fd, head);
+  closeSync(fd);
+  return head.equals(ELF);
+}
+
+/** The words behind `dmirror exec`. */
+function commandOf({ program, args, needs }: SuiteRun, words: readonly string[]): string[] {
+  const own = Object.entries(needs).flatMap(([name, value]) => [`--${name}`, String(value)]);
+  return [...words, ...own, `./${program}`, ...args];
+}
+
+function runOne(
+  folder: string,
+  run: SuiteRun,
+  { words, now }: { words: readonly string[]; now: () => number },
+): Promise<SuiteResult> {
+  const start = now();
+  const child = spawn(process.execPath, [shipped('bin/dmirror.js'), 'exec', ...commandOf(run, words)], {
+    cwd: folder,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const chunks: Buffer[] = [];
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => void chunks.push(chunk));
+  return new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (code) => {
+      const output = Buffer.concat(chunks).toString('latin1');
+      resolve({ run, status: code ?? EXIT.signal, output, ms: now() - start, ...countResults(output) });
+    });
+  });
+}
+
+function nameOf({ program, args }: SuiteRun): string {
+  return [program, ...args].join(' ');
+}
+
+function asCase(run: SuiteRun, result: SuiteResult | undefined, path: CaseResult['path']): CaseResult {
+  const base = { name: nameOf(run), suite: 'exec', path, ms: result?.ms ?? 0 };
+  if (run.out !== undefined) return { ...base, status: 'skip', reason: run.out };
+  if (result === undefined) return { ...base, status: 'skip', reason: 'interrupted' };
+  const wrong = run.expect === undefined ? [] : differences(run.expect, result);
+  const counted = `status ${result.status}, pass/fail/skip ${countsText(result)}`;
+  if (run.expect === undefined && result.status === EXIT.skip) return { ...base, status: 'skip', reason: counted };
+  if (wrong.length === 0 && (run.expect !== undefined || result.status === 0))
+    return { ...base, status: 'pass', diagnostics: [counted] };
+  const lines = result.output.trimEnd().split('\n').slice(-KEPT_LINES);
+  const message = wrong.length === 0 ? counted : `${wrong.join(', ')} (${counted})`;
+  return { ...base, status: 'fail', message, diagnostics: [message, ...lines] };
+}
+
+function differences(expect: NonNullable<SuiteRun['expect']>, result: SuiteResult): string[] {
+  return (['status', 'pass', 'fail', 'skip', 'xfail'] as const).flatMap((key) => {
+    const wanted = expect[key];
+    return wanted === undefined || wanted === result[key] ? [] : [`${key} is ${result[key]}, not ${wanted}`];
+  });
+}
+
+function printKtap(cases: readonly CaseResult[], { out }: Output): void {
+  const ktap = new KtapWriter(out);
+  ktap.open(cases.length);
+  for (const result of cases) ktap.result(result);
+  ktap.close();
+}
+
+function printTable(runs: readonly SuiteRun[], results: Map<SuiteRun, SuiteResult>, { out }: Output): void {
+  out('| program | options | status | pass/fail/skip | differs from Linux |');
+  out('|---|---|---|---|---|');
+  for (const run of runs) {
+    const result = results.get(run);
+    const needs = Object.entries(run.needs).map(([name, value]) => `--${name} ${value}`);
+    const answer = result === undefined ? 'not run | ' : `${result.status} | ${countsText(result)}`;
+    out(`| ${nameOf(run)} | ${needs.join(' ')} | ${answer} | ${run.out ?? run.differs ?? ''} |`);
+  }
+}
