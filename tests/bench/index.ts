@@ -9,6 +9,7 @@ import { seam } from './seam.js';
 import { selftests } from './selftests.js';
 import { socket } from './socket.js';
 import { taskSwitch } from './task-switch.js';
+import { travel } from './travel.js';
 import { walks } from './walks.js';
 
 /** Every measurement, in the order they run. */
@@ -25,5 +26,6 @@ export const MEASUREMENTS: readonly Measurement[] = [
   finePoints,
   exploring,
   seam,
+  travel,
   walks,
 ];
