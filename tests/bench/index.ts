@@ -1,5 +1,5 @@
 import { exploring } from './explore.js';
-import { faultPoints } from './fault-points.js';
+import { faultPoints, finePoints } from './fault-points.js';
 import { guest } from './guest.js';
 import { invariants } from './invariants.js';
 import type { Measurement } from './measurement.js';
@@ -9,6 +9,7 @@ import { seam } from './seam.js';
 import { selftests } from './selftests.js';
 import { socket } from './socket.js';
 import { taskSwitch } from './task-switch.js';
+import { travel } from './travel.js';
 import { walks } from './walks.js';
 
 /** Every measurement, in the order they run. */
@@ -22,7 +23,9 @@ export const MEASUREMENTS: readonly Measurement[] = [
   socket,
   guest,
   faultPoints,
+  finePoints,
   exploring,
   seam,
+  travel,
   walks,
 ];
