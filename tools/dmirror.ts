@@ -7,16 +7,20 @@ import { addDebug } from './commands/debug-command.js';
 import { addExec } from './commands/exec-command.js';
 import { addExplore } from './commands/explore-command.js';
 import { addFault } from './commands/fault-command.js';
+import { addMergeReports } from './commands/merge-command.js';
 import { addSeries } from './commands/series-command.js';
 import { EXIT, exitHelp, OutputError, UsageError } from './exit-code.js';
 import { type Output, ProcessOutput } from './output.js';
 import { packageVersion } from './package-root.js';
 import { pathFileOption, pathOption, readPathFiles } from './path-option.js';
+import { shardOptions, shareCommands } from './shard/shard-option.js';
+import type { Share } from './shard/share.js';
 import { traceFormatOption, traceOption } from './trace/trace-option.js';
 
-/** Runs the command with `args` (without node and the script) and returns its exit status. */
-export async function main(args: readonly string[]): Promise<number> {
+/** Runs the command with `args` (without node and the script) and returns its exit status. `share` says what of its work is done here. */
+export async function main(args: readonly string[], share?: Share): Promise<number> {
   const own = new ProcessOutput();
+  if (share !== undefined) own.share = share;
   const status = { code: EXIT.pass as number };
   try {
     await program(status, () => own).parseAsync([...args], { from: 'user' });
@@ -37,7 +41,7 @@ export async function main(args: readonly string[]): Promise<number> {
   }
 }
 
-function program(status: { code: number }, output: () => Output): Command {
+function program(status: { code: number }, output: () => ProcessOutput): Command {
   const root = new Command('dmirror')
     .description("Linux's HMM test device and the memory management under it, in user space.")
     .version(packageVersion())
@@ -45,6 +49,7 @@ function program(status: { code: number }, output: () => Output): Command {
     .exitOverride()
     .showSuggestionAfterError();
   readPathFiles(root);
+  shareCommands(root, output);
   addSelftest(root, status, output);
   addBench(root, status, output);
   addAbi(root, status, output);
@@ -55,13 +60,13 @@ function program(status: { code: number }, output: () => Output): Command {
   addDaemonCommands(root, { status, output });
   addExec(root, { status, output });
   addDebug(root, { status, output });
+  addMergeReports(root, { status, output }, main);
   pointToHelp(root);
   return root;
 }
 
 function addSelftest(root: Command, status: { code: number }, output: () => Output): void {
-  root
-    .command('selftest')
+  shardOptions(root.command('selftest'), ['list', 'explore', 'trace'])
     .description('run the HMM selftests on the emulated machine and print KTAP')
     .option('-l, --list', 'list the cases and run nothing', false)
     .option('-t, --test <glob>', 'only the cases whose full name matches; may be repeated', collect, [])
@@ -83,6 +88,7 @@ function addSelftest(root: Command, status: { code: number }, output: () => Outp
     .option('--profile <kernel>', 'whose semantics the machine has: 6.12, 6.19 or 7.3', '6.12')
     .option('--json', 'one JSON object a line instead of KTAP', false)
     .option('--junit <file>', 'also write the results as JUnit XML')
+    .option('--html <file>', 'also write the results as a page')
     .addOption(traceOption())
     .addOption(traceFormatOption())
     .option('--timeout <seconds>', 'wall time after which a case counts as hung', seconds, 45)
@@ -113,6 +119,7 @@ function addBench(root: Command, status: { code: number }, output: () => Output)
     .option('-l, --list', 'list the measurements and run nothing', false)
     .option('-t, --test <glob>', 'only the measurements whose name matches; may be repeated', collect, [])
     .option('--json', 'JSON instead of a table', false)
+    .option('--svg <file>', 'draw what `walks` counts instead')
     .addHelpText('after', exitHelp())
     .action(async (names: string[], options) => {
       const { bench } = await import('./commands/bench.js');
@@ -121,8 +128,7 @@ function addBench(root: Command, status: { code: number }, output: () => Output)
 }
 
 function addConform(root: Command, status: { code: number }, output: () => Output): void {
-  root
-    .command('conform')
+  shardOptions(root.command('conform'), ['shrink', 'trace'])
     .description('replay recordings of a real kernel and print the first differing answer of each sequence')
     .argument('[file...]', 'recordings, plain or gzip; without, all that the package ships')
     .option('--seq <id>', 'only this sequence; may be repeated', collect, [])
@@ -135,8 +141,9 @@ function addConform(root: Command, status: { code: number }, output: () => Outpu
     .addOption(traceFormatOption())
     .option('--json', 'one JSON object a line instead of text', false)
     .option('--junit <file>', 'also write the results as JUnit XML')
+    .option('--html <file>', 'also write the results as a page')
     .option('--shrink <seq>', 'reduce a sequence, or family:seed, on which --path and --against differ')
-    .option('--against <configuration>', 'as unified or classic,defect=dirtyLost')
+    .option('--against <configuration>', 'as unified or classic,defect=writeLost')
     .addHelpText('after', CONFORM_EXAMPLES)
     .action(async (files: string[], options) => {
       const { conform } = await import('./commands/conform.js');

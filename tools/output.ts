@@ -2,6 +2,7 @@ import { closeSync, constants, fstatSync, ftruncateSync, openSync, writeSync } f
 import { constants as osConstants } from 'node:os';
 import { EXIT, OutputError } from './exit-code.js';
 import { Progress, type ProgressState } from './report/progress.js';
+import { type Share, WHOLE } from './shard/share.js';
 
 /** Where a command's results and talk go, and whether it is to end early. Handed in, so that a test can hold it. */
 export interface Output {
@@ -12,6 +13,8 @@ export interface Output {
   readonly progress: Progress;
   readonly now: () => number;
   readonly stop: StopRequest;
+  /** What of the command's work is done here. */
+  readonly share: Share;
   /** A file for results, known to be writable now; `option` is what named it. Throws OutputError. */
   file(option: string, path: string): ResultFile;
 }
@@ -93,6 +96,7 @@ export class ProcessOutput implements Output {
   readonly progress = new Progress(process.stderr, process.env, () => this.now());
   readonly now = (): number => performance.now();
   readonly stop = new StopRequest();
+  share: Share = WHOLE;
   // Handed on without their object, so they are closures.
   readonly out = (line: string): void => {
     if (this.brokenBy === null) process.stdout.write(`${line}\n`);

@@ -1,6 +1,6 @@
 /**
  * Bugs that code like this has had, planted to test our own tests. Apart from the quirks, which are bugs of the real
- * driver: nobody but a test switches these on, and with all of them off they cost one boolean test each.
+ * driver, and from properties of a path, which somebody has posted: nobody but a test switches these on, and with all of them off they cost one boolean test each.
  */
 export const DEFECTS = {
   unwindForgotten: 'hmm_range_fault returns -EBUSY, -EFAULT or -EPERM without undoing the pages that it has prepared',
@@ -8,14 +8,11 @@ export const DEFECTS = {
   notifierEndSkipped: 'hmm_range_fault does not end its MIGRATE event when it returns an error',
   doubleUnlock: 'a folio that setup gives back is unlocked twice',
   trylockLeak: 'collect keeps the reference of a folio whose lock it could not get',
-  setupErrorLocked: 'the unified migrate_vma_setup returns its error after the collect, with pages locked',
   staleAfterSplit: 'the output words of a huge page are not cleared when it is split and walked again',
   holeAsPage: 'the conversion to src words takes a hole for a prepared page',
-  dirtyLost: 'collect forgets that an entry was dirty',
   ownerHides: 'the owner filter of the invalidate callback hides every event of a MIGRATE, whoever owns it',
   shareUnlocksFaultPage: 'a failing exclusive share leaves the page locked on the CPU fault path and unlocks another',
   finalizeWithoutPages: 'after a failed allocation MIGRATE_TO_SYS finalizes without the pages stage',
-  waitsForItself: 'hmm_range_fault faults and waits while it holds prepared pages',
   lockLeftTrue: 'the file mutex stays locked when a mirror store fails',
   setSeqOutside: 'the invalidate callback forgets to move the sequence when it erases the mirror',
   copyUnchecked: 'a short device copy is taken for a whole one',

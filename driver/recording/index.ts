@@ -1,7 +1,8 @@
 // The public face of this room.
 
 export type { MachineAt } from './machine-at.js';
+export { machineNow } from './machine-now.js';
 export type * from './machine-view.js';
 export { Recorder, type RecorderOptions, RecordingFullError } from './recorder.js';
-export { machineNow, type Recording } from './recording.js';
+export type { Recording } from './recording.js';
 export { StoppedError, stopAfter } from './stop-after.js';

@@ -118,7 +118,7 @@ export class Recorder implements Observer {
     this.machine.onFailure = null;
     kernel.scheduler.looksCloser = false;
     trace.listen(null);
-    return new Recording(this.machine, this);
+    return new Recording(this, this.live);
   }
 
   touch(kind: SharedKind, id: number, how: number, count: number): void {
@@ -312,7 +312,7 @@ export class Recorder implements Observer {
     if (this.pathsLeft <= 0) return -1;
     this.pathsLeft--;
     const names = callPath();
-    const path = names.slice(names.findIndex((name) => !OWN.has(name)));
+    const path = names.slice(names.findIndex((name) => !OWN.has(name) && !name.startsWith('touch')));
     const text = path.join(' ');
     let id = this.pathIds.get(text);
     if (id === undefined) {

@@ -3,11 +3,10 @@ import { entryId } from '../core/observer.js';
 import { MirrorTag, mirrorPfn, mirrorTag } from '../dmirror/mirror/mirror.js';
 import { PAGE_SIZE, PG } from '../mm/frames/frames.js';
 import { entryText, Kind, kindOf } from '../mm/tables/entry.js';
-import type { Machine } from '../sys/machine/machine.js';
 import type { TraceEvent } from '../trace/trace-event.js';
 import { Cell, type CellKind, type History, hiOf, loOf, type Row } from './cell-history.js';
 import type { Column } from './column.js';
-import { type ChunkId, type FileId, LiveMachine, type SpaceId, type TaskCell } from './live-machine.js';
+import type { ChunkId, FileId, LiveMachine, SpaceId, TaskCell } from './live-machine.js';
 import { type Cells, MachineAt, pageOf } from './machine-at.js';
 import type { ChangeView, StepView, VmaView } from './machine-view.js';
 
@@ -36,18 +35,26 @@ export class Recording {
   readonly sizeBytes: number;
   /** The run went on, but there was no room for more. */
   readonly isCut: boolean;
-  private readonly live: LiveMachine;
-  private firstEvent: Int32Array | null = null;
-  private byTask: Map<number, number[]> | null = null;
+  /** By step, the place of its first event. */
+  private readonly firstEvent: Int32Array;
+  /** By task, its steps in order. */
+  private readonly stepsOf = new Map<number, number[]>();
 
   constructor(
-    readonly machine: Machine,
-    private readonly written: Written,
+    readonly written: Written,
+    /** The machine itself, for what never changed. */
+    readonly live: Pick<LiveMachine, 'number'>,
   ) {
-    this.live = new LiveMachine(machine);
     this.names = written.names;
     this.sizeBytes = written.sizeBytes;
     this.isCut = written.isFull;
+    written.history.freeze();
+    this.firstEvent = firstEvents(written.events, this.steps);
+    for (let step = 1; step <= this.steps; step++) {
+      const steps = this.stepsOf.get(this.taskId(step)) ?? [];
+      this.stepsOf.set(this.taskId(step), steps);
+      steps.push(step);
+    }
   }
 
   get steps(): number {
@@ -94,7 +101,6 @@ export class Recording {
 
   events(step: number): TraceEvent[] {
     const { events } = this.written;
-    this.firstEvent ??= firstEvents(events, this.steps);
     return events.slice(this.firstEvent[step]!, this.firstEvent[step + 1]!).map(({ event }) => event);
   }
 
@@ -181,7 +187,7 @@ export class Recording {
       case Cell.notifierActive:
         return plain(`running invalidations of mm ${id}`);
       case Cell.vmas:
-        return { what: `vmas of mm ${id}`, old: this.vmasText(row.old), new: this.vmasText(row.new) };
+        return { what: `vmas of mm ${id}`, ...this.vmaChange(row) };
       default:
         return null;
     }
@@ -191,9 +197,16 @@ export class Recording {
     return id === 0 ? 'free' : (this.names.get(id) ?? `task ${id}`);
   }
 
-  private vmasText(place: number): string {
-    const vmas = this.written.objects[place] as VmaView[];
-    return vmas.map(({ start, end, rights }) => `${addr(start)}-${addr(end)} ${rights}`).join(', ');
+  /** Those that are in one list alone. */
+  private vmaChange(row: Row): { old: string; new: string } {
+    const textsOf = (place: number): string[] =>
+      (this.written.objects[place] as VmaView[]).map(
+        ({ start, end, rights }) => `${addr(start)}-${addr(end)} ${rights}`,
+      );
+    const [old, now] = [textsOf(row.old), textsOf(row.new)];
+    const but = (list: string[], other: string[]): string =>
+      list.filter((text) => !other.includes(text)).join(', ') || 'nothing';
+    return { old: but(old, now), new: but(now, old) };
   }
 
   /**
@@ -202,7 +215,7 @@ export class Recording {
    */
   pathOf(task: number, step: number): readonly string[] {
     const { history, paths, pathOf } = this.written;
-    const next = this.stepsOf(task);
+    const next = this.stepsOf.get(task) ?? [];
     let low = 0;
     let high = next.length;
     while (low < high) {
@@ -214,20 +227,6 @@ export class Recording {
     return near === undefined || near > history.steps ? NOTHING : (paths[pathOf.at(near - 1)] ?? NOTHING);
   }
 
-  /** Steps of a task, in order. */
-  private stepsOf(task: number): readonly number[] {
-    if (this.byTask === null) {
-      this.byTask = new Map();
-      for (let step = 1; step <= this.steps; step++) {
-        const id = this.taskId(step);
-        const known = this.byTask.get(id);
-        if (known === undefined) this.byTask.set(id, [step]);
-        else known.push(step);
-      }
-    }
-    return this.byTask.get(task) ?? [];
-  }
-
   /** The call in which a step began. */
   private doing(step: number): string {
     const place = this.written.history.valueAt(Cell.task, this.taskId(step), step - 1);
@@ -236,26 +235,15 @@ export class Recording {
   }
 }
 
-/** A machine as it is, in the same words: for who holds what was written down against one that stopped there. */
-export function machineNow(machine: Machine, step = 0): MachineAt {
-  const live = new LiveMachine(machine);
-  return new MachineAt(step, {
-    number: (kind, id) => live.number(kind, id),
-    spaces: () => live.spaces(),
-    files: () => live.files(),
-    vmas: (mm) => live.vmas(mm),
-    tasks: () => live.tasks().map((task) => live.task(task)),
-    stack: () => NOTHING,
-    chunks: () => live.chunks(),
-    everLocked: () => live.lockedFolios(),
-  });
-}
-
 /** What was written down, and the machine itself for what never changed. */
 class CellsAt implements Cells {
   constructor(
     private readonly step: number,
-    private readonly from: { readonly written: Written; readonly live: LiveMachine; readonly recording: Recording },
+    private readonly from: {
+      readonly written: Written;
+      readonly live: Recording['live'];
+      readonly recording: Recording;
+    },
   ) {}
 
   number(kind: CellKind, id: number): number {

@@ -15,6 +15,8 @@ export interface Measurement {
   /** What is compared with what, in one sentence. */
   readonly about: string;
   run(): Row[] | Promise<Row[]>;
+  /** The same as a picture, of those that have one. */
+  svg?(): string;
 }
 
 /** Milliseconds that one call of `work` takes: the least of `rounds`, as noise only ever adds. */

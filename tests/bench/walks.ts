@@ -130,6 +130,7 @@ export const walks: Measurement = {
   name: 'walks',
   about:
     'what brings a range to a device, counted: page table walks, entries, rmap walks, faults, locks and notifier events a page',
+  svg: () => walkSvg(walkTable()),
   run() {
     return walkTable().flatMap(({ range, strategy, pages, counts }) =>
       Object.entries(counts).map(([name, n]) => {

@@ -10,7 +10,7 @@ import type { ReplayOptions } from './replay.js';
 const THP: readonly string[] = ['always', 'madvise', 'never'] satisfies ThpEnabled[];
 
 /**
- * `unified`, `classic,thp=always`, `classic,profile=7.3`, `unified,quirk=q1EraseOneMore`, `classic,defect=dirtyLost`. Throws an Error that
+ * `unified`, `classic,thp=always`, `classic,profile=7.3`, `unified,quirk=q1EraseOneMore`, `classic,defect=writeLost`. Throws an Error that
  * says what is not known.
  */
 export function parseConfiguration(text: string): ReplayOptions {

@@ -3,6 +3,7 @@
 import type { Violation } from '../../driver/check/index.js';
 import type { MigrationPath } from '../../driver/hmm/index.js';
 import type { DefectName } from '../../driver/inject/defects.js';
+import { checkTlb } from '../../driver/mm/tables/check-tlb.js';
 import { Machine } from '../../driver/sys/machine/machine.js';
 import { MachineError } from '../../driver/sys/machine/machine-error.js';
 import type { MachineOptions } from '../../driver/sys/machine/machine-options.js';
@@ -10,6 +11,7 @@ import type { TraceEvent } from '../../driver/trace/trace-event.js';
 import { ESRCH } from '../../uapi/errno.js';
 import type { PathName } from '../../uapi/path-name.js';
 import { aroundText } from './around.js';
+import { fillTlbs } from './greedy-tlb.js';
 import { World } from './ops/world.js';
 import { familyOf, type Sequence, type Step } from './recording.js';
 
@@ -106,8 +108,11 @@ export class Replayer {
       const words = op.split(' ');
       if (!world.hasActor(Number(words[1]))) continue;
       const { watch } = world;
+      const { memory } = world.machine;
+      fillTlbs(memory);
       try {
         world.run(words);
+        for (const mm of memory.mms) checkTlb(mm);
         if (at === lines.length - 1) watch!.checkAll(op);
         else watch!.checkBooks(op);
       } catch (error) {

@@ -32,7 +32,7 @@ it.each([
   ['fault run empty', /empty can't be read: it is a folder\n/],
   ['fault run none.yaml', /none.yaml can't be read: it does not exist\n/],
   ['fault run slow-copi', /did you mean 'slow-copy'.*\ndocs/],
-  ['fault run slow-copy --defect dirtylots', /did you mean 'dirtyLost'/],
+  ['fault run slow-copy --defect writelots', /did you mean 'writeLost'/],
   ['fault run --pages', /See `dmirror fault run --help`/],
   ['fault import none.sh', /none.sh: nothing in it is about fault injection\n/],
   ['fault sweep --pages 0', /--pages.*'0'.*from 1 to 1024/],

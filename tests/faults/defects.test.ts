@@ -17,21 +17,37 @@ const FOUND_BY: Readonly<Record<OneTask, readonly [plan: string, path: PathName,
   notifierEndSkipped: ['on-fault-gives-up-after-prepare', 'unified', 'range-fault', 0],
   doubleUnlock: ['reference-seen-by-setup', 'classic', 'unmap', 5],
   trylockLeak: ['trylock-fails-on-page-3', 'classic', 'collect', 3],
-  setupErrorLocked: ['setup-error-after-collect', 'unified', 'range-fault', 0],
   staleAfterSplit: ['thp-with-zeroes', 'unified', 'collect', 0],
   holeAsPage: ['thp-with-zeroes', 'unified', 'collect', 0],
-  dirtyLost: ['trylock-fails-on-page-3', 'classic', 'collect', 3],
   ownerHides: ['foreign-migration-is-an-invalidation', 'unified', 'copy', 0],
   shareUnlocksFaultPage: ['share-fails-on-a-cpu-fault', 'classic', 'collect', 0],
   finalizeWithoutPages: ['no-memory-on-the-way-back', 'classic', 'copy', 3],
-  waitsForItself: ['swap-comes-in-during-migration', 'unified', 'range-fault', 2],
   lockLeftTrue: ['mirror-has-no-room', 'classic', 'call', 6],
   setSeqOutside: ['dontneed-between-walk-and-mutex', 'classic', 'call', 0],
   copyUnchecked: ['short-copy-to-the-device', 'classic', 'copy', 2],
 };
 
+/** The same of what a path does that one of its properties says. */
+const FOUND_ON: readonly (readonly [path: PathName, right: PathName, plan: string, phase: string, page: number])[] = [
+  ['unified+undoesOnError=false', 'unified', 'setup-error-after-collect', 'range-fault', 0],
+  [
+    'unified+undoesBeforeSleep=false+undoesOnError=false',
+    'unified',
+    'on-fault-meets-an-invalidation',
+    'range-fault',
+    0,
+  ],
+  ['classic+dropsYoungDirty', 'classic', 'trylock-fails-on-page-3', 'collect', 3],
+];
+
 function runOf(plan: string, path: PathName, defects: readonly DefectName[]): Promise<PlanResult> {
   return runPlan(loadPlan(`tests/faults/plans/${plan}.yaml`), { path, defects });
+}
+
+function expectFound({ status, fired, violations, failures }: PlanResult, phase: string, page: number): void {
+  expect(status).toBe('fail');
+  expect(violations.length + failures.length).toBeGreaterThan(0);
+  expect(fired).toContainEqual(expect.objectContaining({ phase, page }));
 }
 
 describe('the register of planted defects', () => {
@@ -44,10 +60,12 @@ describe('the register of planted defects', () => {
   it.each(Object.keys(FOUND_BY) as OneTask[])('%s is found, at the right page and phase', async (defect) => {
     const [plan, path, phase, page] = FOUND_BY[defect];
     expect((await runOf(plan, path, [])).status).toBe('pass');
-    const { status, fired, violations, failures } = await runOf(plan, path, [defect]);
-    expect(status).toBe('fail');
-    expect(violations.length + failures.length).toBeGreaterThan(0);
-    expect(fired).toContainEqual(expect.objectContaining({ phase, page }));
+    expectFound(await runOf(plan, path, [defect]), phase, page);
+  });
+
+  it.each(FOUND_ON)('and %s, where %s has nothing', async (path, right, plan, phase, page) => {
+    expect((await runOf(plan, right, [])).status).toBe('pass');
+    expectFound(await runOf(plan, path, []), phase, page);
   });
 });
 

@@ -9,6 +9,8 @@ export interface BenchOptions {
   readonly list: boolean;
   readonly test: readonly string[];
   readonly json: boolean;
+  /** Of one measurement that can be drawn. */
+  readonly svg?: string | undefined;
 }
 
 /** `dmirror bench`: prints what it measures and judges nothing. */
@@ -18,6 +20,7 @@ export async function bench(options: BenchOptions, output: Output, all = [...MEA
     for (const { name, about } of chosen) output.out(`${name.padEnd(12)} ${about}`);
     return EXIT.pass;
   }
+  if (options.svg !== undefined) return drawn(chosen, options.svg, output);
   const measured: { name: string; about: string; rows: Row[] }[] = [];
   const { stop } = output;
   stop.watch();
@@ -34,6 +37,17 @@ export async function bench(options: BenchOptions, output: Output, all = [...MEA
   if (options.json)
     output.out(JSON.stringify({ schemaVersion: 1, node: process.version, measurements: measured, ...ending }, null, 2));
   else if (stop.isRequested) output.out(`# interrupted\n${measured.length} of ${chosen.length} measurements`);
+  return EXIT.pass;
+}
+
+function drawn(chosen: readonly Measurement[], file: string, output: Output): number {
+  const [one, ...more] = chosen.filter(({ svg }) => svg !== undefined);
+  if (one === undefined || more.length > 0 || chosen.length > 1)
+    throw new UsageError(
+      '--svg draws one measurement, and of those that count',
+      'as in `dmirror bench walks --svg walks.svg`',
+    );
+  output.file('--svg', file).write(one.svg!());
   return EXIT.pass;
 }
 

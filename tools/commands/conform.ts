@@ -15,10 +15,10 @@ import { EXIT, UsageError } from '../exit-code.js';
 import { isLitmusText } from '../explore/litmus-file.js';
 import type { Output } from '../output.js';
 import { shippedFiles } from '../package-root.js';
-import { junitXml } from '../report/junit.js';
+import { type ResultFileOptions, resultFiles } from '../report/result-files.js';
 import { openTrace } from '../trace/trace-option.js';
 
-export interface ConformOptions {
+export interface ConformOptions extends ResultFileOptions {
   /** Overrides what the files say. */
   readonly path?: PathName | undefined;
   /** Only sequences of these names; empty: all. */
@@ -28,7 +28,6 @@ export interface ConformOptions {
   /** Worker threads; undefined: one for each core. */
   readonly jobs?: number | undefined;
   readonly json?: boolean;
-  readonly junit?: string | undefined;
   /** Print everything that the machine does, or write it to a file. */
   readonly trace?: boolean | string;
   readonly traceFormat?: string | undefined;
@@ -58,18 +57,17 @@ export async function conform(
   if (options.shrink !== undefined) return shrinkOne(files, options, output);
   if (options.against !== undefined) throw new UsageError('--against needs --shrink SEQ', SEE_HELP);
   if (areLitmus(files)) {
-    const { seq, jobs, json = false, junit } = options;
+    const { seq, jobs, json = false, junit, html } = options;
     const path = options.path ?? litmusPath(files, output);
-    return conformLitmusFiles(files, { path, seq, jobs, json, junit }, output);
+    return conformLitmusFiles(files, { path, seq, jobs, json, junit, html }, output);
   }
   const given = files.length > 0 ? files : shippedFiles('tests/conform/recordings', '.gz');
-  const chosen = choose(load(given, options), options.seq);
+  const chosen = output.share.pick(choose(load(given, options), options.seq), nameOf);
   sayPaths(chosen, options, output);
-  const junit = options.junit === undefined ? null : output.file('--junit', options.junit);
-  const at = new Date();
+  const writeFiles = resultFiles(options, output);
   const results = await replay(chosen, options, output);
   for (const result of results) report(result, options, output);
-  junit?.write(junitXml(asCases(results), { name: 'dmirror conform', at, properties: { profile: '6.12' } }));
+  writeFiles(asCases(results), { name: 'dmirror conform', properties: { profile: '6.12' } });
   if (output.stop.isRequested) output.out(options.json === true ? '{"type":"interrupted"}' : '# interrupted');
   const summary = {
     sequences: results.length,
@@ -79,6 +77,10 @@ export async function conform(
   };
   output.out(options.json === true ? JSON.stringify(summary) : summaryText(summary));
   return summary.divergences === 0 ? EXIT.pass : EXIT.fail;
+}
+
+function nameOf({ path, sequence }: Filed): string {
+  return `${path} ${sequence.seq}`;
 }
 
 /** `--trace` without a file may stand before a recording, which is no place for a trace. */
@@ -129,8 +131,10 @@ function shrinkOne(files: readonly string[], options: ConformOptions, output: Ou
 
 async function replay(chosen: readonly Filed[], options: ConformOptions, output: Output): Promise<FiledResult[]> {
   const results = new Map<Filed, FiledResult>();
-  const keep = (filed: Filed, result: SequenceResult): void =>
-    void results.set(filed, { ...result, file: filed.file, path: filed.path });
+  const keep = (filed: Filed, result: SequenceResult): void => {
+    results.set(filed, { ...result, file: filed.file, path: filed.path });
+    output.share.keep(filed, results.get(filed), result.ms);
+  };
   const total = chosen.length;
   let done = 0;
   let failed = 0;
@@ -138,7 +142,8 @@ async function replay(chosen: readonly Filed[], options: ConformOptions, output:
   const { trace, traceFormat } = options;
   const file = typeof trace === 'string' ? openTrace({ trace, traceFormat }) : null;
   for (const path of new Set(chosen.map((filed) => filed.path))) {
-    const ofPath = chosen.filter((filed) => filed.path === path);
+    const all = chosen.filter((filed) => filed.path === path);
+    const ofPath = all.filter((filed) => output.share.known(filed) === undefined);
     const setup: WorkerSetup = { path, invariants: options.invariants ?? EQUAL_PATHS.includes(path) };
     if (options.trace === true) {
       for (const filed of ofPath) keep(filed, replayTraced(filed.sequence, { ...setup, out: output.out }));
@@ -163,7 +168,7 @@ async function replay(chosen: readonly Filed[], options: ConformOptions, output:
     for (const [i, result] of found.entries()) keep(ofPath[i]!, result);
   }
   file?.end();
-  return chosen.flatMap((filed) => results.get(filed) ?? []);
+  return chosen.flatMap((filed) => results.get(filed) ?? (output.share.known(filed) as FiledResult | undefined) ?? []);
 }
 
 function report({ file, divergence, ops, seq, path }: FiledResult, { json }: ConformOptions, { out }: Output): void {

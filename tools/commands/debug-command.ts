@@ -6,7 +6,7 @@ import type { CommandContext } from './daemon-commands.js';
 
 const WHAT = 'a token, a plan, a litmus test, a case, or a program and its arguments behind --';
 
-/** Adds `dmirror debug` and `dmirror explain`. */
+/** Adds `dmirror debug`, `dmirror explain` and `dmirror view`. */
 export function addDebug(root: Command, { status, output }: CommandContext): void {
   whichRun(root.command('debug'))
     .description('go through a run step by step, on and back, and look at the machine as it was')
@@ -24,11 +24,21 @@ export function addDebug(root: Command, { status, output }: CommandContext): voi
       const { explain } = await import('./debug.js');
       status.code = await explain(words, options, output());
     });
+  whichRun(root.command('view'), `${WHAT}, or a report in JSON lines`)
+    .description('a page that shows the machine over time: timeline, page tables, mirrors, folios, stacks, events')
+    .option('--html <file>', 'where the page goes; dmirror-view.html without')
+    .option('--open', 'serve the page on 127.0.0.1 instead, until Ctrl-C', false)
+    .option('--against <what>', 'a second run to compare with: a path for the same run, or a token or name')
+    .addHelpText('after', VIEW_EXAMPLES)
+    .action(async (words: string[], options) => {
+      const { view } = await import('./view.js');
+      status.code = await view(words, options, output());
+    });
 }
 
-function whichRun(command: Command): Command {
+function whichRun(command: Command, what = WHAT): Command {
   return command
-    .argument('<what...>', WHAT)
+    .argument('<what...>', what)
     .addOption(pathOption('classic'))
     .addOption(pathFileOption())
     .option('--profile <kernel>', 'whose semantics the machine has: 6.12, 6.19 or 7.3', '6.12')
@@ -61,3 +71,11 @@ Examples:
   dmirror explain TOKEN                                     of whatever command printed it
   dmirror explain mig-unmap --witness '-2 0 0'
 ${exitHelp({ pass: 'nothing was found in the run', fail: 'something was found' })}`;
+
+const VIEW_EXAMPLES = `
+Examples:
+  dmirror view mig-unmap --html run.html                    a litmus test
+  dmirror view TOKEN --open                                 of whatever command printed it, in a browser
+  dmirror view mig-unmap --against unified                  two runs, and where they differ
+  dmirror fault sweep --json > sweep.json; dmirror view sweep.json    each finding of a report, with its run
+${exitHelp({ pass: 'the page is made' })}`;

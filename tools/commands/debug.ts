@@ -41,7 +41,8 @@ export async function explain(words: readonly string[], options: WhichRunOptions
   return recorded.findings.length > 0 ? EXIT.fail : EXIT.pass;
 }
 
-function runOptions({ profile, defect, maxMemory, ...options }: WhichRunOptions): WhichRun {
+/** What the options come to. Throws UsageError. */
+export function runOptions({ profile, defect, maxMemory, ...options }: WhichRunOptions): WhichRun {
   return { ...options, profile: profileOption(profile), defects: defectNames(defect), maxBytes: maxMemory };
 }
 

@@ -2,6 +2,7 @@ import { type Command, Option } from 'commander';
 import { count, jobs, STRATEGIES, seed, whole } from '../arguments.js';
 import { exitHelp } from '../exit-code.js';
 import { pathOption } from '../path-option.js';
+import { shardOptions } from '../shard/shard-option.js';
 import { traceFormatOption, traceOption } from '../trace/trace-option.js';
 import type { CommandContext } from './daemon-commands.js';
 
@@ -17,8 +18,7 @@ ${exitHelp({ pass: 'complete, and nothing found', fail: 'something was found, or
 
 /** Adds `dmirror explore`. */
 export function addExplore(root: Command, { status, output }: CommandContext): void {
-  root
-    .command('explore')
+  shardOptions(root.command('explore'), ['list', 'witness', 'diff', 'trace'])
     .description('run small races under every schedule that can make a difference, and print what they come to')
     .argument(
       '[test...]',

@@ -4,6 +4,7 @@ import { collect, seed, whole } from '../arguments.js';
 import { exitHelp, UsageError } from '../exit-code.js';
 import type { Output } from '../output.js';
 import { pathFileOption, pathOption, pathsOf } from '../path-option.js';
+import { shardOptions } from '../shard/shard-option.js';
 import { traceFormatOption, traceOption } from '../trace/trace-option.js';
 
 interface Ending {
@@ -64,8 +65,7 @@ function addRun(fault: Command, status: Ending, output: () => Output): void {
 }
 
 function addSweep(fault: Command, status: Ending, output: () => Output): void {
-  fault
-    .command('sweep')
+  shardOptions(fault.command('sweep'))
     .description('run each case again and again, each time with another hit of a fault point failing')
     .argument('[case...]', 'cases, suites or patterns; all without')
     .addOption(pathOption())
@@ -82,6 +82,7 @@ function addSweep(fault: Command, status: Ending, output: () => Output): void {
     .option('--fresh', 'do not go on with an interrupted sweep', false)
     .option('--json', 'one JSON object a line instead of KTAP', false)
     .option('--junit <file>', 'also write the results as JUnit XML')
+    .option('--html <file>', 'also write the results as a page')
     .addOption(traceOption('--trace <file>', '; of the findings'))
     .addOption(traceFormatOption())
     .addHelpText('after', exitHelp({ fail: 'findings', signal: 'interrupted; the same command goes on' }))
@@ -93,8 +94,7 @@ function addSweep(fault: Command, status: Ending, output: () => Output): void {
 }
 
 function addWire(fault: Command, status: Ending, output: () => Output): void {
-  fault
-    .command('wire')
+  shardOptions(fault.command('wire'))
     .description('mistreat each frame of a client of a daemon: late, cut, twice, session gone, replies not read')
     .argument('[case...]', 'cases, suites or patterns whose machine is served; a client that migrates a buffer without')
     .addOption(pathOption())
@@ -102,19 +102,20 @@ function addWire(fault: Command, status: Ending, output: () => Output): void {
     .option('--socket', "over sockets and in the host's time, which no token repeats", false)
     .option('--json', 'one JSON object a line instead of KTAP', false)
     .option('--junit <file>', 'also write the results as JUnit XML')
+    .option('--html <file>', 'also write the results as a page')
     .addHelpText('after', exitHelp({ fail: 'findings' }))
-    .action(async (names: string[], { path, socket, json, junit }) => {
+    .action(async (names: string[], { path, socket, json, junit, html }) => {
       const paths = pathsOf(path);
       const { sweepWire, reportRuns } = await import('../fault/wire/wire.js');
-      if (!socket) status.code = await sweepWire(names, { paths, json, junit }, output());
+      if (!socket) status.code = await sweepWire(names, { paths, json, junit, html }, output());
       else if (names.length > 0)
         throw new UsageError(
           `--socket is for a client that migrates a buffer, not for ${names[0]}`,
           'leave one of them out',
         );
       else {
-        const { socketRuns } = await import('../fault/wire/wire-socket.js');
-        status.code = await reportRuns(socketRuns(paths), { json, junit }, output());
+        const { socketUnits } = await import('../fault/wire/wire-socket.js');
+        status.code = await reportRuns(socketUnits(paths), { json, junit, html }, output());
       }
     });
 }

@@ -11,14 +11,14 @@ import { profileOption } from '../kernel-profile.js';
 import { nearestNames } from '../nearest.js';
 import type { Output } from '../output.js';
 import { pathsOf } from '../path-option.js';
-import { junitXml } from '../report/junit.js';
 import { JsonReporter, KtapReporter, type Totals } from '../report/report.js';
+import { type ResultFileOptions, resultFiles } from '../report/result-files.js';
 import { machinesAt, type SuiteMachines, spawnMachines } from '../suite/served-machines.js';
 import { type Lane, runSuite, totals } from '../suite/suite-run.js';
 import type { TraceFile } from '../trace/trace-file.js';
 import { openTrace } from '../trace/trace-option.js';
 
-export interface SelftestOptions {
+export interface SelftestOptions extends ResultFileOptions {
   readonly list: boolean;
   readonly test: readonly string[];
   /** Run the cases that this matches under `budget` schedules each. */
@@ -36,7 +36,6 @@ export interface SelftestOptions {
   /** Whose kernel's semantics the machines have. */
   readonly profile: string;
   readonly json: boolean;
-  readonly junit: string | undefined;
   readonly trace?: string | undefined;
   readonly traceFormat?: string | undefined;
   /** After which calls the machine proves itself consistent. */
@@ -68,7 +67,7 @@ export async function selftest(
     const how = { ...options, profile, paths: pathsOf(options.path), timeoutMs: options.timeout * 1000 };
     return await exploreCases(chosen, how, output);
   }
-  const junit = options.junit === undefined ? null : output.file('--junit', options.junit);
+  const writeFiles = resultFiles(options, output);
   if (options.trace !== undefined && (options.daemon || options.connect !== undefined))
     throw new UsageError(
       '--trace is for machines in this process',
@@ -76,7 +75,6 @@ export async function selftest(
     );
   const trace = openTrace(options);
   const reporter = options.json ? new JsonReporter(output.out) : new KtapReporter(output.out);
-  const at = new Date();
   const started = output.now();
   const paths = pathsOf(options.path);
   const machines = await machinesFor({ ...options, profile }, chosen.length * paths.length, trace);
@@ -88,9 +86,10 @@ export async function selftest(
     now: output.now,
     progress: output.progress,
     stop: output.stop.watch(),
+    share: output.share,
   }).finally(() => machines.end());
   trace?.end();
-  junit?.write(junitXml(results, { name: 'dmirror selftest', at, properties: { seed: options.seed, profile } }));
+  writeFiles(results, { name: 'dmirror selftest', properties: { seed: options.seed, profile } });
   const sum = totals(results);
   output.err(summary(sum, output.now() - started));
   return exitCode(sum);

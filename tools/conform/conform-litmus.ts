@@ -4,17 +4,16 @@ import { conformLitmus, type LitmusResult } from '../explore/litmus-conform.js';
 import { type Litmus, readLitmusFile } from '../explore/litmus-file.js';
 import { neverSeenKind } from '../explore/never-seen.js';
 import type { Output } from '../output.js';
-import { junitXml } from '../report/junit.js';
+import { type ResultFileOptions, resultFiles } from '../report/result-files.js';
 import type { CaseResult } from '../report/runner.js';
-import { workOff } from '../worker-pool.js';
+import { workAll } from '../worker-pool.js';
 
-export interface LitmusConformOptions {
+export interface LitmusConformOptions extends ResultFileOptions {
   readonly path: string;
   /** Only tests of these names; empty: all. */
   readonly seq: readonly string[];
   readonly jobs?: number | undefined;
   readonly json?: boolean;
-  readonly junit?: string | undefined;
 }
 
 /** Schedules of one test at most. The rarest outcomes of the given recordings take some 40,000. */
@@ -27,32 +26,25 @@ export async function conformLitmusFiles(
   output: Output,
 ): Promise<number> {
   const { path, json = false } = options;
-  const tests = choose(files.flatMap(readLitmusFile), options.seq);
-  const junit = options.junit === undefined ? null : output.file('--junit', options.junit);
-  const at = new Date();
+  const chosen = choose(files.flatMap(readLitmusFile), options.seq);
+  const tests = output.share.pick(chosen, ({ name }) => `${path} ${name}`);
+  const writeFiles = resultFiles(options, output);
   const how = { path, profile: '6.12', strategy: 'random', budget: BUDGET, seed: 1, isChecked: false };
-  const results = new Map<Litmus, LitmusResult>();
-  const waiting = [...tests];
-  const stop = output.stop.watch();
-  const jobs = Math.min(options.jobs ?? availableParallelism(), tests.length);
-  await workOff<Litmus, LitmusResult>({
+  let done = 0;
+  const results = await workAll<Litmus, LitmusResult>({
     module: new URL('../explore/conform-litmus-worker.js', import.meta.url),
     data: how,
-    workers: jobs > 1 ? jobs : 0,
+    tasks: tests,
+    jobs: options.jobs ?? availableParallelism(),
     here: () => (test) => conformLitmus(test, how as Parameters<typeof conformLitmus>[1], output.now),
-    take: async () => ((await stop.look()) ? null : (waiting.shift() ?? null)),
-    onResult: (test, result) => {
-      results.set(test, result);
-      output.progress.update({ done: results.size, total: tests.length, failed: 0, name: result.name });
-    },
+    output,
+    onResult: (_, { name }) => output.progress.update({ done: ++done, total: tests.length, failed: 0, name }),
   }).finally(() => output.progress.clear());
   const all = tests.flatMap((test) => results.get(test) ?? []);
   for (const result of all) for (const line of json ? [JSON.stringify(result)] : textOf(result)) output.out(line);
-  junit?.write(
-    junitXml(
-      all.map((result) => asCase(result, path)),
-      { name: 'dmirror conform', at, properties: { profile: '6.12' } },
-    ),
+  writeFiles(
+    all.map((result) => asCase(result, path)),
+    { name: 'dmirror conform', properties: { profile: '6.12' } },
   );
   if (output.stop.isRequested) output.out(json ? '{"type":"interrupted"}' : '# interrupted');
   const summary = summaryOf(all, path);

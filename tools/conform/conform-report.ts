@@ -49,9 +49,9 @@ export function summaryText({ sequences, ops, divergences, path }: Summary): str
 
 /** The results in the form that the JUnit writer knows; a sequence is a case, its family the suite. */
 export function asCases(results: readonly FiledResult[]): CaseResult[] {
-  return results.map(({ seq, divergence, file, path }) => {
+  return results.map(({ seq, divergence, file, path, ms }) => {
     const suite = seq.replace(/-[^-]*$/, '');
-    const base = { name: `conform.${suite}.${seq}`, suite, path, ms: 0 };
+    const base = { name: `conform.${suite}.${seq}`, suite, path, ms };
     if (divergence === null) return { ...base, status: 'pass' };
     const message = `${divergence.op}: the kernel answers ${shorten(divergence.expected)}, dmirror ${shorten(divergence.actual)}`;
     return {

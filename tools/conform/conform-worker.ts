@@ -15,11 +15,14 @@ export interface SequenceResult {
   /** Ops that were replayed: up to the first divergence. */
   readonly ops: number;
   readonly divergence: Divergence | null;
+  readonly ms: number;
 }
 
 export function replayOne(replayer: Replayer, sequence: Sequence): SequenceResult {
+  const begun = performance.now();
   const divergence = replayer.replay(sequence);
-  return { seq: sequence.seq, ops: divergence === null ? sequence.steps.length : divergence.at + 1, divergence };
+  const ops = divergence === null ? sequence.steps.length : divergence.at + 1;
+  return { seq: sequence.seq, ops, divergence, ms: performance.now() - begun };
 }
 
 /** What replays batches, on one machine. */

@@ -71,7 +71,7 @@ export function reportOf(test: Litmus, explored: Explored, { how, ms }: { how: H
 }
 
 /** How often a real kernel showed the outcome, and how it was judged if never. */
-export function seenOf({ name, recorded }: Litmus, outcome: string): Pick<ReportedOutcome, 'seen' | 'judged'> {
+function seenOf({ name, recorded }: Litmus, outcome: string): Pick<ReportedOutcome, 'seen' | 'judged'> {
   if (recorded === null) return {};
   const { outcomes, staleRead } = recorded;
   const same = outcomes.get(outcome);

@@ -4,7 +4,7 @@ import type { Output } from '../output.js';
 import { junitXml } from '../report/junit.js';
 import { KtapWriter } from '../report/ktap.js';
 import type { CaseResult } from '../report/runner.js';
-import { workOff } from '../worker-pool.js';
+import { workAll } from '../worker-pool.js';
 import { exploreHtml } from './explore-html.js';
 import { type HowExplored, isWrong, reportLines, type TestReport } from './explore-report.js';
 import { type ExploreTask, work } from './explore-worker.js';
@@ -22,11 +22,12 @@ export interface ExploreRunOptions {
 
 /** Explores every test and says what came of it. The exit status. */
 export async function exploreAll(
-  tasks: readonly ExploreTask[],
+  all: readonly ExploreTask[],
   options: ExploreRunOptions & Pick<HowExplored, 'profile' | 'seed'>,
   output: Output,
 ): Promise<number> {
   const { profile, seed } = options;
+  const tasks = output.share.pick(all, ({ test, how }) => `${test.path ?? how.path} ${test.name}`);
   const junit = options.junit === undefined ? null : output.file('--junit', options.junit);
   const html = options.html === undefined ? null : output.file('--html', options.html);
   const at = new Date();
@@ -58,20 +59,19 @@ async function reportsOf(
   options: Pick<ExploreRunOptions, 'jobs'>,
   output: Output,
 ): Promise<TestReport[]> {
-  const reports = new Map<ExploreTask, TestReport>();
-  const waiting = [...tasks];
-  const stop = output.stop.watch();
-  const jobs = Math.min(options.jobs ?? availableParallelism(), tasks.length);
-  await workOff<ExploreTask, TestReport>({
+  let done = 0;
+  let failed = 0;
+  const reports = await workAll<ExploreTask, TestReport>({
     module: new URL('./explore-worker.js', import.meta.url),
     data: null,
-    workers: jobs > 1 ? jobs : 0,
+    tasks,
+    jobs: options.jobs ?? availableParallelism(),
     here: () => work,
-    take: async () => ((await stop.look()) ? null : (waiting.shift() ?? null)),
-    onResult: (task, report) => {
-      reports.set(task, report);
-      const failed = [...reports.values()].filter(isWrong).length;
-      output.progress.update({ done: reports.size, total: tasks.length, failed, name: report.test });
+    output,
+    onResult: (_, report) => {
+      done++;
+      if (isWrong(report)) failed++;
+      output.progress.update({ done, total: tasks.length, failed, name: report.test });
     },
   }).finally(() => output.progress.clear());
   return tasks.flatMap((task) => reports.get(task) ?? []);

@@ -7,7 +7,8 @@ import { withoutLastRead } from './litmus-outcome.js';
 import type { LitmusRace } from './litmus-race.js';
 import { serialOutcomes } from './serial-outcomes.js';
 
-/** Schedules between two looks whether everything is reached. */
+/** Schedules that are run in the hope that they are all that differ, and between two looks whether everything is reached. */
+const SEARCH = 1500;
 const BURST = 500;
 
 /** What came of one test. */
@@ -32,7 +33,7 @@ interface MissingOutcome {
   readonly nearest: string;
 }
 
-/** Draws schedules until every recorded outcome is reached, or the budget is used up. */
+/** Runs all schedules that differ where those are few, else draws some until every recorded outcome is reached, or the budget is used up. */
 export function conformLitmus(test: Litmus, how: Omit<HowToExplore, 'strategy'>, now: () => number): LitmusResult {
   const begun = now();
   const recorded = test.recorded ?? NOTHING;
@@ -42,13 +43,14 @@ export function conformLitmus(test: Litmus, how: Omit<HowToExplore, 'strategy'>,
   const findings = new Set<string>();
   let schedules = 0;
   for (let seed = how.seed; schedules < how.budget; seed++) {
-    const budget = Math.min(BURST, how.budget - schedules);
-    const options = { strategy: 'random', budget, seed, isChecked: how.isChecked } as const;
-    const { outcomes, findings: found } = sortedOut(explore(race, options));
-    schedules += budget;
+    const isSearch = schedules === 0;
+    const budget = Math.min(isSearch ? SEARCH : BURST, how.budget - schedules);
+    const options = { strategy: isSearch ? 'dpor' : 'random', budget, seed, isChecked: how.isChecked } as const;
+    const { outcomes, findings: found, verdict, schedules: ran } = sortedOut(explore(race, options));
+    schedules += ran;
     for (const [outcome, seen] of outcomes) reached.set(outcome, (reached.get(outcome) ?? 0) + seen.schedules);
     for (const { kind, message } of found) findings.add(`${kind}: ${message}`);
-    if (missingOf(recorded, reached).length === 0) break;
+    if (verdict === 'complete' || missingOf(recorded, reached).length === 0) break;
   }
   return {
     name: test.name,

@@ -131,9 +131,24 @@ function checked<const Schema extends v.GenericSchema>(
 ): v.InferOutput<Schema> {
   const { success, output, issues } = v.safeParse(schema, value);
   if (success) return output;
+  const all = issues.flatMap((issue) => innermost(issue, []));
   // What is spelled wrong is also missing.
-  const { path = [], message } = issues.find((issue) => issue.message.startsWith('no key')) ?? issues[0];
-  throw new UsageError(`${placeOf(path.map(({ key }) => key as string | number))}: ${message}`, SEE_DOCS);
+  const { path, message } = all.find((issue) => issue.message.startsWith('no ')) ?? all[0]!;
+  throw new UsageError(`${placeOf(path)}: ${message}`, SEE_DOCS);
+}
+
+interface Issue {
+  readonly path: readonly (string | number)[];
+  readonly message: string;
+}
+
+/** An op as text or a step: what is wrong with the step, where it is one. */
+function innermost(issue: v.BaseIssue<unknown>, before: Issue['path']): Issue[] {
+  const path = [...before, ...(issue.path ?? []).map(({ key }) => key as string | number)];
+  const inner = (issue.issues ?? [])
+    .flatMap((one) => innermost(one, path))
+    .filter((one) => one.path.length > path.length);
+  return inner.length > 0 ? inner : [{ path, message: issue.message }];
 }
 
 function checkOp(op: string, place: string): void {

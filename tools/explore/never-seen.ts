@@ -22,7 +22,7 @@ export const NEVER_SEEN = {
 export type NeverSeenKind = keyof typeof NEVER_SEEN;
 
 /** Outcomes of one test, by kind. */
-export type NeverSeenLine = { readonly test: string } & { readonly [K in NeverSeenKind]?: readonly string[] };
+type NeverSeenLine = { readonly test: string } & { readonly [K in NeverSeenKind]?: readonly string[] };
 
 let lines: readonly NeverSeenLine[] | undefined;
 

@@ -1,4 +1,6 @@
 import { explore } from '../../driver/explore/index.js';
+import { errorFinding, type FoundNow } from '../../driver/explore/race-finding.js';
+import type { Machine } from '../../driver/sys/machine/machine.js';
 import type { TraceEvent } from '../../driver/trace/trace-event.js';
 import { eventLine } from '../../driver/trace/trace-text.js';
 import { UsageError } from '../exit-code.js';
@@ -47,7 +49,7 @@ export function witnessOf(token: string, trace: TraceFile | null = null): Witnes
   const watched = {
     machine,
     start() {
-      // A replay decides without looking on.
+      // A replay decides without looking on, and is proved as a whole.
       machine.kernel.observe(null);
       if (trace === null) machine.listen(listen.also, SHOWN);
       else trace.listen(machine, { name: token, ...listen });
@@ -55,17 +57,21 @@ export function witnessOf(token: string, trace: TraceFile | null = null): Witnes
     },
     outcome() {
       machine.listen(null);
+      broken.push(...brokenIn(machine));
       return race.outcome();
     },
   };
-  const exploration = explore(watched, { strategy: 'replay', choices, budget: 1 });
+  const broken: FoundNow[] = [];
+  const exploration = explore(watched, { strategy: 'replay', choices, budget: 1, isChecked: false });
   machine.listen(null);
   if (typeof exploration.misfit === 'string')
     throw new UsageError(
       `part 'schedule' of the token: ${exploration.misfit}`,
       `explore ${test.name} anew: the token is damaged, or of another version of dmirror`,
     );
-  const { outcomes, findings } = sortedOut(exploration);
+  const witness = choices;
+  const all = [...exploration.findings, ...broken.map((finding) => ({ ...finding, witness }))];
+  const { outcomes, findings } = sortedOut({ ...exploration, findings: all });
   return {
     test: test.name,
     outcome: [...outcomes.keys()][0] ?? 'none',
@@ -73,6 +79,15 @@ export function witnessOf(token: string, trace: TraceFile | null = null): Witnes
     threads: test.threads.map((ops) => ops.join('; ')),
     rows: rows.rows,
   };
+}
+
+function brokenIn(machine: Machine): FoundNow[] {
+  try {
+    machine.checkInvariants();
+    return [];
+  } catch (error) {
+    return [errorFinding(error, 'invariant')];
+  }
 }
 
 /** What happens, by the thread to which it does. */

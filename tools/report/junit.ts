@@ -4,7 +4,7 @@ import type { CaseResult } from './runner.js';
 // biome-ignore lint/suspicious/noControlCharactersInRegex: naming the control characters is the point
 const NOT_XML = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g;
 
-function escapeXml(text: string): string {
+export function escapeXml(text: string): string {
   return text
     .replace(NOT_XML, '\ufffd')
     .replaceAll('&', '&amp;')

@@ -29,7 +29,7 @@ interface CaseId extends TokenMachine {
 }
 
 /** `dm2:case:CASE:MACHINE:SEED:SCHEDULE:CHECK` */
-export const CASE_TOKEN = new TokenKind<CaseId>('case', [CASE, MACHINE, SEED, SCHEDULE]);
+const CASE_TOKEN = new TokenKind<CaseId>('case', [CASE, MACHINE, SEED, SCHEDULE]);
 
 export interface ExploreCasesOptions extends Pick<ExploreOptions, 'strategy' | 'budget'> {
   readonly paths: readonly PathName[];

@@ -4,6 +4,7 @@ import type { StopRequest } from '../output.js';
 import type { Progress } from '../report/progress.js';
 import type { PathPlan, Reporter, Totals } from '../report/report.js';
 import { type CaseResult, type RunOptions, runCase } from '../report/runner.js';
+import { type Share, WHOLE } from '../shard/share.js';
 
 export interface SuiteRunOptions {
   readonly seed: number;
@@ -15,6 +16,8 @@ export interface SuiteRunOptions {
   readonly progress: Progress;
   /** Ends the run between two cases; the one that runs, and may hang, is not waited for. */
   readonly stop: StopRequest;
+  /** What of it is done here; all without. */
+  readonly share?: Share;
 }
 
 /** Boots machines that no other lane uses. */
@@ -34,10 +37,10 @@ export async function runSuite(
   reporter: Reporter,
   options: SuiteRunOptions,
 ): Promise<CaseResult[]> {
-  const bySuite = groupBySuite(cases);
-  const suites = [...bySuite].map(([suite, members]) => ({ suite, count: members.length }));
-  const paths: PathPlan[] = options.paths.map((path) => ({ path, suites }));
-  const jobs = options.paths.flatMap((path) => [...bySuite.values()].flat().map((testCase) => ({ testCase, path })));
+  const { share = WHOLE } = options;
+  const all = options.paths.flatMap((path) => bySuite(cases).map((testCase) => ({ testCase, path })));
+  const jobs = share.pick(all, ({ testCase, path }) => `${path} ${testCase.name}`);
+  const paths = plansOf(jobs);
   const results: CaseResult[] = [];
   const started = options.now();
   const ended = (isInterrupted: boolean): CaseResult[] => {
@@ -48,9 +51,9 @@ export async function runSuite(
   const next = inOrder(jobs, options);
   for (const plan of paths) {
     reporter.openPath(plan);
-    for (const [suite, members] of bySuite) {
-      reporter.openSuite(suite, members.length);
-      for (let left = members.length; left > 0; left--) {
+    for (const { suite, count } of plan.suites) {
+      reporter.openSuite(suite, count);
+      for (let left = count; left > 0; left--) {
         const result = await Promise.race([next(), options.stop.whenRequested]);
         if (result === undefined) return ended(true);
         results.push(result);
@@ -63,8 +66,23 @@ export async function runSuite(
   return ended(false);
 }
 
+/** What a reader of the jobs' results is told before. */
+function plansOf(jobs: readonly Job[]): PathPlan[] {
+  const plans = new Map<PathName, Map<string, number>>();
+  for (const { testCase, path } of jobs) {
+    const suites = plans.get(path) ?? new Map<string, number>();
+    suites.set(testCase.suite, (suites.get(testCase.suite) ?? 0) + 1);
+    plans.set(path, suites);
+  }
+  return [...plans].map(([path, suites]) => ({
+    path,
+    suites: [...suites].map(([suite, count]) => ({ suite, count })),
+  }));
+}
+
 /** Puts the lanes to work; what it gives answers the jobs' results one after the other. */
 function inOrder(jobs: readonly Job[], options: SuiteRunOptions): () => Promise<CaseResult> {
+  const { share = WHOLE } = options;
   const results: Promise<CaseResult>[] = [];
   const settle: ((result: CaseResult) => void)[] = [];
   for (let i = 0; i < jobs.length; i++) results.push(new Promise((resolve) => settle.push(resolve)));
@@ -74,7 +92,10 @@ function inOrder(jobs: readonly Job[], options: SuiteRunOptions): () => Promise<
     while (!(await options.stop.look()) && started < jobs.length) {
       const i = started++;
       const { testCase, path } = jobs[i]!;
-      settle[i]!(await runCase(testCase, { ...options, boot, path }));
+      const known = share.known(jobs[i]!) as CaseResult | undefined;
+      const result = known ?? (await runCase(testCase, { ...options, boot, path }));
+      share.keep(jobs[i]!, result, result.ms);
+      settle[i]!(result);
     }
   };
   for (const lane of options.lanes) void work(lane);
@@ -96,12 +117,8 @@ export function totals(results: readonly CaseResult[]): Totals {
   return sum;
 }
 
-function groupBySuite(cases: readonly SelftestCase[]): Map<string, SelftestCase[]> {
-  const groups = new Map<string, SelftestCase[]>();
-  for (const testCase of cases) {
-    const group = groups.get(testCase.suite);
-    if (group) group.push(testCase);
-    else groups.set(testCase.suite, [testCase]);
-  }
-  return groups;
+/** Cases of one suite stand together. */
+function bySuite(cases: readonly SelftestCase[]): SelftestCase[] {
+  const suites = [...new Set(cases.map(({ suite }) => suite))];
+  return suites.flatMap((suite) => cases.filter((testCase) => testCase.suite === suite));
 }

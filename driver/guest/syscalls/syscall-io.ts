@@ -115,7 +115,8 @@ function* writeFrom(guest: GuestThread, file: OpenFile, { addr, len, offset }: P
   for (let done = 0; ; ) {
     const bytes = yield* readUser(mm, addr + done, Math.min(CHUNK_BYTES, len - done));
     if (typeof bytes === 'number') return done > 0 ? done : -EFAULT;
-    if ((offset === AT_POSITION ? file.position : offset + done) > MAX_FILE_BYTES) return done > 0 ? done : -EFBIG;
+    const at = offset === AT_POSITION ? file.position : offset + done;
+    if (file.mapping !== null && at > MAX_FILE_BYTES) return done > 0 ? done : -EFBIG;
     const put =
       offset === AT_POSITION ? yield* file.write(thread, bytes) : yield* file.pwrite(thread, bytes, offset + done);
     if (put < 0) return done > 0 ? done : put;

@@ -70,7 +70,7 @@ function takeEntry(mm: Mm, addr: number, pfn: number): boolean {
   const isTaken = isWritable && table.hi(i) === pfn;
   if (isTaken) {
     if (lo & Pte.dirty) folioMarkDirty(mm.memory, pfn);
-    table.setLo(i, Kind.deviceExclusive | Pte.exclusive);
+    table.setLo(i, Kind.deviceExclusive | Pte.exclusive | (lo & Pte.softDirty));
     flushTlbPage(mm, addr / PAGE_SIZE);
   }
   ptlUnlock(mm);

@@ -116,7 +116,7 @@ function pageMakeDeviceExclusiveOne(vma: Vma, addr: number, head: number): numbe
   // Somebody's device has it: no mapping, yet found by the walk, which gives up.
   if (kind !== Kind.present) return Found.notPresent;
   if (lo & Pte.dirty) folioMarkDirty(memory, pfn);
-  table.setLo(i, Kind.deviceExclusive | (lo & Pte.write));
+  table.setLo(i, Kind.deviceExclusive | (lo & (Pte.write | Pte.softDirty)));
   flushTlbPage(vma.mm, addr / PAGE_SIZE);
   // The entry keeps the mapping's reference.
   folioRemoveRmapPte(memory, pfn);

@@ -86,7 +86,7 @@ function freezeEntry(memory: Memory, table: Table, i: number, { faultPfn, path }
     return 0;
   }
   const kept = path.dropsYoungDirty ? lo & ~(Pte.young | Pte.dirty) : lo;
-  if ((lo & KIND_MASK) === Kind.present && kept & Pte.dirty && !defects.dirtyLost) folioMarkDirty(memory, pfn);
+  if ((lo & KIND_MASK) === Kind.present && kept & Pte.dirty) folioMarkDirty(memory, pfn);
   table.setLo(i, migrationEntryFor(kept, exclusive));
   folioRemoveRmapPte(memory, pfn);
   folioPut(memory, pfn);

@@ -126,5 +126,5 @@ function isNoneOrZero(lo: number, pfn: number): boolean {
 function newEntry(vma: Vma, isPrivate: boolean): number {
   if (isPrivate) return maybeMkwrite(Kind.devicePrivate, vma);
   const lo = mkPte(vma);
-  return vma.flags & VM.write ? lo | Pte.write | Pte.dirty : lo;
+  return vma.flags & VM.write ? lo | Pte.write | Pte.dirtied : lo;
 }

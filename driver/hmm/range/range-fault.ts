@@ -66,8 +66,7 @@ export function* hmmRangeFault(range: HmmRange, lock: DroppableLock | null = nul
   range.failedAt = range.start;
   const error = yield* walkUntilDone(walk, lock);
   if (error !== 0 && walk.path?.undoesOnError) {
-    const isForgotten = range.notifier === null ? defects.setupErrorLocked : defects.unwindForgotten;
-    if (!isForgotten) yield* undoPrepared(walk);
+    if (range.notifier === null || !defects.unwindForgotten) yield* undoPrepared(walk);
     clearAnswers(range);
   }
   if (walk.migrateEvent !== null && !(defects.notifierEndSkipped && error !== 0))
@@ -182,7 +181,7 @@ function* prepareToSleep(walk: HmmVmaWalk, resumeVpn: number): Coroutine<void> {
   const { range, requests } = walk;
   walk.last = resumeVpn * PAGE_SIZE;
   if (walk.prepared === 0 || !walk.path!.undoesBeforeSleep) return;
-  if (!walk.memory.kernel.defects.waitsForItself) yield* undoPrepared(walk);
+  yield* undoPrepared(walk);
   if (requests !== null) range.flags.set(requests);
   walk.last = range.start;
 }

@@ -32,7 +32,7 @@ export function* doAnonymousPage(fault: VmFault): Coroutine<number> {
   folioAddNewAnonRmap(memory, pfn, vma, fault.addr);
   folioAddLru(memory, pfn);
   const i = pteIndex(fault.vpn);
-  table.set(i, mkPte(vma) | (vma.flags & VM.write ? Pte.write | Pte.dirty : 0), pfn);
+  table.set(i, mkPte(vma) | (vma.flags & VM.write ? Pte.write | Pte.dirtied : 0), pfn);
   ptlUnlock(vma.mm);
   return 0;
 }

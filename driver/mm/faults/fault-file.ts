@@ -64,7 +64,7 @@ function* doCowFault(fault: VmFault): Coroutine<number> {
     folioAddNewAnonRmap(memory, copy, vma, fault.addr);
     folioAddLru(memory, copy);
     const i = pteIndex(fault.vpn);
-    table.set(i, maybeMkwrite(mkPte(vma) | Pte.dirty, vma), copy);
+    table.set(i, maybeMkwrite(mkPte(vma) | Pte.dirtied, vma), copy);
     ptlUnlock(vma.mm);
   }
   if (scheduler.isFine) yield FINE.folioLock;
@@ -114,7 +114,7 @@ function setPteRange(fault: VmFault, table: Table, pfn: number): void {
   ptlAssertHeld(fault.vma.mm);
   const { vma } = fault;
   let lo = mkPte(vma);
-  if (fault.flags & FAULT.write) lo = maybeMkwrite(lo | Pte.dirty, vma);
+  if (fault.flags & FAULT.write) lo = maybeMkwrite(lo | Pte.dirtied, vma);
   folioAddFileRmapPte(vma.mm.memory, pfn);
   vma.mm.rss.shmem++;
   table.set(pteIndex(fault.vpn), lo, pfn);

@@ -68,19 +68,19 @@ export function restoreExclusivePte(vma: Vma, table: Table, index: number): void
   ptlAssertHeld(vma.mm);
   const { memory } = vma.mm;
   if (memory.profile.exclusiveIsMapping) {
-    table.setLo(index, restoredFromVma(vma, table.hi(index)));
+    table.setLo(index, restoredFromVma(vma, table.lo(index), table.hi(index)));
     return;
   }
-  let lo = mkPte(vma) & ~Pte.young;
-  if (table.lo(index) & Pte.write) lo = maybeMkwrite(lo | Pte.dirty, vma);
+  let lo = (mkPte(vma) & ~Pte.young) | (table.lo(index) & Pte.softDirty);
+  if (table.lo(index) & Pte.write) lo = maybeMkwrite(lo | Pte.dirtied, vma);
   folioAddAnonRmapPte(memory, table.hi(index), false);
   table.setLo(index, lo);
 }
 
 /** What the vma and the page allow now, whatever the entry allowed before. */
-function restoredFromVma(vma: Vma, pfn: number): number {
-  const lo = mkPte(vma) & ~Pte.young;
+function restoredFromVma(vma: Vma, old: number, pfn: number): number {
+  const lo = (mkPte(vma) & ~Pte.young) | (old & Pte.softDirty);
   if (!(vma.flags & VM.write) || !canChangePteWritable(vma, lo, pfn)) return lo;
   const { frames } = vma.mm.memory;
-  return lo | Pte.write | (frames.hasFlags(frames.head(pfn), PG.dirty) ? Pte.dirty : 0);
+  return lo | Pte.write | (frames.hasFlags(frames.head(pfn), PG.dirty) ? Pte.dirtied : 0);
 }

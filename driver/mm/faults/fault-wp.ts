@@ -49,7 +49,7 @@ function wpPageShared(fault: VmFault, table: Table, pfn: number): number {
 function wpPageReuse(fault: VmFault, table: Table): void {
   ptlAssertHeld(fault.vma.mm);
   const i = pteIndex(fault.vpn);
-  table.setLo(i, maybeMkwrite(table.lo(i) | Pte.young | Pte.dirty, fault.vma));
+  table.setLo(i, maybeMkwrite(table.lo(i) | Pte.young | Pte.dirtied, fault.vma));
 }
 
 /** Is this mapping the page's only reference, so that it needs no copy? Linux: mm/memory.c:wp_can_reuse_anon_folio() */
@@ -107,8 +107,9 @@ function replaceByCopy(fault: VmFault, table: Table, { oldPfn, newPfn }: { oldPf
   folioAddLru(memory, newPfn);
   const i = pteIndex(fault.vpn);
   const lo = mkPte(vma);
+  const unshared = lo | (fault.lo & Pte.softDirty);
   flushTlbPage(mm, fault.vpn);
-  table.set(i, fault.flags & FAULT.unshare ? lo : maybeMkwrite(lo | Pte.dirty, vma), newPfn);
+  table.set(i, fault.flags & FAULT.unshare ? unshared : maybeMkwrite(lo | Pte.dirtied, vma), newPfn);
   if (oldPfn !== 0) {
     folioRemoveRmapPte(memory, oldPfn);
     folioPut(memory, oldPfn);

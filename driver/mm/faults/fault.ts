@@ -95,7 +95,7 @@ function* handleHugePmd(fault: VmFault, pmd: Table, lo: number): Coroutine<numbe
   if (scheduler.isFine) yield FINE.ptl;
   ptlLock(vma.mm);
   const i = pmdIndex(fault.vpn);
-  if (pmd.lo(i) === lo) pmd.setLo(i, lo | (flags & FAULT.write ? Pte.young | Pte.dirty : Pte.young));
+  if (pmd.lo(i) === lo) pmd.setLo(i, lo | (flags & FAULT.write ? Pte.young | Pte.dirtied : Pte.young));
   ptlUnlock(vma.mm);
   return 0;
 }
@@ -122,7 +122,7 @@ function* handlePteFault(fault: VmFault): Coroutine<number> {
   if (flags & (FAULT.write | FAULT.unshare) && !(fault.lo & Pte.write)) return yield* doWpPage(fault);
   if (kernel.scheduler.isFine) yield FINE.ptl;
   if (pteOffsetMapLock(fault) === null) return 0;
-  table.setLo(pteIndex(vpn), fault.lo | (flags & FAULT.write ? Pte.young | Pte.dirty : Pte.young));
+  table.setLo(pteIndex(vpn), fault.lo | (flags & FAULT.write ? Pte.young | Pte.dirtied : Pte.young));
   ptlUnlock(vma.mm);
   return 0;
 }

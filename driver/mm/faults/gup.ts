@@ -9,7 +9,7 @@ import { splitHugePmd } from '../huge/thp-split-pmd.js';
 import type { Memory } from '../memory.js';
 import { KIND_MASK, Kind, Pte } from '../tables/entry.js';
 import { PAGES_PER_PMD_ENTRY, pmdIndex, pteIndex, type Table } from '../tables/page-table.js';
-import { folioMarkDirty, isCowMapping } from '../tables/pte-build.js';
+import { folioMarkDirty, isCowMapping, pteNeedsSoftDirtyWp } from '../tables/pte-build.js';
 import { ptlLock, ptlUnlock } from '../tables/ptl.js';
 import { type Mm, mmapAssertLocked } from '../vmas/mm.js';
 import { VM } from '../vmas/vm-flags.js';
@@ -184,12 +184,25 @@ function checkVma(vma: Vma | null, flags: number): number {
 /**
  * Long-term write pins of file mappings are refused only where writes must be tracked, and tmpfs, hugetlb and the device
  * files never do that, so the rule has nothing to refuse here.
- * Deviates: FOLL_FORCE gives no right that the vma lacks. Linux: mm/gup.c:check_vma_flags()
+ * Linux: mm/gup.c:check_vma_flags()
  */
 function checkVmaFlags(vma: Vma, flags: number): number {
   if (vma.flags & (VM.io | VM.pfnmap)) return -EFAULT;
   if (flags & FOLL.splitPmd && vma.flags & VM.hugetlb) return -EOPNOTSUPP;
-  return vma.flags & (flags & FOLL.write ? VM.write : VM.read) ? 0 : -EFAULT;
+  if (vma.flags & (flags & FOLL.write ? VM.write : VM.read)) return 0;
+  if (!(flags & FOLL.force)) return -EFAULT;
+  // A debugger writes copies, never what others see, and reads what could be made readable.
+  if (flags & FOLL.write) return !(vma.flags & VM.hugetlb) && isCowMapping(vma.flags) ? 0 : -EFAULT;
+  return vma.flags & VM.mayread ? 0 : -EFAULT;
+}
+
+/** An entry may be written through, or is a copy that only FOLL_FORCE may write. Linux: mm/gup.c:can_follow_write_pte() */
+function canFollowWritePte(vma: Vma, lo: number, { pfn, flags }: { pfn: number; flags: number }): boolean {
+  if (lo & Pte.write) return true;
+  if (!(flags & FOLL.force) || vma.flags & (VM.mayshare | VM.shared | VM.write)) return false;
+  const { frames } = vma.mm.memory;
+  if (!(vma.flags & VM.maywrite) || lo & Pte.special) return false;
+  return frames.isAnon(pfn) && frames.isAnonExclusive(pfn) && !pteNeedsSoftDirtyWp(vma, lo);
 }
 
 /** Linux: mm/gup.c:faultin_page() */
@@ -252,7 +265,7 @@ function followPteLocked(vma: Vma, vpn: number, { request, at, leaf }: FollowPla
   const lo = leaf.lo(i);
   const pfn = leaf.hi(i);
   if ((lo & KIND_MASK) !== Kind.present) return NO_PAGE;
-  if (flags & FOLL.write && !(lo & Pte.write)) return NO_PAGE;
+  if (flags & FOLL.write && !canFollowWritePte(vma, lo, { pfn, flags })) return NO_PAGE;
   if (lo & Pte.special && pfn !== ZERO_PFN) return -EEXIST;
   if (!(lo & Pte.write) && gupMustUnshare(mm.memory, pfn, { flags, vma })) return MUST_UNSHARE;
   const error = tryGrabFolio(mm.memory, pfn, { refs: 1, flags });
@@ -269,14 +282,14 @@ function followHugePmd(vma: Vma, vpn: number, { pmd, place }: { pmd: Table; plac
   const i = pmdIndex(vpn);
   const lo = pmd.lo(i);
   const head = pmd.hi(i);
-  if (flags & FOLL.write && !(lo & Pte.write)) return NO_PAGE;
+  if (flags & FOLL.write && !canFollowWritePte(vma, lo, { pfn: head, flags })) return NO_PAGE;
   if (!(lo & Pte.write) && gupMustUnshare(mm.memory, head, { flags, vma })) return MUST_UNSHARE;
   const offset = pteIndex(vpn);
   const npages = Math.min(PAGES_PER_PMD_ENTRY - offset, place.npages);
   ptlLock(mm);
   const error = tryGrabFolio(mm.memory, head, { refs: npages, flags });
   if (error === 0 && flags & FOLL.touch) {
-    pmd.setLo(i, lo | Pte.young | (flags & FOLL.write ? Pte.dirty : 0));
+    pmd.setLo(i, lo | Pte.young | (flags & FOLL.write ? Pte.dirtied : 0));
   }
   ptlUnlock(mm);
   if (error !== 0) return error;

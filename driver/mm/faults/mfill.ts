@@ -70,7 +70,7 @@ function* mfillAtomicInstallPte(vma: Vma, addr: number, pfn: number): Coroutine<
       folioAddFileRmapPte(memory, pfn);
     }
     folioAddLru(memory, pfn);
-    table.set(pteIndex(vpn), maybeMkwrite(mkPte(vma) | Pte.dirty, vma), pfn);
+    table.set(pteIndex(vpn), maybeMkwrite(mkPte(vma) | Pte.dirtied, vma), pfn);
     ptlUnlock(mm);
   }
   if (file !== null) {

@@ -190,5 +190,5 @@ function mapCollapsed(vma: Vma, addr: number, { slot, head }: { slot: PmdSlot; h
   memory.frames.setFlags(head, PG.uptodate);
   folioAddNewAnonRmapPmd(memory, head, vma, addr);
   folioAddLru(memory, head);
-  setPmd(slot, maybeMkwrite(mkPte(vma) | Pte.huge | Pte.dirty, vma), head);
+  setPmd(slot, maybeMkwrite(mkPte(vma) | Pte.huge | Pte.dirtied, vma), head);
 }

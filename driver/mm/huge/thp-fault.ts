@@ -137,7 +137,7 @@ function mapHugeFolio(vma: Vma, start: number, { slot, head }: { slot: PmdSlot; 
   folioAddNewAnonRmapPmd(mm.memory, head, vma, start);
   folioAddLru(mm.memory, head);
   mm.rss.anon += HPAGE_PMD_NR;
-  setPmd(slot, maybeMkwrite(mkPte(vma) | Pte.huge | Pte.dirty, vma), head);
+  setPmd(slot, maybeMkwrite(mkPte(vma) | Pte.huge | Pte.dirtied, vma), head);
 }
 
 /** Locks the folio, sleeping with a reference when somebody has the lock. False when the entry changed meanwhile. */
@@ -170,7 +170,7 @@ function reuseHugeFolio(vma: Vma, head: number): boolean {
 
 function makeHugePmdWritable(vma: Vma, { table, index }: PmdSlot): void {
   ptlLock(vma.mm);
-  table.setLo(index, maybeMkwrite(table.lo(index) | Pte.young | Pte.dirty, vma));
+  table.setLo(index, maybeMkwrite(table.lo(index) | Pte.young | Pte.dirtied, vma));
   ptlUnlock(vma.mm);
 }
 

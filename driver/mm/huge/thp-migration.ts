@@ -43,11 +43,13 @@ export function removeMigrationPmd(vma: Vma, newHead: number, slot: PmdSlot): vo
   folioGet(memory, newHead);
   let lo = mkPte(vma) | Pte.huge;
   if (!(old & Pte.young)) lo &= ~Pte.young;
-  if (old & Pte.dirty && frames.hasFlags(newHead, PG.dirty)) lo |= Pte.dirty;
+  if (old & Pte.dirty && frames.hasFlags(newHead, PG.dirty)) lo |= Pte.dirtied;
+  lo |= old & Pte.softDirty;
   if (old & Pte.write) lo = maybeMkwrite(lo, vma);
   frames.addEntireMapcount(newHead, 1);
   frames.addFolioMapcount(newHead, 1);
   if (old & (Pte.write | Pte.exclusive)) frames.setFlags(newHead, PG.anonExclusive);
-  if (frames.zone[newHead] === Zone.private) lo = Kind.devicePrivate | (lo & (Pte.huge | Pte.write));
+  if (frames.zone[newHead] === Zone.private)
+    lo = Kind.devicePrivate | (lo & (Pte.huge | Pte.write)) | (old & Pte.softDirty);
   setPmd(slot, lo, newHead);
 }

@@ -19,7 +19,7 @@ export function moveHugePmd(vma: Vma, oldVpn: number, newVma: Vma, newVpn: numbe
   if (from === null) return false;
   const to: PmdSlot = { table: newVma.mm.pageTable.pmdTableAlloc(newVpn), index: pmdIndex(newVpn) };
   if ((to.table.lo(to.index) & KIND_MASK) !== Kind.none) return false;
-  setPmd(to, from.table.lo(from.index), from.table.hi(from.index));
+  setPmd(to, from.table.lo(from.index) | Pte.softDirty, from.table.hi(from.index));
   setPmd(from, Kind.none, 0);
   if ((to.table.lo(to.index) & KIND_MASK) === Kind.present) flushPmdTlbRange(vma.mm, oldVpn);
   return true;

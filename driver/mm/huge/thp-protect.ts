@@ -1,6 +1,6 @@
 import { assert } from '../../core/assert.js';
 import { KIND_MASK, Kind, Pte } from '../tables/entry.js';
-import { mkPte } from '../tables/pte-build.js';
+import { mkPte, pteNeedsSoftDirtyWp } from '../tables/pte-build.js';
 import { ptlAssertHeld } from '../tables/ptl.js';
 import { flushPmdTlbRange } from '../tables/tlb.js';
 import { VM } from '../vmas/vm-flags.js';
@@ -27,7 +27,7 @@ export function changeHugePmd(vma: Vma, vpn: number): void {
     return;
   }
   flushPmdTlbRange(vma.mm, vpn);
-  let changed = mkPte(vma) | (lo & (Pte.huge | Pte.special | Pte.dirty));
+  let changed = mkPte(vma) | (lo & (Pte.huge | Pte.special | Pte.dirtied));
   if (!(lo & Pte.young)) changed &= ~Pte.young;
   if (canChangePmdWritable(vma, changed, table.hi(slot.index))) changed |= Pte.write;
   table.setLo(slot.index, changed);
@@ -35,6 +35,6 @@ export function changeHugePmd(vma: Vma, vpn: number): void {
 
 /** Linux: mm/huge_memory.c:can_change_pmd_writable() for private memory */
 function canChangePmdWritable(vma: Vma, lo: number, head: number): boolean {
-  if (!(vma.flags & VM.write) || lo & (Pte.protnone | Pte.special)) return false;
+  if (!(vma.flags & VM.write) || lo & (Pte.protnone | Pte.special) || pteNeedsSoftDirtyWp(vma, lo)) return false;
   return vma.mm.memory.frames.isAnonExclusive(head);
 }

@@ -102,7 +102,7 @@ function splitMapped(memory: Memory, leaf: Table, at: { vma: Vma; slot: PmdSlot;
 /** The entry of each page that says what the 2 MiB entry `lo` said of all. */
 function smallEntry(vma: Vma, lo: number): number {
   if ((lo & KIND_MASK) === Kind.devicePrivate) return lo & ~Pte.huge;
-  const pte = mkPte(vma) | (lo & (Pte.write | Pte.dirty));
+  const pte = mkPte(vma) | (lo & (Pte.write | Pte.dirtied));
   return lo & Pte.young ? pte : pte & ~Pte.young;
 }
 

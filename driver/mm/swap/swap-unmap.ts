@@ -82,7 +82,7 @@ function replaceAnonEntry(vma: Vma, table: Table, { i, pfn }: { i: number; pfn: 
   swap.swapDuplicate(slot);
   mm.rss.anon--;
   mm.rss.swap++;
-  table.set(i, exclusive ? Kind.swap | Pte.exclusive : Kind.swap, slot);
+  table.set(i, Kind.swap | (exclusive ? Pte.exclusive : 0) | (table.lo(i) & Pte.softDirty), slot);
   return true;
 }
 

@@ -11,6 +11,7 @@ import { assertInVma, type Vma } from '../vmas/vma.js';
 import { Kind, kindOf, Pte } from './entry.js';
 import { pgdAddrEnd, pmdAddrEnd, pudAddrEnd } from './page-align.js';
 import { pmdIndex, pteIndex, type Table } from './page-table.js';
+import { canChangePteWritable, vmaWantsWritenotify } from './pte-build.js';
 import { ptlAssertHeld, ptlLock, ptlUnlock } from './ptl.js';
 import { TlbGather } from './tlb-gather.js';
 
@@ -105,14 +106,9 @@ function changePresent(vma: Vma, lo: number, pfn: number): number {
   const bare = lo & ~(Pte.write | Pte.protnone);
   if ((flags & VM_ACCESS_FLAGS) === 0) return bare | Pte.protnone;
   if (!(flags & VM.write)) return bare;
-  // tmpfs and device files track no writes, so shared mappings are simply writable.
-  if (flags & VM.shared) return bare | Pte.write;
-  return canChangePteWritable(vma.mm.memory, bare, pfn) ? bare | Pte.write : bare;
-}
-
-/** For private writable memory. Linux: mm/mprotect.c:can_change_pte_writable() */
-function canChangePteWritable({ frames }: Memory, lo: number, pfn: number): boolean {
-  return !(lo & Pte.special) && frames.isAnon(pfn) && frames.isAnonExclusive(pfn);
+  // tmpfs and device files track no writes themselves, so shared mappings are simply writable.
+  if (flags & VM.shared && !vmaWantsWritenotify(vma)) return bare | Pte.write;
+  return canChangePteWritable(vma, bare, pfn) ? bare | Pte.write : bare;
 }
 
 /** Entries that are not present lose the right to write on any change; a later write fault gives it back. */

@@ -7,10 +7,10 @@
  * | none | 0 | - |
  * | present | pfn | write, dirty, young, protnone, special (zero page), huge (a PMD leaf), softDirty |
  * | table | - (the child table is in `Table.child`) | - |
- * | swap | slot | exclusive |
- * | migration | pfn of a locked page | write = MIG-W, exclusive without write = MIG-RX, none = MIG-R; young, dirty; huge = PMD-MIG |
- * | devicePrivate | pfn | write; huge = PMD-DPRIV |
- * | deviceExclusive | pfn | write; exclusive alone where the entry remembers no rights |
+ * | swap | slot | exclusive, softDirty |
+ * | migration | pfn of a locked page | write = MIG-W, exclusive without write = MIG-RX, none = MIG-R; young, dirty, softDirty; huge = PMD-MIG |
+ * | devicePrivate | pfn | write, softDirty; huge = PMD-DPRIV |
+ * | deviceExclusive | pfn | write, softDirty; exclusive alone where the entry remembers no rights |
  * | marker, hwpoison | - | - |
  */
 export const Kind = {
@@ -40,6 +40,10 @@ export const Pte = {
   huge: 1 << 9,
   /** Of swap, migration and device-exclusive entries: the page was anon-exclusive. */
   exclusive: 1 << 10,
+  /** Written since /proc/PID/clear_refs was last told to forget. Linux: _PAGE_SOFT_DIRTY, _PAGE_SWP_SOFT_DIRTY */
+  softDirty: 1 << 11,
+  /** What the kernel sets for a write: the CPU itself sets `dirty` alone. Linux: arch/x86/include/asm/pgtable.h:pte_mkdirty() */
+  dirtied: (1 << 5) | (1 << 11),
 } as const;
 
 export function kindOf(lo: number): KindId {
@@ -48,7 +52,7 @@ export function kindOf(lo: number): KindId {
 
 /** The migration entry that remembers what `lo`, an entry that maps a page, allowed. */
 export function migrationEntryFor(lo: number, exclusive: boolean): number {
-  const kept = lo & (Pte.young | Pte.dirty | Pte.huge);
+  const kept = lo & (Pte.young | Pte.dirty | Pte.huge | Pte.softDirty);
   const rights = lo & Pte.write ? Pte.write : exclusive ? Pte.exclusive : 0;
   return Kind.migration | kept | rights;
 }

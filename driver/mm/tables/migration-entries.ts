@@ -158,9 +158,10 @@ export function removeMigrationPte(vma: Vma, at: { table: Table; index: number; 
   let lo = mkPte(vma);
   if (!(old & Pte.young)) lo &= ~Pte.young;
   const head = frames.head(at.newPfn);
-  if (old & Pte.dirty && frames.hasFlags(head, PG.dirty)) lo |= Pte.dirty;
+  if (old & Pte.dirty && frames.hasFlags(head, PG.dirty)) lo |= Pte.dirtied;
+  lo |= old & Pte.softDirty;
   if (old & Pte.write && !(memory.kernel.defects.writeLost && at.newPfn === table.hi(at.index))) lo |= Pte.write;
-  if (frames.zone[at.newPfn] === Zone.private) lo = Kind.devicePrivate | (lo & Pte.write);
+  if (frames.zone[at.newPfn] === Zone.private) lo = Kind.devicePrivate | (lo & Pte.write) | (old & Pte.softDirty);
   if (frames.hasFlags(head, PG.anon)) {
     folioAddAnonRmapPte(memory, at.newPfn, (old & (Pte.write | Pte.exclusive)) !== 0);
   } else {

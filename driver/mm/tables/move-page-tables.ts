@@ -181,6 +181,7 @@ function* movePtes(move: TableMove, part: Step & { from: Table; count: number })
     needsFlush ||= kindOf(lo) === Kind.present;
     assert(to.lo(i + shift) === Kind.none, 'mremap moves a page to a place that is in use');
     from.move(i, to, i + shift);
+    to.setLo(i + shift, lo | Pte.softDirty);
   }
   if (needsFlush) flushTlbRange(mm, part.oldAddr / PAGE_SIZE, part.count);
   ptlUnlock(mm);

@@ -17,8 +17,21 @@ export function isCowMapping(vmFlags: number): boolean {
 export function mkPte(vma: Vma): number {
   const { flags } = vma;
   if ((flags & VM_ACCESS_FLAGS) === 0) return Kind.present | Pte.protnone | Pte.young;
-  const shared = VM.shared | VM.write;
-  return Kind.present | Pte.young | ((flags & shared) === shared ? Pte.write : 0);
+  return Kind.present | Pte.young | (isSharedWritable(vma) && !vmaWantsWritenotify(vma) ? Pte.write : 0);
+}
+
+function isSharedWritable({ flags }: Vma): boolean {
+  return (flags & (VM.shared | VM.write)) === (VM.shared | VM.write);
+}
+
+/** Each first write to a page of shared memory must fault, so that it is noted. Linux: mm/vma.c:vma_wants_writenotify() */
+export function vmaWantsWritenotify(vma: Vma): boolean {
+  return isSharedWritable(vma) && (vma.flags & (VM.notSoftDirty | VM.hugetlb)) === VM.notSoftDirty;
+}
+
+/** A write to the page must be noted first. Linux: mm/internal.h:pte_needs_soft_dirty_wp() */
+export function pteNeedsSoftDirtyWp(vma: Vma, lo: number): boolean {
+  return (vma.flags & VM.notSoftDirty) !== 0 && !(lo & Pte.softDirty);
 }
 
 /** Linux: include/linux/mm.h:maybe_mkwrite() */
@@ -45,7 +58,7 @@ export function folioMarkDirty(memory: Memory, pfn: number): void {
  * (or when nobody tracks that). Linux: mm/mprotect.c:can_change_pte_writable()
  */
 export function canChangePteWritable(vma: Vma, lo: number, pfn: number): boolean {
-  if (!(vma.flags & VM.write) || lo & Pte.protnone) return false;
+  if (!(vma.flags & VM.write) || lo & Pte.protnone || pteNeedsSoftDirtyWp(vma, lo)) return false;
   if (vma.flags & VM.shared) return (lo & Pte.dirty) !== 0;
   const { frames } = vma.mm.memory;
   return (lo & Pte.special) === 0 && frames.isAnon(pfn) && frames.isAnonExclusive(pfn);

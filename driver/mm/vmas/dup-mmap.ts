@@ -186,6 +186,6 @@ function copyPresentPage(dst: Vma, { to, i, vpn }: { to: Table; i: number; vpn: 
   folioAddNewAnonRmap(memory, copy, dst, vpn * PAGE_SIZE);
   folioAddLru(memory, copy);
   dst.mm.rss.anon++;
-  to.set(i, maybeMkwrite(mkPte(dst) | Pte.dirty, dst), copy);
+  to.set(i, maybeMkwrite(mkPte(dst) | Pte.dirtied, dst), copy);
   return 0;
 }

@@ -142,7 +142,7 @@ export function madviseFolioPteBatch(
   { index, max }: { index: number; max: number },
 ): number {
   const { frames } = memory;
-  const ignored = Pte.write | Pte.young | Pte.dirty;
+  const ignored = Pte.write | Pte.young | Pte.dirtied;
   const lo = table.lo(index) & ~ignored;
   const first = table.hi(index);
   const head = frames.head(first);

@@ -188,7 +188,12 @@ function* mmapRegion(mm: Mm, request: MmapRequest, region: Region): Coroutine<nu
   const at = mm.findVmaIndex(addr);
   const neighbours = { prev: mm.vmas[at - 1] ?? null, next: mm.vmas[at] ?? null };
   const range = { start: addr, end, flags: vmFlags, pgoff, file: request.file, anonVma: null, ...neighbours };
-  if ((yield* vmaMergeNewRange(range)) !== null) return addr;
+  const merged = yield* vmaMergeNewRange(range);
+  if (merged !== null) {
+    // What is new is soft-dirty, and so is all that it became part of.
+    merged.flags &= ~VM.notSoftDirty;
+    return addr;
+  }
   const vma = new Vma(mm, addr, end, vmFlags, pgoff);
   const error = yield* mapFile(vma, request);
   if (error !== 0) {

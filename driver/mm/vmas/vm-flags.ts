@@ -22,6 +22,8 @@ export const VM = {
   noreserve: 0x200000,
   hugetlb: 0x400000,
   wipeonfork: 0x2000000,
+  /** Writes are tracked: only pages written since clear_refs are soft-dirty. Linux: VM_SOFTDIRTY, which is the opposite */
+  notSoftDirty: 0x8000000,
   mixedmap: 0x10000000,
   hugepage: 0x20000000,
   nohugepage: 0x40000000,

@@ -5,7 +5,7 @@ import type { AnonVma } from '../frames/anon-vma.js';
 import { PAGE_SIZE } from '../frames/frames.js';
 import { vmaAdjustTransHuge } from '../huge/thp-split-pmd.js';
 import { type Mm, mmapAssertWriteLocked } from './mm.js';
-import { VM_SPECIAL } from './vm-flags.js';
+import { VM, VM_SPECIAL } from './vm-flags.js';
 import type { MappedFile, Vma } from './vma.js';
 import { lockRmap, removeSharedVmStruct, removeVma, unlockRmap, vmaBefore } from './vma-list.js';
 import { splitVma } from './vma-split.js';
@@ -188,7 +188,7 @@ function canVmaMergeRight(range: MergeRange, canLeft: boolean): boolean {
 
 /** Linux: mm/vma.c:is_mergeable_vma() */
 function isMergeableVma(range: MergeRange, vma: Vma): boolean {
-  return vma.flags === range.flags && vma.file === range.file;
+  return ((vma.flags ^ range.flags) & ~VM.notSoftDirty) === 0 && vma.file === range.file;
 }
 
 /**

@@ -96,7 +96,7 @@ function fillPagemap(mm: Mm, firstVpn: number, out: Uint8Array): void {
 }
 
 function pageEntry(vma: Vma, vpn: number, out: PagemapEntry): void {
-  out.flagsHi = PM_SOFT_DIRTY_HI;
+  out.flagsHi = vma.flags & VM.notSoftDirty ? 0 : PM_SOFT_DIRTY_HI;
   out.frame = 0;
   const pmd = vma.mm.pageTable.pmdTable(vpn);
   if (pmd === null) return;
@@ -117,6 +117,7 @@ function pteToPagemapEntry(vma: Vma, { lo, hi }: { lo: number; hi: number }, out
   const { frames } = vma.mm.memory;
   const kind = kindOf(lo);
   if (kind === Kind.none) return;
+  if (lo & Pte.softDirty) out.flagsHi |= PM_SOFT_DIRTY_HI;
   if (kind === Kind.present) {
     out.flagsHi |= PM_PRESENT_HI;
     out.frame = lo & Pte.special ? ZERO_PFN : hi;
@@ -134,6 +135,7 @@ function pteToPagemapEntry(vma: Vma, { lo, hi }: { lo: number; hi: number }, out
 function hugeEntry(vma: Vma, { lo, hi, offset }: { lo: number; hi: number; offset: number }, out: PagemapEntry): void {
   const { frames } = vma.mm.memory;
   const isHugetlb = (vma.flags & VM.hugetlb) !== 0;
+  if (lo & Pte.softDirty && !isHugetlb) out.flagsHi |= PM_SOFT_DIRTY_HI;
   if (kindOf(lo) === Kind.present) {
     out.flagsHi |= PM_PRESENT_HI;
     out.frame = hi + offset;

@@ -2,6 +2,7 @@ import { EINVAL } from '../../../uapi/errno.js';
 import { PAGE_SIZE } from '../../mm/frames/frames.js';
 import type { Memory } from '../../mm/memory.js';
 import type { Machine } from '../machine/machine.js';
+import { addMmFiles } from './mm-files.js';
 import { PagemapFile } from './pagemap-file.js';
 import { ProcFile, type TextNode } from './proc-file.js';
 import { thpNodes } from './thp-nodes.js';
@@ -18,6 +19,7 @@ export function addProcFiles(machine: Machine): void {
       return new ProcFile(machine, flags, node);
     });
   }
+  addMmFiles(machine);
   vfs.addSpecial('/proc/self/pagemap', function* (thread, flags) {
     return new PagemapFile(machine, flags, thread.process.mm);
   });

@@ -171,13 +171,14 @@ const FLAG_NAMES: readonly [number, string][] = [
   [VM.noreserve, 'nr'],
   [VM.hugetlb, 'ht'],
   [VM.wipeonfork, 'wf'],
+  [VM.notSoftDirty, 'sd'],
   [VM.mixedmap, 'mm'],
   [VM.hugepage, 'hg'],
   [VM.nohugepage, 'nh'],
 ];
 
 function vmFlagNames({ flags }: Vma): string {
-  return FLAG_NAMES.filter(([bit]) => flags & bit)
+  return FLAG_NAMES.filter(([bit]) => (flags ^ VM.notSoftDirty) & bit)
     .map(([, name]) => name)
     .join(' ');
 }

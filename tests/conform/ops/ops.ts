@@ -95,7 +95,7 @@ function mapKind(
   }
 }
 
-export function protection(letters: string): number {
+function protection(letters: string): number {
   const bit = (letter: string, value: number): number => (letters.includes(letter) ? value : 0);
   return bit('r', mman.PROT_READ) | bit('w', mman.PROT_WRITE) | bit('x', mman.PROT_EXEC);
 }

@@ -19,7 +19,7 @@ const seenBy = (program: SmallProgram, options: ExploreOptions) => {
 describe('dpor', () => {
   it.each([
     [2, 3, runs(20, 100)],
-    [3, 2, runs(8, 50)],
+    [3, 2, runs(12, 50)],
   ])('comes to what every schedule together comes to, %i tasks of up to %i ops', (tasks, ops, parameters) => {
     let compared = 0;
     fc.assert(
@@ -42,7 +42,7 @@ describe('dpor', () => {
       }),
       parameters,
     );
-    expect(compared).toBeGreaterThan(parameters.numRuns / 2);
+    expect(compared).toBeGreaterThan(parameters.numRuns / 4);
   });
 
   it.each([

@@ -166,7 +166,7 @@ export class Fixture extends TestMachine {
     this.mm.rss.anon++;
     const isPrivate = device?.zone === Zone.private;
     if (!isPrivate) memory.words[(pfn * PAGE_SIZE) / 4] = page + 100;
-    const present = Kind.present | Pte.young | (dirty ? Pte.dirty : 0);
+    const present = Kind.present | Pte.young | (dirty ? Pte.dirtied : 0);
     this.setEntry(page, (isPrivate ? Kind.devicePrivate : present) | (write ? Pte.write : 0), pfn);
     return pfn;
   }

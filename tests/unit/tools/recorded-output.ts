@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { type Output, StopRequest } from '../../../tools/output.js';
 import { Progress } from '../../../tools/report/progress.js';
+import { WHOLE } from '../../../tools/shard/share.js';
 
 /** The output of a command that a test looks at. */
 export interface RecordedOutput extends Output {
@@ -23,6 +24,7 @@ export function recordedOutput(now: () => number = () => 0): RecordedOutput {
     err: noted,
     progress: new Progress({ write: noted }, {}, now),
     now,
+    share: WHOLE,
     stop: new StopRequest(new EventEmitter() as never),
     file: (_option, path) => ({ write: (text) => void files.set(path, text) }),
   };

@@ -18,6 +18,8 @@ interface JobState {
   isCleanTaken: boolean;
   clean: CleanResult | undefined;
   slices: (SliceResult | 'taken' | undefined)[];
+  /** That its tasks took. */
+  ms: number;
 }
 
 /** What is done of a sweep and what is to do: hands out tasks and puts their results together. */
@@ -29,15 +31,22 @@ export class SweepState {
   /** Cases with a finding so far. */
   readonly failed = new Set<SweepJob>();
   private readonly states: JobState[];
-  private readonly taken = new Map<SweepTask, { state: JobState; slice: number }>();
+  private readonly taken = new Map<SweepTask, { state: JobState; slice: number; at: number }>();
   private waiting: (() => void)[] = [];
 
   constructor(
     jobs: readonly SweepJob[],
     private readonly journal: Journal,
-    private readonly first: boolean,
+    private readonly how: { readonly first: boolean; now(): number },
   ) {
-    this.states = jobs.map((job, number) => ({ job, number, isCleanTaken: false, clean: undefined, slices: [] }));
+    this.states = jobs.map((job, number) => ({
+      job,
+      number,
+      isCleanTaken: false,
+      clean: undefined,
+      slices: [],
+      ms: 0,
+    }));
     this.totalRuns = jobs.length;
     for (const { job, slice, result } of journal.done) {
       const state = this.states[job];
@@ -61,7 +70,8 @@ export class SweepState {
   }
 
   onResult(task: SweepTask, result: TaskResult): void {
-    const { state, slice } = this.taken.get(task)!;
+    const { state, slice, at } = this.taken.get(task)!;
+    state.ms += this.how.now() - at;
     this.taken.delete(task);
     this.journal.add({ job: state.number, slice, result });
     this.enter(state, slice, result);
@@ -69,14 +79,14 @@ export class SweepState {
   }
 
   /** Cases that were begun, in order. */
-  results(): JobResult[] {
+  results(): { readonly job: SweepJob; readonly result: JobResult; readonly ms: number }[] {
     return this.states.flatMap((state) => {
-      const { job, clean } = state;
+      const { job, clean, ms } = state;
       const slices = this.slicesThatCount(state);
       if (clean === undefined) return [];
       const done = slices.filter((slice) => typeof slice === 'object');
       const left = slices.reduce((sum, slice, i) => (typeof slice === 'object' ? sum : sum + runsOf(clean, i)), 0);
-      return [mergeResults(job, clean, { slices: done, left })];
+      return [{ job, ms, result: mergeResults(job, clean, { slices: done, left }) }];
     });
   }
 
@@ -100,7 +110,7 @@ export class SweepState {
     if (state === undefined) return null;
     state.isCleanTaken = true;
     const task: SweepTask = { job: state.job, chosen: null };
-    this.taken.set(task, { state, slice: CLEAN });
+    this.taken.set(task, { state, slice: CLEAN, at: this.how.now() });
     return task;
   }
 
@@ -111,7 +121,7 @@ export class SweepState {
       state.slices[slice] = 'taken';
       const chosen = state.clean!.chosen.slice(slice * SLICE_RUNS, (slice + 1) * SLICE_RUNS);
       const task = { job: state.job, chosen };
-      this.taken.set(task, { state, slice });
+      this.taken.set(task, { state, slice, at: this.how.now() });
       return task;
     }
     return null;
@@ -119,7 +129,7 @@ export class SweepState {
 
   /** With `first`, what stands behind a finding does not count, so that the result is the same whoever was faster. */
   private slicesThatCount({ clean, slices }: JobState): JobState['slices'] {
-    if (!this.first) return slices;
+    if (!this.how.first) return slices;
     if (clean === undefined || clean.findings.length > 0) return [];
     const found = slices.findIndex((slice) => typeof slice === 'object' && slice.findings.length > 0);
     return found < 0 ? slices : slices.slice(0, found + 1);

@@ -8,8 +8,8 @@ import { profileOption } from '../../kernel-profile.js';
 import { didYouMean } from '../../nearest.js';
 import type { Output } from '../../output.js';
 import { pathsOf } from '../../path-option.js';
-import { junitXml } from '../../report/junit.js';
 import { KtapWriter } from '../../report/ktap.js';
+import { type ResultFileOptions, resultFiles } from '../../report/result-files.js';
 import type { CaseResult } from '../../report/runner.js';
 import { openTrace } from '../../trace/trace-option.js';
 import { workOff } from '../../worker-pool.js';
@@ -21,7 +21,7 @@ import type { JobResult, SweepJob, SweepOptions } from './sweep-job.js';
 import { SweepState } from './sweep-state.js';
 import { type SweepTask, sweepWork, type TaskResult } from './sweep-worker.js';
 
-export interface SweepCommand {
+export interface SweepCommand extends ResultFileOptions {
   readonly seed: number;
   readonly path: PathName | undefined;
   readonly profile: string;
@@ -34,7 +34,6 @@ export interface SweepCommand {
   readonly json: boolean;
   readonly fresh: boolean;
   readonly first: boolean;
-  readonly junit?: string | undefined;
   readonly trace?: string | undefined;
   readonly traceFormat?: string | undefined;
 }
@@ -42,9 +41,13 @@ export interface SweepCommand {
 /** `dmirror fault sweep`: fails every chosen hit of every point in turn. 0 without findings, 1 with. */
 export async function sweep(names: readonly string[], command: SweepCommand, output: Output): Promise<number> {
   const options = optionsOf(command);
-  const jobs = jobsOf(names, { path: command.path, profile: options.profile });
-  const journal = Journal.open({ build: buildId(), options, jobs }, { fresh: command.fresh });
-  const state = new SweepState(jobs, journal, options.first);
+  const { share } = output;
+  const all = jobsOf(names, { path: command.path, profile: options.profile });
+  const jobs = share.pick(all, ({ path, name }) => `${path} ${name}`);
+  const known = jobs.flatMap((job) => (share.known(job) as JobResult | undefined) ?? []);
+  const toDo = known.length > 0 ? [] : jobs;
+  const journal = Journal.open({ build: buildId(), options, jobs: toDo }, { fresh: command.fresh });
+  const state = new SweepState(toDo, journal, { first: options.first, now: output.now });
   if (state.doneRuns > 0) {
     output.err(`resumed: ${state.doneRuns} runs were done before`);
     output.err(`they are kept in ${journal.file}; --fresh begins anew`);
@@ -52,9 +55,8 @@ export async function sweep(names: readonly string[], command: SweepCommand, out
   void output.stop.watch().whenRequested.then(() => {
     state.isStopped = true;
   });
-  const junit = command.junit === undefined ? null : output.file('--junit', command.junit);
+  const writeFiles = resultFiles(command, output);
   const trace = openTrace(command);
-  const at = new Date();
   const started = output.now();
   const show = (name: string): void => {
     const { doneRuns: done, totalRuns: total, isTotalOpen, failed } = state;
@@ -73,18 +75,17 @@ export async function sweep(names: readonly string[], command: SweepCommand, out
     },
   });
   output.progress.clear();
-  const finished = state.results();
+  const swept = state.results();
+  for (const { job, result, ms } of swept) if (result.left === 0) share.keep(job, result, ms);
+  const finished = [...known, ...swept.map(({ result }) => result)];
   // Runs are many and findings few: those are run again for the file.
   if (trace !== null)
     for (const { findings } of finished) for (const { token } of findings) await replayLines(token, { trace });
   trace?.end();
-  junit?.write(
-    junitXml(finished.map(junitResult), {
-      name: 'dmirror fault sweep',
-      at,
-      properties: { seed: command.seed, profile: options.profile },
-    }),
-  );
+  writeFiles(finished.map(caseResult), {
+    name: 'dmirror fault sweep',
+    properties: { seed: command.seed, profile: options.profile },
+  });
   report(finished, { command, output, total: jobs.length, ms: output.now() - started });
   const left = jobs.length - finished.filter(({ left }) => left === 0).length;
   if (left > 0) {
@@ -133,7 +134,7 @@ function reasonToSkip({ skipped, left }: JobResult): string | undefined {
   return left > 0 ? `interrupted, ${left} runs are left` : undefined;
 }
 
-function junitResult(result: JobResult): CaseResult {
+function caseResult(result: JobResult): CaseResult {
   const { name, path, findings } = result;
   const base = { name: `sweep.${name}`, suite: 'sweep', path, ms: 0 };
   if (findings.length > 0) {

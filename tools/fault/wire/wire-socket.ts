@@ -7,7 +7,7 @@ import { Dmirror } from '../../../uapi/client/dmirror-device.js';
 import { ProcessHandle } from '../../../uapi/client/process-handle.js';
 import type { Transport } from '../../../uapi/client/transport.js';
 import type { PathName } from '../../../uapi/path-name.js';
-import type { WireCase } from './wire.js';
+import type { WireCase, WireUnit } from './wire.js';
 import { WIRE_FAULTS, type WireFault, WireProxy } from './wire-proxy.js';
 
 const PAGES = 66;
@@ -128,24 +128,20 @@ async function until(test: () => boolean): Promise<void> {
 }
 
 /** For `dmirror fault wire --socket`: each interface fault at each frame of a client, over sockets and in the host's time. */
-export async function* socketRuns(paths: readonly PathName[]): AsyncGenerator<WireCase> {
-  for (const path of paths) {
-    const { frames } = await runWireFault(path, null);
-    for (const kind of WIRE_FAULTS) {
-      for (let nth = 1; nth <= frames; nth++) {
-        const { violations } = await runWireFault(path, { kind, nth });
-        const name = `${kind}.frame_${nth}`;
-        const status = violations.length > 0 ? 'fail' : 'pass';
-        const lines = status === 'fail' ? [`faults injected: ${kind} at frame ${nth}`, ...violations] : [];
-        yield {
-          name,
-          path,
-          status,
-          lines,
-          message: violations[0] ?? '',
-          record: { type: 'wire', name, path, status, violations },
-        };
-      }
-    }
+export function socketUnits(paths: readonly PathName[]): WireUnit[] {
+  return paths.flatMap((path) =>
+    WIRE_FAULTS.map((kind) => ({ name: `${path} socket.${kind}`, run: () => socketRuns(path, kind) })),
+  );
+}
+
+async function* socketRuns(path: PathName, kind: WireFault): AsyncGenerator<WireCase> {
+  const { frames } = await runWireFault(path, null);
+  for (let nth = 1; nth <= frames; nth++) {
+    const { violations } = await runWireFault(path, { kind, nth });
+    const name = `${kind}.frame_${nth}`;
+    const status = violations.length > 0 ? 'fail' : 'pass';
+    const lines = status === 'fail' ? [`faults injected: ${kind} at frame ${nth}`, ...violations] : [];
+    const record = { type: 'wire', name, path, status, violations };
+    yield { name, path, status, lines, message: violations[0] ?? '', record };
   }
 }

@@ -2,8 +2,8 @@ import { DEFAULT_PROFILE } from '../../../driver/mm/profile.js';
 import type { PathName } from '../../../uapi/path-name.js';
 import { EXIT } from '../../exit-code.js';
 import type { Output } from '../../output.js';
-import { junitXml } from '../../report/junit.js';
 import { KtapWriter } from '../../report/ktap.js';
+import { type ResultFileOptions, resultFiles } from '../../report/result-files.js';
 import type { CaseResult } from '../../report/runner.js';
 import { definePlan } from '../plans/plan-parts.js';
 import type { PlanResult } from '../plans/plan-result.js';
@@ -49,10 +49,9 @@ export function wirePlan(name: string, rules: Rule[]): Plan {
   });
 }
 
-interface WireOptions {
+interface WireOptions extends ResultFileOptions {
   readonly paths: readonly PathName[];
   readonly json: boolean;
-  readonly junit?: string | undefined;
 }
 
 /** One run with one mistreated frame. */
@@ -70,55 +69,74 @@ export interface WireCase {
 /** `dmirror fault wire [CASE...]`: each interface fault at each frame of a client, or of cases whose machine is served. */
 export async function sweepWire(
   names: readonly string[],
-  { paths, json, junit }: WireOptions,
+  { paths, ...how }: WireOptions,
   output: Output,
 ): Promise<number> {
-  return await reportRuns(planRuns(clients(names, paths), output.stop), { json, junit }, output);
+  const units = clients(names, paths).flatMap((client) =>
+    WIRE_POINTS.map(({ name: point }) => ({
+      name: `${client.path} ${client.name}${point}`,
+      run: () => planRuns(client, point),
+    })),
+  );
+  return await reportRuns(units, how, output);
 }
 
-async function* planRuns(all: readonly Client[], stop: Output['stop']): AsyncGenerator<WireCase> {
-  for (const { path, planOf } of all) {
-    for (const point of WIRE_POINTS.map(({ name }) => name)) {
-      // The client has sent its last frame when a rule about the next one no longer strikes.
-      for (let nth = 1; !stop.isRequested; nth++) {
-        const result = await runPlan(planOf({ name: 'struck', point, nth }), { path });
-        if (result.fired.length === 0 && result.status === 'pass') break;
-        const { name, status, failures } = result;
-        const lines = linesOf(result);
-        yield { name, path, status, lines, message: failures[0] ?? lines[0]!, record: { type: 'plan', ...result } };
-      }
-    }
+async function* planRuns({ path, planOf }: Client, point: WirePoint): AsyncGenerator<WireCase> {
+  // The client has sent its last frame when a rule about the next one no longer strikes.
+  for (let nth = 1; ; nth++) {
+    const result = await runPlan(planOf({ name: 'struck', point, nth }), { path });
+    if (result.fired.length === 0 && result.status === 'pass') return;
+    const { name, status, failures } = result;
+    const lines = linesOf(result);
+    yield { name, path, status, lines, message: failures[0] ?? lines[0]!, record: { type: 'plan', ...result } };
   }
+}
+
+/** One kind of mistreatment at every frame of a client. */
+export interface WireUnit {
+  readonly name: string;
+  run(): AsyncIterable<WireCase>;
 }
 
 /** Makes the runs and prints them, until a signal. The exit status. */
 export async function reportRuns(
-  made: AsyncIterable<WireCase>,
-  { json, junit }: Pick<WireOptions, 'json' | 'junit'>,
+  all: readonly WireUnit[],
+  { json, ...files }: Omit<WireOptions, 'paths'>,
   output: Output,
 ): Promise<number> {
-  const file = junit === undefined ? null : output.file('--junit', junit);
-  const at = new Date();
+  const writeFiles = resultFiles(files, output);
   const { stop, progress } = output;
   stop.watch();
   const runs: WireCase[] = [];
-  let failed = 0;
-  for await (const run of made) {
-    runs.push(run);
-    if (run.status === 'fail') failed++;
-    progress.update({ done: runs.length, total: runs.length, isTotalOpen: true, failed, name: run.name });
-    if (await stop.look()) break;
+  for (const unit of output.share.pick(all, ({ name }) => name)) {
+    const begun = output.now();
+    const first = runs.length;
+    for await (const run of (output.share.known(unit) as WireCase[] | undefined) ?? unit.run()) {
+      runs.push(run);
+      const { length } = runs;
+      progress.update({ done: length, total: length, isTotalOpen: true, failed: failedIn(runs), name: run.name });
+      if (await stop.look()) break;
+    }
+    if (stop.isRequested) break;
+    output.share.keep(unit, runs.slice(first), output.now() - begun);
   }
   progress.clear();
+  const failed = failedIn(runs);
   if (json) for (const { record } of runs) output.out(JSON.stringify({ schemaVersion: 1, ...record }));
   if (json && stop.isRequested) output.out('{"type":"interrupted"}');
   if (!json) writeKtap(runs, output);
-  file?.write(junitXml(runs.map(junitResult), { name: 'dmirror fault wire', at, properties: {} }));
+  writeFiles(runs.map(caseResult), { name: 'dmirror fault wire', properties: {} });
   output.err(`${runs.length - failed} passed, ${failed} failed`);
   return failed > 0 ? EXIT.fail : EXIT.pass;
 }
 
+function failedIn(runs: readonly WireCase[]): number {
+  return runs.filter(({ status }) => status === 'fail').length;
+}
+
 interface Client {
+  /** In front of what is done to it. */
+  readonly name: string;
   readonly path: PathName;
   planOf(rule: Rule & { point: WirePoint; nth: number }): Plan;
 }
@@ -126,9 +144,14 @@ interface Client {
 function clients(names: readonly string[], paths: readonly PathName[]): Client[] {
   const frame = ({ point, nth }: { point: WirePoint; nth: number }): string => `${point}.frame_${nth}`;
   if (names.length === 0)
-    return paths.map((path) => ({ path, planOf: (rule) => wirePlan(frame(rule), [{ ...rule, session: 'client' }]) }));
+    return paths.map((path) => ({
+      name: '',
+      path,
+      planOf: (rule) => wirePlan(frame(rule), [{ ...rule, session: 'client' }]),
+    }));
   return paths.flatMap((path) =>
     jobsOf(names, { path, profile: DEFAULT_PROFILE.name }).map(({ name: selftest }) => ({
+      name: `${selftest}.`,
       path,
       planOf: (rule) => definePlan({ name: `${selftest}.${frame(rule)}`, selftest, rules: [rule] }),
     })),
@@ -151,7 +174,7 @@ function linesOf(result: PlanResult): string[] {
   return [...(status === 'fail' ? [`faults injected: ${faultsOf(result)}`, ...wrong] : []), `token: ${token}`];
 }
 
-function junitResult({ name, path, status, message, lines }: WireCase): CaseResult {
+function caseResult({ name, path, status, message, lines }: WireCase): CaseResult {
   const base = { name: `wire.${name}`, suite: 'wire', path, ms: 0 };
   return status === 'pass' ? { ...base, status } : { ...base, status, message, diagnostics: lines };
 }

@@ -26,7 +26,7 @@ function mapHuge(f: Fixture): number {
   mm.rss.anon += 512;
   const pmd = mm.pageTable.pmdTableAlloc(START / 4096);
   const i = pmdIndex(START / 4096);
-  pmd.set(i, Kind.present | Pte.huge | Pte.write | Pte.dirty | Pte.young, head);
+  pmd.set(i, Kind.present | Pte.huge | Pte.write | Pte.dirtied | Pte.young, head);
   return head;
 }
 

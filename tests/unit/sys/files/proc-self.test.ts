@@ -24,7 +24,7 @@ describe('/proc/self', () => {
     const smaps = readText(main, '/proc/self/smaps');
     const rows = ['Size', 'Rss', 'Anonymous', 'Private_Dirty', 'Swap', 'Locked'].map((name) => row(smaps, name));
     expect(rows).toEqual(['16 kB', '8 kB', '8 kB', '8 kB', '4 kB', '0 kB']);
-    expect(row(smaps, 'VmFlags')).toBe('rd wr mr mw me ac');
+    expect(row(smaps, 'VmFlags')).toBe('rd wr mr mw me ac sd');
     ret(main, 'mlock', addr + PAGE_SIZE, PAGE_SIZE);
     const status = readText(main, '/proc/self/status');
     expect(['Pid', 'VmLck', 'VmRSS', 'VmSwap', 'Threads'].map((name) => row(status, name))).toEqual([

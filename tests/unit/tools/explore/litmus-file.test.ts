@@ -43,6 +43,7 @@ describe('a litmus file', () => {
       "threads: [['dm 0 0 MIGRATE_TO_DEF 0 0 1']]\n",
       /no 'MIGRATE_TO_DEF' \(did you mean 'MIGRATE_TO_DEV'/,
     ],
+    ['an unknown step', 'threads: [[{ do: lod, on: buf }]]\n', /'lod' is not known here \(did you mean 'load'\?\)/],
     ['an unknown advice', "threads: [['advise 0 0 0 1 DONTNED']]\n", /no 'DONTNED' \(did you mean 'DONTNEED'\?\)/],
     ['what is no number', "threads: [['load 0 0 x 1']]\n", /'x' is no number/],
     ['a name of nothing', 'threads: [[{ do: load, on: buf }]]\n', /:1:12: no mapping is named 'buf'; there is none/],

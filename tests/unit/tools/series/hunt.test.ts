@@ -1,8 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { type MigrationPath, migrationPath, type PropertyName, pathWith } from '../../../../driver/hmm/index.js';
 import { Replayer } from '../../../../tests/conform/replay.js';
+import { exploreLitmus } from '../../../../tools/explore/explore-work.js';
+import { loadPlan } from '../../../../tools/fault/plans/plan-parse.js';
+import { runPlan } from '../../../../tools/fault/plans/plan-run.js';
+import { shipped } from '../../../../tools/package-root.js';
 import { type Hunted, hunt } from '../../../../tools/series/hunt.js';
 import { withPropertyOf } from '../../../../tools/series/properties.js';
+import { onFaultTests } from '../../../../tools/series/races.js';
 import type { PathName } from '../../../../uapi/path-name.js';
 
 const V1: PathName = 'posted-v1';
@@ -72,6 +77,48 @@ function onlyWith(name: PropertyName): PathName {
   const more = name === 'undoesOnError' ? { undoesBeforeSleep: false } : {};
   return pathWith(V1, { ...repaired, ...needs, ...more, [name]: migrationPath(V1)[name] });
 }
+
+describe('the late form', () => {
+  it('leaves a page that it has moved in a TLB, where what comes behind it needs a fault and then stays', () => {
+    const shared = 'open 0 0; open 0 1; map 0 0 0 2 anon rw; store 0 0 0 2 100; fork 0 1';
+    const pinned = 'store 0 0 1 1 7; pin 0 0 1 1 1; dm 0 1 EXCLUSIVE 0 1 1';
+    const ops = `${shared}; ${pinned}; dm 0 0 MIGRATE_ON_FAULT_TO_DEV 0 0 2`.split('; ');
+    const judge = (path: PathName) => new Replayer({ path, isJudged: true, machine: MACHINE }).judge('ops-0', ops);
+    expect(judge('posted-late')?.violation.message).toMatch(/a TLB lets loads at 0x1000000000 through/);
+    expect(judge('posted-late+skipsFlushAtStop=false')).toBeNull();
+    expect(judge('unified')).toBeNull();
+  });
+
+  it('unlocks the folio of a CPU fault where a share fails, on a kernel that has locked it', async () => {
+    const plan = loadPlan(shipped('tests/faults/plans/share-fails-on-a-cpu-fault.yaml'));
+    const later = { ...plan, machine: { ...plan.machine, profile: '6.19' as const } };
+    const on = (path: PathName) => runPlan(later, { path, defects: [] });
+    expect((await on('posted-late')).violations[0]?.message).toMatch(/pfn \d+ is not locked/);
+    for (const path of ['posted-late+unlocksFaultFolio=false', 'unified'] as const)
+      expect((await on(path)).status).toBe('pass');
+  });
+
+  it('answers -2 where a huge page can not be split, though the walk returned 0', () => {
+    const huge = 'open 0 0; map 0 0 0 512 anon rw; advise 0 0 0 512 HUGEPAGE; store 0 0 0 2 100; pin 0 0 0 1 1';
+    const ops = `${huge}; dm 0 0 MIGRATE_ON_FAULT_TO_DEV 0 0 2`.split('; ');
+    const { sequence } = new Replayer({ path: 'posted-late', machine: MACHINE }).record('ops-0', ops);
+    expect(sequence.steps.at(-1)?.[1]).toBe('-2 0 0');
+  });
+
+  it("passes over another's migration entry, for which unified waits", () => {
+    const [test] = onFaultTests().filter(({ name }) => name === 'fresh-onf-mig1');
+    const how = { profile: '6.12', strategy: 'random', budget: 100, seed: 1, isChecked: false } as const;
+    const lost = (path: PathName): boolean =>
+      [...exploreLitmus(test!, { ...how, path }).outcomes.keys()].some((name) =>
+        name.startsWith('-2 0 0 | 0 2 0 10 11 => 0 2 0 0000; 0 2 0 2222'),
+      );
+    expect([lost('posted-late'), lost('posted-late+waitsAtMigrationEntries'), lost('unified')]).toEqual([
+      true,
+      false,
+      false,
+    ]);
+  });
+});
 
 describe('a hunt', () => {
   const found = (path: PathName, sequences: { family: string; seed: number }[]): Hunted[] =>

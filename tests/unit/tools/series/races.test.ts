@@ -1,20 +1,33 @@
-import { beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { witnessOf } from '../../../../tools/explore/witness.js';
 import { wrapped } from '../../../../tools/series/mail-lines.js';
 import { raceKey, raceSummary } from '../../../../tools/series/race-text.js';
 import { onFaultTests, type RaceHunted, races } from '../../../../tools/series/races.js';
 import type { PathName } from '../../../../uapi/path-name.js';
 import { count } from '../../../counts.js';
+import { checkDocument } from '../../../document-part.js';
 
 function hunted(path: PathName, names: readonly string[]): readonly RaceHunted[] {
   const tests = onFaultTests().filter(({ name }) => names.includes(name));
   expect(tests).toHaveLength(names.length);
-  const run = races(path, { schedules: count(30, 100), repaired: count(60, 3000) }, tests);
+  const run = races(path, { schedules: 30, repaired: count(60, 3000) }, tests);
   for (;;) {
     const { done, value } = run.next();
     if (done) return value;
   }
 }
+
+/** What docs/series.md shows of them. */
+const told: string[] = ['| form | race | what becomes of it | takes | token |', '|---|---|---|---|---|'];
+
+function row(path: PathName, { test, cures, token, ...race }: RaceHunted): string {
+  const [first, ...others] = test.threads.map((thread) => `\`${thread.join('; ')}\``);
+  const setup = test.setup.filter((line) => !line.startsWith('open')).join('; ');
+  const causes = cures.map(({ name }) => `\`${name}\``).join(', ');
+  return `| ${path} | \`${setup}\`, then ${first} beside ${others.join(', ')} | ${raceSummary({ ...race })} | ${causes} | \`${token}\` |`;
+}
+
+afterAll(() => checkDocument('docs/series.md', { races: told.join('\n') }));
 
 // Ways to fail, and a property without which each can't be.
 describe.each<[PathName, readonly string[], Readonly<Record<string, string>>]>([
@@ -39,6 +52,7 @@ describe.each<[PathName, readonly string[], Readonly<Record<string, string>>]>([
   let found: readonly RaceHunted[];
   beforeAll(() => {
     found = hunted(path, names);
+    told.push(...found.map((race) => row(path, race)));
   });
 
   it('ends in these ways', () => {

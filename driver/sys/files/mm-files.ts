@@ -1,0 +1,73 @@
+import { EINVAL, EIO } from '../../../uapi/errno.js';
+import type { Coroutine } from '../../core/effect.js';
+import { accessRemoteVm } from '../../mm/faults/access-remote-vm.js';
+import { CLEAR_REFS, clearRefsWrite } from '../../mm/tables/clear-refs.js';
+import { mmput } from '../../mm/vmas/exit-mmap.js';
+import { type Mm, mmgetNotZero } from '../../mm/vmas/mm.js';
+import type { Machine } from '../machine/machine.js';
+import type { Thread } from '../processes/thread.js';
+import { type FileStat, OpenFile, type ReleaseQueue, S_IFREG } from './open-file.js';
+
+/** A file of /proc/PID about the address space that the process had when it was opened. */
+abstract class MmFile extends OpenFile {
+  constructor(
+    releases: ReleaseQueue,
+    flags: number,
+    protected readonly mm: Mm,
+  ) {
+    super(releases, flags);
+    mm.count++;
+  }
+
+  override *release(): Coroutine<void> {
+    this.mm.count--;
+  }
+
+  override stat(): FileStat {
+    return { mode: S_IFREG | 0o600, size: 0, ino: 3, rdev: 0 };
+  }
+}
+
+/** /proc/PID/mem: memory as a debugger sees it. Linux: fs/proc/base.c:mem_rw() */
+class MemFile extends MmFile {
+  override *pread(_thread: Thread, lenBytes: number, offset: number): Coroutine<Uint8Array | number> {
+    const bytes = new Uint8Array(lenBytes);
+    const done = yield* this.access(bytes, offset, false);
+    return done < 0 ? done : bytes.subarray(0, done);
+  }
+
+  override *pwrite(_thread: Thread, bytes: Uint8Array, offset: number): Coroutine<number> {
+    return yield* this.access(bytes, offset, true);
+  }
+
+  private *access(bytes: Uint8Array, offset: number, write: boolean): Coroutine<number> {
+    if (bytes.length === 0 || !mmgetNotZero(this.mm)) return 0;
+    const done = yield* accessRemoteVm(this.mm, offset, { bytes, write, force: true });
+    yield* mmput(this.mm);
+    return done === 0 ? -EIO : done;
+  }
+}
+
+class ClearRefsFile extends MmFile {
+  override *pwrite(_thread: Thread, bytes: Uint8Array): Coroutine<number> {
+    const text = String.fromCharCode(...bytes.subarray(0, 12)).trim();
+    const type = /^[+-]?\d+$/.test(text) ? Number(text) : 0;
+    if (type < CLEAR_REFS.all || type > CLEAR_REFS.mmHiwaterRss) return -EINVAL;
+    if (!mmgetNotZero(this.mm)) return bytes.length;
+    yield* clearRefsWrite(this.mm, type);
+    yield* mmput(this.mm);
+    return bytes.length;
+  }
+}
+
+/** Puts them into the tree of paths. */
+export function addMmFiles(machine: Machine): void {
+  for (const [name, File] of [
+    ['mem', MemFile],
+    ['clear_refs', ClearRefsFile],
+  ] as const) {
+    machine.vfs.addSpecial(`/proc/self/${name}`, function* ({ process }, flags) {
+      return new File(machine, flags, process.mm);
+    });
+  }
+}

@@ -1,0 +1,277 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { deflateSync } from 'node:zlib';
+import fc from 'fast-check';
+import { type Browser, chromium, type Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { SeededRandom } from '../../../../driver/core/policy.js';
+import {
+  type MachineView,
+  machineNow,
+  Recorder,
+  type Recording,
+  stopAfter,
+} from '../../../../driver/recording/index.js';
+import { MachineError } from '../../../../driver/sys/machine/machine-error.js';
+import { operandText } from '../../../../driver/trace/trace-text.js';
+import { disagrees, mirrorSign, pageSign } from '../../../../tools/view/cell-sign.js';
+import { packRecording, type RecordingData, unpackRecording } from '../../../../tools/view/recording-data.js';
+import { packRun, viewHtml } from '../../../../tools/view/view-html.js';
+import { needs } from '../../../needs.js';
+import { type MachineProgram, MachineRace, machineProgram } from '../../explore/machine-race.js';
+
+const programs = fc.sample(machineProgram(3, { ops: 3, pages: 3 }), { seed: 11, numRuns: 6 });
+
+function ready(program: MachineProgram, seed: number): MachineRace {
+  const race = new MachineRace(program);
+  race.machine.kernel.scheduler.policy = new SeededRandom(seed);
+  race.start();
+  return race;
+}
+
+function goOn({ machine }: MachineRace): void {
+  try {
+    machine.run();
+  } catch (error) {
+    if (!(error instanceof MachineError)) throw error;
+  }
+}
+
+function recorded(program: MachineProgram, seed = 1): Recording {
+  const race = ready(program, seed);
+  const recorder = new Recorder(race.machine);
+  goOn(race);
+  return recorder.end();
+}
+
+/** The machine itself, stopped there. */
+function stopped(program: MachineProgram, step: number): MachineView {
+  const race = ready(program, 1);
+  stopAfter(race.machine, step);
+  goOn(race);
+  race.machine.kernel.observe(null);
+  return machineNow(race.machine, step).view();
+}
+
+const copyOf = (data: RecordingData): RecordingData => JSON.parse(JSON.stringify(data));
+
+describe('a packed recording', () => {
+  it('has the machine after every step as the recording has it, and what the step was', () => {
+    for (const program of programs) {
+      const recording = recorded(program);
+      const unpacked = unpackRecording(copyOf(packRecording(recording)));
+      for (let step = 0; step <= recording.steps; step++) {
+        expect(unpacked.at(step).view()).toEqual(recording.at(step).view());
+        if (step > 0) expect(unpacked.step(step)).toEqual(recording.step(step));
+      }
+    }
+  });
+
+  it('ends where a page has no room for more events, and says so', () => {
+    const recording = recorded(programs[0]!);
+    const run = { title: 'cut', recording, outcome: '', findings: [] };
+    const data = packRecording(recording, 10);
+    expect(data.events.length).toBeLessThanOrEqual(10);
+    // Where a task goes on is known from its next step.
+    const { tasks: _, ...rest } = recording.at(data.steps).view();
+    expect(unpackRecording(data).at(data.steps).view()).toMatchObject(rest);
+    expect(packRun(run, 10).run.cut).toBe(
+      `cut behind step ${data.steps} of ${recording.steps}: a page has 10 events at most`,
+    );
+  });
+});
+
+/** The same steps again and again, until there are so many events: what a page of that size is. */
+function longer(data: RecordingData, events: number): RecordingData {
+  const times = Math.ceil(events / data.events.length);
+  const all = Array.from({ length: times }, (_, i) => i);
+  const repeat = <T>(of: readonly T[]): T[] => all.flatMap(() => of);
+  const { rows, rowsUpTo, steps } = data;
+  return {
+    ...data,
+    steps: steps * times,
+    rows: { cell: repeat(rows.cell), value: repeat(rows.value), path: repeat(rows.path) },
+    rowsUpTo: all.flatMap((i) => rowsUpTo.map((end) => i * rows.cell.length + end)),
+    ...{ taskOf: repeat(data.taskOf), pathOf: repeat(data.pathOf), endOf: repeat(data.endOf) },
+    tickOf: all.flatMap((i) => data.tickOf.map((tick) => tick + i * steps)),
+    events: all.flatMap((i) => data.events.map(({ step, event }) => ({ step: step + i * steps, event }))),
+  };
+}
+
+const CHROMIUM = ['/usr/bin/chromium', '/usr/bin/chromium-browser'].find(existsSync);
+
+describe('the page in a browser', needs('chromium', CHROMIUM !== undefined), () => {
+  const folder = mkdtempSync(join(tmpdir(), 'dmirror-view-'));
+  const [program, second] = [programs[1]!, programs[2]!];
+  const recording = recorded(program);
+  const errors: string[] = [];
+  let builtPage: string;
+  let browser: Browser;
+  let page: Page;
+
+  beforeAll(async () => {
+    const file = join(folder, 'page.js');
+    const { status, stderr } = spawnSync('node', ['tools/build/view-page.js', file], { encoding: 'utf8' });
+    expect([status, stderr]).toEqual([0, '']);
+    builtPage = readFileSync(file, 'utf8');
+    browser = await chromium.launch({ executablePath: CHROMIUM!, args: ['--no-sandbox'] });
+    page = await browser.newPage({ viewport: { width: 1280, height: 1600 } });
+    page.on('request', (request) => errors.push(request.url()));
+    page.on('pageerror', (error) => errors.push(String(error)));
+    const named = (title: string, of: Recording) => packRun({ title, recording: of, outcome: 'done', findings: [] });
+    await open('two.html', [named('first', recording), named('second', recorded(second))]);
+  }, 60_000);
+
+  afterAll(async () => {
+    await browser?.close();
+    rmSync(folder, { recursive: true });
+  });
+
+  /** Size of the page in bytes. */
+  async function open(name: string, runs: ReturnType<typeof packRun>[]): Promise<number> {
+    const html = viewHtml({ title: 'runs </script>', runs, findings: [] }, builtPage);
+    writeFileSync(join(folder, name), html);
+    errors.length = 0;
+    await page.goto(pathToFileURL(join(folder, name)).href);
+    await page.waitForSelector('.cell[data-vpn]');
+    return html.length;
+  }
+
+  async function goTo(step: number): Promise<void> {
+    await page.locator('[aria-label="step number"]').fill(String(step));
+    await page.keyboard.press('Enter');
+    await page.waitForFunction(`location.hash.endsWith('step=${step}')`);
+  }
+
+  /** `mm vpn file`: the letters of each cell with something in it. */
+  const cellsShown = (): Promise<string[]> =>
+    page.$$eval('.memory .cell:not(.none)', (cells) =>
+      cells.map((cell) => {
+        const { mm, vpn, file } = (cell as unknown as { dataset: Record<string, string> }).dataset;
+        return `${mm} ${vpn} ${file ?? ''} ${cell.textContent}`;
+      }),
+    );
+
+  function cellsOf({ spaces, mirrors }: MachineView): string[] {
+    const pages = spaces.flatMap(({ mm, pages }) => pages.map((of) => `${mm} ${of.vpn}  ${pageSign(of)}`));
+    const mirrored = mirrors.flatMap(({ mm, file, pages }) =>
+      pages.map((of) => {
+        const own = spaces.find((space) => space.mm === mm)?.pages.find(({ vpn }) => vpn === of.vpn);
+        return `${mm} ${of.vpn} ${file} ${mirrorSign(of)}${disagrees(own, of) ? '!' : ''}`;
+      }),
+    );
+    return [...pages, ...mirrored].sort();
+  }
+
+  it('loads nothing but itself and breaks nowhere', () => {
+    expect(errors).toEqual([pathToFileURL(join(folder, 'two.html')).href]);
+  });
+
+  it('shows in its cells what the machine has when it is stopped there', async () => {
+    const { steps } = recording;
+    const some = [1, 2, 3, 4].map((part) => Math.floor((part * steps) / 4));
+    for (const step of some) {
+      await goTo(step);
+      expect((await cellsShown()).sort()).toEqual(cellsOf(stopped(program, step)));
+    }
+    expect((await cellsShown()).length).toBeGreaterThan(0);
+  });
+
+  it('goes by keys, and plays', async () => {
+    await goTo(3);
+    await page.keyboard.press('Escape');
+    const press = async (key: string, step: number) => {
+      await page.keyboard.press(key);
+      await page.waitForFunction(`location.hash.endsWith('step=${step}')`);
+    };
+    await press('ArrowRight', 4);
+    await press('Shift+ArrowRight', 14);
+    await press('ArrowLeft', 13);
+    await press('Home', 0);
+    await press('End', recording.steps);
+    await press('ArrowLeft', recording.steps - 1);
+    await press('Space', recording.steps);
+  });
+
+  it('finds events by words, and goes to them', async () => {
+    const wanted = packRecording(recording).events.filter(({ event }) =>
+      `${event.kind} ${operandText(event)}`.includes('mmap_lock'),
+    );
+    await goTo(0);
+    await page.keyboard.press('Escape');
+    await page.keyboard.press('/');
+    await page.keyboard.type('mmap_lock');
+    await page.waitForFunction(`document.querySelector('.count').textContent.startsWith('${wanted.length} of ')`);
+    await page.keyboard.press('Enter');
+    await page.waitForFunction(`location.hash.endsWith('step=${wanted.find(({ step }) => step > 0)!.step}')`);
+    await page.locator('[type=search]').fill('');
+  });
+
+  it('marks what differs from another step and from another run', async () => {
+    await goTo(recording.steps);
+    await page.getByLabel('compare with', { exact: true }).selectOption('0');
+    await page.getByLabel('step to compare with').fill('0');
+    const differing = (a: MachineView, b: MachineView): number => {
+      const of = ({ spaces }: MachineView) =>
+        new Map(spaces.flatMap(({ mm, pages }) => pages.map((p) => [`${mm} ${p.vpn}`, `${p.text} ${p.pfn}`] as const)));
+      const [x, y] = [of(a), of(b)];
+      return [...new Set([...x.keys(), ...y.keys()])].filter((key) => x.get(key) !== y.get(key)).length;
+    };
+    const pages = differing(recording.at(recording.steps).view(), recording.at(0).view());
+    await page.waitForFunction(`document.querySelector('.differences')?.textContent.startsWith('≠ ${pages} entries')`);
+    expect(await page.locator('.cell.differs:not([data-file])').count()).toBe(pages);
+    await page.getByLabel('compare with', { exact: true }).selectOption('1');
+    await page.waitForSelector('text=same step');
+    await page.getByLabel('compare with', { exact: true }).selectOption('');
+    expect(errors.filter((error) => !error.startsWith('file:'))).toEqual([]);
+  });
+
+  it('needs no sideways scrolling at 1280 and 1920', async () => {
+    for (const width of [1280, 1920]) {
+      await page.setViewportSize({ width, height: 1600 });
+      expect(await page.evaluate('document.documentElement.scrollWidth - innerWidth')).toBe(0);
+    }
+  });
+
+  it('is below 3 MB with 10,000 events, and answers with 100,000', async () => {
+    const packed = (events: number) => {
+      const { run } = packRun({ title: 'long', recording, outcome: '', findings: [] });
+      const data = longer(packRecording(recording), events);
+      return { run, packed: deflateSync(JSON.stringify(data)).toString('base64') };
+    };
+    expect(await open('10k.html', [packed(10_000)])).toBeLessThan(3 * 2 ** 20);
+    await open('100k.html', [packed(100_000)]);
+    const times = (await page.evaluate(MEASURE)) as Record<string, number>;
+    console.info('ms with 100,000 events, median of 20:', JSON.stringify(times));
+    expect(Object.keys(times)).toEqual(['scrub', 'scroll', 'search']);
+    expect(errors.filter((error) => !error.startsWith('file:'))).toEqual([]);
+  });
+});
+
+/** From an input to the frame that shows what comes of it. */
+const MEASURE = `(async () => {
+  const shown = () => new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+  const input = (of, value) => { of.value = value; of.dispatchEvent(new Event('input', { bubbles: true })); };
+  const range = document.querySelector('.range'), events = document.querySelector('.events .list'), search = document.querySelector('[type=search]');
+  const words = ['lock', 'mmap', 'span', 'migrate', 'ptl'];
+  const acts = {
+    scrub: (i) => input(range, Math.floor((range.max * ((i * 7) % 20)) / 20)),
+    scroll: (i) => { events.scrollTop = (events.scrollHeight * ((i * 7) % 20)) / 20; },
+    search: (i) => input(search, words[i % words.length]),
+  };
+  const times = {};
+  for (const [name, act] of Object.entries(acts)) {
+    const all = [];
+    for (let i = 1; i <= 20; i++) {
+      const began = performance.now();
+      act(i);
+      await shown();
+      all.push(performance.now() - began);
+    }
+    times[name] = Math.round(all.sort((a, b) => a - b)[10]);
+  }
+  return times;
+})()`;

@@ -1,0 +1,126 @@
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { EXIT, UsageError } from '../exit-code.js';
+import type { Output } from '../output.js';
+import { pathNamed } from '../path-option.js';
+import { record, type WhichRun } from '../recording/record.js';
+import type { PageFinding } from '../view/page-data.js';
+import { type ReportLine, reportOf } from '../view/report.js';
+import { type PackedRun, type PageContent, packRun, viewHtml } from '../view/view-html.js';
+import { runOptions, type WhichRunOptions } from './debug.js';
+
+export interface ViewOptions extends WhichRunOptions {
+  readonly html?: string | undefined;
+  readonly open: boolean;
+  /** Another run for the page: a path for the same words, or what else is to be run. */
+  readonly against?: string | undefined;
+}
+
+const DEFAULT_FILE = 'dmirror-view.html';
+/** Runs of a report that a page has in it, and the size that they may take together. */
+const MAX_RUNS = 40;
+const MAX_REPORT_BYTES = 24 * 2 ** 20;
+const EVENTS_OF_A_FINDING = 10_000;
+
+/** `dmirror view`: a page that shows the machine over time, as a file or served. */
+export async function view(words: readonly string[], options: ViewOptions, output: Output): Promise<number> {
+  const { html, open, against, ...which } = options;
+  const name = html ?? (open ? null : DEFAULT_FILE);
+  const file = name === null ? null : output.file(html === undefined ? 'the page' : '--html', name);
+  const lines = reportIn(words);
+  const how = runOptions(which);
+  const content =
+    lines === null ? await pageOfRuns(words, how, against) : await pageOfReport(words[0]!, { lines, how }, output);
+  const page = viewHtml(content);
+  file?.write(page);
+  if (name !== null) output.out(`${name}: ${sizeText(content, page)}`);
+  for (const { run } of content.runs) if (run.cut !== null) output.err(`${run.title}: ${run.cut}`);
+  if (open) await serve(page, output);
+  return EXIT.pass;
+}
+
+function sizeText({ runs, findings }: PageContent, page: string): string {
+  const of = findings.length === 0 ? '' : `${findings.length} findings, `;
+  return `${of}${runs.length === 1 ? '1 run' : `${runs.length} runs`}, ${Math.ceil(page.length / 1024)} kB`;
+}
+
+function reportIn([first, ...rest]: readonly string[]): ReportLine[] | null {
+  if (first === undefined || !/\.(json|jsonl|ndjson)$/.test(first) || !existsSync(first) || !statSync(first).isFile())
+    return null;
+  const lines = reportOf(readFileSync(first, 'utf8'));
+  // A litmus file has lines of JSON too, and nothing is found in it.
+  if (lines === null || (lines.length === 0 && first.endsWith('.jsonl'))) return null;
+  if (rest.length > 0) throw new UsageError(`'${rest[0]}' stands behind the report '${first}'`, 'leave it out');
+  return lines;
+}
+
+async function pageOfRuns(words: readonly string[], how: WhichRun, against: string | undefined): Promise<PageContent> {
+  const first = await record(words, how);
+  const runs = [packRun(first)];
+  if (against !== undefined) runs.push(packRun(await record(...otherRun(words, how, against))));
+  return { title: first.title, runs, findings: [] };
+}
+
+/** `--against unified` is of the same words; else it is what else is to be run. */
+function otherRun(words: readonly string[], how: WhichRun, against: string): [readonly string[], WhichRun] {
+  const isPath = /^[a-z][\w-]*$/.test(against) && isPathName(against);
+  return isPath ? [words, { ...how, path: pathNamed(against) }] : [[against], how];
+}
+
+function isPathName(name: string): boolean {
+  try {
+    pathNamed(name);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function pageOfReport(
+  file: string,
+  { lines, how }: { lines: readonly ReportLine[]; how: WhichRun },
+  output: Output,
+): Promise<PageContent> {
+  const runs: PackedRun[] = [];
+  const findings: PageFinding[] = [];
+  let bytes = 0;
+  const stop = output.stop.watch();
+  for (const [i, { name, text, token }] of lines.entries()) {
+    output.progress.update({ done: i, total: lines.length, failed: 0, name });
+    let run: number | string = 'the report has no token of it';
+    if (token !== null && (runs.length === MAX_RUNS || bytes > MAX_REPORT_BYTES || (await stop.look())))
+      run = `left out, as the page has ${runs.length} runs; dmirror view ${token}`;
+    else if (token !== null) {
+      const packed = await attempt(token, how);
+      run = typeof packed === 'string' ? packed : runs.push(packed) - 1;
+      if (typeof packed !== 'string') bytes += packed.packed.length;
+    }
+    findings.push({ name, text, run });
+  }
+  output.progress.clear();
+  return { title: `findings of ${file}`, runs, findings };
+}
+
+/** A run, or why there is none. */
+async function attempt(token: string, how: WhichRun): Promise<PackedRun | string> {
+  try {
+    return packRun(await record([token], how), EVENTS_OF_A_FINDING);
+  } catch (error) {
+    if (error instanceof UsageError) return error.message;
+    throw error;
+  }
+}
+
+/** Until a signal comes. */
+async function serve(page: string, { out, stop }: Output): Promise<void> {
+  const server = createServer((_, response) => {
+    response.writeHead(200, { 'content-type': 'text/html; charset=utf-8' });
+    response.end(page);
+  });
+  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
+  const address = server.address();
+  if (typeof address === 'object') out(`http://127.0.0.1:${address?.port}/ until Ctrl-C`);
+  await stop.watch().whenRequested;
+  server.closeAllConnections();
+  server.close();
+}

@@ -1,0 +1,78 @@
+import { type Command, Option } from 'commander';
+import type { Output } from '../output.js';
+import { packageVersion } from '../package-root.js';
+import { BLOB_FOLDER, type Blob, blobFile } from './blob.js';
+import { costsOf } from './costs.js';
+import { ShardShare } from './share.js';
+import { shardOf } from './split.js';
+
+/** `--shard` and what goes with it. `not` are options, as commander calls them, of forms of the command that have no units. */
+export function shardOptions(command: Command, not: readonly string[] = []): Command {
+  return command
+    .addOption(new Option('--shard <i/n>', 'do only this part: 2/5, auto, or auto/5').conflicts([...not]))
+    .option('--costs <file>', 'with --shard: what parts cost, in place of the file in the package')
+    .addOption(
+      new Option('--report <kind>', `with --shard: also write ${BLOB_FOLDER}/, for \`dmirror merge-reports\``).choices([
+        'blob',
+      ]),
+    );
+}
+
+interface ShardOptions {
+  readonly shard?: string;
+  readonly costs?: string;
+  readonly report?: string;
+}
+
+/** Options that say how something is shown or worked off, and nothing about what comes of it. */
+const HOW = ['shard', 'costs', 'report', 'json', 'junit', 'html', 'jobs', 'workers', 'trace', 'traceFormat', 'fresh'];
+const WHERE = ['daemon', 'connect'];
+
+/** Before a command runs, its share is set by its options, and behind it its blob is written. */
+export function shareCommands(root: Command, output: () => Output & { share: Output['share'] }): void {
+  let write: (() => void) | null = null;
+  root.hook('preAction', (_, command) => {
+    const options = command.opts<ShardOptions>();
+    const { shard, report } = options;
+    for (const name of ['costs', 'report'] as const)
+      if (shard === undefined && options[name] !== undefined)
+        command.error(`error: option '--${name}' is of --shard; a whole is --shard 1/1`);
+    if (shard === undefined) return;
+    const name = nameOf(command);
+    const share = new ShardShare(shardOf(shard, process.env), costsOf(name, options.costs));
+    output().share = share;
+    if (report === undefined) return;
+    const path = blobFile(name, share.shard);
+    const file = output().file('--report blob', path);
+    write = () => {
+      const blob: Blob = {
+        type: 'dmirror-blob',
+        version: 1,
+        package: packageVersion(),
+        command: { name, options: optionsOf(command), args: command.args },
+        ...share.blob(),
+      };
+      file.write(`${JSON.stringify(blob)}\n`);
+      output().err(`shard ${share.shard.index} of ${share.shard.total} is in ${path}`);
+    };
+  });
+  root.hook('postAction', () => write?.());
+}
+
+/** `fault sweep`. */
+function nameOf(command: Command): string {
+  const { parent } = command;
+  return parent === null || parent.parent === null ? command.name() : `${nameOf(parent)} ${command.name()}`;
+}
+
+/** The options of a command line that comes to the same results. */
+function optionsOf(command: Command): string[] {
+  return command.options.flatMap((option) => {
+    const name = option.attributeName();
+    const source = command.getOptionValueSource(name);
+    if (source === 'default' || source === undefined || [...HOW, ...WHERE].includes(name)) return [];
+    const value: unknown = command.getOptionValue(name);
+    if (typeof value === 'boolean') return value !== option.negate ? [option.long!] : [];
+    return (Array.isArray(value) ? value : [value]).map((each) => `${option.long}=${each}`);
+  });
+}
