@@ -77,8 +77,8 @@ export class History {
   private readonly rowValue = new Column(Float64Array);
   private readonly rowPath = new Column(Int32Array);
   private readonly ends = new Column(Int32Array);
-  /** Rows by cell, made when first asked for. */
-  private order: { readonly rows: Int32Array; readonly first: Int32Array } | null = null;
+  /** Rows by cell, made when the run is over. */
+  private order = { rows: new Int32Array(0), first: new Int32Array(0) };
 
   constructor() {
     this.ends.push(0);
@@ -122,7 +122,6 @@ export class History {
     this.rowCell.push(cell);
     this.rowValue.push(value);
     this.rowPath.push(path);
-    this.order = null;
   }
 
   endStep(): void {
@@ -149,7 +148,7 @@ export class History {
   changesOf(kind: CellKind, id: number): Row[] {
     const cell = this.cells[kind]!.get(id);
     if (cell === undefined) return [];
-    const { rows, first } = this.ordered();
+    const { rows, first } = this.order;
     return Array.from(rows.subarray(first[cell]!, first[cell + 1]!), (row) => this.rowAt(row, this.stepOf(row)));
   }
 
@@ -185,7 +184,7 @@ export class History {
 
   /** The last row of a cell before row `end`; -1 when there is none. */
   private lastBefore(cell: number, end: number): number {
-    const { rows, first } = this.ordered();
+    const { rows, first } = this.order;
     let low = first[cell]!;
     let high = first[cell + 1]!;
     while (low < high) {
@@ -196,8 +195,8 @@ export class History {
     return low === first[cell] ? -1 : rows[low - 1]!;
   }
 
-  private ordered(): { readonly rows: Int32Array; readonly first: Int32Array } {
-    if (this.order !== null) return this.order;
+  /** The run is over, and can be asked about. */
+  freeze(): void {
     const first = new Int32Array(this.kinds.length + 1);
     for (let row = 0; row < this.rows; row++) first[this.rowCell.at(row) + 1]!++;
     for (let cell = 0; cell < this.kinds.length; cell++) first[cell + 1]! += first[cell]!;
@@ -205,6 +204,5 @@ export class History {
     const rows = new Int32Array(this.rows);
     for (let row = 0; row < this.rows; row++) rows[next[this.rowCell.at(row)]!++] = row;
     this.order = { rows, first };
-    return this.order;
   }
 }

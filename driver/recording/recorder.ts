@@ -312,7 +312,7 @@ export class Recorder implements Observer {
     if (this.pathsLeft <= 0) return -1;
     this.pathsLeft--;
     const names = callPath();
-    const path = names.slice(names.findIndex((name) => !OWN.has(name)));
+    const path = names.slice(names.findIndex((name) => !OWN.has(name) && !name.startsWith('touch')));
     const text = path.join(' ');
     let id = this.pathIds.get(text);
     if (id === undefined) {

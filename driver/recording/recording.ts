@@ -35,8 +35,10 @@ export class Recording {
   readonly sizeBytes: number;
   /** The run went on, but there was no room for more. */
   readonly isCut: boolean;
-  private firstEvent: Int32Array | null = null;
-  private byTask: Map<number, number[]> | null = null;
+  /** By step, the place of its first event. */
+  private readonly firstEvent: Int32Array;
+  /** By task, its steps in order. */
+  private readonly stepsOf = new Map<number, number[]>();
 
   constructor(
     readonly written: Written,
@@ -46,6 +48,13 @@ export class Recording {
     this.names = written.names;
     this.sizeBytes = written.sizeBytes;
     this.isCut = written.isFull;
+    written.history.freeze();
+    this.firstEvent = firstEvents(written.events, this.steps);
+    for (let step = 1; step <= this.steps; step++) {
+      const steps = this.stepsOf.get(this.taskId(step)) ?? [];
+      this.stepsOf.set(this.taskId(step), steps);
+      steps.push(step);
+    }
   }
 
   get steps(): number {
@@ -92,7 +101,6 @@ export class Recording {
 
   events(step: number): TraceEvent[] {
     const { events } = this.written;
-    this.firstEvent ??= firstEvents(events, this.steps);
     return events.slice(this.firstEvent[step]!, this.firstEvent[step + 1]!).map(({ event }) => event);
   }
 
@@ -179,7 +187,7 @@ export class Recording {
       case Cell.notifierActive:
         return plain(`running invalidations of mm ${id}`);
       case Cell.vmas:
-        return { what: `vmas of mm ${id}`, old: this.vmasText(row.old), new: this.vmasText(row.new) };
+        return { what: `vmas of mm ${id}`, ...this.vmaChange(row) };
       default:
         return null;
     }
@@ -189,9 +197,16 @@ export class Recording {
     return id === 0 ? 'free' : (this.names.get(id) ?? `task ${id}`);
   }
 
-  private vmasText(place: number): string {
-    const vmas = this.written.objects[place] as VmaView[];
-    return vmas.map(({ start, end, rights }) => `${addr(start)}-${addr(end)} ${rights}`).join(', ');
+  /** Those that are in one list alone. */
+  private vmaChange(row: Row): { old: string; new: string } {
+    const textsOf = (place: number): string[] =>
+      (this.written.objects[place] as VmaView[]).map(
+        ({ start, end, rights }) => `${addr(start)}-${addr(end)} ${rights}`,
+      );
+    const [old, now] = [textsOf(row.old), textsOf(row.new)];
+    const but = (list: string[], other: string[]): string =>
+      list.filter((text) => !other.includes(text)).join(', ') || 'nothing';
+    return { old: but(old, now), new: but(now, old) };
   }
 
   /**
@@ -200,7 +215,7 @@ export class Recording {
    */
   pathOf(task: number, step: number): readonly string[] {
     const { history, paths, pathOf } = this.written;
-    const next = this.stepsOf(task);
+    const next = this.stepsOf.get(task) ?? [];
     let low = 0;
     let high = next.length;
     while (low < high) {
@@ -210,20 +225,6 @@ export class Recording {
     }
     const near = next[low] ?? next[low - 1];
     return near === undefined || near > history.steps ? NOTHING : (paths[pathOf.at(near - 1)] ?? NOTHING);
-  }
-
-  /** Steps of a task, in order. */
-  private stepsOf(task: number): readonly number[] {
-    if (this.byTask === null) {
-      this.byTask = new Map();
-      for (let step = 1; step <= this.steps; step++) {
-        const id = this.taskId(step);
-        const known = this.byTask.get(id);
-        if (known === undefined) this.byTask.set(id, [step]);
-        else known.push(step);
-      }
-    }
-    return this.byTask.get(task) ?? [];
   }
 
   /** The call in which a step began. */

@@ -85,8 +85,10 @@ function measureIoctl(folder: string): Row {
   return { name: 'MIGRATE_TO_DEV after filling 4 MiB, share of the run', value: share, unit: '%', goal: '<= 20' };
 }
 
-export function runHere(path: string): { output: string; instructions: number } {
-  const machine = new Machine({ ramBytes: RAM_BYTES, scheduler: 'random' });
+export function runHere(
+  path: string,
+  machine = new Machine({ ramBytes: RAM_BYTES, scheduler: 'random' }),
+): { output: string; instructions: number } {
   let output = '';
   const host: GuestHost = {
     write: (_fd, bytes) => {

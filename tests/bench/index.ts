@@ -9,6 +9,7 @@ import { seam } from './seam.js';
 import { selftests } from './selftests.js';
 import { socket } from './socket.js';
 import { taskSwitch } from './task-switch.js';
+import { travel } from './travel.js';
 import { walks } from './walks.js';
 
 /** Every measurement, in the order they run. */
@@ -24,5 +25,6 @@ export const MEASUREMENTS: readonly Measurement[] = [
   faultPoints,
   exploring,
   seam,
+  travel,
   walks,
 ];

@@ -45,21 +45,37 @@ interface Cause {
 }
 
 function causeOf(of: Debugged, recorded: RecordedRun): Cause {
-  const { recording } = of;
-  const { steps } = recording;
-  return (
-    stuck(of, recording.at(steps)) ??
-    struck(of) ??
-    (recorded.findings.length > 0 || of.letters.ids.length > 1 ? conflict(of) : null) ?? {
-      text: recorded.findings.length > 0 ? 'it happens with one task alone.' : 'nothing was found; the run ends well.',
-      first: 1,
-      last: steps,
-    }
-  );
+  const { last = of.recording.steps, findings } = recorded;
+  const found = stuck(of, of.recording.at(last)) ?? struck(of) ?? conflict(of, last);
+  if (found !== null) return found;
+  if (findings.length === 0) return { text: 'nothing was found; the run ends well.', ...lastSteps(last) };
+  return inProgram(of, last) ?? { text: 'it happens with one task and no injected failure.', ...lastSteps(last) };
 }
 
+function lastSteps(last: number): { first: number; last: number } {
+  return { first: Math.max(1, last - ROWS), last };
+}
+
+/** Tasks by turns that share nothing in the kernel: the last one that was stopped and went on when another had run. */
+function inProgram({ recording, letters }: Debugged, end: number): Cause | null {
+  const lastOf = new Map<number, number>();
+  for (let step = 1; step <= end; step++) lastOf.set(recording.taskId(step), step);
+  for (let step = end - 1; step > 1; step--) {
+    const [stopped, next] = [recording.taskId(step), recording.taskId(step + 1)];
+    if (stopped === next || recording.step(step).ends !== TIME_SLICE || lastOf.get(stopped)! <= step) continue;
+    const text = `${letters.of(stopped)} is stopped after step ${step} and ${letters.of(next)} runs; the kernel is not what they race for, so it is memory of the program.`;
+    return { text, first: Math.max(1, step - ROWS), last: Math.min(end, step + TURN) };
+  }
+  return null;
+}
+
+/** Where a program gives way between two instructions. */
+const TIME_SLICE = 'time slice';
+/** Steps that are shown of whoever goes on. */
+const TURN = 8;
+
 /** Tasks that wait for each other, or for ever. */
-function stuck({ letters, recording }: Debugged, at: MachineAt): Cause | null {
+function stuck({ letters }: Debugged, at: MachineAt): Cause | null {
   const waiting = at.tasks().filter(({ state }) => state === 'blocked');
   if (waiting.length === 0 || waiting.some(({ state }) => state === 'runnable')) return null;
   const owner = (name: string | null): string => {
@@ -71,7 +87,7 @@ function stuck({ letters, recording }: Debugged, at: MachineAt): Cause | null {
     const where = stack.length === 0 ? '' : ` in ${functionOf(stack)}`;
     return `${letters.of(id)} waits for ${waitsFor}${owner(ownedBy)}${where}${held}`;
   });
-  return { text: `${texts.join('; ')}.`, first: Math.max(1, recording.steps - 1), last: recording.steps };
+  return { text: `${texts.join('; ')}.`, ...lastSteps(at.step) };
 }
 
 /** An injected failure. */
@@ -92,11 +108,11 @@ function struck(of: Debugged): Cause | null {
 }
 
 /** The last two steps of different tasks that changed the same thing: their order is what another schedule has otherwise. */
-function conflict(of: Debugged): Cause | null {
+function conflict(of: Debugged, end: number): Cause | null {
   const { recording, letters } = of;
   const last = new Map<string, ChangeView & { readonly taskId: number }>();
   let found: { a: ChangeView; b: ChangeView } | null = null;
-  for (let step = Math.max(1, recording.steps - WINDOW); step <= recording.steps; step++) {
+  for (let step = Math.max(1, end - WINDOW); step <= end; step++) {
     const view = recording.step(step);
     for (const change of view.changes) {
       if (!isTelling(change)) continue;
@@ -110,7 +126,7 @@ function conflict(of: Debugged): Cause | null {
   const side = (change: ChangeView): string =>
     `step ${change.step} of ${letters.ofStep(change.step)} (${functionOf(change.path)}, ${changeText(of.pages, change)})`;
   const text = `${side(a)} and ${side(b)} conflict: what comes of it is decided by their order.`;
-  return { text, first: a.step, last: Math.min(recording.steps, b.step + 1) };
+  return { text, first: a.step, last: Math.min(end, b.step + 1) };
 }
 
 /** Entries and mirrors are what programs see; counts and flags follow. */
@@ -131,10 +147,11 @@ function columnLines(of: Debugged, end: number): string[] {
   for (let step = end; step >= Math.max(1, end - WINDOW) && count < ROWS; step--) {
     const view = recording.step(step);
     const texts = tellingTexts(of, view);
-    if (texts.length === 0) continue;
+    const isTurn = step > 1 && recording.taskId(step - 1) !== view.taskId;
+    if (texts.length === 0 && !isTurn) continue;
     rows.unshift({
       id: view.taskId,
-      lines: [`${step} ${view.path[0] ?? ''}`.trimEnd(), ...texts.map((text) => `  ${text}`)],
+      lines: [`${step} ${view.path[0] ?? 'runs'}`, ...texts.map((text) => `  ${text}`)],
     });
     count += 1 + texts.length;
   }

@@ -22,11 +22,16 @@ export function pagesOf(recording: Recording): Pages {
       if (mm !== undefined && vma !== undefined) return { mm, ...vma };
     }
   }
-  const at = recording.at(recording.steps);
-  const mm = at.spaces()[0]?.mm ?? recording.at(0).spaces()[0]?.mm ?? 0;
-  const [vma] = at.vmas(mm);
-  return { mm, first: (vma?.start ?? 0) / PAGE_SIZE, end: (vma?.end ?? 0) / PAGE_SIZE };
+  for (let part = 0; part <= PARTS; part++) {
+    const at = recording.at(Math.floor((recording.steps * (PARTS - part)) / PARTS));
+    for (const { mm } of at.spaces())
+      for (const { start, end } of at.vmas(mm)) return { mm, first: start / PAGE_SIZE, end: end / PAGE_SIZE };
+  }
+  return { mm: 0, first: 0, end: 0 };
 }
+
+/** A program may be over at the end, and not there at the beginning: so many places are looked at. */
+const PARTS = 16;
 
 function vmaOf(at: MachineAt, mm: number, addr: number): Pick<Pages, 'first' | 'end'> | undefined {
   const vma = at.vmas(mm).find(({ start, end }) => start <= addr && addr < end);

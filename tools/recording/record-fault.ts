@@ -40,9 +40,10 @@ export async function recordCase(id: RunId, options: RecordOptions): Promise<Rec
     },
   });
   const faults = injections.length === 0 ? '' : `, with ${injections.map(injectionText).join(', ')}`;
+  const recording = recorders.end((machine) => wrong.get(machine)!.length > 0);
   return {
     title: `case ${name} on ${path}, ${profile}, seed ${seed}${planted(defects)}${faults}`,
-    recording: recorders.end((machine) => wrong.get(machine)!.length > 0),
+    recording,
     outcome: [outcome.status, outcome.message.split('\n')[0]!].filter((text) => text !== '').join(': '),
     findings: outcome.violations.map(violationText),
   };
@@ -58,11 +59,18 @@ export async function recordPlan({ plan, ...run }: PlanRunId, options: RecordOpt
     const onMachine = ({ machine }: { machine: Machine }): void => recorders.see(machine);
     const result = await runPlan(plan, { ...run, pool: new NoPool(), onMachine });
     const { status, failures, violations, path, seed, fired } = result;
-    const struck = fired.map(({ rule, command, page }) => `${rule} in ${command}${page < 0 ? '' : `, page ${page}`}`);
+    const struck = fired.map(
+      ({ rule, command, page }) => `struck: ${rule} in ${command}${page < 0 ? '' : `, page ${page}`}`,
+    );
+    const recording = recorders.end();
     return {
       title: `plan ${plan.name} on ${path}, seed ${seed}${planted(run.defects)}`,
-      recording: recorders.end(),
-      outcome: [status, ...struck.map((text) => `struck: ${text}`)].join('; '),
+      recording,
+      outcome: [
+        status,
+        ...struck.slice(0, STRUCK),
+        ...(struck.length > STRUCK ? [`${struck.length - STRUCK} more`] : []),
+      ].join('; '),
       findings: [...failures, ...violations.map(violationText)],
     };
   } catch (error) {
@@ -77,6 +85,9 @@ export function plainRun(name: string, of: Pick<RunId, 'path' | 'seed' | 'defect
 }
 
 const DEFAULT_SCALE = { pages: 66, rounds: 2 };
+
+/** Rules that struck, of which a text says more than their number. */
+const STRUCK = 3;
 
 function planted(defects: readonly string[]): string {
   return defects.length === 0 ? '' : `, defect ${defects.join(', ')}`;

@@ -53,7 +53,8 @@ async function recordGuest(
   const status = await run({ host, onMachine: recorders.see });
   const said = host.text().trimEnd().split('\n').slice(-SAID_LINES);
   const findings = status === 0 ? [] : [`the program ends with ${status}`, ...said];
-  return { title, recording: recorders.end(), outcome: `exit status ${status}`, findings };
+  const recording = recorders.end();
+  return { title, recording, outcome: `exit status ${status}`, findings };
 }
 
 /** Of what the program said last. */

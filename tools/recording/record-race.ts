@@ -16,6 +16,7 @@ export function recordRace(id: RaceId, options: RecordOptions): RecordedRun {
   const { machine } = race;
   const { scheduler } = machine.kernel;
   let recorder: Recorder | null = null;
+  let last = 0;
   const watched = {
     machine,
     start() {
@@ -23,7 +24,10 @@ export function recordRace(id: RaceId, options: RecordOptions): RecordedRun {
       recorder = new Recorder(machine, options);
       race.start();
     },
-    outcome: () => race.outcome(),
+    outcome() {
+      last = recorder!.history.steps;
+      return race.outcome();
+    },
   };
   const exploration = explore(watched, { strategy: 'replay', choices, budget: 1 });
   if (typeof exploration.misfit === 'string')
@@ -32,9 +36,11 @@ export function recordRace(id: RaceId, options: RecordOptions): RecordedRun {
       `explore ${test.name} anew: the token is damaged, or of another version of dmirror`,
     );
   const { outcomes, findings } = sortedOut(exploration);
+  const recording = recorder!.end();
   return {
     title: `race ${test.name} on ${path}, ${profile}: ${test.threads.map((ops) => ops.join('; ')).join(' | ')}`,
-    recording: recorder!.end(),
+    recording,
+    last: last || recording.steps,
     outcome: [...outcomes.keys()][0] ?? 'none',
     findings: findings.map(({ kind, message }) => `${kind}: ${message.split('\n')[0]}`),
   };

@@ -8,6 +8,8 @@ export interface RecordedRun {
   readonly recording: Recording;
   /** What it came to. */
   readonly outcome: string;
+  /** The last step of what is run; what comes behind only looks at what came of it. Of all unless given. */
+  readonly last?: number;
   /** What must not be. */
   readonly findings: readonly string[];
 }

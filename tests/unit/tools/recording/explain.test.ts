@@ -1,0 +1,52 @@
+import { describe, expect, it } from 'vitest';
+import { explore } from '../../../../driver/explore/index.js';
+import { raceOf } from '../../../../tools/explore/explore-work.js';
+import { RACE_TOKEN } from '../../../../tools/explore/race-token.js';
+import { shippedTest } from '../../../../tools/explore/shipped-tests.js';
+import { explainLines } from '../../../../tools/recording/explain.js';
+import { record, type WhichRun } from '../../../../tools/recording/record.js';
+
+const RUN: WhichRun = { path: 'classic', profile: '6.12', seed: 1, dialect: 'dmirror', defects: [] };
+
+async function explained(word: string, options: WhichRun = RUN): Promise<string> {
+  const lines = explainLines(await record([word], options));
+  for (const line of lines) expect(line.length, line).toBeLessThanOrEqual(80);
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: that there are none is what is looked at
+  expect(lines.join('\n')).not.toMatch(/\x1b/);
+  return lines.join('\n');
+}
+
+/** The sentence, on one line. */
+function causeOf(text: string): string {
+  return /cause: ([\s\S]*?)\n\n/.exec(text)![1]!.replace(/\n\s+/g, ' ');
+}
+
+describe('explainLines', () => {
+  it('names the steps that conflict in a litmus witness, and the page table around them', async () => {
+    const text = await explained('mig-unmap', { ...RUN, witness: '-2 0 0' });
+    expect(causeOf(text)).toMatch(
+      /^step \d+ of A \(removeMigrationPte .*\) and step \d+ of B \(zapPteRange .*\) conflict/,
+    );
+    expect(text).toMatch(/\npage +before, after step \d+ +after step \d+\n0 +DPRIV-W \d+ of device 0 +NONE\n/);
+  });
+
+  it('says who waits for whom in a finding on a posted series', async () => {
+    const test = shippedTest('wideHeld-onfWide-onfWide1');
+    const { findings } = explore(raceOf(test, { path: 'posted-late', profile: '6.12' }), {
+      strategy: 'random',
+      budget: 60,
+      isChecked: false,
+    });
+    const choices = findings.find(({ kind }) => kind === 'deadlock')!.witness;
+    const token = RACE_TOKEN.write({ test, path: 'posted-late', profile: '6.12', injections: [], choices });
+    expect(causeOf(await explained(token))).toMatch(
+      /^A waits for folio \d+ of B in migrationEntryWaitOnLocked .*; B waits for mmu_notifier invalidation in mmuIntervalReadBegin /,
+    );
+  });
+
+  it('says which rule struck, and what a planted defect left behind', async () => {
+    const text = await explained('trylock-fails-on-page-3', { ...RUN, defects: ['trylockLeak'] });
+    expect(causeOf(text)).toMatch(/^rule locked: folio_trylock fails in collect, page 3, in step \d+ of A, migrateVma/);
+    expect(text).toMatch(/found: books: .* refcount is 2, but 1 can be\s+accounted for/);
+  });
+});
