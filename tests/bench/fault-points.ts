@@ -6,15 +6,12 @@ import type { Measurement, Row } from './measurement.js';
 const PAGE_BYTES = 4096;
 const TRIPS = 200;
 
-const FAULT_TEST = /(?:[\w.]+\.)?\binject\.armed\b(?!\s*=[^=])/g;
-
-/** With every test of `inject.armed` replaced by `false`, as if no fault point were there. */
-function withoutPoints(text: string, replaced: () => void): string {
-  return text.replace(FAULT_TEST, () => {
+/** The build with every test replaced by `false`, as if no such point were there. */
+const without = (test: RegExp) => (text: string, replaced: () => void) =>
+  text.replace(test, () => {
     replaced();
     return 'false';
   });
-}
 
 async function tripOf(build: Build, { path, npages }: { path: PathName; npages: number }): Promise<() => void> {
   const module = await build<{ DeviceProcess: typeof DeviceProcess }>('tests/bench/device-process.js');
@@ -26,19 +23,30 @@ async function tripOf(build: Build, { path, npages }: { path: PathName; npages: 
   };
 }
 
-/** What fault points cost while no plan runs. Needs the built package. */
-export const faultPoints: Measurement = {
-  name: 'fault-points',
-  about: 'ioctls with idle fault points against a build without any, median of 21 interleaved pairs',
-  run: () =>
-    withBuilds(withoutPoints, async (build, edited) => {
-      const rows: Row[] = [];
-      for (const path of EQUAL_PATHS)
-        for (const npages of [1, 64]) {
-          const name = `${path}, ioctls of ${npages} page${npages === 1 ? '' : 's'}`;
-          const [a, b] = [await tripOf(build, { path, npages }), await tripOf(edited, { path, npages })];
-          rows.push(await pairedRow({ name, goal: '<= 1.05', real: a, edited: b }));
-        }
-      return rows;
-    }),
-};
+/** What points cost that are idle. Needs the built package. */
+function idlePoints(name: string, what: string, test: RegExp): Measurement {
+  return {
+    name,
+    about: `ioctls with idle ${what} against a build without any, median of 21 interleaved pairs`,
+    run: () =>
+      withBuilds(without(test), async (build, edited) => {
+        const rows: Row[] = [];
+        for (const path of EQUAL_PATHS)
+          for (const npages of [1, 64]) {
+            const row = `${path}, ioctls of ${npages} page${npages === 1 ? '' : 's'}`;
+            const [a, b] = [await tripOf(build, { path, npages }), await tripOf(edited, { path, npages })];
+            rows.push(await pairedRow({ name: row, goal: '<= 1.05', real: a, edited: b }));
+          }
+        return rows;
+      }),
+  };
+}
+
+export const faultPoints = idlePoints('fault-points', 'fault points', /(?:[\w.]+\.)?\binject\.armed\b(?!\s*=[^=])/g);
+
+/** Scheduling points that only an explorer stops at. */
+export const finePoints = idlePoints(
+  'fine-points',
+  'points for explorers',
+  /[\w.]+\.(?:isFine|wantsFine)\b(?!\s*=[^=])/g,
+);

@@ -1,5 +1,5 @@
 import { exploring } from './explore.js';
-import { faultPoints } from './fault-points.js';
+import { faultPoints, finePoints } from './fault-points.js';
 import { guest } from './guest.js';
 import { invariants } from './invariants.js';
 import type { Measurement } from './measurement.js';
@@ -23,6 +23,7 @@ export const MEASUREMENTS: readonly Measurement[] = [
   socket,
   guest,
   faultPoints,
+  finePoints,
   exploring,
   seam,
   travel,

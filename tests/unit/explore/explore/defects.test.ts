@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { explore } from '../../../../driver/explore/index.js';
 import { type DefectName, NEED_TWO_TASKS } from '../../../../driver/inject/defects.js';
+import { raceOf } from '../../../../tools/explore/explore-work.js';
+import { shippedTest } from '../../../../tools/explore/shipped-tests.js';
 import { PATH_NAMES, type PathName } from '../../../../uapi/path-name.js';
 import { type MachineOp, MachineRace } from '../machine-race.js';
 
@@ -36,5 +38,15 @@ describe.each(PATH_NAMES)('an exploration of two tasks, %s', (path) => {
 
   it.each(NEED_TWO_TASKS)('finds %s', (defect) => {
     expect(Object.keys(RACES).flatMap((name) => wrongs(name, path, defect))).not.toEqual([]);
+  });
+});
+
+describe('an exploration of a shipped test', () => {
+  it('finds that RELEASE and a migration that wants a new chunk wait for each other', () => {
+    const race = raceOf(shippedTest('fresh-mig-release'), { path: 'classic', profile: '6.12' });
+    const { findings } = explore(race, { budget: 400, until: (result) => result.findings.length > 0 });
+    expect(findings.map(({ kind, message }) => `${kind}: ${message}`)).toEqual([
+      expect.stringMatching(/^(deadlock|lost wake-up): .*devmem_lock/),
+    ]);
   });
 });
