@@ -24,7 +24,7 @@ it.each([
   [
     ['fault', 'sweep', 'migrate_on_fault.rows.swap', '--first', '--pages', '8', '--path-file', FILE],
     1,
-    `dmf1:migrate_on_fault.rows.swap:${NAME}`,
+    `dm2:run:migrate_on_fault.rows.swap:${NAME}`,
   ],
 ])('dmirror %j ends with %i and says %s', (args, status, said) => {
   const path = args.includes('--path-file') ? [] : ['--path', 'posted-v1'];

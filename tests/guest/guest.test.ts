@@ -17,6 +17,7 @@ const ONLY_HERE = [
   'memory',
   'numbering',
   'proc',
+  'process-vm',
   'race',
   'reexec',
   'refusals',

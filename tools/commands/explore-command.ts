@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander';
 import { count, jobs, STRATEGIES, seed, whole } from '../arguments.js';
 import { exitHelp } from '../exit-code.js';
-import { pathOption } from '../path-option.js';
+import { pathFileOption, pathOption } from '../path-option.js';
 import { shardOptions } from '../shard/shard-option.js';
 import { traceFormatOption, traceOption } from '../trace/trace-option.js';
 import type { CommandContext } from './daemon-commands.js';
@@ -26,6 +26,7 @@ export function addExplore(root: Command, { status, output }: CommandContext): v
     )
     .option('-l, --list', 'print the names and run nothing', false)
     .addOption(pathOption('classic'))
+    .addOption(pathFileOption())
     .option('--profile <kernel>', 'whose semantics the machine has: 6.12, 6.19 or 7.3', '6.12')
     .option('--dialect <name>', 'the numbering that the devices are spoken to in', 'dmirror')
     .addOption(

@@ -1,11 +1,12 @@
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { createServer } from 'node:http';
-import { EXIT, UsageError } from '../exit-code.js';
+import { EXIT, inputBytes, UsageError } from '../exit-code.js';
 import type { Output } from '../output.js';
 import { pathNamed } from '../path-option.js';
 import { record, type WhichRun } from '../recording/record.js';
+import { recordSequence } from '../recording/record-sequence.js';
 import type { PageFinding } from '../view/page-data.js';
-import { type ReportLine, reportOf } from '../view/report.js';
+import { type ReportLine, reportLines } from '../view/report-findings.js';
 import { type PackedRun, type PageContent, packRun, viewHtml } from '../view/view-html.js';
 import { runOptions, type WhichRunOptions } from './debug.js';
 
@@ -44,12 +45,19 @@ function sizeText({ runs, findings }: PageContent, page: string): string {
   return `${of}${runs.length === 1 ? '1 run' : `${runs.length} runs`}, ${Math.ceil(page.length / 1024)} kB`;
 }
 
+const REPORT = /\.(jsonl?|ndjson|txt|log|tap)$/;
+
+/** What the words name a report of; null: they name a run. */
 function reportIn([first, ...rest]: readonly string[]): ReportLine[] | null {
-  if (first === undefined || !/\.(json|jsonl|ndjson)$/.test(first) || !existsSync(first) || !statSync(first).isFile())
-    return null;
-  const lines = reportOf(readFileSync(first, 'utf8'));
-  // A litmus file has lines of JSON too, and nothing is found in it.
-  if (lines === null || (lines.length === 0 && first.endsWith('.jsonl'))) return null;
+  if (first === undefined || !REPORT.test(first) || !existsSync(first)) return null;
+  const lines = reportLines(inputBytes(first, 'a report of fault sweep, conform, explore or series').toString('utf8'));
+  // A file of litmus tests.
+  if (lines.length === 0 && first.endsWith('.jsonl')) return null;
+  if (lines.length === 0)
+    throw new UsageError(
+      `'${first}' has no finding with a token or a sequence in it`,
+      'give what fault sweep, conform, explore or series printed, as text or with --json',
+    );
   if (rest.length > 0) throw new UsageError(`'${rest[0]}' stands behind the report '${first}'`, 'leave it out');
   return lines;
 }
@@ -85,13 +93,11 @@ async function pageOfReport(
   const findings: PageFinding[] = [];
   let bytes = 0;
   const stop = output.stop.watch();
-  for (const [i, { name, text, token }] of lines.entries()) {
+  for (const [i, { name, text, run: of }] of lines.entries()) {
     output.progress.update({ done: i, total: lines.length, failed: 0, name });
-    let run: number | string = 'the report has no token of it';
-    if (token !== null && (runs.length === MAX_RUNS || bytes > MAX_REPORT_BYTES || (await stop.look())))
-      run = `left out, as the page has ${runs.length} runs; dmirror view ${token}`;
-    else if (token !== null) {
-      const packed = await attempt(token, how);
+    let run: number | string = `left out: a page has no room for more than these ${runs.length} runs`;
+    if (runs.length < MAX_RUNS && bytes < MAX_REPORT_BYTES && !(await stop.look())) {
+      const packed = await attempt(of, how);
       run = typeof packed === 'string' ? packed : runs.push(packed) - 1;
       if (typeof packed !== 'string') bytes += packed.packed.length;
     }
@@ -102,9 +108,10 @@ async function pageOfReport(
 }
 
 /** A run, or why there is none. */
-async function attempt(token: string, how: WhichRun): Promise<PackedRun | string> {
+async function attempt(run: ReportLine['run'], how: WhichRun): Promise<PackedRun | string> {
   try {
-    return packRun(await record([token], how), EVENTS_OF_A_FINDING);
+    const recorded = typeof run === 'string' ? await record([run], how) : recordSequence(run, how);
+    return packRun(recorded, EVENTS_OF_A_FINDING);
   } catch (error) {
     if (error instanceof UsageError) return error.message;
     throw error;

@@ -2,6 +2,7 @@ import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { UsageError } from '../exit-code.js';
+import { BLOB_FOLDER } from './share.js';
 
 const RESULT = v.strictObject({ name: v.string(), ms: v.number(), result: v.unknown() });
 const BLOB = v.strictObject({
@@ -22,9 +23,6 @@ const BLOB = v.strictObject({
 /** What one shard of a command found, to be merged with the others. */
 export type Blob = v.InferOutput<typeof BLOB>;
 export type BlobResult = v.InferOutput<typeof RESULT>;
-
-/** Where `--report blob` writes. */
-export const BLOB_FOLDER = 'blob-report';
 
 /** The file of a shard in BLOB_FOLDER, which is made. */
 export function blobFile(command: string, { index, total }: Blob['shard']): string {

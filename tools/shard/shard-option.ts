@@ -1,9 +1,8 @@
 import { type Command, Option } from 'commander';
 import type { Output } from '../output.js';
 import { packageVersion } from '../package-root.js';
-import { BLOB_FOLDER, type Blob, blobFile } from './blob.js';
-import { costsOf } from './costs.js';
-import { ShardShare } from './share.js';
+import type { Blob } from './blob.js';
+import { BLOB_FOLDER, ShardShare } from './share.js';
 import { shardOf } from './split.js';
 
 /** `--shard` and what goes with it. `not` are options, as commander calls them, of forms of the command that have no units. */
@@ -31,13 +30,14 @@ const WHERE = ['daemon', 'connect'];
 /** Before a command runs, its share is set by its options, and behind it its blob is written. */
 export function shareCommands(root: Command, output: () => Output & { share: Output['share'] }): void {
   let write: (() => void) | null = null;
-  root.hook('preAction', (_, command) => {
+  root.hook('preAction', async (_, command) => {
     const options = command.opts<ShardOptions>();
     const { shard, report } = options;
     for (const name of ['costs', 'report'] as const)
       if (shard === undefined && options[name] !== undefined)
         command.error(`error: option '--${name}' is of --shard; a whole is --shard 1/1`);
     if (shard === undefined) return;
+    const [{ costsOf }, { blobFile }] = await Promise.all([import('./costs.js'), import('./blob.js')]);
     const name = nameOf(command);
     const share = new ShardShare(shardOf(shard, process.env), costsOf(name, options.costs));
     output().share = share;

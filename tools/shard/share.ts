@@ -14,6 +14,9 @@ export interface Share {
   keep(unit: object, result: unknown, ms: number): void;
 }
 
+/** Where `--report blob` writes. */
+export const BLOB_FOLDER = 'blob-report';
+
 /** A command that does everything. */
 export const WHOLE: Share = { pick: (units) => units, known: () => undefined, keep: () => {} };
 

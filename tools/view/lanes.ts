@@ -13,7 +13,7 @@ export interface Stretch {
 }
 
 /** What one task does over the steps of a run. */
-export interface Lane {
+export interface TaskLane {
   readonly task: number;
   readonly name: string;
   /** Calls, chunks, stages, faults. */
@@ -29,12 +29,14 @@ export interface Lane {
   readonly began: readonly number[];
 }
 
-type MutableLane = { -readonly [K in keyof Lane]: Lane[K] extends readonly (infer T)[] ? T[] : Lane[K] };
+type MutableTaskLane = {
+  -readonly [K in keyof TaskLane]: TaskLane[K] extends readonly (infer T)[] ? T[] : TaskLane[K];
+};
 
 /** A lane a task that made a step, in the order of their ids. */
-export function lanesOf(recording: Recording): Lane[] {
+export function lanesOf(recording: Recording): TaskLane[] {
   const { names, steps } = recording;
-  const lanes = new Map<number, MutableLane>();
+  const lanes = new Map<number, MutableTaskLane>();
   for (const [task, name] of [...names].sort(([a], [b]) => a - b))
     lanes.set(task, { task, name, spans: [], waits: [], locks: [], injected: [], chosen: [], began: [] });
   addSpans(recording, lanes);
@@ -58,7 +60,7 @@ function taskAt({ written }: Recording, place: number | undefined): Omit<TaskVie
   return place === undefined ? null : (written.objects[place] as Omit<TaskView, 'stack'> | null);
 }
 
-function addSpans(recording: Recording, lanes: ReadonlyMap<number, MutableLane>): void {
+function addSpans(recording: Recording, lanes: ReadonlyMap<number, MutableTaskLane>): void {
   const slices = new Slices();
   const open = new Map<number, Stretch[]>();
   const { steps, written } = recording;
@@ -81,7 +83,7 @@ function addSpans(recording: Recording, lanes: ReadonlyMap<number, MutableLane>)
   }
 }
 
-function addStates(recording: Recording, lane: MutableLane): void {
+function addStates(recording: Recording, lane: MutableTaskLane): void {
   const rows = recording.written.history.changesOf(Cell.task, lane.task);
   const first = recording.written.history.valueAt(Cell.task, lane.task, 0);
   const states = [{ step: 0, new: first }, ...rows];

@@ -6,6 +6,7 @@ import { memorySyscalls } from './syscall-memory.js';
 import { miscSyscalls } from './syscall-misc.js';
 import { pidfdSyscalls } from './syscall-pidfd.js';
 import { processSyscalls } from './syscall-process.js';
+import { processVmSyscalls } from './syscall-process-vm.js';
 import { signalSyscalls } from './syscall-signal.js';
 import { statSyscalls } from './syscall-stat.js';
 import { timeSyscalls } from './syscall-time.js';
@@ -18,6 +19,7 @@ export const guestSyscalls: GuestSyscallTable = {
   ...statSyscalls,
   ...memorySyscalls,
   ...processSyscalls,
+  ...processVmSyscalls,
   ...cloneSyscalls,
   ...pidfdSyscalls,
   ...signalSyscalls,

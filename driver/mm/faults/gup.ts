@@ -11,7 +11,7 @@ import { KIND_MASK, Kind, Pte } from '../tables/entry.js';
 import { PAGES_PER_PMD_ENTRY, pmdIndex, pteIndex, type Table } from '../tables/page-table.js';
 import { folioMarkDirty, isCowMapping, pteNeedsSoftDirtyWp } from '../tables/pte-build.js';
 import { ptlLock, ptlUnlock } from '../tables/ptl.js';
-import type { Mm } from '../vmas/mm.js';
+import { type Mm, mmapAssertLocked } from '../vmas/mm.js';
 import { VM } from '../vmas/vm-flags.js';
 import type { Vma } from '../vmas/vma.js';
 import { handleMmFault } from './fault.js';
@@ -81,6 +81,7 @@ export function* getUserPagesRemote(
  * done, or -ENOMEM (gap, out of memory), -EINVAL (access not allowed), -EFAULT, -EINTR. Linux: mm/gup.c:faultin_page_range()
  */
 export function* faultinPageRange(mm: Mm, start: number, end: number, write: boolean): Coroutine<number> {
+  mmapAssertLocked(mm);
   const flags = FOLL.touch | FOLL.madvPopulate | (write ? FOLL.write : 0);
   return yield* getUserPagesInner(mm, start, (end - start) / PAGE_SIZE, { flags, out: null, at: 0 });
 }

@@ -14,6 +14,7 @@ import { PAGE_SIZE } from './frames.js';
  */
 export function* anonVmaPrepare(vma: Vma): Coroutine<void> {
   mmapAssertLocked(vma.mm);
+  vma.mm.memory.kernel.mightSleep();
   if (vma.anonVma !== null) return;
   const anonVma = findMergeableAnonVma(vma) ?? newAnonVma(vma.mm.memory, null);
   yield* anonVma.root.lock.writeLock();

@@ -1,4 +1,5 @@
 import { ENOMEM } from '../../../uapi/errno.js';
+import { assert } from '../../core/assert.js';
 import { type Coroutine, FINE } from '../../core/effect.js';
 import { folioGet } from '../frames/folio.js';
 import { HPAGE_PMD_NR, HPAGE_PMD_SIZE, PAGE_SIZE, PG } from '../frames/frames.js';
@@ -80,6 +81,7 @@ function presentSlot(vma: Vma, addr: number): PmdSlot | null {
  * where that page is mapped. True when something was unmapped. Linux: mm/hugetlb.c:__unmap_hugepage_range()
  */
 export function* unmapHugepageRange(vma: Vma, start: number, end: number, { onlyPfn = 0 } = {}): Coroutine<boolean> {
+  assert(start % HPAGE_PMD_SIZE === 0 && end % HPAGE_PMD_SIZE === 0, 'the range is not of whole huge pages');
   const { mm } = vma;
   const gather = new TlbGather(mm);
   let isAny = false;

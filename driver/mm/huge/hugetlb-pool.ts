@@ -81,6 +81,7 @@ export class HugetlbPool {
     this.touch();
     const { frames } = this.memory;
     assert(frames.refcount(head) === 0, 'hugetlb pfn % is freed while it has references', head);
+    frames.assertUnmapped(head);
     if (this.restoring.delete(head)) this.reserved++;
     if (this.surplus > 0) {
       this.surplus--;

@@ -58,6 +58,7 @@ export function* splitFolio(memory: Memory, head: number, isolated: number[] | n
 
 /** Replaces all mappings by migration entries, as far as pins allow. Linux: mm/huge_memory.c:unmap_folio() */
 function* unmapFolio(memory: Memory, head: number, vmas: readonly Vma[]): Coroutine<void> {
+  assert(memory.frames.order(head) > 0, 'pfn % is no large folio', head);
   memory.stats.tryToMigrate++;
   const batch = new TlbBatch();
   for (const vma of vmas) {

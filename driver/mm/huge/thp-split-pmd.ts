@@ -9,7 +9,7 @@ import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart, type No
 import { KIND_MASK, Kind, migrationEntryFor, Pte } from '../tables/entry.js';
 import type { Table } from '../tables/page-table.js';
 import { folioMarkDirty, mkPte } from '../tables/pte-build.js';
-import { ptlLock, ptlUnlock } from '../tables/ptl.js';
+import { ptlAssertHeld, ptlLock, ptlUnlock } from '../tables/ptl.js';
 import { flushPmdTlbRange } from '../tables/tlb.js';
 import type { Vma } from '../vmas/vma.js';
 import { hugeStart, hugeVpn, mmFindPmd, type PmdSlot } from './thp-policy.js';
@@ -63,6 +63,8 @@ export function* vmaAdjustTransHuge(vma: Vma, start: number, end: number): Corou
 /** `splitHugePmd` under the ptl and between the caller's events. Linux: mm/huge_memory.c:split_huge_pmd_locked() */
 function splitHugePmdLocked(vma: Vma, addr: number, { folio, freeze = false }: SplitPmdOptions = {}): void {
   const { memory } = vma.mm;
+  ptlAssertHeld(vma.mm);
+  if (folio) memory.frames.assertLocked(folio);
   const slot = mmFindPmd(vma.mm, hugeVpn(addr));
   if (slot === null) return;
   const lo = slot.table.lo(slot.index);

@@ -20,6 +20,7 @@ export function addToSwap(memory: Memory, pfn: number): boolean {
 /** Linux: mm/swap_state.c:add_to_swap_cache(). The area knows already that `pfn` caches `slot`. */
 export function addToSwapCache(memory: Memory, pfn: number, slot: number): void {
   const { frames } = memory;
+  frames.assertLocked(pfn);
   assert(memory.swap.cachedPfn(slot) === pfn, 'swap slot % is not cached by pfn %', slot, pfn);
   folioGet(memory, pfn);
   frames.setFlags(pfn, PG.swapcache);
@@ -29,7 +30,7 @@ export function addToSwapCache(memory: Memory, pfn: number, slot: number): void 
 /** Takes the locked folio out of the swap cache and drops the cache's reference. Linux: mm/swap_state.c:delete_from_swap_cache() */
 export function deleteFromSwapCache(memory: Memory, pfn: number): void {
   const { frames } = memory;
-  assert(folioIsLocked(memory, pfn), 'pfn % leaves the swap cache unlocked', pfn);
+  frames.assertLocked(pfn);
   const slot = frames.swapSlot(pfn);
   frames.clearFlags(pfn, PG.swapcache);
   frames.setSwapSlot(pfn, -1);

@@ -1,7 +1,7 @@
 import { assert } from '../../core/assert.js';
 import type { Coroutine } from '../../core/effect.js';
 import { Access, Shared } from '../../core/observer.js';
-import { type Mm, mmapAssertWriteLocked } from './mm.js';
+import { type Mm, mmapAssertLocked, mmapAssertWriteLocked } from './mm.js';
 import { Vma } from './vma.js';
 
 /** The vma before the one that holds or follows `addr`; null when there is none. */
@@ -11,6 +11,7 @@ export function vmaBefore(mm: Mm, addr: number): Vma | null {
 
 /** The first vma with a byte in [start, end). Linux: mm/mmap.c:find_vma_intersection() */
 export function findVmaIntersection(mm: Mm, start: number, end: number): Vma | null {
+  mmapAssertLocked(mm);
   const vma = mm.findVma(start);
   return vma !== null && vma.start < end ? vma : null;
 }

@@ -138,6 +138,7 @@ export function* vmaMergeNewRange(range: MergeRange): Coroutine<Vma | null> {
   if (left && right && !canMergeRemoveVma(next!)) right = false;
   if (!left && !right) return null;
   const target = left ? prev! : next!;
+  mmapAssertWriteLocked(target.mm);
   const removed = left && right ? next! : null;
   const locks = yield* lockRmap(target, removed);
   if (removed !== null) dupAnonVma(target, removed);
@@ -206,6 +207,7 @@ function canMergeRemoveVma(vma: Vma): boolean {
 
 /** The growing vma must be found for the pages of the shrinking one. Linux: mm/vma.c:dup_anon_vma() */
 function dupAnonVma(to: Vma, from: Vma): void {
+  mmapAssertWriteLocked(to.mm);
   if (from.anonVma === null || to.anonVma !== null) return;
   to.anonVma = from.anonVma;
   anonVmaClone(to, from);

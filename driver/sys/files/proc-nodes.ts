@@ -2,6 +2,7 @@ import { EINVAL } from '../../../uapi/errno.js';
 import { PAGE_SIZE } from '../../mm/frames/frames.js';
 import type { Memory } from '../../mm/memory.js';
 import type { Machine } from '../machine/machine.js';
+import { addKpageFiles } from './kpage-files.js';
 import { addMmFiles } from './mm-files.js';
 import { PagemapFile } from './pagemap-file.js';
 import { ProcFile, type TextNode } from './proc-file.js';
@@ -20,6 +21,7 @@ export function addProcFiles(machine: Machine): void {
     });
   }
   addMmFiles(machine);
+  addKpageFiles(machine);
   vfs.addSpecial('/proc/self/pagemap', function* (thread, flags) {
     return new PagemapFile(machine, flags, thread.process.mm);
   });

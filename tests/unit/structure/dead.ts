@@ -17,11 +17,12 @@ export function checkDeadFiles(tree: Tree): Finding[] {
 }
 
 function isEntryPoint(path: string): boolean {
-  // A worker is started by the name of its file; vitest.config.ts names the reporter.
+  // A worker is started by the name of its file; vitest.config.ts names the reporter, and the build the page.
   return (
     path === 'tests/skipped.ts' ||
     path === 'index.ts' ||
     path === 'tools/dmirror.ts' ||
+    path === 'tools/view/page/start.ts' ||
     /(\.test|-worker)\.ts$/.test(path)
   );
 }

@@ -1,15 +1,15 @@
 // Functions of the emulated kernel from which an injection point can be reached, and after `=` those of Linux that each cites. Made from
 // the sources by tests/unit/tools/fault/plans/kernel-functions.test.ts, which fails when they differ.
 export const KERNEL_FUNCTIONS = `
-access actByDefault addDevice adviseFlags adviseHuge=madvise_free_huge_pmd advisePages
-advisePmd=madvise_cold_or_pageout_pte_range=madvise_free_pte_range alloc allocFolio
-allocHugetlbFolio=alloc_hugetlb_folio allocZeroedPage allocate=alloc_hugetlb_folio allocateHuge
+access accessRemoteVm=access_remote_vm=process_vm_rw_single_vec actByDefault addDevice adviseFlags
+adviseHuge=madvise_free_huge_pmd advisePages advisePmd=madvise_cold_or_pageout_pte_range=madvise_free_pte_range alloc
+allocFolio allocHugetlbFolio=alloc_hugetlb_folio allocZeroedPage allocate=alloc_hugetlb_folio allocateHuge
 applyMlockallFlags=apply_mlockall_flags applyVmaLockFlags=apply_vma_lock_flags
 archDoSignalOrRestart=arch_do_signal_or_restart askDriver backInUser begin beginInsert beginMigrate bringBack brk=brk
 call changePmdRange=change_pmd_range changeProtection=change_protection changePudRange=change_pud_range chdir
 checkAfterRun checkAndMigrateMovablePagesOrFolios=check_and_migrate_movable_pages_or_folios checkDeviceInvariants
-checkInvariants clear clearAnswers clearHugePage clearPage clearPart clearTail clearTree clockNanosleep
-clone3=clone3=clone3_args_valid=copy_clone_args_from_user cloneNow cloneProcess cloneThread
+checkInvariants clear clearAnswers clearHugePage clearPage clearPart clearRefsWrite=clear_refs_write clearTail
+clearTree clockNanosleep clone3=clone3=clone3_args_valid=copy_clone_args_from_user cloneNow cloneProcess cloneThread
 collapseHugePageCopy=__collapse_huge_page_copy collapseHugePageSwapin=__collapse_huge_page_swapin
 collapseLocked=collapse_huge_page collapseOne=collapse_huge_page=hpage_collapse_scan_pmd collectCompound
 collectEntry=migrate_vma_collect_pmd collectPtes copy copyFromUser=copy_from_user

@@ -7,8 +7,8 @@ import type { PageData } from '../page-data.js';
 import { Events } from './events.js';
 import { FindingsList } from './findings-list.js';
 import { useKeys } from './keys.js';
-import { type OpenRun, openRun } from './load.js';
-import { type CellPlace, Memory } from './memory.js';
+import { type CellPlace, Memory } from './memory-grid.js';
+import { type OpenRun, openRun } from './open-run.js';
 import { Details, Folios, Tasks } from './panels.js';
 import { Timeline } from './timeline.js';
 

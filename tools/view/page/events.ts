@@ -1,6 +1,6 @@
 import { type ComponentChild, h, type RefObject } from 'preact';
 import { useMemo } from 'preact/hooks';
-import type { OpenRun } from './load.js';
+import type { OpenRun } from './open-run.js';
 import { VirtualList } from './virtual-list.js';
 
 interface EventsProps {

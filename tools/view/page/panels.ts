@@ -2,7 +2,7 @@ import { type ComponentChild, h } from 'preact';
 import type { ChangeView, FolioView, MachineView, StepView } from '../../../driver/recording/machine-view.js';
 import type { Recording } from '../../../driver/recording/recording.js';
 import type { Diff } from '../diff.js';
-import { address, type CellPlace } from './memory.js';
+import { address, type CellPlace } from './memory-grid.js';
 import { VirtualList } from './virtual-list.js';
 
 export function Tasks({

@@ -1,6 +1,6 @@
 import { h, render } from 'preact';
 import { App } from './app.js';
-import { openRun, pageData } from './load.js';
+import { openRun, pageData } from './open-run.js';
 
 /** Whatever names a folio is marked while another that names it is pointed at. */
 function joinFolios(): void {

@@ -1,9 +1,9 @@
 import { type ComponentChild, h } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
-import type { Lane, Stretch } from '../lanes.js';
+import type { Stretch, TaskLane } from '../lanes.js';
 
 interface TimelineProps {
-  readonly lanes: readonly Lane[];
+  readonly lanes: readonly TaskLane[];
   readonly steps: number;
   readonly step: number;
   /** Of the same run, to compare with. */
@@ -113,7 +113,7 @@ function clamp(value: number, low: number, high: number): number {
   return Math.min(high, Math.max(low, value));
 }
 
-function textAt(lane: Lane | undefined, step: number): string {
+function textAt(lane: TaskLane | undefined, step: number): string {
   if (lane === undefined) return '';
   const here = ({ from, to }: Stretch): boolean => from < step && step <= to;
   const names = (of: readonly Stretch[], word = ''): string[] => of.filter(here).map(({ name }) => word + name);
@@ -131,7 +131,7 @@ interface Frame {
   readonly end: number;
 }
 
-function draw(canvas: HTMLCanvasElement, lanes: readonly Lane[], frame: Frame): void {
+function draw(canvas: HTMLCanvasElement, lanes: readonly TaskLane[], frame: Frame): void {
   const { width } = frame;
   const ratio = devicePixelRatio;
   canvas.width = width * ratio;
@@ -171,7 +171,7 @@ interface Brush {
   readonly colours: Colours;
 }
 
-function drawLane(context: CanvasRenderingContext2D, lane: Lane, { frame, colours }: Brush): void {
+function drawLane(context: CanvasRenderingContext2D, lane: TaskLane, { frame, colours }: Brush): void {
   const xOf = (step: number): number => ((step - frame.first) / (frame.end - frame.first)) * frame.width;
   context.fillStyle = colours.line;
   context.fillRect(0, LANE - 1, frame.width, 1);

@@ -199,6 +199,18 @@ const op: fc.Arbitrary<Op> = fc.oneof(
   { weight: 1, arbitrary: fc.tuple(who, device).map(([w, d]): Op => ({ kind: 'release', who: w, device: d })) },
 );
 
+const HANGS = 'hangs';
+
+/** RELEASE waits for pages that an exclusive entry or a pin keeps in use (Q13), as in Linux: nothing comes after that. */
+function answerOf(player: Player, op: Op): unknown {
+  try {
+    return player.play(op);
+  } catch (error) {
+    if (op.kind === 'release' && /"waitsFor":"the pages of a device chunk/.test(String(error))) return HANGS;
+    throw error;
+  }
+}
+
 describe('the two migration paths', () => {
   it('answer the same and leave the same behind, whatever the calls', () => {
     fc.assert(
@@ -207,7 +219,9 @@ describe('the two migration paths', () => {
         const unified = new Player('unified');
         for (const [i, each] of ops.entries()) {
           const step = `step ${i}`;
-          expect([step, unified.play(each)]).toEqual([step, classic.play(each)]);
+          const answer = answerOf(unified, each);
+          expect([step, answer]).toEqual([step, answerOf(classic, each)]);
+          if (answer === HANGS) return;
           expect(unified.state()).toBe(classic.state());
           classic.check();
           unified.check();

@@ -2,7 +2,7 @@ import { Component, type ComponentChild, h } from 'preact';
 import type { MachineView, MirrorPageView, PageView } from '../../../driver/recording/machine-view.js';
 import { disagrees, mirrorSign, pageSign } from '../cell-sign.js';
 import { type Diff, pageText } from '../diff.js';
-import { ROW_PAGES } from './load.js';
+import { ROW_PAGES } from './open-run.js';
 import { VirtualList } from './virtual-list.js';
 
 /** A page of an address space, or of the mirror of a file. */

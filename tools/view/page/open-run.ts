@@ -4,7 +4,7 @@ import type { FileId } from '../../../driver/recording/live-machine.js';
 import { pageOf } from '../../../driver/recording/machine-at.js';
 import type { Recording } from '../../../driver/recording/recording.js';
 import { eventLine } from '../../../driver/trace/trace-text.js';
-import { type Lane, lanesOf } from '../lanes.js';
+import { lanesOf, type TaskLane } from '../lanes.js';
 import type { PageData, PageRun } from '../page-data.js';
 import { type RecordingData, unpackRecording } from '../recording-data.js';
 
@@ -16,7 +16,7 @@ const MAX_ROWS = 512;
 export interface OpenRun extends PageRun {
   readonly index: number;
   readonly recording: Recording;
-  readonly lanes: readonly Lane[];
+  readonly lanes: readonly TaskLane[];
   /** Step of each event, and its line as one searches it. */
   readonly eventSteps: Int32Array;
   readonly eventLines: readonly string[];

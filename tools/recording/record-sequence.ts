@@ -1,0 +1,35 @@
+import { readRecordingFile } from '../../tests/conform/recording.js';
+import { Replayer } from '../../tests/conform/replay.js';
+import type { PathName } from '../../uapi/path-name.js';
+import { UsageError } from '../exit-code.js';
+import { MachineRecorders, type RecordedRun, type RecordOptions } from './recorded-run.js';
+
+/** A sequence of a recording of a real kernel. */
+export interface SequenceId {
+  readonly file: string;
+  readonly seq: string;
+  readonly path: PathName;
+}
+
+/** Replays a sequence up to the first answer that differs. Throws UsageError where there is none of that name. */
+export function recordSequence({ file, seq, path }: SequenceId, options: RecordOptions): RecordedRun {
+  const sequence = sequencesOf(file).find((of) => of.seq === seq);
+  if (sequence === undefined) throw new UsageError(`${file} has no sequence '${seq}'`, 'it is of another recording');
+  const recorders = new MachineRecorders(options);
+  const divergence = new Replayer({ path, onMachine: recorders.see }).replay(sequence);
+  const differs = divergence === null ? null : `op ${divergence.at + 1} differs: ${divergence.op}`;
+  return {
+    title: `sequence ${seq} on ${path}`,
+    recording: recorders.end(),
+    outcome: divergence === null ? 'every answer as recorded' : `${divergence.actual}, recorded ${divergence.expected}`,
+    findings: differs === null ? [] : [differs],
+  };
+}
+
+function sequencesOf(file: string): ReturnType<typeof readRecordingFile>['sequences'] {
+  try {
+    return readRecordingFile(file).sequences;
+  } catch (error) {
+    throw new UsageError((error as Error).message, 'the recording that the report is of is to be where it was');
+  }
+}
