@@ -3,7 +3,7 @@
 
 import { ObjectGraph } from '../driver/check/object-graph.js';
 import { Director } from '../driver/explore/director.js';
-import { DEFAULT_BUDGET, type ExploreOptions, strategyOf, subjectOptions } from '../driver/explore/explore.js';
+import { DEFAULT_BUDGET, directorOf, type ExploreOptions, subjectOptions } from '../driver/explore/explore.js';
 import { begins, broke, type Exploration, Explorer, ended, type Result } from '../driver/explore/explorer.js';
 import { errorFinding } from '../driver/explore/race-finding.js';
 import { MachineSubject } from '../driver/explore/subject.js';
@@ -48,7 +48,7 @@ export async function explore<State>(
   while (threads.length < program.threads.length) threads.push(await process.newThread());
   const state = await program.setup(process);
   const graph = new ObjectGraph([{ state, threads }], { apart: [machine, transport] });
-  const director = new Director(strategyOf(options));
+  const director = directorOf(options);
   const race = { machine, start: () => graph.restore(), outcome: () => '' };
   const subject = new MachineSubject(race, director, subjectOptions(options));
   try {

@@ -50,8 +50,7 @@ export function subjectOptions({ stepLimit = DEFAULT_STEP_LIMIT, isChecked = tru
 }
 
 export function exploreSubject(subjectOf: (director: Director) => Subject, options: ExploreOptions = {}): Exploration {
-  const director = new Director(strategyOf(options));
-  director.deadlineTicks = options.deadlineUs ?? director.deadlineTicks;
+  const director = directorOf(options);
   const subject = subjectOf(director);
   try {
     const run = new Explorer(director).run(options.budget ?? DEFAULT_BUDGET, options.until);
@@ -61,6 +60,12 @@ export function exploreSubject(subjectOf: (director: Director) => Subject, optio
   } finally {
     subject.release();
   }
+}
+
+export function directorOf(options: ExploreOptions): Director {
+  const director = new Director(strategyOf(options));
+  director.deadlineTicks = options.deadlineUs ?? director.deadlineTicks;
+  return director;
 }
 
 export function strategyOf(options: ExploreOptions): Strategy {

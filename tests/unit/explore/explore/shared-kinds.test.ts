@@ -1,22 +1,22 @@
 import { describe, expect, it } from 'vitest';
-import { ROW_BITS } from '../../../driver/core/footprint.js';
-import { accessesConflict, SHARED_NAMES } from '../../../driver/core/observer.js';
-import { Director } from '../../../driver/explore/director.js';
-import { explored } from '../../../driver/explore/explorer.js';
-import type { Race } from '../../../driver/explore/index.js';
-import { RandomStrategy } from '../../../driver/explore/random-strategy.js';
-import { MachineSubject } from '../../../driver/explore/subject.js';
-import { Machine } from '../../../driver/sys/machine/machine.js';
-import type { MachineOptions } from '../../../driver/sys/machine/machine-options.js';
-import { Call, type Thread } from '../../../driver/sys/processes/thread.js';
-import { raceOf } from '../../../tools/explore/explore-work.js';
-import { shippedTest } from '../../../tools/explore/shipped-tests.js';
-import { commandNumber, dialectByName } from '../../../uapi/dialect.js';
-import { encodeHmmDmirrorCmd } from '../../../uapi/hmm-dmirror.js';
-import * as mman from '../../../uapi/mman.js';
-import type { CallArg } from '../../../uapi/system-call.js';
-import { anon, ret } from '../sys/helpers.js';
-import { Recorded } from './recorded.js';
+import { ROW_BITS } from '../../../../driver/core/footprint.js';
+import { accessesConflict, SHARED_NAMES } from '../../../../driver/core/observer.js';
+import { Director } from '../../../../driver/explore/director.js';
+import { explored } from '../../../../driver/explore/explorer.js';
+import type { Race } from '../../../../driver/explore/index.js';
+import { RandomStrategy } from '../../../../driver/explore/random-strategy.js';
+import { MachineSubject } from '../../../../driver/explore/subject.js';
+import { Machine } from '../../../../driver/sys/machine/machine.js';
+import type { MachineOptions } from '../../../../driver/sys/machine/machine-options.js';
+import { Call, type Thread } from '../../../../driver/sys/processes/thread.js';
+import { raceOf } from '../../../../tools/explore/explore-work.js';
+import { shippedTest } from '../../../../tools/explore/shipped-tests.js';
+import { commandNumber, dialectByName } from '../../../../uapi/dialect.js';
+import { encodeHmmDmirrorCmd } from '../../../../uapi/hmm-dmirror.js';
+import * as mman from '../../../../uapi/mman.js';
+import type { CallArg } from '../../../../uapi/system-call.js';
+import { anon, ret } from '../../sys/helpers.js';
+import { Recorded } from '../recorded.js';
 
 const SCHEDULES = 40;
 const { MAP_ANONYMOUS, MAP_FIXED, MAP_HUGETLB, MAP_PRIVATE, MAP_SHARED, PAGE_SIZE } = mman;
@@ -82,7 +82,7 @@ function exitAgainstChild({ main, command }: Stage): OneCall[] {
 }
 
 /** By kind: a shipped test, or calls, that two tasks can be interleaved around an object of it. */
-const RACES: Readonly<Record<keyof typeof import('../../../driver/core/observer.js').Shared, string | Staged>> = {
+const RACES: Readonly<Record<keyof typeof import('../../../../driver/core/observer.js').Shared, string | Staged>> = {
   lock: 'fresh-mig-mapover',
   waitQueue: 'fresh-mig-fork',
   pte: 'fresh-mig-dontneed',
