@@ -55,12 +55,7 @@ function RunPage({
   const [isPlaying, setPlaying] = useState(false);
   const input = useRef<HTMLInputElement>(null);
   const go = (to: number): void => setStep(Math.min(recording.steps, Math.max(0, Math.round(to) || 0)));
-  useEffect(() => {
-    if (!isPlaying) return undefined;
-    if (step >= recording.steps) return setPlaying(false);
-    const timer = setTimeout(() => go(step + 1), PLAY_MS);
-    return () => clearTimeout(timer);
-  }, [isPlaying, step]);
+  usePlay({ isPlaying, step, steps: recording.steps, go, stop: () => setPlaying(false) });
   useEffect(() => history.replaceState(null, '', `#run=${run.index}&step=${step}`), [step]);
   const compareHere = (): void => setOther(other === null ? { run, step } : null);
   useKeys({
@@ -75,10 +70,8 @@ function RunPage({
   const view = useMemo(() => recording.at(step).view({ pages: VIEW_PAGES }), [recording, step]);
   const diff = useMemo(() => diffOf(other, run, step), [other, run, step]);
   const shown = useMemo(() => (step === 0 ? null : recording.step(step)), [recording, step]);
-  const rows = useMemo(
-    () => (other === null || other.run === run ? run.rows : unionOf(run.rows, other.run.rows)),
-    [run, other],
-  );
+  const rows = useMemo(() => rowsOfBoth(run, other), [run, other]);
+  const headOf = (pfn: number): number => recording.at(step).folio(pfn, []).pfn;
   const otherStep = other === null || other.step === 'same' ? step : other.step;
   return h(
     'main',
@@ -100,14 +93,7 @@ function RunPage({
         'section',
         { class: 'panel grid' },
         h(Legend, {}),
-        h(Memory, {
-          view,
-          rows,
-          diff,
-          selected,
-          headOf: (pfn) => recording.at(step).folio(pfn, []).pfn,
-          onSelect: setSelected,
-        }),
+        h(Memory, { view, rows, diff, selected, headOf, onSelect: setSelected }),
       ),
       h(
         'div',
@@ -123,6 +109,28 @@ function RunPage({
       ),
     ),
   );
+}
+
+interface PlayProps {
+  readonly isPlaying: boolean;
+  readonly step: number;
+  readonly steps: number;
+  readonly go: (step: number) => void;
+  readonly stop: () => void;
+}
+
+/** A step after the other until the last. */
+function usePlay({ isPlaying, step, steps, go, stop }: PlayProps): void {
+  useEffect(() => {
+    if (!isPlaying) return undefined;
+    if (step >= steps) return stop();
+    const timer = setTimeout(() => go(step + 1), PLAY_MS);
+    return () => clearTimeout(timer);
+  }, [isPlaying, step]);
+}
+
+function rowsOfBoth(run: OpenRun, other: Other | null): OpenRun['rows'] {
+  return other === null || other.run === run ? run.rows : unionOf(run.rows, other.run.rows);
 }
 
 function stepText({ tick, task, doing, path, ends }: ReturnType<OpenRun['recording']['step']>): string {
@@ -175,7 +183,6 @@ function Heading({ run, data, choose, other, setOther, diff, view, step }: Headi
     h('option', { key: String(i), value: i }, i === run.index ? 'a step of this run' : `${i + 1}: ${title}`),
   );
   const found = diff?.count(view);
-  const isFixed = other !== null && other.step !== 'same';
   return h(
     'div',
     { class: 'heading' },
@@ -211,32 +218,7 @@ function Heading({ run, data, choose, other, setOther, diff, view, step }: Headi
         others,
       ),
     ),
-    other === null
-      ? null
-      : h(
-          'label',
-          null,
-          'its step ',
-          h('input', {
-            type: 'number',
-            'aria-label': 'step to compare with',
-            min: 0,
-            max: other.run.recording.steps,
-            value: isFixed ? other.step : step,
-            onInput: (event: Event) => setOther({ ...other, step: Number(typedIn(event)) }),
-          }),
-          other.run === run
-            ? null
-            : h(
-                'button',
-                {
-                  type: 'button',
-                  'aria-pressed': !isFixed,
-                  onClick: () => setOther({ ...other, step: isFixed ? 'same' : step }),
-                },
-                'same step',
-              ),
-        ),
+    other === null ? null : otherStepField(other, { run, step, setOther }),
     found === undefined
       ? null
       : h(
@@ -244,6 +226,33 @@ function Heading({ run, data, choose, other, setOther, diff, view, step }: Headi
           { class: 'differences' },
           `≠ ${found.pages} entries, ${found.mirrors} mirror entries, ${found.folios} folios`,
         ),
+  );
+}
+
+/** Which step of the other run is meant. */
+function otherStepField(
+  other: Other,
+  { run, step, setOther }: Pick<HeadingProps, 'run' | 'step' | 'setOther'>,
+): ComponentChild {
+  const isFixed = other.step !== 'same';
+  const same = {
+    type: 'button',
+    'aria-pressed': !isFixed,
+    onClick: () => setOther({ ...other, step: isFixed ? 'same' : step }),
+  } as const;
+  return h(
+    'label',
+    null,
+    'its step ',
+    h('input', {
+      type: 'number',
+      'aria-label': 'step to compare with',
+      min: 0,
+      max: other.run.recording.steps,
+      value: isFixed ? other.step : step,
+      onInput: (event: Event) => setOther({ ...other, step: Number(typedIn(event)) }),
+    }),
+    other.run === run ? null : h('button', same, 'same step'),
   );
 }
 

@@ -59,13 +59,7 @@ export function Timeline({ lanes, steps, step, other, go }: TimelineProps): Comp
   return h(
     'div',
     { class: 'timeline' },
-    h(
-      'div',
-      { class: 'names' },
-      lanes.map(({ task, name }) =>
-        h('div', { key: String(task), style: { height: `${LANE}px` }, title: `task ${task}` }, name),
-      ),
-    ),
+    h('div', { class: 'names' }, lanes.map(laneName)),
     h(
       'div',
       {
@@ -98,6 +92,10 @@ export function Timeline({ lanes, steps, step, other, go }: TimelineProps): Comp
       ),
     ),
   );
+}
+
+function laneName({ task, name }: TaskLane): ComponentChild {
+  return h('div', { key: String(task), style: { height: `${LANE}px` }, title: `task ${task}` }, name);
 }
 
 /** Which steps are drawn: all, or a part of them with the present one in it, moved by quarters. */
