@@ -38,15 +38,7 @@ export function App({ data, first }: { data: PageData; first: OpenRun | null }):
   );
 }
 
-function RunPage({
-  run,
-  data,
-  choose,
-}: {
-  run: OpenRun;
-  data: PageData;
-  choose: (index: number) => void;
-}): ComponentChild {
+function RunPage({ run, data, choose }: Pick<HeadingProps, 'run' | 'data' | 'choose'>): ComponentChild {
   const { recording } = run;
   const [step, setStep] = useState(() => stepOfHash(recording.steps));
   const [other, setOther] = useState<Other | null>(null);
