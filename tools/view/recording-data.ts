@@ -35,7 +35,7 @@ export interface RecordingData {
 export const MAX_EVENTS = 100_000;
 const MAX_ROWS = 1_000_000;
 /** Pages of one address space that a page shows. */
-export const MAX_PAGES = 16_384;
+const MAX_PAGES = 16_384;
 const PROBES = 100;
 
 /** Steps from the beginning on, as many as have `maxEvents` events. */

@@ -13,7 +13,7 @@ interface EventsProps {
 }
 
 /** Places of the events with all words of the query in their lines. */
-export function matchesOf({ eventWords }: OpenRun, query: string): Int32Array | null {
+function matchesOf({ eventWords }: OpenRun, query: string): Int32Array | null {
   const words = query.toLowerCase().split(/\s+/).filter(Boolean);
   if (words.length === 0) return null;
   const found: number[] = [];
@@ -22,7 +22,7 @@ export function matchesOf({ eventWords }: OpenRun, query: string): Int32Array | 
 }
 
 /** The first event that is of a later step than `step`, or of that one: all in order. */
-export function firstAfter({ eventSteps }: OpenRun, matches: Int32Array | null, step: number): number {
+function firstAfter({ eventSteps }: OpenRun, matches: Int32Array | null, step: number): number {
   let low = 0;
   let high = matches?.length ?? eventSteps.length;
   while (low < high) {
