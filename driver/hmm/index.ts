@@ -31,7 +31,6 @@ export {
 export {
   type MigrationPath,
   migrationPath,
-  PATH_PROPERTIES,
   type PropertyName,
   pathError,
   pathWith,

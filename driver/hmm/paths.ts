@@ -181,7 +181,7 @@ const WORDS: Readonly<Partial<Record<PropertyName, readonly string[]>>> = {
 const TRUE_OR_FALSE = ['true', 'false'];
 
 /** Every property that a path can set. */
-export const PATH_PROPERTIES = Object.keys(CLASSIC).filter((key): key is PropertyName => key !== 'name');
+const PATH_PROPERTIES = Object.keys(CLASSIC).filter((key): key is PropertyName => key !== 'name');
 
 /** What a property can be, as text. */
 export function valuesOf(property: PropertyName): readonly string[] {

@@ -192,7 +192,7 @@ export class DebugSession {
   }
 }
 
-export function helpLines(): string[] {
+function helpLines(): string[] {
   const row = ({ usage, about }: { usage: string; about: string }): string => `  ${usage.padEnd(30)} ${about}`;
   return [
     'commands, each also by its first letter; an empty line repeats the last',

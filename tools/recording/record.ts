@@ -28,7 +28,7 @@ export interface WhichRun extends RecordOptions {
   readonly witness?: string | undefined;
 }
 
-export const WHAT = 'TOKEN, PLAN, LITMUS, CASE or -- BINARY ARGS';
+const WHAT = 'TOKEN, PLAN, LITMUS, CASE or -- BINARY ARGS';
 const NONE_OF_THESE = `give a token, a plan, a litmus test, a case of the selftests or an RV64 program: ${WHAT}`;
 
 /** Makes the run again that the words of a command line name, and writes it down. Throws UsageError. */

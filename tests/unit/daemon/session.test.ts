@@ -96,7 +96,7 @@ describe('a client that is alone', () => {
     const session = await connect();
     const wrong: [Record<string, string | number>, RegExp][] = [
       [{ ramBytes: 1 }, /bad-call: ramBytes is 1, not a multiple/],
-      [{ path: 'both' }, /path is 'both', not one of classic, unified/],
+      [{ path: 'both' }, /path is 'both': no path 'both'; there are classic, unified/],
       [{ dialect: 'M99' }, /dialect is 'M99'/],
       [{ maxFiles: -1 }, /maxFiles is -1, not a whole number from 0/],
       [{ ramBytes: '1G' }, /ramBytes is "1G", not a number/],
