@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { pathError } from '../driver/hmm/index.js';
+import { pathError } from '../driver/hmm/paths.js';
 import { EQUAL_PATHS, PATH_NAMES, type PathName } from '../uapi/path-name.js';
 import { UsageError } from './exit-code.js';
 import { hint } from './nearest.js';
