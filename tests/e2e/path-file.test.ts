@@ -20,7 +20,7 @@ it.each([
   [['series', 'run', TWICE, '--path-file', FILE], 0, `4 ops on ${NAME}: nothing is wrong`],
   [['selftest', '-t', 'migrate_on_fault.rows.own_private', '--path-file', FILE], 0, `# Subtest: ${NAME}`],
   [['conform', '--seq', 'small-13', '--path-file', FILE], 0, `0 divergences (path ${NAME})`],
-  [['explore', 'mig-unmap', '--path-file', FILE], 0, `:${NAME}:6.12:`],
+  [['explore', 'mig-unmap', '--path-file', FILE], 0, `:${NAME}::`],
   [
     ['fault', 'sweep', 'migrate_on_fault.rows.swap', '--first', '--pages', '8', '--path-file', FILE],
     1,
