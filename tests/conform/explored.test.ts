@@ -13,7 +13,7 @@ import { EQUAL_PATHS, type PathName } from '../../uapi/path-name.js';
 import { count, stride } from '../counts.js';
 
 /** Of the library every so manieth test where not all are taken, and schedules of each. */
-const SAMPLE = stride(16, 48);
+const SAMPLE = stride(24, 48);
 const BUDGET = count(60, 200);
 const library = namedTests(['*']).filter(({ recorded }) => recorded === null);
 const tests = library.filter((_, i) => i % SAMPLE === 0);
