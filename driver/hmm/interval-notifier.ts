@@ -7,7 +7,7 @@ import { WaitQueue } from '../core/wait-queue.js';
 import { InjectPoint } from '../inject/inject-points.js';
 import type { MmuNotifierOps, NotifierRange } from '../mm/notifier.js';
 import { mmdrop } from '../mm/vmas/exit-mmap.js';
-import type { Mm } from '../mm/vmas/mm.js';
+import { type Mm, mmgrab } from '../mm/vmas/mm.js';
 import { mmDropAllLocks, mmTakeAllLocks } from '../mm/vmas/vma-list.js';
 
 /** Behind the last address: a u64 that wraps. */
@@ -200,8 +200,8 @@ export function* mmuIntervalNotifierInsert(
   mm.touch(Shared.notifierSeq, Access.write);
   if (mm.users <= 0) return -EINVAL;
   const interval = new IntervalNotifier(mm, start, start + length - 1, ops);
-  // The interval needs the mm's structure, not its contents. Linux: include/linux/sched/mm.h:mmgrab()
-  mm.count++;
+  // The interval needs the mm's structure, not its contents.
+  mmgrab(mm);
   const subscriptions = subscriptionsOf(mm);
   if (subscriptions.active === 0) {
     assert((subscriptions.seq & 1) === 0, 'the sequence is odd though nobody invalidates');

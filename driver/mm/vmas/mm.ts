@@ -87,6 +87,12 @@ export function mmapAssertWriteLocked(mm: Mm): void {
   assert(mm.mmapLock.isWriteLocked, 'mmap_lock is not held for write');
 }
 
+/** Takes a reference to the mm structure itself, of who has one already. Linux: include/linux/sched/mm.h:mmgrab() */
+export function mmgrab(mm: Mm): void {
+  mm.touch(Shared.mmUsers, Access.add);
+  mm.count++;
+}
+
 /** Takes a user reference for a moment's work unless the last one is gone. Linux: include/linux/sched/mm.h:mmget_not_zero() */
 export function mmgetNotZero(mm: Mm): boolean {
   mm.touch(Shared.mmUsers, GET_ALIVE);

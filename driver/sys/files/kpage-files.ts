@@ -9,55 +9,67 @@ import type { Thread } from '../processes/thread.js';
 import { type FileStat, OpenFile, type ReleaseQueue, S_IFREG } from './open-file.js';
 
 const ENTRY_BYTES = 8;
-/** Flags of /proc/kpageflags by their bit. Linux: include/uapi/linux/kernel-page-flags.h */
+/** Flags of /proc/kpageflags by their bit. Linux: include/uapi/linux/kernel-page-flags.h, include/linux/kernel-page-flags.h */
 const KPF = {
+  locked: 0,
+  uptodate: 3,
+  dirty: 4,
+  lru: 5,
+  writeback: 8,
+  buddy: 10,
   mmap: 11,
   anon: 12,
+  swapcache: 13,
+  swapbacked: 14,
   compoundHead: 15,
   compoundTail: 16,
   huge: 17,
   nopage: 20,
   thp: 22,
   zeroPage: 24,
+  reserved: 32,
+  mlocked: 33,
 } as const;
-const KPF_BUDDY = 10;
 /** Those that are flags of the folio as they are. */
-const COPIED: readonly (readonly [flag: number, bit: number])[] = [
-  [PG.locked, 0],
-  [PG.uptodate, 3],
-  [PG.dirty, 4],
-  [PG.lru, 5],
-  [PG.writeback, 8],
-  [PG.swapbacked, 14],
-  [PG.mlocked, 33],
-  [PG.reserved, 32],
-];
-const KPF_SWAPCACHE = 13;
+const COPIED = [
+  'locked',
+  'uptodate',
+  'dirty',
+  'lru',
+  'writeback',
+  'anon',
+  'swapbacked',
+  'reserved',
+  'mlocked',
+] as const;
 
-/** What `pfn` is, as bits up to 33. Linux: fs/proc/page.c:stable_page_flags() */
-function stablePageFlags({ frames, hugeZeroPfn }: Memory, pfn: number): number {
-  if (pfn >= frames.systemFrames) return 2 ** KPF.nopage;
+/** What `pfn` is, as a sum of bits up to 33. Linux: fs/proc/page.c:stable_page_flags() */
+function stablePageFlags(memory: Memory, pfn: number): number {
+  const { frames } = memory;
+  if (pfn >= frames.systemFrames) return bit('nopage');
   const head = frames.head(pfn);
-  const flags = frames.flags(head);
-  const bits = new Set<number>(COPIED.filter(([flag]) => flags & flag).map(([, bit]) => bit));
-  if (frames.refcount(head) === 0) return 2 ** KPF_BUDDY;
-  if (isMapped(frames, pfn)) bits.add(KPF.mmap);
-  if (flags & PG.anon) bits.add(KPF.anon);
-  if (pfn !== head) bits.add(KPF.compoundTail);
-  else if (flags & PG.head) bits.add(KPF.compoundHead);
-  if (flags & PG.hugetlb) bits.add(KPF.huge);
-  else if (hugeZeroPfn !== 0 && head === hugeZeroPfn) for (const bit of [KPF.zeroPage, KPF.thp]) bits.add(bit);
-  else if (flags & PG.head) bits.add(KPF.thp);
-  else if (pfn === ZERO_PFN) bits.add(KPF.zeroPage);
-  if ((flags & (PG.swapbacked | PG.swapcache)) === (PG.swapbacked | PG.swapcache)) bits.add(KPF_SWAPCACHE);
-  return [...bits].reduce((sum, bit) => sum + 2 ** bit, 0);
+  if (frames.hasRefcountAtMost(head, 0)) return bit('buddy');
+  const has = (flag: number): boolean => frames.hasFlags(head, flag);
+  let flags = COPIED.filter((name) => has(PG[name])).reduce((sum, name) => sum + bit(name), 0);
+  if (folioPrecisePageMapcount(frames, pfn) > 0) flags += bit('mmap');
+  if (has(PG.swapbacked) && has(PG.swapcache)) flags += bit('swapcache');
+  if (pfn !== head) flags += bit('compoundTail');
+  else if (has(PG.head)) flags += bit('compoundHead');
+  return flags + sizeFlags(memory, head);
 }
 
-function isMapped(frames: Frames, pfn: number): boolean {
-  return pageMapcount(frames, pfn) > 0;
+function sizeFlags({ frames, hugeZeroPfn }: Memory, head: number): number {
+  if (frames.hasFlags(head, PG.hugetlb)) return bit('huge');
+  const isZero = head === ZERO_PFN || (hugeZeroPfn !== 0 && head === hugeZeroPfn);
+  return (frames.hasFlags(head, PG.head) ? bit('thp') : 0) + (isZero ? bit('zeroPage') : 0);
 }
 
-function pageMapcount(frames: Frames, pfn: number): number {
+function bit(name: keyof typeof KPF): number {
+  return 2 ** KPF[name];
+}
+
+/** Linux: fs/proc/internal.h:folio_precise_page_mapcount() */
+function folioPrecisePageMapcount(frames: Frames, pfn: number): number {
   return frames.mapcount(pfn) + frames.entireMapcount(frames.head(pfn));
 }
 
@@ -90,7 +102,7 @@ export function addKpageFiles(machine: Machine): void {
   const { memory } = machine;
   const files = {
     kpageflags: (pfn: number) => stablePageFlags(memory, pfn),
-    kpagecount: (pfn: number) => pageMapcount(memory.frames, pfn),
+    kpagecount: (pfn: number) => folioPrecisePageMapcount(memory.frames, pfn),
   };
   for (const [name, value] of Object.entries(files)) {
     machine.vfs.addSpecial(`/proc/${name}`, function* (_thread, flags) {

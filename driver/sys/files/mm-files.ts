@@ -3,33 +3,15 @@ import type { Coroutine } from '../../core/effect.js';
 import { accessRemoteVm } from '../../mm/faults/access-remote-vm.js';
 import { CLEAR_REFS, clearRefsWrite } from '../../mm/tables/clear-refs.js';
 import { mmput } from '../../mm/vmas/exit-mmap.js';
-import { type Mm, mmgetNotZero } from '../../mm/vmas/mm.js';
+import { mmgetNotZero } from '../../mm/vmas/mm.js';
 import type { Machine } from '../machine/machine.js';
 import type { Thread } from '../processes/thread.js';
-import { type FileStat, OpenFile, type ReleaseQueue, S_IFREG } from './open-file.js';
-
-/** A file of /proc/PID about the address space that the process had when it was opened. */
-abstract class MmFile extends OpenFile {
-  constructor(
-    releases: ReleaseQueue,
-    flags: number,
-    protected readonly mm: Mm,
-  ) {
-    super(releases, flags);
-    mm.count++;
-  }
-
-  override *release(): Coroutine<void> {
-    this.mm.count--;
-  }
-
-  override stat(): FileStat {
-    return { mode: S_IFREG | 0o600, size: 0, ino: 3, rdev: 0 };
-  }
-}
+import { MmFile } from './mm-file.js';
 
 /** /proc/PID/mem: memory as a debugger sees it. Linux: fs/proc/base.c:mem_rw() */
 class MemFile extends MmFile {
+  protected readonly mode = 0o600;
+
   override *pread(_thread: Thread, lenBytes: number, offset: number): Coroutine<Uint8Array | number> {
     const bytes = new Uint8Array(lenBytes);
     const done = yield* this.access(bytes, offset, false);
@@ -49,6 +31,8 @@ class MemFile extends MmFile {
 }
 
 class ClearRefsFile extends MmFile {
+  protected readonly mode = 0o200;
+
   override *pwrite(_thread: Thread, bytes: Uint8Array): Coroutine<number> {
     const text = String.fromCharCode(...bytes.subarray(0, 12)).trim();
     const type = /^[+-]?\d+$/.test(text) ? Number(text) : 0;

@@ -10,7 +10,7 @@ import { mmgetNotZero } from '../../mm/vmas/mm.js';
 import { VM } from '../../mm/vmas/vm-flags.js';
 import type { Vma } from '../../mm/vmas/vma.js';
 import type { Thread } from '../processes/thread.js';
-import { type FileStat, OpenFile, type ReleaseQueue, S_IFREG } from './open-file.js';
+import { MmFile } from './mm-file.js';
 
 const ENTRY_BYTES = 8;
 /** Entries for which mmap_lock is held at a time. Linux: PAGEMAP_WALK_SIZE */
@@ -39,23 +39,8 @@ interface PagemapEntry {
 }
 
 /** /proc/PID/pagemap: 8 bytes a page, little endian, with pfns, as root sees them. Linux: fs/proc/task_mmu.c */
-export class PagemapFile extends OpenFile {
-  constructor(
-    releases: ReleaseQueue,
-    flags: number,
-    private readonly mm: Mm,
-  ) {
-    super(releases, flags);
-    mm.count++;
-  }
-
-  override *release(): Coroutine<void> {
-    this.mm.count--;
-  }
-
-  override stat(): FileStat {
-    return { mode: S_IFREG | 0o400, size: 0, ino: 3, rdev: 0 };
-  }
+export class PagemapFile extends MmFile {
+  protected readonly mode = 0o400;
 
   /** Linux: part of fs/proc/task_mmu.c:pagemap_read() */
   override *pread(_thread: Thread, lenBytes: number, offset: number): Coroutine<Uint8Array | number> {

@@ -7,7 +7,8 @@ import { WaitQueue } from '../../core/wait-queue.js';
 import { mfillAtomicPteCopy } from '../../mm/faults/mfill.js';
 import { isMissing, setUserfault, type UserfaultOps } from '../../mm/faults/userfault.js';
 import { PAGE_SIZE } from '../../mm/frames/frames.js';
-import type { Mm } from '../../mm/vmas/mm.js';
+import { mmdrop } from '../../mm/vmas/exit-mmap.js';
+import { type Mm, mmgrab } from '../../mm/vmas/mm.js';
 import { VM } from '../../mm/vmas/vm-flags.js';
 import type { Machine } from '../machine/machine.js';
 import { waitEventInterruptibleTimeout } from '../processes/interruptible.js';
@@ -52,7 +53,7 @@ export class UserfaultFd extends OpenFile implements UserfaultOps {
     flags: number,
   ) {
     super(machine, O_RDWR | (flags & O_NONBLOCK));
-    mm.count++;
+    mmgrab(mm);
   }
 
   override get isSeekable(): boolean {
@@ -113,7 +114,7 @@ export class UserfaultFd extends OpenFile implements UserfaultOps {
       mm.mmapLock.writeUnlock();
     }
     this.wake(0, Number.POSITIVE_INFINITY);
-    mm.count--;
+    mmdrop(mm);
   }
 
   override *ioctl(thread: Thread, { cmd, arg }: IoctlRequest): Coroutine<number> {
