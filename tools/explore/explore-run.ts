@@ -33,7 +33,8 @@ export async function exploreAll(
   const at = new Date();
   const ktap = options.json ? null : new KtapWriter(output.out);
   ktap?.open(tasks.length);
-  const reports = await reportsOf(tasks, options, output);
+  const done = await reportsOf(tasks, options, output);
+  const reports = tasks.flatMap((task) => done.get(task) ?? []);
   for (const report of reports) {
     if (ktap === null) output.out(JSON.stringify(report));
     else
@@ -53,15 +54,15 @@ function exitStatus(reports: readonly TestReport[], options: Pick<ExploreRunOpti
     : EXIT.incomplete;
 }
 
-/** In the order of the tasks, however many threads did it. */
+/** By task, of those that were done before it was told to stop. */
 async function reportsOf(
   tasks: readonly ExploreTask[],
   options: Pick<ExploreRunOptions, 'jobs'>,
   output: Output,
-): Promise<TestReport[]> {
+): Promise<ReadonlyMap<ExploreTask, TestReport>> {
   let done = 0;
   let failed = 0;
-  const reports = await workAll<ExploreTask, TestReport>({
+  return await workAll<ExploreTask, TestReport>({
     module: new URL('./explore-worker.js', import.meta.url),
     data: null,
     tasks,
@@ -74,7 +75,6 @@ async function reportsOf(
       output.progress.update({ done, total: tasks.length, failed, name: report.test });
     },
   }).finally(() => output.progress.clear());
-  return tasks.flatMap((task) => reports.get(task) ?? []);
 }
 
 function asCase(report: TestReport): CaseResult {
@@ -105,9 +105,12 @@ export async function exploreDiff(
   output: Output,
 ): Promise<number> {
   const reports = await reportsOf(tasks.flat(), options, output);
+  let compared = 0;
   let differences = 0;
-  for (let i = 0; i + 1 < reports.length; i += 2) {
-    const [a, b] = [reports[i]!, reports[i + 1]!];
+  for (const pair of tasks) {
+    const [a, b] = pair.map((task) => reports.get(task));
+    if (a === undefined || b === undefined) continue;
+    compared++;
     for (const [one, other, side] of [
       [a, b, options.sides[0]],
       [b, a, options.sides[1]],
@@ -123,6 +126,9 @@ export async function exploreDiff(
       }
     }
   }
-  if (!options.json) output.out(`${tasks.length} tests, ${differences} outcomes that one side alone has`);
-  return differences > 0 ? EXIT.fail : exitStatus(reports, options);
+  if (!options.json) {
+    output.out(`${compared} tests, ${differences} outcomes that one side alone has`);
+    if (compared < tasks.length) output.out('# interrupted');
+  }
+  return differences > 0 ? EXIT.fail : exitStatus([...reports.values()], options);
 }
