@@ -1,0 +1,30 @@
+import { EventEmitter } from 'node:events';
+import { expect, it } from 'vitest';
+import { exploreDiff } from '../../../../tools/explore/explore-run.js';
+import { type ExploreTask, work } from '../../../../tools/explore/explore-worker.js';
+import { namedTests } from '../../../../tools/explore/shipped-tests.js';
+import { StopRequest } from '../../../../tools/output.js';
+import { recordedOutput } from '../recorded-output.js';
+
+it('compares the two sides of one test with each other, however many others were done before it was told to stop', async () => {
+  const task = (name: string, path: 'classic' | 'unified'): ExploreTask => ({
+    test: namedTests([name])[0]!,
+    how: { path, profile: '6.12', strategy: 'dpor', budget: 100, seed: 1, isChecked: true },
+  });
+  const pairs = ['mig-unmap', 'mig-snap'].map((name) => [task(name, 'classic'), task(name, 'unified')] as const);
+  const done = new Set<unknown>([pairs[0]![0], pairs[1]![1]]);
+  const signals = new EventEmitter();
+  const output = {
+    ...recordedOutput(),
+    stop: new StopRequest(signals as never).watch(),
+    share: {
+      pick: <Unit>(units: readonly Unit[]) => units,
+      known: (unit: object) => (done.has(unit) ? work(unit as ExploreTask) : undefined),
+      keep: () => {},
+    },
+  };
+  signals.emit('SIGINT', 'SIGINT');
+  const options = { sides: ['classic', 'unified'], jobs: 1, allowIncomplete: true, json: false };
+  expect(await exploreDiff(pairs, options, output)).toBe(0);
+  expect(output.lines).toEqual(['0 tests, 0 outcomes that one side alone has', '# interrupted']);
+});
