@@ -76,8 +76,9 @@ const TURN = 8;
 
 /** Tasks that wait for each other, or for ever. */
 function stuck({ letters }: Debugged, at: MachineAt): Cause | null {
-  const waiting = at.tasks().filter(({ state }) => state === 'blocked');
-  if (waiting.length === 0 || waiting.some(({ state }) => state === 'runnable')) return null;
+  const tasks = at.tasks();
+  const waiting = tasks.filter(({ state }) => state === 'blocked');
+  if (waiting.length === 0 || tasks.some(({ state }) => state === 'runnable' || state === 'sleeping')) return null;
   const owner = (name: string | null): string => {
     const id = name === null ? null : letters.find(name);
     return name === null ? '' : ` of ${id === null ? name : letters.of(id)}`;

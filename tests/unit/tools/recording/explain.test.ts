@@ -30,7 +30,7 @@ describe('explainLines', () => {
     expect(text).toMatch(/\npage +before, after step \d+ +after step \d+\n0 +DPRIV-W \d+ of device 0 +NONE\n/);
   });
 
-  it('says who waits for whom in a finding on a posted series', async () => {
+  it('says who waits for whom in a finding on a posted series, and of nobody who may still be woken', async () => {
     const test = shippedTest('wideHeld-onfWide-onfWide1');
     const { findings } = explore(raceOf(test, { path: 'posted-late', profile: '6.12' }), {
       strategy: 'random',
@@ -42,6 +42,18 @@ describe('explainLines', () => {
     expect(causeOf(await explained(token))).toMatch(
       /^A waits for folio \d+ of B in migrationEntryWaitOnLocked .*; B waits for mmu_notifier invalidation in mmuIntervalReadBegin /,
     );
+    const run = await record([token], RUN);
+    const { recording } = run;
+    const before = Array.from({ length: recording.steps }, (_, step) => step).filter((step) => {
+      const states = recording
+        .at(step)
+        .tasks()
+        .map(({ state }) => state);
+      return states.includes('blocked') && states.includes('runnable');
+    });
+    expect(before).not.toEqual([]);
+    for (const last of before)
+      expect(causeOf(explainLines({ ...run, last }).join('\n'))).not.toMatch(/^[AB] waits for/);
   });
 
   it('says which rule struck, and what a planted defect left behind', async () => {
