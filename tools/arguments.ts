@@ -33,12 +33,24 @@ const HUGE_BYTES = 2 ** 21;
 /** Room for RAM beside the windows of the coherent devices in the one buffer of 4 GiB. */
 const MAX_BYTES = 3584 * 2 ** 20;
 
-/** Bytes of `512M`; a machine has whole 2 MiB blocks. */
+/** Bytes of `512M`; NaN for what is no size. */
+function bytesOf(value: string): number {
+  const [, digits = 'none', unit = ''] = /^(\d+)([KMG]?)i?B?$/i.exec(value) ?? [];
+  return Number(digits) * UNITS[unit.toUpperCase()]!;
+}
+
+/** Of a machine, which has whole 2 MiB blocks. */
 export function size(value: string): number {
-  const [, digits = '', unit = ''] = /^(\d+)([KMG]?)i?B?$/i.exec(value) ?? [];
-  const bytes = Number(digits) * (UNITS[unit.toUpperCase()] ?? 1);
-  if (digits !== '' && bytes >= 4 * HUGE_BYTES && bytes <= MAX_BYTES && bytes % HUGE_BYTES === 0) return bytes;
+  const bytes = bytesOf(value);
+  if (bytes >= 4 * HUGE_BYTES && bytes <= MAX_BYTES && bytes % HUGE_BYTES === 0) return bytes;
   throw new InvalidArgumentError('A size is 8M to 3584M in whole 2 MiB, as 512M or 2G.');
+}
+
+/** Of what the command itself may take. */
+export function memory(value: string): number {
+  const bytes = bytesOf(value);
+  if (bytes > 0) return bytes;
+  throw new InvalidArgumentError('A size is a number and a unit, as 256M or 2G.');
 }
 
 /** After a mistake, each command points to its own help. */

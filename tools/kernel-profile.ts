@@ -1,6 +1,7 @@
 import { DEFAULT_PROFILE, PROFILE_NAMES, type ProfileName, profileByName } from '../driver/mm/profile.js';
-import { DEFAULT_DIALECT, type Dialect, dialectByName } from '../uapi/dialect.js';
+import { DEFAULT_DIALECT, type Dialect, dialectByName, dialectIds } from '../uapi/dialect.js';
 import { UsageError } from './exit-code.js';
+import { didYouMean } from './nearest.js';
 
 /** The name of the profile that `--profile` asks for. */
 export function profileOption(name: string): ProfileName {
@@ -9,6 +10,14 @@ export function profileOption(name: string): ProfileName {
     throw new UsageError(`there is no profile '${name}'`, `they are: ${PROFILE_NAMES.join(', ')}`);
   }
   return profile.name;
+}
+
+/** The dialect that `--dialect` asks for, by its id or a kernel that has it. */
+export function dialectOption(name: string): Dialect {
+  const dialect = dialectByName(name);
+  if (dialect !== undefined) return dialect;
+  const ids = dialectIds();
+  throw new UsageError(`there is no dialect '${name}'${didYouMean(name, ids)}`, `they are: ${ids.join(', ')}`);
 }
 
 /**

@@ -1,5 +1,5 @@
-import { type Command, InvalidArgumentError } from 'commander';
-import { collect, seed } from '../arguments.js';
+import type { Command } from 'commander';
+import { collect, memory, seed } from '../arguments.js';
 import { exitHelp } from '../exit-code.js';
 import { pathFileOption, pathOption } from '../path-option.js';
 import type { CommandContext } from './daemon-commands.js';
@@ -48,14 +48,6 @@ function whichRun(command: Command, what = WHAT): Command {
     .option('--witness <outcome>', 'of a litmus test: the schedule that comes to it; else one with a finding')
     .option('--machine <n>', 'of a case that boots several: which one; else the one with a finding', Number)
     .option('--max-memory <size>', 'for what is written down of the run, as 256M or 2G', memory, 2 ** 30);
-}
-
-const UNITS: Readonly<Record<string, number>> = { K: 2 ** 10, M: 2 ** 20, G: 2 ** 30 };
-
-function memory(value: string): number {
-  const [, digits, unit = ''] = /^([1-9]\d{0,5})([KMG])$/i.exec(value) ?? [];
-  if (digits === undefined) throw new InvalidArgumentError('A size is a number and a unit, as 256M or 2G.');
-  return Number(digits) * UNITS[unit.toUpperCase()]!;
 }
 
 const DEBUG_EXAMPLES = `

@@ -1,13 +1,12 @@
 import { guestSyscalls } from '../../driver/guest/index.js';
 import type { InvariantChecks } from '../../driver/sys/machine/machine-options.js';
-import { dialectByName, dialectIds } from '../../uapi/dialect.js';
 import type { PathName } from '../../uapi/path-name.js';
 import { NodeHost, readProgram } from '../exec/exec-host.js';
 import { runSchedules } from '../exec/exec-schedules.js';
 import { runProgram } from '../exec/run-program.js';
 import { UsageError } from '../exit-code.js';
 import { checkHugePages } from '../huge-pages.js';
-import { profileOfDialect, profileOption } from '../kernel-profile.js';
+import { dialectOption, profileOfDialect, profileOption } from '../kernel-profile.js';
 import type { Output } from '../output.js';
 import { openTrace } from '../trace/trace-option.js';
 
@@ -45,9 +44,7 @@ export async function exec(
   const deadline = performance.now() + (options.timeout ?? Number.POSITIVE_INFINITY) * 1000;
   const { dialect, env, seed, timeout, schedules } = options;
   checkHugePages(options);
-  const known = dialectByName(dialect);
-  if (known === undefined)
-    throw new UsageError(`there is no dialect '${dialect}'`, `they are: ${dialectIds().join(', ')}`);
+  const known = dialectOption(dialect);
   const profile = options.profile === undefined ? profileOfDialect(known) : profileOption(options.profile);
   const setup = { ...options, profile, args };
   if (schedules !== undefined) {

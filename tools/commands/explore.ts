@@ -1,13 +1,11 @@
 import type { StrategyName } from '../../driver/explore/index.js';
-import { dialectByName, dialectIds } from '../../uapi/dialect.js';
 import type { PathName } from '../../uapi/path-name.js';
 import { EXIT, UsageError } from '../exit-code.js';
 import type { HowExplored } from '../explore/explore-report.js';
 import { type ExploreRunOptions, exploreAll, exploreDiff, witnessToken } from '../explore/explore-run.js';
 import { namedTests } from '../explore/shipped-tests.js';
 import { witnessLines, witnessOf } from '../explore/witness.js';
-import { profileOption } from '../kernel-profile.js';
-import { didYouMean } from '../nearest.js';
+import { dialectOption, profileOption } from '../kernel-profile.js';
 import type { Output } from '../output.js';
 import { pathNamed } from '../path-option.js';
 import type { TraceOptions } from '../trace/trace-option.js';
@@ -70,12 +68,6 @@ export async function exploreCommand(
 
 function howOf(options: ExploreCommandOptions): HowExplored {
   const { path, dialect, strategy, preemptions, depth, seed, budget, faults } = options;
-  const known = dialectByName(dialect);
-  if (known === undefined)
-    throw new UsageError(
-      `there is no dialect '${dialect}'${didYouMean(dialect, dialectIds())}`,
-      `they are: ${dialectIds().join(', ')}`,
-    );
   for (const [option, value, of] of [
     ['--preemptions', preemptions, 'bounded'],
     ['--depth', depth, 'pct'],
@@ -83,16 +75,14 @@ function howOf(options: ExploreCommandOptions): HowExplored {
     if (value !== undefined && strategy !== of)
       throw new UsageError(`${option} is of --strategy ${of}`, `leave it out, or add --strategy ${of}`);
   return {
-    ...{
-      path,
-      profile: profileOption(options.profile),
-      dialect: known.id,
-      strategy,
-      seed,
-      budget,
-      faults,
-      isChecked: true,
-    },
+    path,
+    profile: profileOption(options.profile),
+    dialect: dialectOption(dialect).id,
+    strategy,
+    seed,
+    budget,
+    faults,
+    isChecked: true,
     ...(preemptions === undefined ? {} : { preemptions }),
     ...(depth === undefined ? {} : { depth }),
   };

@@ -3,11 +3,10 @@ import type { StrategyName } from '../../driver/explore/index.js';
 import { type ProfileName, profileByName } from '../../driver/mm/profile.js';
 import type { SelftestCase } from '../../tests/selftests/case.js';
 import { allCases } from '../../tests/selftests/index.js';
-import { dialectByName, dialectIds } from '../../uapi/dialect.js';
 import type { PathName } from '../../uapi/path-name.js';
 import { EXIT, UsageError } from '../exit-code.js';
 import { globToRegExp, shellQuote } from '../glob.js';
-import { profileOption } from '../kernel-profile.js';
+import { dialectOption, profileOption } from '../kernel-profile.js';
 import { nearestNames } from '../nearest.js';
 import type { Output } from '../output.js';
 import { pathsOf } from '../path-option.js';
@@ -102,9 +101,7 @@ async function machinesFor(
   trace: TraceFile | null,
 ): Promise<SuiteMachines> {
   const { profile } = options;
-  const dialect = dialectByName(options.dialect)?.id;
-  if (dialect === undefined)
-    throw new UsageError(`there is no dialect '${options.dialect}'`, `they are: ${dialectIds().join(', ')}`);
+  const dialect = dialectOption(options.dialect).id;
   if (options.daemon) {
     const jobs = options.jobs ?? Math.min(MAX_DEFAULT_JOBS, availableParallelism());
     return await spawnMachines({ count: Math.min(jobs, caseCount), dialect, profile });

@@ -5,13 +5,13 @@ import { Daemon } from '../../driver/daemon/daemon.js';
 import { DEFAULT_LIMITS, LIMIT_NAMES, type LimitName, type Limits } from '../../driver/daemon/limits.js';
 import { type LogFormat, lineLogger } from '../../driver/daemon/logger.js';
 import { defaultSocketPath, SocketPathError } from '../../driver/daemon/socket-path.js';
-import { DEFAULT_DIALECT, type Dialect, dialectByName, dialectIds } from '../../uapi/dialect.js';
+import { DEFAULT_DIALECT, type Dialect } from '../../uapi/dialect.js';
 import type { PathName } from '../../uapi/path-name.js';
 import type { WireMap } from '../../uapi/wire/message.js';
 import type { execControls } from '../exec/exec-control.js';
 import { EXIT, UsageError } from '../exit-code.js';
 import { checkHugePages } from '../huge-pages.js';
-import { profileOption } from '../kernel-profile.js';
+import { dialectOption, profileOption } from '../kernel-profile.js';
 import type { Output } from '../output.js';
 import { packageVersion } from '../package-root.js';
 
@@ -80,10 +80,7 @@ export async function serve(options: ServeOptions, output: Output): Promise<numb
 
 async function servedDialect(options: ServeOptions, output: Output): Promise<Dialect> {
   const fromFile = await speakFile(options, output);
-  const name = options.dialect ?? fromFile ?? DEFAULT_DIALECT;
-  const dialect = dialectByName(name);
-  if (dialect !== undefined) return dialect;
-  throw new UsageError(`there is no dialect '${name}'`, `they are: ${dialectIds().join(', ')}`);
+  return dialectOption(options.dialect ?? fromFile ?? DEFAULT_DIALECT);
 }
 
 /** Makes the header of --dialect-file known, and lists what of it answers -EINVAL. The name it is known by. */

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { createServer } from 'node:http';
+import { pathError } from '../../driver/hmm/paths.js';
 import { EXIT, inputBytes, UsageError } from '../exit-code.js';
 import type { Output } from '../output.js';
 import { pathNamed } from '../path-option.js';
@@ -71,17 +72,7 @@ async function pageOfRuns(words: readonly string[], how: WhichRun, against: stri
 
 /** `--against unified` is of the same words; else it is what else is to be run. */
 function otherRun(words: readonly string[], how: WhichRun, against: string): [readonly string[], WhichRun] {
-  const isPath = /^[a-z][\w-]*$/.test(against) && isPathName(against);
-  return isPath ? [words, { ...how, path: pathNamed(against) }] : [[against], how];
-}
-
-function isPathName(name: string): boolean {
-  try {
-    pathNamed(name);
-    return true;
-  } catch {
-    return false;
-  }
+  return pathError(against) === null ? [words, { ...how, path: pathNamed(against) }] : [[against], how];
 }
 
 async function pageOfReport(

@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { deflateSync } from 'node:zlib';
 import { packageVersion, shipped } from '../package-root.js';
 import type { RecordedRun } from '../recording/recorded-run.js';
+import { escapeXml } from '../report/junit.js';
 import type { PageData, PageFinding } from './page-data.js';
 import { PAGE_STYLE } from './page-style.js';
 import { MAX_EVENTS, packRecording } from './recording-data.js';
@@ -41,7 +42,7 @@ export function viewHtml({ title, runs, findings }: PageContent, program = built
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${title.replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`)}</title>
+<title>${escapeXml(title)}</title>
 <style>${PAGE_STYLE}</style>
 </head>
 <body>
