@@ -1,3 +1,4 @@
+import { callPath } from '../../driver/core/call-path.js';
 import type { Effect } from '../../driver/core/effect.js';
 import { type Observer, Shared, type SharedKind } from '../../driver/core/observer.js';
 import type { BlockedTask } from '../../driver/core/scheduler.js';
@@ -73,33 +74,27 @@ const WAITS = ['migration_entry_wait_on_locked', 'migration_entry_wait', 'mmu_in
 
 /** Where each task was when it went to sleep: what it looked at last, it looked at there. */
 class Places implements Observer {
-  private last: Error | null = null;
-  private readonly errors = new Map<string, Error>();
+  private last: readonly string[] = [];
+  private readonly paths = new Map<string, readonly string[]>();
 
   touch(kind: SharedKind): void {
     // The scheduler's part of going to sleep.
-    if (kind === Shared.waitQueue) return;
-    const usual = Error.stackTraceLimit;
-    Error.stackTraceLimit = 60;
-    this.last = new Error();
-    Error.stackTraceLimit = usual;
+    if (kind !== Shared.waitQueue) this.last = callPath();
   }
 
   entryChanges(): void {}
 
   stepBegins(): void {
-    this.last = null;
+    this.last = [];
   }
 
   stepEnds(task: Task, effect: Effect | null): void {
-    if (effect?.kind === 'wait' && this.last !== null) this.errors.set(task.name, this.last);
+    if (effect?.kind === 'wait' && this.last.length > 0) this.paths.set(task.name, this.last);
   }
 
   of(task: string): string[] {
-    const { stack = '' } = this.errors.get(task) ?? {};
-    const names = stack
-      .split('\n')
-      .map((line) => /^\s+at (?:async )?(?:[\w$<>]+\.)*([\w$<>]+) \(/.exec(line)?.[1] ?? '');
-    return names.flatMap((name) => citedBy(name) ?? (WAITS.includes(snakeCase(name)) ? snakeCase(name) : []));
+    return (this.paths.get(task) ?? []).flatMap(
+      (name) => citedBy(name) ?? (WAITS.includes(snakeCase(name)) ? snakeCase(name) : []),
+    );
   }
 }
