@@ -1,4 +1,5 @@
 import { Column } from './column.js';
+import { firstWhere } from './first-where.js';
 
 /** What can change: a kind of cell, and an id among those. Values are numbers; of the kinds from `vmas` on they are places in `objects`. */
 export const Cell = {
@@ -172,27 +173,14 @@ export class History {
 
   /** The step that a row is of. */
   private stepOf(row: number): number {
-    let low = 0;
-    let high = this.steps;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (this.ends.at(middle) > row) high = middle;
-      else low = middle + 1;
-    }
-    return low;
+    return firstWhere(0, this.steps, (step) => this.ends.at(step) > row);
   }
 
   /** The last row of a cell before row `end`; -1 when there is none. */
   private lastBefore(cell: number, end: number): number {
     const { rows, first } = this.order;
-    let low = first[cell]!;
-    let high = first[cell + 1]!;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (rows[middle]! < end) low = middle + 1;
-      else high = middle;
-    }
-    return low === first[cell] ? -1 : rows[low - 1]!;
+    const at = firstWhere(first[cell]!, first[cell + 1]!, (i) => rows[i]! >= end);
+    return at === first[cell] ? -1 : rows[at - 1]!;
   }
 
   /** The run is over, and can be asked about. */

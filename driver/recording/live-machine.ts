@@ -8,7 +8,7 @@ import { PG, Zone } from '../mm/frames/frames.js';
 import { pmdIndex, pteIndex } from '../mm/tables/page-table.js';
 import type { Table } from '../mm/tables/table.js';
 import type { Mm } from '../mm/vmas/mm.js';
-import { VM } from '../mm/vmas/vm-flags.js';
+import { vmaRights } from '../mm/vmas/vm-flags.js';
 import type { Machine } from '../sys/machine/machine.js';
 import { Cell, type CellKind, entryValue } from './cell-history.js';
 import type { TaskView, VmaView } from './machine-view.js';
@@ -90,7 +90,7 @@ export class LiveMachine {
 
   vmas(mm: number): VmaView[] {
     const vmas = this.mm(mm)?.vmas ?? [];
-    return vmas.map(({ start, end, flags, file }) => ({ start, end, rights: rights(flags), isFile: file !== null }));
+    return vmas.map(({ start, end, flags, file }) => ({ start, end, rights: vmaRights(flags), isFile: file !== null }));
   }
 
   task(task: Task): TaskCell {
@@ -148,15 +148,4 @@ export class LiveMachine {
     if (!(notifier instanceof MmuSubscriptions)) return NO_NOTIFIER;
     return kind === Cell.notifierSeq ? notifier.seq : notifier.active;
   }
-}
-
-/** As /proc/PID/maps has them. */
-function rights(flags: number): string {
-  const letters = [
-    [VM.read, 'r'],
-    [VM.write, 'w'],
-    [VM.exec, 'x'],
-  ] as const;
-  const access = letters.map(([bit, letter]) => (flags & bit ? letter : '-')).join('');
-  return access + (flags & VM.mayshare ? 's' : 'p');
 }

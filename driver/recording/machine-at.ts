@@ -1,6 +1,6 @@
 import { entryId, spaceAndPage } from '../core/observer.js';
-import { MirrorTag, mirrorPfn, mirrorTag } from '../dmirror/mirror/mirror.js';
-import { HPAGE_PMD_NR, PAGE_SIZE, PG } from '../mm/frames/frames.js';
+import { mirrorAccess, mirrorPfn } from '../dmirror/mirror/mirror.js';
+import { flagNames, HPAGE_PMD_NR, PAGE_SIZE, PG } from '../mm/frames/frames.js';
 import { entryText, Kind, kindOf, Pte } from '../mm/tables/entry.js';
 import { Cell, type CellKind, hiOf, loOf } from './cell-history.js';
 import { type ChunkId, type FileId, NO_NOTIFIER, type SpaceId, type TaskCell } from './live-machine.js';
@@ -40,7 +40,6 @@ const KINDS: Readonly<Record<number, PageKind>> = {
   [Kind.marker]: 'marker',
   [Kind.hwpoison]: 'hwpoison',
 };
-const ACCESS = { [MirrorTag.read]: 'read', [MirrorTag.write]: 'write', [MirrorTag.atomic]: 'atomic' } as const;
 /** Pages of one address space or mirror that a view has, unless it is asked for more. */
 const PAGES = 4096;
 
@@ -106,7 +105,7 @@ export class MachineAt {
   *mirror(file: number, first: number, end: number): Generator<MirrorPageView> {
     for (let vpn = first; vpn < end; vpn++) {
       const entry = this.cells.number(Cell.mirror, entryId(file, vpn));
-      if (entry !== 0) yield { vpn, pfn: mirrorPfn(entry), access: ACCESS[mirrorTag(entry)] };
+      if (entry !== 0) yield { vpn, pfn: mirrorPfn(entry), access: mirrorAccess(entry) };
     }
   }
 
@@ -127,7 +126,7 @@ export class MachineAt {
       order: cells.number(Cell.order, head),
       refcount: cells.number(Cell.refcount, head),
       mapcount: cells.number(Cell.mapcount, head),
-      flags: Object.entries(PG).flatMap(([name, bit]) => (flags & bit ? [name] : [])),
+      flags: flagNames(flags),
       lockedBy: flags & PG.locked ? owner : null,
       device: this.chunkOf(head)?.device ?? null,
       mappers,

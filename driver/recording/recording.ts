@@ -1,11 +1,12 @@
 import { assert } from '../core/assert.js';
 import { entryId } from '../core/observer.js';
-import { MirrorTag, mirrorPfn, mirrorTag } from '../dmirror/mirror/mirror.js';
-import { PAGE_SIZE, PG } from '../mm/frames/frames.js';
+import { mirrorAccess, mirrorPfn } from '../dmirror/mirror/mirror.js';
+import { flagNames, PAGE_SIZE } from '../mm/frames/frames.js';
 import { entryText, Kind, kindOf } from '../mm/tables/entry.js';
 import type { TraceEvent } from '../trace/trace-event.js';
 import { Cell, type CellKind, type History, hiOf, loOf, type Row } from './cell-history.js';
 import type { Column } from './column.js';
+import { firstWhere } from './first-where.js';
 import type { ChunkId, FileId, LiveMachine, SpaceId, TaskCell } from './live-machine.js';
 import { type Cells, MachineAt, pageOf } from './machine-at.js';
 import type { ChangeView, StepView, VmaView } from './machine-view.js';
@@ -175,7 +176,7 @@ export class Recording {
       case Cell.order:
         return plain(`order of folio ${id}`);
       case Cell.flags:
-        return { what: `flags of folio ${id}`, old: flagsText(row.old), new: flagsText(row.new) };
+        return { what: `flags of folio ${id}`, old: flagNames(row.old).join(' '), new: flagNames(row.new).join(' ') };
       case Cell.lockOwner:
         return { what: `lock of folio ${id}`, old: this.ownerText(row.old), new: this.ownerText(row.new) };
       case Cell.mirror: {
@@ -216,14 +217,8 @@ export class Recording {
   pathOf(task: number, step: number): readonly string[] {
     const { history, paths, pathOf } = this.written;
     const next = this.stepsOf.get(task) ?? [];
-    let low = 0;
-    let high = next.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (next[middle]! > step) high = middle;
-      else low = middle + 1;
-    }
-    const near = next[low] ?? next[low - 1];
+    const at = firstWhere(0, next.length, (i) => next[i]! > step);
+    const near = next[at] ?? next[at - 1];
     return near === undefined || near > history.steps ? NOTHING : (paths[pathOf.at(near - 1)] ?? NOTHING);
   }
 
@@ -295,12 +290,6 @@ function firstEvents(events: Written['events'], steps: number): Int32Array {
   return first;
 }
 
-function flagsText(flags: number): string {
-  return Object.entries(PG)
-    .flatMap(([name, bit]) => (flags & bit ? [name] : []))
-    .join(' ');
-}
-
 function entryAndPfn(value: number): string {
   const text = entryText(loOf(value));
   return [Kind.none, Kind.table].includes(kindOf(loOf(value)) as 0) ? text : `${text} ${hiOf(value)}`;
@@ -308,9 +297,7 @@ function entryAndPfn(value: number): string {
 
 function mirrorText(entry: number): string {
   if (entry === 0) return 'none';
-  const tag = mirrorTag(entry);
-  const access = tag === MirrorTag.write ? 'write' : tag === MirrorTag.atomic ? 'atomic' : 'read';
-  return `${access} ${mirrorPfn(entry)}`;
+  return `${mirrorAccess(entry)} ${mirrorPfn(entry)}`;
 }
 
 function addr(address: number): string {

@@ -21,6 +21,14 @@ export function mirrorTag(entry: number): MirrorTagId {
   return (entry & TAG_MASK) as MirrorTagId;
 }
 
+/** By tag, that of frame 0 too. */
+const ACCESS = ['read', 'atomic', 'read', 'write'] as const;
+
+/** What an entry lets the device do. */
+export function mirrorAccess(entry: number): (typeof ACCESS)[number] {
+  return ACCESS[entry & TAG_MASK]!;
+}
+
 /**
  * The page table of one open device file: which frame the device uses for a page of its opener's memory. An entry holds
  * no reference on the frame, only invalidation keeps it true. Protected by the file's mutex.

@@ -29,6 +29,11 @@ export const PG = {
   reserved: 1 << 14,
 } as const;
 
+/** The names of those that are set. */
+export function flagNames(flags: number): string[] {
+  return Object.entries(PG).flatMap(([name, bit]) => (flags & bit ? [name] : []));
+}
+
 /** Where a frame lives. System frames have bytes at `pfn * PAGE_SIZE` of RAM; so have coherent ones. */
 export const Zone = { system: 0, private: 1, coherent: 2 } as const;
 export type ZoneId = (typeof Zone)[keyof typeof Zone];

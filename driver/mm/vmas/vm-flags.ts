@@ -34,3 +34,9 @@ export const VM_ACCESS_FLAGS = VM.read | VM.write | VM.exec;
 export const VM_LOCKED_MASK = VM.locked | VM.lockonfault;
 /** Migration and THP keep away from these. Linux: VM_SPECIAL */
 export const VM_SPECIAL = VM.io | VM.dontexpand | VM.pfnmap | VM.mixedmap;
+
+/** `rw-p`, as /proc/PID/maps has it. */
+export function vmaRights(flags: number): string {
+  const rights = `${flags & VM.read ? 'r' : '-'}${flags & VM.write ? 'w' : '-'}${flags & VM.exec ? 'x' : '-'}`;
+  return rights + (flags & VM.mayshare ? 's' : 'p');
+}

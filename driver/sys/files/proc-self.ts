@@ -4,7 +4,7 @@ import { Kind, kindOf, Pte } from '../../mm/tables/entry.js';
 import { pmdIndex, pteIndex } from '../../mm/tables/page-table.js';
 import { lockedPages } from '../../mm/vmas/mlock.js';
 import type { Mm } from '../../mm/vmas/mm.js';
-import { VM } from '../../mm/vmas/vm-flags.js';
+import { VM, vmaRights } from '../../mm/vmas/vm-flags.js';
 import type { Vma } from '../../mm/vmas/vma.js';
 import type { Machine } from '../machine/machine.js';
 import type { Process } from '../processes/process.js';
@@ -60,10 +60,9 @@ class ProcSelfFile extends ProcFile {
 /** Linux: fs/proc/task_mmu.c:show_map_vma() */
 export function showMapVma(process: Process, vma: Vma): string {
   const { start, end, flags } = vma;
-  const rights = `${flags & VM.read ? 'r' : '-'}${flags & VM.write ? 'w' : '-'}${flags & VM.exec ? 'x' : '-'}`;
   const offset = vma.file === null ? 0 : vma.pgoff * PAGE_SIZE;
   const { path, dev, ino } = fileOf(vma);
-  const head = `${hex(start, 8)}-${hex(end, 8)} ${rights}${flags & VM.mayshare ? 's' : 'p'} ${hex(offset, 8)} ${dev} ${ino} `;
+  const head = `${hex(start, 8)}-${hex(end, 8)} ${vmaRights(flags)} ${hex(offset, 8)} ${dev} ${ino} `;
   const name = path !== '' ? path : areaName(process, vma);
   return `${name === '' ? head : head.padEnd(NAME_COLUMN) + name}\n`;
 }

@@ -8,7 +8,7 @@ import {
   spaceAndPage,
 } from '../../core/observer.js';
 import type { Task } from '../../core/task.js';
-import { HPAGE_PMD_NR, PAGE_SIZE, PG } from '../../mm/frames/frames.js';
+import { flagNames, HPAGE_PMD_NR, PAGE_SIZE } from '../../mm/frames/frames.js';
 import { entryText, Kind, kindOf } from '../../mm/tables/entry.js';
 import type { TraceKind, TraceOperands } from '../../trace/trace-event.js';
 import type { Machine } from './machine.js';
@@ -113,8 +113,7 @@ export class TraceObserver implements Observer {
   /** `locked lru dirty, mapped 1`: flags by name and how often the folio is mapped. */
   private folioState(pfn: number): string {
     const { flags, folioMapcount } = this.machine.memory.frames.raw;
-    const names = Object.entries(PG).filter(([, bit]) => flags[pfn]! & bit);
-    return `${names.map(([name]) => name).join(' ') || 'none'}, mapped ${folioMapcount[pfn]}`;
+    return `${flagNames(flags[pfn]!).join(' ') || 'none'}, mapped ${folioMapcount[pfn]}`;
   }
 
   private emit<Kind extends TraceKind>(kind: Kind, task: number, operands: TraceOperands[Kind]): void {

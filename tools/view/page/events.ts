@@ -1,5 +1,6 @@
 import { type ComponentChild, h, type RefObject } from 'preact';
 import { useMemo } from 'preact/hooks';
+import { firstWhere } from '../../../driver/recording/first-where.js';
 import type { OpenRun } from './open-run.js';
 import { VirtualList } from './virtual-list.js';
 
@@ -23,14 +24,7 @@ function matchesOf({ eventWords }: OpenRun, query: string): Int32Array | null {
 
 /** The first event that is of a later step than `step`, or of that one: all in order. */
 function firstAfter({ eventSteps }: OpenRun, matches: Int32Array | null, step: number): number {
-  let low = 0;
-  let high = matches?.length ?? eventSteps.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (eventSteps[matches?.[middle] ?? middle]! > step) high = middle;
-    else low = middle + 1;
-  }
-  return low;
+  return firstWhere(0, matches?.length ?? eventSteps.length, (i) => eventSteps[matches?.[i] ?? i]! > step);
 }
 
 export function Events({ run, step, query, input, onQuery, go }: EventsProps): ComponentChild {

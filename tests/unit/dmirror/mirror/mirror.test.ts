@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { Mirror, MirrorTag, mirrorPfn, mirrorTag } from '../../../../driver/dmirror/mirror/mirror.js';
+import { Mirror, MirrorTag, mirrorAccess, mirrorPfn, mirrorTag } from '../../../../driver/dmirror/mirror/mirror.js';
 import { FrameAllocator } from '../../../../driver/mm/frames/frame-allocator.js';
 import { Frames } from '../../../../driver/mm/frames/frames.js';
 import { KernelMemory } from '../../../../driver/mm/frames/kernel-memory.js';
@@ -36,5 +36,20 @@ describe('the mirror table', () => {
     expect(mirror.hasAtomic(0, 600)).toBe(false);
     expect(mirror.hasAtomic(0, 2 ** 52)).toBe(true);
     expect(mirror.hasAtomic(601, 700)).toBe(false);
+  });
+
+  it('names what the device may do, of frame 0 too', () => {
+    const mirror = newMirror();
+    const entries = [
+      [7, MirrorTag.read],
+      [7, MirrorTag.atomic],
+      [7, MirrorTag.write],
+      [0, MirrorTag.read],
+    ] as const;
+    const accesses = entries.map(([pfn, tag], vpn) => {
+      mirror.store(vpn, pfn, tag);
+      return `${mirrorAccess(mirror.get(vpn))} ${mirrorPfn(mirror.get(vpn))}`;
+    });
+    expect(accesses).toEqual(['read 7', 'atomic 7', 'write 7', 'read 0']);
   });
 });
