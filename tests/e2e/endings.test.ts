@@ -186,12 +186,35 @@ describe('daemons that a command started', () => {
     const started = start(args, { env: { TMPDIR: tmp }, closeStdout: end === 'closed stdout' });
     if (end !== 'closed stdout') {
       await started.printed('ok 2 ');
-      expect(daemonsIn(tmp)).toHaveLength(2);
+      expect(processesOf(tmp)).toHaveLength(2);
       started.kill(end);
     }
     await started.ended;
-    await until(() => daemonsIn(tmp).length === 0 && readdirSync(tmp).length === 0);
+    await until(() => processesOf(tmp).length === 0 && readdirSync(tmp).length === 0);
     expect(readdirSync(tmp)).toEqual([]);
+  });
+});
+
+describe('programs of a suite', needs('riscv64-linux-gnu-gcc'), () => {
+  it.each(['SIGKILL', 'SIGTERM'] as const)('are gone after %s, and those that ended are told of', async (end) => {
+    const suite = at(`suite-${end}`);
+    mkdirSync(suite);
+    for (const [name, source] of [
+      ['a-ends', 'int main(void) { return 0; }'],
+      ['b-endless', 'int main(void) { for (volatile int i = 0;;) i++; }'],
+    ] as const)
+      spawnSync('riscv64-linux-gnu-gcc', ['-static', '-o', join(suite, name), '-x', 'c', '-'], { input: source });
+    // The folder is in the arguments of every program of it.
+    const file = join(suite, 'runs.yaml');
+    writeFileSync(file, `[{ program: a-ends }, { program: b-endless, args: ['${suite}/'] }]`);
+    const started = start(['exec', '--suite', suite, '--expect', file, '--jobs', '1']);
+    await until(() => processesOf(suite).length === 2);
+    started.kill(end);
+    const { code, out } = await started.ended;
+    await until(() => processesOf(suite).length === 0);
+    if (end === 'SIGKILL') return;
+    expect(code).toBe(143);
+    expect(out).toMatch(/^ok 1 a-ends\nok 2 b-endless \/.*\/ # SKIP interrupted\n# interrupted\n$/m);
   });
 });
 
@@ -272,8 +295,8 @@ async function until(is: () => boolean): Promise<void> {
   while (!is()) await new Promise((resolve) => setTimeout(resolve, 20));
 }
 
-/** Daemons whose socket is below `tmp`. */
-function daemonsIn(tmp: string): string[] {
+/** Those with something below `tmp` among their arguments. */
+function processesOf(tmp: string): string[] {
   return readdirSync('/proc').filter((name) => {
     if (!/^\d+$/.test(name)) return false;
     try {

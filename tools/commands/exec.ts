@@ -4,7 +4,7 @@ import type { PathName } from '../../uapi/path-name.js';
 import { NodeHost, readProgram } from '../exec/exec-host.js';
 import { runSchedules } from '../exec/exec-schedules.js';
 import { runProgram } from '../exec/run-program.js';
-import { UsageError } from '../exit-code.js';
+import { EXIT, UsageError } from '../exit-code.js';
 import { checkHugePages } from '../huge-pages.js';
 import { dialectOption, profileOfDialect, profileOption } from '../kernel-profile.js';
 import type { Output } from '../output.js';
@@ -41,6 +41,7 @@ export async function exec(
   options: ExecOptions,
   output: Output,
 ): Promise<number> {
+  endWithParent();
   const deadline = performance.now() + (options.timeout ?? Number.POSITIVE_INFINITY) * 1000;
   const { dialect, env, seed, timeout, schedules } = options;
   checkHugePages(options);
@@ -60,6 +61,15 @@ export async function exec(
   const trace = openTrace(options, 'json');
   const host = new NodeHost(options.strace);
   return await runProgram(program, { setup, seed, scheduler: 'random', host, timeout, deadline, trace });
+}
+
+/** A program of a suite, which has a channel to it, does not go on without it. */
+function endWithParent(): void {
+  if (process.connected === undefined) return;
+  process.once('disconnect', () => process.exit(EXIT.signal));
+  process.channel?.unref();
+  // It was gone before anybody listened.
+  if (!process.connected) process.exit(EXIT.signal);
 }
 
 /** `dmirror exec --syscalls`: the table of system calls. */

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync, readdirSync, readSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
@@ -43,11 +43,17 @@ export async function execSuite(folder: string, options: SuiteOptions, output: O
   const results = new Map<SuiteRun, SuiteResult>();
   const waiting = runs.filter(({ out }) => out === undefined);
   const total = waiting.length;
+  const children = new Set<ChildProcess>();
+  void stop.whenRequested.then(() => {
+    for (const child of children) child.kill('SIGKILL');
+  });
   const worker = async (): Promise<void> => {
     while (!(await stop.look())) {
       const run = waiting.shift();
       if (run === undefined) return;
-      results.set(run, await runOne(folder, run, { words: options.words, now: output.now }));
+      const result = await runOne(folder, run, { words: options.words, now: output.now, children });
+      if (stop.isRequested) return;
+      results.set(run, result);
       output.progress.update({ done: results.size, total, failed: 0, name: run.program });
     }
   };
@@ -107,18 +113,21 @@ function commandOf({ program, args, needs }: SuiteRun, words: readonly string[])
 function runOne(
   folder: string,
   run: SuiteRun,
-  { words, now }: { words: readonly string[]; now: () => number },
+  { words, now, children }: { words: readonly string[]; now: () => number; children: Set<ChildProcess> },
 ): Promise<SuiteResult> {
   const start = now();
   const child = spawn(process.execPath, [shipped('bin/dmirror.js'), 'exec', ...commandOf(run, words)], {
     cwd: folder,
-    stdio: ['ignore', 'pipe', 'pipe'],
+    // By the channel it sees when we are gone.
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   });
+  children.add(child);
   const chunks: Buffer[] = [];
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => void chunks.push(chunk));
+  for (const stream of [child.stdout!, child.stderr!]) stream.on('data', (chunk) => void chunks.push(chunk));
   return new Promise((resolve, reject) => {
     child.once('error', reject);
     child.once('close', (code) => {
+      children.delete(child);
       const output = Buffer.concat(chunks).toString('latin1');
       resolve({ run, status: code ?? EXIT.signal, output, ms: now() - start, ...countResults(output) });
     });
@@ -150,11 +159,12 @@ function differences(expect: NonNullable<SuiteRun['expect']>, result: SuiteResul
   });
 }
 
-function printKtap(cases: readonly CaseResult[], { out }: Output): void {
+function printKtap(cases: readonly CaseResult[], { out, stop }: Output): void {
   const ktap = new KtapWriter(out);
   ktap.open(cases.length);
   for (const result of cases) ktap.result(result);
   ktap.close();
+  if (stop.isRequested) out('# interrupted');
 }
 
 function printTable(runs: readonly SuiteRun[], results: Map<SuiteRun, SuiteResult>, { out }: Output): void {
