@@ -1,10 +1,10 @@
 import { basename } from 'node:path';
 import * as v from 'valibot';
-import { LineCounter, parseDocument } from 'yaml';
 import type { ProfileName } from '../../driver/mm/profile.js';
 import type { PathName } from '../../uapi/path-name.js';
 import { inputBytes, UsageError } from '../exit-code.js';
 import { didYouMean, nearest } from '../nearest.js';
+import { readYaml } from '../yaml-file.js';
 import { opError } from './litmus-op.js';
 import { LITMUS, RECORDED, RECORDED_KEYS, type RecordedLitmus, type YamlLitmus } from './litmus-schema.js';
 import { opLines } from './litmus-steps.js';
@@ -92,22 +92,13 @@ function fromJsonLine(line: string, place: string): Litmus {
 }
 
 function fromYaml(text: string, file: string): Litmus {
-  const counter = new LineCounter();
-  const document = parseDocument(text, { lineCounter: counter, prettyErrors: false });
-  const place = (offset: number): string => {
-    const { line, col } = counter.linePos(offset);
-    return `${file}:${line}:${col}`;
-  };
-  const [broken] = [...document.errors, ...document.warnings];
-  if (broken !== undefined) throw new UsageError(`${place(broken.pos[0])}: ${broken.message}`, SEE_DOCS);
+  const { value, mistake, place } = readYaml(text);
+  if (mistake !== null) throw new UsageError(`${file}:${mistake.line}:${mistake.column}: ${mistake.message}`, SEE_DOCS);
   const placeOf = (path: readonly (string | number)[]): string => {
-    for (let depth = path.length; depth > 0; depth--) {
-      const node = document.getIn(path.slice(0, depth), true) as { range?: [number] } | undefined;
-      if (node?.range) return place(node.range[0]);
-    }
-    return place(0);
+    const { line, column } = place(path);
+    return `${file}:${line}:${column}`;
   };
-  const test: YamlLitmus = checked(LITMUS, document.toJS(), placeOf);
+  const test: YamlLitmus = checked(LITMUS, value, placeOf);
   const lines = opLines(test, (message, path) => {
     throw new UsageError(`${placeOf(path)}: ${message}`, SEE_DOCS);
   });

@@ -1,9 +1,9 @@
 import * as v from 'valibot';
-import { LineCounter, parseDocument } from 'yaml';
 import { type PropertyName, pathWith, valuesOf } from '../../driver/hmm/index.js';
 import { type NamedPath, PATH_NAMES, type PathName } from '../../uapi/path-name.js';
 import { inputBytes, UsageError } from '../exit-code.js';
 import { hint } from '../nearest.js';
+import { readYaml } from '../yaml-file.js';
 import { PROPERTIES } from './properties.js';
 
 // What can be written in a path file: what is checked, and docs/schemas/path.schema.json, are made from this.
@@ -49,20 +49,14 @@ export const PATH_FILE = v.strictObject(
 
 /** A path of one's own, as the name that says the same, and what reports call it. Throws UsageError with the place and the nearest name. */
 export function readPathFile(file: string): { readonly name: string; readonly path: PathName } {
-  const text = inputBytes(file, HINT).toString('utf8');
-  const counter = new LineCounter();
-  const document = parseDocument(text, { lineCounter: counter });
-  const lineAt = (offset: number): number => counter.linePos(offset).line;
-  const [broken] = document.errors;
-  if (broken !== undefined)
-    throw new UsageError(`${file}:${lineAt(broken.pos[0])}: ${broken.message.split('\n')[0]}`, HINT);
-  const found = v.safeParse(PATH_FILE, document.toJS());
+  const { value, mistake, place } = readYaml(inputBytes(file, HINT).toString('utf8'));
+  if (mistake !== null) throw new UsageError(`${file}:${mistake.line}: ${mistake.message}`, HINT);
+  const found = v.safeParse(PATH_FILE, value);
   if (found.success) {
     const { base, name = file.replace(/^.*\//, ''), properties } = found.output;
     return { name, path: pathWith(base as NamedPath, properties as Partial<Record<PropertyName, never>>) };
   }
   const [issue] = found.issues;
-  const keys = (issue.path ?? []).map(({ key }) => key as string);
-  const range = (document.getIn(keys, true) as { range?: [number, number, number] } | undefined)?.range;
-  throw new UsageError(`${file}:${range === undefined ? 1 : lineAt(range[0])}: ${issue.message}`, HINT);
+  const { line } = place((issue.path ?? []).map(({ key }) => key));
+  throw new UsageError(`${file}:${line}: ${issue.message}`, HINT);
 }

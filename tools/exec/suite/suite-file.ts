@@ -1,6 +1,6 @@
 import * as v from 'valibot';
-import { LineCounter, parseDocument } from 'yaml';
 import { inputBytes, UsageError } from '../../exit-code.js';
+import { readYaml } from '../../yaml-file.js';
 
 const number = v.pipe(v.number(), v.integer(), v.minValue(0));
 const text = v.pipe(v.string(), v.minLength(1));
@@ -36,21 +36,13 @@ export type SuiteRun = v.InferOutput<typeof schema>[number];
 /** The runs that a file of `--expect` lists, in its order. Throws UsageError with the place of a mistake. */
 export function readSuiteFile(path: string): SuiteRun[] {
   const hint = 'a list of runs, each with `program`; tests/guest/selftests-mm/suite.yaml of the package is one';
-  const lineCounter = new LineCounter();
-  const document = parseDocument(inputBytes(path, hint).toString('utf8'), { lineCounter, prettyErrors: false });
-  const placed = (at: number, what: string): UsageError => {
-    const { line, col } = lineCounter.linePos(at);
-    return new UsageError(`${path}:${line}:${col}: ${what}`, hint);
-  };
-  const [mistake] = document.errors;
-  if (mistake !== undefined) throw placed(mistake.pos[0], mistake.message);
-  const parsed = v.safeParse(schema, document.toJS());
+  const { value, mistake, place } = readYaml(inputBytes(path, hint).toString('utf8'));
+  if (mistake !== null) throw new UsageError(`${path}:${mistake.line}:${mistake.column}: ${mistake.message}`, hint);
+  const parsed = v.safeParse(schema, value);
   if (parsed.success) return parsed.output;
   const [issue] = parsed.issues;
   const keys = issue.path?.map(({ key }) => key) ?? [];
-  for (let depth = keys.length; depth > 0; depth--) {
-    const node = document.getIn(keys.slice(0, depth), true) as { range?: [number, number, number] } | undefined;
-    if (node?.range) throw placed(node.range[0], `${keys.join('.')}: ${issue.message}`);
-  }
-  throw placed(0, issue.message);
+  const { line, column } = place(keys);
+  const what = keys.length === 0 ? issue.message : `${keys.join('.')}: ${issue.message}`;
+  throw new UsageError(`${path}:${line}:${column}: ${what}`, hint);
 }
