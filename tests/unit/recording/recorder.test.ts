@@ -1,56 +1,15 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { SeededRandom } from '../../../driver/core/policy.js';
-import { type MachineView, machineNow, Recorder, type Recording, stopAfter } from '../../../driver/recording/index.js';
-import { MachineError } from '../../../driver/sys/machine/machine-error.js';
+import { type MachineView, machineNow, Recorder } from '../../../driver/recording/index.js';
 import { runs } from '../../counts.js';
-import { type MachineProgram, MachineRace, machineProgram } from '../explore/machine-race.js';
+import { type MachineRace, machineProgram } from '../explore/machine-race.js';
+import { goOn, type RaceRun, ready, recorded, stopped } from './recorded-race.js';
 
-interface Run {
-  readonly program: MachineProgram;
-  readonly seed: number;
-  readonly isFine: boolean;
-}
-
-const run: fc.Arbitrary<Run> = fc.record({
+const run: fc.Arbitrary<RaceRun> = fc.record({
   program: machineProgram(3, { ops: 3, pages: 3 }),
   seed: fc.nat(),
   isFine: fc.boolean(),
 });
-
-function ready({ program, seed, isFine }: Run): MachineRace {
-  const race = new MachineRace(program);
-  Object.assign(race.machine.kernel.scheduler, { policy: new SeededRandom(seed), wantsFine: isFine });
-  race.start();
-  return race;
-}
-
-/** What is left when the run breaks is of interest too. */
-function goOn({ machine }: MachineRace): void {
-  try {
-    machine.run();
-  } catch (error) {
-    if (!(error instanceof MachineError)) throw error;
-  }
-}
-
-function recorded(of: Run): Recording {
-  const race = ready(of);
-  const recorder = new Recorder(race.machine);
-  goOn(race);
-  return recorder.end();
-}
-
-/** The machine of the same run, stopped there. */
-function stopped(of: Run, step: number): MachineView {
-  const race = ready(of);
-  if (step > 0) {
-    stopAfter(race.machine, step);
-    goOn(race);
-    race.machine.kernel.observe(null);
-  }
-  return machineNow(race.machine, step).view();
-}
 
 /** Where a task stands is known of recordings alone. */
 function withoutStacks(view: MachineView): MachineView {

@@ -1,44 +1,27 @@
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
-import { type Browser, chromium, type Page } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Page } from 'playwright-core';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { exploreHtml } from '../../../../tools/explore/explore-html.js';
 import { work } from '../../../../tools/explore/explore-worker.js';
 import { namedTests } from '../../../../tools/explore/shipped-tests.js';
 import { witnessOf } from '../../../../tools/explore/witness.js';
-import { needs } from '../../../needs.js';
+import { BrowserPage, NEEDS_BROWSER } from '../../browser-page.js';
 
-const CHROMIUM = ['/usr/bin/chromium', '/usr/bin/chromium-browser'].find(existsSync);
-
-describe('the page of `explore --html` in a browser', needs('chromium', CHROMIUM !== undefined), () => {
-  const folder = mkdtempSync(join(tmpdir(), 'dmirror-html-'));
-  const file = join(folder, 'races.html');
+describe('the page of `explore --html` in a browser', NEEDS_BROWSER, () => {
+  const browser = new BrowserPage();
   const how = { path: 'classic', profile: '6.12', strategy: 'dpor', budget: 500, seed: 1, isChecked: true } as const;
   const [litmus] = namedTests(['mig-unmap']);
   const strict = { ...litmus!, conditions: { forbid: ['-2 0 0 *'], require: [], allow: [] } };
   const report = work({ test: strict, how });
-  let browser: Browser;
   let page: Page;
-  const requests: string[] = [];
+  let address: string;
 
   beforeAll(async () => {
-    writeFileSync(file, exploreHtml([report], witnessOf));
-    browser = await chromium.launch({ executablePath: CHROMIUM!, args: ['--no-sandbox'] });
-    page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
-    page.on('request', (request) => requests.push(request.url()));
-    page.on('pageerror', (error) => requests.push(String(error)));
-    await page.goto(pathToFileURL(file).href);
+    address = await browser.show(exploreHtml([report], witnessOf));
+    ({ page } = browser);
   }, 30_000);
 
-  afterAll(async () => {
-    await browser?.close();
-    rmSync(folder, { recursive: true });
-  });
-
   test('loads nothing but itself, and has a row for each outcome', async () => {
-    expect(requests).toEqual([pathToFileURL(file).href]);
+    expect(browser.seen).toEqual([address]);
     expect(await page.locator('.tests tbody tr').count()).toBe(report.outcomes.length);
     expect(await page.locator('.note').allTextContents()).toEqual(report.problems.map(({ what }) => what));
   });

@@ -1,67 +1,28 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { deflateSync } from 'node:zlib';
 import fc from 'fast-check';
-import { type Browser, chromium, type Page } from 'playwright-core';
+import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { SeededRandom } from '../../../../driver/core/policy.js';
-import {
-  type MachineView,
-  machineNow,
-  Recorder,
-  type Recording,
-  stopAfter,
-} from '../../../../driver/recording/index.js';
-import { MachineError } from '../../../../driver/sys/machine/machine-error.js';
+import type { MachineView, Recording } from '../../../../driver/recording/index.js';
 import { operandText } from '../../../../driver/trace/trace-text.js';
 import { disagrees, mirrorSign, pageSign } from '../../../../tools/view/cell-sign.js';
 import { packRecording, type RecordingData, unpackRecording } from '../../../../tools/view/recording-data.js';
 import { packRun, viewHtml } from '../../../../tools/view/view-html.js';
-import { needs } from '../../../needs.js';
-import { type MachineProgram, MachineRace, machineProgram } from '../../explore/machine-race.js';
+import { BrowserPage, NEEDS_BROWSER } from '../../browser-page.js';
+import { machineProgram } from '../../explore/machine-race.js';
+import { recorded, stopped } from '../../recording/recorded-race.js';
 
 const programs = fc.sample(machineProgram(3, { ops: 3, pages: 3 }), { seed: 11, numRuns: 6 });
-
-function ready(program: MachineProgram, seed: number): MachineRace {
-  const race = new MachineRace(program);
-  race.machine.kernel.scheduler.policy = new SeededRandom(seed);
-  race.start();
-  return race;
-}
-
-function goOn({ machine }: MachineRace): void {
-  try {
-    machine.run();
-  } catch (error) {
-    if (!(error instanceof MachineError)) throw error;
-  }
-}
-
-function recorded(program: MachineProgram, seed = 1): Recording {
-  const race = ready(program, seed);
-  const recorder = new Recorder(race.machine);
-  goOn(race);
-  return recorder.end();
-}
-
-/** The machine itself, stopped there. */
-function stopped(program: MachineProgram, step: number): MachineView {
-  const race = ready(program, 1);
-  stopAfter(race.machine, step);
-  goOn(race);
-  race.machine.kernel.observe(null);
-  return machineNow(race.machine, step).view();
-}
 
 const copyOf = (data: RecordingData): RecordingData => JSON.parse(JSON.stringify(data));
 
 describe('a packed recording', () => {
   it('has the machine after every step as the recording has it, and what the step was', () => {
     for (const program of programs) {
-      const recording = recorded(program);
+      const recording = recorded({ program, seed: 1 });
       const unpacked = unpackRecording(copyOf(packRecording(recording)));
       for (let step = 0; step <= recording.steps; step++) {
         expect(unpacked.at(step).view()).toEqual(recording.at(step).view());
@@ -71,7 +32,7 @@ describe('a packed recording', () => {
   });
 
   it('ends where a page has no room for more events, and says so', () => {
-    const recording = recorded(programs[0]!);
+    const recording = recorded({ program: programs[0]!, seed: 1 });
     const run = { title: 'cut', recording, outcome: '', findings: [] };
     const data = packRecording(recording, 10);
     expect(data.events.length).toBeLessThanOrEqual(10);
@@ -101,41 +62,31 @@ function longer(data: RecordingData, events: number): RecordingData {
   };
 }
 
-const CHROMIUM = ['/usr/bin/chromium', '/usr/bin/chromium-browser'].find(existsSync);
-
-describe('the page in a browser', needs('chromium', CHROMIUM !== undefined), () => {
+describe('the page in a browser', NEEDS_BROWSER, () => {
   const folder = mkdtempSync(join(tmpdir(), 'dmirror-view-'));
   const [program, second] = [programs[1]!, programs[2]!];
-  const recording = recorded(program);
-  const errors: string[] = [];
+  const recording = recorded({ program, seed: 1 });
+  const browser = new BrowserPage(1600);
   let builtPage: string;
-  let browser: Browser;
   let page: Page;
+  let address: string;
 
   beforeAll(async () => {
     const file = join(folder, 'page.js');
     const { status, stderr } = spawnSync('node', ['tools/build/view-page.js', file], { encoding: 'utf8' });
     expect([status, stderr]).toEqual([0, '']);
     builtPage = readFileSync(file, 'utf8');
-    browser = await chromium.launch({ executablePath: CHROMIUM!, args: ['--no-sandbox'] });
-    page = await browser.newPage({ viewport: { width: 1280, height: 1600 } });
-    page.on('request', (request) => errors.push(request.url()));
-    page.on('pageerror', (error) => errors.push(String(error)));
+    ({ page } = browser);
     const named = (title: string, of: Recording) => packRun({ title, recording: of, outcome: 'done', findings: [] });
-    await open('two.html', [named('first', recording), named('second', recorded(second))]);
+    await open([named('first', recording), named('second', recorded({ program: second, seed: 1 }))]);
   }, 60_000);
 
-  afterAll(async () => {
-    await browser?.close();
-    rmSync(folder, { recursive: true });
-  });
+  afterAll(() => rmSync(folder, { recursive: true }));
 
   /** Size of the page in bytes. */
-  async function open(name: string, runs: ReturnType<typeof packRun>[]): Promise<number> {
+  async function open(runs: ReturnType<typeof packRun>[]): Promise<number> {
     const html = viewHtml({ title: 'runs </script>', runs, findings: [] }, builtPage);
-    writeFileSync(join(folder, name), html);
-    errors.length = 0;
-    await page.goto(pathToFileURL(join(folder, name)).href);
+    address = await browser.show(html);
     await page.waitForSelector('.cell[data-vpn]');
     return html.length;
   }
@@ -167,7 +118,7 @@ describe('the page in a browser', needs('chromium', CHROMIUM !== undefined), () 
   }
 
   it('loads nothing but itself and breaks nowhere', () => {
-    expect(errors).toEqual([pathToFileURL(join(folder, 'two.html')).href]);
+    expect(browser.seen).toEqual([address]);
   });
 
   it('shows in its cells what the machine has when it is stopped there', async () => {
@@ -175,7 +126,7 @@ describe('the page in a browser', needs('chromium', CHROMIUM !== undefined), () 
     const some = [1, 2, 3, 4].map((part) => Math.floor((part * steps) / 4));
     for (const step of some) {
       await goTo(step);
-      expect((await cellsShown()).sort()).toEqual(cellsOf(stopped(program, step)));
+      expect((await cellsShown()).sort()).toEqual(cellsOf(stopped({ program, seed: 1 }, step)));
     }
     expect((await cellsShown()).length).toBeGreaterThan(0);
   });
@@ -226,7 +177,7 @@ describe('the page in a browser', needs('chromium', CHROMIUM !== undefined), () 
     await page.getByLabel('compare with', { exact: true }).selectOption('1');
     await page.waitForSelector('text=same step');
     await page.getByLabel('compare with', { exact: true }).selectOption('');
-    expect(errors.filter((error) => !error.startsWith('file:'))).toEqual([]);
+    expect(browser.seen.filter((error) => !error.startsWith('file:'))).toEqual([]);
   });
 
   it('needs no sideways scrolling at 1280 and 1920', async () => {
@@ -242,12 +193,12 @@ describe('the page in a browser', needs('chromium', CHROMIUM !== undefined), () 
       const data = longer(packRecording(recording), events);
       return { run, packed: deflateSync(JSON.stringify(data)).toString('base64') };
     };
-    expect(await open('10k.html', [packed(10_000)])).toBeLessThan(3 * 2 ** 20);
-    await open('100k.html', [packed(100_000)]);
+    expect(await open([packed(10_000)])).toBeLessThan(3 * 2 ** 20);
+    await open([packed(100_000)]);
     const times = (await page.evaluate(MEASURE)) as Record<string, number>;
     console.info('ms with 100,000 events, median of 20:', JSON.stringify(times));
     expect(Object.keys(times)).toEqual(['scrub', 'scroll', 'search']);
-    expect(errors.filter((error) => !error.startsWith('file:'))).toEqual([]);
+    expect(browser.seen.filter((error) => !error.startsWith('file:'))).toEqual([]);
   });
 });
 

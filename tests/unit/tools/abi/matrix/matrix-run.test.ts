@@ -1,16 +1,12 @@
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
-import { type Browser, chromium, type Page } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Page } from 'playwright-core';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { compare } from '../../../../../tools/abi/compare/compare.js';
 import { modelOfDialect } from '../../../../../tools/abi/load/dialect-model.js';
 import { matrixHtml } from '../../../../../tools/abi/matrix/matrix-html.js';
 import { type Matrix, runMatrix } from '../../../../../tools/abi/matrix/matrix-run.js';
 import { matrixJson, matrixText } from '../../../../../tools/abi/matrix/matrix-text.js';
 import { dialectByName, dialectIds } from '../../../../../uapi/dialect.js';
-import { needs } from '../../../../needs.js';
+import { BrowserPage, NEEDS_BROWSER } from '../../../browser-page.js';
 
 async function timed(ids: readonly string[]): Promise<{ matrix: Matrix; msPerPair: number }> {
   const started = performance.now();
@@ -73,31 +69,18 @@ describe('the matrix', () => {
   });
 });
 
-const CHROMIUM = ['/usr/bin/chromium', '/usr/bin/chromium-browser'].find(existsSync);
-
-describe('the page in a browser', needs('chromium', CHROMIUM !== undefined), () => {
-  const folder = mkdtempSync(join(tmpdir(), 'dmirror-html-'));
-  const file = join(folder, 'matrix.html');
-  let browser: Browser;
+describe('the page in a browser', NEEDS_BROWSER, () => {
+  const browser = new BrowserPage();
   let page: Page;
-  const requests: string[] = [];
+  let address: string;
 
   beforeAll(async () => {
-    writeFileSync(file, matrixHtml(matrix));
-    browser = await chromium.launch({ executablePath: CHROMIUM!, args: ['--no-sandbox'] });
-    page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
-    page.on('request', (request) => requests.push(request.url()));
-    page.on('pageerror', (error) => requests.push(String(error)));
-    await page.goto(pathToFileURL(file).href);
+    address = await browser.show(matrixHtml(matrix));
+    ({ page } = browser);
   }, 30_000);
 
-  afterAll(async () => {
-    await browser?.close();
-    rmSync(folder, { recursive: true });
-  });
-
   test('loads nothing but itself', () => {
-    expect(requests).toEqual([pathToFileURL(file).href]);
+    expect(browser.seen).toEqual([address]);
   });
 
   test('has a cell for each pair, with what happened for its label', async () => {
