@@ -1,6 +1,4 @@
-import type { Effect } from '../core/effect.js';
-import { CHANGES, type EntryChange, type Observer, Shared, type SharedKind } from '../core/observer.js';
-import type { Task } from '../core/task.js';
+import { CHANGES, PassingObserver, Shared, type SharedKind } from '../core/observer.js';
 
 /** Frames are put back by so many at a time: copying neighbours costs nothing. */
 export const BLOCK_FRAMES = 512;
@@ -24,7 +22,7 @@ const OF_FRAMES: ReadonlySet<SharedKind> = new Set<SharedKind>([
 ]);
 
 /** What tasks have written since `clear`, as an observer sees it, which passes on all that it is told. */
-export class TouchedState implements Observer {
+export class TouchedState extends PassingObserver {
   readonly blocks = new Set<number>();
   /** Frames with other bytes. */
   readonly pages = new Set<number>();
@@ -39,11 +37,9 @@ export class TouchedState implements Observer {
   private lastKind = -1;
   private lastBlock = -1;
 
-  constructor(private readonly next: Observer | null) {}
-
-  touch(kind: SharedKind, id: number, how: number, count: number): void {
+  override touch(kind: SharedKind, id: number, how: number, count: number): void {
     if (how & CHANGES) this.note(kind, id, count);
-    this.next?.touch(kind, id, how, count);
+    super.touch(kind, id, how, count);
   }
 
   private note(kind: SharedKind, id: number, count: number): void {
@@ -68,17 +64,5 @@ export class TouchedState implements Observer {
     this.mms.clear();
     this.hasNewRmap = false;
     this.lastKind = -1;
-  }
-
-  entryChanges(mm: number, vpn: number, level: number, change: EntryChange): void {
-    this.next?.entryChanges(mm, vpn, level, change);
-  }
-
-  stepBegins(task: Task): void {
-    this.next?.stepBegins(task);
-  }
-
-  stepEnds(task: Task, effect: Effect | null): void {
-    this.next?.stepEnds(task, effect);
   }
 }

@@ -166,6 +166,27 @@ export interface Observer {
   stepEnds(task: Task, effect: Effect | null): void;
 }
 
+/** An observer that looks at some of what it is told, and passes on all of it. */
+export abstract class PassingObserver implements Observer {
+  constructor(protected readonly next: Observer | null) {}
+
+  touch(kind: SharedKind, id: number, how: number, count: number): void {
+    this.next?.touch(kind, id, how, count);
+  }
+
+  entryChanges(mm: number, vpn: number, level: number, change: EntryChange): void {
+    this.next?.entryChanges(mm, vpn, level, change);
+  }
+
+  stepBegins(task: Task): void {
+    this.next?.stepBegins(task);
+  }
+
+  stepEnds(task: Task, effect: Effect | null): void {
+    this.next?.stepEnds(task, effect);
+  }
+}
+
 /** Both values of an entry, see mm/tables/entry.ts. The object is used again by the next change. */
 export interface EntryChange {
   oldLo: number;

@@ -1,7 +1,7 @@
 import { callPath } from '../core/call-path.js';
 import type { Effect } from '../core/effect.js';
 import { Mutex, RwSem } from '../core/locks.js';
-import { CHANGES, type EntryChange, entryId, type Observer, Shared, type SharedKind } from '../core/observer.js';
+import { CHANGES, type EntryChange, entryId, PassingObserver, Shared, type SharedKind } from '../core/observer.js';
 import type { Scheduler } from '../core/scheduler.js';
 import type { Task } from '../core/task.js';
 import { Mirror } from '../dmirror/mirror/mirror.js';
@@ -58,7 +58,7 @@ const CELLS_OF: { readonly [kind in SharedKind]?: readonly CellKind[] } = {
 const OF_SPACES: ReadonlySet<SharedKind> = new Set<SharedKind>([Shared.mmUsers, Shared.processes, Shared.nextNumber]);
 
 /** Writes down a run of a machine, from where it is to `end`. */
-export class Recorder implements Observer {
+export class Recorder extends PassingObserver {
   readonly history = new History();
   readonly objects: unknown[] = [];
   readonly paths: (readonly string[])[] = [];
@@ -71,7 +71,6 @@ export class Recorder implements Observer {
   readonly names = new Map<number, string>();
   readonly ends: string[] = [];
   private readonly live: LiveMachine;
-  private readonly next: Observer | null;
   private readonly options: Required<RecorderOptions>;
   private readonly pathIds = new Map<string, number>();
   private readonly endIds = new Map<string, number>();
@@ -95,11 +94,11 @@ export class Recorder implements Observer {
     private readonly machine: Machine,
     options: RecorderOptions = {},
   ) {
+    super(machine.kernel.observer);
     this.options = { ...DEFAULTS, ...options };
     this.pathsLeft = this.options.maxPaths;
     this.live = new LiveMachine(machine);
     const { kernel } = machine;
-    this.next = kernel.observer;
     lookCloser(kernel.scheduler);
     kernel.observe(this);
     machine.onFailure = () => this.isInStep && this.endStep('breaks');
@@ -121,9 +120,9 @@ export class Recorder implements Observer {
     return new Recording(this, this.live);
   }
 
-  touch(kind: SharedKind, id: number, how: number, count: number): void {
+  override touch(kind: SharedKind, id: number, how: number, count: number): void {
     if (this.isLooking) return;
-    this.next?.touch(kind, id, how, count);
+    super.touch(kind, id, how, count);
     if (this.path < 0 || kind === Shared.lock) this.path = this.pathNow();
     if ((how & CHANGES) === 0) return;
     if (OF_SPACES.has(kind)) this.wantsSpaces = true;
@@ -134,8 +133,8 @@ export class Recorder implements Observer {
     else for (const cell of cells) for (let n = 0; n < count; n++) this.changes(cell, id + n);
   }
 
-  entryChanges(mm: number, vpn: number, level: number, change: EntryChange): void {
-    this.next?.entryChanges(mm, vpn, level, change);
+  override entryChanges(mm: number, vpn: number, level: number, change: EntryChange): void {
+    super.entryChanges(mm, vpn, level, change);
     if (level > 2) return;
     const { oldLo, oldHi, newLo, newHi } = change;
     const cell = this.history.cellOf(level === 1 ? Cell.pte : Cell.pmd, entryId(mm, vpn), () =>
@@ -145,16 +144,16 @@ export class Recorder implements Observer {
     if (value !== this.history.last(cell)) this.history.change(cell, value, this.pathNow());
   }
 
-  stepBegins(task: Task): void {
-    this.next?.stepBegins(task);
+  override stepBegins(task: Task): void {
+    super.stepBegins(task);
     this.names.set(task.id, task.name);
     this.taskId = task.id;
     this.isInStep = true;
     this.path = -1;
   }
 
-  stepEnds(task: Task, effect: Effect | null): void {
-    this.next?.stepEnds(task, effect);
+  override stepEnds(task: Task, effect: Effect | null): void {
+    super.stepEnds(task, effect);
     this.endStep(endText(effect));
     const { steps } = this.history;
     this.isFull = steps % STEPS_BETWEEN_QUESTIONS === 0 && this.sizeBytes > this.options.maxBytes;

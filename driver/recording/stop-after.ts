@@ -1,5 +1,5 @@
 import type { Effect } from '../core/effect.js';
-import type { EntryChange, Observer, SharedKind } from '../core/observer.js';
+import { type Observer, PassingObserver } from '../core/observer.js';
 import type { Task } from '../core/task.js';
 import type { Machine } from '../sys/machine/machine.js';
 import { lookCloser } from './recorder.js';
@@ -20,26 +20,16 @@ export function stopAfter(machine: Machine, steps: number): void {
   machine.kernel.observe(new Stop(steps, machine.kernel.observer));
 }
 
-class Stop implements Observer {
+class Stop extends PassingObserver {
   constructor(
     private left: number,
-    private readonly next: Observer | null,
-  ) {}
-
-  touch(kind: SharedKind, id: number, how: number, count: number): void {
-    this.next?.touch(kind, id, how, count);
+    next: Observer | null,
+  ) {
+    super(next);
   }
 
-  entryChanges(mm: number, vpn: number, level: number, change: EntryChange): void {
-    this.next?.entryChanges(mm, vpn, level, change);
-  }
-
-  stepBegins(task: Task): void {
-    this.next?.stepBegins(task);
-  }
-
-  stepEnds(task: Task, effect: Effect | null): void {
-    this.next?.stepEnds(task, effect);
+  override stepEnds(task: Task, effect: Effect | null): void {
+    super.stepEnds(task, effect);
     if (--this.left === 0) throw new StoppedError();
   }
 }
