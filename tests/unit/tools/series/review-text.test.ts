@@ -54,6 +54,15 @@ describe('a report', () => {
     expect(report({ findings: [finding(CAUSE)] }, keysIn(before))).not.toContain(' new\n');
   });
 
+  it('says what else has come to the same', () => {
+    const failed = [{ name: 'rows.own', message: 'an oops' }];
+    const selftests = { kernel: { passed: 60, failed: [] }, own: { passed: 1, failed } };
+    const sweep = { runs: 2, findings: [{ token: 'dm2:run:rows.swap:posted-v1', message: 'another' }] };
+    const text = report({ findings: [finding(CAUSE)], selftests, sweep });
+    expect(text).toContain('Found as well by the selftest rows.own.');
+    expect(text).not.toContain('the fault sweep of rows.swap');
+  });
+
   it('is of lines for a mail, with the command behind each finding', () => {
     const text = report({ findings: [finding(CAUSE)], races: [LEAK] });
     expect(text).toContain("dmirror series run --path posted-v1 'open 0 0; map 0 0 0 1 anon rw'");
