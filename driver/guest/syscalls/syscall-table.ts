@@ -2,6 +2,7 @@ import type { GuestSyscallTable } from '../guest-syscall.js';
 import { cloneSyscalls } from './syscall-clone.js';
 import { fileSyscalls } from './syscall-file.js';
 import { ioSyscalls } from './syscall-io.js';
+import { limitSyscalls } from './syscall-limits.js';
 import { memorySyscalls } from './syscall-memory.js';
 import { miscSyscalls } from './syscall-misc.js';
 import { pidfdSyscalls } from './syscall-pidfd.js';
@@ -26,4 +27,5 @@ export const guestSyscalls: GuestSyscallTable = {
   ...timeSyscalls,
   ...waitSyscalls,
   ...miscSyscalls,
+  ...limitSyscalls,
 };

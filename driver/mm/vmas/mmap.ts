@@ -25,7 +25,7 @@ import { HPAGE_PMD_SIZE, PAGE_SIZE } from '../frames/frames.js';
 import { hugetlbReservePages } from '../huge/hugetlb-pool.js';
 import { alignDown, alignUp, pageAlign } from '../tables/page-align.js';
 import { vmaSupportsMlock } from './mlock.js';
-import { type Mm, mmapAssertWriteLocked } from './mm.js';
+import { type Mm, mayExpandVm, mmapAssertWriteLocked } from './mm.js';
 import { type DroppedFiles, putFiles, vmsCleanUpArea, vmsCompleteMunmapVmas, vmsGatherMunmapVmas } from './munmap.js';
 import { mmPopulate } from './populate.js';
 import { getUnmappedArea, MMAP_MIN_ADDR } from './unmapped-area.js';
@@ -181,6 +181,7 @@ function* mmapRegion(mm: Mm, request: MmapRequest, region: Region): Coroutine<nu
   mmapAssertWriteLocked(mm);
   const { addr, len, vmFlags, pgoff, dropped } = region;
   const end = addr + len;
+  if (mm.limitAs !== Infinity && !mayExpandVm(mm, (len - mappedBytes(mm, addr, end)) / PAGE_SIZE)) return -ENOMEM;
   const gathered = yield* vmsGatherMunmapVmas(mm, addr, end);
   if (typeof gathered === 'number') return gathered;
   yield* vmsCleanUpArea(gathered);
@@ -210,6 +211,11 @@ function* mmapRegion(mm: Mm, request: MmapRequest, region: Region): Coroutine<nu
   vmaLinkFile(vma);
   unlockRmap(locks);
   return addr;
+}
+
+/** Linux: nr_pages of struct vma_munmap_struct */
+function mappedBytes(mm: Mm, start: number, end: number): number {
+  return mm.vmas.reduce((sum, vma) => sum + Math.max(0, Math.min(end, vma.end) - Math.max(start, vma.start)), 0);
 }
 
 /** The file's or hugetlb's part of a new vma; on an error nothing is left of it. */
