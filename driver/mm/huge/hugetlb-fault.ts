@@ -123,7 +123,7 @@ function* hugetlbNoPage(vma: Vma, start: number, { slot, flags }: { slot: PmdSlo
 }
 
 /** A page for `addr`, with a promise if there is one; 0 without. Linux: mm/hugetlb.c:alloc_hugetlb_folio() */
-export function allocHugetlbFolio(vma: Vma, addr: number, { cowFromOwner = false } = {}): number {
+function allocHugetlbFolio(vma: Vma, addr: number, { cowFromOwner = false } = {}): number {
   if (!(vma.flags & VM.mayshare)) return hugetlbReservation(vma).allocate(vma, addr, { cowFromOwner });
   return vma.file!.mapping!.hugetlb!.allocate(vma.linearPageIndex(addr) / HPAGE_PMD_NR);
 }
