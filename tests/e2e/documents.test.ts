@@ -173,7 +173,7 @@ describe.each(DOCUMENTS)('%s', (document) => {
   it.runIf(blocks.length > 0).each(
     some(
       blocks.filter(({ excerpt }) => excerpt === undefined),
-      5,
+      12,
     ),
   )('$at', (block) => {
     expect(Object.keys(RUN)).toContain(block.language);

@@ -39,6 +39,7 @@ export function* dupMmap(child: Mm, parent: Mm): Coroutine<number> {
   yield* child.mmapLock.writeLock({ nested: true });
   let ret = 0;
   child.membarriers = parent.membarriers;
+  child.limitAs = parent.limitAs;
   incTlbFlushPending(parent);
   const { scheduler } = parent.memory.kernel;
   for (const vma of parent.vmas) {
