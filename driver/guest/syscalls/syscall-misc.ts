@@ -1,11 +1,9 @@
 import { EINVAL, EPERM } from '../../../uapi/errno.js';
-import { O_CLOEXEC, O_NONBLOCK, O_RDWR } from '../../../uapi/fcntl.js';
+import { O_CLOEXEC, O_NONBLOCK } from '../../../uapi/fcntl.js';
 import { writeU64 } from '../../../uapi/u64.js';
 import { type Coroutine, preemptPoint } from '../../core/effect.js';
 import { PAGE_SIZE } from '../../mm/frames/frames.js';
 import { fillRandom } from '../../sys/files/dev-nodes.js';
-import { F_SEAL } from '../../sys/files/seals.js';
-import { TmpfsFile, TmpfsInode } from '../../sys/files/tmpfs-file.js';
 import { UserfaultFd } from '../../sys/files/userfault-fd.js';
 import { strncpyFromUser, words32, words64, writeUser } from '../../sys/processes/user-memory.js';
 import { fixed, type GuestSyscallTable } from '../guest-syscall.js';
@@ -13,10 +11,6 @@ import type { GuestThread } from '../guest-thread.js';
 
 const YIELD_POINT = preemptPoint('sched_yield');
 const UTSNAME_FIELD = 65;
-const MFD_CLOEXEC = 1;
-const MFD_ALLOW_SEALING = 2;
-const MFD_NOEXEC_SEAL = 8;
-const MFD_EXEC = 16;
 const PR_SET_PDEATHSIG = 1;
 const PR_GET_DUMPABLE = 3;
 const PR_SET_DUMPABLE = 4;
@@ -106,7 +100,6 @@ export const miscSyscalls: GuestSyscallTable = {
     },
   },
   278: { name: 'getrandom', args: 'pnx', note: "from the machine's seed", run: getrandom },
-  279: { name: 'memfd_create', args: 'sx', note: 'no huge pages', run: memfdCreate },
   282: {
     name: 'userfaultfd',
     args: 'x',
@@ -176,23 +169,6 @@ function* membarrier(guest: GuestThread): Coroutine<number> {
   // To register is the next bit.
   else if (command & MEMBARRIER_PRIVATE && !(mm.membarriers & (command << 1))) return -EPERM;
   return 0;
-}
-
-function* memfdCreate(guest: GuestThread): Coroutine<number> {
-  const name = yield* strncpyFromUser(guest.mm, guest.u(0), 250);
-  if (typeof name === 'number') return -EINVAL;
-  const flags = guest.int(1);
-  if (flags & ~(MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL | MFD_EXEC)) return -EINVAL;
-  const { files, machine } = guest.process;
-  const inode = new TmpfsInode(machine.memory);
-  if (flags & MFD_NOEXEC_SEAL) inode.seals = F_SEAL.exec;
-  else if (flags & MFD_ALLOW_SEALING) inode.seals = 0;
-  const file = new TmpfsFile(machine, O_RDWR, inode);
-  file.path = `/memfd:${name} (deleted)`;
-  const fd = files.install(file);
-  if (fd < 0) yield* file.put();
-  else files.setCloseOnExec(fd, (flags & MFD_CLOEXEC) !== 0);
-  return fd;
 }
 
 function* userfaultfd(guest: GuestThread): Coroutine<number> {
