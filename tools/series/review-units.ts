@@ -17,7 +17,7 @@ import { type Generated, scan, sequencesOf } from './hunt.js';
 import { type Drawn, onFaultTests, type RaceHunt } from './races.js';
 import type { Posting } from './review.js';
 
-export interface AbiBreak {
+interface AbiBreak {
   /** A released numbering. */
   readonly old: string;
   readonly breaks: number;
