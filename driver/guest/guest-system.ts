@@ -170,6 +170,7 @@ export class GuestSystem {
     const old = process.mm;
     yield* guest.releaseMemory();
     process.mm = mmCreate(this.machine.memory);
+    process.mm.limitAs = old.limitAs;
     guest.cpu.memory = new MmCpuMemory(process.mm);
     const ret = yield* this.load(guest, binary, { path, argv, envp });
     yield* mmput(old);

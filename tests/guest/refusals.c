@@ -5,8 +5,9 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 
-#define FAILS(error, call) CHECK((call) == -1 && errno == (error))
+#define FAILS(error, call) CHECK((long)(call) == -1 && errno == (error))
 
 static void seals(void)
 {
@@ -59,6 +60,25 @@ static void policies(void)
 	CHECK(syscall(SYS_set_mempolicy, 0, NULL, 0) == 0);
 }
 
+static void address_space(void)
+{
+	struct rlimit limit = { 64 << 20, RLIM_INFINITY }, old;
+	char *area = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int status;
+
+	CHECK(mlock(area, 1 << 20) == 0);
+	CHECK(prlimit(0, RLIMIT_AS, &limit, &old) == 0 && old.rlim_cur == RLIM_INFINITY);
+	FAILS(ENOMEM, mmap(NULL, 60 << 20, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+	FAILS(ENOMEM, mremap(area, 1 << 20, 100 << 20, MREMAP_MAYMOVE));
+	FAILS(ENOMEM, sbrk(60 << 20));
+	CHECK(mmap(area, 1 << 20, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == area);
+	if (fork() == 0)
+		_exit(mmap(NULL, 60 << 20, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED && errno == ENOMEM);
+	CHECK(wait(&status) > 0 && status == 1 << 8);
+	CHECK(setrlimit(RLIMIT_AS, &old) == 0);
+	CHECK(mmap(NULL, 60 << 20, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED);
+}
+
 static void limits(void)
 {
 	struct rlimit limit = { 100, 50 };
@@ -68,6 +88,10 @@ static void limits(void)
 	CHECK(getrlimit(RLIMIT_AS, &limit) == 0 && setrlimit(RLIMIT_AS, &limit) == 0);
 	limit.rlim_cur = limit.rlim_max = 0;
 	CHECK(setrlimit(RLIMIT_CORE, &limit) == 0);
+	FAILS(EPERM, setrlimit(RLIMIT_FSIZE, &limit));
+	/* root locks without limit */
+	CHECK(setrlimit(RLIMIT_MEMLOCK, &limit) == 0 && getrlimit(RLIMIT_MEMLOCK, &limit) == 0 && limit.rlim_cur == 0);
+	address_space();
 }
 
 int main(void)

@@ -50,7 +50,7 @@ export const fileSyscalls: GuestSyscallTable = {
       return ret;
     },
   },
-  35: { name: 'unlinkat', args: 'asx', note: 'files of /tmp', run: unlinkat },
+  35: { name: 'unlinkat', args: 'asx', note: 'files that were made here', run: unlinkat },
   46: {
     name: 'ftruncate',
     args: 'dl',
@@ -59,7 +59,7 @@ export const fileSyscalls: GuestSyscallTable = {
       return (yield* machineCall(guest, 'ftruncate', guest.int(0), guest.s(1))).ret;
     },
   },
-  47: { name: 'fallocate', args: 'dxll', note: 'whole for files of /tmp and memfds', run: fallocate },
+  47: { name: 'fallocate', args: 'dxll', note: 'whole for tmpfs, hugetlbfs and memfds', run: fallocate },
   49: { name: 'chdir', args: 's', note: 'whole', run: chdir },
   56: { name: 'openat', args: 'asOo', note: 'whole', run: openat },
   57: {
@@ -79,7 +79,7 @@ export const fileSyscalls: GuestSyscallTable = {
   83: fixed('fdatasync', 'd', { ret: 0, note: 'nothing to write back' }),
   166: fixed('umask', 'o', { ret: 0o22, note: 'always 022' }),
   223: fixed('fadvise64', 'dllx', { ret: 0, note: 'no effect' }),
-  276: { name: 'renameat2', args: 'asasx', note: 'files of /tmp, no flags', run: renameat2 },
+  276: { name: 'renameat2', args: 'asasx', note: 'files that were made here, no flags', run: renameat2 },
   436: { name: 'close_range', args: 'nnx', note: 'closes; no flags', run: closeRange },
 };
 

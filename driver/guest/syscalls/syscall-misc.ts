@@ -1,28 +1,16 @@
-import { EINVAL, EPERM, ESRCH } from '../../../uapi/errno.js';
-import { O_CLOEXEC, O_NONBLOCK, O_RDWR } from '../../../uapi/fcntl.js';
-import { readU64, writeU64 } from '../../../uapi/u64.js';
+import { EINVAL, EPERM } from '../../../uapi/errno.js';
+import { O_CLOEXEC, O_NONBLOCK } from '../../../uapi/fcntl.js';
+import { writeU64 } from '../../../uapi/u64.js';
 import { type Coroutine, preemptPoint } from '../../core/effect.js';
 import { PAGE_SIZE } from '../../mm/frames/frames.js';
 import { fillRandom } from '../../sys/files/dev-nodes.js';
-import { F_SEAL } from '../../sys/files/seals.js';
-import { TmpfsFile, TmpfsInode } from '../../sys/files/tmpfs-file.js';
 import { UserfaultFd } from '../../sys/files/userfault-fd.js';
-import { readUserView, strncpyFromUser, words32, words64, writeUser } from '../../sys/processes/user-memory.js';
+import { strncpyFromUser, words32, words64, writeUser } from '../../sys/processes/user-memory.js';
 import { fixed, type GuestSyscallTable } from '../guest-syscall.js';
 import type { GuestThread } from '../guest-thread.js';
 
 const YIELD_POINT = preemptPoint('sched_yield');
 const UTSNAME_FIELD = 65;
-const RLIM_INFINITY = -1;
-const STACK_LIMIT = 8 * 2 ** 20;
-const RLIMIT_STACK = 3;
-const RLIMIT_CORE = 4;
-const RLIMIT_NOFILE = 7;
-const RLIMIT_COUNT = 16;
-const MFD_CLOEXEC = 1;
-const MFD_ALLOW_SEALING = 2;
-const MFD_NOEXEC_SEAL = 8;
-const MFD_EXEC = 16;
 const PR_SET_PDEATHSIG = 1;
 const PR_GET_DUMPABLE = 3;
 const PR_SET_DUMPABLE = 4;
@@ -45,7 +33,7 @@ const GRND_RANDOM = 2;
 const GRND_INSECURE = 4;
 const PRIO_BIAS = 20;
 
-/** Identity, limits and whatever else start-up code asks for. */
+/** Identity and whatever else start-up code asks for. */
 export const miscSyscalls: GuestSyscallTable = {
   90: fixed('capget', 'pp', { ret: 0, note: 'nothing is written' }),
   91: fixed('capset', 'pp', { ret: 0, note: 'no effect' }),
@@ -75,18 +63,6 @@ export const miscSyscalls: GuestSyscallTable = {
   144: fixed('setgid', 'd', { ret: 0, note: 'everybody is root' }),
   146: fixed('setuid', 'd', { ret: 0, note: 'everybody is root' }),
   160: { name: 'uname', args: 'p', note: 'Linux 6.12.0', run: uname },
-  163: {
-    name: 'getrlimit',
-    args: 'dp',
-    note: 'as prlimit64',
-    run: (guest) => writeLimit(guest, guest.int(0), guest.u(1)),
-  },
-  164: {
-    name: 'setrlimit',
-    args: 'dp',
-    note: 'as prlimit64',
-    run: (guest) => setLimit(guest, guest.int(0), guest.u(1)),
-  },
   165: {
     name: 'getrusage',
     args: 'dp',
@@ -123,14 +99,7 @@ export const miscSyscalls: GuestSyscallTable = {
       return 0;
     },
   },
-  261: {
-    name: 'prlimit64',
-    args: 'ddpp',
-    note: 'limits are read; of those only the one of core files is set, as none are written',
-    run: prlimit64,
-  },
   278: { name: 'getrandom', args: 'pnx', note: "from the machine's seed", run: getrandom },
-  279: { name: 'memfd_create', args: 'sx', note: 'no huge pages', run: memfdCreate },
   282: {
     name: 'userfaultfd',
     args: 'x',
@@ -178,42 +147,6 @@ function* sysinfo(guest: GuestThread): Coroutine<number> {
   return yield* writeUser(guest.mm, guest.u(0), new Uint8Array(out.buffer));
 }
 
-function* writeLimit(guest: GuestThread, resource: number, addr: number): Coroutine<number> {
-  if (resource < 0 || resource >= RLIMIT_COUNT) return -EINVAL;
-  const limit = limitOf(guest, resource);
-  return yield* writeUser(guest.mm, addr, words64(limit, limit));
-}
-
-function limitOf(guest: GuestThread, resource: number): number {
-  const known: Readonly<Record<number, number>> = {
-    [RLIMIT_STACK]: STACK_LIMIT,
-    [RLIMIT_NOFILE]: guest.process.machine.options.maxFiles,
-  };
-  return known[resource] ?? RLIM_INFINITY;
-}
-
-/** No limit that is not kept is taken. */
-function* setLimit(guest: GuestThread, resource: number, addr: number): Coroutine<number> {
-  const asked = yield* readUserView(guest.mm, addr, 16);
-  if (typeof asked === 'number') return asked;
-  if (resource < 0 || resource >= RLIMIT_COUNT) return -EINVAL;
-  const [current, most] = [readU64(asked, 0), readU64(asked, 8)];
-  if (current > most) return -EINVAL;
-  const own = limitOf(guest, resource);
-  const limit = own === RLIM_INFINITY ? 2 ** 64 : own;
-  return resource === RLIMIT_CORE || (current === limit && most === limit) ? 0 : -EPERM;
-}
-
-function* prlimit64(guest: GuestThread): Coroutine<number> {
-  const pid = guest.int(0);
-  if (pid !== 0 && guest.process.machine.process(pid) === null) return -ESRCH;
-  if (guest.u(2) !== 0) {
-    const error = yield* setLimit(guest, guest.int(1), guest.u(2));
-    if (error !== 0) return error;
-  }
-  return guest.u(3) === 0 ? 0 : yield* writeLimit(guest, guest.int(1), guest.u(3));
-}
-
 function* getrandom(guest: GuestThread): Coroutine<number> {
   const flags = guest.int(2);
   if (flags & ~(GRND_NONBLOCK | GRND_RANDOM | GRND_INSECURE)) return -EINVAL;
@@ -236,23 +169,6 @@ function* membarrier(guest: GuestThread): Coroutine<number> {
   // To register is the next bit.
   else if (command & MEMBARRIER_PRIVATE && !(mm.membarriers & (command << 1))) return -EPERM;
   return 0;
-}
-
-function* memfdCreate(guest: GuestThread): Coroutine<number> {
-  const name = yield* strncpyFromUser(guest.mm, guest.u(0), 250);
-  if (typeof name === 'number') return -EINVAL;
-  const flags = guest.int(1);
-  if (flags & ~(MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL | MFD_EXEC)) return -EINVAL;
-  const { files, machine } = guest.process;
-  const inode = new TmpfsInode(machine.memory);
-  if (flags & MFD_NOEXEC_SEAL) inode.seals = F_SEAL.exec;
-  else if (flags & MFD_ALLOW_SEALING) inode.seals = 0;
-  const file = new TmpfsFile(machine, O_RDWR, inode);
-  file.path = `/memfd:${name} (deleted)`;
-  const fd = files.install(file);
-  if (fd < 0) yield* file.put();
-  else files.setCloseOnExec(fd, (flags & MFD_CLOEXEC) !== 0);
-  return fd;
 }
 
 function* userfaultfd(guest: GuestThread): Coroutine<number> {

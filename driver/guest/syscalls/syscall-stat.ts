@@ -1,9 +1,9 @@
-import { EBADF, EFAULT, ENOENT } from '../../../uapi/errno.js';
+import { EBADF, ENOENT } from '../../../uapi/errno.js';
 import { O_RDONLY } from '../../../uapi/fcntl.js';
 import { writeU64 } from '../../../uapi/u64.js';
 import type { Coroutine } from '../../core/effect.js';
-import { PAGE_SIZE } from '../../mm/frames/frames.js';
-import { type FileStat, S_IFCHR, S_IFDIR } from '../../sys/files/open-file.js';
+import { HPAGE_PMD_SIZE, PAGE_SIZE } from '../../mm/frames/frames.js';
+import { type FileStat, type OpenFile, S_IFCHR, S_IFDIR } from '../../sys/files/open-file.js';
 import { MAX_INODES } from '../../sys/processes/machine-limits.js';
 import { strncpyFromUser, writeUser } from '../../sys/processes/user-memory.js';
 import { readPath, resolvePath } from '../guest-path.js';
@@ -15,6 +15,7 @@ const STAT_BYTES = 128;
 const STATX_BYTES = 256;
 const STATFS_BYTES = 120;
 const TMPFS_MAGIC = 0x01021994;
+const HUGETLBFS_MAGIC = 0x958458f6;
 
 /** What is known of files. */
 export const statSyscalls: GuestSyscallTable = {
@@ -22,13 +23,16 @@ export const statSyscalls: GuestSyscallTable = {
     name: 'statfs',
     args: 'sp',
     note: 'everything is tmpfs',
-    run: (guest) => statfs(guest),
+    run: (guest) => writeStatfs(guest, null),
   },
   44: {
     name: 'fstatfs',
     args: 'dp',
-    note: 'everything is tmpfs',
-    run: (guest) => statfs(guest),
+    note: 'everything is tmpfs or hugetlbfs',
+    *run(guest) {
+      const file = guest.process.files.get(guest.int(0));
+      return file === null ? -EBADF : yield* writeStatfs(guest, file);
+    },
   },
   48: { name: 'faccessat', args: 'asx', note: 'says whether it is there', run: access },
   79: {
@@ -94,7 +98,7 @@ function* statPath({ thread, process }: GuestThread, path: string): Coroutine<Fi
 }
 
 /** struct stat of riscv64 (include/uapi/asm-generic/stat.h). */
-function encodeStat({ mode, size, ino, rdev }: FileStat): Uint8Array {
+function encodeStat({ mode, size, ino, rdev, blockSize = PAGE_SIZE }: FileStat): Uint8Array {
   const bytes = new Uint8Array(STAT_BYTES);
   const view = new DataView(bytes.buffer);
   writeU64(view, 0, 1);
@@ -103,17 +107,17 @@ function encodeStat({ mode, size, ino, rdev }: FileStat): Uint8Array {
   view.setUint32(20, 1, true);
   writeU64(view, 32, rdev);
   writeU64(view, 48, size);
-  view.setUint32(56, PAGE_SIZE, true);
+  view.setUint32(56, blockSize, true);
   writeU64(view, 64, Math.ceil(size / 512));
   return bytes;
 }
 
 /** struct statx (include/uapi/linux/stat.h). */
-function encodeStatx({ mode, size, ino, rdev }: FileStat): Uint8Array {
+function encodeStatx({ mode, size, ino, rdev, blockSize = PAGE_SIZE }: FileStat): Uint8Array {
   const bytes = new Uint8Array(STATX_BYTES);
   const view = new DataView(bytes.buffer);
   view.setUint32(0, 0x7ff, true);
-  view.setUint32(4, PAGE_SIZE, true);
+  view.setUint32(4, blockSize, true);
   view.setUint32(16, 1, true);
   view.setUint16(28, mode, true);
   writeU64(view, 32, ino);
@@ -125,23 +129,16 @@ function encodeStatx({ mode, size, ino, rdev }: FileStat): Uint8Array {
   return bytes;
 }
 
-function* statfs(guest: GuestThread): Coroutine<number> {
-  const bytes = new Uint8Array(STATFS_BYTES);
-  const view = new DataView(bytes.buffer);
-  const { frames, allocator } = guest.process.machine.memory;
-  const values = [
-    TMPFS_MAGIC,
-    PAGE_SIZE,
-    frames.systemFrames,
-    Math.max(0, allocator.available),
-    Math.max(0, allocator.available),
-    MAX_INODES,
-    MAX_INODES,
-  ];
-  values.forEach((value, i) => {
+function* writeStatfs(guest: GuestThread, file: OpenFile | null): Coroutine<number> {
+  const view = new DataView(new ArrayBuffer(STATFS_BYTES));
+  const { frames, allocator, hugetlb } = guest.process.machine.memory;
+  const isHugetlb = file?.mapping?.hugetlb != null;
+  const blockSize = isHugetlb ? HPAGE_PMD_SIZE : PAGE_SIZE;
+  const blocks = isHugetlb ? hugetlb.count : frames.systemFrames;
+  const free = isHugetlb ? hugetlb.freeCount : Math.max(0, allocator.available);
+  const type = isHugetlb ? HUGETLBFS_MAGIC : TMPFS_MAGIC;
+  for (const [i, value] of [type, blockSize, blocks, free, free, MAX_INODES, MAX_INODES, 0, 255, blockSize].entries()) {
     writeU64(view, 8 * i, value);
-  });
-  writeU64(view, 64, 255);
-  writeU64(view, 72, PAGE_SIZE);
-  return (yield* writeUser(guest.mm, guest.u(1), bytes)) === 0 ? 0 : -EFAULT;
+  }
+  return yield* writeUser(guest.mm, guest.u(1), new Uint8Array(view.buffer));
 }

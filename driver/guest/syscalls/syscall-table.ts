@@ -2,6 +2,8 @@ import type { GuestSyscallTable } from '../guest-syscall.js';
 import { cloneSyscalls } from './syscall-clone.js';
 import { fileSyscalls } from './syscall-file.js';
 import { ioSyscalls } from './syscall-io.js';
+import { limitSyscalls } from './syscall-limits.js';
+import { memfdSyscalls } from './syscall-memfd.js';
 import { memorySyscalls } from './syscall-memory.js';
 import { miscSyscalls } from './syscall-misc.js';
 import { pidfdSyscalls } from './syscall-pidfd.js';
@@ -25,5 +27,7 @@ export const guestSyscalls: GuestSyscallTable = {
   ...signalSyscalls,
   ...timeSyscalls,
   ...waitSyscalls,
+  ...memfdSyscalls,
   ...miscSyscalls,
+  ...limitSyscalls,
 };

@@ -1,12 +1,13 @@
 import { LockClass } from '../../core/lock-class.js';
 import { RwSem } from '../../core/locks.js';
+import type { HugetlbFileReservation } from '../huge/hugetlb-file-reservation.js';
 import type { Memory } from '../memory.js';
 import type { Vma } from '../vmas/vma.js';
 import { PageCache } from './page-cache.js';
 
 /**
- * The page cache of one tmpfs file (shared anonymous memory is such a file without a name), or the pages of a device
- * mapping.
+ * The page cache of one tmpfs or hugetlbfs file (shared anonymous memory is such a file without a name), or the pages of
+ * a device mapping.
  */
 export class AddressSpace {
   readonly pages: PageCache;
@@ -15,6 +16,8 @@ export class AddressSpace {
   readonly lock: RwSem;
   /** Length in bytes: a fault behind it is a SIGBUS. */
   size = 0;
+  /** Of a hugetlbfs file: what was promised of it. */
+  hugetlb: HugetlbFileReservation | null = null;
 
   constructor(
     memory: Memory,

@@ -1,13 +1,13 @@
 import { EINVAL, ENOMEM } from '../../../uapi/errno.js';
 import { assert } from '../../core/assert.js';
 import { type Coroutine, FINE } from '../../core/effect.js';
-import { clearPage, folioAddLru, folioGet, folioLock, folioPut, folioUnlock } from '../frames/folio.js';
+import { clearPage, folioAddLru, folioGet, folioLock, folioPut, folioSetLocked, folioUnlock } from '../frames/folio.js';
 import { PAGE_SIZE, PG } from '../frames/frames.js';
 import type { Memory } from '../memory.js';
-import { type ZapOptions, zapPageRangeSingle } from '../tables/zap.js';
 import { AddressSpace } from './address-space.js';
 import { filemapRemoveFolio, shmemAddToPageCache } from './filemap.js';
 import { shmemFreeSwap, shmemSwapinFolio } from './shmem-swap.js';
+import { type IndexRange, unmapMappingPages } from './unmap-mapping.js';
 
 /** A new, empty tmpfs file of `sizeBytes`. Shared anonymous memory is such a file without a name. */
 export function newShmemMapping(memory: Memory, sizeBytes: number): AddressSpace {
@@ -51,8 +51,10 @@ function shmemAllocAndAddFolio(memory: Memory, mapping: AddressSpace, index: num
   if (pfn === 0) return -ENOMEM;
   clearPage(memory, pfn);
   memory.frames.setFlags(pfn, PG.swapbacked | PG.uptodate);
+  folioSetLocked(memory, pfn);
   shmemAddToPageCache(memory, pfn, mapping, index);
   folioAddLru(memory, pfn);
+  folioUnlock(memory, pfn);
   return pfn;
 }
 
@@ -116,27 +118,6 @@ export function* shmemAllocate(
   }
   if (!keepsSize) mapping.size = Math.max(mapping.size, end);
   return 0;
-}
-
-/** Pages of a file, by their indices. */
-interface IndexRange {
-  readonly first: number;
-  /** The end of the file when left out. */
-  readonly end?: number;
-}
-
-/** Linux: mm/memory.c:unmap_mapping_pages() */
-function* unmapMappingPages(
-  mapping: AddressSpace,
-  { first, end = Number.POSITIVE_INFINITY, evenCows = true }: IndexRange & ZapOptions,
-): Coroutine<void> {
-  yield* mapping.lock.readLock();
-  for (const vma of mapping.vmas) {
-    const from = vma.start + Math.max(0, first - vma.pgoff) * PAGE_SIZE;
-    const to = Math.min(vma.end, vma.start + Math.max(0, end - vma.pgoff) * PAGE_SIZE);
-    if (from < to) yield* zapPageRangeSingle(vma, from, to, { evenCows });
-  }
-  mapping.lock.readUnlock();
 }
 
 function* shmemTruncateRange(

@@ -61,6 +61,12 @@ export function folioAddFileRmapPte(memory: Memory, pfn: number): void {
   addMapping(memory, pfn);
 }
 
+/** As `folioAddFileRmapPte` for a hugetlb folio. Linux: include/linux/rmap.h:hugetlb_add_file_rmap() */
+export function hugetlbAddFileRmap({ frames }: Memory, head: number): void {
+  frames.addEntireMapcount(head, 1);
+  frames.addFolioMapcount(head, 1);
+}
+
 function addMapping(memory: Memory, pfn: number): void {
   memory.frames.addMapcount(pfn, 1);
   memory.frames.addFolioMapcount(memory.frames.head(pfn), 1);

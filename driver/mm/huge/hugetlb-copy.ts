@@ -12,6 +12,7 @@ import { ptlLock, ptlUnlock } from '../tables/ptl.js';
 import { flushTlbRange } from '../tables/tlb.js';
 import { TlbGather } from '../tables/tlb-gather.js';
 import { mmapAssertWriteLocked } from '../vmas/mm.js';
+import { VM } from '../vmas/vm-flags.js';
 import type { Vma } from '../vmas/vma.js';
 import { copyHugePage } from './huge-zero.js';
 import { hugetlbReservation } from './hugetlb-pool.js';
@@ -46,8 +47,10 @@ function copyOne(dst: Vma, src: Vma, addr: number): number {
   const head = from.table.hi(from.index);
   const vpn = addr / PAGE_SIZE;
   const to: PmdSlot = { table: dst.mm.pageTable.pmdTableAlloc(vpn), index: pmdIndex(vpn) };
-  if (frames.isAnonExclusive(head) && frames.folioMaybeDmaPinned(head)) return copyPinned(dst, addr, { to, head });
-  frames.clearFlags(head, PG.anonExclusive);
+  if (frames.isAnon(head)) {
+    if (frames.isAnonExclusive(head) && frames.folioMaybeDmaPinned(head)) return copyPinned(dst, addr, { to, head });
+    frames.clearFlags(head, PG.anonExclusive);
+  }
   folioGet(memory, head);
   frames.addEntireMapcount(head, 1);
   frames.addFolioMapcount(head, 1);
@@ -60,7 +63,7 @@ function copyOne(dst: Vma, src: Vma, addr: number): number {
 /** Linux: part of mm/hugetlb.c:copy_hugetlb_page_range() */
 function copyPinned(dst: Vma, addr: number, { to, head }: { to: PmdSlot; head: number }): number {
   const { memory } = dst.mm;
-  const copy = hugetlbReservation(dst).allocHugetlbFolio(dst, addr);
+  const copy = hugetlbReservation(dst).allocate(dst, addr);
   if (copy === 0) return -ENOMEM;
   copyHugePage(memory, copy, head);
   memory.frames.setFlags(copy, PG.uptodate);
@@ -105,7 +108,8 @@ function unmapOne(vma: Vma, { addr, slot }: { addr: number; slot: PmdSlot }, gat
   setPmd(slot, Kind.none, 0);
   gather.tlbRemoveTlbEntry(addr / PAGE_SIZE, HPAGE_PMD_NR);
   folioRemoveRmapPmd(memory, head);
-  if (memory.frames.folioMapcount(head) === 0) hugetlbReservation(vma).restore(vma, addr, head);
+  if (memory.frames.isAnon(head) && memory.frames.folioMapcount(head) === 0)
+    hugetlbReservation(vma).restore(vma, addr, head);
   gather.tlbRemovePage(head);
 }
 
@@ -135,5 +139,5 @@ export function* moveHugetlbPageTables(
   flushTlbRange(mm, oldAddr / PAGE_SIZE, len / PAGE_SIZE);
   ptlUnlock(mm);
   yield* mmuNotifierInvalidateRangeEnd(range);
-  hugetlbReservation(vma).clearVmaResvHugePages(vma);
+  if (!(vma.flags & VM.mayshare)) hugetlbReservation(vma).clearVmaResvHugePages(vma);
 }

@@ -1,10 +1,24 @@
 import type { Coroutine } from '../../core/effect.js';
 import { LockClass } from '../../core/lock-class.js';
 import { FAULT, VM_FAULT } from '../faults/fault-code.js';
+import { filemapLockHugetlbFolio, hugetlbAddToPageCache } from '../files/hugetlbfs.js';
 import { anonVmaPrepare } from '../frames/anon-rmap.js';
-import { folioGet, folioPut, folioTrylock, folioUnlock, migrationEntryWaitOnLocked } from '../frames/folio.js';
-import { HPAGE_PMD_SIZE, PAGE_SIZE, PG } from '../frames/frames.js';
-import { folioAddNewAnonRmapPmd, folioMoveAnonRmap, folioRemoveRmapPmd, rmapWalk } from '../frames/rmap.js';
+import {
+  folioGet,
+  folioPut,
+  folioSetLocked,
+  folioTrylock,
+  folioUnlock,
+  migrationEntryWaitOnLocked,
+} from '../frames/folio.js';
+import { HPAGE_PMD_NR, HPAGE_PMD_SIZE, PAGE_SIZE, PG } from '../frames/frames.js';
+import {
+  folioAddNewAnonRmapPmd,
+  folioMoveAnonRmap,
+  folioRemoveRmapPmd,
+  hugetlbAddFileRmap,
+  rmapWalk,
+} from '../frames/rmap.js';
 import type { Memory } from '../memory.js';
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart, type NotifierRange } from '../notifier.js';
 import { KIND_MASK, Kind, Pte } from '../tables/entry.js';
@@ -25,7 +39,7 @@ import { hugeStart, hugeVpn, type PmdSlot } from './thp-policy.js';
 const RETRY = -1;
 
 /**
- * A fault in a private hugetlb vma: VM_FAULT.* bits, 0 to try the access again. The caller holds mmap_lock for read.
+ * A fault in a hugetlb vma: VM_FAULT.* bits, 0 to try the access again. The caller holds mmap_lock for read.
  * Linux: mm/hugetlb.c:hugetlb_fault()
  */
 export function* hugetlbFault(vma: Vma, addr: number, flags: number): Coroutine<number> {
@@ -34,7 +48,6 @@ export function* hugetlbFault(vma: Vma, addr: number, flags: number): Coroutine<
   const { faultMutex } = memory.hugetlb;
   const start = hugeStart(addr);
   yield* faultMutex.lock();
-  yield* anonVmaPrepare(vma);
   let busyFolio = 0;
   let ret = RETRY;
   while (ret === RETRY) {
@@ -42,15 +55,17 @@ export function* hugetlbFault(vma: Vma, addr: number, flags: number): Coroutine<
     const lo = slot.table.lo(slot.index);
     const head = slot.table.hi(slot.index);
     if ((lo & KIND_MASK) === Kind.none) {
-      ret = hugetlbNoPage(vma, start, { slot, flags });
+      ret = yield* hugetlbNoPage(vma, start, { slot, flags });
     } else if (flags & (FAULT.write | FAULT.unshare) && !(lo & Pte.write)) {
-      if (!folioTrylock(memory, head)) {
+      // Whether an anonymous page can be reused is decided under its lock.
+      const isAnon = memory.frames.isAnon(head);
+      if (isAnon && !folioTrylock(memory, head)) {
         busyFolio = head;
         break;
       }
       folioGet(memory, head);
       ret = yield* hugetlbWp(vma, start, { slot, flags });
-      folioUnlock(memory, head);
+      if (isAnon) folioUnlock(memory, head);
       folioPut(memory, head);
     } else {
       slot.table.setLo(
@@ -73,26 +88,44 @@ function hugePteAlloc(vma: Vma, start: number): PmdSlot {
 }
 
 /**
- * Maps a new zeroed page, writable at once for a write fault. Under the pool's fault mutex.
+ * Maps the file's page, or a new zeroed one, which becomes the file's if the mapping is shared. Under the pool's fault mutex.
  * Linux: mm/hugetlb.c:hugetlb_no_page()
  */
-function hugetlbNoPage(vma: Vma, start: number, { slot, flags }: { slot: PmdSlot; flags: number }): number {
+function* hugetlbNoPage(vma: Vma, start: number, { slot, flags }: { slot: PmdSlot; flags: number }): Coroutine<number> {
   vma.mm.memory.kernel.assertHeld(LockClass.hugetlbLock);
   const { mm } = vma;
   const { memory } = mm;
-  const reservation = hugetlbReservation(vma);
-  if (reservation.isUnmapped) return VM_FAULT.sigbus;
-  const head = reservation.allocHugetlbFolio(vma, start);
-  if (head === 0) return VM_FAULT.sigbus;
-  clearHugePage(memory, head);
-  memory.frames.setFlags(head, PG.uptodate);
+  const isShared = (vma.flags & VM.mayshare) !== 0;
+  if (!isShared && hugetlbReservation(vma).isUnmapped) return VM_FAULT.sigbus;
+  const mapping = vma.file?.mapping ?? null;
+  const index = vma.linearPageIndex(start);
+  let head = mapping === null ? 0 : yield* filemapLockHugetlbFolio(memory, mapping, index);
+  if (head === 0) {
+    if (mapping !== null && index * PAGE_SIZE >= mapping.size) return VM_FAULT.sigbus;
+    if (!isShared) yield* anonVmaPrepare(vma);
+    head = allocHugetlbFolio(vma, start);
+    if (head === 0) return VM_FAULT.sigbus;
+    clearHugePage(memory, head);
+    memory.frames.setFlags(head, PG.uptodate);
+    if (isShared) hugetlbAddToPageCache(memory, mapping!, index, head);
+    else folioSetLocked(memory, head);
+  }
+  const isOfFile = mapping !== null && mapping.pages.get(index) === head;
   ptlLock(mm);
-  folioAddNewAnonRmapPmd(memory, head, vma, start);
-  let lo = mkPte(vma) | Pte.huge;
-  if (flags & FAULT.write) lo |= Pte.write | Pte.dirty;
-  setPmd(slot, lo, head);
+  if (isOfFile) hugetlbAddFileRmap(memory, head);
+  else folioAddNewAnonRmapPmd(memory, head, vma, start);
+  const isWritable = vma.isShared ? (vma.flags & VM.write) !== 0 : !isOfFile && (flags & FAULT.write) !== 0;
+  setPmd(slot, mkPte(vma) | Pte.huge | (isWritable ? Pte.write | Pte.dirty : 0), head);
   ptlUnlock(mm);
-  return 0;
+  folioUnlock(memory, head);
+  // A private mapping that is written has a copy at once.
+  return isOfFile && !vma.isShared && flags & FAULT.write ? RETRY : 0;
+}
+
+/** A page for `addr`, with a promise if there is one; 0 without. Linux: mm/hugetlb.c:alloc_hugetlb_folio() */
+function allocHugetlbFolio(vma: Vma, addr: number, { cowFromOwner = false } = {}): number {
+  if (!(vma.flags & VM.mayshare)) return hugetlbReservation(vma).allocate(vma, addr, { cowFromOwner });
+  return vma.file!.mapping!.hugetlb!.allocate(vma.linearPageIndex(addr) / HPAGE_PMD_NR);
 }
 
 /**
@@ -110,19 +143,26 @@ function* hugetlbWp(vma: Vma, start: number, { slot, flags }: { slot: PmdSlot; f
   if (!unshare && !(vma.flags & VM.write)) return VM_FAULT.sigsegv;
   const lo = table.lo(slot.index);
   const head = table.hi(slot.index);
-  if (frames.folioMapcount(head) === 1) {
+  if (vma.flags & VM.mayshare) {
+    table.setLo(slot.index, lo | Pte.write | Pte.dirty);
+    return 0;
+  }
+  const isAnon = frames.isAnon(head);
+  if (isAnon && frames.folioMapcount(head) === 1) {
     folioMoveAnonRmap(memory, head, vma);
     frames.setFlags(head, PG.anonExclusive);
     if (!unshare) table.setLo(slot.index, lo | Pte.write | Pte.dirty);
     return 0;
   }
   const reservation = hugetlbReservation(vma);
-  const copy = reservation.allocHugetlbFolio(vma, start, { cowFromOwner: reservation.isOwner });
+  const cowFromOwner = reservation.isOwner && isAnon;
+  const copy = allocHugetlbFolio(vma, start, { cowFromOwner });
   if (copy === 0) {
-    if (!reservation.isOwner) return VM_FAULT.sigbus;
+    if (!cowFromOwner) return VM_FAULT.sigbus;
     yield* unmapRefPrivate(memory, head, vma);
     return RETRY;
   }
+  yield* anonVmaPrepare(vma);
   copyHugePage(memory, copy, head);
   frames.setFlags(copy, PG.uptodate);
   yield* replaceByCopy(vma, start, { slot, lo, head, copy, unshare });
@@ -160,7 +200,7 @@ function* replaceByCopy(
  */
 function* unmapRefPrivate(memory: Memory, head: number, owner: Vma): Coroutine<void> {
   yield* rmapWalk(memory, head, function* (vma, start) {
-    if (vma === owner || !(vma.flags & VM.hugetlb)) return true;
+    if (vma === owner || (vma.flags & (VM.hugetlb | VM.mayshare)) !== VM.hugetlb) return true;
     const reservation = hugetlbReservation(vma);
     if (reservation.isOwner) return true;
     const end = start + HPAGE_PMD_SIZE;

@@ -7,6 +7,7 @@ import { HPAGE_PMD_NR, HPAGE_PMD_ORDER, HPAGE_PMD_SIZE, PG } from '../frames/fra
 import type { Memory } from '../memory.js';
 import { VM } from '../vmas/vm-flags.js';
 import type { Vma, VmaOps } from '../vmas/vma.js';
+import type { HugetlbFileReservation } from './hugetlb-file-reservation.js';
 
 /**
  * The machine's 2 MiB hugetlb pages. A page is free or in use; of the free ones `reserved` are promised to mappings
@@ -194,9 +195,9 @@ export class HugetlbReservation implements VmaOps {
 
   /**
    * Takes a page for `addr`, with the promise if there is one; an owner's copy-on-write must do without. 0 when there is
-   * no page. Linux: mm/hugetlb.c:alloc_hugetlb_folio()
+   * no page. Linux: part of mm/hugetlb.c:alloc_hugetlb_folio()
    */
-  allocHugetlbFolio(vma: Vma, addr: number, { cowFromOwner = false } = {}): number {
+  allocate(vma: Vma, addr: number, { cowFromOwner = false } = {}): number {
     const fromReserve = !cowFromOwner && this.isPromised(vma, addr);
     const head = this.pool.allocate({ fromReserve });
     if (head !== 0 && this.isOwner) this.used.add(vma.linearPageIndex(addr));
@@ -219,21 +220,23 @@ export class HugetlbReservation implements VmaOps {
 }
 
 /**
- * Promises every page of a new private hugetlb mapping. 0, or -ENOMEM when the pool has not enough.
- * Linux: mm/hugetlb.c:hugetlb_reserve_pages()
+ * Promises every page of a new hugetlb mapping: of a shared one, what the file has not yet. 0, or -ENOMEM when the pool
+ * has not enough. Linux: mm/hugetlb.c:hugetlb_reserve_pages()
  */
-export function hugetlbReservePages(vma: Vma): number {
+export function hugetlbReservePages(vma: Vma, file: HugetlbFileReservation | null): number {
   const { hugetlb } = vma.mm.memory;
-  if (vma.flags & VM.noreserve) {
-    vma.ops = new HugetlbReservation(hugetlb, vma.mm, false);
-    return 0;
+  const isReserved = !(vma.flags & VM.noreserve);
+  if (vma.flags & VM.mayshare) {
+    assert(file !== null, 'shared hugetlb memory needs a file');
+    const [first, end] = [vma.start, vma.end].map((addr) => vma.linearPageIndex(addr) / HPAGE_PMD_NR);
+    return isReserved ? file.reserve(first!, end!) : 0;
   }
-  const error = hugetlb.hugetlbAcctMemory((vma.end - vma.start) / HPAGE_PMD_SIZE);
-  if (error === 0) vma.ops = new HugetlbReservation(hugetlb, vma.mm, true);
+  const error = isReserved ? hugetlb.hugetlbAcctMemory((vma.end - vma.start) / HPAGE_PMD_SIZE) : 0;
+  if (error === 0) vma.ops = new HugetlbReservation(hugetlb, vma.mm, isReserved);
   return error;
 }
 
-/** The reservation state of a hugetlb vma. */
+/** The reservation state of a private hugetlb vma. */
 export function hugetlbReservation(vma: Vma): HugetlbReservation {
   const { ops } = vma;
   assert(ops instanceof HugetlbReservation, 'a hugetlb vma has no reservation state');

@@ -19,6 +19,7 @@ import { COPY_RESTORED, copyNonpresentPte } from './fork-non-present.js';
 import { Mm } from './mm.js';
 import { VM, VM_LOCKED_MASK } from './vm-flags.js';
 import { Vma } from './vma.js';
+import { lockRmap, unlockRmap } from './vma-list.js';
 
 const FORK_POINT = preemptPoint('fork');
 
@@ -38,6 +39,7 @@ export function* dupMmap(child: Mm, parent: Mm): Coroutine<number> {
   yield* child.mmapLock.writeLock({ nested: true });
   let ret = 0;
   child.membarriers = parent.membarriers;
+  child.limitAs = parent.limitAs;
   incTlbFlushPending(parent);
   const { scheduler } = parent.memory.kernel;
   for (const vma of parent.vmas) {
@@ -61,6 +63,7 @@ function* dupVma(child: Mm, vma: Vma): Coroutine<number> {
   const copy = new Vma(child, vma.start, vma.end, vma.flags & ~VM_LOCKED_MASK, vma.pgoff);
   copy.file = vma.file;
   copy.ops = vma.ops;
+  const locks = yield* lockRmap(vma);
   if (!(vma.flags & VM.wipeonfork)) anonVmaFork(copy, vma);
   child.vmas.push(copy);
   kernelMemory.take('object', 1);
@@ -70,6 +73,7 @@ function* dupVma(child: Mm, vma: Vma): Coroutine<number> {
     const mappers = copy.file.mapping?.vmas;
     mappers?.splice(mappers.indexOf(vma) + 1, 0, copy);
   }
+  unlockRmap(locks);
   return vma.flags & VM.wipeonfork ? 0 : yield* copyPageRange(copy, vma);
 }
 

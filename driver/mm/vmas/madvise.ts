@@ -24,6 +24,7 @@ import {
 } from '../../../uapi/mman.js';
 import type { Coroutine } from '../../core/effect.js';
 import { faultinPageRange } from '../faults/gup.js';
+import { hugetlbfsPunchHole } from '../files/hugetlbfs.js';
 import { shmemPunchHole } from '../files/shmem.js';
 import { HPAGE_PMD_SIZE, PAGE_SIZE } from '../frames/frames.js';
 import { madviseCollapse } from '../huge/thp-collapse.js';
@@ -160,7 +161,8 @@ function* madviseRemove(vma: Vma, start: number, end: number): Coroutine<number>
   const offset = vma.linearPageIndex(start) * PAGE_SIZE;
   file.get();
   mm.mmapLock.readUnlock();
-  yield* shmemPunchHole(mm.memory, file.mapping, offset, end - start);
+  const punchHole = file.mapping.hugetlb === null ? shmemPunchHole : hugetlbfsPunchHole;
+  yield* punchHole(mm.memory, file.mapping, offset, end - start);
   yield* file.put();
   yield* mm.mmapLock.readLock();
   return 0;

@@ -3,6 +3,7 @@ import { LockClass } from '../../core/lock-class.js';
 import { RwSem } from '../../core/locks.js';
 import { Access, GET_ALIVE, Shared, type SharedKind } from '../../core/observer.js';
 import type { UserfaultOps } from '../faults/userfault.js';
+import { PAGE_SIZE } from '../frames/frames.js';
 import type { Memory } from '../memory.js';
 import type { MmuNotifierOps } from '../notifier.js';
 import { PageTable } from '../tables/page-table.js';
@@ -26,6 +27,8 @@ export class Mm {
   isUnstable = false;
   /** VM flags that new mappings get, set by mlockall(2). Linux: def_flags */
   defFlags = 0;
+  /** Bytes that may be mapped. Linux: rlimit(RLIMIT_AS), which is of the process that asks */
+  limitAs = Infinity;
   /** What membarrier(2) was told to be ready for, as bits of its commands. Linux: membarrier_state */
   membarriers = 0;
   /** Of the core that it is on; null: on none. */
@@ -75,6 +78,13 @@ export class Mm {
   touch(kind: SharedKind, how: number): void {
     this.memory.kernel.observer?.touch(kind, this.id, how, 1);
   }
+}
+
+/** May `npages` more be mapped? Deviates: RLIMIT_DATA is not known. Linux: mm/mmap.c:may_expand_vm() */
+export function mayExpandVm({ vmas, limitAs }: Mm, npages: number): boolean {
+  if (limitAs === Infinity) return true;
+  const total = vmas.reduce((sum, { start, end }) => sum + (end - start), 0);
+  return total / PAGE_SIZE + npages <= Math.floor(limitAs / PAGE_SIZE);
 }
 
 /** Linux: include/linux/mmap_lock.h:mmap_assert_locked() */

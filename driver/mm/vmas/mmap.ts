@@ -6,6 +6,8 @@ import {
   MAP_FIXED,
   MAP_FIXED_NOREPLACE,
   MAP_GROWSDOWN,
+  MAP_HUGE_MASK,
+  MAP_HUGE_SHIFT,
   MAP_HUGETLB,
   MAP_LOCKED,
   MAP_NONBLOCK,
@@ -25,7 +27,7 @@ import { HPAGE_PMD_SIZE, PAGE_SIZE } from '../frames/frames.js';
 import { hugetlbReservePages } from '../huge/hugetlb-pool.js';
 import { alignDown, alignUp, pageAlign } from '../tables/page-align.js';
 import { vmaSupportsMlock } from './mlock.js';
-import { type Mm, mmapAssertWriteLocked } from './mm.js';
+import { type Mm, mayExpandVm, mmapAssertWriteLocked } from './mm.js';
 import { type DroppedFiles, putFiles, vmsCleanUpArea, vmsCompleteMunmapVmas, vmsGatherMunmapVmas } from './munmap.js';
 import { mmPopulate } from './populate.js';
 import { getUnmappedArea, MMAP_MIN_ADDR } from './unmapped-area.js';
@@ -54,6 +56,9 @@ const LEGACY_MAP_MASK =
   (21 << 26) |
   (30 << 26);
 
+const HPAGE_SHIFT = 21;
+/** Of these huge pages there are none. */
+const GIGANTIC_SHIFT = 30;
 /** Linux: MAX_LFS_FILESIZE, 2^63 bytes */
 const MAX_FILE_PAGES = 2 ** 51;
 
@@ -80,9 +85,13 @@ export interface MmapRequest {
 
 /** The system call: an address, or a negative errno. Linux: mm/util.c:vm_mmap_pgoff(), part of mm/mmap.c:ksys_mmap_pgoff() */
 export function* vmMmapPgoff(mm: Mm, request: MmapRequest): Coroutine<number> {
-  const isHugetlb = (request.flags & MAP_HUGETLB) !== 0;
-  // Linux refuses MAP_HUGETLB for a file that is not on hugetlbfs. Deviates: shared hugetlb memory is refused too.
-  if (isHugetlb && request.file !== null) return -EINVAL;
+  const isHugetlb = isFileHugepages(request);
+  if (request.flags & MAP_HUGETLB) {
+    const sizeLog = (request.flags >>> MAP_HUGE_SHIFT) & MAP_HUGE_MASK;
+    if (sizeLog === GIGANTIC_SHIFT) return -ENOMEM;
+    if (sizeLog !== 0 && sizeLog !== HPAGE_SHIFT) return -EINVAL;
+    if (request.file !== null && !request.file.mapping?.hugetlb) return -EINVAL;
+  }
   const len = isHugetlb ? alignUp(request.len, HPAGE_PMD_SIZE) : request.len;
   const dropped: DroppedFiles = [];
   yield* mm.mmapLock.writeLock();
@@ -93,6 +102,11 @@ export function* vmMmapPgoff(mm: Mm, request: MmapRequest): Coroutine<number> {
   const isLocked = addr >= 0 && (vmFlagsOf(mm, request, request.prot) & VM.locked) !== 0;
   if (addr >= 0 && (populates || isLocked)) yield* mmPopulate(mm, addr, addr + pageAlign(len));
   return addr;
+}
+
+/** Linux: include/linux/hugetlb.h:is_file_hugepages(), and MAP_HUGETLB, of which Linux makes a file */
+function isFileHugepages({ flags, file }: MmapRequest): boolean {
+  return file === null ? (flags & MAP_HUGETLB) !== 0 : file.mapping?.hugetlb != null;
 }
 
 /** The checks, in their order, and the place. mmap_lock is held for write. Linux: mm/mmap.c:do_mmap() */
@@ -108,7 +122,7 @@ function* doMmap(mm: Mm, request: MmapRequest, dropped: DroppedFiles): Coroutine
     addr: flags & MAP_FIXED ? request.addr : roundHintToMin(request.addr),
     len,
     flags,
-    isHugetlb: (flags & MAP_HUGETLB) !== 0,
+    isHugetlb: isFileHugepages(request),
     isAnonymous: file === null,
   });
   if (addr < 0) return addr;
@@ -148,7 +162,7 @@ function checkType(request: MmapRequest, flags: number): number {
 }
 
 /** PROT_* bits are VM_* bits. Linux: part of mm/mmap.c:do_mmap() and __mmap_region() */
-function vmFlagsOf(mm: Mm, { flags, mode }: MmapRequest, prot: number): number {
+function vmFlagsOf(mm: Mm, { flags, mode, file }: MmapRequest, prot: number): number {
   let vmFlags = (prot & VM_ACCESS_FLAGS) | VM.mayread | VM.maywrite | VM.mayexec | mm.defFlags;
   if (flags & MAP_LOCKED) vmFlags |= VM.locked;
   if ((flags & MAP_TYPE) !== MAP_PRIVATE) {
@@ -157,8 +171,8 @@ function vmFlagsOf(mm: Mm, { flags, mode }: MmapRequest, prot: number): number {
   }
   if (flags & MAP_STACK) vmFlags |= VM.nohugepage;
   if (flags & MAP_NORESERVE) vmFlags |= VM.noreserve;
-  if (flags & MAP_HUGETLB) return (vmFlags & ~VM_LOCKED_MASK) | VM.hugetlb | VM.dontexpand;
-  const isAccounted = (vmFlags & (VM.noreserve | VM.shared | VM.write)) === VM.write;
+  if (flags & MAP_HUGETLB && file === null) return (vmFlags & ~VM_LOCKED_MASK) | VM.hugetlb | VM.dontexpand;
+  const isAccounted = file?.mapping?.hugetlb == null && (vmFlags & (VM.noreserve | VM.shared | VM.write)) === VM.write;
   return isAccounted ? vmFlags | VM.account : vmFlags;
 }
 
@@ -181,6 +195,7 @@ function* mmapRegion(mm: Mm, request: MmapRequest, region: Region): Coroutine<nu
   mmapAssertWriteLocked(mm);
   const { addr, len, vmFlags, pgoff, dropped } = region;
   const end = addr + len;
+  if (mm.limitAs !== Infinity && !mayExpandVm(mm, (len - mappedBytes(mm, addr, end)) / PAGE_SIZE)) return -ENOMEM;
   const gathered = yield* vmsGatherMunmapVmas(mm, addr, end);
   if (typeof gathered === 'number') return gathered;
   yield* vmsCleanUpArea(gathered);
@@ -212,12 +227,16 @@ function* mmapRegion(mm: Mm, request: MmapRequest, region: Region): Coroutine<nu
   return addr;
 }
 
+/** Linux: nr_pages of struct vma_munmap_struct */
+function mappedBytes(mm: Mm, start: number, end: number): number {
+  return mm.vmas.reduce((sum, vma) => sum + Math.max(0, Math.min(end, vma.end) - Math.max(start, vma.start)), 0);
+}
+
 /** The file's or hugetlb's part of a new vma; on an error nothing is left of it. */
 function* mapFile(vma: Vma, request: MmapRequest): Coroutine<number> {
-  if (vma.flags & VM.hugetlb) return hugetlbReservePages(vma);
   const { file } = request;
   assert(file !== null || !vma.isShared, 'shared memory needs a file');
-  if (file === null) return 0;
+  if (file === null) return vma.flags & VM.hugetlb ? hugetlbReservePages(vma, null) : 0;
   file.get();
   vma.file = file;
   const error = request.mmapFile === undefined ? 0 : yield* request.mmapFile(vma);

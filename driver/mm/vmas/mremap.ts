@@ -7,7 +7,7 @@ import { movePageTables } from '../tables/move-page-tables.js';
 import { alignUp, isHugeAligned, isPageAligned, pageAlign } from '../tables/page-align.js';
 import { TASK_SIZE } from '../tables/page-table.js';
 import { copyVma } from './copy-vma.js';
-import { type Mm, mmapAssertWriteLocked } from './mm.js';
+import { type Mm, mayExpandVm, mmapAssertWriteLocked } from './mm.js';
 import { type DroppedFiles, doVmiMunmap, putFiles } from './munmap.js';
 import { mmPopulate } from './populate.js';
 import { getUnmappedArea } from './unmapped-area.js';
@@ -127,6 +127,7 @@ function* mremapTo(mm: Mm, remap: Remap): Coroutine<number> {
   }
   const vma = vmaToResize(mm, { ...remap, oldLen });
   if (typeof vma === 'number') return vma;
+  if (flags & MREMAP_DONTUNMAP && !mayExpandVm(mm, oldLen / PAGE_SIZE)) return -ENOMEM;
   const isFixed = (flags & MREMAP_FIXED) !== 0;
   const area = areaFor(mm, vma, { addr: newAddr, len: newLen, flags: isFixed ? MAP_FIXED : 0 });
   if (area < 0) return area;
@@ -141,7 +142,8 @@ function vmaToResize(mm: Mm, { addr, oldLen, newLen, flags }: Remap): Vma | numb
   const isFixedSize = (vma.flags & (VM.dontexpand | VM.pfnmap)) !== 0;
   if (flags & MREMAP_DONTUNMAP && isFixedSize) return -EINVAL;
   if (oldLen > vma.end - addr) return -EFAULT;
-  return newLen !== oldLen && isFixedSize ? -EFAULT : vma;
+  if (newLen !== oldLen && isFixedSize) return -EFAULT;
+  return newLen > oldLen && !mayExpandVm(mm, (newLen - oldLen) / PAGE_SIZE) ? -ENOMEM : vma;
 }
 
 /**

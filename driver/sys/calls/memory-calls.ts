@@ -1,5 +1,5 @@
 import { EACCES, EBADF, EINVAL, ENODEV } from '../../../uapi/errno.js';
-import { MAP_ANONYMOUS, MAP_HUGETLB, MAP_PRIVATE, MAP_TYPE, PROT_WRITE } from '../../../uapi/mman.js';
+import { MAP_ANONYMOUS, MAP_PRIVATE, MAP_TYPE, PROT_WRITE } from '../../../uapi/mman.js';
 import { BUS_ADRERR, SEGV_ACCERR, SEGV_MAPERR, SIGBUS, SIGKILL, SIGSEGV } from '../../../uapi/signal.js';
 import type { CallResult } from '../../../uapi/system-call.js';
 import { assert } from '../../core/assert.js';
@@ -104,7 +104,7 @@ function* ksysMmapPgoff(thread: Thread, { addr, len, prot, flags: asked, fd, off
     yield* file.put();
     return result;
   }
-  if (flags & MAP_HUGETLB || (flags & MAP_TYPE) === MAP_PRIVATE) return yield* vmMmapPgoff(mm, request);
+  if ((flags & MAP_TYPE) === MAP_PRIVATE) return yield* vmMmapPgoff(mm, request);
   return yield* mmapSharedAnonymous(mm, thread.process.machine, request);
 }
 

@@ -24,6 +24,8 @@ export interface FileStat {
   readonly ino: number;
   /** Major and minor of a device file. */
   readonly rdev: number;
+  /** Bytes that are best read at once; one page when left out. */
+  readonly blockSize?: number;
 }
 
 export const S_IFIFO = 0o010000;

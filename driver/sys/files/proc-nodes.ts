@@ -10,6 +10,7 @@ import { thpNodes } from './thp-nodes.js';
 
 const KIB_PER_PAGE = PAGE_SIZE / 1024;
 const HUGE_KIB = 2048;
+const HUGEPAGES = '/sys/kernel/mm/hugepages';
 
 /** Puts /proc and /sys into the tree of paths. */
 export function addProcFiles(machine: Machine): void {
@@ -53,7 +54,7 @@ function sysctlNodes(memory: Memory): [string, TextNode][] {
   return Object.entries(nodes).map(([name, node]) => [`/proc/sys/vm/${name}`, node]);
 }
 
-/** /sys/kernel/mm/hugepages/hugepages-2048kB: one number a file. */
+/** /sys/kernel/mm/hugepages: one number a file. Pages of 1 GiB can be asked for, but no memory has as much in one piece. */
 function hugepageNodes(memory: Memory): [string, TextNode][] {
   const { hugetlb } = memory;
   const numbers: Readonly<Record<string, () => number>> = {
@@ -63,9 +64,13 @@ function hugepageNodes(memory: Memory): [string, TextNode][] {
     surplus_hugepages: () => hugetlb.surplus,
     nr_overcommit_hugepages: () => 0,
   };
-  return Object.entries(numbers).map(([name, read]) => {
-    const node = name === 'nr_hugepages' ? nrHugepages(memory) : { read: () => `${read()}\n` };
-    return [`/sys/kernel/mm/hugepages/hugepages-2048kB/${name}`, node];
+  return Object.entries(numbers).flatMap(([name, read]): [string, TextNode][] => {
+    const isTotal = name === 'nr_hugepages';
+    const none = { read: () => '0\n', ...(isTotal && { write: (text: string) => (isCount(text) ? 0 : -EINVAL) }) };
+    return [
+      [`${HUGEPAGES}/hugepages-2048kB/${name}`, isTotal ? nrHugepages(memory) : { read: () => `${read()}\n` }],
+      [`${HUGEPAGES}/hugepages-1048576kB/${name}`, none],
+    ];
   });
 }
 
@@ -74,11 +79,15 @@ function nrHugepages({ hugetlb }: Memory): TextNode {
   return {
     read: () => `${hugetlb.count}\n`,
     write(text) {
-      if (!/^\d+$/.test(text)) return -EINVAL;
+      if (!isCount(text)) return -EINVAL;
       hugetlb.setMaxHugePages(Number(text));
       return 0;
     },
   };
+}
+
+function isCount(text: string): boolean {
+  return /^\d+$/.test(text);
 }
 
 function meminfo(memory: Memory): string {
@@ -87,6 +96,7 @@ function meminfo(memory: Memory): string {
   let shmemPages = 0;
   for (const mm of memory.mms) anonPages += mm.rss.anon;
   for (const mapping of memory.mappings.values()) {
+    if (mapping.hugetlb !== null) continue;
     mapping.pages.forEach((page) => {
       if (page > 0) shmemPages++;
     });

@@ -1,17 +1,31 @@
 import { O_RDWR } from '../../../uapi/fcntl.js';
+import { MAP_HUGETLB } from '../../../uapi/mman.js';
 import type { Coroutine } from '../../core/effect.js';
-import { PAGE_SIZE } from '../../mm/frames/frames.js';
+import { HPAGE_PMD_SIZE, PAGE_SIZE } from '../../mm/frames/frames.js';
 import type { Mm } from '../../mm/vmas/mm.js';
 import { type MmapRequest, vmMmapPgoff } from '../../mm/vmas/mmap.js';
+import { HugetlbfsFile, HugetlbfsInode } from './hugetlbfs-file.js';
 import type { ReleaseQueue } from './open-file.js';
 import { TmpfsFile, TmpfsInode } from './tmpfs-file.js';
 
-/** MAP_SHARED | MAP_ANONYMOUS: a tmpfs file without a name, as long as the mapping. Linux: part of mm/shmem.c:shmem_zero_setup() */
+/**
+ * MAP_SHARED | MAP_ANONYMOUS: a file without a name, as long as the mapping, of hugetlbfs with MAP_HUGETLB.
+ * Linux: part of mm/shmem.c:shmem_zero_setup() and mm/mmap.c:ksys_mmap_pgoff()
+ */
 export function* mmapSharedAnonymous(mm: Mm, releases: ReleaseQueue, request: MmapRequest): Coroutine<number> {
-  const inode = new TmpfsInode(mm.memory);
-  inode.mapping.size = Math.ceil(request.len / PAGE_SIZE) * PAGE_SIZE;
-  const file = new TmpfsFile(releases, O_RDWR, inode);
-  const result = yield* vmMmapPgoff(mm, { ...request, file, pgoff: 0 });
+  const isHugetlb = (request.flags & MAP_HUGETLB) !== 0;
+  const pageSize = isHugetlb ? HPAGE_PMD_SIZE : PAGE_SIZE;
+  const file = isHugetlb
+    ? new HugetlbfsFile(releases, O_RDWR, new HugetlbfsInode(mm.memory))
+    : new TmpfsFile(releases, O_RDWR, new TmpfsInode(mm.memory));
+  if (isHugetlb) file.path = '/anon_hugepage (deleted)';
+  file.mapping.size = Math.ceil(request.len / pageSize) * pageSize;
+  const result = yield* vmMmapPgoff(mm, {
+    ...request,
+    file,
+    pgoff: isHugetlb ? request.pgoff : 0,
+    mmapFile: (vma) => file.mmap(vma),
+  });
   yield* file.put();
   return result;
 }

@@ -19,7 +19,6 @@ import { F_SEAL, type Sealed, sealsForbidSize, sealsForbidWrite, sealsOnMmap } f
 
 /** A tmpfs file with or without a name; it dies with its last name, open file and mapping. Linux: struct inode */
 export class TmpfsInode implements Sealed {
-  readonly mapping: AddressSpace;
   /** What may not be done; a memfd may begin without any. */
   seals: number = F_SEAL.seal;
   links = 0;
@@ -27,13 +26,18 @@ export class TmpfsInode implements Sealed {
   /** Whose processes gave it its name. */
   owner = 0;
 
-  constructor(readonly memory: Memory) {
-    this.mapping = newShmemMapping(memory, 0);
-  }
+  constructor(
+    readonly memory: Memory,
+    readonly mapping: AddressSpace = newShmemMapping(memory, 0),
+  ) {}
 
   /** Call after `links` or `opens` went down. Linux: part of fs/inode.c:iput_final() */
   *evictIfUnused(): Coroutine<void> {
-    if (this.links === 0 && this.opens === 0) yield* shmemEvictInode(this.memory, this.mapping);
+    if (this.links === 0 && this.opens === 0) yield* this.evict();
+  }
+
+  protected *evict(): Coroutine<void> {
+    yield* shmemEvictInode(this.memory, this.mapping);
   }
 }
 

@@ -28,9 +28,10 @@ const REMOVE_POINT = preemptPoint('remove files');
 /** Opens what stands at a fixed path: a device, or a file of /proc or /sys. A file or a negative errno. */
 export type SpecialOpen = (thread: Thread, flags: number) => Coroutine<OpenFile | number>;
 
-/** The tree of paths: special files at fixed places and one flat tmpfs at /tmp. */
+/** The tree of paths: special files at fixed places, and two flat tmpfs, the root itself and /tmp. */
 export class Vfs {
   private readonly specials = new Map<string, SpecialOpen>();
+  /** By path. */
   private readonly names = new Map<string, TmpfsInode>();
   /** Programs by path, for each owner of processes: those of one see nothing of another's. */
   private readonly programs = new Map<number, Map<string, TmpfsInode>>();
@@ -53,7 +54,7 @@ export class Vfs {
     this.removals.push(removed);
   }
 
-  /** Forgets every file of /tmp and every program. */
+  /** Forgets every file that was made here and every program. */
   reset(): void {
     for (const reset of this.resets) reset();
     this.names.clear();
@@ -67,7 +68,7 @@ export class Vfs {
     this.programs.set(owner, programs.set(path, inode));
   }
 
-  /** The owner is gone: so are its programs, and the names that its processes made in /tmp. Who has such a file open keeps it. */
+  /** The owner is gone: so are its programs, and the names that its processes made. Who has such a file open keeps it. */
   *removeOf(owner: number): Coroutine<void> {
     for (const removed of this.removals) removed(owner);
     const { scheduler } = this.machine.kernel;
@@ -104,7 +105,7 @@ export class Vfs {
     return this.specials.has(path) || this.inodeOf(path, owner) !== undefined || this.isDirectory(path, owner);
   }
 
-  /** Looks at no name of /tmp, which may be many, as none is a directory. */
+  /** Looks at no name that was made here, which may be many, as none is a directory. */
   isDirectory(path: string, owner: number): boolean {
     if (path === '/' || path === TMP) return true;
     const prefix = `${path}/`;
@@ -117,8 +118,7 @@ export class Vfs {
   list(path: string, owner: number): DirectoryEntry[] {
     const prefix = path === '/' ? '/' : `${path}/`;
     const found = new Map<string, DirectoryEntry>();
-    const tmp = [...this.names.keys()].map((name) => `${TMP}/${name}`);
-    for (const full of [...this.specials.keys(), ...this.programsOf(owner), ...tmp]) {
+    for (const full of [...this.specials.keys(), ...this.programsOf(owner), ...this.names.keys()]) {
       if (!full.startsWith(prefix)) continue;
       const rest = full.slice(prefix.length);
       const name = rest.split('/', 1)[0]!;
@@ -128,9 +128,9 @@ export class Vfs {
     return [...found.values()];
   }
 
-  /** rename(2) inside /tmp. */
+  /** rename(2) of files that were made here. */
   *rename(from: string, to: string): Coroutine<number> {
-    const [oldName, newName] = [tmpName(from), tmpName(to)];
+    const [oldName, newName] = [tmpfsPath(from), tmpfsPath(to)];
     const inode = oldName === null ? undefined : this.names.get(oldName);
     if (oldName === null || inode === undefined) return -ENOENT;
     if (newName === null) return -EXDEV;
@@ -158,8 +158,7 @@ export class Vfs {
   }
 
   private inodeOf(path: string, owner: number): TmpfsInode | undefined {
-    const name = tmpName(path);
-    return name === null ? this.programs.get(owner)?.get(path) : this.names.get(name);
+    return this.programs.get(owner)?.get(path) ?? this.names.get(path);
   }
 
   private *openPath(thread: Thread, path: string, flags: number): Coroutine<OpenFile | number> {
@@ -176,9 +175,11 @@ export class Vfs {
     const program = this.programs.get(owner)?.get(path);
     if (program !== undefined) return this.openProgram(program, flags);
     if (this.isDirectory(path, owner)) return this.openDirectory(path, flags, owner);
-    const name = tmpName(path);
+    const name = tmpfsPath(path);
     if (name === null) return this.leadsThroughFile(path, owner) ? -ENOTDIR : -ENOENT;
-    return name.length > NAME_MAX ? -ENAMETOOLONG : yield* this.openTmpfs(name, flags, owner);
+    return name.length - name.lastIndexOf('/') - 1 > NAME_MAX
+      ? -ENAMETOOLONG
+      : yield* this.openTmpfs(name, flags, owner);
   }
 
   /** A file of another process in /proc, as that process would see it as its own; null: the path is none. */
@@ -193,7 +194,7 @@ export class Vfs {
   *unlink(path: string): Coroutine<number> {
     if (this.specials.has(path)) return -EPERM;
     if (path === TMP) return -EISDIR;
-    const name = tmpName(path);
+    const name = tmpfsPath(path);
     const inode = name === null ? undefined : this.names.get(name);
     if (name === null || inode === undefined) return -ENOENT;
     this.names.delete(name);
@@ -208,7 +209,7 @@ export class Vfs {
       if ((flags & O_ACCMODE) !== O_RDONLY || flags & O_CREAT) return -EISDIR;
       return new DirectoryFile(this.machine, flags, this.list(path, owner));
     }
-    if (path !== TMP) return -EOPNOTSUPP;
+    if (path !== TMP && path !== '/') return -EOPNOTSUPP;
     if ((flags & O_ACCMODE) === O_RDONLY) return -EINVAL;
     return new TmpfsFile(this.machine, flags, new TmpfsInode(this.machine.memory));
   }
@@ -237,8 +238,8 @@ export class Vfs {
   }
 }
 
-/** The name in /tmp, or null when the path leads elsewhere. There are no directories in it. */
-function tmpName(path: string): string | null {
-  const name = path.startsWith(`${TMP}/`) ? path.slice(TMP.length + 1) : '';
-  return name === '' || name.includes('/') ? null : name;
+/** `path` if a file can be made there, or null. There are no directories in either tmpfs. */
+function tmpfsPath(path: string): string | null {
+  const at = path.lastIndexOf('/');
+  return (at === 0 || path.slice(0, at) === TMP) && at < path.length - 1 ? path : null;
 }

@@ -32,6 +32,8 @@ export class Process {
   dialect: string;
   /** What it means by its calls of gup_test. */
   gupAbi: GupAbi;
+  /** Limits that were set, as [current, most], Infinity for none; by their number. Linux: signal_struct.rlim */
+  readonly limits: Map<number, readonly [number, number]>;
   /** Whose it is, as a session's number, and its children's too; 0: nobody's in particular. Linux: a pid namespace */
   owner: number;
   /** Of its process group; its own pid begins one. */
@@ -56,6 +58,7 @@ export class Process {
     this.dispositions = parent === null ? initialDispositions() : new Map(parent.dispositions);
     this.dialect = parent === null ? machine.options.dialect : parent.dialect;
     this.gupAbi = parent === null ? GUP_ABI : parent.gupAbi;
+    this.limits = new Map(parent?.limits);
     this.owner = parent === null ? 0 : parent.owner;
     this.pgid = parent === null ? pid : parent.pgid;
     this.sid = parent === null ? pid : parent.sid;

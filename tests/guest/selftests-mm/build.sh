@@ -26,8 +26,9 @@ for source in "$mm"/*.c; do
 	vm_util | thp_settings | uffd-common | protection_keys | pkey_sighandler_tests) continue ;;
 	uffd-*) more="$more $mm/uffd-common.c" ;;
 	esac
+	# Their own Makefile compiles in their folder: some make files beside what __FILE__ says.
 	# khugepaged.c of the stable tree uses KSFT_SKIP without the header that defines it.
-	"$cc" -static -O2 -w -U_FORTIFY_SOURCE -DKSFT_SKIP=4 -I "$out/.headers/include" -I "$here/include" -I "$out/.config" -I "$linux" \
+	"$cc" -static -O2 -w -U_FORTIFY_SOURCE -DKSFT_SKIP=4 -fmacro-prefix-map="$mm/=" -I "$out/.headers/include" -I "$here/include" -I "$out/.config" -I "$linux" \
 		-I "$linux/tools/testing/selftests" -o "$out/$name" "$source" $more -lrt -lpthread -lm ||
 		{ echo "$0: $name does not compile" >&2; failed=1; }
 done

@@ -1,0 +1,110 @@
+import { EINVAL, EPERM, ESRCH } from '../../../uapi/errno.js';
+import { readU64 } from '../../../uapi/u64.js';
+import type { Coroutine } from '../../core/effect.js';
+import type { Process } from '../../sys/processes/process.js';
+import { readUserView, words64, writeUser } from '../../sys/processes/user-memory.js';
+import type { GuestSyscallTable } from '../guest-syscall.js';
+import type { GuestThread } from '../guest-thread.js';
+
+/** Resources by their numbers. Linux: include/uapi/asm-generic/resource.h */
+const RLIMIT = {
+  stack: 3,
+  core: 4,
+  rss: 5,
+  nproc: 6,
+  nofile: 7,
+  memlock: 8,
+  as: 9,
+  locks: 10,
+  msgqueue: 12,
+  nice: 13,
+  rtprio: 14,
+} as const;
+const RLIMIT_COUNT = 16;
+const STACK_LIMIT = 8 * 2 ** 20;
+/**
+ * Those that can be set. Of an address space the limit is kept. Nothing else of these ever stops root, who everybody is here: locked memory, processes,
+ * queues and priorities are root's without limit, Linux itself keeps none of resident memory and file locks, and cores are not written.
+ */
+const SETTABLE: ReadonlySet<number> = new Set(
+  Object.values(RLIMIT).filter((resource) => resource !== RLIMIT.stack && resource !== RLIMIT.nofile),
+);
+
+/** The limits of a process. */
+export const limitSyscalls: GuestSyscallTable = {
+  163: {
+    name: 'getrlimit',
+    args: 'dp',
+    note: 'whole',
+    run: (guest) => writeLimit(guest.process, guest.mm, { resource: guest.int(0), addr: guest.u(1) }),
+  },
+  164: {
+    name: 'setrlimit',
+    args: 'dp',
+    note: 'as prlimit64',
+    run: (guest) => setLimit(guest, guest.process, { resource: guest.int(0), addr: guest.u(1) }),
+  },
+  261: {
+    name: 'prlimit64',
+    args: 'ddpp',
+    note: 'RLIMIT_AS is kept; those that never stop root are taken; CPU, FSIZE, DATA, STACK, NOFILE, SIGPENDING and RTTIME only as they are',
+    run: prlimit64,
+  },
+};
+
+interface LimitAt {
+  readonly resource: number;
+  readonly addr: number;
+}
+
+function* writeLimit(process: Process, mm: GuestThread['mm'], { resource, addr }: LimitAt): Coroutine<number> {
+  if (resource < 0 || resource >= RLIMIT_COUNT) return -EINVAL;
+  return yield* writeUser(mm, addr, rlimitBytes(limitOf(process, resource)));
+}
+
+function limitOf({ limits, machine }: Process, resource: number): readonly [number, number] {
+  const set = limits.get(resource);
+  if (set !== undefined) return set;
+  const fixed =
+    resource === RLIMIT.stack ? STACK_LIMIT : resource === RLIMIT.nofile ? machine.options.maxFiles : Infinity;
+  return [fixed, fixed];
+}
+
+/** No limit that is not kept is taken. Linux: part of kernel/sys.c:do_prlimit() */
+function* setLimit(guest: GuestThread, process: Process, { resource, addr }: LimitAt): Coroutine<number> {
+  const asked = yield* readUserView(guest.mm, addr, 16);
+  if (typeof asked === 'number') return asked;
+  if (resource < 0 || resource >= RLIMIT_COUNT) return -EINVAL;
+  const [current, most] = [limitAt(asked, 0), limitAt(asked, 8)];
+  if (current > most) return -EINVAL;
+  const own = limitOf(process, resource);
+  if (current === own[0] && most === own[1]) return 0;
+  if (!SETTABLE.has(resource)) return -EPERM;
+  process.limits.set(resource, [current, most]);
+  if (resource === RLIMIT.as) process.mm.limitAs = current;
+  return 0;
+}
+
+function rlimitBytes([current, most]: readonly [number, number]): Uint8Array {
+  return words64(current === Infinity ? -1 : current, most === Infinity ? -1 : most);
+}
+
+/** RLIM_INFINITY is 2^64 - 1, which a number rounds up. */
+function limitAt(record: DataView, offset: number): number {
+  const value = readU64(record, offset);
+  return value >= 2 ** 64 ? Infinity : value;
+}
+
+function* prlimit64(guest: GuestThread): Coroutine<number> {
+  const pid = guest.int(0);
+  const process = pid === 0 ? guest.process : guest.process.machine.process(pid);
+  if (process === null || process.owner !== guest.process.owner) return -ESRCH;
+  const resource = guest.int(1);
+  if (resource < 0 || resource >= RLIMIT_COUNT) return -EINVAL;
+  const before = rlimitBytes(limitOf(process, resource));
+  if (guest.u(2) !== 0) {
+    const error = yield* setLimit(guest, process, { resource, addr: guest.u(2) });
+    if (error !== 0) return error;
+  }
+  return guest.u(3) === 0 ? 0 : yield* writeUser(guest.mm, guest.u(3), before);
+}
