@@ -13,6 +13,7 @@ const FIRST_ROOM = 1024;
 /** A row is an object and, in so many bits below, how it was touched. */
 export const ROW_BITS = 9;
 const NO_OVERLAPS: readonly number[] = [];
+export const NO_ROWS = new Int32Array(0);
 
 /** Numbers for what was ever touched, so that two steps can be compared by numbers: an object, or some neighbours as one. */
 class TouchedObjects {
@@ -87,6 +88,8 @@ export class Footprints implements Observer {
   firstRow = new Int32Array(FIRST_ROOM + 1);
   /** See `ROW_BITS`. */
   row = new Int32Array(4 * FIRST_ROOM);
+  /** By step: where its rows end that say what it has touched. Others may follow, see `mightTouch`. */
+  touchedEnd = new Int32Array(FIRST_ROOM);
   /** Rows so far. */
   rows = 0;
   private isInStep = false;
@@ -114,6 +117,7 @@ export class Footprints implements Observer {
     if (this.steps + 1 === this.taskOf.length) {
       this.taskOf = grown(this.taskOf, Int32Array);
       this.firstRow = grown(this.firstRow, Int32Array);
+      this.touchedEnd = grown(this.touchedEnd, Int32Array);
     }
     this.taskOf[this.steps] = task;
     this.firstRow[this.steps] = this.rows;
@@ -124,10 +128,26 @@ export class Footprints implements Observer {
     this.ends();
   }
 
-  ends(): void {
+  /** `mightTouch`: rows that the step has had elsewhere. */
+  ends(mightTouch: Int32Array = NO_ROWS): void {
+    this.touchedEnd[this.steps] = this.rows;
+    for (let i = 0; i < mightTouch.length; i++) this.mightTouch(mightTouch[i]!);
     this.steps++;
     this.firstRow[this.steps] = this.rows;
     this.isInStep = false;
+  }
+
+  /** In another order of steps this one touches more: what conflicts with that has to do with it too. */
+  private mightTouch(row: number): void {
+    const last = this.lastRow[row >>> ROW_BITS]!;
+    const isTouched = last >= this.firstRow[this.steps]! && last < this.touchedEnd[this.steps]!;
+    if (isTouched && this.row[last]! >>> ROW_BITS === row >>> ROW_BITS && (row & ~this.row[last]!) === 0) return;
+    this.addRow(row);
+  }
+
+  private addRow(row: number): void {
+    this.row[this.rows++] = row;
+    if (this.rows === this.row.length) this.row = grown(this.row, Int32Array);
   }
 
   entryChanges(_mm: number, _vpn: number, _level: number, _change: EntryChange): void {}
@@ -143,8 +163,13 @@ export class Footprints implements Observer {
       return;
     }
     this.lastRow[object] = this.rows;
-    this.row[this.rows++] = (object << ROW_BITS) | how;
-    if (this.rows === this.row.length) this.row = grown(this.row, Int32Array);
+    this.addRow((object << ROW_BITS) | how);
+  }
+
+  /** Some step has rows of what it might touch. */
+  get hasMore(): boolean {
+    for (let step = 0; step < this.steps; step++) if (this.touchedEnd[step] !== this.firstRow[step + 1]) return true;
+    return false;
   }
 
   /** Do two steps touch one object in ways that conflict? Then their order may matter. */
@@ -174,11 +199,11 @@ export class Footprints implements Observer {
 
   /** Did two steps touch the same in the same way? */
   areSame(a: number, b: number): boolean {
-    const { row, firstRow } = this;
+    const { row, firstRow, touchedEnd } = this;
     const first = firstRow[a]!;
     const shift = firstRow[b]! - first;
-    if (firstRow[b + 1]! - firstRow[a + 1]! !== shift) return false;
-    for (let at = first; at < firstRow[a + 1]!; at++) if (row[at] !== row[at + shift]) return false;
+    if (touchedEnd[b]! - touchedEnd[a]! !== shift) return false;
+    for (let at = first; at < touchedEnd[a]!; at++) if (row[at] !== row[at + shift]) return false;
     return true;
   }
 

@@ -1,13 +1,11 @@
 import { assert } from '../core/assert.js';
 import type { Effect } from '../core/effect.js';
-import { Footprints } from '../core/footprint.js';
+import { Footprints, NO_ROWS } from '../core/footprint.js';
 import { END_RUN } from '../core/policy.js';
 import type { Strategy } from './director.js';
 import { HappensBefore, MAX_ACTORS } from './happens-before.js';
 import { type Line, LineWriter } from './line.js';
 import { Spins } from './spins.js';
-
-const NO_ROWS = new Int32Array(0);
 
 /** Steps that those who go round in a loop may take with nobody else left, as a loop may count its turns. */
 const MOST_ALONE = 500;
@@ -29,7 +27,9 @@ interface Node {
   done: number;
   /** What a schedule that begins with one of these comes to was seen already. */
   sleep: number;
-  /** By actor: what its step here touches, of those that are done or sleep. */
+  /** Of whom it is known what their step from here touches, here or where the schedule came from. */
+  known: number;
+  /** By actor: what that is, all that it may be. */
   rows: Int32Array[];
   /** Steps since somebody could run who does not only go round in a loop. */
   aloneFor: number;
@@ -39,6 +39,8 @@ interface Node {
   wakes: Wake[];
   /** What the chosen step touched with other choices of its wake-ups. */
   touched: Int32Array;
+  /** Who could run after the chosen step and not before. */
+  enables: number;
 }
 
 /**
@@ -55,6 +57,7 @@ export class DporStrategy implements Strategy {
   /** Schedules that were given up, as all that they could come to was seen. */
   blocked = 0;
   private readonly order = new HappensBefore(this.footprints);
+  private readonly ownOrder = new HappensBefore(this.footprints, true);
   private readonly spins = new Spins(this.order, this.footprints);
   private readonly lines = new LineWriter();
   private readonly nodes: Node[] = [];
@@ -108,10 +111,12 @@ export class DporStrategy implements Strategy {
   stepEnds(point: Effect | null, steps: number): void {
     if (!this.isRecording) return;
     this.isRecording = false;
-    this.footprints.ends();
     const event = this.depth - 1;
-    this.order.add(this.nodes[event]!.chosen, this.actors.length);
-    this.nodes[event]!.spinsAfter = this.spins.after(this.nodes[event]!.spinning, point, steps);
+    const node = this.nodes[event]!;
+    const isKnown = ((node.known >>> node.chosen) & 1) === 1;
+    this.footprints.ends(isKnown ? node.rows[node.chosen] : node.touched);
+    this.order.add(node.chosen, this.actors.length);
+    node.spinsAfter = this.spins.after(node.spinning, point, steps);
     for (const other of this.order.races) this.reverse(other, event);
   }
 
@@ -123,17 +128,33 @@ export class DporStrategy implements Strategy {
 
   line(best: Line | null): Line | null {
     const wakesOf = (event: number): number[] => this.nodes[event]!.wakes.map(({ chosen }) => chosen);
-    return this.lines.line(this.order, this.actors, { wakesOf, best });
+    return this.lines.line(this.touchedOrder(), this.actors, { wakesOf, best });
+  }
+
+  /** The order by what was touched, whatever is known from other schedules: so it is the same however the search came here. */
+  private touchedOrder(): HappensBefore {
+    const { footprints, ownOrder, nodes } = this;
+    if (!footprints.hasMore) return this.order;
+    ownOrder.truncate(0);
+    for (let event = 0; event < this.order.events; event++) {
+      ownOrder.add(nodes[event]!.chosen, this.actors.length);
+      for (let actor = 0; nodes[event]!.enables >>> actor !== 0; actor++)
+        if ((nodes[event]!.enables >>> actor) & 1) ownOrder.enables(actor);
+    }
+    return ownOrder;
   }
 
   /** Those that can run now and could not before were let run by the last step; a timer that it has stopped must be tried before it. */
   private noteEnabled(actors: readonly number[]): void {
     const node = this.nodes[this.depth - 1]!;
     let stopped = node.enabled & ~(1 << node.chosen);
+    node.enables = 0;
     for (const id of actors) {
       const actor = this.numberOf(id);
       stopped &= ~(1 << actor);
-      if ((((node.enabled | node.spinsAfter) >>> actor) & 1) === 0) this.order.enables(actor);
+      if ((((node.enabled | node.spinsAfter) >>> actor) & 1) === 1) continue;
+      this.order.enables(actor);
+      node.enables |= 1 << actor;
     }
     node.backtrack |= stopped;
   }
@@ -165,7 +186,8 @@ export class DporStrategy implements Strategy {
     node.done = 0;
     node.wakes.length = 0;
     node.touched = NO_ROWS;
-    this.inheritSleep(node);
+    node.enables = 0;
+    this.inherit(node);
     const awake = node.enabled & ~node.sleep;
     const chosen = node.order.find((actor) => ((awake >>> actor) & 1) === 1);
     this.isLivelock = node.aloneFor > MOST_ALONE;
@@ -179,26 +201,41 @@ export class DporStrategy implements Strategy {
   private room(): Node {
     let node = this.nodes[this.length];
     if (node === undefined) {
-      const masks = { spinning: 0, aloneFor: 0, spinsAfter: 0, enabled: 0, backtrack: 0, done: 0, sleep: 0, chosen: 0 };
+      const masks = {
+        known: 0,
+        enables: 0,
+        spinning: 0,
+        aloneFor: 0,
+        spinsAfter: 0,
+        enabled: 0,
+        backtrack: 0,
+        done: 0,
+        sleep: 0,
+        chosen: 0,
+      };
       node = { order: [], ...masks, rows: new Array(MAX_ACTORS).fill(NO_ROWS), wakes: [], touched: NO_ROWS };
       this.nodes.push(node);
     }
     return node;
   }
 
-  /** Who slept or was done before the last step, and has nothing to do with it, sleeps on. */
-  private inheritSleep(node: Node): void {
+  /**
+   * Who slept or was done before the last step, and has nothing to do with it, sleeps on. The step of any other one was seen to touch what
+   * it may touch no more after the last step; yet there is an order in which it does, and it has to do with what conflicts with that.
+   */
+  private inherit(node: Node): void {
     node.sleep = 0;
+    node.known = 0;
     if (this.length === 0) return;
     const before = this.nodes[this.length - 1]!;
-    const candidates = (before.sleep | before.done) & ~(1 << before.chosen) & (node.enabled | node.spinning);
-    if (candidates === 0) return;
+    const asleep = (before.sleep | before.done) & (node.enabled | node.spinning);
+    node.known = (before.known | before.done) & ~(1 << before.chosen);
     const last = this.length - 1;
-    for (let actor = 0; candidates >>> actor !== 0; actor++) {
-      if (((candidates >>> actor) & 1) === 0) continue;
-      if (this.footprints.conflictsWith(last, before.rows[actor]!)) continue;
-      node.sleep |= 1 << actor;
+    for (let actor = 0; node.known >>> actor !== 0; actor++) {
+      if (((node.known >>> actor) & 1) === 0) continue;
       node.rows[actor] = before.rows[actor]!;
+      if (((asleep >>> actor) & 1) === 1 && !this.footprints.conflictsWith(last, before.rows[actor]!))
+        node.sleep |= 1 << actor;
     }
   }
 

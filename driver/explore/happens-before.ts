@@ -56,7 +56,11 @@ export class HappensBefore {
   private undos = 0;
   private undosBefore = new Int32Array(FIRST_EVENTS);
 
-  constructor(private readonly footprints: Footprints) {}
+  /** `onlyTouched`: what a step might touch in another order does not count. */
+  constructor(
+    private readonly footprints: Footprints,
+    private readonly onlyTouched = false,
+  ) {}
 
   /** The next event is the step of `actor` with the footprint of that number. */
   add(actor: number, actors: number): void {
@@ -120,8 +124,8 @@ export class HappensBefore {
   /** Into `found`: by other actors the last event that conflicts with the new one, counted from 1. The new one's accesses are noted. */
   private findConflicts(actor: number, actors: number): void {
     const { footprints, events } = this;
-    const { row, firstRow, objects } = footprints;
-    const end = firstRow[events + 1]!;
+    const { row, firstRow, touchedEnd, objects } = footprints;
+    const end = this.onlyTouched ? touchedEnd[events]! : firstRow[events + 1]!;
     const room = (objects.count + 1) * CELLS;
     if (room > this.cells.length) this.growCells(room);
     for (let at = firstRow[events]!; at < end; at++) {

@@ -1,3 +1,4 @@
+import { CellIndex } from './cell-index.js';
 import { Column } from './column.js';
 import { firstWhere } from './first-where.js';
 
@@ -59,9 +60,6 @@ export interface Row {
   readonly path: number;
 }
 
-/** Bytes of a cell in the maps, about. */
-const MAP_BYTES = 48;
-
 /**
  * Every value that every cell has had: what was written down of a run, in columns. A cell is known from its first change on; before and
  * without one it is as the machine has it.
@@ -69,7 +67,7 @@ const MAP_BYTES = 48;
 export class History {
   /** Steps so far. Their changes have the rows from `endOf(step - 1)` to `endOf(step)`. */
   steps = 0;
-  private readonly cells: Map<number, number>[] = Object.values(Cell).map(() => new Map());
+  private readonly cells = Object.values(Cell).map(() => new CellIndex());
   private readonly kinds = new Column(Uint8Array);
   private readonly ids = new Column(Float64Array);
   private readonly firsts = new Column(Float64Array);
@@ -91,8 +89,8 @@ export class History {
 
   get sizeBytes(): number {
     const { kinds, ids, firsts, lasts, rowCell, rowValue, rowPath, ends } = this;
-    const columns = [kinds, ids, firsts, lasts, rowCell, rowValue, rowPath, ends];
-    return columns.reduce((sum, { sizeBytes }) => sum + sizeBytes, MAP_BYTES * kinds.length);
+    const parts = [kinds, ids, firsts, lasts, rowCell, rowValue, rowPath, ends, ...this.cells];
+    return parts.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
   }
 
   /** The number of a cell; `first` is asked for its value when nothing was known of it. */
@@ -155,7 +153,7 @@ export class History {
 
   /** Ids of a kind that have changed. */
   changed(kind: CellKind): Iterable<number> {
-    return this.cells[kind]!.keys();
+    return this.cells[kind]!.ids();
   }
 
   private rowAt(row: number, step: number): Row {

@@ -310,7 +310,7 @@ export class Recorder extends PassingObserver {
   private pathNow(): number {
     if (this.pathsLeft <= 0) return -1;
     this.pathsLeft--;
-    const names = callPath();
+    const names = callPath().filter((name) => !name.startsWith('get '));
     const path = names.slice(names.findIndex((name) => !OWN.has(name) && !name.startsWith('touch')));
     const text = path.join(' ');
     let id = this.pathIds.get(text);
@@ -333,7 +333,7 @@ export class Recorder extends PassingObserver {
 
 /** Functions between what changes something and who writes it down, which are none of the kernel's. */
 const OWN: ReadonlySet<string> = new Set([
-  ...['touch', 'entryChanges', 'changes', 'touchMirror', 'pathNow'],
+  ...['touch', 'entryChanges', 'changes', 'touchMirror', 'pathNow', 'takeLock'],
   ...[Table, ObservedTable, PageTable, Frames, ObservedFrames, Mirror, Mutex, RwSem].flatMap((of) =>
     Object.getOwnPropertyNames(of.prototype),
   ),

@@ -68,7 +68,7 @@ function guestProgram(): Recording {
     // Slices of few instructions, as for who looks for schedules that fail.
     machine.kernel.scheduler.wantsFine = true;
     const recorder = new Recorder(machine);
-    runHere(compile(folder, 'fill', ['-DMIGRATE=1']), machine);
+    runHere(compile(folder, 'fill', ['-DMIGRATE=1', '-DMIB=24UL']), machine);
     return recorder.end();
   } finally {
     rmSync(folder, { recursive: true, force: true });

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, expect, it } from 'vitest';
+import { some } from '../counts.js';
 
 const BIN = resolve(dirname(fileURLToPath(import.meta.url)), '../../bin/dmirror.js');
 const folder = mkdtempSync(join(tmpdir(), 'dmirror-input-'));
@@ -22,8 +23,8 @@ const FILES = {
 for (const [name, text] of Object.entries(FILES)) writeFileSync(join(folder, name), text);
 mkdirSync(join(folder, 'empty'));
 
-// What was given, the line that names it and its place, and the way out. The status is 2 and stdout empty.
-it.each([
+/** What is given, and the line that names it and its place, and the way out. */
+const INPUTS: readonly [string, RegExp][] = [
   ['fault run two.yaml', /two.yaml:3:1: a second document begins/],
   ['fault run pages.yaml', /pages.yaml:2:36: a whole number from 0 to 65536/],
   ['fault run huge.yaml', /huge.yaml:2:10: hugePages is 32, and RAM has room for 31/],
@@ -66,7 +67,9 @@ it.each([
   ['abi check M5 M6 --skip NO*', /--skip 'NO\*' names no macro/],
   ['abi check M5 M6 -I none.sh', /-I 'none.sh' is no folder/],
   ['abi check M5 M6 --defect', /See `dmirror abi check --help`/],
-])('%s', (args, said) => {
+];
+
+it.each(some(INPUTS, 3))('%s', (args, said) => {
   const options = { cwd: folder, encoding: 'utf8' } as const;
   const { status, stdout, stderr } = spawnSync(process.execPath, [BIN, ...args.split(' ')], options);
   expect({ status, stdout }).toEqual({ status: 2, stdout: '' });

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { isFull } from '../counts.js';
+import { isLong } from '../counts.js';
 import { leaves, parseKtap } from '../unit/tools/ktap-parser.js';
 
 const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
@@ -39,7 +39,7 @@ describe('dmirror fault sweep', () => {
     const alone = fault(...args, '--workers', '0');
     expect(alone.status).toBe(1);
     expect(leaves(parseKtap(alone.stdout)).map(({ node }) => node.ok)).toEqual([false]);
-    for (const workers of isFull ? ['1', '3'] : ['2'])
+    for (const workers of isLong ? ['1', '2', '3'] : ['2'])
       expect(fault(...args, '--workers', workers).stdout).toBe(alone.stdout);
   });
 

@@ -65,7 +65,7 @@ const NAMES = [
 ];
 
 describe('a run that begins at a snapshot', () => {
-  it.each(some(NAMES, 3))('of %s tells what a whole run tells', async (name) => {
+  it.each(some(NAMES, 6))('of %s tells what a whole run tells', async (name) => {
     for (const path of EQUAL_PATHS) expect(await compare({ name, path })).toBeGreaterThan(SAMPLE / 3);
   });
 });

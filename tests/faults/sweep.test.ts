@@ -23,7 +23,7 @@ function sweep(name: string, options: Partial<SweepOptions> = {}): Promise<JobRe
   return new Sweeper(CASES, { ...OPTIONS, ...options }).run({ name, path: 'unified' });
 }
 
-const TIMES = count(20, 1000);
+const TIMES = count(10, 100);
 
 describe('a sweep', () => {
   it.each([

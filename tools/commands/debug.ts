@@ -3,6 +3,7 @@ import { defectNames } from '../defect-option.js';
 import { EXIT, inputBytes, UsageError } from '../exit-code.js';
 import { profileOption } from '../kernel-profile.js';
 import type { Output } from '../output.js';
+import { HISTORY_LINES, historyFile, readHistory, writeHistory } from '../recording/debug-history.js';
 import { DebugSession } from '../recording/debug-session.js';
 import { explainLines } from '../recording/explain.js';
 import { record, type WhichRun } from '../recording/record.js';
@@ -59,7 +60,13 @@ async function prompt(session: DebugSession, { out, err }: Output): Promise<void
   const { stdin, stdout } = process;
   const isTerminal = stdin.isTTY === true && stdout.isTTY === true;
   const completer = (line: string): [string[], string] => session.complete(line);
-  const reader = createInterface({ input: stdin, output: stdout, terminal: isTerminal, completer });
+  const file = historyFile();
+  let history = isTerminal ? readHistory(file) : [];
+  const kept = { history, historySize: HISTORY_LINES, removeHistoryDuplicates: true };
+  const reader = createInterface({ input: stdin, output: stdout, terminal: isTerminal, completer, ...kept });
+  reader.on('history', (lines) => {
+    history = lines;
+  });
   for (const text of session.run('info')) out(text);
   const ask = (): void => {
     reader.setPrompt(`${session.step}> `);
@@ -77,4 +84,5 @@ async function prompt(session: DebugSession, { out, err }: Output): Promise<void
     ask();
   }
   reader.close();
+  if (isTerminal) writeHistory(file, history);
 }

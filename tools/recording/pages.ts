@@ -1,5 +1,6 @@
 import type { ChangeView, MachineAt, PageView, Recording } from '../../driver/recording/index.js';
 import { PAGE_SIZE } from '../../uapi/mman.js';
+import { type Neighbour, rangeText, runsOf } from './neighbours.js';
 
 /** What people mean by page n: counted from the beginning of the mapping that the run's first device command is about. */
 export interface Pages {
@@ -44,41 +45,89 @@ export function pageName({ first, end }: Pages, vpn: number): string {
 }
 
 /** `entry 3: PRESENT W 12 -> MIG-W 12`. */
-export function changeText(pages: Pages, { what, old, new: now }: Pick<ChangeView, 'what' | 'old' | 'new'>): string {
-  const named = what
-    .replace(/0x[\da-f]+/, (addr) => pageName(pages, Number(addr) / PAGE_SIZE))
-    .replace(` of mm ${pages.mm}`, '');
-  return `${named}: ${old} -> ${now}`;
+export function changeText(pages: Pages, change: Pick<ChangeView, 'what' | 'old' | 'new'>): string {
+  return changeTexts(pages, [change])[0]!;
 }
 
-/** Neighbours with the same text, and pfns that count up with them, as one line each. */
-export function pageLines(pages: Pages, entries: Iterable<PageView>): string[] {
-  const runs: { first: PageView; last: PageView }[] = [];
-  for (const page of entries) {
-    const run = runs.at(-1);
-    const distance = run === undefined ? 0 : page.vpn - run.first.vpn;
-    const goesOn =
-      run !== undefined &&
-      page.vpn === run.last.vpn + 1 &&
-      page.text === run.first.text &&
-      page.device === run.first.device &&
-      page.pfn === (run.first.pfn === 0 ? 0 : run.first.pfn + distance);
-    if (goesOn) run.last = page;
-    else runs.push({ first: page, last: page });
+/** Changes of neighbours that are alike as one: `entry 1-3: PRESENT W 12-14 -> MIG-W 12-14`. */
+export function changeTexts(pages: Pages, changes: readonly Pick<ChangeView, 'what' | 'old' | 'new'>[]): string[] {
+  return runsOf(changes.map(neighbourOf)).map(({ first, last }) => {
+    const { kind, space, isPage } = first;
+    const [from, to] = [first.at, last.at].map((at) => (isPage ? pageName(pages, at) : String(at)));
+    const what = Number.isNaN(first.at) ? kind : `${kind}${rangeText(from!, to!)}`;
+    const where = space === ` of mm ${pages.mm}` ? '' : space;
+    return `${what}${where}: ${valueText(first.old, last.old)} -> ${valueText(first.new, last.new)}`;
+  });
+}
+
+/** What counts along with pages: the words, and the frame or slot behind them. */
+interface Value {
+  readonly text: string;
+  readonly number: number | null;
+}
+
+interface ChangedNeighbour extends Neighbour {
+  readonly kind: string;
+  readonly space: string;
+  readonly isPage: boolean;
+  readonly old: Value;
+  readonly new: Value;
+}
+
+function neighbourOf({ what, old, new: now }: Pick<ChangeView, 'what' | 'old' | 'new'>): ChangedNeighbour {
+  const [, kind, place, space] = /^(.*?(?:entry|mirror|folio) )(0x[\da-f]+|\d+)(.*)$/.exec(what) ?? [];
+  if (kind === undefined) {
+    const plain = { old: { text: old, number: null }, new: { text: now, number: null } };
+    return {
+      at: Number.NaN,
+      key: what,
+      numbers: [],
+      kind: what.replace(/ of mm \d+$/, ''),
+      space: spaceOf(what),
+      isPage: false,
+      ...plain,
+    };
   }
-  return runs.map(({ first, last }) => {
-    const names = range(pageName(pages, first.vpn), pageName(pages, last.vpn));
+  const isPage = place!.startsWith('0x');
+  const [a, b] = [old, now].map((value) => (isPage ? numberedValue(value) : { text: value, number: null }));
+  return {
+    at: isPage ? Number(place) / PAGE_SIZE : Number(place),
+    key: `${kind}|${space}|${a!.text}|${b!.text}`,
+    numbers: [a!, b!].flatMap(({ number }) => number ?? []),
+    ...{ kind, space: space!, isPage, old: a!, new: b! },
+  };
+}
+
+function spaceOf(what: string): string {
+  return / of mm \d+$/.exec(what)?.[0] ?? '';
+}
+
+function numberedValue(text: string): Value {
+  const [, words, number] = /^(.*) (\d+)$/.exec(text) ?? [];
+  return words === undefined ? { text, number: null } : { text: words, number: Number(number) };
+}
+
+function valueText(first: Value, last: Value): string {
+  return first.number === null ? first.text : `${first.text} ${rangeText(first.number, last.number!)}`;
+}
+
+/** Neighbours with the same text, and pfns that count along with them, as one line each. */
+export function pageLines(pages: Pages, entries: Iterable<PageView>): string[] {
+  const all = [...entries].map((page) => ({
+    page,
+    at: page.vpn,
+    key: `${page.text} ${page.device}`,
+    numbers: [page.pfn],
+  }));
+  return runsOf(all).map(({ first: { page: first }, last: { page: last } }) => {
+    const names = rangeText(pageName(pages, first.vpn), pageName(pages, last.vpn));
     const huge = first.isHuge ? ' (512 pages)' : '';
     return `${names.padEnd(8)} ${entryText(first, last)}${huge}`;
   });
 }
 
-/** An entry with its page and whose memory that is. */
+/** An entry, or a run of them, with its page and whose memory that is. */
 export function entryText(first: PageView, last: PageView = first): string {
-  const pfns = first.pfn === 0 ? '' : ` ${range(String(first.pfn), String(last.pfn))}`;
+  const pfns = first.pfn === 0 ? '' : ` ${rangeText(first.pfn, last.pfn)}`;
   return `${first.text}${pfns}${first.device === null ? '' : ` of device ${first.device}`}`;
-}
-
-function range(from: string, to: string): string {
-  return from === to ? from : `${from}-${to}`;
 }

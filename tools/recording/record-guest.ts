@@ -52,7 +52,7 @@ async function recordGuest(
   const host = new QuietHost();
   const status = await run({ host, onMachine: recorders.see });
   const said = host.text().trimEnd().split('\n').slice(-SAID_LINES);
-  const findings = status === 0 ? [] : [`the program ends with ${status}`, ...said];
+  const findings = status === 0 ? [] : [`the program ends with ${status}`, ...said.map((line) => `it says: ${line}`)];
   const recording = recorders.end();
   return { title, recording, outcome: `exit status ${status}`, findings };
 }

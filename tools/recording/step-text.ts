@@ -1,7 +1,7 @@
 import type { StepView } from '../../driver/recording/index.js';
 import { operandText } from '../../driver/trace/trace-text.js';
 import type { Debugged } from './conditions.js';
-import { changeText } from './pages.js';
+import { changeTexts } from './pages.js';
 
 /** Events that say what a step is for; the others stand in its changes. */
 const SHOWN: ReadonlySet<string> = new Set([
@@ -53,7 +53,7 @@ export function whatItDoes({ pages, letters }: Debugged, { changes, events, ends
       return id === null ? name : letters.of(id);
     });
   return [
-    ...changes.map((change) => named(changeText(pages, change))),
+    ...changeTexts(pages, changes).map(named),
     ...events.filter(({ kind }) => SHOWN.has(kind)).map((event) => `${event.kind} ${operandText(event)}`),
     ...(ends.startsWith('waits') || ends === 'breaks' ? [ends] : []),
   ];

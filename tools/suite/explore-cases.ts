@@ -9,7 +9,7 @@ import { livelockFinding } from '../../driver/explore/race-finding.js';
 import type { ProfileName } from '../../driver/mm/profile.js';
 import { inProcess, MachinePool } from '../../index.js';
 import type { SelftestCase } from '../../tests/selftests/case.js';
-import { scale } from '../../tests/selftests/scale.js';
+import { atScale } from '../../tests/selftests/scale.js';
 import type { PathName } from '../../uapi/path-name.js';
 import { EXIT, UsageError } from '../exit-code.js';
 import { replayCommand } from '../glob.js';
@@ -82,8 +82,6 @@ async function oneSchedule(
   { path, profile, seed, timeoutMs = Number.POSITIVE_INFINITY, trace = null }: CaseRun,
   { director, pool }: { director: Director; pool: MachinePool },
 ): Promise<Result | null> {
-  // Each schedule is one round of a case that has several.
-  scale.schedules = 1;
   const boot = (own: object, name: string) => {
     const transport = inProcess({ checkInvariants: 'touched', profile, ...own, scheduler: director }, pool);
     const { kernel } = transport.machine;
@@ -93,13 +91,9 @@ async function oneSchedule(
     return transport;
   };
   director.begins();
-  const ended = await runCase(testCase, {
-    seed,
-    path,
-    boot,
-    timeoutMs: Math.min(timeoutMs, LONGEST_MS),
-    now: () => performance.now(),
-  });
+  const how = { seed, path, boot, timeoutMs: Math.min(timeoutMs, LONGEST_MS), now: () => performance.now() };
+  // Each schedule is one round of a case that has several.
+  const ended = await atScale({ schedules: 1 }, () => runCase(testCase, how));
   director.ends();
   if (ended.status === 'skip') return null;
   if (director.isGivenUp) return { findings: director.strategy.isLivelock === true ? [livelockFinding()] : [] };

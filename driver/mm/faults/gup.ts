@@ -10,7 +10,7 @@ import type { Memory } from '../memory.js';
 import { KIND_MASK, Kind, Pte } from '../tables/entry.js';
 import { PAGES_PER_PMD_ENTRY, pmdIndex, pteIndex, type Table } from '../tables/page-table.js';
 import { folioMarkDirty, isCowMapping, pteNeedsSoftDirtyWp, userfaultfdPteWp } from '../tables/pte-build.js';
-import { ptlLock, ptlUnlock } from '../tables/ptl.js';
+import { ptlAssertHeld, ptlLock, ptlUnlock } from '../tables/ptl.js';
 import { type Mm, mmapAssertLocked } from '../vmas/mm.js';
 import { VM } from '../vmas/vm-flags.js';
 import type { Vma } from '../vmas/vma.js';
@@ -249,13 +249,20 @@ function* followPageMask(vma: Vma, addr: number, place: FollowPlace): Coroutine<
   const vpn = addr / PAGE_SIZE;
   const pmd = mm.pageTable.pmdTable(vpn);
   if (pmd === null) return NO_PAGE;
-  const lo = pmd.lo(pmdIndex(vpn));
-  if ((lo & KIND_MASK) === Kind.present) {
-    if (!(place.request.flags & FOLL.splitPmd)) return followHugePmd(vma, vpn, { pmd, place });
-    yield* splitHugePmd(vma, addr);
-  }
+  const isHuge = (pmd.lo(pmdIndex(vpn)) & KIND_MASK) === Kind.present;
+  const isSplit = (place.request.flags & FOLL.splitPmd) !== 0;
+  if (isHuge && isSplit) yield* splitHugePmd(vma, addr);
   if (mm.memory.kernel.scheduler.isFine) yield FINE.ptl;
-  return followPagePte(vma, vpn, place);
+  return (isHuge && !isSplit ? followPmdLocked(vma, vpn, { pmd, place }) : null) ?? followPagePte(vma, vpn, place);
+}
+
+/** Null when the entry was split meanwhile. Linux: part of mm/gup.c:follow_pmd_mask() */
+function followPmdLocked(vma: Vma, vpn: number, at: { pmd: Table; place: FollowPlace }): number | null {
+  ptlLock(vma.mm);
+  const isHuge = (at.pmd.lo(pmdIndex(vpn)) & KIND_MASK) === Kind.present;
+  const ret = isHuge ? followHugePmd(vma, vpn, at) : null;
+  ptlUnlock(vma.mm);
+  return ret;
 }
 
 /** Linux: mm/gup.c:follow_page_pte() */
@@ -286,9 +293,10 @@ function followPteLocked(vma: Vma, vpn: number, { request, at, leaf }: FollowPla
   return 1;
 }
 
-/** THP and hugetlb alike. Linux: mm/gup.c:follow_huge_pmd() */
+/** THP and hugetlb alike; under the page table lock. Linux: mm/gup.c:follow_huge_pmd() */
 function followHugePmd(vma: Vma, vpn: number, { pmd, place }: { pmd: Table; place: FollowPlace }): number {
   const { mm } = vma;
+  ptlAssertHeld(mm);
   const { flags, out } = place.request;
   const i = pmdIndex(vpn);
   const lo = pmd.lo(i);
@@ -297,13 +305,11 @@ function followHugePmd(vma: Vma, vpn: number, { pmd, place }: { pmd: Table; plac
   if (!(lo & Pte.write) && gupMustUnshare(mm.memory, head, { flags, vma })) return MUST_UNSHARE;
   const offset = pteIndex(vpn);
   const npages = Math.min(PAGES_PER_PMD_ENTRY - offset, place.npages);
-  ptlLock(mm);
   const error = tryGrabFolio(mm.memory, head, { refs: npages, flags });
-  if (error === 0 && flags & FOLL.touch) {
+  if (error !== 0) return error;
+  if (flags & FOLL.touch) {
     pmd.setLo(i, lo | Pte.young | (flags & FOLL.write ? Pte.dirtied : 0));
   }
-  ptlUnlock(mm);
-  if (error !== 0) return error;
   if (out !== null) for (let j = 0; j < npages; j++) out[place.at + j] = head + offset + j;
   return npages;
 }

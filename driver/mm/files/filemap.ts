@@ -3,9 +3,10 @@ import { folioGet, folioPut } from '../frames/folio.js';
 import type { Memory } from '../memory.js';
 import type { AddressSpace } from './address-space.js';
 
-/** Gives the file a page; the file holds a reference of its own. Linux: mm/shmem.c:shmem_add_to_page_cache() */
+/** Gives the file a locked page; the file holds a reference of its own. Linux: mm/shmem.c:shmem_add_to_page_cache() */
 export function shmemAddToPageCache(memory: Memory, pfn: number, mapping: AddressSpace, index: number): void {
   const { frames } = memory;
+  frames.assertLocked(pfn);
   assert(mapping.pages.get(index) <= 0, 'page % of mapping % is there already', index, mapping.id);
   mapping.pages.set(index, pfn);
   frames.setMapping(pfn, mapping.id);

@@ -1,7 +1,7 @@
 import { EAGAIN, EINVAL, ENOMEM } from '../../../uapi/errno.js';
 import { assert } from '../../core/assert.js';
 import { type Coroutine, FINE } from '../../core/effect.js';
-import { clearPage, folioAddLru, folioGet, folioLock, folioPut, folioUnlock } from '../frames/folio.js';
+import { clearPage, folioAddLru, folioGet, folioLock, folioPut, folioSetLocked, folioUnlock } from '../frames/folio.js';
 import { PAGE_SIZE, PG } from '../frames/frames.js';
 import type { Memory } from '../memory.js';
 import { AddressSpace } from './address-space.js';
@@ -62,8 +62,10 @@ function shmemAllocAndAddFolio(memory: Memory, mapping: AddressSpace, index: num
   if (pfn === 0) return -ENOMEM;
   clearPage(memory, pfn);
   memory.frames.setFlags(pfn, PG.swapbacked | PG.uptodate);
+  folioSetLocked(memory, pfn);
   shmemAddToPageCache(memory, pfn, mapping, index);
   folioAddLru(memory, pfn);
+  folioUnlock(memory, pfn);
   return pfn;
 }
 

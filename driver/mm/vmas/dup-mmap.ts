@@ -25,6 +25,7 @@ import { COPY_RESTORED, copyNonpresentPte, keptUffdWp } from './fork-non-present
 import { Mm } from './mm.js';
 import { VM, VM_LOCKED_MASK } from './vm-flags.js';
 import { Vma } from './vma.js';
+import { lockRmap, unlockRmap } from './vma-list.js';
 
 const FORK_POINT = preemptPoint('fork');
 
@@ -72,6 +73,7 @@ function* dupVma(child: Mm, vma: Vma, events: PendingEvents): Coroutine<number> 
   copy.file = vma.file;
   copy.ops = vma.ops;
   dupUserfaultfd(copy, vma, events);
+  const locks = yield* lockRmap(vma);
   if (!(vma.flags & VM.wipeonfork)) anonVmaFork(copy, vma);
   child.vmas.push(copy);
   kernelMemory.take('object', 1);
@@ -81,6 +83,7 @@ function* dupVma(child: Mm, vma: Vma, events: PendingEvents): Coroutine<number> 
     const mappers = copy.file.mapping?.vmas;
     mappers?.splice(mappers.indexOf(vma) + 1, 0, copy);
   }
+  unlockRmap(locks);
   return vma.flags & VM.wipeonfork ? 0 : yield* copyPageRange(copy, vma);
 }
 

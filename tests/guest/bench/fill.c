@@ -1,7 +1,10 @@
-/* Fills 4 MiB a word at a time, then moves it to the device if it is asked to: what share of a run is the ioctl's? */
+/* Fills some MiB a word at a time, then moves them to the device if it is asked to: what share of a run is the ioctl's? */
 #include "start.h"
 
-#define SIZE (4UL << 20)
+#ifndef MIB
+#define MIB 4UL
+#endif
+#define SIZE (MIB << 20)
 
 struct record {
 	unsigned long addr, ptr, npages, cpages, faults;

@@ -25,7 +25,7 @@ describe.each([
 
   for (const testCase of some(
     allCases({ deviceThp: profile !== '6.12' }).filter(({ name }) => CASES.test(name)),
-    3,
+    6,
   )) {
     it(testCase.name, async (ctx) => {
       const booted: Transport[] = [];

@@ -26,13 +26,15 @@ const CELL_OPS = [
   'ask',
   'awaitLate',
   'awaitOr',
+  'spin',
+  'retry',
 ] as const;
 
 /**
  * `cell` and `value` are small numbers; what stands between `lock` and its end is done with the lock held. Of each cell's references every
  * task has one until it has `put` it; `hold` takes another for a moment, `try` does unless there is none, and `ask` whether there are at
  * most `value`. `pass` writes with the mutex, in one step; `awaitLate` may miss the wake-up between its test and its wait, `awaitOr` waits
- * no longer than `value`.
+ * no longer than `value`; `spin` looks again and again until somebody has written, `retry` begins again when somebody has meanwhile.
  */
 export type SmallOp =
   | {
@@ -57,12 +59,17 @@ export class SmallSubject implements Subject {
   private readonly queues = [11, 12].map(
     (objectId) => new WaitQueue('cell', { owner: () => null, objectId: objectId * 1000, kernel: this.kernel }),
   );
+  private readonly writes = [21, 22].map(
+    (objectId) => new WaitQueue('cell', { owner: () => null, objectId: objectId * 1000, kernel: this.kernel }),
+  );
   private readonly tasks;
   private readonly graph: ObjectGraph;
 
+  /** With `spinsSleep` who would go round in a loop sleeps until somebody writes, so that every schedule comes to an end. */
   constructor(
     private readonly program: SmallProgram,
     director: Director,
+    private readonly spinsSleep = false,
   ) {
     const { scheduler } = this.kernel;
     this.reads = program.map(() => []);
@@ -128,18 +135,15 @@ export class SmallSubject implements Subject {
       touch(op.cell, Access.read);
       reads.push(String(cells[op.cell]));
     } else if (op.op === 'write') {
-      touch(op.cell, Access.write);
-      cells[op.cell] = op.value;
+      this.write(op.cell, op.value);
     } else if (op.op === 'increment') {
       touch(op.cell, Access.read);
       const before = cells[op.cell];
       if (kernel.scheduler.isFine) yield POINT;
-      touch(op.cell, Access.write);
-      cells[op.cell] = before + 1;
+      this.write(op.cell, before + 1);
     } else if (op.op === 'pass') {
       yield* mutex.lock();
-      touch(op.cell, Access.write);
-      cells[op.cell] = op.value;
+      this.write(op.cell, op.value);
       mutex.unlock();
     } else if (op.op === 'hold' || op.op === 'try' || op.op === 'ask' || op.op === 'put') {
       yield* this.refer(op, reads);
@@ -150,6 +154,14 @@ export class SmallSubject implements Subject {
       yield queues[op.cell]!;
     } else if (op.op === 'awaitOr') {
       reads.push((yield* this.awaitOr(op.cell, op.value)) ? 'late' : 'woken');
+    } else if (op.op === 'spin') {
+      for (;;) {
+        touch(op.cell, Access.read);
+        if (cells[op.cell] !== 0) break;
+        yield this.spinsSleep ? this.writes[op.cell]! : POINT;
+      }
+    } else if (op.op === 'retry') {
+      reads.push(yield* this.retry(op.cell));
     } else if (op.op === 'await') {
       for (;;) {
         touch(op.cell, Access.read);
@@ -157,10 +169,31 @@ export class SmallSubject implements Subject {
         yield queues[op.cell]!;
       }
     } else {
-      touch(op.cell, Access.write);
-      cells[op.cell] = op.value;
+      this.write(op.cell, op.value);
       if (op.op === 'wakeAll') queues[op.cell]!.wakeAll();
       else queues[op.cell]!.wakeOne();
+    }
+  }
+
+  private write(cell: number, value: number): void {
+    this.kernel.observer?.touch(Shared.content, cell, Access.write, 1);
+    this.cells[cell] = value;
+    if (this.spinsSleep) this.writes[cell]!.wakeAll();
+  }
+
+  /** What the other cell held while this one did not change. */
+  private *retry(cell: number): Coroutine<string> {
+    const { kernel, cells } = this;
+    const look = (at: number): number => {
+      kernel.observer?.touch(Shared.content, at, Access.read, 1);
+      return cells[at]!;
+    };
+    for (;;) {
+      const before = look(cell);
+      if (kernel.scheduler.isFine) yield POINT;
+      const other = look(1 - cell);
+      if (kernel.scheduler.isFine) yield POINT;
+      if (look(cell) === before) return String(other);
     }
   }
 

@@ -7,7 +7,7 @@ import { type Injection, ruleOf } from '../../../driver/inject/injection.js';
 import type { ProfileName } from '../../../driver/mm/profile.js';
 import { MachinePool } from '../../../driver/sys/machine/machine-pool.js';
 import type { SelftestCase } from '../../../tests/selftests/case.js';
-import { scale } from '../../../tests/selftests/scale.js';
+import { atScale } from '../../../tests/selftests/scale.js';
 import type { PathName } from '../../../uapi/path-name.js';
 import { RUN_TOKEN, type RunId } from '../run-token.js';
 import { CaseWalk, type Checkpoint } from './checkpoint.js';
@@ -73,6 +73,10 @@ export interface JobResult extends SliceResult, SweepJob {
   readonly hits: Readonly<Record<string, number>>;
 }
 
+function sizesOf({ pages, rounds }: RunId): Parameters<typeof atScale>[0] {
+  return { bufferBytes: pages * PAGE_SIZE, rounds, schedules: rounds };
+}
+
 /** Runs cases under faults on machines that it keeps. */
 export class Sweeper {
   constructor(
@@ -119,7 +123,8 @@ export class Sweeper {
     for (const [i, run] of chosen.entries()) {
       if (this.options.first && findings.length > 0) break;
       const sharing = chosen.slice(i).filter(({ rest }) => rest === run.rest).length;
-      if ((run.work - walk.work) * sharing > WORTH_A_SNAPSHOT) await walk.to(run);
+      if ((run.work - walk.work) * sharing > WORTH_A_SNAPSHOT)
+        await atScale(sizesOf(this.id(job, [])), () => walk.to(run));
       findings.push(...(await this.look(this.id(job, run.injections), walk.at)));
       runs++;
     }
@@ -130,15 +135,12 @@ export class Sweeper {
   /** One run, as its token says. */
   async runId(id: RunId, more: Partial<CaseRun> = {}): Promise<Outcome> {
     const [testCase, run] = this.caseRun(id, more);
-    return await runUnderFaults(this.pool, testCase, run);
+    return await atScale(sizesOf(id), () => runUnderFaults(this.pool, testCase, run));
   }
 
   private caseRun(id: RunId, more: Partial<CaseRun>): [SelftestCase, CaseRun] {
     const testCase = this.cases.get(id.name);
     if (testCase === undefined) throw new Error(`there is no case ${id.name}`);
-    scale.bufferBytes = id.pages * PAGE_SIZE;
-    scale.rounds = id.rounds;
-    scale.schedules = id.rounds;
     const { path, profile, seed, defects } = id;
     return [testCase, { path, machine: { profile }, seed, defects, rules: id.injections.map(ruleOf), ...more }];
   }

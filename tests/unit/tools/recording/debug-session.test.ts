@@ -1,6 +1,9 @@
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { GUEST_TOKEN, printOfProgram } from '../../../../tools/exec/guest-token.js';
+import { historyFile, readHistory, writeHistory } from '../../../../tools/recording/debug-history.js';
 import { DebugSession } from '../../../../tools/recording/debug-session.js';
 import { explainLines } from '../../../../tools/recording/explain.js';
 import { record, type WhichRun } from '../../../../tools/recording/record.js';
@@ -18,7 +21,7 @@ describe('DebugSession', () => {
 
   it('goes to conditions and back, and stands at the step after which they hold', () => {
     run('goto 0');
-    expect(run('continue entry 0 changes')).toMatch(/entry 0: PRESENT W 50 -> MIG-W 50/);
+    expect(run('continue entry 0 changes')).toMatch(/entry 0-1: PRESENT W 50-51 -> MIG-W 50-51$/m);
     const { step } = session;
     expect(run('print entry 0')).toBe('entry 0: MIG-W 50');
     expect(run('back')).toContain(`step ${String(step - 1).padStart(4)}`);
@@ -31,7 +34,7 @@ describe('DebugSession', () => {
     expect(run('print folio 50')).toMatch(/refcount 0,/);
     expect(run('rc event MIGRATE')).toMatch(/notifier MIGRATE/);
     expect(run('c task B runs')).toMatch(/^step +\d+ B/);
-    expect(run('rc lock folio 50')).toMatch(/lock of folio 50: free -> A/);
+    expect(run('rc lock folio 50')).toMatch(/lock of folio 50-51: free -> A/);
   });
 
   it('prints what there is at a step', () => {
@@ -77,6 +80,20 @@ describe('DebugSession', () => {
     expect(session.complete('print page')[0]).toEqual(['page table']);
     expect(session.complete('c lock')[0]).toEqual(['lock folio N', 'lock NAME']);
   });
+});
+
+it('keeps what was typed for the next session, where the user keeps such things', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'dmirror-history-'));
+  try {
+    const file = historyFile({ XDG_STATE_HOME: folder });
+    expect(readHistory(file)).toEqual([]);
+    writeHistory(file, ['back', 'goto 3']);
+    expect(readFileSync(file, 'utf8')).toBe('goto 3\nback\n');
+    expect(readHistory(file)).toEqual(['back', 'goto 3']);
+    writeHistory(join(file, 'no-folder'), ['back']);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });
 
 describe('record', () => {

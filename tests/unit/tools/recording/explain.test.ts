@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { explore } from '../../../../driver/explore/index.js';
 import { raceOf } from '../../../../tools/explore/explore-work.js';
@@ -60,5 +61,14 @@ describe('explainLines', () => {
     const text = await explained('trylock-fails-on-page-3', { ...RUN, defects: ['trylockLeak'] });
     expect(causeOf(text)).toMatch(/^rule locked: folio_trylock fails in collect, page 3, in step \d+ of A, migrateVma/);
     expect(text).toMatch(/found: books: .* refcount is 2, but 1 can be\s+accounted for/);
+    expect(causeOf(text)).toMatch(/the refcount of folio \d+ is 2 since step \d+ of A \(folioGet < freezeEntry\)\.$/);
+    expect(text).toMatch(/\n\d+-\d+ +PRESENT W \d+-\d+ +MIG-W \d+-\d+\n/);
+  });
+
+  it('says since when a call holds the locks that it returns with, and who took their entries away', async () => {
+    const [token] = /dm2:race:fresh-onf-dontneed\S+/.exec(readFileSync('docs/series-review-late.txt', 'utf8'))!;
+    expect(causeOf(await explained(token))).toMatch(
+      /^A returns with folio \d+, \d+ locked since step \d+ \(folioTrylock < \w+\); meanwhile step \d+ of B takes .* \(zapPteRange < /,
+    );
   });
 });

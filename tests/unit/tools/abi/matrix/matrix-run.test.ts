@@ -110,8 +110,8 @@ describe('the page in a browser', NEEDS_BROWSER, () => {
   test('prints with the whole table on the paper', async () => {
     await page.emulateMedia({ media: 'print' });
     await page.setViewportSize({ width: 1032, height: 700 });
-    const right = await page.evaluate("document.querySelector('.matrix').getBoundingClientRect().right");
-    expect(right).toBeLessThanOrEqual(1032);
+    // A browser lays out in its own time.
+    await page.waitForFunction("document.querySelector('.matrix').getBoundingClientRect().right <= 1032");
     const pdf = await page.pdf({ preferCSSPageSize: true });
     expect(pdf.subarray(0, 5).toString()).toBe('%PDF-');
     await page.emulateMedia({ media: 'screen' });
