@@ -5,7 +5,7 @@ import { raceKey, raceLines } from './race-text.js';
 import type { Review } from './review.js';
 
 /** The name by which two reports know the same finding. */
-function keyOf({ cures, violation }: Hunted): string {
+export function keyOf({ cures, violation }: Hunted): string {
   return cures[0]?.name ?? violation.kind;
 }
 
@@ -85,7 +85,7 @@ function headerLines({ abi, posting }: Review): string[] {
 
 const MOST_SHOWN = 6;
 
-function runLines({ posting, selftests, recordings, sweep, sequences, isInterrupted }: Review): string[] {
+function runLines({ posting, selftests, recordings, sweep, sequences, isInterrupted, seen }: Review): string[] {
   const lines = ['What was run'];
   if (selftests !== null) {
     const { kernel, own } = selftests;
@@ -111,6 +111,12 @@ function runLines({ posting, selftests, recordings, sweep, sequences, isInterrup
     }
   }
   lines.push(`- generated sequences: ${sequences}, proved after every op`);
+  if (seen !== undefined)
+    lines.push(
+      ...wrapped(
+        `- a shard of it: ${seen.sequences} sequences and ${seen.races} tests of races show something, which is explained when all shards are merged`,
+      ),
+    );
   if (isInterrupted) lines.push('- interrupted: the rest was not run');
   return lines;
 }
