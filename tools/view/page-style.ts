@@ -14,6 +14,7 @@ header { display: flex; align-items: baseline; gap: 12px; } h1 { font-size: 15px
 main { display: flex; flex-direction: column; gap: 6px; flex: 1; min-height: 0; }
 .heading { display: flex; flex-wrap: wrap; gap: 3px 14px; align-items: center; } .heading select { max-width: 24em; } .compare select { width: 14em; } .outcome { max-width: 30em; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; } .heading input { width: 6em; }
 .finding, .cut, .differences, .differs-text { color: var(--inject); font-weight: 600; } .finding { max-width: 60em; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+.cause { flex-basis: 100%; order: 1; max-height: 2.8em; overflow: hidden; }
 .compare { margin-left: auto; }
 .timeline { display: flex; max-height: 186px; overflow-y: auto; border: 1px solid var(--line); background: var(--panel); position: relative; flex: none; }
 .timeline .names { width: 130px; flex: none; } .timeline .names div { padding: 4px 6px; border-bottom: 1px solid var(--line); overflow: hidden; overflow-wrap: anywhere; font-size: 12px; }
