@@ -5,7 +5,7 @@ export const EXIT = {
   pass: 0,
   fail: 1,
   usage: 2,
-  /** A file or stdout that the results should go to can't be written. */
+  /** A file or stdout that the results should go to can't be written, or --max-memory ended it. */
   output: 3,
   /** kselftest's own number for "nothing ran, everything skipped". */
   skip: 4,
@@ -22,7 +22,7 @@ export const EXIT_MEANING: Readonly<Record<keyof typeof EXIT, readonly [status: 
   pass: ['0', 'all is well'],
   fail: ['1', 'a test failed, an answer differs, something was found'],
   usage: ['2', 'wrong usage, or an input that can not be used'],
-  output: ['3', 'an output can not be written'],
+  output: ['3', 'an output can not be written, or more memory would be taken than may be'],
   skip: ['4', 'everything was skipped'],
   incomplete: ['5', 'a bound or the budget ended it first, with nothing found'],
   signal: ['128 + n', 'ended by signal n; what was done by then is printed'],

@@ -1,6 +1,7 @@
 import { closeSync, constants, fstatSync, ftruncateSync, openSync, writeSync } from 'node:fs';
 import { constants as osConstants } from 'node:os';
 import { EXIT, OutputError } from './exit-code.js';
+import { MemoryWatch, sizeText } from './memory-watch.js';
 import { Progress, type ProgressState } from './report/progress.js';
 import { type Share, WHOLE } from './shard/share.js';
 
@@ -13,6 +14,7 @@ export interface Output {
   readonly progress: Progress;
   readonly now: () => number;
   readonly stop: StopRequest;
+  readonly memory: MemoryWatch;
   /** What of the command's work is done here. */
   readonly share: Share;
   /** A file for results, known to be writable now; `option` is what named it. Throws OutputError. */
@@ -40,21 +42,29 @@ export interface ResultFile {
 }
 
 /**
- * Whether the command is to end early: a signal came, or nobody reads its output. A command that looks calls `watch`, ends what it
+ * Whether the command is to end early: a signal came, it takes too much memory, or nobody reads its output. A command that looks calls `watch`, ends what it
  * began, prints what it has and returns; any other is ended on the spot.
  */
 export class StopRequest {
   private signal: NodeJS.Signals | null = null;
+  private isOutOfMemory = false;
   private isWatched = false;
   private readonly waiters: (() => void)[] = [];
   private readonly onSignal = (signal: NodeJS.Signals): void => {
     if (this.signal !== null) process.exit(statusOf(signal));
     this.signal = signal;
-    for (const resolve of this.waiters.splice(0)) resolve();
+    this.wake();
   };
 
   /** `signals` is the process, but for tests. */
-  constructor(private readonly signals: Pick<NodeJS.Process, 'on'> = process) {}
+  constructor(
+    private readonly signals: Pick<NodeJS.Process, 'on'> = process,
+    private readonly memory: MemoryWatch | null = null,
+  ) {}
+
+  private wake(): void {
+    for (const resolve of this.waiters.splice(0)) resolve();
+  }
 
   /** From now on signals are for the command to take. */
   watch(): this {
@@ -65,7 +75,7 @@ export class StopRequest {
   }
 
   get isRequested(): boolean {
-    return this.signal !== null;
+    return this.signal !== null || this.isOutOfMemory;
   }
 
   /** Resolves when it is requested. */
@@ -76,11 +86,16 @@ export class StopRequest {
   /** Lets signals come in, for loops that never wait. Answers whether to stop. */
   async look(): Promise<boolean> {
     await new Promise((resolve) => setImmediate(resolve));
+    if (!this.isOutOfMemory && this.memory?.isOver() === true) {
+      this.isOutOfMemory = true;
+      this.wake();
+    }
     return this.isRequested;
   }
 
   /** The exit status of a command that says `code`. */
   status(code: number): number {
+    if (this.isOutOfMemory) return EXIT.output;
     return this.signal === null ? code : statusOf(this.signal);
   }
 }
@@ -93,9 +108,10 @@ function statusOf(signal: NodeJS.Signals): number {
 
 /** This process's streams: stdout carries data, stderr talk. */
 export class ProcessOutput implements Output {
+  readonly memory = new MemoryWatch((line) => this.err(line));
   readonly progress = new Progress(process.stderr, process.env, () => this.now());
   readonly now = (): number => performance.now();
-  readonly stop = new StopRequest();
+  readonly stop = new StopRequest(process, this.memory);
   share: Share = WHOLE;
   // Handed on without their object, so they are closures.
   readonly out = (line: string): void => {
@@ -109,6 +125,7 @@ export class ProcessOutput implements Output {
   private brokenBy: NodeJS.ErrnoException | null = null;
 
   constructor() {
+    this.progress.memory = () => sizeText(this.memory.used());
     process.stdout.on('error', (error) => this.broken(error));
     // Nobody is left to be told.
     process.stderr.on('error', () => {});

@@ -137,6 +137,7 @@ describe('a wrong plan', () => {
 describe('a plan as an object', () => {
   const plan = definePlan({
     name: 'object',
+    machine: { ram_mib: 16 },
     setup: [{ do: 'open' }, { do: 'map', name: 'buf', pages: 4 }, { do: 'store', on: 'buf', value: 9 }],
     rules: [{ name: 'r', point: 'folio_trylock', phase: 'collect', nth: 2, return: 'FAIL' }],
     steps: [{ do: 'migrate_to_dev', on: 'buf', expect: { ret: 0 } }],
@@ -221,6 +222,7 @@ describe('an action of somebody else in the middle of a migration', () => {
       for (const point of ['device_copy', 'notifier_invalidate'] as const) {
         const plan = definePlan({
           name: run.do,
+          machine: { ram_mib: 16 },
           setup: [
             { do: 'open' },
             { do: 'open', name: 'other', minor: 1 },

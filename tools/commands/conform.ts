@@ -1,22 +1,20 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import type { Machine } from '../../driver/sys/machine/machine.js';
-import { pathByName, type Recording, readRecordingFile, type Sequence } from '../../tests/conform/recording.js';
-import { Replayer } from '../../tests/conform/replay.js';
-import { EQUAL_PATHS, type PathName } from '../../uapi/path-name.js';
-import { replayAll } from '../conform/conform-jobs.js';
+import { pathByName, type Recording, readRecordingFile } from '../../tests/conform/recording.js';
+import type { PathName } from '../../uapi/path-name.js';
 import { conformLitmusFiles } from '../conform/conform-litmus.js';
-import { asCases, divergenceText, type FiledResult, rerunCommand, summaryText } from '../conform/conform-report.js';
+import { asCases, divergenceText, rerunCommand, summaryText } from '../conform/conform-report.js';
 import { shrinkCommand } from '../conform/conform-shrink.js';
 import { replayTraced } from '../conform/conform-trace.js';
-import { replayOne, type SequenceResult, type WorkerSetup } from '../conform/conform-worker.js';
+import { isProved, type ReplayTask, replayWork, type SequenceResult } from '../conform/conform-worker.js';
 import { EXIT, UsageError } from '../exit-code.js';
 import { isLitmusText } from '../explore/litmus-file.js';
 import type { Output } from '../output.js';
 import { shippedFiles } from '../package-root.js';
 import { type ResultFileOptions, resultFiles } from '../report/result-files.js';
 import { openTrace } from '../trace/trace-option.js';
+import { workAll } from '../worker-pool.js';
 
 export interface ConformOptions extends ResultFileOptions {
   /** Overrides what the files say. */
@@ -35,11 +33,8 @@ export interface ConformOptions extends ResultFileOptions {
   readonly against?: string | undefined;
 }
 
-/** A sequence and the file that it came from. */
-interface Filed {
-  readonly file: string;
-  readonly sequence: Sequence;
-  readonly path: PathName;
+/** A sequence that was found in a file. */
+interface Filed extends ReplayTask {
   /** What of the file says so; null where nothing does, or the command overrides it. */
   readonly why: string | null;
 }
@@ -129,49 +124,42 @@ function shrinkOne(files: readonly string[], options: ConformOptions, output: Ou
   return shrinkCommand(sequences, { shrink: shrink!, against, path, json }, output);
 }
 
-async function replay(chosen: readonly Filed[], options: ConformOptions, output: Output): Promise<FiledResult[]> {
-  const results = new Map<Filed, FiledResult>();
-  const keep = (filed: Filed, result: SequenceResult): void => {
-    results.set(filed, { ...result, file: filed.file, path: filed.path });
-    output.share.keep(filed, results.get(filed), result.ms);
-  };
-  const total = chosen.length;
-  let done = 0;
+async function replay(chosen: readonly Filed[], options: ConformOptions, output: Output): Promise<SequenceResult[]> {
+  const { trace, jobs = availableParallelism(), invariants } = options;
+  if (trace !== undefined && trace !== false) return replayWatched(chosen, { ...options, trace }, output);
   let failed = 0;
-  const jobs = options.jobs ?? availableParallelism();
-  const { trace, traceFormat } = options;
-  const file = typeof trace === 'string' ? openTrace({ trace, traceFormat }) : null;
-  for (const path of new Set(chosen.map((filed) => filed.path))) {
-    const all = chosen.filter((filed) => filed.path === path);
-    const ofPath = all.filter((filed) => output.share.known(filed) === undefined);
-    const setup: WorkerSetup = { path, invariants: options.invariants ?? EQUAL_PATHS.includes(path) };
-    if (options.trace === true) {
-      for (const filed of ofPath) keep(filed, replayTraced(filed.sequence, { ...setup, out: output.out }));
-      continue;
-    }
-    if (file !== null) {
-      const onMachine = (machine: Machine, name: string): void => file.listen(machine, { name });
-      const replayer = new Replayer({ path, checkInvariants: setup.invariants, onMachine });
-      for (const filed of ofPath) keep(filed, replayOne(replayer, filed.sequence));
-      continue;
-    }
-    const onResults = (found: readonly SequenceResult[]): void => {
-      done += found.length;
-      failed += found.filter(({ divergence }) => divergence !== null).length;
-      output.progress.update({ done, total, failed, name: `${path} ${found.at(-1)?.seq ?? ''}` });
-    };
-    onResults([]);
-    const sequences = ofPath.map(({ sequence }) => sequence);
-    const found = await replayAll(sequences, { setup, jobs, onResults, stop: output.stop.watch() }).finally(() =>
-      output.progress.clear(),
-    );
-    for (const [i, result] of found.entries()) keep(ofPath[i]!, result);
-  }
-  file?.end();
-  return chosen.flatMap((filed) => results.get(filed) ?? (output.share.known(filed) as FiledResult | undefined) ?? []);
+  let done = 0;
+  const results = await workAll<Filed, SequenceResult>({
+    module: new URL('../conform/conform-worker.js', import.meta.url),
+    data: { invariants },
+    tasks: chosen,
+    jobs,
+    here: () => replayWork({ invariants }),
+    output,
+    onResult: (_, { path, seq, divergence }) => {
+      if (divergence !== null) failed++;
+      output.progress.update({ done: ++done, total: chosen.length, failed, name: `${path} ${seq}` });
+    },
+  }).finally(() => output.progress.clear());
+  return chosen.flatMap((filed) => results.get(filed) ?? []);
 }
 
-function report({ file, divergence, ops, seq, path }: FiledResult, { json }: ConformOptions, { out }: Output): void {
+/** In this thread, with what the machine does printed, or in a file. */
+function replayWatched(
+  chosen: readonly Filed[],
+  { trace, traceFormat, ...options }: ConformOptions & { readonly trace: true | string },
+  output: Output,
+): SequenceResult[] {
+  const file = trace === true ? null : openTrace({ trace, traceFormat });
+  const work = replayWork(options, { onMachine: (machine, name) => file?.listen(machine, { name }) });
+  const results = chosen.map((filed) =>
+    trace === true ? replayTraced(filed, { invariants: isProved(filed.path, options), out: output.out }) : work(filed),
+  );
+  file?.end();
+  return results;
+}
+
+function report({ file, divergence, ops, seq, path }: SequenceResult, { json }: ConformOptions, { out }: Output): void {
   const rerun = rerunCommand(file, seq, path);
   if (json === true) {
     out(

@@ -2,6 +2,7 @@ import { type Command, Option } from 'commander';
 import { collect, count, seconds, seed, size, whole } from '../arguments.js';
 import { UsageError } from '../exit-code.js';
 import { pathFileOption, pathOption } from '../path-option.js';
+import { shardOptions } from '../shard/shard-option.js';
 import { traceFormatOption, traceOption } from '../trace/trace-option.js';
 import type { CommandContext } from './daemon-commands.js';
 
@@ -20,8 +21,7 @@ breaks an invariant, 2 wrong usage, 3 an output can not be written, 141 stdout's
 
 /** Adds `dmirror exec`. */
 export function addExec(root: Command, { status, output }: CommandContext): void {
-  root
-    .command('exec')
+  shardOptions(root.command('exec'))
     .description('run a static RV64 Linux program on the emulated machine')
     .argument('[binary]', 'the program')
     .argument('[args...]', 'its arguments')
@@ -61,7 +61,9 @@ export function addExec(root: Command, { status, output }: CommandContext): void
     .option('--expect <file>', 'with --suite: a YAML list of runs with their needs and what each should come to')
     .option('--only <program>', 'with --suite: this program; may be repeated', collect, [])
     .option('--jobs <n>', 'with --suite: so many at a time (default: as many as there are cores)', whole(1, 1024))
+    .option('--json', 'with --suite: one JSON object a line instead of KTAP', false)
     .option('--junit <file>', 'with --suite: JUnit XML as well')
+    .option('--html <file>', 'with --suite: a page as well')
     .addOption(
       new Option('--format <name>', 'with --suite: KTAP, or the rows of a table')
         .choices(['ktap', 'markdown'])

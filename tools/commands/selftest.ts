@@ -76,7 +76,7 @@ export async function selftest(
   const reporter = options.json ? new JsonReporter(output.out) : new KtapReporter(output.out);
   const started = output.now();
   const paths = pathsOf(options.path);
-  const machines = await machinesFor({ ...options, profile }, chosen.length * paths.length, trace);
+  const machines = await machinesFor({ ...options, profile }, chosen.length * paths.length, { trace, output });
   const results = await runSuite(chosen, reporter, {
     seed: options.seed,
     paths,
@@ -86,6 +86,7 @@ export async function selftest(
     progress: output.progress,
     stop: output.stop.watch(),
     share: output.share,
+    memory: output.memory,
   }).finally(() => machines.end());
   trace?.end();
   writeFiles(results, { name: 'dmirror selftest', properties: { seed: options.seed, profile } });
@@ -98,13 +99,13 @@ export async function selftest(
 async function machinesFor(
   options: SelftestOptions & { readonly profile: ProfileName },
   caseCount: number,
-  trace: TraceFile | null,
+  { trace, output }: { trace: TraceFile | null; output: Output },
 ): Promise<SuiteMachines> {
   const { profile } = options;
   const dialect = dialectOption(options.dialect).id;
   if (options.daemon) {
     const jobs = options.jobs ?? Math.min(MAX_DEFAULT_JOBS, availableParallelism());
-    return await spawnMachines({ count: Math.min(jobs, caseCount), dialect, profile });
+    return await spawnMachines({ count: Math.min(jobs, caseCount), dialect, profile, pids: output.memory.children });
   }
   if ((options.jobs ?? 1) > 1)
     throw new UsageError('--jobs above 1 is for cases in daemons of their own', 'add --daemon');

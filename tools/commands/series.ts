@@ -2,9 +2,11 @@ import { Replayer } from '../../tests/conform/replay.js';
 import type { PathName } from '../../uapi/path-name.js';
 import { EXIT, inputBytes, UsageError } from '../exit-code.js';
 import type { Output } from '../output.js';
+import { resultFiles } from '../report/result-files.js';
 import { postingFromMail } from '../series/mail-posting.js';
 import { readPathFile } from '../series/path-file.js';
 import { type Posting, postingNamed, review } from '../series/review.js';
+import { reviewCases, reviewJson } from '../series/review-cases.js';
 import { keysIn, reviewHtml, reviewText } from '../series/review-text.js';
 
 export interface SeriesReviewOptions {
@@ -12,6 +14,8 @@ export interface SeriesReviewOptions {
   readonly posting: string;
   readonly pathFile?: string | undefined;
   readonly html?: string | undefined;
+  readonly junit?: string | undefined;
+  readonly json?: boolean;
   /** A text report made before. */
   readonly baseline?: string | undefined;
   readonly sequences: number;
@@ -20,6 +24,7 @@ export interface SeriesReviewOptions {
 /** `dmirror series review`. 0: nothing was found; 1: something. */
 export async function seriesReview(options: SeriesReviewOptions, output: Output): Promise<number> {
   const html = options.html === undefined ? null : output.file('--html', options.html);
+  const writeFiles = resultFiles({ junit: options.junit }, output);
   const known =
     options.baseline === undefined
       ? null
@@ -27,12 +32,14 @@ export async function seriesReview(options: SeriesReviewOptions, output: Output)
   const posting = await postingOf(options);
   const found = await review(posting, { sequences: options.sequences, output });
   const lines = reviewText(found, known);
-  for (const line of lines) output.out(line);
+  for (const line of options.json ? [reviewJson(found)] : lines) output.out(line);
   html?.write(reviewHtml(lines, `Review: ${posting.title}`));
-  const { selftests, recordings, sweep, findings } = found;
+  writeFiles(reviewCases(found), { name: 'dmirror series review', properties: { path: posting.path } });
+  const { selftests, recordings, sweep, findings, races, seen } = found;
   const others =
     (selftests?.kernel.failed.length ?? 0) + (recordings?.differing.length ?? 0) + (sweep?.findings.length ?? 0);
-  return findings.length + found.races.length + others > 0 ? EXIT.fail : EXIT.pass;
+  const unexplained = (seen?.sequences ?? 0) + (seen?.races ?? 0);
+  return findings.length + races.length + others + unexplained > 0 ? EXIT.fail : EXIT.pass;
 }
 
 async function postingOf({ posting, pathFile }: SeriesReviewOptions): Promise<Posting> {

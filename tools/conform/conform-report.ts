@@ -8,12 +8,6 @@ const SHOWN_STEPS = 30;
 const SHOWN_CHARACTERS = 400;
 const SHOWN_ANSWER = 4000;
 
-/** A result and the file that its sequence came from. */
-export interface FiledResult extends SequenceResult {
-  readonly file: string;
-  readonly path: PathName;
-}
-
 export interface Summary {
   readonly sequences: number;
   readonly ops: number;
@@ -48,7 +42,7 @@ export function summaryText({ sequences, ops, divergences, path }: Summary): str
 }
 
 /** The results in the form that the JUnit writer knows; a sequence is a case, its family the suite. */
-export function asCases(results: readonly FiledResult[]): CaseResult[] {
+export function asCases(results: readonly SequenceResult[]): CaseResult[] {
   return results.map(({ seq, divergence, file, path, ms }) => {
     const suite = seq.replace(/-[^-]*$/, '');
     const base = { name: `conform.${suite}.${seq}`, suite, path, ms };

@@ -1,16 +1,14 @@
 import { eventLine } from '../../driver/trace/trace-text.js';
-import type { Sequence } from '../../tests/conform/recording.js';
 import { Replayer, type ReplayObserver } from '../../tests/conform/replay.js';
-import type { PathName } from '../../uapi/path-name.js';
 import { shorten } from './conform-report.js';
-import type { SequenceResult } from './conform-worker.js';
-import { replayOne } from './conform-worker.js';
+import { type ReplayTask, replayOne, type SequenceResult } from './conform-worker.js';
 
 /** Replays one sequence and prints each op, what the machine does in it, and both answers. */
 export function replayTraced(
-  sequence: Sequence,
-  { path, invariants, out }: { path: PathName; invariants: boolean; out: (line: string) => void },
+  task: ReplayTask,
+  { invariants, out }: { invariants: boolean; out: (line: string) => void },
 ): SequenceResult {
+  const { path, sequence } = task;
   let at = 0;
   const observer: ReplayObserver = {
     op(index, line) {
@@ -24,5 +22,5 @@ export function replayTraced(
       else out(`  ! kernel:  ${expected}\n    dmirror: ${text}`);
     },
   };
-  return replayOne(new Replayer({ path, checkInvariants: invariants, observer }), sequence);
+  return replayOne(new Replayer({ path, checkInvariants: invariants, observer }), task);
 }

@@ -1,40 +1,61 @@
 import type { Sequence } from '../../tests/conform/recording.js';
-import { type Divergence, Replayer } from '../../tests/conform/replay.js';
-import type { PathName } from '../../uapi/path-name.js';
+import { type Divergence, Replayer, type ReplayOptions } from '../../tests/conform/replay.js';
+import { EQUAL_PATHS, type PathName } from '../../uapi/path-name.js';
 import { dataOfWorker } from '../worker-pool.js';
 
-/** What a worker replays on; it is handed over when the worker starts. */
-export interface WorkerSetup {
+/** A sequence, and the path that it is replayed on. */
+export interface ReplayTask {
+  readonly file: string;
+  readonly sequence: Sequence;
   readonly path: PathName;
-  readonly invariants: boolean;
 }
 
-/** How one sequence ended. */
+/** What a worker is told when it starts. */
+export interface WorkerSetup {
+  /** Undefined: on the two paths that must be equal. A posting's defects make the proof fail where the kernel answers. */
+  readonly invariants?: boolean | undefined;
+}
+
+/** How one sequence ended, and the file that it came from. */
 export interface SequenceResult {
   readonly seq: string;
+  readonly file: string;
+  readonly path: PathName;
   /** Ops that were replayed: up to the first divergence. */
   readonly ops: number;
   readonly divergence: Divergence | null;
   readonly ms: number;
 }
 
-export function replayOne(replayer: Replayer, sequence: Sequence): SequenceResult {
+export function isProved(path: PathName, { invariants }: WorkerSetup): boolean {
+  return invariants ?? EQUAL_PATHS.includes(path);
+}
+
+export function replayOne(replayer: Replayer, { file, path, sequence }: ReplayTask): SequenceResult {
   const begun = performance.now();
   const divergence = replayer.replay(sequence);
   const ops = divergence === null ? sequence.steps.length : divergence.at + 1;
-  return { seq: sequence.seq, ops, divergence, ms: performance.now() - begun };
+  return { seq: sequence.seq, file, path, ops, divergence, ms: performance.now() - begun };
 }
 
-/** What replays batches, on one machine. */
-export function replayWork({ path, invariants }: WorkerSetup): (batch: readonly Sequence[]) => SequenceResult[] {
-  const replayer = new Replayer({ path, checkInvariants: invariants });
-  return (batch) => batch.map((sequence) => replayOne(replayer, sequence));
+/** What replays, on one machine for each path. */
+export function replayWork(
+  setup: WorkerSetup,
+  more: Pick<ReplayOptions, 'onMachine'> = {},
+): (task: ReplayTask) => SequenceResult {
+  const replayers = new Map<PathName, Replayer>();
+  return (task) => {
+    const { path } = task;
+    const replayer = replayers.get(path) ?? new Replayer({ path, checkInvariants: isProved(path, setup), ...more });
+    replayers.set(path, replayer);
+    return replayOne(replayer, task);
+  };
 }
 
 let ofWorker: ReturnType<typeof replayWork> | undefined;
 
 /** Called in the workers of `dmirror conform`. */
-export function work(batch: readonly Sequence[]): SequenceResult[] {
+export function work(task: ReplayTask): SequenceResult {
   ofWorker ??= replayWork(dataOfWorker<WorkerSetup>());
-  return ofWorker(batch);
+  return ofWorker(task);
 }

@@ -30,6 +30,8 @@ export class Progress {
   private shown = false;
   private started: { readonly ms: number; readonly done: number } | null = null;
   private noted = 0;
+  /** What of the memory is in use, where that is bounded. */
+  memory: (() => string) | null = null;
 
   constructor(
     private readonly target: ProgressTarget,
@@ -84,7 +86,7 @@ export class Progress {
     if (perMs === 0) return ' 0/s';
     const rate = perMs * 1000;
     const left = isTotalOpen ? '' : `, ${durationText((total - done) / perMs)} left`;
-    return ` ${rate >= 10 ? Math.round(rate) : rate.toPrecision(2)}/s${left}`;
+    return ` ${rate >= 10 ? Math.round(rate) : rate.toPrecision(2)}/s${left}${this.memory === null ? '' : `, ${this.memory()}`}`;
   }
 
   private red(text: string): string {

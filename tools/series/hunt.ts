@@ -60,7 +60,7 @@ export function* hunt(path: PathName, sequences: Iterable<Generated>): Generator
   const judges = new Judges();
   let repaired = path;
   for (const { family, seed } of sequences) {
-    const lines = generateFrom(PLANS[family]!, seed, ON_FAULT);
+    const lines = linesOf({ family, seed });
     for (;;) {
       const seen = judges.judge(repaired, family, lines);
       const found = seen && explain(judges, { path, repaired, family }, lines);
@@ -70,6 +70,17 @@ export function* hunt(path: PathName, sequences: Iterable<Generated>): Generator
       repaired = withPropertyOf(repaired, cure.name, REPAIRED);
     }
   }
+}
+
+/** Which of them show anything on `path` itself. Whoever hunts needs no others. */
+export function scan(path: PathName): (sequences: readonly Generated[]) => Generated[] {
+  const judges = new Judges();
+  return (sequences) =>
+    sequences.filter(({ family, seed }) => judges.judge(path, family, linesOf({ family, seed })) !== null);
+}
+
+function linesOf({ family, seed }: Generated): readonly string[] {
+  return generateFrom(PLANS[family]!, seed, ON_FAULT);
 }
 
 /** Every family in turn, seed by seed. */

@@ -52,29 +52,14 @@ export function onFaultTests(): Litmus[] {
     .map((test) => ({ ...test, conditions: NO_CONDITIONS, recorded: null }));
 }
 
-/** Every test under drawn schedules, then what each finding comes from. Yields how many tests are done, and at last what was found. */
-export function* races(
-  path: PathName,
-  budget: RaceBudget,
-  tests: readonly Litmus[] = onFaultTests(),
-): Generator<number, readonly RaceHunted[]> {
-  const hunt = new RaceHunt(path, budget);
-  for (const [i, test] of tests.entries()) {
-    hunt.draw(test);
-    yield i + 1;
-  }
-  const found: RaceHunted[] = [];
-  for (const one of hunt.raced.values()) {
-    found.push(hunt.explain(one));
-    yield tests.length;
-  }
-  return found;
-}
+/** A way in which schedules of one test end. */
+export type Drawn = Pick<Raced, 'message' | 'shape' | 'choices'>;
 
-class RaceHunt {
+/** Every test under drawn schedules, then what each finding comes from. */
+export class RaceHunt {
   /** By the key of their shape. */
-  readonly raced = new Map<string, Raced>();
-  /** By what is said of them: findings of the same text have the same shape. */
+  private readonly raced = new Map<string, Raced>();
+  /** By path, test and what is said of them: findings of one test with the same text have the same shape, whichever process looks. */
   private readonly shapes = new Map<string, RaceShape>();
 
   constructor(
@@ -82,24 +67,29 @@ class RaceHunt {
     private readonly budget: RaceBudget,
   ) {}
 
-  draw(test: Litmus): void {
-    for (const finding of exploreLitmus(test, drawn(this.path, this.budget.schedules)).findings) {
-      const shape = this.shape(test, this.path, finding);
-      const first = {
-        test,
-        message: textOf(finding),
-        shape,
-        choices: finding.witness,
-        beside: new Set<string>(),
-        tests: 0,
-      };
+  draw(test: Litmus): Drawn[] {
+    return exploreLitmus(test, drawn(this.path, this.budget.schedules)).findings.map((finding) => ({
+      message: textOf(finding),
+      shape: this.shape(test, this.path, finding),
+      choices: finding.witness,
+    }));
+  }
+
+  /** What was drawn of a test, maybe by another process. */
+  add(test: Litmus, found: readonly Drawn[]): void {
+    for (const { message, shape, choices } of found) {
+      const first = { test, message, shape, choices, beside: new Set<string>(), tests: 0 };
       const before = this.raced.get(shape.key) ?? first;
       const beside = new Set([...before.beside, ...test.threads.slice(1).flat()]);
       this.raced.set(shape.key, { ...before, beside, tests: before.tests + 1 });
     }
   }
 
-  explain({ choices, ...one }: Raced): RaceHunted {
+  *explained(): Generator<RaceHunted> {
+    for (const one of this.raced.values()) yield this.explain(one);
+  }
+
+  private explain({ choices, ...one }: Raced): RaceHunted {
     const { test } = one;
     const shown = this.simplest({ choices, ...one });
     const how = { ...drawn(REPAIRED, this.budget.repaired), strategy: 'dpor' } as const;
@@ -114,8 +104,9 @@ class RaceHunt {
 
   private shape(test: Litmus, path: PathName, finding: RaceFinding): RaceShape {
     const text = textOf(finding);
-    const shape = this.shapes.get(text) ?? shapeOf(raceOf(test, on(path)), finding);
-    this.shapes.set(text, shape);
+    const known = `${path} ${test.name} ${text}`;
+    const shape = this.shapes.get(known) ?? shapeOf(raceOf(test, on(path)), finding);
+    this.shapes.set(known, shape);
     return shape;
   }
 
@@ -125,7 +116,7 @@ class RaceHunt {
       const path = repaired.reduce((before, { name }) => withPropertyOf(before, name, REPAIRED), this.path);
       const options = { strategy: 'random', budget: ABLATION_FACTOR * this.budget.schedules, seed: 1 } as const;
       const left = findingsUntil(one, path, options);
-      return !left.some((finding) => this.shape(one.test, path, finding).key === one.shape.key);
+      return !left.some((finding) => isSameWay(this.shape(one.test, path, finding), one.shape));
     };
     let cures = suspectsOf(this.path, REPAIRED).filter(({ cause }) => cause !== null);
     if (!isGone(cures)) return [];
@@ -139,9 +130,17 @@ class RaceHunt {
   /** Choices of a schedule that ends in the same way with the fewest preemptions, as far as that is soon found. */
   private simplest({ choices, ...one }: Raced): readonly number[] {
     const options = { strategy: 'bounded', preemptions: MOST_PREEMPTIONS, budget: SIMPLEST_BUDGET } as const;
-    const same = findingsUntil(one, this.path, options).find((finding) => textOf(finding) === one.message);
+    const race = raceOf(one.test, on(this.path));
+    const same = findingsUntil(one, this.path, options).find(
+      (finding) => textOf(finding) === one.message && shapeOf(race, finding).key === one.shape.key,
+    );
     return same?.witness ?? choices;
   }
+}
+
+/** Whatever is left of a page that is kept: one exploration has one schedule of each text. */
+function isSameWay(a: RaceShape, b: RaceShape): boolean {
+  return a.key === b.key || (a.lost !== null && b.lost !== null);
 }
 
 function on(path: PathName): Pick<HowToExplore, 'path'> & { readonly profile: typeof PROFILE } {

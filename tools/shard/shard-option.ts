@@ -1,13 +1,19 @@
 import { type Command, Option } from 'commander';
+import { memory } from '../arguments.js';
 import type { Output } from '../output.js';
 import { packageVersion } from '../package-root.js';
 import type { Blob } from './blob.js';
 import { BLOB_FOLDER, ShardShare } from './share.js';
 import { shardOf } from './split.js';
 
-/** `--shard` and what goes with it. `not` are options, as commander calls them, of forms of the command that have no units. */
+/** `--shard` and what goes with it, and `--max-memory`: all long commands have both. `not` are options, as commander calls them, of forms of the command that have no units. */
 export function shardOptions(command: Command, not: readonly string[] = []): Command {
   return command
+    .option(
+      '--max-memory <size>',
+      'as 2G: over it fewer run at once, then it stops with what it has; four fifths of what there is without',
+      memory,
+    )
     .addOption(new Option('--shard <i/n>', 'do only this part: 2/5, auto, or auto/5').conflicts([...not]))
     .option('--costs <file>', 'with --shard: what parts cost, in place of the file in the package')
     .addOption(
@@ -21,10 +27,24 @@ interface ShardOptions {
   readonly shard?: string;
   readonly costs?: string;
   readonly report?: string;
+  readonly maxMemory?: number;
 }
 
 /** Options that say how something is shown or worked off, and nothing about what comes of it. */
-const HOW = ['shard', 'costs', 'report', 'json', 'junit', 'html', 'jobs', 'workers', 'trace', 'traceFormat', 'fresh'];
+const HOW = [
+  'shard',
+  'costs',
+  'report',
+  'json',
+  'junit',
+  'html',
+  'jobs',
+  'workers',
+  'maxMemory',
+  'trace',
+  'traceFormat',
+  'fresh',
+];
 const WHERE = ['daemon', 'connect'];
 
 /** Before a command runs, its share is set by its options, and behind it its blob is written. */
@@ -32,7 +52,9 @@ export function shareCommands(root: Command, output: () => Output & { share: Out
   let write: (() => void) | null = null;
   root.hook('preAction', async (_, command) => {
     const options = command.opts<ShardOptions>();
-    const { shard, report } = options;
+    const { shard, report, maxMemory } = options;
+    // `debug` has the option too, for what it writes down.
+    if (maxMemory !== undefined && isLong(command)) output().memory.limit = maxMemory;
     for (const name of ['costs', 'report'] as const)
       if (shard === undefined && options[name] !== undefined)
         command.error(`error: option '--${name}' is of --shard; a whole is --shard 1/1`);
@@ -56,7 +78,15 @@ export function shareCommands(root: Command, output: () => Output & { share: Out
       output().err(`shard ${share.shard.index} of ${share.shard.total} is in ${path}`);
     };
   });
-  root.hook('postAction', () => write?.());
+  root.hook('postAction', () => {
+    const { memory, err } = output();
+    if (memory.peak > 0) err(`memory: at most ${memory.text()}`);
+    write?.();
+  });
+}
+
+function isLong(command: Command): boolean {
+  return command.options.some((option) => option.attributeName() === 'shard');
 }
 
 /** `fault sweep`. */

@@ -10,6 +10,8 @@ export interface Share {
   pick<Unit extends object>(units: readonly Unit[], nameOf: (unit: Unit) => string): readonly Unit[];
   /** What another process found; undefined: the unit is to be done. */
   known(unit: object): unknown;
+  /** Whether all of it comes from other processes. */
+  readonly isMerged?: boolean;
   /** Called once for each unit that was done to its end. */
   keep(unit: object, result: unknown, ms: number): void;
 }
@@ -82,6 +84,7 @@ export class ShardShare implements Share {
 
 /** All shards of a command together: nothing is left to do. */
 export class MergedShare implements Share {
+  readonly isMerged = true;
   private readonly names = new Names();
 
   constructor(

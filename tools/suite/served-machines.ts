@@ -23,6 +23,8 @@ export interface SpawnOptions {
   readonly count: number;
   readonly dialect: string;
   readonly profile: ProfileName;
+  /** Where their process ids go. */
+  readonly pids?: Set<number>;
 }
 
 /** The command next to this file, built or not. */
@@ -31,7 +33,7 @@ const BUSY_MS = 5000;
 /** A daemon of ours lives for seconds, in which collecting garbage seldom beats collecting it often. */
 const NODE_OPTIONS = ['--max-semi-space-size=64'];
 
-export async function spawnMachines({ count, dialect, profile }: SpawnOptions): Promise<SuiteMachines> {
+export async function spawnMachines({ count, dialect, profile, pids }: SpawnOptions): Promise<SuiteMachines> {
   const folder = mkdtempSync(join(tmpdir(), 'dmirror-'));
   const sockets = Array.from({ length: count }, (_, i) => join(folder, String(i)));
   const daemons: ChildProcess[] = [];
@@ -45,6 +47,7 @@ export async function spawnMachines({ count, dialect, profile }: SpawnOptions): 
     await end();
     throw error;
   }
+  for (const { pid } of daemons) pids?.add(pid!);
   return { lanes: sockets.map((socket) => (options: object) => bootAt(socket, { profile, ...options })), end };
 }
 

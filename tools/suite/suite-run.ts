@@ -1,10 +1,11 @@
 import type { SelftestCase } from '../../tests/selftests/case.js';
 import type { PathName } from '../../uapi/path-name.js';
-import type { StopRequest } from '../output.js';
+import type { Output, StopRequest } from '../output.js';
 import type { Progress } from '../report/progress.js';
 import type { PathPlan, Reporter, Totals } from '../report/report.js';
 import { type CaseResult, type RunOptions, runCase } from '../report/runner.js';
 import { type Share, WHOLE } from '../shard/share.js';
+import { handOut } from '../worker-pool.js';
 
 export interface SuiteRunOptions {
   readonly seed: number;
@@ -16,6 +17,7 @@ export interface SuiteRunOptions {
   readonly progress: Progress;
   /** Ends the run between two cases; the one that runs, and may hang, is not waited for. */
   readonly stop: StopRequest;
+  readonly memory?: Output['memory'];
   /** What of it is done here; all without. */
   readonly share?: Share;
 }
@@ -86,19 +88,25 @@ function inOrder(jobs: readonly Job[], options: SuiteRunOptions): () => Promise<
   const results: Promise<CaseResult>[] = [];
   const settle: ((result: CaseResult) => void)[] = [];
   for (let i = 0; i < jobs.length; i++) results.push(new Promise((resolve) => settle.push(resolve)));
-  let started = 0;
-  const work = async (boot: Lane) => {
-    // A failure's stack begins here, whichever case it is.
-    while (!(await options.stop.look()) && started < jobs.length) {
-      const i = started++;
-      const { testCase, path } = jobs[i]!;
-      const known = share.known(jobs[i]!) as CaseResult | undefined;
-      const result = known ?? (await runCase(testCase, { ...options, boot, path }));
-      share.keep(jobs[i]!, result, result.ms);
+  const waiting = [...jobs.entries()];
+  // A failure's stack begins in the case, whichever of the lanes it has: it does not go on to who waits for it.
+  const runners = options.lanes.map((boot) => ({
+    run: ([, job]: [number, Job]) =>
+      new Promise<CaseResult>((resolve, reject) => {
+        const known = share.known(job) as CaseResult | undefined;
+        if (known !== undefined) return resolve(known);
+        const run = () => runCase(job.testCase, { ...options, boot, path: job.path });
+        setImmediate(() => run().then((result) => resolve(result), reject));
+      }),
+  }));
+  void handOut<[number, Job], CaseResult>(runners, {
+    memory: options.memory,
+    take: async () => ((await options.stop.look()) ? null : (waiting.shift() ?? null)),
+    onResult([i, job], result) {
+      share.keep(job, result, result.ms);
       settle[i]!(result);
-    }
-  };
-  for (const lane of options.lanes) void work(lane);
+    },
+  });
   let done = 0;
   let failed = 0;
   return async () => {

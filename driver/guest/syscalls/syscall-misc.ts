@@ -1,10 +1,9 @@
 import { EINVAL, EPERM } from '../../../uapi/errno.js';
-import { O_CLOEXEC, O_NONBLOCK } from '../../../uapi/fcntl.js';
 import { writeU64 } from '../../../uapi/u64.js';
 import { type Coroutine, preemptPoint } from '../../core/effect.js';
 import { PAGE_SIZE } from '../../mm/frames/frames.js';
 import { fillRandom } from '../../sys/files/dev-nodes.js';
-import { UserfaultFd } from '../../sys/files/userfault-fd.js';
+import { newUserfaultfd } from '../../sys/files/userfault-fd.js';
 import { strncpyFromUser, words32, words64, writeUser } from '../../sys/processes/user-memory.js';
 import { fixed, type GuestSyscallTable } from '../guest-syscall.js';
 import type { GuestThread } from '../guest-thread.js';
@@ -103,8 +102,8 @@ export const miscSyscalls: GuestSyscallTable = {
   282: {
     name: 'userfaultfd',
     args: 'x',
-    note: 'missing pages only: register, unregister, copy, zeropage, wake; only the page faults are events',
-    run: userfaultfd,
+    note: 'whole',
+    run: (guest) => newUserfaultfd(guest.thread, guest.int(0)),
   },
   283: {
     name: 'membarrier',
@@ -169,18 +168,6 @@ function* membarrier(guest: GuestThread): Coroutine<number> {
   // To register is the next bit.
   else if (command & MEMBARRIER_PRIVATE && !(mm.membarriers & (command << 1))) return -EPERM;
   return 0;
-}
-
-function* userfaultfd(guest: GuestThread): Coroutine<number> {
-  const flags = guest.int(0);
-  const UFFD_USER_MODE_ONLY = 1;
-  if (flags & ~(O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY)) return -EINVAL;
-  const { files, machine } = guest.process;
-  const file = new UserfaultFd(machine, guest.mm, flags);
-  const fd = files.install(file);
-  if (fd < 0) yield* file.put();
-  else files.setCloseOnExec(fd, (flags & O_CLOEXEC) !== 0);
-  return fd;
 }
 
 function* prctl(guest: GuestThread): Coroutine<number> {

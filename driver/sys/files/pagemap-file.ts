@@ -19,6 +19,7 @@ const WALK_POINT = preemptPoint('pagemap');
 /** Bits of the upper 32 of an entry. */
 const PM_SOFT_DIRTY_HI = 1 << 23;
 const PM_MMAP_EXCLUSIVE_HI = 1 << 24;
+const PM_UFFD_WP_HI = 1 << 25;
 const PM_FILE_HI = 1 << 29;
 const PM_SWAP_HI = 1 << 30;
 const PM_PRESENT_HI = 0x80000000;
@@ -31,6 +32,7 @@ const SWP_DEVICE_WRITE = 27;
 const SWP_DEVICE_READ = 28;
 const SWP_DEVICE_EXCLUSIVE_WRITE = 29;
 const SWP_DEVICE_EXCLUSIVE_READ = 30;
+const SWP_PTE_MARKER = 31;
 
 /** One entry: what the page is, and its pfn (or swap type and offset). */
 interface PagemapEntry {
@@ -103,6 +105,7 @@ function pteToPagemapEntry(vma: Vma, { lo, hi }: { lo: number; hi: number }, out
   const kind = kindOf(lo);
   if (kind === Kind.none) return;
   if (lo & Pte.softDirty) out.flagsHi |= PM_SOFT_DIRTY_HI;
+  if (lo & Pte.uffdWp) out.flagsHi |= PM_UFFD_WP_HI;
   if (kind === Kind.present) {
     out.flagsHi |= PM_PRESENT_HI;
     out.frame = lo & Pte.special ? ZERO_PFN : hi;
@@ -112,7 +115,8 @@ function pteToPagemapEntry(vma: Vma, { lo, hi }: { lo: number; hi: number }, out
     return;
   }
   out.flagsHi |= PM_SWAP_HI;
-  out.frame = swapType(lo) + hi * SWAP_TYPE_BITS;
+  const offset = kind === Kind.marker ? (lo & Pte.uffdWp ? 1 : 0) + (lo & Pte.poisoned ? 2 : 0) : hi;
+  out.frame = swapType(lo) + offset * SWAP_TYPE_BITS;
   if (isPfnSwapEntry(kind) && !frames.isAnon(hi)) out.flagsHi |= PM_FILE_HI;
 }
 
@@ -121,6 +125,7 @@ function hugeEntry(vma: Vma, { lo, hi, offset }: { lo: number; hi: number; offse
   const { frames } = vma.mm.memory;
   const isHugetlb = (vma.flags & VM.hugetlb) !== 0;
   if (lo & Pte.softDirty && !isHugetlb) out.flagsHi |= PM_SOFT_DIRTY_HI;
+  if (lo & Pte.uffdWp) out.flagsHi |= PM_UFFD_WP_HI;
   if (kindOf(lo) === Kind.present) {
     out.flagsHi |= PM_PRESENT_HI;
     out.frame = hi + offset;
@@ -159,6 +164,8 @@ function swapType(lo: number): number {
       return write ? SWP_DEVICE_WRITE : SWP_DEVICE_READ;
     case Kind.deviceExclusive:
       return write ? SWP_DEVICE_EXCLUSIVE_WRITE : SWP_DEVICE_EXCLUSIVE_READ;
+    case Kind.marker:
+      return SWP_PTE_MARKER;
     default:
       return 0;
   }

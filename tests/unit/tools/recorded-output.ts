@@ -1,4 +1,5 @@
 import { EventEmitter } from 'node:events';
+import { MemoryWatch } from '../../../tools/memory-watch.js';
 import { type Output, StopRequest } from '../../../tools/output.js';
 import { Progress } from '../../../tools/report/progress.js';
 import { WHOLE } from '../../../tools/shard/share.js';
@@ -25,6 +26,7 @@ export function recordedOutput(now: () => number = () => 0): RecordedOutput {
     progress: new Progress({ write: noted }, {}, now),
     now,
     share: WHOLE,
+    memory: new MemoryWatch(noted, () => 0),
     stop: new StopRequest(new EventEmitter() as never),
     file: (_option, path) => ({ write: (text) => void files.set(path, text) }),
   };

@@ -5,16 +5,17 @@ import { join } from 'node:path';
 import { EXIT, UsageError } from '../../exit-code.js';
 import type { Output } from '../../output.js';
 import { shipped } from '../../package-root.js';
-import { junitXml } from '../../report/junit.js';
 import { KtapWriter } from '../../report/ktap.js';
+import { type ResultFileOptions, resultFiles } from '../../report/result-files.js';
 import type { CaseResult } from '../../report/runner.js';
+import { workAll } from '../../worker-pool.js';
 import { countResults, countsText, type SuiteCounts } from './suite-counts.js';
 import { readSuiteFile, type SuiteRun } from './suite-file.js';
 
-export interface SuiteOptions {
+export interface SuiteOptions extends ResultFileOptions {
   readonly expect?: string | undefined;
   readonly jobs?: number | undefined;
-  readonly junit?: string | undefined;
+  readonly json: boolean;
   /** `markdown` prints the rows of a table in place of KTAP. */
   readonly format: 'ktap' | 'markdown';
   /** Only these programs. */
@@ -25,44 +26,44 @@ export interface SuiteOptions {
 }
 
 interface SuiteResult extends SuiteCounts {
-  readonly run: SuiteRun;
-  readonly status: number;
+  /** Null: it was not run. */
+  readonly status: number | null;
   readonly output: string;
   readonly ms: number;
 }
 
+const NOT_RUN: SuiteResult = { status: null, output: '', ms: 0, pass: 0, fail: 0, skip: 0, xfail: 0 };
 const ELF = Buffer.from([0x7f, 0x45, 0x4c, 0x46]);
 const KEPT_LINES = 40;
 
 /** `dmirror exec --suite`: runs the programs of a folder, each on a machine of its own, and answers the exit status. */
 export async function execSuite(folder: string, options: SuiteOptions, output: Output): Promise<number> {
-  const junit = options.junit === undefined ? null : output.file('--junit', options.junit);
-  const at = new Date();
-  const runs = planRuns(folder, options);
+  const writeFiles = resultFiles(options, output);
+  const runs = output.share.pick(planRuns(folder, options), (run) => `${options.path} ${nameOf(run)}`);
   const stop = output.stop.watch();
-  const results = new Map<SuiteRun, SuiteResult>();
-  const waiting = runs.filter(({ out }) => out === undefined);
-  const total = waiting.length;
   const children = new Set<ChildProcess>();
   void stop.whenRequested.then(() => {
     for (const child of children) child.kill('SIGKILL');
   });
-  const worker = async (): Promise<void> => {
-    while (!(await stop.look())) {
-      const run = waiting.shift();
-      if (run === undefined) return;
-      const result = await runOne(folder, run, { words: options.words, now: output.now, children });
-      if (stop.isRequested) return;
-      results.set(run, result);
-      output.progress.update({ done: results.size, total, failed: 0, name: run.program });
-    }
+  const run = async (one: SuiteRun): Promise<SuiteResult> => {
+    if (one.out !== undefined) return NOT_RUN;
+    const result = await runOne(folder, one, { words: options.words, output, children });
+    // One that was ended has no result.
+    return stop.isRequested ? NOT_RUN : result;
   };
-  await Promise.all(Array.from({ length: options.jobs ?? availableParallelism() }, worker));
+  let done = 0;
+  const results = await workAll<SuiteRun, SuiteResult>({
+    tasks: runs,
+    runners: Array.from({ length: options.jobs ?? availableParallelism() }, () => ({ run })),
+    output,
+    onResult: ({ program }) => output.progress.update({ done: ++done, total: runs.length, failed: 0, name: program }),
+  });
   output.progress.clear();
-  const cases = runs.map((run) => asCase(run, results.get(run), options.path));
-  if (options.format === 'markdown') printTable(runs, results, output);
+  const cases = runs.map((one) => asCase(one, results.get(one), options.path));
+  if (options.json) for (const one of cases) output.out(JSON.stringify(one));
+  else if (options.format === 'markdown') printTable(runs, results, output);
   else printKtap(cases, output);
-  junit?.write(junitXml(cases, { name: 'dmirror exec --suite', at, properties: { folder } }));
+  writeFiles(cases, { name: 'dmirror exec --suite', properties: { folder } });
   const unexpected = cases.filter(({ status }) => status === 'fail').map(({ name }) => name);
   if (unexpected.length > 0) output.err(`dmirror exec: unexpected: ${unexpected.join(', ')}`);
   if (unexpected.length > 0 || stop.isRequested) return EXIT.fail;
@@ -113,8 +114,9 @@ function commandOf({ program, args, needs }: SuiteRun, words: readonly string[])
 function runOne(
   folder: string,
   run: SuiteRun,
-  { words, now, children }: { words: readonly string[]; now: () => number; children: Set<ChildProcess> },
+  { words, output, children }: { words: readonly string[]; output: Output; children: Set<ChildProcess> },
 ): Promise<SuiteResult> {
+  const { now, memory } = output;
   const start = now();
   const child = spawn(process.execPath, [shipped('bin/dmirror.js'), 'exec', ...commandOf(run, words)], {
     cwd: folder,
@@ -122,14 +124,16 @@ function runOne(
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   });
   children.add(child);
+  memory.children.add(child.pid!);
   const chunks: Buffer[] = [];
   for (const stream of [child.stdout!, child.stderr!]) stream.on('data', (chunk) => void chunks.push(chunk));
   return new Promise((resolve, reject) => {
     child.once('error', reject);
     child.once('close', (code) => {
       children.delete(child);
-      const output = Buffer.concat(chunks).toString('latin1');
-      resolve({ run, status: code ?? EXIT.signal, output, ms: now() - start, ...countResults(output) });
+      memory.children.delete(child.pid!);
+      const text = Buffer.concat(chunks).toString('latin1');
+      resolve({ status: code ?? EXIT.signal, output: text, ms: now() - start, ...countResults(text) });
     });
   });
 }
@@ -141,7 +145,7 @@ function nameOf({ program, args }: SuiteRun): string {
 function asCase(run: SuiteRun, result: SuiteResult | undefined, path: CaseResult['path']): CaseResult {
   const base = { name: nameOf(run), suite: 'exec', path, ms: result?.ms ?? 0 };
   if (run.out !== undefined) return { ...base, status: 'skip', reason: run.out };
-  if (result === undefined) return { ...base, status: 'skip', reason: 'interrupted' };
+  if (result === undefined || result.status === null) return { ...base, status: 'skip', reason: 'interrupted' };
   const wrong = run.expect === undefined ? [] : differences(run.expect, result);
   const counted = `status ${result.status}, pass/fail/skip ${countsText(result)}`;
   if (run.expect === undefined && result.status === EXIT.skip) return { ...base, status: 'skip', reason: counted };
@@ -167,13 +171,14 @@ function printKtap(cases: readonly CaseResult[], { out, stop }: Output): void {
   if (stop.isRequested) out('# interrupted');
 }
 
-function printTable(runs: readonly SuiteRun[], results: Map<SuiteRun, SuiteResult>, { out }: Output): void {
+function printTable(runs: readonly SuiteRun[], results: ReadonlyMap<SuiteRun, SuiteResult>, { out }: Output): void {
   out('| program | options | status | pass/fail/skip | differs from Linux |');
   out('|---|---|---|---|---|');
   for (const run of runs) {
     const result = results.get(run);
     const needs = Object.entries(run.needs).map(([name, value]) => `--${name} ${value}`);
-    const answer = result === undefined ? 'not run | ' : `${result.status} | ${countsText(result)}`;
+    const answer =
+      result === undefined || result.status === null ? 'not run | ' : `${result.status} | ${countsText(result)}`;
     out(`| ${nameOf(run)} | ${needs.join(' ')} | ${answer} | ${run.out ?? run.differs ?? ''} |`);
   }
 }

@@ -52,7 +52,8 @@ export async function sweep(names: readonly string[], command: SweepCommand, out
     output.err(`resumed: ${state.doneRuns} runs were done before`);
     output.err(`they are kept in ${journal.file}; --fresh begins anew`);
   }
-  void output.stop.watch().whenRequested.then(() => {
+  const stop = output.stop.watch();
+  void stop.whenRequested.then(() => {
     state.isStopped = true;
   });
   const writeFiles = resultFiles(command, output);
@@ -68,7 +69,8 @@ export async function sweep(names: readonly string[], command: SweepCommand, out
     data: options,
     here: () => sweepWork(options),
     workers: command.workers,
-    take: () => state.take(),
+    memory: output.memory,
+    take: async () => ((await stop.look()) ? null : await state.take()),
     onResult(task, result) {
       state.onResult(task, result);
       show(`${task.job.path} ${task.job.name}`);

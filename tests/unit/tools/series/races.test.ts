@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { witnessOf } from '../../../../tools/explore/witness.js';
 import { wrapped } from '../../../../tools/series/mail-lines.js';
 import { raceKey, raceSummary } from '../../../../tools/series/race-text.js';
-import { onFaultTests, type RaceHunted, races } from '../../../../tools/series/races.js';
+import { onFaultTests, RaceHunt, type RaceHunted } from '../../../../tools/series/races.js';
 import type { PathName } from '../../../../uapi/path-name.js';
 import { count } from '../../../counts.js';
 import { checkDocument } from '../../../document-part.js';
@@ -10,11 +10,9 @@ import { checkDocument } from '../../../document-part.js';
 function hunted(path: PathName, names: readonly string[]): readonly RaceHunted[] {
   const tests = onFaultTests().filter(({ name }) => names.includes(name));
   expect(tests).toHaveLength(names.length);
-  const run = races(path, { schedules: 30, repaired: count(60, 3000) }, tests);
-  for (;;) {
-    const { done, value } = run.next();
-    if (done) return value;
-  }
+  const hunt = new RaceHunt(path, { schedules: 30, repaired: count(60, 3000) });
+  for (const test of tests) hunt.add(test, hunt.draw(test));
+  return [...hunt.explained()];
 }
 
 /** What docs/series.md shows of them. */

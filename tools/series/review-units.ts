@@ -1,0 +1,158 @@
+// The parts of a review that need nothing of each other, so that several processes can share them.
+
+import { inProcess, MachinePool } from '../../index.js';
+import { readRecordingFile } from '../../tests/conform/recording.js';
+import { Replayer } from '../../tests/conform/replay.js';
+import { allCases } from '../../tests/selftests/index.js';
+import { dialectByName, dialectIds } from '../../uapi/dialect.js';
+import type { PathName } from '../../uapi/path-name.js';
+import { DEFAULT_TARGET } from '../abi/c/target.js';
+import { checkPair } from '../abi/check.js';
+import { effectLines } from '../abi/report/report-text.js';
+import { casesByName } from '../fault/sweep/cases.js';
+import { Sweeper } from '../fault/sweep/sweep-job.js';
+import { shippedFiles } from '../package-root.js';
+import { type CaseResult, runCase } from '../report/runner.js';
+import { type Generated, scan, sequencesOf } from './hunt.js';
+import { type Drawn, onFaultTests, type RaceHunt } from './races.js';
+import type { Posting } from './review.js';
+
+interface AbiBreak {
+  /** A released numbering. */
+  readonly old: string;
+  readonly breaks: number;
+  readonly silent: readonly string[];
+}
+
+/** What each kind of part comes to. */
+export interface UnitResults {
+  readonly header: readonly AbiBreak[];
+  readonly selftest: CaseResult;
+  /** What a kernel with the posting answered, where that was recorded. */
+  readonly recordings: {
+    readonly sequences: number;
+    readonly differing: readonly string[];
+    readonly file: string;
+  } | null;
+  readonly sweep: { readonly runs: number; readonly findings: readonly { token: string; message: string }[] };
+  readonly race: { readonly test: string; readonly drawn: readonly Drawn[] };
+  readonly sequences: { readonly count: number; readonly seen: readonly Generated[] };
+}
+type Kind = keyof UnitResults;
+
+/** One part. */
+export interface Unit {
+  readonly kind: Kind;
+  readonly name: string;
+  run(): Promise<UnitResults[Kind]> | UnitResults[Kind];
+}
+
+/** Numbering of both postings. */
+const POSTED_HEADER = 'B-onfault';
+/** Short stories whose every fault point is failed in turn. */
+const SWEPT_CASES = [
+  'migrate_on_fault.rows.present',
+  'migrate_on_fault.rows.swap',
+  'migrate_on_fault.reviews.one_of_each',
+];
+const CASE_TIMEOUT_MS = 45_000;
+/** Sequences of one part. */
+const AT_ONCE = 8;
+
+/** All parts, in the order of the report. */
+export function unitsOf(
+  posting: Posting,
+  { sequences, races, now }: { sequences: number; races: RaceHunt; now: () => number },
+): Unit[] {
+  const { path } = posting;
+  const generated = [...sequencesOf(sequences)];
+  const parts = Array.from({ length: Math.ceil(sequences / AT_ONCE) }, (_, i) =>
+    generated.slice(i * AT_ONCE, (i + 1) * AT_ONCE),
+  );
+  const scanned = scan(path);
+  return [
+    { kind: 'header', name: 'header', run: () => abiBreaks(posting) },
+    ...selftestUnits(path, now),
+    { kind: 'recordings', name: 'recordings', run: () => replayed(posting) },
+    ...SWEPT_CASES.map((name): Unit => ({ kind: 'sweep', name: `sweep ${name}`, run: () => swept(path, name) })),
+    ...onFaultTests().map(
+      (test): Unit => ({
+        kind: 'race',
+        name: `race ${test.name}`,
+        run: () => ({ test: test.name, drawn: races.draw(test) }),
+      }),
+    ),
+    ...parts.map(
+      (part, i): Unit => ({
+        kind: 'sequences',
+        name: `sequences ${i * AT_ONCE + 1}-${i * AT_ONCE + part.length}`,
+        run: () => ({ count: part.length, seen: scanned(part) }),
+      }),
+    ),
+  ];
+}
+
+/** Against each numbering that Linux has released. */
+async function abiBreaks({ header }: Posting): Promise<AbiBreak[]> {
+  if (header === null) return [];
+  const released = dialectIds().filter((id) => dialectByName(id)!.title.startsWith('Linux'));
+  const breaks: AbiBreak[] = [];
+  for (const old of released) {
+    const base = { old: {}, renames: [], targets: [DEFAULT_TARGET], new: {} };
+    const { findings } =
+      header === 'posted'
+        ? await checkPair({ old, new: POSTED_HEADER }, base)
+        : await checkPair({ old, new: undefined }, { ...base, patched: await patchedBy(header.mbox, old) });
+    const silent = findings.filter((finding) => finding.class === 'silent-alias').flatMap(effectLines);
+    const { title = old } = dialectByName(old)!;
+    breaks.push({
+      old: title,
+      breaks: findings.filter(({ class: of }) => ['silent-alias', 'removed', 'renumbered'].includes(of)).length,
+      silent,
+    });
+  }
+  return breaks;
+}
+
+async function patchedBy(mbox: string, old: string) {
+  const { loadPatched } = await import('../abi/load/load-patched.js');
+  return (options: Parameters<typeof loadPatched>[2]) => loadPatched(old, mbox, options);
+}
+
+function selftestUnits(path: PathName, now: () => number): Unit[] {
+  const pool = new MachinePool();
+  const boot = (own: object) => inProcess({ checkInvariants: 'touched', dialect: 'dmirror', ...own }, pool);
+  // A case that fails half way leaves calls behind whose errors nobody waits for, some until after its run.
+  process.on('unhandledRejection', () => {});
+  return allCases().map((testCase) => ({
+    kind: 'selftest',
+    name: `selftest ${testCase.name}`,
+    run: () => runCase(testCase, { seed: 1, path, boot, timeoutMs: CASE_TIMEOUT_MS, now }),
+  }));
+}
+
+function replayed({ path }: Posting): UnitResults['recordings'] {
+  for (const file of shippedFiles('tests/conform/recordings', '-series.jsonl.gz')) {
+    const { path: recorded, sequences } = readRecordingFile(file);
+    if (recorded !== path) continue;
+    const replayer = new Replayer({ path });
+    const differing = sequences.filter((sequence) => replayer.replay(sequence) !== null).map(({ seq }) => seq);
+    return { sequences: sequences.length, differing, file };
+  }
+  return null;
+}
+
+async function swept(path: PathName, name: string): Promise<UnitResults['sweep']> {
+  const options = {
+    profile: '6.12',
+    seed: 1,
+    pages: 8,
+    rounds: 1,
+    all: false,
+    pairs: 0,
+    defects: [],
+    first: true,
+  } as const;
+  const { runs, findings } = await new Sweeper(casesByName(options.profile), options).run({ name, path });
+  return { runs, findings: findings.map(({ token, message }) => ({ token, message })) };
+}
