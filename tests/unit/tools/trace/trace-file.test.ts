@@ -178,7 +178,7 @@ describe('the format', () => {
         return { written, reachable: reachableFrom(writer) };
       });
       expect(kept[0]!.reachable).toBeGreaterThan(1);
-    expect(kept[1]!.written).toBeGreaterThan(20 * kept[0]!.written);
+      expect(kept[1]!.written).toBeGreaterThan(20 * kept[0]!.written);
       expect(kept[1]!.reachable).toBeLessThanOrEqual(kept[0]!.reachable);
     },
   );
