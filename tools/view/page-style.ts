@@ -21,7 +21,7 @@ main { display: flex; flex-direction: column; gap: 6px; flex: 1; min-height: 0; 
 .lanes { flex: 1; min-width: 0; position: relative; cursor: crosshair; overflow: hidden; } .lanes canvas { display: block; }
 .cursor { position: absolute; top: 0; bottom: 0; width: 0; border-left: 2px solid var(--join); pointer-events: none; } .cursor.other { border-left-style: dashed; }
 .zoom { position: sticky; top: 0; display: flex; flex-direction: column; flex: none; align-self: start; } .zoom button { width: 24px; padding: 0; }
-.scrubber { display: flex; align-items: center; gap: 6px; } .scrubber .range { flex: 1 1 30%; } .scrubber input[type=number] { width: 6.5em; }
+.scrubber { display: flex; align-items: center; gap: 6px; } .scrubber .range { flex: 1 1 30%; } .scrubber input[type=number] { width: 6.5em; } .scrubber label { white-space: nowrap; }
 .doing { flex: 1 1 45%; min-width: 0; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 .panels { display: grid; grid-template-columns: minmax(0, 802px) minmax(0, 1fr); grid-template-rows: minmax(0, 1fr) minmax(0, 1fr); gap: 6px; flex: 1; min-height: 0; }
 .grid { grid-row: 1 / 3; }

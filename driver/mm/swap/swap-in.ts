@@ -50,9 +50,8 @@ export function* swapInPage(fault: VmFault): Coroutine<number> {
     return 0;
   }
   const isWritten = mapSwappedPage(fault, table, pfn);
-  ptlUnlock(vma.mm);
-  if (scheduler.isFine) yield FINE.folioLock;
   folioUnlock(memory, pfn);
+  ptlUnlock(vma.mm);
   if (!(fault.flags & FAULT.write) || isWritten) return 0;
   return (yield* doWpPage(fault)) & ~VM_FAULT.major;
 }

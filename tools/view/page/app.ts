@@ -192,7 +192,9 @@ function Heading({ run, data, choose, other, setOther, diff, view, step }: Headi
             runs,
           ),
         )
-      : h('span', null, run.title),
+      : run.title === data.title
+        ? null
+        : h('span', null, run.title),
     h('span', { class: 'outcome', title: run.outcome }, `came to: ${run.outcome}`),
     run.findings.length === 0
       ? null
