@@ -185,7 +185,11 @@ const PAIRS: readonly Pairs[] = [
   { state: 'cow', first: 'onf', against: ['childexit', 'store', 'dontneed'] },
   // Exclusive, read and write.
   { state: 'fresh', first: 'excl', against: [...MM_CALLS, 'excl', 'excl1', 'read1', 'write', 'write1'] },
-  { state: 'fresh', first: 'read', against: ['unmap', 'dontneed', 'store', 'prot_none', 'remap', 'fork', 'pageout'] },
+  {
+    state: 'fresh',
+    first: 'read',
+    against: ['unmap', 'dontneed', 'store', 'prot_none', 'remap', 'fork', 'pageout', 'mig1'],
+  },
   {
     state: 'fresh',
     first: 'write',

@@ -1,7 +1,7 @@
 import type { ChangeView, MachineAt } from '../../driver/recording/index.js';
 import type { Debugged } from './conditions.js';
 import { changeText, pagesOf } from './pages.js';
-import type { RecordedRun } from './recorded-run.js';
+import { CUT, type RecordedRun } from './recorded-run.js';
 import { TaskLetters } from './task-letters.js';
 
 /** Steps that are shown around a failure. */
@@ -28,6 +28,8 @@ export function causeOfRun(recorded: RecordedRun): Pick<Cause, 'text' | 'last'> 
 
 export function causeOf(of: Debugged, recorded: RecordedRun): Cause {
   const { last = of.recording.steps, findings } = recorded;
+  if (of.recording.isCut)
+    return { text: `not known: the run goes on behind step ${last}, but ${CUT}.`, ...lastSteps(last) };
   const found = stuck(of, of.recording.at(last)) ?? struck(of) ?? leaked(of, recorded) ?? conflict(of, last);
   if (found !== null) return withCount(of, found, recorded);
   if (findings.length === 0) return { text: 'nothing was found; the run ends well.', ...lastSteps(last) };

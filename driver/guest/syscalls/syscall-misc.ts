@@ -3,13 +3,18 @@ import { writeU64 } from '../../../uapi/u64.js';
 import { type Coroutine, preemptPoint } from '../../core/effect.js';
 import { PAGE_SIZE } from '../../mm/frames/frames.js';
 import { fillRandom } from '../../sys/files/dev-nodes.js';
-import { newUserfaultfd } from '../../sys/files/userfault-fd.js';
 import { strncpyFromUser, words32, words64, writeUser } from '../../sys/processes/user-memory.js';
+import { newUserfaultfd } from '../../sys/userfaultfd/userfault-fd.js';
 import { fixed, type GuestSyscallTable } from '../guest-syscall.js';
 import type { GuestThread } from '../guest-thread.js';
 
 const YIELD_POINT = preemptPoint('sched_yield');
 const UTSNAME_FIELD = 65;
+const RUSAGE_CHILDREN = -1;
+const RUSAGE_SELF = 0;
+const RUSAGE_THREAD = 1;
+const RUSAGE_BYTES = 144;
+const RU_MINFLT = 64;
 const PR_SET_PDEATHSIG = 1;
 const PR_GET_DUMPABLE = 3;
 const PR_SET_DUMPABLE = 4;
@@ -65,10 +70,8 @@ export const miscSyscalls: GuestSyscallTable = {
   165: {
     name: 'getrusage',
     args: 'dp',
-    note: 'zero',
-    *run(guest) {
-      return yield* writeUser(guest.mm, guest.u(1), new Uint8Array(144));
-    },
+    note: 'page faults, of the threads that live',
+    run: getrusage,
   },
   167: { name: 'prctl', args: 'dxxxx', note: 'the name; a few others without effect', run: prctl },
   168: {
@@ -113,6 +116,19 @@ export const miscSyscalls: GuestSyscallTable = {
   },
   293: { name: 'rseq', args: 'pnxx', note: 'CPU 0 is filled in; critical sections are not restarted', run: rseq },
 };
+
+/** Linux: kernel/sys.c:getrusage() */
+function* getrusage(guest: GuestThread): Coroutine<number> {
+  const who = guest.int(0);
+  if (who < RUSAGE_CHILDREN || who > RUSAGE_THREAD) return -EINVAL;
+  const all = who === RUSAGE_SELF ? guest.process.threads : [];
+  const threads = who === RUSAGE_THREAD ? [guest.thread] : all;
+  const view = new DataView(new ArrayBuffer(RUSAGE_BYTES));
+  const sum = (kind: 'minor' | 'major'): number => threads.reduce((total, { task }) => total + task.faults[kind], 0);
+  writeU64(view, RU_MINFLT, sum('minor'));
+  writeU64(view, RU_MINFLT + 8, sum('major'));
+  return yield* writeUser(guest.mm, guest.u(1), new Uint8Array(view.buffer));
+}
 
 function* uname(guest: GuestThread): Coroutine<number> {
   const out = new Uint8Array(6 * UTSNAME_FIELD);

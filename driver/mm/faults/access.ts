@@ -197,7 +197,11 @@ export function* doUserAddrFault(mm: Mm, addr: number, write: boolean, isKernel 
   const ret = yield* handleMmFault(vma, addr, flags);
   if (ret & VM_FAULT.retry) return 'none';
   mm.mmapLock.readUnlock();
-  if (!(ret & VM_FAULT_ERROR)) return 'none';
+  if (!(ret & VM_FAULT_ERROR)) {
+    // Linux: mm/memory.c:mm_account_fault()
+    mm.memory.kernel.current.faults[ret & VM_FAULT.major ? 'major' : 'minor']++;
+    return 'none';
+  }
   if (ret & VM_FAULT.oom) return 'oom';
   if (ret & VM_FAULT.hwpoison) return 'hwpoison';
   return ret & VM_FAULT.sigsegv ? 'maperr' : 'sigbus';

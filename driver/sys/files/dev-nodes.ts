@@ -3,8 +3,8 @@ import type { Coroutine } from '../../core/effect.js';
 import type { Prng } from '../../core/prng.js';
 import type { Machine } from '../machine/machine.js';
 import type { Thread } from '../processes/thread.js';
+import { addUserfaultDevice } from '../userfaultfd/userfault-fd.js';
 import { OpenFile, type ReleaseQueue } from './open-file.js';
-import { addUserfaultDevice } from './userfault-fd.js';
 
 /** /dev/null, zero, full and urandom: what reading fills in, and whether anything can be written. */
 class DevNode extends OpenFile {

@@ -1,4 +1,5 @@
 import { EINVAL } from '../../../uapi/errno.js';
+import { PAGEMAP_SCAN } from '../../../uapi/pm-scan.js';
 import { type Coroutine, preemptPoint } from '../../core/effect.js';
 import { ZERO_PFN } from '../../mm/frames/frame-allocator.js';
 import { HPAGE_PMD_NR, PAGE_SIZE } from '../../mm/frames/frames.js';
@@ -11,6 +12,8 @@ import { VM } from '../../mm/vmas/vm-flags.js';
 import type { Vma } from '../../mm/vmas/vma.js';
 import type { Thread } from '../processes/thread.js';
 import { MmFile } from './mm-file.js';
+import type { IoctlRequest } from './open-file.js';
+import { doPagemapScan } from './pagemap-ioctl.js';
 
 const ENTRY_BYTES = 8;
 /** Entries for which mmap_lock is held at a time. Linux: PAGEMAP_WALK_SIZE */
@@ -61,6 +64,10 @@ export class PagemapFile extends MmFile {
     }
     yield* mmput(mm);
     return out;
+  }
+
+  override *ioctl(thread: Thread, { cmd, arg }: IoctlRequest): Coroutine<number> {
+    return cmd === PAGEMAP_SCAN ? yield* doPagemapScan(this.mm, thread.process.mm, arg) : -EINVAL;
   }
 }
 

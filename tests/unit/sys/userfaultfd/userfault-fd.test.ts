@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { newUserfaultfd, type UserfaultFd } from '../../../../driver/sys/files/userfault-fd.js';
 import type { Machine } from '../../../../driver/sys/machine/machine.js';
 import type { Thread } from '../../../../driver/sys/processes/thread.js';
+import { newUserfaultfd, type UserfaultFd } from '../../../../driver/sys/userfaultfd/userfault-fd.js';
 import { EAGAIN, EEXIST, EINVAL } from '../../../../uapi/errno.js';
 import { O_NONBLOCK } from '../../../../uapi/fcntl.js';
 import { PAGE_SIZE } from '../../../../uapi/mman.js';

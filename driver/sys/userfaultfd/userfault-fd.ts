@@ -5,10 +5,10 @@ import { USERFAULTFD_IOC_NEW } from '../../../uapi/userfaultfd.js';
 import type { Coroutine } from '../../core/effect.js';
 import { UFFD_USER_MODE_ONLY, UserfaultCtx, type UserfaultEvent } from '../../mm/userfault/ctx.js';
 import { userfaultfdRelease } from '../../mm/userfault/register.js';
+import { type IoctlRequest, OpenFile, POLL } from '../files/open-file.js';
 import type { Machine } from '../machine/machine.js';
 import { waitEventInterruptibleTimeout } from '../processes/interruptible.js';
 import type { Thread } from '../processes/thread.js';
-import { type IoctlRequest, OpenFile, POLL } from './open-file.js';
 import { userfaultfdIoctl } from './userfault-ioctl.js';
 
 const MESSAGE_BYTES = 32;
