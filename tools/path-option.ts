@@ -37,7 +37,7 @@ function parsePath(text: string): PathName {
 }
 
 /** What is wrong with a path's name and what was meant; null when it is right. */
-function pathProblem(text: string): string | null {
+export function pathProblem(text: string): string | null {
   const wrong = pathError(text);
   return wrong === null ? null : `no ${wrong.what} '${wrong.word}'${hint(wrong.word, wrong.known)}`;
 }

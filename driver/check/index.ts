@@ -3,5 +3,6 @@
 export { Arena } from './arena.js';
 export { emptyMachine } from './left-over.js';
 export { Snapshot, type SnapshotOptions } from './machine-snapshot.js';
+export { RaceShadow } from './race-shadow.js';
 export type { Violation } from './violation.js';
 export { Watch, type Watched } from './watch.js';

@@ -24,6 +24,8 @@ export interface SnapshotOptions {
   readonly arena?: Arena;
   /** Note what is written from now on, and put that back and no more. Whoever observes the machine does so before. */
   readonly tracks?: boolean;
+  /** Who else looks on and stays as it is. */
+  readonly apart?: readonly object[];
 }
 
 /**
@@ -46,7 +48,7 @@ export class Snapshot {
 
   constructor(
     readonly machine: Machine,
-    { watch, arena = new Arena(), tracks = false }: SnapshotOptions = {},
+    { watch, arena = new Arena(), tracks = false, apart = [] }: SnapshotOptions = {},
   ) {
     const { kernel, memory } = machine;
     assert(kernel.scheduler.isAtRest, 'a snapshot is taken of a machine with a call under way');
@@ -58,7 +60,7 @@ export class Snapshot {
     if (tracks) kernel.observe(this.touched);
     this.release = watch?.arena.mark();
     this.graph = new ObjectGraph(watch === undefined ? [machine] : [machine, watch], {
-      apart: [watch?.arena ?? null, this.touched, observer],
+      apart: [watch?.arena ?? null, this.touched, observer, ...apart],
       isPart: (value) => value instanceof Table,
     });
     for (const table of this.graph.partList() as Table[]) this.keepPlace(table);
@@ -95,6 +97,11 @@ export class Snapshot {
     // Slots of swap are counted by all who may name them.
     if (users === null || touched === null || memory.swap.capacity > 0) machine.prove();
     else machine.prove(new TouchedScope(memory, users, touched));
+  }
+
+  /** Frames whose bytes were changed since, with `tracks`. */
+  get changedFrames(): ReadonlySet<number> {
+    return this.touched?.pages ?? new Set();
   }
 
   /** Names of the classes of what is not as it was; for proofs of `restore` itself. */

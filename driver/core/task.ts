@@ -41,6 +41,9 @@ export class Task {
     readonly name: string,
   ) {}
 
+  /** Page faults of its program that were served without, and with, a page read in. Linux: task_struct.min_flt, maj_flt */
+  readonly faults = { minor: 0, major: 0 };
+
   /** A fatal signal is pending: killable waits give up with -EINTR. */
   get killed(): boolean {
     this.scheduler.observer?.touch(Shared.signals, this.id, Access.read, 1);

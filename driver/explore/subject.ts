@@ -1,4 +1,4 @@
-import { Arena, Snapshot } from '../check/index.js';
+import { Arena, RaceShadow, Snapshot } from '../check/index.js';
 import type { Kernel } from '../core/kernel.js';
 import type { RunResult } from '../core/scheduler.js';
 import type { Machine } from '../sys/machine/machine.js';
@@ -34,6 +34,8 @@ function arenaOf(machine: Machine): Arena {
 export class MachineSubject implements Subject {
   readonly kernel: Kernel;
   private readonly snapshot: Snapshot;
+  /** Null without checks. */
+  private readonly shadow: RaceShadow | null;
   private readonly before: Pick<Kernel['scheduler'], 'policy' | 'stepLimit'>;
 
   constructor(
@@ -43,18 +45,19 @@ export class MachineSubject implements Subject {
   ) {
     const { kernel } = race.machine;
     this.kernel = kernel;
-    this.isChecked = isChecked;
     const { policy, stepLimit: limit } = kernel.scheduler;
     this.before = { policy, stepLimit: limit };
     Object.assign(kernel.scheduler, { policy: director, stepLimit });
     kernel.observe(director);
-    this.snapshot = new Snapshot(race.machine, { tracks: true, arena: arenaOf(race.machine) });
+    this.shadow = isChecked ? new RaceShadow(race.machine) : null;
+    const apart = this.shadow === null ? [] : [this.shadow];
+    this.snapshot = new Snapshot(race.machine, { tracks: true, arena: arenaOf(race.machine), apart });
+    this.shadow?.keep();
   }
-
-  private readonly isChecked: boolean;
 
   goBack(): void {
     this.snapshot.restore();
+    this.shadow?.begins();
   }
 
   start(): void {
@@ -66,7 +69,9 @@ export class MachineSubject implements Subject {
   }
 
   prove(): void {
-    if (this.isChecked) this.snapshot.checkTouched();
+    if (this.shadow === null) return;
+    this.snapshot.checkTouched();
+    this.shadow.prove(this.snapshot.changedFrames);
   }
 
   outcome(): string {
@@ -77,6 +82,7 @@ export class MachineSubject implements Subject {
 
   release(): void {
     this.snapshot.restore();
+    this.shadow?.release();
     this.kernel.observe(null);
     Object.assign(this.kernel.scheduler, this.before);
   }

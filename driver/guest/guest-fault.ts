@@ -1,4 +1,4 @@
-import { BUS_ADRERR, SEGV_ACCERR, SEGV_MAPERR, SIGBUS, SIGKILL, SIGSEGV } from '../../uapi/signal.js';
+import { BUS_ADRERR, BUS_MCEERR_AR, SEGV_ACCERR, SEGV_MAPERR, SIGBUS, SIGKILL, SIGSEGV } from '../../uapi/signal.js';
 import { assert } from '../core/assert.js';
 import type { AccessFault } from '../mm/faults/access.js';
 import type { SignalInfo } from '../sys/processes/signal-info.js';
@@ -8,6 +8,7 @@ const SIGNALS: Readonly<Record<Exclude<AccessFault, 'none' | 'endless'>, { signo
   maperr: { signo: SIGSEGV, code: SEGV_MAPERR },
   accerr: { signo: SIGSEGV, code: SEGV_ACCERR },
   sigbus: { signo: SIGBUS, code: BUS_ADRERR },
+  hwpoison: { signo: SIGBUS, code: BUS_MCEERR_AR },
   oom: { signo: SIGKILL, code: 0 },
 };
 

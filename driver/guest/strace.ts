@@ -7,7 +7,7 @@ import {
   recordDataBytes,
 } from '../../uapi/dialect.js';
 import { errnoName } from '../../uapi/errno.js';
-import { PAGEMAP_SCAN } from '../../uapi/pagemap-scan.js';
+import { PAGEMAP_SCAN } from '../../uapi/pm-scan.js';
 import { signalName } from '../../uapi/signal.js';
 import { readU64 } from '../../uapi/u64.js';
 import { UFFDIO, USERFAULTFD_IOC_NEW } from '../../uapi/userfaultfd.js';

@@ -6,8 +6,7 @@ import { Access, GET_ALIVE, lastDrop, Shared } from '../core/observer.js';
 import { WaitQueue } from '../core/wait-queue.js';
 import { InjectPoint } from '../inject/inject-points.js';
 import type { MmuNotifierOps, NotifierRange } from '../mm/notifier.js';
-import { mmdrop } from '../mm/vmas/exit-mmap.js';
-import { type Mm, mmgrab } from '../mm/vmas/mm.js';
+import { type Mm, mmdrop, mmgrab } from '../mm/vmas/mm.js';
 import { mmDropAllLocks, mmTakeAllLocks } from '../mm/vmas/vma-list.js';
 
 /** Behind the last address: a u64 that wraps. */

@@ -198,6 +198,7 @@ function countCaches(memory: Memory, forEachRun: ProofScope['forEachRun'], expec
   forEachRun((first, end) => {
     for (let pfn = first; pfn < end; pfn++) if (raw.refcount[pfn]! !== 0) countFrame(pfn);
   });
+  for (const [pfn, count] of memory.pipePages) expected.refs[raw.head[pfn]!]! += count;
   if (memory.hugeZeroPfn !== 0) expected.refs[memory.hugeZeroPfn]!++;
 }
 

@@ -75,6 +75,8 @@ export class Memory {
   hugeZeroPfn = 0;
   /** Room for checkInvariants to count in, made with its first call. */
   invariantCounts: InvariantCounts | null = null;
+  /** References that pipes have, by page. */
+  readonly pipePages = new Map<number, number>();
   readonly pageWaiters = new Map<number, WaitQueue>();
   /** Who waits for a reference to a folio to go, by its head: only under an explorer, see `waitForOthers`. */
   readonly refWaiters = new Map<number, { readonly queue: WaitQueue; mapcount: number }>();
@@ -151,6 +153,7 @@ export class Memory {
     this.thpPmdEnabled = 'inherit';
     this.usesHugeZero = true;
     this.hugeZeroPfn = 0;
+    this.pipePages.clear();
     this.pageWaiters.clear();
     this.refWaiters.clear();
   }

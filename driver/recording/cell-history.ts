@@ -143,6 +143,12 @@ export class History {
     return rows;
   }
 
+  /** Places of the functions that changed something in a step. */
+  pathsOf(step: number): number[] {
+    const [from, end] = [this.ends.at(step - 1), this.ends.at(step)];
+    return Array.from({ length: end - from }, (_, i) => this.rowPath.at(from + i));
+  }
+
   /** Rows of one cell. */
   changesOf(kind: CellKind, id: number): Row[] {
     const cell = this.cells[kind]!.get(id);

@@ -100,6 +100,15 @@ export class Recording {
     return this.written.paths[this.written.pathOf.at(step - 1)] ?? NOTHING;
   }
 
+  /** Steps that begin in a kernel function, or in which it changes something. */
+  stepsIn(name: string): number[] {
+    const { paths, pathOf, history } = this.written;
+    const places = new Set(paths.flatMap((path, i) => (path.includes(name) ? [i] : [])));
+    const isIn = (step: number): boolean =>
+      places.has(pathOf.at(step - 1)) || history.pathsOf(step).some((path) => places.has(path));
+    return Array.from({ length: places.size === 0 ? 0 : this.steps }, (_, i) => i + 1).filter(isIn);
+  }
+
   events(step: number): TraceEvent[] {
     const { events } = this.written;
     return events.slice(this.firstEvent[step]!, this.firstEvent[step + 1]!).map(({ event }) => event);

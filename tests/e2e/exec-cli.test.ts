@@ -70,7 +70,7 @@ describe('dmirror exec of a program', needs(COMPILER), () => {
 
   it('looks for a schedule that fails, and runs it again', () => {
     const racy = build.compile('reports/lost-update');
-    expect(dmirror(['exec', racy]).stdout).toBe('24\n');
+    expect(dmirror(['exec', racy]).stdout).toBe('80\n');
     const found = dmirror(['exec', '--schedules', '600', racy]);
     expect(found.status).toBe(1);
     const [, again] = /^ +dmirror (explore replay '?dm2:guest:\S+ .*)$/m.exec(found.stderr)!;

@@ -8,6 +8,7 @@ import { Sweeper, type SweepJob } from '../../tools/fault/sweep/sweep-job.js';
 import { EQUAL_PATHS } from '../../uapi/path-name.js';
 import { count, some } from '../counts.js';
 import { allCases } from '../selftests/index.js';
+import { atScale } from '../selftests/scale.js';
 
 const CASES = new Map(allCases().map((testCase) => [testCase.name, testCase]));
 const OPTIONS = {
@@ -20,6 +21,9 @@ const OPTIONS = {
   defects: [],
   first: false,
 };
+
+/** As OPTIONS says. */
+const SIZES = { bufferBytes: OPTIONS.pages * 4096, rounds: OPTIONS.rounds, schedules: OPTIONS.rounds };
 
 /** About this many of a case's runs are made in both ways. */
 const SAMPLE = count(4, 16);
@@ -66,6 +70,7 @@ const NAMES = [
 
 describe('a run that begins at a snapshot', () => {
   it.each(some(NAMES, 6))('of %s tells what a whole run tells', async (name) => {
-    for (const path of EQUAL_PATHS) expect(await compare({ name, path })).toBeGreaterThan(SAMPLE / 3);
+    for (const path of EQUAL_PATHS)
+      expect(await atScale(SIZES, () => compare({ name, path }))).toBeGreaterThan(SAMPLE / 3);
   });
 });

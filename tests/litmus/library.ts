@@ -32,6 +32,8 @@ const STATES = {
   // Of four pages, so that two calls can have parts of their own.
   wide: ['map 0 0 0 4 anon rw', 'store 0 0 0 4 0x10', 'advise 0 0 1 1 PAGEOUT'],
   wideHeld: ['map 0 0 0 4 anon rw', 'store 0 0 0 4 0x10', 'dm 0 1 MIGRATE_TO_DEV 0 1 1'],
+  // Shared memory, whose second page the first task has not mapped.
+  shmHalf: ['map 0 0 0 2 shared rw', 'store 0 0 0 2 0x10', 'advise 0 0 1 1 DONTNEED'],
   pinned: ['map 0 0 0 2 anon rw', 'store 0 0 0 2 0x10', 'pin 0 0 1 1 1'],
   huge: ['map 0 0 0 512 anon rw', 'advise 0 0 0 512 HUGEPAGE', 'store 0 0 0 2 0x10'],
   hugeDev: [
@@ -57,6 +59,7 @@ const ACTIONS = {
   fork: 'fork 0 1',
   prot_none: 'protect 0 0 0 2 -',
   prot_r: 'protect 0 0 0 2 r',
+  remove: 'advise 0 0 0 2 REMOVE',
   pageout: 'advise 0 0 0 2 PAGEOUT',
   populate: 'advise 0 0 0 2 POPULATE_WRITE',
   load: 'load 0 0 0 2',
@@ -66,6 +69,7 @@ const ACTIONS = {
   gup: 'gup 0 0 0 2 2 1 1',
   childexit: 'exit 1',
   childstore: 'store 1 0 0 2 0x30',
+  exit: 'exit 0',
   // Commands of the devices: the number is that of the device.
   mig: 'dm 0 0 MIGRATE_TO_DEV 0 0 2',
   mig1: 'dm 0 1 MIGRATE_TO_DEV 0 0 2',
@@ -79,6 +83,7 @@ const ACTIONS = {
   onfTail1: 'dm 0 1 MIGRATE_ON_FAULT_TO_DEV 0 2 2',
   onfInner1: 'dm 0 1 MIGRATE_ON_FAULT_TO_DEV 0 1 1',
   sys: 'dm 0 0 MIGRATE_TO_SYS 0 0 2',
+  sys1: 'dm 0 1 MIGRATE_TO_SYS 0 0 2',
   sysFirst: 'dm 0 0 MIGRATE_TO_SYS 0 0 1',
   excl: 'dm 0 0 EXCLUSIVE 0 0 2',
   excl1: 'dm 0 1 EXCLUSIVE 0 0 2',
@@ -88,6 +93,9 @@ const ACTIONS = {
   write1: 'dm 0 1 WRITE 0 0 2 0x50',
   snap: 'dm 0 0 SNAPSHOT 0 0 2',
   release: 'dm 0 0 RELEASE 0 0 2',
+  release1: 'dm 0 1 RELEASE 0 0 2',
+  // The second file of device 0.
+  onf4: 'dm 0 4 MIGRATE_ON_FAULT_TO_DEV 0 0 2',
   close0: 'close 0 0',
   close1: 'close 0 1',
   migAll: 'dm 0 0 MIGRATE_TO_DEV 0 0 512',
@@ -168,11 +176,21 @@ const PAIRS: readonly Pairs[] = [
   { state: 'swap', first: 'onf', against: ['load', 'dontneed', 'unmap', 'fork', 'onf1'] },
   { state: 'foreign', first: 'onf', against: ['load', 'store', 'dontneed', 'onf1', 'fork', 'close1'] },
   { state: 'exclusive', first: 'onf', against: ['load', 'store', 'dontneed', 'excl1', 'fork'] },
+  { state: 'held1', first: 'onf', against: ['populate', 'sys1', 'read', 'write', 'release1', 'onf4', 'exit'] },
+  {
+    state: 'shmHalf',
+    first: 'onf',
+    against: ['load', 'dontneed', 'dontneed0', 'unmap0', 'remove', 'pageout', 'onf', 'onf1', 'mig1', 'excl1', 'fork'],
+  },
   { state: 'thp', first: 'onf', against: ['store', 'dontneed', 'onf1'] },
   { state: 'cow', first: 'onf', against: ['childexit', 'store', 'dontneed'] },
   // Exclusive, read and write.
   { state: 'fresh', first: 'excl', against: [...MM_CALLS, 'excl', 'excl1', 'read1', 'write', 'write1'] },
-  { state: 'fresh', first: 'read', against: ['unmap', 'dontneed', 'store', 'prot_none', 'remap', 'fork', 'pageout'] },
+  {
+    state: 'fresh',
+    first: 'read',
+    against: ['unmap', 'dontneed', 'store', 'prot_none', 'remap', 'fork', 'pageout', 'mig1'],
+  },
   {
     state: 'fresh',
     first: 'write',
@@ -203,6 +221,9 @@ const TRIPLES: readonly (readonly [State, Action, Action, Action])[] = [
   ['fresh', 'onf', 'mig1', 'dontneed'],
   ['fresh', 'onf', 'onf1', 'store'],
   ['half', 'onf', 'store', 'dontneed1'],
+  ['held1', 'onf', 'dontneed0', 'store'],
+  ['held1', 'onf', 'onf1', 'dontneed0'],
+  ['shmHalf', 'onf', 'onf1', 'dontneed0'],
   ['dev', 'mig', 'sys', 'load'],
   ['dev', 'sys', 'load', 'dontneed'],
   ['dev', 'read1', 'load', 'dontneed1'],
@@ -273,7 +294,7 @@ export function litmusLibrary(): LibraryTest[] {
 function testOf(name: string, state: State, threads: readonly (readonly Action[])[]): LibraryTest {
   return {
     name,
-    setup: ['open 0 0', 'open 0 1', ...STATES[state]],
+    setup: ['open 0 0', 'open 0 1', ...(threads.flat().includes('onf4') ? ['open 0 4'] : []), ...STATES[state]],
     threads: threads.map((actions) => actions.map((action) => ACTIONS[action])),
     observe: observations(state, threads.flat()),
   };

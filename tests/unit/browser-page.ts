@@ -41,8 +41,12 @@ export class BrowserPage {
     const file = join(this.folder, 'page.html');
     const { href } = pathToFileURL(file);
     writeFileSync(file, html);
-    this.seen.length = 0;
-    await this.page.goto(href);
+    await this.open(href);
     return href;
+  }
+
+  async open(address: string): Promise<void> {
+    this.seen.length = 0;
+    await this.page.goto(address);
   }
 }

@@ -54,7 +54,7 @@ export function addExplore(root: Command, { status, output }: CommandContext): v
     .option('--json', 'one JSON object a line instead of KTAP', false)
     .option('--junit <file>', 'also write the results as JUnit XML')
     .option('--html <file>', 'also write a page with every outcome and the steps of its schedule')
-    .addOption(traceOption('--trace <file>', '; of `replay`'))
+    .addOption(traceOption('--trace <file>', '; a schedule of each finding and outcome'))
     .addOption(traceFormatOption())
     .addHelpText('after', EXAMPLES)
     .action(async (names: string[], options) => {

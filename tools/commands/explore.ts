@@ -8,10 +8,10 @@ import { witnessLines, witnessOf } from '../explore/witness.js';
 import { dialectOption, profileOption } from '../kernel-profile.js';
 import type { Output } from '../output.js';
 import { pathNamed } from '../path-option.js';
-import type { TraceOptions } from '../trace/trace-option.js';
+import { openTrace } from '../trace/trace-option.js';
 import { replay } from './replay.js';
 
-export interface ExploreCommandOptions extends ExploreRunOptions, TraceOptions {
+export interface ExploreCommandOptions extends ExploreRunOptions {
   readonly list: boolean;
   readonly path: PathName;
   readonly profile: string;
@@ -34,8 +34,8 @@ export async function exploreCommand(
   output: Output,
 ): Promise<number> {
   if (names[0] === 'replay') return await replay(names.slice(1), options, output);
-  if (options.trace !== undefined)
-    throw new UsageError('--trace is of one schedule', '`dmirror explore replay TOKEN --trace FILE`');
+  if (options.trace !== undefined && (options.list || options.diff !== undefined))
+    throw new UsageError('--trace is of what is explored or replayed', 'leave it out with --list and --diff');
   const tests = namedTests(names);
   if (options.list) {
     for (const { name } of tests) output.out(name);
@@ -44,7 +44,9 @@ export async function exploreCommand(
   const how = howOf(options);
   if (options.witness !== undefined) {
     const token = witnessToken(tests, how, options.witness);
-    for (const line of [...witnessLines(witnessOf(token)), token]) output.out(line);
+    const trace = openTrace(options);
+    for (const line of [...witnessLines(witnessOf(token, trace)), token]) output.out(line);
+    trace?.end();
     return EXIT.pass;
   }
   if (options.diff !== undefined) {

@@ -42,8 +42,9 @@ export async function view(words: readonly string[], options: ViewOptions, outpu
 }
 
 function sizeText({ runs, findings }: PageContent, page: string): string {
-  const of = findings.length === 0 ? '' : `${findings.length} findings, `;
-  return `${of}${runs.length === 1 ? '1 run' : `${runs.length} runs`}, ${Math.ceil(page.length / 1024)} kB`;
+  const count = (n: number, what: string): string => `${n} ${what}${n === 1 ? '' : 's'}, `;
+  const of = findings.length === 0 ? '' : count(findings.length, 'finding');
+  return `${of}${count(runs.length, 'run')}${Math.ceil(page.length / 1024)} kB`;
 }
 
 const REPORT = /\.(jsonl?|ndjson|txt|log|tap)$/;

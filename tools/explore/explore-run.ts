@@ -4,6 +4,7 @@ import type { Output } from '../output.js';
 import { junitXml } from '../report/junit.js';
 import { KtapWriter } from '../report/ktap.js';
 import type { CaseResult } from '../report/runner.js';
+import { openTrace, type TraceOptions } from '../trace/trace-option.js';
 import { workAll } from '../worker-pool.js';
 import { exploreHtml } from './explore-html.js';
 import { type HowExplored, isWrong, reportLines, type TestReport } from './explore-report.js';
@@ -12,7 +13,7 @@ import type { Litmus } from './litmus-file.js';
 import { witnessOf } from './witness.js';
 
 /** What is done with many tests, and where what came of them goes. */
-export interface ExploreRunOptions {
+export interface ExploreRunOptions extends TraceOptions {
   readonly jobs?: number | undefined;
   readonly allowIncomplete: boolean;
   readonly json: boolean;
@@ -30,6 +31,7 @@ export async function exploreAll(
   const tasks = output.share.pick(all, ({ test, how }) => `${test.path ?? how.path} ${test.name}`);
   const junit = options.junit === undefined ? null : output.file('--junit', options.junit);
   const html = options.html === undefined ? null : output.file('--html', options.html);
+  const trace = openTrace(options);
   const at = new Date();
   const ktap = options.json ? null : new KtapWriter(output.out);
   ktap?.open(tasks.length);
@@ -43,7 +45,14 @@ export async function exploreAll(
   if (reports.length < tasks.length) ktap?.abandon('interrupted');
   junit?.write(junitXml(reports.map(asCase), { name: 'dmirror explore', at, properties: { profile, seed } }));
   html?.write(exploreHtml(reports, (token) => witnessOf(token)));
+  if (trace !== null) for (const token of reports.flatMap(tokensOf)) witnessOf(token, trace);
+  trace?.end();
   return exitStatus(reports, options);
+}
+
+/** A schedule of each finding, then of each outcome. */
+function tokensOf({ problems, outcomes }: TestReport): string[] {
+  return [...new Set([...problems, ...outcomes].flatMap(({ token }) => token ?? []))];
 }
 
 /** 1 when something is wrong, else whether all came to their end. */

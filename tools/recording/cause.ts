@@ -1,7 +1,8 @@
 import type { ChangeView, MachineAt } from '../../driver/recording/index.js';
 import type { Debugged } from './conditions.js';
-import { changeText } from './pages.js';
-import type { RecordedRun } from './recorded-run.js';
+import { changeText, pagesOf } from './pages.js';
+import { CUT, type RecordedRun } from './recorded-run.js';
+import { TaskLetters } from './task-letters.js';
 
 /** Steps that are shown around a failure. */
 export const ROWS = 28;
@@ -15,8 +16,20 @@ export interface Cause {
   readonly last: number;
 }
 
+/** What a run comes from that nobody has looked at yet, with the names of the tasks in it; null where nothing was found. */
+export function causeOfRun(recorded: RecordedRun): Pick<Cause, 'text' | 'last'> | null {
+  const { recording, findings } = recorded;
+  if (findings.length === 0) return null;
+  const letters = new TaskLetters(recording);
+  const { text, last } = causeOf({ recording, pages: pagesOf(recording), letters }, recorded);
+  const named = letters.ids.filter((id) => new RegExp(`\\b${letters.of(id)}\\b`).test(text));
+  return { text: `${text} (${named.map((id) => letters.withName(id)).join(', ')})`, last };
+}
+
 export function causeOf(of: Debugged, recorded: RecordedRun): Cause {
   const { last = of.recording.steps, findings } = recorded;
+  if (of.recording.isCut)
+    return { text: `not known: the run goes on behind step ${last}, but ${CUT}.`, ...lastSteps(last) };
   const found = stuck(of, of.recording.at(last)) ?? struck(of) ?? leaked(of, recorded) ?? conflict(of, last);
   if (found !== null) return withCount(of, found, recorded);
   if (findings.length === 0) return { text: 'nothing was found; the run ends well.', ...lastSteps(last) };

@@ -43,7 +43,7 @@ const KINDS: readonly ConditionKind[] = [
   {
     usage: 'lock NAME',
     about: 'somebody takes a lock of that name, as mmap_lock',
-    pattern: /^lock (?<name>\w+)$/,
+    pattern: /^lock (?!folio$)(?<name>\w+)$/,
     steps: (of, { name }) => eventSteps(of, (event) => event.kind === 'lock' && event.lock === name, name!),
   },
   {
@@ -72,15 +72,13 @@ const KINDS: readonly ConditionKind[] = [
   },
   {
     usage: 'function NAME',
-    about: 'a step in that kernel function, as migrateVmaPages',
+    about: 'a step in that kernel function, as migrateVmaPages, or in which it changes something',
     pattern: /^function (?<name>\w+)$/,
     steps: ({ recording }, { name }) => {
-      const found = allSteps(recording).filter((step) => recording.path(step).includes(name!));
+      const found = recording.stepsIn(name!);
       if (found.length > 0) return found;
-      const known = new Set(allSteps(recording).flatMap((step) => recording.path(step)));
-      const near = didYouMean(name!, [...known]);
-      if (known.has(name!) || near === '') return found;
-      throw new UsageError(`nothing is in a function '${name}'${near}`, '`list` shows functions');
+      const near = didYouMean(name!, [...new Set(recording.written.paths.flat())]);
+      throw new UsageError(`nothing is in a function '${name}'${near}`, '`list` and `why` show functions');
     },
   },
 ];
@@ -93,15 +91,20 @@ export function conditionSteps(of: Debugged, text: string): number[] {
     const found = kind.pattern.exec(text);
     if (found !== null) return kind.steps(of, found.groups ?? {});
   }
-  const usages = KINDS.map(({ usage }) => usage);
   const [word = ''] = text.split(' ');
-  const begins = usages.map((usage) => usage.split(' ')[0]!);
-  const same = usages.filter((usage) => usage.startsWith(`${word} `));
-  const near = didYouMean(word, begins);
+  const same = USAGES.filter((usage) => usage.startsWith(`${word} `));
+  const near = didYouMean(withoutNumbers(text), USAGES.map(withoutNumbers)) || didYouMean(word, FIRST_WORDS);
   throw new UsageError(
-    same.length > 0 ? `'${text}' is not complete, or has too much` : `'${text}' is no condition${near}`,
-    `they are: ${(same.length > 0 ? same : usages).join('; ')}`,
+    `'${text}' ${same.length > 0 ? 'is not complete, or has too much' : 'is no condition'}${near}`,
+    `they are: ${(same.length > 0 ? same : USAGES).join('; ')}`,
   );
+}
+
+const USAGES = [...KINDS.map(({ usage }) => usage), 'mapcount N = 0'];
+const FIRST_WORDS = USAGES.map((usage) => usage.split(' ')[0]!);
+
+function withoutNumbers(text: string): string {
+  return text.replace(/\b(0x[\da-f]+|\d+)\b/g, 'N');
 }
 
 /** The page that a word of a user means: its number in the mapping, or an address. Throws UsageError. */

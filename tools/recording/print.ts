@@ -27,7 +27,13 @@ export function printed(of: Debugged, step: number, what: string): readonly stri
   const name = PRINTED.find((one) => what === one || what.startsWith(`${one} `));
   const at = of.recording.at(step);
   if (name !== undefined) return PRINTS[name]!(of, at, what.slice(name.length).trim());
-  throw new UsageError(`'${what}' can't be printed${didYouMean(what, PRINTED)}`, `what can: ${PRINTED.join(', ')}`);
+  const near =
+    didYouMean(what, PRINTED) ||
+    didYouMean(
+      what.split(' ')[0]!,
+      PRINTED.flatMap((one) => one.split(' ')),
+    );
+  throw new UsageError(`'${what}' can't be printed${near}`, `what can: ${PRINTED.join(', ')}`);
 }
 
 function pageTableLines(of: Debugged, at: MachineAt): string[] {

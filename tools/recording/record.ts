@@ -15,7 +15,7 @@ import { isToken, tokenKind } from '../token/token.js';
 import { plainRun, recordCase, recordPlan, recordPlanToken, recordRunToken } from './record-fault.js';
 import { recordGuestToken, recordProgram } from './record-guest.js';
 import { recordRace, recordRaceToken } from './record-race.js';
-import type { RecordedRun, RecordOptions } from './recorded-run.js';
+import { asFarAsKnown, type RecordedRun, type RecordOptions } from './recorded-run.js';
 
 /** How what is no token runs: a token says all of that. */
 export interface WhichRun extends RecordOptions {
@@ -33,6 +33,10 @@ const NONE_OF_THESE = `give a token, a plan, a litmus test, a case of the selfte
 
 /** Makes the run again that the words of a command line name, and writes it down. Throws UsageError. */
 export async function record(words: readonly string[], options: WhichRun): Promise<RecordedRun> {
+  return asFarAsKnown(await recordWords(words, options));
+}
+
+async function recordWords(words: readonly string[], options: WhichRun): Promise<RecordedRun> {
   const [first, ...rest] = words;
   if (first === undefined) throw new UsageError('nothing is named', NONE_OF_THESE);
   if (isToken(first)) return await recordToken(first, rest, options);
@@ -41,7 +45,8 @@ export async function record(words: readonly string[], options: WhichRun): Promi
   if (rest.length > 0)
     throw new UsageError(`'${rest[0]}' stands behind '${first}', which takes nothing`, NONE_OF_THESE);
   if (isFile) return await recordFile(first, options);
-  if (/[/\\]|\.(ya?ml|jsonl)$/.test(first)) throw new UsageError(`'${first}' does not exist`, NONE_OF_THESE);
+  if (/[/\\]|\.(ya?ml|jsonl?|ndjson|txt|log|tap)$/.test(first))
+    throw new UsageError(`'${first}' does not exist`, NONE_OF_THESE);
   return await recordName(first, options);
 }
 

@@ -14,6 +14,14 @@ export interface RecordedRun {
   readonly findings: readonly string[];
 }
 
+/** What a run came to that had no room to be written down to its end is not known. */
+export function asFarAsKnown(run: RecordedRun): RecordedRun {
+  if (!run.recording.isCut) return run;
+  return { ...run, outcome: `not known: ${CUT} (--max-memory)`, findings: [] };
+}
+
+export const CUT = 'what is written down of the run takes all the memory that it may';
+
 /** What to record, and how. */
 export interface RecordOptions extends RecorderOptions {
   /** Which of the machines of a case, from 1; without, the one in which something was found, else the last. */

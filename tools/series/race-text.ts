@@ -1,26 +1,35 @@
 import { wrapped } from './mail-lines.js';
-import type { Waiter } from './race-shape.js';
+import type { Lost, Waiter } from './race-shape.js';
 import type { RaceHunted } from './races.js';
 
 const MOST_SHOWN = 6;
-const LEAK = /returns to user holding folio_lock/;
+
+type Told = Pick<RaceHunted, 'message' | 'shape'>;
 
 /** By which two reports know the same: how it ends, and where. */
-export function raceKey({ message, shape: { waiters } }: Pick<RaceHunted, 'message' | 'shape'>): string {
-  if (waiters.length === 0) return LEAK.test(message) ? 'leak-folio_lock' : message.split(':')[0]!;
+export function raceKey({ message, shape: { waiters, lost } }: Told): string {
+  if (lost !== null) return `leak-folio_lock-${lost}`;
+  if (waiters.length === 0) return message.split(':')[0]!;
   const waits = waiters.map(({ waitsFor, place }) => `${waitsFor.split(' ')[0]}-${place}`);
   return [waiters.length === 1 ? 'hang' : 'deadlock', ...waits.sort()].join('-');
 }
 
 /** What happens and where: two lines of a mail. */
-export function raceSummary({ message, shape: { waiters } }: Pick<RaceHunted, 'message' | 'shape'>): string {
+export function raceSummary({ message, shape: { waiters, lost } }: Told): string {
   const [one, other] = waiters;
-  if (one === undefined)
-    return LEAK.test(message) ? 'A folio stays locked for ever: the call returns without having unlocked it.' : message;
+  if (lost !== null) return LEAKS[lost];
+  if (one === undefined) return message;
   if (other === undefined) return `${one.call} waits for ever ${waitText(one)}, which it holds itself.`;
   const who = one.call === other.call ? `Two calls of ${one.call}` : `${one.call} and ${other.call}`;
   return `${who} wait for each other, ${waitText(one)} and ${waitText(other)}.`;
 }
+
+const LEAKS: Readonly<Record<Lost, string>> = {
+  entry:
+    'A folio stays locked that a later pass took while the word named another: its migration entry stays, and who touches it hangs.',
+  nothing:
+    'A folio stays locked whose word a later pass has overwritten: no page table has it any more, its memory is lost.',
+};
 
 function waitText({ waitsFor, place }: Waiter): string {
   return `for ${waitsFor.replace('mmu_notifier ', '')} in ${place}()`;

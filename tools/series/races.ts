@@ -59,7 +59,7 @@ export type Drawn = Pick<Raced, 'message' | 'shape' | 'choices'>;
 export class RaceHunt {
   /** By the key of their shape. */
   private readonly raced = new Map<string, Raced>();
-  /** By test and what is said of them: findings of one test with the same text have the same shape, whichever process looks. */
+  /** By path, test and what is said of them: findings of one test with the same text have the same shape, whichever process looks. */
   private readonly shapes = new Map<string, RaceShape>();
 
   constructor(
@@ -104,7 +104,7 @@ export class RaceHunt {
 
   private shape(test: Litmus, path: PathName, finding: RaceFinding): RaceShape {
     const text = textOf(finding);
-    const known = `${test.name} ${text}`;
+    const known = `${path} ${test.name} ${text}`;
     const shape = this.shapes.get(known) ?? shapeOf(raceOf(test, on(path)), finding);
     this.shapes.set(known, shape);
     return shape;
@@ -116,7 +116,7 @@ export class RaceHunt {
       const path = repaired.reduce((before, { name }) => withPropertyOf(before, name, REPAIRED), this.path);
       const options = { strategy: 'random', budget: ABLATION_FACTOR * this.budget.schedules, seed: 1 } as const;
       const left = findingsUntil(one, path, options);
-      return !left.some((finding) => this.shape(one.test, path, finding).key === one.shape.key);
+      return !left.some((finding) => isSameWay(this.shape(one.test, path, finding), one.shape));
     };
     let cures = suspectsOf(this.path, REPAIRED).filter(({ cause }) => cause !== null);
     if (!isGone(cures)) return [];
@@ -130,9 +130,17 @@ export class RaceHunt {
   /** Choices of a schedule that ends in the same way with the fewest preemptions, as far as that is soon found. */
   private simplest({ choices, ...one }: Raced): readonly number[] {
     const options = { strategy: 'bounded', preemptions: MOST_PREEMPTIONS, budget: SIMPLEST_BUDGET } as const;
-    const same = findingsUntil(one, this.path, options).find((finding) => textOf(finding) === one.message);
+    const race = raceOf(one.test, on(this.path));
+    const same = findingsUntil(one, this.path, options).find(
+      (finding) => textOf(finding) === one.message && shapeOf(race, finding).key === one.shape.key,
+    );
     return same?.witness ?? choices;
   }
+}
+
+/** Whatever is left of a page that is kept: one exploration has one schedule of each text. */
+function isSameWay(a: RaceShape, b: RaceShape): boolean {
+  return a.key === b.key || (a.lost !== null && b.lost !== null);
 }
 
 function on(path: PathName): Pick<HowToExplore, 'path'> & { readonly profile: typeof PROFILE } {

@@ -33,7 +33,11 @@ export function reviewText(review: Review, known: ReadonlySet<string> | null): s
     `Findings: ${findings.length}`,
     ...findings.flatMap((finding, i) => [
       '',
-      ...findingLines(finding, { head: headOf(keyOf(finding), { i, known }), path }),
+      ...findingLines(finding, {
+        head: headOf(keyOf(finding), { i, known }),
+        path,
+        also: otherFinders(finding, review),
+      }),
     ]),
     '',
     `Races: ${races.length}`,
@@ -53,7 +57,23 @@ function headOf(key: string, { i, known }: { i: number; known: ReadonlySet<strin
   return `${i + 1}. [${key}]${known !== null && !known.has(key) ? ' new' : ''}`;
 }
 
-function findingLines(finding: Hunted, { head, path }: { head: string; path: string }): string[] {
+/** What else of the review has come to the same: one example of each. */
+function otherFinders({ violation }: Hunted, { selftests, sweep }: Review): string[] {
+  const isSame = ({ message }: { message: string }): boolean => plain(violation.message).includes(plain(message));
+  const tests = (selftests?.own.failed ?? []).filter(isSame).map(({ name }) => `the selftest ${name}`);
+  const swept = (sweep?.findings ?? []).filter(isSame).map(({ token }) => `the fault sweep of ${token.split(':')[2]}`);
+  return [...tests.slice(0, 1), ...swept.slice(0, 1)];
+}
+
+/** A message without numbers, and without what only this run tells. */
+function plain(message: string): string {
+  return message.replace(/\d+\/\d+|0x[\da-f]+|\d+/g, '#').split(/; |, holds/)[0]!;
+}
+
+function findingLines(
+  finding: Hunted,
+  { head, path, also }: { head: string; path: string; also: readonly string[] },
+): string[] {
   const { cures, violation, isCleanWhenRepaired, from } = finding;
   const [cure] = cures;
   const others = cures.slice(1).map(({ name }) => name);
@@ -64,6 +84,7 @@ function findingLines(finding: Hunted, { head, path }: { head: string; path: str
     ...(cure?.raisedBy === undefined ? [] : wrapped(`Raised before: ${cure.raisedBy}`, '   ')),
     ...wrapped(`Seen after ${violation.after}: ${violation.message}`, '   '),
     ...(others.length > 0 ? wrapped(`Gone as well with another ${others.join(', ')}.`, '   ') : []),
+    ...(also.length > 0 ? wrapped(`Found as well by ${also.join(' and ')}.`, '   ') : []),
     `   Found in ${from}, reduced; ${isCleanWhenRepaired ? 'unified passes the same' : 'UNIFIED FAILS TOO'}:`,
     ...wrapped(commandOf(finding, path), '     '),
   ];

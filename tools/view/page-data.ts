@@ -3,6 +3,9 @@ export interface PageRun {
   readonly title: string;
   readonly outcome: string;
   readonly findings: readonly string[];
+  /** What the findings come from, in words, and the step at which that is seen. */
+  readonly cause: string | null;
+  readonly step: number;
   /** What of it is not in the page, in words; null for nothing. */
   readonly cut: string | null;
 }

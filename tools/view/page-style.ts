@@ -14,13 +14,14 @@ header { display: flex; align-items: baseline; gap: 12px; } h1 { font-size: 15px
 main { display: flex; flex-direction: column; gap: 6px; flex: 1; min-height: 0; }
 .heading { display: flex; flex-wrap: wrap; gap: 3px 14px; align-items: center; } .heading select { max-width: 24em; } .compare select { width: 14em; } .outcome { max-width: 30em; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; } .heading input { width: 6em; }
 .finding, .cut, .differences, .differs-text { color: var(--inject); font-weight: 600; } .finding { max-width: 60em; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+.cause { flex-basis: 100%; order: 1; max-height: 2.8em; overflow: hidden; }
 .compare { margin-left: auto; }
 .timeline { display: flex; max-height: 186px; overflow-y: auto; border: 1px solid var(--line); background: var(--panel); position: relative; flex: none; }
 .timeline .names { width: 130px; flex: none; } .timeline .names div { padding: 4px 6px; border-bottom: 1px solid var(--line); overflow: hidden; overflow-wrap: anywhere; font-size: 12px; }
 .lanes { flex: 1; min-width: 0; position: relative; cursor: crosshair; overflow: hidden; } .lanes canvas { display: block; }
 .cursor { position: absolute; top: 0; bottom: 0; width: 0; border-left: 2px solid var(--join); pointer-events: none; } .cursor.other { border-left-style: dashed; }
 .zoom { position: sticky; top: 0; display: flex; flex-direction: column; flex: none; align-self: start; } .zoom button { width: 24px; padding: 0; }
-.scrubber { display: flex; align-items: center; gap: 6px; } .scrubber .range { flex: 1 1 30%; } .scrubber input[type=number] { width: 6.5em; }
+.scrubber { display: flex; align-items: center; gap: 6px; } .scrubber .range { flex: 1 1 30%; } .scrubber input[type=number] { width: 6.5em; } .scrubber label { white-space: nowrap; }
 .doing { flex: 1 1 45%; min-width: 0; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 .panels { display: grid; grid-template-columns: minmax(0, 802px) minmax(0, 1fr); grid-template-rows: minmax(0, 1fr) minmax(0, 1fr); gap: 6px; flex: 1; min-height: 0; }
 .grid { grid-row: 1 / 3; }

@@ -17,10 +17,11 @@ type Json = Readonly<Record<string, unknown>>;
  */
 export function reportLines(text: string): ReportLine[] {
   const found: ReportLine[] = [];
+  const before = new LinesBefore();
   for (const line of text.split('\n')) {
     const value = parsed(line);
-    if (value === null) addTokens(line, found);
-    else collect(value, '', found);
+    if (value !== null) collect(value, '', found);
+    else before.addFindings(line, found);
   }
   const seen = new Set<string>();
   return found.filter(({ run }) => typeof run !== 'string' || (!seen.has(run) && seen.add(run)));
@@ -35,10 +36,44 @@ function parsed(line: string): Json | null {
   }
 }
 
-function addTokens(line: string, found: ReportLine[]): void {
-  for (const word of line.split(/[\s'"`()<>,;]+/))
-    if (isToken(word)) found.push({ name: '', text: line.replace(word, '').trim(), run: word });
+/** Lines of a report that is a text: what a token is for stands before it. */
+class LinesBefore {
+  /** Of a review: a number, a name in brackets, and the words below. */
+  private heading = '';
+  private isInHeading = false;
+  private last = '';
+  /** Of a sequence: the op that differs. */
+  private op = '';
+
+  addFindings(line: string, found: ReportLine[]): void {
+    const text = line.replace(/^#/, '').trim();
+    const [, path] = /--path (\S+)/.exec(line) ?? [];
+    const [, file, seq] = /dmirror conform (\S+) --seq (\S+)/.exec(line) ?? [];
+    const words = line.split(/[\s'"`()<>,;]+/).filter(isToken);
+    for (const run of words) found.push({ name: run.split(/[:~]/)[2] ?? '', text: this.textOf(text, run), run });
+    if (file !== undefined && this.op !== '')
+      found.push({ name: seq!, text: this.op, run: { file, seq: seq!, path: (path ?? 'classic') as PathName } });
+    this.remember(text, words.length > 0);
+  }
+
+  private textOf(text: string, token: string): string {
+    const rest = text.replace(token, '').replace(/(replay: )?(npx --no-install )?dmirror [a-z -]*replay/, '');
+    const own = rest.replace(/^['"`\s,]+|['"`\s,]+$/g, '');
+    return [this.heading || this.last, own].filter(Boolean).join('; ');
+  }
+
+  private remember(text: string, hasToken: boolean): void {
+    if (text.startsWith('! ')) this.op = text.slice(2);
+    const [, heading] = /^\d+\. \[(.*)\]$/.exec(text) ?? [];
+    if (heading !== undefined) this.heading = `${heading}:`;
+    else if (this.isInHeading && text !== '' && !/^(Cause|Where): /.test(text)) this.heading += ` ${text}`;
+    this.isInHeading = heading !== undefined || (this.isInHeading && !/^$|^(Cause|Where): /.test(text));
+    if (text !== '' && !hasToken && !BESIDE.test(text)) this.last = text;
+  }
 }
+
+/** What is said of a finding, but not what it is. */
+const BESIDE = /^(seen after|code path|faults injected|runs|replay): /;
 
 const NAMES = ['test', 'case', 'name', 'seq', 'job', 'race', 'plan'];
 const TEXTS = ['what', 'message', 'outcome', 'cause', 'kind', 'property'];

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { deflateSync } from 'node:zlib';
 import { packageVersion, shipped } from '../package-root.js';
+import { causeOfRun } from '../recording/cause.js';
 import type { RecordedRun } from '../recording/recorded-run.js';
 import { escapeXml } from '../report/junit.js';
 import type { PageData, PageFinding } from './page-data.js';
@@ -22,13 +23,15 @@ export interface PageContent {
 }
 
 /** A run with as many of its events as a page may have; what is left out is said. */
-export function packRun({ title, recording, outcome, findings }: RecordedRun, maxEvents = MAX_EVENTS): PackedRun {
+export function packRun(recorded: RecordedRun, maxEvents = MAX_EVENTS): PackedRun {
+  const { title, recording, outcome, findings } = recorded;
+  const cause = causeOfRun(recorded);
   const data = packRecording(recording, maxEvents);
   const cut = data.isCut
     ? `cut behind step ${data.steps}${data.steps < recording.steps ? ` of ${recording.steps}: a page has ${maxEvents} events at most` : ': the recording took all the memory that it may'}`
     : null;
   return {
-    run: { title, outcome, findings, cut },
+    run: { title, outcome, findings, cause: cause?.text ?? null, step: Math.min(data.steps, cause?.last ?? 0), cut },
     packed: deflateSync(JSON.stringify(data), { level: 9 }).toString('base64'),
   };
 }

@@ -2,6 +2,7 @@ import { EBADF, EFAULT, EFBIG, EINVAL, ESPIPE } from '../../../uapi/errno.js';
 import { readU64 } from '../../../uapi/u64.js';
 import type { Coroutine } from '../../core/effect.js';
 import type { OpenFile } from '../../sys/files/open-file.js';
+import { PipeEnd, PipeWriter } from '../../sys/files/pipe.js';
 import { MAX_FILE_BYTES, MAX_TRANSFER_BYTES } from '../../sys/processes/machine-limits.js';
 import { readUser, readUserView, writeUser } from '../../sys/processes/user-memory.js';
 import type { GuestSyscallTable } from '../guest-syscall.js';
@@ -12,6 +13,8 @@ import { ERESTARTSYS } from '../restart.js';
 const CHUNK_BYTES = 2 ** 20;
 const IOV_BYTES = 16;
 const IOV_MAX = 1024;
+const SPLICE_F_NONBLOCK = 2;
+const SPLICE_F_ALL = 0xf;
 /** Not at a place in the file but where its position is. */
 const AT_POSITION = -1;
 
@@ -42,6 +45,7 @@ export const ioSyscalls: GuestSyscallTable = {
   67: { name: 'pread64', args: 'dpnl', note: 'whole', run: (guest) => positioned(guest, 'read') },
   68: { name: 'pwrite64', args: 'dbnl', note: 'whole', run: (guest) => positioned(guest, 'write') },
   69: { name: 'preadv', args: 'dpnl', note: 'whole', run: (guest) => vectored(guest, 'read', guest.s(3)) },
+  75: { name: 'vmsplice', args: 'dpnx', note: 'whole', restart: ERESTARTSYS, run: vmsplice },
   70: { name: 'pwritev', args: 'dpnl', note: 'whole', run: (guest) => vectored(guest, 'write', guest.s(3)) },
 };
 
@@ -57,15 +61,43 @@ function* positioned(guest: GuestThread, direction: Direction): Coroutine<number
 }
 
 function* vectored(guest: GuestThread, direction: Direction, offset = AT_POSITION): Coroutine<number> {
+  if (offset < AT_POSITION) return -EINVAL;
+  const vectors = yield* readVectors(guest);
+  return typeof vectors === 'number' ? vectors : yield* transfer(guest, direction, { vectors, offset });
+}
+
+/** The second and third argument. */
+function* readVectors(guest: GuestThread): Coroutine<Vector[] | number> {
   const count = guest.u(2);
-  if (count > IOV_MAX || offset < AT_POSITION) return -EINVAL;
+  if (count > IOV_MAX) return -EINVAL;
   const view = yield* readUserView(guest.mm, guest.u(1), count * IOV_BYTES);
   if (typeof view === 'number') return view;
   const vectors: Vector[] = [];
   for (let at = 0; at < count * IOV_BYTES; at += IOV_BYTES) {
     vectors.push({ addr: readU64(view, at), len: readU64(view, at + 8) });
   }
-  return yield* transfer(guest, direction, { vectors, offset });
+  return vectors;
+}
+
+/** Memory goes into a pipe without a copy; out of one it is read. Linux: fs/splice.c:vmsplice() */
+function* vmsplice(guest: GuestThread): Coroutine<number> {
+  const flags = guest.int(3);
+  if (flags & ~SPLICE_F_ALL) return -EINVAL;
+  const file = guest.process.files.get(guest.int(0));
+  if (!(file instanceof PipeEnd)) return -EBADF;
+  if (!(file instanceof PipeWriter)) return yield* vectored(guest, 'read');
+  const vectors = yield* readVectors(guest);
+  if (typeof vectors === 'number') return vectors;
+  file.get();
+  let done = 0;
+  for (const vector of vectors) {
+    const ret = yield* file.vmsplice(guest.thread, vector, (flags & SPLICE_F_NONBLOCK) !== 0);
+    if (ret < 0 && done === 0) done = ret;
+    if (ret > 0) done += ret;
+    if (ret < vector.len) break;
+  }
+  yield* file.put();
+  return done;
 }
 
 function* transfer(

@@ -1,16 +1,20 @@
 import { EINVAL, EPERM } from '../../../uapi/errno.js';
-import { O_CLOEXEC, O_NONBLOCK } from '../../../uapi/fcntl.js';
 import { writeU64 } from '../../../uapi/u64.js';
 import { type Coroutine, preemptPoint } from '../../core/effect.js';
 import { PAGE_SIZE } from '../../mm/frames/frames.js';
 import { fillRandom } from '../../sys/files/dev-nodes.js';
-import { UserfaultFd } from '../../sys/files/userfault-fd.js';
 import { strncpyFromUser, words32, words64, writeUser } from '../../sys/processes/user-memory.js';
+import { newUserfaultfd } from '../../sys/userfaultfd/userfault-fd.js';
 import { fixed, type GuestSyscallTable } from '../guest-syscall.js';
 import type { GuestThread } from '../guest-thread.js';
 
 const YIELD_POINT = preemptPoint('sched_yield');
 const UTSNAME_FIELD = 65;
+const RUSAGE_CHILDREN = -1;
+const RUSAGE_SELF = 0;
+const RUSAGE_THREAD = 1;
+const RUSAGE_BYTES = 144;
+const RU_MINFLT = 64;
 const PR_SET_PDEATHSIG = 1;
 const PR_GET_DUMPABLE = 3;
 const PR_SET_DUMPABLE = 4;
@@ -66,10 +70,8 @@ export const miscSyscalls: GuestSyscallTable = {
   165: {
     name: 'getrusage',
     args: 'dp',
-    note: 'zero',
-    *run(guest) {
-      return yield* writeUser(guest.mm, guest.u(1), new Uint8Array(144));
-    },
+    note: 'page faults, of the threads that live',
+    run: getrusage,
   },
   167: { name: 'prctl', args: 'dxxxx', note: 'the name; a few others without effect', run: prctl },
   168: {
@@ -103,8 +105,8 @@ export const miscSyscalls: GuestSyscallTable = {
   282: {
     name: 'userfaultfd',
     args: 'x',
-    note: 'missing pages only: register, unregister, copy, zeropage, wake; only the page faults are events',
-    run: userfaultfd,
+    note: 'whole',
+    run: (guest) => newUserfaultfd(guest.thread, guest.int(0)),
   },
   283: {
     name: 'membarrier',
@@ -114,6 +116,19 @@ export const miscSyscalls: GuestSyscallTable = {
   },
   293: { name: 'rseq', args: 'pnxx', note: 'CPU 0 is filled in; critical sections are not restarted', run: rseq },
 };
+
+/** Linux: kernel/sys.c:getrusage() */
+function* getrusage(guest: GuestThread): Coroutine<number> {
+  const who = guest.int(0);
+  if (who < RUSAGE_CHILDREN || who > RUSAGE_THREAD) return -EINVAL;
+  const all = who === RUSAGE_SELF ? guest.process.threads : [];
+  const threads = who === RUSAGE_THREAD ? [guest.thread] : all;
+  const view = new DataView(new ArrayBuffer(RUSAGE_BYTES));
+  const sum = (kind: 'minor' | 'major'): number => threads.reduce((total, { task }) => total + task.faults[kind], 0);
+  writeU64(view, RU_MINFLT, sum('minor'));
+  writeU64(view, RU_MINFLT + 8, sum('major'));
+  return yield* writeUser(guest.mm, guest.u(1), new Uint8Array(view.buffer));
+}
 
 function* uname(guest: GuestThread): Coroutine<number> {
   const out = new Uint8Array(6 * UTSNAME_FIELD);
@@ -169,18 +184,6 @@ function* membarrier(guest: GuestThread): Coroutine<number> {
   // To register is the next bit.
   else if (command & MEMBARRIER_PRIVATE && !(mm.membarriers & (command << 1))) return -EPERM;
   return 0;
-}
-
-function* userfaultfd(guest: GuestThread): Coroutine<number> {
-  const flags = guest.int(0);
-  const UFFD_USER_MODE_ONLY = 1;
-  if (flags & ~(O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY)) return -EINVAL;
-  const { files, machine } = guest.process;
-  const file = new UserfaultFd(machine, guest.mm, flags);
-  const fd = files.install(file);
-  if (fd < 0) yield* file.put();
-  else files.setCloseOnExec(fd, (flags & O_CLOEXEC) !== 0);
-  return fd;
 }
 
 function* prctl(guest: GuestThread): Coroutine<number> {

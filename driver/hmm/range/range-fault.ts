@@ -5,7 +5,6 @@ import { LockClass } from '../../core/lock-class.js';
 import { InjectPoint, Phase } from '../../inject/inject-points.js';
 import { handleMmFault } from '../../mm/faults/fault.js';
 import { FAULT, VM_FAULT, VM_FAULT_ERROR } from '../../mm/faults/fault-code.js';
-import { isUserfault } from '../../mm/faults/userfault.js';
 import { PAGE_SIZE } from '../../mm/frames/frames.js';
 import {
   mmuNotifierInvalidateRangeEnd,
@@ -198,26 +197,18 @@ function* hmmVmaFault(
   kernel.mightSleep();
   const isWrite = (need & Need.write) !== 0;
   if (isWrite && (vma.flags & VM.write) === 0) return -EPERM;
-  const flags = FAULT.remote | (isWrite ? FAULT.write : 0);
+  const flags = FAULT.remote | (isWrite ? FAULT.write : 0) | (lock === null ? 0 : FAULT.allowRetry);
   for (let vpn = first; vpn < end; vpn++) {
     if (scheduler.contended) yield FAULT_POINT;
     if (inject.armed) yield* injectInvalidate(mm, vpn * PAGE_SIZE);
-    if (lock !== null && isUserfault(vma, vpn * PAGE_SIZE)) return yield* letServe(mm, { vpn, isWrite, lock });
     const result = yield* handleMmFault(vma, vpn * PAGE_SIZE, flags);
+    if (result & VM_FAULT.retry) {
+      lock!.isHeld = false;
+      return mm.memory.kernel.current.killed ? -EINTR : -EBUSY;
+    }
     if (result & VM_FAULT_ERROR) return faultErrno(mm, result);
   }
   return 0;
-}
-
-/** Without mmap_lock, until a userfaultfd has served the page. Linux: HMM_FAULT_UNLOCKED */
-function* letServe(
-  mm: Mm,
-  { vpn, isWrite, lock }: { vpn: number; isWrite: boolean; lock: DroppableLock },
-): Coroutine<number> {
-  mm.mmapLock.readUnlock();
-  lock.isHeld = false;
-  yield* mm.userfault!.handleUserfault(vpn * PAGE_SIZE, isWrite);
-  return mm.memory.kernel.current.killed ? -EINTR : -EBUSY;
 }
 
 /** Linux: part of include/linux/mm.h:vm_fault_to_errno(), in kernels that tell */

@@ -10,13 +10,12 @@ import { VM, VM_ACCESS_FLAGS } from '../vmas/vm-flags.js';
 import type { Vma } from '../vmas/vma.js';
 import { handleMmFault } from './fault.js';
 import { FAULT, VM_FAULT, VM_FAULT_ERROR } from './fault-code.js';
-import { isUserfault } from './userfault.js';
 
 /**
  * Why a CPU access stopped: the signal Linux would send. `oom` stands for the OOM killer's SIGKILL; `endless` for none: each of
  * `maxRefaults` faults said that it was done, and none let the access through.
  */
-export type AccessFault = 'none' | 'maperr' | 'accerr' | 'sigbus' | 'oom' | 'endless';
+export type AccessFault = 'none' | 'maperr' | 'accerr' | 'sigbus' | 'hwpoison' | 'oom' | 'endless';
 
 /** The result of a load or store: `done` bytes went well before `fault` (at `addr`) stopped it. */
 export interface AccessResult {
@@ -144,7 +143,7 @@ function* cpuPage(
       continue;
     }
     tries++;
-    const fault = yield* doUserAddrFault(mm, addr, write);
+    const fault = yield* doUserAddrFault(mm, addr, write, isKernel);
     // A program that finds no memory tries again, the kernel does not. Linux: mm/oom_kill.c:pagefault_out_of_memory()
     if (fault !== 'none' && (fault !== 'oom' || isKernel)) return fault;
     if (fault === 'oom') ooms++;
@@ -187,22 +186,24 @@ export function translate(mm: Mm, vpn: number, write: boolean): number {
 }
 
 /** Linux: arch/x86/mm/fault.c:do_user_addr_fault() */
-export function* doUserAddrFault(mm: Mm, addr: number, write: boolean): Coroutine<AccessFault> {
+export function* doUserAddrFault(mm: Mm, addr: number, write: boolean, isKernel = false): Coroutine<AccessFault> {
   yield* mm.mmapLock.readLock();
   const vma = addr < TASK_SIZE ? mm.vmaLookup(addr) : null;
   if (vma === null || accessError(vma, write)) {
     mm.mmapLock.readUnlock();
     return vma === null ? 'maperr' : 'accerr';
   }
-  if (isUserfault(vma, addr)) {
-    mm.mmapLock.readUnlock();
-    yield* mm.userfault!.handleUserfault(addr, write);
+  const flags = FAULT.allowRetry | (write ? FAULT.write : 0) | (isKernel ? 0 : FAULT.user);
+  const ret = yield* handleMmFault(vma, addr, flags);
+  if (ret & VM_FAULT.retry) return 'none';
+  mm.mmapLock.readUnlock();
+  if (!(ret & VM_FAULT_ERROR)) {
+    // Linux: mm/memory.c:mm_account_fault()
+    mm.memory.kernel.current.faults[ret & VM_FAULT.major ? 'major' : 'minor']++;
     return 'none';
   }
-  const ret = yield* handleMmFault(vma, addr, write ? FAULT.write : 0);
-  mm.mmapLock.readUnlock();
-  if (!(ret & VM_FAULT_ERROR)) return 'none';
   if (ret & VM_FAULT.oom) return 'oom';
+  if (ret & VM_FAULT.hwpoison) return 'hwpoison';
   return ret & VM_FAULT.sigsegv ? 'maperr' : 'sigbus';
 }
 

@@ -9,9 +9,10 @@ import { Pte } from '../tables/entry.js';
 import { pteIndex } from '../tables/page-table.js';
 import { mkPte } from '../tables/pte-build.js';
 import { ptlUnlock } from '../tables/ptl.js';
+import { handleUserfault } from '../userfault/handle-userfault.js';
 import { VM } from '../vmas/vm-flags.js';
 import { FAULT, VM_FAULT } from './fault-code.js';
-import { pteOffsetMapLock, type VmFault } from './vm-fault.js';
+import { keepUffdWp, pteOffsetMapLock, type VmFault } from './vm-fault.js';
 
 /** First touch of anonymous memory: the zero page for a read, a cleared page for a write. Linux: mm/memory.c:do_anonymous_page() */
 export function* doAnonymousPage(fault: VmFault): Coroutine<number> {
@@ -28,11 +29,17 @@ export function* doAnonymousPage(fault: VmFault): Coroutine<number> {
     folioPut(memory, pfn);
     return 0;
   }
+  if (vma.flags & VM.uffdMissing) {
+    ptlUnlock(vma.mm);
+    folioPut(memory, pfn);
+    return yield* handleUserfault(fault, VM.uffdMissing);
+  }
   vma.mm.rss.anon++;
   folioAddNewAnonRmap(memory, pfn, vma, fault.addr);
   folioAddLru(memory, pfn);
   const i = pteIndex(fault.vpn);
-  table.set(i, mkPte(vma) | (vma.flags & VM.write ? Pte.write | Pte.dirtied : 0), pfn);
+  const lo = mkPte(vma) | (vma.flags & VM.write ? Pte.write | Pte.dirtied : 0);
+  table.set(i, keepUffdWp(fault, lo), pfn);
   ptlUnlock(vma.mm);
   return 0;
 }
@@ -41,8 +48,12 @@ function* mapZeroPage(fault: VmFault): Coroutine<number> {
   if (fault.vma.mm.memory.kernel.scheduler.isFine) yield FINE.ptl;
   const table = pteOffsetMapLock(fault);
   if (table === null) return 0;
+  if (fault.vma.flags & VM.uffdMissing) {
+    ptlUnlock(fault.vma.mm);
+    return yield* handleUserfault(fault, VM.uffdMissing);
+  }
   const i = pteIndex(fault.vpn);
-  table.set(i, mkPte(fault.vma) | Pte.special, ZERO_PFN);
+  table.set(i, keepUffdWp(fault, mkPte(fault.vma) | Pte.special), ZERO_PFN);
   ptlUnlock(fault.vma.mm);
   return 0;
 }

@@ -16,6 +16,10 @@ export const VM_FAULT_ERROR = VM_FAULT.oom | VM_FAULT.sigbus | VM_FAULT.sigsegv 
 /** Flags of a fault. */
 export const FAULT = {
   write: 0x1,
+  /** mmap_lock may be let go of while the fault waits: VM_FAULT.retry. Linux: FAULT_FLAG_ALLOW_RETRY */
+  allowRetry: 0x4,
+  /** By the program, not by the kernel for it. */
+  user: 0x40,
   /** Not by the process itself: GUP, HMM. */
   remote: 0x80,
   /** GUP wants a page of its own even for reading. Linux: FAULT_FLAG_UNSHARE */

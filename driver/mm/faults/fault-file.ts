@@ -1,5 +1,5 @@
 import { type Coroutine, FINE } from '../../core/effect.js';
-import { shmemGetFolio } from '../files/shmem.js';
+import { SERVED, shmemGetFolio } from '../files/shmem.js';
 import { anonVmaPrepare } from '../frames/anon-rmap.js';
 import { copyPage, folioAddLru, folioGet, folioIsLocked, folioLock, folioPut, folioUnlock } from '../frames/folio.js';
 import { PAGE_SIZE, PG } from '../frames/frames.js';
@@ -8,9 +8,11 @@ import { KIND_MASK, Kind, Pte } from '../tables/entry.js';
 import { pmdIndex, pteIndex, type Table } from '../tables/page-table.js';
 import { folioMarkDirty, maybeMkwrite, mkPte } from '../tables/pte-build.js';
 import { ptlAssertHeld, ptlLock, ptlUnlock } from '../tables/ptl.js';
+import { handleUserfault } from '../userfault/handle-userfault.js';
 import { VM } from '../vmas/vm-flags.js';
+import type { Vma } from '../vmas/vma.js';
 import { FAULT, VM_FAULT } from './fault-code.js';
-import { pteOffsetMapLock, type VmFault } from './vm-fault.js';
+import { keepUffdWp, pteOffsetMapLock, type VmFault } from './vm-fault.js';
 
 /** Pages that one read fault may map around it: 64 KiB. Linux: fault_around_pages */
 const FAULT_AROUND_PAGES = 16;
@@ -27,7 +29,9 @@ export function* doFault(fault: VmFault): Coroutine<number> {
 
 /** Linux: mm/memory.c:do_read_fault() */
 function* doReadFault(fault: VmFault): Coroutine<number> {
-  if (yield* doFaultAround(fault)) return VM_FAULT.nopage;
+  // Linux: include/linux/userfaultfd_k.h:uffd_disable_fault_around()
+  const isSingle = (fault.vma.flags & (VM.uffdWp | VM.uffdMinor)) !== 0;
+  if (!isSingle && (yield* doFaultAround(fault))) return VM_FAULT.nopage;
   const pfn = yield* shmemFault(fault);
   if (pfn <= 0) return -pfn;
   return yield* finishFault(fault, pfn);
@@ -64,7 +68,7 @@ function* doCowFault(fault: VmFault): Coroutine<number> {
     folioAddNewAnonRmap(memory, copy, vma, fault.addr);
     folioAddLru(memory, copy);
     const i = pteIndex(fault.vpn);
-    table.set(i, maybeMkwrite(mkPte(vma) | Pte.dirtied, vma), copy);
+    table.set(i, keepUffdWp(fault, maybeMkwrite(mkPte(vma) | Pte.dirtied, vma)), copy);
     ptlUnlock(vma.mm);
   }
   if (scheduler.isFine) yield FINE.folioLock;
@@ -83,13 +87,25 @@ function* shmemFault(fault: VmFault): Coroutine<number> {
   const index = vma.linearPageIndex(fault.addr);
   for (;;) {
     if (index * PAGE_SIZE >= mapping.size) return -VM_FAULT.sigbus;
-    const pfn = yield* shmemGetFolio(memory, mapping, index, { create: true });
+    const pfn = yield* shmemGetFolio(memory, mapping, index, {
+      create: true,
+      isServed: (found) => isServed(vma, found),
+    });
+    if (pfn === SERVED) {
+      const reason = mapping.pages.get(index) === 0 ? VM.uffdMissing : VM.uffdMinor;
+      return -(yield* handleUserfault(fault, reason));
+    }
     if (pfn <= 0) return -VM_FAULT.oom;
     yield* folioLock(memory, pfn);
     if (mapping.pages.get(index) === pfn) return pfn;
     folioUnlock(memory, pfn);
     folioPut(memory, pfn);
   }
+}
+
+/** A userfaultfd serves such faults: of pages that the file has not, or of those that it has. */
+function isServed({ flags }: Vma, found: number): boolean {
+  return (flags & (found === 0 ? VM.uffdMissing : VM.uffdMinor)) !== 0;
 }
 
 /** Maps a locked file page; its reference goes to the entry, the lock is dropped. Linux: mm/memory.c:finish_fault() */
@@ -117,7 +133,7 @@ function setPteRange(fault: VmFault, table: Table, pfn: number): void {
   if (fault.flags & FAULT.write) lo = maybeMkwrite(lo | Pte.dirtied, vma);
   folioAddFileRmapPte(vma.mm.memory, pfn);
   vma.mm.rss.shmem++;
-  table.set(pteIndex(fault.vpn), lo, pfn);
+  table.set(pteIndex(fault.vpn), keepUffdWp(fault, lo), pfn);
 }
 
 /**

@@ -7,7 +7,7 @@ import { swapInPage } from '../swap/swap-in.js';
 import { Kind, kindOf, Pte } from '../tables/entry.js';
 import { migrationEntryWait } from '../tables/migration-entries.js';
 import { pteIndex, type Table } from '../tables/page-table.js';
-import { canChangePteWritable, maybeMkwrite, mkPte } from '../tables/pte-build.js';
+import { canChangePteWritable, maybeMkwrite, mkPte, pteMkuffdWp } from '../tables/pte-build.js';
 import { ptlAssertHeld, ptlUnlock } from '../tables/ptl.js';
 import { VM } from '../vmas/vm-flags.js';
 import type { Vma } from '../vmas/vma.js';
@@ -71,7 +71,7 @@ export function restoreExclusivePte(vma: Vma, table: Table, index: number): void
     table.setLo(index, restoredFromVma(vma, table.lo(index), table.hi(index)));
     return;
   }
-  let lo = (mkPte(vma) & ~Pte.young) | (table.lo(index) & Pte.softDirty);
+  let lo = (mkPte(vma) & ~Pte.young) | (table.lo(index) & (Pte.softDirty | Pte.uffdWp));
   if (table.lo(index) & Pte.write) lo = maybeMkwrite(lo | Pte.dirtied, vma);
   folioAddAnonRmapPte(memory, table.hi(index), false);
   table.setLo(index, lo);
@@ -79,7 +79,8 @@ export function restoreExclusivePte(vma: Vma, table: Table, index: number): void
 
 /** What the vma and the page allow now, whatever the entry allowed before. */
 function restoredFromVma(vma: Vma, old: number, pfn: number): number {
-  const lo = (mkPte(vma) & ~Pte.young) | (old & Pte.softDirty);
+  let lo = (mkPte(vma) & ~Pte.young) | (old & Pte.softDirty);
+  if (old & Pte.uffdWp) lo = pteMkuffdWp(lo);
   if (!(vma.flags & VM.write) || !canChangePteWritable(vma, lo, pfn)) return lo;
   const { frames } = vma.mm.memory;
   return lo | Pte.write | (frames.hasFlags(frames.head(pfn), PG.dirty) ? Pte.dirtied : 0);

@@ -8,9 +8,11 @@ import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart, type No
 import { folioFreeSwap, freeSwapCache } from '../swap/swap-cache.js';
 import { Pte } from '../tables/entry.js';
 import { pteIndex, type Table } from '../tables/page-table.js';
-import { addMmCounter, folioMarkDirty, maybeMkwrite, mkPte } from '../tables/pte-build.js';
+import { addMmCounter, folioMarkDirty, maybeMkwrite, mkPte, userfaultfdPteWp } from '../tables/pte-build.js';
 import { ptlAssertHeld, ptlUnlock } from '../tables/ptl.js';
 import { flushTlbPage } from '../tables/tlb.js';
+import { userfaultfdWpAsync } from '../userfault/ctx.js';
+import { handleUserfault } from '../userfault/handle-userfault.js';
 import { VM } from '../vmas/vm-flags.js';
 import type { Vma } from '../vmas/vma.js';
 import { allocZeroedPage } from './fault-anon.js';
@@ -24,6 +26,14 @@ export function* doWpPage(fault: VmFault): Coroutine<number> {
   if (memory.kernel.scheduler.isFine) yield FINE.ptl;
   const table = pteOffsetMapLock(fault);
   if (table === null) return 0;
+  if (!(fault.flags & FAULT.unshare) && userfaultfdPteWp(vma, fault.lo)) {
+    if (!userfaultfdWpAsync(vma)) {
+      ptlUnlock(vma.mm);
+      return yield* handleUserfault(fault, VM.uffdWp);
+    }
+    fault.lo &= ~Pte.uffdWp;
+    table.setLo(pteIndex(fault.vpn), fault.lo);
+  }
   const pfn = fault.lo & Pte.special ? 0 : fault.hi;
   if (vma.flags & VM.shared) return wpPageShared(fault, table, pfn);
   if (pfn !== 0 && memory.frames.isAnon(pfn) && wpCanReuseAnonFolio(memory, pfn, vma)) {
@@ -107,7 +117,7 @@ function replaceByCopy(fault: VmFault, table: Table, { oldPfn, newPfn }: { oldPf
   folioAddLru(memory, newPfn);
   const i = pteIndex(fault.vpn);
   const lo = mkPte(vma);
-  const unshared = lo | (fault.lo & Pte.softDirty);
+  const unshared = lo | (fault.lo & (Pte.softDirty | Pte.uffdWp));
   flushTlbPage(mm, fault.vpn);
   table.set(i, fault.flags & FAULT.unshare ? unshared : maybeMkwrite(lo | Pte.dirtied, vma), newPfn);
   if (oldPfn !== 0) {

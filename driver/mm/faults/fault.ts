@@ -5,11 +5,14 @@ import { PAGE_SIZE } from '../frames/frames.js';
 import { hugetlbFault } from '../huge/hugetlb-fault.js';
 import { doHugePmdAnonymousPage, doHugePmdNumaPage, doHugePmdWpPage } from '../huge/thp-fault.js';
 import { thpVmaAllowableOrder } from '../huge/thp-policy.js';
+import { splitHugePmd } from '../huge/thp-split-pmd.js';
 import { Kind, kindOf, Pte } from '../tables/entry.js';
 import { migrationEntryWait } from '../tables/migration-entries.js';
 import { pmdIndex, pteIndex, type Table } from '../tables/page-table.js';
-import { canChangePteWritable, maybeMkwrite } from '../tables/pte-build.js';
+import { canChangePteWritable, maybeMkwrite, userfaultfdPteWp } from '../tables/pte-build.js';
 import { ptlLock, ptlUnlock } from '../tables/ptl.js';
+import { userfaultfdWpAsync } from '../userfault/ctx.js';
+import { handleUserfault } from '../userfault/handle-userfault.js';
 import { mmapAssertLocked } from '../vmas/mm.js';
 import { VM, VM_ACCESS_FLAGS } from '../vmas/vm-flags.js';
 import type { Vma } from '../vmas/vma.js';
@@ -19,13 +22,12 @@ import { doHugePmdDevicePrivate } from './fault-device.js';
 import { doFault } from './fault-file.js';
 import { doSwapPage } from './fault-non-present.js';
 import { doWpPage } from './fault-wp.js';
-import { isUserfault } from './userfault.js';
 import { injectedFault, pteOffsetMapLock, type VmFault } from './vm-fault.js';
 
 /**
  * Makes the page at `addr` accessible as `flags` ask, or says why not: VM_FAULT bits, 0 meaning that the access is to
  * be tried again (it may fault again). The caller holds mmap_lock and has checked the vma's access rights.
- * Linux: mm/memory.c:handle_mm_fault()
+ * VM_FAULT.retry, which `flags` must allow: mmap_lock is not held any more. Linux: mm/memory.c:handle_mm_fault()
  */
 export function* handleMmFault(vma: Vma, addr: number, flags: number): Coroutine<number> {
   const { kernel } = vma.mm.memory;
@@ -51,17 +53,15 @@ function* resolveFault(vma: Vma, addr: number, flags: number): Coroutine<number>
     const injected = yield* inject.reach(InjectPoint.handleMmFault, page);
     if (injected !== 0) return injectedFault(injected);
   }
-  if (vma.flags & VM.hugetlb) return yield* hugetlbFault(vma, page, flags);
-  // The CPU's own fault has waited before it came here; nobody else lets go of mmap_lock for a userfaultfd. Linux: fs/userfaultfd.c:handle_userfault()
-  if (isUserfault(vma, page)) return VM_FAULT.sigbus;
-  const fault: VmFault = { vma, addr: page, vpn: page / PAGE_SIZE, flags, lo: 0, hi: 0 };
+  if (vma.flags & VM.hugetlb) return yield* hugetlbFault(vma, addr, flags);
+  const fault: VmFault = { vma, addr: page, realAddr: addr, vpn: page / PAGE_SIZE, flags, lo: 0, hi: 0 };
   const handled = yield* handlePmdFault(fault);
   return handled >= 0 ? handled : yield* handlePteFault(fault);
 }
 
 /** The part of a fault that the PMD entry decides; -1 when the PTE level is to go on. Linux: part of mm/memory.c:__handle_mm_fault() */
 function* handlePmdFault(fault: VmFault): Coroutine<number> {
-  const { vma, addr, vpn, flags } = fault;
+  const { vma, addr, vpn } = fault;
   const { pageTable } = vma.mm;
   const pmd = pageTable.pmdTable(vpn);
   const i = pmdIndex(vpn);
@@ -69,7 +69,7 @@ function* handlePmdFault(fault: VmFault): Coroutine<number> {
   switch (kindOf(lo)) {
     case Kind.none: {
       if (!thpVmaAllowableOrder(vma, addr)) return -1;
-      const ret = yield* doHugePmdAnonymousPage(vma, addr, flags);
+      const ret = yield* doHugePmdAnonymousPage(fault);
       return ret & VM_FAULT.fallback ? -1 : ret;
     }
     case Kind.migration:
@@ -89,6 +89,11 @@ function* handleHugePmd(fault: VmFault, pmd: Table, lo: number): Coroutine<numbe
   const { scheduler } = vma.mm.memory.kernel;
   if (lo & Pte.protnone && vma.flags & VM_ACCESS_FLAGS) return yield* doHugePmdNumaPage(vma, addr, lo);
   if (flags & (FAULT.write | FAULT.unshare) && !(lo & Pte.write)) {
+    if (!(flags & FAULT.unshare) && userfaultfdPteWp(vma, lo)) {
+      if (!userfaultfdWpAsync(vma)) return yield* handleUserfault(fault, VM.uffdWp);
+      yield* splitHugePmd(vma, addr);
+      return -1;
+    }
     const ret = yield* doHugePmdWpPage(vma, addr, flags);
     return ret & VM_FAULT.fallback ? -1 : ret;
   }
@@ -115,8 +120,9 @@ function* handlePteFault(fault: VmFault): Coroutine<number> {
   }
   const kind = kindOf(fault.lo);
   if (table === null || kind === Kind.none) {
-    return vma.file === null ? yield* doAnonymousPage(fault) : yield* doFault(fault);
+    return yield* doPteMissing(fault);
   }
+  if (kind === Kind.marker) return yield* handlePteMarker(fault, table);
   if (kind !== Kind.present) return yield* doSwapPage(fault);
   if (fault.lo & Pte.protnone && vma.flags & VM_ACCESS_FLAGS) return yield* doNumaPage(fault);
   if (flags & (FAULT.write | FAULT.unshare) && !(fault.lo & Pte.write)) return yield* doWpPage(fault);
@@ -124,6 +130,22 @@ function* handlePteFault(fault: VmFault): Coroutine<number> {
   if (pteOffsetMapLock(fault) === null) return 0;
   table.setLo(pteIndex(vpn), fault.lo | (flags & FAULT.write ? Pte.young | Pte.dirtied : Pte.young));
   ptlUnlock(vma.mm);
+  return 0;
+}
+
+/** Linux: mm/memory.c:do_pte_missing() */
+function* doPteMissing(fault: VmFault): Coroutine<number> {
+  return fault.vma.file === null ? yield* doAnonymousPage(fault) : yield* doFault(fault);
+}
+
+/** A marker stands for nothing that is there. One that protects it means nothing where nobody is told. Linux: mm/memory.c:handle_pte_marker() */
+function* handlePteMarker(fault: VmFault, table: Table): Coroutine<number> {
+  if (fault.lo & Pte.poisoned) return VM_FAULT.hwpoison;
+  if (fault.vma.flags & VM.uffdWp) return yield* doPteMissing(fault);
+  if (fault.vma.mm.memory.kernel.scheduler.isFine) yield FINE.ptl;
+  if (pteOffsetMapLock(fault) === null) return 0;
+  table.clear(pteIndex(fault.vpn));
+  ptlUnlock(fault.vma.mm);
   return 0;
 }
 

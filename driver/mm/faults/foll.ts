@@ -16,6 +16,8 @@ export const FOLL = {
   /** The caller will access the data of the page. */
   pin: 1 << 19,
   fastOnly: 1 << 20,
+  /** mmap_lock may be let go of while a fault waits. */
+  unlockable: 1 << 21,
   /** Errors of MADV_POPULATE_*: -ENOMEM without a vma, -EINVAL where access is not allowed. */
   madvPopulate: 1 << 22,
 } as const;

@@ -61,7 +61,7 @@ function* gupFastFallback(mm: Mm, start: number, npages: number, request: FastRe
   let slow = -EINTR;
   if (!mm.memory.kernel.current.killed) {
     slow = yield* gupLongtermLocked(mm, first + fast * PAGE_SIZE, npages - fast, {
-      flags: flags | FOLL.touch,
+      flags: flags | FOLL.touch | FOLL.unlockable,
       out,
       at: at + fast,
     });

@@ -1,4 +1,4 @@
-import { EAGAIN, EBUSY, EEXIST, EFAULT, EINTR, EINVAL, ENOMEM, EOPNOTSUPP } from '../../../uapi/errno.js';
+import { EAGAIN, EBUSY, EEXIST, EFAULT, EHWPOISON, EINTR, EINVAL, ENOMEM, EOPNOTSUPP } from '../../../uapi/errno.js';
 import { assert } from '../../core/assert.js';
 import { type Coroutine, FINE, preemptPoint } from '../../core/effect.js';
 import { folioGet } from '../frames/folio.js';
@@ -9,7 +9,7 @@ import { splitHugePmd } from '../huge/thp-split-pmd.js';
 import type { Memory } from '../memory.js';
 import { KIND_MASK, Kind, Pte } from '../tables/entry.js';
 import { PAGES_PER_PMD_ENTRY, pmdIndex, pteIndex, type Table } from '../tables/page-table.js';
-import { folioMarkDirty, isCowMapping, pteNeedsSoftDirtyWp } from '../tables/pte-build.js';
+import { folioMarkDirty, isCowMapping, pteNeedsSoftDirtyWp, userfaultfdPteWp } from '../tables/pte-build.js';
 import { ptlAssertHeld, ptlLock, ptlUnlock } from '../tables/ptl.js';
 import { type Mm, mmapAssertLocked } from '../vmas/mm.js';
 import { VM } from '../vmas/vm-flags.js';
@@ -24,6 +24,8 @@ const GUP_POINT = preemptPoint('get_user_pages');
 const NO_PAGE = 0;
 /** The page must become the caller's own first, though it is only read. Linux: -EMLINK of mm/gup.c:follow_page_mask() */
 const MUST_UNSHARE = -1000;
+/** mmap_lock was let go of and taken again: what was known of the address space is old. */
+const RELOCKED = -1001;
 
 /** Where and how to store what GUP finds. Without `out` pages are only faulted in. */
 export interface GupRequest {
@@ -82,7 +84,7 @@ export function* getUserPagesRemote(
  */
 export function* faultinPageRange(mm: Mm, start: number, end: number, write: boolean): Coroutine<number> {
   mmapAssertLocked(mm);
-  const flags = FOLL.touch | FOLL.madvPopulate | (write ? FOLL.write : 0);
+  const flags = FOLL.touch | FOLL.madvPopulate | FOLL.unlockable | (write ? FOLL.write : 0);
   return yield* getUserPagesInner(mm, start, (end - start) / PAGE_SIZE, { flags, out: null, at: 0 });
 }
 
@@ -165,7 +167,8 @@ function* getUserPagesInner(mm: Mm, start: number, npages: number, request: GupR
       done += got;
     } else if (got === NO_PAGE || got === MUST_UNSHARE) {
       const error = yield* faultinPage(vma!, addr, { flags, unshare: got === MUST_UNSHARE });
-      if (error !== 0) return done || error;
+      if (error === RELOCKED) vma = null;
+      else if (error !== 0) return done || error;
     } else {
       return done || got;
     }
@@ -202,7 +205,9 @@ function canFollowWritePte(vma: Vma, lo: number, { pfn, flags }: { pfn: number; 
   if (!(flags & FOLL.force) || vma.flags & (VM.mayshare | VM.shared | VM.write)) return false;
   const { frames } = vma.mm.memory;
   if (!(vma.flags & VM.maywrite) || lo & Pte.special) return false;
-  return frames.isAnon(pfn) && frames.isAnonExclusive(pfn) && !pteNeedsSoftDirtyWp(vma, lo);
+  return (
+    frames.isAnon(pfn) && frames.isAnonExclusive(pfn) && !pteNeedsSoftDirtyWp(vma, lo) && !userfaultfdPteWp(vma, lo)
+  );
 }
 
 /** Linux: mm/gup.c:faultin_page() */
@@ -216,8 +221,14 @@ function* faultinPage(
   if (flags & FOLL.write) fault |= FAULT.write;
   if (flags & FOLL.remote) fault |= FAULT.remote;
   if (unshare) fault |= FAULT.unshare;
+  if (flags & FOLL.unlockable) fault |= FAULT.allowRetry;
   const result = yield* handleMmFault(vma, addr, fault);
+  if (result & VM_FAULT.retry) {
+    yield* vma.mm.mmapLock.readLock();
+    return RELOCKED;
+  }
   if ((result & VM_FAULT_ERROR) === 0) return 0;
+  if (result & VM_FAULT.hwpoison) return flags & FOLL.madvPopulate ? -EHWPOISON : -EFAULT;
   return result & VM_FAULT.oom ? -ENOMEM : -EFAULT;
 }
 

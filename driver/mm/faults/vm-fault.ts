@@ -1,6 +1,7 @@
 import { INJECT_RETURNS } from '../../inject/inject-points.js';
 import { Kind, kindOf } from '../tables/entry.js';
 import { pmdIndex, pteIndex, type Table } from '../tables/page-table.js';
+import { pteMkuffdWp, userfaultfdPteWp } from '../tables/pte-build.js';
 import { ptlLock, ptlUnlock } from '../tables/ptl.js';
 import { mmapAssertLocked } from '../vmas/mm.js';
 import type { Vma } from '../vmas/vma.js';
@@ -10,6 +11,8 @@ import { VM_FAULT } from './fault-code.js';
 export interface VmFault {
   readonly vma: Vma;
   readonly addr: number;
+  /** With its offset in the page. */
+  readonly realAddr: number;
   readonly vpn: number;
   readonly flags: number;
   /** The entry when the fault began; whoever changes it checks that it is still this one. */
@@ -38,6 +41,11 @@ export function pteOffsetMapLock(fault: VmFault): Table | null {
   if (table.lo(i) === fault.lo && table.hi(i) === fault.hi) return table;
   ptlUnlock(mm);
   return null;
+}
+
+/** The new entry is protected if the marker in its place was. Linux: part of mm/memory.c:vmf_orig_pte_uffd_wp() */
+export function keepUffdWp({ vma, lo }: VmFault, entry: number): number {
+  return kindOf(lo) === Kind.marker && userfaultfdPteWp(vma, lo) ? pteMkuffdWp(entry) : entry;
 }
 
 /** Somebody put a 2 MiB leaf in place meanwhile. */

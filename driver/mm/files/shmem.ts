@@ -1,4 +1,4 @@
-import { EINVAL, ENOMEM } from '../../../uapi/errno.js';
+import { EAGAIN, EINVAL, ENOMEM } from '../../../uapi/errno.js';
 import { assert } from '../../core/assert.js';
 import { type Coroutine, FINE } from '../../core/effect.js';
 import { clearPage, folioAddLru, folioGet, folioLock, folioPut, folioSetLocked, folioUnlock } from '../frames/folio.js';
@@ -17,6 +17,16 @@ export function newShmemMapping(memory: Memory, sizeBytes: number): AddressSpace
   return mapping;
 }
 
+/** `shmemGetFolio` found what a userfaultfd serves, and did nothing. */
+export const SERVED = -EAGAIN;
+
+interface ShmemGet {
+  readonly create: boolean;
+  readonly behindEnd?: boolean;
+  /** Is this, 0 for a hole, for somebody else to serve? */
+  readonly isServed?: (found: number) => boolean;
+}
+
 /**
  * The page of `index` with one reference for the caller: resident, read in from swap, or, with `create`, new and zeroed.
  * 0 is a hole without `create`. -EINVAL behind the end of the file unless `behindEnd`, -ENOMEM without memory. The page is not locked: who
@@ -26,12 +36,13 @@ export function* shmemGetFolio(
   memory: Memory,
   mapping: AddressSpace,
   index: number,
-  { create, behindEnd = false }: { create: boolean; behindEnd?: boolean },
+  { create, behindEnd = false, isServed }: ShmemGet,
 ): Coroutine<number> {
   for (;;) {
     if (memory.kernel.scheduler.isFine) yield FINE.cache;
     if (index * PAGE_SIZE >= mapping.size && !behindEnd) return -EINVAL;
     const found = mapping.pages.get(index);
+    if (isServed?.(found)) return SERVED;
     if (found < 0) {
       const result = yield* shmemSwapinFolio(memory, mapping, index);
       if (result !== 0) return result;

@@ -7,10 +7,11 @@ import { folioAddNewAnonRmapPmd, folioRemoveRmapPmd } from '../frames/rmap.js';
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart, type NotifierRange } from '../notifier.js';
 import { KIND_MASK, Kind, Pte } from '../tables/entry.js';
 import { pmdIndex } from '../tables/page-table.js';
-import { folioMarkDirty, mkPte } from '../tables/pte-build.js';
+import { folioMarkDirty, isCowMapping, mkPte, pteMkuffdWp, userfaultfdPteWp } from '../tables/pte-build.js';
 import { ptlLock, ptlUnlock } from '../tables/ptl.js';
 import { flushTlbRange } from '../tables/tlb.js';
 import { TlbGather } from '../tables/tlb-gather.js';
+import { vmaHasUffdWithoutEventRemap } from '../userfault/ctx.js';
 import { mmapAssertWriteLocked } from '../vmas/mm.js';
 import { VM } from '../vmas/vm-flags.js';
 import type { Vma } from '../vmas/vma.js';
@@ -42,38 +43,47 @@ export function* copyHugetlbPageRange(dst: Vma, src: Vma): Coroutine<number> {
 function copyOne(dst: Vma, src: Vma, addr: number): number {
   const { memory } = src.mm;
   const { frames } = memory;
-  const from = presentSlot(src, addr);
+  const from = usedSlot(src, addr);
   if (from === null) return 0;
   const head = from.table.hi(from.index);
+  const cleared = dst.flags & VM.uffdWp ? 0 : Pte.uffdWp;
   const vpn = addr / PAGE_SIZE;
   const to: PmdSlot = { table: dst.mm.pageTable.pmdTableAlloc(vpn), index: pmdIndex(vpn) };
+  if ((from.table.lo(from.index) & KIND_MASK) === Kind.marker) {
+    const marker = from.table.lo(from.index) & ~cleared;
+    if (marker & (Pte.uffdWp | Pte.poisoned)) setPmd(to, marker, 0);
+    return 0;
+  }
   if (frames.isAnon(head)) {
-    if (frames.isAnonExclusive(head) && frames.folioMaybeDmaPinned(head)) return copyPinned(dst, addr, { to, head });
+    if (frames.isAnonExclusive(head) && frames.folioMaybeDmaPinned(head)) return copyPinned(dst, addr, { from, to });
     frames.clearFlags(head, PG.anonExclusive);
   }
   folioGet(memory, head);
   frames.addEntireMapcount(head, 1);
   frames.addFolioMapcount(head, 1);
-  const lo = from.table.lo(from.index) & ~Pte.write;
+  const cow = isCowMapping(src.flags) ? Pte.write : 0;
+  const lo = from.table.lo(from.index) & ~cow;
   from.table.setLo(from.index, lo);
-  setPmd(to, lo, head);
+  setPmd(to, lo & ~cleared, head);
   return 0;
 }
 
 /** Linux: part of mm/hugetlb.c:copy_hugetlb_page_range() */
-function copyPinned(dst: Vma, addr: number, { to, head }: { to: PmdSlot; head: number }): number {
+function copyPinned(dst: Vma, addr: number, { from, to }: { from: PmdSlot; to: PmdSlot }): number {
+  const head = from.table.hi(from.index);
   const { memory } = dst.mm;
   const copy = hugetlbReservation(dst).allocate(dst, addr);
   if (copy === 0) return -ENOMEM;
   copyHugePage(memory, copy, head);
   memory.frames.setFlags(copy, PG.uptodate);
   folioAddNewAnonRmapPmd(memory, copy, dst, addr);
-  setPmd(to, mkPte(dst) | Pte.huge | Pte.write | Pte.dirty, copy);
+  const lo = mkPte(dst) | Pte.huge | Pte.write | Pte.dirty;
+  setPmd(to, userfaultfdPteWp(dst, from.table.lo(from.index)) ? pteMkuffdWp(lo) : lo, copy);
   return 0;
 }
 
-/** The entry of `addr` if a page is mapped there. */
-function presentSlot(vma: Vma, addr: number): PmdSlot | null {
+/** The entry of `addr` unless it is none: a page or a marker. */
+function usedSlot(vma: Vma, addr: number): PmdSlot | null {
   const slot = mmFindPmd(vma.mm, addr / PAGE_SIZE);
   if (slot === null || (slot.table.lo(slot.index) & KIND_MASK) === Kind.none) return null;
   return slot;
@@ -83,17 +93,22 @@ function presentSlot(vma: Vma, addr: number): PmdSlot | null {
  * Unmaps the pages of [start, end), both multiples of 2 MiB, between the caller's notifier events; with `onlyPfn` only
  * where that page is mapped. True when something was unmapped. Linux: mm/hugetlb.c:__unmap_hugepage_range()
  */
-export function* unmapHugepageRange(vma: Vma, start: number, end: number, { onlyPfn = 0 } = {}): Coroutine<boolean> {
+export function* unmapHugepageRange(
+  vma: Vma,
+  start: number,
+  end: number,
+  { onlyPfn = 0, dropsMarkers = true } = {},
+): Coroutine<boolean> {
   assert(start % HPAGE_PMD_SIZE === 0 && end % HPAGE_PMD_SIZE === 0, 'the range is not of whole huge pages');
   const { mm } = vma;
   const gather = new TlbGather(mm);
   let isAny = false;
   for (let addr = start; addr < end; addr += HPAGE_PMD_SIZE) {
     if (mm.memory.kernel.scheduler.isFine) yield FINE.ptl;
-    const slot = presentSlot(vma, addr);
+    const slot = usedSlot(vma, addr);
     if (slot === null || (onlyPfn !== 0 && slot.table.hi(slot.index) !== onlyPfn)) continue;
     ptlLock(mm);
-    unmapOne(vma, { addr, slot }, gather);
+    unmapOne(vma, { addr, slot, dropsMarkers }, gather);
     ptlUnlock(mm);
     isAny = true;
   }
@@ -101,11 +116,18 @@ export function* unmapHugepageRange(vma: Vma, start: number, end: number, { only
   return isAny;
 }
 
-function unmapOne(vma: Vma, { addr, slot }: { addr: number; slot: PmdSlot }, gather: TlbGather): void {
+function unmapOne(
+  vma: Vma,
+  { addr, slot, dropsMarkers }: { addr: number; slot: PmdSlot; dropsMarkers: boolean },
+  gather: TlbGather,
+): void {
   const { memory } = vma.mm;
+  const lo = slot.table.lo(slot.index);
   const head = slot.table.hi(slot.index);
-  if (slot.table.lo(slot.index) & Pte.dirty) folioMarkDirty(memory, head);
-  setPmd(slot, Kind.none, 0);
+  const isProtected = !dropsMarkers && (lo & Pte.uffdWp) !== 0;
+  setPmd(slot, isProtected ? Kind.marker | Pte.huge | Pte.uffdWp : Kind.none, 0);
+  if ((lo & KIND_MASK) === Kind.marker) return;
+  if (lo & Pte.dirty) folioMarkDirty(memory, head);
   gather.tlbRemoveTlbEntry(addr / PAGE_SIZE, HPAGE_PMD_NR);
   folioRemoveRmapPmd(memory, head);
   if (memory.frames.isAnon(head) && memory.frames.folioMapcount(head) === 0)
@@ -129,11 +151,14 @@ export function* moveHugetlbPageTables(
   yield* mmuNotifierInvalidateRangeStart(range);
   ptlLock(mm);
   for (let offset = 0; offset < len; offset += HPAGE_PMD_SIZE) {
-    const from = presentSlot(vma, oldAddr + offset);
+    const from = usedSlot(vma, oldAddr + offset);
     if (from === null) continue;
+    const isCleared = vmaHasUffdWithoutEventRemap(vma) && (from.table.lo(from.index) & Pte.uffdWp) !== 0;
+    const isGone = isCleared && (from.table.lo(from.index) & KIND_MASK) === Kind.marker;
     const vpn = (newAddr + offset) / PAGE_SIZE;
     const to: PmdSlot = { table: newVma.mm.pageTable.pmdTableAlloc(vpn), index: pmdIndex(vpn) };
-    setPmd(to, from.table.lo(from.index), from.table.hi(from.index));
+    const lo = isCleared ? from.table.lo(from.index) & ~Pte.uffdWp : from.table.lo(from.index);
+    if (!isGone) setPmd(to, lo, from.table.hi(from.index));
     setPmd(from, Kind.none, 0);
   }
   flushTlbRange(mm, oldAddr / PAGE_SIZE, len / PAGE_SIZE);

@@ -21,11 +21,13 @@ import {
 } from '../frames/rmap.js';
 import type { Memory } from '../memory.js';
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart, type NotifierRange } from '../notifier.js';
-import { KIND_MASK, Kind, Pte } from '../tables/entry.js';
+import { Kind, kindOf, Pte } from '../tables/entry.js';
 import { pmdIndex } from '../tables/page-table.js';
-import { mkPte } from '../tables/pte-build.js';
+import { mkPte, pteMkuffdWp, userfaultfdPteWp } from '../tables/pte-build.js';
 import { ptlLock, ptlUnlock } from '../tables/ptl.js';
 import { flushPmdTlbRange } from '../tables/tlb.js';
+import { userfaultfdWpAsync } from '../userfault/ctx.js';
+import { handleUserfault } from '../userfault/handle-userfault.js';
 import { mmapAssertLocked } from '../vmas/mm.js';
 import { VM } from '../vmas/vm-flags.js';
 import type { Vma } from '../vmas/vma.js';
@@ -37,25 +39,43 @@ import { hugeStart, hugeVpn, type PmdSlot } from './thp-policy.js';
 
 /** `hugetlbWp` is to be tried again, with the entry as it is then. */
 const RETRY = -1;
+/** `hugetlbNoPage` found what a userfaultfd serves. */
+const SERVED_MISSING = -2;
+const SERVED_MINOR = -3;
 
 /**
  * A fault in a hugetlb vma: VM_FAULT.* bits, 0 to try the access again. The caller holds mmap_lock for read.
  * Linux: mm/hugetlb.c:hugetlb_fault()
  */
-export function* hugetlbFault(vma: Vma, addr: number, flags: number): Coroutine<number> {
+export function* hugetlbFault(vma: Vma, realAddr: number, flags: number): Coroutine<number> {
   mmapAssertLocked(vma.mm);
   const { memory } = vma.mm;
   const { faultMutex } = memory.hugetlb;
-  const start = hugeStart(addr);
+  const start = hugeStart(realAddr);
+  const fault = { vma, addr: start, realAddr, flags };
   yield* faultMutex.lock();
   let busyFolio = 0;
+  let servedReason = 0;
   let ret = RETRY;
   while (ret === RETRY) {
     const slot = hugePteAlloc(vma, start);
     const lo = slot.table.lo(slot.index);
     const head = slot.table.hi(slot.index);
-    if ((lo & KIND_MASK) === Kind.none) {
+    const kind = kindOf(lo);
+    if (kind === Kind.marker && lo & Pte.poisoned) {
+      ret = VM_FAULT.hwpoison;
+    } else if (kind === Kind.none || kind === Kind.marker) {
       ret = yield* hugetlbNoPage(vma, start, { slot, flags });
+      if (ret === SERVED_MISSING || ret === SERVED_MINOR) {
+        servedReason = ret === SERVED_MISSING ? VM.uffdMissing : VM.uffdMinor;
+        break;
+      }
+    } else if (flags & FAULT.write && !(lo & Pte.write) && userfaultfdPteWp(vma, lo)) {
+      if (!userfaultfdWpAsync(vma)) {
+        servedReason = VM.uffdWp;
+        break;
+      }
+      slot.table.setLo(slot.index, lo & ~Pte.uffdWp);
     } else if (flags & (FAULT.write | FAULT.unshare) && !(lo & Pte.write)) {
       // Whether an anonymous page can be reused is decided under its lock.
       const isAnon = memory.frames.isAnon(head);
@@ -76,13 +96,14 @@ export function* hugetlbFault(vma: Vma, addr: number, flags: number): Coroutine<
     }
   }
   faultMutex.unlock();
+  if (servedReason !== 0) return yield* handleUserfault(fault, servedReason);
   if (busyFolio === 0) return ret;
   yield* migrationEntryWaitOnLocked(memory, busyFolio);
   return 0;
 }
 
 /** The PMD entry of a hugetlb address; missing tables are made. Linux: mm/hugetlb.c:huge_pte_alloc() */
-function hugePteAlloc(vma: Vma, start: number): PmdSlot {
+export function hugePteAlloc(vma: Vma, start: number): PmdSlot {
   const vpn = hugeVpn(start);
   return { table: vma.mm.pageTable.pmdTableAlloc(vpn), index: pmdIndex(vpn) };
 }
@@ -102,6 +123,7 @@ function* hugetlbNoPage(vma: Vma, start: number, { slot, flags }: { slot: PmdSlo
   let head = mapping === null ? 0 : yield* filemapLockHugetlbFolio(memory, mapping, index);
   if (head === 0) {
     if (mapping !== null && index * PAGE_SIZE >= mapping.size) return VM_FAULT.sigbus;
+    if (vma.flags & VM.uffdMissing) return SERVED_MISSING;
     if (!isShared) yield* anonVmaPrepare(vma);
     head = allocHugetlbFolio(vma, start);
     if (head === 0) return VM_FAULT.sigbus;
@@ -109,21 +131,29 @@ function* hugetlbNoPage(vma: Vma, start: number, { slot, flags }: { slot: PmdSlo
     memory.frames.setFlags(head, PG.uptodate);
     if (isShared) hugetlbAddToPageCache(memory, mapping!, index, head);
     else folioSetLocked(memory, head);
+  } else if (vma.flags & VM.uffdMinor) {
+    folioUnlock(memory, head);
+    folioPut(memory, head);
+    return SERVED_MINOR;
   }
   const isOfFile = mapping !== null && mapping.pages.get(index) === head;
   ptlLock(mm);
   if (isOfFile) hugetlbAddFileRmap(memory, head);
   else folioAddNewAnonRmapPmd(memory, head, vma, start);
   const isWritable = vma.isShared ? (vma.flags & VM.write) !== 0 : !isOfFile && (flags & FAULT.write) !== 0;
-  setPmd(slot, mkPte(vma) | Pte.huge | (isWritable ? Pte.write | Pte.dirty : 0), head);
+  const lo = mkPte(vma) | Pte.huge | (isWritable ? Pte.write | Pte.dirty : 0);
+  const wasProtected = userfaultfdPteWp(vma, slot.table.lo(slot.index));
+  setPmd(slot, wasProtected ? pteMkuffdWp(lo) : lo, head);
   ptlUnlock(mm);
   folioUnlock(memory, head);
+  // Linux: mm/hugetlb.c:hugetlb_wp() leaves what is protected as it is; the next fault tells of it.
+  if (wasProtected) return 0;
   // A private mapping that is written has a copy at once.
   return isOfFile && !vma.isShared && flags & FAULT.write ? RETRY : 0;
 }
 
 /** A page for `addr`, with a promise if there is one; 0 without. Linux: mm/hugetlb.c:alloc_hugetlb_folio() */
-function allocHugetlbFolio(vma: Vma, addr: number, { cowFromOwner = false } = {}): number {
+export function allocHugetlbFolio(vma: Vma, addr: number, { cowFromOwner = false } = {}): number {
   if (!(vma.flags & VM.mayshare)) return hugetlbReservation(vma).allocate(vma, addr, { cowFromOwner });
   return vma.file!.mapping!.hugetlb!.allocate(vma.linearPageIndex(addr) / HPAGE_PMD_NR);
 }
@@ -186,7 +216,8 @@ function* replaceByCopy(
     flushPmdTlbRange(mm, start / PAGE_SIZE);
     folioRemoveRmapPmd(memory, head);
     folioAddNewAnonRmapPmd(memory, copy, vma, start);
-    setPmd(slot, mkPte(vma) | Pte.huge | (unshare ? 0 : Pte.write | Pte.dirty), copy);
+    const entry = mkPte(vma) | Pte.huge | (unshare ? 0 : Pte.write | Pte.dirty);
+    setPmd(slot, lo & Pte.uffdWp ? pteMkuffdWp(entry) : entry, copy);
   }
   ptlUnlock(mm);
   yield* mmuNotifierInvalidateRangeEnd(range);

@@ -13,6 +13,7 @@ import type { Table } from '../tables/page-table.js';
 import { maybeMkwrite, mkPte } from '../tables/pte-build.js';
 import { ptlLock, ptlUnlock } from '../tables/ptl.js';
 import { flushTlbMm } from '../tables/tlb.js';
+import { userfaultfdArmed } from '../userfault/ctx.js';
 import { type Mm, mmapAssertLocked, mmapAssertWriteLocked } from '../vmas/mm.js';
 import { assertInVma, type Vma } from '../vmas/vma.js';
 import {
@@ -112,7 +113,13 @@ function scanSmallPages(vma: Vma, table: Table): { result: ScanResult; notPresen
   let isWritable = false;
   for (let i = 0; i < HPAGE_PMD_NR; i++) {
     const lo = table.lo(i);
-    if (kindOf(lo) === Kind.none || (kindOf(lo) === Kind.present && lo & Pte.special)) continue;
+    if (kindOf(lo) === Kind.none || (kindOf(lo) === Kind.present && lo & Pte.special)) {
+      // Linux: SCAN_EXCEED_NONE_PTE
+      if (userfaultfdArmed(vma)) return { result: 'other', notPresent };
+      continue;
+    }
+    // Linux: SCAN_PTE_UFFD_WP
+    if (lo & Pte.uffdWp || kindOf(lo) === Kind.marker) return { result: 'other', notPresent };
     if (kindOf(lo) !== Kind.present) {
       notPresent++;
       continue;
@@ -145,7 +152,7 @@ function* collapseHugePageSwapin(vma: Vma, start: number): Coroutine<ScanResult>
     if (table === null) return 'other';
     const lo = table.lo(vpn % 512);
     if (kindOf(lo) === Kind.none || kindOf(lo) === Kind.present) continue;
-    const fault = { vma, addr, vpn, flags: 0, lo, hi: table.hi(vpn % 512) };
+    const fault = { vma, addr, realAddr: addr, vpn, flags: 0, lo, hi: table.hi(vpn % 512) };
     const ret = yield* doSwapPage(fault);
     if (ret & VM_FAULT.retry) return 'busy';
     if (ret & VM_FAULT_ERROR) return 'stop';

@@ -1,6 +1,7 @@
 import { assert } from '../../core/assert.js';
 import { type Coroutine, FINE } from '../../core/effect.js';
 import { FAULT, VM_FAULT } from '../faults/fault-code.js';
+import type { VmFault } from '../faults/vm-fault.js';
 import { anonVmaPrepare } from '../frames/anon-rmap.js';
 import { folioAddLru, folioGet, folioLock, folioPut, folioTrylock, folioUnlock } from '../frames/folio.js';
 import { HPAGE_PMD_NR, HPAGE_PMD_SIZE, PAGE_SIZE, PG } from '../frames/frames.js';
@@ -11,7 +12,9 @@ import { pmdIndex } from '../tables/page-table.js';
 import { maybeMkwrite, mkPte } from '../tables/pte-build.js';
 import { ptlAssertHeld, ptlLock, ptlUnlock } from '../tables/ptl.js';
 import { flushPmdTlbRange } from '../tables/tlb.js';
+import { handleUserfault } from '../userfault/handle-userfault.js';
 import { mmapAssertLocked } from '../vmas/mm.js';
+import { VM } from '../vmas/vm-flags.js';
 import type { Vma } from '../vmas/vma.js';
 import { clearHugePage, mmGetHugeZeroFolio } from './huge-zero.js';
 import { hugeStart, hugeVpn, mmFindPmd, type PmdSlot, thpVmaSuitableOrder } from './thp-policy.js';
@@ -23,7 +26,8 @@ import { splitHugePmd } from './thp-split-pmd.js';
  * `fallback` asks the caller to go on with a small page. The caller holds mmap_lock for read.
  * Linux: mm/huge_memory.c:do_huge_pmd_anonymous_page()
  */
-export function* doHugePmdAnonymousPage(vma: Vma, addr: number, flags: number): Coroutine<number> {
+export function* doHugePmdAnonymousPage(vmFault: VmFault): Coroutine<number> {
+  const { vma, addr, flags } = vmFault;
   mmapAssertLocked(vma.mm);
   if (!thpVmaSuitableOrder(vma, addr)) return VM_FAULT.fallback;
   yield* anonVmaPrepare(vma);
@@ -40,7 +44,7 @@ export function* doHugePmdAnonymousPage(vma: Vma, addr: number, flags: number): 
   const { fault, isUsed } = insertHugePmd(vma, hugeStart(addr), { head, isWrite });
   ptlUnlock(vma.mm);
   if (isWrite && !isUsed) folioPut(memory, head);
-  return fault;
+  return fault & VM_FAULT.retry ? yield* handleUserfault(vmFault, VM.uffdMissing) : fault;
 }
 
 /** Maps `head` if nobody was faster. Under the ptl. Linux: part of mm/huge_memory.c:do_huge_pmd_anonymous_page() */
@@ -56,6 +60,7 @@ function insertHugePmd(
   const index = pmdIndex(vpn);
   if ((table.lo(index) & KIND_MASK) !== Kind.none) return { fault: 0, isUsed: false };
   if (mm.isUnstable) return { fault: VM_FAULT.sigbus, isUsed: false };
+  if (vma.flags & VM.uffdMissing) return { fault: VM_FAULT.retry, isUsed: false };
   if (isWrite) mapHugeFolio(vma, start, { slot: { table, index }, head });
   else setPmd({ table, index }, mkPte(vma) | Pte.huge | Pte.special, head);
   return { fault: 0, isUsed: true };

@@ -4,6 +4,7 @@ import { HPAGE_PMD_NR, PG } from '../frames/frames.js';
 import { KIND_MASK, Kind, Pte } from '../tables/entry.js';
 import { pmdIndex } from '../tables/page-table.js';
 import { ptlAssertHeld } from '../tables/ptl.js';
+import { VM } from '../vmas/vm-flags.js';
 import type { Vma } from '../vmas/vma.js';
 import { setPmd } from './thp-fault.js';
 import { mmFindPmd } from './thp-policy.js';
@@ -35,7 +36,8 @@ export function copyHugePmd(dst: Vma, src: Vma, vpn: number): number {
   lo &= ~Pte.write;
   table.setLo(slot.index, lo);
   if (!(lo & Pte.special)) dst.mm.rss.anon += HPAGE_PMD_NR;
-  const childLo = (lo & KIND_MASK) === Kind.present ? lo & ~Pte.young : lo;
+  const kept = dst.flags & VM.uffdWp ? lo : lo & ~Pte.uffdWp;
+  const childLo = (lo & KIND_MASK) === Kind.present ? kept & ~Pte.young : kept;
   setPmd({ table: dst.mm.pageTable.pmdTableAlloc(vpn), index: pmdIndex(vpn) }, childLo, head);
   return 0;
 }

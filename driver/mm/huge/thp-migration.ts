@@ -2,7 +2,7 @@ import { folioGet, folioPut } from '../frames/folio.js';
 import { PG, Zone } from '../frames/frames.js';
 import { folioRemoveRmapPmd } from '../frames/rmap.js';
 import { Kind, kindOf, migrationEntryFor, Pte } from '../tables/entry.js';
-import { folioMarkDirty, maybeMkwrite, mkPte } from '../tables/pte-build.js';
+import { folioMarkDirty, maybeMkwrite, mkPte, pteMkuffdWp } from '../tables/pte-build.js';
 import { ptlAssertHeld } from '../tables/ptl.js';
 import { flushPmdTlbRange } from '../tables/tlb.js';
 import type { Vma } from '../vmas/vma.js';
@@ -46,10 +46,11 @@ export function removeMigrationPmd(vma: Vma, newHead: number, slot: PmdSlot): vo
   if (old & Pte.dirty && frames.hasFlags(newHead, PG.dirty)) lo |= Pte.dirtied;
   lo |= old & Pte.softDirty;
   if (old & Pte.write) lo = maybeMkwrite(lo, vma);
+  if (old & Pte.uffdWp) lo = pteMkuffdWp(lo);
   frames.addEntireMapcount(newHead, 1);
   frames.addFolioMapcount(newHead, 1);
   if (old & (Pte.write | Pte.exclusive)) frames.setFlags(newHead, PG.anonExclusive);
   if (frames.zone[newHead] === Zone.private)
-    lo = Kind.devicePrivate | (lo & (Pte.huge | Pte.write)) | (old & Pte.softDirty);
+    lo = Kind.devicePrivate | (lo & (Pte.huge | Pte.write)) | (old & (Pte.softDirty | Pte.uffdWp));
   setPmd(slot, lo, newHead);
 }

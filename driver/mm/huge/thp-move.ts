@@ -5,6 +5,7 @@ import { pmdIndex } from '../tables/page-table.js';
 import { ptlAssertHeld } from '../tables/ptl.js';
 import { flushPmdTlbRange } from '../tables/tlb.js';
 import type { TlbGather } from '../tables/tlb-gather.js';
+import { vmaHasUffdWithoutEventRemap } from '../userfault/ctx.js';
 import type { Vma } from '../vmas/vma.js';
 import { setPmd } from './thp-fault.js';
 import { mmFindPmd, type PmdSlot } from './thp-policy.js';
@@ -19,7 +20,8 @@ export function moveHugePmd(vma: Vma, oldVpn: number, newVma: Vma, newVpn: numbe
   if (from === null) return false;
   const to: PmdSlot = { table: newVma.mm.pageTable.pmdTableAlloc(newVpn), index: pmdIndex(newVpn) };
   if ((to.table.lo(to.index) & KIND_MASK) !== Kind.none) return false;
-  setPmd(to, from.table.lo(from.index) | Pte.softDirty, from.table.hi(from.index));
+  const cleared = vmaHasUffdWithoutEventRemap(vma) ? Pte.uffdWp : 0;
+  setPmd(to, (from.table.lo(from.index) | Pte.softDirty) & ~cleared, from.table.hi(from.index));
   setPmd(from, Kind.none, 0);
   if ((to.table.lo(to.index) & KIND_MASK) === Kind.present) flushPmdTlbRange(vma.mm, oldVpn);
   return true;

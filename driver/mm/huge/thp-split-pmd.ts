@@ -8,7 +8,7 @@ import type { Memory } from '../memory.js';
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart, type NotifierRange } from '../notifier.js';
 import { KIND_MASK, Kind, migrationEntryFor, Pte } from '../tables/entry.js';
 import type { Table } from '../tables/page-table.js';
-import { folioMarkDirty, mkPte } from '../tables/pte-build.js';
+import { folioMarkDirty, mkPte, pteMkuffdWp } from '../tables/pte-build.js';
 import { ptlAssertHeld, ptlLock, ptlUnlock } from '../tables/ptl.js';
 import { flushPmdTlbRange } from '../tables/tlb.js';
 import type { Vma } from '../vmas/vma.js';
@@ -74,7 +74,7 @@ function splitHugePmdLocked(vma: Vma, addr: number, { folio, freeze = false }: S
   if (folio !== undefined && (kind === Kind.migration || folio !== head)) return;
   if (kind === Kind.present) flushPmdTlbRange(vma.mm, hugeVpn(addr));
   const leaf = vma.mm.pageTable.newLeaf();
-  if (lo & Pte.special) leaf.fill(mkPte(vma) | Pte.special, ZERO_PFN, 0);
+  if (lo & Pte.special) leaf.fill(mkPte(vma) | Pte.special | (lo & Pte.uffdWp), ZERO_PFN, 0);
   else if (kind === Kind.migration) leaf.fill(lo & ~Pte.huge, head, 1);
   else splitMapped(memory, leaf, { vma, slot, freeze });
   vma.mm.pageTable.setPteTable(hugeVpn(addr), leaf);
@@ -102,7 +102,8 @@ function splitMapped(memory: Memory, leaf: Table, at: { vma: Vma; slot: PmdSlot;
 /** The entry of each page that says what the 2 MiB entry `lo` said of all. */
 function smallEntry(vma: Vma, lo: number): number {
   if ((lo & KIND_MASK) === Kind.devicePrivate) return lo & ~Pte.huge;
-  const pte = mkPte(vma) | (lo & (Pte.write | Pte.dirtied));
+  const bits = mkPte(vma) | (lo & (Pte.write | Pte.dirtied));
+  const pte = lo & Pte.uffdWp ? pteMkuffdWp(bits) : bits;
   return lo & Pte.young ? pte : pte & ~Pte.young;
 }
 

@@ -10,7 +10,7 @@ import { folioAddAnonRmapPte, folioSetAnon } from '../frames/rmap.js';
 import type { Memory } from '../memory.js';
 import { Pte } from '../tables/entry.js';
 import { pteIndex, type Table } from '../tables/page-table.js';
-import { mkPte, pteNeedsSoftDirtyWp } from '../tables/pte-build.js';
+import { mkPte, pteMkuffdWp, pteNeedsSoftDirtyWp, userfaultfdPteWp } from '../tables/pte-build.js';
 import { ptlAssertHeld, ptlUnlock } from '../tables/ptl.js';
 import { VM } from '../vmas/vm-flags.js';
 import { addToSwapCache, folioFreeSwap } from './swap-cache.js';
@@ -50,9 +50,8 @@ export function* swapInPage(fault: VmFault): Coroutine<number> {
     return 0;
   }
   const isWritten = mapSwappedPage(fault, table, pfn);
-  ptlUnlock(vma.mm);
-  if (scheduler.isFine) yield FINE.folioLock;
   folioUnlock(memory, pfn);
+  ptlUnlock(vma.mm);
   if (!(fault.flags & FAULT.write) || isWritten) return 0;
   return (yield* doWpPage(fault)) & ~VM_FAULT.major;
 }
@@ -107,8 +106,10 @@ function mapSwappedPage(fault: VmFault, table: Table, pfn: number): boolean {
   vma.mm.rss.anon++;
   vma.mm.rss.swap--;
   let lo = mkPte(vma) | (fault.lo & Pte.softDirty);
+  if (fault.lo & Pte.uffdWp) lo = pteMkuffdWp(lo);
   const exclusive = wasExclusive || frames.refcount(pfn) === 1;
-  const isWritable = exclusive && (vma.flags & VM.write) !== 0 && !pteNeedsSoftDirtyWp(vma, lo);
+  const isTracked = pteNeedsSoftDirtyWp(vma, lo) || userfaultfdPteWp(vma, lo);
+  const isWritable = exclusive && (vma.flags & VM.write) !== 0 && !isTracked;
   if (isWritable) lo |= isWrite ? Pte.write | Pte.dirtied : Pte.write;
   if (!frames.hasFlags(pfn, PG.anon)) folioSetAnon(memory, pfn, vma, { addr, exclusive });
   folioAddAnonRmapPte(memory, pfn, exclusive);

@@ -7,7 +7,7 @@ import type { Memory } from '../memory.js';
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart, type NotifierRange } from '../notifier.js';
 import { Kind, kindOf, Pte } from '../tables/entry.js';
 import { pteIndex, type Table } from '../tables/page-table.js';
-import { addMmCounter, folioMarkDirty } from '../tables/pte-build.js';
+import { addMmCounter, folioMarkDirty, pteInstallUffdWpIfNeeded } from '../tables/pte-build.js';
 import { ptlAssertHeld, ptlLock, ptlUnlock } from '../tables/ptl.js';
 import type { TlbBatch } from '../tables/tlb.js';
 import { VM } from '../vmas/vm-flags.js';
@@ -56,6 +56,7 @@ function unmapEntry(vma: Vma, { addr, pfn }: { addr: number; pfn: number }, batc
   } else {
     addMmCounter(mm, pfn, -1);
     clearEntry(table, i);
+    pteInstallUffdWpIfNeeded(vma, table, i, lo);
   }
   folioRemoveRmapPte(memory, pfn);
   folioPut(memory, pfn);
@@ -82,7 +83,7 @@ function replaceAnonEntry(vma: Vma, table: Table, { i, pfn }: { i: number; pfn: 
   swap.swapDuplicate(slot);
   mm.rss.anon--;
   mm.rss.swap++;
-  table.set(i, Kind.swap | (exclusive ? Pte.exclusive : 0) | (table.lo(i) & Pte.softDirty), slot);
+  table.set(i, Kind.swap | (exclusive ? Pte.exclusive : 0) | (table.lo(i) & (Pte.softDirty | Pte.uffdWp)), slot);
   return true;
 }
 

@@ -1,91 +1,125 @@
+import { ENOMEM } from '../../../uapi/errno.js';
 import { type Coroutine, FINE } from '../../core/effect.js';
+import { InjectPoint } from '../../inject/inject-points.js';
 import { HPAGE_PMD_NR, HPAGE_PMD_SIZE, PAGE_SIZE, PG } from '../frames/frames.js';
 import { hugetlbChangeProtection } from '../huge/hugetlb-protect.js';
 import { changeHugePmd } from '../huge/thp-protect.js';
 import { splitHugePmd } from '../huge/thp-split-pmd.js';
 import type { Memory } from '../memory.js';
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart, type NotifierRange } from '../notifier.js';
-import { mmapAssertWriteLocked } from '../vmas/mm.js';
+import { userfaultfdWpUseMarkers } from '../userfault/ctx.js';
+import { type Mm, mmapAssertLocked, mmapAssertWriteLocked } from '../vmas/mm.js';
 import { VM, VM_ACCESS_FLAGS } from '../vmas/vm-flags.js';
 import { assertInVma, type Vma } from '../vmas/vma.js';
 import { Kind, kindOf, Pte } from './entry.js';
 import { pgdAddrEnd, pmdAddrEnd, pudAddrEnd } from './page-align.js';
 import { pmdIndex, pteIndex, type Table } from './page-table.js';
-import { canChangePteWritable, vmaWantsWritenotify } from './pte-build.js';
+import { canChangePteWritable, type UffdChange, vmaWantsWritenotify, withUffdWp } from './pte-build.js';
 import { ptlAssertHeld, ptlLock, ptlUnlock } from './ptl.js';
 import { TlbGather } from './tlb-gather.js';
 
 /**
- * Gives the entries of [start, end) the rights of `vma`, whose flags are the new ones already. Sends PROTECTION_VMA
- * from the first PUD part that has a table on, at most one event for each 512 GiB. mmap_lock is held for write.
+ * Gives the entries of [start, end) the rights of `vma`, whose flags are the new ones already, and with `uffd` those of a
+ * userfaultfd. Sends PROTECTION_VMA from the first PUD part that has a table on, at most one event for each 512 GiB. 0, or -ENOMEM
+ * where a protection of what is not there finds no memory. mmap_lock is held, for write without `uffd`.
  * Linux: mm/mprotect.c:change_protection()
  */
-export function* changeProtection(vma: Vma, start: number, end: number): Coroutine<void> {
-  mmapAssertWriteLocked(vma.mm);
+export function* changeProtection(vma: Vma, start: number, end: number, uffd: UffdChange = null): Coroutine<number> {
+  if (uffd === null) mmapAssertWriteLocked(vma.mm);
+  mmapAssertLocked(vma.mm);
   assertInVma(vma, start, end);
   if (vma.flags & VM.hugetlb) {
-    yield* hugetlbChangeProtection(vma, start, end);
-    return;
+    yield* hugetlbChangeProtection(vma, { start, end }, uffd);
+    return 0;
   }
-  const gather = new TlbGather(vma.mm);
-  for (let addr = start; addr < end; ) {
+  const change: Change = {
+    gather: new TlbGather(vma.mm),
+    uffd,
+    usesMarkers: uffd === 'wp' && userfaultfdWpUseMarkers(vma),
+  };
+  let error = 0;
+  for (let addr = start; addr < end && error === 0; ) {
     const next = pgdAddrEnd(addr, end);
-    yield* changePudRange(vma, { start: addr, end: next }, gather);
+    error = yield* changePudRange(vma, { start: addr, end: next }, change);
     addr = next;
   }
-  yield* gather.tlbFinishMmu();
+  yield* change.gather.tlbFinishMmu();
+  return error;
+}
+
+interface Change {
+  readonly gather: TlbGather;
+  readonly uffd: UffdChange;
+  /** What is none gets a marker, for which tables are made. */
+  readonly usesMarkers: boolean;
 }
 
 /** Linux: mm/mprotect.c:change_pud_range() */
-function* changePudRange(vma: Vma, { start, end }: { start: number; end: number }, gather: TlbGather): Coroutine<void> {
+function* changePudRange(vma: Vma, { start, end }: { start: number; end: number }, change: Change): Coroutine<number> {
   const { mm } = vma;
   let range: NotifierRange | null = null;
-  for (let addr = start; addr < end; ) {
+  let error = 0;
+  for (let addr = start; addr < end && error === 0; ) {
     const next = pudAddrEnd(addr, end);
-    const pmd = mm.pageTable.pmdTable(addr / PAGE_SIZE);
+    let pmd = mm.pageTable.pmdTable(addr / PAGE_SIZE);
+    if (pmd === null && change.usesMarkers) {
+      if (!mayAllocTable(mm)) error = -ENOMEM;
+      else pmd = mm.pageTable.pmdTableAlloc(addr / PAGE_SIZE);
+    }
     if (pmd !== null) {
       if (range === null) {
         range = { mm, start: addr, end, event: 'PROTECTION_VMA', owner: null };
         yield* mmuNotifierInvalidateRangeStart(range);
       }
-      yield* changePmdRange(vma, { pmd, start: addr, end: next }, gather);
+      error = yield* changePmdRange(vma, { pmd, start: addr, end: next }, change);
     }
     addr = next;
   }
   if (range !== null) yield* mmuNotifierInvalidateRangeEnd(range);
+  return error;
+}
+
+function mayAllocTable({ memory }: Mm): boolean {
+  const { inject } = memory.kernel;
+  return !(inject.armed && inject.hit(InjectPoint.pageTableAlloc) !== 0) && memory.kernelMemory.has(1);
 }
 
 /** Linux: mm/mprotect.c:change_pmd_range() */
 function* changePmdRange(
   vma: Vma,
   { pmd, start, end }: { pmd: Table; start: number; end: number },
-  gather: TlbGather,
-): Coroutine<void> {
+  change: Change,
+): Coroutine<number> {
   const { mm } = vma;
   for (let addr = start; addr < end; ) {
     const next = pmdAddrEnd(addr, end);
     const vpn = addr / PAGE_SIZE;
     const i = pmdIndex(vpn);
     if (pmd.lo(i) & Pte.huge && next - addr !== HPAGE_PMD_SIZE) yield* splitHugePmd(vma, addr);
+    if (change.usesMarkers && kindOf(pmd.lo(i)) === Kind.none) {
+      if (!mayAllocTable(mm)) return -ENOMEM;
+      mm.pageTable.pteTableAlloc(vpn);
+    }
     if (mm.memory.kernel.scheduler.isFine) yield FINE.ptl;
     ptlLock(mm);
     if (pmd.lo(i) & Pte.huge) {
-      changeHugePmd(vma, vpn);
-      gather.tlbRemoveTlbEntry(vpn, HPAGE_PMD_NR);
+      changeHugePmd(vma, vpn, change.uffd);
+      change.gather.tlbRemoveTlbEntry(vpn, HPAGE_PMD_NR);
     } else {
       const table = pmd.child(i);
-      if (table !== null) changePteRange(vma, { table, vpn, count: (next - addr) / PAGE_SIZE }, gather);
+      if (table !== null) changePteRange(vma, { table, vpn, count: (next - addr) / PAGE_SIZE }, change);
     }
     ptlUnlock(mm);
     addr = next;
   }
+  return 0;
 }
 
 /** Under the ptl. Linux: mm/mprotect.c:change_pte_range() */
 function changePteRange(
   vma: Vma,
   { table, vpn, count }: { table: Table; vpn: number; count: number },
-  gather: TlbGather,
+  { gather, uffd, usesMarkers }: Change,
 ): void {
   ptlAssertHeld(vma.mm);
   const { memory } = vma.mm;
@@ -93,9 +127,17 @@ function changePteRange(
   for (let i = first; i < first + count; i++) {
     const lo = table.lo(i);
     const kind = kindOf(lo);
-    if (kind === Kind.none) continue;
+    if (kind === Kind.none) {
+      if (usesMarkers) table.set(i, Kind.marker | Pte.uffdWp, 0);
+      continue;
+    }
+    if (kind === Kind.marker) {
+      if (uffd === 'resolve' && !(lo & Pte.poisoned)) table.clear(i);
+      continue;
+    }
     const pfn = table.hi(i);
-    table.setLo(i, kind === Kind.present ? changePresent(vma, lo, pfn) : withoutWrite(memory, lo, pfn));
+    const changed = withUffdWp(lo, uffd);
+    table.setLo(i, kind === Kind.present ? changePresent(vma, changed, pfn) : withoutWrite(memory, changed, pfn));
     if (kind === Kind.present) gather.tlbRemoveTlbEntry(vpn + i - first);
   }
 }

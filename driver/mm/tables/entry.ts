@@ -5,13 +5,14 @@
  * | kind | high half | flags used |
  * |---|---|---|
  * | none | 0 | - |
- * | present | pfn | write, dirty, young, protnone, special (zero page), huge (a PMD leaf), softDirty |
+ * | present | pfn | write, dirty, young, protnone, special (zero page), huge (a PMD leaf), softDirty, uffdWp |
  * | table | - (the child table is in `Table.child`) | - |
- * | swap | slot | exclusive, softDirty |
- * | migration | pfn of a locked page | write = MIG-W, exclusive without write = MIG-RX, none = MIG-R; young, dirty, softDirty; huge = PMD-MIG |
- * | devicePrivate | pfn | write, softDirty; huge = PMD-DPRIV |
- * | deviceExclusive | pfn | write, softDirty; exclusive alone where the entry remembers no rights |
- * | marker, hwpoison | - | - |
+ * | swap | slot | exclusive, softDirty, uffdWp |
+ * | migration | pfn of a locked page | write = MIG-W, exclusive without write = MIG-RX, none = MIG-R; young, dirty, softDirty, uffdWp; huge = PMD-MIG |
+ * | devicePrivate | pfn | write, softDirty, uffdWp; huge = PMD-DPRIV |
+ * | deviceExclusive | pfn | write, softDirty, uffdWp; exclusive alone where the entry remembers no rights |
+ * | marker | - | uffdWp: writes are told of once something is there; poisoned: who touches it is killed; huge |
+ * | hwpoison | - | - |
  */
 export const Kind = {
   none: 0,
@@ -42,6 +43,10 @@ export const Pte = {
   exclusive: 1 << 10,
   /** Written since /proc/PID/clear_refs was last told to forget. Linux: _PAGE_SOFT_DIRTY, _PAGE_SWP_SOFT_DIRTY */
   softDirty: 1 << 11,
+  /** A userfaultfd is told before it is written. Linux: _PAGE_UFFD_WP, _PAGE_SWP_UFFD_WP, PTE_MARKER_UFFD_WP */
+  uffdWp: 1 << 12,
+  /** Of markers. Linux: PTE_MARKER_POISONED */
+  poisoned: 1 << 13,
   /** What the kernel sets for a write: the CPU itself sets `dirty` alone. Linux: arch/x86/include/asm/pgtable.h:pte_mkdirty() */
   dirtied: (1 << 5) | (1 << 11),
 } as const;
@@ -52,7 +57,7 @@ export function kindOf(lo: number): KindId {
 
 /** The migration entry that remembers what `lo`, an entry that maps a page, allowed. */
 export function migrationEntryFor(lo: number, exclusive: boolean): number {
-  const kept = lo & (Pte.young | Pte.dirty | Pte.huge | Pte.softDirty);
+  const kept = lo & (Pte.young | Pte.dirty | Pte.huge | Pte.softDirty | Pte.uffdWp);
   const rights = lo & Pte.write ? Pte.write : exclusive ? Pte.exclusive : 0;
   return Kind.migration | kept | rights;
 }

@@ -21,7 +21,7 @@ import type { Vma } from '../vmas/vma.js';
 import { KIND_MASK, Kind, kindOf, migrationEntryFor, Pte } from './entry.js';
 import type { Table } from './page-table.js';
 import { pteIndex } from './page-table.js';
-import { folioMarkDirty, mkPte } from './pte-build.js';
+import { folioMarkDirty, mkPte, pteMkuffdWp } from './pte-build.js';
 import { ptlAssertHeld, ptlLock, ptlUnlock } from './ptl.js';
 import { flushTlbPage, type TlbBatch } from './tlb.js';
 
@@ -161,7 +161,9 @@ export function removeMigrationPte(vma: Vma, at: { table: Table; index: number; 
   if (old & Pte.dirty && frames.hasFlags(head, PG.dirty)) lo |= Pte.dirtied;
   lo |= old & Pte.softDirty;
   if (old & Pte.write && !(memory.kernel.defects.writeLost && at.newPfn === table.hi(at.index))) lo |= Pte.write;
-  if (frames.zone[at.newPfn] === Zone.private) lo = Kind.devicePrivate | (lo & Pte.write) | (old & Pte.softDirty);
+  else if (old & Pte.uffdWp) lo = pteMkuffdWp(lo);
+  if (frames.zone[at.newPfn] === Zone.private)
+    lo = Kind.devicePrivate | (lo & Pte.write) | (old & (Pte.softDirty | Pte.uffdWp));
   if (frames.hasFlags(head, PG.anon)) {
     folioAddAnonRmapPte(memory, at.newPfn, (old & (Pte.write | Pte.exclusive)) !== 0);
   } else {

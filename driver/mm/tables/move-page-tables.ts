@@ -5,6 +5,7 @@ import { moveHugetlbPageTables } from '../huge/hugetlb-copy.js';
 import { moveHugePmd } from '../huge/thp-move.js';
 import { splitHugePmd } from '../huge/thp-split-pmd.js';
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart, type NotifierRange } from '../notifier.js';
+import { vmaHasUffdWithoutEventRemap } from '../userfault/ctx.js';
 import { type Mm, mmapAssertWriteLocked } from '../vmas/mm.js';
 import { VM } from '../vmas/vm-flags.js';
 import type { Vma } from '../vmas/vma.js';
@@ -81,7 +82,9 @@ function* moveOneStep(move: TableMove, step: Step): Coroutine<number> {
   const pudExtent = getExtent(step, PUD_SIZE);
   const pud = mm.pageTable.root.child(Math.floor(oldAddr / PGD_SIZE));
   if (pud === null || pud.child(pudIndexOf(oldAddr)) === null) return pudExtent;
-  if (pudExtent === PUD_SIZE && (yield* moveNormalPud(move, step))) return pudExtent;
+  // What loses its protection on the way is moved one by one.
+  const isVerbatim = !vmaHasUffdWithoutEventRemap(move.vma);
+  if (isVerbatim && pudExtent === PUD_SIZE && (yield* moveNormalPud(move, step))) return pudExtent;
 
   const extent = getExtent(step, HPAGE_PMD_SIZE);
   const oldPmd = mm.pageTable.pmdTable(oldAddr / PAGE_SIZE)!;
@@ -90,7 +93,7 @@ function* moveOneStep(move: TableMove, step: Step): Coroutine<number> {
   if (oldPmd.lo(i) & Pte.huge) {
     if (extent === HPAGE_PMD_SIZE && (yield* moveHuge(move, step))) return extent;
     yield* splitHugePmd(move.vma, oldAddr);
-  } else if (extent === HPAGE_PMD_SIZE && (yield* moveNormalPmd(move, step))) {
+  } else if (isVerbatim && extent === HPAGE_PMD_SIZE && (yield* moveNormalPmd(move, step))) {
     return extent;
   }
   const from = oldPmd.child(i);
@@ -175,13 +178,15 @@ function* movePtes(move: TableMove, part: Step & { from: Table; count: number })
   const { from } = part;
   const first = pteIndex(part.oldAddr / PAGE_SIZE);
   const shift = pteIndex(part.newAddr / PAGE_SIZE) - first;
+  const clearsUffdWp = vmaHasUffdWithoutEventRemap(move.vma);
   for (let i = first; i < first + part.count; i++) {
     const lo = from.lo(i);
     if (lo === Kind.none) continue;
     needsFlush ||= kindOf(lo) === Kind.present;
     assert(to.lo(i + shift) === Kind.none, 'mremap moves a page to a place that is in use');
     from.move(i, to, i + shift);
-    to.setLo(i + shift, lo | Pte.softDirty);
+    if (clearsUffdWp && kindOf(lo) === Kind.marker && !(lo & Pte.poisoned)) to.clear(i + shift);
+    else to.setLo(i + shift, (lo | Pte.softDirty) & ~(clearsUffdWp ? Pte.uffdWp : 0));
   }
   if (needsFlush) flushTlbRange(mm, part.oldAddr / PAGE_SIZE, part.count);
   ptlUnlock(mm);

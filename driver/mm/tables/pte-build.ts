@@ -4,6 +4,7 @@ import type { Mm } from '../vmas/mm.js';
 import { VM, VM_ACCESS_FLAGS } from '../vmas/vm-flags.js';
 import type { Vma } from '../vmas/vma.js';
 import { Kind, Pte } from './entry.js';
+import type { Table } from './table.js';
 
 /** Private and may become writable: written pages are copies. Linux: include/linux/mm.h:is_cow_mapping() */
 export function isCowMapping(vmFlags: number): boolean {
@@ -24,9 +25,37 @@ function isSharedWritable({ flags }: Vma): boolean {
   return (flags & (VM.shared | VM.write)) === (VM.shared | VM.write);
 }
 
+/** Linux: arch/x86/include/asm/pgtable.h:pte_mkuffd_wp() */
+export function pteMkuffdWp(lo: number): number {
+  return (lo | Pte.uffdWp) & ~Pte.write;
+}
+
+/** Entries get or lose the protection that a userfaultfd is told of, or keep it. Linux: MM_CP_UFFD_WP, MM_CP_UFFD_WP_RESOLVE */
+export type UffdChange = 'wp' | 'resolve' | null;
+
+/** The bit alone, for an entry of any kind. */
+export function withUffdWp(lo: number, uffd: UffdChange): number {
+  if (uffd === null) return lo;
+  return uffd === 'wp' ? lo | Pte.uffdWp : lo & ~Pte.uffdWp;
+}
+
+/** Linux: include/linux/userfaultfd_k.h:userfaultfd_pte_wp() */
+export function userfaultfdPteWp({ flags }: Vma, lo: number): boolean {
+  return (flags & VM.uffdWp) !== 0 && (lo & Pte.uffdWp) !== 0;
+}
+
+/**
+ * What is gone from a mapping of a file leaves a marker if it was protected, as the file still has the page. Under the ptl.
+ * Linux: include/linux/mm_inline.h:pte_install_uffd_wp_if_needed()
+ */
+export function pteInstallUffdWpIfNeeded(vma: Vma, table: Table, i: number, old: number): void {
+  if (vma.file !== null && userfaultfdPteWp(vma, old)) table.set(i, Kind.marker | (old & (Pte.uffdWp | Pte.huge)), 0);
+}
+
 /** Each first write to a page of shared memory must fault, so that it is noted. Linux: mm/vma.c:vma_wants_writenotify() */
 export function vmaWantsWritenotify(vma: Vma): boolean {
-  return isSharedWritable(vma) && (vma.flags & (VM.notSoftDirty | VM.hugetlb)) === VM.notSoftDirty;
+  if (!isSharedWritable(vma)) return false;
+  return (vma.flags & VM.uffdWp) !== 0 || (vma.flags & (VM.notSoftDirty | VM.hugetlb)) === VM.notSoftDirty;
 }
 
 /** A write to the page must be noted first. Linux: mm/internal.h:pte_needs_soft_dirty_wp() */
@@ -58,7 +87,8 @@ export function folioMarkDirty(memory: Memory, pfn: number): void {
  * (or when nobody tracks that). Linux: mm/mprotect.c:can_change_pte_writable()
  */
 export function canChangePteWritable(vma: Vma, lo: number, pfn: number): boolean {
-  if (!(vma.flags & VM.write) || lo & Pte.protnone || pteNeedsSoftDirtyWp(vma, lo)) return false;
+  if (!(vma.flags & VM.write) || lo & Pte.protnone) return false;
+  if (pteNeedsSoftDirtyWp(vma, lo) || userfaultfdPteWp(vma, lo)) return false;
   if (vma.flags & VM.shared) return (lo & Pte.dirty) !== 0;
   const { frames } = vma.mm.memory;
   return (lo & Pte.special) === 0 && frames.isAnon(pfn) && frames.isAnonExclusive(pfn);

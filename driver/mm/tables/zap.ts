@@ -13,7 +13,7 @@ import { assertInVma, type Vma } from '../vmas/vma.js';
 import { Kind, kindOf, Pte } from './entry.js';
 import { pmdAddrEnd, pudAddrEnd } from './page-align.js';
 import { pmdIndex, pteIndex, type Table } from './page-table.js';
-import { addMmCounter, folioMarkDirty } from './pte-build.js';
+import { addMmCounter, folioMarkDirty, pteInstallUffdWpIfNeeded } from './pte-build.js';
 import { ptlLock, ptlUnlock } from './ptl.js';
 import { TlbGather } from './tlb-gather.js';
 
@@ -27,28 +27,31 @@ export function* unmapSingleVma(
   vma: Vma,
   start: number,
   end: number,
-  { evenCows = true }: ZapOptions = {},
+  { evenCows = true, dropsMarkers = true }: ZapOptions = {},
 ): Coroutine<void> {
   assertInVma(vma, start, end);
   if (start >= end) return;
   if (vma.flags & VM.hugetlb) {
-    yield* unmapHugepageRange(vma, start, end);
+    yield* unmapHugepageRange(vma, start, end, { dropsMarkers });
     return;
   }
   const gather = new TlbGather(vma.mm);
-  yield* unmapPageRange(vma, { start, end }, { gather, evenCows });
+  yield* unmapPageRange(vma, { start, end }, { gather, evenCows, dropsMarkers });
   yield* gather.tlbFinishMmu();
 }
 
 export interface ZapOptions {
   /** Private copies of a file's pages go too. */
   readonly evenCows?: boolean;
+  /** Protection of what a userfaultfd serves ends with the mapping; else that of a file's pages stays. Linux: ZAP_FLAG_DROP_MARKER */
+  readonly dropsMarkers?: boolean;
 }
 
 /** Linux: struct zap_details, and the mmu_gather */
 interface Zap {
   readonly gather: TlbGather;
   readonly evenCows: boolean;
+  readonly dropsMarkers: boolean;
 }
 
 /** Linux: mm/memory.c:unmap_page_range() */
@@ -75,7 +78,7 @@ function* unmapPageRange(vma: Vma, { start, end }: { start: number; end: number 
 export function* zapPageRangeSingle(vma: Vma, start: number, end: number, options: ZapOptions = {}): Coroutine<void> {
   const range: NotifierRange = { mm: vma.mm, start, end, event: 'CLEAR', owner: null };
   yield* mmuNotifierInvalidateRangeStart(range);
-  yield* unmapSingleVma(vma, start, end, options);
+  yield* unmapSingleVma(vma, start, end, { dropsMarkers: false, ...options });
   yield* mmuNotifierInvalidateRangeEnd(range);
 }
 
@@ -97,7 +100,7 @@ function* zapPmd(vma: Vma, { pmd, start, end }: { pmd: Table; start: number; end
     if (scheduler.isFine) yield FINE.ptl;
     const table = pmd.child(i);
     if (table === null) return;
-    at = zapPteRange(vma.mm, { table, vpn: at, count: end / PAGE_SIZE - at }, zap);
+    at = zapPteRange(vma, { table, vpn: at, count: end / PAGE_SIZE - at }, zap);
   }
 }
 
@@ -106,10 +109,11 @@ function* zapPmd(vma: Vma, { pmd, start, end }: { pmd: Table; start: number; end
  * tries that at every one. Linux: mm/memory.c:zap_pte_range()
  */
 function zapPteRange(
-  mm: Mm,
+  vma: Vma,
   { table, vpn, count }: { table: Table; vpn: number; count: number },
-  { gather, evenCows }: Zap,
+  { gather, evenCows, dropsMarkers }: Zap,
 ): number {
+  const { mm } = vma;
   const first = pteIndex(vpn);
   const needResched = mm.memory.kernel.scheduler.isFine;
   let i = first;
@@ -121,6 +125,7 @@ function zapPteRange(
     const pfn = table.hi(i);
     if (!evenCows && isCow(mm, lo, pfn)) continue;
     table.clear(i);
+    if (!dropsMarkers) pteInstallUffdWpIfNeeded(vma, table, i, lo);
     if (kindOf(lo) === Kind.present) zapPresent(mm, { lo, pfn, vpn: vpn + i - first }, gather);
     else zapNonPresent(mm, lo, pfn);
   }
@@ -131,7 +136,7 @@ function zapPteRange(
 /** The entry of a file's mapping has a page of the process's own. Linux: part of mm/memory.c:should_zap_folio() */
 function isCow({ memory: { frames } }: Mm, lo: number, pfn: number): boolean {
   const kind = kindOf(lo);
-  if (kind === Kind.swap) return true;
+  if (kind === Kind.swap || (kind === Kind.marker && lo & Pte.poisoned)) return true;
   return !(lo & Pte.special) && kind !== Kind.marker && kind !== Kind.hwpoison && frames.isAnon(pfn);
 }
 

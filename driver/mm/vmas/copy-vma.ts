@@ -26,7 +26,7 @@ export function* copyVma(
   place: { addr: number; len: number; pgoff: number; keepSource: boolean },
 ): Coroutine<CopiedVma> {
   mmapAssertWriteLocked(vma.mm);
-  const { mm, flags, file, anonVma } = vma;
+  const { mm, flags, file, anonVma, userfault } = vma;
   const { addr, len, keepSource } = place;
   const isUnfaulted = vmaIsAnonymous(vma) && anonVma === null;
   const pgoff = isUnfaulted ? addr / PAGE_SIZE : place.pgoff;
@@ -38,7 +38,10 @@ export function* copyVma(
     if (next === vma) next = null;
   }
   const oldStart = vma.start;
-  const merged = yield* vmaMergeNewRange({ start: addr, end: addr + len, flags, pgoff, file, anonVma, prev, next });
+  const merged = yield* vmaMergeNewRange({
+    ...{ start: addr, end: addr + len, flags, pgoff, file, anonVma },
+    ...{ userfault, prev, next },
+  });
   if (merged === null) return { newVma: yield* newCopy(vma, { addr, len, pgoff }), vma, needRmapLocks: false };
   const source = oldStart >= merged.start && oldStart < merged.end ? merged : vma;
   return { newVma: merged, vma: source, needRmapLocks: merged.pgoff <= source.pgoff };

@@ -12,10 +12,16 @@ import type { Memory } from '../memory.js';
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart, type NotifierRange } from '../notifier.js';
 import { Kind, kindOf, Pte } from '../tables/entry.js';
 import { pteIndex, type Table } from '../tables/page-table.js';
-import { addMmCounter, isCowMapping, maybeMkwrite, mkPte } from '../tables/pte-build.js';
+import { addMmCounter, isCowMapping, maybeMkwrite, mkPte, pteMkuffdWp, userfaultfdPteWp } from '../tables/pte-build.js';
 import { ptlAssertHeld, ptlLock, ptlUnlock } from '../tables/ptl.js';
 import { decTlbFlushPending, flushTlbMm, incTlbFlushPending } from '../tables/tlb.js';
-import { COPY_RESTORED, copyNonpresentPte } from './fork-non-present.js';
+import {
+  completeEvents,
+  dupUserfaultfd,
+  dupUserfaultfdFail,
+  type PendingEvents,
+} from '../userfault/userfault-events.js';
+import { COPY_RESTORED, copyNonpresentPte, keptUffdWp } from './fork-non-present.js';
 import { Mm } from './mm.js';
 import { VM, VM_LOCKED_MASK } from './vm-flags.js';
 import { Vma } from './vma.js';
@@ -38,6 +44,7 @@ export function* dupMmap(child: Mm, parent: Mm): Coroutine<number> {
   yield* parent.mmapLock.writeLock();
   yield* child.mmapLock.writeLock({ nested: true });
   let ret = 0;
+  const events: PendingEvents = [];
   child.membarriers = parent.membarriers;
   child.limitAs = parent.limitAs;
   incTlbFlushPending(parent);
@@ -45,7 +52,7 @@ export function* dupMmap(child: Mm, parent: Mm): Coroutine<number> {
   for (const vma of parent.vmas) {
     if (vma.flags & VM.dontcopy) continue;
     if (child.memory.kernel.current.killed) ret = -EINTR;
-    else ret = yield* dupVma(child, vma);
+    else ret = yield* dupVma(child, vma, events);
     if (ret < 0) break;
   }
   if (ret < 0) child.isUnstable = true;
@@ -54,15 +61,18 @@ export function* dupMmap(child: Mm, parent: Mm): Coroutine<number> {
   decTlbFlushPending(parent);
   child.mmapLock.writeUnlock();
   parent.mmapLock.writeUnlock();
+  if (ret < 0) dupUserfaultfdFail(events);
+  else yield* completeEvents(events);
   return ret;
 }
 
-function* dupVma(child: Mm, vma: Vma): Coroutine<number> {
+function* dupVma(child: Mm, vma: Vma, events: PendingEvents): Coroutine<number> {
   const { kernelMemory } = child.memory;
   if (!kernelMemory.has(1)) return -ENOMEM;
   const copy = new Vma(child, vma.start, vma.end, vma.flags & ~VM_LOCKED_MASK, vma.pgoff);
   copy.file = vma.file;
   copy.ops = vma.ops;
+  dupUserfaultfd(copy, vma, events);
   const locks = yield* lockRmap(vma);
   if (!(vma.flags & VM.wipeonfork)) anonVmaFork(copy, vma);
   child.vmas.push(copy);
@@ -79,7 +89,8 @@ function* dupVma(child: Mm, vma: Vma): Coroutine<number> {
 
 /** Linux: mm/memory.c:copy_page_range(); 0 or -ENOMEM. */
 function* copyPageRange(dst: Vma, src: Vma): Coroutine<number> {
-  const needsCopy = src.anonVma !== null || (src.flags & (VM.pfnmap | VM.mixedmap)) !== 0;
+  const isSpecial = (src.flags & (VM.pfnmap | VM.mixedmap)) !== 0;
+  const needsCopy = src.anonVma !== null || isSpecial || (dst.flags & VM.uffdWp) !== 0;
   if (!needsCopy) return 0;
   if (src.flags & VM.hugetlb) return yield* copyHugetlbPageRange(dst, src);
   const isCow = isCowMapping(src.flags);
@@ -163,7 +174,7 @@ function copyPte(dst: Vma, src: Vma, at: { from: Table; to: Table; i: number; vp
   const pfn = from.hi(i);
   if (!(lo & Pte.special)) {
     if (memory.frames.isAnon(pfn)) {
-      if (!folioTryDupAnonRmapPte(memory, pfn)) return copyPresentPage(dst, at, pfn);
+      if (!folioTryDupAnonRmapPte(memory, pfn)) return copyPresentPage(dst, at, { pfn, old: lo });
     } else {
       folioAddFileRmapPte(memory, pfn);
     }
@@ -175,12 +186,16 @@ function copyPte(dst: Vma, src: Vma, at: { from: Table; to: Table; i: number; vp
     from.setLo(i, lo);
   }
   if (src.flags & VM.shared) lo &= ~Pte.dirty;
-  to.set(i, lo & ~Pte.young, pfn);
+  to.set(i, keptUffdWp(dst, lo) & ~Pte.young, pfn);
   return 0;
 }
 
 /** The child gets its own copy of a page that the parent may have pinned. Under the ptl. Linux: mm/memory.c:copy_present_page() */
-function copyPresentPage(dst: Vma, { to, i, vpn }: { to: Table; i: number; vpn: number }, pfn: number): number {
+function copyPresentPage(
+  dst: Vma,
+  { to, i, vpn }: { to: Table; i: number; vpn: number },
+  { pfn, old }: { pfn: number; old: number },
+): number {
   ptlAssertHeld(dst.mm);
   const { memory } = dst.mm;
   const copy = memory.allocator.allocate();
@@ -190,6 +205,7 @@ function copyPresentPage(dst: Vma, { to, i, vpn }: { to: Table; i: number; vpn: 
   folioAddNewAnonRmap(memory, copy, dst, vpn * PAGE_SIZE);
   folioAddLru(memory, copy);
   dst.mm.rss.anon++;
-  to.set(i, maybeMkwrite(mkPte(dst) | Pte.dirtied, dst), copy);
+  const lo = maybeMkwrite(mkPte(dst) | Pte.dirtied, dst);
+  to.set(i, userfaultfdPteWp(dst, old) ? pteMkuffdWp(lo) : lo, copy);
   return 0;
 }

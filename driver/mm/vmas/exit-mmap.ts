@@ -5,7 +5,7 @@ import { unlinkAnonVmas } from '../frames/anon-rmap.js';
 import { ptlLock, ptlUnlock } from '../tables/ptl.js';
 import { flushTlbMm } from '../tables/tlb.js';
 import { unmapSingleVma } from '../tables/zap.js';
-import type { Mm } from './mm.js';
+import { type Mm, mmdrop } from './mm.js';
 import type { Vma } from './vma.js';
 import { lockRmap, unlockRmap } from './vma-list.js';
 
@@ -17,13 +17,6 @@ export function* mmput(mm: Mm): Coroutine<void> {
   if (mm.users > 0) return;
   yield* exitMmap(mm);
   mmdrop(mm);
-}
-
-/** Drops one reference to the mm structure itself. Linux: include/linux/sched/mm.h:mmdrop() */
-export function mmdrop(mm: Mm): void {
-  mm.touch(Shared.mmUsers, Access.drop);
-  assert(mm.count > 0, 'mm % is gone', mm.id);
-  mm.touch(Shared.mmUsers, lastDrop(--mm.count));
 }
 
 /** Subscribers are told first, then all entries, tables and vmas go. Linux: mm/mmap.c:exit_mmap() */

@@ -7,6 +7,7 @@ import { Kind, kindOf, Pte } from '../tables/entry.js';
 import type { Table } from '../tables/page-table.js';
 import { addMmCounter, isCowMapping } from '../tables/pte-build.js';
 import { ptlAssertHeld } from '../tables/ptl.js';
+import { VM } from './vm-flags.js';
 import type { Vma } from './vma.js';
 
 /** The parent's entry is present again: copy it as such. */
@@ -37,11 +38,21 @@ export function copyNonpresentPte(dst: Vma, src: Vma, at: { from: Table; to: Tab
       break;
     case Kind.deviceExclusive:
       return tryRestoreExclusivePte(src, from, i);
+    case Kind.marker: {
+      const marker = keptUffdWp(dst, lo);
+      if (marker & (Pte.uffdWp | Pte.poisoned)) to.set(i, marker, 0);
+      return 0;
+    }
     default:
       return 0;
   }
-  to.set(i, from.lo(i), pfn);
+  to.set(i, keptUffdWp(dst, from.lo(i)), pfn);
   return 0;
+}
+
+/** What is not served in the child is not protected there. */
+export function keptUffdWp({ flags }: Vma, lo: number): number {
+  return flags & VM.uffdWp ? lo : lo & ~Pte.uffdWp;
 }
 
 function copyDevicePrivate(dst: Vma, src: Vma, { from, i }: { from: Table; i: number }): void {

@@ -31,6 +31,7 @@ import { madviseCollapse } from '../huge/thp-collapse.js';
 import { madvisePageout } from '../swap/pageout.js';
 import { alignDown, isHugeAligned, isPageAligned, pageAlign, TWO_64 } from '../tables/page-align.js';
 import { zapPageRangeSingle } from '../tables/zap.js';
+import { userfaultfdRemove } from '../userfault/userfault-events.js';
 import { madviseCold, madviseWillneed } from './madvise-cold.js';
 import { madviseFreeSingleVma } from './madvise-free.js';
 import { type Mm, mmapAssertLocked } from './mm.js';
@@ -160,7 +161,7 @@ function* madviseRemove(vma: Vma, start: number, end: number): Coroutine<number>
   if (file === null || file.mapping === null) return -EOPNOTSUPP;
   const offset = vma.linearPageIndex(start) * PAGE_SIZE;
   file.get();
-  mm.mmapLock.readUnlock();
+  if (yield* userfaultfdRemove(vma, start, end)) mm.mmapLock.readUnlock();
   const punchHole = file.mapping.hugetlb === null ? shmemPunchHole : hugetlbfsPunchHole;
   yield* punchHole(mm.memory, file.mapping, offset, end - start);
   yield* file.put();
@@ -169,18 +170,30 @@ function* madviseRemove(vma: Vma, start: number, end: number): Coroutine<number>
 }
 
 /** Linux: mm/madvise.c:madvise_dontneed_free() */
-function* madviseDontneedFree(vma: Vma, { start, end, advice }: Advice): Coroutine<number> {
-  let last = end;
-  if (vma.flags & VM.hugetlb) {
-    if (advice === MADV_FREE || !isHugeAligned(start)) return -EINVAL;
-    last = alignDown(end, HPAGE_PMD_SIZE);
-  } else if (vma.flags & VM.pfnmap || (vma.flags & VM.locked && advice !== MADV_DONTNEED_LOCKED)) {
-    return -EINVAL;
-  }
+function* madviseDontneedFree(of: Vma, { start, end, advice }: Advice): Coroutine<number> {
+  let vma: Vma | null = of;
+  let last = madviseDontneedFreeValidVma(vma, { start, end, advice });
+  if (last < 0) return last;
   if (start === last) return 0;
+  if (!(yield* userfaultfdRemove(vma, start, last))) {
+    const { mm } = vma;
+    yield* mm.mmapLock.readLock();
+    vma = mm.vmaLookup(start);
+    if (vma === null) return -ENOMEM;
+    last = Math.min(madviseDontneedFreeValidVma(vma, { start, end: last, advice }), vma.end);
+    if (last <= start) return Math.min(last, 0);
+  }
   if (advice === MADV_FREE) return yield* madviseFreeSingleVma(vma, start, last);
   yield* zapPageRangeSingle(vma, start, last);
   return 0;
+}
+
+/** Where the part that can be given up ends, or -EINVAL. Linux: mm/madvise.c:madvise_dontneed_free_valid_vma() */
+function madviseDontneedFreeValidVma({ flags }: Vma, { start, end, advice }: Advice): number {
+  if (flags & VM.hugetlb) {
+    return advice === MADV_FREE || !isHugeAligned(start) ? -EINVAL : alignDown(end, HPAGE_PMD_SIZE);
+  }
+  return flags & VM.pfnmap || (flags & VM.locked && advice !== MADV_DONTNEED_LOCKED) ? -EINVAL : end;
 }
 
 function* adviseFlags(vma: Vma, { start, end, advice }: Advice): Coroutine<number> {

@@ -1,8 +1,7 @@
 import { assert } from '../../core/assert.js';
 import { LockClass } from '../../core/lock-class.js';
 import { RwSem } from '../../core/locks.js';
-import { Access, GET_ALIVE, Shared, type SharedKind } from '../../core/observer.js';
-import type { UserfaultOps } from '../faults/userfault.js';
+import { Access, GET_ALIVE, lastDrop, Shared, type SharedKind } from '../../core/observer.js';
 import { PAGE_SIZE } from '../frames/frames.js';
 import type { Memory } from '../memory.js';
 import type { MmuNotifierOps } from '../notifier.js';
@@ -21,8 +20,6 @@ export class Mm {
   /** mm_count: one for all users together, one for each open device file. */
   count = 1;
   notifier: MmuNotifierOps | null = null;
-  /** Serves faults of vmas with VM_UFFD_MISSING; one for the whole address space. */
-  userfault: UserfaultOps | null = null;
   /** A task is about to be killed in the middle of an operation on this mm. Linux: MMF_UNSTABLE */
   isUnstable = false;
   /** VM flags that new mappings get, set by mlockall(2). Linux: def_flags */
@@ -101,6 +98,13 @@ export function mmapAssertWriteLocked(mm: Mm): void {
 export function mmgrab(mm: Mm): void {
   mm.touch(Shared.mmUsers, Access.add);
   mm.count++;
+}
+
+/** Drops one reference to the mm structure itself. Linux: include/linux/sched/mm.h:mmdrop() */
+export function mmdrop(mm: Mm): void {
+  mm.touch(Shared.mmUsers, Access.drop);
+  assert(mm.count > 0, 'mm % is gone', mm.id);
+  mm.touch(Shared.mmUsers, lastDrop(--mm.count));
 }
 
 /** Takes a user reference for a moment's work unless the last one is gone. Linux: include/linux/sched/mm.h:mmget_not_zero() */

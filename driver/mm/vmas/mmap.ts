@@ -28,7 +28,7 @@ import { hugetlbReservePages } from '../huge/hugetlb-pool.js';
 import { alignDown, alignUp, pageAlign } from '../tables/page-align.js';
 import { vmaSupportsMlock } from './mlock.js';
 import { type Mm, mayExpandVm, mmapAssertWriteLocked } from './mm.js';
-import { type DroppedFiles, putFiles, vmsCleanUpArea, vmsCompleteMunmapVmas, vmsGatherMunmapVmas } from './munmap.js';
+import { AfterUnlock, vmsCleanUpArea, vmsCompleteMunmapVmas, vmsGatherMunmapVmas } from './munmap.js';
 import { mmPopulate } from './populate.js';
 import { getUnmappedArea, MMAP_MIN_ADDR } from './unmapped-area.js';
 import { VM, VM_ACCESS_FLAGS, VM_LOCKED_MASK } from './vm-flags.js';
@@ -62,6 +62,9 @@ const GIGANTIC_SHIFT = 30;
 /** Linux: MAX_LFS_FILESIZE, 2^63 bytes */
 const MAX_FILE_PAGES = 2 ** 51;
 
+/** What a new mapping has not. */
+const NOTHING = { anonVma: null, userfault: null };
+
 /** Arguments of mmap(2), with the descriptor replaced by its file. */
 export interface MmapRequest {
   readonly addr: number;
@@ -93,11 +96,11 @@ export function* vmMmapPgoff(mm: Mm, request: MmapRequest): Coroutine<number> {
     if (request.file !== null && !request.file.mapping?.hugetlb) return -EINVAL;
   }
   const len = isHugetlb ? alignUp(request.len, HPAGE_PMD_SIZE) : request.len;
-  const dropped: DroppedFiles = [];
+  const after = new AfterUnlock();
   yield* mm.mmapLock.writeLock();
-  const addr = yield* doMmap(mm, { ...request, len }, dropped);
+  const addr = yield* doMmap(mm, { ...request, len }, after);
   mm.mmapLock.writeUnlock();
-  yield* putFiles(dropped);
+  yield* after.run();
   const populates = (request.flags & (MAP_POPULATE | MAP_NONBLOCK)) === MAP_POPULATE;
   const isLocked = addr >= 0 && (vmFlagsOf(mm, request, request.prot) & VM.locked) !== 0;
   if (addr >= 0 && (populates || isLocked)) yield* mmPopulate(mm, addr, addr + pageAlign(len));
@@ -110,7 +113,7 @@ function isFileHugepages({ flags, file }: MmapRequest): boolean {
 }
 
 /** The checks, in their order, and the place. mmap_lock is held for write. Linux: mm/mmap.c:do_mmap() */
-function* doMmap(mm: Mm, request: MmapRequest, dropped: DroppedFiles): Coroutine<number> {
+function* doMmap(mm: Mm, request: MmapRequest, after: AfterUnlock): Coroutine<number> {
   mmapAssertWriteLocked(mm);
   const { prot, file } = request;
   if (request.len === 0) return -EINVAL;
@@ -134,7 +137,7 @@ function* doMmap(mm: Mm, request: MmapRequest, dropped: DroppedFiles): Coroutine
     len,
     vmFlags: vmFlagsOf(mm, request, prot),
     pgoff: pgoffOf(request, addr),
-    dropped,
+    after,
   });
 }
 
@@ -187,22 +190,22 @@ interface Region {
   readonly len: number;
   readonly vmFlags: number;
   readonly pgoff: number;
-  readonly dropped: DroppedFiles;
+  readonly after: AfterUnlock;
 }
 
 /** Unmaps what was there and maps the new. mmap_lock is held for write. Linux: mm/mmap.c:__mmap_region() */
 function* mmapRegion(mm: Mm, request: MmapRequest, region: Region): Coroutine<number> {
   mmapAssertWriteLocked(mm);
-  const { addr, len, vmFlags, pgoff, dropped } = region;
+  const { addr, len, vmFlags, pgoff, after } = region;
   const end = addr + len;
   if (mm.limitAs !== Infinity && !mayExpandVm(mm, (len - mappedBytes(mm, addr, end)) / PAGE_SIZE)) return -ENOMEM;
-  const gathered = yield* vmsGatherMunmapVmas(mm, addr, end);
+  const gathered = yield* vmsGatherMunmapVmas(mm, addr, end, after.events);
   if (typeof gathered === 'number') return gathered;
   yield* vmsCleanUpArea(gathered);
-  vmsCompleteMunmapVmas(gathered, dropped);
+  vmsCompleteMunmapVmas(gathered, after);
   const at = mm.findVmaIndex(addr);
   const neighbours = { prev: mm.vmas[at - 1] ?? null, next: mm.vmas[at] ?? null };
-  const range = { start: addr, end, flags: vmFlags, pgoff, file: request.file, anonVma: null, ...neighbours };
+  const range = { start: addr, end, flags: vmFlags, pgoff, file: request.file, ...NOTHING, ...neighbours };
   const merged = yield* vmaMergeNewRange(range);
   if (merged !== null) {
     // What is new is soft-dirty, and so is all that it became part of.

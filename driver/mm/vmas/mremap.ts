@@ -6,9 +6,10 @@ import { HPAGE_PMD_SIZE, PAGE_SIZE } from '../frames/frames.js';
 import { movePageTables } from '../tables/move-page-tables.js';
 import { alignUp, isHugeAligned, isPageAligned, pageAlign } from '../tables/page-align.js';
 import { TASK_SIZE } from '../tables/page-table.js';
+import { mremapUserfaultfdPrep } from '../userfault/userfault-events.js';
 import { copyVma } from './copy-vma.js';
 import { type Mm, mayExpandVm, mmapAssertWriteLocked } from './mm.js';
-import { type DroppedFiles, doVmiMunmap, putFiles } from './munmap.js';
+import { AfterUnlock, doVmiMunmap } from './munmap.js';
 import { mmPopulate } from './populate.js';
 import { getUnmappedArea } from './unmapped-area.js';
 import { VM, VM_LOCKED_MASK } from './vm-flags.js';
@@ -27,9 +28,9 @@ export interface MremapRequest {
   readonly newAddr: number;
 }
 
-/** A request whose lengths are whole pages, under mmap_lock, with where to put files that lose a vma. */
+/** A request whose lengths are whole pages, under mmap_lock, with what is to be done afterwards. */
 interface Remap extends MremapRequest {
-  readonly dropped: DroppedFiles;
+  readonly after: AfterUnlock;
 }
 
 const MREMAP_ALL = MREMAP_FIXED | MREMAP_MAYMOVE | MREMAP_DONTUNMAP;
@@ -47,12 +48,12 @@ export function* mremap(mm: Mm, request: MremapRequest): Coroutine<number> {
   const oldLen = pageAlign(request.oldLen);
   const newLen = pageAlign(request.newLen);
   if (newLen === 0) return -EINVAL;
-  const dropped: DroppedFiles = [];
+  const after = new AfterUnlock();
   yield* mm.mmapLock.writeLock();
-  const result = yield* mremapLocked(mm, { ...request, oldLen, newLen, dropped });
+  const result = yield* mremapLocked(mm, { ...request, oldLen, newLen, after });
   const isLocked = result >= 0 && newLen > oldLen && ((mm.vmaLookup(result)?.flags ?? 0) & VM.locked) !== 0;
   mm.mmapLock.writeUnlock();
-  yield* putFiles(dropped);
+  yield* after.run();
   if (isLocked) yield* mmPopulate(mm, result + oldLen, result + newLen);
   return result;
 }
@@ -64,11 +65,11 @@ function* mremapLocked(mm: Mm, request: Remap): Coroutine<number> {
   if (vma === null) return -EFAULT;
   const remap = vma.flags & VM.hugetlb ? hugetlbRemap(request) : request;
   if (remap === null) return -EINVAL;
-  const { addr, oldLen, newLen, flags, dropped } = remap;
+  const { addr, oldLen, newLen, flags, after } = remap;
   if (flags & (MREMAP_FIXED | MREMAP_DONTUNMAP)) return yield* mremapTo(mm, remap);
   if (oldLen === newLen) return addr;
   if (oldLen > newLen) {
-    const error = yield* doVmiMunmap(mm, { addr: addr + newLen, len: oldLen - newLen, dropped });
+    const error = yield* doVmiMunmap(mm, { addr: addr + newLen, len: oldLen - newLen, after });
     return error !== 0 ? error : addr;
   }
   return yield* growOrMove(mm, remap);
@@ -110,18 +111,18 @@ function areaFor(mm: Mm, vma: Vma, { addr, len, flags }: { addr: number; len: nu
 
 /** The destination is given, or the source stays mapped. Linux: mm/mremap.c:mremap_to() */
 function* mremapTo(mm: Mm, remap: Remap): Coroutine<number> {
-  const { addr, newAddr, newLen, flags, dropped } = remap;
+  const { addr, newAddr, newLen, flags, after } = remap;
   let { oldLen } = remap;
   if (!isPageAligned(newAddr)) return -EINVAL;
   if (newLen > TASK_SIZE || newAddr > TASK_SIZE - newLen) return -EINVAL;
   if (addr + oldLen > newAddr && newAddr + newLen > addr) return -EINVAL;
   if (mm.vmas.length + 2 >= mm.memory.maxMapCount - 3) return -ENOMEM;
   if (flags & MREMAP_FIXED) {
-    const error = yield* doVmiMunmap(mm, { addr: newAddr, len: newLen, dropped });
+    const error = yield* doVmiMunmap(mm, { addr: newAddr, len: newLen, after });
     if (error !== 0) return error;
   }
   if (oldLen > newLen) {
-    const error = yield* doVmiMunmap(mm, { addr: addr + newLen, len: oldLen - newLen, dropped });
+    const error = yield* doVmiMunmap(mm, { addr: addr + newLen, len: oldLen - newLen, after });
     if (error !== 0) return error;
     oldLen = newLen;
   }
@@ -152,7 +153,7 @@ function vmaToResize(mm: Mm, { addr, oldLen, newLen, flags }: Remap): Vma | numb
  */
 function* moveVma(mm: Mm, source: Vma, remap: Remap): Coroutine<number> {
   mmapAssertWriteLocked(mm);
-  const { addr, oldLen, newAddr, newLen, flags, dropped } = remap;
+  const { addr, oldLen, newAddr, newLen, flags, after } = remap;
   const keepSource = (flags & MREMAP_DONTUNMAP) !== 0;
   if (mm.vmas.length >= mm.memory.maxMapCount - 3) return -ENOMEM;
   const error = source.start !== addr ? vmaMaySplit(source, addr) : 0;
@@ -161,12 +162,13 @@ function* moveVma(mm: Mm, source: Vma, remap: Remap): Coroutine<number> {
   const place = { addr: newAddr, len: newLen, pgoff: source.linearPageIndex(addr), keepSource };
   const { newVma, vma, needRmapLocks } = yield* copyVma(source, place);
   yield* movePageTables({ vma, oldAddr: addr, newVma, newAddr, len: oldLen, needRmapLocks });
+  mremapUserfaultfdPrep(newVma, { from: addr, to: newAddr, len: oldLen }, after.events);
   if (keepSource) {
     vma.flags &= ~VM_LOCKED_MASK;
     if (vma.start === addr && vma.end === addr + oldLen) yield* forgetAnonVmas(vma);
     return newAddr;
   }
-  yield* doVmiMunmap(mm, { addr, len: oldLen, dropped });
+  yield* doVmiMunmap(mm, { addr, len: oldLen, after });
   return newAddr;
 }
 

@@ -7,30 +7,34 @@ import { freePgtables } from '../tables/free-pgtables.js';
 import { isPageAligned, pageAlign } from '../tables/page-align.js';
 import { TASK_SIZE } from '../tables/page-table.js';
 import { unmapSingleVma } from '../tables/zap.js';
+import { completeEvents, type PendingEvents, userfaultfdUnmapPrep } from '../userfault/userfault-events.js';
 import { type Mm, mmapAssertLocked, mmapAssertWriteLocked } from './mm.js';
 import type { MappedFile, Vma } from './vma.js';
 import { vmaBefore } from './vma-list.js';
 import { splitVmaUnlimited } from './vma-split.js';
 
-/**
- * Files whose vma is gone. They are put once mmap_lock is free, as Linux does at the return to user mode: the last put
- * of a device file waits for the device.
- */
-export type DroppedFiles = MappedFile[];
+/** What is done once mmap_lock is free. */
+export class AfterUnlock {
+  /** Files whose vma is gone: Linux puts them at the return to user mode, as the last put of a device file waits for the device. */
+  readonly files: MappedFile[] = [];
+  /** What userfaultfds are told. */
+  readonly events: PendingEvents = [];
+
+  *run(): Coroutine<void> {
+    yield* completeEvents(this.events);
+    for (const file of this.files) yield* file.put();
+  }
+}
 
 /** The system call: 0, -EINVAL or -ENOMEM. Linux: mm/mmap.c:__vm_munmap() */
 export function* vmMunmap(mm: Mm, addr: number, len: number): Coroutine<number> {
-  const dropped: DroppedFiles = [];
+  const after = new AfterUnlock();
   yield* mm.mmapLock.writeLock();
-  const result = yield* doVmiMunmap(mm, { addr, len, dropped, downgrades: true });
+  const result = yield* doVmiMunmap(mm, { addr, len, after, downgrades: true });
   if (mm.mmapLock.isWriteLocked) mm.mmapLock.writeUnlock();
   else mm.mmapLock.readUnlock();
-  yield* putFiles(dropped);
+  yield* after.run();
   return result;
-}
-
-export function* putFiles(dropped: DroppedFiles): Coroutine<void> {
-  for (const file of dropped) yield* file.put();
 }
 
 /**
@@ -39,22 +43,17 @@ export function* putFiles(dropped: DroppedFiles): Coroutine<void> {
  */
 export function* doVmiMunmap(
   mm: Mm,
-  {
-    addr,
-    len,
-    dropped,
-    downgrades = false,
-  }: { addr: number; len: number; dropped: DroppedFiles; downgrades?: boolean },
+  { addr, len, after, downgrades = false }: { addr: number; len: number; after: AfterUnlock; downgrades?: boolean },
 ): Coroutine<number> {
   mmapAssertWriteLocked(mm);
   if (!isPageAligned(addr) || addr > TASK_SIZE || len > TASK_SIZE - addr) return -EINVAL;
   const end = addr + pageAlign(len);
   if (end === addr) return -EINVAL;
-  const gathered = yield* vmsGatherMunmapVmas(mm, addr, end);
+  const gathered = yield* vmsGatherMunmapVmas(mm, addr, end, after.events);
   if (typeof gathered === 'number') return gathered;
   if (downgrades) mm.mmapLock.downgradeWrite();
   yield* vmsCleanUpArea(gathered);
-  vmsCompleteMunmapVmas(gathered, dropped);
+  vmsCompleteMunmapVmas(gathered, after);
   return 0;
 }
 
@@ -75,7 +74,12 @@ export interface GatheredVmas {
  * is as before, but for the first cut. mmap_lock is held for write.
  * Linux: mm/vma.c:vms_gather_munmap_vmas()
  */
-export function* vmsGatherMunmapVmas(mm: Mm, start: number, end: number): Coroutine<GatheredVmas | number> {
+export function* vmsGatherMunmapVmas(
+  mm: Mm,
+  start: number,
+  end: number,
+  events: PendingEvents,
+): Coroutine<GatheredVmas | number> {
   mmapAssertWriteLocked(mm);
   const first = mm.findVma(start);
   if (first !== null && first.start < start && start < first.end) {
@@ -95,6 +99,7 @@ export function* vmsGatherMunmapVmas(mm: Mm, start: number, end: number): Corout
   mm.touch(Shared.vmaList, Access.write);
   const vmas = mm.vmas.splice(from, to - from);
   mm.memory.kernelMemory.give('object', vmas.length);
+  for (const vma of vmas) userfaultfdUnmapPrep(vma, start, end, events);
   return { mm, start, end, vmas, floor, ceiling: mm.vmas[from]?.start ?? Infinity };
 }
 
@@ -117,9 +122,9 @@ export function* vmsCleanUpArea({ mm, start, end, vmas, floor, ceiling }: Gather
  * The files of vmas that are gone are dropped once mmap_lock is free. The entries went before, in `vmsCleanUpArea`.
  * Linux: mm/vma.c:vms_complete_munmap_vmas()
  */
-export function vmsCompleteMunmapVmas({ vmas }: GatheredVmas, dropped: DroppedFiles): void {
+export function vmsCompleteMunmapVmas({ vmas }: GatheredVmas, { files }: AfterUnlock): void {
   for (const vma of vmas) {
     assert(vma.anonVma === null && vma.avcs.length === 0, 'an unmapped vma is still linked');
-    if (vma.file !== null) dropped.push(vma.file);
+    if (vma.file !== null) files.push(vma.file);
   }
 }

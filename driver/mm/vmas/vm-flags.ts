@@ -11,6 +11,10 @@ export const VM = {
   /** A userfaultfd serves faults on missing pages. */
   uffdMissing: 0x200,
   pfnmap: 0x400,
+  /** The same on pages that the file has and the process has not mapped. Linux has it behind the 32 bits. */
+  uffdMinor: 0x800,
+  /** The same on writes to pages that it protects. */
+  uffdWp: 0x1000,
   /** Reclaim leaves the pages alone. */
   locked: 0x2000,
   io: 0x4000,

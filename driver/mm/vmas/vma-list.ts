@@ -45,6 +45,7 @@ export function vmAreaDup(vma: Vma): Vma {
   copy.anonVma = vma.anonVma;
   copy.file = vma.file;
   copy.ops = vma.ops;
+  copy.userfault = vma.userfault;
   return copy;
 }
 

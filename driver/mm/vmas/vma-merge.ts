@@ -4,6 +4,7 @@ import { anonVmaClone, unlinkAnonVmas } from '../frames/anon-rmap.js';
 import type { AnonVma } from '../frames/anon-vma.js';
 import { PAGE_SIZE } from '../frames/frames.js';
 import { vmaAdjustTransHuge } from '../huge/thp-split-pmd.js';
+import type { UserfaultCtx } from '../userfault/ctx.js';
 import { type Mm, mmapAssertWriteLocked } from './mm.js';
 import { VM, VM_SPECIAL } from './vm-flags.js';
 import type { MappedFile, Vma } from './vma.js';
@@ -18,6 +19,7 @@ export interface MergeRange {
   readonly pgoff: number;
   readonly file: MappedFile | null;
   readonly anonVma: AnonVma | null;
+  readonly userfault: UserfaultCtx | null;
   /** The vma that ends at or before `start`, and the one that begins at or behind `end`. */
   readonly prev: Vma | null;
   readonly next: Vma | null;
@@ -27,11 +29,11 @@ export interface MergeRange {
  * Gives [start, end) of `vma` to a neighbour if that has the properties `flags`, or else makes it a vma of its own.
  * The caller sets the flags of the vma that it gets; when that is a merged one they are `flags` already. Answers a
  * negative errno when the vma can't be split there. mmap_lock is held for write.
- * Linux: mm/vma.c:vma_modify(), vma_modify_flags()
+ * Linux: mm/vma.c:vma_modify(), vma_modify_flags(), vma_modify_flags_uffd()
  */
 export function* vmaModifyFlags(
   vma: Vma,
-  range: { start: number; end: number; flags: number },
+  range: { start: number; end: number; flags: number; userfault?: UserfaultCtx | null },
 ): Coroutine<Vma | number> {
   mmapAssertWriteLocked(vma.mm);
   const merged = yield* vmaMergeExistingRange(vma, range);
@@ -54,7 +56,12 @@ export function* vmaModifyFlags(
  */
 function* vmaMergeExistingRange(
   vma: Vma,
-  { start, end, flags }: { start: number; end: number; flags: number },
+  {
+    start,
+    end,
+    flags,
+    userfault = vma.userfault,
+  }: { start: number; end: number; flags: number; userfault?: UserfaultCtx | null },
 ): Coroutine<Vma | null> {
   const atLeft = start === vma.start;
   const atRight = end === vma.end;
@@ -62,7 +69,7 @@ function* vmaMergeExistingRange(
   const { mm, file, anonVma } = vma;
   const prev = atLeft ? vmaBefore(mm, start) : null;
   const next = atRight ? mm.findVma(end) : null;
-  const range = { start, end, flags, pgoff: vma.linearPageIndex(start), file, anonVma, prev, next };
+  const range = { start, end, flags, pgoff: vma.linearPageIndex(start), file, anonVma, userfault, prev, next };
   const left = canVmaMergeLeft(range);
   let right = canVmaMergeRight(range, left);
   const deletesVma = atLeft && atRight;
@@ -156,7 +163,7 @@ export function* vmaMergeNewRange(range: MergeRange): Coroutine<Vma | null> {
 
 /** `vma` grows by `delta` bytes behind its end, where nothing is mapped. Linux: mm/vma.c:vma_merge_extend() */
 export function* vmaMergeExtend(mm: Mm, vma: Vma, delta: number): Coroutine<Vma | null> {
-  const { end, flags, file, anonVma } = vma;
+  const { end, flags, file, anonVma, userfault } = vma;
   const pgoff = vma.linearPageIndex(end);
   return yield* vmaMergeNewRange({
     start: end,
@@ -165,6 +172,7 @@ export function* vmaMergeExtend(mm: Mm, vma: Vma, delta: number): Coroutine<Vma 
     pgoff,
     file,
     anonVma,
+    userfault,
     prev: vma,
     next: mm.findVma(end),
   });
@@ -188,7 +196,9 @@ function canVmaMergeRight(range: MergeRange, canLeft: boolean): boolean {
 
 /** Linux: mm/vma.c:is_mergeable_vma() */
 function isMergeableVma(range: MergeRange, vma: Vma): boolean {
-  return ((vma.flags ^ range.flags) & ~VM.notSoftDirty) === 0 && vma.file === range.file;
+  return (
+    ((vma.flags ^ range.flags) & ~VM.notSoftDirty) === 0 && vma.file === range.file && vma.userfault === range.userfault
+  );
 }
 
 /**

@@ -2,6 +2,7 @@ import { assert } from '../../core/assert.js';
 import type { Coroutine } from '../../core/effect.js';
 import type { AddressSpace } from '../files/address-space.js';
 import type { AnonVma } from '../frames/anon-vma.js';
+import type { UserfaultCtx } from '../userfault/ctx.js';
 import type { Mm } from './mm.js';
 import { VM } from './vm-flags.js';
 
@@ -28,6 +29,8 @@ export class Vma {
   readonly avcs: AnonVma[] = [];
   file: MappedFile | null = null;
   ops: VmaOps | null = null;
+  /** Serves its faults; with it comes one of the VM_UFFD flags. Linux: vm_userfaultfd_ctx */
+  userfault: UserfaultCtx | null = null;
 
   constructor(
     readonly mm: Mm,
@@ -59,6 +62,11 @@ export class Vma {
 /** Private anonymous memory, which hugetlb is not. Linux: include/linux/mm.h:vma_is_anonymous() */
 export function vmaIsAnonymous(vma: Vma): boolean {
   return vma.file === null && (vma.flags & (VM.hugetlb | VM.shared)) === 0;
+}
+
+/** A mapping of a tmpfs file, shared or private. Linux: include/linux/mm.h:vma_is_shmem() */
+export function vmaIsShmem({ file, flags }: Vma): boolean {
+  return file !== null && file.mapping !== null && !(flags & VM.hugetlb);
 }
 
 /** [start, end) are whole pages of `vma`. */

@@ -1,6 +1,6 @@
 import { EACCES, EBADF, EINVAL, ENODEV } from '../../../uapi/errno.js';
 import { MAP_ANONYMOUS, MAP_PRIVATE, MAP_TYPE, PROT_WRITE } from '../../../uapi/mman.js';
-import { BUS_ADRERR, SEGV_ACCERR, SEGV_MAPERR, SIGBUS, SIGKILL, SIGSEGV } from '../../../uapi/signal.js';
+import { BUS_ADRERR, BUS_MCEERR_AR, SEGV_ACCERR, SEGV_MAPERR, SIGBUS, SIGKILL, SIGSEGV } from '../../../uapi/signal.js';
 import type { CallResult } from '../../../uapi/system-call.js';
 import { assert } from '../../core/assert.js';
 import type { Coroutine } from '../../core/effect.js';
@@ -148,6 +148,7 @@ const FAULT_SIGNALS = {
   maperr: { signo: SIGSEGV, code: SEGV_MAPERR },
   accerr: { signo: SIGSEGV, code: SEGV_ACCERR },
   sigbus: { signo: SIGBUS, code: BUS_ADRERR },
+  hwpoison: { signo: SIGBUS, code: BUS_MCEERR_AR },
   oom: { signo: SIGKILL, code: 0 },
 } as const;
 

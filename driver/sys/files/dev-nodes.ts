@@ -3,6 +3,7 @@ import type { Coroutine } from '../../core/effect.js';
 import type { Prng } from '../../core/prng.js';
 import type { Machine } from '../machine/machine.js';
 import type { Thread } from '../processes/thread.js';
+import { addUserfaultDevice } from '../userfaultfd/userfault-fd.js';
 import { OpenFile, type ReleaseQueue } from './open-file.js';
 
 /** /dev/null, zero, full and urandom: what reading fills in, and whether anything can be written. */
@@ -42,6 +43,7 @@ export function addDevNodes(machine: Machine): void {
     '/dev/urandom': { fill: random },
     '/dev/random': { fill: random },
   };
+  addUserfaultDevice(machine);
   for (const [path, node] of Object.entries(nodes)) {
     machine.vfs.addSpecial(path, function* (_thread, flags) {
       return new DevNode(machine, flags, node);

@@ -1,6 +1,5 @@
 import type { Coroutine } from '../../core/effect.js';
-import { mmdrop } from '../../mm/vmas/exit-mmap.js';
-import { type Mm, mmgrab } from '../../mm/vmas/mm.js';
+import { type Mm, mmdrop, mmgrab } from '../../mm/vmas/mm.js';
 import { type FileStat, OpenFile, type ReleaseQueue, S_IFREG } from './open-file.js';
 
 /** A file of /proc/PID about the address space that the process had when it was opened. Linux: fs/proc/base.c:proc_mem_open() */

@@ -1,4 +1,5 @@
 import { EINVAL } from '../../../uapi/errno.js';
+import { PAGEMAP_SCAN } from '../../../uapi/pm-scan.js';
 import { type Coroutine, preemptPoint } from '../../core/effect.js';
 import { ZERO_PFN } from '../../mm/frames/frame-allocator.js';
 import { HPAGE_PMD_NR, PAGE_SIZE } from '../../mm/frames/frames.js';
@@ -11,6 +12,8 @@ import { VM } from '../../mm/vmas/vm-flags.js';
 import type { Vma } from '../../mm/vmas/vma.js';
 import type { Thread } from '../processes/thread.js';
 import { MmFile } from './mm-file.js';
+import type { IoctlRequest } from './open-file.js';
+import { doPagemapScan } from './pagemap-ioctl.js';
 
 const ENTRY_BYTES = 8;
 /** Entries for which mmap_lock is held at a time. Linux: PAGEMAP_WALK_SIZE */
@@ -19,6 +22,7 @@ const WALK_POINT = preemptPoint('pagemap');
 /** Bits of the upper 32 of an entry. */
 const PM_SOFT_DIRTY_HI = 1 << 23;
 const PM_MMAP_EXCLUSIVE_HI = 1 << 24;
+const PM_UFFD_WP_HI = 1 << 25;
 const PM_FILE_HI = 1 << 29;
 const PM_SWAP_HI = 1 << 30;
 const PM_PRESENT_HI = 0x80000000;
@@ -31,6 +35,7 @@ const SWP_DEVICE_WRITE = 27;
 const SWP_DEVICE_READ = 28;
 const SWP_DEVICE_EXCLUSIVE_WRITE = 29;
 const SWP_DEVICE_EXCLUSIVE_READ = 30;
+const SWP_PTE_MARKER = 31;
 
 /** One entry: what the page is, and its pfn (or swap type and offset). */
 interface PagemapEntry {
@@ -59,6 +64,10 @@ export class PagemapFile extends MmFile {
     }
     yield* mmput(mm);
     return out;
+  }
+
+  override *ioctl(thread: Thread, { cmd, arg }: IoctlRequest): Coroutine<number> {
+    return cmd === PAGEMAP_SCAN ? yield* doPagemapScan(this.mm, thread.process.mm, arg) : -EINVAL;
   }
 }
 
@@ -103,6 +112,7 @@ function pteToPagemapEntry(vma: Vma, { lo, hi }: { lo: number; hi: number }, out
   const kind = kindOf(lo);
   if (kind === Kind.none) return;
   if (lo & Pte.softDirty) out.flagsHi |= PM_SOFT_DIRTY_HI;
+  if (lo & Pte.uffdWp) out.flagsHi |= PM_UFFD_WP_HI;
   if (kind === Kind.present) {
     out.flagsHi |= PM_PRESENT_HI;
     out.frame = lo & Pte.special ? ZERO_PFN : hi;
@@ -112,7 +122,8 @@ function pteToPagemapEntry(vma: Vma, { lo, hi }: { lo: number; hi: number }, out
     return;
   }
   out.flagsHi |= PM_SWAP_HI;
-  out.frame = swapType(lo) + hi * SWAP_TYPE_BITS;
+  const offset = kind === Kind.marker ? (lo & Pte.uffdWp ? 1 : 0) + (lo & Pte.poisoned ? 2 : 0) : hi;
+  out.frame = swapType(lo) + offset * SWAP_TYPE_BITS;
   if (isPfnSwapEntry(kind) && !frames.isAnon(hi)) out.flagsHi |= PM_FILE_HI;
 }
 
@@ -121,6 +132,7 @@ function hugeEntry(vma: Vma, { lo, hi, offset }: { lo: number; hi: number; offse
   const { frames } = vma.mm.memory;
   const isHugetlb = (vma.flags & VM.hugetlb) !== 0;
   if (lo & Pte.softDirty && !isHugetlb) out.flagsHi |= PM_SOFT_DIRTY_HI;
+  if (lo & Pte.uffdWp) out.flagsHi |= PM_UFFD_WP_HI;
   if (kindOf(lo) === Kind.present) {
     out.flagsHi |= PM_PRESENT_HI;
     out.frame = hi + offset;
@@ -159,6 +171,8 @@ function swapType(lo: number): number {
       return write ? SWP_DEVICE_WRITE : SWP_DEVICE_READ;
     case Kind.deviceExclusive:
       return write ? SWP_DEVICE_EXCLUSIVE_WRITE : SWP_DEVICE_EXCLUSIVE_READ;
+    case Kind.marker:
+      return SWP_PTE_MARKER;
     default:
       return 0;
   }

@@ -6,6 +6,7 @@ import { addKpageFiles } from './kpage-files.js';
 import { addMmFiles } from './mm-files.js';
 import { PagemapFile } from './pagemap-file.js';
 import { ProcFile, type TextNode } from './proc-file.js';
+import { addSplitHugePages } from './split-huge-pages-file.js';
 import { thpNodes } from './thp-nodes.js';
 
 const KIB_PER_PAGE = PAGE_SIZE / 1024;
@@ -23,6 +24,7 @@ export function addProcFiles(machine: Machine): void {
   }
   addMmFiles(machine);
   addKpageFiles(machine);
+  addSplitHugePages(machine);
   vfs.addSpecial('/proc/self/pagemap', function* (thread, flags) {
     return new PagemapFile(machine, flags, thread.process.mm);
   });

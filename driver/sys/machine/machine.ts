@@ -76,6 +76,8 @@ export class Machine implements ReleaseQueue {
   maxThreadsOfOwner: number | null = null;
   /** Told each command of a device as the device has read it, before it runs, by whoever watches the machine. */
   onCommand: ((name: CommandName, command: Command) => void) | null = null;
+  /** Told each system call that is queued, by whoever watches the machine. */
+  onCall: ((thread: Thread, call: Call) => void) | null = null;
   /** Told when a run breaks, while all is as it was then, by whoever watches the machine. */
   onFailure: ((error: MachineError) => void) | null = null;
   private readonly processes = new Map<number, Process>();
@@ -208,6 +210,7 @@ export class Machine implements ReleaseQueue {
     if (syscall === undefined) throw new BadCallError(`there is no system call ${name}`);
     checkArgs(name, syscall, args);
     const call = new Call(name, args, () => runSyscall(syscall, thread, args));
+    this.onCall?.(thread, call);
     thread.enqueue(call);
     return call;
   }

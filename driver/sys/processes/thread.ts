@@ -13,6 +13,8 @@ export class Call {
   result: CallResult | undefined;
   /** Runs when the result is there, still inside the machine's run: it must not call into the machine. */
   onDone: ((result: CallResult) => void) | undefined;
+  /** The same for whoever watches the machine, and before. */
+  onResult: ((result: CallResult) => void) | undefined;
   /** Where a load is to put what it reads; new memory unless given. */
   into: Uint8Array | undefined;
 
@@ -25,6 +27,7 @@ export class Call {
   finish(result: CallResult): void {
     this.done = true;
     this.result = result;
+    this.onResult?.(result);
     this.onDone?.(result);
   }
 }

@@ -2,7 +2,7 @@
 #include <pthread.h>
 #include <stdio.h>
 
-#define TIMES 12
+#define TIMES 40
 
 static volatile int sum;
 

@@ -2,8 +2,9 @@ import * as v from 'valibot';
 import { PHASES, type PhaseName } from '../../../driver/inject/inject-points.js';
 import { PROFILES } from '../../../driver/mm/profile.js';
 import * as errno from '../../../uapi/errno.js';
-import { PATH_NAMES } from '../../../uapi/path-name.js';
+import { PATH_NAMES, type PathName } from '../../../uapi/path-name.js';
 import { hint } from '../../nearest.js';
+import { pathProblem } from '../../path-option.js';
 import { FAULT_POINTS, type FaultPhase, type FaultReturn } from '../fault-points.js';
 import { ADVICE, ERRORS, VERBS } from './plan-words.js';
 
@@ -91,13 +92,24 @@ export const PLAN_LIMITS = {
 } as const;
 export type PlanLimit = keyof typeof PLAN_LIMITS;
 
+const path = v.pipe(
+  text,
+  v.check(
+    (name) => pathProblem(name) === null,
+    ({ input }) => pathProblem(input) ?? '',
+  ),
+  v.examples([...PATH_NAMES]),
+) as unknown as v.GenericSchema<PathName>;
 const limit = may(integer(1));
 export const MACHINE = keys({
   profile: may(
     words(PROFILES.flatMap(({ name, aliases }) => [name as string, ...aliases])),
     "Whose kernel's semantics it has: 6.12 (the default), 6.19 or 7.3, or a version that behaves as one of them.",
   ),
-  path: may(words(PATH_NAMES)),
+  path: may(
+    path,
+    'The migration path: one of them, maybe with properties of its own, as in `posted-late+undoesOnError`.',
+  ),
   seed: may(count),
   scheduler: may(words(['round-robin', 'random'])),
   coherent: may(flag),

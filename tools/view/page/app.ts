@@ -40,7 +40,7 @@ export function App({ data, first }: { data: PageData; first: OpenRun | null }):
 
 function RunPage({ run, data, choose }: Pick<HeadingProps, 'run' | 'data' | 'choose'>): ComponentChild {
   const { recording } = run;
-  const [step, setStep] = useState(() => stepOfHash(recording.steps));
+  const [step, setStep] = useState(() => stepOfHash(run));
   const [other, setOther] = useState<Other | null>(null);
   const [selected, setSelected] = useState<CellPlace | null>(null);
   const [query, setQuery] = useState('');
@@ -85,7 +85,7 @@ function RunPage({ run, data, choose }: Pick<HeadingProps, 'run' | 'data' | 'cho
         'section',
         { class: 'panel grid' },
         h(Legend, {}),
-        h(Memory, { view, rows, diff, selected, headOf, onSelect: setSelected }),
+        h(Memory, { view, ...rows, diff, selected, headOf, onSelect: setSelected }),
       ),
       h(
         'div',
@@ -96,7 +96,7 @@ function RunPage({ run, data, choose }: Pick<HeadingProps, 'run' | 'data' | 'cho
       h(
         'div',
         { class: 'side' },
-        h(Details, { recording, step: shown, selected, go }),
+        h(Details, { recording, step: shown, selected, now: step, go }),
         h(Events, { run, step, query, input, onQuery: setQuery, go }),
       ),
     ),
@@ -121,8 +121,9 @@ function usePlay({ isPlaying, step, steps, go, stop }: PlayProps): void {
   }, [isPlaying, step]);
 }
 
-function rowsOfBoth(run: OpenRun, other: Other | null): OpenRun['rows'] {
-  return other === null || other.run === run ? run.rows : unionOf(run.rows, other.run.rows);
+function rowsOfBoth(run: OpenRun, other: Other | null): Pick<OpenRun, 'rows' | 'rowsLeftOut'> {
+  const { rows, rowsLeftOut } = run;
+  return { rows: other === null || other.run === run ? rows : unionOf(rows, other.run.rows), rowsLeftOut };
 }
 
 function stepText({ tick, task, doing, path, ends }: ReturnType<OpenRun['recording']['step']>): string {
@@ -130,10 +131,12 @@ function stepText({ tick, task, doing, path, ends }: ReturnType<OpenRun['recordi
   return `${tick} µs · ${task}${doing === '' ? '' : ` in ${doing}`} · ${where} · then ${ends}`;
 }
 
-/** That of the address, which a link may say. */
-function stepOfHash(steps: number): number {
-  const step = Number(new URLSearchParams(location.hash.slice(1)).get('step') ?? 0);
-  return Number.isInteger(step) && step >= 0 && step <= steps ? step : 0;
+/** That of the address, which a link may say; else where the cause of the run's findings is seen. */
+function stepOfHash({ index, recording, step: first }: OpenRun): number {
+  const said = new URLSearchParams(location.hash.slice(1));
+  const step = Number(said.get('step') ?? first);
+  const isMeant = Number(said.get('run') ?? 0) === index && Number.isInteger(step) && step >= 0;
+  return isMeant && step <= recording.steps ? step : first;
 }
 
 function diffOf(other: Other | null, run: OpenRun, step: number): Diff | null {
@@ -189,12 +192,16 @@ function Heading({ run, data, choose, other, setOther, diff, view, step }: Headi
             runs,
           ),
         )
-      : h('span', null, run.title),
+      : run.title === data.title
+        ? null
+        : h('span', null, run.title),
     h('span', { class: 'outcome', title: run.outcome }, `came to: ${run.outcome}`),
     run.findings.length === 0
       ? null
       : h('span', { class: 'finding', title: run.findings.join('\n') }, `⚠ ${run.findings[0]}`),
+    run.cause === null ? null : h('span', { class: 'cause', title: run.cause }, `cause: ${run.cause}`),
     run.cut === null ? null : h('span', { class: 'cut' }, run.cut),
+    view.isCut ? h('span', { class: 'cut' }, `cut: ${VIEW_PAGES} pages of an address space are looked at`) : null,
     h(
       'label',
       { class: 'compare' },

@@ -31,7 +31,7 @@ export function FindingsList({ findings, open, choose }: FindingsListProps): Com
   return h(
     'section',
     { class: 'findings', style: { height: `${Math.min(findings.length, 6) * 24 + 26}px` } },
-    h('h2', null, `${findings.length} findings`),
+    h('h2', null, findings.length === 1 ? '1 finding' : `${findings.length} findings`),
     h(VirtualList, { count: findings.length, height: 24, label: 'findings', item }),
   );
 }

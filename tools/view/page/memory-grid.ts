@@ -15,6 +15,7 @@ export interface CellPlace {
 interface MemoryProps {
   readonly view: MachineView;
   readonly rows: ReadonlyMap<number, readonly number[]>;
+  readonly rowsLeftOut: ReadonlyMap<number, number>;
   readonly diff: Diff | null;
   readonly selected: CellPlace | null;
   readonly headOf: (pfn: number) => number;
@@ -42,14 +43,16 @@ type Item = { readonly heading: string; readonly mark: string | null } | { reado
 
 /** The page table of each address space, and below each of its rows the same pages in the mirror of every device that is open. */
 export function Memory(props: MemoryProps): ComponentChild {
-  const { view, rows, diff } = props;
+  const { view, rows, rowsLeftOut, diff, selected } = props;
   const items: Item[] = [];
   for (const { mm, processes, notifier, vmas } of view.spaces) {
     const who = processes.length === 0 ? 'nobody lives in it' : `process ${processes.join(', ')}`;
     const seq =
       notifier === null ? 'no notifier' : `notifier sequence ${notifier.seq}${notifier.active ? ', invalidating' : ''}`;
     const differs = diff?.notifier(mm, notifier?.seq) ?? null;
-    items.push({ heading: `mm ${mm} · ${who} · ${vmas.length} vmas · ${seq}`, mark: differs });
+    const left = rowsLeftOut.get(mm) ?? 0;
+    const cut = left === 0 ? '' : ` · cut: ${left} more rows have no room`;
+    items.push({ heading: `mm ${mm} · ${who} · ${vmas.length} vmas · ${seq}${cut}`, mark: differs });
     for (const row of rows.get(mm) ?? []) items.push({ row, mm });
   }
   const found = new Finder(view);
@@ -71,14 +74,60 @@ export function Memory(props: MemoryProps): ComponentChild {
       onSelect: props.onSelect,
     });
   };
+  const at = items.findIndex((of) => 'row' in of && of.mm === selected?.mm && of.row === rowFirst(selected.vpn));
   return h(VirtualList, {
     count: items.length,
     height: (1 + files) * LINE + 6,
-    label: 'page tables and mirrors',
+    label: 'page tables and mirrors; arrow keys choose a cell',
     class: 'memory',
+    at: at < 0 ? undefined : at,
+    onKeyDown: (event: KeyboardEvent) => chooseByKey(event, items, props),
     item,
   });
 }
+
+function rowFirst(vpn: number): number {
+  return vpn - (vpn % ROW_PAGES);
+}
+
+/** Arrow keys go from cell to cell while the grid has the focus: to the sides by pages, up and down by lines, those of mirrors among them. */
+function chooseByKey(event: KeyboardEvent, items: readonly Item[], { view, selected, onSelect }: MemoryProps): void {
+  const [dx, dy] = DIRECTIONS[event.key] ?? [0, 0];
+  if ((dx === 0 && dy === 0) || event.shiftKey || event.ctrlKey || event.altKey || event.metaKey) return;
+  const lines = items.flatMap((of) => {
+    if (!('row' in of)) return [];
+    const files = view.mirrors.filter(({ mm }) => mm === of.mm).map(({ file }) => file);
+    return [null, ...files].map((file) => ({ mm: of.mm, first: of.row, file }));
+  });
+  if (lines.length === 0) return;
+  event.preventDefault();
+  event.stopPropagation();
+  const is =
+    ({ mm, vpn, file }: CellPlace) =>
+    (line: (typeof lines)[number]) =>
+      line.mm === mm && line.file === file && line.first === rowFirst(vpn);
+  const now = selected === null ? -1 : lines.findIndex(is(selected));
+  const page = now < 0 ? 0 : selected!.vpn - lines[now]!.first + dx;
+  // From the end of a row on to the next one of the same kind.
+  const over = page < 0 ? -1 : page >= ROW_PAGES ? 1 : 0;
+  const to = now < 0 ? 0 : over === 0 ? now + dy : nextOf(lines, now, over);
+  const line = lines[to];
+  if (line === undefined) return;
+  onSelect({ mm: line.mm, vpn: line.first + ((page + ROW_PAGES) % ROW_PAGES), file: line.file });
+}
+
+function nextOf(lines: readonly { readonly file: number | null }[], now: number, by: 1 | -1): number {
+  let to = now + by;
+  while (to >= 0 && to < lines.length && lines[to]!.file !== lines[now]!.file) to += by;
+  return to;
+}
+
+const DIRECTIONS: Readonly<Record<string, readonly [dx: number, dy: number]>> = {
+  ArrowLeft: [-1, 0],
+  ArrowRight: [1, 0],
+  ArrowUp: [0, -1],
+  ArrowDown: [0, 1],
+};
 
 function mark(text: string | null): ComponentChild | null {
   return text === null ? null : h('span', { class: 'differs-text' }, ` ≠ ${text}`);
@@ -206,8 +255,7 @@ class GridRow extends Component<GridRowProps> {
 }
 
 function keyOf({ row, height, selected }: GridRowProps): string {
-  const own =
-    selected !== null && selected.mm === row.mm && Math.floor(selected.vpn / ROW_PAGES) * ROW_PAGES === row.first;
+  const own = selected !== null && selected.mm === row.mm && rowFirst(selected.vpn) === row.first;
   const cells = row.tables.map(
     ([, file, of]) => `${file}|${of.map((cell) => `${cell.sign} ${cell.class} ${cell.title}`).join('|')}`,
   );

@@ -10,6 +10,7 @@ import { type RecordingData, unpackRecording } from '../recording-data.js';
 
 /** Pages of a row of the grid. */
 export const ROW_PAGES = 32;
+/** Rows of one address space. */
 const MAX_ROWS = 512;
 
 /** A run that is open, with what is drawn of it at every step. */
@@ -23,6 +24,8 @@ export interface OpenRun extends PageRun {
   readonly eventWords: readonly string[];
   /** By address space: first pages of the rows in which something is at some step. */
   readonly rows: ReadonlyMap<number, readonly number[]>;
+  /** By address space: how many such rows there are for which the page has no room. */
+  readonly rowsLeftOut: ReadonlyMap<number, number>;
 }
 
 export function pageData(): PageData {
@@ -63,12 +66,12 @@ function opens(run: PageRun, index: number, data: RecordingData): OpenRun {
     eventSteps: Int32Array.from(data.events, ({ step }) => step),
     eventLines,
     eventWords: eventLines.map((line) => line.toLowerCase()),
-    rows: rowsOf(data),
+    ...rowsOf(data),
   };
 }
 
 /** Rows of the grids: where an entry or a mirror has something at some step. */
-function rowsOf({ cells, rows, objects }: RecordingData): ReadonlyMap<number, readonly number[]> {
+function rowsOf({ cells, rows, objects }: RecordingData): Pick<OpenRun, 'rows' | 'rowsLeftOut'> {
   const files = new Map<number, number>();
   const places = new Set<number>();
   for (const [i, kind] of cells.kind.entries()) if (kind === Cell.files) places.add(cells.first[i]!);
@@ -88,5 +91,9 @@ function rowsOf({ cells, rows, objects }: RecordingData): ReadonlyMap<number, re
   };
   for (const [cell, first] of cells.first.entries()) use(cell, first);
   for (const [i, cell] of rows.cell.entries()) use(cell, rows.value[i]!);
-  return new Map([...used].map(([mm, first]) => [mm, [...first].sort((a, b) => a - b).slice(0, MAX_ROWS)]));
+  const sorted = [...used].map(([mm, first]) => [mm, [...first].sort((a, b) => a - b)] as const);
+  return {
+    rows: new Map(sorted.map(([mm, first]) => [mm, first.slice(0, MAX_ROWS)])),
+    rowsLeftOut: new Map(sorted.map(([mm, { length }]) => [mm, Math.max(0, length - MAX_ROWS)])),
+  };
 }

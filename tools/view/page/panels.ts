@@ -1,7 +1,8 @@
 import { type ComponentChild, h } from 'preact';
+import type { MachineAt } from '../../../driver/recording/machine-at.js';
 import type { ChangeView, FolioView, MachineView, StepView } from '../../../driver/recording/machine-view.js';
 import type { Recording } from '../../../driver/recording/recording.js';
-import type { Diff } from '../diff.js';
+import { type Diff, pageText } from '../diff.js';
 import { address, type CellPlace } from './memory-grid.js';
 import { VirtualList } from './virtual-list.js';
 
@@ -104,16 +105,18 @@ interface DetailsProps {
   readonly recording: Recording;
   readonly step: StepView | null;
   readonly selected: CellPlace | null;
+  /** The step that is shown. */
+  readonly now: number;
   readonly go: (step: number) => void;
 }
 
-/** Changes of a step, or every change of what is selected. */
-export function Details({ recording, step, selected, go }: DetailsProps): ComponentChild {
+/** Changes of a step, or what is selected and every change of it. */
+export function Details({ recording, step, selected, now: shown, go }: DetailsProps): ComponentChild {
   const changes = selected === null ? (step?.changes ?? []) : changesOf(recording, selected);
   const title =
     selected === null
       ? `changes of this step (${changes.length})`
-      : `every change of ${placeText(selected)} (${changes.length})`;
+      : `${placeText(selected)}: ${valueText(recording.at(shown), selected)} · every change (${changes.length})`;
   const item = (i: number): ComponentChild => {
     const { step: at, task, what, old, new: now, path } = changes[i]!;
     const text =
@@ -134,13 +137,19 @@ export function Details({ recording, step, selected, go }: DetailsProps): Compon
   return h(
     'section',
     { class: 'panel details' },
-    h('h3', null, title),
+    h('h3', { 'aria-live': 'polite' }, title),
     h(VirtualList, { count: changes.length, height: 20, label: title, item }),
   );
 }
 
 function changesOf(recording: Recording, { mm, vpn, file }: CellPlace): ChangeView[] {
   return file === null ? recording.changesOfPage(mm, vpn) : recording.changesOfMirror(file, vpn);
+}
+
+function valueText(at: MachineAt, { mm, vpn, file }: CellPlace): string {
+  if (file === null) return pageText(at.page(mm, vpn));
+  const [page] = at.mirror(file, vpn, vpn + 1);
+  return page === undefined ? 'none' : `${page.access} ${page.pfn}`;
 }
 
 function placeText({ mm, vpn, file }: CellPlace): string {

@@ -9,13 +9,15 @@ interface VirtualListProps {
   readonly class?: string;
   /** Item to have in sight whenever it becomes another. */
   readonly at?: number | undefined;
+  readonly onKeyDown?: (event: KeyboardEvent) => void;
   readonly item: (i: number) => ComponentChildren;
 }
 
 const AROUND = 4;
 
 /** A list of which only what is in sight exists. */
-export function VirtualList({ count, height, label, class: name = '', at, item }: VirtualListProps): ComponentChild {
+export function VirtualList(props: VirtualListProps): ComponentChild {
+  const { count, height, label, class: name = '', at, onKeyDown, item } = props;
   const box = useRef<HTMLDivElement>(null);
   const [top, setTop] = useState(0);
   const [room, setRoom] = useState(400);
@@ -44,6 +46,7 @@ export function VirtualList({ count, height, label, class: name = '', at, item }
       role: 'region',
       'aria-label': label,
       onScroll: () => setTop(box.current!.scrollTop),
+      onKeyDown,
     },
     h(
       'div',

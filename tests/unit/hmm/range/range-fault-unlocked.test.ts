@@ -1,11 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import type { Coroutine } from '../../../../driver/core/effect.js';
-import { mfillAtomicPteCopy } from '../../../../driver/mm/faults/mfill.js';
-import { setUserfault } from '../../../../driver/mm/faults/userfault.js';
-import { PAGE_SIZE } from '../../../../driver/mm/frames/frames.js';
 import { EFAULT, EINVAL } from '../../../../uapi/errno.js';
 import { DeviceMachine } from '../../dmirror/device-machine.js';
-import { BASE } from '../../test-machine.js';
+import { Serving } from '../../mm/userfault/serving.js';
 
 const PAGES = 4;
 
@@ -13,27 +9,9 @@ const PAGES = 4;
 function world(profile: '6.19' | '7.3') {
   const w = new DeviceMachine({ profile });
   w.anon(0, PAGES);
-  const { mm } = w;
-  const served: number[] = [];
-  mm.userfault = {
-    *handleUserfault(addr: number): Coroutine<void> {
-      expect(mm.mmapLock.isHeld).toBe(false);
-      const page = (addr - BASE) / PAGE_SIZE;
-      served.push(page);
-      yield* mm.mmapLock.readLock();
-      const words = Uint32Array.of(500 + page);
-      yield* mfillAtomicPteCopy(mm.vmaLookup(addr)!, addr, new Uint8Array(words.buffer));
-      mm.mmapLock.readUnlock();
-    },
-  };
-  w.run(
-    (function* () {
-      yield* mm.mmapLock.writeLock();
-      yield* setUserfault(mm, { start: BASE, end: BASE + PAGES * PAGE_SIZE }, true);
-      mm.mmapLock.writeUnlock();
-    })(),
-  );
-  return { w, served, file: w.open(0) };
+  const serving = new Serving(w, PAGES);
+  serving.serve = (page) => serving.fill(page, 500 + page);
+  return { w, served: serving.asked, file: w.open(0) };
 }
 
 describe('memory that a userfaultfd serves', () => {
@@ -45,7 +23,7 @@ describe('memory that a userfaultfd serves', () => {
       faults: 1,
       words: [500, 501, 502, 503],
     });
-    expect(served).toEqual([0, 1, 2, 3]);
+    expect(served).toEqual(['missing 0', 'missing 1', 'missing 2', 'missing 3']);
     w.check();
   });
 

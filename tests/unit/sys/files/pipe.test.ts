@@ -1,10 +1,11 @@
 import { expect, it } from 'vitest';
 import { POLL } from '../../../../driver/sys/files/open-file.js';
-import { createPipe } from '../../../../driver/sys/files/pipe.js';
+import { createPipe, type PipeWriter } from '../../../../driver/sys/files/pipe.js';
 import { EAGAIN, EBADF, EPIPE, ESPIPE } from '../../../../uapi/errno.js';
 import { O_NONBLOCK } from '../../../../uapi/fcntl.js';
+import { PAGE_SIZE } from '../../../../uapi/mman.js';
 import { SIGPIPE, signalStatus } from '../../../../uapi/signal.js';
-import { inKernel, ret, smallMachine } from '../helpers.js';
+import { anon, inKernel, ret, smallMachine } from '../helpers.js';
 
 const CAPACITY = 65536;
 
@@ -57,4 +58,27 @@ it('without a reader answers and kills a writer', () => {
   expect(writer.poll()).toBe(POLL.out | POLL.err);
   expect(inKernel(child, () => writer.write(child, new Uint8Array(1))).result).toBe(-EPIPE);
   expect(machine.call(main, 'wait', child.tid).status).toBe(signalStatus(SIGPIPE));
+});
+
+it('holds pages as they are: what is stored before they are read is seen, and the last end to be closed lets go of them', () => {
+  const machine = smallMachine();
+  const { main, files } = machine.createProcess();
+  const { reader, writer } = createPipe(machine, 0);
+  const [readFd, writeFd] = [files.install(reader), files.install(writer)];
+  const area = anon(main, 20);
+  ret(main, 'store', area, new Uint8Array(20 * PAGE_SIZE).fill(1));
+  const splice = (addr: number, len: number) =>
+    inKernel(main, () => (writer as PipeWriter).vmsplice(main, { addr, len }, true)).result;
+  expect(splice(area + 10, PAGE_SIZE)).toBe(PAGE_SIZE);
+  ret(main, 'store', area + 12, Uint8Array.of(7));
+  expect([...(inKernel(main, () => reader.read(main, 4)).result as Uint8Array)]).toEqual([1, 1, 7, 1]);
+  machine.checkInvariants();
+  // Two buffers are taken, of sixteen.
+  expect([splice(area, 20 * PAGE_SIZE), splice(area, 1)]).toEqual([14 * PAGE_SIZE, -EAGAIN]);
+  ret(main, 'munmap', area, 20 * PAGE_SIZE);
+  const free = machine.memory.allocator.freeFrames;
+  ret(main, 'close', readFd);
+  ret(main, 'close', writeFd);
+  expect(machine.memory.allocator.freeFrames).toBeGreaterThanOrEqual(free + 14);
+  machine.checkInvariants();
 });

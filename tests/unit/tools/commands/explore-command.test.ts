@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -46,6 +46,18 @@ describe('dmirror explore', () => {
     expect((await run(['replay', token], { json: false })).text).toMatch(/^outcome: .* => 0 1 20$/m);
   });
 
+  it('traces a schedule of each outcome, and one that is asked for', async () => {
+    const runsIn = async (options: Partial<ExploreCommandOptions>) => {
+      const trace = join(folder, 'trace.json');
+      const { reports } = await run(['mig-unmap'], { budget: 5, allowIncomplete: true, ...options, trace });
+      const runs = readFileSync(trace, 'utf8').match(/(?<=^\{"run":").*(?="\}$)/gm);
+      return { runs, reports };
+    };
+    const { runs, reports } = await runsIn({});
+    expect(runs).toEqual(reports()[0].outcomes.map(({ token }: { token: string }) => token));
+    expect((await runsIn({ witness: '-2', budget: 2000 })).runs).toHaveLength(1);
+  });
+
   it('runs with each failure too, whose outcomes have it in their token', async () => {
     const [report] = (await run([file('faults.jsonl', {})], { faults: 1 })).reports();
     expect(report).toMatchObject({ verdict: 'complete', problems: [] });
@@ -74,7 +86,7 @@ describe('dmirror explore', () => {
     [['mig-unmap'], { dialect: '6.x' }, /there is no dialect '6.x'/],
     [['mig-unmap'], { depth: 2 }, /--depth is of --strategy pct/],
     [['mig-unmap'], { diff: ['classic'] }, /--diff takes two sides/],
-    [['mig-unmap'], { trace: 'x.json' }, /--trace is of one schedule/],
+    [['mig-unmap'], { trace: 'x.json', list: true }, /--trace is of what is explored/],
     [['replay'], {}, /takes one token/],
     [[file('setup.jsonl', { setup: ['load 3 0 0 1'] })], {}, /'load 3 0 0 1' of its set-up can not be done/],
   ])('refuses %s with %o', async (words, options, message) => {

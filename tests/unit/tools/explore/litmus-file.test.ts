@@ -47,9 +47,20 @@ describe('a litmus file', () => {
     ['an unknown advice', "threads: [['advise 0 0 0 1 DONTNED']]\n", /no 'DONTNED' \(did you mean 'DONTNEED'\?\)/],
     ['what is no number', "threads: [['load 0 0 x 1']]\n", /'x' is no number/],
     ['a name of nothing', 'threads: [[{ do: load, on: buf }]]\n', /:1:12: no mapping is named 'buf'; there is none/],
+    ['a path', 'machine: { path: posted-lat }\n', /:1:18: no path 'posted-lat' \(did you mean 'posted-late'\?\)/],
+    [
+      'a property of a path',
+      'machine: { path: unified+undosOnError }\n',
+      /:1:18: no property of a path 'undosOnError' \(did you mean 'undoesOnError'\?\)/,
+    ],
     ['no YAML', 'threads: [\n', /:2:1: /],
   ])('names the place of %s', (_what, text, message) => {
     expect(() => read('bad.yaml', text)).toThrow(message);
+  });
+
+  it.each(['posted-v1', 'posted-late', 'posted-late+undoesOnError'])('can be of the path %s', (path) => {
+    const [test] = read('mine.yaml', `machine: { path: ${path} }\nthreads: [['load 0 0 0 1']]\n`);
+    expect(test?.path).toBe(path);
   });
 
   it('names the line of what is no test', () => {

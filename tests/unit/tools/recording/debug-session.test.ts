@@ -33,6 +33,8 @@ describe('DebugSession', () => {
     run('reverse-continue refcount 50 = 0');
     expect(run('print folio 50')).toMatch(/refcount 0,/);
     expect(run('rc event MIGRATE')).toMatch(/notifier MIGRATE/);
+    expect(run('c function zapPteRange')).toMatch(/entry 0: DPRIV-W \d+ -> NONE/);
+    expect(run('rc event MIGRATE')).toMatch(/notifier MIGRATE/);
     expect(run('c task B runs')).toMatch(/^step +\d+ B/);
     expect(run('rc lock folio 50')).toMatch(/lock of folio 50-51: free -> A/);
   });
@@ -66,7 +68,13 @@ describe('DebugSession', () => {
 
   it.each([
     ['stpe', "there is no command 'stpe' (did you mean 'step'?)"],
-    ['continue entri 3 changes', "'entri 3 changes' is no condition (did you mean 'entry'?)"],
+    ['continue entri 3 changes', "'entri 3 changes' is no condition (did you mean 'entry N changes'?)"],
+    ['continue mapcont 3 = 0', "is no condition (did you mean 'mapcount N = N'?)"],
+    ['continue lock foliio 3', "has too much (did you mean 'lock folio N'?)"],
+    ['continue lock folio', 'is not complete, or has too much'],
+    ['continue task B run', "(did you mean 'task B runs'?)"],
+    ['continue function zapPteRang', "(did you mean 'zapPteRange'?)"],
+    ['print tabel', "(did you mean 'table'?)"],
     ['continue entry 3', "'entry 3' is not complete, or has too much"],
     ['continue entry 99 changes', "there is no page '99'"],
     ['continue event UNMAPP', "nothing is named 'UNMAPP' (did you mean 'UNMAP'?)"],
@@ -107,6 +115,16 @@ describe('record', () => {
   ])('refuses %j in one line', async (words, message) => {
     await expect(record(words, RUN)).rejects.toThrow(message);
   });
+});
+
+it('ends a run that takes more memory than it may, says so, and shows what there is', async () => {
+  const recorded = await record(['hmm.hmm_device_private.anon_write'], { ...RUN, maxBytes: 2 ** 16 });
+  const { steps, isCut } = recorded.recording;
+  expect([steps, isCut]).toEqual([256, true]);
+  expect(recorded).toMatchObject({ findings: [], outcome: expect.stringMatching(/^not known: .* \(--max-memory\)$/) });
+  expect(new DebugSession(recorded).run('info').join('\n')).toMatch(/256 steps and more, for which there was no room/);
+  expect(explainLines(recorded).join(' ')).toMatch(/cause: not known: the run goes on behind step 256,/);
+  expect(recorded.recording.at(256).view().tasks).toHaveLength(1);
 });
 
 describe('a race of a program', needs(COMPILER), () => {

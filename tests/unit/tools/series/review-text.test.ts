@@ -20,7 +20,7 @@ function finding(cause: typeof CAUSE): Review['findings'][number] {
 const LEAK: Review['races'][number] = {
   test: onFaultTests()[0]!,
   message: 'assertion: AssertionError: task # returns to user holding folio_lock',
-  shape: { waiters: [], key: 'leak' },
+  shape: { waiters: [], lost: 'entry', key: 'leak' },
   token: 'dm2:race:x',
   beside: new Set(['fork 0 1']),
   tests: 3,
@@ -42,16 +42,25 @@ describe('a report', () => {
     expect([...keysIn(report({ findings: [finding(CAUSE), finding(OTHER)], races: [LEAK] }))]).toEqual([
       CAUSE.name,
       OTHER.name,
-      'leak-folio_lock',
+      'leak-folio_lock-entry',
     ]);
   });
 
   it('says against an earlier one what is new and what is gone', () => {
     const now = report({ findings: [finding(OTHER)], races: [LEAK] }, keysIn(before));
     expect(now).toContain(`1. [${OTHER.name}] new\n`);
-    expect(now).toContain('2. [leak-folio_lock] new\n');
-    expect(now.replace(/\s+/g, ' ')).toContain(`New: ${OTHER.name}, leak-folio_lock. Gone: ${CAUSE.name}.`);
+    expect(now).toContain('2. [leak-folio_lock-entry] new\n');
+    expect(now.replace(/\s+/g, ' ')).toContain(`New: ${OTHER.name}, leak-folio_lock-entry. Gone: ${CAUSE.name}.`);
     expect(report({ findings: [finding(CAUSE)] }, keysIn(before))).not.toContain(' new\n');
+  });
+
+  it('says what else has come to the same', () => {
+    const failed = [{ name: 'rows.own', message: 'an oops' }];
+    const selftests = { kernel: { passed: 60, failed: [] }, own: { passed: 1, failed } };
+    const sweep = { runs: 2, findings: [{ token: 'dm2:run:rows.swap:posted-v1', message: 'another' }] };
+    const text = report({ findings: [finding(CAUSE)], selftests, sweep });
+    expect(text).toContain('Found as well by the selftest rows.own.');
+    expect(text).not.toContain('the fault sweep of rows.swap');
   });
 
   it('is of lines for a mail, with the command behind each finding', () => {

@@ -6,13 +6,17 @@ import { deflateSync } from 'node:zlib';
 import fc from 'fast-check';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { entryId } from '../../../../driver/core/observer.js';
+import { Cell } from '../../../../driver/recording/cell-history.js';
 import type { MachineView, Recording } from '../../../../driver/recording/index.js';
 import { operandText } from '../../../../driver/trace/trace-text.js';
 import { disagrees, mirrorSign, pageSign } from '../../../../tools/view/cell-sign.js';
+import { pageText } from '../../../../tools/view/diff.js';
 import { packRecording, type RecordingData, unpackRecording } from '../../../../tools/view/recording-data.js';
 import { packRun, viewHtml } from '../../../../tools/view/view-html.js';
+import { stride } from '../../../counts.js';
 import { BrowserPage, NEEDS_BROWSER } from '../../browser-page.js';
-import { machineProgram } from '../../explore/machine-race.js';
+import { type MachineProgram, machineProgram } from '../../explore/machine-race.js';
 import { recorded, stopped } from '../../recording/recorded-race.js';
 
 const programs = fc.sample(machineProgram(3, { ops: 3, pages: 3 }), { seed: 11, numRuns: 6 });
@@ -20,11 +24,12 @@ const programs = fc.sample(machineProgram(3, { ops: 3, pages: 3 }), { seed: 11, 
 const copyOf = (data: RecordingData): RecordingData => JSON.parse(JSON.stringify(data));
 
 describe('a packed recording', () => {
-  it('has the machine after every step as the recording has it, and what the step was', () => {
+  it('has the machine after any step as the recording has it, and what the step was', () => {
     for (const program of programs) {
       const recording = recorded({ program, seed: 1 });
       const unpacked = unpackRecording(copyOf(packRecording(recording)));
-      for (let step = 0; step <= recording.steps; step++) {
+      const by = stride(3, 5);
+      for (let step = recording.steps % by; step <= recording.steps; step += by) {
         expect(unpacked.at(step).view()).toEqual(recording.at(step).view());
         if (step > 0) expect(unpacked.step(step)).toEqual(recording.step(step));
       }
@@ -45,6 +50,22 @@ describe('a packed recording', () => {
   });
 });
 
+/** A folio that an entry and a mirror name at the end. */
+function sharedFolio(recording: Recording): number | undefined {
+  const { spaces, mirrors } = recording.at(recording.steps).view();
+  const mirrored = new Set(mirrors.flatMap(({ pages }) => pages.map(({ pfn }) => pfn)));
+  return spaces.flatMap(({ pages }) => pages).find(({ pfn }) => mirrored.has(pfn))?.pfn;
+}
+
+/** A program after which a device maps pages. */
+function withMirror(): [MachineProgram, Recording] {
+  for (const program of fc.sample(machineProgram(3, { ops: 3, pages: 3 }), { seed: 11, numRuns: 40 })) {
+    const recording = recorded({ program, seed: 1 });
+    if (sharedFolio(recording) !== undefined) return [program, recording];
+  }
+  throw new Error('no program leaves a mirror behind');
+}
+
 /** The same steps again and again, until there are so many events: what a page of that size is. */
 function longer(data: RecordingData, events: number): RecordingData {
   const times = Math.ceil(events / data.events.length);
@@ -64,8 +85,8 @@ function longer(data: RecordingData, events: number): RecordingData {
 
 describe('the page in a browser', NEEDS_BROWSER, () => {
   const folder = mkdtempSync(join(tmpdir(), 'dmirror-view-'));
-  const [program, second] = [programs[1]!, programs[2]!];
-  const recording = recorded({ program, seed: 1 });
+  const [program, recording] = withMirror();
+  const second = programs[2]!;
   const browser = new BrowserPage(1600);
   let builtPage: string;
   let page: Page;
@@ -161,6 +182,57 @@ describe('the page in a browser', NEEDS_BROWSER, () => {
     await page.locator('[type=search]').fill('');
   });
 
+  it('chooses cells by keys, and says what is in them', async () => {
+    await goTo(recording.steps);
+    const view = recording.at(recording.steps).view();
+    await page.locator('.memory').focus();
+    const selected = () =>
+      page.$eval('.cell.selected', (cell) => {
+        const { mm, vpn, file } = (cell as unknown as { dataset: Record<string, string> }).dataset;
+        return `${mm} ${vpn} ${file ?? ''}`;
+      });
+    await page.keyboard.press('ArrowDown');
+    const [mm, first] = (await selected()).split(' ').map(Number);
+    const files = view.mirrors.filter((mirror) => mirror.mm === mm).map(({ file }) => file);
+    await page.keyboard.press('ArrowRight');
+    await page.keyboard.press('ArrowRight');
+    await page.waitForSelector(`.cell.selected[data-vpn="${first! + 2}"]`);
+    for (const file of files) {
+      await page.keyboard.press('ArrowDown');
+      await page.waitForSelector(`.cell.selected[data-vpn="${first! + 2}"][data-file="${file}"]`);
+    }
+    for (const _ of files) await page.keyboard.press('ArrowUp');
+    await page.keyboard.press('ArrowLeft');
+    await page.waitForFunction(
+      `document.querySelector('.details h3').textContent.startsWith('entry 0x${((first! + 1) * 4096).toString(16)} of mm ${mm}: ')`,
+    );
+    const { pages } = view.spaces.find((space) => space.mm === mm)!;
+    const page1 = pages.find(({ vpn }) => vpn === first! + 1);
+    const text = page1 === undefined ? 'NONE' : pageText(page1);
+    expect(await page.locator('.details h3').innerText()).toContain(`: ${text} · every change`);
+    await page.keyboard.press('Escape');
+    await page.waitForSelector('.cell.selected', { state: 'detached' });
+  });
+
+  it('marks in all three panes what names the folio that is pointed at', async () => {
+    await goTo(recording.steps);
+    const folio = sharedFolio(recording);
+    await page.locator(`.memory .cell.mirrored[data-folio="${folio}"]`).first().hover();
+    const marked = await page.$$eval('[data-folio]', (all) =>
+      all
+        .filter(
+          (of) =>
+            (globalThis as unknown as { getComputedStyle(of: unknown): { outlineStyle: string } }).getComputedStyle(of)
+              .outlineStyle === 'solid',
+        )
+        .map((of) => `${of.className.split(' ')[0]} ${of.getAttribute('data-folio')}`),
+    );
+    const all = await page.$$eval(`[data-folio="${folio}"]`, (of) => of.map((one) => one.className.split(' ')[0]));
+    expect(marked.sort()).toEqual(all.map((name) => `${name} ${folio}`).sort());
+    expect(new Set(all)).toEqual(new Set(['cell', 'folio']));
+    expect(all.length).toBeGreaterThan(2);
+  });
+
   it('marks what differs from another step and from another run', async () => {
     await goTo(recording.steps);
     await page.getByLabel('compare with', { exact: true }).selectOption('0');
@@ -185,6 +257,22 @@ describe('the page in a browser', NEEDS_BROWSER, () => {
       await page.setViewportSize({ width, height: 1600 });
       expect(await page.evaluate('document.documentElement.scrollWidth - innerWidth')).toBe(0);
     }
+  });
+
+  it('says how many rows have no room', async () => {
+    const { run } = packRun({ title: 'wide', recording, outcome: '', findings: [] });
+    const data = packRecording(recording);
+    const [{ mm, pages }] = recording.at(0).view().spaces as [MachineView['spaces'][number]];
+    const rows = Array.from({ length: 600 }, (_, i) => entryId(mm, pages[0]!.vpn + 32 * (i + 100)));
+    const { kind, id, first } = data.cells;
+    const cells = {
+      kind: [...kind, ...rows.map(() => Cell.pte)],
+      id: [...id, ...rows],
+      first: [...first, ...rows.map(() => 1)],
+    };
+    await open([{ run, packed: deflateSync(JSON.stringify({ ...data, cells })).toString('base64') }]);
+    const heading = await page.locator('.memory .space').first().innerText();
+    expect(heading).toMatch(/ · cut: (8[89]|9\d) more rows have no room$/);
   });
 
   it('is below 3 MB with 10,000 events, and answers with 100,000', async () => {

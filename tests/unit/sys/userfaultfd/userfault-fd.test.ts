@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { UserfaultFd } from '../../../../driver/sys/files/userfault-fd.js';
 import type { Machine } from '../../../../driver/sys/machine/machine.js';
 import type { Thread } from '../../../../driver/sys/processes/thread.js';
+import { newUserfaultfd, type UserfaultFd } from '../../../../driver/sys/userfaultfd/userfault-fd.js';
 import { EAGAIN, EEXIST, EINVAL } from '../../../../uapi/errno.js';
 import { O_NONBLOCK } from '../../../../uapi/fcntl.js';
 import { PAGE_SIZE } from '../../../../uapi/mman.js';
@@ -43,7 +43,8 @@ beforeEach(() => {
   area = anon(thread, 4);
   record = anon(thread, 2);
   ret(thread, 'store', record, new Uint8Array(2 * PAGE_SIZE).fill(9));
-  fd = new UserfaultFd(machine, thread.process.mm, O_NONBLOCK);
+  const fdNumber = inKernel(thread, () => newUserfaultfd(thread, O_NONBLOCK)).result!;
+  fd = thread.process.files.get(fdNumber) as UserfaultFd;
 });
 
 describe('userfaultfd', () => {
@@ -88,6 +89,6 @@ describe('userfaultfd', () => {
     inKernel(thread, () => fd.release());
     machine.run();
     expect([...load.result!.bytes!]).toEqual([0]);
-    expect(thread.process.mm.userfault).toBeNull();
+    expect(thread.process.mm.vmas.every(({ userfault }) => userfault === null)).toBe(true);
   });
 });

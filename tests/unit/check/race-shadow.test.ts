@@ -1,0 +1,83 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { Access, Shared } from '../../../driver/core/observer.js';
+import { explore, type Race } from '../../../driver/explore/index.js';
+import { Machine } from '../../../driver/sys/machine/machine.js';
+import type { Thread } from '../../../driver/sys/processes/thread.js';
+import type { CallArg } from '../../../uapi/system-call.js';
+import { runs } from '../../counts.js';
+import { MachineRace, machineProgram } from '../explore/machine-race.js';
+import { anon } from '../sys/helpers.js';
+
+type SystemCall = [string, ...CallArg[]];
+const word = (value: number): Uint8Array => Uint8Array.of(value, 0, 0, 0);
+
+/** Two threads over a page that holds 1; `spoil` runs when all calls are done, before anybody looks. */
+function race(calls: (addr: number) => SystemCall[][], spoil: (thread: Thread, addr: number) => void): Race {
+  const machine = new Machine({ ramBytes: 16 << 20 });
+  const { main } = machine.createProcess();
+  const addr = anon(main, 2);
+  const other = machine.threadByTid(machine.call(main, 'thread').ret)!;
+  for (const page of [0, 4096]) machine.call(main, 'store', addr + page, word(1));
+  const run = machine.run.bind(machine);
+  machine.run = () => {
+    const end = run();
+    spoil(main, addr);
+    return end;
+  };
+  return {
+    machine,
+    start() {
+      const [first = [], second = []] = calls(addr);
+      for (const [name, ...args] of first) machine.start(main, name, args);
+      for (const [name, ...args] of second) machine.start(other, name, args);
+    },
+    outcome: () => '',
+  };
+}
+
+/** Past every call. */
+function poke(page: number, value: number): (thread: Thread, addr: number) => void {
+  return ({ process: { mm, machine } }, addr) => {
+    const vpn = (addr + 4096 * page) / 4096;
+    const pfn = mm.pageTable.pteTable(vpn)!.hi(vpn % 512);
+    machine.kernel.observer?.touch(Shared.content, pfn, Access.write, 1);
+    machine.memory.bytes[pfn * 4096] = value;
+  };
+}
+
+const stores = (addr: number): SystemCall[][] => [[['store', addr, word(2)]], [['store', addr, word(3)]]];
+const inARow = (addr: number): SystemCall[][] => [
+  [
+    ['store', addr, word(2)],
+    ['store', addr, word(3)],
+  ],
+];
+
+describe('what a page may hold after a race', () => {
+  it.each<[string, (addr: number) => SystemCall[][], page: number, value: number, isFound: boolean]>([
+    ['what one of two has stored', stores, 0, 2, false],
+    ['what the other has stored', stores, 0, 3, false],
+    ['what was there before, though both have stored', stores, 0, 1, true],
+    ['what nobody has stored', stores, 0, 4, true],
+    ['something else where nobody has stored', stores, 1, 2, true],
+    ['what was overwritten', inARow, 0, 2, true],
+    ['what was stored last', inARow, 0, 3, false],
+  ])('%s', (_what, calls, page, value, isFound) => {
+    const { findings } = explore(race(calls, poke(page, value)), { strategy: 'random', budget: 1 });
+    const expected = isFound
+      ? [expect.stringMatching(new RegExp(`holds ${value} at byte 0, the shadow copy has`))]
+      : [];
+    expect(findings.map(({ message }) => message)).toEqual(expected);
+  });
+
+  it('is what it holds, whatever calls race', () => {
+    fc.assert(
+      fc.property(machineProgram(2, { ops: 2, pages: 2 }), fc.nat(), (program, seed) => {
+        const { findings } = explore(new MachineRace(program), { strategy: 'random', budget: 8, seed });
+        expect(findings.filter(({ kind }) => kind === 'invariant')).toEqual([]);
+      }),
+      runs(8, 25),
+    );
+  });
+});
