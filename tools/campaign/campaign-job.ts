@@ -12,7 +12,7 @@ interface JobId extends TokenMachine {
   readonly print: string;
 }
 
-export const JOB_KINDS = ['case', 'sweep', 'recording', 'litmus', 'plan', 'suite', 'probe'] as const;
+const JOB_KINDS = ['case', 'sweep', 'recording', 'litmus', 'plan', 'suite', 'probe'] as const;
 export type JobKind = (typeof JOB_KINDS)[number];
 
 const KIND: Part<JobId> = {
@@ -27,7 +27,7 @@ const KIND: Part<JobId> = {
 const PRINT: Part<JobId> = { name: 'print', text: ({ print }) => print, read: (print) => ({ print }) };
 
 /** `dm2:job:KIND:NAME:MACHINE:SEED:PRINT:CHECK` */
-export const JOB_TOKEN = new TokenKind<JobId>('job', [KIND, CASE, MACHINE, SEED, PRINT]);
+const JOB_TOKEN = new TokenKind<JobId>('job', [KIND, CASE, MACHINE, SEED, PRINT]);
 
 /** A piece of work that needs nothing but itself and the package. */
 export interface Job {
@@ -64,7 +64,7 @@ export function jobOf(id: Omit<JobId, 'print'>, task: unknown): Job {
 }
 
 /** Something that a job found. */
-export interface Finding {
+export interface CampaignFinding {
   readonly check: string;
   readonly functions: readonly string[];
   /** What is said of the page and what holds it, without numbers that differ from run to run. */
@@ -75,13 +75,13 @@ export interface Finding {
 }
 
 /** What came of a job. */
-export interface JobResult {
+export interface JobOutcome {
   readonly status: 'pass' | 'fail' | 'skip';
   /** Runs, schedules or sequences that it had. */
   readonly runs: number;
   readonly ms: number;
   readonly message: string;
-  readonly findings: readonly Finding[];
+  readonly findings: readonly CampaignFinding[];
   /** It ended its worker so often that nobody tries again. */
   readonly isQuarantined?: boolean;
 }
@@ -89,7 +89,7 @@ export interface JobResult {
 /** The last of so many ends of its worker quarantines a job. */
 export const MOST_CRASHES = 3;
 
-export const QUARANTINED: JobResult = {
+export const QUARANTINED: JobOutcome = {
   status: 'fail',
   runs: 0,
   ms: 0,

@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import { EXIT } from '../exit-code.js';
 import type { Output } from '../output.js';
 import { handOut, threads } from '../worker-pool.js';
-import { type Job, type JobResult, MOST_CRASHES, QUARANTINED } from './campaign-job.js';
+import { type Job, type JobOutcome, MOST_CRASHES, QUARANTINED } from './campaign-job.js';
 import type { CampaignState } from './campaign-state.js';
 
 export interface CampaignRunOptions {
@@ -50,13 +50,13 @@ async function workHere(
 ): Promise<void> {
   const { waiting, ended, show } = how;
   const count = Math.min(how.jobs, waiting.length);
-  const runners = threads<Job, JobResult>(count, {
+  const runners = threads<Job, JobOutcome>(count, {
     module: new URL('./campaign-worker.js', import.meta.url),
     data: null,
   });
   await handOut(
     runners.map(({ run, end }) => ({
-      run: (job: Job) => attempts(() => run(job) as Promise<JobResult>, end!),
+      run: (job: Job) => attempts(() => run(job) as Promise<JobOutcome>, end!),
       end: end!,
     })),
     {
@@ -77,7 +77,7 @@ async function workHere(
 }
 
 /** A job that ends its worker gets another one. What the job itself throws, it throws again. */
-export async function attempts(run: () => Promise<JobResult>, end: () => Promise<void>): Promise<JobResult> {
+export async function attempts(run: () => Promise<JobOutcome>, end: () => Promise<void>): Promise<JobOutcome> {
   for (let crashes = 0; crashes < MOST_CRASHES; crashes++) {
     try {
       return await run();

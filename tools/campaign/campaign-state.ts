@@ -2,7 +2,7 @@ import { appendFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync
 import { join } from 'node:path';
 import { UsageError } from '../exit-code.js';
 import { packageVersion } from '../package-root.js';
-import { type Finding, type Job, type JobResult, MOST_CRASHES, QUARANTINED } from './campaign-job.js';
+import { type CampaignFinding, type Job, type JobOutcome, MOST_CRASHES, QUARANTINED } from './campaign-job.js';
 import type { Campaign } from './campaign-schema.js';
 
 /** What a campaign is: it does not change. */
@@ -13,7 +13,7 @@ interface Plan {
 }
 
 /** Findings with one signature. */
-export interface FindingGroup extends Finding {
+export interface FindingGroup extends CampaignFinding {
   readonly count: number;
   /** The first job that has it. */
   readonly job: string;
@@ -24,7 +24,7 @@ export interface FindingGroup extends Finding {
  * result counts once, however often it arrives; a line that a kill cut off does not count.
  */
 export class CampaignState {
-  readonly results = new Map<string, JobResult>();
+  readonly results = new Map<string, JobOutcome>();
   /** How often a job was begun by a process that ended with it. */
   private readonly crashes = new Map<string, number>();
   private readonly begun = new Set<string>();
@@ -96,7 +96,7 @@ export class CampaignState {
   }
 
   /** Keeps a result, the first of a job. Answers whether it was that. */
-  add(token: string, result: JobResult): boolean {
+  add(token: string, result: JobOutcome): boolean {
     if (this.results.has(token)) return false;
     this.results.set(token, result);
     this.write({ token, result });
@@ -185,7 +185,7 @@ const OWNER = 'running';
 interface Line {
   readonly begun?: string;
   readonly token?: string;
-  readonly result?: JobResult;
+  readonly result?: JobOutcome;
 }
 
 function linesOf(file: string): Line[] {

@@ -16,9 +16,9 @@ import type { Plan } from '../fault/plans/plan-schema.js';
 import { casesByName } from '../fault/sweep/cases.js';
 import { Sweeper, type SweepFinding } from '../fault/sweep/sweep-job.js';
 import { type CaseResult, runCase } from '../report/runner.js';
-import type { Finding, JobResult } from './campaign-job.js';
+import type { CampaignFinding, JobOutcome } from './campaign-job.js';
 
-type Found = Omit<JobResult, 'ms'>;
+type Found = Omit<JobOutcome, 'ms'>;
 interface OnMachine {
   readonly path: PathName;
   readonly profile: ProfileName;
@@ -33,11 +33,11 @@ function pageOf(message: string): string {
   return message.replace(/0x[\da-f]+|\d+/gi, '#');
 }
 
-function finding(check: string, message: string, more: Partial<Finding> = {}): Finding {
+function finding(check: string, message: string, more: Partial<CampaignFinding> = {}): CampaignFinding {
   return { check, message, page: pageOf(message), functions: [], token: null, ...more };
 }
 
-function found(runs: number, findings: readonly Finding[], skips = false): Found {
+function found(runs: number, findings: readonly CampaignFinding[], skips = false): Found {
   const [first] = findings;
   const status = first !== undefined ? 'fail' : skips ? 'skip' : 'pass';
   return { status, runs, findings, message: first?.message ?? '' };
@@ -68,7 +68,7 @@ export async function doSweep({ name, path, profile, seed }: OnMachine & { name:
   return found(runs, findings.map(ofSweep), skipped);
 }
 
-function ofSweep({ kind, message, token, fired }: SweepFinding): Finding {
+function ofSweep({ kind, message, token, fired }: SweepFinding): CampaignFinding {
   return finding(kind, message, { token, functions: [...new Set(fired.flatMap((fault) => fault.path))] });
 }
 

@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isMainThread } from 'node:worker_threads';
 import { inflateRawSync } from 'node:zlib';
-import { type Job, type JobKind, type JobResult, taskOf } from './campaign-job.js';
+import { type Job, type JobKind, type JobOutcome, taskOf } from './campaign-job.js';
 import type * as tasks from './campaign-tasks.js';
 
-type Found = Omit<JobResult, 'ms'>;
+type Found = Omit<JobOutcome, 'ms'>;
 
 /** What a job of each kind is done with. */
 const WORK: Readonly<Record<JobKind, (task: never) => Promise<Found> | Found>> = {
@@ -35,7 +35,7 @@ function does(): Promise<typeof tasks> {
 }
 
 /** Does a job. Called in the workers of `dmirror campaign` and `dmirror worker`. */
-export async function work({ kind, task }: Pick<Job, 'kind' | 'task'>): Promise<JobResult> {
+export async function work({ kind, task }: Pick<Job, 'kind' | 'task'>): Promise<JobOutcome> {
   const begun = performance.now();
   const found = await WORK[kind](taskOf(task) as never);
   return { ...found, ms: performance.now() - begun };

@@ -3,7 +3,7 @@ import { EXIT } from '../exit-code.js';
 import type { Output } from '../output.js';
 import { packageVersion } from '../package-root.js';
 import { threads } from '../worker-pool.js';
-import { type JobResult, MOST_CRASHES } from './campaign-job.js';
+import { type JobOutcome, MOST_CRASHES } from './campaign-job.js';
 import { attempts } from './campaign-run.js';
 import { connectQueue, QUEUE, type Sent } from './queue.js';
 
@@ -26,9 +26,12 @@ export async function workForQueue(
   stop.watch();
   const broker = await connectQueue(queue, err);
   let refused: string | null = null;
-  const free = threads<Sent, JobResult>(jobs, { module: new URL('./campaign-worker.js', import.meta.url), data: null });
+  const free = threads<Sent, JobOutcome>(jobs, {
+    module: new URL('./campaign-worker.js', import.meta.url),
+    data: null,
+  });
   let done = 0;
-  const worker = new broker.bullmq.Worker<Sent, JobResult>(
+  const worker = new broker.bullmq.Worker<Sent, JobOutcome>(
     QUEUE,
     async (job, token) => {
       const { version } = job.data;
