@@ -84,7 +84,11 @@ function addSelftest(root: Command, status: { code: number }, output: () => Outp
         .default('touched'),
     )
     .option('--daemon', 'start daemons and run through their sockets', false)
-    .option('-j, --jobs <n>', 'with --daemon: cases that run at once; one for each core, at most 4, by default', jobs)
+    .option(
+      '-j, --jobs <n>',
+      'with --daemon or --explore: cases that run at once; one for each core (with --daemon at most 4) by default',
+      jobs,
+    )
     .option('--connect <socket>', 'run through the socket of a daemon that was started with --bootable')
     .option('--dialect <name>', 'the numbering that the cases speak', 'dmirror')
     .option('--profile <kernel>', 'whose semantics the machine has: 6.12, 6.19 or 7.3', '6.12')
