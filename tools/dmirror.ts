@@ -2,6 +2,7 @@ import { Command, CommanderError, Option } from 'commander';
 import type { PathName } from '../uapi/path-name.js';
 import { collect, count, jobs, pointToHelp, STRATEGIES, seconds, seed } from './arguments.js';
 import { addAbi } from './commands/abi-command.js';
+import { addCampaign } from './commands/campaign-command.js';
 import { addDaemonCommands } from './commands/daemon-commands.js';
 import { addDebug } from './commands/debug-command.js';
 import { addExec } from './commands/exec-command.js';
@@ -60,6 +61,7 @@ function program(status: { code: number }, output: () => ProcessOutput): Command
   addDaemonCommands(root, { status, output });
   addExec(root, { status, output });
   addDebug(root, { status, output });
+  addCampaign(root, { status, output });
   addMergeReports(root, { status, output }, main);
   pointToHelp(root);
   return root;
