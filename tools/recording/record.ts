@@ -45,7 +45,8 @@ async function recordWords(words: readonly string[], options: WhichRun): Promise
   if (rest.length > 0)
     throw new UsageError(`'${rest[0]}' stands behind '${first}', which takes nothing`, NONE_OF_THESE);
   if (isFile) return await recordFile(first, options);
-  if (/[/\\]|\.(ya?ml|jsonl)$/.test(first)) throw new UsageError(`'${first}' does not exist`, NONE_OF_THESE);
+  if (/[/\\]|\.(ya?ml|jsonl?|ndjson|txt|log|tap)$/.test(first))
+    throw new UsageError(`'${first}' does not exist`, NONE_OF_THESE);
   return await recordName(first, options);
 }
 

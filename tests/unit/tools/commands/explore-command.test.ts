@@ -55,7 +55,7 @@ describe('dmirror explore', () => {
     };
     const { runs, reports } = await runsIn({});
     expect(runs).toEqual(reports()[0].outcomes.map(({ token }: { token: string }) => token));
-    expect((await runsIn({ witness: '-2' })).runs).toHaveLength(1);
+    expect((await runsIn({ witness: '-2', budget: 2000 })).runs).toHaveLength(1);
   });
 
   it('runs with each failure too, whose outcomes have it in their token', async () => {

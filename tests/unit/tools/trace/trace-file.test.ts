@@ -2,9 +2,11 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
+import type { Machine } from '../../../../driver/sys/machine/machine.js';
 import type { TraceEvent } from '../../../../driver/trace/trace-event.js';
+import { TRACE_KINDS } from '../../../../driver/trace/trace-text.js';
 import { PacketType } from '../../../../tools/trace/perfetto-packet.js';
-import { TraceFile, traceFormat, traceWriter } from '../../../../tools/trace/trace-file.js';
+import { TRACE_FORMATS, TraceFile, traceFormat, traceWriter } from '../../../../tools/trace/trace-file.js';
 import type { PathName } from '../../../../uapi/path-name.js';
 import { Replayer } from '../../../conform/replay.js';
 import { type Packet, readPerfetto } from './perfetto-read.js';
@@ -55,6 +57,23 @@ function treeOf(packets: readonly Packet[], track: number): string {
 
 function tracksOf(packets: readonly Packet[], is: (packet: Packet) => unknown): number[] {
   return packets.filter((packet) => packet.uuid !== undefined && is(packet)).map(({ uuid }) => uuid!);
+}
+
+/** How many values something holds, directly or through others; of text and bytes, how many there are. */
+function reachableFrom(root: unknown): number {
+  const seen = new Set<unknown>();
+  const todo = [root];
+  let count = 0;
+  while (todo.length > 0) {
+    const value = todo.pop();
+    count += typeof value === 'string' ? value.length : 1;
+    if (typeof value !== 'object' || value === null || seen.has(value)) continue;
+    seen.add(value);
+    if (ArrayBuffer.isView(value)) count += value.byteLength;
+    else if (value instanceof Map || value instanceof Set) todo.push(...value.keys(), ...value.values());
+    else todo.push(...Object.values(value));
+  }
+  return count;
 }
 
 describe('a Perfetto trace', () => {
@@ -140,6 +159,29 @@ describe('the format', () => {
     expect(objects.filter(({ run }) => run !== undefined)).toEqual([{ run: 'mix-1' }, { run: 'mix-2' }]);
     expect(objects.filter(({ kind }) => kind === 'ioctl')).toHaveLength(8);
   });
+
+  it.each(TRACE_FORMATS)(
+    '%s goes out as events come, and its writer keeps no more after many than after few',
+    (format) => {
+      const events: TraceEvent[] = [];
+      const onMachine = (machine: Machine) => machine.listen((event) => void events.push(event), new Set(TRACE_KINDS));
+      new Replayer({ path: 'classic', onMachine }).record('mix-1', OPS);
+      let written = 0;
+      const writer = traceWriter(format, ({ length }) => {
+        written += length;
+      });
+      const kept = [10, 300].map((rounds) => {
+        for (let round = 0; round < rounds; round++) {
+          if (round % 10 === 0) writer.begin('run');
+          for (const event of events) writer.event(event);
+        }
+        return { written, reachable: reachableFrom(writer) };
+      });
+      expect(kept[0]!.reachable).toBeGreaterThan(1);
+      expect(kept[1]!.written).toBeGreaterThan(20 * kept[0]!.written);
+      expect(kept[1]!.reachable).toBeLessThanOrEqual(kept[0]!.reachable);
+    },
+  );
 
   it.each([
     ['t.dat', "--trace '.*t.dat': its ending names no format"],
