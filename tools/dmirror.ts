@@ -2,6 +2,7 @@ import { Command, CommanderError, Option } from 'commander';
 import type { PathName } from '../uapi/path-name.js';
 import { collect, count, jobs, pointToHelp, STRATEGIES, seconds, seed } from './arguments.js';
 import { addAbi } from './commands/abi-command.js';
+import { addCampaign } from './commands/campaign-command.js';
 import { addDaemonCommands } from './commands/daemon-commands.js';
 import { addDebug } from './commands/debug-command.js';
 import { addExec } from './commands/exec-command.js';
@@ -60,6 +61,7 @@ function program(status: { code: number }, output: () => ProcessOutput): Command
   addDaemonCommands(root, { status, output });
   addExec(root, { status, output });
   addDebug(root, { status, output });
+  addCampaign(root, { status, output });
   addMergeReports(root, { status, output }, main);
   pointToHelp(root);
   return root;
@@ -82,7 +84,11 @@ function addSelftest(root: Command, status: { code: number }, output: () => Outp
         .default('touched'),
     )
     .option('--daemon', 'start daemons and run through their sockets', false)
-    .option('-j, --jobs <n>', 'with --daemon: cases that run at once; one for each core, at most 4, by default', jobs)
+    .option(
+      '-j, --jobs <n>',
+      'with --daemon or --explore: cases that run at once; one for each core (with --daemon at most 4) by default',
+      jobs,
+    )
     .option('--connect <socket>', 'run through the socket of a daemon that was started with --bootable')
     .option('--dialect <name>', 'the numbering that the cases speak', 'dmirror')
     .option('--profile <kernel>', 'whose semantics the machine has: 6.12, 6.19 or 7.3', '6.12')

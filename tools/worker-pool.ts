@@ -61,7 +61,7 @@ export async function workOff<Task, Result>(work: PooledWork<Task, Result>): Pro
 }
 
 /** Each is a pool of one thread, which ends alone. */
-function threads<Task, Result>(
+export function threads<Task, Result>(
   count: number,
   { module, data }: Pick<PooledWork<Task, Result>, 'module' | 'data'>,
 ): Runner<Task, Result>[] {

@@ -1,4 +1,4 @@
-import { LineCounter, parseDocument } from 'yaml';
+import { isScalar, LineCounter, parseDocument, visit } from 'yaml';
 
 /** A place in a file, from 1. */
 interface Place {
@@ -15,13 +15,24 @@ export interface YamlFile {
   place(keys: readonly unknown[]): Place;
 }
 
-export function readYaml(text: string): YamlFile {
+/** `versions` are lists and values of names that look like numbers: `6.10` is not 6.1. */
+export function readYaml(text: string, versions: readonly string[] = []): YamlFile {
   const counter = new LineCounter();
   const document = parseDocument(text, { lineCounter: counter, prettyErrors: false });
   const at = (offset: number): Place => {
     const { line, col } = counter.linePos(offset);
     return { line, column: col };
   };
+  visit(document, {
+    Pair(_, { key, value }) {
+      if (!isScalar(key) || !versions.includes(String(key.value))) return;
+      visit(value as Parameters<typeof visit>[0], {
+        Scalar(_, scalar) {
+          if (typeof scalar.value === 'number' && scalar.source !== undefined) scalar.value = scalar.source;
+        },
+      });
+    },
+  });
   const [wrong] = [...document.errors, ...document.warnings];
   return {
     value: wrong === undefined ? document.toJS() : undefined,

@@ -35,12 +35,16 @@ export function shrinkRace<Test>(
   { raceOf, smaller, ...options }: Shrinkable<Test> & ExploreOptions,
 ): { test: Test; finding: RaceFinding } {
   let best = { test, finding: simplest(raceOf(test), finding, options) ?? finding };
-  for (let isSmaller = true; isSmaller; ) {
+  // What a larger test could not do without is not tried again at once.
+  for (let tried = 0, isSmaller = true; isSmaller; ) {
     isSmaller = false;
+    let at = 0;
     for (const candidate of smaller(best.test)) {
+      if (at++ < tried) continue;
       const found = simplest(raceOf(candidate), finding, options);
       if (found === null) continue;
       best = { test: candidate, finding: found };
+      tried = at - 1;
       isSmaller = true;
       break;
     }

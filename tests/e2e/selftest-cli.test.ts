@@ -35,6 +35,16 @@ describe('dmirror selftest --list', () => {
   });
 });
 
+it('explores cases in workers as it does in one thread', () => {
+  const said = (jobs: string) => {
+    const how = ['--strategy', 'random', '--budget', '2', '--json', '--jobs', jobs];
+    const { status, stdout } = dmirror('selftest', '--explore', ONE, ...how);
+    expect(status).toBe(0);
+    return stdout.replaceAll(/"ms":[\d.]+/g, '');
+  };
+  expect(said('2')).toBe(said('1'));
+});
+
 describe('dmirror selftest', () => {
   let folder: string;
   beforeAll(() => {

@@ -28,7 +28,8 @@ const bundle = await rolldown({
   input: ['tools/dmirror.js', ...workers].map((name) => join(DIST, name)),
   platform: 'node',
   // It finds a file of its own too.
-  external: ['tinypool'],
+  // Those who have a queue have the others.
+  external: ['tinypool', 'bullmq', 'ioredis'],
   plugins: [{ name: 'placed', transform: placed }],
 });
 const { output } = await bundle.write({

@@ -64,11 +64,7 @@ export function addExec(root: Command, { status, output }: CommandContext): void
     .option('--json', 'with --suite: one JSON object a line instead of KTAP', false)
     .option('--junit <file>', 'with --suite: JUnit XML as well')
     .option('--html <file>', 'with --suite: a page as well')
-    .addOption(
-      new Option('--format <name>', 'with --suite: KTAP, or the rows of a table')
-        .choices(['ktap', 'markdown'])
-        .default('ktap'),
-    )
+    .addOption(formatOption())
     .passThroughOptions()
     .addHelpText('after', EXEC_EXAMPLES)
     .action(async (binary: string | undefined, args: string[], options) => {
@@ -90,6 +86,12 @@ export function addExec(root: Command, { status, output }: CommandContext): void
       };
       status.code = await exec(binary, args, { ...none, ...options }, output());
     });
+}
+
+function formatOption(): Option {
+  return new Option('--format <name>', 'with --suite: KTAP, or the rows of a table')
+    .choices(['ktap', 'markdown'])
+    .default('ktap');
 }
 
 /** What of the options holds for every program of a suite, as words of a command. */

@@ -135,7 +135,9 @@ function addTokens(fault: Command, status: Ending, output: () => Output): void {
     });
   fault
     .command('shrink')
-    .description('drop faults of a token, or rules and steps of a plan, while the same failure stays')
+    .description(
+      'drop faults of a token, rules and steps of a plan, or ops and pages of a race, while the same failure stays',
+    )
     .argument('<token-or-plan>')
     .addHelpText('after', exitHelp({ fail: 'it fails, and this is the smallest', usage: 'it does not fail' }))
     .option('--defect <name>', 'plant a defect of the register; may be repeated', collect, [])

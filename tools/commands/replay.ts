@@ -21,6 +21,11 @@ export async function replay(words: readonly string[], options: ReplayOptions, o
     return await replayGuest(token, binary, options);
   }
   if (binary !== undefined) throw new UsageError(`a token of the kind '${kind}' needs no '${binary}'`, 'leave it out');
+  if (kind === 'job')
+    throw new UsageError(
+      'a job of a campaign is many runs',
+      'a finding of it has a token of its own: `dmirror campaign report`',
+    );
   if (kind === 'case') {
     const [{ replayCase }, { allCases }] = await Promise.all([
       import('../suite/explore-cases.js'),

@@ -4,6 +4,8 @@ import { MachinePool } from '../../driver/sys/machine/machine-pool.js';
 import { EQUAL_PATHS } from '../../uapi/path-name.js';
 import { defectNames } from '../defect-option.js';
 import { EXIT, UsageError } from '../exit-code.js';
+import { RACE_TOKEN } from '../explore/race-token.js';
+import { shrinkLitmus } from '../explore/shrink-litmus.js';
 import type { Output } from '../output.js';
 import { isToken, tokenKind } from '../token/token.js';
 import { checkPlan } from './plans/plan-check.js';
@@ -23,6 +25,20 @@ export async function shrink(what: string, { defect }: { defect: readonly string
     output.out(RUN_TOKEN.write(await shrinkToken(RUN_TOKEN.read(what))));
     return EXIT.fail;
   }
+  if (kind === 'race') {
+    const id = shrinkLitmus(RACE_TOKEN.read(what));
+    const { setup, threads, observe } = id.test;
+    const parts = [{ part: 'set-up', ops: setup }, ...threads.map((ops) => ({ part: 'thread', ops }))];
+    for (const { part, ops } of [...parts, { part: 'observe', ops: observe }])
+      output.out(`# ${part}: ${ops.join('; ')}`);
+    output.out(RACE_TOKEN.write(id));
+    return EXIT.fail;
+  }
+  if (kind === 'case' || kind === 'guest')
+    throw new UsageError(
+      `a token of the kind '${kind}' is of a program, from which nothing can be taken away`,
+      'see its schedule with `dmirror explore replay TOKEN`',
+    );
   const id =
     kind === null ? await shrinkPlan(loadPlan(what), defectNames(defect)) : await shrinkPlanRun(PLAN_TOKEN.read(what));
   output.out(schemaComment());

@@ -95,7 +95,7 @@ export class Progress {
 }
 
 /** `45 s`, `2 m 05 s`, `1 h 02 m`. */
-function durationText(ms: number): string {
+export function durationText(ms: number): string {
   const seconds = Math.round(ms / 1000);
   if (seconds < 60) return `${seconds} s`;
   const two = (n: number): string => String(n).padStart(2, '0');

@@ -53,8 +53,9 @@ export function shareCommands(root: Command, output: () => Output & { share: Out
   root.hook('preAction', async (_, command) => {
     const options = command.opts<ShardOptions>();
     const { shard, report, maxMemory } = options;
-    // `debug` has the option too, for what it writes down.
-    if (maxMemory !== undefined && isLong(command)) output().memory.limit = maxMemory;
+    // Those have the option too, for what they write down.
+    if (maxMemory !== undefined && !['debug', 'explain', 'view'].includes(command.name()))
+      output().memory.limit = maxMemory;
     for (const name of ['costs', 'report'] as const)
       if (shard === undefined && options[name] !== undefined)
         command.error(`error: option '--${name}' is of --shard; a whole is --shard 1/1`);
@@ -83,10 +84,6 @@ export function shareCommands(root: Command, output: () => Output & { share: Out
     if (memory.peak > 0) err(`memory: at most ${memory.text()}`);
     write?.();
   });
-}
-
-function isLong(command: Command): boolean {
-  return command.options.some((option) => option.attributeName() === 'shard');
 }
 
 /** `fault sweep`. */

@@ -1,5 +1,6 @@
 // Cases of the suite under many schedules. Each runs from the boot of its machines, with whoever can go on picked as the strategy wants.
 
+import { availableParallelism } from 'node:os';
 import type { DueEvent } from '../../driver/core/scheduler.js';
 import type { Task } from '../../driver/core/task.js';
 import { Director } from '../../driver/explore/director.js';
@@ -15,11 +16,13 @@ import { EXIT, UsageError } from '../exit-code.js';
 import { replayCommand } from '../glob.js';
 import type { Output } from '../output.js';
 import { KtapWriter } from '../report/ktap.js';
-import { runCase } from '../report/runner.js';
+import { type ResultFileOptions, resultFiles } from '../report/result-files.js';
+import { type CaseResult, runCase } from '../report/runner.js';
 import { CASE, MACHINE, SEED, type TokenMachine } from '../token/parts.js';
 import { SCHEDULE } from '../token/schedule.js';
 import { TokenKind } from '../token/token.js';
 import type { TraceFile } from '../trace/trace-file.js';
+import { workAll } from '../worker-pool.js';
 
 /** All that one schedule of a case depends on. */
 interface CaseId extends TokenMachine {
@@ -31,12 +34,14 @@ interface CaseId extends TokenMachine {
 /** `dm2:case:CASE:MACHINE:SEED:SCHEDULE:CHECK` */
 const CASE_TOKEN = new TokenKind<CaseId>('case', [CASE, MACHINE, SEED, SCHEDULE]);
 
-export interface ExploreCasesOptions extends Pick<ExploreOptions, 'strategy' | 'budget'> {
+export interface ExploreCasesOptions extends Pick<ExploreOptions, 'strategy' | 'budget'>, ResultFileOptions {
   readonly paths: readonly PathName[];
   readonly profile: ProfileName;
   readonly seed: number;
   readonly timeoutMs: number;
   readonly json: boolean;
+  /** Cases that run at once; one for each core unless given. */
+  readonly jobs?: number | undefined;
 }
 
 type CaseRun = Omit<CaseId, 'choices' | 'name'> & { readonly timeoutMs?: number; readonly trace?: TraceFile | null };
@@ -104,52 +109,108 @@ async function oneSchedule(
 /** What a timer can wait. */
 const LONGEST_MS = 2 ** 31 - 1;
 
+/** One case on one path. */
+export interface CaseTask extends Omit<CaseRun, 'trace'>, Pick<ExploreOptions, 'strategy' | 'budget'> {
+  readonly name: string;
+  readonly timeoutMs: number;
+}
+
+export interface CaseReport {
+  readonly name: string;
+  readonly path: PathName;
+  /** `skip`: the case has nothing to do on this machine. */
+  readonly verdict: Exploration['verdict'] | 'skip';
+  readonly schedules: number;
+  readonly inequivalent: number;
+  readonly problems: readonly { readonly what: string; readonly token: string }[];
+  readonly ms: number;
+}
+
+/** What a case comes to; `stop` ends it between two schedules. */
+export async function caseReport(
+  cases: readonly SelftestCase[],
+  { name, path, profile, seed, timeoutMs, strategy, budget }: CaseTask,
+  stop?: Output['stop'],
+): Promise<CaseReport> {
+  const begun = performance.now();
+  const testCase = cases.find((one) => one.name === name)!;
+  const how = { ...(strategy && { strategy }), ...(budget && { budget }), ...(stop && { stop }), seed };
+  const explored = await exploreCase(testCase, { path, profile, seed, timeoutMs }, how);
+  const { verdict = 'skip', schedules = 0, inequivalent = 0, findings = [] } = explored ?? {};
+  const problems = findings.map(({ message, witness }) => ({
+    what: message,
+    token: CASE_TOKEN.write({ name, path, profile, seed, choices: witness }),
+  }));
+  const ms = performance.now() - begun;
+  return { name: `${path}.${name}`, path, verdict, schedules, inequivalent, problems, ms };
+}
+
 /** Explores every case on every path and prints what came of it. The exit status. */
 export async function exploreCases(
   cases: readonly SelftestCase[],
   options: ExploreCasesOptions,
   output: Output,
 ): Promise<number> {
-  const { paths, profile, seed, timeoutMs, json } = options;
-  const stop = output.stop.watch();
-  const jobs = paths.flatMap((path) => cases.map((testCase) => ({ path, testCase })));
+  const { paths, json, strategy, budget, profile, seed, timeoutMs } = options;
+  const how = { profile, seed, timeoutMs, ...(strategy && { strategy }), ...(budget && { budget }) };
+  const tasks = paths.flatMap((path) => cases.map(({ name }): CaseTask => ({ name, path, ...how })));
+  const writeFiles = resultFiles(options, output);
   const ktap = json ? null : new KtapWriter(output.out);
-  ktap?.open(jobs.length);
-  const verdicts: (string | null)[] = [];
+  ktap?.open(tasks.length);
+  const stop = output.stop.watch();
   let failed = 0;
-  for (const [done, { path, testCase }] of jobs.entries()) {
-    if (await stop.look()) break;
-    output.progress.update({ done, total: jobs.length, failed, name: `${path} ${testCase.name}` });
-    const explored = await exploreCase(testCase, { path, profile, seed, timeoutMs }, { ...options, stop });
-    output.progress.clear();
-    const name = `${path}.${testCase.name}`;
-    const problems = (explored?.findings ?? []).map(({ message, witness }) => ({
-      what: message,
-      token: CASE_TOKEN.write({ name: testCase.name, path, profile, seed, choices: witness }),
-    }));
-    if (problems.length > 0) failed++;
-    verdicts.push(explored?.verdict ?? null);
-    const { verdict = 'skip', schedules = 0, inequivalent = 0 } = explored ?? {};
-    if (ktap === null) output.out(JSON.stringify({ name, verdict, schedules, inequivalent, problems }));
-    else if (explored === null) ktap.result({ status: 'skip', name });
-    else
-      ktap.result({
-        status: problems.length > 0 ? 'fail' : 'pass',
-        name,
-        diagnostics: [
-          `${verdict}, ${schedules} schedules (${inequivalent} inequivalent)`,
-          ...problems.flatMap(({ what, token }) => [what, `  replay: ${replayCommand(token)}`]),
-        ],
-      });
+  let done = 0;
+  const reports = await workAll<CaseTask, CaseReport>({
+    module: new URL('./explore-cases-worker.js', import.meta.url),
+    data: null,
+    tasks,
+    jobs: options.jobs ?? availableParallelism(),
+    here: () => (task) => caseReport(cases, task, stop),
+    output,
+    onResult: (_, { name, problems }) => {
+      if (problems.length > 0) failed++;
+      output.progress.update({ done: ++done, total: tasks.length, failed, name });
+    },
+  }).finally(() => output.progress.clear());
+  const results = tasks.flatMap((task) => reports.get(task) ?? []);
+  for (const report of results) {
+    if (ktap === null) output.out(JSON.stringify(report));
+    else ktap.result({ ...statusOf(report), name: report.name, diagnostics: linesOf(report) });
   }
-  if (verdicts.length < jobs.length) ktap?.abandon('interrupted');
-  if (failed > 0) return EXIT.fail;
-  if (verdicts.every((verdict) => verdict === null)) return EXIT.skip;
+  if (results.length < tasks.length) ktap?.abandon('interrupted');
+  writeFiles(results.map(asResult), { name: 'dmirror selftest --explore', properties: { seed, profile } });
+  return statusOfAll(results, strategy);
+}
+
+function statusOfAll(results: readonly CaseReport[], strategy: ExploreOptions['strategy']): number {
+  if (results.some(({ problems }) => problems.length > 0)) return EXIT.fail;
+  if (results.every(({ verdict }) => verdict === 'skip')) return EXIT.skip;
   // Drawn schedules are as many as were asked for; no search was cut off.
-  const isDrawn = options.strategy === 'random' || options.strategy === 'pct';
-  return isDrawn || verdicts.every((verdict) => verdict === null || verdict === 'complete')
+  const isDrawn = strategy === 'random' || strategy === 'pct';
+  return isDrawn || results.every(({ verdict }) => verdict === 'skip' || verdict === 'complete')
     ? EXIT.pass
     : EXIT.incomplete;
+}
+
+function statusOf({ verdict, problems }: CaseReport): { status: CaseResult['status'] } {
+  if (problems.length > 0) return { status: 'fail' };
+  return { status: verdict === 'skip' ? 'skip' : 'pass' };
+}
+
+function linesOf({ verdict, schedules, inequivalent, problems }: CaseReport): string[] {
+  if (verdict === 'skip') return [];
+  const counts = `${verdict}, ${schedules} schedules (${inequivalent} inequivalent)`;
+  return [counts, ...problems.flatMap(({ what, token }) => [what, `  replay: ${replayCommand(token)}`])];
+}
+
+function asResult(report: CaseReport): CaseResult {
+  const { name, path, ms, problems } = report;
+  const [first] = problems;
+  return {
+    ...statusOf(report),
+    ...{ name: name.slice(path.length + 1), suite: 'explore', path, ms, diagnostics: linesOf(report) },
+    ...(first && { message: first.what, rerun: replayCommand(first.token) }),
+  };
 }
 
 /** Runs a case again under the schedule of a token, and says how it ends. The exit status. */

@@ -83,9 +83,18 @@ export class UserfaultCtx {
     if (--this.references === 0) mmdrop(this.mm);
   }
 
-  /** Linux: fs/userfaultfd.c:wake_userfault() */
+  /** Whoever is woken is none to be told of any more, though it has not run yet. Linux: fs/userfaultfd.c:wake_userfault() */
   wakeUserfault(start: number, end: number): void {
-    for (const { addr, queue } of [...this.waits]) if (addr >= start && addr < end) queue.wakeAll();
+    for (const wait of [...this.waits]) {
+      if (wait.addr < start || wait.addr >= end) continue;
+      this.forget(wait);
+      wait.queue.wakeAll();
+    }
+  }
+
+  forget(wait: UserfaultWait): void {
+    const at = this.waits.indexOf(wait);
+    if (at >= 0) this.waits.splice(at, 1);
   }
 }
 

@@ -40,7 +40,7 @@ export function* handleUserfault(
     ctx.tell();
     yield queue;
   }
-  ctx.waits.splice(ctx.waits.indexOf(wait), 1);
+  ctx.forget(wait);
   ctx.userfaultfdCtxPut();
   return VM_FAULT.retry;
 }

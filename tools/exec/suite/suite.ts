@@ -47,7 +47,12 @@ export async function execSuite(folder: string, options: SuiteOptions, output: O
   });
   const run = async (one: SuiteRun): Promise<SuiteResult> => {
     if (one.out !== undefined) return NOT_RUN;
-    const result = await runOne(folder, one, { words: options.words, output, children });
+    const result = await runOne(folder, one, {
+      words: options.words,
+      now: output.now,
+      children,
+      pids: output.memory.children,
+    });
     // One that was ended has no result.
     return stop.isRequested ? NOT_RUN : result;
   };
@@ -71,7 +76,7 @@ export async function execSuite(folder: string, options: SuiteOptions, output: O
 }
 
 /** What the file lists, then the programs that it does not know. */
-function planRuns(folder: string, { expect, only }: SuiteOptions): SuiteRun[] {
+export function planRuns(folder: string, { expect, only }: Pick<SuiteOptions, 'expect' | 'only'>): SuiteRun[] {
   const programs = programsOf(folder);
   const listed = expect === undefined ? [] : readSuiteFile(expect);
   const others = programs.filter((program) => !listed.some((run) => run.program === program));
@@ -111,12 +116,16 @@ function commandOf({ program, args, needs }: SuiteRun, words: readonly string[])
   return [...words, ...own, `./${program}`, ...args];
 }
 
-function runOne(
+export function runOne(
   folder: string,
   run: SuiteRun,
-  { words, output, children }: { words: readonly string[]; output: Output; children: Set<ChildProcess> },
+  {
+    words,
+    now,
+    children,
+    pids,
+  }: { words: readonly string[]; now: () => number; children: Set<ChildProcess>; pids: Set<number> },
 ): Promise<SuiteResult> {
-  const { now, memory } = output;
   const start = now();
   const child = spawn(process.execPath, [shipped('bin/dmirror.js'), 'exec', ...commandOf(run, words)], {
     cwd: folder,
@@ -124,14 +133,14 @@ function runOne(
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   });
   children.add(child);
-  memory.children.add(child.pid!);
+  pids.add(child.pid!);
   const chunks: Buffer[] = [];
   for (const stream of [child.stdout!, child.stderr!]) stream.on('data', (chunk) => void chunks.push(chunk));
   return new Promise((resolve, reject) => {
     child.once('error', reject);
     child.once('close', (code) => {
       children.delete(child);
-      memory.children.delete(child.pid!);
+      pids.delete(child.pid!);
       const text = Buffer.concat(chunks).toString('latin1');
       resolve({ status: code ?? EXIT.signal, output: text, ms: now() - start, ...countResults(text) });
     });
@@ -142,7 +151,7 @@ function nameOf({ program, args }: SuiteRun): string {
   return [program, ...args].join(' ');
 }
 
-function asCase(run: SuiteRun, result: SuiteResult | undefined, path: CaseResult['path']): CaseResult {
+export function asCase(run: SuiteRun, result: SuiteResult | undefined, path: CaseResult['path']): CaseResult {
   const base = { name: nameOf(run), suite: 'exec', path, ms: result?.ms ?? 0 };
   if (run.out !== undefined) return { ...base, status: 'skip', reason: run.out };
   if (result === undefined || result.status === null) return { ...base, status: 'skip', reason: 'interrupted' };

@@ -80,8 +80,13 @@ describe('userfaultfd', () => {
     const store = machine.start(faulting, 'store', [area, Uint8Array.of(3)]);
     machine.run();
     expect(message()).toEqual([0x12, 1, area]);
-    expect(ioctl(UNREGISTER, area, PAGE_SIZE)).toBe(0);
+    const second = machine.start(machine.threadByTid(ret(thread, 'thread'))!, 'load', [area, 1]);
     machine.run();
+    expect(ioctl(UNREGISTER, area, PAGE_SIZE)).toBe(0);
+    // Who was woken is not told of, even before it runs.
+    expect(fd.ctx.waits).toEqual([]);
+    machine.run();
+    expect(second.done).toBe(true);
     expect(store.result).toEqual({ ret: 1 });
     const load = machine.start(faulting, 'load', [area + PAGE_SIZE, 1]);
     machine.run();

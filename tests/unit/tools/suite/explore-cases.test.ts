@@ -17,13 +17,22 @@ const RACY: SelftestCase = {
     if (last !== 2) throw new Error(`the last word is ${last}`);
   },
 };
-const OPTIONS = { paths: ['classic'], profile: '6.12', seed: 1, timeoutMs: 60_000, json: true, budget: 200 } as const;
+const OPTIONS = {
+  paths: ['classic'],
+  profile: '6.12',
+  seed: 1,
+  timeoutMs: 60_000,
+  json: true,
+  budget: 200,
+  jobs: 1,
+} as const;
 
 it.each(['dpor', 'random'] as const)(
   'finds with %s the schedule in which a case fails, and a token repeats it',
   async (strategy) => {
     const output = recordedOutput();
-    expect(await exploreCases([RACY], { ...OPTIONS, strategy }, output)).toBe(1);
+    expect(await exploreCases([RACY], { ...OPTIONS, strategy, junit: 'x.xml' }, output)).toBe(1);
+    expect(output.files.get('x.xml')).toContain('<failure message="the last word is 1">');
     const [{ problems, verdict }] = output.lines.map((line) => JSON.parse(line));
     expect(problems).toMatchObject([{ what: 'the last word is 1' }]);
     expect(verdict).toBe(strategy === 'dpor' ? 'complete' : 'budget');

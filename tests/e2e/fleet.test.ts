@@ -1,0 +1,201 @@
+// A campaign that many processes work off through a Redis, while they are killed, stopped and started again, must come to what one process comes to.
+
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, describe, expect, it } from 'vitest';
+import { isFull, isLong } from '../counts.js';
+import { needs } from '../needs.js';
+import { ROOT } from './installed.js';
+
+const PASSWORD = 'kept-to-itself';
+const MAIN = join(ROOT, 'bin/dmirror.js');
+const running = new Set<ChildProcess>();
+const folders: string[] = [];
+
+afterEach(async () => {
+  await Promise.all([...running].map((child) => end(child)));
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
+});
+
+function start(program: string, args: readonly string[], cwd: string): ChildProcess {
+  const child = spawn(program, args, { cwd, stdio: ['ignore', 'pipe', 'pipe'] });
+  running.add(child);
+  child.once('exit', () => running.delete(child));
+  return child;
+}
+
+/** Resolves with all that it printed, once it has ended. */
+async function ended(child: ChildProcess): Promise<string> {
+  const text: Buffer[] = [];
+  for (const stream of [child.stdout!, child.stderr!]) stream.on('data', (part) => void text.push(part));
+  await new Promise((resolve) => child.once('close', resolve));
+  return Buffer.concat(text).toString();
+}
+
+async function end(child: ChildProcess, signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+  child.kill(signal);
+  await gone(child);
+}
+
+/** Resolves once it is gone. */
+async function gone(child: ChildProcess): Promise<void> {
+  if (child.exitCode === null && child.signalCode === null)
+    await new Promise<void>((resolve) => child.once('exit', () => resolve()));
+}
+
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve) => {
+    const server = createServer().listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as { port: number };
+      server.close(() => resolve(port));
+    });
+  });
+}
+
+/** A folder with a campaign of probes, and a Redis that keeps its data in it. */
+class Fleet {
+  readonly folder = mkdtempSync(join(tmpdir(), 'dmirror-fleet-'));
+  redis: ChildProcess | undefined;
+  private readonly printed: Promise<string>[] = [];
+
+  constructor(
+    private readonly port: number,
+    private readonly fsync: 'everysec' | 'always',
+    probes: string,
+  ) {
+    folders.push(this.folder);
+    writeFileSync(join(this.folder, 'c.yaml'), `name: fleet\nwhat: [{ probes: ${probes} }]\n`);
+  }
+
+  async startRedis(): Promise<void> {
+    const own = ['--port', `${this.port}`, '--dir', this.folder, '--requirepass', PASSWORD, '--save', ''];
+    this.redis = start('redis-server', [...own, '--appendonly', 'yes', '--appendfsync', this.fsync], this.folder);
+    await new Promise<void>((resolve) =>
+      this.redis!.stdout!.on('data', (text) => /Ready to accept/.test(String(text)) && resolve()),
+    );
+  }
+
+  private get queue(): readonly string[] {
+    return ['--queue', `redis://:${PASSWORD}@127.0.0.1:${this.port}`];
+  }
+
+  worker(): ChildProcess {
+    return this.dmirror('worker', ...this.queue, '--jobs', '1', '--lease', '1');
+  }
+
+  submitter(): ChildProcess {
+    return this.dmirror('campaign', 'run', 'c.yaml', '--state', 'far', ...this.queue);
+  }
+
+  private dmirror(...args: readonly string[]): ChildProcess {
+    const child = start(process.execPath, [MAIN, ...args], this.folder);
+    this.printed.push(ended(child));
+    return child;
+  }
+
+  run(...args: readonly string[]) {
+    return spawnSync(process.execPath, [MAIN, ...args], { cwd: this.folder, encoding: 'utf8' });
+  }
+
+  /** Results that the campaign has. */
+  get results(): string[] {
+    try {
+      const lines = readFileSync(join(this.folder, 'far/results.jsonl'), 'utf8').trimEnd().split('\n');
+      return lines.flatMap((line) => (line.endsWith('}') ? (JSON.parse(line).token ?? []) : []));
+    } catch {
+      return [];
+    }
+  }
+
+  async until(results: number): Promise<void> {
+    while (this.results.length < results) await sleep(20);
+  }
+
+  /** All that its processes printed. */
+  async talk(): Promise<string> {
+    return (await Promise.all(this.printed)).join('\n');
+  }
+}
+
+const COUNT = isLong ? 20_000 : isFull ? 2000 : 200;
+
+describe('a fleet', needs('redis-server'), () => {
+  it.each([
+    ['everysec', COUNT],
+    ['always', COUNT / 10],
+  ] as const)('loses no result and counts none twice, with appendfsync %s and %i jobs', async (fsync, jobs) => {
+    const fleet = new Fleet(await freePort(), fsync, `{ count: ${jobs}, ms: 5 }`);
+    await fleet.startRedis();
+    const workers = [fleet.worker(), fleet.worker(), fleet.worker()];
+    const killed = fleet.submitter();
+    await fleet.until(jobs / 10);
+    await end(workers[0]!);
+    workers[0] = fleet.worker();
+    await fleet.until(jobs / 5);
+    // Longer than its lease; what it does then is of a job that another has.
+    workers[1]!.kill('SIGSTOP');
+    await end(killed);
+    const submitter = fleet.submitter();
+    await fleet.until(jobs / 2);
+    await end(fleet.redis!);
+    await sleep(200);
+    await fleet.startRedis();
+    await sleep(1500);
+    workers[1]!.kill('SIGCONT');
+    await gone(submitter);
+    expect(submitter.exitCode).toBe(0);
+    expect(fleet.results).toHaveLength(jobs);
+    expect(new Set(fleet.results).size).toBe(jobs);
+    const far = fleet.run('campaign', 'report', 'far').stdout;
+    expect(far).toBe(fleet.run('campaign', 'run', 'c.yaml', '--state', 'near').stdout);
+    expect(far.match(/^ok /gm)).toHaveLength(jobs);
+    for (const worker of workers) worker.kill('SIGTERM');
+    expect(await fleet.talk()).not.toContain(PASSWORD);
+  });
+
+  it('puts a job aside that ends three workers, and does the others, as one process does', async () => {
+    const fleet = new Fleet(await freePort(), 'always', '{ count: 5, ms: 1, kill: true }');
+    await fleet.startRedis();
+    const submitter = fleet.submitter();
+    let deaths = 0;
+    while (submitter.exitCode === null) {
+      const worker = fleet.worker();
+      await Promise.race([gone(worker), gone(submitter)]);
+      if (submitter.exitCode === null) deaths++;
+      else await end(worker);
+    }
+    expect([submitter.exitCode, deaths]).toEqual([1, 3]);
+    const far = fleet.run('campaign', 'report', 'far');
+    expect(far.stdout).toContain('quarantined: 3 workers ended');
+    expect(far.stdout.match(/^ok /gm)).toHaveLength(4);
+    const near = () => fleet.run('campaign', 'run', 'c.yaml', '--state', 'near', '--jobs', '1');
+    expect([near().signal, near().signal, near().signal]).toEqual(['SIGKILL', 'SIGKILL', 'SIGKILL']);
+    expect(near().stdout).toBe(far.stdout);
+  });
+
+  it('says what is wrong with a queue, and refuses one of another version, without its password', async () => {
+    const fleet = new Fleet(await freePort(), 'always', '{ count: 1, ms: 1 }');
+    const refused = fleet.submitter();
+    const text = await fleet.talk();
+    expect([refused.exitCode, text]).toEqual([2, expect.stringContaining('ECONNREFUSED')]);
+    await fleet.startRedis();
+    const { Redis } = await import('ioredis');
+    const redis = new Redis((fleet as unknown as { queue: string[] }).queue[1]!);
+    await redis.set('dmirror:version', '0.0.7');
+    redis.disconnect();
+    const [worker, submitter] = [fleet.worker(), fleet.submitter()];
+    const talk = await fleet.talk();
+    expect([worker.exitCode, submitter.exitCode]).toEqual([2, 2]);
+    expect(talk).toMatch(/is of dmirror 0\.0\.7, this is /);
+    expect(talk).not.toContain(PASSWORD);
+    for (const url of ['http://x', 'redis', 'redis://:x@127.0.0.1:1'])
+      expect(fleet.run('worker', '--queue', url).status).toBe(2);
+  });
+});

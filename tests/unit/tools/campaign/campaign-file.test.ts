@@ -1,0 +1,75 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { toJsonSchema } from '@valibot/to-json-schema';
+import { expect, it, onTestFinished } from 'vitest';
+import { readCampaign } from '../../../../tools/campaign/campaign-file.js';
+import { jobsOfCampaign } from '../../../../tools/campaign/campaign-jobs.js';
+import { CAMPAIGN } from '../../../../tools/campaign/campaign-schema.js';
+import { CampaignState } from '../../../../tools/campaign/campaign-state.js';
+import { ROOT } from '../../structure/tree.js';
+
+const FILE = join(ROOT, 'docs/schemas/campaign.schema.json');
+
+it('docs/schemas/campaign.schema.json says what is checked', () => {
+  const schema = toJsonSchema(CAMPAIGN, { target: 'draft-2020-12', typeMode: 'input', errorMode: 'ignore' });
+  const text = `${JSON.stringify({ ...schema, title: 'A campaign of dmirror' }, null, 1)}\n`;
+  if (process.env.DMIRROR_UPDATE) writeFileSync(FILE, text);
+  else expect(readFileSync(FILE, 'utf8'), 'DMIRROR_UPDATE=1 renews it').toBe(text);
+});
+
+function scratch(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'dmirror-campaign-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  return folder;
+}
+
+function jobs(text: string): ReturnType<typeof jobsOfCampaign> {
+  const file = join(scratch(), 'c.yaml');
+  writeFileSync(file, `name: c\n${text}`);
+  const { campaign, wrong } = readCampaign(file);
+  return jobsOfCampaign(campaign, wrong);
+}
+
+it('tries each of a dimension with each of the others, but where it makes no difference', () => {
+  const matrix = "profiles: [6.12, '7.3']\nseeds: [1, 2, 3]\n";
+  expect(jobs(`${matrix}what: [{ cases: [hmm.hmm_device_private.anon_read] }]`)).toHaveLength(12);
+  expect(jobs(`${matrix}what: [{ litmus: [mig-unmap] }]`)).toHaveLength(4);
+  expect(jobs(`${matrix}strategies: [pct]\nwhat: [{ litmus: [mig-unmap] }]`)).toHaveLength(12);
+  expect(jobs('what: [{ probes: { count: 3, ms: 1 } }, { probes: { count: 2, ms: 1 } }]')).toHaveLength(3);
+});
+
+it.each([
+  ['what: [{ casses: [a] }]', ":2:18: there is no 'what.0.casses' (did you mean 'cases'?)"],
+  ['what: [{ cases: [a], litmus: [b] }]', ':2:8: what.0: an item has one of cases, sweeps'],
+  ['what: [{ litmus: [mig-unmp] }]', ":2:18: what.0: no litmus test is named 'mig-unmp' (did you mean 'mig-unmap'?)"],
+  ['what: [{ plans: [slow-cpy] }]', "no shipped plan is named 'slow-cpy' (did you mean 'slow-copy'?)"],
+  ['what: [{ cases: [hmm] }]\npaths: [clasic]', ":3:9: paths.0: no path 'clasic' (did you mean 'classic'?)"],
+  ['what: [{ cases: [hmm] }]\nseed: [1]', ":3:7: there is no 'seed' (did you mean 'seeds'?)"],
+  ['what: [{ cases: [hmm] }]\nbudget: { time: 3 days }', ':3:17: budget.time: a time is as 90s, 30m or 2h'],
+  ['what: [{ cases: [hmm] }', ':2:'],
+])('%s is refused', (text, why) => {
+  expect(() => jobs(text)).toThrow(why);
+});
+
+it('counts a result once, keeps the shortest token of findings that are alike, and outlives a line that was cut', () => {
+  const all = jobs('what: [{ probes: { count: 3, ms: 1 } }]');
+  const folder = join(scratch(), 'state');
+  const plan = { campaign: { name: 'c', budget: {}, stop: {} }, jobs: all };
+  const state = CampaignState.create(folder, plan, { fresh: false });
+  const found = (token: string, page: string) => ({
+    ...({ status: 'fail', runs: 2, ms: 1, message: 'wrong' } as const),
+    findings: [{ check: 'books', functions: ['try_to_migrate'], page, message: page, token }],
+  });
+  expect(state.add(all[1]!.token, found('dm2:longer', 'folio #'))).toBe(true);
+  expect(state.add(all[1]!.token, found('dm2:x', 'another'))).toBe(false);
+  state.add(all[0]!.token, found('dm2:short', 'folio #'));
+  writeFileSync(join(folder, 'results.jsonl'), '{"token":"dm2:jo', { flag: 'a' });
+  const again = CampaignState.open(folder);
+  expect([again.results.size, again.runs, again.left]).toEqual([2, 4, [all[2]]]);
+  expect(again.findings()).toMatchObject([{ count: 2, token: 'dm2:short', page: 'folio #' }]);
+  again.add(all[2]!.token, found('dm2:other', 'vma #'));
+  expect(CampaignState.open(folder).findings()).toHaveLength(2);
+  const other = { ...plan, jobs: all.slice(1) };
+  expect(() => CampaignState.create(folder, other, { fresh: false })).toThrow('has another campaign');
+});

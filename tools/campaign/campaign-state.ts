@@ -1,0 +1,207 @@
+import { appendFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { UsageError } from '../exit-code.js';
+import { packageVersion } from '../package-root.js';
+import { type CampaignFinding, type Job, type JobOutcome, MOST_CRASHES, QUARANTINED } from './campaign-job.js';
+import type { Campaign } from './campaign-schema.js';
+
+/** What a campaign is: it does not change. */
+interface Plan {
+  readonly version: string;
+  readonly campaign: Pick<Campaign, 'name' | 'budget' | 'stop'>;
+  readonly jobs: readonly Job[];
+}
+
+/** Findings with one signature. */
+export interface FindingGroup extends CampaignFinding {
+  readonly count: number;
+  /** The first job that has it. */
+  readonly job: string;
+}
+
+/**
+ * A campaign in a folder: `plan.json`, and what was done in `results.jsonl`, a line for each job that was begun and that came to an end. A
+ * result counts once, however often it arrives; a line that a kill cut off does not count.
+ */
+export class CampaignState {
+  readonly results = new Map<string, JobOutcome>();
+  /** How often a job was begun by a process that ended with it. */
+  private readonly crashes = new Map<string, number>();
+  private readonly begun = new Set<string>();
+
+  private constructor(
+    readonly folder: string,
+    readonly plan: Plan,
+  ) {
+    for (const line of linesOf(join(folder, RESULTS))) {
+      const { token, begun, result } = line;
+      if (begun !== undefined) this.crashes.set(begun, (this.crashes.get(begun) ?? 0) + 1);
+      else if (token !== undefined && result !== undefined && !this.results.has(token)) this.results.set(token, result);
+    }
+  }
+
+  /** A new one. Throws UsageError where there is one that is not of the same jobs. */
+  static create(folder: string, plan: Omit<Plan, 'version'>, { fresh }: { fresh: boolean }): CampaignState {
+    const text = `${JSON.stringify({ version: packageVersion(), ...plan })}\n`;
+    if (fresh) rmSync(folder, { recursive: true, force: true });
+    const file = join(folder, PLAN);
+    if (existsSync(file) && readFileSync(file, 'utf8') !== text)
+      throw new UsageError(
+        `${folder} has another campaign, or one of another version`,
+        'give another --state, or --fresh',
+      );
+    mkdirSync(folder, { recursive: true });
+    if (!existsSync(file)) {
+      // Whole, or not at all.
+      writeFileSync(`${file}.new`, text);
+      renameSync(`${file}.new`, file);
+    }
+    return CampaignState.open(folder);
+  }
+
+  /** Throws UsageError. */
+  static open(folder: string): CampaignState {
+    const hint = 'name the folder of a campaign: `dmirror campaign run FILE` makes it';
+    let plan: Plan;
+    try {
+      plan = JSON.parse(readFileSync(join(folder, PLAN), 'utf8')) as Plan;
+    } catch (error) {
+      throw new UsageError(`${folder} has no campaign: ${(error as Error).message}`, hint);
+    }
+    return new CampaignState(folder, plan);
+  }
+
+  /** Throws UsageError for one of another version. */
+  checkVersion(): void {
+    if (this.plan.version !== packageVersion())
+      throw new UsageError(
+        `${this.folder} is of dmirror ${this.plan.version}, this is ${packageVersion()}`,
+        'go on with that version, or begin anew',
+      );
+  }
+
+  get left(): Job[] {
+    return this.plan.jobs.filter(({ token }) => !this.results.has(token));
+  }
+
+  /** Jobs during which an earlier process ended, most often first; those that are quarantined by now are not among them. */
+  takeSuspects(): Job[] {
+    for (const { token } of this.left) if ((this.crashes.get(token) ?? 0) >= MOST_CRASHES) this.add(token, QUARANTINED);
+    return this.left.filter(({ token }) => this.crashes.has(token));
+  }
+
+  begin({ token }: Job): void {
+    this.begun.add(token);
+    this.write({ begun: token });
+  }
+
+  /** Keeps a result, the first of a job. Answers whether it was that. */
+  add(token: string, result: JobOutcome): boolean {
+    if (this.results.has(token)) return false;
+    this.results.set(token, result);
+    this.write({ token, result });
+    return true;
+  }
+
+  private write(line: Line): void {
+    appendFileSync(join(this.folder, RESULTS), `${JSON.stringify(line)}\n`);
+  }
+
+  get runs(): number {
+    return [...this.results.values()].reduce((sum, { runs }) => sum + runs, 0);
+  }
+
+  get failed(): number {
+    return [...this.results.values()].filter(({ status }) => status === 'fail').length;
+  }
+
+  /** In the order of the jobs, whoever was faster; of those that are alike, the shortest token. */
+  findings(): FindingGroup[] {
+    const groups = new Map<string, FindingGroup>();
+    for (const { token: job } of this.plan.jobs)
+      for (const one of this.results.get(job)?.findings ?? []) {
+        const key = JSON.stringify([one.check, one.functions, one.page]);
+        const known = groups.get(key);
+        const before = known ?? { ...one, count: 0, job };
+        const token = shorter(before.token, one.token);
+        const shown = token === before.token ? before : { ...one, job };
+        groups.set(key, { ...shown, token, count: before.count + 1 });
+      }
+    return [...groups.values()];
+  }
+
+  /** Asks whoever runs it to end. */
+  cancel(): void {
+    writeFileSync(join(this.folder, CANCEL), '');
+  }
+
+  get isCancelled(): boolean {
+    return existsSync(join(this.folder, CANCEL));
+  }
+
+  /** From now on this process runs it. Throws UsageError where another does. */
+  own(): void {
+    const owner = this.owner();
+    if (owner !== null && owner !== process.pid)
+      throw new UsageError(`${this.folder} is run by process ${owner}`, '`dmirror campaign cancel` ends it');
+    rmSync(join(this.folder, CANCEL), { force: true });
+    writeFileSync(join(this.folder, OWNER), `${process.pid} ${this.results.size} ${Date.now()}\n`);
+  }
+
+  release(): void {
+    rmSync(join(this.folder, OWNER), { force: true });
+  }
+
+  private owned(): [pid: number, done: number, at: number] {
+    const [pid = 0, done = 0, at = 0] = readFileSync(join(this.folder, OWNER), 'utf8').split(' ').map(Number);
+    return [pid, done, at];
+  }
+
+  /** By the rate since it was begun or gone on with; null where nobody works or nothing is done. */
+  msLeft(): number | null {
+    if (this.owner() === null) return null;
+    const [, before, at] = this.owned();
+    const done = this.results.size - before;
+    return done <= 0 ? null : ((Date.now() - at) / done) * this.left.length;
+  }
+
+  /** The process that runs it now. */
+  owner(): number | null {
+    try {
+      const [pid] = this.owned();
+      process.kill(pid, 0);
+      return pid;
+    } catch {
+      return null;
+    }
+  }
+}
+
+const PLAN = 'plan.json';
+const RESULTS = 'results.jsonl';
+const CANCEL = 'cancel';
+const OWNER = 'running';
+
+interface Line {
+  readonly begun?: string;
+  readonly token?: string;
+  readonly result?: JobOutcome;
+}
+
+function linesOf(file: string): Line[] {
+  const text = existsSync(file) ? readFileSync(file, 'utf8') : '';
+  // A line that was cut is closed, so that the next begins on its own.
+  if (text !== '' && !text.endsWith('\n')) appendFileSync(file, '\n');
+  return text.split('\n').flatMap((line) => {
+    try {
+      return [JSON.parse(line) as Line];
+    } catch {
+      return [];
+    }
+  });
+}
+
+function shorter(a: string | null, b: string | null): string | null {
+  if (a === null || b === null) return a ?? b;
+  return b.length < a.length || (b.length === a.length && b < a) ? b : a;
+}

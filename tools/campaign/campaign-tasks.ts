@@ -1,0 +1,113 @@
+// What does a job of each kind, and how its findings are told.
+
+import { type ProfileName, profileByName } from '../../driver/mm/profile.js';
+import { MachinePool } from '../../driver/sys/machine/machine-pool.js';
+import { inProcess } from '../../index.js';
+import { allCases } from '../../tests/selftests/index.js';
+import type { PathName } from '../../uapi/path-name.js';
+import { type ReplayTask, replayWork } from '../conform/conform-worker.js';
+import { asCase, runOne } from '../exec/suite/suite.js';
+import type { SuiteRun } from '../exec/suite/suite-file.js';
+import { type HowExplored, reportOf } from '../explore/explore-report.js';
+import { exploreLitmus } from '../explore/explore-work.js';
+import type { Litmus } from '../explore/litmus-file.js';
+import { runPlan } from '../fault/plans/plan-run.js';
+import type { Plan } from '../fault/plans/plan-schema.js';
+import { casesByName } from '../fault/sweep/cases.js';
+import { Sweeper, type SweepFinding } from '../fault/sweep/sweep-job.js';
+import { type CaseResult, runCase } from '../report/runner.js';
+import type { CampaignFinding, JobOutcome } from './campaign-job.js';
+
+type Found = Omit<JobOutcome, 'ms'>;
+interface OnMachine {
+  readonly path: PathName;
+  readonly profile: ProfileName;
+  readonly seed: number;
+}
+
+const CASE_TIMEOUT_MS = 45_000;
+const pool = new MachinePool();
+
+/** A message without what differs from run to run. */
+function pageOf(message: string): string {
+  return message.replace(/0x[\da-f]+|\d+/gi, '#');
+}
+
+function finding(check: string, message: string, more: Partial<CampaignFinding> = {}): CampaignFinding {
+  return { check, message, page: pageOf(message), functions: [], token: null, ...more };
+}
+
+function found(runs: number, findings: readonly CampaignFinding[], skips = false): Found {
+  const [first] = findings;
+  const status = first !== undefined ? 'fail' : skips ? 'skip' : 'pass';
+  return { status, runs, findings, message: first?.message ?? '' };
+}
+
+export async function doCase({
+  name,
+  path,
+  profile,
+  seed,
+  dialect,
+}: OnMachine & { name: string; dialect: string }): Promise<Found> {
+  const { deviceThp } = profileByName(profile)!;
+  const testCase = allCases({ deviceThp }).find((one) => one.name === name);
+  if (testCase === undefined) return found(0, [], true);
+  const boot = (own: object) => inProcess({ checkInvariants: 'touched', dialect, profile, ...own }, pool);
+  const now = (): number => performance.now();
+  return foundOfCase(await runCase(testCase, { seed, path, boot, timeoutMs: CASE_TIMEOUT_MS, now }));
+}
+
+function foundOfCase({ status, message = '' }: CaseResult): Found {
+  return found(1, status === 'fail' ? [finding('case', message.split('\n')[0]!)] : [], status === 'skip');
+}
+
+export async function doSweep({ name, path, profile, seed }: OnMachine & { name: string }): Promise<Found> {
+  const options = { profile, seed, pages: 66, rounds: 2, all: false, pairs: 0, defects: [], first: false };
+  const { runs, findings, skipped } = await new Sweeper(casesByName(profile), options, pool).run({ name, path });
+  return found(runs, findings.map(ofSweep), skipped);
+}
+
+function ofSweep({ kind, message, token, fired }: SweepFinding): CampaignFinding {
+  return finding(kind, message, { token, functions: [...new Set(fired.flatMap((fault) => fault.path))] });
+}
+
+const replay = replayWork({});
+
+export function doRecording(task: ReplayTask): Found {
+  const { divergence } = replay(task);
+  if (divergence === null) return found(1, []);
+  const { op, expected, actual } = divergence;
+  return found(1, [finding('recording', `${op}: the kernel answers ${expected}, dmirror ${actual}`)]);
+}
+
+export function doLitmus({ test, how: asked }: { test: Litmus; how: HowExplored }): Found {
+  const how = { ...asked, path: test.path ?? asked.path, profile: test.profile ?? asked.profile };
+  const explored = exploreLitmus(test, how);
+  const { problems, schedules } = reportOf(test, explored, { how, ms: 0 });
+  return found(
+    schedules,
+    problems.map(({ what, token = null }, i) => {
+      const of = explored.findings[i];
+      return finding(of?.kind ?? 'condition', what, { token, functions: of?.functions ?? [] });
+    }),
+  );
+}
+
+export async function doPlan({ plan, path, seed }: OnMachine & { plan: Plan }): Promise<Found> {
+  const { failures, violations, fired, token } = await runPlan(plan, { path, seed, defects: [], pool });
+  const functions = [...new Set(fired.flatMap((fault) => fault.path))];
+  return found(1, [
+    ...violations.map(({ kind, message }) => finding(kind, message, { token, functions })),
+    ...failures.map((message) => finding('expectation', message, { token, functions })),
+  ]);
+}
+
+export async function doSuite(
+  folder: string,
+  { run, words, path }: { run: SuiteRun; words: readonly string[]; path: PathName },
+): Promise<Found> {
+  const pids = new Set<number>();
+  const result = await runOne(folder, run, { words, now: () => performance.now(), children: new Set(), pids });
+  return foundOfCase(asCase(run, run.out === undefined ? result : undefined, path));
+}

@@ -1,0 +1,91 @@
+import type { Queue } from 'bullmq';
+import type { Output } from '../output.js';
+import { packageVersion } from '../package-root.js';
+import { type Job, type JobOutcome, MOST_CRASHES, QUARANTINED } from './campaign-job.js';
+import type { EndOfWork } from './campaign-run.js';
+import type { CampaignState } from './campaign-state.js';
+import { type Broker, connectQueue, idOf, QUEUE, type Sent } from './queue.js';
+
+const LOOK_MS = 100;
+/** So often what is left is compared with what the queue still has: Redis may have lost some when it ended. */
+const COMPARE_MS = 2000;
+const AT_ONCE = 500;
+
+interface How {
+  readonly url: string;
+  readonly ended: EndOfWork;
+  readonly show: (name: string) => void;
+}
+
+/** Sends the jobs that are left to a queue and takes what its workers make of them. A result that arrives again counts once. */
+export async function submit(state: CampaignState, { url, ended, show }: How, output: Output): Promise<void> {
+  const broker = await connectQueue(url, output.err);
+  const queue = new broker.bullmq.Queue<Sent, JobOutcome>(QUEUE, { connection: broker.redis as never });
+  queue.on('error', () => {});
+  try {
+    await broker.claim();
+    await work(state, { broker, queue, ended, show });
+  } finally {
+    await queue.close();
+    broker.redis.disconnect();
+  }
+}
+
+async function work(
+  state: CampaignState,
+  { broker, queue, ended, show }: Omit<How, 'url'> & { broker: Broker; queue: Queue<Sent, JobOutcome> },
+): Promise<void> {
+  const byId = new Map(state.plan.jobs.map((job) => [idOf(job.token), job]));
+  let compared = Number.NEGATIVE_INFINITY;
+  while (state.left.length > 0) {
+    if (ended() !== null) return await withdraw(queue, state.left);
+    if (performance.now() - compared > COMPARE_MS) {
+      await broker.claim();
+      await send(queue, state.left);
+      compared = performance.now();
+    }
+    const taken = await collect(queue, { state, byId, show });
+    if (taken === 0) await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+  }
+}
+
+/** One that is there under its id stays as it is. */
+async function send(queue: Queue<Sent, JobOutcome>, jobs: readonly Job[]): Promise<void> {
+  for (let first = 0; first < jobs.length; first += AT_ONCE) {
+    const some = jobs.slice(first, first + AT_ONCE);
+    const known = await Promise.all(some.map(({ token }) => queue.getJobState(idOf(token))));
+    await queue.addBulk(
+      some
+        .filter((_, i) => known[i] === 'unknown')
+        .map(({ token, kind, task }) => ({
+          name: kind,
+          data: { version: packageVersion(), token, kind, task },
+          opts: { jobId: idOf(token), attempts: MOST_CRASHES },
+        })),
+    );
+  }
+}
+
+/** Takes results out of the queue, once they are kept here. Answers how many there were. */
+async function collect(
+  queue: Queue<Sent, JobOutcome>,
+  { state, byId, show }: { state: CampaignState; byId: ReadonlyMap<string, Job>; show: How['show'] },
+): Promise<number> {
+  const ended = await queue.getJobs(['completed', 'failed'], 0, AT_ONCE - 1);
+  const own = ended.filter((job) => job !== undefined && byId.has(job.id!));
+  for (const { id, returnvalue, finishedOn, failedReason } of own) {
+    const job = byId.get(id!)!;
+    if (finishedOn !== undefined) state.add(job.token, failedReason ? QUARANTINED : returnvalue);
+    show(job.name);
+  }
+  await Promise.all(own.map((job) => job.remove()));
+  return own.length;
+}
+
+/** What nobody has begun is taken back. */
+async function withdraw(queue: Queue<Sent, JobOutcome>, jobs: readonly Job[]): Promise<void> {
+  for (const { token } of jobs) {
+    const job = await queue.getJob(idOf(token));
+    await job?.remove().catch(() => {});
+  }
+}

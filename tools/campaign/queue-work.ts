@@ -1,0 +1,88 @@
+import { availableParallelism } from 'node:os';
+import { EXIT } from '../exit-code.js';
+import type { Output } from '../output.js';
+import { packageVersion } from '../package-root.js';
+import { threads } from '../worker-pool.js';
+import { type JobOutcome, MOST_CRASHES } from './campaign-job.js';
+import { attempts } from './campaign-run.js';
+import { connectQueue, QUEUE, type Sent } from './queue.js';
+
+export interface QueueWorkOptions {
+  readonly queue: string;
+  readonly jobs?: number | undefined;
+  /** Seconds after which a job of a worker that is not heard of is given to another. */
+  readonly lease: number;
+}
+
+const LOOK_MS = 250;
+const CLAIM_MS = 20_000;
+
+/** `dmirror worker`: does jobs of a queue until a signal. */
+export async function workForQueue(
+  { queue, jobs = availableParallelism(), lease }: QueueWorkOptions,
+  output: Output,
+): Promise<number> {
+  const { stop, memory, err, now } = output;
+  stop.watch();
+  const broker = await connectQueue(queue, err);
+  let refused: string | null = null;
+  const free = threads<Sent, JobOutcome>(jobs, {
+    module: new URL('./campaign-worker.js', import.meta.url),
+    data: null,
+  });
+  let done = 0;
+  const worker = new broker.bullmq.Worker<Sent, JobOutcome>(
+    QUEUE,
+    async (job, token) => {
+      const { version } = job.data;
+      if (version !== packageVersion()) {
+        refused = version;
+        await job.moveToDelayed(Date.now() + 1000, token);
+        throw new broker.bullmq.DelayedError();
+      }
+      const runner = free.pop()!;
+      try {
+        return await attempts(async () => await runner.run(job.data), runner.end!);
+      } finally {
+        done++;
+        // Over its memory it takes fewer at a time.
+        if (memory.lowers()) {
+          await runner.end!();
+          worker.concurrency = Math.max(1, worker.concurrency - 1);
+        } else free.push(runner);
+      }
+    },
+    {
+      connection: broker.redis as never,
+      concurrency: jobs,
+      lockDuration: lease * 1000,
+      stalledInterval: lease * 1000,
+      maxStalledCount: MOST_CRASHES - 1,
+      autorun: false,
+    },
+  );
+  worker.on('error', () => {});
+  memory.spare = jobs - 1;
+  try {
+    await broker.claim();
+    void worker.run();
+    err(`works for ${broker.address}, ${jobs} jobs at a time`);
+    let claimed = now();
+    while (refused === null && !(await stop.look())) {
+      await Promise.race([new Promise((resolve) => setTimeout(resolve, LOOK_MS)), stop.whenRequested]);
+      if (now() - claimed > CLAIM_MS) {
+        await broker.claim();
+        claimed = now();
+      }
+    }
+  } finally {
+    // What is under way is done by another once its lease is over; with a signal nobody waits for it.
+    await worker.close(true);
+    await Promise.all(free.map((runner) => runner.end!()));
+    broker.redis.disconnect();
+  }
+  err(`${done} jobs done`);
+  if (refused === null) return EXIT.pass;
+  err(`error: a job is of dmirror ${refused}, this is ${packageVersion()}: use that version`);
+  return EXIT.usage;
+}

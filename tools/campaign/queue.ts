@@ -1,0 +1,116 @@
+// What submitters and workers of a queue agree on. BullMQ and ioredis are loaded here alone, as a campaign without a queue needs neither.
+
+import type * as bullmq from 'bullmq';
+import type { Redis as Client } from 'ioredis';
+import { UsageError } from '../exit-code.js';
+import { packageVersion } from '../package-root.js';
+import type { JobKind } from './campaign-job.js';
+
+export const QUEUE = 'dmirror';
+/** Which version the queue is for, while anybody of it is there. */
+const VERSION_KEY = `${QUEUE}:version`;
+const VERSION_SECONDS = 60;
+const CONNECT_MS = 5000;
+
+/** What a job is sent as. */
+export interface Sent {
+  readonly version: string;
+  readonly token: string;
+  readonly kind: JobKind;
+  readonly task: string;
+}
+
+export interface Broker {
+  readonly bullmq: typeof bullmq;
+  readonly redis: Client;
+  /** For a log: without user and password. */
+  readonly address: string;
+  /** Says that this version is here. Throws UsageError where another is. */
+  claim(): Promise<void>;
+}
+
+/** Token as BullMQ takes it for the id of a job. */
+export function idOf(token: string): string {
+  return token.replaceAll(':', '~');
+}
+
+/** Connects. Throws UsageError. */
+export async function connectQueue(url: string, say: (line: string) => void): Promise<Broker> {
+  const parsed = urlOf(url);
+  const address = `${parsed.protocol}//${parsed.host}${parsed.pathname === '/' ? '' : parsed.pathname}`;
+  const [library, { Redis }] = await load();
+  const redis = new Redis(url, {
+    maxRetriesPerRequest: null,
+    lazyConnect: true,
+    retryStrategy: (n) => Math.min(n * 100, 2000),
+  });
+  let last = '';
+  let isReached = false;
+  const secrets = [parsed.password, decodeURIComponent(parsed.password)].filter((word) => word !== '');
+  redis.on('error', (error) => {
+    const message = secrets.reduce(
+      (text, word) => text.replaceAll(word, '***'),
+      error.message || String((error as NodeJS.ErrnoException).code),
+    );
+    if (isReached && message !== last) say(`queue ${address}: ${message}`);
+    last = message;
+  });
+  redis.on('ready', () => {
+    if (last !== '') say(`queue ${address}: there again`);
+    last = '';
+  });
+  await reached(redis, { address, reason: () => last });
+  isReached = true;
+  return { bullmq: library, redis, address, claim: () => claim(redis, address) };
+}
+
+function urlOf(url: string): URL {
+  const parsed = URL.canParse(url) ? new URL(url) : null;
+  if (parsed === null || !['redis:', 'rediss:'].includes(parsed.protocol) || parsed.hostname === '')
+    throw new UsageError(
+      '--queue takes the address of a Redis',
+      'redis://HOST:PORT, or rediss://USER:PASSWORD@HOST:PORT/DB with TLS',
+    );
+  return parsed;
+}
+
+async function load(): Promise<[typeof bullmq, Pick<typeof import('ioredis'), 'Redis'>]> {
+  try {
+    return await Promise.all([import('bullmq'), import('ioredis')]);
+  } catch (error) {
+    throw new UsageError(
+      `--queue needs bullmq and ioredis: ${(error as Error).message.split('\n')[0]}`,
+      'npm install bullmq ioredis',
+    );
+  }
+}
+
+async function reached(redis: Client, { address, reason }: { address: string; reason: () => string }): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`nobody answers in ${CONNECT_MS / 1000} s`)), CONNECT_MS);
+  });
+  try {
+    await Promise.race([redis.connect().then(() => redis.ping()), late]);
+  } catch (error) {
+    redis.disconnect();
+    throw new UsageError(
+      `the queue at ${address} can't be used: ${reason() || (error as Error).message}`,
+      'start a Redis there, or give another --queue',
+    );
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function claim(redis: Client, address: string): Promise<void> {
+  const own = packageVersion();
+  await redis.set(VERSION_KEY, own, 'EX', VERSION_SECONDS, 'NX');
+  const theirs = await redis.get(VERSION_KEY);
+  if (theirs !== null && theirs !== own)
+    throw new UsageError(
+      `the queue at ${address} is of dmirror ${theirs}, this is ${own}`,
+      `use that version, or wait ${VERSION_SECONDS} s after its last submitter and worker`,
+    );
+  await redis.expire(VERSION_KEY, VERSION_SECONDS);
+}

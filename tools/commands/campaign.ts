@@ -1,0 +1,116 @@
+import { readCampaign } from '../campaign/campaign-file.js';
+import { jobsOfCampaign } from '../campaign/campaign-jobs.js';
+import { report } from '../campaign/campaign-report.js';
+import { type CampaignRunOptions, runCampaign, statusOf } from '../campaign/campaign-run.js';
+import { CampaignState } from '../campaign/campaign-state.js';
+import { EXIT, UsageError } from '../exit-code.js';
+import type { Output } from '../output.js';
+import { durationText } from '../report/progress.js';
+import type { ResultFileOptions } from '../report/result-files.js';
+
+interface ReportOptions extends ResultFileOptions {
+  readonly json: boolean;
+}
+
+interface RunOptions extends CampaignRunOptions, ReportOptions {
+  readonly state?: string;
+  readonly fresh: boolean;
+}
+
+/** `dmirror campaign run`. The exit status. */
+export async function campaignRun(file: string, options: RunOptions, output: Output): Promise<number> {
+  const { campaign, wrong } = readCampaign(file);
+  const jobs = jobsOfCampaign(campaign, wrong);
+  if (jobs.length === 0)
+    throw new UsageError(`${file} comes to no job`, 'docs/campaigns.md says what a campaign can have');
+  const { name, budget, stop } = campaign;
+  const folder = options.state ?? `${name}.campaign`;
+  const state = CampaignState.create(folder, { campaign: { name, budget, stop }, jobs }, { fresh: options.fresh });
+  return await worked(state, options, output);
+}
+
+/** `dmirror campaign resume`. */
+export async function campaignResume(
+  folder: string,
+  options: CampaignRunOptions & ReportOptions,
+  output: Output,
+): Promise<number> {
+  return await worked(CampaignState.open(folder), options, output);
+}
+
+async function worked(
+  state: CampaignState,
+  options: CampaignRunOptions & ReportOptions,
+  output: Output,
+): Promise<number> {
+  const why = await runCampaign(state, options, output);
+  report(state, options, output);
+  output.err(
+    `${state.results.size} of ${state.plan.jobs.length} jobs done, ${state.failed} failed; kept in ${state.folder}`,
+  );
+  if (why !== null) output.err(`${why}: dmirror campaign resume ${state.folder}`);
+  return statusOf(state, why);
+}
+
+/** `dmirror campaign report`. */
+export function campaignReport(folder: string, options: ReportOptions, output: Output): number {
+  const state = CampaignState.open(folder);
+  report(state, options, output);
+  return statusOf(state, state.left.length > 0 ? 'jobs are left' : null);
+}
+
+/** `dmirror campaign cancel`. */
+export function campaignCancel(folder: string, { out }: Output): number {
+  const state = CampaignState.open(folder);
+  state.cancel();
+  const owner = state.owner();
+  out(owner === null ? 'nobody runs it' : `process ${owner} ends it after the jobs that it has begun`);
+  return EXIT.pass;
+}
+
+const WATCH_MS = 1000;
+
+/** `dmirror campaign status`. */
+export async function campaignStatus(
+  folder: string,
+  { json, watch }: { json: boolean; watch: boolean },
+  output: Output,
+): Promise<number> {
+  const stop = output.stop.watch();
+  for (;;) {
+    const state = CampaignState.open(folder);
+    const owner = state.owner();
+    printStatus(state, json, output);
+    if (!watch || owner === null || (await stop.look())) return EXIT.pass;
+    await Promise.race([new Promise((resolve) => setTimeout(resolve, WATCH_MS)), stop.whenRequested]);
+  }
+}
+
+function printStatus(state: CampaignState, json: boolean, { out }: Output): void {
+  const { plan, results, failed, runs } = state;
+  const total = plan.jobs.length;
+  const owner = state.owner();
+  const leftMs = state.msLeft();
+  const findings = state.findings();
+  if (json) {
+    out(
+      JSON.stringify({
+        name: plan.campaign.name,
+        done: results.size,
+        total,
+        failed,
+        runs,
+        process: owner,
+        leftMs,
+        findings,
+      }),
+    );
+    return;
+  }
+  const doing = owner === null ? (results.size === total ? 'done' : 'nobody runs it') : `process ${owner} runs it`;
+  out(`${plan.campaign.name}: ${results.size} of ${total} jobs done, ${failed} failed, ${runs} runs; ${doing}`);
+  if (leftMs !== null) out(`about ${durationText(leftMs)} left`);
+  out(`${findings.length} different findings`);
+  for (const { check, message, count, token, job } of findings)
+    out(`  ${check}, ${count} times: ${message}\n    ${token ?? job}`);
+}

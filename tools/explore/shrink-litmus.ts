@@ -1,0 +1,84 @@
+import { explore, shrinkRace } from '../../driver/explore/index.js';
+import { UsageError } from '../exit-code.js';
+import { faultyRace, raceOf } from './explore-work.js';
+import { type Litmus, NO_CONDITIONS } from './litmus-file.js';
+import type { RaceId } from './race-token.js';
+
+/** Schedules that each smaller test gets to show the finding. */
+const BUDGET = 400;
+/** Of each op over a range of pages: where its number of pages stands, behind the first page. */
+const PAGES_AT: Readonly<Record<string, number>> = {
+  ...{ map: 4, mapover: 4, unmap: 4, protect: 4, advise: 4, remap: 4, store: 4, load: 4, pagemap: 4, pin: 4, gup: 4 },
+  dm: 6,
+};
+
+/** The smallest test with the finding of a token, under the schedule with the fewest preemptions. Throws UsageError when it has none. */
+export function shrinkLitmus(id: RaceId): RaceId {
+  const { test, injections, choices } = id;
+  const raced = (litmus: Litmus) => faultyRace(raceOf(litmus, id), injections);
+  const [finding] = explore(raced(test), { strategy: 'replay', choices }).findings;
+  if (finding === undefined)
+    throw new UsageError(
+      'the schedule of this token shows nothing wrong',
+      '`dmirror explore` prints one with each finding',
+    );
+  const smallest = shrinkRace(test, finding, {
+    budget: BUDGET,
+    raceOf: raced,
+    smaller: (litmus) => smallerThan(litmus, (other) => canBeSetUp(() => raced(other))),
+  });
+  return { ...id, test: smallest.test, choices: smallest.finding.witness };
+}
+
+/** Ops first, then pages. */
+function* smallerThan(test: Litmus, isPossible: (test: Litmus) => boolean): Generator<Litmus> {
+  const { setup, threads, observe } = test;
+  const lines = [setup, ...threads, observe];
+  for (const [i, part] of lines.entries()) {
+    for (const at of part.keys()) {
+      const less = testOf(test, lines.with(i, part.toSpliced(at, 1)));
+      if (isPossible(less)) yield less;
+    }
+  }
+  const most = Math.max(0, ...lines.flat().map((line) => endOf(line)));
+  for (const pages of [Math.floor(most / 2), most - 1]) {
+    const less = testOf(
+      test,
+      lines.map((part) => part.flatMap((line) => narrowed(line, pages))),
+    );
+    if (pages > 0 && pages < most && isPossible(less)) yield less;
+  }
+}
+
+function testOf({ name, profile, path }: Litmus, [setup = [], ...others]: readonly (readonly string[])[]): Litmus {
+  const observe = others.at(-1) ?? [];
+  const threads = others.slice(0, -1).filter(({ length }) => length > 0);
+  const own = { ...(profile === undefined ? {} : { profile }), ...(path === undefined ? {} : { path }) };
+  return { name, setup, threads, observe, conditions: NO_CONDITIONS, recorded: null, ...own };
+}
+
+function canBeSetUp(make: () => unknown): boolean {
+  try {
+    make();
+    return true;
+  } catch (error) {
+    if (error instanceof UsageError) return false;
+    throw error;
+  }
+}
+
+/** The page behind the last one that an op names; 0 when it names none. */
+function endOf(line: string): number {
+  const words = line.split(' ');
+  const at = PAGES_AT[words[0]!];
+  return at === undefined || words[at] === undefined ? 0 : Number(words[at - 1]) + Number(words[at]);
+}
+
+/** The op with no page from `pages` on; none where it has no other. */
+function narrowed(line: string, pages: number): string[] {
+  if (endOf(line) <= pages) return [line];
+  const words = line.split(' ');
+  const at = PAGES_AT[words[0]!]!;
+  const left = pages - Number(words[at - 1]);
+  return left > 0 ? [words.with(at, String(left)).join(' ')] : [];
+}
