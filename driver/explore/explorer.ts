@@ -25,7 +25,7 @@ export interface Exploration {
   readonly verdict: Verdict;
   /** Schedules that ran, those included that were given up. */
   readonly schedules: number;
-  /** Of those, how many ran to their end: with `dpor` they differ in more than the order of steps that have nothing to do with each other. */
+  /** Of those, how many ran to their end: with `dpor` they differ in more than the order of steps that never had to do with each other. */
   readonly inequivalent: number;
   /** Of `pct`: the chance of one schedule to show what needs so deep an order. */
   readonly guarantee?: number;

@@ -6,6 +6,7 @@ import { AS_LINUX } from '../../tools/explore/as-linux.js';
 import { reportOf } from '../../tools/explore/explore-report.js';
 import { exploreLitmus } from '../../tools/explore/explore-work.js';
 import { type Litmus, readLitmusFile } from '../../tools/explore/litmus-file.js';
+import { neverSeenOutcomes } from '../../tools/explore/never-seen.js';
 import { RACE_TOKEN } from '../../tools/explore/race-token.js';
 import { namedTests } from '../../tools/explore/shipped-tests.js';
 import { witnessOf } from '../../tools/explore/witness.js';
@@ -46,6 +47,15 @@ describe('the litmus library', () => {
     expect(asLinux).toContain(name);
     expect(problems).toEqual([]);
     if (name.startsWith('oops')) expect(outcomes.map(({ outcome }) => outcome)).toContain(name);
+  });
+});
+
+describe('the register of outcomes that were never seen', () => {
+  it.each(['mig-mig', 'sys-snap', 'write-write1', 'read-store'])('has what %s comes to beside, and no more', (name) => {
+    const { verdict, outcomes } = explored(namedTests([name])[0]!, 'classic', { budget: 400 });
+    expect(verdict).toBe('complete');
+    const unseen = outcomes.filter(({ seen }) => seen === 0).map(({ outcome }) => outcome);
+    expect(unseen.sort()).toEqual(neverSeenOutcomes(name).sort());
   });
 });
 

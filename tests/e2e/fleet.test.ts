@@ -100,6 +100,11 @@ class Fleet {
     return child;
   }
 
+  setVersion(version: string): void {
+    const auth = ['-p', `${this.port}`, '-a', PASSWORD, '--no-auth-warning'];
+    spawnSync('redis-cli', [...auth, 'set', 'dmirror:version', version]);
+  }
+
   run(...args: readonly string[]) {
     return spawnSync(process.execPath, [MAIN, ...args], { cwd: this.folder, encoding: 'utf8' });
   }
@@ -186,10 +191,7 @@ describe('a fleet', needs('redis-server'), () => {
     const text = await fleet.talk();
     expect([refused.exitCode, text]).toEqual([2, expect.stringContaining('ECONNREFUSED')]);
     await fleet.startRedis();
-    const { Redis } = await import('ioredis');
-    const redis = new Redis((fleet as unknown as { queue: string[] }).queue[1]!);
-    await redis.set('dmirror:version', '0.0.7');
-    redis.disconnect();
+    fleet.setVersion('0.0.7');
     const [worker, submitter] = [fleet.worker(), fleet.submitter()];
     const talk = await fleet.talk();
     expect([worker.exitCode, submitter.exitCode]).toEqual([2, 2]);

@@ -28,8 +28,7 @@ const bundle = await rolldown({
   input: ['tools/dmirror.js', ...workers].map((name) => join(DIST, name)),
   platform: 'node',
   // It finds a file of its own too.
-  // Those who have a queue have the others.
-  external: ['tinypool', 'bullmq', 'ioredis'],
+  external: ['tinypool'],
   plugins: [{ name: 'placed', transform: placed }],
 });
 const { output } = await bundle.write({

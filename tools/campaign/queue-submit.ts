@@ -1,6 +1,6 @@
-import type { Queue } from 'bullmq';
 import type { Output } from '../output.js';
 import { packageVersion } from '../package-root.js';
+import type { JobQueue } from './bullmq-types.js';
 import { type Job, type JobOutcome, MOST_CRASHES, QUARANTINED } from './campaign-job.js';
 import type { EndOfWork } from './campaign-run.js';
 import type { CampaignState } from './campaign-state.js';
@@ -20,7 +20,7 @@ interface How {
 /** Sends the jobs that are left to a queue and takes what its workers make of them. A result that arrives again counts once. */
 export async function submit(state: CampaignState, { url, ended, show }: How, output: Output): Promise<void> {
   const broker = await connectQueue(url, output.err);
-  const queue = new broker.bullmq.Queue<Sent, JobOutcome>(QUEUE, { connection: broker.redis as never });
+  const queue = new broker.bullmq.Queue<Sent, JobOutcome>(QUEUE, { connection: broker.redis });
   queue.on('error', () => {});
   try {
     await broker.claim();
@@ -33,7 +33,7 @@ export async function submit(state: CampaignState, { url, ended, show }: How, ou
 
 async function work(
   state: CampaignState,
-  { broker, queue, ended, show }: Omit<How, 'url'> & { broker: Broker; queue: Queue<Sent, JobOutcome> },
+  { broker, queue, ended, show }: Omit<How, 'url'> & { broker: Broker; queue: JobQueue<Sent, JobOutcome> },
 ): Promise<void> {
   const byId = new Map(state.plan.jobs.map((job) => [idOf(job.token), job]));
   let compared = Number.NEGATIVE_INFINITY;
@@ -50,7 +50,7 @@ async function work(
 }
 
 /** One that is there under its id stays as it is. */
-async function send(queue: Queue<Sent, JobOutcome>, jobs: readonly Job[]): Promise<void> {
+async function send(queue: JobQueue<Sent, JobOutcome>, jobs: readonly Job[]): Promise<void> {
   for (let first = 0; first < jobs.length; first += AT_ONCE) {
     const some = jobs.slice(first, first + AT_ONCE);
     const known = await Promise.all(some.map(({ token }) => queue.getJobState(idOf(token))));
@@ -68,11 +68,11 @@ async function send(queue: Queue<Sent, JobOutcome>, jobs: readonly Job[]): Promi
 
 /** Takes results out of the queue, once they are kept here. Answers how many there were. */
 async function collect(
-  queue: Queue<Sent, JobOutcome>,
+  queue: JobQueue<Sent, JobOutcome>,
   { state, byId, show }: { state: CampaignState; byId: ReadonlyMap<string, Job>; show: How['show'] },
 ): Promise<number> {
   const ended = await queue.getJobs(['completed', 'failed'], 0, AT_ONCE - 1);
-  const own = ended.filter((job) => job !== undefined && byId.has(job.id!));
+  const own = ended.flatMap((job) => (job !== undefined && byId.has(job.id!) ? [job] : []));
   for (const { id, returnvalue, finishedOn, failedReason } of own) {
     const job = byId.get(id!)!;
     if (finishedOn !== undefined) state.add(job.token, failedReason ? QUARANTINED : returnvalue);
@@ -83,7 +83,7 @@ async function collect(
 }
 
 /** What nobody has begun is taken back. */
-async function withdraw(queue: Queue<Sent, JobOutcome>, jobs: readonly Job[]): Promise<void> {
+async function withdraw(queue: JobQueue<Sent, JobOutcome>, jobs: readonly Job[]): Promise<void> {
   for (const { token } of jobs) {
     const job = await queue.getJob(idOf(token));
     await job?.remove().catch(() => {});

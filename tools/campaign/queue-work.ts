@@ -53,7 +53,7 @@ export async function workForQueue(
       }
     },
     {
-      connection: broker.redis as never,
+      connection: broker.redis,
       concurrency: jobs,
       lockDuration: lease * 1000,
       stalledInterval: lease * 1000,

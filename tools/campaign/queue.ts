@@ -1,9 +1,8 @@
 // What submitters and workers of a queue agree on. BullMQ and ioredis are loaded here alone, as a campaign without a queue needs neither.
 
-import type * as bullmq from 'bullmq';
-import type { Redis as Client } from 'ioredis';
 import { UsageError } from '../exit-code.js';
 import { packageVersion } from '../package-root.js';
+import type { QueueLibrary, RedisClient, RedisLibrary } from './bullmq-types.js';
 import type { JobKind } from './campaign-job.js';
 
 export const QUEUE = 'dmirror';
@@ -21,8 +20,8 @@ export interface Sent {
 }
 
 export interface Broker {
-  readonly bullmq: typeof bullmq;
-  readonly redis: Client;
+  readonly bullmq: QueueLibrary;
+  readonly redis: RedisClient;
   /** For a log: without user and password. */
   readonly address: string;
   /** Says that this version is here. Throws UsageError where another is. */
@@ -74,9 +73,11 @@ function urlOf(url: string): URL {
   return parsed;
 }
 
-async function load(): Promise<[typeof bullmq, Pick<typeof import('ioredis'), 'Redis'>]> {
+async function load(): Promise<[QueueLibrary, RedisLibrary]> {
   try {
-    return await Promise.all([import('bullmq'), import('ioredis')]);
+    // Names that neither compiler nor bundler looks into.
+    const [queues, redis] = await Promise.all(['bullmq', 'ioredis'].map((name) => import(name)));
+    return [queues as QueueLibrary, redis as RedisLibrary];
   } catch (error) {
     throw new UsageError(
       `--queue needs bullmq and ioredis: ${(error as Error).message.split('\n')[0]}`,
@@ -85,7 +86,10 @@ async function load(): Promise<[typeof bullmq, Pick<typeof import('ioredis'), 'R
   }
 }
 
-async function reached(redis: Client, { address, reason }: { address: string; reason: () => string }): Promise<void> {
+async function reached(
+  redis: RedisClient,
+  { address, reason }: { address: string; reason: () => string },
+): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new Error(`nobody answers in ${CONNECT_MS / 1000} s`)), CONNECT_MS);
@@ -103,7 +107,7 @@ async function reached(redis: Client, { address, reason }: { address: string; re
   }
 }
 
-async function claim(redis: Client, address: string): Promise<void> {
+async function claim(redis: RedisClient, address: string): Promise<void> {
   const own = packageVersion();
   await redis.set(VERSION_KEY, own, 'EX', VERSION_SECONDS, 'NX');
   const theirs = await redis.get(VERSION_KEY);

@@ -71,8 +71,8 @@ describe('dpor', () => {
   });
 
   it.each([
-    [2, runs(30, 60)],
-    [3, runs(8, 15)],
+    [2, runs(12, 24)],
+    [3, runs(6, 8)],
   ])('comes to the same for calls of a machine that stop at few points, %i tasks', (tasks, parameters) => {
     const stops = fc.uniqueArray(fc.nat(30), { minLength: 1, maxLength: 4 });
     let compared = 0;
