@@ -10,7 +10,9 @@ type Told = Pick<RaceHunted, 'message' | 'shape'>;
 export function raceKey({ message, shape: { waiters, lost } }: Told): string {
   if (lost !== null) return `leak-folio_lock-${lost}`;
   if (waiters.length === 0) return message.split(':')[0]!;
-  const waits = waiters.map(({ waitsFor, place }) => `${waitsFor.split(' ')[0]}-${place}`);
+  const waits = waiters.map(({ waitsFor, place }) =>
+    waitsFor.startsWith('mmu_notifier') ? place : `${waitsFor.split(' ')[0]}-${place}`,
+  );
   return [waiters.length === 1 ? 'hang' : 'deadlock', ...waits.sort()].join('-');
 }
 
@@ -21,7 +23,7 @@ export function raceSummary({ message, shape: { waiters, lost } }: Told): string
   if (one === undefined) return message;
   if (other === undefined) return `${one.call} waits for ever ${waitText(one)}, which it holds itself.`;
   const who = one.call === other.call ? `Two calls of ${one.call}` : `${one.call} and ${other.call}`;
-  return `${who} wait for each other, ${waitText(one)} and ${waitText(other)}.`;
+  return `${who} wait for each other, ${waitText(one)}, ${waitText(other)}.`;
 }
 
 const LEAKS: Readonly<Record<Lost, string>> = {

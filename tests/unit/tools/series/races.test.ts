@@ -38,7 +38,7 @@ describe.each<[PathName, readonly string[], Readonly<Record<string, string>>]>([
       'leak-folio_lock-entry': 'undoesBeforeSleep',
       'hang-folio-hmm_vma_fault': 'undoesBeforeSleep',
       'hang-folio-shmem_fault': 'undoesBeforeSleep',
-      'deadlock-folio-hmm_vma_fault-mmu_notifier-mmu_interval_read_begin': 'checksAfterFault',
+      'deadlock-folio-hmm_vma_fault-mmu_interval_read_begin': 'checksAfterFault',
     },
   ],
   [
