@@ -58,3 +58,28 @@ describe.each(CHANGED)('%s on the recordings of 6.12', (path, changed) => {
     expect(differing(path, all, changed, stride(2, 100)).sort()).toEqual([...changed].sort());
   });
 });
+
+/** What a SNAPSHOT shows behind a call of MIGRATE_ON_FAULT_TO_DEV that has failed: 22 for a page that is on the device. */
+describe.each<PathName>([...EQUAL_PATHS, 'posted-v1', 'posted-late'])('a call that fails on %s', (path) => {
+  const whole = 'map 0 0 0 4 anon rw; store 0 0 0 4 100';
+  const call = (npages: number): string => `dm 0 0 MIGRATE_ON_FAULT_TO_DEV 0 0 ${npages}`;
+
+  it.each([
+    ['comes to another vma', `${whole}; map 0 0 4 4 anon r; ${call(8)}`, '-34', '22222222'],
+    ['comes to one that can not be read', `${whole}; map 0 0 4 4 anon -; ${call(8)}`, '-34', '22222222'],
+    ['comes to a gap', `${whole}; ${call(8)}`, '-14', '22222222'],
+    ['may not read', `${whole}; protect 0 0 0 4 -; ${call(4)}; protect 0 0 0 4 r`, '-14', '01010101'],
+  ])('where it %s has moved what comes before', (_where, ops, answer, bytes) => {
+    const lines = `open 0 0; ${ops}; dm 0 0 SNAPSHOT 0 0 4`.split('; ');
+    const { steps } = new Replayer({ path }).record('small-0', lines).sequence;
+    expect(steps.find(([op]) => op.includes('ON_FAULT'))?.[1]).toBe(`${answer} 0 0`);
+    expect(steps.at(-1)?.[1]).toBe(`0 4 0 ${bytes}`);
+  });
+
+  it('has moved what can move where a page is pinned, which v1 mirrors as well', () => {
+    const lines = `open 0 0; ${whole}; pin 0 0 2 1 1; ${call(4)}; dm 0 0 SNAPSHOT 0 0 4`.split('; ');
+    const { steps } = new Replayer({ path }).record('small-0', lines).sequence;
+    expect(steps.at(-2)?.[1]).toMatch(path === 'posted-v1' ? /^0 4 0 / : /^-2 0 0$/);
+    expect(steps.at(-1)?.[1]).toBe('0 4 0 22220222');
+  });
+});

@@ -69,7 +69,6 @@ const ACTIONS = {
   gup: 'gup 0 0 0 2 2 1 1',
   childexit: 'exit 1',
   childstore: 'store 1 0 0 2 0x30',
-  exit: 'exit 0',
   // Commands of the devices: the number is that of the device.
   mig: 'dm 0 0 MIGRATE_TO_DEV 0 0 2',
   mig1: 'dm 0 1 MIGRATE_TO_DEV 0 0 2',
@@ -176,7 +175,7 @@ const PAIRS: readonly Pairs[] = [
   { state: 'swap', first: 'onf', against: ['load', 'dontneed', 'unmap', 'fork', 'onf1'] },
   { state: 'foreign', first: 'onf', against: ['load', 'store', 'dontneed', 'onf1', 'fork', 'close1'] },
   { state: 'exclusive', first: 'onf', against: ['load', 'store', 'dontneed', 'excl1', 'fork'] },
-  { state: 'held1', first: 'onf', against: ['populate', 'sys1', 'read', 'write', 'release1', 'onf4', 'exit'] },
+  { state: 'held1', first: 'onf', against: ['populate', 'sys1', 'read', 'write', 'release1', 'onf4'] },
   {
     state: 'shmHalf',
     first: 'onf',

@@ -16,7 +16,7 @@ export function raceKey({ message, shape: { waiters, lost } }: Told): string {
 
 /** What happens and where: two lines of a mail. */
 export function raceSummary({ message, shape: { waiters, lost } }: Told): string {
-  const [one, other] = waiters;
+  const [one, other] = [...waiters].sort((a, b) => (a.waitsFor < b.waitsFor ? -1 : 1));
   if (lost !== null) return LEAKS[lost];
   if (one === undefined) return message;
   if (other === undefined) return `${one.call} waits for ever ${waitText(one)}, which it holds itself.`;
@@ -26,7 +26,7 @@ export function raceSummary({ message, shape: { waiters, lost } }: Told): string
 
 const LEAKS: Readonly<Record<Lost, string>> = {
   entry:
-    'A folio stays locked that a later pass took while the word named another: its migration entry stays, and who touches it hangs.',
+    'A folio stays locked that a later pass took: its word names another. Its migration entry stays, and who touches the page hangs.',
   nothing:
     'A folio stays locked whose word a later pass has overwritten: no page table has it any more, its memory is lost.',
 };

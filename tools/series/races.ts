@@ -85,6 +85,11 @@ export class RaceHunt {
     }
   }
 
+  /** How schedules have ended, one example of each. */
+  get ways(): Pick<Raced, 'message' | 'shape'>[] {
+    return [...this.raced.values()];
+  }
+
   *explained(): Generator<RaceHunted> {
     for (const one of this.raced.values()) yield this.explain(one);
   }

@@ -3,7 +3,7 @@
 import { O_RDWR } from '../../../uapi/fcntl.js';
 import * as mman from '../../../uapi/mman.js';
 import { dmOp, gupOp, pinOp, rawOp, unpinOp } from './device-ops.js';
-import { hexWord, regionAddr } from './places.js';
+import { DEVICES, hexWord, regionAddr } from './places.js';
 import { call, type Script, type Seat } from './script.js';
 import type { Actor } from './world.js';
 
@@ -50,7 +50,7 @@ function* range(seat: Seat, name: string, { p, r, off, n }: RangeWords, ...more:
 
 function* openOp(seat: Seat, [, p, d]: readonly string[]): Script<string> {
   const actor = seat.world.actor(Number(p));
-  const { ret } = yield* call(seat, Number(p), 'open', `/dev/hmm_dmirror${d}`, O_RDWR, 0);
+  const { ret } = yield* call(seat, Number(p), 'open', `/dev/hmm_dmirror${Number(d) % DEVICES}`, O_RDWR, 0);
   if (ret < 0) return `${ret}`;
   const old = actor.deviceFds[Number(d)]!;
   actor.deviceFds[Number(d)] = ret;

@@ -21,3 +21,6 @@ export function hexWord(bytes: Uint8Array, offset: number): string {
   const word = new DataView(bytes.buffer, bytes.byteOffset).getUint32(offset, true);
   return word.toString(16).padStart(8, '0');
 }
+
+/** How many there are. An op's number from here on is of a second file: 4 of device 0. */
+export const DEVICES = 4;

@@ -8,17 +8,18 @@ import { O_RDWR, O_TMPFILE } from '../../../uapi/fcntl.js';
 import { MAP_ANONYMOUS, MAP_FIXED, MAP_SHARED, PAGE_SIZE, PROT_READ, PROT_WRITE } from '../../../uapi/mman.js';
 import type { CallArg, CallResult } from '../../../uapi/system-call.js';
 import { ops } from './ops.js';
-import { BUFFER_ADDR, BUFFER_PAGES, RECORD_ADDR, REGION_BASE, REGION_STRIDE } from './places.js';
+import { BUFFER_ADDR, BUFFER_PAGES, DEVICES, RECORD_ADDR, REGION_BASE, REGION_STRIDE } from './places.js';
 import type { Script, Seat } from './script.js';
 
 const FILES = 4;
 const FILE_PAGES = 12;
-const DEVICES = 4;
+/** From DEVICES on: second files of the devices, 4 of device 0. */
+const DEVICE_FILES = 2 * DEVICES;
 
 /** A process of a recording, with the descriptors that its ops name. */
 export interface Actor {
   readonly thread: Thread;
-  /** By device number, -1 for none. */
+  /** By device number, or by that of a second file; -1 for none. */
   readonly deviceFds: number[];
   /** Descriptors of files 0 to 3. */
   readonly fileFds: readonly number[];
@@ -51,7 +52,7 @@ export class World implements Seat {
     const fixed = MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED;
     const len = BUFFER_ADDR - RECORD_ADDR + BUFFER_PAGES * PAGE_SIZE;
     this.must(thread, 'mmap', RECORD_ADDR, len, PROT_READ | PROT_WRITE, fixed, -1, 0);
-    this.actors.set(0, { thread, deviceFds: new Array<number>(DEVICES).fill(-1), fileFds, gupFd: -1 });
+    this.actors.set(0, { thread, deviceFds: new Array<number>(DEVICE_FILES).fill(-1), fileFds, gupFd: -1 });
   }
 
   actor(p: number): Actor {

@@ -24,7 +24,7 @@ describe('Recorder', () => {
         for (const step of [0, at % (recording.steps + 1), recording.steps])
           expect(withoutStacks(recording.at(step).view())).toEqual(stopped(of, step));
       }),
-      runs(15, 30),
+      runs(10, 15),
     );
   });
 
@@ -43,7 +43,7 @@ describe('Recorder', () => {
         expect(machineNow(seen.machine).view()).toEqual(machineNow(plain.machine).view());
         expect(outcomeOf(seen)).toBe(outcomeOf(plain));
       }),
-      runs(15, 30),
+      runs(10, 15),
     );
   });
 });
