@@ -22,6 +22,18 @@ export class MemoryWatch {
     private readonly ownBytes: () => number = () => process.memoryUsage.rss(),
   ) {}
 
+  private isGiven = false;
+
+  bound(limit: number): void {
+    this.limit = limit;
+    this.isGiven = true;
+  }
+
+  /** Progress shows it all the time; at the end it is told who has set a bound, or came near to one. */
+  get isWorthSaying(): boolean {
+    return this.peak > 0 && (this.isGiven || this.peak > this.limit / 2);
+  }
+
   /** Bytes that are in use now. */
   used(): number {
     let bytes = this.ownBytes();

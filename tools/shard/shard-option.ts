@@ -55,7 +55,7 @@ export function shareCommands(root: Command, output: () => Output & { share: Out
     const { shard, report, maxMemory } = options;
     // Those have the option too, for what they write down.
     if (maxMemory !== undefined && !['debug', 'explain', 'view'].includes(command.name()))
-      output().memory.limit = maxMemory;
+      output().memory.bound(maxMemory);
     for (const name of ['costs', 'report'] as const)
       if (shard === undefined && options[name] !== undefined)
         command.error(`error: option '--${name}' is of --shard; a whole is --shard 1/1`);
@@ -81,7 +81,7 @@ export function shareCommands(root: Command, output: () => Output & { share: Out
   });
   root.hook('postAction', () => {
     const { memory, err } = output();
-    if (memory.peak > 0) err(`memory: at most ${memory.text()}`);
+    if (memory.isWorthSaying) err(`memory: at most ${memory.text()}`);
     write?.();
   });
 }
