@@ -54,7 +54,7 @@ beforeAll(() => {
   folder = installed();
   const generation = (id: string) => headerOf(loadAbiHistory().generations.find((one) => one.id === id)!);
   writeFileSync(join(folder, 'series.mbox'), seriesMail(generation('M5'), generation('B-onfault')));
-  const plan = BLOCKS.find(({ language, text }) => language === 'yaml' && /^name:/.test(text))!;
+  const plan = BLOCKS.find(({ at, language }) => at.startsWith('docs/fault-injection.md') && language === 'yaml')!;
   writeFileSync(join(folder, 'plan.yaml'), plan.text);
 });
 const apart: string[] = [];

@@ -57,7 +57,7 @@ const REPORTS: readonly [kind: string, name: string, command: string, finding: R
     'a review of a posted series',
     'review.txt',
     '',
-    /leak-folio_lock: A folio stays locked for ever/,
+    /leak-folio_lock-nothing: A folio stays locked whose word/,
     /race fresh-onf-dontneed on posted-late/,
   ],
 ];
