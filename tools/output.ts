@@ -1,4 +1,4 @@
-import { closeSync, constants, fstatSync, ftruncateSync, openSync, writeSync } from 'node:fs';
+import { closeSync, constants, existsSync, fstatSync, ftruncateSync, openSync, rmSync, writeSync } from 'node:fs';
 import { constants as osConstants } from 'node:os';
 import { EXIT, OutputError } from './exit-code.js';
 import { MemoryWatch, sizeText } from './memory-watch.js';
@@ -133,11 +133,16 @@ export class ProcessOutput implements Output {
 
   file(option: string, path: string): ResultFile {
     const place = `${option} '${path}'`;
+    const isNew = !existsSync(path);
     const fd = attempt(place, () => openSync(path, constants.O_WRONLY | constants.O_CREAT, 0o666));
+    // Nothing is left of a file that was made to see whether that can be done.
+    const drop = (): void => rmSync(path, { force: true });
+    if (isNew) process.once('exit', drop);
     this.openFiles++;
     return {
       write: (text) => {
         this.openFiles--;
+        process.off('exit', drop);
         attempt(place, () => {
           try {
             if (fstatSync(fd).isFile()) ftruncateSync(fd, 0);

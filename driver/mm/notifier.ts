@@ -3,15 +3,17 @@ import { type Coroutine, FINE } from '../core/effect.js';
 import type { Mm } from './vmas/mm.js';
 
 /** Why an address range is being invalidated. Linux: enum mmu_notifier_event */
-type NotifierEvent =
-  | 'UNMAP'
-  | 'CLEAR'
-  | 'PROTECTION_VMA'
-  | 'PROTECTION_PAGE'
-  | 'SOFT_DIRTY'
-  | 'RELEASE'
-  | 'MIGRATE'
-  | 'EXCLUSIVE';
+export const NOTIFIER_EVENTS = [
+  'UNMAP',
+  'CLEAR',
+  'PROTECTION_VMA',
+  'PROTECTION_PAGE',
+  'SOFT_DIRTY',
+  'RELEASE',
+  'MIGRATE',
+  'EXCLUSIVE',
+] as const;
+type NotifierEvent = (typeof NOTIFIER_EVENTS)[number];
 
 /** Linux: struct mmu_notifier_range. `owner` is the pgmap owner of MIGRATE and EXCLUSIVE events, null without. */
 export interface NotifierRange {

@@ -4,14 +4,15 @@ import type { Task } from '../core/task.js';
 import type { DmirrorFile } from '../dmirror/file.js';
 import { DmirrorDevice } from '../dmirror/memory/device.js';
 import { MmuSubscriptions } from '../hmm/interval-notifier.js';
-import { PG, Zone } from '../mm/frames/frames.js';
-import { pmdIndex, pteIndex } from '../mm/tables/page-table.js';
+import { PAGE_SIZE, PG, Zone } from '../mm/frames/frames.js';
+import { ENTRIES_PER_TABLE, pmdIndex, pteIndex } from '../mm/tables/page-table.js';
 import type { Table } from '../mm/tables/table.js';
 import type { Mm } from '../mm/vmas/mm.js';
 import { vmaRights } from '../mm/vmas/vm-flags.js';
 import type { Machine } from '../sys/machine/machine.js';
 import { Cell, type CellKind, entryValue } from './cell-history.js';
 import type { TaskView, VmaView } from './machine-view.js';
+import type { AddressRange } from './ranges.js';
 
 /** An address space, and who lives in it. */
 export interface SpaceId {
@@ -93,6 +94,14 @@ export class LiveMachine {
     return vmas.map(({ start, end, flags, file }) => ({ start, end, rights: vmaRights(flags), isFile: file !== null }));
   }
 
+  /** What the page tables that there are could map. */
+  tables(mm: number): AddressRange[] {
+    const found: AddressRange[] = [];
+    const root = this.mm(mm)?.pageTable.root ?? null;
+    if (root !== null) addTables(root, { level: ROOT_LEVEL, first: 0 }, found);
+    return found;
+  }
+
   task(task: Task): TaskCell {
     const { id, name, state, doing } = task;
     const base = { id, name, state, doing: state === 'idle' ? '' : doing, holds: heldNames(task) };
@@ -147,5 +156,22 @@ export class LiveMachine {
     const notifier = this.mm(id)?.notifier;
     if (!(notifier instanceof MmuSubscriptions)) return NO_NOTIFIER;
     return kind === Cell.notifierSeq ? notifier.seq : notifier.active;
+  }
+}
+
+const ROOT_LEVEL = 4;
+
+function addTables(
+  { rawChildren, rawEntries }: Table,
+  { level, first }: { level: number; first: number },
+  found: AddressRange[],
+): void {
+  const npages = ENTRIES_PER_TABLE ** (level - 1);
+  for (let i = 0; i < ENTRIES_PER_TABLE; i++) {
+    const child = rawChildren?.[i] ?? null;
+    const vpn = first + i * npages;
+    if (level > 2 && child !== null) addTables(child, { level: level - 1, first: vpn }, found);
+    if (level === 2 && (child !== null || rawEntries[2 * i] !== 0))
+      found.push({ start: vpn * PAGE_SIZE, end: (vpn + npages) * PAGE_SIZE });
   }
 }

@@ -16,6 +16,7 @@ import type {
   TaskView,
   VmaView,
 } from './machine-view.js';
+import { type AddressRange, without } from './ranges.js';
 
 /** Where a machine at some step has its values. */
 export interface Cells {
@@ -23,6 +24,8 @@ export interface Cells {
   spaces(): readonly SpaceId[];
   files(): readonly FileId[];
   vmas(mm: number): readonly VmaView[];
+  /** Where entries may be that outlive their vma: what is unmapped has none from the first step on. */
+  lately(mm: number): readonly AddressRange[];
   tasks(): TaskCell[];
   stack(task: number): readonly string[];
   chunks(): readonly ChunkId[];
@@ -58,6 +61,15 @@ export class MachineAt {
 
   vmas(mm: number): readonly VmaView[] {
     return this.cells.vmas(mm);
+  }
+
+  /** Ranges that are being unmapped: they have no vma any more, and may have entries yet. */
+  leftOver(mm: number): AddressRange[] {
+    return without(this.cells.lately(mm), this.vmas(mm));
+  }
+
+  private ranges(mm: number): AddressRange[] {
+    return [...this.vmas(mm), ...this.leftOver(mm)].sort((a, b) => a.start - b.start);
   }
 
   files(): readonly FileId[] {
@@ -115,8 +127,14 @@ export class MachineAt {
     return pfns.map((pfn) => ({ pfn, by: this.cells.number(Cell.lockOwner, pfn) }));
   }
 
-  /** The folio that a page is of. */
-  folio(pfn: number, mappers: FolioView['mappers'] = this.mappersOf(pfn)): FolioView {
+  /** The machine has a page of that number. */
+  hasPage(pfn: number): boolean {
+    return (this.cells.number(Cell.head, pfn) as number | undefined) !== undefined;
+  }
+
+  /** The folio that a page is of. Throws RangeError for a pfn that the machine has no page of. */
+  folio(pfn: number, mappers?: FolioView['mappers']): FolioView {
+    if (!this.hasPage(pfn)) throw new RangeError(`the machine has no page with pfn ${pfn}`);
     const { cells } = this;
     const head = cells.number(Cell.head, pfn);
     const flags = cells.number(Cell.flags, head);
@@ -129,7 +147,7 @@ export class MachineAt {
       flags: flagNames(flags),
       lockedBy: flags & PG.locked ? owner : null,
       device: this.chunkOf(head)?.device ?? null,
-      mappers,
+      mappers: mappers ?? this.mappersOf(pfn),
     };
   }
 
@@ -157,7 +175,7 @@ export class MachineAt {
   private spaceView({ mm, processes }: SpaceId, most: number, cut: { isCut: boolean }): SpaceView {
     const vmas = this.vmas(mm);
     const pages: PageView[] = [];
-    for (const { start, end } of vmas)
+    for (const { start, end } of this.ranges(mm))
       for (const page of this.pages(mm, start / PAGE_SIZE, end / PAGE_SIZE)) {
         if (pages.length === most) cut.isCut = true;
         if (pages.length === most) break;
@@ -166,10 +184,9 @@ export class MachineAt {
     return { mm, processes, vmas, pages, notifier: this.notifier(mm) };
   }
 
-  /** The mirror of a page is looked for where there is a vma: invalidation has erased all others. */
   private mirrorView({ file, device, mm }: FileId, most: number, cut: { isCut: boolean }): MirrorView {
     const pages: MirrorPageView[] = [];
-    for (const { start, end } of this.vmas(mm)) {
+    for (const { start, end } of this.ranges(mm)) {
       const first = start / PAGE_SIZE;
       for (const page of this.mirror(file, first, Math.min(end / PAGE_SIZE, first + most))) {
         if (pages.length === most) cut.isCut = true;
@@ -183,7 +200,7 @@ export class MachineAt {
   private mappersOf(pfn: number): { mm: number; vpn: number }[] {
     const head = this.cells.number(Cell.head, pfn);
     return this.spaces().flatMap(({ mm }) =>
-      this.vmas(mm).flatMap(({ start, end }) =>
+      this.ranges(mm).flatMap(({ start, end }) =>
         [...this.pages(mm, start / PAGE_SIZE, end / PAGE_SIZE)]
           .filter((page) => page.pfn !== 0 && page.kind !== 'swap' && this.cells.number(Cell.head, page.pfn) === head)
           .map(({ vpn }) => ({ mm, vpn })),

@@ -10,6 +10,7 @@ export function machineNow(machine: Machine, step = 0): MachineAt {
     spaces: () => live.spaces(),
     files: () => live.files(),
     vmas: (mm) => live.vmas(mm),
+    lately: (mm) => live.tables(mm),
     tasks: () => live.tasks().map((task) => live.task(task)),
     stack: () => [],
     chunks: () => live.chunks(),

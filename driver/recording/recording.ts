@@ -239,6 +239,9 @@ export class Recording {
   }
 }
 
+/** Whoever changes vmas has emptied what it took away before anybody changes them again; it may do so in some steps. */
+const LATELY = 8;
+
 /** What was written down, and the machine itself for what never changed. */
 class CellsAt implements Cells {
   constructor(
@@ -265,6 +268,12 @@ class CellsAt implements Cells {
 
   vmas(mm: number): readonly VmaView[] {
     return this.object(Cell.vmas, mm) as VmaView[];
+  }
+
+  lately(mm: number): readonly VmaView[] {
+    const { history, objects } = this.from.written;
+    const before = history.changesOf(Cell.vmas, mm).filter(({ step }) => step <= this.step);
+    return before.slice(-LATELY).flatMap(({ old }) => objects[old] as VmaView[]);
   }
 
   tasks(): TaskCell[] {

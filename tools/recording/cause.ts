@@ -30,7 +30,8 @@ export function causeOf(of: Debugged, recorded: RecordedRun): Cause {
   const { last = of.recording.steps, findings } = recorded;
   if (of.recording.isCut)
     return { text: `not known: the run goes on behind step ${last}, but ${CUT}.`, ...lastSteps(last) };
-  const found = stuck(of, of.recording.at(last)) ?? struck(of) ?? leaked(of, recorded) ?? conflict(of, last);
+  const found =
+    stuck(of, of.recording.at(last)) ?? struck(of) ?? leaked(of, recorded) ?? conflict(of, { last, findings });
   if (found !== null) return withCount(of, found, recorded);
   if (findings.length === 0) return { text: 'nothing was found; the run ends well.', ...lastSteps(last) };
   const alone = { text: 'it happens with one task and no injected failure.', ...lastSteps(last) };
@@ -125,7 +126,7 @@ function struck(of: Debugged): Cause | null {
     const place = event.page < 0 ? '' : `, page ${event.page}`;
     const path = functionOf(recording.path(step));
     return {
-      text: `${event.rule.includes(event.point) ? '' : `rule ${event.rule}: `}${event.point} fails in ${event.phase}${place}, in step ${step} of ${letters.ofStep(step)}, ${path}.`,
+      text: `${event.rule.includes(event.point) ? '' : `rule ${event.rule}: `}${event.point} is struck in ${event.phase}${place}, in step ${step} of ${letters.ofStep(step)}, ${path}.`,
       first: step,
       last: Math.min(recording.steps, step + ROWS),
     };
@@ -134,7 +135,7 @@ function struck(of: Debugged): Cause | null {
 }
 
 /** The last two steps of different tasks that changed the same thing: their order is what another schedule has otherwise. */
-function conflict(of: Debugged, end: number): Cause | null {
+function conflict(of: Debugged, { last: end, findings }: { last: number; findings: readonly string[] }): Cause | null {
   const { recording, letters } = of;
   const last = new Map<string, ChangeView & { readonly taskId: number }>();
   let found: { a: ChangeView; b: ChangeView } | null = null;
@@ -151,6 +152,11 @@ function conflict(of: Debugged, end: number): Cause | null {
   const { a, b } = found;
   const side = (change: ChangeView): string =>
     `step ${change.step} of ${letters.ofStep(change.step)} (${functionOf(change.path)}, ${changeText(of.pages, change)})`;
+  // Which order makes the outcome is known of a finding alone: without one there may be earlier conflicts that do.
+  if (findings.length === 0) {
+    const text = `nothing was found; the last that both have changed: ${side(a)}, then ${side(b)}.`;
+    return { text, first: a.step, last: Math.min(end, Math.max(b.step + 1, a.step + ROWS)) };
+  }
   const text = `${side(a)} and ${side(b)} conflict: what comes of it is decided by their order.`;
   return { text, first: a.step, last: Math.min(end, b.step + 1) };
 }

@@ -1,4 +1,6 @@
+import { NOTIFIER_EVENTS } from '../../driver/mm/notifier.js';
 import type { ChangeView, Recording } from '../../driver/recording/index.js';
+import { TRACE_KINDS } from '../../driver/trace/trace-text.js';
 import { UsageError } from '../exit-code.js';
 import { didYouMean } from '../nearest.js';
 import type { Pages } from './pages.js';
@@ -55,7 +57,8 @@ const KINDS: readonly ConditionKind[] = [
   },
   {
     usage: 'refcount N > 2',
-    about: 'the references of folio N, or its mapcount, come to a value: <, <=, =, !=, >=, >',
+    about:
+      'the references of folio N, or its mapcount, come to such a value, or have it from the first step on: <, <=, =, !=, >=, >',
     pattern: /^(?<count>refcount|mapcount) (?<pfn>\d+) (?<relation><=|>=|!=|<|>|==?) (?<value>-?\d+)$/,
     steps: ({ recording }, words) => countSteps(recording, words),
   },
@@ -121,14 +124,18 @@ export function mirrorChanges(recording: Recording, vpn: number): ChangeView[] {
 }
 
 function countSteps(recording: Recording, { count, pfn, relation, value }: Readonly<Record<string, string>>): number[] {
-  const holds = RELATIONS[relation!]!;
-  return stepsOf(
-    recording
-      .changesOfFolio(Number(pfn))
-      .filter(({ what }) => what.startsWith(count!))
-      .filter((change) => holds(Number(change.new), Number(value)) && !holds(Number(change.old), Number(value))),
-  );
+  const first = recording.at(0);
+  if (!first.hasPage(Number(pfn))) throw new UsageError(`the machine has no page with pfn ${pfn}`, PFNS);
+  const holds = (number: number): boolean => RELATIONS[relation!]!(number, Number(value));
+  const comes = recording
+    .changesOfFolio(Number(pfn))
+    .filter(({ what }) => what.startsWith(count!))
+    .filter((change) => holds(Number(change.new)) && !holds(Number(change.old)));
+  const isSoAtFirst = holds(first.folio(Number(pfn), [])[count as 'refcount' | 'mapcount']);
+  return [...new Set([...(isSoAtFirst ? [1] : []), ...stepsOf(comes)])];
 }
+
+const PFNS = '`print page table` shows pfns';
 
 const RELATIONS: Readonly<Record<string, (a: number, b: number) => boolean>> = {
   '<': (a, b) => a < b,
@@ -154,12 +161,15 @@ function eventSteps(
       if (event.kind === 'notifier') known.add(event.event);
       if (event.kind === 'lock') known.add(event.lock);
     }
-  if (known.has(name)) return [];
+  if (known.has(name) || NAMES.has(name)) return [];
   throw new UsageError(
-    `nothing is named '${name}'${didYouMean(name, [...known])}`,
+    `nothing is named '${name}'${didYouMean(name, [...known, ...NAMES])}`,
     `there is: ${[...known].join(', ')}`,
   );
 }
+
+/** What may be waited for in vain. */
+const NAMES: ReadonlySet<string> = new Set([...TRACE_KINDS, ...NOTIFIER_EVENTS]);
 
 function allSteps(recording: Recording): number[] {
   return Array.from({ length: recording.steps }, (_, i) => i + 1);

@@ -138,7 +138,7 @@ export class DebugSession {
     const next = direction > 0 ? found.find((step) => step > this.step) : found.findLast((step) => step < this.step);
     if (next !== undefined) return this.go(next);
     return [
-      `${condition}: not ${direction > 0 ? 'behind' : 'before'} step ${this.step}; it is so at ${placesText(found)}`,
+      `${condition}: not ${direction > 0 ? 'behind' : 'before'} step ${this.step}; it comes to be so at ${placesText(found)}`,
     ];
   }
 

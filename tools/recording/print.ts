@@ -49,7 +49,18 @@ function pageTableLines(of: Debugged, at: MachineAt): string[] {
         ...lines,
       ];
     }),
+    ...leftOverLines(of, at, mm),
   ]);
+}
+
+/** Of what munmap() has begun with. */
+function leftOverLines(of: Debugged, at: MachineAt, mm: number): string[] {
+  const pages = mm === of.pages.mm ? of.pages : { mm, first: 0, end: 0 };
+  return at.leftOver(mm).flatMap(({ start, end }) => {
+    const lines = pageLines(pages, taken(at.pages(mm, start / PAGE_SIZE, end / PAGE_SIZE)));
+    if (lines.length === 0) return [];
+    return [`  0x${start.toString(16)}-0x${end.toString(16)} being unmapped`, ...lines.map((line) => `    ${line}`)];
+  });
 }
 
 function taken(entries: Iterable<PageView>): PageView[] {
@@ -74,6 +85,8 @@ function entryLine(page: PageView, word: string): string {
 
 function folioLines({ pages, letters }: Debugged, at: MachineAt, word: string): string[] {
   if (!/^\d+$/.test(word)) throw new UsageError(`'${word}' is no pfn`, '`print page table` shows pfns');
+  if (!at.hasPage(Number(word)))
+    throw new UsageError(`the machine has no page with pfn ${word}`, '`print page table` shows pfns');
   const { pfn, order, refcount, mapcount, flags, lockedBy, device, mappers } = at.folio(Number(word));
   const by = mappers.map(({ mm, vpn }) => `${pageName(pages, vpn)}${mm === pages.mm ? '' : ` of mm ${mm}`}`);
   return [
@@ -86,7 +99,8 @@ function folioLines({ pages, letters }: Debugged, at: MachineAt, word: string): 
 
 function mirrorLines(of: Debugged, at: MachineAt): string[] {
   const lines = at.files().flatMap(({ file, device, mm }) => {
-    const entries = at.vmas(mm).flatMap(({ start, end }) => [...at.mirror(file, start / PAGE_SIZE, end / PAGE_SIZE)]);
+    const ranges = [...at.vmas(mm), ...at.leftOver(mm)];
+    const entries = ranges.flatMap(({ start, end }) => [...at.mirror(file, start / PAGE_SIZE, end / PAGE_SIZE)]);
     const shown = entries.map(({ vpn, pfn, access }) => `  ${pageName(of.pages, vpn)} ${access} ${pfn}`);
     return [`file ${file} of device ${device}, mm ${mm}${shown.length === 0 ? ': empty' : ''}`, ...shown];
   });

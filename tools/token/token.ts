@@ -85,7 +85,7 @@ export function tokenKind(token: string): TokenKindName {
   if (version !== VERSION)
     throw new UsageError(
       /^dm\w*\d+$/.test(version)
-        ? `part 'version' of the token: ${version} is not read any more`
+        ? `part 'version' of the token: ${version} is ${isNewer(version) ? 'of a newer dmirror, and not known here' : 'not read any more'}`
         : `'${token}' is no token`,
       WHERE_FROM,
     );
@@ -108,4 +108,8 @@ const DIGITS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_
 function checkOf(text: string, place: number): string {
   const sum = crc32(text, place + 1);
   return DIGITS[sum & 63]! + DIGITS[(sum >>> 6) & 63]!;
+}
+
+function isNewer(version: string): boolean {
+  return Number(/^dm(\d+)$/.exec(version)?.[1] ?? 0) > Number(/\d+/.exec(VERSION)![0]);
 }

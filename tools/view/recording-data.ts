@@ -119,11 +119,8 @@ function askForAll(recording: Recording, steps: number): void {
       for (const row of history.changesOf(kind, id)) pfns.add(hiOf(row.new));
     }
   const first = recording.at(0);
-  for (const pfn of pfns) if (pfn < MAX_PFN) first.folio(pfn, []);
+  for (const pfn of pfns) if (first.hasPage(pfn)) first.folio(pfn, []);
 }
-
-/** Slots of swap entries look like pfns; none of a machine is above. */
-const MAX_PFN = 2 ** 24;
 
 /** The same recording, without its machine. */
 export function unpackRecording(data: RecordingData): Recording {

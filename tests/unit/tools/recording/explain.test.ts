@@ -23,11 +23,13 @@ function causeOf(text: string): string {
 }
 
 describe('explainLines', () => {
-  it('names the steps that conflict in a litmus witness, and the page table around them', async () => {
+  it('names the steps that change the same in a litmus witness, and the page table around them', async () => {
     const text = await explained('mig-unmap', { ...RUN, witness: '-2 0 0' });
     expect(causeOf(text)).toMatch(
-      /^step \d+ of A \(removeMigrationPte .*\) and step \d+ of B \(zapPteRange .*\) conflict/,
+      /^nothing was found; the last that both have changed: step \d+ of A \(removeMigrationPte .*\), then step \d+ of B \(zapPteRange .*\)\.$/,
     );
+    expect(text).toMatch(/\d+ dmirrorIntervalInvalidate\n +mirror 0-1 of file 0: write/);
+    expect(text).toContain('ioctl MIGRATE_TO_DEV = -2');
     expect(text).toMatch(/\npage +before, after step \d+ +after step \d+\n0 +DPRIV-W \d+ of device 0 +NONE\n/);
   });
 
@@ -59,7 +61,9 @@ describe('explainLines', () => {
 
   it('says which rule struck, and what a planted defect left behind', async () => {
     const text = await explained('trylock-fails-on-page-3', { ...RUN, defects: ['trylockLeak'] });
-    expect(causeOf(text)).toMatch(/^rule locked: folio_trylock fails in collect, page 3, in step \d+ of A, migrateVma/);
+    expect(causeOf(text)).toMatch(
+      /^rule locked: folio_trylock is struck in collect, page 3, in step \d+ of A, migrateVma/,
+    );
     expect(text).toMatch(/found: books: .* refcount is 2, but 1 can be\s+accounted for/);
     expect(causeOf(text)).toMatch(/the refcount of folio \d+ is 2 since step \d+ of A \(folioGet < freezeEntry\)\.$/);
     expect(text).toMatch(/\n\d+-\d+ +PRESENT W \d+-\d+ +MIG-W \d+-\d+\n/);

@@ -61,6 +61,7 @@ describe('a token', () => {
   it.each([
     ['nonsense', /no token/],
     ['dme1:mig-unmap:classic:6.12:', /part 'version' of the token: dme1 is not read any more/],
+    ['dm3:race:x', /part 'version' of the token: dm3 is of a newer dmirror/],
     ['dm2:rase:', /part 'kind' of the token: there is no kind 'rase' \(did you mean 'race'\?\)/],
     ['dm2:race:mig-unmap', /ends before its part 'machine'/],
     ['dm2:race:mig-umap~abc:classic:::AA', /part 'check'/],
