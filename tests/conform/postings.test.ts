@@ -41,7 +41,9 @@ describe('kernels with the series', () => {
     'late: also that of %s, but for huge pages that MIGRATE_TO_SYS splits',
     { timeout: TIMEOUT_MS },
     (path) => {
-      expect(differing(path, recording('late-series').sequences, NOT_SPLIT_BY_LATE)).toEqual(NOT_SPLIT_BY_LATE);
+      expect(differing(path, recording('late-series').sequences, NOT_SPLIT_BY_LATE, stride(3, 24))).toEqual(
+        NOT_SPLIT_BY_LATE,
+      );
     },
   );
 });
@@ -55,7 +57,7 @@ const CHANGED: readonly (readonly [PathName, readonly string[]])[] = [
 describe.each(CHANGED)('%s on the recordings of 6.12', (path, changed) => {
   it('changes these sequences and no other', { timeout: TIMEOUT_MS }, () => {
     const all = Object.keys(FAMILIES).flatMap((family) => recording(family).sequences);
-    expect(differing(path, all, changed, stride(2, 100)).sort()).toEqual([...changed].sort());
+    expect(differing(path, all, changed, stride(5, 100)).sort()).toEqual([...changed].sort());
   });
 });
 

@@ -9,7 +9,7 @@ import { hasQemu, runInQemu } from './qemu.js';
 import { type RandomProgram, randomProgram } from './random-program.js';
 import { STORED } from './stored-results.js';
 
-const PROGRAMS = count(1, 6);
+const PROGRAMS = count(1, 3);
 const CASES = 400;
 
 function runHere({ elf, out }: RandomProgram, compiled: boolean): Uint8Array {

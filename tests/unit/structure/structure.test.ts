@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { isFull } from '../../counts.js';
+import { isLong } from '../../counts.js';
 import { needs } from '../../needs.js';
 import { architectureSvg } from './architecture.js';
 import { checkBanned } from './banned.js';
@@ -32,7 +32,7 @@ describe('the tree', () => {
   const checks: [string, (tree: Tree) => Finding[]][] = [
     ['imports only along the layers', checkLayers],
     ['names no clock, timer, promise or bigint in kernel code', checkBanned],
-    ['drops no generator', (all) => checkDroppedGenerators(isFull ? all : kernelCode(all))],
+    ['drops no generator', (all) => checkDroppedGenerators(isLong ? all : kernelCode(all))],
     ['names functions as the kernel does', checkKernelNames],
     ['keeps files and functions short', checkSize],
     ['has no default export, enum or odd file name', checkShape],

@@ -367,7 +367,7 @@ describe('random frames', () => {
 });
 
 describe('sessions killed at random moments', () => {
-  const ROUNDS = count(5, 50);
+  const ROUNDS = count(5, 20);
 
   it('leave an empty machine', async () => {
     const served = await serve({ machine: { ramBytes: 64 * 2 ** 20 }, limits: { lingerMs: 20 } });

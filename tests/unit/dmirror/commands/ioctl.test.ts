@@ -13,7 +13,7 @@ import { BASE, RW } from '../../test-machine.js';
 import { type Answer, DeviceMachine } from '../device-machine.js';
 
 const PAGES = 8;
-const SEEDS = count(2, 12);
+const SEEDS = count(2, 6);
 
 type Actor = (w: DeviceMachine, slot: number) => Coroutine<unknown>;
 
