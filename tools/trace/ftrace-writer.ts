@@ -1,6 +1,7 @@
 import { FAULT } from '../../driver/mm/faults/fault-code.js';
 import type { TraceEvent, TraceEventOf, TraceKind } from '../../driver/trace/trace-event.js';
 import { hex, operandText } from '../../driver/trace/trace-text.js';
+import { syscallName } from './slices.js';
 import { type Sink, TraceClock, type TraceWriter } from './trace-writer.js';
 
 /** The error code of a page fault on x86: it writes, it comes from user mode. */
@@ -66,7 +67,9 @@ export class FtraceWriter implements TraceWriter {
 const LINES: { readonly [Kind in TraceKind]?: (event: TraceEventOf<Kind>) => string | null } = {
   syscall: () => null,
   span(event) {
-    const { span, name, phase, ret } = event;
+    const { span, phase, ret } = event;
+    const name = syscallName(event.name);
+    if (span === 'syscall' && NO_SYSCALLS.has(name)) return `dmirror_${name}_${phase}:`;
     if (span !== 'syscall') return `dmirror_${span}_${phase}: ${name}${phase === 'end' ? ` ret=${ret}` : ''}`;
     return phase === 'begin'
       ? `sys_enter_${name}:`
@@ -89,6 +92,9 @@ const LINES: { readonly [Kind in TraceKind]?: (event: TraceEventOf<Kind>) => str
     return `dmirror_entry: ${operandText(event)}`;
   },
 };
+
+/** What a program does by itself. */
+const NO_SYSCALLS: ReadonlySet<string> = new Set(['load', 'store', 'program']);
 
 function isMigration(entry: string): boolean {
   return /^(PMD-)?MIG-/.test(entry);

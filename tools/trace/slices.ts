@@ -43,7 +43,7 @@ export class Slices {
     const stack = this.stack(event.task);
     switch (event.kind) {
       case 'span': {
-        const name = event.span === 'syscall' ? event.name : `${event.span} ${event.name}`;
+        const name = event.span === 'syscall' ? syscallName(event.name) : `${event.span} ${event.name}`;
         if (event.phase === 'begin') return begins(stack, name);
         return endsDownTo(stack, (open) => open === name);
       }
@@ -109,4 +109,9 @@ function stageEnds(stack: string[], stage: MigrateStage): SliceChange[] {
   if (stage === 'unmap' || !isOpen) ended.push(...endsStages(stack));
   const next = NEXT_STAGE[stage];
   return next === undefined ? ended : [...ended, ...begins(stack, next)];
+}
+
+/** As Linux names it: an ioctl whose record a program hands over as bytes is one like others. */
+export function syscallName(name: string): string {
+  return name === 'ioctlBytes' ? 'ioctl' : name;
 }

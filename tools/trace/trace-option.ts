@@ -1,4 +1,5 @@
 import { Option } from 'commander';
+import { UsageError } from '../exit-code.js';
 import { TRACE_FORMATS, TraceFile, type TraceFormat } from './trace-file.js';
 
 /** What the two options come to. */
@@ -21,6 +22,8 @@ export function traceFormatOption(): Option {
 
 /** The file that `--trace` names, open, or null without. Throws OutputError, UsageError. */
 export function openTrace({ trace, traceFormat }: TraceOptions, fallback?: TraceFormat): TraceFile | null {
+  if (trace === undefined && traceFormat !== undefined)
+    throw new UsageError('--trace-format says how --trace FILE is written', 'add --trace FILE');
   if (trace === undefined) return null;
   return new TraceFile(trace, { format: traceFormat, ...(fallback === undefined ? {} : { fallback }) });
 }

@@ -137,7 +137,7 @@ describe('an ftrace text', () => {
 
   it.each([
     /sched_switch: prev_comm=\S+ prev_pid=\d+ prev_prio=120 prev_state=[RD] ==> next_comm=\S+ next_pid=\d+ next_prio=120$/,
-    /sys_enter_load:$/,
+    /dmirror_load_begin:$/,
     /page_fault_user: address=0x[0-9a-f]+ ip=0x0 error_code=0x4$/,
     /lock_acquire: 0x0 mmap_lock$/,
     /set_migration_pte: addr=[0-9a-f]+, pte=[0-9a-f]+ order=0$/,
