@@ -8,7 +8,7 @@ import { allCases } from './index.js';
 
 const SEED = 1;
 const pool = new MachinePool();
-const RACE_SEEDS = count(2, 20);
+const RACE_SEEDS = count(2, 10);
 
 /** Runs a case on machines of its own. Closing them is part of the case: it checks what they should not have kept. */
 async function runCase(testCase: SelftestCase, at: { path: PathName; seed: number; profile: string }): Promise<void> {

@@ -31,7 +31,13 @@ it.each(['dpor', 'random'] as const)(
   'finds with %s the schedule in which a case fails, and a token repeats it',
   async (strategy) => {
     const output = recordedOutput();
-    expect(await exploreCases([RACY], { ...OPTIONS, strategy, junit: 'x.xml' }, output)).toBe(1);
+    expect(
+      await exploreCases(
+        [RACY],
+        { ...OPTIONS, strategy, budget: strategy === 'dpor' ? 200 : 40, junit: 'x.xml' },
+        output,
+      ),
+    ).toBe(1);
     expect(output.files.get('x.xml')).toContain('<failure message="the last word is 1">');
     const [{ problems, verdict }] = output.lines.map((line) => JSON.parse(line));
     expect(problems).toMatchObject([{ what: 'the last word is 1' }]);
