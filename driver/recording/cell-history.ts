@@ -151,10 +151,21 @@ export class History {
 
   /** Rows of one cell. */
   changesOf(kind: CellKind, id: number): Row[] {
+    return this.lastChanges(kind, id, { end: this.rows, most: Number.POSITIVE_INFINITY });
+  }
+
+  /** The last rows of one cell, `most` at most, after `step` steps. */
+  changesUntil(kind: CellKind, id: number, { step, most }: { step: number; most: number }): Row[] {
+    return this.lastChanges(kind, id, { end: this.ends.at(step), most });
+  }
+
+  private lastChanges(kind: CellKind, id: number, { end, most }: { end: number; most: number }): Row[] {
     const cell = this.cells[kind]!.get(id);
     if (cell === undefined) return [];
     const { rows, first } = this.order;
-    return Array.from(rows.subarray(first[cell]!, first[cell + 1]!), (row) => this.rowAt(row, this.stepOf(row)));
+    const to = this.placeOf(cell, end);
+    const last = rows.subarray(Math.max(first[cell]!, to - most), to);
+    return Array.from(last, (row) => this.rowAt(row, this.stepOf(row)));
   }
 
   /** Ids of a kind that have changed. */
@@ -183,8 +194,14 @@ export class History {
   /** The last row of a cell before row `end`; -1 when there is none. */
   private lastBefore(cell: number, end: number): number {
     const { rows, first } = this.order;
-    const at = firstWhere(first[cell]!, first[cell + 1]!, (i) => rows[i]! >= end);
+    const at = this.placeOf(cell, end);
     return at === first[cell] ? -1 : rows[at - 1]!;
+  }
+
+  /** In `order`: behind the rows of a cell that are before row `end`. */
+  private placeOf(cell: number, end: number): number {
+    const { rows, first } = this.order;
+    return firstWhere(first[cell]!, first[cell + 1]!, (i) => rows[i]! >= end);
   }
 
   /** The run is over, and can be asked about. */

@@ -5,7 +5,8 @@ import type { DmirrorFile } from '../dmirror/file.js';
 import { DmirrorDevice } from '../dmirror/memory/device.js';
 import { MmuSubscriptions } from '../hmm/interval-notifier.js';
 import { PAGE_SIZE, PG, Zone } from '../mm/frames/frames.js';
-import { ENTRIES_PER_TABLE, pmdIndex, pteIndex } from '../mm/tables/page-table.js';
+import { tablesBelow } from '../mm/invariants.js';
+import { ENTRIES_PER_TABLE, PAGES_PER_PMD_ENTRY, pmdIndex, pteIndex } from '../mm/tables/page-table.js';
 import type { Table } from '../mm/tables/table.js';
 import type { Mm } from '../mm/vmas/mm.js';
 import { vmaRights } from '../mm/vmas/vm-flags.js';
@@ -96,9 +97,17 @@ export class LiveMachine {
 
   /** What the page tables that there are could map. */
   tables(mm: number): AddressRange[] {
+    const root = this.mm(mm)?.pageTable.root;
     const found: AddressRange[] = [];
-    const root = this.mm(mm)?.pageTable.root ?? null;
-    if (root !== null) addTables(root, { level: ROOT_LEVEL, first: 0 }, found);
+    if (root === undefined) return found;
+    for (const { table, level, base } of tablesBelow({ table: root, level: 4, base: 0 })) {
+      if (level !== 2) continue;
+      for (let i = 0; i < ENTRIES_PER_TABLE; i++) {
+        if ((table.rawChildren?.[i] ?? null) === null && table.rawEntries[2 * i] === 0) continue;
+        const start = (base + i * PAGES_PER_PMD_ENTRY) * PAGE_SIZE;
+        found.push({ start, end: start + PAGES_PER_PMD_ENTRY * PAGE_SIZE });
+      }
+    }
     return found;
   }
 
@@ -156,22 +165,5 @@ export class LiveMachine {
     const notifier = this.mm(id)?.notifier;
     if (!(notifier instanceof MmuSubscriptions)) return NO_NOTIFIER;
     return kind === Cell.notifierSeq ? notifier.seq : notifier.active;
-  }
-}
-
-const ROOT_LEVEL = 4;
-
-function addTables(
-  { rawChildren, rawEntries }: Table,
-  { level, first }: { level: number; first: number },
-  found: AddressRange[],
-): void {
-  const npages = ENTRIES_PER_TABLE ** (level - 1);
-  for (let i = 0; i < ENTRIES_PER_TABLE; i++) {
-    const child = rawChildren?.[i] ?? null;
-    const vpn = first + i * npages;
-    if (level > 2 && child !== null) addTables(child, { level: level - 1, first: vpn }, found);
-    if (level === 2 && (child !== null || rawEntries[2 * i] !== 0))
-      found.push({ start: vpn * PAGE_SIZE, end: (vpn + npages) * PAGE_SIZE });
   }
 }

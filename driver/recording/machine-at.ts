@@ -49,6 +49,7 @@ const PAGES = 4096;
 /** A machine as it was after `step` steps, to be read. Each question costs what its answer has in it. */
 export class MachineAt {
   private chunks: readonly ChunkId[] | null = null;
+  private readonly rangesOf = new Map<number, readonly AddressRange[]>();
 
   constructor(
     readonly step: number,
@@ -68,8 +69,14 @@ export class MachineAt {
     return without(this.cells.lately(mm), this.vmas(mm));
   }
 
-  private ranges(mm: number): AddressRange[] {
-    return [...this.vmas(mm), ...this.leftOver(mm)].sort((a, b) => a.start - b.start);
+  /** Where there may be entries, in order. */
+  ranges(mm: number): readonly AddressRange[] {
+    let ranges = this.rangesOf.get(mm);
+    if (ranges === undefined) {
+      ranges = [...this.vmas(mm), ...this.leftOver(mm)].sort((a, b) => a.start - b.start);
+      this.rangesOf.set(mm, ranges);
+    }
+    return ranges;
   }
 
   files(): readonly FileId[] {

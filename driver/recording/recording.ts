@@ -272,8 +272,8 @@ class CellsAt implements Cells {
 
   lately(mm: number): readonly VmaView[] {
     const { history, objects } = this.from.written;
-    const before = history.changesOf(Cell.vmas, mm).filter(({ step }) => step <= this.step);
-    return before.slice(-LATELY).flatMap(({ old }) => objects[old] as VmaView[]);
+    const changes = history.changesUntil(Cell.vmas, mm, { step: this.step, most: LATELY });
+    return changes.flatMap(({ old }) => objects[old] as VmaView[]);
   }
 
   tasks(): TaskCell[] {

@@ -1,8 +1,7 @@
 import type { ChangeView, MachineAt } from '../../driver/recording/index.js';
-import type { Debugged } from './conditions.js';
-import { changeText, pagesOf } from './pages.js';
+import { type Debugged, debugged, locksOfFolio } from './conditions.js';
+import { changeText } from './pages.js';
 import { CUT, type RecordedRun } from './recorded-run.js';
-import { TaskLetters } from './task-letters.js';
 
 /** Steps that are shown around a failure. */
 export const ROWS = 28;
@@ -20,8 +19,9 @@ export interface Cause {
 export function causeOfRun(recorded: RecordedRun): Pick<Cause, 'text' | 'last'> | null {
   const { recording, findings } = recorded;
   if (findings.length === 0) return null;
-  const letters = new TaskLetters(recording);
-  const { text, last } = causeOf({ recording, pages: pagesOf(recording), letters }, recorded);
+  const of = debugged(recording);
+  const { letters } = of;
+  const { text, last } = causeOf(of, recorded);
   const named = letters.ids.filter((id) => new RegExp(`\\b${letters.of(id)}\\b`).test(text));
   return { text: `${text} (${named.map((id) => letters.withName(id)).join(', ')})`, last };
 }
@@ -60,11 +60,7 @@ function leaked(of: Debugged, { findings, last = of.recording.steps }: RecordedR
     .at(last)
     .lockedFolios()
     .filter(({ by }) => by === id);
-  const takes = folios.flatMap(({ pfn }) => {
-    const takes = recording.changesOfFolio(pfn).filter(({ what, old }) => what.startsWith('lock') && old === 'free');
-    return takes.at(-1) ?? [];
-  });
-  const [take] = takes;
+  const [take] = folios.flatMap(({ pfn }) => locksOfFolio(recording, pfn).at(-1) ?? []);
   if (take === undefined) return null;
   const text = `${letters.of(id)} returns with folio ${folios.map(({ pfn }) => pfn).join(', ')} locked since step ${take.step} (${functionOf(take.path)})`;
   const isOfThem = (value: string): boolean => folios.some(({ pfn }) => value.endsWith(` ${pfn}`));

@@ -1,15 +1,19 @@
 import { NOTIFIER_EVENTS } from '../../driver/mm/notifier.js';
-import type { ChangeView, Recording } from '../../driver/recording/index.js';
+import type { ChangeView, MachineAt, Recording } from '../../driver/recording/index.js';
 import { TRACE_KINDS } from '../../driver/trace/trace-text.js';
 import { UsageError } from '../exit-code.js';
 import { didYouMean } from '../nearest.js';
-import type { Pages } from './pages.js';
-import type { TaskLetters } from './task-letters.js';
+import { type Pages, pagesOf } from './pages.js';
+import { TaskLetters } from './task-letters.js';
 
 export interface Debugged {
   readonly recording: Recording;
   readonly pages: Pages;
   readonly letters: TaskLetters;
+}
+
+export function debugged(recording: Recording): Debugged {
+  return { recording, pages: pagesOf(recording), letters: new TaskLetters(recording) };
 }
 
 /** What one can wait for: how it is written, and the steps after which it is so. */
@@ -37,10 +41,7 @@ const KINDS: readonly ConditionKind[] = [
     usage: 'lock folio N',
     about: 'somebody takes the lock of the folio with that pfn',
     pattern: /^lock folio (?<pfn>\d+)$/,
-    steps: ({ recording }, { pfn }) =>
-      stepsOf(
-        recording.changesOfFolio(Number(pfn)).filter(({ what, old }) => what.startsWith('lock') && old === 'free'),
-      ),
+    steps: ({ recording }, { pfn }) => stepsOf(locksOfFolio(recording, pfnOf(recording.at(0), pfn!))),
   },
   {
     usage: 'lock NAME',
@@ -123,19 +124,30 @@ export function mirrorChanges(recording: Recording, vpn: number): ChangeView[] {
   return changes.sort((a, b) => a.step - b.step);
 }
 
-function countSteps(recording: Recording, { count, pfn, relation, value }: Readonly<Record<string, string>>): number[] {
-  const first = recording.at(0);
-  if (!first.hasPage(Number(pfn))) throw new UsageError(`the machine has no page with pfn ${pfn}`, PFNS);
-  const holds = (number: number): boolean => RELATIONS[relation!]!(number, Number(value));
-  const comes = recording
-    .changesOfFolio(Number(pfn))
-    .filter(({ what }) => what.startsWith(count!))
-    .filter((change) => holds(Number(change.new)) && !holds(Number(change.old)));
-  const isSoAtFirst = holds(first.folio(Number(pfn), [])[count as 'refcount' | 'mapcount']);
-  return [...new Set([...(isSoAtFirst ? [1] : []), ...stepsOf(comes)])];
+/** The page of the machine that a word of a user means. Throws UsageError. */
+export function pfnOf(at: MachineAt, word: string): number {
+  const isNumber = /^\d+$/.test(word);
+  if (isNumber && at.hasPage(Number(word))) return Number(word);
+  const mistake = isNumber ? `the machine has no page with pfn ${word}` : `'${word}' is no pfn`;
+  throw new UsageError(mistake, '`print page table` shows pfns');
 }
 
-const PFNS = '`print page table` shows pfns';
+/** When somebody takes the lock of a folio. */
+export function locksOfFolio(recording: Recording, pfn: number): ChangeView[] {
+  return recording.changesOfFolio(pfn).filter(({ what, old }) => what.startsWith('lock') && old === 'free');
+}
+
+function countSteps(recording: Recording, words: Readonly<Record<string, string>>): number[] {
+  const { count, relation, value } = words;
+  const pfn = pfnOf(recording.at(0), words.pfn!);
+  const holds = (number: number): boolean => RELATIONS[relation!]!(number, Number(value));
+  const comes = recording
+    .changesOfFolio(pfn)
+    .filter((change) => change.what.startsWith(count!) && holds(Number(change.new)) && !holds(Number(change.old)));
+  const first = recording.at(Math.min(1, recording.steps)).folio(pfn, []);
+  const isSoAtFirst = holds(first[count as 'refcount' | 'mapcount']);
+  return [...new Set([...(isSoAtFirst ? [1] : []), ...stepsOf(comes)])];
+}
 
 const RELATIONS: Readonly<Record<string, (a: number, b: number) => boolean>> = {
   '<': (a, b) => a < b,

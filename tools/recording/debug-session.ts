@@ -1,11 +1,10 @@
 import { UsageError } from '../exit-code.js';
 import { didYouMean } from '../nearest.js';
-import { CONDITIONS, conditionSteps, type Debugged, mirrorChanges, vpnOf } from './conditions.js';
-import { changeText, pagesOf } from './pages.js';
+import { CONDITIONS, conditionSteps, type Debugged, debugged, mirrorChanges, vpnOf } from './conditions.js';
+import { changeText } from './pages.js';
 import { PRINTED, printed } from './print.js';
 import type { RecordedRun } from './recorded-run.js';
 import { stepLine, stepLines } from './step-text.js';
-import { TaskLetters } from './task-letters.js';
 
 interface DebugCommand {
   readonly names: readonly string[];
@@ -93,8 +92,7 @@ export class DebugSession {
   private last = '';
 
   constructor(readonly recorded: RecordedRun) {
-    const { recording } = recorded;
-    this.of = { recording, pages: pagesOf(recording), letters: new TaskLetters(recording) };
+    this.of = debugged(recorded.recording);
   }
 
   /** One command; an empty line repeats the last. Throws UsageError. */

@@ -1,11 +1,10 @@
 import type { StepView } from '../../driver/recording/index.js';
 import { causeOf, isTelling, ROWS, WINDOW } from './cause.js';
-import type { Debugged } from './conditions.js';
+import { type Debugged, debugged } from './conditions.js';
 import { rangeText, runsOf } from './neighbours.js';
-import { entryText, pageName, pagesOf } from './pages.js';
+import { entryText, pageName } from './pages.js';
 import type { RecordedRun } from './recorded-run.js';
 import { whatItDoes } from './step-text.js';
-import { TaskLetters } from './task-letters.js';
 
 /** Of a mail. */
 const WIDTH = 80;
@@ -16,7 +15,7 @@ const COLUMNS = 3;
 /** A run for a mail to a list: what it is, why, the steps around the failure, and the page table before and after. */
 export function explainLines(recorded: RecordedRun): string[] {
   const { recording } = recorded;
-  const of: Debugged = { recording, pages: pagesOf(recording), letters: new TaskLetters(recording) };
+  const of = debugged(recording);
   const cause = causeOf(of, recorded);
   const first = Math.max(0, cause.first - 1);
   const { outcome, findings } = recorded;

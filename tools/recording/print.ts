@@ -1,8 +1,8 @@
-import type { MachineAt, PageView } from '../../driver/recording/index.js';
+import type { AddressRange, MachineAt, PageView } from '../../driver/recording/index.js';
 import { PAGE_SIZE } from '../../uapi/mman.js';
 import { UsageError } from '../exit-code.js';
 import { didYouMean } from '../nearest.js';
-import { type Debugged, vpnOf } from './conditions.js';
+import { type Debugged, pfnOf, vpnOf } from './conditions.js';
 import { entryText, pageLines, pageName } from './pages.js';
 
 /** Entries of one address space that are shown. */
@@ -37,30 +37,31 @@ export function printed(of: Debugged, step: number, what: string): readonly stri
 }
 
 function pageTableLines(of: Debugged, at: MachineAt): string[] {
-  return at.spaces().flatMap(({ mm, processes }) => [
-    `mm ${mm} of ${processes.length === 0 ? 'nobody' : `process ${processes.join(', ')}`}`,
-    ...at.vmas(mm).flatMap(({ start, end, rights }) => {
-      const entries = taken(at.pages(mm, start / PAGE_SIZE, end / PAGE_SIZE));
-      // Pages of another space have no numbers.
-      const pages = mm === of.pages.mm ? of.pages : { mm, first: 0, end: 0 };
-      const lines = pageLines(pages, entries).map((line) => `    ${line}`);
-      return [
-        `  0x${start.toString(16)}-0x${end.toString(16)} ${rights}${lines.length === 0 ? ' empty' : ''}`,
-        ...lines,
-      ];
-    }),
-    ...leftOverLines(of, at, mm),
-  ]);
+  return at.spaces().flatMap(({ mm, processes }) => {
+    // Pages of another space have no numbers.
+    const pages = mm === of.pages.mm ? of.pages : { mm, first: 0, end: 0 };
+    const entriesOf = ({ start, end }: AddressRange): string[] =>
+      pageLines(pages, taken(at.pages(mm, start / PAGE_SIZE, end / PAGE_SIZE)));
+    return [
+      `mm ${mm} of ${processes.length === 0 ? 'nobody' : `process ${processes.join(', ')}`}`,
+      ...at.vmas(mm).flatMap((vma) => {
+        const lines = entriesOf(vma);
+        return rangeLines(vma, `${vma.rights}${lines.length === 0 ? ' empty' : ''}`, lines);
+      }),
+      ...at.leftOver(mm).flatMap((range) => {
+        const lines = entriesOf(range);
+        return lines.length === 0 ? [] : rangeLines(range, 'being unmapped', lines);
+      }),
+    ];
+  });
 }
 
-/** Of what munmap() has begun with. */
-function leftOverLines(of: Debugged, at: MachineAt, mm: number): string[] {
-  const pages = mm === of.pages.mm ? of.pages : { mm, first: 0, end: 0 };
-  return at.leftOver(mm).flatMap(({ start, end }) => {
-    const lines = pageLines(pages, taken(at.pages(mm, start / PAGE_SIZE, end / PAGE_SIZE)));
-    if (lines.length === 0) return [];
-    return [`  0x${start.toString(16)}-0x${end.toString(16)} being unmapped`, ...lines.map((line) => `    ${line}`)];
-  });
+function rangeLines(range: AddressRange, what: string, lines: readonly string[]): string[] {
+  return [`  ${rangeName(range)} ${what}`, ...lines.map((line) => `    ${line}`)];
+}
+
+function rangeName({ start, end }: AddressRange): string {
+  return `0x${start.toString(16)}-0x${end.toString(16)}`;
 }
 
 function taken(entries: Iterable<PageView>): PageView[] {
@@ -72,9 +73,9 @@ function taken(entries: Iterable<PageView>): PageView[] {
 function vmaLines(at: MachineAt): string[] {
   return at.spaces().flatMap(({ mm }) => [
     `mm ${mm}`,
-    ...at.vmas(mm).map(({ start, end, rights, isFile }) => {
-      const pages = (end - start) / PAGE_SIZE;
-      return `  0x${start.toString(16)}-0x${end.toString(16)} ${rights} ${pages} pages${isFile ? ' of a file' : ''}`;
+    ...at.vmas(mm).map((vma) => {
+      const pages = (vma.end - vma.start) / PAGE_SIZE;
+      return `  ${rangeName(vma)} ${vma.rights} ${pages} pages${vma.isFile ? ' of a file' : ''}`;
     }),
   ]);
 }
@@ -84,10 +85,7 @@ function entryLine(page: PageView, word: string): string {
 }
 
 function folioLines({ pages, letters }: Debugged, at: MachineAt, word: string): string[] {
-  if (!/^\d+$/.test(word)) throw new UsageError(`'${word}' is no pfn`, '`print page table` shows pfns');
-  if (!at.hasPage(Number(word)))
-    throw new UsageError(`the machine has no page with pfn ${word}`, '`print page table` shows pfns');
-  const { pfn, order, refcount, mapcount, flags, lockedBy, device, mappers } = at.folio(Number(word));
+  const { pfn, order, refcount, mapcount, flags, lockedBy, device, mappers } = at.folio(pfnOf(at, word));
   const by = mappers.map(({ mm, vpn }) => `${pageName(pages, vpn)}${mm === pages.mm ? '' : ` of mm ${mm}`}`);
   return [
     `folio ${pfn}${order > 0 ? ` of ${2 ** order} pages` : ''}${device === null ? '' : `, memory of device ${device}`}`,
@@ -99,8 +97,7 @@ function folioLines({ pages, letters }: Debugged, at: MachineAt, word: string): 
 
 function mirrorLines(of: Debugged, at: MachineAt): string[] {
   const lines = at.files().flatMap(({ file, device, mm }) => {
-    const ranges = [...at.vmas(mm), ...at.leftOver(mm)];
-    const entries = ranges.flatMap(({ start, end }) => [...at.mirror(file, start / PAGE_SIZE, end / PAGE_SIZE)]);
+    const entries = at.ranges(mm).flatMap(({ start, end }) => [...at.mirror(file, start / PAGE_SIZE, end / PAGE_SIZE)]);
     const shown = entries.map(({ vpn, pfn, access }) => `  ${pageName(of.pages, vpn)} ${access} ${pfn}`);
     return [`file ${file} of device ${device}, mm ${mm}${shown.length === 0 ? ': empty' : ''}`, ...shown];
   });
