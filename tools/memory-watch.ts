@@ -1,3 +1,4 @@
+import type { ChildProcess } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { totalmem } from 'node:os';
 
@@ -13,8 +14,8 @@ export class MemoryWatch {
   peak = 0;
   /** Runners that it can do without. */
   spare = 0;
-  /** Processes of ours, by their ids. */
-  readonly children = new Set<number>();
+  /** Processes of ours. */
+  readonly children = new Set<ChildProcess>();
 
   /** `say` is told when somebody is retired. */
   constructor(
@@ -37,7 +38,7 @@ export class MemoryWatch {
   /** Bytes that are in use now. */
   used(): number {
     let bytes = this.ownBytes();
-    for (const pid of this.children) bytes += bytesOf(pid);
+    for (const { pid } of this.children) bytes += bytesOf(pid);
     this.peak = Math.max(this.peak, bytes);
     return bytes;
   }
@@ -73,7 +74,7 @@ function defaultLimit(): number {
 }
 
 /** Resident; 0 of a process that has ended, and where there is no /proc. */
-function bytesOf(pid: number): number {
+function bytesOf(pid: number | undefined): number {
   try {
     return Number(readFileSync(`/proc/${pid}/statm`, 'utf8').split(' ')[1]) * PAGE_BYTES;
   } catch {

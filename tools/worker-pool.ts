@@ -1,5 +1,5 @@
 import { Tinypool } from 'tinypool';
-import type { Output } from './output.js';
+import type { Output, StopRequest } from './output.js';
 
 /** Does one task at a time: a thread of the pool, a daemon, a program that it starts, or this thread. */
 export interface Runner<Task, Result> {
@@ -51,6 +51,11 @@ export async function handOut<Task, Result>(
     if (memory !== undefined) memory.spare = 0;
     await Promise.all(runners.map((runner) => runner.end?.()));
   }
+}
+
+/** Takes what is waiting until it is told to stop. Once nothing is left, nobody asks whether to. */
+export function untilStopped<Task>(waiting: Task[], stop: StopRequest): () => Promise<Task | null> {
+  return async () => (waiting.length === 0 || (await stop.look()) ? null : (waiting.shift() ?? null));
 }
 
 /** The same by worker threads. */
@@ -108,10 +113,9 @@ export async function workAll<Task extends object, Result extends { readonly ms:
   const known = tasks.map((task) => [task, share.known(task) as Result | undefined] as const);
   const results = new Map(known.filter((each): each is readonly [Task, Result] => each[1] !== undefined));
   const waiting = tasks.filter((task) => !results.has(task));
-  const stop = output.stop.watch();
   await handOut(runnersOf(work, waiting.length), {
     memory,
-    take: async () => ((await stop.look()) ? null : (waiting.shift() ?? null)),
+    take: untilStopped(waiting, output.stop.watch()),
     onResult: (task, result) => {
       results.set(task, result);
       share.keep(task, result, result.ms);

@@ -60,7 +60,7 @@ export function jobOf(id: Omit<JobId, 'print'>, task: unknown): Job {
   const machine = [path, profile, dialect, `seed ${seed}`].join(' ');
   // A colon separates the parts of a token.
   const token = JOB_TOKEN.write({ ...id, name: name.replaceAll(':', ';'), print });
-  return { token, kind, name: `${kind} ${name} (${machine}${print === '' ? '' : `, ${print}`})`, path, task: text };
+  return { token, kind, name: `${kind} ${name} (${machine}, ${print})`, path, task: text };
 }
 
 /** Something that a job found. */

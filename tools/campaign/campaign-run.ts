@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { EXIT } from '../exit-code.js';
 import type { Output } from '../output.js';
-import { handOut, threads } from '../worker-pool.js';
+import { handOut, threads, untilStopped } from '../worker-pool.js';
 import { type Job, type JobOutcome, MOST_CRASHES, QUARANTINED } from './campaign-job.js';
 import type { CampaignState } from './campaign-state.js';
 
@@ -36,7 +36,7 @@ export async function runCampaign(
       await workHere(state, { waiting: state.takeSuspects(), jobs: 1, ended, show }, output);
       await workHere(state, { waiting: state.left, jobs, ended, show }, output);
     }
-    return state.left.length === 0 ? null : ended();
+    return state.isDone ? null : ended();
   } finally {
     progress.clear();
     state.release();
@@ -49,6 +49,7 @@ async function workHere(
   { stop, memory }: Output,
 ): Promise<void> {
   const { waiting, ended, show } = how;
+  const next = untilStopped(waiting, stop);
   const count = Math.min(how.jobs, waiting.length);
   const runners = threads<Job, JobOutcome>(count, {
     module: new URL('./campaign-worker.js', import.meta.url),
@@ -62,9 +63,7 @@ async function workHere(
     {
       memory,
       async take() {
-        await stop.look();
-        if (ended() !== null) return null;
-        const job = waiting.shift() ?? null;
+        const job = ended() === null ? await next() : null;
         if (job !== null) state.begin(job);
         return job;
       },
@@ -109,7 +108,7 @@ function endOfWork(state: CampaignState, { stop, now }: Output): EndOfWork {
     if (state.isCancelled) return 'cancelled';
     if (now() > deadline) return 'the time of the budget is over';
     if (state.runs >= runs) return 'the runs of the budget are done';
-    if (findings !== Number.POSITIVE_INFINITY && state.findings().length >= findings) return 'so many findings end it';
+    if (state.different >= findings) return 'so many findings end it';
     return state.failed >= failures ? 'so many failures end it' : null;
   };
 }

@@ -25,9 +25,12 @@ export interface FindingGroup extends CampaignFinding {
  */
 export class CampaignState {
   readonly results = new Map<string, JobOutcome>();
+  /** Of all results together. */
+  runs = 0;
+  failed = 0;
+  private readonly signatures = new Set<string>();
   /** How often a job was begun by a process that ended with it. */
   private readonly crashes = new Map<string, number>();
-  private readonly begun = new Set<string>();
 
   private constructor(
     readonly folder: string,
@@ -36,8 +39,18 @@ export class CampaignState {
     for (const line of linesOf(join(folder, RESULTS))) {
       const { token, begun, result } = line;
       if (begun !== undefined) this.crashes.set(begun, (this.crashes.get(begun) ?? 0) + 1);
-      else if (token !== undefined && result !== undefined && !this.results.has(token)) this.results.set(token, result);
+      else if (token !== undefined && result !== undefined) this.keep(token, result);
     }
+  }
+
+  /** The first result of a job counts. Answers whether it was that. */
+  private keep(token: string, result: JobOutcome): boolean {
+    if (this.results.has(token)) return false;
+    this.results.set(token, result);
+    this.runs += result.runs;
+    if (result.status === 'fail') this.failed++;
+    for (const finding of result.findings) this.signatures.add(signatureOf(finding));
+    return true;
   }
 
   /** A new one. Throws UsageError where there is one that is not of the same jobs. */
@@ -80,39 +93,38 @@ export class CampaignState {
       );
   }
 
+  get isDone(): boolean {
+    return this.results.size === this.plan.jobs.length;
+  }
+
   get left(): Job[] {
     return this.plan.jobs.filter(({ token }) => !this.results.has(token));
   }
 
-  /** Jobs during which an earlier process ended, most often first; those that are quarantined by now are not among them. */
+  /** Jobs during which an earlier process ended; those that are quarantined by now are not among them. */
   takeSuspects(): Job[] {
     for (const { token } of this.left) if ((this.crashes.get(token) ?? 0) >= MOST_CRASHES) this.add(token, QUARANTINED);
     return this.left.filter(({ token }) => this.crashes.has(token));
   }
 
   begin({ token }: Job): void {
-    this.begun.add(token);
     this.write({ begun: token });
   }
 
   /** Keeps a result, the first of a job. Answers whether it was that. */
   add(token: string, result: JobOutcome): boolean {
-    if (this.results.has(token)) return false;
-    this.results.set(token, result);
-    this.write({ token, result });
-    return true;
+    const isFirst = this.keep(token, result);
+    if (isFirst) this.write({ token, result });
+    return isFirst;
   }
 
   private write(line: Line): void {
     appendFileSync(join(this.folder, RESULTS), `${JSON.stringify(line)}\n`);
   }
 
-  get runs(): number {
-    return [...this.results.values()].reduce((sum, { runs }) => sum + runs, 0);
-  }
-
-  get failed(): number {
-    return [...this.results.values()].filter(({ status }) => status === 'fail').length;
+  /** How many findings differ. */
+  get different(): number {
+    return this.signatures.size;
   }
 
   /** In the order of the jobs, whoever was faster; of those that are alike, the shortest token. */
@@ -120,7 +132,7 @@ export class CampaignState {
     const groups = new Map<string, FindingGroup>();
     for (const { token: job } of this.plan.jobs)
       for (const one of this.results.get(job)?.findings ?? []) {
-        const key = JSON.stringify([one.check, one.functions, one.page]);
+        const key = signatureOf(one);
         const known = groups.get(key);
         const before = known ?? { ...one, count: 0, job };
         const token = shorter(before.token, one.token);
@@ -141,8 +153,8 @@ export class CampaignState {
 
   /** From now on this process runs it. Throws UsageError where another does. */
   own(): void {
-    const owner = this.owner();
-    if (owner !== null && owner !== process.pid)
+    const owner = ownerOf(this.folder)?.pid;
+    if (owner !== undefined && owner !== process.pid)
       throw new UsageError(`${this.folder} is run by process ${owner}`, '`dmirror campaign cancel` ends it');
     rmSync(join(this.folder, CANCEL), { force: true });
     writeFileSync(join(this.folder, OWNER), `${process.pid} ${this.results.size} ${Date.now()}\n`);
@@ -152,35 +164,39 @@ export class CampaignState {
     rmSync(join(this.folder, OWNER), { force: true });
   }
 
-  private owned(): [pid: number, done: number, at: number] {
-    const [pid = 0, done = 0, at = 0] = readFileSync(join(this.folder, OWNER), 'utf8').split(' ').map(Number);
-    return [pid, done, at];
+  /** By the rate since `owner` has begun or gone on; null where nobody works or nothing is done. */
+  msLeft(owner: Owner | null): number | null {
+    const done = this.results.size - (owner?.before ?? 0);
+    return owner === null || done <= 0 ? null : ((Date.now() - owner.at) / done) * this.left.length;
   }
+}
 
-  /** By the rate since it was begun or gone on with; null where nobody works or nothing is done. */
-  msLeft(): number | null {
-    if (this.owner() === null) return null;
-    const [, before, at] = this.owned();
-    const done = this.results.size - before;
-    return done <= 0 ? null : ((Date.now() - at) / done) * this.left.length;
+/** The process that runs the campaign of a folder now. */
+export function ownerOf(folder: string): Owner | null {
+  try {
+    const [pid = 0, before = 0, at = 0] = readFileSync(join(folder, OWNER), 'utf8').split(' ').map(Number);
+    return pid > 0 && process.kill(pid, 0) ? { pid, before, at } : null;
+  } catch {
+    return null;
   }
+}
 
-  /** The process that runs it now. */
-  owner(): number | null {
-    try {
-      const [pid] = this.owned();
-      process.kill(pid, 0);
-      return pid;
-    } catch {
-      return null;
-    }
-  }
+interface Owner {
+  readonly pid: number;
+  /** Results that there were when it began. */
+  readonly before: number;
+  readonly at: number;
 }
 
 const PLAN = 'plan.json';
 const RESULTS = 'results.jsonl';
 const CANCEL = 'cancel';
 const OWNER = 'running';
+
+/** What findings have that are the same. */
+function signatureOf({ check, functions, page }: CampaignFinding): string {
+  return JSON.stringify([check, functions, page]);
+}
 
 interface Line {
   readonly begun?: string;

@@ -5,6 +5,7 @@ import { MachinePool } from '../../driver/sys/machine/machine-pool.js';
 import { inProcess } from '../../index.js';
 import { allCases } from '../../tests/selftests/index.js';
 import type { PathName } from '../../uapi/path-name.js';
+import { divergenceMessage } from '../conform/conform-report.js';
 import { type ReplayTask, replayWork } from '../conform/conform-worker.js';
 import { asCase, runOne } from '../exec/suite/suite.js';
 import type { SuiteRun } from '../exec/suite/suite-file.js';
@@ -77,8 +78,7 @@ const replay = replayWork({});
 export function doRecording(task: ReplayTask): Found {
   const { divergence } = replay(task);
   if (divergence === null) return found(1, []);
-  const { op, expected, actual } = divergence;
-  return found(1, [finding('recording', `${op}: the kernel answers ${expected}, dmirror ${actual}`)]);
+  return found(1, [finding('recording', divergenceMessage(divergence))]);
 }
 
 export function doLitmus({ test, how: asked }: { test: Litmus; how: HowExplored }): Found {
@@ -107,7 +107,6 @@ export async function doSuite(
   folder: string,
   { run, words, path }: { run: SuiteRun; words: readonly string[]; path: PathName },
 ): Promise<Found> {
-  const pids = new Set<number>();
-  const result = await runOne(folder, run, { words, now: () => performance.now(), children: new Set(), pids });
-  return foundOfCase(asCase(run, run.out === undefined ? result : undefined, path));
+  const result = await runOne(folder, run, { words, now: () => performance.now(), children: new Set() });
+  return foundOfCase(asCase(run, result, path));
 }

@@ -37,7 +37,7 @@ async function work(
 ): Promise<void> {
   const byId = new Map(state.plan.jobs.map((job) => [idOf(job.token), job]));
   let compared = Number.NEGATIVE_INFINITY;
-  while (state.left.length > 0) {
+  while (!state.isDone) {
     if (ended() !== null) return await withdraw(queue, state.left);
     if (performance.now() - compared > COMPARE_MS) {
       await broker.claim();

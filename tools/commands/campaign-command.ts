@@ -1,18 +1,12 @@
 import { type Command, Option } from 'commander';
-import { jobs, memory, seconds } from '../arguments.js';
+import { jobs, seconds } from '../arguments.js';
 import { exitHelp } from '../exit-code.js';
+import { MEMORY_OPTION } from '../shard/shard-option.js';
 import type { CommandContext } from './daemon-commands.js';
 
 const QUEUE_OPTION = 'a Redis whose workers do it, redis://... or rediss://USER:PASSWORD@...; or in DMIRROR_QUEUE';
 const STATUS = { pass: 'all is done, and nothing was found', fail: 'something was found, or a job failed' };
 const INCOMPLETE = { incomplete: 'a budget, a rule or `cancel` ended it first, with nothing found' };
-
-function memoryOption(): Option {
-  return new Option(
-    '--max-memory <size>',
-    'as 2G: over it fewer run at once, then it stops with what it has',
-  ).argParser(memory);
-}
 
 function queueOption(): Option {
   return new Option('--queue <url>', QUEUE_OPTION).env('DMIRROR_QUEUE');
@@ -27,7 +21,7 @@ export function addCampaign(root: Command, { status, output }: CommandContext): 
     command
       .option('-j, --jobs <n>', 'jobs at a time; one for each core by default', jobs)
       .addOption(queueOption())
-      .addOption(memoryOption());
+      .addOption(MEMORY_OPTION);
   const reporting = (command: Command): Command =>
     command
       .option('--json', 'one JSON object a line instead of KTAP', false)
@@ -93,7 +87,7 @@ function addWorker(root: Command, { status, output }: CommandContext): void {
     .addOption(queueOption().makeOptionMandatory())
     .option('-j, --jobs <n>', 'at a time; one for each core by default', jobs)
     .option('--lease <seconds>', 'a worker that is not heard of for so long loses its jobs to others', seconds, 30)
-    .addOption(memoryOption())
+    .addOption(MEMORY_OPTION)
     .addHelpText('after', exitHelp({ usage: 'wrong usage, the queue can not be used, or it is of another version' }))
     .action(async (options) => {
       const { workForQueue } = await import('../campaign/queue-work.js');

@@ -2,7 +2,7 @@ import { readCampaign } from '../campaign/campaign-file.js';
 import { jobsOfCampaign } from '../campaign/campaign-jobs.js';
 import { report } from '../campaign/campaign-report.js';
 import { type CampaignRunOptions, runCampaign, statusOf } from '../campaign/campaign-run.js';
-import { CampaignState } from '../campaign/campaign-state.js';
+import { CampaignState, ownerOf } from '../campaign/campaign-state.js';
 import { EXIT, UsageError } from '../exit-code.js';
 import type { Output } from '../output.js';
 import { durationText } from '../report/progress.js';
@@ -56,15 +56,15 @@ async function worked(
 export function campaignReport(folder: string, options: ReportOptions, output: Output): number {
   const state = CampaignState.open(folder);
   report(state, options, output);
-  return statusOf(state, state.left.length > 0 ? 'jobs are left' : null);
+  return statusOf(state, state.isDone ? null : 'jobs are left');
 }
 
 /** `dmirror campaign cancel`. */
 export function campaignCancel(folder: string, { out }: Output): number {
   const state = CampaignState.open(folder);
   state.cancel();
-  const owner = state.owner();
-  out(owner === null ? 'nobody runs it' : `process ${owner} ends it after the jobs that it has begun`);
+  const owner = ownerOf(folder);
+  out(owner === null ? 'nobody runs it' : `process ${owner.pid} ends it after the jobs that it has begun`);
   return EXIT.pass;
 }
 
@@ -78,19 +78,22 @@ export async function campaignStatus(
 ): Promise<number> {
   const stop = output.stop.watch();
   for (;;) {
-    const state = CampaignState.open(folder);
-    const owner = state.owner();
-    printStatus(state, json, output);
+    // Asked first: what nobody runs any more is read whole.
+    const owner = ownerOf(folder);
+    printStatus(CampaignState.open(folder), { json, owner }, output);
     if (!watch || owner === null || (await stop.look())) return EXIT.pass;
     await Promise.race([new Promise((resolve) => setTimeout(resolve, WATCH_MS)), stop.whenRequested]);
   }
 }
 
-function printStatus(state: CampaignState, json: boolean, { out }: Output): void {
+function printStatus(
+  state: CampaignState,
+  { json, owner }: { json: boolean; owner: ReturnType<typeof ownerOf> },
+  { out }: Output,
+): void {
   const { plan, results, failed, runs } = state;
   const total = plan.jobs.length;
-  const owner = state.owner();
-  const leftMs = state.msLeft();
+  const leftMs = state.msLeft(owner);
   const findings = state.findings();
   if (json) {
     out(
@@ -100,14 +103,14 @@ function printStatus(state: CampaignState, json: boolean, { out }: Output): void
         total,
         failed,
         runs,
-        process: owner,
+        process: owner?.pid ?? null,
         leftMs,
         findings,
       }),
     );
     return;
   }
-  const doing = owner === null ? (results.size === total ? 'done' : 'nobody runs it') : `process ${owner} runs it`;
+  const doing = owner === null ? (state.isDone ? 'done' : 'nobody runs it') : `process ${owner.pid} runs it`;
   out(`${plan.campaign.name}: ${results.size} of ${total} jobs done, ${failed} failed, ${runs} runs; ${doing}`);
   if (leftMs !== null) out(`about ${durationText(leftMs)} left`);
   out(`${findings.length} different findings`);

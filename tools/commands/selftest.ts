@@ -105,7 +105,8 @@ async function machinesFor(
   const dialect = dialectOption(options.dialect).id;
   if (options.daemon) {
     const jobs = options.jobs ?? Math.min(MAX_DEFAULT_JOBS, availableParallelism());
-    return await spawnMachines({ count: Math.min(jobs, caseCount), dialect, profile, pids: output.memory.children });
+    const { children } = output.memory;
+    return await spawnMachines({ count: Math.min(jobs, caseCount), dialect, profile, children });
   }
   if ((options.jobs ?? 1) > 1)
     throw new UsageError('--jobs above 1 is for cases in daemons of their own', 'add --daemon');

@@ -41,17 +41,21 @@ export function summaryText({ sequences, ops, divergences, path }: Summary): str
   return `${sequences} sequences, ${ops} ops replayed, ${divergences} divergences (path ${path})`;
 }
 
+/** The same in one line. */
+export function divergenceMessage({ op, expected, actual }: Divergence): string {
+  return `${op}: the kernel answers ${shorten(expected)}, dmirror ${shorten(actual)}`;
+}
+
 /** The results in the form that the JUnit writer knows; a sequence is a case, its family the suite. */
 export function asCases(results: readonly SequenceResult[]): CaseResult[] {
   return results.map(({ seq, divergence, file, path, ms }) => {
     const suite = seq.replace(/-[^-]*$/, '');
     const base = { name: `conform.${suite}.${seq}`, suite, path, ms };
     if (divergence === null) return { ...base, status: 'pass' };
-    const message = `${divergence.op}: the kernel answers ${shorten(divergence.expected)}, dmirror ${shorten(divergence.actual)}`;
     return {
       ...base,
       status: 'fail',
-      message,
+      message: divergenceMessage(divergence),
       diagnostics: divergenceText(divergence, rerunCommand(file, seq, path)),
     };
   });

@@ -9,12 +9,13 @@ import type { PathName } from '../../uapi/path-name.js';
 import { DEFAULT_TARGET } from '../abi/c/target.js';
 import { checkPair } from '../abi/check.js';
 import { effectLines } from '../abi/report/report-text.js';
+import type { Litmus } from '../explore/litmus-file.js';
 import { casesByName } from '../fault/sweep/cases.js';
 import { Sweeper } from '../fault/sweep/sweep-job.js';
 import { shippedFiles } from '../package-root.js';
 import { type CaseResult, runCase } from '../report/runner.js';
 import { type Generated, scan, sequencesOf } from './hunt.js';
-import { type Drawn, onFaultTests, type RaceHunt } from './races.js';
+import type { Drawn, RaceHunt } from './races.js';
 import type { Posting } from './review.js';
 
 interface AbiBreak {
@@ -62,7 +63,7 @@ const AT_ONCE = 8;
 /** All parts, in the order of the report. */
 export function unitsOf(
   posting: Posting,
-  { sequences, races, now }: { sequences: number; races: RaceHunt; now: () => number },
+  { sequences, races, tests, now }: { sequences: number; races: RaceHunt; tests: readonly Litmus[]; now: () => number },
 ): Unit[] {
   const { path } = posting;
   const generated = [...sequencesOf(sequences)];
@@ -75,7 +76,7 @@ export function unitsOf(
     ...selftestUnits(path, now),
     { kind: 'recordings', name: 'recordings', run: () => replayed(posting) },
     ...SWEPT_CASES.map((name): Unit => ({ kind: 'sweep', name: `sweep ${name}`, run: () => swept(path, name) })),
-    ...onFaultTests().map(
+    ...tests.map(
       (test): Unit => ({
         kind: 'race',
         name: `race ${test.name}`,

@@ -53,7 +53,8 @@ export async function review(
 ): Promise<Review> {
   const { share, stop, progress, now } = output;
   const races = new RaceHunt(posting.path, RACE_BUDGET);
-  const all = unitsOf(posting, { sequences, races, now });
+  const tests = onFaultTests();
+  const all = unitsOf(posting, { sequences, races, tests, now });
   const units = share.pick(all, ({ name }) => `${posting.path} ${name}`);
   const timed = async (unit: Unit): Promise<Done> => {
     const begun = now();
@@ -74,7 +75,7 @@ export async function review(
   const seen = scanned.flatMap((part) => part.seen);
   const raced = resultsOf('race').filter(({ drawn }) => drawn.length > 0);
   const isShard = units.length < all.length && !share.isMerged;
-  for (const { test, drawn } of raced) races.add(onFaultTests().find(({ name }) => name === test)!, drawn);
+  for (const { test, drawn } of raced) races.add(tests.find(({ name }) => name === test)!, drawn);
   const explained = isShard ? { findings: [], races: [] } : await explain({ posting, races, seen }, output);
   progress.clear();
   return {
@@ -100,16 +101,16 @@ async function explain(
   const step = (done: number, name: string): void =>
     progress.update({ done, total: seen.length, failed: found.findings.length, name });
   for (const race of races.explained()) {
-    if (await stop.look()) return found;
     found.races.push(race);
     step(0, 'explaining races');
+    if (await stop.look()) return found;
   }
   let done = 0;
   for (const finding of hunt(posting.path, seen)) {
     if (finding === null) done++;
     else found.findings.push(finding);
     step(done, `explaining sequences, last found: ${finding?.cures[0]?.name ?? 'nothing'}`);
-    if (await stop.look()) break;
+    if (done < seen.length && (await stop.look())) break;
   }
   return found;
 }

@@ -6,14 +6,16 @@ import type { Blob } from './blob.js';
 import { BLOB_FOLDER, ShardShare } from './share.js';
 import { shardOf } from './split.js';
 
-/** `--shard` and what goes with it, and `--max-memory`: all long commands have both. `not` are options, as commander calls them, of forms of the command that have no units. */
+/** Of all long commands. Others have one of the same name, for what they write down. */
+export const MEMORY_OPTION = new Option(
+  '--max-memory <size>',
+  'as 2G: over it fewer run at once, then it stops with what it has; four fifths of what there is without',
+).argParser(memory);
+
+/** `--shard` and what goes with it, and `--max-memory`. `not` are options, as commander calls them, of forms of the command that have no units. */
 export function shardOptions(command: Command, not: readonly string[] = []): Command {
   return command
-    .option(
-      '--max-memory <size>',
-      'as 2G: over it fewer run at once, then it stops with what it has; four fifths of what there is without',
-      memory,
-    )
+    .addOption(MEMORY_OPTION)
     .addOption(new Option('--shard <i/n>', 'do only this part: 2/5, auto, or auto/5').conflicts([...not]))
     .option('--costs <file>', 'with --shard: what parts cost, in place of the file in the package')
     .addOption(
@@ -53,9 +55,7 @@ export function shareCommands(root: Command, output: () => Output & { share: Out
   root.hook('preAction', async (_, command) => {
     const options = command.opts<ShardOptions>();
     const { shard, report, maxMemory } = options;
-    // Those have the option too, for what they write down.
-    if (maxMemory !== undefined && !['debug', 'explain', 'view'].includes(command.name()))
-      output().memory.bound(maxMemory);
+    if (maxMemory !== undefined && command.options.includes(MEMORY_OPTION)) output().memory.bound(maxMemory);
     for (const name of ['costs', 'report'] as const)
       if (shard === undefined && options[name] !== undefined)
         command.error(`error: option '--${name}' is of --shard; a whole is --shard 1/1`);

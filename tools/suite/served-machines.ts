@@ -23,8 +23,8 @@ export interface SpawnOptions {
   readonly count: number;
   readonly dialect: string;
   readonly profile: ProfileName;
-  /** Where their process ids go. */
-  readonly pids?: Set<number>;
+  /** Where their processes go. */
+  readonly children?: Set<ChildProcess>;
 }
 
 /** The command next to this file, built or not. */
@@ -33,7 +33,7 @@ const BUSY_MS = 5000;
 /** A daemon of ours lives for seconds, in which collecting garbage seldom beats collecting it often. */
 const NODE_OPTIONS = ['--max-semi-space-size=64'];
 
-export async function spawnMachines({ count, dialect, profile, pids }: SpawnOptions): Promise<SuiteMachines> {
+export async function spawnMachines({ count, dialect, profile, children }: SpawnOptions): Promise<SuiteMachines> {
   const folder = mkdtempSync(join(tmpdir(), 'dmirror-'));
   const sockets = Array.from({ length: count }, (_, i) => join(folder, String(i)));
   const daemons: ChildProcess[] = [];
@@ -47,7 +47,7 @@ export async function spawnMachines({ count, dialect, profile, pids }: SpawnOpti
     await end();
     throw error;
   }
-  for (const { pid } of daemons) pids?.add(pid!);
+  for (const daemon of daemons) children?.add(daemon);
   return { lanes: sockets.map((socket) => (options: object) => bootAt(socket, { profile, ...options })), end };
 }
 

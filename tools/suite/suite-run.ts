@@ -5,7 +5,7 @@ import type { Progress } from '../report/progress.js';
 import type { PathPlan, Reporter, Totals } from '../report/report.js';
 import { type CaseResult, type RunOptions, runCase } from '../report/runner.js';
 import { type Share, WHOLE } from '../shard/share.js';
-import { handOut } from '../worker-pool.js';
+import { handOut, untilStopped } from '../worker-pool.js';
 
 export interface SuiteRunOptions {
   readonly seed: number;
@@ -101,7 +101,7 @@ function inOrder(jobs: readonly Job[], options: SuiteRunOptions): () => Promise<
   }));
   void handOut<[number, Job], CaseResult>(runners, {
     memory: options.memory,
-    take: async () => ((await options.stop.look()) ? null : (waiting.shift() ?? null)),
+    take: untilStopped(waiting, options.stop),
     onResult([i, job], result) {
       share.keep(job, result, result.ms);
       settle[i]!(result);

@@ -1,5 +1,9 @@
+import { EventEmitter } from 'node:events';
 import { describe, expect, it } from 'vitest';
+import { EXIT } from '../../../tools/exit-code.js';
 import { MemoryWatch } from '../../../tools/memory-watch.js';
+import { StopRequest } from '../../../tools/output.js';
+import { untilStopped } from '../../../tools/worker-pool.js';
 
 const MIB = 2 ** 20;
 
@@ -33,4 +37,13 @@ describe('a bound of memory', () => {
     watch.limit = 100 * MIB;
     expect(watch.isWorthSaying).toBe(true);
   });
+});
+
+it('ends nothing that is done', async () => {
+  const { watch } = watching([90 * MIB, 90 * MIB, 110 * MIB]);
+  watch.bound(100 * MIB);
+  const stop = new StopRequest(new EventEmitter() as never, watch);
+  const next = untilStopped(['a', 'b'], stop);
+  expect([await next(), await next(), await next(), stop.isRequested]).toEqual(['a', 'b', null, false]);
+  expect([await stop.look(), stop.status(0)]).toEqual([true, EXIT.output]);
 });

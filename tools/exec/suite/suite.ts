@@ -41,18 +41,12 @@ export async function execSuite(folder: string, options: SuiteOptions, output: O
   const writeFiles = resultFiles(options, output);
   const runs = output.share.pick(planRuns(folder, options), (run) => `${options.path} ${nameOf(run)}`);
   const stop = output.stop.watch();
-  const children = new Set<ChildProcess>();
+  const { children } = output.memory;
   void stop.whenRequested.then(() => {
     for (const child of children) child.kill('SIGKILL');
   });
   const run = async (one: SuiteRun): Promise<SuiteResult> => {
-    if (one.out !== undefined) return NOT_RUN;
-    const result = await runOne(folder, one, {
-      words: options.words,
-      now: output.now,
-      children,
-      pids: output.memory.children,
-    });
+    const result = await runOne(folder, one, { words: options.words, now: output.now, children });
     // One that was ended has no result.
     return stop.isRequested ? NOT_RUN : result;
   };
@@ -116,16 +110,13 @@ function commandOf({ program, args, needs }: SuiteRun, words: readonly string[])
   return [...words, ...own, `./${program}`, ...args];
 }
 
-export function runOne(
+/** `children` has its process while there is one. */
+export async function runOne(
   folder: string,
   run: SuiteRun,
-  {
-    words,
-    now,
-    children,
-    pids,
-  }: { words: readonly string[]; now: () => number; children: Set<ChildProcess>; pids: Set<number> },
+  { words, now, children }: { words: readonly string[]; now: () => number; children: Set<ChildProcess> },
 ): Promise<SuiteResult> {
+  if (run.out !== undefined) return NOT_RUN;
   const start = now();
   const child = spawn(process.execPath, [shipped('bin/dmirror.js'), 'exec', ...commandOf(run, words)], {
     cwd: folder,
@@ -133,14 +124,12 @@ export function runOne(
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   });
   children.add(child);
-  pids.add(child.pid!);
   const chunks: Buffer[] = [];
   for (const stream of [child.stdout!, child.stderr!]) stream.on('data', (chunk) => void chunks.push(chunk));
-  return new Promise((resolve, reject) => {
+  return await new Promise((resolve, reject) => {
     child.once('error', reject);
     child.once('close', (code) => {
       children.delete(child);
-      pids.delete(child.pid!);
       const text = Buffer.concat(chunks).toString('latin1');
       resolve({ status: code ?? EXIT.signal, output: text, ms: now() - start, ...countResults(text) });
     });

@@ -59,6 +59,11 @@ export class SweepState {
     return this.states.some(({ clean }) => clean === undefined);
   }
 
+  /** Whether nothing is left to take, but for what comes of clean runs that are under way. */
+  get isAllTaken(): boolean {
+    return this.states.every((state) => state.isCleanTaken && !this.slicesThatCount(state).includes(undefined));
+  }
+
   /** The next task, clean runs first; null when none is left, or when the sweep was stopped. */
   async take(): Promise<SweepTask | null> {
     for (;;) {

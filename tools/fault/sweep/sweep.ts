@@ -70,7 +70,7 @@ export async function sweep(names: readonly string[], command: SweepCommand, out
     here: () => sweepWork(options),
     workers: command.workers,
     memory: output.memory,
-    take: async () => ((await stop.look()) ? null : await state.take()),
+    take: async () => (!state.isAllTaken && (await stop.look()) ? null : await state.take()),
     onResult(task, result) {
       state.onResult(task, result);
       show(`${task.job.path} ${task.job.name}`);
