@@ -1,4 +1,5 @@
 import type { CommandName } from '../../uapi/dialect.js';
+import { entryId } from '../core/observer.js';
 import type { Command } from '../dmirror/index.js';
 import { tablesBelow } from '../mm/invariants.js';
 import { Kind, kindOf } from '../mm/tables/entry.js';
@@ -42,6 +43,8 @@ export class RaceShadow {
   private readonly placesOf = new Map<number, { mm: Mm; vpn: number }[]>();
   private readonly calls: RaceCall[] = [];
   private writers: readonly Writer[] = [];
+  /** Pages that were looked at after this race, as ids of their entries. */
+  private readonly proven = new Set<number>();
   private isListening = false;
   private readonly isStrict: boolean;
 
@@ -57,7 +60,11 @@ export class RaceShadow {
     for (const mm of this.machine.memory.mms) {
       const pages = pagesOf(mm);
       this.before.set(mm, { pages, ranges: mm.vmas.filter(vmaIsAnonymous).map(({ start, end }) => ({ start, end })) });
-      for (const [vpn, { pfn }] of pages) this.placesOf.set(pfn, [...(this.placesOf.get(pfn) ?? []), { mm, vpn }]);
+      for (const [vpn, { pfn }] of pages) {
+        const places = this.placesOf.get(pfn);
+        if (places === undefined) this.placesOf.set(pfn, [{ mm, vpn }]);
+        else places.push({ mm, vpn });
+      }
     }
   }
 
@@ -77,6 +84,7 @@ export class RaceShadow {
     const writers = writersOf(this.calls, this.isStrict);
     if (writers === null) return;
     this.writers = writers;
+    this.proven.clear();
     for (const { thread, call, begin, end } of this.calls) {
       const bytes = call.name === 'load' ? call.result?.bytes : undefined;
       const addr = call.args[0] as number;
@@ -116,6 +124,9 @@ export class RaceShadow {
     const isWritten = this.writers.some(({ mm: of, start, end }) => of === mm && overlaps(start, end, vpn));
     const pfn = kept.pages.get(vpn)?.pfn;
     if (!isWritten && pfn !== undefined && !changed.has(pfn) && entryOf(mm, vpn)?.pfn === pfn) return;
+    const id = entryId(mm.id, vpn);
+    if (this.proven.has(id)) return;
+    this.proven.add(id);
     const vma = mm.vmaLookup(vpn * PAGE_SIZE);
     const seen = vma === null || !vmaIsAnonymous(vma) ? null : contentOf(mm, vpn);
     if (seen !== null) this.proveBytes({ mm, addr: vpn * PAGE_SIZE }, seen, AT_THE_END);

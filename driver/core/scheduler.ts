@@ -4,7 +4,7 @@ import { type Coroutine, type Effect, FINE_POINTS } from './effect.js';
 import { FIRST_SPIN_CLASS, LOCK_CLASS_NAMES } from './lock-class.js';
 import { Access, type Observer, Shared } from './observer.js';
 import { END_RUN, type SchedulerPolicy } from './policy.js';
-import { Task } from './task.js';
+import { Task, type TaskProgram } from './task.js';
 import type { WaitQueue } from './wait-queue.js';
 
 /** A task that can't go on, for a deadlock report. */
@@ -89,8 +89,8 @@ export class Scheduler {
     return current === null ? this.nextObjectId++ : current.id * OBJECTS_OF_TASK + current.objects++;
   }
 
-  newTask(name: string): Task {
-    return new Task(this, this.nextTaskId++, name);
+  newTask(name: string, program: TaskProgram | null = null): Task {
+    return new Task(this, this.nextTaskId++, name, program);
   }
 
   /** Puts an idle task to work; nothing runs before `run`. */

@@ -6,6 +6,14 @@ import type { WaitQueue } from './wait-queue.js';
 
 export type TaskState = 'idle' | 'runnable' | 'blocked' | 'sleeping';
 
+/** What the kernel asks whose thread a task is. */
+export interface TaskProgram {
+  readonly tid: number;
+  /** Bytes that may be mapped. Linux: rlimit(RLIMIT_AS) */
+  readonly limitAs: number;
+  signalPending(): boolean;
+}
+
 /**
  * One flow of control inside the kernel: a thread of a process while it is in a system call. A task is reused for each
  * call of its thread, so what it holds between calls is always nothing.
@@ -21,6 +29,8 @@ export class Task {
   /** The lock that it takes, or looks at, when it goes on; null when that is none. */
   takes: LockTarget | null = null;
   wakeAtTick = 0;
+  /** It sleeps in a wait that every signal ends, not only a fatal one. Linux: TASK_INTERRUPTIBLE */
+  isInterruptible = false;
   /** The present call, for reports. */
   doing = '';
   /** Objects with an id that it has made. */
@@ -39,6 +49,8 @@ export class Task {
     readonly scheduler: Scheduler,
     readonly id: number,
     readonly name: string,
+    /** null: it is the machine's own. */
+    readonly program: TaskProgram | null = null,
   ) {}
 
   /** Page faults of its program that were served without, and with, a page read in. Linux: task_struct.min_flt, maj_flt */

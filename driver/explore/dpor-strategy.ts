@@ -57,7 +57,8 @@ export class DporStrategy implements Strategy {
   /** Schedules that were given up, as all that they could come to was seen. */
   blocked = 0;
   private readonly order = new HappensBefore(this.footprints);
-  private readonly ownOrder = new HappensBefore(this.footprints, true);
+  /** By what was touched alone; made when a step might touch more. */
+  private ownOrder: HappensBefore | null = null;
   private readonly spins = new Spins(this.order, this.footprints);
   private readonly lines = new LineWriter();
   private readonly nodes: Node[] = [];
@@ -79,6 +80,7 @@ export class DporStrategy implements Strategy {
     // The last node has another choice than it had: from its step on everything is new.
     const known = Math.max(0, this.length - 1);
     this.order.truncate(known);
+    this.ownOrder?.truncate(known);
     this.footprints.truncate(known);
     return true;
   }
@@ -133,13 +135,13 @@ export class DporStrategy implements Strategy {
 
   /** The order by what was touched, whatever is known from other schedules: so it is the same however the search came here. */
   private touchedOrder(): HappensBefore {
-    const { footprints, ownOrder, nodes } = this;
-    if (!footprints.hasMore) return this.order;
-    ownOrder.truncate(0);
-    for (let event = 0; event < this.order.events; event++) {
-      ownOrder.add(nodes[event]!.chosen, this.actors.length);
-      for (let actor = 0; nodes[event]!.enables >>> actor !== 0; actor++)
-        if ((nodes[event]!.enables >>> actor) & 1) ownOrder.enables(actor);
+    if (!this.footprints.hasMore) return this.order;
+    this.ownOrder ??= new HappensBefore(this.footprints, true);
+    const { ownOrder } = this;
+    for (let event = ownOrder.events; event < this.order.events; event++) {
+      const { chosen, enables } = this.nodes[event]!;
+      ownOrder.add(chosen, this.actors.length);
+      for (let actor = 0; enables >>> actor !== 0; actor++) if ((enables >>> actor) & 1) ownOrder.enables(actor);
     }
     return ownOrder;
   }

@@ -35,18 +35,17 @@ export function shrinkRace<Test>(
   { raceOf, smaller, ...options }: Shrinkable<Test> & ExploreOptions,
 ): { test: Test; finding: RaceFinding } {
   let best = { test, finding: simplest(raceOf(test), finding, options) ?? finding };
-  // What a larger test could not do without is not tried again at once.
+  // What a larger test could not do without is tried last.
   for (let tried = 0, isSmaller = true; isSmaller; ) {
     isSmaller = false;
-    let at = 0;
-    for (const candidate of smaller(best.test)) {
-      if (at++ < tried) continue;
-      const found = simplest(raceOf(candidate), finding, options);
+    const all = [...smaller(best.test)];
+    for (let i = 0; i < all.length && !isSmaller; i++) {
+      const at = (tried + i) % all.length;
+      const found = simplest(raceOf(all[at]!), finding, options);
       if (found === null) continue;
-      best = { test: candidate, finding: found };
-      tried = at - 1;
+      best = { test: all[at]!, finding: found };
+      tried = at;
       isSmaller = true;
-      break;
     }
   }
   return best;

@@ -72,7 +72,7 @@ export class GuestSystem {
     let outside = 0;
     for (const thread of this.machine.allThreads()) {
       if (thread === guest.thread || thread.task.state === 'idle') continue;
-      if (thread.isInterruptible || this.guests.get(thread)?.isInUser) outside++;
+      if (thread.task.isInterruptible || this.guests.get(thread)?.isInUser) outside++;
     }
     // The running task is not counted, and who dies is no thread any more when its memory goes.
     if (outside < this.machine.kernel.scheduler.busyCount) return;
@@ -170,7 +170,6 @@ export class GuestSystem {
     const old = process.mm;
     yield* guest.releaseMemory();
     process.mm = mmCreate(this.machine.memory);
-    process.mm.limitAs = old.limitAs;
     guest.cpu.memory = new MmCpuMemory(process.mm);
     const ret = yield* this.load(guest, binary, { path, argv, envp });
     yield* mmput(old);

@@ -1,6 +1,7 @@
 /* Calls that Linux refuses, or that change what later calls may do. */
 #include "guest.h"
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/membarrier.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -14,6 +15,7 @@ static void seals(void)
 	int plain = memfd_create("plain", 0), file = memfd_create("file", MFD_ALLOW_SEALING);
 	int mapped = memfd_create("mapped", MFD_ALLOW_SEALING);
 
+	FAILS(EFAULT, syscall(SYS_memfd_create, 16, 0));
 	FAILS(EPERM, fcntl(plain, F_ADD_SEALS, F_SEAL_WRITE));
 	CHECK(fcntl(plain, F_GET_SEALS) == F_SEAL_SEAL && fcntl(file, F_GET_SEALS) == 0);
 	CHECK(ftruncate(file, 8192) == 0 && ftruncate(mapped, 4096) == 0);
@@ -76,7 +78,29 @@ static void address_space(void)
 		_exit(mmap(NULL, 60 << 20, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED && errno == ENOMEM);
 	CHECK(wait(&status) > 0 && status == 1 << 8);
 	CHECK(setrlimit(RLIMIT_AS, &old) == 0);
+	/* A limit is the process's, not its memory's. */
+	pid_t child = vfork();
+	if (child == 0)
+		_exit(setrlimit(RLIMIT_AS, &limit));
+	CHECK(waitpid(child, &status, 0) == child && status == 0);
 	CHECK(mmap(NULL, 60 << 20, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED);
+}
+
+static void capabilities(void)
+{
+	struct __user_cap_header_struct header = { 1, 0 };
+	struct __user_cap_data_struct data[2] = { 0 };
+
+	FAILS(EINVAL, syscall(SYS_capget, &header, data));
+	CHECK(header.version == _LINUX_CAPABILITY_VERSION_3);
+	CHECK(syscall(SYS_capget, &header, data) == 0);
+	CHECK(data[0].effective == ~0u && data[1].permitted == (1 << (CAP_LAST_CAP - 31)) - 1 && !data[0].inheritable);
+	CHECK(syscall(SYS_capset, &header, data) == 0);
+	data[0].effective = 0;
+	FAILS(EPERM, syscall(SYS_capset, &header, data));
+	FAILS(EFAULT, syscall(SYS_capget, &header, 16));
+	header.pid = 99999;
+	FAILS(ESRCH, syscall(SYS_capget, &header, data));
 }
 
 static void limits(void)
@@ -100,6 +124,7 @@ int main(void)
 	barriers();
 	policies();
 	limits();
+	capabilities();
 	puts("refusals done");
 	return 0;
 }

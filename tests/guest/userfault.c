@@ -4,6 +4,7 @@
 #include <linux/userfaultfd.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -81,6 +82,48 @@ static int seen_empty(void)
 	return empty;
 }
 
+static volatile sig_atomic_t handled;
+
+static void on_signal(int signo)
+{
+	handled = signo;
+}
+
+static void *touch_one(void *page)
+{
+	CHECK(*(volatile char *)page == 'z');
+	return NULL;
+}
+
+/* A signal that comes while a page is waited for is handled at once; then the page is waited for again. */
+static void interrupted(void)
+{
+	static char source[4096];
+	struct sigaction action = { .sa_handler = on_signal };
+	struct pollfd ready = { uffd, POLLIN, 0 };
+	pthread_t waiter;
+
+	memset(source, 'z', sizeof(source));
+	CHECK(sigaction(SIGUSR1, &action, NULL) == 0);
+	char *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct uffdio_register reg = { .range = { (unsigned long)page, 4096 }, .mode = UFFDIO_REGISTER_MODE_MISSING };
+	CHECK(ioctl(uffd, UFFDIO_REGISTER, &reg) == 0);
+	CHECK(pthread_create(&waiter, NULL, touch_one, page) == 0);
+	for (int asked = 0; asked < 2; asked++) {
+		struct uffd_msg message;
+
+		CHECK(poll(&ready, 1, -1) == 1);
+		CHECK(read(uffd, &message, sizeof(message)) == sizeof(message));
+		CHECK(message.arg.pagefault.address == (unsigned long)page);
+		CHECK(handled == (asked ? SIGUSR1 : 0));
+		if (!asked)
+			CHECK(pthread_kill(waiter, SIGUSR1) == 0);
+	}
+	struct uffdio_copy copy = { .dst = (unsigned long)page, .src = (unsigned long)source, .len = 4096 };
+	CHECK(ioctl(uffd, UFFDIO_COPY, &copy) == 0);
+	pthread_join(waiter, NULL);
+}
+
 int main(void)
 {
 	pthread_t server, first, second;
@@ -112,6 +155,7 @@ int main(void)
 	CHECK(ioctl(uffd, UFFDIO_UNREGISTER, &range) == 0);
 	CHECK(area[0] == 0);
 	printf("%d shared pages seen before their bytes\n", seen_empty());
+	interrupted();
 	close(uffd);
 	puts("userfault done");
 	return 0;

@@ -1,4 +1,5 @@
 import { EINVAL, EPERM, ESRCH } from '../../../uapi/errno.js';
+import { RLIMIT, RLIMIT_COUNT } from '../../../uapi/resource.js';
 import { readU64 } from '../../../uapi/u64.js';
 import type { Coroutine } from '../../core/effect.js';
 import type { Process } from '../../sys/processes/process.js';
@@ -6,21 +7,6 @@ import { readUserView, words64, writeUser } from '../../sys/processes/user-memor
 import type { GuestSyscallTable } from '../guest-syscall.js';
 import type { GuestThread } from '../guest-thread.js';
 
-/** Resources by their numbers. Linux: include/uapi/asm-generic/resource.h */
-const RLIMIT = {
-  stack: 3,
-  core: 4,
-  rss: 5,
-  nproc: 6,
-  nofile: 7,
-  memlock: 8,
-  as: 9,
-  locks: 10,
-  msgqueue: 12,
-  nice: 13,
-  rtprio: 14,
-} as const;
-const RLIMIT_COUNT = 16;
 const STACK_LIMIT = 8 * 2 ** 20;
 /**
  * Those that can be set. Of an address space the limit is kept. Nothing else of these ever stops root, who everybody is here: locked memory, processes,
@@ -81,7 +67,6 @@ function* setLimit(guest: GuestThread, process: Process, { resource, addr }: Lim
   if (current === own[0] && most === own[1]) return 0;
   if (!SETTABLE.has(resource)) return -EPERM;
   process.limits.set(resource, [current, most]);
-  if (resource === RLIMIT.as) process.mm.limitAs = current;
   return 0;
 }
 

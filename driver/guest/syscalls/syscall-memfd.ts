@@ -1,4 +1,4 @@
-import { EINVAL, ENODEV } from '../../../uapi/errno.js';
+import { EFAULT, EINVAL, ENODEV } from '../../../uapi/errno.js';
 import { O_RDWR } from '../../../uapi/fcntl.js';
 import { MAP_HUGE_MASK, MAP_HUGE_SHIFT } from '../../../uapi/mman.js';
 import type { Coroutine } from '../../core/effect.js';
@@ -28,7 +28,7 @@ function* memfdCreate(guest: GuestThread): Coroutine<number> {
   if (flags & ~(MFD_ALL | (isHuge ? MAP_HUGE_MASK << MAP_HUGE_SHIFT : 0))) return -EINVAL;
   if (flags & MFD.exec && flags & MFD.noexecSeal) return -EINVAL;
   const name = yield* strncpyFromUser(guest.mm, guest.u(0), 250);
-  if (typeof name === 'number') return -EINVAL;
+  if (typeof name === 'number') return name === -EFAULT ? name : -EINVAL;
   const { files, machine } = guest.process;
   const file = openMemfd(machine, flags);
   if (typeof file === 'number') return file;

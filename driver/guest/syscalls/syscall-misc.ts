@@ -39,8 +39,6 @@ const PRIO_BIAS = 20;
 
 /** Identity and whatever else start-up code asks for. */
 export const miscSyscalls: GuestSyscallTable = {
-  90: fixed('capget', 'pp', { ret: 0, note: 'nothing is written' }),
-  91: fixed('capset', 'pp', { ret: 0, note: 'no effect' }),
   119: fixed('sched_setscheduler', 'ddp', { ret: 0, note: 'no effect' }),
   120: fixed('sched_getscheduler', 'd', { ret: 0, note: 'SCHED_OTHER' }),
   122: fixed('sched_setaffinity', 'dnp', { ret: 0, note: 'there is one CPU' }),

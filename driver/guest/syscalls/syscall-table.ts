@@ -1,4 +1,5 @@
 import type { GuestSyscallTable } from '../guest-syscall.js';
+import { capabilitySyscalls } from './syscall-capability.js';
 import { cloneSyscalls } from './syscall-clone.js';
 import { fileSyscalls } from './syscall-file.js';
 import { ioSyscalls } from './syscall-io.js';
@@ -30,4 +31,5 @@ export const guestSyscalls: GuestSyscallTable = {
   ...memfdSyscalls,
   ...miscSyscalls,
   ...limitSyscalls,
+  ...capabilitySyscalls,
 };

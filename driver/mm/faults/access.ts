@@ -195,7 +195,8 @@ export function* doUserAddrFault(mm: Mm, addr: number, write: boolean, isKernel 
   }
   const flags = FAULT.allowRetry | (write ? FAULT.write : 0) | (isKernel ? 0 : FAULT.user);
   const ret = yield* handleMmFault(vma, addr, flags);
-  if (ret & VM_FAULT.retry) return 'none';
+  // Linux: include/linux/sched/signal.h:fault_signal_pending()
+  if (ret & VM_FAULT.retry) return isKernel && mm.memory.kernel.current.killed ? 'sigbus' : 'none';
   mm.mmapLock.readUnlock();
   if (!(ret & VM_FAULT_ERROR)) {
     // Linux: mm/memory.c:mm_account_fault()

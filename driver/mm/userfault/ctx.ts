@@ -31,13 +31,6 @@ export interface UserfaultEvent {
   readonly queue: WaitQueue;
 }
 
-/** What a userfaultfd needs of whoever opened it. */
-export interface UserfaultHost {
-  /** The thread that runs now, 0 when it is none. */
-  tid(): number;
-  wakePollers(): void;
-}
-
 /**
  * What serves faults of the vmas that name it. Linux: struct userfaultfd_ctx. Deviates: there is no map_changing_lock, as whoever
  * fills in or moves pages looks at `mmapChanging` under the mmap_lock that whoever changes the mappings has too.
@@ -58,7 +51,7 @@ export class UserfaultCtx {
     readonly mm: Mm,
     /** Those of userfaultfd(2). */
     readonly flags: number,
-    readonly host: UserfaultHost,
+    readonly wakePollers: () => void,
   ) {
     mmgrab(mm);
   }
@@ -70,7 +63,7 @@ export class UserfaultCtx {
   /** Somebody has something to read. */
   tell(): void {
     this.arrived.wakeAll();
-    this.host.wakePollers();
+    this.wakePollers();
   }
 
   /** Linux: fs/userfaultfd.c:userfaultfd_ctx_get() */

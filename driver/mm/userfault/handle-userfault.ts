@@ -1,5 +1,6 @@
 import { UFFD_EVENT, UFFD_FEATURE, UFFD_PAGEFAULT_FLAG } from '../../../uapi/userfaultfd.js';
 import type { Coroutine } from '../../core/effect.js';
+import type { Task } from '../../core/task.js';
 import { WaitQueue } from '../../core/wait-queue.js';
 import { FAULT, VM_FAULT } from '../faults/fault-code.js';
 import type { VmFault } from '../faults/vm-fault.js';
@@ -13,7 +14,7 @@ import { UFFD_USER_MODE_ONLY, type UserfaultCtx, type UserfaultWait } from './ct
 
 /**
  * Tells the reader of the vma's userfaultfd of a fault, lets go of mmap_lock, and sleeps until somebody wakes the waiters of the page:
- * VM_FAULT.retry. Or VM_FAULT.sigbus, with the lock, when the fault can't wait or the reader wants that. `reason` is one VM_UFFD flag.
+ * VM_FAULT.retry. A signal ends the sleep too. Or VM_FAULT.sigbus, with the lock, when the fault can't wait or the reader wants that. `reason` is one VM_UFFD flag.
  * Linux: fs/userfaultfd.c:handle_userfault()
  */
 export function* handleUserfault(
@@ -22,11 +23,12 @@ export function* handleUserfault(
 ): Coroutine<number> {
   const { vma, flags, addr } = fault;
   const { mm, userfault: ctx } = vma;
+  const { current } = mm.memory.kernel;
   mmapAssertLocked(mm);
   if (ctx === null || ctx.has(UFFD_FEATURE.sigbus)) return VM_FAULT.sigbus;
   if (!(flags & FAULT.user) && ctx.flags & UFFD_USER_MODE_ONLY) return VM_FAULT.sigbus;
   if (!(flags & FAULT.allowRetry)) return VM_FAULT.sigbus;
-  if (ctx.released || mm.memory.kernel.current.killed) {
+  if (ctx.released || current.killed) {
     mm.mmapLock.readUnlock();
     return VM_FAULT.retry;
   }
@@ -38,11 +40,23 @@ export function* handleUserfault(
   mm.mmapLock.readUnlock();
   if (mustWait) {
     ctx.tell();
-    yield queue;
+    yield* sleepUntilServed(current, queue, flags);
   }
   ctx.forget(wait);
   ctx.userfaultfdCtxPut();
   return VM_FAULT.retry;
+}
+
+/**
+ * The kernel's own access waits on when a signal comes that is not fatal: Linux would only try it again at once.
+ * Linux: part of fs/userfaultfd.c:userfaultfd_get_blocking_state()
+ */
+function* sleepUntilServed(task: Task, queue: WaitQueue, flags: number): Coroutine<void> {
+  const isInterruptible = (flags & FAULT.user) !== 0;
+  if (isInterruptible && task.program?.signalPending()) return;
+  task.isInterruptible = isInterruptible;
+  yield queue;
+  task.isInterruptible = false;
 }
 
 /** Linux: fs/userfaultfd.c:userfault_msg() */
@@ -55,7 +69,7 @@ function userfaultMsg(
   if (reason === VM.uffdWp) bits |= UFFD_PAGEFAULT_FLAG.wp;
   if (reason === VM.uffdMinor) bits |= UFFD_PAGEFAULT_FLAG.minor;
   const address = ctx.has(UFFD_FEATURE.exactAddress) ? realAddr : addr;
-  const ptid = ctx.has(UFFD_FEATURE.threadId) ? ctx.host.tid() : 0;
+  const ptid = ctx.has(UFFD_FEATURE.threadId) ? (ctx.mm.memory.kernel.current.program?.tid ?? 0) : 0;
   return { event: UFFD_EVENT.pagefault, words: [bits, address, ptid] };
 }
 

@@ -126,7 +126,7 @@ export function* userfaultfdRelease(ctx: UserfaultCtx): Coroutine<void> {
   yield* userfaultfdReleaseAll(ctx);
   ctx.wakeUserfault(0, Number.POSITIVE_INFINITY);
   for (const { queue } of [...ctx.events]) queue.wakeAll();
-  ctx.host.wakePollers();
+  ctx.wakePollers();
   ctx.userfaultfdCtxPut();
 }
 

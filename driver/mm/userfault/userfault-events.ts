@@ -73,7 +73,7 @@ export function dupUserfaultfd(child: Vma, parent: Vma, pending: PendingEvents):
   }
   let forked = pending.find((event) => event.ctx === ctx)?.forked ?? null;
   if (forked === null) {
-    forked = new UserfaultCtx(child.mm, ctx.flags, ctx.host);
+    forked = new UserfaultCtx(child.mm, ctx.flags, ctx.wakePollers);
     forked.features = ctx.features;
     pend(pending, { ctx, event: UFFD_EVENT.fork, words: [], forked });
   }

@@ -46,7 +46,6 @@ export function* dupMmap(child: Mm, parent: Mm): Coroutine<number> {
   let ret = 0;
   const events: PendingEvents = [];
   child.membarriers = parent.membarriers;
-  child.limitAs = parent.limitAs;
   incTlbFlushPending(parent);
   const { scheduler } = parent.memory.kernel;
   for (const vma of parent.vmas) {

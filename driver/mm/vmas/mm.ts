@@ -24,8 +24,6 @@ export class Mm {
   isUnstable = false;
   /** VM flags that new mappings get, set by mlockall(2). Linux: def_flags */
   defFlags = 0;
-  /** Bytes that may be mapped. Linux: rlimit(RLIMIT_AS), which is of the process that asks */
-  limitAs = Infinity;
   /** What membarrier(2) was told to be ready for, as bits of its commands. Linux: membarrier_state */
   membarriers = 0;
   /** Of the core that it is on; null: on none. */
@@ -77,11 +75,16 @@ export class Mm {
   }
 }
 
-/** May `npages` more be mapped? Deviates: RLIMIT_DATA is not known. Linux: mm/mmap.c:may_expand_vm() */
-export function mayExpandVm({ vmas, limitAs }: Mm, npages: number): boolean {
-  if (limitAs === Infinity) return true;
-  const total = vmas.reduce((sum, { start, end }) => sum + (end - start), 0);
-  return total / PAGE_SIZE + npages <= Math.floor(limitAs / PAGE_SIZE);
+/** May `npages` more be mapped, once [start, end) is free? Deviates: RLIMIT_DATA is not known. Linux: mm/mmap.c:may_expand_vm() */
+export function mayExpandVm({ memory, vmas }: Mm, npages: number, { start, end } = { start: 0, end: 0 }): boolean {
+  const limit = memory.kernel.current.program?.limitAs ?? Infinity;
+  if (limit === Infinity) return true;
+  let bytes = npages * PAGE_SIZE;
+  for (const vma of vmas) {
+    const freed = Math.min(end, vma.end) - Math.max(start, vma.start);
+    bytes += vma.end - vma.start - Math.max(0, freed);
+  }
+  return bytes <= limit;
 }
 
 /** Linux: include/linux/mmap_lock.h:mmap_assert_locked() */

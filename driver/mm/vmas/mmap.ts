@@ -198,7 +198,7 @@ function* mmapRegion(mm: Mm, request: MmapRequest, region: Region): Coroutine<nu
   mmapAssertWriteLocked(mm);
   const { addr, len, vmFlags, pgoff, after } = region;
   const end = addr + len;
-  if (mm.limitAs !== Infinity && !mayExpandVm(mm, (len - mappedBytes(mm, addr, end)) / PAGE_SIZE)) return -ENOMEM;
+  if (!mayExpandVm(mm, len / PAGE_SIZE, { start: addr, end })) return -ENOMEM;
   const gathered = yield* vmsGatherMunmapVmas(mm, addr, end, after.events);
   if (typeof gathered === 'number') return gathered;
   yield* vmsCleanUpArea(gathered);
@@ -228,11 +228,6 @@ function* mmapRegion(mm: Mm, request: MmapRequest, region: Region): Coroutine<nu
   vmaLinkFile(vma);
   unlockRmap(locks);
   return addr;
-}
-
-/** Linux: nr_pages of struct vma_munmap_struct */
-function mappedBytes(mm: Mm, start: number, end: number): number {
-  return mm.vmas.reduce((sum, vma) => sum + Math.max(0, Math.min(end, vma.end) - Math.max(start, vma.start)), 0);
 }
 
 /** The file's or hugetlb's part of a new vma; on an error nothing is left of it. */

@@ -31,9 +31,9 @@ export function* waitEventInterruptibleTimeout(
           isLate = true;
           if (thread.task.waitingOn === queue) scheduler.interrupt(thread.task);
         });
-  thread.isInterruptible = true;
+  thread.task.isInterruptible = true;
   yield queue;
-  thread.isInterruptible = false;
+  thread.task.isInterruptible = false;
   if (timer !== null) scheduler.cancelTimer(timer);
   if (isLate) return 'timeout';
   return isInterrupted(thread) ? 'signal' : 'woken';
@@ -45,9 +45,9 @@ export function* sleepUntil(thread: Thread, deadline: number): Coroutine<boolean
   while (scheduler.now() < deadline) {
     if (isInterrupted(thread)) return false;
     const effect: SleepEffect = { kind: 'sleep', ticks: deadline - scheduler.now() };
-    thread.isInterruptible = true;
+    thread.task.isInterruptible = true;
     yield effect;
-    thread.isInterruptible = false;
+    thread.task.isInterruptible = false;
   }
   return true;
 }

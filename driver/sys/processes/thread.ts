@@ -1,11 +1,12 @@
 import { ESRCH } from '../../../uapi/errno.js';
+import { RLIMIT } from '../../../uapi/resource.js';
 import type { CallArg, CallResult } from '../../../uapi/system-call.js';
 import { assert } from '../../core/assert.js';
 import type { Coroutine } from '../../core/effect.js';
-import type { Task } from '../../core/task.js';
+import type { Task, TaskProgram } from '../../core/task.js';
 import { doExit } from './exit.js';
 import type { Process } from './process.js';
-import type { ThreadSignals } from './program-signals.js';
+import { signalPending, type ThreadSignals } from './program-signals.js';
 
 /** One system call on its way. */
 export class Call {
@@ -33,15 +34,13 @@ export class Call {
 }
 
 /** One flow of control of a process: it runs one system call at a time, further ones wait in order. */
-export class Thread {
+export class Thread implements TaskProgram {
   readonly task: Task;
   /** A caught signal came while the thread slept in wait(2). */
   isInterrupted = false;
   isDead = false;
   /** Mask and queue of a thread that runs a program; null: a client drives it. */
   signals: ThreadSignals | null = null;
-  /** It sleeps in a wait that a signal ends. */
-  isInterruptible = false;
   /** Scratch page for ioctlBytes, 0 before the first. */
   scratchAddr = 0;
   private readonly queue: Call[] = [];
@@ -52,7 +51,15 @@ export class Thread {
     readonly tid: number,
   ) {
     const { kernel } = process.machine;
-    this.task = kernel.scheduler.newTask(`${process.pid}/${tid}`);
+    this.task = kernel.scheduler.newTask(`${process.pid}/${tid}`, this);
+  }
+
+  get limitAs(): number {
+    return this.process.limits.get(RLIMIT.as)?.[0] ?? Infinity;
+  }
+
+  signalPending(): boolean {
+    return signalPending(this);
   }
 
   /** The call that is inside the kernel. */
@@ -80,7 +87,7 @@ export class Thread {
 
   /** A signal has come that the thread does not block. Linux: include/linux/sched/signal.h:signal_wake_up() */
   signalWakeUp(): void {
-    if (this.isInterruptible) this.task.scheduler.interrupt(this.task);
+    if (this.task.isInterruptible) this.task.scheduler.interrupt(this.task);
   }
 
   private startNext(): void {

@@ -1,5 +1,5 @@
 import { EAGAIN, EINTR, EINVAL } from '../../../uapi/errno.js';
-import { O_CLOEXEC, O_NONBLOCK, O_RDWR } from '../../../uapi/fcntl.js';
+import { O_CLOEXEC, O_NONBLOCK, O_RDONLY } from '../../../uapi/fcntl.js';
 import { writeU64 } from '../../../uapi/u64.js';
 import { USERFAULTFD_IOC_NEW } from '../../../uapi/userfaultfd.js';
 import type { Coroutine } from '../../core/effect.js';
@@ -19,7 +19,7 @@ export class UserfaultFd extends OpenFile {
     private readonly machine: Machine,
     readonly ctx: UserfaultCtx,
   ) {
-    super(machine, O_RDWR | (ctx.flags & O_NONBLOCK));
+    super(machine, O_RDONLY | (ctx.flags & O_NONBLOCK));
     this.path = 'anon_inode:[userfaultfd]';
   }
 
@@ -104,11 +104,7 @@ function messageBytes(event: number, words: readonly number[]): Uint8Array {
 export function* newUserfaultfd({ process }: Thread, flags: number): Coroutine<number> {
   if (flags & ~(O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY)) return -EINVAL;
   const { files, machine, mm } = process;
-  const host = {
-    tid: () => [...machine.allThreads()].find(({ task }) => task === machine.kernel.current)?.tid ?? 0,
-    wakePollers: () => machine.pollers.wakeAll(),
-  };
-  const file = new UserfaultFd(machine, new UserfaultCtx(mm, flags, host));
+  const file = new UserfaultFd(machine, new UserfaultCtx(mm, flags, () => machine.pollers.wakeAll()));
   const fd = files.install(file);
   if (fd < 0) yield* file.put();
   else files.setCloseOnExec(fd, (flags & O_CLOEXEC) !== 0);

@@ -39,3 +39,20 @@ it('makes a race smaller as long as it shows the same, with the fewest preemptio
   expect(again.findings.map(({ kind }) => kind)).toEqual(['lost wake-up']);
   expect(finding.witness.filter((choice) => choice > 0).length).toBeLessThanOrEqual(2);
 });
+
+it('tries again what only a larger race could not do without', () => {
+  // The defect is there unless the first is gone and the second is not.
+  const racing = ({ first, second }: { first: boolean; second: boolean }): MachineRace => {
+    const race = raceOf(PROGRAM);
+    race.machine.kernel.defects.wakeupLost = first || !second;
+    return race;
+  };
+  function* fewer(of: { first: boolean; second: boolean }): Generator<typeof of> {
+    if (of.first) yield { ...of, first: false };
+    if (of.second) yield { ...of, second: false };
+  }
+  const whole = { first: true, second: true };
+  const found = explore(racing(whole), { budget: 2000 }).findings.find(({ kind }) => kind === 'lost wake-up');
+  const { test } = shrinkRace(whole, found!, { raceOf: racing, smaller: fewer, budget: 3000 });
+  expect(test).toEqual({ first: false, second: false });
+});

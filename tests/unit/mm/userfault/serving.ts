@@ -22,7 +22,7 @@ export class Serving {
     npages: number,
     { flags = VM.uffdMissing as number, features = 0 } = {},
   ) {
-    this.ctx = new UserfaultCtx(world.mm, 0, { tid: () => 1, wakePollers: () => this.arrived() });
+    this.ctx = new UserfaultCtx(world.mm, 0, () => this.arrived());
     this.ctx.features = features;
     const range = { start: BASE, end: BASE + npages * PAGE_SIZE };
     const { error } = world.run(registerRange(this.ctx, range, flags));
