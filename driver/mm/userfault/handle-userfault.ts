@@ -13,8 +13,9 @@ import type { Vma } from '../vmas/vma.js';
 import { UFFD_USER_MODE_ONLY, type UserfaultCtx, type UserfaultWait } from './ctx.js';
 
 /**
- * Tells the reader of the vma's userfaultfd of a fault, lets go of mmap_lock, and sleeps until somebody wakes the waiters of the page:
- * VM_FAULT.retry. A signal ends the sleep too. Or VM_FAULT.sigbus, with the lock, when the fault can't wait or the reader wants that. `reason` is one VM_UFFD flag.
+ * Tells the reader of the vma's userfaultfd of a fault, lets go of mmap_lock, and sleeps until somebody wakes the waiters of the page
+ * or a signal comes: VM_FAULT.retry. Or VM_FAULT.sigbus, with the lock, when the fault can't wait or the reader wants that. `reason`
+ * is one VM_UFFD flag.
  * Linux: fs/userfaultfd.c:handle_userfault()
  */
 export function* handleUserfault(

@@ -186,6 +186,13 @@ function* movePresent(move: Move, at: PteMove & { lo: number; pfn: number }): Co
   return error;
 }
 
+/** The folio, locked and of one process, is found by its new place from now on. */
+function moveFolio(dstVma: Vma, dst: number, pfn: number): void {
+  const { memory } = dstVma.mm;
+  folioMoveAnonRmap(memory, pfn, dstVma);
+  memory.frames.setIndex(pfn, dstVma.linearPageIndex(dst));
+}
+
 /** Linux: mm/userfaultfd.c:move_present_pte() */
 function movePresentPte({ mm, dstVma, src, dst }: Move, { from, i, to, j, pfn }: PteMove & { pfn: number }): number {
   const { memory } = mm;
@@ -197,8 +204,7 @@ function movePresentPte({ mm, dstVma, src, dst }: Move, { from, i, to, j, pfn }:
   if (isSame && !isBusy) {
     flushTlbPage(mm, src / PAGE_SIZE);
     from.clear(i);
-    folioMoveAnonRmap(memory, pfn, dstVma);
-    frames.setIndex(pfn, dstVma.linearPageIndex(dst));
+    moveFolio(dstVma, dst, pfn);
     to.set(j, mkPte(dstVma) | Pte.softDirty | Pte.write | (lo & Pte.dirty), pfn);
   }
   ptlUnlock(mm);
@@ -220,10 +226,7 @@ function* moveSwapPte({ mm, dstVma, dst }: Move, at: PteMove & { lo: number; pfn
   const isSame = at.from.lo(at.i) === at.lo && at.from.hi(at.i) === slot && kindOf(at.to.lo(at.j)) === Kind.none;
   const isMovable = isSame && swap.cachedPfn(slot) === cached;
   if (isMovable) {
-    if (cached !== 0 && frames.isAnon(cached)) {
-      folioMoveAnonRmap(memory, cached, dstVma);
-      frames.setIndex(cached, dstVma.linearPageIndex(dst));
-    }
+    if (cached !== 0 && frames.isAnon(cached)) moveFolio(dstVma, dst, cached);
     at.from.move(at.i, at.to, at.j);
     at.to.setLo(at.j, at.lo | Pte.softDirty);
   }
@@ -263,10 +266,7 @@ function* movePagesHugePmd({ mm, srcVma, dstVma, src, dst }: Move, from: PmdSlot
   if (isSame && !isBusy) {
     flushPmdTlbRange(mm, src / PAGE_SIZE);
     setPmd(from, Kind.none, 0);
-    if (!isZero) {
-      folioMoveAnonRmap(memory, head, dstVma);
-      frames.setIndex(head, dstVma.linearPageIndex(dst));
-    }
+    if (!isZero) moveFolio(dstVma, dst, head);
     setPmd(to, mkPte(dstVma) | Pte.huge | (isZero ? Pte.special : Pte.write | Pte.dirtied), head);
   }
   ptlUnlock(mm);

@@ -37,9 +37,9 @@ class SplitHugePagesFile extends OpenFile {
     const [pid, start, end] = [Number(match[1]), Number.parseInt(match[2]!, 16), Number.parseInt(match[3]!, 16)];
     const target = this.machine.process(pid);
     const isOwn = target !== null && target.owner === process.owner;
-    if (order >= HPAGE_PMD_ORDER) return text.length;
-    if (order > 0) return -EINVAL;
-    const error = yield* splitHugePagesPid(isOwn ? target.mm : null, start, end);
+    if (order > 0 && order < HPAGE_PMD_ORDER) return -EINVAL;
+    // No folio is larger than such an order, but the process must be there.
+    const error = yield* splitHugePagesPid(isOwn ? target.mm : null, start, order === 0 ? end : start);
     return error < 0 ? error : text.length;
   }
 }
