@@ -1,4 +1,5 @@
 import { isScalar, LineCounter, parseDocument, visit } from 'yaml';
+import { inputBytes, UsageError } from './exit-code.js';
 
 /** A place in a file, from 1. */
 interface Place {
@@ -13,6 +14,22 @@ export interface YamlFile {
   readonly mistake: (Place & { readonly message: string }) | null;
   /** Where the innermost thing on this way stands that is there. */
   place(keys: readonly unknown[]): Place;
+}
+
+/** Makes an error about what stands at `keys` in a file. */
+export type Wrong = (keys: readonly unknown[], message: string) => UsageError;
+
+/** Of a file; `hint` is what its errors say in the end. Throws UsageError with the place of what is no YAML. */
+export function readYamlFile(
+  file: string,
+  hint: string,
+  versions?: readonly string[],
+): { readonly value: unknown; readonly wrong: Wrong } {
+  const { value, mistake, place } = readYaml(inputBytes(file, hint).toString('utf8'), versions);
+  const at = ({ line, column }: Place, message: string): UsageError =>
+    new UsageError(`${file}:${line}:${column}: ${message}`, hint);
+  if (mistake !== null) throw at(mistake, mistake.message);
+  return { value, wrong: (keys, message) => at(place(keys), message) };
 }
 
 /** `versions` are lists and values of names that look like numbers: `6.10` is not 6.1. */

@@ -1,23 +1,15 @@
 import * as v from 'valibot';
-import { inputBytes, UsageError } from '../exit-code.js';
 import { dialectOption } from '../kernel-profile.js';
 import { didYouMean } from '../nearest.js';
 import { pathNamed } from '../path-option.js';
-import { readYaml } from '../yaml-file.js';
+import { readYamlFile, type Wrong } from '../yaml-file.js';
 import { CAMPAIGN, type Campaign, KINDS } from './campaign-schema.js';
-
-export type Wrong = (keys: readonly unknown[], message: string) => UsageError;
 
 const HINT = 'docs/campaigns.md says what a campaign can have';
 
 /** Reads a campaign file. `wrong` makes an error with the place of what it is about. Throws UsageError. */
 export function readCampaign(file: string): { readonly campaign: Campaign; readonly wrong: Wrong } {
-  const { value, mistake, place } = readYaml(inputBytes(file, HINT).toString('utf8'), ['profiles', 'dialects']);
-  const wrong: Wrong = (keys, message) => {
-    const { line, column } = place(keys);
-    return new UsageError(`${file}:${line}:${column}: ${message}`, HINT);
-  };
-  if (mistake !== null) throw new UsageError(`${file}:${mistake.line}:${mistake.column}: ${mistake.message}`, HINT);
+  const { value, wrong } = readYamlFile(file, HINT, ['profiles', 'dialects']);
   const parsed = v.safeParse(CAMPAIGN, value);
   if (!parsed.success) {
     const [issue] = parsed.issues;

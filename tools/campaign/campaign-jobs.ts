@@ -11,7 +11,7 @@ import { loadPlan } from '../fault/plans/plan-parse.js';
 import { jobsOf } from '../fault/sweep/sweep.js';
 import { didYouMean } from '../nearest.js';
 import { shipped, shippedFiles } from '../package-root.js';
-import type { Wrong } from './campaign-file.js';
+import type { Wrong } from '../yaml-file.js';
 import { type Job, jobOf } from './campaign-job.js';
 import type { Campaign, What } from './campaign-schema.js';
 

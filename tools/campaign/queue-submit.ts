@@ -7,7 +7,7 @@ import type { CampaignState } from './campaign-state.js';
 import { type Broker, connectQueue, idOf, QUEUE, type Sent } from './queue.js';
 
 const LOOK_MS = 100;
-/** So often what is left is compared with what the queue still has: Redis may have lost some when it ended. */
+/** After so long without a result what is left is compared with what the queue still has: Redis may have lost some when it ended. */
 const COMPARE_MS = 2000;
 const AT_ONCE = 500;
 
@@ -36,16 +36,17 @@ async function work(
   { broker, queue, ended, show }: Omit<How, 'url'> & { broker: Broker; queue: JobQueue<Sent, JobOutcome> },
 ): Promise<void> {
   const byId = new Map(state.plan.jobs.map((job) => [idOf(job.token), job]));
-  let compared = Number.NEGATIVE_INFINITY;
+  let waitsSince = Number.NEGATIVE_INFINITY;
   while (!state.isDone) {
     if (ended() !== null) return await withdraw(queue, state.left);
-    if (performance.now() - compared > COMPARE_MS) {
+    if (performance.now() - waitsSince > COMPARE_MS) {
       await broker.claim();
       await send(queue, state.left);
-      compared = performance.now();
+      waitsSince = performance.now();
     }
     const taken = await collect(queue, { state, byId, show });
-    if (taken === 0) await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+    if (taken > 0) waitsSince = performance.now();
+    else await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
   }
 }
 

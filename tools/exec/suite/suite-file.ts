@@ -1,6 +1,5 @@
 import * as v from 'valibot';
-import { inputBytes, UsageError } from '../../exit-code.js';
-import { readYaml } from '../../yaml-file.js';
+import { readYamlFile } from '../../yaml-file.js';
 
 const number = v.pipe(v.number(), v.integer(), v.minValue(0));
 const text = v.pipe(v.string(), v.minLength(1));
@@ -36,13 +35,10 @@ export type SuiteRun = v.InferOutput<typeof schema>[number];
 /** The runs that a file of `--expect` lists, in its order. Throws UsageError with the place of a mistake. */
 export function readSuiteFile(path: string): SuiteRun[] {
   const hint = 'a list of runs, each with `program`; tests/guest/selftests-mm/suite.yaml of the package is one';
-  const { value, mistake, place } = readYaml(inputBytes(path, hint).toString('utf8'));
-  if (mistake !== null) throw new UsageError(`${path}:${mistake.line}:${mistake.column}: ${mistake.message}`, hint);
+  const { value, wrong } = readYamlFile(path, hint);
   const parsed = v.safeParse(schema, value);
   if (parsed.success) return parsed.output;
   const [issue] = parsed.issues;
   const keys = issue.path?.map(({ key }) => key) ?? [];
-  const { line, column } = place(keys);
-  const what = keys.length === 0 ? issue.message : `${keys.join('.')}: ${issue.message}`;
-  throw new UsageError(`${path}:${line}:${column}: ${what}`, hint);
+  throw wrong(keys, keys.length === 0 ? issue.message : `${keys.join('.')}: ${issue.message}`);
 }
