@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdint.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 
 #define PAGE 4096UL
@@ -175,6 +176,16 @@ static void files(void)
 	puts("files");
 }
 
+static void populates(void)
+{
+	struct rusage before, after;
+
+	CHECK(getrusage(RUSAGE_THREAD, &before) == 0);
+	CHECK(mmap(NULL, 8 * PAGE, RW, ANON | MAP_POPULATE, -1, 0) != MAP_FAILED);
+	CHECK(getrusage(RUSAGE_THREAD, &after) == 0);
+	CHECK(after.ru_minflt >= before.ru_minflt + 8 && after.ru_majflt == before.ru_majflt);
+}
+
 int main(void)
 {
 	setvbuf(stdout, NULL, _IONBF, 0);
@@ -183,6 +194,7 @@ int main(void)
 	protects();
 	remaps();
 	advises();
+	populates();
 	locks();
 	files();
 	return 0;

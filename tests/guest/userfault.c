@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 
 #define NPAGES 16
@@ -91,7 +92,13 @@ static void on_signal(int signo)
 
 static void *touch_one(void *page)
 {
+	struct rusage before, after;
+
+	CHECK(getrusage(RUSAGE_THREAD, &before) == 0);
 	CHECK(*(volatile char *)page == 'z');
+	CHECK(getrusage(RUSAGE_THREAD, &after) == 0);
+	/* What had to wait is no minor fault. */
+	CHECK(after.ru_majflt == before.ru_majflt + 1);
 	return NULL;
 }
 

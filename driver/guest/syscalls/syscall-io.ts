@@ -45,8 +45,8 @@ export const ioSyscalls: GuestSyscallTable = {
   67: { name: 'pread64', args: 'dpnl', note: 'whole', run: (guest) => positioned(guest, 'read') },
   68: { name: 'pwrite64', args: 'dbnl', note: 'whole', run: (guest) => positioned(guest, 'write') },
   69: { name: 'preadv', args: 'dpnl', note: 'whole', run: (guest) => vectored(guest, 'read', guest.s(3)) },
-  75: { name: 'vmsplice', args: 'dpnx', note: 'whole', restart: ERESTARTSYS, run: vmsplice },
   70: { name: 'pwritev', args: 'dpnl', note: 'whole', run: (guest) => vectored(guest, 'write', guest.s(3)) },
+  75: { name: 'vmsplice', args: 'dpnx', note: 'whole', restart: ERESTARTSYS, run: vmsplice },
 };
 
 type Direction = 'read' | 'write';
@@ -86,17 +86,29 @@ function* vmsplice(guest: GuestThread): Coroutine<number> {
   const file = guest.process.files.get(guest.int(0));
   if (!(file instanceof PipeEnd)) return -EBADF;
   if (!(file instanceof PipeWriter)) return yield* vectored(guest, 'read');
-  const vectors = yield* readVectors(guest);
-  if (typeof vectors === 'number') return vectors;
   file.get();
+  const isNonblock = (flags & SPLICE_F_NONBLOCK) !== 0;
+  const vectors = yield* readVectors(guest);
+  const ret =
+    typeof vectors === 'number'
+      ? vectors
+      : yield* inTurn(vectors, (vector) => file.vmsplice(guest.thread, vector, isNonblock));
+  yield* file.put();
+  return ret;
+}
+
+/** To the first that is not done whole: bytes done, or its errno when none were. */
+function* inTurn(
+  vectors: readonly Vector[],
+  each: (vector: Vector, done: number) => Coroutine<number>,
+): Coroutine<number> {
   let done = 0;
   for (const vector of vectors) {
-    const ret = yield* file.vmsplice(guest.thread, vector, (flags & SPLICE_F_NONBLOCK) !== 0);
-    if (ret < 0 && done === 0) done = ret;
-    if (ret > 0) done += ret;
+    const ret = yield* each(vector, done);
+    if (ret < 0) return done || ret;
+    done += ret;
     if (ret < vector.len) break;
   }
-  yield* file.put();
   return done;
 }
 
@@ -109,20 +121,16 @@ function* transfer(
   if (file === null || !(direction === 'read' ? file.isReadable : file.isWritable)) return -EBADF;
   if (offset !== AT_POSITION && !file.isSeekable) return -ESPIPE;
   file.get();
-  let done = 0;
-  for (const { addr, len } of vectors) {
+  const ret = yield* inTurn(vectors, ({ addr, len }, done) => {
     const place = {
       addr,
       len: Math.min(len, MAX_TRANSFER_BYTES),
       offset: offset === AT_POSITION ? offset : offset + done,
     };
-    const ret = direction === 'read' ? yield* readInto(guest, file, place) : yield* writeFrom(guest, file, place);
-    if (ret < 0 && done === 0) done = ret;
-    if (ret > 0) done += ret;
-    if (ret < len) break;
-  }
+    return direction === 'read' ? readInto(guest, file, place) : writeFrom(guest, file, place);
+  });
   yield* file.put();
-  return done;
+  return ret;
 }
 
 interface Place extends Vector {

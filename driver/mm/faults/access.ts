@@ -1,6 +1,7 @@
 import { EFAULT } from '../../../uapi/errno.js';
 import { type Coroutine, FINE, preemptPoint } from '../../core/effect.js';
 import { Access, entryId, Shared } from '../../core/observer.js';
+import type { Task } from '../../core/task.js';
 import { InjectPoint } from '../../inject/inject-points.js';
 import { PAGE_SIZE } from '../frames/frames.js';
 import { KIND_MASK, Kind, Pte } from '../tables/entry.js';
@@ -187,25 +188,29 @@ export function translate(mm: Mm, vpn: number, write: boolean): number {
 
 /** Linux: arch/x86/mm/fault.c:do_user_addr_fault() */
 export function* doUserAddrFault(mm: Mm, addr: number, write: boolean, isKernel = false): Coroutine<AccessFault> {
-  yield* mm.mmapLock.readLock();
-  const vma = addr < TASK_SIZE ? mm.vmaLookup(addr) : null;
-  if (vma === null || accessError(vma, write)) {
-    mm.mmapLock.readUnlock();
-    return vma === null ? 'maperr' : 'accerr';
-  }
   const flags = FAULT.allowRetry | (write ? FAULT.write : 0) | (isKernel ? 0 : FAULT.user);
-  const ret = yield* handleMmFault(vma, addr, flags);
-  // Linux: include/linux/sched/signal.h:fault_signal_pending()
-  if (ret & VM_FAULT.retry) return isKernel && mm.memory.kernel.current.killed ? 'sigbus' : 'none';
-  mm.mmapLock.readUnlock();
-  if (!(ret & VM_FAULT_ERROR)) {
-    // Linux: mm/memory.c:mm_account_fault()
-    mm.memory.kernel.current.faults[ret & VM_FAULT.major ? 'major' : 'minor']++;
-    return 'none';
+  let ret: number = VM_FAULT.retry;
+  for (let tried = 0; ret & VM_FAULT.retry; tried = FAULT.tried) {
+    yield* mm.mmapLock.readLock();
+    const vma = addr < TASK_SIZE ? mm.vmaLookup(addr) : null;
+    if (vma === null || accessError(vma, write)) {
+      mm.mmapLock.readUnlock();
+      return vma === null ? 'maperr' : 'accerr';
+    }
+    ret = yield* handleMmFault(vma, addr, flags | tried);
+    if (ret & VM_FAULT.retry && faultSignalPending(mm.memory.kernel.current, isKernel))
+      return isKernel ? 'sigbus' : 'none';
   }
+  mm.mmapLock.readUnlock();
+  if (!(ret & VM_FAULT_ERROR)) return 'none';
   if (ret & VM_FAULT.oom) return 'oom';
   if (ret & VM_FAULT.hwpoison) return 'hwpoison';
   return ret & VM_FAULT.sigsegv ? 'maperr' : 'sigbus';
+}
+
+/** Linux: include/linux/sched/signal.h:fault_signal_pending() */
+function faultSignalPending({ killed, program }: Task, isKernel: boolean): boolean {
+  return killed || (!isKernel && program !== null && program.signalPending());
 }
 
 /** Linux: arch/x86/mm/fault.c:access_error(): any right at all makes a page readable on x86. */

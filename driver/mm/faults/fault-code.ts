@@ -18,6 +18,8 @@ export const FAULT = {
   write: 0x1,
   /** mmap_lock may be let go of while the fault waits: VM_FAULT.retry. Linux: FAULT_FLAG_ALLOW_RETRY */
   allowRetry: 0x4,
+  /** It let go of mmap_lock and begins anew. Linux: FAULT_FLAG_TRIED */
+  tried: 0x20,
   /** By the program, not by the kernel for it. */
   user: 0x40,
   /** Not by the process itself: GUP, HMM. */

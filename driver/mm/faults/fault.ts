@@ -1,5 +1,6 @@
 import { assert } from '../../core/assert.js';
 import { type Coroutine, FINE } from '../../core/effect.js';
+import type { Task } from '../../core/task.js';
 import { InjectPoint } from '../../inject/inject-points.js';
 import { PAGE_SIZE } from '../frames/frames.js';
 import { hugetlbFault } from '../huge/hugetlb-fault.js';
@@ -17,7 +18,7 @@ import { mmapAssertLocked } from '../vmas/mm.js';
 import { VM, VM_ACCESS_FLAGS } from '../vmas/vm-flags.js';
 import type { Vma } from '../vmas/vma.js';
 import { doAnonymousPage } from './fault-anon.js';
-import { FAULT, VM_FAULT } from './fault-code.js';
+import { FAULT, VM_FAULT, VM_FAULT_ERROR } from './fault-code.js';
 import { doHugePmdDevicePrivate } from './fault-device.js';
 import { doFault } from './fault-file.js';
 import { doSwapPage } from './fault-non-present.js';
@@ -31,12 +32,19 @@ import { injectedFault, pteOffsetMapLock, type VmFault } from './vm-fault.js';
  */
 export function* handleMmFault(vma: Vma, addr: number, flags: number): Coroutine<number> {
   const { kernel } = vma.mm.memory;
-  if (!kernel.trace.verbose) return yield* resolveFault(vma, addr, flags);
-  const name = `${flags & FAULT.write ? 'write' : 'read'} 0x${addr.toString(16)}`;
-  kernel.emit('span', { span: 'fault', name, phase: 'begin', ret: 0 });
+  const { verbose } = kernel.trace;
+  const name = verbose ? `${flags & FAULT.write ? 'write' : 'read'} 0x${addr.toString(16)}` : '';
+  if (verbose) kernel.emit('span', { span: 'fault', name, phase: 'begin', ret: 0 });
   const ret = yield* resolveFault(vma, addr, flags);
-  kernel.emit('span', { span: 'fault', name, phase: 'end', ret });
+  mmAccountFault(kernel.current, flags, ret);
+  if (verbose) kernel.emit('span', { span: 'fault', name, phase: 'end', ret });
   return ret;
+}
+
+/** Linux: mm/memory.c:mm_account_fault() */
+function mmAccountFault({ faults }: Task, flags: number, ret: number): void {
+  if (ret & (VM_FAULT.retry | VM_FAULT_ERROR)) return;
+  faults[ret & VM_FAULT.major || flags & FAULT.tried ? 'major' : 'minor']++;
 }
 
 function* resolveFault(vma: Vma, addr: number, flags: number): Coroutine<number> {

@@ -11,7 +11,8 @@ import { VM, VM_LOCKED_MASK } from '../vmas/vm-flags.js';
 import type { Vma } from '../vmas/vma.js';
 import { AddressSpace } from './address-space.js';
 import { filemapRemoveFolio, shmemAddToPageCache } from './filemap.js';
-import { unmapMappingPages } from './unmap-mapping.js';
+import { type ReadRequest, readMapping } from './read-mapping.js';
+import { type IndexRange, unmapMappingPages } from './unmap-mapping.js';
 
 /** A new, empty file of huge pages. Its cache has each at the index of its first small page. */
 export function newHugetlbfsMapping(memory: Memory): AddressSpace {
@@ -104,7 +105,7 @@ function* hugetlbfsZeroPartialPage(memory: Memory, mapping: AddressSpace, from: 
 function* removeInodeHugepages(
   memory: Memory,
   mapping: AddressSpace,
-  { first, end = Number.POSITIVE_INFINITY }: { first: number; end?: number },
+  { first, end = Number.POSITIVE_INFINITY }: IndexRange,
 ): Coroutine<void> {
   const { faultMutex } = memory.hugetlb;
   for (const index of mapping.pages.filled(first)) {
@@ -155,25 +156,11 @@ export function* hugetlbfsAllocate(
   return 0;
 }
 
-/** read(2). Holes read as zero. Linux: fs/hugetlbfs/inode.c:hugetlbfs_read_iter() */
-export function* hugetlbfsReadIter(
-  memory: Memory,
-  mapping: AddressSpace,
-  { offset, lenBytes }: { offset: number; lenBytes: number },
-): Coroutine<Uint8Array> {
-  const out = new Uint8Array(Math.max(0, Math.min(lenBytes, mapping.size - offset)));
-  for (let done = 0; done < out.length; ) {
-    const inPage = (offset + done) % HPAGE_PMD_SIZE;
-    const n = Math.min(HPAGE_PMD_SIZE - inPage, out.length - done);
-    const head = yield* filemapLockHugetlbFolio(memory, mapping, (offset + done - inPage) / PAGE_SIZE);
-    if (head !== 0) {
-      folioUnlock(memory, head);
-      const from = head * PAGE_SIZE + inPage;
-      memory.contentIsRead(Math.floor(from / PAGE_SIZE), Math.ceil(n / PAGE_SIZE));
-      out.set(memory.bytes.subarray(from, from + n), done);
-      folioPut(memory, head);
-    }
-    done += n;
-  }
-  return out;
+/** Linux: fs/hugetlbfs/inode.c:hugetlbfs_read_iter() */
+export function hugetlbfsReadIter(memory: Memory, mapping: AddressSpace, place: ReadRequest): Coroutine<Uint8Array> {
+  return readMapping(memory, mapping, { ...place, pageSize: HPAGE_PMD_SIZE }, function* (index) {
+    const head = yield* filemapLockHugetlbFolio(memory, mapping, index);
+    if (head !== 0) folioUnlock(memory, head);
+    return head;
+  });
 }

@@ -6,6 +6,7 @@ import { PAGE_SIZE, PG } from '../frames/frames.js';
 import type { Memory } from '../memory.js';
 import { AddressSpace } from './address-space.js';
 import { filemapRemoveFolio, shmemAddToPageCache } from './filemap.js';
+import { type ReadRequest, readMapping } from './read-mapping.js';
 import { shmemFreeSwap, shmemSwapinFolio } from './shmem-swap.js';
 import { type IndexRange, unmapMappingPages } from './unmap-mapping.js';
 
@@ -176,29 +177,11 @@ function* clearPart(memory: Memory, mapping: AddressSpace, from: number, to: num
   folioPut(memory, pfn);
 }
 
-/** read(2): fewer bytes at the end of the file. Holes read as zero and stay holes. Linux: mm/shmem.c:shmem_file_read_iter() */
-export function* shmemFileReadIter(
-  memory: Memory,
-  mapping: AddressSpace,
-  { offset, lenBytes }: { offset: number; lenBytes: number },
-): Coroutine<Uint8Array> {
-  const out = new Uint8Array(Math.max(0, Math.min(lenBytes, mapping.size - offset)));
-  for (let done = 0; done < out.length; ) {
-    const at = offset + done;
-    const inPage = at % PAGE_SIZE;
-    const n = Math.min(PAGE_SIZE - inPage, out.length - done);
-    const pfn = yield* shmemGetFolio(memory, mapping, Math.floor(at / PAGE_SIZE), { create: false });
-    if (pfn < 0) return out.subarray(0, done);
-    if (pfn > 0) {
-      const from = pfn * PAGE_SIZE + inPage;
-      if (memory.kernel.scheduler.isFine) yield FINE.content;
-      memory.contentIsRead(Math.floor(from / PAGE_SIZE));
-      out.set(memory.bytes.subarray(from, from + n), done);
-      folioPut(memory, pfn);
-    }
-    done += n;
-  }
-  return out;
+/** Holes stay holes. Linux: mm/shmem.c:shmem_file_read_iter() */
+export function shmemFileReadIter(memory: Memory, mapping: AddressSpace, place: ReadRequest): Coroutine<Uint8Array> {
+  return readMapping(memory, mapping, { ...place, pageSize: PAGE_SIZE }, (index) =>
+    shmemGetFolio(memory, mapping, index, { create: false }),
+  );
 }
 
 /** write(2): bytes done, or -errno when none were. The file grows. Linux: mm/shmem.c:shmem_file_write_iter() */

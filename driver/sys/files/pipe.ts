@@ -166,6 +166,10 @@ class PipeReader extends PipeEnd {
   }
 }
 
+function sendSigpipe({ process }: Thread): void {
+  sendSignal(process, SIGPIPE, { signo: SIGPIPE, code: SI_USER, pid: process.pid });
+}
+
 export class PipeWriter extends PipeEnd {
   override *read(): Coroutine<number> {
     return -EBADF;
@@ -176,7 +180,7 @@ export class PipeWriter extends PipeEnd {
     const { pipe } = this;
     for (let done = 0; ; ) {
       if (pipe.readers === 0) {
-        sendSignal(thread.process, SIGPIPE, { signo: SIGPIPE, code: SI_USER, pid: thread.process.pid });
+        sendSigpipe(thread);
         return done > 0 ? done : -EPIPE;
       }
       const left = bytes.length - done;
@@ -199,7 +203,7 @@ export class PipeWriter extends PipeEnd {
     let done = 0;
     while (done < len) {
       if (pipe.readers === 0) {
-        sendSignal(thread.process, SIGPIPE, { signo: SIGPIPE, code: SI_USER, pid: thread.process.pid });
+        sendSigpipe(thread);
         return done > 0 ? done : -EPIPE;
       }
       if (pipe.isFull) {

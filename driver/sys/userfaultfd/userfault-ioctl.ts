@@ -117,23 +117,30 @@ function* onRange(ctx: UserfaultCtx, caller: Mm, { cmd, arg }: { cmd: number; ar
   return 0;
 }
 
+/** What is asked for; behind it stands the result, which is -EAGAIN while mappings change. */
+function* readRequest(
+  ctx: UserfaultCtx,
+  caller: Mm,
+  { arg, bytes }: { arg: number; bytes: number },
+): Coroutine<DataView | number> {
+  if (ctx.mmapChanging > 0) return yield* writeResult(caller, arg + bytes, -EAGAIN);
+  return yield* readUserView(caller, arg, bytes);
+}
+
+function fourWords(record: DataView): [number, number, number, number] {
+  return [readU64(record, 0), readU64(record, 8), readU64(record, 16), readU64(record, 24)];
+}
+
 /** Linux: fs/userfaultfd.c:userfaultfd_copy() */
 function* userfaultfdCopy(ctx: UserfaultCtx, caller: Mm, arg: number): Coroutine<number> {
-  const result = arg + 32;
-  if (ctx.mmapChanging > 0) return yield* writeResult(caller, result, -EAGAIN);
-  const record = yield* readUserView(caller, arg, 32);
+  const record = yield* readRequest(ctx, caller, { arg, bytes: 32 });
   if (typeof record === 'number') return record;
-  const [start, source, len, mode] = [0, 8, 16, 24].map((offset) => readU64(record, offset)) as [
-    number,
-    number,
-    number,
-    number,
-  ];
+  const [start, source, len, mode] = fourWords(record);
   const range = { start, end: start + len };
   if (!validateUnalignedRange({ start: source, end: source + len }) || !validateRange(range)) return -EINVAL;
   if (mode > (DONTWAKE | FILL_WP)) return -EINVAL;
   const fill = { ...range, mode: 'copy', from: caller, source, wp: (mode & FILL_WP) !== 0 } as const;
-  return yield* fillAndWake(ctx, fill, { caller, result, wakes: !(mode & DONTWAKE) });
+  return yield* fillAndWake(ctx, fill, { caller, result: arg + 32, wakes: !(mode & DONTWAKE) });
 }
 
 /** Linux: part of fs/userfaultfd.c:userfaultfd_zeropage(), userfaultfd_continue(), userfaultfd_poison() */
@@ -142,15 +149,13 @@ function* userfaultfdFill(
   caller: Mm,
   { arg, mode, modes }: { arg: number; mode: Mfill['mode']; modes: number },
 ): Coroutine<number> {
-  const result = arg + 24;
-  if (ctx.mmapChanging > 0) return yield* writeResult(caller, result, -EAGAIN);
-  const record = yield* readUserView(caller, arg, 24);
+  const record = yield* readRequest(ctx, caller, { arg, bytes: 24 });
   if (typeof record === 'number') return record;
   const range = rangeAt(record);
   const bits = readU64(record, 16);
   if (!validateRange(range) || bits > modes || bits & ~modes) return -EINVAL;
   const fill = { ...range, mode, from: caller, source: 0, wp: (bits & FILL_WP) !== 0 };
-  return yield* fillAndWake(ctx, fill, { caller, result, wakes: !(bits & DONTWAKE) });
+  return yield* fillAndWake(ctx, fill, { caller, result: arg + 24, wakes: !(bits & DONTWAKE) });
 }
 
 interface Answer {
@@ -185,16 +190,9 @@ function* writeResult(caller: Mm, addr: number, value: number): Coroutine<number
 
 /** Linux: fs/userfaultfd.c:userfaultfd_move() */
 function* userfaultfdMove(ctx: UserfaultCtx, caller: Mm, arg: number): Coroutine<number> {
-  const result = arg + 32;
-  if (ctx.mmapChanging > 0) return yield* writeResult(caller, result, -EAGAIN);
-  const record = yield* readUserView(caller, arg, 32);
+  const record = yield* readRequest(ctx, caller, { arg, bytes: 32 });
   if (typeof record === 'number') return record;
-  const [dst, src, len, mode] = [0, 8, 16, 24].map((offset) => readU64(record, offset)) as [
-    number,
-    number,
-    number,
-    number,
-  ];
+  const [dst, src, len, mode] = fourWords(record);
   if (
     ctx.mm !== caller ||
     !validateRange({ start: dst, end: dst + len }) ||
@@ -205,7 +203,7 @@ function* userfaultfdMove(ctx: UserfaultCtx, caller: Mm, arg: number): Coroutine
   if (!mmgetNotZero(ctx.mm)) return -ESRCH;
   const done = yield* movePages(ctx, { dst, src, len, allowsHoles: (mode & MOVE_ALLOW_SRC_HOLES) !== 0 });
   yield* mmput(ctx.mm);
-  return yield* answerAndWake(ctx, { start: dst, len, done }, { caller, result, wakes: !(mode & DONTWAKE) });
+  return yield* answerAndWake(ctx, { start: dst, len, done }, { caller, result: arg + 32, wakes: !(mode & DONTWAKE) });
 }
 
 /** Linux: fs/userfaultfd.c:userfaultfd_writeprotect() */
