@@ -185,6 +185,19 @@ describe('a fleet', needs('redis-server'), () => {
     expect(near().stdout).toBe(far.stdout);
   });
 
+  it('says that no worker is there, and ends when it is told to, though Redis is gone', async () => {
+    const fleet = new Fleet(await freePort(), 'always', '{ count: 1, ms: 1 }');
+    await fleet.startRedis();
+    const submitter = fleet.submitter();
+    await new Promise<void>((told) =>
+      submitter.stderr!.on('data', (text) => /no worker is there/.test(String(text)) && told()),
+    );
+    await end(fleet.redis!);
+    submitter.kill('SIGTERM');
+    await gone(submitter);
+    expect(submitter.exitCode).toBe(143);
+  });
+
   it('says what is wrong with a queue, and refuses one of another version, without its password', async () => {
     const fleet = new Fleet(await freePort(), 'always', '{ count: 1, ms: 1 }');
     const refused = fleet.submitter();

@@ -1,6 +1,7 @@
 // What is used of BullMQ and ioredis, which need not be there: neither to run without a queue, nor to compile against the package.
 
 export interface RedisClient {
+  readonly status: string;
   on(event: string, listener: (error: Error) => void): void;
   connect(): Promise<void>;
   disconnect(): void;
@@ -38,6 +39,7 @@ export interface JobQueue<Data, Result> {
   ): Promise<unknown>;
   getJob(id: string): Promise<QueuedJob<Data, Result> | undefined>;
   getJobState(id: string): Promise<string>;
+  getWorkersCount(): Promise<number>;
   getJobs(states: readonly string[], first: number, last: number): Promise<(QueuedJob<Data, Result> | undefined)[]>;
   close(): Promise<void>;
 }

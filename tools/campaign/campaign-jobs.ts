@@ -1,9 +1,10 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { deflateRawSync } from 'node:zlib';
 import type { ProfileName } from '../../driver/mm/profile.js';
-import { pathByName, readRecordingFile } from '../../tests/conform/recording.js';
+import { pathByName } from '../../tests/conform/recording.js';
 import type { PathName } from '../../uapi/path-name.js';
+import { recordingInput } from '../conform/recording-input.js';
 import { planRuns } from '../exec/suite/suite.js';
 import { UsageError } from '../exit-code.js';
 import { namedTests } from '../explore/shipped-tests.js';
@@ -75,7 +76,7 @@ function sweepJobs(names: readonly string[], { dialect: _, ...machine }: Machine
 
 function recordingJobs(name: string, machine: Machine): Job[] {
   const file = /[./\\]/.test(name) ? name : shippedRecording(name);
-  const found = readRecordingFile(file);
+  const found = recordingInput(file);
   const path = found.path ?? pathByName(file).path ?? 'classic';
   return found.sequences.map((sequence) =>
     jobOf({ kind: 'recording', name: sequence.seq, ...machine, path, seed: 0 }, { file: name, sequence, path }),
@@ -122,7 +123,8 @@ function planJobs(files: readonly string[], { dialect: _, ...machine }: Machine)
 }
 
 function suiteJobs(folder: string, { path, profile, dialect, seed }: Machine): Job[] {
-  const expect = readdirSync(folder).includes('suite.yaml') ? join(folder, 'suite.yaml') : undefined;
+  const file = join(folder, 'suite.yaml');
+  const expect = existsSync(file) ? file : undefined;
   const words = ['--path', path, '--profile', profile, '--dialect', dialect, '--seed', String(seed)];
   return planRuns(folder, { expect, only: [] }).map((run) => {
     const program = deflateRawSync(readFileSync(join(folder, run.program))).toString('base64');

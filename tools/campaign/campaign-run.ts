@@ -19,7 +19,6 @@ export async function runCampaign(
   { jobs = availableParallelism(), queue }: CampaignRunOptions,
   output: Output,
 ): Promise<string | null> {
-  state.checkVersion();
   state.own();
   const { progress, stop } = output;
   stop.watch();

@@ -1,6 +1,6 @@
 import { appendFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { UsageError } from '../exit-code.js';
+import { inputBytes, OutputError, UsageError } from '../exit-code.js';
 import { packageVersion } from '../package-root.js';
 import { type CampaignFinding, type Job, type JobOutcome, MOST_CRASHES, QUARANTINED } from './campaign-job.js';
 import type { Campaign } from './campaign-schema.js';
@@ -39,7 +39,7 @@ export class CampaignState {
     for (const line of linesOf(join(folder, RESULTS))) {
       const { token, begun, result } = line;
       if (begun !== undefined) this.crashes.set(begun, (this.crashes.get(begun) ?? 0) + 1);
-      else if (token !== undefined && result !== undefined) this.keep(token, result);
+      else if (typeof token === 'string' && Array.isArray(result?.findings)) this.keep(token, result);
     }
   }
 
@@ -56,18 +56,25 @@ export class CampaignState {
   /** A new one. Throws UsageError where there is one that is not of the same jobs. */
   static create(folder: string, plan: Omit<Plan, 'version'>, { fresh }: { fresh: boolean }): CampaignState {
     const text = `${JSON.stringify({ version: packageVersion(), ...plan })}\n`;
-    if (fresh) rmSync(folder, { recursive: true, force: true });
+    if (fresh) {
+      refuseOther(folder);
+      rmSync(folder, { recursive: true, force: true });
+    }
     const file = join(folder, PLAN);
     if (existsSync(file) && readFileSync(file, 'utf8') !== text)
       throw new UsageError(
         `${folder} has another campaign, or one of another version`,
         'give another --state, or --fresh',
       );
-    mkdirSync(folder, { recursive: true });
-    if (!existsSync(file)) {
-      // Whole, or not at all.
-      writeFileSync(`${file}.new`, text);
-      renameSync(`${file}.new`, file);
+    try {
+      if (!existsSync(folder)) mkdirSync(folder);
+      if (!existsSync(file)) {
+        // Whole, or not at all.
+        writeFileSync(`${file}.new`, text);
+        renameSync(`${file}.new`, file);
+      }
+    } catch (error) {
+      throw new OutputError(`--state '${folder}'`, error);
     }
     return CampaignState.open(folder);
   }
@@ -75,22 +82,23 @@ export class CampaignState {
   /** Throws UsageError. */
   static open(folder: string): CampaignState {
     const hint = 'name the folder of a campaign: `dmirror campaign run FILE` makes it';
-    let plan: Plan;
+    const file = join(folder, PLAN);
+    const bytes = inputBytes(file, hint);
+    let plan: Partial<Plan> | null;
     try {
-      plan = JSON.parse(readFileSync(join(folder, PLAN), 'utf8')) as Plan;
-    } catch (error) {
-      throw new UsageError(`${folder} has no campaign: ${(error as Error).message}`, hint);
+      plan = JSON.parse(bytes.toString('utf8'));
+    } catch {
+      throw new UsageError(`${file} is not whole`, hint);
     }
-    return new CampaignState(folder, plan);
-  }
-
-  /** Throws UsageError for one of another version. */
-  checkVersion(): void {
-    if (this.plan.version !== packageVersion())
+    const { version, campaign, jobs } = plan ?? {};
+    if (version !== undefined && version !== packageVersion())
       throw new UsageError(
-        `${this.folder} is of dmirror ${this.plan.version}, this is ${packageVersion()}`,
+        `${folder} is of dmirror ${version}, this is ${packageVersion()}`,
         'go on with that version, or begin anew',
       );
+    if (version === undefined || campaign === undefined || !Array.isArray(jobs))
+      throw new UsageError(`${file} is no plan of a campaign`, hint);
+    return new CampaignState(folder, { version, campaign, jobs });
   }
 
   get isDone(): boolean {
@@ -153,9 +161,7 @@ export class CampaignState {
 
   /** From now on this process runs it. Throws UsageError where another does. */
   own(): void {
-    const owner = ownerOf(this.folder)?.pid;
-    if (owner !== undefined && owner !== process.pid)
-      throw new UsageError(`${this.folder} is run by process ${owner}`, '`dmirror campaign cancel` ends it');
+    refuseOther(this.folder);
     rmSync(join(this.folder, CANCEL), { force: true });
     writeFileSync(join(this.folder, OWNER), `${process.pid} ${this.results.size} ${Date.now()}\n`);
   }
@@ -171,11 +177,18 @@ export class CampaignState {
   }
 }
 
+/** Throws UsageError where another process runs the campaign of a folder. */
+function refuseOther(folder: string): void {
+  const owner = ownerOf(folder)?.pid;
+  if (owner !== undefined && owner !== process.pid)
+    throw new UsageError(`${folder} is run by process ${owner}`, '`dmirror campaign cancel` ends it');
+}
+
 /** The process that runs the campaign of a folder now. */
 export function ownerOf(folder: string): Owner | null {
   try {
     const [pid = 0, before = 0, at = 0] = readFileSync(join(folder, OWNER), 'utf8').split(' ').map(Number);
-    return pid > 0 && process.kill(pid, 0) ? { pid, before, at } : null;
+    return pid > 0 && at > 0 && process.kill(pid, 0) ? { pid, before, at } : null;
   } catch {
     return null;
   }
@@ -210,7 +223,7 @@ function linesOf(file: string): Line[] {
   if (text !== '' && !text.endsWith('\n')) appendFileSync(file, '\n');
   return text.split('\n').flatMap((line) => {
     try {
-      return [JSON.parse(line) as Line];
+      return [(JSON.parse(line) ?? {}) as Line];
     } catch {
       return [];
     }

@@ -10,6 +10,7 @@ const LOOK_MS = 100;
 /** After so long without a result what is left is compared with what the queue still has: Redis may have lost some when it ended. */
 const COMPARE_MS = 2000;
 const AT_ONCE = 500;
+const GRACE_MS = 1000;
 
 interface How {
   readonly url: string;
@@ -24,29 +25,53 @@ export async function submit(state: CampaignState, { url, ended, show }: How, ou
   queue.on('error', () => {});
   try {
     await broker.claim();
-    await work(state, { broker, queue, ended, show });
+    const working = work(state, { broker, queue, ended, show, say: output.err });
+    // Whoever is told to stop does not wait for a Redis that is gone.
+    working.catch(() => {});
+    await Promise.race([working, givenUp(output, broker)]);
   } finally {
-    await queue.close();
+    await Promise.race([queue.close(), sleep(GRACE_MS)]);
     broker.redis.disconnect();
   }
 }
 
+/** Resolves when it is to stop and nobody is there to be told. */
+async function givenUp({ stop }: Output, { redis }: Broker): Promise<void> {
+  await stop.whenRequested;
+  while (redis.status === 'ready') await sleep(LOOK_MS);
+  await sleep(GRACE_MS);
+}
+
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
 async function work(
   state: CampaignState,
-  { broker, queue, ended, show }: Omit<How, 'url'> & { broker: Broker; queue: JobQueue<Sent, JobOutcome> },
+  {
+    broker,
+    queue,
+    ended,
+    show,
+    say,
+  }: Omit<How, 'url'> & { broker: Broker; queue: JobQueue<Sent, JobOutcome>; say: Output['err'] },
 ): Promise<void> {
   const byId = new Map(state.plan.jobs.map((job) => [idOf(job.token), job]));
   let waitsSince = Number.NEGATIVE_INFINITY;
+  let isAlone = false;
   while (!state.isDone) {
     if (ended() !== null) return await withdraw(queue, state.left);
     if (performance.now() - waitsSince > COMPARE_MS) {
       await broker.claim();
       await send(queue, state.left);
+      const wasAlone = isAlone;
+      isAlone = (await queue.getWorkersCount()) === 0;
+      if (isAlone && !wasAlone) say(`no worker is there: dmirror worker --queue ${broker.address}`);
       waitsSince = performance.now();
     }
     const taken = await collect(queue, { state, byId, show });
     if (taken > 0) waitsSince = performance.now();
-    else await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+    else await sleep(LOOK_MS);
   }
 }
 

@@ -1,13 +1,14 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { pathByName, type Recording, readRecordingFile } from '../../tests/conform/recording.js';
+import { pathByName } from '../../tests/conform/recording.js';
 import type { PathName } from '../../uapi/path-name.js';
 import { conformLitmusFiles } from '../conform/conform-litmus.js';
 import { asCases, divergenceText, rerunCommand, summaryText } from '../conform/conform-report.js';
 import { shrinkCommand } from '../conform/conform-shrink.js';
 import { replayTraced } from '../conform/conform-trace.js';
 import { isProved, type ReplayTask, replayWork, type SequenceResult } from '../conform/conform-worker.js';
+import { recordingInput } from '../conform/recording-input.js';
 import { EXIT, UsageError } from '../exit-code.js';
 import { isLitmusText } from '../explore/litmus-file.js';
 import type { Output } from '../output.js';
@@ -181,7 +182,7 @@ function load(files: readonly string[], options: ConformOptions): Filed[] {
     if (found.isDirectory()) throw new UsageError(`${file} is a folder`, `${GIVE_FILES}, as ${join(file, '*.gz')}`);
   }
   return files.flatMap((file) => {
-    const { sequences, path: found, why } = read(file);
+    const { sequences, path: found, why } = recordingInput(file);
     const path = options.path ?? found ?? DEFAULT_PATH;
     const reason = options.path === undefined && found !== null ? why : null;
     return sequences.map((sequence) => ({ file, sequence, path, why: reason }));
@@ -193,16 +194,6 @@ function sayPaths(chosen: readonly Filed[], { json }: ConformOptions, { out }: O
   for (const { file, path, why } of new Map(chosen.map((filed) => [filed.file, filed])).values()) {
     if (why === null) continue;
     out(json === true ? JSON.stringify({ type: 'path', file, path, why }) : `# ${file}: path ${path}, by ${why}`);
-  }
-}
-
-function read(file: string): Recording {
-  try {
-    const found = readRecordingFile(file);
-    if (found.sequences.length === 0) throw new Error(`${file}: it is empty`);
-    return found;
-  } catch (error) {
-    throw new UsageError((error as Error).message, 'a recording has one JSON object a line, plain or gzip');
   }
 }
 

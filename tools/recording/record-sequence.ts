@@ -1,6 +1,6 @@
-import { readRecordingFile } from '../../tests/conform/recording.js';
 import { Replayer } from '../../tests/conform/replay.js';
 import type { PathName } from '../../uapi/path-name.js';
+import { recordingInput } from '../conform/recording-input.js';
 import { UsageError } from '../exit-code.js';
 import { MachineRecorders, type RecordedRun, type RecordOptions } from './recorded-run.js';
 
@@ -26,10 +26,6 @@ export function recordSequence({ file, seq, path }: SequenceId, options: RecordO
   };
 }
 
-function sequencesOf(file: string): ReturnType<typeof readRecordingFile>['sequences'] {
-  try {
-    return readRecordingFile(file).sequences;
-  } catch (error) {
-    throw new UsageError((error as Error).message, 'the recording that the report is of is to be where it was');
-  }
+function sequencesOf(file: string): ReturnType<typeof recordingInput>['sequences'] {
+  return recordingInput(file, 'the recording that the report is of is to be where it was').sequences;
 }

@@ -7,6 +7,7 @@ import { readCampaign } from '../../../../tools/campaign/campaign-file.js';
 import { jobsOfCampaign } from '../../../../tools/campaign/campaign-jobs.js';
 import { CAMPAIGN } from '../../../../tools/campaign/campaign-schema.js';
 import { CampaignState } from '../../../../tools/campaign/campaign-state.js';
+import { packageVersion } from '../../../../tools/package-root.js';
 import { ROOT } from '../../structure/tree.js';
 
 const FILE = join(ROOT, 'docs/schemas/campaign.schema.json');
@@ -72,4 +73,40 @@ it('counts a result once, keeps the shortest token of findings that are alike, a
   expect(CampaignState.open(folder).findings()).toHaveLength(2);
   const other = { ...plan, jobs: all.slice(1) };
   expect(() => CampaignState.create(folder, other, { fresh: false })).toThrow('has another campaign');
+});
+
+it('what a state can not be used for is said', () => {
+  const folder = join(scratch(), 'state');
+  const plan = { campaign: { name: 'c', budget: {}, stop: {} }, jobs: [] };
+  const create = (where: string, fresh = false) => CampaignState.create(where, plan, { fresh });
+  create(folder);
+  // The parent of this process lives, and is another one.
+  writeFileSync(join(folder, 'running'), `${process.ppid} 0 ${Date.now()}\n`);
+  for (const run of [() => create(folder, true), () => CampaignState.open(folder).own()])
+    expect(run).toThrow(`is run by process ${process.ppid}`);
+  writeFileSync(join(folder, 'running'), `${process.ppid}\n`);
+  writeFileSync(join(folder, 'results.jsonl'), 'null\n[]\n{"token":5}\n{"token":"x","result":{}}\n');
+  expect(CampaignState.open(folder).results.size).toBe(0);
+  create(folder, true);
+  expect(() => create(join(folder, 'missing/state'))).toThrow('its folder does not exist');
+  expect(() => create('/proc/dmirror')).toThrow('cannot be written');
+  expect(() => CampaignState.open('/nonexistent')).toThrow("plan.json can't be read: it does not exist");
+  for (const [text, said] of [
+    ['{"version', 'is not whole'],
+    ['null', 'is no plan of a campaign'],
+    [JSON.stringify({ version: packageVersion() }), 'is no plan of a campaign'],
+    ['{"version":"0.0.7"}', 'is of dmirror 0.0.7, this is'],
+  ] as const) {
+    writeFileSync(join(folder, 'plan.json'), text);
+    expect(() => CampaignState.open(folder)).toThrow(said);
+  }
+});
+
+it.each([
+  ['recordings: [/nonexistent]', '/nonexistent: ENOENT'],
+  ['recordings: [/dev/null]', '/dev/null: it is empty'],
+  ['suites: [/nonexistent]', "/nonexistent can't be read"],
+])('%s is a mistake in the file', (what, said) => {
+  expect(() => jobs(`what: [{ ${what} }]\n`)).toThrow(said);
+  expect(() => jobs(`what: [{ ${what} }]\n`)).toThrow(/c\.yaml:2:\d+/);
 });
