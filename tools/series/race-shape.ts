@@ -95,7 +95,7 @@ function inCycle(blocked: readonly BlockedTask[], places: Places): readonly Bloc
 }
 
 /** The same for findings that differ in numbers only. */
-export function textOf({ kind, message }: Pick<RaceFinding, 'kind' | 'message'>): string {
+export function textOf({ kind, message }: { readonly kind: string; readonly message: string }): string {
   const [line = ''] = message.split('\n');
   const words = line.replace(/\b\d+\/\d+|\b0x[\da-f]+|\b\d+\b/g, '#').replace(/ x\d+| ?folios #.*/g, '');
   return `${kind}: ${words}`;
