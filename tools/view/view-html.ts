@@ -14,7 +14,7 @@ export interface PackedRun {
   /** Deflated JSON in base64. */
   readonly packed: string;
   /** Its recording ends where it had no more memory. */
-  readonly isFull: boolean;
+  readonly isFull?: boolean;
 }
 
 /** What becomes of a page: runs, and the findings of a report that lead to them. */
