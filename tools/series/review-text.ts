@@ -87,7 +87,9 @@ function findingLines(
     ...(cure === undefined ? [] : wrapped(`Where: ${cure.where}`, '   ')),
     ...(cure?.raisedBy === undefined ? [] : wrapped(`Raised before: ${cure.raisedBy}`, '   ')),
     ...wrapped(`Seen after ${violation.after}: ${violation.message}`, '   '),
-    ...(others.length > 0 ? wrapped(`Gone as well with one of these repaired instead: ${others.join(', ')}.`, '   ') : []),
+    ...(others.length > 0
+      ? wrapped(`Gone as well with one of these repaired instead: ${others.join(', ')}.`, '   ')
+      : []),
     ...also,
     `   Found in ${from}, reduced; ${isCleanWhenRepaired ? 'unified passes the same' : 'UNIFIED FAILS TOO'}:`,
     ...wrapped(commandOf(finding, option), '     '),
