@@ -9,18 +9,20 @@ import { formRegion } from './region.js';
 
 /** As `interpret`, with compiled code where the program is hot. */
 export function runRegions(cpu: Cpu, maxInstructions: number): TrapCode {
-  const { hart, x } = cpu;
+  const { hart } = cpu;
+  const { core } = hart;
   for (let left = maxInstructions; left > 0; ) {
     const region = findRegion(hart, cpu.pc);
-    let trap: TrapCode = Trap.budget;
     cpu.left = left;
-    if (region !== null) trap = region.code(cpu, x, left);
-    // A region that has no room for its first block leaves the last instructions to the interpreter.
-    if (trap === Trap.budget && cpu.left === left) {
-      trap = interpretToTransfer(cpu, left);
-    } else {
+    let trap: TrapCode = Trap.budget;
+    if (region !== null) {
+      trap = core.run(left, region.slot) as TrapCode;
+      cpu.pc = core.nextPc;
+      cpu.left = core.instructionsLeft;
       cpu.instret += left - cpu.left;
     }
+    // A region that has no room for its first block leaves the last instructions to the interpreter.
+    if (trap === Trap.budget && cpu.left === left) trap = interpretToTransfer(cpu, left);
     left = cpu.left;
     if (trap !== Trap.budget) return trap;
   }
@@ -34,7 +36,10 @@ function findRegion(hart: Hart, pc: number): CompiledRegion | null {
   const region = recent[slot]!;
   if (region !== null && region.entry === pc && region.checkedAt === generation) return region;
   const found = findInPage(hart, pc);
-  if (found !== null) recent[slot] = found;
+  if (found !== null) {
+    recent[slot] = found;
+    hart.core.addJump(pc, found.slot);
+  }
   return found;
 }
 
@@ -49,9 +54,12 @@ function findInPage(hart: Hart, pc: number): CompiledRegion | null {
     page.heat[at]!++;
     return null;
   }
+  if (known !== undefined) hart.core.remove(known.slot);
   const region = formRegion(hart, pc);
   const compiled =
-    region === null ? null : { ...region, code: compileRegion(hart, region), checkedAt: hart.code.generation };
+    region === null
+      ? null
+      : { ...region, slot: hart.core.add(compileRegion(region)), checkedAt: hart.code.generation };
   page.compiled.set(at, compiled);
   return compiled;
 }

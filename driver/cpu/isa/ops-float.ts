@@ -1,4 +1,6 @@
+import { Op } from '../wasm/op.js';
 import { define } from './define.js';
+import { arithmetic as emitArithmetic, fused as emitFused } from './emit-float.js';
 import { accrue, doubleOf, isQuick, putDouble, putSingle, roundingOf, singleOf } from './float-registers.js';
 import type { Definition, Exec } from './instruction.js';
 import { FLOAT_CONVERSIONS } from './ops-float-convert.js';
@@ -84,17 +86,18 @@ function fused(format: FloatFormat, { product, addend }: Signs): Exec {
 function arithmeticOf(format: FloatFormat): Definition[] {
   const suffix = format.isDouble ? '.d' : '.s';
   const fmt = format.isDouble ? 1 : 0;
-  const op = (funct5: number) => 0x53 | (funct5 << 27) | (fmt << 25);
+  const native = (double: number, single: number) => (format.isDouble ? double : single);
+  const code = (funct5: number) => 0x53 | (funct5 << 27) | (fmt << 25);
   return [
-    define(`fadd${suffix}`, 'fRrm', op(0), arithmetic(format, ADD)),
-    define(`fsub${suffix}`, 'fRrm', op(1), arithmetic(format, SUB)),
-    define(`fmul${suffix}`, 'fRrm', op(2), arithmetic(format, MUL)),
-    define(`fdiv${suffix}`, 'fRrm', op(3), arithmetic(format, DIV)),
-    define(`fsqrt${suffix}`, 'f1rm', op(11), arithmetic(format, SQRT)),
-    define(`fmadd${suffix}`, 'fR4', 0x43 | (fmt << 25), fused(format, { product: false, addend: false })),
-    define(`fmsub${suffix}`, 'fR4', 0x47 | (fmt << 25), fused(format, { product: false, addend: true })),
-    define(`fnmsub${suffix}`, 'fR4', 0x4b | (fmt << 25), fused(format, { product: true, addend: false })),
-    define(`fnmadd${suffix}`, 'fR4', 0x4f | (fmt << 25), fused(format, { product: true, addend: true })),
+    define(`fadd${suffix}`, 'fRrm', code(0), arithmetic(format, ADD), emitArithmetic(format, native(Op.f64Add, Op.f32Add), { isSum: true })),
+    define(`fsub${suffix}`, 'fRrm', code(1), arithmetic(format, SUB), emitArithmetic(format, native(Op.f64Sub, Op.f32Sub), { isSum: true })),
+    define(`fmul${suffix}`, 'fRrm', code(2), arithmetic(format, MUL), emitArithmetic(format, native(Op.f64Mul, Op.f32Mul))),
+    define(`fdiv${suffix}`, 'fRrm', code(3), arithmetic(format, DIV), emitArithmetic(format, native(Op.f64Div, Op.f32Div))),
+    define(`fsqrt${suffix}`, 'f1rm', code(11), arithmetic(format, SQRT), emitArithmetic(format, native(Op.f64Sqrt, Op.f32Sqrt), { isRoot: true })),
+    define(`fmadd${suffix}`, 'fR4', 0x43 | (fmt << 25), fused(format, { product: false, addend: false }), emitFused(format, { product: false, addend: false })),
+    define(`fmsub${suffix}`, 'fR4', 0x47 | (fmt << 25), fused(format, { product: false, addend: true }), emitFused(format, { product: false, addend: true })),
+    define(`fnmsub${suffix}`, 'fR4', 0x4b | (fmt << 25), fused(format, { product: true, addend: false }), emitFused(format, { product: true, addend: false })),
+    define(`fnmadd${suffix}`, 'fR4', 0x4f | (fmt << 25), fused(format, { product: true, addend: true }), emitFused(format, { product: true, addend: true })),
   ];
 }
 
