@@ -58,8 +58,8 @@ export class CodeCache {
   generation = 0;
   /** Transfers of control to an address before it is compiled. */
   hot = 50;
-  /** Compiled regions by low bits of their address, to find them at once. */
-  readonly recent = new Array<CompiledRegion | null>(4096).fill(null);
+  /** Addresses that have been transferred to half as often. */
+  readonly warm = new Set<number>();
   private readonly pages = new Map<number, CodePage>();
   private readonly mappedByVpn = new Map<number, CodePage>();
   private readonly watched: Uint8Array;
@@ -132,6 +132,14 @@ export class CodeCache {
     page.isCurrent = false;
     for (const region of page.compiled.values()) if (region !== null) this.core.remove(region.slot);
     page.compiled.clear();
+  }
+
+  /** What was compiled at `pc` is not used any more; until something else is, nothing can be. */
+  forget(page: CodePage, pc: number): void {
+    const at = (pc % PAGE_SIZE) >>> 1;
+    const region = page.compiled.get(at);
+    if (region != null) this.core.remove(region.slot);
+    page.compiled.set(at, null);
   }
 
   /** Asks for `written` to be called about `pfn`; true when nobody had asked before. */

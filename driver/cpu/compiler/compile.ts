@@ -6,8 +6,9 @@ import { type Insn, NOWHERE } from '../isa/instruction.js';
 import { type Flow, type FlowNode, flowOf, isStructured } from './flow.js';
 import { isControl, type Region, successors } from './region.js';
 
-/** A region's module, and the instructions that its code hands to the reference. */
+/** A module of regions, whose functions are `run0` and so on, and the instructions that they hand to the reference. */
 export interface CompiledCode {
+  readonly count: number;
   readonly bytes: Uint8Array;
   readonly insns: readonly Insn[];
 }
@@ -30,8 +31,14 @@ const IMPORTS = [
   ['fmaSingle', 2],
 ] as const;
 
-export function compileRegion(region: Region): CompiledCode {
-  const e = new Emitter();
+export function compileRegions(regions: readonly Region[]): CompiledCode {
+  const insns: Insn[] = [];
+  const functions = regions.map((region, i) => [`run${i}`, 0, compileRegion(region, insns)] as const);
+  return { count: regions.length, bytes: moduleBytes({ types: TYPES, imports: IMPORTS, functions }), insns };
+}
+
+function compileRegion(region: Region, insns: Insn[]): Emitter {
+  const e = new Emitter(insns);
   const flow = flowOf(region, successors);
   e.open(Op.block, e.leave);
   e.open(Op.block, e.trap);
@@ -41,8 +48,7 @@ export function compileRegion(region: Region): CompiledCode {
   emitTrap(e);
   e.close();
   emitLeave(e);
-  const body = withRegisters(e);
-  return { bytes: moduleBytes({ types: TYPES, imports: IMPORTS, functions: [['run', 0, body]] }), insns: e.insns };
+  return withRegisters(e);
 }
 
 interface Context {

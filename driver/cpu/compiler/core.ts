@@ -75,8 +75,8 @@ export class Core {
     return new Wasm.Instance(new Wasm.Module(bytes), { env });
   }
 
-  /** Makes code runnable; answers its slot. */
-  add({ bytes, insns }: CompiledCode): number {
+  /** Makes regions runnable; answers their slots. */
+  add({ bytes, insns, count }: CompiledCode): number[] {
     const { hart } = this;
     const reference = (k: number) => {
       const { generation } = hart.code;
@@ -84,10 +84,13 @@ export class Core {
       const trap = insn.exec(hart.cpu!, insn);
       return trap === Trap.budget && generation !== hart.code.generation ? -insn.length : trap;
     };
-    const slot = this.free.pop() ?? this.used++;
-    if (slot === this.table.length) this.table.grow(slot);
-    this.table.set(slot, this.instantiate(bytes, { ...this.shared, reference }).exports['run']);
-    return slot;
+    const { exports } = this.instantiate(bytes, { ...this.shared, reference });
+    return Array.from({ length: count }, (_, i) => {
+      const slot = this.free.pop() ?? this.used++;
+      if (slot === this.table.length) this.table.grow(slot);
+      this.table.set(slot, exports[`run${i}`]);
+      return slot;
+    });
   }
 
   remove(slot: number): void {
@@ -103,6 +106,13 @@ export class Core {
     jumps[i + 1] = Math.floor(pc / 2 ** 32);
     jumps[i + 2] = slot;
     this.hasJumps = true;
+  }
+
+  /** The slot of the code at `pc` if it is known to be what there is, or -1. */
+  jumpAt(pc: number): number {
+    const { jumps } = this;
+    const i = ((pc << 3) & ENTRY_MASK) >>> 2;
+    return jumps[i] === (pc | 0) && jumps[i + 1] === Math.floor(pc / 2 ** 32) ? jumps[i + 2]! : -1;
   }
 
   forgetJumps(): void {

@@ -53,7 +53,7 @@ export function formRegion(hart: Hart, entry: number): Region | null {
     blocks.push(block);
     insns += block.insns.length;
     notePages(hart, block, pages);
-    for (const pc of successors(block)) if (pc === block.end || wasVisited(hart, pc)) add(pc);
+    for (const pc of successors(block)) if (!isCompiled(hart, pc) && (pc === block.end || wasVisited(hart, pc))) add(pc);
   }
   return blocks[0]?.start === entry ? { entry, blocks, pages: [...pages.values()] } : null;
 }
@@ -98,4 +98,10 @@ export function successors({ insns, end }: Block): number[] {
 function wasVisited(hart: Hart, pc: number): boolean {
   const page = hart.codePage(Math.floor(pc / PAGE_SIZE));
   return page !== null && page.heat[(pc % PAGE_SIZE) >>> 1]! > 0;
+}
+
+/** Code that has a region of its own is not compiled twice. */
+function isCompiled(hart: Hart, pc: number): boolean {
+  const page = hart.codePage(Math.floor(pc / PAGE_SIZE));
+  return page?.compiled.get((pc % PAGE_SIZE) >>> 1) != null;
 }

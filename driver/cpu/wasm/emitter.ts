@@ -34,13 +34,12 @@ export class Emitter extends Assembler {
   /** Locals of the registers (1 to 31) that the region reads or writes, and the registers that it writes. */
   readonly registers = new Map<number, number>();
   readonly written = new Set<number>();
-  /** Instructions that the code hands to their reference handlers. */
-  readonly insns: Insn[] = [];
   /** The instruction's address, and how many of its block were charged but have not retired before it. */
   pc = 0;
   charged = 0;
 
-  constructor() {
+  /** `insns`: instructions that the module's code hands to their reference handlers. */
+  constructor(private readonly insns: Insn[]) {
     super(1);
   }
 
