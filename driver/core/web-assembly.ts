@@ -29,4 +29,6 @@ interface WebAssemblyOfNode {
   ) => WasmInstance;
 }
 
-export const { WebAssembly: Wasm } = globalThis as unknown as { WebAssembly: WebAssemblyOfNode };
+declare const WebAssembly: WebAssemblyOfNode;
+
+export const Wasm = WebAssembly;

@@ -10,7 +10,7 @@ import { decode } from './isa/decode.js';
 import type { Insn } from './isa/instruction.js';
 import { Trap, type TrapCode } from './isa/trap.js';
 import { Registers } from './registers.js';
-import { At, ENTRIES } from './wasm/layout.js';
+import { At, ENTRIES } from './wasm/core-layout.js';
 
 /** Tags have clear low bits, so this one never matches. */
 const NO_TAG = -1;

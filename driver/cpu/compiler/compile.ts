@@ -1,8 +1,8 @@
+import { type Insn, NOWHERE } from '../isa/instruction.js';
+import { At, ENTRY_MASK } from '../wasm/core-layout.js';
 import { Emitter } from '../wasm/emitter.js';
-import { At, ENTRY_MASK } from '../wasm/layout.js';
 import { moduleBytes, type Signature } from '../wasm/module.js';
 import { Op, Type } from '../wasm/op.js';
-import { type Insn, NOWHERE } from '../isa/instruction.js';
 import { type Flow, type FlowNode, flowOf, isStructured } from './flow.js';
 import { isControl, type Region, successors } from './region.js';
 
@@ -59,7 +59,11 @@ interface Context {
 /** A node and all that it dominates. */
 function emitTree(context: Context, node: FlowNode): void {
   if (node.isLoop) context.e.open(Op.loop, node);
-  emitWithin(context, node, node.children.filter(({ isMerge }) => isMerge));
+  emitWithin(
+    context,
+    node,
+    node.children.filter(({ isMerge }) => isMerge),
+  );
   if (node.isLoop) context.e.close();
 }
 
@@ -263,5 +267,3 @@ function withRegisters(e: Emitter): Emitter {
   for (const byte of code) e.code.push(byte);
   return e;
 }
-
-

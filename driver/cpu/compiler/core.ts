@@ -3,7 +3,7 @@ import type { Hart } from '../hart.js';
 import { quickMultiplyAdd, quickMultiplyAddSingle } from '../isa/quick-float.js';
 import { Trap } from '../isa/trap.js';
 import { Assembler } from '../wasm/assembler.js';
-import { At, ENTRIES, ENTRY_MASK } from '../wasm/layout.js';
+import { At, ENTRIES, ENTRY_MASK } from '../wasm/core-layout.js';
 import { moduleBytes } from '../wasm/module.js';
 import { Op } from '../wasm/op.js';
 import { type CompiledCode, REGION_TYPE } from './compile.js';
@@ -68,7 +68,7 @@ export class Core {
     code.op(Op.callIndirect, 0, 0);
     const type = { parameters: [...REGION_TYPE.parameters, ...REGION_TYPE.parameters], results: REGION_TYPE.results };
     const bytes = moduleBytes({ types: [REGION_TYPE, type], imports: [], functions: [['run', 1, code]] });
-    return this.instantiate(bytes, this.shared).exports['run'] as (left: number, slot: number) => number;
+    return this.instantiate(bytes, this.shared).exports.run as (left: number, slot: number) => number;
   }
 
   private instantiate(bytes: Uint8Array, env: Readonly<Record<string, unknown>>): WasmInstance {

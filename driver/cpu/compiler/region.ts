@@ -53,7 +53,8 @@ export function formRegion(hart: Hart, entry: number): Region | null {
     blocks.push(block);
     insns += block.insns.length;
     notePages(hart, block, pages);
-    for (const pc of successors(block)) if (!isCompiled(hart, pc) && (pc === block.end || wasVisited(hart, pc))) add(pc);
+    for (const pc of successors(block))
+      if (!isCompiled(hart, pc) && (pc === block.end || wasVisited(hart, pc))) add(pc);
   }
   return blocks[0]?.start === entry ? { entry, blocks, pages: [...pages.values()] } : null;
 }

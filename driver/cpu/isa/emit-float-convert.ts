@@ -1,10 +1,20 @@
+import { At } from '../wasm/core-layout.js';
 import type { Emit, Emitter } from '../wasm/emitter.js';
 import { Op } from '../wasm/op.js';
 import { byReference } from './emit.js';
-import { demand, demandBoxed, demandQuick, high, low, nativeOf, orReference, putFloat, roundsToNearest } from './emit-float.js';
+import {
+  demand,
+  demandBoxed,
+  demandQuick,
+  high,
+  low,
+  nativeOf,
+  orReference,
+  putFloat,
+  roundsToNearest,
+} from './emit-float.js';
 import type { Insn } from './instruction.js';
 import { DOUBLE, Flag, type FloatFormat, Round, SINGLE } from './soft-float.js';
-import { At } from '../wasm/layout.js';
 
 const SIGN_32 = -(2 ** 31);
 const SIGN_64 = -(2 ** 63);
@@ -61,8 +71,7 @@ function putSingleBits(e: Emitter, rd: number, push: () => void): void {
   e.store(Op.i32Store, high(rd), () => e.i32(-1));
 }
 
-export const loadSingle: Emit = (e, insn) =>
-  putSingleBits(e, insn.rd, () => e.loadGuest(insn, Op.i64Load32U, 4));
+export const loadSingle: Emit = (e, insn) => putSingleBits(e, insn.rd, () => e.loadGuest(insn, Op.i64Load32U, 4));
 
 export function storeFloat(op: number, size: number): Emit {
   return (e, insn) => e.storeGuest(insn, op, { size, value: () => e.load(Op.i64Load, low(insn.rs2)) });
@@ -114,7 +123,11 @@ export function floatToInt(format: FloatFormat, { above, below, ops }: Cut): Emi
 }
 
 /** `isExact`: every number of the type is one of the format. */
-export function intToFloat(format: FloatFormat, op: number, { isWide, isExact }: { isWide: boolean; isExact: boolean }): Emit {
+export function intToFloat(
+  format: FloatFormat,
+  op: number,
+  { isWide, isExact }: { isWide: boolean; isExact: boolean },
+): Emit {
   const convert = (e: Emitter, insn: Insn) => {
     if (isWide) e.reg(insn.rs1);
     else e.low(insn.rs1);

@@ -1,5 +1,5 @@
+import { At } from '../wasm/core-layout.js';
 import { type Emit, type Emitter, Imported } from '../wasm/emitter.js';
-import { At } from '../wasm/layout.js';
 import { Op } from '../wasm/op.js';
 import { byReference } from './emit.js';
 import type { Insn } from './instruction.js';
@@ -81,7 +81,11 @@ export function demandQuick(e: Emitter, { imm }: Insn, slow: object): void {
 }
 
 /** Singles must be boxed; doubles are what they are. */
-export function demandBoxed(e: Emitter, format: FloatFormat, { registers, slow }: { registers: readonly number[]; slow: object }): void {
+export function demandBoxed(
+  e: Emitter,
+  format: FloatFormat,
+  { registers, slow }: { registers: readonly number[]; slow: object },
+): void {
   if (format.isDouble) return;
   registers.forEach((index, i) => {
     e.load(Op.i32Load, high(index));
@@ -107,7 +111,11 @@ function pushFinite(e: Emitter, native: Native): void {
 }
 
 /** No result that is small may have been rounded as a subnormal: zeroes are exact where an operand is one. */
-function demandNormal(e: Emitter, native: Native, { operands, slow }: { operands: readonly number[]; slow: object }): void {
+function demandNormal(
+  e: Emitter,
+  native: Native,
+  { operands, slow }: { operands: readonly number[]; slow: object },
+): void {
   const fine = {};
   e.open(Op.block, fine);
   native.constant(e, native.smallest);
@@ -124,11 +132,14 @@ function demandNormal(e: Emitter, native: Native, { operands, slow }: { operands
   e.close();
 }
 
-/** An operation of one or two registers. Small sums are exact, small products, quotients and roots may not be. */
-export function arithmetic(format: FloatFormat, op: number, { isSum = false, isRoot = false } = {}): Emit {
+/** Small sums are exact, small products, quotients and roots may not be. */
+export type ArithmeticKind = 'sum' | 'product' | 'root';
+
+/** An operation of two registers, or the root of one. */
+export function arithmetic(format: FloatFormat, op: number, kind: ArithmeticKind): Emit {
   const native = nativeOf(format);
   return (e, insn) => {
-    const operands = isRoot ? [insn.rs1] : [insn.rs1, insn.rs2];
+    const operands = kind === 'root' ? [insn.rs1] : [insn.rs1, insn.rs2];
     if (!roundsToNearest(insn)) byReference(e, insn);
     else
       orReference(e, insn, (slow) => {
@@ -139,7 +150,7 @@ export function arithmetic(format: FloatFormat, op: number, { isSum = false, isR
         e.set(native.local(e));
         pushFinite(e, native);
         demand(e, slow);
-        if (!isSum) demandNormal(e, native, { operands, slow });
+        if (kind !== 'sum') demandNormal(e, native, { operands, slow });
         putFloat(e, format, insn.rd);
       });
   };

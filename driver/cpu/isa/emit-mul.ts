@@ -4,7 +4,11 @@ import { Op, Type } from '../wasm/op.js';
 /** RV64M's divisions trap nowhere, WebAssembly's do: by zero, and of the smallest number by -1. */
 
 /** Pushes `whenZero` if the divisor that `by` pushes is 0, else `otherwise`. */
-function unlessZero(e: Emitter, type: number, { by, whenZero, otherwise }: Record<'by' | 'whenZero' | 'otherwise', () => void>) {
+function unlessZero(
+  e: Emitter,
+  type: number,
+  { by, whenZero, otherwise }: Record<'by' | 'whenZero' | 'otherwise', () => void>,
+) {
   by();
   e.op(type === Type.i64 ? Op.i64Eqz : Op.i32Eqz);
   e.open(Op.if, {}, type);

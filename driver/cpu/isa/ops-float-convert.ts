@@ -2,9 +2,9 @@ import { Op } from '../wasm/op.js';
 import { define } from './define.js';
 import {
   doubleToSingle as emitDoubleToSingle,
+  singleToDouble as emitSingleToDouble,
   floatToInt,
   intToFloat,
-  singleToDouble as emitSingleToDouble,
 } from './emit-float-convert.js';
 import { accrue, doubleOf, isQuick, putDouble, putSingle, roundingOf, singleOf } from './float-registers.js';
 import type { Definition, Exec } from './instruction.js';
@@ -116,15 +116,19 @@ function conversionsOf(format: FloatFormat): Definition[] {
       `fcvt.${integer.letter}.${suffix}`,
       'toInt',
       0x53 | (0x18 << 27) | fmt | (code << 20),
-      floatToInteger(format, integer), floatToInt(format, integer.cut)),
+      floatToInteger(format, integer),
+      floatToInt(format, integer.cut),
+    ),
     define(
       `fcvt.${suffix}.${integer.letter}`,
       'fromInt',
       0x53 | (0x1a << 27) | fmt | (code << 20),
-      integerToFloat(format, integer), intToFloat(format, format.isDouble ? integer.toDouble : integer.toSingle, {
+      integerToFloat(format, integer),
+      intToFloat(format, format.isDouble ? integer.toDouble : integer.toSingle, {
         isWide: integer.isWide,
         isExact: format.isDouble && !integer.isWide,
-      })),
+      }),
+    ),
   ]);
 }
 

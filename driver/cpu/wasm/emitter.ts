@@ -1,6 +1,6 @@
 import { type Insn, NOWHERE } from '../isa/instruction.js';
 import { Assembler } from './assembler.js';
-import { At, ENTRY_MASK } from './layout.js';
+import { At, ENTRY_MASK } from './core-layout.js';
 import { Op, Type } from './op.js';
 
 /** What every region's module imports, by index. */

@@ -30,16 +30,31 @@ export function moduleBytes({ types, imports, functions }: ModuleParts): Uint8Ar
   ];
   const imported = imports.map(([name, type]) => [...text('env'), ...text(name), Kind.function, type]);
   section(out, Section.import, [...shared, ...imported]);
-  section(out, Section.function, functions.map(([, type]) => [type]));
-  section(out, Section.export, functions.map(([name], i) => [...text(name), Kind.function, ...leb(imports.length + i)]));
-  section(out, Section.code, functions.map(([, , code]) => body(code)));
+  section(
+    out,
+    Section.function,
+    functions.map(([, type]) => [type]),
+  );
+  section(
+    out,
+    Section.export,
+    functions.map(([name], i) => [...text(name), Kind.function, ...leb(imports.length + i)]),
+  );
+  section(
+    out,
+    Section.code,
+    functions.map(([, , code]) => body(code)),
+  );
   return Uint8Array.from(out);
 }
 
 function section(out: number[], id: number, entries: readonly (readonly number[])[]): void {
   const count = leb(entries.length);
   out.push(id);
-  unsigned(out, entries.reduce((sum, entry) => sum + entry.length, count.length));
+  unsigned(
+    out,
+    entries.reduce((sum, entry) => sum + entry.length, count.length),
+  );
   for (const byte of count) out.push(byte);
   for (const entry of entries) for (const byte of entry) out.push(byte);
 }
@@ -67,5 +82,3 @@ function leb(value: number): number[] {
 function text(name: string): number[] {
   return [...leb(name.length), ...Buffer.from(name, 'latin1')];
 }
-
-

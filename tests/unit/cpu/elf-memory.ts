@@ -1,7 +1,7 @@
 import { Cpu } from '../../../driver/cpu/cpu.js';
 import type { CpuMemory } from '../../../driver/cpu/cpu-memory.js';
-import { Ram } from '../../../driver/mm/frames/ram.js';
 import { Hart } from '../../../driver/cpu/hart.js';
+import { Ram } from '../../../driver/mm/frames/ram.js';
 
 const PAGE = 4096;
 const FRAMES = 512;
