@@ -15,7 +15,7 @@ export interface WasmInstance {
 }
 
 /** A compiled module, to be made instances of. */
-export interface WasmModule {
+interface WasmModule {
   readonly [Symbol.toStringTag]: string;
 }
 

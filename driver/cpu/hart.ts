@@ -56,7 +56,7 @@ export class Hart implements Tlb {
     this.words = new Int32Array(buffer);
     this.loads = new Int32Array(buffer, At.loads, TLB_WORDS).fill(NO_TAG);
     this.stores = new Int32Array(buffer, At.stores, TLB_WORDS).fill(NO_TAG);
-    this.registers = new Registers(buffer, At.x);
+    this.registers = new Registers(buffer);
     this.core = new Core(this);
     this.code = new CodeCache(new Int32Array(buffer, ram.bytes.byteOffset), this.core);
   }
