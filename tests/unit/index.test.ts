@@ -9,7 +9,6 @@ import {
   type Task,
 } from '../../index.js';
 import { MADV_DONTNEED } from '../../uapi/mman.js';
-import { count } from '../counts.js';
 
 const PAGES = 4;
 const BYTES = PAGES * 4096;
@@ -40,7 +39,7 @@ async function outcome(options: Partial<MachineOptions>): Promise<string> {
 
 async function outcomes(options: (seed: number) => Partial<MachineOptions>): Promise<number> {
   const seen = new Set<string>();
-  for (let seed = 1; seed <= count(16, 24); seed++) seen.add(await outcome(options(seed)));
+  for (let seed = 1; seed <= 24; seed++) seen.add(await outcome(options(seed)));
   return seen.size;
 }
 
