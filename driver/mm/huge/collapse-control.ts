@@ -32,7 +32,7 @@ export type ScanResult =
   | 'alloc_huge_page_fail';
 
 /** Up to how many small entries may be what. Linux: khugepaged_max_ptes_none, _swap and _shared */
-export interface ScanLimits {
+interface ScanLimits {
   readonly none: number;
   readonly swap: number;
   readonly shared: number;
