@@ -11,6 +11,8 @@ import { ObservedFrames } from './frames/observed-frames.js';
 import type { DevPagemap } from './frames/pagemap.js';
 import { Ram } from './frames/ram.js';
 import { HugetlbPool } from './huge/hugetlb-pool.js';
+import { khugepagedDoScan } from './huge/khugepaged.js';
+import { Khugepaged } from './huge/khugepaged-state.js';
 import type { InvariantCounts } from './invariant-counts.js';
 import { DEFAULT_PROFILE, type KernelProfile } from './profile.js';
 import { SwapArea } from './swap/swap-area.js';
@@ -50,6 +52,7 @@ export class Memory {
   readonly tables: TablePool;
   readonly swap: SwapArea;
   readonly hugetlb: HugetlbPool;
+  khugepaged = new Khugepaged(khugepagedDoScan);
   readonly stats = new WalkStats();
   readonly profile: KernelProfile;
   /** Mappings that one address space may have. Linux: sysctl_max_map_count */
@@ -145,6 +148,7 @@ export class Memory {
     this.kernelMemory.reset();
     this.swap.reset();
     this.hugetlb.reset();
+    this.khugepaged = new Khugepaged(khugepagedDoScan);
     this.stats.reset();
     this.pagemaps.length = 0;
     this.anonVmas.clear();
