@@ -57,14 +57,14 @@ export class MemoryWatch {
     return this.used() > this.limit && this.spare === 0;
   }
 
-  /** `312 of 6144 MiB`. */
+  /** `312 MiB of 6144 MiB`. */
   text(): string {
-    return `${Math.round(this.peak / MIB)} of ${Math.round(this.limit / MIB)} MiB`;
+    return `${sizeText(this.peak)} of ${sizeText(this.limit)}`;
   }
 }
 
 export function sizeText(bytes: number): string {
-  return `${Math.round(bytes / MIB)} MiB`;
+  return bytes < MIB ? `${Math.ceil(bytes / 1024)} KiB` : `${Math.round(bytes / MIB)} MiB`;
 }
 
 function defaultLimit(): number {

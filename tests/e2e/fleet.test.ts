@@ -2,10 +2,10 @@
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
+import { freePort, REDIS, startRedis } from '../../tools/campaign/redis-server.js';
 import { isFull, isLong } from '../counts.js';
 import { needs } from '../needs.js';
 import { ROOT } from './installed.js';
@@ -21,7 +21,11 @@ afterEach(async () => {
 });
 
 function start(program: string, args: readonly string[], cwd: string): ChildProcess {
-  const child = spawn(program, args, { cwd, stdio: ['ignore', 'pipe', 'pipe'] });
+  return kept(spawn(program, args, { cwd, stdio: ['ignore', 'pipe', 'pipe'] }));
+}
+
+/** Ends with its test. */
+function kept(child: ChildProcess): ChildProcess {
   running.add(child);
   child.once('exit', () => running.delete(child));
   return child;
@@ -50,15 +54,6 @@ function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
-  });
-}
-
 /** A folder with a campaign of probes, and a Redis that keeps its data in it. */
 class Fleet {
   readonly folder = mkdtempSync(join(tmpdir(), 'dmirror-fleet-'));
@@ -75,11 +70,8 @@ class Fleet {
   }
 
   async startRedis(): Promise<void> {
-    const own = ['--port', `${this.port}`, '--dir', this.folder, '--requirepass', PASSWORD, '--save', ''];
-    this.redis = start('redis-server', [...own, '--appendonly', 'yes', '--appendfsync', this.fsync], this.folder);
-    await new Promise<void>((resolve) =>
-      this.redis!.stdout!.on('data', (text) => /Ready to accept/.test(String(text)) && resolve()),
-    );
+    const own = ['--port', `${this.port}`, '--requirepass', PASSWORD, '--appendonly', 'yes'];
+    this.redis = kept(await startRedis(this.folder, [...own, '--appendfsync', this.fsync]));
   }
 
   private get queue(): readonly string[] {
@@ -131,7 +123,7 @@ class Fleet {
 
 const COUNT = isLong ? 20_000 : isFull ? 2000 : 200;
 
-describe('a fleet', needs('redis-server'), () => {
+describe('a fleet', needs(REDIS), () => {
   it.each([
     ['everysec', COUNT],
     ['always', COUNT / 10],

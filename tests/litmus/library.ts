@@ -34,6 +34,9 @@ const STATES = {
   wideHeld: ['map 0 0 0 4 anon rw', 'store 0 0 0 4 0x10', 'dm 0 1 MIGRATE_TO_DEV 0 1 1'],
   // Shared memory, whose second page the first task has not mapped.
   shmHalf: ['map 0 0 0 2 shared rw', 'store 0 0 0 2 0x10', 'advise 0 0 1 1 DONTNEED'],
+  // 2 MiB with two small pages, for khugepaged or MADV_COLLAPSE to make one of.
+  small: ['map 0 0 0 512 anon rw', 'store 0 0 0 2 0x10', 'advise 0 0 0 512 HUGEPAGE'],
+  smallDev: ['map 0 0 0 512 anon rw', 'store 0 0 0 2 0x10', 'advise 0 0 0 512 HUGEPAGE', 'dm 0 0 MIGRATE_TO_DEV 0 0 1'],
   pinned: ['map 0 0 0 2 anon rw', 'store 0 0 0 2 0x10', 'pin 0 0 1 1 1'],
   huge: ['map 0 0 0 512 anon rw', 'advise 0 0 0 512 HUGEPAGE', 'store 0 0 0 2 0x10'],
   hugeDev: [
@@ -67,6 +70,8 @@ const ACTIONS = {
   pin: 'pin 0 0 0 2 1',
   unpin: 'unpin 0',
   gup: 'gup 0 0 0 2 2 1 1',
+  khugepaged: 'khugepaged 0',
+  collapse: 'advise 0 0 0 512 COLLAPSE',
   childexit: 'exit 1',
   childstore: 'store 1 0 0 2 0x30',
   // Commands of the devices: the number is that of the device.
@@ -206,6 +211,10 @@ const PAIRS: readonly Pairs[] = [
   { state: 'exclusive', first: 'load', against: ['load', 'store', 'dontneed', 'remap', 'fork', 'close0'] },
   { state: 'swap', first: 'load', against: ['load', 'store', 'mig', 'dontneed'] },
   { state: 'cow', first: 'store', against: ['read', 'childexit', 'excl'] },
+  // Khugepaged and MADV_COLLAPSE against migration, of pages that are here, and of one that is on the device.
+  { state: 'small', first: 'khugepaged', against: ['mig', 'excl', 'store', 'dontneed', 'read1', 'collapse'] },
+  { state: 'smallDev', first: 'khugepaged', against: ['sysFirst', 'mig1', 'store'] },
+  { state: 'smallDev', first: 'collapse', against: ['mig1', 'load'] },
   // Folios of 2 MiB on a device, which 7.3 has.
   { state: 'huge', first: 'migAll', against: ['store', 'dontneed', 'unmap', 'fork', 'mig1'], profile: '7.3' },
   { state: 'hugeDev', first: 'sysAll', against: ['load', 'dontneed', 'unmap', 'fork', 'migAll'], profile: '7.3' },

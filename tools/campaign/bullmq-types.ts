@@ -28,6 +28,8 @@ interface QueuedJob<Data, Result> {
   readonly returnvalue: Result;
   readonly finishedOn?: number;
   readonly failedReason?: string;
+  /** How often its worker was not heard of any more. */
+  readonly stalledCounter: number;
   remove(): Promise<void>;
   moveToDelayed(at: number, token?: string): Promise<void>;
 }

@@ -6,6 +6,7 @@ import { threads } from '../worker-pool.js';
 import { type JobOutcome, MOST_CRASHES } from './campaign-job.js';
 import { attempts } from './campaign-run.js';
 import { connectQueue, QUEUE, type Sent } from './queue.js';
+import { Lanes } from './queue-lanes.js';
 
 export interface QueueWorkOptions {
   readonly queue: string;
@@ -16,6 +17,10 @@ export interface QueueWorkOptions {
 
 const LOOK_MS = 250;
 const CLAIM_MS = 20_000;
+/** Jobs as short as this are fetched before somebody is free to do them, as else everybody waits for Redis most of the time. */
+const SHORT_MS = 1000;
+/** So long nobody fetches a job that was given back. */
+const LATER_MS = 250;
 
 /** `dmirror worker`: does jobs of a queue until a signal. */
 export async function workForQueue(
@@ -30,27 +35,26 @@ export async function workForQueue(
     module: new URL('./campaign-worker.js', import.meta.url),
     data: null,
   });
+  const lanes = new Lanes<Sent, JobOutcome>(
+    free.map(({ run, end }) => ({ run: (job) => attempts(async () => await run(job), end!), end: end! })),
+  );
   let done = 0;
+  const lowers = () => memory.lowers();
   const worker = new broker.bullmq.Worker<Sent, JobOutcome>(
     QUEUE,
     async (job, token) => {
       const { version } = job.data;
-      if (version !== packageVersion()) {
-        refused = version;
-        await job.moveToDelayed(Date.now() + 1000, token);
+      const isRefused = version !== packageVersion();
+      if (isRefused) refused = version;
+      // With one during which a worker has ended all that is here would end too, and count as the cause.
+      const outcome = isRefused ? null : await lanes.run(job.data, { isAlone: job.stalledCounter > 0, lowers });
+      if (outcome === null) {
+        await job.moveToDelayed(Date.now() + LATER_MS, token);
         throw new broker.bullmq.DelayedError();
       }
-      const runner = free.pop()!;
-      try {
-        return await attempts(async () => await runner.run(job.data), runner.end!);
-      } finally {
-        done++;
-        // Over its memory it takes fewer at a time.
-        if (memory.lowers()) {
-          await runner.end!();
-          worker.concurrency = Math.max(1, worker.concurrency - 1);
-        } else free.push(runner);
-      }
+      done++;
+      worker.concurrency = outcome.ms < SHORT_MS ? 2 * lanes.count : lanes.count;
+      return outcome;
     },
     {
       connection: broker.redis,
@@ -78,7 +82,7 @@ export async function workForQueue(
   } finally {
     // What is under way is done by another once its lease is over; with a signal nobody waits for it.
     await worker.close(true);
-    await Promise.all(free.map((runner) => runner.end!()));
+    await lanes.end();
     broker.redis.disconnect();
   }
   err(`${done} jobs done`);

@@ -1,6 +1,7 @@
 import { MEASUREMENTS } from '../../tests/bench/index.js';
 import type { Measurement, Row } from '../../tests/bench/measurement.js';
 import { abi } from '../abi/bench.js';
+import { fleet } from '../campaign/fleet-bench.js';
 import { EXIT, UsageError } from '../exit-code.js';
 import { globToRegExp } from '../glob.js';
 import type { Output } from '../output.js';
@@ -14,7 +15,11 @@ export interface BenchOptions {
 }
 
 /** `dmirror bench`: prints what it measures and judges nothing. */
-export async function bench(options: BenchOptions, output: Output, all = [...MEASUREMENTS, abi]): Promise<number> {
+export async function bench(
+  options: BenchOptions,
+  output: Output,
+  all = [...MEASUREMENTS, abi, fleet],
+): Promise<number> {
   const chosen = selectMeasurements(all, options.test);
   if (options.list) {
     for (const { name, about } of chosen) output.out(`${name.padEnd(12)} ${about}`);

@@ -23,13 +23,14 @@ export interface DebugOptions extends WhichRunOptions {
 /** `dmirror debug`: goes through a run by commands, of a script or at a prompt. */
 export async function debug(words: readonly string[], options: DebugOptions, output: Output): Promise<number> {
   const script = scriptOf(options);
-  const session = new DebugSession(await record(words, runOptions(options)));
+  const recorded = await record(words, runOptions(options));
+  const session = new DebugSession(recorded);
   const run = (line: string): void => {
     for (const text of session.run(line)) output.out(text);
   };
   if (script !== null) {
     for (const line of script) if (!session.isOver) run(line);
-    return EXIT.pass;
+    return recorded.recording.isCut ? EXIT.output : EXIT.pass;
   }
   await prompt(session, output);
   return EXIT.pass;
@@ -39,6 +40,7 @@ export async function debug(words: readonly string[], options: DebugOptions, out
 export async function explain(words: readonly string[], options: WhichRunOptions, output: Output): Promise<number> {
   const recorded = await record(words, runOptions(options));
   for (const line of explainLines(recorded)) output.out(line);
+  if (recorded.recording.isCut) return EXIT.output;
   return recorded.findings.length > 0 ? EXIT.fail : EXIT.pass;
 }
 

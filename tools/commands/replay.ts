@@ -33,6 +33,7 @@ export async function replay(words: readonly string[], options: ReplayOptions, o
     ]);
     return await replayCase(token, allCases({ deviceThp: true }), { trace: openTrace(options), out: output.out });
   }
+  if (kind === 'ops') return await replayOps(token, options, output);
   if (kind !== 'race') {
     const { replayFault } = await import('../fault/replay.js');
     return await replayFault(token, options, output);
@@ -47,4 +48,13 @@ async function replayRace(token: string, { json = false, ...traced }: ReplayOpti
   trace?.end();
   for (const line of json ? [JSON.stringify(witness)] : witnessLines(witness)) out(line);
   return witness.findings.length > 0 ? EXIT.fail : EXIT.pass;
+}
+
+async function replayOps(token: string, traced: TraceOptions, { out }: Output): Promise<number> {
+  const { OPS_TOKEN, opsLines } = await import('../series/ops-run.js');
+  const trace = openTrace(traced);
+  const { lines, isWrong } = opsLines(OPS_TOKEN.read(token), (machine) => trace?.listen(machine, { name: token }));
+  trace?.end();
+  for (const line of lines) out(line);
+  return isWrong ? EXIT.fail : EXIT.pass;
 }

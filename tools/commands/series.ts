@@ -1,9 +1,10 @@
-import { Replayer } from '../../tests/conform/replay.js';
+import { DEFAULT_PROFILE } from '../../driver/mm/profile.js';
 import type { PathName } from '../../uapi/path-name.js';
-import { EXIT, inputBytes, UsageError } from '../exit-code.js';
+import { EXIT, inputBytes } from '../exit-code.js';
 import type { Output } from '../output.js';
 import { resultFiles } from '../report/result-files.js';
 import { postingFromMail } from '../series/mail-posting.js';
+import { OPS_TOKEN, type OpsId, opsIn, opsLines } from '../series/ops-run.js';
 import { readPathFile } from '../series/path-file.js';
 import { type Posting, postingNamed, review } from '../series/review.js';
 import { reviewCases, reviewJson } from '../series/review-cases.js';
@@ -51,23 +52,9 @@ async function postingOf({ posting, pathFile }: SeriesReviewOptions): Promise<Po
 
 /** `dmirror series run OPS`: runs ops of the recordings' language, proves the machine after each, and says what must not be. */
 export function seriesRun(text: string, { path }: { readonly path: PathName }, { out }: Output): number {
-  const ops = text.split(';').flatMap((op) => op.trim().replace(/\s+/g, ' ') || []);
-  if (ops.length === 0)
-    throw new UsageError('there are no ops', "as in 'open 0 0; map 0 0 0 1 anon rw; store 0 0 0 1 100'");
-  const machine = { ramBytes: RAM_BYTES, swapBytes: SWAP_BYTES, hugePages: HUGE_PAGES };
-  const judged = new Replayer({ path, isJudged: true, machine }).judge('ops-0', ops);
-  const shown = judged === null ? ops : ops.slice(0, judged.at);
-  const { sequence } = new Replayer({ path, machine }).record('ops-0', shown);
-  for (const [op, answer] of sequence.steps) out(`${op} => ${answer}`);
-  if (judged === null) {
-    out(`${ops.length} ops on ${path}: nothing is wrong`);
-    return EXIT.pass;
-  }
-  out(`${ops[judged.at]}`);
-  out(`${path}: ${judged.violation.kind}: ${judged.violation.message}`);
-  return EXIT.fail;
+  const id: OpsId = { ops: opsIn(text), path, profile: DEFAULT_PROFILE.name };
+  const { lines, isWrong } = opsLines(id);
+  for (const line of lines) out(line);
+  if (isWrong) out(`# dmirror fault replay ${OPS_TOKEN.write(id)}`);
+  return isWrong ? EXIT.fail : EXIT.pass;
 }
-
-const RAM_BYTES = 64 << 20;
-const SWAP_BYTES = 16 << 20;
-const HUGE_PAGES = 4;

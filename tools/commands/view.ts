@@ -38,7 +38,7 @@ export async function view(words: readonly string[], options: ViewOptions, outpu
   if (name !== null) output.out(`${name}: ${sizeText(content, page)}`);
   for (const { run } of content.runs) if (run.cut !== null) output.err(`${run.title}: ${run.cut}`);
   if (open) await serve(page, output);
-  return EXIT.pass;
+  return content.runs.some(({ isFull }) => isFull) ? EXIT.output : EXIT.pass;
 }
 
 function sizeText({ runs, findings }: PageContent, page: string): string {

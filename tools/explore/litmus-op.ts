@@ -28,6 +28,7 @@ const OPS: Readonly<Record<string, readonly Word[]>> = {
   gup: [...RANGE, 'number', 'number', 'number'],
   pin: [...RANGE, 'number'],
   unpin: ['number'],
+  khugepaged: ['number'],
   raw: ['number', 'number', 'number', 'number', 'number', 'number'],
 };
 

@@ -18,9 +18,9 @@ export interface RaceId extends TokenMachine {
 /** A test that the package ships goes in by name, with some characters that tell what it was then; any other one packed. */
 const TEST: Part<Pick<RaceId, 'test'>> = {
   name: 'test',
-  text: ({ test }) => (isShipped(test) ? `${test.name}~${printOf(test)}` : `=${packed(textOf(test), WORDS)}`),
+  text: ({ test }) => (isShipped(test) ? `${test.name}~${printOf(test)}` : `=${packed(textOf(test), OP_WORDS)}`),
   read: (text) => {
-    if (text.startsWith('=')) return { test: testOf(unpacked(text.slice(1), WORDS)) };
+    if (text.startsWith('=')) return { test: testOf(unpacked(text.slice(1), OP_WORDS)) };
     const [name = '', print] = text.split('~');
     const test = shippedTest(name);
     if (print !== printOf(test))
@@ -60,8 +60,8 @@ function linesOf(part: string): string[] {
   return part === '' ? [] : part.split('\n');
 }
 
-/** What tests are mostly made of; what is used most comes last. */
-const WORDS = `gup 0 0 0 2 2 1 1
+/** What ops are mostly; what is used most comes last. */
+export const OP_WORDS = `gup 0 0 0 2 2 1 1
 unpin 0
 pin 0 0 0 2 1
 exit 1

@@ -1,12 +1,14 @@
 import { stringify } from 'yaml';
 import type { DefectName } from '../../driver/inject/defects.js';
 import { MachinePool } from '../../driver/sys/machine/machine-pool.js';
+import { reduce } from '../../tests/conform/shrink/shrink.js';
 import { EQUAL_PATHS } from '../../uapi/path-name.js';
 import { defectNames } from '../defect-option.js';
 import { EXIT, UsageError } from '../exit-code.js';
 import { RACE_TOKEN } from '../explore/race-token.js';
 import { shrinkLitmus } from '../explore/shrink-litmus.js';
 import type { Output } from '../output.js';
+import { judgeOps, OPS_TOKEN } from '../series/ops-run.js';
 import { isToken, tokenKind } from '../token/token.js';
 import { checkPlan } from './plans/plan-check.js';
 import { loadPlan } from './plans/plan-parse.js';
@@ -32,6 +34,14 @@ export async function shrink(what: string, { defect }: { defect: readonly string
     for (const { part, ops } of [...parts, { part: 'observe', ops: observe }])
       output.out(`# ${part}: ${ops.join('; ')}`);
     output.out(RACE_TOKEN.write(id));
+    return EXIT.fail;
+  }
+  if (kind === 'ops') {
+    const id = OPS_TOKEN.read(what);
+    const { lines, found } = reduce(id.ops, (ops) => judgeOps({ ...id, ops }));
+    if (found === null) throw new UsageError('nothing is wrong at these ops', 'see them with `dmirror fault replay`');
+    output.out(`# ${lines.join('; ')}`);
+    output.out(OPS_TOKEN.write({ ...id, ops: lines }));
     return EXIT.fail;
   }
   if (kind === 'case' || kind === 'guest')

@@ -2,6 +2,7 @@ import { Replayer } from '../../tests/conform/replay.js';
 import type { PathName } from '../../uapi/path-name.js';
 import { recordingInput } from '../conform/recording-input.js';
 import { UsageError } from '../exit-code.js';
+import { judgeOps, OPS_TOKEN } from '../series/ops-run.js';
 import { MachineRecorders, type RecordedRun, type RecordOptions } from './recorded-run.js';
 
 /** A sequence of a recording of a real kernel. */
@@ -23,6 +24,20 @@ export function recordSequence({ file, seq, path }: SequenceId, options: RecordO
     recording: recorders.end(),
     outcome: divergence === null ? 'every answer as recorded' : `${divergence.actual}, recorded ${divergence.expected}`,
     findings: differs === null ? [] : [differs],
+  };
+}
+
+/** Ops up to the first after which something must not be. */
+export function recordOpsToken(token: string, options: RecordOptions): RecordedRun {
+  const id = OPS_TOKEN.read(token);
+  const recorders = new MachineRecorders(options);
+  const judged = judgeOps(id, recorders.see);
+  const found = judged === null ? [] : [`${judged.violation.kind}: ${judged.violation.message}`];
+  return {
+    title: `${id.ops.length} ops on ${id.path}: ${id.ops.join('; ')}`,
+    recording: recorders.end(),
+    outcome: judged === null ? 'nothing is wrong' : `op ${judged.at + 1}: ${id.ops[judged.at]}`,
+    findings: found,
   };
 }
 

@@ -15,6 +15,7 @@ import { isToken, tokenKind } from '../token/token.js';
 import { plainRun, recordCase, recordPlan, recordPlanToken, recordRunToken } from './record-fault.js';
 import { recordGuestToken, recordProgram } from './record-guest.js';
 import { recordRace, recordRaceToken } from './record-race.js';
+import { recordOpsToken } from './record-sequence.js';
 import { asFarAsKnown, type RecordedRun, type RecordOptions } from './recorded-run.js';
 
 /** How what is no token runs: a token says all of that. */
@@ -55,6 +56,7 @@ async function recordToken(token: string, rest: readonly string[], options: Whic
   if (kind === 'guest') return await recordGuestToken(token, rest[0], options);
   if (rest.length > 0) throw new UsageError(`a token of the kind '${kind}' needs no '${rest[0]}'`, 'leave it out');
   if (kind === 'race') return recordRaceToken(token, options);
+  if (kind === 'ops') return recordOpsToken(token, options);
   return await (kind === 'plan' ? recordPlanToken(token, options) : recordRunToken(token, options));
 }
 

@@ -85,6 +85,11 @@ export class RaceHunt {
     }
   }
 
+  /** How many there are to explain. */
+  get count(): number {
+    return this.raced.size;
+  }
+
   /** How schedules have ended, one example of each. */
   get ways(): Pick<Raced, 'message' | 'shape'>[] {
     return [...this.raced.values()];

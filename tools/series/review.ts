@@ -103,7 +103,7 @@ async function explain(
   for (const race of races.explained()) {
     found.races.push(race);
     step(0, 'explaining races');
-    if (await stop.look()) return found;
+    if ((found.races.length < races.count || seen.length > 0) && (await stop.look())) return found;
   }
   let done = 0;
   for (const finding of hunt(posting.path, seen)) {

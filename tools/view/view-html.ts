@@ -13,6 +13,8 @@ export interface PackedRun {
   readonly run: PageData['runs'][number];
   /** Deflated JSON in base64. */
   readonly packed: string;
+  /** Its recording ends where it had no more memory. */
+  readonly isFull?: boolean;
 }
 
 /** What becomes of a page: runs, and the findings of a report that lead to them. */
@@ -33,6 +35,7 @@ export function packRun(recorded: RecordedRun, maxEvents = MAX_EVENTS): PackedRu
   return {
     run: { title, outcome, findings, cause: cause?.text ?? null, step: Math.min(data.steps, cause?.last ?? 0), cut },
     packed: deflateSync(JSON.stringify(data), { level: 9 }).toString('base64'),
+    isFull: recording.isCut,
   };
 }
 

@@ -31,6 +31,9 @@ export const ops: Readonly<Record<string, Op>> = {
   gup: gupOp,
   pin: pinOp,
   unpin: unpinOp,
+  khugepaged: function* (seat, [, p]) {
+    return `${(yield* call(seat, Number(p), 'khugepaged')).ret}`;
+  },
   raw: rawOp,
 };
 

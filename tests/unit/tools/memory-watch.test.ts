@@ -23,7 +23,9 @@ describe('a bound of memory', () => {
     watch.spare = 1;
     expect([watch.lowers(), watch.lowers(), watch.lowers(), watch.isOver()]).toEqual([false, true, false, true]);
     expect(said).toEqual(['110 MiB are more than 100 MiB (--max-memory): goes on with 1 at a time']);
-    expect(watch.text()).toBe('130 of 100 MiB');
+    expect(watch.text()).toBe('130 MiB of 100 MiB');
+    watch.bound(1);
+    expect(watch.text()).toBe('130 MiB of 1 KiB');
   });
 
   it('is told at the end where one was given, or came near', () => {

@@ -4,6 +4,7 @@ import { GUEST_TOKEN, type GuestId } from '../../../../tools/exec/guest-token.js
 import { RACE_TOKEN } from '../../../../tools/explore/race-token.js';
 import { namedTests } from '../../../../tools/explore/shipped-tests.js';
 import { RUN_TOKEN } from '../../../../tools/fault/run-token.js';
+import { OPS_TOKEN } from '../../../../tools/series/ops-run.js';
 import { parseSchedule, scheduleText } from '../../../../tools/token/schedule.js';
 import { runs } from '../../../counts.js';
 
@@ -42,6 +43,7 @@ describe('a token', () => {
     ['race', RACE_TOKEN, race],
     ['race of a test that is not shipped', RACE_TOKEN, { ...race, test: { ...test!, name: 'mine', recorded: null } }],
     ['run', RUN_TOKEN, run],
+    ['ops', OPS_TOKEN, { ops: ['open 0 0', 'map 0 0 0 1 anon rw'], path: 'posted-v1+clearsDst', profile: '6.12' }],
     ['guest', GUEST_TOKEN, guest],
   ] as const)('of a %s is read back', (_what, kind: { write(id: never): string; read(token: string): unknown }, id) => {
     expect(kind.read(kind.write(id as never))).toEqual(id);

@@ -1,0 +1,72 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { isInstalled } from '../../tests/bench/guest.js';
+import type { Measurement, Row } from '../../tests/bench/measurement.js';
+import { shipped } from '../package-root.js';
+import { freePort, REDIS, startRedis } from './redis-server.js';
+
+const WORKERS = 4;
+const JOBS = 200;
+const JOB_MS = 50;
+const PAIRS = 5;
+
+/** What a queue between a campaign and its workers costs. */
+export const fleet: Measurement = {
+  name: 'fleet',
+  about: `${JOBS} jobs of ${JOB_MS} ms by ${WORKERS} workers and a Redis, against --jobs ${WORKERS}, median of ${PAIRS} pairs (needs ${REDIS})`,
+  async run() {
+    if (!isInstalled(REDIS)) return [];
+    const folder = mkdtempSync(join(tmpdir(), 'dmirror-bench-'));
+    const children: ChildProcess[] = [];
+    try {
+      const port = await freePort();
+      children.push(await startRedis(folder, ['--port', `${port}`, '--appendonly', 'yes']));
+      const queue = ['--queue', `redis://127.0.0.1:${port}`];
+      for (let i = 0; i < WORKERS; i++) children.push(dmirror(folder, ['worker', '--jobs', '1', ...queue]));
+      return await pairs(folder, queue);
+    } finally {
+      for (const child of children) child.kill('SIGKILL');
+      rmSync(folder, { recursive: true, force: true });
+    }
+  },
+};
+
+async function pairs(folder: string, queue: readonly string[]): Promise<Row[]> {
+  // The first campaign starts the workers' threads.
+  await campaignMs(folder, 'warm', [`${WORKERS * 2}`, ...queue]);
+  const pair: [near: number, far: number][] = [];
+  for (let i = 0; i < PAIRS; i++) {
+    const near = await campaignMs(folder, `near-${i}`, [`${JOBS}`, '--jobs', `${WORKERS}`]);
+    pair.push([near, await campaignMs(folder, `far-${i}`, [`${JOBS}`, ...queue])]);
+  }
+  const median = (of: (pair: [number, number]) => number): number => pair.map(of).sort((a, b) => a - b)[PAIRS >>> 1]!;
+  return [
+    {
+      name: `by a Redis, against --jobs ${WORKERS}`,
+      value: median(([near, far]) => near / far),
+      unit: '',
+      goal: '>= 0.9',
+    },
+    { name: 'by a Redis', value: median(([, far]) => (JOBS / far) * 1000), unit: 'jobs/s' },
+    { name: `--jobs ${WORKERS}`, value: median(([near]) => (JOBS / near) * 1000), unit: 'jobs/s' },
+  ];
+}
+
+/** Wall time of a campaign of so many probes. */
+async function campaignMs(folder: string, name: string, [count, ...words]: readonly string[]): Promise<number> {
+  writeFileSync(
+    join(folder, `${name}.yaml`),
+    `name: ${name}\nwhat: [{ probes: { count: ${count}, ms: ${JOB_MS} } }]\n`,
+  );
+  const begun = performance.now();
+  const [code] = await once(dmirror(folder, ['campaign', 'run', `${name}.yaml`, ...words]), 'exit');
+  if (code !== 0) throw new Error(`the campaign ended with ${code}`);
+  return performance.now() - begun;
+}
+
+function dmirror(cwd: string, words: readonly string[]): ChildProcess {
+  return spawn(process.execPath, [shipped('bin/dmirror.js'), ...words], { cwd, stdio: 'ignore' });
+}
