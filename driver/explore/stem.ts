@@ -11,7 +11,7 @@ export interface Wake {
 }
 
 /** A state on the way of the present schedule: who can run there, who must still be tried, and who need not. Masks are of actors. */
-export interface NodeOf<Rows> {
+interface NodeOf<Rows> {
   /** In the order of the director's list. */
   order: number[];
   enabled: number;
