@@ -29,6 +29,15 @@ const OPS: Readonly<Record<string, readonly Word[]>> = {
   pin: [...RANGE, 'number'],
   unpin: ['number'],
   khugepaged: ['number'],
+  uffd: [...RANGE, ['missing', 'minor', 'wp', 'wpasync']],
+  wp: [...RANGE, ['0', '1']],
+  ucontinue: RANGE,
+  ucopy: [...RANGE, 'number'],
+  umove: [...RANGE, 'number', 'number'],
+  clearrefs: ['number'],
+  dirty: RANGE,
+  scan: RANGE,
+  vmread: RANGE,
   raw: ['number', 'number', 'number', 'number', 'number', 'number'],
 };
 

@@ -202,7 +202,7 @@ splitMapped=__split_huge_pmd_locked splitPage splitStop splitUnmapped splitVma=s
 start startNext statAt statPath stepEnds stop stopped store storeReported strncpyFromUser=strncpy_from_user
 swapCacheFolioLocked=do_swap_page swapCount=swap_count swapDuplicate=swap_duplicate swapFree=swap_free
 swapInPage=do_swap_page swapSlot sweep symbolAt sysctlNodes sysinfo take takeBlock takeDevicePage=migrate_device_range
-takeEntry takeFree takeMigration takeTable=pmdp_collapse_flush target targetsOf
+takeEntry takeFree takeMigration takeTable=collapse_huge_page=pmdp_collapse_flush target targetsOf
 taskParticipateGroupStop=task_participate_group_stop taskWorkRun=task_work_run tell tellOfAll
 thpEntry=pagemap_scan_thp_entry thpGetUnmappedArea=__thp_get_unmapped_area thpNodes threadByTid threadKill
 tlbFinishMmu=tlb_finish_mmu tlbFlushMmu=tlb_flush_mmu tlbRemovePage=__tlb_remove_page touch touchAll touchFlags
