@@ -90,7 +90,7 @@ it('the conditions of the tests hold on every path, whatever becomes of those th
     for (const path of ['unified', ...PATHS] as const) {
       const how = { path, profile: '6.12', strategy: 'dpor', budget: 20, seed: 1, isChecked: false } as const;
       const { problems } = reportOf(test, exploreLitmus(test, how), { how, ms: 0 } as never);
-      const unmet = problems.filter(({ what }) => /^(forbidden|not allowed|not reached)/.test(what));
+      const unmet = problems.filter(({ what }) => /^(forbidden|not allowed|not reached:)/.test(what));
       expect(unmet, `${test.name} on ${path}`).toEqual([]);
     }
 });

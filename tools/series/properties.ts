@@ -152,13 +152,3 @@ export function withPropertyOf(path: PathName, name: PropertyName, like: PathNam
 export function suspectsOf(path: PathName, like: PathName): readonly Property[] {
   return PROPERTIES.filter(({ name }) => migrationPath(path)[name] !== migrationPath(like)[name]);
 }
-
-/** The most special of what `path` has otherwise than `like` with which alone changed something is gone; null: it stays with each. */
-export async function causeOf(
-  path: PathName,
-  { like, isGone }: { like: PathName; isGone: (changed: PathName) => Promise<boolean> },
-): Promise<Property | null> {
-  for (const property of suspectsOf(path, like))
-    if (await isGone(withPropertyOf(path, property.name, like))) return property;
-  return null;
-}

@@ -142,9 +142,10 @@ class Places implements Observer {
     if (effect?.kind === 'wait' && this.last.length > 0) this.paths.set(task.name, this.last);
   }
 
+  /** Innermost first; who wants a lock says more than how it is taken. */
   of(task: string): string[] {
-    return (this.paths.get(task) ?? []).flatMap(
-      (name) => citedBy(name) ?? (WAITS.includes(snakeCase(name)) ? snakeCase(name) : []),
-    );
+    return (this.paths.get(task) ?? [])
+      .flatMap((name) => citedBy(name) ?? (WAITS.includes(snakeCase(name)) ? snakeCase(name) : []))
+      .filter((name) => name !== 'folio_lock');
   }
 }

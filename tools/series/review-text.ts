@@ -1,12 +1,8 @@
-import { DEFAULT_PROFILE } from '../../driver/mm/profile.js';
 import { shellQuote } from '../glob.js';
 import type { Hunted } from './hunt.js';
 import { sentence, wrapped } from './mail-lines.js';
-import { OPS_TOKEN } from './ops-run.js';
-import type { Property } from './properties.js';
 import { raceKey, raceLines } from './race-text.js';
-import type { Posting, Review } from './review.js';
-import type { Swept } from './review-units.js';
+import type { Review } from './review.js';
 
 /** The name by which two reports know the same finding. */
 export function keyOf({ cures, violation }: Hunted): string {
@@ -19,13 +15,14 @@ export function keysIn(report: string): Set<string> {
 }
 
 /** The command that shows a finding again. */
-function commandOf({ ops }: Hunted, option: string): string {
-  return `dmirror series run ${option} ${shellQuote(ops.join('; '))}`;
+function commandOf({ ops }: Hunted, path: string): string {
+  return `dmirror series run ${path} ${shellQuote(ops.join('; '))}`;
 }
 
 /** Plain text for a reply to the list. `known` are the findings of an earlier report, null without one. */
 export function reviewText(review: Review, known: ReadonlySet<string> | null): string[] {
   const { posting, findings, races } = review;
+  const path = posting.option;
   return [
     ...wrapped(
       `Review of "migrate on fault for device pages", ${posting.title}, by dmirror: an emulated Linux 6.12 that runs the posting's rules. Each finding has the command that shows it.`,
@@ -38,8 +35,8 @@ export function reviewText(review: Review, known: ReadonlySet<string> | null): s
       '',
       ...findingLines(finding, {
         head: headOf(keyOf(finding), { i, known }),
-        posting,
-        also: otherFinders(finding.cures[0], review),
+        path,
+        also: otherFinders(finding, review),
       }),
     ]),
     '',
@@ -60,23 +57,22 @@ function headOf(key: string, { i, known }: { i: number; known: ReadonlySet<strin
   return `${i + 1}. [${key}]${known !== null && !known.has(key) ? ' new' : ''}`;
 }
 
-/** What else of the review comes from the same property: one example of each kind. */
-function otherFinders(cause: Property | undefined, { selftests, sweep, races }: Review): string[] {
-  if (cause === undefined) return [];
-  const isSame = (one: { readonly cause: Property | null }): boolean => one.cause?.name === cause.name;
-  const failed = selftests?.own.failed.find(isSame);
-  const swept = sweep?.findings.find(isSame);
-  const race = races.find(({ cures }) => cures.some(({ name }) => name === cause.name));
-  return [
-    ...(failed === undefined ? [] : [`   Selftest: ${failed.name}`]),
-    ...(swept === undefined ? [] : ['   Fault sweep:', `     dmirror fault replay ${swept.token}`]),
-    ...(race === undefined ? [] : [`   Race: ${raceKey(race)}`]),
-  ];
+/** What else of the review has come to the same: one example of each. */
+function otherFinders({ violation }: Hunted, { selftests, sweep }: Review): string[] {
+  const isSame = ({ message }: { message: string }): boolean => plain(violation.message).includes(plain(message));
+  const tests = (selftests?.own.failed ?? []).filter(isSame).map(({ name }) => `the selftest ${name}`);
+  const swept = (sweep?.findings ?? []).filter(isSame).map(({ token }) => `the fault sweep of ${token.split(':')[2]}`);
+  return [...tests.slice(0, 1), ...swept.slice(0, 1)];
+}
+
+/** A message without numbers, and without what only this run tells. */
+function plain(message: string): string {
+  return message.replace(/\d+\/\d+|0x[\da-f]+|\d+/g, '#').split(/; |, holds/)[0]!;
 }
 
 function findingLines(
   finding: Hunted,
-  { head, posting: { option, path }, also }: { head: string; posting: Posting; also: readonly string[] },
+  { head, path, also }: { head: string; path: string; also: readonly string[] },
 ): string[] {
   const { cures, violation, isCleanWhenRepaired, from } = finding;
   const [cure] = cures;
@@ -87,13 +83,10 @@ function findingLines(
     ...(cure === undefined ? [] : wrapped(`Where: ${cure.where}`, '   ')),
     ...(cure?.raisedBy === undefined ? [] : wrapped(`Raised before: ${cure.raisedBy}`, '   ')),
     ...wrapped(`Seen after ${violation.after}: ${violation.message}`, '   '),
-    ...(others.length > 0
-      ? wrapped(`Gone as well with one of these repaired instead: ${others.join(', ')}.`, '   ')
-      : []),
-    ...also,
+    ...(others.length > 0 ? wrapped(`Gone as well with another ${others.join(', ')}.`, '   ') : []),
+    ...(also.length > 0 ? wrapped(`Found as well by ${also.join(' and ')}.`, '   ') : []),
     `   Found in ${from}, reduced; ${isCleanWhenRepaired ? 'unified passes the same' : 'UNIFIED FAILS TOO'}:`,
-    ...wrapped(commandOf(finding, option), '     '),
-    `     dmirror fault replay ${OPS_TOKEN.write({ ops: finding.ops, path, profile: DEFAULT_PROFILE.name })}`,
+    ...wrapped(commandOf(finding, path), '     '),
   ];
 }
 
@@ -133,10 +126,10 @@ function runLines({ posting, selftests, recordings, sweep, sequences, isInterrup
       ),
     );
   if (sweep !== null) {
-    lines.push(
-      ...wrapped(`- fault sweep: ${sweep.runs} runs of ${sweep.cases} cases, of which ${sweep.findings.length} fail`),
-    );
-    lines.push(...sweptLines(sweep.findings));
+    lines.push(...wrapped(`- fault sweep of three stories: ${sweep.runs} runs, ${sweep.findings.length} findings`));
+    for (const { token, message } of sweep.findings.slice(0, MOST_SHOWN)) {
+      lines.push(...wrapped(message, '    '), `    dmirror fault replay ${token}`);
+    }
   }
   lines.push(`- generated sequences: ${sequences}, proved after every op`);
   if (seen !== undefined)
@@ -147,19 +140,6 @@ function runLines({ posting, selftests, recordings, sweep, sequences, isInterrup
     );
   if (isInterrupted) lines.push('- interrupted: the rest was not run');
   return lines;
-}
-
-/** One finding of each cause. */
-function sweptLines(findings: readonly Swept[]): string[] {
-  const byCause = new Map<string, Swept[]>();
-  for (const one of findings) {
-    const key = one.cause?.name ?? 'no single property';
-    byCause.set(key, [...(byCause.get(key) ?? []), one]);
-  }
-  return [...byCause].flatMap(([key, all]) => [
-    ...wrapped(`${key}, ${all.length} of them: ${all[0]!.message}`, '    '),
-    `    dmirror fault replay ${all[0]!.token}`,
-  ]);
 }
 
 function strengthLines({ walks, posting }: Review): string[] {

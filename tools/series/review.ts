@@ -3,7 +3,6 @@ import type { PathName } from '../../uapi/path-name.js';
 import type { Output } from '../output.js';
 import { workAll } from '../worker-pool.js';
 import { type Generated, type Hunted, hunt } from './hunt.js';
-import type { Property } from './properties.js';
 import { onFaultTests, RaceHunt, type RaceHunted } from './races.js';
 import { type Unit, type UnitResults, unitsOf } from './review-units.js';
 
@@ -24,7 +23,7 @@ export interface Review {
   readonly abi: UnitResults['header'];
   readonly selftests: { readonly kernel: Suite; readonly own: Suite } | null;
   readonly recordings: UnitResults['recordings'];
-  readonly sweep: (UnitResults['sweep'] & { readonly cases: number }) | null;
+  readonly sweep: UnitResults['sweep'] | null;
   readonly sequences: number;
   readonly findings: readonly Hunted[];
   readonly races: readonly RaceHunted[];
@@ -37,7 +36,7 @@ export interface Review {
 /** How cases of the suite ended. */
 interface Suite {
   readonly passed: number;
-  readonly failed: readonly { readonly name: string; readonly message: string; readonly cause: Property | null }[];
+  readonly failed: readonly { readonly name: string; readonly message: string }[];
 }
 
 type Done = { readonly of: UnitResults[Unit['kind']]; readonly ms: number };
@@ -121,8 +120,8 @@ function suitesOf(results: readonly UnitResults['selftest'][]): Review['selftest
   const isKernels = ({ name }: UnitResults['selftest']): boolean => /^hmm|^migrate_on_fault\.migrate/.test(name);
   const suite = (all: typeof results): Suite => ({
     passed: all.filter(({ status }) => status === 'pass').length,
-    failed: all.flatMap(({ status, name, message = '', cause }) =>
-      status === 'fail' ? [{ name, message: message.split('\n')[0]!, cause }] : [],
+    failed: all.flatMap(({ status, name, message = '' }) =>
+      status === 'fail' ? [{ name, message: message.split('\n')[0]! }] : [],
     ),
   });
   return { kernel: suite(results.filter(isKernels)), own: suite(results.filter((one) => !isKernels(one))) };
@@ -131,7 +130,6 @@ function suitesOf(results: readonly UnitResults['selftest'][]): Review['selftest
 function sumOf(swept: readonly UnitResults['sweep'][]): Review['sweep'] {
   if (swept.length === 0) return null;
   return {
-    cases: swept.length,
     runs: swept.reduce((sum, { runs }) => sum + runs, 0),
     findings: swept.flatMap(({ findings }) => findings),
   };

@@ -54,18 +54,13 @@ describe('a report', () => {
     expect(report({ findings: [finding(CAUSE)] }, keysIn(before))).not.toContain(' new\n');
   });
 
-  it('says what else comes from the same property', () => {
-    const failed = [{ name: 'rows.own', message: 'another oops', cause: CAUSE }];
+  it('says what else has come to the same', () => {
+    const failed = [{ name: 'rows.own', message: 'an oops' }];
     const selftests = { kernel: { passed: 60, failed: [] }, own: { passed: 1, failed } };
-    const swept = ['rows.swap', 'rows.own'].map((name, i) => ({
-      ...{ token: `dm2:run:${name}`, message: 'an oops', cause: i === 0 ? OTHER : CAUSE },
-    }));
-    const sweep = { cases: 3, runs: 20, findings: swept };
-    const text = report({ findings: [finding(CAUSE)], races: [LEAK], selftests, sweep });
-    const [, block] = text.split(`1. [${CAUSE.name}]`);
-    expect(block).toContain('   Selftest: rows.own\n   Fault sweep:\n     dmirror fault replay dm2:run:rows.own\n');
-    expect(block).toContain('   Race: leak-folio_lock-entry\n');
-    expect(text).toContain(`    ${OTHER.name}, 1 of them: an oops\n    dmirror fault replay dm2:run:rows.swap\n`);
+    const sweep = { runs: 2, findings: [{ token: 'dm2:run:rows.swap:posted-v1', message: 'another' }] };
+    const text = report({ findings: [finding(CAUSE)], selftests, sweep });
+    expect(text).toContain('Found as well by the selftest rows.own.');
+    expect(text).not.toContain('the fault sweep of rows.swap');
   });
 
   it('is of lines for a mail, with the command behind each finding', () => {
