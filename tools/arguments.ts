@@ -30,8 +30,8 @@ export function seconds(value: string): number {
 
 const UNITS: Readonly<Record<string, number>> = { '': 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30 };
 const HUGE_BYTES = 2 ** 21;
-/** Room for RAM beside the windows of the coherent devices in the one buffer of 4 GiB. */
-const MAX_BYTES = 3584 * 2 ** 20;
+/** Room for RAM beside the core's block and the windows of the coherent devices in the one memory of 4 GiB. */
+const MAX_BYTES = 3582 * 2 ** 20;
 
 /** Bytes of `512M`; NaN for what is no size. */
 function bytesOf(value: string): number {
@@ -43,7 +43,7 @@ function bytesOf(value: string): number {
 export function size(value: string): number {
   const bytes = bytesOf(value);
   if (bytes >= 4 * HUGE_BYTES && bytes <= MAX_BYTES && bytes % HUGE_BYTES === 0) return bytes;
-  throw new InvalidArgumentError('A size is 8M to 3584M in whole 2 MiB, as 512M or 2G.');
+  throw new InvalidArgumentError('A size is 8M to 3582M in whole 2 MiB, as 512M or 2G.');
 }
 
 /** Of what the command itself may take. */

@@ -4,9 +4,10 @@
 import { ObjectGraph } from '../driver/check/object-graph.js';
 import { Director } from '../driver/explore/director.js';
 import { DEFAULT_BUDGET, directorOf, type ExploreOptions, subjectOptions } from '../driver/explore/explore.js';
-import { begins, broke, type Exploration, Explorer, ended, type Result } from '../driver/explore/explorer.js';
+import { begins, broke, type Exploration, Explorer, ended } from '../driver/explore/explorer.js';
 import { errorFinding } from '../driver/explore/race-finding.js';
 import { MachineSubject } from '../driver/explore/subject.js';
+import type { Result } from '../driver/explore/tally.js';
 import { Machine, type MachineOptions, Process, type Thread, type Transport } from '../index.js';
 import type { CallArg, CallResult } from '../uapi/system-call.js';
 

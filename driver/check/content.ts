@@ -62,14 +62,14 @@ const wholes = new WeakMap<Memory, Buffer>();
 function wholeOf(memory: Memory): Buffer {
   let whole = wholes.get(memory);
   if (whole === undefined) {
-    whole = Buffer.from(memory.bytes.buffer, 0, memory.bytes.length);
+    whole = Buffer.from(memory.bytes.buffer, memory.bytes.byteOffset, memory.bytes.length);
     wholes.set(memory, whole);
   }
   return whole;
 }
 
 function frameBytes(mm: Mm, pfn: number): Buffer {
-  return Buffer.from(mm.memory.bytes.buffer, pfn * PAGE_SIZE, PAGE_SIZE);
+  return wholeOf(mm.memory).subarray(pfn * PAGE_SIZE, (pfn + 1) * PAGE_SIZE);
 }
 
 /** What a migration has to keep of page `vpn`: whether it is mapped, may be written, and is dirty; null without a page. */

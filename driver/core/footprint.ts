@@ -14,6 +14,8 @@ const FIRST_ROOM = 1024;
 export const ROW_BITS = 9;
 const NO_OVERLAPS: readonly number[] = [];
 export const NO_ROWS = new Int32Array(0);
+/** Rows that mean the same to everybody: kind, id, count and how, one row after the other. */
+export type RowsAnywhere = Float64Array;
 
 /** Numbers for what was ever touched, so that two steps can be compared by numbers: an object, or some neighbours as one. */
 class TouchedObjects {
@@ -210,6 +212,25 @@ export class Footprints implements Observer {
   /** Until the next step begins. */
   rowsOf(step: number): Int32Array {
     return this.row.subarray(this.firstRow[step]!, this.firstRow[step + 1]!);
+  }
+
+  anywhere(rows: Int32Array): RowsAnywhere {
+    const { kinds, ids, counts } = this.objects;
+    const parts = Array.from(rows, (row) => {
+      const object = row >>> ROW_BITS;
+      return [kinds[object]!, ids[object]!, counts[object]!, row % (1 << ROW_BITS)];
+    });
+    return Float64Array.from(parts.flat());
+  }
+
+  /** The reverse. */
+  here(rows: RowsAnywhere): Int32Array {
+    return Int32Array.from({ length: rows.length / 4 }, (_, i) => {
+      const [kind, id, count, how] = rows.subarray(4 * i, 4 * i + 4) as unknown as [SharedKind, number, number, number];
+      const object = this.objects.numberOf(kind, id, count);
+      if (object >= this.lastRow.length) this.lastRow = grown(this.lastRow, Int32Array);
+      return (object << ROW_BITS) | how;
+    });
   }
 
   /** Did the last step, which may still run, touch the object as `how` says? */

@@ -124,6 +124,14 @@ export class RwSem {
     kernel.lockAcquired(this.cls, this.name, { mayWait: !again });
   }
 
+  /** False where `readLock` would wait. */
+  tryReadLock(): boolean {
+    if (this.keepsReadersOut()) return false;
+    this.readers.push(this.kernel.current);
+    this.kernel.lockAcquired(this.cls, this.name, { mayWait: false });
+    return true;
+  }
+
   private keepsReadersOut(): boolean {
     this.kernel.observer?.touch(Shared.lock, this.objectId, Access.read, 1);
     return this.writer !== null || (this.waitingWriters > 0 && !this.readersFirst);

@@ -78,6 +78,8 @@ export const Shared = {
   notifierActive: 35,
   /** Pins of a folio: pfn of its head. */
   pincount: 36,
+  /** The address spaces that khugepaged looks at, and where it is; 0. */
+  khugepaged: 37,
 } as const;
 export type SharedKind = (typeof Shared)[keyof typeof Shared];
 

@@ -75,6 +75,8 @@ export class Scheduler {
   private readonly sleeping: Task[] = [];
   private readonly blocked = new Set<Task>();
   private readonly timers: Timer[] = [];
+  /** Of the machine's own tasks, for which nobody waits: they fire when time passes for another reason, and are none. */
+  private readonly daemonTimers: Timer[] = [];
   private nextTaskId = 1;
   private nextObjectId = 1;
 
@@ -171,11 +173,23 @@ export class Scheduler {
     return timer;
   }
 
+  /**
+   * As `addTimer`, of a task that works on and on: it keeps no run from ending, and no deadlock from being told. Where every sleep may end at
+   * any moment it never fires.
+   */
+  addDaemonTimer(atTick: number, fire: () => void): Timer {
+    const timer = { atTick, fire };
+    this.daemonTimers.push(timer);
+    return timer;
+  }
+
   /** A timer that has fired already is no mistake. */
   cancelTimer(timer: Timer): void {
-    this.touchClock();
-    const at = this.timers.indexOf(timer);
-    if (at >= 0) this.timers.splice(at, 1);
+    const isDaemon = this.daemonTimers.includes(timer);
+    if (!isDaemon) this.touchClock();
+    const timers = isDaemon ? this.daemonTimers : this.timers;
+    const at = timers.indexOf(timer);
+    if (at >= 0) timers.splice(at, 1);
   }
 
   /** Time spent outside the kernel, by a program that computes: what falls due in it fires and wakes. */
@@ -186,8 +200,10 @@ export class Scheduler {
       this.endWhatIsDue();
       return;
     }
-    for (let due = earliest(this.timers); due !== null && due.atTick <= clock.nowTicks; due = earliest(this.timers)) {
-      this.fireTimer(due);
+    for (const timers of [this.timers, this.daemonTimers]) {
+      for (let due = earliest(timers); due !== null && due.atTick <= clock.nowTicks; due = earliest(timers)) {
+        this.fireTimer(due);
+      }
     }
     for (const task of this.sleeping.filter(({ wakeAtTick }) => wakeAtTick <= clock.nowTicks)) this.endSleep(task);
   }
@@ -207,6 +223,7 @@ export class Scheduler {
     this.runnable.length = 0;
     this.sleeping.length = 0;
     this.timers.length = 0;
+    this.daemonTimers.length = 0;
     this.blocked.clear();
     this.isShared = false;
     this.isFine = false;
@@ -322,6 +339,11 @@ export class Scheduler {
     for (const { wakeAtTick } of sleeping) tick = Math.min(tick, wakeAtTick);
     for (const { atTick } of timers) tick = Math.min(tick, atTick);
     if (tick === Number.POSITIVE_INFINITY) return false;
+    const daemon = earliest(this.daemonTimers);
+    if (daemon !== null && daemon.atTick <= tick) {
+      this.fireTimer(daemon);
+      return true;
+    }
     // Whoever chooses also sees what is late; else it is strictly the earliest.
     if (this.policy.due !== undefined) tick = Math.max(tick, clock.nowTicks);
     const events = this.dueBy(tick);

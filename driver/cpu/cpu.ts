@@ -3,23 +3,23 @@ import type { CpuMemory } from './cpu-memory.js';
 import type { Hart } from './hart.js';
 import { interpret } from './isa/interp.js';
 import type { TrapCode } from './isa/trap.js';
+import { Registers } from './registers.js';
 
 /** Compiled code counts in 32 bits. */
 const MAX_RUN = 2 ** 30;
 
 /**
  * The user-visible state of one RV64GC thread. Many share a `Hart`, which holds what a core has once: TLB, decoded
- * code, reservation. `x[2 * i]` and `x[2 * i + 1]` are the low and high half of register i; `x[64]`, `x[65]` take what
- * is written to x0.
+ * code, reservation.
  */
 export class Cpu {
-  readonly x = new Int32Array(66);
-  /** The float registers as halves, doubles and singles (the low single of register i is `singles[2 * i]`). */
-  readonly f = new Int32Array(64);
-  readonly doubles = new Float64Array(this.f.buffer);
-  readonly singles = new Float32Array(this.f.buffer);
-  /** Rounding mode in bits 5 to 7, accrued flags NV DZ OF UF NX below. */
-  fcsr = 0;
+  /** Where the registers are while the thread is not on the core. */
+  private readonly own = new Registers();
+  x = this.own.x;
+  f = this.own.f;
+  doubles = this.own.doubles;
+  singles = this.own.singles;
+  private control = this.own.fcsr;
   pc = 0;
   /** Where the instruction that is running will leave the pc. */
   nextPc = 0;
@@ -38,6 +38,34 @@ export class Cpu {
     /** Replaced by exec. */
     public memory: CpuMemory,
   ) {}
+
+  /** Rounding mode in bits 5 to 7, accrued flags NV DZ OF UF NX below. */
+  get fcsr(): number {
+    return this.control[0]!;
+  }
+
+  set fcsr(value: number) {
+    this.control[0] = value;
+  }
+
+  /** The core takes the thread's registers, which are its own until the thread leaves. */
+  enterCore(registers: Registers): void {
+    registers.copyFrom(this.own);
+    this.use(registers);
+  }
+
+  leaveCore(): void {
+    this.own.copyFrom(this.hart.registers);
+    this.use(this.own);
+  }
+
+  private use({ x, f, doubles, singles, fcsr }: Registers): void {
+    this.x = x;
+    this.f = f;
+    this.doubles = doubles;
+    this.singles = singles;
+    this.control = fcsr;
+  }
 
   /** Retires at most `maxInstructions` and says why it stopped. */
   run(maxInstructions: number): TrapCode {

@@ -1,58 +1,74 @@
 import { PAGE_SIZE } from '../mm/frames/frames.js';
+import { addressOfFrame, type Ram } from '../mm/frames/ram.js';
 import { TASK_SIZE } from '../mm/tables/page-table.js';
 import type { Tlb, TlbEntry } from '../mm/tables/tlb.js';
 import { CodeCache, type CodePage } from './compiler/code-cache.js';
+import { Core } from './compiler/core.js';
 import type { Cpu } from './cpu.js';
 import { Access, type AccessKind, type CpuMemory } from './cpu-memory.js';
 import { decode } from './isa/decode.js';
 import type { Insn } from './isa/instruction.js';
 import { Trap, type TrapCode } from './isa/trap.js';
+import { Registers } from './registers.js';
+import { At, ENTRIES } from './wasm/core-layout.js';
 
-/** Entries of the TLB, direct-mapped by page number; each is four words. */
-const TLB_ENTRIES = 1024;
 /** Tags have clear low bits, so this one never matches. */
 const NO_TAG = -1;
+/** Words of all entries of one TLB. */
+const TLB_WORDS = 4 * ENTRIES;
+const ENTRY_MASK = TLB_WORDS - 4;
 
 /**
- * What a core has once, whichever thread it runs: views of RAM, the TLB, decoded code, the reservation of LR. Without
- * address space identifiers the TLB is emptied when another address space is put on it; else by the kernel's shoot-downs
- * alone (driver/mm/tables/tlb.ts).
+ * What a core has once, whichever thread it runs: views of the memory, the TLB, decoded code, the reservation of LR, the
+ * registers of the thread that it runs. Without address space identifiers the TLB is emptied when another address space is
+ * put on it; else by the kernel's shoot-downs alone (driver/mm/tables/tlb.ts).
  *
- * TLB entry: the page's low address half if loads may use it, the same if stores may, the high address half, and what
- * to add to a low address half for the address in RAM. The first and last page of every 4 GiB are never cached: so an
- * access can be looked up by its base register's high half, as a carry always leads to the slow path.
+ * There are two TLBs, for what loads and what stores may use, direct-mapped by page number. An entry is four words: the
+ * page's address in two halves, and what to add to a low address half for the place in the memory.
  */
 export class Hart implements Tlb {
-  readonly tlb = new Int32Array(4 * TLB_ENTRIES).fill(NO_TAG);
+  readonly loads: Int32Array;
+  readonly stores: Int32Array;
   readonly bytes: Uint8Array;
   readonly halves: Uint16Array;
   readonly words: Int32Array;
+  readonly registers: Registers;
   readonly code: CodeCache;
+  readonly core: Core;
   /** Results of a load. */
   lo = 0;
   hi = 0;
   /** Address of the last fault. */
   trapAddr = 0;
-  /** RAM address that LR reserved, -1 without, and its size. */
+  /** Place that LR reserved, -1 without, and its size. */
   reserved = -1;
   reservedSize = 0;
   /** What LR read: SC also fails when the kernel has written there meanwhile. */
   reservedLo = 0;
   reservedHi = 0;
+  cpu: Cpu | null = null;
   private memory: CpuMemory | null = null;
-  private cpu: Cpu | null = null;
 
-  constructor(ram: Uint8Array) {
-    this.bytes = ram;
-    this.halves = new Uint16Array(ram.buffer, ram.byteOffset, ram.byteLength >>> 1);
-    this.words = new Int32Array(ram.buffer, ram.byteOffset, ram.byteLength >>> 2);
-    this.code = new CodeCache(this.words);
+  constructor(readonly ram: Ram) {
+    const { buffer } = ram.memory;
+    this.bytes = new Uint8Array(buffer);
+    this.halves = new Uint16Array(buffer);
+    this.words = new Int32Array(buffer);
+    this.loads = new Int32Array(buffer, At.loads, TLB_WORDS).fill(NO_TAG);
+    this.stores = new Int32Array(buffer, At.stores, TLB_WORDS).fill(NO_TAG);
+    this.registers = new Registers(buffer);
+    this.core = new Core(this);
+    this.code = new CodeCache(new Int32Array(buffer, ram.bytes.byteOffset), this.core);
   }
 
   /** Puts a thread on the core. Linux: part of kernel/sched/core.c:context_switch() */
   activate(cpu: Cpu): void {
-    if (cpu !== this.cpu) this.reserved = -1;
-    this.cpu = cpu;
+    if (cpu !== this.cpu) {
+      this.cpu?.leaveCore();
+      this.cpu = cpu;
+      cpu.enterCore(this.registers);
+      this.reserved = -1;
+    }
     const { memory } = cpu;
     if (memory === this.memory) return;
     this.memory?.attach(null);
@@ -62,29 +78,32 @@ export class Hart implements Tlb {
   }
 
   localFlushTlbAll(): void {
-    this.tlb.fill(NO_TAG);
+    this.forgetAccesses();
     this.code.unmapAll();
   }
 
+  private forgetAccesses(): void {
+    this.loads.fill(NO_TAG);
+    this.stores.fill(NO_TAG);
+  }
+
   drop(vpn: number, npages: number): void {
-    const { tlb } = this;
     for (let page = vpn; page < vpn + npages; page++) {
-      const i = (page << 2) & (4 * TLB_ENTRIES - 1);
-      const tag = page << 12;
-      if ((tlb[i] === tag || tlb[i + 1] === tag) && tlb[i + 2] === Math.floor(page / 2 ** 20))
-        tlb[i] = tlb[i + 1] = NO_TAG;
+      const i = (page << 2) & ENTRY_MASK;
+      for (const tlb of [this.loads, this.stores])
+        if (tlb[i] === page << 12 && tlb[i + 1] === Math.floor(page / 2 ** 20)) tlb[i] = NO_TAG;
     }
     this.code.unmap(vpn, npages);
   }
 
   *entries(): Iterable<TlbEntry> {
-    const { tlb } = this;
-    for (let i = 0; i < tlb.length; i += 4) {
-      for (const isStore of [false, true]) {
-        const tag = tlb[i + (isStore ? 1 : 0)]!;
+    for (const tlb of [this.loads, this.stores]) {
+      for (let i = 0; i < tlb.length; i += 4) {
+        const tag = tlb[i]!;
         if (tag === NO_TAG) continue;
-        const vpn = (tag >>> 12) + tlb[i + 2]! * 2 ** 20;
-        yield { vpn, pfn: (tag + tlb[i + 3]!) >>> 12, isStore };
+        const vpn = (tag >>> 12) + tlb[i + 1]! * 2 ** 20;
+        const pfn = ((tag + tlb[i + 2]!) >>> 0) / PAGE_SIZE - addressOfFrame(0) / PAGE_SIZE;
+        yield { vpn, pfn, isStore: tlb === this.stores };
       }
     }
     for (const { vpn, pfn } of this.code.mappedPages()) yield { vpn, pfn, isStore: false };
@@ -106,7 +125,7 @@ export class Hart implements Tlb {
     const pfn = this.page(vpn, Access.fetch);
     if (pfn < 0) return null;
     // A page that is written through the TLB must not hold code: stores to code are noticed in the slow path.
-    if (this.code.watch(pfn)) this.tlb.fill(NO_TAG);
+    if (this.code.watch(pfn)) this.forgetAccesses();
     return this.code.map(vpn, pfn);
   }
 
@@ -136,30 +155,29 @@ export class Hart implements Tlb {
 
   /** Loads 1, 2, 4 bytes zero-extended into `lo`, or 8 into `lo` and `hi`. The address is base plus offset. */
   load(baseHi: number, baseLo: number, offset: number, size: number): TrapCode {
-    const a = (baseLo + offset) | 0;
-    const i = (a >>> 10) & 0xffc;
-    const { tlb } = this;
-    if (tlb[i] === (a & (-4096 | (size - 1))) && tlb[i + 2] === baseHi) {
-      this.read((a + tlb[i + 3]!) >>> 0, size);
-      return Trap.budget;
-    }
-    return this.loadSlow(baseHi, baseLo, offset, size);
+    const lo = (baseLo + offset) | 0;
+    const hi = highOfSum(baseHi, baseLo, offset);
+    const i = (lo >>> 10) & ENTRY_MASK;
+    const { loads } = this;
+    if (loads[i] !== (lo & (-4096 | (size - 1))) || loads[i + 1] !== hi) return this.loadSlow(hi, lo, size);
+    this.read((lo + loads[i + 2]!) >>> 0, size);
+    return Trap.budget;
   }
 
-  /** Stores the low `size` bytes of `hi:lo`. */
-  store(baseHi: number, baseLo: number, offset: number, size: number, lo: number, hi: number): TrapCode {
-    const a = (baseLo + offset) | 0;
-    const i = (a >>> 10) & 0xffc;
-    const { tlb } = this;
-    if (tlb[i + 1] === (a & (-4096 | (size - 1))) && tlb[i + 2] === baseHi) {
-      this.write((a + tlb[i + 3]!) >>> 0, size, lo, hi);
-      return Trap.budget;
-    }
-    return this.storeSlow(baseHi, baseLo, offset, size, lo, hi);
+  /** Stores the low `size` bytes of `valueHi:valueLo`. */
+  store(baseHi: number, baseLo: number, offset: number, size: number, valueLo: number, valueHi: number): TrapCode {
+    const lo = (baseLo + offset) | 0;
+    const hi = highOfSum(baseHi, baseLo, offset);
+    const i = (lo >>> 10) & ENTRY_MASK;
+    const { stores } = this;
+    if (stores[i] !== (lo & (-4096 | (size - 1))) || stores[i + 1] !== hi)
+      return this.storeSlow(hi, lo, size, valueLo, valueHi);
+    this.write((lo + stores[i + 2]!) >>> 0, size, valueLo, valueHi);
+    return Trap.budget;
   }
 
-  loadSlow(baseHi: number, baseLo: number, offset: number, size: number): TrapCode {
-    const addr = addressOf(baseHi, baseLo, offset);
+  loadSlow(addrHi: number, addrLo: number, size: number): TrapCode {
+    const addr = unsigned(addrHi, addrLo);
     const first = this.physical(addr, Access.load);
     if (first < 0) return Trap.loadFault;
     if (addr % size === 0) {
@@ -179,8 +197,8 @@ export class Hart implements Tlb {
     return Trap.budget;
   }
 
-  storeSlow(baseHi: number, baseLo: number, offset: number, size: number, lo: number, hi: number): TrapCode {
-    const addr = addressOf(baseHi, baseLo, offset);
+  storeSlow(addrHi: number, addrLo: number, size: number, lo: number, hi: number): TrapCode {
+    const addr = unsigned(addrHi, addrLo);
     const first = this.physical(addr, Access.store);
     if (first < 0) return Trap.storeFault;
     if (addr % size === 0) {
@@ -197,7 +215,7 @@ export class Hart implements Tlb {
     return Trap.budget;
   }
 
-  /** The RAM address behind `addr`, or -1 with `trapAddr` set. Fills the TLB on its way. */
+  /** The place in the memory behind `addr`, or -1 with `trapAddr` set. Fills the TLB on its way. */
   physical(addr: number, access: AccessKind): number {
     const vpn = Math.floor(addr / PAGE_SIZE);
     const pfn = this.page(vpn, access);
@@ -206,23 +224,15 @@ export class Hart implements Tlb {
       return -1;
     }
     if (access === Access.store && this.code.isWatched(pfn)) this.code.written(pfn);
-    this.fill(vpn, pfn, access);
-    return pfn * PAGE_SIZE + (addr % PAGE_SIZE);
+    this.fill(vpn, pfn, access === Access.store ? this.stores : this.loads);
+    return addressOfFrame(pfn) + (addr % PAGE_SIZE);
   }
 
-  private fill(vpn: number, pfn: number, access: AccessKind): void {
-    const inRegion = vpn % 2 ** 20;
-    if (inRegion === 0 || inRegion === 2 ** 20 - 1) return;
-    const { tlb } = this;
-    const i = (vpn << 2) & (4 * TLB_ENTRIES - 1);
-    const tag = vpn << 12;
-    const hi = Math.floor(vpn / 2 ** 20);
-    const addend = ((pfn << 12) - tag) | 0;
-    const isSame = (tlb[i] === tag || tlb[i + 1] === tag) && tlb[i + 2] === hi && tlb[i + 3] === addend;
-    if (!isSame) tlb[i] = tlb[i + 1] = NO_TAG;
-    tlb[access === Access.store ? i + 1 : i] = tag;
-    tlb[i + 2] = hi;
-    tlb[i + 3] = addend;
+  private fill(vpn: number, pfn: number, tlb: Int32Array): void {
+    const i = (vpn << 2) & ENTRY_MASK;
+    tlb[i] = vpn << 12;
+    tlb[i + 1] = Math.floor(vpn / 2 ** 20);
+    tlb[i + 2] = addressOfFrame(pfn) - (vpn << 12);
   }
 
   private read(at: number, size: number): void {
@@ -243,9 +253,13 @@ export class Hart implements Tlb {
   }
 }
 
-/** The 64-bit sum as an unsigned number; above 2^53 it is no user address, so lost low bits do no harm. */
-function addressOf(baseHi: number, baseLo: number, offset: number): number {
-  const addr = (baseHi >>> 0) * 2 ** 32 + (baseLo >>> 0) + offset;
-  if (addr < 0) return addr + 2 ** 64;
-  return addr >= 2 ** 64 ? addr - 2 ** 64 : addr;
+/** The high half of a register plus a small offset. */
+function highOfSum(hi: number, lo: number, offset: number): number {
+  const low = (lo >>> 0) + offset;
+  return low < 0 ? (hi - 1) | 0 : low > 0xffffffff ? (hi + 1) | 0 : hi;
+}
+
+/** Above 2^53 it is no user address, so lost low bits do no harm. */
+function unsigned(hi: number, lo: number): number {
+  return (hi >>> 0) * 2 ** 32 + (lo >>> 0);
 }

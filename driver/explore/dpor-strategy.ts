@@ -6,42 +6,10 @@ import type { Strategy } from './director.js';
 import { HappensBefore, MAX_ACTORS } from './happens-before.js';
 import { type Line, LineWriter } from './line.js';
 import { Spins } from './spins.js';
+import { type BelowFloor, emptyNode, type Node, nodesOf, type Stem, stemOf, type Wake } from './stem.js';
 
 /** Steps that those who go round in a loop may take with nobody else left, as a loop may count its turns. */
 const MOST_ALONE = 500;
-
-/** One choice of a wake-up within a step. */
-interface Wake {
-  alternatives: number;
-  chosen: number;
-}
-
-/** A state on the way of the present schedule: who can run there, who must still be tried, and who need not. Masks are of actors. */
-interface Node {
-  /** In the order of the director's list. */
-  order: number[];
-  enabled: number;
-  /** Of those that can run, who would only go round in a loop again; not among the enabled. */
-  spinning: number;
-  backtrack: number;
-  done: number;
-  /** What a schedule that begins with one of these comes to was seen already. */
-  sleep: number;
-  /** Of whom it is known what their step from here touches, here or where the schedule came from. */
-  known: number;
-  /** By actor: what that is, all that it may be. */
-  rows: Int32Array[];
-  /** Steps since somebody could run who does not only go round in a loop. */
-  aloneFor: number;
-  /** Who spins after the chosen step. */
-  spinsAfter: number;
-  chosen: number;
-  wakes: Wake[];
-  /** What the chosen step touched with other choices of its wake-ups. */
-  touched: Int32Array;
-  /** Who could run after the chosen step and not before. */
-  enables: number;
-}
 
 /**
  * Source-set dynamic partial order reduction with sleep sets: of all schedules with the same partial order of steps one runs, and few are
@@ -61,16 +29,45 @@ export class DporStrategy implements Strategy {
   private ownOrder: HappensBefore | null = null;
   private readonly spins = new Spins(this.order, this.footprints);
   private readonly lines = new LineWriter();
-  private readonly nodes: Node[] = [];
+  private readonly nodes: Node[];
   /** Nodes of the present schedule; those behind are room for later. */
-  private length = 0;
+  private length: number;
+  /** What is left at nodes before this one is somebody else's. */
+  private readonly floor: number;
+  /** Of the last node before the floor: what its chosen step touches, once all choices of its wake-ups were tried. */
+  private floorTouched: Int32Array | null = null;
   /** Steps of the present schedule that have begun. */
   private depth = 0;
   private wakesDone = 0;
   private isFirst = true;
   /** Ids of actors, by number. */
-  private readonly actors: number[] = [];
+  private readonly actors: number[];
   private readonly firstInV = new Int32Array(MAX_ACTORS);
+
+  /** Goes on from `stem`, or begins with the race. */
+  constructor(stem: Stem | null = null) {
+    this.actors = [...(stem?.actors ?? [])];
+    this.nodes = stem === null ? [] : nodesOf(stem, this.footprints);
+    this.length = this.nodes.length;
+    this.floor = stem?.floor ?? 0;
+  }
+
+  /** What is left, after `begins` was true and before the schedule ran. */
+  stem(): Stem {
+    const { actors, floor, length } = this;
+    return stemOf(this.nodes.slice(0, length), this.footprints, { actors, floor, ran: length - 1 });
+  }
+
+  belowFloor(): BelowFloor {
+    const { floor, footprints, nodes } = this;
+    const root = floor - 1;
+    let touched = this.floorTouched;
+    if (root >= 0 && nodes[root]!.wakes.length === 0 && root < this.order.events) touched ??= footprints.rowsOf(root);
+    return {
+      asked: nodes.slice(0, floor).map(({ backtrack }) => backtrack),
+      touched: touched === null ? null : footprints.anywhere(touched),
+    };
+  }
 
   begins(): boolean {
     if (!this.isFirst && !this.backtrack()) return false;
@@ -78,7 +75,7 @@ export class DporStrategy implements Strategy {
     this.isLivelock = false;
     this.depth = 0;
     // The last node has another choice than it had: from its step on everything is new.
-    const known = Math.max(0, this.length - 1);
+    const known = Math.min(this.order.events, Math.max(0, this.length - 1));
     this.order.truncate(known);
     this.ownOrder?.truncate(known);
     this.footprints.truncate(known);
@@ -119,7 +116,9 @@ export class DporStrategy implements Strategy {
     this.footprints.ends(isKnown ? node.rows[node.chosen] : node.touched);
     this.order.add(node.chosen, this.actors.length);
     node.spinsAfter = this.spins.after(node.spinning, point, steps);
-    for (const other of this.order.races) this.reverse(other, event);
+    // On the way to where the search goes on from: what came of these steps is in the nodes.
+    if (event < this.length - 1) this.enable(node.enables);
+    else for (const other of this.order.races) this.reverse(other, event);
   }
 
   /** What others would have done instead of the last step is not known, so each of them must come before it too. */
@@ -144,6 +143,10 @@ export class DporStrategy implements Strategy {
       for (let actor = 0; enables >>> actor !== 0; actor++) if ((enables >>> actor) & 1) ownOrder.enables(actor);
     }
     return ownOrder;
+  }
+
+  private enable(enables: number): void {
+    for (let actor = 0; enables >>> actor !== 0; actor++) if ((enables >>> actor) & 1) this.order.enables(actor);
   }
 
   /** Those that can run now and could not before were let run by the last step; a timer that it has stopped must be tried before it. */
@@ -203,19 +206,7 @@ export class DporStrategy implements Strategy {
   private room(): Node {
     let node = this.nodes[this.length];
     if (node === undefined) {
-      const masks = {
-        known: 0,
-        enables: 0,
-        spinning: 0,
-        aloneFor: 0,
-        spinsAfter: 0,
-        enabled: 0,
-        backtrack: 0,
-        done: 0,
-        sleep: 0,
-        chosen: 0,
-      };
-      node = { order: [], ...masks, rows: new Array(MAX_ACTORS).fill(NO_ROWS), wakes: [], touched: NO_ROWS };
+      node = emptyNode();
       this.nodes.push(node);
     }
     return node;
@@ -282,11 +273,15 @@ export class DporStrategy implements Strategy {
 
   /** Goes back to the last node where something is left to try; false when there is none. */
   private backtrack(): boolean {
-    for (; this.length > 0; this.length--) {
+    for (; this.length > 0 && this.floorTouched === null; this.length--) {
       const node = this.nodes[this.length - 1]!;
       const touched = this.touchedByLast(node);
       node.touched = touched;
       if (nextWake(node.wakes)) return true;
+      if (this.length === this.floor) {
+        this.floorTouched = touched;
+        return false;
+      }
       node.done |= 1 << node.chosen;
       node.rows[node.chosen] = touched;
       const left = node.backtrack & ~node.done & ~node.sleep;

@@ -1,12 +1,13 @@
 import { BoundedStrategy } from './bounded-strategy.js';
 import { Director, type Strategy } from './director.js';
 import { DporStrategy } from './dpor-strategy.js';
-import { type Exploration, Explorer, explored, type Result } from './explorer.js';
+import { type Exploration, Explorer, explored } from './explorer.js';
 import { PctStrategy } from './pct-strategy.js';
 import type { Race } from './race.js';
 import { RandomStrategy } from './random-strategy.js';
 import { ReplayStrategy } from './replay-strategy.js';
 import { MachineSubject, type Subject } from './subject.js';
+import type { Result } from './tally.js';
 
 /**
  * `dpor`: one schedule of each kind that can differ. `all`: every schedule. `bounded`: every schedule with so many preemptions.

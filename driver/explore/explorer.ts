@@ -1,5 +1,5 @@
 import type { Director, Strategy, Verdict } from './director.js';
-import { type Line, LineStrategy } from './line.js';
+import { LineStrategy } from './line.js';
 import {
   errorFinding,
   type FindingKind,
@@ -10,6 +10,7 @@ import {
   stuckFinding,
 } from './race-finding.js';
 import type { Subject } from './subject.js';
+import { choicesOf, type Result, type Seen, Tally } from './tally.js';
 
 /** One outcome of a race. */
 export interface RaceOutcome {
@@ -33,101 +34,77 @@ export interface Exploration {
   readonly misfit?: string | null;
 }
 
-/** What one schedule came to: neither an outcome nor a finding when it was given up. */
-export interface Result {
-  readonly outcome?: string;
-  readonly findings: readonly FoundNow[];
-}
-
 const UNSOUND = 'the order of steps matters that were taken for independent: something that they share is not observed';
 const GIVEN_UP: Result = { findings: [] };
 
-/** What is known of an outcome or a finding. */
-interface Seen {
-  schedules: number;
-  line: Line | null;
-  witness: readonly number[];
-}
-
 /** Runs schedule after schedule and keeps what they came to. Who drives it runs a schedule whenever it yields, and hands back the result. */
 export class Explorer {
-  private readonly outcomes = new Map<string, Seen>();
-  private readonly findings = new Map<string, Seen & { readonly finding: FoundNow }>();
+  readonly tally = new Tally();
   private readonly strategy: Strategy;
-  private schedules = 0;
-  private inequivalent = 0;
 
   constructor(private readonly director: Director) {
     this.strategy = director.strategy;
   }
 
   /** Also ends after a schedule of which `isEnough`. */
-  *run(budget: number, isEnough: (result: Result) => boolean = () => false): Generator<void, Exploration, Result> {
-    const { strategy } = this;
-    let isOver = false;
-    for (let isDone = false; this.schedules < budget && !isOver && !isDone; ) {
-      isOver = !strategy.begins();
-      if (isOver) break;
-      const result = yield;
-      this.note(result);
-      isDone = isEnough(result);
-    }
-    // Whether another one is left is known by asking.
-    const verdict = isOver || !strategy.begins() ? strategy.verdict : 'budget';
-    for (const [outcome, seen] of this.outcomes) yield* this.writeDown(seen, (result) => result.outcome === outcome);
-    for (const seen of [...this.findings.values()])
-      yield* this.writeDown(seen, ({ findings }) => findings.some(({ message }) => message === seen.finding.message));
-    const { outcomes, schedules, inequivalent } = this;
-    const findings = [...this.findings.values()].map(({ finding, witness }) => ({ ...finding, witness }));
-    const { guarantee, misfit } = strategy;
+  *run(budget: number, isEnough?: (result: Result) => boolean): Generator<void, Exploration, Result> {
+    const verdict = yield* this.search(budget, isEnough);
+    const { guarantee, misfit } = this.strategy;
+    const written = yield* writtenDown(this.tally, this.director, verdict);
     return {
-      ...{ outcomes, findings, verdict, schedules, inequivalent },
+      ...written,
       ...(guarantee === undefined ? {} : { guarantee }),
       ...(misfit === undefined ? {} : { misfit }),
     };
   }
 
-  private note({ outcome, findings }: Result): void {
-    this.schedules++;
-    if (outcome === undefined && findings.length === 0) return;
-    this.inequivalent++;
-    if (outcome !== undefined) this.count(this.outcomes, outcome, (seen) => seen);
-    for (const finding of findings)
-      this.count(this.findings, `${finding.kind} ${finding.message}`, (seen) => ({ ...seen, finding }));
-  }
-
-  private count<T extends Seen>(known: Map<string, T>, name: string, make: (seen: Seen) => T): void {
-    let seen = known.get(name);
-    if (seen === undefined) {
-      seen = make({ schedules: 0, line: null, witness: choicesOf(this.director) });
-      known.set(name, seen);
+  *search(budget: number, isEnough: (result: Result) => boolean = () => false): Generator<void, Verdict, Result> {
+    const { strategy, tally, director } = this;
+    for (let isDone = false; tally.schedules < budget && !isDone; ) {
+      if (!strategy.begins()) return strategy.verdict;
+      const result = yield;
+      tally.note(result, director);
+      isDone = isEnough(result);
     }
-    seen.schedules++;
-    seen.line = this.strategy.line?.(seen.line) ?? seen.line;
-  }
-
-  /** The choices of a line, by running it. That it comes to the same proves a part of what the search has relied on. */
-  private *writeDown(seen: Seen, isSame: (result: Result) => boolean): Generator<void, void, Result> {
-    if (seen.line === null) return;
-    const { director } = this;
-    const strategy = new LineStrategy(seen.line);
-    director.strategy = strategy;
-    const result = yield;
-    director.strategy = this.strategy;
-    if (!strategy.isBroken && isSame(result)) {
-      seen.witness = choicesOf(director);
-      return;
-    }
-    const finding: FoundNow = { kind: 'error', message: UNSOUND, functions: [] };
-    this.findings.set(UNSOUND, { ...seen, line: null, finding });
+    // Whether another one is left is known by asking.
+    return strategy.begins() ? 'budget' : strategy.verdict;
   }
 }
 
-/** Of the last schedule, without the defaults at the end. */
-function choicesOf({ choices }: Director): number[] {
-  let end = choices.length;
-  while (end > 0 && choices[end - 1] === 0) end--;
-  return choices.slice(0, end);
+/** Runs the lines of what was seen, to have their choices. */
+export function* writtenDown(
+  { outcomes, findings, schedules, inequivalent }: Tally,
+  director: Director,
+  verdict: Verdict,
+): Generator<void, Exploration, Result> {
+  const unsound: Seen[] = [];
+  for (const [outcome, seen] of outcomes)
+    if (!(yield* writeDown(seen, director, (result) => result.outcome === outcome))) unsound.push(seen);
+  for (const seen of findings.values()) {
+    const isSame = (result: Result) => result.findings.some(({ message }) => message === seen.finding.message);
+    if (!(yield* writeDown(seen, director, isSame))) unsound.push(seen);
+  }
+  const found: RaceFinding[] = [...findings.values()].map(({ finding, witness }) => ({ ...finding, witness }));
+  const [{ witness } = { witness: null }] = unsound;
+  if (witness !== null) found.push({ kind: 'error', message: UNSOUND, functions: [], witness });
+  return { outcomes, findings: found, verdict, schedules, inequivalent };
+}
+
+/** The choices of a line, by running it. That it comes to the same proves a part of what the search has relied on. */
+function* writeDown(
+  seen: Seen,
+  director: Director,
+  isSame: (result: Result) => boolean,
+): Generator<void, boolean, Result> {
+  if (seen.line === null) return true;
+  const { strategy: before } = director;
+  const strategy = new LineStrategy(seen.line);
+  director.strategy = strategy;
+  const result = yield;
+  director.strategy = before;
+  if (strategy.isBroken || !isSame(result)) return false;
+  seen.witness = choicesOf(director);
+  return true;
 }
 
 /** One schedule, from the beginning. */

@@ -8,3 +8,5 @@ export type { Race } from './race.js';
 export { raceFaults, withFault } from './race-faults.js';
 export type { FindingKind, RaceFinding } from './race-finding.js';
 export { shrinkRace } from './shrink-race.js';
+export { PartRunner, splitRounds, splitSearch } from './split-run.js';
+export type { PartOfSearch, PartResult, SplitSearch } from './split-search.js';

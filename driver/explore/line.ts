@@ -30,7 +30,7 @@ export class LineWriter {
     const events = Array.from(this.events.subarray(0, order.events));
     const actors = events.map((event) => ids[order.actorOf[event]!]!);
     const line = { switches, actors, wakes: events.flatMap(wakesOf) };
-    return best === null || compare(line, best) < 0 ? line : null;
+    return best === null || compareLines(line, best) < 0 ? line : null;
   }
 
   /** Puts the events in their line, and answers how often another task goes on; -1 as soon as that is more than `most`. */
@@ -82,7 +82,8 @@ export class LineWriter {
   }
 }
 
-function compare(a: Line, b: Line): number {
+/** Below 0: `a` comes first. */
+export function compareLines(a: Line, b: Line): number {
   return a.switches - b.switches || compareLists(a.actors, b.actors) || compareLists(a.wakes, b.wakes);
 }
 

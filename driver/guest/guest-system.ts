@@ -50,7 +50,7 @@ export class GuestSystem {
   private readonly binaries = new Map<number, Map<string, Binary>>();
 
   constructor(readonly machine: Machine) {
-    this.hart = new Hart(machine.memory.bytes);
+    this.hart = new Hart(machine.memory.ram);
     machine.vfs.onRemoval((owner) => this.binaries.delete(owner));
     machine.vfs.onReset(() => {
       this.binaries.clear();

@@ -9,7 +9,10 @@ import { Frames, PAGE_SIZE } from './frames/frames.js';
 import { KernelMemory } from './frames/kernel-memory.js';
 import { ObservedFrames } from './frames/observed-frames.js';
 import type { DevPagemap } from './frames/pagemap.js';
+import { Ram } from './frames/ram.js';
 import { HugetlbPool } from './huge/hugetlb-pool.js';
+import { khugepagedDoScan } from './huge/khugepaged.js';
+import { Khugepaged } from './huge/khugepaged-state.js';
 import type { InvariantCounts } from './invariant-counts.js';
 import { DEFAULT_PROFILE, type KernelProfile } from './profile.js';
 import { SwapArea } from './swap/swap-area.js';
@@ -39,6 +42,7 @@ const REAL_MODE_VECTOR = 0xf000ff53;
 
 /** What all address spaces of a machine share: RAM, frames, page table pages, swap, hugetlb pages, rmap objects. */
 export class Memory {
+  readonly ram: Ram;
   /** RAM followed by the coherent windows: frame `pfn` of either has its bytes at `pfn * PAGE_SIZE`. */
   readonly bytes: Uint8Array;
   readonly words: Uint32Array;
@@ -48,6 +52,7 @@ export class Memory {
   readonly tables: TablePool;
   readonly swap: SwapArea;
   readonly hugetlb: HugetlbPool;
+  khugepaged = new Khugepaged(khugepagedDoScan);
   readonly stats = new WalkStats();
   readonly profile: KernelProfile;
   /** Mappings that one address space may have. Linux: sysctl_max_map_count */
@@ -90,9 +95,9 @@ export class Memory {
     readonly options: MemoryOptions,
   ) {
     const systemFrames = options.ramBytes / PAGE_SIZE;
-    const buffer = new ArrayBuffer(options.ramBytes + options.coherentBytes);
-    this.bytes = new Uint8Array(buffer);
-    this.words = new Uint32Array(buffer);
+    this.ram = new Ram(options.ramBytes + options.coherentBytes);
+    this.bytes = this.ram.bytes;
+    this.words = this.ram.words;
     this.words[0] = REAL_MODE_VECTOR;
     this.frames = new Frames(systemFrames, options.coherentBytes / PAGE_SIZE, options.privateFrames, kernel);
     this.allocator = new FrameAllocator(this.frames, kernel.inject, kernel);
@@ -143,6 +148,7 @@ export class Memory {
     this.kernelMemory.reset();
     this.swap.reset();
     this.hugetlb.reset();
+    this.khugepaged = new Khugepaged(khugepagedDoScan);
     this.stats.reset();
     this.pagemaps.length = 0;
     this.anonVmas.clear();

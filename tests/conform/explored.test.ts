@@ -14,7 +14,7 @@ import { EQUAL_PATHS, type PathName } from '../../uapi/path-name.js';
 import { count, some, stride } from '../counts.js';
 
 /** Of the library every so manieth test where not all are taken, and schedules of each. */
-const SAMPLE = stride(48, 96);
+const SAMPLE = stride(48, 144);
 const BUDGET = count(40, 80);
 const library = namedTests(['*']).filter(({ recorded }) => recorded === null);
 const tests = library.filter((_, i) => i % SAMPLE === 0);
@@ -51,12 +51,15 @@ describe('the litmus library', () => {
 });
 
 describe('the register of outcomes that were never seen', () => {
-  it.each(['mig-mig', 'sys-snap', 'write-write1', 'read-store'])('has what %s comes to beside, and no more', (name) => {
-    const { verdict, outcomes } = explored(namedTests([name])[0]!, 'classic', { budget: 400 });
-    expect(verdict).toBe('complete');
-    const unseen = outcomes.filter(({ seen }) => seen === 0).map(({ outcome }) => outcome);
-    expect(unseen.sort()).toEqual(neverSeenOutcomes(name).sort());
-  });
+  it.each(some(['mig-mig', 'sys-snap', 'write-write1', 'read-store'], 2))(
+    'has what %s comes to beside, and no more',
+    (name) => {
+      const { verdict, outcomes } = explored(namedTests([name])[0]!, 'classic', { budget: 400 });
+      expect(verdict).toBe('complete');
+      const unseen = outcomes.filter(({ seen }) => seen === 0).map(({ outcome }) => outcome);
+      expect(unseen.sort()).toEqual(neverSeenOutcomes(name).sort());
+    },
+  );
 });
 
 describe('a token', () => {

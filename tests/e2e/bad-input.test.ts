@@ -69,7 +69,7 @@ const INPUTS: readonly [string, RegExp][] = [
   ['abi check M5 M6 --defect', /See `dmirror abi check --help`/],
 ];
 
-it.each(some(INPUTS, 3))('%s', (args, said) => {
+it.each(some(INPUTS, 6))('%s', (args, said) => {
   const options = { cwd: folder, encoding: 'utf8' } as const;
   const { status, stdout, stderr } = spawnSync(process.execPath, [BIN, ...args.split(' ')], options);
   expect({ status, stdout }).toEqual({ status: 2, stdout: '' });

@@ -79,7 +79,7 @@ function unpack(): string {
     join(folder, 'tsconfig.json'),
     JSON.stringify({ compilerOptions: { ...compilerOptions, skipLibCheck: true }, files: ['library.ts'] }),
   );
-  const bare = { ...compilerOptions, types: [], noEmit: true };
+  const bare = { ...compilerOptions, types: [], noEmit: true, skipDefaultLibCheck: true };
   writeFileSync(join(folder, 'bare.json'), JSON.stringify({ compilerOptions: bare, files: ['bare.ts'] }));
   writeFileSync(join(folder, 'bare.ts'), BARE);
   writeFileSync(join(folder, 'library.ts'), LIBRARY);

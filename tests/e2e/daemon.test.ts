@@ -118,7 +118,7 @@ describe('dmirror serve', () => {
   it.each([
     [['--dialect', 'M99'], /no dialect 'M99'[\s\S]*M5/],
     [['--limit', 'nonsense=3'], /not name=number[\s\S]*frameBytes=/],
-    [['--ram', '3K'], /8M to 3584M/],
+    [['--ram', '3K'], /8M to 3582M/],
     [['--socket', '/no/such/folder/x'], /the folder \/no\/such\/folder does not exist/],
   ])('refuses %j', async (args, message) => {
     const running = start('serve', ...args);

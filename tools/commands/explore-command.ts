@@ -44,7 +44,11 @@ export function addExplore(root: Command, { status, output }: CommandContext): v
       whole(0, 1),
       0,
     )
-    .option('-j, --jobs <n>', 'tests that run at once; one for each core by default', jobs)
+    .option(
+      '-j, --jobs <n>',
+      'tests, or parts of one, that run at once, which changes nothing but the time; one for each core by default',
+      jobs,
+    )
     .option('--allow-incomplete', 'a bound or the budget may end an exploration', false)
     .option(
       '--witness <outcome>',

@@ -43,7 +43,7 @@ export async function exploreCommand(
   }
   const how = howOf(options);
   if (options.witness !== undefined) {
-    const token = witnessToken(tests, how, options.witness);
+    const token = await witnessToken(tests, { how, jobs: options.jobs, wanted: options.witness }, output);
     const trace = openTrace(options);
     for (const line of [...witnessLines(witnessOf(token, trace)), token]) output.out(line);
     trace?.end();

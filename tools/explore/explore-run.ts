@@ -8,7 +8,7 @@ import { openTrace, type TraceOptions } from '../trace/trace-option.js';
 import { workAll } from '../worker-pool.js';
 import { exploreHtml } from './explore-html.js';
 import { type HowExplored, isWrong, reportLines, type TestReport } from './explore-report.js';
-import { type ExploreTask, work } from './explore-worker.js';
+import { type ExploreTask, work, workTogether } from './explore-worker.js';
 import type { Litmus } from './litmus-file.js';
 import { witnessOf } from './witness.js';
 
@@ -71,12 +71,15 @@ async function reportsOf(
 ): Promise<ReadonlyMap<ExploreTask, TestReport>> {
   let done = 0;
   let failed = 0;
+  const { jobs = availableParallelism() } = options;
+  // With fewer tests than cores all work at one test.
+  const isTogether = tasks.length < jobs;
   return await workAll<ExploreTask, TestReport>({
     module: new URL('./explore-worker.js', import.meta.url),
     data: null,
     tasks,
-    jobs: options.jobs ?? availableParallelism(),
-    here: () => work,
+    jobs: isTogether ? 1 : jobs,
+    here: () => (isTogether ? (task) => workTogether(task, jobs, output) : work),
     output,
     onResult: (_, report) => {
       done++;
@@ -93,10 +96,15 @@ function asCase(report: TestReport): CaseResult {
 }
 
 /** The token of a schedule that comes to `wanted`, an outcome or the beginning of one. Throws UsageError. */
-export function witnessToken(tests: readonly Litmus[], how: HowExplored, wanted: string): string {
+export async function witnessToken(
+  tests: readonly Litmus[],
+  { wanted, how, jobs }: { wanted: string; how: HowExplored; jobs: number | undefined },
+  output: Output,
+): Promise<string> {
   const [test] = tests;
   if (test === undefined || tests.length > 1) throw new UsageError('--witness is of one test', 'name that one');
-  const { outcomes } = work({ test, how });
+  const task = { test, how };
+  const outcomes = (await reportsOf([task], { jobs }, output)).get(task)?.outcomes ?? [];
   const found =
     outcomes.find(({ outcome }) => outcome === wanted) ?? outcomes.find(({ outcome }) => outcome.startsWith(wanted));
   if (found !== undefined) return found.token;

@@ -1,19 +1,24 @@
 import {
   type Exploration,
   type ExploreOptions,
-  explore,
+  type PartOfSearch,
+  type PartResult,
+  PartRunner,
   type Race,
   type RaceFinding,
   type RaceOutcome,
   raceFaults,
+  type SplitSearch,
   type StrategyName,
+  splitRounds,
+  splitSearch,
   withFault,
 } from '../../driver/explore/index.js';
 import type { Injection } from '../../driver/inject/injection.js';
 import { DEFAULT_DIALECT } from '../../uapi/dialect.js';
 import type { PathName } from '../../uapi/path-name.js';
 import { asLinux } from './as-linux.js';
-import type { Litmus } from './litmus-file.js';
+import { type Litmus, NO_CONDITIONS } from './litmus-file.js';
 import { LitmusRace } from './litmus-race.js';
 
 /** How a test is explored. */
@@ -75,22 +80,97 @@ export interface Explored extends Omit<Exploration, 'findings' | 'outcomes'> {
   readonly failures: number;
 }
 
-export function exploreLitmus(test: Litmus, how: HowToExplore): Explored {
-  const { budget, faults = 0, seed } = how;
-  const race = raceOf(test, how);
-  // The rest is for failures.
-  const share = faults === 0 ? budget : Math.ceil(budget / 2);
-  const plain = sortedOut(explore(race, { ...how, budget: share }));
-  if (faults === 0) return plain;
-  const failures = raceFaults(race, { schedules: LEARNING_SCHEDULES, seed });
-  let all = plain;
-  for (const [i, injection] of failures.entries()) {
-    const share = Math.floor((budget - all.schedules) / (failures.length - i));
-    if (share < 1) return { ...all, verdict: 'budget', failures: i };
-    const options = { ...how, budget: share };
-    all = joined(all, sortedOut(explore(withFault(race, injection), options), [injection]));
+/** A part of exploring a test, with some failures or none. */
+export interface LitmusPart {
+  readonly test: Litmus;
+  readonly how: HowToExplore;
+  readonly injections: readonly Injection[];
+  readonly part: PartOfSearch;
+}
+
+/** Does parts of tests, in one process: with the machine that it has as long as they are of the same test. */
+export class LitmusPartRunner {
+  private test = '';
+  private race: LitmusRace | null = null;
+  private failures = '';
+  private runner: PartRunner | null = null;
+
+  run({ part, ...of }: LitmusPart): PartResult {
+    return this.runnerOf(of).run(part);
   }
-  return { ...all, failures: failures.length };
+
+  raceOf({ test, how }: Pick<LitmusPart, 'test' | 'how'>): LitmusRace {
+    const { path, profile, dialect, isChecked } = how;
+    const name = JSON.stringify([test, path, profile, dialect, isChecked]);
+    if (this.race === null || name !== this.test) {
+      this.release();
+      this.race = raceOf(test, how);
+      this.test = name;
+    }
+    return this.race;
+  }
+
+  runnerOf({ test, how, injections }: Omit<LitmusPart, 'part'>): PartRunner {
+    const race = this.raceOf({ test, how });
+    const failures = JSON.stringify(injections);
+    if (this.runner === null || failures !== this.failures) {
+      this.release();
+      this.runner = PartRunner.of(faultyRace(race, injections), how);
+      this.failures = failures;
+    }
+    return this.runner;
+  }
+
+  /** The machine is at rest then. */
+  release(): void {
+    this.runner?.release();
+    this.runner = null;
+  }
+}
+
+export function exploreLitmus(test: Litmus, how: HowToExplore): Explored {
+  const runner = new LitmusPartRunner();
+  const rounds = litmusRounds({ test, how }, runner);
+  let next = rounds.next();
+  while (!next.done) next = rounds.next(next.value.map((part) => runner.run(part)));
+  return next.value;
+}
+
+/** Yields what can be done at the same time, and wants what came of it in that order. `runner` does what is done here. */
+export function* litmusRounds(
+  { test, how }: Pick<LitmusPart, 'test' | 'how'>,
+  runner: LitmusPartRunner,
+): Generator<readonly LitmusPart[], Explored, readonly PartResult[]> {
+  const { budget, faults = 0, seed } = how;
+  const race = { ...test, conditions: NO_CONDITIONS, recorded: null };
+  const conclude = (search: SplitSearch, injections: readonly Injection[]): Explored =>
+    sortedOut(runner.runnerOf({ test: race, how, injections }).conclude(search), injections);
+  const partsOf = function* (searches: ReadonlyMap<SplitSearch, readonly Injection[]>, most: number) {
+    const rounds = splitRounds([...searches.keys()], most);
+    let next = rounds.next();
+    while (!next.done) {
+      const parts = next.value.map(({ search, part }) => ({
+        test: race,
+        how,
+        part,
+        injections: searches.get(search)!,
+      }));
+      const results: readonly PartResult[] = yield parts;
+      next = rounds.next(results);
+    }
+  };
+  const alone = splitSearch(how);
+  // The rest is for failures.
+  yield* partsOf(new Map([[alone, []]]), faults === 0 ? budget : Math.ceil(budget / 2));
+  const plain = conclude(alone, []);
+  if (faults === 0) return plain;
+  runner.release();
+  const failures = raceFaults(runner.raceOf({ test: race, how }), { schedules: LEARNING_SCHEDULES, seed });
+  const searches = new Map(failures.map((injection) => [splitSearch(how), [injection]]));
+  yield* partsOf(searches, budget - plain.schedules);
+  const begun = [...searches].filter(([{ tally }]) => tally.schedules > 0);
+  const all = begun.reduce((sum, [search, injections]) => joined(sum, conclude(search, injections)), plain);
+  return { ...all, failures: begun.length, ...(begun.length < failures.length ? { verdict: 'budget' } : {}) };
 }
 
 /** Schedules that are drawn to learn which fault points a race comes by. */

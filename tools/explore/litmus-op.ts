@@ -28,6 +28,16 @@ const OPS: Readonly<Record<string, readonly Word[]>> = {
   gup: [...RANGE, 'number', 'number', 'number'],
   pin: [...RANGE, 'number'],
   unpin: ['number'],
+  khugepaged: ['number'],
+  uffd: [...RANGE, ['missing', 'minor', 'wp', 'wpasync']],
+  wp: [...RANGE, ['0', '1']],
+  ucontinue: RANGE,
+  ucopy: [...RANGE, 'number'],
+  umove: [...RANGE, 'number', 'number'],
+  clearrefs: ['number'],
+  dirty: RANGE,
+  scan: RANGE,
+  vmread: RANGE,
   raw: ['number', 'number', 'number', 'number', 'number', 'number'],
 };
 

@@ -3,6 +3,7 @@
 /** Words of an answer that are memory, from this one on, by op; for `dm` by command. */
 const FIRST_WORD: Readonly<Record<string, number>> = {
   load: 2,
+  vmread: 2,
   READ: 3,
   MIGRATE_TO_DEV: 3,
   MIGRATE_ON_FAULT_TO_DEV: 3,
@@ -16,7 +17,7 @@ export function knownWords(lines: readonly string[]): ReadonlySet<string> {
   const known = new Set(['0']);
   for (const line of lines) {
     const words = line.split(' ');
-    const isStore = words[0] === 'store' || words[3] === 'WRITE';
+    const isStore = words[0] === 'store' || words[0] === 'ucopy' || words[3] === 'WRITE';
     if (!isStore) continue;
     const [n, first] = words.slice(-2).map(Number) as [number, number];
     for (let i = 0; i < n; i++) known.add((first + i).toString(16));

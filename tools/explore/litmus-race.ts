@@ -158,5 +158,5 @@ export class LitmusRace implements Race {
 }
 
 function copyOf(actor: Actor): Actor {
-  return { ...actor, deviceFds: [...actor.deviceFds] };
+  return { ...actor, deviceFds: [...actor.deviceFds], fds: new Map(actor.fds) };
 }

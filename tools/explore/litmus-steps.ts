@@ -88,7 +88,8 @@ class Names {
       case 'pin':
         return [`pin ${p} ${part()} 1`];
       case 'unpin':
-        return [`unpin ${p}`];
+      case 'khugepaged':
+        return [`${verb} ${p}`];
       default:
         return refuse(`'${verb}' is no step of a litmus test`);
     }

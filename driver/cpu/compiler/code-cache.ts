@@ -1,16 +1,18 @@
 import { PAGE_SIZE } from '../../mm/frames/frames.js';
 import type { Insn } from '../isa/instruction.js';
-import type { RegionCode } from './compile.js';
+import type { Core } from './core.js';
 
 const WORDS_PER_PAGE = PAGE_SIZE / 4;
-/** Pages of code that are kept; behind it the cache starts afresh. */
+/** Pages of code and compiled regions that are kept; behind either the cache starts afresh. */
 const MAX_PAGES = 4096;
+const MAX_REGIONS = 4096;
 
 /** Code made of a region, and what it depends on. */
 export interface CompiledRegion {
   readonly entry: number;
   readonly pages: readonly CodePage[];
-  readonly code: RegionCode;
+  /** Where its code is in the core's table. */
+  readonly slot: number;
   /** The cache's generation in which the pages were last found mapped. */
   checkedAt: number;
 }
@@ -56,21 +58,29 @@ export class CodeCache {
   generation = 0;
   /** Transfers of control to an address before it is compiled. */
   hot = 50;
-  /** Compiled regions by low bits of their address, to find them at once. */
-  readonly recent = new Array<CompiledRegion | null>(4096).fill(null);
+  /** Addresses that have been transferred to half as often. */
+  readonly warm = new Set<number>();
   private readonly pages = new Map<number, CodePage>();
   private readonly mappedByVpn = new Map<number, CodePage>();
   private readonly watched: Uint8Array;
 
-  constructor(private readonly ram: Int32Array) {
+  constructor(
+    private readonly ram: Int32Array,
+    private readonly core: Core,
+  ) {
     this.watched = new Uint8Array(ram.length / WORDS_PER_PAGE);
   }
 
   unmapAll(): void {
     this.mappedByVpn.clear();
+    this.changed();
+  }
+
+  private changed(): void {
     this.lastVpn = -1;
     this.lastPage = null;
     this.generation++;
+    this.core.forgetJumps();
   }
 
   /** As `unmapAll`, for `npages` pages from `vpn` on. */
@@ -79,10 +89,7 @@ export class CodeCache {
     let isAny = false;
     if (npages <= mappedByVpn.size) for (let n = 0; n < npages; n++) isAny = mappedByVpn.delete(vpn + n) || isAny;
     else for (const at of [...mappedByVpn.keys()]) if (at >= vpn && at < vpn + npages) isAny = mappedByVpn.delete(at);
-    if (!isAny) return;
-    this.lastVpn = -1;
-    this.lastPage = null;
-    this.generation++;
+    if (isAny) this.changed();
   }
 
   /** Pages that are fetched from without another look at the page table. */
@@ -102,8 +109,8 @@ export class CodeCache {
     const key = vpn * 2 ** 18 + (pfn % 2 ** 18);
     let page = this.pages.get(key);
     if (page === undefined || page.pfn !== pfn || !page.isCurrent || !page.matches(this.ram)) {
-      if (page !== undefined) page.isCurrent = false;
-      if (this.pages.size >= MAX_PAGES) this.pages.clear();
+      if (page !== undefined) this.discard(page);
+      if (this.pages.size >= MAX_PAGES || this.core.size >= MAX_REGIONS) this.startAfresh();
       const from = pfn * WORDS_PER_PAGE;
       page = new CodePage(vpn, pfn, this.ram.slice(from, from + WORDS_PER_PAGE));
       this.pages.set(key, page);
@@ -112,6 +119,27 @@ export class CodeCache {
     this.lastVpn = vpn;
     this.lastPage = page;
     return page;
+  }
+
+  private startAfresh(): void {
+    for (const page of this.pages.values()) this.discard(page);
+    this.pages.clear();
+    this.unmapAll();
+  }
+
+  /** Nothing that was made of the page is used any more. */
+  private discard(page: CodePage): void {
+    page.isCurrent = false;
+    for (const region of page.compiled.values()) if (region !== null) this.core.remove(region.slot);
+    page.compiled.clear();
+  }
+
+  /** What was compiled at `pc` is not used any more; until something else is, nothing can be. */
+  forget(page: CodePage, pc: number): void {
+    const at = (pc % PAGE_SIZE) >>> 1;
+    const region = page.compiled.get(at);
+    if (region != null) this.core.remove(region.slot);
+    page.compiled.set(at, null);
   }
 
   /** Asks for `written` to be called about `pfn`; true when nobody had asked before. */

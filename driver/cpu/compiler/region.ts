@@ -1,6 +1,6 @@
 import { PAGE_SIZE } from '../../mm/frames/frames.js';
 import type { Hart } from '../hart.js';
-import type { Insn } from '../isa/instruction.js';
+import { type Insn, NOWHERE } from '../isa/instruction.js';
 import { Csr } from '../isa/ops-csr.js';
 import type { CodePage } from './code-cache.js';
 
@@ -12,7 +12,7 @@ export interface Block {
   readonly end: number;
 }
 
-/** What is compiled into one function: blocks that lead to each other, the entry first. */
+/** What is compiled into one function: blocks that lead to each other. */
 export interface Region {
   readonly entry: number;
   readonly blocks: readonly Block[];
@@ -20,9 +20,8 @@ export interface Region {
   readonly pages: readonly CodePage[];
 }
 
-/** Small regions win: V8 optimizes an inner loop that is a function of its own far better than one among many. */
-const MAX_INSNS = 32;
-const MAX_BLOCKS = 16;
+const MAX_INSNS = 300;
+const MAX_BLOCKS = 48;
 const MAX_BLOCK_INSNS = 100;
 
 /** Instructions that the interpreter must run: they need the exact state of the hart, or trap. */
@@ -54,7 +53,8 @@ export function formRegion(hart: Hart, entry: number): Region | null {
     blocks.push(block);
     insns += block.insns.length;
     notePages(hart, block, pages);
-    for (const pc of successors(block)) if (pc === block.end || wasVisited(hart, pc)) add(pc);
+    for (const pc of successors(block))
+      if (!isCompiled(hart, pc) && (pc === block.end || wasVisited(hart, pc))) add(pc);
   }
   return blocks[0]?.start === entry ? { entry, blocks, pages: [...pages.values()] } : null;
 }
@@ -80,16 +80,16 @@ function notePages(hart: Hart, { start, end }: Block, pages: Map<number, CodePag
 }
 
 /** Where a block may go on, the way that is to be written behind it last; where a jump by register leads is not known. */
-function successors({ insns, end }: Block): number[] {
+export function successors({ insns, end }: Block): number[] {
   const last = insns[insns.length - 1]!;
   const target = end - last.length + last.imm;
   switch (last.definition.format) {
     case 'branch':
       return [target, end];
     case 'J':
-      return last.rd === 2 ? [end, target] : [target];
+      return last.rd === NOWHERE ? [target] : [];
     case 'jalr':
-      return last.rd === 2 ? [end] : [];
+      return [];
     default:
       return [end];
   }
@@ -99,4 +99,10 @@ function successors({ insns, end }: Block): number[] {
 function wasVisited(hart: Hart, pc: number): boolean {
   const page = hart.codePage(Math.floor(pc / PAGE_SIZE));
   return page !== null && page.heat[(pc % PAGE_SIZE) >>> 1]! > 0;
+}
+
+/** Code that has a region of its own is not compiled twice. */
+function isCompiled(hart: Hart, pc: number): boolean {
+  const page = hart.codePage(Math.floor(pc / PAGE_SIZE));
+  return page?.compiled.get((pc % PAGE_SIZE) >>> 1) != null;
 }

@@ -4,56 +4,58 @@ import type { Hart } from '../hart.js';
 import { interpretToTransfer } from '../isa/interp.js';
 import { Trap, type TrapCode } from '../isa/trap.js';
 import type { CompiledRegion } from './code-cache.js';
-import { compileRegion } from './compile.js';
-import { formRegion } from './region.js';
+import { compileRegions } from './compile.js';
+import { formRegion, type Region } from './region.js';
+
+/** Regions that are compiled together, as most of what a module costs is the module itself. */
+const BATCH = 16;
 
 /** As `interpret`, with compiled code where the program is hot. */
 export function runRegions(cpu: Cpu, maxInstructions: number): TrapCode {
-  const { hart, x } = cpu;
+  const { hart } = cpu;
+  const { core } = hart;
+  let isTransfer = false;
   for (let left = maxInstructions; left > 0; ) {
-    const region = findRegion(hart, cpu.pc);
-    let trap: TrapCode = Trap.budget;
+    const slot = findCode(hart, cpu.pc, isTransfer);
     cpu.left = left;
-    if (region !== null) trap = region.code(cpu, x, left);
-    // A region that has no room for its first block leaves the last instructions to the interpreter.
-    if (trap === Trap.budget && cpu.left === left) {
-      trap = interpretToTransfer(cpu, left);
-    } else {
+    let trap: TrapCode = Trap.budget;
+    if (slot >= 0) {
+      trap = core.run(left, slot) as TrapCode;
+      cpu.pc = core.nextPc;
+      cpu.left = core.instructionsLeft;
       cpu.instret += left - cpu.left;
     }
+    // A region that has no room for its first block leaves the last instructions to the interpreter.
+    if (trap === Trap.budget && cpu.left === left) trap = interpretToTransfer(cpu, left);
     left = cpu.left;
     if (trap !== Trap.budget) return trap;
+    // Where a slice begins is no place that the program goes to.
+    isTransfer = true;
   }
   return Trap.budget;
 }
 
-/** The code that begins at `pc`, compiled now if the address has become hot. */
-function findRegion(hart: Hart, pc: number): CompiledRegion | null {
-  const { recent, generation } = hart.code;
-  const slot = (pc >>> 1) & (recent.length - 1);
-  const region = recent[slot]!;
-  if (region !== null && region.entry === pc && region.checkedAt === generation) return region;
-  const found = findInPage(hart, pc);
-  if (found !== null) recent[slot] = found;
-  return found;
-}
-
-function findInPage(hart: Hart, pc: number): CompiledRegion | null {
+/** The slot of the code that begins at `pc`, or -1. It is compiled now if the program has often come here. */
+function findCode(hart: Hart, pc: number, isTransfer: boolean): number {
+  const slot = hart.core.jumpAt(pc);
+  if (slot >= 0) return slot;
   const page = hart.codePage(Math.floor(pc / PAGE_SIZE));
-  if (page === null) return null;
+  if (page === null) return -1;
   const at = (pc % PAGE_SIZE) >>> 1;
   const known = page.compiled.get(at);
-  if (known != null && isMapped(hart, known)) return known;
-  if (known === null) return null;
-  if (page.heat[at]! < hart.code.hot) {
-    page.heat[at]!++;
-    return null;
-  }
-  const region = formRegion(hart, pc);
-  const compiled =
-    region === null ? null : { ...region, code: compileRegion(hart, region), checkedAt: hart.code.generation };
-  page.compiled.set(at, compiled);
-  return compiled;
+  if (known != null && isMapped(hart, known)) return found(hart, known);
+  if (known === null || !isTransfer) return -1;
+  page.heat[at]!++;
+  if (page.heat[at]! === hart.code.hot >> 1) hart.code.warm.add(pc);
+  if (page.heat[at]! <= hart.code.hot) return -1;
+  compileHot(hart, pc);
+  const compiled = page.compiled.get(at);
+  return compiled == null ? -1 : found(hart, compiled);
+}
+
+function found(hart: Hart, { entry, slot }: CompiledRegion): number {
+  hart.core.addJump(entry, slot);
+  return slot;
 }
 
 /** Are all pages that the region came from still what they were, at their places? */
@@ -62,4 +64,26 @@ function isMapped(hart: Hart, region: CompiledRegion): boolean {
   for (const page of region.pages) if (hart.codePage(page.vpn) !== page) return false;
   region.checkedAt = hart.code.generation;
   return true;
+}
+
+/** Compiles what begins at `hot`, and with it what is about to become hot. */
+function compileHot(hart: Hart, hot: number): void {
+  const { code } = hart;
+  const regions: Region[] = [];
+  const covered = new Set<number>();
+  for (const pc of [hot, ...code.warm]) {
+    code.warm.delete(pc);
+    const region = covered.has(pc) ? null : formRegion(hart, pc);
+    if (region === null) continue;
+    for (const { start } of region.blocks) covered.add(start);
+    if (regions.push(region) === BATCH) break;
+  }
+  code.forget(hart.codePage(Math.floor(hot / PAGE_SIZE))!, hot);
+  if (regions.length === 0) return;
+  const slots = hart.core.add(compileRegions(regions));
+  regions.forEach((region, i) => {
+    const page = hart.codePage(Math.floor(region.entry / PAGE_SIZE))!;
+    code.forget(page, region.entry);
+    page.compiled.set((region.entry % PAGE_SIZE) >>> 1, { ...region, slot: slots[i]!, checkedAt: code.generation });
+  });
 }

@@ -1,4 +1,5 @@
 import { expand } from './compressed.js';
+import { endsBlock } from './emit.js';
 import { type Definition, type Format, type Insn, NOWHERE } from './instruction.js';
 import { ATOMIC } from './ops-atomic.js';
 import { CONTROL } from './ops-control.js';
@@ -14,7 +15,14 @@ export const EXTENSIONS = { INTEGER, MEMORY, CONTROL, MULTIPLY, ATOMIC, CSR, FLO
 
 export const DEFINITIONS: readonly Definition[] = Object.values(EXTENSIONS).flat();
 
-const ILLEGAL: Definition = { name: 'illegal', format: 'none', mask: 0, match: 0, exec: () => Trap.illegal };
+const ILLEGAL: Definition = {
+  name: 'illegal',
+  format: 'none',
+  mask: 0,
+  match: 0,
+  exec: () => Trap.illegal,
+  emit: endsBlock,
+};
 
 /** Definitions by major opcode. */
 const BY_OPCODE: readonly (readonly Definition[])[] = Array.from({ length: 128 }, (_, opcode) =>

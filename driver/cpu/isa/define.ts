@@ -1,3 +1,4 @@
+import type { Emit } from '../wasm/emitter.js';
 import type { Definition, Exec, Format } from './instruction.js';
 
 /** Which bits of the word an instruction of each format is recognised by. */
@@ -32,9 +33,9 @@ const MASKS: Readonly<Record<Format, number>> = {
   moveFromInt: 0xfff0707f,
 };
 
-/** One instruction: its name as the assembler spells it, the bits that make it, and what it does. */
-export function define(name: string, format: Format, match: number, exec: Exec): Definition {
-  return { name, format, mask: MASKS[format] | 0, match: match | 0, exec };
+/** One instruction: its name as the assembler spells it, the bits that make it, what it does, and the code that does the same. */
+export function define(name: string, format: Format, match: number, exec: Exec, emit: Emit): Definition {
+  return { name, format, mask: MASKS[format] | 0, match: match | 0, exec, emit };
 }
 
 /** The fixed bits of a word: major opcode, funct3, funct7. */

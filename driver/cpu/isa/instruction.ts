@@ -1,4 +1,5 @@
 import type { Cpu } from '../cpu.js';
+import type { Emit } from '../wasm/emitter.js';
 import type { TrapCode } from './trap.js';
 
 /** What an instruction does: 0, or the trap it takes instead. A taken branch sets `cpu.nextPc`. */
@@ -42,6 +43,7 @@ export interface Definition {
   readonly match: number;
   readonly format: Format;
   readonly exec: Exec;
+  readonly emit: Emit;
 }
 
 /** A decoded instruction. Registers are indices of their low half; a destination of x0 is the slot behind x31. */

@@ -1,6 +1,7 @@
 import type { Cpu } from '../cpu.js';
 import { Access } from '../cpu-memory.js';
 import { define } from './define.js';
+import { byReference } from './emit.js';
 import type { Definition, Exec, Insn } from './instruction.js';
 import { lessUnsigned, put, putWord } from './int64.js';
 import { Trap, type TrapCode } from './trap.js';
@@ -120,10 +121,10 @@ export const ATOMIC: readonly Definition[] = [4, 8].flatMap((size) => {
   const suffix = size === 4 ? '.w' : '.d';
   const base = 0x2f | ((size === 4 ? 2 : 3) << 12);
   return [
-    define(`lr${suffix}`, 'lr', base | (2 << 27), loadReserved(size)),
-    define(`sc${suffix}`, 'amo', base | (3 << 27), storeConditional(size)),
+    define(`lr${suffix}`, 'lr', base | (2 << 27), loadReserved(size), byReference),
+    define(`sc${suffix}`, 'amo', base | (3 << 27), storeConditional(size), byReference),
     ...COMBINE.map(([name, funct5, combine]) =>
-      define(`${name}${suffix}`, 'amo', base | (funct5 << 27), amo(size, combine)),
+      define(`${name}${suffix}`, 'amo', base | (funct5 << 27), amo(size, combine), byReference),
     ),
   ];
 });

@@ -1,5 +1,6 @@
 import type { Cpu } from '../cpu.js';
 import { bits, define } from './define.js';
+import { byReference } from './emit.js';
 import type { Definition, Exec } from './instruction.js';
 import { put, putNumber } from './int64.js';
 import { Trap } from './trap.js';
@@ -56,10 +57,10 @@ const clear: Change = (old, by) => old & ~by;
 
 /** Zicsr. */
 export const CSR: readonly Definition[] = [
-  define('csrrw', 'csr', bits(0x73, 1), csr(write, { immediate: false, writesAlways: true })),
-  define('csrrs', 'csr', bits(0x73, 2), csr(set, { immediate: false, writesAlways: false })),
-  define('csrrc', 'csr', bits(0x73, 3), csr(clear, { immediate: false, writesAlways: false })),
-  define('csrrwi', 'csri', bits(0x73, 5), csr(write, { immediate: true, writesAlways: true })),
-  define('csrrsi', 'csri', bits(0x73, 6), csr(set, { immediate: true, writesAlways: false })),
-  define('csrrci', 'csri', bits(0x73, 7), csr(clear, { immediate: true, writesAlways: false })),
+  define('csrrw', 'csr', bits(0x73, 1), csr(write, { immediate: false, writesAlways: true }), byReference),
+  define('csrrs', 'csr', bits(0x73, 2), csr(set, { immediate: false, writesAlways: false }), byReference),
+  define('csrrc', 'csr', bits(0x73, 3), csr(clear, { immediate: false, writesAlways: false }), byReference),
+  define('csrrwi', 'csri', bits(0x73, 5), csr(write, { immediate: true, writesAlways: true }), byReference),
+  define('csrrsi', 'csri', bits(0x73, 6), csr(set, { immediate: true, writesAlways: false }), byReference),
+  define('csrrci', 'csri', bits(0x73, 7), csr(clear, { immediate: true, writesAlways: false }), byReference),
 ];

@@ -1,4 +1,11 @@
+import { Op } from '../wasm/op.js';
 import { define } from './define.js';
+import {
+  doubleToSingle as emitDoubleToSingle,
+  singleToDouble as emitSingleToDouble,
+  floatToInt,
+  intToFloat,
+} from './emit-float-convert.js';
 import { accrue, doubleOf, isQuick, putDouble, putSingle, roundingOf, singleOf } from './float-registers.js';
 import type { Definition, Exec } from './instruction.js';
 import { put, putNumber } from './int64.js';
@@ -9,10 +16,42 @@ import { Trap } from './trap.js';
 
 /** The four integer types in the order of their codes in the rs2 field. */
 const INTEGERS = [
-  { letter: 'w', isWide: false, isSigned: true, limit: 2 ** 31 },
-  { letter: 'wu', isWide: false, isSigned: false, limit: 2 ** 31 },
-  { letter: 'l', isWide: true, isSigned: true, limit: 2 ** 53 },
-  { letter: 'lu', isWide: true, isSigned: false, limit: 2 ** 53 },
+  {
+    letter: 'w',
+    isWide: false,
+    isSigned: true,
+    limit: 2 ** 31,
+    cut: { above: -(2 ** 31) - 1, below: 2 ** 31, ops: [Op.i32TruncF64S, Op.i64ExtendI32S] },
+    toDouble: Op.f64ConvertI32S,
+    toSingle: Op.f32ConvertI32S,
+  },
+  {
+    letter: 'wu',
+    isWide: false,
+    isSigned: false,
+    limit: 2 ** 31,
+    cut: { above: -1, below: 2 ** 32, ops: [Op.i32TruncF64U, Op.i64ExtendI32S] },
+    toDouble: Op.f64ConvertI32U,
+    toSingle: Op.f32ConvertI32U,
+  },
+  {
+    letter: 'l',
+    isWide: true,
+    isSigned: true,
+    limit: 2 ** 53,
+    cut: { above: -(2 ** 63), below: 2 ** 63, ops: [Op.i64TruncF64S] },
+    toDouble: Op.f64ConvertI64S,
+    toSingle: Op.f32ConvertI64S,
+  },
+  {
+    letter: 'lu',
+    isWide: true,
+    isSigned: false,
+    limit: 2 ** 53,
+    cut: { above: -1, below: 2 ** 64, ops: [Op.i64TruncF64U] },
+    toDouble: Op.f64ConvertI64U,
+    toSingle: Op.f32ConvertI64U,
+  },
 ] as const;
 type Integer = (typeof INTEGERS)[number];
 
@@ -78,12 +117,17 @@ function conversionsOf(format: FloatFormat): Definition[] {
       'toInt',
       0x53 | (0x18 << 27) | fmt | (code << 20),
       floatToInteger(format, integer),
+      floatToInt(format, integer.cut),
     ),
     define(
       `fcvt.${suffix}.${integer.letter}`,
       'fromInt',
       0x53 | (0x1a << 27) | fmt | (code << 20),
       integerToFloat(format, integer),
+      intToFloat(format, format.isDouble ? integer.toDouble : integer.toSingle, {
+        isWide: integer.isWide,
+        isExact: format.isDouble && !integer.isWide,
+      }),
     ),
   ]);
 }
@@ -92,6 +136,6 @@ function conversionsOf(format: FloatFormat): Definition[] {
 export const FLOAT_CONVERSIONS: readonly Definition[] = [
   ...conversionsOf(SINGLE),
   ...conversionsOf(DOUBLE),
-  define('fcvt.s.d', 'f1rm', 0x53 | (8 << 27) | (1 << 20), doubleToSingle),
-  define('fcvt.d.s', 'f1rm', 0x53 | (8 << 27) | (1 << 25), singleToDouble),
+  define('fcvt.s.d', 'f1rm', 0x53 | (8 << 27) | (1 << 20), doubleToSingle, emitDoubleToSingle),
+  define('fcvt.d.s', 'f1rm', 0x53 | (8 << 27) | (1 << 25), singleToDouble, emitSingleToDouble),
 ];

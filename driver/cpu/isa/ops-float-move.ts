@@ -1,5 +1,17 @@
 import type { Cpu } from '../cpu.js';
+import { Op } from '../wasm/op.js';
 import { bits, define } from './define.js';
+import { byReference } from './emit.js';
+import { compareFloats } from './emit-float.js';
+import {
+  changeSign,
+  loadDouble,
+  loadSingle,
+  moveDoubleFromInt,
+  moveSingleFromInt,
+  moveToInt,
+  storeFloat,
+} from './emit-float-convert.js';
 import { accrue, doubleOf, putSingleBits, singleBits, singleOf } from './float-registers.js';
 import type { Definition, Exec } from './instruction.js';
 import { put, putWord } from './int64.js';
@@ -84,43 +96,82 @@ function movesOf(format: FloatFormat): Definition[] {
   const op = (funct5: number, funct3: number) => bits(0x53, funct3, (funct5 << 2) | fmt);
   const sign = format.isDouble ? signDouble : signSingle;
   return [
-    define(`fsgnj${suffix}`, 'fR', op(4, 0), sign(copySign)),
-    define(`fsgnjn${suffix}`, 'fR', op(4, 1), sign(turnSign)),
-    define(`fsgnjx${suffix}`, 'fR', op(4, 2), sign(mixSigns)),
-    define(`fmin${suffix}`, 'fR', op(5, 0), extreme(format, true)),
-    define(`fmax${suffix}`, 'fR', op(5, 1), extreme(format, false)),
+    define(`fsgnj${suffix}`, 'fR', op(4, 0), sign(copySign), changeSign(format, 'differs')),
+    define(`fsgnjn${suffix}`, 'fR', op(4, 1), sign(turnSign), changeSign(format, 'equals')),
+    define(`fsgnjx${suffix}`, 'fR', op(4, 2), sign(mixSigns), changeSign(format, 'second')),
+    define(`fmin${suffix}`, 'fR', op(5, 0), extreme(format, true), byReference),
+    define(`fmax${suffix}`, 'fR', op(5, 1), extreme(format, false), byReference),
     define(
       `fle${suffix}`,
       'fcmp',
       op(20, 0),
       compare(format, (a, b) => a <= b, false),
+      compareFloats(format, format.isDouble ? Op.f64Le : Op.f32Le),
     ),
     define(
       `flt${suffix}`,
       'fcmp',
       op(20, 1),
       compare(format, (a, b) => a < b, false),
+      compareFloats(format, format.isDouble ? Op.f64Lt : Op.f32Lt),
     ),
     define(
       `feq${suffix}`,
       'fcmp',
       op(20, 2),
       compare(format, (a, b) => a === b, true),
+      compareFloats(format, format.isDouble ? Op.f64Eq : Op.f32Eq),
     ),
-    define(`fclass${suffix}`, 'fclass', op(28, 1), classify(format)),
+    define(`fclass${suffix}`, 'fclass', op(28, 1), classify(format), byReference),
   ];
 }
 
 /** RV64F and RV64D: loads, stores, moves, signs, comparisons. Bits pass unchanged, NaNs too. */
 export const FLOAT_MOVES: readonly Definition[] = [
-  define('flw', 'fload', bits(0x07, 2), (cpu, i) => loadRaw(cpu, i, 4) || putSingleBits(cpu, i.rd, cpu.hart.lo)),
-  define('fld', 'fload', bits(0x07, 3), (cpu, i) => loadRaw(cpu, i, 8) || put(cpu.f, i.rd, cpu.hart.lo, cpu.hart.hi)),
-  define('fsw', 'fstore', bits(0x27, 2), (cpu, i) => storeRaw(cpu, i, 4, cpu.f)),
-  define('fsd', 'fstore', bits(0x27, 3), (cpu, i) => storeRaw(cpu, i, 8, cpu.f)),
-  define('fmv.x.w', 'moveToInt', bits(0x53, 0, 0x70), ({ x, f }, { rd, rs1 }) => putWord(x, rd, f[rs1]!)),
-  define('fmv.x.d', 'moveToInt', bits(0x53, 0, 0x71), ({ x, f }, { rd, rs1 }) => put(x, rd, f[rs1]!, f[rs1 + 1]!)),
-  define('fmv.w.x', 'moveFromInt', bits(0x53, 0, 0x78), (cpu, { rd, rs1 }) => putSingleBits(cpu, rd, cpu.x[rs1]!)),
-  define('fmv.d.x', 'moveFromInt', bits(0x53, 0, 0x79), ({ x, f }, { rd, rs1 }) => put(f, rd, x[rs1]!, x[rs1 + 1]!)),
+  define(
+    'flw',
+    'fload',
+    bits(0x07, 2),
+    (cpu, i) => loadRaw(cpu, i, 4) || putSingleBits(cpu, i.rd, cpu.hart.lo),
+    loadSingle,
+  ),
+  define(
+    'fld',
+    'fload',
+    bits(0x07, 3),
+    (cpu, i) => loadRaw(cpu, i, 8) || put(cpu.f, i.rd, cpu.hart.lo, cpu.hart.hi),
+    loadDouble,
+  ),
+  define('fsw', 'fstore', bits(0x27, 2), (cpu, i) => storeRaw(cpu, i, 4, cpu.f), storeFloat(Op.i64Store32, 4)),
+  define('fsd', 'fstore', bits(0x27, 3), (cpu, i) => storeRaw(cpu, i, 8, cpu.f), storeFloat(Op.i64Store, 8)),
+  define(
+    'fmv.x.w',
+    'moveToInt',
+    bits(0x53, 0, 0x70),
+    ({ x, f }, { rd, rs1 }) => putWord(x, rd, f[rs1]!),
+    moveToInt(Op.i64Load32S),
+  ),
+  define(
+    'fmv.x.d',
+    'moveToInt',
+    bits(0x53, 0, 0x71),
+    ({ x, f }, { rd, rs1 }) => put(x, rd, f[rs1]!, f[rs1 + 1]!),
+    moveToInt(Op.i64Load),
+  ),
+  define(
+    'fmv.w.x',
+    'moveFromInt',
+    bits(0x53, 0, 0x78),
+    (cpu, { rd, rs1 }) => putSingleBits(cpu, rd, cpu.x[rs1]!),
+    moveSingleFromInt,
+  ),
+  define(
+    'fmv.d.x',
+    'moveFromInt',
+    bits(0x53, 0, 0x79),
+    ({ x, f }, { rd, rs1 }) => put(f, rd, x[rs1]!, x[rs1 + 1]!),
+    moveDoubleFromInt,
+  ),
   ...movesOf(SINGLE),
   ...movesOf(DOUBLE),
 ];

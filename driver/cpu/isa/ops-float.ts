@@ -1,4 +1,6 @@
+import { Op } from '../wasm/op.js';
 import { define } from './define.js';
+import { type ArithmeticKind, arithmetic as emitArithmetic, fused as emitFused } from './emit-float.js';
 import { accrue, doubleOf, isQuick, putDouble, putSingle, roundingOf, singleOf } from './float-registers.js';
 import type { Definition, Exec } from './instruction.js';
 import { FLOAT_CONVERSIONS } from './ops-float-convert.js';
@@ -15,25 +17,59 @@ import { DOUBLE, type FloatFormat, pack, SINGLE, unpack, type Value } from './so
 import { add, divide, multiply, multiplyAdd, negate, squareRoot } from './soft-float-ops.js';
 import { Trap } from './trap.js';
 
-/** One operation of two registers, in both of its forms. */
+/** One operation of two registers, or of one, in each of its forms. */
 interface Arithmetic {
+  readonly kind: ArithmeticKind;
+  /** WebAssembly's. */
+  readonly double: number;
+  readonly single: number;
   quick(a: number, b: number): number;
   exact(format: FloatFormat, a: Value, b: Value, rounding: number): Value;
 }
 
-const ADD: Arithmetic = { quick: (a, b) => a + b, exact: (_, a, b, rounding) => add(a, b, rounding) };
-const SUB: Arithmetic = { quick: (a, b) => a - b, exact: (_, a, b, rounding) => add(a, negated(b), rounding) };
-const MUL: Arithmetic = { quick: (a, b) => a * b, exact: (_, a, b) => multiply(a, b) };
-const DIV: Arithmetic = { quick: (a, b) => a / b, exact: divide };
-const SQRT: Arithmetic = { quick: (a) => Math.sqrt(a), exact: (format, a) => squareRoot(format, a) };
+const ADD: Arithmetic = {
+  kind: 'sum',
+  double: Op.f64Add,
+  single: Op.f32Add,
+  quick: (a, b) => a + b,
+  exact: (_, a, b, rounding) => add(a, b, rounding),
+};
+const SUB: Arithmetic = {
+  kind: 'sum',
+  double: Op.f64Sub,
+  single: Op.f32Sub,
+  quick: (a, b) => a - b,
+  exact: (_, a, b, rounding) => add(a, negated(b), rounding),
+};
+const MUL: Arithmetic = {
+  kind: 'product',
+  double: Op.f64Mul,
+  single: Op.f32Mul,
+  quick: (a, b) => a * b,
+  exact: (_, a, b) => multiply(a, b),
+};
+const DIV: Arithmetic = {
+  kind: 'product',
+  double: Op.f64Div,
+  single: Op.f32Div,
+  quick: (a, b) => a / b,
+  exact: divide,
+};
+const SQRT: Arithmetic = {
+  kind: 'root',
+  double: Op.f64Sqrt,
+  single: Op.f32Sqrt,
+  quick: (a) => Math.sqrt(a),
+  exact: (format, a) => squareRoot(format, a),
+};
 
 /** NaNs keep quiet about their sign, so they need no care. */
 function negated(value: Value): Value {
   return negate(value);
 }
 
-function arithmetic(format: FloatFormat, { quick, exact }: Arithmetic): Exec {
-  const isSum = exact === ADD.exact || exact === SUB.exact;
+function arithmetic(format: FloatFormat, { kind, quick, exact }: Arithmetic): Exec {
+  const isSum = kind === 'sum';
   const { isDouble } = format;
   const check = isDouble ? (isSum ? quickSum : quickProduct) : isSum ? quickSumSingle : quickProductSingle;
   const read = isDouble ? doubleOf : singleOf;
@@ -81,20 +117,39 @@ function fused(format: FloatFormat, { product, addend }: Signs): Exec {
   };
 }
 
+const ARITHMETIC: readonly (readonly [name: string, funct5: number, Arithmetic])[] = [
+  ['fadd', 0, ADD],
+  ['fsub', 1, SUB],
+  ['fmul', 2, MUL],
+  ['fdiv', 3, DIV],
+  ['fsqrt', 11, SQRT],
+];
+
+const FUSED: readonly (readonly [name: string, opcode: number, Signs])[] = [
+  ['fmadd', 0x43, { product: false, addend: false }],
+  ['fmsub', 0x47, { product: false, addend: true }],
+  ['fnmsub', 0x4b, { product: true, addend: false }],
+  ['fnmadd', 0x4f, { product: true, addend: true }],
+];
+
 function arithmeticOf(format: FloatFormat): Definition[] {
   const suffix = format.isDouble ? '.d' : '.s';
-  const fmt = format.isDouble ? 1 : 0;
-  const op = (funct5: number) => 0x53 | (funct5 << 27) | (fmt << 25);
+  const fmt = format.isDouble ? 1 << 25 : 0;
   return [
-    define(`fadd${suffix}`, 'fRrm', op(0), arithmetic(format, ADD)),
-    define(`fsub${suffix}`, 'fRrm', op(1), arithmetic(format, SUB)),
-    define(`fmul${suffix}`, 'fRrm', op(2), arithmetic(format, MUL)),
-    define(`fdiv${suffix}`, 'fRrm', op(3), arithmetic(format, DIV)),
-    define(`fsqrt${suffix}`, 'f1rm', op(11), arithmetic(format, SQRT)),
-    define(`fmadd${suffix}`, 'fR4', 0x43 | (fmt << 25), fused(format, { product: false, addend: false })),
-    define(`fmsub${suffix}`, 'fR4', 0x47 | (fmt << 25), fused(format, { product: false, addend: true })),
-    define(`fnmsub${suffix}`, 'fR4', 0x4b | (fmt << 25), fused(format, { product: true, addend: false })),
-    define(`fnmadd${suffix}`, 'fR4', 0x4f | (fmt << 25), fused(format, { product: true, addend: true })),
+    ...ARITHMETIC.map(([name, funct5, of]) => {
+      const op = format.isDouble ? of.double : of.single;
+      const code = 0x53 | (funct5 << 27) | fmt;
+      return define(
+        name + suffix,
+        of.kind === 'root' ? 'f1rm' : 'fRrm',
+        code,
+        arithmetic(format, of),
+        emitArithmetic(format, op, of.kind),
+      );
+    }),
+    ...FUSED.map(([name, opcode, signs]) =>
+      define(name + suffix, 'fR4', opcode | fmt, fused(format, signs), emitFused(format, signs)),
+    ),
   ];
 }
 

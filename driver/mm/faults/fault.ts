@@ -5,7 +5,7 @@ import { InjectPoint } from '../../inject/inject-points.js';
 import { PAGE_SIZE } from '../frames/frames.js';
 import { hugetlbFault } from '../huge/hugetlb-fault.js';
 import { doHugePmdAnonymousPage, doHugePmdNumaPage, doHugePmdWpPage } from '../huge/thp-fault.js';
-import { thpVmaAllowableOrder } from '../huge/thp-policy.js';
+import { TVA, thpVmaAllowableOrder } from '../huge/thp-policy.js';
 import { splitHugePmd } from '../huge/thp-split-pmd.js';
 import { Kind, kindOf, Pte } from '../tables/entry.js';
 import { migrationEntryWait } from '../tables/migration-entries.js';
@@ -69,14 +69,14 @@ function* resolveFault(vma: Vma, addr: number, flags: number): Coroutine<number>
 
 /** The part of a fault that the PMD entry decides; -1 when the PTE level is to go on. Linux: part of mm/memory.c:__handle_mm_fault() */
 function* handlePmdFault(fault: VmFault): Coroutine<number> {
-  const { vma, addr, vpn } = fault;
+  const { vma, vpn } = fault;
   const { pageTable } = vma.mm;
   const pmd = pageTable.pmdTable(vpn);
   const i = pmdIndex(vpn);
   const lo = pmd === null ? Kind.none : pmd.lo(i);
   switch (kindOf(lo)) {
     case Kind.none: {
-      if (!thpVmaAllowableOrder(vma, addr)) return -1;
+      if (!thpVmaAllowableOrder(vma, TVA.inPf | TVA.enforceSysfs)) return -1;
       const ret = yield* doHugePmdAnonymousPage(fault);
       return ret & VM_FAULT.fallback ? -1 : ret;
     }

@@ -8,7 +8,7 @@ import {
   folioTrylock,
   folioUnlock,
 } from '../frames/folio.js';
-import { isRefcountSuitable } from '../frames/folio-sharing.js';
+import { folioLikelyMappedShared, isRefcountSuitable } from '../frames/folio-sharing.js';
 import { HPAGE_PMD_NR } from '../frames/frames.js';
 import { folioRemoveRmapPte } from '../frames/rmap.js';
 import type { Memory } from '../memory.js';
@@ -16,39 +16,60 @@ import { freeSwapCache } from '../swap/swap-cache.js';
 import { Kind, kindOf, Pte } from '../tables/entry.js';
 import type { Table } from '../tables/page-table.js';
 import { ptlAssertHeld } from '../tables/ptl.js';
+import { userfaultfdArmed } from '../userfault/ctx.js';
 import type { Mm } from '../vmas/mm.js';
-import type { ScanResult } from './thp-collapse.js';
+import type { Vma } from '../vmas/vma.js';
+import type { CollapseControl, ScanResult } from './collapse-control.js';
 
 /**
  * Locks and isolates every folio that the table maps, each once, adding its head to `isolated`; what is there already
- * stays when a page is refused. Linux: mm/khugepaged.c:__collapse_huge_page_isolate()
+ * stays when a page is refused. Under the ptl. Linux: mm/khugepaged.c:__collapse_huge_page_isolate()
  */
-export function collapseHugePageIsolate(memory: Memory, table: Table, isolated: number[]): ScanResult {
-  const { frames } = memory;
-  let isWritable = false;
-  let lastLarge = -1;
+export function collapseHugePageIsolate(
+  vma: Vma,
+  table: Table,
+  { cc, isolated }: { cc: CollapseControl; isolated: number[] },
+): ScanResult {
+  ptlAssertHeld(vma.mm);
+  const { memory } = vma.mm;
+  let [none, shared, isReferenced, isWritable] = [0, 0, false, false];
   for (let i = 0; i < HPAGE_PMD_NR; i++) {
     const lo = table.lo(i);
-    if (isNoneOrZero(lo)) continue;
-    const pfn = table.hi(i);
-    if (kindOf(lo) !== Kind.present || frames.isZoneDevice(pfn)) return 'other';
-    const head = frames.head(pfn);
-    const isKnown = frames.order(head) > 0 && (head === lastLarge || isolated.includes(head));
-    if (!isKnown) {
-      if (!isolateFolio(memory, head)) return 'busy';
-      isolated.push(head);
+    if (pteNoneOrZero(lo)) {
+      if (userfaultfdArmed(vma) || ++none > cc.limits.none) return 'exceed_none_pte';
+      continue;
     }
-    if (frames.order(head) > 0) lastLarge = head;
+    if (kindOf(lo) !== Kind.present) return 'pte_non_present';
+    if (lo & Pte.uffdWp) return 'pte_uffd_wp';
+    const pfn = table.hi(i);
+    if (memory.frames.isZoneDevice(pfn)) return 'page_null';
+    if (folioLikelyMappedShared(memory, pfn) && ++shared > cc.limits.shared) return 'exceed_shared_pte';
+    const result = isolateOnce(memory, memory.frames.head(pfn), isolated);
+    if (result !== 'succeed') return result;
+    if (lo & Pte.young) isReferenced = true;
     if (lo & Pte.write) isWritable = true;
   }
-  return isWritable ? 'succeed' : 'other';
+  if (!isWritable) return 'page_ro';
+  return cc.isKhugepaged && !isReferenced ? 'lack_referenced_page' : 'succeed';
 }
 
-function isolateFolio(memory: Memory, head: number): boolean {
-  if (!folioTrylock(memory, head)) return false;
-  if (isRefcountSuitable(memory, head) && folioIsolateLru(memory, head)) return true;
+function isolateOnce(memory: Memory, head: number, isolated: number[]): ScanResult {
+  const isLarge = memory.frames.order(head) > 0;
+  if (isLarge && (isolated.at(-1) === head || isolated.includes(head))) return 'succeed';
+  const result = isolateFolio(memory, head);
+  if (result === 'succeed') isolated.push(head);
+  return result;
+}
+
+function isolateFolio(memory: Memory, head: number): ScanResult {
+  if (!folioTrylock(memory, head)) return 'page_lock';
+  let result: ScanResult = 'page_count';
+  if (isRefcountSuitable(memory, head)) {
+    if (folioIsolateLru(memory, head)) return 'succeed';
+    result = 'del_page_lru';
+  }
   folioUnlock(memory, head);
-  return false;
+  return result;
 }
 
 /** Linux: mm/khugepaged.c:release_pte_pages() */
@@ -62,7 +83,7 @@ export function releasePtePages(memory: Memory, isolated: readonly number[]): vo
 /** Fills the huge page from what the table maps. Linux: mm/khugepaged.c:__collapse_huge_page_copy() */
 export function collapseHugePageCopy(memory: Memory, table: Table, head: number): void {
   for (let i = 0; i < HPAGE_PMD_NR; i++) {
-    if (isNoneOrZero(table.lo(i))) clearPage(memory, head + i);
+    if (pteNoneOrZero(table.lo(i))) clearPage(memory, head + i);
     else copyPage(memory, head + i, table.hi(i));
   }
 }
@@ -75,7 +96,7 @@ export function collapseHugePageCopySucceeded(mm: Mm, table: Table, isolated: re
     const lo = table.lo(i);
     const pfn = table.hi(i);
     table.clear(i);
-    if (isNoneOrZero(lo)) {
+    if (pteNoneOrZero(lo)) {
       mm.rss.anon++;
     } else {
       folioRemoveRmapPte(memory, pfn);
@@ -91,6 +112,7 @@ export function collapseHugePageCopySucceeded(mm: Mm, table: Table, isolated: re
   }
 }
 
-function isNoneOrZero(lo: number): boolean {
+/** Linux: mm/khugepaged.c:pte_none_or_zero() */
+export function pteNoneOrZero(lo: number): boolean {
   return kindOf(lo) === Kind.none || (kindOf(lo) === Kind.present && (lo & Pte.special) !== 0);
 }

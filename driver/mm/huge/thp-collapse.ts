@@ -1,10 +1,9 @@
-import { EAGAIN, EINVAL, ENOMEM } from '../../../uapi/errno.js';
 import { assert } from '../../core/assert.js';
-import { type Coroutine, FINE, preemptPoint } from '../../core/effect.js';
+import { type Coroutine, FINE } from '../../core/effect.js';
 import { VM_FAULT, VM_FAULT_ERROR } from '../faults/fault-code.js';
 import { doSwapPage } from '../faults/fault-non-present.js';
 import { folioAddLru, folioIsLocked, folioPut } from '../frames/folio.js';
-import { isRefcountSuitable } from '../frames/folio-sharing.js';
+import { folioLikelyMappedShared, isRefcountSuitable } from '../frames/folio-sharing.js';
 import { HPAGE_PMD_NR, HPAGE_PMD_SIZE, PAGE_SIZE, PG } from '../frames/frames.js';
 import { folioAddNewAnonRmapPmd } from '../frames/rmap.js';
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart, type NotifierRange } from '../notifier.js';
@@ -15,131 +14,125 @@ import { ptlLock, ptlUnlock } from '../tables/ptl.js';
 import { flushTlbMm } from '../tables/tlb.js';
 import { userfaultfdArmed } from '../userfault/ctx.js';
 import { type Mm, mmapAssertLocked, mmapAssertWriteLocked } from '../vmas/mm.js';
-import { assertInVma, type Vma } from '../vmas/vma.js';
+import type { Vma } from '../vmas/vma.js';
+import {
+  type CollapseControl,
+  findPmdOrThpOrNone,
+  hugepageVmaRevalidate,
+  type ScanResult,
+} from './collapse-control.js';
 import {
   collapseHugePageCopy,
   collapseHugePageCopySucceeded,
   collapseHugePageIsolate,
+  pteNoneOrZero,
   releasePtePages,
 } from './thp-collapse-pages.js';
 import { setPmd } from './thp-fault.js';
-import { hugeStart, mmFindPmd, type PmdSlot, thpVmaCollapsible, thpVmaSuitableOrder } from './thp-policy.js';
-
-/** Why a part was not collapsed; only the groups that madvise(2) tells apart or treats differently. */
-export type ScanResult = 'succeed' | 'mapped' | 'busy' | 'other' | 'stop' | 'no-memory';
-
-const PART_POINT = preemptPoint('collapse');
+import type { PmdSlot } from './thp-policy.js';
 
 /**
- * MADV_COLLAPSE: makes one huge page of each aligned 2 MiB of [start, end). 0 when all of them are huge pages now, else
- * the errno of the last failure: -EAGAIN (locked or referenced pages), -ENOMEM, -EINVAL. mmap_lock is held for read at
- * the call and at the return but not throughout, so vmas known to the caller may be gone.
- * Linux: mm/khugepaged.c:madvise_collapse()
+ * Makes one huge page of the small ones of [addr, addr + 2 MiB), if they are as `cc` asks. mmap_lock is held for read, and is
+ * let go when it comes to the collapse itself: see `isLocked` of the answer. Linux: mm/khugepaged.c:hpage_collapse_scan_pmd()
  */
-export function* madviseCollapse(vma: Vma, start: number, end: number): Coroutine<number> {
-  mmapAssertLocked(vma.mm);
-  assertInVma(vma, start, end);
-  if (!thpVmaCollapsible(vma)) return -EINVAL;
+export function* hpageCollapseScanPmd(
+  vma: Vma,
+  addr: number,
+  cc: CollapseControl,
+): Coroutine<{ result: ScanResult; isLocked: boolean }> {
   const { mm } = vma;
-  const first = Math.ceil(start / HPAGE_PMD_SIZE) * HPAGE_PMD_SIZE;
-  let last = hugeStart(end);
-  let collapsed = 0;
-  let failure: ScanResult = 'other';
-  const { scheduler } = mm.memory.kernel;
-  for (let addr = first; addr < last; addr += HPAGE_PMD_SIZE) {
-    if (scheduler.contended) yield PART_POINT;
-    const current = hugepageVmaRevalidate(mm, addr, false);
-    if (current === null) {
-      failure = 'other';
-      break;
-    }
-    last = Math.min(last, hugeStart(current.end));
-    const result = yield* collapseOne(current, addr);
-    if (result === 'succeed' || result === 'mapped') collapsed++;
-    else failure = result;
-    if (result === 'stop' || result === 'no-memory') break;
-  }
-  return collapsed === (last - first) / HPAGE_PMD_SIZE ? 0 : madviseCollapseErrno(failure);
-}
-
-/** Linux: mm/khugepaged.c:madvise_collapse_errno() */
-function madviseCollapseErrno(result: ScanResult): number {
-  if (result === 'no-memory') return -ENOMEM;
-  return result === 'busy' ? -EAGAIN : -EINVAL;
-}
-
-/** The vma of `addr` if it may still be collapsed. Linux: mm/khugepaged.c:hugepage_vma_revalidate() */
-function hugepageVmaRevalidate(mm: Mm, addr: number, expectAnon: boolean): Vma | null {
-  const vma = mm.vmaLookup(addr);
-  if (vma === null || mm.users === 0 || !thpVmaSuitableOrder(vma, addr) || !thpVmaCollapsible(vma)) return null;
-  return expectAnon && vma.anonVma === null ? null : vma;
-}
-
-/** The page table of the part, or why there is none to collapse. Linux: mm/khugepaged.c:find_pmd_or_thp_or_none() */
-function findPmdOrThpOrNone(mm: Mm, addr: number): { slot: PmdSlot; table: Table } | ScanResult {
-  const slot = mmFindPmd(mm, addr / PAGE_SIZE);
-  if (slot === null) return 'other';
-  const lo = slot.table.lo(slot.index);
-  if (kindOf(lo) === Kind.none) return 'stop';
-  if (kindOf(lo) === Kind.present) return 'mapped';
-  const table = slot.table.child(slot.index);
-  return table === null ? 'other' : { slot, table };
-}
-
-/** Linux: part of mm/khugepaged.c:hpage_collapse_scan_pmd() and collapse_huge_page() */
-function* collapseOne(vma: Vma, addr: number): Coroutine<ScanResult> {
-  const { mm } = vma;
+  mmapAssertLocked(mm);
   if (mm.memory.kernel.scheduler.isFine) yield FINE.ptl;
   const found = findPmdOrThpOrNone(mm, addr);
-  if (typeof found === 'string') return found;
-  const scan = scanSmallPages(vma, found.table);
-  if (scan.result !== 'succeed') return scan.result;
-  const head = mm.memory.allocator.allocateHuge();
-  if (head === 0) return 'no-memory';
-  let result: ScanResult = scan.notPresent > 0 ? yield* collapseHugePageSwapin(vma, addr) : 'succeed';
-  if (result === 'succeed') {
-    mm.mmapLock.readUnlock();
-    yield* mm.mmapLock.writeLock();
-    result = yield* collapseLocked(mm, addr, head);
-    mm.mmapLock.writeUnlock();
-    yield* mm.mmapLock.readLock();
+  if (typeof found === 'string') return { result: found, isLocked: true };
+  const scan = new PteScan(vma, cc);
+  const result = scan.scan(found.table);
+  if (result !== 'succeed') return { result, isLocked: true };
+  mm.mmapLock.readUnlock();
+  return { result: yield* collapseHugePage(mm, addr, { cc, unmapped: scan.unmapped }), isLocked: false };
+}
+
+/** One look at the entries of a table. Linux: the loop of mm/khugepaged.c:hpage_collapse_scan_pmd() */
+class PteScan {
+  unmapped = 0;
+  private none = 0;
+  private shared = 0;
+  private referenced = 0;
+  private isWritable = false;
+
+  constructor(
+    private readonly vma: Vma,
+    private readonly cc: CollapseControl,
+  ) {}
+
+  scan(table: Table): ScanResult {
+    for (let i = 0; i < HPAGE_PMD_NR; i++) {
+      const result = this.entry(table.lo(i), table, i);
+      if (result !== 'succeed') return result;
+    }
+    if (!this.isWritable) return 'page_ro';
+    const lacks = this.referenced === 0 || (this.unmapped > 0 && this.referenced < HPAGE_PMD_NR / 2);
+    return this.cc.isKhugepaged && lacks ? 'lack_referenced_page' : 'succeed';
   }
-  if (result !== 'succeed') folioPut(mm.memory, head);
+
+  private entry(lo: number, table: Table, i: number): ScanResult {
+    if (pteNoneOrZero(lo)) {
+      return userfaultfdArmed(this.vma) || ++this.none > this.cc.limits.none ? 'exceed_none_pte' : 'succeed';
+    }
+    if (kindOf(lo) !== Kind.present) {
+      if (++this.unmapped > this.cc.limits.swap) return 'exceed_swap_pte';
+      return lo & Pte.uffdWp ? 'pte_uffd_wp' : 'succeed';
+    }
+    if (lo & Pte.uffdWp) return 'pte_uffd_wp';
+    if (lo & Pte.write) this.isWritable = true;
+    const result = this.page(table.hi(i));
+    if (result === 'succeed' && lo & Pte.young) this.referenced++;
+    return result;
+  }
+
+  /** Device memory, file pages, and pages in use by somebody else can't be collapsed. */
+  private page(pfn: number): ScanResult {
+    const { memory } = this.vma.mm;
+    const { frames } = memory;
+    if (frames.isZoneDevice(pfn)) return 'page_null';
+    if (!frames.isAnon(pfn)) return 'page_anon';
+    if (folioLikelyMappedShared(memory, pfn) && ++this.shared > this.cc.limits.shared) return 'exceed_shared_pte';
+    if (!frames.hasFlags(frames.head(pfn), PG.lru)) return 'page_lru';
+    if (folioIsLocked(memory, pfn)) return 'page_lock';
+    return isRefcountSuitable(memory, pfn) ? 'succeed' : 'page_count';
+  }
+}
+
+interface Collapse {
+  readonly cc: CollapseControl;
+  /** Pages that are elsewhere: in swap, on a device. */
+  readonly unmapped: number;
+}
+
+/** mmap_lock is not held, neither at the call nor at the return. Linux: mm/khugepaged.c:collapse_huge_page() */
+function* collapseHugePage(mm: Mm, addr: number, how: Collapse): Coroutine<ScanResult> {
+  const head = mm.memory.allocator.allocateHuge();
+  if (head === 0) return 'alloc_huge_page_fail';
+  yield* mm.mmapLock.readLock();
+  let result = yield* bringPagesIn(mm, addr, how);
+  mm.mmapLock.readUnlock();
+  if (result === 'succeed') {
+    yield* mm.mmapLock.writeLock();
+    result = yield* collapseLocked(mm, addr, { head, cc: how.cc });
+    mm.mmapLock.writeUnlock();
+  }
+  if (result === 'succeed') return result;
+  if (mm.memory.kernel.scheduler.isFine) yield FINE.refcount;
+  folioPut(mm.memory, head);
   return result;
 }
 
-function scanSmallPages(vma: Vma, table: Table): { result: ScanResult; notPresent: number } {
-  let notPresent = 0;
-  let isWritable = false;
-  for (let i = 0; i < HPAGE_PMD_NR; i++) {
-    const lo = table.lo(i);
-    if (kindOf(lo) === Kind.none || (kindOf(lo) === Kind.present && lo & Pte.special)) {
-      // Linux: SCAN_EXCEED_NONE_PTE
-      if (userfaultfdArmed(vma)) return { result: 'other', notPresent };
-      continue;
-    }
-    // Linux: SCAN_PTE_UFFD_WP
-    if (lo & Pte.uffdWp || kindOf(lo) === Kind.marker) return { result: 'other', notPresent };
-    if (kindOf(lo) !== Kind.present) {
-      notPresent++;
-      continue;
-    }
-    if (lo & Pte.write) isWritable = true;
-    const result = checkPage(vma, table.hi(i));
-    if (result !== 'succeed') return { result, notPresent };
-  }
-  // Linux: SCAN_PAGE_RO
-  return { result: isWritable ? 'succeed' : 'other', notPresent };
-}
-
-/** Device memory, file pages, and pages in use by somebody else can't be collapsed. */
-function checkPage(vma: Vma, pfn: number): ScanResult {
-  const { memory } = vma.mm;
-  const { frames } = memory;
-  if (frames.isZoneDevice(pfn)) return 'other';
-  if (!frames.isAnon(pfn)) return 'stop';
-  const isOnLru = frames.hasFlags(frames.head(pfn), PG.lru);
-  return isOnLru && !folioIsLocked(memory, pfn) && isRefcountSuitable(memory, pfn) ? 'succeed' : 'busy';
+function* bringPagesIn(mm: Mm, addr: number, { cc, unmapped }: Collapse): Coroutine<ScanResult> {
+  const vma = hugepageVmaRevalidate(mm, addr, { expectsAnon: true, cc });
+  if (typeof vma === 'string') return vma;
+  const found = findPmdOrThpOrNone(mm, addr);
+  if (typeof found === 'string') return found;
+  return unmapped > 0 ? yield* collapseHugePageSwapin(vma, addr) : 'succeed';
 }
 
 /** Swapped pages, and pages of devices, become present. mmap_lock is held. Linux: mm/khugepaged.c:__collapse_huge_page_swapin() */
@@ -149,50 +142,79 @@ function* collapseHugePageSwapin(vma: Vma, start: number): Coroutine<ScanResult>
   for (let addr = start; addr < start + HPAGE_PMD_SIZE; addr += PAGE_SIZE) {
     const vpn = addr / PAGE_SIZE;
     const table = mm.pageTable.pteTable(vpn);
-    if (table === null) return 'other';
+    if (table === null) return 'pmd_null';
     const lo = table.lo(vpn % 512);
     if (kindOf(lo) === Kind.none || kindOf(lo) === Kind.present) continue;
     const fault = { vma, addr, realAddr: addr, vpn, flags: 0, lo, hi: table.hi(vpn % 512) };
     const ret = yield* doSwapPage(fault);
-    if (ret & VM_FAULT.retry) return 'busy';
-    if (ret & VM_FAULT_ERROR) return 'stop';
+    if (ret & VM_FAULT.retry) return 'page_lock';
+    if (ret & VM_FAULT_ERROR) return 'fail';
   }
   return 'succeed';
 }
 
 /** With mmap_lock held for write: replaces the table by the huge page `head`. Linux: part of mm/khugepaged.c:collapse_huge_page() */
-function* collapseLocked(mm: Mm, addr: number, head: number): Coroutine<ScanResult> {
+function* collapseLocked(
+  mm: Mm,
+  addr: number,
+  { head, cc }: { head: number; cc: CollapseControl },
+): Coroutine<ScanResult> {
   mmapAssertWriteLocked(mm);
-  const vma = hugepageVmaRevalidate(mm, addr, true);
-  if (vma === null) return 'stop';
+  const vma = hugepageVmaRevalidate(mm, addr, { expectsAnon: true, cc });
+  if (typeof vma === 'string') return vma;
   const found = findPmdOrThpOrNone(mm, addr);
   if (typeof found === 'string') return found;
   const { lock } = vma.anonVma!;
   yield* lock.writeLock();
+  const table = yield* takeTable(mm, addr);
+  const isolated: number[] = [];
+  const result = yield* isolateOrPutBack(vma, addr, { table, cc, isolated });
+  lock.writeUnlock();
+  if (result !== 'succeed') return result;
+  const { scheduler } = mm.memory.kernel;
+  if (scheduler.isFine) yield FINE.content;
+  collapseHugePageCopy(mm.memory, table, head);
+  if (scheduler.isFine) yield FINE.ptl;
+  ptlLock(mm);
+  collapseHugePageCopySucceeded(mm, table, isolated);
+  mm.pageTable.releaseLeaf(table);
+  mapCollapsed(vma, addr, { slot: found.slot, head });
+  ptlUnlock(mm);
+  return 'succeed';
+}
+
+/** From here on nobody finds the small pages by address. Linux: part of mm/khugepaged.c:collapse_huge_page(), with pmdp_collapse_flush() */
+function* takeTable(mm: Mm, addr: number): Coroutine<Table> {
   const range: NotifierRange = { mm, start: addr, end: addr + HPAGE_PMD_SIZE, event: 'CLEAR', owner: null };
   yield* mmuNotifierInvalidateRangeStart(range);
-  yield* mmuNotifierInvalidateRangeEnd(range);
+  if (mm.memory.kernel.scheduler.isFine) yield FINE.ptl;
   ptlLock(mm);
-  // Linux: mm/pgtable-generic.c:pmdp_collapse_flush(), whatever comes of it
+  const table = mm.pageTable.detachPteTable(addr / PAGE_SIZE);
   flushTlbMm(mm);
-  const isolated: number[] = [];
-  const result = collapseHugePageIsolate(mm.memory, found.table, isolated);
-  if (result === 'succeed') {
-    collapseHugePageCopy(mm.memory, found.table, head);
-    collapseHugePageCopySucceeded(mm, found.table, isolated);
-    mapCollapsed(vma, addr, { slot: found.slot, head });
-  } else {
-    releasePtePages(mm.memory, isolated);
+  ptlUnlock(mm);
+  yield* mmuNotifierInvalidateRangeEnd(range);
+  return table;
+}
+
+function* isolateOrPutBack(
+  vma: Vma,
+  addr: number,
+  at: { table: Table; cc: CollapseControl; isolated: number[] },
+): Coroutine<ScanResult> {
+  const { mm } = vma;
+  if (mm.memory.kernel.scheduler.isFine) yield FINE.ptl;
+  ptlLock(mm);
+  const result = collapseHugePageIsolate(vma, at.table, at);
+  if (result !== 'succeed') {
+    mm.pageTable.setPteTable(addr / PAGE_SIZE, at.table);
+    releasePtePages(mm.memory, at.isolated);
   }
   ptlUnlock(mm);
-  lock.writeUnlock();
   return result;
 }
 
 function mapCollapsed(vma: Vma, addr: number, { slot, head }: { slot: PmdSlot; head: number }): void {
-  const { mm } = vma;
-  const { memory } = mm;
-  mm.pageTable.releaseLeaf(mm.pageTable.detachPteTable(addr / PAGE_SIZE));
+  const { memory } = vma.mm;
   assert((slot.table.lo(slot.index) & KIND_MASK) === Kind.none, 'the PMD entry of a collapse is in use');
   memory.frames.setFlags(head, PG.uptodate);
   folioAddNewAnonRmapPmd(memory, head, vma, addr);

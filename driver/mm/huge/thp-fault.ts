@@ -17,6 +17,7 @@ import { mmapAssertLocked } from '../vmas/mm.js';
 import { VM } from '../vmas/vm-flags.js';
 import type { Vma } from '../vmas/vma.js';
 import { clearHugePage, mmGetHugeZeroFolio } from './huge-zero.js';
+import { khugepagedEnterVma } from './khugepaged-enter.js';
 import { hugeStart, hugeVpn, mmFindPmd, type PmdSlot, thpVmaSuitableOrder } from './thp-policy.js';
 import { changeHugePmd } from './thp-protect.js';
 import { splitHugePmd } from './thp-split-pmd.js';
@@ -31,6 +32,7 @@ export function* doHugePmdAnonymousPage(vmFault: VmFault): Coroutine<number> {
   mmapAssertLocked(vma.mm);
   if (!thpVmaSuitableOrder(vma, addr)) return VM_FAULT.fallback;
   yield* anonVmaPrepare(vma);
+  khugepagedEnterVma(vma);
   const { memory } = vma.mm;
   const isWrite = (flags & FAULT.write) !== 0 || !memory.usesHugeZero;
   const head = isWrite ? memory.allocator.allocateHuge() : mmGetHugeZeroFolio(memory);

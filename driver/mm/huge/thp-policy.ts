@@ -1,4 +1,5 @@
 import { HPAGE_PMD_SIZE, PAGE_SIZE } from '../frames/frames.js';
+import type { Memory } from '../memory.js';
 import type { Table } from '../tables/page-table.js';
 import { pmdIndex } from '../tables/page-table.js';
 import type { Mm } from '../vmas/mm.js';
@@ -28,26 +29,27 @@ export function thpVmaSuitableOrder(vma: Vma, addr: number): boolean {
   return start >= vma.start && start + HPAGE_PMD_SIZE <= vma.end;
 }
 
-/**
- * May a page fault at `addr` be served with a huge page? Shared memory gets none here: tmpfs is mounted without huge
- * pages. Linux: include/linux/huge_mm.h:thp_vma_allowable_order() with TVA_IN_PF | TVA_ENFORCE_SYSFS
- */
-export function thpVmaAllowableOrder(vma: Vma, addr: number): boolean {
-  if (!vmaIsAnonymous(vma) || vma.flags & VM.nohugepage) return false;
-  const { thpEnabled, thpPmdEnabled } = vma.mm.memory;
-  const enabled = thpPmdEnabled === 'inherit' ? thpEnabled : thpPmdEnabled;
-  if (enabled === 'never' || (enabled === 'madvise' && !(vma.flags & VM.hugepage))) return false;
-  return thpVmaSuitableOrder(vma, addr);
+/** Who asks whether a vma may have huge pages. Linux: include/linux/huge_mm.h */
+export const TVA = { inPf: 2, enforceSysfs: 4 } as const;
+
+/** Linux: mm/huge_memory.c:thp_vma_allowable_order(), for an order of 2 MiB; `flags` are those that the vma is about to get. */
+export function thpVmaAllowableOrder(vma: Vma, tva: number, flags = vma.flags): boolean {
+  const inPf = (tva & TVA.inPf) !== 0;
+  if (!vmaIsAnonymous(vma) || flags & VM.nohugepage) return false;
+  if (tva & TVA.enforceSysfs && !isAnonEnabled(vma.mm.memory, flags)) return false;
+  if (inPf) return true;
+  if (flags & (VM_SPECIAL | VM.hugetlb) || !thpVmaSuitableOrder(vma, vma.end - HPAGE_PMD_SIZE)) return false;
+  return vma.anonVma !== null;
 }
 
-/**
- * May MADV_COLLAPSE work on this vma? It ignores the `enabled` setting.
- * Deviates: only anonymous memory is collapsed; Linux collapses shmem and read-only files too.
- * Linux: part of mm/huge_memory.c:__thp_vma_allowable_orders(), without flags
- */
-export function thpVmaCollapsible(vma: Vma): boolean {
-  if (!vmaIsAnonymous(vma) || vma.flags & (VM.nohugepage | VM_SPECIAL | VM.hugetlb)) return false;
-  return thpVmaSuitableOrder(vma, vma.end - HPAGE_PMD_SIZE) && vma.anonVma !== null;
+function isAnonEnabled({ thpEnabled, thpPmdEnabled }: Memory, flags: number): boolean {
+  const enabled = thpPmdEnabled === 'inherit' ? thpEnabled : thpPmdEnabled;
+  return enabled === 'always' || (enabled === 'madvise' && (flags & VM.hugepage) !== 0);
+}
+
+/** Linux: mm/khugepaged.c:hugepage_pmd_enabled() */
+export function hugepagePmdEnabled({ thpEnabled, thpPmdEnabled }: Memory): boolean {
+  return (thpPmdEnabled === 'inherit' ? thpEnabled : thpPmdEnabled) !== 'never';
 }
 
 /** The vpn of the first page of the 2 MiB part that holds `addr`. */

@@ -6,6 +6,7 @@ import { copyPage, folioAddLru, folioGet } from '../frames/folio.js';
 import { PAGE_SIZE, PG } from '../frames/frames.js';
 import { folioAddFileRmapPte, folioAddNewAnonRmap, folioTryDupAnonRmapPte } from '../frames/rmap.js';
 import { copyHugetlbPageRange } from '../huge/hugetlb-copy.js';
+import { khugepagedFork } from '../huge/khugepaged-enter.js';
 import { copyHugePmd } from '../huge/thp-fork.js';
 import { splitHugePmd } from '../huge/thp-split-pmd.js';
 import type { Memory } from '../memory.js';
@@ -55,6 +56,7 @@ export function* dupMmap(child: Mm, parent: Mm): Coroutine<number> {
     if (ret < 0) break;
   }
   if (ret < 0) child.isUnstable = true;
+  else khugepagedFork(child, parent);
   if (scheduler.isFine) yield FINE.tlb;
   flushTlbMm(parent);
   decTlbFlushPending(parent);

@@ -2,6 +2,7 @@ import { assert } from '../../core/assert.js';
 import { type Coroutine, FINE } from '../../core/effect.js';
 import { Access, lastDrop, Shared } from '../../core/observer.js';
 import { unlinkAnonVmas } from '../frames/anon-rmap.js';
+import { khugepagedExit } from '../huge/khugepaged-enter.js';
 import { ptlLock, ptlUnlock } from '../tables/ptl.js';
 import { flushTlbMm } from '../tables/tlb.js';
 import { unmapSingleVma } from '../tables/zap.js';
@@ -15,6 +16,7 @@ export function* mmput(mm: Mm): Coroutine<void> {
   assert(mm.users > 0, 'mm % has no user', mm.id);
   mm.touch(Shared.mmUsers, lastDrop(--mm.users));
   if (mm.users > 0) return;
+  yield* khugepagedExit(mm);
   yield* exitMmap(mm);
   mmdrop(mm);
 }

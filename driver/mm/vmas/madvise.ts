@@ -27,7 +27,8 @@ import { faultinPageRange } from '../faults/gup.js';
 import { hugetlbfsPunchHole } from '../files/hugetlbfs.js';
 import { shmemPunchHole } from '../files/shmem.js';
 import { HPAGE_PMD_SIZE, PAGE_SIZE } from '../frames/frames.js';
-import { madviseCollapse } from '../huge/thp-collapse.js';
+import { khugepagedEnterVma } from '../huge/khugepaged-enter.js';
+import { madviseCollapse } from '../huge/madvise-collapse.js';
 import { madvisePageout } from '../swap/pageout.js';
 import { alignDown, isHugeAligned, isPageAligned, pageAlign, TWO_64 } from '../tables/page-align.js';
 import { zapPageRangeSingle } from '../tables/zap.js';
@@ -202,6 +203,7 @@ function* adviseFlags(vma: Vma, { start, end, advice }: Advice): Coroutine<numbe
   const { set, clear } = FLAG_ADVICE.get(advice)!;
   const flags = (vma.flags & ~clear) | set;
   if (flags === vma.flags) return 0;
+  if (advice === MADV_HUGEPAGE) khugepagedEnterVma(vma, flags);
   const changed = yield* vmaModifyFlags(vma, { start, end, flags });
   if (typeof changed === 'number') return changed === -ENOMEM ? -EAGAIN : changed;
   changed.flags = flags;

@@ -22,6 +22,8 @@ export class Mm {
   notifier: MmuNotifierOps | null = null;
   /** A task is about to be killed in the middle of an operation on this mm. Linux: MMF_UNSTABLE */
   isUnstable = false;
+  /** Khugepaged has it on its list. Linux: MMF_VM_HUGEPAGE */
+  isInKhugepaged = false;
   /** VM flags that new mappings get, set by mlockall(2). Linux: def_flags */
   defFlags = 0;
   /** What membarrier(2) was told to be ready for, as bits of its commands. Linux: membarrier_state */

@@ -25,6 +25,7 @@ import { assert } from '../../core/assert.js';
 import type { Coroutine } from '../../core/effect.js';
 import { HPAGE_PMD_SIZE, PAGE_SIZE } from '../frames/frames.js';
 import { hugetlbReservePages } from '../huge/hugetlb-pool.js';
+import { khugepagedEnterVma } from '../huge/khugepaged-enter.js';
 import { alignDown, alignUp, pageAlign } from '../tables/page-align.js';
 import { vmaSupportsMlock } from './mlock.js';
 import { type Mm, mayExpandVm, mmapAssertWriteLocked } from './mm.js';
@@ -227,6 +228,7 @@ function* mmapRegion(mm: Mm, request: MmapRequest, region: Region): Coroutine<nu
   insertVma(vma);
   vmaLinkFile(vma);
   unlockRmap(locks);
+  khugepagedEnterVma(vma);
   return addr;
 }
 

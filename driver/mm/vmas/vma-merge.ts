@@ -3,6 +3,7 @@ import type { Coroutine } from '../../core/effect.js';
 import { anonVmaClone, unlinkAnonVmas } from '../frames/anon-rmap.js';
 import type { AnonVma } from '../frames/anon-vma.js';
 import { PAGE_SIZE } from '../frames/frames.js';
+import { khugepagedEnterVma } from '../huge/khugepaged-enter.js';
 import { vmaAdjustTransHuge } from '../huge/thp-split-pmd.js';
 import type { UserfaultCtx } from '../userfault/ctx.js';
 import { type Mm, mmapAssertWriteLocked } from './mm.js';
@@ -76,9 +77,15 @@ function* vmaMergeExistingRange(
   if ((!left && !right) || (deletesVma && !canMergeRemoveVma(vma))) return null;
   if (left && right && !canMergeRemoveVma(next!)) right = false;
 
-  if (left && right) return yield* mergeBoth(vma, prev!, next!);
-  if (left) return yield* mergeIntoPrev(vma, prev!, end);
-  return yield* mergeIntoNext(vma, next!, start);
+  const merge =
+    left && right
+      ? mergeBoth(vma, prev!, next!)
+      : left
+        ? mergeIntoPrev(vma, prev!, end)
+        : mergeIntoNext(vma, next!, start);
+  const merged = yield* merge;
+  khugepagedEnterVma(merged, flags);
+  return merged;
 }
 
 /** `prev` takes over all of `vma` and of `next`. */
@@ -158,6 +165,7 @@ export function* vmaMergeNewRange(range: MergeRange): Coroutine<Vma | null> {
   target.end = newEnd;
   unlockRmap(locks);
   if (removed !== null) dropMergedFile(target, 1);
+  khugepagedEnterVma(target, range.flags);
   return target;
 }
 

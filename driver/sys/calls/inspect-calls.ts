@@ -4,6 +4,7 @@ import type { Coroutine } from '../../core/effect.js';
 import { heldNames } from '../../core/scheduler.js';
 import { WaitQueue } from '../../core/wait-queue.js';
 import { PAGE_SIZE } from '../../mm/frames/frames.js';
+import { khugepagedTurn } from '../../mm/huge/khugepaged.js';
 import { checkInvariants, checkTouched } from '../../mm/invariants.js';
 import { pageTableText } from '../../mm/tables/page-table-text.js';
 import { HOLDS, type HoldName } from '../machine/holds.js';
@@ -37,6 +38,11 @@ export const inspectCalls: SyscallTable = {
       return 0;
     },
     note: 'ends the hold of thread tid',
+  },
+  khugepaged: {
+    args: '',
+    run: ({ process }) => khugepagedTurn(process.machine.memory),
+    note: 'one turn of khugepaged now, by the caller: what it would do at the end of its sleep; -EBUSY while another one runs',
   },
 };
 

@@ -1,5 +1,7 @@
 import { EINVAL } from '../../../uapi/errno.js';
-import { HPAGE_PMD_SIZE } from '../../mm/frames/frames.js';
+import { HPAGE_PMD_NR, HPAGE_PMD_SIZE } from '../../mm/frames/frames.js';
+import { khugepagedWaitWork, khugepagedWake } from '../../mm/huge/khugepaged-enter.js';
+import type { KhugepagedKnobs } from '../../mm/huge/khugepaged-state.js';
 import type { Memory } from '../../mm/memory.js';
 import type { TextNode } from './proc-file.js';
 
@@ -8,7 +10,7 @@ const SHMEM_ENABLED = ['always', 'within_size', 'advise', 'never', 'deny', 'forc
 
 /**
  * /sys/kernel/mm/transparent_hugepage. Deviates: 2 MiB is the only size; tmpfs has no huge pages, and there is no
- * khugepaged and no compaction, so what concerns those is kept and shown only.
+ * compaction, so what concerns those is kept and shown only.
  */
 export function thpNodes(memory: Memory): [string, TextNode][] {
   const nodes: Readonly<Record<string, TextNode>> = {
@@ -16,12 +18,14 @@ export function thpNodes(memory: Memory): [string, TextNode][] {
       get: () => memory.thpEnabled,
       set: (value) => {
         memory.thpEnabled = value;
+        khugepagedWaitWork(memory);
       },
     }),
     'hugepages-2048kB/enabled': choice(['always', 'inherit', 'madvise', 'never'], {
       get: () => memory.thpPmdEnabled,
       set: (value) => {
         memory.thpPmdEnabled = value;
+        khugepagedWaitWork(memory);
       },
     }),
     use_zero_page: {
@@ -36,25 +40,35 @@ export function thpNodes(memory: Memory): [string, TextNode][] {
     defrag: keptChoice(['always', 'defer', 'defer+madvise', 'madvise', 'never'], 'madvise'),
     shmem_enabled: keptChoice(SHMEM_ENABLED, 'never'),
     'hugepages-2048kB/shmem_enabled': keptChoice(['always', 'inherit', 'within_size', 'advise', 'never'], 'inherit'),
-    ...khugepagedNodes(),
+    ...khugepagedNodes(memory),
   };
   return Object.entries(nodes).map(([name, node]) => [`${THP}/${name}`, node]);
 }
 
-/** As Linux has them at boot, with their greatest values. */
-function khugepagedNodes(): Record<string, TextNode> {
-  const MAX_PTES = 511;
+/** The knobs of khugepaged with their greatest values, and what it has done. */ function khugepagedNodes(
+  memory: Memory,
+): Record<string, TextNode> {
+  const MAX_PTES = HPAGE_PMD_NR - 1;
   const MAX_UINT = 2 ** 32 - 1;
+  const knob = (name: keyof KhugepagedKnobs, { min = 0, max = MAX_UINT, isSleep = false } = {}): TextNode =>
+    number(
+      { min, max },
+      () => memory.khugepaged.knobs[name],
+      (value) => {
+        memory.khugepaged.knobs[name] = value;
+        if (isSleep) khugepagedWake(memory);
+      },
+    );
   return {
-    'khugepaged/defrag': keptNumber(1, { min: 0, max: 1 }),
-    'khugepaged/alloc_sleep_millisecs': keptNumber(60_000, { min: 0, max: MAX_UINT }),
-    'khugepaged/scan_sleep_millisecs': keptNumber(10_000, { min: 0, max: MAX_UINT }),
-    'khugepaged/pages_to_scan': keptNumber(4096, { min: 1, max: MAX_UINT }),
-    'khugepaged/max_ptes_none': keptNumber(MAX_PTES, { min: 0, max: MAX_PTES }),
-    'khugepaged/max_ptes_swap': keptNumber(64, { min: 0, max: MAX_PTES }),
-    'khugepaged/max_ptes_shared': keptNumber(256, { min: 0, max: MAX_PTES }),
-    'khugepaged/full_scans': { read: () => '0\n' },
-    'khugepaged/pages_collapsed': { read: () => '0\n' },
+    'khugepaged/defrag': knob('defrag', { max: 1 }),
+    'khugepaged/alloc_sleep_millisecs': knob('allocSleepMillisecs', { isSleep: true }),
+    'khugepaged/scan_sleep_millisecs': knob('scanSleepMillisecs', { isSleep: true }),
+    'khugepaged/pages_to_scan': knob('pagesToScan', { min: 1 }),
+    'khugepaged/max_ptes_none': knob('maxPtesNone', { max: MAX_PTES }),
+    'khugepaged/max_ptes_swap': knob('maxPtesSwap', { max: MAX_PTES }),
+    'khugepaged/max_ptes_shared': knob('maxPtesShared', { max: MAX_PTES }),
+    'khugepaged/full_scans': { read: () => `${memory.khugepaged.fullScans}\n` },
+    'khugepaged/pages_collapsed': { read: () => `${memory.khugepaged.pagesCollapsed}\n` },
   };
 }
 
@@ -85,18 +99,14 @@ function keptChoice(values: readonly string[], initial: string): TextNode {
   return node;
 }
 
-function keptNumber(initial: number, { min, max }: { min: number; max: number }): TextNode {
-  let current = initial;
+function number({ min, max }: { min: number; max: number }, get: () => number, set: (value: number) => void): TextNode {
   return {
-    read: () => `${current}\n`,
+    read: () => `${get()}\n`,
     write(text) {
       const value = Number(text);
       if (!/^\d+$/.test(text) || value < min || value > max) return -EINVAL;
-      current = value;
+      set(value);
       return 0;
-    },
-    reset() {
-      current = initial;
     },
   };
 }

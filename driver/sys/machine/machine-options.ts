@@ -69,8 +69,8 @@ export function completeOptions(options: Partial<MachineOptions>): MachineOption
 const HUGE_PAGE_BYTES = 2 * 2 ** 20;
 /** The windows of the two coherent devices. */
 export const COHERENT_BYTES = 2 * DEVMEM_CHUNK_PAGES * PAGE_SIZE;
-/** RAM and the coherent windows share one ArrayBuffer, which holds no more. */
-const MAX_BUFFER_BYTES = 2 ** 32;
+/** RAM and the coherent windows share one WebAssembly.Memory with what the core keeps in front of them, and it holds no more. */
+const MAX_BUFFER_BYTES = 2 ** 32 - HUGE_PAGE_BYTES;
 const CHOICES: { readonly [Name in keyof MachineOptions]?: readonly string[] } = {
   scheduler: ['round-robin', 'random'],
   thpEnabled: ['always', 'madvise', 'never'],

@@ -5,6 +5,17 @@ import * as mman from '../../../uapi/mman.js';
 import { dmOp, gupOp, pinOp, rawOp, unpinOp } from './device-ops.js';
 import { DEVICES, hexWord, regionAddr } from './places.js';
 import { call, type Script, type Seat } from './script.js';
+import {
+  clearrefsOp,
+  dirtyOp,
+  scanOp,
+  ucontinueOp,
+  ucopyOp,
+  uffdOp,
+  umoveOp,
+  vmreadOp,
+  wpOp,
+} from './userfault-ops.js';
 import type { Actor } from './world.js';
 
 const { PAGE_SIZE } = mman;
@@ -31,7 +42,19 @@ export const ops: Readonly<Record<string, Op>> = {
   gup: gupOp,
   pin: pinOp,
   unpin: unpinOp,
+  khugepaged: function* (seat, [, p]) {
+    return `${(yield* call(seat, Number(p), 'khugepaged')).ret}`;
+  },
   raw: rawOp,
+  uffd: uffdOp,
+  wp: wpOp,
+  ucontinue: ucontinueOp,
+  ucopy: ucopyOp,
+  umove: umoveOp,
+  clearrefs: clearrefsOp,
+  dirty: dirtyOp,
+  scan: scanOp,
+  vmread: vmreadOp,
 };
 
 interface RangeWords {
@@ -139,7 +162,7 @@ function* forkOp(seat: Seat, [, p, q]: readonly string[]): Script<string> {
   if (ret < 0) return `${ret}`;
   const thread = world.machine.threadByTid(ret);
   if (thread === null) throw new Error(`fork answers ${ret}, which is no thread`);
-  world.addActor(Number(q), { thread, deviceFds: [...actor.deviceFds], fileFds: actor.fileFds, gupFd: -1 });
+  world.addActor(Number(q), { thread, deviceFds: [...actor.deviceFds], fileFds: actor.fileFds, fds: new Map() });
   return '0';
 }
 

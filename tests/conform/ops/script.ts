@@ -30,7 +30,7 @@ export function* call(seat: Seat, p: number, name: string, ...args: CallArg[]): 
 }
 
 /** A call that the op is not about, so it has to go well. */
-function* must(seat: Seat, p: number, name: string, ...args: CallArg[]): Script<CallResult> {
+export function* must(seat: Seat, p: number, name: string, ...args: CallArg[]): Script<CallResult> {
   const result = yield* call(seat, p, name, ...args);
   if (result.ret < 0 || result.signal) throw new Error(`${name} of the replayer itself fails: ${result.ret}`);
   return result;
@@ -94,9 +94,14 @@ export function* ioctl(
   return { ret, record: yield* peek(seat, p, seat.recordAddr, record.length) };
 }
 
-/** The process's own gup_test file, opened at its first use. */
-export function* gupFd(seat: Seat, p: number): Script<number> {
-  const actor = seat.world.actor(p);
-  if (actor.gupFd < 0) actor.gupFd = (yield* must(seat, p, 'open', '/sys/kernel/debug/gup_test', O_RDWR)).ret;
-  return actor.gupFd;
+/** The process's own descriptor of a special file, opened at its first use. */
+export function* fdOf(seat: Seat, p: number, path: string, flags: number): Script<number> {
+  const { fds } = seat.world.actor(p);
+  const fd = fds.get(path) ?? (yield* must(seat, p, 'open', path, flags)).ret;
+  fds.set(path, fd);
+  return fd;
+}
+
+export function gupFd(seat: Seat, p: number): Script<number> {
+  return fdOf(seat, p, '/sys/kernel/debug/gup_test', O_RDWR);
 }

@@ -23,8 +23,8 @@ export interface Actor {
   readonly deviceFds: number[];
   /** Descriptors of files 0 to 3. */
   readonly fileFds: readonly number[];
-  /** -1 before this process's first gup, pin or unpin. */
-  gupFd: number;
+  /** Descriptors of special files, by path, from their first use on. */
+  readonly fds: Map<string, number>;
 }
 
 export class World implements Seat {
@@ -52,7 +52,7 @@ export class World implements Seat {
     const fixed = MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED;
     const len = BUFFER_ADDR - RECORD_ADDR + BUFFER_PAGES * PAGE_SIZE;
     this.must(thread, 'mmap', RECORD_ADDR, len, PROT_READ | PROT_WRITE, fixed, -1, 0);
-    this.actors.set(0, { thread, deviceFds: new Array<number>(DEVICE_FILES).fill(-1), fileFds, gupFd: -1 });
+    this.actors.set(0, { thread, deviceFds: new Array<number>(DEVICE_FILES).fill(-1), fileFds, fds: new Map() });
   }
 
   actor(p: number): Actor {

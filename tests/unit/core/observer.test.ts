@@ -6,6 +6,7 @@ import { SkipError } from '../../selftests/case.js';
 import { allCases } from '../../selftests/index.js';
 import { runTask } from '../helpers.js';
 import { TrapPool } from '../seam-trap.js';
+import { ret } from '../sys/helpers.js';
 
 const SEED = 1;
 /**
@@ -43,6 +44,12 @@ describe.each([
       expect([...pool.bypasses].sort()).toEqual([]);
     });
   }
+
+  it('is told of khugepaged, which no case waits for', () => {
+    const { main } = pool.take().createProcess();
+    expect(ret(main, 'khugepaged')).toBe(0);
+    expect([...pool.bypasses].sort()).toEqual([]);
+  });
 
   it('heard of every kind of object', () => expect([...pool.untold]).toEqual([]));
 

@@ -44,7 +44,7 @@ function expectLockstep(make: () => Cpu, { limit, hot }: { limit: number; hot: n
     }
     if (ours !== Trap.budget) break;
   }
-  expect(Buffer.compare(compiled.hart.bytes, reference.hart.bytes)).toBe(0);
+  expect(Buffer.compare(compiled.hart.ram.bytes, reference.hart.ram.bytes)).toBe(0);
 }
 
 /** Slices of 1 to `most` instructions, the same ones each time. */

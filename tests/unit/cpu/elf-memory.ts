@@ -1,6 +1,7 @@
 import { Cpu } from '../../../driver/cpu/cpu.js';
 import type { CpuMemory } from '../../../driver/cpu/cpu-memory.js';
 import { Hart } from '../../../driver/cpu/hart.js';
+import { Ram } from '../../../driver/mm/frames/ram.js';
 
 const PAGE = 4096;
 const FRAMES = 512;
@@ -28,7 +29,7 @@ class ElfMemory implements CpuMemory {
 export function loadElf(elf: Uint8Array): Cpu {
   const view = new DataView(elf.buffer, elf.byteOffset, elf.byteLength);
   const word = (at: number) => Number(view.getBigUint64(at, true));
-  const ram = new Uint8Array(FRAMES * PAGE);
+  const ram = new Ram(FRAMES * PAGE);
   const memory = new ElfMemory();
   for (let i = 0; i < view.getUint16(56, true); i++) {
     const header = word(32) + 56 * i;
@@ -41,7 +42,7 @@ export function loadElf(elf: Uint8Array): Cpu {
     ];
     for (let at = addr; at < addr + memBytes; at++) {
       const pfn = memory.frame(Math.floor(at / PAGE));
-      if (at < addr + fileBytes) ram[pfn * PAGE + (at % PAGE)] = elf[offset + at - addr]!;
+      if (at < addr + fileBytes) ram.bytes[pfn * PAGE + (at % PAGE)] = elf[offset + at - addr]!;
     }
   }
   for (let page = 0; page < STACK_PAGES; page++) memory.frame(STACK / PAGE + page);

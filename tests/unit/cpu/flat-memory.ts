@@ -1,6 +1,7 @@
 import { Cpu } from '../../../driver/cpu/cpu.js';
 import type { AccessKind, CpuMemory } from '../../../driver/cpu/cpu-memory.js';
 import { Hart } from '../../../driver/cpu/hart.js';
+import { Ram } from '../../../driver/mm/frames/ram.js';
 import type { Tlb } from '../../../driver/mm/tables/tlb.js';
 import { BASE, SIZE } from './assembler.js';
 
@@ -26,9 +27,9 @@ export class FlatMemory implements CpuMemory {
 
 /** A thread about to run `image`. */
 export function loadProgram(image: Uint8Array, memory = new FlatMemory()): Cpu {
-  const ram = new Uint8Array(SIZE);
+  const ram = new Ram(SIZE);
   for (let page = 0; page < PAGES; page++) {
-    ram.set(image.subarray(4096 * page, 4096 * (page + 1)), 4096 * (PAGES - 1 - page));
+    ram.bytes.set(image.subarray(4096 * page, 4096 * (page + 1)), 4096 * (PAGES - 1 - page));
   }
   const cpu = new Cpu(new Hart(ram), memory);
   cpu.pc = BASE + 0x1000;
@@ -40,7 +41,7 @@ export function segmentBytes(cpu: Cpu, offset: number, length: number): Uint8Arr
   const out = new Uint8Array(length);
   for (let i = 0; i < length; i++) {
     const at = offset + i;
-    out[i] = cpu.hart.bytes[4096 * (PAGES - 1 - Math.floor(at / 4096)) + (at % 4096)]!;
+    out[i] = cpu.hart.ram.bytes[4096 * (PAGES - 1 - Math.floor(at / 4096)) + (at % 4096)]!;
   }
   return out;
 }

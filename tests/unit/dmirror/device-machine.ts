@@ -43,7 +43,7 @@ export class DeviceMachine extends TestMachine {
     options: Omit<Partial<DmirrorDevicesOptions>, 'path'> & {
       path?: PathName;
       ramBytes?: number;
-      thpEnabled?: 'always' | 'never';
+      thpEnabled?: 'always' | 'madvise' | 'never';
       profile?: ProfileName;
       seed?: number;
     } = {},

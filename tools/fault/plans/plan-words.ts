@@ -48,6 +48,7 @@ const OTHERS: Readonly<Record<string, readonly string[]>> = {
   close: ['device'],
   pin: PART,
   unpin: [],
+  khugepaged: [],
   together: ['steps'],
 };
 

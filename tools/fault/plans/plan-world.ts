@@ -168,6 +168,7 @@ export class PlanWorld {
     if (verb === 'kill') return call('kill', this.process(step.name).pid, SIGKILL);
     if (verb === 'exit') return call('exit', 0);
     if (verb === 'wait') return call('wait', -1);
+    if (verb === 'khugepaged') return call('khugepaged');
     if (verb === 'close') return call('close', this.device(step.device).fd);
     if (verb === 'unpin') return call('ioctl', this.gupFd(thread), PIN_LONGTERM_TEST_STOP, 0);
     if (verb === 'fork')

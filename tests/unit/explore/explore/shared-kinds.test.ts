@@ -126,6 +126,7 @@ const RACES: Readonly<Record<keyof typeof import('../../../../driver/core/observ
   deviceMoves: [({ main, other, command }) => [command('MIGRATE_TO_DEV', main), command('READ', other)]],
   clock: [({ main, other, command }) => [command('READ', main), [other, 'sleep']]],
   pincount: 'fresh-mig-pin',
+  khugepaged: [({ main, other }) => [main, other].map((thread) => [thread, 'khugepaged'])],
 };
 type Staged = readonly [calls: (stage: Stage) => readonly OneCall[], options?: Partial<MachineOptions>];
 

@@ -1,0 +1,145 @@
+import { Wasm, type WasmInstance, type WasmTable } from '../../core/web-assembly.js';
+import type { Hart } from '../hart.js';
+import { quickMultiplyAdd, quickMultiplyAddSingle } from '../isa/quick-float.js';
+import { Trap } from '../isa/trap.js';
+import { Assembler } from '../wasm/assembler.js';
+import { At, ENTRIES, ENTRY_MASK } from '../wasm/core-layout.js';
+import { moduleBytes } from '../wasm/module.js';
+import { Op } from '../wasm/op.js';
+import { type CompiledCode, REGION_TYPE } from './compile.js';
+
+const FIRST_SLOTS = 256;
+/** No program has code there. */
+const NO_PC = -1;
+
+/**
+ * The compiled code of a core: a table of functions, and by which number in it code goes on that leads out of its region.
+ * What such code calls answers 0; a trap; or, when the instruction has retired and changed code, its negative length.
+ */
+export class Core {
+  private readonly table: WasmTable = new Wasm.Table({ element: 'anyfunc', initial: FIRST_SLOTS });
+  private readonly free: number[] = [];
+  private used = 0;
+  /** Entries of four words: an address in two halves, and where its code is in the table. */
+  private readonly jumps: Int32Array;
+  private hasJumps = false;
+  private readonly pc: Float64Array;
+  private readonly left: Int32Array;
+  private readonly value: Int32Array;
+  private readonly shared: Readonly<Record<string, unknown>>;
+  /** Runs the code at `slot` for at most `left` instructions and answers the trap; see `nextPc` and `instructionsLeft`. */
+  readonly run: (left: number, slot: number) => number;
+
+  constructor(private readonly hart: Hart) {
+    const { memory } = hart.ram;
+    this.jumps = new Int32Array(memory.buffer, At.jumps, 4 * ENTRIES).fill(NO_PC);
+    this.pc = new Float64Array(memory.buffer, At.pc, 1);
+    this.left = new Int32Array(memory.buffer, At.left, 1);
+    this.value = new Int32Array(memory.buffer, At.value, 2);
+    this.shared = {
+      memory,
+      table: this.table,
+      load: (lo: number, hi: number, size: number) => this.load(lo, hi, size),
+      store: (lo: number, hi: number, size: number, length: number) => this.store(lo, hi, size, length),
+      fma: quickMultiplyAdd,
+      fmaSingle: quickMultiplyAddSingle,
+    };
+    this.run = this.makeRun();
+  }
+
+  /** Where code has left, and what it has left of its instructions. */
+  get nextPc(): number {
+    return this.pc[0]!;
+  }
+
+  get instructionsLeft(): number {
+    return this.left[0]!;
+  }
+
+  /** Compiled regions there are. */
+  get size(): number {
+    return this.used - this.free.length;
+  }
+
+  private makeRun(): (left: number, slot: number) => number {
+    const code = new Assembler(2);
+    code.get(0);
+    code.get(1);
+    code.op(Op.callIndirect, 0, 0);
+    const type = { parameters: [...REGION_TYPE.parameters, ...REGION_TYPE.parameters], results: REGION_TYPE.results };
+    const bytes = moduleBytes({ types: [REGION_TYPE, type], imports: [], functions: [['run', 1, code]] });
+    return this.instantiate(bytes, this.shared).exports.run as (left: number, slot: number) => number;
+  }
+
+  private instantiate(bytes: Uint8Array, env: Readonly<Record<string, unknown>>): WasmInstance {
+    return new Wasm.Instance(new Wasm.Module(bytes), { env });
+  }
+
+  /** Makes regions runnable; answers their slots. */
+  add({ bytes, insns, count }: CompiledCode): number[] {
+    const { hart } = this;
+    const reference = (k: number) => {
+      const { generation } = hart.code;
+      const insn = insns[k]!;
+      const trap = insn.exec(hart.cpu!, insn);
+      return trap === Trap.budget && generation !== hart.code.generation ? -insn.length : trap;
+    };
+    const { exports } = this.instantiate(bytes, { ...this.shared, reference });
+    return Array.from({ length: count }, (_, i) => {
+      const slot = this.free.pop() ?? this.used++;
+      if (slot === this.table.length) this.table.grow(slot);
+      this.table.set(slot, exports[`run${i}`]);
+      return slot;
+    });
+  }
+
+  remove(slot: number): void {
+    this.table.set(slot, null);
+    this.free.push(slot);
+  }
+
+  /** Code that goes on at `pc` finds this from now on. */
+  addJump(pc: number, slot: number): void {
+    const { jumps } = this;
+    const i = ((pc << 3) & ENTRY_MASK) >>> 2;
+    jumps[i] = pc;
+    jumps[i + 1] = Math.floor(pc / 2 ** 32);
+    jumps[i + 2] = slot;
+    this.hasJumps = true;
+  }
+
+  /** The slot of the code at `pc` if it is known to be what there is, or -1. */
+  jumpAt(pc: number): number {
+    const { jumps } = this;
+    const i = ((pc << 3) & ENTRY_MASK) >>> 2;
+    return jumps[i] === (pc | 0) && jumps[i + 1] === Math.floor(pc / 2 ** 32) ? jumps[i + 2]! : -1;
+  }
+
+  forgetJumps(): void {
+    if (this.hasJumps) this.jumps.fill(NO_PC);
+    this.hasJumps = false;
+  }
+
+  private load(lo: number, hi: number, size: number): number {
+    const { hart } = this;
+    const trap = hart.loadSlow(hi, lo, size);
+    if (trap !== Trap.budget) {
+      hart.cpu!.trapAddr = hart.trapAddr;
+      return trap;
+    }
+    this.value[0] = hart.lo;
+    this.value[1] = hart.hi;
+    return 0;
+  }
+
+  private store(lo: number, hi: number, size: number, length: number): number {
+    const { hart } = this;
+    const { generation } = hart.code;
+    const trap = hart.storeSlow(hi, lo, size, this.value[0]!, this.value[1]!);
+    if (trap !== Trap.budget) {
+      hart.cpu!.trapAddr = hart.trapAddr;
+      return trap;
+    }
+    return generation === hart.code.generation ? 0 : -length;
+  }
+}

@@ -1,0 +1,95 @@
+import type { Director, Strategy } from './director.js';
+import { DporStrategy } from './dpor-strategy.js';
+import { directorOf, type ExploreOptions, strategyOf, subjectOptions } from './explore.js';
+import { type Exploration, Explorer, explored, writtenDown } from './explorer.js';
+import type { Race } from './race.js';
+import {
+  PART_SIZES,
+  type PartOfSearch,
+  type PartResult,
+  SplitDraws,
+  type SplitSearch,
+  SplitTree,
+  WholeSearch,
+} from './split-search.js';
+import { MachineSubject, type Subject } from './subject.js';
+import type { Result } from './tally.js';
+
+export function splitSearch({ strategy = 'dpor', seed = 1 }: ExploreOptions, sizes = PART_SIZES): SplitSearch {
+  if (strategy === 'dpor') return new SplitTree(sizes);
+  return strategy === 'random' || strategy === 'pct' ? new SplitDraws(seed, sizes) : new WholeSearch();
+}
+
+/** A part of one of some searches. */
+export interface PartOf<Search> {
+  readonly search: Search;
+  readonly part: PartOfSearch;
+}
+
+/**
+ * Some searches with one budget for all, which those share that are not over: yields what can be done at the same time, and wants what came of
+ * it, in that order.
+ */
+export function* splitRounds<Search extends SplitSearch>(
+  searches: readonly Search[],
+  budget: number,
+): Generator<readonly PartOf<Search>[], void, readonly PartResult[]> {
+  for (let left = budget; left > 0; ) {
+    const open = searches.filter(({ verdict }) => verdict === null).slice(0, left);
+    if (open.length === 0) return;
+    const share = Math.floor(left / open.length);
+    const parts = open.flatMap((search) => search.round(share).map((part) => ({ search, part })));
+    const results = yield parts;
+    for (const search of open) search.accept(results.filter((_, i) => parts[i]!.search === search));
+    left -= results.reduce((sum, { schedules }) => sum + schedules, 0);
+  }
+}
+
+/** Does parts of a search, on one machine. */
+export class PartRunner {
+  private readonly director;
+  private readonly subject: Subject;
+
+  constructor(
+    subjectOf: (director: Director) => Subject,
+    private readonly options: ExploreOptions,
+  ) {
+    this.director = directorOf(options);
+    this.subject = subjectOf(this.director);
+  }
+
+  static of(race: Race, options: ExploreOptions): PartRunner {
+    return new PartRunner((director) => new MachineSubject(race, director, subjectOptions(options)), options);
+  }
+
+  run({ budget, seed, stem }: PartOfSearch): PartResult {
+    const strategy = stem === null ? strategyOf({ ...this.options, budget, seed }) : new DporStrategy(stem);
+    this.director.strategy = strategy;
+    const explorer = new Explorer(this.director);
+    const verdict = this.drive(explorer.search(budget));
+    const { outcomes, findings, schedules, inequivalent } = explorer.tally;
+    const { guarantee } = strategy as Strategy;
+    return {
+      ...{ outcomes, findings, schedules, inequivalent, verdict },
+      left: strategy instanceof DporStrategy && verdict === 'budget' ? strategy.stem() : null,
+      belowFloor: strategy instanceof DporStrategy ? strategy.belowFloor() : null,
+      ...(guarantee === undefined ? {} : { guarantee }),
+    };
+  }
+
+  /** What came of all parts. */
+  conclude({ tally, verdict, guarantee }: SplitSearch): Exploration {
+    const exploration = this.drive(writtenDown(tally, this.director, verdict ?? 'budget'));
+    return guarantee === undefined ? exploration : { ...exploration, guarantee };
+  }
+
+  release(): void {
+    this.subject.release();
+  }
+
+  private drive<T>(run: Generator<void, T, Result>): T {
+    let next = run.next();
+    while (!next.done) next = run.next(explored(this.subject, this.director));
+    return next.value;
+  }
+}
