@@ -5,14 +5,20 @@ import { ObjectGraph } from '../driver/check/object-graph.js';
 import { Director } from '../driver/explore/director.js';
 import { DEFAULT_BUDGET, directorOf, type ExploreOptions, subjectOptions } from '../driver/explore/explore.js';
 import { begins, broke, type Exploration, Explorer, ended } from '../driver/explore/explorer.js';
+import type { RaceFinding, RaceOutcome } from '../driver/explore/index.js';
 import { errorFinding } from '../driver/explore/race-finding.js';
 import { MachineSubject } from '../driver/explore/subject.js';
 import type { Result } from '../driver/explore/tally.js';
+import { DEFAULT_PROFILE, profileByName } from '../driver/mm/profile.js';
 import { Machine, type MachineOptions, Process, type Thread, type Transport } from '../index.js';
+import { DEFAULT_DIALECT } from '../uapi/dialect.js';
+import type { PathName } from '../uapi/path-name.js';
 import type { CallArg, CallResult } from '../uapi/system-call.js';
+import { MACHINE, type TokenMachine, wholeNumber } from './token/parts.js';
+import { SCHEDULE } from './token/schedule.js';
+import { type Part, TokenKind } from './token/token.js';
 
 export type {
-  Exploration,
   ExploreOptions,
   FindingKind,
   RaceFinding,
@@ -32,8 +38,17 @@ export interface RaceProgram<State> {
 
 export interface ExploreProgramOptions extends ExploreOptions {
   readonly machine?: Partial<MachineOptions>;
+  /** The token of an outcome or a finding: that schedule alone, on a machine as it says. */
+  readonly replay?: string;
 }
 
+/** What came of a race; each token repeats a schedule, by `replay`. */
+export interface ExploredProgram extends Omit<Exploration, 'outcomes' | 'findings' | 'misfit'> {
+  readonly outcomes: ReadonlyMap<string, RaceOutcome & { readonly token: string }>;
+  readonly findings: readonly (RaceFinding & { readonly token: string })[];
+}
+
+const DEFAULT_PATH: PathName = 'classic';
 /** Races need little memory. */
 const RAM_BYTES = 16 * 2 ** 20;
 
@@ -41,8 +56,25 @@ const RAM_BYTES = 16 * 2 ** 20;
 export async function explore<State>(
   program: RaceProgram<State>,
   options: ExploreProgramOptions = {},
+): Promise<ExploredProgram> {
+  const { replay, ...how } = options;
+  const id = replay === undefined ? null : programOf(replay, program.threads.length);
+  const machine = new Machine({ ramBytes: RAM_BYTES, ...machineOf(options.machine, id?.machine) });
+  const exploration = await exploreOn(
+    machine,
+    program,
+    id === null ? how : { ...how, strategy: 'replay', choices: id.choices },
+  );
+  const { misfit, ...explored } = exploration;
+  if (misfit != null) throw new Error(`part 'schedule' of the token: ${misfit}`);
+  return withTokens(explored, machine, program.threads.length);
+}
+
+async function exploreOn<State>(
+  machine: Machine,
+  program: RaceProgram<State>,
+  options: ExploreOptions,
 ): Promise<Exploration> {
-  const machine = new Machine({ ramBytes: RAM_BYTES, ...options.machine });
   const transport = new ExploredTransport(machine);
   const process = await Process.create(transport);
   const threads: Thread[] = [process];
@@ -53,7 +85,7 @@ export async function explore<State>(
   const race = { machine, start: () => graph.restore(), outcome: () => '' };
   const subject = new MachineSubject(race, director, subjectOptions(options));
   try {
-    const run = new Explorer(director).run(options.budget ?? DEFAULT_BUDGET);
+    const run = new Explorer(director).run(options.budget ?? DEFAULT_BUDGET, options.until);
     let next = run.next();
     while (!next.done) next = run.next(await schedule(program, { subject, director, transport, state, threads }));
     return next.value;
@@ -163,4 +195,52 @@ class ExploredTransport implements Transport {
   }
 
   async close(): Promise<void> {}
+}
+
+/** All that a schedule of a program depends on, but for the program. */
+interface ProgramId extends TokenMachine {
+  readonly threads: number;
+  readonly choices: readonly number[];
+}
+
+const THREADS: Part<Pick<ProgramId, 'threads'>> = {
+  name: 'threads',
+  text: ({ threads }) => String(threads),
+  read: (text) => ({ threads: wholeNumber(text) }),
+};
+
+/** `dm2:program:THREADS:MACHINE:SCHEDULE:CHECK` */
+const PROGRAM_TOKEN = new TokenKind<ProgramId>('program', [THREADS, MACHINE, SCHEDULE]);
+
+function programOf(token: string, threads: number) {
+  const { choices, threads: written, ...machine } = PROGRAM_TOKEN.read(token);
+  if (written !== threads)
+    throw new Error(`part 'threads' of the token: it is of a race of ${written} threads, and this one has ${threads}`);
+  return { choices, machine };
+}
+
+/** A path of the caller's own has no name that a token can have: it is the call's. */
+function machineOf(asked: Partial<MachineOptions> = {}, token: TokenMachine | null = null): Partial<MachineOptions> {
+  if (token === null) return asked;
+  const { path, profile, dialect = DEFAULT_DIALECT } = token;
+  return { ...asked, path: typeof asked.path === 'object' ? asked.path : path, profile, dialect };
+}
+
+function withTokens(
+  { outcomes, findings, ...explored }: Exploration,
+  { options }: Machine,
+  threads: number,
+): ExploredProgram {
+  const { dialect } = options;
+  const path = typeof options.path === 'string' ? options.path : DEFAULT_PATH;
+  const profile = (profileByName(options.profile) ?? DEFAULT_PROFILE).name;
+  const withToken = <T extends { readonly witness: readonly number[] }>(one: T): T & { token: string } => ({
+    ...one,
+    token: PROGRAM_TOKEN.write({ threads, path, profile, dialect, choices: one.witness }),
+  });
+  return {
+    ...explored,
+    outcomes: new Map([...outcomes].map(([outcome, seen]) => [outcome, withToken(seen)])),
+    findings: findings.map(withToken),
+  };
 }

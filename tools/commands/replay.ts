@@ -21,6 +21,11 @@ export async function replay(words: readonly string[], options: ReplayOptions, o
     return await replayGuest(token, binary, options);
   }
   if (binary !== undefined) throw new UsageError(`a token of the kind '${kind}' needs no '${binary}'`, 'leave it out');
+  if (kind === 'program')
+    throw new UsageError(
+      'the threads of this race are a program',
+      'its call repeats the schedule: explore(race, { replay: TOKEN })',
+    );
   if (kind === 'job')
     throw new UsageError(
       'a job of a campaign is many runs',

@@ -10,6 +10,7 @@ const KINDS = {
   run: 'a finding of `dmirror fault sweep`',
   plan: 'a result of `dmirror fault run`',
   case: 'a schedule of `dmirror selftest --explore`',
+  program: 'a schedule of `explore()` of dmirror/explore',
   ops: 'a finding of `dmirror series`',
   job: 'a job of `dmirror campaign`',
   guest: 'a schedule of `dmirror exec --schedules`',

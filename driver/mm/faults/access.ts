@@ -6,6 +6,7 @@ import { InjectPoint } from '../../inject/inject-points.js';
 import { PAGE_SIZE } from '../frames/frames.js';
 import { KIND_MASK, Kind, Pte } from '../tables/entry.js';
 import { pmdIndex, pteIndex, TASK_SIZE } from '../tables/page-table.js';
+import type { TlbEntry } from '../tables/tlb.js';
 import type { Mm } from '../vmas/mm.js';
 import { VM, VM_ACCESS_FLAGS } from '../vmas/vm-flags.js';
 import type { Vma } from '../vmas/vma.js';
@@ -140,7 +141,7 @@ function* cpuPage(
   for (let tries = 0; tries < mm.memory.maxRefaults && ooms < MAX_OOM_RETRIES; ) {
     const pfn = addr < TASK_SIZE ? translate(mm, vpn, write) : 0;
     if (pfn !== 0) {
-      if (!scheduler.isFine || !(yield* isFlushedMeanwhile(mm, vpn))) return pfn;
+      if (!scheduler.isFine || !(yield* isFlushedMeanwhile(mm, { vpn, pfn, isStore: write }))) return pfn;
       continue;
     }
     tries++;
@@ -156,13 +157,12 @@ function* cpuPage(
 }
 
 /** What the TLB holds by now is good until it is flushed, whatever the entry says. */
-function* isFlushedMeanwhile(mm: Mm, vpn: number): Coroutine<boolean> {
-  const held = { vpn, isFlushed: false };
-  touchTranslation(mm, vpn);
+function* isFlushedMeanwhile(mm: Mm, entry: TlbEntry): Coroutine<boolean> {
+  const held = { ...entry, isFlushed: false };
+  touchTranslation(mm, entry.vpn);
   mm.translations.push(held);
   yield FINE.access;
-  touchTranslation(mm, vpn);
-  mm.translations.splice(mm.translations.indexOf(held), 1);
+  touchTranslation(mm, entry.vpn);
   return held.isFlushed;
 }
 

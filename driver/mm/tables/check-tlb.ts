@@ -2,14 +2,20 @@ import { AssertionError } from '../../core/assert.js';
 import type { Mm } from '../vmas/mm.js';
 import { entryText, KIND_MASK, Kind, Pte } from './entry.js';
 import { pmdIndex, pteIndex } from './page-table.js';
+import type { TlbEntry } from './tlb.js';
 
 /**
- * Proves that the TLB of the core that `mm` is on allows nothing that the page table does not. Nothing is proved while a
+ * Proves that the TLB of the core that `mm` is on, and what others have looked up while somebody explores, allows nothing that the page table does not. Nothing is proved while a
  * flush is pending. Throws an AssertionError that names the page.
  */
 export function checkTlb(mm: Mm): void {
-  if (mm.tlb === null || mm.tlbFlushPending > 0) return;
-  for (const { vpn, pfn, isStore } of mm.tlb.entries()) {
+  if (mm.tlbFlushPending > 0) return;
+  if (mm.translations.length > 0) checkEntries(mm, mm.translations);
+  if (mm.tlb !== null) checkEntries(mm, mm.tlb.entries());
+}
+
+function checkEntries(mm: Mm, entries: Iterable<TlbEntry>): void {
+  for (const { vpn, pfn, isStore } of entries) {
     const entry = entryAt(mm, vpn);
     const needed = Kind.present | Pte.young | (isStore ? Pte.write | Pte.dirty : 0);
     const isAllowed = (entry.lo & (needed | KIND_MASK | Pte.protnone)) === needed;

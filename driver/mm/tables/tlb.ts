@@ -12,6 +12,11 @@ export interface TlbEntry {
   readonly isStore: boolean;
 }
 
+/** One that some core has by now, and uses as long as nobody flushes it. */
+export interface HeldTranslation extends TlbEntry {
+  isFlushed: boolean;
+}
+
 /** The TLB of the core that an address space is on. Without address space identifiers it holds nothing of any other. */
 export interface Tlb {
   /**
@@ -38,7 +43,13 @@ const FLUSH_ALL_THRESHOLD = 64;
 /** A core may hold these translations or lose them: who flushes them adds, who uses one reads. */
 function touchTlb(mm: Mm, vpn: number, npages: number): void {
   mm.memory.kernel.observer?.touch(Shared.tlb, entryId(mm.id, vpn), Access.add, npages);
-  for (const held of mm.translations) if (held.vpn >= vpn && held.vpn < vpn + npages) held.isFlushed = true;
+  const { translations } = mm;
+  for (let i = translations.length - 1; i >= 0; i--) {
+    const held = translations[i]!;
+    if (held.vpn < vpn || held.vpn >= vpn + npages) continue;
+    held.isFlushed = true;
+    translations.splice(i, 1);
+  }
 }
 
 /** Linux: arch/riscv/mm/tlbflush.c:flush_tlb_page(), which mm/pgtable-generic.c:ptep_clear_flush() ends with */

@@ -6,7 +6,7 @@ import { PAGE_SIZE } from '../frames/frames.js';
 import type { Memory } from '../memory.js';
 import type { MmuNotifierOps } from '../notifier.js';
 import { PageTable } from '../tables/page-table.js';
-import type { Tlb } from '../tables/tlb.js';
+import type { HeldTranslation, Tlb } from '../tables/tlb.js';
 import type { Vma } from './vma.js';
 
 /** `mm_struct`: one address space. `mmapLock` protects `vmas` and the shape of the page table. */
@@ -32,8 +32,8 @@ export class Mm {
   tlb: Tlb | null = null;
   /** Whoever changes entries now and flushes them later counts itself here meanwhile. Linux: tlb_flush_pending */
   tlbFlushPending = 0;
-  /** Translations that a core has looked up and not used yet; whoever flushes them says so. */
-  readonly translations: { readonly vpn: number; isFlushed: boolean }[] = [];
+  /** Translations that cores have looked up while somebody explores, until they are flushed. */
+  readonly translations: HeldTranslation[] = [];
   /** Batches of unmapped pages that are still to be flushed. Linux: tlb_flush_batched */
   tlbBatches = 0;
   /** Resident pages by kind. Linux: MM_ANONPAGES, MM_FILEPAGES, MM_SHMEMPAGES, MM_SWAPENTS */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { Dmirror, type Thread } from '../../../index.js';
-import { explore } from '../../../tools/explore-api.js';
+import { explore, type RaceProgram } from '../../../tools/explore-api.js';
 import { MADV_DONTNEED } from '../../../uapi/mman.js';
 
 describe('explore, for programs', () => {
@@ -24,7 +24,7 @@ describe('explore, for programs', () => {
   });
 
   it('lets a thread make one call after the other, and finds what the check does not want', async () => {
-    const { outcomes, findings } = await explore({
+    const race: RaceProgram<number> = {
       async setup(process) {
         const { addr } = await process.map(4096);
         await process.write(addr, Uint8Array.of(0));
@@ -38,8 +38,26 @@ describe('explore, for programs', () => {
       check(_addr, answers) {
         if (answers.every((before) => before === 0)) throw new Error('an increment is lost');
       },
-    });
+    };
+    const { outcomes, findings } = await explore(race);
     expect([...outcomes.keys()].sort()).toEqual(['0 | 0', '0 | 1', '1 | 0']);
     expect(findings.map(({ kind, message }) => `${kind}: ${message}`)).toEqual(['check: an increment is lost']);
+    const { token } = findings[0]!;
+    const again = await explore(race, { replay: token });
+    expect(again.schedules).toBe(1);
+    expect(again.findings.map((finding) => [finding.message, finding.token])).toEqual([
+      ['an increment is lost', token],
+    ]);
+    for (const [outcome, one] of outcomes)
+      expect([...(await explore(race, { replay: one.token })).outcomes.keys()]).toEqual([outcome]);
+    const other = { ...race, threads: [...race.threads, ...race.threads] };
+    await expect(explore(other, { replay: token })).rejects.toThrow(
+      "part 'threads' of the token: it is of a race of 2 threads, and this one has 4",
+    );
+    const shorter = { ...race, threads: race.threads.map(() => () => 0) };
+    await expect(explore(shorter, { replay: token })).rejects.toThrow(
+      /^part 'schedule' of the token: it has \d+ choices/,
+    );
+    await expect(explore(race, { replay: token.slice(0, -1) })).rejects.toThrow(/part 'check' of the token/);
   });
 });

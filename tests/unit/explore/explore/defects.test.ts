@@ -20,7 +20,7 @@ const FOUND_IN: Readonly<Record<string, readonly (readonly [DefectName, RegExp])
     ['setSeqOutside', /^invariant: mirror entry of page/],
   ],
   'pinned-mig-store': [
-    ['flushLost', /^invariant: process 1: page 0x\w+ holds 16 at byte 0, the shadow copy has 32/],
+    ['flushLost', /^invariant: mm 1: a TLB lets stores at 0x\w+ through to pfn \d+, where the page table says DPRIV-W/],
     ['trylockLeak', /^lost wake-up: \S+ in store waits for references of folio/],
   ],
   'fresh-read-mig1': [['ownerHides', /^invariant: mirror entry of page/]],
