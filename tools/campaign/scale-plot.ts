@@ -26,6 +26,7 @@ export function plotOf(title: string, lines: readonly Line[]): string {
     `<text x="${at[0]}" y="${at[1]}"${more}>${escapeXml(what)}</text>`;
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" font-family="sans-serif" font-size="12">`,
+    `<title>${escapeXml(title)}</title>`,
     `<rect width="${WIDTH}" height="${HEIGHT}" fill="#ffffff"/>`,
     text([LEFT, 22], title, ' font-weight="bold"'),
     ...x.ticks.flatMap(([value, at]) => [
