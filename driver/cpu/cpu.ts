@@ -28,8 +28,6 @@ export class Cpu {
   instret = 0;
   /** What the last compiled code left of its instructions. */
   left = 0;
-  /** Runs the reference alone, one instruction after the other. */
-  interpretsOnly = false;
   /** Address of the last load, store or fetch fault; wild addresses above 2^53 lose low bits. */
   trapAddr = 0;
 
@@ -71,7 +69,7 @@ export class Cpu {
   run(maxInstructions: number): TrapCode {
     this.hart.activate(this);
     const count = Math.min(maxInstructions, MAX_RUN);
-    return this.interpretsOnly ? interpret(this, count) : runRegions(this, count);
+    return this.hart.tier === 'interp' ? interpret(this, count) : runRegions(this, count);
   }
 
   /** Makes this thread a copy of `other` (fork, clone); `memory` stays. */

@@ -12,6 +12,9 @@ import { Trap, type TrapCode } from './isa/trap.js';
 import { Registers } from './registers.js';
 import { At, ENTRIES } from './wasm/core-layout.js';
 
+/** The reference alone, one instruction after the other; or with compiled code where the program is hot. The same happens on both. */
+export type Tier = 'interp' | 'wasm';
+
 /** Tags have clear low bits, so this one never matches. */
 const NO_TAG = -1;
 /** Words of all entries of one TLB. */
@@ -47,6 +50,7 @@ export class Hart implements Tlb {
   reservedLo = 0;
   reservedHi = 0;
   cpu: Cpu | null = null;
+  tier: Tier = 'wasm';
   private memory: CpuMemory | null = null;
 
   constructor(readonly ram: Ram) {

@@ -50,6 +50,14 @@ export function addExec(root: Command, { status, output }: CommandContext): void
         .choices(['off', 'touched', 'all'])
         .default('off'),
     )
+    .addOption(
+      new Option(
+        '--tier <name>',
+        'interpret each instruction, or compile what is hot: the same happens, 50 times faster',
+      )
+        .choices(['interp', 'wasm'])
+        .default('wasm'),
+    )
     .option('--timeout <seconds>', 'wall time after which the program is given up', seconds)
     .option(
       '--schedules <n>',
@@ -96,7 +104,7 @@ function formatOption(): Option {
 
 /** What of the options holds for every program of a suite, as words of a command. */
 function suiteWords(options: Record<string, string | number | undefined>): string[] {
-  const names = ['dialect', 'path', 'profile', 'seed', 'ram', 'swap', 'hugepages', 'invariants', 'timeout'];
+  const names = ['dialect', 'path', 'profile', 'seed', 'ram', 'swap', 'hugepages', 'invariants', 'tier', 'timeout'];
   // No swap is what is taken without a word.
   const given = names.filter((name) => options[name] !== undefined && (name !== 'swap' || options.swap !== 0));
   return given.flatMap((name) => [`--${name}`, String(options[name])]);

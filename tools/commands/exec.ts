@@ -1,4 +1,4 @@
-import { guestSyscalls } from '../../driver/guest/index.js';
+import { guestSyscalls, type Tier } from '../../driver/guest/index.js';
 import type { InvariantChecks } from '../../driver/sys/machine/machine-options.js';
 import type { PathName } from '../../uapi/path-name.js';
 import { NodeHost, readProgram } from '../exec/exec-host.js';
@@ -23,6 +23,7 @@ export interface ExecOptions {
   readonly trace: string | undefined;
   readonly traceFormat?: string | undefined;
   readonly strace: boolean;
+  readonly tier: Tier;
   /** What is proved whenever no thread is inside the kernel, and at the end. */
   readonly invariants: InvariantChecks;
   /** Seconds of wall time; undefined: no end. */
@@ -43,7 +44,7 @@ export async function exec(
 ): Promise<number> {
   endWithParent();
   const deadline = performance.now() + (options.timeout ?? Number.POSITIVE_INFINITY) * 1000;
-  const { dialect, env, seed, timeout, schedules } = options;
+  const { dialect, env, seed, timeout, schedules, tier } = options;
   checkHugePages(options);
   const known = dialectOption(dialect);
   const profile = options.profile === undefined ? profileOfDialect(known) : profileOption(options.profile);
@@ -51,7 +52,7 @@ export async function exec(
   if (schedules !== undefined) {
     if (options.trace !== undefined)
       throw new UsageError('--trace is for one schedule', 'it is for `explore replay` too');
-    return await runSchedules(binary, setup, { count: schedules, seed, timeout, deadline }, output);
+    return await runSchedules(binary, setup, { count: schedules, seed, timeout, deadline, tier }, output);
   }
   const program = readProgram(binary, { args, env });
   if (options.socket !== undefined) {
@@ -60,7 +61,7 @@ export async function exec(
   }
   const trace = openTrace(options, 'json');
   const host = new NodeHost(options.strace);
-  return await runProgram(program, { setup, seed, scheduler: 'random', host, timeout, deadline, trace });
+  return await runProgram(program, { setup, seed, scheduler: 'random', host, timeout, deadline, trace, tier });
 }
 
 /** A program of a suite, which has a channel to it, does not go on without it. */

@@ -1,4 +1,5 @@
 import { PctPolicy } from '../../driver/explore/index.js';
+import type { Tier } from '../../driver/guest/index.js';
 import { UsageError } from '../exit-code.js';
 import { shellQuote } from '../glob.js';
 import type { Output } from '../output.js';
@@ -65,7 +66,11 @@ function lone(binary: string, setup: GuestSetup, schedule: PctSchedule): LonePro
 export async function runSchedules(
   binary: string,
   setup: GuestSetup,
-  { count, seed, ...limits }: { count: number; seed: number; timeout: number | undefined; deadline: number },
+  {
+    count,
+    seed,
+    ...limits
+  }: { count: number; seed: number; timeout: number | undefined; deadline: number; tier: Tier },
   { err, progress, stop }: Pick<Output, 'err' | 'progress' | 'stop'>,
 ): Promise<number> {
   let steps = FIRST_STEPS;

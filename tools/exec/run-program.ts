@@ -1,5 +1,5 @@
 import { PctPolicy } from '../../driver/explore/index.js';
-import { GuestSystem, hangReport, type ProgramRequest } from '../../driver/guest/index.js';
+import { GuestSystem, hangReport, type ProgramRequest, type Tier } from '../../driver/guest/index.js';
 import { Machine } from '../../driver/sys/machine/machine.js';
 import { MachineError } from '../../driver/sys/machine/machine-error.js';
 import type { MachineOptions } from '../../driver/sys/machine/machine-options.js';
@@ -29,6 +29,7 @@ export interface ProgramRun {
   /** Seconds of wall time, and when they are over. */
   readonly timeout?: number | undefined;
   readonly deadline?: number;
+  readonly tier?: Tier;
   /** Closed at the end. */
   readonly trace?: TraceFile | null;
   /** Sees the machine before the program is on it. */
@@ -55,6 +56,7 @@ export async function runProgram(request: Omit<ProgramRequest, 'dialect'>, run: 
   trace?.listen(machine);
   run.onMachine?.(machine);
   const system = new GuestSystem(machine);
+  system.hart.tier = run.tier ?? 'wasm';
   const process = system.spawn({ ...request, dialect }, host);
   const signals = new ForwardedSignals(process);
   try {

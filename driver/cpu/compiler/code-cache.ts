@@ -56,7 +56,7 @@ export class CodeCache {
   lastPage: CodePage | null = null;
   /** Changes with everything that may unmap or change a page: what was looked up before must be looked up again. */
   generation = 0;
-  /** Transfers of control to an address before it is compiled. */
+  /** Transfers of control to an address before it is compiled; 0 compiles whatever runs. */
   hot = 50;
   /** Addresses that have been transferred to half as often. */
   readonly warm = new Set<number>();

@@ -13,28 +13,27 @@ export interface CompiledCode {
   readonly insns: readonly Insn[];
 }
 
-/** Takes how many instructions it may retire, answers the trap. */
-export const REGION_TYPE: Signature = { parameters: [Type.i32], results: [Type.i32] };
-
-const TYPES: readonly Signature[] = [
-  REGION_TYPE,
+/** A region takes how many instructions it may retire and answers the trap, as the reference does of one; slow paths; fused arithmetic. */
+export const REGION_TYPES = [
+  { parameters: [Type.i32], results: [Type.i32] },
   { parameters: [Type.i32, Type.i32, Type.i32, Type.i32], results: [Type.i32] },
   { parameters: [Type.f64, Type.f64, Type.f64], results: [Type.f64] },
-];
+] as const satisfies readonly Signature[];
+export const FUSED_TYPE = 2;
 
 /** By `Imported`. */
 const IMPORTS = [
   ['load', 1],
   ['store', 1],
   ['reference', 0],
-  ['fma', 2],
-  ['fmaSingle', 2],
+  ['fma', FUSED_TYPE],
+  ['fmaSingle', FUSED_TYPE],
 ] as const;
 
 export function compileRegions(regions: readonly Region[]): CompiledCode {
   const insns: Insn[] = [];
   const functions = regions.map((region, i) => [`run${i}`, 0, compileRegion(region, insns)] as const);
-  return { count: regions.length, bytes: moduleBytes({ types: TYPES, imports: IMPORTS, functions }), insns };
+  return { count: regions.length, bytes: moduleBytes({ types: REGION_TYPES, imports: IMPORTS, functions }), insns };
 }
 
 function compileRegion(region: Region, insns: Insn[]): Emitter {

@@ -1,12 +1,12 @@
 import { Wasm, type WasmInstance, type WasmTable } from '../../core/web-assembly.js';
 import type { Hart } from '../hart.js';
-import { quickMultiplyAdd, quickMultiplyAddSingle } from '../isa/quick-float.js';
 import { Trap } from '../isa/trap.js';
 import { Assembler } from '../wasm/assembler.js';
 import { At, ENTRIES, ENTRY_MASK } from '../wasm/core-layout.js';
 import { moduleBytes } from '../wasm/module.js';
 import { Op } from '../wasm/op.js';
-import { type CompiledCode, REGION_TYPE } from './compile.js';
+import { type CompiledCode, FUSED_TYPE, REGION_TYPES } from './compile.js';
+import { multiplyAdd, multiplyAddSingle } from './fused.js';
 
 const FIRST_SLOTS = 256;
 /** No program has code there. */
@@ -36,15 +36,15 @@ export class Core {
     this.pc = new Float64Array(memory.buffer, At.pc, 1);
     this.left = new Int32Array(memory.buffer, At.left, 1);
     this.value = new Int32Array(memory.buffer, At.value, 2);
-    this.shared = {
+    const imports = {
       memory,
       table: this.table,
       load: (lo: number, hi: number, size: number) => this.load(lo, hi, size),
       store: (lo: number, hi: number, size: number, length: number) => this.store(lo, hi, size, length),
-      fma: quickMultiplyAdd,
-      fmaSingle: quickMultiplyAddSingle,
     };
-    this.run = this.makeRun();
+    const { run, fma, fmaSingle } = this.makeEntry(imports);
+    this.shared = { ...imports, fma, fmaSingle };
+    this.run = run as Core['run'];
   }
 
   /** Where code has left, and what it has left of its instructions. */
@@ -61,14 +61,20 @@ export class Core {
     return this.used - this.free.length;
   }
 
-  private makeRun(): (left: number, slot: number) => number {
+  /** The way into compiled code, and functions that all of it calls. */
+  private makeEntry(imports: Readonly<Record<string, unknown>>): WasmInstance['exports'] {
     const code = new Assembler(2);
     code.get(0);
     code.get(1);
     code.op(Op.callIndirect, 0, 0);
-    const type = { parameters: [...REGION_TYPE.parameters, ...REGION_TYPE.parameters], results: REGION_TYPE.results };
-    const bytes = moduleBytes({ types: [REGION_TYPE, type], imports: [], functions: [['run', 1, code]] });
-    return this.instantiate(bytes, this.shared).exports.run as (left: number, slot: number) => number;
+    const [type] = REGION_TYPES;
+    const types = [...REGION_TYPES, { parameters: [...type.parameters, ...type.parameters], results: type.results }];
+    const functions = [
+      ['run', types.length - 1, code],
+      ['fma', FUSED_TYPE, multiplyAdd()],
+      ['fmaSingle', FUSED_TYPE, multiplyAddSingle()],
+    ] as const;
+    return this.instantiate(moduleBytes({ types, imports: [], functions }), imports).exports;
   }
 
   private instantiate(bytes: Uint8Array, env: Readonly<Record<string, unknown>>): WasmInstance {

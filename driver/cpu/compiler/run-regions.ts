@@ -14,7 +14,8 @@ const BATCH = 16;
 export function runRegions(cpu: Cpu, maxInstructions: number): TrapCode {
   const { hart } = cpu;
   const { core } = hart;
-  let isTransfer = false;
+  // Where a slice begins is no place that the program goes to.
+  let isTransfer = hart.code.hot === 0;
   for (let left = maxInstructions; left > 0; ) {
     const slot = findCode(hart, cpu.pc, isTransfer);
     cpu.left = left;
@@ -29,7 +30,6 @@ export function runRegions(cpu: Cpu, maxInstructions: number): TrapCode {
     if (trap === Trap.budget && cpu.left === left) trap = interpretToTransfer(cpu, left);
     left = cpu.left;
     if (trap !== Trap.budget) return trap;
-    // Where a slice begins is no place that the program goes to.
     isTransfer = true;
   }
   return Trap.budget;

@@ -55,8 +55,11 @@ function csrName(csr: number): string {
   return CSR_NAMES.get(csr) ?? `0x${csr.toString(16)}`;
 }
 
-function rounding({ imm }: Insn): string {
-  return ROUNDING[imm] ? `,${ROUNDING[imm]}` : '';
+/** What is always exact needs no rounding mode, and has none unless it is an unusual one. */
+const EXACT: ReadonlySet<string> = new Set(['fcvt.d.s', 'fcvt.d.w', 'fcvt.d.wu']);
+
+function rounding({ imm, definition: { name } }: Insn): string {
+  return !ROUNDING[imm] || (imm === 0 && EXACT.has(name)) ? '' : `,${ROUNDING[imm]}`;
 }
 
 /** Ordering of an atomic access: its acquire and release bits. */

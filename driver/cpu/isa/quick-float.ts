@@ -26,12 +26,12 @@ export function quickProductSingle(r: number): number {
   return Math.abs(rounded) > MIN_SINGLE && rounded - rounded === 0 ? rounded : Number.NaN;
 }
 
-const LARGE = 2 ** 450;
-const SMALL = 2 ** -450;
-const LARGE_ADDEND = 2 ** 900;
-const SMALL_ADDEND = 2 ** -900;
+export const LARGE = 2 ** 450;
+export const SMALL = 2 ** -450;
+export const LARGE_ADDEND = 2 ** 900;
+export const SMALL_ADDEND = 2 ** -900;
 /** Splits a double into two halves of 26 bits. */
-const SPLIT = 2 ** 27 + 1;
+export const SPLIT = 2 ** 27 + 1;
 
 const double = new Float64Array(1);
 const halves = new Int32Array(double.buffer);

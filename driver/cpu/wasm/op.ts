@@ -53,6 +53,7 @@ export const Op = {
   f32Gt: 0x5e,
   f32Le: 0x5f,
   f64Eq: 0x61,
+  f64Ne: 0x62,
   f64Lt: 0x63,
   f64Gt: 0x64,
   f64Le: 0x65,

@@ -32,7 +32,7 @@ function state(cpu: Cpu) {
 function expectLockstep(make: () => Cpu, { limit, hot }: { limit: number; hot: number }, slice: () => number): void {
   const compiled = make();
   const reference = make();
-  reference.interpretsOnly = true;
+  reference.hart.tier = 'interp';
   compiled.hart.code.hot = hot;
   while (reference.instret < limit) {
     const count = slice();
@@ -110,11 +110,19 @@ describe('compiled code', () => {
   });
 
   describe('of C', needs(COMPILER), () => {
-    it.each(['integer', 'memory', 'mixed'])('does what the interpreter does: %s', (name) => {
+    it.each(['integer', 'memory', 'mixed', 'roots'])('does what the interpreter does: %s', (name) => {
       const folder = mkdtempSync(join(tmpdir(), 'dmirror-lockstep-'));
       try {
         const source = fileURLToPath(new URL(`../../guest/bench/${name}.c`, import.meta.url));
-        const flags = ['-O2', '-static', '-nostdlib', '-ffreestanding', '-Wl,--no-relax', '-DROUNDS=1'];
+        const flags = [
+          '-O2',
+          '-static',
+          '-nostdlib',
+          '-ffreestanding',
+          '-fno-math-errno',
+          '-Wl,--no-relax',
+          '-DROUNDS=1',
+        ];
         execFileSync(COMPILER, [...flags, '-o', join(folder, 'program'), source], { stdio: 'pipe' });
         const elf = readFileSync(join(folder, 'program'));
         expectLockstep(() => loadElf(elf), { limit: 1e6, hot: 20 }, randomSlices(2000));

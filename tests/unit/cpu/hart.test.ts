@@ -24,7 +24,7 @@ const forBoth = describe.each([
 forBoth('%s', (_, interprets) => {
   function thread(words: readonly number[], memory?: FlatMemory): Cpu {
     const cpu = threadOf(words, memory);
-    cpu.interpretsOnly = interprets;
+    cpu.hart.tier = interprets ? 'interp' : 'wasm';
     cpu.hart.code.hot = 0;
     return cpu;
   }

@@ -14,7 +14,7 @@ const CASES = 400;
 
 function runHere({ elf, out }: RandomProgram, compiled: boolean): Uint8Array {
   const cpu = loadProgram(elf);
-  cpu.interpretsOnly = !compiled;
+  cpu.hart.tier = compiled ? 'wasm' : 'interp';
   cpu.hart.code.hot = 0;
   const trap = cpu.run(1e6);
   expect({ trap, pc: cpu.pc.toString(16) }).toMatchObject({ trap: Trap.ecall });

@@ -54,7 +54,7 @@ class Generator {
     p.data(TABLE, CORNERS.flat());
     p.data(FLOAT_TABLE, [...FLOAT_CORNERS, ...this.randomFloats()].flat());
     p.constant(OUT_REG, BASE + OUT);
-    for (let n = 0; n < count; n++) this.oneCase(pool);
+    for (let n = 0; n < count; n++) this.oneCase(pool, pool[n % pool.length]!);
     const length = count * ROW;
     p.finish(OUT, length);
     return { elf: p.elf(), cases: this.cases, out: { offset: OUT, length, row: ROW } };
@@ -78,8 +78,9 @@ class Generator {
     });
   }
 
-  private oneCase(pool: readonly Definition[]): void {
-    const word = this.next(5) === 0 ? this.compressed(pool) : this.base(pool[this.next(pool.length)]!);
+  /** All definitions have their turn, but where a compressed instruction takes it. */
+  private oneCase(pool: readonly Definition[], turn: Definition): void {
+    const word = this.next(5) === 0 ? this.compressed(pool) : this.base(turn);
     const insn = decode(word);
     const { definition } = insn;
     this.cases.push({ name: definition.name, word });
