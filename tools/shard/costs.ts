@@ -56,14 +56,14 @@ function costIn(known: ReadonlyMap<string, number>, unit: string): number | unde
   return undefined;
 }
 
-/** What was measured, as a costs file has it: of numbered units, as `mix-17`, the mean. */
+/** What was measured, as a costs file has it: of numbered units, as `mix-17` or `sequences 9-16`, the mean. */
 export function costsText(
   command: string,
   measured: readonly { readonly name: string; readonly ms: number }[],
 ): string {
   const groups = new Map<string, number[]>();
   for (const { name, ms } of measured) {
-    const group = name.slice(name.indexOf(' ') + 1).replace(/-\d+$/, '');
+    const group = name.slice(name.indexOf(' ') + 1).replace(/( \d+)?-\d+$/, '');
     groups.set(group, [...(groups.get(group) ?? []), ms]);
   }
   const mean = (all: readonly number[]): number => Number((all.reduce((a, b) => a + b, 0) / all.length).toPrecision(3));
