@@ -4,7 +4,7 @@ import { DirectoryFile } from '../sys/files/directory-file.js';
 import { strncpyFromUser } from '../sys/processes/user-memory.js';
 import type { GuestThread } from './guest-thread.js';
 
-const AT_FDCWD = -100;
+export const AT_FDCWD = -100;
 
 /** The absolute path that a directory descriptor and a user string mean; -ENOENT, -EBADF, -ENOTDIR, -EFAULT. */
 export function* readPath(guest: GuestThread, dirfd: number, addr: number): Coroutine<string | number> {

@@ -20,8 +20,8 @@ afterEach(async () => {
   for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
 });
 
-function start(program: string, args: readonly string[], cwd: string): ChildProcess {
-  return kept(spawn(program, args, { cwd, stdio: ['ignore', 'pipe', 'pipe'] }));
+function start(program: string, args: readonly string[], cwd: string, env: Record<string, string>): ChildProcess {
+  return kept(spawn(program, args, { cwd, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] }));
 }
 
 /** Ends with its test. */
@@ -58,6 +58,9 @@ function sleep(ms: number): Promise<void> {
 class Fleet {
   readonly folder = mkdtempSync(join(tmpdir(), 'dmirror-fleet-'));
   redis: ChildProcess | undefined;
+  /** Whom it shows itself as, where it speaks TLS; and what its clients trust beside the world. */
+  tls: { readonly cert: string; readonly key: string } | null = null;
+  trusted: string | undefined;
   private readonly printed: Promise<string>[] = [];
 
   constructor(
@@ -70,24 +73,32 @@ class Fleet {
   }
 
   async startRedis(): Promise<void> {
-    const own = ['--port', `${this.port}`, '--requirepass', PASSWORD, '--appendonly', 'yes'];
-    this.redis = kept(await startRedis(this.folder, [...own, '--appendfsync', this.fsync]));
+    const own = ['--requirepass', PASSWORD, '--appendonly', 'yes', '--appendfsync', this.fsync];
+    this.redis = kept(await startRedis(this.folder, [...own, ...this.portWords]));
+  }
+
+  private get portWords(): readonly string[] {
+    if (this.tls === null) return ['--port', `${this.port}`];
+    const { cert, key } = this.tls;
+    const files = ['--tls-cert-file', cert, '--tls-key-file', key, '--tls-auth-clients', 'no'];
+    return ['--port', '0', '--tls-port', `${this.port}`, ...files];
   }
 
   private get queue(): readonly string[] {
-    return ['--queue', `redis://:${PASSWORD}@127.0.0.1:${this.port}`];
+    return ['--queue', `redis${this.tls === null ? '' : 's'}://:${PASSWORD}@127.0.0.1:${this.port}`];
   }
 
   worker(): ChildProcess {
     return this.dmirror('worker', ...this.queue, '--jobs', '1', '--lease', '1');
   }
 
-  submitter(): ChildProcess {
-    return this.dmirror('campaign', 'run', 'c.yaml', '--state', 'far', ...this.queue);
+  submitter(...more: readonly string[]): ChildProcess {
+    return this.dmirror('campaign', 'run', 'c.yaml', '--state', 'far', ...this.queue, ...more);
   }
 
   private dmirror(...args: readonly string[]): ChildProcess {
-    const child = start(process.execPath, [MAIN, ...args], this.folder);
+    const env = this.trusted === undefined ? {} : { NODE_EXTRA_CA_CERTS: this.trusted };
+    const child = start(process.execPath, [MAIN, ...args], this.folder, env);
     this.printed.push(ended(child));
     return child;
   }
@@ -98,7 +109,7 @@ class Fleet {
   }
 
   run(...args: readonly string[]) {
-    return spawnSync(process.execPath, [MAIN, ...args], { cwd: this.folder, encoding: 'utf8' });
+    return spawnSync(process.execPath, [MAIN, ...args], { cwd: this.folder, encoding: 'utf8', maxBuffer: 2 ** 28 });
   }
 
   /** Results that the campaign has. */
@@ -122,6 +133,14 @@ class Fleet {
 }
 
 const COUNT = isLong ? 20_000 : isFull ? 2000 : 200;
+
+/** A certificate for 127.0.0.1 that nobody else trusts. */
+function certificate(folder: string): { cert: string; key: string } {
+  const [cert, key] = ['cert.pem', 'key.pem'].map((name) => join(folder, name)) as [string, string];
+  const subject = ['-subj', '/CN=dmirror', '-addext', 'subjectAltName=IP:127.0.0.1', '-days', '2'];
+  spawnSync('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-keyout', key, '-out', cert, ...subject]);
+  return { cert, key };
+}
 
 describe('a fleet', needs(REDIS), () => {
   it.each([
@@ -188,6 +207,29 @@ describe('a fleet', needs(REDIS), () => {
     submitter.kill('SIGTERM');
     await gone(submitter);
     expect(submitter.exitCode).toBe(143);
+  });
+
+  it('speaks TLS with whom it trusts, and writes the password nowhere', needs('openssl'), async () => {
+    const fleet = new Fleet(await freePort(), 'always', '{ count: 3, ms: 1 }');
+    fleet.tls = certificate(fleet.folder);
+    await fleet.startRedis();
+    const refused = fleet.submitter();
+    await gone(refused);
+    expect([refused.exitCode, await fleet.talk()]).toEqual([
+      2,
+      expect.stringMatching(/self-signed certificate\nNODE_EXTRA_CA_CERTS=FILE/),
+    ]);
+    fleet.trusted = fleet.tls.cert;
+    const worker = fleet.worker();
+    const submitter = fleet.submitter('--junit', 'far.xml', '--html', 'far.html');
+    await gone(submitter);
+    worker.kill('SIGTERM');
+    await gone(worker);
+    expect([submitter.exitCode, fleet.results.length]).toEqual([0, 3]);
+    expect(await fleet.talk()).not.toContain(PASSWORD);
+    // The Redis of this test keeps its own files beside.
+    for (const name of ['far/plan.json', 'far/results.jsonl', 'far.xml', 'far.html'])
+      expect(readFileSync(join(fleet.folder, name), 'utf8')).not.toContain(PASSWORD);
   });
 
   it('says what is wrong with a queue, and refuses one of another version, without its password', async () => {

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
-import { type GuestHost, GuestSystem } from '../../driver/guest/index.js';
+import { type GuestHost, GuestSystem, type Tier } from '../../driver/guest/index.js';
 import { Machine } from '../../driver/sys/machine/machine.js';
 import type { MachineOptions } from '../../driver/sys/machine/machine-options.js';
 import { WEXITSTATUS, WIFEXITED, WTERMSIG } from '../../uapi/signal.js';
@@ -28,6 +28,7 @@ export interface GuestRunOptions {
   /** As `dmirror exec --dialect` has it. */
   readonly dialect?: string;
   readonly machine?: Partial<MachineOptions>;
+  readonly tier?: Tier;
 }
 
 const RAM_BYTES = 256 * 2 ** 20;
@@ -55,6 +56,7 @@ export function runGuest(path: string, options: GuestRunOptions = {}): GuestRun 
     program: () => null,
   };
   const system = new GuestSystem(machine);
+  system.hart.tier = options.tier ?? 'wasm';
   const name = basename(path);
   const argv = [name, ...(options.args ?? [])];
   const request = { path: `/bin/${name}`, bytes: readFileSync(path), argv, envp: options.env ?? [] };

@@ -48,6 +48,24 @@ describe('the TLB', needs(COMPILER), () => {
   );
 });
 
+describe('compiled code', needs(COMPILER), () => {
+  const build = new GuestBuild();
+  afterAll(() => build.remove());
+
+  it.each(some(['threads', 'race', 'fork-storm', 'signals', 'float-print'], 2))(
+    'has the bytes, the calls and the time of the interpreter: %s',
+    (name) => {
+      const path = build.compile(name);
+      const [compiled, interpreted] = (['wasm', 'interp'] as const).map((tier) => {
+        const { output, status, ticks, strace, system } = runGuest(path, { machine: { seed: 7 }, strace: true, tier });
+        return { output, status, ticks, strace, regions: system.hart.core.size };
+      });
+      expect(compiled!.regions).toBeGreaterThan(0);
+      expect({ ...compiled, regions: 0 }).toEqual(interpreted);
+    },
+  );
+});
+
 describe('a program that runs with invariants', needs(COMPILER), () => {
   const build = new GuestBuild();
   afterAll(() => {

@@ -12,6 +12,7 @@ import { loadPlan } from '../fault/plans/plan-parse.js';
 import { jobsOf } from '../fault/sweep/sweep.js';
 import { didYouMean } from '../nearest.js';
 import { shipped, shippedFiles } from '../package-root.js';
+import { costsOf } from '../shard/costs.js';
 import type { Wrong } from '../yaml-file.js';
 import { type Job, jobOf } from './campaign-job.js';
 import type { Campaign, What } from './campaign-schema.js';
@@ -69,9 +70,20 @@ function caseJobs(names: readonly string[], machine: Machine): Job[] {
   return jobsOf(names, machine).map(({ name }) => jobOf({ kind: 'case', name, ...machine }, { name, ...machine }));
 }
 
+/** A case whose sweep takes longer is several jobs. */
+const SLICE_MS = 20_000;
+
 function sweepJobs(names: readonly string[], { dialect: _, ...machine }: Machine): Job[] {
   if (names.length === 0) return [];
-  return jobsOf(names, machine).map(({ name }) => jobOf({ kind: 'sweep', name, ...machine }, { name, ...machine }));
+  const costs = costsOf('fault sweep');
+  return jobsOf(names, machine).flatMap(({ name, path }) => {
+    const of = Math.max(1, Math.ceil(costs.of(`${path} ${name}`) / SLICE_MS));
+    return Array.from({ length: of }, (_, i) => {
+      const slice = { at: i + 1, of };
+      const called = of === 1 ? name : `${name} ${slice.at} of ${of}`;
+      return jobOf({ kind: 'sweep', name: called, ...machine }, { name, slice, ...machine });
+    });
+  });
 }
 
 function recordingJobs(name: string, machine: Machine): Job[] {

@@ -53,26 +53,24 @@ export class CampaignState {
     return true;
   }
 
-  /** A new one. Throws UsageError where there is one that is not of the same jobs. */
+  /** A new one, or what there is of the same jobs, with another budget maybe. Throws UsageError where there is something else. */
   static create(folder: string, plan: Omit<Plan, 'version'>, { fresh }: { fresh: boolean }): CampaignState {
     const text = `${JSON.stringify({ version: packageVersion(), ...plan })}\n`;
-    if (fresh) {
-      refuseOther(folder);
-      rmSync(folder, { recursive: true, force: true });
-    }
     const file = join(folder, PLAN);
-    if (existsSync(file) && readFileSync(file, 'utf8') !== text)
+    const before = !fresh && existsSync(file) ? readFileSync(file, 'utf8') : null;
+    if (before === text) return CampaignState.open(folder);
+    refuseOther(folder);
+    if (fresh) rmSync(folder, { recursive: true, force: true });
+    if (before !== null && workIn(before) !== workIn(text))
       throw new UsageError(
         `${folder} has another campaign, or one of another version`,
         'give another --state, or --fresh',
       );
     try {
       if (!existsSync(folder)) mkdirSync(folder);
-      if (!existsSync(file)) {
-        // Whole, or not at all.
-        writeFileSync(`${file}.new`, text);
-        renameSync(`${file}.new`, file);
-      }
+      // Whole, or not at all.
+      writeFileSync(`${file}.new`, text);
+      renameSync(`${file}.new`, file);
     } catch (error) {
       throw new OutputError(`--state '${folder}'`, error);
     }
@@ -175,6 +173,11 @@ export class CampaignState {
     const done = this.results.size - (owner?.before ?? 0);
     return owner === null || done <= 0 ? null : ((Date.now() - owner.at) / done) * this.left.length;
   }
+}
+
+/** The text of a plan without what only says when it ends. */
+function workIn(plan: string): string {
+  return plan.slice(0, plan.indexOf('"budget"')) + plan.slice(plan.indexOf(',"jobs":'));
 }
 
 /** Throws UsageError where another process runs the campaign of a folder. */

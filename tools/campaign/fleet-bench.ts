@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isInstalled } from '../../tests/bench/guest.js';
@@ -23,10 +23,14 @@ export const fleet: Measurement = {
     const children: ChildProcess[] = [];
     try {
       const port = await freePort();
-      children.push(await startRedis(folder, ['--port', `${port}`, '--appendonly', 'yes']));
+      const redis = await startRedis(folder, ['--port', `${port}`, '--appendonly', 'yes']);
+      children.push(redis);
       const queue = ['--queue', `redis://127.0.0.1:${port}`];
       for (let i = 0; i < WORKERS; i++) children.push(dmirror(folder, ['worker', '--jobs', '1', ...queue]));
-      return await pairs(folder, queue);
+      const before = cpuMs(redis);
+      const rows = await pairs(folder, queue);
+      const each = (cpuMs(redis) - before) / (PAIRS * JOBS);
+      return [...rows, { name: 'CPU of Redis for a job', value: each, unit: 'ms' }];
     } finally {
       for (const child of children) child.kill('SIGKILL');
       rmSync(folder, { recursive: true, force: true });
@@ -69,4 +73,14 @@ async function campaignMs(folder: string, name: string, [count, ...words]: reado
 
 function dmirror(cwd: string, words: readonly string[]): ChildProcess {
   return spawn(process.execPath, [shipped('bin/dmirror.js'), ...words], { cwd, stdio: 'ignore' });
+}
+
+const TICK_MS = 10;
+
+/** That a process has had; 0 where there is no /proc. */
+function cpuMs({ pid }: ChildProcess): number {
+  if (!existsSync(`/proc/${pid}/stat`)) return 0;
+  const [, , ...fields] = readFileSync(`/proc/${pid}/stat`, 'utf8').split(' ');
+  const [user, system] = fields.slice(11, 13).map(Number) as [number, number];
+  return (user + system) * TICK_MS;
 }

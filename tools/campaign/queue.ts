@@ -98,13 +98,18 @@ async function reached(
     await Promise.race([redis.connect().then(() => redis.ping()), late]);
   } catch (error) {
     redis.disconnect();
-    throw new UsageError(
-      `the queue at ${address} can't be used: ${reason() || (error as Error).message}`,
-      'start a Redis there, or give another --queue',
-    );
+    const why = reason() || (error as Error).message;
+    throw new UsageError(`the queue at ${address} can't be used: ${why}`, wayOut(why));
   } finally {
     clearTimeout(timer);
   }
+}
+
+function wayOut(why: string): string {
+  if (/certificate/.test(why)) return 'NODE_EXTRA_CA_CERTS=FILE names a file with the authority that is to be trusted';
+  if (/WRONGPASS|NOAUTH|AUTH/.test(why))
+    return '--queue redis://USER:PASSWORD@HOST:PORT, the user empty for the default one';
+  return 'start a Redis there, or give another --queue';
 }
 
 async function claim(redis: RedisClient, address: string): Promise<void> {

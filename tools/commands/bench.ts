@@ -2,6 +2,7 @@ import { MEASUREMENTS } from '../../tests/bench/index.js';
 import type { Measurement, Row } from '../../tests/bench/measurement.js';
 import { abi } from '../abi/bench.js';
 import { fleet } from '../campaign/fleet-bench.js';
+import { scale } from '../campaign/scale.js';
 import { EXIT, UsageError } from '../exit-code.js';
 import { globToRegExp } from '../glob.js';
 import type { Output } from '../output.js';
@@ -18,7 +19,7 @@ export interface BenchOptions {
 export async function bench(
   options: BenchOptions,
   output: Output,
-  all = [...MEASUREMENTS, abi, fleet],
+  all = [...MEASUREMENTS, abi, fleet, scale],
 ): Promise<number> {
   const chosen = selectMeasurements(all, options.test);
   if (options.list) {

@@ -50,14 +50,7 @@ export function addExec(root: Command, { status, output }: CommandContext): void
         .choices(['off', 'touched', 'all'])
         .default('off'),
     )
-    .addOption(
-      new Option(
-        '--tier <name>',
-        'interpret each instruction, or compile what is hot: the same happens, 50 times faster',
-      )
-        .choices(['interp', 'wasm'])
-        .default('wasm'),
-    )
+    .addOption(tierOption())
     .option('--timeout <seconds>', 'wall time after which the program is given up', seconds)
     .option(
       '--schedules <n>',
@@ -94,6 +87,15 @@ export function addExec(root: Command, { status, output }: CommandContext): void
       };
       status.code = await exec(binary, args, { ...none, ...options }, output());
     });
+}
+
+function tierOption(): Option {
+  return new Option(
+    '--tier <name>',
+    'interpret every instruction, or compile what is hot: the same happens, only faster',
+  )
+    .choices(['interp', 'wasm'])
+    .default('wasm');
 }
 
 function formatOption(): Option {

@@ -1,4 +1,16 @@
-import { EBADF, EFBIG, EINVAL, ENOENT, ENOTDIR, ENOTTY, EOPNOTSUPP, ERANGE, ESPIPE } from '../../../uapi/errno.js';
+import {
+  EBADF,
+  EFAULT,
+  EFBIG,
+  EINVAL,
+  ENODEV,
+  ENOENT,
+  ENOTDIR,
+  ENOTTY,
+  EOPNOTSUPP,
+  ERANGE,
+  ESPIPE,
+} from '../../../uapi/errno.js';
 import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, O_CLOEXEC, O_NONBLOCK } from '../../../uapi/fcntl.js';
 import type { Coroutine } from '../../core/effect.js';
 import { DirectoryFile } from '../../sys/files/directory-file.js';
@@ -6,8 +18,8 @@ import type { OpenFile } from '../../sys/files/open-file.js';
 import { createPipe } from '../../sys/files/pipe.js';
 import { procLink } from '../../sys/files/proc-self.js';
 import { MAX_FILE_BYTES } from '../../sys/processes/machine-limits.js';
-import { words32, writeUser } from '../../sys/processes/user-memory.js';
-import { readPath } from '../guest-path.js';
+import { strncpyFromUser, words32, writeUser } from '../../sys/processes/user-memory.js';
+import { AT_FDCWD, readPath } from '../guest-path.js';
 import { fixed, type GuestSyscallTable, machineCall } from '../guest-syscall.js';
 import type { GuestThread } from '../guest-thread.js';
 import { ioctlName } from '../strace.js';
@@ -17,6 +29,8 @@ const SEEK_SET = 0;
 const SEEK_CUR = 1;
 const SEEK_END = 2;
 const AT_REMOVEDIR = 0x200;
+/** MS_NOSUID, MS_NODEV, MS_NOATIME, MS_SILENT, MS_RELATIME: of what is not here, or shows nowhere. */
+const HARMLESS_MOUNT_FLAGS = 0x2 | 0x4 | 0x400 | 0x8000 | 0x200000;
 const DT_DIR = 4;
 const DT_REG = 8;
 /** Files of the kernel's own, of which there are fewer here than in Linux. */
@@ -50,7 +64,10 @@ export const fileSyscalls: GuestSyscallTable = {
       return ret;
     },
   },
-  35: { name: 'unlinkat', args: 'asx', note: 'files that were made here', run: unlinkat },
+  34: { name: 'mkdirat', args: 'aso', note: 'in a tmpfs', run: mkdirat },
+  35: { name: 'unlinkat', args: 'asx', note: 'what was made here', run: unlinkat },
+  39: { name: 'umount2', args: 'sx', note: 'no flags', run: umount2 },
+  40: { name: 'mount', args: 'sssxs', note: 'a tmpfs on an empty directory that was made here', run: mount },
   46: {
     name: 'ftruncate',
     args: 'dl',
@@ -118,8 +135,33 @@ function* dup3(guest: GuestThread): Coroutine<number> {
 function* unlinkat(guest: GuestThread): Coroutine<number> {
   const path = yield* readPath(guest, guest.int(0), guest.u(1));
   if (typeof path === 'number') return path;
-  if (guest.int(2) & AT_REMOVEDIR) return -ENOTDIR;
+  const { machine, owner } = guest.process;
+  if (guest.int(2) & AT_REMOVEDIR) return machine.vfs.rmdir(path, owner);
   return (yield* machineCall(guest, 'unlink', path)).ret;
+}
+
+function* mkdirat(guest: GuestThread): Coroutine<number> {
+  const path = yield* readPath(guest, guest.int(0), guest.u(1));
+  return typeof path === 'number' ? path : guest.process.machine.vfs.mkdir(path, guest.process.owner);
+}
+
+function* mount(guest: GuestThread): Coroutine<number> {
+  const { mm, process, host } = guest;
+  const path = yield* readPath(guest, AT_FDCWD, guest.u(1));
+  if (typeof path === 'number') return path;
+  const type = guest.u(2) === 0 ? '' : yield* strncpyFromUser(mm, guest.u(2));
+  const options = guest.u(4) === 0 ? '' : yield* strncpyFromUser(mm, guest.u(4));
+  if (typeof type === 'number' || typeof options === 'number') return -EFAULT;
+  const isKnown = type === 'tmpfs' && (guest.u(3) & ~HARMLESS_MOUNT_FLAGS) === 0;
+  if (!isKnown) host.unsupported(`mount of type '${type}' with flags ${guest.u(3)}`);
+  if (type !== 'tmpfs') return -ENODEV;
+  return isKnown ? process.machine.vfs.mountTmpfs(path, process.owner, options) : -EINVAL;
+}
+
+function* umount2(guest: GuestThread): Coroutine<number> {
+  const path = yield* readPath(guest, AT_FDCWD, guest.u(0));
+  if (typeof path === 'number') return path;
+  return guest.int(1) === 0 ? yield* guest.process.machine.vfs.umount(path, guest.process.owner) : -EINVAL;
 }
 
 function* renameat2(guest: GuestThread): Coroutine<number> {

@@ -3,9 +3,9 @@ import { writeU64 } from '../../../uapi/u64.js';
 import { type Coroutine, preemptPoint } from '../../core/effect.js';
 import { PAGE_SIZE } from '../../mm/frames/frames.js';
 import { fillRandom } from '../../sys/files/dev-nodes.js';
-import { strncpyFromUser, words32, words64, writeUser } from '../../sys/processes/user-memory.js';
+import { readUserView, strncpyFromUser, words32, words64, writeUser } from '../../sys/processes/user-memory.js';
 import { newUserfaultfd } from '../../sys/userfaultfd/userfault-fd.js';
-import { fixed, type GuestSyscallTable } from '../guest-syscall.js';
+import { fixed, type GuestSyscall, type GuestSyscallTable } from '../guest-syscall.js';
 import type { GuestThread } from '../guest-thread.js';
 
 const YIELD_POINT = preemptPoint('sched_yield');
@@ -37,11 +37,46 @@ const GRND_RANDOM = 2;
 const GRND_INSECURE = 4;
 const PRIO_BIAS = 20;
 
+/** What a call sets can only be 0, which it is: anything else is refused. */
+function only(
+  name: string,
+  args: string,
+  { arg, error, note }: { arg: number; error: number; note: string },
+): GuestSyscall {
+  return {
+    name,
+    args,
+    note,
+    *run(guest) {
+      return guest.int(arg) === 0 ? 0 : -error;
+    },
+  };
+}
+
 /** Identity and whatever else start-up code asks for. */
 export const miscSyscalls: GuestSyscallTable = {
-  119: fixed('sched_setscheduler', 'ddp', { ret: 0, note: 'no effect' }),
+  119: {
+    name: 'sched_setscheduler',
+    args: 'ddp',
+    note: 'SCHED_OTHER, which everybody has',
+    *run(guest) {
+      const param = yield* readUserView(guest.mm, guest.u(2), 4);
+      if (typeof param === 'number') return param;
+      return guest.int(1) === 0 && param.getInt32(0, true) === 0 ? 0 : -EINVAL;
+    },
+  },
   120: fixed('sched_getscheduler', 'd', { ret: 0, note: 'SCHED_OTHER' }),
-  122: fixed('sched_setaffinity', 'dnp', { ret: 0, note: 'there is one CPU' }),
+  122: {
+    name: 'sched_setaffinity',
+    args: 'dnp',
+    note: 'there is one CPU',
+    *run(guest) {
+      if (guest.u(1) === 0) return -EINVAL;
+      const mask = yield* readUserView(guest.mm, guest.u(2), 1);
+      if (typeof mask === 'number') return mask;
+      return mask.getUint8(0) & 1 ? 0 : -EINVAL;
+    },
+  },
   123: {
     name: 'sched_getaffinity',
     args: 'dnp',
@@ -60,10 +95,10 @@ export const miscSyscalls: GuestSyscallTable = {
       return 0;
     },
   },
-  140: fixed('setpriority', 'ddd', { ret: 0, note: 'no effect' }),
+  140: only('setpriority', 'ddd', { arg: 2, error: EPERM, note: 'nice 0' }),
   141: fixed('getpriority', 'dd', { ret: PRIO_BIAS, note: 'nice 0' }),
-  144: fixed('setgid', 'd', { ret: 0, note: 'everybody is root' }),
-  146: fixed('setuid', 'd', { ret: 0, note: 'everybody is root' }),
+  144: only('setgid', 'd', { arg: 0, error: EINVAL, note: 'root is the only group' }),
+  146: only('setuid', 'd', { arg: 0, error: EINVAL, note: 'root is the only user' }),
   160: { name: 'uname', args: 'p', note: 'Linux 6.12.0', run: uname },
   165: {
     name: 'getrusage',

@@ -1,3 +1,4 @@
+import { ENOSPC } from '../../../uapi/errno.js';
 import { type Coroutine, FINE } from '../../core/effect.js';
 import { SERVED, shmemGetFolio } from '../files/shmem.js';
 import { anonVmaPrepare } from '../frames/anon-rmap.js';
@@ -95,7 +96,7 @@ function* shmemFault(fault: VmFault): Coroutine<number> {
       const reason = mapping.pages.get(index) === 0 ? VM.uffdMissing : VM.uffdMinor;
       return -(yield* handleUserfault(fault, reason));
     }
-    if (pfn <= 0) return -VM_FAULT.oom;
+    if (pfn <= 0) return pfn === -ENOSPC ? -VM_FAULT.sigbus : -VM_FAULT.oom;
     yield* folioLock(memory, pfn);
     if (mapping.pages.get(index) === pfn) return pfn;
     folioUnlock(memory, pfn);

@@ -5,6 +5,12 @@ import type { Memory } from '../memory.js';
 import type { Vma } from '../vmas/vma.js';
 import { PageCache } from './page-cache.js';
 
+/** How much the files of a mounted tmpfs may hold. */
+export interface FileSystemLimit {
+  readonly maxPages: number;
+  readonly files: AddressSpace[];
+}
+
 /**
  * The page cache of one tmpfs or hugetlbfs file (shared anonymous memory is such a file without a name), or the pages of
  * a device mapping.
@@ -16,6 +22,8 @@ export class AddressSpace {
   readonly lock: RwSem;
   /** Length in bytes: a fault behind it is a SIGBUS. */
   size = 0;
+  /** Of a file in a tmpfs that has one. */
+  limit: FileSystemLimit | null = null;
   /** Of a hugetlbfs file: what was promised of it. */
   hugetlb: HugetlbFileReservation | null = null;
 

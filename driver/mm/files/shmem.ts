@@ -1,10 +1,10 @@
-import { EAGAIN, EINVAL, ENOMEM } from '../../../uapi/errno.js';
+import { EAGAIN, EINVAL, ENOMEM, ENOSPC } from '../../../uapi/errno.js';
 import { assert } from '../../core/assert.js';
 import { type Coroutine, FINE } from '../../core/effect.js';
 import { clearPage, folioAddLru, folioGet, folioLock, folioPut, folioSetLocked, folioUnlock } from '../frames/folio.js';
 import { PAGE_SIZE, PG } from '../frames/frames.js';
 import type { Memory } from '../memory.js';
-import { AddressSpace } from './address-space.js';
+import { AddressSpace, type FileSystemLimit } from './address-space.js';
 import { filemapRemoveFolio, shmemAddToPageCache } from './filemap.js';
 import { type ReadRequest, readMapping } from './read-mapping.js';
 import { shmemFreeSwap, shmemSwapinFolio } from './shmem-swap.js';
@@ -30,7 +30,7 @@ interface ShmemGet {
 
 /**
  * The page of `index` with one reference for the caller: resident, read in from swap, or, with `create`, new and zeroed.
- * 0 is a hole without `create`. -EINVAL behind the end of the file unless `behindEnd`, -ENOMEM without memory. The page is not locked: who
+ * 0 is a hole without `create`. -EINVAL behind the end of the file unless `behindEnd`, -ENOMEM without memory, -ENOSPC in a full tmpfs. The page is not locked: who
  * needs it to stay in the file locks it and looks at `mapping` again. Linux: mm/shmem.c:shmem_get_folio(), shmem_get_folio_gfp()
  */
 export function* shmemGetFolio(
@@ -59,6 +59,7 @@ export function* shmemGetFolio(
 
 /** Linux: mm/shmem.c:shmem_alloc_and_add_folio(). Deviates: no huge pages in shmem, whose default in 6.12 is `never`. */
 function shmemAllocAndAddFolio(memory: Memory, mapping: AddressSpace, index: number): number {
+  if (mapping.limit !== null && isFull(mapping.limit)) return -ENOSPC;
   const pfn = memory.allocator.allocate();
   if (pfn === 0) return -ENOMEM;
   clearPage(memory, pfn);
@@ -68,6 +69,14 @@ function shmemAllocAndAddFolio(memory: Memory, mapping: AddressSpace, index: num
   folioAddLru(memory, pfn);
   folioUnlock(memory, pfn);
   return pfn;
+}
+
+/** Pages in swap count too. Linux: part of mm/shmem.c:shmem_inode_acct_blocks() */
+function isFull({ maxPages, files }: FileSystemLimit): boolean {
+  let used = 0;
+  const count = (): void => void used++;
+  for (const { pages } of files) pages.forEach(count);
+  return used >= maxPages;
 }
 
 /**
@@ -91,6 +100,7 @@ export function* shmemEvictInode(memory: Memory, mapping: AddressSpace): Corouti
   assert(mapping.vmas.length === 0, 'mapping % is evicted while it is mapped', mapping.id);
   mapping.size = 0;
   yield* shmemTruncateRange(memory, mapping, { first: 0 });
+  mapping.limit?.files.splice(mapping.limit.files.indexOf(mapping), 1);
   memory.mappings.delete(mapping.id);
 }
 
@@ -190,13 +200,13 @@ export function* shmemFileWriteIter(
   mapping: AddressSpace,
   { offset, bytes }: { offset: number; bytes: Uint8Array },
 ): Coroutine<number> {
-  mapping.size = Math.max(mapping.size, offset + bytes.length);
   for (let done = 0; done < bytes.length; ) {
     const at = offset + done;
     const inPage = at % PAGE_SIZE;
     const n = Math.min(PAGE_SIZE - inPage, bytes.length - done);
-    const pfn = yield* shmemGetFolio(memory, mapping, Math.floor(at / PAGE_SIZE), { create: true });
+    const pfn = yield* shmemGetFolio(memory, mapping, Math.floor(at / PAGE_SIZE), { create: true, behindEnd: true });
     if (pfn < 0) return done > 0 ? done : pfn;
+    mapping.size = Math.max(mapping.size, at + n);
     if (memory.kernel.scheduler.isFine) yield FINE.content;
     memory.contentChanges(pfn);
     memory.bytes.set(bytes.subarray(done, done + n), pfn * PAGE_SIZE + inPage);

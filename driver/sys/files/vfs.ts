@@ -1,4 +1,5 @@
 import {
+  EBUSY,
   EEXIST,
   EINVAL,
   EISDIR,
@@ -6,6 +7,7 @@ import {
   ENOENT,
   ENOSPC,
   ENOTDIR,
+  ENOTEMPTY,
   EOPNOTSUPP,
   EPERM,
   ETXTBSY,
@@ -16,6 +18,7 @@ import { type Coroutine, preemptPoint } from '../../core/effect.js';
 import type { Machine } from '../machine/machine.js';
 import { MAX_INODES } from '../processes/machine-limits.js';
 import type { Thread } from '../processes/thread.js';
+import { Directories } from './directories.js';
 import { type DirectoryEntry, DirectoryFile } from './directory-file.js';
 import type { OpenFile } from './open-file.js';
 import { TmpfsFile, TmpfsInode } from './tmpfs-file.js';
@@ -28,13 +31,14 @@ const REMOVE_POINT = preemptPoint('remove files');
 /** Opens what stands at a fixed path: a device, or a file of /proc or /sys. A file or a negative errno. */
 export type SpecialOpen = (thread: Thread, flags: number) => Coroutine<OpenFile | number>;
 
-/** The tree of paths: special files at fixed places, and two flat tmpfs, the root itself and /tmp. */
+/** The tree of paths: special files at fixed places, and two tmpfs, the root itself and /tmp, with directories of programs below. */
 export class Vfs {
   private readonly specials = new Map<string, SpecialOpen>();
   /** By path. */
   private readonly names = new Map<string, TmpfsInode>();
   /** Programs by path, for each owner of processes: those of one see nothing of another's. */
   private readonly programs = new Map<number, Map<string, TmpfsInode>>();
+  private readonly directories = new Directories();
   private readonly resets: (() => void)[] = [];
   private readonly removals: ((owner: number) => void)[] = [];
 
@@ -58,6 +62,7 @@ export class Vfs {
   reset(): void {
     for (const reset of this.resets) reset();
     this.names.clear();
+    this.directories.clear();
     this.programs.clear();
   }
 
@@ -74,6 +79,7 @@ export class Vfs {
     const { scheduler } = this.machine.kernel;
     const inodes = [...(this.programs.get(owner)?.values() ?? [])];
     this.programs.delete(owner);
+    this.directories.removeOf(owner);
     for (const [name, inode] of this.names) {
       if (inode.owner !== owner) continue;
       this.names.delete(name);
@@ -88,7 +94,7 @@ export class Vfs {
 
   /** There is something to remove of this owner. */
   hasFilesOf(owner: number): boolean {
-    if (this.programs.has(owner)) return true;
+    if (this.programs.has(owner) || this.directories.hasOf(owner)) return true;
     for (const inode of this.names.values()) if (inode.owner === owner) return true;
     return false;
   }
@@ -105,9 +111,9 @@ export class Vfs {
     return this.specials.has(path) || this.inodeOf(path, owner) !== undefined || this.isDirectory(path, owner);
   }
 
-  /** Looks at no name that was made here, which may be many, as none is a directory. */
+  /** Looks at no name of a file that was made here, of which there may be many. */
   isDirectory(path: string, owner: number): boolean {
-    if (path === '/' || path === TMP) return true;
+    if (path === '/' || path === TMP || this.directories.has(path)) return true;
     const prefix = `${path}/`;
     for (const full of this.specials.keys()) if (full.startsWith(prefix)) return true;
     for (const full of this.programsOf(owner)) if (full.startsWith(prefix)) return true;
@@ -124,16 +130,21 @@ export class Vfs {
       const name = rest.split('/', 1)[0]!;
       found.set(name, { name, isDirectory: rest !== name });
     }
+    for (const full of this.directories.paths) {
+      if (full.lastIndexOf('/') !== prefix.length - 1 || !full.startsWith(prefix)) continue;
+      found.set(full.slice(prefix.length), { name: full.slice(prefix.length), isDirectory: true });
+    }
     if (path === '/') found.set('tmp', { name: 'tmp', isDirectory: true });
     return [...found.values()];
   }
 
-  /** rename(2) of files that were made here. */
+  /** rename(2) of files that were made here. Deviates: directories keep their names. */
   *rename(from: string, to: string): Coroutine<number> {
-    const [oldName, newName] = [tmpfsPath(from), tmpfsPath(to)];
+    if (this.directories.has(from) || this.directories.has(to)) return -EOPNOTSUPP;
+    const [oldName, newName] = [this.tmpfsPath(from), this.tmpfsPath(to)];
     const inode = oldName === null ? undefined : this.names.get(oldName);
     if (oldName === null || inode === undefined) return -ENOENT;
-    if (newName === null) return -EXDEV;
+    if (newName === null || this.directories.limitOf(from) !== this.directories.limitOf(to)) return -EXDEV;
     const replaced = this.names.get(newName);
     this.names.delete(oldName);
     this.names.set(newName, inode);
@@ -175,7 +186,7 @@ export class Vfs {
     const program = this.programs.get(owner)?.get(path);
     if (program !== undefined) return this.openProgram(program, flags);
     if (this.isDirectory(path, owner)) return this.openDirectory(path, flags, owner);
-    const name = tmpfsPath(path);
+    const name = this.tmpfsPath(path);
     if (name === null) return this.leadsThroughFile(path, owner) ? -ENOTDIR : -ENOENT;
     return name.length - name.lastIndexOf('/') - 1 > NAME_MAX
       ? -ENAMETOOLONG
@@ -190,11 +201,67 @@ export class Vfs {
     return { thread: process.main, path: `/proc/self${match![2]}` };
   }
 
+  private newInode(path: string): TmpfsInode {
+    const inode = new TmpfsInode(this.machine.memory);
+    const limit = this.directories.limitOf(path);
+    inode.mapping.limit = limit;
+    limit?.files.push(inode.mapping);
+    return inode;
+  }
+
+  /** `path` if a file can be made there, or null. */
+  private tmpfsPath(path: string): string | null {
+    const at = path.lastIndexOf('/');
+    const parent = path.slice(0, at);
+    const isPlace = at === 0 || parent === TMP || this.directories.has(parent);
+    return isPlace && at < path.length - 1 ? path : null;
+  }
+
+  /** mkdir(2), below a tmpfs. */
+  mkdir(path: string, owner: number): number {
+    if (path.length - path.lastIndexOf('/') - 1 > NAME_MAX) return -ENAMETOOLONG;
+    if (this.exists(path, owner)) return -EEXIST;
+    if (this.tmpfsPath(path) === null) return this.leadsThroughFile(path, owner) ? -ENOTDIR : -ENOENT;
+    if (this.names.size >= MAX_INODES) return -ENOSPC;
+    this.directories.add(path, owner);
+    return 0;
+  }
+
+  /** rmdir(2) of a directory that was made here. */
+  rmdir(path: string, owner: number): number {
+    if (!this.exists(path, owner)) return -ENOENT;
+    if (!this.isDirectory(path, owner)) return -ENOTDIR;
+    if (!this.directories.has(path)) return -EBUSY;
+    return this.list(path, owner).length > 0 ? -ENOTEMPTY : this.directories.remove(path);
+  }
+
+  /** mount(2) of a tmpfs, on a directory that was made here. */
+  mountTmpfs(path: string, owner: number, options: string): number {
+    if (this.exists(path, owner) && !this.isDirectory(path, owner)) return -ENOTDIR;
+    if (this.isDirectory(path, owner) && !this.directories.has(path)) return -EPERM;
+    return this.directories.mountTmpfs(path, options, this.list(path, owner).length === 0);
+  }
+
+  /** umount(2): the files of the tmpfs are gone; -EBUSY while one is open or mapped. */
+  *umount(path: string, owner: number): Coroutine<number> {
+    if (!this.exists(path, owner)) return -ENOENT;
+    const below = [...this.names].filter(([name]) => name.startsWith(`${path}/`));
+    const isBusy = this.directories.hasMountsBelow(path) || below.some(([, inode]) => inode.opens > 0);
+    const error = this.directories.has(path) && isBusy ? -EBUSY : this.directories.umount(path);
+    if (error !== 0) return error;
+    for (const [name, inode] of below) {
+      this.names.delete(name);
+      inode.links--;
+      yield* inode.evictIfUnused();
+    }
+    return 0;
+  }
+
   /** unlink(2). Special files stay. */
   *unlink(path: string): Coroutine<number> {
     if (this.specials.has(path)) return -EPERM;
-    if (path === TMP) return -EISDIR;
-    const name = tmpfsPath(path);
+    if (path === TMP || this.directories.has(path)) return -EISDIR;
+    const name = this.tmpfsPath(path);
     const inode = name === null ? undefined : this.names.get(name);
     if (name === null || inode === undefined) return -ENOENT;
     this.names.delete(name);
@@ -209,9 +276,9 @@ export class Vfs {
       if ((flags & O_ACCMODE) !== O_RDONLY || flags & O_CREAT) return -EISDIR;
       return new DirectoryFile(this.machine, flags, this.list(path, owner));
     }
-    if (path !== TMP && path !== '/') return -EOPNOTSUPP;
+    if (path !== TMP && path !== '/' && !this.directories.has(path)) return -EOPNOTSUPP;
     if ((flags & O_ACCMODE) === O_RDONLY) return -EINVAL;
-    return new TmpfsFile(this.machine, flags, new TmpfsInode(this.machine.memory));
+    return new TmpfsFile(this.machine, flags, this.newInode(`${path}/x`));
   }
 
   private openProgram(inode: TmpfsInode, flags: number): OpenFile | number {
@@ -224,7 +291,7 @@ export class Vfs {
     if (inode === undefined) {
       if (!(flags & O_CREAT)) return -ENOENT;
       if (this.names.size >= MAX_INODES) return -ENOSPC;
-      inode = new TmpfsInode(this.machine.memory);
+      inode = this.newInode(name);
       inode.links = 1;
       inode.owner = owner;
       this.names.set(name, inode);
@@ -236,10 +303,4 @@ export class Vfs {
     if (flags & O_TRUNC && file.isWritable) yield* file.ftruncate(0);
     return file;
   }
-}
-
-/** `path` if a file can be made there, or null. There are no directories in either tmpfs. */
-function tmpfsPath(path: string): string | null {
-  const at = path.lastIndexOf('/');
-  return (at === 0 || path.slice(0, at) === TMP) && at < path.length - 1 ? path : null;
 }

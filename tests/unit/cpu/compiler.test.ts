@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import type { Cpu } from '../../../driver/cpu/cpu.js';
 import { Trap } from '../../../driver/cpu/isa/trap.js';
+import { count } from '../../counts.js';
 import { needs } from '../../needs.js';
 import { asm, BASE, Program, SIZE } from './assembler.js';
 import { loadElf } from './elf-memory.js';
@@ -13,6 +14,9 @@ import { loadProgram } from './flat-memory.js';
 import { randomProgram } from './random-program.js';
 
 const COMPILER = 'riscv64-linux-gnu-gcc';
+
+/** How often code is written anew. */
+const ROUNDS = count(20, 2000);
 
 /** Everything an instruction can change, but for memory. */
 function state(cpu: Cpu) {
@@ -107,6 +111,25 @@ describe('compiled code', () => {
       };
       expectLockstep(make, { limit: 1000, hot: 0 }, randomSlices(9));
     }
+  });
+
+  it('is thrown away with the code that it came from, however often that changes', () => {
+    const cpu = loadProgram(loops());
+    const { code, core, ram } = cpu.hart;
+    code.hot = 0;
+    const start = cpu.pc;
+    cpu.run(1e5);
+    const once = core.size;
+    expect(once).toBeGreaterThan(0);
+    const at = ram.bytes.length - (start - BASE) - 4096 + 24;
+    for (let round = 1; round <= ROUNDS; round++) {
+      // The immediate of the first addi behind the constants, which nothing else depends on.
+      ram.bytes[at + 3]! ^= round % 2 ? 1 : 3;
+      cpu.flushCode();
+      cpu.pc = start;
+      expect(cpu.run(1e7)).toBe(Trap.ecall);
+    }
+    expect(core.size).toBe(once);
   });
 
   describe('of C', needs(COMPILER), () => {

@@ -108,16 +108,15 @@ export async function reportRuns(
   const { stop, progress } = output;
   stop.watch();
   const runs: WireCase[] = [];
-  for (const unit of output.share.pick(all, ({ name }) => name)) {
+  const onRun = (run: WireCase): void => {
+    const length = runs.push(run);
+    progress.update({ done: length, total: length, isTotalOpen: true, failed: failedIn(runs), name: run.name });
+  };
+  for (const [i, unit] of output.share.pick(all, ({ name }) => name).entries()) {
+    if (i > 0 && (await stop.look())) break;
     const begun = output.now();
     const first = runs.length;
-    for await (const run of (output.share.known(unit) as WireCase[] | undefined) ?? unit.run()) {
-      runs.push(run);
-      const { length } = runs;
-      progress.update({ done: length, total: length, isTotalOpen: true, failed: failedIn(runs), name: run.name });
-      if (await stop.look()) break;
-    }
-    if (stop.isRequested) break;
+    if (!(await runUnit(unit, { onRun, output }))) break;
     output.share.keep(unit, runs.slice(first), output.now() - begun);
   }
   progress.clear();
@@ -128,6 +127,28 @@ export async function reportRuns(
   writeFiles(runs.map(caseResult), { name: 'dmirror fault wire', properties: {} });
   output.err(`${runs.length - failed} passed, ${failed} failed`);
   return failed > 0 ? EXIT.fail : EXIT.pass;
+}
+
+/** False: it was told to stop with runs left. Whether some are is known once another one was tried. */
+async function runUnit(
+  unit: WireUnit,
+  { onRun, output: { share, stop } }: { onRun(run: WireCase): void; output: Output },
+): Promise<boolean> {
+  const known = share.known(unit) as WireCase[] | undefined;
+  if (known !== undefined) {
+    known.forEach(onRun);
+    return true;
+  }
+  const runs = unit.run()[Symbol.asyncIterator]();
+  for (let next = await runs.next(); next.done !== true; ) {
+    onRun(next.value);
+    next = await runs.next();
+    if (next.done !== true && (await stop.look())) {
+      await runs.return?.();
+      return false;
+    }
+  }
+  return true;
 }
 
 function failedIn(runs: readonly WireCase[]): number {

@@ -1,5 +1,16 @@
 import { describe, expect, it } from 'vitest';
-import { EEXIST, EISDIR, ENAMETOOLONG, ENOENT, ENOTDIR, EPERM } from '../../../../uapi/errno.js';
+import {
+  EBUSY,
+  EEXIST,
+  EINVAL,
+  EISDIR,
+  ENAMETOOLONG,
+  ENOENT,
+  ENOSPC,
+  ENOTDIR,
+  ENOTEMPTY,
+  EPERM,
+} from '../../../../uapi/errno.js';
 import { O_CREAT, O_DIRECTORY, O_EXCL, O_RDWR } from '../../../../uapi/fcntl.js';
 import { inKernel, ret, smallMachine } from '../helpers.js';
 
@@ -28,6 +39,44 @@ describe('the tree of paths', () => {
     expect([...machine.call(main, 'pread', fd, 1, 0).bytes!]).toEqual([7]);
     expect(ret(main, 'unlink', '/dev/hmm_dmirror0')).toBe(-EPERM);
     expect(ret(main, 'unlink', '/tmp')).toBe(-EISDIR);
+  });
+
+  it('directories can be made below a tmpfs, and go when they are empty', () => {
+    const { vfs } = machine;
+    const { owner } = main.process;
+    expect([vfs.mkdir('/tmp/d', owner), vfs.mkdir('/tmp/d/e', owner)]).toEqual([0, 0]);
+    expect([vfs.mkdir('/tmp/d', owner), vfs.mkdir('/tmp/no/d', owner), vfs.mkdir('/sys/d', owner)]).toEqual([
+      -EEXIST,
+      -ENOENT,
+      -ENOENT,
+    ]);
+    expect(ret(main, 'close', open('/tmp/d/e/f', O_CREAT | O_RDWR))).toBe(0);
+    expect(vfs.list('/tmp/d', owner)).toEqual([{ name: 'e', isDirectory: true }]);
+    const answers = ['/tmp/d', '/tmp/d/e', '/tmp/d/e/f', '/tmp', '/tmp/none'].map((path) => vfs.rmdir(path, owner));
+    expect(answers).toEqual([-ENOTEMPTY, -ENOTEMPTY, -ENOTDIR, -EBUSY, -ENOENT]);
+    expect([ret(main, 'unlink', '/tmp/d/e'), ret(main, 'unlink', '/tmp/d/e/f')]).toEqual([-EISDIR, 0]);
+    expect([vfs.rmdir('/tmp/d/e', owner), vfs.rmdir('/tmp/d', owner)]).toEqual([0, 0]);
+  });
+
+  it('a tmpfs that is mounted on one holds as much as it says, until nobody has a file of it', () => {
+    const { vfs } = machine;
+    const { owner } = main.process;
+    const umount = (): number | undefined => inKernel(main, () => vfs.umount('/tmp/m', owner)).result;
+    vfs.mkdir('/tmp/m', owner);
+    expect([umount(), vfs.mountTmpfs('/tmp/m', owner, 'huge=maybe')]).toEqual([-EINVAL, -EINVAL]);
+    expect([vfs.mountTmpfs('/dev', owner, ''), vfs.mountTmpfs('/tmp/none', owner, '')]).toEqual([-EPERM, -ENOENT]);
+    expect(vfs.mountTmpfs('/tmp/m', owner, 'huge=always,size=8k')).toBe(0);
+    expect([vfs.mountTmpfs('/tmp/m', owner, ''), vfs.rmdir('/tmp/m', owner)]).toEqual([-EBUSY, -EBUSY]);
+    const fd = open('/tmp/m/f', O_CREAT | O_RDWR);
+    const writes = [0, 4096, 8192].map((offset) => ret(main, 'pwrite', fd, Uint8Array.of(1), offset));
+    expect(writes).toEqual([1, 1, -ENOSPC]);
+    const addr = ret(main, 'mmap', 0, 12288, 3, 1, fd, 0);
+    expect(ret(main, 'ftruncate', fd, 12288)).toBe(0);
+    expect(machine.call(main, 'load', addr + 8192, 1).signal?.signo).toBe(7);
+    ret(main, 'close', fd);
+    expect(umount()).toBe(-EBUSY);
+    ret(main, 'munmap', addr, 12288);
+    expect([umount(), open('/tmp/m/f'), vfs.rmdir('/tmp/m', owner)]).toEqual([0, -ENOENT, 0]);
   });
 
   it('a name that is given to another file is that one from then on', () => {

@@ -5,10 +5,12 @@ import { toJsonSchema } from '@valibot/to-json-schema';
 import { expect, it, onTestFinished } from 'vitest';
 import { readCampaign } from '../../../../tools/campaign/campaign-file.js';
 import { jobsOfCampaign } from '../../../../tools/campaign/campaign-jobs.js';
+import { runCampaign, statusOf } from '../../../../tools/campaign/campaign-run.js';
 import { CAMPAIGN } from '../../../../tools/campaign/campaign-schema.js';
 import { CampaignState } from '../../../../tools/campaign/campaign-state.js';
 import { packageVersion } from '../../../../tools/package-root.js';
 import { ROOT } from '../../structure/tree.js';
+import { recordedOutput } from '../recorded-output.js';
 
 const FILE = join(ROOT, 'docs/schemas/campaign.schema.json');
 
@@ -71,8 +73,39 @@ it('counts a result once, keeps the shortest token of findings that are alike, a
   expect(again.findings()).toMatchObject([{ count: 2, token: 'dm2:short', page: 'folio #' }]);
   again.add(all[2]!.token, found('dm2:other', 'vma #'));
   expect(CampaignState.open(folder).findings()).toHaveLength(2);
+  const longer = { ...plan, campaign: { ...plan.campaign, budget: { runs: 9 } } };
+  expect(CampaignState.create(folder, longer, { fresh: false }).results.size).toBe(3);
+  expect(CampaignState.open(folder).plan.campaign.budget).toEqual({ runs: 9 });
   const other = { ...plan, jobs: all.slice(1) };
   expect(() => CampaignState.create(folder, other, { fresh: false })).toThrow('has another campaign');
+});
+
+it.each([
+  ['budget: { runs: 7 }', 'the runs of the budget are done'],
+  ['budget: { runs: 8 }', 'cancelled'],
+  ['budget: { time: 2s }', 'the time of the budget is over'],
+  ['stop: { findings: 2 }', 'so many findings end it'],
+  ['stop: { failures: 1 }', 'so many failures end it'],
+])('%s: %s', async (rule, why) => {
+  const file = join(scratch(), 'c.yaml');
+  writeFileSync(file, `name: c\n${rule}\nwhat: [{ probes: { count: 3, ms: 1 } }]\n`);
+  const { campaign, wrong } = readCampaign(file);
+  const { budget, stop } = campaign;
+  const plan = { campaign: { name: 'c', budget, stop }, jobs: jobsOfCampaign(campaign, wrong) };
+  const state = CampaignState.create(join(scratch(), 'state'), plan, { fresh: false });
+  const found = (page: string) => ({ check: 'books', functions: [], page, message: page, token: null });
+  const isPassed = why.startsWith('the ') || why === 'cancelled';
+  const findings = isPassed ? [] : [found('folio'), found('vma')];
+  state.add(plan.jobs[0]!.token, { status: isPassed ? 'pass' : 'fail', runs: 7, ms: 1, message: '', findings });
+  let ms = 0;
+  const output = recordedOutput(() => {
+    // The second look at the clock is before the first job.
+    if (why === 'cancelled') state.cancel();
+    ms += 1500;
+    return ms;
+  });
+  expect(await runCampaign(state, { jobs: 1 }, output)).toBe(why);
+  expect([statusOf(state, why), state.results.size]).toEqual([isPassed ? 5 : 1, 1]);
 });
 
 it('what a state can not be used for is said', () => {
