@@ -109,7 +109,7 @@ class Fleet {
   }
 
   run(...args: readonly string[]) {
-    return spawnSync(process.execPath, [MAIN, ...args], { cwd: this.folder, encoding: 'utf8' });
+    return spawnSync(process.execPath, [MAIN, ...args], { cwd: this.folder, encoding: 'utf8', maxBuffer: 2 ** 28 });
   }
 
   /** Results that the campaign has. */

@@ -45,7 +45,7 @@ for (const name of named.length === 0 ? NAMES : named)
     JSON.parse(costsText(name, await (name === SWEEP ? sweepCosts() : measured(name)))).commands,
   );
 const commands = Object.fromEntries(Object.entries(file.commands).sort(([a], [b]) => (a < b ? -1 : 1)));
-writeFileSync(FILE, `${JSON.stringify({ version: file.version, commands }, null, 1)}\n`);
+writeFileSync(FILE, `${JSON.stringify({ version: file.version, commands }, null, 2)}\n`);
 
 /** The units of a command, in milliseconds of CPU: on a busy machine the wall time says more of the others. */
 function measured(name) {
