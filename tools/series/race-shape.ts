@@ -104,6 +104,9 @@ export function textOf({ kind, message }: Pick<RaceFinding, 'kind' | 'message'>)
 /** Functions of Linux that wait, and in which nothing can be made to fail. */
 const WAITS = ['migration_entry_wait_on_locked', 'migration_entry_wait', 'mmu_interval_read_begin'];
 
+/** Whoever waits for a folio is in there: where it was called tells more. */
+const THE_LOCK = 'folio_lock';
+
 /** Where each task was when it went to sleep: what it looked at last, it looked at there. And which pages have migration entries. */
 class Places implements Observer {
   private running: Task | null = null;
@@ -143,8 +146,9 @@ class Places implements Observer {
   }
 
   of(task: string): string[] {
-    return (this.paths.get(task) ?? []).flatMap(
+    const functions = (this.paths.get(task) ?? []).flatMap(
       (name) => citedBy(name) ?? (WAITS.includes(snakeCase(name)) ? snakeCase(name) : []),
     );
+    return functions.filter((name) => name !== THE_LOCK);
   }
 }
