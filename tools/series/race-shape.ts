@@ -95,7 +95,7 @@ function inCycle(blocked: readonly BlockedTask[], places: Places): readonly Bloc
 }
 
 /** The same for findings that differ in numbers only. */
-export function textOf({ kind, message }: Pick<RaceFinding, 'kind' | 'message'>): string {
+export function textOf({ kind, message }: { readonly kind: string; readonly message: string }): string {
   const [line = ''] = message.split('\n');
   const words = line.replace(/\b\d+\/\d+|\b0x[\da-f]+|\b\d+\b/g, '#').replace(/ x\d+| ?folios #.*/g, '');
   return `${kind}: ${words}`;
@@ -103,9 +103,6 @@ export function textOf({ kind, message }: Pick<RaceFinding, 'kind' | 'message'>)
 
 /** Functions of Linux that wait, and in which nothing can be made to fail. */
 const WAITS = ['migration_entry_wait_on_locked', 'migration_entry_wait', 'mmu_interval_read_begin'];
-
-/** Whoever waits for a folio is in there: where it was called tells more. */
-const THE_LOCK = 'folio_lock';
 
 /** Where each task was when it went to sleep: what it looked at last, it looked at there. And which pages have migration entries. */
 class Places implements Observer {
@@ -145,10 +142,10 @@ class Places implements Observer {
     if (effect?.kind === 'wait' && this.last.length > 0) this.paths.set(task.name, this.last);
   }
 
+  /** Innermost first; who wants a lock says more than how it is taken. */
   of(task: string): string[] {
-    const functions = (this.paths.get(task) ?? []).flatMap(
-      (name) => citedBy(name) ?? (WAITS.includes(snakeCase(name)) ? snakeCase(name) : []),
-    );
-    return functions.filter((name) => name !== THE_LOCK);
+    return (this.paths.get(task) ?? [])
+      .flatMap((name) => citedBy(name) ?? (WAITS.includes(snakeCase(name)) ? snakeCase(name) : []))
+      .filter((name) => name !== 'folio_lock');
   }
 }
