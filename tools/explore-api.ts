@@ -1,6 +1,7 @@
 // Explorations for programs, as `dmirror/explore`: races are written with the package's own Process and Dmirror. Its types need nobody
 // else's.
 
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { ObjectGraph } from '../driver/check/object-graph.js';
 import { Director } from '../driver/explore/director.js';
 import { DEFAULT_BUDGET, directorOf, type ExploreOptions, subjectOptions } from '../driver/explore/explore.js';
@@ -30,7 +31,7 @@ export type {
 /** A race between threads of one process. What `setup` answers is what the others get; it is put back before each schedule, as the machine is. */
 export interface RaceProgram<State> {
   setup(process: Process): Promise<State> | State;
-  /** Each with a thread of its own, the first with the process's first; their calls run at the same time. */
+  /** Each with a thread of its own, the first with the process's first, for its calls; those of all run at the same time. */
   readonly threads: readonly ((state: State, thread: Thread) => unknown)[];
   /** After each schedule, with what the threads answered. Throws what is wrong; what it answers is part of the outcome. */
   check?(state: State, answers: readonly unknown[]): unknown;
@@ -79,6 +80,7 @@ async function exploreOn<State>(
   const process = await Process.create(transport);
   const threads: Thread[] = [process];
   while (threads.length < program.threads.length) threads.push(await process.newThread());
+  transport.tids = threads.map(({ tid }) => tid);
   const state = await program.setup(process);
   const graph = new ObjectGraph([{ state, threads }], { apart: [machine, transport] });
   const director = directorOf(options);
@@ -87,7 +89,10 @@ async function exploreOn<State>(
   try {
     const run = new Explorer(director).run(options.budget ?? DEFAULT_BUDGET, options.until);
     let next = run.next();
-    while (!next.done) next = run.next(await schedule(program, { subject, director, transport, state, threads }));
+    while (!next.done) {
+      next = run.next(await schedule(program, { subject, director, transport, state, threads }));
+      if (transport.misuse !== null) throw new Error(transport.misuse);
+    }
     return next.value;
   } finally {
     subject.release();
@@ -116,7 +121,9 @@ async function schedule<State>(program: RaceProgram<State>, running: Running<Sta
       left--;
     };
     // What a thread throws is its answer.
-    void (async () => await body(state, threads[i]!))().then(end, (error) => end(String(error)));
+    void transport.by
+      .run(threads[i]!.tid, async () => await body(state, threads[i]!))
+      .then(end, (error) => end(String(error)));
   }
   try {
     for (;;) {
@@ -165,13 +172,22 @@ function settled(): Promise<void> {
 class ExploredTransport implements Transport {
   readonly dialect: string;
   direct = true;
+  /** Whose calls are made: the thread that the body was given. */
+  readonly by = new AsyncLocalStorage<number>();
+  /** The ids of the race's threads. */
+  tids: readonly number[] = [];
+  /** A body has made a call on the thread of another: it would wait for that one's. */
+  misuse: string | null = null;
 
   constructor(private readonly machine: Machine) {
     this.dialect = machine.options.dialect;
   }
 
   call(tid: number, name: string, args: CallArg[], into?: Uint8Array): Promise<CallResult> {
-    const { machine } = this;
+    const { machine, tids } = this;
+    const by = this.by.getStore();
+    if (by !== undefined && by !== tid && tids.includes(tid))
+      this.misuse ??= `threads[${tids.indexOf(by)}] of the race calls ${name} on the thread of threads[${tids.indexOf(tid)}], where it can't race with it: make calls with the thread that it is given, as device.as(thread) and thread.write()`;
     return new Promise((resolve, reject) => {
       const thread = machine.threadByTid(tid);
       if (thread === null) throw new Error(`no thread ${tid}`);

@@ -1,6 +1,7 @@
 import type { CommandName } from '../../uapi/dialect.js';
 import { entryId } from '../core/observer.js';
 import type { Command } from '../dmirror/index.js';
+import { backingPfn } from '../mm/frames/folio.js';
 import { tablesBelow } from '../mm/invariants.js';
 import { Kind, kindOf } from '../mm/tables/entry.js';
 import type { Mm } from '../mm/vmas/mm.js';
@@ -16,7 +17,10 @@ const PAGE_SIZE = 4096;
 const MOST_PAGES = 1024;
 
 interface KeptPage {
+  /** What the entry says: a frame, a page of a device, a slot of swap. */
   readonly pfn: number;
+  /** Where its bytes are; -1 in swap. */
+  readonly frame: number;
   readonly data: PageBytes;
 }
 
@@ -40,6 +44,7 @@ const AT_THE_END: Look = { begin: Number.POSITIVE_INFINITY, end: Number.POSITIVE
  */
 export class RaceShadow {
   private readonly before = new Map<Mm, Before>();
+  /** By frame: the pages whose bytes it had. */
   private readonly placesOf = new Map<number, { mm: Mm; vpn: number }[]>();
   private readonly calls: RaceCall[] = [];
   private writers: readonly Writer[] = [];
@@ -60,9 +65,9 @@ export class RaceShadow {
     for (const mm of this.machine.memory.mms) {
       const pages = pagesOf(mm);
       this.before.set(mm, { pages, ranges: mm.vmas.filter(vmaIsAnonymous).map(({ start, end }) => ({ start, end })) });
-      for (const [vpn, { pfn }] of pages) {
-        const places = this.placesOf.get(pfn);
-        if (places === undefined) this.placesOf.set(pfn, [{ mm, vpn }]);
+      for (const [vpn, { frame }] of pages) {
+        const places = this.placesOf.get(frame);
+        if (places === undefined) this.placesOf.set(frame, [{ mm, vpn }]);
         else places.push({ mm, vpn });
       }
     }
@@ -122,8 +127,8 @@ export class RaceShadow {
     const kept = this.before.get(mm);
     if (kept === undefined || mm.users === 0) return;
     const isWritten = this.writers.some(({ mm: of, start, end }) => of === mm && overlaps(start, end, vpn));
-    const pfn = kept.pages.get(vpn)?.pfn;
-    if (!isWritten && pfn !== undefined && !changed.has(pfn) && entryOf(mm, vpn)?.pfn === pfn) return;
+    const page = kept.pages.get(vpn);
+    if (!isWritten && page !== undefined && !changed.has(page.frame) && entryOf(mm, vpn)?.pfn === page.pfn) return;
     const id = entryId(mm.id, vpn);
     if (this.proven.has(id)) return;
     this.proven.add(id);
@@ -217,7 +222,9 @@ function pagesOf(mm: Mm): Map<number, KeptPage> {
       for (let vpn = base + i * span; vpn < base + (i + 1) * span; vpn++) {
         const vma = mm.vmaLookup(vpn * PAGE_SIZE);
         const data = vma === null || !vmaIsAnonymous(vma) ? null : contentOf(mm, vpn);
-        if (data !== null) pages.set(vpn, { pfn: entryOf(mm, vpn)!.pfn, data: Buffer.from(data) });
+        if (data === null) continue;
+        const { pfn } = entryOf(mm, vpn)!;
+        pages.set(vpn, { pfn, frame: kind === Kind.swap ? -1 : backingPfn(mm.memory, pfn), data: Buffer.from(data) });
       }
     }
   }

@@ -1,6 +1,6 @@
 import { EBADF, ENOENT, ENOTDIR } from '../../uapi/errno.js';
 import type { Coroutine } from '../core/effect.js';
-import { DirectoryFile } from '../sys/files/directory-file.js';
+import { DirectoryFile } from '../sys/files/directories.js';
 import { strncpyFromUser } from '../sys/processes/user-memory.js';
 import type { GuestThread } from './guest-thread.js';
 

@@ -62,6 +62,8 @@ const INPUTS: readonly [string, RegExp][] = [
   ]),
   ['selftest --path-file v12.yaml --path unified', /--path-file <file>' cannot be used with option '--path <path>'/],
   ['explore mig-unmap --path posted-late+undosOnError', /no property of a path 'undosOnError' .*'undoesOnError'/],
+  ['explore mig-unmap --witness 0 --html x.html', /^error: --witness makes no --html\n/],
+  ['explore mig-unmap --diff classic unified --junit x.xml', /^error: --diff makes no --junit\n/],
   ['abi history 0x12345', /no known numbering ever used 0x12345\n/],
   ['abi check M5 M6 --rename A=B', /neither OLD nor NEW has 'A'/],
   ['abi check M5 M6 --skip NO*', /--skip 'NO\*' names no macro/],

@@ -36,6 +36,10 @@ export async function exploreCommand(
   if (names[0] === 'replay') return await replay(names.slice(1), options, output);
   if (options.trace !== undefined && (options.list || options.diff !== undefined))
     throw new UsageError('--trace is of what is explored or replayed', 'leave it out with --list and --diff');
+  for (const option of ['witness', 'diff'] as const)
+    for (const file of ['html', 'junit'] as const)
+      if (options[option] !== undefined && options[file] !== undefined)
+        throw new UsageError(`--${option} makes no --${file}`, 'leave one of them out');
   const tests = namedTests(names);
   if (options.list) {
     for (const { name } of tests) output.out(name);

@@ -116,7 +116,7 @@ export function reportLines(report: TestReport): string[] {
       ? []
       : [`each schedule shows a bug of this depth with a chance of at least ${guarantee.toExponential(1)}`];
   return [
-    `${outcomes.length} outcomes, ${verdict}, ${schedules} schedules (${inequivalent} inequivalent)${under}, ${(ms / 1000).toFixed(1)} s`,
+    `${outcomes.length} outcome${outcomes.length === 1 ? '' : 's'}, ${verdict}, ${schedules} schedules (${inequivalent} inequivalent)${under}, ${(ms / 1000).toFixed(1)} s`,
     ...chance,
     ...outcomes.flatMap((one) => [one.outcome, `  ${one.schedules} schedules${seenText(one)}, ${one.token}`]),
     ...asLinux.map((name) => `as Linux: ${name}`),

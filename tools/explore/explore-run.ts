@@ -124,10 +124,22 @@ export async function exploreDiff(
   const reports = await reportsOf(tasks.flat(), options, output);
   let compared = 0;
   let differences = 0;
+  let cut = 0;
   for (const pair of tasks) {
     const [a, b] = pair.map((task) => reports.get(task));
     if (a === undefined || b === undefined) continue;
     compared++;
+    cut += [a, b].filter(({ verdict }) => verdict !== 'complete').length;
+    for (const [report, side] of [
+      [a, options.sides[0]],
+      [b, options.sides[1]],
+    ] as const)
+      for (const { what, token } of report.problems)
+        output.out(
+          options.json
+            ? JSON.stringify({ test: report.test, side, problem: what, token })
+            : `${report.test}: ${side}: ${what}${token === undefined ? '' : `, ${token}`}`,
+        );
     for (const [one, other, side] of [
       [a, b, options.sides[0]],
       [b, a, options.sides[1]],
@@ -138,13 +150,14 @@ export async function exploreDiff(
         output.out(
           options.json
             ? JSON.stringify({ test: one.test, only: side, outcome, token, verdict: other.verdict })
-            : `${one.test}: only ${side}: ${outcome}, ${token}`,
+            : `${one.test}: only ${side}: ${outcome}, ${token}${other.verdict === 'complete' ? '' : ', as far as the other came'}`,
         );
       }
     }
   }
   if (!options.json) {
     output.out(`${compared} tests, ${differences} outcomes that one side alone has`);
+    if (cut > 0) output.out(`# ${cut} of ${2 * compared} explorations are not complete`);
     if (compared < tasks.length) output.out('# interrupted');
   }
   return differences > 0 ? EXIT.fail : exitStatus([...reports.values()], options);

@@ -13,7 +13,7 @@ import {
 } from '../../../uapi/errno.js';
 import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, O_CLOEXEC, O_NONBLOCK } from '../../../uapi/fcntl.js';
 import type { Coroutine } from '../../core/effect.js';
-import { DirectoryFile } from '../../sys/files/directory-file.js';
+import { DirectoryFile } from '../../sys/files/directories.js';
 import type { OpenFile } from '../../sys/files/open-file.js';
 import { createPipe } from '../../sys/files/pipe.js';
 import { procLink } from '../../sys/files/proc-self.js';

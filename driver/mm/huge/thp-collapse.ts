@@ -183,7 +183,7 @@ function* collapseLocked(
   return 'succeed';
 }
 
-/** From here on nobody finds the small pages by address. Linux: part of mm/khugepaged.c:collapse_huge_page(), with pmdp_collapse_flush() */
+/** From here on nobody finds the small pages by address. Linux: part of mm/khugepaged.c:collapse_huge_page() */
 function* takeTable(mm: Mm, addr: number): Coroutine<Table> {
   const range: NotifierRange = { mm, start: addr, end: addr + HPAGE_PMD_SIZE, event: 'CLEAR', owner: null };
   yield* mmuNotifierInvalidateRangeStart(range);

@@ -18,8 +18,7 @@ import { type Coroutine, preemptPoint } from '../../core/effect.js';
 import type { Machine } from '../machine/machine.js';
 import { MAX_INODES } from '../processes/machine-limits.js';
 import type { Thread } from '../processes/thread.js';
-import { Directories } from './directories.js';
-import { type DirectoryEntry, DirectoryFile } from './directory-file.js';
+import { Directories, type DirectoryEntry, DirectoryFile } from './directories.js';
 import type { OpenFile } from './open-file.js';
 import { TmpfsFile, TmpfsInode } from './tmpfs-file.js';
 

@@ -2,8 +2,11 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Access, Shared } from '../../../driver/core/observer.js';
 import { explore, type Race } from '../../../driver/explore/index.js';
+import { backingPfn } from '../../../driver/mm/frames/folio.js';
 import { Machine } from '../../../driver/sys/machine/machine.js';
 import type { Thread } from '../../../driver/sys/processes/thread.js';
+import { commandNumber, DEFAULT_DIALECT, dialectByName } from '../../../uapi/dialect.js';
+import { encodeHmmDmirrorCmd } from '../../../uapi/hmm-dmirror.js';
 import type { CallArg } from '../../../uapi/system-call.js';
 import { runs } from '../../counts.js';
 import { MachineRace, machineProgram } from '../explore/machine-race.js';
@@ -13,12 +16,17 @@ type SystemCall = [string, ...CallArg[]];
 const word = (value: number): Uint8Array => Uint8Array.of(value, 0, 0, 0);
 
 /** Two threads over a page that holds 1; `spoil` runs when all calls are done, before anybody looks. */
-function race(calls: (addr: number) => SystemCall[][], spoil: (thread: Thread, addr: number) => void): Race {
+function race(
+  calls: (addr: number) => SystemCall[][],
+  spoil: (thread: Thread, addr: number) => void,
+  setUp: (thread: Thread, addr: number) => void = () => {},
+): Race {
   const machine = new Machine({ ramBytes: 16 << 20 });
   const { main } = machine.createProcess();
   const addr = anon(main, 2);
   const other = machine.threadByTid(machine.call(main, 'thread').ret)!;
   for (const page of [0, 4096]) machine.call(main, 'store', addr + page, word(1));
+  setUp(main, addr);
   const run = machine.run.bind(machine);
   machine.run = () => {
     const end = run();
@@ -40,7 +48,7 @@ function race(calls: (addr: number) => SystemCall[][], spoil: (thread: Thread, a
 function poke(page: number, value: number): (thread: Thread, addr: number) => void {
   return ({ process: { mm, machine } }, addr) => {
     const vpn = (addr + 4096 * page) / 4096;
-    const pfn = mm.pageTable.pteTable(vpn)!.hi(vpn % 512);
+    const pfn = backingPfn(machine.memory, mm.pageTable.pteTable(vpn)!.hi(vpn % 512));
     machine.kernel.observer?.touch(Shared.content, pfn, Access.write, 1);
     machine.memory.bytes[pfn * 4096] = value;
   };
@@ -69,6 +77,23 @@ describe('what a page may hold after a race', () => {
       ? [expect.stringMatching(new RegExp(`holds ${value} at byte 0, the shadow copy has`))]
       : [];
     expect(findings.map(({ message }) => message)).toEqual(expected);
+  });
+
+  it('is looked at where it lies on a device', () => {
+    const spoiled = race(
+      () => [],
+      poke(1, 2),
+      (main, addr) => {
+        const fd = main.process.machine.call(main, 'open', '/dev/hmm_dmirror0', 2).ret;
+        const record = encodeHmmDmirrorCmd({ addr: addr + 4096, ptr: addr, npages: 1 });
+        const number = commandNumber(dialectByName(DEFAULT_DIALECT)!, 'MIGRATE_TO_DEV')!;
+        expect(main.process.machine.call(main, 'ioctlBytes', fd, number, record).ret).toBe(0);
+      },
+    );
+    const { findings } = explore(spoiled, { strategy: 'random', budget: 1 });
+    expect(findings.map(({ message }) => message)).toEqual([
+      expect.stringMatching(/holds 2 at byte 0, the shadow copy has 1/),
+    ]);
   });
 
   it('is what it holds, whatever calls race', () => {

@@ -60,4 +60,12 @@ describe('explore, for programs', () => {
     );
     await expect(explore(race, { replay: token.slice(0, -1) })).rejects.toThrow(/part 'check' of the token/);
   });
+
+  it('refuses calls that can not race, as they are made on the thread of another', async () => {
+    const race = explore({
+      setup: (process) => process.map(4096),
+      threads: [(memory) => memory.writeWord(0, 1), (memory) => memory.writeWord(0, 2)],
+    });
+    await expect(race).rejects.toThrow(/^threads\[1\] of the race calls store on the thread of threads\[0\]/);
+  });
 });

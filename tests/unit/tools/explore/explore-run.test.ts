@@ -28,3 +28,21 @@ it('compares the two sides of one test with each other, however many others were
   expect(await exploreDiff(pairs, options, output)).toBe(0);
   expect(output.lines).toEqual(['0 tests, 0 outcomes that one side alone has', '# interrupted']);
 });
+
+it('says of two sides what is wrong with either, and that one was cut off', async () => {
+  const [test] = namedTests(['mig-snap']) as [ExploreTask['test']];
+  const wrong = { ...test, conditions: { forbid: [], allow: [], require: ['nothing'] } };
+  const how = { profile: '6.12', strategy: 'dpor', budget: 2, seed: 1, isChecked: true } as const;
+  const side = (path: 'classic' | 'unified'): ExploreTask => ({ test: wrong, how: { ...how, path } });
+  const output = {
+    ...recordedOutput(),
+    share: { pick: <Unit>(units: readonly Unit[]) => units, known: () => undefined, keep: () => {} },
+  };
+  const options = { sides: ['a', 'b'], jobs: 1, allowIncomplete: true, json: false };
+  expect(await exploreDiff([[side('classic'), side('unified')]], options, output as never)).toBe(1);
+  expect(output.lines.slice(0, 2)).toEqual([
+    'mig-snap: a: not reached yet: nothing',
+    'mig-snap: b: not reached yet: nothing',
+  ]);
+  expect(output.lines.at(-1)).toBe('# 2 of 2 explorations are not complete');
+});
