@@ -19,7 +19,15 @@ const NEEDED = [
   'tools/include',
 ].concat('lib/test_hmm_uapi.h', 'tools/testing/selftests');
 /** What CI runs; `check:long` runs all. */
-const PART = ['map_fixed_noreplace', 'mremap_dontunmap', 'madv_populate', 'soft-dirty', 'mkdirty', 'gup_longterm'];
+const PART = [
+  'map_fixed_noreplace',
+  'mremap_dontunmap',
+  'madv_populate',
+  'soft-dirty',
+  'mkdirty',
+  'gup_longterm',
+  'khugepaged',
+];
 const SUITE = 'tests/guest/selftests-mm/suite.yaml';
 const folder = mkdtempSync(join(tmpdir(), 'dmirror-mm-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

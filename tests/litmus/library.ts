@@ -8,6 +8,12 @@ export interface LibraryTest {
   readonly threads: readonly (readonly string[])[];
   readonly observe: readonly string[];
   readonly profile?: '7.3';
+  /** Patterns of outcomes, as in a file. */
+  readonly conditions: {
+    readonly forbid: readonly string[];
+    readonly require: readonly string[];
+    readonly allow: readonly string[];
+  };
 }
 
 /** How the range is before the race; devices 0 and 1 are open. */
@@ -343,9 +349,23 @@ export function litmusLibrary(): LibraryTest[] {
   return [...pairs, ...triples, ...LONGER.map(([name, state, threads]) => testOf(name, state, threads))];
 }
 
+/**
+ * What a migration on fault answers on every path and in every posting: data, that something did not move or is not there, another vma,
+ * no file any more. Which of them, over which kind of page, is where postings differ.
+ */
+const ON_FAULT_ANSWERS = ['0 *', '-2 0 0*', '-14 0 0*', '-34 0 0*', '-9 0 0*', 'hang', 'oops *'];
+/** Where every page moves when nothing comes in between, in the first posting too. */
+const ALL_MOVE: readonly State[] = ['fresh', 'hole', 'half', 'zero', 'cow', 'swap', 'swap1', 'thp'];
+
+function conditionsOf(state: State, [[first]]: readonly (readonly Action[])[]): LibraryTest['conditions'] {
+  if (!first?.startsWith('onf')) return { forbid: [], require: [], allow: [] };
+  return { forbid: [], require: ALL_MOVE.includes(state) ? ['0 *'] : [], allow: ON_FAULT_ANSWERS };
+}
+
 function testOf(name: string, state: State, threads: readonly (readonly Action[])[]): LibraryTest {
   return {
     name,
+    conditions: conditionsOf(state, threads as never),
     setup: ['open 0 0', 'open 0 1', ...(threads.flat().includes('onf4') ? ['open 0 4'] : []), ...STATES[state]],
     threads: threads.map((actions) => actions.map((action) => ACTIONS[action])),
     observe: observations(state, threads.flat()),

@@ -3,14 +3,13 @@ import { UsageError } from '../exit-code.js';
 import { globToRegExp } from '../glob.js';
 import { didYouMean } from '../nearest.js';
 import { shipped } from '../package-root.js';
-import { type Litmus, NO_CONDITIONS, readLitmusFile } from './litmus-file.js';
+import { type Litmus, readLitmusFile } from './litmus-file.js';
 
 let all: ReadonlyMap<string, Litmus> | undefined;
 
 /** Every test of the package by name: those that a real kernel ran, and the library. */
 function shippedTests(): ReadonlyMap<string, Litmus> {
-  const library = (): Litmus[] =>
-    litmusLibrary().map((test) => ({ ...test, conditions: NO_CONDITIONS, recorded: null }));
+  const library = (): Litmus[] => litmusLibrary().map((test) => ({ ...test, recorded: null }));
   all ??= new Map(
     [...library(), ...readLitmusFile(shipped('tests/litmus/recorded.jsonl'))].map((test) => [test.name, test]),
   );

@@ -79,7 +79,8 @@ export function scan(path: PathName): (sequences: readonly Generated[]) => Gener
     sequences.filter(({ family, seed }) => judges.judge(path, family, linesOf({ family, seed })) !== null);
 }
 
-function linesOf({ family, seed }: Generated): readonly string[] {
+/** Its ops. */
+export function linesOf({ family, seed }: Generated): readonly string[] {
   return generateFrom(PLANS[family]!, seed, ON_FAULT);
 }
 

@@ -1,6 +1,7 @@
 import type { Machine } from '../../driver/sys/machine/machine.js';
 import { type Judged, Replayer } from '../../tests/conform/replay.js';
 import { UsageError } from '../exit-code.js';
+import { opError } from '../explore/litmus-op.js';
 import { OP_WORDS } from '../explore/race-token.js';
 import { packed, unpacked } from '../token/packed.js';
 import { MACHINE, type TokenMachine } from '../token/parts.js';
@@ -13,6 +14,8 @@ export interface OpsId extends TokenMachine {
 
 /** Enough for every family of the generator. */
 const MEMORY = { ramBytes: 64 << 20, swapBytes: 16 << 20, hugePages: 4 };
+
+const AS_IN = "as in 'open 0 0; map 0 0 0 1 anon rw; store 0 0 0 1 100'";
 
 type OnMachine = (machine: Machine) => void;
 
@@ -28,8 +31,12 @@ export const OPS_TOKEN = new TokenKind<OpsId>('ops', [MACHINE, OPS]);
 /** Ops as a command line has them, with ';' between. Throws UsageError. */
 export function opsIn(text: string): string[] {
   const ops = text.split(';').flatMap((op) => op.trim().replace(/\s+/g, ' ') || []);
-  if (ops.length > 0) return ops;
-  throw new UsageError('there are no ops', "as in 'open 0 0; map 0 0 0 1 anon rw; store 0 0 0 1 100'");
+  if (ops.length === 0) throw new UsageError('there are no ops', AS_IN);
+  for (const [i, op] of ops.entries()) {
+    const error = opError(op);
+    if (error !== null) throw new UsageError(`op ${i + 1}: ${error}`, AS_IN);
+  }
+  return ops;
 }
 
 /** The first thing that must not be. The machine is handed to `onMachine` before its first op. */

@@ -9,6 +9,8 @@ export interface Property {
   /** Function of the posting. */
   readonly where: string;
   readonly raisedBy?: string;
+  /** What those called it who ran the first posting on a kernel. */
+  readonly defect?: string;
 }
 
 /**
@@ -18,30 +20,35 @@ export interface Property {
 export const PROPERTIES: readonly Property[] = [
   {
     name: 'mirrorsStructPages',
+    defect: 'V2',
     cause:
       "the mirror is filled with what hmm reported, and of the device's own private pages that is the struct page, which has no memory behind it, in place of its backing page",
     where: 'lib/test_hmm.c:dmirror_do_fault()',
   },
   {
     name: 'mirrorsFrame0',
+    defect: 'V7',
     cause:
       'a word of hmm_range_fault that is no page, though it returned 0 and FAULT was asked for, becomes a mirror entry of page frame 0, whose content the user sees',
     where: 'lib/test_hmm.c:dmirror_do_fault(), mm/hmm.c:hmm_vma_walk_split()',
   },
   {
     name: 'clearsDst',
+    defect: 'V3 or V5',
     cause:
       'the conversion does not clear dst where something migrates, so that an entry of the chunk before is taken for the destination of a page that the driver gave none: one page is moved onto another, or unlocked and freed while it is mapped',
     where: 'mm/migrate_device.c:migrate_hmm_range_setup()',
   },
   {
     name: 'dropsYoungDirty',
+    defect: 'V3 or V5',
     cause:
       'a page table entry that is replaced loses its dirty bit without marking the folio dirty: when the page stays where it is, reclaim throws away what was written to it',
     where: 'mm/hmm.c:hmm_vma_handle_migrate_prepare()',
   },
   {
     name: 'ignoresOwnClears',
+    defect: 'V6',
     cause:
       'CLEAR events of try_to_migrate() and __split_huge_pmd() name current as their owner, and callbacks run in that very task, so that the driver passes over all of them, for the mirrors of other processes too: the device goes on with pages that are gone',
     where: 'lib/test_hmm.c:dmirror_interval_invalidate(), mm/rmap.c:try_to_migrate_one()',
@@ -87,6 +94,7 @@ export const PROPERTIES: readonly Property[] = [
   },
   {
     name: 'setupRequestsMigrate',
+    defect: 'V4',
     cause:
       'REQ_MIGRATE, which migrate_vma_setup() always sets, selects system pages whatever the caller selects: they are isolated, unmapped and put back for nothing',
     where: 'mm/hmm.c:hmm_want_migrate(), mm/migrate_device.c:migrate_vma_setup()',
@@ -98,6 +106,7 @@ export const PROPERTIES: readonly Property[] = [
     where: 'mm/migrate_device.c:migrate_vma_setup()',
     raisedBy: 'review of v11: error contract of migrate_vma_setup()',
   },
+  { name: 'mirrorsReports', cause: null, where: 'lib/test_hmm.c:dmirror_do_fault()' },
   {
     name: 'checksAfterFault',
     cause:
@@ -106,6 +115,7 @@ export const PROPERTIES: readonly Property[] = [
   },
   {
     name: 'undoesOnError',
+    defect: 'V1',
     cause:
       'hmm_range_fault() leaves with -EBUSY without undoing, and its caller calls it again: pages that it has prepared itself are migration entries now, and it waits for a lock that it holds',
     where: 'mm/hmm.c:hmm_range_fault(), hmm_vma_walk_pmd()',
@@ -130,7 +140,6 @@ export const PROPERTIES: readonly Property[] = [
   { name: 'preparesOnlyReported', cause: null, where: 'mm/hmm.c:hmm_vma_handle_migrate_prepare()' },
   { name: 'onFaultTakesFolios', cause: null, where: 'lib/test_hmm.c:dmirror_migrate_on_fault_to_device()' },
   { name: 'setupFaults', cause: null, where: 'mm/migrate_device.c:migrate_vma_setup()' },
-  { name: 'mirrorsReports', cause: null, where: 'lib/test_hmm.c:dmirror_do_fault()' },
   { name: 'collectsBy', cause: null, where: 'mm/migrate_device.c:migrate_vma_setup()' },
 ];
 

@@ -95,7 +95,7 @@ function inCycle(blocked: readonly BlockedTask[], places: Places): readonly Bloc
 }
 
 /** The same for findings that differ in numbers only. */
-export function textOf({ kind, message }: Pick<RaceFinding, 'kind' | 'message'>): string {
+export function textOf({ kind, message }: { readonly kind: string; readonly message: string }): string {
   const [line = ''] = message.split('\n');
   const words = line.replace(/\b\d+\/\d+|\b0x[\da-f]+|\b\d+\b/g, '#').replace(/ x\d+| ?folios #.*/g, '');
   return `${kind}: ${words}`;
@@ -142,9 +142,10 @@ class Places implements Observer {
     if (effect?.kind === 'wait' && this.last.length > 0) this.paths.set(task.name, this.last);
   }
 
+  /** Innermost first; who wants a lock says more than how it is taken. */
   of(task: string): string[] {
-    return (this.paths.get(task) ?? []).flatMap(
-      (name) => citedBy(name) ?? (WAITS.includes(snakeCase(name)) ? snakeCase(name) : []),
-    );
+    return (this.paths.get(task) ?? [])
+      .flatMap((name) => citedBy(name) ?? (WAITS.includes(snakeCase(name)) ? snakeCase(name) : []))
+      .filter((name) => name !== 'folio_lock');
   }
 }

@@ -2,7 +2,7 @@ import { type ExploreOptions, explore, type RaceFinding, type Verdict } from '..
 import { litmusLibrary } from '../../tests/litmus/library.js';
 import type { PathName } from '../../uapi/path-name.js';
 import { exploreLitmus, type HowToExplore, raceOf } from '../explore/explore-work.js';
-import { type Litmus, NO_CONDITIONS } from '../explore/litmus-file.js';
+import type { Litmus } from '../explore/litmus-file.js';
 import { RACE_TOKEN } from '../explore/race-token.js';
 import { type Property, suspectsOf, withPropertyOf } from './properties.js';
 import { type RaceShape, shapeOf, textOf } from './race-shape.js';
@@ -49,7 +49,7 @@ const ABLATION_FACTOR = 4;
 export function onFaultTests(): Litmus[] {
   return litmusLibrary()
     .filter(({ threads, profile }) => profile === undefined && threads.some(([op]) => ON_FAULT.test(op!)))
-    .map((test) => ({ ...test, conditions: NO_CONDITIONS, recorded: null }));
+    .map((test) => ({ ...test, recorded: null }));
 }
 
 /** A way in which schedules of one test end. */

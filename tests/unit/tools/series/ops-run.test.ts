@@ -3,6 +3,7 @@ import { replay } from '../../../../tools/commands/replay.js';
 import { seriesRun } from '../../../../tools/commands/series.js';
 import { shrink } from '../../../../tools/fault/shrink.js';
 import { record } from '../../../../tools/recording/record.js';
+import { linesOf, sequencesOf } from '../../../../tools/series/hunt.js';
 import { OPS_TOKEN, opsIn } from '../../../../tools/series/ops-run.js';
 import { recordedOutput } from '../recorded-output.js';
 
@@ -34,5 +35,10 @@ it('ops that show nothing have none', () => {
   const { status, lines } = ran('unified');
   expect(status).toBe(0);
   expect(lines.at(-1)).toBe('5 ops on unified: nothing is wrong');
+});
+
+it('ops that are none are refused, and all that the generator writes are taken', () => {
   expect(() => opsIn(' ; ')).toThrow(/there are no ops/);
+  expect(() => opsIn('open 0 0; stroe 0 0 0 1 1')).toThrow(/op 2: no op 'stroe' \(did you mean 'store'/);
+  for (const sequence of sequencesOf(90)) expect(opsIn(linesOf(sequence).join(';')).length).toBeGreaterThan(4);
 });
