@@ -27,22 +27,24 @@ export class CodePage {
   readonly compiled = new Map<number, CompiledRegion | null>();
   /** Cleared when its bytes have changed: what was compiled from it must not be used any more. */
   isCurrent = true;
+  private readonly bytes: Uint8Array;
 
   constructor(
     readonly vpn: number,
     readonly pfn: number,
     private readonly words: Int32Array,
-  ) {}
+  ) {
+    this.bytes = new Uint8Array(words.buffer, words.byteOffset, PAGE_SIZE);
+  }
 
   /** The half-word at `index` of the page. */
   half(index: number): number {
     return (this.words[index >>> 1]! >>> ((index & 1) * 16)) & 0xffff;
   }
 
-  matches(ram: Int32Array): boolean {
-    const base = this.pfn * WORDS_PER_PAGE;
-    for (let i = 0; i < WORDS_PER_PAGE; i++) if (ram[base + i] !== this.words[i]) return false;
-    return true;
+  matches(ram: Buffer): boolean {
+    const start = this.pfn * PAGE_SIZE;
+    return ram.compare(this.bytes, 0, PAGE_SIZE, start, start + PAGE_SIZE) === 0;
   }
 }
 
@@ -63,11 +65,13 @@ export class CodeCache {
   private readonly pages = new Map<number, CodePage>();
   private readonly mappedByVpn = new Map<number, CodePage>();
   private readonly watched: Uint8Array;
+  private readonly ramBytes: Buffer;
 
   constructor(
     private readonly ram: Int32Array,
     private readonly core: Core,
   ) {
+    this.ramBytes = Buffer.from(ram.buffer, ram.byteOffset, ram.byteLength);
     this.watched = new Uint8Array(ram.length / WORDS_PER_PAGE);
   }
 
@@ -108,7 +112,7 @@ export class CodeCache {
   map(vpn: number, pfn: number): CodePage {
     const key = vpn * 2 ** 18 + (pfn % 2 ** 18);
     let page = this.pages.get(key);
-    if (page === undefined || page.pfn !== pfn || !page.isCurrent || !page.matches(this.ram)) {
+    if (page === undefined || page.pfn !== pfn || !page.isCurrent || !page.matches(this.ramBytes)) {
       if (page !== undefined) this.discard(page);
       if (this.pages.size >= MAX_PAGES || this.core.size >= MAX_REGIONS) this.startAfresh();
       const from = pfn * WORDS_PER_PAGE;
