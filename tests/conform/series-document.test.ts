@@ -1,16 +1,20 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { explore } from '../../driver/explore/index.js';
 import { migrationPath, type PropertyName } from '../../driver/hmm/index.js';
 import { replay } from '../../tools/commands/replay.js';
 import { seriesReview } from '../../tools/commands/series.js';
 import { EXIT } from '../../tools/exit-code.js';
+import { raceOf } from '../../tools/explore/explore-work.js';
 import { RACE_TOKEN } from '../../tools/explore/race-token.js';
 import { RUN_TOKEN } from '../../tools/fault/run-token.js';
 import { casesByName } from '../../tools/fault/sweep/cases.js';
 import { Sweeper } from '../../tools/fault/sweep/sweep-job.js';
 import { OPS_TOKEN, opsIn } from '../../tools/series/ops-run.js';
 import { PROPERTIES, withPropertyOf } from '../../tools/series/properties.js';
+import { shapeOf, textOf } from '../../tools/series/race-shape.js';
+import { raceKey } from '../../tools/series/race-text.js';
 import { PATH_NAMES, type PathName } from '../../uapi/path-name.js';
 import { walkMarkdown, walkSvg, walkTable } from '../bench/walks.js';
 import { isLong } from '../counts.js';
@@ -140,10 +144,17 @@ describe.each(REPORTS)('the report on %s', (path, file, sequences) => {
     }
   });
 
-  it('names races that the package ships', () => {
-    const tokens = [...report.matchAll(/explore replay (\S+)/g)].map(([, token]) => token!);
-    expect(tokens).toHaveLength(Number(/^Races: (\d+)$/m.exec(report)?.[1]));
-    for (const token of tokens) expect(RACE_TOKEN.read(token).path).toBe(path);
+  it('has races whose schedules end as it says', () => {
+    const races = [...report.matchAll(/^\d+\. \[([\w-]+)\](?:(?!^\d+\. \[)[\s\S])*?explore replay (\S+)/gm)];
+    expect(races).toHaveLength(Number(/^Races: (\d+)$/m.exec(report)?.[1]));
+    for (const [, key, token = ''] of races) {
+      const { test, path: on, profile, choices } = RACE_TOKEN.read(token);
+      expect(on).toBe(path);
+      const race = raceOf(test, { path: on, profile });
+      const { findings } = explore(race, { strategy: 'replay', choices, budget: 1 });
+      expect(findings, token).toHaveLength(1);
+      expect(raceKey({ message: textOf(findings[0]!), shape: shapeOf(race, findings[0]!) }), token).toBe(key);
+    }
   });
 
   it.runIf(isLong)('is what the command prints (only in check:long)', async () => {
