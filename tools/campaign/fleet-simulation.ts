@@ -19,7 +19,7 @@ interface FleetRun {
 }
 
 /** CPU of Redis for one job, from its arrival to its removal; `dmirror bench fleet` measures it. */
-export const REDIS_MS = 0.5;
+export const REDIS_MS = 1;
 /** As `dmirror worker --lease` has it; a look for workers that are gone comes once in so long too. */
 export const LEASE_MS = 30_000;
 /** Until another machine has taken the place of one that failed. */
