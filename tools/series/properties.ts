@@ -106,7 +106,6 @@ export const PROPERTIES: readonly Property[] = [
     where: 'mm/migrate_device.c:migrate_vma_setup()',
     raisedBy: 'review of v11: error contract of migrate_vma_setup()',
   },
-  { name: 'mirrorsReports', cause: null, where: 'lib/test_hmm.c:dmirror_do_fault()' },
   {
     name: 'checksAfterFault',
     cause:
@@ -140,6 +139,7 @@ export const PROPERTIES: readonly Property[] = [
   { name: 'preparesOnlyReported', cause: null, where: 'mm/hmm.c:hmm_vma_handle_migrate_prepare()' },
   { name: 'onFaultTakesFolios', cause: null, where: 'lib/test_hmm.c:dmirror_migrate_on_fault_to_device()' },
   { name: 'setupFaults', cause: null, where: 'mm/migrate_device.c:migrate_vma_setup()' },
+  { name: 'mirrorsReports', cause: null, where: 'lib/test_hmm.c:dmirror_do_fault()' },
   { name: 'collectsBy', cause: null, where: 'mm/migrate_device.c:migrate_vma_setup()' },
 ];
 
