@@ -70,6 +70,11 @@ function urlOf(url: string): URL {
       '--queue takes the address of a Redis',
       'redis://HOST:PORT, or rediss://USER:PASSWORD@HOST:PORT/DB with TLS',
     );
+  try {
+    for (const part of [parsed.username, parsed.password, parsed.pathname]) decodeURIComponent(part);
+  } catch {
+    throw new UsageError(`--queue has a '%' that stands for nothing`, "in an address a '%' itself is %25");
+  }
   return parsed;
 }
 
