@@ -85,8 +85,8 @@ export function* writtenDown(
     if (!(yield* writeDown(seen, director, isSame))) unsound.push(seen);
   }
   const found: RaceFinding[] = [...findings.values()].map(({ finding, witness }) => ({ ...finding, witness }));
-  const [{ witness } = { witness: null }] = unsound;
-  if (witness !== null) found.push({ kind: 'error', message: UNSOUND, functions: [], witness });
+  const [first] = unsound;
+  if (first !== undefined) found.push({ kind: 'error', message: UNSOUND, functions: [], witness: first.witness });
   return { outcomes, findings: found, verdict, schedules, inequivalent };
 }
 

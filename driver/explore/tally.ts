@@ -70,8 +70,8 @@ function joinSeen<T extends Seen>(into: Map<string, T>, from: ReadonlyMap<string
   for (const [name, seen] of from) {
     const known = into.get(name);
     const isFirst = known?.line != null && seen.line !== null && compareLines(seen.line, known.line) < 0;
-    const { line, witness } = known === undefined || isFirst ? seen : known;
-    into.set(name, { ...seen, line, witness, schedules: (known?.schedules ?? 0) + seen.schedules });
+    const kept = known === undefined || isFirst ? seen : known;
+    into.set(name, { ...kept, schedules: (known?.schedules ?? 0) + seen.schedules });
   }
 }
 

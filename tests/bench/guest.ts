@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type GuestHost, GuestSystem } from '../../driver/guest/index.js';
 import { Machine } from '../../driver/sys/machine/machine.js';
-import { type Measurement, medianPairMs, type Row } from './measurement.js';
+import { type Measurement, median, medianPairMs, type Row } from './measurement.js';
 
 export const COMPILER = 'riscv64-linux-gnu-gcc';
 const QEMU = 'qemu-riscv64';
@@ -32,19 +32,13 @@ export const guest: Measurement = {
         ratios.push(measured.ratio);
         return measured.rows;
       });
-      rows.push({ name: `times ${QEMU}, median`, value: medianOf(ratios), unit: '', goal: '<= 2' });
+      rows.push({ name: `times ${QEMU}, median`, value: median(ratios), unit: '', goal: '<= 2' });
       return [...rows, ...measureIoctl(folder)];
     } finally {
       rmSync(folder, { recursive: true, force: true });
     }
   },
 };
-
-function medianOf(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = sorted.length >>> 1;
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
-}
 
 export function isInstalled(command: string): boolean {
   return spawnSync(command, ['--version'], { stdio: 'ignore' }).status === 0;

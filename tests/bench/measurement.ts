@@ -56,6 +56,8 @@ export async function medianMsAsync(rounds: number, work: () => Promise<unknown>
   return median(times);
 }
 
-function median(values: number[]): number {
-  return values.sort((x, y) => x - y)[values.length >>> 1]!;
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = sorted.length >>> 1;
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }

@@ -4,6 +4,7 @@ import { connect as connectSocket, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { median } from './measurement.js';
 
 const COMMAND = fileURLToPath(new URL('../../../bin/dmirror.js', import.meta.url));
 /** Built, this file is one folder deeper than in the tree. */
@@ -74,10 +75,6 @@ export function exchange(socket: Socket, bytes: readonly Uint8Array[], answerByt
     socket.on('data', take);
     for (const piece of bytes) socket.write(piece);
   });
-}
-
-export function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[values.length >> 1]!;
 }
 
 /** Medians of two works, done in turns so that both see the same host. The first rounds are not counted. */

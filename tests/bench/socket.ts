@@ -4,8 +4,8 @@ import { ProcessHandle } from '../../uapi/client/process-handle.js';
 import type { WireTransport } from '../../uapi/client/wire-transport.js';
 import { O_RDWR } from '../../uapi/fcntl.js';
 import { callPieces } from '../../uapi/wire/message.js';
-import type { Measurement, Row } from './measurement.js';
-import { exchange, median, pairs, Servers } from './served.js';
+import { type Measurement, median, type Row } from './measurement.js';
+import { exchange, pairs, Servers } from './served.js';
 
 const MIB = 2 ** 20;
 const PAGE_BYTES = 4096;

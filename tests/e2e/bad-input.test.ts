@@ -63,6 +63,12 @@ const INPUTS: readonly [string, RegExp][] = [
   ['selftest --path-file v12.yaml --path unified', /--path-file <file>' cannot be used with option '--path <path>'/],
   ['explore mig-unmap --path posted-late+undosOnError', /no property of a path 'undosOnError' .*'undoesOnError'/],
   ['explore mig-unmap --witness 0 --html x.html', /^error: --witness makes no --html\n/],
+  [
+    'worker --queue redis://u:50%@127.0.0.1',
+    /^error: --queue has a '%' that stands for nothing\nin an address a '%' itself is %25\n/,
+  ],
+  ['fault shrink dm2:program:2:unified:30.1.Ow:b6egf-', /^error: the threads of this race are a program\n/],
+  ['explain dm2:job:x', /^error: a job of a campaign is many runs\n/],
   ['explore mig-unmap --diff classic unified --junit x.xml', /^error: --diff makes no --junit\n/],
   ['abi history 0x12345', /no known numbering ever used 0x12345\n/],
   ['abi check M5 M6 --rename A=B', /neither OLD nor NEW has 'A'/],

@@ -37,6 +37,8 @@ export function idOf(token: string): string {
 export async function connectQueue(url: string, say: (line: string) => void): Promise<Broker> {
   const parsed = urlOf(url);
   const address = `${parsed.protocol}//${parsed.host}${parsed.pathname === '/' ? '' : parsed.pathname}`;
+  const [, password = ''] = [parsed.username, parsed.password].map(decoded);
+  const secrets = [parsed.password, password].filter((word) => word !== '');
   const [library, { Redis }] = await load();
   const redis = new Redis(url, {
     maxRetriesPerRequest: null,
@@ -45,7 +47,6 @@ export async function connectQueue(url: string, say: (line: string) => void): Pr
   });
   let last = '';
   let isReached = false;
-  const secrets = [parsed.password, decodeURIComponent(parsed.password)].filter((word) => word !== '');
   redis.on('error', (error) => {
     const message = secrets.reduce(
       (text, word) => text.replaceAll(word, '***'),
@@ -71,6 +72,15 @@ function urlOf(url: string): URL {
       'redis://HOST:PORT, or rediss://USER:PASSWORD@HOST:PORT/DB with TLS',
     );
   return parsed;
+}
+
+/** Of a user or a password. */
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    throw new UsageError("--queue has a '%' that stands for nothing", "in an address a '%' itself is %25");
+  }
 }
 
 async function load(): Promise<[QueueLibrary, RedisLibrary]> {

@@ -3,9 +3,10 @@ import { createServer } from 'node:net';
 
 export const REDIS = 'redis-server';
 
-/** Starts Debian's, which keeps its data in `folder`. Resolves when it takes connections. */
+/** Starts one that keeps its data in `folder`. Resolves when it takes connections, of this machine alone. */
 export async function startRedis(folder: string, words: readonly string[]): Promise<ChildProcess> {
-  const redis = spawn(REDIS, ['--dir', folder, '--save', '', ...words], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const own = ['--bind', '127.0.0.1', '--dir', folder, '--save', ''];
+  const redis = spawn(REDIS, [...own, ...words], { stdio: ['ignore', 'pipe', 'inherit'] });
   await new Promise<void>((ready, failed) => {
     redis.stdout.on('data', (text) => /Ready to accept/.test(String(text)) && ready());
     redis.once('exit', (code) => failed(new Error(`${REDIS} ended with ${code}`)));

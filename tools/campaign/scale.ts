@@ -1,4 +1,4 @@
-import type { Measurement, Row } from '../../tests/bench/measurement.js';
+import { type Measurement, median, type Row } from '../../tests/bench/measurement.js';
 import { costsOf } from '../shard/costs.js';
 import { taskOf } from './campaign-job.js';
 import { jobsOfCampaign } from './campaign-jobs.js';
@@ -69,10 +69,6 @@ function costsOfWork(seeds: number): number[] {
     const { name, slice, test } = taskOf(task) as { name: string; slice: { of: number }; test: { name: string } };
     return kind === 'sweep' ? sweep.of(`${path} ${name}`) / slice.of : explore.of(`${path} ${test.name}`);
   });
-}
-
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[values.length >>> 1]!;
 }
 
 export function scaleRows(): ScaleRow[] {

@@ -28,12 +28,9 @@ export async function debug(words: readonly string[], options: DebugOptions, out
   const run = (line: string): void => {
     for (const text of session.run(line)) output.out(text);
   };
-  if (script !== null) {
-    for (const line of script) if (!session.isOver) run(line);
-    return recorded.recording.isCut ? EXIT.output : EXIT.pass;
-  }
-  await prompt(session, output);
-  return EXIT.pass;
+  if (script === null) await prompt(session, output);
+  else for (const line of script) if (!session.isOver) run(line);
+  return recorded.recording.isCut ? EXIT.output : EXIT.pass;
 }
 
 /** `dmirror explain`: the same run as a text for a mail. */

@@ -1,6 +1,6 @@
 import { EXIT, UsageError } from '../exit-code.js';
 import type { Output } from '../output.js';
-import { tokenKind } from '../token/token.js';
+import { runKind } from '../token/token.js';
 import { openTrace, type TraceOptions } from '../trace/trace-option.js';
 
 export interface ReplayOptions extends TraceOptions {
@@ -15,22 +15,12 @@ export async function replay(words: readonly string[], options: ReplayOptions, o
       '`replay` takes one token, and the path of the program where it is of one',
       'replay TOKEN [PROGRAM]',
     );
-  const kind = tokenKind(token);
+  const kind = runKind(token);
   if (kind === 'guest') {
     const { replayGuest } = await import('../exec/exec-schedules.js');
     return await replayGuest(token, binary, options);
   }
   if (binary !== undefined) throw new UsageError(`a token of the kind '${kind}' needs no '${binary}'`, 'leave it out');
-  if (kind === 'program')
-    throw new UsageError(
-      'the threads of this race are a program',
-      'its call repeats the schedule: explore(race, { replay: TOKEN })',
-    );
-  if (kind === 'job')
-    throw new UsageError(
-      'a job of a campaign is many runs',
-      'a finding of it has a token of its own: `dmirror campaign report`',
-    );
   if (kind === 'case') {
     const [{ replayCase }, { allCases }] = await Promise.all([
       import('../suite/explore-cases.js'),

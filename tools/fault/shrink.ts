@@ -1,6 +1,7 @@
 import { stringify } from 'yaml';
 import type { DefectName } from '../../driver/inject/defects.js';
 import { MachinePool } from '../../driver/sys/machine/machine-pool.js';
+import type { Judged } from '../../tests/conform/replay.js';
 import { reduce } from '../../tests/conform/shrink/shrink.js';
 import { EQUAL_PATHS } from '../../uapi/path-name.js';
 import { defectNames } from '../defect-option.js';
@@ -8,8 +9,9 @@ import { EXIT, UsageError } from '../exit-code.js';
 import { RACE_TOKEN } from '../explore/race-token.js';
 import { shrinkLitmus } from '../explore/shrink-litmus.js';
 import type { Output } from '../output.js';
-import { judgeOps, OPS_TOKEN } from '../series/ops-run.js';
-import { isToken, tokenKind } from '../token/token.js';
+import { judgeOps, OPS_TOKEN, type OpsId } from '../series/ops-run.js';
+import { textOf } from '../series/race-shape.js';
+import { isToken, runKind } from '../token/token.js';
 import { checkPlan } from './plans/plan-check.js';
 import { loadPlan } from './plans/plan-parse.js';
 import { runPlan } from './plans/plan-run.js';
@@ -22,7 +24,7 @@ import { Sweeper } from './sweep/sweep-job.js';
 
 /** `dmirror fault shrink`: prints the smallest token or plan that fails the same way. 1 as it fails, 2 when it does not. */
 export async function shrink(what: string, { defect }: { defect: readonly string[] }, output: Output): Promise<number> {
-  const kind = isToken(what) ? tokenKind(what) : null;
+  const kind = isToken(what) ? runKind(what) : null;
   if (kind === 'run') {
     output.out(RUN_TOKEN.write(await shrinkToken(RUN_TOKEN.read(what))));
     return EXIT.fail;
@@ -37,11 +39,9 @@ export async function shrink(what: string, { defect }: { defect: readonly string
     return EXIT.fail;
   }
   if (kind === 'ops') {
-    const id = OPS_TOKEN.read(what);
-    const { lines, found } = reduce(id.ops, (ops) => judgeOps({ ...id, ops }));
-    if (found === null) throw new UsageError('nothing is wrong at these ops', 'see them with `dmirror fault replay`');
-    output.out(`# ${lines.join('; ')}`);
-    output.out(OPS_TOKEN.write({ ...id, ops: lines }));
+    const id = shrinkOps(OPS_TOKEN.read(what));
+    output.out(`# ${id.ops.join('; ')}`);
+    output.out(OPS_TOKEN.write(id));
     return EXIT.fail;
   }
   if (kind === 'case' || kind === 'guest')
@@ -86,6 +86,17 @@ export async function shrinkToken(id: RunId): Promise<RunId> {
     else i++;
   }
   return best;
+}
+
+function shrinkOps(id: OpsId): OpsId {
+  const wanted = judgeOps(id);
+  if (wanted === null) throw new UsageError('nothing is wrong at these ops', 'see them with `dmirror fault replay`');
+  const isSame = ({ violation }: Judged): boolean => textOf(violation) === textOf(wanted.violation);
+  const { lines } = reduce(id.ops, (ops) => {
+    const judged = judgeOps({ ...id, ops });
+    return judged !== null && isSame(judged) ? judged : null;
+  });
+  return { ...id, ops: lines };
 }
 
 /** On the first path where it fails. */

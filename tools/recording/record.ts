@@ -11,7 +11,7 @@ import { loadPlan } from '../fault/plans/plan-parse.js';
 import { shippedPlans } from '../fault/plans/shipped-plans.js';
 import { casesByName } from '../fault/sweep/cases.js';
 import { didYouMean } from '../nearest.js';
-import { isToken, tokenKind } from '../token/token.js';
+import { isToken, runKind } from '../token/token.js';
 import { plainRun, recordCase, recordPlan, recordPlanToken, recordRunToken } from './record-fault.js';
 import { recordGuestToken, recordProgram } from './record-guest.js';
 import { recordRace, recordRaceToken } from './record-race.js';
@@ -52,7 +52,7 @@ async function recordWords(words: readonly string[], options: WhichRun): Promise
 }
 
 async function recordToken(token: string, rest: readonly string[], options: WhichRun): Promise<RecordedRun> {
-  const kind = tokenKind(token);
+  const kind = runKind(token);
   if (kind === 'guest') return await recordGuestToken(token, rest[0], options);
   if (rest.length > 0) throw new UsageError(`a token of the kind '${kind}' needs no '${rest[0]}'`, 'leave it out');
   if (kind === 'race') return recordRaceToken(token, options);

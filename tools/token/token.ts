@@ -99,6 +99,23 @@ export function tokenKind(token: string): TokenKindName {
   );
 }
 
+/** Kinds that no command runs: why, and what does. */
+const NOT_RUN = {
+  program: [
+    'the threads of this race are a program',
+    'its call repeats the schedule: explore(race, { replay: TOKEN })',
+  ],
+  job: ['a job of a campaign is many runs', 'a finding of it has a token of its own: `dmirror campaign report`'],
+} as const;
+
+/** The same of what a command can run. Throws UsageError. */
+export function runKind(token: string): Exclude<TokenKindName, keyof typeof NOT_RUN> {
+  const kind = tokenKind(token);
+  if (kind !== 'program' && kind !== 'job') return kind;
+  const [why, wayOut] = NOT_RUN[kind];
+  throw new UsageError(why, wayOut);
+}
+
 /** Is it meant to be a token rather than the name of a file? */
 export function isToken(word: string): boolean {
   return /^dm\w?\d+:/.test(word);

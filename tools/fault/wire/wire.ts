@@ -139,14 +139,11 @@ async function runUnit(
     known.forEach(onRun);
     return true;
   }
-  const runs = unit.run()[Symbol.asyncIterator]();
-  for (let next = await runs.next(); next.done !== true; ) {
-    onRun(next.value);
-    next = await runs.next();
-    if (next.done !== true && (await stop.look())) {
-      await runs.return?.();
-      return false;
-    }
+  let isStopped = false;
+  for await (const run of unit.run()) {
+    onRun(run);
+    if (isStopped) return false;
+    isStopped = await stop.look();
   }
   return true;
 }
