@@ -13,12 +13,12 @@ import {
   putFloat,
   roundsToNearest,
 } from './emit-float.js';
+import { CANONICAL_NAN } from './float-registers.js';
 import type { Insn } from './instruction.js';
 import { DOUBLE, Flag, type FloatFormat, Round, SINGLE } from './soft-float.js';
 
 const SIGN_32 = -(2 ** 31);
 const SIGN_64 = -(2 ** 63);
-const CANONICAL_NAN = 0x7fc00000;
 
 /** Pushes the bits of a single, the default NaN's when it is not boxed. */
 function pushSingleBits(e: Emitter, index: number): void {

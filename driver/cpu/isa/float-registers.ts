@@ -3,7 +3,7 @@ import type { Insn } from './instruction.js';
 import { Flag, Round, raised } from './soft-float.js';
 import type { TrapCode } from './trap.js';
 
-const CANONICAL_NAN = 0x7fc00000;
+export const CANONICAL_NAN = 0x7fc00000;
 
 /** The single in a register as a number; NaN when it is not boxed. */
 export function singleOf(cpu: Cpu, index: number): number {

@@ -206,15 +206,19 @@ describe('the TLB is told', () => {
 });
 
 describe('frames', () => {
-  it('are not free before the TLB has forgotten them', () => {
+  it.each([
+    ['MADV_DONTNEED', (w: TlbWorld) => w.advise(0, 2, MADV_DONTNEED)],
+    ['munmap', (w: TlbWorld) => w.run(vmMunmap(w.mm, BASE, 8 * PAGE))],
+  ])('are not free before the TLB has forgotten them and the notifiers know that all is over: %s', (_, unmap) => {
     const w = new TlbWorld();
     w.fill(0, 2);
     const pfns = [0, 1].map((at) => pfnAt(w.mm, BASE / PAGE + at));
-    const atDrop: number[] = [];
-    w.tlb.drop = () => void atDrop.push(...pfns.map((pfn) => w.memory.frames.refcount(pfn)));
-    expect(w.advise(0, 2, MADV_DONTNEED)).toBe(0);
-    expect(atDrop).toEqual([1, 1]);
-    expect(pfns.map((pfn) => w.memory.frames.refcount(pfn))).toEqual([0, 0]);
+    const references = () => pfns.map((pfn) => w.memory.frames.refcount(pfn)).join(' ');
+    const seen: string[] = [];
+    w.tlb.drop = () => void seen.push(`drop ${references()}`);
+    w.mm.notifier = { ...w.mm.notifier!, invalidateRangeEnd: () => void seen.push(`end ${references()}`) };
+    expect(unmap(w)).toBe(0);
+    expect([...seen, references()]).toEqual(['drop 1 1', 'end 1 1', '0 0']);
   });
 });
 
