@@ -121,7 +121,9 @@ function emitEnd(context: Context, node: FlowNode): void {
       break;
     case 'J':
       link(e, insn, end);
-      goTo(context, node, e.pc + insn.imm);
+      // A call is no way of the region's flow (`successors`), even where the function is in it.
+      if (insn.rd === NOWHERE) goTo(context, node, e.pc + insn.imm);
+      else e.leaveTo(e.pc + insn.imm);
       break;
     case 'jalr':
       emitJumpRegister(e, insn, end);

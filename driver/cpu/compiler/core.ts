@@ -99,9 +99,11 @@ export class Core {
     });
   }
 
+  /** Nothing goes on at the code in `slot` any more, which other code gets. */
   remove(slot: number): void {
     this.table.set(slot, null);
     this.free.push(slot);
+    this.forgetJumps();
   }
 
   /** Code that goes on at `pc` finds this from now on. */

@@ -149,24 +149,31 @@ export class Emitter extends Assembler {
     this.callTrapping(callee);
   }
 
-  /** Calls with the arguments on the stack; leaves the region unless it answers 0. */
-  private callTrapping(callee: number): void {
+  /** Calls with the arguments on the stack; leaves the region unless it answers 0, with register `rd` taken from memory first. */
+  private callTrapping(callee: number, rd = 0): void {
     this.i64(this.pc);
     this.set(this.nextPc);
     this.i32(this.charged);
     this.set(this.unretired);
     this.call(callee);
-    this.tee(this.trapped);
+    this.set(this.trapped);
+    if (rd !== 0) {
+      this.load(Op.i64Load, At.x + 4 * rd);
+      this.put(rd);
+    }
+    this.get(this.trapped);
     this.branch(Op.brIf, this.trap);
   }
 
-  /** Has the reference handler run the instruction, with the registers where it looks for them. */
+  /**
+   * Has the reference handler run the instruction, with the registers where it looks for them. Its result counts when it leaves the region
+   * because it changed code, too; where it traps instead, the register has what it had.
+   */
   byReference(insn: Insn, { reads, writes }: { reads: readonly number[]; writes: boolean }): void {
-    for (const index of reads) if (index !== 0) this.store(Op.i64Store, At.x + 4 * index, () => this.reg(index));
+    const rd = writes && insn.rd !== NOWHERE ? insn.rd : 0;
+    for (const index of new Set([...reads, rd]))
+      if (index !== 0) this.store(Op.i64Store, At.x + 4 * index, () => this.reg(index));
     this.i32(this.insns.push(insn) - 1);
-    this.callTrapping(Imported.reference);
-    if (!writes || insn.rd === NOWHERE) return;
-    this.load(Op.i64Load, At.x + 4 * insn.rd);
-    this.put(insn.rd);
+    this.callTrapping(Imported.reference, rd);
   }
 }

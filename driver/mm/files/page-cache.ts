@@ -10,6 +10,8 @@ const PAGES_PER_FILE = 2 ** 35;
  */
 export class PageCache {
   private readonly leaves = new Map<number, Int32Array>();
+  /** Slots that are not holes. */
+  count = 0;
   private lastKey = -1;
   private lastLeaf: Int32Array | null = null;
 
@@ -34,6 +36,7 @@ export class PageCache {
       this.lastKey = key;
       this.lastLeaf = leaf;
     }
+    this.count += Number(value !== 0) - Number(leaf[index % LEAF_PAGES] !== 0);
     leaf[index % LEAF_PAGES] = value;
   }
 

@@ -73,10 +73,7 @@ function shmemAllocAndAddFolio(memory: Memory, mapping: AddressSpace, index: num
 
 /** Pages in swap count too. Linux: part of mm/shmem.c:shmem_inode_acct_blocks() */
 function isFull({ maxPages, files }: FileSystemLimit): boolean {
-  let used = 0;
-  const count = (): void => void used++;
-  for (const { pages } of files) pages.forEach(count);
-  return used >= maxPages;
+  return files.reduce((used, { pages }) => used + pages.count, 0) >= maxPages;
 }
 
 /**

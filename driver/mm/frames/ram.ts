@@ -1,7 +1,7 @@
 import { Wasm, type WasmMemory } from '../../core/web-assembly.js';
 import { PAGE_SIZE } from './frames.js';
 
-/** In front of RAM there is room for what the core of a machine with programs keeps where compiled code finds it (driver/cpu/wasm/layout.ts). */
+/** In front of RAM there is room for what the core of a machine with programs keeps where compiled code finds it (driver/cpu/wasm/core-layout.ts). */
 const CORE_BYTES = 2 ** 16;
 
 /** The bytes of a machine, as the one memory that compiled code can reach. Pages are not touched before use. */

@@ -10,7 +10,7 @@ import { pmdIndex } from '../tables/page-table.js';
 import { folioMarkDirty, isCowMapping, mkPte, pteMkuffdWp, userfaultfdPteWp } from '../tables/pte-build.js';
 import { ptlLock, ptlUnlock } from '../tables/ptl.js';
 import { flushTlbRange } from '../tables/tlb.js';
-import { TlbGather } from '../tables/tlb-gather.js';
+import type { TlbGather } from '../tables/tlb-gather.js';
 import { vmaHasUffdWithoutEventRemap } from '../userfault/ctx.js';
 import { mmapAssertWriteLocked } from '../vmas/mm.js';
 import { VM } from '../vmas/vm-flags.js';
@@ -89,19 +89,24 @@ function usedSlot(vma: Vma, addr: number): PmdSlot | null {
   return slot;
 }
 
+interface HugepageRange {
+  readonly start: number;
+  readonly end: number;
+  readonly onlyPfn?: number;
+  readonly dropsMarkers?: boolean;
+}
+
 /**
  * Unmaps the pages of [start, end), both multiples of 2 MiB, between the caller's notifier events; with `onlyPfn` only
  * where that page is mapped. True when something was unmapped. Linux: mm/hugetlb.c:__unmap_hugepage_range()
  */
 export function* unmapHugepageRange(
+  gather: TlbGather,
   vma: Vma,
-  start: number,
-  end: number,
-  { onlyPfn = 0, dropsMarkers = true } = {},
+  { start, end, onlyPfn = 0, dropsMarkers = true }: HugepageRange,
 ): Coroutine<boolean> {
   assert(start % HPAGE_PMD_SIZE === 0 && end % HPAGE_PMD_SIZE === 0, 'the range is not of whole huge pages');
   const { mm } = vma;
-  const gather = new TlbGather(mm);
   let isAny = false;
   for (let addr = start; addr < end; addr += HPAGE_PMD_SIZE) {
     if (mm.memory.kernel.scheduler.isFine) yield FINE.ptl;
@@ -112,7 +117,7 @@ export function* unmapHugepageRange(
     ptlUnlock(mm);
     isAny = true;
   }
-  yield* gather.tlbFinishMmu();
+  gather.tlbEndVma();
   return isAny;
 }
 

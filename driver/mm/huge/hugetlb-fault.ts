@@ -26,6 +26,7 @@ import { pmdIndex } from '../tables/page-table.js';
 import { mkPte, pteMkuffdWp, userfaultfdPteWp } from '../tables/pte-build.js';
 import { ptlLock, ptlUnlock } from '../tables/ptl.js';
 import { flushPmdTlbRange } from '../tables/tlb.js';
+import { TlbGather } from '../tables/tlb-gather.js';
 import { userfaultfdWpAsync } from '../userfault/ctx.js';
 import { handleUserfault } from '../userfault/handle-userfault.js';
 import { mmapAssertLocked } from '../vmas/mm.js';
@@ -237,8 +238,10 @@ function* unmapRefPrivate(memory: Memory, head: number, owner: Vma): Coroutine<v
     const end = start + HPAGE_PMD_SIZE;
     const range: NotifierRange = { mm: vma.mm, start, end, event: 'CLEAR', owner: null };
     yield* mmuNotifierInvalidateRangeStart(range);
-    if (yield* unmapHugepageRange(vma, start, end, { onlyPfn: head })) reservation.isUnmapped = true;
+    const gather = new TlbGather(vma.mm);
+    if (yield* unmapHugepageRange(gather, vma, { start, end, onlyPfn: head })) reservation.isUnmapped = true;
     yield* mmuNotifierInvalidateRangeEnd(range);
+    yield* gather.tlbFinishMmu();
     return true;
   });
 }

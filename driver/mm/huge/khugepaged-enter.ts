@@ -63,8 +63,7 @@ export function khugepagedHasWork(memory: Memory): boolean {
 export function khugepagedWaitWork(memory: Memory): void {
   const { khugepaged } = memory;
   if (khugepaged.timer === null && !khugepaged.isAtWork && khugepagedHasWork(memory)) {
-    khugepaged.progress = 0;
-    khugepaged.hasWaited = false;
+    khugepaged.beginTurn(true);
     sleepFor(memory, khugepaged.knobs.scanSleepMillisecs);
   }
 }

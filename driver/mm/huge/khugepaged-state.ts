@@ -27,8 +27,9 @@ export class Khugepaged {
   address = 0;
   pagesCollapsed = 0;
   fullScans = 0;
-  /** Small pages looked at since it last slept, and whether it has slept for lack of a huge page meanwhile. */
+  /** Of a turn: small pages looked at, how often it began with the list, and whether it has slept for lack of a huge page. */
   progress = 0;
+  passes = 0;
   hasWaited = false;
   /** A turn is under way. */
   isAtWork = false;
@@ -37,4 +38,11 @@ export class Khugepaged {
   timer: Timer | null = null;
 
   constructor(readonly doScan: (memory: Memory) => Coroutine<boolean>) {}
+
+  /** What follows is a new turn, which sleeps once for a huge page or never. */
+  beginTurn(sleeps: boolean): void {
+    this.progress = 0;
+    this.passes = 0;
+    this.hasWaited = !sleeps;
+  }
 }

@@ -6,7 +6,7 @@ import type { Memory } from '../memory.js';
 import { type Mm, mmdrop } from '../vmas/mm.js';
 import type { Vma } from '../vmas/vma.js';
 import { khugepagedControl, type ScanResult } from './collapse-control.js';
-import { khugepagedHasWork, touchList } from './khugepaged-enter.js';
+import { khugepagedHasWork, khugepagedWaitWork, touchList } from './khugepaged-enter.js';
 import { hpageCollapseScanPmd } from './thp-collapse.js';
 import { hugeStart, TVA, thpVmaAllowableOrder } from './thp-policy.js';
 
@@ -29,21 +29,21 @@ export function* khugepagedTurn(memory: Memory): Coroutine<number> {
   const { khugepaged } = memory;
   touchList(memory, Access.write);
   if (khugepaged.isAtWork) return -EBUSY;
-  khugepaged.progress = 0;
-  khugepaged.hasWaited = true;
+  khugepaged.beginTurn(false);
   yield* khugepagedDoScan(memory);
+  // Whoever came on the list meanwhile found a turn under way.
+  khugepagedWaitWork(memory);
   return 0;
 }
 
 function* scanPages(memory: Memory): Coroutine<boolean> {
   const { khugepaged } = memory;
   const pages = khugepaged.knobs.pagesToScan;
-  let passes = 0;
   while (khugepaged.progress < pages) {
     if (memory.kernel.scheduler.contended) yield SCAN_POINT;
-    if (khugepaged.mm === null) passes++;
+    if (khugepaged.mm === null) khugepaged.passes++;
     touchList(memory, Access.read);
-    if (!khugepagedHasWork(memory) || passes >= 2) break;
+    if (!khugepagedHasWork(memory) || khugepaged.passes >= 2) break;
     const result = yield* khugepagedScanMmSlot(memory, pages - khugepaged.progress);
     if (khugepaged.progress >= pages || result !== 'alloc_huge_page_fail') continue;
     if (khugepaged.hasWaited) break;

@@ -25,7 +25,7 @@ const PART_POINT = preemptPoint('collapse');
 
 /**
  * MADV_COLLAPSE: makes one huge page of each aligned 2 MiB of [start, end). 0 when all of them are huge pages now, else
- * the errno of the last failure. mmap_lock is held for read at the call and at the return but not throughout, so vmas known to the
+ * the errno of the last failure; -EINVAL for a range inside of one. mmap_lock is held for read at the call and at the return but not throughout, so vmas known to the
  * caller may be gone. Linux: mm/khugepaged.c:madvise_collapse()
  */
 export function* madviseCollapse(vma: Vma, start: number, end: number): Coroutine<number> {
@@ -72,7 +72,7 @@ function* collapseParts(
     if (!GOES_ON.has(failure)) break;
   }
   if (!isLocked) yield* mm.mmapLock.readLock();
-  return { collapsed, parts: Math.max(0, last - first) / HPAGE_PMD_SIZE, failure };
+  return { collapsed, parts: (last - first) / HPAGE_PMD_SIZE, failure };
 }
 
 /** Linux: mm/khugepaged.c:madvise_collapse_errno() */

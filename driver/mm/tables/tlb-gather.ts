@@ -9,8 +9,8 @@ import { decTlbFlushPending, flushTlbBatchedPending, flushTlbRange, incTlbFlushP
 const MAX_PAGES = 10_000;
 
 /**
- * Entries of one vma that change, and the pages they gave up: the TLB is flushed once for all of them, and only then the
- * pages lose their references. Linux: struct mmu_gather, whose range include/asm-generic/tlb.h:tlb_end_vma() flushes on riscv
+ * Entries that change, and the pages they gave up: the TLB is flushed once for those of a vma, and only then the pages lose
+ * their references. Linux: struct mmu_gather
  */
 export class TlbGather {
   private first = Number.POSITIVE_INFINITY;
@@ -35,6 +35,13 @@ export class TlbGather {
     else if (this.pages.push(pfn) >= MAX_PAGES) this.tlbFlushMmu();
   }
 
+  /** The next entries are another vma's. Linux: include/asm-generic/tlb.h:tlb_end_vma(), as on riscv */
+  tlbEndVma(): void {
+    if (this.last > 0) flushTlbRange(this.mm, this.first, this.last - this.first);
+    this.first = Number.POSITIVE_INFINITY;
+    this.last = 0;
+  }
+
   /** Linux: mm/mmu_gather.c:tlb_finish_mmu() */
   *tlbFinishMmu(): Coroutine<void> {
     if (this.mm.memory.kernel.scheduler.isFine) yield FINE.tlb;
@@ -44,9 +51,7 @@ export class TlbGather {
 
   /** Linux: mm/mmu_gather.c:tlb_flush_mmu() */
   private tlbFlushMmu(): void {
-    if (this.last > 0) flushTlbRange(this.mm, this.first, this.last - this.first);
-    this.first = Number.POSITIVE_INFINITY;
-    this.last = 0;
+    this.tlbEndVma();
     for (const pfn of this.pages) this.freePageAndSwapCache(pfn);
     this.pages.length = 0;
   }

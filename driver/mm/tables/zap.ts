@@ -21,23 +21,17 @@ const ZAP_POINT = preemptPoint('zap');
 
 /**
  * Removes every entry of [start, end), which lies in `vma`, and what it owns: mappings, references, swap slots, resident
- * counts. The caller tells the notifiers. Linux: mm/memory.c:unmap_single_vma()
+ * counts. The caller tells the notifiers, and ends the gather. Linux: mm/memory.c:unmap_single_vma()
  */
 export function* unmapSingleVma(
+  gather: TlbGather,
   vma: Vma,
-  start: number,
-  end: number,
-  { evenCows = true, dropsMarkers = true }: ZapOptions = {},
+  { start = vma.start, end = vma.end, evenCows = true, dropsMarkers = true }: ZapRange = {},
 ): Coroutine<void> {
   assertInVma(vma, start, end);
   if (start >= end) return;
-  if (vma.flags & VM.hugetlb) {
-    yield* unmapHugepageRange(vma, start, end, { dropsMarkers });
-    return;
-  }
-  const gather = new TlbGather(vma.mm);
-  yield* unmapPageRange(vma, { start, end }, { gather, evenCows, dropsMarkers });
-  yield* gather.tlbFinishMmu();
+  if (vma.flags & VM.hugetlb) yield* unmapHugepageRange(gather, vma, { start, end, dropsMarkers });
+  else yield* unmapPageRange(vma, { start, end }, { gather, evenCows, dropsMarkers });
 }
 
 export interface ZapOptions {
@@ -45,6 +39,11 @@ export interface ZapOptions {
   readonly evenCows?: boolean;
   /** Protection of what a userfaultfd serves ends with the mapping; else that of a file's pages stays. Linux: ZAP_FLAG_DROP_MARKER */
   readonly dropsMarkers?: boolean;
+}
+
+interface ZapRange extends ZapOptions {
+  readonly start?: number;
+  readonly end?: number;
 }
 
 /** Linux: struct zap_details, and the mmu_gather */
@@ -69,6 +68,7 @@ function* unmapPageRange(vma: Vma, { start, end }: { start: number; end: number 
     addr = next;
     if (addr < end && scheduler.contended) yield ZAP_POINT;
   }
+  zap.gather.tlbEndVma();
 }
 
 /**
@@ -77,9 +77,11 @@ function* unmapPageRange(vma: Vma, { start, end }: { start: number; end: number 
  */
 export function* zapPageRangeSingle(vma: Vma, start: number, end: number, options: ZapOptions = {}): Coroutine<void> {
   const range: NotifierRange = { mm: vma.mm, start, end, event: 'CLEAR', owner: null };
+  const gather = new TlbGather(vma.mm);
   yield* mmuNotifierInvalidateRangeStart(range);
-  yield* unmapSingleVma(vma, start, end, { dropsMarkers: false, ...options });
+  yield* unmapSingleVma(gather, vma, { start, end, dropsMarkers: false, ...options });
   yield* mmuNotifierInvalidateRangeEnd(range);
+  yield* gather.tlbFinishMmu();
 }
 
 /** One entry of the table. Linux: part of mm/memory.c:zap_pmd_range() */

@@ -5,6 +5,7 @@ import { unlinkAnonVmas } from '../frames/anon-rmap.js';
 import { khugepagedExit } from '../huge/khugepaged-enter.js';
 import { ptlLock, ptlUnlock } from '../tables/ptl.js';
 import { flushTlbMm } from '../tables/tlb.js';
+import { TlbGather } from '../tables/tlb-gather.js';
 import { unmapSingleVma } from '../tables/zap.js';
 import { type Mm, mmdrop } from './mm.js';
 import type { Vma } from './vma.js';
@@ -25,7 +26,8 @@ export function* mmput(mm: Mm): Coroutine<void> {
 function* exitMmap(mm: Mm): Coroutine<void> {
   if (mm.notifier !== null) yield* mm.notifier.release(mm);
   yield* mm.mmapLock.readLock();
-  for (const vma of mm.vmas) yield* unmapSingleVma(vma, vma.start, vma.end);
+  const gather = new TlbGather(mm);
+  for (const vma of mm.vmas) yield* unmapSingleVma(gather, vma);
   mm.mmapLock.readUnlock();
   yield* mm.mmapLock.writeLock();
   const vmas = mm.vmas.splice(0);
@@ -41,6 +43,7 @@ function* exitMmap(mm: Mm): Coroutine<void> {
   mm.pageTable.destroy();
   flushTlbMm(mm);
   ptlUnlock(mm);
+  yield* gather.tlbFinishMmu();
   mm.mmapLock.writeUnlock();
   mm.memory.mms.delete(mm);
   for (const vma of vmas) yield* dropFile(vma);

@@ -6,6 +6,7 @@ import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart, type No
 import { freePgtables } from '../tables/free-pgtables.js';
 import { isPageAligned, pageAlign } from '../tables/page-align.js';
 import { TASK_SIZE } from '../tables/page-table.js';
+import { TlbGather } from '../tables/tlb-gather.js';
 import { unmapSingleVma } from '../tables/zap.js';
 import { completeEvents, type PendingEvents, userfaultfdUnmapPrep } from '../userfault/userfault-events.js';
 import { type Mm, mmapAssertLocked, mmapAssertWriteLocked } from './mm.js';
@@ -105,16 +106,18 @@ export function* vmsGatherMunmapVmas(
 
 /**
  * Removes the entries and the tables that became free, and closes the vmas. mmap_lock is held.
- * Linux: mm/vma.c:vms_clean_up_area()
+ * Linux: mm/vma.c:vms_clean_up_area(), vms_clear_ptes(), mm/memory.c:unmap_vmas()
  */
 export function* vmsCleanUpArea({ mm, start, end, vmas, floor, ceiling }: GatheredVmas): Coroutine<void> {
   mmapAssertLocked(mm);
   if (vmas.length === 0) return;
   const range: NotifierRange = { mm, start, end, event: 'UNMAP', owner: null };
+  const gather = new TlbGather(mm);
   yield* mmuNotifierInvalidateRangeStart(range);
-  for (const vma of vmas) yield* unmapSingleVma(vma, vma.start, vma.end);
+  for (const vma of vmas) yield* unmapSingleVma(gather, vma);
   yield* mmuNotifierInvalidateRangeEnd(range);
   yield* freePgtables(mm, vmas, { floor, ceiling });
+  yield* gather.tlbFinishMmu();
   for (const vma of vmas) vma.ops?.close?.(vma);
 }
 

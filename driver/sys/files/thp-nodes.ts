@@ -45,9 +45,8 @@ export function thpNodes(memory: Memory): [string, TextNode][] {
   return Object.entries(nodes).map(([name, node]) => [`${THP}/${name}`, node]);
 }
 
-/** The knobs of khugepaged with their greatest values, and what it has done. */ function khugepagedNodes(
-  memory: Memory,
-): Record<string, TextNode> {
+/** The knobs of khugepaged with their greatest values, and what it has done. */
+function khugepagedNodes(memory: Memory): Record<string, TextNode> {
   const MAX_PTES = HPAGE_PMD_NR - 1;
   const MAX_UINT = 2 ** 32 - 1;
   const knob = (name: keyof KhugepagedKnobs, { min = 0, max = MAX_UINT, isSleep = false } = {}): TextNode =>

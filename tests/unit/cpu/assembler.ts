@@ -31,6 +31,13 @@ export const asm = {
     (rs2 << 20) |
     ((imm & 0x7e0) << 20) |
     ((imm & 0x1000) << 19),
+  j: (name: string, rd: number, imm: number) =>
+    definitionOf(name).match |
+    (rd << 7) |
+    (imm & 0xff000) |
+    ((imm & 0x800) << 9) |
+    ((imm & 0x7fe) << 20) |
+    ((imm >> 20) << 31),
   none: (name: string) => definitionOf(name).match,
 };
 

@@ -87,10 +87,56 @@ function loops(): Uint8Array {
   return p.elf();
 }
 
+/** Atomics whose word is in the page of the loop itself, so that each of them changes code. */
+function atomicsBesideCode(): Uint8Array {
+  const p = new Program();
+  p.constant(8, BASE + 0x1800);
+  p.constant(9, 40);
+  p.constant(11, 3);
+  const loop = p.pc;
+  p.word(asm.r('amoadd.d', 12, 8, 11));
+  p.word(asm.r('add', 13, 13, 12));
+  p.word(asm.r('lr.d', 14, 8, 0));
+  p.word(asm.r('sc.d', 15, 8, 9));
+  p.word(asm.r('add', 16, 16, 15));
+  p.word(asm.i('addi', 9, 9, -1));
+  p.word(asm.b('bne', 9, 0, loop - p.pc));
+  p.word(asm.none('ecall'));
+  return p.elf();
+}
+
+/** A function that is called in one place, and in another jumped into, where both of its ways lead to one end. */
+function callBesideJump(): Uint8Array {
+  const p = new Program();
+  p.constant(9, 200);
+  p.word(asm.u('auipc', 1, 0));
+  p.word(asm.i('addi', 1, 1, 16));
+  const loop = p.pc;
+  p.word(asm.b('bne', 10, 0, 28));
+  p.word(asm.j('jal', 1, 28));
+  p.word(asm.i('addi', 9, 9, -1));
+  p.word(asm.i('xori', 10, 10, 1));
+  p.word(asm.i('andi', 11, 9, 2));
+  p.word(asm.b('bne', 9, 0, loop - p.pc));
+  p.word(asm.none('ecall'));
+  p.word(asm.b('beq', 11, 0, 12));
+  p.word(asm.i('addi', 12, 12, 1));
+  p.word(asm.j('jal', 0, 8));
+  p.word(asm.i('addi', 13, 13, 1));
+  p.word(asm.i('jalr', 0, 1, 0));
+  return p.elf();
+}
+
 describe('compiled code', () => {
   it.each([1, 7, 1000])('does what the interpreter does in loops and calls, slices up to %i', (most) => {
     const elf = loops();
     expectLockstep(() => loadProgram(elf), { limit: 1e5, hot: 5 }, randomSlices(most));
+  });
+
+  it.each([0, 5])('does what the interpreter does where atomics change code and calls meet jumps, hot at %i', (hot) => {
+    for (const elf of [atomicsBesideCode(), callBesideJump()]) {
+      expectLockstep(() => loadProgram(elf), { limit: 1e5, hot }, randomSlices(50));
+    }
   });
 
   it.each([3, 5])('does what the interpreter does on random instructions, seed %i', (seed) => {
@@ -130,6 +176,9 @@ describe('compiled code', () => {
       expect(cpu.run(1e7)).toBe(Trap.ecall);
     }
     expect(core.size).toBe(once);
+    expect(core.jumpAt(start)).toBeGreaterThanOrEqual(0);
+    code.forget(cpu.hart.codePage(Math.floor(start / 4096))!, start);
+    expect(core.jumpAt(start)).toBe(-1);
   });
 
   describe('of C', needs(COMPILER), () => {

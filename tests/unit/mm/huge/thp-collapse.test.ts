@@ -31,6 +31,8 @@ describe('MADV_COLLAPSE', () => {
     expect(world.advise(0, 512, MADV_COLLAPSE)).toBe(-EINVAL);
     world.store(0, 1);
     expect(world.advise(0, 1024, MADV_COLLAPSE)).toBe(-EINVAL);
+    expect(world.advise(1, 510, MADV_COLLAPSE)).toBe(-EINVAL);
+    expect(world.advise(0, 511, MADV_COLLAPSE)).toBe(0);
     expect(world.text(0, 512)).toBe('PMD 0-511 HUGE W');
     world.map(2049, 100);
     world.store(2049, 1);
