@@ -13,8 +13,8 @@ import { ptlLock, ptlUnlock } from '../../mm/tables/ptl.js';
 export function restoreSoleMapping(memory: Memory, from: number, to: number): boolean {
   const { frames, kernel } = memory;
   frames.assertLocked(from);
-  if (kernel.scheduler.contended || kernel.trace.verbose || frames.order(frames.head(to)) > 0 || !frames.isAnon(to))
-    return false;
+  if (kernel.scheduler.contended || kernel.scheduler.isFine || kernel.trace.verbose) return false;
+  if (frames.order(frames.head(to)) > 0 || !frames.isAnon(to)) return false;
   const anonVma = memory.anonVmas.get(frames.mapping(to));
   if (anonVma === undefined || anonVma.vmas.length !== 1 || anonVma.lock.isWriteLocked) return false;
   memory.stats.removeMigrationPtes++;
