@@ -156,13 +156,15 @@ function* cpuPage(
   return ooms > 0 ? 'oom' : 'endless';
 }
 
-/** What the TLB holds by now is good until it is flushed, whatever the entry says. */
-function* isFlushedMeanwhile(mm: Mm, entry: TlbEntry): Coroutine<boolean> {
-  const held = { ...entry, isFlushed: false };
-  touchTranslation(mm, entry.vpn);
-  mm.translations.push(held);
+/** What the TLB holds by now is good until it is flushed, whatever the entry says. While somebody explores it is held for the proof of it too. */
+function* isFlushedMeanwhile(mm: Mm, { vpn, pfn, isStore }: TlbEntry): Coroutine<boolean> {
+  const held = { vpn, pfn, isStore, isFlushed: false };
+  const { translations } = mm;
+  touchTranslation(mm, vpn);
+  translations.push(held);
   yield FINE.access;
-  touchTranslation(mm, entry.vpn);
+  touchTranslation(mm, vpn);
+  if (!held.isFlushed && !mm.memory.kernel.scheduler.wantsFine) translations.splice(translations.indexOf(held), 1);
   return held.isFlushed;
 }
 
