@@ -48,11 +48,11 @@ export class HappensBefore {
   private previous = new Int32Array(FIRST_EVENTS);
   private readonly lastOf = new Int32Array(MAX_ACTORS);
   /** The first object's are by whom each actor was let run last. */
-  private cells = new Int32Array(CELLS * 1024);
+  private cells = new Int32Array(CELLS * 128);
   private readonly found = new Int32Array(MAX_ACTORS);
   private readonly base = new Int32Array(MAX_ACTORS);
-  private undoCell = new Int32Array(4096);
-  private undoValue = new Int32Array(4096);
+  private undoCell = new Int32Array(512);
+  private undoValue = new Int32Array(512);
   private undos = 0;
   private undosBefore = new Int32Array(FIRST_EVENTS);
 
