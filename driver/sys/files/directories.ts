@@ -1,4 +1,4 @@
-import { EBUSY, EINVAL, EISDIR, ENOENT } from '../../../uapi/errno.js';
+import { EBUSY, EINVAL, EISDIR, ENOENT, ENOTEMPTY } from '../../../uapi/errno.js';
 import type { Coroutine } from '../../core/effect.js';
 import type { FileSystemLimit } from '../../mm/files/address-space.js';
 import { PAGE_SIZE } from '../../mm/frames/frames.js';
@@ -46,6 +46,10 @@ export class Directories {
     return this.made.has(path);
   }
 
+  get size(): number {
+    return this.made.size;
+  }
+
   get paths(): Iterable<string> {
     return this.made.keys();
   }
@@ -66,9 +70,10 @@ export class Directories {
     for (const [path, directory] of this.made) if (directory.owner === owner) this.made.delete(path);
   }
 
-  /** 0, or -EBUSY for one that something is mounted on. */
-  remove(path: string): number {
+  /** 0; -EBUSY for one that something is mounted on, whatever is in that. */
+  remove(path: string, isEmpty: boolean): number {
     if (this.made.get(path)?.mount !== null) return -EBUSY;
+    if (!isEmpty) return -ENOTEMPTY;
     this.made.delete(path);
     return 0;
   }

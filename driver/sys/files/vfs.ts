@@ -7,7 +7,6 @@ import {
   ENOENT,
   ENOSPC,
   ENOTDIR,
-  ENOTEMPTY,
   EOPNOTSUPP,
   EPERM,
   ETXTBSY,
@@ -75,7 +74,6 @@ export class Vfs {
   /** The owner is gone: so are its programs, and the names that its processes made. Who has such a file open keeps it. */
   *removeOf(owner: number): Coroutine<void> {
     for (const removed of this.removals) removed(owner);
-    const { scheduler } = this.machine.kernel;
     const inodes = [...(this.programs.get(owner)?.values() ?? [])];
     this.programs.delete(owner);
     this.directories.removeOf(owner);
@@ -84,6 +82,12 @@ export class Vfs {
       this.names.delete(name);
       inodes.push(inode);
     }
+    yield* this.dropLinks(inodes);
+  }
+
+  /** Each of these files has lost a name. */
+  private *dropLinks(inodes: readonly TmpfsInode[]): Coroutine<void> {
+    const { scheduler } = this.machine.kernel;
     for (const inode of inodes) {
       inode.links--;
       yield* inode.evictIfUnused();
@@ -200,6 +204,10 @@ export class Vfs {
     return { thread: process.main, path: `/proc/self${match![2]}` };
   }
 
+  private get isFull(): boolean {
+    return this.names.size + this.directories.size >= MAX_INODES;
+  }
+
   private newInode(path: string): TmpfsInode {
     const inode = new TmpfsInode(this.machine.memory);
     const limit = this.directories.limitOf(path);
@@ -221,7 +229,7 @@ export class Vfs {
     if (path.length - path.lastIndexOf('/') - 1 > NAME_MAX) return -ENAMETOOLONG;
     if (this.exists(path, owner)) return -EEXIST;
     if (this.tmpfsPath(path) === null) return this.leadsThroughFile(path, owner) ? -ENOTDIR : -ENOENT;
-    if (this.names.size >= MAX_INODES) return -ENOSPC;
+    if (this.isFull) return -ENOSPC;
     this.directories.add(path, owner);
     return 0;
   }
@@ -231,7 +239,7 @@ export class Vfs {
     if (!this.exists(path, owner)) return -ENOENT;
     if (!this.isDirectory(path, owner)) return -ENOTDIR;
     if (!this.directories.has(path)) return -EBUSY;
-    return this.list(path, owner).length > 0 ? -ENOTEMPTY : this.directories.remove(path);
+    return this.directories.remove(path, this.list(path, owner).length === 0);
   }
 
   /** mount(2) of a tmpfs, on a directory that was made here. */
@@ -248,11 +256,8 @@ export class Vfs {
     const isBusy = this.directories.hasMountsBelow(path) || below.some(([, inode]) => inode.opens > 0);
     const error = this.directories.has(path) && isBusy ? -EBUSY : this.directories.umount(path);
     if (error !== 0) return error;
-    for (const [name, inode] of below) {
-      this.names.delete(name);
-      inode.links--;
-      yield* inode.evictIfUnused();
-    }
+    for (const [name] of below) this.names.delete(name);
+    yield* this.dropLinks(below.map(([, inode]) => inode));
     return 0;
   }
 
@@ -289,7 +294,7 @@ export class Vfs {
     let inode = this.names.get(name);
     if (inode === undefined) {
       if (!(flags & O_CREAT)) return -ENOENT;
-      if (this.names.size >= MAX_INODES) return -ENOSPC;
+      if (this.isFull) return -ENOSPC;
       inode = this.newInode(name);
       inode.links = 1;
       inode.owner = owner;

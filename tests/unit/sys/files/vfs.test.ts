@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { MAX_INODES } from '../../../../driver/sys/processes/machine-limits.js';
 import {
   EBUSY,
   EEXIST,
@@ -74,9 +75,17 @@ describe('the tree of paths', () => {
     expect(ret(main, 'ftruncate', fd, 12288)).toBe(0);
     expect(machine.call(main, 'load', addr + 8192, 1).signal?.signo).toBe(7);
     ret(main, 'close', fd);
-    expect(umount()).toBe(-EBUSY);
+    expect([umount(), vfs.rmdir('/tmp/m', owner)]).toEqual([-EBUSY, -EBUSY]);
     ret(main, 'munmap', addr, 12288);
     expect([umount(), open('/tmp/m/f'), vfs.rmdir('/tmp/m', owner)]).toEqual([0, -ENOENT, 0]);
+  });
+
+  it('directories are as few as files can be', () => {
+    const { vfs } = smallMachine();
+    let made = 0;
+    while (vfs.mkdir(`/tmp/${made}`, 1) === 0) made++;
+    expect(made).toBe(MAX_INODES);
+    expect(vfs.mkdir('/tmp/one-more', 1)).toBe(-ENOSPC);
   });
 
   it('a name that is given to another file is that one from then on', () => {
