@@ -32,7 +32,7 @@ export function thpVmaSuitableOrder(vma: Vma, addr: number): boolean {
 /** Who asks whether a vma may have huge pages. Linux: include/linux/huge_mm.h */
 export const TVA = { inPf: 2, enforceSysfs: 4 } as const;
 
-/** Linux: mm/huge_memory.c:thp_vma_allowable_order(), for an order of 2 MiB; `flags` are those that the vma is about to get. */
+/** Linux: mm/huge_memory.c:__thp_vma_allowable_orders(), for an order of 2 MiB; `flags` are those that the vma is about to get. */
 export function thpVmaAllowableOrder(vma: Vma, tva: number, flags = vma.flags): boolean {
   const inPf = (tva & TVA.inPf) !== 0;
   if (!vmaIsAnonymous(vma) || flags & VM.nohugepage) return false;
@@ -42,14 +42,18 @@ export function thpVmaAllowableOrder(vma: Vma, tva: number, flags = vma.flags): 
   return vma.anonVma !== null;
 }
 
-function isAnonEnabled({ thpEnabled, thpPmdEnabled }: Memory, flags: number): boolean {
-  const enabled = thpPmdEnabled === 'inherit' ? thpEnabled : thpPmdEnabled;
+function pmdEnabled({ thpEnabled, thpPmdEnabled }: Memory): Memory['thpEnabled'] {
+  return thpPmdEnabled === 'inherit' ? thpEnabled : thpPmdEnabled;
+}
+
+function isAnonEnabled(memory: Memory, flags: number): boolean {
+  const enabled = pmdEnabled(memory);
   return enabled === 'always' || (enabled === 'madvise' && (flags & VM.hugepage) !== 0);
 }
 
 /** Linux: mm/khugepaged.c:hugepage_pmd_enabled() */
-export function hugepagePmdEnabled({ thpEnabled, thpPmdEnabled }: Memory): boolean {
-  return (thpPmdEnabled === 'inherit' ? thpEnabled : thpPmdEnabled) !== 'never';
+export function hugepagePmdEnabled(memory: Memory): boolean {
+  return pmdEnabled(memory) !== 'never';
 }
 
 /** The vpn of the first page of the 2 MiB part that holds `addr`. */
