@@ -11,7 +11,7 @@ import { RACE_TOKEN } from '../../tools/explore/race-token.js';
 import { RUN_TOKEN } from '../../tools/fault/run-token.js';
 import { casesByName } from '../../tools/fault/sweep/cases.js';
 import { Sweeper } from '../../tools/fault/sweep/sweep-job.js';
-import { OPS_TOKEN, opsIn } from '../../tools/series/ops-run.js';
+import { judgeOps, OPS_TOKEN, opsIn } from '../../tools/series/ops-run.js';
 import { PROPERTIES, withPropertyOf } from '../../tools/series/properties.js';
 import { shapeOf, textOf } from '../../tools/series/race-shape.js';
 import { raceKey } from '../../tools/series/race-text.js';
@@ -21,7 +21,6 @@ import { isLong } from '../counts.js';
 import { checkDocument } from '../document-part.js';
 import { ROOT } from '../unit/structure/tree.js';
 import { recordedOutput } from '../unit/tools/recorded-output.js';
-import { Replayer } from './replay.js';
 
 /** Each property, its value on each path, and the function of the posting. */
 function propertyTable(): string {
@@ -44,7 +43,6 @@ it('docs/walks.svg is current', () => {
   expect(readFileSync(file, 'utf8')).toBe(walkSvg(rows));
 });
 
-const MACHINE = { ramBytes: 64 << 20, swapBytes: 16 << 20, hugePages: 4 };
 /** Reports, with how many sequences they were made. */
 const REPORTS: readonly (readonly [PathName, file: string, sequences: number])[] = [
   ['posted-v1', 'docs/series-review-v1.txt', 400],
@@ -137,10 +135,9 @@ describe.each(REPORTS)('the report on %s', (path, file, sequences) => {
     expect(commands).toHaveLength(Number(/^Findings: (\d+)$/m.exec(report)?.[1]));
     for (const [, name, text = ''] of commands) {
       expect(name).toBe(path);
-      const judge = (on: PathName) =>
-        new Replayer({ path: on, isJudged: true, machine: MACHINE }).judge('ops-0', text.split('; '));
-      expect(judge(path), text).not.toBeNull();
-      expect(judge('unified'), text).toBeNull();
+      const id = { ops: opsIn(text), path, profile: '6.12' } as const;
+      expect(judgeOps(id), text).not.toBeNull();
+      expect(judgeOps({ ...id, path: 'unified' }), text).toBeNull();
     }
   });
 

@@ -365,7 +365,7 @@ function conditionsOf(state: State, [[first]]: readonly (readonly Action[])[]): 
 function testOf(name: string, state: State, threads: readonly (readonly Action[])[]): LibraryTest {
   return {
     name,
-    conditions: conditionsOf(state, threads as never),
+    conditions: conditionsOf(state, threads),
     setup: ['open 0 0', 'open 0 1', ...(threads.flat().includes('onf4') ? ['open 0 4'] : []), ...STATES[state]],
     threads: threads.map((actions) => actions.map((action) => ACTIONS[action])),
     observe: observations(state, threads.flat()),
