@@ -1,5 +1,5 @@
 import { type Insn, NOWHERE } from '../isa/instruction.js';
-import { At, ENTRY_MASK } from '../wasm/core-layout.js';
+import { At } from '../wasm/core-layout.js';
 import { Emitter } from '../wasm/emitter.js';
 import { moduleBytes, type Signature } from '../wasm/module.js';
 import { Op, Type } from '../wasm/op.js';
@@ -100,10 +100,7 @@ function charge(e: Emitter, count: number, start: number): void {
   e.i32(0);
   e.op(Op.i32LtS);
   e.open(Op.if);
-  e.get(e.left);
-  e.i32(count);
-  e.op(Op.i32Add);
-  e.set(e.left);
+  e.increase(e.left, count);
   e.i32(1);
   e.set(e.trapped);
   e.leaveTo(start);
@@ -183,11 +180,7 @@ function link(e: Emitter, { rd }: Insn, end: number): void {
 }
 
 function emitJumpRegister(e: Emitter, insn: Insn, end: number): void {
-  e.reg(insn.rs1);
-  if (insn.imm !== 0) {
-    e.i64(insn.imm);
-    e.op(Op.i64Add);
-  }
+  e.sum(insn.rs1, insn.imm);
   e.i64(-2);
   e.op(Op.i64And);
   e.set(e.nextPc);
@@ -205,10 +198,7 @@ function emitTrap(e: Emitter): void {
   e.i32(0);
   e.op(Op.i32LtS);
   e.open(Op.if);
-  e.get(e.left);
-  e.i32(1);
-  e.op(Op.i32Sub);
-  e.set(e.left);
+  e.increase(e.left, -1);
   e.get(e.nextPc);
   e.get(e.trapped);
   e.op(Op.i64ExtendI32S, Op.i64Sub);
@@ -216,10 +206,7 @@ function emitTrap(e: Emitter): void {
   e.i32(0);
   e.set(e.trapped);
   e.close();
-  e.get(e.trapped);
-  e.i32(1);
-  e.op(Op.i32Add);
-  e.set(e.trapped);
+  e.increase(e.trapped, 1);
 }
 
 /** Registers go back, and other code goes on, or the caller. */
@@ -228,14 +215,10 @@ function emitLeave(e: Emitter): void {
   e.get(e.trapped);
   e.op(Op.i32Eqz);
   e.open(Op.if);
-  e.get(e.nextPc);
-  e.op(Op.i32WrapI64);
-  e.i32(3);
-  e.op(Op.i32Shl);
-  e.i32(ENTRY_MASK);
-  e.op(Op.i32And);
-  e.tee(e.entry);
-  e.memory(Op.i64Load, At.jumps);
+  e.pushTag(At.jumps, e.nextPc, () => {
+    e.i32(3);
+    e.op(Op.i32Shl);
+  });
   e.get(e.nextPc);
   e.op(Op.i64Eq);
   e.open(Op.if);

@@ -21,13 +21,9 @@ function value(x: Int32Array, index: number): { lo: number; hi: number } {
   return { lo: x[index]!, hi: x[index + 1]! };
 }
 
-/** A sum with nothing is a move. */
-const addImmediate: Emit = (e, insn) => {
-  if (insn.imm !== 0) immediate(Op.i64Add)(e, insn);
-  else {
-    e.reg(insn.rs1);
-    e.put(insn.rd);
-  }
+const addImmediate: Emit = (e, { rd, rs1, imm }) => {
+  e.sum(rs1, imm);
+  e.put(rd);
 };
 
 function constant(value: (insn: Insn, pc: number) => number): Emit {

@@ -33,6 +33,14 @@ export class Assembler {
     unsigned(this.code, local);
   }
 
+  /** Adds to a local of type i32. */
+  increase(local: number, by: number): void {
+    this.get(local);
+    this.i32(by);
+    this.op(Op.i32Add);
+    this.set(local);
+  }
+
   i32(value: number): void {
     this.code.push(Op.i32Const);
     signed(this.code, value);

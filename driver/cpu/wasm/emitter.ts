@@ -49,6 +49,14 @@ export class Emitter extends Assembler {
     else this.get(this.register(index));
   }
 
+  /** Pushes the register plus `imm`; a sum with nothing is the register. */
+  sum(index: number, imm: number): void {
+    this.reg(index);
+    if (imm === 0) return;
+    this.i64(imm);
+    this.op(Op.i64Add);
+  }
+
   /** Its low half. */
   low(index: number): void {
     if (index === 0) this.i32(0);
@@ -110,23 +118,26 @@ export class Emitter extends Assembler {
 
   /** Leaves the address in `address`, its TLB entry in `entry`, and pushes whether the entry refuses the access. */
   private lookUp(rs1: number, imm: number, { size, tlb }: { size: number; tlb: number }): void {
-    this.reg(rs1);
-    if (imm !== 0) {
-      this.i64(imm);
-      this.op(Op.i64Add);
-    }
+    this.sum(rs1, imm);
     this.tee(this.address);
     this.i64(pageMask(size));
     this.op(Op.i64And);
-    this.get(this.address);
+    this.pushTag(tlb, this.address, () => {
+      this.i32(8);
+      this.op(Op.i32ShrU);
+    });
+    this.op(Op.i64Ne);
+  }
+
+  /** Pushes the tag of the entry of `table` for a key, and leaves its place in `entry`: `shift` brings the key's low half there. */
+  pushTag(table: number, key: number, shift: () => void): void {
+    this.get(key);
     this.op(Op.i32WrapI64);
-    this.i32(8);
-    this.op(Op.i32ShrU);
+    shift();
     this.i32(ENTRY_MASK);
     this.op(Op.i32And);
     this.tee(this.entry);
-    this.memory(Op.i64Load, tlb);
-    this.op(Op.i64Ne);
+    this.memory(Op.i64Load, table);
   }
 
   /** Pushes where in the memory the bytes are. */
