@@ -32,7 +32,10 @@ export function thpVmaSuitableOrder(vma: Vma, addr: number): boolean {
 /** Who asks whether a vma may have huge pages. Linux: include/linux/huge_mm.h */
 export const TVA = { inPf: 2, enforceSysfs: 4 } as const;
 
-/** Linux: mm/huge_memory.c:__thp_vma_allowable_orders(), for an order of 2 MiB; `flags` are those that the vma is about to get. */
+/**
+ * For an order of 2 MiB; `flags` are those that the vma is about to get.
+ * Linux: include/linux/huge_mm.h:thp_vma_allowable_order(), part of mm/huge_memory.c:__thp_vma_allowable_orders()
+ */
 export function thpVmaAllowableOrder(vma: Vma, tva: number, flags = vma.flags): boolean {
   const inPf = (tva & TVA.inPf) !== 0;
   if (!vmaIsAnonymous(vma) || flags & VM.nohugepage) return false;
