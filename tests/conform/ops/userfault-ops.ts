@@ -3,7 +3,7 @@
 import { EBADF } from '../../../uapi/errno.js';
 import { O_NONBLOCK, O_RDONLY, O_RDWR } from '../../../uapi/fcntl.js';
 import { PAGE_SIZE } from '../../../uapi/mman.js';
-import { PAGE_IS, PAGEMAP_SCAN, PM_SCAN } from '../../../uapi/pm-scan.js';
+import { PAGE_IS, PAGEMAP_SCAN, PM_SCAN, PM_SCAN_ARG_BYTES } from '../../../uapi/pm-scan.js';
 import { readU64 } from '../../../uapi/u64.js';
 import {
   UFFD_API,
@@ -98,7 +98,7 @@ export function* scanOp(seat: Seat, [, p, r, off, n]: Words): Script<string> {
   yield* poke(seat, Number(p), seat.bufferAddr, new Uint8Array(MAX_REGIONS * REGION_BYTES));
   const flags = PM_SCAN.wpMatching | PM_SCAN.checkWpAsync;
   const what = [0, PAGE_IS.written, 0, PAGE_IS.written];
-  const record = words64(96, flags, start, start + len, 0, seat.bufferAddr, MAX_REGIONS, 0, ...what);
+  const record = words64(PM_SCAN_ARG_BYTES, flags, start, start + len, 0, seat.bufferAddr, MAX_REGIONS, 0, ...what);
   const { ret } = yield* ioctl(seat, Number(p), { fd, cmd: PAGEMAP_SCAN, record });
   if (ret <= 0) return `${ret}`;
   const view = new DataView((yield* peek(seat, Number(p), seat.bufferAddr, ret * REGION_BYTES)).buffer);
