@@ -14,7 +14,8 @@ export interface SequenceId {
 
 /** Replays a sequence up to the first answer that differs. Throws UsageError where there is none of that name. */
 export function recordSequence({ file, seq, path }: SequenceId, options: RecordOptions): RecordedRun {
-  const sequence = sequencesOf(file).find((of) => of.seq === seq);
+  const { sequences } = recordingInput(file, 'the recording that the report is of is to be where it was');
+  const sequence = sequences.find((of) => of.seq === seq);
   if (sequence === undefined) throw new UsageError(`${file} has no sequence '${seq}'`, 'it is of another recording');
   const recorders = new MachineRecorders(options);
   const divergence = new Replayer({ path, onMachine: recorders.see }).replay(sequence);
@@ -39,8 +40,4 @@ export function recordOpsToken(token: string, options: RecordOptions): RecordedR
     outcome: judged === null ? 'nothing is wrong' : `op ${judged.at + 1}: ${id.ops[judged.at]}`,
     findings: found,
   };
-}
-
-function sequencesOf(file: string): ReturnType<typeof recordingInput>['sequences'] {
-  return recordingInput(file, 'the recording that the report is of is to be where it was').sequences;
 }
