@@ -58,7 +58,7 @@ doPagemapScan=do_pagemap_scan doPoll=do_poll doPteMissing=do_pte_missing doReadF
 doRtSigqueueinfo=do_rt_sigqueueinfo doSendSpecific=do_send_specific doSetitimer=do_setitimer
 doSharedFault=do_shared_fault doSigaction=do_sigaction doSignalStop=do_signal_stop doSigtimedwait=do_sigtimedwait
 doSwapPage=do_swap_page doUserAddrFault=do_user_addr_fault doVmiMunmap=do_vmi_munmap doWait=do_wait
-doWpPage=do_wp_page dropFile dropMergedFile dropRefcount dup dup3 dupAnonVma=dup_anon_vma dupFd=dup_fd
+doWpPage=do_wp_page dropFile dropLinks dropMergedFile dropRefcount dup dup3 dupAnonVma=dup_anon_vma dupFd=dup_fd
 dupMmap=dup_mmap dupUserfaultfdFail=dup_userfaultfd_fail dupVma ecall elfLoad=elf_load encodeFrame ended enqueue
 entireMapcount entry entryAt entryBits entryChanges erase eraseInLeaf errorOf eventfd2 evict evictIfUnused=iput_final
 exclusiveChunk exclusivePages=dmirror_exclusive exec=bprm_execve execve exists exit exitFiles=exit_files
