@@ -48,7 +48,7 @@ export interface JobQueue<Data, Result> {
 
 interface QueueWorker {
   concurrency: number;
-  on(event: 'error', listener: () => void): void;
+  on(event: 'error', listener: (error: Error) => void): void;
   run(): Promise<void>;
   close(isForced: boolean): Promise<void>;
 }

@@ -1,11 +1,11 @@
 import { availableParallelism } from 'node:os';
-import { EXIT } from '../exit-code.js';
+import { EXIT, UsageError } from '../exit-code.js';
 import type { Output } from '../output.js';
 import { packageVersion } from '../package-root.js';
 import { threads } from '../worker-pool.js';
 import { type JobOutcome, MOST_CRASHES } from './campaign-job.js';
 import { attempts } from './campaign-run.js';
-import { connectQueue, QUEUE, type Sent } from './queue.js';
+import { connectQueue, isForGood, QUEUE, type Sent } from './queue.js';
 import { Lanes } from './queue-lanes.js';
 
 export interface QueueWorkOptions {
@@ -30,7 +30,9 @@ export async function workForQueue(
   const { stop, memory, err, now } = output;
   stop.watch();
   const broker = await connectQueue(queue, err);
-  let refused: string | null = null;
+  /** Why it can't go on. */
+  let refused: Error | null = null;
+  let said = '';
   const free = threads<Sent, JobOutcome>(jobs, {
     module: new URL('./campaign-worker.js', import.meta.url),
     data: null,
@@ -45,7 +47,8 @@ export async function workForQueue(
     async (job, token) => {
       const { version } = job.data;
       const isRefused = version !== packageVersion();
-      if (isRefused) refused = version;
+      if (isRefused)
+        refused = new UsageError(`a job is of dmirror ${version}, this is ${packageVersion()}`, 'use that version');
       // With one during which a worker has ended all that is here would end too, and count as the cause.
       const outcome = isRefused ? null : await lanes.run(job.data, { isAlone: job.stalledCounter > 0, lowers });
       if (outcome === null) {
@@ -65,7 +68,13 @@ export async function workForQueue(
       autorun: false,
     },
   );
-  worker.on('error', () => {});
+  worker.on('error', (error) => {
+    const told = broker.told(error);
+    if (isForGood(error)) refused = told;
+    // Others are of a connection, which the broker tells of, or of a lease that another has by now.
+    else if (told !== error && told.message !== said) err(told.message);
+    said = told.message;
+  });
   memory.spare = jobs - 1;
   try {
     await broker.claim();
@@ -79,6 +88,8 @@ export async function workForQueue(
         claimed = now();
       }
     }
+  } catch (error) {
+    refused = broker.told(error as Error);
   } finally {
     // What is under way is done by another once its lease is over; with a signal nobody waits for it.
     await worker.close(true);
@@ -86,7 +97,6 @@ export async function workForQueue(
     broker.redis.disconnect();
   }
   err(`${done} jobs done`);
-  if (refused === null) return EXIT.pass;
-  err(`error: a job is of dmirror ${refused}, this is ${packageVersion()}: use that version`);
-  return EXIT.usage;
+  if (refused !== null) throw refused;
+  return EXIT.pass;
 }
