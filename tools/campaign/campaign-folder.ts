@@ -17,14 +17,14 @@ import type { Job, JobOutcome } from './campaign-job.js';
 import type { Campaign } from './campaign-schema.js';
 
 /** What a campaign is: it does not change. */
-export interface Plan {
+export interface CampaignPlan {
   readonly version: string;
   readonly campaign: Pick<Campaign, 'name' | 'budget' | 'stop'>;
   readonly jobs: readonly Job[];
 }
 
 /** Of the results: a job was begun, or has come to an end. */
-export interface Line {
+export interface ResultLine {
   readonly begun?: string;
   readonly token?: string;
   readonly result?: JobOutcome;
@@ -52,7 +52,7 @@ export class CampaignFolder {
   constructor(readonly path: string) {}
 
   /** The plan that is there, or else `plan`. `fresh` throws away what there is. Throws UsageError where there is something else. */
-  begin(plan: Omit<Plan, 'version'>, { fresh }: { fresh: boolean }): void {
+  begin(plan: Omit<CampaignPlan, 'version'>, { fresh }: { fresh: boolean }): void {
     const text = `${JSON.stringify({ version: packageVersion(), ...plan })}\n`;
     const before = this.has(PLAN) ? this.read(PLAN).toString() : null;
     this.refuseForeign(before);
@@ -71,7 +71,7 @@ export class CampaignFolder {
   }
 
   /** Throws UsageError. */
-  plan(): Plan {
+  plan(): CampaignPlan {
     const plan = parsed(this.read(PLAN).toString());
     const { version } = plan;
     if (typeof version === 'string' && version !== packageVersion())
@@ -102,19 +102,19 @@ export class CampaignFolder {
   }
 
   /** All lines that were written to their end; one that was cut is closed, so that the next begins on its own. */
-  lines(): Line[] {
+  lines(): ResultLine[] {
     const text = this.has(RESULTS) ? this.read(RESULTS).toString() : '';
     if (text !== '' && !text.endsWith('\n')) this.writing(RESULTS, (path) => appendFileSync(path, '\n'));
     return text.split('\n').flatMap((line) => {
       try {
-        return [(JSON.parse(line) ?? {}) as Line];
+        return [(JSON.parse(line) ?? {}) as ResultLine];
       } catch {
         return [];
       }
     });
   }
 
-  add(line: Line): void {
+  add(line: ResultLine): void {
     this.writing(RESULTS, (path) => appendFileSync(path, `${JSON.stringify(line)}\n`));
   }
 
@@ -176,7 +176,7 @@ export class CampaignFolder {
   }
 }
 
-function parsed(text: string): Partial<Plan> {
+function parsed(text: string): Partial<CampaignPlan> {
   try {
     return JSON.parse(text) ?? {};
   } catch {
@@ -185,7 +185,7 @@ function parsed(text: string): Partial<Plan> {
 }
 
 /** Of whichever version. */
-function isPlan(plan: Partial<Plan>): plan is Plan {
+function isPlan(plan: Partial<CampaignPlan>): plan is CampaignPlan {
   const { version, campaign, jobs } = plan;
   return typeof version === 'string' && typeof campaign?.name === 'string' && Array.isArray(jobs);
 }

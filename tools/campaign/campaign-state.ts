@@ -1,4 +1,4 @@
-import { CampaignFolder, type Owner, type Plan } from './campaign-folder.js';
+import { CampaignFolder, type CampaignPlan, type Owner } from './campaign-folder.js';
 import { type CampaignFinding, type Job, type JobOutcome, MOST_CRASHES, QUARANTINED } from './campaign-job.js';
 
 /** Findings with one signature. */
@@ -23,7 +23,7 @@ export class CampaignState {
 
   private constructor(
     readonly folder: CampaignFolder,
-    readonly plan: Plan,
+    readonly plan: CampaignPlan,
   ) {
     for (const { token, begun, result } of folder.lines()) {
       if (begun !== undefined) this.crashes.set(begun, (this.crashes.get(begun) ?? 0) + 1);
@@ -42,7 +42,7 @@ export class CampaignState {
   }
 
   /** A new one, or what there is of the same jobs, with another budget maybe. Throws UsageError where there is something else. */
-  static create(path: string, plan: Omit<Plan, 'version'>, how: { fresh: boolean }): CampaignState {
+  static create(path: string, plan: Omit<CampaignPlan, 'version'>, how: { fresh: boolean }): CampaignState {
     new CampaignFolder(path).begin(plan, how);
     return CampaignState.open(path);
   }
