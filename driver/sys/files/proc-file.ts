@@ -1,13 +1,20 @@
-import { EACCES, EINVAL } from '../../../uapi/errno.js';
+import { EINVAL } from '../../../uapi/errno.js';
+import { O_ACCMODE, O_RDONLY, O_WRONLY } from '../../../uapi/fcntl.js';
 import type { Coroutine } from '../../core/effect.js';
 import type { Thread } from '../processes/thread.js';
+import { cString } from './kstrtox.js';
 import { type FileStat, OpenFile, type ReleaseQueue, S_IFREG } from './open-file.js';
+import { type SysctlNumber, writeSysctl } from './sysctl-number.js';
 
 /** Text of a file in /proc or /sys, and what writing it does. */
 export interface TextNode {
   read(): string;
-  /** Bytes are ASCII, a line end included as in `echo`. 0 or a negative errno; absent: can't be written. */
-  write?(text: string): number;
+  /** In sysfs: what is written, its line end included. 0 or a negative errno. */
+  store?(text: string): number;
+  /** In /proc/sys. */
+  sysctl?: SysctlNumber;
+  /** Who may open it, where what can be written does not say that. */
+  mode?: number;
   /** What it keeps by itself is new again, for another life of the machine. */
   reset?(): void;
 }
@@ -41,13 +48,28 @@ export class ProcFile extends OpenFile {
   }
 
   override stat(): FileStat {
-    return { mode: S_IFREG | (this.node.write === undefined ? 0o444 : 0o644), size: 0, ino: 2, rdev: 0 };
+    return { mode: S_IFREG | modeOf(this.node), size: 0, ino: 2, rdev: 0 };
   }
 
-  override *pwrite(_thread: Thread, bytes: Uint8Array, _offset: number): Coroutine<number> {
-    if (this.node.write === undefined) return -EACCES;
-    if (bytes.length > 4096) return -EINVAL;
-    const error = this.node.write(String.fromCharCode(...bytes).trim());
-    return error < 0 ? error : bytes.length;
+  /** Linux: fs/kernfs/file.c:kernfs_fop_write_iter(), fs/proc/proc_sysctl.c:proc_sys_call_handler() */
+  override *pwrite(_thread: Thread, bytes: Uint8Array, offset: number): Coroutine<number> {
+    const { store, sysctl } = this.node;
+    if (sysctl !== undefined) return writeSysctl(sysctl, bytes, offset);
+    if (store === undefined) return -EINVAL;
+    const taken = bytes.subarray(0, MAX_STORE);
+    return taken.length === 0 ? 0 : store(cString(taken)) || taken.length;
   }
+}
+
+const MAX_STORE = 4096;
+
+function modeOf({ mode, store, sysctl }: TextNode): number {
+  return mode ?? ((store ?? sysctl) === undefined ? 0o444 : 0o644);
+}
+
+/** Even the superuser opens a file of sysfs or of /proc/sys only for what it does. Linux: fs/kernfs/file.c:kernfs_fop_open() */
+export function mayOpen(node: TextNode, flags: number): boolean {
+  const mode = modeOf(node);
+  const access = flags & O_ACCMODE;
+  return (access === O_WRONLY || (mode & 0o400) !== 0) && (access === O_RDONLY || (mode & 0o200) !== 0);
 }
