@@ -120,19 +120,33 @@ function zapPteRange(
   const needResched = mm.memory.kernel.scheduler.isFine;
   let i = first;
   ptlLock(mm);
-  for (let done = 0; i < first + count; i++) {
+  for (let done = 0, nr = 1; i < first + count; i += nr) {
+    nr = 1;
     const lo = table.lo(i);
     if (lo === Kind.none) continue;
     if (needResched && done++ > 0) break;
     const pfn = table.hi(i);
     if (!evenCows && isCow(mm, lo, pfn)) continue;
-    table.clear(i);
-    if (!dropsMarkers) pteInstallUffdWpIfNeeded(vma, table, i, lo);
-    if (kindOf(lo) === Kind.present) zapPresent(mm, { lo, pfn, vpn: vpn + i - first }, gather);
+    if (!needResched) nr = folioPteBatch(mm, table, i, first + count);
+    table.clear(i, nr);
+    for (let n = i; !dropsMarkers && n < i + nr; n++) pteInstallUffdWpIfNeeded(vma, table, n, lo);
+    if (kindOf(lo) === Kind.present) zapPresent(mm, { lo, pfn, vpn: vpn + i - first, nr }, gather);
     else zapNonPresent(mm, lo, pfn);
   }
   ptlUnlock(mm);
   return vpn + i - first;
+}
+
+/** How many entries from `i` to before `end` say the same of pages of one large folio in a row. Linux: mm/internal.h:folio_pte_batch() */
+function folioPteBatch({ memory: { frames } }: Mm, table: Table, i: number, end: number): number {
+  const lo = table.lo(i);
+  const pfn = table.hi(i);
+  if (kindOf(lo) !== Kind.present || lo & Pte.special) return 1;
+  const head = frames.head(pfn);
+  const most = Math.min(end - i, head + frames.folioNrPages(head) - pfn);
+  let nr = 1;
+  while (nr < most && table.lo(i + nr) === lo && table.hi(i + nr) === pfn + nr) nr++;
+  return nr;
 }
 
 /** The entry of a file's mapping has a page of the process's own. Linux: part of mm/memory.c:should_zap_folio() */
@@ -166,13 +180,17 @@ function zapNonPresent(mm: Mm, lo: number, pfn: number): void {
   }
 }
 
-/** As `zapNonPresent`; the page is put once no TLB has it any more. Linux: part of mm/memory.c:zap_present_ptes() */
-function zapPresent(mm: Mm, { lo, pfn, vpn }: { lo: number; pfn: number; vpn: number }, gather: TlbGather): void {
+/** As `zapNonPresent` of `nr` pages of a folio; they are put once no TLB has them any more. Linux: mm/memory.c:zap_present_folio_ptes() */
+function zapPresent(
+  mm: Mm,
+  { lo, pfn, vpn, nr }: { lo: number; pfn: number; vpn: number; nr: number },
+  gather: TlbGather,
+): void {
   const { memory } = mm;
-  gather.tlbRemoveTlbEntry(vpn);
+  gather.tlbRemoveTlbEntry(vpn, nr);
   if (lo & Pte.special) return;
   if (lo & Pte.dirty && !memory.frames.isAnon(pfn)) folioMarkDirty(memory, pfn);
-  addMmCounter(mm, pfn, -1);
-  folioRemoveRmapPte(memory, pfn);
-  gather.tlbRemovePage(pfn);
+  addMmCounter(mm, pfn, -nr);
+  folioRemoveRmapPte(memory, pfn, nr);
+  gather.tlbRemovePage(pfn, nr);
 }
