@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { type ExploreOptions, explore, exploreSubject } from '../../../driver/explore/explore.js';
 import type { FindingKind } from '../../../driver/explore/race-finding.js';
 import { isLong, runs } from '../../counts.js';
-import { MachineRace, machineProgram } from './machine-race.js';
+import { type MachineOp, type MachineProgram, MachineRace, machineProgram } from './machine-race.js';
 import { type SmallOp, type SmallProgram, SmallSubject, smallProgram } from './small-program.js';
 
 /** Schedules of brute force. */
@@ -47,6 +47,14 @@ function compare(program: SmallProgram): boolean {
 const cell = (op: 'pass' | 'read' | 'awaitLate', at = 0): SmallOp => ({ op, cell: at, value: 1 });
 const withLock = (op: 'mutex' | 'readLock', ...within: SmallOp[]): SmallOp => ({ op, within });
 
+const onPage0 = (what: MachineOp['what']): MachineOp[] => [{ what, page: 0, npages: 1, which: 0 }];
+
+/** In which MADV_FREE meets a folio that somebody else has locked. */
+const LAZYFREE: MachineProgram = {
+  ...{ path: 'classic', pages: 1, hasSwap: false, hasChild: false, setup: [] },
+  threads: [onPage0('free'), onPage0('READ'), onPage0('EXCLUSIVE')],
+};
+
 describe('dpor', () => {
   it.each([
     [2, 6, runs(20, 80)],
@@ -71,9 +79,9 @@ describe('dpor', () => {
   });
 
   it.each([
-    [2, runs(12, 24)],
-    [3, runs(6, 8)],
-  ])('comes to the same for calls of a machine that stop at few points, %i tasks', (tasks, parameters) => {
+    [2, runs(12, 24), []],
+    [3, runs(6, 8), [[LAZYFREE, [15]]]],
+  ] as const)('comes to the same for calls of a machine that stop at few points, %i tasks', (tasks, parameters, examples) => {
     const stops = fc.uniqueArray(fc.nat(30), { minLength: 1, maxLength: 4 });
     let compared = 0;
     fc.assert(
@@ -98,7 +106,7 @@ describe('dpor', () => {
         compared++;
         expect(dpor.names).toEqual(all.names);
       }),
-      parameters,
+      { ...parameters, examples: examples.map(([program, points]) => [program, [...points]]) },
     );
     expect(compared).toBeGreaterThan(parameters.numRuns / 2);
   });
