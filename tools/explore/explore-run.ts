@@ -34,6 +34,7 @@ export async function exploreAll(
   const trace = openTrace(options);
   const at = new Date();
   const ktap = options.json ? null : new KtapWriter(output.out);
+  output.stop.watch();
   ktap?.open(tasks.length);
   const done = await reportsOf(tasks, options, output);
   const reports = tasks.flatMap((task) => done.get(task) ?? []);

@@ -5,8 +5,9 @@ import { type Litmus, NO_CONDITIONS } from '../../../../tools/explore/litmus-fil
 const HOW = { path: 'classic', profile: '6.12', strategy: 'dpor', budget: 300, seed: 1, isChecked: true } as const;
 
 const raceOf = (...threads: string[][]): Litmus => ({
-  ...{ name: 'race', setup: ['open 0 0', 'map 0 0 0 1 anon rw'], observe: [], conditions: NO_CONDITIONS, recorded: null },
-  threads,
+  name: 'race',
+  setup: ['open 0 0', 'map 0 0 0 1 anon rw'],
+  ...{ threads, observe: [], conditions: NO_CONDITIONS, recorded: null },
 });
 
 it('does not come back from an op whose process another thread has ended', () => {
