@@ -29,6 +29,8 @@ export async function submit(state: CampaignState, { url, ended, show }: How, ou
     // Whoever is told to stop does not wait for a Redis that is gone.
     working.catch(() => {});
     await Promise.race([working, givenUp(output, broker)]);
+  } catch (error) {
+    throw broker.told(error as Error);
   } finally {
     await Promise.race([queue.close(), sleep(GRACE_MS)]);
     broker.redis.disconnect();
