@@ -43,12 +43,12 @@ it('tries each of a dimension with each of the others, but where it makes no dif
 });
 
 it.each([
-  ['what: [{ casses: [a] }]', ":2:18: there is no 'what.0.casses' (did you mean 'cases'?)"],
+  ['what: [{ casses: [a] }]', ":2:10: there is no 'what.0.casses' (did you mean 'cases'?)"],
   ['what: [{ cases: [a], litmus: [b] }]', ':2:8: what.0: an item has one of cases, sweeps'],
   ['what: [{ litmus: [mig-unmp] }]', ":2:18: what.0: no litmus test is named 'mig-unmp' (did you mean 'mig-unmap'?)"],
   ['what: [{ plans: [slow-cpy] }]', "no shipped plan is named 'slow-cpy' (did you mean 'slow-copy'?)"],
   ['what: [{ cases: [hmm] }]\npaths: [clasic]', ":3:9: paths.0: no path 'clasic' (did you mean 'classic'?)"],
-  ['what: [{ cases: [hmm] }]\nseed: [1]', ":3:7: there is no 'seed' (did you mean 'seeds'?)"],
+  ['what: [{ cases: [hmm] }]\nseed: [1]', ":3:1: there is no 'seed' (did you mean 'seeds'?)"],
   ['what: [{ cases: [hmm] }]\nbudget: { time: 3 days }', ':3:17: budget.time: a time is as 90s, 30m or 2h'],
   ['what: [{ cases: [hmm] }', ':2:'],
 ])('%s is refused', (text, why) => {
