@@ -17,6 +17,8 @@ const FILES = {
   'list.yaml': '[1]\n',
   'tag.yaml': 'name: !!js/function x\nsteps: []\n',
   'v12.yaml': 'base: posted-late\nproperties:\n  undosOnError: true\n',
+  'alias.yaml': 'what: [*x]\n',
+  'deep.yaml': '['.repeat(20_000),
   'half.jsonl': '{"seq":',
   'none.sh': 'ls -l\n',
 };
@@ -30,6 +32,9 @@ const INPUTS: readonly [string, RegExp][] = [
   ['fault run huge.yaml', /huge.yaml:2:10: hugePages is 32, and RAM has room for 31/],
   ['fault run list.yaml', /^error: list.yaml:1:1: keys and values are wanted here\ndocs/],
   ['fault run tag.yaml', /tag.yaml:1:7: Unresolved tag/],
+  ['campaign run alias.yaml', /alias.yaml:1:8: no '&x' ends before/],
+  ['explore deep.yaml', /deep.yaml:1:100: nested more than 100 deep\ndocs/],
+  ['exec --suite empty --expect list.yaml', /list.yaml:1:2: 0: keys and values/],
   ['fault run empty', /empty can't be read: it is a folder\n/],
   ['fault run none.yaml', /none.yaml can't be read: it does not exist\n/],
   ['fault run slow-copi', /did you mean 'slow-copy'.*\ndocs/],
@@ -58,7 +63,7 @@ const INPUTS: readonly [string, RegExp][] = [
     'series run x',
   ].map((command): [string, RegExp] => [
     `${command.split(' x')[0]} --path-file v12.yaml${command.endsWith(' x') ? ' x' : ''}`,
-    /^error: v12.yaml:3: 'undosOnError' is not known here \(did you mean 'undoesOnError'\?\)\n/,
+    /^error: v12.yaml:3:3: 'undosOnError' is not known here \(did you mean 'undoesOnError'\?\)\n/,
   ]),
   ['selftest --path-file v12.yaml --path unified', /--path-file <file>' cannot be used with option '--path <path>'/],
   ['explore mig-unmap --path posted-late+undosOnError', /no property of a path 'undosOnError' .*'undoesOnError'/],

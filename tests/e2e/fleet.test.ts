@@ -103,9 +103,9 @@ class Fleet {
     return child;
   }
 
-  setVersion(version: string): void {
-    const auth = ['-p', `${this.port}`, '-a', PASSWORD, '--no-auth-warning'];
-    spawnSync('redis-cli', [...auth, 'set', 'dmirror:version', version]);
+  /** Has its Redis do something. */
+  ask(...words: readonly string[]): void {
+    spawnSync('redis-cli', ['-p', `${this.port}`, '-a', PASSWORD, '--no-auth-warning', ...words]);
   }
 
   run(...args: readonly string[]) {
@@ -244,12 +244,18 @@ describe('a fleet', needs(REDIS), () => {
     const text = await fleet.talk();
     expect([refused.exitCode, text]).toEqual([2, expect.stringContaining('ECONNREFUSED')]);
     await fleet.startRedis();
-    fleet.setVersion('0.0.7');
-    const [worker, submitter] = [fleet.worker(), fleet.submitter()];
-    const talk = await fleet.talk();
-    expect([worker.exitCode, submitter.exitCode]).toEqual([2, 2]);
-    expect(talk).toMatch(/is of dmirror 0\.0\.7, this is /);
-    expect(talk).not.toContain(PASSWORD);
+    for (const [words, said] of [
+      [['set', 'dmirror:version', '0.0.7'], /is of dmirror 0\.0\.7, this is /],
+      [['hset', 'dmirror:version', 'x', 'y'], /can't be used: WRONGTYPE[^\n]*\nsomething else has keys/],
+    ] as const) {
+      fleet.ask('del', 'dmirror:version');
+      fleet.ask(...words);
+      const [worker, submitter] = [fleet.worker(), fleet.submitter()];
+      const talk = await fleet.talk();
+      expect([worker.exitCode, submitter.exitCode]).toEqual([2, 2]);
+      expect(talk).toMatch(said);
+      expect(talk).not.toContain(PASSWORD);
+    }
     for (const url of ['http://x', 'redis', 'redis://:x@127.0.0.1:1'])
       expect(fleet.run('worker', '--queue', url).status).toBe(2);
   });

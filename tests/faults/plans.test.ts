@@ -125,7 +125,7 @@ describe('a wrong plan', () => {
     ['name: x\nsteps: [{ on: buf }]', "2:9 'do' is missing"],
     ['name: x\nsteps: [{ do: open }]\nextra: 1', "3:1 no key 'extra' here; there are: name, about, machine"],
     ['- name: x', '1:1 keys and values are wanted here'],
-    ['name: x\nsteps: []\n---\nname: y', '3:1 a second document begins; a file has one plan'],
+    ['name: x\nsteps: []\n---\nname: y', '3:1 a second document begins; a file has one'],
     ['name: x\nsteps: [{ do: map }, { do: load, pages: 3-1 }]', '2:41 pages end before they begin'],
     ['name: x\nmachine: { profile: 7.33 }\nsteps: []', "2:21 '7.33' is not known here (did you mean '7.3'?)"],
     ['name: x\nmachine: { ram_mib: 5 }\nsteps: []', '2:10 ramBytes is 5242880, not a multiple'],

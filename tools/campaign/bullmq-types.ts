@@ -22,7 +22,7 @@ export interface RedisLibrary {
   ) => RedisClient;
 }
 
-interface QueuedJob<Data, Result> {
+export interface QueuedJob<Data, Result> {
   readonly id?: string;
   readonly data: Data;
   readonly returnvalue: Result;
@@ -46,9 +46,9 @@ export interface JobQueue<Data, Result> {
   close(): Promise<void>;
 }
 
-interface QueueWorker {
+export interface QueueWorker {
   concurrency: number;
-  on(event: 'error', listener: () => void): void;
+  on(event: 'error', listener: (error: Error) => void): void;
   run(): Promise<void>;
   close(isForced: boolean): Promise<void>;
 }

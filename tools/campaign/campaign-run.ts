@@ -19,7 +19,7 @@ export async function runCampaign(
   { jobs = availableParallelism(), queue }: CampaignRunOptions,
   output: Output,
 ): Promise<string | null> {
-  state.own();
+  state.folder.own(state.results.size);
   const { progress, stop } = output;
   stop.watch();
   const total = state.plan.jobs.length;
@@ -38,7 +38,7 @@ export async function runCampaign(
     return state.isDone ? null : ended();
   } finally {
     progress.clear();
-    state.release();
+    state.folder.release();
   }
 }
 
@@ -104,7 +104,7 @@ function endOfWork(state: CampaignState, { stop, now }: Output): EndOfWork {
   const { findings = Number.POSITIVE_INFINITY, failures = Number.POSITIVE_INFINITY } = rules;
   return () => {
     if (stop.isRequested) return 'interrupted';
-    if (state.isCancelled) return 'cancelled';
+    if (state.folder.isCancelled) return 'cancelled';
     if (now() > deadline) return 'the time of the budget is over';
     if (state.runs >= runs) return 'the runs of the budget are done';
     if (state.different >= findings) return 'so many findings end it';

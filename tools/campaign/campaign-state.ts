@@ -1,16 +1,5 @@
-import { appendFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { inputBytes, OutputError, UsageError } from '../exit-code.js';
-import { packageVersion } from '../package-root.js';
+import { CampaignFolder, type CampaignPlan, type Owner } from './campaign-folder.js';
 import { type CampaignFinding, type Job, type JobOutcome, MOST_CRASHES, QUARANTINED } from './campaign-job.js';
-import type { Campaign } from './campaign-schema.js';
-
-/** What a campaign is: it does not change. */
-interface Plan {
-  readonly version: string;
-  readonly campaign: Pick<Campaign, 'name' | 'budget' | 'stop'>;
-  readonly jobs: readonly Job[];
-}
 
 /** Findings with one signature. */
 export interface FindingGroup extends CampaignFinding {
@@ -33,11 +22,10 @@ export class CampaignState {
   private readonly crashes = new Map<string, number>();
 
   private constructor(
-    readonly folder: string,
-    readonly plan: Plan,
+    readonly folder: CampaignFolder,
+    readonly plan: CampaignPlan,
   ) {
-    for (const line of linesOf(join(folder, RESULTS))) {
-      const { token, begun, result } = line;
+    for (const { token, begun, result } of folder.lines()) {
       if (begun !== undefined) this.crashes.set(begun, (this.crashes.get(begun) ?? 0) + 1);
       else if (typeof token === 'string' && Array.isArray(result?.findings)) this.keep(token, result);
     }
@@ -54,49 +42,15 @@ export class CampaignState {
   }
 
   /** A new one, or what there is of the same jobs, with another budget maybe. Throws UsageError where there is something else. */
-  static create(folder: string, plan: Omit<Plan, 'version'>, { fresh }: { fresh: boolean }): CampaignState {
-    const text = `${JSON.stringify({ version: packageVersion(), ...plan })}\n`;
-    const file = join(folder, PLAN);
-    const before = !fresh && existsSync(file) ? readFileSync(file, 'utf8') : null;
-    if (before === text) return CampaignState.open(folder);
-    refuseOther(folder);
-    if (fresh) rmSync(folder, { recursive: true, force: true });
-    if (before !== null && workIn(before) !== workIn(text))
-      throw new UsageError(
-        `${folder} has another campaign, or one of another version`,
-        'give another --state, or --fresh',
-      );
-    try {
-      if (!existsSync(folder)) mkdirSync(folder);
-      // Whole, or not at all.
-      writeFileSync(`${file}.new`, text);
-      renameSync(`${file}.new`, file);
-    } catch (error) {
-      throw new OutputError(`--state '${folder}'`, error);
-    }
-    return CampaignState.open(folder);
+  static create(path: string, plan: Omit<CampaignPlan, 'version'>, how: { fresh: boolean }): CampaignState {
+    new CampaignFolder(path).begin(plan, how);
+    return CampaignState.open(path);
   }
 
   /** Throws UsageError. */
-  static open(folder: string): CampaignState {
-    const hint = 'name the folder of a campaign: `dmirror campaign run FILE` makes it';
-    const file = join(folder, PLAN);
-    const bytes = inputBytes(file, hint);
-    let plan: Partial<Plan> | null;
-    try {
-      plan = JSON.parse(bytes.toString('utf8'));
-    } catch {
-      throw new UsageError(`${file} is not whole`, hint);
-    }
-    const { version, campaign, jobs } = plan ?? {};
-    if (version !== undefined && version !== packageVersion())
-      throw new UsageError(
-        `${folder} is of dmirror ${version}, this is ${packageVersion()}`,
-        'go on with that version, or begin anew',
-      );
-    if (version === undefined || campaign === undefined || !Array.isArray(jobs))
-      throw new UsageError(`${file} is no plan of a campaign`, hint);
-    return new CampaignState(folder, { version, campaign, jobs });
+  static open(path: string): CampaignState {
+    const folder = new CampaignFolder(path);
+    return new CampaignState(folder, folder.plan());
   }
 
   get isDone(): boolean {
@@ -114,18 +68,14 @@ export class CampaignState {
   }
 
   begin({ token }: Job): void {
-    this.write({ begun: token });
+    this.folder.add({ begun: token });
   }
 
   /** Keeps a result, the first of a job. Answers whether it was that. */
   add(token: string, result: JobOutcome): boolean {
     const isFirst = this.keep(token, result);
-    if (isFirst) this.write({ token, result });
+    if (isFirst) this.folder.add({ token, result });
     return isFirst;
-  }
-
-  private write(line: Line): void {
-    appendFileSync(join(this.folder, RESULTS), `${JSON.stringify(line)}\n`);
   }
 
   /** How many findings differ. */
@@ -148,26 +98,6 @@ export class CampaignState {
     return [...groups.values()];
   }
 
-  /** Asks whoever runs it to end. */
-  cancel(): void {
-    writeFileSync(join(this.folder, CANCEL), '');
-  }
-
-  get isCancelled(): boolean {
-    return existsSync(join(this.folder, CANCEL));
-  }
-
-  /** From now on this process runs it. Throws UsageError where another does. */
-  own(): void {
-    refuseOther(this.folder);
-    rmSync(join(this.folder, CANCEL), { force: true });
-    writeFileSync(join(this.folder, OWNER), `${process.pid} ${this.results.size} ${Date.now()}\n`);
-  }
-
-  release(): void {
-    rmSync(join(this.folder, OWNER), { force: true });
-  }
-
   /** By the rate since `owner` has begun or gone on; null where nobody works or nothing is done. */
   msLeft(owner: Owner | null): number | null {
     const done = this.results.size - (owner?.before ?? 0);
@@ -175,62 +105,9 @@ export class CampaignState {
   }
 }
 
-/** The text of a plan without what only says when it ends. */
-function workIn(plan: string): string {
-  return plan.slice(0, plan.indexOf('"budget"')) + plan.slice(plan.indexOf(',"jobs":'));
-}
-
-/** Throws UsageError where another process runs the campaign of a folder. */
-function refuseOther(folder: string): void {
-  const owner = ownerOf(folder)?.pid;
-  if (owner !== undefined && owner !== process.pid)
-    throw new UsageError(`${folder} is run by process ${owner}`, '`dmirror campaign cancel` ends it');
-}
-
-/** The process that runs the campaign of a folder now. */
-export function ownerOf(folder: string): Owner | null {
-  try {
-    const [pid = 0, before = 0, at = 0] = readFileSync(join(folder, OWNER), 'utf8').split(' ').map(Number);
-    return pid > 0 && at > 0 && process.kill(pid, 0) ? { pid, before, at } : null;
-  } catch {
-    return null;
-  }
-}
-
-interface Owner {
-  readonly pid: number;
-  /** Results that there were when it began. */
-  readonly before: number;
-  readonly at: number;
-}
-
-const PLAN = 'plan.json';
-const RESULTS = 'results.jsonl';
-const CANCEL = 'cancel';
-const OWNER = 'running';
-
 /** What findings have that are the same. */
 function signatureOf({ check, functions, page }: CampaignFinding): string {
   return JSON.stringify([check, functions, page]);
-}
-
-interface Line {
-  readonly begun?: string;
-  readonly token?: string;
-  readonly result?: JobOutcome;
-}
-
-function linesOf(file: string): Line[] {
-  const text = existsSync(file) ? readFileSync(file, 'utf8') : '';
-  // A line that was cut is closed, so that the next begins on its own.
-  if (text !== '' && !text.endsWith('\n')) appendFileSync(file, '\n');
-  return text.split('\n').flatMap((line) => {
-    try {
-      return [(JSON.parse(line) ?? {}) as Line];
-    } catch {
-      return [];
-    }
-  });
 }
 
 function shorter(a: string | null, b: string | null): string | null {

@@ -26,6 +26,8 @@ export interface Broker {
   readonly address: string;
   /** Says that this version is here. Throws UsageError where another is. */
   claim(): Promise<void>;
+  /** What to tell of an error: that Redis answered with it, or the error itself. */
+  told(error: Error): Error;
 }
 
 /** Token as BullMQ takes it for the id of a job. */
@@ -61,7 +63,18 @@ export async function connectQueue(url: string, say: (line: string) => void): Pr
   });
   await reached(redis, { address, reason: () => last });
   isReached = true;
-  return { bullmq: library, redis, address, claim: () => claim(redis, address) };
+  const told = (error: Error): Error => (isAnswer(error) ? unusable(address, error.message) : error);
+  return { bullmq: library, redis, address, claim: () => claim(redis, address), told };
+}
+
+/** Of Redis, which did not do what it was asked. */
+function isAnswer({ name }: Error): boolean {
+  return name === 'ReplyError';
+}
+
+/** Whether no later try can come to anything else. */
+export function isForGood(error: Error): boolean {
+  return isAnswer(error) && /WRONGTYPE|NOPERM|NOAUTH/.test(error.message);
 }
 
 function urlOf(url: string): URL {
@@ -100,22 +113,42 @@ async function reached(
   redis: RedisClient,
   { address, reason }: { address: string; reason: () => string },
 ): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`nobody answers in ${CONNECT_MS / 1000} s`)), CONNECT_MS);
-  });
   try {
-    await Promise.race([redis.connect().then(() => redis.ping()), late]);
+    await within<unknown>(
+      CONNECT_MS,
+      redis.connect().then(() => redis.ping()),
+      () => {
+        throw new Error(`nobody answers in ${CONNECT_MS / 1000} s`);
+      },
+    );
   } catch (error) {
     redis.disconnect();
-    const why = reason() || (error as Error).message;
-    throw new UsageError(`the queue at ${address} can't be used: ${why}`, wayOut(why));
+    throw unusable(address, reason() || (error as Error).message);
+  }
+}
+
+/** What `promise` comes to, or `late` after so long. It leaves no timer, for which the process would wait. */
+export async function within<T>(ms: number, promise: Promise<T>, late: () => T): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const isLate = new Promise((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
+  try {
+    return await Promise.race([promise, isLate.then(late)]);
   } finally {
     clearTimeout(timer);
   }
 }
 
+function unusable(address: string, why: string): UsageError {
+  return new UsageError(`the queue at ${address} can't be used: ${why.replace(/ script: .*/, '')}`, wayOut(why));
+}
+
 function wayOut(why: string): string {
+  if (/WRONGTYPE/.test(why))
+    return 'something else has keys dmirror:* or bull:dmirror:* there; --queue redis://HOST:PORT/N takes another database of the same Redis';
+  if (/NOPERM/.test(why))
+    return 'the user may do too little there: BullMQ and its scripts need all of dmirror:* and bull:dmirror:*';
   if (/certificate/.test(why)) return 'NODE_EXTRA_CA_CERTS=FILE names a file with the authority that is to be trusted';
   if (/WRONGPASS|NOAUTH|AUTH/.test(why))
     return '--queue redis://USER:PASSWORD@HOST:PORT, the user empty for the default one';

@@ -30,8 +30,11 @@ export function addCampaign(root: Command, { status, output }: CommandContext): 
   reporting(running(campaign.command('run')))
     .description('begin a campaign, or go on with it, and report on it')
     .argument('<file>', 'a YAML file, docs/campaigns.md')
-    .option('--state <folder>', 'where it is kept; NAME.campaign without')
-    .option('--fresh', 'throw away what the folder has', false)
+    .option(
+      '--state <folder>',
+      'where it is kept: a folder that is new, empty, or has this campaign already; NAME.campaign without',
+    )
+    .option('--fresh', 'begin anew: first remove what a campaign left in that folder, and no other file', false)
     .addHelpText('after', exitHelp({ ...STATUS, ...INCOMPLETE }))
     .action(async (file: string, options) => {
       const { campaignRun } = await import('./campaign.js');

@@ -1,8 +1,9 @@
 import { readCampaign } from '../campaign/campaign-file.js';
+import { CampaignFolder, type Owner } from '../campaign/campaign-folder.js';
 import { jobsOfCampaign } from '../campaign/campaign-jobs.js';
 import { report } from '../campaign/campaign-report.js';
 import { type CampaignRunOptions, runCampaign, statusOf } from '../campaign/campaign-run.js';
-import { CampaignState, ownerOf } from '../campaign/campaign-state.js';
+import { CampaignState } from '../campaign/campaign-state.js';
 import { EXIT, UsageError } from '../exit-code.js';
 import type { Output } from '../output.js';
 import { durationText } from '../report/progress.js';
@@ -46,9 +47,9 @@ async function worked(
   const why = await runCampaign(state, options, output);
   report(state, options, output);
   output.err(
-    `${state.results.size} of ${state.plan.jobs.length} jobs done, ${state.failed} failed; kept in ${state.folder}`,
+    `${state.results.size} of ${state.plan.jobs.length} jobs done, ${state.failed} failed; kept in ${state.folder.path}`,
   );
-  if (why !== null) output.err(`${why}: dmirror campaign resume ${state.folder}`);
+  if (why !== null) output.err(`${why}: dmirror campaign resume ${state.folder.path}`);
   return statusOf(state, why);
 }
 
@@ -60,10 +61,10 @@ export function campaignReport(folder: string, options: ReportOptions, output: O
 }
 
 /** `dmirror campaign cancel`. */
-export function campaignCancel(folder: string, { out }: Output): number {
-  const state = CampaignState.open(folder);
-  state.cancel();
-  const owner = ownerOf(folder);
+export function campaignCancel(path: string, { out }: Output): number {
+  const { folder } = CampaignState.open(path);
+  folder.cancel();
+  const owner = folder.owner();
   out(owner === null ? 'nobody runs it' : `process ${owner.pid} ends it after the jobs that it has begun`);
   return EXIT.pass;
 }
@@ -79,7 +80,7 @@ export async function campaignStatus(
   const stop = output.stop.watch();
   for (;;) {
     // Asked first: what nobody runs any more is read whole.
-    const owner = ownerOf(folder);
+    const owner = new CampaignFolder(folder).owner();
     printStatus(CampaignState.open(folder), { json, owner }, output);
     if (!watch || owner === null || (await stop.look())) return EXIT.pass;
     await Promise.race([new Promise((resolve) => setTimeout(resolve, WATCH_MS)), stop.whenRequested]);
@@ -88,7 +89,7 @@ export async function campaignStatus(
 
 function printStatus(
   state: CampaignState,
-  { json, owner }: { json: boolean; owner: ReturnType<typeof ownerOf> },
+  { json, owner }: { json: boolean; owner: Owner | null },
   { out }: Output,
 ): void {
   const { plan, results, failed, runs } = state;

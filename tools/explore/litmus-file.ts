@@ -4,7 +4,7 @@ import type { ProfileName } from '../../driver/mm/profile.js';
 import type { PathName } from '../../uapi/path-name.js';
 import { inputBytes, UsageError } from '../exit-code.js';
 import { didYouMean, nearest } from '../nearest.js';
-import { readYaml } from '../yaml-file.js';
+import { issueAt, readYamlFile, type Wrong } from '../yaml-file.js';
 import { opError } from './litmus-op.js';
 import { LITMUS, RECORDED, RECORDED_KEYS, type RecordedLitmus, type YamlLitmus } from './litmus-schema.js';
 import { opLines } from './litmus-steps.js';
@@ -49,8 +49,8 @@ const SEE_DOCS = 'docs/exploring.md says what a litmus test has';
 
 /** The tests of a file: YAML with one test, or JSON lines. Throws UsageError with the place of what is wrong. */
 export function readLitmusFile(file: string): Litmus[] {
+  if (/\.ya?ml$/.test(file)) return [fromYaml(file)];
   const text = inputBytes(file, 'name a file of litmus tests, or shipped ones').toString('utf8');
-  if (/\.ya?ml$/.test(file)) return [fromYaml(text, file)];
   const lines = text.split('\n').map((line, i) => ({ line, place: `${file}:${i + 1}` }));
   const tests = lines.flatMap(({ line, place }) => (line.trim() === '' ? [] : [fromJsonLine(line, place)]));
   if (tests.length === 0) throw new UsageError(`${file}: it is empty`, SEE_DOCS);
@@ -63,20 +63,20 @@ export function isLitmusText(text: string): boolean {
 }
 
 function fromJsonLine(line: string, place: string): Litmus {
+  const wrong = (message: string) => new UsageError(`${place}: ${message}`, SEE_DOCS);
   let found: unknown;
   try {
     found = JSON.parse(line);
   } catch {
-    throw new UsageError(`${place}: not JSON`, SEE_DOCS);
+    throw wrong('not JSON');
   }
-  const test: RecordedLitmus = checked(RECORDED, found, () => place);
-  const wrong = Object.keys(test).find(
+  const test: RecordedLitmus = checked(RECORDED, found, (_, message) => wrong(message));
+  const unknown = Object.keys(test).find(
     (key) => !RECORDED_KEYS.includes(key) && nearest(key, RECORDED_KEYS) !== undefined,
   );
-  if (wrong !== undefined)
-    throw new UsageError(`${place}: no key '${wrong}' here${didYouMean(wrong, RECORDED_KEYS)}`, SEE_DOCS);
+  if (unknown !== undefined) throw wrong(`no key '${unknown}' here${didYouMean(unknown, RECORDED_KEYS)}`);
   const { name, setup, threads, observe, forbid = [], require = [], allow = [] } = test;
-  for (const op of [...setup, ...threads.flat(), ...observe]) checkOp(op, place);
+  for (const op of [...setup, ...threads.flat(), ...observe]) checkOp(op, wrong);
   const recorded =
     test.outcomes === undefined
       ? null
@@ -91,19 +91,15 @@ function fromJsonLine(line: string, place: string): Litmus {
   return { name, setup, threads, observe, conditions: { forbid, require, allow }, recorded };
 }
 
-function fromYaml(text: string, file: string): Litmus {
-  const { value, mistake, place } = readYaml(text);
-  if (mistake !== null) throw new UsageError(`${file}:${mistake.line}:${mistake.column}: ${mistake.message}`, SEE_DOCS);
-  const placeOf = (path: readonly (string | number)[]): string => {
-    const { line, column } = place(path);
-    return `${file}:${line}:${column}`;
-  };
-  const test: YamlLitmus = checked(LITMUS, value, placeOf);
+function fromYaml(file: string): Litmus {
+  const { value, wrong } = readYamlFile(file, SEE_DOCS);
+  const test: YamlLitmus = checked(LITMUS, value, wrong);
   const lines = opLines(test, (message, path) => {
-    throw new UsageError(`${placeOf(path)}: ${message}`, SEE_DOCS);
+    throw wrong(path, message);
   });
   const parts = { setup: lines.setup, threads: lines.threads, observe: lines.observe };
-  for (const [part, ops] of Object.entries(parts)) for (const op of ops.flat()) checkOp(op, placeOf([part]));
+  for (const [part, ops] of Object.entries(parts))
+    for (const op of ops.flat()) checkOp(op, (error) => wrong([part], error));
   const { name = basename(file).replace(/\.ya?ml$/, ''), forbid = [], require = [], allow = [] } = test;
   return {
     name,
@@ -118,31 +114,28 @@ function fromYaml(text: string, file: string): Litmus {
 function checked<const Schema extends v.GenericSchema>(
   schema: Schema,
   value: unknown,
-  placeOf: (path: readonly (string | number)[]) => string,
+  wrong: Wrong,
 ): v.InferOutput<Schema> {
   const { success, output, issues } = v.safeParse(schema, value);
   if (success) return output;
   const all = issues.flatMap((issue) => innermost(issue, []));
   // What is spelled wrong is also missing.
-  const { path, message } = all.find((issue) => issue.message.startsWith('no ')) ?? all[0]!;
-  throw new UsageError(`${placeOf(path)}: ${message}`, SEE_DOCS);
+  const [keys, message, part] = all.find(([, message]) => message.startsWith('no ')) ?? all[0]!;
+  throw wrong(keys, message, part);
 }
 
-interface Issue {
-  readonly path: readonly (string | number)[];
-  readonly message: string;
-}
+type Issue = ReturnType<typeof issueAt>;
 
 /** An op as text or a step: what is wrong with the step, where it is one. */
-function innermost(issue: v.BaseIssue<unknown>, before: Issue['path']): Issue[] {
-  const path = [...before, ...(issue.path ?? []).map(({ key }) => key as string | number)];
+function innermost(issue: v.BaseIssue<unknown>, before: readonly (string | number)[]): Issue[] {
+  const own = issueAt(issue, before);
   const inner = (issue.issues ?? [])
-    .flatMap((one) => innermost(one, path))
-    .filter((one) => one.path.length > path.length);
-  return inner.length > 0 ? inner : [{ path, message: issue.message }];
+    .flatMap((one) => innermost(one, own[0]))
+    .filter(([keys]) => keys.length > own[0].length);
+  return inner.length > 0 ? inner : [own];
 }
 
-function checkOp(op: string, place: string): void {
+function checkOp(op: string, wrong: (error: string) => UsageError): void {
   const error = opError(op);
-  if (error !== null) throw new UsageError(`${place}: ${error}`, SEE_DOCS);
+  if (error !== null) throw wrong(error);
 }

@@ -1,9 +1,8 @@
 import * as v from 'valibot';
 import { type PropertyName, pathWith, valuesOf } from '../../driver/hmm/index.js';
 import { type NamedPath, PATH_NAMES, type PathName } from '../../uapi/path-name.js';
-import { inputBytes, UsageError } from '../exit-code.js';
 import { hint } from '../nearest.js';
-import { readYaml } from '../yaml-file.js';
+import { issueAt, KEYS_WANTED, readYamlFile } from '../yaml-file.js';
 import { PROPERTIES } from './properties.js';
 
 // What can be written in a path file: what is checked, and docs/schemas/path.schema.json, are made from this.
@@ -25,11 +24,8 @@ function propertySchema({ name, cause }: (typeof PROPERTIES)[number]) {
 function unknownKey(names: readonly string[]): (issue: v.StrictObjectIssue) => string {
   return ({ path }) => {
     const key = String(path?.at(-1)?.key);
-    return path === undefined
-      ? 'keys and values are wanted here'
-      : names.includes(key)
-        ? `'${key}' is missing`
-        : `'${key}' is not known here${hint(key, names)}`;
+    if (path === undefined) return KEYS_WANTED;
+    return names.includes(key) ? `'${key}' is missing` : `'${key}' is not known here${hint(key, names)}`;
   };
 }
 
@@ -49,14 +45,9 @@ export const PATH_FILE = v.strictObject(
 
 /** A path of one's own, as the name that says the same, and what reports call it. Throws UsageError with the place and the nearest name. */
 export function readPathFile(file: string): { readonly name: string; readonly path: PathName } {
-  const { value, mistake, place } = readYaml(inputBytes(file, HINT).toString('utf8'));
-  if (mistake !== null) throw new UsageError(`${file}:${mistake.line}: ${mistake.message}`, HINT);
+  const { value, wrong } = readYamlFile(file, HINT);
   const found = v.safeParse(PATH_FILE, value);
-  if (found.success) {
-    const { base, name = file.replace(/^.*\//, ''), properties } = found.output;
-    return { name, path: pathWith(base as NamedPath, properties as Partial<Record<PropertyName, never>>) };
-  }
-  const [issue] = found.issues;
-  const { line } = place((issue.path ?? []).map(({ key }) => key));
-  throw new UsageError(`${file}:${line}: ${issue.message}`, HINT);
+  if (!found.success) throw wrong(...issueAt(found.issues[0]));
+  const { base, name = file.replace(/^.*\//, ''), properties } = found.output;
+  return { name, path: pathWith(base as NamedPath, properties as Partial<Record<PropertyName, never>>) };
 }

@@ -273,6 +273,7 @@ export class Frames {
     this.flagWords[pfn]! &= ~mask;
   }
 
+  /** All of them, the lock bit too: of a folio that nobody else knows, or whose lock the caller has. */
   writeFlags(pfn: number, flags: number): void {
     this.flagWords[pfn] = flags;
   }

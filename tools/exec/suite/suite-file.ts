@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { readYamlFile } from '../../yaml-file.js';
+import { issueAt, readYamlFile } from '../../yaml-file.js';
 
 const number = v.pipe(v.number(), v.integer(), v.minValue(0));
 const text = v.pipe(v.string(), v.minLength(1));
@@ -38,7 +38,6 @@ export function readSuiteFile(path: string): SuiteRun[] {
   const { value, wrong } = readYamlFile(path, hint);
   const parsed = v.safeParse(schema, value);
   if (parsed.success) return parsed.output;
-  const [issue] = parsed.issues;
-  const keys = issue.path?.map(({ key }) => key) ?? [];
-  throw wrong(keys, keys.length === 0 ? issue.message : `${keys.join('.')}: ${issue.message}`);
+  const [keys, message, part] = issueAt(parsed.issues[0]);
+  throw wrong(keys, keys.length === 0 ? message : `${keys.join('.')}: ${message}`, part);
 }

@@ -1,5 +1,6 @@
 import * as v from 'valibot';
-import { KEYS, PLAN } from './plan-schema.js';
+import { issueAt } from '../../yaml-file.js';
+import { PLAN } from './plan-schema.js';
 
 /** A mistake in a plan: where, as keys from the top, and what. `isKey`: the key itself is wrong, not its value. */
 export interface PlanError {
@@ -17,17 +18,10 @@ export function shapeErrors(plan: unknown): PlanError[] {
 }
 
 function errorsOf(issue: v.BaseIssue<unknown>, before: Path): PlanError[] {
-  const path = [...before, ...(issue.path ?? []).map(({ key }) => key as string | number)];
-  const { message } = issue;
-  if (issue.type === 'union') {
-    const meant = meantBy(issue);
-    return meant === undefined ? [{ path, message }] : errorsOf(meant, path);
-  }
-  const item = issue.path?.at(-1);
-  if (issue.type !== 'strict_object' || item === undefined) return [{ path, message }];
-  // A list counts as an object whose keys are numbers.
-  if (Array.isArray(item.input)) return [{ path: path.slice(0, -1), message: KEYS }];
-  return issue.expected === 'never' ? [{ path, message, isKey: true }] : [{ path: path.slice(0, -1), message }];
+  const [path, message, part] = issueAt(issue, before);
+  if (issue.type !== 'union') return [{ path, message, isKey: part === 'key' }];
+  const meant = meantBy(issue);
+  return meant === undefined ? [{ path, message }] : errorsOf(meant, path);
 }
 
 /** What is wrong with the one of several shapes that a value of this type is for. */

@@ -5,6 +5,7 @@ import * as errno from '../../../uapi/errno.js';
 import { PATH_NAMES, type PathName } from '../../../uapi/path-name.js';
 import { hint } from '../../nearest.js';
 import { pathProblem } from '../../path-option.js';
+import { KEYS_WANTED } from '../../yaml-file.js';
 import { FAULT_POINTS, type FaultPhase, type FaultReturn } from '../fault-points.js';
 import { ADVICE, ERRORS, VERBS } from './plan-words.js';
 
@@ -39,7 +40,7 @@ function some<const Schema extends v.GenericSchema>(one: Schema) {
 }
 
 function named<const Schema extends v.GenericSchema>(value: Schema) {
-  return v.record(v.string(), value, KEYS);
+  return v.record(v.string(), value, KEYS_WANTED);
 }
 
 export function list<const Schema extends v.GenericSchema>(one: Schema) {
@@ -52,13 +53,11 @@ export function may<const Schema extends v.GenericSchema>(schema: Schema, about?
   return v.optional(said) as unknown as v.ExactOptionalSchema<Schema, undefined>;
 }
 
-export const KEYS = 'keys and values are wanted here';
-
 /** These keys and no other. */
 export function keys<const Entries extends v.ObjectEntries>(entries: Entries) {
   return v.strictObject(entries, (issue) => {
     const key = String(issue.path?.at(-1)?.key);
-    if (issue.path === undefined) return KEYS;
+    if (issue.path === undefined) return KEYS_WANTED;
     return issue.expected === 'never'
       ? `no key '${key}' here${hint(key, Object.keys(entries))}`
       : `'${key}' is missing`;

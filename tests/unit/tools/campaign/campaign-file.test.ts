@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { toJsonSchema } from '@valibot/to-json-schema';
@@ -43,12 +43,12 @@ it('tries each of a dimension with each of the others, but where it makes no dif
 });
 
 it.each([
-  ['what: [{ casses: [a] }]', ":2:18: there is no 'what.0.casses' (did you mean 'cases'?)"],
+  ['what: [{ casses: [a] }]', ":2:10: there is no 'what.0.casses' (did you mean 'cases'?)"],
   ['what: [{ cases: [a], litmus: [b] }]', ':2:8: what.0: an item has one of cases, sweeps'],
   ['what: [{ litmus: [mig-unmp] }]', ":2:18: what.0: no litmus test is named 'mig-unmp' (did you mean 'mig-unmap'?)"],
   ['what: [{ plans: [slow-cpy] }]', "no shipped plan is named 'slow-cpy' (did you mean 'slow-copy'?)"],
   ['what: [{ cases: [hmm] }]\npaths: [clasic]', ":3:9: paths.0: no path 'clasic' (did you mean 'classic'?)"],
-  ['what: [{ cases: [hmm] }]\nseed: [1]', ":3:7: there is no 'seed' (did you mean 'seeds'?)"],
+  ['what: [{ cases: [hmm] }]\nseed: [1]', ":3:1: there is no 'seed' (did you mean 'seeds'?)"],
   ['what: [{ cases: [hmm] }]\nbudget: { time: 3 days }', ':3:17: budget.time: a time is as 90s, 30m or 2h'],
   ['what: [{ cases: [hmm] }', ':2:'],
 ])('%s is refused', (text, why) => {
@@ -100,7 +100,7 @@ it.each([
   let ms = 0;
   const output = recordedOutput(() => {
     // The second look at the clock is before the first job.
-    if (why === 'cancelled') state.cancel();
+    if (why === 'cancelled') state.folder.cancel();
     ms += 1500;
     return ms;
   });
@@ -115,7 +115,7 @@ it('what a state can not be used for is said', () => {
   create(folder);
   // The parent of this process lives, and is another one.
   writeFileSync(join(folder, 'running'), `${process.ppid} 0 ${Date.now()}\n`);
-  for (const run of [() => create(folder, true), () => CampaignState.open(folder).own()])
+  for (const run of [() => create(folder, true), () => CampaignState.open(folder).folder.own(0)])
     expect(run).toThrow(`is run by process ${process.ppid}`);
   writeFileSync(join(folder, 'running'), `${process.ppid}\n`);
   writeFileSync(join(folder, 'results.jsonl'), 'null\n[]\n{"token":5}\n{"token":"x","result":{}}\n');
@@ -125,7 +125,7 @@ it('what a state can not be used for is said', () => {
   expect(() => create('/proc/dmirror')).toThrow('cannot be written');
   expect(() => CampaignState.open('/nonexistent')).toThrow("plan.json can't be read: it does not exist");
   for (const [text, said] of [
-    ['{"version', 'is not whole'],
+    ['{"version', 'is no plan of a campaign'],
     ['null', 'is no plan of a campaign'],
     [JSON.stringify({ version: packageVersion() }), 'is no plan of a campaign'],
     ['{"version":"0.0.7"}', 'is of dmirror 0.0.7, this is'],
@@ -133,6 +133,33 @@ it('what a state can not be used for is said', () => {
     writeFileSync(join(folder, 'plan.json'), text);
     expect(() => CampaignState.open(folder)).toThrow(said);
   }
+});
+
+it('a folder keeps what is not of the campaign', () => {
+  const folder = scratch();
+  const file = (name: string): string => join(folder, name);
+  const plan = { campaign: { name: 'c', budget: {}, stop: {} }, jobs: [] };
+  const create = (fresh: boolean) => CampaignState.create(folder, plan, { fresh });
+  const refuses = (): void => {
+    const before = readdirSync(folder);
+    for (const fresh of [false, true]) expect(() => create(fresh)).toThrow('is not empty and holds no campaign');
+    expect(readdirSync(folder)).toEqual(before);
+  };
+  writeFileSync(file('results.jsonl'), 'mine');
+  refuses();
+  writeFileSync(file('plan.json'), '{"version":"1","jobs":[]}');
+  refuses();
+  for (const name of ['results.jsonl', 'plan.json']) rmSync(file(name));
+  // A process was killed while it wrote the plan.
+  writeFileSync(file('plan.json.new'), '{"ver');
+  create(false).folder.cancel();
+  writeFileSync(file('notes'), 'mine');
+  writeFileSync(file('results.jsonl'), '{}\n');
+  create(true);
+  expect(readdirSync(folder)).toEqual(['notes', 'plan.json']);
+  mkdirSync(file('results.jsonl'));
+  expect(() => CampaignState.open(folder)).toThrow("results.jsonl can't be read: it is a folder");
+  expect(() => create(true)).toThrow(/results.jsonl cannot be written: .*director/);
 });
 
 it.each([

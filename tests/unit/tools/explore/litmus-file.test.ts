@@ -36,7 +36,7 @@ describe('a litmus file', () => {
   });
 
   it.each([
-    ['an unknown key', 'thread: []\n', /:1:9: no key 'thread' here \(did you mean 'threads'\?\)/],
+    ['an unknown key', 'thread: []\n', /:1:1: no key 'thread' here \(did you mean 'threads'\?\)/],
     ['an unknown op', "threads: [['lod 0 0 0 1']]\n", /:1:10: no op 'lod' \(did you mean 'load'\?\)/],
     [
       'an unknown command',

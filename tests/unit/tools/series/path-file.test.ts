@@ -64,10 +64,10 @@ describe('a path file', () => {
   it.each([
     [
       'base: posted-late\nproperties:\n  undosOnError: true\n',
-      /mine\.yaml:3: 'undosOnError' .*did you mean 'undoesOnError'/,
+      /mine\.yaml:3:3: 'undosOnError' .*did you mean 'undoesOnError'/,
     ],
-    ['base: posted-lat\nproperties: {}\n', /mine\.yaml:1: 'posted-lat' .*did you mean 'posted-late'/],
-    ['base: unified\nproperties:\n  clearsDst: maybe\n', /mine\.yaml:3: true or false/],
+    ['base: posted-lat\nproperties: {}\n', /mine\.yaml:1:7: 'posted-lat' .*did you mean 'posted-late'/],
+    ['base: unified\nproperties:\n  clearsDst: maybe\n', /mine\.yaml:3:14: true or false/],
     ['properties: {}\n', /'base' is missing/],
     ['base: [\n', /mine\.yaml:/],
   ])('%j is refused with the place and what was meant', (text, message) => {
