@@ -73,7 +73,7 @@ function addMapping(memory: Memory, pfn: number): void {
 }
 
 /** One PTE mapping less of each of `count` pages of a folio; references are not touched. Linux: mm/rmap.c:folio_remove_rmap_ptes() */
-export function folioRemoveRmapPte(memory: Memory, pfn: number, count = 1): void {
+export function folioRemoveRmapPtes(memory: Memory, pfn: number, count = 1): void {
   const { frames } = memory;
   for (let page = pfn; page < pfn + count; page++) {
     const left = frames.addMapcount(page, -1);

@@ -30,7 +30,7 @@ export class TlbGather {
   }
 
   /** The references of `count` entries of one folio that are gone. Linux: mm/mmu_gather.c:__tlb_remove_folio_pages() */
-  tlbRemovePage(pfn: number, count = 1): void {
+  tlbRemoveFolioPages(pfn: number, count = 1): void {
     // What is on no core is in no TLB, unless an access is under way.
     if (this.mm.tlb === null && !this.mm.memory.kernel.scheduler.wantsFine) this.freePagesAndSwapCache(pfn, count);
     else if (this.pages.push(pfn, count) >= 2 * MAX_PAGES) this.tlbFlushMmu();

@@ -1,7 +1,7 @@
 import { type Coroutine, FINE, preemptPoint } from '../../core/effect.js';
 import { folioPut } from '../frames/folio.js';
 import { HPAGE_PMD_SIZE, PAGE_SIZE } from '../frames/frames.js';
-import { folioRemoveRmapPte } from '../frames/rmap.js';
+import { folioRemoveRmapPtes } from '../frames/rmap.js';
 import { unmapHugepageRange } from '../huge/hugetlb-copy.js';
 import { zapHugePmd } from '../huge/thp-move.js';
 import { splitHugePmd } from '../huge/thp-split-pmd.js';
@@ -164,7 +164,7 @@ function zapNonPresent(mm: Mm, lo: number, pfn: number): void {
     case Kind.deviceExclusive:
       addMmCounter(mm, pfn, -1);
       // A device-exclusive entry of 6.12 has a reference but is no mapping.
-      if (kindOf(lo) === Kind.devicePrivate || memory.profile.exclusiveIsMapping) folioRemoveRmapPte(memory, pfn);
+      if (kindOf(lo) === Kind.devicePrivate || memory.profile.exclusiveIsMapping) folioRemoveRmapPtes(memory, pfn);
       folioPut(memory, pfn);
       return;
     case Kind.swap:
@@ -180,7 +180,7 @@ function zapNonPresent(mm: Mm, lo: number, pfn: number): void {
   }
 }
 
-/** As `zapNonPresent` of `nr` pages of a folio; they are put once no TLB has them any more. Linux: mm/memory.c:zap_present_folio_ptes() */
+/** As `zapNonPresent` of `nr` pages of a folio; they are put once no TLB has them any more. Linux: part of mm/memory.c:zap_present_folio_ptes() */
 function zapPresent(
   mm: Mm,
   { lo, pfn, vpn, nr }: { lo: number; pfn: number; vpn: number; nr: number },
@@ -191,6 +191,6 @@ function zapPresent(
   if (lo & Pte.special) return;
   if (lo & Pte.dirty && !memory.frames.isAnon(pfn)) folioMarkDirty(memory, pfn);
   addMmCounter(mm, pfn, -nr);
-  folioRemoveRmapPte(memory, pfn, nr);
-  gather.tlbRemovePage(pfn, nr);
+  folioRemoveRmapPtes(memory, pfn, nr);
+  gather.tlbRemoveFolioPages(pfn, nr);
 }
