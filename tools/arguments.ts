@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError } from 'commander';
+import { STRATEGIES } from '../driver/explore/strategy-name.js';
 
 /** For an option that may be repeated. */
 export function collect(value: string, before: string[]): string[] {
@@ -15,7 +16,7 @@ export function whole(min: number, max: number): (value: string) => number {
 }
 
 /** Of schedules: all that differ, all, with few preemptions, drawn ones. */
-export const STRATEGIES = ['dpor', 'all', 'bounded', 'pct', 'random'];
+export const SEARCHES = STRATEGIES.filter((name) => name !== 'replay');
 
 export const seed = whole(0, 0xffffffff);
 /** Of workers or daemons. */

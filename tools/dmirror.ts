@@ -1,6 +1,6 @@
 import { Command, CommanderError, Option } from 'commander';
 import type { PathName } from '../uapi/path-name.js';
-import { collect, count, jobs, pointToHelp, STRATEGIES, seconds, seed } from './arguments.js';
+import { collect, count, jobs, pointToHelp, SEARCHES, seconds, seed } from './arguments.js';
 import { addAbi } from './commands/abi-command.js';
 import { addCampaign } from './commands/campaign-command.js';
 import { addDaemonCommands } from './commands/daemon-commands.js';
@@ -73,7 +73,7 @@ function addSelftest(root: Command, status: { code: number }, output: () => Outp
     .option('-l, --list', 'list the cases and run nothing', false)
     .option('-t, --test <glob>', 'only the cases whose full name matches; may be repeated', collect, [])
     .option('--explore <glob>', 'the cases whose full name matches, each under many schedules; what fails gets a token')
-    .addOption(new Option('--strategy <name>', 'which schedules with --explore').choices(STRATEGIES).default('random'))
+    .addOption(new Option('--strategy <name>', 'which schedules with --explore').choices(SEARCHES).default('random'))
     .option('--budget <schedules>', 'schedules of one case with --explore', count, 200)
     .option('--seed <n>', "seed of the machine's scheduler and of the cases", seed, 1)
     .addOption(pathOption())

@@ -4,7 +4,13 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { ObjectGraph } from '../driver/check/object-graph.js';
 import { Director } from '../driver/explore/director.js';
-import { DEFAULT_BUDGET, directorOf, type ExploreOptions, subjectOptions } from '../driver/explore/explore.js';
+import {
+  checkOptions,
+  DEFAULT_BUDGET,
+  directorOf,
+  type ExploreOptions,
+  subjectOptions,
+} from '../driver/explore/explore.js';
 import { begins, broke, type Exploration, Explorer, ended } from '../driver/explore/explorer.js';
 import type { RaceFinding, RaceOutcome } from '../driver/explore/index.js';
 import { errorFinding } from '../driver/explore/race-finding.js';
@@ -31,7 +37,10 @@ export type {
 /** A race between threads of one process. What `setup` answers is what the others get; it is put back before each schedule, as the machine is. */
 export interface RaceProgram<State> {
   setup(process: Process): Promise<State> | State;
-  /** Each with a thread of its own, the first with the process's first, for its calls; those of all run at the same time. */
+  /**
+   * Each with a thread of its own, the first with the process's first, for its calls; those of all run at the same time. It may wait for
+   * calls of its own alone. What it throws is its answer, as text.
+   */
   readonly threads: readonly ((state: State, thread: Thread) => unknown)[];
   /** After each schedule, with what the threads answered. Throws what is wrong; what it answers is part of the outcome. */
   check?(state: State, answers: readonly unknown[]): unknown;
@@ -53,11 +62,16 @@ const DEFAULT_PATH: PathName = 'classic';
 /** Races need little memory. */
 const RAM_BYTES = 16 * 2 ** 20;
 
-/** Runs a race under every schedule that can make a difference, or as `options` say. */
+/**
+ * Runs a race under every schedule that can make a difference, or as `options` say. Rejects with a RangeError for options that can't be,
+ * and with an Error when threads wait for each other or the world outside other than by calls, of which no schedule would know.
+ */
 export async function explore<State>(
   program: RaceProgram<State>,
   options: ExploreProgramOptions = {},
 ): Promise<ExploredProgram> {
+  checkOptions(options);
+  if (program.threads.length === 0) throw new RangeError('threads of the race is empty: there is nothing to explore');
   const { replay, ...how } = options;
   const id = replay === undefined ? null : programOf(replay, program.threads.length);
   const machine = new Machine({ ramBytes: RAM_BYTES, ...machineOf(options.machine, id?.machine) });
@@ -76,7 +90,7 @@ async function exploreOn<State>(
   program: RaceProgram<State>,
   options: ExploreOptions,
 ): Promise<Exploration> {
-  const transport = new ExploredTransport(machine);
+  const transport = new ExploredTransport(machine, program.threads.length);
   const process = await Process.create(transport);
   const threads: Thread[] = [process];
   while (threads.length < program.threads.length) threads.push(await process.newThread());
@@ -91,7 +105,6 @@ async function exploreOn<State>(
     let next = run.next();
     while (!next.done) {
       next = run.next(await schedule(program, { subject, director, transport, state, threads }));
-      if (transport.misuse !== null) throw new Error(transport.misuse);
     }
     return next.value;
   } finally {
@@ -114,28 +127,30 @@ async function schedule<State>(program: RaceProgram<State>, running: Running<Sta
   transport.direct = false;
   begins(subject, director);
   const answers: unknown[] = [];
-  let left = program.threads.length;
+  const left = new Set(program.threads.keys());
+  transport.underWay.fill(0);
   for (const [i, body] of program.threads.entries()) {
     const end = (answer: unknown): void => {
       answers[i] = answer;
-      left--;
+      left.delete(i);
     };
     // What a thread throws is its answer.
-    void transport.by
-      .run(threads[i]!.tid, async () => await body(state, threads[i]!))
-      .then(end, (error) => end(String(error)));
+    void transport.by.run(i, async () => await body(state, threads[i]!)).then(end, (error) => end(String(error)));
   }
   try {
+    await settled();
     for (;;) {
-      await settled();
+      transport.checkUse(left);
       director.isPaused = false;
       const end = subject.run();
       await settled();
-      if (left > 0 && director.isPaused) continue;
+      if (left.size > 0 && director.isPaused) continue;
+      transport.checkUse(left);
       const result = ended(subject, director, end);
       return result.outcome === '' ? await checked(program, { ...running, answers }, result) : result;
     }
   } catch (error) {
+    if (error instanceof MisuseError) throw error;
     return broke(subject, director, error);
   } finally {
     transport.direct = true;
@@ -148,19 +163,27 @@ async function checked<State>(
   result: Result,
 ): Promise<Result> {
   transport.direct = true;
-  const text = answers.map(textOf).join(' | ');
+  const text = answers.map((answer, i) => textOf(answer, `threads[${i}] of the race answers`)).join(' | ');
   try {
     const more = await check?.(state, answers);
-    return { ...result, outcome: more === undefined ? text : `${text} => ${textOf(more)}` };
+    const after = more === undefined ? '' : ` => ${textOf(more, 'check of the race answers')}`;
+    return { ...result, outcome: `${text}${after}` };
   } catch (error) {
+    if (error instanceof MisuseError) throw error;
     return { outcome: text, findings: [...result.findings, errorFinding(error, 'check')] };
   }
 }
 
-function textOf(value: unknown): string {
-  const plain = (_key: string, part: unknown): unknown =>
-    ArrayBuffer.isView(part) ? Buffer.from(part.buffer, part.byteOffset, part.byteLength).toString('hex') : part;
-  return typeof value === 'string' ? value : (JSON.stringify(value, plain) ?? '-');
+function textOf(value: unknown, where: string): string {
+  const plain = (_key: string, part: unknown): unknown => {
+    if (typeof part === 'bigint') return `${part}n`;
+    return ArrayBuffer.isView(part) ? Buffer.from(part.buffer, part.byteOffset, part.byteLength).toString('hex') : part;
+  };
+  try {
+    return typeof value === 'string' ? value : (JSON.stringify(value, plain) ?? '-');
+  } catch (error) {
+    throw new MisuseError(`${where} what JSON has no text of: ${(error as Error).message.split('\n', 1)[0]}`);
+  }
 }
 
 /** Whoever waits for an answer has it, and has made its next call. */
@@ -168,33 +191,52 @@ function settled(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
+/** A race that can't be explored, in words for who has written it. */
+class MisuseError extends Error {}
+
 /** Starts calls and leaves it to the exploration to run them; `direct`: runs each at once. */
 class ExploredTransport implements Transport {
   readonly dialect: string;
   direct = true;
-  /** Whose calls are made: the thread that the body was given. */
-  readonly by = new AsyncLocalStorage<number>();
   /** The ids of the race's threads. */
   tids: readonly number[] = [];
-  /** A body has made a call on the thread of another: it would wait for that one's. */
-  misuse: string | null = null;
+  /** Whose calls are made: the place of the body among the threads. */
+  readonly by = new AsyncLocalStorage<number>();
+  /** By that place: calls that were not answered yet. */
+  readonly underWay: number[];
+  private misuse: string | null = null;
 
-  constructor(private readonly machine: Machine) {
+  constructor(
+    private readonly machine: Machine,
+    threads: number,
+  ) {
     this.dialect = machine.options.dialect;
+    this.underWay = new Array(threads).fill(0);
+  }
+
+  /** Whoever is `left` waits for a call of its own. */
+  checkUse(left: ReadonlySet<number>): void {
+    for (const i of left)
+      if (this.underWay[i] === 0)
+        this.misuse ??= `threads[${i}] of the race waits for something that is no call of its own: no schedule would know of it. Threads may wait for each other by calls alone; for the world outside setup and check may wait`;
+    if (this.misuse !== null) throw new MisuseError(this.misuse);
   }
 
   call(tid: number, name: string, args: CallArg[], into?: Uint8Array): Promise<CallResult> {
-    const { machine, tids } = this;
+    const { machine, tids, underWay } = this;
     const by = this.by.getStore();
-    if (by !== undefined && by !== tid && tids.includes(tid))
-      this.misuse ??= `threads[${tids.indexOf(by)}] of the race calls ${name} on the thread of threads[${tids.indexOf(tid)}], where it can't race with it: make calls with the thread that it is given, as device.as(thread) and thread.write()`;
+    const whose = tids.indexOf(tid);
+    if (by !== undefined && whose >= 0 && whose !== by)
+      this.misuse ??= `threads[${by}] of the race calls ${name} on the thread of threads[${whose}], where it can't race with it: make calls with the thread that it is given, as device.as(thread) and thread.write()`;
     return new Promise((resolve, reject) => {
       const thread = machine.threadByTid(tid);
       if (thread === null) throw new Error(`no thread ${tid}`);
       const call = machine.start(thread, name, args);
       call.into = into;
       if (call.result !== undefined) return resolve(call.result);
+      if (by !== undefined) underWay[by]!++;
       call.onDone = (result) => {
+        if (by !== undefined) underWay[by]!--;
         resolve(result);
         const { policy } = machine.kernel.scheduler;
         // What the caller does with the answer may be its next call.

@@ -50,6 +50,8 @@ export class StopRequest {
   private isOutOfMemory = false;
   private isWatched = false;
   private readonly waiters: (() => void)[] = [];
+  /** Not 0 once it is requested; threads see it in the middle of their work. */
+  readonly flag = new Int32Array(new SharedArrayBuffer(4));
   private readonly onSignal = (signal: NodeJS.Signals): void => {
     if (this.signal !== null) process.exit(statusOf(signal));
     this.signal = signal;
@@ -63,6 +65,7 @@ export class StopRequest {
   ) {}
 
   private wake(): void {
+    Atomics.store(this.flag, 0, 1);
     for (const resolve of this.waiters.splice(0)) resolve();
   }
 

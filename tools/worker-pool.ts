@@ -102,6 +102,8 @@ interface ListedWork<Task, Result> extends Partial<Pick<PooledWork<Task, Result>
   /** Ends it between two tasks when it is told to stop. */
   readonly output: Pick<Output, 'stop' | 'share' | 'memory'>;
   readonly onResult: (task: Task, result: Result) => void;
+  /** Not so when it was told to stop in the middle; such a result is nobody else's. */
+  readonly isWhole?: (result: Result) => boolean;
 }
 
 /** Does a list of tasks, but for those whose results are known, until it is told to stop. Answers by task. */
@@ -118,7 +120,7 @@ export async function workAll<Task extends object, Result extends { readonly ms:
     take: untilStopped(waiting, output.stop.watch()),
     onResult: (task, result) => {
       results.set(task, result);
-      share.keep(task, result, result.ms);
+      if (work.isWhole?.(result) !== false) share.keep(task, result, result.ms);
       onResult(task, result);
     },
   });

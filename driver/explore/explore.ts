@@ -6,14 +6,9 @@ import { PctStrategy } from './pct-strategy.js';
 import type { Race } from './race.js';
 import { RandomStrategy } from './random-strategy.js';
 import { ReplayStrategy } from './replay-strategy.js';
+import { STRATEGIES, type StrategyName } from './strategy-name.js';
 import { MachineSubject, type Subject } from './subject.js';
 import type { Result } from './tally.js';
-
-/**
- * `dpor`: one schedule of each kind that can differ. `all`: every schedule. `bounded`: every schedule with so many preemptions.
- * `pct`, `random`: so many drawn ones. `replay`: the one that `choices` say.
- */
-export type StrategyName = 'dpor' | 'all' | 'bounded' | 'pct' | 'random' | 'replay';
 
 export interface ExploreOptions {
   readonly strategy?: StrategyName;
@@ -44,6 +39,20 @@ const DEFAULT_PREEMPTIONS = 2;
 /** Runs a race under many schedules, each from the state that its machine is in now, and leaves the machine in that state. */
 export function explore(race: Race, options: ExploreOptions = {}): Exploration {
   return exploreSubject((director) => new MachineSubject(race, director, subjectOptions(options)), options);
+}
+
+const AT_LEAST = { budget: 1, seed: 0, preemptions: 0, depth: 1, deadlineUs: 1, stepLimit: 1 } as const;
+
+/** Throws a RangeError that names what can't be. */
+export function checkOptions(options: ExploreOptions): void {
+  const { strategy = 'dpor' } = options;
+  if (!STRATEGIES.includes(strategy))
+    throw new RangeError(`strategy is '${strategy}', not one of ${STRATEGIES.join(', ')}`);
+  for (const [name, least] of Object.entries(AT_LEAST)) {
+    const value = options[name as keyof typeof AT_LEAST];
+    if (value !== undefined && !(Number.isSafeInteger(value) && value >= least))
+      throw new RangeError(`${name} is ${value}, not a whole number of at least ${least}`);
+  }
 }
 
 export function subjectOptions({ stepLimit = DEFAULT_STEP_LIMIT, isChecked = true }: ExploreOptions) {

@@ -1,7 +1,7 @@
 // The public face of this room. What the package exports as `dmirror/explore` is tools/explore-api.ts.
 
 export type { Verdict } from './director.js';
-export { type ExploreOptions, explore, type StrategyName } from './explore.js';
+export { type ExploreOptions, explore } from './explore.js';
 export type { Exploration, RaceOutcome } from './explorer.js';
 export { PctPolicy } from './pct-policy.js';
 export type { Race } from './race.js';
@@ -10,3 +10,4 @@ export type { FindingKind, RaceFinding } from './race-finding.js';
 export { shrinkRace } from './shrink-race.js';
 export { PartRunner, splitRounds, splitSearch } from './split-run.js';
 export type { PartOfSearch, PartResult, SplitSearch } from './split-search.js';
+export type { StrategyName } from './strategy-name.js';

@@ -28,21 +28,23 @@ export interface PartOf<Search> {
 
 /**
  * Some searches with one budget for all, which those share that are not over: yields what can be done at the same time, and wants what came of
- * it, in that order.
+ * it, in that order. With null for a part that nobody did it ends, and answers false.
  */
 export function* splitRounds<Search extends SplitSearch>(
   searches: readonly Search[],
   budget: number,
-): Generator<readonly PartOf<Search>[], void, readonly PartResult[]> {
+): Generator<readonly PartOf<Search>[], boolean, readonly (PartResult | null)[]> {
   for (let left = budget; left > 0; ) {
     const open = searches.filter(({ verdict }) => verdict === null).slice(0, left);
-    if (open.length === 0) return;
+    if (open.length === 0) return true;
     const share = Math.floor(left / open.length);
     const parts = open.flatMap((search) => search.round(share).map((part) => ({ search, part })));
     const results = yield parts;
     for (const search of open) search.accept(results.filter((_, i) => parts[i]!.search === search));
-    left -= results.reduce((sum, { schedules }) => sum + schedules, 0);
+    if (results.includes(null)) return false;
+    left -= results.reduce((sum, result) => sum + result!.schedules, 0);
   }
+  return true;
 }
 
 /** Does parts of a search, on one machine. */
@@ -62,11 +64,19 @@ export class PartRunner {
     return new PartRunner((director) => new MachineSubject(race, director, subjectOptions(options)), options);
   }
 
-  run({ budget, seed, stem }: PartOfSearch): PartResult {
+  run(part: PartOfSearch, isStopped?: () => boolean): PartResult {
+    const running = this.running(part, isStopped);
+    let next = running.next();
+    while (!next.done) next = running.next();
+    return next.value;
+  }
+
+  /** The same, for who wants to do something else after each schedule; `isStopped` then ends it with what it has. */
+  *running({ budget, seed, stem }: PartOfSearch, isStopped?: () => boolean): Generator<void, PartResult, void> {
     const strategy = stem === null ? strategyOf({ ...this.options, budget, seed }) : new DporStrategy(stem);
     this.director.strategy = strategy;
     const explorer = new Explorer(this.director);
-    const verdict = this.drive(explorer.search(budget));
+    const verdict = yield* this.driving(explorer.search(budget, isStopped));
     const { outcomes, findings, schedules, inequivalent } = explorer.tally;
     const { guarantee } = strategy as Strategy;
     return {
@@ -88,8 +98,18 @@ export class PartRunner {
   }
 
   private drive<T>(run: Generator<void, T, Result>): T {
+    const driving = this.driving(run);
+    let next = driving.next();
+    while (!next.done) next = driving.next();
+    return next.value;
+  }
+
+  private *driving<T>(run: Generator<void, T, Result>): Generator<void, T, void> {
     let next = run.next();
-    while (!next.done) next = run.next(explored(this.subject, this.director));
+    while (!next.done) {
+      next = run.next(explored(this.subject, this.director));
+      yield;
+    }
     return next.value;
   }
 }

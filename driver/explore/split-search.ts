@@ -29,8 +29,8 @@ export interface SplitSearch {
   readonly guarantee?: number | undefined;
   /** Parts to be done next, all at the same time, with so many schedules together. */
   round(budget: number): readonly PartOfSearch[];
-  /** What came of them, in their order. */
-  accept(results: readonly PartResult[]): void;
+  /** What came of them, in their order; null where nobody did it. */
+  accept(results: readonly (PartResult | null)[]): void;
 }
 
 /** How large parts are: always the same, however many do them. */
@@ -84,10 +84,15 @@ export class SplitTree implements SplitSearch {
     return this.running.map(({ stem }) => ({ budget: each, seed: 0, stem }));
   }
 
-  accept(results: readonly PartResult[]): void {
-    this.isBegun = true;
-    for (const [i, { left, belowFloor, ...tallied }] of results.entries()) {
+  accept(results: readonly (PartResult | null)[]): void {
+    this.isBegun = this.isBegun || results[0] != null;
+    for (const [i, result] of results.entries()) {
       const { fork, stem } = this.running[i] ?? { fork: null, stem: null };
+      if (result === null) {
+        if (stem !== null) this.left.push({ stem, fork });
+        continue;
+      }
+      const { left, belowFloor, ...tallied } = result;
       this.tally.join(tallied);
       if (fork !== null && belowFloor !== null) heed(fork, belowFloor, stem.nodes[stem.floor - 1]!.chosen);
       if (left !== null) this.left.push({ stem: left, fork });
@@ -187,8 +192,10 @@ export class SplitDraws implements SplitSearch {
     }));
   }
 
-  accept(results: readonly PartResult[]): void {
-    for (const { guarantee, ...result } of results) {
+  accept(results: readonly (PartResult | null)[]): void {
+    for (const part of results) {
+      if (part === null) continue;
+      const { guarantee, ...result } = part;
       this.tally.join(result);
       if (guarantee !== undefined) this.guarantee = Math.min(guarantee, this.guarantee ?? 1);
     }
@@ -207,8 +214,9 @@ export class WholeSearch implements SplitSearch {
     return [{ budget, seed: 0, stem: null }];
   }
 
-  accept([result]: readonly PartResult[]): void {
-    this.tally.join(result!);
-    this.verdict = result!.verdict;
+  accept([result]: readonly (PartResult | null)[]): void {
+    if (result == null) return;
+    this.tally.join(result);
+    this.verdict = result.verdict;
   }
 }

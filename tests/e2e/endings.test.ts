@@ -130,6 +130,18 @@ describe('a signal', () => {
   const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
   const statusOf = (signal: NodeJS.Signals): number => 128 + constants.signals[signal];
 
+  it('ends explore in the middle of a test with what it has', async () => {
+    const file = at('big.yaml');
+    const three = "threads: [['dm 0 0 READ 0 0 4'], ['dm 0 0 WRITE 0 0 4 9'], ['unmap 0 0 0 4']]";
+    writeFileSync(file, `setup: ['open 0 0', 'map 0 0 0 4 anon rw', 'store 0 0 0 4 1']\n${three}\n`);
+    const started = start(['explore', file, '--budget', '999999999']);
+    await started.printed('1..1');
+    started.kill('SIGINT');
+    const { code, out } = await started.ended;
+    expect(code).toBe(statusOf('SIGINT'));
+    expect(out).toMatch(/^# \d+ outcomes?, interrupted, \d+ schedules .*^ok 1 big\n# interrupted\n$/ms);
+  });
+
   it.each(some(SIGNALS, 3))('%s ends selftest with what it has, in KTAP and JUnit', async (signal) => {
     const file = at(`${signal}.xml`);
     const started = start(['selftest', '--junit', file]);

@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import { PROFILE_NAMES } from '../../driver/mm/profile.js';
-import { STRATEGIES } from '../arguments.js';
+import { SEARCHES } from '../arguments.js';
 
 const names = v.pipe(v.array(v.pipe(v.string(), v.minLength(1))), v.minLength(1));
 const whole = (min: number, max: number) => v.pipe(v.number(), v.integer(), v.minValue(min), v.maxValue(max));
@@ -33,7 +33,7 @@ export const CAMPAIGN = v.strictObject({
   profiles: v.optional(v.pipe(v.array(v.picklist(PROFILE_NAMES)), v.minLength(1)), ['6.12']),
   dialects: v.optional(names, ['dmirror']),
   /** Of litmus tests. */
-  strategies: v.optional(v.pipe(v.array(v.picklist(STRATEGIES)), v.minLength(1)), ['dpor']),
+  strategies: v.optional(v.pipe(v.array(v.picklist(SEARCHES)), v.minLength(1)), ['dpor']),
   /** Of litmus tests: without failures, and with each that they can meet. */
   faults: v.optional(v.pipe(v.array(v.picklist([0, 1])), v.minLength(1)), [0]),
   /** Schedules of one litmus test at most. */

@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander';
-import { count, jobs, STRATEGIES, seed, whole } from '../arguments.js';
+import { count, jobs, SEARCHES, seed, whole } from '../arguments.js';
 import { exitHelp } from '../exit-code.js';
 import { pathFileOption, pathOption } from '../path-option.js';
 import { shardOptions } from '../shard/shard-option.js';
@@ -31,7 +31,7 @@ export function addExplore(root: Command, { status, output }: CommandContext): v
     .option('--dialect <name>', 'the numbering that the devices are spoken to in', 'dmirror')
     .addOption(
       new Option('--strategy <name>', 'which schedules: all that differ, all, with few preemptions, or drawn ones')
-        .choices(STRATEGIES)
+        .choices(SEARCHES)
         .default('dpor'),
     )
     .option('--preemptions <n>', 'of bounded: as many at most; 2 unless given', whole(0, 100))

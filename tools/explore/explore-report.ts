@@ -28,7 +28,7 @@ export interface TestReport {
   readonly test: string;
   readonly path: PathName;
   readonly profile: ProfileName;
-  readonly verdict: Verdict;
+  readonly verdict: Verdict | 'interrupted';
   readonly schedules: number;
   readonly inequivalent: number;
   /** Failures that it ran with, each by itself. */
@@ -62,7 +62,8 @@ export function reportOf(test: Litmus, explored: Explored, { how, ms }: { how: H
     what: `${kind}: ${message}`,
     token: token(witness, injections),
   }));
-  const { verdict, schedules, inequivalent, asLinux, failures, guarantee } = explored;
+  const { schedules, inequivalent, asLinux, failures, guarantee, isCut } = explored;
+  const verdict = isCut ? 'interrupted' : explored.verdict;
   return {
     ...{ test: test.name, path, profile, verdict, schedules, inequivalent, failures },
     ...(guarantee === undefined ? {} : { guarantee }),
@@ -86,7 +87,7 @@ function seenOf({ name, recorded }: Litmus, outcome: string): Pick<ReportedOutco
 function unmet(
   { conditions }: Litmus,
   outcomes: readonly ReportedOutcome[],
-  verdict: Verdict,
+  verdict: TestReport['verdict'],
 ): { what: string; token?: string }[] {
   const { forbid, require, allow } = conditions;
   const matches = (patterns: readonly string[], { outcome }: ReportedOutcome): boolean =>

@@ -8,7 +8,7 @@ import { openTrace, type TraceOptions } from '../trace/trace-option.js';
 import { workAll } from '../worker-pool.js';
 import { exploreHtml } from './explore-html.js';
 import { type HowExplored, isWrong, reportLines, type TestReport } from './explore-report.js';
-import { type ExploreTask, work, workTogether } from './explore-worker.js';
+import { type ExploreTask, workTogether } from './explore-worker.js';
 import type { Litmus } from './litmus-file.js';
 import { witnessOf } from './witness.js';
 
@@ -34,6 +34,7 @@ export async function exploreAll(
   const trace = openTrace(options);
   const at = new Date();
   const ktap = options.json ? null : new KtapWriter(output.out);
+  output.stop.watch();
   ktap?.open(tasks.length);
   const done = await reportsOf(tasks, options, output);
   const reports = tasks.flatMap((task) => done.get(task) ?? []);
@@ -42,12 +43,16 @@ export async function exploreAll(
     else
       ktap.result({ status: isWrong(report) ? 'fail' : 'pass', name: report.test, diagnostics: reportLines(report) });
   }
-  if (reports.length < tasks.length) ktap?.abandon('interrupted');
+  if (reports.length < tasks.length || reports.some(isCut)) ktap?.abandon('interrupted');
   junit?.write(junitXml(reports.map(asCase), { name: 'dmirror explore', at, properties: { profile, seed } }));
   html?.write(exploreHtml(reports, (token) => witnessOf(token)));
   if (trace !== null) for (const token of reports.flatMap(tokensOf)) witnessOf(token, trace);
   trace?.end();
   return exitStatus(reports, options);
+}
+
+function isCut({ verdict }: TestReport): boolean {
+  return verdict === 'interrupted';
 }
 
 /** A schedule of each finding, then of each outcome. */
@@ -76,11 +81,12 @@ async function reportsOf(
   const isTogether = tasks.length < jobs;
   return await workAll<ExploreTask, TestReport>({
     module: new URL('./explore-worker.js', import.meta.url),
-    data: null,
+    data: output.stop.flag,
     tasks,
     jobs: isTogether ? 1 : jobs,
-    here: () => (isTogether ? (task) => workTogether(task, jobs, output) : work),
+    here: () => (task) => workTogether(task, isTogether ? jobs : 1, output),
     output,
+    isWhole: (report) => !isCut(report),
     onResult: (_, report) => {
       done++;
       if (isWrong(report)) failed++;
@@ -158,7 +164,7 @@ export async function exploreDiff(
   if (!options.json) {
     output.out(`${compared} tests, ${differences} outcomes that one side alone has`);
     if (cut > 0) output.out(`# ${cut} of ${2 * compared} explorations are not complete`);
-    if (compared < tasks.length) output.out('# interrupted');
+    if (compared < tasks.length || [...reports.values()].some(isCut)) output.out('# interrupted');
   }
   return differences > 0 ? EXIT.fail : exitStatus([...reports.values()], options);
 }

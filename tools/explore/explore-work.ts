@@ -78,6 +78,8 @@ export interface Explored extends Omit<Exploration, 'findings' | 'outcomes'> {
   readonly asLinux: readonly string[];
   /** How many failures it ran with, each by itself. */
   readonly failures: number;
+  /** It was told to stop, and this is what it had. */
+  readonly isCut?: true;
 }
 
 /** A part of exploring a test, with some failures or none. */
@@ -95,8 +97,13 @@ export class LitmusPartRunner {
   private failures = '';
   private runner: PartRunner | null = null;
 
-  run({ part, ...of }: LitmusPart): PartResult {
-    return this.runnerOf(of).run(part);
+  run({ part, ...of }: LitmusPart, isStopped?: () => boolean): PartResult {
+    return this.runnerOf(of).run(part, isStopped);
+  }
+
+  /** The same, for who wants to do something else after each schedule. */
+  running({ part, ...of }: LitmusPart, isStopped?: () => boolean): Generator<void, PartResult, void> {
+    return this.runnerOf(of).running(part, isStopped);
   }
 
   raceOf({ test, how }: Pick<LitmusPart, 'test' | 'how'>): LitmusRace {
@@ -128,19 +135,20 @@ export class LitmusPartRunner {
   }
 }
 
-export function exploreLitmus(test: Litmus, how: HowToExplore): Explored {
+/** Until it is told to stop. */
+export function exploreLitmus(test: Litmus, how: HowToExplore, isStopped: () => boolean = () => false): Explored {
   const runner = new LitmusPartRunner();
   const rounds = litmusRounds({ test, how }, runner);
   let next = rounds.next();
-  while (!next.done) next = rounds.next(next.value.map((part) => runner.run(part)));
+  while (!next.done) next = rounds.next(next.value.map((part) => (isStopped() ? null : runner.run(part, isStopped))));
   return next.value;
 }
 
-/** Yields what can be done at the same time, and wants what came of it in that order. `runner` does what is done here. */
+/** Yields what can be done at the same time, and wants what came of it in that order, null for a part that is not done. `runner` does what is done here. */
 export function* litmusRounds(
   { test, how }: Pick<LitmusPart, 'test' | 'how'>,
   runner: LitmusPartRunner,
-): Generator<readonly LitmusPart[], Explored, readonly PartResult[]> {
+): Generator<readonly LitmusPart[], Explored, readonly (PartResult | null)[]> {
   const { budget, faults = 0, seed } = how;
   const race = { ...test, conditions: NO_CONDITIONS, recorded: null };
   const conclude = (search: SplitSearch, injections: readonly Injection[]): Explored =>
@@ -155,22 +163,25 @@ export function* litmusRounds(
         part,
         injections: searches.get(search)!,
       }));
-      const results: readonly PartResult[] = yield parts;
+      const results: readonly (PartResult | null)[] = yield parts;
       next = rounds.next(results);
     }
+    return next.value;
   };
   const alone = splitSearch(how);
   // The rest is for failures.
-  yield* partsOf(new Map([[alone, []]]), faults === 0 ? budget : Math.ceil(budget / 2));
+  const isDone = yield* partsOf(new Map([[alone, []]]), faults === 0 ? budget : Math.ceil(budget / 2));
   const plain = conclude(alone, []);
+  if (!isDone) return { ...plain, isCut: true };
   if (faults === 0) return plain;
   runner.release();
   const failures = raceFaults(runner.raceOf({ test: race, how }), { schedules: LEARNING_SCHEDULES, seed });
   const searches = new Map(failures.map((injection) => [splitSearch(how), [injection]]));
-  yield* partsOf(searches, budget - plain.schedules);
+  const areDone = yield* partsOf(searches, budget - plain.schedules);
   const begun = [...searches].filter(([{ tally }]) => tally.schedules > 0);
   const all = begun.reduce((sum, [search, injections]) => joined(sum, conclude(search, injections)), plain);
-  return { ...all, failures: begun.length, ...(begun.length < failures.length ? { verdict: 'budget' } : {}) };
+  const verdict = begun.length < failures.length ? 'budget' : all.verdict;
+  return { ...all, verdict, failures: begun.length, ...(areDone ? {} : { isCut: true }) };
 }
 
 /** Schedules that are drawn to learn which fault points a race comes by. */

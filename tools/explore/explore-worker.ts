@@ -1,6 +1,6 @@
 import type { PartResult } from '../../driver/explore/index.js';
-import type { Output } from '../output.js';
-import { handOut, threads } from '../worker-pool.js';
+import type { Output, StopRequest } from '../output.js';
+import { dataOfWorker, handOut, threads } from '../worker-pool.js';
 import { type HowExplored, reportOf, type TestReport } from './explore-report.js';
 import { type Explored, exploreLitmus, type LitmusPart, LitmusPartRunner, litmusRounds } from './explore-work.js';
 import type { Litmus } from './litmus-file.js';
@@ -15,14 +15,20 @@ export interface ExploreTask {
 export function work(task: ExploreTask): TestReport {
   const begun = performance.now();
   const { test, how } = onItsMachine(task);
-  return reportOf(test, exploreLitmus(test, how), { how, ms: performance.now() - begun });
+  return reportOf(test, exploreLitmus(test, how, isStopped), { how, ms: performance.now() - begun });
 }
 
-/** The same, with so many worker threads for what can be done at the same time; none is started for a small test. */
+/** In a worker: the command was told to stop. */
+export function isStopped(): boolean {
+  const flag = dataOfWorker<Int32Array | undefined>();
+  return flag !== undefined && Atomics.load(flag, 0) !== 0;
+}
+
+/** The same here, with so many worker threads for what can be done at the same time; none is started for a small test. */
 export async function workTogether(
   task: ExploreTask,
   jobs: number,
-  output: Pick<Output, 'memory'>,
+  output: Pick<Output, 'memory' | 'stop'>,
 ): Promise<TestReport> {
   const begun = performance.now();
   const { test, how } = onItsMachine(task);
@@ -42,7 +48,7 @@ class RoundsTogether {
   private readonly runner = new LitmusPartRunner();
   private readonly rounds;
   private parts: readonly LitmusPart[] = [];
-  private results: PartResult[] = [];
+  private results: (PartResult | null)[] = [];
   private waiting: PartAt[] = [];
   private left = 0;
   private end: Explored | null = null;
@@ -54,25 +60,40 @@ class RoundsTogether {
     this.go(this.rounds.next());
   }
 
-  async explored(jobs: number, { memory }: Pick<Output, 'memory'>): Promise<Explored> {
-    while (this.end === null && this.parts.length === 1)
-      this.done(this.waiting.pop()!, this.runner.run(this.parts[0]!));
-    if (this.end !== null) return this.end;
-    await handOut(threads<PartAt, PartResult>(jobs, { module: PART_WORKER, data: null }), {
-      memory,
-      take: () => this.take(),
-      onResult: (part, result) => this.done(part, result),
-    });
+  async explored(jobs: number, { memory, stop }: Pick<Output, 'memory' | 'stop'>): Promise<Explored> {
+    const onResult = (part: PartAt, result: PartResult): void => this.done(part, result);
+    const here = { run: (part: PartAt) => this.here(part, stop) };
+    const take = () => this.take(stop);
+    await handOut([here], { take: async () => (jobs === 1 || this.parts.length === 1 ? take() : null), onResult });
+    if (this.end === null)
+      await handOut(threads<PartAt, PartResult>(jobs, { module: PART_WORKER, data: stop.flag }), {
+        memory,
+        take,
+        onResult,
+      });
     return this.end!;
   }
 
-  private async take(): Promise<PartAt | null> {
+  /** Lets signals come in now and then. */
+  private async here(part: PartAt, stop: StopRequest): Promise<PartResult> {
+    const running = this.runner.running(part, () => stop.isRequested);
+    let next = running.next();
+    for (let since = performance.now(); !next.done; next = running.next()) {
+      if (performance.now() - since < SLICE_MS) continue;
+      await stop.look();
+      since = performance.now();
+    }
+    return next.value;
+  }
+
+  private async take(stop: StopRequest): Promise<PartAt | null> {
     while (this.waiting.length === 0 && this.end === null)
       await new Promise<void>((resolve) => this.idle.push(resolve));
+    if (this.end === null && (await stop.look())) for (const part of this.waiting.splice(0)) this.done(part, null);
     return this.waiting.shift() ?? null;
   }
 
-  private done({ at }: PartAt, result: PartResult): void {
+  private done({ at }: PartAt, result: PartResult | null): void {
     this.results[at] = result;
     if (--this.left === 0) this.go(this.rounds.next(this.results));
   }
@@ -89,4 +110,6 @@ class RoundsTogether {
   }
 }
 
+/** As long as nobody waits in vain for an answer to a signal. */
+const SLICE_MS = 50;
 const PART_WORKER = new URL('./explore-part-worker.js', import.meta.url);

@@ -149,7 +149,10 @@ export class LitmusRace implements Race {
       const { thread, name, args } = step.value;
       if (thread.process.state !== 'running') return;
       const call = this.machine.start(thread, name, args);
-      const go = (result: CallResult): void => next(script.next(result) as typeof step);
+      const go = (result: CallResult): void => {
+        // Who is killed by another thread's exit does not come back from its call.
+        if (name === 'exit' || !thread.task.killed) next(script.next(result) as typeof step);
+      };
       if (call.result !== undefined) go(call.result);
       else call.onDone = go;
     };

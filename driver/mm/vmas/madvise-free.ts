@@ -64,7 +64,7 @@ function folioMarkLazyfree(memory: Memory, head: number): void {
   const { frames } = memory;
   const flags = frames.flags(head);
   const wanted = PG.anon | PG.swapbacked | PG.lru;
-  if ((flags & (wanted | PG.swapcache)) === wanted) frames.writeFlags(head, flags & ~PG.swapbacked);
+  if ((flags & (wanted | PG.swapcache)) === wanted) frames.clearFlags(head, PG.swapbacked);
 }
 
 /** Swapped pages are dropped; pages of devices, and those on their way, are passed over. */

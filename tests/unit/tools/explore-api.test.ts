@@ -1,6 +1,7 @@
+import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
-import { Dmirror, type Thread } from '../../../index.js';
-import { explore, type RaceProgram } from '../../../tools/explore-api.js';
+import { Dmirror, type Memory, type Thread } from '../../../index.js';
+import { type ExploreProgramOptions, explore, type RaceProgram } from '../../../tools/explore-api.js';
 import { MADV_DONTNEED } from '../../../uapi/mman.js';
 
 describe('explore, for programs', () => {
@@ -67,5 +68,45 @@ describe('explore, for programs', () => {
       threads: [(memory) => memory.writeWord(0, 1), (memory) => memory.writeWord(0, 2)],
     });
     await expect(race).rejects.toThrow(/^threads\[1\] of the race calls store on the thread of threads\[0\]/);
+  });
+
+  it.each<[string, () => unknown]>([
+    ['a timer', () => new Promise((resolve) => setTimeout(resolve, 1))],
+    ['a file', () => readFile('package.json')],
+    ['nothing', () => new Promise(() => {})],
+  ])('refuses a thread that waits for %s, of which no schedule knows', async (_what, waits) => {
+    const threads: RaceProgram<Memory>['threads'] = [
+      (memory) => memory.writeWord(0, 1),
+      async (memory, thread) => {
+        await thread.read(memory.addr, 1);
+        await waits();
+        return thread.read(memory.addr, 1);
+      },
+    ];
+    await expect(explore({ setup: (process) => process.map(4096), threads })).rejects.toThrow(
+      /^threads\[1\] of the race waits for something that is no call of its own/,
+    );
+  });
+
+  it.each<[unknown, string]>([
+    [{ strategy: 'dfs' }, "strategy is 'dfs', not one of dpor, all, bounded, pct, random, replay"],
+    [{ budget: -1 }, 'budget is -1, not a whole number of at least 1'],
+    [{ budget: Number.NaN }, 'budget is NaN, not a whole number of at least 1'],
+    [{ depth: 0 }, 'depth is 0, not a whole number of at least 1'],
+    [{ preemptions: 0.5 }, 'preemptions is 0.5, not a whole number of at least 0'],
+  ])('refuses the options %j', async (options, message) => {
+    const race = explore({ setup: () => 0, threads: [() => 0] }, options as ExploreProgramOptions);
+    await expect(race).rejects.toThrow(new RangeError(message));
+  });
+
+  it('refuses a race of nobody, and answers of which there is no text', async () => {
+    await expect(explore({ setup: () => 0, threads: [] })).rejects.toThrow('threads of the race is empty');
+    const round: unknown[] = [];
+    round.push(round);
+    await expect(explore({ setup: () => 0, threads: [() => 1n, () => round] })).rejects.toThrow(
+      'threads[1] of the race answers what JSON has no text of: Converting circular structure to JSON',
+    );
+    const { outcomes } = await explore({ setup: () => 0, threads: [() => 1n, () => Promise.reject(new Error('no'))] });
+    expect([...outcomes.keys()]).toEqual(['"1n" | Error: no']);
   });
 });
