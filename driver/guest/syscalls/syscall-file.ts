@@ -145,7 +145,7 @@ function* mkdirat(guest: GuestThread): Coroutine<number> {
   return typeof path === 'number' ? path : guest.process.machine.vfs.mkdir(path, guest.process.owner);
 }
 
-/** Linux: fs/namespace.c:do_new_mount() */
+/** Linux: part of fs/namespace.c:do_new_mount() */
 function* mount(guest: GuestThread): Coroutine<number> {
   const { process, host } = guest;
   const type = yield* mountString(guest, 2);

@@ -98,7 +98,7 @@ export class Directories {
     return [...this.made].some(([other, { mount }]) => mount !== null && other.startsWith(`${path}/`));
   }
 
-  /** Of a mounted tmpfs, how many of its inodes are not used. Its root is one. Linux: mm/shmem.c:shmem_reserve_inode() */
+  /** Of a mounted tmpfs, how many of its inodes are not used. Its root is one. Linux: part of mm/shmem.c:shmem_reserve_inode() */
   freeInodes(limit: FileSystemLimit): number {
     const directories = [...this.made.keys()].filter((path) => this.limitOf(path) === limit);
     return limit.maxInodes - 1 - directories.length - limit.files.length;

@@ -51,7 +51,7 @@ export class ProcFile extends OpenFile {
     return { mode: S_IFREG | modeOf(this.node), size: 0, ino: 2, rdev: 0 };
   }
 
-  /** Linux: fs/kernfs/file.c:kernfs_fop_write_iter(), fs/proc/proc_sysctl.c:proc_sys_call_handler() */
+  /** Linux: part of fs/kernfs/file.c:kernfs_fop_write_iter() and fs/proc/proc_sysctl.c:proc_sys_call_handler() */
   override *pwrite(_thread: Thread, bytes: Uint8Array, offset: number): Coroutine<number> {
     const { store, sysctl } = this.node;
     if (sysctl !== undefined) return writeSysctl(sysctl, bytes, offset);
@@ -67,7 +67,7 @@ function modeOf({ mode, store, sysctl }: TextNode): number {
   return mode ?? ((store ?? sysctl) === undefined ? 0o444 : 0o644);
 }
 
-/** Even the superuser opens a file of sysfs or of /proc/sys only for what it does. Linux: fs/kernfs/file.c:kernfs_fop_open() */
+/** Even the superuser opens a file of sysfs or of /proc/sys only for what it does. Linux: part of fs/kernfs/file.c:kernfs_fop_open() */
 export function mayOpen(node: TextNode, flags: number): boolean {
   const mode = modeOf(node);
   const access = flags & O_ACCMODE;

@@ -61,7 +61,7 @@ function sysctlNodes(memory: Memory): [string, TextNode][] {
   return Object.entries(nodes).map(([name, node]) => [`/proc/sys/vm/${name}`, node]);
 }
 
-/** Linux: mm/compaction.c:sysctl_compaction_handler() */
+/** Linux: part of mm/compaction.c:sysctl_compaction_handler() */
 function compactMemory(): TextNode {
   let last = 0;
   return {
@@ -96,7 +96,7 @@ function hugepageNodes(memory: Memory): [string, TextNode][] {
     const node = (text: () => string, set: (count: number) => number): TextNode => ({
       read: text,
       mode,
-      ...(isTotal && { store: (written) => storeCount(written, set) }),
+      ...(isTotal && { store: (written) => nrHugepagesStoreCommon(written, set) }),
     });
     return [
       [
@@ -118,7 +118,7 @@ function hugepageNodes(memory: Memory): [string, TextNode][] {
 }
 
 /** Linux: mm/hugetlb.c:nr_hugepages_store_common() */
-function storeCount(text: string, set: (count: number) => number): number {
+function nrHugepagesStoreCommon(text: string, set: (count: number) => number): number {
   const count = kstrtoull(text);
   return count < 0 ? count : set(count);
 }

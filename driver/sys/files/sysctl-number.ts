@@ -13,7 +13,7 @@ const MAX_INPUT = 4095;
 /** No number may be as long. */
 const MAX_LENGTH = 21;
 
-/** How many bytes are taken, or a negative errno. Linux: kernel/sysctl.c:__do_proc_doulongvec_minmax() and __do_proc_dointvec() */
+/** How many bytes are taken, or a negative errno. Linux: part of kernel/sysctl.c:__do_proc_doulongvec_minmax() and __do_proc_dointvec() */
 export function writeSysctl(sysctl: SysctlNumber, bytes: Uint8Array, offset: number): number {
   if (bytes.length === 0 || offset > 0) return sysctl.set(null) || bytes.length;
   const text = String.fromCharCode(...bytes.subarray(0, MAX_INPUT));

@@ -42,7 +42,7 @@ export function thpNodes(memory: Memory): [string, TextNode][] {
   return Object.entries(nodes).map(([name, node]) => [`${THP}/${name}`, node]);
 }
 
-/** `force` needs huge pages of 2 MiB to go by it. Linux: mm/shmem.c:shmem_enabled_store() */
+/** `force` needs huge pages of 2 MiB to go by it. Linux: part of mm/shmem.c:shmem_enabled_store() */
 function shmemNodes(): Record<string, TextNode> {
   const ofSize = keptChoice(['always', 'inherit', 'within_size', 'advise', 'never'], 'inherit');
   const ofAll = keptChoice(['always', 'within_size', 'advise', 'never', 'deny', 'force'], 'never');
@@ -86,7 +86,7 @@ function khugepagedNodes(memory: Memory): Record<string, TextNode> {
 function choice<T extends string>(values: readonly T[], { get, set }: { get(): T; set(value: T): void }): TextNode {
   return {
     read: () => `${values.map((value) => (value === get() ? `[${value}]` : value)).join(' ')}\n`,
-    // Linux: lib/string_helpers.c:sysfs_streq()
+    // Linux: part of lib/string_helpers.c:sysfs_streq()
     store(text) {
       const value = values.find((candidate) => candidate === text.replace(/\n$/, ''));
       if (value === undefined) return -EINVAL;
@@ -122,7 +122,7 @@ function number({ min, max }: { min: number; max: number }, get: () => number, s
   };
 }
 
-/** Linux: mm/huge_memory.c:single_hugepage_flag_store() */
+/** Linux: part of mm/huge_memory.c:single_hugepage_flag_store() */
 function flag(get: () => number, set: (value: number) => void): TextNode {
   return {
     read: () => `${get()}\n`,

@@ -16,13 +16,13 @@ const LONG_MAX = 2 ** 63;
 const BOGO_INODE_SIZE = 1024;
 
 /** -EINVAL for the first option that is wrong. Linux: mm/shmem.c:shmem_parse_options() */
-export function parseTmpfsOptions(text: string, ramPages: number): TmpfsOptions | number {
+export function shmemParseOptions(text: string, ramPages: number): TmpfsOptions | number {
   const options = { maxPages: Math.floor(ramPages / 2), maxInodes: Math.floor(ramPages / 2) };
   // Lists of nodes have commas of their own, before a digit.
   for (const option of text.split(/,(?!\d)/)) {
     if (option === '') continue;
     const [, name, value] = /^([^=]*)(?:=(.*))?$/s.exec(option)!;
-    if (!(value === undefined ? FLAGS.includes(name!) : parseOne(options, name!, { value, ramPages }))) return -EINVAL;
+    if (!(value === undefined ? FLAGS.includes(name!) : shmemParseOne(options, name!, { value, ramPages }))) return -EINVAL;
   }
   return options;
 }
@@ -31,7 +31,7 @@ export function parseTmpfsOptions(text: string, ramPages: number): TmpfsOptions 
  * Whether it is one. Deviates: no mpol, noswap, quota and ro; uid, gid, mode and huge are checked and change nothing.
  * Linux: mm/shmem.c:shmem_parse_one()
  */
-function parseOne(
+function shmemParseOne(
   options: TmpfsOptions,
   name: string,
   { value, ramPages }: { value: string; ramPages: number },

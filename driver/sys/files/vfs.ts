@@ -22,7 +22,7 @@ import type { Thread } from '../processes/thread.js';
 import { Directories, type DirectoryEntry, DirectoryFile } from './directories.js';
 import type { OpenFile } from './open-file.js';
 import { TmpfsFile, TmpfsInode } from './tmpfs-file.js';
-import { parseTmpfsOptions } from './tmpfs-options.js';
+import { shmemParseOptions } from './tmpfs-options.js';
 
 const TMP = '/tmp';
 const NAME_MAX = 255;
@@ -267,7 +267,7 @@ export class Vfs {
   /** mount(2) of a tmpfs, on a directory that was made here. */
   mountTmpfs(path: string, owner: number, options: string): number {
     if (!this.exists(path, owner)) return -ENOENT;
-    const parsed = parseTmpfsOptions(options, this.machine.memory.frames.systemFrames);
+    const parsed = shmemParseOptions(options, this.machine.memory.frames.systemFrames);
     if (typeof parsed === 'number') return parsed;
     if (!this.isDirectory(path, owner)) return -ENOTDIR;
     return this.directories.mountTmpfs(path, parsed, this.list(path, owner).length === 0);
