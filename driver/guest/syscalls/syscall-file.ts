@@ -16,7 +16,7 @@ import type { Coroutine } from '../../core/effect.js';
 import { DirectoryFile } from '../../sys/files/directories.js';
 import type { OpenFile } from '../../sys/files/open-file.js';
 import { createPipe } from '../../sys/files/pipe.js';
-import { procLink } from '../../sys/files/proc-self.js';
+import { procLink } from '../../sys/files/proc/proc-self.js';
 import { MAX_FILE_BYTES } from '../../sys/processes/machine-limits.js';
 import { strncpyFromUser, words32, writeUser } from '../../sys/processes/user-memory.js';
 import { AT_FDCWD, readPath } from '../guest-path.js';

@@ -1,6 +1,6 @@
 import { EINVAL } from '../../../uapi/errno.js';
 import { PAGE_SIZE } from '../../mm/frames/frames.js';
-import { kstrtoull } from './kstrtox.js';
+import { kstrtoull } from './proc/kstrtox.js';
 
 /** What mount(2) gives a tmpfs; 0: as much as there is. */
 export interface TmpfsOptions {
@@ -22,7 +22,8 @@ export function shmemParseOptions(text: string, ramPages: number): TmpfsOptions 
   for (const option of text.split(/,(?!\d)/)) {
     if (option === '') continue;
     const [, name, value] = /^([^=]*)(?:=(.*))?$/s.exec(option)!;
-    if (!(value === undefined ? FLAGS.includes(name!) : shmemParseOne(options, name!, { value, ramPages }))) return -EINVAL;
+    if (!(value === undefined ? FLAGS.includes(name!) : shmemParseOne(options, name!, { value, ramPages })))
+      return -EINVAL;
   }
   return options;
 }

@@ -1,7 +1,7 @@
-import { EACCES, EINVAL, EIO } from '../../../uapi/errno.js';
-import { PAGE_SIZE } from '../../mm/frames/frames.js';
-import type { Memory } from '../../mm/memory.js';
-import type { Machine } from '../machine/machine.js';
+import { EACCES, EINVAL, EIO } from '../../../../uapi/errno.js';
+import { PAGE_SIZE } from '../../../mm/frames/frames.js';
+import type { Memory } from '../../../mm/memory.js';
+import type { Machine } from '../../machine/machine.js';
 import { addKpageFiles } from './kpage-files.js';
 import { kstrtoull } from './kstrtox.js';
 import { addMmFiles } from './mm-files.js';

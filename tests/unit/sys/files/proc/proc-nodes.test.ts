@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { EACCES, EINVAL, EIO, ERANGE } from '../../../../uapi/errno.js';
-import { O_RDONLY, O_RDWR, O_WRONLY } from '../../../../uapi/fcntl.js';
-import { readText, ret, smallMachine } from '../helpers.js';
+import { EACCES, EINVAL, EIO, ERANGE } from '../../../../../uapi/errno.js';
+import { O_RDONLY, O_RDWR, O_WRONLY } from '../../../../../uapi/fcntl.js';
+import { readText, ret, smallMachine } from '../../helpers.js';
 
 const MM = '/sys/kernel/mm';
 const VM = '/proc/sys/vm';

@@ -1,4 +1,4 @@
-import { EINVAL } from '../../../uapi/errno.js';
+import { EINVAL } from '../../../../uapi/errno.js';
 import { parseInteger } from './kstrtox.js';
 
 /** A file of /proc/sys with one number. */

@@ -1,11 +1,11 @@
-import { EINVAL, EIO } from '../../../uapi/errno.js';
-import type { Coroutine } from '../../core/effect.js';
-import { accessRemoteVm } from '../../mm/faults/access-remote-vm.js';
-import { CLEAR_REFS, clearRefsWrite } from '../../mm/tables/clear-refs.js';
-import { mmput } from '../../mm/vmas/exit-mmap.js';
-import { mmgetNotZero } from '../../mm/vmas/mm.js';
-import type { Machine } from '../machine/machine.js';
-import type { Thread } from '../processes/thread.js';
+import { EINVAL, EIO } from '../../../../uapi/errno.js';
+import type { Coroutine } from '../../../core/effect.js';
+import { accessRemoteVm } from '../../../mm/faults/access-remote-vm.js';
+import { CLEAR_REFS, clearRefsWrite } from '../../../mm/tables/clear-refs.js';
+import { mmput } from '../../../mm/vmas/exit-mmap.js';
+import { mmgetNotZero } from '../../../mm/vmas/mm.js';
+import type { Machine } from '../../machine/machine.js';
+import type { Thread } from '../../processes/thread.js';
 import { cString, kstrtoint } from './kstrtox.js';
 import { MmFile } from './mm-file.js';
 

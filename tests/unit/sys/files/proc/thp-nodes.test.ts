@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { EACCES, EINVAL } from '../../../../uapi/errno.js';
-import { O_RDWR } from '../../../../uapi/fcntl.js';
-import { readText, ret, smallMachine } from '../helpers.js';
+import { EACCES, EINVAL } from '../../../../../uapi/errno.js';
+import { O_RDWR } from '../../../../../uapi/fcntl.js';
+import { readText, ret, smallMachine } from '../../helpers.js';
 
 const THP = '/sys/kernel/mm/transparent_hugepage';
 
