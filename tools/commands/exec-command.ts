@@ -61,14 +61,6 @@ export function addExec(root: Command, { status, output }: CommandContext): void
     )
     .option('--syscalls', 'list the system calls that programs find, and run nothing', false)
     .option('--suite <folder>', 'run every program of a folder, each on a machine of its own, and print KTAP')
-    .optionsGroup('With --suite:')
-    .option('--expect <file>', 'a YAML list of runs with their needs and what each should come to')
-    .option('--only <program>', 'this program; may be repeated', collect, [])
-    .option('--jobs <n>', 'so many at a time (default: as many as there are cores)', whole(1, 1024))
-    .option('--json', 'one JSON object a line instead of KTAP', false)
-    .option('--junit <file>', 'JUnit XML as well')
-    .option('--html <file>', 'a page as well')
-    .addOption(formatOption())
     .passThroughOptions()
     .addHelpText('after', EXEC_EXAMPLES)
     .action(async (binary: string | undefined, args: string[], options) => {
@@ -93,6 +85,19 @@ export function addExec(root: Command, { status, output }: CommandContext): void
       };
       status.code = await exec(binary, args, { ...none, ...options }, output());
     });
+  suiteOptions(command);
+}
+
+function suiteOptions(command: Command): void {
+  command
+    .optionsGroup('With --suite:')
+    .option('--expect <file>', 'a YAML list of runs with their needs and what each should come to')
+    .option('--only <program>', 'this program; may be repeated', collect, [])
+    .option('--jobs <n>', 'so many at a time (default: as many as there are cores)', whole(1, 1024))
+    .option('--json', 'one JSON object a line instead of KTAP', false)
+    .option('--junit <file>', 'JUnit XML as well')
+    .option('--html <file>', 'a page as well')
+    .addOption(formatOption());
   shardOptions(command);
 }
 
