@@ -211,6 +211,8 @@ class KeptEntries<T extends Map<unknown, unknown> | Set<unknown>> implements Kep
 
   private isAsKept(): boolean {
     if (this.of.size !== this.values.length) return false;
+    // Most are empty.
+    if (this.of.size === 0) return true;
     let i = 0;
     for (const [key, value] of this.of.entries()) {
       const kept = this.values[i++]!;
