@@ -81,7 +81,7 @@ export class Snapshot {
       for (const parts of this.blocks.values()) putBack(parts);
     } else this.restoreTouched(this.touched!, memory);
     // The CPU of a guest stores past every observer.
-    if (whole || [...memory.mms].some(({ tlb }) => tlb !== null)) putBack(this.pages.values());
+    if (whole || hasGuest(memory)) putBack(this.pages.values());
     putBack(this.others);
     this.touched?.clear();
     this.release?.();
@@ -168,6 +168,11 @@ export class Snapshot {
       }
     });
   }
+}
+
+function hasGuest({ mms }: Memory): boolean {
+  for (const { tlb } of mms) if (tlb !== null) return true;
+  return false;
 }
 
 function putBack(parts: Iterable<Part>): void {
