@@ -227,7 +227,10 @@ export class Hart implements Tlb {
       this.trapAddr = addr;
       return -1;
     }
-    if (access === Access.store && this.code.isWatched(pfn)) this.code.written(pfn);
+    if (access === Access.store) {
+      this.ram.setWritten(pfn);
+      if (this.code.isWatched(pfn)) this.code.written(pfn);
+    }
     this.fill(vpn, pfn, access === Access.store ? this.stores : this.loads);
     return addressOfFrame(pfn) + (addr % PAGE_SIZE);
   }

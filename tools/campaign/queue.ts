@@ -113,15 +113,28 @@ async function reached(
   redis: RedisClient,
   { address, reason }: { address: string; reason: () => string },
 ): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`nobody answers in ${CONNECT_MS / 1000} s`)), CONNECT_MS);
-  });
   try {
-    await Promise.race([redis.connect().then(() => redis.ping()), late]);
+    await within<unknown>(
+      CONNECT_MS,
+      redis.connect().then(() => redis.ping()),
+      () => {
+        throw new Error(`nobody answers in ${CONNECT_MS / 1000} s`);
+      },
+    );
   } catch (error) {
     redis.disconnect();
     throw unusable(address, reason() || (error as Error).message);
+  }
+}
+
+/** What `promise` comes to, or `late` after so long. It leaves no timer, for which the process would wait. */
+export async function within<T>(ms: number, promise: Promise<T>, late: () => T): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const isLate = new Promise((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
+  try {
+    return await Promise.race([promise, isLate.then(late)]);
   } finally {
     clearTimeout(timer);
   }

@@ -89,6 +89,8 @@ export class Frames {
   private readonly lockOwners: Int32Array;
   private readonly swapSlots: Int32Array;
   private readonly deviceData: Int32Array;
+  /** All of these arrays. */
+  private readonly fields: readonly (Int32Array | Uint32Array | Float64Array | Uint8Array | Int16Array)[];
 
   constructor(
     readonly systemFrames: number,
@@ -128,6 +130,7 @@ export class Frames {
     this.lockOwners = this.raw.lockOwner;
     this.swapSlots = this.raw.swapSlot;
     this.deviceData = this.raw.zoneDeviceData;
+    this.fields = [...Object.values(this.raw), this.zone, this.pagemap];
   }
 
   get firstCoherentPfn(): number {
@@ -361,12 +364,13 @@ export class Frames {
 
   /** As `prepare` for a folio of 2 MiB; the frames behind its head are tails without references of their own. */
   prepareHuge(head: number, zone: ZoneId, pagemap: number): void {
-    for (let pfn = head; pfn < head + HPAGE_PMD_NR; pfn++) {
-      this.prepare(pfn, zone, pagemap);
-      this.heads[pfn] = head;
-      this.flagWords[pfn] = PG.tail;
-      if (pfn > head) this.refcounts[pfn] = 0;
-    }
+    const end = head + HPAGE_PMD_NR;
+    for (let pfn = head + 1; pfn < end; pfn++) this.assertUnreferenced(pfn);
+    this.prepare(head, zone, pagemap);
+    for (const field of this.fields) field.fill(field[head]!, head + 1, end);
+    this.heads.fill(head, head + 1, end);
+    this.flagWords.fill(PG.tail, head + 1, end);
+    this.refcounts.fill(0, head + 1, end);
     this.flagWords[head] = PG.head;
     this.orders[head] = HPAGE_PMD_ORDER;
   }

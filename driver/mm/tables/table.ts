@@ -79,8 +79,8 @@ export class Table {
   }
 
   /** Linux: part of arch/riscv/include/asm/pgtable.h:pte_clear() and pmd_clear() */
-  clear(i: number): void {
-    this.set(i, Kind.none, 0);
+  clear(i: number, count = 1): void {
+    for (let at = i; at < i + count; at++) this.set(at, Kind.none, 0);
   }
 
   /** Entry `i` becomes entry `j` of `to`. */

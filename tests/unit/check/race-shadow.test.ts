@@ -1,6 +1,5 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { Access, Shared } from '../../../driver/core/observer.js';
 import { explore, type Race, type RaceFinding } from '../../../driver/explore/index.js';
 import { backingPfn } from '../../../driver/mm/frames/folio.js';
 import { Machine } from '../../../driver/sys/machine/machine.js';
@@ -50,7 +49,7 @@ function poke(page: number, value: number): (thread: Thread, addr: number) => vo
   return ({ process: { mm, machine } }, addr) => {
     const vpn = (addr + 4096 * page) / 4096;
     const pfn = backingPfn(machine.memory, mm.pageTable.pteTable(vpn)!.hi(vpn % 512));
-    machine.kernel.observer?.touch(Shared.content, pfn, Access.write, 1);
+    machine.memory.contentChanges(pfn);
     machine.memory.bytes[pfn * 4096] = value;
   };
 }
