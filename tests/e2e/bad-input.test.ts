@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -93,6 +93,14 @@ it.each(some(INPUTS, 6))('%s', (args, said) => {
   expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
   expect(stderr).toMatch(said);
   expect(stderr.trim().split('\n').length).toBeLessThanOrEqual(3);
+});
+
+it('a checkout that is not built says how to build it', () => {
+  mkdirSync(join(folder, 'bin'));
+  copyFileSync(BIN, join(folder, 'bin/dmirror.js'));
+  writeFileSync(join(folder, 'package.json'), '{ "type": "module" }');
+  const { status, stderr } = spawnSync(process.execPath, [join(folder, 'bin/dmirror.js')], { encoding: 'utf8' });
+  expect([status, stderr]).toEqual([2, expect.stringMatching(/^error: dmirror is not built: .*\n.*`npm ci`.*\n$/)]);
 });
 
 it('a limit of time holds for work that is done at once', () => {
