@@ -84,7 +84,7 @@ export function inputBytes(path: string | 0, hint: string): Buffer {
   } catch (error) {
     const isMissing = (error as NodeJS.ErrnoException).code === 'ENOENT';
     throw new UsageError(
-      `${path || 'standard input'} can't be read: ${isMissing ? 'it does not exist' : reasonOf(error)}`,
+      `${path === 0 ? 'standard input' : path || "''"} can't be read: ${isMissing ? 'it does not exist' : reasonOf(error)}`,
       hint,
     );
   }

@@ -84,6 +84,10 @@ const INPUTS: readonly [string, RegExp][] = [
   ['abi check M5 M6 --rename A=B', /neither OLD nor NEW has 'A'/],
   ['abi check M5 M6 --skip NO*', /--skip 'NO\*' names no macro/],
   ['abi check M5 M6 -I none.sh', /-I 'none.sh' is no folder/],
+  ['selftest --path-file=', /--path-file <file>' argument '' is empty.\nSee `dmirror selftest --help`/],
+  ['serve --socket=', /--socket <path>' argument '' is empty/],
+  ['fault run slow-copy --junit=', /--junit <file>' argument '' is empty/],
+  ['conform --trace-format json', /^error: --trace-format says how --trace FILE is written\nadd --trace FILE/],
   ['abi check M5 M6 --defect', /See `dmirror abi check --help`/],
 ];
 
