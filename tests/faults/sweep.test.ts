@@ -3,8 +3,8 @@ import { MachinePool } from '../../driver/sys/machine/machine-pool.js';
 import { replayLines } from '../../tools/fault/replay.js';
 import { RUN_TOKEN } from '../../tools/fault/run-token.js';
 import { shrinkToken } from '../../tools/fault/shrink.js';
-import { joinSlices } from '../../tools/fault/sweep/slices.js';
 import { type JobResult, Sweeper, type SweepJob, type SweepOptions } from '../../tools/fault/sweep/sweep-job.js';
+import { joinSlices } from '../../tools/fault/sweep/sweep-slices.js';
 import { count, some } from '../counts.js';
 import { allCases } from '../selftests/index.js';
 

@@ -12,8 +12,8 @@ import type { PathName } from '../../../uapi/path-name.js';
 import { RUN_TOKEN, type RunId } from '../run-token.js';
 import { CaseWalk, type Checkpoint } from './checkpoint.js';
 import { type CaseRun, type Outcome, runUnderFaults } from './run-case.js';
-import { inSlice, type Slice } from './slices.js';
 import { type ChosenRun, chooseRuns } from './sweep-choice.js';
+import { inSlice, type Slice } from './sweep-slices.js';
 
 const PAGE_SIZE = 4096;
 /** Hits of fault points that take longer than a snapshot and some returns to it. */

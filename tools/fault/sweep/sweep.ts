@@ -17,8 +17,8 @@ import { replayLines } from '../replay.js';
 import { casesOf } from './cases.js';
 import { findingLines } from './finding-text.js';
 import { buildId, Journal } from './journal.js';
-import { joinSlices, sliceName, slicesOf } from './slices.js';
 import type { JobResult, SweepJob, SweepOptions } from './sweep-job.js';
+import { joinSlices, sliceName, slicesOf } from './sweep-slices.js';
 import { SweepState } from './sweep-state.js';
 import { type SweepTask, sweepWork, type TaskResult } from './sweep-worker.js';
 
