@@ -22,7 +22,7 @@ export const EXIT_MEANING: Readonly<Record<keyof typeof EXIT, readonly [status: 
   pass: ['0', 'all is well'],
   fail: ['1', 'a test failed, an answer differs, something was found'],
   usage: ['2', 'wrong usage, or an input that can not be used'],
-  output: ['3', 'an output can not be written, or more memory would be taken than may be'],
+  output: ['3', 'an output can not be written, or --max-memory ended it'],
   skip: ['4', 'everything was skipped'],
   incomplete: ['5', 'a bound or the budget ended it first, with nothing found'],
   signal: ['128 + n', 'ended by signal n; what was done by then is printed'],

@@ -82,7 +82,7 @@ export class Snapshot {
       for (const parts of this.blocks.values()) putBack(parts);
     } else this.restoreTouched(this.touched!, memory);
     // The CPU of a guest stores past every observer.
-    if (whole || [...memory.mms].some(({ tlb }) => tlb !== null)) this.putBackPages(this.pages.keys());
+    if (whole || hasGuest(memory)) this.putBackPages(this.pages.keys());
     putBack(this.others);
     this.touched?.clear();
     this.release?.();
@@ -178,6 +178,11 @@ export class Snapshot {
       }
     });
   }
+}
+
+function hasGuest({ mms }: Memory): boolean {
+  for (const { tlb } of mms) if (tlb !== null) return true;
+  return false;
 }
 
 function putBack(parts: Iterable<Part>): void {

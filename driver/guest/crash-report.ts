@@ -5,7 +5,7 @@ import { PAGE_SIZE } from '../mm/frames/frames.js';
 
 import { pageTableText } from '../mm/tables/page-table-text.js';
 import type { Mm } from '../mm/vmas/mm.js';
-import { showMapVma } from '../sys/files/proc-self.js';
+import { showMapVma } from '../sys/files/proc/proc-self.js';
 import { peekUser } from '../sys/machine/peek-user.js';
 import type { SignalInfo } from '../sys/processes/signal-info.js';
 import type { GuestThread } from './guest-thread.js';

@@ -68,6 +68,11 @@ const INPUTS: readonly [string, RegExp][] = [
   ['selftest --path-file v12.yaml --path unified', /--path-file <file>' cannot be used with option '--path <path>'/],
   ['explore mig-unmap --path posted-late+undosOnError', /no property of a path 'undosOnError' .*'undoesOnError'/],
   ['explore mig-unmap --witness 0 --html x.html', /^error: --witness makes no --html\n/],
+  ['explore mig-unmap --witness 0 --json', /^error: --witness makes no --json\n/],
+  ['exec --only x half.jsonl', /^error: option '--only' is of --suite\n/],
+  ['exec --max-memory 1G half.jsonl', /^error: option '--max-memory' is of --suite and --schedules\n/],
+  ['exec --suite empty --strace', /option '--strace' cannot be used with option '--suite <folder>'/],
+  ['exec --suite empty half.jsonl', /^error: --suite runs all programs of its folder\n--only/],
   [
     'worker --queue redis://u:50%@127.0.0.1',
     /^error: --queue has a '%' that stands for nothing\nin an address a '%' itself is %25\n/,

@@ -1,9 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { explore, type Race } from '../../../driver/explore/index.js';
+import { explore, type Race, type RaceFinding } from '../../../driver/explore/index.js';
 import { backingPfn } from '../../../driver/mm/frames/folio.js';
 import { Machine } from '../../../driver/sys/machine/machine.js';
 import type { Thread } from '../../../driver/sys/processes/thread.js';
+import { asLinux } from '../../../tools/explore/as-linux.js';
 import { commandNumber, DEFAULT_DIALECT, dialectByName } from '../../../uapi/dialect.js';
 import { encodeHmmDmirrorCmd } from '../../../uapi/hmm-dmirror.js';
 import type { CallArg } from '../../../uapi/system-call.js';
@@ -99,7 +100,9 @@ describe('what a page may hold after a race', () => {
     fc.assert(
       fc.property(machineProgram(2, { ops: 2, pages: 2 }), fc.nat(), (program, seed) => {
         const { findings } = explore(new MachineRace(program), { strategy: 'random', budget: 8, seed });
-        expect(findings.filter(({ kind }) => kind === 'invariant')).toEqual([]);
+        // A mirror that outlives its page is the real driver's, too.
+        const isOurs = ({ kind, message }: RaceFinding): boolean => kind === 'invariant' && asLinux(message) === null;
+        expect(findings.filter(isOurs)).toEqual([]);
       }),
       runs(8, 25),
     );
