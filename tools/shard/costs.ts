@@ -33,7 +33,10 @@ export function costsOf(command: string, file: string = shipped(SHIPPED)): Costs
   return {
     version: found.output.version,
     hash: createHash('sha256').update(bytes).digest('hex'),
-    of: (unit) => costIn(known, unit) ?? mean,
+    of: (unit) => {
+      const { name, parts } = partIn(unit);
+      return (costIn(known, name) ?? mean) / parts;
+    },
   };
 }
 
@@ -45,6 +48,12 @@ function parsed(file: string, bytes: Buffer): unknown {
   } catch (error) {
     throw new UsageError(`${file}: ${(error as Error).message}`, HINT);
   }
+}
+
+/** `NAME 2 of 9` is one of nine parts that cost the same. */
+function partIn(unit: string): { readonly name: string; readonly parts: number } {
+  const [, name = unit, parts = '1'] = /^(.*) \d+ of (\d+)$/.exec(unit) ?? [];
+  return { name, parts: Number(parts) };
 }
 
 /** A unit is called by its path and its name. */
@@ -62,9 +71,10 @@ export function costsText(
   measured: readonly { readonly name: string; readonly ms: number }[],
 ): string {
   const groups = new Map<string, number[]>();
-  for (const { name, ms } of measured) {
+  for (const { name: unit, ms } of measured) {
+    const { name, parts } = partIn(unit);
     const group = name.slice(name.indexOf(' ') + 1).replace(/( \d+)?-\d+$/, '');
-    groups.set(group, [...(groups.get(group) ?? []), ms]);
+    groups.set(group, [...(groups.get(group) ?? []), ms * parts]);
   }
   const mean = (all: readonly number[]): number => Number((all.reduce((a, b) => a + b, 0) / all.length).toPrecision(3));
   const units = Object.fromEntries(

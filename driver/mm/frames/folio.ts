@@ -4,7 +4,7 @@ import { LockClass } from '../../core/lock-class.js';
 import { Access, Shared } from '../../core/observer.js';
 import { WaitQueue } from '../../core/wait-queue.js';
 import type { Memory } from '../memory.js';
-import { PAGE_SIZE, PG, Zone } from './frames.js';
+import { PG, Zone } from './frames.js';
 
 const FOLIO_LOCK_POINT = preemptPoint('folio_lock');
 const PAGE_WAIT_POINT = preemptPoint('migration_entry_wait');

@@ -80,7 +80,8 @@ export class Table {
 
   /** Linux: part of arch/riscv/include/asm/pgtable.h:pte_clear() and pmd_clear() */
   clear(i: number, count = 1): void {
-    for (let at = i; at < i + count; at++) this.set(at, Kind.none, 0);
+    if (count === 1) this.set(i, Kind.none, 0);
+    else this.cells.fill(Kind.none, 2 * i, 2 * (i + count));
   }
 
   /** Entry `i` becomes entry `j` of `to`. */

@@ -129,7 +129,7 @@ function zapPteRange(
     if (!evenCows && isCow(mm, lo, pfn)) continue;
     if (!needResched) nr = folioPteBatch(mm, table, i, first + count);
     table.clear(i, nr);
-    for (let n = i; !dropsMarkers && n < i + nr; n++) pteInstallUffdWpIfNeeded(vma, table, n, lo);
+    if (!dropsMarkers && lo & Pte.uffdWp) for (let n = i; n < i + nr; n++) pteInstallUffdWpIfNeeded(vma, table, n, lo);
     if (kindOf(lo) === Kind.present) zapPresent(mm, { lo, pfn, vpn: vpn + i - first, nr }, gather);
     else zapNonPresent(mm, lo, pfn);
   }
