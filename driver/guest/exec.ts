@@ -127,7 +127,7 @@ function protOf(flags: number): number {
   return (flags & PF_R ? PROT_READ : 0) | (flags & PF_W ? PROT_WRITE : 0) | (flags & PF_X ? PROT_EXEC : 0);
 }
 
-/** Private anonymous memory at a fixed place, no more than there is RAM and swap; 0 or a negative errno. Linux: mm/mmap.c:vm_brk_flags() */
+/** Private anonymous memory at a fixed place, no more than there is RAM and swap; 0 or a negative errno. Linux: part of mm/mmap.c:vm_brk_flags() */
 export function* mapAnonymous(
   mm: Mm,
   { addr, len, prot }: { addr: number; len: number; prot: number },
