@@ -17,7 +17,8 @@ Examples:
   dmirror exec --invariants all ./threads                    prove page tables, counts and TLB after each call and fault
 
 Exit status: the program's, or 4 of a selftest that ran no test; 128 + n when signal n killed it, 124 after --timeout, 125 when it hangs or the machine
-breaks an invariant, 2 wrong usage, 3 an output can not be written, or --max-memory ended it, 141 stdout's reader went away.`;
+breaks an invariant, 2 wrong usage, 3 an output can not be written, or --max-memory ended it, 141 stdout's reader went away. The program gets INT, TERM and HUP; a second
+one ends the run with its trace and a report, whatever the program made of the first.`;
 
 /** Adds `dmirror exec`. */
 export function addExec(root: Command, { status, output }: CommandContext): void {
