@@ -25,9 +25,12 @@ export function addExplore(root: Command, { status, output }: CommandContext): v
       'litmus files, names or patterns; all that the package ships without. `replay TOKEN` runs one schedule again',
     )
     .option('-l, --list', 'print the names and run nothing', false)
-    .addOption(pathOption('classic'))
+    .addOption(pathOption(undefined, 'that of a file, or classic, without'))
     .addOption(pathFileOption())
-    .option('--profile <kernel>', 'whose semantics the machine has: 6.12, 6.19 or 7.3', '6.12')
+    .option(
+      '--profile <kernel>',
+      'whose semantics the machine has: 6.12, 6.19 or 7.3; that of a file, or 6.12, without',
+    )
     .option('--dialect <name>', 'the numbering that the devices are spoken to in', 'dmirror')
     .addOption(
       new Option('--strategy <name>', 'which schedules: all that differ, all, with few preemptions, or drawn ones')
