@@ -7,11 +7,17 @@ const OP = v.pipe(text, v.description('An op of the recording language, as `stor
 const ACTION = v.union([OP, STEP]);
 const OUTCOMES = list(v.pipe(text, v.description('An outcome; `*` stands for anything.')));
 
+const { path, profile, ...OF_PLANS } = MACHINE.entries;
+const TEST_MACHINE = keys(
+  { path, profile },
+  Object.fromEntries(Object.keys(OF_PLANS).map((key) => [key, 'a litmus test says path and profile, and no more'])),
+);
+
 /** A YAML file. */
 export const LITMUS = keys({
   name: may(text, 'The name of the file unless given.'),
   about: may(text),
-  machine: may(MACHINE, 'Of what a plan can say here `path` and `profile` count.'),
+  machine: may(TEST_MACHINE, 'Where the command line says nothing else.'),
   setup: may(list(ACTION), 'Done one after the other before the race.'),
   threads: v.pipe(
     v.array(list(ACTION)),

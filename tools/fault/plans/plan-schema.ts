@@ -53,13 +53,16 @@ export function may<const Schema extends v.GenericSchema>(schema: Schema, about?
   return v.optional(said) as unknown as v.ExactOptionalSchema<Schema, undefined>;
 }
 
-/** These keys and no other. */
-export function keys<const Entries extends v.ObjectEntries>(entries: Entries) {
+/** These keys and no other; `why` says of some that could be thought of why they are not taken. */
+export function keys<const Entries extends v.ObjectEntries>(
+  entries: Entries,
+  why: Readonly<Record<string, string>> = {},
+) {
   return v.strictObject(entries, (issue) => {
     const key = String(issue.path?.at(-1)?.key);
     if (issue.path === undefined) return KEYS_WANTED;
     return issue.expected === 'never'
-      ? `no key '${key}' here${hint(key, Object.keys(entries))}`
+      ? `no key '${key}' here${why[key] === undefined ? hint(key, Object.keys(entries)) : `: ${why[key]}`}`
       : `'${key}' is missing`;
   });
 }

@@ -55,6 +55,11 @@ describe('a litmus file', () => {
       'machine: { path: unified+undosOnError }\n',
       /:1:18: no property of a path 'undosOnError' \(did you mean 'undoesOnError'\?\)/,
     ],
+    [
+      'what the machine of a plan has and that of a test has not',
+      'machine: { profile: 7.3, ram_mib: 1 }\n',
+      /:1:26: no key 'ram_mib' here: a litmus test says path and profile, and no more/,
+    ],
     ['no YAML', 'threads: [\n', /:2:1: /],
   ])('names the place of %s', (_what, text, message) => {
     expect(() => read('bad.yaml', text)).toThrow(message);
