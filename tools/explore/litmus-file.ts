@@ -94,8 +94,8 @@ function fromJsonLine(line: string, place: string): Litmus {
 function fromYaml(file: string): Litmus {
   const { value, wrong } = readYamlFile(file, SEE_DOCS);
   const test: YamlLitmus = checked(LITMUS, value, wrong);
-  const lines = opLines(test, (message, path) => {
-    throw wrong(path, message);
+  const lines = opLines(test, (message, path, key) => {
+    throw key === undefined ? wrong(path, message) : wrong([...path, key], message, 'key');
   });
   const parts = { setup: lines.setup, threads: lines.threads, observe: lines.observe };
   for (const [part, ops] of Object.entries(parts))

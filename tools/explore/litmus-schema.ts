@@ -1,10 +1,24 @@
 import * as v from 'valibot';
-import { integer, keys, list, MACHINE, may, STEP, text } from '../fault/plans/plan-schema.js';
+import { integer, keys, list, MACHINE, may, STEP_KEYS, text, words } from '../fault/plans/plan-schema.js';
+import { VERBS } from '../fault/plans/plan-words.js';
 
-// What can be written in a litmus test: types, checks and docs/schemas/litmus.schema.json are made from this. Steps are those of plans.
+// What can be written in a litmus test: types, checks and docs/schemas/litmus.schema.json are made from this. Steps are those of plans that are
+// one call.
 
 const OP = v.pipe(text, v.description('An op of the recording language, as `store 0 0 0 2 0x10`.'));
-const ACTION = v.union([OP, STEP]);
+/** Those of plans that are about sessions, or about what runs at the same time. */
+const NO_STEPS: readonly string[] = ['session', 'drop', 'process', 'kill', 'wait', 'together'];
+export const LITMUS_VERBS = VERBS.filter((verb) => !NO_STEPS.includes(verb));
+const { session: _session, dialect: _dialect, expect: _expect, ...OF_STEPS } = STEP_KEYS;
+export const LITMUS_STEP = keys(
+  { ...OF_STEPS, do: words(LITMUS_VERBS) },
+  {
+    expect: 'what must come of a litmus test is said by forbid, require and allow',
+    dialect: 'a litmus test speaks that of --dialect',
+  },
+);
+export type LitmusStep = v.InferOutput<typeof LITMUS_STEP>;
+const ACTION = v.union([OP, LITMUS_STEP]);
 const OUTCOMES = list(v.pipe(text, v.description('An outcome; `*` stands for anything.')));
 
 const { path, profile, ...OF_PLANS } = MACHINE.entries;

@@ -26,7 +26,7 @@ export function integer(min = Number.MIN_SAFE_INTEGER, max = Number.MAX_SAFE_INT
   return v.pipe(v.number(message), v.integer(message), v.minValue(min, message), v.maxValue(max, message));
 }
 
-function words<const Word extends string>(list: readonly Word[]) {
+export function words<const Word extends string>(list: readonly Word[]) {
   return v.picklist(list, ({ input }) => `'${input}' is not known here${hint(String(input), list)}`);
 }
 
@@ -157,7 +157,7 @@ const EXPECT = keys({
 /** What must hold after a step, or (`fired`) after the plan. */
 export type Expect = v.InferInput<typeof EXPECT>;
 
-const STEP_KEYS = {
+export const STEP_KEYS = {
   do: words(VERBS),
   process: may(text),
   session: may(text, 'Of `process` and `drop`: which one, `main` unless given.'),

@@ -46,6 +46,21 @@ describe('a litmus file', () => {
       /no 'MIGRATE_TO_DEF' \(did you mean 'MIGRATE_TO_DEV'/,
     ],
     ['an unknown step', 'threads: [[{ do: lod, on: buf }]]\n', /'lod' is not known here \(did you mean 'load'\?\)/],
+    [
+      'a step that plans alone have',
+      'threads: [[{ do: together, steps: [] }]]\n',
+      /:1:18: 'together' is not known here|:1:28: no key 'steps'/,
+    ],
+    [
+      'what a step expects',
+      'threads: [[{ do: unpin, expect: { ret: 5 } }]]\n',
+      /:1:25: no key 'expect' here: what must/,
+    ],
+    [
+      'what means nothing for a step',
+      'threads: [[{ do: unpin, value: 5 }]]\n',
+      /:1:25: 'value' means nothing for unpin/,
+    ],
     ['an unknown advice', "threads: [['advise 0 0 0 1 DONTNED']]\n", /no 'DONTNED' \(did you mean 'DONTNEED'\?\)/],
     ['what is no number', "threads: [['load 0 0 x 1']]\n", /'x' is no number/],
     ['a name of nothing', 'threads: [[{ do: load, on: buf }]]\n', /:1:12: no mapping is named 'buf'; there is none/],
