@@ -49,8 +49,8 @@ export type LitmusAction = v.InferOutput<typeof ACTION>;
 const LINES = list(OP);
 const COUNTS = v.record(v.string(), v.array(integer(0)));
 
-/** One JSON line, with what a real kernel showed. Keys that are not known may say how it was recorded. */
-export const RECORDED = v.looseObject({
+/** One JSON line, with what a real kernel showed, and how it was recorded. */
+export const RECORDED = keys({
   name: text,
   setup: LINES,
   threads: v.pipe(v.array(LINES), v.minLength(1, 'at least one thread is wanted here')),
@@ -62,10 +62,10 @@ export const RECORDED = v.looseObject({
   forbid: v.optional(LINES),
   require: v.optional(LINES),
   allow: v.optional(LINES),
+  pages: v.optional(integer(1)),
+  iterations: v.optional(list(integer(0))),
+  dropped: v.optional(list(integer(0))),
+  kernel_messages: v.optional(v.record(v.string(), v.unknown())),
+  crashes: v.optional(list(v.record(v.string(), v.unknown()))),
 });
-/** What a line may have. */
-export const RECORDED_KEYS: readonly string[] = [
-  ...Object.keys(RECORDED.entries),
-  ...['pages', 'iterations', 'dropped', 'kernel_messages', 'crashes'],
-];
 export type RecordedLitmus = v.InferOutput<typeof RECORDED>;

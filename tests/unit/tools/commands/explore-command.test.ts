@@ -1,8 +1,10 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Command } from 'commander';
 import { afterAll, describe, expect, it } from 'vitest';
 import { type ExploreCommandOptions, exploreCommand } from '../../../../tools/commands/explore.js';
+import { addExplore } from '../../../../tools/commands/explore-command.js';
 import { recordedOutput } from '../recorded-output.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'dmirror-explore-'));
@@ -100,6 +102,19 @@ describe('dmirror explore', () => {
     writeFileSync(onf, ONF);
     const sides = async (diff: string[]) => (await run([onf], { diff, budget: 300, path: 'posted-v1' })).reports();
     expect((await sides(['classic', 'posted-v1'])).map(({ only }) => only)).toContain('posted-v1');
+  });
+
+  it.each([
+    ['--html', 'x'],
+    ['--path', 'unified'],
+    ['--strategy', 'all'],
+    ['-j', '2'],
+    ['--witness', '0'],
+  ])('refuses %s with replay', async (...words) => {
+    const root = new Command().exitOverride();
+    addExplore(root, { status: { code: 0 }, output: recordedOutput } as never);
+    const parsed = root.parseAsync(['explore', 'replay', 'TOKEN', ...words], { from: 'user' });
+    await expect(parsed).rejects.toThrow(/means nothing for replay/);
   });
 
   it('says of pct what one schedule is worth', async () => {
