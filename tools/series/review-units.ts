@@ -10,13 +10,12 @@ import { DEFAULT_TARGET } from '../abi/c/target.js';
 import { checkPair } from '../abi/check.js';
 import { effectLines } from '../abi/report/report-text.js';
 import type { Litmus } from '../explore/litmus-file.js';
-import { casesByName } from '../fault/sweep/cases.js';
-import { Sweeper } from '../fault/sweep/sweep-job.js';
 import { shippedFiles } from '../package-root.js';
 import { type CaseResult, runCase } from '../report/runner.js';
 import { type Generated, scan, sequencesOf } from './hunt.js';
 import type { Drawn, RaceHunt } from './races.js';
 import type { Posting } from './review.js';
+import { SWEPT_CASES, type Swept, sweepHunt } from './sweep-hunt.js';
 
 interface AbiBreak {
   /** A released numbering. */
@@ -35,7 +34,7 @@ export interface UnitResults {
     readonly differing: readonly string[];
     readonly file: string;
   } | null;
-  readonly sweep: { readonly runs: number; readonly findings: readonly { token: string; message: string }[] };
+  readonly sweep: Swept;
   readonly race: { readonly test: string; readonly drawn: readonly Drawn[] };
   readonly sequences: { readonly count: number; readonly seen: readonly Generated[] };
 }
@@ -50,12 +49,6 @@ export interface Unit {
 
 /** Numbering of both postings. */
 const POSTED_HEADER = 'B-onfault';
-/** Short stories whose every fault point is failed in turn. */
-const SWEPT_CASES = [
-  'migrate_on_fault.rows.present',
-  'migrate_on_fault.rows.swap',
-  'migrate_on_fault.reviews.one_of_each',
-];
 const CASE_TIMEOUT_MS = 45_000;
 /** Sequences of one part. */
 const AT_ONCE = 8;
@@ -75,7 +68,7 @@ export function unitsOf(
     { kind: 'header', name: 'header', run: () => abiBreaks(posting) },
     ...selftestUnits(path, now),
     { kind: 'recordings', name: 'recordings', run: () => replayed(posting) },
-    ...SWEPT_CASES.map((name): Unit => ({ kind: 'sweep', name: `sweep ${name}`, run: () => swept(path, name) })),
+    ...SWEPT_CASES.map((name): Unit => ({ kind: 'sweep', name: `sweep ${name}`, run: () => sweepHunt(path, name) })),
     ...tests.map(
       (test): Unit => ({
         kind: 'race',
@@ -141,19 +134,4 @@ function replayed({ path }: Posting): UnitResults['recordings'] {
     return { sequences: sequences.length, differing, file };
   }
   return null;
-}
-
-async function swept(path: PathName, name: string): Promise<UnitResults['sweep']> {
-  const options = {
-    profile: '6.12',
-    seed: 1,
-    pages: 8,
-    rounds: 1,
-    all: false,
-    pairs: 0,
-    defects: [],
-    first: true,
-  } as const;
-  const { runs, findings } = await new Sweeper(casesByName(options.profile), options).run({ name, path });
-  return { runs, findings: findings.map(({ token, message }) => ({ token, message })) };
 }
