@@ -89,6 +89,8 @@ function findingLines(
 function headerLines({ abi, posting }: Review): string[] {
   if (posting.header === null) return ['The header', 'Not changed.'];
   const breaking = abi.filter(({ breaks }) => breaks > 0);
+  const checked =
+    posting.header === 'posted' ? 'M5 B-onfault' : `${posting.header.base} --patch ${posting.header.mbox}`;
   const silent = new Set(breaking.flatMap((each) => each.silent));
   return [
     'The header',
@@ -96,7 +98,9 @@ function headerLines({ abi, posting }: Review): string[] {
       `Against ${abi.length} released numberings, ${breaking.length} of them break: ${breaking.map(({ old, breaks }) => `${old} (${breaks})`).join(', ') || 'none'}.`,
     ),
     ...[...silent].slice(0, MOST_SHOWN).flatMap((line) => wrapped(`- ${line}`)),
-    ...(silent.size > MOST_SHOWN ? [`- and ${silent.size - MOST_SHOWN} more: dmirror abi check M5 B-onfault`] : []),
+    ...(silent.size > MOST_SHOWN
+      ? wrapped(`- and ${silent.size - MOST_SHOWN} more: dmirror abi check ${checked}`)
+      : []),
   ];
 }
 

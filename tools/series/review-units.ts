@@ -8,6 +8,7 @@ import { dialectByName, dialectIds } from '../../uapi/dialect.js';
 import type { PathName } from '../../uapi/path-name.js';
 import { DEFAULT_TARGET } from '../abi/c/target.js';
 import { checkPair } from '../abi/check.js';
+import { loadPatched } from '../abi/load/load-patched.js';
 import { effectLines } from '../abi/report/report-text.js';
 import type { Litmus } from '../explore/litmus-file.js';
 import { shippedFiles } from '../package-root.js';
@@ -86,17 +87,24 @@ export function unitsOf(
   ];
 }
 
+/** From the oldest on. */
+export function releasedNumberings(): string[] {
+  return dialectIds().filter((id) => dialectByName(id)!.title.startsWith('Linux'));
+}
+
 /** Against each numbering that Linux has released. */
 async function abiBreaks({ header }: Posting): Promise<AbiBreak[]> {
   if (header === null) return [];
-  const released = dialectIds().filter((id) => dialectByName(id)!.title.startsWith('Linux'));
   const breaks: AbiBreak[] = [];
-  for (const old of released) {
+  for (const old of releasedNumberings()) {
     const base = { old: {}, renames: [], targets: [DEFAULT_TARGET], new: {} };
     const { findings } =
       header === 'posted'
         ? await checkPair({ old, new: POSTED_HEADER }, base)
-        : await checkPair({ old, new: undefined }, { ...base, patched: await patchedBy(header.mbox, old) });
+        : await checkPair(
+            { old, new: undefined },
+            { ...base, patched: (more) => loadPatched(header.base, header.mbox, more) },
+          );
     const silent = findings.filter((finding) => finding.class === 'silent-alias').flatMap(effectLines);
     const { title = old } = dialectByName(old)!;
     breaks.push({
@@ -106,11 +114,6 @@ async function abiBreaks({ header }: Posting): Promise<AbiBreak[]> {
     });
   }
   return breaks;
-}
-
-async function patchedBy(mbox: string, old: string) {
-  const { loadPatched } = await import('../abi/load/load-patched.js');
-  return (options: Parameters<typeof loadPatched>[2]) => loadPatched(old, mbox, options);
 }
 
 function selftestUnits(path: PathName, now: () => number): Unit[] {

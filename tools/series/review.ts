@@ -10,8 +10,8 @@ import { type Unit, type UnitResults, unitsOf } from './review-units.js';
 export interface Posting {
   readonly title: string;
   readonly path: PathName;
-  /** Mails whose patches make the header, or the numbering of the postings; null: it changes none. */
-  readonly header: { readonly mbox: string } | 'posted' | null;
+  /** Mails whose patches make the header of a released numbering, or the numbering of the postings; null: it changes none. */
+  readonly header: { readonly mbox: string; readonly base: string } | 'posted' | null;
   /** What names it on a command line. */
   readonly option: string;
   /** What the mail tells by itself. */
