@@ -11,11 +11,15 @@ import { RACE_TOKEN } from '../../tools/explore/race-token.js';
 import { RUN_TOKEN } from '../../tools/fault/run-token.js';
 import { casesByName } from '../../tools/fault/sweep/cases.js';
 import { Sweeper } from '../../tools/fault/sweep/sweep-job.js';
+import { hunt } from '../../tools/series/hunt.js';
 import { plain } from '../../tools/series/mail-lines.js';
 import { judgeOps, OPS_TOKEN, opsIn } from '../../tools/series/ops-run.js';
 import { PROPERTIES, withPropertyOf } from '../../tools/series/properties.js';
 import { shapeOf, textOf } from '../../tools/series/race-shape.js';
 import { raceKey } from '../../tools/series/race-text.js';
+import { postingNamed } from '../../tools/series/review.js';
+import { reviewText } from '../../tools/series/review-text.js';
+import { unitsOf } from '../../tools/series/review-units.js';
 import { PATH_NAMES, type PathName } from '../../uapi/path-name.js';
 import { walkMarkdown, walkSvg, walkTable } from '../bench/walks.js';
 import { isLong } from '../counts.js';
@@ -53,7 +57,7 @@ const REPORTS: readonly (readonly [PathName, file: string, sequences: number])[]
 /** Of a report: each run of the sweep that shows something, and the property that it comes from. */
 function sweptIn(report: string): { readonly property: PropertyName; readonly token: string }[] {
   const [, part = ''] = report.split('\n- fault sweep of ');
-  return [...part.matchAll(/^ {4}(\w+): [^]*?\n {4}dmirror fault replay (\S+)$/gm)].map(([, property, token]) => ({
+  return [...part.matchAll(/^ {4}(\w+): [\s\S]*?\n {4}dmirror fault replay (\S+)$/gm)].map(([, property, token]) => ({
     property: property as PropertyName,
     token: token!,
   }));
@@ -127,7 +131,10 @@ describe.each(REPORTS)('the report on %s', (path, file, sequences) => {
         (await sweeper.runId({ ...id, path: on })).violations.map(({ message }) => plain(message));
       const before = await seen(id.path);
       const after = await seen(withPropertyOf(id.path, property, 'unified'));
-      expect(before.filter((message) => !after.includes(message)), token).not.toEqual([]);
+      expect(
+        before.filter((message) => !after.includes(message)),
+        token,
+      ).not.toEqual([]);
       expect(await seen('unified'), token).toEqual([]);
     }
   });
@@ -144,6 +151,31 @@ describe.each(REPORTS)('the report on %s', (path, file, sequences) => {
       expect(findings, token).toHaveLength(1);
       expect(raceKey({ message: textOf(findings[0]!), shape: shapeOf(race, findings[0]!) }), token).toBe(key);
     }
+  });
+
+  it('is what the command prints, as far as the header and what the first sequence of a finding shows', async () => {
+    const posting = postingNamed(path === 'posted-v1' ? 'v1' : 'late');
+    const [header] = unitsOf(posting, { sequences: 0, races: null as never, tests: [], now: () => 0 });
+    const [, family, seed] = / Found in ([\w-]+):(\d+), reduced/.exec(report) ?? [];
+    const sequences = family === undefined ? [] : [{ family, seed: Number(seed) }];
+    const [first] = [...hunt(path, sequences)];
+    const none = {
+      selftests: null,
+      recordings: null,
+      sweep: null,
+      sequences: 0,
+      races: [],
+      walks: [],
+      isInterrupted: false,
+    };
+    const findings = first ? [first] : [];
+    const text = reviewText({ ...none, posting, abi: (await header!.run()) as never, findings }, null).join('\n');
+    const blocks = report
+      .split('\n\n')
+      .map((block) => block.replace(/\n {3}Found as well by .*(\n {3}(?!Found in).*)*/, ''));
+    const printed = text.split('\n\n').filter((block) => /^(The header|1\. )/.test(block));
+    expect(printed).toHaveLength(1 + findings.length);
+    for (const block of printed) expect(blocks).toContain(block);
   });
 
   it.runIf(isLong)('is what the command prints (only in check:long)', async () => {
