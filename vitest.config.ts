@@ -17,5 +17,7 @@ export default defineConfig({
     ...(outputFile && { outputFile }),
     testTimeout: 600_000,
     hookTimeout: 600_000,
+    // A vitest that does not wait for its workers leaves its folder in TMPDIR.
+    teardownTimeout: 600_000,
   },
 });

@@ -59,3 +59,14 @@ export function pointToHelp(command: Command, name = command.name()): void {
   command.showHelpAfterError(`See \`${name} --help\`.`);
   for (const sub of command.commands) pointToHelp(sub, `${name} ${sub.name()}`);
 }
+
+/** An option with an empty word is a script that had nothing to put there. */
+export function refuseEmpty(root: Command): void {
+  root.hook('preAction', (_, command) => {
+    for (const option of command.options) {
+      const value: unknown = command.getOptionValue(option.attributeName());
+      if (value === '' || (Array.isArray(value) && value.includes('')))
+        command.error(`error: option '${option.flags}' argument '' is empty.`);
+    }
+  });
+}

@@ -1,6 +1,6 @@
 import { Command, CommanderError, Option } from 'commander';
 import type { PathName } from '../uapi/path-name.js';
-import { collect, count, jobs, pointToHelp, SEARCHES, seconds, seed } from './arguments.js';
+import { collect, count, jobs, pointToHelp, refuseEmpty, SEARCHES, seconds, seed } from './arguments.js';
 import { addAbi } from './commands/abi-command.js';
 import { addCampaign } from './commands/campaign-command.js';
 import { addDaemonCommands } from './commands/daemon-commands.js';
@@ -49,6 +49,7 @@ function program(status: { code: number }, output: () => ProcessOutput): Command
     .enablePositionalOptions()
     .exitOverride()
     .showSuggestionAfterError();
+  refuseEmpty(root);
   readPathFiles(root);
   shareCommands(root, output);
   addSelftest(root, status, output);

@@ -22,19 +22,20 @@ export const EXIT_MEANING: Readonly<Record<keyof typeof EXIT, readonly [status: 
   pass: ['0', 'all is well'],
   fail: ['1', 'a test failed, an answer differs, something was found'],
   usage: ['2', 'wrong usage, or an input that can not be used'],
-  output: ['3', 'an output can not be written, or more memory would be taken than may be'],
+  output: ['3', 'an output can not be written, or --max-memory ended it'],
   skip: ['4', 'everything was skipped'],
   incomplete: ['5', 'a bound or the budget ended it first, with nothing found'],
   signal: ['128 + n', 'ended by signal n; what was done by then is printed'],
   pipe: ['141', "stdout's reader went away"],
 };
 
-/** The end of a command's help: what its exit status can be, with the command's own words for it where that says more. */
-export function exitHelp(own: Partial<Record<keyof typeof EXIT, string>> = {}): string {
-  const always = ['pass', 'usage', 'output', 'signal', 'pipe'] as const;
+/** The end of a command's help: what its exit status can be, with the command's own words for it where that says more; null: it never is. */
+export function exitHelp(own: Partial<Record<keyof typeof EXIT, string | null>> = {}): string {
+  const words = { pass: '', usage: '', output: '', signal: '', pipe: '', ...own };
   const rows = Object.entries(EXIT_MEANING)
-    .filter(([name]) => name in own || (always as readonly string[]).includes(name))
-    .map(([name, [status, meaning]]) => `  ${status.padEnd(8)} ${own[name as keyof typeof EXIT] ?? meaning}`);
+    .map(([name, [status, meaning]]) => ({ status, meaning, word: words[name as keyof typeof EXIT] }))
+    .filter(({ word }) => word !== undefined && word !== null)
+    .map(({ status, meaning, word }) => `  ${status.padEnd(8)} ${word || meaning}`);
   return `\nExit status:\n${rows.join('\n')}`;
 }
 
@@ -83,7 +84,7 @@ export function inputBytes(path: string | 0, hint: string): Buffer {
   } catch (error) {
     const isMissing = (error as NodeJS.ErrnoException).code === 'ENOENT';
     throw new UsageError(
-      `${path || 'standard input'} can't be read: ${isMissing ? 'it does not exist' : reasonOf(error)}`,
+      `${path === 0 ? 'standard input' : path || "''"} can't be read: ${isMissing ? 'it does not exist' : reasonOf(error)}`,
       hint,
     );
   }

@@ -38,7 +38,7 @@ export class Snapshot {
   /** Of the arrays with an element a frame, by block of frames. */
   private readonly blocks = new Map<number, Part[]>();
   /** Frames that are in use, with their bytes. */
-  private readonly pages = new Map<number, Part>();
+  private readonly pages = new Map<number, Uint8Array>();
   private readonly others: Part[] = [];
   private readonly tables = new Map<number, Map<number, Table>>();
   private readonly freeTables: Table[] = [];
@@ -60,7 +60,8 @@ export class Snapshot {
     if (tracks) kernel.observe(this.touched);
     this.release = watch?.arena.mark();
     this.graph = new ObjectGraph(watch === undefined ? [machine] : [machine, watch], {
-      apart: [watch?.arena ?? null, this.touched, observer, ...apart],
+      // Frames that are not in use keep their bytes, so it is what was written since, too, that counts.
+      apart: [watch?.arena ?? null, this.touched, observer, memory.ram.written, ...apart],
       isPart: (value) => value instanceof Table,
     });
     for (const table of this.graph.partList() as Table[]) this.keepPlace(table);
@@ -81,7 +82,7 @@ export class Snapshot {
       for (const parts of this.blocks.values()) putBack(parts);
     } else this.restoreTouched(this.touched!, memory);
     // The CPU of a guest stores past every observer.
-    if (whole || [...memory.mms].some(({ tlb }) => tlb !== null)) putBack(this.pages.values());
+    if (whole || hasGuest(memory)) this.putBackPages(this.pages.keys());
     putBack(this.others);
     this.touched?.clear();
     this.release?.();
@@ -107,7 +108,9 @@ export class Snapshot {
   /** Names of the classes of what is not as it was; for proofs of `restore` itself. */
   changed(): string[] {
     const objects = this.graph.changed().map((object) => object.constructor.name);
-    const parts = [...this.blocks.values(), this.others, [...this.pages.values()]].flat();
+    const { bytes } = this.machine.memory;
+    const pages = [...this.pages].map(([pfn, values]) => ({ of: bytes, first: pfn * PAGE_SIZE, values }));
+    const parts = [...this.blocks.values(), this.others, pages].flat();
     const isChanged = ({ of, first, values }: Part): boolean =>
       !areSame(of.subarray(first, first + values.length), values);
     return [...objects, ...parts.filter(isChanged).map(({ of, first }) => `${of.constructor.name} ${first}`)];
@@ -121,10 +124,7 @@ export class Snapshot {
       refcount.fill(0, block * BLOCK_FRAMES, (block + 1) * BLOCK_FRAMES);
       if (parts !== undefined) putBack(parts);
     }
-    for (const pfn of pages) {
-      const part = this.pages.get(pfn);
-      if (part !== undefined) part.of.set(part.values, part.first);
-    }
+    this.putBackPages(pages);
     this.graph.restoreWhole();
     for (const table of this.freeTables) this.graph.restorePart(table);
     for (const [kind, ids] of tables) {
@@ -132,6 +132,16 @@ export class Snapshot {
         const table = this.tables.get(kind)?.get(id);
         if (table !== undefined) this.graph.restorePart(table);
       }
+    }
+  }
+
+  private putBackPages(pfns: Iterable<number>): void {
+    const { ram } = this.machine.memory;
+    for (const pfn of pfns) {
+      const values = this.pages.get(pfn);
+      if (values === undefined) continue;
+      ram.setWritten(pfn);
+      ram.bytes.set(values, pfn * PAGE_SIZE);
     }
   }
 
@@ -164,10 +174,15 @@ export class Snapshot {
         if (frames.raw.refcount[frames.raw.head[pfn]!] === 0) continue;
         const values = arena.take(PAGE_SIZE);
         values.set(bytes.subarray(pfn * PAGE_SIZE, (pfn + 1) * PAGE_SIZE));
-        this.pages.set(pfn, { of: bytes, first: pfn * PAGE_SIZE, values });
+        this.pages.set(pfn, values);
       }
     });
   }
+}
+
+function hasGuest({ mms }: Memory): boolean {
+  for (const { tlb } of mms) if (tlb !== null) return true;
+  return false;
 }
 
 function putBack(parts: Iterable<Part>): void {

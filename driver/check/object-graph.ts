@@ -211,12 +211,16 @@ class KeptEntries<T extends Map<unknown, unknown> | Set<unknown>> implements Kep
 
   private isAsKept(): boolean {
     if (this.of.size !== this.values.length) return false;
+    // Most are empty.
+    if (this.of.size === 0) return true;
     let i = 0;
-    for (const [key, value] of this.of.entries()) {
+    let isSame = true;
+    // Makes no object for an entry, as an iterator does.
+    this.of.forEach((value: unknown, key: unknown) => {
       const kept = this.values[i++]!;
-      if (kept[0] !== key || kept[1] !== value) return false;
-    }
-    return true;
+      isSame &&= kept[0] === key && kept[1] === value;
+    });
+    return isSame;
   }
 }
 

@@ -9,7 +9,7 @@ import {
 } from './observer.js';
 import type { Task } from './task.js';
 
-const FIRST_ROOM = 1024;
+const FIRST_ROOM = 256;
 /** A row is an object and, in so many bits below, how it was touched. */
 export const ROW_BITS = 9;
 const NO_OVERLAPS: readonly number[] = [];

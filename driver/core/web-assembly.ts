@@ -10,12 +10,12 @@ export interface WasmTable {
   set(index: number, value: unknown): void;
 }
 
-export interface WasmInstance {
+interface WasmInstance {
   readonly exports: Readonly<Record<string, unknown>>;
 }
 
 /** A compiled module, to be made instances of. */
-interface WasmModule {
+export interface WasmModule {
   readonly [Symbol.toStringTag]: string;
 }
 

@@ -20,6 +20,8 @@ const NO_TAG = -1;
 /** Words of all entries of one TLB. */
 const TLB_WORDS = 4 * ENTRIES;
 const ENTRY_MASK = TLB_WORDS - 4;
+/** More than both TLBs have. */
+const MOST_FILLED = 4 * ENTRIES;
 
 /**
  * What a core has once, whichever thread it runs: views of the memory, the TLB, decoded code, the reservation of LR, the
@@ -52,6 +54,8 @@ export class Hart implements Tlb {
   cpu: Cpu | null = null;
   tier: Tier = 'wasm';
   private memory: CpuMemory | null = null;
+  /** Where entries were put since all were forgotten: places of `loads`, and those of `stores` behind `TLB_WORDS`. */
+  private filled: number[] = [];
 
   constructor(readonly ram: Ram) {
     const { buffer } = ram.memory;
@@ -87,26 +91,37 @@ export class Hart implements Tlb {
   }
 
   private forgetAccesses(): void {
-    this.loads.fill(NO_TAG);
-    this.stores.fill(NO_TAG);
+    this.dropFilled(0, TASK_SIZE / PAGE_SIZE);
+    this.filled.length = 0;
   }
 
   drop(vpn: number, npages: number): void {
-    for (let page = vpn; page < vpn + npages; page++) {
-      const i = (page << 2) & ENTRY_MASK;
-      for (const tlb of [this.loads, this.stores])
-        if (tlb[i] === page << 12 && tlb[i + 1] === Math.floor(page / 2 ** 20)) tlb[i] = NO_TAG;
+    if (npages > this.filled.length) this.dropFilled(vpn, npages);
+    else {
+      for (let page = vpn; page < vpn + npages; page++) {
+        const i = (page << 2) & ENTRY_MASK;
+        if (vpnAt(this.loads, i) === page) this.loads[i] = NO_TAG;
+        if (vpnAt(this.stores, i) === page) this.stores[i] = NO_TAG;
+      }
     }
     this.code.unmap(vpn, npages);
+  }
+
+  /** As `drop`, going through what there is. */
+  private dropFilled(first: number, npages: number): void {
+    for (const at of this.filled) {
+      const tlb = at < TLB_WORDS ? this.loads : this.stores;
+      const vpn = vpnAt(tlb, at % TLB_WORDS);
+      if (vpn >= first && vpn < first + npages) tlb[at % TLB_WORDS] = NO_TAG;
+    }
   }
 
   *entries(): Iterable<TlbEntry> {
     for (const tlb of [this.loads, this.stores]) {
       for (let i = 0; i < tlb.length; i += 4) {
-        const tag = tlb[i]!;
-        if (tag === NO_TAG) continue;
-        const vpn = (tag >>> 12) + tlb[i + 1]! * 2 ** 20;
-        const pfn = ((tag + tlb[i + 2]!) >>> 0) / PAGE_SIZE - addressOfFrame(0) / PAGE_SIZE;
+        const vpn = vpnAt(tlb, i);
+        if (vpn < 0) continue;
+        const pfn = ((tlb[i]! + tlb[i + 2]!) >>> 0) / PAGE_SIZE - addressOfFrame(0) / PAGE_SIZE;
         yield { vpn, pfn, isStore: tlb === this.stores };
       }
     }
@@ -227,13 +242,19 @@ export class Hart implements Tlb {
       this.trapAddr = addr;
       return -1;
     }
-    if (access === Access.store && this.code.isWatched(pfn)) this.code.written(pfn);
+    if (access === Access.store) {
+      this.ram.setWritten(pfn);
+      if (this.code.isWatched(pfn)) this.code.written(pfn);
+    }
     this.fill(vpn, pfn, access === Access.store ? this.stores : this.loads);
     return addressOfFrame(pfn) + (addr % PAGE_SIZE);
   }
 
   private fill(vpn: number, pfn: number, tlb: Int32Array): void {
     const i = (vpn << 2) & ENTRY_MASK;
+    // Entries that were dropped may be here twice.
+    if (this.filled.length >= MOST_FILLED) this.filled = [...new Set(this.filled)];
+    if (tlb[i] === NO_TAG) this.filled.push(tlb === this.loads ? i : TLB_WORDS + i);
     tlb[i] = vpn << 12;
     tlb[i + 1] = Math.floor(vpn / 2 ** 20);
     tlb[i + 2] = addressOfFrame(pfn) - (vpn << 12);
@@ -255,6 +276,12 @@ export class Hart implements Tlb {
     else if (size === 2) this.halves[at >>> 1] = lo;
     else this.bytes[at] = lo;
   }
+}
+
+/** The page of the entry at `i`, -1 where there is none. */
+function vpnAt(tlb: Int32Array, i: number): number {
+  const tag = tlb[i]!;
+  return tag === NO_TAG ? -1 : (tag >>> 12) + tlb[i + 1]! * 2 ** 20;
 }
 
 /** The high half of a register plus a small offset. */

@@ -152,14 +152,14 @@ export class Director implements SchedulerPolicy, Observer {
   /** The default first, then who can run, who sleeps, and the clock, each by id: an order that no schedule changes. */
   private list(runnable: readonly Task[], events: readonly DueEvent[]): void {
     const { actors, current } = this;
-    actors.length = 0;
-    for (let i = 0; i < runnable.length; i++) actors.push(runnable[i]!.id);
-    if (actors.length === 1 && events.length === 0) return;
-    actors.sort(byNumber);
-    const last = actors.indexOf(current);
-    if (last > 0) {
-      actors.copyWithin(1, 0, last);
-      actors[0] = current;
+    // A list that becomes empty gives up its room.
+    if (actors.length > runnable.length) actors.length = runnable.length;
+    for (let i = 0; i < runnable.length; i++) {
+      const { id } = runnable[i]!;
+      let at = i;
+      for (; at > 0 && actors[at - 1] !== current && (id === current || id < actors[at - 1]!); at--)
+        actors[at] = actors[at - 1]!;
+      actors[at] = id;
     }
     if (events.length === 0) return;
     const asleep = events.flatMap((event) => ('fire' in event ? [] : [event.id])).sort(byNumber);

@@ -176,11 +176,11 @@ export class DporStrategy implements Strategy {
   /** False when all who can run here sleep. */
   private addNode(actors: readonly number[]): boolean {
     const node = this.room();
-    node.order.length = 0;
     node.enabled = 0;
-    for (const id of actors) {
-      const actor = this.numberOf(id);
-      node.order.push(actor);
+    if (node.order.length > actors.length) node.order.length = actors.length;
+    for (let i = 0; i < actors.length; i++) {
+      const actor = this.numberOf(actors[i]!);
+      node.order[i] = actor;
       node.enabled |= 1 << actor;
     }
     const spins = this.length === 0 ? 0 : this.nodes[this.length - 1]!.spinsAfter;

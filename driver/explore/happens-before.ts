@@ -3,7 +3,7 @@ import { Access } from '../core/observer.js';
 
 /** Tasks and the clock, together. */
 export const MAX_ACTORS = 16;
-const FIRST_EVENTS = 256;
+const FIRST_EVENTS = 64;
 const HOW = (1 << ROW_BITS) - 1;
 const { write, read, add, drop, near, peek, within, beyond } = Access;
 /**
@@ -48,7 +48,7 @@ export class HappensBefore {
   private previous = new Int32Array(FIRST_EVENTS);
   private readonly lastOf = new Int32Array(MAX_ACTORS);
   /** The first object's are by whom each actor was let run last. */
-  private cells = new Int32Array(CELLS * 128);
+  private cells = new Int32Array(CELLS * 32);
   private readonly found = new Int32Array(MAX_ACTORS);
   private readonly base = new Int32Array(MAX_ACTORS);
   private undoCell = new Int32Array(512);

@@ -1,3 +1,4 @@
+import { E2BIG, ENOMEM, errnoName } from '../../uapi/errno.js';
 import { signalName } from '../../uapi/signal.js';
 import { readU64 } from '../../uapi/u64.js';
 import { disassemble } from '../cpu/isa/disassemble.js';
@@ -5,9 +6,10 @@ import { PAGE_SIZE } from '../mm/frames/frames.js';
 
 import { pageTableText } from '../mm/tables/page-table-text.js';
 import type { Mm } from '../mm/vmas/mm.js';
-import { showMapVma } from '../sys/files/proc-self.js';
+import { showMapVma } from '../sys/files/proc/proc-self.js';
 import { peekUser } from '../sys/machine/peek-user.js';
 import type { SignalInfo } from '../sys/processes/signal-info.js';
+import type { ElfImage } from './elf.js';
 import type { GuestThread } from './guest-thread.js';
 
 const REGISTERS =
@@ -45,6 +47,19 @@ export function oomReport({ process, thread, mm }: GuestThread, addr: number): s
     `  RAM ${mib(frames.systemFrames)}, of which ${mib(Math.max(0, allocator.available))} are free and ${mib(anon + file + shmem)} this program's; --ram gives more`,
     `  swap ${mib(swap.capacity)}, of which ${mib(swap.capacity - swap.used)} are free; --swap gives more`,
   ].join('\n');
+}
+
+/** Why execve(2) of a program failed when the old one was gone already. */
+export function execReport({ memory }: Mm, path: string, { segments }: ElfImage, error: number): string {
+  const asked = segments.reduce((sum, { memBytes }) => sum + memBytes, 0);
+  const ram = Math.floor(memory.options.ramBytes / 2 ** 20);
+  const why =
+    -error === ENOMEM
+      ? `its segments ask for ${asked} bytes, and RAM is ${ram} MiB; --ram gives more`
+      : -error === E2BIG
+        ? 'its arguments and environment are longer than a quarter of the stack'
+        : 'its segments can not be mapped';
+  return `${path} can't be loaded: execve(2) fails with ${errnoName(error)} behind the point of no return: ${why}`;
 }
 
 /** The instruction that did it, where it can be read. */

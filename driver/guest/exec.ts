@@ -116,8 +116,8 @@ function* elfLoad(mm: Mm, file: TmpfsFile, segment: ElfSegment): Coroutine<numbe
     const mapped = yield* mapAnonymous(mm, { addr: mappedEnd, len: end - mappedEnd, prot });
     if (mapped < 0) return mapped;
   }
-  // What the file has behind the segment's end is not the program's.
-  if (memBytes > fileBytes && mappedEnd > fileEnd) {
+  // What the file has behind the segment's end is not the program's; where it may not write, that stays.
+  if (memBytes > fileBytes && mappedEnd > fileEnd && prot & PROT_WRITE) {
     return yield* writeUser(mm, fileEnd, new Uint8Array(mappedEnd - fileEnd));
   }
   return 0;
@@ -127,11 +127,13 @@ function protOf(flags: number): number {
   return (flags & PF_R ? PROT_READ : 0) | (flags & PF_W ? PROT_WRITE : 0) | (flags & PF_X ? PROT_EXEC : 0);
 }
 
-/** Private anonymous memory at a fixed place; 0 or a negative errno. */
+/** Private anonymous memory at a fixed place, no more than there is RAM and swap; 0 or a negative errno. Linux: part of mm/mmap.c:vm_brk_flags() */
 export function* mapAnonymous(
   mm: Mm,
   { addr, len, prot }: { addr: number; len: number; prot: number },
 ): Coroutine<number> {
+  const { frames, swap } = mm.memory;
+  if (len / PAGE_SIZE > frames.systemFrames + swap.capacity) return -ENOMEM;
   const flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
   const mapped = yield* vmMmapPgoff(mm, { addr, len, prot, flags, file: null, pgoff: 0 });
   return Math.min(mapped, 0);

@@ -1,7 +1,7 @@
 import { dialectByName } from '../../uapi/dialect.js';
 import { EACCES, ENOENT, ENOEXEC } from '../../uapi/errno.js';
 import { gupAbiByDialectName } from '../../uapi/gup-abi.js';
-import { SIGCHLD, SIGKILL, signalStatus } from '../../uapi/signal.js';
+import { SIGCHLD, SIGSEGV, signalStatus } from '../../uapi/signal.js';
 import type { Coroutine } from '../core/effect.js';
 import { Cpu } from '../cpu/cpu.js';
 import { MmCpuMemory } from '../cpu/cpu-memory.js';
@@ -15,6 +15,7 @@ import type { Process } from '../sys/processes/process.js';
 import { ProgramImage } from '../sys/processes/program-image.js';
 import { NO_ALT_STACK, ProgramSignals, ThreadSignals } from '../sys/processes/program-signals.js';
 import { Call, type Thread } from '../sys/processes/thread.js';
+import { execReport } from './crash-report.js';
 import { ElfError, type ElfImage, type ElfSymbol, functionSymbols, parseElf } from './elf.js';
 import { type LoadedProgram, loadElfBinary } from './exec.js';
 import type { GuestHost } from './guest-host.js';
@@ -107,7 +108,7 @@ export class GuestSystem {
   private *firstExec(guest: GuestThread, elf: ElfImage, request: ProgramRequest): Coroutine<{ ret: number }> {
     const binary = yield* this.keepBinary(guest.process, request, elf);
     const ret = yield* this.load(guest, binary, request);
-    if (ret < 0) guest.process.doGroupExit(signalStatus(SIGKILL));
+    if (ret < 0) this.pastReturn(guest, request.path, elf, ret);
     return { ret };
   }
 
@@ -179,8 +180,14 @@ export class GuestSystem {
     process.exitSignal = SIGCHLD;
     guest.thread.signals!.altStack = NO_ALT_STACK;
     guest.keepsRegisters = true;
-    if (ret < 0) process.doGroupExit(signalStatus(SIGKILL));
+    if (ret < 0) this.pastReturn(guest, path, binary.elf, ret);
     return ret;
+  }
+
+  /** There is no program to go back to. Linux: part of fs/exec.c:bprm_execve() */
+  private pastReturn({ host, process }: GuestThread, path: string, elf: ElfImage, error: number): void {
+    host.crashed(execReport(process.mm, path, elf, error));
+    process.doGroupExit(signalStatus(SIGSEGV));
   }
 
   /** Linux: kernel/fork.c:unshare_files() */

@@ -159,7 +159,8 @@ export class MmuSubscriptions implements MmuNotifierOps {
   private mnItreeInvEnd(): void {
     this.mm.touch(Shared.notifierActive, Access.drop);
     assert(this.active > 0, 'an invalidation ends that did not start');
-    this.mm.touch(Shared.notifierActive, lastDrop(--this.active));
+    this.active--;
+    this.mm.touch(Shared.notifierActive, lastDrop(this.active));
     this.mm.touch(Shared.notifierSeq, Access.peek);
     if (this.active > 0 || (this.seq & 1) === 0) return;
     this.mm.touch(Shared.notifierSeq, Access.write);

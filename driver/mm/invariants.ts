@@ -36,7 +36,7 @@ function wholeScope(memory: Memory): ProofScope {
 /**
  * Proves the books of the whole machine, from the entries up: references = mappings + pins + caches + device-exclusive
  * entries + backing, mapcounts = mappings, no migration entry and no lock bit without a migrator, swap counts, frames in
- * use + free = all, that rmap finds every anonymous mapping, and that no TLB allows more than its page table. Must run while no task is in the kernel.
+ * use + free = all, that rmap finds every anonymous mapping, that no TLB allows more than its page table, and that what counts as cleared is zero. Must run while no task is in the kernel.
  * With `scope`, of the part of the machine that this names. Throws an AssertionError that names the page or the entry.
  */
 export function checkInvariants(memory: Memory, scope?: ProofScope): void {
@@ -63,6 +63,8 @@ export function checkInvariants(memory: Memory, scope?: ProofScope): void {
   });
   checkFreeFrames(memory, look.usedFrames());
   if (scope !== undefined) return;
+  const unsaid = memory.ram.firstUnsaid(0, memory.allocator.freshStart);
+  if (unsaid >= 0) throw new AssertionError(`pfn ${unsaid} counts as never written since it was cleared, and was`);
   for (const [slot, count] of expected.slotCounts) {
     if (memory.swap.swapCount(slot) !== count) {
       throw new AssertionError(`swap slot ${slot} counts ${memory.swap.swapCount(slot)} entries, ${count} exist`);

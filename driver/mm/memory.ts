@@ -99,6 +99,7 @@ export class Memory {
     this.bytes = this.ram.bytes;
     this.words = this.ram.words;
     this.words[0] = REAL_MODE_VECTOR;
+    this.ram.setWritten(0);
     this.frames = new Frames(systemFrames, options.coherentBytes / PAGE_SIZE, options.privateFrames, kernel);
     this.allocator = new FrameAllocator(this.frames, kernel.inject, kernel);
     this.kernelMemory = new KernelMemory(this.allocator);
@@ -120,8 +121,14 @@ export class Memory {
     return this.nextMappingId++;
   }
 
-  /** Tells who observes that the bytes of `count` frames are about to change. What a guest's CPU stores through its TLB is not told. */
+  /** The bytes of `count` frames are about to change. What a guest's CPU stores through its TLB no observer is told. */
   contentChanges(pfn: number, count = 1): void {
+    this.kernel.observer?.touch(Shared.content, pfn, Access.write, count);
+    this.ram.setWritten(pfn, count);
+  }
+
+  /** They are about to become those of other frames, or zeroes, by Ram's own means. */
+  contentIsReplaced(pfn: number, count = 1): void {
     this.kernel.observer?.touch(Shared.content, pfn, Access.write, count);
   }
 

@@ -14,7 +14,7 @@ const TRIPS = 4;
 const GUEST_ROUNDS = 5;
 
 /** Statements that tell an observer. */
-const TELLS = /\b[\w.]+\.(?:observer\?\.\w+|touch|contentChanges|contentIsRead)\([^;{]*\);/g;
+const TELLS = /\b[\w.]+\.(?:observer\?\.\w+|touch|contentIsReplaced|contentIsRead)\([^;{]*\);/g;
 /** Questions that go through a module, and the array that lies behind each. */
 const READS: readonly (readonly [name: RegExp, array: string, at: (i: string) => string])[] = [
   [/\.lo(?:Lockless)?\(/g, 'cells', (i) => `2 * (${i})`],

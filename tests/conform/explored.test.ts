@@ -1,7 +1,7 @@
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { AS_LINUX } from '../../tools/explore/as-linux.js';
 import { reportOf } from '../../tools/explore/explore-report.js';
 import { exploreLitmus } from '../../tools/explore/explore-work.js';
@@ -110,7 +110,9 @@ describe('conditions', () => {
       /```yaml excerpt: .*\n([\s\S]*?)```/.exec(
         readFileSync(join(import.meta.dirname, '../../docs/exploring.md'), 'utf8'),
       ) ?? [];
-    const file = join(mkdtempSync(join(tmpdir(), 'litmus-')), 'onfault-munmap.yaml');
+    const folder = mkdtempSync(join(tmpdir(), 'dmirror-litmus-'));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    const file = join(folder, 'onfault-munmap.yaml');
     writeFileSync(file, text);
     const [test] = readLitmusFile(file) as [Litmus];
     for (const path of EQUAL_PATHS)

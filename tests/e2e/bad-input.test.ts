@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -68,6 +68,11 @@ const INPUTS: readonly [string, RegExp][] = [
   ['selftest --path-file v12.yaml --path unified', /--path-file <file>' cannot be used with option '--path <path>'/],
   ['explore mig-unmap --path posted-late+undosOnError', /no property of a path 'undosOnError' .*'undoesOnError'/],
   ['explore mig-unmap --witness 0 --html x.html', /^error: --witness makes no --html\n/],
+  ['explore mig-unmap --witness 0 --json', /^error: --witness makes no --json\n/],
+  ['exec --only x half.jsonl', /^error: option '--only' is of --suite\n/],
+  ['exec --max-memory 1G half.jsonl', /^error: option '--max-memory' is of --suite and --schedules\n/],
+  ['exec --suite empty --strace', /option '--strace' cannot be used with option '--suite <folder>'/],
+  ['exec --suite empty half.jsonl', /^error: --suite runs all programs of its folder\n--only/],
   [
     'worker --queue redis://u:50%@127.0.0.1',
     /^error: --queue has a '%' that stands for nothing\nin an address a '%' itself is %25\n/,
@@ -79,6 +84,10 @@ const INPUTS: readonly [string, RegExp][] = [
   ['abi check M5 M6 --rename A=B', /neither OLD nor NEW has 'A'/],
   ['abi check M5 M6 --skip NO*', /--skip 'NO\*' names no macro/],
   ['abi check M5 M6 -I none.sh', /-I 'none.sh' is no folder/],
+  ['selftest --path-file=', /--path-file <file>' argument '' is empty.\nSee `dmirror selftest --help`/],
+  ['serve --socket=', /--socket <path>' argument '' is empty/],
+  ['fault run slow-copy --junit=', /--junit <file>' argument '' is empty/],
+  ['conform --trace-format json', /^error: --trace-format says how --trace FILE is written\nadd --trace FILE/],
   ['abi check M5 M6 --defect', /See `dmirror abi check --help`/],
 ];
 
@@ -88,6 +97,14 @@ it.each(some(INPUTS, 6))('%s', (args, said) => {
   expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
   expect(stderr).toMatch(said);
   expect(stderr.trim().split('\n').length).toBeLessThanOrEqual(3);
+});
+
+it('a checkout that is not built says how to build it', () => {
+  mkdirSync(join(folder, 'bin'));
+  copyFileSync(BIN, join(folder, 'bin/dmirror.js'));
+  writeFileSync(join(folder, 'package.json'), '{ "type": "module" }');
+  const { status, stderr } = spawnSync(process.execPath, [join(folder, 'bin/dmirror.js')], { encoding: 'utf8' });
+  expect([status, stderr]).toEqual([2, expect.stringMatching(/^error: dmirror is not built: .*\n.*`npm ci`.*\n$/)]);
 });
 
 it('a limit of time holds for work that is done at once', () => {

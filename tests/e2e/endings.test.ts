@@ -305,6 +305,11 @@ describe('the table of exit statuses', () => {
     expect({ code, says: /Exit status:/.test(out) }).toEqual({ code: 0, says: true });
   });
 
+  it('has only what can occur, and why', async () => {
+    const { out } = await run('fault', 'shrink', '--help');
+    expect(out).toMatch(/Exit status:\n {2}1 +what still fails .*\n {2}2 +wrong usage, or what is given does not fail/);
+  });
+
   it('is in README, row for row', () => {
     const readme = readFileSync(join(ROOT, 'README.md'), 'utf8');
     for (const [status, meaning] of Object.values(EXIT_MEANING)) expect(readme).toContain(`| ${status} | ${meaning} |`);

@@ -1,5 +1,7 @@
 import { spawn, spawnSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { afterAll, describe, expect, it } from 'vitest';
+import { SIGINT, SIGSEGV, SIGTERM } from '../../uapi/signal.js';
 import { COMPILER, GuestBuild } from '../guest/compile.js';
 import { needs } from '../needs.js';
 
@@ -107,6 +109,30 @@ describe('dmirror exec of a program', needs(COMPILER), () => {
     expect((await run.ended).status).toBe(130);
   });
 
+  it('ends with the second signal whatever the program makes of it, and has its trace', async () => {
+    const program = build.compile('reports/stubborn');
+    const trace = `${program}.json`;
+    const run = start(['exec', '--trace', trace, program]);
+    await run.says(/ready/);
+    run.child.kill('SIGINT');
+    run.child.kill('SIGTERM');
+    await run.says(/ended by a second signal/);
+    const { status, stderr } = await run.ended;
+    expect([128 + SIGINT, 128 + SIGTERM]).toContain(status);
+    expect(stderr).toMatch(/ended by a second signal, SIG(INT|TERM)\n[\s\S]*computes at main\+0x/);
+    expect(readFileSync(trace, 'utf8')).toMatch(/"syscall".*write/);
+  });
+
+  it('says why a program can not be loaded', () => {
+    const program = build.compile('hello', ['-static'], 'vast');
+    writeFileSync(program, asksFor(readFileSync(program), 2n ** 46n));
+    const { status, stderr } = dmirror(['exec', program]);
+    expect(status).toBe(128 + SIGSEGV);
+    expect(stderr).toMatch(
+      /vast can't be loaded: execve\(2\) fails with ENOMEM .*ask for 703\d+ bytes.*--ram gives more/,
+    );
+  });
+
   it('gives up a wait for input after the timeout', async () => {
     const run = start(['exec', '--timeout', '0.5', build.compile('reports/echo')]);
     const { status, stderr } = await run.ended;
@@ -120,3 +146,12 @@ describe('dmirror exec of a program', needs(COMPILER), () => {
     expect(stderr).toMatch(/the program hangs[\s\S]*is in futex at \w+\+0x[\da-f]+, waits for futex 0x/);
   });
 });
+
+/** The same program with `bytes` of memory in its last segment. */
+function asksFor(elf: Buffer, bytes: bigint): Buffer {
+  const phoff = Number(elf.readBigUInt64LE(32));
+  const headers = Array.from({ length: elf.readUInt16LE(56) }, (_, i) => phoff + 56 * i);
+  const last = headers.filter((at) => elf.readUInt32LE(at) === 1).at(-1)!;
+  elf.writeBigUInt64LE(bytes, last + 40);
+  return elf;
+}

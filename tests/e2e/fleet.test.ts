@@ -84,16 +84,16 @@ class Fleet {
     return ['--port', '0', '--tls-port', `${this.port}`, ...files];
   }
 
-  private get queue(): readonly string[] {
-    return ['--queue', `redis${this.tls === null ? '' : 's'}://:${PASSWORD}@127.0.0.1:${this.port}`];
+  private queue(database = ''): readonly string[] {
+    return ['--queue', `redis${this.tls === null ? '' : 's'}://:${PASSWORD}@127.0.0.1:${this.port}${database}`];
   }
 
-  worker(): ChildProcess {
-    return this.dmirror('worker', ...this.queue, '--jobs', '1', '--lease', '1');
+  worker(database?: string): ChildProcess {
+    return this.dmirror('worker', ...this.queue(database), '--jobs', '1', '--lease', '1');
   }
 
   submitter(...more: readonly string[]): ChildProcess {
-    return this.dmirror('campaign', 'run', 'c.yaml', '--state', 'far', ...this.queue, ...more);
+    return this.dmirror('campaign', 'run', 'c.yaml', '--state', 'far', ...this.queue(), ...more);
   }
 
   private dmirror(...args: readonly string[]): ChildProcess {
@@ -244,6 +244,9 @@ describe('a fleet', needs(REDIS), () => {
     const text = await fleet.talk();
     expect([refused.exitCode, text]).toEqual([2, expect.stringContaining('ECONNREFUSED')]);
     await fleet.startRedis();
+    const lost = fleet.worker('/99');
+    expect(await fleet.talk()).toMatch(/can't be used: ERR DB index is out of range/);
+    expect(lost.exitCode).toBe(2);
     for (const [words, said] of [
       [['set', 'dmirror:version', '0.0.7'], /is of dmirror 0\.0\.7, this is /],
       [['hset', 'dmirror:version', 'x', 'y'], /can't be used: WRONGTYPE[^\n]*\nsomething else has keys/],

@@ -3,7 +3,8 @@ import { MachinePool } from '../../driver/sys/machine/machine-pool.js';
 import { replayLines } from '../../tools/fault/replay.js';
 import { RUN_TOKEN } from '../../tools/fault/run-token.js';
 import { shrinkToken } from '../../tools/fault/shrink.js';
-import { type JobResult, Sweeper, type SweepOptions } from '../../tools/fault/sweep/sweep-job.js';
+import { type JobResult, Sweeper, type SweepJob, type SweepOptions } from '../../tools/fault/sweep/sweep-job.js';
+import { joinSlices } from '../../tools/fault/sweep/sweep-slices.js';
 import { count, some } from '../counts.js';
 import { allCases } from '../selftests/index.js';
 
@@ -33,6 +34,19 @@ describe('a sweep', () => {
     const { findings, runs } = await sweep(name, { pairs: 10 });
     expect(findings).toEqual([]);
     expect(runs).toBeGreaterThan(50);
+  });
+
+  it.each([false, true])('in slices comes to the whole, with first %s', async (first) => {
+    const job = { name: 'hmm.hmm_device_private.migrate', path: 'unified' } as const;
+    const sweeper = new Sweeper(CASES, { ...OPTIONS, first, defects: first ? ['trylockLeak'] : [] });
+    const slices = [1, 2, 3].map((at) => ({ ...job, slice: { at, of: 3 } }));
+    const results = new Map<SweepJob, JobResult>();
+    for (const slice of slices) results.set(slice, await sweeper.run(slice));
+    const [whole] = joinSlices(slices, results, { first });
+    expect(whole).toEqual(await sweeper.run(job));
+    expect(whole!.findings.length > 0).toBe(first);
+    results.delete(slices[1]!);
+    expect(joinSlices(slices, results, { first: false })).toMatchObject([{ parts: '2 of 3' }]);
   });
 
   it('is the same whatever was swept before', async () => {

@@ -4,7 +4,10 @@
 #include <linux/capability.h>
 #include <linux/membarrier.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -35,6 +38,25 @@ static void seals(void)
 	CHECK(ftruncate(file, 8192) == 0 && fcntl(file, F_ADD_SEALS, F_SEAL_SEAL) == 0);
 	FAILS(EPERM, fcntl(file, F_ADD_SEALS, F_SEAL_SHRINK));
 	FAILS(EINVAL, fcntl(1, F_GET_SEALS));
+}
+
+static void mounts(void)
+{
+	struct statfs st;
+
+	FAILS(EFAULT, mount("x", "/tmp/none", (void *)16, 0, NULL));
+	FAILS(ENOENT, mount("x", "/tmp/none", NULL, 0, NULL));
+	CHECK(mkdir("/tmp/m", 0700) == 0);
+	FAILS(EINVAL, mount("x", "/tmp/m", NULL, 0, NULL));
+	FAILS(ENODEV, mount("x", "/tmp/m", "none", 0, NULL));
+	FAILS(EINVAL, mount("x", "/tmp/m", "tmpfs", 0, "size=x"));
+	CHECK(mount("x", "/tmp/m", "tmpfs", 0, "size=8k,nr_inodes=5") == 0);
+	CHECK(statfs("/tmp/m", &st) == 0 && st.f_type == 0x01021994 && st.f_bsize == 4096 && st.f_blocks == 2);
+	CHECK(st.f_bfree == 2 && st.f_bavail == 2 && st.f_files == 5 && st.f_ffree == 4 && st.f_namelen == 255);
+	int fd = open("/tmp/m/f", O_CREAT | O_RDWR, 0600);
+	CHECK(write(fd, "x", 1) == 1 && fstatfs(fd, &st) == 0 && st.f_blocks == 2 && st.f_bfree == 1 && st.f_ffree == 3);
+	FAILS(ENOENT, statfs("/tmp/m/none", &st));
+	CHECK(close(fd) == 0 && umount("/tmp/m") == 0 && rmdir("/tmp/m") == 0);
 }
 
 static void barriers(void)
@@ -121,6 +143,7 @@ static void limits(void)
 int main(void)
 {
 	seals();
+	mounts();
 	barriers();
 	policies();
 	limits();

@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -29,6 +29,7 @@ const PART = [
   'khugepaged',
 ];
 const SUITE = 'tests/guest/selftests-mm/suite.yaml';
+const DOCUMENT = 'docs/selftests-mm.md';
 const folder = mkdtempSync(join(tmpdir(), 'dmirror-mm-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -44,7 +45,7 @@ const THERE = existsSync(SOURCE) && isInstalled(COMPILER);
 const NEEDS_SOURCE = isFull ? needs('linux-source-6.12', THERE) : needs('time, which CI has', false);
 
 describe("Linux's selftests of memory", NEEDS_SOURCE, () => {
-  it('come to what is expected of them', () => {
+  it('come to what is expected of them, and the table of the document says so', () => {
     execFileSync('tar', ['-xJf', SOURCE, '-C', folder, ...NEEDED.map((path) => `linux-source-6.12/${path}`)]);
     const programs = join(folder, 'mm');
     const chosen = isLong ? [] : PART;
@@ -52,11 +53,15 @@ describe("Linux's selftests of memory", NEEDS_SOURCE, () => {
     execFileSync('sh', build, { stdio: 'pipe' });
     const { status, stdout, stderr } = suite(
       programs,
-      '--expect',
-      SUITE,
+      ...['--expect', SUITE, '--format', 'markdown'],
       ...chosen.flatMap((name) => ['--only', name]),
     );
-    expect(`${stderr}${status === 0 ? '' : stdout}`).toBe('');
+    expect([stderr, status]).toEqual(['', 0]);
+    // The table of the document is what the command prints, and of a part these rows.
+    const document = readFileSync(DOCUMENT, 'utf8');
+    const table = document.slice(document.indexOf('| program |'));
+    if (isLong) expect(stdout).toBe(table);
+    else expect(table.split('\n')).toEqual(expect.arrayContaining(stdout.trimEnd().split('\n')));
   });
 });
 

@@ -10,9 +10,9 @@ import { UsageError } from '../exit-code.js';
 import { namedTests } from '../explore/shipped-tests.js';
 import { loadPlan } from '../fault/plans/plan-parse.js';
 import { jobsOf } from '../fault/sweep/sweep.js';
+import { sliceName, slicesOf } from '../fault/sweep/sweep-slices.js';
 import { didYouMean } from '../nearest.js';
 import { shipped, shippedFiles } from '../package-root.js';
-import { costsOf } from '../shard/costs.js';
 import type { Wrong } from '../yaml-file.js';
 import { type Job, jobOf } from './campaign-job.js';
 import type { Campaign, What } from './campaign-schema.js';
@@ -70,20 +70,11 @@ function caseJobs(names: readonly string[], machine: Machine): Job[] {
   return jobsOf(names, machine).map(({ name }) => jobOf({ kind: 'case', name, ...machine }, { name, ...machine }));
 }
 
-/** A case whose sweep takes longer is several jobs. */
-const SLICE_MS = 20_000;
-
 function sweepJobs(names: readonly string[], { dialect: _, ...machine }: Machine): Job[] {
   if (names.length === 0) return [];
-  const costs = costsOf('fault sweep');
-  return jobsOf(names, machine).flatMap(({ name, path }) => {
-    const of = Math.max(1, Math.ceil(costs.of(`${path} ${name}`) / SLICE_MS));
-    return Array.from({ length: of }, (_, i) => {
-      const slice = { at: i + 1, of };
-      const called = of === 1 ? name : `${name} ${slice.at} of ${of}`;
-      return jobOf({ kind: 'sweep', name: called, ...machine }, { name, slice, ...machine });
-    });
-  });
+  return slicesOf(jobsOf(names, machine)).map((job) =>
+    jobOf({ kind: 'sweep', ...machine, name: sliceName(job) }, { ...machine, ...job }),
+  );
 }
 
 function recordingJobs(name: string, machine: Machine): Job[] {

@@ -15,7 +15,7 @@ import type { Litmus } from '../explore/litmus-file.js';
 import { runPlan } from '../fault/plans/plan-run.js';
 import type { Plan } from '../fault/plans/plan-schema.js';
 import { casesByName } from '../fault/sweep/cases.js';
-import { Sweeper, type SweepFinding } from '../fault/sweep/sweep-job.js';
+import { Sweeper, type SweepFinding, type SweepJob } from '../fault/sweep/sweep-job.js';
 import { type CaseResult, runCase } from '../report/runner.js';
 import type { CampaignFinding, JobOutcome } from './campaign-job.js';
 
@@ -63,21 +63,10 @@ function foundOfCase({ status, message = '' }: CaseResult): Found {
   return found(1, status === 'fail' ? [finding('case', message.split('\n')[0]!)] : [], status === 'skip');
 }
 
-export async function doSweep({
-  name,
-  path,
-  profile,
-  seed,
-  slice: { at, of },
-}: OnMachine & { name: string; slice: { at: number; of: number } }): Promise<Found> {
+export async function doSweep({ profile, seed, ...job }: Omit<OnMachine, 'path'> & SweepJob): Promise<Found> {
   const options = { profile, seed, pages: 66, rounds: 2, all: false, pairs: 0, defects: [], first: false };
-  const sweeper = new Sweeper(casesByName(profile), options, pool);
-  const clean = await sweeper.clean({ name, path });
-  const [from, to] = [at - 1, at].map((n) => Math.round((clean.chosen.length * n) / of)) as [number, number];
-  const { runs, findings } = await sweeper.slice({ name, path }, clean.chosen.slice(from, to));
-  // Each slice makes the clean run, to know its part, and the first one tells of it.
-  const first = at === 1 ? { runs: 1, findings: clean.findings } : { runs: 0, findings: [] };
-  return found(first.runs + runs, [...first.findings, ...findings].map(ofSweep), clean.skipped);
+  const { runs, findings, skipped } = await new Sweeper(casesByName(profile), options, pool).run(job);
+  return found(runs, findings.map(ofSweep), skipped);
 }
 
 function ofSweep({ kind, message, token, fired }: SweepFinding): CampaignFinding {

@@ -16,7 +16,7 @@ const PAIRS = 5;
 /** What a queue between a campaign and its workers costs. */
 export const fleet: Measurement = {
   name: 'fleet',
-  about: `${JOBS} jobs of ${JOB_MS} ms by ${WORKERS} workers and a Redis, against --jobs ${WORKERS}, median of ${PAIRS} pairs (needs ${REDIS})`,
+  about: `${JOBS} jobs of ${JOB_MS} ms by ${WORKERS} workers and a Redis, against --jobs ${WORKERS}, from the command's start to its end, median of ${PAIRS} pairs (needs ${REDIS})`,
   async run() {
     if (!isInstalled(REDIS)) return [];
     const folder = mkdtempSync(join(tmpdir(), 'dmirror-bench-'));

@@ -4,7 +4,7 @@ import type { JobQueue } from './bullmq-types.js';
 import { type Job, type JobOutcome, MOST_CRASHES, QUARANTINED } from './campaign-job.js';
 import type { EndOfWork } from './campaign-run.js';
 import type { CampaignState } from './campaign-state.js';
-import { type Broker, connectQueue, idOf, QUEUE, type Sent } from './queue.js';
+import { type Broker, connectQueue, idOf, QUEUE, type Sent, within } from './queue.js';
 
 const LOOK_MS = 100;
 /** After so long without a result what is left is compared with what the queue still has: Redis may have lost some when it ended. */
@@ -32,7 +32,7 @@ export async function submit(state: CampaignState, { url, ended, show }: How, ou
   } catch (error) {
     throw broker.told(error as Error);
   } finally {
-    await Promise.race([queue.close(), sleep(GRACE_MS)]);
+    await within(GRACE_MS, queue.close(), () => {});
     broker.redis.disconnect();
   }
 }

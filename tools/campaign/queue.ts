@@ -49,11 +49,14 @@ export async function connectQueue(url: string, say: (line: string) => void): Pr
   });
   let last = '';
   let isReached = false;
+  /** It says so and goes on with another database. */
+  let database = '';
   redis.on('error', (error) => {
     const message = secrets.reduce(
       (text, word) => text.replaceAll(word, '***'),
       error.message || String((error as NodeJS.ErrnoException).code),
     );
+    if (/DB index/.test(message)) database = message;
     if (isReached && message !== last) say(`queue ${address}: ${message}`);
     last = message;
   });
@@ -62,6 +65,10 @@ export async function connectQueue(url: string, say: (line: string) => void): Pr
     last = '';
   });
   await reached(redis, { address, reason: () => last });
+  if (database !== '') {
+    redis.disconnect();
+    throw unusable(address, database);
+  }
   isReached = true;
   const told = (error: Error): Error => (isAnswer(error) ? unusable(address, error.message) : error);
   return { bullmq: library, redis, address, claim: () => claim(redis, address), told };
@@ -113,15 +120,28 @@ async function reached(
   redis: RedisClient,
   { address, reason }: { address: string; reason: () => string },
 ): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`nobody answers in ${CONNECT_MS / 1000} s`)), CONNECT_MS);
-  });
   try {
-    await Promise.race([redis.connect().then(() => redis.ping()), late]);
+    await within<unknown>(
+      CONNECT_MS,
+      redis.connect().then(() => redis.ping()),
+      () => {
+        throw new Error(`nobody answers in ${CONNECT_MS / 1000} s`);
+      },
+    );
   } catch (error) {
     redis.disconnect();
     throw unusable(address, reason() || (error as Error).message);
+  }
+}
+
+/** What `promise` comes to, or `late` after so long. It leaves no timer, for which the process would wait. */
+export async function within<T>(ms: number, promise: Promise<T>, late: () => T): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const isLate = new Promise((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
+  try {
+    return await Promise.race([promise, isLate.then(late)]);
   } finally {
     clearTimeout(timer);
   }
@@ -139,7 +159,7 @@ function wayOut(why: string): string {
   if (/certificate/.test(why)) return 'NODE_EXTRA_CA_CERTS=FILE names a file with the authority that is to be trusted';
   if (/WRONGPASS|NOAUTH|AUTH/.test(why))
     return '--queue redis://USER:PASSWORD@HOST:PORT, the user empty for the default one';
-  return 'start a Redis there, or give another --queue';
+  return 'start a Redis there, or give another --queue: rediss:// where it speaks TLS, redis:// where not';
 }
 
 async function claim(redis: RedisClient, address: string): Promise<void> {

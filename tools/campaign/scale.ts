@@ -66,8 +66,8 @@ function costsOfWork(seeds: number): number[] {
     stop: {},
   };
   return jobsOfCampaign(campaign, wrong as never).map(({ kind, path, task }) => {
-    const { name, slice, test } = taskOf(task) as { name: string; slice: { of: number }; test: { name: string } };
-    return kind === 'sweep' ? sweep.of(`${path} ${name}`) / slice.of : explore.of(`${path} ${test.name}`);
+    const { name, slice, test } = taskOf(task) as { name: string; slice?: { of: number }; test: { name: string } };
+    return kind === 'sweep' ? sweep.of(`${path} ${name}`) / (slice?.of ?? 1) : explore.of(`${path} ${test.name}`);
   });
 }
 

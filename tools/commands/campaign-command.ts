@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander';
 import { jobs, seconds } from '../arguments.js';
 import { exitHelp } from '../exit-code.js';
-import { MEMORY_OPTION } from '../shard/shard-option.js';
+import { MemoryOption } from '../shard/shard-option.js';
 import type { CommandContext } from './daemon-commands.js';
 
 const QUEUE_OPTION = 'a Redis whose workers do it, redis://... or rediss://USER:PASSWORD@...; or in DMIRROR_QUEUE';
@@ -21,7 +21,7 @@ export function addCampaign(root: Command, { status, output }: CommandContext): 
     command
       .option('-j, --jobs <n>', 'jobs at a time; one for each core by default', jobs)
       .addOption(queueOption())
-      .addOption(MEMORY_OPTION);
+      .addOption(new MemoryOption());
   const reporting = (command: Command): Command =>
     command
       .option('--json', 'one JSON object a line instead of KTAP', false)
@@ -90,7 +90,7 @@ function addWorker(root: Command, { status, output }: CommandContext): void {
     .addOption(queueOption().makeOptionMandatory())
     .option('-j, --jobs <n>', 'at a time; one for each core by default', jobs)
     .option('--lease <seconds>', 'a worker that is not heard of for so long loses its jobs to others', seconds, 30)
-    .addOption(MEMORY_OPTION)
+    .addOption(new MemoryOption())
     .addHelpText('after', exitHelp({ usage: 'wrong usage, the queue can not be used, or it is of another version' }))
     .action(async (options) => {
       const { workForQueue } = await import('../campaign/queue-work.js');

@@ -48,6 +48,8 @@ export async function conform(
   { trace: traced, ...rest }: ConformOptions,
   output: Output,
 ): Promise<number> {
+  // A format of no file is a mistake.
+  if (typeof traced !== 'string') openTrace({ traceFormat: rest.traceFormat });
   const { files, trace } = filesAndTrace(named, traced);
   const options = trace === undefined ? rest : { ...rest, trace };
   if (options.shrink !== undefined) return shrinkOne(files, options, output);

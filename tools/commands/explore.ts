@@ -28,6 +28,12 @@ export interface ExploreCommandOptions extends ExploreRunOptions {
   readonly diff?: readonly string[] | undefined;
 }
 
+/** Forms of the command that print something else, and what they do not make. */
+const FORMS = [
+  ['witness', ['diff', 'json', 'html', 'junit']],
+  ['diff', ['html', 'junit']],
+] as const;
+
 /** Runs litmus tests under every schedule that can make a difference, and prints what they come to. The exit status. */
 export async function exploreCommand(
   names: readonly string[],
@@ -37,10 +43,10 @@ export async function exploreCommand(
   if (names[0] === 'replay') return await replay(names.slice(1), options, output);
   if (options.trace !== undefined && (options.list || options.diff !== undefined))
     throw new UsageError('--trace is of what is explored or replayed', 'leave it out with --list and --diff');
-  for (const option of ['witness', 'diff'] as const)
-    for (const file of ['html', 'junit'] as const)
-      if (options[option] !== undefined && options[file] !== undefined)
-        throw new UsageError(`--${option} makes no --${file}`, 'leave one of them out');
+  for (const [option, others] of FORMS)
+    for (const other of others)
+      if (options[option] !== undefined && ![undefined, false].includes(options[other] as false))
+        throw new UsageError(`--${option} makes no --${other}`, 'leave one of them out');
   const tests = namedTests(names);
   if (options.list) {
     for (const { name } of tests) output.out(name);

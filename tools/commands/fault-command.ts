@@ -139,7 +139,14 @@ function addTokens(fault: Command, status: Ending, output: () => Output): void {
       'drop faults of a token, rules and steps of a plan, or ops and pages of a race, while the same failure stays',
     )
     .argument('<token-or-plan>')
-    .addHelpText('after', exitHelp({ fail: 'it fails, and this is the smallest', usage: 'it does not fail' }))
+    .addHelpText(
+      'after',
+      exitHelp({
+        pass: null,
+        fail: 'what still fails and has nothing left to drop is printed',
+        usage: 'wrong usage, or what is given does not fail, so there is nothing to keep while dropping',
+      }),
+    )
     .option('--defect <name>', 'plant a defect of the register; may be repeated', collect, [])
     .action(async (what: string, options) => {
       const { shrink } = await import('../fault/shrink.js');

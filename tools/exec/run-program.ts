@@ -7,7 +7,7 @@ import { waitReport } from '../../driver/sys/machine/wait-report.js';
 import type { Process } from '../../driver/sys/processes/process.js';
 import { sendSignal } from '../../driver/sys/processes/send-signal.js';
 import { DEFAULT_DIALECT } from '../../uapi/dialect.js';
-import { SIGHUP, SIGINT, SIGTERM, WEXITSTATUS, WIFEXITED, WTERMSIG } from '../../uapi/signal.js';
+import { SIGHUP, SIGINT, SIGTERM, signalName, WEXITSTATUS, WIFEXITED, WTERMSIG } from '../../uapi/signal.js';
 import { OutputError } from '../exit-code.js';
 import type { TraceFile } from '../trace/trace-file.js';
 import type { NodeHost } from './exec-host.js';
@@ -87,6 +87,8 @@ async function runToEnd(system: GuestSystem, process: Process, context: RunConte
   const { host, signals, timeout, deadline } = context;
   while (process.state === 'running') {
     if (performance.now() > deadline) return gaveUp(system, host, `no end after ${timeout} s`, EXIT_TIMEOUT);
+    const { last } = signals;
+    if (last !== null) return gaveUp(system, host, `ended by a second signal, ${signalName(last)}`, EXIT_SIGNAL + last);
     const { reason, blocked } = system.machine.run();
     if (process.state !== 'running') break;
     const isStuck = reason !== 'step-limit';
@@ -116,8 +118,10 @@ function gaveUp(system: GuestSystem, host: NodeHost, why: string, status: number
   return status;
 }
 
-/** The program's process group gets the signals that we get, as at a terminal; a second one ends us too. */
+/** The program's process group gets the signals that we get, as at a terminal; a second one ends the run, a third one us. */
 class ForwardedSignals {
+  /** What ends the run. */
+  last: number | null = null;
   private count = 0;
   private waiters: (() => void)[] = [];
   private readonly onInt = (): void => this.forward(SIGINT);
@@ -138,7 +142,8 @@ class ForwardedSignals {
   }
 
   private forward(signo: number): void {
-    if (this.count++ > 0) process.exit(EXIT_SIGNAL + signo);
+    if (this.count++ > 1) process.exit(EXIT_SIGNAL + signo);
+    if (this.count > 1) this.last = signo;
     const { target } = this;
     for (const member of target.machine.allProcesses()) if (member.pgid === target.pgid) sendSignal(member, signo);
     for (const resolve of this.waiters.splice(0)) resolve();

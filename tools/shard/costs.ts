@@ -33,7 +33,10 @@ export function costsOf(command: string, file: string = shipped(SHIPPED)): Costs
   return {
     version: found.output.version,
     hash: createHash('sha256').update(bytes).digest('hex'),
-    of: (unit) => costIn(known, unit) ?? mean,
+    of: (unit) => {
+      const { name, parts } = partIn(unit);
+      return (costIn(known, name) ?? mean) / parts;
+    },
   };
 }
 
@@ -47,6 +50,12 @@ function parsed(file: string, bytes: Buffer): unknown {
   }
 }
 
+/** `NAME 2 of 9` is one of nine parts that cost the same. */
+function partIn(unit: string): { readonly name: string; readonly parts: number } {
+  const [, name = unit, parts = '1'] = /^(.*) \d+ of (\d+)$/.exec(unit) ?? [];
+  return { name, parts: Number(parts) };
+}
+
 /** A unit is called by its path and its name. */
 function costIn(known: ReadonlyMap<string, number>, unit: string): number | undefined {
   for (let name = unit.slice(unit.indexOf(' ') + 1); name !== ''; name = name.replace(/(^|[.\- ])[^.\- ]*$/, '')) {
@@ -56,19 +65,46 @@ function costIn(known: ReadonlyMap<string, number>, unit: string): number | unde
   return undefined;
 }
 
-/** What was measured, as a costs file has it: of numbered units, as `mix-17` or `sequences 9-16`, the mean. */
+/** Of what all units take: what a unit differs by at most from others whose names begin with the same word, and has no line of its own. */
+const ALIKE = 1 / 500;
+
+/** What was measured, as a costs file has it: first words of names with the mean of units that are alike, and the units that are not. */
 export function costsText(
   command: string,
   measured: readonly { readonly name: string; readonly ms: number }[],
 ): string {
-  const groups = new Map<string, number[]>();
-  for (const { name, ms } of measured) {
-    const group = name.slice(name.indexOf(' ') + 1).replace(/( \d+)?-\d+$/, '');
-    groups.set(group, [...(groups.get(group) ?? []), ms]);
+  const units = new Map<string, number[]>();
+  for (const { name: unit, ms } of measured) {
+    const { name, parts } = partIn(unit.slice(unit.indexOf(' ') + 1));
+    units.set(name, [...(units.get(name) ?? []), ms * parts]);
   }
-  const mean = (all: readonly number[]): number => Number((all.reduce((a, b) => a + b, 0) / all.length).toPrecision(3));
-  const units = Object.fromEntries(
-    [...groups].sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, all]) => [name, mean(all)]),
-  );
-  return `${JSON.stringify({ version: 1, commands: { [command]: units } }, null, 1)}\n`;
+  const alike = new Map([...units].map(([name, all]) => [name, mean(all)]));
+  const far = mean([...alike.values()]) * alike.size * ALIKE;
+  const own = new Map<string, number>();
+  for (let left = -1; left !== alike.size; ) {
+    left = alike.size;
+    const means = meansByWord(alike);
+    for (const [name, ms] of alike) {
+      if (Math.abs(ms - means.get(wordOf(name))!) <= far) continue;
+      own.set(name, ms);
+      alike.delete(name);
+    }
+  }
+  const lines = [...new Map([...meansByWord(alike), ...own])].sort(([a], [b]) => (a < b ? -1 : 1));
+  const rounded = Object.fromEntries(lines.map(([name, ms]) => [name, Number(ms.toPrecision(3))]));
+  return `${JSON.stringify({ version: 1, commands: { [command]: rounded } }, null, 1)}\n`;
+}
+
+function mean(all: readonly number[]): number {
+  return all.reduce((a, b) => a + b, 0) / all.length;
+}
+
+function wordOf(name: string): string {
+  return /^[^.\- ]*/.exec(name)![0];
+}
+
+function meansByWord(costs: ReadonlyMap<string, number>): Map<string, number> {
+  const words = new Map<string, number[]>();
+  for (const [name, ms] of costs) words.set(wordOf(name), [...(words.get(wordOf(name)) ?? []), ms]);
+  return new Map([...words].map(([word, all]) => [word, mean(all)]));
 }

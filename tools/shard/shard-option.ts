@@ -6,16 +6,21 @@ import type { Blob } from './blob.js';
 import { BLOB_FOLDER, ShardShare } from './share.js';
 import { shardOf } from './split.js';
 
-/** Of all long commands. Others have one of the same name, for what they write down. */
-export const MEMORY_OPTION = new Option(
-  '--max-memory <size>',
-  'as 2G: over it fewer run at once, then it stops with what it has; four fifths of what there is without',
-).argParser(memory);
+/** `--max-memory` of all long commands. Others have one of the same name, for what they write down. */
+export class MemoryOption extends Option {
+  constructor() {
+    super(
+      '--max-memory <size>',
+      'as 2G: over it fewer run at once, and in the end it stops with what it has (default: 4/5 of what there is)',
+    );
+    this.argParser(memory);
+  }
+}
 
 /** `--shard` and what goes with it, and `--max-memory`. `not` are options, as commander calls them, of forms of the command that have no units. */
 export function shardOptions(command: Command, not: readonly string[] = []): Command {
   return command
-    .addOption(MEMORY_OPTION)
+    .addOption(new MemoryOption())
     .addOption(new Option('--shard <i/n>', 'do only this part: 2/5, auto, or auto/5').conflicts([...not]))
     .option('--costs <file>', 'with --shard: what parts cost, in place of the file in the package')
     .addOption(
@@ -55,7 +60,8 @@ export function shareCommands(root: Command, output: () => Output & { share: Out
   root.hook('preAction', async (_, command) => {
     const options = command.opts<ShardOptions>();
     const { shard, report, maxMemory } = options;
-    if (maxMemory !== undefined && command.options.includes(MEMORY_OPTION)) output().memory.bound(maxMemory);
+    if (maxMemory !== undefined && command.options.some((option) => option instanceof MemoryOption))
+      output().memory.bound(maxMemory);
     for (const name of ['costs', 'report'] as const)
       if (shard === undefined && options[name] !== undefined)
         command.error(`error: option '--${name}' is of --shard; a whole is --shard 1/1`);

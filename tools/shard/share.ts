@@ -10,6 +10,8 @@ export interface Share {
   pick<Unit extends object>(units: readonly Unit[], nameOf: (unit: Unit) => string): readonly Unit[];
   /** What another process found; undefined: the unit is to be done. */
   known(unit: object): unknown;
+  /** Whether all is done here. */
+  readonly isWhole?: boolean;
   /** Whether all of it comes from other processes. */
   readonly isMerged?: boolean;
   /** Called once for each unit that was done to its end. */
@@ -20,7 +22,7 @@ export interface Share {
 export const BLOB_FOLDER = 'blob-report';
 
 /** A command that does everything. */
-export const WHOLE: Share = { pick: (units) => units, known: () => undefined, keep: () => {} };
+export const WHOLE: Share = { isWhole: true, pick: (units) => units, known: () => undefined, keep: () => {} };
 
 /** Units of one name are told apart by their order. */
 class Names {

@@ -31,15 +31,15 @@ function shardOfEnvironment(env: Environment): Shard {
   ];
   const begun = sets.filter((names) => names.some((name) => env[name] !== undefined));
   const lacking = begun.flat().filter((name) => env[name] === undefined);
-  if (begun.length !== 1 || lacking.length > 0) {
-    const why =
-      begun.length === 0
-        ? `none of ${sets.map((names) => names.join(' and ')).join(', or ')} is set`
-        : lacking.length > 0
-          ? `${lacking.join(' and ')} ${lacking.length > 1 ? 'are' : 'is'} not set, but others of the same scheduler are`
-          : 'the variables of two schedulers are set';
-    throw new UsageError(`--shard auto: ${why}`, FORMS);
-  }
+  const why = (): string => {
+    if (lacking.length > 0)
+      return `${lacking.join(' and ')} ${lacking.length > 1 ? 'are' : 'is'} not set, but others of the same scheduler are`;
+    if (begun.length > 1) return 'the variables of two schedulers are set';
+    if (env.JOB_COMPLETION_INDEX !== undefined)
+      return 'JOB_COMPLETION_INDEX is set, which has no total: --shard auto/N';
+    return `none of ${sets.map((names) => names.join(' and ')).join(', or ')} is set`;
+  };
+  if (begun.length !== 1 || lacking.length > 0) throw new UsageError(`--shard auto: ${why()}`, FORMS);
   if (begun[0] === sets[0])
     return checked('auto', { index: numberIn(env, 'CI_NODE_INDEX'), total: numberIn(env, 'CI_NODE_TOTAL') });
   const [id, min, total] = sets[1]!.map((name) => numberIn(env, name)) as [number, number, number];

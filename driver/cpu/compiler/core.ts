@@ -1,4 +1,4 @@
-import { Wasm, type WasmInstance, type WasmTable } from '../../core/web-assembly.js';
+import { Wasm, type WasmModule, type WasmTable } from '../../core/web-assembly.js';
 import type { Hart } from '../hart.js';
 import { Trap } from '../isa/trap.js';
 import { Assembler } from '../wasm/assembler.js';
@@ -11,6 +11,25 @@ import { multiplyAdd, multiplyAddSingle } from './fused.js';
 const FIRST_SLOTS = 256;
 /** No program has code there. */
 const NO_PC = -1;
+
+/** Of all cores, compiled with the first of them. */
+let entry: WasmModule | undefined;
+
+/** The way into compiled code, and functions that all of it calls. */
+function makeEntry(): WasmModule {
+  const code = new Assembler(2);
+  code.get(0);
+  code.get(1);
+  code.op(Op.callIndirect, 0, 0);
+  const [type] = REGION_TYPES;
+  const types = [...REGION_TYPES, { parameters: [...type.parameters, ...type.parameters], results: type.results }];
+  const functions = [
+    ['run', types.length - 1, code],
+    ['fma', FUSED_TYPE, multiplyAdd()],
+    ['fmaSingle', FUSED_TYPE, multiplyAddSingle()],
+  ] as const;
+  return new Wasm.Module(moduleBytes({ types, imports: [], functions }));
+}
 
 /**
  * The compiled code of a core: a table of functions, and by which number in it code goes on that leads out of its region.
@@ -42,7 +61,8 @@ export class Core {
       load: (lo: number, hi: number, size: number) => this.load(lo, hi, size),
       store: (lo: number, hi: number, size: number, length: number) => this.store(lo, hi, size, length),
     };
-    const { run, fma, fmaSingle } = this.makeEntry(imports);
+    entry ??= makeEntry();
+    const { run, fma, fmaSingle } = new Wasm.Instance(entry, { env: imports }).exports;
     this.shared = { ...imports, fma, fmaSingle };
     this.run = run as Core['run'];
   }
@@ -61,26 +81,6 @@ export class Core {
     return this.used - this.free.length;
   }
 
-  /** The way into compiled code, and functions that all of it calls. */
-  private makeEntry(imports: Readonly<Record<string, unknown>>): WasmInstance['exports'] {
-    const code = new Assembler(2);
-    code.get(0);
-    code.get(1);
-    code.op(Op.callIndirect, 0, 0);
-    const [type] = REGION_TYPES;
-    const types = [...REGION_TYPES, { parameters: [...type.parameters, ...type.parameters], results: type.results }];
-    const functions = [
-      ['run', types.length - 1, code],
-      ['fma', FUSED_TYPE, multiplyAdd()],
-      ['fmaSingle', FUSED_TYPE, multiplyAddSingle()],
-    ] as const;
-    return this.instantiate(moduleBytes({ types, imports: [], functions }), imports).exports;
-  }
-
-  private instantiate(bytes: Uint8Array, env: Readonly<Record<string, unknown>>): WasmInstance {
-    return new Wasm.Instance(new Wasm.Module(bytes), { env });
-  }
-
   /** Makes regions runnable; answers their slots. */
   add({ bytes, insns, count }: CompiledCode): number[] {
     const { hart } = this;
@@ -90,7 +90,7 @@ export class Core {
       const trap = insn.exec(hart.cpu!, insn);
       return trap === Trap.budget && generation !== hart.code.generation ? -insn.length : trap;
     };
-    const { exports } = this.instantiate(bytes, { ...this.shared, reference });
+    const { exports } = new Wasm.Instance(new Wasm.Module(bytes), { env: { ...this.shared, reference } });
     return Array.from({ length: count }, (_, i) => {
       const slot = this.free.pop() ?? this.used++;
       if (slot === this.table.length) this.table.grow(slot);

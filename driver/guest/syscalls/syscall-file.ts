@@ -1,8 +1,8 @@
 import {
   EBADF,
-  EFAULT,
   EFBIG,
   EINVAL,
+  ENAMETOOLONG,
   ENODEV,
   ENOENT,
   ENOTDIR,
@@ -16,7 +16,7 @@ import type { Coroutine } from '../../core/effect.js';
 import { DirectoryFile } from '../../sys/files/directories.js';
 import type { OpenFile } from '../../sys/files/open-file.js';
 import { createPipe } from '../../sys/files/pipe.js';
-import { procLink } from '../../sys/files/proc-self.js';
+import { procLink } from '../../sys/files/proc/proc-self.js';
 import { MAX_FILE_BYTES } from '../../sys/processes/machine-limits.js';
 import { strncpyFromUser, words32, writeUser } from '../../sys/processes/user-memory.js';
 import { AT_FDCWD, readPath } from '../guest-path.js';
@@ -145,17 +145,29 @@ function* mkdirat(guest: GuestThread): Coroutine<number> {
   return typeof path === 'number' ? path : guest.process.machine.vfs.mkdir(path, guest.process.owner);
 }
 
+/** Linux: part of fs/namespace.c:do_new_mount() */
 function* mount(guest: GuestThread): Coroutine<number> {
-  const { mm, process, host } = guest;
+  const { process, host } = guest;
+  const type = yield* mountString(guest, 2);
+  if (typeof type === 'number') return type;
+  const source = yield* mountString(guest, 0);
+  if (typeof source === 'number') return source;
+  const options = yield* mountString(guest, 4);
+  if (typeof options === 'number') return options;
   const path = yield* readPath(guest, AT_FDCWD, guest.u(1));
   if (typeof path === 'number') return path;
-  const type = guest.u(2) === 0 ? '' : yield* strncpyFromUser(mm, guest.u(2));
-  const options = guest.u(4) === 0 ? '' : yield* strncpyFromUser(mm, guest.u(4));
-  if (typeof type === 'number' || typeof options === 'number') return -EFAULT;
+  const { vfs } = process.machine;
+  if (!vfs.exists(path, process.owner)) return -ENOENT;
+  if (type === null) return -EINVAL;
   const isKnown = type === 'tmpfs' && (guest.u(3) & ~HARMLESS_MOUNT_FLAGS) === 0;
   if (!isKnown) host.unsupported(`mount of type '${type}' with flags ${guest.u(3)}`);
   if (type !== 'tmpfs') return -ENODEV;
-  return isKnown ? process.machine.vfs.mountTmpfs(path, process.owner, options) : -EINVAL;
+  return isKnown ? vfs.mountTmpfs(path, process.owner, options ?? '') : -EINVAL;
+}
+
+function* mountString(guest: GuestThread, arg: number): Coroutine<string | null | number> {
+  const text = guest.u(arg) === 0 ? null : yield* strncpyFromUser(guest.mm, guest.u(arg));
+  return text === -ENAMETOOLONG ? -EINVAL : text;
 }
 
 function* umount2(guest: GuestThread): Coroutine<number> {

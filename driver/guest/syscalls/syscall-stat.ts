@@ -4,9 +4,8 @@ import { writeU64 } from '../../../uapi/u64.js';
 import type { Coroutine } from '../../core/effect.js';
 import { HPAGE_PMD_SIZE, PAGE_SIZE } from '../../mm/frames/frames.js';
 import { type FileStat, type OpenFile, S_IFCHR, S_IFDIR } from '../../sys/files/open-file.js';
-import { MAX_INODES } from '../../sys/processes/machine-limits.js';
 import { strncpyFromUser, writeUser } from '../../sys/processes/user-memory.js';
-import { readPath, resolvePath } from '../guest-path.js';
+import { AT_FDCWD, readPath, resolvePath } from '../guest-path.js';
 import type { GuestSyscallTable } from '../guest-syscall.js';
 import type { GuestThread } from '../guest-thread.js';
 
@@ -23,7 +22,12 @@ export const statSyscalls: GuestSyscallTable = {
     name: 'statfs',
     args: 'sp',
     note: 'everything is tmpfs',
-    run: (guest) => writeStatfs(guest, null),
+    *run(guest) {
+      const path = yield* readPath(guest, AT_FDCWD, guest.u(0));
+      if (typeof path === 'number') return path;
+      const { machine, owner } = guest.process;
+      return machine.vfs.exists(path, owner) ? yield* writeStatfs(guest, path, null) : -ENOENT;
+    },
   },
   44: {
     name: 'fstatfs',
@@ -31,7 +35,7 @@ export const statSyscalls: GuestSyscallTable = {
     note: 'everything is tmpfs or hugetlbfs',
     *run(guest) {
       const file = guest.process.files.get(guest.int(0));
-      return file === null ? -EBADF : yield* writeStatfs(guest, file);
+      return file === null ? -EBADF : yield* writeStatfs(guest, file.path, file);
     },
   },
   48: { name: 'faccessat', args: 'asx', note: 'says whether it is there', run: access },
@@ -129,16 +133,15 @@ function encodeStatx({ mode, size, ino, rdev, blockSize = PAGE_SIZE }: FileStat)
   return bytes;
 }
 
-function* writeStatfs(guest: GuestThread, file: OpenFile | null): Coroutine<number> {
+function* writeStatfs(guest: GuestThread, path: string, file: OpenFile | null): Coroutine<number> {
   const view = new DataView(new ArrayBuffer(STATFS_BYTES));
-  const { frames, allocator, hugetlb } = guest.process.machine.memory;
+  // What is not mounted anywhere has no limit of its own. Linux: fs/hugetlbfs/inode.c:hugetlbfs_statfs()
   const isHugetlb = file?.mapping?.hugetlb != null;
-  const blockSize = isHugetlb ? HPAGE_PMD_SIZE : PAGE_SIZE;
-  const blocks = isHugetlb ? hugetlb.count : frames.systemFrames;
-  const free = isHugetlb ? hugetlb.freeCount : Math.max(0, allocator.available);
-  const type = isHugetlb ? HUGETLBFS_MAGIC : TMPFS_MAGIC;
-  for (const [i, value] of [type, blockSize, blocks, free, free, MAX_INODES, MAX_INODES, 0, 255, blockSize].entries()) {
-    writeU64(view, 8 * i, value);
-  }
+  const { vfs } = guest.process.machine;
+  const stat = isHugetlb ? { blocks: 0, freeBlocks: 0, files: 0, freeFiles: 0 } : vfs.statfs(path, file);
+  const { blocks, freeBlocks, files, freeFiles } = stat;
+  const [type, blockSize] = isHugetlb ? [HUGETLBFS_MAGIC, HPAGE_PMD_SIZE] : [TMPFS_MAGIC, PAGE_SIZE];
+  const fields = [type, blockSize, blocks, freeBlocks, freeBlocks, files, freeFiles, 0, 255, blockSize];
+  for (const [i, value] of fields.entries()) writeU64(view, 8 * i, value);
   return yield* writeUser(guest.mm, guest.u(1), new Uint8Array(view.buffer));
 }

@@ -6,7 +6,7 @@ import { FOLL } from '../../mm/faults/foll.js';
 import { getUserPagesRemote } from '../../mm/faults/gup.js';
 import { folioPut, folioTrylock, folioUnlock } from '../../mm/frames/folio.js';
 import { PAGE_SIZE, PG } from '../../mm/frames/frames.js';
-import { folioRemoveRmapPte, rmapWalk } from '../../mm/frames/rmap.js';
+import { folioRemoveRmapPtes, rmapWalk } from '../../mm/frames/rmap.js';
 import type { Memory } from '../../mm/memory.js';
 import {
   mmuNotifierInvalidateRangeEnd,
@@ -119,6 +119,6 @@ function pageMakeDeviceExclusiveOne(vma: Vma, addr: number, head: number): numbe
   table.setLo(i, Kind.deviceExclusive | (lo & (Pte.write | Pte.softDirty)));
   flushTlbPage(vma.mm, addr / PAGE_SIZE);
   // The entry keeps the mapping's reference.
-  folioRemoveRmapPte(memory, pfn);
+  folioRemoveRmapPtes(memory, pfn);
   return lo & Pte.write ? Found.writable : Found.readOnly;
 }

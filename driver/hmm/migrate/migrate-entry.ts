@@ -2,7 +2,7 @@ import { InjectPoint } from '../../inject/inject-points.js';
 import { folioGet, folioPut, folioTrylock, folioUnlock } from '../../mm/frames/folio.js';
 import { ZERO_PFN } from '../../mm/frames/frame-allocator.js';
 import { PG, Zone } from '../../mm/frames/frames.js';
-import { folioRemoveRmapPte, folioTryShareAnonRmapPte } from '../../mm/frames/rmap.js';
+import { folioRemoveRmapPtes, folioTryShareAnonRmapPte } from '../../mm/frames/rmap.js';
 import type { Memory } from '../../mm/memory.js';
 import { KIND_MASK, Kind, migrationEntryFor, Pte } from '../../mm/tables/entry.js';
 import { folioMarkDirty } from '../../mm/tables/pte-build.js';
@@ -88,7 +88,7 @@ function freezeEntry(memory: Memory, table: Table, i: number, { faultPfn, path }
   const kept = path.dropsYoungDirty ? lo & ~(Pte.young | Pte.dirty) : lo;
   if ((lo & KIND_MASK) === Kind.present && kept & Pte.dirty) folioMarkDirty(memory, pfn);
   table.setLo(i, migrationEntryFor(kept, exclusive));
-  folioRemoveRmapPte(memory, pfn);
+  folioRemoveRmapPtes(memory, pfn);
   folioPut(memory, pfn);
   return MigratePfn.valid | MigratePfn.migrate | (lo & Pte.write ? MigratePfn.write : 0);
 }

@@ -2,7 +2,7 @@ import { type Coroutine, FINE } from '../../core/effect.js';
 import { anonVmaPrepare } from '../frames/anon-rmap.js';
 import { backingPfn, copyPage, folioAddLru, folioGet, folioPut, folioTrylock, folioUnlock } from '../frames/folio.js';
 import { PAGE_SIZE, PG } from '../frames/frames.js';
-import { folioAddNewAnonRmap, folioMoveAnonRmap, folioRemoveRmapPte } from '../frames/rmap.js';
+import { folioAddNewAnonRmap, folioMoveAnonRmap, folioRemoveRmapPtes } from '../frames/rmap.js';
 import type { Memory } from '../memory.js';
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart, type NotifierRange } from '../notifier.js';
 import { folioFreeSwap, freeSwapCache } from '../swap/swap-cache.js';
@@ -121,7 +121,7 @@ function replaceByCopy(fault: VmFault, table: Table, { oldPfn, newPfn }: { oldPf
   flushTlbPage(mm, fault.vpn);
   table.set(i, fault.flags & FAULT.unshare ? unshared : maybeMkwrite(lo | Pte.dirtied, vma), newPfn);
   if (oldPfn !== 0) {
-    folioRemoveRmapPte(memory, oldPfn);
+    folioRemoveRmapPtes(memory, oldPfn);
     folioPut(memory, oldPfn);
   }
   ptlUnlock(mm);

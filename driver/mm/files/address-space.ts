@@ -5,9 +5,10 @@ import type { Memory } from '../memory.js';
 import type { Vma } from '../vmas/vma.js';
 import { PageCache } from './page-cache.js';
 
-/** How much the files of a mounted tmpfs may hold. */
+/** How much the files of a mounted tmpfs may hold, and how many there may be with the directories; 0: as much as there is. */
 export interface FileSystemLimit {
   readonly maxPages: number;
+  readonly maxInodes: number;
   readonly files: AddressSpace[];
 }
 

@@ -71,9 +71,14 @@ function shmemAllocAndAddFolio(memory: Memory, mapping: AddressSpace, index: num
   return pfn;
 }
 
-/** Pages in swap count too. Linux: part of mm/shmem.c:shmem_inode_acct_blocks() */
-function isFull({ maxPages, files }: FileSystemLimit): boolean {
-  return files.reduce((used, { pages }) => used + pages.count, 0) >= maxPages;
+/** Linux: part of mm/shmem.c:shmem_inode_acct_blocks() */
+function isFull(limit: FileSystemLimit): boolean {
+  return limit.maxPages > 0 && usedPages(limit) >= limit.maxPages;
+}
+
+/** Pages in swap count too. */
+export function usedPages({ files }: FileSystemLimit): number {
+  return files.reduce((used, { pages }) => used + pages.count, 0);
 }
 
 /**

@@ -4,7 +4,7 @@ import { LockClass } from '../../core/lock-class.js';
 import { Access, Shared } from '../../core/observer.js';
 import { WaitQueue } from '../../core/wait-queue.js';
 import type { Memory } from '../memory.js';
-import { PAGE_SIZE, PG, Zone } from './frames.js';
+import { PG, Zone } from './frames.js';
 
 const FOLIO_LOCK_POINT = preemptPoint('folio_lock');
 const PAGE_WAIT_POINT = preemptPoint('migration_entry_wait');
@@ -174,19 +174,17 @@ function pageQueue(memory: Memory, head: number): WaitQueue {
   return queue;
 }
 
-/** Fills a frame with zeroes. */
-export function clearPage(memory: Memory, pfn: number): void {
-  const start = pfn * PAGE_SIZE;
-  memory.contentChanges(pfn);
-  memory.bytes.fill(0, start, start + PAGE_SIZE);
+/** Fills frames with zeroes. */
+export function clearPage(memory: Memory, pfn: number, count = 1): void {
+  memory.contentIsReplaced(pfn, count);
+  memory.ram.clear(pfn, count);
 }
 
-/** Copies the bytes of one frame; both must have bytes of their own. */
-export function copyPage(memory: Memory, to: number, from: number): void {
-  memory.contentIsRead(from);
-  const start = from * PAGE_SIZE;
-  memory.contentChanges(to);
-  memory.bytes.copyWithin(to * PAGE_SIZE, start, start + PAGE_SIZE);
+/** Copies the bytes of frames; they must have bytes of their own. */
+export function copyPage(memory: Memory, to: number, from: number, count = 1): void {
+  memory.contentIsRead(from, count);
+  memory.contentIsReplaced(to, count);
+  memory.ram.copy(to, from, count);
 }
 
 /** The frame that holds the bytes of `pfn`: itself, or the backing page of a private device page. */

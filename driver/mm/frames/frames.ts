@@ -1,5 +1,6 @@
 import { AssertionError, assert } from '../../core/assert.js';
 import { NOBODY, type Observable } from '../../core/observer.js';
+import { Wasm } from '../../core/web-assembly.js';
 
 export const PAGE_SHIFT = 12;
 export const PAGE_SIZE = 4096;
@@ -40,6 +41,32 @@ export type ZoneId = (typeof Zone)[keyof typeof Zone];
 
 /** GUP pins add this to the refcount of a small folio. Linux: GUP_PIN_COUNTING_BIAS. */
 export const GUP_PIN_COUNTING_BIAS = 1024;
+
+/** Bytes of all fields of a frame that lie in one `Room`. */
+const FRAME_BYTES = 54;
+
+/**
+ * Memory for arrays that are large and mostly never touched. It is a WebAssembly.Memory as that comes from the host's pages in one piece and costs
+ * what is touched, where an array that malloc finds room for is filled with zeroes.
+ */
+class Room {
+  private readonly buffer: ArrayBuffer;
+  private used = 0;
+
+  constructor(sizeBytes: number) {
+    const pages = Math.ceil(sizeBytes / 2 ** 16);
+    this.buffer = new Wasm.Memory({ initial: pages, maximum: pages }).buffer;
+  }
+
+  take<T>(
+    type: { new (buffer: ArrayBuffer, at: number, length: number): T; readonly BYTES_PER_ELEMENT: number },
+    length: number,
+  ): T {
+    const at = this.used;
+    this.used += length * type.BYTES_PER_ELEMENT;
+    return new type(this.buffer, at, length);
+  }
+}
 
 /** `struct page` of every frame as it lies, by pfn: for proofs about a whole machine, and for whoever keeps or prints one. */
 export interface FrameArrays {
@@ -89,6 +116,8 @@ export class Frames {
   private readonly lockOwners: Int32Array;
   private readonly swapSlots: Int32Array;
   private readonly deviceData: Int32Array;
+  /** All of these arrays. */
+  private readonly fields: readonly (Int32Array | Uint32Array | Float64Array | Uint8Array | Int16Array)[];
 
   constructor(
     readonly systemFrames: number,
@@ -98,23 +127,24 @@ export class Frames {
   ) {
     const n = systemFrames + coherentFrames + privateFrames;
     this.count = n;
-    this.zone = new Uint8Array(n);
-    this.pagemap = new Int16Array(n);
+    const room = new Room(n * FRAME_BYTES);
     this.raw = {
-      refcount: new Int32Array(n),
-      mapcount: new Int32Array(n),
-      entireMapcount: new Int32Array(n),
-      folioMapcount: new Int32Array(n),
-      pincount: new Int32Array(n),
-      flags: new Uint32Array(n),
-      mapping: new Int32Array(n),
-      index: new Float64Array(n),
-      head: new Uint32Array(n),
-      order: new Uint8Array(n),
-      lockOwner: new Int32Array(n),
-      swapSlot: new Int32Array(n),
-      zoneDeviceData: new Int32Array(n),
+      index: room.take(Float64Array, n),
+      refcount: room.take(Int32Array, n),
+      mapcount: room.take(Int32Array, n),
+      entireMapcount: room.take(Int32Array, n),
+      folioMapcount: room.take(Int32Array, n),
+      pincount: room.take(Int32Array, n),
+      flags: room.take(Uint32Array, n),
+      mapping: room.take(Int32Array, n),
+      head: room.take(Uint32Array, n),
+      lockOwner: room.take(Int32Array, n),
+      swapSlot: room.take(Int32Array, n),
+      zoneDeviceData: room.take(Int32Array, n),
+      order: room.take(Uint8Array, n),
     };
+    this.zone = room.take(Uint8Array, n);
+    this.pagemap = new Int16Array(n);
     this.refcounts = this.raw.refcount;
     this.mapcounts = this.raw.mapcount;
     this.entireMapcounts = this.raw.entireMapcount;
@@ -128,6 +158,7 @@ export class Frames {
     this.lockOwners = this.raw.lockOwner;
     this.swapSlots = this.raw.swapSlot;
     this.deviceData = this.raw.zoneDeviceData;
+    this.fields = [...Object.values(this.raw), this.zone, this.pagemap];
   }
 
   get firstCoherentPfn(): number {
@@ -361,12 +392,13 @@ export class Frames {
 
   /** As `prepare` for a folio of 2 MiB; the frames behind its head are tails without references of their own. */
   prepareHuge(head: number, zone: ZoneId, pagemap: number): void {
-    for (let pfn = head; pfn < head + HPAGE_PMD_NR; pfn++) {
-      this.prepare(pfn, zone, pagemap);
-      this.heads[pfn] = head;
-      this.flagWords[pfn] = PG.tail;
-      if (pfn > head) this.refcounts[pfn] = 0;
-    }
+    const end = head + HPAGE_PMD_NR;
+    for (let pfn = head + 1; pfn < end; pfn++) this.assertUnreferenced(pfn);
+    this.prepare(head, zone, pagemap);
+    for (const field of this.fields) field.fill(field[head]!, head + 1, end);
+    this.heads.fill(head, head + 1, end);
+    this.flagWords.fill(PG.tail, head + 1, end);
+    this.refcounts.fill(0, head + 1, end);
     this.flagWords[head] = PG.head;
     this.orders[head] = HPAGE_PMD_ORDER;
   }

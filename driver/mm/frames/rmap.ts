@@ -72,12 +72,14 @@ function addMapping(memory: Memory, pfn: number): void {
   memory.frames.addFolioMapcount(memory.frames.head(pfn), 1);
 }
 
-/** One PTE mapping less; references are not touched. Linux: include/linux/rmap.h:folio_remove_rmap_pte() */
-export function folioRemoveRmapPte(memory: Memory, pfn: number): void {
+/** One PTE mapping less of each of `count` pages of a folio; references are not touched. Linux: mm/rmap.c:folio_remove_rmap_ptes() */
+export function folioRemoveRmapPtes(memory: Memory, pfn: number, count = 1): void {
   const { frames } = memory;
-  const left = frames.addMapcount(pfn, -1);
-  frames.addFolioMapcount(frames.head(pfn), -1);
-  assert(left >= 0, 'pfn % has % mappings', pfn, left);
+  for (let page = pfn; page < pfn + count; page++) {
+    const left = frames.addMapcount(page, -1);
+    assert(left >= 0, 'pfn % has % mappings', page, left);
+  }
+  frames.addFolioMapcount(frames.head(pfn), -count);
 }
 
 /** One PMD mapping less. Linux: mm/rmap.c:folio_remove_rmap_pmd() */

@@ -1,4 +1,5 @@
-import { HPAGE_PMD_NR, PAGE_SIZE, PG } from '../frames/frames.js';
+import { clearPage, copyPage } from '../frames/folio.js';
+import { HPAGE_PMD_NR, PG } from '../frames/frames.js';
 import type { Memory } from '../memory.js';
 
 /**
@@ -18,13 +19,10 @@ export function mmGetHugeZeroFolio(memory: Memory): number {
 
 /** Fills a 2 MiB folio with zeroes. */
 export function clearHugePage(memory: Memory, head: number): void {
-  memory.contentChanges(head, HPAGE_PMD_NR);
-  memory.bytes.fill(0, head * PAGE_SIZE, (head + HPAGE_PMD_NR) * PAGE_SIZE);
+  clearPage(memory, head, HPAGE_PMD_NR);
 }
 
 /** Copies the bytes of one 2 MiB folio to another. */
 export function copyHugePage(memory: Memory, to: number, from: number): void {
-  memory.contentIsRead(from, HPAGE_PMD_NR);
-  memory.contentChanges(to, HPAGE_PMD_NR);
-  memory.bytes.copyWithin(to * PAGE_SIZE, from * PAGE_SIZE, (from + HPAGE_PMD_NR) * PAGE_SIZE);
+  copyPage(memory, to, from, HPAGE_PMD_NR);
 }

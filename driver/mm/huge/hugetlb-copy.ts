@@ -137,7 +137,7 @@ function unmapOne(
   folioRemoveRmapPmd(memory, head);
   if (memory.frames.isAnon(head) && memory.frames.folioMapcount(head) === 0)
     hugetlbReservation(vma).restore(vma, addr, head);
-  gather.tlbRemovePage(head);
+  gather.tlbRemoveFolioPages(head);
 }
 
 /**

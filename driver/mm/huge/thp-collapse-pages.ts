@@ -10,7 +10,7 @@ import {
 } from '../frames/folio.js';
 import { folioLikelyMappedShared, isRefcountSuitable } from '../frames/folio-sharing.js';
 import { HPAGE_PMD_NR } from '../frames/frames.js';
-import { folioRemoveRmapPte } from '../frames/rmap.js';
+import { folioRemoveRmapPtes } from '../frames/rmap.js';
 import type { Memory } from '../memory.js';
 import { freeSwapCache } from '../swap/swap-cache.js';
 import { Kind, kindOf, Pte } from '../tables/entry.js';
@@ -99,7 +99,7 @@ export function collapseHugePageCopySucceeded(mm: Mm, table: Table, isolated: re
     if (pteNoneOrZero(lo)) {
       mm.rss.anon++;
     } else {
-      folioRemoveRmapPte(memory, pfn);
+      folioRemoveRmapPtes(memory, pfn);
       folioPut(memory, pfn);
     }
   }

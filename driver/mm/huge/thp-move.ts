@@ -42,6 +42,6 @@ export function zapHugePmd(vma: Vma, vpn: number, gather: TlbGather): boolean {
   mm.rss.anon -= HPAGE_PMD_NR;
   if ((lo & KIND_MASK) === Kind.migration) return true;
   folioRemoveRmapPmd(mm.memory, head);
-  gather.tlbRemovePage(head);
+  gather.tlbRemoveFolioPages(head);
   return true;
 }

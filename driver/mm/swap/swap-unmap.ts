@@ -2,7 +2,7 @@ import { assert } from '../../core/assert.js';
 import type { Coroutine } from '../../core/effect.js';
 import { folioPut } from '../frames/folio.js';
 import { PAGE_SIZE, PG } from '../frames/frames.js';
-import { folioRemoveRmapPte, folioTryShareAnonRmapPte, rmapWalk } from '../frames/rmap.js';
+import { folioRemoveRmapPtes, folioTryShareAnonRmapPte, rmapWalk } from '../frames/rmap.js';
 import type { Memory } from '../memory.js';
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart, type NotifierRange } from '../notifier.js';
 import { Kind, kindOf, Pte } from '../tables/entry.js';
@@ -58,7 +58,7 @@ function unmapEntry(vma: Vma, { addr, pfn }: { addr: number; pfn: number }, batc
     clearEntry(table, i);
     pteInstallUffdWpIfNeeded(vma, table, i, lo);
   }
-  folioRemoveRmapPte(memory, pfn);
+  folioRemoveRmapPtes(memory, pfn);
   folioPut(memory, pfn);
   return true;
 }

@@ -6,7 +6,7 @@ import { PAGE_SIZE, PG, Zone } from '../frames/frames.js';
 import {
   folioAddAnonRmapPte,
   folioAddFileRmapPte,
-  folioRemoveRmapPte,
+  folioRemoveRmapPtes,
   folioTryShareAnonRmapPte,
   rmapObject,
   rmapWalk,
@@ -91,7 +91,7 @@ function tryToMigrateEntry(
     if (batch === null) flushTlbPage(mm, vpn);
     else batch.setTlbUbcFlushPending(mm);
   }
-  folioRemoveRmapPte(memory, pfn);
+  folioRemoveRmapPtes(memory, pfn);
   folioPut(memory, pfn);
   return true;
 }

@@ -60,6 +60,10 @@ export class ObservedTable extends Table {
     super.setLo(i, lo);
   }
 
+  override clear(i: number, count = 1): void {
+    for (let at = i; at < i + count; at++) this.set(at, Kind.none, 0);
+  }
+
   /** An address space ends: its entries are gone, and now its tables go. */
   override clearTree(release: (table: Table) => void): void {
     this.touch(0, Access.write, ENTRIES_PER_TABLE);

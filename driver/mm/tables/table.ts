@@ -79,8 +79,9 @@ export class Table {
   }
 
   /** Linux: part of arch/riscv/include/asm/pgtable.h:pte_clear() and pmd_clear() */
-  clear(i: number): void {
-    this.set(i, Kind.none, 0);
+  clear(i: number, count = 1): void {
+    if (count === 1) this.set(i, Kind.none, 0);
+    else this.cells.fill(Kind.none, 2 * i, 2 * (i + count));
   }
 
   /** Entry `i` becomes entry `j` of `to`. */

@@ -5,7 +5,7 @@ import { freeSwapCache } from '../swap/swap-cache.js';
 import type { Mm } from '../vmas/mm.js';
 import { decTlbFlushPending, flushTlbBatchedPending, flushTlbRange, incTlbFlushPending } from './tlb.js';
 
-/** Pages that are held back before they are flushed and freed. Linux: MAX_GATHER_BATCH_COUNT times MAX_GATHER_BATCH */
+/** Folios that are held back before they are flushed and freed. Linux: MAX_GATHER_BATCH_COUNT times MAX_GATHER_BATCH */
 const MAX_PAGES = 10_000;
 
 /**
@@ -15,6 +15,7 @@ const MAX_PAGES = 10_000;
 export class TlbGather {
   private first = Number.POSITIVE_INFINITY;
   private last = 0;
+  /** Pages, and behind each how many of its folio lose a reference. */
   private readonly pages: number[] = [];
 
   constructor(private readonly mm: Mm) {
@@ -28,11 +29,11 @@ export class TlbGather {
     if (vpn + npages > this.last) this.last = vpn + npages;
   }
 
-  /** The reference of an entry that is gone; `add` was told of it. Linux: include/asm-generic/tlb.h:__tlb_remove_page() */
-  tlbRemovePage(pfn: number): void {
+  /** The references of `count` entries of one folio that are gone. Linux: mm/mmu_gather.c:__tlb_remove_folio_pages() */
+  tlbRemoveFolioPages(pfn: number, count = 1): void {
     // What is on no core is in no TLB, unless an access is under way.
-    if (this.mm.tlb === null && !this.mm.memory.kernel.scheduler.wantsFine) this.freePageAndSwapCache(pfn);
-    else if (this.pages.push(pfn) >= MAX_PAGES) this.tlbFlushMmu();
+    if (this.mm.tlb === null && !this.mm.memory.kernel.scheduler.wantsFine) this.freePagesAndSwapCache(pfn, count);
+    else if (this.pages.push(pfn, count) >= 2 * MAX_PAGES) this.tlbFlushMmu();
   }
 
   /** The next entries are another vma's. Linux: include/asm-generic/tlb.h:tlb_end_vma(), as on riscv */
@@ -52,14 +53,14 @@ export class TlbGather {
   /** Linux: mm/mmu_gather.c:tlb_flush_mmu() */
   private tlbFlushMmu(): void {
     this.tlbEndVma();
-    for (const pfn of this.pages) this.freePageAndSwapCache(pfn);
+    for (let i = 0; i < this.pages.length; i += 2) this.freePagesAndSwapCache(this.pages[i]!, this.pages[i + 1]!);
     this.pages.length = 0;
   }
 
-  /** Linux: mm/swap_state.c:free_page_and_swap_cache() */
-  private freePageAndSwapCache(pfn: number): void {
+  /** Linux: mm/swap_state.c:free_pages_and_swap_cache() */
+  private freePagesAndSwapCache(pfn: number, count: number): void {
     const { memory } = this.mm;
     if (memory.frames.zone[pfn] === Zone.system) freeSwapCache(memory, pfn);
-    folioPut(memory, pfn);
+    folioPut(memory, pfn, count);
   }
 }

@@ -1,7 +1,7 @@
 import { type Coroutine, FINE, preemptPoint } from '../../core/effect.js';
 import { folioPut } from '../frames/folio.js';
 import { HPAGE_PMD_SIZE, PAGE_SIZE } from '../frames/frames.js';
-import { folioRemoveRmapPte } from '../frames/rmap.js';
+import { folioRemoveRmapPtes } from '../frames/rmap.js';
 import { unmapHugepageRange } from '../huge/hugetlb-copy.js';
 import { zapHugePmd } from '../huge/thp-move.js';
 import { splitHugePmd } from '../huge/thp-split-pmd.js';
@@ -120,19 +120,33 @@ function zapPteRange(
   const needResched = mm.memory.kernel.scheduler.isFine;
   let i = first;
   ptlLock(mm);
-  for (let done = 0; i < first + count; i++) {
+  for (let done = 0, nr = 1; i < first + count; i += nr) {
+    nr = 1;
     const lo = table.lo(i);
     if (lo === Kind.none) continue;
     if (needResched && done++ > 0) break;
     const pfn = table.hi(i);
     if (!evenCows && isCow(mm, lo, pfn)) continue;
-    table.clear(i);
-    if (!dropsMarkers) pteInstallUffdWpIfNeeded(vma, table, i, lo);
-    if (kindOf(lo) === Kind.present) zapPresent(mm, { lo, pfn, vpn: vpn + i - first }, gather);
+    if (!needResched) nr = folioPteBatch(mm, table, i, first + count);
+    table.clear(i, nr);
+    if (!dropsMarkers && lo & Pte.uffdWp) for (let n = i; n < i + nr; n++) pteInstallUffdWpIfNeeded(vma, table, n, lo);
+    if (kindOf(lo) === Kind.present) zapPresent(mm, { lo, pfn, vpn: vpn + i - first, nr }, gather);
     else zapNonPresent(mm, lo, pfn);
   }
   ptlUnlock(mm);
   return vpn + i - first;
+}
+
+/** How many entries from `i` to before `end` say the same of pages of one large folio in a row. Linux: mm/internal.h:folio_pte_batch() */
+function folioPteBatch({ memory: { frames } }: Mm, table: Table, i: number, end: number): number {
+  const lo = table.lo(i);
+  const pfn = table.hi(i);
+  if (kindOf(lo) !== Kind.present || lo & Pte.special) return 1;
+  const head = frames.head(pfn);
+  const most = Math.min(end - i, head + frames.folioNrPages(head) - pfn);
+  let nr = 1;
+  while (nr < most && table.lo(i + nr) === lo && table.hi(i + nr) === pfn + nr) nr++;
+  return nr;
 }
 
 /** The entry of a file's mapping has a page of the process's own. Linux: part of mm/memory.c:should_zap_folio() */
@@ -150,7 +164,7 @@ function zapNonPresent(mm: Mm, lo: number, pfn: number): void {
     case Kind.deviceExclusive:
       addMmCounter(mm, pfn, -1);
       // A device-exclusive entry of 6.12 has a reference but is no mapping.
-      if (kindOf(lo) === Kind.devicePrivate || memory.profile.exclusiveIsMapping) folioRemoveRmapPte(memory, pfn);
+      if (kindOf(lo) === Kind.devicePrivate || memory.profile.exclusiveIsMapping) folioRemoveRmapPtes(memory, pfn);
       folioPut(memory, pfn);
       return;
     case Kind.swap:
@@ -166,13 +180,17 @@ function zapNonPresent(mm: Mm, lo: number, pfn: number): void {
   }
 }
 
-/** As `zapNonPresent`; the page is put once no TLB has it any more. Linux: part of mm/memory.c:zap_present_ptes() */
-function zapPresent(mm: Mm, { lo, pfn, vpn }: { lo: number; pfn: number; vpn: number }, gather: TlbGather): void {
+/** As `zapNonPresent` of `nr` pages of a folio; they are put once no TLB has them any more. Linux: part of mm/memory.c:zap_present_folio_ptes() */
+function zapPresent(
+  mm: Mm,
+  { lo, pfn, vpn, nr }: { lo: number; pfn: number; vpn: number; nr: number },
+  gather: TlbGather,
+): void {
   const { memory } = mm;
-  gather.tlbRemoveTlbEntry(vpn);
+  gather.tlbRemoveTlbEntry(vpn, nr);
   if (lo & Pte.special) return;
   if (lo & Pte.dirty && !memory.frames.isAnon(pfn)) folioMarkDirty(memory, pfn);
-  addMmCounter(mm, pfn, -1);
-  folioRemoveRmapPte(memory, pfn);
-  gather.tlbRemovePage(pfn);
+  addMmCounter(mm, pfn, -nr);
+  folioRemoveRmapPtes(memory, pfn, nr);
+  gather.tlbRemoveFolioPages(pfn, nr);
 }

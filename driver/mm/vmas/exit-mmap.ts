@@ -15,7 +15,8 @@ import { lockRmap, unlockRmap } from './vma-list.js';
 export function* mmput(mm: Mm): Coroutine<void> {
   mm.touch(Shared.mmUsers, Access.drop);
   assert(mm.users > 0, 'mm % has no user', mm.id);
-  mm.touch(Shared.mmUsers, lastDrop(--mm.users));
+  mm.users--;
+  mm.touch(Shared.mmUsers, lastDrop(mm.users));
   if (mm.users > 0) return;
   yield* khugepagedExit(mm);
   yield* exitMmap(mm);

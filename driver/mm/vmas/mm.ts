@@ -109,7 +109,8 @@ export function mmgrab(mm: Mm): void {
 export function mmdrop(mm: Mm): void {
   mm.touch(Shared.mmUsers, Access.drop);
   assert(mm.count > 0, 'mm % is gone', mm.id);
-  mm.touch(Shared.mmUsers, lastDrop(--mm.count));
+  mm.count--;
+  mm.touch(Shared.mmUsers, lastDrop(mm.count));
 }
 
 /** Takes a user reference for a moment's work unless the last one is gone. Linux: include/linux/sched/mm.h:mmget_not_zero() */

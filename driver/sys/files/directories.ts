@@ -1,8 +1,8 @@
-import { EBUSY, EINVAL, EISDIR, ENOENT, ENOTEMPTY } from '../../../uapi/errno.js';
+import { EBUSY, EINVAL, EISDIR, ENOTEMPTY, EPERM } from '../../../uapi/errno.js';
 import type { Coroutine } from '../../core/effect.js';
 import type { FileSystemLimit } from '../../mm/files/address-space.js';
-import { PAGE_SIZE } from '../../mm/frames/frames.js';
 import { type FileStat, OpenFile, type ReleaseQueue, S_IFDIR } from './open-file.js';
+import type { TmpfsOptions } from './tmpfs-options.js';
 
 /** A name in a directory. */
 export interface DirectoryEntry {
@@ -34,9 +34,6 @@ interface Directory {
   /** What may be in it, once a tmpfs is mounted there. */
   mount: FileSystemLimit | null;
 }
-
-const HUGE = ['never', 'always', 'within_size', 'advise'];
-const UNITS: Readonly<Record<string, number>> = { '': 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30 };
 
 /** Directories that programs have made, by path, and the tmpfs that are mounted on some. */
 export class Directories {
@@ -79,13 +76,11 @@ export class Directories {
   }
 
   /** A tmpfs on the empty directory `path`. Deviates: no mount on a mount, nor over what is there, which Linux would hide. */
-  mountTmpfs(path: string, options: string, isEmpty: boolean): number {
+  mountTmpfs(path: string, options: TmpfsOptions, isEmpty: boolean): number {
     const directory = this.made.get(path);
-    if (directory === undefined) return -ENOENT;
+    if (directory === undefined) return -EPERM;
     if (directory.mount !== null || !isEmpty) return -EBUSY;
-    const limit = tmpfsLimit(options);
-    if (typeof limit === 'number') return limit;
-    directory.mount = limit;
+    directory.mount = { ...options, files: [] };
     return 0;
   }
 
@@ -103,6 +98,18 @@ export class Directories {
     return [...this.made].some(([other, { mount }]) => mount !== null && other.startsWith(`${path}/`));
   }
 
+  /** Of a mounted tmpfs, how many of its inodes are not used. Its root is one. Linux: part of mm/shmem.c:shmem_reserve_inode() */
+  freeInodes(limit: FileSystemLimit): number {
+    const directories = [...this.made.keys()].filter((path) => this.limitOf(path) === limit);
+    return limit.maxInodes - 1 - directories.length - limit.files.length;
+  }
+
+  /** There is no room for an inode at `path`. */
+  isFull(path: string): boolean {
+    const limit = this.limitOf(path);
+    return limit !== null && limit.maxInodes > 0 && this.freeInodes(limit) <= 0;
+  }
+
   /** Of the tmpfs that holds `path`; null: one without. */
   limitOf(path: string): FileSystemLimit | null {
     for (let end = path.lastIndexOf('/'); end > 0; end = path.lastIndexOf('/', end - 1)) {
@@ -111,17 +118,4 @@ export class Directories {
     }
     return null;
   }
-}
-
-/** What mount(2) says of a tmpfs, or -EINVAL. Linux: part of mm/shmem.c:shmem_parse_one(). Deviates: only `size`, `huge` and `mode`, and a file gets no huge page. */
-function tmpfsLimit(options: string): FileSystemLimit | number {
-  let maxPages = Number.POSITIVE_INFINITY;
-  for (const option of options === '' ? [] : options.split(',')) {
-    const [name, value = ''] = option.split('=', 2) as [string, string?];
-    const size = /^(\d+)([kmg]?)$/i.exec(value);
-    if (name === 'size' && size !== null)
-      maxPages = Math.ceil((Number(size[1]) * UNITS[size[2]!.toLowerCase()]!) / PAGE_SIZE) || Number.POSITIVE_INFINITY;
-    else if (!(name === 'huge' && HUGE.includes(value)) && !(name === 'mode' && /^[0-7]+$/.test(value))) return -EINVAL;
-  }
-  return { maxPages, files: [] };
 }

@@ -14,12 +14,15 @@ import {
 } from '../../../uapi/errno.js';
 import { __O_TMPFILE, O_ACCMODE, O_CREAT, O_DIRECTORY, O_EXCL, O_RDONLY, O_TRUNC } from '../../../uapi/fcntl.js';
 import { type Coroutine, preemptPoint } from '../../core/effect.js';
+import type { FileSystemLimit } from '../../mm/files/address-space.js';
+import { usedPages } from '../../mm/files/shmem.js';
 import type { Machine } from '../machine/machine.js';
 import { MAX_INODES } from '../processes/machine-limits.js';
 import type { Thread } from '../processes/thread.js';
 import { Directories, type DirectoryEntry, DirectoryFile } from './directories.js';
 import type { OpenFile } from './open-file.js';
 import { TmpfsFile, TmpfsInode } from './tmpfs-file.js';
+import { shmemParseOptions } from './tmpfs-options.js';
 
 const TMP = '/tmp';
 const NAME_MAX = 255;
@@ -28,6 +31,25 @@ const REMOVE_POINT = preemptPoint('remove files');
 
 /** Opens what stands at a fixed path: a device, or a file of /proc or /sys. A file or a negative errno. */
 export type SpecialOpen = (thread: Thread, flags: number) => Coroutine<OpenFile | number>;
+
+/** How large a file system is, and what of it is free. */
+export interface FileSystemStat {
+  readonly blocks: number;
+  readonly freeBlocks: number;
+  readonly files: number;
+  readonly freeFiles: number;
+}
+
+/** What has no limit shows 0. Linux: mm/shmem.c:shmem_statfs() */
+function shmemStatfs(limit: FileSystemLimit, freeInodes: number): FileSystemStat {
+  const { maxPages, maxInodes } = limit;
+  return {
+    blocks: maxPages,
+    freeBlocks: maxPages === 0 ? 0 : maxPages - usedPages(limit),
+    files: maxInodes,
+    freeFiles: maxInodes === 0 ? 0 : freeInodes,
+  };
+}
 
 /** The tree of paths: special files at fixed places, and two tmpfs, the root itself and /tmp, with directories of programs below. */
 export class Vfs {
@@ -204,8 +226,8 @@ export class Vfs {
     return { thread: process.main, path: `/proc/self${match![2]}` };
   }
 
-  private get isFull(): boolean {
-    return this.names.size + this.directories.size >= MAX_INODES;
+  private isFull(path: string): boolean {
+    return this.names.size + this.directories.size >= MAX_INODES || this.directories.isFull(path);
   }
 
   private newInode(path: string): TmpfsInode {
@@ -229,7 +251,7 @@ export class Vfs {
     if (path.length - path.lastIndexOf('/') - 1 > NAME_MAX) return -ENAMETOOLONG;
     if (this.exists(path, owner)) return -EEXIST;
     if (this.tmpfsPath(path) === null) return this.leadsThroughFile(path, owner) ? -ENOTDIR : -ENOENT;
-    if (this.isFull) return -ENOSPC;
+    if (this.isFull(path)) return -ENOSPC;
     this.directories.add(path, owner);
     return 0;
   }
@@ -244,9 +266,20 @@ export class Vfs {
 
   /** mount(2) of a tmpfs, on a directory that was made here. */
   mountTmpfs(path: string, owner: number, options: string): number {
-    if (this.exists(path, owner) && !this.isDirectory(path, owner)) return -ENOTDIR;
-    if (this.isDirectory(path, owner) && !this.directories.has(path)) return -EPERM;
-    return this.directories.mountTmpfs(path, options, this.list(path, owner).length === 0);
+    if (!this.exists(path, owner)) return -ENOENT;
+    const parsed = shmemParseOptions(options, this.machine.memory.frames.systemFrames);
+    if (typeof parsed === 'number') return parsed;
+    if (!this.isDirectory(path, owner)) return -ENOTDIR;
+    return this.directories.mountTmpfs(path, parsed, this.list(path, owner).length === 0);
+  }
+
+  /** Of the tmpfs that holds `path`. What has no limit, and no size of its own, has that of the machine's memory. */
+  statfs(path: string, file: OpenFile | null): FileSystemStat {
+    const limit = file?.mapping?.limit ?? this.directories.limitOf(`${path}/x`);
+    if (limit !== null) return shmemStatfs(limit, this.directories.freeInodes(limit));
+    const { frames, allocator } = this.machine.memory;
+    const inodes = { files: MAX_INODES, freeFiles: MAX_INODES - this.names.size - this.directories.size };
+    return { blocks: frames.systemFrames, freeBlocks: Math.max(0, allocator.available), ...inodes };
   }
 
   /** umount(2): the files of the tmpfs are gone; -EBUSY while one is open or mapped. */
@@ -282,6 +315,7 @@ export class Vfs {
     }
     if (path !== TMP && path !== '/' && !this.directories.has(path)) return -EOPNOTSUPP;
     if ((flags & O_ACCMODE) === O_RDONLY) return -EINVAL;
+    if (this.directories.isFull(`${path}/x`)) return -ENOSPC;
     return new TmpfsFile(this.machine, flags, this.newInode(`${path}/x`));
   }
 
@@ -294,7 +328,7 @@ export class Vfs {
     let inode = this.names.get(name);
     if (inode === undefined) {
       if (!(flags & O_CREAT)) return -ENOENT;
-      if (this.isFull) return -ENOSPC;
+      if (this.isFull(name)) return -ENOSPC;
       inode = this.newInode(name);
       inode.links = 1;
       inode.owner = owner;

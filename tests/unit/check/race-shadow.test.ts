@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { Access, Shared } from '../../../driver/core/observer.js';
-import { explore, type Race } from '../../../driver/explore/index.js';
+import { explore, type Race, type RaceFinding } from '../../../driver/explore/index.js';
 import { backingPfn } from '../../../driver/mm/frames/folio.js';
 import { Machine } from '../../../driver/sys/machine/machine.js';
 import type { Thread } from '../../../driver/sys/processes/thread.js';
+import { asLinux } from '../../../tools/explore/as-linux.js';
 import { commandNumber, DEFAULT_DIALECT, dialectByName } from '../../../uapi/dialect.js';
 import { encodeHmmDmirrorCmd } from '../../../uapi/hmm-dmirror.js';
 import { MAP_ANONYMOUS, MAP_FIXED, MAP_SHARED } from '../../../uapi/mman.js';
@@ -50,7 +50,7 @@ function poke(page: number, value: number): (thread: Thread, addr: number) => vo
   return ({ process: { mm, machine } }, addr) => {
     const vpn = (addr + 4096 * page) / 4096;
     const pfn = backingPfn(machine.memory, mm.pageTable.pteTable(vpn)!.hi(vpn % 512));
-    machine.kernel.observer?.touch(Shared.content, pfn, Access.write, 1);
+    machine.memory.contentChanges(pfn);
     machine.memory.bytes[pfn * 4096] = value;
   };
 }
@@ -119,7 +119,9 @@ describe('what a page may hold after a race', () => {
     fc.assert(
       fc.property(machineProgram(2, { ops: 2, pages: 2 }), fc.nat(), (program, seed) => {
         const { findings } = explore(new MachineRace(program), { strategy: 'random', budget: 8, seed });
-        expect(findings.filter(({ kind }) => kind === 'invariant')).toEqual([]);
+        // A mirror that outlives its page is the real driver's, too.
+        const isOurs = ({ kind, message }: RaceFinding): boolean => kind === 'invariant' && asLinux(message) === null;
+        expect(findings.filter(isOurs)).toEqual([]);
       }),
       runs(8, 25),
     );

@@ -165,7 +165,10 @@ export class Fixture extends TestMachine {
     if (device === null) folioAddLru(memory, pfn);
     this.mm.rss.anon++;
     const isPrivate = device?.zone === Zone.private;
-    if (!isPrivate) memory.words[(pfn * PAGE_SIZE) / 4] = page + 100;
+    if (!isPrivate) {
+      memory.contentChanges(pfn);
+      memory.words[(pfn * PAGE_SIZE) / 4] = page + 100;
+    }
     const present = Kind.present | Pte.young | (dirty ? Pte.dirtied : 0);
     this.setEntry(page, (isPrivate ? Kind.devicePrivate : present) | (write ? Pte.write : 0), pfn);
     return pfn;

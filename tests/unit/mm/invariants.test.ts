@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { clearPage } from '../../../driver/mm/frames/folio.js';
 import { Kind, Pte } from '../../../driver/mm/tables/entry.js';
 import type { Table } from '../../../driver/mm/tables/page-table.js';
 import { pfnAt } from '../../../driver/mm/tables/page-table-text.js';
@@ -45,4 +46,15 @@ test('a reference or a mapping too many is found', () => {
     world.memory.frames.raw[field][pfnAt(world.mm, BASE / PAGE + 9)]!++;
     expect(() => world.check()).toThrow(message);
   }
+});
+
+test('a byte of a cleared page that somebody changed without a word is found', () => {
+  const { world } = filled();
+  const free = world.memory.allocator.allocate();
+  clearPage(world.memory, free);
+  world.memory.frames.setRefcount(free, 0);
+  world.memory.allocator.free(free);
+  world.check();
+  world.memory.bytes[free * PAGE + 5] = 1;
+  expect(() => world.check()).toThrow(`pfn ${free} counts as never written`);
 });

@@ -120,6 +120,7 @@ describe('swap entries', () => {
     const pfn = pfnAt(world.mm, BASE / PAGE);
     folioGet(world.memory, pfn);
     expect(() => world.advise(0, 1, MADV_PAGEOUT)).toThrow(/refcount/);
+    world.memory.contentChanges(pfn);
     world.memory.words[pfn * 1024] = 55;
     folioPut(world.memory, pfn);
     expect(world.text(0, 1)).toBe('PTE 0 SWAP');
@@ -134,6 +135,7 @@ describe('pages of shared memory', () => {
     const { memory } = world;
     const mapping = newShmemMapping(memory, 2 * PAGE);
     const pfn = world.run(shmemGetFolio(memory, mapping, 1, { create: true }), { checked: false });
+    memory.contentChanges(pfn);
     memory.words[pfn * 1024] = 77;
     memory.frames.setFlags(pfn, PG.dirty);
     folioIsolateLru(memory, pfn);

@@ -47,6 +47,8 @@ function bannedIn({ path, ast }: SourceFile, checker: ts.TypeChecker): Finding[]
       ban(node, 'Math.random is banned');
     else if (ts.isPropertyAccessExpression(node) && /^[gs]etBig(Ui|I)nt64$/.test(node.name.text))
       ban(node, `${node.name.text} is banned below uapi/`);
+    else if (ts.isCallExpression(node) && /[.]touch$/.test(node.expression.getText(ast)) && node.arguments.some(counts))
+      ban(node, 'what an observer is told has no effect of its own');
     else if (ts.isIdentifier(node) && isBannedName(node.text) && isGlobal(node, checker))
       ban(
         node,
@@ -54,6 +56,16 @@ function bannedIn({ path, ast }: SourceFile, checker: ts.TypeChecker): Finding[]
       );
   });
   return findings;
+}
+
+/** Changes a number on the way. */
+function counts(node: ts.Node): boolean {
+  let found = false;
+  visit(node, (part) => {
+    if (!ts.isPrefixUnaryExpression(part) && !ts.isPostfixUnaryExpression(part)) return;
+    found ||= part.operator === ts.SyntaxKind.PlusPlusToken || part.operator === ts.SyntaxKind.MinusMinusToken;
+  });
+  return found;
 }
 
 /** Literals, types, and the globals that make or hold bigints. */

@@ -162,6 +162,7 @@ describe('the banned-name check', () => {
     'console.log(1);',
     'export const a = globalThis;',
     'queueMicrotask(() => {});',
+    'export const a = (b: { touch(n: number): void; n: number }) => b.touch(--b.n);',
   ])('flags %s', (body) => expect(lines(body)).toEqual(['driver/mm/a.ts:1']));
 
   it('lets a parameter or a field be called process', () => {

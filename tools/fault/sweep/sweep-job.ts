@@ -13,6 +13,7 @@ import { RUN_TOKEN, type RunId } from '../run-token.js';
 import { CaseWalk, type Checkpoint } from './checkpoint.js';
 import { type CaseRun, type Outcome, runUnderFaults } from './run-case.js';
 import { type ChosenRun, chooseRuns } from './sweep-choice.js';
+import { inSlice, type Slice } from './sweep-slices.js';
 
 const PAGE_SIZE = 4096;
 /** Hits of fault points that take longer than a snapshot and some returns to it. */
@@ -34,10 +35,12 @@ export interface SweepOptions {
   readonly first: boolean;
 }
 
-/** One case on one path. */
+/** One case on one path, or a part of it. */
 export interface SweepJob {
   readonly name: string;
   readonly path: PathName;
+  /** Undefined: all of it. */
+  readonly slice?: Slice;
 }
 
 /** A run that broke an invariant. */
@@ -52,6 +55,8 @@ export interface SweepFinding {
 
 /** The clean run of a case, and what it is worth to inject. */
 export interface CleanResult {
+  /** Each slice of a case makes the clean run, to know its part, and the first tells of it. */
+  readonly runs: number;
   readonly skipped: boolean;
   /** `point/phase` to the number of hits without faults. */
   readonly hits: Readonly<Record<string, number>>;
@@ -65,8 +70,10 @@ export interface SliceResult {
   readonly findings: readonly SweepFinding[];
 }
 
-/** All runs of one case. */
-export interface JobResult extends SliceResult, SweepJob {
+/** All runs of one case, or of a part. */
+export interface JobResult extends SliceResult, Omit<SweepJob, 'slice'> {
+  /** `2 of 9`, where it is not all of the case. */
+  readonly parts?: string;
   /** Runs that an interrupted sweep has not come to. */
   readonly left: number;
   readonly skipped: boolean;
@@ -112,7 +119,14 @@ export class Sweeper {
     const chosen = skipped
       ? []
       : chooseRuns(job, outcome.sites, { options, rests: outcome.status === 'pass' ? rests : [] });
-    return { skipped, hits, chosen, findings: findingsOf(id, outcome) };
+    const isFirst = (job.slice?.at ?? 1) === 1;
+    return {
+      runs: isFirst ? 1 : 0,
+      skipped,
+      hits,
+      chosen: inSlice(chosen, job.slice),
+      findings: isFirst ? findingsOf(id, outcome) : [],
+    };
   }
 
   /** Runs of one case, from the earliest on. What several have in common at their begin is run once. */
@@ -154,9 +168,9 @@ export class Sweeper {
     return findings;
   }
 
-  private id(job: SweepJob, injections: readonly Injection[]): RunId {
+  private id({ name, path }: SweepJob, injections: readonly Injection[]): RunId {
     const { profile, seed, pages, rounds, defects } = this.options;
-    return { ...job, profile, seed, pages, rounds, defects, injections };
+    return { name, path, profile, seed, pages, rounds, defects, injections };
   }
 }
 
@@ -170,12 +184,20 @@ function siteName({ point, phase }: SiteCount, profile: ProfileName): string {
 
 /** The result of a case from those of its slices, in their order. */
 export function mergeResults(
-  job: SweepJob,
-  { skipped, hits, findings }: CleanResult,
+  { name, path }: SweepJob,
+  { runs: cleanRuns, skipped, hits, findings }: CleanResult,
   { slices, left }: { slices: readonly SliceResult[]; left: number },
 ): JobResult {
-  const runs = slices.reduce((sum, slice) => sum + slice.runs, 1);
-  return { ...job, runs, left, skipped, hits, findings: [...findings, ...slices.flatMap((slice) => slice.findings)] };
+  const runs = slices.reduce((sum, slice) => sum + slice.runs, cleanRuns);
+  return {
+    name,
+    path,
+    runs,
+    left,
+    skipped,
+    hits,
+    findings: [...findings, ...slices.flatMap((slice) => slice.findings)],
+  };
 }
 
 function findingsOf(id: RunId, { violations, fired, status }: Outcome): SweepFinding[] {

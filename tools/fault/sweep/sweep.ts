@@ -18,6 +18,7 @@ import { casesOf } from './cases.js';
 import { findingLines } from './finding-text.js';
 import { buildId, Journal } from './journal.js';
 import type { JobResult, SweepJob, SweepOptions } from './sweep-job.js';
+import { joinSlices, sliceName, slicesOf } from './sweep-slices.js';
 import { SweepState } from './sweep-state.js';
 import { type SweepTask, sweepWork, type TaskResult } from './sweep-worker.js';
 
@@ -43,9 +44,10 @@ export async function sweep(names: readonly string[], command: SweepCommand, out
   const options = optionsOf(command);
   const { share } = output;
   const all = jobsOf(names, { path: command.path, profile: options.profile });
-  const jobs = share.pick(all, ({ path, name }) => `${path} ${name}`);
-  const known = jobs.flatMap((job) => (share.known(job) as JobResult | undefined) ?? []);
-  const toDo = known.length > 0 ? [] : jobs;
+  const jobs = share.pick(share.isWhole ? all : slicesOf(all), (unit) => `${unit.path} ${sliceName(unit)}`);
+  const known = jobs.map((job) => [job, share.known(job) as JobResult | undefined] as const);
+  const done = new Map(known.filter((each): each is readonly [SweepJob, JobResult] => each[1] !== undefined));
+  const toDo = share.isMerged ? [] : jobs;
   const journal = Journal.open({ build: buildId(), options, jobs: toDo }, { fresh: command.fresh });
   const state = new SweepState(toDo, journal, { first: options.first, now: output.now });
   if (state.doneRuns > 0) {
@@ -77,9 +79,11 @@ export async function sweep(names: readonly string[], command: SweepCommand, out
     },
   });
   output.progress.clear();
-  const swept = state.results();
-  for (const { job, result, ms } of swept) if (result.left === 0) share.keep(job, result, ms);
-  const finished = [...known, ...swept.map(({ result }) => result)];
+  for (const { job, result, ms } of state.results()) {
+    done.set(job, result);
+    if (result.left === 0) share.keep(job, result, ms);
+  }
+  const finished = joinSlices(jobs, done, options);
   // Runs are many and findings few: those are run again for the file.
   if (trace !== null)
     for (const { findings } of finished) for (const { token } of findings) await replayLines(token, { trace });
@@ -88,11 +92,16 @@ export async function sweep(names: readonly string[], command: SweepCommand, out
     name: 'dmirror fault sweep',
     properties: { seed: command.seed, profile: options.profile },
   });
-  report(finished, { command, output, total: jobs.length, ms: output.now() - started });
-  const left = jobs.length - finished.filter(({ left }) => left === 0).length;
+  report(finished, {
+    command,
+    output,
+    total: new Set(jobs.map(({ path, name }) => `${path} ${name}`)).size,
+    ms: output.now() - started,
+  });
+  const left = jobs.length - [...done.values()].filter(({ left }) => left === 0).length;
   if (left > 0) {
     output.err(
-      `interrupted: ${left} cases are left; ${state.doneRuns} runs are kept in ${journal.file}: the same command goes on with them, with --fresh it begins anew`,
+      `interrupted: ${left} ${share.isWhole ? 'cases' : 'parts'} are left; ${state.doneRuns} runs are kept in ${journal.file}: the same command goes on with them, with --fresh it begins anew`,
     );
     return EXIT.fail;
   }
@@ -184,13 +193,16 @@ function writeKtap(
   ktap.open(results.length);
   ktap.diagnostic('faults injected: one a run (two with --pairs), at the sites listed at the end');
   for (const result of results) {
-    const { name, path, findings, runs } = result;
+    const { name, path, findings, runs, parts } = result;
     const reason = reasonToSkip(result);
     ktap.result({
       name: `${path}.${name}`,
       status: findings.length > 0 ? 'fail' : reason === undefined ? 'pass' : 'skip',
       ...(reason === undefined ? {} : { reason }),
-      diagnostics: [...findings.flatMap(findingLines), `runs: ${runs}`],
+      diagnostics: [
+        ...findings.flatMap(findingLines),
+        parts === undefined ? `runs: ${runs}` : `runs: ${runs}, of ${parts} parts`,
+      ],
     });
   }
   ktap.diagnostic(`visited, with hits of the clean runs: ${[...hits].map(([site, n]) => `${site} ${n}`).join(', ')}`);

@@ -20,6 +20,7 @@ function mapHuge(f: Fixture): number {
   const { memory, mm, vma } = f;
   const head = memory.allocator.allocateHuge();
   memory.frames.setFlags(head, PG.uptodate);
+  memory.contentChanges(head, 512);
   for (let i = 0; i < 512; i++) memory.words[(head + i) * 1024] = i + 1;
   folioAddNewAnonRmapPmd(memory, head, vma, START);
   folioAddLru(memory, head);

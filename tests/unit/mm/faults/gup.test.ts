@@ -81,6 +81,7 @@ describe('get_user_pages', () => {
     const child = w.fork();
     const pfns: number[] = [];
     expect(locked(w, getUserPagesRemote(w.mm, addr(0), 1, FOLL.write, pfns))).toBe(1);
+    w.memory.contentChanges(pfns[0]!);
     w.memory.words[pfns[0]! * 1024] = 6;
     expect(w.words(0, 1, child)).toEqual([5]);
     expect(w.words(0, 1)).toEqual([6]);
@@ -128,6 +129,7 @@ describe('pins', () => {
     const pfns: number[] = [];
     locked(w, pinUserPages(w.mm, addr(0), 1, FOLL.write, pfns));
     const child = w.fork();
+    w.memory.contentChanges(pfns[0]!);
     w.memory.words[pfns[0]! * 1024] = 7;
     expect(w.words(0, 1)).toEqual([7]);
     expect(w.words(0, 1, child)).toEqual([5]);

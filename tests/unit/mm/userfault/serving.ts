@@ -51,6 +51,7 @@ export class Serving {
   *fill(page: number, word: number, options: Partial<Pick<Mfill, 'mode' | 'wp'>> = {}): Coroutine<number> {
     const { world } = this;
     const start = BASE + page * PAGE_SIZE;
+    world.memory.contentChanges(this.sourceFrame);
     world.memory.words.fill(word, this.sourceFrame * 1024, (this.sourceFrame + 1) * 1024);
     const source = BASE + SOURCE * PAGE_SIZE;
     const range = { start, end: start + PAGE_SIZE, from: world.mm, source };

@@ -64,8 +64,16 @@ describe('the tree of paths', () => {
     const { owner } = main.process;
     const umount = (): number | undefined => inKernel(main, () => vfs.umount('/tmp/m', owner)).result;
     vfs.mkdir('/tmp/m', owner);
-    expect([umount(), vfs.mountTmpfs('/tmp/m', owner, 'huge=maybe')]).toEqual([-EINVAL, -EINVAL]);
-    expect([vfs.mountTmpfs('/dev', owner, ''), vfs.mountTmpfs('/tmp/none', owner, '')]).toEqual([-EPERM, -ENOENT]);
+    expect(umount()).toBe(-EINVAL);
+    const wrong = ['/tmp/none', '/dev/null', '/dev'].map((path) => [
+      vfs.mountTmpfs(path, owner, 'size=x'),
+      vfs.mountTmpfs(path, owner, ''),
+    ]);
+    expect(wrong).toEqual([
+      [-ENOENT, -ENOENT],
+      [-EINVAL, -ENOTDIR],
+      [-EINVAL, -EPERM],
+    ]);
     expect(vfs.mountTmpfs('/tmp/m', owner, 'huge=always,size=8k')).toBe(0);
     expect([vfs.mountTmpfs('/tmp/m', owner, ''), vfs.rmdir('/tmp/m', owner)]).toEqual([-EBUSY, -EBUSY]);
     const fd = open('/tmp/m/f', O_CREAT | O_RDWR);
@@ -78,6 +86,54 @@ describe('the tree of paths', () => {
     expect([umount(), vfs.rmdir('/tmp/m', owner)]).toEqual([-EBUSY, -EBUSY]);
     ret(main, 'munmap', addr, 12288);
     expect([umount(), open('/tmp/m/f'), vfs.rmdir('/tmp/m', owner)]).toEqual([0, -ENOENT, 0]);
+  });
+
+  it.each([
+    ['', [8192, 8192, 8192, 8191]],
+    [',size=8k,,nr_inodes=3,', [2, 2, 3, 2]],
+    ['nr_blocks=0x10,size=0', [0, 0, 8192, 8191]],
+    ['size=010k,nr_blocks=02K', [2048, 2048, 8192, 8191]],
+    ['size=1,nr_inodes=0', [1, 1, 0, 0]],
+    ['size=50%', [8192, 8192, 8192, 8191]],
+    ['size=16E', [0, 0, 8192, 8191]],
+    ['rw,inode64,mode=+1777,uid=0,gid=4294967294,huge=within_size', [8192, 8192, 8192, 8191]],
+    ...[
+      'size',
+      'size=',
+      'size=8x',
+      'size= 8',
+      'size=-1',
+      'size=08',
+      'nr_blocks=5%',
+      'nr_blocks=8E',
+      'nr_inodes=16P',
+    ].map((wrong): [string, null] => [wrong, null]),
+    ...['mode=8', 'mode=77777777777', 'huge=maybe', 'huge', 'inode64=1', 'uid=-1', 'uid=4294967295', 'x', '=8k'].map(
+      (wrong): [string, null] => [`size=8k,${wrong}`, null],
+    ),
+  ])('a tmpfs with %j is as large as that says', (options, shown) => {
+    const { vfs } = smallMachine({ ramBytes: 64 << 20 });
+    vfs.mkdir('/tmp/m', 1);
+    expect(vfs.mountTmpfs('/tmp/m', 1, options)).toBe(shown === null ? -EINVAL : 0);
+    if (shown !== null) expect(Object.values(vfs.statfs('/tmp/m', null))).toEqual(shown);
+  });
+
+  it('what is in a tmpfs is not free', () => {
+    const { main } = smallMachine().createProcess();
+    const { vfs } = main.process.machine;
+    const { owner } = main.process;
+    const make = (name: string): number => ret(main, 'open', `/tmp/m/${name}`, O_CREAT | O_RDWR);
+    vfs.mkdir('/tmp/m', owner);
+    expect(vfs.mountTmpfs('/tmp/m', owner, 'size=1m,nr_inodes=4')).toBe(0);
+    const fd = make('a');
+    ret(main, 'pwrite', fd, Uint8Array.of(1), 8192);
+    expect([vfs.mkdir('/tmp/m/d', owner), make('d/b') > 0, make('c'), vfs.mkdir('/tmp/m/e', owner)]).toEqual([
+      0,
+      true,
+      -ENOSPC,
+      -ENOSPC,
+    ]);
+    expect(vfs.statfs('/tmp/m/d', null)).toEqual({ blocks: 256, freeBlocks: 255, files: 4, freeFiles: 0 });
   });
 
   it('directories are as few as files can be', () => {

@@ -1,12 +1,14 @@
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { readLitmusFile } from '../../../../tools/explore/litmus-file.js';
 import { canonicalAnswer, knownWords, outcomeText, withoutLastRead } from '../../../../tools/explore/litmus-outcome.js';
 
 function read(name: string, text: string) {
-  const file = join(mkdtempSync(join(tmpdir(), 'litmus-')), name);
+  const folder = mkdtempSync(join(tmpdir(), 'dmirror-litmus-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const file = join(folder, name);
   writeFileSync(file, text);
   return readLitmusFile(file);
 }

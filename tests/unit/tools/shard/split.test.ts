@@ -19,6 +19,7 @@ describe('shardOf', () => {
     ['6/5', {}, 'there is no shard 6 of 5'],
     ['1', {}, '--shard 1 is no shard'],
     ['auto', {}, 'none of CI_NODE_INDEX'],
+    ['auto', { JOB_COMPLETION_INDEX: '0' }, 'JOB_COMPLETION_INDEX is set, which has no total: --shard auto/N'],
     ['auto', { CI_NODE_TOTAL: '3' }, 'CI_NODE_INDEX is not set'],
     ['auto', { SLURM_ARRAY_TASK_ID: '3' }, 'SLURM_ARRAY_TASK_MIN and SLURM_ARRAY_TASK_COUNT are not set'],
     ['auto', { ...SLURM, CI_NODE_INDEX: '1', CI_NODE_TOTAL: '3' }, 'the variables of two schedulers are set'],

@@ -1,12 +1,12 @@
-import { EINVAL } from '../../../uapi/errno.js';
-import { HPAGE_PMD_NR, HPAGE_PMD_SIZE } from '../../mm/frames/frames.js';
-import { khugepagedWaitWork, khugepagedWake } from '../../mm/huge/khugepaged-enter.js';
-import type { KhugepagedKnobs } from '../../mm/huge/khugepaged-state.js';
-import type { Memory } from '../../mm/memory.js';
+import { EINVAL } from '../../../../uapi/errno.js';
+import { HPAGE_PMD_NR, HPAGE_PMD_SIZE } from '../../../mm/frames/frames.js';
+import { khugepagedWaitWork, khugepagedWake } from '../../../mm/huge/khugepaged-enter.js';
+import type { KhugepagedKnobs } from '../../../mm/huge/khugepaged-state.js';
+import type { Memory } from '../../../mm/memory.js';
+import { kstrtoull } from './kstrtox.js';
 import type { TextNode } from './proc-file.js';
 
 const THP = '/sys/kernel/mm/transparent_hugepage';
-const SHMEM_ENABLED = ['always', 'within_size', 'advise', 'never', 'deny', 'force'];
 
 /**
  * /sys/kernel/mm/transparent_hugepage. Deviates: 2 MiB is the only size; tmpfs has no huge pages, and there is no
@@ -28,21 +28,27 @@ export function thpNodes(memory: Memory): [string, TextNode][] {
         khugepagedWaitWork(memory);
       },
     }),
-    use_zero_page: {
-      read: () => (memory.usesHugeZero ? '1\n' : '0\n'),
-      write(text) {
-        if (text !== '0' && text !== '1') return -EINVAL;
-        memory.usesHugeZero = text === '1';
-        return 0;
+    use_zero_page: flag(
+      () => Number(memory.usesHugeZero),
+      (value) => {
+        memory.usesHugeZero = value === 1;
       },
-    },
+    ),
     hpage_pmd_size: { read: () => `${HPAGE_PMD_SIZE}\n` },
     defrag: keptChoice(['always', 'defer', 'defer+madvise', 'madvise', 'never'], 'madvise'),
-    shmem_enabled: keptChoice(SHMEM_ENABLED, 'never'),
-    'hugepages-2048kB/shmem_enabled': keptChoice(['always', 'inherit', 'within_size', 'advise', 'never'], 'inherit'),
+    ...shmemNodes(),
     ...khugepagedNodes(memory),
   };
   return Object.entries(nodes).map(([name, node]) => [`${THP}/${name}`, node]);
+}
+
+/** `force` needs huge pages of 2 MiB to go by it. Linux: part of mm/shmem.c:shmem_enabled_store() */
+function shmemNodes(): Record<string, TextNode> {
+  const ofSize = keptChoice(['always', 'inherit', 'within_size', 'advise', 'never'], 'inherit');
+  const ofAll = keptChoice(['always', 'within_size', 'advise', 'never', 'deny', 'force'], 'never');
+  const { store } = ofAll;
+  ofAll.store = (text) => (/^force\n?$/.test(text) && !ofSize.read().includes('[inherit]') ? -EINVAL : store!(text));
+  return { shmem_enabled: ofAll, 'hugepages-2048kB/shmem_enabled': ofSize };
 }
 
 /** The knobs of khugepaged with their greatest values, and what it has done. */
@@ -59,7 +65,12 @@ function khugepagedNodes(memory: Memory): Record<string, TextNode> {
       },
     );
   return {
-    'khugepaged/defrag': knob('defrag', { max: 1 }),
+    'khugepaged/defrag': flag(
+      () => memory.khugepaged.knobs.defrag,
+      (value) => {
+        memory.khugepaged.knobs.defrag = value;
+      },
+    ),
     'khugepaged/alloc_sleep_millisecs': knob('allocSleepMillisecs', { isSleep: true }),
     'khugepaged/scan_sleep_millisecs': knob('scanSleepMillisecs', { isSleep: true }),
     'khugepaged/pages_to_scan': knob('pagesToScan', { min: 1 }),
@@ -75,8 +86,9 @@ function khugepagedNodes(memory: Memory): Record<string, TextNode> {
 function choice<T extends string>(values: readonly T[], { get, set }: { get(): T; set(value: T): void }): TextNode {
   return {
     read: () => `${values.map((value) => (value === get() ? `[${value}]` : value)).join(' ')}\n`,
-    write(text) {
-      const value = values.find((candidate) => candidate === text);
+    // Linux: part of lib/string_helpers.c:sysfs_streq()
+    store(text) {
+      const value = values.find((candidate) => candidate === text.replace(/\n$/, ''));
       if (value === undefined) return -EINVAL;
       set(value);
       return 0;
@@ -101,9 +113,23 @@ function keptChoice(values: readonly string[], initial: string): TextNode {
 function number({ min, max }: { min: number; max: number }, get: () => number, set: (value: number) => void): TextNode {
   return {
     read: () => `${get()}\n`,
-    write(text) {
-      const value = Number(text);
-      if (!/^\d+$/.test(text) || value < min || value > max) return -EINVAL;
+    store(text) {
+      const value = kstrtoull(text);
+      if (value < min || value > max) return -EINVAL;
+      set(value);
+      return 0;
+    },
+  };
+}
+
+/** Linux: part of mm/huge_memory.c:single_hugepage_flag_store() */
+function flag(get: () => number, set: (value: number) => void): TextNode {
+  return {
+    read: () => `${get()}\n`,
+    store(text) {
+      const value = kstrtoull(text);
+      if (value < 0) return value;
+      if (value > 1) return -EINVAL;
       set(value);
       return 0;
     },

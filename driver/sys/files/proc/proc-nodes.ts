@@ -1,11 +1,12 @@
-import { EINVAL } from '../../../uapi/errno.js';
-import { PAGE_SIZE } from '../../mm/frames/frames.js';
-import type { Memory } from '../../mm/memory.js';
-import type { Machine } from '../machine/machine.js';
+import { EACCES, EINVAL, EIO } from '../../../../uapi/errno.js';
+import { PAGE_SIZE } from '../../../mm/frames/frames.js';
+import type { Memory } from '../../../mm/memory.js';
+import type { Machine } from '../../machine/machine.js';
 import { addKpageFiles } from './kpage-files.js';
+import { kstrtoull } from './kstrtox.js';
 import { addMmFiles } from './mm-files.js';
 import { PagemapFile } from './pagemap-file.js';
-import { ProcFile, type TextNode } from './proc-file.js';
+import { mayOpen, ProcFile, type TextNode } from './proc-file.js';
 import { addSplitHugePages } from './split-huge-pages-file.js';
 import { thpNodes } from './thp-nodes.js';
 
@@ -18,8 +19,9 @@ export function addProcFiles(machine: Machine): void {
   const { vfs } = machine;
   for (const [path, node] of procNodes(machine.memory)) {
     if (node.reset !== undefined) vfs.onReset(node.reset);
+    const checksMode = /^\/(sys|proc\/sys)\//.test(path);
     vfs.addSpecial(path, function* (_thread, flags) {
-      return new ProcFile(machine, flags, node);
+      return checksMode && !mayOpen(node, flags) ? -EACCES : new ProcFile(machine, flags, node);
     });
   }
   addMmFiles(machine);
@@ -36,24 +38,46 @@ function procNodes(memory: Memory): Map<string, TextNode> {
     ...thpNodes(memory),
     ...hugepageNodes(memory),
     ...sysctlNodes(memory),
-    ['/proc/meminfo', { read: () => meminfo(memory) }],
+    ['/proc/meminfo', { read: () => meminfo(memory), store: () => -EIO, mode: 0o444 }],
   ]);
 }
 
-/** /proc/sys/vm */
+/** /proc/sys/vm. Deviates: what the machine has but one value of can be opened for writing, but not written. */
 function sysctlNodes(memory: Memory): [string, TextNode][] {
-  const nothing = (): number => 0;
+  const fixed = (read: () => string): TextNode => ({ read, mode: 0o644 });
   const nodes: Readonly<Record<string, TextNode>> = {
-    nr_hugepages: nrHugepages(memory),
-    nr_overcommit_hugepages: { read: () => '0\n' },
-    max_map_count: { read: () => `${memory.maxMapCount}\n` },
-    mmap_min_addr: { read: () => '65536\n' },
-    overcommit_memory: { read: () => '0\n' },
+    nr_hugepages: {
+      read: () => `${memory.hugetlb.count}\n`,
+      sysctl: { set: (count) => setHugePages(memory, count ?? memory.hugetlb.count) },
+    },
+    nr_overcommit_hugepages: fixed(() => '0\n'),
+    max_map_count: fixed(() => `${memory.maxMapCount}\n`),
+    mmap_min_addr: fixed(() => '65536\n'),
+    overcommit_memory: fixed(() => '0\n'),
     // There is no cache of files but tmpfs, and nothing to compact.
-    drop_caches: { read: () => '0\n', write: nothing },
-    compact_memory: { read: () => '', write: nothing },
+    drop_caches: { read: () => '', sysctl: { min: 1, max: 4, set: () => 0 }, mode: 0o200 },
+    compact_memory: compactMemory(),
   };
   return Object.entries(nodes).map(([name, node]) => [`/proc/sys/vm/${name}`, node]);
+}
+
+/** Linux: part of mm/compaction.c:sysctl_compaction_handler() */
+function compactMemory(): TextNode {
+  let last = 0;
+  return {
+    read: () => '',
+    sysctl: {
+      max: 2 ** 31 - 1,
+      set(value) {
+        last = value ?? last;
+        return last === 1 ? 0 : -EINVAL;
+      },
+    },
+    mode: 0o200,
+    reset() {
+      last = 0;
+    },
+  };
 }
 
 /** /sys/kernel/mm/hugepages: one number a file. Pages of 1 GiB can be asked for, but no memory has as much in one piece. */
@@ -68,28 +92,40 @@ function hugepageNodes(memory: Memory): [string, TextNode][] {
   };
   return Object.entries(numbers).flatMap(([name, read]): [string, TextNode][] => {
     const isTotal = name === 'nr_hugepages';
-    const none = { read: () => '0\n', ...(isTotal && { write: (text: string) => (isCount(text) ? 0 : -EINVAL) }) };
+    const mode = name.startsWith('nr_') ? 0o644 : 0o444;
+    const node = (text: () => string, set: (count: number) => number): TextNode => ({
+      read: text,
+      mode,
+      ...(isTotal && { store: (written) => nrHugepagesStoreCommon(written, set) }),
+    });
     return [
-      [`${HUGEPAGES}/hugepages-2048kB/${name}`, isTotal ? nrHugepages(memory) : { read: () => `${read()}\n` }],
-      [`${HUGEPAGES}/hugepages-1048576kB/${name}`, none],
+      [
+        `${HUGEPAGES}/hugepages-2048kB/${name}`,
+        node(
+          () => `${read()}\n`,
+          (count) => setHugePages(memory, count),
+        ),
+      ],
+      [
+        `${HUGEPAGES}/hugepages-1048576kB/${name}`,
+        node(
+          () => '0\n',
+          () => 0,
+        ),
+      ],
     ];
   });
 }
 
-/** Linux: part of mm/hugetlb.c:nr_hugepages_store_common() */
-function nrHugepages({ hugetlb }: Memory): TextNode {
-  return {
-    read: () => `${hugetlb.count}\n`,
-    write(text) {
-      if (!isCount(text)) return -EINVAL;
-      hugetlb.setMaxHugePages(Number(text));
-      return 0;
-    },
-  };
+/** Linux: mm/hugetlb.c:nr_hugepages_store_common() */
+function nrHugepagesStoreCommon(text: string, set: (count: number) => number): number {
+  const count = kstrtoull(text);
+  return count < 0 ? count : set(count);
 }
 
-function isCount(text: string): boolean {
-  return /^\d+$/.test(text);
+function setHugePages({ hugetlb }: Memory, count: number): number {
+  hugetlb.setMaxHugePages(count);
+  return 0;
 }
 
 function meminfo(memory: Memory): string {

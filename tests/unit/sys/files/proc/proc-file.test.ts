@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { Thread } from '../../../../driver/sys/processes/thread.js';
-import { anon, ret, smallMachine } from '../helpers.js';
+import type { Thread } from '../../../../../driver/sys/processes/thread.js';
+import { anon, ret, smallMachine } from '../../helpers.js';
 
 function read(thread: Thread, fd: number, lenBytes: number, offset: number): string {
   const { bytes } = thread.process.machine.call(thread, 'pread', fd, lenBytes, offset);

@@ -1,19 +1,19 @@
-import { EFAULT, EINTR, EINVAL, ENOSPC, ESRCH } from '../../../uapi/errno.js';
-import { PAGE_IS, PM_SCAN, PM_SCAN_ARG_BYTES } from '../../../uapi/pm-scan.js';
-import { readU64 } from '../../../uapi/u64.js';
-import type { Coroutine } from '../../core/effect.js';
-import { PAGE_SIZE } from '../../mm/frames/frames.js';
+import { EFAULT, EINTR, EINVAL, ENOSPC, ESRCH } from '../../../../uapi/errno.js';
+import { PAGE_IS, PM_SCAN, PM_SCAN_ARG_BYTES } from '../../../../uapi/pm-scan.js';
+import { readU64 } from '../../../../uapi/u64.js';
+import type { Coroutine } from '../../../core/effect.js';
+import { PAGE_SIZE } from '../../../mm/frames/frames.js';
 import {
   mmuNotifierInvalidateRangeEnd,
   mmuNotifierInvalidateRangeStart,
   type NotifierRange,
-} from '../../mm/notifier.js';
-import { TASK_SIZE } from '../../mm/tables/page-table.js';
-import { PagemapRegions } from '../../mm/tables/pagemap-regions.js';
-import { type PagemapScan, pagemapScanRange } from '../../mm/tables/pagemap-scan.js';
-import { mmput } from '../../mm/vmas/exit-mmap.js';
-import { type Mm, mmgetNotZero } from '../../mm/vmas/mm.js';
-import { readUserView, words64, writeUser } from '../processes/user-memory.js';
+} from '../../../mm/notifier.js';
+import { TASK_SIZE } from '../../../mm/tables/page-table.js';
+import { PagemapRegions } from '../../../mm/tables/pagemap-regions.js';
+import { type PagemapScan, pagemapScanRange } from '../../../mm/tables/pagemap-scan.js';
+import { mmput } from '../../../mm/vmas/exit-mmap.js';
+import { type Mm, mmgetNotZero } from '../../../mm/vmas/mm.js';
+import { readUserView, words64, writeUser } from '../../processes/user-memory.js';
 
 const ALL_CATEGORIES = Object.values(PAGE_IS).reduce((sum, bit) => sum | bit, 0);
 const ALL_FLAGS = PM_SCAN.wpMatching | PM_SCAN.checkWpAsync;

@@ -1,6 +1,6 @@
-import type { Coroutine } from '../../core/effect.js';
-import { type Mm, mmdrop, mmgrab } from '../../mm/vmas/mm.js';
-import { type FileStat, OpenFile, type ReleaseQueue, S_IFREG } from './open-file.js';
+import type { Coroutine } from '../../../core/effect.js';
+import { type Mm, mmdrop, mmgrab } from '../../../mm/vmas/mm.js';
+import { type FileStat, OpenFile, type ReleaseQueue, S_IFREG } from '../open-file.js';
 
 /** A file of /proc/PID about the address space that the process had when it was opened. Linux: fs/proc/base.c:proc_mem_open() */
 export abstract class MmFile extends OpenFile {

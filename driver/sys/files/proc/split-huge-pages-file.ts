@@ -1,14 +1,17 @@
-import { EINVAL } from '../../../uapi/errno.js';
-import { O_RDONLY } from '../../../uapi/fcntl.js';
-import type { Coroutine } from '../../core/effect.js';
-import { splitHugePagesAll, splitHugePagesPid } from '../../mm/huge/split-huge-pages.js';
-import type { Machine } from '../machine/machine.js';
-import type { Thread } from '../processes/thread.js';
-import { type FileStat, OpenFile, S_IFREG } from './open-file.js';
+import { EINVAL } from '../../../../uapi/errno.js';
+import { O_RDONLY } from '../../../../uapi/fcntl.js';
+import type { Coroutine } from '../../../core/effect.js';
+import { splitHugePagesAll, splitHugePagesPid } from '../../../mm/huge/split-huge-pages.js';
+import type { Machine } from '../../machine/machine.js';
+import type { Thread } from '../../processes/thread.js';
+import { type FileStat, OpenFile, S_IFREG } from '../open-file.js';
+import { cString } from './kstrtox.js';
 
-const PAGES_OF_PROCESS = /^(\d+),0x([\da-f]+),0x([\da-f]+)(?:,(\d+))?\s*$/i;
-const PAGES_OF_FILE = /^([^,]+),0x[\da-f]+,0x[\da-f]+(?:,\d+)?\s*$/i;
-const MAX_INPUT = 255;
+/** As much of the four numbers as is there; what follows them is passed over. Linux: lib/vsprintf.c:vsscanf() */
+const PAGES_OF_PROCESS =
+  /^\s*(-?\d+)(?:,0x\s*(?:0[xX])?([\da-fA-F]+)(?:,0x\s*(?:0[xX])?([\da-fA-F]+)(?:,\s*(-?\d+))?)?)?/;
+const PAGES_OF_FILE = /^([^,]+),0x\s*[\da-fA-F]+,0x\s*[\da-fA-F]/;
+const MAX_INPUT = 254;
 const HPAGE_PMD_ORDER = 9;
 
 /**
@@ -29,16 +32,16 @@ class SplitHugePagesFile extends OpenFile {
 
   override *pwrite(thread: Thread, bytes: Uint8Array): Coroutine<number> {
     const { process } = thread;
-    const text = String.fromCharCode(...bytes.subarray(0, MAX_INPUT)).split('\0', 1)[0]!;
-    if (/^1\s*$/.test(text)) {
+    const text = cString(bytes.subarray(0, MAX_INPUT));
+    if (text.startsWith('/')) return yield* this.splitHugePagesInFile(thread, text);
+    const [, id, first, last, newOrder] = PAGES_OF_PROCESS.exec(text) ?? [];
+    const pid = Number(id);
+    if (pid === 1 && first === undefined) {
       yield* splitHugePagesAll(this.machine.memory);
       return text.length;
     }
-    if (text.startsWith('/')) return yield* this.splitHugePagesInFile(thread, text);
-    const match = PAGES_OF_PROCESS.exec(text);
-    const order = Number(match?.[4] ?? 0);
-    if (match === null) return -EINVAL;
-    const [pid, start, end] = [Number(match[1]), Number.parseInt(match[2]!, 16), Number.parseInt(match[3]!, 16)];
+    if (last === undefined) return -EINVAL;
+    const [start, end, order] = [Number.parseInt(first!, 16), Number.parseInt(last, 16), Number(newOrder ?? 0)];
     const target = this.machine.process(pid);
     const isOwn = target !== null && target.owner === process.owner;
     if (order > 0 && order < HPAGE_PMD_ORDER) return -EINVAL;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { ENOENT } from '../../../../uapi/errno.js';
-import { MADV_HUGEPAGE, MADV_PAGEOUT, PAGE_SIZE } from '../../../../uapi/mman.js';
-import { anon, readText, ret, smallMachine } from '../helpers.js';
+import { ENOENT } from '../../../../../uapi/errno.js';
+import { MADV_HUGEPAGE, MADV_PAGEOUT, PAGE_SIZE } from '../../../../../uapi/mman.js';
+import { anon, readText, ret, smallMachine } from '../../helpers.js';
 
 const row = (text: string, name: string): string | undefined => new RegExp(`^${name}:\\s+(.*)$`, 'm').exec(text)?.[1];
 

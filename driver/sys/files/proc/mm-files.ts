@@ -1,11 +1,12 @@
-import { EINVAL, EIO } from '../../../uapi/errno.js';
-import type { Coroutine } from '../../core/effect.js';
-import { accessRemoteVm } from '../../mm/faults/access-remote-vm.js';
-import { CLEAR_REFS, clearRefsWrite } from '../../mm/tables/clear-refs.js';
-import { mmput } from '../../mm/vmas/exit-mmap.js';
-import { mmgetNotZero } from '../../mm/vmas/mm.js';
-import type { Machine } from '../machine/machine.js';
-import type { Thread } from '../processes/thread.js';
+import { EINVAL, EIO } from '../../../../uapi/errno.js';
+import type { Coroutine } from '../../../core/effect.js';
+import { accessRemoteVm } from '../../../mm/faults/access-remote-vm.js';
+import { CLEAR_REFS, clearRefsWrite } from '../../../mm/tables/clear-refs.js';
+import { mmput } from '../../../mm/vmas/exit-mmap.js';
+import { mmgetNotZero } from '../../../mm/vmas/mm.js';
+import type { Machine } from '../../machine/machine.js';
+import type { Thread } from '../../processes/thread.js';
+import { cString, kstrtoint } from './kstrtox.js';
 import { MmFile } from './mm-file.js';
 
 /** /proc/PID/mem: memory as a debugger sees it. Linux: fs/proc/base.c:mem_rw() */
@@ -30,17 +31,19 @@ class MemFile extends MmFile {
   }
 }
 
+/** Linux: fs/proc/task_mmu.c:clear_refs_write() */
 class ClearRefsFile extends MmFile {
   protected readonly mode = 0o200;
 
   override *pwrite(_thread: Thread, bytes: Uint8Array): Coroutine<number> {
-    const text = String.fromCharCode(...bytes.subarray(0, 12)).trim();
-    const type = /^[+-]?\d+$/.test(text) ? Number(text) : 0;
+    const taken = bytes.subarray(0, 12);
+    const type = kstrtoint(cString(taken).trim());
+    if (type < 0) return type;
     if (type < CLEAR_REFS.all || type > CLEAR_REFS.mmHiwaterRss) return -EINVAL;
-    if (!mmgetNotZero(this.mm)) return bytes.length;
+    if (!mmgetNotZero(this.mm)) return taken.length;
     yield* clearRefsWrite(this.mm, type);
     yield* mmput(this.mm);
-    return bytes.length;
+    return taken.length;
   }
 }
 

@@ -1,12 +1,12 @@
-import { EINVAL } from '../../../uapi/errno.js';
-import { writeU64 } from '../../../uapi/u64.js';
-import type { Coroutine } from '../../core/effect.js';
-import { ZERO_PFN } from '../../mm/frames/frame-allocator.js';
-import { type Frames, PG } from '../../mm/frames/frames.js';
-import type { Memory } from '../../mm/memory.js';
-import type { Machine } from '../machine/machine.js';
-import type { Thread } from '../processes/thread.js';
-import { type FileStat, OpenFile, type ReleaseQueue, S_IFREG } from './open-file.js';
+import { EINVAL } from '../../../../uapi/errno.js';
+import { writeU64 } from '../../../../uapi/u64.js';
+import type { Coroutine } from '../../../core/effect.js';
+import { ZERO_PFN } from '../../../mm/frames/frame-allocator.js';
+import { type Frames, PG } from '../../../mm/frames/frames.js';
+import type { Memory } from '../../../mm/memory.js';
+import type { Machine } from '../../machine/machine.js';
+import type { Thread } from '../../processes/thread.js';
+import { type FileStat, OpenFile, type ReleaseQueue, S_IFREG } from '../open-file.js';
 
 const ENTRY_BYTES = 8;
 /** Flags of /proc/kpageflags by their bit. Linux: include/uapi/linux/kernel-page-flags.h, include/linux/kernel-page-flags.h */

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { PG } from '../../../../driver/mm/frames/frames.js';
-import { PAGE_SIZE } from '../../../../uapi/mman.js';
-import { anon, ret, smallMachine } from '../helpers.js';
+import { PG } from '../../../../../driver/mm/frames/frames.js';
+import { PAGE_SIZE } from '../../../../../uapi/mman.js';
+import { anon, ret, smallMachine } from '../../helpers.js';
 
 const EINVAL = -22;
 /** Bits of the answers. */

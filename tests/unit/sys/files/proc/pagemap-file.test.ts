@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { PAGE_SIZE } from '../../../../uapi/mman.js';
-import { anon, ret, smallMachine } from '../helpers.js';
+import { PAGE_SIZE } from '../../../../../uapi/mman.js';
+import { anon, ret, smallMachine } from '../../helpers.js';
 
 describe('/proc/self/pagemap', () => {
   it('shows presence, exclusivity and frames', () => {

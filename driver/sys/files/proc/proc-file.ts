@@ -1,0 +1,75 @@
+import { EINVAL } from '../../../../uapi/errno.js';
+import { O_ACCMODE, O_RDONLY, O_WRONLY } from '../../../../uapi/fcntl.js';
+import type { Coroutine } from '../../../core/effect.js';
+import type { Thread } from '../../processes/thread.js';
+import { type FileStat, OpenFile, type ReleaseQueue, S_IFREG } from '../open-file.js';
+import { cString } from './kstrtox.js';
+import { type SysctlNumber, writeSysctl } from './sysctl-number.js';
+
+/** Text of a file in /proc or /sys, and what writing it does. */
+export interface TextNode {
+  read(): string;
+  /** In sysfs: what is written, its line end included. 0 or a negative errno. */
+  store?(text: string): number;
+  /** In /proc/sys. */
+  sysctl?: SysctlNumber;
+  /** Who may open it, where what can be written does not say that. */
+  mode?: number;
+  /** What it keeps by itself is new again, for another life of the machine. */
+  reset?(): void;
+}
+
+/**
+ * Text bytes are ASCII: one character a byte. It is made when it is read from its begin, or from anywhere else than where the last read
+ * ended; reads that follow each other see one text. Linux: fs/seq_file.c:seq_read_iter(). Deviates: Linux makes /proc/PID/maps page by page.
+ */
+export class ProcFile extends OpenFile {
+  private text = '';
+  private readPosition = 0;
+
+  constructor(
+    releases: ReleaseQueue,
+    flags: number,
+    private readonly node: TextNode,
+  ) {
+    super(releases, flags);
+  }
+
+  override *pread(_thread: Thread, lenBytes: number, offset: number): Coroutine<Uint8Array | number> {
+    if (offset === 0 || offset !== this.readPosition) this.text = yield* this.show();
+    const text = this.text.slice(offset, offset + lenBytes);
+    this.readPosition = offset + text.length;
+    return Uint8Array.from(text, (character) => character.charCodeAt(0));
+  }
+
+  /** The text as it is now. */
+  protected *show(): Coroutine<string> {
+    return this.node.read();
+  }
+
+  override stat(): FileStat {
+    return { mode: S_IFREG | modeOf(this.node), size: 0, ino: 2, rdev: 0 };
+  }
+
+  /** Linux: part of fs/kernfs/file.c:kernfs_fop_write_iter() and fs/proc/proc_sysctl.c:proc_sys_call_handler() */
+  override *pwrite(_thread: Thread, bytes: Uint8Array, offset: number): Coroutine<number> {
+    const { store, sysctl } = this.node;
+    if (sysctl !== undefined) return writeSysctl(sysctl, bytes, offset);
+    if (store === undefined) return -EINVAL;
+    const taken = bytes.subarray(0, MAX_STORE);
+    return taken.length === 0 ? 0 : store(cString(taken)) || taken.length;
+  }
+}
+
+const MAX_STORE = 4096;
+
+function modeOf({ mode, store, sysctl }: TextNode): number {
+  return mode ?? ((store ?? sysctl) === undefined ? 0o444 : 0o644);
+}
+
+/** Even the superuser opens a file of sysfs or of /proc/sys only for what it does. Linux: part of fs/kernfs/file.c:kernfs_fop_open() */
+export function mayOpen(node: TextNode, flags: number): boolean {
+  const mode = modeOf(node);
+  const access = flags & O_ACCMODE;
+  return (access === O_WRONLY || (mode & 0o400) !== 0) && (access === O_RDONLY || (mode & 0o200) !== 0);
+}
