@@ -6,7 +6,7 @@ import { EQUAL_PATHS } from '../../uapi/path-name.js';
 import { count } from '../counts.js';
 import { generateRace } from './concurrent-generate.js';
 
-const RACES = count(4, 16);
+const RACES = count(2, 16);
 const BUDGET = 400;
 /** At least so many of ten end within the budget, so that what is compared is something. */
 const COMPLETE_OF_TEN = 4;

@@ -14,7 +14,7 @@ import { serve } from '../unit/daemon/helpers.js';
 
 /** The kernel's own table, and the two cases of migrate on fault at its end. `npm start` runs all, served. */
 const ALL = allCases().filter(({ suite }) => suite === 'hmm');
-const SAMPLE = stride(4, 20);
+const SAMPLE = stride(4, 40);
 const CASES = [...ALL.slice(0, -2).filter((_, i) => i % SAMPLE === 0), ...ALL.slice(-2)];
 const PAGE = 4096;
 

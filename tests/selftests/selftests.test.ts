@@ -8,7 +8,7 @@ import { allCases } from './index.js';
 
 const SEED = 1;
 const pool = new MachinePool();
-const RACE_SEEDS = count(2, 10);
+const RACE_SEEDS = count(1, 10);
 
 /** Runs a case on machines of its own. Closing them is part of the case: it checks what they should not have kept. */
 async function runCase(testCase: SelftestCase, at: { path: PathName; seed: number; profile: string }): Promise<void> {
@@ -29,7 +29,7 @@ describe.each([
   ['unified', '7.3'],
 ] as const)('on the %s path of %s', (path, profile) => {
   const later = profile !== '6.12';
-  for (const testCase of some(allCases({ deviceThp: later }), later ? 12 : 3)) {
+  for (const testCase of some(allCases({ deviceThp: later }), later ? 24 : 6)) {
     test(testCase.name, async (ctx) => {
       await runCase(testCase, { path, seed: SEED, profile }).catch((error: unknown) => {
         if (error instanceof SkipError) ctx.skip(error.message);

@@ -37,7 +37,15 @@ function check(
   }
 }
 
+const { budget, stop } = CAMPAIGN.entries;
+/** Which keys there are below a key of the top. */
+const BELOW: Readonly<Record<string, readonly string[]>> = {
+  what: KINDS,
+  budget: Object.keys(budget.wrapped.entries),
+  stop: Object.keys(stop.wrapped.entries),
+};
+
 function noKey(keys: readonly unknown[]): string {
-  const known = keys.length === 1 ? Object.keys(CAMPAIGN.entries) : keys[0] === 'what' ? KINDS : [];
+  const known = keys.length === 1 ? Object.keys(CAMPAIGN.entries) : (BELOW[String(keys[0])] ?? []);
   return `there is no '${keys.join('.')}'${didYouMean(String(keys.at(-1)), known)}`;
 }

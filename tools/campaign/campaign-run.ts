@@ -98,18 +98,22 @@ function isCrash(error: unknown): boolean {
 }
 
 function endOfWork(state: CampaignState, { stop, now }: Output): EndOfWork {
-  const { budget, stop: rules } = state.plan.campaign;
-  const deadline = budget.time === undefined ? Number.POSITIVE_INFINITY : now() + msOf(budget.time);
-  const { runs = Number.POSITIVE_INFINITY } = budget;
-  const { findings = Number.POSITIVE_INFINITY, failures = Number.POSITIVE_INFINITY } = rules;
+  const { time } = state.plan.campaign.budget;
+  const deadline = time === undefined ? Number.POSITIVE_INFINITY : now() + msOf(time);
   return () => {
     if (stop.isRequested) return 'interrupted';
     if (state.folder.isCancelled) return 'cancelled';
-    if (now() > deadline) return 'the time of the budget is over';
-    if (state.runs >= runs) return 'the runs of the budget are done';
-    if (state.different >= findings) return 'so many findings end it';
-    return state.failed >= failures ? 'so many failures end it' : null;
+    return now() > deadline ? 'the time of the budget is over' : endForGood(state);
   };
+}
+
+/** What ends it, and would end it again at once. */
+export function endForGood(state: CampaignState): string | null {
+  const { budget, stop } = state.plan.campaign;
+  const isOver = (number: number, most = Number.POSITIVE_INFINITY): boolean => number >= most;
+  if (isOver(state.runs, budget.runs)) return 'the runs of the budget are done';
+  if (isOver(state.different, stop.findings)) return 'so many findings end it';
+  return isOver(state.failed, stop.failures) ? 'so many failures end it' : null;
 }
 
 const UNIT_MS: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000 };

@@ -2,7 +2,7 @@ import { readCampaign } from '../campaign/campaign-file.js';
 import { CampaignFolder, type Owner } from '../campaign/campaign-folder.js';
 import { jobsOfCampaign } from '../campaign/campaign-jobs.js';
 import { report } from '../campaign/campaign-report.js';
-import { type CampaignRunOptions, runCampaign, statusOf } from '../campaign/campaign-run.js';
+import { type CampaignRunOptions, endForGood, runCampaign, statusOf } from '../campaign/campaign-run.js';
 import { CampaignState } from '../campaign/campaign-state.js';
 import { EXIT, UsageError } from '../exit-code.js';
 import type { Output } from '../output.js';
@@ -49,7 +49,11 @@ async function worked(
   output.err(
     `${state.results.size} of ${state.plan.jobs.length} jobs done, ${state.failed} failed; kept in ${state.folder.path}`,
   );
-  if (why !== null) output.err(`${why}: dmirror campaign resume ${state.folder.path}`);
+  if (why !== null) {
+    const goesOn =
+      endForGood(state) === null ? `resume ${state.folder.path}` : 'run FILE goes on when FILE allows more';
+    output.err(`${why}: dmirror campaign ${goesOn}`);
+  }
   return statusOf(state, why);
 }
 

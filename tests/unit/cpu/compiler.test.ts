@@ -16,7 +16,7 @@ import { randomProgram } from './random-program.js';
 const COMPILER = 'riscv64-linux-gnu-gcc';
 
 /** How often code is written anew. */
-const ROUNDS = count(20, 200);
+const ROUNDS = count(10, 200);
 
 /** Everything an instruction can change, but for memory. */
 function state(cpu: Cpu) {

@@ -37,7 +37,7 @@ describe('Recorder', () => {
         for (const step of [0, at % (recording.steps + 1), recording.steps])
           expect(withoutStacks(recording.at(step).view())).toEqual(stopped(of, step));
       }),
-      { ...runs(10, 15), examples: [[ALONE_IN_RMAP, 27]] },
+      { ...runs(5, 15), examples: [[ALONE_IN_RMAP, 27]] },
     );
   });
 
@@ -56,7 +56,7 @@ describe('Recorder', () => {
         expect(machineNow(seen.machine).view()).toEqual(machineNow(plain.machine).view());
         expect(outcomeOf(seen)).toBe(outcomeOf(plain));
       }),
-      runs(10, 15),
+      runs(5, 15),
     );
   });
 });

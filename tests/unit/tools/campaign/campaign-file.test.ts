@@ -49,6 +49,7 @@ it.each([
   ['what: [{ plans: [slow-cpy] }]', "no shipped plan is named 'slow-cpy' (did you mean 'slow-copy'?)"],
   ['what: [{ cases: [hmm] }]\npaths: [clasic]', ":3:9: paths.0: no path 'clasic' (did you mean 'classic'?)"],
   ['what: [{ cases: [hmm] }]\nseed: [1]', ":3:1: there is no 'seed' (did you mean 'seeds'?)"],
+  ['what: [{ cases: [hmm] }]\nstop: { finding: 1 }', ":3:9: there is no 'stop.finding' (did you mean 'findings'?)"],
   ['what: [{ cases: [hmm] }]\nbudget: { time: 3 days }', ':3:17: budget.time: a time is as 90s, 30m or 2h'],
   ['what: [{ cases: [hmm] }', ':2:'],
 ])('%s is refused', (text, why) => {
