@@ -25,7 +25,7 @@ export function addExplore(root: Command, { status, output }: CommandContext): v
       'litmus files, names or patterns; all that the package ships without. `replay TOKEN` runs one schedule again',
     )
     .option('-l, --list', 'print the names and run nothing', false)
-    .addOption(pathOption(undefined, 'that of a file, or classic, without'))
+    .addOption(pathOption(undefined, 'that of a file, of its name as conform takes it, or classic, without'))
     .addOption(pathFileOption())
     .option(
       '--profile <kernel>',

@@ -59,8 +59,8 @@ describe('a litmus file', () => {
     ],
     ['an unknown advice', "threads: [['advise 0 0 0 1 DONTNED']]\n", /no 'DONTNED' \(did you mean 'DONTNEED'\?\)/],
     ['what is no number', "threads: [['load 0 0 x 1']]\n", /'x' is no number/],
-    ['what is no device', "threads: [['open 0 8']]\n", /:1:10: 'open 0 8': there is no device file 8; 0 to 3 are/],
-    ['what maps none', "threads: [['map 0 0 0 1 dev rw 9']]\n", /there is no device file 9/],
+    ['what is no device', "threads: [['open 0 8']]\n", /:1:10: 'open 0 8': D is 8, and there are 0 to 7/],
+    ['what maps none', "threads: [['map 0 0 0 1 dev rw 9']]\n", /D is 9, and there are 0 to 7/],
     ['a name of nothing', 'threads: [[{ do: load, on: buf }]]\n', /:1:12: no mapping is named 'buf'; there is none/],
     ['a path', 'machine: { path: posted-lat }\n', /:1:18: no path 'posted-lat' \(did you mean 'posted-late'\?\)/],
     [
