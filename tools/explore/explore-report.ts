@@ -93,7 +93,7 @@ function unmet(
 ): { what: string; token?: string }[] {
   const { forbid, require, allow } = conditions;
   const matches = (patterns: readonly string[], { outcome }: ReportedOutcome): boolean =>
-    patterns.some((pattern) => outcome === pattern || globToRegExp(pattern).test(outcome));
+    patterns.some((pattern) => isOutcome(pattern, outcome));
   const plain = outcomes.filter(({ fault }) => fault === undefined);
   const forbidden = outcomes.filter((one) => matches(forbid, one));
   const others = allow.length === 0 ? [] : plain.filter((one) => !matches(allow, one));
@@ -104,6 +104,11 @@ function unmet(
     ...others.map(({ outcome, token }) => ({ what: `not allowed: ${outcome}`, token })),
     ...missing.map((pattern) => ({ what: `${when}: ${pattern}` })),
   ];
+}
+
+/** Is it the outcome that is written so, or one of those? */
+export function isOutcome(pattern: string, outcome: string): boolean {
+  return outcome === pattern || globToRegExp(pattern).test(outcome);
 }
 
 export function isWrong({ problems }: TestReport): boolean {
