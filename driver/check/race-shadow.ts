@@ -161,11 +161,10 @@ export class RaceShadow {
     const isOver = (since: number): boolean =>
       covering.some(({ isSure, by }) => isSure && by.begin >= since && by.end <= look.begin);
     const allowed: Uint8Array[] = [];
-    if (!isOver(-1)) {
-      const before = this.pageBefore(mm, Math.floor(addr / PAGE_SIZE));
-      if (before === null) return;
-      allowed.push(partOf(before, addr, seen.length));
-    }
+    const before = this.pageBefore(mm, Math.floor(addr / PAGE_SIZE));
+    // A mapping of a file, or shared memory, holds that again after MADV_DONTNEED.
+    if (before === null && (!isOver(-1) || covering.some(({ by }) => by.call.name === 'madvise'))) return;
+    if (before !== null && !isOver(-1)) allowed.push(partOf(before, addr, seen.length));
     for (const writer of covering)
       if (writer.by.begin <= look.end && !isOver(writer.by.end)) allowed.push(this.written(writer, addr, seen.length));
     if (allowed.length === 0 || allowed.some((bytes) => bufferOf(bytes).equals(seen))) return;

@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import { exploreCases, replayCase } from '../../../../tools/suite/explore-cases.js';
 import { ProcessHandle } from '../../../../uapi/client/process-handle.js';
+import { some } from '../../../counts.js';
 import type { SelftestCase } from '../../../selftests/case.js';
 import { recordedOutput } from '../recorded-output.js';
 
@@ -27,7 +28,7 @@ const OPTIONS = {
   jobs: 1,
 } as const;
 
-it.each(['dpor', 'random'] as const)(
+it.each(some(['random', 'dpor'] as const, 2))(
   'finds with %s the schedule in which a case fails, and a token repeats it',
   async (strategy) => {
     const output = recordedOutput();
