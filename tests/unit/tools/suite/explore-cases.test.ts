@@ -40,9 +40,10 @@ it.each(some(['random', 'dpor'] as const, 2))(
       ),
     ).toBe(1);
     expect(output.files.get('x.xml')).toContain('<failure message="the last word is 1">');
-    const [{ problems, verdict }] = output.lines.map((line) => JSON.parse(line));
+    const [{ problems, verdict, inequivalent }] = output.lines.map((line) => JSON.parse(line));
     expect(problems).toMatchObject([{ what: 'the last word is 1' }]);
     expect(verdict).toBe(strategy === 'dpor' ? 'complete' : 'budget');
+    expect(typeof inequivalent).toBe(strategy === 'dpor' ? 'number' : 'undefined');
     const again = recordedOutput();
     expect(await replayCase(problems[0].token, [RACY], { trace: null, out: again.out })).toBe(1);
     expect(again.lines).toEqual(['hmm.fake.racy fails: the last word is 1']);
