@@ -17,6 +17,20 @@ it('does not come back from an op whose process another thread has ended', () =>
   expect([...outcomes.keys()].sort()).toEqual(['0 1 0 | - => ', 'none | - => ']);
 });
 
+it.each([
+  [['open 0 1'], ['dm 0 1 READ 0 0 1'], "threads[1] uses device 1, which 'open 0 1' of threads[0] makes"],
+  [['load 1 0 0 1'], ['fork 0 1'], "threads[0] uses process 1, which 'fork 0 1' of threads[1] makes"],
+])('refuses what is no race of the kernel: %j beside %j', (first, second, message) => {
+  expect(() => exploreLitmus(raceOf(first, second), HOW)).toThrow(message);
+});
+
+it('takes many threads, and says how many', () => {
+  const readers = (count: number): string[][] => Array.from({ length: count }, () => ['dm 0 0 SNAPSHOT 0 0 1']);
+  const { outcomes } = exploreLitmus(raceOf(...readers(12)), { ...HOW, budget: 1 });
+  expect([...outcomes.keys()]).toEqual([`${Array(12).fill('0 1 0 00').join(' | ')} => `]);
+  expect(() => exploreLitmus(raceOf(...readers(13)), HOW)).toThrow('race: 13 threads, and at most 12 can race');
+});
+
 it('ends with what it has when it is told to stop', () => {
   const test = raceOf(['store 0 0 0 1 1'], ['dm 0 0 READ 0 0 1'], ['advise 0 0 0 1 DONTNEED']);
   const all = exploreLitmus(test, HOW);
