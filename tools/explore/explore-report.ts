@@ -8,7 +8,7 @@ import { globToRegExp, replayCommand } from '../glob.js';
 import { injectionText } from '../token/parts.js';
 import type { Explored, HowToExplore } from './explore-work.js';
 import type { Litmus } from './litmus-file.js';
-import { withoutLastRead } from './litmus-outcome.js';
+import { withoutLastRead, writtenOutcome } from './litmus-outcome.js';
 import { type NeverSeenKind, neverSeenKind } from './never-seen.js';
 import { RACE_TOKEN } from './race-token.js';
 
@@ -91,7 +91,7 @@ function unmet(
 ): { what: string; token?: string }[] {
   const { forbid, require, allow } = conditions;
   const matches = (patterns: readonly string[], { outcome }: ReportedOutcome): boolean =>
-    patterns.some((pattern) => outcome === pattern || globToRegExp(pattern).test(outcome));
+    patterns.map(writtenOutcome).some((pattern) => outcome === pattern || globToRegExp(pattern).test(outcome));
   const plain = outcomes.filter(({ fault }) => fault === undefined);
   const forbidden = outcomes.filter((one) => matches(forbid, one));
   const others = allow.length === 0 ? [] : plain.filter((one) => !matches(allow, one));

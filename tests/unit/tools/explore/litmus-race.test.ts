@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
+import { reportOf } from '../../../../tools/explore/explore-report.js';
 import { exploreLitmus } from '../../../../tools/explore/explore-work.js';
-import { type Litmus, NO_CONDITIONS } from '../../../../tools/explore/litmus-file.js';
+import { type Conditions, type Litmus, NO_CONDITIONS } from '../../../../tools/explore/litmus-file.js';
 
 const HOW = { path: 'classic', profile: '6.12', strategy: 'dpor', budget: 300, seed: 1, isChecked: true } as const;
 
@@ -29,6 +30,17 @@ it('takes many threads, and says how many', () => {
   const { outcomes } = exploreLitmus(raceOf(...readers(12)), { ...HOW, budget: 1 });
   expect([...outcomes.keys()]).toEqual([`${Array(12).fill('0 1 0 00').join(' | ')} => `]);
   expect(() => exploreLitmus(raceOf(...readers(13)), HOW)).toThrow('race: 13 threads, and at most 12 can race');
+});
+
+it('meets conditions that are written as outcomes are printed, where nothing is observed', () => {
+  const test = raceOf(['load 0 0 0 1'], ['exit 0']);
+  const how = { ...HOW, conditions: test.conditions };
+  const problemsOf = (conditions: Partial<Conditions>): string[] => {
+    const of = { ...test, conditions: { ...NO_CONDITIONS, ...conditions } };
+    return reportOf(of, exploreLitmus(of, how), { how, ms: 0 }).problems.map(({ what }) => what);
+  };
+  expect(problemsOf({ forbid: ['none | - =>'] })).toEqual(['forbidden: none | - => ']);
+  expect(problemsOf({ require: ['none*=>'], allow: ['none | - =>', '0 1 | - => *'] })).toEqual([]);
 });
 
 it('ends with what it has when it is told to stop', () => {
