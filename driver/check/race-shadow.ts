@@ -165,9 +165,10 @@ export class RaceShadow {
     const isOver = (since: number): boolean =>
       covering.some(({ isSure, by }) => isSure && by.begin >= since && by.end <= look.begin);
     const allowed: Uint8Array[] = [];
-    if (!isOver(-1)) {
-      const before = this.pageBefore(mm, Math.floor(addr / PAGE_SIZE));
-      if (before === null) return;
+    const before = this.pageBefore(mm, Math.floor(addr / PAGE_SIZE));
+    // A mapping of a file, or shared memory, holds that again after MADV_DONTNEED.
+    if (before === null && (!isOver(-1) || covering.some(({ by }) => by.call.name === 'madvise'))) return;
+    if (before !== null && !isOver(-1)) {
       allowed.push(partOf(before, addr, seen.length));
       if (this.keptPage(mm, Math.floor(addr / PAGE_SIZE))?.isLazyfree) allowed.push(ZERO_PAGE.subarray(0, seen.length));
     }

@@ -24,6 +24,8 @@ export interface Strategy {
   readonly verdict: Verdict;
   /** The last schedule was given up as whoever could run only went round in a loop. */
   readonly isLivelock?: boolean;
+  /** No two schedules that run to their end differ only in the order of steps that have nothing to do with each other. */
+  readonly isInequivalent?: boolean;
   /** Whose step is next, by place in `actors`; `END_RUN` gives the schedule up. Also asked where there is no choice. */
   pick(actors: readonly number[]): number;
   /** Whom a wake-up wakes; two or more. */

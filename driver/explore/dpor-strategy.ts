@@ -18,6 +18,7 @@ const MOST_ALONE = 500;
  */
 export class DporStrategy implements Strategy {
   readonly verdict = 'complete';
+  readonly isInequivalent = true;
   readonly footprints = new Footprints();
   private isRecording = false;
   /** The last schedule was given up as all who could run only went round in a loop. */

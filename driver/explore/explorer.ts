@@ -26,8 +26,8 @@ export interface Exploration {
   readonly verdict: Verdict;
   /** Schedules that ran, those included that were given up. */
   readonly schedules: number;
-  /** Of those, how many ran to their end: with `dpor` they differ in more than the order of steps that never had to do with each other. */
-  readonly inequivalent: number;
+  /** Of `dpor`: those of them that ran to their end, which differ in more than the order of steps that never had to do with each other. */
+  readonly inequivalent?: number;
   /** Of `pct`: the chance of one schedule to show what needs so deep an order. */
   readonly guarantee?: number;
   /** Of `replay`: why there is no such schedule; null when there is. */
@@ -87,7 +87,8 @@ export function* writtenDown(
   const found: RaceFinding[] = [...findings.values()].map(({ finding, witness }) => ({ ...finding, witness }));
   const [first] = unsound;
   if (first !== undefined) found.push({ kind: 'error', message: UNSOUND, functions: [], witness: first.witness });
-  return { outcomes, findings: found, verdict, schedules, inequivalent };
+  const told = director.strategy.isInequivalent === true ? { inequivalent } : {};
+  return { outcomes, findings: found, verdict, schedules, ...told };
 }
 
 /** The choices of a line, by running it. That it comes to the same proves a part of what the search has relied on. */

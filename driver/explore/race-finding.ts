@@ -2,11 +2,12 @@ import type { BlockedTask, RunResult } from '../core/scheduler.js';
 import type { Task } from '../core/task.js';
 
 /**
- * `invariant`: the machine's books, its TLBs or what the pages hold. `check`: what the test itself wants. `lost wake-up`: somebody waits for
- * what nobody has who is left. `livelock`: who is left only goes round in loops. `deadline`: a call takes longer than it may.
+ * `invariant`: the machine's books, its TLBs or what the pages hold. `check`: what the test itself wants. `hang`: somebody waits for a call
+ * of another, as who serves a userfault, and nobody is left to make it. `lost wake-up`: somebody waits for what nobody has who is left. `livelock`: who is left only goes round in loops. `deadline`: a call takes longer than it may.
  */
 export type FindingKind =
   | 'deadlock'
+  | 'hang'
   | 'lost wake-up'
   | 'livelock'
   | 'deadline'
@@ -32,10 +33,23 @@ export type FoundNow = Omit<RaceFinding, 'witness'>;
 /** What a schedule ended with that left tasks waiting: who waits for what, whose that is, and what each holds. */
 export function stuckFinding({ blocked }: Pick<RunResult, 'blocked'>): FoundNow {
   const tasks = [...blocked].sort((a, b) => a.id - b.id);
-  const isOwned = tasks.some(({ ownedBy }) => tasks.some(({ task }) => task === ownedBy));
-  const kind = isOwned ? 'deadlock' : 'lost wake-up';
   const functions = tasks.map(({ doing }) => doing).filter(Boolean);
-  return { kind, message: tasks.map(waitText).join('; '), functions, waits: tasks };
+  return { kind: kindOf(tasks), message: tasks.map(waitText).join('; '), functions, waits: tasks };
+}
+
+function kindOf(tasks: readonly BlockedTask[]): FindingKind {
+  const byName = new Map<string | null, BlockedTask>(tasks.map((one) => [one.task, one]));
+  /** For whom it waits in the end; null when they wait for each other. */
+  const lastOf = (one: BlockedTask, left = tasks.length): BlockedTask | null => {
+    const owner = byName.get(one.ownedBy);
+    if (owner === undefined) return one;
+    return left === 0 ? null : lastOf(owner, left - 1);
+  };
+  const last = tasks.map((one) => lastOf(one));
+  if (last.includes(null)) return 'deadlock';
+  // What others wait for may be in the hands of who waits for a call.
+  if (last.some((one) => one?.waitsForCall)) return 'hang';
+  return last.every((one, i) => one === tasks[i]) ? 'lost wake-up' : 'deadlock';
 }
 
 function waitText({ task, doing, waitsFor, ownedBy, holds }: BlockedTask): string {

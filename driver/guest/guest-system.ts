@@ -19,6 +19,7 @@ import { execReport } from './crash-report.js';
 import { ElfError, type ElfImage, type ElfSymbol, functionSymbols, parseElf } from './elf.js';
 import { type LoadedProgram, loadElfBinary } from './exec.js';
 import type { GuestHost } from './guest-host.js';
+import { AT_FDCWD, resolvePath } from './guest-path.js';
 import { GuestThread } from './guest-thread.js';
 import { HostStream } from './host-stream.js';
 
@@ -109,7 +110,14 @@ export class GuestSystem {
     const binary = yield* this.keepBinary(guest.process, request, elf);
     const ret = yield* this.load(guest, binary, request);
     if (ret < 0) this.pastReturn(guest, request.path, elf, ret);
+    else yield* this.nameAsCalled(guest, binary, request.argv[0]);
     return { ret };
+  }
+
+  /** A program that was called by a relative path finds itself there: the folder of the call is its working directory. */
+  private *nameAsCalled(guest: GuestThread, { inode }: Binary, name = '/'): Coroutine<void> {
+    const path = name.startsWith('/') ? -ENOENT : resolvePath(guest, AT_FDCWD, name);
+    if (typeof path === 'string') yield* this.machine.vfs.addProgram(path, inode, guest.process.owner);
   }
 
   /** Puts a file's contents where the program can be mapped and opened from. */
@@ -122,11 +130,7 @@ export class GuestSystem {
     if (known !== undefined && isSame(known.bytes, bytes)) return known;
     const inode = new TmpfsInode(this.machine.memory);
     yield* shmemFileWriteIter(this.machine.memory, inode.mapping, { offset: 0, bytes });
-    this.machine.vfs.addProgram(path, inode, owner);
-    if (known !== undefined) {
-      known.inode.links--;
-      yield* known.inode.evictIfUnused();
-    }
+    yield* this.machine.vfs.addProgram(path, inode, owner);
     const binary = { elf, bytes, inode, symbols: null };
     this.binaries.set(owner, (this.binaries.get(owner) ?? new Map<string, Binary>()).set(path, binary));
     return binary;

@@ -60,9 +60,7 @@ class Generator {
     const at = `${p} ${r} ${off} ${n}`;
     switch (this.weighted(this.plan.ops)) {
       case 'dm':
-        return void this.add(
-          `dm ${p} ${this.one(this.plan.devices)} ${this.weighted(this.commands)} ${r} ${off} ${n} ${this.next()}`,
-        );
+        return void this.add(this.commandLine(p, `${r} ${off} ${n}`));
       case 'load':
         return void this.add(`load ${p} ${r} ${off} ${this.accessed(n)}`);
       case 'store':
@@ -88,6 +86,13 @@ class Generator {
       default:
         return void this.rareStep(p, at);
     }
+  }
+
+  private commandLine(p: number, range: string): string {
+    const device = this.one(this.plan.devices);
+    const command = this.weighted(this.commands);
+    const value = this.next();
+    return `dm ${p} ${device} ${command} ${range}${command === 'WRITE' ? ` ${value}` : ''}`;
   }
 
   /** Processes, pins and raw ioctls. */

@@ -3,7 +3,9 @@ import { describe, expect, it } from 'vitest';
 import { conformLitmus } from '../../tools/explore/litmus-conform.js';
 import { type Litmus, readLitmusFile } from '../../tools/explore/litmus-file.js';
 import { neverSeenOutcomes } from '../../tools/explore/never-seen.js';
+import type { PathName } from '../../uapi/path-name.js';
 import { count, isLong, stride } from '../counts.js';
+import { pathByName } from './recording.js';
 
 const RECORDED = readLitmusFile(join(import.meta.dirname, '../litmus/recorded.jsonl'));
 /** Every so manieth test where not all are taken. */
@@ -40,4 +42,27 @@ describe('races of a real kernel', () => {
     expect(RECORDED).toHaveLength(86);
     expect(RECORDED.reduce((sum, { recorded }) => sum + recorded!.outcomes.size, 0)).toBe(302);
   });
+});
+
+describe.each([
+  ['v1', 7],
+  ['late', 21],
+] as const)('races of a kernel with the posting %s', (form, races) => {
+  const file = join(import.meta.dirname, `../litmus/${form}-litmus.jsonl`);
+  const recorded = readLitmusFile(file);
+  const path: PathName = `posted-${form}`;
+
+  it('are of its path, as their name says', () => {
+    expect(recorded).toHaveLength(races);
+    expect(pathByName(file).path).toBe(path);
+  });
+
+  it.each(recorded.filter((_, i) => i % stride(11, 21) === 0).map((test) => [test.name, test] as const))(
+    '%s: each outcome is reached',
+    (_name, test) => {
+      const how = { path, profile: '6.12', seed: 1, isChecked: false, budget: count(20_000, 120_000) } as const;
+      const { missing, serial } = conformLitmus(test, how, () => 0);
+      expect({ missing, serial }).toEqual({ missing: [], serial: [] });
+    },
+  );
 });

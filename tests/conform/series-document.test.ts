@@ -11,13 +11,18 @@ import { RACE_TOKEN } from '../../tools/explore/race-token.js';
 import { RUN_TOKEN } from '../../tools/fault/run-token.js';
 import { casesByName } from '../../tools/fault/sweep/cases.js';
 import { Sweeper } from '../../tools/fault/sweep/sweep-job.js';
+import { hunt } from '../../tools/series/hunt.js';
+import { plain } from '../../tools/series/mail-lines.js';
 import { judgeOps, OPS_TOKEN, opsIn } from '../../tools/series/ops-run.js';
 import { PROPERTIES, withPropertyOf } from '../../tools/series/properties.js';
 import { shapeOf, textOf } from '../../tools/series/race-shape.js';
 import { raceKey } from '../../tools/series/race-text.js';
+import { postingNamed } from '../../tools/series/review.js';
+import { reviewText } from '../../tools/series/review-text.js';
+import { unitsOf } from '../../tools/series/review-units.js';
 import { PATH_NAMES, type PathName } from '../../uapi/path-name.js';
 import { walkMarkdown, walkSvg, walkTable } from '../bench/walks.js';
-import { isLong, some } from '../counts.js';
+import { isFull, isLong, some } from '../counts.js';
 import { checkDocument } from '../document-part.js';
 import { ROOT } from '../unit/structure/tree.js';
 import { recordedOutput } from '../unit/tools/recorded-output.js';
@@ -49,35 +54,20 @@ const REPORTS: readonly (readonly [PathName, file: string, sequences: number])[]
   ['posted-late', 'docs/series-review-late.txt', 100],
 ];
 
-/** What `dmirror fault sweep --path posted-v1 --pages 8 --rounds 1` found: of each cause a token and what it says. */
-const SWEPT: readonly (readonly [property: PropertyName, says: RegExp, token: string])[] = [
-  [
-    'undoesOnError',
-    /deadlock/,
-    'dm2:run:migrate_on_fault.rows.exclusive_of_other:posted-v1:1:8x1::handle_mm_fault/range-fault/3/RETRY:ULbsN4iYFAVt',
-  ],
-  [
-    'clearsDst',
-    /left in dst by an earlier chunk/,
-    'dm2:run:migrate_on_fault.rows.thp_zero:posted-v1:1:8x1::page_alloc/copy/65/ENOMEM:JJbsN4iYFAcq',
-  ],
-  ['dropsYoungDirty', /lost its dirty mark/, 'dm2:run:migrate_on_fault.rows.present:posted-v1:1:8x1:::8ObsN4iYFAGA'],
-  [
-    'ignoresOwnClears',
-    /passed over the CLEAR/,
-    'dm2:run:migrate_on_fault.rows.thp:posted-v1:1:8x1::thp_split/collect/2/EBUSY:yBbsN4iYFABI',
-  ],
-  ['mirrorsFrame0', /the shadow copy has/, 'dm2:run:migrate_on_fault.rows.thp_pinned:posted-v1:1:8x1:::5_bsN4iYFAGA'],
-  [
-    'checksAfterFault',
-    /deadlock/,
-    'dm2:run:migrate_on_fault.rows.swap:posted-v1:1:8x1::notifier_invalidate/call/2/EVENT:VGbsN4iYFAqZ',
-  ],
-];
+/** Of a report: each run of the sweep that shows something, and the property that it comes from. */
+function sweptIn(report: string): { readonly property: PropertyName; readonly token: string }[] {
+  const [, part = ''] = report.split('\n- fault sweep of ');
+  return [...part.matchAll(/^ {4}(\w+): [\s\S]*?\n {4}dmirror fault replay (\S+)$/gm)].map(([, property, token]) => ({
+    property: property as PropertyName,
+    token: token!,
+  }));
+}
 
-/** What found each defect of the first posting, as its report and the sweep say. */
+/** What found each defect of the first posting, as its report says. */
 function finders(): string {
-  const blocks = readFileSync(join(ROOT, REPORTS[0]![1]), 'utf8')
+  const report = readFileSync(join(ROOT, REPORTS[0]![1]), 'utf8');
+  const tokens = sweptIn(report);
+  const blocks = report
     .split('\nThe header\n')[0]!
     .split(/^\d+\. \[/m)
     .map((block) => ({ key: block.split(']', 1)[0]!, text: block.replace(/\s+/g, ' ') }));
@@ -87,7 +77,7 @@ function finders(): string {
     const races = blocks.filter(
       ({ key, text }) => key !== name && text.toLowerCase().includes(`: ${cause}.`.toLowerCase()),
     );
-    const swept = SWEPT.find(([property]) => property === name)?.[2];
+    const swept = tokens.find(({ property }) => property === name)?.token;
     if (own === '' && races.length === 0 && swept === undefined) return [];
     const [, from, ops] = / Found in (\S+), reduced; unified passes the same: .* '([^']*)'/.exec(own) ?? [];
     const token = ops && OPS_TOKEN.write({ ops: opsIn(ops), path: 'posted-v1', profile: '6.12' });
@@ -117,16 +107,6 @@ it('its tokens show something on the first posting, and nothing on unified', asy
   }
 });
 
-it.each(some(SWEPT, 3))('a fault shows %s: %s', async (property, says, token) => {
-  const id = RUN_TOKEN.read(token);
-  const sweeper = new Sweeper(casesByName(id.profile), { ...id, all: false, pairs: 0, first: true });
-  const seen = async (path: PathName): Promise<string> =>
-    (await sweeper.runId({ ...id, path })).violations.map(({ message }) => message).join('\n');
-  expect(await seen('posted-v1')).toMatch(says);
-  expect(await seen(withPropertyOf('posted-v1', property, 'unified'))).not.toMatch(says);
-  expect(await seen('unified')).toBe('');
-});
-
 describe.each(REPORTS)('the report on %s', (path, file, sequences) => {
   const report = readFileSync(join(ROOT, file), 'utf8');
 
@@ -141,9 +121,28 @@ describe.each(REPORTS)('the report on %s', (path, file, sequences) => {
     }
   });
 
+  it('has runs of the sweep that hang on what it says, and show nothing on unified', async () => {
+    const swept = sweptIn(report);
+    expect(swept).toHaveLength(Number(/- fault sweep of[^,]*,\s(\d+)/.exec(report)?.[1]));
+    for (const { property, token } of some(swept, 3)) {
+      const id = RUN_TOKEN.read(token);
+      const sweeper = new Sweeper(casesByName(id.profile), { ...id, all: false, pairs: 0, first: true });
+      const seen = async (on: PathName): Promise<string[]> =>
+        (await sweeper.runId({ ...id, path: on })).violations.map(({ message }) => plain(message));
+      const before = await seen(id.path);
+      const after = await seen(withPropertyOf(id.path, property, 'unified'));
+      expect(
+        before.filter((message) => !after.includes(message)),
+        token,
+      ).not.toEqual([]);
+      expect(await seen('unified'), token).toEqual([]);
+    }
+  });
+
   it('has races whose schedules end as it says', () => {
     const races = [...report.matchAll(/^\d+\. \[([\w-]+)\](?:(?!^\d+\. \[)[\s\S])*?explore replay (\S+)/gm)];
     expect(races).toHaveLength(Number(/^Races: (\d+)$/m.exec(report)?.[1]));
+    expect(report.match(/unified shows nothing in \d+ schedules, all that there are:/g)).toHaveLength(races.length);
     for (const [, key, token = ''] of races) {
       const { test, path: on, profile, choices } = RACE_TOKEN.read(token);
       expect(on).toBe(path);
@@ -152,6 +151,31 @@ describe.each(REPORTS)('the report on %s', (path, file, sequences) => {
       expect(findings, token).toHaveLength(1);
       expect(raceKey({ message: textOf(findings[0]!), shape: shapeOf(race, findings[0]!) }), token).toBe(key);
     }
+  });
+
+  it('is what the command prints, as far as the header and what the first sequence of a finding shows', async () => {
+    const posting = postingNamed(path === 'posted-v1' ? 'v1' : 'late');
+    const [header] = unitsOf(posting, { sequences: 0, races: null as never, tests: [], now: () => 0 });
+    const [, family, seed] = / Found in ([\w-]+):(\d+), reduced/.exec(report) ?? [];
+    const sequences = family === undefined || !isFull ? [] : [{ family, seed: Number(seed) }];
+    const [first] = [...hunt(path, sequences)];
+    const none = {
+      selftests: null,
+      recordings: null,
+      sweep: null,
+      sequences: 0,
+      races: [],
+      walks: [],
+      isInterrupted: false,
+    };
+    const findings = first ? [first] : [];
+    const text = reviewText({ ...none, posting, abi: (await header!.run()) as never, findings }, null).join('\n');
+    const blocks = report
+      .split('\n\n')
+      .map((block) => block.replace(/\n {3}Found as well by .*(\n {3}(?!Found in).*)*/, ''));
+    const printed = text.split('\n\n').filter((block) => /^(The header|1\. )/.test(block));
+    expect(printed).toHaveLength(1 + findings.length);
+    for (const block of printed) expect(blocks).toContain(block);
   });
 
   it.runIf(isLong)('is what the command prints (only in check:long)', async () => {

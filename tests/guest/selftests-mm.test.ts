@@ -26,6 +26,7 @@ const PART = [
   'soft-dirty',
   'mkdirty',
   'gup_longterm',
+  'pagemap_ioctl',
   'khugepaged',
 ];
 const SUITE = 'tests/guest/selftests-mm/suite.yaml';

@@ -34,12 +34,17 @@ const STATES = {
   own1: ['map 0 0 0 2 anon rw', 'store 0 0 0 2 0x10', 'dm 0 0 MIGRATE_TO_DEV 0 1 1'],
   swap1: ['map 0 0 0 2 anon rw', 'store 0 0 0 2 0x10', 'advise 0 0 1 1 PAGEOUT'],
   ex1: ['map 0 0 0 2 anon rw', 'store 0 0 0 2 0x10', 'dm 0 1 EXCLUSIVE 0 1 1'],
+  ex0: ['map 0 0 0 2 anon rw', 'store 0 0 0 2 0x10', 'dm 0 0 EXCLUSIVE 0 0 1'],
   cowHeld1: ['map 0 0 0 2 anon rw', 'store 0 0 0 2 0x10', 'fork 0 1', 'dm 0 1 MIGRATE_TO_DEV 0 1 1'],
   // Of four pages, so that two calls can have parts of their own.
   wide: ['map 0 0 0 4 anon rw', 'store 0 0 0 4 0x10', 'advise 0 0 1 1 PAGEOUT'],
   wideHeld: ['map 0 0 0 4 anon rw', 'store 0 0 0 4 0x10', 'dm 0 1 MIGRATE_TO_DEV 0 1 1'],
   // Shared memory, whose second page the first task has not mapped.
   shmHalf: ['map 0 0 0 2 shared rw', 'store 0 0 0 2 0x10', 'advise 0 0 1 1 DONTNEED'],
+  shm0: ['map 0 0 0 2 shared rw', 'store 0 0 0 2 0x10', 'advise 0 0 0 1 DONTNEED'],
+  // Twice in one address space, the first time without entries.
+  alias: ['map 0 0 0 2 shared rw', 'store 0 0 0 2 0x10', 'remap 0 0 0 2 1 0 1'],
+  filep: ['map 0 0 0 2 filep rw', 'store 0 0 0 2 0x10'],
   // 2 MiB with two small pages, for khugepaged or MADV_COLLAPSE to make one of.
   small: ['map 0 0 0 512 anon rw', 'store 0 0 0 2 0x10', 'advise 0 0 0 512 HUGEPAGE'],
   smallDev: ['map 0 0 0 512 anon rw', 'store 0 0 0 2 0x10', 'advise 0 0 0 512 HUGEPAGE', 'dm 0 0 MIGRATE_TO_DEV 0 0 1'],
@@ -123,6 +128,9 @@ const ACTIONS = {
   onfWide: 'dm 0 0 MIGRATE_ON_FAULT_TO_DEV 0 0 4',
   onfWide1: 'dm 0 1 MIGRATE_ON_FAULT_TO_DEV 0 0 4',
   onfTail1: 'dm 0 1 MIGRATE_ON_FAULT_TO_DEV 0 2 2',
+  onfSecond: 'dm 0 0 MIGRATE_ON_FAULT_TO_DEV 0 1 1',
+  onfFirst1: 'dm 0 1 MIGRATE_ON_FAULT_TO_DEV 0 0 1',
+  onfAlias: 'dm 0 0 MIGRATE_ON_FAULT_TO_DEV 1 0 1',
   onfInner1: 'dm 0 1 MIGRATE_ON_FAULT_TO_DEV 0 1 1',
   sys: 'dm 0 0 MIGRATE_TO_SYS 0 0 2',
   sys1: 'dm 0 1 MIGRATE_TO_SYS 0 0 2',
@@ -224,6 +232,11 @@ const PAIRS: readonly Pairs[] = [
     first: 'onf',
     against: ['load', 'dontneed', 'dontneed0', 'unmap0', 'remove', 'pageout', 'onf', 'onf1', 'mig1', 'excl1', 'fork'],
   },
+  { state: 'filep', first: 'onf', against: ['dontneed', 'dontneed0'] },
+  // One page each, which is soon explored whole.
+  { state: 'shm0', first: 'onfSecond', against: ['onf1'] },
+  { state: 'ex0', first: 'onfSecond', against: ['onf4'] },
+  { state: 'alias', first: 'onfAlias', against: ['onfFirst1'] },
   { state: 'thp', first: 'onf', against: ['store', 'dontneed', 'onf1'] },
   { state: 'cow', first: 'onf', against: ['childexit', 'store', 'dontneed'] },
   // Exclusive, read and write.

@@ -1,7 +1,6 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { pathByName } from '../../tests/conform/recording.js';
 import type { PathName } from '../../uapi/path-name.js';
 import { conformLitmusFiles } from '../conform/conform-litmus.js';
 import { asCases, divergenceText, rerunCommand, summaryText } from '../conform/conform-report.js';
@@ -11,6 +10,7 @@ import { isProved, type ReplayTask, replayWork, type SequenceResult } from '../c
 import { recordingInput } from '../conform/recording-input.js';
 import { EXIT, UsageError } from '../exit-code.js';
 import { isLitmusText } from '../explore/litmus-file.js';
+import { litmusPath } from '../explore/litmus-path.js';
 import type { Output } from '../output.js';
 import { shippedFiles } from '../package-root.js';
 import { type ResultFileOptions, resultFiles } from '../report/result-files.js';
@@ -88,16 +88,6 @@ function filesAndTrace(
 ): { files: readonly string[]; trace: boolean | string | undefined } {
   const isRecording = typeof trace === 'string' && /\.(gz|jsonl)$/.test(trace) && existsSync(trace);
   return isRecording ? { files: [trace, ...files], trace: true } : { files, trace };
-}
-
-/** The path that the names of litmus files tell, which must be one. */
-function litmusPath(files: readonly string[], { err }: Output): PathName {
-  const named = files.map((file) => ({ file, ...pathByName(file) }));
-  for (const { file, path, why } of named) if (path !== null) err(`# ${file}: path ${path}, by ${why}`);
-  const paths = [...new Set(named.map(({ path }) => path ?? DEFAULT_PATH))];
-  if (paths.length > 1)
-    throw new UsageError(`the files are of several paths: ${paths.join(', ')}`, 'give them to a command each');
-  return paths[0] ?? DEFAULT_PATH;
 }
 
 const SEE_HELP = 'see `dmirror conform --help`';

@@ -25,7 +25,9 @@ export function addExplore(root: Command, { status, output }: CommandContext): v
       'litmus files, names or patterns; all that the package ships without. `replay TOKEN` runs one schedule again',
     )
     .option('-l, --list', 'print the names and run nothing', false)
-    .addOption(pathOption('classic'))
+    .addOption(
+      pathOption(undefined, 'that which the names of litmus files tell, as conform takes it, or classic without'),
+    )
     .addOption(pathFileOption())
     .option('--profile <kernel>', 'whose semantics the machine has: 6.12, 6.19 or 7.3', '6.12')
     .option('--dialect <name>', 'the numbering that the devices are spoken to in', 'dmirror')

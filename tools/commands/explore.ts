@@ -3,6 +3,7 @@ import type { PathName } from '../../uapi/path-name.js';
 import { EXIT, UsageError } from '../exit-code.js';
 import type { HowExplored } from '../explore/explore-report.js';
 import { type ExploreRunOptions, exploreAll, exploreDiff, witnessToken } from '../explore/explore-run.js';
+import { litmusPath } from '../explore/litmus-path.js';
 import { namedTests } from '../explore/shipped-tests.js';
 import { witnessLines, witnessOf } from '../explore/witness.js';
 import { dialectOption, profileOption } from '../kernel-profile.js';
@@ -13,7 +14,7 @@ import { replay } from './replay.js';
 
 export interface ExploreCommandOptions extends ExploreRunOptions {
   readonly list: boolean;
-  readonly path: PathName;
+  readonly path?: PathName | undefined;
   readonly profile: string;
   readonly dialect: string;
   readonly strategy: StrategyName;
@@ -51,7 +52,8 @@ export async function exploreCommand(
     for (const { name } of tests) output.out(name);
     return EXIT.pass;
   }
-  const how = howOf(options);
+  const files = names.filter((name) => name.endsWith('.jsonl'));
+  const how = howOf({ ...options, path: options.path ?? litmusPath(files, output) });
   if (options.witness !== undefined) {
     const token = await witnessToken(tests, { how, jobs: options.jobs, wanted: options.witness }, output);
     const trace = openTrace(options);
@@ -78,7 +80,7 @@ export async function exploreCommand(
   );
 }
 
-function howOf(options: ExploreCommandOptions): HowExplored {
+function howOf(options: ExploreCommandOptions & { readonly path: PathName }): HowExplored {
   const { path, dialect, strategy, preemptions, depth, seed, budget, faults } = options;
   for (const [option, value, of] of [
     ['--preemptions', preemptions, 'bounded'],

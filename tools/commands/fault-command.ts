@@ -148,6 +148,7 @@ function addTokens(fault: Command, status: Ending, output: () => Output): void {
       }),
     )
     .option('--defect <name>', 'plant a defect of the register; may be repeated', collect, [])
+    .option('--outcome <pattern>', 'of a race: keep that it comes to an outcome like this; * stands for anything')
     .action(async (what: string, options) => {
       const { shrink } = await import('../fault/shrink.js');
       status.code = await shrink(what, options, output());

@@ -1,5 +1,5 @@
 import { replayCommand } from '../glob.js';
-import { isWrong, type TestReport } from './explore-report.js';
+import { isWrong, schedulesText, type TestReport } from './explore-report.js';
 import type { Witness } from './witness.js';
 
 /** What came of tests as one page that loads nothing: a table of tests and outcomes, and for each witness the columns of its steps. */
@@ -28,9 +28,9 @@ ${reports.map((report) => sections(report, witnessOf)).join('\n')}
 }
 
 function testRows(report: TestReport): string {
-  const { test, path, profile, verdict, schedules, inequivalent, outcomes } = report;
+  const { test, path, profile, verdict, outcomes } = report;
   const about = `<th scope="rowgroup" rowspan="${Math.max(1, outcomes.length)}">${text(test)}<br><small>${path}, ${profile}: ${verdict},
-${schedules} schedules (${inequivalent} inequivalent)</small></th>`;
+${schedulesText(report)}</small></th>`;
   const cells = outcomes.map(
     ({ outcome, schedules: count, seen, fault }, i) =>
       `<td><a href="#${idOf(report, i)}"><code>${text(outcome)}</code></a>${fault === undefined ? '' : `<br><small>with ${text(fault)}</small>`}</td><td class="n">${count}</td><td class="n">${seen ?? ''}</td>`,

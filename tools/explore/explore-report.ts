@@ -30,7 +30,8 @@ export interface TestReport {
   readonly profile: ProfileName;
   readonly verdict: Verdict | 'interrupted';
   readonly schedules: number;
-  readonly inequivalent: number;
+  /** Of `dpor`. */
+  readonly inequivalent?: number;
   /** Failures that it ran with, each by itself. */
   readonly failures: number;
   /** Of `pct`: the chance of one schedule to show a bug of its depth. */
@@ -65,7 +66,8 @@ export function reportOf(test: Litmus, explored: Explored, { how, ms }: { how: H
   const { schedules, inequivalent, asLinux, failures, guarantee, isCut } = explored;
   const verdict = isCut ? 'interrupted' : explored.verdict;
   return {
-    ...{ test: test.name, path, profile, verdict, schedules, inequivalent, failures },
+    ...{ test: test.name, path, profile, verdict, schedules, failures },
+    ...(inequivalent === undefined ? {} : { inequivalent }),
     ...(guarantee === undefined ? {} : { guarantee }),
     ...{ ms, outcomes, asLinux, problems: [...findings, ...unmet(test, outcomes, verdict)] },
   };
@@ -91,7 +93,7 @@ function unmet(
 ): { what: string; token?: string }[] {
   const { forbid, require, allow } = conditions;
   const matches = (patterns: readonly string[], { outcome }: ReportedOutcome): boolean =>
-    patterns.map(writtenOutcome).some((pattern) => outcome === pattern || globToRegExp(pattern).test(outcome));
+    patterns.some((pattern) => isOutcome(pattern, outcome));
   const plain = outcomes.filter(({ fault }) => fault === undefined);
   const forbidden = outcomes.filter((one) => matches(forbid, one));
   const others = allow.length === 0 ? [] : plain.filter((one) => !matches(allow, one));
@@ -104,20 +106,26 @@ function unmet(
   ];
 }
 
+/** Is it the outcome that is written so, or one of those? */
+export function isOutcome(pattern: string, outcome: string): boolean {
+  const written = writtenOutcome(pattern);
+  return outcome === written || globToRegExp(written).test(outcome);
+}
+
 export function isWrong({ problems }: TestReport): boolean {
   return problems.length > 0;
 }
 
 /** Lines for a reader, the summary first. */
 export function reportLines(report: TestReport): string[] {
-  const { outcomes, verdict, schedules, inequivalent, ms, asLinux, problems, failures, guarantee } = report;
+  const { outcomes, verdict, ms, asLinux, problems, failures, guarantee } = report;
   const under = failures === 0 ? '' : `, with none and with each of ${failures} failures`;
   const chance =
     guarantee === undefined
       ? []
       : [`each schedule shows a bug of this depth with a chance of at least ${guarantee.toExponential(1)}`];
   return [
-    `${outcomes.length} outcome${outcomes.length === 1 ? '' : 's'}, ${verdict}, ${schedules} schedules (${inequivalent} inequivalent)${under}, ${(ms / 1000).toFixed(1)} s`,
+    `${outcomes.length} outcome${outcomes.length === 1 ? '' : 's'}, ${verdict}, ${schedulesText(report)}${under}, ${(ms / 1000).toFixed(1)} s`,
     ...chance,
     ...outcomes.flatMap((one) => [one.outcome, `  ${one.schedules} schedules${seenText(one)}, ${one.token}`]),
     ...asLinux.map((name) => `as Linux: ${name}`),
@@ -126,6 +134,11 @@ export function reportLines(report: TestReport): string[] {
     ),
     ...(verdict === 'budget' && guarantee === undefined ? ['more schedules are left: give a larger --budget'] : []),
   ];
+}
+
+/** How many schedules ran, and how many of them differ, where that is known. */
+export function schedulesText({ schedules, inequivalent }: Pick<TestReport, 'schedules' | 'inequivalent'>): string {
+  return `${schedules} schedules${inequivalent === undefined ? '' : ` (${inequivalent} inequivalent)`}`;
 }
 
 function seenText({ seen, fault, judged }: ReportedOutcome): string {

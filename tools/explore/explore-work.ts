@@ -220,6 +220,6 @@ function joined(a: Explored, b: Explored): Explored {
     asLinux: [...new Set([...a.asLinux, ...b.asLinux])].sort(),
     verdict: a.verdict === 'complete' ? b.verdict : a.verdict,
     schedules: a.schedules + b.schedules,
-    inequivalent: a.inequivalent + b.inequivalent,
+    ...(a.inequivalent === undefined ? {} : { inequivalent: a.inequivalent + (b.inequivalent ?? 0) }),
   };
 }

@@ -2,57 +2,71 @@ import { COMMAND_NAMES } from '../../uapi/dialect.js';
 import * as mman from '../../uapi/mman.js';
 import { hint } from '../nearest.js';
 
-/** What a word of an op may be: a number, or one of these. */
-type Word = 'number' | 'letters' | readonly string[];
-
 const KINDS = ['anon', 'shared', 'filep', 'files', 'dev', 'hugetlb'];
 const ADVICE = Object.keys(mman).flatMap((name) => /^MADV_(\w+)$/.exec(name)?.[1] ?? []);
-const RANGE: readonly Word[] = ['number', 'number', 'number', 'number'];
+const RANGE = 'P R off n';
 
-/** The words behind each op's name; more may follow. */
-const OPS: Readonly<Record<string, readonly Word[]>> = {
-  open: ['number', 'number'],
-  close: ['number', 'number'],
-  map: [...RANGE, KINDS, 'letters'],
-  mapover: [...RANGE, KINDS, 'letters'],
+/** The words behind each op's name. */
+const FORMS: Readonly<Record<string, string>> = {
+  open: 'P D',
+  close: 'P D',
+  map: `${RANGE} KIND PROT`,
+  mapover: `${RANGE} KIND PROT`,
   unmap: RANGE,
-  protect: [...RANGE, 'letters'],
-  advise: [...RANGE, ADVICE],
-  remap: [...RANGE, 'number', 'number', 'number'],
-  store: [...RANGE, 'number'],
+  protect: `${RANGE} PROT`,
+  advise: `${RANGE} ADVICE`,
+  remap: `${RANGE} R2 off2 1|0`,
+  store: `${RANGE} V`,
   load: RANGE,
-  fork: ['number', 'number'],
-  exit: ['number'],
-  dm: ['number', 'number', COMMAND_NAMES, 'number', 'number', 'number'],
+  fork: 'P Q',
+  exit: 'P',
+  dm: 'P D CMD R off n',
   pagemap: RANGE,
-  gup: [...RANGE, 'number', 'number', 'number'],
-  pin: [...RANGE, 'number'],
-  unpin: ['number'],
-  khugepaged: ['number'],
-  uffd: [...RANGE, ['missing', 'minor', 'wp', 'wpasync']],
-  wp: [...RANGE, ['0', '1']],
+  gup: `${RANGE} PER CALL FLAGS`,
+  pin: `${RANGE} FLAGS`,
+  unpin: 'P',
+  khugepaged: 'P',
+  uffd: `${RANGE} missing|minor|wp|wpasync`,
+  wp: `${RANGE} 1|0`,
   ucontinue: RANGE,
-  ucopy: [...RANGE, 'number'],
-  umove: [...RANGE, 'number', 'number'],
-  clearrefs: ['number'],
+  ucopy: `${RANGE} V`,
+  umove: `${RANGE} R2 off2`,
+  clearrefs: 'P',
   dirty: RANGE,
   scan: RANGE,
   vmread: RANGE,
-  raw: ['number', 'number', 'number', 'number', 'number', 'number'],
+  raw: 'P D NUM ADDR NPAGES K',
 };
+
+/** What a word may be that is no number; of names with '|' between one is meant. */
+const CHOICES: Readonly<Record<string, readonly string[]>> = { KIND: KINDS, ADVICE, CMD: COMMAND_NAMES };
+/** How many there are of what a number names. */
+const COUNTS: Readonly<Record<string, number>> = { D: 8, CALL: 6 };
 
 /** What is wrong with an op as it is written, or null. */
 export function opError(op: string): string | null {
   const [name = '', ...words] = op.split(' ');
-  const wanted = OPS[name];
-  if (wanted === undefined) return `no op '${name}'${hint(name, Object.keys(OPS))}`;
-  if (words.length < wanted.length) return `'${op}' has ${words.length} words behind ${name}, not ${wanted.length}`;
-  for (const [i, kind] of wanted.entries()) {
-    const word = words[i]!;
-    if (typeof kind !== 'string') {
-      if (!kind.includes(word)) return `'${op}': no '${word}'${hint(word, kind)}`;
-    } else if (kind === 'number' ? !/^(0x[\da-f]+|\d+)$/i.test(word) : !/^(-|[rwx]+)$/.test(word))
-      return `'${op}': '${word}' is no ${kind === 'number' ? 'number' : 'protection, as rw or -'}`;
-  }
-  return name === 'dm' && words[2] === 'WRITE' && words.length < 7 ? `'${op}' does not say what is written` : null;
+  if (!Object.hasOwn(FORMS, name)) return `no op '${name}'${hint(name, Object.keys(FORMS))}`;
+  const wanted = formOf(name, words).split(' ');
+  const form = `'${[name, ...wanted].join(' ')}' is wanted`;
+  if (words.length !== wanted.length)
+    return `'${op}' has ${words.length} words behind ${name}, not ${wanted.length}: ${form}`;
+  const error = wanted.flatMap((kind, i) => wordError(words[i]!, kind) ?? [])[0];
+  return error === undefined ? null : `'${op}': ${error}: ${form}`;
+}
+
+/** WRITE is told a word, and a mapping of a device which one. */
+function formOf(name: string, words: readonly string[]): string {
+  const form = FORMS[name]!;
+  if (name === 'dm' && words[2] === 'WRITE') return `${form.replace('CMD', 'WRITE')} V`;
+  return /^map/.test(name) && words[4] === 'dev' ? `${form.replace('KIND', 'dev')} D` : form;
+}
+
+function wordError(word: string, kind: string): string | null {
+  const choices = CHOICES[kind] ?? (/[|]/.test(kind) || /^(WRITE|dev)$/.test(kind) ? kind.split('|') : null);
+  if (choices !== null) return choices.includes(word) ? null : `no '${word}'${hint(word, choices)}`;
+  if (kind === 'PROT') return /^(-|[rwx]+)$/.test(word) ? null : `'${word}' is no protection, as rw or -`;
+  if (!/^(0x[\da-f]+|\d+)$/i.test(word)) return `'${word}' is no number`;
+  const count = COUNTS[kind];
+  return count === undefined || Number(word) < count ? null : `${kind} is ${word}, and there are 0 to ${count - 1}`;
 }

@@ -1,5 +1,6 @@
-import { explore, shrinkRace } from '../../driver/explore/index.js';
+import { explore, type Race, shrinkRace } from '../../driver/explore/index.js';
 import { UsageError } from '../exit-code.js';
+import { isOutcome } from './explore-report.js';
 import { faultyRace, raceOf } from './explore-work.js';
 import { type Litmus, NO_CONDITIONS } from './litmus-file.js';
 import type { RaceId } from './race-token.js';
@@ -13,22 +14,54 @@ const PAGES_AT: Readonly<Record<string, number>> = {
   dm: 6,
 };
 
-/** The smallest test with the finding of a token, under the schedule with the fewest preemptions. Throws UsageError when it has none. */
-export function shrinkLitmus(id: RaceId): RaceId {
+/**
+ * The smallest test with the finding of a token, or that comes to `wanted`, a pattern of outcomes, under the schedule with the fewest
+ * preemptions. Throws UsageError when the token's schedule does not.
+ */
+export function shrinkLitmus(id: RaceId, wanted?: string): RaceId {
   const { test, injections, choices } = id;
-  const raced = (litmus: Litmus) => faultyRace(raceOf(litmus, id), injections);
-  const [finding] = explore(raced(test), { strategy: 'replay', choices }).findings;
-  if (finding === undefined)
-    throw new UsageError(
-      'the schedule of this token shows nothing wrong',
-      '`dmirror explore` prints one with each finding',
-    );
+  const raced = (litmus: Litmus): Race => {
+    const race = faultyRace(raceOf(litmus, id), injections);
+    return wanted === undefined ? race : withoutOutcome(race, wanted);
+  };
+  const { findings, outcomes } = explore(raced(test), { strategy: 'replay', choices });
+  const [outcome = findings[0]?.message ?? 'none'] = outcomes.keys();
+  // Who hangs has an outcome that no check sees.
+  const isFound = wanted === undefined || isOutcome(wanted, outcome);
+  const finding = findings.find(({ message }) => message === WANTED) ?? (isFound ? findings[0] : undefined);
+  if (finding === undefined) throw nothingToKeep(outcome, wanted);
   const smallest = shrinkRace(test, finding, {
     budget: BUDGET,
     raceOf: raced,
     smaller: (litmus) => smallerThan(litmus, (other) => canBeSetUp(() => raced(other))),
   });
   return { ...id, test: smallest.test, choices: smallest.finding.witness };
+}
+
+const WANTED = 'comes to the outcome that is to stay';
+
+/** The race, in which an outcome of the pattern is wrong. */
+function withoutOutcome(race: Race, pattern: string): Race {
+  return {
+    machine: race.machine,
+    start: () => race.start(),
+    outcome: () => race.outcome(),
+    check(outcome) {
+      if (isOutcome(pattern, outcome)) throw new Error(WANTED);
+    },
+  };
+}
+
+function nothingToKeep(outcome: string, wanted: string | undefined): UsageError {
+  return wanted === undefined
+    ? new UsageError(
+        'the schedule of this token shows nothing wrong',
+        `for a test that still comes to what you have forbidden, or miss, add --outcome 'PATTERN', which may be its outcome: '${outcome}'`,
+      )
+    : new UsageError(
+        `the schedule of this token comes to '${outcome}', which is not --outcome '${wanted}'`,
+        '`*` stands for anything; `dmirror explore` prints a token with each outcome',
+      );
 }
 
 /** Ops first, then pages. */

@@ -23,14 +23,20 @@ import { casesByName } from './sweep/cases.js';
 import { Sweeper } from './sweep/sweep-job.js';
 
 /** `dmirror fault shrink`: prints the smallest token or plan that fails the same way. 1 as it fails, 2 when it does not. */
-export async function shrink(what: string, { defect }: { defect: readonly string[] }, output: Output): Promise<number> {
+export async function shrink(
+  what: string,
+  { defect, outcome }: { defect: readonly string[]; outcome?: string | undefined },
+  output: Output,
+): Promise<number> {
   const kind = isToken(what) ? runKind(what) : null;
+  if (outcome !== undefined && kind !== 'race')
+    throw new UsageError(`--outcome is of a race, and '${what}' is no token of one`, 'leave it out');
   if (kind === 'run') {
     output.out(RUN_TOKEN.write(await shrinkToken(RUN_TOKEN.read(what))));
     return EXIT.fail;
   }
   if (kind === 'race') {
-    const id = shrinkLitmus(RACE_TOKEN.read(what));
+    const id = shrinkLitmus(RACE_TOKEN.read(what), outcome);
     const { setup, threads, observe } = id.test;
     const parts = [{ part: 'set-up', ops: setup }, ...threads.map((ops) => ({ part: 'thread', ops }))];
     for (const { part, ops } of [...parts, { part: 'observe', ops: observe }])

@@ -20,3 +20,8 @@ export function sentence(text: string): string {
   const isName = /^\w*[_(]/.test(text);
   return `${isName ? text[0]! : text[0]!.toUpperCase()}${text.slice(1)}.`;
 }
+
+/** A message without numbers, and without what only one run tells. */
+export function plain(message: string): string {
+  return message.replace(/\d+\/\d+|0x[\da-f]+|\d+/g, '#').split(/; |, holds/)[0]!;
+}

@@ -32,9 +32,18 @@ export interface RaceBudget {
   readonly repaired: number;
 }
 
-type Raced = Pick<RaceHunted, 'test' | 'message' | 'shape' | 'beside' | 'tests'> & {
+/** A schedule of a test. */
+interface Example {
+  readonly test: Litmus;
+  readonly message: string;
   readonly choices: readonly number[];
-};
+}
+
+interface Raced {
+  readonly shape: RaceShape;
+  /** One of each test that ends so. */
+  readonly examples: readonly Example[];
+}
 
 const REPAIRED: PathName = 'unified';
 const PROFILE = '6.12';
@@ -42,6 +51,9 @@ const ON_FAULT = / MIGRATE_ON_FAULT_TO_DEV /;
 /** Of the schedule that a report shows. */
 const SIMPLEST_BUDGET = 1_000;
 const MOST_PREEMPTIONS = 3;
+/** Tests that are tried as the one to show, and schedules of each. */
+const MOST_TRIED = 8;
+const SOON = 2_000;
 /** What is rare in the schedules that were drawn is looked for in so many times as many before it counts as gone. */
 const ABLATION_FACTOR = 4;
 
@@ -53,7 +65,7 @@ export function onFaultTests(): Litmus[] {
 }
 
 /** A way in which schedules of one test end. */
-export type Drawn = Pick<Raced, 'message' | 'shape' | 'choices'>;
+export type Drawn = Omit<Example, 'test'> & Pick<Raced, 'shape'>;
 
 /** Every test under drawn schedules, then what each finding comes from. */
 export class RaceHunt {
@@ -77,11 +89,9 @@ export class RaceHunt {
 
   /** What was drawn of a test, maybe by another process. */
   add(test: Litmus, found: readonly Drawn[]): void {
-    for (const { message, shape, choices } of found) {
-      const first = { test, message, shape, choices, beside: new Set<string>(), tests: 0 };
-      const before = this.raced.get(shape.key) ?? first;
-      const beside = new Set([...before.beside, ...test.threads.slice(1).flat()]);
-      this.raced.set(shape.key, { ...before, beside, tests: before.tests + 1 });
+    for (const { shape, ...example } of found) {
+      const { examples = [] } = this.raced.get(shape.key) ?? {};
+      this.raced.set(shape.key, { shape, examples: [...examples, { test, ...example }] });
     }
   }
 
@@ -91,25 +101,41 @@ export class RaceHunt {
   }
 
   /** How schedules have ended, one example of each. */
-  get ways(): Pick<Raced, 'message' | 'shape'>[] {
-    return [...this.raced.values()];
+  get ways(): Pick<RaceHunted, 'message' | 'shape'>[] {
+    return [...this.raced.values()].map(({ shape, examples: [first] }) => ({ shape, message: first!.message }));
   }
 
   *explained(): Generator<RaceHunted> {
     for (const one of this.raced.values()) yield this.explain(one);
   }
 
-  private explain({ choices, ...one }: Raced): RaceHunted {
-    const { test } = one;
-    const shown = this.simplest({ choices, ...one });
-    const how = { ...drawn(REPAIRED, this.budget.repaired), strategy: 'dpor' } as const;
-    const { verdict, schedules, findings } = exploreLitmus(test, how);
+  private explain({ shape, examples }: Raced): RaceHunted {
+    const { example, repaired } = this.clearest(examples);
+    const { test, message } = example;
+    const one = { test, message, shape };
     return {
       ...one,
-      token: RACE_TOKEN.write({ test, ...on(this.path), injections: [], choices: shown }),
+      beside: new Set(examples.flatMap(({ test: { threads } }) => threads.slice(1).flat())),
+      tests: examples.length,
+      token: RACE_TOKEN.write({ test, ...on(this.path), injections: [], choices: this.simplest(example, shape) }),
       cures: this.curesOf(one),
-      repaired: { verdict, schedules, findings: findings.length },
+      repaired,
     };
+  }
+
+  /** The smallest test that soon shows that no schedule of it ends so on `unified`; else the smallest, as far as the budget goes. */
+  private clearest(examples: readonly Example[]): Pick<RaceHunted, 'repaired'> & { readonly example: Example } {
+    const sorted = [...examples].sort((a, b) => pagesOf(a.test) - pagesOf(b.test));
+    const onRepaired = (example: Example, budget: number) => {
+      const how = { ...drawn(REPAIRED, budget), strategy: 'dpor' } as const;
+      const { verdict, schedules, findings } = exploreLitmus(example.test, how);
+      return { example, repaired: { verdict, schedules, findings: findings.length } };
+    };
+    for (const example of sorted.slice(0, MOST_TRIED)) {
+      const tried = onRepaired(example, Math.min(SOON, this.budget.repaired));
+      if (tried.repaired.verdict === 'complete') return tried;
+    }
+    return onRepaired(sorted[0]!, this.budget.repaired);
   }
 
   private shape(test: Litmus, path: PathName, finding: RaceFinding): RaceShape {
@@ -121,7 +147,7 @@ export class RaceHunt {
   }
 
   /** The fewest of the path's defects without which it is gone: each of them is needed. None: it stays without all of them. */
-  private curesOf(one: Pick<Raced, 'test' | 'message' | 'shape'>): readonly Property[] {
+  private curesOf(one: Pick<RaceHunted, 'test' | 'message' | 'shape'>): readonly Property[] {
     const isGone = (repaired: readonly Property[]): boolean => {
       const path = repaired.reduce((before, { name }) => withPropertyOf(before, name, REPAIRED), this.path);
       const options = { strategy: 'random', budget: ABLATION_FACTOR * this.budget.schedules, seed: 1 } as const;
@@ -138,14 +164,20 @@ export class RaceHunt {
   }
 
   /** Choices of a schedule that ends in the same way with the fewest preemptions, as far as that is soon found. */
-  private simplest({ choices, ...one }: Raced): readonly number[] {
+  private simplest({ choices, ...one }: Example, shape: RaceShape): readonly number[] {
     const options = { strategy: 'bounded', preemptions: MOST_PREEMPTIONS, budget: SIMPLEST_BUDGET } as const;
     const race = raceOf(one.test, on(this.path));
     const same = findingsUntil(one, this.path, options).find(
-      (finding) => textOf(finding) === one.message && shapeOf(race, finding).key === one.shape.key,
+      (finding) => textOf(finding) === one.message && shapeOf(race, finding).key === shape.key,
     );
     return same?.witness ?? choices;
   }
+}
+
+/** How many pages the calls of the race name. */
+function pagesOf({ threads }: Litmus): number {
+  const pages = threads.flat().map((op) => Number(op.split(' ')[op.startsWith('dm ') ? 6 : 4] ?? 1));
+  return pages.reduce((sum, one) => sum + one, 0);
 }
 
 /** Whatever is left of a page that is kept: one exploration has one schedule of each text. */
@@ -163,7 +195,7 @@ function drawn(path: PathName, budget: number): HowToExplore {
 
 /** What schedules of the test come to, up to the first that says `message`. */
 function findingsUntil(
-  { test, message }: Pick<Raced, 'test' | 'message'>,
+  { test, message }: Pick<Example, 'test' | 'message'>,
   path: PathName,
   options: ExploreOptions,
 ): readonly RaceFinding[] {

@@ -1,8 +1,9 @@
 import { shellQuote } from '../glob.js';
 import type { Hunted } from './hunt.js';
-import { sentence, wrapped } from './mail-lines.js';
+import { plain, sentence, wrapped } from './mail-lines.js';
 import { raceKey, raceLines } from './race-text.js';
 import type { Review } from './review.js';
+import { SWEPT_CASES } from './sweep-hunt.js';
 
 /** The name by which two reports know the same finding. */
 export function keyOf({ cures, violation }: Hunted): string {
@@ -58,16 +59,11 @@ function headOf(key: string, { i, known }: { i: number; known: ReadonlySet<strin
 }
 
 /** What else of the review has come to the same: one example of each. */
-function otherFinders({ violation }: Hunted, { selftests, sweep }: Review): string[] {
+function otherFinders({ violation, cures: [cure] }: Hunted, { selftests, sweep }: Review): string[] {
   const isSame = ({ message }: { message: string }): boolean => plain(violation.message).includes(plain(message));
   const tests = (selftests?.own.failed ?? []).filter(isSame).map(({ name }) => `the selftest ${name}`);
-  const swept = (sweep?.findings ?? []).filter(isSame).map(({ token }) => `the fault sweep of ${token.split(':')[2]}`);
-  return [...tests.slice(0, 1), ...swept.slice(0, 1)];
-}
-
-/** A message without numbers, and without what only this run tells. */
-function plain(message: string): string {
-  return message.replace(/\d+\/\d+|0x[\da-f]+|\d+/g, '#').split(/; |, holds/)[0]!;
+  const swept = (sweep?.findings ?? []).filter(({ cause }) => cause !== null && cause === cure?.name);
+  return [...tests.slice(0, 1), ...swept.slice(0, 1).map(({ token }) => `the fault sweep of ${token.split(':')[2]}`)];
 }
 
 function findingLines(
@@ -93,6 +89,8 @@ function findingLines(
 function headerLines({ abi, posting }: Review): string[] {
   if (posting.header === null) return ['The header', 'Not changed.'];
   const breaking = abi.filter(({ breaks }) => breaks > 0);
+  const checked =
+    posting.header === 'posted' ? 'M5 B-onfault' : `${posting.header.base} --patch ${posting.header.mbox}`;
   const silent = new Set(breaking.flatMap((each) => each.silent));
   return [
     'The header',
@@ -100,7 +98,9 @@ function headerLines({ abi, posting }: Review): string[] {
       `Against ${abi.length} released numberings, ${breaking.length} of them break: ${breaking.map(({ old, breaks }) => `${old} (${breaks})`).join(', ') || 'none'}.`,
     ),
     ...[...silent].slice(0, MOST_SHOWN).flatMap((line) => wrapped(`- ${line}`)),
-    ...(silent.size > MOST_SHOWN ? [`- and ${silent.size - MOST_SHOWN} more: dmirror abi check M5 B-onfault`] : []),
+    ...(silent.size > MOST_SHOWN
+      ? wrapped(`- and ${silent.size - MOST_SHOWN} more: dmirror abi check ${checked}`)
+      : []),
   ];
 }
 
@@ -125,12 +125,7 @@ function runLines({ posting, selftests, recordings, sweep, sequences, isInterrup
         `- recordings of a kernel with the posting: ${recordings.sequences} sequences, ${recordings.differing.length} differ`,
       ),
     );
-  if (sweep !== null) {
-    lines.push(...wrapped(`- fault sweep of three stories: ${sweep.runs} runs, ${sweep.findings.length} findings`));
-    for (const { token, message } of sweep.findings.slice(0, MOST_SHOWN)) {
-      lines.push(...wrapped(message, '    '), `    dmirror fault replay ${token}`);
-    }
-  }
+  if (sweep !== null) lines.push(...sweepLines(sweep));
   lines.push(`- generated sequences: ${sequences}, proved after every op`);
   if (seen !== undefined)
     lines.push(
@@ -140,6 +135,22 @@ function runLines({ posting, selftests, recordings, sweep, sequences, isInterrup
     );
   if (isInterrupted) lines.push('- interrupted: the rest was not run');
   return lines;
+}
+
+/** Of each cause the first run that shows it. */
+function sweepLines({ runs, findings }: NonNullable<Review['sweep']>): string[] {
+  const keys = findings.map(({ cause, message }) => cause ?? plain(message));
+  const shown = findings.filter((_, i) => keys.indexOf(keys[i]!) === i);
+  return [
+    ...wrapped(
+      `- fault sweep of ${SWEPT_CASES.length} stories: ${runs} runs, ${shown.length} findings; what was found counts as repaired in what follows`,
+    ),
+    ...shown.flatMap(({ token, message, cause, isCleanWhenRepaired }) => [
+      ...wrapped(`${cause === null ? '' : `${cause}: `}${message}`, '    '),
+      ...(isCleanWhenRepaired ? [] : ['    UNIFIED FAILS TOO']),
+      `    dmirror fault replay ${token}`,
+    ]),
+  ];
 }
 
 function strengthLines({ walks, posting }: Review): string[] {

@@ -8,15 +8,15 @@ import { dialectByName, dialectIds } from '../../uapi/dialect.js';
 import type { PathName } from '../../uapi/path-name.js';
 import { DEFAULT_TARGET } from '../abi/c/target.js';
 import { checkPair } from '../abi/check.js';
+import { loadPatched } from '../abi/load/load-patched.js';
 import { effectLines } from '../abi/report/report-text.js';
 import type { Litmus } from '../explore/litmus-file.js';
-import { casesByName } from '../fault/sweep/cases.js';
-import { Sweeper } from '../fault/sweep/sweep-job.js';
 import { shippedFiles } from '../package-root.js';
 import { type CaseResult, runCase } from '../report/runner.js';
 import { type Generated, scan, sequencesOf } from './hunt.js';
 import type { Drawn, RaceHunt } from './races.js';
 import type { Posting } from './review.js';
+import { SWEPT_CASES, type Swept, sweepHunt } from './sweep-hunt.js';
 
 interface AbiBreak {
   /** A released numbering. */
@@ -35,7 +35,7 @@ export interface UnitResults {
     readonly differing: readonly string[];
     readonly file: string;
   } | null;
-  readonly sweep: { readonly runs: number; readonly findings: readonly { token: string; message: string }[] };
+  readonly sweep: Swept;
   readonly race: { readonly test: string; readonly drawn: readonly Drawn[] };
   readonly sequences: { readonly count: number; readonly seen: readonly Generated[] };
 }
@@ -50,12 +50,6 @@ export interface Unit {
 
 /** Numbering of both postings. */
 const POSTED_HEADER = 'B-onfault';
-/** Short stories whose every fault point is failed in turn. */
-const SWEPT_CASES = [
-  'migrate_on_fault.rows.present',
-  'migrate_on_fault.rows.swap',
-  'migrate_on_fault.reviews.one_of_each',
-];
 const CASE_TIMEOUT_MS = 45_000;
 /** Sequences of one part. */
 const AT_ONCE = 8;
@@ -75,7 +69,7 @@ export function unitsOf(
     { kind: 'header', name: 'header', run: () => abiBreaks(posting) },
     ...selftestUnits(path, now),
     { kind: 'recordings', name: 'recordings', run: () => replayed(posting) },
-    ...SWEPT_CASES.map((name): Unit => ({ kind: 'sweep', name: `sweep ${name}`, run: () => swept(path, name) })),
+    ...SWEPT_CASES.map((name): Unit => ({ kind: 'sweep', name: `sweep ${name}`, run: () => sweepHunt(path, name) })),
     ...tests.map(
       (test): Unit => ({
         kind: 'race',
@@ -93,17 +87,24 @@ export function unitsOf(
   ];
 }
 
+/** From the oldest on. */
+export function releasedNumberings(): string[] {
+  return dialectIds().filter((id) => dialectByName(id)!.title.startsWith('Linux'));
+}
+
 /** Against each numbering that Linux has released. */
 async function abiBreaks({ header }: Posting): Promise<AbiBreak[]> {
   if (header === null) return [];
-  const released = dialectIds().filter((id) => dialectByName(id)!.title.startsWith('Linux'));
   const breaks: AbiBreak[] = [];
-  for (const old of released) {
+  for (const old of releasedNumberings()) {
     const base = { old: {}, renames: [], targets: [DEFAULT_TARGET], new: {} };
     const { findings } =
       header === 'posted'
         ? await checkPair({ old, new: POSTED_HEADER }, base)
-        : await checkPair({ old, new: undefined }, { ...base, patched: await patchedBy(header.mbox, old) });
+        : await checkPair(
+            { old, new: undefined },
+            { ...base, patched: (more) => loadPatched(header.base, header.mbox, more) },
+          );
     const silent = findings.filter((finding) => finding.class === 'silent-alias').flatMap(effectLines);
     const { title = old } = dialectByName(old)!;
     breaks.push({
@@ -113,11 +114,6 @@ async function abiBreaks({ header }: Posting): Promise<AbiBreak[]> {
     });
   }
   return breaks;
-}
-
-async function patchedBy(mbox: string, old: string) {
-  const { loadPatched } = await import('../abi/load/load-patched.js');
-  return (options: Parameters<typeof loadPatched>[2]) => loadPatched(old, mbox, options);
 }
 
 function selftestUnits(path: PathName, now: () => number): Unit[] {
@@ -141,19 +137,4 @@ function replayed({ path }: Posting): UnitResults['recordings'] {
     return { sequences: sequences.length, differing, file };
   }
   return null;
-}
-
-async function swept(path: PathName, name: string): Promise<UnitResults['sweep']> {
-  const options = {
-    profile: '6.12',
-    seed: 1,
-    pages: 8,
-    rounds: 1,
-    all: false,
-    pairs: 0,
-    defects: [],
-    first: true,
-  } as const;
-  const { runs, findings } = await new Sweeper(casesByName(options.profile), options).run({ name, path });
-  return { runs, findings: findings.map(({ token, message }) => ({ token, message })) };
 }

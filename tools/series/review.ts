@@ -10,8 +10,8 @@ import { type Unit, type UnitResults, unitsOf } from './review-units.js';
 export interface Posting {
   readonly title: string;
   readonly path: PathName;
-  /** Mails whose patches make the header, or the numbering of the postings; null: it changes none. */
-  readonly header: { readonly mbox: string } | 'posted' | null;
+  /** Mails whose patches make the header of a released numbering, or the numbering of the postings; null: it changes none. */
+  readonly header: { readonly mbox: string; readonly base: string } | 'posted' | null;
   /** What names it on a command line. */
   readonly option: string;
   /** What the mail tells by itself. */
@@ -41,7 +41,7 @@ interface Suite {
 
 type Done = { readonly of: UnitResults[Unit['kind']]; readonly ms: number };
 
-const RACE_BUDGET = { schedules: 300, repaired: 3_000 };
+const RACE_BUDGET = { schedules: 300, repaired: 20_000 };
 
 /**
  * Does it all, as far as `sequences` generated sequences go, until it is told to stop. A shard explains nothing of what it finds, as what

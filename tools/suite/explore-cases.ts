@@ -14,6 +14,7 @@ import type { SelftestCase } from '../../tests/selftests/case.js';
 import { atScale } from '../../tests/selftests/scale.js';
 import type { PathName } from '../../uapi/path-name.js';
 import { EXIT, UsageError } from '../exit-code.js';
+import { schedulesText } from '../explore/explore-report.js';
 import { replayCommand } from '../glob.js';
 import type { Output } from '../output.js';
 import { KtapWriter } from '../report/ktap.js';
@@ -122,7 +123,7 @@ export interface CaseReport {
   /** `skip`: the case has nothing to do on this machine. */
   readonly verdict: Exploration['verdict'] | 'skip';
   readonly schedules: number;
-  readonly inequivalent: number;
+  readonly inequivalent?: number;
   readonly problems: readonly { readonly what: string; readonly token: string }[];
   readonly ms: number;
 }
@@ -137,13 +138,21 @@ export async function caseReport(
   const testCase = cases.find((one) => one.name === name)!;
   const how = { ...(strategy && { strategy }), ...(budget && { budget }), ...(stop && { stop }), seed };
   const explored = await exploreCase(testCase, { path, profile, seed, timeoutMs }, how);
-  const { verdict = 'skip', schedules = 0, inequivalent = 0, findings = [] } = explored ?? {};
+  const { verdict = 'skip', schedules = 0, inequivalent, findings = [] } = explored ?? {};
   const problems = findings.map(({ message, witness }) => ({
     what: message,
     token: CASE_TOKEN.write({ name, path, profile, seed, choices: witness }),
   }));
   const ms = performance.now() - begun;
-  return { name: `${path}.${name}`, path, verdict, schedules, inequivalent, problems, ms };
+  return {
+    name: `${path}.${name}`,
+    path,
+    verdict,
+    schedules,
+    ...(inequivalent !== undefined && { inequivalent }),
+    problems,
+    ms,
+  };
 }
 
 /** Explores every case on every path and prints what came of it. The exit status. */
@@ -198,9 +207,9 @@ function statusOf({ verdict, problems }: CaseReport): { status: CaseResult['stat
   return { status: verdict === 'skip' ? 'skip' : 'pass' };
 }
 
-function linesOf({ verdict, schedules, inequivalent, problems }: CaseReport): string[] {
-  if (verdict === 'skip') return [];
-  const counts = `${verdict}, ${schedules} schedules (${inequivalent} inequivalent)`;
+function linesOf({ problems, ...report }: CaseReport): string[] {
+  if (report.verdict === 'skip') return [];
+  const counts = `${report.verdict}, ${schedulesText(report)}`;
   return [counts, ...problems.flatMap(({ what, token }) => [what, `  replay: ${replayCommand(token)}`])];
 }
 

@@ -86,11 +86,14 @@ export class Vfs {
     this.programs.clear();
   }
 
-  /** A file with contents at a fixed path, as the program that runs. It stays until its owner ends. */
-  addProgram(path: string, inode: TmpfsInode, owner: number): void {
-    inode.links++;
+  /** A file with contents at a fixed path, as the program that runs, in place of one that was there. It stays until its owner ends. */
+  *addProgram(path: string, inode: TmpfsInode, owner: number): Coroutine<void> {
     const programs = this.programs.get(owner) ?? new Map<string, TmpfsInode>();
+    const old = programs.get(path);
+    if (old === inode) return;
+    inode.links++;
     this.programs.set(owner, programs.set(path, inode));
+    if (old !== undefined) yield* this.dropLinks([old]);
   }
 
   /** The owner is gone: so are its programs, and the names that its processes made. Who has such a file open keeps it. */

@@ -7,7 +7,7 @@ import type { Thread } from '../../../driver/sys/processes/thread.js';
 import { asLinux } from '../../../tools/explore/as-linux.js';
 import { commandNumber, DEFAULT_DIALECT, dialectByName } from '../../../uapi/dialect.js';
 import { encodeHmmDmirrorCmd } from '../../../uapi/hmm-dmirror.js';
-import { MADV_FREE } from '../../../uapi/mman.js';
+import { MADV_FREE, MAP_ANONYMOUS, MAP_FIXED, MAP_SHARED } from '../../../uapi/mman.js';
 import type { CallArg } from '../../../uapi/system-call.js';
 import { runs } from '../../counts.js';
 import { MachineRace, machineProgram } from '../explore/machine-race.js';
@@ -91,6 +91,24 @@ describe('what a page may hold after a race', () => {
     );
     const { findings } = explore(spoiled, { strategy: 'random', budget: 1 });
     expect(findings.map(({ message }) => message)).toEqual(expected);
+  });
+
+  it('is still there behind MADV_DONTNEED where memory is shared', () => {
+    const dropped = (addr: number): SystemCall[][] => [
+      [
+        ['madvise', addr, 4096, 4],
+        ['load', addr, 4],
+      ],
+    ];
+    const shared = race(
+      dropped,
+      () => {},
+      (main, addr) => {
+        main.process.machine.call(main, 'mmap', addr, 4096, 3, MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+        main.process.machine.call(main, 'store', addr, word(1));
+      },
+    );
+    expect(explore(shared, { strategy: 'random', budget: 1 }).findings).toEqual([]);
   });
 
   it('is looked at where it lies on a device', () => {

@@ -12,7 +12,7 @@ const BUDGET = isLong ? 20_000 : 8000;
 const explored = (program: SmallProgram, options: ExploreOptions, spinsSleep = false) =>
   exploreSubject((director) => new SmallSubject(program, director, spinsSleep), { budget: BUDGET, ...options });
 
-const HANGS: ReadonlySet<FindingKind> = new Set(['deadlock', 'lost wake-up', 'livelock']);
+const HANGS: ReadonlySet<FindingKind> = new Set(['deadlock', 'hang', 'lost wake-up', 'livelock']);
 
 const hasSpins = (program: SmallProgram) => JSON.stringify(program).includes('"spin"');
 

@@ -46,6 +46,7 @@ it('says how many schedules differ, and how likely a drawn one is to show what i
   const all = explore(race, { strategy: 'all' });
   expect([dpor.verdict, all.verdict]).toEqual(['complete', 'complete']);
   expect(dpor.inequivalent).toBeLessThanOrEqual(dpor.schedules);
+  expect(all).not.toHaveProperty('inequivalent');
   expect(dpor.schedules).toBeLessThan(all.schedules);
   const pct = explore(race, { strategy: 'pct', depth: 2, budget: 100 });
   expect(pct.verdict).toBe('budget');

@@ -17,6 +17,8 @@ class Pair implements Subject {
   readonly kernel = testKernel();
   readonly mutex = new Mutex(this.kernel, LockClass.dmirrorMutex, 'mutex');
   readonly queue = new WaitQueue('the flag', { owner: () => null, objectId: 7, kernel: this.kernel });
+  /** For who waits for a call of others. */
+  readonly served = new WaitQueue('a server');
   answer = '';
   private flag = false;
   private readonly tasks = ['a', 'b'].map((name) => this.kernel.scheduler.newTask(name));
@@ -88,6 +90,12 @@ function* waitsWithMutex(pair: Pair): Coroutine<void> {
   pair.mutex.unlock();
 }
 
+function* waitsForServerWithMutex(pair: Pair): Coroutine<void> {
+  yield* pair.mutex.lock();
+  yield pair.served;
+  pair.mutex.unlock();
+}
+
 function* setsWithMutex(pair: Pair): Coroutine<void> {
   yield* pair.mutex.lock();
   yield* setsAndWakes(pair);
@@ -126,6 +134,7 @@ const seen = (bodies: readonly Body[], options: ExploreOptions) =>
 describe.each(SEARCHES)('$strategy', (search) => {
   it.each<[kind: string, bodies: Body[], options: ExploreOptions]>([
     ['deadlock', [waitsWithMutex, setsWithMutex], {}],
+    ['hang', [waitsForServerWithMutex, setsAndWakes], {}],
     ['lost wake-up', [waitsTooLate, setsAndWakes], {}],
     ['livelock', [spins, spins], { budget: 50 }],
     ['deadline', [sleeps, setsAndWakes], { deadlineUs: 1000 }],
@@ -134,6 +143,11 @@ describe.each(SEARCHES)('$strategy', (search) => {
     expect(findings.map((finding) => finding.kind)).toEqual([kind]);
     const again = seen(bodies, { strategy: 'replay', choices: findings[0]!.witness, ...options });
     expect(again.findings).toMatchObject([{ kind, message: findings[0]!.message }]);
+  });
+
+  it('says hang too of who waits for one that waits for a call', () => {
+    const { findings } = seen([waitsForServerWithMutex, setsWithMutex], search);
+    expect(findings.map(({ kind, waits }) => `${kind} of ${waits!.length}`).sort()).toEqual(['hang of 1', 'hang of 2']);
   });
 
   it.each<[Body[]]>([

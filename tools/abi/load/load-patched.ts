@@ -1,9 +1,9 @@
 import { basename } from 'node:path';
 import { UsageError } from '../../exit-code.js';
 import { type FoundHeader, findHeader, isHeaderName, type LoadOptions, readBytes, readHeader } from './load.js';
-import { mailTexts } from './mail.js';
+import { mailPatches } from './mail.js';
 import type { AbiModel } from './model.js';
-import { applyLoosely, applyPatch, parsePatches } from './patch.js';
+import { applyLoosely, applyPatch } from './patch.js';
 
 /** What `spec` becomes by the patches of a mail. */
 export async function loadPatched(
@@ -14,10 +14,8 @@ export async function loadPatched(
   const dialect = isHeaderName(spec) ? undefined : await dialectHeader(spec);
   const found = dialect ?? findHeader(spec, options);
   const path = options.path ?? (dialect ? 'test_hmm_uapi.h' : basename(found.path));
-  const texts = await mailTexts(readBytes(patchFile));
-  const patches = texts
-    .flatMap(parsePatches)
-    .filter(({ newPath, oldPath }) => endsWithPath(newPath, path) || endsWithPath(oldPath, path));
+  const all = await mailPatches(patchFile, readBytes(patchFile));
+  const patches = all.filter(({ newPath, oldPath }) => endsWithPath(newPath, path) || endsWithPath(oldPath, path));
   if (patches.length === 0) {
     throw new UsageError(`${patchFile} changes no file '${path}'`, 'name the header as the patch does, with --path');
   }

@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import { explore } from '../../../../driver/explore/index.js';
 import { raceOf } from '../../../../tools/explore/explore-work.js';
+import { NO_CONDITIONS } from '../../../../tools/explore/litmus-file.js';
 import { RACE_TOKEN } from '../../../../tools/explore/race-token.js';
 import { shippedTest } from '../../../../tools/explore/shipped-tests.js';
 import { shrink } from '../../../../tools/fault/shrink.js';
@@ -25,6 +26,23 @@ it('takes from a race what its finding does not need', async () => {
   const { test: small, choices } = RACE_TOKEN.read(smaller);
   const [again] = explore(raceOf(small, HOW), { strategy: 'replay', choices }).findings;
   expect(again).toMatchObject({ kind: 'invariant', message: expect.stringMatching(/^mirror entry of page/) });
+});
+
+it('keeps an outcome that is named, and says what the token comes to when that is another', async () => {
+  const test = { ...shippedTest('mig-unmap'), observe: [], conditions: NO_CONDITIONS };
+  const { outcomes } = explore(raceOf(test, HOW), { strategy: 'bounded', preemptions: 1, isChecked: false });
+  const [, { witness: choices }] = [...outcomes].find(([outcome]) => outcome.startsWith('-2 '))!;
+  const token = RACE_TOKEN.write({ test, ...HOW, injections: [], choices });
+  const output = recordedOutput();
+  expect(await shrink(token, { defect: [], outcome: '-2 *| 0 =>*' }, output)).toBe(1);
+  const id = RACE_TOKEN.read(output.lines.at(-1)!);
+  expect(id.test.setup.length).toBeLessThan(test.setup.length);
+  const again = explore(raceOf(id.test, HOW), { strategy: 'replay', choices: id.choices });
+  expect([...again.outcomes.keys()][0]).toMatch(/^-2 .* => $/);
+  await expect(shrink(token, { defect: [], outcome: '0 *' }, output)).rejects.toThrow(/comes to '-2 .*', which is not/);
+  await expect(shrink('dm2:case:x:y:z', { defect: [], outcome: '*' }, output)).rejects.toThrow(
+    /--outcome is of a race/,
+  );
 });
 
 it('says of a schedule with nothing wrong, and of a program, why there is nothing to make smaller', async () => {

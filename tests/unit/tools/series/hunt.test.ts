@@ -13,6 +13,7 @@ import { type Hunted, hunt } from '../../../../tools/series/hunt.js';
 import { withPropertyOf } from '../../../../tools/series/properties.js';
 import { onFaultTests } from '../../../../tools/series/races.js';
 import type { PathName } from '../../../../uapi/path-name.js';
+import { some } from '../../../counts.js';
 import { recordedOutput } from '../recorded-output.js';
 
 const V1: PathName = 'posted-v1';
@@ -50,7 +51,7 @@ const SHOWN: readonly (readonly [property: PropertyName, kind: string, ops: stri
 const MACHINE = { ramBytes: 64 << 20, swapBytes: 8 << 20 };
 
 describe('the first posting', () => {
-  it.each(SHOWN)(
+  it.each(some(SHOWN, 2))(
     '%s is seen as %s, goes away with it, and is not there on unified and the late form',
     (name, kind, text) => {
       const ops = text.split('; ');
@@ -141,16 +142,18 @@ describe('tokens of docs/series.md', () => {
 
   it('are all looked at', () => expect(tokens).toHaveLength(READ.length));
 
-  it.each(READ.map((row, i) => [i, ...row] as const))(
-    'number %i of the concerns and of what is read, a %s, says %s',
-    async (i, kind, says, status) => {
-      const { token, kind: of } = tokens[i]!;
-      expect(of).toBe(kind);
-      const shown = await replayed(token);
-      expect(shown.text).toMatch(says);
-      expect(shown.status).toBe(status);
-    },
-  );
+  it.each(
+    some(
+      READ.map((row, i) => [i, ...row] as const),
+      2,
+    ),
+  )('number %i of the concerns and of what is read, a %s, says %s', async (i, kind, says, status) => {
+    const { token, kind: of } = tokens[i]!;
+    expect(of).toBe(kind);
+    const shown = await replayed(token);
+    expect(shown.text).toMatch(says);
+    expect(shown.status).toBe(status);
+  });
 
   it('that show a defect of one form show nothing on the other or on unified', async () => {
     const [setup, ...races] = tokens.map(({ token }) => token);
@@ -164,13 +167,6 @@ describe('tokens of docs/series.md', () => {
 describe('a hunt', () => {
   const found = (path: PathName, sequences: { family: string; seed: number }[]): Hunted[] =>
     [...hunt(path, sequences)].filter((finding) => finding !== null);
-
-  it('finds what a generated sequence shows, reduces it and names the property', () => {
-    const [finding] = found(V1, [{ family: 'huge', seed: 0 }]);
-    expect(finding?.cures[0]?.name).toBe('mirrorsStructPages');
-    expect(finding).toMatchObject({ isSeen: true, isCleanWhenRepaired: true, from: 'huge:0' });
-    expect(finding!.ops.length).toBeLessThan(7);
-  });
 
   it.each(['unified', 'posted-late'] as const)('finds nothing on %s', (name) => {
     const sequences = ['small', 'mix', 'coherent', 'swap', 'pin'].map((family) => ({ family, seed: 1 }));

@@ -3,11 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { toJsonSchema } from '@valibot/to-json-schema';
 import { describe, expect, it } from 'vitest';
-import { migrationPath, pathError } from '../../../../driver/hmm/index.js';
+import { migrationPath, pathError, valuesOf } from '../../../../driver/hmm/index.js';
 import { Machine } from '../../../../driver/sys/machine/machine.js';
 import { PATH_FILE, readPathFile } from '../../../../tools/series/path-file.js';
 import { PROPERTIES } from '../../../../tools/series/properties.js';
 import type { PathName } from '../../../../uapi/path-name.js';
+import { Replayer } from '../../../conform/replay.js';
 import { ROOT } from '../../structure/tree.js';
 
 const FILE = join(ROOT, 'docs/schemas/path.schema.json');
@@ -49,6 +50,22 @@ describe('a path file', () => {
       splitsMappedByPages: 'never',
       keepsPreparedWords: false,
     });
+  });
+
+  it.each(PROPERTIES.map(({ name }) => name))('can change %s alone, and the call still answers', (name) => {
+    const ops = 'open 0 0; map 0 0 0 2 anon rw; store 0 0 1 1 7; dm 0 0 MIGRATE_ON_FAULT_TO_DEV 0 0 2'.split('; ');
+    for (const base of ['posted-v1', 'posted-late'] as const)
+      for (const value of valuesOf(name).filter((one) => one !== `${migrationPath(base)[name]}`)) {
+        const { path } = read(`base: ${base}\nproperties:\n  ${name}: ${value}\n`);
+        const changed = {
+          ...migrationPath(base),
+          name: path,
+          [name]: /^(true|false)$/.test(value) ? value === 'true' : value,
+        };
+        expect(migrationPath(path)).toEqual(changed);
+        const { steps } = new Replayer({ path, machine: { ramBytes: 16 << 20 } }).record('small-0', ops).sequence;
+        expect(steps.at(-1)?.[1], path).toMatch(/^(0 2 0 00000000 00000007|-2 0 0)$/);
+      }
   });
 
   it.each([

@@ -57,10 +57,15 @@ describe('a report', () => {
   it('says what else has come to the same', () => {
     const failed = [{ name: 'rows.own', message: 'an oops' }];
     const selftests = { kernel: { passed: 60, failed: [] }, own: { passed: 1, failed } };
-    const sweep = { runs: 2, findings: [{ token: 'dm2:run:rows.swap:posted-v1', message: 'another' }] };
-    const text = report({ findings: [finding(CAUSE)], selftests, sweep });
+    const sweep = (cause: string | null) => {
+      const found = { token: 'dm2:run:rows.swap:posted-v1', message: 'another', cause, isCleanWhenRepaired: true };
+      return { runs: 2, findings: [found, found] } as NonNullable<Review['sweep']>;
+    };
+    const text = report({ findings: [finding(CAUSE)], selftests, sweep: sweep(OTHER.name) });
     expect(text).toContain('Found as well by the selftest rows.own.');
     expect(text).not.toContain('the fault sweep of rows.swap');
+    expect(text).toContain(`2 runs, 1 findings`);
+    expect(report({ findings: [finding(CAUSE)], sweep: sweep(CAUSE.name) })).toContain('the fault sweep of rows.swap');
   });
 
   it('is of lines for a mail, with the command behind each finding', () => {

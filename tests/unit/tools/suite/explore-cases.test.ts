@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import { exploreCases, replayCase } from '../../../../tools/suite/explore-cases.js';
 import { ProcessHandle } from '../../../../uapi/client/process-handle.js';
+import { some } from '../../../counts.js';
 import type { SelftestCase } from '../../../selftests/case.js';
 import { recordedOutput } from '../recorded-output.js';
 
@@ -27,7 +28,7 @@ const OPTIONS = {
   jobs: 1,
 } as const;
 
-it.each(['dpor', 'random'] as const)(
+it.each(some(['random', 'dpor'] as const, 2))(
   'finds with %s the schedule in which a case fails, and a token repeats it',
   async (strategy) => {
     const output = recordedOutput();
@@ -39,9 +40,10 @@ it.each(['dpor', 'random'] as const)(
       ),
     ).toBe(1);
     expect(output.files.get('x.xml')).toContain('<failure message="the last word is 1">');
-    const [{ problems, verdict }] = output.lines.map((line) => JSON.parse(line));
+    const [{ problems, verdict, inequivalent }] = output.lines.map((line) => JSON.parse(line));
     expect(problems).toMatchObject([{ what: 'the last word is 1' }]);
     expect(verdict).toBe(strategy === 'dpor' ? 'complete' : 'budget');
+    expect(typeof inequivalent).toBe(strategy === 'dpor' ? 'number' : 'undefined');
     const again = recordedOutput();
     expect(await replayCase(problems[0].token, [RACY], { trace: null, out: again.out })).toBe(1);
     expect(again.lines).toEqual(['hmm.fake.racy fails: the last word is 1']);
