@@ -39,9 +39,12 @@ export function addDebug(root: Command, { status, output }: CommandContext): voi
 function whichRun(command: Command, what = WHAT): Command {
   return command
     .argument('<what...>', what)
-    .addOption(pathOption('classic'))
+    .addOption(pathOption(undefined, 'that of a litmus file, or classic, without'))
     .addOption(pathFileOption())
-    .option('--profile <kernel>', 'whose semantics the machine has: 6.12, 6.19 or 7.3', '6.12')
+    .option(
+      '--profile <kernel>',
+      'whose semantics the machine has: 6.12, 6.19 or 7.3; that of a litmus file, or 6.12, without',
+    )
     .option('--dialect <name>', 'the numbering that a program was built against', 'dmirror')
     .option('--seed <n>', 'of a plan, a case or a program', seed, 1)
     .option('--defect <name>', 'plant a bug in a plan or a case; may be repeated', collect, [])

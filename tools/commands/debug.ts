@@ -1,16 +1,20 @@
 import { createInterface } from 'node:readline';
+import { DEFAULT_PROFILE } from '../../driver/mm/profile.js';
+import type { PathName } from '../../uapi/path-name.js';
 import { defectNames } from '../defect-option.js';
 import { EXIT, inputBytes, UsageError } from '../exit-code.js';
 import { profileOption } from '../kernel-profile.js';
 import type { Output } from '../output.js';
+import { DEFAULT_PATH } from '../path-option.js';
 import { HISTORY_LINES, historyFile, readHistory, writeHistory } from '../recording/debug-history.js';
 import { DebugSession } from '../recording/debug-session.js';
 import { explainLines } from '../recording/explain.js';
 import { record, type WhichRun } from '../recording/record.js';
 
 /** Options that say which run is meant, as commander has them. */
-export interface WhichRunOptions extends Omit<WhichRun, 'profile' | 'defects' | 'maxBytes'> {
-  readonly profile: string;
+export interface WhichRunOptions extends Omit<WhichRun, 'path' | 'profile' | 'asked' | 'defects' | 'maxBytes'> {
+  readonly path?: PathName | undefined;
+  readonly profile?: string | undefined;
   readonly defect: readonly string[];
   readonly maxMemory: number;
 }
@@ -42,8 +46,14 @@ export async function explain(words: readonly string[], options: WhichRunOptions
 }
 
 /** What the options come to. Throws UsageError. */
-export function runOptions({ profile, defect, maxMemory, ...options }: WhichRunOptions): WhichRun {
-  return { ...options, profile: profileOption(profile), defects: defectNames(defect), maxBytes: maxMemory };
+export function runOptions({ defect, maxMemory, ...options }: WhichRunOptions): WhichRun {
+  const { path, profile: name } = options;
+  const profile = name === undefined ? undefined : profileOption(name);
+  return {
+    ...options,
+    ...{ path: path ?? DEFAULT_PATH, profile: profile ?? DEFAULT_PROFILE.name, asked: { path, profile } },
+    ...{ defects: defectNames(defect), maxBytes: maxMemory },
+  };
 }
 
 /** Lines of commands, empty ones and those that begin with # left out; null: a user types them. */

@@ -73,7 +73,9 @@ async function pageOfRuns(words: readonly string[], how: WhichRun, against: stri
 
 /** `--against unified` is of the same words; else it is what else is to be run. */
 function otherRun(words: readonly string[], how: WhichRun, against: string): [readonly string[], WhichRun] {
-  return pathError(against) === null ? [words, { ...how, path: pathNamed(against) }] : [[against], how];
+  if (pathError(against) !== null) return [[against], how];
+  const path = pathNamed(against);
+  return [words, { ...how, path, asked: { ...how.asked, path } }];
 }
 
 async function pageOfReport(

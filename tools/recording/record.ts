@@ -22,6 +22,8 @@ import { asFarAsKnown, type RecordedRun, type RecordOptions } from './recorded-r
 export interface WhichRun extends RecordOptions {
   readonly path: PathName;
   readonly profile: ProfileName;
+  /** Those of them that are to come before what a litmus file says. */
+  readonly asked?: { readonly path?: PathName | undefined; readonly profile?: ProfileName | undefined };
   readonly seed: number;
   readonly dialect: string;
   readonly defects: readonly DefectName[];
@@ -87,7 +89,9 @@ function recordLitmus(tests: readonly Litmus[], options: WhichRun): RecordedRun 
   if (test === undefined || tests.length > 1)
     throw new UsageError(`${tests.length} tests are named`, 'name one, as `dmirror explore --list` prints them');
   const { dialect, witness } = options;
-  const { path = options.path, profile = options.profile } = test;
+  const { asked = {} } = options;
+  const path = asked.path ?? test.path ?? options.path;
+  const profile = asked.profile ?? test.profile ?? options.profile;
   const explored = sortedOut(explore(raceOf(test, { path, profile, dialect }), { budget: LOOK_AT }));
   const outcomes = [...explored.outcomes];
   const wanted = witness === undefined ? undefined : outcomes.find(([outcome]) => outcome.startsWith(witness));

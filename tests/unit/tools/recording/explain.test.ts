@@ -1,5 +1,7 @@
-import { readFileSync } from 'node:fs';
-import { describe, expect, it } from 'vitest';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { explore } from '../../../../driver/explore/index.js';
 import { raceOf } from '../../../../tools/explore/explore-work.js';
 import { RACE_TOKEN } from '../../../../tools/explore/race-token.js';
@@ -21,6 +23,15 @@ async function explained(word: string, options: WhichRun = RUN): Promise<string>
 function causeOf(text: string): string {
   return /cause: ([\s\S]*?)\n\n/.exec(text)![1]!.replace(/\n\s+/g, ' ');
 }
+
+it('takes the machine of a litmus file, unless another is asked for', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'dmirror-explain-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const file = join(folder, 'mine.yaml');
+  writeFileSync(file, "machine: { path: posted-v1 }\nthreads: [['load 0 0 0 1']]\n");
+  expect((await record([file], RUN)).title).toContain(' on posted-v1,');
+  expect((await record([file], { ...RUN, asked: { path: 'unified' } })).title).toContain(' on unified,');
+});
 
 describe('explainLines', () => {
   it('names the steps that change the same in a litmus witness, and the page table around them', async () => {
