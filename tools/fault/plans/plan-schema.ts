@@ -69,7 +69,23 @@ const A_RET = 'a number, or the name of an errno,';
 const ret = v.union([integer(), words([...ERRNOS, ...ERRNOS.map((name) => `-${name}`)])], wanted(A_RET));
 const count = integer(0);
 const A_PAGE = 'a page, as 3, or pages, as 0-7,';
-const pages = v.union([integer(0, MAX_PAGES), match(/^\d+(-\d+)?$/, A_PAGE)], wanted(A_PAGE));
+const pages = v.union(
+  [
+    integer(0, MAX_PAGES),
+    v.pipe(
+      match(/^\d+(-\d+)?$/, A_PAGE),
+      v.check(
+        (range) => isRange(range),
+        ({ input }) => `'${input}' is no range of pages: the first, at most ${MAX_PAGES}, and the last, not before it`,
+      ),
+    ),
+  ],
+  wanted(A_PAGE),
+);
+function isRange(range: string): boolean {
+  const [first, last = first] = range.split('-').map(Number) as [number, number?];
+  return first <= last && last <= MAX_PAGES;
+}
 const A_TIME = 'a time, as 20us, 5ms or 1s,';
 const HEX = 'hexadecimal bytes';
 const sessionState = words(['open', 'ended']);
@@ -164,7 +180,7 @@ const STEP_KEYS = {
   name: may(text, 'Of what `map`, `open`, `fork` and `process` make.'),
   prot: may(words<string>(['none', 'r', 'rw'])),
   advice: may(words(Object.keys(ADVICE))),
-  value: may(integer()),
+  value: may(integer(0, 0xffff_ffff), 'Of the first page; each further page has one more.'),
   shared: may(flag),
   huge: may(flag, 'Aligned to 2 MiB, with MADV_HUGEPAGE.'),
   minor: may(integer(0, 3)),

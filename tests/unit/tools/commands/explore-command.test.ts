@@ -50,6 +50,24 @@ describe('dmirror explore', () => {
     expect((await run(['replay', token], { json: false })).text).toMatch(/^outcome: .* => 0 1 20$/m);
   });
 
+  it('ends with 5 for what must be reached and may still be, also where it may be incomplete', async () => {
+    const path = file('require.jsonl', { require: ['none'] });
+    expect((await run([path])).status).toBe(1);
+    const { status, text } = await run([path], { budget: 1, allowIncomplete: true, json: false });
+    expect(status).toBe(5);
+    expect(text).toContain('# not reached yet: none');
+  });
+
+  it('says how many schedules do not come to what is asked for, and whether there are others', async () => {
+    const path = file('none.jsonl', {});
+    await expect(run([path], { witness: '7 7', json: false })).rejects.toThrow(
+      /'7 7' in \d+ schedules, .* is complete$/,
+    );
+    await expect(run([path], { witness: '7 7', json: false, budget: 1 })).rejects.toThrow(
+      /in 1 schedules, .*'budget'$/,
+    );
+  });
+
   it('says in its columns what entries and mirrors become, cut in the middle for a terminal alone', () => {
     const [test] = namedTests(['mig-unmap']) as [Litmus];
     const witness = witnessOf(
