@@ -13,6 +13,7 @@ import { isLitmusText } from '../explore/litmus-file.js';
 import { litmusPath } from '../explore/litmus-path.js';
 import type { Output } from '../output.js';
 import { shippedFiles } from '../package-root.js';
+import { DEFAULT_PATH } from '../path-option.js';
 import { type ResultFileOptions, resultFiles } from '../report/result-files.js';
 import { openTrace } from '../trace/trace-option.js';
 import { workAll } from '../worker-pool.js';
@@ -39,8 +40,6 @@ interface Filed extends ReplayTask {
   /** What of the file says so; null where nothing does, or the command overrides it. */
   readonly why: string | null;
 }
-
-const DEFAULT_PATH: PathName = 'classic';
 
 /** Replays recordings, those of the package where none are given, and prints the first divergence of each sequence that has one. The exit status. */
 export async function conform(

@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander';
 import { count, jobs, SEARCHES, seed, whole } from '../arguments.js';
-import { exitHelp } from '../exit-code.js';
+import { exitHelp, UsageError } from '../exit-code.js';
 import { pathFileOption, pathOption } from '../path-option.js';
 import { shardOptions } from '../shard/shard-option.js';
 import { traceFormatOption, traceOption } from '../trace/trace-option.js';
@@ -25,11 +25,12 @@ export function addExplore(root: Command, { status, output }: CommandContext): v
       'litmus files, names or patterns; all that the package ships without. `replay TOKEN` runs one schedule again',
     )
     .option('-l, --list', 'print the names and run nothing', false)
-    .addOption(
-      pathOption(undefined, 'that which the names of litmus files tell, as conform takes it, or classic without'),
-    )
+    .addOption(pathOption(undefined, 'that of a file, of its name as conform takes it, or classic, without'))
     .addOption(pathFileOption())
-    .option('--profile <kernel>', 'whose semantics the machine has: 6.12, 6.19 or 7.3', '6.12')
+    .option(
+      '--profile <kernel>',
+      'whose semantics the machine has: 6.12, 6.19 or 7.3; that of a file, or 6.12, without',
+    )
     .option('--dialect <name>', 'the numbering that the devices are spoken to in', 'dmirror')
     .addOption(
       new Option('--strategy <name>', 'which schedules: all that differ, all, with few preemptions, or drawn ones')
@@ -63,8 +64,23 @@ export function addExplore(root: Command, { status, output }: CommandContext): v
     .addOption(traceOption('--trace <file>', '; a schedule of each finding and outcome'))
     .addOption(traceFormatOption())
     .addHelpText('after', EXAMPLES)
-    .action(async (names: string[], options) => {
+    .action(async (names: string[], options, command: Command) => {
+      if (names[0] === 'replay') checkReplay(command);
       const { exploreCommand } = await import('./explore.js');
       status.code = await exploreCommand(names, options, output());
     });
+}
+
+/** How a token's one schedule is shown. */
+const OF_REPLAY: readonly string[] = ['json', 'trace', 'traceFormat'];
+
+/** What says how to explore, or of what a report is made, means nothing for one schedule. Throws UsageError. */
+function checkReplay(command: Command): void {
+  const isGiven = (name: string): boolean => command.getOptionValueSource(name) === 'cli';
+  for (const option of command.options)
+    if (isGiven(option.attributeName()) && !OF_REPLAY.includes(option.attributeName()))
+      throw new UsageError(
+        `'${option.long}' means nothing for replay, whose token says all of its run`,
+        'leave it out; replay takes --json, --trace and --trace-format',
+      );
 }

@@ -1,21 +1,25 @@
 import type { StrategyName } from '../../driver/explore/index.js';
+import { DEFAULT_PROFILE } from '../../driver/mm/profile.js';
 import type { PathName } from '../../uapi/path-name.js';
 import { EXIT, UsageError } from '../exit-code.js';
 import type { HowExplored } from '../explore/explore-report.js';
 import { type ExploreRunOptions, exploreAll, exploreDiff, witnessToken } from '../explore/explore-run.js';
+import type { ExploreTask } from '../explore/explore-worker.js';
+import type { Litmus } from '../explore/litmus-file.js';
 import { litmusPath } from '../explore/litmus-path.js';
 import { namedTests } from '../explore/shipped-tests.js';
 import { witnessLines, witnessOf } from '../explore/witness.js';
 import { dialectOption, profileOption } from '../kernel-profile.js';
 import type { Output } from '../output.js';
-import { pathNamed } from '../path-option.js';
+import { DEFAULT_PATH, pathNamed } from '../path-option.js';
 import { openTrace } from '../trace/trace-option.js';
 import { replay } from './replay.js';
 
 export interface ExploreCommandOptions extends ExploreRunOptions {
   readonly list: boolean;
+  /** Instead of the one in the file, as the profile. */
   readonly path?: PathName | undefined;
-  readonly profile: string;
+  readonly profile?: string | undefined;
   readonly dialect: string;
   readonly strategy: StrategyName;
   readonly preemptions?: number | undefined;
@@ -52,35 +56,36 @@ export async function exploreCommand(
     for (const { name } of tests) output.out(name);
     return EXIT.pass;
   }
+  const asked = askedOf(options);
+  if (options.diff !== undefined) {
+    const { diff: sides } = options;
+    const [a, b] = twoMachines(sides);
+    const pairs = tests.map((test) => [taskOf(test, { ...asked, ...a }), taskOf(test, { ...asked, ...b })] as const);
+    return await exploreDiff(pairs, { ...options, sides }, output);
+  }
   const files = names.filter((name) => name.endsWith('.jsonl'));
-  const how = howOf({ ...options, path: options.path ?? litmusPath(files, output) });
+  const otherwise = options.path ?? litmusPath(files, output);
+  const tasks = tests.map((test) => taskOf(test, asked, otherwise));
   if (options.witness !== undefined) {
-    const token = await witnessToken(tests, { how, jobs: options.jobs, wanted: options.witness }, output);
+    const token = await witnessToken(tasks, { jobs: options.jobs, wanted: options.witness }, output);
     const trace = openTrace(options);
     for (const line of [...witnessLines(witnessOf(token, trace)), token]) output.out(line);
     trace?.end();
     return EXIT.pass;
   }
-  if (options.diff !== undefined) {
-    const { diff: sides } = options;
-    const [a, b] = twoMachines(sides, how);
-    const tasks = tests.map(
-      (test) =>
-        [
-          { test, how: { ...how, ...a } },
-          { test, how: { ...how, ...b } },
-        ] as const,
-    );
-    return await exploreDiff(tasks, { ...options, sides }, output);
-  }
-  return await exploreAll(
-    tests.map((test) => ({ test, how })),
-    { ...options, ...how },
-    output,
-  );
+  return await exploreAll(tasks, options, output);
 }
 
-function howOf(options: ExploreCommandOptions & { readonly path: PathName }): HowExplored {
+/** How it is explored, as far as the command line says. */
+type Asked = Omit<HowExplored, 'path' | 'profile'> & Pick<ExploreCommandOptions, 'path' | 'profile'>;
+
+/** What is asked for comes before what the test says of its machine. */
+function taskOf(test: Litmus, asked: Asked, otherwise = DEFAULT_PATH): ExploreTask {
+  const { path = test.path ?? otherwise, profile = test.profile ?? DEFAULT_PROFILE.name } = asked;
+  return { test, how: { ...asked, path, profile: profileOption(profile) } };
+}
+
+function askedOf(options: ExploreCommandOptions): Asked {
   const { path, dialect, strategy, preemptions, depth, seed, budget, faults } = options;
   for (const [option, value, of] of [
     ['--preemptions', preemptions, 'bounded'],
@@ -90,7 +95,7 @@ function howOf(options: ExploreCommandOptions & { readonly path: PathName }): Ho
       throw new UsageError(`${option} is of --strategy ${of}`, `leave it out, or add --strategy ${of}`);
   return {
     path,
-    profile: profileOption(options.profile),
+    profile: options.profile === undefined ? undefined : profileOption(options.profile),
     dialect: dialectOption(dialect).id,
     strategy,
     seed,
@@ -102,11 +107,12 @@ function howOf(options: ExploreCommandOptions & { readonly path: PathName }): Ho
   };
 }
 
-function twoMachines(sides: readonly string[], how: HowExplored): Pick<HowExplored, 'path' | 'profile'>[] {
+/** A side without a profile leaves it to the command line, or to the test. */
+function twoMachines(sides: readonly string[]): Pick<Asked, 'path' | 'profile'>[] {
   if (sides.length !== 2)
     throw new UsageError('--diff takes two sides', 'as --diff classic unified, or unified@6.12 unified@7.3');
   return sides.map((side) => {
-    const [path, profile = how.profile] = side.split('@');
-    return { path: pathNamed(path), profile: profileOption(profile) };
+    const [path, profile] = side.split('@');
+    return { path: pathNamed(path), ...(profile === undefined ? {} : { profile: profileOption(profile) }) };
   });
 }

@@ -9,7 +9,6 @@ import { workAll } from '../worker-pool.js';
 import { exploreHtml } from './explore-html.js';
 import { type HowExplored, isWrong, reportLines, type TestReport } from './explore-report.js';
 import { type ExploreTask, workTogether } from './explore-worker.js';
-import type { Litmus } from './litmus-file.js';
 import { witnessOf } from './witness.js';
 
 /** What is done with many tests, and where what came of them goes. */
@@ -24,11 +23,12 @@ export interface ExploreRunOptions extends TraceOptions {
 /** Explores every test and says what came of it. The exit status. */
 export async function exploreAll(
   all: readonly ExploreTask[],
-  options: ExploreRunOptions & Pick<HowExplored, 'profile' | 'seed'>,
+  options: ExploreRunOptions & Pick<HowExplored, 'seed'>,
   output: Output,
 ): Promise<number> {
-  const { profile, seed } = options;
-  const tasks = output.share.pick(all, ({ test, how }) => `${test.path ?? how.path} ${test.name}`);
+  const { seed } = options;
+  const tasks = output.share.pick(all, ({ test, how }) => `${how.path} ${test.name}`);
+  const profile = [...new Set(all.map(({ how }) => how.profile))].join(', ');
   const junit = options.junit === undefined ? null : output.file('--junit', options.junit);
   const html = options.html === undefined ? null : output.file('--html', options.html);
   const trace = openTrace(options);
@@ -109,13 +109,13 @@ function asCase(report: TestReport): CaseResult {
 
 /** The token of a schedule that comes to `wanted`, an outcome or the beginning of one. Throws UsageError. */
 export async function witnessToken(
-  tests: readonly Litmus[],
-  { wanted, how, jobs }: { wanted: string; how: HowExplored; jobs: number | undefined },
+  tasks: readonly ExploreTask[],
+  { wanted, jobs }: { wanted: string; jobs: number | undefined },
   output: Output,
 ): Promise<string> {
-  const [test] = tests;
-  if (test === undefined || tests.length > 1) throw new UsageError('--witness is of one test', 'name that one');
-  const task = { test, how };
+  const [task] = tasks;
+  if (task === undefined || tasks.length > 1) throw new UsageError('--witness is of one test', 'name that one');
+  const { test } = task;
   const report = (await reportsOf([task], { jobs }, output)).get(task);
   const { outcomes = [], schedules = 0, verdict = 'interrupted' } = report ?? {};
   const found =

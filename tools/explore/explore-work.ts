@@ -49,9 +49,7 @@ export function raceOf(
   const needsSwap = lines.some((line) => line.endsWith(' PAGEOUT'));
   const needsHuge = lines.some((line) => line.includes(' hugetlb '));
   return new LitmusRace(test, {
-    path: test.path ?? path,
-    profile: test.profile ?? profile,
-    dialect,
+    ...{ path, profile, dialect },
     ramBytes: RAM_BYTES,
     ...(needsSwap ? { swapBytes: SWAP_BYTES } : {}),
     ...(needsHuge ? { hugePages: HUGE_PAGES } : {}),

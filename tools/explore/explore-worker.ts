@@ -5,16 +5,15 @@ import { type HowExplored, reportOf, type TestReport } from './explore-report.js
 import { type Explored, exploreLitmus, type LitmusPart, LitmusPartRunner, litmusRounds } from './explore-work.js';
 import type { Litmus } from './litmus-file.js';
 
-/** One test on one path. */
+/** One test on one machine. */
 export interface ExploreTask {
   readonly test: Litmus;
   readonly how: HowExplored;
 }
 
 /** Called in the workers of `dmirror explore`. */
-export function work(task: ExploreTask): TestReport {
+export function work({ test, how }: ExploreTask): TestReport {
   const begun = performance.now();
-  const { test, how } = onItsMachine(task);
   return reportOf(test, exploreLitmus(test, how, isStopped), { how, ms: performance.now() - begun });
 }
 
@@ -26,18 +25,13 @@ export function isStopped(): boolean {
 
 /** The same here, with so many worker threads for what can be done at the same time; none is started for a small test. */
 export async function workTogether(
-  task: ExploreTask,
+  { test, how }: ExploreTask,
   jobs: number,
   output: Pick<Output, 'memory' | 'stop'>,
 ): Promise<TestReport> {
   const begun = performance.now();
-  const { test, how } = onItsMachine(task);
   const explored = await new RoundsTogether({ test, how }).explored(jobs, output);
   return reportOf(test, explored, { how, ms: performance.now() - begun });
-}
-
-function onItsMachine({ test, how }: ExploreTask): ExploreTask {
-  return { test, how: { ...how, path: test.path ?? how.path, profile: test.profile ?? how.profile } };
 }
 
 /** A place in the list of a round. */

@@ -3,10 +3,9 @@ import * as v from 'valibot';
 import type { ProfileName } from '../../driver/mm/profile.js';
 import type { PathName } from '../../uapi/path-name.js';
 import { inputBytes, UsageError } from '../exit-code.js';
-import { didYouMean, nearest } from '../nearest.js';
 import { issueAt, readYamlFile, type Wrong } from '../yaml-file.js';
 import { opError } from './litmus-op.js';
-import { LITMUS, RECORDED, RECORDED_KEYS, type RecordedLitmus, type YamlLitmus } from './litmus-schema.js';
+import { LITMUS, RECORDED, type RecordedLitmus, type YamlLitmus } from './litmus-schema.js';
 import { opLines } from './litmus-steps.js';
 
 /** Conditions over outcomes, each a pattern in which `*` stands for anything. */
@@ -70,11 +69,9 @@ function fromJsonLine(line: string, place: string): Litmus {
   } catch {
     throw wrong('not JSON');
   }
-  const test: RecordedLitmus = checked(RECORDED, found, (_, message) => wrong(message));
-  const unknown = Object.keys(test).find(
-    (key) => !RECORDED_KEYS.includes(key) && nearest(key, RECORDED_KEYS) !== undefined,
+  const test: RecordedLitmus = checked(RECORDED, found, (keys, message, part) =>
+    wrong(part === 'key' || keys.length === 0 ? message : `'${keys.join('.')}': ${message}`),
   );
-  if (unknown !== undefined) throw wrong(`no key '${unknown}' here${didYouMean(unknown, RECORDED_KEYS)}`);
   const { name, setup, threads, observe, forbid = [], require = [], allow = [] } = test;
   for (const op of [...setup, ...threads.flat(), ...observe]) checkOp(op, wrong);
   const recorded =
@@ -94,8 +91,8 @@ function fromJsonLine(line: string, place: string): Litmus {
 function fromYaml(file: string): Litmus {
   const { value, wrong } = readYamlFile(file, SEE_DOCS);
   const test: YamlLitmus = checked(LITMUS, value, wrong);
-  const lines = opLines(test, (message, path) => {
-    throw wrong(path, message);
+  const lines = opLines(test, (message, path, key) => {
+    throw key === undefined ? wrong(path, message) : wrong([...path, key], message, 'key');
   });
   const parts = { setup: lines.setup, threads: lines.threads, observe: lines.observe };
   for (const [part, ops] of Object.entries(parts))

@@ -1,3 +1,4 @@
+import { DEVICE_FILES } from '../../tests/conform/ops/places.js';
 import { COMMAND_NAMES } from '../../uapi/dialect.js';
 import * as mman from '../../uapi/mman.js';
 import { hint } from '../nearest.js';
@@ -41,7 +42,7 @@ const FORMS: Readonly<Record<string, string>> = {
 /** What a word may be that is no number; of names with '|' between one is meant. */
 const CHOICES: Readonly<Record<string, readonly string[]>> = { KIND: KINDS, ADVICE, CMD: COMMAND_NAMES };
 /** How many there are of what a number names. */
-const COUNTS: Readonly<Record<string, number>> = { D: 8, CALL: 6, V: 2 ** 32 };
+const COUNTS: Readonly<Record<string, number>> = { D: DEVICE_FILES, CALL: 6, V: 2 ** 32 };
 
 /** What is wrong with an op as it is written, or null. */
 export function opError(op: string): string | null {

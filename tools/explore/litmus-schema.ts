@@ -1,10 +1,24 @@
 import * as v from 'valibot';
-import { integer, keys, list, MACHINE, may, STEP, text } from '../fault/plans/plan-schema.js';
+import { integer, keys, list, MACHINE, may, STEP_KEYS, text, words } from '../fault/plans/plan-schema.js';
+import { VERBS } from '../fault/plans/plan-words.js';
 
-// What can be written in a litmus test: types, checks and docs/schemas/litmus.schema.json are made from this. Steps are those of plans.
+// What can be written in a litmus test: types, checks and docs/schemas/litmus.schema.json are made from this. Steps are those of plans that are
+// one call.
 
 const OP = v.pipe(text, v.description('An op of the recording language, as `store 0 0 0 2 0x10`.'));
-const ACTION = v.union([OP, STEP]);
+/** Those of plans that are about sessions, or about what runs at the same time. */
+const NO_STEPS: readonly string[] = ['session', 'drop', 'process', 'kill', 'wait', 'together'];
+export const LITMUS_VERBS = VERBS.filter((verb) => !NO_STEPS.includes(verb));
+const { session: _session, dialect: _dialect, expect: _expect, ...OF_STEPS } = STEP_KEYS;
+export const LITMUS_STEP = keys(
+  { ...OF_STEPS, do: words(LITMUS_VERBS) },
+  {
+    expect: 'what must come of a litmus test is said by forbid, require and allow',
+    dialect: 'a litmus test speaks that of --dialect',
+  },
+);
+export type LitmusStep = v.InferOutput<typeof LITMUS_STEP>;
+const ACTION = v.union([OP, LITMUS_STEP]);
 /** What is printed as it is. */
 const PLAIN = v.pipe(
   text,
@@ -16,11 +30,17 @@ const ALLOWED = v.pipe(
   v.minLength(1, 'at least one outcome is wanted here: without `allow` all are allowed'),
 );
 
+const { path, profile, ...OF_PLANS } = MACHINE.entries;
+const TEST_MACHINE = keys(
+  { path, profile },
+  Object.fromEntries(Object.keys(OF_PLANS).map((key) => [key, 'a litmus test says path and profile, and no more'])),
+);
+
 /** A YAML file. */
 export const LITMUS = keys({
   name: may(PLAIN, 'The name of the file unless given.'),
   about: may(text),
-  machine: may(MACHINE, 'Of what a plan can say here `path` and `profile` count.'),
+  machine: may(TEST_MACHINE, 'Where the command line says nothing else.'),
   setup: may(list(ACTION), 'Done one after the other before the race.'),
   threads: v.pipe(
     v.array(list(ACTION)),
@@ -38,8 +58,8 @@ export type LitmusAction = v.InferOutput<typeof ACTION>;
 const LINES = list(OP);
 const COUNTS = v.record(v.string(), v.array(integer(0)));
 
-/** One JSON line, with what a real kernel showed. Keys that are not known may say how it was recorded. */
-export const RECORDED = v.looseObject({
+/** One JSON line, with what a real kernel showed, and how it was recorded. */
+export const RECORDED = keys({
   name: PLAIN,
   setup: LINES,
   threads: v.pipe(v.array(LINES), v.minLength(1, 'at least one thread is wanted here')),
@@ -51,10 +71,10 @@ export const RECORDED = v.looseObject({
   forbid: v.optional(OUTCOMES),
   require: v.optional(OUTCOMES),
   allow: v.optional(ALLOWED),
+  pages: v.optional(integer(1)),
+  iterations: v.optional(list(integer(0))),
+  dropped: v.optional(list(integer(0))),
+  kernel_messages: v.optional(v.record(v.string(), v.unknown())),
+  crashes: v.optional(list(v.record(v.string(), v.unknown()))),
 });
-/** What a line may have. */
-export const RECORDED_KEYS: readonly string[] = [
-  ...Object.keys(RECORDED.entries),
-  ...['pages', 'iterations', 'dropped', 'kernel_messages', 'crashes'],
-];
 export type RecordedLitmus = v.InferOutput<typeof RECORDED>;

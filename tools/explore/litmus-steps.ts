@@ -1,10 +1,10 @@
 // Steps of the plan language as ops: names of processes, mappings and devices become numbers, in order of their making.
 
-import type { Step } from '../fault/plans/plan-schema.js';
-import type { LitmusAction, YamlLitmus } from './litmus-schema.js';
+import { keysOf } from '../fault/plans/plan-words.js';
+import { LITMUS_STEP, type LitmusAction, type LitmusStep as Step, type YamlLitmus } from './litmus-schema.js';
 
-/** Ends the reading; `path` is where in the file. */
-type Refuse = (message: string, path: readonly (string | number)[]) => never;
+/** Ends the reading; `path` is where in the file, `key` a key there. */
+type Refuse = (message: string, path: readonly (string | number)[], key?: string) => never;
 
 interface Lines {
   readonly setup: readonly string[];
@@ -30,7 +30,7 @@ export function opLines(test: YamlLitmus, refuse: Refuse): Lines {
   const names = new Names();
   const translate = (actions: readonly LitmusAction[], path: readonly (string | number)[]): string[] =>
     actions.flatMap((action, i) =>
-      typeof action === 'string' ? [action] : names.lines(action as Step, (message) => refuse(message, [...path, i])),
+      typeof action === 'string' ? [action] : names.lines(action, (message, key) => refuse(message, [...path, i], key)),
     );
   return {
     setup: translate(test.setup ?? [], ['setup']),
@@ -49,7 +49,10 @@ class Names {
   private readonly mappings = new Map<string, Mapping>();
   private readonly devices = new Map<string, number>();
 
-  lines(step: Step, refuse: (message: string) => never): string[] {
+  lines(step: Step, refuse: (message: string, key?: string) => never): string[] {
+    const known = keysOf(step.do).filter((key) => key in LITMUS_STEP.entries);
+    const other = Object.keys(step).find((key) => !known.includes(key));
+    if (other !== undefined) refuse(`'${other}' means nothing for ${step.do}; it takes: ${known.join(', ')}`, other);
     const p = this.of(this.processes, step.process ?? 'main', { what: 'process', refuse });
     const part = (): string => this.part(step, refuse);
     const verb = step.do;

@@ -86,7 +86,8 @@ function recordLitmus(tests: readonly Litmus[], options: WhichRun): RecordedRun 
   const [test] = tests;
   if (test === undefined || tests.length > 1)
     throw new UsageError(`${tests.length} tests are named`, 'name one, as `dmirror explore --list` prints them');
-  const { path, profile, dialect, witness } = options;
+  const { dialect, witness } = options;
+  const { path = options.path, profile = options.profile } = test;
   const explored = sortedOut(explore(raceOf(test, { path, profile, dialect }), { budget: LOOK_AT }));
   const outcomes = [...explored.outcomes];
   const wanted = witness === undefined ? undefined : outcomes.find(([outcome]) => outcome.startsWith(witness));

@@ -24,3 +24,4 @@ export function hexWord(bytes: Uint8Array, offset: number): string {
 
 /** How many there are. An op's number from here on is of a second file: 4 of device 0. */
 export const DEVICES = 4;
+export const DEVICE_FILES = 2 * DEVICES;

@@ -8,13 +8,11 @@ import { O_RDWR, O_TMPFILE } from '../../../uapi/fcntl.js';
 import { MAP_ANONYMOUS, MAP_FIXED, MAP_SHARED, PAGE_SIZE, PROT_READ, PROT_WRITE } from '../../../uapi/mman.js';
 import type { CallArg, CallResult } from '../../../uapi/system-call.js';
 import { ops } from './ops.js';
-import { BUFFER_ADDR, BUFFER_PAGES, DEVICES, RECORD_ADDR, REGION_BASE, REGION_STRIDE } from './places.js';
+import { BUFFER_ADDR, BUFFER_PAGES, DEVICE_FILES, RECORD_ADDR, REGION_BASE, REGION_STRIDE } from './places.js';
 import type { Script, Seat } from './script.js';
 
 const FILES = 4;
 const FILE_PAGES = 12;
-/** From DEVICES on: second files of the devices, 4 of device 0. */
-const DEVICE_FILES = 2 * DEVICES;
 
 /** A process of a recording, with the descriptors that its ops name. */
 export interface Actor {

@@ -26,7 +26,7 @@ export function integer(min = Number.MIN_SAFE_INTEGER, max = Number.MAX_SAFE_INT
   return v.pipe(v.number(message), v.integer(message), v.minValue(min, message), v.maxValue(max, message));
 }
 
-function words<const Word extends string>(list: readonly Word[]) {
+export function words<const Word extends string>(list: readonly Word[]) {
   return v.picklist(list, ({ input }) => `'${input}' is not known here${hint(String(input), list)}`);
 }
 
@@ -53,13 +53,16 @@ export function may<const Schema extends v.GenericSchema>(schema: Schema, about?
   return v.optional(said) as unknown as v.ExactOptionalSchema<Schema, undefined>;
 }
 
-/** These keys and no other. */
-export function keys<const Entries extends v.ObjectEntries>(entries: Entries) {
+/** These keys and no other; `why` says of some that could be thought of why they are not taken. */
+export function keys<const Entries extends v.ObjectEntries>(
+  entries: Entries,
+  why: Readonly<Record<string, string>> = {},
+) {
   return v.strictObject(entries, (issue) => {
     const key = String(issue.path?.at(-1)?.key);
     if (issue.path === undefined) return KEYS_WANTED;
     return issue.expected === 'never'
-      ? `no key '${key}' here${hint(key, Object.keys(entries))}`
+      ? `no key '${key}' here${why[key] === undefined ? hint(key, Object.keys(entries)) : `: ${why[key]}`}`
       : `'${key}' is missing`;
   });
 }
@@ -75,17 +78,19 @@ const pages = v.union(
     v.pipe(
       match(/^\d+(-\d+)?$/, A_PAGE),
       v.check(
-        (range) => isRange(range),
-        ({ input }) => `'${input}' is no range of pages: the first, at most ${MAX_PAGES}, and the last, not before it`,
+        (range) => wrongPages(range) === null,
+        ({ input }) => wrongPages(input) ?? '',
       ),
     ),
   ],
   wanted(A_PAGE),
 );
-function isRange(range: string): boolean {
+function wrongPages(range: string): string | null {
   const [first, last = first] = range.split('-').map(Number) as [number, number?];
-  return first <= last && last <= MAX_PAGES;
+  if (last < first) return 'pages end before they begin; write 3, or 0-7';
+  return last < MAX_PAGES ? null : `a mapping has ${MAX_PAGES} pages at most, from 0 on`;
 }
+
 const A_TIME = 'a time, as 20us, 5ms or 1s,';
 const HEX = 'hexadecimal bytes';
 const sessionState = words(['open', 'ended']);
@@ -170,7 +175,7 @@ const EXPECT = keys({
 /** What must hold after a step, or (`fired`) after the plan. */
 export type Expect = v.InferInput<typeof EXPECT>;
 
-const STEP_KEYS = {
+export const STEP_KEYS = {
   do: words(VERBS),
   process: may(text),
   session: may(text, 'Of `process` and `drop`: which one, `main` unless given.'),

@@ -1,8 +1,10 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Command } from 'commander';
 import { afterAll, describe, expect, it } from 'vitest';
 import { type ExploreCommandOptions, exploreCommand } from '../../../../tools/commands/explore.js';
+import { addExplore } from '../../../../tools/commands/explore-command.js';
 import type { Litmus } from '../../../../tools/explore/litmus-file.js';
 import { RACE_TOKEN } from '../../../../tools/explore/race-token.js';
 import { namedTests } from '../../../../tools/explore/shipped-tests.js';
@@ -13,7 +15,7 @@ const folder = mkdtempSync(join(tmpdir(), 'dmirror-explore-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 const OPTIONS: ExploreCommandOptions = {
-  ...{ list: false, path: 'classic', profile: '6.12', dialect: 'dmirror', strategy: 'dpor', seed: 1, budget: 2000 },
+  ...{ list: false, dialect: 'dmirror', strategy: 'dpor', seed: 1, budget: 2000 },
   ...{ faults: 0, jobs: 1, allowIncomplete: false, json: true },
 } as const;
 
@@ -32,6 +34,13 @@ function file(name: string, conditions: object): string {
   writeFileSync(path, JSON.stringify(test));
   return path;
 }
+
+const ONF = `
+machine: { path: classic }
+setup: ['open 0 0', 'map 0 0 0 2 anon rw', 'store 0 0 0 2 16']
+threads: [['dm 0 0 MIGRATE_ON_FAULT_TO_DEV 0 0 2'], ['unmap 0 0 0 2']]
+observe: ['dm 0 0 SNAPSHOT 0 0 2']
+`;
 
 describe('dmirror explore', () => {
   it('ends with 0 when all is complete, 5 when the budget ends it, and 0 again when that may be', async () => {
@@ -92,7 +101,7 @@ describe('dmirror explore', () => {
     };
     const { runs, reports } = await runsIn({});
     expect(runs).toEqual(reports()[0].outcomes.map(({ token }: { token: string }) => token));
-    expect((await runsIn({ witness: '-2', budget: 2000 })).runs).toHaveLength(1);
+    expect((await runsIn({ witness: '-2', budget: 2000, json: false })).runs).toHaveLength(1);
   });
 
   it('runs with each failure too, whose outcomes have it in their token', async () => {
@@ -111,6 +120,38 @@ describe('dmirror explore', () => {
     expect(outcomes(other)).toEqual(outcomes(own));
     const { text } = await run(['replay', other.outcomes[0].token]);
     expect(JSON.parse(text).outcome).toBe(other.outcomes[0].outcome);
+  });
+
+  it('takes the machine of the command line before that of the file, and of --diff its sides', async () => {
+    const given = join(folder, 'machine.yaml');
+    writeFileSync(
+      given,
+      `machine: { path: posted-v1, profile: 7.3 }\nsetup: ['map 0 0 0 1 anon rw']\nthreads: [['load 0 0 0 1']]\n`,
+    );
+    const machineOf = async (options: Partial<ExploreCommandOptions>) => {
+      const { path, profile } = (await run([given], options)).reports()[0];
+      return [path, profile];
+    };
+    expect(await machineOf({})).toEqual(['posted-v1', '7.3']);
+    expect(await machineOf({ path: 'unified' })).toEqual(['unified', '7.3']);
+    expect(await machineOf({ profile: '6.19' })).toEqual(['posted-v1', '6.19']);
+    const onf = join(folder, 'onf.yaml');
+    writeFileSync(onf, ONF);
+    const sides = async (diff: string[]) => (await run([onf], { diff, budget: 300, path: 'posted-v1' })).reports();
+    expect((await sides(['classic', 'posted-v1'])).map(({ only }) => only)).toContain('posted-v1');
+  });
+
+  it.each([
+    ['--html', 'x'],
+    ['--path', 'unified'],
+    ['--strategy', 'all'],
+    ['-j', '2'],
+    ['--witness', '0'],
+  ])('refuses %s with replay', async (...words) => {
+    const root = new Command().exitOverride();
+    addExplore(root, { status: { code: 0 }, output: recordedOutput } as never);
+    const parsed = root.parseAsync(['explore', 'replay', 'TOKEN', ...words], { from: 'user' });
+    await expect(parsed).rejects.toThrow(/means nothing for replay/);
   });
 
   it('says of pct what one schedule is worth', async () => {

@@ -46,8 +46,21 @@ describe('a litmus file', () => {
       /no 'MIGRATE_TO_DEF' \(did you mean 'MIGRATE_TO_DEV'/,
     ],
     ['an unknown step', 'threads: [[{ do: lod, on: buf }]]\n', /'lod' is not known here \(did you mean 'load'\?\)/],
+    ['a step that plans alone have', 'threads: [[{ do: together, steps: [] }]]\n', /:1:28: no key 'steps' here/],
+    [
+      'what a step expects',
+      'threads: [[{ do: unpin, expect: { ret: 5 } }]]\n',
+      /:1:25: no key 'expect' here: what must/,
+    ],
+    [
+      'what means nothing for a step',
+      'threads: [[{ do: unpin, value: 5 }]]\n',
+      /:1:25: 'value' means nothing for unpin/,
+    ],
     ['an unknown advice', "threads: [['advise 0 0 0 1 DONTNED']]\n", /no 'DONTNED' \(did you mean 'DONTNEED'\?\)/],
     ['what is no number', "threads: [['load 0 0 x 1']]\n", /'x' is no number/],
+    ['what is no device', "threads: [['open 0 8']]\n", /:1:10: 'open 0 8': D is 8, and there are 0 to 7/],
+    ['what maps none', "threads: [['map 0 0 0 1 dev rw 9']]\n", /D is 9, and there are 0 to 7/],
     ['a name of nothing', 'threads: [[{ do: load, on: buf }]]\n', /:1:12: no mapping is named 'buf'; there is none/],
     ['a path', 'machine: { path: posted-lat }\n', /:1:18: no path 'posted-lat' \(did you mean 'posted-late'\?\)/],
     [
@@ -64,7 +77,7 @@ describe('a litmus file', () => {
     [
       'pages from last to first',
       'threads: [[{ do: load, on: buf, pages: 3-1 }]]\n',
-      /:1:40: '3-1' is no range of pages/,
+      /:1:40: pages end before they begin/,
     ],
     [
       'a value below 0',
@@ -77,6 +90,11 @@ describe('a litmus file', () => {
       /V is 4294967296, and there are 0 to 4294967295/,
     ],
     ['such a value of WRITE', "threads: [['dm 0 0 WRITE 0 0 1 -5']]\n", /'-5' is no number from 0 to 4294967295/],
+    [
+      'what the machine of a plan has and that of a test has not',
+      'machine: { profile: 7.3, ram_mib: 1 }\n',
+      /:1:26: no key 'ram_mib' here: a litmus test says path and profile, and no more/,
+    ],
     ['no YAML', 'threads: [\n', /:2:1: /],
   ])('names the place of %s', (_what, text, message) => {
     expect(() => read('bad.yaml', text)).toThrow(message);
@@ -92,8 +110,11 @@ describe('a litmus file', () => {
     expect(() => read('bad.jsonl', '{\n')).toThrow(/bad.jsonl:1: not JSON/);
     const line = { name: 'a', setup: [], threads: [['load 0 0 0 1']], observe: [], forbid: ['*'] };
     expect(read('good.jsonl', JSON.stringify(line))[0]!.conditions.forbid).toEqual(['*']);
-    const wrong = JSON.stringify({ ...line, forbidd: [] });
-    expect(() => read('bad.jsonl', `\n${wrong}`)).toThrow(/bad.jsonl:2: no key 'forbidd' here \(did you mean 'forbid'/);
+    const wrong = (more: object) => () => read('bad.jsonl', `\n${JSON.stringify({ ...line, ...more })}`);
+    expect(wrong({ forbidd: [] })).toThrow(/bad.jsonl:2: no key 'forbidd' here \(did you mean 'forbid'/);
+    expect(wrong({ bogus: 1 })).toThrow(/bad.jsonl:2: no key 'bogus' here/);
+    expect(wrong({ iterations: 'a' })).toThrow(/bad.jsonl:2: 'iterations': a list is wanted here/);
+    expect(wrong({ setup: [1] })).toThrow(/bad.jsonl:2: 'setup.0': text is wanted here/);
   });
 });
 
