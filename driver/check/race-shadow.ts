@@ -2,7 +2,9 @@ import type { CommandName } from '../../uapi/dialect.js';
 import { entryId } from '../core/observer.js';
 import type { Command } from '../dmirror/index.js';
 import { backingPfn } from '../mm/frames/folio.js';
+import { PG } from '../mm/frames/frames.js';
 import { tablesBelow } from '../mm/invariants.js';
+import type { Memory } from '../mm/memory.js';
 import { Kind, kindOf } from '../mm/tables/entry.js';
 import type { Mm } from '../mm/vmas/mm.js';
 import { vmaIsAnonymous } from '../mm/vmas/vma.js';
@@ -22,6 +24,8 @@ interface KeptPage {
   /** Where its bytes are; -1 in swap. */
   readonly frame: number;
   readonly data: PageBytes;
+  /** Reclaim may drop it, and then it holds zeroes. */
+  readonly isLazyfree: boolean;
 }
 
 /** Private memory of one address space before the race: pages with an entry, and where others would hold zeroes. */
@@ -164,7 +168,10 @@ export class RaceShadow {
     const before = this.pageBefore(mm, Math.floor(addr / PAGE_SIZE));
     // A mapping of a file, or shared memory, holds that again after MADV_DONTNEED.
     if (before === null && (!isOver(-1) || covering.some(({ by }) => by.call.name === 'madvise'))) return;
-    if (before !== null && !isOver(-1)) allowed.push(partOf(before, addr, seen.length));
+    if (before !== null && !isOver(-1)) {
+      allowed.push(partOf(before, addr, seen.length));
+      if (this.keptPage(mm, Math.floor(addr / PAGE_SIZE))?.isLazyfree) allowed.push(ZERO_PAGE.subarray(0, seen.length));
+    }
     for (const writer of covering)
       if (writer.by.begin <= look.end && !isOver(writer.by.end)) allowed.push(this.written(writer, addr, seen.length));
     if (allowed.length === 0 || allowed.some((bytes) => bufferOf(bytes).equals(seen))) return;
@@ -192,9 +199,13 @@ export class RaceShadow {
 
   /** Null where it was no private memory. */
   private pageBefore(mm: Mm, vpn: number): PageBytes | null {
-    const { pages, ranges } = this.before.get(mm) ?? { pages: new Map<number, KeptPage>(), ranges: [] };
+    const ranges = this.before.get(mm)?.ranges ?? [];
     const isPrivate = ranges.some(({ start, end }) => start <= vpn * PAGE_SIZE && vpn * PAGE_SIZE < end);
-    return isPrivate ? (pages.get(vpn)?.data ?? ZERO_PAGE) : null;
+    return isPrivate ? (this.keptPage(mm, vpn)?.data ?? ZERO_PAGE) : null;
+  }
+
+  private keptPage(mm: Mm, vpn: number): KeptPage | undefined {
+    return this.before.get(mm)?.pages.get(vpn);
   }
 }
 
@@ -210,6 +221,10 @@ function bufferOf(bytes: Uint8Array): PageBytes {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 
+function isFreedLazily({ frames }: Memory, pfn: number): boolean {
+  return frames.isAnon(pfn) && !frames.hasFlags(frames.head(pfn), PG.swapbacked);
+}
+
 /** Private pages that have an entry, with a copy of what they hold. */
 function pagesOf(mm: Mm): Map<number, KeptPage> {
   const pages = new Map<number, KeptPage>();
@@ -223,7 +238,9 @@ function pagesOf(mm: Mm): Map<number, KeptPage> {
         const data = vma === null || !vmaIsAnonymous(vma) ? null : contentOf(mm, vpn);
         if (data === null) continue;
         const { pfn } = entryOf(mm, vpn)!;
-        pages.set(vpn, { pfn, frame: kind === Kind.swap ? -1 : backingPfn(mm.memory, pfn), data: Buffer.from(data) });
+        const frame = kind === Kind.swap ? -1 : backingPfn(mm.memory, pfn);
+        const isLazyfree = kind !== Kind.swap && isFreedLazily(mm.memory, pfn);
+        pages.set(vpn, { pfn, frame, data: Buffer.from(data), isLazyfree });
       }
     }
   }

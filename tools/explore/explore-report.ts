@@ -8,7 +8,7 @@ import { globToRegExp, replayCommand } from '../glob.js';
 import { injectionText } from '../token/parts.js';
 import type { Explored, HowToExplore } from './explore-work.js';
 import type { Litmus } from './litmus-file.js';
-import { withoutLastRead } from './litmus-outcome.js';
+import { withoutLastRead, writtenOutcome } from './litmus-outcome.js';
 import { type NeverSeenKind, neverSeenKind } from './never-seen.js';
 import { RACE_TOKEN } from './race-token.js';
 
@@ -118,7 +118,8 @@ function unmet(
 
 /** Is it the outcome that is written so, or one of those? */
 export function isOutcome(pattern: string, outcome: string): boolean {
-  return outcome === pattern || globToRegExp(pattern).test(outcome);
+  const written = writtenOutcome(pattern);
+  return outcome === written || globToRegExp(written).test(outcome);
 }
 
 export function isWrong({ problems }: TestReport): boolean {

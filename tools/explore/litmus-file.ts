@@ -5,6 +5,7 @@ import type { PathName } from '../../uapi/path-name.js';
 import { inputBytes, UsageError } from '../exit-code.js';
 import { issueAt, readYamlFile, type Wrong } from '../yaml-file.js';
 import { opError } from './litmus-op.js';
+import { writtenOutcome } from './litmus-outcome.js';
 import { LITMUS, RECORDED, type RecordedLitmus, type YamlLitmus } from './litmus-schema.js';
 import { opLines } from './litmus-steps.js';
 
@@ -79,7 +80,10 @@ function fromJsonLine(line: string, place: string): Litmus {
       ? null
       : {
           outcomes: new Map(
-            Object.entries(test.outcomes).map(([outcome, counts]) => [outcome, counts.reduce((a, b) => a + b, 0)]),
+            Object.entries(test.outcomes).map(([outcome, counts]) => [
+              writtenOutcome(outcome),
+              counts.reduce((a, b) => a + b, 0),
+            ]),
           ),
           serial: new Set(Object.keys(test.serial ?? {})),
           staleRead: new Set(test.stale_read ?? []),

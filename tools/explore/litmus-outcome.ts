@@ -45,6 +45,11 @@ export function outcomeText(threads: readonly (readonly string[])[], observed: r
   return `${threads.map((answers) => answers.join('; ')).join(' | ')} => ${observed.join('; ')}`;
 }
 
+/** An outcome, or a pattern of some, as somebody has written it: where nothing is observed there is a blank behind the arrow. */
+export function writtenOutcome(text: string): string {
+  return text.replace(/=>$/, '=> ');
+}
+
 /** The outcome without the words of its last READ, which may copy a freed frame. */
 export function withoutLastRead(outcome: string): string {
   const at = outcome.lastIndexOf('; ');

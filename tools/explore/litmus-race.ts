@@ -3,15 +3,17 @@ import { Machine } from '../../driver/sys/machine/machine.js';
 import type { MachineOptions } from '../../driver/sys/machine/machine-options.js';
 import type { Thread } from '../../driver/sys/processes/thread.js';
 import { ops } from '../../tests/conform/ops/ops.js';
-import { BUFFER_ADDR, FILLER, RECORD_ADDR } from '../../tests/conform/ops/places.js';
+import { BUFFER_ADDR, BUFFER_PAGES, FILLER, RECORD_ADDR } from '../../tests/conform/ops/places.js';
 import { poke, type Script, type Seat } from '../../tests/conform/ops/script.js';
 import { type Actor, World } from '../../tests/conform/ops/world.js';
-import { PAGE_SIZE } from '../../uapi/mman.js';
+import { MAP_ANONYMOUS, MAP_FIXED, MAP_SHARED, PAGE_SIZE, PROT_READ, PROT_WRITE } from '../../uapi/mman.js';
 import type { CallResult } from '../../uapi/system-call.js';
 import { UsageError } from '../exit-code.js';
 import type { Litmus } from './litmus-file.js';
 import { canonicalAnswer, knownWords, NEVER_RAN, outcomeText } from './litmus-outcome.js';
 
+/** An exploration tells so many tasks apart, with those that the kernel has. */
+const MOST_THREADS = 12;
 /** Pages between the buffers of two threads, and bytes between their records. */
 const BUFFER_STRIDE_PAGES = 512;
 
@@ -49,13 +51,47 @@ export class LitmusRace implements Race {
     readonly test: Litmus,
     options: Partial<MachineOptions>,
   ) {
+    const { name, threads } = test;
+    if (threads.length > MOST_THREADS)
+      throw new UsageError(`${name}: ${threads.length} threads, and at most ${MOST_THREADS} can race`, 'use fewer');
+    for (const [t, line] of threads.entries()) this.checkShared(t, line);
     this.machine = new Machine(options);
     this.world = new World(this.machine);
+    this.makeRoom();
     this.known = knownWords([...test.setup, ...test.threads.flat(), ...test.observe]);
     this.setupAnswers = test.setup.map((line) => this.setUp(line));
     this.seats = test.threads.map((_, t) => new ThreadSeat(this.world, t));
     for (const t of test.threads.keys()) this.takeSeat(t);
     this.actors = new Map([...this.world.allActors].map(([p, actor]) => [p, copyOf(actor)]));
+  }
+
+  /** What one op makes for others to name, a descriptor or a process, is the script's own: the kernel would have no part in that race. */
+  private checkShared(thread: number, lines: readonly string[]): void {
+    for (const line of lines) {
+      const [op, p, made] = line.split(' ');
+      if (op !== 'open' && op !== 'fork') continue;
+      const uses = (other: string): boolean => {
+        const words = other.split(' ');
+        if (op === 'fork') return words[1] === made;
+        return words[1] === p && ['dm', 'open', 'close'].includes(words[0]!) && words[2] === made;
+      };
+      const at = this.test.threads.findIndex((others, t) => t !== thread && others.some(uses));
+      if (at < 0) continue;
+      const what = op === 'open' ? `device ${made}` : `process ${made}`;
+      throw new UsageError(
+        `${this.test.name}: threads[${at}] uses ${what}, which '${line}' of threads[${thread}] makes: who names it first is no race of the kernel's`,
+        `make ${what} in the set-up`,
+      );
+    }
+  }
+
+  /** Buffers of more threads than a world has room for. */
+  private makeRoom(): void {
+    const pages = (1 + this.test.threads.length) * BUFFER_STRIDE_PAGES - BUFFER_PAGES;
+    if (pages <= 0) return;
+    const addr = BUFFER_ADDR + BUFFER_PAGES * PAGE_SIZE;
+    const fixed = MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED;
+    this.world.call(this.world.actor(0), 'mmap', addr, pages * PAGE_SIZE, PROT_READ | PROT_WRITE, fixed, -1, 0);
   }
 
   private setUp(line: string): string {

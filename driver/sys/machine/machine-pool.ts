@@ -16,6 +16,8 @@ export class MachinePool {
   /** A machine as new, with these options. */
   take(options: Partial<MachineOptions> = {}): Machine {
     const all = completeOptions(options);
+    // A policy is its owner's, and knows what it has seen: no other life of a machine has it.
+    if (typeof all.scheduler !== 'string') return new Machine(options);
     const machine = this.idle.get(kindOf(all))?.pop();
     if (machine === undefined) return new Machine(options);
     machine.reset(all.seed);
@@ -29,7 +31,6 @@ export class MachinePool {
     machine.newAnswer = null;
     machine.onCommand = null;
     machine.maxThreadsOfOwner = null;
-    // A policy is its owner's, and knows what it has seen.
     if (typeof machine.options.scheduler !== 'string') return;
     const kind = kindOf(machine.options);
     const machines = this.idle.get(kind) ?? [];

@@ -84,8 +84,10 @@ function* openOp(seat: Seat, [, p, d]: readonly string[]): Script<string> {
 function* closeOp(seat: Seat, [, p, d]: readonly string[]): Script<string> {
   const actor = seat.world.actor(Number(p));
   const fd = actor.deviceFds[Number(d)]!;
+  const { ret } = yield* call(seat, Number(p), 'close', fd);
+  // Until then others race with it in the kernel.
   actor.deviceFds[Number(d)] = -1;
-  return `${(yield* call(seat, Number(p), 'close', fd)).ret}`;
+  return `${ret}`;
 }
 
 function mapOp(seat: Seat, [, p, r, off, n, kind, prot, d]: readonly string[], how: number): Script<string> {

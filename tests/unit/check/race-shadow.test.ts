@@ -7,7 +7,7 @@ import type { Thread } from '../../../driver/sys/processes/thread.js';
 import { asLinux } from '../../../tools/explore/as-linux.js';
 import { commandNumber, DEFAULT_DIALECT, dialectByName } from '../../../uapi/dialect.js';
 import { encodeHmmDmirrorCmd } from '../../../uapi/hmm-dmirror.js';
-import { MAP_ANONYMOUS, MAP_FIXED, MAP_SHARED } from '../../../uapi/mman.js';
+import { MADV_FREE, MAP_ANONYMOUS, MAP_FIXED, MAP_SHARED } from '../../../uapi/mman.js';
 import type { CallArg } from '../../../uapi/system-call.js';
 import { runs } from '../../counts.js';
 import { MachineRace, machineProgram } from '../explore/machine-race.js';
@@ -77,6 +77,19 @@ describe('what a page may hold after a race', () => {
     const expected = isFound
       ? [expect.stringMatching(new RegExp(`holds ${value} at byte 0, the shadow copy has`))]
       : [];
+    expect(findings.map(({ message }) => message)).toEqual(expected);
+  });
+
+  it.each([
+    [0, []],
+    [4, [expect.stringMatching(/holds 4 at byte 0, the shadow copy has 1/)]],
+  ])('is zero where MADV_FREE came before the race: %i', (value, expected) => {
+    const spoiled = race(
+      () => [],
+      poke(0, value),
+      (main, addr) => void main.process.machine.call(main, 'madvise', addr, 4096, MADV_FREE),
+    );
+    const { findings } = explore(spoiled, { strategy: 'random', budget: 1 });
     expect(findings.map(({ message }) => message)).toEqual(expected);
   });
 

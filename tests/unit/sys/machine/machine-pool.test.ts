@@ -28,3 +28,12 @@ it('keeps no more than a few of each kind', () => {
   const kept = machines.map(() => pool.take(KIND)).filter((machine) => machines.includes(machine));
   expect(kept.length).toBe(4);
 });
+
+it("keeps none whose policy is its owner's, whatever that holds", () => {
+  const pool = new MachinePool();
+  const policy = { pick: () => 0, wake: () => 0, reset: () => {}, itself: null as unknown };
+  policy.itself = policy;
+  const machine = pool.take({ ...KIND, scheduler: policy });
+  pool.give(machine);
+  expect(pool.take({ ...KIND, scheduler: policy })).not.toBe(machine);
+});
