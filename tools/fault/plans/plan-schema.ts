@@ -13,7 +13,7 @@ import { ADVICE, ERRORS, VERBS } from './plan-words.js';
 // value can't see, as names of what is not there, is in plan-check.ts and plan-names.ts.
 
 /** Of the largest mapping: the room that each has in the process. */
-export const MAX_PAGES = 65_536;
+const MAX_PAGES = 65_536;
 
 const wanted = (what: string): string => `${what} is wanted here`;
 export const text = v.string(wanted('text'));
