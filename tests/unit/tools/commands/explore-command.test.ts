@@ -154,6 +154,27 @@ describe('dmirror explore', () => {
     await expect(parsed).rejects.toThrow(/means nothing for replay/);
   });
 
+  it('holds a complete exploration against what Linux showed, and tells what of the set-up fails', async () => {
+    const outcomes = { '0 1 | 0 1 0 10 => 0 1 20': [2, 1], '-2 => 0': [3, 1] };
+    const setup = ['open 0 0', 'map 0 0 0 1 anon rw', 'store 0 0 1 1 0x10', 'store 0 0 0 1 0x10'];
+    const path = file('missing.jsonl', { outcomes, setup, setup_answers: ['0', '0', '-1011 0', '0 2'] });
+    const missing = /seen 4 times on Linux, not reached( yet)?: -2 => 0/;
+    const [whole] = (await run([path])).reports();
+    expect(whole.problems.map(({ what }: { what: string }) => what)).toEqual(
+      expect.arrayContaining([
+        'the set-up answers 0 1 to store 0 0 0 1 0x10, and 0 2 on Linux',
+        expect.stringMatching(missing),
+      ]),
+    );
+    expect(whole.notes).toEqual(['set-up: store 0 0 1 1 0x10 answers -1011 0']);
+    const part = await run([path], { budget: 1, json: false });
+    expect([part.status, missing.exec(part.text)?.[1]]).toEqual([1, ' yet']);
+    const other = await run([path], { profile: '7.3', json: false });
+    expect([other.status, missing.test(other.text)]).toEqual([0, true]);
+    const plain = await run([file('some.jsonl', { outcomes })], { budget: 1, json: false });
+    expect([plain.status, missing.test(plain.text)]).toEqual([5, true]);
+  });
+
   it('says of pct what one schedule is worth', async () => {
     const [report] = (await run(['mig-unmap'], { strategy: 'pct', depth: 2, budget: 50 })).reports();
     expect(report.guarantee).toBeGreaterThan(0);
