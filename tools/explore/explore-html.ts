@@ -43,7 +43,7 @@ ${schedulesText(report)}</small></th>`;
 
 function sections(report: TestReport, witnessOf: (token: string) => Witness): string {
   const { test, problems, asLinux } = report;
-  const notes = [...asLinux.map((name) => `as Linux: ${name}`), ...problems.map(({ what }) => what)];
+  const notes = [...asLinux.map((name) => `as Linux: ${name}`), ...report.notes, ...problems.map(({ what }) => what)];
   const found = problems.flatMap(({ what, token }, i) =>
     token === undefined ? [] : [witnessHtml(`${idOf(report, i)}-p`, what, { token, witnessOf })],
   );

@@ -2,11 +2,12 @@
 
 import type { Verdict } from '../../driver/explore/index.js';
 import type { Injection } from '../../driver/inject/injection.js';
-import type { ProfileName } from '../../driver/mm/profile.js';
+import { DEFAULT_PROFILE, type ProfileName } from '../../driver/mm/profile.js';
 import type { PathName } from '../../uapi/path-name.js';
 import { globToRegExp, replayCommand } from '../glob.js';
 import { injectionText } from '../token/parts.js';
-import type { Explored, HowToExplore } from './explore-work.js';
+import type { ExploredTest, HowToExplore } from './explore-work.js';
+import { missingOf, setupDifferences } from './litmus-conform.js';
 import type { Litmus } from './litmus-file.js';
 import { withoutLastRead, writtenOutcome } from './litmus-outcome.js';
 import { type NeverSeenKind, neverSeenKind } from './never-seen.js';
@@ -22,6 +23,13 @@ interface ReportedOutcome {
   /** The failure without which it is not reached. */
   readonly fault?: string;
   readonly token: string;
+}
+
+interface Problem {
+  readonly what: string;
+  readonly token?: string;
+  /** A longer search may find what is missed. */
+  readonly isOpen?: true;
 }
 
 export interface TestReport {
@@ -40,14 +48,20 @@ export interface TestReport {
   readonly outcomes: readonly ReportedOutcome[];
   /** Of the register of what the real kernel does wrong too. */
   readonly asLinux: readonly string[];
+  /** What else is to be known of it, and is nothing wrong. */
+  readonly notes: readonly string[];
   /** Findings that no register has, and conditions that are not met. */
-  readonly problems: readonly { readonly what: string; readonly token?: string }[];
+  readonly problems: readonly Problem[];
 }
 
 /** How it was explored, with nothing left open. */
 export type HowExplored = HowToExplore & { readonly profile: ProfileName };
 
-export function reportOf(test: Litmus, explored: Explored, { how, ms }: { how: HowExplored; ms: number }): TestReport {
+export function reportOf(
+  test: Litmus,
+  explored: ExploredTest,
+  { how, ms }: { how: HowExplored; ms: number },
+): TestReport {
   const { path, profile, dialect } = how;
   const token = (choices: readonly number[], injections: readonly Injection[]): string =>
     RACE_TOKEN.write({ test, path, profile, dialect, injections, choices });
@@ -65,12 +79,38 @@ export function reportOf(test: Litmus, explored: Explored, { how, ms }: { how: H
   }));
   const { schedules, inequivalent, asLinux, failures, guarantee, isCut } = explored;
   const verdict = isCut ? 'interrupted' : explored.verdict;
+  const recorded = heldAgainst(test, explored, { how, verdict });
   return {
     ...{ test: test.name, path, profile, verdict, schedules, failures },
     ...(inequivalent === undefined ? {} : { inequivalent }),
     ...(guarantee === undefined ? {} : { guarantee }),
-    ...{ ms, outcomes, asLinux, problems: [...findings, ...unmet(test, outcomes, verdict)] },
+    ...{ ms, outcomes, asLinux, notes: [...failedSetup(test, explored), ...recorded.notes] },
+    problems: [...findings, ...recorded.problems, ...unmet(test, outcomes, verdict)],
   };
+}
+
+/** Ops of the set-up that came to an error: what is raced then may not be what was meant. */
+function failedSetup({ setup }: Litmus, { setupAnswers }: ExploredTest): string[] {
+  return setup.flatMap((op, i) => (/^-\d/.test(setupAnswers[i]!) ? [`set-up: ${op} answers ${setupAnswers[i]}`] : []));
+}
+
+/** What a real kernel showed and this one does not; nothing wrong in a kernel that it was not, nor as long as schedules are left. */
+function heldAgainst(
+  test: Litmus,
+  { outcomes, setupAnswers }: ExploredTest,
+  { how, verdict }: { how: HowExplored; verdict: TestReport['verdict'] },
+): Pick<TestReport, 'notes' | 'problems'> {
+  if (test.recorded === null) return { notes: [], problems: [] };
+  const plain = [...outcomes].filter(([, { injections }]) => injections.length === 0);
+  const reached = new Map(plain.map(([outcome, { schedules }]) => [outcome, schedules]));
+  const isWhole = verdict === 'complete';
+  const setup = setupDifferences(test, setupAnswers);
+  const missing = missingOf(test.recorded, reached).map(
+    ({ outcome, count }) => `seen ${count} times on Linux, not reached${isWhole ? '' : ' yet'}: ${outcome}`,
+  );
+  if (how.profile !== DEFAULT_PROFILE.name) return { notes: [...setup, ...missing], problems: [] };
+  const wrong = [...setup, ...(isWhole ? missing : [])];
+  return { notes: isWhole ? [] : missing, problems: wrong.map((what) => ({ what })) };
 }
 
 /** How often a real kernel showed the outcome, and how it was judged if never. */
@@ -90,7 +130,7 @@ function unmet(
   { conditions }: Litmus,
   outcomes: readonly ReportedOutcome[],
   verdict: TestReport['verdict'],
-): { what: string; token?: string }[] {
+): Problem[] {
   const { forbid, require, allow } = conditions;
   const matches = (patterns: readonly string[], { outcome }: ReportedOutcome): boolean =>
     patterns.some((pattern) => isOutcome(pattern, outcome));
@@ -98,11 +138,14 @@ function unmet(
   const forbidden = outcomes.filter((one) => matches(forbid, one));
   const others = allow.length === 0 ? [] : plain.filter((one) => !matches(allow, one));
   const missing = require.filter((pattern) => !plain.some((one) => matches([pattern], one)));
-  const when = verdict === 'complete' ? 'not reached' : 'not reached yet';
   return [
     ...forbidden.map(({ outcome, token }) => ({ what: `forbidden: ${outcome}`, token })),
     ...others.map(({ outcome, token }) => ({ what: `not allowed: ${outcome}`, token })),
-    ...missing.map((pattern) => ({ what: `${when}: ${pattern}` })),
+    ...missing.map((pattern) =>
+      verdict === 'complete'
+        ? { what: `not reached: ${pattern}` }
+        : { what: `not reached yet: ${pattern}`, isOpen: true as const },
+    ),
   ];
 }
 
@@ -113,12 +156,12 @@ export function isOutcome(pattern: string, outcome: string): boolean {
 }
 
 export function isWrong({ problems }: TestReport): boolean {
-  return problems.length > 0;
+  return problems.some(({ isOpen }) => isOpen !== true);
 }
 
 /** Lines for a reader, the summary first. */
 export function reportLines(report: TestReport): string[] {
-  const { outcomes, verdict, ms, asLinux, problems, failures, guarantee } = report;
+  const { outcomes, verdict, ms, asLinux, notes, problems, failures, guarantee } = report;
   const under = failures === 0 ? '' : `, with none and with each of ${failures} failures`;
   const chance =
     guarantee === undefined
@@ -129,6 +172,7 @@ export function reportLines(report: TestReport): string[] {
     ...chance,
     ...outcomes.flatMap((one) => [one.outcome, `  ${one.schedules} schedules${seenText(one)}, ${one.token}`]),
     ...asLinux.map((name) => `as Linux: ${name}`),
+    ...notes,
     ...problems.flatMap(({ what, token }) =>
       token === undefined ? [what] : [what, `  replay: ${replayCommand(token)}`],
     ),

@@ -80,6 +80,12 @@ export interface Explored extends Omit<Exploration, 'findings' | 'outcomes'> {
   readonly isCut?: true;
 }
 
+/** What came of a test, set-up and race. */
+export interface ExploredTest extends Explored {
+  /** Of each op of the set-up. */
+  readonly setupAnswers: readonly string[];
+}
+
 /** A part of exploring a test, with some failures or none. */
 export interface LitmusPart {
   readonly test: Litmus;
@@ -134,7 +140,7 @@ export class LitmusPartRunner {
 }
 
 /** Until it is told to stop. */
-export function exploreLitmus(test: Litmus, how: HowToExplore, isStopped: () => boolean = () => false): Explored {
+export function exploreLitmus(test: Litmus, how: HowToExplore, isStopped: () => boolean = () => false): ExploredTest {
   const runner = new LitmusPartRunner();
   const rounds = litmusRounds({ test, how }, runner);
   let next = rounds.next();
@@ -146,7 +152,7 @@ export function exploreLitmus(test: Litmus, how: HowToExplore, isStopped: () => 
 export function* litmusRounds(
   { test, how }: Pick<LitmusPart, 'test' | 'how'>,
   runner: LitmusPartRunner,
-): Generator<readonly LitmusPart[], Explored, readonly (PartResult | null)[]> {
+): Generator<readonly LitmusPart[], ExploredTest, readonly (PartResult | null)[]> {
   const { budget, faults = 0, seed } = how;
   const race = { ...test, conditions: NO_CONDITIONS, recorded: null };
   const conclude = (search: SplitSearch, injections: readonly Injection[]): Explored =>
@@ -169,7 +175,7 @@ export function* litmusRounds(
   const alone = splitSearch(how);
   // The rest is for failures.
   const isDone = yield* partsOf(new Map([[alone, []]]), faults === 0 ? budget : Math.ceil(budget / 2));
-  const plain = conclude(alone, []);
+  const plain = { ...conclude(alone, []), setupAnswers: runner.raceOf({ test: race, how }).setupAnswers };
   if (!isDone) return { ...plain, isCut: true };
   if (faults === 0) return plain;
   runner.release();
@@ -177,9 +183,9 @@ export function* litmusRounds(
   const searches = new Map(failures.map((injection) => [splitSearch(how), [injection]]));
   const areDone = yield* partsOf(searches, budget - plain.schedules);
   const begun = [...searches].filter(([{ tally }]) => tally.schedules > 0);
-  const all = begun.reduce((sum, [search, injections]) => joined(sum, conclude(search, injections)), plain);
+  const all = begun.reduce<Explored>((sum, [search, injections]) => joined(sum, conclude(search, injections)), plain);
   const verdict = begun.length < failures.length ? 'budget' : all.verdict;
-  return { ...all, verdict, failures: begun.length, ...(areDone ? {} : { isCut: true }) };
+  return { ...plain, ...all, verdict, failures: begun.length, ...(areDone ? {} : { isCut: true }) };
 }
 
 /** Schedules that are drawn to learn which fault points a race comes by. */

@@ -2,7 +2,7 @@ import type { PartResult } from '../../driver/explore/index.js';
 import type { Output, StopRequest } from '../output.js';
 import { dataOfWorker, handOut, threads } from '../worker-pool.js';
 import { type HowExplored, reportOf, type TestReport } from './explore-report.js';
-import { type Explored, exploreLitmus, type LitmusPart, LitmusPartRunner, litmusRounds } from './explore-work.js';
+import { type ExploredTest, exploreLitmus, type LitmusPart, LitmusPartRunner, litmusRounds } from './explore-work.js';
 import type { Litmus } from './litmus-file.js';
 
 /** One test on one machine. */
@@ -45,7 +45,7 @@ class RoundsTogether {
   private results: (PartResult | null)[] = [];
   private waiting: PartAt[] = [];
   private left = 0;
-  private end: Explored | null = null;
+  private end: ExploredTest | null = null;
   /** Those who have nothing to do until the round is over. */
   private idle: (() => void)[] = [];
 
@@ -54,7 +54,7 @@ class RoundsTogether {
     this.go(this.rounds.next());
   }
 
-  async explored(jobs: number, { memory, stop }: Pick<Output, 'memory' | 'stop'>): Promise<Explored> {
+  async explored(jobs: number, { memory, stop }: Pick<Output, 'memory' | 'stop'>): Promise<ExploredTest> {
     const onResult = (part: PartAt, result: PartResult): void => this.done(part, result);
     const here = { run: (part: PartAt) => this.here(part, stop) };
     const take = () => this.take(stop);
@@ -92,7 +92,7 @@ class RoundsTogether {
     if (--this.left === 0) this.go(this.rounds.next(this.results));
   }
 
-  private go(next: IteratorResult<readonly LitmusPart[], Explored>): void {
+  private go(next: IteratorResult<readonly LitmusPart[], ExploredTest>): void {
     if (next.done) this.end = next.value;
     else {
       this.parts = next.value;

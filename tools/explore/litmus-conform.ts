@@ -66,7 +66,8 @@ export function conformLitmus(test: Litmus, how: Omit<HowToExplore, 'strategy'>,
 
 const NOTHING: Recorded = { outcomes: new Map(), serial: new Set(), staleRead: new Set(), setupAnswers: [] };
 
-function missingOf({ outcomes, staleRead }: Recorded, reached: ReadonlyMap<string, number>): MissingOutcome[] {
+/** Outcomes of the real kernel that are not among those that were reached. */
+export function missingOf({ outcomes, staleRead }: Recorded, reached: ReadonlyMap<string, number>): MissingOutcome[] {
   const names = [...reached.keys()];
   const known = new Set([...names, ...names.map(withoutLastRead)]);
   const key = (outcome: string): string => (staleRead.has(outcome) ? withoutLastRead(outcome) : outcome);
@@ -98,10 +99,16 @@ function answersOf(outcome: string): string[] {
   return outcome.split(/; | \| | => /);
 }
 
-function serialDifferences(race: LitmusRace, { serial, setupAnswers }: Recorded): string[] {
-  const differences = race.setupAnswers
-    .filter((answer, i) => setupAnswers[i] !== undefined && setupAnswers[i] !== answer)
-    .map((answer) => `the set-up answers ${answer}`);
+/** Ops of the set-up that the real kernel answered otherwise. */
+export function setupDifferences({ setup, recorded }: Litmus, answers: readonly string[]): string[] {
+  return setup.flatMap((op, i) => {
+    const there = recorded?.setupAnswers[i] ?? answers[i];
+    return there === answers[i] ? [] : [`the set-up answers ${answers[i]} to ${op}, and ${there} on Linux`];
+  });
+}
+
+function serialDifferences(race: LitmusRace, { serial }: Recorded): string[] {
+  const differences = setupDifferences(race.test, race.setupAnswers);
   if (serial.size === 0) return differences;
   const ours = serialOutcomes(race);
   for (const outcome of ours) if (!serial.has(outcome)) differences.push(`only here: ${outcome}`);

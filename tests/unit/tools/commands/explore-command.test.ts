@@ -5,6 +5,10 @@ import { Command } from 'commander';
 import { afterAll, describe, expect, it } from 'vitest';
 import { type ExploreCommandOptions, exploreCommand } from '../../../../tools/commands/explore.js';
 import { addExplore } from '../../../../tools/commands/explore-command.js';
+import type { Litmus } from '../../../../tools/explore/litmus-file.js';
+import { RACE_TOKEN } from '../../../../tools/explore/race-token.js';
+import { namedTests } from '../../../../tools/explore/shipped-tests.js';
+import { witnessLines, witnessOf } from '../../../../tools/explore/witness.js';
 import { recordedOutput } from '../recorded-output.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'dmirror-explore-'));
@@ -53,6 +57,39 @@ describe('dmirror explore', () => {
     expect(text).toMatch(/# forbidden: .* => 0 1 20\n# {3}replay: npx --no-install dmirror explore replay '?dm2:race:/);
     const [, token = ''] = /explore replay '?([^'\s]+)/.exec(text) ?? [];
     expect((await run(['replay', token], { json: false })).text).toMatch(/^outcome: .* => 0 1 20$/m);
+  });
+
+  it('ends with 5 for what must be reached and may still be, also where it may be incomplete', async () => {
+    const path = file('require.jsonl', { require: ['none'] });
+    expect((await run([path])).status).toBe(1);
+    const { status, text } = await run([path], { budget: 1, allowIncomplete: true, json: false });
+    expect(status).toBe(5);
+    expect(text).toContain('# not reached yet: none');
+  });
+
+  it('says how many schedules do not come to what is asked for, and whether there are others', async () => {
+    const path = file('none.jsonl', {});
+    await expect(run([path], { witness: '7 7', json: false })).rejects.toThrow(
+      /'7 7' in \d+ schedules, .* is complete$/,
+    );
+    await expect(run([path], { witness: '7 7', json: false, budget: 1 })).rejects.toThrow(
+      /in 1 schedules, .*'budget'$/,
+    );
+  });
+
+  it('says in its columns what entries and mirrors become, cut in the middle for a terminal alone', () => {
+    const [test] = namedTests(['mig-unmap']) as [Litmus];
+    const witness = witnessOf(
+      RACE_TOKEN.write({ test, path: 'classic', profile: '6.12', injections: [], choices: [] }),
+    );
+    const whole = witnessLines(witness, { isTerminal: false });
+    const text = whole.join('\n');
+    expect(text).toMatch(/mirror of file \d+ 0x\w+-0x\w+ -> pfn \d+ write$/m);
+    expect(text).toMatch(/mirror of file \d+ 0x\w+-0x\w+ -> none$/m);
+    expect(text).not.toContain('…');
+    const cut = witnessLines(witness, { isTerminal: true });
+    const [long] = whole.filter((line) => line.trim().length > 64).slice(1);
+    expect(cut.some((line) => line.includes('…') && line.endsWith(long!.slice(-30)))).toBe(true);
   });
 
   it('traces a schedule of each outcome, and one that is asked for', async () => {
@@ -115,6 +152,27 @@ describe('dmirror explore', () => {
     addExplore(root, { status: { code: 0 }, output: recordedOutput } as never);
     const parsed = root.parseAsync(['explore', 'replay', 'TOKEN', ...words], { from: 'user' });
     await expect(parsed).rejects.toThrow(/means nothing for replay/);
+  });
+
+  it('holds a complete exploration against what Linux showed, and tells what of the set-up fails', async () => {
+    const outcomes = { '0 1 | 0 1 0 10 => 0 1 20': [2, 1], '-2 => 0': [3, 1] };
+    const setup = ['open 0 0', 'map 0 0 0 1 anon rw', 'store 0 0 1 1 0x10', 'store 0 0 0 1 0x10'];
+    const path = file('missing.jsonl', { outcomes, setup, setup_answers: ['0', '0', '-1011 0', '0 2'] });
+    const missing = /seen 4 times on Linux, not reached( yet)?: -2 => 0/;
+    const [whole] = (await run([path])).reports();
+    expect(whole.problems.map(({ what }: { what: string }) => what)).toEqual(
+      expect.arrayContaining([
+        'the set-up answers 0 1 to store 0 0 0 1 0x10, and 0 2 on Linux',
+        expect.stringMatching(missing),
+      ]),
+    );
+    expect(whole.notes).toEqual(['set-up: store 0 0 1 1 0x10 answers -1011 0']);
+    const part = await run([path], { budget: 1, json: false });
+    expect([part.status, missing.exec(part.text)?.[1]]).toEqual([1, ' yet']);
+    const other = await run([path], { profile: '7.3', json: false });
+    expect([other.status, missing.test(other.text)]).toEqual([0, true]);
+    const plain = await run([file('some.jsonl', { outcomes })], { budget: 1, json: false });
+    expect([plain.status, missing.test(plain.text)]).toEqual([5, true]);
   });
 
   it('says of pct what one schedule is worth', async () => {
