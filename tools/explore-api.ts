@@ -17,10 +17,12 @@ import { errorFinding } from '../driver/explore/race-finding.js';
 import { MachineSubject } from '../driver/explore/subject.js';
 import type { Result } from '../driver/explore/tally.js';
 import { DEFAULT_PROFILE, profileByName } from '../driver/mm/profile.js';
+import { DEFAULT_MACHINE_OPTIONS } from '../driver/sys/machine/machine-options.js';
 import { Machine, type MachineOptions, Process, type Thread, type Transport } from '../index.js';
 import { DEFAULT_DIALECT } from '../uapi/dialect.js';
 import type { PathName } from '../uapi/path-name.js';
 import type { CallArg, CallResult } from '../uapi/system-call.js';
+import { didYouMean } from './nearest.js';
 import { MACHINE, type TokenMachine, wholeNumber } from './token/parts.js';
 import { SCHEDULE } from './token/schedule.js';
 import { type Part, TokenKind } from './token/token.js';
@@ -70,6 +72,7 @@ export async function explore<State>(
   program: RaceProgram<State>,
   options: ExploreProgramOptions = {},
 ): Promise<ExploredProgram> {
+  checkNames(options);
   checkOptions(options);
   if (program.threads.length === 0) throw new RangeError('threads of the race is empty: there is nothing to explore');
   const { replay, ...how } = options;
@@ -83,6 +86,28 @@ export async function explore<State>(
   const { misfit, ...explored } = exploration;
   if (misfit != null) throw new Error(`part 'schedule' of the token: ${misfit}`);
   return withTokens(explored, machine, program.threads.length);
+}
+
+/** By name, so that none is missing. */
+const OPTIONS: Readonly<Record<keyof ExploreProgramOptions, true>> = {
+  ...{ strategy: true, budget: true, seed: true, preemptions: true, depth: true, choices: true, isChecked: true },
+  ...{ until: true, deadlineUs: true, stepLimit: true, machine: true, replay: true },
+};
+
+/** Throws a RangeError that names an option that there is not. */
+function checkNames({ machine = {}, ...options }: ExploreProgramOptions): void {
+  if (Object.hasOwn(machine, 'defects'))
+    throw new RangeError("machine has no option 'defects': `dmirror fault run --defect NAME` plants one");
+  for (const [what, given, known] of [
+    ['explore()', options, OPTIONS],
+    ['machine', machine, DEFAULT_MACHINE_OPTIONS],
+  ] as const) {
+    const name = Object.keys(given).find((key) => !Object.hasOwn(known, key));
+    if (name !== undefined)
+      throw new RangeError(
+        `${what} has no option '${name}'${didYouMean(name, Object.keys(known))}; there are ${Object.keys(known).join(', ')}`,
+      );
+  }
 }
 
 async function exploreOn<State>(
@@ -214,11 +239,14 @@ class ExploredTransport implements Transport {
     this.underWay = new Array(threads).fill(0);
   }
 
-  /** Whoever is `left` waits for a call of its own. */
+  /** Whoever is `left` waits for a call of its own, and nobody else does. */
   checkUse(left: ReadonlySet<number>): void {
-    for (const i of left)
-      if (this.underWay[i] === 0)
+    for (const [i, calls] of this.underWay.entries()) {
+      if (left.has(i) === calls > 0) continue;
+      if (calls > 0) this.misuse ??= `threads[${i}] of the race ends before a call of its own does: it must await each`;
+      else
         this.misuse ??= `threads[${i}] of the race waits for something that is no call of its own: no schedule would know of it. Threads may wait for each other by calls alone; for the world outside setup and check may wait`;
+    }
     if (this.misuse !== null) throw new MisuseError(this.misuse);
   }
 

@@ -190,9 +190,9 @@ static void arguments(void)
 	sigaddset(&usr1, SIGUSR1);
 	CHECK(sigprocmask(SIG_BLOCK, &usr1, NULL) == 0 && raise(SIGUSR1) == 0);
 	CHECK(sigtimedwait(&usr1, &info, &forever) == SIGUSR1 && info.si_code == SI_USER);
-	int file = open("/tmp/corners", O_CREAT | O_RDWR, 0600);
-	CHECK(file >= 0 && open("/tmp/corners/x", O_RDONLY) == -1 && errno == ENOTDIR);
-	CHECK(unlink("/tmp/corners") == 0);
+	int file = open("/tmp/corners.file", O_CREAT | O_RDWR, 0600);
+	CHECK(file >= 0 && open("/tmp/corners.file/x", O_RDONLY) == -1 && errno == ENOTDIR);
+	CHECK(unlink("/tmp/corners.file") == 0);
 	CHECK(execl("/tmp", "x", NULL) == -1 && errno == EACCES);
 	puts("arguments");
 }

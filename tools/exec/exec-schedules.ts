@@ -97,7 +97,7 @@ export async function runSchedules(
   const chance = measure.guarantee.toExponential(1);
   if (stop.isRequested) err('# interrupted');
   err(
-    `dmirror exec: ${done} schedules end with 0 (${measure.tasks} tasks, ${steps} steps; each shows a bug of depth ${DEPTH} with a chance of at least ${chance})`,
+    `dmirror exec: ${done} schedules end with 0 (${measure.tasks} tasks, ${steps} steps of the kernel; each shows a bug of depth ${DEPTH} in their order with a chance of at least ${chance}, and nothing is said of the program's own steps)`,
   );
   return 0;
 }

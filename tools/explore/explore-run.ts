@@ -60,9 +60,10 @@ function tokensOf({ problems, outcomes }: TestReport): string[] {
   return [...new Set([...problems, ...outcomes].flatMap(({ token }) => token ?? []))];
 }
 
-/** 1 when something is wrong, else whether all came to their end. */
+/** 1 when something is wrong, else whether all came to their end; what must be reached may still be, whatever may be incomplete. */
 function exitStatus(reports: readonly TestReport[], options: Pick<ExploreRunOptions, 'allowIncomplete'>): number {
   if (reports.some(isWrong)) return EXIT.fail;
+  if (reports.some(({ problems }) => problems.length > 0)) return EXIT.incomplete;
   return options.allowIncomplete || reports.every(({ verdict }) => verdict === 'complete')
     ? EXIT.pass
     : EXIT.incomplete;
@@ -98,7 +99,12 @@ async function reportsOf(
 function asCase(report: TestReport): CaseResult {
   const base = { name: `explore.${report.test}`, suite: 'explore', path: report.path, ms: report.ms };
   if (!isWrong(report)) return { ...base, status: 'pass' };
-  return { ...base, status: 'fail', message: report.problems[0]!.what, diagnostics: reportLines(report) };
+  return {
+    ...base,
+    status: 'fail',
+    message: report.problems.find(({ isOpen }) => isOpen !== true)!.what,
+    diagnostics: reportLines(report),
+  };
 }
 
 /** The token of a schedule that comes to `wanted`, an outcome or the beginning of one. Throws UsageError. */
@@ -109,14 +115,15 @@ export async function witnessToken(
 ): Promise<string> {
   const [task] = tasks;
   if (task === undefined || tasks.length > 1) throw new UsageError('--witness is of one test', 'name that one');
-  const { test, how } = task;
-  const outcomes = (await reportsOf([task], { jobs }, output)).get(task)?.outcomes ?? [];
+  const { test } = task;
+  const report = (await reportsOf([task], { jobs }, output)).get(task);
+  const { outcomes = [], schedules = 0, verdict = 'interrupted' } = report ?? {};
   const found =
     outcomes.find(({ outcome }) => outcome === wanted) ?? outcomes.find(({ outcome }) => outcome.startsWith(wanted));
   if (found !== undefined) return found.token;
   const reached = outcomes.map(({ outcome }) => `  ${outcome}`).join('\n');
   throw new UsageError(
-    `${test.name} does not come to '${wanted}' in ${how.budget} schedules`,
+    `${test.name} does not come to '${wanted}' in ${schedules} schedules, ${verdict === 'complete' ? 'and no other comes to anything else: the search is complete' : `and there are others: the search ended with '${verdict}'`}`,
     `it comes to\n${reached}`,
   );
 }

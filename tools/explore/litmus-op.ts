@@ -42,7 +42,7 @@ const FORMS: Readonly<Record<string, string>> = {
 /** What a word may be that is no number; of names with '|' between one is meant. */
 const CHOICES: Readonly<Record<string, readonly string[]>> = { KIND: KINDS, ADVICE, CMD: COMMAND_NAMES };
 /** How many there are of what a number names. */
-const COUNTS: Readonly<Record<string, number>> = { D: DEVICE_FILES, CALL: 6 };
+const COUNTS: Readonly<Record<string, number>> = { D: DEVICE_FILES, CALL: 6, V: 2 ** 32 };
 
 /** What is wrong with an op as it is written, or null. */
 export function opError(op: string): string | null {
@@ -67,7 +67,8 @@ function wordError(word: string, kind: string): string | null {
   const choices = CHOICES[kind] ?? (/[|]/.test(kind) || /^(WRITE|dev)$/.test(kind) ? kind.split('|') : null);
   if (choices !== null) return choices.includes(word) ? null : `no '${word}'${hint(word, choices)}`;
   if (kind === 'PROT') return /^(-|[rwx]+)$/.test(word) ? null : `'${word}' is no protection, as rw or -`;
-  if (!/^(0x[\da-f]+|\d+)$/i.test(word)) return `'${word}' is no number`;
   const count = COUNTS[kind];
+  if (!/^(0x[\da-f]+|\d+)$/i.test(word))
+    return `'${word}' is no number${count === undefined ? '' : ` from 0 to ${count - 1}`}`;
   return count === undefined || Number(word) < count ? null : `${kind} is ${word}, and there are 0 to ${count - 1}`;
 }

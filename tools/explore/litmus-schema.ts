@@ -19,7 +19,16 @@ export const LITMUS_STEP = keys(
 );
 export type LitmusStep = v.InferOutput<typeof LITMUS_STEP>;
 const ACTION = v.union([OP, LITMUS_STEP]);
-const OUTCOMES = list(v.pipe(text, v.description('An outcome; `*` stands for anything.')));
+/** What is printed as it is. */
+const PLAIN = v.pipe(
+  text,
+  v.regex(/^\P{Cc}+$/u, 'text of at least one character, and no control character, is wanted here'),
+);
+const OUTCOMES = list(v.pipe(PLAIN, v.description('An outcome; `*` stands for anything.')));
+const ALLOWED = v.pipe(
+  OUTCOMES,
+  v.minLength(1, 'at least one outcome is wanted here: without `allow` all are allowed'),
+);
 
 const { path, profile, ...OF_PLANS } = MACHINE.entries;
 const TEST_MACHINE = keys(
@@ -29,7 +38,7 @@ const TEST_MACHINE = keys(
 
 /** A YAML file. */
 export const LITMUS = keys({
-  name: may(text, 'The name of the file unless given.'),
+  name: may(PLAIN, 'The name of the file unless given.'),
   about: may(text),
   machine: may(TEST_MACHINE, 'Where the command line says nothing else.'),
   setup: may(list(ACTION), 'Done one after the other before the race.'),
@@ -41,7 +50,7 @@ export const LITMUS = keys({
   observe: may(list(ACTION), 'Done one after the other when all threads have ended.'),
   forbid: may(OUTCOMES, 'No outcome may be one of these.'),
   require: may(OUTCOMES, 'Each must be reached.'),
-  allow: may(OUTCOMES, 'Every outcome must be one of these.'),
+  allow: may(ALLOWED, 'Every outcome must be one of these.'),
 });
 export type YamlLitmus = v.InferOutput<typeof LITMUS>;
 export type LitmusAction = v.InferOutput<typeof ACTION>;
@@ -51,7 +60,7 @@ const COUNTS = v.record(v.string(), v.array(integer(0)));
 
 /** One JSON line, with what a real kernel showed, and how it was recorded. */
 export const RECORDED = keys({
-  name: text,
+  name: PLAIN,
   setup: LINES,
   threads: v.pipe(v.array(LINES), v.minLength(1, 'at least one thread is wanted here')),
   observe: LINES,
@@ -59,9 +68,9 @@ export const RECORDED = keys({
   outcomes: v.optional(COUNTS),
   serial: v.optional(v.record(v.string(), v.number())),
   stale_read: v.optional(LINES),
-  forbid: v.optional(LINES),
-  require: v.optional(LINES),
-  allow: v.optional(LINES),
+  forbid: v.optional(OUTCOMES),
+  require: v.optional(OUTCOMES),
+  allow: v.optional(ALLOWED),
   pages: v.optional(integer(1)),
   iterations: v.optional(list(integer(0))),
   dropped: v.optional(list(integer(0))),

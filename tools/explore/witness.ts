@@ -1,8 +1,10 @@
+import { mirrorAccess, mirrorPfn } from '../../driver/dmirror/mirror/mirror.js';
 import { explore } from '../../driver/explore/index.js';
 import { errorFinding, type FoundNow } from '../../driver/explore/race-finding.js';
 import type { Machine } from '../../driver/sys/machine/machine.js';
-import type { TraceEvent } from '../../driver/trace/trace-event.js';
+import type { TraceEvent, TraceEventOf } from '../../driver/trace/trace-event.js';
 import { eventLine } from '../../driver/trace/trace-text.js';
+import { PAGE_SIZE } from '../../uapi/mman.js';
 import { UsageError } from '../exit-code.js';
 import type { TraceFile } from '../trace/trace-file.js';
 import { faultyRace, raceOf, sortedOut } from './explore-work.js';
@@ -36,7 +38,10 @@ const SHOWN: ReadonlySet<string> = new Set([
   'page',
   'inject',
 ]);
+/** Of a column on a terminal; elsewhere each is as wide as what stands in it. */
 const COLUMN = 64;
+/** Of what is too long for it, so much stays of the beginning: what it comes to stands at the end. */
+const HEAD = 24;
 
 /** Runs the schedule of a token again and notes what each step does to entries, folios, locks and the mirror. Throws UsageError. */
 export function witnessOf(token: string, trace: TraceFile | null = null): Witness {
@@ -44,7 +49,7 @@ export function witnessOf(token: string, trace: TraceFile | null = null): Witnes
   const litmus = raceOf(test, { path, profile, dialect });
   const race = faultyRace(litmus, injections);
   const { machine } = race;
-  const rows = new Rows(litmus.tasks);
+  const rows = new Rows(litmus.tasks, machine);
   const listen = { also: (event: TraceEvent) => rows.note(event), alsoKinds: SHOWN };
   const watched = {
     machine,
@@ -56,6 +61,7 @@ export function witnessOf(token: string, trace: TraceFile | null = null): Witnes
       race.start();
     },
     outcome() {
+      rows.settle();
       machine.listen(null);
       broken.push(...brokenIn(machine));
       return race.outcome();
@@ -94,30 +100,61 @@ function brokenIn(machine: Machine): FoundNow[] {
 class Rows {
   readonly rows: { readonly thread: number; readonly lines: string[] }[] = [];
   private readonly threads: Map<number, number>;
+  /** A mirror is about to change: the lines whose last one says so. */
+  private mirror: { readonly event: TraceEventOf<'mirror'>; readonly lines: string[] } | null = null;
 
-  constructor(tasks: readonly number[]) {
+  constructor(
+    tasks: readonly number[],
+    private readonly machine: Machine,
+  ) {
     this.threads = new Map(tasks.map((task, thread) => [task, thread]));
   }
 
   note(event: TraceEvent): void {
+    this.settle();
     const thread = this.threads.get(event.task) ?? this.threads.size;
     this.threads.set(event.task, thread);
     if (this.rows.at(-1)?.thread !== thread) this.rows.push({ thread, lines: [] });
-    this.rows.at(-1)!.lines.push(
+    const { lines } = this.rows.at(-1)!;
+    lines.push(
       eventLine(event)
         .replace(/^ *\d+ task \d+ /, '')
         .replace(/ +/g, ' '),
     );
+    if (event.kind === 'mirror') this.mirror = { event, lines };
+  }
+
+  /** What the mirror became, once that has happened: it is told before. */
+  settle(): void {
+    if (this.mirror === null) return;
+    const { event, lines } = this.mirror;
+    this.mirror = null;
+    const mirror = this.machine.devices.context.files.get(event.file)?.mirror;
+    const entry = mirror?.get(event.start / PAGE_SIZE) ?? 0;
+    lines.push(`${lines.pop()} -> ${entry === 0 ? 'none' : `pfn ${mirrorPfn(entry)} ${mirrorAccess(entry)}`}`);
   }
 }
 
-/** As columns, one a thread. */
-export function witnessLines({ outcome, findings, threads, rows }: Witness): string[] {
-  const cell = (text: string): string =>
-    (text.length > COLUMN - 2 ? `${text.slice(0, COLUMN - 3)}…` : text).padEnd(COLUMN);
-  const line = (thread: number, text: string): string => (' '.repeat(COLUMN * thread) + cell(text)).trimEnd();
+/** As columns, one a thread, cut to a width only for a terminal. */
+export function witnessLines(
+  { outcome, findings, threads, rows }: Witness,
+  { isTerminal = process.stdout.isTTY }: { readonly isTerminal?: boolean } = {},
+): string[] {
+  const widths = threads.map(({ length }) => (isTerminal ? COLUMN : length + 2));
+  for (const { thread, lines } of rows)
+    widths[thread] = lines.reduce(
+      (most, { length }) => (isTerminal ? COLUMN : Math.max(most, length + 2)),
+      widths[thread] ?? 0,
+    );
+  const starts = widths.map((_, thread) => widths.slice(0, thread).reduce((sum, width) => sum + width, 0));
+  const cut = (text: string): string =>
+    isTerminal && text.length > COLUMN - 2 ? `${text.slice(0, HEAD)}…${text.slice(HEAD + 3 - COLUMN)}` : text;
+  const line = (thread: number, text: string): string => ' '.repeat(starts[thread]!) + cut(text);
   return [
-    threads.map(cell).join('').trimEnd(),
+    threads
+      .map((text, thread) => cut(text).padEnd(widths[thread]!))
+      .join('')
+      .trimEnd(),
     ...rows.flatMap(({ thread, lines }) => lines.map((text) => line(thread, text))),
     `outcome: ${outcome}`,
     ...findings,

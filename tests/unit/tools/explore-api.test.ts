@@ -88,15 +88,32 @@ describe('explore, for programs', () => {
     );
   });
 
+  it('refuses a thread that ends before a call of its own', async () => {
+    const threads: RaceProgram<Memory>['threads'] = [
+      (memory) => memory.writeWord(0, 1),
+      (memory, thread) => {
+        void thread.read(memory.addr, 1);
+        return 1;
+      },
+    ];
+    await expect(explore({ setup: (process) => process.map(4096), threads })).rejects.toThrow(
+      'threads[1] of the race ends before a call of its own does: it must await each',
+    );
+  });
+
   it.each<[unknown, string]>([
     [{ strategy: 'dfs' }, "strategy is 'dfs', not one of dpor, all, bounded, pct, random, replay"],
     [{ budget: -1 }, 'budget is -1, not a whole number of at least 1'],
     [{ budget: Number.NaN }, 'budget is NaN, not a whole number of at least 1'],
     [{ depth: 0 }, 'depth is 0, not a whole number of at least 1'],
+    [{ bugdet: 1 }, "explore() has no option 'bugdet' (did you mean 'budget'?); there are strategy, "],
+    [{ machine: { ramByte: 1 } }, "machine has no option 'ramByte' (did you mean 'ramBytes'?); there are ramBytes, "],
+    [{ machine: { defects: {} } }, "machine has no option 'defects': `dmirror fault run --defect NAME` plants one"],
     [{ preemptions: 0.5 }, 'preemptions is 0.5, not a whole number of at least 0'],
   ])('refuses the options %j', async (options, message) => {
     const race = explore({ setup: () => 0, threads: [() => 0] }, options as ExploreProgramOptions);
-    await expect(race).rejects.toThrow(new RangeError(message));
+    await expect(race).rejects.toThrow(RangeError);
+    await expect(race).rejects.toThrow(message);
   });
 
   it('refuses a race of nobody, and answers of which there is no text', async () => {

@@ -6,8 +6,8 @@ import { wrongCaller } from './callers.js';
 import { type Path, type PlanError, shapeErrors } from './plan-errors.js';
 import { machineOptions, profileOf } from './plan-machine.js';
 import { checkNames } from './plan-names.js';
-import { asList, isServed, pagesOf, returnAt } from './plan-parts.js';
-import { MAX_PAGES, type Plan, type Rule, type Step } from './plan-schema.js';
+import { asList, isServed, returnAt } from './plan-parts.js';
+import type { Plan, Rule, Step } from './plan-schema.js';
 import { ACTIONS, keysOf } from './plan-words.js';
 
 /** Every mistake in `plan`, in order; empty when it can be run. */
@@ -66,8 +66,6 @@ function checkStep(step: Step, path: Path, errors: PlanError[]): void {
       isKey: true,
     });
   }
-  const wrong = wrongPages(step.pages);
-  if (wrong !== undefined) errors.push({ path: [...path, 'pages'], message: wrong });
   if (step.do === 'together' && (step.steps ?? []).length === 0)
     errors.push({ path: [...path, 'do'], message: 'together needs steps' });
   checkSteps(step.steps ?? [], [...path, 'steps'], errors);
@@ -118,8 +116,6 @@ function checkRules(rules: readonly Rule[], path: Path, check: RuleCheck): void 
     const unknown = rule.caller === undefined ? undefined : wrongCaller(rule.caller);
     if (unknown !== undefined) wrong('caller', unknown);
     checkPlaces(rule, wrong);
-    const misplaced = wrongPages(rule.pages);
-    if (misplaced !== undefined) wrong('pages', misplaced);
     if (rule.then !== undefined) checkRules(rule.then, [...at, 'then'], check);
   }
 }
@@ -146,14 +142,6 @@ function checkPoint(
 
 /** Points at which some bytes are done before the failure. */
 const COPIES: readonly string[] = ['device_copy', 'copy_from_user', 'copy_to_user'];
-/** What is wrong with the pages of a step or a rule; undefined when nothing is. */
-function wrongPages(pages: Step['pages']): string | undefined {
-  if (typeof pages !== 'string') return undefined;
-  const range = pagesOf(pages);
-  if (range === null) return 'pages end before they begin; write 3, or 0-7';
-  return range[1] < MAX_PAGES ? undefined : `a mapping has ${MAX_PAGES} pages at most, from 0 on`;
-}
-
 const WIRE_KEYS = ['session', 'while'] as const;
 /** Keys that mean nothing for a frame, but where a point takes them. */
 const NOT_OF_FRAMES = ['page', 'caller', 'run', 'bytes', 'delay', 'while'] as const;

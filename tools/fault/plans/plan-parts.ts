@@ -32,9 +32,8 @@ export function returnAt(name: string, wanted: Rule['return']): FaultReturn | un
   return asList(wanted).find((word) => returns?.includes(word));
 }
 
-/** First and last page of `3` or `0-7`; null when they are in the wrong order. */
-export function pagesOf(pages: number | string): [number, number] | null {
-  if (typeof pages === 'number') return [pages, pages];
-  const [first, last = first] = pages.split('-').map(Number);
-  return last! < first! ? null : [first!, last!];
+/** First and last page of `3` or `0-7`. */
+export function pagesOf(pages: number | string): [number, number] {
+  const [first, last = first] = String(pages).split('-').map(Number) as [number, number?];
+  return [first, last];
 }

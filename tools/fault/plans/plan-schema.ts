@@ -13,7 +13,7 @@ import { ADVICE, ERRORS, VERBS } from './plan-words.js';
 // value can't see, as names of what is not there, is in plan-check.ts and plan-names.ts.
 
 /** Of the largest mapping: the room that each has in the process. */
-export const MAX_PAGES = 65_536;
+const MAX_PAGES = 65_536;
 
 const wanted = (what: string): string => `${what} is wanted here`;
 export const text = v.string(wanted('text'));
@@ -72,7 +72,25 @@ const A_RET = 'a number, or the name of an errno,';
 const ret = v.union([integer(), words([...ERRNOS, ...ERRNOS.map((name) => `-${name}`)])], wanted(A_RET));
 const count = integer(0);
 const A_PAGE = 'a page, as 3, or pages, as 0-7,';
-const pages = v.union([integer(0, MAX_PAGES), match(/^\d+(-\d+)?$/, A_PAGE)], wanted(A_PAGE));
+const pages = v.union(
+  [
+    integer(0, MAX_PAGES),
+    v.pipe(
+      match(/^\d+(-\d+)?$/, A_PAGE),
+      v.check(
+        (range) => wrongPages(range) === null,
+        ({ input }) => wrongPages(input) ?? '',
+      ),
+    ),
+  ],
+  wanted(A_PAGE),
+);
+function wrongPages(range: string): string | null {
+  const [first, last = first] = range.split('-').map(Number) as [number, number?];
+  if (last < first) return 'pages end before they begin; write 3, or 0-7';
+  return last < MAX_PAGES ? null : `a mapping has ${MAX_PAGES} pages at most, from 0 on`;
+}
+
 const A_TIME = 'a time, as 20us, 5ms or 1s,';
 const HEX = 'hexadecimal bytes';
 const sessionState = words(['open', 'ended']);
@@ -167,7 +185,7 @@ export const STEP_KEYS = {
   name: may(text, 'Of what `map`, `open`, `fork` and `process` make.'),
   prot: may(words<string>(['none', 'r', 'rw'])),
   advice: may(words(Object.keys(ADVICE))),
-  value: may(integer()),
+  value: may(integer(0, 0xffff_ffff), 'Of the first page; each further page has one more.'),
   shared: may(flag),
   huge: may(flag, 'Aligned to 2 MiB, with MADV_HUGEPAGE.'),
   minor: may(integer(0, 3)),

@@ -133,7 +133,7 @@ export class PlanWorld {
   range({ on, pages }: { on?: string; pages?: number | string }): { addr: number; npages: number; mirror: number } {
     const { addr, npages, mirror } = this.map(on);
     if (pages === undefined) return { addr, npages, mirror };
-    const [first, last] = pagesOf(pages)!;
+    const [first, last] = pagesOf(pages);
     return { addr: addr + first * PAGE_SIZE, npages: last - first + 1, mirror: mirror + first * PAGE_SIZE };
   }
 

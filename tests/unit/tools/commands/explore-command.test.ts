@@ -5,6 +5,10 @@ import { Command } from 'commander';
 import { afterAll, describe, expect, it } from 'vitest';
 import { type ExploreCommandOptions, exploreCommand } from '../../../../tools/commands/explore.js';
 import { addExplore } from '../../../../tools/commands/explore-command.js';
+import type { Litmus } from '../../../../tools/explore/litmus-file.js';
+import { RACE_TOKEN } from '../../../../tools/explore/race-token.js';
+import { namedTests } from '../../../../tools/explore/shipped-tests.js';
+import { witnessLines, witnessOf } from '../../../../tools/explore/witness.js';
 import { recordedOutput } from '../recorded-output.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'dmirror-explore-'));
@@ -53,6 +57,39 @@ describe('dmirror explore', () => {
     expect(text).toMatch(/# forbidden: .* => 0 1 20\n# {3}replay: npx --no-install dmirror explore replay '?dm2:race:/);
     const [, token = ''] = /explore replay '?([^'\s]+)/.exec(text) ?? [];
     expect((await run(['replay', token], { json: false })).text).toMatch(/^outcome: .* => 0 1 20$/m);
+  });
+
+  it('ends with 5 for what must be reached and may still be, also where it may be incomplete', async () => {
+    const path = file('require.jsonl', { require: ['none'] });
+    expect((await run([path])).status).toBe(1);
+    const { status, text } = await run([path], { budget: 1, allowIncomplete: true, json: false });
+    expect(status).toBe(5);
+    expect(text).toContain('# not reached yet: none');
+  });
+
+  it('says how many schedules do not come to what is asked for, and whether there are others', async () => {
+    const path = file('none.jsonl', {});
+    await expect(run([path], { witness: '7 7', json: false })).rejects.toThrow(
+      /'7 7' in \d+ schedules, .* is complete$/,
+    );
+    await expect(run([path], { witness: '7 7', json: false, budget: 1 })).rejects.toThrow(
+      /in 1 schedules, .*'budget'$/,
+    );
+  });
+
+  it('says in its columns what entries and mirrors become, cut in the middle for a terminal alone', () => {
+    const [test] = namedTests(['mig-unmap']) as [Litmus];
+    const witness = witnessOf(
+      RACE_TOKEN.write({ test, path: 'classic', profile: '6.12', injections: [], choices: [] }),
+    );
+    const whole = witnessLines(witness, { isTerminal: false });
+    const text = whole.join('\n');
+    expect(text).toMatch(/mirror of file \d+ 0x\w+-0x\w+ -> pfn \d+ write$/m);
+    expect(text).toMatch(/mirror of file \d+ 0x\w+-0x\w+ -> none$/m);
+    expect(text).not.toContain('…');
+    const cut = witnessLines(witness, { isTerminal: true });
+    const [long] = whole.filter((line) => line.trim().length > 64).slice(1);
+    expect(cut.some((line) => line.includes('…') && line.endsWith(long!.slice(-30)))).toBe(true);
   });
 
   it('traces a schedule of each outcome, and one that is asked for', async () => {

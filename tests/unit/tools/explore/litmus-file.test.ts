@@ -68,6 +68,28 @@ describe('a litmus file', () => {
       'machine: { path: unified+undosOnError }\n',
       /:1:18: no property of a path 'undosOnError' \(did you mean 'undoesOnError'\?\)/,
     ],
+    ['a name that moves the cursor', 'name: "a\\e[2Jb"\nthreads: []\n', /:1:7: text of .* no control character/],
+    [
+      'nothing that is allowed',
+      "threads: [['load 0 0 0 1']]\nallow: []\n",
+      /:2:8: at least one outcome is wanted here/,
+    ],
+    [
+      'pages from last to first',
+      'threads: [[{ do: load, on: buf, pages: 3-1 }]]\n',
+      /:1:40: pages end before they begin/,
+    ],
+    [
+      'a value below 0',
+      'threads: [[{ do: store, on: buf, value: -5 }]]\n',
+      /:1:41: a whole number from 0 to 4294967295 is/,
+    ],
+    [
+      'a value that no word has',
+      "threads: [['store 0 0 0 1 4294967296']]\n",
+      /V is 4294967296, and there are 0 to 4294967295/,
+    ],
+    ['such a value of WRITE', "threads: [['dm 0 0 WRITE 0 0 1 -5']]\n", /'-5' is no number from 0 to 4294967295/],
     [
       'what the machine of a plan has and that of a test has not',
       'machine: { profile: 7.3, ram_mib: 1 }\n',
