@@ -24,6 +24,10 @@ const ONLY_HERE = [
   'userfault',
 ];
 
+/** Programs whose tasks wait for each other by the clock. */
+const SLEEPS = new Set(['signals', 'waits']);
+const MOST_RUNS = 5;
+
 function expectedOf(name: string): string {
   const file = new URL(`./expected/${name}.txt`, import.meta.url);
   return existsSync(file) ? readFileSync(file, 'latin1') : '(no expected output is stored)';
@@ -48,7 +52,11 @@ describe('guest programs', needs(COMPILER), () => {
     }
     if (ONLY_HERE.includes(name)) continue;
     it(`${name} does the same in qemu`, needs(QEMU), () => {
-      expect(shown(runInQemu(program(name), { GUEST: 'yes' }))).toBe(expectedOf(name));
+      const outputs: string[] = [];
+      // There its sleeps are real ones, in which others may not come as far on a busy machine: then it is asked again.
+      do outputs.push(shown(runInQemu(program(name), { GUEST: 'yes' })));
+      while (outputs.at(-1) !== expectedOf(name) && SLEEPS.has(name) && outputs.length < MOST_RUNS);
+      expect(outputs.at(-1)).toBe(expectedOf(name));
     });
   }
 
