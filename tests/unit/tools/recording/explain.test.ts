@@ -83,7 +83,7 @@ describe('explainLines', () => {
   it('says since when a call holds the locks that it returns with, and who took their entries away', async () => {
     const [token] = /dm2:race:fresh-onf-dontneed\S+/.exec(readFileSync('docs/series-review-late.txt', 'utf8'))!;
     expect(causeOf(await explained(token))).toMatch(
-      /^A returns with folio \d+, \d+ locked since step \d+ \(folioTrylock < \w+\); meanwhile step \d+ of B takes .* \(zapPteRange < /,
+      /^A returns with folio \d+(?:, \d+)* locked since step \d+ \(folioTrylock < \w+\); meanwhile step \d+ of B takes .* \(zapPteRange < /,
     );
   });
 });
