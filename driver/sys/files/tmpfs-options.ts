@@ -1,6 +1,6 @@
 import { EINVAL } from '../../../uapi/errno.js';
 import { PAGE_SIZE } from '../../mm/frames/frames.js';
-import { kstrtoull } from './proc/kstrtox.js';
+import { kstrtoull, prefixedDigits } from './proc/kstrtox.js';
 
 /** What mount(2) gives a tmpfs; 0: as much as there is. */
 export interface TmpfsOptions {
@@ -68,11 +68,11 @@ function shmemParseOne(
 
 /** A number of 64 bits, which runs over, with a unit; null where more follows. Linux: lib/cmdline.c:memparse() */
 function memparse(text: string): { value: number; isPercent: boolean } | null {
-  const match = /^(?:0x([\da-f]+)|(0[0-7]*)|([1-9]\d*))?([kmgtpe]?)(%?)$/i.exec(text);
+  const { digits, base, length } = prefixedDigits(text) ?? { digits: '0', base: 10, length: 0 };
+  const match = /^([kmgtpe]?)(%?)$/i.exec(text.slice(length));
   if (match === null) return null;
-  const [, hex, octal, decimal, unit, percent] = match;
-  const digits = hex ?? octal ?? decimal ?? '0';
-  const number = Number.parseInt(digits, hex !== undefined ? 16 : octal !== undefined ? 8 : 10);
-  const value = (number * 1024 ** ' kmgtpe'.indexOf(unit!.toLowerCase() || ' ')) % (2 * LONG_MAX);
+  const [, unit, percent] = match;
+  const value =
+    (Number.parseInt(digits, base) * 1024 ** ' kmgtpe'.indexOf(unit!.toLowerCase() || ' ')) % (2 * LONG_MAX);
   return { value, isPercent: percent !== '' };
 }

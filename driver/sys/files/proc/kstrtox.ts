@@ -30,6 +30,17 @@ const ULLONG_MAX: Readonly<Record<number, string>> = {
   16: 'ffffffffffffffff',
 };
 
+/** The digits that a text begins with, in the base that their prefix says, and the length of both. Linux: part of lib/kstrtox.c:_parse_integer_fixup_radix() */
+export function prefixedDigits(text: string): { digits: string; base: 8 | 10 | 16; length: number } | null {
+  const [all, hex, octal, decimal] = /^(?:0x([\da-f]+)|(0[0-7]*)|([1-9]\d*))/i.exec(text) ?? [];
+  if (all === undefined) return null;
+  return {
+    digits: hex ?? octal ?? decimal!,
+    base: hex !== undefined ? 16 : octal !== undefined ? 8 : 10,
+    length: all.length,
+  };
+}
+
 /** Infinity where it has more than 64 bits. Linux: lib/kstrtox.c:_parse_integer() */
 export function parseInteger(digits: string, base: 8 | 10 | 16): number {
   const significant = digits.replace(/^0+/, '').toLowerCase();

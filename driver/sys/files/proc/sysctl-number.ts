@@ -1,5 +1,5 @@
 import { EINVAL } from '../../../../uapi/errno.js';
-import { parseInteger } from './kstrtox.js';
+import { parseInteger, prefixedDigits } from './kstrtox.js';
 
 /** A file of /proc/sys with one number. */
 export interface SysctlNumber {
@@ -32,9 +32,10 @@ export function writeSysctl(sysctl: SysctlNumber, bytes: Uint8Array, offset: num
  * Linux: kernel/sysctl.c:proc_get_long()
  */
 function procGetLong(text: string): { value: number; length: number } | null {
-  const [all, hex, octal, decimal] = /^(?:0x([\da-f]+)|(0[0-7]*)|([1-9]\d*))(?=[ \t\n]|$)/i.exec(text) ?? [];
-  if (all === undefined || all.length >= MAX_LENGTH) return null;
-  const digits = hex ?? octal ?? decimal!;
-  const value = parseInteger(digits, hex !== undefined ? 16 : octal !== undefined ? 8 : 10);
-  return value === Number.POSITIVE_INFINITY ? null : { value, length: all.length };
+  const number = prefixedDigits(text);
+  if (number === null) return null;
+  const { digits, base, length } = number;
+  if (length >= MAX_LENGTH || !/^([ \t\n]|$)/.test(text.slice(length))) return null;
+  const value = parseInteger(digits, base);
+  return value === Number.POSITIVE_INFINITY ? null : { value, length };
 }
