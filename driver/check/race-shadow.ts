@@ -165,12 +165,13 @@ export class RaceShadow {
     const isOver = (since: number): boolean =>
       covering.some(({ isSure, by }) => isSure && by.begin >= since && by.end <= look.begin);
     const allowed: Uint8Array[] = [];
-    const before = this.pageBefore(mm, Math.floor(addr / PAGE_SIZE));
+    const vpn = Math.floor(addr / PAGE_SIZE);
+    const before = this.pageBefore(mm, vpn);
     // A mapping of a file, or shared memory, holds that again after MADV_DONTNEED.
     if (before === null && (!isOver(-1) || covering.some(({ by }) => by.call.name === 'madvise'))) return;
     if (before !== null && !isOver(-1)) {
       allowed.push(partOf(before, addr, seen.length));
-      if (this.keptPage(mm, Math.floor(addr / PAGE_SIZE))?.isLazyfree) allowed.push(ZERO_PAGE.subarray(0, seen.length));
+      if (this.keptPage(mm, vpn)?.isLazyfree) allowed.push(ZERO_PAGE.subarray(0, seen.length));
     }
     for (const writer of covering)
       if (writer.by.begin <= look.end && !isOver(writer.by.end)) allowed.push(this.written(writer, addr, seen.length));
@@ -238,9 +239,11 @@ function pagesOf(mm: Mm): Map<number, KeptPage> {
         const data = vma === null || !vmaIsAnonymous(vma) ? null : contentOf(mm, vpn);
         if (data === null) continue;
         const { pfn } = entryOf(mm, vpn)!;
-        const frame = kind === Kind.swap ? -1 : backingPfn(mm.memory, pfn);
-        const isLazyfree = kind !== Kind.swap && isFreedLazily(mm.memory, pfn);
-        pages.set(vpn, { pfn, frame, data: Buffer.from(data), isLazyfree });
+        const inFrame =
+          kind === Kind.swap
+            ? { frame: -1, isLazyfree: false }
+            : { frame: backingPfn(mm.memory, pfn), isLazyfree: isFreedLazily(mm.memory, pfn) };
+        pages.set(vpn, { pfn, ...inFrame, data: Buffer.from(data) });
       }
     }
   }
