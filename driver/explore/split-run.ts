@@ -65,10 +65,7 @@ export class PartRunner {
   }
 
   run(part: PartOfSearch, isStopped?: () => boolean): PartResult {
-    const running = this.running(part, isStopped);
-    let next = running.next();
-    while (!next.done) next = running.next();
-    return next.value;
+    return ranToEnd(this.running(part, isStopped));
   }
 
   /** The same, for who wants to do something else after each schedule; `isStopped` then ends it with what it has. */
@@ -89,19 +86,12 @@ export class PartRunner {
 
   /** What came of all parts. */
   conclude({ tally, verdict, guarantee }: SplitSearch): Exploration {
-    const exploration = this.drive(writtenDown(tally, this.director, verdict ?? 'budget'));
+    const exploration = ranToEnd(this.driving(writtenDown(tally, this.director, verdict ?? 'budget')));
     return guarantee === undefined ? exploration : { ...exploration, guarantee };
   }
 
   release(): void {
     this.subject.release();
-  }
-
-  private drive<T>(run: Generator<void, T, Result>): T {
-    const driving = this.driving(run);
-    let next = driving.next();
-    while (!next.done) next = driving.next();
-    return next.value;
   }
 
   private *driving<T>(run: Generator<void, T, Result>): Generator<void, T, void> {
@@ -112,4 +102,10 @@ export class PartRunner {
     }
     return next.value;
   }
+}
+
+function ranToEnd<T>(run: Generator<void, T, void>): T {
+  let next = run.next();
+  while (!next.done) next = run.next();
+  return next.value;
 }
