@@ -173,7 +173,7 @@ export class Replayer {
       ...(withSwap ? { swapBytes: SWAP_BYTES, hugePages: HUGE_PAGES } : {}),
     });
     for (const name of this.options.defects ?? []) machine.kernel.defects[name] = true;
-    const world = new World(machine, this.options.isJudged);
+    const world = new World(machine, { isWatched: this.options.isJudged });
     this.worlds.set(withSwap, world);
     return world;
   }

@@ -6,7 +6,7 @@ import { ops } from '../../tests/conform/ops/ops.js';
 import { BUFFER_ADDR, BUFFER_PAGES, FILLER, RECORD_ADDR } from '../../tests/conform/ops/places.js';
 import { poke, type Script, type Seat } from '../../tests/conform/ops/script.js';
 import { type Actor, World } from '../../tests/conform/ops/world.js';
-import { MAP_ANONYMOUS, MAP_FIXED, MAP_SHARED, PAGE_SIZE, PROT_READ, PROT_WRITE } from '../../uapi/mman.js';
+import { PAGE_SIZE } from '../../uapi/mman.js';
 import type { CallResult } from '../../uapi/system-call.js';
 import { UsageError } from '../exit-code.js';
 import type { Litmus } from './litmus-file.js';
@@ -56,8 +56,8 @@ export class LitmusRace implements Race {
       throw new UsageError(`${name}: ${threads.length} threads, and at most ${MOST_THREADS} can race`, 'use fewer');
     for (const [t, line] of threads.entries()) this.checkShared(t, line);
     this.machine = new Machine(options);
-    this.world = new World(this.machine);
-    this.makeRoom();
+    const bufferPages = Math.max(BUFFER_PAGES, (1 + threads.length) * BUFFER_STRIDE_PAGES);
+    this.world = new World(this.machine, { bufferPages });
     this.known = knownWords([...test.setup, ...test.threads.flat(), ...test.observe]);
     this.setupAnswers = test.setup.map((line) => this.setUp(line));
     this.seats = test.threads.map((_, t) => new ThreadSeat(this.world, t));
@@ -83,15 +83,6 @@ export class LitmusRace implements Race {
         `make ${what} in the set-up`,
       );
     }
-  }
-
-  /** Buffers of more threads than a world has room for. */
-  private makeRoom(): void {
-    const pages = (1 + this.test.threads.length) * BUFFER_STRIDE_PAGES - BUFFER_PAGES;
-    if (pages <= 0) return;
-    const addr = BUFFER_ADDR + BUFFER_PAGES * PAGE_SIZE;
-    const fixed = MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED;
-    this.world.call(this.world.actor(0), 'mmap', addr, pages * PAGE_SIZE, PROT_READ | PROT_WRITE, fixed, -1, 0);
   }
 
   private setUp(line: string): string {

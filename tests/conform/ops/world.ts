@@ -36,7 +36,7 @@ export class World implements Seat {
 
   constructor(
     readonly machine: Machine,
-    private readonly isWatched = false,
+    private readonly options: { readonly isWatched?: boolean | undefined; readonly bufferPages?: number } = {},
   ) {
     this.begin();
   }
@@ -44,11 +44,12 @@ export class World implements Seat {
   /** Back to one process that forked no one, on a machine in a new life. */
   begin(): void {
     this.actors.clear();
-    this.watch = this.isWatched ? new Watch(this.machine) : null;
+    const { isWatched = false, bufferPages = BUFFER_PAGES } = this.options;
+    this.watch = isWatched ? new Watch(this.machine) : null;
     const thread = this.machine.createProcess().main;
     const fileFds = Array.from({ length: FILES }, (_, i) => this.makeFile(thread, i));
     const fixed = MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED;
-    const len = BUFFER_ADDR - RECORD_ADDR + BUFFER_PAGES * PAGE_SIZE;
+    const len = BUFFER_ADDR - RECORD_ADDR + bufferPages * PAGE_SIZE;
     this.must(thread, 'mmap', RECORD_ADDR, len, PROT_READ | PROT_WRITE, fixed, -1, 0);
     this.actors.set(0, { thread, deviceFds: new Array<number>(DEVICE_FILES).fill(-1), fileFds, fds: new Map() });
   }
