@@ -1,4 +1,4 @@
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, type Option } from 'commander';
 import { STRATEGIES } from '../driver/explore/strategy-name.js';
 
 /** For an option that may be repeated. */
@@ -58,6 +58,11 @@ export function memory(value: string): number {
 export function pointToHelp(command: Command, name = command.name()): void {
   command.showHelpAfterError(`See \`${name} --help\`.`);
   for (const sub of command.commands) pointToHelp(sub, `${name} ${sub.name()}`);
+}
+
+/** Does the command line itself say it? */
+export function isGiven(command: Command, option: Option): boolean {
+  return command.getOptionValueSource(option.attributeName()) === 'cli';
 }
 
 /** An option with an empty word is a script that had nothing to put there. */

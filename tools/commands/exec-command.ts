@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander';
-import { collect, count, seconds, seed, size, whole } from '../arguments.js';
+import { collect, count, isGiven, seconds, seed, size, whole } from '../arguments.js';
 import { UsageError } from '../exit-code.js';
 import { pathFileOption, pathOption } from '../path-option.js';
 import { MemoryOption, shardOptions } from '../shard/shard-option.js';
@@ -111,8 +111,8 @@ function alone(flags: string, description: string): Option {
 function checkForm(command: Command): void {
   const { suite, schedules } = command.opts();
   if (suite !== undefined) return;
-  const isGiven = (option: Option): boolean => command.getOptionValueSource(option.attributeName()) === 'cli';
-  for (const option of command.options.filter(isGiven)) {
+  for (const option of command.options) {
+    if (!isGiven(command, option)) continue;
     const isMemory = option instanceof MemoryOption;
     if ((isMemory && schedules !== undefined) || option.helpGroupHeading === undefined) continue;
     throw new UsageError(

@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander';
-import { count, jobs, SEARCHES, seed, whole } from '../arguments.js';
+import { count, isGiven, jobs, SEARCHES, seed, whole } from '../arguments.js';
 import { exitHelp, UsageError } from '../exit-code.js';
 import { pathFileOption, pathOption } from '../path-option.js';
 import { shardOptions } from '../shard/shard-option.js';
@@ -76,9 +76,8 @@ const OF_REPLAY: readonly string[] = ['json', 'trace', 'traceFormat'];
 
 /** What says how to explore, or of what a report is made, means nothing for one schedule. Throws UsageError. */
 function checkReplay(command: Command): void {
-  const isGiven = (name: string): boolean => command.getOptionValueSource(name) === 'cli';
   for (const option of command.options)
-    if (isGiven(option.attributeName()) && !OF_REPLAY.includes(option.attributeName()))
+    if (isGiven(command, option) && !OF_REPLAY.includes(option.attributeName()))
       throw new UsageError(
         `'${option.long}' means nothing for replay, whose token says all of its run`,
         'leave it out; replay takes --json, --trace and --trace-format',
