@@ -7,6 +7,7 @@ import { hint } from '../../nearest.js';
 import { pathProblem } from '../../path-option.js';
 import { KEYS_WANTED } from '../../yaml-file.js';
 import { FAULT_POINTS, type FaultPhase, type FaultReturn } from '../fault-points.js';
+import { pagesOf } from './plan-parts.js';
 import { ADVICE, ERRORS, VERBS } from './plan-words.js';
 
 // What can be written in a plan: the types, what is checked first, and docs/schemas/plan.schema.json are all made from this. What a check of one
@@ -86,7 +87,7 @@ const pages = v.union(
   wanted(A_PAGE),
 );
 function wrongPages(range: string): string | null {
-  const [first, last = first] = range.split('-').map(Number) as [number, number?];
+  const [first, last] = pagesOf(range);
   if (last < first) return 'pages end before they begin; write 3, or 0-7';
   return last < MAX_PAGES ? null : `a mapping has ${MAX_PAGES} pages at most, from 0 on`;
 }
