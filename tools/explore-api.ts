@@ -20,7 +20,7 @@ import { DEFAULT_PROFILE, profileByName } from '../driver/mm/profile.js';
 import { DEFAULT_MACHINE_OPTIONS } from '../driver/sys/machine/machine-options.js';
 import { Machine, type MachineOptions, Process, type Thread, type Transport } from '../index.js';
 import { DEFAULT_DIALECT } from '../uapi/dialect.js';
-import type { PathName } from '../uapi/path-name.js';
+import { DEFAULT_PATH } from '../uapi/path-name.js';
 import type { CallArg, CallResult } from '../uapi/system-call.js';
 import { didYouMean } from './nearest.js';
 import { MACHINE, type TokenMachine, wholeNumber } from './token/parts.js';
@@ -60,7 +60,6 @@ export interface ExploredProgram extends Omit<Exploration, 'outcomes' | 'finding
   readonly findings: readonly (RaceFinding & { readonly token: string })[];
 }
 
-const DEFAULT_PATH: PathName = 'classic';
 /** Races need little memory. */
 const RAM_BYTES = 16 * 2 ** 20;
 

@@ -4,9 +4,6 @@ import { EQUAL_PATHS, PATH_NAMES, type PathName } from '../uapi/path-name.js';
 import { UsageError } from './exit-code.js';
 import { hint } from './nearest.js';
 
-/** The path of what says nothing about it. */
-export const DEFAULT_PATH: PathName = 'classic';
-
 /** `--path` of a command that runs on one path, or, without a default, on the two that must be equal. */
 export function pathOption(fallback?: PathName, otherwise = 'classic and unified without'): Option {
   const option = new Option('--path <path>', `the migration path${fallback === undefined ? `; ${otherwise}` : ''}`);

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import type { PathName } from '../../uapi/path-name.js';
+import { DEFAULT_PATH, type PathName } from '../../uapi/path-name.js';
 import { conformLitmusFiles } from '../conform/conform-litmus.js';
 import { asCases, divergenceText, rerunCommand, summaryText } from '../conform/conform-report.js';
 import { shrinkCommand } from '../conform/conform-shrink.js';
@@ -13,7 +13,6 @@ import { isLitmusText } from '../explore/litmus-file.js';
 import { litmusPath } from '../explore/litmus-path.js';
 import type { Output } from '../output.js';
 import { shippedFiles } from '../package-root.js';
-import { DEFAULT_PATH } from '../path-option.js';
 import { type ResultFileOptions, resultFiles } from '../report/result-files.js';
 import { openTrace } from '../trace/trace-option.js';
 import { workAll } from '../worker-pool.js';

@@ -1,11 +1,10 @@
 import { createInterface } from 'node:readline';
 import { DEFAULT_PROFILE } from '../../driver/mm/profile.js';
-import type { PathName } from '../../uapi/path-name.js';
+import { DEFAULT_PATH, type PathName } from '../../uapi/path-name.js';
 import { defectNames } from '../defect-option.js';
 import { EXIT, inputBytes, UsageError } from '../exit-code.js';
 import { profileOption } from '../kernel-profile.js';
 import type { Output } from '../output.js';
-import { DEFAULT_PATH } from '../path-option.js';
 import { HISTORY_LINES, historyFile, readHistory, writeHistory } from '../recording/debug-history.js';
 import { DebugSession } from '../recording/debug-session.js';
 import { explainLines } from '../recording/explain.js';

@@ -1,6 +1,6 @@
 import type { StrategyName } from '../../driver/explore/index.js';
 import { DEFAULT_PROFILE } from '../../driver/mm/profile.js';
-import type { PathName } from '../../uapi/path-name.js';
+import { DEFAULT_PATH, type PathName } from '../../uapi/path-name.js';
 import { EXIT, UsageError } from '../exit-code.js';
 import type { HowExplored } from '../explore/explore-report.js';
 import { type ExploreRunOptions, exploreAll, exploreDiff, witnessToken } from '../explore/explore-run.js';
@@ -11,7 +11,7 @@ import { namedTests } from '../explore/shipped-tests.js';
 import { witnessLines, witnessOf } from '../explore/witness.js';
 import { dialectOption, profileOption } from '../kernel-profile.js';
 import type { Output } from '../output.js';
-import { DEFAULT_PATH, pathNamed } from '../path-option.js';
+import { pathNamed } from '../path-option.js';
 import { openTrace } from '../trace/trace-option.js';
 import { replay } from './replay.js';
 

@@ -1,8 +1,7 @@
 import { pathByName } from '../../tests/conform/recording.js';
-import type { PathName } from '../../uapi/path-name.js';
+import { DEFAULT_PATH, type PathName } from '../../uapi/path-name.js';
 import { UsageError } from '../exit-code.js';
 import type { Output } from '../output.js';
-import { DEFAULT_PATH } from '../path-option.js';
 
 /** The path that the names of litmus files tell, which must be one. */
 export function litmusPath(files: readonly string[], { err }: Output): PathName {

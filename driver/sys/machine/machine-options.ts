@@ -1,5 +1,5 @@
 import { DEFAULT_DIALECT, dialectByName, dialectIds } from '../../../uapi/dialect.js';
-import type { PathName } from '../../../uapi/path-name.js';
+import { DEFAULT_PATH, type PathName } from '../../../uapi/path-name.js';
 import type { SchedulerPolicy } from '../../core/policy.js';
 import { DEVMEM_CHUNK_PAGES, type DmirrorQuirks, NO_QUIRKS } from '../../dmirror/index.js';
 import { type MigrationPath, pathError } from '../../hmm/index.js';
@@ -46,7 +46,7 @@ export const DEFAULT_MACHINE_OPTIONS: MachineOptions = {
   ramBytes: 2 ** 30,
   swapBytes: 0,
   hugePages: 0,
-  path: 'classic',
+  path: DEFAULT_PATH,
   profile: DEFAULT_PROFILE.name,
   coherent: true,
   seed: 1,
