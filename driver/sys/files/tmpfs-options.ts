@@ -1,6 +1,6 @@
 import { EINVAL } from '../../../uapi/errno.js';
 import { PAGE_SIZE } from '../../mm/frames/frames.js';
-import { kstrtoull, prefixedDigits } from './proc/kstrtox.js';
+import { kstrtoull, prefixedDigits } from './kstrtox.js';
 
 /** What mount(2) gives a tmpfs; 0: as much as there is. */
 export interface TmpfsOptions {

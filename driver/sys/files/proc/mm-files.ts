@@ -6,7 +6,7 @@ import { mmput } from '../../../mm/vmas/exit-mmap.js';
 import { mmgetNotZero } from '../../../mm/vmas/mm.js';
 import type { Machine } from '../../machine/machine.js';
 import type { Thread } from '../../processes/thread.js';
-import { cString, kstrtoint } from './kstrtox.js';
+import { cString, kstrtoint } from '../kstrtox.js';
 import { MmFile } from './mm-file.js';
 
 /** /proc/PID/mem: memory as a debugger sees it. Linux: fs/proc/base.c:mem_rw() */

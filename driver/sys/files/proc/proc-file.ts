@@ -2,8 +2,8 @@ import { EINVAL } from '../../../../uapi/errno.js';
 import { O_ACCMODE, O_RDONLY, O_WRONLY } from '../../../../uapi/fcntl.js';
 import type { Coroutine } from '../../../core/effect.js';
 import type { Thread } from '../../processes/thread.js';
+import { cString } from '../kstrtox.js';
 import { type FileStat, OpenFile, type ReleaseQueue, S_IFREG } from '../open-file.js';
-import { cString } from './kstrtox.js';
 import { type SysctlNumber, writeSysctl } from './sysctl-number.js';
 
 /** Text of a file in /proc or /sys, and what writing it does. */

@@ -4,8 +4,8 @@ import type { Coroutine } from '../../../core/effect.js';
 import { splitHugePagesAll, splitHugePagesPid } from '../../../mm/huge/split-huge-pages.js';
 import type { Machine } from '../../machine/machine.js';
 import type { Thread } from '../../processes/thread.js';
+import { cString } from '../kstrtox.js';
 import { type FileStat, OpenFile, S_IFREG } from '../open-file.js';
-import { cString } from './kstrtox.js';
 
 /** As much of the four numbers as is there; what follows them is passed over. Linux: lib/vsprintf.c:vsscanf() */
 const PAGES_OF_PROCESS =

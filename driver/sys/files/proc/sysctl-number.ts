@@ -1,5 +1,5 @@
 import { EINVAL } from '../../../../uapi/errno.js';
-import { parseInteger, prefixedDigits } from './kstrtox.js';
+import { parseInteger, prefixedDigits } from '../kstrtox.js';
 
 /** A file of /proc/sys with one number. */
 export interface SysctlNumber {

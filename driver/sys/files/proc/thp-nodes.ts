@@ -3,7 +3,7 @@ import { HPAGE_PMD_NR, HPAGE_PMD_SIZE } from '../../../mm/frames/frames.js';
 import { khugepagedWaitWork, khugepagedWake } from '../../../mm/huge/khugepaged-enter.js';
 import type { KhugepagedKnobs } from '../../../mm/huge/khugepaged-state.js';
 import type { Memory } from '../../../mm/memory.js';
-import { kstrtoull } from './kstrtox.js';
+import { kstrtoull } from '../kstrtox.js';
 import type { TextNode } from './proc-file.js';
 
 const THP = '/sys/kernel/mm/transparent_hugepage';

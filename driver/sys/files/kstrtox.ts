@@ -1,4 +1,4 @@
-import { EINVAL, ERANGE } from '../../../../uapi/errno.js';
+import { EINVAL, ERANGE } from '../../../uapi/errno.js';
 
 /** What is written to a file is a C string: it ends at its first 0. */
 export function cString(bytes: Uint8Array): string {
