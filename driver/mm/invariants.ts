@@ -113,7 +113,10 @@ function countTable(mm: Mm, { table, level, base }: PlacedTable, expected: Invar
     if (!anyOfEight(entries, 2 * first)) continue;
     for (let i = first; i < first + STRIDE; i++) {
       if (children !== null && children[i]! !== null) continue;
-      if (kindOf(entries[2 * i]!) !== Kind.none) countEntry(mm, { vpn: base + i * span, table, i }, expected);
+      if (kindOf(entries[2 * i]!) === Kind.none) continue;
+      if (i < table.firstUsed)
+        throw new AssertionError(`entry ${i} is used, though all before ${table.firstUsed} are said to be none`);
+      countEntry(mm, { vpn: base + i * span, table, i }, expected);
     }
   }
 }
@@ -210,6 +213,7 @@ function checkFrame(memory: Memory, pfn: number, expected: InvariantCounts): voi
   if (raw.head[pfn]! !== pfn) {
     if (expected.mapcount[pfn] !== raw.mapcount[pfn]!)
       throw frameError(memory, pfn, 'mapcount', expected.mapcount[pfn]!);
+    checkTail(memory, pfn);
     return;
   }
   if (flags & PG.locked)
@@ -222,6 +226,15 @@ function checkFrame(memory: Memory, pfn: number, expected: InvariantCounts): voi
   if (total !== raw.folioMapcount[pfn]!) throw frameError(memory, pfn, 'folioMapcount', total);
   if (expected.mapcount[pfn] !== raw.mapcount[pfn]!) throw frameError(memory, pfn, 'mapcount', expected.mapcount[pfn]!);
   if (flags & PG.lru && zone[pfn] !== Zone.system) throw new AssertionError(`device pfn ${pfn} is on the LRU`);
+}
+
+/** All that a tail has is its flags and mappings: `Frames.prepareHuge` relies on it. */
+function checkTail({ frames: { raw } }: Memory, pfn: number): void {
+  const own =
+    raw.refcount[pfn]! | raw.entireMapcount[pfn]! | raw.folioMapcount[pfn]! | raw.pincount[pfn]! | raw.mapping[pfn]!;
+  const rest = raw.index[pfn]! | raw.order[pfn]! | raw.lockOwner[pfn]! | raw.zoneDeviceData[pfn]!;
+  if ((own | rest) !== 0 || raw.swapSlot[pfn] !== -1)
+    throw new AssertionError(`pfn ${pfn}, a tail of ${raw.head[pfn]}, has something of its own`);
 }
 
 function frameError(

@@ -75,10 +75,8 @@ function addMapping(memory: Memory, pfn: number): void {
 /** One PTE mapping less of each of `count` pages of a folio; references are not touched. Linux: mm/rmap.c:folio_remove_rmap_ptes() */
 export function folioRemoveRmapPtes(memory: Memory, pfn: number, count = 1): void {
   const { frames } = memory;
-  for (let page = pfn; page < pfn + count; page++) {
-    const left = frames.addMapcount(page, -1);
-    assert(left >= 0, 'pfn % has % mappings', page, left);
-  }
+  const left = frames.addMapcounts(pfn, count, -1);
+  assert(left >= 0, 'of the pages from pfn % on one has % mappings', pfn, left);
   frames.addFolioMapcount(frames.head(pfn), -count);
 }
 

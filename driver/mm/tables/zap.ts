@@ -120,11 +120,11 @@ function zapPteRange(
   const needResched = mm.memory.kernel.scheduler.isFine;
   let i = first;
   ptlLock(mm);
-  for (let done = 0, nr = 1; i < first + count; i += nr) {
+  for (let done = 0, nr = 1; ; i += nr) {
     nr = 1;
+    i = table.nextUsed(i, first + count);
+    if (i === first + count || (needResched && done++ > 0)) break;
     const lo = table.lo(i);
-    if (lo === Kind.none) continue;
-    if (needResched && done++ > 0) break;
     const pfn = table.hi(i);
     if (!evenCows && isCow(mm, lo, pfn)) continue;
     if (!needResched) nr = folioPteBatch(mm, table, i, first + count);
@@ -143,10 +143,7 @@ function folioPteBatch({ memory: { frames } }: Mm, table: Table, i: number, end:
   const pfn = table.hi(i);
   if (kindOf(lo) !== Kind.present || lo & Pte.special) return 1;
   const head = frames.head(pfn);
-  const most = Math.min(end - i, head + frames.folioNrPages(head) - pfn);
-  let nr = 1;
-  while (nr < most && table.lo(i + nr) === lo && table.hi(i + nr) === pfn + nr) nr++;
-  return nr;
+  return table.runLength(i, Math.min(end - i, head + frames.folioNrPages(head) - pfn));
 }
 
 /** The entry of a file's mapping has a page of the process's own. Linux: part of mm/memory.c:should_zap_folio() */
