@@ -28,6 +28,8 @@ export const PG = {
   workingset: 1 << 12,
   mlocked: 1 << 13,
   reserved: 1 << 14,
+  /** A large anonymous folio of which some pages lost their last mapping while others have one. */
+  partiallyMapped: 1 << 15,
 } as const;
 
 /** The names of those that are set. */
@@ -390,9 +392,9 @@ export class Frames {
     this.pagemap[pfn] = pagemap;
   }
 
-  /** As `prepare` for a folio of 2 MiB; the frames behind its head are tails without references of their own. */
-  prepareHuge(head: number, zone: ZoneId, pagemap: number): void {
-    const end = head + HPAGE_PMD_NR;
+  /** As `prepare` for a large folio; the frames behind its head are tails without references of their own. */
+  prepareFolio(head: number, order: number, { zone, pagemap }: { zone: ZoneId; pagemap: number }): void {
+    const end = head + (1 << order);
     for (let pfn = head + 1; pfn < end; pfn++) this.assertUnreferenced(pfn);
     this.prepare(head, zone, pagemap);
     for (const field of this.fields) field.fill(field[head]!, head + 1, end);
@@ -400,7 +402,14 @@ export class Frames {
     this.flagWords.fill(PG.tail, head + 1, end);
     this.refcounts.fill(0, head + 1, end);
     this.flagWords[head] = PG.head;
-    this.orders[head] = HPAGE_PMD_ORDER;
+    this.orders[head] = order;
+  }
+
+  /** The folio is freed: its tails are tails of nothing. */
+  forgetTails(head: number): void {
+    const end = head + this.folioNrPages(head);
+    for (let pfn = head + 1; pfn < end; pfn++) this.heads[pfn] = pfn;
+    this.flagWords.fill(0, head + 1, end);
   }
 
   /** A folio that nothing maps becomes single pages, each with a reference of its own. Linux: mm/page_alloc.c:split_page() */
