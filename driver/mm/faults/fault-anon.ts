@@ -6,11 +6,11 @@ import { HPAGE_PMD_ORDER, PAGE_SIZE, PG } from '../frames/frames.js';
 import { folioAddNewAnonRmap } from '../frames/rmap.js';
 import {
   highestOrder,
+  nextOrder,
   THP_ORDERS_ALL_ANON,
   TVA,
   thpVmaAllowableOrders,
   thpVmaSuitableOrders,
-  withoutHighest,
 } from '../huge/thp-policy.js';
 import type { Memory } from '../memory.js';
 import { Kind, Pte } from '../tables/entry.js';
@@ -55,11 +55,11 @@ export function* doAnonymousPage(fault: VmFault): Coroutine<number> {
  */
 function allocAnonFolio(fault: VmFault): number {
   const { memory } = fault.vma.mm;
-  for (let orders = ordersOfHoles(fault); orders !== 0; orders = withoutHighest(orders)) {
+  for (let orders = ordersOfHoles(fault); orders !== 0; orders = nextOrder(orders)) {
     const order = highestOrder(orders);
     const head = memory.allocator.allocateFolio(order);
     if (head !== 0) return zeroedFolio(memory, head, 1 << order);
-    memory.mthpStats.count(order, 'anon_fault_fallback');
+    memory.mthpStats.countMthpStat(order, 'anon_fault_fallback');
   }
   return allocZeroedPage(memory);
 }
@@ -71,7 +71,7 @@ function ordersOfHoles({ vma, addr, vpn }: VmFault): number {
   let orders = allowed === 0 ? 0 : thpVmaSuitableOrders(vma, addr, allowed);
   const table = orders === 0 ? null : vma.mm.pageTable.pteTable(vpn);
   while (table !== null && orders !== 0 && !pteRangeNone(table, pteIndex(vpn), highestOrder(orders)))
-    orders = withoutHighest(orders);
+    orders = nextOrder(orders);
   return orders;
 }
 
@@ -101,7 +101,7 @@ function mapAnonFolio(fault: VmFault, table: Table, { head, order }: { head: num
   ptlAssertHeld(vma.mm);
   if (order > 0) {
     folioGet(memory, head, nr - 1);
-    memory.mthpStats.count(order, 'anon_fault_alloc');
+    memory.mthpStats.countMthpStat(order, 'anon_fault_alloc');
   }
   vma.mm.rss.anon += nr;
   folioAddNewAnonRmap(memory, head, vma, fault.addr - (fault.addr % (nr * PAGE_SIZE)));

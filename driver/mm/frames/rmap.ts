@@ -95,7 +95,7 @@ export function folioRemoveRmapPtes(memory: Memory, pfn: number, count = 1): voi
 function deferredSplitFolio({ frames, mthpStats }: Memory, head: number): void {
   if (!frames.isAnon(head) || frames.isZoneDevice(head) || frames.hasFlags(head, PG.partiallyMapped)) return;
   frames.setFlags(head, PG.partiallyMapped);
-  mthpStats.count(frames.order(head), 'split_deferred');
+  mthpStats.countMthpStat(frames.order(head), 'split_deferred');
 }
 
 /** One PMD mapping less. Linux: mm/rmap.c:folio_remove_rmap_pmd() */

@@ -18,12 +18,12 @@ export class MthpStats {
   );
 
   /** Linux: include/linux/huge_mm.h:count_mthp_stat() */
-  count(order: number, name: MthpStat): void {
+  countMthpStat(order: number, name: MthpStat): void {
     this.counts.get(name)![order]!++;
   }
 
   /** Linux: mm/huge_memory.c:sum_mthp_stat() */
-  sum(order: number, name: MthpStat): number {
+  sumMthpStat(order: number, name: MthpStat): number {
     return this.counts.get(name)![order]!;
   }
 }

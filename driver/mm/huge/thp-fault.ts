@@ -36,7 +36,7 @@ export function* doHugePmdAnonymousPage(vmFault: VmFault): Coroutine<number> {
   const { memory } = vma.mm;
   const isWrite = (flags & FAULT.write) !== 0 || !memory.usesHugeZero;
   const head = isWrite ? memory.allocator.allocateHuge() : mmGetHugeZeroFolio(memory);
-  if (head === 0 && isWrite) memory.mthpStats.count(HPAGE_PMD_ORDER, 'anon_fault_fallback');
+  if (head === 0 && isWrite) memory.mthpStats.countMthpStat(HPAGE_PMD_ORDER, 'anon_fault_fallback');
   if (head === 0) return VM_FAULT.fallback;
   if (isWrite) {
     clearHugePage(memory, head);
@@ -118,7 +118,7 @@ function* doHugeZeroWpPmd(vma: Vma, addr: number): Coroutine<number> {
   const start = hugeStart(addr);
   yield* anonVmaPrepare(vma);
   const head = memory.allocator.allocateHuge();
-  if (head === 0) memory.mthpStats.count(HPAGE_PMD_ORDER, 'anon_fault_fallback');
+  if (head === 0) memory.mthpStats.countMthpStat(HPAGE_PMD_ORDER, 'anon_fault_fallback');
   if (head === 0) return VM_FAULT.fallback;
   clearHugePage(memory, head);
   memory.frames.setFlags(head, PG.uptodate);
@@ -146,7 +146,7 @@ function mapHugeFolio(vma: Vma, start: number, { slot, head }: { slot: PmdSlot; 
   folioAddNewAnonRmapPmd(mm.memory, head, vma, start);
   folioAddLru(mm.memory, head);
   mm.rss.anon += HPAGE_PMD_NR;
-  mm.memory.mthpStats.count(HPAGE_PMD_ORDER, 'anon_fault_alloc');
+  mm.memory.mthpStats.countMthpStat(HPAGE_PMD_ORDER, 'anon_fault_alloc');
   setPmd(slot, maybeMkwrite(mkPte(vma) | Pte.huge | Pte.dirtied, vma), head);
 }
 

@@ -44,7 +44,7 @@ export function thpVmaSuitableOrder(vma: Vma, addr: number, order = HPAGE_PMD_OR
 /** Those of `orders` that are suitable. Linux: include/linux/huge_mm.h:thp_vma_suitable_orders() */
 export function thpVmaSuitableOrders(vma: Vma, addr: number, orders: number): number {
   let suitable = orders;
-  while (suitable !== 0 && !thpVmaSuitableOrder(vma, addr, highestOrder(suitable))) suitable = withoutHighest(suitable);
+  while (suitable !== 0 && !thpVmaSuitableOrder(vma, addr, highestOrder(suitable))) suitable = nextOrder(suitable);
   return suitable;
 }
 
@@ -54,7 +54,7 @@ export function highestOrder(orders: number): number {
 }
 
 /** Linux: include/linux/huge_mm.h:next_order() */
-export function withoutHighest(orders: number): number {
+export function nextOrder(orders: number): number {
   return orders & ~(1 << highestOrder(orders));
 }
 
@@ -85,7 +85,7 @@ export function thpVmaAllowableOrders(
     fitting !== 0 &&
     !thpVmaSuitableOrder(vma, vma.end - (PAGE_SIZE << highestOrder(fitting)), highestOrder(fitting))
   )
-    fitting = withoutHighest(fitting);
+    fitting = nextOrder(fitting);
   return fitting;
 }
 

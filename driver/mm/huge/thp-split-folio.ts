@@ -41,7 +41,7 @@ export interface SplitFolioOptions {
  * Splits an anonymous large folio into smaller ones, wherever it is mapped. 0, -EINVAL where it is no larger, -EAGAIN when somebody else has
  * a reference (a pin too), or -EBUSY. The caller holds the lock and one reference, and has both on the folio of `head` afterwards. Pages
  * that hold only zeroes become ZERO entries.
- * Linux: include/linux/huge_mm.h:split_folio_to_order(), mm/huge_memory.c:split_huge_page_to_list_to_order()
+ * Linux: include/linux/huge_mm.h:split_folio(), mm/huge_memory.c:split_huge_page_to_list_to_order()
  */
 export function* splitFolio(memory: Memory, head: number, options: SplitFolioOptions = {}): Coroutine<number> {
   const { frames } = memory;
@@ -52,7 +52,7 @@ export function* splitFolio(memory: Memory, head: number, options: SplitFolioOpt
   if (newOrder >= order || newOrder === 1 || (newOrder > 0 && frames.isZoneDevice(head))) return -EINVAL;
   if (head === memory.hugeZeroPfn) return -EBUSY;
   const ret = yield* splitAnonFolio(memory, head, { newOrder, isolated });
-  memory.mthpStats.count(order, ret === 0 ? 'split' : 'split_failed');
+  memory.mthpStats.countMthpStat(order, ret === 0 ? 'split' : 'split_failed');
   return ret;
 }
 

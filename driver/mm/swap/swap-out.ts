@@ -91,12 +91,12 @@ function* shrinkFolio(
   return removeMapping(memory, pfn) ? 'freed' : 'kept';
 }
 
-/** The swap device is one without clusters, so that it has no room for a large folio in one piece. */
+/** Deviates: swap takes small pages only, as on a device without clusters. Linux: part of mm/vmscan.c:shrink_folio_list() */
 function* splitForSwap(memory: Memory, head: number, isolated: number[]): Coroutine<number> {
   const order = memory.frames.order(head);
   const isPartial = memory.frames.hasFlags(head, PG.partiallyMapped);
   const error = yield* splitFolio(memory, head, { isolated });
-  if (error === 0 && !isPartial) memory.mthpStats.count(order, 'swpout_fallback');
+  if (error === 0 && !isPartial) memory.mthpStats.countMthpStat(order, 'swpout_fallback');
   return error;
 }
 

@@ -38,7 +38,7 @@ export function* tryToUnmap(memory: Memory, head: number, batch: TlbBatch): Coro
   });
 }
 
-/** False when a page can't be unmapped here. Under the ptl. Linux: the walk of mm/rmap.c:try_to_unmap_one() */
+/** False when a page can't be unmapped here. Under the ptl. Linux: part of mm/rmap.c:try_to_unmap_one() */
 function unmapEntries(
   vma: Vma,
   { addr, npages, head }: { addr: number; npages: number; head: number },

@@ -15,7 +15,7 @@ const NEVER_COUNTED = [
   'shmem_fallback_charge',
 ];
 
-/** A folder for each size that anonymous memory can have. Deviates: the sizes of tmpfs have none. Linux: mm/huge_memory.c:thpsize_create() */
+/** A folder for each size that anonymous memory can have. Deviates: the sizes of tmpfs have none. Linux: part of mm/huge_memory.c:thpsize_create() */
 export function thpSizeNodes(memory: Memory): Record<string, TextNode> {
   const nodes: Record<string, TextNode> = {};
   for (let order = 0; order <= HPAGE_PMD_ORDER; order++) {
@@ -26,7 +26,7 @@ export function thpSizeNodes(memory: Memory): Record<string, TextNode> {
       nodes[`${folder}/stats/${name}`] = { read: () => `${read()}\n` };
     };
     for (const name of NEVER_COUNTED) stat(name, () => 0);
-    for (const name of MTHP_STATS) stat(name, () => memory.mthpStats.sum(order, name));
+    for (const name of MTHP_STATS) stat(name, () => memory.mthpStats.sumMthpStat(order, name));
     stat('nr_anon', () => anonFoliosOf(memory, order));
     stat('nr_anon_partially_mapped', () => anonFoliosOf(memory, order, PG.partiallyMapped));
   }
@@ -35,7 +35,7 @@ export function thpSizeNodes(memory: Memory): Record<string, TextNode> {
 
 const ENABLED = ['always', 'inherit', 'madvise', 'never'] as const;
 
-/** Linux: mm/huge_memory.c:anon_enabled_show(), anon_enabled_store() */
+/** Linux: part of mm/huge_memory.c:anon_enabled_show() and anon_enabled_store() */
 function anonEnabled(memory: Memory, bit: number): TextNode {
   return choice(ENABLED, {
     get: () => ENABLED.find((word) => word !== 'never' && memory.thpOrders[word] & bit) ?? 'never',
