@@ -29,13 +29,20 @@ export interface GuestRunOptions {
   readonly dialect?: string;
   readonly machine?: Partial<MachineOptions>;
   readonly tier?: Tier;
+  /** Where programs ran before; else the program has a machine of its own. */
+  readonly on?: GuestSystem;
 }
 
 const RAM_BYTES = 256 * 2 ** 20;
 
-/** Runs a program on a machine of its own until it ends; throws when it hangs. */
+export function guestSystem(options: Partial<MachineOptions> = {}): GuestSystem {
+  return new GuestSystem(new Machine({ ramBytes: RAM_BYTES, hugePages: 8, scheduler: 'random', ...options }));
+}
+
+/** Runs a program until it ends; throws when it hangs. */
 export function runGuest(path: string, options: GuestRunOptions = {}): GuestRun {
-  const machine = new Machine({ ramBytes: RAM_BYTES, hugePages: 8, scheduler: 'random', ...options.machine });
+  const system = options.on ?? guestSystem(options.machine);
+  const { machine } = system;
   const written: Uint8Array[] = [];
   const strace: string[] = [];
   const crashes: string[] = [];
@@ -55,7 +62,6 @@ export function runGuest(path: string, options: GuestRunOptions = {}): GuestRun 
     unsupported: (what) => void unsupported.push(what),
     program: () => null,
   };
-  const system = new GuestSystem(machine);
   system.hart.tier = options.tier ?? 'wasm';
   const name = basename(path);
   const argv = [name, ...(options.args ?? [])];

@@ -3,9 +3,8 @@ import type { Insn } from '../isa/instruction.js';
 import type { Core } from './core.js';
 
 const WORDS_PER_PAGE = PAGE_SIZE / 4;
-/** Pages of code and compiled regions that are kept; behind either the cache starts afresh. */
-const MAX_PAGES = 4096;
-const MAX_REGIONS = 4096;
+/** Pages of decoded code that are kept: behind them the cache starts afresh. */
+const MAX_PAGES = 1024;
 
 /** Code made of a region, and what it depends on. */
 export interface CompiledRegion {
@@ -114,7 +113,7 @@ export class CodeCache {
     let page = this.pages.get(key);
     if (page === undefined || page.pfn !== pfn || !page.isCurrent || !page.matches(this.ramBytes)) {
       if (page !== undefined) this.discard(page);
-      if (this.pages.size >= MAX_PAGES || this.core.size >= MAX_REGIONS) this.startAfresh();
+      if (this.pages.size >= MAX_PAGES) this.startAfresh();
       const from = pfn * WORDS_PER_PAGE;
       page = new CodePage(vpn, pfn, this.ram.slice(from, from + WORDS_PER_PAGE));
       this.pages.set(key, page);
@@ -125,9 +124,12 @@ export class CodeCache {
     return page;
   }
 
-  private startAfresh(): void {
-    for (const page of this.pages.values()) this.discard(page);
+  /** Nothing is kept that was decoded, counted or compiled. */
+  startAfresh(): void {
+    for (const page of this.pages.values()) page.isCurrent = false;
     this.pages.clear();
+    this.warm.clear();
+    this.core.startAfresh();
     this.unmapAll();
   }
 

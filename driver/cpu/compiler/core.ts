@@ -9,6 +9,9 @@ import { type CompiledCode, FUSED_TYPE, REGION_TYPES } from './compile.js';
 import { multiplyAdd, multiplyAddSingle } from './fused.js';
 
 const FIRST_SLOTS = 256;
+/** Compiled code that a core may hold, used or not. The host makes about 200 KiB of a module, of which its code is the lesser part. */
+const MAX_MODULES = 512;
+const MAX_CODE_BYTES = 2 ** 22;
 /** No program has code there. */
 const NO_PC = -1;
 
@@ -36,8 +39,13 @@ function makeEntry(): WasmModule {
  * What such code calls answers 0; a trap; or, when the instruction has retired and changed code, its negative length.
  */
 export class Core {
-  private readonly table: WasmTable = new Wasm.Table({ element: 'anyfunc', initial: FIRST_SLOTS });
-  private readonly free: number[] = [];
+  /** Modules of compiled code, and their bytes. The table holds them all, even those of which no function is in it any more. */
+  modules = 0;
+  codeBytes = 0;
+  /** Of modules: with so many the core is full. */
+  maxModules = MAX_MODULES;
+  private table!: WasmTable;
+  private free: number[] = [];
   private used = 0;
   /** Entries of four words: an address in two halves, and where its code is in the table. */
   private readonly jumps: Int32Array;
@@ -45,9 +53,9 @@ export class Core {
   private readonly pc: Float64Array;
   private readonly left: Int32Array;
   private readonly value: Int32Array;
-  private readonly shared: Readonly<Record<string, unknown>>;
+  private shared!: Readonly<Record<string, unknown>>;
   /** Runs the code at `slot` for at most `left` instructions and answers the trap; see `nextPc` and `instructionsLeft`. */
-  readonly run: (left: number, slot: number) => number;
+  run!: (left: number, slot: number) => number;
 
   constructor(private readonly hart: Hart) {
     const { memory } = hart.ram;
@@ -55,8 +63,19 @@ export class Core {
     this.pc = new Float64Array(memory.buffer, At.pc, 1);
     this.left = new Int32Array(memory.buffer, At.left, 1);
     this.value = new Int32Array(memory.buffer, At.value, 2);
+    this.startAfresh();
+  }
+
+  /** All code is gone, and the table with it: while that is there, so is every module that ever had a function in it. */
+  startAfresh(): void {
+    this.table = new Wasm.Table({ element: 'anyfunc', initial: FIRST_SLOTS });
+    this.free = [];
+    this.used = 0;
+    this.modules = 0;
+    this.codeBytes = 0;
+    this.forgetJumps();
     const imports = {
-      memory,
+      memory: this.hart.ram.memory,
       table: this.table,
       load: (lo: number, hi: number, size: number) => this.load(lo, hi, size),
       store: (lo: number, hi: number, size: number, length: number) => this.store(lo, hi, size, length),
@@ -81,9 +100,15 @@ export class Core {
     return this.used - this.free.length;
   }
 
+  get isFull(): boolean {
+    return this.modules >= this.maxModules || this.codeBytes >= MAX_CODE_BYTES;
+  }
+
   /** Makes regions runnable; answers their slots. */
   add({ bytes, insns, count }: CompiledCode): number[] {
     const { hart } = this;
+    this.modules++;
+    this.codeBytes += bytes.length;
     const reference = (k: number) => {
       const { generation } = hart.code;
       const insn = insns[k]!;

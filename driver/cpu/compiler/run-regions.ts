@@ -48,6 +48,10 @@ function findCode(hart: Hart, pc: number, isTransfer: boolean): number {
   page.heat[at]!++;
   if (page.heat[at]! === hart.code.hot >> 1) hart.code.warm.add(pc);
   if (page.heat[at]! <= hart.code.hot) return -1;
+  if (hart.core.isFull) {
+    hart.code.startAfresh();
+    return -1;
+  }
   compileHot(hart, pc);
   const compiled = page.compiled.get(at);
   return compiled == null ? -1 : found(hart, compiled);
