@@ -1,5 +1,5 @@
 // Functions of the emulated kernel from which an injection point can be reached, and after `=` those of Linux that each cites. Made from
-// the sources by tests/unit/tools/fault/plans/kernel-functions.test.ts, which fails when they differ.
+// the sources by tests/unit/structure/structure.test.ts, which fails when they differ.
 export const KERNEL_FUNCTIONS = `
 I access accessRemoteVm=access_remote_vm=process_vm_rw_single_vec actByDefault add addChild addChunk addClone
 addDevNodes addDevice addDevices addEntireMapcount addFolioMapcount addGuest addGupTest addKpageFiles addMapcount
