@@ -13,6 +13,8 @@ export default defineConfig({
     isolate: false,
     // Vitest leaves one core idle, which of two is half of the machine.
     maxWorkers: '100%',
+    // Each machine that a test makes has garbage collected, and helpers of the collector only take the other worker's core.
+    execArgv: ['--single-threaded-gc'],
     reporters: ['default', new SkippedReporter(), ...(outputFile ? ['json'] : [])],
     ...(outputFile && { outputFile }),
     testTimeout: 600_000,

@@ -45,7 +45,7 @@ export function shellQuote(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }
 
-/** What does again what a token names. */
-export function replayCommand(token: string): string {
-  return `npx --no-install dmirror explore replay ${shellQuote(token)}`;
+/** What does again what a token names, with the file that it needs beside it. */
+export function replayCommand(...words: readonly string[]): string {
+  return `npx --no-install dmirror explore replay ${words.map(shellQuote).join(' ')}`;
 }

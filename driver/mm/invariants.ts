@@ -225,10 +225,23 @@ function checkFrame(memory: Memory, pfn: number, expected: InvariantCounts): voi
   for (let i = 0; i < 1 << raw.order[pfn]!; i++) total += expected.mapcount[pfn + i]!;
   if (total !== raw.folioMapcount[pfn]!) throw frameError(memory, pfn, 'folioMapcount', total);
   if (expected.mapcount[pfn] !== raw.mapcount[pfn]!) throw frameError(memory, pfn, 'mapcount', expected.mapcount[pfn]!);
+  checkShape(memory, pfn);
   if (flags & PG.lru && zone[pfn] !== Zone.system) throw new AssertionError(`device pfn ${pfn} is on the LRU`);
 }
 
-/** All that a tail has is its flags and mappings: `Frames.prepareHuge` relies on it. */
+/** A large folio is aligned, and its tails name it; no other is mapped in part. */
+function checkShape({ frames: { raw } }: Memory, head: number): void {
+  const nr = 1 << raw.order[head]!;
+  const flags = raw.flags[head]!;
+  if (head % nr !== 0) throw new AssertionError(`pfn ${head} is the head of ${nr} pages and not aligned`);
+  if (nr > 1 !== ((flags & PG.head) !== 0))
+    throw new AssertionError(`pfn ${head} of ${nr} pages has a wrong head flag`);
+  if (nr === 1 && flags & PG.partiallyMapped) throw new AssertionError(`pfn ${head} is one page and mapped in part`);
+  for (let pfn = head + 1; pfn < head + nr; pfn++)
+    if (raw.head[pfn] !== head) throw new AssertionError(`tail ${pfn} of pfn ${head} names pfn ${raw.head[pfn]}`);
+}
+
+/** All that a tail has is its flags and mappings: `Frames.prepareFolio` relies on it. */
 function checkTail({ frames: { raw } }: Memory, pfn: number): void {
   const own =
     raw.refcount[pfn]! | raw.entireMapcount[pfn]! | raw.folioMapcount[pfn]! | raw.pincount[pfn]! | raw.mapping[pfn]!;

@@ -13,6 +13,8 @@ import { Ram } from './frames/ram.js';
 import { HugetlbPool } from './huge/hugetlb-pool.js';
 import { khugepagedDoScan } from './huge/khugepaged.js';
 import { Khugepaged } from './huge/khugepaged-state.js';
+import { MthpStats } from './huge/mthp-stats.js';
+import { DEFAULT_THP_ORDERS } from './huge/thp-policy.js';
 import type { InvariantCounts } from './invariant-counts.js';
 import { DEFAULT_PROFILE, type KernelProfile } from './profile.js';
 import { SwapArea } from './swap/swap-area.js';
@@ -72,8 +74,9 @@ export class Memory {
   private nextMmId = 1;
   hooks: MemoryHooks | null = null;
   thpEnabled: MemoryOptions['thpEnabled'];
-  /** The same for 2 MiB alone. Linux: huge_anon_orders_inherit and its like */
-  thpPmdEnabled: MemoryOptions['thpEnabled'] | 'inherit' = 'inherit';
+  /** The same for each size alone. */
+  thpOrders = DEFAULT_THP_ORDERS;
+  mthpStats = new MthpStats();
   /** Read faults map the huge zero folio. Linux: TRANSPARENT_HUGEPAGE_USE_ZERO_PAGE_FLAG */
   usesHugeZero = true;
   /** Head of the huge zero folio, 0 before its first use. */
@@ -163,7 +166,8 @@ export class Memory {
     this.nextMappingId = 1;
     this.nextMmId = 1;
     this.thpEnabled = this.options.thpEnabled;
-    this.thpPmdEnabled = 'inherit';
+    this.thpOrders = DEFAULT_THP_ORDERS;
+    this.mthpStats = new MthpStats();
     this.usesHugeZero = true;
     this.hugeZeroPfn = 0;
     this.pipePages.clear();

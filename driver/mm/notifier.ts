@@ -47,7 +47,7 @@ export function* mmuNotifierInvalidateRangeStart(range: NotifierRange): Coroutin
     const { event, owner, start, end } = range;
     kernel.emit('notifier', { event, owned: owner !== null, start, end });
   }
-  // Whoever registers holds all locks under which somebody may come here. Linux: mm/mmap.c:mm_take_all_locks()
+  // Whoever registers holds all locks under which somebody may come here. Linux: mm/vma.c:mm_take_all_locks()
   if (mm.notifier === null) return 0;
   const ret = yield* mm.notifier.invalidateRangeStart(range);
   if (kernel.scheduler.isFine) yield FINE.notifier;

@@ -71,13 +71,13 @@ describe('a token', () => {
     expect(outcomes.length).toBeGreaterThan(2);
     for (const { outcome, token } of outcomes) {
       expect(token.length).toBeLessThan(200);
-      expect(witnessOf(token)).toMatchObject({ outcome, findings: [] });
+      expect(witnessOf([token])).toMatchObject({ outcome, findings: [] });
     }
   });
 
   it('is refused when the race has no such schedule', () => {
     const id = { test, path: 'classic', profile: '6.12', injections: [] } as const;
-    const outcome = (choices: number[]) => () => witnessOf(RACE_TOKEN.write({ ...id, choices }));
+    const outcome = (choices: number[]) => () => witnessOf([RACE_TOKEN.write({ ...id, choices })]);
     expect(outcome([0, 0, 7])).toThrow(/part 'schedule' of the token: choice 3 is 7, and there are only 0 to 1/);
     const far = [...new Array<number>(5000).fill(0), 1];
     expect(outcome(far)).toThrow(/part 'schedule' of the token: it has 5001 choices, and the race ends after \d+/);

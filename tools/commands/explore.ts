@@ -9,6 +9,7 @@ import type { Litmus } from '../explore/litmus-file.js';
 import { litmusPath } from '../explore/litmus-path.js';
 import { namedTests } from '../explore/shipped-tests.js';
 import { witnessLines, witnessOf } from '../explore/witness.js';
+import { shellQuote } from '../glob.js';
 import { dialectOption, profileOption } from '../kernel-profile.js';
 import type { Output } from '../output.js';
 import { pathNamed } from '../path-option.js';
@@ -67,9 +68,9 @@ export async function exploreCommand(
   const otherwise = options.path ?? litmusPath(files, output);
   const tasks = tests.map((test) => taskOf(test, asked, otherwise));
   if (options.witness !== undefined) {
-    const token = await witnessToken(tasks, { jobs: options.jobs, wanted: options.witness }, output);
+    const words = await witnessToken(tasks, { jobs: options.jobs, wanted: options.witness }, output);
     const trace = openTrace(options);
-    for (const line of [...witnessLines(witnessOf(token, trace)), token]) output.out(line);
+    for (const line of [...witnessLines(witnessOf(words, trace)), words.map(shellQuote).join(' ')]) output.out(line);
     trace?.end();
     return EXIT.pass;
   }

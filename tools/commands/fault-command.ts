@@ -125,13 +125,13 @@ function addTokens(fault: Command, status: Ending, output: () => Output): void {
     .command('replay')
     .description('repeat the run that a token names, of whichever command, and print its trace')
     .argument('<token>')
-    .argument('[program]', 'where the token is of one')
+    .argument('[file]', 'the program, or the long test, that the token is of')
     .addOption(traceOption())
     .addOption(traceFormatOption())
     .addHelpText('after', exitHelp({ fail: 'the failure is there again' }))
-    .action(async (token: string, program: string | undefined, options) => {
+    .action(async (token: string, file: string | undefined, options) => {
       const { replay } = await import('./replay.js');
-      status.code = await replay(program === undefined ? [token] : [token, program], options, output());
+      status.code = await replay(file === undefined ? [token] : [token, file], options, output());
     });
   fault
     .command('shrink')
@@ -139,6 +139,7 @@ function addTokens(fault: Command, status: Ending, output: () => Output): void {
       'drop faults of a token, rules and steps of a plan, or ops and pages of a race, while the same failure stays',
     )
     .argument('<token-or-plan>')
+    .argument('[file]', 'the long test that the token is of')
     .addHelpText(
       'after',
       exitHelp({
@@ -149,9 +150,9 @@ function addTokens(fault: Command, status: Ending, output: () => Output): void {
     )
     .option('--defect <name>', 'plant a defect of the register; may be repeated', collect, [])
     .option('--outcome <pattern>', 'of a race: keep that it comes to an outcome like this; * stands for anything')
-    .action(async (what: string, options) => {
+    .action(async (what: string, file: string | undefined, options) => {
       const { shrink } = await import('../fault/shrink.js');
-      status.code = await shrink(what, options, output());
+      status.code = await shrink([what, file], options, output());
     });
 }
 

@@ -1,4 +1,5 @@
 import { EXIT, UsageError } from '../exit-code.js';
+import type { TokenWords } from '../explore/race-token.js';
 import type { Output } from '../output.js';
 import { runKind } from '../token/token.js';
 import { openTrace, type TraceOptions } from '../trace/trace-option.js';
@@ -7,20 +8,21 @@ export interface ReplayOptions extends TraceOptions {
   readonly json?: boolean;
 }
 
-/** `replay TOKEN [PROGRAM]` of every command: does again what a token says, whichever command printed it. 1 when it fails again; a program's own status. */
+/** `replay TOKEN [FILE]` of every command: does again what a token says, whichever command printed it. 1 when it fails again; a program's own status. */
 export async function replay(words: readonly string[], options: ReplayOptions, output: Output): Promise<number> {
-  const [token, binary, ...rest] = words;
+  const [token, file, ...rest] = words;
   if (token === undefined || rest.length > 0)
     throw new UsageError(
-      '`replay` takes one token, and the path of the program where it is of one',
-      'replay TOKEN [PROGRAM]',
+      '`replay` takes one token, and the path of the program, or of the long test, where it is of one',
+      'replay TOKEN [FILE]',
     );
   const kind = runKind(token);
   if (kind === 'guest') {
     const { replayGuest } = await import('../exec/exec-schedules.js');
-    return await replayGuest(token, binary, options);
+    return await replayGuest(token, file, options);
   }
-  if (binary !== undefined) throw new UsageError(`a token of the kind '${kind}' needs no '${binary}'`, 'leave it out');
+  if (kind === 'race') return await replayRace([token, ...words.slice(1)], options, output);
+  if (file !== undefined) throw new UsageError(`a token of the kind '${kind}' needs no '${file}'`, 'leave it out');
   if (kind === 'case') {
     const [{ replayCase }, { allCases }] = await Promise.all([
       import('../suite/explore-cases.js'),
@@ -29,17 +31,18 @@ export async function replay(words: readonly string[], options: ReplayOptions, o
     return await replayCase(token, allCases({ deviceThp: true }), { trace: openTrace(options), out: output.out });
   }
   if (kind === 'ops') return await replayOps(token, options, output);
-  if (kind !== 'race') {
-    const { replayFault } = await import('../fault/replay.js');
-    return await replayFault(token, options, output);
-  }
-  return await replayRace(token, options, output);
+  const { replayFault } = await import('../fault/replay.js');
+  return await replayFault(token, options, output);
 }
 
-async function replayRace(token: string, { json = false, ...traced }: ReplayOptions, { out }: Output): Promise<number> {
+async function replayRace(
+  words: TokenWords,
+  { json = false, ...traced }: ReplayOptions,
+  { out }: Output,
+): Promise<number> {
   const { witnessLines, witnessOf } = await import('../explore/witness.js');
   const trace = openTrace(traced);
-  const witness = witnessOf(token, trace);
+  const witness = witnessOf(words, trace);
   trace?.end();
   for (const line of json ? [JSON.stringify(witness)] : witnessLines(witness)) out(line);
   return witness.findings.length > 0 ? EXIT.fail : EXIT.pass;

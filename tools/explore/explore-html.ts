@@ -1,9 +1,10 @@
 import { replayCommand } from '../glob.js';
 import { isWrong, schedulesText, type TestReport } from './explore-report.js';
+import { type TokenWords, tokenWords } from './race-token.js';
 import type { Witness } from './witness.js';
 
 /** What came of tests as one page that loads nothing: a table of tests and outcomes, and for each witness the columns of its steps. */
-export function exploreHtml(reports: readonly TestReport[], witnessOf: (token: string) => Witness): string {
+export function exploreHtml(reports: readonly TestReport[], witnessOf: (words: TokenWords) => Witness): string {
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -41,14 +42,16 @@ ${schedulesText(report)}</small></th>`;
     .join('\n');
 }
 
-function sections(report: TestReport, witnessOf: (token: string) => Witness): string {
+function sections(report: TestReport, witnessOf: (words: TokenWords) => Witness): string {
   const { test, problems, asLinux } = report;
   const notes = [...asLinux.map((name) => `as Linux: ${name}`), ...report.notes, ...problems.map(({ what }) => what)];
   const found = problems.flatMap(({ what, token }, i) =>
-    token === undefined ? [] : [witnessHtml(`${idOf(report, i)}-p`, what, { token, witnessOf })],
+    token === undefined
+      ? []
+      : [witnessHtml(`${idOf(report, i)}-p`, what, { words: tokenWords(token, report.file), witnessOf })],
   );
   const outcomes = report.outcomes.map(({ outcome, token }, i) =>
-    witnessHtml(idOf(report, i), outcome, { token, witnessOf }),
+    witnessHtml(idOf(report, i), outcome, { words: tokenWords(token, report.file), witnessOf }),
   );
   return `<h2>${text(test)}</h2>
 ${notes.map((note) => `<p class="note">${text(note)}</p>`).join('\n')}
@@ -58,9 +61,9 @@ ${[...found, ...outcomes].join('\n')}`;
 function witnessHtml(
   id: string,
   title: string,
-  { token, witnessOf }: { token: string; witnessOf: (token: string) => Witness },
+  { words, witnessOf }: { words: TokenWords; witnessOf: (words: TokenWords) => Witness },
 ): string {
-  const { threads, rows } = witnessOf(token);
+  const { threads, rows } = witnessOf(words);
   const width = rows.reduce((most, { thread }) => Math.max(most, thread + 1), threads.length);
   const head = Array.from({ length: width }, (_, t) => `<th scope="col">${text(threads[t] ?? 'others')}</th>`).join('');
   const body = rows.map(({ thread, lines }) => {
@@ -69,7 +72,7 @@ function witnessHtml(
   });
   return `<section id="${id}">
 <h3><code>${text(title)}</code></h3>
-<p><code>${text(replayCommand(token))}</code></p>
+<p><code>${text(replayCommand(...words))}</code></p>
 <div class="scroll"><table class="steps"><thead><tr>${head}</tr></thead><tbody>${body.join('\n')}</tbody></table></div>
 </section>`;
 }

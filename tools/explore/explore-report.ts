@@ -4,14 +4,14 @@ import type { Verdict } from '../../driver/explore/index.js';
 import type { Injection } from '../../driver/inject/injection.js';
 import { DEFAULT_PROFILE, type ProfileName } from '../../driver/mm/profile.js';
 import type { PathName } from '../../uapi/path-name.js';
-import { globToRegExp, replayCommand } from '../glob.js';
+import { globToRegExp, replayCommand, shellQuote } from '../glob.js';
 import { injectionText } from '../token/parts.js';
 import type { ExploredTest, HowToExplore } from './explore-work.js';
 import { missingOf, setupDifferences } from './litmus-conform.js';
 import type { Litmus } from './litmus-file.js';
 import { withoutLastRead, writtenOutcome } from './litmus-outcome.js';
 import { type NeverSeenKind, neverSeenKind } from './never-seen.js';
-import { RACE_TOKEN } from './race-token.js';
+import { RACE_TOKEN, tokenWords } from './race-token.js';
 
 interface ReportedOutcome {
   readonly outcome: string;
@@ -34,6 +34,8 @@ interface Problem {
 
 export interface TestReport {
   readonly test: string;
+  /** Its own, which goes beside a token that has only the print of a test. */
+  readonly file?: string;
   readonly path: PathName;
   readonly profile: ProfileName;
   readonly verdict: Verdict | 'interrupted';
@@ -64,7 +66,7 @@ export function reportOf(
 ): TestReport {
   const { path, profile, dialect } = how;
   const token = (choices: readonly number[], injections: readonly Injection[]): string =>
-    RACE_TOKEN.write({ test, path, profile, dialect, injections, choices });
+    RACE_TOKEN.writeShort({ test, path, profile, dialect, injections, choices });
   const outcomes = [...explored.outcomes]
     .map(([outcome, { schedules, witness, injections }]) => ({
       outcome,
@@ -78,10 +80,12 @@ export function reportOf(
     token: token(witness, injections),
   }));
   const { schedules, inequivalent, asLinux, failures, guarantee, isCut } = explored;
+  const isBeside = [...outcomes, ...findings].some(({ token }) => tokenWords(token, test.file).length > 1);
   const verdict = isCut ? 'interrupted' : explored.verdict;
   const recorded = heldAgainst(test, explored, { how, verdict });
   return {
     ...{ test: test.name, path, profile, verdict, schedules, failures },
+    ...(isBeside && { file: test.file! }),
     ...(inequivalent === undefined ? {} : { inequivalent }),
     ...(guarantee === undefined ? {} : { guarantee }),
     ...{ ms, outcomes, asLinux, notes: [...failedSetup(test, explored), ...recorded.notes] },
@@ -161,7 +165,7 @@ export function isWrong({ problems }: TestReport): boolean {
 
 /** Lines for a reader, the summary first. */
 export function reportLines(report: TestReport): string[] {
-  const { outcomes, verdict, ms, asLinux, notes, problems, failures, guarantee } = report;
+  const { outcomes, verdict, ms, asLinux, notes, problems, failures, guarantee, file } = report;
   const under = failures === 0 ? '' : `, with none and with each of ${failures} failures`;
   const chance =
     guarantee === undefined
@@ -170,11 +174,16 @@ export function reportLines(report: TestReport): string[] {
   return [
     `${outcomes.length} outcome${outcomes.length === 1 ? '' : 's'}, ${verdict}, ${schedulesText(report)}${under}, ${(ms / 1000).toFixed(1)} s`,
     ...chance,
-    ...outcomes.flatMap((one) => [one.outcome, `  ${one.schedules} schedules${seenText(one)}, ${one.token}`]),
+    ...outcomes.flatMap((one) => [
+      one.outcome,
+      `  ${one.schedules} schedules${seenText(one)}, ${tokenWords(one.token, file)
+        .map((word) => shellQuote(word!))
+        .join(' ')}`,
+    ]),
     ...asLinux.map((name) => `as Linux: ${name}`),
     ...notes,
     ...problems.flatMap(({ what, token }) =>
-      token === undefined ? [what] : [what, `  replay: ${replayCommand(token)}`],
+      token === undefined ? [what] : [what, `  replay: ${replayCommand(...tokenWords(token, file))}`],
     ),
     ...(verdict === 'budget' && guarantee === undefined ? ['more schedules are left: give a larger --budget'] : []),
   ];

@@ -9,6 +9,7 @@ import { workAll } from '../worker-pool.js';
 import { exploreHtml } from './explore-html.js';
 import { type HowExplored, isWrong, reportLines, type TestReport } from './explore-report.js';
 import { type ExploreTask, workTogether } from './explore-worker.js';
+import { type TokenWords, tokenWords } from './race-token.js';
 import { witnessOf } from './witness.js';
 
 /** What is done with many tests, and where what came of them goes. */
@@ -45,8 +46,8 @@ export async function exploreAll(
   }
   if (reports.length < tasks.length || reports.some(isCut)) ktap?.abandon('interrupted');
   junit?.write(junitXml(reports.map(asCase), { name: 'dmirror explore', at, properties: { profile, seed } }));
-  html?.write(exploreHtml(reports, (token) => witnessOf(token)));
-  if (trace !== null) for (const token of reports.flatMap(tokensOf)) witnessOf(token, trace);
+  html?.write(exploreHtml(reports, (words) => witnessOf(words)));
+  if (trace !== null) for (const words of reports.flatMap(tokensOf)) witnessOf(words, trace);
   trace?.end();
   return exitStatus(reports, options);
 }
@@ -56,8 +57,10 @@ function isCut({ verdict }: TestReport): boolean {
 }
 
 /** A schedule of each finding, then of each outcome. */
-function tokensOf({ problems, outcomes }: TestReport): string[] {
-  return [...new Set([...problems, ...outcomes].flatMap(({ token }) => token ?? []))];
+function tokensOf({ problems, outcomes, file }: TestReport): TokenWords[] {
+  return [...new Set([...problems, ...outcomes].flatMap(({ token }) => token ?? []))].map((token) =>
+    tokenWords(token, file),
+  );
 }
 
 /** 1 when something is wrong, else whether all came to their end; what must be reached may still be, whatever may be incomplete. */
@@ -107,12 +110,12 @@ function asCase(report: TestReport): CaseResult {
   };
 }
 
-/** The token of a schedule that comes to `wanted`, an outcome or the beginning of one. Throws UsageError. */
+/** What names a schedule that comes to `wanted`, an outcome or the beginning of one. Throws UsageError. */
 export async function witnessToken(
   tasks: readonly ExploreTask[],
   { wanted, jobs }: { wanted: string; jobs: number | undefined },
   output: Output,
-): Promise<string> {
+): Promise<TokenWords> {
   const [task] = tasks;
   if (task === undefined || tasks.length > 1) throw new UsageError('--witness is of one test', 'name that one');
   const { test } = task;
@@ -120,7 +123,7 @@ export async function witnessToken(
   const { outcomes = [], schedules = 0, verdict = 'interrupted' } = report ?? {};
   const found =
     outcomes.find(({ outcome }) => outcome === wanted) ?? outcomes.find(({ outcome }) => outcome.startsWith(wanted));
-  if (found !== undefined) return found.token;
+  if (found !== undefined) return tokenWords(found.token, test.file);
   const reached = outcomes.map(({ outcome }) => `  ${outcome}`).join('\n');
   throw new UsageError(
     `${test.name} does not come to '${wanted}' in ${schedules} schedules, ${verdict === 'complete' ? 'and no other comes to anything else: the search is complete' : `and there are others: the search ended with '${verdict}'`}`,

@@ -27,6 +27,8 @@ export interface Litmus {
   readonly threads: readonly (readonly string[])[];
   readonly observe: readonly string[];
   readonly conditions: Conditions;
+  /** Where it was read. */
+  readonly file?: string;
   /** Of its own, where it says so. */
   readonly path?: PathName;
   readonly profile?: ProfileName;
@@ -54,7 +56,7 @@ export function readLitmusFile(file: string): Litmus[] {
   const lines = text.split('\n').map((line, i) => ({ line, place: `${file}:${i + 1}` }));
   const tests = lines.flatMap(({ line, place }) => (line.trim() === '' ? [] : [fromJsonLine(line, place)]));
   if (tests.length === 0) throw new UsageError(`${file}: it is empty`, SEE_DOCS);
-  return tests;
+  return tests.map((test) => ({ ...test, file }));
 }
 
 /** Is the first line of this text a litmus test rather than a recorded sequence? */
@@ -104,6 +106,7 @@ function fromYaml(file: string): Litmus {
   const { name = basename(file).replace(/\.ya?ml$/, ''), forbid = [], require = [], allow = [] } = test;
   return {
     name,
+    file,
     ...lines,
     conditions: { forbid, require, allow },
     ...(test.machine?.path === undefined ? {} : { path: test.machine.path }),

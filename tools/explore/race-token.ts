@@ -5,7 +5,7 @@ import { packed, unpacked } from '../token/packed.js';
 import { FAULTS, MACHINE, type TokenMachine } from '../token/parts.js';
 import { SCHEDULE } from '../token/schedule.js';
 import { type Part, TokenKind } from '../token/token.js';
-import { type Litmus, NO_CONDITIONS } from './litmus-file.js';
+import { type Litmus, NO_CONDITIONS, readLitmusFile } from './litmus-file.js';
 import { shippedTest } from './shipped-tests.js';
 
 /** All that one schedule of a test depends on. */
@@ -15,22 +15,68 @@ export interface RaceId extends TokenMachine {
   readonly choices: readonly number[];
 }
 
+/** Of a token, at most so many characters. */
+const ROOM = 199;
+/** What stands before the print of a test that is not in the token. */
+const BESIDE = '@';
+
 /** A test that the package ships goes in by name, with some characters that tell what it was then; any other one packed. */
-const TEST: Part<Pick<RaceId, 'test'>> = {
-  name: 'test',
-  text: ({ test }) => (isShipped(test) ? `${test.name}~${printOf(test)}` : `=${packed(textOf(test), OP_WORDS)}`),
-  read: (text) => {
-    if (text.startsWith('=')) return { test: testOf(unpacked(text.slice(1), OP_WORDS)) };
-    const [name = '', print] = text.split('~');
-    const test = shippedTest(name);
-    if (print !== printOf(test))
-      throw new UsageError(`'${name}' is another race than when the token was printed`, 'explore it anew');
-    return { test };
+function testPart(file: string | undefined): Part<Pick<RaceId, 'test'>> {
+  return {
+    name: 'test',
+    text: ({ test }) => (isShipped(test) ? `${test.name}~${printOf(test, 3)}` : `=${packed(textOf(test), OP_WORDS)}`),
+    read: (text) => {
+      if (text.startsWith(BESIDE)) return { test: testBeside(text.slice(BESIDE.length), file) };
+      if (file !== undefined) throw new UsageError(`it has its test, and needs no '${file}'`, 'leave it out');
+      if (text.startsWith('=')) return { test: testOf(unpacked(text.slice(1), OP_WORDS)) };
+      const [name = '', print] = text.split('~');
+      const test = shippedTest(name);
+      if (print !== printOf(test, 3))
+        throw new UsageError(`'${name}' is another race than when the token was printed`, 'explore it anew');
+      return { test };
+    },
+  };
+}
+
+/** The test of a file that the token was printed for. */
+function testBeside(print: string, file: string | undefined): Litmus {
+  if (file === undefined)
+    throw new UsageError('it is of a test too long for a token, whose file is missing', 'TOKEN FILE');
+  const test = readLitmusFile(file).find((one) => printOf(one, PRINT) === print);
+  if (test === undefined)
+    throw new UsageError(`'${file}' has not the test that the token was printed for`, 'explore the file anew');
+  return test;
+}
+
+/** `dm2:race:TEST:MACHINE:FAULTS:SCHEDULE:CHECK` */
+export const RACE_TOKEN = {
+  write(id: RaceId): string {
+    return raceTokens(testPart(undefined)).write(id);
+  },
+
+  /** The same, or where the test is too long for it, a token beside which the test's file is to be given. */
+  writeShort(id: RaceId): string {
+    const whole = RACE_TOKEN.write(id);
+    if (whole.length <= ROOM || id.test.file === undefined) return whole;
+    return raceTokens({ ...testPart(undefined), text: ({ test }) => `${BESIDE}${printOf(test, PRINT)}` }).write(id);
+  },
+
+  /** `file`: of the test, where the token has only its print. Throws UsageError. */
+  read(token: string, file?: string): RaceId {
+    return raceTokens(testPart(file)).read(token);
   },
 };
 
-/** `dm2:race:TEST:MACHINE:FAULTS:SCHEDULE:CHECK` */
-export const RACE_TOKEN = new TokenKind<RaceId>('race', [TEST, MACHINE, FAULTS, SCHEDULE]);
+function raceTokens(test: Part<Pick<RaceId, 'test'>>): TokenKind<RaceId> {
+  return new TokenKind<RaceId>('race', [test, MACHINE, FAULTS, SCHEDULE]);
+}
+
+/** A token, and the file of its test where that is to be given with it. */
+export type TokenWords = readonly [token: string, ...file: string[]];
+
+export function tokenWords(token: string, file: string | undefined): TokenWords {
+  return file !== undefined && token.startsWith(`dm2:race:${BESIDE}`) ? [token, file] : [token];
+}
 
 function isShipped(test: Litmus): boolean {
   try {
@@ -40,8 +86,11 @@ function isShipped(test: Litmus): boolean {
   }
 }
 
-function printOf(test: Litmus): string {
-  return createHash('sha256').update(textOf(test)).digest('base64url').slice(0, 3);
+/** Characters that tell one test from all others. */
+const PRINT = 16;
+
+function printOf(test: Litmus, characters: number): string {
+  return createHash('sha256').update(textOf(test)).digest('base64url').slice(0, characters);
 }
 
 /** Name, set-up, observation and each thread, a line an op. */

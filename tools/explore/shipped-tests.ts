@@ -11,7 +11,10 @@ let all: ReadonlyMap<string, Litmus> | undefined;
 function shippedTests(): ReadonlyMap<string, Litmus> {
   const library = (): Litmus[] => litmusLibrary().map((test) => ({ ...test, recorded: null }));
   all ??= new Map(
-    [...library(), ...readLitmusFile(shipped('tests/litmus/recorded.jsonl'))].map((test) => [test.name, test]),
+    [...library(), ...readLitmusFile(shipped('tests/litmus/recorded.jsonl'))].map(({ file: _, ...test }) => [
+      test.name,
+      test,
+    ]),
   );
   return all;
 }

@@ -8,7 +8,7 @@ import { PAGE_SIZE } from '../../uapi/mman.js';
 import { UsageError } from '../exit-code.js';
 import type { TraceFile } from '../trace/trace-file.js';
 import { faultyRace, raceOf, sortedOut } from './explore-work.js';
-import { RACE_TOKEN } from './race-token.js';
+import { RACE_TOKEN, type TokenWords } from './race-token.js';
 
 /** One run of steps of one task, up to the next switch. */
 interface WitnessRow {
@@ -44,8 +44,8 @@ const COLUMN = 64;
 const HEAD = 24;
 
 /** Runs the schedule of a token again and notes what each step does to entries, folios, locks and the mirror. Throws UsageError. */
-export function witnessOf(token: string, trace: TraceFile | null = null): Witness {
-  const { test, path, profile, dialect, injections, choices } = RACE_TOKEN.read(token);
+export function witnessOf([token, file]: TokenWords, trace: TraceFile | null = null): Witness {
+  const { test, path, profile, dialect, injections, choices } = RACE_TOKEN.read(token, file);
   const litmus = raceOf(test, { path, profile, dialect });
   const race = faultyRace(litmus, injections);
   const { machine } = race;

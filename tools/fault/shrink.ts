@@ -24,11 +24,12 @@ import { Sweeper } from './sweep/sweep-job.js';
 
 /** `dmirror fault shrink`: prints the smallest token or plan that fails the same way. 1 as it fails, 2 when it does not. */
 export async function shrink(
-  what: string,
+  [what, file]: readonly [what: string, file?: string | undefined],
   { defect, outcome }: { defect: readonly string[]; outcome?: string | undefined },
   output: Output,
 ): Promise<number> {
   const kind = isToken(what) ? runKind(what) : null;
+  if (file !== undefined && kind !== 'race') throw new UsageError(`'${what}' needs no '${file}'`, 'leave it out');
   if (outcome !== undefined && kind !== 'race')
     throw new UsageError(`--outcome is of a race, and '${what}' is no token of one`, 'leave it out');
   if (kind === 'run') {
@@ -36,7 +37,7 @@ export async function shrink(
     return EXIT.fail;
   }
   if (kind === 'race') {
-    const id = shrinkLitmus(RACE_TOKEN.read(what), outcome);
+    const id = shrinkLitmus(RACE_TOKEN.read(what, file), outcome);
     const { setup, threads, observe } = id.test;
     const parts = [{ part: 'set-up', ops: setup }, ...threads.map((ops) => ({ part: 'thread', ops }))];
     for (const { part, ops } of [...parts, { part: 'observe', ops: observe }])

@@ -2,11 +2,11 @@ import { explore } from '../../driver/explore/index.js';
 import { Recorder } from '../../driver/recording/index.js';
 import { UsageError } from '../exit-code.js';
 import { faultyRace, raceOf, sortedOut } from '../explore/explore-work.js';
-import { RACE_TOKEN, type RaceId } from '../explore/race-token.js';
+import { RACE_TOKEN, type RaceId, type TokenWords } from '../explore/race-token.js';
 import type { RecordedRun, RecordOptions } from './recorded-run.js';
 
-export function recordRaceToken(token: string, options: RecordOptions): RecordedRun {
-  return recordRace(RACE_TOKEN.read(token), options);
+export function recordRaceToken([token, file]: TokenWords, options: RecordOptions): RecordedRun {
+  return recordRace(RACE_TOKEN.read(token, file), options);
 }
 
 /** One schedule of a race; step 0 is behind its set-up. Throws UsageError for choices that the schedule does not have. */

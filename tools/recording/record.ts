@@ -56,8 +56,9 @@ async function recordWords(words: readonly string[], options: WhichRun): Promise
 async function recordToken(token: string, rest: readonly string[], options: WhichRun): Promise<RecordedRun> {
   const kind = runKind(token);
   if (kind === 'guest') return await recordGuestToken(token, rest[0], options);
-  if (rest.length > 0) throw new UsageError(`a token of the kind '${kind}' needs no '${rest[0]}'`, 'leave it out');
-  if (kind === 'race') return recordRaceToken(token, options);
+  const [file] = rest;
+  if (kind === 'race') return recordRaceToken([token, ...rest], options);
+  if (file !== undefined) throw new UsageError(`a token of the kind '${kind}' needs no '${file}'`, 'leave it out');
   if (kind === 'ops') return recordOpsToken(token, options);
   return await (kind === 'plan' ? recordPlanToken(token, options) : recordRunToken(token, options));
 }

@@ -45,7 +45,7 @@ function freeFolio(memory: Memory, head: number): void {
   } else if (flags & PG.hugetlb) {
     memory.hugetlb.freeHugeFolio(head);
   } else if (frames.order(head) > 0) {
-    memory.allocator.freeHuge(head);
+    memory.allocator.freeFolio(head, frames.order(head));
   } else {
     memory.allocator.free(head);
   }

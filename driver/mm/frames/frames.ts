@@ -28,6 +28,8 @@ export const PG = {
   workingset: 1 << 12,
   mlocked: 1 << 13,
   reserved: 1 << 14,
+  /** A large anonymous folio of which some pages lost their last mapping while others have one. */
+  partiallyMapped: 1 << 15,
 } as const;
 
 /** The names of those that are set. */
@@ -116,7 +118,7 @@ export class Frames {
   private readonly lockOwners: Int32Array;
   private readonly swapSlots: Int32Array;
   private readonly deviceData: Int32Array;
-  /** By 2 MiB: 1 where every tail of the last folio there is as `prepareHuge` left it, but for its flags and mappings. */
+  /** By 2 MiB: 1 where every tail of the last folio there is as `prepareFolio` left it, but for its flags and mappings. */
   readonly hasTails: Uint8Array;
   /** All of these arrays. */
   private readonly fields: readonly (Int32Array | Uint32Array | Float64Array | Uint8Array | Int16Array)[];
@@ -413,14 +415,16 @@ export class Frames {
     this.pagemap[pfn] = pagemap;
   }
 
-  /** As `prepare` for a folio of 2 MiB; the frames behind its head are tails without references of their own. */
-  prepareHuge(head: number, zone: ZoneId, pagemap: number): void {
-    const end = head + HPAGE_PMD_NR;
+  /** As `prepare` for a large folio; the frames behind its head are tails without references of their own. */
+  prepareFolio(head: number, order: number, { zone, pagemap }: { zone: ZoneId; pagemap: number }): void {
+    const end = head + (1 << order);
     let references = 0;
     for (let pfn = head + 1; pfn < end; pfn++) references |= this.refcounts[pfn]!;
     assert(references === 0, 'the folio % is handed out while there are references to a page of it', head);
     const at = Math.floor(head / HPAGE_PMD_NR);
-    const hasTails = this.hasTails[at] === 1 && this.zone[end - 1] === zone && this.pagemap[end - 1] === pagemap;
+    const isHuge = order === HPAGE_PMD_ORDER;
+    const hasTails =
+      isHuge && this.hasTails[at] === 1 && this.zone[end - 1] === zone && this.pagemap[end - 1] === pagemap;
     this.prepare(head, zone, pagemap);
     if (!hasTails) {
       for (const field of this.fields) field.fill(field[head]!, head + 1, end);
@@ -428,11 +432,18 @@ export class Frames {
       this.refcounts.fill(0, head + 1, end);
     }
     // Nobody else writes to all of this, which is more than the host's caches hold.
-    this.hasTails[at] = 1;
+    if (isHuge) this.hasTails[at] = 1;
     this.mapcounts.fill(0, head + 1, end);
     this.flagWords.fill(PG.tail, head + 1, end);
     this.flagWords[head] = PG.head;
-    this.orders[head] = HPAGE_PMD_ORDER;
+    this.orders[head] = order;
+  }
+
+  /** The folio is freed: its tails are tails of nothing. */
+  forgetTails(head: number): void {
+    const end = head + this.folioNrPages(head);
+    for (let pfn = head + 1; pfn < end; pfn++) this.heads[pfn] = pfn;
+    this.flagWords.fill(0, head + 1, end);
   }
 
   /** A folio that nothing maps becomes single pages, each with a reference of its own. Linux: mm/page_alloc.c:split_page() */

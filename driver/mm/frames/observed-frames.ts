@@ -1,5 +1,5 @@
 import { Access, GET_ALIVE, lastDrop, Shared, type SharedKind } from '../../core/observer.js';
-import { Frames, HPAGE_PMD_NR, PG, type ZoneId } from './frames.js';
+import { Frames, PG, type ZoneId } from './frames.js';
 
 const READ_LOCKLESS = Access.read | Access.lockless;
 /** What a folio is; another object than the state that it is in. */
@@ -226,9 +226,9 @@ export class ObservedFrames extends Frames {
     super.prepare(pfn, zone, pagemap);
   }
 
-  override prepareHuge(head: number, zone: ZoneId, pagemap: number): void {
-    this.touchAll(head, HPAGE_PMD_NR);
-    super.prepareHuge(head, zone, pagemap);
+  override prepareFolio(head: number, order: number, where: { zone: ZoneId; pagemap: number }): void {
+    this.touchAll(head, 1 << order);
+    super.prepareFolio(head, order, where);
   }
 
   override splitPage(head: number): void {

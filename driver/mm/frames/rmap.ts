@@ -5,16 +5,18 @@ import type { AddressSpace } from '../files/address-space.js';
 import type { Memory } from '../memory.js';
 import type { Vma } from '../vmas/vma.js';
 import type { AnonVma } from './anon-vma.js';
-import { PG } from './frames.js';
+import { PAGE_SIZE, PG } from './frames.js';
 
-/** A new anonymous folio gets its first mapping, exclusive to `vma`'s process. Linux: mm/rmap.c:folio_add_new_anon_rmap() */
-export function folioAddNewAnonRmap(memory: Memory, pfn: number, vma: Vma, addr: number): void {
-  assert(addr >= vma.start && addr < vma.end, 'the address is not of this vma');
+/** A new anonymous folio gets its first mapping, one a page, exclusive to `vma`'s process. Linux: mm/rmap.c:folio_add_new_anon_rmap() */
+export function folioAddNewAnonRmap(memory: Memory, head: number, vma: Vma, addr: number): void {
   const { frames } = memory;
-  setAnon(memory, pfn, vma, addr);
-  frames.setFlags(pfn, PG.swapbacked | PG.anonExclusive);
-  frames.setMapcount(pfn, 1);
-  frames.setFolioMapcount(pfn, 1);
+  const nr = frames.folioNrPages(head);
+  assert(addr >= vma.start && addr + nr * PAGE_SIZE <= vma.end, 'the address is not of this vma');
+  setAnon(memory, head, vma, addr);
+  frames.setFlags(head, PG.swapbacked | PG.anonExclusive);
+  for (let pfn = head + 1; pfn < head + nr; pfn++) frames.setFlags(pfn, PG.anonExclusive);
+  for (let pfn = head; pfn < head + nr; pfn++) frames.setMapcount(pfn, 1);
+  frames.setFolioMapcount(head, nr);
 }
 
 /** As `folioAddNewAnonRmap` for a 2 MiB folio mapped by one PMD. */
@@ -75,17 +77,32 @@ function addMapping(memory: Memory, pfn: number): void {
 /** One PTE mapping less of each of `count` pages of a folio; references are not touched. Linux: mm/rmap.c:folio_remove_rmap_ptes() */
 export function folioRemoveRmapPtes(memory: Memory, pfn: number, count = 1): void {
   const { frames } = memory;
-  const left = frames.addMapcounts(pfn, count, -1);
-  assert(left >= 0, 'of the pages from pfn % on one has % mappings', pfn, left);
-  frames.addFolioMapcount(frames.head(pfn), -count);
+  const least = frames.addMapcounts(pfn, count, -1);
+  assert(least >= 0, 'of the pages from pfn % on one has % mappings', pfn, least);
+  const head = frames.head(pfn);
+  const left = frames.addFolioMapcount(head, -count);
+  if (least === 0 && left > 0 && frames.entireMapcount(head) === 0) deferredSplitFolio(memory, head);
+}
+
+/**
+ * Some pages of a large folio lost their last mapping, others have one. Deviates: no memory pressure comes that would split it; who reclaims
+ * it splits it anyway. Linux: mm/huge_memory.c:deferred_split_folio()
+ */
+function deferredSplitFolio({ frames, mthpStats }: Memory, head: number): void {
+  if (!frames.isAnon(head) || frames.isZoneDevice(head) || frames.hasFlags(head, PG.partiallyMapped)) return;
+  frames.setFlags(head, PG.partiallyMapped);
+  mthpStats.countMthpStat(frames.order(head), 'split_deferred');
 }
 
 /** One PMD mapping less. Linux: mm/rmap.c:folio_remove_rmap_pmd() */
 export function folioRemoveRmapPmd(memory: Memory, head: number): void {
   const { frames } = memory;
   const left = frames.addEntireMapcount(head, -1);
-  frames.addFolioMapcount(head, -1);
+  const mapcount = frames.addFolioMapcount(head, -1);
   assert(left >= 0, 'folio % has % PMD mappings', head, left);
+  if (left > 0 || mapcount === 0) return;
+  if (frames.raw.mapcount.subarray(head, head + frames.folioNrPages(head)).includes(0))
+    deferredSplitFolio(memory, head);
 }
 
 /**

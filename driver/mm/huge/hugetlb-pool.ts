@@ -124,7 +124,7 @@ export class HugetlbPool {
   private giveBack(head: number): void {
     const { frames, allocator } = this.memory;
     frames.writeFlags(head, PG.head);
-    allocator.freeHuge(head);
+    allocator.freeFolio(head, HPAGE_PMD_ORDER);
   }
 
   /** The page, unmapped by its owner, is promised to the owner again once it is free. */

@@ -1,7 +1,7 @@
 import { EINVAL, ESRCH } from '../../../uapi/errno.js';
 import { type Coroutine, FINE, preemptPoint } from '../../core/effect.js';
 import { folioGet, folioLock, folioPut, folioTryGet, folioTrylock, folioUnlock } from '../frames/folio.js';
-import { HPAGE_PMD_NR, PAGE_SIZE, PG } from '../frames/frames.js';
+import { PAGE_SIZE, PG } from '../frames/frames.js';
 import type { Memory } from '../memory.js';
 import { Kind, kindOf, Pte } from '../tables/entry.js';
 import { pmdIndex, pteIndex } from '../tables/page-table.js';
@@ -12,24 +12,30 @@ import { splitFolio } from './thp-split-folio.js';
 
 const SPLIT_POINT = preemptPoint('split_huge_pages');
 
-/** Splits every 2 MiB folio of RAM that nobody holds. Linux: mm/huge_memory.c:split_huge_pages_all() */
+/** Splits every large folio of RAM that nobody holds into pages. Linux: mm/huge_memory.c:split_huge_pages_all() */
 export function* splitHugePagesAll(memory: Memory): Coroutine<void> {
   const { frames, kernel } = memory;
-  for (let head = HPAGE_PMD_NR; head < memory.allocator.freshStart; head += HPAGE_PMD_NR) {
-    if (!folioTryGet(memory, head)) continue;
-    const isLarge = frames.order(head) > 0 && !frames.hasFlags(head, PG.hugetlb) && frames.hasFlags(head, PG.lru);
+  const { head: heads, order } = frames.raw;
+  for (let pfn = 0, nr = 1; pfn < memory.allocator.freshStart; pfn += nr) {
+    nr = 1;
+    if (heads[pfn] !== pfn || order[pfn] === 0 || !folioTryGet(memory, pfn)) continue;
+    const isLarge = frames.order(pfn) > 0 && !frames.hasFlags(pfn, PG.hugetlb) && frames.hasFlags(pfn, PG.lru);
     if (isLarge) {
-      yield* folioLock(memory, head);
-      yield* splitFolio(memory, head);
-      folioUnlock(memory, head);
+      yield* folioLock(memory, pfn);
+      nr = frames.folioNrPages(pfn);
+      if (nr > 1) yield* splitFolio(memory, pfn);
+      folioUnlock(memory, pfn);
     }
-    folioPut(memory, head);
+    folioPut(memory, pfn);
     if (kernel.scheduler.contended) yield SPLIT_POINT;
   }
 }
 
-/** Splits the 2 MiB folios that are mapped in [start, end). 0, or -EINVAL. Linux: part of mm/huge_memory.c:split_huge_pages_pid() */
-export function* splitHugePagesPid(mm: Mm | null, start: number, end: number): Coroutine<number> {
+/** Splits the larger folios that are mapped in [start, end) into ones of `newOrder`. 0, or -EINVAL. Linux: part of mm/huge_memory.c:split_huge_pages_pid() */
+export function* splitHugePagesPid(
+  mm: Mm | null,
+  { start, end, newOrder }: { start: number; end: number; newOrder: number },
+): Coroutine<number> {
   if (mm === null) return -ESRCH;
   if (!mmgetNotZero(mm)) return -EINVAL;
   const { kernel } = mm.memory;
@@ -42,7 +48,7 @@ export function* splitHugePagesPid(mm: Mm | null, start: number, end: number): C
       continue;
     }
     if (kernel.scheduler.isFine) yield FINE.ptl;
-    yield* splitAt(mm, addr / PAGE_SIZE);
+    yield* splitAt(mm, addr / PAGE_SIZE, newOrder);
     if (kernel.scheduler.contended) yield SPLIT_POINT;
   }
   mm.mmapLock.readUnlock();
@@ -50,15 +56,15 @@ export function* splitHugePagesPid(mm: Mm | null, start: number, end: number): C
   return 0;
 }
 
-function* splitAt(mm: Mm, vpn: number): Coroutine<void> {
+function* splitAt(mm: Mm, vpn: number, newOrder: number): Coroutine<void> {
   const { memory } = mm;
   const { frames } = memory;
   const pfn = presentPfn(mm, vpn);
   const head = pfn === 0 ? 0 : frames.head(pfn);
-  if (head === 0 || frames.order(head) === 0 || head === memory.hugeZeroPfn) return;
+  if (head === 0 || frames.order(head) <= newOrder || head === memory.hugeZeroPfn) return;
   if (frames.folioMapcount(head) !== frames.refcount(head) || !folioTrylock(memory, head)) return;
   folioGet(memory, head);
-  yield* splitFolio(memory, head);
+  yield* splitFolio(memory, head, { newOrder });
   folioUnlock(memory, head);
   folioPut(memory, head);
 }

@@ -4,7 +4,7 @@ import { FAULT, VM_FAULT } from '../faults/fault-code.js';
 import type { VmFault } from '../faults/vm-fault.js';
 import { anonVmaPrepare } from '../frames/anon-rmap.js';
 import { folioAddLru, folioGet, folioLock, folioPut, folioTrylock, folioUnlock } from '../frames/folio.js';
-import { HPAGE_PMD_NR, HPAGE_PMD_SIZE, PAGE_SIZE, PG } from '../frames/frames.js';
+import { HPAGE_PMD_NR, HPAGE_PMD_ORDER, HPAGE_PMD_SIZE, PAGE_SIZE, PG } from '../frames/frames.js';
 import { folioAddNewAnonRmapPmd, folioMoveAnonRmap } from '../frames/rmap.js';
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart, type NotifierRange } from '../notifier.js';
 import { KIND_MASK, Kind, Pte } from '../tables/entry.js';
@@ -36,6 +36,7 @@ export function* doHugePmdAnonymousPage(vmFault: VmFault): Coroutine<number> {
   const { memory } = vma.mm;
   const isWrite = (flags & FAULT.write) !== 0 || !memory.usesHugeZero;
   const head = isWrite ? memory.allocator.allocateHuge() : mmGetHugeZeroFolio(memory);
+  if (head === 0 && isWrite) memory.mthpStats.countMthpStat(HPAGE_PMD_ORDER, 'anon_fault_fallback');
   if (head === 0) return VM_FAULT.fallback;
   if (isWrite) {
     clearHugePage(memory, head);
@@ -117,6 +118,7 @@ function* doHugeZeroWpPmd(vma: Vma, addr: number): Coroutine<number> {
   const start = hugeStart(addr);
   yield* anonVmaPrepare(vma);
   const head = memory.allocator.allocateHuge();
+  if (head === 0) memory.mthpStats.countMthpStat(HPAGE_PMD_ORDER, 'anon_fault_fallback');
   if (head === 0) return VM_FAULT.fallback;
   clearHugePage(memory, head);
   memory.frames.setFlags(head, PG.uptodate);
@@ -144,6 +146,7 @@ function mapHugeFolio(vma: Vma, start: number, { slot, head }: { slot: PmdSlot; 
   folioAddNewAnonRmapPmd(mm.memory, head, vma, start);
   folioAddLru(mm.memory, head);
   mm.rss.anon += HPAGE_PMD_NR;
+  mm.memory.mthpStats.countMthpStat(HPAGE_PMD_ORDER, 'anon_fault_alloc');
   setPmd(slot, maybeMkwrite(mkPte(vma) | Pte.huge | Pte.dirtied, vma), head);
 }
 

@@ -1,10 +1,21 @@
-import { HPAGE_PMD_SIZE, PAGE_SIZE } from '../frames/frames.js';
+import { HPAGE_PMD_ORDER, HPAGE_PMD_SIZE, PAGE_SIZE } from '../frames/frames.js';
 import type { Memory } from '../memory.js';
 import type { Table } from '../tables/page-table.js';
 import { pmdIndex } from '../tables/page-table.js';
 import type { Mm } from '../vmas/mm.js';
 import { VM, VM_SPECIAL } from '../vmas/vm-flags.js';
 import { type Vma, vmaIsAnonymous } from '../vmas/vma.js';
+
+const PMD_ORDERS = 1 << HPAGE_PMD_ORDER;
+
+/** What anonymous memory can have: order 1 has no room for what Linux keeps of a folio. Linux: include/linux/huge_mm.h:THP_ORDERS_ALL_ANON */
+export const THP_ORDERS_ALL_ANON = (PMD_ORDERS << 1) - 4;
+
+/** Of each size whose word is not `never`, which it is. Linux: huge_anon_orders_always and its like */
+export type ThpOrders = Readonly<Record<'always' | 'madvise' | 'inherit', number>>;
+
+/** 2 MiB go by the word for all, and no other size is used. */
+export const DEFAULT_THP_ORDERS: ThpOrders = { always: 0, madvise: 0, inherit: PMD_ORDERS };
 
 /** The start of the 2 MiB part that holds `addr`. */
 export function hugeStart(addr: number): number {
@@ -23,40 +34,72 @@ export function mmFindPmd(mm: Mm, vpn: number): PmdSlot | null {
   return table === null ? null : { table, index: pmdIndex(vpn) };
 }
 
-/** Does the aligned 2 MiB around `addr` lie inside the vma? Linux: include/linux/huge_mm.h:thp_vma_suitable_order() */
-export function thpVmaSuitableOrder(vma: Vma, addr: number): boolean {
-  const start = hugeStart(addr);
-  return start >= vma.start && start + HPAGE_PMD_SIZE <= vma.end;
+/** Does the aligned part of 2^`order` pages around `addr` lie inside the vma? Linux: include/linux/huge_mm.h:thp_vma_suitable_order() */
+export function thpVmaSuitableOrder(vma: Vma, addr: number, order = HPAGE_PMD_ORDER): boolean {
+  const size = PAGE_SIZE << order;
+  const start = addr - (addr % size);
+  return start >= vma.start && start + size <= vma.end;
+}
+
+/** Those of `orders` that are suitable. Linux: include/linux/huge_mm.h:thp_vma_suitable_orders() */
+export function thpVmaSuitableOrders(vma: Vma, addr: number, orders: number): number {
+  let suitable = orders;
+  while (suitable !== 0 && !thpVmaSuitableOrder(vma, addr, highestOrder(suitable))) suitable = nextOrder(suitable);
+  return suitable;
+}
+
+/** Linux: include/linux/huge_mm.h:highest_order() */
+export function highestOrder(orders: number): number {
+  return 31 - Math.clz32(orders);
+}
+
+/** Linux: include/linux/huge_mm.h:next_order() */
+export function nextOrder(orders: number): number {
+  return orders & ~(1 << highestOrder(orders));
 }
 
 /** Who asks whether a vma may have huge pages. Linux: include/linux/huge_mm.h */
 export const TVA = { inPf: 2, enforceSysfs: 4 } as const;
 
-/**
- * For an order of 2 MiB; `flags` are those that the vma is about to get.
- * Linux: include/linux/huge_mm.h:thp_vma_allowable_order(), part of mm/huge_memory.c:__thp_vma_allowable_orders()
- */
+/** For 2 MiB. Linux: include/linux/huge_mm.h:thp_vma_allowable_order() */
 export function thpVmaAllowableOrder(vma: Vma, tva: number, flags = vma.flags): boolean {
+  return thpVmaAllowableOrders(vma, tva, { orders: PMD_ORDERS, flags }) !== 0;
+}
+
+/**
+ * Those of `orders`, one bit each, that a vma may have; `flags` are those that it is about to get. But for a fault they are only told to
+ * fit somewhere. Linux: include/linux/huge_mm.h:thp_vma_allowable_orders(), part of mm/huge_memory.c:__thp_vma_allowable_orders()
+ */
+export function thpVmaAllowableOrders(
+  vma: Vma,
+  tva: number,
+  { orders, flags = vma.flags }: { orders: number; flags?: number },
+): number {
   const inPf = (tva & TVA.inPf) !== 0;
-  if (!vmaIsAnonymous(vma) || flags & VM.nohugepage) return false;
-  if (tva & TVA.enforceSysfs && !isAnonEnabled(vma.mm.memory, flags)) return false;
-  if (inPf) return true;
-  if (flags & (VM_SPECIAL | VM.hugetlb) || !thpVmaSuitableOrder(vma, vma.end - HPAGE_PMD_SIZE)) return false;
-  return vma.anonVma !== null;
+  if (!vmaIsAnonymous(vma) || flags & VM.nohugepage) return 0;
+  const allowed = tva & TVA.enforceSysfs ? orders & enabledOrders(vma.mm.memory, flags) : orders;
+  if (inPf || allowed === 0) return allowed;
+  if (flags & (VM_SPECIAL | VM.hugetlb) || vma.anonVma === null) return 0;
+  let fitting = allowed;
+  while (
+    fitting !== 0 &&
+    !thpVmaSuitableOrder(vma, vma.end - (PAGE_SIZE << highestOrder(fitting)), highestOrder(fitting))
+  )
+    fitting = nextOrder(fitting);
+  return fitting;
 }
 
-function pmdEnabled({ thpEnabled, thpPmdEnabled }: Memory): Memory['thpEnabled'] {
-  return thpPmdEnabled === 'inherit' ? thpEnabled : thpPmdEnabled;
-}
-
-function isAnonEnabled(memory: Memory, flags: number): boolean {
-  const enabled = pmdEnabled(memory);
-  return enabled === 'always' || (enabled === 'madvise' && (flags & VM.hugepage) !== 0);
+/** What /sys allows. */
+function enabledOrders({ thpEnabled, thpOrders }: Memory, flags: number): number {
+  const isAdvised = (flags & VM.hugepage) !== 0;
+  const inherits = thpEnabled === 'always' || (isAdvised && thpEnabled === 'madvise');
+  return thpOrders.always | (isAdvised ? thpOrders.madvise : 0) | (inherits ? thpOrders.inherit : 0);
 }
 
 /** Linux: mm/khugepaged.c:hugepage_pmd_enabled() */
-export function hugepagePmdEnabled(memory: Memory): boolean {
-  return pmdEnabled(memory) !== 'never';
+export function hugepagePmdEnabled({ thpEnabled, thpOrders }: Memory): boolean {
+  const { always, madvise, inherit } = thpOrders;
+  return ((always | madvise | (thpEnabled === 'never' ? 0 : inherit)) & PMD_ORDERS) !== 0;
 }
 
 /** The vpn of the first page of the 2 MiB part that holds `addr`. */

@@ -1,10 +1,10 @@
-import { EAGAIN, EBUSY } from '../../../uapi/errno.js';
+import { EAGAIN, EBUSY, EINVAL } from '../../../uapi/errno.js';
 import { assert } from '../../core/assert.js';
 import { type Coroutine, FINE } from '../../core/effect.js';
 import { InjectPoint } from '../../inject/inject-points.js';
 import { folioIsLocked, folioPut, folioSetLocked } from '../frames/folio.js';
 import { ZERO_PFN } from '../frames/frame-allocator.js';
-import { PAGE_SIZE, PG, Zone } from '../frames/frames.js';
+import { HPAGE_PMD_ORDER, PAGE_SIZE, PG, Zone } from '../frames/frames.js';
 import { rmapObject, rmapWalk, vmaAddress } from '../frames/rmap.js';
 import type { Memory } from '../memory.js';
 import { Kind, kindOf, Pte } from '../tables/entry.js';
@@ -13,6 +13,7 @@ import type { Table } from '../tables/page-table.js';
 import { mkPte } from '../tables/pte-build.js';
 import { ptlLock, ptlUnlock } from '../tables/ptl.js';
 import { TlbBatch } from '../tables/tlb.js';
+import { VM } from '../vmas/vm-flags.js';
 import type { Vma } from '../vmas/vma.js';
 import { hugeVpn, mmFindPmd, thpVmaSuitableOrder } from './thp-policy.js';
 import { splitHugePmd, splitHugePmdAddress } from './thp-split-pmd.js';
@@ -28,21 +29,40 @@ export function canSplitFolio(memory: Memory, head: number): boolean {
   return frames.folioMapcount(head) === frames.refcount(head) - 1;
 }
 
+/** What a split makes. */
+export interface SplitFolioOptions {
+  /** The order of the folios that it makes; not 1, which anonymous memory can't have. */
+  readonly newOrder?: number;
+  /** Gets the tails, each with a reference, in place of the LRU: the folio is off it. */
+  readonly isolated?: number[] | null;
+}
+
 /**
- * Splits an anonymous large folio into small ones, wherever it is mapped. 0, -EAGAIN when somebody else has a reference
- * (a pin too), or -EBUSY. The caller holds the lock and one reference, and has both on the page `head` afterwards. Pages
- * that hold only zeroes become ZERO entries. With `isolated` (the folio is off the LRU) the tails are added to that
- * list, each with a reference, in place of the LRU.
+ * Splits an anonymous large folio into smaller ones, wherever it is mapped. 0, -EINVAL where it is no larger, -EAGAIN when somebody else has
+ * a reference (a pin too), or -EBUSY. The caller holds the lock and one reference, and has both on the folio of `head` afterwards. Pages
+ * that hold only zeroes become ZERO entries.
  * Linux: include/linux/huge_mm.h:split_folio(), mm/huge_memory.c:split_huge_page_to_list_to_order()
  */
-export function* splitFolio(memory: Memory, head: number, isolated: number[] | null = null): Coroutine<number> {
+export function* splitFolio(memory: Memory, head: number, options: SplitFolioOptions = {}): Coroutine<number> {
   const { frames } = memory;
-  assert(folioIsLocked(memory, head) && frames.order(head) > 0, 'pfn % is no locked large folio', head);
+  const { newOrder = 0, isolated = null } = options;
+  const order = frames.order(head);
+  assert(folioIsLocked(memory, head) && order > 0, 'pfn % is no locked large folio', head);
+  // Deviates: folios of devices have two sizes.
+  if (newOrder >= order || newOrder === 1 || (newOrder > 0 && frames.isZoneDevice(head))) return -EINVAL;
+  if (head === memory.hugeZeroPfn) return -EBUSY;
+  const ret = yield* splitAnonFolio(memory, head, { newOrder, isolated });
+  memory.mthpStats.countMthpStat(order, ret === 0 ? 'split' : 'split_failed');
+  return ret;
+}
+
+function* splitAnonFolio(memory: Memory, head: number, options: Required<SplitFolioOptions>): Coroutine<number> {
+  const { frames } = memory;
   const { inject } = memory.kernel;
   const injected = inject.armed ? yield* inject.reach(InjectPoint.thpSplit) : 0;
   if (injected !== 0) return injected;
   // Without a mapping its anon_vma may be gone.
-  if (head === memory.hugeZeroPfn || frames.folioMapcount(head) === 0) return -EBUSY;
+  if (frames.folioMapcount(head) === 0) return -EBUSY;
   const object = rmapObject(memory, head);
   assert(object !== null && frames.isAnon(head), 'folio % is not anonymous', head);
   yield* object.lock.writeLock();
@@ -50,7 +70,7 @@ export function* splitFolio(memory: Memory, head: number, isolated: number[] | n
   if (canSplitFolio(memory, head)) {
     const vmas = object.vmas.slice();
     yield* unmapFolio(memory, head, vmas);
-    ret = yield* splitUnmapped(memory, { head, vmas, isolated });
+    ret = yield* splitUnmapped(memory, { head, vmas, ...options });
   }
   object.lock.writeUnlock();
   return ret;
@@ -71,23 +91,25 @@ function* unmapFolio(memory: Memory, head: number, vmas: readonly Vma[]): Corout
   batch.tryToUnmapFlush();
 }
 
-/** TTU_SPLIT_HUGE_PMD comes first. Linux: part of mm/rmap.c:try_to_migrate_one() */
+/** For 2 MiB, TTU_SPLIT_HUGE_PMD comes first. Linux: part of mm/rmap.c:try_to_migrate_one() */
 function* unmapFolioOne(
   memory: Memory,
   head: number,
   at: { vma: Vma; addr: number; batch: TlbBatch },
 ): Coroutine<boolean> {
   const { vma, addr } = at;
-  // A part that the vma does not cover whole can't be mapped by a PMD, but it gets the event all the same.
-  const isWhole = thpVmaSuitableOrder(vma, addr);
-  yield* splitHugePmdAddress(vma, addr, isWhole ? { folio: head, freeze: true } : { folio: 0 });
+  if (memory.frames.order(head) === HPAGE_PMD_ORDER) {
+    // A part that the vma does not cover whole can't be mapped by a PMD, but it gets the event all the same.
+    const isWhole = thpVmaSuitableOrder(vma, addr);
+    yield* splitHugePmdAddress(vma, addr, isWhole ? { folio: head, freeze: true } : { folio: 0 });
+  }
   return yield* tryToMigrateOne(memory, head, at);
 }
 
-/** The folio becomes small ones at once, if nobody else refers to it; then its pages are mapped again, vma by vma. */
+/** The folio becomes smaller ones at once, if nobody else refers to it; then its pages are mapped again, vma by vma. */
 function* splitUnmapped(
   memory: Memory,
-  { head, vmas, isolated }: { head: number; vmas: readonly Vma[]; isolated: number[] | null },
+  { head, vmas, ...options }: { head: number; vmas: readonly Vma[] } & Required<SplitFolioOptions>,
 ): Coroutine<number> {
   const { frames } = memory;
   const nr = frames.folioNrPages(head);
@@ -95,15 +117,16 @@ function* splitUnmapped(
   const { scheduler } = memory.kernel;
   if (scheduler.isFine) yield FINE.refcount;
   const isFree = frames.refcount(head) === 1;
-  if (isFree) makeSmallFolios(memory, head, isolated);
-  const usesZeroPage = isFree && frames.zone[head] !== Zone.private;
+  if (isFree) makeSmallFolios(memory, head, options);
+  const usesZeroPage = isFree && options.newOrder === 0 && frames.zone[head] !== Zone.private;
   for (const part of parts) {
     if (scheduler.isFine) yield FINE.ptl;
     remapPart(part, { head, nr, usesZeroPage });
   }
   memory.stats.removeMigrationPtes++;
   if (!isFree) return -EAGAIN;
-  for (let pfn = head + 1; pfn < head + nr; pfn++) {
+  const newNr = 1 << options.newOrder;
+  for (let pfn = head + newNr; pfn < head + nr; pfn += newNr) {
     if (scheduler.isFine && pfn <= head + TAILS_ONE_BY_ONE) yield FINE.folioLock;
     frames.clearFlags(pfn, PG.locked);
     frames.setLockOwner(pfn, 0);
@@ -134,28 +157,31 @@ function findMigrationParts(memory: Memory, head: number, vmas: readonly Vma[]):
 }
 
 /** The folio is locked. Linux: part of mm/huge_memory.c:__split_huge_page() and __split_huge_page_tail() */
-function makeSmallFolios(memory: Memory, head: number, isolated: number[] | null): void {
+function makeSmallFolios(memory: Memory, head: number, { newOrder, isolated }: Required<SplitFolioOptions>): void {
   memory.frames.assertLocked(head);
   const { frames } = memory;
   const nr = frames.folioNrPages(head);
   assert(frames.folioMapcount(head) === 0, 'folio % is split while it is mapped', head);
   // What others find of a tail before its reference is dropped: its lock is the head's.
   const isLocked = frames.hasFlags(head, PG.locked);
-  const flags = (frames.flags(head) & INHERITED) | (isLocked ? PG.locked : 0);
+  const flags = (frames.flags(head) & INHERITED) | (isLocked ? PG.locked : 0) | (newOrder > 0 ? PG.head : 0);
   const owner = frames.lockOwner(head);
   for (let i = 1; i < nr; i++) {
     const pfn = head + i;
+    const newHead = pfn & -(1 << newOrder);
     assert(frames.mapcount(pfn) === 0, 'tail % is mapped', pfn);
-    frames.setHead(pfn, pfn);
+    if (newHead !== head) frames.setHead(pfn, newHead);
+    if (newHead !== pfn) continue;
     frames.writeFlags(pfn, flags);
+    frames.setOrder(pfn, newOrder);
     frames.setLockOwner(pfn, owner);
     frames.setMapping(pfn, frames.mapping(head));
     frames.setIndex(pfn, frames.index(head) + i);
     frames.setRefcount(pfn, isolated === null ? 1 : 2);
     isolated?.push(pfn);
   }
-  frames.clearFlags(head, PG.head);
-  frames.setOrder(head, 0);
+  frames.clearFlags(head, newOrder > 0 ? PG.partiallyMapped : PG.partiallyMapped | PG.head);
+  frames.setOrder(head, newOrder);
   if (frames.zone[head] === Zone.private) memory.pagemaps[frames.pagemap[head]!]!.ops.folioSplit(head);
 }
 
@@ -187,7 +213,7 @@ export function* folioSplitUnmapped(memory: Memory, head: number): Coroutine<num
   // Small migration entries of a large folio are restored as well as one of 2 MiB.
   if (frames.refcount(head) !== 1) return -EAGAIN;
   const nr = frames.folioNrPages(head);
-  makeSmallFolios(memory, head, null);
+  makeSmallFolios(memory, head, { newOrder: 0, isolated: null });
   for (let pfn = head + 1; pfn < head + nr; pfn++) {
     frames.clearFlags(pfn, PG.locked);
     folioSetLocked(memory, pfn);
@@ -207,6 +233,7 @@ function isZeroFilled(memory: Memory, pfn: number): boolean {
 function remapPart(part: MigrationPart, folio: { head: number; nr: number; usesZeroPage: boolean }): void {
   const { vma } = part;
   const first = part.addr / PAGE_SIZE;
+  const usesZeroPage = folio.usesZeroPage && !(vma.flags & VM.locked);
   ptlLock(vma.mm);
   for (let vpn = first; vpn < first + part.npages; vpn++) {
     const table = vma.mm.pageTable.pteTable(vpn);
@@ -215,7 +242,7 @@ function remapPart(part: MigrationPart, folio: { head: number; nr: number; usesZ
     const pfn = table.hi(index);
     const isOurs = pfn >= folio.head && pfn < folio.head + folio.nr;
     if (!isOurs || kindOf(table.lo(index)) !== Kind.migration) continue;
-    if (folio.usesZeroPage && isZeroFilled(vma.mm.memory, pfn)) mapZeroPage(vma, table, index);
+    if (usesZeroPage && isZeroFilled(vma.mm.memory, pfn)) mapZeroPage(vma, table, index);
     else removeMigrationPte(vma, { table, index, newPfn: pfn });
   }
   ptlUnlock(vma.mm);
@@ -223,6 +250,7 @@ function remapPart(part: MigrationPart, folio: { head: number; nr: number; usesZ
 
 /** Linux: part of mm/migrate.c:try_to_map_unused_to_zeropage() */
 function mapZeroPage(vma: Vma, table: Table, index: number): void {
-  table.set(index, mkPte(vma) | Pte.special, ZERO_PFN);
+  const kept = table.lo(index) & (Pte.softDirty | Pte.uffdWp);
+  table.set(index, mkPte(vma) | Pte.special | kept, ZERO_PFN);
   vma.mm.rss.anon--;
 }

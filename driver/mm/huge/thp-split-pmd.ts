@@ -61,7 +61,7 @@ export function* vmaAdjustTransHuge(vma: Vma, start: number, end: number): Corou
 }
 
 /** `splitHugePmd` under the ptl and between the caller's events. Linux: mm/huge_memory.c:split_huge_pmd_locked() */
-function splitHugePmdLocked(vma: Vma, addr: number, { folio, freeze = false }: SplitPmdOptions = {}): void {
+export function splitHugePmdLocked(vma: Vma, addr: number, { folio, freeze = false }: SplitPmdOptions = {}): void {
   const { memory } = vma.mm;
   ptlAssertHeld(vma.mm);
   if (folio) memory.frames.assertLocked(folio);

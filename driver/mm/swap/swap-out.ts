@@ -66,13 +66,11 @@ function* shrinkFolio(
   if (isAnonSwapbacked && !frames.hasFlags(pfn, PG.swapcache)) {
     if (frames.folioMaybeDmaPinned(pfn)) return 'kept';
     if (frames.order(pfn) > 0) {
-      // Deviates: swap takes small pages only, as on a device without clusters.
       if (!canSplitFolio(memory, pfn)) return 'kept';
-      if ((yield* splitFolio(memory, pfn, folios)) !== 0) return 'kept';
+      if ((yield* splitForSwap(memory, pfn, folios)) !== 0) return 'kept';
     }
     if (!addToSwap(memory, pfn)) return 'kept';
   }
-  if (frames.order(pfn) > 0) return 'kept';
   if (frames.folioMapcount(pfn) > 0) yield* tryToUnmap(memory, pfn, batch);
   if (frames.folioMapcount(pfn) > 0 || frames.folioMaybeDmaPinned(pfn)) {
     if (memory.swap.vmSwapFull) folioFreeSwap(memory, pfn);
@@ -91,6 +89,15 @@ function* shrinkFolio(
   }
   if (kernel.scheduler.isFine) yield FINE.refcount;
   return removeMapping(memory, pfn) ? 'freed' : 'kept';
+}
+
+/** Deviates: swap takes small pages only, as on a device without clusters. Linux: part of mm/vmscan.c:shrink_folio_list() */
+function* splitForSwap(memory: Memory, head: number, isolated: number[]): Coroutine<number> {
+  const order = memory.frames.order(head);
+  const isPartial = memory.frames.hasFlags(head, PG.partiallyMapped);
+  const error = yield* splitFolio(memory, head, { isolated });
+  if (error === 0 && !isPartial) memory.mthpStats.countMthpStat(order, 'swpout_fallback');
+  return error;
 }
 
 /**

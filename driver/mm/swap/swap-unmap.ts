@@ -1,11 +1,13 @@
 import { assert } from '../../core/assert.js';
 import type { Coroutine } from '../../core/effect.js';
 import { folioPut } from '../frames/folio.js';
-import { PAGE_SIZE, PG } from '../frames/frames.js';
+import { HPAGE_PMD_ORDER, PAGE_SIZE, PG } from '../frames/frames.js';
 import { folioRemoveRmapPtes, folioTryShareAnonRmapPte, rmapWalk } from '../frames/rmap.js';
+import { splitHugePmdLocked } from '../huge/thp-split-pmd.js';
 import type { Memory } from '../memory.js';
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart, type NotifierRange } from '../notifier.js';
 import { Kind, kindOf, Pte } from '../tables/entry.js';
+import { pagesInVma } from '../tables/migration-entries.js';
 import { pteIndex, type Table } from '../tables/page-table.js';
 import { addMmCounter, folioMarkDirty, pteInstallUffdWpIfNeeded } from '../tables/pte-build.js';
 import { ptlAssertHeld, ptlLock, ptlUnlock } from '../tables/ptl.js';
@@ -14,30 +16,42 @@ import { VM } from '../vmas/vm-flags.js';
 import type { Vma } from '../vmas/vma.js';
 
 /**
- * Takes a locked small folio out of every page table: anonymous ones leave SWAP entries (nothing when lazyfree and
+ * Takes a locked folio out of every page table: anonymous ones leave SWAP entries (nothing when lazyfree and
  * clean), others nothing. A page that may be pinned or was dirtied stays mapped, which the caller sees by its mapcount.
  * `batch` flushes what it was taken from. Linux: mm/rmap.c:try_to_unmap()
  */
-export function* tryToUnmap(memory: Memory, pfn: number, batch: TlbBatch): Coroutine<void> {
-  memory.frames.assertLocked(pfn);
+export function* tryToUnmap(memory: Memory, head: number, batch: TlbBatch): Coroutine<void> {
+  memory.frames.assertLocked(head);
   const { frames } = memory;
-  assert(frames.order(pfn) === 0, 'large folio % is unmapped in one piece', pfn);
   memory.stats.tryToUnmap++;
-  if (frames.folioMapcount(pfn) === 0) return;
-  yield* rmapWalk(memory, pfn, function* (vma, addr) {
+  if (frames.folioMapcount(head) === 0) return;
+  yield* rmapWalk(memory, head, function* (vma, addr) {
     const { mm } = vma;
-    const range: NotifierRange = { mm, start: addr, end: addr + PAGE_SIZE, event: 'CLEAR', owner: null };
+    const npages = pagesInVma(memory, head, { vma, addr });
+    const range: NotifierRange = { mm, start: addr, end: addr + npages * PAGE_SIZE, event: 'CLEAR', owner: null };
     yield* mmuNotifierInvalidateRangeStart(range);
     ptlLock(mm);
-    const goesOn = unmapEntry(vma, { addr, pfn }, batch);
+    const goesOn = unmapEntries(vma, { addr, npages, head }, batch);
     ptlUnlock(mm);
     yield* mmuNotifierInvalidateRangeEnd(range);
-    return goesOn && frames.folioMapcount(pfn) > 0;
+    return goesOn && frames.folioMapcount(head) > 0;
   });
 }
 
-/** False when the folio can't be unmapped here. Under the ptl. Linux: part of mm/rmap.c:try_to_unmap_one() */
-function unmapEntry(vma: Vma, { addr, pfn }: { addr: number; pfn: number }, batch: TlbBatch): boolean {
+/** False when a page can't be unmapped here. Under the ptl. Linux: part of mm/rmap.c:try_to_unmap_one() */
+function unmapEntries(
+  vma: Vma,
+  { addr, npages, head }: { addr: number; npages: number; head: number },
+  batch: TlbBatch,
+): boolean {
+  const isHuge = vma.mm.memory.frames.order(head) === HPAGE_PMD_ORDER;
+  if (isHuge && !(vma.flags & VM.locked)) splitHugePmdLocked(vma, addr, { folio: head });
+  for (let n = 0; n < npages; n++) if (!unmapEntry(vma, { addr: addr + n * PAGE_SIZE, head }, batch)) return false;
+  return true;
+}
+
+/** Linux: part of mm/rmap.c:try_to_unmap_one() */
+function unmapEntry(vma: Vma, { addr, head }: { addr: number; head: number }, batch: TlbBatch): boolean {
   ptlAssertHeld(vma.mm);
   const { mm } = vma;
   const { memory } = mm;
@@ -47,12 +61,13 @@ function unmapEntry(vma: Vma, { addr, pfn }: { addr: number; pfn: number }, batc
   const lo = table.lo(i);
   const isExclusiveMapping = kindOf(lo) === Kind.deviceExclusive && memory.profile.exclusiveIsMapping;
   if ((kindOf(lo) !== Kind.present && !isExclusiveMapping) || lo & Pte.special) return true;
-  if (table.hi(i) !== pfn) return true;
+  const pfn = table.hi(i);
+  if (pfn < head || pfn >= head + memory.frames.folioNrPages(head)) return true;
   if (vma.flags & VM.locked) return false;
   if (!isExclusiveMapping) batch.setTlbUbcFlushPending(mm);
   if (lo & Pte.dirty) folioMarkDirty(memory, pfn);
-  if (memory.frames.isAnon(pfn)) {
-    if (!replaceAnonEntry(vma, table, { i, pfn })) return false;
+  if (memory.frames.isAnon(head)) {
+    if (!replaceAnonEntry(vma, table, { i, pfn: head })) return false;
   } else {
     addMmCounter(mm, pfn, -1);
     clearEntry(table, i);

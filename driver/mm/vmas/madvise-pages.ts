@@ -77,9 +77,9 @@ function* advisePmd(mm: Mm, part: Part, advice: PageAdvice): Coroutine<void> {
     ptlLock(mm);
     const stop = advisePtes(mm, { table, vpn, end, gather: part.gather }, advice);
     ptlUnlock(mm);
-    if (stop === end) return;
-    const isSplit = yield* splitAndPut(mm.memory, table.hi(pteIndex(stop)));
-    vpn = isSplit ? stop : stop + 1;
+    if (stop.vpn === end) return;
+    const isSplit = yield* splitAndPut(mm.memory, table.hi(pteIndex(stop.vpn)));
+    vpn = isSplit ? stop.vpn : stop.vpn + stop.count;
   }
 }
 
@@ -103,14 +103,14 @@ function* adviseHuge(mm: Mm, { pmd, start, end, gather }: Part, advice: PageAdvi
 }
 
 /**
- * Handles entries from `vpn` on. Answers `end`, or the page at which a large folio begins to be covered only in part: it
- * is locked and referenced, and must be split without the ptl.
+ * Handles entries from `vpn` on. Answers `end`, or the page at which a large folio begins to be covered only in part, by `count` entries:
+ * it is locked and referenced, and must be split without the ptl.
  */
 function advisePtes(
   mm: Mm,
   at: { table: Table; vpn: number; end: number; gather: TlbGather },
   advice: PageAdvice,
-): number {
+): { vpn: number; count: number } {
   const { memory } = mm;
   const { table, end, gather } = at;
   for (let vpn = at.vpn; vpn < end; ) {
@@ -126,13 +126,12 @@ function advisePtes(
       const head = memory.frames.head(pfn);
       const nr = memory.frames.folioNrPages(head);
       if (nr > 1) count = madviseFolioPteBatch(memory, table, { index, max: end - vpn });
-      if (count < nr && takeForSplit(memory, head)) return vpn;
+      if (count < nr && takeForSplit(memory, head)) return { vpn, count };
       if (count === nr) advice.folio(memory, { table, index, count, head, vpn }, gather);
-      else count = 1;
     }
     vpn += count;
   }
-  return end;
+  return { vpn: end, count: 0 };
 }
 
 /** How many entries from `index` on map consecutive pages of one folio alike. Linux: mm/madvise.c:madvise_folio_pte_batch() */

@@ -92,7 +92,7 @@ export function unlockRmap({ file, anon }: RmapLocks): void {
 
 /**
  * Keeps everybody away who could change entries of `mm`, which holds its mmap_lock for write: those who come through rmap do so without
- * that lock. Linux: mm/mmap.c:mm_take_all_locks()
+ * that lock. Linux: mm/vma.c:mm_take_all_locks()
  */
 export function* mmTakeAllLocks(mm: Mm): Coroutine<readonly RmapLock[]> {
   mmapAssertWriteLocked(mm);
@@ -107,7 +107,7 @@ export function* mmTakeAllLocks(mm: Mm): Coroutine<readonly RmapLock[]> {
   return [...locks];
 }
 
-/** Linux: mm/mmap.c:mm_drop_all_locks() */
+/** Linux: mm/vma.c:mm_drop_all_locks() */
 export function mmDropAllLocks(locks: readonly RmapLock[]): void {
   for (let i = locks.length - 1; i >= 0; i--) locks[i]!.writeUnlock();
 }

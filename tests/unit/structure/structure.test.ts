@@ -1,12 +1,13 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { isLong } from '../../counts.js';
 import { needs } from '../../needs.js';
 import { architectureSvg } from './architecture.js';
 import { checkBanned } from './banned.js';
 import { checkCycles } from './cycles.js';
 import { checkDeadFiles } from './dead.js';
+import { withFunctionList } from './function-list.js';
 import { checkDroppedGenerators } from './generators.js';
 import { checkKernelNames } from './kernel-names.js';
 import { checkCitations } from './kernel-source.js';
@@ -16,19 +17,23 @@ import { checkFolders, checkMirror, MAX_FOLDER_FILES } from './places.js';
 import { checkQuirks } from './quirks.js';
 import { checkShape } from './shape.js';
 import { checkSize, MAX_FILE_LINES, MAX_FUNCTION_LINES } from './size.js';
-import { type Finding, format, loadTree, snippetTree, type Tree } from './tree.js';
+import { type Finding, format, loadTree, releaseLibrary, snippetTree, type Tree } from './tree.js';
 
 /** What may sleep stands here; to know the types of all else takes long. */
 function kernelCode(tree: Tree): Tree {
   return { files: tree.files.filter(({ path }) => path.startsWith('driver/')), checker: tree.checker };
 }
 
-describe('the tree', () => {
-  let tree: Tree;
-  beforeAll(() => {
-    tree = loadTree();
-  });
+let whole: Tree | undefined;
+beforeAll(() => {
+  whole = loadTree();
+});
+afterAll(() => {
+  whole = undefined;
+  releaseLibrary();
+});
 
+describe('the tree', () => {
   const checks: [string, (tree: Tree) => Finding[]][] = [
     ['imports only along the layers', checkLayers],
     ['names no clock, timer, promise or bigint in kernel code', checkBanned],
@@ -45,12 +50,12 @@ describe('the tree', () => {
     ['cites functions of Linux with their files', (all) => checkCitations(all)],
   ];
   for (const [name, check] of checks) {
-    it(name, () => expect(format(check(tree))).toBe(''));
+    it(name, () => expect(format(check(whole!))).toBe(''));
   }
 
   const linux = process.env.DMIRROR_LINUX;
   it.skipIf(linux === undefined)('cites what the source of Linux 6.12 has (needs DMIRROR_LINUX, its folder)', () => {
-    expect(format(checkCitations(tree, linux!))).toBe('');
+    expect(format(checkCitations(whole!, linux!))).toBe('');
   });
 });
 
@@ -59,7 +64,7 @@ describe('the drawing in ARCHITECTURE.md', () => {
   const NUMBER = /(?<=[ >·])\d+(\.\d+)?(?=k? (files?|lines|·)|<| ·)/g;
 
   it('has every room and arrow, with numbers that are not far from the truth', () => {
-    const now = architectureSvg(loadTree());
+    const now = architectureSvg(whole!);
     if (process.env.DMIRROR_UPDATE === '1') writeFileSync(file, now);
     const drawn = readFileSync(file, 'utf8');
     const how = 'DMIRROR_UPDATE=1 npx vitest run tests/unit/structure draws it anew';
@@ -67,6 +72,17 @@ describe('the drawing in ARCHITECTURE.md', () => {
     const [was, is] = [drawn, now].map((text) => text.match(NUMBER)!.map(Number));
     const isFar = (n: number, i: number) => Math.abs(n - is![i]!) > Math.max(5, is![i]! / 4);
     expect(was!.filter(isFar), how).toEqual([]);
+  });
+});
+
+describe('the functions that `caller` takes', () => {
+  const file = new URL('../../../tools/fault/plans/kernel-functions.ts', import.meta.url);
+
+  it('are those of the sources', () => {
+    const text = readFileSync(file, 'utf8');
+    const renewed = withFunctionList(text, whole!);
+    if (process.env.DMIRROR_UPDATE === '1') writeFileSync(file, renewed);
+    else expect(text, 'DMIRROR_UPDATE=1 renews it').toBe(renewed);
   });
 });
 

@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
+import { isLong } from '../../counts.js';
 
 /** The package's root folder. */
 export const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), '../../..');
@@ -13,7 +14,7 @@ export interface Finding {
   readonly message: string;
 }
 
-/** The sources under check, parsed and bound to types once. Paths are relative to the root, with forward slashes. */
+/** The sources under check, parsed once. Paths are relative to the root, with forward slashes. */
 export interface Tree {
   readonly files: readonly SourceFile[];
   readonly checker: ts.TypeChecker;
@@ -36,19 +37,11 @@ interface Import {
 
 const FOLDERS = ['uapi', 'driver', 'tools', 'tests'];
 
-let whole: Tree | undefined;
-
-/** The whole package's sources, read once. */
+/** The whole package's sources, of which kernel code is bound to types; all of it where that may take long. */
 export function loadTree(): Tree {
-  whole ??= readTree();
-  return whole;
-}
-
-function readTree(): Tree {
-  const paths = FOLDERS.flatMap((folder) => sourcesUnder(folder));
-  return buildTree(ts.sys.fileExists(join(ROOT, 'index.ts')) ? ['index.ts', ...paths] : paths, (path) =>
-    readFileSync(path, 'utf8'),
-  );
+  const paths = ['index.ts', ...FOLDERS.flatMap((folder) => sourcesUnder(folder))];
+  const typed = isLong ? paths : paths.filter((path) => path.startsWith('driver/'));
+  return buildTree(paths, (path) => readFileSync(path, 'utf8'), typed);
 }
 
 /** A small tree made of the given snippets, for a check's own test. */
@@ -71,29 +64,51 @@ function sourcesUnder(folder: string): string[] {
 /** Parsed declarations of the language and of node, which every tree shares. */
 const LIBRARY = new Map<string, ts.SourceFile | undefined>();
 
-function buildTree(paths: readonly string[], read: (path: string) => string): Tree {
+/** Hundreds of MiB, through which every later collection of garbage in this process would have to go. */
+export function releaseLibrary(): void {
+  LIBRARY.clear();
+}
+
+/** Comments are read as text. */
+const PARSED: ts.CreateSourceFileOptions = {
+  languageVersion: ts.ScriptTarget.ES2023,
+  impliedNodeFormat: ts.ModuleKind.ESNext,
+  jsDocParsingMode: ts.JSDocParsingMode.ParseNone,
+};
+
+function buildTree(paths: readonly string[], read: (path: string) => string, typed = paths): Tree {
+  const asts = new Map(
+    paths.map((path) => {
+      const full = join(ROOT, path);
+      return [full, ts.createSourceFile(full, read(full), PARSED, true, ts.ScriptKind.TS)];
+    }),
+  );
+  let checker: ts.TypeChecker | undefined;
+  return {
+    files: paths.map((path) => {
+      const ast = asts.get(join(ROOT, path))!;
+      return { path, ast, imports: importsOf(path, ast) };
+    }),
+    // Most checks ask for no types.
+    get checker() {
+      checker ??= checkerOf(asts, typed);
+      return checker;
+    },
+  };
+}
+
+function checkerOf(asts: ReadonlyMap<string, ts.SourceFile>, typed: readonly string[]): ts.TypeChecker {
   const host = ts.createCompilerHost(OPTIONS, true);
-  const own = new Set(paths.map((path) => join(ROOT, path)));
+  host.jsDocParsingMode = ts.JSDocParsingMode.ParseNone;
   const base = { getSourceFile: host.getSourceFile, fileExists: host.fileExists };
-  host.fileExists = (path) => own.has(path) || base.fileExists(path);
+  host.fileExists = (path) => asts.has(path) || base.fileExists(path);
   host.getSourceFile = (path, target, ...rest) => {
-    if (own.has(path)) return ts.createSourceFile(path, read(path), target, true, ts.ScriptKind.TS);
+    if (asts.has(path)) return asts.get(path);
     if (!LIBRARY.has(path)) LIBRARY.set(path, base.getSourceFile(path, target, ...rest));
     return LIBRARY.get(path);
   };
-  const program = ts.createProgram([...own], OPTIONS, host);
-  const files = paths.map((path) => {
-    const ast = program.getSourceFile(join(ROOT, path));
-    if (ast === undefined) throw new Error(`${path} did not parse`);
-    return { path, ast, imports: importsOf(path, ast) };
-  });
-  return {
-    files,
-    // Most checks ask for no types.
-    get checker() {
-      return program.getTypeChecker();
-    },
-  };
+  const roots = typed.map((path) => join(ROOT, path));
+  return ts.createProgram(roots, OPTIONS, host).getTypeChecker();
 }
 
 /** Without the folders that the configuration names, which would all be listed. */

@@ -12,11 +12,10 @@ const PAGES_OF_PROCESS =
   /^\s*(-?\d+)(?:,0x\s*(?:0[xX])?([\da-fA-F]+)(?:,0x\s*(?:0[xX])?([\da-fA-F]+)(?:,\s*(-?\d+))?)?)?/;
 const PAGES_OF_FILE = /^([^,]+),0x\s*[\da-fA-F]+,0x\s*[\da-fA-F]/;
 const MAX_INPUT = 254;
-const HPAGE_PMD_ORDER = 9;
 
 /**
- * What is written is `1`: all, or `PID,0xSTART,0xEND[,ORDER]`, or `/FILE,0xFIRST,0xEND[,ORDER]`. Deviates: of files nothing is split, as tmpfs has no huge pages; folios become
- * single pages only. Linux: mm/huge_memory.c:split_huge_pages_write()
+ * What is written is `1`: all, or `PID,0xSTART,0xEND[,ORDER]`, or `/FILE,0xFIRST,0xEND[,ORDER]`. Deviates: of files nothing is
+ * split, as tmpfs has no huge pages. Linux: mm/huge_memory.c:split_huge_pages_write()
  */
 class SplitHugePagesFile extends OpenFile {
   constructor(
@@ -34,19 +33,19 @@ class SplitHugePagesFile extends OpenFile {
     const { process } = thread;
     const text = cString(bytes.subarray(0, MAX_INPUT));
     if (text.startsWith('/')) return yield* this.splitHugePagesInFile(thread, text);
-    const [, id, first, last, newOrder] = PAGES_OF_PROCESS.exec(text) ?? [];
+    const [, id, first, last, orderText] = PAGES_OF_PROCESS.exec(text) ?? [];
     const pid = Number(id);
     if (pid === 1 && first === undefined) {
       yield* splitHugePagesAll(this.machine.memory);
       return text.length;
     }
     if (last === undefined) return -EINVAL;
-    const [start, end, order] = [Number.parseInt(first!, 16), Number.parseInt(last, 16), Number(newOrder ?? 0)];
+    const [start, end, order] = [Number.parseInt(first!, 16), Number.parseInt(last, 16), Number(orderText ?? 0)];
     const target = this.machine.process(pid);
     const isOwn = target !== null && target.owner === process.owner;
-    if (order > 0 && order < HPAGE_PMD_ORDER) return -EINVAL;
-    // No folio is larger than such an order, but the process must be there.
-    const error = yield* splitHugePagesPid(isOwn ? target.mm : null, start, order === 0 ? end : start);
+    // A number that is unsigned in Linux: no folio is larger than the order that a negative one is.
+    const newOrder = order < 0 ? order + 2 ** 32 : order;
+    const error = yield* splitHugePagesPid(isOwn ? target.mm : null, { start, end, newOrder });
     return error < 0 ? error : text.length;
   }
 

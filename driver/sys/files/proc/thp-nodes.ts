@@ -3,14 +3,15 @@ import { HPAGE_PMD_NR, HPAGE_PMD_SIZE } from '../../../mm/frames/frames.js';
 import { khugepagedWaitWork, khugepagedWake } from '../../../mm/huge/khugepaged-enter.js';
 import type { KhugepagedKnobs } from '../../../mm/huge/khugepaged-state.js';
 import type { Memory } from '../../../mm/memory.js';
-import { kstrtoull } from '../kstrtox.js';
 import type { TextNode } from './proc-file.js';
+import { choice, flag, keptChoice, numberNode } from './sysfs-node.js';
+import { thpSizeNodes } from './thp-size-nodes.js';
 
 const THP = '/sys/kernel/mm/transparent_hugepage';
 
 /**
- * /sys/kernel/mm/transparent_hugepage. Deviates: 2 MiB is the only size; tmpfs has no huge pages, and there is no
- * compaction, so what concerns those is kept and shown only.
+ * /sys/kernel/mm/transparent_hugepage. Deviates: tmpfs has no huge pages, and there is no compaction, so what concerns
+ * those is kept and shown only.
  */
 export function thpNodes(memory: Memory): [string, TextNode][] {
   const nodes: Readonly<Record<string, TextNode>> = {
@@ -18,13 +19,6 @@ export function thpNodes(memory: Memory): [string, TextNode][] {
       get: () => memory.thpEnabled,
       set: (value) => {
         memory.thpEnabled = value;
-        khugepagedWaitWork(memory);
-      },
-    }),
-    'hugepages-2048kB/enabled': choice(['always', 'inherit', 'madvise', 'never'], {
-      get: () => memory.thpPmdEnabled,
-      set: (value) => {
-        memory.thpPmdEnabled = value;
         khugepagedWaitWork(memory);
       },
     }),
@@ -36,6 +30,7 @@ export function thpNodes(memory: Memory): [string, TextNode][] {
     ),
     hpage_pmd_size: { read: () => `${HPAGE_PMD_SIZE}\n` },
     defrag: keptChoice(['always', 'defer', 'defer+madvise', 'madvise', 'never'], 'madvise'),
+    ...thpSizeNodes(memory),
     ...shmemNodes(),
     ...khugepagedNodes(memory),
   };
@@ -56,7 +51,7 @@ function khugepagedNodes(memory: Memory): Record<string, TextNode> {
   const MAX_PTES = HPAGE_PMD_NR - 1;
   const MAX_UINT = 2 ** 32 - 1;
   const knob = (name: keyof KhugepagedKnobs, { min = 0, max = MAX_UINT, isSleep = false } = {}): TextNode =>
-    number(
+    numberNode(
       { min, max },
       () => memory.khugepaged.knobs[name],
       (value) => {
@@ -79,59 +74,5 @@ function khugepagedNodes(memory: Memory): Record<string, TextNode> {
     'khugepaged/max_ptes_shared': knob('maxPtesShared', { max: MAX_PTES }),
     'khugepaged/full_scans': { read: () => `${memory.khugepaged.fullScans}\n` },
     'khugepaged/pages_collapsed': { read: () => `${memory.khugepaged.pagesCollapsed}\n` },
-  };
-}
-
-/** A file that shows all values with the present one in brackets. */
-function choice<T extends string>(values: readonly T[], { get, set }: { get(): T; set(value: T): void }): TextNode {
-  return {
-    read: () => `${values.map((value) => (value === get() ? `[${value}]` : value)).join(' ')}\n`,
-    // Linux: part of lib/string_helpers.c:sysfs_streq()
-    store(text) {
-      const value = values.find((candidate) => candidate === text.replace(/\n$/, ''));
-      if (value === undefined) return -EINVAL;
-      set(value);
-      return 0;
-    },
-  };
-}
-
-function keptChoice(values: readonly string[], initial: string): TextNode {
-  let current = initial;
-  const node = choice(values, {
-    get: () => current,
-    set: (value) => {
-      current = value;
-    },
-  });
-  node.reset = () => {
-    current = initial;
-  };
-  return node;
-}
-
-function number({ min, max }: { min: number; max: number }, get: () => number, set: (value: number) => void): TextNode {
-  return {
-    read: () => `${get()}\n`,
-    store(text) {
-      const value = kstrtoull(text);
-      if (value < min || value > max) return -EINVAL;
-      set(value);
-      return 0;
-    },
-  };
-}
-
-/** Linux: part of mm/huge_memory.c:single_hugepage_flag_store() */
-function flag(get: () => number, set: (value: number) => void): TextNode {
-  return {
-    read: () => `${get()}\n`,
-    store(text) {
-      const value = kstrtoull(text);
-      if (value < 0) return value;
-      if (value > 1) return -EINVAL;
-      set(value);
-      return 0;
-    },
   };
 }

@@ -51,7 +51,7 @@ describe('khugepaged', () => {
     world.memory.thpEnabled = 'never';
     expect(turn(world, 1)).toBe('PTE 0 PRESENT W');
     world.memory.thpEnabled = 'madvise';
-    world.memory.thpPmdEnabled = 'never';
+    world.memory.thpOrders = { always: 0, madvise: 0, inherit: 0 };
     expect(turn(world, 1)).toBe('PTE 0 PRESENT W');
   });
 

@@ -16,11 +16,15 @@ it('folios of 2 MiB become single pages, those of a range or all', () => {
       ),
     );
   expect(orders()).toEqual([9, 9]);
-  expect(world.run(splitHugePagesPid(world.mm, BASE, BASE + HUGE))).toBe(0);
+  expect(world.run(splitHugePagesPid(world.mm, { start: BASE, end: BASE + HUGE, newOrder: 0 }))).toBe(0);
   expect(world.text(512, 512)).toBe('PMD 0-511 HUGE W');
   // What holds only zeroes maps the zero page.
   expect(world.text(0, 512)).toBe('PTE 0 PRESENT W\nPTE 1-511 ZERO');
   world.run(splitHugePagesAll(world.memory));
   expect(world.text(512, 512)).toBe('PTE 0 PRESENT W\nPTE 1-511 ZERO');
-  expect([world.load(0), world.load(512), world.run(splitHugePagesPid(null, 0, 1))]).toEqual([7, 8, -ESRCH]);
+  expect([
+    world.load(0),
+    world.load(512),
+    world.run(splitHugePagesPid(null, { start: 0, end: 1, newOrder: 0 })),
+  ]).toEqual([7, 8, -ESRCH]);
 });

@@ -79,9 +79,9 @@ describe('dmirror explore', () => {
 
   it('says in its columns what entries and mirrors become, cut in the middle for a terminal alone', () => {
     const [test] = namedTests(['mig-unmap']) as [Litmus];
-    const witness = witnessOf(
+    const witness = witnessOf([
       RACE_TOKEN.write({ test, path: 'classic', profile: '6.12', injections: [], choices: [] }),
-    );
+    ]);
     const whole = witnessLines(witness, { isTerminal: false });
     const text = whole.join('\n');
     expect(text).toMatch(/mirror of file \d+ 0x\w+-0x\w+ -> pfn \d+ write$/m);

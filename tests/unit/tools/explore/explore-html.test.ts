@@ -32,7 +32,7 @@ describe('the page of `explore --html` in a browser', NEEDS_BROWSER, () => {
     const section = page.locator('section:target');
     expect(await section.locator('h3').textContent()).toBe(outcome);
     expect(await section.locator('th').allTextContents()).toEqual(litmus!.threads.map((ops) => ops.join('; ')));
-    expect(await section.locator('tbody tr').count()).toBe(witnessOf(token).rows.length);
+    expect(await section.locator('tbody tr').count()).toBe(witnessOf([token]).rows.length);
     expect(await section.textContent()).toContain(token);
   });
 

@@ -16,7 +16,7 @@ it('takes from a race what its finding does not need', async () => {
   const [found] = explore(race, { budget: 200, until: ({ findings }) => findings.length > 0 }).findings;
   const token = RACE_TOKEN.write({ test, ...HOW, injections: [], choices: found!.witness });
   const output = recordedOutput();
-  expect(await shrink(token, { defect: [] }, output)).toBe(1);
+  expect(await shrink([token], { defect: [] }, output)).toBe(1);
   const smaller = output.lines.at(-1)!;
   expect(smaller.length).toBeLessThan(200);
   const { test: left } = RACE_TOKEN.read(smaller);
@@ -34,13 +34,15 @@ it('keeps an outcome that is named, and says what the token comes to when that i
   const [, { witness: choices }] = [...outcomes].find(([outcome]) => outcome.startsWith('-2 '))!;
   const token = RACE_TOKEN.write({ test, ...HOW, injections: [], choices });
   const output = recordedOutput();
-  expect(await shrink(token, { defect: [], outcome: '-2 *| 0 =>*' }, output)).toBe(1);
+  expect(await shrink([token], { defect: [], outcome: '-2 *| 0 =>*' }, output)).toBe(1);
   const id = RACE_TOKEN.read(output.lines.at(-1)!);
   expect(id.test.setup.length).toBeLessThan(test.setup.length);
   const again = explore(raceOf(id.test, HOW), { strategy: 'replay', choices: id.choices });
   expect([...again.outcomes.keys()][0]).toMatch(/^-2 .* => $/);
-  await expect(shrink(token, { defect: [], outcome: '0 *' }, output)).rejects.toThrow(/comes to '-2 .*', which is not/);
-  await expect(shrink('dm2:case:x:y:z', { defect: [], outcome: '*' }, output)).rejects.toThrow(
+  await expect(shrink([token], { defect: [], outcome: '0 *' }, output)).rejects.toThrow(
+    /comes to '-2 .*', which is not/,
+  );
+  await expect(shrink(['dm2:case:x:y:z'], { defect: [], outcome: '*' }, output)).rejects.toThrow(
     /--outcome is of a race/,
   );
 });
@@ -53,6 +55,6 @@ it('says of a schedule with nothing wrong, and of a program, why there is nothin
     injections: [],
     choices: [],
   });
-  await expect(shrink(token, { defect: [] }, recordedOutput())).rejects.toThrow(/shows nothing wrong/);
-  await expect(shrink('dm2:case:x:y:z', { defect: [] }, recordedOutput())).rejects.toThrow(/is of a program/);
+  await expect(shrink([token], { defect: [] }, recordedOutput())).rejects.toThrow(/shows nothing wrong/);
+  await expect(shrink(['dm2:case:x:y:z'], { defect: [] }, recordedOutput())).rejects.toThrow(/is of a program/);
 });

@@ -25,7 +25,7 @@ it('what ops show that must not be has a token, which every command takes', asyn
   expect(await replay([token], {}, replayed)).toBe(1);
   expect(replayed.lines).toEqual(lines.slice(0, -1));
   const shrunk = recordedOutput();
-  expect(await shrink(token, { defect: [] }, shrunk)).toBe(1);
+  expect(await shrink([token], { defect: [] }, shrunk)).toBe(1);
   expect(OPS_TOKEN.read(shrunk.lines[1]!).ops).toHaveLength(4);
   const options = { path: 'classic', profile: '6.12', seed: 1, dialect: 'dmirror', defects: [] } as const;
   expect((await record([token], options as never)).findings[0]).toMatch(OOPS);

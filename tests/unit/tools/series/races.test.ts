@@ -74,7 +74,7 @@ describe.each<[PathName, readonly string[], Readonly<Record<string, string>>]>([
     const own = tokens.filter((token) => token.includes(`:${path}:`));
     expect(own).toHaveLength(Object.keys(ways).length);
     for (const token of own) {
-      expect(witnessOf(token).findings, token).toHaveLength(1);
+      expect(witnessOf([token]).findings, token).toHaveLength(1);
       expect(token.length).toBeLessThan(200);
     }
   });

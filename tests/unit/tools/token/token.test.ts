@@ -1,7 +1,12 @@
+import { createHash } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { GUEST_TOKEN, type GuestId } from '../../../../tools/exec/guest-token.js';
-import { RACE_TOKEN } from '../../../../tools/explore/race-token.js';
+import { readLitmusFile } from '../../../../tools/explore/litmus-file.js';
+import { RACE_TOKEN, tokenWords } from '../../../../tools/explore/race-token.js';
 import { namedTests } from '../../../../tools/explore/shipped-tests.js';
 import { RUN_TOKEN } from '../../../../tools/fault/run-token.js';
 import { OPS_TOKEN } from '../../../../tools/series/ops-run.js';
@@ -35,6 +40,28 @@ describe('a schedule', () => {
     const token = RACE_TOKEN.write({ ...race, test: { ...test!, name: 'mine' }, choices: off.flat() });
     expect(token.length).toBeLessThan(200);
     expect(RACE_TOKEN.read(token).choices).toEqual(off.flat());
+  });
+});
+
+describe('a test too long for a token', () => {
+  it('goes in by its hash, and is read from its file', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'dmirror-token-'));
+    const file = join(folder, 'long.jsonl');
+    const hex = (i: number): string => createHash('sha256').update(String(i)).digest('hex').slice(0, 8);
+    const ops = Array.from({ length: 60 }, (_, i) => `store 0 0 ${i % 2} 1 0x${hex(i)}`);
+    const long = { name: 'long', setup: ['map 0 0 0 2 anon rw'], threads: [ops, ['load 0 0 0 2']], observe: [] };
+    writeFileSync(file, [{ ...long, name: 'other' }, long].map((one) => JSON.stringify(one)).join('\n'));
+    const id = { ...race, test: readLitmusFile(file)[1]! };
+    const token = RACE_TOKEN.writeShort(id);
+    expect(RACE_TOKEN.write(id).length).toBeGreaterThan(200);
+    expect(token.length).toBeLessThan(200);
+    expect(tokenWords(token, file)).toEqual([token, file]);
+    expect(RACE_TOKEN.read(token, file)).toEqual(id);
+    expect(() => RACE_TOKEN.read(token)).toThrow(/part 'test'.*whose file is missing/);
+    writeFileSync(file, JSON.stringify({ ...long, observe: ['load 0 0 0 1'] }));
+    expect(() => RACE_TOKEN.read(token, file)).toThrow(/part 'test'.*has not the test that the token was printed for/);
+    expect(() => RACE_TOKEN.read(RACE_TOKEN.write(race), file)).toThrow(/part 'test'.*needs no '.*long\.jsonl'/);
+    rmSync(folder, { recursive: true });
   });
 });
 

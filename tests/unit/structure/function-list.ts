@@ -1,5 +1,5 @@
 import ts from 'typescript';
-import type { Tree } from '../../../structure/tree.js';
+import type { Tree } from './tree.js';
 
 /** Where code runs that injection points stand in, or that leads to it. */
 const ROOMS = /^driver\/(mm|hmm|dmirror|sys|guest)\//;
@@ -10,8 +10,27 @@ type NamedFunction = ts.FunctionDeclaration | ts.MethodDeclaration;
 /** An entry of a table of operations leads to whatever it names. */
 type Place = NamedFunction | ts.PropertyAssignment;
 
+const WIDTH = 118;
+
+/** `text` of tools/fault/plans/kernel-functions.ts with the list that the sources give. */
+export function withFunctionList(text: string, tree: Tree): string {
+  const words = [...functionsAbovePoints(tree)].map(([name, cited]) => [name, ...cited].join('='));
+  return text.replace(/`[^`]*`;/, `\`\n${packed(words)}\n\`;`);
+}
+
+/** As many to a line as fit. */
+function packed(words: readonly string[]): string {
+  const lines: string[] = [];
+  for (const word of words) {
+    const last = lines.at(-1);
+    if (last !== undefined && last.length + word.length < WIDTH) lines[lines.length - 1] = `${last} ${word}`;
+    else lines.push(word);
+  }
+  return lines.join('\n');
+}
+
 /** Functions of the emulated kernel from which an injection point can be reached, by name, each with those of Linux that it cites. */
-export function functionsAbovePoints({ files, checker }: Tree): Map<string, readonly string[]> {
+function functionsAbovePoints({ files, checker }: Tree): Map<string, readonly string[]> {
   const places = new Map<string, Place[]>();
   const collect = (node: ts.Node): void => {
     if (isPlace(node)) places.set(node.name!.getText(), [...(places.get(node.name!.getText()) ?? []), node]);
