@@ -99,7 +99,7 @@ export const INJECT_POINTS: readonly InjectPointInfo[] = [
     'atomic',
     ['ENOMEM'],
     ['call', 'range-fault', since('6.19', 'copy'), since('6.19', 'evict')],
-    'a 2 MiB folio is allocated',
+    'a folio of 2 MiB, or of a smaller size that /sys enables, is allocated',
   ),
   point(
     'page_table_alloc',

@@ -8,6 +8,7 @@ import { readRecording, type Sequence } from '../conform/recording.js';
 
 const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
 const BIN = join(ROOT, 'bin/dmirror.js');
+const SEQUENCES = 4;
 const RECORDINGS = join(ROOT, 'tests/conform/recordings');
 
 /** Runs the built command as a user does. `npm test` builds it first. */
@@ -23,7 +24,7 @@ function dmirror(...args: string[]) {
 
 describe('dmirror conform', () => {
   let folder: string;
-  /** 12 recorded sequences; in `bad`, one answer of `victim` is not the kernel's. */
+  /** A few recorded sequences; in `bad`, one answer of `victim` is not the kernel's. */
   let good: string;
   let bad: string;
   let victim: string;
@@ -32,7 +33,7 @@ describe('dmirror conform', () => {
     folder = mkdtempSync(join(tmpdir(), 'dmirror-conform-'));
     good = join(folder, 'good.jsonl');
     bad = join(folder, 'a bad one.jsonl');
-    const sequences = readRecording(join(RECORDINGS, 'mix.jsonl.gz')).slice(0, 12);
+    const sequences = readRecording(join(RECORDINGS, 'mix.jsonl.gz')).slice(0, SEQUENCES);
     victim = sequences[1]!.seq;
     write(good, sequences);
     write(
@@ -47,7 +48,7 @@ describe('dmirror conform', () => {
     expect(one.status).toBe(0);
     expect(one.stderr).toBe('');
     expect(one.lines).toHaveLength(1);
-    expect(one.lines[0]).toMatch(/^12 sequences, \d+ ops replayed, 0 divergences \(path classic\)$/);
+    expect(one.lines[0]).toMatch(/^4 sequences, \d+ ops replayed, 0 divergences \(path classic\)$/);
     expect(dmirror(good, '--jobs', '3').stdout).toBe(one.stdout);
   });
 
@@ -73,19 +74,19 @@ describe('dmirror conform', () => {
     const { status, lines } = dmirror(bad, '--json');
     const objects = lines.map((line) => JSON.parse(line));
     expect(status).toBe(1);
-    expect(objects).toHaveLength(13);
+    expect(objects).toHaveLength(SEQUENCES + 1);
     expect(objects[1]).toMatchObject({ seq: victim, status: 'fail', at: 16, expected: '0 9 9 deadbeef' });
     expect(objects[1].rerun).toContain(`--seq ${victim}`);
-    expect(objects.at(-1)).toMatchObject({ sequences: 12, divergences: 1, path: 'classic' });
+    expect(objects.at(-1)).toMatchObject({ sequences: SEQUENCES, divergences: 1, path: 'classic' });
   });
 
   it('--junit writes a case for each sequence', () => {
     const file = join(folder, 'out.xml');
     expect(dmirror(bad, '--junit', file).status).toBe(1);
     const xml = readFileSync(file, 'utf8');
-    expect(xml.match(/<testcase /g)).toHaveLength(12);
+    expect(xml.match(/<testcase /g)).toHaveLength(SEQUENCES);
     expect(xml.match(/<failure /g)).toHaveLength(1);
-    expect(xml).toContain('tests="12" failures="1"');
+    expect(xml).toContain(`tests="${SEQUENCES}" failures="1"`);
   });
 
   it('status 2 and a way out for wrong usage', () => {

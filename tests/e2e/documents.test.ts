@@ -1,4 +1,4 @@
-// Every block of code in README and docs is run, in a project that has the package, or is marked as an excerpt with the reason.
+// The package, installed elsewhere, works; and there every block of code in README and docs is run, or is marked as an excerpt with the reason.
 
 import { spawnSync } from 'node:child_process';
 import {
@@ -14,6 +14,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import ts from 'typescript';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { isFull, isLong, some } from '../counts.js';
@@ -47,6 +48,34 @@ function blocksOf(document: string): Block[] {
     return { at: `${document}:${before.split('\n').length}`, language, excerpt, text, before };
   });
 }
+
+/** Any native addon ends the process. */
+const NO_ADDONS = "process.dlopen = (_, file) => { console.error('native addon', file); process.exit(9); };";
+
+/** Needs no types but the package's own, as `BARE`. */
+const LIBRARY = `
+import { connect, Dmirror, inProcess, Machine, Process, type Transport } from 'dmirror';
+declare const console: { log(...shown: unknown[]): void };
+const transport: Transport = inProcess({ ramBytes: 64 * 2 ** 20 });
+const process_ = await Process.create(transport);
+const memory = await process_.map(4096);
+await memory.writeWord(0, 7);
+const device = await Dmirror.open(process_, 0);
+const { ret, cpages }: { ret: number; cpages: number } = await device.migrateToDev(memory.addr, 1);
+const snapshot = await device.snapshot(memory.addr, 1);
+console.log(ret, cpages, snapshot.data[0], await memory.readWord(0), typeof connect, typeof Machine);
+await transport.close();
+`;
+
+const BARE = `
+import { connect, inProcess, type Memory, Process } from 'dmirror';
+import { definePlan, runPlan } from 'dmirror/fault';
+const process = await Process.create(await connect({ socket: 'none', pollUs: 0 }));
+export const memory: Memory = await (await Process.create(inProcess())).map(4096);
+export const pid: number = process.pid;
+const result = await runPlan(definePlan({ name: 'none', steps: [] }), { path: 'unified' });
+export const violations: readonly { kind: string }[] = result.violations;
+`;
 
 let folder: string;
 
@@ -188,5 +217,42 @@ describe.each(DOCUMENTS)('%s', (document) => {
     expect(text.replace(/^```.*\n[\s\S]*?^```$/gm, '')).not.toMatch(/^\n {4}\S/m);
     const links = [...text.matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g)].map(([, link]) => join(dirname(document), link!));
     expect(links.filter((link) => !existsSync(join(folder, 'node_modules/dmirror', link)))).toEqual([]);
+  });
+});
+
+/** What is wrong with the programs and the package. To check what that imports would take longer than all else. */
+function wrongTypes(files: readonly string[]): string[] {
+  const { ES2023: target } = ts.ScriptTarget;
+  const program = ts.createProgram(files, { target, module: ts.ModuleKind.NodeNext, strict: true, types: [] });
+  const own = program.getSourceFiles().filter(({ fileName }) => fileName.startsWith(folder));
+  expect(own.length).toBeGreaterThan(100);
+  const wrong = own.flatMap((file) => [
+    ...program.getSyntacticDiagnostics(file),
+    ...program.getSemanticDiagnostics(file),
+  ]);
+  return wrong.map(({ file, messageText }) => `${file?.fileName} ${ts.flattenDiagnosticMessageText(messageText, ' ')}`);
+}
+
+describe('the package, unpacked elsewhere', () => {
+  const node = (...args: string[]) => {
+    writeFileSync(join(folder, 'no-addons.cjs'), NO_ADDONS);
+    return spawnSync(process.execPath, ['--require', './no-addons.cjs', ...args], { cwd: folder, encoding: 'utf8' });
+  };
+
+  it('runs the selftests, without a native addon', () => {
+    const bin = join('node_modules', 'dmirror', 'bin', 'dmirror.js');
+    const { status, stderr, stdout } = node(bin, 'selftest', '-t', 'hmm.*.anon_read', '--daemon');
+    expect(stderr).toMatch(/^4 passed, 0 failed/);
+    expect(stdout).toMatch(/^KTAP version 1\n/);
+    expect(status).toBe(0);
+  });
+
+  it('is imported with its types, where nothing else has any', () => {
+    for (const [name, text] of Object.entries({ bare: BARE, library: LIBRARY }))
+      writeFileSync(join(folder, `${name}.ts`), text);
+    expect(wrongTypes(['bare', 'library'].map((name) => join(folder, `${name}.ts`)))).toEqual([]);
+    writeFileSync(join(folder, 'library.js'), ts.transpile(LIBRARY, { module: ts.ModuleKind.ESNext }));
+    const { status, stdout, stderr } = node('library.js');
+    expect([status, stdout, stderr]).toEqual([0, '0 1 34 7 function function\n', '']);
   });
 });

@@ -68,7 +68,7 @@ const at = (name: string): string => join(folder, name);
 
 describe('an output that can not be written', () => {
   const missing = at('missing/x.xml');
-  it.each([
+  const COMMANDS: readonly (readonly string[])[] = [
     ['selftest', '-t', 'hmm.*.open_close', '--junit', missing],
     ['conform', 'tests/conform/recordings/small.jsonl.gz', '--junit', missing],
     ['fault', 'run', 'tests/faults/plans/trylock-fails-on-page-3.yaml', '--junit', missing],
@@ -76,7 +76,9 @@ describe('an output that can not be written', () => {
     ['fault', 'wire', '--junit', missing],
     ['abi', 'matrix', '--html', missing],
     ['abi', 'check', '6.12', 'B-onfault', '--write-suppressions', missing],
-  ])('is named before the work starts: %s', async (...args) => {
+  ];
+
+  it.each(some(COMMANDS, 4))('is named before the work starts: %s', async (...args) => {
     expect(await run(...args)).toEqual({
       code: 3,
       out: '',
@@ -119,10 +121,10 @@ describe('a stdout that is closed', () => {
 
   it('leaves files whole', async () => {
     const file = at('whole.xml');
-    const args = ['selftest', '--path', 'unified', '-t', 'hmm*', '--junit', file];
+    const args = ['selftest', '--path', 'unified', '-t', 'hmm.*.*anon*', '--junit', file];
     const { code } = await start(args, { closeStdout: true }).ended;
     expect(code).toBe(141);
-    expect(readFileSync(file, 'utf8')).toMatch(/<testsuites name="dmirror selftest" tests="60" .*<\/testsuites>\n$/s);
+    expect(readFileSync(file, 'utf8')).toMatch(/<testsuites name="dmirror selftest" tests="20" .*<\/testsuites>\n$/s);
   });
 });
 

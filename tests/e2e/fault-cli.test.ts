@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { isLong, some } from '../counts.js';
+import { isFull, isLong, some } from '../counts.js';
 import { leaves, parseKtap } from '../unit/tools/ktap-parser.js';
 
 const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
@@ -29,6 +29,7 @@ function fault(...args: string[]) {
 }
 
 const MIGRATE = 'hmm.hmm_device_private.migrate';
+const FEW_PAGES = isFull ? [] : ['--pages', '4'];
 
 describe('dmirror fault sweep', () => {
   it.each(
@@ -40,7 +41,7 @@ describe('dmirror fault sweep', () => {
       2,
     ),
   )('reports %s, whatever the number of workers', (_, more) => {
-    const args = ['sweep', MIGRATE, '--path', 'classic', '--defect', 'trylockLeak', '--fresh', ...more];
+    const args = ['sweep', MIGRATE, '--path', 'classic', '--defect', 'trylockLeak', '--fresh', ...more, ...FEW_PAGES];
     const alone = fault(...args, '--workers', '0');
     expect(alone.status).toBe(1);
     expect(leaves(parseKtap(alone.stdout)).map(({ node }) => node.ok)).toEqual([false]);
@@ -49,7 +50,7 @@ describe('dmirror fault sweep', () => {
   });
 
   it('goes on after Ctrl-C, and ends as if it had never been stopped', async () => {
-    const args = ['sweep', `${MIGRATE}*`, '--path', 'unified', '--workers', '1'];
+    const args = ['sweep', `${MIGRATE}*`, '--path', 'unified', '--workers', '1', ...FEW_PAGES];
     const whole = fault(...args, '--fresh');
     expect(whole.status).toBe(0);
     const { status, stderr } = await interrupted(['fault', ...args]);

@@ -66,7 +66,7 @@ const REPORTS: readonly [kind: string, name: string, command: string, finding: R
 describe('dmirror view of a report', NEEDS_BROWSER, () => {
   const browser = new BrowserPage();
 
-  it.each(some(REPORTS, 2))('of %s lists its findings, and opens each', async (_, name, command, finding, run) => {
+  it.each(some(REPORTS, 4))('of %s lists its findings, and opens each', async (_, name, command, finding, run) => {
     const file = command === '' ? 'docs/series-review-late.txt' : report(name, command);
     const html = join(folder, `${name}.html`);
     expect(dmirror(`view ${file} --html ${html}`)).toMatchObject({

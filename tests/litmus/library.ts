@@ -48,6 +48,10 @@ const STATES = {
   // 2 MiB with two small pages, for khugepaged or MADV_COLLAPSE to make one of.
   small: ['map 0 0 0 512 anon rw', 'store 0 0 0 2 0x10', 'advise 0 0 0 512 HUGEPAGE'],
   smallDev: ['map 0 0 0 512 anon rw', 'store 0 0 0 2 0x10', 'advise 0 0 0 512 HUGEPAGE', 'dm 0 0 MIGRATE_TO_DEV 0 0 1'],
+  // A folio of 16 KiB, which a migration of 6.12 leaves and one of 7.3 splits, or where one is to be.
+  folio: ['thpsize 0 16 always', 'map 0 0 0 4 anon rw', 'store 0 0 0 2 0x10'],
+  folioSplit: ['thpsize 0 16 always', 'map 0 0 0 4 anon rw', 'store 0 0 0 2 0x10'],
+  folioHole: ['thpsize 0 16 always', 'map 0 0 0 4 anon rw'],
   // What a userfaultfd serves or tracks, and what /proc shows of writes; descriptors are opened before the race.
   tracked: ['map 0 0 0 2 anon rw', 'store 0 0 0 2 0x10', 'uffd 0 0 0 2 wpasync', 'scan 0 0 0 2'],
   trackedDev: [
@@ -266,6 +270,11 @@ const PAIRS: readonly Pairs[] = [
   { state: 'small', first: 'khugepaged', against: ['mig', 'excl', 'store', 'dontneed', 'read1', 'collapse'] },
   { state: 'smallDev', first: 'khugepaged', against: ['sysFirst', 'mig1', 'store'] },
   { state: 'smallDev', first: 'collapse', against: ['mig1', 'load'] },
+  // A folio of 16 KiB that is faulted in, shared, split and left by a migration.
+  { state: 'folioHole', first: 'store', against: ['store', 'dontneed1', 'unmap1', 'fork', 'mig'] },
+  { state: 'folio', first: 'mig', against: ['store', 'dontneed1', 'unmap1', 'fork'] },
+  { state: 'folio', first: 'pageout', against: ['fork', 'dontneed1'] },
+  { state: 'folioSplit', first: 'mig', against: ['dontneed1', 'fork'], profile: '7.3' },
   // userfaultfd, PAGEMAP_SCAN, soft-dirty and /proc/PID/mem against migration, and against who writes.
   { state: 'tracked', first: 'scan', against: ['store', 'mig', 'excl', 'dontneed', 'pageout', 'scan'] },
   { state: 'trackedDev', first: 'scan', against: ['sys', 'load', 'store'] },

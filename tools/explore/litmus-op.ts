@@ -27,6 +27,7 @@ const FORMS: Readonly<Record<string, string>> = {
   pin: `${RANGE} FLAGS`,
   unpin: 'P',
   khugepaged: 'P',
+  thpsize: 'P KIB always|inherit|madvise|never',
   uffd: `${RANGE} missing|minor|wp|wpasync`,
   wp: `${RANGE} 1|0`,
   ucontinue: RANGE,
@@ -39,8 +40,14 @@ const FORMS: Readonly<Record<string, string>> = {
   raw: 'P D NUM ADDR NPAGES K',
 };
 
+/** Sizes that a huge page of anonymous memory can have. */
+const THP_KIB = [16, 32, 64, 128, 256, 512, 1024, 2048].map(String);
+
 /** What a word may be that is no number; of names with '|' between one is meant. */
-const CHOICES: Readonly<Record<string, readonly string[]>> = { KIND: KINDS, ADVICE, CMD: COMMAND_NAMES };
+const CHOICES: Readonly<Record<string, readonly string[]>> = {
+  ...{ KIND: KINDS, ADVICE, CMD: COMMAND_NAMES },
+  KIB: THP_KIB,
+};
 /** How many there are of what a number names. */
 const COUNTS: Readonly<Record<string, number>> = { D: DEVICE_FILES, CALL: 6, V: 2 ** 32 };
 

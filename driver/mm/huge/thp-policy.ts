@@ -59,7 +59,7 @@ export function nextOrder(orders: number): number {
 }
 
 /** Who asks whether a vma may have huge pages. Linux: include/linux/huge_mm.h */
-export const TVA = { inPf: 2, enforceSysfs: 4 } as const;
+export const TVA = { smaps: 1, inPf: 2, enforceSysfs: 4 } as const;
 
 /** For 2 MiB. Linux: include/linux/huge_mm.h:thp_vma_allowable_order() */
 export function thpVmaAllowableOrder(vma: Vma, tva: number, flags = vma.flags): boolean {
@@ -79,7 +79,7 @@ export function thpVmaAllowableOrders(
   if (!vmaIsAnonymous(vma) || flags & VM.nohugepage) return 0;
   const allowed = tva & TVA.enforceSysfs ? orders & enabledOrders(vma.mm.memory, flags) : orders;
   if (inPf || allowed === 0) return allowed;
-  if (flags & (VM_SPECIAL | VM.hugetlb) || vma.anonVma === null) return 0;
+  if (!(tva & TVA.smaps) && (flags & (VM_SPECIAL | VM.hugetlb) || vma.anonVma === null)) return 0;
   let fitting = allowed;
   while (
     fitting !== 0 &&

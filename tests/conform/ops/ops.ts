@@ -4,7 +4,7 @@ import { O_RDWR } from '../../../uapi/fcntl.js';
 import * as mman from '../../../uapi/mman.js';
 import { dmOp, gupOp, pinOp, rawOp, unpinOp } from './device-ops.js';
 import { DEVICES, hexWord, regionAddr } from './places.js';
-import { call, type Script, type Seat } from './script.js';
+import { call, fdOf, type Script, type Seat } from './script.js';
 import {
   clearrefsOp,
   dirtyOp,
@@ -45,6 +45,7 @@ export const ops: Readonly<Record<string, Op>> = {
   khugepaged: function* (seat, [, p]) {
     return `${(yield* call(seat, Number(p), 'khugepaged')).ret}`;
   },
+  thpsize: thpsizeOp,
   raw: rawOp,
   uffd: uffdOp,
   wp: wpOp,
@@ -68,6 +69,14 @@ interface RangeWords {
 function* range(seat: Seat, name: string, { p, r, off, n }: RangeWords, ...more: number[]): Script<string> {
   const addr = regionAddr(Number(r), Number(off));
   const { ret } = yield* call(seat, Number(p), name, addr, Number(n) * PAGE_SIZE, ...more);
+  return `${Math.min(ret, 0)}`;
+}
+
+/** `thpsize P KIB WORD`: which anonymous memory may have huge pages of that size. */
+function* thpsizeOp(seat: Seat, [, p, kib, word]: readonly string[]): Script<string> {
+  const path = `/sys/kernel/mm/transparent_hugepage/hugepages-${kib}kB/enabled`;
+  const fd = yield* fdOf(seat, Number(p), path, O_RDWR);
+  const { ret } = yield* call(seat, Number(p), 'pwrite', fd, new TextEncoder().encode(word), 0);
   return `${Math.min(ret, 0)}`;
 }
 

@@ -44,6 +44,8 @@ function race(seed: number): { unmaps: number; splits: number } {
   const kernel = new MachineKernel(new SeededRandom(seed), seed, 10_000_000);
   const w = new TestMachine({ kernel, hugePages: 2, listens: false });
   const { memory, mm } = w;
+  // Folios of 16 KiB in every other run.
+  memory.thpOrders = { ...memory.thpOrders, always: seed % 2 === 0 ? 0b100 : 0 };
   w.anon(0, 2 * HUGE_PAGES);
   w.advise(0, HUGE_PAGES, MADV_HUGEPAGE);
   w.mapHugetlb(2 * HUGE_PAGES, HUGE_PAGES);

@@ -1,5 +1,6 @@
 import type { Coroutine } from '../../../core/effect.js';
 import { PAGE_SIZE } from '../../../mm/frames/frames.js';
+import { THP_ORDERS_ALL_ANON, TVA, thpVmaAllowableOrders } from '../../../mm/huge/thp-policy.js';
 import { Kind, kindOf, Pte } from '../../../mm/tables/entry.js';
 import { pmdIndex, pteIndex } from '../../../mm/tables/page-table.js';
 import { lockedPages } from '../../../mm/vmas/mlock.js';
@@ -148,7 +149,8 @@ function smapsRows(vma: Vma): string {
     ['Locked', vma.flags & VM.locked ? pages * 4 : 0],
   ];
   const text = rows.map(([name, kib]) => `${`${name}:`.padEnd(16)}${String(kib).padStart(8)} kB\n`).join('');
-  return `${text}VmFlags: ${vmFlagNames(vma)}\n`;
+  const orders = thpVmaAllowableOrders(vma, TVA.smaps | TVA.enforceSysfs, { orders: THP_ORDERS_ALL_ANON });
+  return `${text}THPeligible:    ${String(orders === 0 ? 0 : 1).padStart(8)}\nVmFlags: ${vmFlagNames(vma)}\n`;
 }
 
 const FLAG_NAMES: readonly [number, string][] = [

@@ -1,5 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { Coroutine } from '../../../../driver/core/effect.js';
+import { faultAttr } from '../../../../driver/inject/fault-attr.js';
+import { InjectPoint } from '../../../../driver/inject/inject-points.js';
+import { cpuStore } from '../../../../driver/mm/faults/access.js';
 import { FOLL } from '../../../../driver/mm/faults/foll.js';
 import { pinUserPages } from '../../../../driver/mm/faults/gup.js';
 import { folioGet, folioPut } from '../../../../driver/mm/frames/folio.js';
@@ -11,6 +14,7 @@ import { pfnAt } from '../../../../driver/mm/tables/page-table-text.js';
 import { doMadvise } from '../../../../driver/mm/vmas/madvise.js';
 import { doMprotectPkey } from '../../../../driver/mm/vmas/mprotect.js';
 import { mremap } from '../../../../driver/mm/vmas/mremap.js';
+import { ENOMEM } from '../../../../uapi/errno.js';
 import {
   MADV_COLD,
   MADV_COLLAPSE,
@@ -132,6 +136,21 @@ describe('a write fault where sizes below 2 MiB are enabled', () => {
 });
 
 describe('a folio below 2 MiB', () => {
+  it('can be made to fail by the injection point of large folios, size by size', () => {
+    const world = worldOf(KIB_16 | KIB_64);
+    const { inject } = world.kernel;
+    const { thpAlloc } = InjectPoint;
+    const rule = { name: 'r', where: { points: [thpAlloc] }, nth: 1, after: null, returns: { [thpAlloc]: -ENOMEM } };
+    world.anon(0, 16);
+    inject.arm([{ ...rule, attr: faultAttr(), bytes: 0, delayTicks: 0, run: null }], { seed: 1 });
+    const store = function* (): Coroutine<void> {
+      inject.beginCall(world.kernel.current, { pid: 1, tid: 1, name: 'store', args: [] });
+      yield* cpuStore(world.mm, BASE + 5 * PAGE, Uint8Array.of(7));
+    };
+    world.run(store());
+    expect([world.memory.frames.order(headAt(world, 5)), stats(world)]).toEqual([2, { anon_fault_fallback: 1 }]);
+  });
+
   it('is shared by fork page by page, and never reused as long as it is one', () => {
     const { world, head } = worldWithFolio();
     const child = world.fork();

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ENOENT } from '../../../../../uapi/errno.js';
+import { O_RDWR } from '../../../../../uapi/fcntl.js';
 import { MADV_HUGEPAGE, MADV_PAGEOUT, PAGE_SIZE } from '../../../../../uapi/mman.js';
 import { anon, readText, ret, smallMachine } from '../../helpers.js';
 
@@ -42,6 +43,23 @@ describe('/proc/self', () => {
     ret(main, 'madvise', addr, 1024 * PAGE_SIZE, MADV_HUGEPAGE);
     ret(main, 'store', Math.ceil(addr / 2 ** 21) * 2 ** 21, Uint8Array.of(1));
     expect(row(readText(main, '/proc/self/smaps'), 'AnonHugePages')).toBe('2048 kB');
+  });
+
+  it('smaps says whether a huge page of some size that is enabled fits into a vma', () => {
+    const { main } = smallMachine({ thpEnabled: 'never' }).createProcess();
+    anon(main, 64);
+    const eligibleWith = (kib: number, word: string): string | undefined => {
+      const path = `/sys/kernel/mm/transparent_hugepage/hugepages-${kib}kB/enabled`;
+      const fd = ret(main, 'open', path, O_RDWR);
+      ret(main, 'pwrite', fd, new TextEncoder().encode(word), 0);
+      expect(readText(main, path)).toContain(`[${word}]`);
+      return row(readText(main, '/proc/self/smaps'), 'THPeligible');
+    };
+    expect([eligibleWith(1024, 'always'), eligibleWith(64, 'madvise'), eligibleWith(64, 'always')]).toEqual([
+      '0',
+      '0',
+      '1',
+    ]);
   });
 
   it('another process is seen by its pid, while it runs', () => {

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { EACCES, EINVAL } from '../../../../../uapi/errno.js';
+import { EACCES, EINVAL, ENOENT } from '../../../../../uapi/errno.js';
 import { O_RDWR } from '../../../../../uapi/fcntl.js';
-import { readText, ret, smallMachine } from '../../helpers.js';
+import { MADV_DONTNEED, PAGE_SIZE } from '../../../../../uapi/mman.js';
+import { anon, readText, ret, smallMachine } from '../../helpers.js';
 
 const THP = '/sys/kernel/mm/transparent_hugepage';
 
@@ -18,6 +19,13 @@ describe('/sys/kernel/mm/transparent_hugepage', () => {
   it.each([
     ['enabled', 'always [madvise] never\n', 'always', '[always] madvise never\n', 'sometimes'],
     ['hugepages-2048kB/enabled', 'always [inherit] madvise never\n', 'never', 'always inherit madvise [never]\n', ' '],
+    [
+      'hugepages-64kB/enabled',
+      'always inherit madvise [never]\n',
+      'inherit',
+      'always [inherit] madvise never\n',
+      'advise',
+    ],
     [
       'defrag',
       'always defer defer+madvise [madvise] never\n',
@@ -37,6 +45,18 @@ describe('/sys/kernel/mm/transparent_hugepage', () => {
     machine.reset();
     main = machine.createProcess().main;
     expect(readText(main, `${THP}/${name}`)).toBe(first);
+  });
+
+  it('counts what happens to large folios of each size', () => {
+    write('hugepages-64kB/enabled', 'always');
+    const addr = anon(main, 48);
+    ret(main, 'store', addr + 16 * PAGE_SIZE, Uint8Array.of(1));
+    ret(main, 'madvise', addr + 16 * PAGE_SIZE, PAGE_SIZE, MADV_DONTNEED);
+    const stat = (name: string): string => readText(main, `${THP}/hugepages-64kB/stats/${name}`);
+    const names = ['anon_fault_alloc', 'nr_anon', 'nr_anon_partially_mapped', 'split_deferred', 'split', 'swpout'];
+    expect(names.map(stat)).toEqual(['1\n', '1\n', '1\n', '1\n', '0\n', '0\n']);
+    expect(readText(main, `${THP}/hugepages-32kB/stats/anon_fault_alloc`)).toBe('0\n');
+    expect(ret(main, 'open', `${THP}/hugepages-8kB/enabled`, O_RDWR)).toBe(-ENOENT);
   });
 
   it('what only tells takes nothing', () => {
