@@ -9,14 +9,17 @@ export function reviewCases(review: Review): CaseResult[] {
   const of = (suite: string, wrong: readonly (readonly [name: string, message: string])[]): CaseResult[] => {
     const base = { suite, path: posting.path, ms: 0 };
     if (wrong.length === 0) return [{ ...base, name: `review.${suite}`, status: 'pass' }];
-    return wrong.map(([name, message]) => ({ ...base, name: `review.${suite}.${name}`, status: 'fail', message }));
+    return wrong.map(([method, message]) => ({
+      ...{ ...base, name: `review.${suite}.${method}`, method },
+      ...{ status: 'fail', message },
+    }));
   };
   const failed = [...(selftests?.kernel.failed ?? []), ...(selftests?.own.failed ?? [])];
-  const broken = abi.filter(({ breaks }) => breaks > 0);
+  const broken = abi.filter(({ own }) => own > 0);
   return [
     ...of(
       'header',
-      broken.map(({ old, breaks }) => [old, `${breaks} numbers break`]),
+      broken.map(({ old, own }) => [old, `${own} breaks`]),
     ),
     ...of(
       'selftests',
@@ -39,6 +42,12 @@ export function reviewCases(review: Review): CaseResult[] {
       races.map((race) => [raceKey(race), raceSummary(race)]),
     ),
   ];
+}
+
+/** Something was found: a case failed, or a shard has something that is explained when all are merged. */
+export function isFound(review: Review): boolean {
+  const { sequences = 0, races = 0 } = review.seen ?? {};
+  return sequences + races > 0 || reviewCases(review).some(({ status }) => status === 'fail');
 }
 
 /** The report as data. */

@@ -3,6 +3,7 @@ import type { Hunted } from './hunt.js';
 import { plain, sentence, wrapped } from './mail-lines.js';
 import { raceKey, raceLines } from './race-text.js';
 import type { Review } from './review.js';
+import { headerLines } from './review-header.js';
 import { SWEPT_CASES } from './sweep-hunt.js';
 
 /** The name by which two reports know the same finding. */
@@ -83,24 +84,6 @@ function findingLines(
     ...(also.length > 0 ? wrapped(`Found as well by ${also.join(' and ')}.`, '   ') : []),
     `   Found in ${from}, reduced; ${isCleanWhenRepaired ? 'unified passes the same' : 'UNIFIED FAILS TOO'}:`,
     ...wrapped(commandOf(finding, path), '     '),
-  ];
-}
-
-function headerLines({ abi, posting }: Review): string[] {
-  if (posting.header === null) return ['The header', 'Not changed.'];
-  const breaking = abi.filter(({ breaks }) => breaks > 0);
-  const checked =
-    posting.header === 'posted' ? 'M5 B-onfault' : `${posting.header.base} --patch ${posting.header.mbox}`;
-  const silent = new Set(breaking.flatMap((each) => each.silent));
-  return [
-    'The header',
-    ...wrapped(
-      `Against ${abi.length} released numberings, ${breaking.length} of them break: ${breaking.map(({ old, breaks }) => `${old} (${breaks})`).join(', ') || 'none'}.`,
-    ),
-    ...[...silent].slice(0, MOST_SHOWN).flatMap((line) => wrapped(`- ${line}`)),
-    ...(silent.size > MOST_SHOWN
-      ? wrapped(`- and ${silent.size - MOST_SHOWN} more: dmirror abi check ${checked}`)
-      : []),
   ];
 }
 
