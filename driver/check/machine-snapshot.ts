@@ -61,7 +61,7 @@ export class Snapshot {
     this.release = watch?.arena.mark();
     this.graph = new ObjectGraph(watch === undefined ? [machine] : [machine, watch], {
       // Frames that are not in use keep their bytes, so it is what was written since, too, that counts.
-      apart: [watch?.arena ?? null, this.touched, observer, memory.ram.written, ...apart],
+      apart: [watch?.arena ?? null, this.touched, observer, memory.ram.written, memory.frames.hasTails, ...apart],
       isPart: (value) => value instanceof Table,
     });
     for (const table of this.graph.partList() as Table[]) this.keepPlace(table);
@@ -75,6 +75,7 @@ export class Snapshot {
   /** `whole` puts everything back, whatever was touched. */
   restore({ whole = this.touched === null } = {}): void {
     const { memory } = this.machine;
+    memory.frames.hasTails.fill(0);
     if (whole) {
       // Frames that were first used since are as good as new once nobody refers to them.
       forEachUsedRun(memory, (first, end) => memory.frames.raw.refcount.fill(0, first, end));

@@ -66,7 +66,7 @@ export class Hart implements Tlb {
     this.stores = new Int32Array(buffer, At.stores, TLB_WORDS).fill(NO_TAG);
     this.registers = new Registers(buffer);
     this.core = new Core(this);
-    this.code = new CodeCache(new Int32Array(buffer, ram.bytes.byteOffset), this.core);
+    this.code = new CodeCache(ram, this.core);
   }
 
   /** Puts a thread on the core. Linux: part of kernel/sched/core.c:context_switch() */

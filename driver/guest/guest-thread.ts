@@ -20,7 +20,7 @@ import type { GuestHost } from './guest-host.js';
 import type { GuestSystem } from './guest-system.js';
 import { isRestart } from './restart.js';
 import { exitRobustList, wakeWord } from './robust-list.js';
-import { archDoSignalOrRestart, forceSigInfoToTask } from './signal-delivery.js';
+import { archDoSignalOrRestart, forceSigInfoToTask, hasSignalWork } from './signal-delivery.js';
 import { dispatchSyscall } from './syscalls/syscall-dispatch.js';
 
 /** Instructions that a thread may run before others get their turn: at least so many, and up to twice that. */
@@ -107,7 +107,7 @@ export class GuestThread {
     const { task } = this.thread;
     const isChecked = this.process.machine.options.checkInvariants !== 'off';
     for (;;) {
-      yield* archDoSignalOrRestart(this);
+      if (hasSignalWork(this)) yield* archDoSignalOrRestart(this);
       if (task.killed) break;
       const trap = this.runSlice();
       if (trap === Trap.ecall) yield* this.ecall();

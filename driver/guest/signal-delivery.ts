@@ -27,6 +27,14 @@ const A0 = 10;
 /** Signals that the program's own instructions cause. */
 const FAULTS = [SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP];
 
+/** Whether `archDoSignalOrRestart` may find anything to do. Linux: TIF_SIGPENDING, and what else keeps a thread from its program */
+export function hasSignalWork({ thread, process, pendingRestart }: GuestThread): boolean {
+  const { pending, stopPending, savedMask } = thread.signals!;
+  const program = process.signals!;
+  if (pending.length > 0 || program.pending.length > 0) return true;
+  return stopPending || savedMask !== null || pendingRestart !== 0 || program.jobs.hasNotice;
+}
+
 /** Handlers and default actions of what is pending, before the program goes on. Linux: kernel/entry/common.c:arch_do_signal_or_restart() */
 export function* archDoSignalOrRestart(guest: GuestThread): Coroutine<void> {
   const { thread } = guest;

@@ -113,7 +113,10 @@ function countTable(mm: Mm, { table, level, base }: PlacedTable, expected: Invar
     if (!anyOfEight(entries, 2 * first)) continue;
     for (let i = first; i < first + STRIDE; i++) {
       if (children !== null && children[i]! !== null) continue;
-      if (kindOf(entries[2 * i]!) !== Kind.none) countEntry(mm, { vpn: base + i * span, table, i }, expected);
+      if (kindOf(entries[2 * i]!) === Kind.none) continue;
+      if (i < table.firstUsed)
+        throw new AssertionError(`entry ${i} is used, though all before ${table.firstUsed} are said to be none`);
+      countEntry(mm, { vpn: base + i * span, table, i }, expected);
     }
   }
 }
@@ -210,6 +213,7 @@ function checkFrame(memory: Memory, pfn: number, expected: InvariantCounts): voi
   if (raw.head[pfn]! !== pfn) {
     if (expected.mapcount[pfn] !== raw.mapcount[pfn]!)
       throw frameError(memory, pfn, 'mapcount', expected.mapcount[pfn]!);
+    checkTail(memory, pfn);
     return;
   }
   if (flags & PG.locked)
@@ -235,6 +239,15 @@ function checkShape({ frames: { raw } }: Memory, head: number): void {
   if (nr === 1 && flags & PG.partiallyMapped) throw new AssertionError(`pfn ${head} is one page and mapped in part`);
   for (let pfn = head + 1; pfn < head + nr; pfn++)
     if (raw.head[pfn] !== head) throw new AssertionError(`tail ${pfn} of pfn ${head} names pfn ${raw.head[pfn]}`);
+}
+
+/** All that a tail has is its flags and mappings: `Frames.prepareFolio` relies on it. */
+function checkTail({ frames: { raw } }: Memory, pfn: number): void {
+  const own =
+    raw.refcount[pfn]! | raw.entireMapcount[pfn]! | raw.folioMapcount[pfn]! | raw.pincount[pfn]! | raw.mapping[pfn]!;
+  const rest = raw.index[pfn]! | raw.order[pfn]! | raw.lockOwner[pfn]! | raw.zoneDeviceData[pfn]!;
+  if ((own | rest) !== 0 || raw.swapSlot[pfn] !== -1)
+    throw new AssertionError(`pfn ${pfn}, a tail of ${raw.head[pfn]}, has something of its own`);
 }
 
 function frameError(

@@ -8,7 +8,7 @@ import { COMPILER, GuestBuild } from './compile.js';
 import { guestSystem, runGuest } from './run.js';
 
 /** 10 minutes of them, where the machine is not shared; in CI so few that the core is to hold less. */
-const ROUNDS = isLong ? 200 : 2;
+const ROUNDS = isLong ? 600 : 2;
 const MAX_MODULES = isLong ? 512 : 4;
 const PROGRAMS = ['files', 'corners', 'float-print'];
 const MORE_PROGRAMS = ['threads', 'signals', 'race', 'waits', 'memory', 'proc', 'ioctls'];

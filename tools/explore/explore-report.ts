@@ -7,9 +7,10 @@ import type { PathName } from '../../uapi/path-name.js';
 import { globToRegExp, replayCommand, shellQuote } from '../glob.js';
 import { injectionText } from '../token/parts.js';
 import type { ExploredTest, HowToExplore } from './explore-work.js';
-import { missingOf, setupDifferences } from './litmus-conform.js';
+import { setupDifferences } from './litmus-conform.js';
 import type { Litmus } from './litmus-file.js';
 import { withoutLastRead, writtenOutcome } from './litmus-outcome.js';
+import { missingOf } from './missing-outcomes.js';
 import { type NeverSeenKind, neverSeenKind } from './never-seen.js';
 import { RACE_TOKEN, tokenWords } from './race-token.js';
 

@@ -20,6 +20,7 @@ import type { PathName } from '../../uapi/path-name.js';
 import { asLinux } from './as-linux.js';
 import { type Litmus, NO_CONDITIONS } from './litmus-file.js';
 import { LitmusRace } from './litmus-race.js';
+import { missingOf } from './missing-outcomes.js';
 
 /** How a test is explored. */
 export interface HowToExplore extends Pick<ExploreOptions, 'preemptions' | 'depth'> {
@@ -123,7 +124,7 @@ export class LitmusPartRunner {
 
   runnerOf({ test, how, injections }: Omit<LitmusPart, 'part'>): PartRunner {
     const race = this.raceOf({ test, how });
-    const failures = JSON.stringify(injections);
+    const failures = JSON.stringify([injections, how.strategy]);
     if (this.runner === null || failures !== this.failures) {
       this.release();
       this.runner = PartRunner.of(faultyRace(race, injections), how);
@@ -155,15 +156,15 @@ export function* litmusRounds(
 ): Generator<readonly LitmusPart[], ExploredTest, readonly (PartResult | null)[]> {
   const { budget, faults = 0, seed } = how;
   const race = { ...test, conditions: NO_CONDITIONS, recorded: null };
-  const conclude = (search: SplitSearch, injections: readonly Injection[]): Explored =>
-    sortedOut(runner.runnerOf({ test: race, how, injections }).conclude(search), injections);
-  const partsOf = function* (searches: ReadonlyMap<SplitSearch, readonly Injection[]>, most: number) {
+  const conclude = (search: SplitSearch, injections: readonly Injection[], as = how): Explored =>
+    sortedOut(runner.runnerOf({ test: race, how: as, injections }).conclude(search), injections);
+  const partsOf = function* (searches: ReadonlyMap<SplitSearch, readonly Injection[]>, most: number, as = how) {
     const rounds = splitRounds([...searches.keys()], most);
     let next = rounds.next();
     while (!next.done) {
       const parts = next.value.map(({ search, part }) => ({
         test: race,
-        how,
+        how: as,
         part,
         injections: searches.get(search)!,
       }));
@@ -174,8 +175,23 @@ export function* litmusRounds(
   };
   const alone = splitSearch(how);
   // The rest is for failures.
-  const isDone = yield* partsOf(new Map([[alone, []]]), faults === 0 ? budget : Math.ceil(budget / 2));
-  const plain = { ...conclude(alone, []), setupAnswers: runner.raceOf({ test: race, how }).setupAnswers };
+  const share = faults === 0 ? budget : Math.ceil(budget / 2);
+  const reserve = test.recorded === null || how.strategy !== 'dpor' ? 0 : Math.floor(share * RESERVE);
+  let isDone = yield* partsOf(new Map([[alone, []]]), share - reserve);
+  const rest = share - alone.tally.schedules;
+  const isEarly = isDone && alone.verdict === null && reserve > 0;
+  let drawn: Explored | null = null;
+  if (isEarly && isMissed(test, conclude(alone, []))) {
+    const draws: HowToExplore = { ...how, strategy: 'random' };
+    const search = splitSearch(draws);
+    isDone = yield* partsOf(new Map([[search, []]]), rest, draws);
+    drawn = conclude(search, [], draws);
+  } else if (isEarly) isDone = yield* partsOf(new Map([[alone, []]]), rest);
+  const found = conclude(alone, []);
+  const plain = {
+    ...(drawn === null ? found : joined(found, drawn)),
+    setupAnswers: runner.raceOf({ test: race, how }).setupAnswers,
+  };
   if (!isDone) return { ...plain, isCut: true };
   if (faults === 0) return plain;
   runner.release();
@@ -186,6 +202,14 @@ export function* litmusRounds(
   const all = begun.reduce<Explored>((sum, [search, injections]) => joined(sum, conclude(search, injections)), plain);
   const verdict = begun.length < failures.length ? 'budget' : all.verdict;
   return { ...plain, ...all, verdict, failures: begun.length, ...(areDone ? {} : { isCut: true }) };
+}
+
+/** Of the schedules for a test that a real kernel ran: a search that ends early has seen one corner only, and what is missed then is drawn for. */
+const RESERVE = 1 / 4;
+
+function isMissed({ recorded }: Litmus, { outcomes }: Explored): boolean {
+  const reached = new Map([...outcomes].map(([outcome, { schedules }]) => [outcome, schedules]));
+  return recorded !== null && missingOf(recorded, reached).length > 0;
 }
 
 /** Schedules that are drawn to learn which fault points a race comes by. */

@@ -5,6 +5,7 @@ import { type HowToExplore, raceOf, sortedOut } from './explore-work.js';
 import type { Litmus, Recorded } from './litmus-file.js';
 import { withoutLastRead } from './litmus-outcome.js';
 import type { LitmusRace } from './litmus-race.js';
+import { type MissingOutcome, missingOf } from './missing-outcomes.js';
 import { serialOutcomes } from './serial-outcomes.js';
 
 /** Schedules that are run in the hope that they are all that differ, and between two looks whether everything is reached. */
@@ -23,14 +24,6 @@ export interface LitmusResult {
   readonly findings: readonly string[];
   readonly schedules: number;
   readonly ms: number;
-}
-
-interface MissingOutcome {
-  readonly outcome: string;
-  /** How often the real kernel showed it. */
-  readonly count: number;
-  /** Of what was reached, what differs from it least. */
-  readonly nearest: string;
 }
 
 /** Runs all schedules that differ where those are few, else draws some until every recorded outcome is reached, or the budget is used up. */
@@ -66,37 +59,9 @@ export function conformLitmus(test: Litmus, how: Omit<HowToExplore, 'strategy'>,
 
 const NOTHING: Recorded = { outcomes: new Map(), serial: new Set(), staleRead: new Set(), setupAnswers: [] };
 
-/** Outcomes of the real kernel that are not among those that were reached. */
-export function missingOf({ outcomes, staleRead }: Recorded, reached: ReadonlyMap<string, number>): MissingOutcome[] {
-  const names = [...reached.keys()];
-  const known = new Set([...names, ...names.map(withoutLastRead)]);
-  const key = (outcome: string): string => (staleRead.has(outcome) ? withoutLastRead(outcome) : outcome);
-  return [...outcomes]
-    .filter(([outcome]) => !known.has(key(outcome)))
-    .map(([outcome, count]) => ({ outcome, count, nearest: nearestOutcome(outcome, names) }));
-}
-
 function extraOf({ outcomes, staleRead }: Recorded, reached: ReadonlyMap<string, number>): [string, number][] {
   const stale = new Set([...staleRead].map(withoutLastRead));
   return [...reached].filter(([outcome]) => !outcomes.has(outcome) && !stale.has(withoutLastRead(outcome)));
-}
-
-/** The outcome with the most answers in common. */
-function nearestOutcome(outcome: string, reached: readonly string[]): string {
-  const answers = answersOf(outcome);
-  let nearest = 'nothing';
-  let most = -1;
-  for (const other of reached) {
-    const same = answersOf(other).filter((answer, i) => answer === answers[i]).length;
-    if (same <= most) continue;
-    most = same;
-    nearest = other;
-  }
-  return nearest;
-}
-
-function answersOf(outcome: string): string[] {
-  return outcome.split(/; | \| | => /);
 }
 
 /** Ops of the set-up that the real kernel answered otherwise. */

@@ -1,4 +1,5 @@
 import { PAGE_SIZE } from '../../mm/frames/frames.js';
+import type { Ram } from '../../mm/frames/ram.js';
 import type { Insn } from '../isa/instruction.js';
 import type { Core } from './core.js';
 
@@ -26,6 +27,8 @@ export class CodePage {
   readonly compiled = new Map<number, CompiledRegion | null>();
   /** Cleared when its bytes have changed: what was compiled from it must not be used any more. */
   isCurrent = true;
+  /** When they were last compared with RAM. */
+  private comparedAt: object | null = null;
   private readonly bytes: Uint8Array;
 
   constructor(
@@ -41,9 +44,13 @@ export class CodePage {
     return (this.words[index >>> 1]! >>> ((index & 1) * 16)) & 0xffff;
   }
 
-  matches(ram: Buffer): boolean {
+  matches(ram: Ram): boolean {
+    if (this.comparedAt === ram.guardEpoch) return true;
     const start = this.pfn * PAGE_SIZE;
-    return ram.compare(this.bytes, 0, PAGE_SIZE, start, start + PAGE_SIZE) === 0;
+    if (Buffer.compare(this.bytes, ram.bytes.subarray(start, start + PAGE_SIZE)) !== 0) return false;
+    ram.guard(this.pfn);
+    this.comparedAt = ram.guardEpoch;
+    return true;
   }
 }
 
@@ -64,14 +71,14 @@ export class CodeCache {
   private readonly pages = new Map<number, CodePage>();
   private readonly mappedByVpn = new Map<number, CodePage>();
   private readonly watched: Uint8Array;
-  private readonly ramBytes: Buffer;
+  private readonly words: Int32Array;
 
   constructor(
-    private readonly ram: Int32Array,
+    private readonly ram: Ram,
     private readonly core: Core,
   ) {
-    this.ramBytes = Buffer.from(ram.buffer, ram.byteOffset, ram.byteLength);
-    this.watched = new Uint8Array(ram.length / WORDS_PER_PAGE);
+    this.words = new Int32Array(ram.memory.buffer, ram.bytes.byteOffset);
+    this.watched = new Uint8Array(this.words.length / WORDS_PER_PAGE);
   }
 
   unmapAll(): void {
@@ -111,11 +118,11 @@ export class CodeCache {
   map(vpn: number, pfn: number): CodePage {
     const key = vpn * 2 ** 18 + (pfn % 2 ** 18);
     let page = this.pages.get(key);
-    if (page === undefined || page.pfn !== pfn || !page.isCurrent || !page.matches(this.ramBytes)) {
+    if (page === undefined || page.pfn !== pfn || !page.isCurrent || !page.matches(this.ram)) {
       if (page !== undefined) this.discard(page);
       if (this.pages.size >= MAX_PAGES) this.startAfresh();
       const from = pfn * WORDS_PER_PAGE;
-      page = new CodePage(vpn, pfn, this.ram.slice(from, from + WORDS_PER_PAGE));
+      page = new CodePage(vpn, pfn, this.words.slice(from, from + WORDS_PER_PAGE));
       this.pages.set(key, page);
     }
     this.mappedByVpn.set(vpn, page);

@@ -118,6 +118,8 @@ export class Frames {
   private readonly lockOwners: Int32Array;
   private readonly swapSlots: Int32Array;
   private readonly deviceData: Int32Array;
+  /** By 2 MiB: 1 where every tail of the last folio there is as `prepareFolio` left it, but for its flags and mappings. */
+  readonly hasTails: Uint8Array;
   /** All of these arrays. */
   private readonly fields: readonly (Int32Array | Uint32Array | Float64Array | Uint8Array | Int16Array)[];
 
@@ -160,6 +162,7 @@ export class Frames {
     this.lockOwners = this.raw.lockOwner;
     this.swapSlots = this.raw.swapSlot;
     this.deviceData = this.raw.zoneDeviceData;
+    this.hasTails = new Uint8Array(Math.ceil(n / HPAGE_PMD_NR));
     this.fields = [...Object.values(this.raw), this.zone, this.pagemap];
   }
 
@@ -218,6 +221,18 @@ export class Frames {
     const sum = this.mapcounts[pfn]! + count;
     this.mapcounts[pfn] = sum;
     return sum;
+  }
+
+  /** As `addMapcount` of `nr` pages in a row; answers the least of the sums. */
+  addMapcounts(pfn: number, nr: number, count: number): number {
+    const { mapcounts } = this;
+    let least = mapcounts[pfn]! + count;
+    for (let page = pfn; page < pfn + nr; page++) {
+      const sum = mapcounts[page]! + count;
+      mapcounts[page] = sum;
+      if (sum < least) least = sum;
+    }
+    return least;
   }
 
   setMapcount(pfn: number, value: number): void {
@@ -299,6 +314,12 @@ export class Frames {
     this.flagWords[pfn]! |= mask;
   }
 
+  /** As `setFlags` of `nr` pages in a row. */
+  setFlagsOfPages(pfn: number, nr: number, mask: number): void {
+    const { flagWords } = this;
+    for (let page = pfn; page < pfn + nr; page++) flagWords[page]! |= mask;
+  }
+
   clearFlags(pfn: number, mask: number): void {
     this.flagWords[pfn]! &= ~mask;
   }
@@ -331,6 +352,7 @@ export class Frames {
   }
 
   setHead(pfn: number, value: number): void {
+    this.hasTails[Math.floor(pfn / HPAGE_PMD_NR)] = 0;
     this.heads[pfn] = value;
   }
 
@@ -374,6 +396,7 @@ export class Frames {
 
   /** Fresh `struct page` values for one frame that is about to be handed out; the refcount becomes 1. */
   prepare(pfn: number, zone: ZoneId, pagemap: number): void {
+    this.hasTails[Math.floor(pfn / HPAGE_PMD_NR)] = 0;
     assert(this.refcounts[pfn] === 0, 'pfn % is handed out while it has % references', pfn, this.refcounts[pfn]);
     this.refcounts[pfn] = 1;
     this.mapcounts[pfn] = 0;
@@ -395,12 +418,23 @@ export class Frames {
   /** As `prepare` for a large folio; the frames behind its head are tails without references of their own. */
   prepareFolio(head: number, order: number, { zone, pagemap }: { zone: ZoneId; pagemap: number }): void {
     const end = head + (1 << order);
-    for (let pfn = head + 1; pfn < end; pfn++) this.assertUnreferenced(pfn);
+    let references = 0;
+    for (let pfn = head + 1; pfn < end; pfn++) references |= this.refcounts[pfn]!;
+    assert(references === 0, 'the folio % is handed out while there are references to a page of it', head);
+    const at = Math.floor(head / HPAGE_PMD_NR);
+    const isHuge = order === HPAGE_PMD_ORDER;
+    const hasTails =
+      isHuge && this.hasTails[at] === 1 && this.zone[end - 1] === zone && this.pagemap[end - 1] === pagemap;
     this.prepare(head, zone, pagemap);
-    for (const field of this.fields) field.fill(field[head]!, head + 1, end);
-    this.heads.fill(head, head + 1, end);
+    if (!hasTails) {
+      for (const field of this.fields) field.fill(field[head]!, head + 1, end);
+      this.heads.fill(head, head + 1, end);
+      this.refcounts.fill(0, head + 1, end);
+    }
+    // Nobody else writes to all of this, which is more than the host's caches hold.
+    if (isHuge) this.hasTails[at] = 1;
+    this.mapcounts.fill(0, head + 1, end);
     this.flagWords.fill(PG.tail, head + 1, end);
-    this.refcounts.fill(0, head + 1, end);
     this.flagWords[head] = PG.head;
     this.orders[head] = order;
   }
@@ -415,6 +449,7 @@ export class Frames {
   /** A folio that nothing maps becomes single pages, each with a reference of its own. Linux: mm/page_alloc.c:split_page() */
   splitPage(head: number): void {
     const nr = this.folioNrPages(head);
+    this.hasTails[Math.floor(head / HPAGE_PMD_NR)] = 0;
     for (let pfn = head; pfn < head + nr; pfn++) {
       this.heads[pfn] = pfn;
       this.orders[pfn] = 0;

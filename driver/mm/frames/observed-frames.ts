@@ -66,6 +66,11 @@ export class ObservedFrames extends Frames {
     return super.addMapcount(pfn, count);
   }
 
+  override addMapcounts(pfn: number, nr: number, count: number): number {
+    for (let page = pfn; page < pfn + nr; page++) this.touch(Shared.mapcount, page, Access.write);
+    return super.addMapcounts(pfn, nr, count);
+  }
+
   override setMapcount(pfn: number, value: number): void {
     this.touch(Shared.mapcount, pfn, Access.write);
     super.setMapcount(pfn, value);
@@ -129,6 +134,11 @@ export class ObservedFrames extends Frames {
   override setFlags(pfn: number, mask: number): void {
     this.touchFlags(pfn, mask, Access.write);
     super.setFlags(pfn, mask);
+  }
+
+  override setFlagsOfPages(pfn: number, nr: number, mask: number): void {
+    for (let page = pfn; page < pfn + nr; page++) this.touchFlags(page, mask, Access.write);
+    super.setFlagsOfPages(pfn, nr, mask);
   }
 
   override clearFlags(pfn: number, mask: number): void {

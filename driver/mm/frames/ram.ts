@@ -18,6 +18,9 @@ export class Ram {
   readonly words: Uint32Array;
   /** A bit for each frame; where it is 0, so are all bytes. */
   readonly written: Int32Array;
+  /** Another one with each change of a guarded frame: as long as it is the same, all that were guarded under it have the bytes that they had then. */
+  guardEpoch: object = {};
+  private readonly guarded: Int32Array;
 
   constructor(size: number) {
     const pages = (CORE_BYTES + size) / 2 ** 16;
@@ -25,10 +28,26 @@ export class Ram {
     this.bytes = new Uint8Array(this.memory.buffer, CORE_BYTES);
     this.words = new Uint32Array(this.memory.buffer, CORE_BYTES);
     this.written = new Int32Array(Math.ceil(size / PAGE_SIZE / FRAMES_PER_WORD));
+    this.guarded = new Int32Array(this.written.length);
   }
 
   setWritten(pfn: number, count = 1): void {
     for (let at = pfn; at < pfn + count; at++) this.written[at >>> 5]! |= 1 << (at & 31);
+    this.notice(pfn, count);
+  }
+
+  /** The next change of the frame, or of one near it, begins another epoch. */
+  guard(pfn: number): void {
+    this.guarded[pfn >>> 5]! |= 1 << (pfn & 31);
+  }
+
+  private notice(pfn: number, count: number): void {
+    const { guarded } = this;
+    for (let word = pfn >>> 5; word <= (pfn + count - 1) >>> 5; word++) {
+      if (guarded[word] === 0) continue;
+      guarded[word] = 0;
+      this.guardEpoch = {};
+    }
   }
 
   isWritten(pfn: number): boolean {
@@ -42,6 +61,7 @@ export class Ram {
       const first = at;
       at = this.nextThat(false, at, end);
       this.bytes.fill(0, first * PAGE_SIZE, at * PAGE_SIZE);
+      this.notice(first, at - first);
       for (let clean = first; clean < at; clean++) this.written[clean >>> 5]! &= ~(1 << (clean & 31));
     }
   }

@@ -14,8 +14,8 @@ export function folioAddNewAnonRmap(memory: Memory, head: number, vma: Vma, addr
   assert(addr >= vma.start && addr + nr * PAGE_SIZE <= vma.end, 'the address is not of this vma');
   setAnon(memory, head, vma, addr);
   frames.setFlags(head, PG.swapbacked | PG.anonExclusive);
-  for (let pfn = head + 1; pfn < head + nr; pfn++) frames.setFlags(pfn, PG.anonExclusive);
-  for (let pfn = head; pfn < head + nr; pfn++) frames.setMapcount(pfn, 1);
+  frames.setFlagsOfPages(head + 1, nr - 1, PG.anonExclusive);
+  frames.addMapcounts(head, nr, 1);
   frames.setFolioMapcount(head, nr);
 }
 
@@ -77,15 +77,11 @@ function addMapping(memory: Memory, pfn: number): void {
 /** One PTE mapping less of each of `count` pages of a folio; references are not touched. Linux: mm/rmap.c:folio_remove_rmap_ptes() */
 export function folioRemoveRmapPtes(memory: Memory, pfn: number, count = 1): void {
   const { frames } = memory;
-  let isUnmapped = false;
-  for (let page = pfn; page < pfn + count; page++) {
-    const left = frames.addMapcount(page, -1);
-    assert(left >= 0, 'pfn % has % mappings', page, left);
-    isUnmapped ||= left === 0;
-  }
+  const least = frames.addMapcounts(pfn, count, -1);
+  assert(least >= 0, 'of the pages from pfn % on one has % mappings', pfn, least);
   const head = frames.head(pfn);
   const left = frames.addFolioMapcount(head, -count);
-  if (isUnmapped && left > 0 && frames.entireMapcount(head) === 0) deferredSplitFolio(memory, head);
+  if (least === 0 && left > 0 && frames.entireMapcount(head) === 0) deferredSplitFolio(memory, head);
 }
 
 /**

@@ -110,10 +110,8 @@ function smallEntry(vma: Vma, lo: number): number {
 /** Linux: mm/rmap.c:folio_add_anon_rmap_ptes() */
 function folioAddAnonRmapPtes(memory: Memory, head: number, isExclusive: boolean): void {
   const { frames } = memory;
-  for (let pfn = head; pfn < head + HPAGE_PMD_NR; pfn++) {
-    frames.addMapcount(pfn, 1);
-    if (isExclusive) frames.setFlags(pfn, PG.anonExclusive);
-  }
+  frames.addMapcounts(head, HPAGE_PMD_NR, 1);
+  if (isExclusive) frames.setFlagsOfPages(head, HPAGE_PMD_NR, PG.anonExclusive);
   frames.addFolioMapcount(head, HPAGE_PMD_NR);
 }
 

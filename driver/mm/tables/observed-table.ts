@@ -55,6 +55,18 @@ export class ObservedTable extends Table {
     super.set(i, lo, hi);
   }
 
+  override nextUsed(i: number, end: number): number {
+    let at = i;
+    while (at < end && this.lo(at) === Kind.none) at++;
+    return at;
+  }
+
+  override runLength(i: number, most: number, ignored: number): number {
+    const nr = super.runLength(i, most, ignored);
+    this.touch(i, Access.read, Math.min(nr + 1, most));
+    return nr;
+  }
+
   override setLo(i: number, lo: number): void {
     this.change(i, { lo, hi: super.hi(i), how: Access.write });
     super.setLo(i, lo);

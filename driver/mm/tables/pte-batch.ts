@@ -14,12 +14,8 @@ export function folioPteBatch(
   table: Table,
   { index, max, ignored = BATCH_IGNORES }: { index: number; max: number; ignored?: number },
 ): number {
-  const lo = table.lo(index) & ~ignored;
-  if ((lo & (KIND_MASK | Pte.special)) !== Kind.present) return 1;
+  if ((table.lo(index) & (KIND_MASK | Pte.special)) !== Kind.present) return 1;
   const pfn = table.hi(index);
   const head = frames.head(pfn);
-  const most = Math.min(max, head + frames.folioNrPages(head) - pfn);
-  let nr = 1;
-  while (nr < most && (table.lo(index + nr) & ~ignored) === lo && table.hi(index + nr) === pfn + nr) nr++;
-  return nr;
+  return table.runLength(index, Math.min(max, head + frames.folioNrPages(head) - pfn), ignored);
 }

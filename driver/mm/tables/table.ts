@@ -17,6 +17,8 @@ export const SPAN = [0, 1, 2 ** 9, 2 ** 18, 2 ** 27] as const;
  */
 export class Table {
   private readonly cells = new Uint32Array(2 * ENTRIES_PER_TABLE);
+  /** All entries before this one are none. */
+  firstUsed = ENTRIES_PER_TABLE;
   private readonly below: (Table | null)[] | null;
   /** Where it hangs: id of the address space, 0 for a table that is in no tree and so nobody else's concern. */
   protected mmId = 0;
@@ -69,19 +71,42 @@ export class Table {
 
   /** Linux: part of include/linux/pgtable.h:set_pte_at() and arch/riscv/include/asm/pgtable.h:set_pmd_at() */
   set(i: number, lo: number, hi: number): void {
+    if (i < this.firstUsed) this.firstUsed = i;
     this.cells[2 * i] = lo;
     this.cells[2 * i + 1] = hi;
   }
 
+  /** The first entry of [i, end) that is not none; `end` without. */
+  nextUsed(i: number, end: number): number {
+    let at = Math.max(i, Math.min(this.firstUsed, end));
+    while (at < end && this.cells[2 * at] === Kind.none) at++;
+    return at;
+  }
+
+  /** How many entries from `i` on, up to `most`, say the same but for `ignored` of frames in a row. */
+  runLength(i: number, most: number, ignored: number): number {
+    const { cells } = this;
+    const lo = cells[2 * i]! & ~ignored;
+    const end = 2 * (i + most);
+    let hi = (cells[2 * i + 1]! + 1) | 0;
+    let at = 2 * i + 2;
+    for (; at < end && (cells[at]! & ~ignored) === lo && (cells[at + 1]! | 0) === hi; at += 2) hi = (hi + 1) | 0;
+    return (at >> 1) - i;
+  }
+
   /** Another kind or other flags for the same page. */
   setLo(i: number, lo: number): void {
+    if (i < this.firstUsed) this.firstUsed = i;
     this.cells[2 * i] = lo;
   }
 
   /** Linux: part of arch/riscv/include/asm/pgtable.h:pte_clear() and pmd_clear() */
   clear(i: number, count = 1): void {
-    if (count === 1) this.set(i, Kind.none, 0);
-    else this.cells.fill(Kind.none, 2 * i, 2 * (i + count));
+    if (i <= this.firstUsed && this.firstUsed < i + count) this.firstUsed = i + count;
+    if (count === 1) {
+      this.cells[2 * i] = Kind.none;
+      this.cells[2 * i + 1] = 0;
+    } else this.cells.fill(Kind.none, 2 * i, 2 * (i + count));
   }
 
   /** Entry `i` becomes entry `j` of `to`. */
@@ -93,6 +118,7 @@ export class Table {
   /** All entries of a table that is in no tree yet; `hi` counts up by `step`. */
   fill(lo: number, hi: number, step: 0 | 1): void {
     assert(this.mmId === 0, 'a table that is in use is filled');
+    this.firstUsed = 0;
     for (let i = 0; i < ENTRIES_PER_TABLE; i++) {
       this.cells[2 * i] = lo;
       this.cells[2 * i + 1] = hi + i * step;
@@ -147,6 +173,7 @@ export class Table {
       this.below.fill(null);
     }
     this.cells.fill(0);
+    this.firstUsed = ENTRIES_PER_TABLE;
     this.mmId = 0;
   }
 

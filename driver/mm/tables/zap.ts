@@ -121,11 +121,11 @@ function zapPteRange(
   const needResched = mm.memory.kernel.scheduler.isFine;
   let i = first;
   ptlLock(mm);
-  for (let done = 0, nr = 1; i < first + count; i += nr) {
+  for (let done = 0, nr = 1; ; i += nr) {
     nr = 1;
+    i = table.nextUsed(i, first + count);
+    if (i === first + count || (needResched && done++ > 0)) break;
     const lo = table.lo(i);
-    if (lo === Kind.none) continue;
-    if (needResched && done++ > 0) break;
     const pfn = table.hi(i);
     if (!evenCows && isCow(mm, lo, pfn)) continue;
     nr = folioPteBatch(mm.memory, table, { index: i, max: first + count - i });

@@ -60,6 +60,10 @@ export class JobControl {
   }
 
   /** On every thread's way to user mode. */
+  get hasNotice(): boolean {
+    return this.notice !== 0;
+  }
+
   notifyParent(): void {
     if (this.notice === 0) return;
     const code = this.notice;

@@ -58,7 +58,7 @@ export class PagemapFile extends MmFile {
     const { scheduler } = mm.memory.kernel;
     for (let at = 0; at < npages; at += WALK_PAGES) {
       yield* mm.mmapLock.readLock();
-      fillPagemap(mm, first + at, out.subarray(at * ENTRY_BYTES, (at + WALK_PAGES) * ENTRY_BYTES));
+      fillPagemap(mm, out, { first, at, end: Math.min(npages, at + WALK_PAGES) });
       mm.mmapLock.readUnlock();
       if (at + WALK_PAGES < npages && scheduler.contended) yield WALK_POINT;
     }
@@ -71,22 +71,25 @@ export class PagemapFile extends MmFile {
   }
 }
 
-/** Writes the entries of pages from `firstVpn` on until `out` is full. The caller holds mmap_lock. */
-function fillPagemap(mm: Mm, firstVpn: number, out: Uint8Array): void {
-  const view = new DataView(out.buffer, out.byteOffset, out.byteLength);
-  const count = out.byteLength / ENTRY_BYTES;
+/** Writes entries `at` to before `end`, where entry 0 is that of page `first`. The caller holds mmap_lock. */
+function fillPagemap(mm: Mm, out: Uint8Array, { first, at, end }: { first: number; at: number; end: number }): void {
   const entry: PagemapEntry = { flagsHi: 0, frame: 0 };
   let vma: Vma | null = null;
-  for (let i = 0; i < count; i++) {
-    const addr = (firstVpn + i) * PAGE_SIZE;
+  for (let i = at; i < end; i++) {
+    const addr = (first + i) * PAGE_SIZE;
     if (vma === null || addr >= vma.end) vma = mm.findVma(addr);
     if (vma === null) return;
     if (addr < vma.start) continue;
-    pageEntry(vma, firstVpn + i, entry);
-    view.setUint32(i * ENTRY_BYTES, entry.frame >>> 0, true);
+    pageEntry(vma, first + i, entry);
+    putWord(out, i * ENTRY_BYTES, entry.frame);
     // The frame has 55 bits; what is above 32 shares the upper word with the flags.
-    view.setUint32(i * ENTRY_BYTES + 4, (entry.flagsHi | Math.floor(entry.frame / 2 ** 32)) >>> 0, true);
+    putWord(out, i * ENTRY_BYTES + 4, entry.flagsHi | Math.floor(entry.frame / 2 ** 32));
   }
+}
+
+/** The low 32 bits, little endian. */
+function putWord(out: Uint8Array, at: number, word: number): void {
+  for (let i = 0; i < 4; i++) out[at + i] = (word | 0) >>> (8 * i);
 }
 
 function pageEntry(vma: Vma, vpn: number, out: PagemapEntry): void {
