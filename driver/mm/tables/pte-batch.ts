@@ -3,7 +3,7 @@ import { KIND_MASK, Kind, Pte } from './entry.js';
 import type { Table } from './page-table.js';
 
 /** Bits in which entries of one batch may differ where nobody asks for the dirty ones. Linux: FPB_IGNORE_DIRTY, FPB_IGNORE_SOFT_DIRTY */
-export const BATCH_IGNORES = Pte.write | Pte.young | Pte.dirtied;
+const BATCH_IGNORES = Pte.write | Pte.young | Pte.dirtied;
 
 /**
  * How many entries from `index` on, `max` at most, map pages of one folio in a row and say the same but for `ignored`: what is done to
