@@ -90,7 +90,7 @@ const RACES: Readonly<Record<keyof typeof import('../../../../driver/core/observ
   pud: 'fresh-mig-mapover',
   pgd: [({ main, other }) => storesTo(mapped(main, 2 ** 45, { flags: MAP_ANONYMOUS | MAP_FIXED }), [main, other])],
   tlb: 'fresh-excl-load',
-  tlbPending: 'thp-mig-dontneed',
+  tlbPending: 'folio-pageout-dontneed1',
   vmaList: 'fresh-mig-mapover',
   mmUsers: [exitAgainstChild],
   folioLock: 'fresh-mig-pageout',

@@ -199,6 +199,18 @@ describe('a folio below 2 MiB', () => {
     expect(stats(world)).toEqual({ anon_fault_alloc: 1, split_deferred: 1 });
   });
 
+  it('is unmapped in one step, whatever was written, read and protected in it', () => {
+    const { world } = worldWithFolio();
+    world.advise(0, 16, MADV_COLD);
+    world.load(2);
+    world.run(doMprotectPkey(world.mm, BASE + 4 * PAGE, 2 * PAGE, PROT_READ));
+    world.run(doMprotectPkey(world.mm, BASE, 16 * PAGE, PROT_READ));
+    world.run(doMprotectPkey(world.mm, BASE + 8 * PAGE, 8 * PAGE, PROT_READ | PROT_WRITE));
+    world.run(doMprotectPkey(world.mm, BASE, 8 * PAGE, PROT_READ | PROT_WRITE));
+    world.advise(0, 16, MADV_DONTNEED);
+    expect(stats(world)).toEqual({ anon_fault_alloc: 1 });
+  });
+
   it('moves and changes its rights in parts', () => {
     const { world, head } = worldWithFolio();
     const to = BASE + 64 * PAGE;
