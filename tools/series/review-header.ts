@@ -7,7 +7,9 @@ const MOST_SHOWN = 6;
 
 /** What the posting's header does to clients of each numbering that Linux has released. */
 export function headerLines({ abi, posting }: Review): string[] {
-  if (posting.header === null) return ['The header', 'Not changed.'];
+  if (posting.header === null) return ['', 'The header', 'Not changed.'];
+  // Another shard has looked at it.
+  if (abi.length === 0) return [];
   const breaking = abi.filter(({ breaks }) => breaks > 0);
   const counts = breaking.map(
     ({ old, breaks, own }) => `${old} (${breaks}${own < breaks ? `, ${own} by the posting` : ''})`,
@@ -15,6 +17,7 @@ export function headerLines({ abi, posting }: Review): string[] {
   const effects = effectsOf(abi);
   const rest = effects.slice(MOST_SHOWN);
   return [
+    '',
     'The header',
     ...wrapped(
       `Against ${abi.length} released numberings, ${breaking.length} of them break: ${counts.join(', ') || 'none'}.`,

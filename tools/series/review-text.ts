@@ -1,4 +1,5 @@
 import { shellQuote } from '../glob.js';
+import { compared, keyOf } from './baseline.js';
 import type { Hunted } from './hunt.js';
 import { plain, sentence, wrapped } from './mail-lines.js';
 import { raceKey, raceLines } from './race-text.js';
@@ -6,24 +7,14 @@ import type { Review } from './review.js';
 import { headerLines } from './review-header.js';
 import { SWEPT_CASES } from './sweep-hunt.js';
 
-/** The name by which two reports know the same finding. */
-export function keyOf({ cures, violation }: Hunted): string {
-  return cures[0]?.name ?? violation.kind;
-}
-
-/** Keys of the findings that a text report has. */
-export function keysIn(report: string): Set<string> {
-  return new Set([...report.matchAll(/^\d+\. \[([\w-]+)\]/gm)].map(([, key]) => key!));
-}
-
-/** The command that shows a finding again. */
-function commandOf({ ops }: Hunted, path: string): string {
-  return `dmirror series run ${path} ${shellQuote(ops.join('; '))}`;
+/** The command that shows a finding again. Between ops a shell takes any blank, in a file's name it does not. */
+function commandOf({ ops }: Hunted, path: string): string[] {
+  return ['dmirror', 'series', 'run', path, ...shellQuote(ops.join('; ')).split(' ')];
 }
 
 /** Plain text for a reply to the list. `known` are the findings of an earlier report, null without one. */
 export function reviewText(review: Review, known: ReadonlySet<string> | null): string[] {
-  const { posting, findings, races } = review;
+  const { posting, findings, races, seen } = review;
   const path = posting.option;
   return [
     ...wrapped(
@@ -32,7 +23,7 @@ export function reviewText(review: Review, known: ReadonlySet<string> | null): s
     '',
     ...posting.told.flatMap((line) => wrapped(line)),
     ...(posting.told.length > 0 ? [''] : []),
-    `Findings: ${findings.length}`,
+    ...(seen === undefined ? [`Findings: ${findings.length}`] : shardLines(seen)),
     ...findings.flatMap((finding, i) => [
       '',
       ...findingLines(finding, {
@@ -41,10 +32,8 @@ export function reviewText(review: Review, known: ReadonlySet<string> | null): s
         also: otherFinders(finding, review),
       }),
     ]),
-    '',
-    `Races: ${races.length}`,
+    ...(seen === undefined ? ['', `Races: ${races.length}`] : []),
     ...races.flatMap((race, i) => ['', ...raceLines(race, headOf(raceKey(race), { i: i + findings.length, known }))]),
-    '',
     ...headerLines(review),
     '',
     ...runLines(review),
@@ -52,6 +41,13 @@ export function reviewText(review: Review, known: ReadonlySet<string> | null): s
     ...strengthLines(review),
     ...(known === null ? [] : ['', ...baselineLines(review, known)]),
   ].map((line) => line.trimEnd());
+}
+
+/** In place of findings and races, which nobody has reduced yet. */
+function shardLines({ sequences, races }: NonNullable<Review['seen']>): string[] {
+  return wrapped(
+    `This is a shard: ${sequences} sequences and ${races} tests of races show something, which is explained when all shards are merged (dmirror merge-reports).`,
+  );
 }
 
 /** The first line of a finding, by which a later report knows it. */
@@ -89,7 +85,7 @@ function findingLines(
 
 const MOST_SHOWN = 6;
 
-function runLines({ posting, selftests, recordings, sweep, sequences, isInterrupted, seen }: Review): string[] {
+function runLines({ posting, selftests, recordings, sweep, sequences, isInterrupted }: Review): string[] {
   const lines = ['What was run'];
   if (selftests !== null) {
     const { kernel, own } = selftests;
@@ -100,7 +96,7 @@ function runLines({ posting, selftests, recordings, sweep, sequences, isInterrup
     );
     for (const { name, message } of [...kernel.failed, ...own.failed].slice(0, MOST_SHOWN))
       lines.push(...wrapped(`${name}: ${message}`, '    '));
-    lines.push(...wrapped(`dmirror selftest ${posting.option}`, '    '));
+    lines.push(`    dmirror selftest ${posting.option}`);
   }
   if (recordings !== null)
     lines.push(
@@ -110,12 +106,6 @@ function runLines({ posting, selftests, recordings, sweep, sequences, isInterrup
     );
   if (sweep !== null) lines.push(...sweepLines(sweep));
   lines.push(`- generated sequences: ${sequences}, proved after every op`);
-  if (seen !== undefined)
-    lines.push(
-      ...wrapped(
-        `- a shard of it: ${seen.sequences} sequences and ${seen.races} tests of races show something, which is explained when all shards are merged`,
-      ),
-    );
   if (isInterrupted) lines.push('- interrupted: the rest was not run');
   return lines;
 }
@@ -148,13 +138,13 @@ function strengthLines({ walks, posting }: Review): string[] {
   ];
 }
 
-function baselineLines({ findings, races }: Review, known: ReadonlySet<string>): string[] {
-  const now = new Set([...findings.map(keyOf), ...races.map(raceKey)]);
+function baselineLines(review: Review, known: ReadonlySet<string>): string[] {
+  const against = compared(review, known);
   const list = (keys: readonly string[]): string => keys.join(', ') || 'none';
   return [
     'Against the earlier report',
-    ...wrapped(`New: ${list([...now].filter((key) => !known.has(key)))}.`),
-    ...wrapped(`Gone: ${list([...known].filter((key) => !now.has(key)))}.`),
+    ...wrapped(`New: ${list(against.new)}.`),
+    ...wrapped(`Gone: ${list(against.gone)}.`),
   ];
 }
 
