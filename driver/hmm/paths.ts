@@ -217,6 +217,14 @@ export function pathWith(path: PathName, properties: Partial<MigrationPath>): Pa
   ) as PathName;
 }
 
+/**
+ * May a call of this path want a folio's lock while it holds others, or the same? Ours never do, so that it is an error there; with any
+ * property of a posting it is a matter of what else the path does, and shows as a hang where it is one.
+ */
+export function mayNestFolioLocks(path: MigrationPath): boolean {
+  return path.collectsBy === 'range-fault' && PATH_PROPERTIES.some((name) => path[name] !== UNIFIED[name]);
+}
+
 /** Which word of a path's name is wrong, and what could stand there; null when it is right. */
 export function pathError(path: string): { what: string; word: string; known: readonly string[] } | null {
   const [base = '', ...changes] = path.split('+');
