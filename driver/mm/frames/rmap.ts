@@ -14,8 +14,8 @@ export function folioAddNewAnonRmap(memory: Memory, head: number, vma: Vma, addr
   assert(addr >= vma.start && addr + nr * PAGE_SIZE <= vma.end, 'the address is not of this vma');
   setAnon(memory, head, vma, addr);
   frames.setFlags(head, PG.swapbacked | PG.anonExclusive);
-  for (let pfn = head + 1; pfn < head + nr; pfn++) frames.setFlags(pfn, PG.anonExclusive);
-  for (let pfn = head; pfn < head + nr; pfn++) frames.setMapcount(pfn, 1);
+  frames.setFlagsOfPages(head + 1, nr - 1, PG.anonExclusive);
+  frames.addMapcounts(head, nr, 1);
   frames.setFolioMapcount(head, nr);
 }
 

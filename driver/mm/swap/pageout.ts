@@ -8,8 +8,8 @@ import { splitFolio } from '../huge/thp-split-folio.js';
 import type { Memory } from '../memory.js';
 import { KIND_MASK, Kind, Pte } from '../tables/entry.js';
 import { pteIndex, type Table } from '../tables/page-table.js';
+import { folioPteBatch } from '../tables/pte-batch.js';
 import { ptlLock, ptlUnlock } from '../tables/ptl.js';
-import { madviseFolioPteBatch } from '../vmas/madvise-pages.js';
 import { mmapAssertLocked } from '../vmas/mm.js';
 import { VM } from '../vmas/vm-flags.js';
 import { assertInVma, type Vma } from '../vmas/vma.js';
@@ -117,7 +117,7 @@ function isolatePages(
     if (frames.isZoneDevice(pfn)) continue;
     const head = frames.head(pfn);
     if (frames.order(head) > 0) {
-      nr = madviseFolioPteBatch(memory, table, { index: i, max: (end - addr) / PAGE_SIZE });
+      nr = folioPteBatch(memory, table, { index: i, max: (end - addr) / PAGE_SIZE });
       if (nr < frames.folioNrPages(head)) {
         if (folioLikelyMappedShared(memory, head) || !folioTrylock(memory, head)) continue;
         folioGet(memory, head);

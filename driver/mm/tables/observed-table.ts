@@ -61,8 +61,8 @@ export class ObservedTable extends Table {
     return at;
   }
 
-  override runLength(i: number, most: number): number {
-    const nr = super.runLength(i, most);
+  override runLength(i: number, most: number, ignored: number): number {
+    const nr = super.runLength(i, most, ignored);
     this.touch(i, Access.read, Math.min(nr + 1, most));
     return nr;
   }

@@ -83,14 +83,14 @@ export class Table {
     return at;
   }
 
-  /** How many entries from `i` on, up to `most`, say the same of frames in a row. */
-  runLength(i: number, most: number): number {
+  /** How many entries from `i` on, up to `most`, say the same but for `ignored` of frames in a row. */
+  runLength(i: number, most: number, ignored: number): number {
     const { cells } = this;
-    const lo = cells[2 * i]! | 0;
+    const lo = cells[2 * i]! & ~ignored;
     const end = 2 * (i + most);
     let hi = (cells[2 * i + 1]! + 1) | 0;
     let at = 2 * i + 2;
-    for (; at < end && (cells[at]! | 0) === lo && (cells[at + 1]! | 0) === hi; at += 2) hi = (hi + 1) | 0;
+    for (; at < end && (cells[at]! & ~ignored) === lo && (cells[at + 1]! | 0) === hi; at += 2) hi = (hi + 1) | 0;
     return (at >> 1) - i;
   }
 

@@ -13,6 +13,7 @@ import { assertInVma, type Vma } from '../vmas/vma.js';
 import { Kind, kindOf, Pte } from './entry.js';
 import { pmdAddrEnd, pudAddrEnd } from './page-align.js';
 import { pmdIndex, pteIndex, type Table } from './page-table.js';
+import { folioPteBatch } from './pte-batch.js';
 import { addMmCounter, folioMarkDirty, pteInstallUffdWpIfNeeded } from './pte-build.js';
 import { ptlLock, ptlUnlock } from './ptl.js';
 import { TlbGather } from './tlb-gather.js';
@@ -107,7 +108,7 @@ function* zapPmd(vma: Vma, { pmd, start, end }: { pmd: Table; start: number; end
 }
 
 /**
- * Answers where it stopped. Linux lets go of the lock when the CPU is wanted for something else, which it asks at each entry: an explorer
+ * Answers where it stopped. Linux lets go of the lock when the CPU is wanted for something else, which it asks at each batch: an explorer
  * tries that at every one. Linux: mm/memory.c:zap_pte_range()
  */
 function zapPteRange(
@@ -127,7 +128,7 @@ function zapPteRange(
     const lo = table.lo(i);
     const pfn = table.hi(i);
     if (!evenCows && isCow(mm, lo, pfn)) continue;
-    if (!needResched) nr = folioPteBatch(mm, table, i, first + count);
+    nr = folioPteBatch(mm.memory, table, { index: i, max: first + count - i });
     table.clear(i, nr);
     if (!dropsMarkers && lo & Pte.uffdWp) for (let n = i; n < i + nr; n++) pteInstallUffdWpIfNeeded(vma, table, n, lo);
     if (kindOf(lo) === Kind.present) zapPresent(mm, { lo, pfn, vpn: vpn + i - first, nr }, gather);
@@ -135,15 +136,6 @@ function zapPteRange(
   }
   ptlUnlock(mm);
   return vpn + i - first;
-}
-
-/** How many entries from `i` to before `end` say the same of pages of one large folio in a row. Linux: mm/internal.h:folio_pte_batch() */
-function folioPteBatch({ memory: { frames } }: Mm, table: Table, i: number, end: number): number {
-  const lo = table.lo(i);
-  const pfn = table.hi(i);
-  if (kindOf(lo) !== Kind.present || lo & Pte.special) return 1;
-  const head = frames.head(pfn);
-  return table.runLength(i, Math.min(end - i, head + frames.folioNrPages(head) - pfn));
 }
 
 /** The entry of a file's mapping has a page of the process's own. Linux: part of mm/memory.c:should_zap_folio() */

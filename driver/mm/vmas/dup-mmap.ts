@@ -13,6 +13,7 @@ import type { Memory } from '../memory.js';
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart, type NotifierRange } from '../notifier.js';
 import { Kind, kindOf, Pte } from '../tables/entry.js';
 import { pteIndex, type Table } from '../tables/page-table.js';
+import { folioPteBatch } from '../tables/pte-batch.js';
 import { addMmCounter, isCowMapping, maybeMkwrite, mkPte, pteMkuffdWp, userfaultfdPteWp } from '../tables/pte-build.js';
 import { ptlAssertHeld, ptlLock, ptlUnlock } from '../tables/ptl.js';
 import { decTlbFlushPending, flushTlbMm, incTlbFlushPending } from '../tables/tlb.js';
@@ -149,9 +150,12 @@ function* copyPteRange(dst: Vma, src: Vma, part: { vpn: number; next: number }):
     if (isFine) yield FINE.ptl;
     ptlLock(dst.mm);
     ptlLock(src.mm, true);
-    for (let copied = 0; vpn < part.next && ret === 0 && !(isFine && copied === PTES_BEFORE_RESCHED); vpn++) {
+    let batchEnd = vpn;
+    for (let copied = 0; vpn < part.next && ret === 0; vpn++) {
       const i = pteIndex(vpn);
+      if (isFine && vpn >= batchEnd && copied >= PTES_BEFORE_RESCHED) break;
       if (kindOf(from.lo(i)) === Kind.none) continue;
+      if (isFine && vpn >= batchEnd) batchEnd = vpn + presentBatch(src, from, { index: i, max: part.next - vpn });
       ret = copyPte(dst, src, { from, to, i, vpn });
       copied++;
     }
@@ -159,6 +163,12 @@ function* copyPteRange(dst: Vma, src: Vma, part: { vpn: number; next: number }):
     ptlUnlock(dst.mm);
   }
   return ret;
+}
+
+/** Entries that Linux copies in one step. Linux: part of mm/memory.c:copy_present_ptes() */
+function presentBatch(src: Vma, from: Table, part: { index: number; max: number }): number {
+  const ignored = Pte.write | Pte.young | (src.flags & VM.notSoftDirty ? 0 : Pte.softDirty);
+  return folioPteBatch(src.mm.memory, from, { ...part, ignored });
 }
 
 /** Entries after which Linux lets go of the locks if the CPU is wanted for something else; an explorer always tries that. */

@@ -7,6 +7,7 @@ import type { Memory } from '../memory.js';
 import { Kind, kindOf, Pte } from '../tables/entry.js';
 import { pmdAddrEnd, pudAddrEnd } from '../tables/page-align.js';
 import { pmdIndex, pteIndex, type Table } from '../tables/page-table.js';
+import { folioPteBatch } from '../tables/pte-batch.js';
 import { ptlLock, ptlUnlock } from '../tables/ptl.js';
 import { TlbGather } from '../tables/tlb-gather.js';
 import { type Mm, mmapAssertLocked } from './mm.js';
@@ -125,31 +126,13 @@ function advisePtes(
     } else if (!(lo & Pte.special) && !memory.frames.isZoneDevice(pfn)) {
       const head = memory.frames.head(pfn);
       const nr = memory.frames.folioNrPages(head);
-      if (nr > 1) count = madviseFolioPteBatch(memory, table, { index, max: end - vpn });
+      if (nr > 1) count = folioPteBatch(memory, table, { index, max: end - vpn });
       if (count < nr && takeForSplit(memory, head)) return { vpn, count };
       if (count === nr) advice.folio(memory, { table, index, count, head, vpn }, gather);
     }
     vpn += count;
   }
   return { vpn: end, count: 0 };
-}
-
-/** How many entries from `index` on map consecutive pages of one folio alike. Linux: mm/madvise.c:madvise_folio_pte_batch() */
-export function madviseFolioPteBatch(
-  memory: Memory,
-  table: Table,
-  { index, max }: { index: number; max: number },
-): number {
-  const { frames } = memory;
-  const ignored = Pte.write | Pte.young | Pte.dirtied;
-  const lo = table.lo(index) & ~ignored;
-  const first = table.hi(index);
-  const head = frames.head(first);
-  let count = 1;
-  const isNext = (i: number, pfn: number) =>
-    (table.lo(i) & ~ignored) === lo && table.hi(i) === pfn && frames.head(pfn) === head;
-  while (count < max && isNext(index + count, first + count)) count++;
-  return count;
 }
 
 /** Locks and references a large folio for a split; false when it is shared or busy. */

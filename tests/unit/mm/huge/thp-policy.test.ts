@@ -199,6 +199,18 @@ describe('a folio below 2 MiB', () => {
     expect(stats(world)).toEqual({ anon_fault_alloc: 1, split_deferred: 1 });
   });
 
+  it('is unmapped in one step, whatever was written, read and protected in it', () => {
+    const { world } = worldWithFolio();
+    world.advise(0, 16, MADV_COLD);
+    world.load(2);
+    world.run(doMprotectPkey(world.mm, BASE + 4 * PAGE, 2 * PAGE, PROT_READ));
+    world.run(doMprotectPkey(world.mm, BASE, 16 * PAGE, PROT_READ));
+    world.run(doMprotectPkey(world.mm, BASE + 8 * PAGE, 8 * PAGE, PROT_READ | PROT_WRITE));
+    world.run(doMprotectPkey(world.mm, BASE, 8 * PAGE, PROT_READ | PROT_WRITE));
+    world.advise(0, 16, MADV_DONTNEED);
+    expect(stats(world)).toEqual({ anon_fault_alloc: 1 });
+  });
+
   it('moves and changes its rights in parts', () => {
     const { world, head } = worldWithFolio();
     const to = BASE + 64 * PAGE;
@@ -278,11 +290,12 @@ describe('a folio below 2 MiB', () => {
   it('is collapsed into 2 MiB', () => {
     const world = worldOf(KIB_64);
     world.anon(0, 512);
-    world.fill(0, 512, 100);
+    const pages = Array.from({ length: 32 }, (_, i) => 16 * i + (i % 16));
+    for (const page of pages) world.store(page, page + 1);
     const free = world.memory.allocator.freeFrames;
     expect(world.advise(0, 512, MADV_COLLAPSE)).toBe(0);
     expect(world.text(0, 512)).toBe('PMD 0-511 HUGE W');
-    expect(world.words(0, 512)).toEqual(Array.from({ length: 512 }, (_, i) => 100 + i));
+    expect(pages.map((page) => world.load(page))).toEqual(pages.map((page) => page + 1));
     expect(world.memory.allocator.freeFrames).toBe(free);
   });
 });
