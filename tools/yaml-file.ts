@@ -34,6 +34,13 @@ export function readYamlFile(file: string, hint: string): { readonly value: unkn
   return { value, wrong: (keys, message, part) => at(place(keys, part), message) };
 }
 
+/** The issue to tell of. A key that is spelled wrong is missing as well, which says less. */
+export function issueToTell(issues: readonly [BaseIssue<unknown>, ...BaseIssue<unknown>[]]): BaseIssue<unknown> {
+  const [first] = issues;
+  const isMissingKey = first.type === 'strict_object' && first.expected !== 'Object';
+  return (isMissingKey && issues.find(({ expected, type }) => type === first.type && expected === 'never')) || first;
+}
+
 /** What a schema says of a value, where it is about: a key that is too much, or a value. */
 export function issueAt(
   issue: BaseIssue<unknown>,

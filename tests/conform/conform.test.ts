@@ -8,7 +8,7 @@ import { type Divergence, Replayer } from './replay.js';
 
 const FAMILIES = ['small', 'mix', 'coherent', 'thp', 'swap', 'huge', 'pin', 'raw'];
 /** Every so many sequences one is replayed; generated.test.ts holds the paths against each other. */
-const STRIDES: Readonly<Record<string, number>> = { classic: stride(1, 96), unified: stride(2, 96) };
+const STRIDES: Readonly<Record<string, number>> = { classic: stride(1, 192), unified: stride(2, 192) };
 const SHOWN_STEPS = 12;
 /** Guards against a hang, not against a slow host. */
 const TIMEOUT_MS = 600_000;

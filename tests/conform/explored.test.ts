@@ -15,7 +15,7 @@ import { count, some, stride } from '../counts.js';
 
 /** Of the library every so manieth test where not all are taken, and schedules of each. */
 const SAMPLE = stride(48, 288);
-const BUDGET = count(40, 80);
+const BUDGET = count(20, 80);
 const library = namedTests(['*']).filter(({ recorded }) => recorded === null);
 const tests = library.filter((_, i) => i % SAMPLE === 0);
 

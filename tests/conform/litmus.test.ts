@@ -9,7 +9,7 @@ import { pathByName } from './recording.js';
 
 const RECORDED = readLitmusFile(join(import.meta.dirname, '../litmus/recorded.jsonl'));
 /** Every so manieth test where not all are taken. */
-const SAMPLE = stride(5, 43);
+const SAMPLE = stride(5, 86);
 const tests = RECORDED.filter((_, i) => i % SAMPLE === 0);
 
 /** Where there is time, what the register has beside is to be reached too. */
@@ -57,7 +57,7 @@ describe.each([
     expect(pathByName(file).path).toBe(path);
   });
 
-  it.each(recorded.filter((_, i) => i % stride(11, 21) === 0).map((test) => [test.name, test] as const))(
+  it.each(recorded.filter((_, i) => i % stride(11, 42) === 0).map((test) => [test.name, test] as const))(
     '%s: each outcome is reached',
     (_name, test) => {
       const how = { path, profile: '6.12', seed: 1, isChecked: false, budget: count(20_000, 120_000) } as const;

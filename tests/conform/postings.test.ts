@@ -8,7 +8,7 @@ import { FAMILIES } from './families.js';
 import { readRecordingFile, type Sequence } from './recording.js';
 import { Replayer } from './replay.js';
 
-const STRIDE = stride(1, 96);
+const STRIDE = stride(1, 192);
 /** Guards against a hang, not against a slow host. */
 const TIMEOUT_MS = 600_000;
 
@@ -41,7 +41,7 @@ describe('kernels with the series', () => {
     'late: also that of %s, but for huge pages that MIGRATE_TO_SYS splits',
     { timeout: TIMEOUT_MS },
     (path) => {
-      expect(differing(path, recording('late-series').sequences, NOT_SPLIT_BY_LATE, stride(3, 96))).toEqual(
+      expect(differing(path, recording('late-series').sequences, NOT_SPLIT_BY_LATE, stride(3, 192))).toEqual(
         NOT_SPLIT_BY_LATE,
       );
     },

@@ -16,7 +16,7 @@ const WITH_SWAP: readonly string[] = ['swap', 'huge', 'pin', 'raw'];
 const COUNT = count(1, 5);
 const FAMILIES = ['small', 'mix', 'coherent', 'thp', 'swap', 'huge', 'pin', 'raw'];
 /** Every so many sequences one is replayed, on each path another; conform.test.ts replays all on both. */
-const SAMPLE_STRIDE = stride(16, 384);
+const SAMPLE_STRIDE = stride(16, 768);
 const TIMEOUT_MS = 600_000;
 
 /** Replays with one machine a configuration. */

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { loadPlan, parsePlan } from '../../tools/fault/plans/plan-parse.js';
 import { definePlan, FAULT_POINTS, type Rule, runPlan, type Step } from '../../tools/fault-api.js';
 import { EQUAL_PATHS, type PathName } from '../../uapi/path-name.js';
-import { isLong } from '../counts.js';
+import { isLong, some } from '../counts.js';
 
 const FOLDER = 'tests/faults/plans';
 const FILES = readdirSync(FOLDER).filter((name) => name.endsWith('.yaml'));
@@ -236,7 +236,7 @@ describe('an action of somebody else in the middle of a migration', () => {
           rules: [{ name: 'act', point, nth: 3, run }],
           steps: [{ do: verb, on: 'buf' }],
         });
-        for (const path of EQUAL_PATHS) {
+        for (const path of some(EQUAL_PATHS, 2)) {
           const { violations } = await runPlan(plan, { path });
           expect(violations, `${verb} ${point} ${path}`).toEqual([]);
         }

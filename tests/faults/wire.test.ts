@@ -6,7 +6,7 @@ import { wirePlan } from '../../tools/fault/wire/wire.js';
 import { WIRE_POINTS } from '../../tools/fault/wire/wire-points.js';
 import { runWireFault } from '../../tools/fault/wire/wire-socket.js';
 import { definePlan, type Plan, type Rule, runPlan } from '../../tools/fault-api.js';
-import { count, stride } from '../counts.js';
+import { count, some, stride } from '../counts.js';
 
 afterEach(() => void vi.restoreAllMocks());
 
@@ -142,11 +142,11 @@ describe('a rule about the interface', () => {
 });
 
 describe('a token of a plan', () => {
-  it.each(WIRE_POINTS.map(({ name }) => name))('(%s) replays to the same bytes', async (point) => {
+  it.each(some(WIRE_POINTS, 3).map(({ name }) => name))('(%s) replays to the same bytes', async (point) => {
     const { token } = await runPlan(twoClients([{ name: 'r', point, command: 'MIGRATE_TO_DEV' }]), UNIFIED);
     const first = (await replayLines(token)).lines;
     expect(first.join('\n')).toMatch(new RegExp(`^# faults injected: r = ${point} in .*of MIGRATE_TO_DEV`));
-    for (let i = 0; i < count(2, 20); i++) expect((await replayLines(token)).lines).toEqual(first);
+    for (let i = 0; i < count(1, 20); i++) expect((await replayLines(token)).lines).toEqual(first);
   });
 });
 
@@ -227,10 +227,13 @@ describe('a wrong rule about the interface', () => {
 });
 
 describe('over sockets', () => {
-  it.each(WIRE_POINTS.map(({ name }) => name))('a mistreated frame (%s) costs nobody else anything', async (kind) => {
-    // A frame in the middle: the client has a process and an open device by then.
-    const { frames, violations } = await runWireFault('unified', { kind, nth: 7 });
-    expect(violations).toEqual([]);
-    expect(frames).toBeGreaterThanOrEqual(7);
-  });
+  it.each(some(WIRE_POINTS, 3).map(({ name }) => name))(
+    'a mistreated frame (%s) costs nobody else anything',
+    async (kind) => {
+      // A frame in the middle: the client has a process and an open device by then.
+      const { frames, violations } = await runWireFault('unified', { kind, nth: 7 });
+      expect(violations).toEqual([]);
+      expect(frames).toBeGreaterThanOrEqual(7);
+    },
+  );
 });

@@ -32,7 +32,7 @@ describe('the TLB', needs(COMPILER), () => {
     build.remove();
   });
 
-  it.each(some(['race', 'ioctls', 'fork-storm', 'threads'], 2))(
+  it.each(some(['race', 'ioctls', 'fork-storm', 'threads'], 4))(
     'never holds more than the page table says: %s',
     (name) => {
       looks = 0;
@@ -52,7 +52,7 @@ describe('compiled code', needs(COMPILER), () => {
   const build = new GuestBuild();
   afterAll(() => build.remove());
 
-  it.each(some(['threads', 'race', 'fork-storm', 'signals', 'float-print'], 2))(
+  it.each(some(['threads', 'race', 'fork-storm', 'signals', 'float-print'], 5))(
     'has the bytes, the calls and the time of the interpreter: %s',
     (name) => {
       const path = build.compile(name);
@@ -73,7 +73,7 @@ describe('a program that runs with invariants', needs(COMPILER), () => {
     build.remove();
   });
 
-  it.each(some(['memory', 'threads', 'ioctls', 'jobs'], 2))('finds %s without fault', (name) => {
+  it.each(some(['memory', 'threads', 'ioctls', 'jobs'], 4))('finds %s without fault', (name) => {
     const path = build.compile(name);
     const plain = runGuest(path);
     for (const checkInvariants of ['touched', 'all'] as const) {

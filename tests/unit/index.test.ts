@@ -9,6 +9,7 @@ import {
   type Task,
 } from '../../index.js';
 import { MADV_DONTNEED } from '../../uapi/mman.js';
+import { count } from '../counts.js';
 
 const PAGES = 4;
 const BYTES = PAGES * 4096;
@@ -37,16 +38,16 @@ async function outcome(options: Partial<MachineOptions>): Promise<string> {
   return `${moved.ret} ${Buffer.from(left.data).toString('hex')}`;
 }
 
-async function outcomes(options: (seed: number) => Partial<MachineOptions>): Promise<number> {
+async function outcomes(options: (seed: number) => Partial<MachineOptions>, seeds = count(4, 24)): Promise<number> {
   const seen = new Set<string>();
-  for (let seed = 1; seed <= 24; seed++) seen.add(await outcome(options(seed)));
+  for (let seed = 1; seed <= seeds && seen.size < 2; seed++) seen.add(await outcome(options(seed)));
   return seen.size;
 }
 
 describe('the scheduler of a machine', () => {
   it('goes by the seed when there is one, and in turn without; an explicit one wins', async () => {
     expect(new Machine({ ramBytes: 16 << 20 }).options.scheduler).toBe('round-robin');
-    expect(await outcomes((seed) => ({ seed }))).toBeGreaterThan(1);
+    expect(await outcomes((seed) => ({ seed }), 24)).toBeGreaterThan(1);
     expect(await outcomes(() => ({}))).toBe(1);
     expect(await outcomes((seed) => ({ seed, scheduler: 'round-robin' }))).toBe(1);
   });

@@ -2,7 +2,7 @@ import * as v from 'valibot';
 import { dialectOption } from '../kernel-profile.js';
 import { didYouMean } from '../nearest.js';
 import { pathNamed } from '../path-option.js';
-import { issueAt, readYamlFile, type Wrong } from '../yaml-file.js';
+import { issueAt, issueToTell, readYamlFile, type Wrong } from '../yaml-file.js';
 import { CAMPAIGN, type Campaign, KINDS } from './campaign-schema.js';
 
 const HINT = 'docs/campaigns.md says what a campaign can have';
@@ -12,7 +12,7 @@ export function readCampaign(file: string): { readonly campaign: Campaign; reado
   const { value, wrong } = readYamlFile(file, HINT);
   const parsed = v.safeParse(CAMPAIGN, value);
   if (!parsed.success) {
-    const [keys, message, part] = issueAt(parsed.issues[0]);
+    const [keys, message, part] = issueAt(issueToTell(parsed.issues));
     throw wrong(keys, part === 'key' ? noKey(keys) : `${keys.join('.') || 'its top'}: ${message}`, part);
   }
   const campaign = parsed.output;

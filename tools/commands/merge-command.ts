@@ -8,6 +8,7 @@ interface MergeOptions {
   readonly json: boolean;
   readonly junit?: string;
   readonly html?: string;
+  readonly baseline?: string;
   readonly partial: boolean;
   readonly measure?: string;
 }
@@ -24,6 +25,7 @@ export function addMergeReports(root: Command, { status, output }: CommandContex
     .option('--json', "as the command's own --json", false)
     .option('--junit <file>', 'also write the results as JUnit XML')
     .option('--html <file>', 'also write the results as a page')
+    .option('--baseline <file>', 'of a series review: a report made before; says what is new and what is gone')
     .option('--partial', 'report on what is there where shards are missing', false)
     .option('--measure <file>', 'write what the units took, for --costs')
     .addHelpText(
@@ -41,6 +43,11 @@ export function addMergeReports(root: Command, { status, output }: CommandContex
       checkRecorded(root, command);
       if (lacking.length > 0 && !options.partial)
         throw new UsageError(lacking.join('\n'), 'bring its blob, or --partial to report on the rest');
+      if (options.baseline !== undefined && command.name !== 'series review')
+        throw new UsageError(
+          `--baseline is of a series review, and these are blobs of ${command.name}`,
+          'leave it out',
+        );
       if (options.measure !== undefined) {
         const { costsText } = await import('../shard/costs.js');
         output().file('--measure', options.measure).write(costsText(command.name, results));
@@ -59,8 +66,9 @@ export function addMergeReports(root: Command, { status, output }: CommandContex
     });
 }
 
-function reportWords({ json, junit, html }: MergeOptions): string[] {
+function reportWords({ json, junit, html, baseline }: MergeOptions): string[] {
   return [
+    ...(baseline === undefined ? [] : [`--baseline=${baseline}`]),
     ...(json ? ['--json'] : []),
     ...(junit === undefined ? [] : [`--junit=${junit}`]),
     ...(html === undefined ? [] : [`--html=${html}`]),

@@ -18,7 +18,7 @@ export function addSeries(root: Command, { status, output }: { status: { code: n
     .option('--html <file>', 'also write the report as a page')
     .option('--json', 'one JSON object instead of text', false)
     .option('--junit <file>', 'also write the findings as JUnit XML')
-    .option('--baseline <file>', 'a report made before: says what is new and what is gone')
+    .option('--baseline <file>', 'a report of this command made before: says what is new and what is gone')
     .option('--sequences <n>', 'generated sequences to run: the budget', whole(1, 1_000_000), DEFAULT_SEQUENCES)
     .addHelpText('after', exitHelp({ pass: 'nothing was found', fail: 'something was found' }))
     .action(async (options) => {

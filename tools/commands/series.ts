@@ -1,14 +1,15 @@
 import { DEFAULT_PROFILE } from '../../driver/mm/profile.js';
 import type { PathName } from '../../uapi/path-name.js';
-import { EXIT, inputBytes } from '../exit-code.js';
+import { EXIT, UsageError } from '../exit-code.js';
 import type { Output } from '../output.js';
 import { resultFiles } from '../report/result-files.js';
+import { readBaseline } from '../series/baseline.js';
 import { postingFromMail } from '../series/mail-posting.js';
 import { OPS_TOKEN, type OpsId, opsIn, opsLines } from '../series/ops-run.js';
 import { readPathFile } from '../series/path-file.js';
 import { type Posting, postingNamed, review } from '../series/review.js';
 import { reviewCases, reviewJson } from '../series/review-cases.js';
-import { keysIn, reviewHtml, reviewText } from '../series/review-text.js';
+import { reviewHtml, reviewText } from '../series/review-text.js';
 
 export interface SeriesReviewOptions {
   /** `v1`, `late`, or a file of mails. */
@@ -17,7 +18,7 @@ export interface SeriesReviewOptions {
   readonly html?: string | undefined;
   readonly junit?: string | undefined;
   readonly json?: boolean;
-  /** A text report made before. */
+  /** A report made before. */
   readonly baseline?: string | undefined;
   readonly sequences: number;
 }
@@ -26,14 +27,16 @@ export interface SeriesReviewOptions {
 export async function seriesReview(options: SeriesReviewOptions, output: Output): Promise<number> {
   const html = options.html === undefined ? null : output.file('--html', options.html);
   const writeFiles = resultFiles({ junit: options.junit }, output);
-  const known =
-    options.baseline === undefined
-      ? null
-      : keysIn(inputBytes(options.baseline, 'name a report that this command has printed').toString('utf8'));
+  const known = options.baseline === undefined ? null : readBaseline(options.baseline);
+  if (known !== null && !output.share.isWhole && !output.share.isMerged)
+    throw new UsageError(
+      '--baseline is of a whole review, and a shard explains nothing',
+      'leave it out, and compare what is merged: `dmirror merge-reports DIR --baseline FILE`',
+    );
   const posting = await postingOf(options);
   const found = await review(posting, { sequences: options.sequences, output });
   const lines = reviewText(found, known);
-  for (const line of options.json ? [reviewJson(found)] : lines) output.out(line);
+  for (const line of options.json ? [reviewJson(found, known)] : lines) output.out(line);
   html?.write(reviewHtml(lines, `Review: ${posting.title}`));
   writeFiles(reviewCases(found), { name: 'dmirror series review', properties: { path: posting.path } });
   const { selftests, recordings, sweep, findings, races, seen } = found;

@@ -2,7 +2,7 @@ import * as v from 'valibot';
 import { type PropertyName, pathWith, valuesOf } from '../../driver/hmm/index.js';
 import { type NamedPath, PATH_NAMES, type PathName } from '../../uapi/path-name.js';
 import { hint } from '../nearest.js';
-import { issueAt, KEYS_WANTED, readYamlFile } from '../yaml-file.js';
+import { issueAt, issueToTell, KEYS_WANTED, readYamlFile } from '../yaml-file.js';
 import { PROPERTIES } from './properties.js';
 
 // What can be written in a path file: what is checked, and docs/schemas/path.schema.json, are made from this.
@@ -47,7 +47,7 @@ export const PATH_FILE = v.strictObject(
 export function readPathFile(file: string): { readonly name: string; readonly path: PathName } {
   const { value, wrong } = readYamlFile(file, HINT);
   const found = v.safeParse(PATH_FILE, value);
-  if (!found.success) throw wrong(...issueAt(found.issues[0]));
+  if (!found.success) throw wrong(...issueAt(issueToTell(found.issues)));
   const { base, name = file.replace(/^.*\//, ''), properties } = found.output;
   return { name, path: pathWith(base as NamedPath, properties as Partial<Record<PropertyName, never>>) };
 }

@@ -1,12 +1,13 @@
 import type { CaseResult } from '../report/runner.js';
+import { compared, keyOf } from './baseline.js';
 import { raceKey, raceSummary } from './race-text.js';
 import type { Review } from './review.js';
-import { keyOf } from './review-text.js';
 
-/** What was looked at, each thing that was found a failed case, for JUnit. */
+/** What was looked at, each thing that was found a failed case, for JUnit. What other shards do is not told. */
 export function reviewCases(review: Review): CaseResult[] {
-  const { posting, abi, selftests, recordings, sweep, findings, races } = review;
-  const of = (suite: string, wrong: readonly (readonly [name: string, message: string])[]): CaseResult[] => {
+  const { posting, abi, selftests, recordings, sweep, findings, races, seen } = review;
+  const of = (suite: string, wrong: readonly (readonly [name: string, message: string])[] | null): CaseResult[] => {
+    if (wrong === null) return [];
     const base = { suite, path: posting.path, ms: 0 };
     if (wrong.length === 0) return [{ ...base, name: `review.${suite}`, status: 'pass' }];
     return wrong.map(([name, message]) => ({ ...base, name: `review.${suite}.${name}`, status: 'fail', message }));
@@ -14,34 +15,21 @@ export function reviewCases(review: Review): CaseResult[] {
   const failed = [...(selftests?.kernel.failed ?? []), ...(selftests?.own.failed ?? [])];
   const broken = abi.filter(({ breaks }) => breaks > 0);
   return [
-    ...of(
-      'header',
-      broken.map(({ old, breaks }) => [old, `${breaks} numbers break`]),
-    ),
-    ...of(
-      'selftests',
-      failed.map(({ name, message }) => [name, message]),
-    ),
-    ...of(
-      'recordings',
-      (recordings?.differing ?? []).map((name) => [name, 'the answers differ']),
-    ),
-    ...of(
-      'sweep',
-      (sweep?.findings ?? []).map(({ token, message }) => [token, message]),
-    ),
-    ...of(
-      'sequences',
-      findings.map((finding) => [keyOf(finding), finding.violation.message]),
-    ),
-    ...of(
-      'races',
-      races.map((race) => [raceKey(race), raceSummary(race)]),
-    ),
+    ...of('header', abi.length === 0 ? null : broken.map(({ old, breaks }) => [old, `${breaks} numbers break`])),
+    ...of('selftests', selftests && failed.map(({ name, message }) => [name, message])),
+    ...of('recordings', recordings?.differing.map((name) => [name, 'the answers differ'] as const) ?? null),
+    ...of('sweep', sweep?.findings.map(({ token, message }) => [token, message] as const) ?? null),
+    ...of('sequences', seen ? null : findings.map((finding) => [keyOf(finding), finding.violation.message])),
+    ...of('races', seen ? null : races.map((race) => [raceKey(race), raceSummary(race)])),
   ];
 }
 
-/** The report as data. */
-export function reviewJson({ walks: _, races, ...review }: Review): string {
-  return JSON.stringify({ ...review, races: races.map(({ beside, ...race }) => ({ ...race, beside: [...beside] })) });
+/** The report as data, against the keys of an earlier one where there is one. */
+export function reviewJson({ walks: _, ...review }: Review, known: ReadonlySet<string> | null): string {
+  return JSON.stringify({
+    ...review,
+    findings: review.findings.map((finding) => ({ key: keyOf(finding), ...finding })),
+    races: review.races.map((race) => ({ key: raceKey(race), ...race, beside: [...race.beside] })),
+    ...(known === null ? {} : { baseline: compared(review, known) }),
+  });
 }

@@ -1,19 +1,10 @@
 import { shellQuote } from '../glob.js';
+import { compared, keyOf } from './baseline.js';
 import type { Hunted } from './hunt.js';
 import { plain, sentence, wrapped } from './mail-lines.js';
 import { raceKey, raceLines } from './race-text.js';
 import type { Review } from './review.js';
 import { SWEPT_CASES } from './sweep-hunt.js';
-
-/** The name by which two reports know the same finding. */
-export function keyOf({ cures, violation }: Hunted): string {
-  return cures[0]?.name ?? violation.kind;
-}
-
-/** Keys of the findings that a text report has. */
-export function keysIn(report: string): Set<string> {
-  return new Set([...report.matchAll(/^\d+\. \[([\w-]+)\]/gm)].map(([, key]) => key!));
-}
 
 /** The command that shows a finding again. */
 function commandOf({ ops }: Hunted, path: string): string {
@@ -22,7 +13,7 @@ function commandOf({ ops }: Hunted, path: string): string {
 
 /** Plain text for a reply to the list. `known` are the findings of an earlier report, null without one. */
 export function reviewText(review: Review, known: ReadonlySet<string> | null): string[] {
-  const { posting, findings, races } = review;
+  const { posting, findings, races, seen } = review;
   const path = posting.option;
   return [
     ...wrapped(
@@ -31,7 +22,7 @@ export function reviewText(review: Review, known: ReadonlySet<string> | null): s
     '',
     ...posting.told.flatMap((line) => wrapped(line)),
     ...(posting.told.length > 0 ? [''] : []),
-    `Findings: ${findings.length}`,
+    ...(seen === undefined ? [`Findings: ${findings.length}`] : shardLines(seen)),
     ...findings.flatMap((finding, i) => [
       '',
       ...findingLines(finding, {
@@ -40,10 +31,8 @@ export function reviewText(review: Review, known: ReadonlySet<string> | null): s
         also: otherFinders(finding, review),
       }),
     ]),
-    '',
-    `Races: ${races.length}`,
+    ...(seen === undefined ? ['', `Races: ${races.length}`] : []),
     ...races.flatMap((race, i) => ['', ...raceLines(race, headOf(raceKey(race), { i: i + findings.length, known }))]),
-    '',
     ...headerLines(review),
     '',
     ...runLines(review),
@@ -51,6 +40,13 @@ export function reviewText(review: Review, known: ReadonlySet<string> | null): s
     ...strengthLines(review),
     ...(known === null ? [] : ['', ...baselineLines(review, known)]),
   ].map((line) => line.trimEnd());
+}
+
+/** In place of findings and races, which nobody has reduced yet. */
+function shardLines({ sequences, races }: NonNullable<Review['seen']>): string[] {
+  return wrapped(
+    `This is a shard: ${sequences} sequences and ${races} tests of races show something, which is explained when all shards are merged (dmirror merge-reports).`,
+  );
 }
 
 /** The first line of a finding, by which a later report knows it. */
@@ -87,12 +83,15 @@ function findingLines(
 }
 
 function headerLines({ abi, posting }: Review): string[] {
-  if (posting.header === null) return ['The header', 'Not changed.'];
+  if (posting.header === null) return ['', 'The header', 'Not changed.'];
+  // Another shard has looked at it.
+  if (abi.length === 0) return [];
   const breaking = abi.filter(({ breaks }) => breaks > 0);
   const checked =
     posting.header === 'posted' ? 'M5 B-onfault' : `${posting.header.base} --patch ${posting.header.mbox}`;
   const silent = new Set(breaking.flatMap((each) => each.silent));
   return [
+    '',
     'The header',
     ...wrapped(
       `Against ${abi.length} released numberings, ${breaking.length} of them break: ${breaking.map(({ old, breaks }) => `${old} (${breaks})`).join(', ') || 'none'}.`,
@@ -106,7 +105,7 @@ function headerLines({ abi, posting }: Review): string[] {
 
 const MOST_SHOWN = 6;
 
-function runLines({ posting, selftests, recordings, sweep, sequences, isInterrupted, seen }: Review): string[] {
+function runLines({ posting, selftests, recordings, sweep, sequences, isInterrupted }: Review): string[] {
   const lines = ['What was run'];
   if (selftests !== null) {
     const { kernel, own } = selftests;
@@ -127,12 +126,6 @@ function runLines({ posting, selftests, recordings, sweep, sequences, isInterrup
     );
   if (sweep !== null) lines.push(...sweepLines(sweep));
   lines.push(`- generated sequences: ${sequences}, proved after every op`);
-  if (seen !== undefined)
-    lines.push(
-      ...wrapped(
-        `- a shard of it: ${seen.sequences} sequences and ${seen.races} tests of races show something, which is explained when all shards are merged`,
-      ),
-    );
   if (isInterrupted) lines.push('- interrupted: the rest was not run');
   return lines;
 }
@@ -165,13 +158,13 @@ function strengthLines({ walks, posting }: Review): string[] {
   ];
 }
 
-function baselineLines({ findings, races }: Review, known: ReadonlySet<string>): string[] {
-  const now = new Set([...findings.map(keyOf), ...races.map(raceKey)]);
+function baselineLines(review: Review, known: ReadonlySet<string>): string[] {
+  const against = compared(review, known);
   const list = (keys: readonly string[]): string => keys.join(', ') || 'none';
   return [
     'Against the earlier report',
-    ...wrapped(`New: ${list([...now].filter((key) => !known.has(key)))}.`),
-    ...wrapped(`Gone: ${list([...known].filter((key) => !now.has(key)))}.`),
+    ...wrapped(`New: ${list(against.new)}.`),
+    ...wrapped(`Gone: ${list(against.gone)}.`),
   ];
 }
 

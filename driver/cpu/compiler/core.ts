@@ -7,6 +7,7 @@ import { moduleBytes } from '../wasm/module.js';
 import { Op } from '../wasm/op.js';
 import { type CompiledCode, FUSED_TYPE, REGION_TYPES } from './compile.js';
 import { multiplyAdd, multiplyAddSingle } from './fused.js';
+import { moduleCache } from './module-cache.js';
 
 const FIRST_SLOTS = 256;
 /** Compiled code that a core may hold, used or not. The host makes about 200 KiB of a module, of which its code is the lesser part. */
@@ -115,7 +116,7 @@ export class Core {
       const trap = insn.exec(hart.cpu!, insn);
       return trap === Trap.budget && generation !== hart.code.generation ? -insn.length : trap;
     };
-    const { exports } = new Wasm.Instance(new Wasm.Module(bytes), { env: { ...this.shared, reference } });
+    const { exports } = new Wasm.Instance(moduleCache.moduleOf(bytes), { env: { ...this.shared, reference } });
     return Array.from({ length: count }, (_, i) => {
       const slot = this.free.pop() ?? this.used++;
       if (slot === this.table.length) this.table.grow(slot);

@@ -4,7 +4,7 @@ import { EQUAL_PATHS } from '../../../uapi/path-name.js';
 import { count } from '../../counts.js';
 import { raceCases } from './races.js';
 
-const SCHEDULES = count(2, 120);
+const SCHEDULES = count(1, 120);
 
 describe.each(EQUAL_PATHS)('on the %s path', (path) => {
   for (const race of raceCases(SCHEDULES)) {

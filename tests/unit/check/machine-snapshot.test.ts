@@ -11,6 +11,7 @@ import { encodeHmmDmirrorCmd } from '../../../uapi/hmm-dmirror.js';
 import * as mman from '../../../uapi/mman.js';
 import { EQUAL_PATHS, type PathName } from '../../../uapi/path-name.js';
 import type { CallArg, CallResult } from '../../../uapi/system-call.js';
+import { count } from '../../counts.js';
 import { anon } from '../sys/helpers.js';
 
 const { PAGE_SIZE } = mman;
@@ -158,7 +159,7 @@ describe('a snapshot', () => {
         tracking.snapshot.restore();
         whole.snapshot.restore();
       }),
-      { numRuns: 50, seed: 5 },
+      { numRuns: count(20, 50), seed: 5 },
     );
     expect(changed).toEqual([]);
   });
@@ -224,8 +225,8 @@ describe('a proof of what was touched', () => {
           expect(snapshot.changed()).toEqual([]);
         },
       ),
-      { numRuns: 80, seed: 3 },
+      { numRuns: count(40, 80), seed: 3 },
     );
-    expect(found).toBeGreaterThan(30);
+    expect(found).toBeGreaterThan(count(40, 80) * 0.375);
   });
 });

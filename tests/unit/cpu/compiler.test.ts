@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import type { Cpu } from '../../../driver/cpu/cpu.js';
 import { Trap } from '../../../driver/cpu/isa/trap.js';
-import { count } from '../../counts.js';
+import { count, some } from '../../counts.js';
 import { needs } from '../../needs.js';
 import { asm, BASE, Program, SIZE } from './assembler.js';
 import { loadElf } from './elf-memory.js';
@@ -16,7 +16,7 @@ import { randomProgram } from './random-program.js';
 const COMPILER = 'riscv64-linux-gnu-gcc';
 
 /** How often code is written anew. */
-const ROUNDS = count(10, 200);
+const ROUNDS = count(4, 200);
 
 /** Everything an instruction can change, but for memory. */
 function state(cpu: Cpu) {
@@ -128,7 +128,7 @@ function callBesideJump(): Uint8Array {
 }
 
 describe('compiled code', () => {
-  it.each([1, 7, 1000])('does what the interpreter does in loops and calls, slices up to %i', (most) => {
+  it.each(some([1, 7, 1000], 2))('does what the interpreter does in loops and calls, slices up to %i', (most) => {
     const elf = loops();
     expectLockstep(() => loadProgram(elf), { limit: 1e5, hot: 5 }, randomSlices(most));
   });
@@ -139,14 +139,14 @@ describe('compiled code', () => {
     }
   });
 
-  it.each([3, 5])('does what the interpreter does on random instructions, seed %i', (seed) => {
+  it.each(some([3, 5], 2))('does what the interpreter does on random instructions, seed %i', (seed) => {
     const { elf } = randomProgram(seed * 104729, 300);
     expectLockstep(() => loadProgram(elf), { limit: 1e5, hot: 0 }, randomSlices(40));
   });
 
   it('does what the interpreter does with random words for code, which traps, jumps and overwrites itself', () => {
     const random = randomSlices(2 ** 24);
-    for (let round = 0; round < 150; round++) {
+    for (let round = 0; round < count(30, 150); round++) {
       const image = new Uint8Array(Int32Array.from({ length: SIZE / 4 }, () => (random() << 8) ^ random()).buffer);
       const registers = Int32Array.from({ length: 64 }, (_, i) => (i % 2 || i < 2 ? 0 : BASE + (random() % SIZE)));
       const make = () => {

@@ -43,8 +43,8 @@ const hasSpins = (program: SmallProgram) => JSON.stringify(program).includes('"s
 
 describe('a search in parts', () => {
   it.each([
-    [2, runs(200, 400)],
-    [3, runs(200, 400)],
+    [2, runs(100, 400)],
+    [3, runs(100, 400)],
   ])('comes to the same as the whole, and with the same witnesses whoever does it, %i tasks', (tasks, parameters) => {
     let split = 0;
     // How far others came where somebody goes round in a loop is part of what is said of it, and not of the order of steps.

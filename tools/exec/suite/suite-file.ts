@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { issueAt, readYamlFile } from '../../yaml-file.js';
+import { issueAt, issueToTell, readYamlFile } from '../../yaml-file.js';
 
 const number = v.pipe(v.number(), v.integer(), v.minValue(0));
 const text = v.pipe(v.string(), v.minLength(1));
@@ -38,6 +38,6 @@ export function readSuiteFile(path: string): SuiteRun[] {
   const { value, wrong } = readYamlFile(path, hint);
   const parsed = v.safeParse(schema, value);
   if (parsed.success) return parsed.output;
-  const [keys, message, part] = issueAt(parsed.issues[0]);
+  const [keys, message, part] = issueAt(issueToTell(parsed.issues));
   throw wrong(keys, keys.length === 0 ? message : `${keys.join('.')}: ${message}`, part);
 }

@@ -9,6 +9,7 @@ import { EFAULT, ENOMEM } from '../../../../uapi/errno.js';
 import { HMM_DMIRROR_FLAG_FAIL_ALLOC } from '../../../../uapi/hmm-dmirror.js';
 import { MADV_FREE, MREMAP_FIXED, MREMAP_MAYMOVE, PAGE_SIZE, PROT_READ } from '../../../../uapi/mman.js';
 import { EQUAL_PATHS } from '../../../../uapi/path-name.js';
+import { count } from '../../../counts.js';
 import { BASE, RW } from '../../test-machine.js';
 import { DeviceMachine } from '../device-machine.js';
 
@@ -330,7 +331,7 @@ describe.each(EQUAL_PATHS)('device memory in folios of 2 MiB, %s path', (path) =
   });
 
   it('waits for a migration that has the folio, and then takes it', () => {
-    for (let seed = 1; seed <= 30; seed++) {
+    for (let seed = 1; seed <= count(8, 30); seed++) {
       const { w, file } = world(32 << 20, seed);
       w.fill(0, HUGE, 100);
       expect(w.command(file, 'MIGRATE_TO_DEV', 0, HUGE).ret).toBe(0);

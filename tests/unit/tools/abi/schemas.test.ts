@@ -9,6 +9,7 @@ import { savedAbi, savedText } from '../../../../tools/abi/load/saved.js';
 import { abiCheck } from '../../../../tools/commands/abi-check.js';
 import { importScript } from '../../../../tools/fault/import/import.js';
 import { dialectIds } from '../../../../uapi/dialect.js';
+import { some } from '../../../counts.js';
 import { ROOT } from '../../structure/tree.js';
 import { recordedOutput } from '../recorded-output.js';
 
@@ -22,7 +23,7 @@ function complaints(schema: string, document: unknown): string[] {
 }
 
 describe('what dmirror writes names its schema and fits it', () => {
-  it.each(dialectIds())('the saved ABI of %s, which is read again as it was', (id) => {
+  it.each(some(dialectIds(), 4))('the saved ABI of %s, which is read again as it was', (id) => {
     const model = dialectAbi(id)!;
     const text = savedText(model);
     const { $schema } = JSON.parse(text);
@@ -55,7 +56,7 @@ describe('what dmirror writes names its schema and fits it', () => {
   });
 });
 
-it.each(readdirSync(PLANS))('the shipped plan %s fits the schema', (name) => {
+it.each(some(readdirSync(PLANS), 8))('the shipped plan %s fits the schema', (name) => {
   expect(complaints('docs/schemas/plan.schema.json', parse(readFileSync(join(PLANS, name), 'utf8')))).toEqual([]);
 });
 

@@ -44,6 +44,7 @@ it('tries each of a dimension with each of the others, but where it makes no dif
 
 it.each([
   ['what: [{ casses: [a] }]', ":2:10: there is no 'what.0.casses' (did you mean 'cases'?)"],
+  ['whta: [{ cases: [hmm] }]', ":2:1: there is no 'whta' (did you mean 'what'?)"],
   ['what: [{ cases: [a], litmus: [b] }]', ':2:8: what.0: an item has one of cases, sweeps'],
   ['what: [{ litmus: [mig-unmp] }]', ":2:18: what.0: no litmus test is named 'mig-unmp' (did you mean 'mig-unmap'?)"],
   ['what: [{ plans: [slow-cpy] }]', "no shipped plan is named 'slow-cpy' (did you mean 'slow-copy'?)"],

@@ -85,7 +85,8 @@ describe('a path file', () => {
     ],
     ['base: posted-lat\nproperties: {}\n', /mine\.yaml:1:7: 'posted-lat' .*did you mean 'posted-late'/],
     ['base: unified\nproperties:\n  clearsDst: maybe\n', /mine\.yaml:3:14: true or false/],
-    ['properties: {}\n', /'base' is missing/],
+    ['properties: {}\n', /mine\.yaml:1:1: 'base' is missing/],
+    ['base: unified\npropertys: {}\n', /mine\.yaml:2:1: 'propertys' .*did you mean 'properties'/],
     ['base: [\n', /mine\.yaml:/],
   ])('%j is refused with the place and what was meant', (text, message) => {
     expect(() => read(text)).toThrow(message);

@@ -80,7 +80,7 @@ describe.each<[PathName, readonly string[], Readonly<Record<string, string>>]>([
   });
 
   it('is not there on unified, whatever the schedule', () => {
-    for (const test of some(tests, 4)) {
+    for (const test of some(tests, 5)) {
       const how = {
         path: 'unified',
         profile: '6.12',

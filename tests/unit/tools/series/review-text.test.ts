@@ -1,8 +1,13 @@
-import { describe, expect, it } from 'vitest';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { readBaseline } from '../../../../tools/series/baseline.js';
 import { PROPERTIES } from '../../../../tools/series/properties.js';
 import { onFaultTests } from '../../../../tools/series/races.js';
 import { postingNamed, type Review } from '../../../../tools/series/review.js';
-import { keysIn, reviewText } from '../../../../tools/series/review-text.js';
+import { reviewCases, reviewJson } from '../../../../tools/series/review-cases.js';
+import { reviewHtml, reviewText } from '../../../../tools/series/review-text.js';
 
 const [CAUSE, OTHER] = PROPERTIES as readonly [(typeof PROPERTIES)[number], (typeof PROPERTIES)[number]];
 
@@ -28,30 +33,69 @@ const LEAK: Review['races'][number] = {
   repaired: { verdict: 'complete', schedules: 12, findings: 0 },
 };
 
-function report(parts: Partial<Review>, known: ReadonlySet<string> | null = null): string {
+function reviewOf(parts: Partial<Review>): Review {
   const nothing = { abi: [], selftests: null, recordings: null, sweep: null, sequences: 1, walks: [] };
-  const review = { posting: postingNamed('v1'), ...nothing, findings: [], races: [], isInterrupted: false, ...parts };
-  return reviewText(review, known).join('\n');
+  return { posting: postingNamed('v1'), ...nothing, findings: [], races: [], isInterrupted: false, ...parts };
+}
+
+function report(parts: Partial<Review>, known: ReadonlySet<string> | null = null): string {
+  return reviewText(reviewOf(parts), known).join('\n');
+}
+
+const FOLDER = mkdtempSync(join(tmpdir(), 'dmirror-report-'));
+afterAll(() => rmSync(FOLDER, { recursive: true }));
+
+function keysIn(text: string): string[] {
+  const file = join(FOLDER, 'before.txt');
+  writeFileSync(file, text);
+  return [...readBaseline(file)];
 }
 
 describe('a report', () => {
-  const before = report({ findings: [finding(CAUSE)] });
+  const both = { findings: [finding(CAUSE), finding(OTHER)], races: [LEAK] };
+  const before = report(both);
 
-  it('is known again by its findings', () => {
-    expect([...keysIn(before)]).toEqual([CAUSE.name]);
-    expect([...keysIn(report({ findings: [finding(CAUSE), finding(OTHER)], races: [LEAK] }))]).toEqual([
-      CAUSE.name,
-      OTHER.name,
-      'leak-folio_lock-entry',
-    ]);
+  it.each([
+    ['as it is', before],
+    ['as a page', reviewHtml(before.split('\n'), 'a <title>')],
+    ['as JSON', reviewJson(reviewOf(both), null)],
+    ['quoted', `On Monday somebody wrote:\r\n${before.replace(/^/gm, '> > ').replaceAll('\n', '\r\n')}\r\n`],
+    ['with marks of an earlier one', report(both, new Set([CAUSE.name]))],
+  ])('is known again by its findings, %s', (_, text) => {
+    expect(keysIn(text)).toEqual([CAUSE.name, OTHER.name, 'leak-folio_lock-entry']);
+  });
+
+  it.each([
+    ['package.json', '{"name": "dmirror"}', /before\.txt: no report of `dmirror series review`$/],
+    ['nothing', '', /no report/],
+    ['a list', 'One finds\n1. [hang-folio-hmm_vma_fault]\n', /no report/],
+    ['a shard', report({ seen: { sequences: 2, races: 1 } }), /no report/],
+    ['data of a shard', reviewJson(reviewOf({ seen: { sequences: 2, races: 1 } }), null), /no report/],
+    ['half of one', before.slice(0, before.indexOf('3. [')), /counts 3 findings and races, and has 2/],
+    ['two', `${before}\n${report({ findings: [finding(CAUSE)] })}`, /counts 3 .* has 4/],
+  ])('is not %s', (_, text, message) => {
+    expect(() => keysIn(text)).toThrow(message);
   });
 
   it('says against an earlier one what is new and what is gone', () => {
-    const now = report({ findings: [finding(OTHER)], races: [LEAK] }, keysIn(before));
+    const earlier = new Set([CAUSE.name]);
+    const now = report({ findings: [finding(OTHER)], races: [LEAK] }, earlier);
     expect(now).toContain(`1. [${OTHER.name}] new\n`);
     expect(now).toContain('2. [leak-folio_lock-entry] new\n');
     expect(now.replace(/\s+/g, ' ')).toContain(`New: ${OTHER.name}, leak-folio_lock-entry. Gone: ${CAUSE.name}.`);
-    expect(report({ findings: [finding(CAUSE)] }, keysIn(before))).not.toContain(' new\n');
+    expect(report({ findings: [finding(CAUSE)] }, earlier)).not.toContain(' new\n');
+    expect(JSON.parse(reviewJson(reviewOf({ findings: [finding(OTHER)] }), earlier))).toMatchObject({
+      findings: [{ key: OTHER.name }],
+      baseline: { new: [OTHER.name], gone: [CAUSE.name] },
+    });
+  });
+
+  it('of a shard says nothing of what others look at', () => {
+    const seen = { sequences: 2, races: 1 };
+    const text = report({ seen });
+    expect(text).toContain('This is a shard: 2 sequences and 1 tests of races show something');
+    expect(text).not.toMatch(/Findings|Races|The header|none/);
+    expect(reviewCases(reviewOf({ seen }))).toEqual([]);
   });
 
   it('says what else has come to the same', () => {
