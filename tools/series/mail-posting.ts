@@ -43,6 +43,7 @@ async function postingFromMail(file: string): Promise<Posting> {
   return {
     ...postingNamed('late'),
     title: file,
+    files: [file],
     header: header && { base: header.base, mbox: file },
     told: [
       `The mails change ${files.map((path) => (gone.includes(path) ? `${path} (deleted)` : path)).join(', ')}.${

@@ -7,9 +7,10 @@ import type { Review } from './review.js';
 import { headerLines } from './review-header.js';
 import { SWEPT_CASES } from './sweep-hunt.js';
 
-/** The command that shows a finding again. Between ops a shell takes any blank, in a file's name it does not. */
+/** The command that shows a finding again. A line may end between ops alone, which are quoted. */
 function commandOf({ ops }: Hunted, path: string): string[] {
-  return ['dmirror', 'series', 'run', path, ...shellQuote(ops.join('; ')).split(' ')];
+  const [first, ...rest] = shellQuote(ops.join('; ')).split(' ');
+  return [`dmirror series run ${path} ${first}`, ...rest];
 }
 
 /** Plain text for a reply to the list. `known` are the findings of an earlier report, null without one. */
