@@ -29,7 +29,7 @@ describe.each([
   ['unified', '7.3'],
 ] as const)('on the %s path of %s', (path, profile) => {
   const later = profile !== '6.12';
-  for (const testCase of some(allCases({ deviceThp: later }), later ? 24 : 6)) {
+  for (const testCase of some(allCases({ deviceThp: later }), later ? 48 : 12)) {
     test(testCase.name, async (ctx) => {
       await runCase(testCase, { path, seed: SEED, profile }).catch((error: unknown) => {
         if (error instanceof SkipError) ctx.skip(error.message);

@@ -106,7 +106,7 @@ export class CampaignState {
 }
 
 /** What findings have that are the same. */
-function signatureOf({ check, functions, page }: CampaignFinding): string {
+export function signatureOf({ check, functions, page }: CampaignFinding): string {
   return JSON.stringify([check, functions, page]);
 }
 

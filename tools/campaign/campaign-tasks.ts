@@ -7,7 +7,7 @@ import { allCases } from '../../tests/selftests/index.js';
 import type { PathName } from '../../uapi/path-name.js';
 import { divergenceMessage } from '../conform/conform-report.js';
 import { type ReplayTask, replayWork } from '../conform/conform-worker.js';
-import { asCase, runOne } from '../exec/suite/suite.js';
+import { asCase, runOne, type SuiteResult } from '../exec/suite/suite.js';
 import type { SuiteRun } from '../exec/suite/suite-file.js';
 import { type HowExplored, reportOf } from '../explore/explore-report.js';
 import { exploreLitmus } from '../explore/explore-work.js';
@@ -15,8 +15,9 @@ import type { Litmus } from '../explore/litmus-file.js';
 import { runPlan } from '../fault/plans/plan-run.js';
 import type { Plan } from '../fault/plans/plan-schema.js';
 import { casesByName } from '../fault/sweep/cases.js';
-import { Sweeper, type SweepFinding, type SweepJob } from '../fault/sweep/sweep-job.js';
-import { type CaseResult, runCase } from '../report/runner.js';
+import { Sweeper, type SweepJob } from '../fault/sweep/sweep-job.js';
+import { runCase } from '../report/runner.js';
+import { finding, ofCaseError, ofRace, pageOf } from './campaign-finding.js';
 import type { CampaignFinding, JobOutcome } from './campaign-job.js';
 
 type Found = Omit<JobOutcome, 'ms'>;
@@ -28,15 +29,6 @@ interface OnMachine {
 
 const CASE_TIMEOUT_MS = 45_000;
 const pool = new MachinePool();
-
-/** A message without what differs from run to run. */
-function pageOf(message: string): string {
-  return message.replace(/0x[\da-f]+|\d+/gi, '#');
-}
-
-function finding(check: string, message: string, more: Partial<CampaignFinding> = {}): CampaignFinding {
-  return { check, message, page: pageOf(message), functions: [], token: null, ...more };
-}
 
 function found(runs: number, findings: readonly CampaignFinding[], skips = false): Found {
   const [first] = findings;
@@ -56,21 +48,26 @@ export async function doCase({
   if (testCase === undefined) return found(0, [], true);
   const boot = (own: object) => inProcess({ checkInvariants: 'touched', dialect, profile, ...own }, pool);
   const now = (): number => performance.now();
-  return foundOfCase(await runCase(testCase, { seed, path, boot, timeoutMs: CASE_TIMEOUT_MS, now }));
-}
-
-function foundOfCase({ status, message = '' }: CaseResult): Found {
-  return found(1, status === 'fail' ? [finding('case', message.split('\n')[0]!)] : [], status === 'skip');
+  const findings: CampaignFinding[] = [];
+  const onFailure = (error: unknown) => void findings.push(ofCaseError(error, name));
+  const { status } = await runCase(testCase, { seed, path, boot, timeoutMs: CASE_TIMEOUT_MS, now, onFailure });
+  return found(1, findings, status === 'skip');
 }
 
 export async function doSweep({ profile, seed, ...job }: Omit<OnMachine, 'path'> & SweepJob): Promise<Found> {
   const options = { profile, seed, pages: 66, rounds: 2, all: false, pairs: 0, defects: [], first: false };
   const { runs, findings, skipped } = await new Sweeper(casesByName(profile), options, pool).run(job);
-  return found(runs, findings.map(ofSweep), skipped);
+  return found(
+    runs,
+    findings.map(({ kind, message, token, fired }) =>
+      finding(kind, message, { of: job.name, token, functions: functionsOf(fired) }),
+    ),
+    skipped,
+  );
 }
 
-function ofSweep({ kind, message, token, fired }: SweepFinding): CampaignFinding {
-  return finding(kind, message, { token, functions: [...new Set(fired.flatMap((fault) => fault.path))] });
+function functionsOf(fired: readonly { readonly path: readonly string[] }[]): string[] {
+  return [...new Set(fired.flatMap(({ path }) => path))];
 }
 
 const replay = replayWork({});
@@ -89,17 +86,18 @@ export function doLitmus({ test, how: asked }: { test: Litmus; how: HowExplored 
     schedules,
     problems.map(({ what, token = null }, i) => {
       const of = explored.findings[i];
-      return finding(of?.kind ?? 'condition', what, { token, functions: of?.functions ?? [] });
+      if (of !== undefined) return ofRace(of, { of: test.name, token });
+      return finding('condition', what, { of: test.name, page: what, token });
     }),
   );
 }
 
 export async function doPlan({ plan, path, seed }: OnMachine & { plan: Plan }): Promise<Found> {
   const { failures, violations, fired, token } = await runPlan(plan, { path, seed, defects: [], pool });
-  const functions = [...new Set(fired.flatMap((fault) => fault.path))];
+  const more = { of: plan.name, token, functions: functionsOf(fired) };
   return found(1, [
-    ...violations.map(({ kind, message }) => finding(kind, message, { token, functions })),
-    ...failures.map((message) => finding('expectation', message, { token, functions })),
+    ...violations.map(({ kind, message }) => finding(kind, message, more)),
+    ...failures.map((message) => finding('expectation', message, more)),
   ]);
 }
 
@@ -108,5 +106,16 @@ export async function doSuite(
   { run, words, path }: { run: SuiteRun; words: readonly string[]; path: PathName },
 ): Promise<Found> {
   const result = await runOne(folder, run, { words, now: () => performance.now(), children: new Set() });
-  return foundOfCase(asCase(run, result, path));
+  return foundOfSuite(run, result, path);
+}
+
+/** A test that failed, or what `exec` says of a program that could not go on. */
+const WRONG = /^not ok\b| waits for |the machine broke/;
+
+export function foundOfSuite(run: SuiteRun, result: SuiteResult, path: PathName): Found {
+  const { name, status, message = '' } = asCase(run, result, path);
+  // The status and the counts are what it comes to; of its output what it says went wrong.
+  const wrong = result.output.split('\n').filter((line) => WRONG.test(line));
+  const page = [message, ...wrong.map(pageOf)].join('; ');
+  return found(1, status === 'fail' ? [finding('suite', message, { of: name, page })] : [], status === 'skip');
 }

@@ -30,6 +30,8 @@ export interface RunOptions {
   /** Wall time in milliseconds after which a case counts as hung. */
   readonly timeoutMs: number;
   readonly now: () => number;
+  /** Told what a case that fails threw. */
+  readonly onFailure?: (error: unknown) => void;
 }
 
 /** Runs one case on a machine of its own, closes what it booted, and says how it ended. Never throws. */
@@ -57,6 +59,7 @@ export async function runCase(testCase: SelftestCase, options: RunOptions): Prom
   const base = { name: testCase.name, suite: testCase.suite, path, ms: options.now() - start };
   if (error === undefined) return { ...base, status: 'pass' };
   if (isNamed(error, SkipError)) return { ...base, status: 'skip', reason: (error as Error).message };
+  options.onFailure?.(error);
   return { ...base, ...describeFailure(error, testCase.name, { seed, path }) };
 }
 

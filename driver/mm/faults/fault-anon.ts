@@ -5,6 +5,7 @@ import { ZERO_PFN } from '../frames/frame-allocator.js';
 import { HPAGE_PMD_ORDER, PAGE_SIZE, PG } from '../frames/frames.js';
 import { folioAddNewAnonRmap } from '../frames/rmap.js';
 import {
+  enabledOrders,
   highestOrder,
   nextOrder,
   THP_ORDERS_ALL_ANON,
@@ -66,9 +67,9 @@ function allocAnonFolio(fault: VmFault): number {
 
 /** Nobody has the ptl, so that this is a guess. Linux: part of mm/memory.c:alloc_anon_folio() */
 function ordersOfHoles({ vma, addr, vpn }: VmFault): number {
-  if (userfaultfdArmed(vma)) return 0;
-  const allowed = thpVmaAllowableOrders(vma, TVA.inPf | TVA.enforceSysfs, { orders: SMALLER_ORDERS });
-  let orders = allowed === 0 ? 0 : thpVmaSuitableOrders(vma, addr, allowed);
+  const enabled = enabledOrders(vma.mm.memory, vma.flags) & SMALLER_ORDERS;
+  if (enabled === 0 || userfaultfdArmed(vma)) return 0;
+  let orders = thpVmaSuitableOrders(vma, addr, thpVmaAllowableOrders(vma, TVA.inPf, { orders: enabled }));
   const table = orders === 0 ? null : vma.mm.pageTable.pteTable(vpn);
   while (table !== null && orders !== 0 && !pteRangeNone(table, pteIndex(vpn), highestOrder(orders)))
     orders = nextOrder(orders);

@@ -89,8 +89,8 @@ export function thpVmaAllowableOrders(
   return fitting;
 }
 
-/** What /sys allows. */
-function enabledOrders({ thpEnabled, thpOrders }: Memory, flags: number): number {
+/** What /sys allows in a vma with these flags. */
+export function enabledOrders({ thpEnabled, thpOrders }: Memory, flags: number): number {
   const isAdvised = (flags & VM.hugepage) !== 0;
   const inherits = thpEnabled === 'always' || (isAdvised && thpEnabled === 'madvise');
   return thpOrders.always | (isAdvised ? thpOrders.madvise : 0) | (inherits ? thpOrders.inherit : 0);

@@ -1,3 +1,4 @@
+import type { BlockedTask } from '../../core/scheduler.js';
 import type { TraceEvent } from '../../trace/trace-event.js';
 import { eventLine } from '../../trace/trace-text.js';
 
@@ -13,18 +14,21 @@ export class MachineError extends Error {
   declare readonly summary: string;
   /** The last events, oldest first. */
   declare readonly recent: readonly TraceEvent[];
+  /** Who waits for ever, where that is what happened. */
+  declare readonly blocked: readonly BlockedTask[];
 
   constructor(
     what: string,
     readonly seed: number,
     recent: readonly TraceEvent[],
-    { cause, waits = '' }: { cause?: unknown; waits?: string } = {},
+    { cause, waits = '', blocked = [] }: { cause?: unknown; waits?: string; blocked?: readonly BlockedTask[] } = {},
   ) {
     super(`${what}\nseed ${seed}${waits && `\n${waits}`}${recentText(recent)}`, cause === undefined ? {} : { cause });
     const summary = waits === '' ? what : `${what}: ${waits.replaceAll('\n', '; ')}`;
     Object.defineProperty(this, 'summary', { value: summary });
     // Not enumerable: whoever prints the error has seen the end of it.
     Object.defineProperty(this, 'recent', { value: recent });
+    Object.defineProperty(this, 'blocked', { value: blocked });
   }
 }
 

@@ -341,7 +341,7 @@ export class Machine implements ReleaseQueue {
 
   /** A call that waits, for a child or a lock, or that used up its steps. The machine goes on: a later run may end it. */
   private unfinished(what: string, blocked: readonly BlockedTask[]): MachineError {
-    return new MachineError(what, this.seed, this.trace.recent(), { waits: waitReport(this, blocked) });
+    return new MachineError(what, this.seed, this.trace.recent(), { waits: waitReport(this, blocked), blocked });
   }
 
   private fail(what: string, { cause }: { cause: unknown }): MachineError {

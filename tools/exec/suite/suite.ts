@@ -25,7 +25,7 @@ export interface SuiteOptions extends ResultFileOptions {
   readonly path: CaseResult['path'];
 }
 
-interface SuiteResult extends SuiteCounts {
+export interface SuiteResult extends SuiteCounts {
   /** Null: it was not run. */
   readonly status: number | null;
   readonly output: string;

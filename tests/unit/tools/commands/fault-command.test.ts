@@ -97,7 +97,7 @@ describe('dmirror fault run', () => {
     const stores = '[{ do: store, value: 1 }, { do: store, value: 2 }]';
     writeFileSync(
       file,
-      `name: race\nsetup: [{ do: map, pages: 1 }]\nsteps: [{ do: together, steps: ${stores} }, { do: load, expect: { memory: 2 } }]\n`,
+      `name: race\nmachine: { ram_mib: 16 }\nsetup: [{ do: map, pages: 1 }]\nsteps: [{ do: together, steps: ${stores} }, { do: load, expect: { memory: 2 } }]\n`,
     );
     const status = async (seed?: number): Promise<number> => {
       const options = { defect: [], json: false, path: 'classic' as const, ...(seed === undefined ? {} : { seed }) };
