@@ -1,15 +1,15 @@
 import { expect, it } from 'vitest';
-import type { Coroutine } from '../../../../driver/core/effect.js';
-import { faultAttr } from '../../../../driver/inject/fault-attr.js';
-import { InjectPoint } from '../../../../driver/inject/inject-points.js';
-import type { Mfill } from '../../../../driver/mm/userfault/mfill.js';
-import { movePages } from '../../../../driver/mm/userfault/move-pages.js';
-import { VM } from '../../../../driver/mm/vmas/vm-flags.js';
-import { EAGAIN, EBUSY, ENOMEM } from '../../../../uapi/errno.js';
-import { MAP_FIXED, MAP_SHARED } from '../../../../uapi/mman.js';
-import { BASE, PAGE, TestMachine } from '../../test-machine.js';
-import { TestFile } from '../test-file.js';
-import { Serving } from './serving.js';
+import type { Coroutine } from '../../../driver/core/effect.js';
+import { faultAttr } from '../../../driver/inject/fault-attr.js';
+import { InjectPoint } from '../../../driver/inject/inject-points.js';
+import type { Mfill } from '../../../driver/mm/userfault/mfill.js';
+import { movePages } from '../../../driver/mm/userfault/move-pages.js';
+import { VM } from '../../../driver/mm/vmas/vm-flags.js';
+import { EAGAIN, EBUSY, ENOMEM } from '../../../uapi/errno.js';
+import { MAP_FIXED, MAP_SHARED } from '../../../uapi/mman.js';
+import { BASE, PAGE, TestMachine } from '../test-machine.js';
+import { TestFile } from './test-file.js';
+import { Serving } from './userfault/serving.js';
 
 const { pageAlloc, thpAlloc, pageTableAlloc, folioTrylock, anonShare, thpSplit } = InjectPoint;
 const POINTS = [pageAlloc, thpAlloc, pageTableAlloc, folioTrylock, anonShare, thpSplit];
