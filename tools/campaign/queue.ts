@@ -167,6 +167,7 @@ function wayOut(why: string): string {
     return 'something else has keys dmirror:* or bull:dmirror:* there; --queue redis://HOST:PORT/N takes another database of the same Redis';
   if (/NOPERM/.test(why))
     return 'the user may do too little there: BullMQ and its scripts need all of dmirror:* and bull:dmirror:*';
+  if (/DB index|not an integer/.test(why)) return '`CONFIG GET databases` says how many there are, from 0 on';
   if (/certificate/.test(why)) return 'NODE_EXTRA_CA_CERTS=FILE names a file with the authority that is to be trusted';
   if (/WRONGPASS|NOAUTH|AUTH/.test(why))
     return '--queue redis://USER:PASSWORD@HOST:PORT, the user empty for the default one';
