@@ -2,7 +2,6 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { deflateRawSync } from 'node:zlib';
 import type { ProfileName } from '../../driver/mm/profile.js';
-import { pathByName } from '../../tests/conform/recording.js';
 import type { PathName } from '../../uapi/path-name.js';
 import { recordingInput } from '../conform/recording-input.js';
 import { planRuns } from '../exec/suite/suite.js';
@@ -80,7 +79,7 @@ function sweepJobs(names: readonly string[], { dialect: _, ...machine }: Machine
 function recordingJobs(name: string, machine: Machine): Job[] {
   const file = /[./\\]/.test(name) ? name : shippedRecording(name);
   const found = recordingInput(file);
-  const path = found.path ?? pathByName(file).path ?? 'classic';
+  const path = found.path ?? 'classic';
   return found.sequences.map((sequence) =>
     jobOf({ kind: 'recording', name: sequence.seq, ...machine, path, seed: 0 }, { file: name, sequence, path }),
   );

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { DEFAULT_PATH, type PathName } from '../../uapi/path-name.js';
@@ -9,8 +9,8 @@ import { replayTraced } from '../conform/conform-trace.js';
 import { isProved, type ReplayTask, replayWork, type SequenceResult } from '../conform/conform-worker.js';
 import { recordingInput } from '../conform/recording-input.js';
 import { EXIT, UsageError } from '../exit-code.js';
-import { isLitmusText } from '../explore/litmus-file.js';
-import { litmusPath } from '../explore/litmus-path.js';
+import { isLitmusFile } from '../explore/litmus-file.js';
+import { saidPaths } from '../explore/said-paths.js';
 import type { Output } from '../output.js';
 import { shippedFiles } from '../package-root.js';
 import { type ResultFileOptions, resultFiles } from '../report/result-files.js';
@@ -54,11 +54,11 @@ export async function conform(
   if (options.against !== undefined) throw new UsageError('--against needs --shrink SEQ', SEE_HELP);
   if (areLitmus(files)) {
     const { seq, jobs, json = false, junit, html } = options;
-    const path = options.path ?? litmusPath(files, output);
+    const path = options.path ?? onePath(files, output);
     return conformLitmusFiles(files, { path, seq, jobs, json, junit, html }, output);
   }
   const given = files.length > 0 ? files : shippedFiles('tests/conform/recordings', '.gz');
-  const chosen = output.share.pick(choose(load(given, options), options.seq), nameOf);
+  const chosen = output.share.pick(choose(load(given, options), options.seq), { nameOf, files });
   sayPaths(chosen, options, output);
   const writeFiles = resultFiles(options, output);
   const results = await replay(chosen, options, output);
@@ -93,19 +93,19 @@ const GIVE_FILES = 'give files of recordings';
 
 /** All are of litmus tests, or none: the two are not for one command. */
 function areLitmus(files: readonly string[]): boolean {
-  const litmus = files.filter((file) => isLitmusText(firstLine(file)));
+  const litmus = files.filter(isLitmusFile);
   const other = files.find((file) => !litmus.includes(file));
   if (litmus.length > 0 && other !== undefined)
     throw new UsageError(`${litmus[0]} has litmus tests and ${other} has none`, 'give them to two commands');
   return litmus.length > 0;
 }
 
-/** Of a plain file; nothing of what can't be read, which is said later. */
-function firstLine(file: string): string {
-  const found = statSync(file, { throwIfNoEntry: false });
-  if (found === undefined || found.isDirectory() || file.endsWith('.gz')) return '';
-  const text = readFileSync(file, 'utf8');
-  return text.slice(0, text.indexOf('\n') >>> 0);
+/** Of litmus files. */
+function onePath(files: readonly string[], output: Output): PathName {
+  const paths = [...new Set(saidPaths(files, output).map((path) => path ?? DEFAULT_PATH))];
+  if (paths.length > 1)
+    throw new UsageError(`the files are of several paths: ${paths.join(', ')}`, 'give them to a command each');
+  return paths[0]!;
 }
 
 function shrinkOne(files: readonly string[], options: ConformOptions, output: Output): number {

@@ -6,8 +6,8 @@ import type { HowExplored } from '../explore/explore-report.js';
 import { type ExploreRunOptions, exploreAll, exploreDiff, witnessToken } from '../explore/explore-run.js';
 import type { ExploreTask } from '../explore/explore-worker.js';
 import type { Litmus } from '../explore/litmus-file.js';
-import { litmusPath } from '../explore/litmus-path.js';
-import { namedTests } from '../explore/shipped-tests.js';
+import { saidPaths } from '../explore/said-paths.js';
+import { isLinesFile, namedTests } from '../explore/shipped-tests.js';
 import { witnessLines, witnessOf } from '../explore/witness.js';
 import { shellQuote } from '../glob.js';
 import { dialectOption, profileOption } from '../kernel-profile.js';
@@ -64,9 +64,8 @@ export async function exploreCommand(
     const pairs = tests.map((test) => [taskOf(test, { ...asked, ...a }), taskOf(test, { ...asked, ...b })] as const);
     return await exploreDiff(pairs, { ...options, sides }, output);
   }
-  const files = names.filter((name) => name.endsWith('.jsonl'));
-  const otherwise = options.path ?? litmusPath(files, output);
-  const tasks = tests.map((test) => taskOf(test, asked, otherwise));
+  if (options.path === undefined) saidPaths(names.filter(isLinesFile), output);
+  const tasks = tests.map((test) => taskOf(test, asked));
   if (options.witness !== undefined) {
     const words = await witnessToken(tasks, { jobs: options.jobs, wanted: options.witness }, output);
     const trace = openTrace(options);
@@ -81,8 +80,8 @@ export async function exploreCommand(
 type Asked = Omit<HowExplored, 'path' | 'profile'> & Pick<ExploreCommandOptions, 'path' | 'profile'>;
 
 /** What is asked for comes before what the test says of its machine. */
-function taskOf(test: Litmus, asked: Asked, otherwise = DEFAULT_PATH): ExploreTask {
-  const { path = test.path ?? otherwise, profile = test.profile ?? DEFAULT_PROFILE.name } = asked;
+function taskOf(test: Litmus, asked: Asked): ExploreTask {
+  const { path = test.path ?? DEFAULT_PATH, profile = test.profile ?? DEFAULT_PROFILE.name } = asked;
   return { test, how: { ...asked, path, profile: profileOption(profile) } };
 }
 

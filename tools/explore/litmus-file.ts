@@ -1,6 +1,7 @@
 import { basename } from 'node:path';
 import * as v from 'valibot';
 import type { ProfileName } from '../../driver/mm/profile.js';
+import { parsedLine, type RecordedLine, recordedLines } from '../../tests/conform/recorded-lines.js';
 import type { PathName } from '../../uapi/path-name.js';
 import { inputBytes, UsageError } from '../exit-code.js';
 import { issueAt, readYamlFile, type Wrong } from '../yaml-file.js';
@@ -52,26 +53,39 @@ const SEE_DOCS = 'docs/exploring.md says what a litmus test has';
 /** The tests of a file: YAML with one test, or JSON lines. Throws UsageError with the place of what is wrong. */
 export function readLitmusFile(file: string): Litmus[] {
   if (/\.ya?ml$/.test(file)) return [fromYaml(file)];
-  const text = inputBytes(file, 'name a file of litmus tests, or shipped ones').toString('utf8');
-  const lines = text.split('\n').map((line, i) => ({ line, place: `${file}:${i + 1}` }));
-  const tests = lines.flatMap(({ line, place }) => (line.trim() === '' ? [] : [fromJsonLine(line, place)]));
+  const { lines, path } = litmusLines(file);
+  const tests = lines.map(fromJsonLine);
   if (tests.length === 0) throw new UsageError(`${file}: it is empty`, SEE_DOCS);
-  return tests.map((test) => ({ ...test, file }));
+  return tests.map((test) => ({ ...test, file, ...(path === null ? {} : { path }) }));
 }
 
-/** Is the first line of this text a litmus test rather than a recorded sequence? */
-export function isLitmusText(text: string): boolean {
-  return /^\s*\{"name":.*"threads":/.test(text.slice(0, text.indexOf('\n') >>> 0));
+/** A file of JSON lines, plain or gzip, and the path that it is of. Throws UsageError. */
+export function litmusLines(file: string): ReturnType<typeof recordedLines> {
+  return said(() => recordedLines(file, inputBytes(file, 'name a file of litmus tests, or shipped ones')));
 }
 
-function fromJsonLine(line: string, place: string): Litmus {
-  const wrong = (message: string) => new UsageError(`${place}: ${message}`, SEE_DOCS);
-  let found: unknown;
+/** Does a file have litmus tests, rather than recorded sequences? Of what can't be read it does not. */
+export function isLitmusFile(file: string): boolean {
   try {
-    found = JSON.parse(line);
+    const [first] = recordedLines(file).lines;
+    const found = first === undefined ? null : parsedLine(first);
+    return typeof found === 'object' && found !== null && 'name' in found && !('seq' in found);
   } catch {
-    throw wrong('not JSON');
+    return false;
   }
+}
+
+function said<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    throw error instanceof UsageError ? error : new UsageError((error as Error).message, SEE_DOCS);
+  }
+}
+
+function fromJsonLine(line: RecordedLine): Litmus {
+  const wrong = (message: string) => new UsageError(`${line.where}: ${message}`, SEE_DOCS);
+  const found = said(() => parsedLine(line));
   const test: RecordedLitmus = checked(RECORDED, found, (keys, message, part) =>
     wrong(part === 'key' || keys.length === 0 ? message : `'${keys.join('.')}': ${message}`),
   );

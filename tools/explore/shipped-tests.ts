@@ -33,11 +33,16 @@ export function shippedTest(name: string): Litmus {
   return test;
 }
 
+/** Does a word name a file of JSON lines? */
+export function isLinesFile(word: string): boolean {
+  return /\.jsonl(\.gz)?$/.test(word);
+}
+
 /** The tests that files, names and patterns of names mean; all that are shipped without any. */
 export function namedTests(words: readonly string[]): Litmus[] {
   if (words.length === 0) return [...shippedTests().values()];
   return words.flatMap((word) => {
-    if (/\.(ya?ml|jsonl)$/.test(word)) return readLitmusFile(word);
+    if (isLinesFile(word) || /\.ya?ml$/.test(word)) return readLitmusFile(word);
     if (!/[*?]/.test(word)) return [shippedTest(word)];
     const pattern = globToRegExp(word);
     const found = [...shippedTests().values()].filter(({ name }) => pattern.test(name));

@@ -1,16 +1,22 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { readLitmusFile } from '../../../../tools/explore/litmus-file.js';
+import { recordingInput } from '../../../../tools/conform/recording-input.js';
+import { isLitmusFile, readLitmusFile } from '../../../../tools/explore/litmus-file.js';
 import { canonicalAnswer, knownWords, outcomeText, withoutLastRead } from '../../../../tools/explore/litmus-outcome.js';
 
-function read(name: string, text: string) {
+function written(name: string, text: string | Buffer): string {
   const folder = mkdtempSync(join(tmpdir(), 'dmirror-litmus-'));
   onTestFinished(() => rmSync(folder, { recursive: true }));
   const file = join(folder, name);
   writeFileSync(file, text);
-  return readLitmusFile(file);
+  return file;
+}
+
+function read(name: string, text: string) {
+  return readLitmusFile(written(name, text));
 }
 
 const YAML = `
@@ -115,6 +121,42 @@ describe('a litmus file', () => {
     expect(wrong({ bogus: 1 })).toThrow(/bad.jsonl:2: no key 'bogus' here/);
     expect(wrong({ iterations: 'a' })).toThrow(/bad.jsonl:2: 'iterations': a list is wanted here/);
     expect(wrong({ setup: [1] })).toThrow(/bad.jsonl:2: 'setup.0': text is wanted here/);
+  });
+});
+
+describe('a file of lines, of tests or of sequences', () => {
+  const test = '{"name": "a", "setup": [], "threads": [["load 0 0 0 1"]], "observe": []}\n';
+  const sequence = '{"seq": "a-1", "steps": [["open 0 0", "0"]]}\n';
+
+  it.each([
+    ['says nothing of a path', 'x.jsonl', (line: string) => line, undefined],
+    ['tells it by its name', 'late-x.jsonl', (line: string) => line, 'posted-late'],
+    ['tells it first', 'late-x.jsonl', (line: string) => `{"path": "posted-v1"}\n${line}`, 'posted-v1'],
+    [
+      'tells properties',
+      'x.jsonl',
+      (line: string) => `\n{"path":"posted-v1+clearsDst"}\n${line}`,
+      'posted-v1+clearsDst',
+    ],
+    ['is packed', 'v1-x.jsonl.gz', (line: string) => gzipSync(line), 'posted-v1'],
+    ['is packed under a plain name', 'x.jsonl', (line: string) => gzipSync(`{"path":"unified"}\n${line}`), 'unified'],
+    ['begins with a mark', 'x.jsonl', (line: string) => `\ufeff{"path":"unified"}\r\n${line}`, 'unified'],
+  ])('%s', (_, name, text, path) => {
+    const [tests, sequences] = [written(name, text(test)), written(name, text(sequence))];
+    expect([isLitmusFile(tests), isLitmusFile(sequences)]).toEqual([true, false]);
+    expect(readLitmusFile(tests).map((one) => [one.name, one.path])).toEqual([['a', path]]);
+    expect(recordingInput(sequences)).toMatchObject({ sequences: [{ seq: 'a-1' }], path: path ?? null });
+  });
+
+  it.each([
+    ['{"path": "posted-lat"}', /x\.jsonl:1: no path 'posted-lat'; they are classic, /],
+    ['{"path": "posted-v1+clears"}', /x\.jsonl:1: no property of a path 'clears'; they are /],
+    ['{"path": "unified"}\n{', /x\.jsonl:2: not JSON/],
+    ['{"path": "unified"}', /x\.jsonl: it is empty/],
+  ])('%s is refused', (text, message) => {
+    const file = written('x.jsonl', text);
+    expect(() => readLitmusFile(file)).toThrow(message);
+    expect(() => recordingInput(file)).toThrow(message);
   });
 });
 
