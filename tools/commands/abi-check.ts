@@ -95,9 +95,10 @@ async function check(specs: Specs, options: CheckOptions, output: Output): Promi
 
 async function checkSpecs(
   specs: Specs,
-  { patch, base = specs.old, path, targets }: CheckOptions,
+  { patch, base, path, targets }: CheckOptions,
   { pair, output }: { pair: PairOptions; output: Output },
 ): Promise<Checked> {
+  if (base !== undefined && patch === undefined) throw new UsageError('--base says what --patch was made for', USAGE);
   if (specs.new === undefined && patch === undefined && targets !== undefined)
     return checkTargets(specs.old, pair.old, pair.targets);
   if ((specs.new === undefined) === (patch === undefined))
@@ -108,7 +109,7 @@ async function checkSpecs(
   if (folders.length === 2) return checkFolders({ old: specs.old, new: specs.new! }, pair, goesOnWith(output));
   if (patch === undefined) return checkPair(specs, pair);
   const { loadPatched } = await import('../abi/load/load-patched.js');
-  return checkPair(specs, { ...pair, patched: (load) => loadPatched(base, patch, { ...load, path }) });
+  return checkPair(specs, { ...pair, patched: (load) => loadPatched(base ?? specs.old, patch, { ...load, path }) });
 }
 
 function targetsOf({ target, targets }: Pick<HeaderOptions, 'target' | 'targets'>) {

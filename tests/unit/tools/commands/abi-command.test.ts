@@ -236,6 +236,14 @@ describe('a patch', () => {
     expect((await messages('M5', file('p.diff', diff))).sort()).toEqual((await expected()).sort());
   });
 
+  test('may be made for another header than that of the clients', async () => {
+    const patch = file('p.diff', diff);
+    const { text } = await check('M3', undefined, { patch, base: 'M5' });
+    expect(text).toContain('M3 -> M5 with p.diff: 5 breaks');
+    await expect(check('M3', undefined, { patch })).rejects.toThrow('does not apply to M3');
+    await expect(check('M3', 'M5', { base: 'M5' })).rejects.toThrow('--base says what --patch was made for');
+  });
+
   test('that does not apply, or is about something else, is an error', async () => {
     const other = file('test_hmm_uapi.h', headerOf(generation('M1')));
     await expect(check(other, undefined, { patch: file('p.diff', diff) })).rejects.toThrow('does not apply');
