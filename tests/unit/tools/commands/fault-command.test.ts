@@ -143,11 +143,13 @@ describe('dmirror fault sweep', () => {
   });
 
   it('replays a token on another path, but for kinds that are of one alone', async () => {
-    const id = { profile: '6.12', seed: 1, pages: 8, rounds: 1, defects: [], injections: [] } as const;
+    const never = { point: 'walk_abort', phase: 'range-fault', nth: 999, returns: 'EBUSY' } as const;
+    const id = { profile: '6.12', seed: 1, pages: 8, rounds: 1, defects: [], injections: [never] } as const;
     const token = (path: 'unified' | 'posted-v1') =>
       RUN_TOKEN.write({ ...id, path, name: 'migrate_on_fault.rows.present' });
     const to = output();
     expect(await replay([token('posted-v1')], { path: 'unified' }, to)).toBe(0);
+    expect(to.lines).toContain('# 1 of the faults did not happen: the run does not come there');
     expect(to.lines.at(-1)).toBe(`# on unified: ${token('unified')}`);
     await expect(replay(['dm2:case:x'], { path: 'unified' }, to)).rejects.toThrow(
       /'case' is of the path that it names/,
