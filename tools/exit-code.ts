@@ -63,6 +63,7 @@ export class OutputError extends Error {
 const REASONS: Readonly<Record<string, string>> = {
   ENOENT: 'its folder does not exist',
   ENOTDIR: 'what should be its folder is a file',
+  EEXIST: 'what should be its folder is a file',
   EISDIR: 'it is a folder',
   EACCES: 'permission denied',
   EROFS: 'the file system is read only',

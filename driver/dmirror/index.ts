@@ -6,6 +6,7 @@ import type { Coroutine } from '../core/effect.js';
 import { Access, NUMBERED, Shared } from '../core/observer.js';
 import {
   type MigrationPath,
+  mayNestFolioLocks,
   mmuIntervalNotifierInsert,
   mmuIntervalNotifierRemove,
   registerHmmHooks,
@@ -74,7 +75,7 @@ export class DmirrorDevices {
       memory.clearOwner = () => memory.kernel.current;
       memory.allocator.reusesLate = true;
     }
-    memory.nestsFolioLocks = !path.undoesBeforeSleep;
+    memory.nestsFolioLocks = mayNestFolioLocks(path);
   }
 
   /** The device of a minor number; undefined when the machine has none. */

@@ -30,6 +30,7 @@ export {
 } from './migrate/migrate-vma.js';
 export {
   type MigrationPath,
+  mayNestFolioLocks,
   migrationPath,
   type PropertyName,
   pathError,

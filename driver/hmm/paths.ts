@@ -197,8 +197,14 @@ export function migrationPath(path: PathName | MigrationPath): MigrationPath {
 }
 
 function changeOf(text: string): [name: string, value: PropertyValue] {
-  const [name = '', value = 'true'] = text.split('=');
+  const [name, value] = propertyAndValue(text);
   return [name, TRUE_OR_FALSE.includes(value) ? value === 'true' : (value as PropertyValue)];
+}
+
+/** `NAME=VALUE`, or `NAME` for true. */
+function propertyAndValue(text: string): [name: string, value: string] {
+  const at = text.indexOf('=');
+  return at < 0 ? [text, 'true'] : [text.slice(0, at), text.slice(at + 1)];
 }
 
 /** The name of `path` with these properties: as short as it can be, and the same for the same path of a base. */
@@ -211,12 +217,20 @@ export function pathWith(path: PathName, properties: Partial<MigrationPath>): Pa
   ) as PathName;
 }
 
+/**
+ * May a call of this path want a folio's lock while it holds others, or the same? Ours never do, so that it is an error there; with any
+ * property of a posting it is a matter of what else the path does, and shows as a hang where it is one.
+ */
+export function mayNestFolioLocks(path: MigrationPath): boolean {
+  return path.collectsBy === 'range-fault' && PATH_PROPERTIES.some((name) => path[name] !== UNIFIED[name]);
+}
+
 /** Which word of a path's name is wrong, and what could stand there; null when it is right. */
 export function pathError(path: string): { what: string; word: string; known: readonly string[] } | null {
   const [base = '', ...changes] = path.split('+');
-  if (!(base in PATHS)) return { what: 'path', word: base, known: PATH_NAMES };
+  if (!Object.hasOwn(PATHS, base)) return { what: 'path', word: base, known: PATH_NAMES };
   for (const change of changes) {
-    const [name, value = 'true'] = change.split('=') as [PropertyName, string?];
+    const [name, value] = propertyAndValue(change) as [PropertyName, string];
     if (!PATH_PROPERTIES.includes(name)) return { what: 'property of a path', word: name, known: PATH_PROPERTIES };
     if (!valuesOf(name).includes(value)) return { what: `value of ${name}`, word: value, known: valuesOf(name) };
   }

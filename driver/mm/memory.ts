@@ -90,7 +90,7 @@ export class Memory {
   readonly refWaiters = new Map<number, { readonly queue: WaitQueue; mapcount: number }>();
   /** Whom the CLEAR events of the unmap step and of a PMD split name: nobody, but on a migration path that says otherwise. */
   clearOwner: () => object | null = () => null;
-  /** Who waits for a folio's lock may hold others: on migration paths that sleep with prepared pages. */
+  /** Who waits for a folio's lock may hold others, or that one itself: on migration paths that may sleep with prepared pages. */
   nestsFolioLocks = false;
 
   constructor(

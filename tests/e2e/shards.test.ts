@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { isLong, some } from '../counts.js';
 import { COMPILER, GuestBuild } from '../guest/compile.js';
@@ -86,6 +87,28 @@ describe('shards', () => {
     const wrong = dmirror(folder, ...words, '--shard', '2/3', '--costs', 'costs.json');
     expect([wrong.status, wrong.stderr]).toEqual([2, expect.stringContaining('commands.selftest.hmm')]);
   });
+});
+
+it('shards of files that change in between, one that has nothing to do, and a folder that is a file', () => {
+  const folder = scratch();
+  const shard = (i: string, ...words: string[]) => dmirror(folder, ...words, '--shard', i, '--report', 'blob');
+  const conform = (i: string, steps: number) => {
+    const all = gunzipSync(readFileSync(RECORDING)).toString().trim().split('\n').slice(0, 4);
+    const cut = all.map((line) => JSON.parse(line)).map((one) => ({ ...one, steps: one.steps.slice(0, steps) }));
+    writeFileSync(join(folder, 'r.jsonl'), cut.map((one) => JSON.stringify(one)).join('\n'));
+    expect(shard(i, 'conform', 'r.jsonl').status).toBe(0);
+  };
+  writeFileSync(join(folder, 'blob-report'), '');
+  expect(shard('1/1', 'selftest')).toMatchObject({
+    status: 3,
+    stderr: expect.stringMatching(/^error: --report blob 'blob-report\/selftest-1-of-1.json' cannot be written: what /),
+  });
+  rmSync(join(folder, 'blob-report'));
+  conform('1/2', 9);
+  conform('2/2', 8);
+  const mixed = dmirror(folder, 'merge-reports', 'blob-report');
+  expect([mixed.status, mixed.stderr]).toEqual([2, expect.stringContaining('the hash of the files that the command')]);
+  expect(shard('3/3', 'selftest', '-t', 'hmm.hmm_device_private.open_close').status).toBe(0);
 });
 
 /** What a job's environment is for the first and for the second of two. */

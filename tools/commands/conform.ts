@@ -58,7 +58,7 @@ export async function conform(
     return conformLitmusFiles(files, { path, seq, jobs, json, junit, html }, output);
   }
   const given = files.length > 0 ? files : shippedFiles('tests/conform/recordings', '.gz');
-  const chosen = output.share.pick(choose(load(given, options), options.seq), nameOf);
+  const chosen = output.share.pick(choose(load(given, options), options.seq), { nameOf, files });
   sayPaths(chosen, options, output);
   const writeFiles = resultFiles(options, output);
   const results = await replay(chosen, options, output);

@@ -99,7 +99,7 @@ function suiteOptions(command: Command): void {
     .option('--junit <file>', 'JUnit XML as well')
     .option('--html <file>', 'a page as well')
     .addOption(formatOption());
-  shardOptions(command);
+  shardOptions(command, ['syscalls']);
 }
 
 /** Of one program. */

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { EXIT, exitHelp, UsageError } from '../exit-code.js';
+import { checkRecorded } from '../shard/shard-option.js';
 import { MergedShare, type Share } from '../shard/share.js';
 import type { CommandContext } from './daemon-commands.js';
 
@@ -38,7 +39,8 @@ export function addMergeReports(root: Command, { status, output }: CommandContex
     )
     .action(async (folder: string, options: MergeOptions) => {
       const { mergeBlobs } = await import('../shard/merge.js');
-      const { results, lacking, command } = mergeBlobs(folder);
+      const { units, results, lacking, command } = mergeBlobs(folder);
+      checkRecorded(root, command);
       if (lacking.length > 0 && !options.partial)
         throw new UsageError(lacking.join('\n'), 'bring its blob, or --partial to report on the rest');
       if (options.baseline !== undefined && command.name !== 'series review')
@@ -50,9 +52,13 @@ export function addMergeReports(root: Command, { status, output }: CommandContex
         const { costsText } = await import('../shard/costs.js');
         output().file('--measure', options.measure).write(costsText(command.name, results));
       }
-      const share = new MergedShare(new Map(results.map(({ name, result }) => [name, result])), options.partial);
+      const share = new MergedShare(new Map(results.map(({ name, result }) => [name, result])), {
+        units,
+        isPartial: options.partial,
+      });
       const code = await run(
-        [...command.name.split(' '), ...command.options, ...reportWords(options), '--', ...command.args],
+        // As a shard, so that what is no form of one is refused.
+        [...command.name.split(' '), '--shard=1/1', ...command.options, ...reportWords(options), '--', ...command.args],
         share,
       );
       for (const line of lacking) output().err(line);

@@ -28,7 +28,7 @@ export async function conformLitmusFiles(
 ): Promise<number> {
   const { path, json = false } = options;
   const chosen = choose(files.flatMap(readLitmusFile), options.seq);
-  const tests = output.share.pick(chosen, ({ name }) => `${path} ${name}`);
+  const tests = output.share.pick(chosen, { nameOf: ({ name }) => `${path} ${name}`, files });
   const writeFiles = resultFiles(options, output);
   const how = { path, profile: '6.12', strategy: 'random', budget: BUDGET, seed: 1, isChecked: false };
   let done = 0;

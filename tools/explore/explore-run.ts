@@ -28,7 +28,10 @@ export async function exploreAll(
   output: Output,
 ): Promise<number> {
   const { seed } = options;
-  const tasks = output.share.pick(all, ({ test, how }) => `${how.path} ${test.name}`);
+  const tasks = output.share.pick(all, {
+    nameOf: ({ test, how }) => `${how.path} ${test.name}`,
+    files: [...new Set(all.flatMap(({ test }) => test.file ?? []))],
+  });
   const profile = [...new Set(all.map(({ how }) => how.profile))].join(', ');
   const junit = options.junit === undefined ? null : output.file('--junit', options.junit);
   const html = options.html === undefined ? null : output.file('--html', options.html);

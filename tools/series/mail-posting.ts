@@ -38,6 +38,7 @@ export async function postingFromMail(file: string): Promise<Posting> {
   return {
     ...postingNamed('late'),
     title: file,
+    files: [file],
     header,
     told: [
       `The mails change ${files.join(', ')}.`,

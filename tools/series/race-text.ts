@@ -3,13 +3,15 @@ import type { Lost, Waiter } from './race-shape.js';
 import type { RaceHunted } from './races.js';
 
 const MOST_SHOWN = 6;
+/** Of a message that stands for a key. */
+const MOST_WORDS = 10;
 
 type Told = Pick<RaceHunted, 'message' | 'shape'>;
 
 /** By which two reports know the same: how it ends, and where. */
 export function raceKey({ message, shape: { waiters, lost } }: Told): string {
   if (lost !== null) return `leak-folio_lock-${lost}`;
-  if (waiters.length === 0) return message.split(':')[0]!;
+  if (waiters.length === 0) return (message.match(/[a-z_]\w*/gi) ?? []).slice(0, MOST_WORDS).join('-');
   const waits = waiters.map(({ waitsFor, place }) =>
     waitsFor.startsWith('mmu_notifier') ? place : `${waitsFor.split(' ')[0]}-${place}`,
   );

@@ -119,8 +119,6 @@ async function abiBreaks({ header }: Posting): Promise<AbiBreak[]> {
 function selftestUnits(path: PathName, now: () => number): Unit[] {
   const pool = new MachinePool();
   const boot = (own: object) => inProcess({ checkInvariants: 'touched', dialect: 'dmirror', ...own }, pool);
-  // A case that fails half way leaves calls behind whose errors nobody waits for, some until after its run.
-  process.on('unhandledRejection', () => {});
   return allCases().map((testCase) => ({
     kind: 'selftest',
     name: `selftest ${testCase.name}`,

@@ -14,6 +14,8 @@ export interface Posting {
   readonly header: { readonly mbox: string; readonly base: string } | 'posted' | null;
   /** What names it on a command line. */
   readonly option: string;
+  /** Where it was read. */
+  readonly files?: readonly string[];
   /** What the mail tells by itself. */
   readonly told: readonly string[];
 }
@@ -55,7 +57,7 @@ export async function review(
   const races = new RaceHunt(posting.path, RACE_BUDGET);
   const tests = onFaultTests();
   const all = unitsOf(posting, { sequences, races, tests, now });
-  const units = share.pick(all, ({ name }) => `${posting.path} ${name}`);
+  const units = share.pick(all, { nameOf: ({ name }) => `${posting.path} ${name}`, files: posting.files });
   const timed = async (unit: Unit): Promise<Done> => {
     const begun = now();
     return { of: await unit.run(), ms: now() - begun };

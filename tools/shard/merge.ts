@@ -4,6 +4,7 @@ import { type Blob, readBlobs } from './blob.js';
 /** The shards of one command, put together. */
 export interface Merged {
   readonly command: Blob['command'];
+  readonly units: Blob['units'];
   readonly results: Blob['results'];
   /** What is lacking, a line each: shards that are missing or were interrupted. */
   readonly lacking: readonly string[];
@@ -36,13 +37,28 @@ export function mergeBlobs(folder: string): Merged {
   const cut = all
     .filter(({ blob }) => blob.isInterrupted)
     .map(({ file, blob }) => `shard ${blob.shard.index} of ${total} was interrupted: ${file}`);
-  return { command: whole.command, results: all.flatMap(({ blob }) => blob.results), lacking: [...missing, ...cut] };
+  checkNames(all);
+  const { command, units } = whole;
+  return { command, units, results: all.flatMap(({ blob }) => blob.results), lacking: [...missing, ...cut] };
+}
+
+/** A unit is done once. */
+function checkNames(all: ReturnType<typeof readBlobs>): void {
+  const files = new Map<string, string>();
+  for (const { file, blob } of all)
+    for (const [i, { name }] of blob.results.entries()) {
+      const other = files.get(name);
+      if (other !== undefined)
+        throw new UsageError(`${file}: results.${i} is of '${name}', as one in ${other}`, 'leave one of them out');
+      files.set(name, file);
+    }
 }
 
 const DIFFERENCES: readonly (readonly [what: string, of: (blob: Blob) => string | number])[] = [
-  ['the version of dmirror', (blob) => blob.package],
   ['the command', ({ command: { name, options, args } }) => [name, ...options, ...args].join(' ')],
   ['the number of shards', ({ shard }) => shard.total],
   ['the hash of the costs', ({ costs }) => costs.hash],
+  ['the number of units', ({ units }) => units.count],
   ['the hash of the units', ({ units }) => units.hash],
+  ['the hash of the files that the command names', ({ units }) => units.files],
 ];

@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander';
 import { memory } from '../arguments.js';
+import { UsageError } from '../exit-code.js';
 import type { Output } from '../output.js';
 import { packageVersion } from '../package-root.js';
 import type { Blob } from './blob.js';
@@ -65,14 +66,17 @@ export function shareCommands(root: Command, output: () => Output & { share: Out
     for (const name of ['costs', 'report'] as const)
       if (shard === undefined && options[name] !== undefined)
         command.error(`error: option '--${name}' is of --shard; a whole is --shard 1/1`);
-    if (shard === undefined) return;
-    const [{ costsOf }, { blobFile }] = await Promise.all([import('./costs.js'), import('./blob.js')]);
+    if (shard === undefined || output().share.isMerged) return;
+    const [{ costsOf }, { BLOB_OPTION, blobFile, blobText }] = await Promise.all([
+      import('./costs.js'),
+      import('./blob.js'),
+    ]);
     const name = nameOf(command);
     const share = new ShardShare(shardOf(shard, process.env), costsOf(name, options.costs));
     output().share = share;
     if (report === undefined) return;
     const path = blobFile(name, share.shard);
-    const file = output().file('--report blob', path);
+    const file = output().file(BLOB_OPTION, path);
     write = () => {
       const blob: Blob = {
         type: 'dmirror-blob',
@@ -81,7 +85,7 @@ export function shareCommands(root: Command, output: () => Output & { share: Out
         command: { name, options: optionsOf(command), args: command.args },
         ...share.blob(),
       };
-      file.write(`${JSON.stringify(blob)}\n`);
+      file.write(blobText(blob));
       output().err(`shard ${share.shard.index} of ${share.shard.total} is in ${path}`);
     };
   });
@@ -100,12 +104,34 @@ function nameOf(command: Command): string {
 
 /** The options of a command line that comes to the same results. */
 function optionsOf(command: Command): string[] {
-  return command.options.flatMap((option) => {
+  return command.options.filter(isRecorded).flatMap((option) => {
     const name = option.attributeName();
     const source = command.getOptionValueSource(name);
-    if (source === 'default' || source === undefined || [...HOW, ...WHERE].includes(name)) return [];
+    if (source === 'default' || source === undefined) return [];
     const value: unknown = command.getOptionValue(name);
     if (typeof value === 'boolean') return value !== option.negate ? [option.long!] : [];
     return (Array.isArray(value) ? value : [value]).map((each) => `${option.long}=${each}`);
   });
+}
+
+function isRecorded(option: Option): boolean {
+  return ![...HOW, ...WHERE].includes(option.attributeName());
+}
+
+/** Holds what a blob says was run against what a shard can have been. Throws UsageError. */
+export function checkRecorded(root: Command, { name, options }: Blob['command']): void {
+  const hint = 'merge what `--report blob` wrote';
+  const command = name
+    .split(' ')
+    .reduce<Command | undefined>((all, word) => all?.commands.find((one) => one.name() === word), root);
+  if (command === undefined || !command.options.some((option) => option.attributeName() === 'shard'))
+    throw new UsageError(`the blobs are of '${name}', of which there are no shards`, hint);
+  const known = command.options.filter(isRecorded);
+  for (const word of options) {
+    const [long, ...value] = word.split('=');
+    const option = known.find((one) => one.long === long);
+    const isValued = value.length > 0;
+    if (option === undefined || (isValued ? !option.required && !option.optional : option.required))
+      throw new UsageError(`the blobs have the option '${word}', which no shard of '${name}' writes there`, hint);
+  }
 }

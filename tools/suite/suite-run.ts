@@ -41,7 +41,7 @@ export async function runSuite(
 ): Promise<CaseResult[]> {
   const { share = WHOLE } = options;
   const all = options.paths.flatMap((path) => bySuite(cases).map((testCase) => ({ testCase, path })));
-  const jobs = share.pick(all, ({ testCase, path }) => `${path} ${testCase.name}`);
+  const jobs = share.pick(all, { nameOf: ({ testCase, path }) => `${path} ${testCase.name}` });
   const paths = plansOf(jobs);
   const results: CaseResult[] = [];
   const started = options.now();

@@ -82,7 +82,7 @@ function parseInjection(text: string): Injection {
   }
   if (!PHASES.includes(phase as PhaseName))
     throw new UsageError(`no phase '${phase}'`, `they are: ${PHASES.join(', ')}`);
-  if (!(returns in INJECT_RETURNS) || !info.returns.includes(returns as InjectReturn))
+  if (!Object.hasOwn(INJECT_RETURNS, returns) || !info.returns.includes(returns as InjectReturn))
     throw new UsageError(`${point} cannot return ${returns}`, `it can return: ${info.returns.join(', ')}`);
   return { point, phase: phase as PhaseName, nth: wholeNumber(nth), returns: returns as InjectReturn };
 }

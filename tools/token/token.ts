@@ -83,7 +83,7 @@ const WHERE_FROM = 'a token is one word, printed with what it repeats, and begin
 /** What kind of run a token names. Throws UsageError. */
 export function tokenKind(token: string): TokenKindName {
   const [version = '', kind = ''] = token.split(':');
-  if (version in OLD) return OLD[version]!;
+  if (Object.hasOwn(OLD, version)) return OLD[version]!;
   if (version !== VERSION)
     throw new UsageError(
       /^dm\w*\d+$/.test(version)
@@ -91,7 +91,7 @@ export function tokenKind(token: string): TokenKindName {
         : `'${token}' is no token`,
       WHERE_FROM,
     );
-  if (kind in KINDS) return kind as TokenKindName;
+  if (Object.hasOwn(KINDS, kind)) return kind as TokenKindName;
   const all = Object.entries(KINDS).map(([name, what]) => `${name} (${what})`);
   throw new UsageError(
     `part 'kind' of the token: there is no kind '${kind}'${didYouMean(kind, Object.keys(KINDS))}`,

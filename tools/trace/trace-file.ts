@@ -21,7 +21,7 @@ export const TRACE_FORMATS = Object.keys(FORMATS) as readonly TraceFormat[];
 
 /** The format of that name. Throws UsageError. */
 export function traceFormat(name: string): TraceFormat {
-  if (name in FORMATS) return name as TraceFormat;
+  if (Object.hasOwn(FORMATS, name)) return name as TraceFormat;
   const [near] = nearestNames(name, TRACE_FORMATS);
   throw new UsageError(
     `there is no trace format '${name}'${near === undefined ? '' : `; near: ${near}`}`,

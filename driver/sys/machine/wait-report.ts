@@ -1,5 +1,6 @@
 import { rangesText } from '../../core/ranges-text.js';
 import type { BlockedTask } from '../../core/scheduler.js';
+import { PG } from '../../mm/frames/frames.js';
 import type { Machine } from './machine.js';
 
 /**
@@ -37,8 +38,11 @@ export function waitText(machine: Machine, { id, waitsFor, ownedBy, holds }: Blo
   return `waits for ${waitsFor}${owner}${held === '' ? '' : `, holds ${held}`}`;
 }
 
-function foliosLockedBy({ memory: { frames } }: Machine, task: number): number[] {
+/** What a frame says that nobody has, or that is not locked, is of before. */
+function foliosLockedBy({ memory }: Machine, task: number): number[] {
+  const { refcount, flags, lockOwner } = memory.frames.raw;
   const found: number[] = [];
-  for (let pfn = 0; pfn < frames.raw.lockOwner.length; pfn++) if (frames.raw.lockOwner[pfn] === task) found.push(pfn);
+  for (let pfn = 0; pfn < lockOwner.length; pfn++)
+    if (lockOwner[pfn] === task && refcount[pfn]! > 0 && (flags[pfn]! & PG.locked) !== 0) found.push(pfn);
   return found;
 }

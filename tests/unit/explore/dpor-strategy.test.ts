@@ -60,8 +60,8 @@ const LAZYFREE: [MachineProgram, number[]] = [
 
 describe('dpor', () => {
   it.each([
-    [2, 6, runs(20, 80)],
-    [3, isLong ? 6 : 4, runs(24, 60)],
+    [2, 6, runs(10, 80)],
+    [3, isLong ? 6 : 4, runs(12, 60)],
   ])('comes to what every schedule together comes to, %i tasks of up to %i ops', (tasks, ops, parameters) => {
     let compared = 0;
     const programs = smallProgram(tasks, Math.ceil(6 / tasks)).filter((program) => program.flat().length <= ops);
@@ -82,8 +82,8 @@ describe('dpor', () => {
   });
 
   it.each([
-    [2, { ...runs(12, 24) }],
-    [3, { ...runs(6, 8), examples: [LAZYFREE] }],
+    [2, { ...runs(6, 24) }],
+    [3, { ...runs(3, 8), examples: [LAZYFREE] }],
   ])('comes to the same for calls of a machine that stop at few points, %i tasks', (tasks, parameters) => {
     const stops = fc.uniqueArray(fc.nat(30), { minLength: 1, maxLength: 4 });
     let compared = 0;

@@ -108,7 +108,7 @@ class ScriptReader {
   /** `failslab=INTERVAL,PROBABILITY,SPACE,TIMES`. Linux: lib/fault-inject.c:setup_fault_attr() */
   private boot({ line, text, name, values }: ShellEvent & { kind: 'boot' }): void {
     const [interval, probability, space, times] = values.split(',').map(Number);
-    if (name in KINDS) this.knobs.set(name, { interval, probability, space, times });
+    if (Object.hasOwn(KINDS, name)) this.knobs.set(name, { interval, probability, space, times });
     else this.left.push({ line, text, why: `'${name}' is no kind of fault that dmirror has` });
     this.note('write', { line, text });
   }

@@ -80,14 +80,14 @@ export class Knobs {
     else if (above === 'fail_function' && knob === 'retval') {
       if (number === undefined) return 'retval is a whole number';
       this.setFunction(kind, { place, retval: number | 0 });
-    } else if (kind in KINDS || kind === 'fail_function') return this.writeKnob(kind, knob, value);
+    } else if (Object.hasOwn(KINDS, kind) || kind === 'fail_function') return this.writeKnob(kind, knob, value);
     else if (/fail|fault/.test(path)) return `'${kind}' is no kind of fault that dmirror has`;
     return undefined;
   }
 
   /** The options of the kernel's failcmd.sh; why some have no counterpart. Linux: tools/testing/fault-injection/failcmd.sh */
   failcmd(words: readonly string[], kind: string): string[] {
-    if (!(kind in KINDS)) return [`'${kind}' is no kind of fault that dmirror has`];
+    if (!Object.hasOwn(KINDS, kind)) return [`'${kind}' is no kind of fault that dmirror has`];
     this.set(kind, { probability: 1, times: 1 });
     this.filtered = [...this.filtered, kind];
     const left: string[] = [];

@@ -44,7 +44,9 @@ export async function sweep(names: readonly string[], command: SweepCommand, out
   const options = optionsOf(command);
   const { share } = output;
   const all = jobsOf(names, { path: command.path, profile: options.profile });
-  const jobs = share.pick(share.isWhole ? all : slicesOf(all), (unit) => `${unit.path} ${sliceName(unit)}`);
+  const jobs = share.pick(share.isWhole ? all : slicesOf(all), {
+    nameOf: (unit) => `${unit.path} ${sliceName(unit)}`,
+  });
   const known = jobs.map((job) => [job, share.known(job) as JobResult | undefined] as const);
   const done = new Map(known.filter((each): each is readonly [SweepJob, JobResult] => each[1] !== undefined));
   const toDo = share.isMerged ? [] : jobs;

@@ -112,7 +112,7 @@ export async function reportRuns(
     const length = runs.push(run);
     progress.update({ done: length, total: length, isTotalOpen: true, failed: failedIn(runs), name: run.name });
   };
-  for (const [i, unit] of output.share.pick(all, ({ name }) => name).entries()) {
+  for (const [i, unit] of output.share.pick(all, { nameOf: ({ name }) => name }).entries()) {
     if (i > 0 && (await stop.look())) break;
     const begun = output.now();
     const first = runs.length;

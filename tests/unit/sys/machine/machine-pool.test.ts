@@ -1,5 +1,8 @@
 import { expect, it } from 'vitest';
 import { MachinePool } from '../../../../driver/sys/machine/machine-pool.js';
+import { inProcess } from '../../../../index.js';
+import { type CaseResult, runCase } from '../../../../tools/report/runner.js';
+import { allCases } from '../../../selftests/index.js';
 import { ret } from '../helpers.js';
 
 const KIND = { ramBytes: 16 << 20 };
@@ -36,4 +39,15 @@ it("keeps none whose policy is its owner's, whatever that holds", () => {
   const machine = pool.take({ ...KIND, scheduler: policy });
   pool.give(machine);
   expect(pool.take({ ...KIND, scheduler: policy })).not.toBe(machine);
+});
+
+it('gives machines that say nothing of locks of the life before', async () => {
+  const pool = new MachinePool();
+  const [first, second] = ['reviews.own_invalidations', 'races.mprotect'].map((name) => {
+    const testCase = allCases().find((one) => one.name === `migrate_on_fault.${name}`)!;
+    const how = { seed: 1, path: 'posted-v1', timeoutMs: 600_000, now: () => 0 } as const;
+    return (from: MachinePool) => runCase(testCase, { ...how, boot: (own) => inProcess(own, from) });
+  }) as [(from: MachinePool) => Promise<CaseResult>, (from: MachinePool) => Promise<CaseResult>];
+  expect((await first(pool)).diagnostics?.join(' ')).toMatch(/holds .*folio_lock/);
+  expect(await second(pool)).toEqual(await second(new MachinePool()));
 });

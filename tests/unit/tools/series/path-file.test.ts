@@ -70,6 +70,8 @@ describe('a path file', () => {
 
   it.each([
     ['posted-lat', 'path', 'posted-lat'],
+    ['constructor', 'path', 'constructor'],
+    ['unified+undoesOnError=true=false', 'value of undoesOnError', 'true=false'],
     ['unified+undosOnError', 'property of a path', 'undosOnError'],
     ['unified+splitsMappedByPages', 'value of splitsMappedByPages', 'true'],
     ['unified+clearsDst=maybe', 'value of clearsDst', 'maybe'],

@@ -42,7 +42,7 @@ describe.each<[PathName, readonly string[], Readonly<Record<string, string>>]>([
     {
       'leak-folio_lock-nothing': 'undoesBeforeSleep',
       'leak-folio_lock-entry': 'checksAfterFault',
-      'hang-folio-hmm_vma_fault': 'undoesBeforeSleep',
+      'hang-folio-hmm_vma_fault': 'checksAfterFault',
       'hang-folio-shmem_fault': 'undoesBeforeSleep',
       'deadlock-folio-hmm_vma_fault-mmu_interval_read_begin': 'checksAfterFault',
     },
@@ -103,3 +103,13 @@ describe.each<[PathName, readonly string[], Readonly<Record<string, string>>]>([
     }
   });
 });
+
+it.each(['posted-late+undoesBeforeSleep', 'posted-late+checksAfterFault=false'] as const)(
+  'who wants a folio that it holds hangs on %s too, where only a part is repaired',
+  (path) => {
+    const test = onFaultTests().find(({ name }) => name === 'shmHalf-onf-dontneed0')!;
+    const how = { path, profile: '6.12', strategy: 'random', budget: 60, seed: 1, isChecked: false } as const;
+    const { findings } = exploreLitmus(test, how);
+    expect(new Set(findings.map(({ kind }) => kind))).toEqual(new Set(['deadlock']));
+  },
+);
