@@ -74,6 +74,10 @@ const INPUTS: readonly [string, RegExp][] = [
   ['exec --suite empty --strace', /option '--strace' cannot be used with option '--suite <folder>'/],
   ['exec --suite empty half.jsonl', /^error: --suite runs all programs of its folder\n--only/],
   [
+    'worker --queue redis://:PW@127.0.0.1:1/x',
+    /^error: --queue takes the address of a Redis\nredis:\/\/HOST:PORT, or rediss:\/\/USER:PASSWORD@HOST:PORT\/DB with TLS\n$/,
+  ],
+  [
     'worker --queue redis://u:50%@127.0.0.1',
     /^error: --queue has a '%' that stands for nothing\nin an address a '%' itself is %25\n/,
   ],

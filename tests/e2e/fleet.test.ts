@@ -5,6 +5,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
+import { jobOf } from '../../tools/campaign/campaign-job.js';
+import { CampaignState } from '../../tools/campaign/campaign-state.js';
 import { freePort, REDIS, startRedis } from '../../tools/campaign/redis-server.js';
 import { isFull, isLong, some } from '../counts.js';
 import { needs } from '../needs.js';
@@ -96,6 +98,11 @@ class Fleet {
 
   submitter(...more: readonly string[]): ChildProcess {
     return this.dmirror('campaign', 'run', 'c.yaml', '--state', 'far', ...this.queue(), ...more);
+  }
+
+  /** Goes on with a campaign that is there. */
+  resumer(): ChildProcess {
+    return this.dmirror('campaign', 'resume', 'far', ...this.queue());
   }
 
   private dmirror(...args: readonly string[]): ChildProcess {
@@ -194,9 +201,16 @@ describe('a fleet', needs(REDIS), () => {
   );
 
   it('puts a job aside that ends three workers, and does the others, as one process does', async () => {
-    const fleet = new Fleet(await freePort(), 'always', '{ count: 5, ms: 1, kill: true }');
+    const fleet = new Fleet(await freePort(), 'always', '{ count: 1, ms: 1 }');
+    // No file of a campaign can ask for a job that kills.
+    const machine = { path: 'classic', profile: '6.12', dialect: 'dmirror', seed: 1 } as const;
+    const jobs = Array.from({ length: 5 }, (_, i) =>
+      jobOf({ kind: 'probe', name: `${i}`, ...machine }, { i, ms: 1, kills: i === 0 }),
+    );
+    const plan = { campaign: { name: 'poison', budget: {}, stop: {} }, jobs };
+    for (const name of ['far', 'near']) CampaignState.create(join(fleet.folder, name), plan, { fresh: false });
     await fleet.startRedis();
-    const submitter = fleet.submitter();
+    const submitter = fleet.resumer();
     let deaths = 0;
     while (submitter.exitCode === null) {
       const worker = fleet.worker();
@@ -208,7 +222,7 @@ describe('a fleet', needs(REDIS), () => {
     const far = fleet.run('campaign', 'report', 'far');
     expect(far.stdout).toContain('quarantined: 3 workers ended');
     expect(far.stdout.match(/^ok /gm)).toHaveLength(4);
-    const near = () => fleet.run('campaign', 'run', 'c.yaml', '--state', 'near', '--jobs', '1');
+    const near = () => fleet.run('campaign', 'resume', 'near', '--jobs', '1');
     expect([near().signal, near().signal, near().signal]).toEqual(['SIGKILL', 'SIGKILL', 'SIGKILL']);
     expect(near().stdout).toBe(far.stdout);
   });
@@ -256,8 +270,12 @@ describe('a fleet', needs(REDIS), () => {
     expect([refused.exitCode, text]).toEqual([2, expect.stringContaining('ECONNREFUSED')]);
     await fleet.startRedis();
     const lost = fleet.worker('/99');
-    expect(await fleet.talk()).toMatch(/can't be used: ERR DB index is out of range/);
-    expect(lost.exitCode).toBe(2);
+    const large = fleet.worker('/99999999999999999999');
+    const said = await fleet.talk();
+    expect(said).toMatch(/can't be used: ERR DB index is out of range/);
+    expect(said).toMatch(/can't be used: ERR value is not an integer or out of range/);
+    expect(said).not.toContain('there again');
+    expect([lost.exitCode, large.exitCode]).toEqual([2, 2]);
     for (const [words, said] of [
       [['set', 'dmirror:version', '0.0.7'], /is of dmirror 0\.0\.7, this is /],
       [['hset', 'dmirror:version', 'x', 'y'], /can't be used: WRONGTYPE[^\n]*\nsomething else has keys/],

@@ -14,6 +14,7 @@ import { join } from 'node:path';
 import { inputBytes, OutputError, UsageError } from '../exit-code.js';
 import { packageVersion } from '../package-root.js';
 import type { Job, JobOutcome } from './campaign-job.js';
+import { isThisProcess, livingOwner, type Owner, ownerText, thisOwner } from './campaign-owner.js';
 import type { Campaign } from './campaign-schema.js';
 
 /** What a campaign is: it does not change. */
@@ -28,14 +29,6 @@ export interface ResultLine {
   readonly begun?: string;
   readonly token?: string;
   readonly result?: JobOutcome;
-}
-
-/** A process that runs a campaign. */
-export interface Owner {
-  readonly pid: number;
-  /** Results that there were when it began. */
-  readonly before: number;
-  readonly at: number;
 }
 
 const PLAN = 'plan.json';
@@ -131,7 +124,19 @@ export class CampaignFolder {
   own(before: number): void {
     this.refuseOther();
     this.remove(CANCEL);
-    this.writing(OWNER, (path) => writeFileSync(path, `${process.pid} ${before} ${Date.now()}\n`));
+    const text = `${JSON.stringify(thisOwner(before))}\n`;
+    this.writing(OWNER, (path) => {
+      const write = (): void => writeFileSync(path, text, { flag: 'wx' });
+      try {
+        write();
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+        // Another was faster, or it is left of one that was killed.
+        this.refuseOther();
+        rmSync(path);
+        write();
+      }
+    });
   }
 
   release(): void {
@@ -141,17 +146,19 @@ export class CampaignFolder {
   /** The process that runs it now. */
   owner(): Owner | null {
     try {
-      const [pid = 0, before = 0, at = 0] = readFileSync(join(this.path, OWNER), 'utf8').split(' ').map(Number);
-      return pid > 0 && at > 0 && process.kill(pid, 0) ? { pid, before, at } : null;
+      return livingOwner(readFileSync(join(this.path, OWNER), 'utf8'));
     } catch {
       return null;
     }
   }
 
   private refuseOther(): void {
-    const owner = this.owner()?.pid;
-    if (owner !== undefined && owner !== process.pid)
-      throw new UsageError(`${this.path} is run by process ${owner}`, '`dmirror campaign cancel` ends it');
+    const owner = this.owner();
+    if (owner === null || isThisProcess(owner)) return;
+    throw new UsageError(
+      `${this.path} is run by ${ownerText(owner)}`,
+      `\`dmirror campaign cancel ${this.path}\` ends it; remove ${join(this.path, OWNER)} if that process is gone`,
+    );
   }
 
   private has(name: string): boolean {

@@ -135,8 +135,6 @@ function suiteJobs(folder: string, { path, profile, dialect, seed }: Machine): J
   });
 }
 
-function probeJobs({ count, ms, kill = false }: NonNullable<What['probes']>, machine: Machine): Job[] {
-  return Array.from({ length: count }, (_, i) =>
-    jobOf({ kind: 'probe', name: String(i), ...machine }, { i, ms, kills: kill && i === 0 }),
-  );
+function probeJobs({ count, ms }: NonNullable<What['probes']>, machine: Machine): Job[] {
+  return Array.from({ length: count }, (_, i) => jobOf({ kind: 'probe', name: String(i), ...machine }, { i, ms }));
 }

@@ -19,15 +19,16 @@ const WHAT = v.strictObject({
   plans: v.optional(names),
   /** Folders of guest programs, as for `dmirror exec --suite`; `suite.yaml` in one says what they need and come to. */
   suites: v.optional(names),
-  /** So many jobs that take CPU and find nothing, to try a fleet with. `kill`: the first of them ends its process. */
-  probes: v.optional(
-    v.strictObject({ count: whole(1, 1_000_000), ms: whole(0, 60_000), kill: v.optional(v.boolean()) }),
-  ),
+  /** So many jobs that take CPU and find nothing, to try a fleet with. */
+  probes: v.optional(v.strictObject({ count: whole(1, 1_000_000), ms: whole(0, 60_000) })),
 });
 
 /** What a campaign file may have. */
 export const CAMPAIGN = v.strictObject({
-  name: v.pipe(v.string(), v.regex(/^[\w.-]+$/, 'a name has letters, digits, dots and dashes')),
+  name: v.pipe(
+    v.string(),
+    v.regex(/^[a-zA-Z0-9][\w.-]*$/, 'a name begins with a letter or digit and has letters, digits, dots and dashes'),
+  ),
   what: v.pipe(v.array(WHAT), v.minLength(1)),
   paths: v.optional(names, ['classic', 'unified']),
   profiles: v.optional(v.pipe(v.array(v.picklist(PROFILE_NAMES)), v.minLength(1)), ['6.12']),

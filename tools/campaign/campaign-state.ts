@@ -1,5 +1,6 @@
-import { CampaignFolder, type CampaignPlan, type Owner } from './campaign-folder.js';
+import { CampaignFolder, type CampaignPlan } from './campaign-folder.js';
 import { type CampaignFinding, type Job, type JobOutcome, MOST_CRASHES, QUARANTINED } from './campaign-job.js';
+import type { Owner } from './campaign-owner.js';
 
 /** Findings with one signature. */
 export interface FindingGroup extends CampaignFinding {

@@ -44,7 +44,8 @@ export async function work({ kind, task }: Pick<Job, 'kind' | 'task'>): Promise<
 /** Of the loop below, on a machine of 2026. */
 const ROUNDS_OF_1_MS = 900_000;
 
-function doProbe({ ms, kills }: { readonly ms: number; readonly kills: boolean }): Found {
+/** `kills`, which only tests ask for, ends the process. */
+function doProbe({ ms, kills = false }: { readonly ms: number; readonly kills?: boolean }): Found {
   if (kills) process.kill(process.pid, 'SIGKILL');
   let hash = 1;
   for (let i = 0; i < ms * ROUNDS_OF_1_MS; i++) hash = Math.imul(hash ^ i, 0x01000193);

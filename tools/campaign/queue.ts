@@ -56,12 +56,12 @@ export async function connectQueue(url: string, say: (line: string) => void): Pr
       (text, word) => text.replaceAll(word, '***'),
       error.message || String((error as NodeJS.ErrnoException).code),
     );
-    if (/DB index/.test(message)) database = message;
+    if ((error as Answer).command?.name === 'select') database = message;
     if (isReached && message !== last) say(`queue ${address}: ${message}`);
     last = message;
   });
   redis.on('ready', () => {
-    if (last !== '') say(`queue ${address}: there again`);
+    if (isReached && last !== '') say(`queue ${address}: there again`);
     last = '';
   });
   await reached(redis, { address, reason: () => last });
@@ -72,6 +72,11 @@ export async function connectQueue(url: string, say: (line: string) => void): Pr
   isReached = true;
   const told = (error: Error): Error => (isAnswer(error) ? unusable(address, error.message) : error);
   return { bullmq: library, redis, address, claim: () => claim(redis, address), told };
+}
+
+/** Of Redis, to something that it was asked. */
+interface Answer extends Error {
+  readonly command?: { readonly name: string };
 }
 
 /** Of Redis, which did not do what it was asked. */
@@ -86,12 +91,18 @@ export function isForGood(error: Error): boolean {
 
 function urlOf(url: string): URL {
   const parsed = URL.canParse(url) ? new URL(url) : null;
-  if (parsed === null || !['redis:', 'rediss:'].includes(parsed.protocol) || parsed.hostname === '')
+  const isRedis = parsed !== null && ['redis:', 'rediss:'].includes(parsed.protocol) && parsed.hostname !== '';
+  if (!isRedis || !databasesOf(parsed).every((word) => /^\d*$/.test(word)))
     throw new UsageError(
       '--queue takes the address of a Redis',
       'redis://HOST:PORT, or rediss://USER:PASSWORD@HOST:PORT/DB with TLS',
     );
   return parsed;
+}
+
+/** The words that ioredis takes for the number of a database. */
+function databasesOf({ pathname, searchParams }: URL): string[] {
+  return [pathname.slice(1), ...searchParams.getAll('db')];
 }
 
 /** Of a user or a password. */
@@ -156,6 +167,7 @@ function wayOut(why: string): string {
     return 'something else has keys dmirror:* or bull:dmirror:* there; --queue redis://HOST:PORT/N takes another database of the same Redis';
   if (/NOPERM/.test(why))
     return 'the user may do too little there: BullMQ and its scripts need all of dmirror:* and bull:dmirror:*';
+  if (/DB index|not an integer/.test(why)) return '`CONFIG GET databases` says how many there are, from 0 on';
   if (/certificate/.test(why)) return 'NODE_EXTRA_CA_CERTS=FILE names a file with the authority that is to be trusted';
   if (/WRONGPASS|NOAUTH|AUTH/.test(why))
     return '--queue redis://USER:PASSWORD@HOST:PORT, the user empty for the default one';

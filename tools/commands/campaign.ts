@@ -1,6 +1,7 @@
 import { readCampaign } from '../campaign/campaign-file.js';
-import { CampaignFolder, type Owner } from '../campaign/campaign-folder.js';
+import { CampaignFolder } from '../campaign/campaign-folder.js';
 import { jobsOfCampaign } from '../campaign/campaign-jobs.js';
+import { type Owner, ownerText } from '../campaign/campaign-owner.js';
 import { report } from '../campaign/campaign-report.js';
 import { type CampaignRunOptions, endForGood, runCampaign, statusOf } from '../campaign/campaign-run.js';
 import { CampaignState } from '../campaign/campaign-state.js';
@@ -69,7 +70,7 @@ export function campaignCancel(path: string, { out }: Output): number {
   const { folder } = CampaignState.open(path);
   folder.cancel();
   const owner = folder.owner();
-  out(owner === null ? 'nobody runs it' : `process ${owner.pid} ends it after the jobs that it has begun`);
+  out(owner === null ? 'nobody runs it' : `${ownerText(owner)} ends it after the jobs that it has begun`);
   return EXIT.pass;
 }
 
@@ -115,7 +116,7 @@ function printStatus(
     );
     return;
   }
-  const doing = owner === null ? (state.isDone ? 'done' : 'nobody runs it') : `process ${owner.pid} runs it`;
+  const doing = owner === null ? (state.isDone ? 'done' : 'nobody runs it') : `${ownerText(owner)} runs it`;
   out(`${plan.campaign.name}: ${results.size} of ${total} jobs done, ${failed} failed, ${runs} runs; ${doing}`);
   if (leftMs !== null) out(`about ${durationText(leftMs)} left`);
   out(`${findings.length} different findings`);

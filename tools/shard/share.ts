@@ -123,8 +123,8 @@ export class MergedShare implements Share {
   private problem(names: ReadonlySet<string>): string | undefined {
     const { units, isPartial } = this.of;
     const { count, hash, files } = this.units.whole;
-    if (count !== units.count || hash !== units.hash)
-      return `the units here are not those of the shards: ${count} and ${units.count}`;
+    if (count !== units.count) return `the units here are not those of the shards: ${count} and ${units.count}`;
+    if (hash !== units.hash) return 'the units here are not those of the shards: others of the same number';
     if (files !== units.files) return 'the files that the command names are not those of the shards';
     const stray = [...this.results.keys()].find((name) => !names.has(name));
     if (stray !== undefined) return `there is no unit '${stray}', of which a shard has a result`;

@@ -1,5 +1,5 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { toJsonSchema } from '@valibot/to-json-schema';
 import { expect, it, onTestFinished } from 'vitest';
@@ -29,7 +29,7 @@ function scratch(): string {
 
 function jobs(text: string): ReturnType<typeof jobsOfCampaign> {
   const file = join(scratch(), 'c.yaml');
-  writeFileSync(file, `name: c\n${text}`);
+  writeFileSync(file, text.startsWith('name:') ? text : `name: c\n${text}`);
   const { campaign, wrong } = readCampaign(file);
   return jobsOfCampaign(campaign, wrong);
 }
@@ -52,6 +52,11 @@ it.each([
   ['what: [{ cases: [hmm] }]\nseed: [1]', ":3:1: there is no 'seed' (did you mean 'seeds'?)"],
   ['what: [{ cases: [hmm] }]\nstop: { finding: 1 }', ":3:9: there is no 'stop.finding' (did you mean 'findings'?)"],
   ['what: [{ cases: [hmm] }]\nbudget: { time: 3 days }', ':3:17: budget.time: a time is as 90s, 30m or 2h'],
+  ['what: [{ probes: { count: 1, ms: 1, kill: true } }]', ":2:37: there is no 'what.0.probes.kill'"],
+  ...['..', '-', '_a'].map((name): [string, string] => [
+    `name: '${name}'\nwhat: [{ cases: [hmm] }]`,
+    ':1:7: name: a name begins with a letter or digit',
+  ]),
   ['what: [{ cases: [hmm] }', ':2:'],
 ])('%s is refused', (text, why) => {
   expect(() => jobs(text)).toThrow(why);
@@ -116,10 +121,35 @@ it('what a state can not be used for is said', () => {
   const create = (where: string, fresh = false) => CampaignState.create(where, plan, { fresh });
   create(folder);
   // The parent of this process lives, and is another one.
-  writeFileSync(join(folder, 'running'), `${process.ppid} 0 ${Date.now()}\n`);
-  for (const run of [() => create(folder, true), () => CampaignState.open(folder).folder.own(0)])
-    expect(run).toThrow(`is run by process ${process.ppid}`);
-  writeFileSync(join(folder, 'running'), `${process.ppid}\n`);
+  const running = join(folder, 'running');
+  const pid = process.ppid;
+  const stat = existsSync('/proc/self/stat') ? readFileSync(`/proc/${pid}/stat`, 'latin1') : null;
+  const started = stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? null;
+  const parent = { pid, host: hostname(), started, before: 0, at: Date.now() };
+  for (const [owner, said] of [
+    [parent, `is run by process ${pid}`],
+    [{ ...parent, host: 'elsewhere' }, `is run by process ${pid} of host elsewhere`],
+  ] as const) {
+    writeFileSync(running, JSON.stringify(owner));
+    for (const run of [() => create(folder, true), () => CampaignState.open(folder).folder.own(0)])
+      expect(run).toThrow(
+        expect.objectContaining({ message: `${folder} ${said}`, hint: expect.stringContaining(running) }),
+      );
+  }
+  // A number that another process has by now, one that none has, and what is no owner at all.
+  for (const text of [
+    ...(started === null ? [] : [JSON.stringify({ ...parent, started: '1' })]),
+    JSON.stringify({ ...parent, pid: 2 ** 30 }),
+    `${pid} 0 ${parent.at}`,
+    'null',
+  ]) {
+    writeFileSync(running, text);
+    const { folder: own } = CampaignState.open(folder);
+    expect(own.owner(), text).toBeNull();
+    own.own(0);
+    expect(own.owner()?.pid).toBe(process.pid);
+    own.release();
+  }
   writeFileSync(join(folder, 'results.jsonl'), 'null\n[]\n{"token":5}\n{"token":"x","result":{}}\n');
   expect(CampaignState.open(folder).results.size).toBe(0);
   create(folder, true);

@@ -123,7 +123,7 @@ describe('a merged share', () => {
 
   it.each([
     [{ units: named('a', 'b'), isPartial: true }, 'the units here are not those of the shards: 2 and 3'],
-    [{ units: named('a', 'c', 'a') }, 'the units here are not those of the shards'],
+    [{ units: named('a', 'c', 'a') }, 'the units here are not those of the shards: others'],
     [{ files: [other] }, 'the files that the command names are not those of the shards'],
     [{ files: [] }, 'the files that the command names'],
     [{ without: 'a #2' }, "no shard has a result of 'a #2'"],
