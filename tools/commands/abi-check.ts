@@ -31,6 +31,8 @@ export interface CheckOptions extends HeaderOptions {
   readonly includeOld?: readonly string[];
   readonly includeNew?: readonly string[];
   readonly patch?: string | undefined;
+  /** What the patch was made for, where that is not OLD. */
+  readonly base?: string | undefined;
   /** The header's path in the patch. */
   readonly path?: string | undefined;
   readonly rename: readonly string[];
@@ -93,7 +95,7 @@ async function check(specs: Specs, options: CheckOptions, output: Output): Promi
 
 async function checkSpecs(
   specs: Specs,
-  { patch, path, targets }: CheckOptions,
+  { patch, base = specs.old, path, targets }: CheckOptions,
   { pair, output }: { pair: PairOptions; output: Output },
 ): Promise<Checked> {
   if (specs.new === undefined && patch === undefined && targets !== undefined)
@@ -106,7 +108,7 @@ async function checkSpecs(
   if (folders.length === 2) return checkFolders({ old: specs.old, new: specs.new! }, pair, goesOnWith(output));
   if (patch === undefined) return checkPair(specs, pair);
   const { loadPatched } = await import('../abi/load/load-patched.js');
-  return checkPair(specs, { ...pair, patched: (load) => loadPatched(specs.old, patch, { ...load, path }) });
+  return checkPair(specs, { ...pair, patched: (load) => loadPatched(base, patch, { ...load, path }) });
 }
 
 function targetsOf({ target, targets }: Pick<HeaderOptions, 'target' | 'targets'>) {

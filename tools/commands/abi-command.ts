@@ -62,6 +62,7 @@ function addCheck(abi: Command, status: Ending, output: () => Output): void {
     .option('--include-old <folder>', 'as -I, for OLD alone', collect, [])
     .option('--include-new <folder>', 'as -I, for NEW alone', collect, [])
     .option('--patch <file>', 'NEW is OLD with this patch mail or mbox; - is standard input')
+    .option('--base <abi>', 'what the patch was made for, where that is not OLD')
     .option('--path <path>', "the header's path in the patch")
     .option('--rename <a=b>', 'two names of one thing; may be repeated', collect, [])
     .option('--fail-on <classes>', 'what makes the status 1: classes with commas between, any, or none')

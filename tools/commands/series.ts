@@ -1,14 +1,15 @@
 import { DEFAULT_PROFILE } from '../../driver/mm/profile.js';
 import type { PathName } from '../../uapi/path-name.js';
 import { EXIT, UsageError } from '../exit-code.js';
+import { shellQuote } from '../glob.js';
 import type { Output } from '../output.js';
 import { resultFiles } from '../report/result-files.js';
 import { readBaseline } from '../series/baseline.js';
-import { postingFromMail } from '../series/mail-posting.js';
+import { postingOf } from '../series/mail-posting.js';
 import { OPS_TOKEN, type OpsId, opsIn, opsLines } from '../series/ops-run.js';
 import { readPathFile } from '../series/path-file.js';
-import { type Posting, postingNamed, review } from '../series/review.js';
-import { reviewCases, reviewJson } from '../series/review-cases.js';
+import { type Posting, review } from '../series/review.js';
+import { isFound, reviewCases, reviewJson } from '../series/review-cases.js';
 import { reviewHtml, reviewText } from '../series/review-text.js';
 
 export interface SeriesReviewOptions {
@@ -33,24 +34,20 @@ export async function seriesReview(options: SeriesReviewOptions, output: Output)
       '--baseline is of a whole review, and a shard explains nothing',
       'leave it out, and compare what is merged: `dmirror merge-reports DIR --baseline FILE`',
     );
-  const posting = await postingOf(options);
+  const posting = await reviewedPosting(options);
   const found = await review(posting, { sequences: options.sequences, output });
   const lines = reviewText(found, known);
   for (const line of options.json ? [reviewJson(found, known)] : lines) output.out(line);
   html?.write(reviewHtml(lines, `Review: ${posting.title}`));
   writeFiles(reviewCases(found), { name: 'dmirror series review', properties: { path: posting.path } });
-  const { selftests, recordings, sweep, findings, races, seen } = found;
-  const others =
-    (selftests?.kernel.failed.length ?? 0) + (recordings?.differing.length ?? 0) + (sweep?.findings.length ?? 0);
-  const unexplained = (seen?.sequences ?? 0) + (seen?.races ?? 0);
-  return findings.length + races.length + others + unexplained > 0 ? EXIT.fail : EXIT.pass;
+  return isFound(found) ? EXIT.fail : EXIT.pass;
 }
 
-async function postingOf({ posting, pathFile }: SeriesReviewOptions): Promise<Posting> {
-  const known = posting === 'v1' || posting === 'late' ? postingNamed(posting) : await postingFromMail(posting);
+async function reviewedPosting({ posting, pathFile }: SeriesReviewOptions): Promise<Posting> {
+  const known = await postingOf(posting);
   if (pathFile === undefined) return known;
   const { name, path } = readPathFile(pathFile);
-  return { ...known, path, title: `${name} (${pathFile})`, option: `--path-file ${pathFile}` };
+  return { ...known, path, title: `${name} (${pathFile})`, option: `--path-file ${shellQuote(pathFile)}` };
 }
 
 /** `dmirror series run OPS`: runs ops of the recordings' language, proves the machine after each, and says what must not be. */

@@ -14,13 +14,13 @@ export function escapeXml(text: string): string {
 }
 
 /** A full name such as `hmm.hmm_device_private.anon_read` gives its class (all but the last part) and its method. */
-function splitName(name: string): { className: string; method: string } {
-  const dot = name.lastIndexOf('.');
+function splitName({ name, method: last }: CaseResult): { className: string; method: string } {
+  const dot = last === undefined ? name.lastIndexOf('.') : name.length - last.length - 1;
   return dot < 0 ? { className: name, method: name } : { className: name.slice(0, dot), method: name.slice(dot + 1) };
 }
 
 function testCase(result: CaseResult): string {
-  const { className, method } = splitName(result.name);
+  const { className, method } = splitName(result);
   const head = `<testcase classname="${escapeXml(`${result.path}.${className}`)}" name="${escapeXml(method)}" time="${(result.ms / 1000).toFixed(3)}"`;
   if (result.status === 'skip') return `    ${head}><skipped message="${escapeXml(result.reason ?? '')}"/></testcase>`;
   if (result.status === 'fail') {

@@ -7,6 +7,8 @@ import { shellQuote } from '../glob.js';
 /** How one case ended on one path. */
 export interface CaseResult {
   readonly name: string;
+  /** The end of the name that is one word, where that has dots in it. */
+  readonly method?: string;
   readonly suite: string;
   readonly path: PathName;
   readonly status: 'pass' | 'fail' | 'skip';

@@ -2,11 +2,11 @@
 
 const COLUMNS = 72;
 
-/** Words in lines of at most 72 columns; what is one word stays one. */
-export function wrapped(text: string, indent = ''): string[] {
+/** Words in lines of at most 72 columns; what is one word stays one, as does each of a list. */
+export function wrapped(text: string | readonly string[], indent = ''): string[] {
   const lines: string[] = [];
   let line = indent;
-  for (const word of text.split(' ')) {
+  for (const word of typeof text === 'string' ? text.split(' ') : text) {
     if (line.length > indent.length && line.length + 1 + word.length > COLUMNS) {
       lines.push(line);
       line = indent;

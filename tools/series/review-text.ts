@@ -4,11 +4,13 @@ import type { Hunted } from './hunt.js';
 import { plain, sentence, wrapped } from './mail-lines.js';
 import { raceKey, raceLines } from './race-text.js';
 import type { Review } from './review.js';
+import { headerLines } from './review-header.js';
 import { SWEPT_CASES } from './sweep-hunt.js';
 
-/** The command that shows a finding again. */
-function commandOf({ ops }: Hunted, path: string): string {
-  return `dmirror series run ${path} ${shellQuote(ops.join('; '))}`;
+/** The command that shows a finding again. A line may end between ops alone, which are quoted. */
+function commandOf({ ops }: Hunted, path: string): string[] {
+  const [first, ...rest] = shellQuote(ops.join('; ')).split(' ');
+  return [`dmirror series run ${path} ${first}`, ...rest];
 }
 
 /** Plain text for a reply to the list. `known` are the findings of an earlier report, null without one. */
@@ -82,27 +84,6 @@ function findingLines(
   ];
 }
 
-function headerLines({ abi, posting }: Review): string[] {
-  if (posting.header === null) return ['', 'The header', 'Not changed.'];
-  // Another shard has looked at it.
-  if (abi.length === 0) return [];
-  const breaking = abi.filter(({ breaks }) => breaks > 0);
-  const checked =
-    posting.header === 'posted' ? 'M5 B-onfault' : `${posting.header.base} --patch ${posting.header.mbox}`;
-  const silent = new Set(breaking.flatMap((each) => each.silent));
-  return [
-    '',
-    'The header',
-    ...wrapped(
-      `Against ${abi.length} released numberings, ${breaking.length} of them break: ${breaking.map(({ old, breaks }) => `${old} (${breaks})`).join(', ') || 'none'}.`,
-    ),
-    ...[...silent].slice(0, MOST_SHOWN).flatMap((line) => wrapped(`- ${line}`)),
-    ...(silent.size > MOST_SHOWN
-      ? wrapped(`- and ${silent.size - MOST_SHOWN} more: dmirror abi check ${checked}`)
-      : []),
-  ];
-}
-
 const MOST_SHOWN = 6;
 
 function runLines({ posting, selftests, recordings, sweep, sequences, isInterrupted }: Review): string[] {
@@ -116,7 +97,7 @@ function runLines({ posting, selftests, recordings, sweep, sequences, isInterrup
     );
     for (const { name, message } of [...kernel.failed, ...own.failed].slice(0, MOST_SHOWN))
       lines.push(...wrapped(`${name}: ${message}`, '    '));
-    lines.push(...wrapped(`dmirror selftest ${posting.option}`, '    '));
+    lines.push(`    dmirror selftest ${posting.option}`);
   }
   if (recordings !== null)
     lines.push(

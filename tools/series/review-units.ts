@@ -8,6 +8,8 @@ import { dialectByName, dialectIds } from '../../uapi/dialect.js';
 import type { PathName } from '../../uapi/path-name.js';
 import { DEFAULT_TARGET } from '../abi/c/target.js';
 import { checkPair } from '../abi/check.js';
+import { type Finding, isBreak } from '../abi/compare/finding.js';
+import type { LoadOptions } from '../abi/load/load.js';
 import { loadPatched } from '../abi/load/load-patched.js';
 import { effectLines } from '../abi/report/report-text.js';
 import type { Litmus } from '../explore/litmus-file.js';
@@ -19,10 +21,16 @@ import type { Posting } from './review.js';
 import { SWEPT_CASES, type Swept, sweepHunt } from './sweep-hunt.js';
 
 interface AbiBreak {
-  /** A released numbering. */
+  /** A released numbering, as `abi check` takes it, and what it is. */
+  readonly numbering: string;
   readonly old: string;
   readonly breaks: number;
+  /** Those that the header which the posting was made for does not have. */
+  readonly own: number;
+  /** What clients get where no caller gets an error. */
   readonly silent: readonly string[];
+  /** The other breaks. */
+  readonly errors: readonly string[];
 }
 
 /** What each kind of part comes to. */
@@ -48,8 +56,6 @@ export interface Unit {
   run(): Promise<UnitResults[Kind]> | UnitResults[Kind];
 }
 
-/** Numbering of both postings. */
-const POSTED_HEADER = 'B-onfault';
 const CASE_TIMEOUT_MS = 45_000;
 /** Sequences of one part. */
 const AT_ONCE = 8;
@@ -87,30 +93,38 @@ export function unitsOf(
   ];
 }
 
-/** From the oldest on. */
+/** From the newest on. */
 export function releasedNumberings(): string[] {
-  return dialectIds().filter((id) => dialectByName(id)!.title.startsWith('Linux'));
+  return dialectIds()
+    .filter((id) => dialectByName(id)!.title.startsWith('Linux'))
+    .reverse();
 }
 
 /** Against each numbering that Linux has released. */
 async function abiBreaks({ header }: Posting): Promise<AbiBreak[]> {
   if (header === null) return [];
+  const { base, dialect, mbox } = header;
+  const breaksOf = async (old: string, now: string, patches?: string): Promise<Finding[]> => {
+    const options = { old: {}, renames: [], targets: [DEFAULT_TARGET], new: {} };
+    const patched = (more: LoadOptions) => loadPatched(now, patches!, more);
+    const { findings } = await checkPair({ old, new: now }, { ...options, ...(patches !== undefined && { patched }) });
+    return findings.filter(isBreak);
+  };
   const breaks: AbiBreak[] = [];
-  for (const old of releasedNumberings()) {
-    const base = { old: {}, renames: [], targets: [DEFAULT_TARGET], new: {} };
-    const { findings } =
-      header === 'posted'
-        ? await checkPair({ old, new: POSTED_HEADER }, base)
-        : await checkPair(
-            { old, new: undefined },
-            { ...base, patched: (more) => loadPatched(header.base, header.mbox, more) },
-          );
-    const silent = findings.filter((finding) => finding.class === 'silent-alias').flatMap(effectLines);
-    const { title = old } = dialectByName(old)!;
+  for (const numbering of releasedNumberings()) {
+    const found = await breaksOf(numbering, dialect ?? base, mbox);
+    const known = new Set((await breaksOf(numbering, base)).map(({ message }) => message));
+    const textsOf = (isSilent: boolean): string[] =>
+      found
+        .filter((finding) => (finding.class === 'silent-alias') === isSilent)
+        .flatMap((finding) => (finding.oldClient || finding.newClient ? effectLines(finding) : [finding.message]));
     breaks.push({
-      old: title,
-      breaks: findings.filter(({ class: of }) => ['silent-alias', 'removed', 'renumbered'].includes(of)).length,
-      silent,
+      numbering,
+      old: dialectByName(numbering)!.title,
+      breaks: found.length,
+      own: found.filter(({ message }) => !known.has(message)).length,
+      silent: textsOf(true),
+      errors: textsOf(false),
     });
   }
   return breaks;

@@ -10,8 +10,8 @@ import { type Unit, type UnitResults, unitsOf } from './review-units.js';
 export interface Posting {
   readonly title: string;
   readonly path: PathName;
-  /** Mails whose patches make the header of a released numbering, or the numbering of the postings; null: it changes none. */
-  readonly header: { readonly mbox: string; readonly base: string } | 'posted' | null;
+  /** Its header: a dialect, or what patches of mails make of one, and the released numbering that it was made for; null: it changes none. */
+  readonly header: { readonly base: string; readonly dialect?: string; readonly mbox?: string } | null;
   /** What names it on a command line. */
   readonly option: string;
   /** Where it was read. */
@@ -137,9 +137,16 @@ function sumOf(swept: readonly UnitResults['sweep'][]): Review['sweep'] {
   };
 }
 
-/** The paths that `--posting` names. */
+/** The postings that `--posting` names. */
 export function postingNamed(name: 'v1' | 'late'): Posting {
-  const path: PathName = `posted-${name}`;
-  const title = name === 'v1' ? 'the RFC of 14 August 2025 (v1)' : 'the late form, about v11 of May 2026';
-  return { title, path, header: 'posted', option: `--path ${path}`, told: [] };
+  return { path: `posted-${name}`, option: `--path posted-${name}`, told: [], ...POSTINGS[name] };
 }
+
+// The late form came on top of FLAGS.
+const POSTINGS = {
+  v1: { title: 'the RFC of 14 August 2025 (v1)', header: { base: 'M5', dialect: 'B-onfault' } },
+  late: {
+    title: 'the late form, about v11 of May 2026',
+    header: { base: 'M6', dialect: 'B-onfault-flags' },
+  },
+} as const;

@@ -63,8 +63,8 @@ function headerOf({ oldStart, oldLines, newStart, newLines }: diff.StructuredPat
   return `@@ -${oldStart},${oldLines} +${newStart},${newLines} @@`;
 }
 
-/** The text after the patch. A hunk may have moved by any number of lines, but must be there word for word. */
-export function applyPatch(text: string, patch: FilePatch): string {
+/** The text of `name` after the patch. A hunk may have moved by any number of lines, but must be there word for word. */
+export function applyPatch(text: string, patch: FilePatch, name: string): string {
   const apply = (hunks: readonly diff.StructuredPatchHunk[]) => {
     return diff.applyPatch(text, { oldFileName: '', newFileName: '', oldHeader: '', newHeader: '', hunks: [...hunks] });
   };
@@ -74,17 +74,18 @@ export function applyPatch(text: string, patch: FilePatch): string {
   const hunk = patch.hunks[at < 0 ? 0 : at]!;
   const lines = new Set(text.split('\n'));
   const wanted = hunk.lines.filter((line) => /^[ -]/.test(line)).map((line) => line.slice(1));
-  throw doesNotApply(
-    patch,
-    hunk,
-    wanted.find((line) => !lines.has(line)),
-  );
+  const missing = wanted.find((line) => !lines.has(line));
+  throw doesNotApply(patch, hunk, { name, missing });
 }
 
-function doesNotApply(patch: FilePatch, hunk: diff.StructuredPatchHunk, missing: string | undefined): UsageError {
+function doesNotApply(
+  patch: FilePatch,
+  hunk: diff.StructuredPatchHunk,
+  { name, missing }: { name: string; missing: string | undefined },
+): UsageError {
   const why = missing === undefined ? '' : `: there is no line '${missing.trim()}'`;
   return new UsageError(
-    `${headerOf(hunk)} of ${patch.newPath} does not apply to OLD${why}`,
+    `${headerOf(hunk)} of ${patch.newPath} does not apply to ${name}${why}`,
     'name the header that the patch was made for',
   );
 }
@@ -93,7 +94,7 @@ function doesNotApply(patch: FilePatch, hunk: diff.StructuredPatchHunk, missing:
  * The text after the patch, where the text is only like what the patch was made for: a dialect's header, without comments and with
  * another layout. Lines that go must be there but for blanks; lines that come go behind the last line that is known.
  */
-export function applyLoosely(text: string, patch: FilePatch): string {
+export function applyLoosely(text: string, patch: FilePatch, name: string): string {
   const lines = text.split('\n');
   for (const hunk of patch.hunks) {
     let at = -1;
@@ -109,7 +110,7 @@ export function applyLoosely(text: string, patch: FilePatch): string {
       const found = findLike(lines, content, at);
       if (found >= 0) at = found + (line[0] === ' ' ? 1 : 0);
       if (line[0] === '-') {
-        if (found < 0) throw doesNotApply(patch, hunk, content);
+        if (found < 0) throw doesNotApply(patch, hunk, { name, missing: content });
         lines.splice(found, 1);
       }
     });

@@ -2,11 +2,13 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
+import { shellQuote } from '../../../../tools/glob.js';
+import { junitXml } from '../../../../tools/report/junit.js';
 import { readBaseline } from '../../../../tools/series/baseline.js';
 import { PROPERTIES } from '../../../../tools/series/properties.js';
 import { onFaultTests } from '../../../../tools/series/races.js';
 import { postingNamed, type Review } from '../../../../tools/series/review.js';
-import { reviewCases, reviewJson } from '../../../../tools/series/review-cases.js';
+import { isFound, reviewCases, reviewJson } from '../../../../tools/series/review-cases.js';
 import { reviewHtml, reviewText } from '../../../../tools/series/review-text.js';
 
 const [CAUSE, OTHER] = PROPERTIES as readonly [(typeof PROPERTIES)[number], (typeof PROPERTIES)[number]];
@@ -110,6 +112,56 @@ describe('a report', () => {
     expect(text).not.toContain('the fault sweep of rows.swap');
     expect(text).toContain(`2 runs, 1 findings`);
     expect(report({ findings: [finding(CAUSE)], sweep: sweep(CAUSE.name) })).toContain('the fault sweep of rows.swap');
+  });
+
+  it('says of each effect of the header for which kernels, and which commands show the rest', () => {
+    const alias = (old: string, ...numberings: readonly string[]) => ({ old, numberings });
+    const silent = [
+      alias('A', 'M7', 'M6', 'M5'),
+      alias('B', 'M7', 'M5'),
+      ...['C', 'D', 'E', 'F'].map((name) => alias(name, 'M7')),
+      alias('G', 'M3'),
+      alias('H', 'M7', 'M3'),
+    ];
+    const abi = ['M7', 'M6', 'M5', 'M3'].map((numbering) => {
+      const own = silent.filter(({ numberings }) => numberings.includes(numbering)).map(({ old }) => `calls ${old}`);
+      return { numbering, old: `Linux of ${numbering}`, breaks: own.length, own: 1, silent: own, errors: ['an error'] };
+    });
+    const posting = { ...postingNamed('v1'), header: { base: 'M6', mbox: 'my mails.mbox' } };
+    expect(
+      report({ abi, posting }).split('The header\n')[1]!.split('\n\n')[0],
+    ).toBe(`Against 4 released numberings, 4 of them break: Linux of M7 (7, 1 by the
+posting), Linux of M6 (1), Linux of M5 (2, 1 by the posting), Linux of
+M3 (2, 1 by the posting).
+- 6.1 to 7.3: calls A
+- 6.1 to 6.18, 7.3: calls B
+- 7.3: calls C
+- 7.3: calls D
+- 7.3: calls E
+- 7.3: calls F
+- and 3 more:
+    dmirror abi check M7 --patch 'my mails.mbox' --base M6
+    dmirror abi check M3 --patch 'my mails.mbox' --base M6`);
+  });
+
+  it('says in JUnit what its exit status says, each name whole', () => {
+    const one = { numbering: 'M1', breaks: 2, silent: [], errors: [] };
+    const abi = [
+      { ...one, old: 'Linux 5.8, the first', own: 1 },
+      { ...one, old: 'Linux 7.3', own: 0 },
+    ];
+    const cases = (of: typeof abi) => reviewCases(reviewOf({ abi: of }));
+    const xml = junitXml(cases(abi), { name: 'x', properties: {}, at: new Date(0) });
+    expect(xml).toContain('classname="posted-v1.review.header" name="Linux 5.8, the first"');
+    expect(xml).not.toContain('Linux 7.3');
+    expect(isFound(reviewOf({ abi }))).toBe(true);
+    expect(isFound(reviewOf({ abi: abi.slice(1) }))).toBe(false);
+  });
+
+  it('breaks no file name', () => {
+    const option = `--path-file ${shellQuote(`${'a b '.repeat(9)}.yaml`)}`;
+    const text = report({ posting: { ...postingNamed('v1'), option }, findings: [finding(CAUSE)] });
+    expect(text).toContain(`dmirror series run ${option}`);
   });
 
   it('is of lines for a mail, with the command behind each finding', () => {
