@@ -14,6 +14,7 @@ Examples:
   dmirror explore mig-unmap --diff classic unified
   dmirror explore mine.yaml --faults 1 --html mine.html each failure at each of its points too, and a page to read
   dmirror explore replay TOKEN --trace run.pftrace      one schedule again, for ui.perfetto.dev
+  dmirror explore replay TOKEN --path unified           the same choices on another path, as far as they fit there
 ${exitHelp({ pass: 'complete, and nothing found', fail: 'something was found, or a condition is not met', incomplete: 'the bound or the budget ended one first, with nothing found' })}`;
 
 /** Adds `dmirror explore`. */
@@ -71,15 +72,15 @@ export function addExplore(root: Command, { status, output }: CommandContext): v
     });
 }
 
-/** How a token's one schedule is shown. */
-const OF_REPLAY: readonly string[] = ['json', 'trace', 'traceFormat'];
+/** Where a token's one schedule runs, and how it is shown. */
+const OF_REPLAY: readonly string[] = ['json', 'path', 'pathFile', 'trace', 'traceFormat'];
 
 /** What says how to explore, or of what a report is made, means nothing for one schedule. Throws UsageError. */
 function checkReplay(command: Command): void {
   for (const option of command.options)
     if (isGiven(command, option) && !OF_REPLAY.includes(option.attributeName()))
       throw new UsageError(
-        `'${option.long}' means nothing for replay, whose token says all of its run`,
-        'leave it out; replay takes --json, --trace and --trace-format',
+        `'${option.long}' means nothing for replay, whose token says it`,
+        'leave it out; replay takes --path, --path-file, --json, --trace and --trace-format',
       );
 }

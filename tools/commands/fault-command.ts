@@ -126,6 +126,8 @@ function addTokens(fault: Command, status: Ending, output: () => Output): void {
     .description('repeat the run that a token names, of whichever command, and print its trace')
     .argument('<token>')
     .argument('[file]', 'the program, or the long test, that the token is of')
+    .addOption(pathOption(undefined, 'that of the token'))
+    .addOption(pathFileOption())
     .addOption(traceOption())
     .addOption(traceFormatOption())
     .addHelpText('after', exitHelp({ fail: 'the failure is there again' }))

@@ -50,7 +50,7 @@ export async function exploreAll(
   if (reports.length < tasks.length || reports.some(isCut)) ktap?.abandon('interrupted');
   junit?.write(junitXml(reports.map(asCase), { name: 'dmirror explore', at, properties: { profile, seed } }));
   html?.write(exploreHtml(reports, (words) => witnessOf(words)));
-  if (trace !== null) for (const words of reports.flatMap(tokensOf)) witnessOf(words, trace);
+  if (trace !== null) for (const words of reports.flatMap(tokensOf)) witnessOf(words, { trace });
   trace?.end();
   return exitStatus(reports, options);
 }

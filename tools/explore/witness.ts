@@ -22,6 +22,8 @@ export interface Witness {
   readonly outcome: string;
   /** That no register has. */
   readonly findings: readonly string[];
+  /** What Linux itself does wrong, by the name in the register. */
+  readonly asLinux: readonly string[];
   readonly threads: readonly string[];
   readonly rows: readonly WitnessRow[];
 }
@@ -43,8 +45,14 @@ const COLUMN = 64;
 /** Of what is too long for it, so much stays of the beginning: what it comes to stands at the end. */
 const HEAD = 24;
 
+interface WitnessOptions {
+  readonly trace?: TraceFile | null;
+  /** The schedule was written down on another path. */
+  readonly isMoved?: boolean;
+}
+
 /** Runs the schedule of a token again and notes what each step does to entries, folios, locks and the mirror. Throws UsageError. */
-export function witnessOf([token, file]: TokenWords, trace: TraceFile | null = null): Witness {
+export function witnessOf([token, file]: TokenWords, { trace = null, isMoved = false }: WitnessOptions = {}): Witness {
   const { test, path, profile, dialect, injections, choices } = RACE_TOKEN.read(token, file);
   const litmus = raceOf(test, { path, profile, dialect });
   const race = faultyRace(litmus, injections);
@@ -70,18 +78,25 @@ export function witnessOf([token, file]: TokenWords, trace: TraceFile | null = n
   const broken: FoundNow[] = [];
   const exploration = explore(watched, { strategy: 'replay', choices, budget: 1, isChecked: false });
   machine.listen(null);
-  if (typeof exploration.misfit === 'string')
+  if (typeof exploration.misfit === 'string') {
+    if (isMoved)
+      throw new UsageError(
+        `the schedule of the token does not fit on ${path}: ${exploration.misfit}`,
+        `explore ${file ?? test.name} there instead, with --path ${path}`,
+      );
     throw new UsageError(
       `part 'schedule' of the token: ${exploration.misfit}`,
       `explore ${test.name} anew: the token is damaged, or of another version of dmirror`,
     );
+  }
   const witness = choices;
   const all = [...exploration.findings, ...broken.map((finding) => ({ ...finding, witness }))];
-  const { outcomes, findings } = sortedOut({ ...exploration, findings: all });
+  const { outcomes, findings, asLinux } = sortedOut({ ...exploration, findings: all });
   return {
     test: test.name,
     outcome: [...outcomes.keys()][0] ?? 'none',
     findings: findings.map(({ kind, message }) => `${kind}: ${message}`),
+    asLinux,
     threads: test.threads.map((ops) => ops.join('; ')),
     rows: rows.rows,
   };
@@ -137,7 +152,7 @@ class Rows {
 
 /** As columns, one a thread, cut to a width only for a terminal. */
 export function witnessLines(
-  { outcome, findings, threads, rows }: Witness,
+  { outcome, findings, asLinux, threads, rows }: Witness,
   { isTerminal = process.stdout.isTTY }: { readonly isTerminal?: boolean } = {},
 ): string[] {
   const widths = threads.map(({ length }) => (isTerminal ? COLUMN : length + 2));
@@ -157,6 +172,7 @@ export function witnessLines(
       .trimEnd(),
     ...rows.flatMap(({ thread, lines }) => lines.map((text) => line(thread, text))),
     `outcome: ${outcome}`,
+    ...asLinux.map((name) => `as Linux: ${name}`),
     ...findings,
   ];
 }

@@ -52,6 +52,8 @@ async function replayRun(token: string, pool: MachinePool, trace: TraceFile | nu
   );
   const lines = [`# faults injected: ${faults.join('; ') || 'none'}`];
   const outcome = await sweeper.runId(id, { onBoot: (booted) => record(lines, booted, { trace, token }) });
+  const missed = id.injections.length - lines.filter((line) => line.startsWith(FIRED)).length;
+  if (missed > 0) lines.push(`# ${missed} of the faults did not happen: the run does not come there`);
   lines.push(`# ${outcome.status}${outcome.message === '' ? '' : `: ${outcome.message}`}`);
   lines.push(...outcome.violations.map(violationText));
   return { lines, isFailing: outcome.violations.length > 0 };
@@ -90,8 +92,10 @@ function record(
   if (served) served.onFrame = (text) => void lines.push(`# ${text}`);
 }
 
+const FIRED = '# fired: ';
+
 function firedText({ rule, command, page, path }: Fired): string {
-  return `# fired: ${rule}, ${command}, page ${page}, ${path.join(' < ')}`;
+  return `${FIRED}${rule}, ${command}, page ${page}, ${path.join(' < ')}`;
 }
 
 function violationText({ kind, message, after }: Violation): string {

@@ -195,7 +195,7 @@ it('a folder keeps what is not of the campaign', () => {
 });
 
 it.each([
-  ['recordings: [/nonexistent]', '/nonexistent: ENOENT'],
+  ['recordings: [/nonexistent]', "/nonexistent can't be read: it does not exist"],
   ['recordings: [/dev/null]', '/dev/null: it is empty'],
   ['suites: [/nonexistent]', "/nonexistent can't be read"],
 ])('%s is a mistake in the file', (what, said) => {

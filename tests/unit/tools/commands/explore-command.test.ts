@@ -141,9 +141,27 @@ describe('dmirror explore', () => {
     expect((await sides(['classic', 'posted-v1'])).map(({ only }) => only)).toContain('posted-v1');
   });
 
+  it('does the choices of a token on another path too, or says that they do not fit there', async () => {
+    const token = (path: 'unified' | 'posted-late', choices: number[]) => {
+      const [test] = namedTests(['fresh-onf-mig1']) as [Litmus];
+      return RACE_TOKEN.write({ test, path, profile: '6.12', injections: [], choices });
+    };
+    const first = [...Array<number>(15).fill(0), 1];
+    const there = await run(['replay', token('posted-late', first)], { path: 'unified', json: false });
+    expect(there.status).toBe(0);
+    expect(there.to.lines.at(-1)).toBe(`# on unified: '${token('unified', first)}'`);
+    const own = await run(['replay', token('unified', first)], { json: false });
+    expect(own.to.lines).toEqual(there.to.lines.slice(0, -1));
+    const far = token('posted-late', [...Array<number>(5000).fill(0), 1]);
+    await expect(run(['replay', far], { path: 'unified' })).rejects.toMatchObject({
+      message: expect.stringMatching(/^the schedule of the token does not fit on unified: it has 5001 choices/),
+      hint: 'explore fresh-onf-mig1 there instead, with --path unified',
+    });
+  });
+
   it.each([
     ['--html', 'x'],
-    ['--path', 'unified'],
+    ['--profile', '6.19'],
     ['--strategy', 'all'],
     ['-j', '2'],
     ['--witness', '0'],

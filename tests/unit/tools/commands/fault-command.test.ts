@@ -3,9 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { INJECT_POINTS, InjectPoint } from '../../../../driver/inject/inject-points.js';
+import { replay } from '../../../../tools/commands/replay.js';
 import { FAULT_POINTS } from '../../../../tools/fault/fault-points.js';
 import { listPoints } from '../../../../tools/fault/list.js';
 import { runPlans } from '../../../../tools/fault/plans/run-plans.js';
+import { RUN_TOKEN } from '../../../../tools/fault/run-token.js';
 import { type SweepCommand, sweep } from '../../../../tools/fault/sweep/sweep.js';
 import { recordedOutput as output } from '../recorded-output.js';
 
@@ -137,6 +139,20 @@ describe('dmirror fault sweep', () => {
     expect(text).toContain('# code path: freezeEntry < collectEntry');
     expect(text).toContain(
       'fault replay dm2:run:hmm.hmm_device_private.migrate:unified:1:66x2:trylockLeak:folio_trylock/collect/1/FAIL:',
+    );
+  });
+
+  it('replays a token on another path, but for kinds that are of one alone', async () => {
+    const never = { point: 'walk_abort', phase: 'range-fault', nth: 999, returns: 'EBUSY' } as const;
+    const id = { profile: '6.12', seed: 1, pages: 8, rounds: 1, defects: [], injections: [never] } as const;
+    const token = (path: 'unified' | 'posted-v1') =>
+      RUN_TOKEN.write({ ...id, path, name: 'migrate_on_fault.rows.present' });
+    const to = output();
+    expect(await replay([token('posted-v1')], { path: 'unified' }, to)).toBe(0);
+    expect(to.lines).toContain('# 1 of the faults did not happen: the run does not come there');
+    expect(to.lines.at(-1)).toBe(`# on unified: ${token('unified')}`);
+    await expect(replay(['dm2:case:x'], { path: 'unified' }, to)).rejects.toThrow(
+      /'case' is of the path that it names/,
     );
   });
 

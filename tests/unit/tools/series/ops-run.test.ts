@@ -24,6 +24,10 @@ it('what ops show that must not be has a token, which every command takes', asyn
   const replayed = recordedOutput();
   expect(await replay([token], {}, replayed)).toBe(1);
   expect(replayed.lines).toEqual(lines.slice(0, -1));
+  const elsewhere = recordedOutput();
+  expect(await replay([token], { path: 'unified' }, elsewhere)).toBe(0);
+  const there = OPS_TOKEN.write({ ...OPS_TOKEN.read(token), path: 'unified' });
+  expect(elsewhere.lines.slice(-2)).toEqual(['5 ops on unified: nothing is wrong', `# on unified: ${there}`]);
   const shrunk = recordedOutput();
   expect(await shrink([token], { defect: [] }, shrunk)).toBe(1);
   expect(OPS_TOKEN.read(shrunk.lines[1]!).ops).toHaveLength(4);
