@@ -9,6 +9,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -154,13 +155,20 @@ const RUN: Readonly<Record<string, (block: Block) => void>> = {
   },
 };
 
-/** Commands after `$ `, and what they print; how long it took is never the same. */
+/** What a build ends with. */
+const builtMs = (): number => statSync(join(ROOT, 'dist/view/page.js')).mtimeMs;
+
+/** Commands after `$ `, and what they print; how long it took is never the same. Nothing is built anew while others test what is built. */
 function expectSession(text: string): void {
+  const before = builtMs();
   const timeless = (output: string) => output.replace(/in [\d.]+ s$/gm, 'in S');
   const [head, ...rest] = text.split(/(?<=\n)(?=[^$])/);
   const commands = head!.replace(/^\$ /gm, '').replace('npm ci --silent\n', '');
-  const { stdout } = shell(`${commands.trim()} 2>&1`, { cwd: ROOT });
+  // As where npx has not been used before, which prepares the checkout.
+  const env = { npm_config_cache: join(folder, 'npm-cache') };
+  const { stdout } = shell(`${commands.trim()} 2>&1`, { cwd: ROOT, env });
   expect(timeless(stdout)).toBe(timeless(rest.join('')));
+  expect(builtMs()).toBe(before);
 }
 
 /** Compiles and runs it; what it prints. */

@@ -1,4 +1,5 @@
-// Builds where a source, or a folder that has lost one, is younger than what was built last: `npm ci` has just made what `npm test` needs.
+// Builds where a source, or a folder that has lost one, is younger than what was built last: `npm ci` has just made what `npm test` needs, and `npx dmirror` in
+// a checkout, which prepares it the first time, takes nothing away from who uses what is built.
 import { spawnSync } from 'node:child_process';
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
