@@ -1,6 +1,13 @@
 import { assert } from '../../core/assert.js';
-import { KIND_MASK, Kind, Pte } from '../tables/entry.js';
-import { mkPte, pteNeedsSoftDirtyWp, type UffdChange, userfaultfdPteWp, withUffdWp } from '../tables/pte-build.js';
+import { Kind, kindOf, Pte } from '../tables/entry.js';
+import {
+  mkPte,
+  nonPresentWithoutWrite,
+  pteNeedsSoftDirtyWp,
+  type UffdChange,
+  userfaultfdPteWp,
+  withUffdWp,
+} from '../tables/pte-build.js';
 import { ptlAssertHeld } from '../tables/ptl.js';
 import { flushPmdTlbRange } from '../tables/tlb.js';
 import { VM } from '../vmas/vm-flags.js';
@@ -16,16 +23,13 @@ export function changeHugePmd(vma: Vma, vpn: number, uffd: UffdChange = null): v
   const slot = mmFindPmd(vma.mm, vpn);
   assert(slot !== null, 'vpn % has no huge entry', vpn);
   const { table } = slot;
-  const lo = withUffdWp(table.lo(slot.index), uffd);
-  assert((lo & Pte.huge) !== 0, 'vpn % has no huge entry', vpn);
-  if ((lo & KIND_MASK) === Kind.migration) {
-    table.setLo(slot.index, lo & Pte.write ? (lo & ~Pte.write) | Pte.exclusive : lo);
+  const old = table.lo(slot.index);
+  assert((old & Pte.huge) !== 0, 'vpn % has no huge entry', vpn);
+  if (kindOf(old) !== Kind.present) {
+    table.setLo(slot.index, withUffdWp(nonPresentWithoutWrite(vma.mm.memory, old, table.hi(slot.index)), uffd));
     return;
   }
-  if ((lo & KIND_MASK) === Kind.devicePrivate) {
-    table.setLo(slot.index, lo & ~Pte.write);
-    return;
-  }
+  const lo = withUffdWp(old, uffd);
   flushPmdTlbRange(vma.mm, vpn);
   let changed = mkPte(vma) | (lo & (Pte.huge | Pte.special | Pte.dirtied | Pte.uffdWp));
   if (changed & Pte.uffdWp) changed &= ~Pte.write;

@@ -1,11 +1,10 @@
 import { ENOMEM } from '../../../uapi/errno.js';
 import { type Coroutine, FINE } from '../../core/effect.js';
 import { InjectPoint } from '../../inject/inject-points.js';
-import { HPAGE_PMD_NR, HPAGE_PMD_SIZE, PAGE_SIZE, PG } from '../frames/frames.js';
+import { HPAGE_PMD_NR, HPAGE_PMD_SIZE, PAGE_SIZE } from '../frames/frames.js';
 import { hugetlbChangeProtection } from '../huge/hugetlb-protect.js';
 import { changeHugePmd } from '../huge/thp-protect.js';
 import { splitHugePmd } from '../huge/thp-split-pmd.js';
-import type { Memory } from '../memory.js';
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart, type NotifierRange } from '../notifier.js';
 import { userfaultfdWpUseMarkers } from '../userfault/ctx.js';
 import { type Mm, mmapAssertLocked, mmapAssertWriteLocked } from '../vmas/mm.js';
@@ -14,7 +13,13 @@ import { assertInVma, type Vma } from '../vmas/vma.js';
 import { Kind, kindOf, Pte } from './entry.js';
 import { pgdAddrEnd, pmdAddrEnd, pudAddrEnd } from './page-align.js';
 import { pmdIndex, pteIndex, type Table } from './page-table.js';
-import { canChangePteWritable, type UffdChange, vmaWantsWritenotify, withUffdWp } from './pte-build.js';
+import {
+  canChangePteWritable,
+  nonPresentWithoutWrite,
+  type UffdChange,
+  vmaWantsWritenotify,
+  withUffdWp,
+} from './pte-build.js';
 import { ptlAssertHeld, ptlLock, ptlUnlock } from './ptl.js';
 import { TlbGather } from './tlb-gather.js';
 
@@ -79,7 +84,8 @@ function* changePudRange(vma: Vma, { start, end }: { start: number; end: number 
   return error;
 }
 
-function mayAllocTable({ memory }: Mm): boolean {
+/** There is memory for one more page table. */
+export function mayAllocTable({ memory }: Mm): boolean {
   const { inject } = memory.kernel;
   return !(inject.armed && inject.hit(InjectPoint.pageTableAlloc) !== 0) && memory.kernelMemory.has(1);
 }
@@ -136,9 +142,12 @@ function changePteRange(
       continue;
     }
     const pfn = table.hi(i);
-    const changed = withUffdWp(lo, uffd);
-    table.setLo(i, kind === Kind.present ? changePresent(vma, changed, pfn) : withoutWrite(memory, changed, pfn));
-    if (kind === Kind.present) gather.tlbRemoveTlbEntry(vpn + i - first);
+    if (kind !== Kind.present) {
+      table.setLo(i, withUffdWp(nonPresentWithoutWrite(memory, lo, pfn), uffd));
+      continue;
+    }
+    table.setLo(i, changePresent(vma, withUffdWp(lo, uffd), pfn));
+    gather.tlbRemoveTlbEntry(vpn + i - first);
   }
 }
 
@@ -151,20 +160,4 @@ function changePresent(vma: Vma, lo: number, pfn: number): number {
   // tmpfs and device files track no writes themselves, so shared mappings are simply writable.
   if (flags & VM.shared && !vmaWantsWritenotify(vma)) return bare | Pte.write;
   return canChangePteWritable(vma, bare, pfn) ? bare | Pte.write : bare;
-}
-
-/** Entries that are not present lose the right to write on any change; a later write fault gives it back. */
-function withoutWrite({ frames }: Memory, lo: number, pfn: number): number {
-  if (!(lo & Pte.write)) return lo;
-  switch (kindOf(lo)) {
-    case Kind.migration: {
-      const isAnon = frames.hasFlags(frames.head(pfn), PG.anon);
-      return isAnon ? (lo & ~Pte.write) | Pte.exclusive : lo & ~Pte.write;
-    }
-    case Kind.devicePrivate:
-    case Kind.deviceExclusive:
-      return lo & ~Pte.write;
-    default:
-      return lo;
-  }
 }

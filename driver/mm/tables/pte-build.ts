@@ -3,7 +3,7 @@ import type { Memory } from '../memory.js';
 import type { Mm } from '../vmas/mm.js';
 import { VM, VM_ACCESS_FLAGS } from '../vmas/vm-flags.js';
 import type { Vma } from '../vmas/vma.js';
-import { Kind, Pte } from './entry.js';
+import { Kind, kindOf, Pte } from './entry.js';
 import type { Table } from './table.js';
 
 /** Private and may become writable: written pages are copies. Linux: include/linux/mm.h:is_cow_mapping() */
@@ -37,6 +37,27 @@ export type UffdChange = 'wp' | 'resolve' | null;
 export function withUffdWp(lo: number, uffd: UffdChange): number {
   if (uffd === null) return lo;
   return uffd === 'wp' ? lo | Pte.uffdWp : lo & ~Pte.uffdWp;
+}
+
+/**
+ * An entry that is not present after a change of rights: a later write fault gives back the right to write. What was writable is made
+ * anew, a migration entry without the bit of a userfaultfd and one of private device memory without soft-dirty.
+ * Linux: part of mm/mprotect.c:change_pte_range() and mm/huge_memory.c:change_huge_pmd()
+ */
+export function nonPresentWithoutWrite({ frames }: Memory, lo: number, pfn: number): number {
+  if (!(lo & Pte.write)) return lo;
+  switch (kindOf(lo)) {
+    case Kind.migration: {
+      const isAnon = frames.hasFlags(frames.head(pfn), PG.anon);
+      return (lo & ~(Pte.write | Pte.uffdWp)) | (isAnon ? Pte.exclusive : 0);
+    }
+    case Kind.devicePrivate:
+      return lo & ~(Pte.write | Pte.softDirty);
+    case Kind.deviceExclusive:
+      return lo & ~Pte.write;
+    default:
+      return lo;
+  }
 }
 
 /** Linux: include/linux/userfaultfd_k.h:userfaultfd_pte_wp() */

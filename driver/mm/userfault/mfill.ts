@@ -1,6 +1,5 @@
 import { EAGAIN, EEXIST, EFAULT, EINTR, EINVAL, ENOENT, ENOMEM } from '../../../uapi/errno.js';
 import { type Coroutine, FINE, preemptPoint } from '../../core/effect.js';
-import { InjectPoint } from '../../inject/inject-points.js';
 import { copyFromUser } from '../faults/access.js';
 import { filemapRemoveFolio, shmemAddToPageCache } from '../files/filemap.js';
 import { shmemGetFolio } from '../files/shmem.js';
@@ -9,6 +8,7 @@ import { folioAddLru, folioLock, folioPut, folioSetLocked, folioUnlock } from '.
 import { ZERO_PFN } from '../frames/frame-allocator.js';
 import { HPAGE_PMD_SIZE, PAGE_SIZE, PG } from '../frames/frames.js';
 import { folioAddFileRmapPte, folioAddNewAnonRmap } from '../frames/rmap.js';
+import { mayAllocTable } from '../tables/change-protection.js';
 import { Kind, kindOf, Pte } from '../tables/entry.js';
 import { isHugeAligned } from '../tables/page-align.js';
 import { pmdIndex, pteIndex, type Table } from '../tables/page-table.js';
@@ -88,12 +88,10 @@ interface MfillPage {
 
 /** One small page. Linux: mm/userfaultfd.c:mfill_atomic_pte() */
 function* mfillAtomicPte(vma: Vma, addr: number, { fill, bytes }: MfillPage): Coroutine<number> {
-  const { memory, pageTable } = vma.mm;
-  const { inject } = memory.kernel;
+  const { pageTable } = vma.mm;
   const vpn = addr / PAGE_SIZE;
   if (pageTable.pteTable(vpn) === null) {
-    if (inject.armed && inject.hit(InjectPoint.pageTableAlloc) !== 0) return -ENOMEM;
-    if (!memory.kernelMemory.has(1)) return -ENOMEM;
+    if (!mayAllocTable(vma.mm)) return -ENOMEM;
     const pmd = pageTable.pmdTable(vpn);
     // A 2 MiB entry is not overwritten.
     if (pmd !== null && kindOf(pmd.lo(pmdIndex(vpn))) !== Kind.none) return -EEXIST;

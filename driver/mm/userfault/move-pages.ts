@@ -1,14 +1,15 @@
-import { EAGAIN, EBUSY, EEXIST, EFAULT, EINTR, EINVAL, ENOENT } from '../../../uapi/errno.js';
+import { EAGAIN, EBUSY, EEXIST, EFAULT, EINTR, EINVAL, ENOENT, ENOMEM } from '../../../uapi/errno.js';
 import { type Coroutine, FINE, preemptPoint } from '../../core/effect.js';
 import { anonVmaPrepare } from '../frames/anon-rmap.js';
 import { folioGet, folioLock, folioPut, folioUnlock } from '../frames/folio.js';
 import { HPAGE_PMD_SIZE, PAGE_SIZE } from '../frames/frames.js';
 import { folioMoveAnonRmap } from '../frames/rmap.js';
 import { setPmd } from '../huge/thp-fault.js';
-import type { PmdSlot } from '../huge/thp-policy.js';
+import { mmFindPmd, type PmdSlot } from '../huge/thp-policy.js';
 import { splitFolio } from '../huge/thp-split-folio.js';
 import { splitHugePmd } from '../huge/thp-split-pmd.js';
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart, type NotifierRange } from '../notifier.js';
+import { mayAllocTable } from '../tables/change-protection.js';
 import { Kind, kindOf, Pte } from '../tables/entry.js';
 import { migrationEntryWait } from '../tables/migration-entries.js';
 import { isHugeAligned } from '../tables/page-align.js';
@@ -105,6 +106,13 @@ function* moveStep(move: Move, left: number): Coroutine<number> {
     return -EAGAIN;
   }
   if (kindOf(lo) === Kind.none && !allowsHoles) return -ENOENT;
+  for (const [at, isNone] of [
+    [src, kindOf(lo) === Kind.none],
+    [dst, kindOf(dstLo) === Kind.none],
+  ] as const) {
+    if (isNone && !mayAllocTable(mm)) return -ENOMEM;
+    if (isNone) mm.pageTable.pteTableAlloc(at / PAGE_SIZE);
+  }
   return (yield* movePagesPte(move)) || PAGE_SIZE;
 }
 
@@ -122,8 +130,10 @@ function* movePte(move: Move): Coroutine<number> {
   const { mm, dst, src, allowsHoles } = move;
   const { memory } = mm;
   if (memory.kernel.scheduler.isFine) yield FINE.ptl;
-  const to = mm.pageTable.pteTableAlloc(dst / PAGE_SIZE);
-  const from = mm.pageTable.pteTableAlloc(src / PAGE_SIZE);
+  const to = mm.pageTable.pteTable(dst / PAGE_SIZE);
+  if (to === null) return yield* hugeDestination(move);
+  const from = mm.pageTable.pteTable(src / PAGE_SIZE);
+  if (from === null) return -EAGAIN;
   const entry = { from, to, i: pteIndex(src / PAGE_SIZE), j: pteIndex(dst / PAGE_SIZE) };
   if (kindOf(to.lo(entry.j)) !== Kind.none) return -EEXIST;
   const lo = from.lo(entry.i);
@@ -141,6 +151,17 @@ function* movePte(move: Move): Coroutine<number> {
     default:
       return -EFAULT;
   }
+}
+
+/**
+ * There is no table of small entries any more, or there is a 2 MiB entry that maps nothing now. Deviates: Linux looks again and again, for
+ * a migration until it is over, and as long as a device has the page, which here is in the way like any other.
+ */
+function* hugeDestination({ mm, dst }: Move): Coroutine<number> {
+  const slot = mmFindPmd(mm, dst / PAGE_SIZE);
+  if (slot !== null && kindOf(slot.table.lo(slot.index)) === Kind.devicePrivate) return -EEXIST;
+  yield* migrationEntryWait(mm, dst / PAGE_SIZE);
+  return -EAGAIN;
 }
 
 interface PteMove {

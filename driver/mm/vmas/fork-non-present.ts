@@ -55,6 +55,7 @@ export function keptUffdWp({ flags }: Vma, lo: number): number {
   return flags & VM.uffdWp ? lo : lo & ~Pte.uffdWp;
 }
 
+/** What was writable is soft-dirty no longer, in both. */
 function copyDevicePrivate(dst: Vma, src: Vma, { from, i }: { from: Table; i: number }): void {
   const { memory } = src.mm;
   const pfn = from.hi(i);
@@ -62,7 +63,8 @@ function copyDevicePrivate(dst: Vma, src: Vma, { from, i }: { from: Table; i: nu
   addMmCounter(dst.mm, pfn, 1);
   const shared = folioTryDupAnonRmapPte(memory, pfn);
   assert(shared, 'device-private pfn % is pinned', pfn);
-  if (isCowMapping(dst.flags)) from.setLo(i, from.lo(i) & ~Pte.write);
+  const lo = from.lo(i);
+  if (isCowMapping(dst.flags) && lo & Pte.write) from.setLo(i, lo & ~(Pte.write | Pte.softDirty));
 }
 
 /** Linux: mm/memory.c:try_restore_exclusive_pte() */

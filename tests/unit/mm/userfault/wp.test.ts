@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { CLEAR_REFS, clearRefsWrite } from '../../../../driver/mm/tables/clear-refs.js';
-import { Pte } from '../../../../driver/mm/tables/entry.js';
+import { Kind, Pte } from '../../../../driver/mm/tables/entry.js';
 import { pteIndex } from '../../../../driver/mm/tables/page-table.js';
 import { mwriteprotectRange } from '../../../../driver/mm/userfault/wp.js';
+import { doMprotectPkey } from '../../../../driver/mm/vmas/mprotect.js';
 import { VM } from '../../../../driver/mm/vmas/vm-flags.js';
-import { MADV_DONTNEED, MADV_PAGEOUT, MAP_FIXED, MAP_SHARED } from '../../../../uapi/mman.js';
+import { MADV_DONTNEED, MADV_PAGEOUT, MAP_FIXED, MAP_SHARED, PROT_READ } from '../../../../uapi/mman.js';
 import { UFFD_FEATURE } from '../../../../uapi/userfaultfd.js';
 import { DeviceMachine } from '../../dmirror/device-machine.js';
 import { BASE, PAGE, TestMachine } from '../../test-machine.js';
@@ -144,6 +145,59 @@ describe('write protection and the soft-dirty mark of pages that a device has', 
     expect([w.text(0, 2), marked(w, 2, Pte.uffdWp)]).toEqual(['PTE 0-1 DEXCL-R', [true, true]]);
     expect(w.store(1, 9)).toBe('none');
     expect(serving.asked).toEqual(['wp 1']);
+    w.check();
+  });
+
+  it.each([
+    ['mprotect', (w: DeviceMachine) => w.run(doMprotectPkey(w.mm, BASE, 4 * PAGE, PROT_READ))],
+    ['fork', (w: DeviceMachine) => void w.fork()],
+    ['a protection', (w: DeviceMachine, serving: Serving) => void protect(w, serving, 4)],
+  ])('of writable private memory: soft-dirty is lost by %s, the protection of a scan is not', (_what, takeRights) => {
+    const { w, serving, file } = deviceWorld();
+    protect(w, serving, 2, false);
+    w.fill(0, 4, 70);
+    w.command(file, 'MIGRATE_TO_DEV', 0, 4);
+    const table = w.mm.pageTable.pteTable(BASE / PAGE)!;
+    table.setLo(1, table.lo(1) | Pte.uffdWp);
+    expect([w.text(0, 4), marked(w, 4, Pte.softDirty)]).toEqual(['PTE 0-3 DPRIV-W', [true, true, true, true]]);
+    takeRights(w, serving);
+    expect([w.text(0, 4), marked(w, 4, Pte.softDirty)]).toEqual(['PTE 0-3 DPRIV-R', [false, false, false, false]]);
+    expect(marked(w, 2, Pte.uffdWp)[1]).toBe(true);
+    w.check();
+  });
+
+  it('survive a change of rights in exclusive entries, but a writable migration entry loses the protection', () => {
+    const w = new TestMachine();
+    w.anon(0, 2);
+    w.fill(0, 2);
+    const table = w.mm.pageTable.pteTable(BASE / PAGE)!;
+    const before = [0, 1].map((i) => [table.lo(i), table.hi(i)] as const);
+    const bits = Pte.softDirty | Pte.uffdWp;
+    [Kind.deviceExclusive, Kind.migration].forEach((kind, i) => {
+      table.setLo(i, kind | Pte.write | bits);
+    });
+    w.run(doMprotectPkey(w.mm, BASE, 2 * PAGE, PROT_READ));
+    expect([table.lo(0), table.lo(1)]).toEqual([
+      Kind.deviceExclusive | bits,
+      Kind.migration | Pte.exclusive | Pte.softDirty,
+    ]);
+    before.forEach(([lo, hi], i) => {
+      table.set(i, lo, hi);
+    });
+    w.check();
+  });
+
+  it('are kept by 2 MiB on a device, but soft-dirty is lost with the right to write', () => {
+    const w = new DeviceMachine({ profile: '7.3', thpEnabled: 'madvise' });
+    w.mapHuge(0, 512);
+    w.fill(0);
+    const serving = new Serving(w, 512, WP);
+    w.command(w.open(0), 'MIGRATE_TO_DEV', 0, 512);
+    const lo = () => w.mm.pageTable.pmdTable(BASE / PAGE)!.lo(0) & (Pte.write | Pte.softDirty | Pte.uffdWp);
+    expect([w.text(0, 512), lo()]).toEqual(['PMD 0-511 PMD-DPRIV-W', Pte.write | Pte.softDirty]);
+    protect(w, serving, 512);
+    expect(lo()).toBe(Pte.uffdWp);
+    expect([w.load(3), w.text(0, 512), lo()]).toEqual([0, 'PMD 0-511 HUGE R', Pte.uffdWp]);
     w.check();
   });
 });
