@@ -1,10 +1,10 @@
 import type { CommandName } from '../../uapi/dialect.js';
 import { HMM_DMIRROR_CMD_BYTES } from '../../uapi/hmm-dmirror.js';
 import * as mman from '../../uapi/mman.js';
-import { UFFDIO } from '../../uapi/userfaultfd.js';
 import type { Command } from '../dmirror/index.js';
 import type { Mm } from '../mm/vmas/mm.js';
 import type { Call, Thread } from '../sys/processes/thread.js';
+import { ioctlFill, isUserfaultFill } from './ioctl-fills.js';
 
 const PAGE_SIZE = 4096;
 
@@ -33,8 +33,6 @@ export interface Writer extends MemoryRange {
 
 /** Calls that change no private memory of the caller's. */
 const QUIET: ReadonlySet<string> = new Set('load mprotect open close fork exit thread pread khugepaged'.split(' '));
-/** ioctls that fill memory with what is not known here. */
-const FILLS: ReadonlySet<number> = new Set([UFFDIO.COPY, UFFDIO.ZEROPAGE, UFFDIO.MOVE, UFFDIO.POISON]);
 const ZEROES: ReadonlySet<number> = new Set([mman.MADV_DONTNEED, mman.MADV_DONTNEED_LOCKED]);
 const FIRST_POISONING_ADVICE = 100;
 
@@ -66,7 +64,9 @@ export function writersOf(calls: readonly RaceCall[], isStrict: boolean): Writer
       add(a, end, 'anything');
       for (const to of [ret, e]) if (to > 0) add(to, to + Math.ceil(c / PAGE_SIZE) * PAGE_SIZE, 'anything');
     } else if (name === 'ioctl' || name === 'ioctlBytes') {
-      if (FILLS.has(b >>> 0)) return null;
+      if (name === 'ioctl' && isUserfaultFill(b)) return null;
+      const fill = name === 'ioctl' ? null : ioctlFill(b, args[2] as Uint8Array);
+      for (const range of [fill?.to, fill?.from]) if (range) add(range.start, range.end, 'anything');
       const record = name === 'ioctl' ? c : by.thread.scratchAddr;
       add(record, record + HMM_DMIRROR_CMD_BYTES, 'anything');
       if (by.command !== null) writers.push(...commandWriters(by, by.command, ret === 0 && isStrict));

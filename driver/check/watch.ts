@@ -3,11 +3,13 @@ import { HMM_DMIRROR_CMD_BYTES } from '../../uapi/hmm-dmirror.js';
 import * as mman from '../../uapi/mman.js';
 import type { CallArg, CallResult } from '../../uapi/system-call.js';
 import type { Command } from '../dmirror/index.js';
+import { MemFile } from '../sys/files/proc/mm-files.js';
 import type { Machine } from '../sys/machine/machine.js';
 import { MachineError } from '../sys/machine/machine-error.js';
 import type { Process } from '../sys/processes/process.js';
 import { Arena } from './arena.js';
 import { contentOf, rightsOf, ZERO_PAGE } from './content.js';
+import { type IoctlFill, ioctlFill } from './ioctl-fills.js';
 import { ContentError, Shadow } from './shadow.js';
 import type { Violation } from './violation.js';
 
@@ -224,6 +226,13 @@ export class Watch {
       case 'ioctl':
         shadow.unknown(pid, c!, PAGE_SIZE);
         break;
+      case 'ioctlBytes':
+        this.filled(call, ioctlFill(b!, args[2] as Uint8Array), ret);
+        break;
+      case 'pwrite':
+        if (this.machine.process(pid)?.files.get(a!) instanceof MemFile)
+          shadow.stored(pid, c!, (args[1] as Uint8Array).subarray(0, Math.max(ret, 0)));
+        break;
       case 'exit':
       case 'execve':
         shadow.gone(pid);
@@ -231,6 +240,26 @@ export class Watch {
       default:
         if (typeof e === 'string') shadow.gone(pid);
     }
+  }
+
+  /** Pages that came otherwise than by a store. */
+  private filled({ pid, isRacy }: Watched, fill: IoctlFill | null, ret: number): void {
+    if (fill === null) return;
+    const { shadow } = this;
+    const { to, from, moves } = fill;
+    const sizeBytes = to.end - to.start;
+    if (ret === 0 && !isRacy && from !== null) {
+      if (moves) shadow.moved(pid, from, to, true);
+      else
+        shadow.copied(
+          { pid, addr: from.start },
+          { pid, addr: to.start },
+          { npages: sizeBytes / PAGE_SIZE, isPartial: false },
+        );
+      return;
+    }
+    shadow.unknown(pid, to.start, sizeBytes);
+    if (moves) shadow.unknown(pid, from!.start, sizeBytes);
   }
 
   private advised(

@@ -10,7 +10,7 @@ import { cString, kstrtoint } from '../kstrtox.js';
 import { MmFile } from './mm-file.js';
 
 /** /proc/PID/mem: memory as a debugger sees it. Linux: fs/proc/base.c:mem_rw() */
-class MemFile extends MmFile {
+export class MemFile extends MmFile {
   protected readonly mode = 0o600;
 
   override *pread(_thread: Thread, lenBytes: number, offset: number): Coroutine<Uint8Array | number> {
