@@ -20,6 +20,8 @@ const OPTIONS: SweepOptions = {
 };
 const CASES = new Map(allCases().map((testCase) => [testCase.name, testCase]));
 
+const ENTRY_CASES = [...CASES.keys()].filter((name) => name.includes('.entries.'));
+
 function sweep(name: string, options: Partial<SweepOptions> = {}): Promise<JobResult> {
   return new Sweeper(CASES, { ...OPTIONS, ...options }).run({ name, path: 'unified' });
 }
@@ -34,6 +36,10 @@ describe('a sweep', () => {
     const { findings, runs } = await sweep(name, { pairs: 10 });
     expect(findings).toEqual([]);
     expect(runs).toBeGreaterThan(50);
+  });
+
+  it.each(some(ENTRY_CASES, 4))('of %s breaks nothing', async (name) => {
+    expect((await sweep(name)).findings).toEqual([]);
   });
 
   it.each(some([true, false], 2))('in slices comes to the whole, with first %s', async (first) => {

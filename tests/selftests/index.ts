@@ -6,6 +6,7 @@ import { deviceThpCases } from './device-thp.js';
 import { exclusiveCases } from './exclusive.js';
 import { fileCases } from './file.js';
 import { migrateCases, migrateOnFaultCases } from './migrate.js';
+import { entryCases } from './migrate-on-fault/entries.js';
 import { errorCases } from './migrate-on-fault/errors.js';
 import { raceCases } from './migrate-on-fault/races.js';
 import { reviewCases } from './migrate-on-fault/reviews.js';
@@ -33,6 +34,7 @@ export function allCases({ deviceThp = false } = {}): SelftestCase[] {
     ...migrateOnFaultCases,
     ...pageRowCases,
     ...vmaRowCases,
+    ...entryCases,
     ...walkCases,
     ...errorCases,
     ...reviewCases,
