@@ -16,6 +16,9 @@ export interface LibraryTest {
   };
 }
 
+const SERVED = ['map 0 0 0 2 anon rw', 'store 0 0 0 2 0x10', 'uffd 0 0 0 2 missing'];
+const MOVABLE = ['map 0 0 0 2 anon rw', 'store 0 0 0 2 0x10', 'map 0 1 0 2 anon rw', 'uffd 0 1 0 2 missing'];
+
 /** How the range is before the race; devices 0 and 1 are open. */
 const STATES = {
   fresh: ['map 0 0 0 2 anon rw', 'store 0 0 0 2 0x10'],
@@ -71,11 +74,21 @@ const STATES = {
   ],
   missing: ['map 0 0 0 2 anon rw', 'uffd 0 0 0 2 missing'],
   minor: ['map 0 0 0 2 shared rw', 'store 0 0 0 2 0x10', 'advise 0 0 0 2 DONTNEED', 'uffd 0 0 0 2 minor'],
-  movable: ['map 0 0 0 2 anon rw', 'store 0 0 0 2 0x10', 'map 0 1 0 2 anon rw', 'uffd 0 1 0 2 missing'],
+  movable: MOVABLE,
   soft: ['map 0 0 0 2 anon rw', 'store 0 0 0 2 0x10', 'clearrefs 0'],
   softDev: ['map 0 0 0 2 anon rw', 'store 0 0 0 2 0x10', 'clearrefs 0', 'dm 0 0 MIGRATE_TO_DEV 0 0 2'],
   read: ['map 0 0 0 2 anon rw', 'store 0 0 0 2 0x10', 'vmread 0 0 0 2'],
   readDev: ['map 0 0 0 2 anon rw', 'store 0 0 0 2 0x10', 'vmread 0 0 0 2', 'dm 0 0 MIGRATE_TO_DEV 0 0 2'],
+  // The same where a device has the pages, or exclusive access to them.
+  servedDev: [...SERVED, 'dm 0 0 MIGRATE_TO_DEV 0 0 2'],
+  servedEx: [...SERVED, 'dm 0 0 EXCLUSIVE 0 0 2'],
+  minorDev: ['map 0 0 0 2 filep rw', 'store 0 0 0 2 0x10', 'uffd 0 0 0 2 minor', 'dm 0 0 MIGRATE_TO_DEV 0 0 2'],
+  minorEx: ['map 0 0 0 2 filep rw', 'store 0 0 0 2 0x10', 'uffd 0 0 0 2 minor', 'dm 0 0 EXCLUSIVE 0 0 2'],
+  movableDev: [...MOVABLE, 'dm 0 0 MIGRATE_TO_DEV 0 0 2'],
+  movableEx: [...MOVABLE, 'dm 0 0 EXCLUSIVE 0 0 2'],
+  trackedEx: ['map 0 0 0 2 anon rw', 'store 0 0 0 2 0x10', 'uffd 0 0 0 2 wpasync', 'dm 0 0 EXCLUSIVE 0 0 2'],
+  softEx: ['map 0 0 0 2 anon rw', 'store 0 0 0 2 0x10', 'clearrefs 0', 'dm 0 0 EXCLUSIVE 0 0 2'],
+  smallEx: ['map 0 0 0 512 anon rw', 'store 0 0 0 2 0x10', 'advise 0 0 0 512 HUGEPAGE', 'dm 0 0 EXCLUSIVE 0 0 1'],
   pinned: ['map 0 0 0 2 anon rw', 'store 0 0 0 2 0x10', 'pin 0 0 1 1 1'],
   huge: ['map 0 0 0 512 anon rw', 'advise 0 0 0 512 HUGEPAGE', 'store 0 0 0 2 0x10'],
   hugeDev: [
@@ -116,7 +129,10 @@ const ACTIONS = {
   scan: 'scan 0 0 0 2',
   clearrefs: 'clearrefs 0',
   vmread: 'vmread 0 0 0 2',
+  vmwrite: 'vmwrite 0 0 0 2 0x70',
   ucopy: 'ucopy 0 0 0 2 0x60',
+  uzero: 'uzero 0 0 0 2',
+  upoison: 'upoison 0 0 0 2',
   ucontinue: 'ucontinue 0 0 0 2',
   umove: 'umove 0 0 0 2 1 0',
   childexit: 'exit 1',
@@ -287,6 +303,24 @@ const PAIRS: readonly Pairs[] = [
   { state: 'softDev', first: 'clearrefs', against: ['sys', 'store', 'mig1'] },
   { state: 'read', first: 'vmread', against: ['mig', 'excl', 'dontneed', 'unmap'] },
   { state: 'readDev', first: 'vmread', against: ['sys', 'load', 'mig1'] },
+  // The same at entries of a device, which go while they are looked at.
+  { state: 'servedDev', first: 'ucopy', against: ['sys', 'mig1'] },
+  { state: 'servedDev', first: 'uzero', against: ['sys', 'mig1'] },
+  { state: 'servedDev', first: 'upoison', against: ['sys', 'mig1'] },
+  { state: 'servedEx', first: 'ucopy', against: ['load', 'mig'] },
+  { state: 'servedEx', first: 'uzero', against: ['load', 'mig'] },
+  { state: 'servedEx', first: 'upoison', against: ['load', 'mig'] },
+  { state: 'minorDev', first: 'ucontinue', against: ['sys', 'mig1'] },
+  { state: 'minorEx', first: 'ucontinue', against: ['load', 'mig'] },
+  { state: 'movableDev', first: 'umove', against: ['sys', 'load'] },
+  { state: 'movableEx', first: 'umove', against: ['load', 'mig'] },
+  { state: 'trackedEx', first: 'guard', against: ['load', 'mig', 'excl1'] },
+  { state: 'trackedEx', first: 'scan', against: ['load', 'mig', 'excl1'] },
+  { state: 'softEx', first: 'clearrefs', against: ['load', 'mig', 'store'] },
+  { state: 'exclusive', first: 'vmread', against: ['load', 'mig'] },
+  { state: 'exclusive', first: 'vmwrite', against: ['load', 'mig'] },
+  { state: 'dev', first: 'vmwrite', against: ['sys', 'load'] },
+  { state: 'smallEx', first: 'collapse', against: ['mig1', 'load'] },
   // Folios of 2 MiB on a device, which 7.3 has.
   { state: 'huge', first: 'migAll', against: ['store', 'dontneed', 'unmap', 'fork', 'mig1'], profile: '7.3' },
   { state: 'hugeDev', first: 'sysAll', against: ['load', 'dontneed', 'unmap', 'fork', 'migAll'], profile: '7.3' },
@@ -405,7 +439,7 @@ function observations(state: State, actions: readonly Action[]): string[] {
     ...exclusive.map((device) => `dm 0 ${device} CHECK_EXCLUSIVE 0 0 2`),
     'pagemap 0 0 0 2',
     ...(/^(tracked|guarded|soft)/.test(state) ? ['dirty 0 0 0 2'] : []),
-    ...(state === 'movable' ? ['pagemap 0 1 0 2'] : []),
+    ...(state.startsWith('movable') ? ['pagemap 0 1 0 2'] : []),
     'load 0 0 0 1',
     'load 0 0 1 1',
     ...(hasChild ? ['load 1 0 0 1', 'load 1 0 1 1'] : []),

@@ -31,12 +31,15 @@ const FORMS: Readonly<Record<string, string>> = {
   uffd: `${RANGE} missing|minor|wp|wpasync`,
   wp: `${RANGE} 1|0`,
   ucontinue: RANGE,
+  uzero: RANGE,
+  upoison: RANGE,
   ucopy: `${RANGE} V`,
   umove: `${RANGE} R2 off2`,
   clearrefs: 'P',
   dirty: RANGE,
   scan: RANGE,
   vmread: RANGE,
+  vmwrite: `${RANGE} V`,
   raw: 'P D NUM ADDR NPAGES K',
 };
 

@@ -17,7 +17,7 @@ export function knownWords(lines: readonly string[]): ReadonlySet<string> {
   const known = new Set(['0']);
   for (const line of lines) {
     const words = line.split(' ');
-    const isStore = words[0] === 'store' || words[0] === 'ucopy' || words[3] === 'WRITE';
+    const isStore = ['store', 'ucopy', 'vmwrite'].includes(words[0]!) || words[3] === 'WRITE';
     if (!isStore) continue;
     const [n, first] = words.slice(-2).map(Number) as [number, number];
     for (let i = 0; i < n; i++) known.add((first + i).toString(16));

@@ -10,7 +10,19 @@ const BUDGET = 400;
 /** Of each op over a range of pages: where its number of pages stands, behind the first page. */
 const PAGES_AT: Readonly<Record<string, number>> = {
   ...{ map: 4, mapover: 4, unmap: 4, protect: 4, advise: 4, remap: 4, store: 4, load: 4, pagemap: 4, pin: 4, gup: 4 },
-  ...{ uffd: 4, wp: 4, ucontinue: 4, ucopy: 4, umove: 4, dirty: 4, scan: 4, vmread: 4 },
+  ...{
+    uffd: 4,
+    wp: 4,
+    ucontinue: 4,
+    uzero: 4,
+    upoison: 4,
+    ucopy: 4,
+    umove: 4,
+    dirty: 4,
+    scan: 4,
+    vmread: 4,
+    vmwrite: 4,
+  },
   dm: 6,
 };
 

@@ -8,12 +8,13 @@ import { call, fdOf, type Script, type Seat } from './script.js';
 import {
   clearrefsOp,
   dirtyOp,
+  fillOp,
   scanOp,
-  ucontinueOp,
   ucopyOp,
   uffdOp,
   umoveOp,
   vmreadOp,
+  vmwriteOp,
   wpOp,
 } from './userfault-ops.js';
 import type { Actor } from './world.js';
@@ -49,13 +50,16 @@ export const ops: Readonly<Record<string, Op>> = {
   raw: rawOp,
   uffd: uffdOp,
   wp: wpOp,
-  ucontinue: ucontinueOp,
+  ucontinue: fillOp('CONTINUE'),
+  uzero: fillOp('ZEROPAGE'),
+  upoison: fillOp('POISON'),
   ucopy: ucopyOp,
   umove: umoveOp,
   clearrefs: clearrefsOp,
   dirty: dirtyOp,
   scan: scanOp,
   vmread: vmreadOp,
+  vmwrite: vmwriteOp,
 };
 
 interface RangeWords {

@@ -55,9 +55,10 @@ export function wpOp(seat: Seat, [, p, r, off, n, on]: Words): Script<string> {
   return served(seat, p, UFFDIO.WRITEPROTECT, [...rangeOf(r, off, n), Number(on)]);
 }
 
-/** `ucontinue P R off n` */
-export function ucontinueOp(seat: Seat, [, p, r, off, n]: Words): Script<string> {
-  return served(seat, p, UFFDIO.CONTINUE, [...rangeOf(r, off, n), 0, 0]);
+/** `ucontinue P R off n`, `uzero` and `upoison`: what needs to know no more than the pages. */
+export function fillOp(name: 'CONTINUE' | 'ZEROPAGE' | 'POISON') {
+  return (seat: Seat, [, p, r, off, n]: Words): Script<string> =>
+    served(seat, p, UFFDIO[name], [...rangeOf(r, off, n), 0, 0]);
 }
 
 /** `ucopy P R off n V`: pages that begin with the words V, V + 1, ... */
@@ -109,7 +110,7 @@ export function* scanOp(seat: Seat, [, p, r, off, n]: Words): Script<string> {
 
 /** `vmread P R off n`: what a debugger, or process_vm_readv(2), sees of the pages. */
 export function* vmreadOp(seat: Seat, [, p, r, off, n]: Words): Script<string> {
-  const fd = yield* fdOf(seat, Number(p), '/proc/self/mem', O_RDONLY);
+  const fd = yield* fdOf(seat, Number(p), '/proc/self/mem', O_RDWR);
   const words: string[] = [];
   for (let i = 0; i < Number(n); i++) {
     const { ret, bytes } = yield* call(seat, Number(p), 'pread', fd, 4, regionAddr(Number(r), Number(off) + i));
@@ -117,4 +118,15 @@ export function* vmreadOp(seat: Seat, [, p, r, off, n]: Words): Script<string> {
     words.push(hexWord(bytes!, 0));
   }
   return [`0 ${n}`, ...words].join(' ');
+}
+
+/** `vmwrite P R off n V`: as a debugger, or process_vm_writev(2), the words V, V + 1, ... */
+export function* vmwriteOp(seat: Seat, [, p, r, off, n, v]: Words): Script<string> {
+  const fd = yield* fdOf(seat, Number(p), '/proc/self/mem', O_RDWR);
+  for (let i = 0; i < Number(n); i++) {
+    const word = new Uint8Array(Uint32Array.of(Number(v) + i).buffer);
+    const { ret } = yield* call(seat, Number(p), 'pwrite', fd, word, regionAddr(Number(r), Number(off) + i));
+    if (ret <= 0) return `${ret} ${i}`;
+  }
+  return `0 ${n}`;
 }
