@@ -1,3 +1,4 @@
+import type { Coroutine } from '../core/effect.js';
 import type { Machine } from '../sys/machine/machine.js';
 import { checkMachineOptions, completeOptions, type MachineOptions } from '../sys/machine/machine-options.js';
 import { MachinePool } from '../sys/machine/machine-pool.js';
@@ -90,11 +91,15 @@ export class MachineHost {
   /** Starts to remove the files of a session without processes; true when there are none. */
   removeFilesOf(owner: number): boolean {
     if (this.removing.has(owner)) return false;
-    const { vfs, kernel } = this.machine;
-    if (!vfs.hasFilesOf(owner)) return true;
+    const { vfs, sysvShm, kernel } = this.machine;
+    if (!vfs.hasFilesOf(owner) && !sysvShm.hasOf(owner)) return true;
     this.removing.add(owner);
     const task = kernel.scheduler.newTask(`files of session ${owner}`);
-    kernel.scheduler.start(task, vfs.removeOf(owner), () => this.removing.delete(owner));
+    const remove = function* (): Coroutine<void> {
+      yield* vfs.removeOf(owner);
+      yield* sysvShm.removeOf(owner);
+    };
+    kernel.scheduler.start(task, remove(), () => this.removing.delete(owner));
     return false;
   }
 

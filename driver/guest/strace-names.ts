@@ -1,5 +1,6 @@
 import * as fcntl from '../../uapi/fcntl.js';
 import * as mman from '../../uapi/mman.js';
+import * as shm from '../../uapi/shm.js';
 
 /** Names of bits, of fields of several bits, or of whole values. */
 type Names = readonly (readonly [name: string, value: number])[];
@@ -49,6 +50,9 @@ const FUTEX_FLAGS: Names = [
   ['FUTEX_PRIVATE_FLAG', 128],
   ['FUTEX_CLOCK_REALTIME', 256],
 ];
+const SHMGET = namesOf(shm, '').filter(([name]) => /^(IPC_CREAT|IPC_EXCL|SHM_HUGETLB|SHM_NORESERVE)$/.test(name));
+const SHMAT = namesOf(shm, 'SHM_').filter(([name]) => /^SHM_(RDONLY|RND|REMAP|EXEC)$/.test(name));
+const SHMCTL = namesOf(shm, 'IPC_').filter(([name]) => /^IPC_(RMID|SET|STAT)$/.test(name));
 const FCNTL: Names = [
   ['F_DUPFD', 0],
   ['F_GETFD', 1],
@@ -101,6 +105,15 @@ export const NAMED: Readonly<Record<string, (value: number) => string>> = {
       ['SEEK_CUR', 1],
       ['SEEK_END', 2],
     ]),
+  /** Flags of shmget(2), with the rights at the end. */
+  G(value) {
+    const rights = `0${(value & 0o777).toString(8)}`;
+    return (value & ~0o777) === 0 ? rights : joined(flagText(value & ~0o777, SHMGET, ''), rights);
+  },
+  /** Flags of shmat(2). */
+  A: (value) => flagText(value, SHMAT, '0'),
+  /** Commands of shmctl(2). */
+  K: (value) => valueText(value, SHMCTL),
   U: (value) => joined(`FUTEX_${FUTEX[value & 0x7f] ?? value & 0x7f}`, flagText(value & ~0x7f, FUTEX_FLAGS, '')),
   H: (value) =>
     valueText(value, [

@@ -3,6 +3,7 @@ import { capabilitySyscalls } from './syscall-capability.js';
 import { cloneSyscalls } from './syscall-clone.js';
 import { fileSyscalls } from './syscall-file.js';
 import { ioSyscalls } from './syscall-io.js';
+import { ipcSyscalls } from './syscall-ipc.js';
 import { limitSyscalls } from './syscall-limits.js';
 import { memfdSyscalls } from './syscall-memfd.js';
 import { memorySyscalls } from './syscall-memory.js';
@@ -28,6 +29,7 @@ export const guestSyscalls: GuestSyscallTable = {
   ...signalSyscalls,
   ...timeSyscalls,
   ...waitSyscalls,
+  ...ipcSyscalls,
   ...memfdSyscalls,
   ...miscSyscalls,
   ...limitSyscalls,

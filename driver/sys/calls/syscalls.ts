@@ -1,6 +1,7 @@
 import { fileCalls } from './file-calls.js';
 import { inspectCalls } from './inspect-calls.js';
 import { ioctlCalls } from './ioctl-calls.js';
+import { ipcCalls } from './ipc-calls.js';
 import { memoryCalls } from './memory-calls.js';
 import { processCalls } from './process-calls.js';
 import type { Syscall, SyscallTable } from './syscall.js';
@@ -11,6 +12,7 @@ export const syscalls: SyscallTable = {
   ...processCalls,
   ...fileCalls,
   ...ioctlCalls,
+  ...ipcCalls,
   ...inspectCalls,
 };
 

@@ -33,6 +33,7 @@ import type { OpenFile, ReleaseQueue } from '../files/open-file.js';
 import { addProcFiles } from '../files/proc/proc-nodes.js';
 import { addProcSelf } from '../files/proc/proc-self.js';
 import { Vfs } from '../files/vfs.js';
+import { SysvShm } from '../ipc/sysv-shm.js';
 import { FutexTable } from '../processes/futex.js';
 import { MAX_THREADS } from '../processes/machine-limits.js';
 import { Process } from '../processes/process.js';
@@ -66,6 +67,7 @@ export class Machine implements ReleaseQueue {
   readonly devices: DmirrorDevices;
   readonly gupTest: GupTestModule;
   readonly vfs: Vfs;
+  readonly sysvShm: SysvShm;
   /** Of the present life; `reset` may change it. */
   seed: number;
   /** Asked before each ioctl of a device; true refuses it with -EINVAL. For a strict daemon. */
@@ -116,6 +118,7 @@ export class Machine implements ReleaseQueue {
     };
     this.gupTest = new GupTestModule(this.memory);
     this.vfs = new Vfs(this);
+    this.sysvShm = new SysvShm(this);
     const { faultChunkPages: faultPages, migrateChunkPages: migratePages } = profile;
     this.kernel.inject.chunks = { faultPages, migratePages };
     this.kernel.inject.kill = (pid) => this.process(pid)?.doGroupExit(SIGKILL);

@@ -1,0 +1,37 @@
+import { type GuestSyscallTable, machineCall } from '../guest-syscall.js';
+
+/** SysV shared memory. */
+export const ipcSyscalls: GuestSyscallTable = {
+  194: {
+    name: 'shmget',
+    args: 'xnG',
+    note: 'whole',
+    *run(guest) {
+      return (yield* machineCall(guest, 'shmget', guest.int(0), guest.u(1), guest.int(2))).ret;
+    },
+  },
+  195: {
+    name: 'shmctl',
+    args: 'dKp',
+    note: 'IPC_RMID, IPC_SET (the mode), IPC_STAT',
+    *run(guest) {
+      return (yield* machineCall(guest, 'shmctl', guest.int(0), guest.int(1), guest.u(2))).ret;
+    },
+  },
+  196: {
+    name: 'shmat',
+    args: 'dpA',
+    note: 'whole',
+    *run(guest) {
+      return (yield* machineCall(guest, 'shmat', guest.int(0), guest.u(1), guest.int(2))).ret;
+    },
+  },
+  197: {
+    name: 'shmdt',
+    args: 'p',
+    note: 'whole',
+    *run(guest) {
+      return (yield* machineCall(guest, 'shmdt', guest.u(0))).ret;
+    },
+  },
+};
