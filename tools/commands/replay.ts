@@ -1,7 +1,7 @@
 import type { PathName } from '../../uapi/path-name.js';
 import { EXIT, UsageError } from '../exit-code.js';
 import type { TokenWords } from '../explore/race-token.js';
-import { shellQuote } from '../glob.js';
+import { shellWords } from '../glob.js';
 import type { Output } from '../output.js';
 import { runKind } from '../token/token.js';
 import { openTrace, type TraceOptions } from '../trace/trace-option.js';
@@ -18,7 +18,7 @@ export async function replay(words: readonly string[], options: ReplayOptions, o
   const elsewhere = await onPath(words, options.path);
   const status = await replayWords(elsewhere, options, output);
   const say = options.json === true ? output.err : output.out;
-  say(`# on ${options.path}: ${elsewhere.map(shellQuote).join(' ')}`);
+  say(`# on ${options.path}: ${shellWords(elsewhere)}`);
   return status;
 }
 
