@@ -69,8 +69,7 @@ export async function exploreCommand(
   if (options.witness !== undefined) {
     const words = await witnessToken(tasks, { jobs: options.jobs, wanted: options.witness }, output);
     const trace = openTrace(options);
-    for (const line of [...witnessLines(witnessOf(words, { trace })), shellWords(words)])
-      output.out(line);
+    for (const line of [...witnessLines(witnessOf(words, { trace })), shellWords(words)]) output.out(line);
     trace?.end();
     return EXIT.pass;
   }

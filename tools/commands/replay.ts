@@ -22,8 +22,8 @@ export async function replay(words: readonly string[], options: ReplayOptions, o
   return status;
 }
 
-/** The words of the same run on another path. Throws UsageError. */
-async function onPath(words: readonly string[], path: PathName): Promise<readonly string[]> {
+/** The words of the same run, the first a token, on another path. Throws UsageError. */
+export async function onPath(words: readonly string[], path: PathName): Promise<readonly string[]> {
   const [token = '', file] = words;
   const kind = words.length === 0 ? null : runKind(token);
   if (kind === 'race') {
