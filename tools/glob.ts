@@ -42,10 +42,14 @@ function escapeText(text: string): string {
 
 /** Quotes a word for a POSIX shell when it needs it, so a printed command can be pasted. */
 export function shellQuote(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+  return /^[\w@%+=:,./-][\w@%+=:,./~-]*$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+}
+
+export function shellWords(words: readonly string[]): string {
+  return words.map(shellQuote).join(' ');
 }
 
 /** What does again what a token names, with the file that it needs beside it. */
 export function replayCommand(...words: readonly string[]): string {
-  return `npx --no-install dmirror explore replay ${words.map(shellQuote).join(' ')}`;
+  return `npx --no-install dmirror explore replay ${shellWords(words)}`;
 }

@@ -2,7 +2,7 @@ import { EAGAIN, EINTR, EINVAL, EOVERFLOW } from '../../uapi/errno.js';
 import { assert } from '../core/assert.js';
 import { type Coroutine, FINE, preemptPoint } from '../core/effect.js';
 import { LockClass } from '../core/lock-class.js';
-import { Access, GET_ALIVE, lastDrop, Shared } from '../core/observer.js';
+import { Access, GET_ALIVE, Shared } from '../core/observer.js';
 import { WaitQueue } from '../core/wait-queue.js';
 import { InjectPoint } from '../inject/inject-points.js';
 import type { MmuNotifierOps, NotifierRange } from '../mm/notifier.js';
@@ -160,7 +160,8 @@ export class MmuSubscriptions implements MmuNotifierOps {
     this.mm.touch(Shared.notifierActive, Access.drop);
     assert(this.active > 0, 'an invalidation ends that did not start');
     this.active--;
-    this.mm.touch(Shared.notifierActive, lastDrop(this.active));
+    // Whichever ends last opens the tree: one that ends while any others go on would be that one behind all of them, however many there are.
+    this.mm.touch(Shared.notifierActive, this.active === 0 ? Access.write : Access.near);
     this.mm.touch(Shared.notifierSeq, Access.peek);
     if (this.active > 0 || (this.seq & 1) === 0) return;
     this.mm.touch(Shared.notifierSeq, Access.write);

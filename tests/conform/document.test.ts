@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { AS_LINUX } from '../../tools/explore/as-linux.js';
 import { NEVER_SEEN, type NeverSeenKind, neverSeenLines } from '../../tools/explore/never-seen.js';
 import { checkDocument } from '../document-part.js';
+import { register, TWO_WALKS } from '../litmus-paths.js';
 import { countRecordings } from './coverage.js';
 import { deviationsOf, documentParts, familyTable } from './document.js';
 import { EXCEPTIONS, MAX_EXCEPTIONS } from './exceptions.js';
@@ -22,7 +23,16 @@ describe('documents', () => {
       const count = lines.reduce((sum, line) => sum + (line[kind as NeverSeenKind]?.length ?? 0), 0);
       return `- **${kind}** (${count}): ${why}`;
     });
-    checkDocument('docs/exploring.md', { 'as linux': rows.join('\n'), 'never seen': known.join('\n') });
+    const classic = register().filter(({ path }) => path === 'classic');
+    const walks = Object.entries(TWO_WALKS).map(([kind, why]) => {
+      const tests = classic.filter((row) => row.why.some((one) => one === kind)).map(({ test }) => `\`${test}\``);
+      return `- **${kind}** (${tests.join(', ')}): ${why}`;
+    });
+    checkDocument('docs/exploring.md', {
+      'as linux': rows.join('\n'),
+      'never seen': known.join('\n'),
+      'two walks': walks.join('\n'),
+    });
   });
 
   it('finds a deviation in each form of comment', () => {

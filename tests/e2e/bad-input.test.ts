@@ -20,6 +20,7 @@ const FILES = {
   'alias.yaml': 'what: [*x]\n',
   'deep.yaml': '['.repeat(20_000),
   'half.jsonl': '{"seq":',
+  'races.jsonl': '{"name":"x"}\n',
   'none.sh': 'ls -l\n',
 };
 for (const [name, text] of Object.entries(FILES)) writeFileSync(join(folder, name), text);
@@ -82,6 +83,8 @@ const INPUTS: readonly [string, RegExp][] = [
     /^error: --queue has a '%' that stands for nothing\nin an address a '%' itself is %25\n/,
   ],
   ['fault shrink dm2:program:2:unified:30.1.Ow:b6egf-', /^error: the threads of this race are a program\n/],
+  ['debug dm2:job:x --profile 7.3', /^error: --profile goes with no token/],
+  ['conform races.jsonl missing.jsonl', /^error: missing.jsonl can't be read: it does not exist\n/],
   ['explain dm2:job:x', /^error: a job of a campaign is many runs\n/],
   ['explore mig-unmap --diff classic unified --junit x.xml', /^error: --diff makes no --junit\n/],
   ['abi history 0x12345', /no known numbering ever used 0x12345\n/],

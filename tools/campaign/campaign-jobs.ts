@@ -102,7 +102,8 @@ function litmusJobs(
   at: (...same: (keyof Machine)[]) => Machine[],
 ): Job[] {
   if (names.length === 0) return [];
-  const tests = namedTests(names);
+  // A job goes to machines that have not the file, so its tokens have the whole test.
+  const tests = namedTests(names).map(({ file: _, ...test }) => test);
   return strategies.flatMap((strategy) => {
     const isDrawn = strategy === 'random' || strategy === 'pct';
     return at(...(isDrawn ? [] : (['seed'] as const))).flatMap(({ seed, ...machine }) =>

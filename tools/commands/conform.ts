@@ -8,7 +8,7 @@ import { shrinkCommand } from '../conform/conform-shrink.js';
 import { replayTraced } from '../conform/conform-trace.js';
 import { isProved, type ReplayTask, replayWork, type SequenceResult } from '../conform/conform-worker.js';
 import { recordingInput } from '../conform/recording-input.js';
-import { EXIT, UsageError } from '../exit-code.js';
+import { EXIT, inputBytes, UsageError } from '../exit-code.js';
 import { isLitmusFile } from '../explore/litmus-file.js';
 import { saidPaths } from '../explore/said-paths.js';
 import type { Output } from '../output.js';
@@ -95,8 +95,11 @@ const GIVE_FILES = 'give files of recordings';
 function areLitmus(files: readonly string[]): boolean {
   const litmus = files.filter(isLitmusFile);
   const other = files.find((file) => !litmus.includes(file));
-  if (litmus.length > 0 && other !== undefined)
+  if (litmus.length > 0 && other !== undefined) {
+    // What can't be read is told first.
+    inputBytes(other, 'name a file of litmus tests');
     throw new UsageError(`${litmus[0]} has litmus tests and ${other} has none`, 'give them to two commands');
+  }
   return litmus.length > 0;
 }
 

@@ -45,8 +45,8 @@ function whichRun(command: Command, what = WHAT): Command {
       '--profile <kernel>',
       'whose semantics the machine has: 6.12, 6.19 or 7.3; that of a litmus file, or 6.12, without',
     )
-    .option('--dialect <name>', 'the numbering that a program was built against', 'dmirror')
-    .option('--seed <n>', 'of a plan, a case or a program', seed, 1)
+    .option('--dialect <name>', 'the numbering that a program was built against; dmirror without')
+    .option('--seed <n>', 'of a plan, a case or a program; 1 without', seed)
     .option('--defect <name>', 'plant a bug in a plan or a case; may be repeated', collect, [])
     .option('--witness <outcome>', 'of a litmus test: the schedule that comes to it; else one with a finding')
     .option('--machine <n>', 'of a case that boots several: which one; else the one with a finding', Number)

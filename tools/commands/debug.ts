@@ -1,5 +1,6 @@
 import { createInterface } from 'node:readline';
 import { DEFAULT_PROFILE } from '../../driver/mm/profile.js';
+import { DEFAULT_DIALECT } from '../../uapi/dialect.js';
 import { DEFAULT_PATH, type PathName } from '../../uapi/path-name.js';
 import { defectNames } from '../defect-option.js';
 import { EXIT, inputBytes, UsageError } from '../exit-code.js';
@@ -9,11 +10,17 @@ import { HISTORY_LINES, historyFile, readHistory, writeHistory } from '../record
 import { DebugSession } from '../recording/debug-session.js';
 import { explainLines } from '../recording/explain.js';
 import { record, type WhichRun } from '../recording/record.js';
+import type { RecordedRun } from '../recording/recorded-run.js';
+import { isToken } from '../token/token.js';
+import { onPath } from './replay.js';
 
 /** Options that say which run is meant, as commander has them. */
-export interface WhichRunOptions extends Omit<WhichRun, 'path' | 'profile' | 'asked' | 'defects' | 'maxBytes'> {
+export interface WhichRunOptions
+  extends Omit<WhichRun, 'path' | 'profile' | 'asked' | 'seed' | 'dialect' | 'defects' | 'maxBytes' | 'isMoved'> {
   readonly path?: PathName | undefined;
   readonly profile?: string | undefined;
+  readonly seed?: number | undefined;
+  readonly dialect?: string | undefined;
   readonly defect: readonly string[];
   readonly maxMemory: number;
 }
@@ -26,7 +33,7 @@ export interface DebugOptions extends WhichRunOptions {
 /** `dmirror debug`: goes through a run by commands, of a script or at a prompt. */
 export async function debug(words: readonly string[], options: DebugOptions, output: Output): Promise<number> {
   const script = scriptOf(options);
-  const recorded = await record(words, runOptions(options));
+  const recorded = await recordAsked(words, options);
   const session = new DebugSession(recorded);
   const run = (line: string): void => {
     for (const text of session.run(line)) output.out(text);
@@ -38,20 +45,43 @@ export async function debug(words: readonly string[], options: DebugOptions, out
 
 /** `dmirror explain`: the same run as a text for a mail. */
 export async function explain(words: readonly string[], options: WhichRunOptions, output: Output): Promise<number> {
-  const recorded = await record(words, runOptions(options));
+  const recorded = await recordAsked(words, options);
   for (const line of explainLines(recorded)) output.out(line);
   if (recorded.recording.isCut) return EXIT.output;
   return recorded.findings.length > 0 ? EXIT.fail : EXIT.pass;
 }
 
+/** The run of the words. What a token says itself is not said again, but for the path: then it is the same run on that one. Throws UsageError. */
+export async function recordAsked(words: readonly string[], options: WhichRunOptions): Promise<RecordedRun> {
+  const how = runOptions(options);
+  const [first] = words;
+  if (first === undefined || !isToken(first)) return await record(words, how);
+  const { path, profile, dialect, seed, defect, witness } = options;
+  const said = Object.entries({ profile, dialect, seed, defect: defect[0], witness }).find(
+    ([, value]) => value !== undefined,
+  );
+  if (said !== undefined)
+    throw new UsageError(
+      `--${said[0]} goes with no token, which says itself how it runs`,
+      'leave it out; --path runs it on another path',
+    );
+  return await (path === undefined ? record(words, how) : record(await onPath(words, path), { ...how, isMoved: true }));
+}
+
 /** What the options come to. Throws UsageError. */
-export function runOptions({ defect, maxMemory, ...options }: WhichRunOptions): WhichRun {
+export function runOptions({
+  defect,
+  maxMemory,
+  seed = 1,
+  dialect = DEFAULT_DIALECT,
+  ...options
+}: WhichRunOptions): WhichRun {
   const { path, profile: name } = options;
   const profile = name === undefined ? undefined : profileOption(name);
   return {
     ...options,
     ...{ path: path ?? DEFAULT_PATH, profile: profile ?? DEFAULT_PROFILE.name, asked: { path, profile } },
-    ...{ defects: defectNames(defect), maxBytes: maxMemory },
+    ...{ seed, dialect, defects: defectNames(defect), maxBytes: maxMemory },
   };
 }
 

@@ -9,7 +9,7 @@ import type { Litmus } from '../explore/litmus-file.js';
 import { saidPaths } from '../explore/said-paths.js';
 import { isLinesFile, namedTests } from '../explore/shipped-tests.js';
 import { witnessLines, witnessOf } from '../explore/witness.js';
-import { shellQuote } from '../glob.js';
+import { shellWords } from '../glob.js';
 import { dialectOption, profileOption } from '../kernel-profile.js';
 import type { Output } from '../output.js';
 import { pathNamed } from '../path-option.js';
@@ -69,8 +69,7 @@ export async function exploreCommand(
   if (options.witness !== undefined) {
     const words = await witnessToken(tasks, { jobs: options.jobs, wanted: options.witness }, output);
     const trace = openTrace(options);
-    for (const line of [...witnessLines(witnessOf(words, { trace })), words.map(shellQuote).join(' ')])
-      output.out(line);
+    for (const line of [...witnessLines(witnessOf(words, { trace })), shellWords(words)]) output.out(line);
     trace?.end();
     return EXIT.pass;
   }

@@ -1,7 +1,7 @@
 import type { PathName } from '../../uapi/path-name.js';
 import { EXIT, UsageError } from '../exit-code.js';
 import type { TokenWords } from '../explore/race-token.js';
-import { shellQuote } from '../glob.js';
+import { shellWords } from '../glob.js';
 import type { Output } from '../output.js';
 import { runKind } from '../token/token.js';
 import { openTrace, type TraceOptions } from '../trace/trace-option.js';
@@ -18,12 +18,12 @@ export async function replay(words: readonly string[], options: ReplayOptions, o
   const elsewhere = await onPath(words, options.path);
   const status = await replayWords(elsewhere, options, output);
   const say = options.json === true ? output.err : output.out;
-  say(`# on ${options.path}: ${elsewhere.map(shellQuote).join(' ')}`);
+  say(`# on ${options.path}: ${shellWords(elsewhere)}`);
   return status;
 }
 
-/** The words of the same run on another path. Throws UsageError. */
-async function onPath(words: readonly string[], path: PathName): Promise<readonly string[]> {
+/** The words of the same run, the first a token, on another path. Throws UsageError. */
+export async function onPath(words: readonly string[], path: PathName): Promise<readonly string[]> {
   const [token = '', file] = words;
   const kind = words.length === 0 ? null : runKind(token);
   if (kind === 'race') {

@@ -6,10 +6,11 @@ import type { Output } from '../output.js';
 import { pathNamed } from '../path-option.js';
 import { record, type WhichRun } from '../recording/record.js';
 import { recordSequence } from '../recording/record-sequence.js';
+import type { RecordedRun } from '../recording/recorded-run.js';
 import type { PageFinding } from '../view/page-data.js';
 import { type ReportLine, reportLines } from '../view/report-findings.js';
 import { type PackedRun, type PageContent, packRun, viewHtml } from '../view/view-html.js';
-import { runOptions, type WhichRunOptions } from './debug.js';
+import { recordAsked, runOptions, type WhichRunOptions } from './debug.js';
 
 export interface ViewOptions extends WhichRunOptions {
   readonly html?: string | undefined;
@@ -30,9 +31,10 @@ export async function view(words: readonly string[], options: ViewOptions, outpu
   const name = html ?? (open ? null : DEFAULT_FILE);
   const file = name === null ? null : output.file(html === undefined ? 'the page' : '--html', name);
   const lines = reportIn(words);
-  const how = runOptions(which);
   const content =
-    lines === null ? await pageOfRuns(words, how, against) : await pageOfReport(words[0]!, { lines, how }, output);
+    lines === null
+      ? await pageOfRuns(words, which, against)
+      : await pageOfReport(words[0]!, { lines, how: runOptions(which) }, output);
   const page = viewHtml(content);
   file?.write(page);
   if (name !== null) output.out(`${name}: ${sizeText(content, page)}`);
@@ -64,18 +66,21 @@ function reportIn([first, ...rest]: readonly string[]): ReportLine[] | null {
   return lines;
 }
 
-async function pageOfRuns(words: readonly string[], how: WhichRun, against: string | undefined): Promise<PageContent> {
-  const first = await record(words, how);
+async function pageOfRuns(
+  words: readonly string[],
+  which: WhichRunOptions,
+  against: string | undefined,
+): Promise<PageContent> {
+  const first = await recordAsked(words, which);
   const runs = [packRun(first)];
-  if (against !== undefined) runs.push(packRun(await record(...otherRun(words, how, against))));
+  if (against !== undefined) runs.push(packRun(await recordOther(words, which, against)));
   return { title: first.title, runs, findings: [] };
 }
 
 /** `--against unified` is of the same words; else it is what else is to be run. */
-function otherRun(words: readonly string[], how: WhichRun, against: string): [readonly string[], WhichRun] {
-  if (pathError(against) !== null) return [[against], how];
-  const path = pathNamed(against);
-  return [words, { ...how, path, asked: { ...how.asked, path } }];
+function recordOther(words: readonly string[], which: WhichRunOptions, against: string): Promise<RecordedRun> {
+  if (pathError(against) === null) return recordAsked(words, { ...which, path: pathNamed(against) });
+  return record([against], runOptions(which));
 }
 
 async function pageOfReport(

@@ -4,7 +4,7 @@ import type { Verdict } from '../../driver/explore/index.js';
 import type { Injection } from '../../driver/inject/injection.js';
 import { DEFAULT_PROFILE, type ProfileName } from '../../driver/mm/profile.js';
 import type { PathName } from '../../uapi/path-name.js';
-import { globToRegExp, replayCommand, shellQuote } from '../glob.js';
+import { globToRegExp, replayCommand, shellWords } from '../glob.js';
 import { injectionText } from '../token/parts.js';
 import type { ExploredTest, HowToExplore } from './explore-work.js';
 import { setupDifferences } from './litmus-conform.js';
@@ -177,9 +177,7 @@ export function reportLines(report: TestReport): string[] {
     ...chance,
     ...outcomes.flatMap((one) => [
       one.outcome,
-      `  ${one.schedules} schedules${seenText(one)}, ${tokenWords(one.token, file)
-        .map((word) => shellQuote(word!))
-        .join(' ')}`,
+      `  ${one.schedules} schedules${seenText(one)}, ${shellWords(tokenWords(one.token, file))}`,
     ]),
     ...asLinux.map((name) => `as Linux: ${name}`),
     ...notes,

@@ -179,17 +179,16 @@ export function* litmusRounds(
   const reserve = test.recorded === null || how.strategy !== 'dpor' ? 0 : Math.floor(share * RESERVE);
   let isDone = yield* partsOf(new Map([[alone, []]]), share - reserve);
   const rest = share - alone.tally.schedules;
-  const isEarly = isDone && alone.verdict === null && reserve > 0;
+  const early = isDone && alone.verdict === null && reserve > 0 ? conclude(alone, []) : null;
   let drawn: Explored | null = null;
-  if (isEarly && isMissed(test, conclude(alone, []))) {
+  if (early !== null && isMissed(test, early)) {
     const draws: HowToExplore = { ...how, strategy: 'random' };
     const search = splitSearch(draws);
     isDone = yield* partsOf(new Map([[search, []]]), rest, draws);
     drawn = conclude(search, [], draws);
-  } else if (isEarly) isDone = yield* partsOf(new Map([[alone, []]]), rest);
-  const found = conclude(alone, []);
+  } else if (early !== null) isDone = yield* partsOf(new Map([[alone, []]]), rest);
   const plain = {
-    ...(drawn === null ? found : joined(found, drawn)),
+    ...(early === null || drawn === null ? conclude(alone, []) : joined(early, drawn)),
     setupAnswers: runner.raceOf({ test: race, how }).setupAnswers,
   };
   if (!isDone) return { ...plain, isCut: true };

@@ -42,7 +42,7 @@ function testPart(file: string | undefined): Part<Pick<RaceId, 'test'>> {
 function testBeside(print: string, file: string | undefined): Litmus {
   if (file === undefined)
     throw new UsageError('it is of a test too long for a token, whose file is missing', 'TOKEN FILE');
-  const test = readLitmusFile(file).find((one) => printOf(one, PRINT) === print);
+  const test = readLitmusFile(file).find((one) => printBeside(one) === print);
   if (test === undefined)
     throw new UsageError(`'${file}' has not the test that the token was printed for`, 'explore the file anew');
   return test;
@@ -58,7 +58,7 @@ export const RACE_TOKEN = {
   writeShort(id: RaceId): string {
     const whole = RACE_TOKEN.write(id);
     if (whole.length <= ROOM || id.test.file === undefined) return whole;
-    return raceTokens({ ...testPart(undefined), text: ({ test }) => `${BESIDE}${printOf(test, PRINT)}` }).write(id);
+    return raceTokens({ ...testPart(undefined), text: ({ test }) => `${BESIDE}${printBeside(test)}` }).write(id);
   },
 
   /** `file`: of the test, where the token has only its print. Throws UsageError. */
@@ -88,6 +88,11 @@ function isShipped(test: Litmus): boolean {
 
 /** Characters that tell one test from all others. */
 const PRINT = 16;
+
+/** A file that was renamed has the same test. */
+function printBeside(test: Litmus): string {
+  return printOf({ ...test, name: '' }, PRINT);
+}
 
 function printOf(test: Litmus, characters: number): string {
   return createHash('sha256').update(textOf(test)).digest('base64url').slice(0, characters);

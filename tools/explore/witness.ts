@@ -8,7 +8,7 @@ import { PAGE_SIZE } from '../../uapi/mman.js';
 import { UsageError } from '../exit-code.js';
 import type { TraceFile } from '../trace/trace-file.js';
 import { faultyRace, raceOf, sortedOut } from './explore-work.js';
-import { RACE_TOKEN, type TokenWords } from './race-token.js';
+import { RACE_TOKEN, type RaceId, type TokenWords } from './race-token.js';
 
 /** One run of steps of one task, up to the next switch. */
 interface WitnessRow {
@@ -78,17 +78,7 @@ export function witnessOf([token, file]: TokenWords, { trace = null, isMoved = f
   const broken: FoundNow[] = [];
   const exploration = explore(watched, { strategy: 'replay', choices, budget: 1, isChecked: false });
   machine.listen(null);
-  if (typeof exploration.misfit === 'string') {
-    if (isMoved)
-      throw new UsageError(
-        `the schedule of the token does not fit on ${path}: ${exploration.misfit}`,
-        `explore ${file ?? test.name} there instead, with --path ${path}`,
-      );
-    throw new UsageError(
-      `part 'schedule' of the token: ${exploration.misfit}`,
-      `explore ${test.name} anew: the token is damaged, or of another version of dmirror`,
-    );
-  }
+  if (typeof exploration.misfit === 'string') throw misfitError(exploration.misfit, { test, path, isMoved });
   const witness = choices;
   const all = [...exploration.findings, ...broken.map((finding) => ({ ...finding, witness }))];
   const { outcomes, findings, asLinux } = sortedOut({ ...exploration, findings: all });
@@ -100,6 +90,22 @@ export function witnessOf([token, file]: TokenWords, { trace = null, isMoved = f
     threads: test.threads.map((ops) => ops.join('; ')),
     rows: rows.rows,
   };
+}
+
+/** The race does not have the schedule that a token says; `isMoved`: written down on another path. */
+export function misfitError(
+  misfit: string,
+  { test: { name, file }, path, isMoved }: Pick<RaceId, 'test' | 'path'> & { readonly isMoved: boolean },
+): UsageError {
+  if (isMoved)
+    return new UsageError(
+      `the schedule of the token does not fit on ${path}: ${misfit}`,
+      `explore ${file ?? name} there instead, with --path ${path}`,
+    );
+  return new UsageError(
+    `part 'schedule' of the token: ${misfit}`,
+    `explore ${name} anew: the token is damaged, or of another version of dmirror`,
+  );
 }
 
 function brokenIn(machine: Machine): FoundNow[] {

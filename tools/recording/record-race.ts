@@ -1,8 +1,8 @@
 import { explore } from '../../driver/explore/index.js';
 import { Recorder } from '../../driver/recording/index.js';
-import { UsageError } from '../exit-code.js';
 import { faultyRace, raceOf, sortedOut } from '../explore/explore-work.js';
 import { RACE_TOKEN, type RaceId, type TokenWords } from '../explore/race-token.js';
+import { misfitError } from '../explore/witness.js';
 import type { RecordedRun, RecordOptions } from './recorded-run.js';
 
 export function recordRaceToken([token, file]: TokenWords, options: RecordOptions): RecordedRun {
@@ -31,10 +31,7 @@ export function recordRace(id: RaceId, options: RecordOptions): RecordedRun {
   };
   const exploration = explore(watched, { strategy: 'replay', choices, budget: 1 });
   if (typeof exploration.misfit === 'string')
-    throw new UsageError(
-      `part 'schedule' of the token: ${exploration.misfit}`,
-      `explore ${test.name} anew: the token is damaged, or of another version of dmirror`,
-    );
+    throw misfitError(exploration.misfit, { test, path, isMoved: options.isMoved ?? false });
   const { outcomes, findings } = sortedOut(exploration);
   const recording = recorder!.end();
   return {

@@ -18,7 +18,7 @@ import { recordRace, recordRaceToken } from './record-race.js';
 import { recordOpsToken } from './record-sequence.js';
 import { asFarAsKnown, type RecordedRun, type RecordOptions } from './recorded-run.js';
 
-/** How what is no token runs: a token says all of that. */
+/** How what is no token runs: a token says all of that itself. */
 export interface WhichRun extends RecordOptions {
   readonly path: PathName;
   readonly profile: ProfileName;

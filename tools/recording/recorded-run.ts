@@ -26,6 +26,8 @@ export const CUT = 'what is written down of the run takes all the memory that it
 export interface RecordOptions extends RecorderOptions {
   /** Which of the machines of a case, from 1; without, the one in which something was found, else the last. */
   readonly machine?: number | undefined;
+  /** The schedule of a token was written down on another path. */
+  readonly isMoved?: boolean;
 }
 
 /** Records each machine of a run that boots several. */

@@ -105,7 +105,10 @@ const NOT_RUN = {
     'the threads of this race are a program',
     'its call repeats the schedule: explore(race, { replay: TOKEN })',
   ],
-  job: ['a job of a campaign is many runs', 'a finding of it has a token of its own: `dmirror campaign report`'],
+  job: [
+    'a job of a campaign is many runs',
+    'a finding has a token of its own (`dmirror campaign report`); `dmirror exec --suite FOLDER --only PROGRAM` runs a program again',
+  ],
 } as const;
 
 /** The same of what a command can run. Throws UsageError. */

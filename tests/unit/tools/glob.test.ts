@@ -28,6 +28,8 @@ describe('globToRegExp', () => {
 describe('shellQuote', () => {
   it('quotes only what a shell would change', () => {
     expect(shellQuote('hmm.hmm_device_private.anon_read')).toBe('hmm.hmm_device_private.anon_read');
+    expect(shellQuote('mig-unmap~KtQ')).toBe('mig-unmap~KtQ');
+    expect(shellQuote('~')).toBe("'~'");
     expect(shellQuote('*.anon_*')).toBe("'*.anon_*'");
     expect(shellQuote("it's")).toBe("'it'\\''s'");
   });

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { afterAll, describe, expect, it } from 'vitest';
+import { recordAsked } from '../../../../tools/commands/debug.js';
 import { type ExploreCommandOptions, exploreCommand } from '../../../../tools/commands/explore.js';
 import { addExplore } from '../../../../tools/commands/explore-command.js';
 import type { Litmus } from '../../../../tools/explore/litmus-file.js';
@@ -149,7 +150,7 @@ describe('dmirror explore', () => {
     const first = [...Array<number>(15).fill(0), 1];
     const there = await run(['replay', token('posted-late', first)], { path: 'unified', json: false });
     expect(there.status).toBe(0);
-    expect(there.to.lines.at(-1)).toBe(`# on unified: '${token('unified', first)}'`);
+    expect(there.to.lines.at(-1)).toBe(`# on unified: ${token('unified', first)}`);
     const own = await run(['replay', token('unified', first)], { json: false });
     expect(own.to.lines).toEqual(there.to.lines.slice(0, -1));
     const far = token('posted-late', [...Array<number>(5000).fill(0), 1]);
@@ -157,6 +158,23 @@ describe('dmirror explore', () => {
       message: expect.stringMatching(/^the schedule of the token does not fit on unified: it has 5001 choices/),
       hint: 'explore fresh-onf-mig1 there instead, with --path unified',
     });
+    const asked = { defect: [], maxMemory: 2 ** 28 };
+    expect((await recordAsked([token('posted-late', first)], { ...asked, path: 'unified' })).title).toContain(
+      'on unified,',
+    );
+    await expect(recordAsked([far], { ...asked, path: 'unified' })).rejects.toThrow(/does not fit on unified/);
+    await expect(recordAsked([far], asked)).rejects.toThrow(/^part 'schedule' of the token/);
+    await expect(recordAsked([far], { ...asked, seed: 2 })).rejects.toThrow(/^--seed goes with no token/);
+  });
+
+  it('knows the test of a long token in a file that was renamed', () => {
+    const [file, renamed] = ['one.yaml', 'two.yaml'].map((name) => join(folder, name)) as [string, string];
+    for (const name of [file, renamed]) writeFileSync(name, ONF);
+    const [test] = namedTests([file]) as [Litmus];
+    const choices = Array.from({ length: 900 }, (_, i) => (i * i) % 7);
+    const id = { test, path: 'unified', profile: '6.12', injections: [], choices } as const;
+    const token = RACE_TOKEN.writeShort(id);
+    expect(RACE_TOKEN.read(token, renamed).test.name).toBe('two');
   });
 
   it.each([

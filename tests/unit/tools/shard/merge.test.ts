@@ -54,6 +54,7 @@ it.each([
   [{ units: { count: 3, hash: 'u0', files: 'f1' } }, "the hash of the files that the command names 'f1' and 'f0'"],
   [{ results: [{ name: 'classic 1', ms: 1, result: {} }] }, "results.0 is of 'classic 1', as one in "],
   [{ shard: { index: 1, total: 3 } }, 'are both shard 1'],
+  [{ shard: { index: 1, total: 1e9 } }, 'b.json is no blob: shard: there is no such shard'],
   [{ version: 2 as 1 }, 'b.json is no blob: version: '],
 ])('%o is of no run with the other', (change, why) => {
   expect(merged(change)).toThrow(why);
