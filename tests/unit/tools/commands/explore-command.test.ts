@@ -167,16 +167,6 @@ describe('dmirror explore', () => {
     await expect(recordAsked([far], { ...asked, seed: 2 })).rejects.toThrow(/^--seed goes with no token/);
   });
 
-  it('knows the test of a long token in a file that was renamed', () => {
-    const [file, renamed] = ['one.yaml', 'two.yaml'].map((name) => join(folder, name)) as [string, string];
-    for (const name of [file, renamed]) writeFileSync(name, ONF);
-    const [test] = namedTests([file]) as [Litmus];
-    const choices = Array.from({ length: 900 }, (_, i) => (i * i) % 7);
-    const id = { test, path: 'unified', profile: '6.12', injections: [], choices } as const;
-    const token = RACE_TOKEN.writeShort(id);
-    expect(RACE_TOKEN.read(token, renamed).test.name).toBe('two');
-  });
-
   it.each([
     ['--html', 'x'],
     ['--profile', '6.19'],

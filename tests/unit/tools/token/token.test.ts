@@ -50,7 +50,8 @@ describe('a test too long for a token', () => {
     const hex = (i: number): string => createHash('sha256').update(String(i)).digest('hex').slice(0, 8);
     const ops = Array.from({ length: 60 }, (_, i) => `store 0 0 ${i % 2} 1 0x${hex(i)}`);
     const long = { name: 'long', setup: ['map 0 0 0 2 anon rw'], threads: [ops, ['load 0 0 0 2']], observe: [] };
-    writeFileSync(file, [{ ...long, name: 'other' }, long].map((one) => JSON.stringify(one)).join('\n'));
+    const other = { ...long, name: 'other', threads: [['load 0 0 0 1'], ops] };
+    writeFileSync(file, [other, long].map((one) => JSON.stringify(one)).join('\n'));
     const id = { ...race, test: readLitmusFile(file)[1]! };
     const token = RACE_TOKEN.writeShort(id);
     expect(RACE_TOKEN.write(id).length).toBeGreaterThan(200);
@@ -58,6 +59,9 @@ describe('a test too long for a token', () => {
     expect(tokenWords(token, file)).toEqual([token, file]);
     expect(RACE_TOKEN.read(token, file)).toEqual(id);
     expect(() => RACE_TOKEN.read(token)).toThrow(/part 'test'.*whose file is missing/);
+    const renamed = join(folder, 'renamed.jsonl');
+    writeFileSync(renamed, JSON.stringify({ ...long, name: 'renamed' }));
+    expect(RACE_TOKEN.read(token, renamed).test.threads).toEqual(id.test.threads);
     writeFileSync(file, JSON.stringify({ ...long, observe: ['load 0 0 0 1'] }));
     expect(() => RACE_TOKEN.read(token, file)).toThrow(/part 'test'.*has not the test that the token was printed for/);
     expect(() => RACE_TOKEN.read(RACE_TOKEN.write(race), file)).toThrow(/part 'test'.*needs no '.*long\.jsonl'/);
