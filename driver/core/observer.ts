@@ -80,6 +80,8 @@ export const Shared = {
   pincount: 36,
   /** The address spaces that khugepaged looks at, and where it is; 0. */
   khugepaged: 37,
+  /** Which anon_vma a vma has: `entryId(mm, vpn)` of its first page. */
+  anonVma: 38,
 } as const;
 export type SharedKind = (typeof Shared)[keyof typeof Shared];
 

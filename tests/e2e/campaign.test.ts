@@ -83,7 +83,7 @@ schedules: 4
   });
 
   it('is looked at while it runs, goes on after a kill, is cancelled, and comes to the same in the end', async () => {
-    write('c.yaml', 'name: c\nwhat: [{ probes: { count: 30, ms: 30 } }]\n');
+    write('c.yaml', 'name: c\nwhat: [{ probes: { count: 60, ms: 30 } }]\n');
     const run = () =>
       spawn(process.execPath, [MAIN, 'campaign', 'run', 'c.yaml', '--jobs', '1'], { cwd: folder, stdio: 'ignore' });
     const status = () => JSON.parse(campaign('status', 'c.campaign', '--json').stdout);
@@ -108,7 +108,7 @@ schedules: 4
       .map((line) => JSON.parse(line));
     expect(looks[0]).toMatchObject({
       name: 'c',
-      total: 30,
+      total: 60,
       failed: 0,
       process: killed.pid,
       leftMs: expect.any(Number),
@@ -121,9 +121,9 @@ schedules: 4
     );
     const [code] = await once(going, 'exit');
     const { done } = status();
-    expect([code, done < 30, done > looks.at(-1).done]).toEqual([5, true, true]);
+    expect([code, done < 60, done > looks.at(-1).done]).toEqual([5, true, true]);
     const resumed = campaign('resume', 'c.campaign');
-    expect([resumed.status, status()]).toMatchObject([0, { done: 30, process: null, findings: [] }]);
+    expect([resumed.status, status()]).toMatchObject([0, { done: 60, process: null, findings: [] }]);
     expect(resumed.stdout).toBe(campaign('run', 'c.yaml', '--state', 'other').stdout);
   });
 });

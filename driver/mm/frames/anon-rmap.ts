@@ -4,7 +4,7 @@ import { Access, Shared } from '../../core/observer.js';
 import type { Memory } from '../memory.js';
 import { mmapAssertLocked } from '../vmas/mm.js';
 import { VM_ACCESS_FLAGS } from '../vmas/vm-flags.js';
-import type { Vma } from '../vmas/vma.js';
+import { touchAnonVma, type Vma, vmaHasAnonVma } from '../vmas/vma.js';
 import { AnonVma } from './anon-vma.js';
 import { PAGE_SIZE } from './frames.js';
 
@@ -15,10 +15,11 @@ import { PAGE_SIZE } from './frames.js';
 export function* anonVmaPrepare(vma: Vma): Coroutine<void> {
   mmapAssertLocked(vma.mm);
   vma.mm.memory.kernel.mightSleep();
-  if (vma.anonVma !== null) return;
+  if (vmaHasAnonVma(vma)) return;
   const anonVma = findMergeableAnonVma(vma) ?? newAnonVma(vma.mm.memory, null);
   yield* anonVma.root.lock.writeLock();
-  if (vma.anonVma === null) {
+  if (!vmaHasAnonVma(vma)) {
+    touchAnonVma(vma, Access.write);
     vma.anonVma = anonVma;
     linkAvc(vma, anonVma);
     anonVma.numActiveVmas++;
@@ -94,7 +95,7 @@ function findMergeableAnonVma(vma: Vma): AnonVma | null {
 }
 
 function isSingular(vma: Vma): boolean {
-  return vma.anonVma !== null && vma.avcs.length === 1;
+  return vmaHasAnonVma(vma) && vma.avcs.length === 1;
 }
 
 function newAnonVma(memory: Memory, parent: AnonVma | null): AnonVma {

@@ -2,7 +2,7 @@ import type { Memory } from '../memory.js';
 import { Kind, kindOf } from '../tables/entry.js';
 import type { Table } from '../tables/page-table.js';
 import type { Mm } from '../vmas/mm.js';
-import { type Vma, vmaIsAnonymous } from '../vmas/vma.js';
+import { type Vma, vmaHasAnonVma, vmaIsAnonymous } from '../vmas/vma.js';
 import { hugeVpn, mmFindPmd, type PmdSlot, TVA, thpVmaAllowableOrder, thpVmaSuitableOrder } from './thp-policy.js';
 
 /** What came of 2 MiB. Linux: mm/khugepaged.c:enum scan_result */
@@ -65,7 +65,7 @@ export function hugepageVmaRevalidate(
   if (vma === null) return 'vma_null';
   if (!thpVmaSuitableOrder(vma, addr)) return 'address_range';
   if (!thpVmaAllowableOrder(vma, cc.isKhugepaged ? TVA.enforceSysfs : 0)) return 'vma_check';
-  return expectsAnon && (vma.anonVma === null || !vmaIsAnonymous(vma)) ? 'page_anon' : vma;
+  return expectsAnon && (!vmaHasAnonVma(vma) || !vmaIsAnonymous(vma)) ? 'page_anon' : vma;
 }
 
 /** The page table of the part, or why there is none to collapse. Linux: mm/khugepaged.c:find_pmd_or_thp_or_none() */

@@ -4,7 +4,7 @@ import type { Table } from '../tables/page-table.js';
 import { pmdIndex } from '../tables/page-table.js';
 import type { Mm } from '../vmas/mm.js';
 import { VM, VM_SPECIAL } from '../vmas/vm-flags.js';
-import { type Vma, vmaIsAnonymous } from '../vmas/vma.js';
+import { type Vma, vmaHasAnonVma, vmaIsAnonymous } from '../vmas/vma.js';
 
 const PMD_ORDERS = 1 << HPAGE_PMD_ORDER;
 
@@ -79,7 +79,7 @@ export function thpVmaAllowableOrders(
   if (!vmaIsAnonymous(vma) || flags & VM.nohugepage) return 0;
   const allowed = tva & TVA.enforceSysfs ? orders & enabledOrders(vma.mm.memory, flags) : orders;
   if (inPf || allowed === 0) return allowed;
-  if (!(tva & TVA.smaps) && (flags & (VM_SPECIAL | VM.hugetlb) || vma.anonVma === null)) return 0;
+  if (!(tva & TVA.smaps) && (flags & (VM_SPECIAL | VM.hugetlb) || !vmaHasAnonVma(vma))) return 0;
   let fitting = allowed;
   while (
     fitting !== 0 &&

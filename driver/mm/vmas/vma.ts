@@ -1,5 +1,6 @@
 import { assert } from '../../core/assert.js';
 import type { Coroutine } from '../../core/effect.js';
+import { Access, entryId, Shared } from '../../core/observer.js';
 import type { AddressSpace } from '../files/address-space.js';
 import type { AnonVma } from '../frames/anon-vma.js';
 import type { UserfaultCtx } from '../userfault/ctx.js';
@@ -57,6 +58,17 @@ export class Vma {
     const addr = this.start + (index - this.pgoff) * 4096;
     return index >= this.pgoff && addr < this.end ? addr : -1;
   }
+}
+
+/** Who holds mmap_lock to read may see a fault of somebody else give it one. */
+export function vmaHasAnonVma(vma: Vma): boolean {
+  touchAnonVma(vma, Access.read | Access.lockless);
+  return vma.anonVma !== null;
+}
+
+/** `vma.anonVma` is about to be read or written where others may do so too. */
+export function touchAnonVma({ mm: { id, memory }, start }: Vma, how: number): void {
+  memory.kernel.observer?.touch(Shared.anonVma, entryId(id, start / 4096), how, 1);
 }
 
 /** Private anonymous memory, which hugetlb is not. Linux: include/linux/mm.h:vma_is_anonymous() */

@@ -81,6 +81,11 @@ function exitAgainstChild({ main, command }: Stage): OneCall[] {
   return [command('READ', childOf(main)), [main, 'exit', 0]];
 }
 
+/** To memory with nothing near, which nobody has touched yet. */
+const FAR_STORES: Staged = [
+  ({ main, other }) => storesTo(mapped(main, 2 ** 45, { flags: MAP_ANONYMOUS | MAP_FIXED }), [main, other]),
+];
+
 /** By kind: a shipped test, or calls, that two tasks can be interleaved around an object of it. */
 const RACES: Readonly<Record<keyof typeof import('../../../../driver/core/observer.js').Shared, string | Staged>> = {
   lock: 'fresh-mig-mapover',
@@ -88,7 +93,7 @@ const RACES: Readonly<Record<keyof typeof import('../../../../driver/core/observ
   pte: 'fresh-mig-dontneed',
   pmd: 'fresh-mig-mapover',
   pud: 'fresh-mig-mapover',
-  pgd: [({ main, other }) => storesTo(mapped(main, 2 ** 45, { flags: MAP_ANONYMOUS | MAP_FIXED }), [main, other])],
+  pgd: FAR_STORES,
   tlb: 'fresh-excl-load',
   tlbPending: 'folio-pageout-dontneed1',
   vmaList: 'fresh-mig-mapover',
@@ -126,6 +131,7 @@ const RACES: Readonly<Record<keyof typeof import('../../../../driver/core/observ
   deviceMoves: [({ main, other, command }) => [command('MIGRATE_TO_DEV', main), command('READ', other)]],
   clock: [({ main, other, command }) => [command('READ', main), [other, 'sleep']]],
   pincount: 'fresh-mig-pin',
+  anonVma: FAR_STORES,
   khugepaged: [({ main, other }) => [main, other].map((thread) => [thread, 'khugepaged'])],
 };
 type Staged = readonly [calls: (stage: Stage) => readonly OneCall[], options?: Partial<MachineOptions>];
