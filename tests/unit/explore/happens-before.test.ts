@@ -58,7 +58,7 @@ function expectSameInOtherOrders(race: Race, seed: number): void {
 }
 
 /** Of all tests every so manieth. */
-const library = namedTests(['*']).filter((_, i) => i % stride(8, 48) === 0);
+const library = namedTests(['*']).filter((_, i) => i % stride(16, 64) === 0);
 
 /** Steps that touch nothing in common come to the same in any order, or something that tasks share is not observed. */
 describe('steps whose footprints have nothing in common', () => {
@@ -80,7 +80,7 @@ describe('steps whose footprints have nothing in common', () => {
     (name, first) => {
       const [test] = namedTests([name]);
       const race = raceOf(test!, { path: 'unified', profile: test!.profile ?? '6.12' });
-      for (let seed = first; seed < first + count(2, 3); seed++) expectSameInOtherOrders(race, seed);
+      for (let seed = first; seed < first + count(1, 2); seed++) expectSameInOtherOrders(race, seed);
     },
   );
 });
