@@ -66,6 +66,18 @@ export function opError(op: string): string | null {
   return error === undefined ? null : `'${op}': ${error}: ${form}`;
 }
 
+/** Where an op names how many pages, the first of which stands before; undefined for one of no range. */
+export function pagesAt(name: string): number | undefined {
+  const at = FORMS[name]?.split(' ').indexOf('n') ?? -1;
+  return at < 0 ? undefined : at + 1;
+}
+
+/** Does it write words of its own, counted up from its last one? */
+export function storesWords(op: string): boolean {
+  const [name = '', ...words] = op.split(' ');
+  return Object.hasOwn(FORMS, name) && formOf(name, words).endsWith(' V');
+}
+
 /** WRITE is told a word, and a mapping of a device which one. */
 function formOf(name: string, words: readonly string[]): string {
   const form = FORMS[name]!;

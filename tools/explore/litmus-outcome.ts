@@ -1,5 +1,7 @@
 // The canonical string of an outcome: answers of the threads' ops, then of the ops that observe.
 
+import { storesWords } from './litmus-op.js';
+
 /** Words of an answer that are memory, from this one on, by op; for `dm` by command. */
 const FIRST_WORD: Readonly<Record<string, number>> = {
   load: 2,
@@ -16,10 +18,8 @@ export const NEVER_RAN = 'none';
 export function knownWords(lines: readonly string[]): ReadonlySet<string> {
   const known = new Set(['0']);
   for (const line of lines) {
-    const words = line.split(' ');
-    const isStore = ['store', 'ucopy', 'vmwrite'].includes(words[0]!) || words[3] === 'WRITE';
-    if (!isStore) continue;
-    const [n, first] = words.slice(-2).map(Number) as [number, number];
+    if (!storesWords(line)) continue;
+    const [n, first] = line.split(' ').slice(-2).map(Number) as [number, number];
     for (let i = 0; i < n; i++) known.add((first + i).toString(16));
   }
   return known;

@@ -3,28 +3,11 @@ import { UsageError } from '../exit-code.js';
 import { isOutcome } from './explore-report.js';
 import { faultyRace, raceOf } from './explore-work.js';
 import { type Litmus, NO_CONDITIONS } from './litmus-file.js';
+import { pagesAt } from './litmus-op.js';
 import type { RaceId } from './race-token.js';
 
 /** Schedules that each smaller test gets to show the finding. */
 const BUDGET = 400;
-/** Of each op over a range of pages: where its number of pages stands, behind the first page. */
-const PAGES_AT: Readonly<Record<string, number>> = {
-  ...{ map: 4, mapover: 4, unmap: 4, protect: 4, advise: 4, remap: 4, store: 4, load: 4, pagemap: 4, pin: 4, gup: 4 },
-  ...{
-    uffd: 4,
-    wp: 4,
-    ucontinue: 4,
-    uzero: 4,
-    upoison: 4,
-    ucopy: 4,
-    umove: 4,
-    dirty: 4,
-    scan: 4,
-    vmread: 4,
-    vmwrite: 4,
-  },
-  dm: 6,
-};
 
 /**
  * The smallest test with the finding of a token, or that comes to `wanted`, a pattern of outcomes, under the schedule with the fewest
@@ -116,7 +99,7 @@ function canBeSetUp(make: () => unknown): boolean {
 /** The page behind the last one that an op names; 0 when it names none. */
 function endOf(line: string): number {
   const words = line.split(' ');
-  const at = PAGES_AT[words[0]!];
+  const at = pagesAt(words[0]!);
   return at === undefined || words[at] === undefined ? 0 : Number(words[at - 1]) + Number(words[at]);
 }
 
@@ -124,7 +107,7 @@ function endOf(line: string): number {
 function narrowed(line: string, pages: number): string[] {
   if (endOf(line) <= pages) return [line];
   const words = line.split(' ');
-  const at = PAGES_AT[words[0]!]!;
+  const at = pagesAt(words[0]!)!;
   const left = pages - Number(words[at - 1]);
   return left > 0 ? [words.with(at, String(left)).join(' ')] : [];
 }

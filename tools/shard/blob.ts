@@ -5,12 +5,11 @@ import * as v from 'valibot';
 import { OutputError, UsageError } from '../exit-code.js';
 import { packageVersion } from '../package-root.js';
 import { BLOB_FOLDER } from './share.js';
-import { MOST_SHARDS } from './split.js';
+import { isShard } from './split.js';
 
 /** Of an object without its seal. */
 const SEAL = { sha256: v.string() };
 const RESULT = v.strictObject({ name: v.string(), ms: v.number(), result: v.unknown(), ...SEAL });
-const NUMBER = v.pipe(v.number(), v.integer(), v.minValue(1));
 /** What every version writes. */
 const HEAD = v.object({ type: v.literal('dmirror-blob'), package: v.string() });
 const BLOB = v.strictObject({
@@ -20,10 +19,7 @@ const BLOB = v.strictObject({
   package: v.string(),
   /** What runs the whole again, without options that only say how it is shown or worked off. */
   command: v.strictObject({ name: v.string(), options: v.array(v.string()), args: v.array(v.string()) }),
-  shard: v.pipe(
-    v.strictObject({ index: NUMBER, total: NUMBER }),
-    v.check(({ index, total }) => index <= total && total <= MOST_SHARDS, 'there is no such shard'),
-  ),
+  shard: v.pipe(v.strictObject({ index: v.number(), total: v.number() }), v.check(isShard, 'there is no such shard')),
   costs: v.strictObject({ version: v.number(), hash: v.string() }),
   /** How many units the whole has, a hash of their names, and one of the files that they were read from. */
   units: v.strictObject({ count: v.number(), hash: v.string(), files: v.string() }),

@@ -9,7 +9,7 @@ export interface Shard {
 type Environment = Readonly<Record<string, string | undefined>>;
 
 const FORMS = '--shard takes I/N from 1/N on, auto, or auto/N';
-export const MOST_SHARDS = 10_000;
+const MOST = 10_000;
 
 /** Reads `--shard`: `2/5`, or `auto` and `auto/5`, which look at the environment. Throws UsageError. */
 export function shardOf(text: string, env: Environment): Shard {
@@ -53,12 +53,14 @@ function numberIn(env: Environment, name: string): number {
   return Number(text);
 }
 
+/** Can there be such a shard? */
+export function isShard({ index, total }: Shard): boolean {
+  return Number.isInteger(index) && Number.isInteger(total) && index >= 1 && index <= total && total <= MOST;
+}
+
 function checked(text: string, { index, total }: Shard): Shard {
-  if (!Number.isInteger(index) || index < 1 || index > total || total > MOST_SHARDS)
-    throw new UsageError(
-      `--shard ${text}: there is no shard ${index} of ${total}`,
-      `${FORMS}, N at most ${MOST_SHARDS}`,
-    );
+  if (!isShard({ index, total }))
+    throw new UsageError(`--shard ${text}: there is no shard ${index} of ${total}`, `${FORMS}, N at most ${MOST}`);
   return { index, total };
 }
 
