@@ -1,4 +1,4 @@
-import type { CallArg, CallResult } from '../../uapi/system-call.js';
+import type { CallArg } from '../../uapi/system-call.js';
 import type { Coroutine } from '../core/effect.js';
 import { syscalls } from '../sys/calls/syscalls.js';
 import type { GuestThread } from './guest-thread.js';
@@ -19,10 +19,10 @@ export interface GuestSyscall {
 /** By number. */
 export type GuestSyscallTable = Readonly<Record<number, GuestSyscall>>;
 
-/** Goes through the machine's one table: no door has a behaviour of its own. */
-export function* machineCall(guest: GuestThread, name: string, ...args: CallArg[]): Coroutine<CallResult> {
+/** What a call of the machine's one table answers: no door has a behaviour of its own. */
+export function* machineCall(guest: GuestThread, name: string, ...args: CallArg[]): Coroutine<number> {
   const result = yield* syscalls[name]!.run(guest.thread, args);
-  return typeof result === 'number' ? { ret: result } : result;
+  return typeof result === 'number' ? result : result.ret;
 }
 
 /** A call that does nothing and says so. */

@@ -166,7 +166,7 @@ function* waitForVforkDone({ thread }: GuestThread, child: GuestThread): Corouti
 }
 
 function* cloneThread(guest: GuestThread): Coroutine<GuestThread | number> {
-  const { ret } = yield* machineCall(guest, 'thread');
+  const ret = yield* machineCall(guest, 'thread');
   if (ret < 0) return ret;
   return guest.system.addClone(guest, guest.process.machine.threadByTid(ret)!);
 }

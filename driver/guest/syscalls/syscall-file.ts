@@ -57,7 +57,7 @@ export const fileSyscalls: GuestSyscallTable = {
     note: 'device files, terminals by name only',
     *run(guest) {
       const [fd, request] = [guest.int(0), guest.int(1) >>> 0];
-      const { ret } = yield* machineCall(guest, 'ioctl', fd, request, guest.u(2));
+      const ret = yield* machineCall(guest, 'ioctl', fd, request, guest.u(2));
       const path = guest.process.files.get(fd)?.path ?? '';
       if (ret === -ENOTTY && OURS.test(path))
         guest.host.unsupported(`ioctl ${ioctlName(guest, fd, request)} of ${path}`);
@@ -72,9 +72,7 @@ export const fileSyscalls: GuestSyscallTable = {
     name: 'ftruncate',
     args: 'dl',
     note: 'whole',
-    *run(guest) {
-      return (yield* machineCall(guest, 'ftruncate', guest.int(0), guest.s(1))).ret;
-    },
+    run: (guest) => machineCall(guest, 'ftruncate', guest.int(0), guest.s(1)),
   },
   47: { name: 'fallocate', args: 'dxll', note: 'whole for tmpfs, hugetlbfs and memfds', run: fallocate },
   49: { name: 'chdir', args: 's', note: 'whole', run: chdir },
@@ -83,9 +81,7 @@ export const fileSyscalls: GuestSyscallTable = {
     name: 'close',
     args: 'd',
     note: 'whole',
-    *run(guest) {
-      return (yield* machineCall(guest, 'close', guest.int(0))).ret;
-    },
+    run: (guest) => machineCall(guest, 'close', guest.int(0)),
   },
   59: { name: 'pipe2', args: 'pO', note: 'no O_DIRECT', run: pipe2 },
   61: { name: 'getdents64', args: 'dpn', note: 'whole', run: getdents64 },
@@ -104,7 +100,7 @@ function* openat(guest: GuestThread): Coroutine<number> {
   const path = yield* readPath(guest, guest.int(0), guest.u(1));
   if (typeof path === 'number') return path;
   const flags = guest.int(2);
-  const { ret } = yield* machineCall(guest, 'open', path, flags, guest.int(3));
+  const ret = yield* machineCall(guest, 'open', path, flags, guest.int(3));
   if (ret === -ENOENT && OURS.test(path)) guest.host.unsupported(`file ${path}`);
   if (ret >= 0 && flags & O_CLOEXEC) guest.process.files.setCloseOnExec(ret, true);
   return ret;
@@ -137,7 +133,7 @@ function* unlinkat(guest: GuestThread): Coroutine<number> {
   if (typeof path === 'number') return path;
   const { machine, owner } = guest.process;
   if (guest.int(2) & AT_REMOVEDIR) return machine.vfs.rmdir(path, owner);
-  return (yield* machineCall(guest, 'unlink', path)).ret;
+  return yield* machineCall(guest, 'unlink', path);
 }
 
 function* mkdirat(guest: GuestThread): Coroutine<number> {

@@ -6,32 +6,24 @@ export const ipcSyscalls: GuestSyscallTable = {
     name: 'shmget',
     args: 'xnG',
     note: 'whole',
-    *run(guest) {
-      return (yield* machineCall(guest, 'shmget', guest.int(0), guest.u(1), guest.int(2))).ret;
-    },
+    run: (guest) => machineCall(guest, 'shmget', guest.int(0), guest.u(1), guest.int(2)),
   },
   195: {
     name: 'shmctl',
     args: 'dKp',
     note: 'IPC_RMID, IPC_SET (the mode), IPC_STAT',
-    *run(guest) {
-      return (yield* machineCall(guest, 'shmctl', guest.int(0), guest.int(1), guest.u(2))).ret;
-    },
+    run: (guest) => machineCall(guest, 'shmctl', guest.int(0), guest.int(1), guest.u(2)),
   },
   196: {
     name: 'shmat',
     args: 'dpA',
     note: 'whole',
-    *run(guest) {
-      return (yield* machineCall(guest, 'shmat', guest.int(0), guest.u(1), guest.int(2))).ret;
-    },
+    run: (guest) => machineCall(guest, 'shmat', guest.int(0), guest.u(1), guest.int(2)),
   },
   197: {
     name: 'shmdt',
     args: 'p',
     note: 'whole',
-    *run(guest) {
-      return (yield* machineCall(guest, 'shmdt', guest.u(0))).ret;
-    },
+    run: (guest) => machineCall(guest, 'shmdt', guest.u(0)),
   },
 };

@@ -28,9 +28,7 @@ export const memorySyscalls: GuestSyscallTable = {
     name: 'munmap',
     args: 'pn',
     note: 'whole',
-    *run(guest) {
-      return (yield* machineCall(guest, 'munmap', guest.u(0), guest.u(1))).ret;
-    },
+    run: (guest) => machineCall(guest, 'munmap', guest.u(0), guest.u(1)),
   },
   216: {
     name: 'mremap',
@@ -38,7 +36,7 @@ export const memorySyscalls: GuestSyscallTable = {
     note: 'whole',
     *run(guest) {
       if (guest.u(3) > MREMAP_ALL) return -EINVAL;
-      return (yield* machineCall(guest, 'mremap', guest.u(0), guest.u(1), guest.u(2), guest.u(3), guest.u(4))).ret;
+      return yield* machineCall(guest, 'mremap', guest.u(0), guest.u(1), guest.u(2), guest.u(3), guest.u(4));
     },
   },
   222: {
@@ -49,33 +47,27 @@ export const memorySyscalls: GuestSyscallTable = {
       const flags = guest.int(3) & ~IGNORED_MAP_FLAGS;
       const place = flags & MAP_FIXED ? guest.u(0) : Math.min(guest.u(0), TASK_SIZE);
       const args = [place, guest.u(1), guest.int(2), flags, guest.int(4), guest.s(5)];
-      return (yield* machineCall(guest, 'mmap', ...args)).ret;
+      return yield* machineCall(guest, 'mmap', ...args);
     },
   },
   226: {
     name: 'mprotect',
     args: 'pnP',
     note: 'whole',
-    *run(guest) {
-      return (yield* machineCall(guest, 'mprotect', guest.u(0), guest.u(1), guest.int(2))).ret;
-    },
+    run: (guest) => machineCall(guest, 'mprotect', guest.u(0), guest.u(1), guest.int(2)),
   },
   227: { name: 'msync', args: 'pnx', note: 'checks its arguments; there is no disk to write to', run: msync },
   228: {
     name: 'mlock',
     args: 'pn',
     note: 'without limit',
-    *run(guest) {
-      return (yield* machineCall(guest, 'mlock', guest.u(0), guest.u(1))).ret;
-    },
+    run: (guest) => machineCall(guest, 'mlock', guest.u(0), guest.u(1)),
   },
   229: {
     name: 'munlock',
     args: 'pn',
     note: 'whole',
-    *run(guest) {
-      return (yield* machineCall(guest, 'munlock', guest.u(0), guest.u(1))).ret;
-    },
+    run: (guest) => machineCall(guest, 'munlock', guest.u(0), guest.u(1)),
   },
   230: { name: 'mlockall', args: 'x', note: 'without limit', run: (guest) => mlockall(guest.mm, guest.int(0)) },
   231: { name: 'munlockall', args: '', note: 'whole', run: (guest) => munlockall(guest.mm) },
@@ -84,17 +76,13 @@ export const memorySyscalls: GuestSyscallTable = {
     name: 'madvise',
     args: 'pnV',
     note: 'as the machine has it',
-    *run(guest) {
-      return (yield* machineCall(guest, 'madvise', guest.u(0), guest.u(1), guest.int(2))).ret;
-    },
+    run: (guest) => machineCall(guest, 'madvise', guest.u(0), guest.u(1), guest.int(2)),
   },
   284: {
     name: 'mlock2',
     args: 'pnx',
     note: 'without limit',
-    *run(guest) {
-      return (yield* machineCall(guest, 'mlock', guest.u(0), guest.u(1), guest.int(2))).ret;
-    },
+    run: (guest) => machineCall(guest, 'mlock', guest.u(0), guest.u(1), guest.int(2)),
   },
   236: { name: 'get_mempolicy', args: 'ppnpx', note: 'one node: MPOL_DEFAULT', run: kernelGetMempolicy },
   237: {

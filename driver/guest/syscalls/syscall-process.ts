@@ -38,9 +38,7 @@ export const processSyscalls: GuestSyscallTable = {
     name: 'exit_group',
     args: 'd',
     note: 'whole',
-    *run(guest) {
-      return (yield* machineCall(guest, 'exit', guest.int(0) & 0xff)).ret;
-    },
+    run: (guest) => machineCall(guest, 'exit', guest.int(0) & 0xff),
   },
   95: { name: 'waitid', args: 'ddpWp', note: 'rusage is zero', restart: ERESTARTSYS, run: waitid },
   96: {

@@ -38,9 +38,7 @@ export const signalSyscalls: GuestSyscallTable = {
     name: 'kill',
     args: 'dS',
     note: 'processes, groups and -1',
-    *run(guest) {
-      return (yield* machineCall(guest, 'kill', guest.int(0), guest.int(1))).ret;
-    },
+    run: (guest) => machineCall(guest, 'kill', guest.int(0), guest.int(1)),
   },
   130: {
     name: 'tkill',
