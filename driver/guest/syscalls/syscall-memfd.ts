@@ -2,6 +2,7 @@ import { EFAULT, EINVAL, ENODEV } from '../../../uapi/errno.js';
 import { O_RDWR } from '../../../uapi/fcntl.js';
 import { MAP_HUGE_MASK, MAP_HUGE_SHIFT } from '../../../uapi/mman.js';
 import type { Coroutine } from '../../core/effect.js';
+import { hstateSizelog } from '../../mm/huge/hstate-sizelog.js';
 import { GiganticFile, HugetlbfsFile, HugetlbfsInode } from '../../sys/files/hugetlbfs-file.js';
 import type { OpenFile } from '../../sys/files/open-file.js';
 import { F_SEAL } from '../../sys/files/seals.js';
@@ -13,8 +14,6 @@ import type { GuestThread } from '../guest-thread.js';
 
 const MFD = { cloexec: 1, allowSealing: 2, hugetlb: 4, noexecSeal: 8, exec: 0x10 } as const;
 const MFD_ALL = 0x1f;
-const HPAGE_SHIFT = 21;
-const GIGANTIC_SHIFT = 30;
 
 /** Files without a name. */
 export const memfdSyscalls: GuestSyscallTable = {
@@ -41,9 +40,9 @@ function* memfdCreate(guest: GuestThread): Coroutine<number> {
 
 function openMemfd(machine: Machine, flags: number): OpenFile | number {
   if (flags & MFD.hugetlb) {
-    const sizeLog = (flags >>> MAP_HUGE_SHIFT) & MAP_HUGE_MASK;
-    if (sizeLog === GIGANTIC_SHIFT) return new GiganticFile(machine, O_RDWR);
-    if (sizeLog !== 0 && sizeLog !== HPAGE_SHIFT) return -ENODEV;
+    const size = hstateSizelog(flags);
+    if (size === 'gigantic') return new GiganticFile(machine, O_RDWR);
+    if (size === null) return -ENODEV;
   }
   const file =
     flags & MFD.hugetlb

@@ -12,6 +12,7 @@ import { migrationEntryWait } from '../tables/migration-entries.js';
 import { pmdIndex, pteIndex, type Table } from '../tables/page-table.js';
 import { canChangePteWritable, maybeMkwrite, userfaultfdPteWp } from '../tables/pte-build.js';
 import { ptlLock, ptlUnlock } from '../tables/ptl.js';
+import { mayAllocTable } from '../tables/table-alloc.js';
 import { userfaultfdWpAsync } from '../userfault/ctx.js';
 import { handleUserfault } from '../userfault/handle-userfault.js';
 import { mmapAssertLocked } from '../vmas/mm.js';
@@ -121,11 +122,8 @@ function* handlePteFault(fault: VmFault): Coroutine<number> {
     fault.lo = table.loLockless(pteIndex(vpn));
     fault.hi = table.hiLockless(pteIndex(vpn));
   }
-  const { kernelMemory, kernel } = vma.mm.memory;
-  if (table === null) {
-    if (kernel.inject.armed && kernel.inject.hit(InjectPoint.pageTableAlloc) !== 0) return VM_FAULT.oom;
-    if (!kernelMemory.has(1)) return VM_FAULT.oom;
-  }
+  const { kernel } = vma.mm.memory;
+  if (table === null && !mayAllocTable(vma.mm)) return VM_FAULT.oom;
   const kind = kindOf(fault.lo);
   if (table === null || kind === Kind.none) {
     return yield* doPteMissing(fault);

@@ -1,13 +1,12 @@
 import { ENOMEM } from '../../../uapi/errno.js';
 import { type Coroutine, FINE } from '../../core/effect.js';
-import { InjectPoint } from '../../inject/inject-points.js';
 import { HPAGE_PMD_NR, HPAGE_PMD_SIZE, PAGE_SIZE } from '../frames/frames.js';
 import { hugetlbChangeProtection } from '../huge/hugetlb-protect.js';
 import { changeHugePmd } from '../huge/thp-protect.js';
 import { splitHugePmd } from '../huge/thp-split-pmd.js';
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart, type NotifierRange } from '../notifier.js';
 import { userfaultfdWpUseMarkers } from '../userfault/ctx.js';
-import { type Mm, mmapAssertLocked, mmapAssertWriteLocked } from '../vmas/mm.js';
+import { mmapAssertLocked, mmapAssertWriteLocked } from '../vmas/mm.js';
 import { VM, VM_ACCESS_FLAGS } from '../vmas/vm-flags.js';
 import { assertInVma, type Vma } from '../vmas/vma.js';
 import { Kind, kindOf, Pte } from './entry.js';
@@ -21,6 +20,7 @@ import {
   withUffdWp,
 } from './pte-build.js';
 import { ptlAssertHeld, ptlLock, ptlUnlock } from './ptl.js';
+import { mayAllocTable } from './table-alloc.js';
 import { TlbGather } from './tlb-gather.js';
 
 /**
@@ -82,12 +82,6 @@ function* changePudRange(vma: Vma, { start, end }: { start: number; end: number 
   }
   if (range !== null) yield* mmuNotifierInvalidateRangeEnd(range);
   return error;
-}
-
-/** There is memory for one more page table. */
-export function mayAllocTable({ memory }: Mm): boolean {
-  const { inject } = memory.kernel;
-  return !(inject.armed && inject.hit(InjectPoint.pageTableAlloc) !== 0) && memory.kernelMemory.has(1);
 }
 
 /** Linux: mm/mprotect.c:change_pmd_range() */

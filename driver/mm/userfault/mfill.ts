@@ -8,12 +8,12 @@ import { folioAddLru, folioLock, folioPut, folioSetLocked, folioUnlock } from '.
 import { ZERO_PFN } from '../frames/frame-allocator.js';
 import { HPAGE_PMD_SIZE, PAGE_SIZE, PG } from '../frames/frames.js';
 import { folioAddFileRmapPte, folioAddNewAnonRmap } from '../frames/rmap.js';
-import { mayAllocTable } from '../tables/change-protection.js';
 import { Kind, kindOf, Pte } from '../tables/entry.js';
 import { isHugeAligned } from '../tables/page-align.js';
 import { pmdIndex, pteIndex, type Table } from '../tables/page-table.js';
 import { mkPte, pteMkuffdWp } from '../tables/pte-build.js';
 import { ptlLock, ptlUnlock } from '../tables/ptl.js';
+import { mayAllocTable } from '../tables/table-alloc.js';
 import type { Mm } from '../vmas/mm.js';
 import { VM } from '../vmas/vm-flags.js';
 import { type Vma, vmaIsAnonymous, vmaIsShmem } from '../vmas/vma.js';

@@ -1,6 +1,5 @@
 import { EINTR, ENOMEM } from '../../../uapi/errno.js';
 import { type Coroutine, FINE, preemptPoint } from '../../core/effect.js';
-import { InjectPoint } from '../../inject/inject-points.js';
 import { anonVmaFork } from '../frames/anon-rmap.js';
 import { copyPage, folioAddLru, folioGet } from '../frames/folio.js';
 import { PAGE_SIZE, PG } from '../frames/frames.js';
@@ -16,6 +15,7 @@ import { pteIndex, type Table } from '../tables/page-table.js';
 import { folioPteBatch } from '../tables/pte-batch.js';
 import { addMmCounter, isCowMapping, maybeMkwrite, mkPte, pteMkuffdWp, userfaultfdPteWp } from '../tables/pte-build.js';
 import { ptlAssertHeld, ptlLock, ptlUnlock } from '../tables/ptl.js';
+import { mayAllocTable } from '../tables/table-alloc.js';
 import { decTlbFlushPending, flushTlbMm, incTlbFlushPending } from '../tables/tlb.js';
 import {
   completeEvents,
@@ -140,9 +140,8 @@ function* copyTables(dst: Vma, src: Vma): Coroutine<number> {
 function* copyPteRange(dst: Vma, src: Vma, part: { vpn: number; next: number }): Coroutine<number> {
   const from = src.mm.pageTable.pteTable(part.vpn);
   if (from === null) return 0;
-  const { kernelMemory, kernel } = dst.mm.memory;
-  if (kernel.inject.armed && kernel.inject.hit(InjectPoint.pageTableAlloc) !== 0) return -ENOMEM;
-  if (!kernelMemory.has(1)) return -ENOMEM;
+  if (!mayAllocTable(dst.mm)) return -ENOMEM;
+  const { kernel } = dst.mm.memory;
   const to = dst.mm.pageTable.pteTableAlloc(part.vpn);
   let ret = 0;
   for (let vpn = part.vpn; vpn < part.next && ret === 0; ) {

@@ -5,7 +5,7 @@ import { folioGet, folioTrylock, folioUnlock } from '../frames/folio.js';
 import { folioTryDupAnonRmapPte } from '../frames/rmap.js';
 import { Kind, kindOf, Pte } from '../tables/entry.js';
 import type { Table } from '../tables/page-table.js';
-import { addMmCounter, isCowMapping } from '../tables/pte-build.js';
+import { addMmCounter, isCowMapping, nonPresentWithoutWrite } from '../tables/pte-build.js';
 import { ptlAssertHeld } from '../tables/ptl.js';
 import { VM } from './vm-flags.js';
 import type { Vma } from './vma.js';
@@ -63,8 +63,7 @@ function copyDevicePrivate(dst: Vma, src: Vma, { from, i }: { from: Table; i: nu
   addMmCounter(dst.mm, pfn, 1);
   const shared = folioTryDupAnonRmapPte(memory, pfn);
   assert(shared, 'device-private pfn % is pinned', pfn);
-  const lo = from.lo(i);
-  if (isCowMapping(dst.flags) && lo & Pte.write) from.setLo(i, lo & ~(Pte.write | Pte.softDirty));
+  if (isCowMapping(dst.flags)) from.setLo(i, nonPresentWithoutWrite(memory, from.lo(i), pfn));
 }
 
 /** Linux: mm/memory.c:try_restore_exclusive_pte() */

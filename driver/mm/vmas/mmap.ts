@@ -6,8 +6,6 @@ import {
   MAP_FIXED,
   MAP_FIXED_NOREPLACE,
   MAP_GROWSDOWN,
-  MAP_HUGE_MASK,
-  MAP_HUGE_SHIFT,
   MAP_HUGETLB,
   MAP_LOCKED,
   MAP_NONBLOCK,
@@ -24,6 +22,7 @@ import {
 import { assert } from '../../core/assert.js';
 import type { Coroutine } from '../../core/effect.js';
 import { HPAGE_PMD_SIZE, PAGE_SIZE } from '../frames/frames.js';
+import { sizelogError } from '../huge/hstate-sizelog.js';
 import { hugetlbReservePages } from '../huge/hugetlb-pool.js';
 import { khugepagedEnterVma } from '../huge/khugepaged-enter.js';
 import { alignDown, alignUp, pageAlign } from '../tables/page-align.js';
@@ -57,9 +56,6 @@ const LEGACY_MAP_MASK =
   (21 << 26) |
   (30 << 26);
 
-const HPAGE_SHIFT = 21;
-/** Of these huge pages there are none. */
-const GIGANTIC_SHIFT = 30;
 /** Linux: MAX_LFS_FILESIZE, 2^63 bytes */
 const MAX_FILE_PAGES = 2 ** 51;
 
@@ -91,9 +87,8 @@ export interface MmapRequest {
 export function* vmMmapPgoff(mm: Mm, request: MmapRequest): Coroutine<number> {
   const isHugetlb = isFileHugepages(request);
   if (request.flags & MAP_HUGETLB) {
-    const sizeLog = (request.flags >>> MAP_HUGE_SHIFT) & MAP_HUGE_MASK;
-    if (sizeLog === GIGANTIC_SHIFT) return -ENOMEM;
-    if (sizeLog !== 0 && sizeLog !== HPAGE_SHIFT) return -EINVAL;
+    const error = sizelogError(request.flags);
+    if (error !== 0) return error;
     if (request.file !== null && !request.file.mapping?.hugetlb) return -EINVAL;
   }
   const len = isHugetlb ? alignUp(request.len, HPAGE_PMD_SIZE) : request.len;

@@ -1,15 +1,6 @@
-import { EEXIST, EIDRM, EINVAL, ENOENT, ENOMEM, ENOSPC } from '../../../uapi/errno.js';
+import { EEXIST, EIDRM, EINVAL, ENOENT, ENOSPC } from '../../../uapi/errno.js';
 import { O_RDONLY, O_RDWR } from '../../../uapi/fcntl.js';
-import {
-  MAP_FIXED,
-  MAP_FIXED_NOREPLACE,
-  MAP_HUGE_MASK,
-  MAP_HUGE_SHIFT,
-  MAP_SHARED,
-  PROT_EXEC,
-  PROT_READ,
-  PROT_WRITE,
-} from '../../../uapi/mman.js';
+import { MAP_FIXED, MAP_FIXED_NOREPLACE, MAP_SHARED, PROT_EXEC, PROT_READ, PROT_WRITE } from '../../../uapi/mman.js';
 import {
   IPC_CREAT,
   IPC_EXCL,
@@ -26,6 +17,7 @@ import {
 import { writeU64 } from '../../../uapi/u64.js';
 import type { Coroutine } from '../../core/effect.js';
 import { HPAGE_PMD_SIZE, PAGE_SIZE } from '../../mm/frames/frames.js';
+import { sizelogError } from '../../mm/huge/hstate-sizelog.js';
 import { alignUp } from '../../mm/tables/page-align.js';
 import type { Mm } from '../../mm/vmas/mm.js';
 import { vmMmapPgoff } from '../../mm/vmas/mmap.js';
@@ -44,8 +36,6 @@ const MIN_CYCLE = 64;
 /** An id is an index and above it how often the indexes were used up. Linux: IPCMNI_SHIFT */
 const SEQUENCE_SHIFT = 15;
 const MAX_SEQUENCE = 2 ** 16;
-const HPAGE_SHIFT = 21;
-const GIGANTIC_SHIFT = 30;
 const RIGHTS = 0o777;
 
 /** Its inode has one link until it is removed, and is open once for each attachment. Linux: struct shmid_kernel */
@@ -117,11 +107,8 @@ export class SysvShm {
   private *newInode(sizeBytes: number, flags: number): Coroutine<TmpfsInode | number> {
     const { memory } = this.machine;
     const isHuge = (flags & SHM_HUGETLB) !== 0;
-    if (isHuge) {
-      const sizeLog = (flags >>> MAP_HUGE_SHIFT) & MAP_HUGE_MASK;
-      if (sizeLog === GIGANTIC_SHIFT) return -ENOMEM;
-      if (sizeLog !== 0 && sizeLog !== HPAGE_SHIFT) return -EINVAL;
-    }
+    const noHuge = isHuge ? sizelogError(flags) : 0;
+    if (noHuge !== 0) return noHuge;
     const inode = isHuge ? new HugetlbfsInode(memory) : new TmpfsInode(memory);
     const { mapping } = inode;
     inode.links = 1;
