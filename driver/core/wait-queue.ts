@@ -38,9 +38,15 @@ export class WaitQueue {
     return this.owner === noOwner;
   }
 
+  /** Is there somebody who a wake-up would find? */
+  hasWaiters(): boolean {
+    this.look();
+    return this.waiters.length > 0;
+  }
+
   /** Makes every waiter runnable, in the order in which they came. */
   wakeAll(): void {
-    if (this.waiters.length === 0) this.findsNobody();
+    if (this.waiters.length === 0) this.look();
     while (this.waiters.length > 0) this.wake(this.waiters[0]!);
   }
 
@@ -48,7 +54,7 @@ export class WaitQueue {
   wakeOne(): void {
     const { waiters } = this;
     const first = waiters[0];
-    if (first === undefined) this.findsNobody();
+    if (first === undefined) this.look();
     else this.wake(first.scheduler.chooseWaiter(this) ?? first);
   }
 
@@ -65,8 +71,8 @@ export class WaitQueue {
     this.waiters.push(task);
   }
 
-  /** Whoever begins to wait after that is not woken by it. */
-  private findsNobody(): void {
+  /** Whoever begins to wait after that is not seen. */
+  private look(): void {
     this.kernel.observer?.touch(Shared.waitQueue, this.objectId, Access.read, 1);
   }
 

@@ -27,7 +27,7 @@ export function folioPut(memory: Memory, pfn: number, count = 1): void {
   const head = frames.head(pfn);
   const left = frames.dropRefcount(head, count);
   assert(left >= 0, 'pfn % has % references', pfn, left);
-  if (memory.refWaiters.size > 0) wakeRefWaiters(memory, head, left);
+  if (memory.refWaiters.size > 0) wakeRefWaiters(memory, head);
   if (left === 0) freeFolio(memory, head);
 }
 
@@ -146,16 +146,17 @@ export function* waitForOthers(memory: Memory, pfn: number): Coroutine<void> {
     };
     memory.refWaiters.set(head, waiters);
   }
-  if (waiters.queue.waiters.length > 0 && waiters.mapcount !== mapcount) waiters.queue.wakeAll();
+  if (waiters.queue.hasWaiters() && waiters.mapcount !== mapcount) waiters.queue.wakeAll();
   waiters.mapcount = mapcount;
   yield waiters.queue;
 }
 
 /** They would only wait again while there are more references than mappings, and as many of these as before. */
-function wakeRefWaiters({ frames, refWaiters }: Memory, head: number, left: number): void {
+function wakeRefWaiters({ frames, refWaiters }: Memory, head: number): void {
   const waiters = refWaiters.get(head);
-  if (waiters === undefined || waiters.queue.waiters.length === 0) return;
-  if (left <= waiters.mapcount || frames.folioMapcount(head) !== waiters.mapcount) waiters.queue.wakeAll();
+  if (waiters === undefined || !waiters.queue.hasWaiters()) return;
+  if (frames.hasRefcountAtMost(head, waiters.mapcount) || frames.folioMapcount(head) !== waiters.mapcount)
+    waiters.queue.wakeAll();
 }
 
 function pageQueue(memory: Memory, head: number): WaitQueue {
