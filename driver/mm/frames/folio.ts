@@ -137,6 +137,8 @@ export function* waitForOthers(memory: Memory, pfn: number): Coroutine<void> {
   }
   const mapcount = frames.folioMapcount(head);
   if (frames.hasRefcountAtMost(head, mapcount)) return;
+  // Each reference that goes from here on looks for waiters, so whoever waits depends on all of them.
+  frames.refcount(head);
   let waiters = memory.refWaiters.get(head);
   if (waiters === undefined) {
     const objectId = FIRST_REFERENCE_QUEUE + head;
