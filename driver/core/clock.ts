@@ -1,4 +1,7 @@
-/** Virtual time in microseconds. Only the scheduler moves it: a little at each step, and to the next timer when idle. */
+/**
+ * Virtual time in microseconds. Only the scheduler moves it: a little at each step, more where memory is
+ * cleared or copied, and to the next timer when idle.
+ */
 export class Clock {
   nowTicks = 0;
 }

@@ -208,6 +208,11 @@ export class Scheduler {
     for (const task of this.sleeping.filter(({ wakeAtTick }) => wakeAtTick <= clock.nowTicks)) this.endSleep(task);
   }
 
+  /** What the running step takes beyond its own tick; nothing falls due in the midst of it. */
+  spend(ticks: number): void {
+    this.clock.nowTicks += ticks;
+  }
+
   /** The waiter of `queue` that the policy wants to be woken when one is; null when it has no say. */
   chooseWaiter(queue: WaitQueue): Task | null {
     const { waiters } = queue;

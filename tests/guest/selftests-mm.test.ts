@@ -28,6 +28,7 @@ const PART = [
   'gup_longterm',
   'pagemap_ioctl',
   'khugepaged',
+  'transhuge-stress',
 ];
 const SUITE = 'tests/guest/selftests-mm/suite.yaml';
 const DOCUMENT = 'docs/selftests-mm.md';
