@@ -58,7 +58,10 @@ export function addExplore(root: Command, { status, output }: CommandContext): v
       '--witness <outcome>',
       'of one test: the steps of a schedule that comes to this outcome, or to one that begins so, as columns',
     )
-    .option('--diff <sides...>', 'two of PATH or PATH@PROFILE: outcomes that one of them alone has')
+    .option(
+      '--diff <sides...>',
+      'two of PATH or PATH@PROFILE: outcomes that one of them alone has; what stands behind them is a test',
+    )
     .option('--json', 'one JSON object a line instead of KTAP', false)
     .option('--junit <file>', 'also write the results as JUnit XML')
     .option('--html <file>', 'also write a page with every outcome and the steps of its schedule')

@@ -29,7 +29,7 @@ export interface ExploreCommandOptions extends ExploreRunOptions {
   readonly budget: number;
   readonly faults: number;
   readonly witness?: string | undefined;
-  /** Two of `PATH[@PROFILE]`. */
+  /** Two of `PATH[@PROFILE]`, and tests that stand behind them. */
   readonly diff?: readonly string[] | undefined;
 }
 
@@ -52,17 +52,24 @@ export async function exploreCommand(
     for (const other of others)
       if (options[option] !== undefined && ![undefined, false].includes(options[other] as false))
         throw new UsageError(`--${option} makes no --${other}`, 'leave one of them out');
-  const tests = namedTests(names);
+  const { diff: [a, b, ...more] = [] } = options;
+  // `--diff` takes all words behind it.
+  const tests = namedTests([...names, ...more]);
   if (options.list) {
     for (const { name } of tests) output.out(name);
     return EXIT.pass;
   }
   const asked = askedOf(options);
   if (options.diff !== undefined) {
-    const { diff: sides } = options;
-    const [a, b] = twoMachines(sides);
-    const pairs = tests.map((test) => [taskOf(test, { ...asked, ...a }), taskOf(test, { ...asked, ...b })] as const);
-    return await exploreDiff(pairs, { ...options, sides }, output);
+    if (a === undefined || b === undefined)
+      throw new UsageError('--diff takes two sides', 'as --diff classic unified, or unified@6.12 unified@7.3');
+    if (options.path !== undefined)
+      throw new UsageError('--diff names the paths itself', 'leave out --path and --path-file');
+    const [ours, theirs] = [machineOf(a), machineOf(b)];
+    const pairs = tests.map(
+      (test) => [taskOf(test, { ...asked, ...ours }), taskOf(test, { ...asked, ...theirs })] as const,
+    );
+    return await exploreDiff(pairs, { ...options, sides: [a, b] }, output);
   }
   if (options.path === undefined) saidPaths(names.filter(isLinesFile), output);
   const tasks = tests.map((test) => taskOf(test, asked));
@@ -107,12 +114,9 @@ function askedOf(options: ExploreCommandOptions): Asked {
   };
 }
 
-/** A side without a profile leaves it to the command line, or to the test. */
-function twoMachines(sides: readonly string[]): Pick<Asked, 'path' | 'profile'>[] {
-  if (sides.length !== 2)
-    throw new UsageError('--diff takes two sides', 'as --diff classic unified, or unified@6.12 unified@7.3');
-  return sides.map((side) => {
-    const [path, profile] = side.split('@');
-    return { path: pathNamed(path), ...(profile === undefined ? {} : { profile: profileOption(profile) }) };
-  });
+/** A side of `--diff`: without a profile it leaves that to the command line, or to the test. */
+function machineOf(side: string): Pick<Asked, 'path' | 'profile'> {
+  const [path, profile, ...more] = side.split('@');
+  if (more.length > 0) throw new UsageError(`'${side}' has two profiles`, 'a side is PATH or PATH@PROFILE');
+  return { path: pathNamed(path), ...(profile === undefined ? {} : { profile: profileOption(profile) }) };
 }

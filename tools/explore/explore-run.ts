@@ -143,12 +143,11 @@ export async function exploreDiff(
   const reports = await reportsOf(tasks.flat(), options, output);
   let compared = 0;
   let differences = 0;
-  let cut = 0;
+  const cut: string[] = [];
   for (const pair of tasks) {
     const [a, b] = pair.map((task) => reports.get(task));
     if (a === undefined || b === undefined) continue;
     compared++;
-    cut += [a, b].filter(({ verdict }) => verdict !== 'complete').length;
     for (const [report, side] of [
       [a, options.sides[0]],
       [b, options.sides[1]],
@@ -173,10 +172,15 @@ export async function exploreDiff(
         );
       }
     }
+    const searches = [a, b].map(({ verdict, schedules }, i) => ({ side: options.sides[i]!, verdict, schedules }));
+    if (options.json) output.out(JSON.stringify({ test: a.test, compared: searches }));
+    for (const { side, verdict, schedules } of searches)
+      if (verdict !== 'complete') cut.push(`# ${a.test}: ${side}: ${verdict}, ${schedules} schedules`);
   }
   if (!options.json) {
     output.out(`${compared} tests, ${differences} outcomes that one side alone has`);
-    if (cut > 0) output.out(`# ${cut} of ${2 * compared} explorations are not complete`);
+    if (cut.length > 0) output.out(`# ${cut.length} of ${2 * compared} explorations are not complete`);
+    for (const line of cut) output.out(line);
     if (compared < tasks.length || [...reports.values()].some(isCut)) output.out('# interrupted');
   }
   return differences > 0 ? EXIT.fail : exitStatus([...reports.values()], options);

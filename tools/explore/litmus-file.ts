@@ -90,7 +90,10 @@ function fromJsonLine(line: RecordedLine): Litmus {
     wrong(part === 'key' || keys.length === 0 ? message : `'${keys.join('.')}': ${message}`),
   );
   const { name, setup, threads, observe, forbid = [], require = [], allow = [] } = test;
-  for (const op of [...setup, ...threads.flat(), ...observe]) checkOp(op, wrong);
+  for (const op of [...setup, ...threads.flat(), ...observe]) {
+    const error = opError(op);
+    if (error !== null) throw wrong(error);
+  }
   const recorded =
     test.outcomes === undefined
       ? null
@@ -114,9 +117,6 @@ function fromYaml(file: string): Litmus {
   const lines = opLines(test, (message, path, key) => {
     throw key === undefined ? wrong(path, message) : wrong([...path, key], message, 'key');
   });
-  const parts = { setup: lines.setup, threads: lines.threads, observe: lines.observe };
-  for (const [part, ops] of Object.entries(parts))
-    for (const op of ops.flat()) checkOp(op, (error) => wrong([part], error));
   const { name = basename(file).replace(/\.ya?ml$/, ''), forbid = [], require = [], allow = [] } = test;
   return {
     name,
@@ -151,9 +151,4 @@ function innermost(issue: v.BaseIssue<unknown>, before: readonly (string | numbe
     .flatMap((one) => innermost(one, own[0]))
     .filter(([keys]) => keys.length > own[0].length);
   return inner.length > 0 ? inner : [own];
-}
-
-function checkOp(op: string, wrong: (error: string) => UsageError): void {
-  const error = opError(op);
-  if (error !== null) throw wrong(error);
 }

@@ -55,6 +55,7 @@ export class LitmusRace implements Race {
     if (threads.length > MOST_THREADS)
       throw new UsageError(`${name}: ${threads.length} threads, and at most ${MOST_THREADS} can race`, 'use fewer');
     for (const [t, line] of threads.entries()) this.checkShared(t, line);
+    this.checkProcesses();
     this.machine = new Machine(options);
     const bufferPages = Math.max(BUFFER_PAGES, (1 + threads.length) * BUFFER_STRIDE_PAGES);
     this.world = new World(this.machine, { bufferPages });
@@ -82,6 +83,17 @@ export class LitmusRace implements Race {
         `${this.test.name}: threads[${at}] uses ${what}, which '${line}' of threads[${thread}] makes: who names it first is no race of the kernel's`,
         `make ${what} in the set-up`,
       );
+    }
+  }
+
+  private checkProcesses(): void {
+    const { name, setup, threads, observe } = this.test;
+    const others = [...threads.flat(), ...observe];
+    const made = [...setup, ...others].flatMap((line) => (line.startsWith('fork ') ? [line.split(' ')[2]!] : []));
+    for (const line of others) {
+      const [, p] = line.split(' ');
+      if (p !== '0' && !made.includes(p!))
+        throw new UsageError(`${name}: '${line}' names process ${p}, which no op makes`, `'fork 0 ${p}' makes it`);
     }
   }
 

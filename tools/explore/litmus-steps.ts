@@ -1,6 +1,7 @@
 // Steps of the plan language as ops: names of processes, mappings and devices become numbers, in order of their making.
 
 import { keysOf } from '../fault/plans/plan-words.js';
+import { opError } from './litmus-op.js';
 import { LITMUS_STEP, type LitmusAction, type LitmusStep as Step, type YamlLitmus } from './litmus-schema.js';
 
 /** Ends the reading; `path` is where in the file, `key` a key there. */
@@ -29,9 +30,15 @@ const COMMANDS: readonly string[] = [
 export function opLines(test: YamlLitmus, refuse: Refuse): Lines {
   const names = new Names();
   const translate = (actions: readonly LitmusAction[], path: readonly (string | number)[]): string[] =>
-    actions.flatMap((action, i) =>
-      typeof action === 'string' ? [action] : names.lines(action, (message, key) => refuse(message, [...path, i], key)),
-    );
+    actions.flatMap((action, i) => {
+      const wrong = (message: string, key?: string): never => refuse(message, [...path, i], key);
+      const ops = typeof action === 'string' ? [action] : names.lines(action, wrong);
+      for (const op of ops) {
+        const error = opError(op);
+        if (error !== null) wrong(error);
+      }
+      return ops;
+    });
   return {
     setup: translate(test.setup ?? [], ['setup']),
     threads: test.threads.map((actions, t) => translate(actions, ['threads', t])),

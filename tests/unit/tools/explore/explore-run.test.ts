@@ -44,5 +44,15 @@ it('says of two sides what is wrong with either, and that one was cut off', asyn
     'mig-snap: a: not reached yet: nothing',
     'mig-snap: b: not reached yet: nothing',
   ]);
-  expect(output.lines.at(-1)).toBe('# 2 of 2 explorations are not complete');
+  expect(output.lines.slice(-3)).toEqual([
+    '# 2 of 2 explorations are not complete',
+    '# mig-snap: a: budget, 2 schedules',
+    '# mig-snap: b: budget, 2 schedules',
+  ]);
+  output.lines.length = 0;
+  await exploreDiff([[side('classic'), side('unified')]], { ...options, json: true }, output as never);
+  expect(JSON.parse(output.lines.at(-1)!)).toEqual({
+    test: 'mig-snap',
+    compared: ['a', 'b'].map((name) => ({ side: name, verdict: 'budget', schedules: 2 })),
+  });
 });

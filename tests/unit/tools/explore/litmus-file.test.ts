@@ -45,7 +45,7 @@ describe('a litmus file', () => {
 
   it.each([
     ['an unknown key', 'thread: []\n', /:1:1: no key 'thread' here \(did you mean 'threads'\?\)/],
-    ['an unknown op', "threads: [['lod 0 0 0 1']]\n", /:1:10: no op 'lod' \(did you mean 'load'\?\)/],
+    ['an unknown op', "threads: [['lod 0 0 0 1']]\n", /:1:12: no op 'lod' \(did you mean 'load'\?\)/],
     [
       'an unknown command',
       "threads: [['dm 0 0 MIGRATE_TO_DEF 0 0 1']]\n",
@@ -64,8 +64,13 @@ describe('a litmus file', () => {
       /:1:25: 'value' means nothing for unpin/,
     ],
     ['an unknown advice', "threads: [['advise 0 0 0 1 DONTNED']]\n", /no 'DONTNED' \(did you mean 'DONTNEED'\?\)/],
+    [
+      'the second op of a list',
+      "threads:\n  - - 'load 0 0 0 1'\n    - 'lod 0 0 0 1'\n",
+      /:3:7: no op 'lod' \(did you mean 'load'\?\)/,
+    ],
     ['what is no number', "threads: [['load 0 0 x 1']]\n", /'x' is no number/],
-    ['what is no device', "threads: [['open 0 8']]\n", /:1:10: 'open 0 8': D is 8, and there are 0 to 7/],
+    ['what is no device', "threads: [['open 0 8']]\n", /:1:12: 'open 0 8': D is 8, and there are 0 to 7/],
     ['what maps none', "threads: [['map 0 0 0 1 dev rw 9']]\n", /D is 9, and there are 0 to 7/],
     ['a name of nothing', 'threads: [[{ do: load, on: buf }]]\n', /:1:12: no mapping is named 'buf'; there is none/],
     ['a path', 'machine: { path: posted-lat }\n', /:1:18: no path 'posted-lat' \(did you mean 'posted-late'\?\)/],

@@ -21,6 +21,7 @@ it('does not come back from an op whose process another thread has ended', () =>
 it.each([
   [['open 0 1'], ['dm 0 1 READ 0 0 1'], "threads[1] uses device 1, which 'open 0 1' of threads[0] makes"],
   [['load 1 0 0 1'], ['fork 0 1'], "threads[0] uses process 1, which 'fork 0 1' of threads[1] makes"],
+  [['load 9 0 0 1'], ['load 0 0 0 1'], "'load 9 0 0 1' names process 9, which no op makes"],
 ])('refuses what is no race of the kernel: %j beside %j', (first, second, message) => {
   expect(() => exploreLitmus(raceOf(first, second), HOW)).toThrow(message);
 });
