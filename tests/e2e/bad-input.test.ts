@@ -90,6 +90,7 @@ const INPUTS: readonly [string, RegExp][] = [
   ['explore mig-unmap --diff classic@7.3@6.12 unified', /^error: 'classic@7.3@6.12' has two profiles\n/],
   ['explore --diff classic unified mig-unmap --path unified', /^error: --diff names the paths itself\n/],
   ['explore --diff classic', /^error: --diff takes two sides\n/],
+  ['explore --diff 6.12 classic mig-unmap --path unified', /^error: --diff names the paths itself\n/],
   ['abi history 0x12345', /no known numbering ever used 0x12345\n/],
   ['abi check M5 M6 --rename A=B', /neither OLD nor NEW has 'A'/],
   ['abi check M5 M6 --skip NO*', /--skip 'NO\*' names no macro/],

@@ -11,7 +11,7 @@ Examples:
   dmirror explore mig-unmap                             one shipped race
   dmirror explore 'fresh-onf-*' --budget 2000           many, for so long
   dmirror explore mig-unmap --witness '-2 0 0'          how it comes to that
-  dmirror explore mig-unmap --diff classic unified
+  dmirror explore mig-unmap --diff classic unified      outcomes of one path alone; --diff 6.12 7.3 of one kernel alone
   dmirror explore mine.yaml --faults 1 --html mine.html each failure at each of its points too, and a page to read
   dmirror explore replay TOKEN --trace run.pftrace      one schedule again, for ui.perfetto.dev
   dmirror explore replay TOKEN --path unified           the same choices on another path, as far as they fit there
@@ -60,7 +60,7 @@ export function addExplore(root: Command, { status, output }: CommandContext): v
     )
     .option(
       '--diff <sides...>',
-      'two of PATH or PATH@PROFILE: outcomes that one of them alone has; what stands behind them is a test',
+      'two of PATH, PROFILE or PATH@PROFILE: outcomes that one of them alone has; what stands behind them is a test',
     )
     .option('--json', 'one JSON object a line instead of KTAP', false)
     .option('--junit <file>', 'also write the results as JUnit XML')

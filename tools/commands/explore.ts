@@ -1,5 +1,5 @@
 import type { StrategyName } from '../../driver/explore/index.js';
-import { DEFAULT_PROFILE } from '../../driver/mm/profile.js';
+import { DEFAULT_PROFILE, profileByName } from '../../driver/mm/profile.js';
 import { DEFAULT_PATH, type PathName } from '../../uapi/path-name.js';
 import { EXIT, UsageError } from '../exit-code.js';
 import type { HowExplored } from '../explore/explore-report.js';
@@ -29,7 +29,7 @@ export interface ExploreCommandOptions extends ExploreRunOptions {
   readonly budget: number;
   readonly faults: number;
   readonly witness?: string | undefined;
-  /** Two of `PATH[@PROFILE]`, and tests that stand behind them. */
+  /** Two of `PATH`, `PROFILE` and `PATH@PROFILE`, and tests that stand behind them. */
   readonly diff?: readonly string[] | undefined;
 }
 
@@ -62,10 +62,13 @@ export async function exploreCommand(
   const asked = askedOf(options);
   if (options.diff !== undefined) {
     if (a === undefined || b === undefined)
-      throw new UsageError('--diff takes two sides', 'as --diff classic unified, or unified@6.12 unified@7.3');
-    if (options.path !== undefined)
-      throw new UsageError('--diff names the paths itself', 'leave out --path and --path-file');
+      throw new UsageError(
+        '--diff takes two sides',
+        'as --diff classic unified, --diff 6.12 7.3, or unified@6.12 unified@7.3',
+      );
     const [ours, theirs] = [machineOf(a), machineOf(b)];
+    if (options.path !== undefined && (ours.path ?? theirs.path) !== undefined)
+      throw new UsageError('--diff names the paths itself', 'leave out --path and --path-file');
     const pairs = tests.map(
       (test) => [taskOf(test, { ...asked, ...ours }), taskOf(test, { ...asked, ...theirs })] as const,
     );
@@ -114,9 +117,10 @@ function askedOf(options: ExploreCommandOptions): Asked {
   };
 }
 
-/** A side of `--diff`: without a profile it leaves that to the command line, or to the test. */
+/** A side of `--diff`. What it does not say it leaves to the command line, or to the test. */
 function machineOf(side: string): Pick<Asked, 'path' | 'profile'> {
+  if (profileByName(side) !== undefined) return { profile: profileOption(side) };
   const [path, profile, ...more] = side.split('@');
-  if (more.length > 0) throw new UsageError(`'${side}' has two profiles`, 'a side is PATH or PATH@PROFILE');
+  if (more.length > 0) throw new UsageError(`'${side}' has two profiles`, 'a side is PATH, PROFILE or PATH@PROFILE');
   return { path: pathNamed(path), ...(profile === undefined ? {} : { profile: profileOption(profile) }) };
 }

@@ -138,8 +138,11 @@ describe('dmirror explore', () => {
     expect(await machineOf({ profile: '6.19' })).toEqual(['posted-v1', '6.19']);
     const onf = join(folder, 'onf.yaml');
     writeFileSync(onf, ONF);
-    const sides = async (diff: string[]) => (await run([onf], { diff, budget: 300, path: 'posted-v1' })).reports();
-    expect((await sides(['classic', 'posted-v1'])).map(({ only }) => only)).toContain('posted-v1');
+    const diff = async (sides: string[], options: Partial<ExploreCommandOptions> = {}) =>
+      (await run([onf], { ...options, diff: sides, budget: 300 })).reports();
+    expect((await diff(['classic', 'posted-v1'])).map(({ only }) => only)).toContain('posted-v1');
+    const kernels = await diff(['6.12', '7.3'], { path: 'posted-v1' });
+    expect(kernels.at(-1).compared).toMatchObject([{ side: '6.12' }, { side: '7.3' }]);
   });
 
   it('does the choices of a token on another path too, or says that they do not fit there', async () => {
