@@ -5,8 +5,8 @@ import { pmdIndex, pteIndex } from './page-table.js';
 import type { TlbEntry } from './tlb.js';
 
 /**
- * Proves that the TLB of the core that `mm` is on, and what others have looked up while somebody explores, allows nothing that the page table does not. Nothing is proved while a
- * flush is pending. Throws an AssertionError that names the page.
+ * Proves that the TLB of the core that `mm` is on, and what others have looked up while somebody explores, allows nothing that the page table does not. The accessed bit
+ * is no right: it may be cleared without a flush (Linux: fs/proc/task_mmu.c:clear_refs_write()). Nothing is proved while a flush is pending. Throws an AssertionError that names the page.
  */
 export function checkTlb(mm: Mm): void {
   if (mm.tlbFlushPending > 0) return;
@@ -17,7 +17,7 @@ export function checkTlb(mm: Mm): void {
 function checkEntries(mm: Mm, entries: Iterable<TlbEntry>): void {
   for (const { vpn, pfn, isStore } of entries) {
     const entry = entryAt(mm, vpn);
-    const needed = Kind.present | Pte.young | (isStore ? Pte.write | Pte.dirty : 0);
+    const needed = Kind.present | (isStore ? Pte.write | Pte.dirty : 0);
     const isAllowed = (entry.lo & (needed | KIND_MASK | Pte.protnone)) === needed;
     if (isAllowed && entry.pfn === pfn) continue;
     throw new AssertionError(
