@@ -4,6 +4,7 @@
  */
 const LOCKS = {
   gupTestMutex: ['gup_test_mutex', 'the long-term pin of gup_test'],
+  pipeMutex: ['pipe_mutex', 'one a pipe'],
   mmapLock: ['mmap_lock', 'one an address space, read or write'],
   hugetlbLock: ['hugetlb_lock', 'hugetlb fault mutex'],
   folioLock: ['folio_lock', 'a bit of struct page; only tried whenever a ptl or another folio lock is held'],

@@ -6,6 +6,7 @@ import type { Coroutine } from '../core/effect.js';
 import { Cpu } from '../cpu/cpu.js';
 import { MmCpuMemory } from '../cpu/cpu-memory.js';
 import { Hart } from '../cpu/hart.js';
+import { KernelIter } from '../mm/faults/iov-iter.js';
 import { shmemFileWriteIter } from '../mm/files/shmem.js';
 import { mmCreate } from '../mm/vmas/dup-mmap.js';
 import { mmput } from '../mm/vmas/exit-mmap.js';
@@ -129,7 +130,8 @@ export class GuestSystem {
     const known = this.binaries.get(owner)?.get(path);
     if (known !== undefined && isSame(known.bytes, bytes)) return known;
     const inode = new TmpfsInode(this.machine.memory);
-    yield* shmemFileWriteIter(this.machine.memory, inode.mapping, { offset: 0, bytes });
+    const place = { offset: 0, lenBytes: bytes.length };
+    yield* shmemFileWriteIter(this.machine.memory, inode.mapping, new KernelIter(bytes), place);
     yield* this.machine.vfs.addProgram(path, inode, owner);
     const binary = { elf, bytes, inode, symbols: null };
     this.binaries.set(owner, (this.binaries.get(owner) ?? new Map<string, Binary>()).set(path, binary));

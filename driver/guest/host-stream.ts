@@ -1,4 +1,4 @@
-import { EBADF, EINTR, ENOTTY, ESPIPE } from '../../uapi/errno.js';
+import { EBADF, EINTR, ENOTTY } from '../../uapi/errno.js';
 import { O_RDONLY, O_WRONLY } from '../../uapi/fcntl.js';
 import type { Coroutine, SleepEffect } from '../core/effect.js';
 import { WaitQueue } from '../core/wait-queue.js';
@@ -63,14 +63,6 @@ export class HostStream extends OpenFile {
     yield* untilRead(this.host, thread);
     this.host.write(this.fd, bytes);
     return bytes.length;
-  }
-
-  override *pread(): Coroutine<number> {
-    return -ESPIPE;
-  }
-
-  override *pwrite(): Coroutine<number> {
-    return -ESPIPE;
   }
 
   override poll(): number {

@@ -60,6 +60,7 @@ const FCNTL: Names = [
   ['F_GETFL', 3],
   ['F_SETFL', 4],
   ['F_DUPFD_CLOEXEC', 1030],
+  ['F_SETPIPE_SZ', 1031],
   ['F_GETPIPE_SZ', 1032],
   ['F_ADD_SEALS', 1033],
   ['F_GET_SEALS', 1034],

@@ -16,6 +16,7 @@ const ONLY_HERE = [
   'jobs',
   'memory',
   'numbering',
+  'partial',
   'proc',
   'process-vm',
   'race',

@@ -1,6 +1,7 @@
 import { EBADF, EINVAL } from '../../../uapi/errno.js';
 import { O_APPEND, O_NONBLOCK } from '../../../uapi/fcntl.js';
 import type { Coroutine } from '../../core/effect.js';
+import { PipeEnd } from '../../sys/files/pipe-end.js';
 import { memfdAddSeals } from '../../sys/files/seals.js';
 import { TmpfsFile } from '../../sys/files/tmpfs-file.js';
 import type { GuestThread } from '../guest-thread.js';
@@ -11,6 +12,7 @@ const F_SETFD = 2;
 const F_GETFL = 3;
 const F_SETFL = 4;
 const F_DUPFD_CLOEXEC = 1030;
+const F_SETPIPE_SZ = 1031;
 const F_GETPIPE_SZ = 1032;
 const F_ADD_SEALS = 1033;
 const F_GET_SEALS = 1034;
@@ -44,8 +46,9 @@ export function* fcntl(guest: GuestThread): Coroutine<number> {
     case F_SETFL:
       file.flags = (file.flags & ~SETTABLE) | (arg & SETTABLE);
       return 0;
+    case F_SETPIPE_SZ:
     case F_GETPIPE_SZ:
-      return 65536;
+      return file instanceof PipeEnd ? yield* pipeFcntl(file, command, arg >>> 0) : -EBADF;
     case F_ADD_SEALS:
       return file instanceof TmpfsFile ? memfdAddSeals(file.inode, arg, file) : -EINVAL;
     case F_GET_SEALS:
@@ -53,4 +56,12 @@ export function* fcntl(guest: GuestThread): Coroutine<number> {
     default:
       return -EINVAL;
   }
+}
+
+/** Linux: fs/pipe.c:pipe_fcntl() */
+function* pipeFcntl({ pipe }: PipeEnd, command: number, arg: number): Coroutine<number> {
+  yield* pipe.mutex.lock();
+  const ret = command === F_SETPIPE_SZ ? pipe.setSize(arg) : pipe.sizeBytes;
+  pipe.mutex.unlock();
+  return ret;
 }

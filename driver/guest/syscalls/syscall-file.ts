@@ -9,13 +9,12 @@ import {
   ENOTTY,
   EOPNOTSUPP,
   ERANGE,
-  ESPIPE,
 } from '../../../uapi/errno.js';
 import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, O_CLOEXEC, O_NONBLOCK } from '../../../uapi/fcntl.js';
 import type { Coroutine } from '../../core/effect.js';
 import { DirectoryFile } from '../../sys/files/directories.js';
 import type { OpenFile } from '../../sys/files/open-file.js';
-import { createPipe } from '../../sys/files/pipe.js';
+import { createPipe } from '../../sys/files/pipe-end.js';
 import { procLink } from '../../sys/files/proc/proc-self.js';
 import { MAX_FILE_BYTES } from '../../sys/processes/machine-limits.js';
 import { strncpyFromUser, words32, writeUser } from '../../sys/processes/user-memory.js';
@@ -25,9 +24,6 @@ import type { GuestThread } from '../guest-thread.js';
 import { ioctlName } from '../strace.js';
 import { fcntl } from './syscall-fcntl.js';
 
-const SEEK_SET = 0;
-const SEEK_CUR = 1;
-const SEEK_END = 2;
 const AT_REMOVEDIR = 0x200;
 /** MS_NOSUID, MS_NODEV, MS_NOATIME, MS_SILENT, MS_RELATIME: of what is not here, or shows nowhere. */
 const HARMLESS_MOUNT_FLAGS = 0x2 | 0x4 | 0x400 | 0x8000 | 0x200000;
@@ -50,7 +46,7 @@ export const fileSyscalls: GuestSyscallTable = {
   },
   23: { name: 'dup', args: 'd', note: 'whole', run: dup },
   24: { name: 'dup3', args: 'ddO', note: 'whole', run: dup3 },
-  25: { name: 'fcntl', args: 'dFx', note: 'no locks, leases or signals', run: fcntl },
+  25: { name: 'fcntl', args: 'dFx', note: 'no locks, leases or signals; pipes of up to 1 MiB', run: fcntl },
   29: {
     name: 'ioctl',
     args: 'diI',
@@ -254,13 +250,7 @@ function* getdents64(guest: GuestThread): Coroutine<number> {
 }
 
 function* lseek(guest: GuestThread): Coroutine<number> {
-  const file = guest.process.files.get(guest.int(0));
-  if (file === null) return -EBADF;
-  if (!file.isSeekable) return -ESPIPE;
-  const base = { [SEEK_SET]: 0, [SEEK_CUR]: file.position, [SEEK_END]: file.stat().size }[guest.int(2)];
-  if (base === undefined || base + guest.s(1) < 0) return -EINVAL;
-  file.position = base + guest.s(1);
-  return file.position;
+  return guest.process.files.get(guest.int(0))?.llseek(guest.s(1), guest.int(2)) ?? -EBADF;
 }
 
 function* readlinkat(guest: GuestThread): Coroutine<number> {

@@ -1,28 +1,16 @@
-import { EBADF, EFAULT, EFBIG, EINVAL, ESPIPE } from '../../../uapi/errno.js';
-import { readU64 } from '../../../uapi/u64.js';
+import { EBADF, EFAULT, EINVAL, ESPIPE } from '../../../uapi/errno.js';
 import type { Coroutine } from '../../core/effect.js';
+import { accessOk } from '../../mm/faults/access.js';
+import type { UserIter } from '../../mm/faults/iov-iter.js';
 import type { OpenFile } from '../../sys/files/open-file.js';
-import { PipeEnd, PipeWriter } from '../../sys/files/pipe.js';
-import { MAX_FILE_BYTES, MAX_TRANSFER_BYTES } from '../../sys/processes/machine-limits.js';
-import { readUser, readUserView, writeUser } from '../../sys/processes/user-memory.js';
+import { PipeEnd, PipeWriter } from '../../sys/files/pipe-end.js';
+import { importIovec, importUbuf } from '../../sys/processes/import-iovec.js';
 import type { GuestSyscallTable } from '../guest-syscall.js';
 import type { GuestThread } from '../guest-thread.js';
 import { ERESTARTSYS } from '../restart.js';
 
-/** Most bytes that are held outside of the machine's memory at a time. */
-const CHUNK_BYTES = 2 ** 20;
-const IOV_BYTES = 16;
-const IOV_MAX = 1024;
 const SPLICE_F_NONBLOCK = 2;
 const SPLICE_F_ALL = 0xf;
-/** Not at a place in the file but where its position is. */
-const AT_POSITION = -1;
-
-/** One stretch of user memory. */
-interface Vector {
-  readonly addr: number;
-  readonly len: number;
-}
 
 /** Reading and writing. */
 export const ioSyscalls: GuestSyscallTable = {
@@ -31,19 +19,31 @@ export const ioSyscalls: GuestSyscallTable = {
     args: 'dpn',
     note: 'whole',
     restart: ERESTARTSYS,
-    run: (guest) => transfer(guest, 'read', { vectors: single(guest), offset: AT_POSITION }),
+    run: (guest) => single(guest, 'read', null),
   },
   64: {
     name: 'write',
     args: 'dbn',
     note: 'whole',
     restart: ERESTARTSYS,
-    run: (guest) => transfer(guest, 'write', { vectors: single(guest), offset: AT_POSITION }),
+    run: (guest) => single(guest, 'write', null),
   },
-  65: { name: 'readv', args: 'dpn', note: 'whole', restart: ERESTARTSYS, run: (guest) => vectored(guest, 'read') },
-  66: { name: 'writev', args: 'dpn', note: 'whole', restart: ERESTARTSYS, run: (guest) => vectored(guest, 'write') },
-  67: { name: 'pread64', args: 'dpnl', note: 'whole', run: (guest) => positioned(guest, 'read') },
-  68: { name: 'pwrite64', args: 'dbnl', note: 'whole', run: (guest) => positioned(guest, 'write') },
+  65: {
+    name: 'readv',
+    args: 'dpn',
+    note: 'whole',
+    restart: ERESTARTSYS,
+    run: (guest) => vectored(guest, 'read', null),
+  },
+  66: {
+    name: 'writev',
+    args: 'dpn',
+    note: 'whole',
+    restart: ERESTARTSYS,
+    run: (guest) => vectored(guest, 'write', null),
+  },
+  67: { name: 'pread64', args: 'dpnl', note: 'whole', run: (guest) => single(guest, 'read', guest.s(3)) },
+  68: { name: 'pwrite64', args: 'dbnl', note: 'whole', run: (guest) => single(guest, 'write', guest.s(3)) },
   69: { name: 'preadv', args: 'dpnl', note: 'whole', run: (guest) => vectored(guest, 'read', guest.s(3)) },
   70: { name: 'pwritev', args: 'dpnl', note: 'whole', run: (guest) => vectored(guest, 'write', guest.s(3)) },
   75: { name: 'vmsplice', args: 'dpnx', note: 'whole', restart: ERESTARTSYS, run: vmsplice },
@@ -51,32 +51,42 @@ export const ioSyscalls: GuestSyscallTable = {
 
 type Direction = 'read' | 'write';
 
-function single(guest: GuestThread): Vector[] {
-  return [{ addr: guest.u(1), len: guest.u(2) }];
+/** The file of the first argument, if it can be used so. Linux: part of fs/read_write.c:ksys_pread64(), vfs_read() */
+function fileFor(guest: GuestThread, direction: Direction, offset: number | null): OpenFile | number {
+  if (offset !== null && offset < 0) return -EINVAL;
+  const file = guest.process.files.get(guest.int(0));
+  if (file === null) return -EBADF;
+  if (offset !== null && !file.isSeekable) return -ESPIPE;
+  return (direction === 'read' ? file.isReadable : file.isWritable) ? file : -EBADF;
 }
 
-function* positioned(guest: GuestThread, direction: Direction): Coroutine<number> {
-  if (guest.s(3) < 0) return -EINVAL;
-  return yield* transfer(guest, direction, { vectors: single(guest), offset: guest.s(3) });
+/** At `offset`, or null: at the position. Linux: fs/read_write.c:vfs_read(), vfs_write() */
+function* single(guest: GuestThread, direction: Direction, offset: number | null): Coroutine<number> {
+  const file = fileFor(guest, direction, offset);
+  if (typeof file === 'number') return file;
+  const [addr, len] = [guest.u(1), guest.u(2)];
+  const iter = accessOk(addr, len) ? importUbuf(guest.mm, { addr, len }) : -EFAULT;
+  return typeof iter === 'number' ? iter : yield* transfer(guest, file, { direction, iter, offset });
 }
 
-function* vectored(guest: GuestThread, direction: Direction, offset = AT_POSITION): Coroutine<number> {
-  if (offset < AT_POSITION) return -EINVAL;
-  const vectors = yield* readVectors(guest);
-  return typeof vectors === 'number' ? vectors : yield* transfer(guest, direction, { vectors, offset });
+/** Linux: fs/read_write.c:vfs_readv(), vfs_writev() */
+function* vectored(guest: GuestThread, direction: Direction, offset: number | null): Coroutine<number> {
+  const file = fileFor(guest, direction, offset);
+  if (typeof file === 'number') return file;
+  const iter = yield* importIovec(guest.mm, guest.u(1), guest.u(2));
+  if (typeof iter === 'number') return iter;
+  return iter.count === 0 ? 0 : yield* transfer(guest, file, { direction, iter, offset });
 }
 
-/** The second and third argument. */
-function* readVectors(guest: GuestThread): Coroutine<Vector[] | number> {
-  const count = guest.u(2);
-  if (count > IOV_MAX) return -EINVAL;
-  const view = yield* readUserView(guest.mm, guest.u(1), count * IOV_BYTES);
-  if (typeof view === 'number') return view;
-  const vectors: Vector[] = [];
-  for (let at = 0; at < count * IOV_BYTES; at += IOV_BYTES) {
-    vectors.push({ addr: readU64(view, at), len: readU64(view, at + 8) });
-  }
-  return vectors;
+function* transfer(
+  { thread }: GuestThread,
+  file: OpenFile,
+  { direction, iter, offset }: { direction: Direction; iter: UserIter; offset: number | null },
+): Coroutine<number> {
+  file.get();
+  const ret = yield* direction === 'read' ? file.readIter(thread, iter, offset) : file.writeIter(thread, iter, offset);
+  yield* file.put();
+  return ret;
 }
 
 /** Memory goes into a pipe without a copy; out of one it is read. Linux: fs/splice.c:vmsplice() */
@@ -84,83 +94,14 @@ function* vmsplice(guest: GuestThread): Coroutine<number> {
   const flags = guest.int(3);
   if (flags & ~SPLICE_F_ALL) return -EINVAL;
   const file = guest.process.files.get(guest.int(0));
+  if (file === null) return -EBADF;
+  const iter = yield* importIovec(guest.mm, guest.u(1), guest.u(2));
+  if (typeof iter === 'number') return iter;
+  if (iter.count === 0) return 0;
   if (!(file instanceof PipeEnd)) return -EBADF;
-  if (!(file instanceof PipeWriter)) return yield* vectored(guest, 'read');
+  if (!(file instanceof PipeWriter)) return yield* transfer(guest, file, { direction: 'read', iter, offset: null });
   file.get();
-  const isNonblock = (flags & SPLICE_F_NONBLOCK) !== 0;
-  const vectors = yield* readVectors(guest);
-  const ret =
-    typeof vectors === 'number'
-      ? vectors
-      : yield* inTurn(vectors, (vector) => file.vmsplice(guest.thread, vector, isNonblock));
+  const ret = yield* file.vmsplice(guest.thread, iter, (flags & SPLICE_F_NONBLOCK) !== 0);
   yield* file.put();
   return ret;
-}
-
-/** To the first that is not done whole: bytes done, or its errno when none were. */
-function* inTurn(
-  vectors: readonly Vector[],
-  each: (vector: Vector, done: number) => Coroutine<number>,
-): Coroutine<number> {
-  let done = 0;
-  for (const vector of vectors) {
-    const ret = yield* each(vector, done);
-    if (ret < 0) return done || ret;
-    done += ret;
-    if (ret < vector.len) break;
-  }
-  return done;
-}
-
-function* transfer(
-  guest: GuestThread,
-  direction: Direction,
-  { vectors, offset }: { vectors: readonly Vector[]; offset: number },
-): Coroutine<number> {
-  const file = guest.process.files.get(guest.int(0));
-  if (file === null || !(direction === 'read' ? file.isReadable : file.isWritable)) return -EBADF;
-  if (offset !== AT_POSITION && !file.isSeekable) return -ESPIPE;
-  file.get();
-  const ret = yield* inTurn(vectors, ({ addr, len }, done) => {
-    const place = {
-      addr,
-      len: Math.min(len, MAX_TRANSFER_BYTES),
-      offset: offset === AT_POSITION ? offset : offset + done,
-    };
-    return direction === 'read' ? readInto(guest, file, place) : writeFrom(guest, file, place);
-  });
-  yield* file.put();
-  return ret;
-}
-
-interface Place extends Vector {
-  readonly offset: number;
-}
-
-function* readInto(guest: GuestThread, file: OpenFile, { addr, len, offset }: Place): Coroutine<number> {
-  const { thread, mm } = guest;
-  for (let done = 0; ; ) {
-    const wanted = Math.min(CHUNK_BYTES, len - done);
-    const got =
-      offset === AT_POSITION ? yield* file.read(thread, wanted) : yield* file.pread(thread, wanted, offset + done);
-    if (typeof got === 'number') return done > 0 ? done : got;
-    if (got.length > 0 && (yield* writeUser(mm, addr + done, got)) !== 0) return done > 0 ? done : -EFAULT;
-    done += got.length;
-    if (done === len || got.length < wanted || !file.isSeekable) return done;
-  }
-}
-
-function* writeFrom(guest: GuestThread, file: OpenFile, { addr, len, offset }: Place): Coroutine<number> {
-  const { thread, mm } = guest;
-  for (let done = 0; ; ) {
-    const bytes = yield* readUser(mm, addr + done, Math.min(CHUNK_BYTES, len - done));
-    if (typeof bytes === 'number') return done > 0 ? done : -EFAULT;
-    const at = offset === AT_POSITION ? file.position : offset + done;
-    if (file.mapping !== null && at > MAX_FILE_BYTES) return done > 0 ? done : -EFBIG;
-    const put =
-      offset === AT_POSITION ? yield* file.write(thread, bytes) : yield* file.pwrite(thread, bytes, offset + done);
-    if (put < 0) return done > 0 ? done : put;
-    done += put;
-    if (done === len || put < bytes.length) return done;
-  }
 }

@@ -104,28 +104,41 @@ function copyMapped(
   return done;
 }
 
+/** May the kernel touch it for a program? What is mapped there does not matter. Linux: include/asm-generic/access_ok.h:__access_ok() */
+export function accessOk(addr: number, len: number): boolean {
+  return addr >= 0 && addr + len <= TASK_SIZE;
+}
+
 /** 0 or -EFAULT. A kernel access to user memory: as the CPU's, but its failure is an errno. Linux: include/linux/uaccess.h:copy_from_user() */
 export function* copyFromUser(mm: Mm, addr: number, out: Uint8Array): Coroutine<number> {
-  if (!(addr + out.length <= TASK_SIZE)) return -EFAULT;
-  const { inject } = mm.memory.kernel;
-  if (inject.armed && (yield* inject.reach(InjectPoint.copyFromUser)) !== 0) {
-    yield* cpuLoad(mm, addr, out.subarray(0, inject.bytes));
-    return -EFAULT;
-  }
-  const result = yield* cpuLoad(mm, addr, out, true);
-  return result.fault === 'none' ? 0 : -EFAULT;
+  return (yield* rawCopyFromUser(mm, addr, out)) === 0 ? 0 : -EFAULT;
 }
 
 /** 0 or -EFAULT; what was copied before a fault stays. Linux: include/linux/uaccess.h:copy_to_user() */
 export function* copyToUser(mm: Mm, addr: number, data: Uint8Array): Coroutine<number> {
-  if (!(addr + data.length <= TASK_SIZE)) return -EFAULT;
+  return (yield* rawCopyToUser(mm, addr, data)) === 0 ? 0 : -EFAULT;
+}
+
+/** How many bytes are left, as a fault came before them. Linux: raw_copy_from_user() */
+export function* rawCopyFromUser(mm: Mm, addr: number, out: Uint8Array): Coroutine<number> {
+  if (!accessOk(addr, out.length)) return out.length;
+  const { inject } = mm.memory.kernel;
+  if (inject.armed && (yield* inject.reach(InjectPoint.copyFromUser)) !== 0) {
+    const { done } = yield* cpuLoad(mm, addr, out.subarray(0, inject.bytes));
+    return Math.max(1, out.length - done);
+  }
+  return out.length - (yield* cpuLoad(mm, addr, out, true)).done;
+}
+
+/** The same the other way. Linux: raw_copy_to_user() */
+export function* rawCopyToUser(mm: Mm, addr: number, data: Uint8Array): Coroutine<number> {
+  if (!accessOk(addr, data.length)) return data.length;
   const { inject } = mm.memory.kernel;
   if (inject.armed && (yield* inject.reach(InjectPoint.copyToUser)) !== 0) {
-    yield* cpuStore(mm, addr, data.subarray(0, inject.bytes));
-    return -EFAULT;
+    const { done } = yield* cpuStore(mm, addr, data.subarray(0, inject.bytes));
+    return Math.max(1, data.length - done);
   }
-  const result = yield* cpuStore(mm, addr, data, true);
-  return result.fault === 'none' ? 0 : -EFAULT;
+  return data.length - (yield* cpuStore(mm, addr, data, true)).done;
 }
 
 /** The frame behind `addr` once the page table allows the access; there is no scheduling point between that and the use. */

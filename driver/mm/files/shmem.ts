@@ -1,6 +1,7 @@
-import { EAGAIN, EINVAL, ENOMEM, ENOSPC } from '../../../uapi/errno.js';
+import { EAGAIN, EFAULT, EINVAL, ENOMEM, ENOSPC } from '../../../uapi/errno.js';
 import { assert } from '../../core/assert.js';
 import { type Coroutine, FINE } from '../../core/effect.js';
+import type { IovIter } from '../faults/iov-iter.js';
 import { clearPage, folioAddLru, folioGet, folioLock, folioPut, folioSetLocked, folioUnlock } from '../frames/folio.js';
 import { PAGE_SIZE, PG } from '../frames/frames.js';
 import type { Memory } from '../memory.js';
@@ -196,25 +197,35 @@ export function shmemFileReadIter(memory: Memory, mapping: AddressSpace, place: 
   );
 }
 
-/** write(2): bytes done, or -errno when none were. The file grows. Linux: mm/shmem.c:shmem_file_write_iter() */
+/** Where is written, and how many bytes at most. */
+interface WriteRequest extends ReadRequest {
+  /** 0, or why the file may not be written up to `end`. */
+  readonly refusal?: (end: number) => number;
+}
+
+/** write(2): bytes done, or -errno when none were. The file grows. Linux: mm/filemap.c:generic_perform_write(), mm/shmem.c:shmem_write_begin() */
 export function* shmemFileWriteIter(
   memory: Memory,
   mapping: AddressSpace,
-  { offset, bytes }: { offset: number; bytes: Uint8Array },
+  from: IovIter,
+  { offset, lenBytes, refusal }: WriteRequest,
 ): Coroutine<number> {
-  for (let done = 0; done < bytes.length; ) {
+  for (let done = 0; done < lenBytes; ) {
     const at = offset + done;
     const inPage = at % PAGE_SIZE;
-    const n = Math.min(PAGE_SIZE - inPage, bytes.length - done);
+    const bytes = new Uint8Array(Math.min(PAGE_SIZE - inPage, lenBytes - done));
+    const copied = yield* from.copyFrom(bytes);
+    const error = copied === 0 ? -EFAULT : (refusal?.(at + bytes.length) ?? 0);
+    if (error !== 0) return done || error;
     const pfn = yield* shmemGetFolio(memory, mapping, Math.floor(at / PAGE_SIZE), { create: true, behindEnd: true });
     if (pfn < 0) return done > 0 ? done : pfn;
-    mapping.size = Math.max(mapping.size, at + n);
+    mapping.size = Math.max(mapping.size, at + copied);
     if (memory.kernel.scheduler.isFine) yield FINE.content;
     memory.contentChanges(pfn);
-    memory.bytes.set(bytes.subarray(done, done + n), pfn * PAGE_SIZE + inPage);
+    memory.bytes.set(bytes.subarray(0, copied), pfn * PAGE_SIZE + inPage);
     memory.frames.setFlags(pfn, PG.dirty);
     folioPut(memory, pfn);
-    done += n;
+    done += copied;
   }
-  return bytes.length;
+  return lenBytes;
 }

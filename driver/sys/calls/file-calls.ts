@@ -1,6 +1,7 @@
-import { EBADF, EFBIG, EINVAL, EMFILE } from '../../../uapi/errno.js';
+import { EBADF, EFBIG, EINVAL, EMFILE, ESPIPE } from '../../../uapi/errno.js';
 import type { CallResult } from '../../../uapi/system-call.js';
 import type { Coroutine } from '../../core/effect.js';
+import { KernelIter } from '../../mm/faults/iov-iter.js';
 import { MAX_FILE_BYTES, MAX_TRANSFER_BYTES } from '../processes/machine-limits.js';
 import type { Thread } from '../processes/thread.js';
 import type { SyscallTable } from './syscall.js';
@@ -52,7 +53,7 @@ function* pread(
   const file = thread.process.files.get(fd);
   if (file === null) return -EBADF;
   file.get();
-  const result = yield* file.pread(thread, Math.min(len, MAX_TRANSFER_BYTES), offset);
+  const result = file.isSeekable ? yield* file.pread(thread, Math.min(len, MAX_TRANSFER_BYTES), offset) : -ESPIPE;
   yield* file.put();
   return typeof result === 'number' ? result : { ret: result.length, bytes: result };
 }
@@ -67,7 +68,7 @@ function* pwrite(
   const file = thread.process.files.get(fd);
   if (file === null) return -EBADF;
   file.get();
-  const done = yield* file.pwrite(thread, bytes, offset);
+  const done = file.isSeekable ? yield* file.writeIter(thread, new KernelIter(bytes), offset) : -ESPIPE;
   yield* file.put();
   return done;
 }

@@ -1,17 +1,26 @@
 import { ENOSPC } from '../../../uapi/errno.js';
 import type { Coroutine } from '../../core/effect.js';
 import type { Prng } from '../../core/prng.js';
+import type { IovIter } from '../../mm/faults/iov-iter.js';
 import type { Machine } from '../machine/machine.js';
 import type { Thread } from '../processes/thread.js';
 import { addUserfaultDevice } from '../userfaultfd/userfault-fd.js';
 import { OpenFile, type ReleaseQueue } from './open-file.js';
+
+interface DevNodeKind {
+  readonly fill: ((out: Uint8Array) => void) | null;
+  readonly isFull?: boolean;
+  readonly mapsAnonymous?: boolean;
+  /** What is written is read from memory. */
+  readonly isRandom?: boolean;
+}
 
 /** /dev/null, zero, full and urandom: what reading fills in, and whether anything can be written. */
 class DevNode extends OpenFile {
   constructor(
     releases: ReleaseQueue,
     flags: number,
-    private readonly node: { fill: ((out: Uint8Array) => void) | null; isFull?: boolean; mapsAnonymous?: boolean },
+    private readonly node: DevNodeKind,
   ) {
     super(releases, flags);
   }
@@ -28,7 +37,19 @@ class DevNode extends OpenFile {
   }
 
   override *pwrite(_thread: Thread, bytes: Uint8Array): Coroutine<number> {
-    return this.node.isFull ? -ENOSPC : bytes.length;
+    return bytes.length;
+  }
+
+  /** Of these only the random ones look at what is written. Linux: drivers/char/mem.c:write_null(), write_full() */
+  override *writeIter(thread: Thread, from: IovIter, offset: number | null): Coroutine<number> {
+    if (this.node.isRandom) return yield* super.writeIter(thread, from, offset);
+    return this.node.isFull ? -ENOSPC : from.count;
+  }
+
+  /** Linux: drivers/char/mem.c:null_lseek() */
+  override llseek(): number {
+    this.position = 0;
+    return 0;
   }
 }
 
@@ -40,8 +61,8 @@ export function addDevNodes(machine: Machine): void {
     '/dev/null': { fill: null },
     '/dev/zero': { fill: zero, mapsAnonymous: true },
     '/dev/full': { fill: zero, isFull: true },
-    '/dev/urandom': { fill: random },
-    '/dev/random': { fill: random },
+    '/dev/urandom': { fill: random, isRandom: true },
+    '/dev/random': { fill: random, isRandom: true },
   };
   addUserfaultDevice(machine);
   for (const [path, node] of Object.entries(nodes)) {

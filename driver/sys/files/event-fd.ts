@@ -29,6 +29,11 @@ export class EventFd extends OpenFile {
     return false;
   }
 
+  /** It is let go, and moves nothing. Linux: fs/read_write.c:noop_llseek() */
+  override llseek(): number {
+    return this.position;
+  }
+
   override poll(): number {
     return (this.count > 0 ? POLL.in : 0) | (this.count < MAX_COUNT ? POLL.out : 0);
   }

@@ -36,7 +36,7 @@ export class HugetlbfsFile extends TmpfsFile {
     return yield* hugetlbfsReadIter(this.inode.memory, this.mapping, { offset, lenBytes });
   }
 
-  override *pwrite(): Coroutine<number> {
+  override *writeIter(): Coroutine<number> {
     return this.isWritable ? -EINVAL : -EBADF;
   }
 

@@ -1,9 +1,10 @@
-import { EINVAL, ENODEV, ENOTTY, ESPIPE } from '../../../uapi/errno.js';
-import { O_ACCMODE, O_APPEND, O_RDONLY, O_WRONLY } from '../../../uapi/fcntl.js';
+import { EFAULT, EINVAL, ENODEV, ENOTTY, ESPIPE } from '../../../uapi/errno.js';
+import { O_ACCMODE, O_RDONLY, O_WRONLY } from '../../../uapi/fcntl.js';
 import { assert } from '../../core/assert.js';
 import type { Coroutine } from '../../core/effect.js';
 import type { Kernel } from '../../core/kernel.js';
 import { Access, lastDrop, Shared } from '../../core/observer.js';
+import type { IovIter } from '../../mm/faults/iov-iter.js';
 import type { AddressSpace } from '../../mm/files/address-space.js';
 import type { MappedFile, Vma } from '../../mm/vmas/vma.js';
 import type { Thread } from '../processes/thread.js';
@@ -27,6 +28,13 @@ export interface FileStat {
   /** Bytes that are best read at once; one page when left out. */
   readonly blockSize?: number;
 }
+
+export const SEEK_SET = 0;
+export const SEEK_CUR = 1;
+const SEEK_END = 2;
+
+/** Most bytes that are held outside of the machine's memory at a time. */
+const CHUNK_BYTES = 2 ** 20;
 
 export const S_IFIFO = 0o010000;
 export const S_IFCHR = 0o020000;
@@ -91,34 +99,81 @@ export abstract class OpenFile implements MappedFile {
   /** What the last close does. */
   *release(): Coroutine<void> {}
 
-  /** Bytes at `offset`, or a negative errno. */
+  /** Bytes at `offset`, or a negative errno; of what has a position. */
   *pread(_thread: Thread, _lenBytes: number, _offset: number): Coroutine<Uint8Array | number> {
     return -EINVAL;
   }
 
-  /** Number of bytes done, or a negative errno. */
+  /** Number of bytes done, or a negative errno; of what has a position. */
   *pwrite(_thread: Thread, _bytes: Uint8Array, _offset: number): Coroutine<number> {
     return -EINVAL;
   }
 
-  /** read(2): bytes at the position, or a negative errno. */
-  *read(thread: Thread, lenBytes: number): Coroutine<Uint8Array | number> {
-    const result = yield* this.pread(thread, lenBytes, this.position);
-    if (typeof result !== 'number') this.position += result.length;
-    return result;
+  /** The next bytes, or a negative errno; of what has no position. */
+  *read(_thread: Thread, _lenBytes: number): Coroutine<Uint8Array | number> {
+    return -EINVAL;
   }
 
-  /** write(2): number of bytes done, or a negative errno. */
-  *write(thread: Thread, bytes: Uint8Array): Coroutine<number> {
-    if (this.flags & O_APPEND) this.position = this.stat().size;
-    const done = yield* this.pwrite(thread, bytes, this.position);
-    if (done > 0) this.position += done;
-    return done;
+  /** Number of bytes done, or a negative errno; of what has no position. */
+  *write(_thread: Thread, _bytes: Uint8Array): Coroutine<number> {
+    return -EINVAL;
   }
 
-  /** Has a position: lseek(2), pread(2) and pwrite(2) work. */
+  /** What was copied before a fault counts for nothing. */
+  protected get copiesAllOrNothing(): boolean {
+    return false;
+  }
+
+  /**
+   * read(2) and pread(2): bytes that arrived, or a negative errno when none did. Without `offset` they are those at the position, which
+   * goes on by them. Linux: f_op->read_iter
+   */
+  *readIter(thread: Thread, to: IovIter, offset: number | null): Coroutine<number> {
+    const start = offset ?? this.position;
+    let done = 0;
+    for (;;) {
+      const wanted = Math.min(CHUNK_BYTES, to.count);
+      const got = this.isSeekable ? yield* this.pread(thread, wanted, start + done) : yield* this.read(thread, wanted);
+      if (typeof got === 'number') return done || got;
+      const copied = yield* to.copyTo(got);
+      if (copied < got.length && (done + copied === 0 || this.copiesAllOrNothing || !this.isSeekable)) return -EFAULT;
+      done += copied;
+      if (offset === null) this.position = start + done;
+      if (to.count === 0 || copied < wanted || !this.isSeekable) return done;
+    }
+  }
+
+  /** write(2) and pwrite(2) in the same way. Linux: f_op->write_iter */
+  *writeIter(thread: Thread, from: IovIter, offset: number | null): Coroutine<number> {
+    const start = offset ?? this.position;
+    for (let done = 0; ; ) {
+      const bytes = new Uint8Array(Math.min(CHUNK_BYTES, from.count));
+      if ((yield* from.copyFrom(bytes)) < bytes.length) return done || -EFAULT;
+      const put = this.isSeekable ? yield* this.pwrite(thread, bytes, start + done) : yield* this.write(thread, bytes);
+      if (put < 0) return done || put;
+      done += put;
+      if (offset === null) this.position = start + done;
+      if (from.count === 0 || put < bytes.length) return done;
+    }
+  }
+
+  /** Has a position: pread(2) and pwrite(2) work, and lseek(2) if it does not say otherwise. */
   get isSeekable(): boolean {
     return true;
+  }
+
+  /** The new position, or a negative errno. Linux: fs/read_write.c:generic_file_llseek() */
+  llseek(offset: number, whence: number): number {
+    if (!this.isSeekable) return -ESPIPE;
+    const base = { [SEEK_SET]: 0, [SEEK_CUR]: this.position, [SEEK_END]: this.stat().size }[whence];
+    if (base === undefined || base + offset < 0 || base + offset > this.maxPosition) return -EINVAL;
+    this.position = base + offset;
+    return this.position;
+  }
+
+  /** Linux: s_maxbytes */
+  protected get maxPosition(): number {
+    return Number.POSITIVE_INFINITY;
   }
 
   /** What could be done now without waiting, as POLL bits. */

@@ -1,6 +1,7 @@
-import { EBADF, EINVAL, EPERM } from '../../../uapi/errno.js';
-import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE } from '../../../uapi/fcntl.js';
+import { EBADF, EFBIG, EINVAL, EPERM } from '../../../uapi/errno.js';
+import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, O_APPEND } from '../../../uapi/fcntl.js';
 import type { Coroutine } from '../../core/effect.js';
+import type { IovIter } from '../../mm/faults/iov-iter.js';
 import type { AddressSpace } from '../../mm/files/address-space.js';
 import {
   newShmemMapping,
@@ -13,6 +14,7 @@ import {
 } from '../../mm/files/shmem.js';
 import type { Memory } from '../../mm/memory.js';
 import type { Vma } from '../../mm/vmas/vma.js';
+import { MAX_FILE_BYTES } from '../processes/machine-limits.js';
 import type { Thread } from '../processes/thread.js';
 import { type FileStat, OpenFile, type ReleaseQueue, S_IFREG } from './open-file.js';
 import { F_SEAL, type Sealed, sealsForbidSize, sealsForbidWrite, sealsOnMmap } from './seals.js';
@@ -64,10 +66,19 @@ export class TmpfsFile extends OpenFile {
     return yield* shmemFileReadIter(this.inode.memory, this.mapping, { offset, lenBytes });
   }
 
-  override *pwrite(_thread: Thread, bytes: Uint8Array, offset: number): Coroutine<number> {
+  /** Linux: mm/shmem.c:shmem_file_write_iter(), mm/filemap.c:generic_write_checks() */
+  override *writeIter(_thread: Thread, from: IovIter, offset: number | null): Coroutine<number> {
     if (!this.isWritable) return -EBADF;
-    if (sealsForbidWrite(this.inode, offset + bytes.length)) return -EPERM;
-    return yield* shmemFileWriteIter(this.inode.memory, this.mapping, { offset, bytes });
+    if (from.count === 0) return 0;
+    const start = this.flags & O_APPEND ? this.mapping.size : (offset ?? this.position);
+    if (start >= MAX_FILE_BYTES) return -EFBIG;
+    const done = yield* shmemFileWriteIter(this.inode.memory, this.mapping, from, {
+      offset: start,
+      lenBytes: Math.min(from.count, MAX_FILE_BYTES - start),
+      refusal: (end) => (sealsForbidWrite(this.inode, end) ? -EPERM : 0),
+    });
+    if (offset === null && done > 0) this.position = start + done;
+    return done;
   }
 
   override *mmap(vma: Vma): Coroutine<number> {

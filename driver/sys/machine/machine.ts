@@ -66,6 +66,8 @@ export class Machine implements ReleaseQueue {
   readonly memory: Memory;
   readonly devices: DmirrorDevices;
   readonly gupTest: GupTestModule;
+  /** Buffers that pipes have beyond those that they begin with. */
+  readonly pipeGrowth = { buffers: 0 };
   readonly vfs: Vfs;
   readonly sysvShm: SysvShm;
   /** Of the present life; `reset` may change it. */
@@ -292,6 +294,7 @@ export class Machine implements ReleaseQueue {
     this.memory.reset();
     this.devices.reset();
     this.gupTest.reset();
+    this.pipeGrowth.buffers = 0;
     this.vfs.reset();
   }
 

@@ -27,6 +27,11 @@ export class UserfaultFd extends OpenFile {
     return false;
   }
 
+  /** It is let go, and moves nothing. Linux: fs/read_write.c:noop_llseek() */
+  override llseek(): number {
+    return this.position;
+  }
+
   /** Linux: part of fs/userfaultfd.c:userfaultfd_poll() */
   override poll(): number {
     const { features, waits, events } = this.ctx;

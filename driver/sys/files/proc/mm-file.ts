@@ -16,6 +16,10 @@ export abstract class MmFile extends OpenFile {
     mmgrab(mm);
   }
 
+  protected override get copiesAllOrNothing(): boolean {
+    return true;
+  }
+
   override *release(): Coroutine<void> {
     mmdrop(this.mm);
   }

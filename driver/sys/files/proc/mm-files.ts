@@ -7,6 +7,7 @@ import { mmgetNotZero } from '../../../mm/vmas/mm.js';
 import type { Machine } from '../../machine/machine.js';
 import type { Thread } from '../../processes/thread.js';
 import { cString, kstrtoint } from '../kstrtox.js';
+import { SEEK_CUR, SEEK_SET } from '../open-file.js';
 import { MmFile } from './mm-file.js';
 
 /** /proc/PID/mem: memory as a debugger sees it. Linux: fs/proc/base.c:mem_rw() */
@@ -23,6 +24,13 @@ export class MemFile extends MmFile {
     return yield* this.access(bytes, offset, true);
   }
 
+  /** Linux: fs/proc/base.c:mem_lseek() */
+  override llseek(offset: number, whence: number): number {
+    if (whence !== SEEK_SET && whence !== SEEK_CUR) return -EINVAL;
+    this.position = whence === SEEK_SET ? offset : this.position + offset;
+    return this.position;
+  }
+
   private *access(bytes: Uint8Array, offset: number, write: boolean): Coroutine<number> {
     if (bytes.length === 0 || !mmgetNotZero(this.mm)) return 0;
     const done = yield* accessRemoteVm(this.mm, offset, { bytes, write, force: true });
@@ -34,6 +42,11 @@ export class MemFile extends MmFile {
 /** Linux: fs/proc/task_mmu.c:clear_refs_write() */
 class ClearRefsFile extends MmFile {
   protected readonly mode = 0o200;
+
+  /** Linux: fs/read_write.c:noop_llseek() */
+  override llseek(): number {
+    return this.position;
+  }
 
   override *pwrite(_thread: Thread, bytes: Uint8Array): Coroutine<number> {
     const taken = bytes.subarray(0, 12);
