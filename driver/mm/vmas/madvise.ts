@@ -1,4 +1,5 @@
 import { EACCES, EAGAIN, EFAULT, EHWPOISON, EINTR, EINVAL, ENOMEM, EOPNOTSUPP } from '../../../uapi/errno.js';
+import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE } from '../../../uapi/fcntl.js';
 import {
   MADV_COLD,
   MADV_COLLAPSE,
@@ -24,8 +25,6 @@ import {
 } from '../../../uapi/mman.js';
 import type { Coroutine } from '../../core/effect.js';
 import { faultinPageRange } from '../faults/gup.js';
-import { hugetlbfsPunchHole } from '../files/hugetlbfs.js';
-import { shmemPunchHole } from '../files/shmem.js';
 import { HPAGE_PMD_SIZE, PAGE_SIZE } from '../frames/frames.js';
 import { khugepagedEnterVma } from '../huge/khugepaged-enter.js';
 import { madviseCollapse } from '../huge/madvise-collapse.js';
@@ -163,11 +162,11 @@ function* madviseRemove(vma: Vma, start: number, end: number): Coroutine<number>
   const offset = vma.linearPageIndex(start) * PAGE_SIZE;
   file.get();
   if (yield* userfaultfdRemove(vma, start, end)) mm.mmapLock.readUnlock();
-  const punchHole = file.mapping.hugetlb === null ? shmemPunchHole : hugetlbfsPunchHole;
-  yield* punchHole(mm.memory, file.mapping, offset, end - start);
+  const mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+  const error = yield* file.fallocate({ mode, offset, len: end - start });
   yield* file.put();
   yield* mm.mmapLock.readLock();
-  return 0;
+  return error;
 }
 
 /** Linux: mm/madvise.c:madvise_dontneed_free() */

@@ -21,6 +21,8 @@ export interface MappedFile {
   get(): void;
   /** The last put releases the file, which may sleep (a device file evicts its device). */
   put(): Coroutine<void>;
+  /** fallocate(2): 0 or a negative errno. */
+  fallocate(range: { mode: number; offset: number; len: number }): Coroutine<number>;
 }
 
 /** `vm_area_struct`: one range of an address space, addresses page aligned, [start, end). Protected by mmap_lock. */

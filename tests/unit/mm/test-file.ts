@@ -1,5 +1,5 @@
 import type { Coroutine } from '../../../driver/core/effect.js';
-import { newShmemMapping } from '../../../driver/mm/files/shmem.js';
+import { newShmemMapping, shmemPunchHole } from '../../../driver/mm/files/shmem.js';
 import { PAGE_SIZE } from '../../../driver/mm/frames/frames.js';
 import type { Memory } from '../../../driver/mm/memory.js';
 import type { MappedFile } from '../../../driver/mm/vmas/vma.js';
@@ -9,7 +9,10 @@ export class TestFile implements MappedFile {
   readonly mapping;
   references = 1;
 
-  constructor(memory: Memory, npages: number) {
+  constructor(
+    private readonly memory: Memory,
+    npages: number,
+  ) {
     this.mapping = newShmemMapping(memory, npages * PAGE_SIZE);
   }
 
@@ -19,5 +22,11 @@ export class TestFile implements MappedFile {
 
   *put(): Coroutine<void> {
     this.references--;
+  }
+
+  /** Whatever is asked for, a hole. */
+  *fallocate({ offset, len }: { offset: number; len: number }): Coroutine<number> {
+    yield* shmemPunchHole(this.memory, this.mapping, offset, len);
+    return 0;
   }
 }

@@ -181,7 +181,14 @@ describe.each(EQUAL_PATHS)('migrate_vma_setup, %s path', (path) => {
 
   it('sees holes only in anonymous memory', () => {
     const f = new Fixture(1);
-    f.vma.file = { mapping: null, get: () => {}, *put() {} };
+    f.vma.file = {
+      mapping: null,
+      get: () => {},
+      *put() {},
+      *fallocate() {
+        return 0;
+      },
+    };
     const migrate = f.migration(path, SYSTEM);
     setup(f, migrate, () => expect([migrate.src[0], migrate.cpages, migrate.npages]).toEqual([0, 0, 1]));
   });

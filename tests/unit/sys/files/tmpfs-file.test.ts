@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { EBADF, EEXIST, EISDIR, ENOENT } from '../../../../uapi/errno.js';
+import { F_SEAL } from '../../../../driver/sys/files/seals.js';
+import type { TmpfsFile } from '../../../../driver/sys/files/tmpfs-file.js';
+import { EBADF, EEXIST, EISDIR, ENOENT, EPERM } from '../../../../uapi/errno.js';
 import { O_CREAT, O_EXCL, O_RDONLY, O_RDWR, O_TRUNC } from '../../../../uapi/fcntl.js';
-import { MAP_SHARED, PAGE_SIZE, PROT_READ, PROT_WRITE } from '../../../../uapi/mman.js';
+import { MADV_REMOVE, MAP_SHARED, PAGE_SIZE, PROT_READ, PROT_WRITE } from '../../../../uapi/mman.js';
 import { SIGBUS } from '../../../../uapi/signal.js';
 import { ret, smallMachine } from '../helpers.js';
 
@@ -28,6 +30,24 @@ describe('/tmp', () => {
     expect(ret(main, 'open', '/tmp/a', O_CREAT | O_EXCL | O_RDWR)).toBe(-EEXIST);
     expect(ret(main, 'unlink', '/tmp/a')).toBe(0);
     expect(ret(main, 'unlink', '/tmp/a')).toBe(-ENOENT);
+  });
+
+  it('MADV_REMOVE punches its hole as fallocate does, so that a seal refuses it', () => {
+    const machine = smallMachine();
+    const { main } = machine.createProcess();
+    const fd = ret(main, 'open', '/tmp/a', O_CREAT | O_RDWR);
+    ret(main, 'pwrite', fd, hello, 0);
+    const addr = ret(main, 'mmap', 0, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    const file = main.process.files.get(fd) as TmpfsFile;
+    for (const seal of [F_SEAL.futureWrite, F_SEAL.write]) {
+      file.inode.seals = seal;
+      expect(ret(main, 'madvise', addr, PAGE_SIZE, MADV_REMOVE)).toBe(-EPERM);
+    }
+    expect(machine.call(main, 'pread', fd, 4, 0).bytes).toEqual(hello);
+    file.inode.seals = F_SEAL.shrink;
+    expect(ret(main, 'madvise', addr, PAGE_SIZE, MADV_REMOVE)).toBe(0);
+    expect(machine.call(main, 'pread', fd, 4, 0).bytes).toEqual(new Uint8Array(4));
+    machine.checkInvariants();
   });
 
   it('frees a file with its last name, descriptor and mapping', () => {
