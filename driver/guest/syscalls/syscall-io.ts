@@ -60,7 +60,7 @@ function fileFor(guest: GuestThread, direction: Direction, offset: number | null
   return (direction === 'read' ? file.isReadable : file.isWritable) ? file : -EBADF;
 }
 
-/** At `offset`, or null: at the position. Linux: fs/read_write.c:vfs_read(), vfs_write() */
+/** At `offset`, or null: at the position. Linux: part of fs/read_write.c:vfs_read() and vfs_write() */
 function* single(guest: GuestThread, direction: Direction, offset: number | null): Coroutine<number> {
   const file = fileFor(guest, direction, offset);
   if (typeof file === 'number') return file;
@@ -69,7 +69,7 @@ function* single(guest: GuestThread, direction: Direction, offset: number | null
   return typeof iter === 'number' ? iter : yield* transfer(guest, file, { direction, iter, offset });
 }
 
-/** Linux: fs/read_write.c:vfs_readv(), vfs_writev() */
+/** Linux: part of fs/read_write.c:vfs_readv() and vfs_writev() */
 function* vectored(guest: GuestThread, direction: Direction, offset: number | null): Coroutine<number> {
   const file = fileFor(guest, direction, offset);
   if (typeof file === 'number') return file;

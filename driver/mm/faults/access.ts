@@ -119,7 +119,7 @@ export function* copyToUser(mm: Mm, addr: number, data: Uint8Array): Coroutine<n
   return (yield* rawCopyToUser(mm, addr, data)) === 0 ? 0 : -EFAULT;
 }
 
-/** How many bytes are left, as a fault came before them. Linux: raw_copy_from_user() */
+/** How many bytes are left, as a fault came before them. Linux: arch/riscv/include/asm/uaccess.h:raw_copy_from_user() */
 export function* rawCopyFromUser(mm: Mm, addr: number, out: Uint8Array): Coroutine<number> {
   if (!accessOk(addr, out.length)) return out.length;
   const { inject } = mm.memory.kernel;
@@ -130,7 +130,7 @@ export function* rawCopyFromUser(mm: Mm, addr: number, out: Uint8Array): Corouti
   return out.length - (yield* cpuLoad(mm, addr, out, true)).done;
 }
 
-/** The same the other way. Linux: raw_copy_to_user() */
+/** The same the other way. Linux: arch/riscv/include/asm/uaccess.h:raw_copy_to_user() */
 export function* rawCopyToUser(mm: Mm, addr: number, data: Uint8Array): Coroutine<number> {
   if (!accessOk(addr, data.length)) return data.length;
   const { inject } = mm.memory.kernel;

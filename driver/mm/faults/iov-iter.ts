@@ -13,9 +13,9 @@ export interface Vector {
 export interface IovIter {
   /** Bytes that are left. */
   readonly count: number;
-  /** How many of the bytes arrived; fewer than there are where memory ends or can't be written. Linux: copy_to_iter() */
+  /** How many of the bytes arrived; fewer than there are where memory ends or can't be written. Linux: part of include/linux/uio.h:copy_to_iter() */
   copyTo(bytes: Uint8Array): Coroutine<number>;
-  /** How many bytes of `out` were filled. Linux: copy_from_iter() */
+  /** How many bytes of `out` were filled. Linux: part of include/linux/uio.h:copy_from_iter() */
   copyFrom(out: Uint8Array): Coroutine<number>;
 }
 

@@ -203,7 +203,7 @@ interface WriteRequest extends ReadRequest {
   readonly refusal?: (end: number) => number;
 }
 
-/** write(2): bytes done, or -errno when none were. The file grows. Linux: mm/filemap.c:generic_perform_write(), mm/shmem.c:shmem_write_begin() */
+/** write(2): bytes done, or -errno when none were. The file grows. Linux: mm/shmem.c:shmem_file_write_iter(), part of mm/filemap.c:generic_perform_write() */
 export function* shmemFileWriteIter(
   memory: Memory,
   mapping: AddressSpace,

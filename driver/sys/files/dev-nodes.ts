@@ -40,13 +40,13 @@ class DevNode extends OpenFile {
     return bytes.length;
   }
 
-  /** Of these only the random ones look at what is written. Linux: drivers/char/mem.c:write_null(), write_full() */
+  /** Of these only the random ones look at what is written. Linux: part of drivers/char/mem.c:write_null() and write_full() */
   override *writeIter(thread: Thread, from: IovIter, offset: number | null): Coroutine<number> {
     if (this.node.isRandom) return yield* super.writeIter(thread, from, offset);
     return this.node.isFull ? -ENOSPC : from.count;
   }
 
-  /** Linux: drivers/char/mem.c:null_lseek() */
+  /** Linux: part of drivers/char/mem.c:null_lseek() */
   override llseek(): number {
     this.position = 0;
     return 0;

@@ -29,7 +29,7 @@ export class EventFd extends OpenFile {
     return false;
   }
 
-  /** It is let go, and moves nothing. Linux: fs/read_write.c:noop_llseek() */
+  /** It is let go, and moves nothing. Linux: part of fs/read_write.c:noop_llseek() */
   override llseek(): number {
     return this.position;
   }

@@ -162,7 +162,7 @@ export abstract class OpenFile implements MappedFile {
     return true;
   }
 
-  /** The new position, or a negative errno. Linux: fs/read_write.c:generic_file_llseek() */
+  /** The new position, or a negative errno. Linux: part of fs/read_write.c:generic_file_llseek() */
   llseek(offset: number, whence: number): number {
     if (!this.isSeekable) return -ESPIPE;
     const base = { [SEEK_SET]: 0, [SEEK_CUR]: this.position, [SEEK_END]: this.stat().size }[whence];

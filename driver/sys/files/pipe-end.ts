@@ -32,7 +32,7 @@ export abstract class PipeEnd extends OpenFile {
     return { mode: S_IFIFO | 0o600, size: 0, ino: 4, rdev: 0 };
   }
 
-  /** Linux: fs/pipe.c:pipe_ioctl() */
+  /** Linux: part of fs/pipe.c:pipe_ioctl() */
   override *ioctl({ process }: Thread, { cmd, arg }: IoctlRequest): Coroutine<number> {
     const { pipe } = this;
     if (cmd !== FIONREAD) return -ENOTTY;
@@ -157,7 +157,7 @@ export class PipeWriter extends PipeEnd {
     return chars;
   }
 
-  /** The pages of `from` go into the pipe as they are: bytes done, or a negative errno. Linux: fs/splice.c:vmsplice_to_pipe() */
+  /** The pages of `from` go into the pipe as they are: bytes done, or a negative errno. Linux: part of fs/splice.c:vmsplice_to_pipe() */
   *vmsplice(thread: Thread, from: UserIter, isNonblock: boolean): Coroutine<number> {
     return yield* this.locked(this.vmspliceLocked(thread, from, isNonblock));
   }

@@ -96,7 +96,7 @@ export class Pipe {
   }
 
   /**
-   * The size that it then has, or a negative errno. Linux: fs/pipe.c:pipe_set_size()
+   * The size that it then has, or a negative errno. Linux: part of fs/pipe.c:pipe_set_size()
    * Deviates: who has all capabilities, as everybody here, may go beyond pipe-max-size there.
    */
   setSize(bytes: number): number {

@@ -66,7 +66,7 @@ export class TmpfsFile extends OpenFile {
     return yield* shmemFileReadIter(this.inode.memory, this.mapping, { offset, lenBytes });
   }
 
-  /** Linux: mm/shmem.c:shmem_file_write_iter(), mm/filemap.c:generic_write_checks() */
+  /** Linux: part of mm/shmem.c:shmem_file_write_iter() and fs/read_write.c:generic_write_checks() */
   override *writeIter(_thread: Thread, from: IovIter, offset: number | null): Coroutine<number> {
     if (!this.isWritable) return -EBADF;
     if (from.count === 0) return 0;

@@ -24,7 +24,7 @@ export class MemFile extends MmFile {
     return yield* this.access(bytes, offset, true);
   }
 
-  /** Linux: fs/proc/base.c:mem_lseek() */
+  /** Linux: part of fs/proc/base.c:mem_lseek() */
   override llseek(offset: number, whence: number): number {
     if (whence !== SEEK_SET && whence !== SEEK_CUR) return -EINVAL;
     this.position = whence === SEEK_SET ? offset : this.position + offset;
@@ -43,7 +43,7 @@ export class MemFile extends MmFile {
 class ClearRefsFile extends MmFile {
   protected readonly mode = 0o200;
 
-  /** Linux: fs/read_write.c:noop_llseek() */
+  /** Linux: part of fs/read_write.c:noop_llseek() */
   override llseek(): number {
     return this.position;
   }
