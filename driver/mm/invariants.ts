@@ -1,4 +1,5 @@
 import { AssertionError } from '../core/assert.js';
+import type { AddressSpace } from './files/address-space.js';
 import { GUP_PIN_COUNTING_BIAS, PAGE_SIZE, PG, Zone } from './frames/frames.js';
 import { forEachUsedRun, type InvariantCounts, takeInvariantCounts } from './invariant-counts.js';
 import type { Memory } from './memory.js';
@@ -7,7 +8,7 @@ import { entryText, Kind, type KindId, kindOf, Pte } from './tables/entry.js';
 import type { Table } from './tables/page-table.js';
 import type { Mm } from './vmas/mm.js';
 import { VM } from './vmas/vm-flags.js';
-import type { Vma } from './vmas/vma.js';
+import { type Vma, vmaIsShmem } from './vmas/vma.js';
 
 /** A table and where it hangs: the level of its entries, 1 for PTEs, and the first page that it covers. */
 export interface PlacedTable {
@@ -154,7 +155,7 @@ function countEntry(mm: Mm, at: { vpn: number; table: Table; i: number }, expect
   checkMapping(mm, at, { vma, kind, pfn: hi });
 }
 
-/** An anonymous page must be found by an rmap walk from its own fields, and a writable private one be exclusive. */
+/** A page must be found by an rmap walk from its own fields, and a writable private one be exclusive. */
 function checkMapping(
   mm: Mm,
   at: { vpn: number; table: Table; i: number },
@@ -166,7 +167,11 @@ function checkMapping(
   } = mm.memory;
   const { vma, pfn } = page;
   const head = raw.head[pfn]!;
-  if (!(raw.flags[head]! & PG.anon) || vma.flags & VM.hugetlb) return;
+  if (vma.flags & VM.hugetlb) return;
+  if (!(raw.flags[head]! & PG.anon)) {
+    checkFileMapping(mm, at, page);
+    return;
+  }
   const anonVma = anonVmas.get(raw.mapping[head]!);
   if (anonVma === undefined || !anonVma.vmas.includes(vma))
     throw entryError(mm, at, `is not reached by the rmap of pfn ${pfn}`);
@@ -179,6 +184,23 @@ function checkMapping(
     throw entryError(mm, at, `is writable, but pfn ${pfn} is not exclusive`);
 }
 
+/** What tmpfs has of a file is mapped at its place in it, and nothing else is. */
+function checkFileMapping(
+  mm: Mm,
+  at: { vpn: number; table: Table; i: number },
+  { vma, pfn }: { vma: Vma; pfn: number },
+): void {
+  if (!vmaIsShmem(vma)) return;
+  const { raw } = mm.memory.frames;
+  const head = raw.head[pfn]!;
+  const index = raw.index[head]! + (pfn - head);
+  const isOurs = raw.mapping[head] === vma.file!.mapping!.id && index === vma.linearPageIndex(at.vpn * PAGE_SIZE);
+  if (!isOurs) throw entryError(mm, at, `has pfn ${pfn} of index ${index} of mapping ${raw.mapping[head]}`);
+  if (vma.flags & VM.shared) return;
+  if (at.table.lo(at.i) & Pte.write)
+    throw entryError(mm, at, `of a private mapping may write to the file's pfn ${pfn}`);
+}
+
 function entryError(mm: Mm, at: { vpn: number; table: Table; i: number }, what: string): AssertionError {
   const text = entryText(at.table.lo(at.i));
   return new AssertionError(`mm ${mm.id}: ${text} entry at 0x${(at.vpn * PAGE_SIZE).toString(16)} ${what}`);
@@ -188,10 +210,18 @@ function entryError(mm: Mm, at: { vpn: number; table: Table; i: number }, what: 
 function countCaches(memory: Memory, forEachRun: ProofScope['forEachRun'], expected: InvariantCounts): void {
   const { raw, zone } = memory.frames;
   for (const mapping of memory.mappings.values()) {
-    mapping.pages.forEach((pfn) => {
-      if (pfn > 0) expected.refs[pfn]!++;
+    const counts = new Map<number, number>();
+    mapping.pages.forEach((pfn, index) => {
+      if (pfn > 0) countCached(memory, mapping, { pfn, index, counts });
+      if (pfn > 0) expected.refs[raw.head[pfn]!]!++;
       else expected.slotCounts.set(-1 - pfn, (expected.slotCounts.get(-1 - pfn) ?? 0) + 1);
     });
+    for (const [head, count] of counts)
+      if (count !== 1 << raw.order[head]!)
+        throw new AssertionError(
+          `mapping ${mapping.id} has ${count} of the ${1 << raw.order[head]!} pages of pfn ${head}`,
+        );
+    if (mapping.charged !== 0) throw new AssertionError(`mapping ${mapping.id}: ${mapping.charged} pages never came`);
   }
   const countFrame = (pfn: number): void => {
     const pins = raw.pincount[pfn]!;
@@ -205,6 +235,18 @@ function countCaches(memory: Memory, forEachRun: ProofScope['forEachRun'], expec
   });
   for (const [pfn, count] of memory.pipePages) expected.refs[raw.head[pfn]!]! += count;
   if (memory.hugeZeroPfn !== 0) expected.refs[memory.hugeZeroPfn]!++;
+}
+
+/** A page of a file is at its index, and says so; of a large folio `counts` has how many there are. */
+function countCached(
+  { frames: { raw } }: Memory,
+  { id, hugetlb }: AddressSpace,
+  { pfn, index, counts }: { pfn: number; index: number; counts: Map<number, number> },
+): void {
+  const head = raw.head[pfn]!;
+  if (raw.mapping[head] !== id || raw.index[head]! + (pfn - head) !== index || raw.flags[head]! & PG.anon)
+    throw new AssertionError(`pfn ${pfn} is page ${index} of mapping ${id} and does not know it`);
+  if (hugetlb === null && raw.order[head]! > 0) counts.set(head, (counts.get(head) ?? 0) + 1);
 }
 
 function checkFrame(memory: Memory, pfn: number, expected: InvariantCounts): void {

@@ -48,9 +48,11 @@ export function* hmmVmaWalkPmd(part: VmaWalk, pmd: Table, { vpn, end }: PmdRange
       isSplitTried = true;
       continue;
     }
-    if (path?.preparesApart) return yield* walkPtesApart(part, leaf, { vpn, end });
+    if (path?.preparesApart) return yield* walkPtesApart(part, pmd, { vpn, end });
     const { isFine } = memory.kernel.scheduler;
     if (isFine) yield FINE.entry;
+    // A collapse of a file takes its table away.
+    if (pmd.child(pmdIndex(vpn)) !== leaf) continue;
     // A walk that only looks takes no lock, so another CPU may write between two of its looks.
     const to = isFine && !part.walk.wantsMigrate ? at + 1 : end;
     ptlLock(mm);
@@ -123,16 +125,20 @@ function flushTaken({ mm }: HmmVmaWalk, vpn: number, npages: number): void {
 }
 
 /** Entry by entry, each reported without the ptl and then read anew under it. Linux: part of mm/hmm.c:hmm_vma_walk_pmd() of the first posting */
-function* walkPtesApart(part: VmaWalk, table: Table, { vpn, end }: PmdRange): Coroutine<Stop | null> {
+function* walkPtesApart(part: VmaWalk, pmd: Table, { vpn, end }: PmdRange): Coroutine<Stop | null> {
   const { walk } = part;
   const { scheduler } = walk.memory.kernel;
+  const table = pmd.child(pmdIndex(vpn))!;
   for (let at = vpn, i = pteIndex(vpn); at < end; at++, i++) {
+    // A collapse of a file takes its table away.
+    if (pmd.child(pmdIndex(vpn)) !== table) return { type: 'resume', resumeVpn: at };
     walk.memory.stats.pteEntries++;
     if (hmmVmaHandlePte(walk, at, table.loLockless(i), table.hiLockless(i)) !== 0)
       return pteStop(part, table, { vpn: at, end });
     const filter = hmmSelectMigrate(part, 0);
     if (filter === null) continue;
     if (scheduler.contended) yield PREPARE_POINT;
+    if (pmd.child(pmdIndex(vpn)) !== table) return { type: 'resume', resumeVpn: at };
     ptlLock(walk.mm);
     const isPresent = (table.lo(i) & KIND_MASK) === Kind.present;
     const taken = hmmVmaHandleMigratePrepare(walk, table, at, filter);

@@ -1,14 +1,16 @@
-import { ENOSPC } from '../../../uapi/errno.js';
+import { EINVAL, ENOSPC } from '../../../uapi/errno.js';
 import { type Coroutine, FINE } from '../../core/effect.js';
-import { SERVED, shmemGetFolio } from '../files/shmem.js';
+import { SERVED, shmemGetFolioLocked } from '../files/shmem.js';
 import { anonVmaPrepare } from '../frames/anon-rmap.js';
-import { copyPage, folioAddLru, folioGet, folioIsLocked, folioLock, folioPut, folioUnlock } from '../frames/folio.js';
+import { copyPage, folioAddLru, folioGet, folioIsLocked, folioPut, folioUnlock } from '../frames/folio.js';
 import { PAGE_SIZE, PG } from '../frames/frames.js';
-import { folioAddFileRmapPte, folioAddNewAnonRmap } from '../frames/rmap.js';
-import { KIND_MASK, Kind, Pte } from '../tables/entry.js';
+import { folioAddFileRmapPte, folioAddFileRmapPtes, folioAddNewAnonRmap } from '../frames/rmap.js';
+import { doSetPmd } from '../huge/thp-file-fault.js';
+import { Kind, kindOf, Pte } from '../tables/entry.js';
 import { pmdIndex, pteIndex, type Table } from '../tables/page-table.js';
 import { folioMarkDirty, maybeMkwrite, mkPte } from '../tables/pte-build.js';
 import { ptlAssertHeld, ptlLock, ptlUnlock } from '../tables/ptl.js';
+import { userfaultfdArmed } from '../userfault/ctx.js';
 import { handleUserfault } from '../userfault/handle-userfault.js';
 import { VM } from '../vmas/vm-flags.js';
 import type { Vma } from '../vmas/vma.js';
@@ -83,25 +85,18 @@ function* doCowFault(fault: VmFault): Coroutine<number> {
 /** The file's page, locked and referenced; minus VM_FAULT bits when there is none. Linux: mm/shmem.c:shmem_fault() */
 function* shmemFault(fault: VmFault): Coroutine<number> {
   const { vma } = fault;
-  const { memory } = vma.mm;
   const mapping = vma.file!.mapping!;
   const index = vma.linearPageIndex(fault.addr);
-  for (;;) {
-    if (index * PAGE_SIZE >= mapping.size) return -VM_FAULT.sigbus;
-    const pfn = yield* shmemGetFolio(memory, mapping, index, {
-      create: true,
-      isServed: (found) => isServed(vma, found),
-    });
-    if (pfn === SERVED) {
-      const reason = mapping.pages.get(index) === 0 ? VM.uffdMissing : VM.uffdMinor;
-      return -(yield* handleUserfault(fault, reason));
-    }
-    if (pfn <= 0) return pfn === -ENOSPC ? -VM_FAULT.sigbus : -VM_FAULT.oom;
-    yield* folioLock(memory, pfn);
-    if (mapping.pages.get(index) === pfn) return pfn;
-    folioUnlock(memory, pfn);
-    folioPut(memory, pfn);
+  const pfn = yield* shmemGetFolioLocked(vma.mm.memory, mapping, index, {
+    create: true,
+    isServed: (found) => isServed(vma, found),
+  });
+  if (pfn === SERVED) {
+    const reason = mapping.pages.get(index) === 0 ? VM.uffdMissing : VM.uffdMinor;
+    return -(yield* handleUserfault(fault, reason));
   }
+  if (pfn > 0) return pfn;
+  return pfn === -ENOSPC || pfn === -EINVAL ? -VM_FAULT.sigbus : -VM_FAULT.oom;
 }
 
 /** A userfaultfd serves such faults: of pages that the file has not, or of those that it has. */
@@ -111,57 +106,90 @@ function isServed({ flags }: Vma, found: number): boolean {
 
 /** Maps a locked file page; its reference goes to the entry, the lock is dropped. Linux: mm/memory.c:finish_fault() */
 function* finishFault(fault: VmFault, pfn: number): Coroutine<number> {
-  const { vma } = fault;
-  const { memory } = vma.mm;
+  const { memory } = fault.vma.mm;
   const { scheduler } = memory.kernel;
   if (scheduler.isFine) yield FINE.ptl;
-  const table = pteOffsetMapLock(fault);
-  if (table !== null) {
-    setPteRange(fault, table, pfn);
-    ptlUnlock(vma.mm);
-  }
+  const isMapped = mapFilePage(fault, pfn);
   if (scheduler.isFine) yield FINE.folioLock;
   folioUnlock(memory, pfn);
-  if (table === null) folioPut(memory, pfn);
+  if (!isMapped) folioPut(memory, pfn);
   return 0;
 }
 
+/** A whole folio by one entry if it can be, else its page, of shared anonymous memory all pages. False when the entry is another one by now. */
+function mapFilePage(fault: VmFault, pfn: number): boolean {
+  const { vma, vpn } = fault;
+  const { memory, pageTable } = vma.mm;
+  const { frames } = memory;
+  const head = frames.head(pfn);
+  const pmd = pageTable.pmdTable(vpn);
+  const isPmdNone = pmd === null || kindOf(pmd.lo(pmdIndex(vpn))) === Kind.none;
+  if (isPmdNone && frames.order(head) > 0 && doSetPmd(fault, head)) return true;
+  const table = pteOffsetMapLock(fault);
+  if (table === null) return false;
+  const nr = frames.folioNrPages(head);
+  const range = { pfn: head, first: pteIndex(vpn) - (pfn - head), nr };
+  if (nr > 1 && mapsAllPages(vma, vpn - (pfn - head), range) && isRangeNone(table, range)) {
+    folioGet(memory, head, nr - 1);
+    setPteRange(fault, table, range);
+  } else {
+    setPteRange(fault, table, { pfn, first: pteIndex(vpn), nr: 1 });
+  }
+  ptlUnlock(vma.mm);
+  return true;
+}
+
+/** Entries from `first` on, for pages from `pfn` on. */
+interface PteRange {
+  readonly pfn: number;
+  readonly first: number;
+  readonly nr: number;
+}
+
+/** The vma and the table have room for all of the folio, whose head is at `vpn`. Linux: part of mm/memory.c:finish_fault() */
+function mapsAllPages(vma: Vma, vpn: number, { first, nr }: PteRange): boolean {
+  if (!vma.file!.mapping!.isAnonymous || userfaultfdArmed(vma)) return false;
+  return first >= 0 && first + nr <= 512 && vpn * PAGE_SIZE >= vma.start && (vpn + nr) * PAGE_SIZE <= vma.end;
+}
+
+/** Linux: mm/memory.c:pte_range_none() */
+function isRangeNone(table: Table, { first, nr }: PteRange): boolean {
+  return table.nextUsed(first, first + nr) === first + nr;
+}
+
 /** Under the ptl. Linux: mm/memory.c:set_pte_range() */
-function setPteRange(fault: VmFault, table: Table, pfn: number): void {
+function setPteRange(fault: VmFault, table: Table, { pfn, first, nr }: PteRange): void {
   ptlAssertHeld(fault.vma.mm);
   const { vma } = fault;
   let lo = mkPte(vma);
   if (fault.flags & FAULT.write) lo = maybeMkwrite(lo | Pte.dirtied, vma);
-  folioAddFileRmapPte(vma.mm.memory, pfn);
-  vma.mm.rss.shmem++;
-  table.set(pteIndex(fault.vpn), keepUffdWp(fault, lo), pfn);
+  folioAddFileRmapPtes(vma.mm.memory, pfn, nr);
+  vma.mm.rss.shmem += nr;
+  for (let i = 0; i < nr; i++) table.set(first + i, keepUffdWp(fault, lo), pfn + i);
 }
 
 /**
- * Maps the cached pages of the aligned 64 KiB window, within the vma and the PTE table. True when the faulting one is
- * among them. Linux: mm/memory.c:do_fault_around(), mm/filemap.c:filemap_map_pages()
+ * Maps the cached pages of the aligned 64 KiB window, within the vma and the PTE table, or the large folio that is the first of them. True
+ * when the faulting one is mapped. Linux: mm/memory.c:do_fault_around(), mm/filemap.c:filemap_map_pages()
  */
 function* doFaultAround(fault: VmFault): Coroutine<boolean> {
   const { vma, vpn } = fault;
   const { mm } = vma;
   const { memory } = mm;
-  const { frames } = memory;
-  const mapping = vma.file!.mapping!;
   const first = Math.max(vpn - (pteIndex(vpn) % FAULT_AROUND_PAGES), vma.start / PAGE_SIZE);
   const last = Math.min(first + FAULT_AROUND_PAGES, vpn - pteIndex(vpn) + 512, vma.end / PAGE_SIZE);
-  const fileEnd = Math.ceil(mapping.size / PAGE_SIZE);
   if (memory.kernel.scheduler.isFine) yield FINE.ptl;
-  const pmd = mm.pageTable.pmdTable(vpn);
-  if (pmd !== null && (pmd.lo(pmdIndex(vpn)) & KIND_MASK) === Kind.present) return false;
+  let at = first;
+  while (at < last && nextUptodatePage(vma, at) === 0) at++;
+  if (at === last) return false;
+  if (filemapMapPmd(fault, nextUptodatePage(vma, at))) return true;
   const table = mm.pageTable.pteTableAlloc(vpn);
   let found = false;
   ptlLock(mm);
-  for (let at = first; at < last; at++) {
-    const index = vma.linearPageIndex(at * PAGE_SIZE);
-    const pfn = mapping.pages.get(index);
+  for (; at < last; at++) {
+    const pfn = nextUptodatePage(vma, at);
     const i = pteIndex(at);
-    if (index >= fileEnd || pfn <= 0 || folioIsLocked(memory, pfn)) continue;
-    if ((table.lo(i) & KIND_MASK) !== Kind.none || !frames.hasFlags(pfn, PG.uptodate)) continue;
+    if (pfn === 0 || kindOf(table.lo(i)) !== Kind.none) continue;
     folioGet(memory, pfn);
     folioAddFileRmapPte(memory, pfn);
     mm.rss.shmem++;
@@ -170,4 +198,28 @@ function* doFaultAround(fault: VmFault): Coroutine<boolean> {
   }
   ptlUnlock(mm);
   return found;
+}
+
+/** The page of the file at `vpn` if it can be mapped without waiting, else 0. Linux: part of mm/filemap.c:next_uptodate_folio() */
+function nextUptodatePage(vma: Vma, vpn: number): number {
+  const { memory } = vma.mm;
+  const mapping = vma.file!.mapping!;
+  const index = vma.linearPageIndex(vpn * PAGE_SIZE);
+  const pfn = mapping.pages.get(index);
+  if (index >= Math.ceil(mapping.size / PAGE_SIZE) || pfn <= 0 || folioIsLocked(memory, pfn)) return 0;
+  return memory.frames.hasFlags(memory.frames.head(pfn), PG.uptodate) ? pfn : 0;
+}
+
+/** True when one entry maps 2 MiB, as it did or does now. Linux: mm/filemap.c:filemap_map_pmd() */
+function filemapMapPmd(fault: VmFault, pfn: number): boolean {
+  const { memory, pageTable } = fault.vma.mm;
+  const pmd = pageTable.pmdTable(fault.vpn);
+  const kind = pmd === null ? Kind.none : kindOf(pmd.lo(pmdIndex(fault.vpn)));
+  if (kind === Kind.present) return true;
+  const head = memory.frames.head(pfn);
+  if (kind !== Kind.none || memory.frames.order(head) === 0) return false;
+  folioGet(memory, head);
+  const isMapped = doSetPmd(fault, head);
+  if (!isMapped) folioPut(memory, head);
+  return isMapped;
 }

@@ -5,6 +5,7 @@ import { InjectPoint } from '../../inject/inject-points.js';
 import { PAGE_SIZE } from '../frames/frames.js';
 import { hugetlbFault } from '../huge/hugetlb-fault.js';
 import { doHugePmdAnonymousPage, doHugePmdNumaPage, doHugePmdWpPage } from '../huge/thp-fault.js';
+import { wpFileHugePmd } from '../huge/thp-file-fault.js';
 import { TVA, thpVmaAllowableOrder } from '../huge/thp-policy.js';
 import { splitHugePmd } from '../huge/thp-split-pmd.js';
 import { Kind, kindOf, Pte } from '../tables/entry.js';
@@ -17,7 +18,7 @@ import { userfaultfdWpAsync } from '../userfault/ctx.js';
 import { handleUserfault } from '../userfault/handle-userfault.js';
 import { mmapAssertLocked } from '../vmas/mm.js';
 import { VM, VM_ACCESS_FLAGS } from '../vmas/vm-flags.js';
-import type { Vma } from '../vmas/vma.js';
+import { type Vma, vmaIsAnonymous } from '../vmas/vma.js';
 import { doAnonymousPage } from './fault-anon.js';
 import { FAULT, VM_FAULT, VM_FAULT_ERROR } from './fault-code.js';
 import { doHugePmdDevicePrivate } from './fault-device.js';
@@ -98,6 +99,7 @@ function* handleHugePmd(fault: VmFault, pmd: Table, lo: number): Coroutine<numbe
   const { scheduler } = vma.mm.memory.kernel;
   if (lo & Pte.protnone && vma.flags & VM_ACCESS_FLAGS) return yield* doHugePmdNumaPage(vma, addr, lo);
   if (flags & (FAULT.write | FAULT.unshare) && !(lo & Pte.write)) {
+    if (!vmaIsAnonymous(vma)) return (yield* wpFileHugePmd(fault)) || -1;
     if (!(flags & FAULT.unshare) && userfaultfdPteWp(vma, lo)) {
       if (!userfaultfdWpAsync(vma)) return yield* handleUserfault(fault, VM.uffdWp);
       yield* splitHugePmd(vma, addr);
@@ -128,13 +130,14 @@ function* handlePteFault(fault: VmFault): Coroutine<number> {
   if (table === null || kind === Kind.none) {
     return yield* doPteMissing(fault);
   }
-  if (kind === Kind.marker) return yield* handlePteMarker(fault, table);
+  if (kind === Kind.marker) return yield* handlePteMarker(fault);
   if (kind !== Kind.present) return yield* doSwapPage(fault);
   if (fault.lo & Pte.protnone && vma.flags & VM_ACCESS_FLAGS) return yield* doNumaPage(fault);
   if (flags & (FAULT.write | FAULT.unshare) && !(fault.lo & Pte.write)) return yield* doWpPage(fault);
   if (kernel.scheduler.isFine) yield FINE.ptl;
-  if (pteOffsetMapLock(fault) === null) return 0;
-  table.setLo(pteIndex(vpn), fault.lo | (flags & FAULT.write ? Pte.young | Pte.dirtied : Pte.young));
+  const locked = pteOffsetMapLock(fault);
+  if (locked === null) return 0;
+  locked.setLo(pteIndex(vpn), fault.lo | (flags & FAULT.write ? Pte.young | Pte.dirtied : Pte.young));
   ptlUnlock(vma.mm);
   return 0;
 }
@@ -145,11 +148,12 @@ function* doPteMissing(fault: VmFault): Coroutine<number> {
 }
 
 /** A marker stands for nothing that is there. One that protects it means nothing where nobody is told. Linux: mm/memory.c:handle_pte_marker() */
-function* handlePteMarker(fault: VmFault, table: Table): Coroutine<number> {
+function* handlePteMarker(fault: VmFault): Coroutine<number> {
   if (fault.lo & Pte.poisoned) return VM_FAULT.hwpoison;
   if (fault.vma.flags & VM.uffdWp) return yield* doPteMissing(fault);
   if (fault.vma.mm.memory.kernel.scheduler.isFine) yield FINE.ptl;
-  if (pteOffsetMapLock(fault) === null) return 0;
+  const table = pteOffsetMapLock(fault);
+  if (table === null) return 0;
   table.clear(pteIndex(fault.vpn));
   ptlUnlock(fault.vma.mm);
   return 0;

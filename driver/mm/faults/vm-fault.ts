@@ -35,6 +35,8 @@ export function pteOffsetMapLock(fault: VmFault): Table | null {
   mmapAssertLocked(fault.vma.mm);
   const { mm } = fault.vma;
   if (isHugeNow(fault)) return null;
+  // A collapse has taken the table away with the entry.
+  if (fault.lo !== Kind.none && mm.pageTable.pteTable(fault.vpn) === null) return null;
   const table = mm.pageTable.pteTableAlloc(fault.vpn);
   ptlLock(mm);
   const i = pteIndex(fault.vpn);

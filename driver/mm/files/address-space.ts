@@ -25,6 +25,12 @@ export class AddressSpace {
   size = 0;
   /** Of a file in a tmpfs that has one. */
   limit: FileSystemLimit | null = null;
+  /** Shared anonymous memory, which is a tmpfs file without a name. Linux: include/linux/mm.h:vma_is_anon_shmem() */
+  isAnonymous = false;
+  /** Pages that count as the file's though they are not there yet: holes that a collapse is about to fill. Linux: mm/shmem.c:shmem_charge() */
+  charged = 0;
+  /** Pages before this index stay when a large folio is split, even behind the end of the file. Linux: shmem_inode_info.fallocend */
+  fallocEnd = 0;
   /** Of a hugetlbfs file: what was promised of it. */
   hugetlb: HugetlbFileReservation | null = null;
 

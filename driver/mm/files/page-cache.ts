@@ -5,7 +5,7 @@ const LEAF_PAGES = 512;
 const PAGES_PER_FILE = 2 ** 35;
 
 /**
- * Which page of a file is where, by page index: a pfn, 0 for a hole, -1 - slot for a page in swap. A file may be huge and
+ * Which page of a file is where, by page index: a pfn (of a large folio that of the very page, but of hugetlb its head alone), 0 for a hole, -1 - slot for a page in swap. A file may be huge and
  * nearly empty, so the slots stand in leaves of 512 that are made when one is first filled. Linux: address_space.i_pages
  */
 export class PageCache {
@@ -28,6 +28,16 @@ export class PageCache {
 
   set(index: number, value: number): void {
     this.touch(index, Access.write, 1);
+    this.store(index, value);
+  }
+
+  /** `count` pages in a row, of frames in a row from `pfn` on; 0: holes. */
+  setRun(index: number, pfn: number, count: number): void {
+    this.touch(index, Access.write, count);
+    for (let i = 0; i < count; i++) this.store(index + i, pfn === 0 ? 0 : pfn + i);
+  }
+
+  private store(index: number, value: number): void {
     const key = Math.floor(index / LEAF_PAGES);
     let leaf = this.leaf(key);
     if (leaf === null) {
@@ -54,9 +64,9 @@ export class PageCache {
   }
 
   /** Calls `visit` for every slot that is not a hole, in no particular order. */
-  forEach(visit: (value: number) => void): void {
-    for (const leaf of this.leaves.values()) {
-      for (let i = 0; i < LEAF_PAGES; i++) if (leaf[i] !== 0) visit(leaf[i]!);
+  forEach(visit: (value: number, index: number) => void): void {
+    for (const [key, leaf] of this.leaves) {
+      for (let i = 0; i < LEAF_PAGES; i++) if (leaf[i] !== 0) visit(leaf[i]!, key * LEAF_PAGES + i);
     }
   }
 

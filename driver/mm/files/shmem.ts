@@ -5,11 +5,13 @@ import type { IovIter } from '../faults/iov-iter.js';
 import { clearPage, folioAddLru, folioGet, folioLock, folioPut, folioSetLocked, folioUnlock } from '../frames/folio.js';
 import { PAGE_SIZE, PG } from '../frames/frames.js';
 import type { Memory } from '../memory.js';
+import { folioMarkDirty } from '../tables/pte-build.js';
 import { AddressSpace, type FileSystemLimit } from './address-space.js';
-import { filemapRemoveFolio, shmemAddToPageCache } from './filemap.js';
+import { shmemAddToPageCache } from './filemap.js';
 import { type ReadRequest, readMapping } from './read-mapping.js';
-import { shmemFreeSwap, shmemSwapinFolio } from './shmem-swap.js';
-import { type IndexRange, unmapMappingPages } from './unmap-mapping.js';
+import { shmemSwapinFolio } from './shmem-swap.js';
+import { shmemUndoRange } from './shmem-undo-range.js';
+import { unmapMappingPages } from './unmap-mapping.js';
 
 /** A new, empty tmpfs file of `sizeBytes`. Shared anonymous memory is such a file without a name. */
 export function newShmemMapping(memory: Memory, sizeBytes: number): AddressSpace {
@@ -58,9 +60,34 @@ export function* shmemGetFolio(
   }
 }
 
+/** As `shmemGetFolio`, with the folio locked: it stays in the file. Linux: mm/shmem.c:shmem_get_folio(), shmem_write_begin() */
+export function* shmemGetFolioLocked(
+  memory: Memory,
+  mapping: AddressSpace,
+  index: number,
+  how: ShmemGet,
+): Coroutine<number> {
+  for (;;) {
+    const pfn = yield* shmemGetFolio(memory, mapping, index, how);
+    if (pfn <= 0) return pfn;
+    yield* folioLock(memory, pfn);
+    if (mapping.pages.get(index) === pfn) return pfn;
+    folioUnlock(memory, pfn);
+    folioPut(memory, pfn);
+  }
+}
+
+function* unlockAndPut(memory: Memory, pfn: number): Coroutine<void> {
+  const { scheduler } = memory.kernel;
+  if (scheduler.isFine) yield FINE.folioLock;
+  folioUnlock(memory, pfn);
+  if (scheduler.isFine) yield FINE.refcount;
+  folioPut(memory, pfn);
+}
+
 /** Linux: mm/shmem.c:shmem_alloc_and_add_folio(). Deviates: no huge pages in shmem, whose default in 6.12 is `never`. */
 function shmemAllocAndAddFolio(memory: Memory, mapping: AddressSpace, index: number): number {
-  if (mapping.limit !== null && isFull(mapping.limit)) return -ENOSPC;
+  if (!hasRoom(mapping, 1)) return -ENOSPC;
   const pfn = memory.allocator.allocate();
   if (pfn === 0) return -ENOMEM;
   clearPage(memory, pfn);
@@ -72,14 +99,27 @@ function shmemAllocAndAddFolio(memory: Memory, mapping: AddressSpace, index: num
   return pfn;
 }
 
-/** Linux: part of mm/shmem.c:shmem_inode_acct_blocks() */
-function isFull(limit: FileSystemLimit): boolean {
-  return limit.maxPages > 0 && usedPages(limit) >= limit.maxPages;
+/** Does the file system hold `npages` more? Linux: part of mm/shmem.c:shmem_inode_acct_blocks() */
+function hasRoom({ limit }: AddressSpace, npages: number): boolean {
+  return limit === null || limit.maxPages === 0 || usedPages(limit) + npages <= limit.maxPages;
 }
 
-/** Pages in swap count too. */
+/** Pages in swap count too, and those that are promised. */
 export function usedPages({ files }: FileSystemLimit): number {
-  return files.reduce((used, { pages }) => used + pages.count, 0);
+  return files.reduce((used, { pages, charged }) => used + pages.count + charged, 0);
+}
+
+/** Promises the file `npages` more; false when its file system is full. Linux: mm/shmem.c:shmem_charge() */
+export function shmemCharge(mapping: AddressSpace, npages: number): boolean {
+  if (!hasRoom(mapping, npages)) return false;
+  mapping.charged += npages;
+  return true;
+}
+
+/** They are there by now, or never will be. Linux: mm/shmem.c:shmem_uncharge() */
+export function shmemUncharge(mapping: AddressSpace, npages: number): void {
+  mapping.charged -= npages;
+  assert(mapping.charged >= 0, 'mapping % was promised fewer pages', mapping.id);
 }
 
 /**
@@ -92,7 +132,7 @@ export function* shmemTruncate(memory: Memory, mapping: AddressSpace, sizeBytes:
   if (sizeBytes >= oldSize) return;
   const firstIndex = Math.ceil(sizeBytes / PAGE_SIZE);
   yield* unmapMappingPages(mapping, { first: firstIndex });
-  yield* shmemTruncateRange(memory, mapping, { first: firstIndex });
+  yield* shmemUndoRange(memory, mapping, { first: firstIndex });
   // A page that was faulted in again between the two steps is behind the end now, so this pass finds the last of them.
   yield* unmapMappingPages(mapping, { first: firstIndex });
   yield* clearTail(memory, mapping, sizeBytes);
@@ -102,7 +142,7 @@ export function* shmemTruncate(memory: Memory, mapping: AddressSpace, sizeBytes:
 export function* shmemEvictInode(memory: Memory, mapping: AddressSpace): Coroutine<void> {
   assert(mapping.vmas.length === 0, 'mapping % is evicted while it is mapped', mapping.id);
   mapping.size = 0;
-  yield* shmemTruncateRange(memory, mapping, { first: 0 });
+  yield* shmemUndoRange(memory, mapping, { first: 0 });
   mapping.limit?.files.splice(mapping.limit.files.indexOf(mapping), 1);
   memory.mappings.delete(mapping.id);
 }
@@ -119,7 +159,7 @@ export function* shmemPunchHole(memory: Memory, mapping: AddressSpace, offset: n
   }
   const hole = { first, end, evenCows: false };
   yield* unmapMappingPages(mapping, hole);
-  yield* shmemTruncateRange(memory, mapping, hole);
+  yield* shmemUndoRange(memory, mapping, hole);
   // Linux: mm/truncate.c:truncate_inode_folio(), for what was mapped again in between
   yield* unmapMappingPages(mapping, hole);
   yield* clearPart(memory, mapping, offset, first * PAGE_SIZE);
@@ -136,6 +176,7 @@ export function* shmemAllocate(
   { offset, len, keepsSize }: { offset: number; len: number; keepsSize: boolean },
 ): Coroutine<number> {
   const end = offset + len;
+  mapping.fallocEnd = Math.max(mapping.fallocEnd, Math.ceil(end / PAGE_SIZE));
   for (let index = Math.floor(offset / PAGE_SIZE); index * PAGE_SIZE < end; index++) {
     const pfn = yield* shmemGetFolio(memory, mapping, index, { create: true, behindEnd: true });
     if (pfn < 0) return pfn;
@@ -143,34 +184,6 @@ export function* shmemAllocate(
   }
   if (!keepsSize) mapping.size = Math.max(mapping.size, end);
   return 0;
-}
-
-function* shmemTruncateRange(
-  memory: Memory,
-  mapping: AddressSpace,
-  { first, end = Number.POSITIVE_INFINITY }: IndexRange,
-): Coroutine<void> {
-  for (const index of mapping.pages.filled(first)) {
-    if (index >= end) return;
-    const found = mapping.pages.get(index);
-    if (found > 0) yield* truncateFolio(memory, mapping, index);
-    else if (found < 0) shmemFreeSwap(memory, mapping, index);
-  }
-}
-
-function* truncateFolio(memory: Memory, mapping: AddressSpace, index: number): Coroutine<void> {
-  const pfn = mapping.pages.get(index);
-  folioGet(memory, pfn);
-  yield* folioLock(memory, pfn);
-  if (mapping.pages.get(index) === pfn) {
-    memory.frames.clearFlags(pfn, PG.dirty);
-    filemapRemoveFolio(memory, pfn);
-  }
-  const { scheduler } = memory.kernel;
-  if (scheduler.isFine) yield FINE.folioLock;
-  folioUnlock(memory, pfn);
-  if (scheduler.isFine) yield FINE.refcount;
-  folioPut(memory, pfn);
 }
 
 function* clearTail(memory: Memory, mapping: AddressSpace, sizeBytes: number): Coroutine<void> {
@@ -181,13 +194,13 @@ function* clearTail(memory: Memory, mapping: AddressSpace, sizeBytes: number): C
 function* clearPart(memory: Memory, mapping: AddressSpace, from: number, to: number): Coroutine<void> {
   if (from >= to) return;
   const index = Math.floor(from / PAGE_SIZE);
-  const pfn = yield* shmemGetFolio(memory, mapping, index, { create: false });
+  const pfn = yield* shmemGetFolioLocked(memory, mapping, index, { create: false });
   if (pfn <= 0) return;
   const base = (pfn - index) * PAGE_SIZE;
   if (memory.kernel.scheduler.isFine) yield FINE.content;
   memory.contentChanges(pfn);
   memory.bytes.fill(0, base + from, base + to);
-  folioPut(memory, pfn);
+  yield* unlockAndPut(memory, pfn);
 }
 
 /** Holes stay holes. Linux: mm/shmem.c:shmem_file_read_iter() */
@@ -217,14 +230,15 @@ export function* shmemFileWriteIter(
     const copied = yield* from.copyFrom(bytes);
     const error = copied === 0 ? -EFAULT : (refusal?.(at + bytes.length) ?? 0);
     if (error !== 0) return done || error;
-    const pfn = yield* shmemGetFolio(memory, mapping, Math.floor(at / PAGE_SIZE), { create: true, behindEnd: true });
+    const index = Math.floor(at / PAGE_SIZE);
+    const pfn = yield* shmemGetFolioLocked(memory, mapping, index, { create: true, behindEnd: true });
     if (pfn < 0) return done > 0 ? done : pfn;
     mapping.size = Math.max(mapping.size, at + copied);
     if (memory.kernel.scheduler.isFine) yield FINE.content;
     memory.contentChanges(pfn);
     memory.bytes.set(bytes.subarray(0, copied), pfn * PAGE_SIZE + inPage);
-    memory.frames.setFlags(pfn, PG.dirty);
-    folioPut(memory, pfn);
+    folioMarkDirty(memory, pfn);
+    yield* unlockAndPut(memory, pfn);
     done += copied;
   }
   return lenBytes;

@@ -63,8 +63,14 @@ export function folioAddFileRmapPte(memory: Memory, pfn: number): void {
   addMapping(memory, pfn);
 }
 
-/** As `folioAddFileRmapPte` for a hugetlb folio. Linux: include/linux/rmap.h:hugetlb_add_file_rmap() */
-export function hugetlbAddFileRmap({ frames }: Memory, head: number): void {
+/** As `folioAddFileRmapPte` of `nr` pages of a folio, from `pfn` on. Linux: mm/rmap.c:folio_add_file_rmap_ptes() */
+export function folioAddFileRmapPtes({ frames }: Memory, pfn: number, nr: number): void {
+  frames.addMapcounts(pfn, nr, 1);
+  frames.addFolioMapcount(frames.head(pfn), nr);
+}
+
+/** One more PMD mapping of a file's folio, hugetlb or not. Linux: mm/rmap.c:folio_add_file_rmap_pmd(), include/linux/rmap.h:hugetlb_add_file_rmap() */
+export function folioAddFileRmapPmd({ frames }: Memory, head: number): void {
   frames.addEntireMapcount(head, 1);
   frames.addFolioMapcount(head, 1);
 }

@@ -13,10 +13,10 @@ import {
 } from '../frames/folio.js';
 import { HPAGE_PMD_NR, HPAGE_PMD_SIZE, PAGE_SIZE, PG } from '../frames/frames.js';
 import {
+  folioAddFileRmapPmd,
   folioAddNewAnonRmapPmd,
   folioMoveAnonRmap,
   folioRemoveRmapPmd,
-  hugetlbAddFileRmap,
   rmapWalk,
 } from '../frames/rmap.js';
 import type { Memory } from '../memory.js';
@@ -139,7 +139,7 @@ function* hugetlbNoPage(vma: Vma, start: number, { slot, flags }: { slot: PmdSlo
   }
   const isOfFile = mapping !== null && mapping.pages.get(index) === head;
   ptlLock(mm);
-  if (isOfFile) hugetlbAddFileRmap(memory, head);
+  if (isOfFile) folioAddFileRmapPmd(memory, head);
   else folioAddNewAnonRmapPmd(memory, head, vma, start);
   const isWritable = vma.isShared ? (vma.flags & VM.write) !== 0 : !isOfFile && (flags & FAULT.write) !== 0;
   const lo = mkPte(vma) | Pte.huge | (isWritable ? Pte.write | Pte.dirty : 0);

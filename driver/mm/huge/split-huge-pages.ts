@@ -1,5 +1,6 @@
 import { EINVAL, ESRCH } from '../../../uapi/errno.js';
 import { type Coroutine, FINE, preemptPoint } from '../../core/effect.js';
+import type { AddressSpace } from '../files/address-space.js';
 import { folioGet, folioLock, folioPut, folioTryGet, folioTrylock, folioUnlock } from '../frames/folio.js';
 import { PAGE_SIZE, PG } from '../frames/frames.js';
 import type { Memory } from '../memory.js';
@@ -8,7 +9,7 @@ import { pmdIndex, pteIndex } from '../tables/page-table.js';
 import { mmput } from '../vmas/exit-mmap.js';
 import { type Mm, mmgetNotZero } from '../vmas/mm.js';
 import { VM, VM_SPECIAL } from '../vmas/vm-flags.js';
-import { splitFolio } from './thp-split-folio.js';
+import { canSplitFolio, splitFolio } from './thp-split-folio.js';
 
 const SPLIT_POINT = preemptPoint('split_huge_pages');
 
@@ -56,13 +57,34 @@ export function* splitHugePagesPid(
   return 0;
 }
 
+/** Splits the larger folios that a file has in [first, end) into ones of `newOrder`. Linux: mm/huge_memory.c:split_huge_pages_in_file() */
+export function* splitHugePagesInFile(
+  memory: Memory,
+  mapping: AddressSpace,
+  { first, end, newOrder }: { first: number; end: number; newOrder: number },
+): Coroutine<void> {
+  const { frames, kernel } = memory;
+  for (const index of mapping.pages.filled(first)) {
+    if (index >= end) return;
+    const pfn = mapping.pages.get(index);
+    const head = pfn > 0 ? frames.head(pfn) : 0;
+    if (head === 0 || frames.order(head) <= newOrder || frames.hasFlags(head, PG.hugetlb)) continue;
+    if (!folioTrylock(memory, head)) continue;
+    folioGet(memory, head);
+    yield* splitFolio(memory, head, { newOrder });
+    folioUnlock(memory, head);
+    folioPut(memory, head);
+    if (kernel.scheduler.contended) yield SPLIT_POINT;
+  }
+}
+
 function* splitAt(mm: Mm, vpn: number, newOrder: number): Coroutine<void> {
   const { memory } = mm;
   const { frames } = memory;
   const pfn = presentPfn(mm, vpn);
   const head = pfn === 0 ? 0 : frames.head(pfn);
   if (head === 0 || frames.order(head) <= newOrder || head === memory.hugeZeroPfn) return;
-  if (frames.folioMapcount(head) !== frames.refcount(head) || !folioTrylock(memory, head)) return;
+  if (!canSplitFolio(memory, head, 0) || !folioTrylock(memory, head)) return;
   folioGet(memory, head);
   yield* splitFolio(memory, head, { newOrder });
   folioUnlock(memory, head);

@@ -5,17 +5,18 @@ import { KIND_MASK, Kind, Pte } from '../tables/entry.js';
 import { pmdIndex } from '../tables/page-table.js';
 import { ptlAssertHeld } from '../tables/ptl.js';
 import { VM } from '../vmas/vm-flags.js';
-import type { Vma } from '../vmas/vma.js';
+import { type Vma, vmaIsAnonymous } from '../vmas/vma.js';
 import { setPmd } from './thp-fault.js';
 import { mmFindPmd } from './thp-policy.js';
 
 /**
- * Copies the HUGE, HUGE_ZERO, PMD-MIG or PMD-DPRIV entry of `vpn` at fork; both sides become read only. -EAGAIN when it is no such
+ * Copies the HUGE, HUGE_ZERO, PMD-MIG or PMD-DPRIV entry of `vpn` at fork, but of a file's, which a fault brings; both sides become read only. -EAGAIN when it is no such
  * entry, or when the folio may be pinned: then the caller splits the parent's entry (`splitHugePmd`) and copies small
  * pages. Under the ptl of both. Linux: mm/huge_memory.c:copy_huge_pmd()
  */
 export function copyHugePmd(dst: Vma, src: Vma, vpn: number): number {
   ptlAssertHeld(src.mm);
+  if (!vmaIsAnonymous(dst)) return 0;
   const { memory } = src.mm;
   const { frames } = memory;
   const slot = mmFindPmd(src.mm, vpn);

@@ -49,7 +49,7 @@ export function removeMigrationPmd(vma: Vma, newHead: number, slot: PmdSlot): vo
   if (old & Pte.uffdWp) lo = pteMkuffdWp(lo);
   frames.addEntireMapcount(newHead, 1);
   frames.addFolioMapcount(newHead, 1);
-  if (old & (Pte.write | Pte.exclusive)) frames.setFlags(newHead, PG.anonExclusive);
+  if (frames.isAnon(newHead) && old & (Pte.write | Pte.exclusive)) frames.setFlags(newHead, PG.anonExclusive);
   if (frames.zone[newHead] === Zone.private)
     lo = Kind.devicePrivate | (lo & (Pte.huge | Pte.write)) | (old & (Pte.softDirty | Pte.uffdWp));
   setPmd(slot, lo, newHead);

@@ -2,6 +2,7 @@ import { HPAGE_PMD_NR } from '../frames/frames.js';
 import { folioRemoveRmapPmd } from '../frames/rmap.js';
 import { KIND_MASK, Kind, Pte } from '../tables/entry.js';
 import { pmdIndex } from '../tables/page-table.js';
+import { addMmCounter, folioMarkDirty } from '../tables/pte-build.js';
 import { ptlAssertHeld } from '../tables/ptl.js';
 import { flushPmdTlbRange } from '../tables/tlb.js';
 import type { TlbGather } from '../tables/tlb-gather.js';
@@ -39,8 +40,9 @@ export function zapHugePmd(vma: Vma, vpn: number, gather: TlbGather): boolean {
   setPmd(slot, Kind.none, 0);
   gather.tlbRemoveTlbEntry(vpn, HPAGE_PMD_NR);
   if (lo & Pte.special) return true;
-  mm.rss.anon -= HPAGE_PMD_NR;
+  addMmCounter(mm, head, -HPAGE_PMD_NR);
   if ((lo & KIND_MASK) === Kind.migration) return true;
+  if (lo & Pte.dirty && !mm.memory.frames.isAnon(head)) folioMarkDirty(mm.memory, head);
   folioRemoveRmapPmd(mm.memory, head);
   gather.tlbRemoveFolioPages(head);
   return true;

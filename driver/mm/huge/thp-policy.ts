@@ -4,7 +4,7 @@ import type { Table } from '../tables/page-table.js';
 import { pmdIndex } from '../tables/page-table.js';
 import type { Mm } from '../vmas/mm.js';
 import { VM, VM_SPECIAL } from '../vmas/vm-flags.js';
-import { type Vma, vmaHasAnonVma, vmaIsAnonymous } from '../vmas/vma.js';
+import { type Vma, vmaHasAnonVma, vmaIsAnonymous, vmaIsShmem } from '../vmas/vma.js';
 
 const PMD_ORDERS = 1 << HPAGE_PMD_ORDER;
 
@@ -34,8 +34,12 @@ export function mmFindPmd(mm: Mm, vpn: number): PmdSlot | null {
   return table === null ? null : { table, index: pmdIndex(vpn) };
 }
 
-/** Does the aligned part of 2^`order` pages around `addr` lie inside the vma? Linux: include/linux/huge_mm.h:thp_vma_suitable_order() */
+/**
+ * Does the aligned part of 2^`order` pages around `addr` lie inside the vma, and of a file at an index that is aligned too?
+ * Linux: include/linux/huge_mm.h:thp_vma_suitable_order()
+ */
 export function thpVmaSuitableOrder(vma: Vma, addr: number, order = HPAGE_PMD_ORDER): boolean {
+  if (!vmaIsAnonymous(vma) && (vma.start / PAGE_SIZE - vma.pgoff) % (1 << order) !== 0) return false;
   const size = PAGE_SIZE << order;
   const start = addr - (addr % size);
   return start >= vma.start && start + size <= vma.end;
@@ -76,7 +80,8 @@ export function thpVmaAllowableOrders(
   { orders, flags = vma.flags }: { orders: number; flags?: number },
 ): number {
   const inPf = (tva & TVA.inPf) !== 0;
-  if (!vmaIsAnonymous(vma) || flags & VM.nohugepage) return 0;
+  if (flags & VM.nohugepage) return 0;
+  if (!vmaIsAnonymous(vma)) return shmemAllowableHugeOrders(vma, tva, { orders, flags });
   const allowed = tva & TVA.enforceSysfs ? orders & enabledOrders(vma.mm.memory, flags) : orders;
   if (inPf || allowed === 0) return allowed;
   if (!(tva & TVA.smaps) && (flags & (VM_SPECIAL | VM.hugetlb) || !vmaHasAnonVma(vma))) return 0;
@@ -87,6 +92,15 @@ export function thpVmaAllowableOrders(
   )
     fitting = nextOrder(fitting);
   return fitting;
+}
+
+/**
+ * Of tmpfs 2 MiB, for MADV_COLLAPSE, which needs no leave of /sys: there `never` stands, what 6.12 begins with, so that no fault makes a
+ * large page and khugepaged looks for none. Linux: mm/shmem.c:shmem_allowable_huge_orders()
+ */
+function shmemAllowableHugeOrders(vma: Vma, tva: number, { orders, flags }: { orders: number; flags: number }): number {
+  if (!vmaIsShmem(vma) || tva !== 0 || flags & (VM_SPECIAL | VM.hugetlb)) return 0;
+  return thpVmaSuitableOrder(vma, vma.end - HPAGE_PMD_SIZE) ? orders & PMD_ORDERS : 0;
 }
 
 /** What /sys allows in a vma with these flags. */

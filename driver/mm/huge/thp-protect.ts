@@ -38,9 +38,11 @@ export function changeHugePmd(vma: Vma, vpn: number, uffd: UffdChange = null): v
   table.setLo(slot.index, changed);
 }
 
-/** Linux: mm/huge_memory.c:can_change_pmd_writable() for private memory */
+/** Linux: mm/huge_memory.c:can_change_pmd_writable() */
 function canChangePmdWritable(vma: Vma, lo: number, head: number): boolean {
   if (!(vma.flags & VM.write) || lo & (Pte.protnone | Pte.special) || pteNeedsSoftDirtyWp(vma, lo)) return false;
   if (userfaultfdPteWp(vma, lo)) return false;
-  return vma.mm.memory.frames.isAnonExclusive(head);
+  if (vma.flags & VM.shared) return (lo & Pte.dirty) !== 0;
+  const { frames } = vma.mm.memory;
+  return frames.isAnon(head) && frames.isAnonExclusive(head);
 }

@@ -2,11 +2,13 @@ import { EAGAIN, EBUSY, EINVAL } from '../../../uapi/errno.js';
 import { assert } from '../../core/assert.js';
 import { type Coroutine, FINE } from '../../core/effect.js';
 import { InjectPoint } from '../../inject/inject-points.js';
+import { cacheReferences } from '../files/filemap.js';
 import { folioIsLocked, folioPut, folioSetLocked } from '../frames/folio.js';
 import { ZERO_PFN } from '../frames/frame-allocator.js';
-import { HPAGE_PMD_ORDER, PAGE_SIZE, PG, Zone } from '../frames/frames.js';
+import { type Frames, HPAGE_PMD_ORDER, PAGE_SIZE, PG, Zone } from '../frames/frames.js';
 import { rmapObject, rmapWalk, vmaAddress } from '../frames/rmap.js';
 import type { Memory } from '../memory.js';
+import { tryToUnmapOne } from '../swap/swap-unmap.js';
 import { Kind, kindOf, Pte } from '../tables/entry.js';
 import { pagesInVma, removeMigrationPte, tryToMigrateOne } from '../tables/migration-entries.js';
 import type { Table } from '../tables/page-table.js';
@@ -23,24 +25,29 @@ const WORDS_IN_PAGE = PAGE_SIZE / 4;
 /** Flags of the head that its tails get when they become folios. Linux: mm/huge_memory.c:__split_huge_page_tail() */
 const INHERITED = PG.swapbacked | PG.mlocked | PG.uptodate | PG.workingset | PG.dirty | PG.anon | PG.lru;
 
-/** Linux: mm/huge_memory.c:can_split_folio(), for a folio that is not in the swap cache. */
-export function canSplitFolio(memory: Memory, head: number): boolean {
+/** Of a folio that is not in the swap cache, `pins` of the caller's left out. Linux: mm/huge_memory.c:can_split_folio() */
+export function canSplitFolio(memory: Memory, head: number, pins = 1): boolean {
   const { frames } = memory;
-  return frames.folioMapcount(head) === frames.refcount(head) - 1;
+  return frames.folioMapcount(head) === frames.refcount(head) - cachePins(frames, head) - pins;
+}
+
+/** References of the page cache. */
+function cachePins(frames: Frames, head: number): number {
+  return frames.hasFlags(head, PG.anon) ? 0 : cacheReferences(frames, head);
 }
 
 /** What a split makes. */
 export interface SplitFolioOptions {
-  /** The order of the folios that it makes; not 1, which anonymous memory can't have. */
+  /** The order of the folios that it makes; not 1, which anonymous memory can't have, and 0 of a file. */
   readonly newOrder?: number;
   /** Gets the tails, each with a reference, in place of the LRU: the folio is off it. */
   readonly isolated?: number[] | null;
 }
 
 /**
- * Splits an anonymous large folio into smaller ones, wherever it is mapped. 0, -EINVAL where it is no larger, -EAGAIN when somebody else has
- * a reference (a pin too), or -EBUSY. The caller holds the lock and one reference, and has both on the folio of `head` afterwards. Pages
- * that hold only zeroes become ZERO entries.
+ * Splits a large folio into smaller ones, wherever it is mapped. 0, -EINVAL where it is no larger, -EAGAIN when somebody else has
+ * a reference (a pin too), or -EBUSY. The caller holds the lock and one reference, and has both on the folio of `head` afterwards. Anonymous pages
+ * that hold only zeroes become ZERO entries; those of a file are mapped no longer, and leave it where they lie behind its end.
  * Linux: include/linux/huge_mm.h:split_folio(), mm/huge_memory.c:split_huge_page_to_list_to_order()
  */
 export function* splitFolio(memory: Memory, head: number, options: SplitFolioOptions = {}): Coroutine<number> {
@@ -51,40 +58,55 @@ export function* splitFolio(memory: Memory, head: number, options: SplitFolioOpt
   // Deviates: folios of devices have two sizes.
   if (newOrder >= order || newOrder === 1 || (newOrder > 0 && frames.isZoneDevice(head))) return -EINVAL;
   if (head === memory.hugeZeroPfn) return -EBUSY;
-  const ret = yield* splitAnonFolio(memory, head, { newOrder, isolated });
+  const isAnon = frames.isAnon(head);
+  if (!isAnon && frames.mapping(head) === 0) return -EBUSY;
+  if (!isAnon && newOrder > 0) return -EINVAL;
+  const ret = yield* splitRmapped(memory, head, { newOrder, isolated });
   memory.mthpStats.countMthpStat(order, ret === 0 ? 'split' : 'split_failed');
   return ret;
 }
 
-function* splitAnonFolio(memory: Memory, head: number, options: Required<SplitFolioOptions>): Coroutine<number> {
+/** Under the lock of whoever may map it: of an anon_vma for write, of a file for read. */
+function* splitRmapped(memory: Memory, head: number, options: Required<SplitFolioOptions>): Coroutine<number> {
   const { frames } = memory;
   const { inject } = memory.kernel;
   const injected = inject.armed ? yield* inject.reach(InjectPoint.thpSplit) : 0;
   if (injected !== 0) return injected;
+  const isAnon = frames.isAnon(head);
   // Without a mapping its anon_vma may be gone.
-  if (frames.folioMapcount(head) === 0) return -EBUSY;
+  if (isAnon && frames.folioMapcount(head) === 0) return -EBUSY;
   const object = rmapObject(memory, head);
-  assert(object !== null && frames.isAnon(head), 'folio % is not anonymous', head);
-  yield* object.lock.writeLock();
+  assert(object !== null, 'nobody can have mapped folio %', head);
+  if (isAnon) yield* object.lock.writeLock();
+  else yield* object.lock.readLock();
   let ret = -EAGAIN;
   if (canSplitFolio(memory, head)) {
     const vmas = object.vmas.slice();
     yield* unmapFolio(memory, head, vmas);
-    ret = yield* splitUnmapped(memory, { head, vmas, ...options });
+    ret = yield* splitUnmapped(memory, { head, vmas: isAnon ? vmas : [], ...options });
   }
-  object.lock.writeUnlock();
+  if (isAnon) object.lock.writeUnlock();
+  else object.lock.readUnlock();
   return ret;
 }
 
-/** Replaces all mappings by migration entries, as far as pins allow. Linux: mm/huge_memory.c:unmap_folio() */
+/**
+ * Replaces all mappings by migration entries, as far as pins allow, or of a file's folio by nothing, locked in memory or not.
+ * Linux: mm/huge_memory.c:unmap_folio()
+ */
 function* unmapFolio(memory: Memory, head: number, vmas: readonly Vma[]): Coroutine<void> {
   assert(memory.frames.order(head) > 0, 'pfn % is no large folio', head);
-  memory.stats.tryToMigrate++;
+  const isAnon = memory.frames.isAnon(head);
+  if (isAnon) memory.stats.tryToMigrate++;
+  else memory.stats.tryToUnmap++;
   const batch = new TlbBatch();
   for (const vma of vmas) {
     const addr = vmaAddress(memory, head, vma);
     if (addr < 0) continue;
-    const unmapped = yield* unmapFolioOne(memory, head, { vma, addr, batch });
+    const at = { vma, addr, batch };
+    const unmapped = isAnon
+      ? yield* unmapFolioOne(memory, head, at)
+      : yield* tryToUnmapOne(memory, head, { ...at, ignoresMlock: true });
     if (!unmapped || memory.frames.folioMapcount(head) === 0) break;
   }
   if (memory.kernel.scheduler.isFine) yield FINE.tlb;
@@ -116,14 +138,15 @@ function* splitUnmapped(
   const parts = findMigrationParts(memory, head, vmas);
   const { scheduler } = memory.kernel;
   if (scheduler.isFine) yield FINE.refcount;
-  const isFree = frames.refcount(head) === 1;
+  const isAnon = frames.isAnon(head);
+  const isFree = frames.refcount(head) === 1 + cachePins(frames, head);
   if (isFree) makeSmallFolios(memory, head, options);
-  const usesZeroPage = isFree && options.newOrder === 0 && frames.zone[head] !== Zone.private;
+  const usesZeroPage = isFree && isAnon && options.newOrder === 0 && frames.zone[head] !== Zone.private;
   for (const part of parts) {
     if (scheduler.isFine) yield FINE.ptl;
     remapPart(part, { head, nr, usesZeroPage });
   }
-  memory.stats.removeMigrationPtes++;
+  if (isAnon) memory.stats.removeMigrationPtes++;
   if (!isFree) return -EAGAIN;
   const newNr = 1 << options.newOrder;
   for (let pfn = head + newNr; pfn < head + nr; pfn += newNr) {
@@ -166,6 +189,10 @@ function makeSmallFolios(memory: Memory, head: number, { newOrder, isolated }: R
   const isLocked = frames.hasFlags(head, PG.locked);
   const flags = (frames.flags(head) & INHERITED) | (isLocked ? PG.locked : 0) | (newOrder > 0 ? PG.head : 0);
   const owner = frames.lockOwner(head);
+  const file = frames.hasFlags(head, PG.anon) ? null : memory.mappings.get(frames.mapping(head))!;
+  const fileEnd = file === null ? 0 : Math.max(Math.ceil(file.size / PAGE_SIZE), file.fallocEnd);
+  // All but one of its references to the folio go with the tails.
+  if (file !== null) frames.dropRefcount(head, nr - 1);
   for (let i = 1; i < nr; i++) {
     const pfn = head + i;
     const newHead = pfn & -(1 << newOrder);
@@ -177,7 +204,12 @@ function makeSmallFolios(memory: Memory, head: number, { newOrder, isolated }: R
     frames.setLockOwner(pfn, owner);
     frames.setMapping(pfn, frames.mapping(head));
     frames.setIndex(pfn, frames.index(head) + i);
-    frames.setRefcount(pfn, isolated === null ? 1 : 2);
+    const isInFile = file !== null && frames.index(pfn) < fileEnd;
+    frames.setRefcount(pfn, (isolated === null ? 1 : 2) + (isInFile ? 1 : 0));
+    if (file !== null && !isInFile) {
+      file.pages.set(frames.index(pfn), 0);
+      frames.setMapping(pfn, 0);
+    }
     isolated?.push(pfn);
   }
   frames.clearFlags(head, newOrder > 0 ? PG.partiallyMapped : PG.partiallyMapped | PG.head);

@@ -6,12 +6,12 @@ import { HPAGE_PMD_NR, HPAGE_PMD_SIZE, PG } from '../frames/frames.js';
 import { folioRemoveRmapPmd } from '../frames/rmap.js';
 import type { Memory } from '../memory.js';
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart, type NotifierRange } from '../notifier.js';
-import { KIND_MASK, Kind, migrationEntryFor, Pte } from '../tables/entry.js';
+import { KIND_MASK, Kind, kindOf, migrationEntryFor, Pte } from '../tables/entry.js';
 import type { Table } from '../tables/page-table.js';
-import { folioMarkDirty, mkPte, pteMkuffdWp } from '../tables/pte-build.js';
+import { addMmCounter, folioMarkDirty, mkPte, pteMkuffdWp } from '../tables/pte-build.js';
 import { ptlAssertHeld, ptlLock, ptlUnlock } from '../tables/ptl.js';
 import { flushPmdTlbRange } from '../tables/tlb.js';
-import type { Vma } from '../vmas/vma.js';
+import { type Vma, vmaIsAnonymous } from '../vmas/vma.js';
 import { hugeStart, hugeVpn, mmFindPmd, type PmdSlot } from './thp-policy.js';
 
 /** The folio whose mapping alone is to be split, and whether into migration entries. */
@@ -23,7 +23,7 @@ export interface SplitPmdOptions {
 }
 
 /**
- * Replaces the 2 MiB entry around `addr` by 512 small ones of the same folio, with a CLEAR event over the 2 MiB. The
+ * Replaces the 2 MiB entry around `addr` by 512 small ones of the same folio, or of a file by none, with a CLEAR event over the 2 MiB. The
  * event is sent whatever is there, as in Linux. Linux: mm/huge_memory.c:__split_huge_pmd()
  */
 export function* splitHugePmd(vma: Vma, addr: number, options: SplitPmdOptions = {}): Coroutine<void> {
@@ -73,11 +73,28 @@ export function splitHugePmdLocked(vma: Vma, addr: number, { folio, freeze = fal
   if (!(lo & Pte.huge)) return;
   if (folio !== undefined && (kind === Kind.migration || folio !== head)) return;
   if (kind === Kind.present) flushPmdTlbRange(vma.mm, hugeVpn(addr));
+  if (!vmaIsAnonymous(vma)) {
+    clearFilePmd(vma, slot);
+    return;
+  }
   const leaf = vma.mm.pageTable.newLeaf();
   if (lo & Pte.special) leaf.fill(mkPte(vma) | Pte.special | (lo & Pte.uffdWp), ZERO_PFN, 0);
   else if (kind === Kind.migration) leaf.fill(lo & ~Pte.huge, head, 1);
   else splitMapped(memory, leaf, { vma, slot, freeze });
   vma.mm.pageTable.setPteTable(hugeVpn(addr), leaf);
+}
+
+/** The file still has the folio, so that who needs it faults it in again. The TLB is flushed. Linux: part of mm/huge_memory.c:__split_huge_pmd_locked() */
+function clearFilePmd({ mm }: Vma, { table, index }: PmdSlot): void {
+  const { memory } = mm;
+  const lo = table.lo(index);
+  const head = table.hi(index);
+  table.clear(index);
+  addMmCounter(mm, head, -HPAGE_PMD_NR);
+  if (kindOf(lo) !== Kind.present) return;
+  if (lo & Pte.dirty) folioMarkDirty(memory, head);
+  folioRemoveRmapPmd(memory, head);
+  folioPut(memory, head);
 }
 
 /** A present folio, or one on a device. Linux: part of mm/huge_memory.c:__split_huge_pmd_locked() */

@@ -1,8 +1,8 @@
 import { type Coroutine, FINE } from '../../core/effect.js';
-import { filemapRemoveFolio } from '../files/filemap.js';
+import { cacheReferences, filemapRemoveFolio } from '../files/filemap.js';
 import { shmemSwapOut } from '../files/shmem-swap.js';
 import { folioPut, folioPutbackLru, folioTrylock, folioUnlock } from '../frames/folio.js';
-import { PG } from '../frames/frames.js';
+import { type Frames, PG } from '../frames/frames.js';
 import { canSplitFolio, splitFolio } from '../huge/thp-split-folio.js';
 import type { Memory } from '../memory.js';
 import { TlbBatch } from '../tables/tlb.js';
@@ -71,7 +71,7 @@ function* shrinkFolio(
     }
     if (!addToSwap(memory, pfn)) return 'kept';
   }
-  if (frames.folioMapcount(pfn) > 0) yield* tryToUnmap(memory, pfn, batch);
+  if (frames.folioMapcount(pfn) > 0) yield* tryToUnmap(memory, pfn, { batch });
   if (frames.folioMapcount(pfn) > 0 || frames.folioMaybeDmaPinned(pfn)) {
     if (memory.swap.vmSwapFull) folioFreeSwap(memory, pfn);
     return 'kept';
@@ -80,6 +80,7 @@ function* shrinkFolio(
     // What is written out must be what the program wrote last. Linux: mm/rmap.c:try_to_unmap_flush_dirty()
     batch.tryToUnmapFlush();
     if (kernel.scheduler.isFine) yield FINE.refcount;
+    if (frames.order(pfn) > 0 && !(yield* splitToWrite(memory, pfn, folios))) return 'kept';
     if (!pageout(memory, pfn)) return 'kept';
     // The folio is unlocked while it is written. Linux: mm/page_io.c:swap_writepage()
     folioUnlock(memory, pfn);
@@ -89,6 +90,17 @@ function* shrinkFolio(
   }
   if (kernel.scheduler.isFine) yield FINE.refcount;
   return removeMapping(memory, pfn) ? 'freed' : 'kept';
+}
+
+/** The isolation's reference and those of the page cache are the only ones. Linux: mm/vmscan.c:is_page_cache_freeable() */
+function isPageCacheFreeable(frames: Frames, head: number): boolean {
+  return frames.refcount(head) === 1 + cacheReferences(frames, head);
+}
+
+/** A large folio of a file, which is dirty, goes to swap in pieces, as `splitForSwap` says. Linux: part of mm/shmem.c:shmem_writepage() */
+function* splitToWrite(memory: Memory, head: number, isolated: number[]): Coroutine<boolean> {
+  if (!isPageCacheFreeable(memory.frames, head) || memory.swap.capacity === 0) return false;
+  return (yield* splitFolio(memory, head, { isolated })) === 0;
 }
 
 /** Deviates: swap takes small pages only, as on a device without clusters. Linux: part of mm/vmscan.c:shrink_folio_list() */
@@ -107,7 +119,7 @@ function* splitForSwap(memory: Memory, head: number, isolated: number[]): Corout
  */
 function pageout(memory: Memory, pfn: number): boolean {
   const { frames, swap } = memory;
-  if (frames.refcount(pfn) !== 2) return false;
+  if (!isPageCacheFreeable(frames, pfn)) return false;
   if (!frames.hasFlags(pfn, PG.swapcache) && !shmemSwapOut(memory, pfn)) return false;
   frames.clearFlags(pfn, PG.dirty);
   const slot = frames.swapSlot(pfn);

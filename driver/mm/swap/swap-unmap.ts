@@ -17,41 +17,65 @@ import type { Vma } from '../vmas/vma.js';
 
 /**
  * Takes a locked folio out of every page table: anonymous ones leave SWAP entries (nothing when lazyfree and
- * clean), others nothing. A page that may be pinned or was dirtied stays mapped, which the caller sees by its mapcount.
- * `batch` flushes what it was taken from. Linux: mm/rmap.c:try_to_unmap()
+ * clean), others nothing. A page that may be pinned or was dirtied stays mapped, which the caller sees by its mapcount; so does one that is
+ * locked in memory unless `ignoresMlock`. `batch` flushes what it was taken from. Linux: mm/rmap.c:try_to_unmap()
  */
-export function* tryToUnmap(memory: Memory, head: number, batch: TlbBatch): Coroutine<void> {
+export function* tryToUnmap(
+  memory: Memory,
+  head: number,
+  { batch, ignoresMlock = false }: UnmapOptions,
+): Coroutine<void> {
   memory.frames.assertLocked(head);
   const { frames } = memory;
   memory.stats.tryToUnmap++;
   if (frames.folioMapcount(head) === 0) return;
   yield* rmapWalk(memory, head, function* (vma, addr) {
-    const { mm } = vma;
-    const npages = pagesInVma(memory, head, { vma, addr });
-    const range: NotifierRange = { mm, start: addr, end: addr + npages * PAGE_SIZE, event: 'CLEAR', owner: null };
-    yield* mmuNotifierInvalidateRangeStart(range);
-    ptlLock(mm);
-    const goesOn = unmapEntries(vma, { addr, npages, head }, batch);
-    ptlUnlock(mm);
-    yield* mmuNotifierInvalidateRangeEnd(range);
+    const goesOn = yield* tryToUnmapOne(memory, head, { vma, addr, batch, ignoresMlock });
     return goesOn && frames.folioMapcount(head) > 0;
   });
 }
 
-/** False when a page can't be unmapped here. Under the ptl. Linux: part of mm/rmap.c:try_to_unmap_one() */
+interface UnmapOptions {
+  readonly batch: TlbBatch;
+  /** Linux: TTU_IGNORE_MLOCK */
+  readonly ignoresMlock?: boolean;
+}
+
+/** For one vma; false when a page can't be unmapped there. The rmap lock is held. Linux: mm/rmap.c:try_to_unmap_one() */
+export function* tryToUnmapOne(
+  memory: Memory,
+  head: number,
+  { vma, addr, ...options }: Required<UnmapOptions> & { vma: Vma; addr: number },
+): Coroutine<boolean> {
+  const { mm } = vma;
+  const npages = pagesInVma(memory, head, { vma, addr });
+  const range: NotifierRange = { mm, start: addr, end: addr + npages * PAGE_SIZE, event: 'CLEAR', owner: null };
+  yield* mmuNotifierInvalidateRangeStart(range);
+  ptlLock(mm);
+  const goesOn = unmapEntries(vma, { addr, npages, head }, options);
+  ptlUnlock(mm);
+  yield* mmuNotifierInvalidateRangeEnd(range);
+  return goesOn;
+}
+
+/** Under the ptl. Linux: part of mm/rmap.c:try_to_unmap_one() */
 function unmapEntries(
   vma: Vma,
   { addr, npages, head }: { addr: number; npages: number; head: number },
-  batch: TlbBatch,
+  options: Required<UnmapOptions>,
 ): boolean {
   const isHuge = vma.mm.memory.frames.order(head) === HPAGE_PMD_ORDER;
-  if (isHuge && !(vma.flags & VM.locked)) splitHugePmdLocked(vma, addr, { folio: head });
-  for (let n = 0; n < npages; n++) if (!unmapEntry(vma, { addr: addr + n * PAGE_SIZE, head }, batch)) return false;
+  if (isHuge && (options.ignoresMlock || !(vma.flags & VM.locked))) splitHugePmdLocked(vma, addr, { folio: head });
+  for (let n = 0; n < npages; n++) if (!unmapEntry(vma, { addr: addr + n * PAGE_SIZE, head }, options)) return false;
   return true;
 }
 
 /** Linux: part of mm/rmap.c:try_to_unmap_one() */
-function unmapEntry(vma: Vma, { addr, head }: { addr: number; head: number }, batch: TlbBatch): boolean {
+function unmapEntry(
+  vma: Vma,
+  { addr, head }: { addr: number; head: number },
+  { batch, ignoresMlock }: Required<UnmapOptions>,
+): boolean {
   ptlAssertHeld(vma.mm);
   const { mm } = vma;
   const { memory } = mm;
@@ -63,7 +87,7 @@ function unmapEntry(vma: Vma, { addr, head }: { addr: number; head: number }, ba
   if ((kindOf(lo) !== Kind.present && !isExclusiveMapping) || lo & Pte.special) return true;
   const pfn = table.hi(i);
   if (pfn < head || pfn >= head + memory.frames.folioNrPages(head)) return true;
-  if (vma.flags & VM.locked) return false;
+  if (vma.flags & VM.locked && !ignoresMlock) return false;
   if (!isExclusiveMapping) batch.setTlbUbcFlushPending(mm);
   if (lo & Pte.dirty) folioMarkDirty(memory, pfn);
   if (memory.frames.isAnon(head)) {

@@ -8,7 +8,7 @@ import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart, type No
 import { userfaultfdWpUseMarkers } from '../userfault/ctx.js';
 import { mmapAssertLocked, mmapAssertWriteLocked } from '../vmas/mm.js';
 import { VM, VM_ACCESS_FLAGS } from '../vmas/vm-flags.js';
-import { assertInVma, type Vma } from '../vmas/vma.js';
+import { assertInVma, type Vma, vmaIsAnonymous } from '../vmas/vma.js';
 import { Kind, kindOf, Pte } from './entry.js';
 import { pgdAddrEnd, pmdAddrEnd, pudAddrEnd } from './page-align.js';
 import { pmdIndex, pteIndex, type Table } from './page-table.js';
@@ -95,7 +95,9 @@ function* changePmdRange(
     const next = pmdAddrEnd(addr, end);
     const vpn = addr / PAGE_SIZE;
     const i = pmdIndex(vpn);
-    if (pmd.lo(i) & Pte.huge && next - addr !== HPAGE_PMD_SIZE) yield* splitHugePmd(vma, addr);
+    // Of files small entries alone are protected for a userfaultfd. Linux: mm/mprotect.c:pgtable_split_needed()
+    const isSplit = next - addr !== HPAGE_PMD_SIZE || (change.uffd === 'wp' && !vmaIsAnonymous(vma));
+    if (pmd.lo(i) & Pte.huge && isSplit) yield* splitHugePmd(vma, addr);
     if (change.usesMarkers && kindOf(pmd.lo(i)) === Kind.none) {
       if (!mayAllocTable(mm)) return -ENOMEM;
       mm.pageTable.pteTableAlloc(vpn);

@@ -13,7 +13,7 @@ import { findVmaIntersection, lockRmap, unlockRmap } from '../vmas/vma-list.js';
 import { Kind, kindOf, Pte } from './entry.js';
 import { alignDown, PGD_SIZE, PUD_SIZE } from './page-align.js';
 import { pmdIndex, pteIndex, type Table } from './page-table.js';
-import { ptlLock, ptlUnlock } from './ptl.js';
+import { ptlAssertHeld, ptlLock, ptlUnlock } from './ptl.js';
 import { flushTlbBatchedPending, flushTlbRange } from './tlb.js';
 
 /** `len` bytes go from `oldAddr` in `vma` to `newAddr` in `newVma`, where nothing is mapped. */
@@ -96,8 +96,7 @@ function* moveOneStep(move: TableMove, step: Step): Coroutine<number> {
   } else if (isVerbatim && extent === HPAGE_PMD_SIZE && (yield* moveNormalPmd(move, step))) {
     return extent;
   }
-  const from = oldPmd.child(i);
-  if (from !== null) yield* movePtes(move, { ...step, from, count: extent / PAGE_SIZE });
+  if (oldPmd.child(i) !== null) yield* movePtes(move, { ...step, count: extent / PAGE_SIZE });
   return extent;
 }
 
@@ -149,11 +148,15 @@ function* moveNormalPmd({ vma, newVma }: TableMove, { oldAddr, newAddr }: Step):
   const locks = yield* lockRmap(vma);
   if (mm.memory.kernel.scheduler.isFine) yield FINE.ptl;
   ptlLock(mm);
-  mm.pageTable.setPteTable(newVpn, mm.pageTable.detachPteTable(oldAddr / PAGE_SIZE));
-  flushTlbRange(mm, oldAddr / PAGE_SIZE, HPAGE_PMD_NR);
+  // A collapse of the file may have taken the table meanwhile.
+  const isThere = mm.pageTable.pteTable(oldAddr / PAGE_SIZE) !== null;
+  if (isThere) {
+    mm.pageTable.setPteTable(newVpn, mm.pageTable.detachPteTable(oldAddr / PAGE_SIZE));
+    flushTlbRange(mm, oldAddr / PAGE_SIZE, HPAGE_PMD_NR);
+  }
   ptlUnlock(mm);
   unlockRmap(locks);
-  return true;
+  return isThere;
 }
 
 function* moveHuge({ vma, newVma, needRmapLocks }: TableMove, { oldAddr, newAddr }: Step): Coroutine<boolean> {
@@ -167,15 +170,28 @@ function* moveHuge({ vma, newVma, needRmapLocks }: TableMove, { oldAddr, newAddr
 }
 
 /** Linux: mm/mremap.c:move_ptes() */
-function* movePtes(move: TableMove, part: Step & { from: Table; count: number }): Coroutine<void> {
+function* movePtes(move: TableMove, part: Step & { count: number }): Coroutine<void> {
   const { mm } = move.vma;
-  const to = mm.pageTable.pteTableAlloc(part.newAddr / PAGE_SIZE);
   const locks = move.needRmapLocks ? yield* lockRmap(move.vma) : null;
   if (mm.memory.kernel.scheduler.isFine) yield FINE.ptl;
   ptlLock(mm);
   flushTlbBatchedPending(mm);
+  // Looked up under the lock: a collapse of the file may take either of them.
+  const from = mm.pageTable.pteTable(part.oldAddr / PAGE_SIZE);
+  if (from !== null) movePtesLocked(move, part, { from, to: mm.pageTable.pteTableAlloc(part.newAddr / PAGE_SIZE) });
+  ptlUnlock(mm);
+  if (locks !== null) unlockRmap(locks);
+}
+
+/** Under the ptl. */
+function movePtesLocked(
+  move: TableMove,
+  part: Step & { count: number },
+  { from, to }: { from: Table; to: Table },
+): void {
+  const { mm } = move.vma;
+  ptlAssertHeld(mm);
   let needsFlush = false;
-  const { from } = part;
   const first = pteIndex(part.oldAddr / PAGE_SIZE);
   const shift = pteIndex(part.newAddr / PAGE_SIZE) - first;
   const clearsUffdWp = vmaHasUffdWithoutEventRemap(move.vma);
@@ -189,6 +205,4 @@ function* movePtes(move: TableMove, part: Step & { from: Table; count: number })
     else to.setLo(i + shift, (lo | Pte.softDirty) & ~(clearsUffdWp ? Pte.uffdWp : 0));
   }
   if (needsFlush) flushTlbRange(mm, part.oldAddr / PAGE_SIZE, part.count);
-  ptlUnlock(mm);
-  if (locks !== null) unlockRmap(locks);
 }

@@ -134,7 +134,8 @@ class VmaScan {
       if (error !== null) return error;
     }
     const table = slot.table.child(slot.index);
-    if (table === null) return 0;
+    // What was split of a file is not mapped any more.
+    if (table === null) return kindOf(slot.table.lo(slot.index)) === Kind.none ? yield* this.pteHole(part) : 0;
     ptlLock(mm);
     const error = this.scanPtes(part, table);
     ptlUnlock(mm);

@@ -4,7 +4,7 @@ import { filemapLockHugetlbFolio, hugetlbAddToPageCache } from '../files/hugetlb
 import { anonVmaPrepare } from '../frames/anon-rmap.js';
 import { folioPut, folioUnlock } from '../frames/folio.js';
 import { HPAGE_PMD_NR, PAGE_SIZE, PG } from '../frames/frames.js';
-import { folioAddNewAnonRmapPmd, hugetlbAddFileRmap } from '../frames/rmap.js';
+import { folioAddFileRmapPmd, folioAddNewAnonRmapPmd } from '../frames/rmap.js';
 import { allocHugetlbFolio, hugePteAlloc } from '../huge/hugetlb-fault.js';
 import { setPmd } from '../huge/thp-fault.js';
 import type { PmdSlot } from '../huge/thp-policy.js';
@@ -85,7 +85,7 @@ function install(
   const kind = kindOf(slot.table.lo(slot.index));
   const isFree = kind === Kind.none || kind === Kind.marker;
   if (isFree) {
-    if (isOfFile) hugetlbAddFileRmap(mm.memory, head);
+    if (isOfFile) folioAddFileRmapPmd(mm.memory, head);
     else folioAddNewAnonRmapPmd(mm.memory, head, vma, addr);
     const isWritable = !wp && !(isContinue && !vma.isShared) && (vma.flags & VM.write) !== 0;
     const lo = mkPte(vma) | Pte.huge | Pte.dirty | (isWritable ? Pte.write : 0);

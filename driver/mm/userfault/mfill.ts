@@ -194,7 +194,7 @@ function* mfillAtomicInstallPte(
 ): Coroutine<number> {
   const { mm } = vma;
   const { memory } = mm;
-  const isOfFile = memory.frames.mapping(pfn) !== 0;
+  const isOfFile = memory.frames.mapping(memory.frames.head(pfn)) !== 0;
   const table = yield* lockEntry(vma, addr);
   if (typeof table === 'number') return table;
   const i = pteIndex(addr / PAGE_SIZE);

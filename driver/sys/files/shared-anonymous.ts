@@ -19,6 +19,7 @@ export function* mmapSharedAnonymous(mm: Mm, releases: ReleaseQueue, request: Mm
     ? new HugetlbfsFile(releases, O_RDWR, new HugetlbfsInode(mm.memory))
     : new TmpfsFile(releases, O_RDWR, new TmpfsInode(mm.memory));
   if (isHugetlb) file.path = '/anon_hugepage (deleted)';
+  file.mapping.isAnonymous = !isHugetlb;
   file.mapping.size = Math.ceil(request.len / pageSize) * pageSize;
   const result = yield* vmMmapPgoff(mm, {
     ...request,

@@ -1,5 +1,5 @@
 import { EACCES, EINVAL, EIO } from '../../../../uapi/errno.js';
-import { PAGE_SIZE } from '../../../mm/frames/frames.js';
+import { HPAGE_PMD_NR, HPAGE_PMD_ORDER, PAGE_SIZE, PG } from '../../../mm/frames/frames.js';
 import type { Memory } from '../../../mm/memory.js';
 import type { Machine } from '../../machine/machine.js';
 import { kstrtoull } from '../kstrtox.js';
@@ -128,10 +128,30 @@ function setHugePages({ hugetlb }: Memory, count: number): number {
   return 0;
 }
 
+/**
+ * Folios of 2 MiB: anonymous ones that one entry maps, those of tmpfs, and such of these that one entry maps.
+ * Linux: NR_ANON_THPS, NR_SHMEM_THPS, NR_SHMEM_PMDMAPPED
+ */
+function hugePages({ frames: { raw }, allocator }: Memory): { anon: number; shmem: number; shmemMapped: number } {
+  const sum = { anon: 0, shmem: 0, shmemMapped: 0 };
+  for (let head = 0; head < allocator.freshStart; head += HPAGE_PMD_NR) {
+    const flags = raw.flags[head]!;
+    if (raw.refcount[head] === 0 || raw.order[head] !== HPAGE_PMD_ORDER || flags & PG.hugetlb) continue;
+    const isMapped = raw.entireMapcount[head]! > 0;
+    if (flags & PG.anon) sum.anon += Number(isMapped);
+    else if (raw.mapping[head] !== 0) {
+      sum.shmem++;
+      sum.shmemMapped += Number(isMapped);
+    }
+  }
+  return sum;
+}
+
 function meminfo(memory: Memory): string {
   const { hugetlb, swap, allocator, frames } = memory;
   let anonPages = 0;
   let shmemPages = 0;
+  const huge = hugePages(memory);
   for (const mm of memory.mms) anonPages += mm.rss.anon;
   for (const mapping of memory.mappings.values()) {
     if (mapping.hugetlb !== null) continue;
@@ -148,7 +168,16 @@ function meminfo(memory: Memory): string {
     ['AnonPages', anonPages * KIB_PER_PAGE],
     ['Shmem', shmemPages * KIB_PER_PAGE],
   ];
-  const kib = rows.map(([name, value]) => `${`${name}:`.padEnd(16)}${String(value).padStart(8)} kB\n`).join('');
+  const hugeRows: [string, number][] = [
+    ['AnonHugePages', huge.anon * HUGE_KIB],
+    ['ShmemHugePages', huge.shmem * HUGE_KIB],
+    ['ShmemPmdMapped', huge.shmemMapped * HUGE_KIB],
+    ['FileHugePages', 0],
+    ['FilePmdMapped', 0],
+  ];
+  const kibText = ([name, value]: [string, number]): string =>
+    `${`${name}:`.padEnd(16)}${String(value).padStart(8)} kB\n`;
+  const kib = rows.map(kibText).join('') + hugeRows.map(kibText).join('');
   const counts: [string, number][] = [
     ['HugePages_Total', hugetlb.count],
     ['HugePages_Free', hugetlb.freeCount],

@@ -88,19 +88,21 @@ interface Resident {
   dirty: number;
   anon: number;
   hugeKib: number;
+  shmemHugeKib: number;
   swap: number;
 }
 
 /** Linux: fs/proc/task_mmu.c:smap_gather_stats() */
 function smapGatherStats(vma: Vma): Resident {
-  const sum: Resident = { pages: 0, dirty: 0, anon: 0, hugeKib: 0, swap: 0 };
+  const sum: Resident = { pages: 0, dirty: 0, anon: 0, hugeKib: 0, shmemHugeKib: 0, swap: 0 };
   const endVpn = vma.end / PAGE_SIZE;
   for (let vpn = vma.start / PAGE_SIZE; vpn < endVpn; ) {
     const pmd = vma.mm.pageTable.pmdTable(vpn);
     const lo = pmd === null ? 0 : pmd.lo(pmdIndex(vpn));
     if (pmd === null || kindOf(lo) !== Kind.table) {
       const next = Math.min(endVpn, (Math.floor(vpn / 512) + 1) * 512);
-      if (kindOf(lo) === Kind.present && !(lo & Pte.special)) addHuge(sum, vma, lo, next - vpn);
+      if (kindOf(lo) === Kind.present && !(lo & Pte.special))
+        addHuge(sum, vma, { lo, pfn: pmd!.hi(pmdIndex(vpn)), npages: next - vpn });
       vpn = next;
       continue;
     }
@@ -111,11 +113,15 @@ function smapGatherStats(vma: Vma): Resident {
   return sum;
 }
 
-function addHuge(sum: Resident, vma: Vma, lo: number, npages: number): void {
+/** Linux: fs/proc/task_mmu.c:smaps_pmd_entry() */
+function addHuge(sum: Resident, vma: Vma, { lo, pfn, npages }: { lo: number; pfn: number; npages: number }): void {
   if (vma.flags & VM.hugetlb) return;
   sum.pages += npages;
-  sum.anon += npages;
-  sum.hugeKib += (npages * PAGE_SIZE) / KIB;
+  const kib = (npages * PAGE_SIZE) / KIB;
+  if (vma.mm.memory.frames.isAnon(pfn)) {
+    sum.anon += npages;
+    sum.hugeKib += kib;
+  } else sum.shmemHugeKib += kib;
   if (lo & Pte.dirty) sum.dirty += npages;
 }
 
@@ -129,7 +135,7 @@ function addPage(sum: Resident, vma: Vma, lo: number, pfn: number): void {
 }
 
 function smapsRows(vma: Vma): string {
-  const { pages, dirty, anon, hugeKib, swap } = smapGatherStats(vma);
+  const { pages, dirty, anon, hugeKib, shmemHugeKib, swap } = smapGatherStats(vma);
   const isShared = (vma.flags & VM.mayshare) !== 0;
   const pageKib = (vma.flags & VM.hugetlb ? 512 : 1) * 4;
   const rows: [string, number][] = [
@@ -145,6 +151,8 @@ function smapsRows(vma: Vma): string {
     ['Referenced', pages * 4],
     ['Anonymous', anon * 4],
     ['AnonHugePages', hugeKib],
+    ['ShmemPmdMapped', shmemHugeKib],
+    ['FilePmdMapped', 0],
     ['Swap', swap * 4],
     ['Locked', vma.flags & VM.locked ? pages * 4 : 0],
   ];

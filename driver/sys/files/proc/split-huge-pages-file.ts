@@ -1,7 +1,7 @@
 import { EINVAL } from '../../../../uapi/errno.js';
 import { O_RDONLY } from '../../../../uapi/fcntl.js';
 import type { Coroutine } from '../../../core/effect.js';
-import { splitHugePagesAll, splitHugePagesPid } from '../../../mm/huge/split-huge-pages.js';
+import { splitHugePagesAll, splitHugePagesInFile, splitHugePagesPid } from '../../../mm/huge/split-huge-pages.js';
 import type { Machine } from '../../machine/machine.js';
 import type { Thread } from '../../processes/thread.js';
 import { cString } from '../kstrtox.js';
@@ -10,12 +10,12 @@ import { type FileStat, OpenFile, S_IFREG } from '../open-file.js';
 /** As much of the four numbers as is there; what follows them is passed over. Linux: lib/vsprintf.c:vsscanf() */
 const PAGES_OF_PROCESS =
   /^\s*(-?\d+)(?:,0x\s*(?:0[xX])?([\da-fA-F]+)(?:,0x\s*(?:0[xX])?([\da-fA-F]+)(?:,\s*(-?\d+))?)?)?/;
-const PAGES_OF_FILE = /^([^,]+),0x\s*[\da-fA-F]+,0x\s*[\da-fA-F]/;
+const PAGES_OF_FILE = /^([^,]+),0x\s*([\da-fA-F]+),0x\s*([\da-fA-F]+)(?:,\s*(-?\d+))?/;
 const MAX_INPUT = 254;
 
 /**
- * What is written is `1`: all, or `PID,0xSTART,0xEND[,ORDER]`, or `/FILE,0xFIRST,0xEND[,ORDER]`. Deviates: of files nothing is
- * split, as tmpfs has no huge pages. Linux: mm/huge_memory.c:split_huge_pages_write()
+ * What is written is `1`: all, or `PID,0xSTART,0xEND[,ORDER]`, or `/FILE,0xFIRST,0xEND[,ORDER]`.
+ * Linux: mm/huge_memory.c:split_huge_pages_write()
  */
 class SplitHugePagesFile extends OpenFile {
   constructor(
@@ -43,21 +43,28 @@ class SplitHugePagesFile extends OpenFile {
     const [start, end, order] = [Number.parseInt(first!, 16), Number.parseInt(last, 16), Number(orderText ?? 0)];
     const target = this.machine.process(pid);
     const isOwn = target !== null && target.owner === process.owner;
-    // A number that is unsigned in Linux: no folio is larger than the order that a negative one is.
-    const newOrder = order < 0 ? order + 2 ** 32 : order;
-    const error = yield* splitHugePagesPid(isOwn ? target.mm : null, { start, end, newOrder });
+    const error = yield* splitHugePagesPid(isOwn ? target.mm : null, { start, end, newOrder: unsignedOrder(order) });
     return error < 0 ? error : text.length;
   }
 
-  /** The file must be there; no folio of one is large. Linux: mm/huge_memory.c:split_huge_pages_in_file() */
+  /** The file must be there. Linux: part of mm/huge_memory.c:split_huge_pages_in_file() */
   private *splitHugePagesInFile(thread: Thread, text: string): Coroutine<number> {
     const match = PAGES_OF_FILE.exec(text);
     if (match === null) return -EINVAL;
     const file = yield* this.machine.vfs.open(thread, match[1]!, O_RDONLY);
     if (typeof file === 'number') return -EINVAL;
+    const [first, end] = [Number.parseInt(match[2]!, 16), Number.parseInt(match[3]!, 16)];
+    const { memory } = this.machine;
+    const newOrder = unsignedOrder(Number(match[4] ?? 0));
+    if (file.mapping !== null) yield* splitHugePagesInFile(memory, file.mapping, { first, end, newOrder });
     yield* file.put();
     return text.length;
   }
+}
+
+/** A number that is unsigned in Linux: no folio is larger than the order that a negative one is. */
+function unsignedOrder(order: number): number {
+  return order < 0 ? order + 2 ** 32 : order;
 }
 
 export function addSplitHugePages(machine: Machine): void {
