@@ -29,6 +29,10 @@ export type ScanResult =
   | 'vma_check'
   | 'address_range'
   | 'del_page_lru'
+  | 'pte_mapped_hugepage'
+  | 'page_compound'
+  | 'page_filled'
+  | 'truncated'
   | 'alloc_huge_page_fail';
 
 /** Up to how many small entries may be what. Linux: khugepaged_max_ptes_none, _swap and _shared */

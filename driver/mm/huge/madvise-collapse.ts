@@ -2,10 +2,12 @@ import { EAGAIN, EBUSY, EINVAL, ENOMEM } from '../../../uapi/errno.js';
 import { type Coroutine, preemptPoint } from '../../core/effect.js';
 import { HPAGE_PMD_SIZE } from '../frames/frames.js';
 import { mmapAssertLocked, mmdrop, mmgrab } from '../vmas/mm.js';
-import { assertInVma, type Vma } from '../vmas/vma.js';
+import { assertInVma, type Vma, vmaIsAnonymous } from '../vmas/vma.js';
 import { hugepageVmaRevalidate, MADVISE_CONTROL, type ScanResult } from './collapse-control.js';
 import { hpageCollapseScanPmd } from './thp-collapse.js';
+import { hpageCollapseScanFile } from './thp-collapse-file.js';
 import { hugeStart, thpVmaAllowableOrder } from './thp-policy.js';
+import { collapsePteMappedThp } from './thp-retract.js';
 
 /** What doesn't keep the next 2 MiB from being tried. Linux: the whitelist of mm/khugepaged.c:madvise_collapse() */
 const GOES_ON: ReadonlySet<ScanResult> = new Set<ScanResult>([
@@ -17,6 +19,7 @@ const GOES_ON: ReadonlySet<ScanResult> = new Set<ScanResult>([
   'page_null',
   'page_count',
   'page_lock',
+  'page_compound',
   'page_lru',
   'del_page_lru',
 ]);
@@ -62,7 +65,9 @@ function* collapseParts(
       vma = found;
       last = Math.min(last, hugeStart(vma.end));
     }
-    const scan = yield* hpageCollapseScanPmd(vma, addr, MADVISE_CONTROL);
+    const scan = vmaIsAnonymous(vma)
+      ? yield* hpageCollapseScanPmd(vma, addr, MADVISE_CONTROL)
+      : yield* collapseFilePart(vma, addr);
     isLocked = scan.isLocked;
     if (scan.result === 'succeed' || scan.result === 'pmd_mapped') {
       collapsed++;
@@ -73,6 +78,23 @@ function* collapseParts(
   }
   if (!isLocked) yield* mm.mmapLock.readLock();
   return { collapsed, parts: (last - first) / HPAGE_PMD_SIZE, failure };
+}
+
+/** 2 MiB of a file, without mmap_lock, and then of its mapping. Linux: part of mm/khugepaged.c:madvise_collapse() */
+function* collapseFilePart(vma: Vma, addr: number): Coroutine<{ result: ScanResult; isLocked: boolean }> {
+  const { mm } = vma;
+  const file = vma.file!;
+  const index = vma.linearPageIndex(addr);
+  file.get();
+  mm.mmapLock.readUnlock();
+  let result = yield* hpageCollapseScanFile(mm.memory, file.mapping!, index);
+  yield* file.put();
+  if (result === 'pte_mapped_hugepage') {
+    yield* mm.mmapLock.readLock();
+    result = yield* collapsePteMappedThp(mm, addr);
+    mm.mmapLock.readUnlock();
+  }
+  return { result, isLocked: false };
 }
 
 /** Linux: mm/khugepaged.c:madvise_collapse_errno() */
@@ -86,6 +108,7 @@ function madviseCollapseErrno(result: ScanResult): number {
     case 'page_lock':
     case 'page_lru':
     case 'del_page_lru':
+    case 'page_filled':
       return -EAGAIN;
     default:
       return -EINVAL;
