@@ -124,12 +124,12 @@ export function shmemUncharge(mapping: AddressSpace, npages: number): void {
 
 /**
  * Sets the length: pages behind it are unmapped everywhere (private copies too) and dropped, the rest of the last page
- * becomes zero. Linux: part of mm/shmem.c:shmem_setattr()
+ * becomes zero. What was allocated behind goes too where the length is the old one. Linux: part of mm/shmem.c:shmem_setattr()
  */
 export function* shmemTruncate(memory: Memory, mapping: AddressSpace, sizeBytes: number): Coroutine<void> {
   const oldSize = mapping.size;
   mapping.size = sizeBytes;
-  if (sizeBytes >= oldSize) return;
+  if (sizeBytes > oldSize) return;
   const firstIndex = Math.ceil(sizeBytes / PAGE_SIZE);
   yield* unmapMappingPages(mapping, { first: firstIndex });
   yield* shmemUndoRange(memory, mapping, { first: firstIndex });
