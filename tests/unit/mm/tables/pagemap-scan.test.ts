@@ -3,7 +3,7 @@ import { PagemapRegions } from '../../../../driver/mm/tables/pagemap-regions.js'
 import { type PagemapScan, pagemapScanRange } from '../../../../driver/mm/tables/pagemap-scan.js';
 import { VM } from '../../../../driver/mm/vmas/vm-flags.js';
 import { ENOSPC, EPERM } from '../../../../uapi/errno.js';
-import { MADV_PAGEOUT, MAP_FIXED, MAP_SHARED } from '../../../../uapi/mman.js';
+import { MADV_COLLAPSE, MADV_PAGEOUT, MAP_FIXED, MAP_SHARED } from '../../../../uapi/mman.js';
 import { PAGE_IS, PM_SCAN } from '../../../../uapi/pm-scan.js';
 import { UFFD_FEATURE } from '../../../../uapi/userfaultfd.js';
 import { DeviceMachine } from '../../dmirror/device-machine.js';
@@ -114,4 +114,28 @@ it('protects pages that a device has, which count as swapped', () => {
   w.store(1, 6);
   expect([scan(w, 2, written).found, w.load(1)]).toEqual([['1-2 written'], 6]);
   w.check();
+});
+
+it('tells of 2 MiB of a file, and protects a part of it as what is not mapped', () => {
+  const world = new TestMachine({ checked: true });
+  const file = new TestFile(world.memory, 512);
+  world.anon(0, 512, { file, flags: MAP_SHARED | MAP_FIXED });
+  world.fill(0, 8);
+  expect(world.advise(0, 512, MADV_COLLAPSE)).toBe(0);
+  expect(scan(world, 512, { returnMask: ALL & ~PAGE_IS.softDirty }).found).toEqual(['0-512 written file present huge']);
+  new Serving(world, 512, ASYNC);
+  const written = { flags: PM_SCAN.wpMatching, mask: PAGE_IS.written, returnMask: PAGE_IS.written };
+  expect(scan(world, 8, written).found).toEqual(['0-8 written']);
+  expect(world.text(0, 512)).toBe('PTE 0-7 MARKER\nPTE 8-511 NONE');
+  world.fill(3, 1, 30);
+  expect(scan(world, 8, written).found).toEqual(['3-4 written']);
+  expect([world.load(3), world.load(7)]).toEqual([30, 8]);
+  // All of it at once keeps the one entry.
+  world.anon(0, 512, { file, flags: MAP_SHARED | MAP_FIXED });
+  expect([world.load(3), world.text(0, 512)]).toEqual([30, 'PMD 0-511 HUGE W']);
+  new Serving(world, 512, ASYNC);
+  expect(scan(world, 512, written).found).toEqual(['0-512 written']);
+  expect(world.text(0, 512)).toBe('PMD 0-511 HUGE R');
+  world.fill(5, 1, 50);
+  expect([world.load(3), world.load(5), scan(world, 512, written).found.length]).toEqual([30, 50, 1]);
 });
