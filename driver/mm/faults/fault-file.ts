@@ -129,7 +129,7 @@ function mapFilePage(fault: VmFault, pfn: number): boolean {
   if (table === null) return false;
   const nr = frames.folioNrPages(head);
   const range = { pfn: head, first: pteIndex(vpn) - (pfn - head), nr };
-  if (nr > 1 && mapsAllPages(vma, vpn - (pfn - head), range) && isRangeNone(table, range)) {
+  if (nr > 1 && mapsAllPages(vma, vpn - (pfn - head), range) && pteRangeNone(table, range)) {
     folioGet(memory, head, nr - 1);
     setPteRange(fault, table, range);
   } else {
@@ -153,7 +153,7 @@ function mapsAllPages(vma: Vma, vpn: number, { first, nr }: PteRange): boolean {
 }
 
 /** Linux: mm/memory.c:pte_range_none() */
-function isRangeNone(table: Table, { first, nr }: PteRange): boolean {
+function pteRangeNone(table: Table, { first, nr }: PteRange): boolean {
   return table.nextUsed(first, first + nr) === first + nr;
 }
 

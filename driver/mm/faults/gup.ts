@@ -5,7 +5,7 @@ import { folioGet } from '../frames/folio.js';
 import { ZERO_PFN } from '../frames/frame-allocator.js';
 import { PAGE_SIZE, Zone } from '../frames/frames.js';
 import { type PfnList, tryGrabFolio, unpinUserPage } from '../frames/pin.js';
-import { allocTableIfNone } from '../huge/thp-file-fault.js';
+import { pteAlloc } from '../huge/thp-file-fault.js';
 import { splitHugePmd } from '../huge/thp-split-pmd.js';
 import type { Memory } from '../memory.js';
 import { KIND_MASK, Kind, Pte } from '../tables/entry.js';
@@ -254,7 +254,7 @@ function* followPageMask(vma: Vma, addr: number, place: FollowPlace): Coroutine<
   const isSplit = (place.request.flags & FOLL.splitPmd) !== 0;
   if (isHuge && isSplit) {
     yield* splitHugePmd(vma, addr);
-    if (allocTableIfNone(vma, vpn) !== 0) return -ENOMEM;
+    if (pteAlloc(vma, vpn) !== 0) return -ENOMEM;
   }
   if (mm.memory.kernel.scheduler.isFine) yield FINE.ptl;
   return (isHuge && !isSplit ? followPmdLocked(vma, vpn, { pmd, place }) : null) ?? followPagePte(vma, vpn, place);

@@ -37,7 +37,7 @@ export function filemapRemoveFolio(memory: Memory, head: number): void {
   folioPut(memory, head, nr);
 }
 
-/** The page of `index` with a reference, its folio locked; 0 where the file has none in memory. Linux: mm/filemap.c:filemap_lock_folio() */
+/** The page of `index` with a reference, its folio locked; 0 where the file has none in memory. Linux: include/linux/pagemap.h:filemap_lock_folio() */
 export function* filemapLockFolio(memory: Memory, mapping: AddressSpace, index: number): Coroutine<number> {
   for (;;) {
     const pfn = mapping.pages.get(index);

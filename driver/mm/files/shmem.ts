@@ -60,7 +60,7 @@ export function* shmemGetFolio(
   }
 }
 
-/** As `shmemGetFolio`, with the folio locked: it stays in the file. Linux: mm/shmem.c:shmem_get_folio(), shmem_write_begin() */
+/** As `shmemGetFolio`, with the folio locked: it stays in the file. Linux: part of mm/shmem.c:shmem_get_folio_gfp() */
 export function* shmemGetFolioLocked(
   memory: Memory,
   mapping: AddressSpace,

@@ -1,13 +1,13 @@
 import { EAGAIN, EBUSY, EINVAL, ENOMEM } from '../../../uapi/errno.js';
 import { type Coroutine, preemptPoint } from '../../core/effect.js';
+import { hpageCollapseScanFile } from '../files/collapse-file.js';
+import { collapsePteMappedThp } from '../files/retract-tables.js';
 import { HPAGE_PMD_SIZE } from '../frames/frames.js';
 import { mmapAssertLocked, mmdrop, mmgrab } from '../vmas/mm.js';
 import { assertInVma, type Vma, vmaIsAnonymous } from '../vmas/vma.js';
 import { hugepageVmaRevalidate, MADVISE_CONTROL, type ScanResult } from './collapse-control.js';
 import { hpageCollapseScanPmd } from './thp-collapse.js';
-import { hpageCollapseScanFile } from './thp-collapse-file.js';
 import { hugeStart, thpVmaAllowableOrder } from './thp-policy.js';
-import { collapsePteMappedThp } from './thp-retract.js';
 
 /** What doesn't keep the next 2 MiB from being tried. Linux: the whitelist of mm/khugepaged.c:madvise_collapse() */
 const GOES_ON: ReadonlySet<ScanResult> = new Set<ScanResult>([

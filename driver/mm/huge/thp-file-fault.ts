@@ -47,11 +47,11 @@ export function doSetPmd({ vma, addr, flags }: Pick<VmFault, 'vma' | 'addr' | 'f
  */
 export function* wpFileHugePmd({ vma, addr, vpn, flags }: VmFault): Coroutine<number> {
   yield* splitHugePmd(vma, addr);
-  return flags & FAULT.unshare ? allocTableIfNone(vma, vpn) : 0;
+  return flags & FAULT.unshare ? pteAlloc(vma, vpn) : 0;
 }
 
 /** So that what is mapped next is small. 0 or VM_FAULT.oom. Linux: include/linux/mm.h:pte_alloc() */
-export function allocTableIfNone({ mm }: VmFault['vma'], vpn: number): number {
+export function pteAlloc({ mm }: VmFault['vma'], vpn: number): number {
   const slot = mmFindPmd(mm, vpn);
   if (slot === null || kindOf(slot.table.lo(slot.index)) !== Kind.none) return 0;
   if (!mayAllocTable(mm)) return VM_FAULT.oom;

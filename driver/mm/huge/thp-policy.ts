@@ -95,8 +95,8 @@ export function thpVmaAllowableOrders(
 }
 
 /**
- * Of tmpfs 2 MiB, for MADV_COLLAPSE, which needs no leave of /sys: there `never` stands, what 6.12 begins with, so that no fault makes a
- * large page and khugepaged looks for none. Linux: mm/shmem.c:shmem_allowable_huge_orders()
+ * Of tmpfs 2 MiB, for MADV_COLLAPSE, which needs no leave of /sys. Deviates: nobody else makes large pages there, neither a fault nor
+ * khugepaged, as if `never` stood in shmem_enabled, with which 6.12 begins. Linux: mm/shmem.c:shmem_allowable_huge_orders()
  */
 function shmemAllowableHugeOrders(vma: Vma, tva: number, { orders, flags }: { orders: number; flags: number }): number {
   if (!vmaIsShmem(vma) || tva !== 0 || flags & (VM_SPECIAL | VM.hugetlb)) return 0;

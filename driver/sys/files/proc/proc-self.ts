@@ -113,7 +113,7 @@ function smapGatherStats(vma: Vma): Resident {
   return sum;
 }
 
-/** Linux: fs/proc/task_mmu.c:smaps_pmd_entry() */
+/** Linux: part of fs/proc/task_mmu.c:smaps_pmd_entry() */
 function addHuge(sum: Resident, vma: Vma, { lo, pfn, npages }: { lo: number; pfn: number; npages: number }): void {
   if (vma.flags & VM.hugetlb) return;
   sum.pages += npages;

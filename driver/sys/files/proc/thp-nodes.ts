@@ -10,8 +10,8 @@ import { thpSizeNodes } from './thp-size-nodes.js';
 const THP = '/sys/kernel/mm/transparent_hugepage';
 
 /**
- * /sys/kernel/mm/transparent_hugepage. Deviates: tmpfs has no huge pages, and there is no compaction, so what concerns
- * those is kept and shown only.
+ * /sys/kernel/mm/transparent_hugepage. Deviates: tmpfs has huge pages by MADV_COLLAPSE alone, whatever stands in shmem_enabled, and there is no
+ * compaction, so what concerns those is kept and shown only.
  */
 export function thpNodes(memory: Memory): [string, TextNode][] {
   const nodes: Readonly<Record<string, TextNode>> = {

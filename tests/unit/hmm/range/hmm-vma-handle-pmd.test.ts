@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { splitHugePagesAll } from '../../../../driver/mm/huge/split-huge-pages.js';
 import { MADV_COLLAPSE, MAP_FIXED, MAP_SHARED } from '../../../../uapi/mman.js';
 import { EQUAL_PATHS } from '../../../../uapi/path-name.js';
+import { DeviceMachine } from '../../dmirror/device-machine.js';
 import { TestFile } from '../../mm/test-file.js';
-import { DeviceMachine } from '../device-machine.js';
 
 const HUGE = 512;
 const PAGES = Array.from({ length: HUGE }, (_, i) => 100 + i);

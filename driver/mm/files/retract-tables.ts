@@ -1,10 +1,11 @@
 import { assert } from '../../core/assert.js';
 import { type Coroutine, FINE } from '../../core/effect.js';
-import type { AddressSpace } from '../files/address-space.js';
-import { filemapLockFolio } from '../files/filemap.js';
 import { folioGet, folioPut, folioUnlock } from '../frames/folio.js';
 import { HPAGE_PMD_NR, HPAGE_PMD_ORDER, HPAGE_PMD_SIZE, PAGE_SIZE } from '../frames/frames.js';
 import { folioRemoveRmapPtes } from '../frames/rmap.js';
+import { findPmdOrThpOrNone, type ScanResult } from '../huge/collapse-control.js';
+import { doSetPmd } from '../huge/thp-file-fault.js';
+import { thpVmaAllowableOrder } from '../huge/thp-policy.js';
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart, type NotifierRange } from '../notifier.js';
 import { Kind, kindOf } from '../tables/entry.js';
 import type { Table } from '../tables/page-table.js';
@@ -14,9 +15,8 @@ import { flushTlbMm } from '../tables/tlb.js';
 import { type Mm, mmapAssertLocked } from '../vmas/mm.js';
 import { VM } from '../vmas/vm-flags.js';
 import { type Vma, vmaHasAnonVma } from '../vmas/vma.js';
-import { findPmdOrThpOrNone, type ScanResult } from './collapse-control.js';
-import { doSetPmd } from './thp-file-fault.js';
-import { thpVmaAllowableOrder } from './thp-policy.js';
+import type { AddressSpace } from './address-space.js';
+import { filemapLockFolio } from './filemap.js';
 
 /**
  * The page tables in which the small pages of a collapsed folio were go, wherever they are not needed: the next fault maps the folio by one
@@ -53,7 +53,7 @@ function clearRange(mm: Mm, addr: number): NotifierRange {
   return { mm, start: addr, end: addr + HPAGE_PMD_SIZE, event: 'CLEAR', owner: null };
 }
 
-/** Marks that somebody has put into it meanwhile go with it. Under the ptl. Linux: include/linux/pgtable.h:pmdp_collapse_flush() */
+/** Marks that somebody has put into it meanwhile go with it. Under the ptl. Linux: part of mm/pgtable-generic.c:pmdp_collapse_flush() */
 function dropTable(mm: Mm, addr: number): void {
   ptlAssertHeld(mm);
   const table = mm.pageTable.detachPteTable(addr / PAGE_SIZE);

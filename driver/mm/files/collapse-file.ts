@@ -1,9 +1,5 @@
 import { assert } from '../../core/assert.js';
 import { type Coroutine, FINE } from '../../core/effect.js';
-import type { AddressSpace } from '../files/address-space.js';
-import { cacheReferences } from '../files/filemap.js';
-import { shmemCharge, shmemUncharge } from '../files/shmem.js';
-import { shmemSwapinFolio } from '../files/shmem-swap.js';
 import {
   clearPage,
   copyPage,
@@ -18,13 +14,17 @@ import {
 } from '../frames/folio.js';
 import { isRefcountSuitable } from '../frames/folio-sharing.js';
 import { HPAGE_PMD_NR, HPAGE_PMD_ORDER, PAGE_SIZE, PG } from '../frames/frames.js';
+import type { ScanResult } from '../huge/collapse-control.js';
 import type { Memory } from '../memory.js';
 import { tryToUnmap } from '../swap/swap-unmap.js';
 import { TlbBatch } from '../tables/tlb.js';
 import { VM } from '../vmas/vm-flags.js';
 import type { Vma } from '../vmas/vma.js';
-import type { ScanResult } from './collapse-control.js';
-import { retractPageTables } from './thp-retract.js';
+import type { AddressSpace } from './address-space.js';
+import { cacheReferences } from './filemap.js';
+import { retractPageTables } from './retract-tables.js';
+import { shmemCharge, shmemUncharge } from './shmem.js';
+import { shmemSwapinFolio } from './shmem-swap.js';
 
 /**
  * Makes one folio of what a tmpfs file has from index `start` on, holes too: `pte_mapped_hugepage`, also where there is one already, which is

@@ -1,22 +1,22 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { FOLL } from '../../../../driver/mm/faults/foll.js';
-import { pinUserPages } from '../../../../driver/mm/faults/gup.js';
+import { FOLL } from '../../../driver/mm/faults/foll.js';
+import { pinUserPages } from '../../../driver/mm/faults/gup.js';
 import {
   shmemAllocate,
   shmemFileReadIter,
   shmemFileWriteIter,
   shmemPunchHole,
   shmemTruncate,
-} from '../../../../driver/mm/files/shmem.js';
-import { unpinUserPages } from '../../../../driver/mm/frames/pin.js';
-import { splitHugePagesAll } from '../../../../driver/mm/huge/split-huge-pages.js';
-import { CLEAR_REFS, clearRefsWrite } from '../../../../driver/mm/tables/clear-refs.js';
-import { doMincore } from '../../../../driver/mm/vmas/mincore.js';
-import { doMlock, munlock } from '../../../../driver/mm/vmas/mlock.js';
-import type { Mm } from '../../../../driver/mm/vmas/mm.js';
-import { doMprotectPkey } from '../../../../driver/mm/vmas/mprotect.js';
-import { mremap } from '../../../../driver/mm/vmas/mremap.js';
+} from '../../../driver/mm/files/shmem.js';
+import { unpinUserPages } from '../../../driver/mm/frames/pin.js';
+import { splitHugePagesAll } from '../../../driver/mm/huge/split-huge-pages.js';
+import { CLEAR_REFS, clearRefsWrite } from '../../../driver/mm/tables/clear-refs.js';
+import { doMincore } from '../../../driver/mm/vmas/mincore.js';
+import { doMlock, munlock } from '../../../driver/mm/vmas/mlock.js';
+import type { Mm } from '../../../driver/mm/vmas/mm.js';
+import { doMprotectPkey } from '../../../driver/mm/vmas/mprotect.js';
+import { mremap } from '../../../driver/mm/vmas/mremap.js';
 import {
   MADV_COLD,
   MADV_COLLAPSE,
@@ -30,11 +30,11 @@ import {
   MREMAP_FIXED,
   MREMAP_MAYMOVE,
   PROT_READ,
-} from '../../../../uapi/mman.js';
-import { fillTlbs } from '../../../conform/greedy-tlb.js';
-import { runs } from '../../../counts.js';
-import { BASE, PAGE, RW, TestMachine } from '../../test-machine.js';
-import { TestFile } from '../test-file.js';
+} from '../../../uapi/mman.js';
+import { fillTlbs } from '../../conform/greedy-tlb.js';
+import { runs } from '../../counts.js';
+import { BASE, PAGE, RW, TestMachine } from '../test-machine.js';
+import { TestFile } from './test-file.js';
 
 const NPAGES = 1024;
 const PAGES = [0, 1, 5, 255, 510, 511, 512, 513, 700, 1022, 1023];

@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { FOLL } from '../../../../driver/mm/faults/foll.js';
 import { getUserPages, pinUserPages } from '../../../../driver/mm/faults/gup.js';
-import type { FileSystemLimit } from '../../../../driver/mm/files/address-space.js';
 import {
   shmemAllocate,
   shmemFileReadIter,
@@ -12,246 +11,29 @@ import {
 import { folioGet, folioPut } from '../../../../driver/mm/frames/folio.js';
 import { unpinUserPages } from '../../../../driver/mm/frames/pin.js';
 import { splitHugePagesAll, splitHugePagesInFile } from '../../../../driver/mm/huge/split-huge-pages.js';
-import { pfnAt } from '../../../../driver/mm/tables/page-table-text.js';
 import { UserfaultCtx } from '../../../../driver/mm/userfault/ctx.js';
 import { mfillAtomic } from '../../../../driver/mm/userfault/mfill.js';
 import { registerRange } from '../../../../driver/mm/userfault/register.js';
 import { mwriteprotectRange } from '../../../../driver/mm/userfault/wp.js';
-import { doMadvise } from '../../../../driver/mm/vmas/madvise.js';
 import { doMincore } from '../../../../driver/mm/vmas/mincore.js';
 import type { Mm } from '../../../../driver/mm/vmas/mm.js';
-import { doMprotectPkey } from '../../../../driver/mm/vmas/mprotect.js';
 import { mremap } from '../../../../driver/mm/vmas/mremap.js';
 import { vmMunmap } from '../../../../driver/mm/vmas/munmap.js';
 import { VM } from '../../../../driver/mm/vmas/vm-flags.js';
-import { EAGAIN, EBUSY, EEXIST, EINVAL, ENOMEM } from '../../../../uapi/errno.js';
+import { EEXIST, EINVAL } from '../../../../uapi/errno.js';
 import {
   MADV_COLD,
-  MADV_COLLAPSE,
   MADV_DONTNEED,
   MADV_NOHUGEPAGE,
   MADV_PAGEOUT,
   MADV_POPULATE_READ,
-  MAP_FIXED,
   MAP_PRIVATE,
-  MAP_SHARED,
   MREMAP_FIXED,
   MREMAP_MAYMOVE,
   PROT_READ,
 } from '../../../../uapi/mman.js';
-import { BASE, HUGE, PAGE, RW, TestMachine, type TestMachineOptions } from '../../test-machine.js';
-import { TestFile } from '../test-file.js';
-
-/** A machine with a tmpfs file of `npages` that is mapped shared from page 0 on, and checked after each step. */
-class FileMachine extends TestMachine {
-  readonly file: TestFile;
-
-  constructor({ npages = 512, ...options }: TestMachineOptions & { npages?: number } = {}) {
-    super({ checked: true, ramBytes: 32 << 20, hugePages: 0, swapBytes: 8 << 20, ...options });
-    this.file = new TestFile(this.memory, npages);
-    this.mapFile(0, npages);
-  }
-
-  get mapping() {
-    return this.file.mapping;
-  }
-
-  mapFile(at: number, npages: number, { mm = this.mm, kind = MAP_SHARED, pgoff = 0 } = {}): void {
-    this.anon(at, npages, { mm, file: this.file, flags: kind | MAP_FIXED, pgoff });
-  }
-
-  collapse(at = 0, mm = this.mm): number {
-    return this.advise(at, 512, MADV_COLLAPSE, mm);
-  }
-
-  /** Pages 0, 7 and 511 hold 1, 8 and 512, and are one folio that page 0 is mapped by. */
-  collapsed(): this {
-    for (const page of [0, 7, 511]) this.fill(page);
-    if (this.collapse() !== 0 || this.text(0, 512) !== 'PMD 0-511 HUGE W') throw new Error(this.text(0, 512));
-    this.takeEvents();
-    return this;
-  }
-
-  /** The order of the folio that the file has at `index`. */
-  order(index: number): number {
-    const { frames } = this.memory;
-    return frames.order(frames.head(this.mapping.pages.get(index)));
-  }
-
-  protect(at: number, npages: number, prot: number): void {
-    expect(this.run(doMprotectPkey(this.mm, BASE + at * PAGE, npages * PAGE, prot))).toBe(0);
-  }
-
-  truncate(npages: number): void {
-    this.run(shmemTruncate(this.memory, this.mapping, npages * PAGE));
-  }
-
-  punch(first: number, npages: number): void {
-    this.run(shmemPunchHole(this.memory, this.mapping, first * PAGE, npages * PAGE));
-  }
-
-  get content(): (number | string)[] {
-    return [0, 7, 511].map((page) => this.load(page));
-  }
-}
-
-const CONTENT = [1, 8, 512];
-const HUGE_W = 'PMD 0-511 HUGE W';
-
-describe('MADV_COLLAPSE of a tmpfs file', () => {
-  it('makes one folio of pages and holes, and maps it by one entry', () => {
-    const world = new FileMachine();
-    for (const page of [0, 7, 511]) world.fill(page);
-    const { allocator, tables } = world.memory;
-    const before = [allocator.freeFrames, tables.inUse];
-    world.takeEvents();
-    expect(world.collapse()).toBe(0);
-    expect(world.text(0, 512)).toBe(HUGE_W);
-    expect(world.takeEvents()).toEqual(['CLEAR 0-1', 'CLEAR 7-8', 'CLEAR 511-512', 'CLEAR 0-512']);
-    expect(world.content).toEqual(CONTENT);
-    expect(world.load(1)).toBe(0);
-    expect([world.mapping.pages.count, world.order(0), world.mm.rss.shmem]).toEqual([512, 9, 512]);
-    expect([allocator.freeFrames + 512 - 3, tables.inUse + 1]).toEqual(before);
-    expect(world.collapse()).toBe(0);
-  });
-
-  it('brings pages back from swap', () => {
-    const world = new FileMachine();
-    world.fill(0, 20);
-    world.advise(3, 10, MADV_PAGEOUT);
-    expect(world.memory.swap.used).toBe(10);
-    expect(world.collapse()).toBe(0);
-    expect([world.memory.swap.used, world.text(0, 512)]).toEqual([0, HUGE_W]);
-    expect(world.words(0, 20)).toEqual(Array.from({ length: 20 }, (_, i) => i + 1));
-  });
-
-  it('is -EINVAL where the file has nothing, no table was ever needed, the place is not aligned, or huge pages are not wanted', () => {
-    const world = new FileMachine({ npages: 1024 });
-    expect(world.collapse()).toBe(-EINVAL);
-    world.fill(0);
-    const other = world.newMm();
-    world.mapFile(0, 1024, { mm: other });
-    // The file's pages are one folio by then, which 6.12 maps only where a table of entries for 2 MiB is.
-    expect(world.collapse(0, other)).toBe(-EINVAL);
-    expect(world.order(0)).toBe(9);
-    expect([world.load(0, other), world.text(0, 512, other)]).toEqual([1, HUGE_W]);
-    world.mapFile(2049, 1023);
-    world.fill(2049 + 600);
-    expect(world.advise(2560, 512, MADV_COLLAPSE)).toBe(-EINVAL);
-    world.mapFile(4096, 1024);
-    world.advise(4096, 1024, MADV_NOHUGEPAGE);
-    expect(world.collapse(4096)).toBe(-EINVAL);
-    expect(world.load(4096)).toBe(1);
-    expect(world.text(4096, 20)).toContain('PRESENT');
-  });
-
-  it('takes the tables of other processes, which find the folio with the next fault', () => {
-    const world = new FileMachine();
-    const other = world.newMm();
-    world.mapFile(512, 512, { mm: other });
-    world.fill(512 + 7, 1, 8, other);
-    world.fill(0);
-    world.fill(511);
-    const { tables } = world.memory;
-    const before = tables.inUse;
-    expect(world.collapse()).toBe(0);
-    expect(world.text(512, 512, other)).toBe('PMD 0-511 NONE');
-    expect(tables.inUse).toBe(before - 2);
-    expect(world.load(519, other)).toBe(8);
-    expect(world.text(512, 512, other)).toBe(HUGE_W);
-    expect(other.rss.shmem).toBe(512);
-    world.fill(519, 1, 99, other);
-    expect(world.load(7)).toBe(99);
-  });
-
-  it('leaves a private mapping what it has of its own, and can not map that by one entry', () => {
-    const world = new FileMachine();
-    world.fill(0, 2);
-    world.mapFile(1024, 512, { kind: MAP_PRIVATE });
-    world.load(1024);
-    world.fill(1025, 1, 77);
-    expect(world.collapse(1024)).toBe(-EINVAL);
-    expect([world.order(0), world.load(1024), world.load(1025), world.load(1)]).toEqual([9, 1, 77, 2]);
-    world.mapFile(2048, 512, { kind: MAP_PRIVATE });
-    world.load(2048);
-    expect(world.text(2048, 512)).toBe('PMD 0-511 HUGE R');
-    world.fill(2049, 1, 78);
-    expect(world.text(2048, 512)).toBe('PTE 0 NONE\nPTE 1 PRESENT W\nPTE 2-511 NONE');
-    expect([world.load(2048), world.load(2049), world.load(1)]).toEqual([1, 78, 2]);
-  });
-
-  it('is -EAGAIN while a page is pinned, and leaves all as it was', () => {
-    const world = new FileMachine();
-    world.fill(0, 4);
-    const pfns: number[] = [];
-    const pin = function* () {
-      yield* world.mm.mmapLock.readLock();
-      const got = yield* pinUserPages(world.mm, BASE + 2 * PAGE, 1, FOLL.write, pfns);
-      world.mm.mmapLock.readUnlock();
-      return got;
-    };
-    expect(world.run(pin())).toBe(1);
-    expect(world.collapse()).toBe(-EAGAIN);
-    expect(world.text(0, 5)).toBe('PTE 0-3 PRESENT W\nPTE 4 NONE');
-    unpinUserPages(world.memory, pfns, 1);
-    expect(world.collapse()).toBe(0);
-    expect(world.words(0, 4)).toEqual([1, 2, 3, 4]);
-  });
-
-  it('puts back what it has taken when a later page is in use', () => {
-    const world = new FileMachine();
-    world.fill(0, 4);
-    const pfn = pfnAt(world.mm, BASE / PAGE + 2);
-    // Somebody who comes when the first look was taken: the notifier of the first page that is unmapped.
-    let isHeld = false;
-    world.mm.notifier!.invalidateRangeStart = function* () {
-      if (!isHeld) folioGet(world.memory, pfn);
-      isHeld = true;
-      return 0;
-    };
-    expect(world.run(doMadvise(world.mm, BASE, HUGE, MADV_COLLAPSE), { checked: false })).toBe(-EAGAIN);
-    folioPut(world.memory, pfn);
-    world.check();
-    expect(world.order(0)).toBe(0);
-    expect(world.words(0, 4)).toEqual([1, 2, 3, 4]);
-    expect(world.mapping.pages.count).toBe(4);
-  });
-
-  it('is -ENOMEM without 2 MiB in a row, and -EINVAL in a file system that has no room for the holes', () => {
-    const world = new FileMachine({ ramBytes: 2 << 20 });
-    world.fill(0, 3);
-    expect(world.collapse()).toBe(-ENOMEM);
-    expect(world.words(0, 3)).toEqual([1, 2, 3]);
-    const full = new FileMachine();
-    const limit: FileSystemLimit = { maxPages: 511, maxInodes: 0, files: [full.mapping] };
-    full.mapping.limit = limit;
-    full.fill(0, 3);
-    expect(full.collapse()).toBe(-EINVAL);
-    expect([full.mapping.pages.count, full.mapping.charged]).toEqual([3, 0]);
-    expect(full.words(0, 3)).toEqual([1, 2, 3]);
-    full.mapping.limit = { ...limit, maxPages: 512 };
-    expect(full.collapse()).toBe(0);
-  });
-
-  it('is -EBUSY where somebody is to be told of missing pages; where of those that are there, it maps them all', () => {
-    const world = new FileMachine();
-    world.fill(0);
-    const served = (flags: number): UserfaultCtx => {
-      const ctx = new UserfaultCtx(world.mm, 0, () => {});
-      ctx.features = 0;
-      expect(world.run(registerRange(ctx, { start: BASE, end: BASE + HUGE }, flags)).error).toBe(0);
-      return ctx;
-    };
-    served(VM.uffdMissing);
-    expect(world.collapse()).toBe(-EBUSY);
-    world.run(vmMunmap(world.mm, BASE, HUGE));
-    world.mapFile(0, 512);
-    expect(world.load(0)).toBe(1);
-    served(VM.uffdMinor);
-    expect(world.collapse()).toBe(0);
-    expect([world.text(0, 512), world.load(100)]).toEqual([HUGE_W, 0]);
-  });
-});
+import { BASE, HUGE, PAGE, RW } from '../../test-machine.js';
+import { CONTENT, FileMachine, HUGE_W } from '../file-machine.js';
 
 describe('2 MiB of a tmpfs file', () => {
   it('come with a fault, writable with a write, and for a fault around too', () => {
