@@ -1,6 +1,6 @@
 import { EINVAL, ENOSPC } from '../../../uapi/errno.js';
 import { type Coroutine, FINE } from '../../core/effect.js';
-import { SERVED, shmemGetFolioLocked } from '../files/shmem.js';
+import { getAndLockPage, SERVED } from '../files/shmem.js';
 import { anonVmaPrepare } from '../frames/anon-rmap.js';
 import { copyPage, folioAddLru, folioGet, folioIsLocked, folioPut, folioUnlock } from '../frames/folio.js';
 import { PAGE_SIZE, PG } from '../frames/frames.js';
@@ -87,7 +87,7 @@ function* shmemFault(fault: VmFault): Coroutine<number> {
   const { vma } = fault;
   const mapping = vma.file!.mapping!;
   const index = vma.linearPageIndex(fault.addr);
-  const pfn = yield* shmemGetFolioLocked(vma.mm.memory, mapping, index, {
+  const pfn = yield* getAndLockPage(vma.mm.memory, mapping, index, {
     create: true,
     isServed: (found) => isServed(vma, found),
   });

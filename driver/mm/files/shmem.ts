@@ -60,8 +60,8 @@ export function* shmemGetFolio(
   }
 }
 
-/** As `shmemGetFolio`, with the folio locked: it stays in the file. Linux: part of mm/shmem.c:shmem_get_folio_gfp() */
-export function* shmemGetFolioLocked(
+/** As `shmemGetFolio`, with the folio locked: it stays in the file. */
+export function* getAndLockPage(
   memory: Memory,
   mapping: AddressSpace,
   index: number,
@@ -194,7 +194,7 @@ function* clearTail(memory: Memory, mapping: AddressSpace, sizeBytes: number): C
 function* clearPart(memory: Memory, mapping: AddressSpace, from: number, to: number): Coroutine<void> {
   if (from >= to) return;
   const index = Math.floor(from / PAGE_SIZE);
-  const pfn = yield* shmemGetFolioLocked(memory, mapping, index, { create: false });
+  const pfn = yield* getAndLockPage(memory, mapping, index, { create: false });
   if (pfn <= 0) return;
   const base = (pfn - index) * PAGE_SIZE;
   if (memory.kernel.scheduler.isFine) yield FINE.content;
@@ -231,7 +231,7 @@ export function* shmemFileWriteIter(
     const error = copied === 0 ? -EFAULT : (refusal?.(at + bytes.length) ?? 0);
     if (error !== 0) return done || error;
     const index = Math.floor(at / PAGE_SIZE);
-    const pfn = yield* shmemGetFolioLocked(memory, mapping, index, { create: true, behindEnd: true });
+    const pfn = yield* getAndLockPage(memory, mapping, index, { create: true, behindEnd: true });
     if (pfn < 0) return done > 0 ? done : pfn;
     mapping.size = Math.max(mapping.size, at + copied);
     if (memory.kernel.scheduler.isFine) yield FINE.content;
