@@ -93,7 +93,7 @@ function* collapseFile(memory: Memory, mapping: AddressSpace, start: number): Co
 
 /**
  * False when a page can't be read in. Deviates: Linux does it when it comes to the page, with those before it locked; who waits for a lock here
- * has no other one.
+ * has no other one, and a page that goes to swap after all is as one that is locked.
  */
 function* swapAllIn({ memory, mapping, start }: FileCollapse): Coroutine<boolean> {
   for (let index = start; index < start + HPAGE_PMD_NR; index++) {
@@ -113,7 +113,7 @@ function* takeFolios(collapse: FileCollapse): Coroutine<ScanResult> {
       collapse.none++;
       index++;
     } else if (pfn < 0) {
-      result = 'fail';
+      result = 'page_lock';
     } else {
       const head = memory.frames.head(pfn);
       result = yield* takeFolio(collapse, head, batch);

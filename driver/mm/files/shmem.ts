@@ -4,6 +4,7 @@ import { type Coroutine, FINE } from '../../core/effect.js';
 import type { IovIter } from '../faults/iov-iter.js';
 import { clearPage, folioAddLru, folioGet, folioLock, folioPut, folioSetLocked, folioUnlock } from '../frames/folio.js';
 import { PAGE_SIZE, PG } from '../frames/frames.js';
+import { splitFolio } from '../huge/thp-split-folio.js';
 import type { Memory } from '../memory.js';
 import { folioMarkDirty } from '../tables/pte-build.js';
 import { AddressSpace, type FileSystemLimit } from './address-space.js';
@@ -190,17 +191,19 @@ function* clearTail(memory: Memory, mapping: AddressSpace, sizeBytes: number): C
   yield* clearPart(memory, mapping, sizeBytes, Math.ceil(sizeBytes / PAGE_SIZE) * PAGE_SIZE);
 }
 
-/** Clears the bytes [from, to), which lie in one page. */
+/** Clears the bytes [from, to), which lie in one page; a large folio is split if it can be. Linux: part of mm/truncate.c:truncate_inode_partial_folio() */
 function* clearPart(memory: Memory, mapping: AddressSpace, from: number, to: number): Coroutine<void> {
   if (from >= to) return;
   const index = Math.floor(from / PAGE_SIZE);
   const pfn = yield* getAndLockPage(memory, mapping, index, { create: false });
   if (pfn <= 0) return;
+  const head = memory.frames.head(pfn);
   const base = (pfn - index) * PAGE_SIZE;
   if (memory.kernel.scheduler.isFine) yield FINE.content;
   memory.contentChanges(pfn);
   memory.bytes.fill(0, base + from, base + to);
-  yield* unlockAndPut(memory, pfn);
+  if (memory.frames.order(head) > 0) yield* splitFolio(memory, head);
+  yield* unlockAndPut(memory, head);
 }
 
 /** Holes stay holes. Linux: mm/shmem.c:shmem_file_read_iter() */

@@ -128,6 +128,15 @@ describe('2 MiB of a tmpfs file', () => {
     expect(world.mapping.pages.count).toBe(0);
   });
 
+  it("are single pages after a hole of some bytes, and a length that is no page's", () => {
+    const world = new FileMachine().collapsed();
+    world.run(shmemPunchHole(world.memory, world.mapping, 7 * PAGE, 2));
+    expect([world.order(0), world.content, world.mapping.pages.count]).toEqual([0, [1, 0, 512], 512]);
+    expect(world.collapse()).toBe(0);
+    world.run(shmemTruncate(world.memory, world.mapping, 511 * PAGE + 1));
+    expect([world.order(0), world.content, world.mapping.pages.count]).toEqual([0, [1, 0, 0], 512]);
+  });
+
   it('stay one folio, with zeroes, where a pin keeps them from being split', () => {
     const world = new FileMachine().collapsed();
     const pfns: number[] = [];
