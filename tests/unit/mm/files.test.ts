@@ -2,13 +2,7 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { FOLL } from '../../../driver/mm/faults/foll.js';
 import { pinUserPages } from '../../../driver/mm/faults/gup.js';
-import {
-  shmemAllocate,
-  shmemFileReadIter,
-  shmemFileWriteIter,
-  shmemPunchHole,
-  shmemTruncate,
-} from '../../../driver/mm/files/shmem.js';
+import { shmemAllocate, shmemFileReadIter, shmemPunchHole, shmemTruncate } from '../../../driver/mm/files/shmem.js';
 import { unpinUserPages } from '../../../driver/mm/frames/pin.js';
 import { splitHugePagesAll } from '../../../driver/mm/huge/split-huge-pages.js';
 import { CLEAR_REFS, clearRefsWrite } from '../../../driver/mm/tables/clear-refs.js';
@@ -115,7 +109,7 @@ class FileWorld {
   write(page: number): void {
     const value = this.value++;
     const bytes = new Uint8Array(Uint32Array.of(value).buffer);
-    this.world.run(shmemFileWriteIter(this.world.memory, this.file.mapping, { offset: page * PAGE, bytes }));
+    this.world.run(this.file.write(page * PAGE, bytes));
     this.size = Math.max(this.size, page + 1);
     this.words[page] = value;
   }

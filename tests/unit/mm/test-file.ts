@@ -1,5 +1,6 @@
 import type { Coroutine } from '../../../driver/core/effect.js';
-import { newShmemMapping, shmemPunchHole } from '../../../driver/mm/files/shmem.js';
+import { KernelIter } from '../../../driver/mm/faults/iov-iter.js';
+import { newShmemMapping, shmemFileWriteIter, shmemPunchHole } from '../../../driver/mm/files/shmem.js';
 import { PAGE_SIZE } from '../../../driver/mm/frames/frames.js';
 import type { Memory } from '../../../driver/mm/memory.js';
 import type { MappedFile } from '../../../driver/mm/vmas/vma.js';
@@ -22,6 +23,10 @@ export class TestFile implements MappedFile {
 
   *put(): Coroutine<void> {
     this.references--;
+  }
+
+  write(offset: number, bytes: Uint8Array): Coroutine<number> {
+    return shmemFileWriteIter(this.memory, this.mapping, new KernelIter(bytes), { offset, lenBytes: bytes.length });
   }
 
   /** Whatever is asked for, a hole. */

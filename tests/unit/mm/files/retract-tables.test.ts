@@ -6,12 +6,7 @@ import { MachineKernel } from '../../../../driver/inject/machine-kernel.js';
 import { cpuLoad, cpuStore } from '../../../../driver/mm/faults/access.js';
 import { FOLL } from '../../../../driver/mm/faults/foll.js';
 import { pinUserPagesFast } from '../../../../driver/mm/faults/gup-fast.js';
-import {
-  shmemFileReadIter,
-  shmemFileWriteIter,
-  shmemPunchHole,
-  shmemTruncate,
-} from '../../../../driver/mm/files/shmem.js';
+import { shmemFileReadIter, shmemPunchHole, shmemTruncate } from '../../../../driver/mm/files/shmem.js';
 import { unpinUserPages } from '../../../../driver/mm/frames/pin.js';
 import { splitHugePagesAll } from '../../../../driver/mm/huge/split-huge-pages.js';
 import { dupMmap, mmCreate } from '../../../../driver/mm/vmas/dup-mmap.js';
@@ -75,7 +70,7 @@ function* owner({ world, file, places }: Shared, page: number, prng: Prng): Coro
         if ((yield* cpuStore(mm, addr, bytes)).fault === 'none') last = word(bytes);
         break;
       case 2:
-        yield* shmemFileWriteIter(memory, file.mapping, { offset: page * PAGE, bytes });
+        yield* file.write(page * PAGE, bytes);
         last = word(bytes);
         break;
       case 3: {
@@ -117,7 +112,7 @@ function* writer({ world, file }: Shared, page: number): Coroutine<void> {
   for (let i = 0; i < 3 * STEPS; i++) {
     const offset = page * PAGE;
     const bytes = new Uint8Array(Uint32Array.of(i + 1).buffer);
-    yield* shmemFileWriteIter(world.memory, file.mapping, { offset, bytes });
+    yield* file.write(offset, bytes);
     expect(word(yield* shmemFileReadIter(world.memory, file.mapping, { offset, lenBytes: 4 }))).toBe(i + 1);
   }
 }

@@ -1,13 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { FOLL } from '../../../../driver/mm/faults/foll.js';
 import { getUserPages, pinUserPages } from '../../../../driver/mm/faults/gup.js';
-import {
-  shmemAllocate,
-  shmemFileReadIter,
-  shmemFileWriteIter,
-  shmemPunchHole,
-  shmemTruncate,
-} from '../../../../driver/mm/files/shmem.js';
+import { shmemAllocate, shmemFileReadIter, shmemPunchHole, shmemTruncate } from '../../../../driver/mm/files/shmem.js';
 import { folioGet, folioPut } from '../../../../driver/mm/frames/folio.js';
 import { unpinUserPages } from '../../../../driver/mm/frames/pin.js';
 import { splitHugePagesAll, splitHugePagesInFile } from '../../../../driver/mm/huge/split-huge-pages.js';
@@ -206,8 +200,7 @@ describe('2 MiB of a tmpfs file', () => {
     const world = new FileMachine().collapsed();
     const bytes = world.run(shmemFileReadIter(world.memory, world.mapping, { offset: 7 * PAGE, lenBytes: 4 }));
     expect([...bytes]).toEqual([8, 0, 0, 0]);
-    const place = { offset: 7 * PAGE - 1, bytes: Uint8Array.of(1, 2) };
-    expect(world.run(shmemFileWriteIter(world.memory, world.mapping, place))).toBe(2);
+    expect(world.run(world.file.write(7 * PAGE - 1, Uint8Array.of(1, 2)))).toBe(2);
     expect(world.load(7)).toBe(2);
     world.advise(0, 512, MADV_DONTNEED);
     expect(world.run(doMincore(world.mm, BASE, 512)).vec).toEqual(Array(512).fill(1));
