@@ -52,7 +52,9 @@ const FUTEX_FLAGS: Names = [
 ];
 const SHMGET = namesOf(shm, '').filter(([name]) => /^(IPC_CREAT|IPC_EXCL|SHM_HUGETLB|SHM_NORESERVE)$/.test(name));
 const SHMAT = namesOf(shm, 'SHM_').filter(([name]) => /^SHM_(RDONLY|RND|REMAP|EXEC)$/.test(name));
-const SHMCTL = namesOf(shm, 'IPC_').filter(([name]) => /^IPC_(RMID|SET|STAT)$/.test(name));
+const SHMCTL = namesOf(shm, '').filter(([name]) =>
+  /^(IPC_(RMID|SET|STAT|INFO)|SHM_(UN)?LOCK|SHM_STAT(_ANY)?|SHM_INFO)$/.test(name),
+);
 const FCNTL: Names = [
   ['F_DUPFD', 0],
   ['F_GETFD', 1],

@@ -11,7 +11,7 @@ export const ipcSyscalls: GuestSyscallTable = {
   195: {
     name: 'shmctl',
     args: 'dKp',
-    note: 'IPC_RMID, IPC_SET (the mode), IPC_STAT',
+    note: 'everybody may lock',
     run: (guest) => machineCall(guest, 'shmctl', guest.int(0), guest.int(1), guest.u(2)),
   },
   196: {

@@ -1,6 +1,7 @@
 import { EFAULT, EINVAL } from '../../../uapi/errno.js';
 import { SIGALRM, SIGPROF, SIGVTALRM } from '../../../uapi/signal.js';
 import { readS64, readU64 } from '../../../uapi/u64.js';
+import { EPOCH_SECONDS } from '../../core/clock.js';
 import type { Coroutine } from '../../core/effect.js';
 import { sleepUntil } from '../../sys/processes/interruptible.js';
 import type { TimerSetting } from '../../sys/processes/program-image.js';
@@ -13,8 +14,6 @@ const TICKS_PER_SECOND = 1_000_000;
 const NS_PER_TICK = 1000;
 /** A wait of more is one for ever. Linux: KTIME_SEC_MAX */
 const MAX_SECONDS = 2 ** 32;
-/** 2024-01-01 00:00 UTC: the machine always starts then. */
-const EPOCH_SECONDS = 1_704_067_200;
 const CLOCK_REALTIME = 0;
 const CLOCK_REALTIME_COARSE = 5;
 const CLOCK_TAI = 11;

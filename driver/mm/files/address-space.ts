@@ -31,6 +31,8 @@ export class AddressSpace {
   charged = 0;
   /** Pages before this index stay when a large folio is split, even behind the end of the file. Linux: shmem_inode_info.fallocend */
   fallocEnd = 0;
+  /** Its pages do not go to swap. Linux: AS_UNEVICTABLE */
+  isUnevictable = false;
   /** Of a hugetlbfs file: what was promised of it. */
   hugetlb: HugetlbFileReservation | null = null;
 

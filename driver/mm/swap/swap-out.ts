@@ -54,6 +54,11 @@ function putFlushed(memory: Memory, freed: number[], batch: TlbBatch): void {
   for (const pfn of freed.splice(0)) folioPut(memory, pfn);
 }
 
+/** Not in memory that SHM_LOCK locks; in that of mlock is seen when the folio is unmapped. Linux: part of mm/internal.h:folio_evictable() */
+function folioEvictable({ frames, mappings }: Memory, pfn: number): boolean {
+  return frames.hasFlags(pfn, PG.anon) || mappings.get(frames.mapping(pfn))?.isUnevictable !== true;
+}
+
 /** Linux: part of mm/vmscan.c:shrink_folio_list() */
 function* shrinkFolio(
   memory: Memory,
@@ -62,6 +67,7 @@ function* shrinkFolio(
 ): Coroutine<Shrunk> {
   memory.frames.assertLocked(pfn);
   const { frames, kernel } = memory;
+  if (!folioEvictable(memory, pfn)) return 'kept';
   const isAnonSwapbacked = frames.isAnon(pfn) && frames.hasFlags(pfn, PG.swapbacked);
   if (isAnonSwapbacked && !frames.hasFlags(pfn, PG.swapcache)) {
     if (frames.folioMaybeDmaPinned(pfn)) return 'kept';

@@ -1,6 +1,18 @@
 import { EFAULT, EINVAL } from '../../../uapi/errno.js';
-import { IPC_RMID, IPC_SET, IPC_STAT, SHMID_DS_BYTES } from '../../../uapi/shm.js';
+import {
+  IPC_INFO,
+  IPC_RMID,
+  IPC_SET,
+  IPC_STAT,
+  SHM_INFO,
+  SHM_LOCK,
+  SHM_STAT,
+  SHM_STAT_ANY,
+  SHM_UNLOCK,
+  SHMID_DS_BYTES,
+} from '../../../uapi/shm.js';
 import type { Coroutine } from '../../core/effect.js';
+import type { Process } from '../processes/process.js';
 import type { Thread } from '../processes/thread.js';
 import { readUserView, writeUser } from '../processes/user-memory.js';
 import type { SyscallTable } from './syscall.js';
@@ -30,24 +42,56 @@ export const ipcCalls: SyscallTable = {
   },
   shmctl: {
     args: 'nn?n',
-    run: (thread, [id, cmd, addr = 0]) => shmctl(thread, id as number, { cmd: cmd as number, addr: addr as number }),
-    note: '0; IPC_RMID, IPC_SET and IPC_STAT, whose record is at the address',
+    run: (thread, [id, cmd, addr = 0]) =>
+      ksysShmctl(thread, { id: (id as number) | 0, cmd: cmd as number, addr: addr as number }),
+    note: '0, an id or the highest index; the record of the command is at the address',
   },
 };
 
-/** Where the mode is in struct shmid64_ds. */
+/** Where the owner, its group and the mode are in struct shmid64_ds. */
+const UID_OFFSET = 4;
+const GID_OFFSET = 8;
 const MODE_OFFSET = 20;
 
-/** Linux: part of ipc/shm.c:ksys_shmctl() */
-function* shmctl({ process }: Thread, id: number, { cmd, addr }: { cmd: number; addr: number }): Coroutine<number> {
+interface ShmctlRequest {
+  readonly id: number;
+  readonly cmd: number;
+  readonly addr: number;
+}
+
+/** Linux: ipc/shm.c:ksys_shmctl() */
+function* ksysShmctl({ process }: Thread, { id, cmd, addr }: ShmctlRequest): Coroutine<number> {
   const { sysvShm } = process.machine;
-  if (cmd === IPC_RMID) return yield* sysvShm.doShmRmid(id);
-  if (cmd === IPC_STAT) {
-    const record = sysvShm.shmctlStat(id);
-    if (typeof record === 'number') return record;
-    return (yield* writeUser(process.mm, addr, record)) === 0 ? 0 : -EFAULT;
+  if (id < 0) return -EINVAL;
+  switch (cmd) {
+    case IPC_INFO:
+      return yield* toUser(process, addr, sysvShm.shmctlIpcInfo(), sysvShm.ipcGetMaxidx());
+    case SHM_INFO:
+      return yield* toUser(process, addr, sysvShm.shmctlShmInfo(), sysvShm.ipcGetMaxidx());
+    case IPC_STAT:
+    case SHM_STAT:
+    case SHM_STAT_ANY: {
+      const segment = sysvShm.shmctlStat(id, { byIndex: cmd !== IPC_STAT });
+      if (typeof segment === 'number') return segment;
+      return yield* toUser(process, addr, segment.shmid64Ds(), cmd === IPC_STAT ? 0 : segment.id);
+    }
+    case IPC_SET: {
+      const record = yield* readUserView(process.mm, addr, SHMID_DS_BYTES);
+      if (typeof record === 'number') return record;
+      const [uid, gid, mode] = [UID_OFFSET, GID_OFFSET, MODE_OFFSET].map((offset) => record.getUint32(offset, true));
+      return sysvShm.ipcUpdatePerm(id, { uid: uid!, gid: gid!, mode: mode! });
+    }
+    case IPC_RMID:
+      return yield* sysvShm.rmid(id);
+    case SHM_LOCK:
+    case SHM_UNLOCK:
+      return sysvShm.shmctlDoLock(id, cmd === SHM_LOCK);
+    default:
+      return -EINVAL;
   }
-  if (cmd !== IPC_SET) return -EINVAL;
-  const record = yield* readUserView(process.mm, addr, SHMID_DS_BYTES);
-  return typeof record === 'number' ? record : sysvShm.setMode(id, record.getUint32(MODE_OFFSET, true));
+}
+
+/** `ret` once the record is written, or -EFAULT. */
+function* toUser({ mm }: Process, addr: number, record: Uint8Array, ret: number): Coroutine<number> {
+  return (yield* writeUser(mm, addr, record)) === 0 ? ret : -EFAULT;
 }

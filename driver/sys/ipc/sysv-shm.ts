@@ -1,4 +1,4 @@
-import { EEXIST, EIDRM, EINVAL, ENOENT, ENOSPC } from '../../../uapi/errno.js';
+import { EEXIST, EINVAL, ENOENT, ENOSPC } from '../../../uapi/errno.js';
 import { O_RDONLY, O_RDWR } from '../../../uapi/fcntl.js';
 import { MAP_FIXED, MAP_FIXED_NOREPLACE, MAP_SHARED, PROT_EXEC, PROT_READ, PROT_WRITE } from '../../../uapi/mman.js';
 import {
@@ -8,17 +8,16 @@ import {
   SHM_DEST,
   SHM_EXEC,
   SHM_HUGETLB,
+  SHM_LOCKED,
   SHM_NORESERVE,
   SHM_RDONLY,
   SHM_REMAP,
   SHM_RND,
-  SHMID_DS_BYTES,
 } from '../../../uapi/shm.js';
-import { writeU64 } from '../../../uapi/u64.js';
 import type { Coroutine } from '../../core/effect.js';
 import { HPAGE_PMD_SIZE, PAGE_SIZE } from '../../mm/frames/frames.js';
 import { sizelogError } from '../../mm/huge/hstate-sizelog.js';
-import { alignUp } from '../../mm/tables/page-align.js';
+import { alignUp, TWO_64 } from '../../mm/tables/page-align.js';
 import type { Mm } from '../../mm/vmas/mm.js';
 import { vmMmapPgoff } from '../../mm/vmas/mmap.js';
 import { AfterUnlock, doVmiMunmap } from '../../mm/vmas/munmap.js';
@@ -27,27 +26,22 @@ import { HugetlbfsFile, HugetlbfsInode } from '../files/hugetlbfs-file.js';
 import { TmpfsFile, TmpfsInode } from '../files/tmpfs-file.js';
 import type { Machine } from '../machine/machine.js';
 import type { Process } from '../processes/process.js';
+import { words64 } from '../processes/user-memory.js';
+import { SEQUENCE_SHIFT, ShmidKernel } from './shmid-kernel.js';
 
-/** Linux: include/uapi/linux/shm.h:SHMMAX, SHMMNI */
-const SHM_MAX = 2 ** 64 - 2 ** 24;
+/** One more than SHMMAX. Linux: include/uapi/linux/shm.h:SHMMAX, SHMMNI */
+const SHM_TOO_LARGE = 2 ** 64 - 2 ** 24;
 const SHM_MNI = 4096;
+/** SHMMAX and SHMALL as a word, which no number holds. */
+const SHM_MAX_WORD = -(2 ** 24) - 1;
+/** Linux: MAX_LFS_FILESIZE, 2^63 bytes */
+const MAX_LFS_BYTES = 2 ** 63;
 /** Indexes are used in turn up to this many at least. Linux: ipc_min_cycle of ipc/util.c */
 const MIN_CYCLE = 64;
-/** An id is an index and above it how often the indexes were used up. Linux: IPCMNI_SHIFT */
-const SEQUENCE_SHIFT = 15;
 const MAX_SEQUENCE = 2 ** 16;
 const RIGHTS = 0o777;
-
-/** Its inode has one link until it is removed, and is open once for each attachment. Linux: struct shmid_kernel */
-interface Segment {
-  readonly id: number;
-  key: number;
-  mode: number;
-  readonly sizeBytes: number;
-  readonly inode: TmpfsInode;
-  readonly creatorPid: number;
-  lastPid: number;
-}
+/** An id that nobody has. Linux: include/linux/uidgid.h:uid_valid() */
+const NO_UID = 0xffffffff;
 
 /** What is asked of shmget(2). */
 interface ShmgetRequest {
@@ -59,7 +53,7 @@ interface ShmgetRequest {
 /** The shared memory segments of a machine, whose programs all are root. */
 export class SysvShm {
   /** By index. */
-  private readonly segments = new Map<number, Segment>();
+  private readonly segments = new Map<number, ShmidKernel>();
   private lastIndex = -1;
   private sequence = 0;
 
@@ -76,7 +70,6 @@ export class SysvShm {
   /** The id of the segment of a key, or of a new one; or a negative errno. Linux: ipc/shm.c:ksys_shmget() */
   *ksysShmget(process: Process, request: ShmgetRequest): Coroutine<number> {
     const { key, sizeBytes, flags } = request;
-    this.forgetRemoved();
     const found = key === IPC_PRIVATE ? undefined : [...this.segments.values()].find((one) => one.key === key);
     if (found === undefined) {
       if (key !== IPC_PRIVATE && !(flags & IPC_CREAT)) return -ENOENT;
@@ -88,18 +81,17 @@ export class SysvShm {
 
   /** Linux: ipc/shm.c:newseg() */
   private *newseg(process: Process, { key, sizeBytes, flags }: ShmgetRequest): Coroutine<number> {
-    if (sizeBytes < 1 || sizeBytes > SHM_MAX) return -EINVAL;
+    if (sizeBytes < 1 || sizeBytes >= SHM_TOO_LARGE) return -EINVAL;
     const inode = yield* this.newInode(sizeBytes, flags);
     if (typeof inode === 'number') return inode;
     const id = this.segments.size < SHM_MNI ? this.ipcIdrAlloc() : -ENOSPC;
+    const segment = new ShmidKernel({ id, key, mode: flags & RIGHTS, sizeBytes, inode }, this.segments);
     if (id < 0) {
-      yield* dropLink(inode);
+      yield* segment.dropLink();
       return id;
     }
     inode.owner = process.owner;
-    const { pid } = process;
-    const segment = { id, key, mode: flags & RIGHTS, sizeBytes, inode, creatorPid: pid, lastPid: 0 };
-    this.segments.set(indexOf(id), segment);
+    this.segments.set(segment.index, segment);
     return id;
   }
 
@@ -109,6 +101,7 @@ export class SysvShm {
     const isHuge = (flags & SHM_HUGETLB) !== 0;
     const noHuge = isHuge ? sizelogError(flags) : 0;
     if (noHuge !== 0) return noHuge;
+    if (!isHuge && sizeBytes >= MAX_LFS_BYTES) return -EINVAL;
     const inode = isHuge ? new HugetlbfsInode(memory) : new TmpfsInode(memory);
     const { mapping } = inode;
     inode.links = 1;
@@ -116,7 +109,8 @@ export class SysvShm {
     const isPromised = isHuge && !(flags & SHM_NORESERVE);
     const error = isPromised ? mapping.hugetlb!.reserve(0, mapping.size / HPAGE_PMD_SIZE) : 0;
     if (error === 0) return inode;
-    yield* dropLink(inode);
+    inode.links = 0;
+    yield* inode.evictIfUnused();
     return error;
   }
 
@@ -131,44 +125,56 @@ export class SysvShm {
     return this.sequence * 2 ** SEQUENCE_SHIFT + index;
   }
 
-  /** The segment of an id, -EINVAL or -EIDRM. Linux: ipc/util.c:ipc_obtain_object_check() */
-  private ipcObtainObjectCheck(id: number): Segment | number {
-    this.forgetRemoved();
-    const segment = this.segments.get(indexOf(id));
-    if (id < 0 || segment === undefined) return -EINVAL;
-    return segment.id === id ? segment : -EIDRM;
+  /** The segment of an index, whose id may be another one, or -EINVAL. Linux: ipc/util.c:ipc_obtain_object_idr() */
+  private ipcObtainObjectIdr(id: number): ShmidKernel | number {
+    return this.segments.get(id % 2 ** SEQUENCE_SHIFT) ?? -EINVAL;
+  }
+
+  /** The segment of an id, or -EINVAL. Linux: ipc/util.c:ipc_obtain_object_check() */
+  private ipcObtainObjectCheck(id: number): ShmidKernel | number {
+    const segment = this.ipcObtainObjectIdr(id);
+    return typeof segment === 'number' || segment.id === id ? segment : -EINVAL;
   }
 
   /** Maps a segment; the address or a negative errno. Linux: ipc/shm.c:do_shmat() */
-  *doShmat(
-    { mm, pid }: Process,
-    id: number,
-    { addr: asked, flags }: { addr: number; flags: number },
-  ): Coroutine<number> {
+  *doShmat({ mm }: Process, id: number, { addr: asked, flags }: { addr: number; flags: number }): Coroutine<number> {
     if (asked % PAGE_SIZE !== 0 && !(flags & SHM_RND)) return -EINVAL;
     const addr = asked - (asked % PAGE_SIZE);
     if (addr === 0 && flags & SHM_REMAP) return -EINVAL;
     const segment = this.ipcObtainObjectCheck(id);
     if (typeof segment === 'number') return segment;
+    segment.attachments++;
+    const result = yield* this.mapSegment(mm, segment, { addr, flags, isFixed: asked !== 0 });
+    segment.putAttachment();
+    return result;
+  }
+
+  private *mapSegment(
+    mm: Mm,
+    segment: ShmidKernel,
+    { addr, flags, isFixed }: { addr: number; flags: number; isFixed: boolean },
+  ): Coroutine<number> {
+    const { inode } = segment;
+    const len = inode.mapping.size;
+    // What is rounded down to 0 replaces what is there.
+    const replaces = addr === 0 || (flags & SHM_REMAP) !== 0;
+    if (!replaces && addr + len >= TWO_64) return -EINVAL;
     const write = !(flags & SHM_RDONLY);
-    const { inode, key } = segment;
-    const File = inode instanceof HugetlbfsInode ? HugetlbfsFile : TmpfsFile;
-    const file = new File(this.machine, write ? O_RDWR : O_RDONLY, inode);
-    file.path = `/SYSV${(key >>> 0).toString(16).padStart(8, '0')} (deleted)`;
-    const fixed = addr === 0 ? 0 : flags & SHM_REMAP ? MAP_FIXED : MAP_FIXED_NOREPLACE;
+    const file = new (segment.isHuge ? HugetlbfsFile : TmpfsFile)(this.machine, write ? O_RDWR : O_RDONLY, inode);
+    file.path = segment.path;
     const result = yield* vmMmapPgoff(mm, {
-      ...{ addr, len: inode.mapping.size, flags: MAP_SHARED | fixed, pgoff: 0, file },
+      ...{ addr, len, pgoff: 0, file },
+      flags: MAP_SHARED | (isFixed ? (replaces ? MAP_FIXED : MAP_FIXED_NOREPLACE) : 0),
       prot: PROT_READ | (write ? PROT_WRITE : 0) | (flags & SHM_EXEC ? PROT_EXEC : 0),
       mode: { read: true, write },
-      mmapFile: (vma) => file.mmap(vma),
+      mmapFile: (vma) => shmMmap(segment, file, vma),
     });
     yield* file.put();
-    if (result >= 0) segment.lastPid = pid;
     return result === -EEXIST ? -EINVAL : result;
   }
 
   /** Unmaps what is left of the segment that was mapped at `addr`. 0 or -EINVAL. Linux: ipc/shm.c:ksys_shmdt() */
-  *ksysShmdt({ mm, pid }: Process, addr: number): Coroutine<number> {
+  *ksysShmdt({ mm }: Process, addr: number): Coroutine<number> {
     if (addr % PAGE_SIZE !== 0) return -EINVAL;
     const after = new AfterUnlock();
     yield* mm.mmapLock.writeLock();
@@ -176,11 +182,9 @@ export class SysvShm {
     for (const vma of [...mm.vmas]) {
       if (vma.end <= addr) continue;
       if (first !== null && vma.end - addr > alignUp(first.file!.mapping!.size, PAGE_SIZE)) break;
-      const segment = this.segmentOf(vma);
-      if (segment === undefined || (vma.start - addr) / PAGE_SIZE !== vma.pgoff) continue;
+      if (!(vma.ops instanceof ShmidKernel) || (vma.start - addr) / PAGE_SIZE !== vma.pgoff) continue;
       if (first !== null && first.file !== vma.file) continue;
       first ??= vma;
-      segment.lastPid = pid;
       yield* doVmiMunmap(mm, { addr: vma.start, len: vma.end - vma.start, after });
     }
     mm.mmapLock.writeUnlock();
@@ -188,76 +192,87 @@ export class SysvShm {
     return first === null ? -EINVAL : 0;
   }
 
-  private segmentOf({ file }: Vma): Segment | undefined {
-    if (file?.mapping == null) return undefined;
-    return [...this.segments.values()].find(({ inode }) => inode.mapping === file.mapping);
+  /** IPC_RMID. */
+  *rmid(id: number): Coroutine<number> {
+    const segment = this.ipcObtainObjectCheck(id);
+    if (typeof segment === 'number') return segment;
+    yield* this.doShmRmid(segment);
+    return 0;
   }
 
   /** Nobody finds it by its key any more, and it goes with its last attachment. Linux: ipc/shm.c:do_shm_rmid() */
-  *doShmRmid(id: number): Coroutine<number> {
-    const segment = this.ipcObtainObjectCheck(id);
-    if (typeof segment === 'number') return segment;
-    yield* this.removeSegment(segment);
-    return 0;
-  }
-
-  private *removeSegment(segment: Segment): Coroutine<void> {
+  private *doShmRmid(segment: ShmidKernel): Coroutine<void> {
     segment.key = IPC_PRIVATE;
     segment.mode |= SHM_DEST;
-    if (segment.inode.links > 0) yield* dropLink(segment.inode);
+    if (segment.attachments === 0) this.segments.delete(segment.index);
+    yield* segment.dropLink();
   }
 
-  /** Its rights; they keep nobody from anything. Linux: IPC_SET */
-  setMode(id: number, mode: number): number {
+  /** Its owner and rights; they keep nobody from anything. Linux: ipc/util.c:ipc_update_perm() */
+  ipcUpdatePerm(id: number, { uid, gid, mode }: { uid: number; gid: number; mode: number }): number {
     const segment = this.ipcObtainObjectCheck(id);
     if (typeof segment === 'number') return segment;
+    if (uid === NO_UID || gid === NO_UID) return -EINVAL;
+    segment.uid = uid;
+    segment.gid = gid;
     segment.mode = (segment.mode & ~RIGHTS) | (mode & RIGHTS);
+    segment.changeTime = segment.now();
     return 0;
   }
 
-  /** struct shmid64_ds. Deviates: the times are 0. Linux: ipc/shm.c:shmctl_stat() */
-  shmctlStat(id: number): Uint8Array | number {
+  /** The segment of an id or, with `byIndex`, of an index; or a negative errno. Linux: ipc/shm.c:shmctl_stat() */
+  shmctlStat(id: number, { byIndex }: { byIndex: boolean }): ShmidKernel | number {
+    return byIndex ? this.ipcObtainObjectIdr(id) : this.ipcObtainObjectCheck(id);
+  }
+
+  /** Keeps the pages from swap, or does so no longer; of hugetlb they always stay. Linux: ipc/shm.c:shmctl_do_lock(), mm/shmem.c:shmem_lock() */
+  shmctlDoLock(id: number, isLocked: boolean): number {
     const segment = this.ipcObtainObjectCheck(id);
     if (typeof segment === 'number') return segment;
-    const view = new DataView(new ArrayBuffer(SHMID_DS_BYTES));
-    view.setInt32(0, segment.key, true);
-    view.setUint32(20, segment.mode, true);
-    view.setUint16(24, Math.floor(segment.id / 2 ** SEQUENCE_SHIFT), true);
-    writeU64(view, 48, segment.sizeBytes);
-    view.setInt32(80, segment.creatorPid, true);
-    view.setInt32(84, segment.lastPid, true);
-    writeU64(view, 88, this.attachments(segment));
-    return new Uint8Array(view.buffer);
+    if (segment.isHuge) return 0;
+    segment.inode.mapping.isUnevictable = isLocked;
+    segment.mode = isLocked ? segment.mode | SHM_LOCKED : segment.mode & ~SHM_LOCKED;
+    return 0;
   }
 
-  private attachments({ inode }: Segment): number {
-    const countOf = ({ vmas }: Mm): number => vmas.filter(({ file }) => file?.mapping === inode.mapping).length;
-    return [...this.machine.memory.mms].reduce((sum, mm) => sum + countOf(mm), 0);
+  /** The highest index in use, 0 where none is. Linux: ipc/util.h:ipc_get_maxidx() */
+  ipcGetMaxidx(): number {
+    return Math.max(0, ...this.segments.keys());
   }
 
-  /** Those that were removed are gone once nobody has them mapped. */
-  private forgetRemoved(): void {
-    for (const [index, { inode }] of this.segments)
-      if (inode.links === 0 && inode.opens === 0) this.segments.delete(index);
+  /** struct shminfo64: the limits. Linux: ipc/shm.c:shmctl_ipc_info() */
+  shmctlIpcInfo(): Uint8Array {
+    return words64(SHM_MAX_WORD, 1, SHM_MNI, SHM_MNI, SHM_MAX_WORD, 0, 0, 0, 0);
+  }
+
+  /** struct shm_info: what is in use. Linux: ipc/shm.c:shmctl_shm_info() */
+  shmctlShmInfo(): Uint8Array {
+    let [tot, rss, swp] = [0, 0, 0];
+    for (const segment of this.segments.values()) {
+      const { rss: resident, swap } = segment.shmAddRssSwap();
+      tot += segment.npages;
+      rss += resident;
+      swp += swap;
+    }
+    return words64(this.segments.size, tot, rss, swp, 0, 0);
   }
 
   hasOf(owner: number): boolean {
-    this.forgetRemoved();
     return [...this.segments.values()].some(({ inode }) => inode.owner === owner && inode.links > 0);
   }
 
   /** The owner is gone: so are the segments that its processes made. */
   *removeOf(owner: number): Coroutine<void> {
     for (const segment of [...this.segments.values()])
-      if (segment.inode.owner === owner) yield* this.removeSegment(segment);
+      if (segment.inode.owner === owner) yield* this.doShmRmid(segment);
   }
 }
 
-function indexOf(id: number): number {
-  return id % 2 ** SEQUENCE_SHIFT;
-}
-
-function* dropLink(inode: TmpfsInode): Coroutine<void> {
-  inode.links--;
-  yield* inode.evictIfUnused();
+/** Linux: ipc/shm.c:shm_mmap() */
+function* shmMmap(segment: ShmidKernel, file: TmpfsFile, vma: Vma): Coroutine<number> {
+  const error = yield* file.mmap(vma);
+  if (error !== 0) return error;
+  vma.ops = segment;
+  segment.open();
+  return 0;
 }
