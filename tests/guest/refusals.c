@@ -40,6 +40,46 @@ static void seals(void)
 	FAILS(EINVAL, fcntl(1, F_GET_SEALS));
 }
 
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 8U
+#endif
+#ifndef F_SEAL_EXEC
+#define F_SEAL_EXEC 0x20
+#endif
+
+static void executable(void)
+{
+	int file = memfd_create("file", MFD_ALLOW_SEALING), sealed = memfd_create("sealed", MFD_NOEXEC_SEAL);
+	char name[251];
+	struct stat st;
+
+	memset(name, 'n', sizeof(name));
+	name[250] = 0;
+	FAILS(EINVAL, memfd_create(name, 0));
+	CHECK(close(memfd_create(name + 1, 0)) == 0);
+	CHECK(fstat(sealed, &st) == 0 && st.st_mode == (S_IFREG | 0666) && fcntl(sealed, F_GET_SEALS) == F_SEAL_EXEC);
+	FAILS(EPERM, fchmod(sealed, 0700));
+	CHECK(fchmod(sealed, 0600) == 0 && fstat(sealed, &st) == 0 && st.st_mode == (S_IFREG | 0600));
+	CHECK(fstat(file, &st) == 0 && st.st_mode == (S_IFREG | 0777) && fcntl(file, F_ADD_SEALS, F_SEAL_EXEC) == 0);
+	CHECK(fcntl(file, F_GET_SEALS) == (F_SEAL_EXEC | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE));
+	FAILS(EPERM, fchmod(file, 0600));
+	FAILS(EBADF, fchmod(-1, 0600));
+}
+
+static void mappings(void)
+{
+	int zero = open("/dev/zero", O_RDONLY), file = memfd_create("file", 0);
+	char *map = mmap(NULL, 4096, PROT_READ, MAP_SHARED, zero, 0);
+	struct stat st;
+
+	CHECK(map != MAP_FAILED && map[0] == 0);
+	FAILS(EACCES, mprotect(map, 4096, PROT_READ | PROT_WRITE));
+	FAILS(EINVAL, mmap(NULL, 4096, PROT_READ, MAP_SHARED | MAP_ANONYMOUS | MAP_GROWSDOWN, -1, 0));
+	FAILS(EINVAL, mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_GROWSDOWN, file, 0));
+	CHECK(ftruncate(file, 1L << 62) == 0 && fstat(file, &st) == 0 && st.st_size == 1L << 62 && st.st_blocks == 0);
+	CHECK(pwrite(file, "x", 1, 1L << 45) == 1 && fstat(file, &st) == 0 && st.st_blocks == 8);
+}
+
 static void mounts(void)
 {
 	struct statfs st;
@@ -143,6 +183,8 @@ static void limits(void)
 int main(void)
 {
 	seals();
+	executable();
+	mappings();
 	mounts();
 	barriers();
 	policies();

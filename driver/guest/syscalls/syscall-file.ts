@@ -8,6 +8,7 @@ import {
   ENOTDIR,
   ENOTTY,
   EOPNOTSUPP,
+  EPERM,
   ERANGE,
 } from '../../../uapi/errno.js';
 import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, O_CLOEXEC, O_NONBLOCK } from '../../../uapi/fcntl.js';
@@ -16,6 +17,7 @@ import { DirectoryFile } from '../../sys/files/directories.js';
 import type { OpenFile } from '../../sys/files/open-file.js';
 import { createPipe } from '../../sys/files/pipe-end.js';
 import { procLink } from '../../sys/files/proc/proc-self.js';
+import { TmpfsFile } from '../../sys/files/tmpfs-file.js';
 import { MAX_FILE_BYTES } from '../../sys/processes/machine-limits.js';
 import { strncpyFromUser, words32, writeUser } from '../../sys/processes/user-memory.js';
 import { AT_FDCWD, readPath } from '../guest-path.js';
@@ -72,6 +74,12 @@ export const fileSyscalls: GuestSyscallTable = {
   },
   47: { name: 'fallocate', args: 'dxll', note: 'whole for tmpfs, hugetlbfs and memfds', run: fallocate },
   49: { name: 'chdir', args: 's', note: 'whole', run: chdir },
+  52: {
+    name: 'fchmod',
+    args: 'do',
+    note: 'of tmpfs, hugetlbfs and memfds; it keeps nobody from anything',
+    run: fchmod,
+  },
   56: { name: 'openat', args: 'asOo', note: 'whole', run: openat },
   57: {
     name: 'close',
@@ -100,6 +108,13 @@ function* openat(guest: GuestThread): Coroutine<number> {
   if (ret === -ENOENT && OURS.test(path)) guest.host.unsupported(`file ${path}`);
   if (ret >= 0 && flags & O_CLOEXEC) guest.process.files.setCloseOnExec(ret, true);
   return ret;
+}
+
+/** Deviates: every other file keeps its mode. Linux: part of fs/open.c:vfs_fchmod() */
+function* fchmod(guest: GuestThread): Coroutine<number> {
+  const file = guest.process.files.get(guest.int(0));
+  if (file === null) return -EBADF;
+  return file instanceof TmpfsFile ? file.chmod(guest.int(1)) : -EPERM;
 }
 
 function* dup(guest: GuestThread): Coroutine<number> {

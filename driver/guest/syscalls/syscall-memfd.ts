@@ -14,6 +14,8 @@ import type { GuestThread } from '../guest-thread.js';
 
 const MFD = { cloexec: 1, allowSealing: 2, hugetlb: 4, noexecSeal: 8, exec: 0x10 } as const;
 const MFD_ALL = 0x1f;
+/** With the NUL that ends it. Linux: MFD_NAME_MAX_LEN */
+const NAME_BYTES = 250;
 
 /** Files without a name. */
 export const memfdSyscalls: GuestSyscallTable = {
@@ -26,7 +28,7 @@ function* memfdCreate(guest: GuestThread): Coroutine<number> {
   const isHuge = (flags & MFD.hugetlb) !== 0;
   if (flags & ~(MFD_ALL | (isHuge ? MAP_HUGE_MASK << MAP_HUGE_SHIFT : 0))) return -EINVAL;
   if (flags & MFD.exec && flags & MFD.noexecSeal) return -EINVAL;
-  const name = yield* strncpyFromUser(guest.mm, guest.u(0), 250);
+  const name = yield* strncpyFromUser(guest.mm, guest.u(0), NAME_BYTES);
   if (typeof name === 'number') return name === -EFAULT ? name : -EINVAL;
   const { files, machine } = guest.process;
   const file = openMemfd(machine, flags);
@@ -48,6 +50,7 @@ function openMemfd(machine: Machine, flags: number): OpenFile | number {
     flags & MFD.hugetlb
       ? new HugetlbfsFile(machine, O_RDWR, new HugetlbfsInode(machine.memory))
       : new TmpfsFile(machine, O_RDWR, new TmpfsInode(machine.memory));
+  file.inode.mode = flags & MFD.noexecSeal ? 0o666 : 0o777;
   if (flags & MFD.noexecSeal) file.inode.seals = F_SEAL.exec;
   else if (flags & MFD.allowSealing) file.inode.seals = 0;
   return file;

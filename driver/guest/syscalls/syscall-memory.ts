@@ -1,5 +1,5 @@
 import { EBUSY, EFAULT, EINVAL, ENOMEM } from '../../../uapi/errno.js';
-import { MAP_FIXED, MAP_GROWSDOWN, MAP_STACK, PROT_READ, PROT_WRITE } from '../../../uapi/mman.js';
+import { MAP_FIXED, PROT_READ, PROT_WRITE } from '../../../uapi/mman.js';
 import type { Coroutine } from '../../core/effect.js';
 import { PAGE_SIZE } from '../../mm/frames/frames.js';
 import { TASK_SIZE } from '../../mm/tables/page-table.js';
@@ -18,8 +18,6 @@ const MS_ASYNC = 1;
 const MS_INVALIDATE = 2;
 const MS_SYNC = 4;
 const MS_ALL = MS_ASYNC | MS_INVALIDATE | MS_SYNC;
-/** Flags that change nothing here: the stack is mapped whole. */
-const IGNORED_MAP_FLAGS = MAP_STACK | MAP_GROWSDOWN;
 
 /** The address space. */
 export const memorySyscalls: GuestSyscallTable = {
@@ -42,9 +40,9 @@ export const memorySyscalls: GuestSyscallTable = {
   222: {
     name: 'mmap',
     args: 'pnPMdl',
-    note: 'MAP_GROWSDOWN has no effect',
+    note: 'MAP_GROWSDOWN maps the stack whole',
     *run(guest) {
-      const flags = guest.int(3) & ~IGNORED_MAP_FLAGS;
+      const flags = guest.int(3);
       const place = flags & MAP_FIXED ? guest.u(0) : Math.min(guest.u(0), TASK_SIZE);
       const args = [place, guest.u(1), guest.int(2), flags, guest.int(4), guest.s(5)];
       return yield* machineCall(guest, 'mmap', ...args);

@@ -3,7 +3,7 @@ import { O_RDONLY } from '../../../uapi/fcntl.js';
 import { writeU64 } from '../../../uapi/u64.js';
 import type { Coroutine } from '../../core/effect.js';
 import { HPAGE_PMD_SIZE, PAGE_SIZE } from '../../mm/frames/frames.js';
-import { type FileStat, type OpenFile, S_IFCHR, S_IFDIR } from '../../sys/files/open-file.js';
+import { BLOCK_BYTES, type FileStat, type OpenFile, S_IFCHR, S_IFDIR } from '../../sys/files/open-file.js';
 import { strncpyFromUser, writeUser } from '../../sys/processes/user-memory.js';
 import { AT_FDCWD, readPath, resolvePath } from '../guest-path.js';
 import type { GuestSyscallTable } from '../guest-syscall.js';
@@ -101,8 +101,12 @@ function* statPath({ thread, process }: GuestThread, path: string): Coroutine<Fi
   return stat;
 }
 
+function blocksOf(size: number): number {
+  return Math.ceil(size / BLOCK_BYTES);
+}
+
 /** struct stat of riscv64 (include/uapi/asm-generic/stat.h). */
-function encodeStat({ mode, size, ino, rdev, blockSize = PAGE_SIZE }: FileStat): Uint8Array {
+function encodeStat({ mode, size, ino, rdev, blockSize = PAGE_SIZE, blocks = blocksOf(size) }: FileStat): Uint8Array {
   const bytes = new Uint8Array(STAT_BYTES);
   const view = new DataView(bytes.buffer);
   writeU64(view, 0, 1);
@@ -112,12 +116,12 @@ function encodeStat({ mode, size, ino, rdev, blockSize = PAGE_SIZE }: FileStat):
   writeU64(view, 32, rdev);
   writeU64(view, 48, size);
   view.setUint32(56, blockSize, true);
-  writeU64(view, 64, Math.ceil(size / 512));
+  writeU64(view, 64, blocks);
   return bytes;
 }
 
 /** struct statx (include/uapi/linux/stat.h). */
-function encodeStatx({ mode, size, ino, rdev, blockSize = PAGE_SIZE }: FileStat): Uint8Array {
+function encodeStatx({ mode, size, ino, rdev, blockSize = PAGE_SIZE, blocks = blocksOf(size) }: FileStat): Uint8Array {
   const bytes = new Uint8Array(STATX_BYTES);
   const view = new DataView(bytes.buffer);
   view.setUint32(0, 0x7ff, true);
@@ -126,7 +130,7 @@ function encodeStatx({ mode, size, ino, rdev, blockSize = PAGE_SIZE }: FileStat)
   view.setUint16(28, mode, true);
   writeU64(view, 32, ino);
   writeU64(view, 40, size);
-  writeU64(view, 48, Math.ceil(size / 512));
+  writeU64(view, 48, blocks);
   view.setUint32(128, rdev >>> 8, true);
   view.setUint32(132, rdev & 0xff, true);
   view.setUint32(140, 1, true);

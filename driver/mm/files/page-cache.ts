@@ -1,7 +1,7 @@
 import { Access, entryId, type Observable, Shared } from '../../core/observer.js';
 
 const LEAF_PAGES = 512;
-/** More than any file has. */
+/** Behind these no page is told from others to who watches. */
 const PAGES_PER_FILE = 2 ** 35;
 
 /**
@@ -52,7 +52,7 @@ export class PageCache {
 
   /** Indices from `first` on that are not holes, ascending; they may be changed while the list is worked off. */
   filled(first: number): number[] {
-    this.touch(first, Access.read, PAGES_PER_FILE - first);
+    this.touch(first, Access.read, Math.max(0, PAGES_PER_FILE - first));
     const indices: number[] = [];
     for (const key of [...this.leaves.keys()].sort((a, b) => a - b)) {
       const leaf = this.leaves.get(key)!;

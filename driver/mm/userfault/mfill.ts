@@ -177,7 +177,7 @@ function* mfillAtomicPteContinue(vma: Vma, addr: number, wp: boolean): Coroutine
   const mapping = vma.file!.mapping!;
   const index = vma.linearPageIndex(addr);
   const pfn = yield* shmemGetFolio(memory, mapping, index, { create: false });
-  if (pfn <= 0) return pfn === -ENOMEM ? -ENOMEM : -EFAULT;
+  if (pfn <= 0) return pfn === 0 ? -EFAULT : pfn;
   yield* folioLock(memory, pfn);
   const isThere = mapping.pages.get(index) === pfn;
   const error = isThere ? yield* mfillAtomicInstallPte(vma, addr, { pfn, isNew: false, wp }) : -EFAULT;

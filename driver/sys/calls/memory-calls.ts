@@ -95,7 +95,8 @@ function* ksysMmapPgoff(thread: Thread, { addr, len, prot, flags: asked, fd, off
   const zero = asked & MAP_ANONYMOUS ? null : files.get(fd);
   if (zero?.mapsAnonymous && !isOpenFor(zero, prot, asked)) return -EACCES;
   const flags = zero?.mapsAnonymous ? asked | MAP_ANONYMOUS : asked;
-  const request = { addr, len, prot, flags, file: null, pgoff };
+  const mode = { read: true, write: zero?.mapsAnonymous !== true || zero.isWritable };
+  const request = { addr, len, prot, flags, file: null, pgoff, mode };
   if (!(flags & MAP_ANONYMOUS)) {
     const file = files.get(fd);
     if (file === null) return -EBADF;

@@ -14,7 +14,7 @@ import { HPAGE_PMD_SIZE } from '../../mm/frames/frames.js';
 import type { Memory } from '../../mm/memory.js';
 import type { Vma } from '../../mm/vmas/vma.js';
 import type { Thread } from '../processes/thread.js';
-import { type FileStat, OpenFile, S_IFREG } from './open-file.js';
+import { BLOCK_BYTES, type FileStat, OpenFile, S_IFREG } from './open-file.js';
 import { F_SEAL, sealsForbidSize, sealsOnMmap } from './seals.js';
 import { TmpfsFile, TmpfsInode } from './tmpfs-file.js';
 
@@ -45,7 +45,14 @@ export class HugetlbfsFile extends TmpfsFile {
   }
 
   override stat(): FileStat {
-    return { ...super.stat(), blockSize: HPAGE_PMD_SIZE };
+    const blocks = (this.mapping.pages.count * HPAGE_PMD_SIZE) / BLOCK_BYTES;
+    return { ...super.stat(), blockSize: HPAGE_PMD_SIZE, blocks };
+  }
+
+  /** F_SEAL_EXEC means nothing here. Linux: part of fs/hugetlbfs/inode.c:hugetlbfs_setattr() */
+  override chmod(mode: number): number {
+    this.inode.mode = mode & 0o7777;
+    return 0;
   }
 
   override *ftruncate(sizeBytes: number): Coroutine<number> {

@@ -27,7 +27,12 @@ export interface FileStat {
   readonly rdev: number;
   /** Bytes that are best read at once; one page when left out. */
   readonly blockSize?: number;
+  /** Blocks of 512 bytes that it takes; as many as its length asks for when left out. Linux: i_blocks */
+  readonly blocks?: number;
 }
+
+/** What `blocks` counts. */
+export const BLOCK_BYTES = 512;
 
 export const SEEK_SET = 0;
 export const SEEK_CUR = 1;

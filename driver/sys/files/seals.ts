@@ -6,19 +6,25 @@ import type { Vma } from '../../mm/vmas/vma.js';
 /** What may not be done to a shmem file any more. Linux: include/uapi/linux/fcntl.h */
 export const F_SEAL = { seal: 1, shrink: 2, grow: 4, write: 8, futureWrite: 0x10, exec: 0x20 } as const;
 const F_ALL_SEALS = 0x3f;
+/** Of a mode: who may execute the file. */
+export const EXEC_BITS = 0o111;
 const NO_WRITE = F_SEAL.write | F_SEAL.futureWrite;
 
 /** A file with seals: any of tmpfs, of which only some memfds take more. */
 export interface Sealed {
   seals: number;
+  readonly mode: number;
   readonly mapping: AddressSpace;
 }
 
 /** 0 or a negative errno. Deviates: pages that are pinned are not waited for. Linux: mm/memfd.c:memfd_add_seals() */
-export function memfdAddSeals(file: Sealed, seals: number, { isWritable }: { isWritable: boolean }): number {
+export function memfdAddSeals(file: Sealed, asked: number, { isWritable }: { isWritable: boolean }): number {
   if (!isWritable) return -EPERM;
-  if (seals & ~F_ALL_SEALS) return -EINVAL;
+  if (asked & ~F_ALL_SEALS) return -EINVAL;
   if (file.seals & F_SEAL.seal) return -EPERM;
+  // What stays executable is not to be written any more.
+  const implied = F_SEAL.shrink | F_SEAL.grow | NO_WRITE;
+  const seals = asked & F_SEAL.exec && file.mode & EXEC_BITS ? asked | implied : asked;
   if (seals & F_SEAL.write && !(file.seals & F_SEAL.write) && file.mapping.vmas.some(maybeWrites)) return -EBUSY;
   file.seals |= seals;
   return 0;

@@ -12,17 +12,20 @@ import {
   shmemPunchHole,
   shmemTruncate,
 } from '../../mm/files/shmem.js';
+import { PAGE_SIZE } from '../../mm/frames/frames.js';
 import type { Memory } from '../../mm/memory.js';
 import type { Vma } from '../../mm/vmas/vma.js';
 import { MAX_FILE_BYTES } from '../processes/machine-limits.js';
 import type { Thread } from '../processes/thread.js';
-import { type FileStat, OpenFile, type ReleaseQueue, S_IFREG } from './open-file.js';
-import { F_SEAL, type Sealed, sealsForbidSize, sealsForbidWrite, sealsOnMmap } from './seals.js';
+import { BLOCK_BYTES, type FileStat, OpenFile, type ReleaseQueue, S_IFREG } from './open-file.js';
+import { EXEC_BITS, F_SEAL, type Sealed, sealsForbidSize, sealsForbidWrite, sealsOnMmap } from './seals.js';
 
 /** A tmpfs file with or without a name; it dies with its last name, open file and mapping. Linux: struct inode */
 export class TmpfsInode implements Sealed {
   /** What may not be done; a memfd may begin without any. */
   seals: number = F_SEAL.seal;
+  /** Permission bits, which keep nobody from anything. */
+  mode = 0o600;
   links = 0;
   opens = 0;
   /** Whose processes gave it its name. */
@@ -86,7 +89,16 @@ export class TmpfsFile extends OpenFile {
   }
 
   override stat(): FileStat {
-    return { mode: S_IFREG | 0o600, size: this.mapping.size, ino: 1000 + this.mapping.id, rdev: 0 };
+    const { size, id, pages, charged } = this.mapping;
+    const blocks = ((pages.count + charged) * PAGE_SIZE) / BLOCK_BYTES;
+    return { mode: S_IFREG | this.inode.mode, size, ino: 1000 + id, rdev: 0, blocks };
+  }
+
+  /** fchmod(2); 0 or -EPERM. Linux: part of mm/shmem.c:shmem_setattr() */
+  chmod(mode: number): number {
+    if (this.inode.seals & F_SEAL.exec && (this.inode.mode ^ mode) & EXEC_BITS) return -EPERM;
+    this.inode.mode = mode & 0o7777;
+    return 0;
   }
 
   override *ftruncate(sizeBytes: number): Coroutine<number> {

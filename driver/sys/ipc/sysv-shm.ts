@@ -25,6 +25,7 @@ import type { Vma } from '../../mm/vmas/vma.js';
 import { HugetlbfsFile, HugetlbfsInode } from '../files/hugetlbfs-file.js';
 import { TmpfsFile, TmpfsInode } from '../files/tmpfs-file.js';
 import type { Machine } from '../machine/machine.js';
+import { MAX_FILE_BYTES } from '../processes/machine-limits.js';
 import type { Process } from '../processes/process.js';
 import { words64 } from '../processes/user-memory.js';
 import { SEQUENCE_SHIFT, ShmidKernel } from './shmid-kernel.js';
@@ -34,8 +35,6 @@ const SHM_TOO_LARGE = 2 ** 64 - 2 ** 24;
 const SHM_MNI = 4096;
 /** SHMMAX and SHMALL as a word, which no number holds. */
 const SHM_MAX_WORD = -(2 ** 24) - 1;
-/** Linux: MAX_LFS_FILESIZE, 2^63 bytes */
-const MAX_LFS_BYTES = 2 ** 63;
 /** Indexes are used in turn up to this many at least. Linux: ipc_min_cycle of ipc/util.c */
 const MIN_CYCLE = 64;
 const MAX_SEQUENCE = 2 ** 16;
@@ -101,7 +100,7 @@ export class SysvShm {
     const isHuge = (flags & SHM_HUGETLB) !== 0;
     const noHuge = isHuge ? sizelogError(flags) : 0;
     if (noHuge !== 0) return noHuge;
-    if (!isHuge && sizeBytes >= MAX_LFS_BYTES) return -EINVAL;
+    if (!isHuge && sizeBytes >= MAX_FILE_BYTES) return -EINVAL;
     const inode = isHuge ? new HugetlbfsInode(memory) : new TmpfsInode(memory);
     const { mapping } = inode;
     inode.links = 1;

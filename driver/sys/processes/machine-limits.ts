@@ -10,5 +10,5 @@ export const MAX_INODES = 65536;
 /** Pages for ioctlBytes records stand here, one a thread, above where mmap searches. */
 export const SCRATCH_BASE = 0x7ffff8000000;
 
-/** Largest tmpfs file, so that a page index stays a small integer. */
-export const MAX_FILE_BYTES = 2 ** 40;
+/** Largest tmpfs file. Linux: MAX_LFS_FILESIZE, a byte less */
+export const MAX_FILE_BYTES = 2 ** 63;

@@ -33,7 +33,7 @@ export function* strncpyFromUser(mm: Mm, addr: number, maxBytes = PAGE_SIZE): Co
     if (typeof chunk === 'number') return chunk;
     const end = chunk.indexOf(0);
     text += String.fromCharCode(...(end < 0 ? chunk : chunk.subarray(0, end)));
-    if (end >= 0) return text;
+    if (end >= 0) return text.length < maxBytes ? text : -ENAMETOOLONG;
     at += chunk.length;
   }
   return -ENAMETOOLONG;

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { Coroutine } from '../../../../driver/core/effect.js';
 import { PAGE_SIZE } from '../../../../driver/mm/frames/frames.js';
 import { VM } from '../../../../driver/mm/vmas/vm-flags.js';
-import { EEXIST, EFAULT, ENOMEM } from '../../../../uapi/errno.js';
+import { EEXIST, EFAULT, EINVAL, ENOMEM } from '../../../../uapi/errno.js';
 import { MADV_DONTNEED, MAP_FIXED, MAP_SHARED } from '../../../../uapi/mman.js';
 import { BASE, TestMachine } from '../../test-machine.js';
 import { TestFile } from '../test-file.js';
@@ -79,6 +79,8 @@ it('pages of a file, which the process has not mapped, are told of as minor faul
   serving.serve = (page) => serving.fill(page, 0, { mode: 'continue' });
   expect([world.load(0), serving.asked]).toEqual([7, ['minor 0']]);
   expect(world.run(serving.fill(1, 0, { mode: 'continue' }))).toBe(-EFAULT);
+  file.mapping.size = PAGE_SIZE;
+  expect(world.run(serving.fill(1, 0, { mode: 'continue' }))).toBe(-EINVAL);
 });
 
 it('pages that are poisoned kill who touches them, and are zeroes after DONTNEED', () => {

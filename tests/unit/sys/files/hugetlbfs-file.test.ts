@@ -37,6 +37,7 @@ const pool = (): number[] => [machine.memory.hugetlb.freeCount, machine.memory.h
 
 describe('a hugetlbfs file', () => {
   it('is promised to a shared mapping once, and given at the first touch', () => {
+    expect(file.stat().blocks).toBe(0);
     const first = map(3, MAP_SHARED);
     expect(file.mapping.size).toBe(3 * HUGE);
     expect(pool()).toEqual([4, 3]);
@@ -44,6 +45,7 @@ describe('a hugetlbfs file', () => {
     expect(pool()).toEqual([4, 3]);
     expect(map(5, MAP_SHARED)).toBe(-ENOMEM);
     store(first + HUGE + 5, 7);
+    expect(file.stat().blocks).toBe(4096);
     expect([byteAt(second + HUGE + 5), pool()]).toEqual([7, [3, 2]]);
     machine.checkInvariants();
     ret(thread, 'munmap', first, 3 * HUGE);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { F_SEAL } from '../../../../driver/sys/files/seals.js';
+import { F_SEAL, memfdAddSeals } from '../../../../driver/sys/files/seals.js';
 import type { TmpfsFile } from '../../../../driver/sys/files/tmpfs-file.js';
-import { EBADF, EEXIST, EISDIR, ENOENT, EPERM } from '../../../../uapi/errno.js';
+import { EBADF, EEXIST, EFBIG, EISDIR, ENOENT, EPERM } from '../../../../uapi/errno.js';
 import { O_CREAT, O_EXCL, O_RDONLY, O_RDWR, O_TRUNC } from '../../../../uapi/fcntl.js';
 import { MADV_REMOVE, MAP_SHARED, PAGE_SIZE, PROT_READ, PROT_WRITE } from '../../../../uapi/mman.js';
 import { SIGBUS } from '../../../../uapi/signal.js';
@@ -48,6 +48,32 @@ describe('/tmp', () => {
     expect(ret(main, 'madvise', addr, PAGE_SIZE, MADV_REMOVE)).toBe(0);
     expect(machine.call(main, 'pread', fd, 4, 0).bytes).toEqual(new Uint8Array(4));
     machine.checkInvariants();
+  });
+
+  it('may be as long as Linux lets it, and takes the blocks of its pages', () => {
+    const machine = smallMachine();
+    const { main } = machine.createProcess();
+    const fd = ret(main, 'open', '/tmp/a', O_CREAT | O_RDWR);
+    const file = main.process.files.get(fd) as TmpfsFile;
+    expect([ret(main, 'ftruncate', fd, 2 ** 62), file.stat()]).toMatchObject([0, { size: 2 ** 62, blocks: 0 }]);
+    expect([ret(main, 'pwrite', fd, hello, 2 ** 45 - 2), file.stat().blocks]).toEqual([4, 16]);
+    const addr = ret(main, 'mmap', 0, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 2 ** 45);
+    expect(machine.call(main, 'load', addr, 2).bytes).toEqual(Uint8Array.of(3, 4));
+    expect([ret(main, 'ftruncate', fd, 1), file.stat().blocks]).toEqual([0, 0]);
+    expect(machine.call(main, 'load', addr, 1).signal?.signo).toBe(SIGBUS);
+    expect(ret(main, 'ftruncate', fd, 2 ** 64)).toBe(-EFBIG);
+    machine.checkInvariants();
+  });
+
+  it('the seal of who may execute it refuses to change that, and makes what is executable read only', () => {
+    const { main } = smallMachine().createProcess();
+    const fd = ret(main, 'open', '/tmp/a', O_CREAT | O_RDWR);
+    const file = main.process.files.get(fd) as TmpfsFile;
+    file.inode.seals = 0;
+    expect([memfdAddSeals(file.inode, F_SEAL.exec, file), file.inode.seals]).toEqual([0, F_SEAL.exec]);
+    expect([file.chmod(0o700), file.chmod(0o640), file.stat().mode & 0o7777]).toEqual([-EPERM, 0, 0o640]);
+    file.inode.seals = 0;
+    expect([file.chmod(0o700), memfdAddSeals(file.inode, F_SEAL.exec, file), file.inode.seals]).toEqual([0, 0, 0x3e]);
   });
 
   it('frees a file with its last name, descriptor and mapping', () => {

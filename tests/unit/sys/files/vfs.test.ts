@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { MAX_INODES } from '../../../../driver/sys/processes/machine-limits.js';
 import {
+  EACCES,
   EBUSY,
   EEXIST,
   EINVAL,
@@ -12,7 +13,8 @@ import {
   ENOTEMPTY,
   EPERM,
 } from '../../../../uapi/errno.js';
-import { O_CREAT, O_DIRECTORY, O_EXCL, O_RDWR } from '../../../../uapi/fcntl.js';
+import { O_CREAT, O_DIRECTORY, O_EXCL, O_RDONLY, O_RDWR } from '../../../../uapi/fcntl.js';
+import { MAP_PRIVATE, MAP_SHARED, PAGE_SIZE } from '../../../../uapi/mman.js';
 import { inKernel, ret, smallMachine } from '../helpers.js';
 
 describe('the tree of paths', () => {
@@ -160,4 +162,22 @@ describe('the tree of paths', () => {
     expect(machine.vfs.hasFilesOf(main.process.owner)).toBe(false);
     expect(open('/tmp/c')).toBe(-ENOENT);
   });
+});
+
+it('/dev/zero that is open for reading alone stays so where it is mapped shared', () => {
+  const machine = smallMachine();
+  const { main } = machine.createProcess();
+  const fd = ret(main, 'open', '/dev/zero', O_RDONLY);
+  const [shared, own] = [MAP_SHARED, MAP_PRIVATE].map((flags) => ret(main, 'mmap', 0, PAGE_SIZE, 1, flags, fd, 0));
+  expect([ret(main, 'mprotect', shared!, PAGE_SIZE, 3), ret(main, 'mprotect', own!, PAGE_SIZE, 3)]).toEqual([
+    -EACCES,
+    0,
+  ]);
+  expect(ret(main, 'mmap', 0, PAGE_SIZE, 3, MAP_SHARED, fd, 0)).toBe(-EACCES);
+  const writable = ret(main, 'open', '/dev/zero', O_RDWR);
+  const both = ret(main, 'mmap', 0, PAGE_SIZE, 1, MAP_SHARED, writable, 0);
+  expect([machine.call(main, 'load', shared!, 1).bytes, ret(main, 'mprotect', both, PAGE_SIZE, 3)]).toEqual([
+    new Uint8Array(1),
+    0,
+  ]);
 });

@@ -32,6 +32,7 @@ it('reads a string up to its NUL over pages, and not beyond a limit', () => {
   const read = (at: number, max: number) => inKernel(main, () => strncpyFromUser(mm, at, max)).result;
   expect(read(addr + 100, 2 * PAGE_SIZE)).toBe(long);
   expect(read(addr + 100, PAGE_SIZE / 2)).toBe(-ENAMETOOLONG);
+  expect([read(addr + 100, PAGE_SIZE), read(addr + 101, PAGE_SIZE)]).toEqual([-ENAMETOOLONG, long.slice(1)]);
   ret(main, 'store', addr + 2 * PAGE_SIZE - 3, Uint8Array.of(65, 66, 67));
   expect(read(addr + 2 * PAGE_SIZE - 3, PAGE_SIZE)).toBe(-EFAULT);
 });

@@ -2,9 +2,9 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import type { Machine } from '../../../../driver/sys/machine/machine.js';
 import type { Thread } from '../../../../driver/sys/processes/thread.js';
 import { newUserfaultfd, type UserfaultFd } from '../../../../driver/sys/userfaultfd/userfault-fd.js';
-import { EAGAIN, EEXIST, EINVAL } from '../../../../uapi/errno.js';
-import { O_NONBLOCK } from '../../../../uapi/fcntl.js';
-import { PAGE_SIZE } from '../../../../uapi/mman.js';
+import { EAGAIN, EEXIST, EINVAL, EPERM } from '../../../../uapi/errno.js';
+import { O_NONBLOCK, O_RDONLY } from '../../../../uapi/fcntl.js';
+import { MAP_SHARED, PAGE_SIZE } from '../../../../uapi/mman.js';
 import { anon, inKernel, ret, smallMachine } from '../helpers.js';
 
 const API = 0xc018aa3f;
@@ -55,6 +55,13 @@ describe('userfaultfd', () => {
     expect(ioctl(API, UFFD_API, 0, 0)).toBe(0);
     expect(ioctl(API, UFFD_API, 0, 0)).toBe(-EINVAL);
     expect(message()).toBe(-EAGAIN);
+  });
+
+  it('does not serve what can not be made writable', () => {
+    ioctl(API, UFFD_API, 0, 0);
+    const zero = ret(thread, 'open', '/dev/zero', O_RDONLY);
+    const shared = ret(thread, 'mmap', 0, PAGE_SIZE, 1, MAP_SHARED, zero, 0);
+    expect(ioctl(REGISTER, shared, PAGE_SIZE, 1, 0)).toBe(-EPERM);
   });
 
   it.each([
