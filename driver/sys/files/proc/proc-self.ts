@@ -1,11 +1,8 @@
 import type { Coroutine } from '../../../core/effect.js';
 import { PAGE_SIZE } from '../../../mm/frames/frames.js';
-import { THP_ORDERS_ALL_ANON, TVA, thpVmaAllowableOrders } from '../../../mm/huge/thp-policy.js';
-import { Kind, kindOf, Pte } from '../../../mm/tables/entry.js';
-import { pmdIndex, pteIndex } from '../../../mm/tables/page-table.js';
 import { lockedPages } from '../../../mm/vmas/mlock.js';
 import type { Mm } from '../../../mm/vmas/mm.js';
-import { VM, vmaRights } from '../../../mm/vmas/vm-flags.js';
+import { vmaRights } from '../../../mm/vmas/vm-flags.js';
 import type { Vma } from '../../../mm/vmas/vma.js';
 import type { Machine } from '../../machine/machine.js';
 import type { Process } from '../../processes/process.js';
@@ -14,6 +11,7 @@ import { NO_SIGNALS, type SignalSet, signalSet } from '../../processes/signal-se
 import type { Thread } from '../../processes/thread.js';
 import { OpenFile } from '../open-file.js';
 import { ProcFile } from './proc-file.js';
+import { showSmap } from './smaps.js';
 
 const KIB = 1024;
 const NAME_COLUMN = 73;
@@ -22,7 +20,7 @@ const NAME_COLUMN = 73;
 export function addProcSelf(machine: Machine): void {
   const files: Record<string, (thread: Thread) => string> = {
     maps: ({ process }) => process.mm.vmas.map((vma) => showMapVma(process, vma)).join(''),
-    smaps: ({ process }) => process.mm.vmas.map((vma) => showMapVma(process, vma) + smapsRows(vma)).join(''),
+    smaps: ({ process }) => process.mm.vmas.map((vma) => showMapVma(process, vma) + showSmap(vma)).join(''),
     status: statusText,
     comm: ({ process }) => `${process.image?.comm ?? ''}\n`,
     cmdline: ({ process }) => (process.image?.layout.argv ?? []).map((arg) => `${arg}\0`).join(''),
@@ -80,119 +78,6 @@ function areaName({ image }: Process, vma: Vma): string {
   const { startBrk, stackStart, stackEnd } = image.layout;
   if (vma.start < image.brk && vma.end > startBrk) return '[heap]';
   return vma.start >= stackStart && vma.end <= stackEnd ? '[stack]' : '';
-}
-
-/** Pages of a vma by what maps them. */
-interface Resident {
-  pages: number;
-  dirty: number;
-  anon: number;
-  hugeKib: number;
-  shmemHugeKib: number;
-  swap: number;
-}
-
-/** Linux: fs/proc/task_mmu.c:smap_gather_stats() */
-function smapGatherStats(vma: Vma): Resident {
-  const sum: Resident = { pages: 0, dirty: 0, anon: 0, hugeKib: 0, shmemHugeKib: 0, swap: 0 };
-  const endVpn = vma.end / PAGE_SIZE;
-  for (let vpn = vma.start / PAGE_SIZE; vpn < endVpn; ) {
-    const pmd = vma.mm.pageTable.pmdTable(vpn);
-    const lo = pmd === null ? 0 : pmd.lo(pmdIndex(vpn));
-    if (pmd === null || kindOf(lo) !== Kind.table) {
-      const next = Math.min(endVpn, (Math.floor(vpn / 512) + 1) * 512);
-      if (kindOf(lo) === Kind.present && !(lo & Pte.special))
-        addHuge(sum, vma, { lo, pfn: pmd!.hi(pmdIndex(vpn)), npages: next - vpn });
-      vpn = next;
-      continue;
-    }
-    const table = pmd.child(pmdIndex(vpn))!;
-    addPage(sum, vma, table.lo(pteIndex(vpn)), table.hi(pteIndex(vpn)));
-    vpn++;
-  }
-  return sum;
-}
-
-/** Linux: part of fs/proc/task_mmu.c:smaps_pmd_entry() */
-function addHuge(sum: Resident, vma: Vma, { lo, pfn, npages }: { lo: number; pfn: number; npages: number }): void {
-  if (vma.flags & VM.hugetlb) return;
-  sum.pages += npages;
-  const kib = (npages * PAGE_SIZE) / KIB;
-  if (vma.mm.memory.frames.isAnon(pfn)) {
-    sum.anon += npages;
-    sum.hugeKib += kib;
-  } else sum.shmemHugeKib += kib;
-  if (lo & Pte.dirty) sum.dirty += npages;
-}
-
-function addPage(sum: Resident, vma: Vma, lo: number, pfn: number): void {
-  const kind = kindOf(lo);
-  if (kind === Kind.swap) sum.swap++;
-  if (kind !== Kind.present || lo & Pte.special) return;
-  sum.pages++;
-  if (lo & Pte.dirty) sum.dirty++;
-  if (vma.mm.memory.frames.isAnon(pfn)) sum.anon++;
-}
-
-function smapsRows(vma: Vma): string {
-  const { pages, dirty, anon, hugeKib, shmemHugeKib, swap } = smapGatherStats(vma);
-  const isShared = (vma.flags & VM.mayshare) !== 0;
-  const pageKib = (vma.flags & VM.hugetlb ? 512 : 1) * 4;
-  const rows: [string, number][] = [
-    ['Size', (vma.end - vma.start) / KIB],
-    ['KernelPageSize', pageKib],
-    ['MMUPageSize', pageKib],
-    ['Rss', pages * 4],
-    ['Pss', pages * 4],
-    ['Shared_Clean', isShared ? (pages - dirty) * 4 : 0],
-    ['Shared_Dirty', isShared ? dirty * 4 : 0],
-    ['Private_Clean', isShared ? 0 : (pages - dirty) * 4],
-    ['Private_Dirty', isShared ? 0 : dirty * 4],
-    ['Referenced', pages * 4],
-    ['Anonymous', anon * 4],
-    ['AnonHugePages', hugeKib],
-    ['ShmemPmdMapped', shmemHugeKib],
-    ['FilePmdMapped', 0],
-    ['Swap', swap * 4],
-    ['Locked', vma.flags & VM.locked ? pages * 4 : 0],
-  ];
-  const text = rows.map(([name, kib]) => `${`${name}:`.padEnd(16)}${String(kib).padStart(8)} kB\n`).join('');
-  const orders = thpVmaAllowableOrders(vma, TVA.smaps | TVA.enforceSysfs, { orders: THP_ORDERS_ALL_ANON });
-  return `${text}THPeligible:    ${String(orders === 0 ? 0 : 1).padStart(8)}\nVmFlags: ${vmFlagNames(vma)}\n`;
-}
-
-const FLAG_NAMES: readonly [number, string][] = [
-  [VM.read, 'rd'],
-  [VM.write, 'wr'],
-  [VM.exec, 'ex'],
-  [VM.shared, 'sh'],
-  [VM.mayread, 'mr'],
-  [VM.maywrite, 'mw'],
-  [VM.mayexec, 'me'],
-  [VM.mayshare, 'ms'],
-  [VM.uffdMissing, 'um'],
-  [VM.pfnmap, 'pf'],
-  [VM.uffdMinor, 'ui'],
-  [VM.uffdWp, 'uw'],
-  [VM.locked, 'lo'],
-  [VM.io, 'io'],
-  [VM.dontcopy, 'dc'],
-  [VM.dontexpand, 'de'],
-  [VM.lockonfault, 'lf'],
-  [VM.account, 'ac'],
-  [VM.noreserve, 'nr'],
-  [VM.hugetlb, 'ht'],
-  [VM.wipeonfork, 'wf'],
-  [VM.notSoftDirty, 'sd'],
-  [VM.mixedmap, 'mm'],
-  [VM.hugepage, 'hg'],
-  [VM.nohugepage, 'nh'],
-];
-
-function vmFlagNames({ flags }: Vma): string {
-  return FLAG_NAMES.filter(([bit]) => (flags ^ VM.notSoftDirty) & bit)
-    .map(([, name]) => name)
-    .join(' ');
 }
 
 function statusText(thread: Thread): string {

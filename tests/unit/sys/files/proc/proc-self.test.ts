@@ -1,7 +1,17 @@
 import { describe, expect, it } from 'vitest';
 import { ENOENT } from '../../../../../uapi/errno.js';
 import { O_RDWR } from '../../../../../uapi/fcntl.js';
-import { MADV_HUGEPAGE, MADV_PAGEOUT, PAGE_SIZE } from '../../../../../uapi/mman.js';
+import {
+  MADV_FREE,
+  MADV_HUGEPAGE,
+  MADV_PAGEOUT,
+  MAP_ANONYMOUS,
+  MAP_HUGETLB,
+  MAP_SHARED,
+  PAGE_SIZE,
+  PROT_READ,
+  PROT_WRITE,
+} from '../../../../../uapi/mman.js';
 import { anon, readText, ret, smallMachine } from '../../helpers.js';
 
 const row = (text: string, name: string): string | undefined => new RegExp(`^${name}:\\s+(.*)$`, 'm').exec(text)?.[1];
@@ -25,7 +35,7 @@ describe('/proc/self', () => {
     const smaps = readText(main, '/proc/self/smaps');
     const rows = ['Size', 'Rss', 'Anonymous', 'Private_Dirty', 'Swap', 'Locked'].map((name) => row(smaps, name));
     expect(rows).toEqual(['16 kB', '8 kB', '8 kB', '8 kB', '4 kB', '0 kB']);
-    expect(row(smaps, 'VmFlags')).toBe('rd wr mr mw me ac sd');
+    expect(row(smaps, 'VmFlags')).toBe('rd wr mr mw me ac sd ');
     ret(main, 'mlock', addr + PAGE_SIZE, PAGE_SIZE);
     const status = readText(main, '/proc/self/status');
     expect(['Pid', 'VmLck', 'VmRSS', 'VmSwap', 'Threads'].map((name) => row(status, name))).toEqual([
@@ -60,6 +70,62 @@ describe('/proc/self', () => {
       '0',
       '1',
     ]);
+  });
+
+  it('smaps shares a page among those that map it, by their number', () => {
+    const machine = smallMachine({ swapBytes: 1 << 20 });
+    const { main } = machine.createProcess();
+    const addr = anon(main, 4);
+    ret(main, 'store', addr, new Uint8Array(3 * PAGE_SIZE).fill(1));
+    ret(main, 'madvise', addr, PAGE_SIZE, MADV_PAGEOUT);
+    const rows = (...names: string[]): (string | undefined)[] => {
+      const text = readText(main, '/proc/self/smaps');
+      return names.map((name) => row(text, name));
+    };
+    expect(rows('Pss', 'Private_Dirty', 'Shared_Dirty', 'SwapPss')).toEqual(['8 kB', '8 kB', '0 kB', '4 kB']);
+    const child = machine.threadByTid(ret(main, 'fork'))!;
+    expect(rows('Rss', 'Pss', 'Private_Dirty', 'Shared_Dirty', 'Pss_Dirty', 'Swap', 'SwapPss')).toEqual([
+      ...['8 kB', '4 kB', '0 kB', '8 kB', '4 kB', '4 kB', '2 kB'],
+    ]);
+    machine.call(child, 'store', addr + PAGE_SIZE, Uint8Array.of(2));
+    expect(rows('Pss', 'Private_Dirty', 'Shared_Dirty')).toEqual(['6 kB', '4 kB', '4 kB']);
+    ret(main, 'mlock', addr, 4 * PAGE_SIZE);
+    expect(rows('Rss', 'Locked')).toEqual(['16 kB', '16 kB']);
+  });
+
+  it('smaps goes by who maps a page of a shared mapping, not by that it is one', () => {
+    const { main } = smallMachine({ swapBytes: 1 << 20 }).createProcess();
+    const addr = ret(main, 'mmap', 0, 4 * PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    ret(main, 'store', addr, new Uint8Array(2 * PAGE_SIZE).fill(1));
+    const text = readText(main, '/proc/self/smaps');
+    expect(['Rss', 'Pss', 'Private_Dirty', 'Shared_Dirty', 'Anonymous'].map((name) => row(text, name))).toEqual([
+      ...['8 kB', '8 kB', '8 kB', '0 kB', '0 kB'],
+    ]);
+    ret(main, 'madvise', addr, PAGE_SIZE, MADV_PAGEOUT);
+    const after = readText(main, '/proc/self/smaps');
+    expect(['Rss', 'Swap', 'SwapPss', 'VmFlags'].map((name) => row(after, name))).toEqual([
+      ...['4 kB', '4 kB', '0 kB', 'rd wr sh mr mw me ms sd '],
+    ]);
+  });
+
+  it('smaps tells what MADV_FREE made free, and which pages were used', () => {
+    const { main } = smallMachine().createProcess();
+    const addr = anon(main, 4);
+    ret(main, 'store', addr, new Uint8Array(3 * PAGE_SIZE).fill(1));
+    ret(main, 'madvise', addr, 2 * PAGE_SIZE, MADV_FREE);
+    const names = ['Anonymous', 'LazyFree', 'Referenced', 'Private_Clean', 'Private_Dirty'];
+    const text = readText(main, '/proc/self/smaps');
+    expect(names.map((name) => row(text, name))).toEqual(['12 kB', '8 kB', '4 kB', '8 kB', '4 kB']);
+  });
+
+  it('smaps counts pages of hugetlb apart', () => {
+    const machine = smallMachine({ hugePages: 2 });
+    const { main } = machine.createProcess();
+    const flags = MAP_SHARED | MAP_ANONYMOUS | MAP_HUGETLB;
+    ret(main, 'store', ret(main, 'mmap', 0, 2 ** 21, PROT_READ | PROT_WRITE, flags, -1, 0), Uint8Array.of(1));
+    const names = ['Rss', 'Pss', 'Shared_Hugetlb', 'Private_Hugetlb', 'KernelPageSize'];
+    const text = readText(main, '/proc/self/smaps');
+    expect(names.map((name) => row(text, name))).toEqual(['0 kB', '0 kB', '0 kB', '2048 kB', '2048 kB']);
   });
 
   it('another process is seen by its pid, while it runs', () => {
