@@ -45,7 +45,7 @@ export function oomReport({ process, thread, mm }: GuestThread, addr: number): s
   return [
     `${process.image?.comm ?? 'program'}[${thread.tid}]: killed, as there is no memory for 0x${addr.toString(16)}:`,
     `  RAM ${mib(frames.systemFrames)}, of which ${mib(Math.max(0, allocator.available))} are free and ${mib(anon + file + shmem)} this program's; --ram gives more`,
-    `  swap ${mib(swap.capacity)}, of which ${mib(swap.capacity - swap.used)} are free; --swap gives more`,
+    `  swap ${mib(swap.capacity)}, of which ${mib(swap.capacity - swap.used)} are free; only MADV_PAGEOUT moves memory there`,
   ].join('\n');
 }
 

@@ -4,7 +4,7 @@ import { MAP_ANONYMOUS, MAP_FIXED, MAP_PRIVATE, PROT_EXEC, PROT_READ, PROT_WRITE
 import type { Coroutine } from '../core/effect.js';
 import { PAGE_SIZE } from '../mm/frames/frames.js';
 import { TASK_SIZE } from '../mm/tables/page-table.js';
-import type { Mm } from '../mm/vmas/mm.js';
+import { type Mm, vmEnoughMemory } from '../mm/vmas/mm.js';
 import { vmMmapPgoff } from '../mm/vmas/mmap.js';
 import { fillRandom } from '../sys/files/dev-nodes.js';
 import { TmpfsFile, type TmpfsInode } from '../sys/files/tmpfs-file.js';
@@ -132,8 +132,7 @@ export function* mapAnonymous(
   mm: Mm,
   { addr, len, prot }: { addr: number; len: number; prot: number },
 ): Coroutine<number> {
-  const { frames, swap } = mm.memory;
-  if (len / PAGE_SIZE > frames.systemFrames + swap.capacity) return -ENOMEM;
+  if (!vmEnoughMemory(mm.memory, len / PAGE_SIZE)) return -ENOMEM;
   const flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
   const mapped = yield* vmMmapPgoff(mm, { addr, len, prot, flags, file: null, pgoff: 0 });
   return Math.min(mapped, 0);

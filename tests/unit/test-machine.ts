@@ -15,6 +15,7 @@ import {
   MAP_ANONYMOUS,
   MAP_FIXED,
   MAP_HUGETLB,
+  MAP_NORESERVE,
   MAP_PRIVATE,
   PROT_READ,
   PROT_WRITE,
@@ -83,6 +84,11 @@ export class TestMachine {
   anon(at: number, npages: number, request: Partial<MmapRequest> & { mm?: Mm } = {}): void {
     const ret = this.map(at, npages, request);
     if (ret < 0) throw new Error(`mmap answers ${ret}`);
+  }
+
+  /** As `anon`, for more than there is memory. */
+  sparse(at: number, npages: number): void {
+    this.anon(at, npages, { flags: MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE });
   }
 
   mapHuge(at: number, npages: number): void {

@@ -24,7 +24,7 @@ import {
   type PendingEvents,
 } from '../userfault/userfault-events.js';
 import { COPY_RESTORED, copyNonpresentPte, keptUffdWp } from './fork-non-present.js';
-import { Mm } from './mm.js';
+import { Mm, vmEnoughMemory } from './mm.js';
 import { VM, VM_LOCKED_MASK } from './vm-flags.js';
 import { Vma } from './vma.js';
 import { lockRmap, unlockRmap } from './vma-list.js';
@@ -71,6 +71,7 @@ export function* dupMmap(child: Mm, parent: Mm): Coroutine<number> {
 function* dupVma(child: Mm, vma: Vma, events: PendingEvents): Coroutine<number> {
   const { kernelMemory } = child.memory;
   if (!kernelMemory.has(1)) return -ENOMEM;
+  if (vma.flags & VM.account && !vmEnoughMemory(child.memory, (vma.end - vma.start) / PAGE_SIZE)) return -ENOMEM;
   const copy = new Vma(child, vma.start, vma.end, vma.flags & ~VM_LOCKED_MASK, vma.pgoff);
   copy.file = vma.file;
   copy.ops = vma.ops;

@@ -89,6 +89,11 @@ export function mayExpandVm({ memory, vmas }: Mm, npages: number, { start, end }
   return bytes <= limit;
 }
 
+/** May `npages` more be promised? Not more at once than there is, as 0 of vm.overcommit_memory means. Linux: mm/util.c:__vm_enough_memory() */
+export function vmEnoughMemory({ frames, swap }: Memory, npages: number): boolean {
+  return npages <= frames.systemFrames + swap.capacity;
+}
+
 /** Linux: include/linux/mmap_lock.h:mmap_assert_locked() */
 export function mmapAssertLocked(mm: Mm): void {
   assert(mm.mmapLock.isHeld, 'mmap_lock is not held');

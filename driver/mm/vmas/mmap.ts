@@ -27,7 +27,7 @@ import { hugetlbReservePages } from '../huge/hugetlb-pool.js';
 import { khugepagedEnterVma } from '../huge/khugepaged-enter.js';
 import { alignDown, alignUp, pageAlign } from '../tables/page-align.js';
 import { vmaSupportsMlock } from './mlock.js';
-import { type Mm, mayExpandVm, mmapAssertWriteLocked } from './mm.js';
+import { type Mm, mayExpandVm, mmapAssertWriteLocked, vmEnoughMemory } from './mm.js';
 import { AfterUnlock, vmsCleanUpArea, vmsCompleteMunmapVmas, vmsGatherMunmapVmas } from './munmap.js';
 import { mmPopulate } from './populate.js';
 import { getUnmappedArea, MMAP_MIN_ADDR } from './unmapped-area.js';
@@ -195,6 +195,8 @@ function* mmapRegion(mm: Mm, request: MmapRequest, region: Region): Coroutine<nu
   const { addr, len, vmFlags, pgoff, after } = region;
   const end = addr + len;
   if (!mayExpandVm(mm, len / PAGE_SIZE, { start: addr, end })) return -ENOMEM;
+  const npages = len / PAGE_SIZE - accountedPages(mm, addr, end);
+  if (vmFlags & VM.account && !vmEnoughMemory(mm.memory, npages)) return -ENOMEM;
   const gathered = yield* vmsGatherMunmapVmas(mm, addr, end, after.events);
   if (typeof gathered === 'number') return gathered;
   yield* vmsCleanUpArea(gathered);
@@ -225,6 +227,14 @@ function* mmapRegion(mm: Mm, request: MmapRequest, region: Region): Coroutine<nu
   unlockRmap(locks);
   khugepagedEnterVma(vma);
   return addr;
+}
+
+/** What is promised already. Linux: part of mm/vma.c:vms_gather_munmap_vmas() */
+function accountedPages(mm: Mm, start: number, end: number): number {
+  let sum = 0;
+  for (let vma = findVmaIntersection(mm, start, end); vma !== null; vma = findVmaIntersection(mm, vma.end, end))
+    if (vma.flags & VM.account) sum += (Math.min(end, vma.end) - Math.max(start, vma.start)) / PAGE_SIZE;
+  return sum;
 }
 
 /** The file's or hugetlb's part of a new vma; on an error nothing is left of it. */

@@ -1,9 +1,10 @@
 import { EACCES, EINVAL, ENOMEM } from '../../../uapi/errno.js';
 import { PROT_EXEC, PROT_GROWSDOWN, PROT_GROWSUP, PROT_READ, PROT_SEM, PROT_WRITE } from '../../../uapi/mman.js';
 import type { Coroutine } from '../../core/effect.js';
+import { PAGE_SIZE } from '../frames/frames.js';
 import { changeProtection } from '../tables/change-protection.js';
 import { isPageAligned, pageAlign, TWO_64 } from '../tables/page-align.js';
-import { type Mm, mmapAssertWriteLocked } from './mm.js';
+import { type Mm, mmapAssertWriteLocked, vmEnoughMemory } from './mm.js';
 import { VM, VM_ACCESS_FLAGS } from './vm-flags.js';
 import { type Vma, vmaIsAnonymous } from './vma.js';
 import { findVmaIntersection } from './vma-list.js';
@@ -64,6 +65,8 @@ function* mprotectFixup(vma: Vma, range: { start: number; end: number; flags: nu
   mmapAssertWriteLocked(vma.mm);
   if (range.flags === vma.flags) return vma;
   const flags = accountedFlags(vma, range.flags);
+  const isPromised = (flags & ~vma.flags & VM.account) !== 0;
+  if (isPromised && !vmEnoughMemory(vma.mm.memory, (range.end - range.start) / PAGE_SIZE)) return -ENOMEM;
   const changed = yield* vmaModifyFlags(vma, { ...range, flags });
   if (typeof changed === 'number') return changed;
   changed.flags = flags;

@@ -8,7 +8,7 @@ import { alignUp, isHugeAligned, isPageAligned, pageAlign } from '../tables/page
 import { TASK_SIZE } from '../tables/page-table.js';
 import { mremapUserfaultfdPrep } from '../userfault/userfault-events.js';
 import { copyVma } from './copy-vma.js';
-import { type Mm, mayExpandVm, mmapAssertWriteLocked } from './mm.js';
+import { type Mm, mayExpandVm, mmapAssertWriteLocked, vmEnoughMemory } from './mm.js';
 import { AfterUnlock, doVmiMunmap } from './munmap.js';
 import { mmPopulate } from './populate.js';
 import { getUnmappedArea } from './unmapped-area.js';
@@ -89,6 +89,7 @@ function* growOrMove(mm: Mm, remap: Remap): Coroutine<number> {
   if (typeof vma === 'number') return vma;
   const delta = newLen - oldLen;
   if (oldLen === vma.end - addr && vmaExpandable(mm, vma, delta)) {
+    if (!mayAccount(vma, delta)) return -ENOMEM;
     const grown = yield* vmaMergeExtend(mm, vma, delta);
     return grown === null ? -ENOMEM : addr;
   }
@@ -96,6 +97,11 @@ function* growOrMove(mm: Mm, remap: Remap): Coroutine<number> {
   const newAddr = areaFor(mm, vma, { addr: 0, len: newLen, flags: 0 });
   if (newAddr < 0) return newAddr;
   return yield* moveVma(mm, vma, { ...remap, newAddr });
+}
+
+/** May so many bytes more be mapped as `vma` is? */
+function mayAccount({ mm, flags }: Vma, bytes: number): boolean {
+  return !(flags & VM.account) || vmEnoughMemory(mm.memory, bytes / PAGE_SIZE);
 }
 
 /** Linux: mm/mremap.c:vma_expandable() */
@@ -159,6 +165,7 @@ function* moveVma(mm: Mm, source: Vma, remap: Remap): Coroutine<number> {
   const error = source.start !== addr ? vmaMaySplit(source, addr) : 0;
   const errorBehind = source.end !== addr + oldLen ? vmaMaySplit(source, addr + oldLen) : 0;
   if (error !== 0 || errorBehind !== 0) return error || errorBehind;
+  if (!mayAccount(source, keepSource ? newLen : newLen - oldLen)) return -ENOMEM;
   const place = { addr: newAddr, len: newLen, pgoff: source.linearPageIndex(addr), keepSource };
   const { newVma, vma, needRmapLocks } = yield* copyVma(source, place);
   yield* movePageTables({ vma, oldAddr: addr, newVma, newAddr, len: oldLen, needRmapLocks });

@@ -1,4 +1,4 @@
-import { EEXIST, EINVAL, ENOENT, ENOSPC } from '../../../uapi/errno.js';
+import { EEXIST, EINVAL, ENOENT, ENOMEM, ENOSPC } from '../../../uapi/errno.js';
 import { O_RDONLY, O_RDWR } from '../../../uapi/fcntl.js';
 import { MAP_FIXED, MAP_FIXED_NOREPLACE, MAP_SHARED, PROT_EXEC, PROT_READ, PROT_WRITE } from '../../../uapi/mman.js';
 import {
@@ -18,7 +18,7 @@ import type { Coroutine } from '../../core/effect.js';
 import { HPAGE_PMD_SIZE, PAGE_SIZE } from '../../mm/frames/frames.js';
 import { sizelogError } from '../../mm/huge/hstate-sizelog.js';
 import { alignUp, TWO_64 } from '../../mm/tables/page-align.js';
-import type { Mm } from '../../mm/vmas/mm.js';
+import { type Mm, vmEnoughMemory } from '../../mm/vmas/mm.js';
 import { vmMmapPgoff } from '../../mm/vmas/mmap.js';
 import { AfterUnlock, doVmiMunmap } from '../../mm/vmas/munmap.js';
 import type { Vma } from '../../mm/vmas/vma.js';
@@ -94,19 +94,20 @@ export class SysvShm {
     return id;
   }
 
-  /** Huge pages are promised at once. */
+  /** Memory is promised, huge pages each. */
   private *newInode(sizeBytes: number, flags: number): Coroutine<TmpfsInode | number> {
     const { memory } = this.machine;
     const isHuge = (flags & SHM_HUGETLB) !== 0;
     const noHuge = isHuge ? sizelogError(flags) : 0;
     if (noHuge !== 0) return noHuge;
     if (!isHuge && sizeBytes >= MAX_FILE_BYTES) return -EINVAL;
+    const isPromised = !(flags & SHM_NORESERVE);
+    if (!isHuge && isPromised && !vmEnoughMemory(memory, Math.ceil(sizeBytes / PAGE_SIZE))) return -ENOMEM;
     const inode = isHuge ? new HugetlbfsInode(memory) : new TmpfsInode(memory);
     const { mapping } = inode;
     inode.links = 1;
     mapping.size = isHuge ? alignUp(sizeBytes, HPAGE_PMD_SIZE) : sizeBytes;
-    const isPromised = isHuge && !(flags & SHM_NORESERVE);
-    const error = isPromised ? mapping.hugetlb!.reserve(0, mapping.size / HPAGE_PMD_SIZE) : 0;
+    const error = isHuge && isPromised ? mapping.hugetlb!.reserve(0, mapping.size / HPAGE_PMD_SIZE) : 0;
     if (error === 0) return inode;
     inode.links = 0;
     yield* inode.evictIfUnused();

@@ -49,7 +49,7 @@ test('what is before a hole stays locked, what is not for us can not be', () => 
   expect(locked(world)).toEqual([true, false]);
   expect(lock(world, 2, 1)).toBe(-ENOMEM);
   expect(unlock(world, 1, 1)).toBe(-ENOMEM);
-  world.anon(512, 2048);
+  world.sparse(512, 2048);
   expect(lock(world, 512, 2048)).toBe(-EAGAIN);
   world.check();
 });

@@ -38,7 +38,7 @@ test('the same rights change nothing and tell nobody', () => {
 test('the event begins at the first GiB that has a table', () => {
   const world = new TestMachine();
   const gib = 262144;
-  world.anon(0, 3 * gib);
+  world.sparse(0, 3 * gib);
   world.fill(gib + 7);
   world.takeEvents();
   protect(world, 1, 3 * gib - 1, 1);

@@ -162,7 +162,7 @@ test('a move that begins inside 2 MiB is widened downwards over free memory, and
 test('a whole GiB moves as one PMD table', () => {
   const world = new TestMachine();
   const gib = 262144;
-  world.anon(0, gib);
+  world.sparse(0, gib);
   world.fill(1000);
   const table = world.mm.pageTable.pmdTable(BASE / PAGE);
   expect(remap(world, { at: 0, old: gib, to: 4 * gib })).toBe(4 * gib);
