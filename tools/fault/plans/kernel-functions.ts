@@ -1,11 +1,11 @@
 // Functions of the emulated kernel from which an injection point can be reached, and after `=` those of Linux that each cites. Made from
 // the sources by tests/unit/structure/structure.test.ts, which fails when they differ.
 export const KERNEL_FUNCTIONS = `
-G I access accessRemoteVm=access_remote_vm=process_vm_rw_single_vec actByDefault add addChild addChunk addClone
-addDevNodes addDevice addDevices addEntireMapcount addFolioMapcount addGuest addGupTest addKpageFiles addMapcount
-addMapcounts addMmFiles addPage addPincount addProcFiles addProcSelf addProcess addProgram addRefcount
-addRefcountUnlessZero addSpecial addSplitHugePages addThread addToSwap=add_to_swap addToSwapCache=add_to_swap_cache
-addUserfaultDevice adviseFlags adviseHuge=madvise_free_huge_pmd advisePages
+G I access accessRemoteVm=access_remote_vm=process_vm_rw_single_vec accountedPages=vms_gather_munmap_vmas actByDefault
+add addChild addChunk addClone addDevNodes addDevice addDevices addEntireMapcount addFolioMapcount addGuest addGupTest
+addKpageFiles addMapcount addMapcounts addMmFiles addPage addPincount addProcFiles addProcSelf addProcess addProgram
+addRefcount addRefcountUnlessZero addSpecial addSplitHugePages addThread addToSwap=add_to_swap
+addToSwapCache=add_to_swap_cache addUserfaultDevice adviseFlags adviseHuge=madvise_free_huge_pmd advisePages
 advisePmd=madvise_cold_or_pageout_pte_range=madvise_free_pte_range advisePtes alloc allocAnonFolio=alloc_anon_folio
 allocFolio allocHugetlbFolio=alloc_hugetlb_folio allocNewPud=alloc_new_pud allocZeroedPage
 allocate=alloc_hugetlb_folio allocateFolio allocateHuge allocateNofail
