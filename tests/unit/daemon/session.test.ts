@@ -4,7 +4,7 @@ import { Dmirror } from '../../../uapi/client/dmirror-device.js';
 import { ProcessHandle } from '../../../uapi/client/process-handle.js';
 import { commandNumber, dialectByName } from '../../../uapi/dialect.js';
 import { EINVAL, EMFILE, ENOMEM, ESRCH } from '../../../uapi/errno.js';
-import { MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE } from '../../../uapi/mman.js';
+import { MAP_ANONYMOUS, MAP_NORESERVE, MAP_PRIVATE, PROT_READ, PROT_WRITE } from '../../../uapi/mman.js';
 import { serve, until } from './helpers.js';
 
 const PAGE = 4096;
@@ -203,7 +203,7 @@ describe('limits', () => {
     const { connect } = await serve({ machine: { ramBytes: 16 * 2 ** 20 } });
     const process = await ProcessHandle.create(await connect());
     const other = await ProcessHandle.create(await connect());
-    const memory = await process.map(32 * 2 ** 20);
+    const memory = await process.map(32 * 2 ** 20, { flags: MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE });
     await memory.writeBytes(new Uint8Array(8 * 2 ** 20));
     await process.store(memory.addr + 8 * 2 ** 20, new Uint8Array(12 * 2 ** 20)).catch(() => undefined);
     expect(await other.mmap(PAGE)).toBeGreaterThan(0);
@@ -257,7 +257,7 @@ describe('a device that can not be mapped whole', () => {
     const { connect, daemon } = await serve({ machine: { ramBytes: 16 * 2 ** 20 } });
     const process = await ProcessHandle.create(await connect());
     const device = await Dmirror.open(process, 0);
-    expect(await process.mmap(2 ** 30, { fd: device.fd, flags: MAP_PRIVATE })).toBe(-ENOMEM);
+    expect(await process.mmap(2 ** 30, { fd: device.fd, flags: MAP_PRIVATE | MAP_NORESERVE })).toBe(-ENOMEM);
     daemon.host.machine.checkInvariants();
   });
 });

@@ -158,7 +158,7 @@ describe('a peer that sends', () => {
     busy.send([2, 1]);
     await busy.next();
     const pid = (await busy.next())[2]!;
-    busy.send([1, 2, pid, 'mmap', [0, 2 ** 40, 3, 34, -1, 0]]);
+    busy.send([1, 2, pid, 'mmap', [0, 2 ** 40, 1, 34, -1, 0]]);
     const addr = (await busy.next())[2]!;
     // Reads every page of a tebibyte, which would take minutes.
     busy.send([1, 3, pid, 'madvise', [addr, 2 ** 40, 22]]);
