@@ -8,7 +8,7 @@ import { entryText, Kind, type KindId, kindOf, Pte } from './tables/entry.js';
 import type { Table } from './tables/page-table.js';
 import type { Mm } from './vmas/mm.js';
 import { VM } from './vmas/vm-flags.js';
-import { type Vma, vmaIsShmem } from './vmas/vma.js';
+import { mapsShmem, type Vma } from './vmas/vma.js';
 
 /** A table and where it hangs: the level of its entries, 1 for PTEs, and the first page that it covers. */
 export interface PlacedTable {
@@ -190,7 +190,7 @@ function checkFileMapping(
   at: { vpn: number; table: Table; i: number },
   { vma, pfn }: { vma: Vma; pfn: number },
 ): void {
-  if (!vmaIsShmem(vma)) return;
+  if (!mapsShmem(vma)) return;
   const { raw } = mm.memory.frames;
   const head = raw.head[pfn]!;
   const index = raw.index[head]! + (pfn - head);

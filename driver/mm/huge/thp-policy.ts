@@ -4,7 +4,7 @@ import type { Table } from '../tables/page-table.js';
 import { pmdIndex } from '../tables/page-table.js';
 import type { Mm } from '../vmas/mm.js';
 import { VM, VM_SPECIAL } from '../vmas/vm-flags.js';
-import { type Vma, vmaHasAnonVma, vmaIsAnonymous, vmaIsShmem } from '../vmas/vma.js';
+import { mapsShmem, type Vma, vmaHasAnonVma, vmaIsAnonymous } from '../vmas/vma.js';
 
 const PMD_ORDERS = 1 << HPAGE_PMD_ORDER;
 
@@ -99,7 +99,7 @@ export function thpVmaAllowableOrders(
  * khugepaged, as if `never` stood in shmem_enabled, with which 6.12 begins. Linux: mm/shmem.c:shmem_allowable_huge_orders()
  */
 function shmemAllowableHugeOrders(vma: Vma, tva: number, { orders, flags }: { orders: number; flags: number }): number {
-  if (!vmaIsShmem(vma) || tva !== 0 || flags & (VM_SPECIAL | VM.hugetlb)) return 0;
+  if (!mapsShmem(vma) || tva !== 0 || flags & (VM_SPECIAL | VM.hugetlb)) return 0;
   return thpVmaSuitableOrder(vma, vma.end - HPAGE_PMD_SIZE) ? orders & PMD_ORDERS : 0;
 }
 

@@ -78,9 +78,14 @@ export function vmaIsAnonymous(vma: Vma): boolean {
   return vma.file === null && (vma.flags & (VM.hugetlb | VM.shared)) === 0;
 }
 
-/** A mapping of a tmpfs file, shared or private. Linux: include/linux/mm.h:vma_is_shmem() */
-export function vmaIsShmem({ file, flags }: Vma): boolean {
+/** A mapping of a tmpfs file, shared or private. Linux: part of mm/shmem.c:shmem_file() */
+export function mapsShmem({ file, flags }: Vma): boolean {
   return file !== null && file.mapping !== null && !(flags & VM.hugetlb);
+}
+
+/** The same but for segments of SysV, whose vmas have operations of their own. Linux: mm/shmem.c:vma_is_shmem() */
+export function vmaIsShmem(vma: Vma): boolean {
+  return mapsShmem(vma) && vma.ops === null;
 }
 
 /** [start, end) are whole pages of `vma`. */

@@ -4,7 +4,7 @@ import { THP_ORDERS_ALL_ANON, TVA, thpVmaAllowableOrders } from '../../../mm/hug
 import { Kind, kindOf, Pte } from '../../../mm/tables/entry.js';
 import { pmdIndex, pteIndex, type Table } from '../../../mm/tables/page-table.js';
 import { VM } from '../../../mm/vmas/vm-flags.js';
-import { type Vma, vmaIsShmem } from '../../../mm/vmas/vma.js';
+import { mapsShmem, type Vma } from '../../../mm/vmas/vma.js';
 
 const KIB = 1024;
 /** Shares of pages are counted in parts of a byte, so that they add up. Linux: PSS_SHIFT */
@@ -43,7 +43,7 @@ function noStats(): MemSizeStats {
 function smapGatherStats(vma: Vma): MemSizeStats {
   const mss = noStats();
   const endVpn = vma.end / PAGE_SIZE;
-  if (vmaIsShmem(vma)) mss.swap += shmemSwapUsage(vma) * PAGE_SIZE;
+  if (mapsShmem(vma)) mss.swap += shmemSwapUsage(vma) * PAGE_SIZE;
   for (let vpn = vma.start / PAGE_SIZE; vpn < endVpn; ) {
     const pmd = vma.mm.pageTable.pmdTable(vpn);
     const i = pmdIndex(vpn);

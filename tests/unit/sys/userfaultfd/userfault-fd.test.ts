@@ -4,7 +4,8 @@ import type { Thread } from '../../../../driver/sys/processes/thread.js';
 import { newUserfaultfd, type UserfaultFd } from '../../../../driver/sys/userfaultfd/userfault-fd.js';
 import { EAGAIN, EEXIST, EINVAL, EPERM } from '../../../../uapi/errno.js';
 import { O_NONBLOCK, O_RDONLY } from '../../../../uapi/fcntl.js';
-import { MAP_SHARED, PAGE_SIZE } from '../../../../uapi/mman.js';
+import { MAP_ANONYMOUS, MAP_SHARED, PAGE_SIZE } from '../../../../uapi/mman.js';
+import { IPC_PRIVATE } from '../../../../uapi/shm.js';
 import { anon, inKernel, ret, smallMachine } from '../helpers.js';
 
 const API = 0xc018aa3f;
@@ -13,6 +14,7 @@ const UNREGISTER = 0x8010aa01;
 const COPY = 0xc028aa03;
 const ZEROPAGE = 0xc020aa04;
 const UFFD_API = 0xaa;
+const WP_ASYNC = 1 << 15;
 
 let machine: Machine;
 let thread: Thread;
@@ -62,6 +64,17 @@ describe('userfaultfd', () => {
     const zero = ret(thread, 'open', '/dev/zero', O_RDONLY);
     const shared = ret(thread, 'mmap', 0, PAGE_SIZE, 1, MAP_SHARED, zero, 0);
     expect(ioctl(REGISTER, shared, PAGE_SIZE, 1, 0)).toBe(-EPERM);
+  });
+
+  it('takes shared memory, but a segment of SysV for asynchronous write protection alone', () => {
+    ioctl(API, UFFD_API, WP_ASYNC, 0);
+    const file = ret(thread, 'mmap', 0, PAGE_SIZE, 3, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    const segment = ret(thread, 'shmat', ret(thread, 'shmget', IPC_PRIVATE, PAGE_SIZE, 0o600), 0, 0);
+    const [missing, wp] = [1, 2];
+    expect(ioctl(REGISTER, file, PAGE_SIZE, missing, 0)).toBe(0);
+    expect(ioctl(REGISTER, segment, PAGE_SIZE, missing, 0)).toBe(-EINVAL);
+    expect(ioctl(REGISTER, segment, PAGE_SIZE, missing | wp, 0)).toBe(-EINVAL);
+    expect(ioctl(REGISTER, segment, PAGE_SIZE, wp, 0)).toBe(0);
   });
 
   it.each([
