@@ -5,6 +5,7 @@ import { parsedLine, type RecordedLine, recordedLines } from '../../tests/confor
 import type { PathName } from '../../uapi/path-name.js';
 import { inputBytes, UsageError } from '../exit-code.js';
 import { issueAt, readYamlFile, type Wrong } from '../yaml-file.js';
+import { misfit } from './litmus-misfit.js';
 import { opError } from './litmus-op.js';
 import { writtenOutcome } from './litmus-outcome.js';
 import { LITMUS, RECORDED, type RecordedLitmus, type YamlLitmus } from './litmus-schema.js';
@@ -94,6 +95,8 @@ function fromJsonLine(line: RecordedLine): Litmus {
     const error = opError(op);
     if (error !== null) throw wrong(error);
   }
+  const bad = misfit(test);
+  if (bad !== null) throw wrong(`${bad.message} (${bad.wayOut})`);
   const recorded =
     test.outcomes === undefined
       ? null
@@ -117,6 +120,8 @@ function fromYaml(file: string): Litmus {
   const lines = opLines(test, (message, path, key) => {
     throw key === undefined ? wrong(path, message) : wrong([...path, key], message, 'key');
   });
+  const bad = misfit(lines);
+  if (bad !== null) throw wrong(bad.keys, `${bad.message} (${bad.wayOut})`);
   const { name = basename(file).replace(/\.ya?ml$/, ''), forbid = [], require = [], allow = [] } = test;
   return {
     name,

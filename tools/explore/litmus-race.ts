@@ -10,10 +10,9 @@ import { PAGE_SIZE } from '../../uapi/mman.js';
 import type { CallResult } from '../../uapi/system-call.js';
 import { UsageError } from '../exit-code.js';
 import type { Litmus } from './litmus-file.js';
+import { misfit } from './litmus-misfit.js';
 import { canonicalAnswer, knownWords, NEVER_RAN, outcomeText } from './litmus-outcome.js';
 
-/** An exploration tells so many tasks apart, with those that the kernel has. */
-const MOST_THREADS = 12;
 /** Pages between the buffers of two threads, and bytes between their records. */
 const BUFFER_STRIDE_PAGES = 512;
 
@@ -52,10 +51,8 @@ export class LitmusRace implements Race {
     options: Partial<MachineOptions>,
   ) {
     const { name, threads } = test;
-    if (threads.length > MOST_THREADS)
-      throw new UsageError(`${name}: ${threads.length} threads, and at most ${MOST_THREADS} can race`, 'use fewer');
-    for (const [t, line] of threads.entries()) this.checkShared(t, line);
-    this.checkProcesses();
+    const wrong = misfit(test);
+    if (wrong !== null) throw new UsageError(`${name}: ${wrong.message}`, wrong.wayOut);
     this.machine = new Machine(options);
     const bufferPages = Math.max(BUFFER_PAGES, (1 + threads.length) * BUFFER_STRIDE_PAGES);
     this.world = new World(this.machine, { bufferPages });
@@ -64,37 +61,6 @@ export class LitmusRace implements Race {
     this.seats = test.threads.map((_, t) => new ThreadSeat(this.world, t));
     for (const t of test.threads.keys()) this.takeSeat(t);
     this.actors = new Map([...this.world.allActors].map(([p, actor]) => [p, copyOf(actor)]));
-  }
-
-  /** What one op makes for others to name, a descriptor or a process, is the script's own: the kernel would have no part in that race. */
-  private checkShared(thread: number, lines: readonly string[]): void {
-    for (const line of lines) {
-      const [op, p, made] = line.split(' ');
-      if (op !== 'open' && op !== 'fork') continue;
-      const uses = (other: string): boolean => {
-        const words = other.split(' ');
-        if (op === 'fork') return words[1] === made;
-        return words[1] === p && ['dm', 'open', 'close'].includes(words[0]!) && words[2] === made;
-      };
-      const at = this.test.threads.findIndex((others, t) => t !== thread && others.some(uses));
-      if (at < 0) continue;
-      const what = op === 'open' ? `device ${made}` : `process ${made}`;
-      throw new UsageError(
-        `${this.test.name}: threads[${at}] uses ${what}, which '${line}' of threads[${thread}] makes: who names it first is no race of the kernel's`,
-        `make ${what} in the set-up`,
-      );
-    }
-  }
-
-  private checkProcesses(): void {
-    const { name, setup, threads, observe } = this.test;
-    const others = [...threads.flat(), ...observe];
-    const made = [...setup, ...others].flatMap((line) => (line.startsWith('fork ') ? [line.split(' ')[2]!] : []));
-    for (const line of others) {
-      const [, p] = line.split(' ');
-      if (p !== '0' && !made.includes(p!))
-        throw new UsageError(`${name}: '${line}' names process ${p}, which no op makes`, `'fork 0 ${p}' makes it`);
-    }
   }
 
   private setUp(line: string): string {

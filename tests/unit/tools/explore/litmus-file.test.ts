@@ -69,6 +69,16 @@ describe('a litmus file', () => {
       "threads:\n  - - 'load 0 0 0 1'\n    - 'lod 0 0 0 1'\n",
       /:3:7: no op 'lod' \(did you mean 'load'\?\)/,
     ],
+    [
+      'a process that no op makes',
+      "threads: [['load 0 0 0 1'], ['load 3 0 0 1']]\n",
+      /:1:29: 'load 3 0 0 1' names process 3, which no op makes \('fork 0 3' makes it\)/,
+    ],
+    [
+      'what another thread makes',
+      "threads: [['open 0 0'], ['close 0 0']]\n",
+      /:1:25: threads\[1\] uses device 0, which 'open 0 0' of threads\[0\] makes: .* \(make device 0 in the set-up\)/,
+    ],
     ['what is no number', "threads: [['load 0 0 x 1']]\n", /'x' is no number/],
     ['what is no device', "threads: [['open 0 8']]\n", /:1:12: 'open 0 8': D is 8, and there are 0 to 7/],
     ['what maps none', "threads: [['map 0 0 0 1 dev rw 9']]\n", /D is 9, and there are 0 to 7/],
@@ -126,6 +136,7 @@ describe('a litmus file', () => {
     expect(wrong({ bogus: 1 })).toThrow(/bad.jsonl:2: no key 'bogus' here/);
     expect(wrong({ iterations: 'a' })).toThrow(/bad.jsonl:2: 'iterations': a list is wanted here/);
     expect(wrong({ setup: [1] })).toThrow(/bad.jsonl:2: 'setup.0': text is wanted here/);
+    expect(wrong({ observe: ['load 3 0 0 1'] })).toThrow(/bad.jsonl:2: 'load 3 0 0 1' names process 3/);
   });
 });
 
