@@ -1,9 +1,9 @@
 import { EBUSY, EINTR, EINVAL, ENOMEM } from '../../../uapi/errno.js';
-import { type Coroutine, FINE } from '../../core/effect.js';
+import type { Coroutine } from '../../core/effect.js';
 import { LockClass } from '../../core/lock-class.js';
 import { makeDeviceExclusive, makeDeviceExclusiveRange } from '../../hmm/index.js';
 import { InjectPoint } from '../../inject/inject-points.js';
-import { folioPut, folioUnlock } from '../../mm/frames/folio.js';
+import { folioUnlockAndPut } from '../../mm/frames/folio.js';
 import { PAGE_SIZE } from '../../mm/frames/frames.js';
 import { mmput } from '../../mm/vmas/exit-mmap.js';
 import { mmgetNotZero } from '../../mm/vmas/mm.js';
@@ -58,10 +58,7 @@ function* exclusiveChunk(
   for (let i = 0; i < got; i++) {
     const pfn = pages[i]!;
     if (pfn === 0) continue;
-    if (memory.kernel.scheduler.isFine) yield FINE.folioLock;
-    folioUnlock(memory, pfn);
-    if (memory.kernel.scheduler.isFine) yield FINE.refcount;
-    folioPut(memory, pfn);
+    yield* folioUnlockAndPut(memory, pfn);
   }
   return mapped < npages ? -EBUSY : 0;
 }
@@ -77,10 +74,7 @@ function* exclusivePages(command: Command, { start, end }: { start: number; end:
     if (pfn < 0) return pfn;
     const mapped = yield* dmirrorAtomicMap(command, addr / PAGE_SIZE, Uint32Array.of(pfn));
     if (mapped === 0) ret = -ENOMEM;
-    if (memory.kernel.scheduler.isFine) yield FINE.folioLock;
-    folioUnlock(memory, pfn);
-    if (memory.kernel.scheduler.isFine) yield FINE.refcount;
-    folioPut(memory, pfn);
+    yield* folioUnlockAndPut(memory, pfn);
   }
   return ret;
 }

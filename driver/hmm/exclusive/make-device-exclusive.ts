@@ -4,7 +4,7 @@ import { LockClass } from '../../core/lock-class.js';
 import { InjectPoint } from '../../inject/inject-points.js';
 import { FOLL } from '../../mm/faults/foll.js';
 import { getUserPagesRemote } from '../../mm/faults/gup.js';
-import { folioPut, folioTrylock, folioUnlock } from '../../mm/frames/folio.js';
+import { folioPut, folioTrylock, folioUnlockAndPut } from '../../mm/frames/folio.js';
 import { PAGE_SIZE, PG } from '../../mm/frames/frames.js';
 import { folioRemoveRmapPtes, rmapWalk } from '../../mm/frames/rmap.js';
 import type { Memory } from '../../mm/memory.js';
@@ -51,10 +51,7 @@ export function* makeDeviceExclusiveRange(
       continue;
     }
     if (yield* folioMakeDeviceExclusive(memory, pfn, { mm, addr: start + i * PAGE_SIZE, owner })) continue;
-    if (memory.kernel.scheduler.isFine) yield FINE.folioLock;
-    folioUnlock(memory, pfn);
-    if (memory.kernel.scheduler.isFine) yield FINE.refcount;
-    folioPut(memory, pfn);
+    yield* folioUnlockAndPut(memory, pfn);
     pfns[i] = 0;
   }
   return found;

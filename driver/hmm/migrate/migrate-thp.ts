@@ -1,7 +1,15 @@
 import { type Coroutine, FINE } from '../../core/effect.js';
 import { LockClass } from '../../core/lock-class.js';
 import { InjectPoint } from '../../inject/inject-points.js';
-import { folioGet, folioLock, folioPut, folioSetLocked, folioTrylock, folioUnlock } from '../../mm/frames/folio.js';
+import {
+  folioGet,
+  folioLock,
+  folioPut,
+  folioSetLocked,
+  folioTrylock,
+  folioUnlock,
+  folioUnlockAndPut,
+} from '../../mm/frames/folio.js';
 import { HPAGE_PMD_NR, PAGE_SIZE } from '../../mm/frames/frames.js';
 import { setPmdMigrationEntry } from '../../mm/huge/thp-migration.js';
 import { mmFindPmd, type PmdSlot } from '../../mm/huge/thp-policy.js';
@@ -52,17 +60,8 @@ export function* splitHugeToCollect(migrate: MigrateVma, vma: Vma, vpn: number):
     return false;
   }
   const error = yield* splitFolio(memory, head);
-  yield* unlockAndPut(memory, head);
+  yield* folioUnlockAndPut(memory, head);
   return error === 0;
-}
-
-/** Gives up the lock and the reference that a split needed. */
-function* unlockAndPut(memory: Memory, head: number): Coroutine<void> {
-  const { scheduler } = memory.kernel;
-  if (scheduler.isFine) yield FINE.folioLock;
-  folioUnlock(memory, head);
-  if (scheduler.isFine) yield FINE.refcount;
-  folioPut(memory, head);
 }
 
 /** What `takeHugePmd` answers when it has not taken the folio. */
@@ -198,6 +197,6 @@ export function* migrateVmaSplitFolio(
   else if ((inject.armed && inject.hit(InjectPoint.folioTrylock) !== 0) || !folioTrylock(memory, head)) return false;
   folioGet(memory, head);
   const error = yield* splitFolio(memory, head);
-  yield* unlockAndPut(memory, head);
+  yield* folioUnlockAndPut(memory, head);
   return error === 0;
 }

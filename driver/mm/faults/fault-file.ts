@@ -2,7 +2,15 @@ import { EINVAL, ENOSPC } from '../../../uapi/errno.js';
 import { type Coroutine, FINE } from '../../core/effect.js';
 import { getAndLockPage, SERVED } from '../files/shmem.js';
 import { anonVmaPrepare } from '../frames/anon-rmap.js';
-import { copyPage, folioAddLru, folioGet, folioIsLocked, folioPut, folioUnlock } from '../frames/folio.js';
+import {
+  copyPage,
+  folioAddLru,
+  folioGet,
+  folioIsLocked,
+  folioPut,
+  folioUnlock,
+  folioUnlockAndPut,
+} from '../frames/folio.js';
 import { PAGE_SIZE, PG } from '../frames/frames.js';
 import { folioAddFileRmapPte, folioAddFileRmapPtes, folioAddNewAnonRmap } from '../frames/rmap.js';
 import { doSetPmd } from '../huge/thp-file-fault.js';
@@ -74,10 +82,7 @@ function* doCowFault(fault: VmFault): Coroutine<number> {
     table.set(i, keepUffdWp(fault, maybeMkwrite(mkPte(vma) | Pte.dirtied, vma)), copy);
     ptlUnlock(vma.mm);
   }
-  if (scheduler.isFine) yield FINE.folioLock;
-  folioUnlock(memory, pfn);
-  if (scheduler.isFine) yield FINE.refcount;
-  folioPut(memory, pfn);
+  yield* folioUnlockAndPut(memory, pfn);
   if (table === null) folioPut(memory, copy);
   return 0;
 }

@@ -1,5 +1,5 @@
 import { type Coroutine, FINE } from '../../core/effect.js';
-import { folioLock, folioPut, folioTryGet, folioUnlock } from '../frames/folio.js';
+import { folioLock, folioTryGet, folioUnlockAndPut } from '../frames/folio.js';
 import { PAGE_SIZE, PG } from '../frames/frames.js';
 import { folioAddAnonRmapPte } from '../frames/rmap.js';
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart, type NotifierRange } from '../notifier.js';
@@ -52,10 +52,7 @@ function* removeDeviceExclusiveEntry(fault: VmFault): Coroutine<number> {
     restoreExclusivePte(vma, table, pteIndex(fault.vpn));
     ptlUnlock(mm);
   }
-  if (scheduler.isFine) yield FINE.folioLock;
-  folioUnlock(memory, pfn);
-  if (scheduler.isFine) yield FINE.refcount;
-  folioPut(memory, pfn);
+  yield* folioUnlockAndPut(memory, pfn);
   yield* mmuNotifierInvalidateRangeEnd(range);
   return 0;
 }

@@ -1,5 +1,5 @@
 import { assert } from '../../core/assert.js';
-import type { Coroutine } from '../../core/effect.js';
+import { type Coroutine, FINE } from '../../core/effect.js';
 import { folioGet, folioLock, folioPut, folioUnlock } from '../frames/folio.js';
 import { type Frames, PG } from '../frames/frames.js';
 import type { Memory } from '../memory.js';
@@ -40,6 +40,7 @@ export function filemapRemoveFolio(memory: Memory, head: number): void {
 /** The page of `index` with a reference, its folio locked; 0 where the file has none in memory. Linux: include/linux/pagemap.h:filemap_lock_folio() */
 export function* filemapLockFolio(memory: Memory, mapping: AddressSpace, index: number): Coroutine<number> {
   for (;;) {
+    if (memory.kernel.scheduler.isFine) yield FINE.cache;
     const pfn = mapping.pages.get(index);
     if (pfn <= 0) return 0;
     folioGet(memory, pfn);

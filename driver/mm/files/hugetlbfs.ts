@@ -1,5 +1,5 @@
 import { EINVAL, ENOSPC } from '../../../uapi/errno.js';
-import { type Coroutine, FINE } from '../../core/effect.js';
+import type { Coroutine } from '../../core/effect.js';
 import { folioGet, folioLock, folioPut, folioSetLocked, folioUnlock } from '../frames/folio.js';
 import { HPAGE_PMD_NR, HPAGE_PMD_SIZE, PAGE_SIZE, PG } from '../frames/frames.js';
 import { clearHugePage } from '../huge/huge-zero.js';
@@ -10,7 +10,7 @@ import { alignDown, alignUp } from '../tables/page-align.js';
 import { VM, VM_LOCKED_MASK } from '../vmas/vm-flags.js';
 import type { Vma } from '../vmas/vma.js';
 import { AddressSpace } from './address-space.js';
-import { filemapRemoveFolio, shmemAddToPageCache } from './filemap.js';
+import { filemapLockFolio, filemapRemoveFolio, shmemAddToPageCache } from './filemap.js';
 import { type ReadRequest, readMapping } from './read-mapping.js';
 import { type IndexRange, unmapMappingPages } from './unmap-mapping.js';
 
@@ -34,16 +34,7 @@ export function hugetlbfsFileMmap(vma: Vma, mapping: AddressSpace): number {
 
 /** The page of `index`, locked and referenced; 0 for a hole. Linux: include/linux/hugetlb.h:filemap_lock_hugetlb_folio() */
 export function* filemapLockHugetlbFolio(memory: Memory, mapping: AddressSpace, index: number): Coroutine<number> {
-  for (;;) {
-    if (memory.kernel.scheduler.isFine) yield FINE.cache;
-    const head = mapping.pages.get(index);
-    if (head === 0) return 0;
-    folioGet(memory, head);
-    yield* folioLock(memory, head);
-    if (mapping.pages.get(index) === head) return head;
-    folioUnlock(memory, head);
-    folioPut(memory, head);
-  }
+  return yield* filemapLockFolio(memory, mapping, index);
 }
 
 /** A new page, locked and with a reference for the caller, becomes that of `index`. Linux: mm/hugetlb.c:hugetlb_add_to_page_cache() */

@@ -5,8 +5,9 @@ const LEAF_PAGES = 512;
 const PAGES_PER_FILE = 2 ** 35;
 
 /**
- * Which page of a file is where, by page index: a pfn (of a large folio that of the very page, but of hugetlb its head alone), 0 for a hole, -1 - slot for a page in swap. A file may be huge and
- * nearly empty, so the slots stand in leaves of 512 that are made when one is first filled. Linux: address_space.i_pages
+ * Which page of a file is where, by page index: a pfn (of a large folio that of the very page, but of hugetlb its head alone), 0 for a
+ * hole, -1 - slot for a page in swap. A file may be huge and nearly empty, so the slots stand in leaves of 512 that are made when one
+ * is first filled. Linux: address_space.i_pages
  */
 export class PageCache {
   private readonly leaves = new Map<number, Int32Array>();

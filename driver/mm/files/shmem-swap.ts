@@ -1,7 +1,7 @@
 import { EIO, ENOMEM } from '../../../uapi/errno.js';
 import { assert } from '../../core/assert.js';
-import { type Coroutine, FINE } from '../../core/effect.js';
-import { folioIsLocked, folioPut, folioUnlock } from '../frames/folio.js';
+import type { Coroutine } from '../../core/effect.js';
+import { folioIsLocked, folioPut, folioUnlock, folioUnlockAndPut } from '../frames/folio.js';
 import { PG } from '../frames/frames.js';
 import type { Memory } from '../memory.js';
 import { addToSwap, deleteFromSwapCache, freeSwapAndCache } from '../swap/swap-cache.js';
@@ -38,11 +38,7 @@ export function* shmemSwapinFolio(memory: Memory, mapping: AddressSpace, index: 
     frames.setFlags(pfn, PG.dirty);
     memory.swap.swapFree(slot);
   }
-  const { scheduler } = memory.kernel;
-  if (scheduler.isFine) yield FINE.folioLock;
-  folioUnlock(memory, pfn);
-  if (scheduler.isFine) yield FINE.refcount;
-  folioPut(memory, pfn);
+  yield* folioUnlockAndPut(memory, pfn);
   return 0;
 }
 

@@ -1,5 +1,5 @@
 import { type Coroutine, FINE } from '../../core/effect.js';
-import { clearPage, folioGet, folioLock, folioPut, folioUnlock } from '../frames/folio.js';
+import { clearPage, folioGet, folioLock, folioUnlockAndPut } from '../frames/folio.js';
 import { PG } from '../frames/frames.js';
 import { splitFolio } from '../huge/thp-split-folio.js';
 import type { Memory } from '../memory.js';
@@ -49,11 +49,7 @@ function* undoIndex(
     folioGet(memory, head);
     yield* folioLock(memory, head);
     const kept = mapping.pages.get(index) === pfn ? yield* truncateFolio(memory, head, range) : 0;
-    const { scheduler } = memory.kernel;
-    if (scheduler.isFine) yield FINE.folioLock;
-    folioUnlock(memory, head);
-    if (scheduler.isFine) yield FINE.refcount;
-    folioPut(memory, head);
+    yield* folioUnlockAndPut(memory, head);
     if (kept > 0) return kept;
   }
 }

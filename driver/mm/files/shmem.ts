@@ -2,7 +2,16 @@ import { EAGAIN, EFAULT, EINVAL, ENOMEM, ENOSPC } from '../../../uapi/errno.js';
 import { assert } from '../../core/assert.js';
 import { type Coroutine, FINE } from '../../core/effect.js';
 import type { IovIter } from '../faults/iov-iter.js';
-import { clearPage, folioAddLru, folioGet, folioLock, folioPut, folioSetLocked, folioUnlock } from '../frames/folio.js';
+import {
+  clearPage,
+  folioAddLru,
+  folioGet,
+  folioLock,
+  folioPut,
+  folioSetLocked,
+  folioUnlock,
+  folioUnlockAndPut,
+} from '../frames/folio.js';
 import { PAGE_SIZE, PG } from '../frames/frames.js';
 import { splitFolio } from '../huge/thp-split-folio.js';
 import type { Memory } from '../memory.js';
@@ -76,14 +85,6 @@ export function* getAndLockPage(
     folioUnlock(memory, pfn);
     folioPut(memory, pfn);
   }
-}
-
-function* unlockAndPut(memory: Memory, pfn: number): Coroutine<void> {
-  const { scheduler } = memory.kernel;
-  if (scheduler.isFine) yield FINE.folioLock;
-  folioUnlock(memory, pfn);
-  if (scheduler.isFine) yield FINE.refcount;
-  folioPut(memory, pfn);
 }
 
 /** Linux: mm/shmem.c:shmem_alloc_and_add_folio(). Deviates: no huge pages in shmem, whose default in 6.12 is `never`. */
@@ -203,7 +204,7 @@ function* clearPart(memory: Memory, mapping: AddressSpace, from: number, to: num
   memory.contentChanges(pfn);
   memory.bytes.fill(0, base + from, base + to);
   if (memory.frames.order(head) > 0) yield* splitFolio(memory, head);
-  yield* unlockAndPut(memory, head);
+  yield* folioUnlockAndPut(memory, head);
 }
 
 /** Holes stay holes. Linux: mm/shmem.c:shmem_file_read_iter() */
@@ -241,7 +242,7 @@ export function* shmemFileWriteIter(
     memory.contentChanges(pfn);
     memory.bytes.set(bytes.subarray(0, copied), pfn * PAGE_SIZE + inPage);
     folioMarkDirty(memory, pfn);
-    yield* unlockAndPut(memory, pfn);
+    yield* folioUnlockAndPut(memory, pfn);
     done += copied;
   }
   return lenBytes;

@@ -1,5 +1,5 @@
 import { assert } from '../../core/assert.js';
-import { type Coroutine, preemptPoint } from '../../core/effect.js';
+import { type Coroutine, FINE, preemptPoint } from '../../core/effect.js';
 import { LockClass } from '../../core/lock-class.js';
 import { Access, Shared } from '../../core/observer.js';
 import { WaitQueue } from '../../core/wait-queue.js';
@@ -98,6 +98,15 @@ export function folioUnlock(memory: Memory, pfn: number): void {
   frames.setLockOwner(head, 0);
   kernel.lockReleased(LockClass.folioLock, 'folio', head);
   memory.pageWaiters.get(head)?.wakeAll();
+}
+
+/** Gives back the lock and then a reference. */
+export function* folioUnlockAndPut(memory: Memory, pfn: number): Coroutine<void> {
+  const { scheduler } = memory.kernel;
+  if (scheduler.isFine) yield FINE.folioLock;
+  folioUnlock(memory, pfn);
+  if (scheduler.isFine) yield FINE.refcount;
+  folioPut(memory, pfn);
 }
 
 export function folioIsLocked(memory: Memory, pfn: number): boolean {

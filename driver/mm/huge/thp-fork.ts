@@ -10,9 +10,9 @@ import { setPmd } from './thp-fault.js';
 import { mmFindPmd } from './thp-policy.js';
 
 /**
- * Copies the HUGE, HUGE_ZERO, PMD-MIG or PMD-DPRIV entry of `vpn` at fork, but of a file's, which a fault brings; both sides become read only. -EAGAIN when it is no such
- * entry, or when the folio may be pinned: then the caller splits the parent's entry (`splitHugePmd`) and copies small
- * pages. Under the ptl of both. Linux: mm/huge_memory.c:copy_huge_pmd()
+ * Copies the HUGE, HUGE_ZERO, PMD-MIG or PMD-DPRIV entry of `vpn` at fork, but none of a file's, which a fault brings; both sides become
+ * read only. -EAGAIN when it is no such entry, or when the folio may be pinned: then the caller splits the parent's entry (`splitHugePmd`)
+ * and copies small pages. Under the ptl of both. Linux: mm/huge_memory.c:copy_huge_pmd()
  */
 export function copyHugePmd(dst: Vma, src: Vma, vpn: number): number {
   ptlAssertHeld(src.mm);

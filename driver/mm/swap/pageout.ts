@@ -1,6 +1,6 @@
 import { EINVAL } from '../../../uapi/errno.js';
 import { type Coroutine, FINE, preemptPoint } from '../../core/effect.js';
-import { folioGet, folioIsolateLru, folioPut, folioTrylock, folioUnlock } from '../frames/folio.js';
+import { folioGet, folioIsolateLru, folioTrylock, folioUnlockAndPut } from '../frames/folio.js';
 import { folioLikelyMappedShared } from '../frames/folio-sharing.js';
 import { HPAGE_PMD_SIZE, PAGE_SIZE, PG } from '../frames/frames.js';
 import { hugeStart, mmFindPmd, type PmdSlot } from '../huge/thp-policy.js';
@@ -84,11 +84,7 @@ function* pageoutHuge(
 /** Splits a folio that the caller has locked and referenced, and gives both back. */
 function* splitAndPut(memory: Memory, head: number): Coroutine<boolean> {
   const error = yield* splitFolio(memory, head);
-  const { scheduler } = memory.kernel;
-  if (scheduler.isFine) yield FINE.folioLock;
-  folioUnlock(memory, head);
-  if (scheduler.isFine) yield FINE.refcount;
-  folioPut(memory, head);
+  yield* folioUnlockAndPut(memory, head);
   return error === 0;
 }
 

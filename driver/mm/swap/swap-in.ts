@@ -4,7 +4,15 @@ import { InjectPoint } from '../../inject/inject-points.js';
 import { FAULT, VM_FAULT } from '../faults/fault-code.js';
 import { doWpPage } from '../faults/fault-wp.js';
 import { pteOffsetMapLock, type VmFault } from '../faults/vm-fault.js';
-import { folioAddLru, folioGet, folioLock, folioPut, folioSetLocked, folioUnlock } from '../frames/folio.js';
+import {
+  folioAddLru,
+  folioGet,
+  folioLock,
+  folioPut,
+  folioSetLocked,
+  folioUnlock,
+  folioUnlockAndPut,
+} from '../frames/folio.js';
 import { PG } from '../frames/frames.js';
 import { folioAddAnonRmapPte, folioSetAnon } from '../frames/rmap.js';
 import type { Memory } from '../memory.js';
@@ -43,10 +51,7 @@ export function* swapInPage(fault: VmFault): Coroutine<number> {
   if (table === null) {
     // Deviates: Linux leaves a slot that lost its last entry meanwhile to a later reclaim.
     folioFreeSwap(memory, pfn);
-    if (scheduler.isFine) yield FINE.folioLock;
-    folioUnlock(memory, pfn);
-    if (scheduler.isFine) yield FINE.refcount;
-    folioPut(memory, pfn);
+    yield* folioUnlockAndPut(memory, pfn);
     return 0;
   }
   const isWritten = mapSwappedPage(fault, table, pfn);

@@ -5,8 +5,9 @@ import { pmdIndex, pteIndex } from './page-table.js';
 import type { TlbEntry } from './tlb.js';
 
 /**
- * Proves that the TLB of the core that `mm` is on, and what others have looked up while somebody explores, allows nothing that the page table does not. The accessed bit
- * is no right: it may be cleared without a flush (Linux: part of fs/proc/task_mmu.c:clear_refs_write()). Nothing is proved while a flush is pending. Throws an AssertionError that names the page.
+ * Proves that the TLB of the core that `mm` is on, and what others have looked up while somebody explores, allows nothing that the page
+ * table does not. The accessed bit is no right: it may be cleared without a flush (Linux: part of fs/proc/task_mmu.c:clear_refs_write()).
+ * Nothing is proved while a flush is pending. Throws an AssertionError that names the page.
  */
 export function checkTlb(mm: Mm): void {
   if (mm.tlbFlushPending > 0) return;

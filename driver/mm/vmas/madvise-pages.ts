@@ -1,5 +1,5 @@
 import { type Coroutine, FINE } from '../../core/effect.js';
-import { folioGet, folioPut, folioTrylock, folioUnlock } from '../frames/folio.js';
+import { folioGet, folioTrylock, folioUnlockAndPut } from '../frames/folio.js';
 import { folioLikelyMappedShared } from '../frames/folio-sharing.js';
 import { HPAGE_PMD_NR, HPAGE_PMD_SIZE, PAGE_SIZE } from '../frames/frames.js';
 import { splitFolio } from '../huge/thp-split-folio.js';
@@ -145,11 +145,7 @@ function takeForSplit(memory: Memory, head: number): boolean {
 function* splitAndPut(memory: Memory, pfn: number): Coroutine<boolean> {
   const head = memory.frames.head(pfn);
   const error = yield* splitFolio(memory, head);
-  const { scheduler } = memory.kernel;
-  if (scheduler.isFine) yield FINE.folioLock;
-  folioUnlock(memory, head);
-  if (scheduler.isFine) yield FINE.refcount;
-  folioPut(memory, head);
+  yield* folioUnlockAndPut(memory, head);
   return error === 0;
 }
 
