@@ -22,6 +22,14 @@ export const O_PATH = 0o10000000;
 export const __O_TMPFILE = 0o20000000;
 export const O_TMPFILE = __O_TMPFILE | O_DIRECTORY;
 
+// Where lseek(2) counts from, or what it looks for (include/uapi/linux/fs.h).
+
+export const SEEK_SET = 0;
+export const SEEK_CUR = 1;
+export const SEEK_END = 2;
+export const SEEK_DATA = 3;
+export const SEEK_HOLE = 4;
+
 // fallocate(2) modes (include/uapi/linux/falloc.h).
 
 export const FALLOC_FL_KEEP_SIZE = 0x1;

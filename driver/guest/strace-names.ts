@@ -102,12 +102,7 @@ export const NAMED: Readonly<Record<string, (value: number) => string>> = {
   W: (value) => flagText(value, WAIT, '0'),
   F: (value) => valueText(value, FCNTL),
   /** Where lseek(2) counts from. */
-  L: (value) =>
-    valueText(value, [
-      ['SEEK_SET', 0],
-      ['SEEK_CUR', 1],
-      ['SEEK_END', 2],
-    ]),
+  L: (value) => valueText(value, namesOf(fcntl, 'SEEK_')),
   /** Flags of shmget(2), with the rights at the end. */
   G(value) {
     const rights = `0${(value & 0o777).toString(8)}`;

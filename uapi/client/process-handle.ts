@@ -164,6 +164,11 @@ export class ThreadHandle {
     return this.ret('pwrite', fd, bytes, offsetBytes);
   }
 
+  /** Answers the new position; `whence` is one of SEEK_SET and its like. */
+  lseek(fd: number, offsetBytes: number, whence: number): Promise<number> {
+    return this.ret('lseek', fd, offsetBytes, whence);
+  }
+
   ftruncate(fd: number, len: number): Promise<number> {
     return this.ret('ftruncate', fd, len);
   }

@@ -89,7 +89,12 @@ export const fileSyscalls: GuestSyscallTable = {
   },
   59: { name: 'pipe2', args: 'pO', note: 'no O_DIRECT', run: pipe2 },
   61: { name: 'getdents64', args: 'dpn', note: 'whole', run: getdents64 },
-  62: { name: 'lseek', args: 'dlL', note: 'no SEEK_DATA, SEEK_HOLE', run: lseek },
+  62: {
+    name: 'lseek',
+    args: 'dlL',
+    note: 'whole',
+    run: (guest) => machineCall(guest, 'lseek', guest.int(0), guest.s(1), guest.int(2)),
+  },
   78: { name: 'readlinkat', args: 'aspn', note: 'links of /proc/self', run: readlinkat },
   81: fixed('sync', '', { ret: 0, note: 'nothing to write back' }),
   82: fixed('fsync', 'd', { ret: 0, note: 'nothing to write back' }),
@@ -262,10 +267,6 @@ function* getdents64(guest: GuestThread): Coroutine<number> {
   const error = yield* writeUser(guest.mm, guest.u(1), out.subarray(0, at));
   if (error === 0) file.position = position;
   return error || at;
-}
-
-function* lseek(guest: GuestThread): Coroutine<number> {
-  return guest.process.files.get(guest.int(0))?.llseek(guest.s(1), guest.int(2)) ?? -EBADF;
 }
 
 function* readlinkat(guest: GuestThread): Coroutine<number> {

@@ -93,7 +93,7 @@ function* shmemFault(fault: VmFault): Coroutine<number> {
   const mapping = vma.file!.mapping!;
   const index = vma.linearPageIndex(fault.addr);
   const pfn = yield* getAndLockPage(vma.mm.memory, mapping, index, {
-    create: true,
+    sgp: 'cache',
     isServed: (found) => isServed(vma, found),
   });
   if (pfn === SERVED) {

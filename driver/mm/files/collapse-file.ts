@@ -23,8 +23,7 @@ import type { Vma } from '../vmas/vma.js';
 import type { AddressSpace } from './address-space.js';
 import { cacheReferences } from './filemap.js';
 import { retractPageTables } from './retract-tables.js';
-import { shmemCharge, shmemUncharge } from './shmem.js';
-import { shmemSwapinFolio } from './shmem-swap.js';
+import { shmemCharge, shmemGetFolio, shmemUncharge } from './shmem.js';
 
 /**
  * Makes one folio of what a tmpfs file has from index `start` on, holes too: `pte_mapped_hugepage`, also where there is one already, which is
@@ -92,12 +91,18 @@ function* collapseFile(memory: Memory, mapping: AddressSpace, start: number): Co
 }
 
 /**
- * False when a page can't be read in. Deviates: Linux does it when it comes to the page, with those before it locked; who waits for a lock here
- * has no other one, and a page that goes to swap after all is as one that is locked.
+ * What is in swap, or was put there by fallocate alone, becomes uptodate; false when a page can't be read in. Deviates: Linux does it when it
+ * comes to the page, with those before it locked; who waits for a lock here has no other one, and a page that goes to swap after all is as one
+ * that is locked.
  */
 function* swapAllIn({ memory, mapping, start }: FileCollapse): Coroutine<boolean> {
+  const { frames } = memory;
   for (let index = start; index < start + HPAGE_PMD_NR; index++) {
-    while (mapping.pages.get(index) < 0) if ((yield* shmemSwapinFolio(memory, mapping, index)) !== 0) return false;
+    const found = mapping.pages.get(index);
+    if (found === 0 || (found > 0 && frames.hasFlags(frames.head(found), PG.uptodate))) continue;
+    const pfn = yield* shmemGetFolio(memory, mapping, index, { sgp: 'noalloc' });
+    if (pfn < 0) return false;
+    if (pfn > 0) folioPut(memory, pfn);
   }
   return true;
 }

@@ -53,6 +53,8 @@ export function shmemSwapOut(memory: Memory, pfn: number): boolean {
   const index = frames.index(pfn);
   if (mapping === undefined || !addToSwap(memory, pfn)) return false;
   const slot = frames.swapSlot(pfn);
+  // What fallocate has put there is written as any other page.
+  frames.setFlags(pfn, PG.uptodate);
   memory.swap.swapDuplicate(slot);
   filemapRemoveFolio(memory, pfn);
   mapping.pages.set(index, swapIndex(slot));

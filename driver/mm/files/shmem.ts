@@ -34,27 +34,35 @@ export function newShmemMapping(memory: Memory, sizeBytes: number): AddressSpace
 /** `shmemGetFolio` found what a userfaultfd serves, and did nothing. */
 export const SERVED = -EAGAIN;
 
+/**
+ * What a page is wanted for. `read` and `noalloc` take what is there, and what fallocate(2) has put there is a hole to `read`; `cache` makes
+ * a page, `write` and `falloc` behind the end too. Linux: enum sgp_type
+ */
+type SgpType = 'read' | 'noalloc' | 'cache' | 'write' | 'falloc';
+
 interface ShmemGet {
-  readonly create: boolean;
-  readonly behindEnd?: boolean;
+  readonly sgp: SgpType;
   /** Is this, 0 for a hole, for somebody else to serve? */
   readonly isServed?: (found: number) => boolean;
 }
 
 /**
- * The page of `index` with one reference for the caller: resident, read in from swap, or, with `create`, new and zeroed.
- * 0 is a hole without `create`. -EINVAL behind the end of the file unless `behindEnd`, -ENOMEM without memory, -ENOSPC in a full tmpfs. The page is not locked: who
- * needs it to stay in the file locks it and looks at `mapping` again. Linux: mm/shmem.c:shmem_get_folio(), shmem_get_folio_gfp()
+ * The page of `index` with one reference for the caller: resident, read in from swap, or new and zeroed; 0: a hole. -EINVAL behind the end of
+ * the file, -ENOMEM without memory, -ENOSPC in a full tmpfs. What fallocate puts there is uptodate once somebody else asks for it, or
+ * fallocate again. The page is not locked: who needs it to stay in the file locks it and looks at `mapping` again.
+ * Linux: mm/shmem.c:shmem_get_folio(), shmem_get_folio_gfp()
  */
 export function* shmemGetFolio(
   memory: Memory,
   mapping: AddressSpace,
   index: number,
-  { create, behindEnd = false, isServed }: ShmemGet,
+  { sgp, isServed }: ShmemGet,
 ): Coroutine<number> {
+  const { frames } = memory;
+  const takesBehindEnd = sgp === 'write' || sgp === 'falloc';
   for (;;) {
     if (memory.kernel.scheduler.isFine) yield FINE.cache;
-    if (index * PAGE_SIZE >= mapping.size && !behindEnd) return -EINVAL;
+    if (index * PAGE_SIZE >= mapping.size && !takesBehindEnd) return -EINVAL;
     const found = mapping.pages.get(index);
     if (isServed?.(found)) return SERVED;
     if (found < 0) {
@@ -62,11 +70,15 @@ export function* shmemGetFolio(
       if (result !== 0) return result;
       continue;
     }
-    if (found > 0) {
-      folioGet(memory, found);
-      return found;
+    if (found === 0)
+      return sgp === 'read' || sgp === 'noalloc' ? 0 : shmemAllocAndAddFolio(memory, mapping, index, sgp);
+    const head = frames.head(found);
+    if (!frames.hasFlags(head, PG.uptodate)) {
+      if (sgp === 'read') return 0;
+      frames.setFlags(head, PG.uptodate);
     }
-    return create ? shmemAllocAndAddFolio(memory, mapping, index) : 0;
+    folioGet(memory, found);
+    return found;
   }
 }
 
@@ -88,12 +100,12 @@ export function* getAndLockPage(
 }
 
 /** Linux: mm/shmem.c:shmem_alloc_and_add_folio(). Deviates: no huge pages in shmem, whose default in 6.12 is `never`. */
-function shmemAllocAndAddFolio(memory: Memory, mapping: AddressSpace, index: number): number {
+function shmemAllocAndAddFolio(memory: Memory, mapping: AddressSpace, index: number, sgp: SgpType): number {
   if (!hasRoom(mapping, 1)) return -ENOSPC;
   const pfn = memory.allocator.allocate();
   if (pfn === 0) return -ENOMEM;
   clearPage(memory, pfn);
-  memory.frames.setFlags(pfn, PG.swapbacked | PG.uptodate);
+  memory.frames.setFlags(pfn, sgp === 'falloc' ? PG.swapbacked : PG.swapbacked | PG.uptodate);
   folioSetLocked(memory, pfn);
   shmemAddToPageCache(memory, pfn, mapping, index);
   folioAddLru(memory, pfn);
@@ -180,8 +192,10 @@ export function* shmemAllocate(
   const end = offset + len;
   mapping.fallocEnd = Math.max(mapping.fallocEnd, Math.ceil(end / PAGE_SIZE));
   for (let index = Math.floor(offset / PAGE_SIZE); index * PAGE_SIZE < end; index++) {
-    const pfn = yield* shmemGetFolio(memory, mapping, index, { create: true, behindEnd: true });
+    const pfn = yield* shmemGetFolio(memory, mapping, index, { sgp: 'falloc' });
     if (pfn < 0) return pfn;
+    // Reclaim must not drop it.
+    folioMarkDirty(memory, pfn);
     folioPut(memory, pfn);
   }
   if (!keepsSize) mapping.size = Math.max(mapping.size, end);
@@ -196,7 +210,7 @@ function* clearTail(memory: Memory, mapping: AddressSpace, sizeBytes: number): C
 function* clearPart(memory: Memory, mapping: AddressSpace, from: number, to: number): Coroutine<void> {
   if (from >= to) return;
   const index = Math.floor(from / PAGE_SIZE);
-  const pfn = yield* getAndLockPage(memory, mapping, index, { create: false });
+  const pfn = yield* getAndLockPage(memory, mapping, index, { sgp: 'read' });
   if (pfn <= 0) return;
   const head = memory.frames.head(pfn);
   const base = (pfn - index) * PAGE_SIZE;
@@ -210,7 +224,7 @@ function* clearPart(memory: Memory, mapping: AddressSpace, from: number, to: num
 /** Holes stay holes. Linux: mm/shmem.c:shmem_file_read_iter() */
 export function shmemFileReadIter(memory: Memory, mapping: AddressSpace, place: ReadRequest): Coroutine<Uint8Array> {
   return readMapping(memory, mapping, { ...place, pageSize: PAGE_SIZE }, (index) =>
-    shmemGetFolio(memory, mapping, index, { create: false }),
+    shmemGetFolio(memory, mapping, index, { sgp: 'read' }),
   );
 }
 
@@ -235,7 +249,7 @@ export function* shmemFileWriteIter(
     const error = copied === 0 ? -EFAULT : (refusal?.(at + bytes.length) ?? 0);
     if (error !== 0) return done || error;
     const index = Math.floor(at / PAGE_SIZE);
-    const pfn = yield* getAndLockPage(memory, mapping, index, { create: true, behindEnd: true });
+    const pfn = yield* getAndLockPage(memory, mapping, index, { sgp: 'write' });
     if (pfn < 0) return done > 0 ? done : pfn;
     mapping.size = Math.max(mapping.size, at + copied);
     if (memory.kernel.scheduler.isFine) yield FINE.content;

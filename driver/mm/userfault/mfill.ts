@@ -176,7 +176,7 @@ function* mfillAtomicPteContinue(vma: Vma, addr: number, wp: boolean): Coroutine
   const { memory } = vma.mm;
   const mapping = vma.file!.mapping!;
   const index = vma.linearPageIndex(addr);
-  const pfn = yield* shmemGetFolio(memory, mapping, index, { create: false });
+  const pfn = yield* shmemGetFolio(memory, mapping, index, { sgp: 'noalloc' });
   if (pfn <= 0) return pfn === 0 ? -EFAULT : pfn;
   yield* folioLock(memory, pfn);
   const isThere = mapping.pages.get(index) === pfn;

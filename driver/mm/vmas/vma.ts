@@ -78,7 +78,7 @@ export function vmaIsAnonymous(vma: Vma): boolean {
   return vma.file === null && (vma.flags & (VM.hugetlb | VM.shared)) === 0;
 }
 
-/** A mapping of a tmpfs file, shared or private. Linux: part of mm/shmem.c:shmem_file() */
+/** A mapping of a tmpfs file, shared or private. Linux: part of include/linux/shmem_fs.h:shmem_file() */
 export function mapsShmem({ file, flags }: Vma): boolean {
   return file !== null && file.mapping !== null && !(flags & VM.hugetlb);
 }

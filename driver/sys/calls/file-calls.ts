@@ -1,7 +1,9 @@
 import { EBADF, EFBIG, EINVAL, EMFILE, ESPIPE } from '../../../uapi/errno.js';
+import { SEEK_HOLE } from '../../../uapi/fcntl.js';
 import type { CallResult } from '../../../uapi/system-call.js';
 import type { Coroutine } from '../../core/effect.js';
 import { KernelIter } from '../../mm/faults/iov-iter.js';
+import type { Seek } from '../files/llseek.js';
 import { MAX_FILE_BYTES, MAX_TRANSFER_BYTES } from '../processes/machine-limits.js';
 import type { Thread } from '../processes/thread.js';
 import type { SyscallTable } from './syscall.js';
@@ -25,6 +27,12 @@ export const fileCalls: SyscallTable = {
     run: (thread, [fd, bytes, offset]) =>
       pwrite(thread, fd as number, { bytes: bytes as Uint8Array, offset: offset as number }),
     note: 'count',
+  },
+  lseek: {
+    args: 'nnn',
+    run: (thread, [fd, offset, whence]) =>
+      lseek(thread, fd as number, { offset: offset as number, whence: whence as number }),
+    note: 'the new position',
   },
   ftruncate: {
     args: 'nn',
@@ -71,6 +79,13 @@ function* pwrite(
   const done = file.isSeekable ? yield* file.writeIter(thread, new KernelIter(bytes), offset) : -ESPIPE;
   yield* file.put();
   return done;
+}
+
+/** Linux: part of fs/read_write.c:ksys_lseek() */
+function* lseek(thread: Thread, fd: number, seek: Seek): Coroutine<number> {
+  const file = thread.process.files.get(fd);
+  if (file === null) return -EBADF;
+  return seek.whence < 0 || seek.whence > SEEK_HOLE ? -EINVAL : file.llseek(seek);
 }
 
 function* ftruncate(thread: Thread, fd: number, len: number): Coroutine<number> {

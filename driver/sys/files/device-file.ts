@@ -6,6 +6,7 @@ import type { InjectEngine } from '../../inject/inject-engine.js';
 import type { Vma } from '../../mm/vmas/vma.js';
 import type { Machine } from '../machine/machine.js';
 import type { Thread } from '../processes/thread.js';
+import { defaultLlseek, type Seek } from './llseek.js';
 import { type IoctlRequest, OpenFile, type ReleaseQueue } from './open-file.js';
 
 /** An open /dev/hmm_dmirrorN. It acts on its opener's memory, whoever calls. */
@@ -43,6 +44,11 @@ export class DeviceFile extends OpenFile {
     context.device = this.dmirror.device.minor;
     context.command = command;
     context.dialect = dialect;
+  }
+
+  /** Linux: dmirror_fops */
+  override llseek(seek: Seek): number {
+    return defaultLlseek(this, seek);
   }
 
   override get isMappable(): boolean {

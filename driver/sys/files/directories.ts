@@ -1,6 +1,7 @@
 import { EBUSY, EINVAL, EISDIR, ENOTEMPTY, EPERM } from '../../../uapi/errno.js';
 import type { Coroutine } from '../../core/effect.js';
 import type { FileSystemLimit } from '../../mm/files/address-space.js';
+import { type Seek, seqLseek } from './llseek.js';
 import { type FileStat, OpenFile, type ReleaseQueue, S_IFDIR } from './open-file.js';
 import type { TmpfsOptions } from './tmpfs-options.js';
 
@@ -26,6 +27,10 @@ export class DirectoryFile extends OpenFile {
 
   override *pread(): Coroutine<number> {
     return -EISDIR;
+  }
+
+  override llseek(seek: Seek): number {
+    return seqLseek(this, seek);
   }
 }
 

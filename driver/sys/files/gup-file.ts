@@ -22,6 +22,11 @@ class GupFile extends OpenFile {
     super(releases, flags);
   }
 
+  /** Linux: part of fs/open.c:nonseekable_open() */
+  override get isSeekable(): boolean {
+    return false;
+  }
+
   override *ioctl(thread: Thread, { cmd, arg }: IoctlRequest): Coroutine<number> {
     return yield* this.gup.module.gupTestIoctl(thread.process.mm, cmd, arg, this.abi);
   }

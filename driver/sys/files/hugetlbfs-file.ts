@@ -14,6 +14,7 @@ import { HPAGE_PMD_SIZE } from '../../mm/frames/frames.js';
 import type { Memory } from '../../mm/memory.js';
 import type { Vma } from '../../mm/vmas/vma.js';
 import type { Thread } from '../processes/thread.js';
+import { defaultLlseek, type Seek } from './llseek.js';
 import { BLOCK_BYTES, type FileStat, OpenFile, S_IFREG } from './open-file.js';
 import { F_SEAL, sealsForbidSize, sealsOnMmap } from './seals.js';
 import { TmpfsFile, TmpfsInode } from './tmpfs-file.js';
@@ -34,6 +35,10 @@ export class HugetlbfsFile extends TmpfsFile {
   override *pread(_thread: Thread, lenBytes: number, offset: number): Coroutine<Uint8Array | number> {
     if (!this.isReadable) return -EBADF;
     return yield* hugetlbfsReadIter(this.inode.memory, this.mapping, { offset, lenBytes });
+  }
+
+  override llseek(seek: Seek): number {
+    return defaultLlseek(this, seek);
   }
 
   override *writeIter(): Coroutine<number> {
@@ -84,6 +89,10 @@ export class GiganticFile extends OpenFile {
 
   override stat(): FileStat {
     return { mode: S_IFREG | 0o600, size: this.size, ino: 1, rdev: 0, blockSize: PUD_BYTES };
+  }
+
+  override llseek(seek: Seek): number {
+    return defaultLlseek(this, seek);
   }
 
   override get isMappable(): boolean {

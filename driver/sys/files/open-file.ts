@@ -8,6 +8,7 @@ import type { IovIter } from '../../mm/faults/iov-iter.js';
 import type { AddressSpace } from '../../mm/files/address-space.js';
 import type { MappedFile, Vma } from '../../mm/vmas/vma.js';
 import type { Thread } from '../processes/thread.js';
+import { genericFileLlseekSize, type Seek } from './llseek.js';
 
 /** What an ioctl works on: the number, its argument and the numbering it is written in. */
 export interface IoctlRequest {
@@ -33,10 +34,6 @@ export interface FileStat {
 
 /** What `blocks` counts. */
 export const BLOCK_BYTES = 512;
-
-export const SEEK_SET = 0;
-export const SEEK_CUR = 1;
-const SEEK_END = 2;
 
 /** Most bytes that are held outside of the machine's memory at a time. */
 const CHUNK_BYTES = 2 ** 20;
@@ -167,18 +164,9 @@ export abstract class OpenFile implements MappedFile {
     return true;
   }
 
-  /** The new position, or a negative errno. Linux: part of fs/read_write.c:generic_file_llseek() */
-  llseek(offset: number, whence: number): number {
-    if (!this.isSeekable) return -ESPIPE;
-    const base = { [SEEK_SET]: 0, [SEEK_CUR]: this.position, [SEEK_END]: this.stat().size }[whence];
-    if (base === undefined || base + offset < 0 || base + offset > this.maxPosition) return -EINVAL;
-    this.position = base + offset;
-    return this.position;
-  }
-
-  /** Linux: s_maxbytes */
-  protected get maxPosition(): number {
-    return Number.POSITIVE_INFINITY;
+  /** The new position, or a negative errno. Linux: part of fs/read_write.c:vfs_llseek() */
+  llseek(seek: Seek): number {
+    return this.isSeekable ? genericFileLlseekSize(this, seek) : -ESPIPE;
   }
 
   /** What could be done now without waiting, as POLL bits. */

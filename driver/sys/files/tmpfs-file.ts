@@ -1,8 +1,9 @@
-import { EBADF, EFBIG, EINVAL, EPERM } from '../../../uapi/errno.js';
-import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, O_APPEND } from '../../../uapi/fcntl.js';
+import { EBADF, EFBIG, EINVAL, ENXIO, EPERM } from '../../../uapi/errno.js';
+import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, O_APPEND, SEEK_DATA, SEEK_HOLE } from '../../../uapi/fcntl.js';
 import type { Coroutine } from '../../core/effect.js';
 import type { IovIter } from '../../mm/faults/iov-iter.js';
 import type { AddressSpace } from '../../mm/files/address-space.js';
+import { mappingSeekHoleData } from '../../mm/files/seek-hole-data.js';
 import {
   newShmemMapping,
   shmemAllocate,
@@ -17,6 +18,7 @@ import type { Memory } from '../../mm/memory.js';
 import type { Vma } from '../../mm/vmas/vma.js';
 import { MAX_FILE_BYTES } from '../processes/machine-limits.js';
 import type { Thread } from '../processes/thread.js';
+import { type Seek, vfsSetpos } from './llseek.js';
 import { BLOCK_BYTES, type FileStat, OpenFile, type ReleaseQueue, S_IFREG } from './open-file.js';
 import { EXEC_BITS, F_SEAL, type Sealed, sealsForbidSize, sealsForbidWrite, sealsOnMmap } from './seals.js';
 
@@ -82,6 +84,15 @@ export class TmpfsFile extends OpenFile {
     });
     if (offset === null && done > 0) this.position = start + done;
     return done;
+  }
+
+  /** Linux: part of mm/shmem.c:shmem_file_llseek() */
+  override llseek(seek: Seek): number {
+    const { offset, whence } = seek;
+    if (whence !== SEEK_DATA && whence !== SEEK_HOLE) return super.llseek(seek);
+    if (offset < 0) return -ENXIO;
+    const found = mappingSeekHoleData(this.inode.memory, this.mapping, offset, { data: whence === SEEK_DATA });
+    return found < 0 ? found : vfsSetpos(this, found);
   }
 
   override *mmap(vma: Vma): Coroutine<number> {

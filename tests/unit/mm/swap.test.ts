@@ -134,7 +134,7 @@ describe('pages of shared memory', () => {
     const world = new TestMachine({ checked: true, swapBytes: 2 ** 20 });
     const { memory } = world;
     const mapping = newShmemMapping(memory, 2 * PAGE);
-    const pfn = world.run(shmemGetFolio(memory, mapping, 1, { create: true }), { checked: false });
+    const pfn = world.run(shmemGetFolio(memory, mapping, 1, { sgp: 'cache' }), { checked: false });
     memory.contentChanges(pfn);
     memory.words[pfn * 1024] = 77;
     memory.frames.setFlags(pfn, PG.dirty);
@@ -143,7 +143,7 @@ describe('pages of shared memory', () => {
     world.run(reclaimPages(memory, [pfn]));
     expect(mapping.pages.get(1)).toBeLessThan(0);
     expect(memory.swap.used).toBe(1);
-    const back = world.run(shmemGetFolio(memory, mapping, 1, { create: false }), { checked: false });
+    const back = world.run(shmemGetFolio(memory, mapping, 1, { sgp: 'read' }), { checked: false });
     expect(memory.words[back * 1024]).toBe(77);
     expect(memory.swap.used).toBe(0);
     folioPut(memory, back);

@@ -6,6 +6,7 @@ import { type Frames, PG } from '../../../mm/frames/frames.js';
 import type { Memory } from '../../../mm/memory.js';
 import type { Machine } from '../../machine/machine.js';
 import type { Thread } from '../../processes/thread.js';
+import { memLseek, type Seek } from '../llseek.js';
 import { type FileStat, OpenFile, type ReleaseQueue, S_IFREG } from '../open-file.js';
 
 const ENTRY_BYTES = 8;
@@ -85,6 +86,10 @@ class KpageFile extends OpenFile {
 
   override stat(): FileStat {
     return { mode: S_IFREG | 0o400, size: 0, ino: 3, rdev: 0 };
+  }
+
+  override llseek(seek: Seek): number {
+    return memLseek(this, seek);
   }
 
   override *pread(_thread: Thread, lenBytes: number, offset: number): Coroutine<Uint8Array | number> {

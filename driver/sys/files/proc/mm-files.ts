@@ -7,7 +7,7 @@ import { mmgetNotZero } from '../../../mm/vmas/mm.js';
 import type { Machine } from '../../machine/machine.js';
 import type { Thread } from '../../processes/thread.js';
 import { cString, kstrtoint } from '../kstrtox.js';
-import { SEEK_CUR, SEEK_SET } from '../open-file.js';
+import { memLseek, type Seek } from '../llseek.js';
 import { MmFile } from './mm-file.js';
 
 /** /proc/PID/mem: memory as a debugger sees it. Linux: fs/proc/base.c:mem_rw() */
@@ -24,11 +24,8 @@ export class MemFile extends MmFile {
     return yield* this.access(bytes, offset, true);
   }
 
-  /** Linux: part of fs/proc/base.c:mem_lseek() */
-  override llseek(offset: number, whence: number): number {
-    if (whence !== SEEK_SET && whence !== SEEK_CUR) return -EINVAL;
-    this.position = whence === SEEK_SET ? offset : this.position + offset;
-    return this.position;
+  override llseek(seek: Seek): number {
+    return memLseek(this, seek);
   }
 
   private *access(bytes: Uint8Array, offset: number, write: boolean): Coroutine<number> {

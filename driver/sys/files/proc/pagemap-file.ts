@@ -11,6 +11,7 @@ import { mmgetNotZero } from '../../../mm/vmas/mm.js';
 import { VM } from '../../../mm/vmas/vm-flags.js';
 import type { Vma } from '../../../mm/vmas/vma.js';
 import type { Thread } from '../../processes/thread.js';
+import { memLseek, type Seek } from '../llseek.js';
 import type { IoctlRequest } from '../open-file.js';
 import { MmFile } from './mm-file.js';
 import { doPagemapScan } from './pagemap-ioctl.js';
@@ -64,6 +65,10 @@ export class PagemapFile extends MmFile {
     }
     yield* mmput(mm);
     return out;
+  }
+
+  override llseek(seek: Seek): number {
+    return memLseek(this, seek);
   }
 
   override *ioctl(thread: Thread, { cmd, arg }: IoctlRequest): Coroutine<number> {

@@ -1,8 +1,10 @@
 import { EINVAL } from '../../../../uapi/errno.js';
 import { O_ACCMODE, O_RDONLY, O_WRONLY } from '../../../../uapi/fcntl.js';
 import type { Coroutine } from '../../../core/effect.js';
+import { PAGE_SIZE } from '../../../mm/frames/frames.js';
 import type { Thread } from '../../processes/thread.js';
 import { cString } from '../kstrtox.js';
+import { defaultLlseek, type Seek, seqLseek } from '../llseek.js';
 import { type FileStat, OpenFile, type ReleaseQueue, S_IFREG } from '../open-file.js';
 import { type SysctlNumber, writeSysctl } from './sysctl-number.js';
 
@@ -48,7 +50,13 @@ export class ProcFile extends OpenFile {
   }
 
   override stat(): FileStat {
-    return { mode: S_IFREG | modeOf(this.node), size: 0, ino: 2, rdev: 0 };
+    const size = this.path.startsWith('/sys/') ? PAGE_SIZE : 0;
+    return { mode: S_IFREG | modeOf(this.node), size, blocks: 0, ino: 2, rdev: 0 };
+  }
+
+  override llseek(seek: Seek): number {
+    if (this.path.startsWith('/proc/sys/')) return defaultLlseek(this, seek);
+    return HAS_LENGTH.test(this.path) ? super.llseek(seek) : seqLseek(this, seek);
   }
 
   /** Linux: part of fs/kernfs/file.c:kernfs_fop_write_iter() and fs/proc/proc_sysctl.c:proc_sys_call_handler() */
@@ -62,6 +70,8 @@ export class ProcFile extends OpenFile {
 }
 
 const MAX_STORE = 4096;
+/** What is no record of lines that follow each other. */
+const HAS_LENGTH = /^\/sys\/|\/cmdline$/;
 
 function modeOf({ mode, store, sysctl }: TextNode): number {
   return mode ?? ((store ?? sysctl) === undefined ? 0o444 : 0o644);

@@ -1,4 +1,4 @@
-import { EINVAL } from '../../../../uapi/errno.js';
+import { EINVAL, ESPIPE } from '../../../../uapi/errno.js';
 import { O_RDONLY } from '../../../../uapi/fcntl.js';
 import type { Coroutine } from '../../../core/effect.js';
 import { splitHugePagesAll, splitHugePagesInFile, splitHugePagesPid } from '../../../mm/huge/split-huge-pages.js';
@@ -27,6 +27,11 @@ class SplitHugePagesFile extends OpenFile {
 
   override stat(): FileStat {
     return { mode: S_IFREG | 0o200, size: 0, ino: 2, rdev: 0 };
+  }
+
+  /** Linux: split_huge_pages_fops, which has none */
+  override llseek(): number {
+    return -ESPIPE;
   }
 
   override *pwrite(thread: Thread, bytes: Uint8Array): Coroutine<number> {

@@ -158,6 +158,9 @@ describe('2 MiB of a tmpfs file', () => {
     world.truncate(100);
     const place = { offset: 0, len: 200 * PAGE, keepsSize: true };
     world.run(shmemAllocate(world.memory, world.mapping, place));
+    // Behind the end they are left alone until they are uptodate.
+    expect(world.collapse()).toBe(-EINVAL);
+    world.run(shmemAllocate(world.memory, world.mapping, place));
     expect(world.collapse()).toBe(0);
     expect(world.mapping.pages.count).toBe(512);
     world.run(splitHugePagesAll(world.memory));
