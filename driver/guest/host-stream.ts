@@ -1,5 +1,5 @@
-import { EBADF, EINTR, ENOTTY } from '../../uapi/errno.js';
-import { O_RDONLY, O_WRONLY } from '../../uapi/fcntl.js';
+import { EACCES, EBADF, EINTR, ENOTTY } from '../../uapi/errno.js';
+import { O_ACCMODE, O_RDONLY, O_WRONLY } from '../../uapi/fcntl.js';
 import type { Coroutine, SleepEffect } from '../core/effect.js';
 import { WaitQueue } from '../core/wait-queue.js';
 import {
@@ -38,6 +38,11 @@ export class HostStream extends OpenFile {
   ) {
     super(releases, fd === 0 ? O_RDONLY : O_WRONLY);
     this.path = `/dev/std${['in', 'out', 'err'][fd]}`;
+  }
+
+  /** Deviates: as it was opened only, what is behind it being the host's. */
+  override *reopen({ process }: Thread, flags: number): Coroutine<HostStream | number> {
+    return (flags ^ this.flags) & O_ACCMODE ? -EACCES : new HostStream(process.machine, this.host, this.fd);
   }
 
   override get isSeekable(): boolean {

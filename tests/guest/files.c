@@ -95,8 +95,54 @@ static void directory(void)
 	}
 }
 
+static int link_open(int fd, int flags)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return open(path, flags, 0600);
+}
+
+static void links(void)
+{
+	char buffer[64], path[32];
+	int fd = memfd_create("linked", 0), ends[2];
+	struct stat st;
+
+	CHECK(write(fd, "hello", 5) == 5);
+	int reader = link_open(fd, O_RDONLY), writer = link_open(reader, O_WRONLY | O_APPEND);
+	CHECK(lseek(reader, 0, SEEK_CUR) == 0 && read(reader, buffer, 9) == 5 && write(reader, "x", 1) == -1 && errno == EBADF);
+	CHECK(write(writer, "!", 1) == 1 && fstat(fd, &st) == 0 && st.st_size == 6);
+	CHECK(mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, reader, 0) == MAP_FAILED && errno == EACCES);
+	CHECK(link_open(fd, O_RDWR | O_CREAT | O_EXCL) == -1 && errno == EEXIST);
+	CHECK(link_open(fd, O_RDWR | O_NOFOLLOW) == -1 && errno == ELOOP);
+	CHECK(link_open(fd, O_RDONLY | O_DIRECTORY) == -1 && errno == ENOTDIR);
+	CHECK(link_open(99, O_RDONLY) == -1 && errno == ENOENT);
+	CHECK(link_open(fd, O_RDONLY | O_TRUNC) >= 0 && fstat(fd, &st) == 0 && st.st_size == 0);
+
+	CHECK(pipe(ends) == 0);
+	int both = link_open(ends[0], O_RDWR);
+	CHECK(both >= 0 && close(ends[0]) == 0 && close(ends[1]) == 0);
+	CHECK(write(both, "pipe", 4) == 4 && read(both, buffer, 9) == 4 && !memcmp(buffer, "pipe", 4));
+
+	int named = open("/tmp/dmirror-guest-link", O_CREAT | O_RDWR | O_EXCL, 0600), null = open("/dev/null", O_RDWR);
+	CHECK(unlink("/tmp/dmirror-guest-link") == 0 && write(named, "name", 4) == 4);
+	CHECK(pread(link_open(named, O_RDONLY), buffer, 9, 0) == 4 && write(link_open(null, O_WRONLY), "x", 1) == 1);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", named);
+	CHECK(stat(path, &st) == 0 && st.st_size == 4 && lstat(path, &st) == 0 && st.st_mode == (S_IFLNK | 0700));
+	buffer[readlink(path, buffer, sizeof(buffer))] = 0;
+	puts(buffer);
+
+	DIR *dir = opendir("/proc/self/fd");
+	int found = 0;
+	for (struct dirent *entry; dir && (entry = readdir(dir)) != NULL;)
+		found += entry->d_type == DT_LNK && (atoi(entry->d_name) == fd || atoi(entry->d_name) == dirfd(dir));
+	CHECK(found == 2);
+}
+
 int main(void)
 {
+	links();
 	descriptors();
 	nameless();
 	special();

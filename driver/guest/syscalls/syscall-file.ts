@@ -13,7 +13,7 @@ import {
 } from '../../../uapi/errno.js';
 import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, O_CLOEXEC, O_NONBLOCK } from '../../../uapi/fcntl.js';
 import type { Coroutine } from '../../core/effect.js';
-import { DirectoryFile } from '../../sys/files/directories.js';
+import { type DirectoryEntry, DirectoryFile } from '../../sys/files/directories.js';
 import type { OpenFile } from '../../sys/files/open-file.js';
 import { createPipe } from '../../sys/files/pipe-end.js';
 import { procLink } from '../../sys/files/proc/proc-self.js';
@@ -31,8 +31,9 @@ const AT_REMOVEDIR = 0x200;
 const HARMLESS_MOUNT_FLAGS = 0x2 | 0x4 | 0x400 | 0x8000 | 0x200000;
 const DT_DIR = 4;
 const DT_REG = 8;
+const DT_LNK = 10;
 /** Files of the kernel's own, of which there are fewer here than in Linux. */
-const OURS = /^\/(proc|sys|dev)\//;
+const OURS = /^\/(proc(?!\/self\/fd\/)|sys|dev)\//;
 
 /** Descriptors and paths; the transfer of bytes is in syscall-io.ts, stat in syscall-stat.ts. */
 export const fileSyscalls: GuestSyscallTable = {
@@ -248,18 +249,18 @@ function* getdents64(guest: GuestThread): Coroutine<number> {
   if (!(file instanceof DirectoryFile)) return -ENOTDIR;
   const out = new Uint8Array(Math.min(guest.u(2), 65536));
   const view = new DataView(out.buffer);
-  const all = [{ name: '.', isDirectory: true }, { name: '..', isDirectory: true }, ...file.entries];
+  const all: DirectoryEntry[] = [{ name: '.', isDirectory: true }, { name: '..', isDirectory: true }, ...file.entries];
   let at = 0;
   let position = file.position;
   for (; position < all.length; position++) {
-    const { name, isDirectory } = all[position]!;
+    const { name, isDirectory, isLink } = all[position]!;
     const bytes = new TextEncoder().encode(name);
     const length = Math.ceil((19 + bytes.length + 1) / 8) * 8;
     if (at + length > out.length) break;
     view.setUint32(at, position + 1, true);
     view.setUint32(at + 8, position + 1, true);
     view.setUint16(at + 16, length, true);
-    out[at + 18] = isDirectory ? DT_DIR : DT_REG;
+    out[at + 18] = isDirectory ? DT_DIR : isLink ? DT_LNK : DT_REG;
     out.set(bytes, at + 19);
     at += length;
   }

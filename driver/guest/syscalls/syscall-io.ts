@@ -3,7 +3,7 @@ import type { Coroutine } from '../../core/effect.js';
 import { accessOk } from '../../mm/faults/access.js';
 import type { UserIter } from '../../mm/faults/iov-iter.js';
 import type { OpenFile } from '../../sys/files/open-file.js';
-import { PipeEnd, PipeWriter } from '../../sys/files/pipe-end.js';
+import { PipeEnd } from '../../sys/files/pipe-end.js';
 import { importIovec, importUbuf } from '../../sys/processes/import-iovec.js';
 import type { GuestSyscallTable } from '../guest-syscall.js';
 import type { GuestThread } from '../guest-thread.js';
@@ -99,7 +99,7 @@ function* vmsplice(guest: GuestThread): Coroutine<number> {
   if (typeof iter === 'number') return iter;
   if (iter.count === 0) return 0;
   if (!(file instanceof PipeEnd)) return -EBADF;
-  if (!(file instanceof PipeWriter)) return yield* transfer(guest, file, { direction: 'read', iter, offset: null });
+  if (!file.isWritable) return yield* transfer(guest, file, { direction: 'read', iter, offset: null });
   file.get();
   const ret = yield* file.vmsplice(guest.thread, iter, (flags & SPLICE_F_NONBLOCK) !== 0);
   yield* file.put();

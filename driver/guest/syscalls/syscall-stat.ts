@@ -3,12 +3,14 @@ import { O_RDONLY } from '../../../uapi/fcntl.js';
 import { writeU64 } from '../../../uapi/u64.js';
 import type { Coroutine } from '../../core/effect.js';
 import { HPAGE_PMD_SIZE, PAGE_SIZE } from '../../mm/frames/frames.js';
-import { BLOCK_BYTES, type FileStat, type OpenFile, S_IFCHR, S_IFDIR } from '../../sys/files/open-file.js';
+import { BLOCK_BYTES, type FileStat, type OpenFile, S_IFCHR, S_IFDIR, S_IFLNK } from '../../sys/files/open-file.js';
+import { procFdLink } from '../../sys/files/proc/proc-fd.js';
 import { strncpyFromUser, writeUser } from '../../sys/processes/user-memory.js';
 import { AT_FDCWD, readPath, resolvePath } from '../guest-path.js';
 import type { GuestSyscallTable } from '../guest-syscall.js';
 import type { GuestThread } from '../guest-thread.js';
 
+const AT_SYMLINK_NOFOLLOW = 0x100;
 const AT_EMPTY_PATH = 0x1000;
 const STAT_BYTES = 128;
 const STATX_BYTES = 256;
@@ -72,7 +74,9 @@ export const statSyscalls: GuestSyscallTable = {
 function* access(guest: GuestThread): Coroutine<number> {
   const path = yield* readPath(guest, guest.int(0), guest.u(1));
   if (typeof path === 'number') return path;
-  return guest.process.machine.vfs.exists(path, guest.process.owner) ? 0 : -ENOENT;
+  const isThere =
+    procFdLink(guest.thread, path) !== null || guest.process.machine.vfs.exists(path, guest.process.owner);
+  return isThere ? 0 : -ENOENT;
 }
 
 function* statAt(guest: GuestThread, flags: number): Coroutine<FileStat | number> {
@@ -83,7 +87,12 @@ function* statAt(guest: GuestThread, flags: number): Coroutine<FileStat | number
     return guest.process.files.get(guest.int(0))?.stat() ?? -EBADF;
   }
   const path = resolvePath(guest, guest.int(0), text);
-  return typeof path === 'number' ? path : yield* statPath(guest, path);
+  if (typeof path === 'number') return path;
+  const linked = procFdLink(guest.thread, path);
+  if (linked === null) return yield* statPath(guest, path);
+  if (!(flags & AT_SYMLINK_NOFOLLOW)) return linked.stat();
+  const bits = (linked.isReadable ? 0o500 : 0) | (linked.isWritable ? 0o300 : 0);
+  return { mode: S_IFLNK | bits, size: 64, ino: 6, rdev: 0, blocks: 0 };
 }
 
 function* statPath({ thread, process }: GuestThread, path: string): Coroutine<FileStat | number> {

@@ -9,16 +9,24 @@ import type { TmpfsOptions } from './tmpfs-options.js';
 export interface DirectoryEntry {
   readonly name: string;
   readonly isDirectory: boolean;
+  readonly isLink?: boolean;
 }
 
-/** An open directory: its names as they were when it was opened. `position` counts entries. */
+/** An open directory: its names as they were when it was last read from its begin. `position` counts entries. */
 export class DirectoryFile extends OpenFile {
+  private listed: readonly DirectoryEntry[] = [];
+
   constructor(
     releases: ReleaseQueue,
     flags: number,
-    readonly entries: readonly DirectoryEntry[],
+    private readonly list: () => readonly DirectoryEntry[],
   ) {
     super(releases, flags);
+  }
+
+  get entries(): readonly DirectoryEntry[] {
+    if (this.position === 0) this.listed = this.list();
+    return this.listed;
   }
 
   override stat(): FileStat {

@@ -23,6 +23,7 @@ export class EventFd extends OpenFile {
     private readonly efdFlags: number,
   ) {
     super(machine, O_RDWR | (efdFlags & O_NONBLOCK));
+    this.path = 'anon_inode:[eventfd]';
   }
 
   override get isSeekable(): boolean {

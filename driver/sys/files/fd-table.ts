@@ -34,6 +34,12 @@ export class FdTable {
     return this.files[fd] ?? null;
   }
 
+  /** In order. */
+  *openFds(): Iterable<number> {
+    this.touch(Access.read);
+    for (const [fd, file] of this.files.entries()) if (file != null) yield fd;
+  }
+
   /** The lowest free descriptor now names `file`, whose reference it takes over; -EMFILE. */
   install(file: OpenFile): number {
     const fd = this.lowestFree(0);

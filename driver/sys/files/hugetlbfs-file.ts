@@ -1,5 +1,5 @@
 import { EBADF, EINVAL, ENOMEM, ENOSPC, EOPNOTSUPP, EPERM } from '../../../uapi/errno.js';
-import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE } from '../../../uapi/fcntl.js';
+import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, O_TRUNC } from '../../../uapi/fcntl.js';
 import type { Coroutine } from '../../core/effect.js';
 import {
   hugetlbfsAllocate,
@@ -15,7 +15,7 @@ import type { Memory } from '../../mm/memory.js';
 import type { Vma } from '../../mm/vmas/vma.js';
 import type { Thread } from '../processes/thread.js';
 import { defaultLlseek, type Seek } from './llseek.js';
-import { BLOCK_BYTES, type FileStat, OpenFile, S_IFREG } from './open-file.js';
+import { BLOCK_BYTES, type FileStat, OpenFile, type ReleaseQueue, S_IFREG } from './open-file.js';
 import { F_SEAL, sealsForbidSize, sealsOnMmap } from './seals.js';
 import { TmpfsFile, TmpfsInode } from './tmpfs-file.js';
 
@@ -32,6 +32,10 @@ export class HugetlbfsInode extends TmpfsInode {
 
 /** It is mapped, and can be read, but not written. Linux: fs/hugetlbfs/inode.c */
 export class HugetlbfsFile extends TmpfsFile {
+  protected override anew(releases: ReleaseQueue, flags: number): HugetlbfsFile {
+    return new HugetlbfsFile(releases, flags, this.inode);
+  }
+
   override *pread(_thread: Thread, lenBytes: number, offset: number): Coroutine<Uint8Array | number> {
     if (!this.isReadable) return -EBADF;
     return yield* hugetlbfsReadIter(this.inode.memory, this.mapping, { offset, lenBytes });
@@ -60,8 +64,8 @@ export class HugetlbfsFile extends TmpfsFile {
     return 0;
   }
 
-  override *ftruncate(sizeBytes: number): Coroutine<number> {
-    if (!this.isWritable || sizeBytes % HPAGE_PMD_SIZE !== 0) return -EINVAL;
+  protected override *doTruncate(sizeBytes: number): Coroutine<number> {
+    if (sizeBytes % HPAGE_PMD_SIZE !== 0) return -EINVAL;
     if (sealsForbidSize(this.inode, sizeBytes)) return -EPERM;
     yield* hugetlbVmtruncate(this.inode.memory, this.mapping, sizeBytes);
     return 0;
@@ -85,10 +89,21 @@ const PUD_BYTES = 2 ** 30;
 
 /** A hugetlbfs file of 1 GiB pages, of which there are none: no memory has as much in one piece. */
 export class GiganticFile extends OpenFile {
-  private size = 0;
+  constructor(
+    releases: ReleaseQueue,
+    flags: number,
+    private readonly inode = { size: 0 },
+  ) {
+    super(releases, flags);
+  }
+
+  override *reopen({ process }: Thread, flags: number): Coroutine<OpenFile | number> {
+    if (flags & O_TRUNC) this.inode.size = 0;
+    return new GiganticFile(process.machine, flags, this.inode);
+  }
 
   override stat(): FileStat {
-    return { mode: S_IFREG | 0o600, size: this.size, ino: 1, rdev: 0, blockSize: PUD_BYTES };
+    return { mode: S_IFREG | 0o600, size: this.inode.size, ino: 1, rdev: 0, blockSize: PUD_BYTES };
   }
 
   override llseek(seek: Seek): number {
@@ -105,7 +120,7 @@ export class GiganticFile extends OpenFile {
 
   override *ftruncate(sizeBytes: number): Coroutine<number> {
     if (sizeBytes % PUD_BYTES !== 0) return -EINVAL;
-    this.size = sizeBytes;
+    this.inode.size = sizeBytes;
     return 0;
   }
 

@@ -1,4 +1,4 @@
-import { EFAULT, EINVAL, ENODEV, ENOTTY, ESPIPE } from '../../../uapi/errno.js';
+import { EFAULT, EINVAL, ENODEV, ENOTTY, ENXIO, ESPIPE } from '../../../uapi/errno.js';
 import { O_ACCMODE, O_RDONLY, O_WRONLY } from '../../../uapi/fcntl.js';
 import { assert } from '../../core/assert.js';
 import type { Coroutine } from '../../core/effect.js';
@@ -42,6 +42,7 @@ export const S_IFIFO = 0o010000;
 export const S_IFCHR = 0o020000;
 export const S_IFDIR = 0o040000;
 export const S_IFREG = 0o100000;
+export const S_IFLNK = 0o120000;
 
 /** What poll(2) reports. */
 export const POLL = { in: 1, out: 4, err: 8, hup: 16, nval: 32 } as const;
@@ -96,6 +97,19 @@ export abstract class OpenFile implements MappedFile {
     this.touchReferences(lastDrop(--this.references));
     assert(this.references >= 0, 'a file is put once too often');
     if (this.references === 0) this.releases.fput(this);
+  }
+
+  /** As /proc shows it. Linux: fs/d_path.c:d_path() */
+  get dPath(): string {
+    return this.path;
+  }
+
+  /**
+   * open(2) of a link to it in /proc: a new open file of the same inode, or a negative errno. -ENXIO: nothing can open such an inode.
+   * Deviates: a file of /proc/self is then that of who opens it. Linux: part of fs/open.c:do_dentry_open(), fs/inode.c:no_open()
+   */
+  *reopen(thread: Thread, flags: number): Coroutine<OpenFile | number> {
+    return this.path.startsWith('/') ? yield* thread.process.machine.vfs.open(thread, this.path, flags) : -ENXIO;
   }
 
   /** What the last close does. */

@@ -1,5 +1,5 @@
-import { EINVAL } from '../../../uapi/errno.js';
-import { O_NONBLOCK, O_RDWR } from '../../../uapi/fcntl.js';
+import { EINVAL, EOPNOTSUPP } from '../../../uapi/errno.js';
+import { O_NONBLOCK, O_RDWR, O_TRUNC } from '../../../uapi/fcntl.js';
 import type { Coroutine } from '../../core/effect.js';
 import type { Process } from '../processes/process.js';
 import type { Thread } from '../processes/thread.js';
@@ -15,6 +15,11 @@ export class PidFile extends OpenFile {
   ) {
     super(process.machine, O_RDWR | (flags & O_NONBLOCK));
     this.path = `pidfd:[${process.pid}]`;
+  }
+
+  /** One of all threads. Linux: part of fs/pidfs.c:pidfs_setattr() */
+  override *reopen(_thread: Thread, flags: number): Coroutine<PidFile | number> {
+    return flags & O_TRUNC ? -EOPNOTSUPP : new PidFile(this.process, null, flags);
   }
 
   override get isSeekable(): boolean {

@@ -1,5 +1,5 @@
-import { EAGAIN, EBADF, EFAULT, EINTR, ENOTTY, EPIPE } from '../../../uapi/errno.js';
-import { O_NONBLOCK, O_RDONLY, O_WRONLY } from '../../../uapi/fcntl.js';
+import { EAGAIN, EBADF, EFAULT, EINTR, EINVAL, ENOTTY, EPIPE } from '../../../uapi/errno.js';
+import { O_ACCMODE, O_NONBLOCK, O_RDONLY, O_WRONLY } from '../../../uapi/fcntl.js';
 import { SIGPIPE } from '../../../uapi/signal.js';
 import type { Coroutine } from '../../core/effect.js';
 import { getUserPagesFast } from '../../mm/faults/gup-fast.js';
@@ -15,13 +15,23 @@ import { type FileStat, type IoctlRequest, OpenFile, POLL, S_IFIFO } from './ope
 import { Pipe } from './pipe.js';
 
 const FIONREAD = 0x541b;
+const INO = 4;
 
-export abstract class PipeEnd extends OpenFile {
+/** What is open of a pipe: one of its ends, or by a link in /proc both. */
+export class PipeEnd extends OpenFile {
   constructor(
     readonly pipe: Pipe,
     flags: number,
   ) {
     super(pipe.machine, flags);
+    this.path = `pipe:[${INO}]`;
+    if (this.isReadable) pipe.readers++;
+    if (this.isWritable) pipe.writers++;
+  }
+
+  /** It waits for nobody at the other end. Linux: part of fs/pipe.c:fifo_open() */
+  override *reopen(_thread: Thread, flags: number): Coroutine<OpenFile | number> {
+    return (flags & O_ACCMODE) === O_ACCMODE ? -EINVAL : new PipeEnd(this.pipe, flags);
   }
 
   override get isSeekable(): boolean {
@@ -29,7 +39,7 @@ export abstract class PipeEnd extends OpenFile {
   }
 
   override stat(): FileStat {
-    return { mode: S_IFIFO | 0o600, size: 0, ino: 4, rdev: 0 };
+    return { mode: S_IFIFO | 0o600, size: 0, ino: INO, rdev: 0 };
   }
 
   /** Linux: part of fs/pipe.c:pipe_ioctl() */
@@ -43,7 +53,7 @@ export abstract class PipeEnd extends OpenFile {
   }
 
   /** Runs `body` under the mutex, and tells all who wait. */
-  protected *locked(body: Coroutine<number>): Coroutine<number> {
+  private *locked(body: Coroutine<number>): Coroutine<number> {
     const { pipe } = this;
     yield* pipe.mutex.lock();
     const ret = yield* body;
@@ -53,17 +63,16 @@ export abstract class PipeEnd extends OpenFile {
   }
 
   /** Until something changes; 0 or -EINTR. The mutex is held before and after. */
-  protected *waitForChange(thread: Thread): Coroutine<number> {
+  private *waitForChange(thread: Thread): Coroutine<number> {
     const { pipe } = this;
     pipe.mutex.unlock();
     const end = yield* waitEventInterruptibleTimeout(thread, pipe.changed, null);
     yield* pipe.mutex.lock();
     return end === 'signal' ? -EINTR : 0;
   }
-}
 
-class PipeReader extends PipeEnd {
   override *readIter(thread: Thread, to: IovIter): Coroutine<number> {
+    if (!this.isReadable) return -EBADF;
     return to.count === 0 ? 0 : yield* this.locked(this.pipeRead(thread, to));
   }
 
@@ -88,32 +97,8 @@ class PipeReader extends PipeEnd {
     }
   }
 
-  override *writeIter(): Coroutine<number> {
-    return -EBADF;
-  }
-
-  override poll(): number {
-    return (this.pipe.isEmpty ? 0 : POLL.in) | (this.pipe.writers === 0 ? POLL.hup : 0);
-  }
-
-  override *release(): Coroutine<void> {
-    this.pipe.readers--;
-    this.pipe.freeIfUnused();
-    this.pipe.wake();
-  }
-}
-
-function sendSigpipe({ process }: Thread): number {
-  sendSignal(process, SIGPIPE, { signo: SIGPIPE, code: SI_USER, pid: process.pid });
-  return -EPIPE;
-}
-
-export class PipeWriter extends PipeEnd {
-  override *readIter(): Coroutine<number> {
-    return -EBADF;
-  }
-
   override *writeIter(thread: Thread, from: IovIter): Coroutine<number> {
+    if (!this.isWritable) return -EBADF;
     return from.count === 0 ? 0 : yield* this.locked(this.pipeWrite(thread, from));
   }
 
@@ -191,20 +176,32 @@ export class PipeWriter extends PipeEnd {
     return done;
   }
 
+  /** Linux: part of fs/pipe.c:pipe_poll() */
   override poll(): number {
-    return (this.pipe.isFull ? 0 : POLL.out) | (this.pipe.readers === 0 ? POLL.err : 0);
+    const { pipe } = this;
+    const reading = this.isReadable ? (pipe.isEmpty ? 0 : POLL.in) | (pipe.writers === 0 ? POLL.hup : 0) : 0;
+    const writing = this.isWritable ? (pipe.isFull ? 0 : POLL.out) | (pipe.readers === 0 ? POLL.err : 0) : 0;
+    return reading | writing;
   }
 
+  /** Linux: part of fs/pipe.c:pipe_release() */
   override *release(): Coroutine<void> {
-    this.pipe.writers--;
-    this.pipe.freeIfUnused();
-    this.pipe.wake();
+    const { pipe } = this;
+    if (this.isReadable) pipe.readers--;
+    if (this.isWritable) pipe.writers--;
+    pipe.freeIfUnused();
+    pipe.wake();
   }
 }
 
+function sendSigpipe({ process }: Thread): number {
+  sendSignal(process, SIGPIPE, { signo: SIGPIPE, code: SI_USER, pid: process.pid });
+  return -EPIPE;
+}
+
 /** pipe2(2): the end to read from and the one to write to. */
-export function createPipe(machine: Machine, flags: number): { reader: OpenFile; writer: OpenFile } {
+export function createPipe(machine: Machine, flags: number): { reader: PipeEnd; writer: PipeEnd } {
   const pipe = new Pipe(machine);
   const own = flags & O_NONBLOCK;
-  return { reader: new PipeReader(pipe, O_RDONLY | own), writer: new PipeWriter(pipe, O_WRONLY | own) };
+  return { reader: new PipeEnd(pipe, O_RDONLY | own), writer: new PipeEnd(pipe, O_WRONLY | own) };
 }

@@ -23,8 +23,8 @@ export class Pipe {
   private readonly buffers: PipeBuffer[] = [];
   private maxUsage = PIPE_BUFFERS;
   readonly mutex: Mutex;
-  readers = 1;
-  writers = 1;
+  readers = 0;
+  writers = 0;
   readonly changed = new WaitQueue('pipe');
 
   constructor(readonly machine: Machine) {

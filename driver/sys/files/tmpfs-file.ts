@@ -1,5 +1,12 @@
 import { EBADF, EFBIG, EINVAL, ENXIO, EPERM } from '../../../uapi/errno.js';
-import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, O_APPEND, SEEK_DATA, SEEK_HOLE } from '../../../uapi/fcntl.js';
+import {
+  FALLOC_FL_KEEP_SIZE,
+  FALLOC_FL_PUNCH_HOLE,
+  O_APPEND,
+  O_TRUNC,
+  SEEK_DATA,
+  SEEK_HOLE,
+} from '../../../uapi/fcntl.js';
 import type { Coroutine } from '../../core/effect.js';
 import type { IovIter } from '../../mm/faults/iov-iter.js';
 import type { AddressSpace } from '../../mm/files/address-space.js';
@@ -21,6 +28,9 @@ import type { Thread } from '../processes/thread.js';
 import { type Seek, vfsSetpos } from './llseek.js';
 import { BLOCK_BYTES, type FileStat, OpenFile, type ReleaseQueue, S_IFREG } from './open-file.js';
 import { EXEC_BITS, F_SEAL, type Sealed, sealsForbidSize, sealsForbidWrite, sealsOnMmap } from './seals.js';
+
+/** Behind the path of a file without a name. */
+const DELETED = ' (deleted)';
 
 /** A tmpfs file with or without a name; it dies with its last name, open file and mapping. Linux: struct inode */
 export class TmpfsInode implements Sealed {
@@ -64,6 +74,27 @@ export class TmpfsFile extends OpenFile {
   override *release(): Coroutine<void> {
     this.inode.opens--;
     yield* this.inode.evictIfUnused();
+  }
+
+  /** It has lost its last name. */
+  override get dPath(): string {
+    return this.inode.links > 0 || this.path.endsWith(DELETED) ? this.path : this.path + DELETED;
+  }
+
+  override *reopen({ process }: Thread, flags: number): Coroutine<OpenFile | number> {
+    return yield* this.anew(process.machine, flags).handleTruncate();
+  }
+
+  protected anew(releases: ReleaseQueue, flags: number): TmpfsFile {
+    return new TmpfsFile(releases, flags, this.inode);
+  }
+
+  /** Itself, empty if it is opened with O_TRUNC, or why it can't be. Linux: fs/namei.c:handle_truncate() */
+  *handleTruncate(): Coroutine<OpenFile | number> {
+    const error = this.flags & O_TRUNC ? yield* this.doTruncate(0) : 0;
+    if (error === 0) return this;
+    yield* this.put();
+    return error;
   }
 
   override *pread(_thread: Thread, lenBytes: number, offset: number): Coroutine<Uint8Array | number> {
@@ -113,7 +144,11 @@ export class TmpfsFile extends OpenFile {
   }
 
   override *ftruncate(sizeBytes: number): Coroutine<number> {
-    if (!this.isWritable) return -EINVAL;
+    return this.isWritable ? yield* this.doTruncate(sizeBytes) : -EINVAL;
+  }
+
+  /** Linux: part of fs/open.c:do_truncate(), mm/shmem.c:shmem_setattr() */
+  protected *doTruncate(sizeBytes: number): Coroutine<number> {
     if (sealsForbidSize(this.inode, sizeBytes)) return -EPERM;
     yield* shmemTruncate(this.inode.memory, this.mapping, sizeBytes);
     return 0;

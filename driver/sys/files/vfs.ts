@@ -3,6 +3,7 @@ import {
   EEXIST,
   EINVAL,
   EISDIR,
+  ELOOP,
   ENAMETOOLONG,
   ENOENT,
   ENOSPC,
@@ -12,7 +13,17 @@ import {
   ETXTBSY,
   EXDEV,
 } from '../../../uapi/errno.js';
-import { __O_TMPFILE, O_ACCMODE, O_CREAT, O_DIRECTORY, O_EXCL, O_RDONLY, O_TRUNC } from '../../../uapi/fcntl.js';
+import {
+  __O_TMPFILE,
+  O_ACCMODE,
+  O_CREAT,
+  O_DIRECTORY,
+  O_EXCL,
+  O_NOCTTY,
+  O_NOFOLLOW,
+  O_RDONLY,
+  O_TRUNC,
+} from '../../../uapi/fcntl.js';
 import { type Coroutine, preemptPoint } from '../../core/effect.js';
 import type { FileSystemLimit } from '../../mm/files/address-space.js';
 import { usedPages } from '../../mm/files/shmem.js';
@@ -21,10 +32,13 @@ import { MAX_INODES } from '../processes/machine-limits.js';
 import type { Thread } from '../processes/thread.js';
 import { Directories, type DirectoryEntry, DirectoryFile } from './directories.js';
 import type { OpenFile } from './open-file.js';
+import { PROC_FD, procFdEntries, procFdLink } from './proc/proc-fd.js';
 import { TmpfsFile, TmpfsInode } from './tmpfs-file.js';
 import { shmemParseOptions } from './tmpfs-options.js';
 
 const TMP = '/tmp';
+/** What goes on behind a link in /proc. */
+const BELOW_LINK = /^(\/proc\/self\/fd\/\d+)(\/.+)$/;
 const NAME_MAX = 255;
 const PATH_MAX = 4096;
 const REMOVE_POINT = preemptPoint('remove files');
@@ -130,7 +144,9 @@ export class Vfs {
   /** open(2): the open file, or a negative errno. */
   *open(thread: Thread, path: string, flags: number): Coroutine<OpenFile | number> {
     const file = yield* this.openPath(thread, path, flags);
-    if (typeof file !== 'number') file.path = path;
+    if (typeof file === 'number') return file;
+    if (file.path === '') file.path = path;
+    file.flags &= ~(O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC);
     return file;
   }
 
@@ -141,7 +157,7 @@ export class Vfs {
 
   /** Looks at no name of a file that was made here, of which there may be many. */
   isDirectory(path: string, owner: number): boolean {
-    if (path === '/' || path === TMP || this.directories.has(path)) return true;
+    if (path === '/' || path === TMP || path === PROC_FD || this.directories.has(path)) return true;
     const prefix = `${path}/`;
     for (const full of this.specials.keys()) if (full.startsWith(prefix)) return true;
     for (const full of this.programsOf(owner)) if (full.startsWith(prefix)) return true;
@@ -162,6 +178,7 @@ export class Vfs {
       if (full.lastIndexOf('/') !== prefix.length - 1 || !full.startsWith(prefix)) continue;
       found.set(full.slice(prefix.length), { name: full.slice(prefix.length), isDirectory: true });
     }
+    if (path === '/proc/self') found.set('fd', { name: 'fd', isDirectory: true });
     if (path === '/') found.set('tmp', { name: 'tmp', isDirectory: true });
     return [...found.values()];
   }
@@ -204,6 +221,12 @@ export class Vfs {
     if (path.length >= PATH_MAX) return -ENAMETOOLONG;
     const other = this.ofOther(thread, path);
     if (other !== null) return yield* this.openPath(other.thread, other.path, flags);
+    const [, link, below] = BELOW_LINK.exec(path) ?? [];
+    const parent = link === undefined ? null : procFdLink(thread, link);
+    if (parent !== null)
+      return parent instanceof DirectoryFile ? yield* this.openPath(thread, parent.path + below, flags) : -ENOTDIR;
+    const linked = procFdLink(thread, path);
+    if (linked !== null) return yield* this.openLink(thread, linked, flags);
     const special = this.specials.get(path);
     if (special !== undefined) {
       if (flags & O_DIRECTORY) return -ENOTDIR;
@@ -213,7 +236,7 @@ export class Vfs {
     const { owner } = thread.process;
     const program = this.programs.get(owner)?.get(path);
     if (program !== undefined) return this.openProgram(program, flags);
-    if (this.isDirectory(path, owner)) return this.openDirectory(path, flags, owner);
+    if (this.isDirectory(path, owner)) return this.openDirectory(thread, path, flags);
     const name = this.tmpfsPath(path);
     if (name === null) return this.leadsThroughFile(path, owner) ? -ENOTDIR : -ENOENT;
     return name.length - name.lastIndexOf('/') - 1 > NAME_MAX
@@ -311,15 +334,33 @@ export class Vfs {
   }
 
   /** A directory is opened to make a file without a name in it, or to read its names. */
-  private openDirectory(path: string, flags: number, owner: number): OpenFile | number {
+  private openDirectory({ process }: Thread, path: string, flags: number): OpenFile | number {
     if (!(flags & __O_TMPFILE)) {
       if ((flags & O_ACCMODE) !== O_RDONLY || flags & O_CREAT) return -EISDIR;
-      return new DirectoryFile(this.machine, flags, this.list(path, owner));
+      return new DirectoryFile(this.machine, flags, () =>
+        path === PROC_FD ? procFdEntries(process) : this.list(path, process.owner),
+      );
     }
     if (path !== TMP && path !== '/' && !this.directories.has(path)) return -EOPNOTSUPP;
     if ((flags & O_ACCMODE) === O_RDONLY) return -EINVAL;
     if (this.directories.isFull(`${path}/x`)) return -ENOSPC;
     return new TmpfsFile(this.machine, flags, this.newInode(`${path}/x`));
+  }
+
+  /** The link leads to what is open, by whatever name. Linux: part of fs/namei.c:do_open() and fs/proc/base.c:proc_pid_get_link() */
+  private *openLink(thread: Thread, linked: OpenFile, flags: number): Coroutine<OpenFile | number> {
+    if ((flags & (O_CREAT | O_EXCL)) === (O_CREAT | O_EXCL)) return -EEXIST;
+    if (flags & O_NOFOLLOW) return -ELOOP;
+    if (linked instanceof DirectoryFile) return yield* linked.reopen(thread, flags);
+    if (flags & O_DIRECTORY) return -ENOTDIR;
+    const isProgram = linked instanceof TmpfsFile && this.isProgram(linked.inode, thread.process.owner);
+    const file = isProgram ? this.openProgram(linked.inode, flags) : yield* linked.reopen(thread, flags);
+    if (typeof file !== 'number') file.path = linked.path;
+    return file;
+  }
+
+  private isProgram(inode: TmpfsInode, owner: number): boolean {
+    return [...(this.programs.get(owner)?.values() ?? [])].includes(inode);
   }
 
   private openProgram(inode: TmpfsInode, flags: number): OpenFile | number {
@@ -340,8 +381,6 @@ export class Vfs {
       return -EEXIST;
     }
     if (flags & O_DIRECTORY) return -ENOTDIR;
-    const file = new TmpfsFile(this.machine, flags, inode);
-    if (flags & O_TRUNC && file.isWritable) yield* file.ftruncate(0);
-    return file;
+    return yield* new TmpfsFile(this.machine, flags, inode).handleTruncate();
   }
 }

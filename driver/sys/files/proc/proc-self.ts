@@ -10,6 +10,7 @@ import { doSigpending } from '../../processes/program-signals.js';
 import { NO_SIGNALS, type SignalSet, signalSet } from '../../processes/signal-set.js';
 import type { Thread } from '../../processes/thread.js';
 import { OpenFile } from '../open-file.js';
+import { procFdLink } from './proc-fd.js';
 import { ProcFile } from './proc-file.js';
 import { showSmap } from './smaps.js';
 
@@ -69,7 +70,7 @@ export function showMapVma(process: Process, vma: Vma): string {
 function fileOf(vma: Vma): { path: string; dev: string; ino: number } {
   const { file } = vma;
   if (!(file instanceof OpenFile)) return { path: '', dev: '00:00', ino: 0 };
-  const path = file.path === '' ? '/dev/zero (deleted)' : file.path;
+  const path = file.path === '' ? '/dev/zero (deleted)' : file.dPath;
   return { path, dev: '00:01', ino: file.stat().ino };
 }
 
@@ -132,8 +133,5 @@ export function procLink(thread: Thread, path: string): string | null {
   if (path === '/proc/self/exe') return process.image?.layout.path ?? null;
   if (path === '/proc/self') return String(process.pid);
   if (path === '/proc/self/cwd' || path === '/proc/self/root') return '/';
-  const fd = /^\/proc\/self\/fd\/(\d+)$/.exec(path)?.[1];
-  if (fd === undefined) return null;
-  const file = process.files.get(Number(fd));
-  return file === null ? null : file.path || `anon_inode:[${file.constructor.name}]`;
+  return procFdLink(thread, path)?.dPath ?? null;
 }

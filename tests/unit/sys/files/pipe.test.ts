@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import type { Coroutine } from '../../../../driver/core/effect.js';
 import { KernelIter, UserIter } from '../../../../driver/mm/faults/iov-iter.js';
 import { type OpenFile, POLL } from '../../../../driver/sys/files/open-file.js';
-import { createPipe, type PipeWriter } from '../../../../driver/sys/files/pipe-end.js';
+import { createPipe } from '../../../../driver/sys/files/pipe-end.js';
 import type { Thread } from '../../../../driver/sys/processes/thread.js';
 import { EAGAIN, EBADF, EPIPE, ESPIPE } from '../../../../uapi/errno.js';
 import { O_NONBLOCK } from '../../../../uapi/fcntl.js';
@@ -84,8 +84,7 @@ it('holds pages as they are: what is stored before they are read is seen, and th
   const area = anon(main, 20);
   ret(main, 'store', area, new Uint8Array(20 * PAGE_SIZE).fill(1));
   const splice = (addr: number, len: number) =>
-    inKernel(main, () => (writer as PipeWriter).vmsplice(main, new UserIter(main.process.mm, [{ addr, len }]), true))
-      .result;
+    inKernel(main, () => writer.vmsplice(main, new UserIter(main.process.mm, [{ addr, len }]), true)).result;
   expect(splice(area + 10, PAGE_SIZE)).toBe(PAGE_SIZE);
   ret(main, 'store', area + 12, Uint8Array.of(7));
   expect([...(inKernel(main, () => read(main, reader, 4)).result as Uint8Array)]).toEqual([1, 1, 7, 1]);
