@@ -73,6 +73,11 @@ export class ThreadHandle {
     return this.ret('mremap', addr, oldLen, newLen, flags, newAddr);
   }
 
+  /** Maps another part of the file that is mapped shared there; `prot` must be 0. */
+  remapFilePages(addr: number, len: number, prot: number, pgoff: number, flags = 0): Promise<number> {
+    return this.ret('remapFilePages', addr, len, prot, pgoff, flags);
+  }
+
   madvise(addr: number, len: number, advice: number): Promise<number> {
     return this.ret('madvise', addr, len, advice);
   }

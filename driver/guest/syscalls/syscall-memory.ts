@@ -82,6 +82,12 @@ export const memorySyscalls: GuestSyscallTable = {
     note: 'without limit',
     run: (guest) => machineCall(guest, 'mlock', guest.u(0), guest.u(1), guest.int(2)),
   },
+  234: {
+    name: 'remap_file_pages',
+    args: 'pnPnM',
+    note: 'whole',
+    run: (guest) => machineCall(guest, 'remapFilePages', ...[0, 1, 2, 3, 4].map((i) => guest.u(i))),
+  },
   236: { name: 'get_mempolicy', args: 'ppnpx', note: 'one node: MPOL_DEFAULT', run: kernelGetMempolicy },
   237: {
     name: 'set_mempolicy',

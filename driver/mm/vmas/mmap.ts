@@ -109,7 +109,7 @@ function isFileHugepages({ flags, file }: MmapRequest): boolean {
 }
 
 /** The checks, in their order, and the place. mmap_lock is held for write. Linux: mm/mmap.c:do_mmap() */
-function* doMmap(mm: Mm, request: MmapRequest, after: AfterUnlock): Coroutine<number> {
+export function* doMmap(mm: Mm, request: MmapRequest, after: AfterUnlock): Coroutine<number> {
   mmapAssertWriteLocked(mm);
   const { prot, file } = request;
   if (request.len === 0) return -EINVAL;

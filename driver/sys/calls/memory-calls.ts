@@ -14,8 +14,12 @@ import { type MmapRequest, vmMmapPgoff } from '../../mm/vmas/mmap.js';
 import { doMprotectPkey } from '../../mm/vmas/mprotect.js';
 import { mremap } from '../../mm/vmas/mremap.js';
 import { vmMunmap } from '../../mm/vmas/munmap.js';
-import type { OpenFile } from '../files/open-file.js';
+import { type MapAgain, remapFilePages } from '../../mm/vmas/remap-file-pages.js';
+import type { Vma } from '../../mm/vmas/vma.js';
+import { OpenFile } from '../files/open-file.js';
 import { mmapSharedAnonymous } from '../files/shared-anonymous.js';
+import { ShmidKernel } from '../ipc/shmid-kernel.js';
+import { shmMmap } from '../ipc/sysv-shm.js';
 import { MAX_TRANSFER_BYTES } from '../processes/machine-limits.js';
 import { sendSignal } from '../processes/send-signal.js';
 import type { Thread } from '../processes/thread.js';
@@ -58,6 +62,15 @@ export const memoryCalls: SyscallTable = {
       return mremap(thread.process.mm, { addr: addr!, oldLen: oldLen!, newLen: newLen!, flags: flags!, newAddr });
     },
     note: 'the new address',
+  },
+  remapFilePages: {
+    args: 'nnnnn',
+    run: ({ process }, args) => {
+      const [start, sizeBytes, prot, pgoff, flags] = args as number[];
+      const request = { start: start!, sizeBytes: sizeBytes!, prot: prot!, pgoff: pgoff!, flags: flags! };
+      return remapFilePages(process.mm, request, mapAgain);
+    },
+    note: '0',
   },
   madvise: {
     args: 'nnn',
@@ -119,6 +132,13 @@ function* mapFile(mm: Mm, file: OpenFile, request: MmapRequest): Coroutine<numbe
   if (!file.isMappable) return -ENODEV;
   const mode = { read: file.isReadable, write: file.isWritable };
   return yield* vmMmapPgoff(mm, { ...request, file, mode, mmapFile: (vma) => file.mmap(vma) });
+}
+
+/** The file that a vma has says how, and the segment that it is of. */
+function mapAgain({ file, ops }: Vma): ReturnType<MapAgain> {
+  assert(file instanceof OpenFile, 'only what is open is mapped shared');
+  const mode = { read: file.isReadable, write: file.isWritable };
+  return { mode, mmapFile: (vma) => (ops instanceof ShmidKernel ? shmMmap(ops, file, vma) : file.mmap(vma)) };
 }
 
 function* load(thread: Thread, addr: number, len: number): Coroutine<number | CallResult> {

@@ -61,6 +61,10 @@ export class ShmidKernel implements VmaOps {
     return this.id % 2 ** SEQUENCE_SHIFT;
   }
 
+  get isThere(): boolean {
+    return this.segments.get(this.index) === this;
+  }
+
   get npages(): number {
     return Math.ceil(this.sizeBytes / PAGE_SIZE);
   }

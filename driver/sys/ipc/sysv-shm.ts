@@ -23,6 +23,7 @@ import { vmMmapPgoff } from '../../mm/vmas/mmap.js';
 import { AfterUnlock, doVmiMunmap } from '../../mm/vmas/munmap.js';
 import type { Vma } from '../../mm/vmas/vma.js';
 import { HugetlbfsFile, HugetlbfsInode } from '../files/hugetlbfs-file.js';
+import type { OpenFile } from '../files/open-file.js';
 import { TmpfsFile, TmpfsInode } from '../files/tmpfs-file.js';
 import type { Machine } from '../machine/machine.js';
 import { MAX_FILE_BYTES } from '../processes/machine-limits.js';
@@ -268,8 +269,9 @@ export class SysvShm {
   }
 }
 
-/** Linux: ipc/shm.c:shm_mmap() */
-function* shmMmap(segment: ShmidKernel, file: TmpfsFile, vma: Vma): Coroutine<number> {
+/** -EINVAL: it went with its last attachment, which this one replaces. Linux: ipc/shm.c:shm_mmap() */
+export function* shmMmap(segment: ShmidKernel, file: OpenFile, vma: Vma): Coroutine<number> {
+  if (!segment.isThere) return -EINVAL;
   const error = yield* file.mmap(vma);
   if (error !== 0) return error;
   vma.ops = segment;
