@@ -1,6 +1,6 @@
 // Little endian u64 fields, read and written without bigint for those below who work in numbers.
 
-const TWO_32 = 0x1_0000_0000;
+export const TWO_32 = 0x1_0000_0000;
 
 /**
  * A u64 as a number. Exact below 2^53, and for any page aligned value; else rounded to the nearest double, which stays far

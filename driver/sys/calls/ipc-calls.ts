@@ -65,7 +65,7 @@ function* ksysShmctl({ process }: Thread, { id, cmd, addr }: ShmctlRequest): Cor
   if (id < 0) return -EINVAL;
   switch (cmd) {
     case IPC_INFO:
-      return yield* toUser(process, addr, sysvShm.shmctlIpcInfo(), sysvShm.ipcGetMaxidx());
+      return yield* toUser(process, addr, sysvShm.limits.shminfo64(), sysvShm.ipcGetMaxidx());
     case SHM_INFO:
       return yield* toUser(process, addr, sysvShm.shmctlShmInfo(), sysvShm.ipcGetMaxidx());
     case IPC_STAT:

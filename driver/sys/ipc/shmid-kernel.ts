@@ -119,6 +119,25 @@ export class ShmidKernel implements VmaOps {
     return this.isHuge ? { rss: resident * HPAGE_PMD_NR, swap: 0 } : { rss: resident, swap: pages.count - resident };
   }
 
+  /** A line of /proc/sysvipc/shm. Linux: ipc/shm.c:sysvipc_shm_proc_show() */
+  sysvipcShmProcShow(): string {
+    const { rss, swap } = this.shmAddRssSwap();
+    const column = (value: string | number, width: number): string => String(value).padStart(width);
+    const columns = [
+      column(this.key, 10),
+      column(this.id, 10),
+      ` ${column(this.mode.toString(8), 4)}`,
+      column(this.sizeBytes, 21),
+      column(this.creatorPid, 5),
+      column(this.lastPid, 5),
+      ` ${column(this.attachments, 5)}`,
+      ...[this.uid, this.gid, 0, 0].map((owner) => column(owner, 5)),
+      ...[this.attachTime, this.detachTime, this.changeTime].map((seconds) => column(seconds, 10)),
+      ...[rss, swap].map((npages) => column(npages * PAGE_SIZE, 21)),
+    ];
+    return `${columns.join(' ')}\n`;
+  }
+
   /** struct shmid64_ds. */
   shmid64Ds(): Uint8Array {
     const view = new DataView(new ArrayBuffer(SHMID_DS_BYTES));

@@ -29,13 +29,9 @@ import type { Machine } from '../machine/machine.js';
 import { MAX_FILE_BYTES } from '../processes/machine-limits.js';
 import type { Process } from '../processes/process.js';
 import { words64 } from '../processes/user-memory.js';
+import { ShmLimits } from './shm-limits.js';
 import { SEQUENCE_SHIFT, ShmidKernel } from './shmid-kernel.js';
 
-/** One more than SHMMAX. Linux: include/uapi/linux/shm.h:SHMMAX, SHMMNI */
-const SHM_TOO_LARGE = 2 ** 64 - 2 ** 24;
-const SHM_MNI = 4096;
-/** SHMMAX and SHMALL as a word, which no number holds. */
-const SHM_MAX_WORD = -(2 ** 24) - 1;
 /** Indexes are used in turn up to this many at least. Linux: ipc_min_cycle of ipc/util.c */
 const MIN_CYCLE = 64;
 const MAX_SEQUENCE = 2 ** 16;
@@ -54,6 +50,7 @@ interface ShmgetRequest {
 export class SysvShm {
   /** By index. */
   private readonly segments = new Map<number, ShmidKernel>();
+  readonly limits = new ShmLimits();
   private lastIndex = -1;
   private sequence = 0;
 
@@ -63,6 +60,7 @@ export class SysvShm {
 
   private reset(): void {
     this.segments.clear();
+    Object.assign(this.limits, new ShmLimits());
     this.lastIndex = -1;
     this.sequence = 0;
   }
@@ -81,10 +79,13 @@ export class SysvShm {
 
   /** Linux: ipc/shm.c:newseg() */
   private *newseg(process: Process, { key, sizeBytes, flags }: ShmgetRequest): Coroutine<number> {
-    if (sizeBytes < 1 || sizeBytes >= SHM_TOO_LARGE) return -EINVAL;
+    const { ctlmax, ctlall, ctlmni } = this.limits;
+    if (sizeBytes < 1 || sizeBytes > Number(ctlmax)) return -EINVAL;
+    const npages = Math.ceil(sizeBytes / PAGE_SIZE);
+    if (npages * PAGE_SIZE >= TWO_64 || this.shmTot + npages > Number(ctlall)) return -ENOSPC;
     const inode = yield* this.newInode(sizeBytes, flags);
     if (typeof inode === 'number') return inode;
-    const id = this.segments.size < SHM_MNI ? this.ipcIdrAlloc() : -ENOSPC;
+    const id = this.segments.size < ctlmni ? this.ipcIdrAlloc() : -ENOSPC;
     const segment = new ShmidKernel({ id, key, mode: flags & RIGHTS, sizeBytes, inode }, this.segments);
     if (id < 0) {
       yield* segment.dropLink();
@@ -241,21 +242,25 @@ export class SysvShm {
     return Math.max(0, ...this.segments.keys());
   }
 
-  /** struct shminfo64: the limits. Linux: ipc/shm.c:shmctl_ipc_info() */
-  shmctlIpcInfo(): Uint8Array {
-    return words64(SHM_MAX_WORD, 1, SHM_MNI, SHM_MNI, SHM_MAX_WORD, 0, 0, 0, 0);
+  /** By index. */
+  get inOrder(): ShmidKernel[] {
+    return [...this.segments.values()].sort((a, b) => a.index - b.index);
+  }
+
+  /** Pages of all. Linux: ipc_namespace.shm_tot */
+  private get shmTot(): number {
+    return [...this.segments.values()].reduce((sum, { npages }) => sum + npages, 0);
   }
 
   /** struct shm_info: what is in use. Linux: ipc/shm.c:shmctl_shm_info() */
   shmctlShmInfo(): Uint8Array {
-    let [tot, rss, swp] = [0, 0, 0];
+    let [rss, swp] = [0, 0];
     for (const segment of this.segments.values()) {
       const { rss: resident, swap } = segment.shmAddRssSwap();
-      tot += segment.npages;
       rss += resident;
       swp += swap;
     }
-    return words64(this.segments.size, tot, rss, swp, 0, 0);
+    return words64(this.segments.size, this.shmTot, rss, swp, 0, 0);
   }
 
   hasOf(owner: number): boolean {

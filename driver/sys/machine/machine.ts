@@ -34,6 +34,7 @@ import { addProcFiles } from '../files/proc/proc-nodes.js';
 import { addProcSelf } from '../files/proc/proc-self.js';
 import { Vfs } from '../files/vfs.js';
 import { SysvShm } from '../ipc/sysv-shm.js';
+import { addSysvipcFiles } from '../ipc/sysvipc-files.js';
 import { FutexTable } from '../processes/futex.js';
 import { MAX_THREADS } from '../processes/machine-limits.js';
 import { Process } from '../processes/process.js';
@@ -127,6 +128,7 @@ export class Machine implements ReleaseQueue {
     addDevices(this);
     addGupTest(this);
     addProcFiles(this);
+    addSysvipcFiles(this);
     addProcSelf(this);
     addDevNodes(this);
   }

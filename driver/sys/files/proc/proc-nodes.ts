@@ -16,19 +16,21 @@ const HUGEPAGES = '/sys/kernel/mm/hugepages';
 
 /** Puts /proc and /sys into the tree of paths. */
 export function addProcFiles(machine: Machine): void {
-  const { vfs } = machine;
-  for (const [path, node] of procNodes(machine.memory)) {
-    if (node.reset !== undefined) vfs.onReset(node.reset);
-    const checksMode = /^\/(sys|proc\/sys)\//.test(path);
-    vfs.addSpecial(path, function* (_thread, flags) {
-      return checksMode && !mayOpen(node, flags) ? -EACCES : new ProcFile(machine, flags, node);
-    });
-  }
+  for (const [path, node] of procNodes(machine.memory)) addTextNode(machine, path, node);
   addMmFiles(machine);
   addKpageFiles(machine);
   addSplitHugePages(machine);
-  vfs.addSpecial('/proc/self/pagemap', function* (thread, flags) {
+  machine.vfs.addSpecial('/proc/self/pagemap', function* (thread, flags) {
     return new PagemapFile(machine, flags, thread.process.mm);
+  });
+}
+
+export function addTextNode(machine: Machine, path: string, node: TextNode): void {
+  const { vfs } = machine;
+  if (node.reset !== undefined) vfs.onReset(node.reset);
+  const checksMode = /^\/(sys|proc\/sys)\//.test(path);
+  vfs.addSpecial(path, function* (_thread, flags) {
+    return checksMode && !mayOpen(node, flags) ? -EACCES : new ProcFile(machine, flags, node);
   });
 }
 

@@ -1,7 +1,8 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { Machine } from '../../../../driver/sys/machine/machine.js';
 import type { Thread } from '../../../../driver/sys/processes/thread.js';
-import { EACCES, EEXIST, EFAULT, EINVAL, ENOENT, ENOMEM } from '../../../../uapi/errno.js';
+import { EACCES, EEXIST, EFAULT, EINVAL, ENOENT, ENOMEM, ENOSPC } from '../../../../uapi/errno.js';
+import { O_WRONLY } from '../../../../uapi/fcntl.js';
 import { PAGE_SIZE } from '../../../../uapi/mman.js';
 import {
   IPC_CREAT,
@@ -24,7 +25,7 @@ import {
   SHM_STAT_ANY,
   SHM_UNLOCK,
 } from '../../../../uapi/shm.js';
-import { anon } from '../helpers.js';
+import { anon, readText } from '../helpers.js';
 
 const KEY = 7;
 const SIZE = 3 * PAGE_SIZE;
@@ -33,8 +34,8 @@ const HUGE = 2 << 20;
 let machine: Machine;
 let thread: Thread;
 
-const call = (name: string, ...args: (number | Uint8Array)[]) => machine.call(thread, name, ...args);
-const ret = (name: string, ...args: (number | Uint8Array)[]): number => call(name, ...args).ret;
+const call = (name: string, ...args: (number | string | Uint8Array)[]) => machine.call(thread, name, ...args);
+const ret = (name: string, ...args: (number | string | Uint8Array)[]): number => call(name, ...args).ret;
 const shmget = (key: number, size = SIZE, flags = IPC_CREAT | 0o600): number => ret('shmget', key, size, flags);
 const first = (addr: number, of = thread): number => machine.call(of, 'load', addr, 1).bytes![0]!;
 
@@ -203,6 +204,60 @@ describe('what a segment knows of its attachments', () => {
     const other = machine.threadByTid(ret('fork'))!;
     machine.call(other, 'exit', 0);
     expect([lastPid(id), attached(id)]).toEqual([other.process.pid, 1]);
+  });
+});
+
+describe('/proc', () => {
+  const write = (name: string, text: string): number => {
+    const fd = ret('open', `/proc/sys/kernel/${name}`, O_WRONLY);
+    const done = ret(
+      'pwrite',
+      fd,
+      Uint8Array.from(text, (character) => character.charCodeAt(0)),
+      0,
+    );
+    ret('close', fd);
+    return done;
+  };
+  const limits = (): string[] =>
+    ['shmmax', 'shmall', 'shmmni'].map((name) => readText(thread, `/proc/sys/kernel/${name}`).trim());
+
+  it('limits segments by their size, all of them by their pages, and how many there are', () => {
+    const unlimited = ['18446744073692774399', '18446744073692774399', '4096'];
+    expect(limits()).toEqual(unlimited);
+    const first = shmget(KEY);
+    expect([write('shmmax', `${2 * PAGE_SIZE}\n`), shmget(KEY), shmget(KEY + 1)]).toEqual([5, first, -EINVAL]);
+    expect(shmget(KEY + 1, 2 * PAGE_SIZE)).toBeGreaterThan(0);
+    expect([write('shmall', '6'), shmget(KEY + 2, 2 * PAGE_SIZE), write('shmmni', '3')]).toEqual([1, -ENOSPC, 1]);
+    const third = shmget(KEY + 2, PAGE_SIZE);
+    expect([third > 0, write('shmall', '18446744073709551615'), shmget(KEY + 3, 1)]).toEqual([true, 20, -ENOSPC]);
+    const addr = anon(thread, 1);
+    ret('shmctl', 0, IPC_INFO, addr);
+    expect(words(addr, 40)).toEqual([2 * PAGE_SIZE, 0, 1, 0, 3, 0, 3, 0, 0xffffffff, 0xffffffff]);
+    expect([write('shmmni', '32769'), write('shmmni', '-1'), write('shmmax', 'x')]).toEqual([
+      -EINVAL,
+      -EINVAL,
+      -EINVAL,
+    ]);
+    expect(limits()).toEqual([`${2 * PAGE_SIZE}`, '18446744073709551615', '3']);
+    machine.reset();
+    thread = machine.createProcess().main;
+    expect(limits()).toEqual(unlimited);
+  });
+
+  it('lists the segments', () => {
+    const [first, second] = [shmget(KEY), shmget(-KEY, 5)];
+    ret('store', ret('shmat', second!, 0, 0), Uint8Array.of(1));
+    ret('shmctl', second!, IPC_RMID);
+    const [header, ...lines] = readText(thread, '/proc/sysvipc/shm').trimEnd().split('\n');
+    expect(header).toMatch(/^ {7}key {6}shmid perms {18}size {2}cpid {2}lpid nattch .* rss {18}swap$/);
+    const time = shmidDs(first!)[18]!;
+    const pid = thread.process.pid;
+    expect(lines.map((line) => line.trim().split(/ +/).map(Number))).toEqual([
+      [KEY, first, 600, SIZE, pid, 0, 0, 0, 0, 0, 0, 0, 0, time, 0, 0],
+      [0, second, 1600, 5, pid, pid, 1, 0, 0, 0, 0, time, 0, time, PAGE_SIZE, 0],
+    ]);
+    expect(new Set(lines.map(({ length }) => length))).toEqual(new Set([header!.length]));
   });
 });
 
