@@ -39,11 +39,6 @@ import { VM, VM_SPECIAL } from './vm-flags.js';
 import { type Vma, vmaIsAnonymous } from './vma.js';
 import { vmaModifyFlags } from './vma-merge.js';
 
-/** Flags that only keep differing vmas apart here. */
-const VM_SEQ_READ = 0x8000;
-const VM_RAND_READ = 0x10000;
-const VM_DONTDUMP = 0x4000000;
-
 /** Advice that works on pages, under mmap_lock held for read. Linux: mm/madvise.c:madvise_need_mmap_write() */
 const READ_LOCK_ADVICE = new Set([
   MADV_REMOVE,
@@ -63,15 +58,15 @@ const READ_LOCK_ADVICE = new Set([
  * Deviates: MADV_MERGEABLE and UNMERGEABLE (a kernel without KSM), HWPOISON and SOFT_OFFLINE are -EINVAL.
  */
 const FLAG_ADVICE = new Map<number, { readonly set: number; readonly clear: number }>([
-  [MADV_NORMAL, { set: 0, clear: VM_RAND_READ | VM_SEQ_READ }],
-  [MADV_SEQUENTIAL, { set: VM_SEQ_READ, clear: VM_RAND_READ }],
-  [MADV_RANDOM, { set: VM_RAND_READ, clear: VM_SEQ_READ }],
+  [MADV_NORMAL, { set: 0, clear: VM.randRead | VM.seqRead }],
+  [MADV_SEQUENTIAL, { set: VM.seqRead, clear: VM.randRead }],
+  [MADV_RANDOM, { set: VM.randRead, clear: VM.seqRead }],
   [MADV_DONTFORK, { set: VM.dontcopy, clear: 0 }],
   [MADV_DOFORK, { set: 0, clear: VM.dontcopy }],
   [MADV_WIPEONFORK, { set: VM.wipeonfork, clear: 0 }],
   [MADV_KEEPONFORK, { set: 0, clear: VM.wipeonfork }],
-  [MADV_DONTDUMP, { set: VM_DONTDUMP, clear: 0 }],
-  [MADV_DODUMP, { set: 0, clear: VM_DONTDUMP }],
+  [MADV_DONTDUMP, { set: VM.dontdump, clear: 0 }],
+  [MADV_DODUMP, { set: 0, clear: VM.dontdump }],
   [MADV_HUGEPAGE, { set: VM.hugepage, clear: VM.nohugepage }],
   [MADV_NOHUGEPAGE, { set: VM.nohugepage, clear: VM.hugepage }],
 ]);

@@ -18,6 +18,9 @@ export const VM = {
   /** Reclaim leaves the pages alone. */
   locked: 0x2000,
   io: 0x4000,
+  /** Only keeps differing vmas apart here, as do the next and `dontdump`. */
+  seqRead: 0x8000,
+  randRead: 0x10000,
   dontcopy: 0x20000,
   dontexpand: 0x40000,
   /** Of locked memory: pages come with the first touch, not at once. */
@@ -26,6 +29,7 @@ export const VM = {
   noreserve: 0x200000,
   hugetlb: 0x400000,
   wipeonfork: 0x2000000,
+  dontdump: 0x4000000,
   /** Writes are tracked: only pages written since clear_refs are soft-dirty. Linux: VM_SOFTDIRTY, which is the opposite */
   notSoftDirty: 0x8000000,
   mixedmap: 0x10000000,

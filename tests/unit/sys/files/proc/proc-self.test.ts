@@ -2,9 +2,14 @@ import { describe, expect, it } from 'vitest';
 import { ENOENT } from '../../../../../uapi/errno.js';
 import { O_RDWR } from '../../../../../uapi/fcntl.js';
 import {
+  MADV_DODUMP,
+  MADV_DONTDUMP,
   MADV_FREE,
   MADV_HUGEPAGE,
+  MADV_NORMAL,
   MADV_PAGEOUT,
+  MADV_RANDOM,
+  MADV_SEQUENTIAL,
   MAP_ANONYMOUS,
   MAP_HUGETLB,
   MAP_SHARED,
@@ -116,6 +121,27 @@ describe('/proc/self', () => {
     const names = ['Anonymous', 'LazyFree', 'Referenced', 'Private_Clean', 'Private_Dirty'];
     const text = readText(main, '/proc/self/smaps');
     expect(names.map((name) => row(text, name))).toEqual(['12 kB', '8 kB', '4 kB', '8 kB', '4 kB']);
+  });
+
+  it('smaps tells of advice that does nothing else here, in the order of the bits', () => {
+    const machine = smallMachine();
+    const { main } = machine.createProcess();
+    const addr = anon(main, 2);
+    const advise = (...advice: number[]): (string | undefined)[] =>
+      advice.map((one) => {
+        expect(ret(main, 'madvise', addr, 2 * PAGE_SIZE, one)).toBe(0);
+        return row(readText(main, '/proc/self/smaps'), 'VmFlags');
+      });
+    expect(advise(MADV_DONTDUMP, MADV_SEQUENTIAL, MADV_RANDOM)).toEqual([
+      'rd wr mr mw me ac dd sd ',
+      'rd wr mr mw me sr ac dd sd ',
+      'rd wr mr mw me rr ac dd sd ',
+    ]);
+    const child = machine.threadByTid(ret(main, 'fork'))!;
+    expect(row(readText(child, '/proc/self/smaps'), 'VmFlags')).toContain(' rr ac dd ');
+    expect(advise(MADV_DODUMP, MADV_NORMAL)).toEqual(['rd wr mr mw me rr ac sd ', 'rd wr mr mw me ac sd ']);
+    ret(main, 'madvise', addr, PAGE_SIZE, MADV_DONTDUMP);
+    expect(readText(main, '/proc/self/smaps').match(/VmFlags/g)).toHaveLength(2);
   });
 
   it('smaps counts pages of hugetlb apart', () => {
