@@ -3,7 +3,8 @@ import { assert } from '../../core/assert.js';
 import { type Coroutine, FINE } from '../../core/effect.js';
 import { InjectPoint } from '../../inject/inject-points.js';
 import { cacheReferences } from '../files/filemap.js';
-import { folioIsLocked, folioPut, folioSetLocked } from '../frames/folio.js';
+import { folioGet, folioIsLocked, folioPut, folioSetLocked, folioTrylock, folioUnlockAndPut } from '../frames/folio.js';
+import { folioLikelyMappedShared } from '../frames/folio-sharing.js';
 import { ZERO_PFN } from '../frames/frame-allocator.js';
 import { type Frames, HPAGE_PMD_ORDER, PAGE_SIZE, PG, Zone } from '../frames/frames.js';
 import { rmapObject, rmapWalk, vmaAddress } from '../frames/rmap.js';
@@ -42,6 +43,21 @@ export interface SplitFolioOptions {
   readonly newOrder?: number;
   /** Gets the tails, each with a reference, in place of the LRU: the folio is off it. */
   readonly isolated?: number[] | null;
+}
+
+/** Locks and references a large folio for `splitAndPut`; false when others map it too, or it is busy. Linux: part of mm/madvise.c:madvise_free_pte_range() */
+export function takeForSplit(memory: Memory, head: number): boolean {
+  if (folioLikelyMappedShared(memory, head) || !folioTrylock(memory, head)) return false;
+  folioGet(memory, head);
+  return true;
+}
+
+/** Splits the folio of a page, which the caller has locked and referenced, and gives both back. True where it was split. */
+export function* splitAndPut(memory: Memory, pfn: number): Coroutine<boolean> {
+  const head = memory.frames.head(pfn);
+  const error = yield* splitFolio(memory, head);
+  yield* folioUnlockAndPut(memory, head);
+  return error === 0;
 }
 
 /**

@@ -1,10 +1,10 @@
 import { EINVAL } from '../../../uapi/errno.js';
 import { type Coroutine, FINE, preemptPoint } from '../../core/effect.js';
-import { folioGet, folioIsolateLru, folioTrylock, folioUnlockAndPut } from '../frames/folio.js';
+import { folioIsolateLru } from '../frames/folio.js';
 import { folioLikelyMappedShared } from '../frames/folio-sharing.js';
 import { HPAGE_PMD_SIZE, PAGE_SIZE, PG } from '../frames/frames.js';
 import { hugeStart, mmFindPmd, type PmdSlot } from '../huge/thp-policy.js';
-import { splitFolio } from '../huge/thp-split-folio.js';
+import { splitAndPut, takeForSplit } from '../huge/thp-split-folio.js';
 import type { Memory } from '../memory.js';
 import { KIND_MASK, Kind, Pte } from '../tables/entry.js';
 import { pteIndex, type Table } from '../tables/page-table.js';
@@ -71,21 +71,9 @@ function* pageoutHuge(
   const lo = slot.table.lo(slot.index);
   const head = slot.table.hi(slot.index);
   if ((lo & (KIND_MASK | Pte.special)) !== Kind.present || memory.frames.isZoneDevice(head)) return false;
-  if (folioLikelyMappedShared(memory, head)) return false;
-  if (isWhole) {
-    if (folioIsolateLru(memory, head)) folios.push(head);
-    return false;
-  }
-  if (!folioTrylock(memory, head)) return false;
-  folioGet(memory, head);
-  return yield* splitAndPut(memory, head);
-}
-
-/** Splits a folio that the caller has locked and referenced, and gives both back. */
-function* splitAndPut(memory: Memory, head: number): Coroutine<boolean> {
-  const error = yield* splitFolio(memory, head);
-  yield* folioUnlockAndPut(memory, head);
-  return error === 0;
+  if (!isWhole) return takeForSplit(memory, head) && (yield* splitAndPut(memory, head));
+  if (!folioLikelyMappedShared(memory, head) && folioIsolateLru(memory, head)) folios.push(head);
+  return false;
 }
 
 /** Where `isolatePages` stopped: at the end, or at a large folio, locked and referenced, that must be split first. */
@@ -115,8 +103,7 @@ function isolatePages(
     if (frames.order(head) > 0) {
       nr = folioPteBatch(memory, table, { index: i, max: (end - addr) / PAGE_SIZE });
       if (nr < frames.folioNrPages(head)) {
-        if (folioLikelyMappedShared(memory, head) || !folioTrylock(memory, head)) continue;
-        folioGet(memory, head);
+        if (!takeForSplit(memory, head)) continue;
         return { addr, splitHead: head, batch: nr };
       }
     }

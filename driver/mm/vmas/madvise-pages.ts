@@ -1,8 +1,7 @@
 import { type Coroutine, FINE } from '../../core/effect.js';
-import { folioGet, folioTrylock, folioUnlockAndPut } from '../frames/folio.js';
 import { folioLikelyMappedShared } from '../frames/folio-sharing.js';
 import { HPAGE_PMD_NR, HPAGE_PMD_SIZE, PAGE_SIZE } from '../frames/frames.js';
-import { splitFolio } from '../huge/thp-split-folio.js';
+import { splitAndPut, takeForSplit } from '../huge/thp-split-folio.js';
 import type { Memory } from '../memory.js';
 import { Kind, kindOf, Pte } from '../tables/entry.js';
 import { pmdAddrEnd, pudAddrEnd } from '../tables/page-align.js';
@@ -92,13 +91,12 @@ function* adviseHuge(mm: Mm, { pmd, start, end, gather }: Part, advice: PageAdvi
   if (kindOf(pmd.lo(index)) !== Kind.present) return;
   const head = pmd.hi(index);
   if (pmd.lo(index) & Pte.special || memory.frames.isZoneDevice(head)) return;
-  if (folioLikelyMappedShared(memory, head)) return;
   if (end - start === HPAGE_PMD_SIZE) {
+    if (folioLikelyMappedShared(memory, head)) return;
     ptlLock(mm);
     advice.huge(memory, { table: pmd, index, count: 1, head, vpn: start / PAGE_SIZE }, gather);
     ptlUnlock(mm);
-  } else if (folioTrylock(memory, head)) {
-    folioGet(memory, head);
+  } else if (takeForSplit(memory, head)) {
     yield* splitAndPut(memory, head);
   }
 }
@@ -133,20 +131,6 @@ function advisePtes(
     vpn += count;
   }
   return { vpn: end, count: 0 };
-}
-
-/** Locks and references a large folio for a split; false when it is shared or busy. */
-function takeForSplit(memory: Memory, head: number): boolean {
-  if (folioLikelyMappedShared(memory, head) || !folioTrylock(memory, head)) return false;
-  folioGet(memory, head);
-  return true;
-}
-
-function* splitAndPut(memory: Memory, pfn: number): Coroutine<boolean> {
-  const head = memory.frames.head(pfn);
-  const error = yield* splitFolio(memory, head);
-  yield* folioUnlockAndPut(memory, head);
-  return error === 0;
 }
 
 /** Clears accessed or dirty bits, where there are any to clear. Linux: include/linux/pgtable.h:clear_young_dirty_ptes(), include/asm-generic/tlb.h:tlb_remove_tlb_entries() */
