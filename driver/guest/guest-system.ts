@@ -176,7 +176,7 @@ export class GuestSystem {
     const { process } = guest;
     const old = process.mm;
     yield* guest.releaseMemory();
-    process.mm = mmCreate(this.machine.memory);
+    process.mm = mmCreate(this.machine.memory, old);
     guest.cpu.memory = new MmCpuMemory(process.mm);
     const ret = yield* this.load(guest, binary, { path, argv, envp });
     yield* mmput(old);

@@ -1,5 +1,6 @@
 import * as fcntl from '../../uapi/fcntl.js';
 import * as mman from '../../uapi/mman.js';
+import * as prctl from '../../uapi/prctl.js';
 import * as shm from '../../uapi/shm.js';
 
 /** Names of bits, of fields of several bits, or of whole values. */
@@ -101,6 +102,8 @@ export const NAMED: Readonly<Record<string, (value: number) => string>> = {
     joined(flagText(value & ~0xff, CLONE, '0'), (value & 0xff) === 0 ? '' : valueText(value & 0xff, [['SIGCHLD', 17]])),
   W: (value) => flagText(value, WAIT, '0'),
   F: (value) => valueText(value, FCNTL),
+  /** Options of prctl(2). */
+  Y: (value) => valueText(value, namesOf(prctl, 'PR_')),
   /** Where lseek(2) counts from. */
   L: (value) => valueText(value, namesOf(fcntl, 'SEEK_')),
   /** Flags of shmget(2), with the rights at the end. */

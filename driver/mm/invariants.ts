@@ -10,6 +10,9 @@ import type { Mm } from './vmas/mm.js';
 import { VM } from './vmas/vm-flags.js';
 import { mapsShmem, type Vma } from './vmas/vma.js';
 
+/** What no present entry is. Linux: mm/page_table_check.c:page_table_check_pte_flags(), page_table_check_pmd_flags() */
+const PROTECTED_BUT_WRITABLE = Pte.uffdWp | Pte.write;
+
 /** A table and where it hangs: the level of its entries, 1 for PTEs, and the first page that it covers. */
 export interface PlacedTable {
   readonly table: Table;
@@ -145,6 +148,8 @@ function countEntry(mm: Mm, at: { vpn: number; table: Table; i: number }, expect
   if (vma === null) throw entryError(mm, at, 'is outside every vma');
   if (kind === Kind.migration) throw entryError(mm, at, `outlives its migrator (pfn ${hi})`);
   if (kind === Kind.swap) expected.slotCounts.set(hi, (expected.slotCounts.get(hi) ?? 0) + 1);
+  if (kind === Kind.present && (lo & PROTECTED_BUT_WRITABLE) === PROTECTED_BUT_WRITABLE)
+    throw entryError(mm, at, 'is writable, though userfaultfd is to be told of writes');
   const mapsPage = kind === Kind.present || kind === Kind.devicePrivate || kind === Kind.deviceExclusive;
   if (!mapsPage || lo & Pte.special) return;
   const head = raw.head[hi]!;

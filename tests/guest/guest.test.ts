@@ -18,6 +18,7 @@ const ONLY_HERE = [
   'numbering',
   'partial',
   'proc',
+  'prctl',
   'process-vm',
   'race',
   'reexec',

@@ -48,6 +48,14 @@ int main(void)
 	CHECK(process_vm_readv(child, local, 1, &remote, 1, 1) == -1 && errno == EINVAL);
 	CHECK(process_vm_readv(99999, local, 1, &remote, 1, 0) == -1 && errno == ESRCH);
 
+	/* What arrived before a page that can't be written counts. */
+	char *half = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	CHECK(half != MAP_FAILED && mprotect(half + PAGE, PAGE, PROT_READ) == 0);
+	local[0].iov_base = half + 100, local[0].iov_len = 2 * PAGE - 100, remote.iov_base = mem;
+	CHECK(process_vm_readv(child, local, 1, &remote, 1, 0) == PAGE - 100 && half[PAGE - 1] == 'a');
+	local[0].iov_base = half + PAGE;
+	CHECK(process_vm_readv(child, local, 1, &remote, 1, 0) == -1 && errno == EFAULT);
+
 	uint64_t pfn = PFN(entry_of("/proc/self/pagemap", (uintptr_t)mem / PAGE));
 	uint64_t flags = entry_of("/proc/kpageflags", pfn);
 	CHECK(entry_of("/proc/kpagecount", pfn) == 1);

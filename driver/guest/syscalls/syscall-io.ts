@@ -99,9 +99,11 @@ function* vmsplice(guest: GuestThread): Coroutine<number> {
   if (typeof iter === 'number') return iter;
   if (iter.count === 0) return 0;
   if (!(file instanceof PipeEnd)) return -EBADF;
-  if (!file.isWritable) return yield* transfer(guest, file, { direction: 'read', iter, offset: null });
+  const isNonblock = (flags & SPLICE_F_NONBLOCK) !== 0;
   file.get();
-  const ret = yield* file.vmsplice(guest.thread, iter, (flags & SPLICE_F_NONBLOCK) !== 0);
+  const ret = file.isWritable
+    ? yield* file.vmsplice(guest.thread, iter, isNonblock)
+    : yield* file.vmspliceToUser(guest.thread, iter, isNonblock);
   yield* file.put();
   return ret;
 }

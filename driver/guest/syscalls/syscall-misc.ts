@@ -1,9 +1,10 @@
-import { EINVAL, EPERM } from '../../../uapi/errno.js';
+import { EFAULT, EINVAL, EPERM } from '../../../uapi/errno.js';
 import { writeU64 } from '../../../uapi/u64.js';
 import { type Coroutine, preemptPoint } from '../../core/effect.js';
+import { UserIter } from '../../mm/faults/iov-iter.js';
 import { PAGE_SIZE } from '../../mm/frames/frames.js';
 import { fillRandom } from '../../sys/files/dev-nodes.js';
-import { readUserView, strncpyFromUser, words32, words64, writeUser } from '../../sys/processes/user-memory.js';
+import { readUserView, words32, words64, writeUser } from '../../sys/processes/user-memory.js';
 import { newUserfaultfd } from '../../sys/userfaultfd/userfault-fd.js';
 import { fixed, type GuestSyscall, type GuestSyscallTable } from '../guest-syscall.js';
 import type { GuestThread } from '../guest-thread.js';
@@ -15,15 +16,6 @@ const RUSAGE_SELF = 0;
 const RUSAGE_THREAD = 1;
 const RUSAGE_BYTES = 144;
 const RU_MINFLT = 64;
-const PR_SET_PDEATHSIG = 1;
-const PR_GET_DUMPABLE = 3;
-const PR_SET_DUMPABLE = 4;
-const PR_SET_NAME = 15;
-const PR_GET_NAME = 16;
-const PR_SET_NO_NEW_PRIVS = 38;
-const PR_SET_THP_DISABLE = 41;
-const PR_GET_THP_DISABLE = 42;
-const PR_SET_VMA = 0x53564d41;
 /** Commands from MEMBARRIER_CMD_GLOBAL to MEMBARRIER_CMD_GET_REGISTRATIONS, as bits; 0 asks for them. */
 const MEMBARRIER_ALL = 0x3ff;
 const MEMBARRIER_PRIVATE_EXPEDITED_RSEQ = 0x80;
@@ -106,7 +98,6 @@ export const miscSyscalls: GuestSyscallTable = {
     note: 'page faults, of the threads that live',
     run: getrusage,
   },
-  167: { name: 'prctl', args: 'dxxxx', note: 'the name; a few others without effect', run: prctl },
   168: {
     name: 'getcpu',
     args: 'ppp',
@@ -195,13 +186,15 @@ function* sysinfo(guest: GuestThread): Coroutine<number> {
   return yield* writeUser(guest.mm, guest.u(0), new Uint8Array(out.buffer));
 }
 
+/** Linux: drivers/char/random.c:get_random_bytes_user() */
 function* getrandom(guest: GuestThread): Coroutine<number> {
   const flags = guest.int(2);
   if (flags & ~(GRND_NONBLOCK | GRND_RANDOM | GRND_INSECURE)) return -EINVAL;
   if (flags & GRND_RANDOM && flags & GRND_INSECURE) return -EINVAL;
   const out = new Uint8Array(Math.min(guest.u(1), RANDOM_CHUNK));
   fillRandom(guest.process.machine.kernel.prng, out);
-  return (yield* writeUser(guest.mm, guest.u(0), out)) || out.length;
+  if (out.length === 0) return 0;
+  return (yield* new UserIter(guest.mm, [{ addr: guest.u(0), len: out.length }]).copyTo(out)) || -EFAULT;
 }
 
 /** Linux: kernel/sched/membarrier.c */
@@ -217,32 +210,6 @@ function* membarrier(guest: GuestThread): Coroutine<number> {
   // To register is the next bit.
   else if (command & MEMBARRIER_PRIVATE && !(mm.membarriers & (command << 1))) return -EPERM;
   return 0;
-}
-
-function* prctl(guest: GuestThread): Coroutine<number> {
-  const image = guest.process.image!;
-  switch (guest.int(0)) {
-    case PR_SET_NAME: {
-      const name = yield* strncpyFromUser(guest.mm, guest.u(1), 256);
-      if (typeof name === 'number') return name;
-      image.comm = name.slice(0, 15);
-      return 0;
-    }
-    case PR_GET_NAME:
-      return yield* writeUser(guest.mm, guest.u(1), new TextEncoder().encode(image.comm.padEnd(16, '\0')));
-    case PR_GET_DUMPABLE:
-      return 1;
-    case PR_SET_DUMPABLE:
-    case PR_SET_PDEATHSIG:
-    case PR_SET_NO_NEW_PRIVS:
-    case PR_GET_THP_DISABLE:
-    case PR_SET_VMA:
-      return 0;
-    case PR_SET_THP_DISABLE:
-      return guest.u(1) === 0 ? 0 : -EINVAL;
-    default:
-      return -EINVAL;
-  }
 }
 
 /** struct rseq: cpu_id_start, cpu_id. Linux: kernel/rseq.c */

@@ -5,7 +5,6 @@ import { UserIter } from '../../mm/faults/iov-iter.js';
 import { mmput } from '../../mm/vmas/exit-mmap.js';
 import { type Mm, mmgetNotZero } from '../../mm/vmas/mm.js';
 import { importIovec, iovecFromUser } from '../../sys/processes/import-iovec.js';
-import { readUser, writeUser } from '../../sys/processes/user-memory.js';
 import type { GuestSyscallTable } from '../guest-syscall.js';
 import type { GuestThread } from '../guest-thread.js';
 
@@ -32,29 +31,26 @@ function* processVmRw(guest: GuestThread, write: boolean): Coroutine<number> {
   if (process.owner !== owner) return -EPERM;
   if (!mmgetNotZero(process.mm)) return -ESRCH;
   const { mm } = process;
-  const done = yield* copyAll(guest, mm, { local, remote: new UserIter(mm, vectors), write });
+  const done = yield* copyAll(mm, { local, remote: new UserIter(mm, vectors), write });
   yield* mmput(mm);
   return done;
 }
 
+/** As far as both sides go: what arrived before a page that can't be had counts. Linux: mm/process_vm_access.c:process_vm_rw_core() */
 function* copyAll(
-  guest: GuestThread,
   mm: Mm,
   { local, remote, write }: { local: UserIter; remote: UserIter; write: boolean },
 ): Coroutine<number> {
   let done = 0;
   for (;;) {
-    const [own, other] = [local.here, remote.here];
-    if (own === null || other === null) return done;
-    const wanted = Math.min(own.len, other.len, CHUNK_BYTES);
-    const bytes = write ? yield* readUser(guest.mm, own.addr, wanted) : new Uint8Array(wanted);
-    if (typeof bytes === 'number') return done || bytes;
-    const copied = yield* accessRemoteVm(mm, other.addr, { bytes, write, force: false });
-    const error = write ? 0 : yield* writeUser(guest.mm, own.addr, bytes.subarray(0, copied));
-    if (error !== 0) return done || error;
+    const other = remote.here;
+    if (local.count === 0 || other === null) return done;
+    const bytes = new Uint8Array(Math.min(local.count, other.len, CHUNK_BYTES));
+    const ours = write ? yield* local.copyFrom(bytes) : bytes.length;
+    const theirs = yield* accessRemoteVm(mm, other.addr, { bytes: bytes.subarray(0, ours), write, force: false });
+    const copied = write ? theirs : yield* local.copyTo(bytes.subarray(0, theirs));
     done += copied;
-    if (copied < wanted) return done || -EFAULT;
-    local.advance(copied);
+    if (copied < bytes.length) return done || -EFAULT;
     remote.advance(copied);
   }
 }

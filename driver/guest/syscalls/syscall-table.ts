@@ -9,6 +9,7 @@ import { memfdSyscalls } from './syscall-memfd.js';
 import { memorySyscalls } from './syscall-memory.js';
 import { miscSyscalls } from './syscall-misc.js';
 import { pidfdSyscalls } from './syscall-pidfd.js';
+import { prctlSyscalls } from './syscall-prctl.js';
 import { processSyscalls } from './syscall-process.js';
 import { processVmSyscalls } from './syscall-process-vm.js';
 import { signalSyscalls } from './syscall-signal.js';
@@ -32,6 +33,7 @@ export const guestSyscalls: GuestSyscallTable = {
   ...ipcSyscalls,
   ...memfdSyscalls,
   ...miscSyscalls,
+  ...prctlSyscalls,
   ...limitSyscalls,
   ...capabilitySyscalls,
 };

@@ -68,8 +68,10 @@ export function restoreExclusivePte(vma: Vma, table: Table, index: number): void
     table.setLo(index, restoredFromVma(vma, table.lo(index), table.hi(index)));
     return;
   }
-  let lo = (mkPte(vma) & ~Pte.young) | (table.lo(index) & (Pte.softDirty | Pte.uffdWp));
-  if (table.lo(index) & Pte.write) lo = maybeMkwrite(lo | Pte.dirtied, vma);
+  const old = table.lo(index);
+  let lo = (mkPte(vma) & ~Pte.young) | (old & Pte.softDirty);
+  if (old & Pte.uffdWp) lo = pteMkuffdWp(lo);
+  else if (old & Pte.write) lo = maybeMkwrite(lo | Pte.dirtied, vma);
   folioAddAnonRmapPte(memory, table.hi(index), false);
   table.setLo(index, lo);
 }

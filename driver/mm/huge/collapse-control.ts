@@ -58,13 +58,18 @@ export function khugepagedControl({ khugepaged }: Memory): CollapseControl {
   return { isKhugepaged: true, limits: { none, swap, shared } };
 }
 
+/** Nobody collapses there. Linux: mm/khugepaged.c:hpage_collapse_test_exit_or_disable() */
+export function hpageCollapseTestExitOrDisable(mm: Mm): boolean {
+  return mm.users === 0 || mm.isThpDisabled;
+}
+
 /** The vma of `addr` if it may still be collapsed. Linux: mm/khugepaged.c:hugepage_vma_revalidate() */
 export function hugepageVmaRevalidate(
   mm: Mm,
   addr: number,
   { expectsAnon, cc }: { expectsAnon: boolean; cc: CollapseControl },
 ): Vma | ScanResult {
-  if (mm.users === 0) return 'any_process';
+  if (hpageCollapseTestExitOrDisable(mm)) return 'any_process';
   const vma = mm.findVma(addr);
   if (vma === null) return 'vma_null';
   if (!thpVmaSuitableOrder(vma, addr)) return 'address_range';

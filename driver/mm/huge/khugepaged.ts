@@ -5,7 +5,7 @@ import { HPAGE_PMD_NR, HPAGE_PMD_SIZE } from '../frames/frames.js';
 import type { Memory } from '../memory.js';
 import { type Mm, mmdrop } from '../vmas/mm.js';
 import type { Vma } from '../vmas/vma.js';
-import { khugepagedControl, type ScanResult } from './collapse-control.js';
+import { hpageCollapseTestExitOrDisable, khugepagedControl, type ScanResult } from './collapse-control.js';
 import { khugepagedHasWork, khugepagedWaitWork, touchList } from './khugepaged-enter.js';
 import { hpageCollapseScanPmd } from './thp-collapse.js';
 import { hugeStart, TVA, thpVmaAllowableOrder } from './thp-policy.js';
@@ -86,7 +86,7 @@ function* scanVmas(memory: Memory, turn: Turn): Coroutine<boolean> {
   const { khugepaged } = memory;
   const { mm } = turn;
   for (let at = mm.findVmaIndex(khugepaged.address); at < mm.vmas.length; at++) {
-    if (mm.users === 0) break;
+    if (hpageCollapseTestExitOrDisable(mm)) break;
     const vma = mm.vmas[at]!;
     const last = hugeStart(vma.end);
     if (!thpVmaAllowableOrder(vma, TVA.enforceSysfs) || khugepaged.address > last) {

@@ -9,9 +9,8 @@ import { addMmCounter, maybeMkwrite, mkPte } from '../tables/pte-build.js';
 import { ptlLock, ptlUnlock } from '../tables/ptl.js';
 import { mayAllocTable } from '../tables/table-alloc.js';
 import { mmapAssertLocked } from '../vmas/mm.js';
-import { VM } from '../vmas/vm-flags.js';
 import { setPmd } from './thp-fault.js';
-import { hugeVpn, mmFindPmd, thpVmaSuitableOrder } from './thp-policy.js';
+import { hugeVpn, mmFindPmd, thpVmaSuitableOrder, vmaThpDisabled } from './thp-policy.js';
 import { splitHugePmd } from './thp-split-pmd.js';
 
 /**
@@ -22,7 +21,7 @@ export function doSetPmd({ vma, addr, flags }: Pick<VmFault, 'vma' | 'addr' | 'f
   mmapAssertLocked(vma.mm);
   const { mm } = vma;
   const { memory } = mm;
-  if (vma.flags & VM.nohugepage || !thpVmaSuitableOrder(vma, addr)) return false;
+  if (vmaThpDisabled(vma) || !thpVmaSuitableOrder(vma, addr)) return false;
   if (memory.frames.order(head) !== HPAGE_PMD_ORDER) return false;
   const vpn = hugeVpn(addr);
   const slot = { table: mm.pageTable.pmdTableAlloc(vpn), index: pmdIndex(vpn) };

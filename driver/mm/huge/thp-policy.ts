@@ -65,6 +65,11 @@ export function nextOrder(orders: number): number {
 /** Who asks whether a vma may have huge pages. Linux: include/linux/huge_mm.h */
 export const TVA = { smaps: 1, inPf: 2, enforceSysfs: 4 } as const;
 
+/** By madvise(2) or prctl(2). Linux: include/linux/huge_mm.h:vma_thp_disabled() */
+export function vmaThpDisabled(vma: Vma, flags = vma.flags): boolean {
+  return (flags & VM.nohugepage) !== 0 || vma.mm.isThpDisabled;
+}
+
 /** For 2 MiB. Linux: include/linux/huge_mm.h:thp_vma_allowable_order() */
 export function thpVmaAllowableOrder(vma: Vma, tva: number, flags = vma.flags): boolean {
   return thpVmaAllowableOrders(vma, tva, { orders: PMD_ORDERS, flags }) !== 0;
@@ -80,7 +85,7 @@ export function thpVmaAllowableOrders(
   { orders, flags = vma.flags }: { orders: number; flags?: number },
 ): number {
   const inPf = (tva & TVA.inPf) !== 0;
-  if (flags & VM.nohugepage) return 0;
+  if (vmaThpDisabled(vma, flags)) return 0;
   if (!vmaIsAnonymous(vma)) return shmemAllowableHugeOrders(vma, tva, { orders, flags });
   const allowed = tva & TVA.enforceSysfs ? orders & enabledOrders(vma.mm.memory, flags) : orders;
   if (inPf || allowed === 0) return allowed;

@@ -31,9 +31,10 @@ import { lockRmap, unlockRmap } from './vma-list.js';
 
 const FORK_POINT = preemptPoint('fork');
 
-/** A new, empty address space with one user. */
-export function mmCreate(memory: Memory): Mm {
+/** A new, empty address space with one user; the next of who had `old`. Linux: part of kernel/fork.c:mm_init() */
+export function mmCreate(memory: Memory, old: Mm | null = null): Mm {
   const mm = new Mm(memory, memory.newMmId());
+  mm.isThpDisabled = old?.isThpDisabled ?? false;
   memory.mms.add(mm);
   return mm;
 }

@@ -24,6 +24,10 @@ export class Mm {
   isUnstable = false;
   /** Khugepaged has it on its list. Linux: MMF_VM_HUGEPAGE */
   isInKhugepaged = false;
+  /** No huge pages, whatever the vmas say; its children's and the next program's too. Linux: MMF_DISABLE_THP */
+  isThpDisabled = false;
+  /** What prctl(2) was told of core dumps, which there are none of: 0 or 1. Linux: MMF_DUMPABLE_MASK */
+  dumpable = 1;
   /** VM flags that new mappings get, set by mlockall(2). Linux: def_flags */
   defFlags = 0;
   /** What membarrier(2) was told to be ready for, as bits of its commands. Linux: membarrier_state */

@@ -57,7 +57,9 @@ function* newThread(thread: Thread): Coroutine<number> {
   const { machine } = thread.process;
   if (thread.task.killed) return -EINTR;
   if (!machine.hasRoomFor(thread.process.owner)) return -EAGAIN;
-  return thread.process.addThread(machine.newPid()).tid;
+  const added = thread.process.addThread(machine.newPid());
+  added.noNewPrivs = thread.noNewPrivs;
+  return added.tid;
 }
 
 function* exit(thread: Thread, status = 0): Coroutine<number> {

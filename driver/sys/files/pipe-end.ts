@@ -73,11 +73,16 @@ export class PipeEnd extends OpenFile {
 
   override *readIter(thread: Thread, to: IovIter): Coroutine<number> {
     if (!this.isReadable) return -EBADF;
-    return to.count === 0 ? 0 : yield* this.locked(this.pipeRead(thread, to));
+    return to.count === 0 ? 0 : yield* this.locked(this.pipeRead(thread, to, (this.flags & O_NONBLOCK) !== 0));
+  }
+
+  /** What is in the pipe goes to memory; O_NONBLOCK does not count here. Linux: fs/splice.c:vmsplice_to_user() */
+  *vmspliceToUser(thread: Thread, to: IovIter, isNonblock: boolean): Coroutine<number> {
+    return yield* this.locked(this.pipeRead(thread, to, isNonblock));
   }
 
   /** What does not arrive whole stays in its buffer. Linux: fs/pipe.c:pipe_read() */
-  private *pipeRead(thread: Thread, to: IovIter): Coroutine<number> {
+  private *pipeRead(thread: Thread, to: IovIter, isNonblock: boolean): Coroutine<number> {
     const { pipe } = this;
     let ret = 0;
     for (;;) {
@@ -91,7 +96,7 @@ export class PipeEnd extends OpenFile {
         continue;
       }
       if (pipe.writers === 0 || ret > 0) return ret;
-      if (this.flags & O_NONBLOCK) return -EAGAIN;
+      if (isNonblock) return -EAGAIN;
       const error = yield* this.waitForChange(thread);
       if (error !== 0 && pipe.isEmpty) return error;
     }

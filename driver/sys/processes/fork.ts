@@ -38,6 +38,7 @@ export function* copyProcess(thread: Thread, options: ForkOptions = {}): Corouti
   }
   const child = machine.addProcess(mm, files, process);
   child.exitSignal = options.exitSignal ?? SIGCHLD;
+  child.main.noNewPrivs = thread.noNewPrivs;
   return child;
 }
 
@@ -48,7 +49,8 @@ function shareMm(mm: Mm): Mm {
 }
 
 function* copyMm(old: Mm): Coroutine<Mm | null> {
-  const mm = mmCreate(old.memory);
+  const mm = mmCreate(old.memory, old);
+  mm.dumpable = old.dumpable;
   if ((yield* dupMmap(mm, old)) >= 0) return mm;
   yield* mmput(mm);
   return null;

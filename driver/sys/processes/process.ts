@@ -9,7 +9,8 @@ import type { Machine } from '../machine/machine.js';
 import { killOrphanedPgrp } from './job-control.js';
 import type { ProgramImage } from './program-image.js';
 import type { ProgramSignals } from './program-signals.js';
-import { type Disposition, doNotifyParent, initialDispositions } from './send-signal.js';
+import { type Disposition, doNotifyParent, initialDispositions, sendSignal } from './send-signal.js';
+import { SI_USER } from './signal-info.js';
 import { Thread } from './thread.js';
 
 /** `running`; `zombie`: dead, its parent has not waited for it yet; `reaped`: nothing of it is left. */
@@ -100,7 +101,7 @@ export class Process {
     this.machine.pollers.wakeAll();
     this.onExit?.(this.exitStatus ?? 0);
     for (const child of [...this.children]) {
-      child.forgetParent();
+      child.forgetParent(this.pid);
       killOrphanedPgrp(child, this, null);
     }
     killOrphanedPgrp(this, this.parent, this);
@@ -117,10 +118,13 @@ export class Process {
     this.machine.forgetProcess(this);
   }
 
-  private forgetParent(): void {
+  /** Deviates: it is another process that ends, and not the one thread that made this. Linux: part of kernel/exit.c:forget_original_parent() */
+  private forgetParent(pid: number): void {
     const siblings = this.parent?.children;
     siblings?.splice(siblings.indexOf(this), 1);
     this.parent = null;
+    for (const { parentDeathSignal: signo } of this.threads)
+      if (signo > 0) sendSignal(this, signo, { signo, pid, code: SI_USER });
     if (this.state === 'zombie') this.releaseTask();
   }
 }

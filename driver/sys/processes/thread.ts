@@ -39,6 +39,10 @@ export class Thread implements TaskProgram {
   /** A caught signal came while the thread slept in wait(2). */
   isInterrupted = false;
   isDead = false;
+  /** What comes when the parent ends; 0: nothing. Linux: task_struct.pdeath_signal */
+  parentDeathSignal = 0;
+  /** No program may give it new rights, nor its children. Linux: PFA_NO_NEW_PRIVS */
+  noNewPrivs = false;
   /** Mask and queue of a thread that runs a program; null: a client drives it. */
   signals: ThreadSignals | null = null;
   /** Scratch page for ioctlBytes, 0 before the first. */

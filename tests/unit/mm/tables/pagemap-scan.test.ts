@@ -139,3 +139,19 @@ it('tells of 2 MiB of a file, and protects a part of it as what is not mapped', 
   world.fill(5, 1, 50);
   expect([world.load(3), world.load(5), scan(world, 512, written).found.length]).toEqual([30, 50, 1]);
 });
+
+it('protects what a device has for itself: it comes back without the right to write, and the next write is found', () => {
+  const world = new DeviceMachine();
+  world.anon(0, 2);
+  world.fill(0, 2);
+  new Serving(world, 2, ASYNC);
+  const file = world.open(0);
+  expect(world.command(file, 'EXCLUSIVE', 0, 2).ret).toBe(0);
+  scan(world, 2, { flags: PM_SCAN.wpMatching, mask: PAGE_IS.written });
+  expect(world.text(0, 2)).toBe('PTE 0-1 DEXCL-W');
+  expect([world.load(0), world.text(0, 1)]).toEqual([1, 'PTE 0 PRESENT R']);
+  const written = { mask: PAGE_IS.written, returnMask: PAGE_IS.written };
+  expect(scan(world, 2, written).found).toEqual([]);
+  expect([world.store(0, 7), scan(world, 2, written).found]).toEqual(['none', ['0-1 written']]);
+  world.check();
+});
