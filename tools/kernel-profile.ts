@@ -17,7 +17,12 @@ export function dialectOption(name: string): Dialect {
   const dialect = dialectByName(name);
   if (dialect !== undefined) return dialect;
   const ids = dialectIds();
-  throw new UsageError(`there is no dialect '${name}'${didYouMean(name, ids)}`, `they are: ${ids.join(', ')}`);
+  const known = ids.map((id) => [id, ...dialectByName(id)!.aliases]);
+  const list = known.map(([id, ...kernels]) => (kernels.length === 0 ? id! : `${id} (${kernels.join(', ')})`));
+  throw new UsageError(
+    `there is no dialect '${name}'${didYouMean(name, known.flat())}`,
+    `they are: ${list.join(', ')}`,
+  );
 }
 
 /**

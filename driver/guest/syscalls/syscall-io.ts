@@ -4,6 +4,7 @@ import { accessOk } from '../../mm/faults/access.js';
 import type { UserIter } from '../../mm/faults/iov-iter.js';
 import type { OpenFile } from '../../sys/files/open-file.js';
 import { PipeEnd } from '../../sys/files/pipe-end.js';
+import { ProcFile } from '../../sys/files/proc/proc-file.js';
 import { importIovec, importUbuf } from '../../sys/processes/import-iovec.js';
 import type { GuestSyscallTable } from '../guest-syscall.js';
 import type { GuestThread } from '../guest-thread.js';
@@ -79,12 +80,14 @@ function* vectored(guest: GuestThread, direction: Direction, offset: number | nu
 }
 
 function* transfer(
-  { thread }: GuestThread,
+  { thread, host }: GuestThread,
   file: OpenFile,
   { direction, iter, offset }: { direction: Direction; iter: UserIter; offset: number | null },
 ): Coroutine<number> {
   file.get();
   const ret = yield* direction === 'read' ? file.readIter(thread, iter, offset) : file.writeIter(thread, iter, offset);
+  if (direction === 'write' && ret === -EINVAL && file instanceof ProcFile && file.isFixed)
+    host.unsupported(`another value of ${file.path}`);
   yield* file.put();
   return ret;
 }

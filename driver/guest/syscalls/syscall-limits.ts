@@ -9,11 +9,14 @@ import type { GuestThread } from '../guest-thread.js';
 
 const STACK_LIMIT = 8 * 2 ** 20;
 /**
- * Those that can be set. Of an address space the limit is kept. Nothing else of these ever stops root, who everybody is here: locked memory, processes,
+ * Those that can't be set. Of the others that of the address space is kept, and nothing else ever stops root, who everybody is here: locked memory, processes,
  * queues and priorities are root's without limit, Linux itself keeps none of resident memory and file locks, and cores are not written.
  */
-const SETTABLE: ReadonlySet<number> = new Set(
-  Object.values(RLIMIT).filter((resource) => resource !== RLIMIT.stack && resource !== RLIMIT.nofile),
+const UNKEPT = new Map(
+  (['cpu', 'fsize', 'data', 'stack', 'nofile', 'sigpending', 'rttime'] as const).map((name) => [
+    RLIMIT[name] as number,
+    `RLIMIT_${name.toUpperCase()}`,
+  ]),
 );
 
 /** The limits of a process. */
@@ -65,7 +68,11 @@ function* setLimit(guest: GuestThread, process: Process, { resource, addr }: Lim
   if (current > most) return -EINVAL;
   const own = limitOf(process, resource);
   if (current === own[0] && most === own[1]) return 0;
-  if (!SETTABLE.has(resource)) return -EPERM;
+  const unkept = UNKEPT.get(resource);
+  if (unkept !== undefined) {
+    guest.host.unsupported(`setrlimit of ${unkept}`);
+    return -EPERM;
+  }
   process.limits.set(resource, [current, most]);
   return 0;
 }

@@ -143,6 +143,11 @@ function roundHintToMin(hint: number): number {
   return aligned !== 0 && aligned < MMAP_MIN_ADDR ? MMAP_MIN_ADDR : aligned;
 }
 
+/** Offsets are signed for files that have pages, and else are not. Linux: mm/mmap.c:file_mmap_ok() */
+function fileMmapOk({ file, pgoff, len }: MmapRequest): boolean {
+  return pgoff + len / PAGE_SIZE < (file?.mapping ? MAX_FILE_PAGES : 2 * MAX_FILE_PAGES);
+}
+
 /** What depends on MAP_SHARED or MAP_PRIVATE. Linux: part of mm/mmap.c:do_mmap() */
 function checkType(request: MmapRequest, flags: number): number {
   const type = flags & MAP_TYPE;
@@ -151,7 +156,7 @@ function checkType(request: MmapRequest, flags: number): number {
     // Deviates: MAP_DROPPABLE is not known.
     return type === MAP_PRIVATE ? 0 : -EINVAL;
   }
-  if (request.pgoff + request.len / PAGE_SIZE > MAX_FILE_PAGES) return -EOVERFLOW;
+  if (!fileMmapOk(request)) return -EOVERFLOW;
   const { read, write } = request.mode ?? { read: true, write: true };
   if (type !== MAP_SHARED && type !== MAP_SHARED_VALIDATE && type !== MAP_PRIVATE) return -EINVAL;
   if (type === MAP_SHARED_VALIDATE && flags & ~LEGACY_MAP_MASK) return -EOPNOTSUPP;

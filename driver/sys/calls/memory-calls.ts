@@ -102,8 +102,8 @@ export const memoryCalls: SyscallTable = {
 
 /** Linux: mm/mmap.c:ksys_mmap_pgoff() */
 function* ksysMmapPgoff(thread: Thread, { addr, len, prot, flags: asked, fd, offset }: MmapArgs): Coroutine<number> {
-  if (offset % PAGE_SIZE !== 0 || offset < 0 || addr < 0 || len < 0) return -EINVAL;
-  const pgoff = offset / PAGE_SIZE;
+  if (offset % PAGE_SIZE !== 0 || addr < 0 || len < 0) return -EINVAL;
+  const pgoff = (offset < 0 ? offset + 2 ** 64 : offset) / PAGE_SIZE;
   const { mm, files } = thread.process;
   const zero = asked & MAP_ANONYMOUS ? null : files.get(fd);
   if (zero?.mapsAnonymous && !isOpenFor(zero, prot, asked)) return -EACCES;

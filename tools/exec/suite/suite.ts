@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, openSync, readdirSync, readSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { EXIT, UsageError } from '../../exit-code.js';
@@ -60,11 +60,15 @@ export async function execSuite(folder: string, options: SuiteOptions, output: O
     return stop.isRequested ? NOT_RUN : result;
   };
   let done = 0;
+  let failed = 0;
   const results = await workAll<SuiteRun, SuiteResult>({
     tasks: runs,
     runners: Array.from({ length: options.jobs ?? availableParallelism() }, () => ({ run })),
     output,
-    onResult: ({ program }) => output.progress.update({ done: ++done, total: runs.length, failed: 0, name: program }),
+    onResult(one, result) {
+      if (asCase(one, result, options.path).status === 'fail') failed++;
+      output.progress.update({ done: ++done, total: runs.length, failed, name: one.program });
+    },
   });
   output.progress.clear();
   const cases = runs.map((one) => asCase(one, results.get(one), options.path));
@@ -93,16 +97,21 @@ export function planRuns(folder: string, { expect, only }: Pick<SuiteOptions, 'e
   return chosen;
 }
 
+/** Links to programs are programs too. */
 function programsOf(folder: string): string[] {
+  const names = readable(folder, () => readdirSync(folder)).sort();
+  return names.filter((name) => {
+    const path = join(folder, name);
+    return readable(path, () => statSync(path).isFile() && isElf(path));
+  });
+}
+
+function readable<T>(path: string, read: () => T): T {
   try {
-    const entries = readdirSync(folder, { withFileTypes: true });
-    return entries
-      .filter((entry) => entry.isFile() && isElf(join(folder, entry.name)))
-      .map(({ name }) => name)
-      .sort();
+    return read();
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    throw new UsageError(`${folder} can't be read: ${code}`, '--suite takes a folder of programs');
+    throw new UsageError(`${path} can't be read: ${code}`, '--suite takes a folder of programs');
   }
 }
 
@@ -157,8 +166,8 @@ export function asCase(run: SuiteRun, result: SuiteResult | undefined, path: Cas
   const wrong = run.expect === undefined ? [] : differences(run.expect, result);
   const counted = `status ${result.status}, pass/fail/skip ${countsText(result)}`;
   if (run.expect === undefined && result.status === EXIT.skip) return { ...base, status: 'skip', reason: counted };
-  if (wrong.length === 0 && (run.expect !== undefined || result.status === 0))
-    return { ...base, status: 'pass', diagnostics: [counted] };
+  const isAsExpected = run.expect === undefined ? result.status === 0 && result.fail === 0 : wrong.length === 0;
+  if (isAsExpected) return { ...base, status: 'pass', diagnostics: [counted] };
   const lines = result.output.trimEnd().split('\n').slice(-KEPT_LINES);
   const message = wrong.length === 0 ? counted : `${wrong.join(', ')} (${counted})`;
   return { ...base, status: 'fail', message, diagnostics: [message, ...lines] };

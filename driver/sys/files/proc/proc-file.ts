@@ -15,6 +15,8 @@ export interface TextNode {
   store?(text: string): number;
   /** In /proc/sys. */
   sysctl?: SysctlNumber;
+  /** There is one value that it takes, where Linux has others. */
+  isFixed?: boolean;
   /** Who may open it, where what can be written does not say that. */
   mode?: number;
   /** What it keeps by itself is new again, for another life of the machine. */
@@ -35,6 +37,11 @@ export class ProcFile extends OpenFile {
     private readonly node: TextNode,
   ) {
     super(releases, flags);
+  }
+
+  /** It can be opened for writing, and takes nothing new. */
+  get isFixed(): boolean {
+    return this.node.isFixed ?? (this.node.store ?? this.node.sysctl) === undefined;
   }
 
   override *pread(_thread: Thread, lenBytes: number, offset: number): Coroutine<Uint8Array | number> {

@@ -44,9 +44,13 @@ function procNodes(memory: Memory): Map<string, TextNode> {
   ]);
 }
 
-/** /proc/sys/vm. Deviates: what the machine has but one value of can be opened for writing, but not written. */
+/** /proc/sys/vm. Deviates: what the machine has but one value of takes no other. */
 function sysctlNodes(memory: Memory): [string, TextNode][] {
-  const fixed = (read: () => string): TextNode => ({ read, mode: 0o644 });
+  const fixed = (read: () => string): TextNode => ({
+    read,
+    sysctl: { set: (value) => (value === null || value === Number(read()) ? 0 : -EINVAL) },
+    isFixed: true,
+  });
   const nodes: Readonly<Record<string, TextNode>> = {
     nr_hugepages: {
       read: () => `${memory.hugetlb.count}\n`,

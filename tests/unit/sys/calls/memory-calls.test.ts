@@ -1,7 +1,8 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { Machine } from '../../../../driver/sys/machine/machine.js';
 import type { Thread } from '../../../../driver/sys/processes/thread.js';
-import { EINVAL, ENOMEM } from '../../../../uapi/errno.js';
+import { EINVAL, ENOMEM, EOVERFLOW } from '../../../../uapi/errno.js';
+import { O_CREAT, O_RDWR } from '../../../../uapi/fcntl.js';
 import {
   MAP_ANONYMOUS,
   MAP_FIXED,
@@ -75,4 +76,14 @@ describe('memory that is promised', () => {
 it('shared memory does not grow down', () => {
   expect(mmap(4096, RW, SHARED | MAP_GROWSDOWN)).toBe(-EINVAL);
   expect(mmap(4096, RW, OWN | MAP_GROWSDOWN)).toBeGreaterThan(0);
+});
+
+it('an offset counts for files alone, whose last bytes can be mapped and no more', () => {
+  const at = (flags: number, fd: number, offset: number): number =>
+    ret(main, 'mmap', 0, 4096, PROT_READ, flags, fd, offset);
+  const fd = ret(main, 'open', '/tmp/file', O_CREAT | O_RDWR, 0o600);
+  expect(at(OWN, -1, -4096)).toBeGreaterThan(0);
+  expect(at(OWN, -1, -4095)).toBe(-EINVAL);
+  expect(at(MAP_SHARED, fd, 2 ** 63 - 8192)).toBeGreaterThan(0);
+  expect([at(MAP_SHARED, fd, 2 ** 63 - 4096), at(MAP_PRIVATE, fd, -4096)]).toEqual([-EOVERFLOW, -EOVERFLOW]);
 });
