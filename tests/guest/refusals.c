@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 
 #define FAILS(error, call) CHECK((long)(call) == -1 && errno == (error))
@@ -38,6 +39,22 @@ static void seals(void)
 	CHECK(ftruncate(file, 8192) == 0 && fcntl(file, F_ADD_SEALS, F_SEAL_SEAL) == 0);
 	FAILS(EPERM, fcntl(file, F_ADD_SEALS, F_SEAL_SHRINK));
 	FAILS(EINVAL, fcntl(1, F_GET_SEALS));
+}
+
+/* Who has pages of the file could still write to them. */
+static void pinned(void)
+{
+	int file = memfd_create("pinned", MFD_ALLOW_SEALING), ends[2];
+
+	CHECK(ftruncate(file, 8192) == 0 && pipe(ends) == 0);
+	char *map = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+	struct iovec part = { map + 4096, 10 };
+	CHECK(map != MAP_FAILED && vmsplice(ends[1], &part, 1, 0) == 10 && munmap(map, 8192) == 0);
+	FAILS(EBUSY, fcntl(file, F_ADD_SEALS, F_SEAL_WRITE));
+	CHECK(fcntl(file, F_ADD_SEALS, F_SEAL_FUTURE_WRITE) == 0 && read(ends[0], (char[10]){ 0 }, 10) == 10);
+	CHECK(fcntl(file, F_ADD_SEALS, F_SEAL_WRITE) == 0);
+	FAILS(EPERM, fcntl(ends[0], F_ADD_SEALS, F_SEAL_GROW));
+	FAILS(EINVAL, fcntl(ends[1], F_ADD_SEALS, F_SEAL_GROW));
 }
 
 #ifndef MFD_NOEXEC_SEAL
@@ -183,6 +200,7 @@ static void limits(void)
 int main(void)
 {
 	seals();
+	pinned();
 	executable();
 	mappings();
 	mounts();

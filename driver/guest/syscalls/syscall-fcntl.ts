@@ -1,4 +1,4 @@
-import { EBADF, EINVAL } from '../../../uapi/errno.js';
+import { EBADF, EINVAL, EPERM } from '../../../uapi/errno.js';
 import { O_APPEND, O_NONBLOCK } from '../../../uapi/fcntl.js';
 import type { Coroutine } from '../../core/effect.js';
 import { PipeEnd } from '../../sys/files/pipe-end.js';
@@ -50,12 +50,20 @@ export function* fcntl(guest: GuestThread): Coroutine<number> {
     case F_GETPIPE_SZ:
       return file instanceof PipeEnd ? yield* pipeFcntl(file, command, arg >>> 0) : -EBADF;
     case F_ADD_SEALS:
-      return file instanceof TmpfsFile ? memfdAddSeals(file.inode, arg, file) : -EINVAL;
+      if (!(file instanceof TmpfsFile)) return file.isWritable ? -EINVAL : -EPERM;
+      return yield* addSeals(file, arg);
     case F_GET_SEALS:
       return file instanceof TmpfsFile ? file.inode.seals : -EINVAL;
     default:
       return -EINVAL;
   }
+}
+
+function* addSeals(file: TmpfsFile, seals: number): Coroutine<number> {
+  file.get();
+  const ret = yield* memfdAddSeals(file.inode, seals, file);
+  yield* file.put();
+  return ret;
 }
 
 /** Linux: fs/pipe.c:pipe_fcntl() */

@@ -31,6 +31,8 @@ export class AddressSpace {
   charged = 0;
   /** Pages before this index stay when a large folio is split, even behind the end of the file. Linux: shmem_inode_info.fallocend */
   fallocEnd = 0;
+  /** How many keep it from being mapped shared and writable at the moment. Linux: i_mmap_writable, where it is negative */
+  writableDenials = 0;
   /** Its pages do not go to swap. Linux: AS_UNEVICTABLE */
   isUnevictable = false;
   /** Of a hugetlbfs file: what was promised of it. */

@@ -1,4 +1,4 @@
-import { EACCES, EEXIST, EINVAL, ENOMEM, EOPNOTSUPP, EOVERFLOW } from '../../../uapi/errno.js';
+import { EACCES, EEXIST, EINVAL, ENOMEM, EOPNOTSUPP, EOVERFLOW, EPERM } from '../../../uapi/errno.js';
 import {
   MAP_ANONYMOUS,
   MAP_DENYWRITE,
@@ -128,10 +128,14 @@ export function* doMmap(mm: Mm, request: MmapRequest, after: AfterUnlock): Corou
   if (flags & MAP_FIXED_NOREPLACE && findVmaIntersection(mm, addr, addr + len) !== null) return -EEXIST;
   const error = checkType({ ...request, len }, flags);
   if (error !== 0) return error;
+  const vmFlags = vmFlagsOf(mm, request, prot);
+  // Linux: include/linux/fs.h:mapping_map_writable()
+  const mayWrite = (vmFlags & VM.shared) !== 0 && (vmFlags & VM.maywrite) !== 0;
+  if (mayWrite && (file?.mapping?.writableDenials ?? 0) > 0) return -EPERM;
   return yield* mmapRegion(mm, request, {
     addr,
     len,
-    vmFlags: vmFlagsOf(mm, request, prot),
+    vmFlags,
     pgoff: pgoffOf(request, addr),
     after,
   });

@@ -1,5 +1,8 @@
 import { EBUSY, EINVAL, EPERM } from '../../../uapi/errno.js';
+import type { Coroutine } from '../../core/effect.js';
 import type { AddressSpace } from '../../mm/files/address-space.js';
+import { memfdWaitForPins } from '../../mm/files/memfd.js';
+import type { Memory } from '../../mm/memory.js';
 import { VM } from '../../mm/vmas/vm-flags.js';
 import type { Vma } from '../../mm/vmas/vma.js';
 
@@ -14,18 +17,34 @@ const NO_WRITE = F_SEAL.write | F_SEAL.futureWrite;
 export interface Sealed {
   seals: number;
   readonly mode: number;
+  readonly memory: Memory;
   readonly mapping: AddressSpace;
 }
 
-/** 0 or a negative errno. Deviates: pages that are pinned are not waited for. Linux: mm/memfd.c:memfd_add_seals() */
-export function memfdAddSeals(file: Sealed, asked: number, { isWritable }: { isWritable: boolean }): number {
+/**
+ * 0 or a negative errno. -EBUSY: it is mapped to be written, or somebody has pages of it. Deviates: there is no i_rwsem, so who writes or adds
+ * seals while pages are waited for comes first. Linux: mm/memfd.c:memfd_add_seals()
+ */
+export function* memfdAddSeals(
+  file: Sealed,
+  asked: number,
+  { isWritable }: { isWritable: boolean },
+): Coroutine<number> {
   if (!isWritable) return -EPERM;
   if (asked & ~F_ALL_SEALS) return -EINVAL;
   if (file.seals & F_SEAL.seal) return -EPERM;
   // What stays executable is not to be written any more.
   const implied = F_SEAL.shrink | F_SEAL.grow | NO_WRITE;
   const seals = asked & F_SEAL.exec && file.mode & EXEC_BITS ? asked | implied : asked;
-  if (seals & F_SEAL.write && !(file.seals & F_SEAL.write) && file.mapping.vmas.some(maybeWrites)) return -EBUSY;
+  if (seals & F_SEAL.write && !(file.seals & F_SEAL.write)) {
+    const { memory, mapping } = file;
+    if (mapping.vmas.some(maybeWrites)) return -EBUSY;
+    mapping.writableDenials++;
+    const error = yield* memfdWaitForPins(memory, mapping);
+    mapping.writableDenials--;
+    if (error !== 0) return error;
+    if (file.seals & F_SEAL.seal) return -EPERM;
+  }
   file.seals |= seals;
   return 0;
 }

@@ -32,7 +32,7 @@ import { MAX_INODES } from '../processes/machine-limits.js';
 import type { Thread } from '../processes/thread.js';
 import { Directories, type DirectoryEntry, DirectoryFile } from './directories.js';
 import type { OpenFile } from './open-file.js';
-import { PROC_FD, procFdEntries, procFdLink } from './proc/proc-fd.js';
+import { PROC_FD, procFdEntries, procFdLink, procPidLookup } from './proc/proc-fd.js';
 import { TmpfsFile, TmpfsInode } from './tmpfs-file.js';
 import { shmemParseOptions } from './tmpfs-options.js';
 
@@ -219,7 +219,7 @@ export class Vfs {
 
   private *openPath(thread: Thread, path: string, flags: number): Coroutine<OpenFile | number> {
     if (path.length >= PATH_MAX) return -ENAMETOOLONG;
-    const other = this.ofOther(thread, path);
+    const other = procPidLookup(thread, path);
     if (other !== null) return yield* this.openPath(other.thread, other.path, flags);
     const [, link, below] = BELOW_LINK.exec(path) ?? [];
     const parent = link === undefined ? null : procFdLink(thread, link);
@@ -242,14 +242,6 @@ export class Vfs {
     return name.length - name.lastIndexOf('/') - 1 > NAME_MAX
       ? -ENAMETOOLONG
       : yield* this.openTmpfs(name, flags, owner);
-  }
-
-  /** A file of another process in /proc, as that process would see it as its own; null: the path is none. */
-  private ofOther(thread: Thread, path: string): { thread: Thread; path: string } | null {
-    const match = /^\/proc\/(\d+)(\/.+)$/.exec(path);
-    const process = match === null ? null : this.machine.process(Number(match[1]));
-    if (process === null || process.owner !== thread.process.owner || process.state !== 'running') return null;
-    return { thread: process.main, path: `/proc/self${match![2]}` };
   }
 
   private isFull(path: string): boolean {

@@ -10,7 +10,7 @@ import { doSigpending } from '../../processes/program-signals.js';
 import { NO_SIGNALS, type SignalSet, signalSet } from '../../processes/signal-set.js';
 import type { Thread } from '../../processes/thread.js';
 import { OpenFile } from '../open-file.js';
-import { procFdLink } from './proc-fd.js';
+import { procFdLink, procPidLookup } from './proc-fd.js';
 import { ProcFile } from './proc-file.js';
 import { showSmap } from './smaps.js';
 
@@ -129,6 +129,8 @@ function hex(value: number, width: number): string {
 
 /** A link of /proc, for readlink(2); null when there is none of that name. */
 export function procLink(thread: Thread, path: string): string | null {
+  const other = procPidLookup(thread, path);
+  if (other !== null) return procLink(other.thread, other.path);
   const { process } = thread;
   if (path === '/proc/self/exe') return process.image?.layout.path ?? null;
   if (path === '/proc/self') return String(process.pid);

@@ -5,7 +5,7 @@ import { EBADF, EEXIST, EFBIG, EISDIR, ENOENT, EPERM } from '../../../../uapi/er
 import { O_CREAT, O_EXCL, O_RDONLY, O_RDWR, O_TRUNC } from '../../../../uapi/fcntl.js';
 import { MADV_REMOVE, MAP_SHARED, PAGE_SIZE, PROT_READ, PROT_WRITE } from '../../../../uapi/mman.js';
 import { SIGBUS } from '../../../../uapi/signal.js';
-import { ret, smallMachine } from '../helpers.js';
+import { inKernel, ret, smallMachine } from '../helpers.js';
 
 const hello = Uint8Array.from([1, 2, 3, 4]);
 
@@ -69,11 +69,13 @@ describe('/tmp', () => {
     const { main } = smallMachine().createProcess();
     const fd = ret(main, 'open', '/tmp/a', O_CREAT | O_RDWR);
     const file = main.process.files.get(fd) as TmpfsFile;
+    const addSeals = (seals: number): number | undefined =>
+      inKernel(main, () => memfdAddSeals(file.inode, seals, file)).result;
     file.inode.seals = 0;
-    expect([memfdAddSeals(file.inode, F_SEAL.exec, file), file.inode.seals]).toEqual([0, F_SEAL.exec]);
+    expect([addSeals(F_SEAL.exec), file.inode.seals]).toEqual([0, F_SEAL.exec]);
     expect([file.chmod(0o700), file.chmod(0o640), file.stat().mode & 0o7777]).toEqual([-EPERM, 0, 0o640]);
     file.inode.seals = 0;
-    expect([file.chmod(0o700), memfdAddSeals(file.inode, F_SEAL.exec, file), file.inode.seals]).toEqual([0, 0, 0x3e]);
+    expect([file.chmod(0o700), addSeals(F_SEAL.exec), file.inode.seals]).toEqual([0, 0, 0x3e]);
   });
 
   it('frees a file with its last name, descriptor and mapping', () => {

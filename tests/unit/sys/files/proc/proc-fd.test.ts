@@ -2,6 +2,7 @@ import { expect, it } from 'vitest';
 import { EventFd } from '../../../../../driver/sys/files/event-fd.js';
 import { HugetlbfsFile, HugetlbfsInode } from '../../../../../driver/sys/files/hugetlbfs-file.js';
 import { createPipe } from '../../../../../driver/sys/files/pipe-end.js';
+import { procLink } from '../../../../../driver/sys/files/proc/proc-self.js';
 import { F_SEAL } from '../../../../../driver/sys/files/seals.js';
 import type { TmpfsFile } from '../../../../../driver/sys/files/tmpfs-file.js';
 import { EBADF, EINVAL, ENOENT, ENOTDIR, ENXIO, EPERM, ETXTBSY } from '../../../../../uapi/errno.js';
@@ -59,6 +60,19 @@ it('other links open what can be opened by its path, and nothing without an inod
   expect(ret(main, 'open', `/proc/self/fd/${tmp}/new`, O_CREAT)).toBeGreaterThan(0);
   expect(ret(main, 'open', '/tmp/new', O_RDONLY)).toBeGreaterThan(0);
   expect([reopened(77), ret(main, 'open', `/proc/self/fd/${text}/x`, O_RDONLY)]).toEqual([-ENOENT, -ENOTDIR]);
+});
+
+it('links of another process lead to what that has open, by its pid', () => {
+  const machine = smallMachine();
+  const { main } = machine.createProcess();
+  const child = machine.threadByTid(ret(main, 'fork'))!;
+  const fd = ret(child, 'open', '/tmp/a', O_CREAT | O_WRONLY);
+  ret(child, 'pwrite', fd, hello, 0);
+  const link = `/proc/${child.tid}/fd/${fd}`;
+  expect([procLink(main, link), procLink(main, `/proc/self/fd/${fd}`)]).toEqual(['/tmp/a', null]);
+  expect(machine.call(main, 'pread', ret(main, 'open', link, O_RDONLY), 9, 0).bytes).toEqual(hello);
+  ret(child, 'exit', 0);
+  expect([procLink(main, link), ret(main, 'open', link, O_RDONLY)]).toEqual([null, -ENOENT]);
 });
 
 it('a program that runs is not opened for writing', () => {
