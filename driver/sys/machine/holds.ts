@@ -56,13 +56,14 @@ function* holdPages(
   };
 }
 
-/** A migration between setup and pages that in the end leaves every page where it was. */
+/** A migration between setup and pages, of huge pages as one where devices have such, that in the end leaves every page where it was. */
 function* holdMigration(
   mm: Mm,
   { start, end }: { start: number; end: number },
 ): Coroutine<(() => Coroutine<void>) | null> {
   const migrate = new MigrateVma((end - start) / PAGE_SIZE, migrationPath('classic'));
-  migrate.request({ vma: mm.vmaLookup(start), start, end, flags: MigrateSelect.system, pgmapOwner: null });
+  const flags = MigrateSelect.system | (mm.memory.profile.deviceThp ? MigrateSelect.compound : 0);
+  migrate.request({ vma: mm.vmaLookup(start), start, end, flags, pgmapOwner: null });
   if ((yield* migrateVmaSetup(migrate)) !== 0) return null;
   return function* () {
     yield* migrateVmaPages(migrate);
