@@ -122,7 +122,7 @@ export const INJECT_POINTS: readonly InjectPointInfo[] = [
     'anon_share',
     'atomic',
     ['FAIL'],
-    ['collect', 'unmap'],
+    ['call', 'collect', 'unmap'],
     'an anon-exclusive mark is given up for a migration entry',
   ),
   point(
@@ -186,7 +186,7 @@ export const INJECT_POINTS: readonly InjectPointInfo[] = [
     'thp_split',
     'sleeps',
     ['EAGAIN', 'EBUSY'],
-    ['collect', since('6.19', 'pages'), since('6.19', 'evict')],
+    ['call', 'collect', since('6.19', 'pages'), since('6.19', 'evict')],
     'a huge page is split into small ones',
   ),
   point('task_killed', 'sleeps', ['EINTR'], ['call'], 'a fatal signal reaches the task between two chunks'),

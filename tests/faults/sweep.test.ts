@@ -3,10 +3,10 @@ import { MachinePool } from '../../driver/sys/machine/machine-pool.js';
 import { replayLines } from '../../tools/fault/replay.js';
 import { RUN_TOKEN } from '../../tools/fault/run-token.js';
 import { shrinkToken } from '../../tools/fault/shrink.js';
+import { casesByName } from '../../tools/fault/sweep/cases.js';
 import { type JobResult, Sweeper, type SweepJob, type SweepOptions } from '../../tools/fault/sweep/sweep-job.js';
 import { joinSlices } from '../../tools/fault/sweep/sweep-slices.js';
 import { count, some } from '../counts.js';
-import { allCases } from '../selftests/index.js';
 
 const OPTIONS: SweepOptions = {
   profile: '6.12',
@@ -18,12 +18,14 @@ const OPTIONS: SweepOptions = {
   defects: [],
   first: false,
 };
-const CASES = new Map(allCases().map((testCase) => [testCase.name, testCase]));
+const CASES = casesByName('6.12');
 
 const ENTRY_CASES = [...CASES.keys()].filter((name) => name.includes('.entries.'));
+const HUGE_ENTRY_CASES = [...CASES.keys()].filter((name) => name.includes('.huge_entries.'));
 
 function sweep(name: string, options: Partial<SweepOptions> = {}): Promise<JobResult> {
-  return new Sweeper(CASES, { ...OPTIONS, ...options }).run({ name, path: 'unified' });
+  const all = { ...OPTIONS, ...options };
+  return new Sweeper(casesByName(all.profile), all).run({ name, path: 'unified' });
 }
 
 const TIMES = count(3, 100);
@@ -40,6 +42,12 @@ describe('a sweep', () => {
 
   it.each(some(ENTRY_CASES, 4))('of %s breaks nothing', async (name) => {
     expect((await sweep(name)).findings).toEqual([]);
+  });
+
+  it.each(some(HUGE_ENTRY_CASES, 12))('of %s breaks nothing on 7.3', async (name) => {
+    const { findings, runs } = await sweep(name, { profile: '7.3' });
+    expect(findings).toEqual([]);
+    expect(runs).toBeGreaterThan(50);
   });
 
   it.each(some([true, false], 2))('in slices comes to the whole, with first %s', async (first) => {

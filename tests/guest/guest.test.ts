@@ -130,6 +130,9 @@ describe('guest programs', needs(COMPILER), () => {
       'ioctl FIONREAD of /dev/null',
       'system call mseal (462)',
       'system call 100000',
+      'prctl PR_SET_VMA',
+      'setrlimit of RLIMIT_STACK',
+      'another value of /proc/sys/vm/overcommit_memory',
     ]);
     expect(crashes).toEqual([
       expect.stringMatching(

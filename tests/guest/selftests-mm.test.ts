@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -74,7 +74,8 @@ describe('dmirror exec --suite', needs(COMPILER), () => {
   it('runs what a file lists and what else is in the folder, and names what it did not expect', () => {
     const programs = join(folder, 'own');
     mkdirSync(programs);
-    execFileSync('cp', [build.compile('reports/echo'), join(programs, 'echo')]);
+    // A link to a program is one too.
+    symlinkSync(build.compile('reports/echo'), join(programs, 'echo'));
     execFileSync('cp', [build.compile('hello'), join(programs, 'hello')]);
     writeFileSync(join(programs, 'notes.txt'), 'no program\n');
     const list = join(folder, 'list.yaml');

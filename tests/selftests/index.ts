@@ -8,6 +8,7 @@ import { fileCases } from './file.js';
 import { migrateCases, migrateOnFaultCases } from './migrate.js';
 import { entryCases } from './migrate-on-fault/entries.js';
 import { errorCases } from './migrate-on-fault/errors.js';
+import { hugeEntryCases } from './migrate-on-fault/huge-entries.js';
 import { raceCases } from './migrate-on-fault/races.js';
 import { reviewCases } from './migrate-on-fault/reviews.js';
 import { pageRowCases } from './migrate-on-fault/rows-pages.js';
@@ -35,6 +36,7 @@ export function allCases({ deviceThp = false } = {}): SelftestCase[] {
     ...pageRowCases,
     ...vmaRowCases,
     ...entryCases,
+    ...hugeEntryCases.map((testCase) => (deviceThp ? testCase : skipped(testCase, 'no device has folios of 2 MiB'))),
     ...walkCases,
     ...errorCases,
     ...reviewCases,
@@ -50,8 +52,11 @@ const OF_6_12: ReadonlySet<string> = new Set(
 );
 
 function skippedAfter612(testCase: SelftestCase): SelftestCase {
-  if (!OF_6_12.has(testCase.name)) return testCase;
-  return { ...testCase, run: () => Promise.reject(new SkipError('what it expects is spelled as in 6.12')) };
+  return OF_6_12.has(testCase.name) ? skipped(testCase, 'what it expects is spelled as in 6.12') : testCase;
+}
+
+function skipped(testCase: SelftestCase, why: string): SelftestCase {
+  return { ...testCase, run: () => Promise.reject(new SkipError(why)) };
 }
 
 /** The same case, skipped where the dialect lacks a command that it needs. */

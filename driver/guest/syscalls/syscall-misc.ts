@@ -186,7 +186,7 @@ function* sysinfo(guest: GuestThread): Coroutine<number> {
   return yield* writeUser(guest.mm, guest.u(0), new Uint8Array(out.buffer));
 }
 
-/** Linux: drivers/char/random.c:get_random_bytes_user() */
+/** Linux: part of drivers/char/random.c:get_random_bytes_user() */
 function* getrandom(guest: GuestThread): Coroutine<number> {
   const flags = guest.int(2);
   if (flags & ~(GRND_NONBLOCK | GRND_RANDOM | GRND_INSECURE)) return -EINVAL;

@@ -31,13 +31,13 @@ function* processVmRw(guest: GuestThread, write: boolean): Coroutine<number> {
   if (process.owner !== owner) return -EPERM;
   if (!mmgetNotZero(process.mm)) return -ESRCH;
   const { mm } = process;
-  const done = yield* copyAll(mm, { local, remote: new UserIter(mm, vectors), write });
+  const done = yield* processVmRwCore(mm, { local, remote: new UserIter(mm, vectors), write });
   yield* mmput(mm);
   return done;
 }
 
 /** As far as both sides go: what arrived before a page that can't be had counts. Linux: mm/process_vm_access.c:process_vm_rw_core() */
-function* copyAll(
+function* processVmRwCore(
   mm: Mm,
   { local, remote, write }: { local: UserIter; remote: UserIter; write: boolean },
 ): Coroutine<number> {

@@ -77,13 +77,16 @@ export function hugepageVmaRevalidate(
   return expectsAnon && (!vmaHasAnonVma(vma) || !vmaIsAnonymous(vma)) ? 'page_anon' : vma;
 }
 
-/** The page table of the part, or why there is none to collapse. Linux: mm/khugepaged.c:find_pmd_or_thp_or_none() */
+/**
+ * The page table of the part, or why there is none to collapse: 2 MiB that migrate will be a huge page again. 6.12 takes them for
+ * nothing, but has none here. Linux: mm/khugepaged.c:find_pmd_or_thp_or_none(), check_pmd_state() of 6.19
+ */
 export function findPmdOrThpOrNone(mm: Mm, addr: number): { slot: PmdSlot; table: Table } | ScanResult {
   const slot = mmFindPmd(mm, hugeVpn(addr));
   if (slot === null) return 'pmd_null';
   const lo = slot.table.lo(slot.index);
   if (kindOf(lo) === Kind.none) return 'pmd_none';
-  if (kindOf(lo) === Kind.present) return 'pmd_mapped';
+  if (kindOf(lo) === Kind.present || kindOf(lo) === Kind.migration) return 'pmd_mapped';
   const table = slot.table.child(slot.index);
   return table === null ? 'pmd_null' : { slot, table };
 }

@@ -91,10 +91,10 @@ function* mfillAtomicPte(vma: Vma, addr: number, { fill, bytes }: MfillPage): Co
   const { pageTable } = vma.mm;
   const vpn = addr / PAGE_SIZE;
   if (pageTable.pteTable(vpn) === null) {
-    if (!mayAllocTable(vma.mm)) return -ENOMEM;
     const pmd = pageTable.pmdTable(vpn);
     // A 2 MiB entry is not overwritten.
     if (pmd !== null && kindOf(pmd.lo(pmdIndex(vpn))) !== Kind.none) return -EEXIST;
+    if (!mayAllocTable(vma.mm)) return -ENOMEM;
   }
   if (!vma.isShared) yield* anonVmaPrepare(vma);
   if (fill.mode === 'continue') return yield* mfillAtomicPteContinue(vma, addr, fill.wp);

@@ -123,6 +123,7 @@ function* copyTables(dst: Vma, src: Vma): Coroutine<number> {
       const ret = copyHugePmd(dst, src, vpn);
       ptlUnlock(src.mm);
       ptlUnlock(dst.mm);
+      if (ret === -ENOMEM) return ret;
       if (ret === 0) {
         vpn = next;
         continue;

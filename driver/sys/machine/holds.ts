@@ -1,5 +1,6 @@
 import type { Coroutine } from '../../core/effect.js';
 import {
+  MigratePfn,
   MigrateSelect,
   MigrateVma,
   migrateVmaFinalize,
@@ -8,7 +9,7 @@ import {
   migrationPath,
 } from '../../hmm/index.js';
 import { folioGet, folioPut, folioTrylock, folioUnlock } from '../../mm/frames/folio.js';
-import { PAGE_SIZE } from '../../mm/frames/frames.js';
+import { HPAGE_PMD_NR, PAGE_SIZE } from '../../mm/frames/frames.js';
 import { pfnAt } from '../../mm/tables/page-table-text.js';
 import type { Mm } from '../../mm/vmas/mm.js';
 
@@ -56,16 +57,27 @@ function* holdPages(
   };
 }
 
-/** A migration between setup and pages that in the end leaves every page where it was. */
+/** A migration between setup and pages, of huge pages as one where devices have such, that in the end leaves every page where it was. */
 function* holdMigration(
   mm: Mm,
   { start, end }: { start: number; end: number },
 ): Coroutine<(() => Coroutine<void>) | null> {
   const migrate = new MigrateVma((end - start) / PAGE_SIZE, migrationPath('classic'));
-  migrate.request({ vma: mm.vmaLookup(start), start, end, flags: MigrateSelect.system, pgmapOwner: null });
+  const flags = MigrateSelect.system | (mm.memory.profile.deviceThp ? MigrateSelect.compound : 0);
+  migrate.request({ vma: mm.vmaLookup(start), start, end, flags, pgmapOwner: null });
   if ((yield* migrateVmaSetup(migrate)) !== 0) return null;
-  return function* () {
+  const letGo = function* (): Coroutine<void> {
     yield* migrateVmaPages(migrate);
     yield* migrateVmaFinalize(migrate);
   };
+  if (isWhole(migrate)) return letGo;
+  yield* letGo();
+  return null;
+}
+
+/** Was every page collected? */
+function isWhole({ src, npages }: MigrateVma): boolean {
+  let at = 0;
+  while (at < npages && src[at]! & MigratePfn.migrate) at += src[at]! & MigratePfn.compound ? HPAGE_PMD_NR : 1;
+  return at === npages;
 }

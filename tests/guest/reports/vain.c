@@ -3,6 +3,8 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 int main(void)
@@ -14,6 +16,11 @@ int main(void)
 	syscall(462, 0, 0, 0);
 	syscall(462, 0, 0, 0);
 	syscall(100000);
+	prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, &len, 8, "name");
+	setrlimit(RLIMIT_STACK, &(struct rlimit){ 4096, 4096 });
+	int fd = open("/proc/sys/vm/overcommit_memory", O_WRONLY);
+	if (write(fd, "0", 1) == 1)
+		pwrite(fd, "1", 1, 0);
 	char *more = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	memset(more, 1, len);
 	return 0;

@@ -5,7 +5,7 @@ import type { MappedMemory } from '../../../uapi/client/mapped-memory.js';
 import { type MmapOptions, ProcessHandle, type ThreadHandle } from '../../../uapi/client/process-handle.js';
 import type { Transport } from '../../../uapi/client/transport.js';
 import { O_CREAT, O_RDWR, O_TRUNC } from '../../../uapi/fcntl.js';
-import { MAP_ANONYMOUS, MAP_FIXED, MAP_PRIVATE, MAP_SHARED, PAGE_SIZE } from '../../../uapi/mman.js';
+import { MADV_HUGEPAGE, MAP_ANONYMOUS, MAP_FIXED, MAP_PRIVATE, MAP_SHARED, PAGE_SIZE } from '../../../uapi/mman.js';
 import { HmmBuffer } from '../buffer.js';
 import type { SelftestCase, SelftestContext } from '../case.js';
 import { expectEqual, expectRet } from '../expect.js';
@@ -52,13 +52,15 @@ export class World {
     return new World(transport, process, device, await Dmirror.open(process, second));
   }
 
-  /** A buffer at a fixed place, and touched memory for what commands store at `ptr`. */
-  async buffer(npages: number, map: MmapOptions = {}): Promise<HmmBuffer> {
+  /** A buffer at a fixed place, and touched memory for what commands store at `ptr`; both may have huge pages with `isHuge`. */
+  async buffer(npages: number, map: MmapOptions = {}, { isHuge = false } = {}): Promise<HmmBuffer> {
     const sizeBytes = npages * PAGE_SIZE;
     const flags = (map.flags ?? MAP_PRIVATE | MAP_ANONYMOUS) | MAP_FIXED;
     const memory = await this.process.map(sizeBytes, { ...map, addr: BUFFER_ADDR, flags });
-    const shared = { addr: MIRROR_ADDR, flags: MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED };
-    const mirror = await this.process.map(sizeBytes, shared);
+    const sharing = isHuge ? MAP_PRIVATE : MAP_SHARED;
+    const mirror = await this.process.map(sizeBytes, { addr: MIRROR_ADDR, flags: sharing | MAP_ANONYMOUS | MAP_FIXED });
+    for (const { addr } of isHuge ? [memory, mirror] : [])
+      expectRet(await this.process.madvise(addr, sizeBytes, MADV_HUGEPAGE), 0, 'HUGEPAGE');
     await mirror.writeBytes(zeroBytes(sizeBytes));
     return new HmmBuffer(memory, mirror);
   }

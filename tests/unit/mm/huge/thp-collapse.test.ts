@@ -1,9 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { folioGet, folioPut } from '../../../../driver/mm/frames/folio.js';
+import { folioGet, folioLock, folioPut, folioUnlock } from '../../../../driver/mm/frames/folio.js';
+import { findPmdOrThpOrNone } from '../../../../driver/mm/huge/collapse-control.js';
+import { removeMigrationPtes, tryToMigrate } from '../../../../driver/mm/tables/migration-entries.js';
 import { pfnAt } from '../../../../driver/mm/tables/page-table-text.js';
 import { doMadvise } from '../../../../driver/mm/vmas/madvise.js';
 import { EAGAIN, EINVAL } from '../../../../uapi/errno.js';
 import { MADV_COLLAPSE, MADV_PAGEOUT } from '../../../../uapi/mman.js';
+import { DeviceMachine } from '../../dmirror/device-machine.js';
 import { runTask } from '../../helpers.js';
 import { BASE, HUGE, PAGE, TestMachine } from '../../test-machine.js';
 
@@ -37,6 +40,31 @@ describe('MADV_COLLAPSE', () => {
     world.map(2049, 100);
     world.store(2049, 1);
     expect(world.advise(2049, 100, MADV_COLLAPSE)).toBe(-EINVAL);
+  });
+
+  it('takes 2 MiB that migrate for a huge page, and is -EINVAL where a device has them', () => {
+    const world = new DeviceMachine({ profile: '7.3', thpEnabled: 'madvise' });
+    world.mapHuge(0, 512);
+    world.fill(0);
+    const { memory, mm } = world;
+    const head = pfnAt(mm, BASE / PAGE);
+    const found = world.run(
+      (function* () {
+        folioGet(memory, head);
+        yield* folioLock(memory, head);
+        yield* tryToMigrate(memory, head);
+        const what = [world.text(0, 512), findPmdOrThpOrNone(mm, BASE)];
+        yield* removeMigrationPtes(memory, head, head);
+        folioUnlock(memory, head);
+        folioPut(memory, head);
+        return what;
+      })(),
+    );
+    expect(found).toEqual(['PMD 0-511 PMD-MIG-W', 'pmd_mapped']);
+    world.command(world.open(0), 'MIGRATE_TO_DEV', 0, 512);
+    expect(world.advise(0, 512, MADV_COLLAPSE)).toBe(-EINVAL);
+    expect(world.text(0, 512)).toBe('PMD 0-511 PMD-DPRIV-W');
+    world.check();
   });
 
   it('is -EAGAIN while a page is referenced', () => {

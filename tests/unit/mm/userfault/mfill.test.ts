@@ -93,3 +93,13 @@ it('pages that are poisoned kill who touches them, and are zeroes after DONTNEED
   serving.serve = (page) => serving.fill(page, 0, { mode: 'zeropage' });
   expect([world.load(0), world.text(0, 1)]).toEqual([0, 'PTE 0 ZERO']);
 });
+
+it('2 MiB are in the way whether there is memory for a page table or not', () => {
+  const w = new TestMachine({ checked: true });
+  w.mapHuge(0, 512);
+  w.fill(0);
+  const serving = new Serving(w, 512);
+  w.memory.kernelMemory.take('vmalloc', w.memory.allocator.available);
+  expect(w.run(serving.fill(1, 7, { mode: 'zeropage' }))).toBe(-EEXIST);
+  w.memory.kernelMemory.give('vmalloc', w.memory.kernelMemory.taken.vmalloc);
+});

@@ -1,4 +1,6 @@
 import { expect, it } from 'vitest';
+import { faultAttr } from '../../../../driver/inject/fault-attr.js';
+import { pointByName } from '../../../../driver/inject/inject-points.js';
 import { EBUSY, EFAULT, EINVAL, ESRCH } from '../../../../uapi/errno.js';
 import { PAGE_SIZE } from '../../../../uapi/mman.js';
 import { anon, ret, smallMachine } from '../helpers.js';
@@ -36,6 +38,25 @@ it.each(['lock', 'reference', 'migration'])('holds pages by a %s until they are 
   expect(ret(main, 'letGo', holder.tid)).toBe(-ESRCH);
   expect(ret(main, 'hold', what, addr + 1, PAGE_SIZE)).toBe(-EINVAL);
   expect(ret(main, 'hold', 'grip', addr, PAGE_SIZE)).toBe(-EINVAL);
+  machine.checkInvariants();
+});
+
+it.each([
+  ['lru_isolate', 'FAIL'],
+  ['extra_reference', 'FAIL'],
+])('migrates nothing if a page can not be migrated, because of %s', (point) => {
+  const machine = smallMachine();
+  const { main } = machine.createProcess();
+  const addr = anon(main, 2);
+  ret(main, 'store', addr, new Uint8Array(2 * PAGE_SIZE));
+  const before = machine.call(main, 'inspect', 'pages', addr, 2 * PAGE_SIZE).bytes!.toString();
+  const { inject } = machine.kernel;
+  const id = pointByName(point);
+  const rule = { name: 'r', where: { points: [id] }, nth: 2, after: null, bytes: 0, delayTicks: 0, run: null };
+  inject.arm([{ ...rule, returns: { [id]: -1 }, attr: faultAttr() }], { seed: 1 });
+  expect(ret(main, 'hold', 'migration', addr, 2 * PAGE_SIZE)).toBe(-EFAULT);
+  inject.disarm();
+  expect(machine.call(main, 'inspect', 'pages', addr, 2 * PAGE_SIZE).bytes!.toString()).toBe(before);
   machine.checkInvariants();
 });
 

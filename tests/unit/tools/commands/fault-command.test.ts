@@ -50,7 +50,7 @@ describe('the catalogue', () => {
     const to = output();
     expect(await listPoints([], { json: true, profile: '6.12' }, to)).toBe(0);
     const phases = Object.fromEntries(to.lines.map((line) => JSON.parse(line)).map((one) => [one.name, one.phases]));
-    expect(phases.thp_split).toEqual(['collect']);
+    expect(phases.thp_split).toEqual(['call', 'collect']);
     expect(phases.thp_alloc).toEqual(['call', 'range-fault']);
     await expect(listPoints([], { json: true, profile: '6.13' }, output())).rejects.toThrow(/no profile '6.13'/);
   });
