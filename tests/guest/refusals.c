@@ -137,6 +137,14 @@ static void policies(void)
 	FAILS(EINVAL, syscall(SYS_mbind, area, 8192, 2, &first, 64, 0x100));
 	CHECK(munmap(area + 4096, 4096) == 0);
 	FAILS(EFAULT, syscall(SYS_mbind, area, 8192, 2, &first, 64, 0));
+	FAILS(EINVAL, syscall(SYS_mbind, area, -4096ul, 2, &first, 64, 0));
+	FAILS(EINVAL, syscall(SYS_mbind, area, 8192, 3 | 1 << 13, &first, 64, 0));
+	int mode = 0;
+	unsigned long nodes = 0;
+	CHECK(syscall(SYS_set_mempolicy, 2 | 1 << 13, &first, 64) == 0);
+	CHECK(syscall(SYS_get_mempolicy, &mode, &nodes, 64, NULL, 0) == 0 && mode == (2 | 1 << 13) && nodes == 1);
+	CHECK(syscall(SYS_set_mempolicy, 1, NULL, 0) == 0);
+	CHECK(syscall(SYS_get_mempolicy, &mode, &nodes, 64, NULL, 0) == 0 && mode == 4 && nodes == 0);
 	FAILS(EINVAL, syscall(SYS_set_mempolicy, 77, NULL, 0));
 	CHECK(syscall(SYS_set_mempolicy, 0, NULL, 0) == 0);
 }

@@ -8,6 +8,7 @@ import { mlockall, munlockall } from '../../mm/vmas/mlock.js';
 import type { Mm } from '../../mm/vmas/mm.js';
 import { vmMunmap } from '../../mm/vmas/munmap.js';
 import { VM } from '../../mm/vmas/vm-flags.js';
+import type { Mempolicy } from '../../sys/processes/thread.js';
 import { readUserView, words32, writeUser } from '../../sys/processes/user-memory.js';
 import { mapAnonymous } from '../exec.js';
 import { type GuestSyscallTable, machineCall } from '../guest-syscall.js';
@@ -88,14 +89,14 @@ export const memorySyscalls: GuestSyscallTable = {
     note: 'whole',
     run: (guest) => machineCall(guest, 'remapFilePages', ...[0, 1, 2, 3, 4].map((i) => guest.u(i))),
   },
-  236: { name: 'get_mempolicy', args: 'ppnpx', note: 'one node: MPOL_DEFAULT', run: kernelGetMempolicy },
+  236: { name: 'get_mempolicy', args: 'ppnpx', note: 'of a task; of memory MPOL_DEFAULT', run: kernelGetMempolicy },
   237: {
     name: 'set_mempolicy',
     args: 'dpn',
-    note: 'one node: checked, no effect',
-    run: (guest) => mempolicyOf(guest, guest.int(0), guest.u(1), guest.u(2)),
+    note: 'kept; with one node it changes nothing',
+    run: kernelSetMempolicy,
   },
-  235: { name: 'mbind', args: 'pndpnx', note: 'one node: checked, no effect', run: mbind },
+  235: { name: 'mbind', args: 'pndpnx', note: 'checked, not kept: with one node it changes nothing', run: mbind },
 };
 
 /** Answers where the heap ends, whatever was asked for. Linux: mm/mmap.c:brk() */
@@ -160,18 +161,33 @@ const NODE_MASK_BYTES = 8;
 
 const MPOL_DEFAULT = 0;
 const MPOL_PREFERRED = 1;
+const MPOL_BIND = 2;
+const MPOL_INTERLEAVE = 3;
 const MPOL_LOCAL = 4;
+const MPOL_PREFERRED_MANY = 5;
+const MPOL_WEIGHTED_INTERLEAVE = 6;
 const MPOL_MAX = 7;
 const MPOL_F_STATIC_NODES = 1 << 15;
 const MPOL_F_RELATIVE_NODES = 1 << 14;
-const MPOL_MODE_FLAGS = MPOL_F_STATIC_NODES | MPOL_F_RELATIVE_NODES;
+const MPOL_F_NUMA_BALANCING = 1 << 13;
+const MPOL_NODE_FLAGS = MPOL_F_STATIC_NODES | MPOL_F_RELATIVE_NODES;
+const MPOL_MODE_FLAGS = MPOL_NODE_FLAGS | MPOL_F_NUMA_BALANCING;
 /** Strict, move, move all. */
 const MPOL_MF_VALID = 7;
 
-/** 0 for a policy that a machine of one node can have. Linux: part of mm/mempolicy.c:sanitize_mpol_flags(), get_nodes() and mpol_new() */
-function* mempolicyOf(guest: GuestThread, asked: number, nmask: number, maxnode: number): Coroutine<number> {
+/**
+ * A policy that a machine of one node can have, null for the default one, or a negative errno.
+ * Linux: part of mm/mempolicy.c:sanitize_mpol_flags(), get_nodes() and mpol_new()
+ */
+function* mempolicyOf(
+  guest: GuestThread,
+  asked: number,
+  nmask: number,
+  maxnode: number,
+): Coroutine<Mempolicy | null | number> {
   const mode = asked & ~MPOL_MODE_FLAGS;
-  if (mode < 0 || mode >= MPOL_MAX || (asked & MPOL_MODE_FLAGS) === MPOL_MODE_FLAGS) return -EINVAL;
+  if (mode < 0 || mode >= MPOL_MAX || (asked & MPOL_NODE_FLAGS) === MPOL_NODE_FLAGS) return -EINVAL;
+  if (asked & MPOL_F_NUMA_BALANCING && mode !== MPOL_BIND && mode !== MPOL_PREFERRED_MANY) return -EINVAL;
   const bits = nmask === 0 || maxnode === 0 ? 0 : maxnode - 1;
   if (bits > PAGE_SIZE * 8) return -EINVAL;
   const mask =
@@ -179,21 +195,31 @@ function* mempolicyOf(guest: GuestThread, asked: number, nmask: number, maxnode:
   if (typeof mask === 'number') return mask;
   for (let byte = 0; byte < mask.byteLength; byte++) if (mask.getUint8(byte) & (byte === 0 ? ~1 : ~0)) return -EINVAL;
   const isEmpty = mask.getUint8(0) === 0;
-  if (mode === MPOL_DEFAULT) return isEmpty ? 0 : -EINVAL;
-  if (mode === MPOL_LOCAL) return isEmpty && (asked & MPOL_MODE_FLAGS) === 0 ? 0 : -EINVAL;
-  if (mode === MPOL_PREFERRED) return isEmpty && (asked & MPOL_MODE_FLAGS) !== 0 ? -EINVAL : 0;
-  return isEmpty ? -EINVAL : 0;
+  if (mode === MPOL_DEFAULT) return isEmpty ? null : -EINVAL;
+  const allowsNodes = mode !== MPOL_LOCAL;
+  const allowsNone = mode === MPOL_LOCAL || mode === MPOL_PREFERRED;
+  if (isEmpty ? !allowsNone || (asked & MPOL_NODE_FLAGS) !== 0 : !allowsNodes) return -EINVAL;
+  return isEmpty ? { mode: MPOL_LOCAL, hasNode: false } : { mode: asked, hasNode: true };
+}
+
+/** Linux: mm/mempolicy.c:kernel_set_mempolicy() */
+function* kernelSetMempolicy(guest: GuestThread): Coroutine<number> {
+  const policy = yield* mempolicyOf(guest, guest.int(0), guest.u(1), guest.u(2));
+  if (typeof policy === 'number') return policy;
+  guest.thread.mempolicy = policy;
+  return 0;
 }
 
 /** Linux: part of mm/mempolicy.c:do_mbind() */
 function* mbind(guest: GuestThread): Coroutine<number> {
   const [start, len, flags] = [guest.u(0), guest.u(1), guest.u(5)];
-  const error = yield* mempolicyOf(guest, guest.int(2), guest.u(3), guest.u(4));
-  if (error !== 0) return error;
-  const end = start + Math.ceil(len / PAGE_SIZE) * PAGE_SIZE;
-  if (flags & ~MPOL_MF_VALID || start % PAGE_SIZE !== 0 || end < start) return -EINVAL;
+  const policy = yield* mempolicyOf(guest, guest.int(2), guest.u(3), guest.u(4));
+  if (typeof policy === 'number') return policy;
+  const bytes = Math.ceil(len / PAGE_SIZE) * PAGE_SIZE;
+  const end = start + (bytes === 2 ** 64 ? 0 : bytes);
+  if (flags & ~MPOL_MF_VALID || start % PAGE_SIZE !== 0 || end >= 2 ** 64) return -EINVAL;
   // A hole is no error for the default policy.
-  for (let at = start; at < end && guest.int(2) !== MPOL_DEFAULT; ) {
+  for (let at = start; at < end && policy !== null; ) {
     const vma = guest.mm.vmaLookup(at);
     if (vma === null) return -EFAULT;
     at = vma.end;
@@ -201,7 +227,7 @@ function* mbind(guest: GuestThread): Coroutine<number> {
   return 0;
 }
 
-/** Linux: mm/mempolicy.c:kernel_get_mempolicy(), with one node and the policy that a program begins with */
+/** Of a task, and of memory the default one: mbind(2) leaves nothing, as there is one node. Linux: mm/mempolicy.c:kernel_get_mempolicy() */
 function* kernelGetMempolicy(guest: GuestThread): Coroutine<number> {
   const [policy, nmask, maxnode, addr, flags] = [guest.u(0), guest.u(1), guest.u(2), guest.u(3), guest.u(4)];
   const maskBytes = Math.ceil((maxnode - 1) / 64) * 8;
@@ -211,11 +237,21 @@ function* kernelGetMempolicy(guest: GuestThread): Coroutine<number> {
   if (isAllowed && flags !== MPOL_F_MEMS_ALLOWED) return -EINVAL;
   if (!isAllowed && flags & MPOL_F_ADDR) {
     if (guest.mm.vmaLookup(addr) === null) return -EFAULT;
-  } else if (!isAllowed && (addr !== 0 || flags & MPOL_F_NODE)) return -EINVAL;
-  // Both the mode, MPOL_DEFAULT, and the one node are 0.
-  if (policy !== 0 && (yield* writeUser(guest.mm, policy, words32(0))) !== 0) return -EFAULT;
+  } else if (!isAllowed && addr !== 0) return -EINVAL;
+  const own = isAllowed || flags & MPOL_F_ADDR ? null : guest.thread.mempolicy;
+  const isNode = (flags & MPOL_F_NODE) !== 0;
+  if (isNode && !(flags & MPOL_F_ADDR) && !interleaves(own)) return -EINVAL;
+  // The one node is 0, and so is MPOL_DEFAULT.
+  const answer = isNode ? 0 : (own?.mode ?? MPOL_DEFAULT);
+  if (policy !== 0 && (yield* writeUser(guest.mm, policy, words32(answer))) !== 0) return -EFAULT;
   if (nmask === 0) return 0;
   const mask = new Uint8Array(Math.max(maskBytes, 0));
-  if (isAllowed && mask.length >= NODE_MASK_BYTES) mask[0] = 1;
+  if ((isAllowed || own?.hasNode) && mask.length >= NODE_MASK_BYTES) mask[0] = 1;
   return yield* writeUser(guest.mm, nmask, mask);
+}
+
+/** These alone have a next node. */
+function interleaves(policy: Mempolicy | null): boolean {
+  const mode = policy === null ? MPOL_DEFAULT : policy.mode & ~MPOL_MODE_FLAGS;
+  return mode === MPOL_INTERLEAVE || mode === MPOL_WEIGHTED_INTERLEAVE;
 }

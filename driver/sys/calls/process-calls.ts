@@ -58,7 +58,7 @@ function* newThread(thread: Thread): Coroutine<number> {
   if (thread.task.killed) return -EINTR;
   if (!machine.hasRoomFor(thread.process.owner)) return -EAGAIN;
   const added = thread.process.addThread(machine.newPid());
-  added.noNewPrivs = thread.noNewPrivs;
+  added.inherit(thread);
   return added.tid;
 }
 

@@ -38,7 +38,7 @@ export function* copyProcess(thread: Thread, options: ForkOptions = {}): Corouti
   }
   const child = machine.addProcess(mm, files, process);
   child.exitSignal = options.exitSignal ?? SIGCHLD;
-  child.main.noNewPrivs = thread.noNewPrivs;
+  child.main.inherit(thread);
   return child;
 }
 

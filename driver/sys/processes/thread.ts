@@ -33,6 +33,13 @@ export class Call {
   }
 }
 
+/** Where memory is to come from, on a machine of one node. Linux: struct mempolicy */
+export interface Mempolicy {
+  /** With its flags. */
+  readonly mode: number;
+  readonly hasNode: boolean;
+}
+
 /** One flow of control of a process: it runs one system call at a time, further ones wait in order. */
 export class Thread implements TaskProgram {
   readonly task: Task;
@@ -41,6 +48,8 @@ export class Thread implements TaskProgram {
   isDead = false;
   /** What comes when the parent ends; 0: nothing. Linux: task_struct.pdeath_signal */
   parentDeathSignal = 0;
+  /** null: the default one. Linux: task_struct.mempolicy */
+  mempolicy: Mempolicy | null = null;
   /** No program may give it new rights, nor its children. Linux: PFA_NO_NEW_PRIVS */
   noNewPrivs = false;
   /** Mask and queue of a thread that runs a program; null: a client drives it. */
@@ -56,6 +65,12 @@ export class Thread implements TaskProgram {
   ) {
     const { kernel } = process.machine;
     this.task = kernel.scheduler.newTask(`${process.pid}/${tid}`, this);
+  }
+
+  /** What a new task has of the one that made it. Linux: part of kernel/fork.c:copy_process() */
+  inherit({ mempolicy, noNewPrivs }: Thread): void {
+    this.mempolicy = mempolicy;
+    this.noNewPrivs = noNewPrivs;
   }
 
   get limitAs(): number {
