@@ -1,7 +1,5 @@
-import type { Coroutine } from '../../../core/effect.js';
 import { PAGE_SIZE } from '../../../mm/frames/frames.js';
 import { lockedPages } from '../../../mm/vmas/mlock.js';
-import type { Mm } from '../../../mm/vmas/mm.js';
 import { vmaRights } from '../../../mm/vmas/vm-flags.js';
 import type { Vma } from '../../../mm/vmas/vma.js';
 import type { Machine } from '../../machine/machine.js';
@@ -10,6 +8,7 @@ import { doSigpending } from '../../processes/program-signals.js';
 import { NO_SIGNALS, type SignalSet, signalSet } from '../../processes/signal-set.js';
 import type { Thread } from '../../processes/thread.js';
 import { OpenFile } from '../open-file.js';
+import { MapsFile } from './maps-file.js';
 import { procFdLink } from './proc-fd.js';
 import { ProcFile } from './proc-file.js';
 import { showSmap } from './smaps.js';
@@ -20,40 +19,23 @@ const NAME_COLUMN = 73;
 /** Puts the text files of /proc/self into the tree of paths; each is about the process that opened it, and maps about its address space by then. */
 export function addProcSelf(machine: Machine): void {
   const files: Record<string, (thread: Thread) => string> = {
-    maps: ({ process }) => process.mm.vmas.map((vma) => showMapVma(process, vma)).join(''),
-    smaps: ({ process }) => process.mm.vmas.map((vma) => showMapVma(process, vma) + showSmap(vma)).join(''),
     status: statusText,
     comm: ({ process }) => `${process.image?.comm ?? ''}\n`,
     cmdline: ({ process }) => (process.image?.layout.argv ?? []).map((arg) => `${arg}\0`).join(''),
   };
   for (const [name, text] of Object.entries(files)) {
     machine.vfs.addSpecial(`/proc/self/${name}`, function* (thread, flags) {
-      const { process } = thread;
-      const opened = name.endsWith('maps') ? process.mm : null;
-      return new ProcSelfFile(machine, flags, { mm: () => opened ?? process.mm, read: () => text(thread) });
+      return new ProcFile(machine, flags, { read: () => text(thread) });
     });
   }
-}
-
-/** Reads with the address space held still. */
-class ProcSelfFile extends ProcFile {
-  constructor(
-    machine: Machine,
-    flags: number,
-    private readonly of: { mm(): Mm; read(): string },
-  ) {
-    super(machine, flags, of);
-  }
-
-  protected override *show(): Coroutine<string> {
-    const { read } = this.of;
-    const mm = this.of.mm();
-    // The process has ended, or runs another program. Linux: fs/proc/task_mmu.c:m_start()
-    if (mm.users === 0) return '';
-    yield* mm.mmapLock.readLock();
-    const text = read();
-    mm.mmapLock.readUnlock();
-    return text;
+  const ofVmas: Record<string, (process: Process, vma: Vma) => string> = {
+    maps: showMapVma,
+    smaps: (process, vma) => showMapVma(process, vma) + showSmap(vma),
+  };
+  for (const [name, text] of Object.entries(ofVmas)) {
+    machine.vfs.addSpecial(`/proc/self/${name}`, function* ({ process }, flags) {
+      return new MapsFile(machine, flags, process.mm, (vma) => text(process, vma));
+    });
   }
 }
 
@@ -71,7 +53,8 @@ function fileOf(vma: Vma): { path: string; dev: string; ino: number } {
   const { file } = vma;
   if (!(file instanceof OpenFile)) return { path: '', dev: '00:00', ino: 0 };
   const path = file.path === '' ? '/dev/zero (deleted)' : file.dPath;
-  return { path, dev: '00:01', ino: file.stat().ino };
+  // Linux: fs/seq_file.c:seq_path()
+  return { path: path.replaceAll('\n', '\\012'), dev: '00:01', ino: file.stat().ino };
 }
 
 function areaName({ image }: Process, vma: Vma): string {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ENOENT } from '../../../../../uapi/errno.js';
-import { O_RDWR } from '../../../../../uapi/fcntl.js';
+import { O_CREAT, O_RDWR } from '../../../../../uapi/fcntl.js';
 import {
   MADV_DODUMP,
   MADV_DONTDUMP,
@@ -30,6 +30,14 @@ describe('/proc/self', () => {
     expect(readText(main, '/proc/self/maps')).toBe(
       `${at(0)}-${at(1)} rw-p 00000000 00:00 0 \n${at(1)}-${at(2)} r--p 00000000 00:00 0 \n`,
     );
+  });
+
+  it('maps and smaps write a line end in a name as Linux does', () => {
+    const { main } = smallMachine().createProcess();
+    const fd = ret(main, 'open', '/tmp/a\nb\\c', O_RDWR | O_CREAT);
+    ret(main, 'mmap', 0, PAGE_SIZE, PROT_READ, MAP_SHARED, fd, 0);
+    for (const name of ['maps', 'smaps'])
+      expect(readText(main, `/proc/self/${name}`).split('\n', 1)[0]).toMatch(/ \/tmp\/a\\012b\\c$/);
   });
 
   it('smaps and status count pages in memory, in swap, and locked', () => {
