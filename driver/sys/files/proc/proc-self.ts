@@ -1,6 +1,7 @@
 import { PAGE_SIZE } from '../../../mm/frames/frames.js';
 import { lockedPages } from '../../../mm/vmas/mlock.js';
-import { vmaRights } from '../../../mm/vmas/vm-flags.js';
+import type { Mm } from '../../../mm/vmas/mm.js';
+import { isDataMapping, isStackMapping, vmaRights } from '../../../mm/vmas/vm-flags.js';
 import type { Vma } from '../../../mm/vmas/vma.js';
 import type { Machine } from '../../machine/machine.js';
 import type { Process } from '../../processes/process.js';
@@ -66,11 +67,8 @@ function areaName({ image }: Process, vma: Vma): string {
 
 function statusText(thread: Thread): string {
   const { process } = thread;
-  const { rss, vmas } = process.mm;
-  const sizeKib = vmas.reduce((sum, vma) => sum + (vma.end - vma.start) / KIB, 0);
+  const { rss } = process.mm;
   const { image, signals } = process;
-  const dataKib = image === null ? 0 : (image.brk - image.layout.startBrk) / KIB;
-  const stackKib = image === null ? 0 : (image.layout.stackEnd - image.layout.stackStart) / KIB;
   const handled = (isIt: (handler: number) => boolean): SignalSet =>
     signalSet(...(signals?.actions ?? []).flatMap(({ handler }, signo) => (signo > 0 && isIt(handler) ? [signo] : [])));
   return [
@@ -83,14 +81,14 @@ function statusText(thread: Thread): string {
     'Uid:\t0\t0\t0\t0',
     'Gid:\t0\t0\t0\t0',
     ...[
-      ['VmSize', sizeKib],
+      ['VmSize', sizeKib(process.mm, () => true)],
       ['VmLck', lockedPages(process.mm) * 4],
       ['VmRSS', (rss.anon + rss.file + rss.shmem) * 4],
       ['RssAnon', rss.anon * 4],
       ['RssFile', rss.file * 4],
       ['RssShmem', rss.shmem * 4],
-      ['VmData', dataKib],
-      ['VmStk', stackKib],
+      ['VmData', sizeKib(process.mm, isDataMapping)],
+      ['VmStk', sizeKib(process.mm, isStackMapping)],
       ['VmSwap', rss.swap * 4],
     ].map(([name, kib]) => `${name}:\t${String(kib).padStart(8)} kB`),
     `Threads:\t${process.threads.length}`,
@@ -100,6 +98,11 @@ function statusText(thread: Thread): string {
     `SigCgt:\t${setText(handled((handler) => handler > 1))}`,
     '',
   ].join('\n');
+}
+
+/** Of the vmas whose flags are such. Linux: part of mm/mmap.c:vm_stat_account() */
+function sizeKib({ vmas }: Mm, isSuch: (flags: number) => boolean): number {
+  return vmas.reduce((sum, { start, end, flags }) => sum + (isSuch(flags) ? (end - start) / KIB : 0), 0);
 }
 
 function setText({ lo, hi }: SignalSet): string {

@@ -11,7 +11,9 @@ import {
   MADV_RANDOM,
   MADV_SEQUENTIAL,
   MAP_ANONYMOUS,
+  MAP_GROWSDOWN,
   MAP_HUGETLB,
+  MAP_PRIVATE,
   MAP_SHARED,
   PAGE_SIZE,
   PROT_READ,
@@ -58,6 +60,27 @@ describe('/proc/self', () => {
       '4 kB',
       '1',
     ]);
+  });
+
+  it('status counts private writable memory as data, and stacks', () => {
+    const { main } = smallMachine().createProcess();
+    const rows = (): (string | undefined)[] => {
+      const status = readText(main, '/proc/self/status');
+      return ['VmSize', 'VmData', 'VmStk'].map((name) => row(status, name));
+    };
+    const mapped = (prot: number, flags: number): number =>
+      ret(main, 'mmap', 0, PAGE_SIZE, prot, flags | MAP_ANONYMOUS, -1, 0);
+    expect(rows()).toEqual(['0 kB', '0 kB', '0 kB']);
+    const addr = mapped(PROT_READ, MAP_PRIVATE);
+    mapped(PROT_READ | PROT_WRITE, MAP_SHARED);
+    expect(rows()).toEqual(['8 kB', '0 kB', '0 kB']);
+    ret(main, 'mprotect', addr, PAGE_SIZE, PROT_READ | PROT_WRITE);
+    expect(rows()).toEqual(['8 kB', '4 kB', '0 kB']);
+    mapped(PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_GROWSDOWN);
+    expect(rows()).toEqual(['12 kB', '4 kB', '4 kB']);
+    expect(readText(main, '/proc/self/smaps')).toContain('VmFlags: rd wr mr mw me gd ac sd ');
+    ret(main, 'mprotect', addr, PAGE_SIZE, 0);
+    expect(rows()).toEqual(['12 kB', '0 kB', '4 kB']);
   });
 
   it('smaps counts a huge page as such', () => {
