@@ -3,6 +3,7 @@ import { writeU64 } from '../../../uapi/u64.js';
 import { type Coroutine, preemptPoint } from '../../core/effect.js';
 import { PAGE_SIZE } from '../../mm/frames/frames.js';
 import { fillRandom } from '../../sys/files/dev-nodes.js';
+import { COMM_LEN } from '../../sys/processes/program-image.js';
 import { readUserView, strncpyFromUser, words32, words64, writeUser } from '../../sys/processes/user-memory.js';
 import { newUserfaultfd } from '../../sys/userfaultfd/userfault-fd.js';
 import { fixed, type GuestSyscall, type GuestSyscallTable } from '../guest-syscall.js';
@@ -225,7 +226,7 @@ function* prctl(guest: GuestThread): Coroutine<number> {
     case PR_SET_NAME: {
       const name = yield* strncpyFromUser(guest.mm, guest.u(1), 256);
       if (typeof name === 'number') return name;
-      image.comm = name.slice(0, 15);
+      image.comm = name.slice(0, COMM_LEN);
       return 0;
     }
     case PR_GET_NAME:

@@ -40,18 +40,26 @@ export class ProcFile extends OpenFile {
     return textBytes(this.seq.read(lenBytes, offset));
   }
 
+  private get isSysfs(): boolean {
+    return this.path.startsWith('/sys/');
+  }
+
   private get isSysctl(): boolean {
     return this.path.startsWith('/proc/sys/');
   }
 
   override stat(): FileStat {
-    const size = this.path.startsWith('/sys/') ? PAGE_SIZE : 0;
+    const size = this.isSysfs ? PAGE_SIZE : 0;
     return { mode: S_IFREG | modeOf(this.node), size, blocks: 0, ino: 2, rdev: 0 };
   }
 
   override llseek(seek: Seek): number {
     if (this.isSysctl) return defaultLlseek(this, seek);
     return HAS_LENGTH.test(this.path) ? super.llseek(seek) : seqLseek(this, seek);
+  }
+
+  override get hasFsync(): boolean {
+    return this.isSysfs;
   }
 
   /** Linux: part of fs/kernfs/file.c:kernfs_fop_write_iter() and fs/proc/proc_sysctl.c:proc_sys_call_handler() */

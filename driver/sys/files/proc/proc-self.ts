@@ -1,3 +1,6 @@
+import { EINVAL } from '../../../../uapi/errno.js';
+import type { Coroutine } from '../../../core/effect.js';
+import type { IovIter } from '../../../mm/faults/iov-iter.js';
 import { PAGE_SIZE } from '../../../mm/frames/frames.js';
 import { lockedPages } from '../../../mm/vmas/mlock.js';
 import type { Mm } from '../../../mm/vmas/mm.js';
@@ -5,6 +8,7 @@ import { isDataMapping, isStackMapping, vmaRights } from '../../../mm/vmas/vm-fl
 import type { Vma } from '../../../mm/vmas/vma.js';
 import type { Machine } from '../../machine/machine.js';
 import type { Process } from '../../processes/process.js';
+import { COMM_LEN } from '../../processes/program-image.js';
 import { doSigpending } from '../../processes/program-signals.js';
 import { NO_SIGNALS, type SignalSet, signalSet } from '../../processes/signal-set.js';
 import type { Thread } from '../../processes/thread.js';
@@ -21,7 +25,6 @@ const NAME_COLUMN = 73;
 export function addProcSelf(machine: Machine): void {
   const files: Record<string, (thread: Thread) => string> = {
     status: statusText,
-    comm: ({ process }) => `${process.image?.comm ?? ''}\n`,
     cmdline: ({ process }) => (process.image?.layout.argv ?? []).map((arg) => `${arg}\0`).join(''),
   };
   for (const [name, text] of Object.entries(files)) {
@@ -29,6 +32,9 @@ export function addProcSelf(machine: Machine): void {
       return new ProcFile(machine, flags, { read: () => text(thread) });
     });
   }
+  machine.vfs.addSpecial('/proc/self/comm', function* ({ process }, flags) {
+    return new CommFile(machine, flags, process);
+  });
   const ofVmas: Record<string, (process: Process, vma: Vma) => string> = {
     maps: showMapVma,
     smaps: (process, vma) => showMapVma(process, vma) + showSmap(vma),
@@ -37,6 +43,29 @@ export function addProcSelf(machine: Machine): void {
     machine.vfs.addSpecial(`/proc/self/${name}`, function* ({ process }, flags) {
       return new MapsFile(machine, flags, process.mm, (vma) => text(process, vma));
     });
+  }
+}
+
+/** The name of a process. */
+class CommFile extends ProcFile {
+  constructor(
+    machine: Machine,
+    flags: number,
+    private readonly process: Process,
+  ) {
+    super(machine, flags, {
+      read: () => `${process.image?.comm ?? ''}\n`,
+      store(text) {
+        if (process.image === null) return -EINVAL;
+        process.image.comm = text.slice(0, COMM_LEN);
+        return 0;
+      },
+    });
+  }
+
+  /** The position stays. Linux: part of fs/proc/base.c:comm_write() */
+  override *writeIter(thread: Thread, from: IovIter): Coroutine<number> {
+    return thread.process === this.process ? yield* super.writeIter(thread, from, 0) : -EINVAL;
   }
 }
 
@@ -72,7 +101,8 @@ function statusText(thread: Thread): string {
   const handled = (isIt: (handler: number) => boolean): SignalSet =>
     signalSet(...(signals?.actions ?? []).flatMap(({ handler }, signo) => (signo > 0 && isIt(handler) ? [signo] : [])));
   return [
-    `Name:\t${image?.comm ?? ''}`,
+    // Linux: fs/proc/array.c:proc_task_name()
+    `Name:\t${(image?.comm ?? '').replaceAll('\\', '\\\\').replaceAll('\n', '\\n')}`,
     'State:\tR (running)',
     `Tgid:\t${process.pid}`,
     `Pid:\t${thread.tid}`,
