@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ENOENT } from '../../../../../uapi/errno.js';
-import { O_CREAT, O_RDWR } from '../../../../../uapi/fcntl.js';
+import { O_CREAT, O_RDWR, O_WRONLY } from '../../../../../uapi/fcntl.js';
 import {
   MADV_DODUMP,
   MADV_DONTDUMP,
@@ -173,6 +173,17 @@ describe('/proc/self', () => {
     expect(advise(MADV_DODUMP, MADV_NORMAL)).toEqual(['rd wr mr mw me rr ac sd ', 'rd wr mr mw me ac sd ']);
     ret(main, 'madvise', addr, PAGE_SIZE, MADV_DONTDUMP);
     expect(readText(main, '/proc/self/smaps').match(/VmFlags/g)).toHaveLength(2);
+  });
+
+  it('smaps takes for used what a fault mapped around the page that was', () => {
+    const { main } = smallMachine().createProcess();
+    const fd = ret(main, 'open', '/tmp/around', O_RDWR | O_CREAT);
+    ret(main, 'pwrite', fd, new Uint8Array(4 * PAGE_SIZE), 0);
+    const addr = ret(main, 'mmap', 0, 4 * PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+    ret(main, 'load', addr, 1);
+    expect(row(readText(main, '/proc/self/smaps'), 'Referenced')).toBe('16 kB');
+    ret(main, 'pwrite', ret(main, 'open', '/proc/self/clear_refs', O_WRONLY), Uint8Array.of(0x31), 0);
+    expect(row(readText(main, '/proc/self/smaps'), 'Referenced')).toBe('0 kB');
   });
 
   it('smaps counts pages of hugetlb apart', () => {
