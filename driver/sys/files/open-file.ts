@@ -195,7 +195,7 @@ export abstract class OpenFile implements MappedFile {
     return { mode: S_IFCHR | 0o666, size: 0, ino: 1, rdev: 0 };
   }
 
-  /** fsync(2) and fdatasync(2) of it are 0, as nothing is to be written back; -EINVAL otherwise. Linux: fs/libfs.c:noop_fsync() is its f_op->fsync */
+  /** fsync(2) and fdatasync(2) of it are 0, as nothing is to be written back; -EINVAL otherwise. Linux: f_op->fsync, as part of fs/libfs.c:noop_fsync() */
   get hasFsync(): boolean {
     return false;
   }
