@@ -29,7 +29,8 @@ export function addProcSelf(machine: Machine): void {
   };
   for (const [name, text] of Object.entries(files)) {
     machine.vfs.addSpecial(`/proc/self/${name}`, function* (thread, flags) {
-      return new ProcFile(machine, flags, { read: () => text(thread) });
+      // Deviates: the files of a process that has ended are empty, and no error.
+      return new ProcFile(machine, flags, { read: () => (thread.process.mm.users === 0 ? '' : text(thread)) });
     });
   }
   machine.vfs.addSpecial('/proc/self/comm', function* ({ process }, flags) {
