@@ -223,7 +223,7 @@ function bufferOf(bytes: Uint8Array): PageBytes {
 }
 
 function isFreedLazily({ frames }: Memory, pfn: number): boolean {
-  return frames.isAnon(pfn) && !frames.hasFlags(frames.head(pfn), PG.swapbacked);
+  return frames.isAnon(pfn) && (frames.flags(frames.head(pfn)) & (PG.swapbacked | PG.hugetlb)) === 0;
 }
 
 /** Private pages that have an entry, with a copy of what they hold. */

@@ -1,6 +1,14 @@
 import { E2BIG, ENOMEM } from '../../uapi/errno.js';
 import { O_RDONLY } from '../../uapi/fcntl.js';
-import { MAP_ANONYMOUS, MAP_FIXED, MAP_PRIVATE, PROT_EXEC, PROT_READ, PROT_WRITE } from '../../uapi/mman.js';
+import {
+  MAP_ANONYMOUS,
+  MAP_FIXED,
+  MAP_GROWSDOWN,
+  MAP_PRIVATE,
+  PROT_EXEC,
+  PROT_READ,
+  PROT_WRITE,
+} from '../../uapi/mman.js';
 import type { Coroutine } from '../core/effect.js';
 import { PAGE_SIZE } from '../mm/frames/frames.js';
 import { TASK_SIZE } from '../mm/tables/page-table.js';
@@ -130,17 +138,18 @@ function protOf(flags: number): number {
 /** Private anonymous memory at a fixed place, no more than there is RAM and swap; 0 or a negative errno. Linux: part of mm/mmap.c:vm_brk_flags() */
 export function* mapAnonymous(
   mm: Mm,
-  { addr, len, prot }: { addr: number; len: number; prot: number },
+  { addr, len, prot, extra = 0 }: { addr: number; len: number; prot: number; extra?: number },
 ): Coroutine<number> {
   if (!vmEnoughMemory(mm.memory, len / PAGE_SIZE)) return -ENOMEM;
-  const flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
+  const flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | extra;
   const mapped = yield* vmMmapPgoff(mm, { addr, len, prot, flags, file: null, pgoff: 0 });
   return Math.min(mapped, 0);
 }
 
 /** The stack is mapped as a whole. Deviates: it does not grow, as its limit is fixed. */
 function* mapStack(mm: Mm): Coroutine<number> {
-  const error = yield* mapAnonymous(mm, { addr: STACK_START, len: STACK_BYTES, prot: PROT_READ | PROT_WRITE });
+  const stack = { addr: STACK_START, len: STACK_BYTES, prot: PROT_READ | PROT_WRITE, extra: MAP_GROWSDOWN };
+  const error = yield* mapAnonymous(mm, stack);
   if (error !== 0) return error;
   const page = { addr: SIGRETURN_PAGE, len: PAGE_SIZE, prot: PROT_READ | PROT_WRITE | PROT_EXEC };
   return (yield* mapAnonymous(mm, page)) || (yield* writeUser(mm, SIGRETURN_PAGE, SIGRETURN_CODE));

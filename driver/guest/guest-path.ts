@@ -1,16 +1,22 @@
 import { EBADF, ENOENT, ENOTDIR } from '../../uapi/errno.js';
 import type { Coroutine } from '../core/effect.js';
 import { DirectoryFile } from '../sys/files/directories.js';
+import type { Process } from '../sys/processes/process.js';
 import { strncpyFromUser } from '../sys/processes/user-memory.js';
 import type { GuestThread } from './guest-thread.js';
 
 export const AT_FDCWD = -100;
 
-/** The absolute path that a directory descriptor and a user string mean; -ENOENT, -EBADF, -ENOTDIR, -EFAULT. */
-export function* readPath(guest: GuestThread, dirfd: number, addr: number): Coroutine<string | number> {
+/** The absolute path that a directory descriptor and a user string mean; -ENOENT, -EBADF, -ENOTDIR, -EFAULT. What `creates` a directory may find a file there. */
+export function* readPath(
+  guest: GuestThread,
+  dirfd: number,
+  addr: number,
+  { creates = false } = {},
+): Coroutine<string | number> {
   const text = yield* strncpyFromUser(guest.mm, addr);
   if (typeof text === 'number') return text;
-  return text === '' ? -ENOENT : resolvePath(guest, dirfd, text);
+  return text === '' ? -ENOENT : resolvePath(guest, dirfd, creates ? text.replace(/\/+$/, '') || '/' : text);
 }
 
 export function resolvePath({ process, thread }: GuestThread, dirfd: number, text: string): string | number {
@@ -24,7 +30,12 @@ export function resolvePath({ process, thread }: GuestThread, dirfd: number, tex
       base = directory.path;
     }
   }
-  return ownProc(normalize(`${base}/${text}`), [process.pid, thread.tid]);
+  const path = ownProc(normalize(`${base}/${text}`), [process.pid, thread.tid]);
+  return /\/\.?$/.test(text) && isFile(process, path) ? -ENOTDIR : path;
+}
+
+function isFile({ machine: { vfs }, owner }: Process, path: string): boolean {
+  return vfs.exists(path, owner) && !vfs.isDirectory(path, owner);
 }
 
 function normalize(path: string): string {

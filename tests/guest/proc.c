@@ -2,7 +2,11 @@
 #include "guest.h"
 #include <fcntl.h>
 #include <stdint.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 
 static char *slurp(const char *path)
 {
@@ -73,6 +77,52 @@ static void settings(void)
 	CHECK(put(POOL "nr_hugepages", text) == 0 && atoi(slurp(POOL "surplus_hugepages")) == 0);
 }
 
+/* The name of a process, which is 15 bytes and may hold a line end. */
+static void comm(void)
+{
+	char name[16];
+	int fd = open("/proc/self/comm", O_RDWR);
+
+	CHECK(fd >= 0 && write(fd, "a\nb", 3) == 3 && lseek(fd, 0, SEEK_CUR) == 0);
+	CHECK(read(fd, name, 16) == 4 && memcmp(name, "a\nb\n", 4) == 0);
+	CHECK(strstr(slurp("/proc/self/status"), "Name:\ta\\nb\n"));
+	CHECK(write(fd, "sixteen and more", 16) == 16 && prctl(PR_GET_NAME, name) == 0);
+	CHECK(strcmp(name, "sixteen and mor") == 0);
+	int child = fork(), status;
+	if (child == 0)
+		_exit(write(fd, "x", 1) == -1 && errno == EINVAL ? 0 : 1);
+	CHECK(waitpid(child, &status, 0) == child && status == 0);
+	CHECK(strcmp(slurp("/proc/self/comm"), "sixteen and mor\n") == 0);
+	close(fd);
+}
+
+static int synced(const char *path)
+{
+	int fd = open(path, O_RDONLY), ret = fsync(fd) == 0 && fdatasync(fd) == 0 ? 0 : errno;
+
+	close(fd);
+	return ret;
+}
+
+/* What is no regular file of a file system with contents of its own. */
+static void odd_files(void)
+{
+	struct stat status;
+	int fd = eventfd(0, 0);
+
+	CHECK(fstat(fd, &status) == 0 && status.st_mode == 0600 && fsync(fd) == -1 && errno == EINVAL);
+	close(fd);
+	CHECK(synced("/tmp") == 0 && synced(THP "enabled") == 0 && synced("/none") == EBADF);
+	CHECK(synced("/proc/self/maps") == EINVAL && synced("/sys") == EINVAL && synced("/proc") == EINVAL);
+	CHECK(synced("/dev/zero") == EINVAL);
+	CHECK(open("/proc/self/maps/", O_RDONLY) == -1 && errno == ENOTDIR);
+	CHECK(open(THP, O_RDONLY) >= 0 && access("/proc/self/maps/.", F_OK) == -1 && errno == ENOTDIR);
+	CHECK(mkdir("/proc/self/maps/", 0700) == -1 && errno == EEXIST);
+	CHECK(open(THP "none", O_RDWR | O_CREAT, 0600) == -1 && errno == EACCES);
+	CHECK(open(THP "none/none", O_RDWR | O_CREAT, 0600) == -1 && errno == ENOENT);
+	CHECK(open("/proc/none", O_RDWR | O_CREAT, 0600) == -1 && errno == ENOENT);
+}
+
 int main(void)
 {
 	size_t huge = 2 << 20;
@@ -98,6 +148,8 @@ int main(void)
 	CHECK(strstr(slurp("/sys/kernel/mm/transparent_hugepage/enabled"), "[madvise]"));
 	CHECK(strstr(slurp("/proc/meminfo"), "Hugepagesize:"));
 	settings();
+	comm();
+	odd_files();
 	char path[256];
 	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
 	CHECK(n > 0);

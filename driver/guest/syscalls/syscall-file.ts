@@ -98,8 +98,8 @@ export const fileSyscalls: GuestSyscallTable = {
   },
   78: { name: 'readlinkat', args: 'aspn', note: 'links of /proc/self', run: readlinkat },
   81: fixed('sync', '', { ret: 0, note: 'nothing to write back' }),
-  82: fixed('fsync', 'd', { ret: 0, note: 'nothing to write back' }),
-  83: fixed('fdatasync', 'd', { ret: 0, note: 'nothing to write back' }),
+  82: { name: 'fsync', args: 'd', note: 'nothing to write back', run: fsync },
+  83: { name: 'fdatasync', args: 'd', note: 'nothing to write back', run: fsync },
   166: fixed('umask', 'o', { ret: 0o22, note: 'always 022' }),
   223: fixed('fadvise64', 'dllx', { ret: 0, note: 'no effect' }),
   276: { name: 'renameat2', args: 'asasx', note: 'files that were made here, no flags', run: renameat2 },
@@ -121,6 +121,13 @@ function* fchmod(guest: GuestThread): Coroutine<number> {
   const file = guest.process.files.get(guest.int(0));
   if (file === null) return -EBADF;
   return file instanceof TmpfsFile ? file.chmod(guest.int(1)) : -EPERM;
+}
+
+/** Linux: part of fs/sync.c:vfs_fsync_range() */
+function* fsync(guest: GuestThread): Coroutine<number> {
+  const file = guest.process.files.get(guest.int(0));
+  if (file === null) return -EBADF;
+  return file.hasFsync ? 0 : -EINVAL;
 }
 
 function* dup(guest: GuestThread): Coroutine<number> {
@@ -154,7 +161,7 @@ function* unlinkat(guest: GuestThread): Coroutine<number> {
 }
 
 function* mkdirat(guest: GuestThread): Coroutine<number> {
-  const path = yield* readPath(guest, guest.int(0), guest.u(1));
+  const path = yield* readPath(guest, guest.int(0), guest.u(1), { creates: true });
   return typeof path === 'number' ? path : guest.process.machine.vfs.mkdir(path, guest.process.owner);
 }
 

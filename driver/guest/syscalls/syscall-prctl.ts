@@ -12,6 +12,7 @@ import {
   PR_SET_THP_DISABLE,
 } from '../../../uapi/prctl.js';
 import type { Coroutine } from '../../core/effect.js';
+import { COMM_LEN } from '../../sys/processes/program-image.js';
 import { SIGNAL_COUNT } from '../../sys/processes/send-signal.js';
 import { strncpyFromUser, words32, writeUser } from '../../sys/processes/user-memory.js';
 import type { GuestSyscallTable } from '../guest-syscall.js';
@@ -49,7 +50,7 @@ function* prctl(guest: GuestThread): Coroutine<number> {
     case PR_SET_NAME: {
       const name = yield* strncpyFromUser(mm, value, 256);
       if (typeof name === 'number') return name;
-      guest.process.image!.comm = name.slice(0, 15);
+      guest.process.image!.comm = name.slice(0, COMM_LEN);
       return 0;
     }
     case PR_GET_NAME:

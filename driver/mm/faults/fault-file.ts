@@ -198,7 +198,7 @@ function* doFaultAround(fault: VmFault): Coroutine<boolean> {
     folioGet(memory, pfn);
     folioAddFileRmapPte(memory, pfn);
     mm.rss.shmem++;
-    table.set(i, at === vpn ? mkPte(vma) : mkPte(vma) & ~Pte.young, pfn);
+    table.set(i, mkPte(vma), pfn);
     found ||= at === vpn;
   }
   ptlUnlock(mm);

@@ -26,7 +26,6 @@ export const PG = {
   hugetlb: 1 << 10,
   writeback: 1 << 11,
   workingset: 1 << 12,
-  mlocked: 1 << 13,
   reserved: 1 << 14,
   /** A large anonymous folio of which some pages lost their last mapping while others have one. */
   partiallyMapped: 1 << 15,

@@ -19,11 +19,11 @@ export function folioAddNewAnonRmap(memory: Memory, head: number, vma: Vma, addr
   frames.setFolioMapcount(head, nr);
 }
 
-/** As `folioAddNewAnonRmap` for a 2 MiB folio mapped by one PMD. */
+/** As `folioAddNewAnonRmap` for a 2 MiB folio mapped by one PMD. Linux: part of mm/rmap.c:hugetlb_add_new_anon_rmap(), of a folio that is never swapped */
 export function folioAddNewAnonRmapPmd(memory: Memory, head: number, vma: Vma, addr: number): void {
   const { frames } = memory;
   setAnon(memory, head, vma, addr);
-  frames.setFlags(head, PG.swapbacked | PG.anonExclusive);
+  frames.setFlags(head, frames.hasFlags(head, PG.hugetlb) ? PG.anonExclusive : PG.swapbacked | PG.anonExclusive);
   frames.setEntireMapcount(head, 1);
   frames.setFolioMapcount(head, 1);
 }

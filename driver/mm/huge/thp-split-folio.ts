@@ -24,7 +24,7 @@ import { splitHugePmd, splitHugePmdAddress } from './thp-split-pmd.js';
 const WORDS_IN_PAGE = PAGE_SIZE / 4;
 
 /** Flags of the head that its tails get when they become folios. Linux: mm/huge_memory.c:__split_huge_page_tail() */
-const INHERITED = PG.swapbacked | PG.mlocked | PG.uptodate | PG.workingset | PG.dirty | PG.anon | PG.lru;
+const INHERITED = PG.swapbacked | PG.uptodate | PG.workingset | PG.dirty | PG.anon | PG.lru;
 
 /** Of a folio that is not in the swap cache, `pins` of the caller's left out. Linux: mm/huge_memory.c:can_split_folio() */
 export function canSplitFolio(memory: Memory, head: number, pins = 1): boolean {

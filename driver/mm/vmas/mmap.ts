@@ -177,6 +177,7 @@ function vmFlagsOf(mm: Mm, { flags, mode, file }: MmapRequest, prot: number): nu
     vmFlags |= VM.shared | VM.mayshare;
     if (mode?.write === false) vmFlags &= ~(VM.maywrite | VM.shared);
   }
+  if (flags & MAP_GROWSDOWN) vmFlags |= VM.growsdown;
   if (flags & MAP_STACK) vmFlags |= VM.nohugepage;
   if (flags & MAP_NORESERVE) vmFlags |= VM.noreserve;
   if (flags & MAP_HUGETLB && file === null) return (vmFlags & ~VM_LOCKED_MASK) | VM.hugetlb | VM.dontexpand;

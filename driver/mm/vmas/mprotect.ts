@@ -39,14 +39,15 @@ interface ProtectRequest {
 }
 
 function* mprotectLocked(mm: Mm, { start, end, prot, grows }: ProtectRequest): Coroutine<number> {
+  const isDown = (grows & PROT_GROWSDOWN) !== 0;
   const first = findVmaIntersection(mm, start, end);
   if (first === null) return -ENOMEM;
-  // Deviates: no vma grows here, so both flags end as for one that does not.
-  if (grows & PROT_GROWSDOWN) return -EINVAL;
-  if (first.start > start) return -ENOMEM;
+  if (isDown && !(first.flags & VM.growsdown)) return -EINVAL;
+  if (!isDown && first.start > start) return -ENOMEM;
+  // No vma grows up.
   if (grows & PROT_GROWSUP) return -EINVAL;
   const access = prot & VM_ACCESS_FLAGS;
-  let at = start;
+  let at = isDown ? first.start : start;
   while (at < end) {
     const vma = findVmaIntersection(mm, at, end);
     if (vma === null || vma.start > at) return -ENOMEM;

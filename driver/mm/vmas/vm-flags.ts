@@ -8,6 +8,8 @@ export const VM = {
   maywrite: 0x20,
   mayexec: 0x40,
   mayshare: 0x80,
+  /** A stack. Deviates: it does not grow, and others are mapped right below it. */
+  growsdown: 0x100,
   /** A userfaultfd serves faults on missing pages. */
   uffdMissing: 0x200,
   pfnmap: 0x400,
@@ -42,6 +44,16 @@ export const VM_ACCESS_FLAGS = VM.read | VM.write | VM.exec;
 export const VM_LOCKED_MASK = VM.locked | VM.lockonfault;
 /** Migration and THP keep away from these. Linux: VM_SPECIAL */
 export const VM_SPECIAL = VM.io | VM.dontexpand | VM.pfnmap | VM.mixedmap;
+
+/** Linux: mm/internal.h:is_stack_mapping() */
+export function isStackMapping(flags: number): boolean {
+  return (flags & VM.growsdown) !== 0;
+}
+
+/** Linux: mm/internal.h:is_data_mapping() */
+export function isDataMapping(flags: number): boolean {
+  return (flags & (VM.write | VM.shared | VM.growsdown)) === VM.write;
+}
 
 /** `rw-p`, as /proc/PID/maps has it. */
 export function vmaRights(flags: number): string {

@@ -33,6 +33,10 @@ export class DirectoryFile extends OpenFile {
     return { mode: S_IFDIR | 0o755, size: 0, ino: 5, rdev: 0 };
   }
 
+  override get hasFsync(): boolean {
+    return !/^\/(proc|sys)(\/|$)/.test(this.path);
+  }
+
   override *pread(): Coroutine<number> {
     return -EISDIR;
   }

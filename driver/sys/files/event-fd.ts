@@ -7,7 +7,7 @@ import type { Machine } from '../machine/machine.js';
 import { waitEventInterruptibleTimeout } from '../processes/interruptible.js';
 import type { Thread } from '../processes/thread.js';
 import { words64 } from '../processes/user-memory.js';
-import { OpenFile, POLL } from './open-file.js';
+import { ANON_INODE, type FileStat, OpenFile, POLL } from './open-file.js';
 
 export const EFD_SEMAPHORE = 1;
 /** Deviates: Linux counts to 2^64 - 2; a number is exact up to here. */
@@ -33,6 +33,10 @@ export class EventFd extends OpenFile {
   /** It is let go, and moves nothing. Linux: part of fs/read_write.c:noop_llseek() */
   override llseek(): number {
     return this.position;
+  }
+
+  override stat(): FileStat {
+    return ANON_INODE;
   }
 
   override poll(): number {

@@ -110,6 +110,10 @@ export class GiganticFile extends OpenFile {
     return defaultLlseek(this, seek);
   }
 
+  override get hasFsync(): boolean {
+    return true;
+  }
+
   override get isMappable(): boolean {
     return true;
   }

@@ -32,6 +32,9 @@ export interface FileStat {
   readonly blocks?: number;
 }
 
+/** Of what has no inode of its own, which is no file of any type. Linux: fs/libfs.c:alloc_anon_inode() */
+export const ANON_INODE: FileStat = { mode: 0o600, size: 0, ino: 1, rdev: 0 };
+
 /** What `blocks` counts. */
 export const BLOCK_BYTES = 512;
 
@@ -190,6 +193,11 @@ export abstract class OpenFile implements MappedFile {
 
   stat(): FileStat {
     return { mode: S_IFCHR | 0o666, size: 0, ino: 1, rdev: 0 };
+  }
+
+  /** fsync(2) and fdatasync(2) of it are 0, as nothing is to be written back; -EINVAL otherwise. Linux: f_op->fsync, as part of fs/libfs.c:noop_fsync() */
+  get hasFsync(): boolean {
+    return false;
   }
 
   *ftruncate(_sizeBytes: number): Coroutine<number> {

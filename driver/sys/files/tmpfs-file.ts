@@ -71,6 +71,10 @@ export class TmpfsFile extends OpenFile {
     inode.opens++;
   }
 
+  override get hasFsync(): boolean {
+    return true;
+  }
+
   override *release(): Coroutine<void> {
     this.inode.opens--;
     yield* this.inode.evictIfUnused();

@@ -1,4 +1,5 @@
 import {
+  EACCES,
   EBUSY,
   EEXIST,
   EINVAL,
@@ -238,10 +239,17 @@ export class Vfs {
     if (program !== undefined) return this.openProgram(program, flags);
     if (this.isDirectory(path, owner)) return this.openDirectory(thread, path, flags);
     const name = this.tmpfsPath(path);
-    if (name === null) return this.leadsThroughFile(path, owner) ? -ENOTDIR : -ENOENT;
+    if (name === null) return this.noPlace(path, flags, owner);
     return name.length - name.lastIndexOf('/') - 1 > NAME_MAX
       ? -ENAMETOOLONG
       : yield* this.openTmpfs(name, flags, owner);
+  }
+
+  /** Why nothing can be opened at `path`. Linux: part of fs/namei.c:lookup_open(), as lookup in /proc comes before it */
+  private noPlace(path: string, flags: number, owner: number): number {
+    if (this.leadsThroughFile(path, owner)) return -ENOTDIR;
+    const parent = path.slice(0, path.lastIndexOf('/'));
+    return flags & O_CREAT && /^\/sys(\/|$)/.test(parent) && this.isDirectory(parent, owner) ? -EACCES : -ENOENT;
   }
 
   private isFull(path: string): boolean {

@@ -17,6 +17,9 @@ export interface TimerSetting {
   readonly intervalTicks: number;
 }
 
+/** Longest name of a process. Linux: TASK_COMM_LEN, with the 0 behind it */
+export const COMM_LEN = 15;
+
 /** Where a program lies in its address space. Linux: the fields of mm_struct that execve(2) fills */
 export interface ImageLayout {
   /** Absolute path of the program. */
@@ -29,7 +32,7 @@ export interface ImageLayout {
 
 /** A running program as the kernel knows it: its layout and its timers. */
 export class ProgramImage {
-  /** Shown in /proc/self/status; prctl(2) changes it. */
+  /** Shown in /proc/self/status; prctl(2) and /proc/self/comm change it. */
   comm: string;
   /** Where relative paths begin. */
   cwd = '/tmp';
@@ -41,7 +44,7 @@ export class ProgramImage {
     /** End of the heap, which belongs to the address space. Linux: mm_struct.brk */
     private readonly heap = { end: layout.startBrk },
   ) {
-    this.comm = layout.path.slice(layout.path.lastIndexOf('/') + 1).slice(0, 15);
+    this.comm = layout.path.slice(layout.path.lastIndexOf('/') + 1).slice(0, COMM_LEN);
   }
 
   get brk(): number {

@@ -5,7 +5,7 @@ import { USERFAULTFD_IOC_NEW } from '../../../uapi/userfaultfd.js';
 import type { Coroutine } from '../../core/effect.js';
 import { UFFD_USER_MODE_ONLY, UserfaultCtx, type UserfaultEvent } from '../../mm/userfault/ctx.js';
 import { userfaultfdRelease } from '../../mm/userfault/register.js';
-import { type IoctlRequest, OpenFile, POLL } from '../files/open-file.js';
+import { ANON_INODE, type FileStat, type IoctlRequest, OpenFile, POLL } from '../files/open-file.js';
 import type { Machine } from '../machine/machine.js';
 import { waitEventInterruptibleTimeout } from '../processes/interruptible.js';
 import type { Thread } from '../processes/thread.js';
@@ -30,6 +30,10 @@ export class UserfaultFd extends OpenFile {
   /** It is let go, and moves nothing. Linux: part of fs/read_write.c:noop_llseek() */
   override llseek(): number {
     return this.position;
+  }
+
+  override stat(): FileStat {
+    return ANON_INODE;
   }
 
   /** Linux: part of fs/userfaultfd.c:userfaultfd_poll() */

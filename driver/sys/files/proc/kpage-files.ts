@@ -2,8 +2,13 @@ import { EINVAL } from '../../../../uapi/errno.js';
 import { writeU64 } from '../../../../uapi/u64.js';
 import type { Coroutine } from '../../../core/effect.js';
 import { ZERO_PFN } from '../../../mm/frames/frame-allocator.js';
-import { type Frames, PG } from '../../../mm/frames/frames.js';
+import { type Frames, HPAGE_PMD_NR, PAGE_SIZE, PG } from '../../../mm/frames/frames.js';
+import { rmapObject, vmaAddress } from '../../../mm/frames/rmap.js';
 import type { Memory } from '../../../mm/memory.js';
+import { Kind, kindOf } from '../../../mm/tables/entry.js';
+import { pmdIndex, pteIndex, type Table } from '../../../mm/tables/page-table.js';
+import { VM, VM_SPECIAL } from '../../../mm/vmas/vm-flags.js';
+import type { Vma } from '../../../mm/vmas/vma.js';
 import type { Machine } from '../../machine/machine.js';
 import type { Thread } from '../../processes/thread.js';
 import { memLseek, type Seek } from '../llseek.js';
@@ -25,11 +30,14 @@ const KPF = {
   compoundHead: 15,
   compoundTail: 16,
   huge: 17,
+  unevictable: 18,
   nopage: 20,
   thp: 22,
   zeroPage: 24,
   reserved: 32,
   mlocked: 33,
+  /** KPF_OWNER_2, which of anonymous memory is PG_anon_exclusive. */
+  anonExclusive: 34,
 } as const;
 /** Those that are flags of the folio as they are. */
 const COPIED = [
@@ -41,10 +49,10 @@ const COPIED = [
   'anon',
   'swapbacked',
   'reserved',
-  'mlocked',
+  'anonExclusive',
 ] as const;
 
-/** What `pfn` is, as a sum of bits up to 33. Linux: fs/proc/page.c:stable_page_flags() */
+/** What `pfn` is, as a sum of bits up to 34. Linux: fs/proc/page.c:stable_page_flags() */
 function stablePageFlags(memory: Memory, pfn: number): number {
   const { frames } = memory;
   if (pfn >= frames.systemFrames) return bit('nopage');
@@ -54,9 +62,32 @@ function stablePageFlags(memory: Memory, pfn: number): number {
   let flags = COPIED.filter((name) => has(PG[name])).reduce((sum, name) => sum + bit(name), 0);
   if (folioPrecisePageMapcount(frames, pfn) > 0) flags += bit('mmap');
   if (has(PG.swapbacked) && has(PG.swapcache)) flags += bit('swapcache');
+  if (isMlocked(memory, head)) flags += bit('unevictable') + bit('mlocked');
   if (pfn !== head) flags += bit('compoundTail');
   else if (has(PG.head)) flags += bit('compoundHead');
   return flags + sizeFlags(memory, head);
+}
+
+/**
+ * A vma that is locked maps the whole folio. Deviates: Linux keeps a flag for it, which is behind while folios wait in a batch, may be
+ * lost when one of several locks goes or a huge page is mapped by PTEs, and is found out by reclaim alone. Linux: PG_mlocked, PG_unevictable
+ */
+function isMlocked(memory: Memory, head: number): boolean {
+  const isLocked = ({ flags }: Vma): boolean => (flags & (VM.locked | VM_SPECIAL)) === VM.locked;
+  return rmapObject(memory, head)?.vmas.some((vma) => isLocked(vma) && mapsWhole(vma, head)) ?? false;
+}
+
+function mapsWhole(vma: Vma, head: number): boolean {
+  const { memory, pageTable } = vma.mm;
+  const addr = vmaAddress(memory, head, vma);
+  const npages = memory.frames.folioNrPages(head);
+  if (addr < 0 || addr + npages * PAGE_SIZE > vma.end) return false;
+  const isAt = (table: Table | null, i: number, pfn: number): boolean =>
+    table !== null && kindOf(table.lo(i)) === Kind.present && table.hi(i) === pfn;
+  const vpn = addr / PAGE_SIZE;
+  if (npages === HPAGE_PMD_NR && isAt(pageTable.pmdTable(vpn), pmdIndex(vpn), head)) return true;
+  for (let n = 0; n < npages; n++) if (!isAt(pageTable.pteTable(vpn + n), pteIndex(vpn + n), head + n)) return false;
+  return true;
 }
 
 function sizeFlags({ frames, hugeZeroPfn }: Memory, head: number): number {

@@ -6,6 +6,7 @@ import type { Thread } from '../../processes/thread.js';
 import { cString } from '../kstrtox.js';
 import { defaultLlseek, type Seek, seqLseek } from '../llseek.js';
 import { type FileStat, OpenFile, type ReleaseQueue, S_IFREG } from '../open-file.js';
+import { SeqFile, textBytes } from './seq-file.js';
 import { type SysctlNumber, writeSysctl } from './sysctl-number.js';
 
 /** Text of a file in /proc or /sys, and what writing it does. */
@@ -23,13 +24,9 @@ export interface TextNode {
   reset?(): void;
 }
 
-/**
- * Text bytes are ASCII: one character a byte. It is made when it is read from its begin, or from anywhere else than where the last read
- * ended; reads that follow each other see one text. Linux: fs/seq_file.c:seq_read_iter(). Deviates: Linux makes /proc/PID/maps page by page.
- */
+/** Its text is one record. Linux: part of fs/seq_file.c:single_open() */
 export class ProcFile extends OpenFile {
-  private text = '';
-  private readPosition = 0;
+  private readonly seq = new SeqFile((index) => (index === 0 ? { text: this.node.read(), next: 1 } : null));
 
   constructor(
     releases: ReleaseQueue,
@@ -45,25 +42,31 @@ export class ProcFile extends OpenFile {
   }
 
   override *pread(_thread: Thread, lenBytes: number, offset: number): Coroutine<Uint8Array | number> {
-    if (offset === 0 || offset !== this.readPosition) this.text = yield* this.show();
-    const text = this.text.slice(offset, offset + lenBytes);
-    this.readPosition = offset + text.length;
-    return Uint8Array.from(text, (character) => character.charCodeAt(0));
+    // What did not fit the first read is gone. Linux: part of kernel/sysctl.c:__do_proc_dointvec() and __do_proc_doulongvec_minmax()
+    if (this.isSysctl && offset > 0) return new Uint8Array();
+    return textBytes(this.seq.read(lenBytes, offset));
   }
 
-  /** The text as it is now. */
-  protected *show(): Coroutine<string> {
-    return this.node.read();
+  private get isSysfs(): boolean {
+    return this.path.startsWith('/sys/');
+  }
+
+  private get isSysctl(): boolean {
+    return this.path.startsWith('/proc/sys/');
   }
 
   override stat(): FileStat {
-    const size = this.path.startsWith('/sys/') ? PAGE_SIZE : 0;
+    const size = this.isSysfs ? PAGE_SIZE : 0;
     return { mode: S_IFREG | modeOf(this.node), size, blocks: 0, ino: 2, rdev: 0 };
   }
 
   override llseek(seek: Seek): number {
-    if (this.path.startsWith('/proc/sys/')) return defaultLlseek(this, seek);
+    if (this.isSysctl) return defaultLlseek(this, seek);
     return HAS_LENGTH.test(this.path) ? super.llseek(seek) : seqLseek(this, seek);
+  }
+
+  override get hasFsync(): boolean {
+    return this.isSysfs;
   }
 
   /** Linux: part of fs/kernfs/file.c:kernfs_fop_write_iter() and fs/proc/proc_sysctl.c:proc_sys_call_handler() */

@@ -227,6 +227,7 @@ const MNEMONICS: readonly [number, string][] = [
   [VM.maywrite, 'mw'],
   [VM.mayexec, 'me'],
   [VM.mayshare, 'ms'],
+  [VM.growsdown, 'gd'],
   [VM.uffdMissing, 'um'],
   [VM.pfnmap, 'pf'],
   [VM.uffdWp, 'uw'],

@@ -4,7 +4,16 @@ import { pteIndex } from '../../../../driver/mm/tables/page-table.js';
 import { dupMmap, mmCreate } from '../../../../driver/mm/vmas/dup-mmap.js';
 import { doMprotectPkey } from '../../../../driver/mm/vmas/mprotect.js';
 import { EACCES, EINVAL, ENOMEM } from '../../../../uapi/errno.js';
-import { MAP_FIXED, MAP_SHARED, PROT_GROWSDOWN, PROT_GROWSUP, PROT_READ } from '../../../../uapi/mman.js';
+import {
+  MAP_ANONYMOUS,
+  MAP_FIXED,
+  MAP_GROWSDOWN,
+  MAP_PRIVATE,
+  MAP_SHARED,
+  PROT_GROWSDOWN,
+  PROT_GROWSUP,
+  PROT_READ,
+} from '../../../../uapi/mman.js';
 import { BASE, PAGE, RW, TestMachine } from '../../test-machine.js';
 import { TestFile } from '../test-file.js';
 
@@ -117,6 +126,20 @@ test('arguments are checked in the order of Linux', () => {
   expect(protect(world, 0, 1, 0x100)).toBe(-EINVAL);
   expect(protect(world, 0, 1, 1 | PROT_GROWSDOWN)).toBe(-EINVAL);
   expect(protect(world, 0, 1, 1 | PROT_GROWSDOWN | PROT_GROWSUP)).toBe(-EINVAL);
+});
+
+test('PROT_GROWSDOWN protects a stack from its begin', () => {
+  const world = new TestMachine();
+  world.map(1, 4, { flags: MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_GROWSDOWN });
+  world.anon(5, 2);
+  expect(world.vmas()).toEqual(['1-5 rw p1', '5-7 rw p5']);
+  expect(protect(world, 3, 1, 1)).toBe(0);
+  expect(protect(world, 4, 1, 1 | PROT_GROWSDOWN | PROT_GROWSUP)).toBe(-EINVAL);
+  expect(protect(world, 3, 1, 1 | PROT_GROWSDOWN)).toBe(0);
+  expect(protect(world, 0, 2, 1 | PROT_GROWSDOWN)).toBe(0);
+  expect(world.vmas()).toEqual(['1-2 r p1', '2-3 rw p2', '3-4 r p3', '4-5 rw p4', '5-7 rw p5']);
+  expect(protect(world, 5, 1, 1 | PROT_GROWSDOWN)).toBe(-EINVAL);
+  expect(protect(world, 8, 1, 1 | PROT_GROWSDOWN)).toBe(-ENOMEM);
 });
 
 test('a file opened for reading is not written through a shared mapping', () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ENOENT } from '../../../../../uapi/errno.js';
-import { O_RDWR } from '../../../../../uapi/fcntl.js';
+import { O_CREAT, O_RDWR, O_WRONLY } from '../../../../../uapi/fcntl.js';
 import {
   MADV_DODUMP,
   MADV_DONTDUMP,
@@ -11,7 +11,9 @@ import {
   MADV_RANDOM,
   MADV_SEQUENTIAL,
   MAP_ANONYMOUS,
+  MAP_GROWSDOWN,
   MAP_HUGETLB,
+  MAP_PRIVATE,
   MAP_SHARED,
   PAGE_SIZE,
   PROT_READ,
@@ -32,6 +34,14 @@ describe('/proc/self', () => {
     );
   });
 
+  it('maps and smaps write a line end in a name as Linux does', () => {
+    const { main } = smallMachine().createProcess();
+    const fd = ret(main, 'open', '/tmp/a\nb\\c', O_RDWR | O_CREAT);
+    ret(main, 'mmap', 0, PAGE_SIZE, PROT_READ, MAP_SHARED, fd, 0);
+    for (const name of ['maps', 'smaps'])
+      expect(readText(main, `/proc/self/${name}`).split('\n', 1)[0]).toMatch(/ \/tmp\/a\\012b\\c$/);
+  });
+
   it('smaps and status count pages in memory, in swap, and locked', () => {
     const { main } = smallMachine({ swapBytes: 1 << 20 }).createProcess();
     const addr = anon(main, 4);
@@ -50,6 +60,27 @@ describe('/proc/self', () => {
       '4 kB',
       '1',
     ]);
+  });
+
+  it('status counts private writable memory as data, and stacks', () => {
+    const { main } = smallMachine().createProcess();
+    const rows = (): (string | undefined)[] => {
+      const status = readText(main, '/proc/self/status');
+      return ['VmSize', 'VmData', 'VmStk'].map((name) => row(status, name));
+    };
+    const mapped = (prot: number, flags: number): number =>
+      ret(main, 'mmap', 0, PAGE_SIZE, prot, flags | MAP_ANONYMOUS, -1, 0);
+    expect(rows()).toEqual(['0 kB', '0 kB', '0 kB']);
+    const addr = mapped(PROT_READ, MAP_PRIVATE);
+    mapped(PROT_READ | PROT_WRITE, MAP_SHARED);
+    expect(rows()).toEqual(['8 kB', '0 kB', '0 kB']);
+    ret(main, 'mprotect', addr, PAGE_SIZE, PROT_READ | PROT_WRITE);
+    expect(rows()).toEqual(['8 kB', '4 kB', '0 kB']);
+    mapped(PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_GROWSDOWN);
+    expect(rows()).toEqual(['12 kB', '4 kB', '4 kB']);
+    expect(readText(main, '/proc/self/smaps')).toContain('VmFlags: rd wr mr mw me gd ac sd ');
+    ret(main, 'mprotect', addr, PAGE_SIZE, 0);
+    expect(rows()).toEqual(['12 kB', '0 kB', '4 kB']);
   });
 
   it('smaps counts a huge page as such', () => {
@@ -142,6 +173,17 @@ describe('/proc/self', () => {
     expect(advise(MADV_DODUMP, MADV_NORMAL)).toEqual(['rd wr mr mw me rr ac sd ', 'rd wr mr mw me ac sd ']);
     ret(main, 'madvise', addr, PAGE_SIZE, MADV_DONTDUMP);
     expect(readText(main, '/proc/self/smaps').match(/VmFlags/g)).toHaveLength(2);
+  });
+
+  it('smaps takes for used what a fault mapped around the page that was', () => {
+    const { main } = smallMachine().createProcess();
+    const fd = ret(main, 'open', '/tmp/around', O_RDWR | O_CREAT);
+    ret(main, 'pwrite', fd, new Uint8Array(4 * PAGE_SIZE), 0);
+    const addr = ret(main, 'mmap', 0, 4 * PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+    ret(main, 'load', addr, 1);
+    expect(row(readText(main, '/proc/self/smaps'), 'Referenced')).toBe('16 kB');
+    ret(main, 'pwrite', ret(main, 'open', '/proc/self/clear_refs', O_WRONLY), Uint8Array.of(0x31), 0);
+    expect(row(readText(main, '/proc/self/smaps'), 'Referenced')).toBe('0 kB');
   });
 
   it('smaps counts pages of hugetlb apart', () => {
