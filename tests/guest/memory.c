@@ -167,6 +167,7 @@ static void files(void)
 	CHECK(fallocate(fd, 0, 0, 4 * PAGE) == 0 && lseek(fd, 0, SEEK_END) == (off_t)(4 * PAGE) && a[2 * PAGE] == 0);
 	CHECK(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, PAGE, PAGE) == 0 && a[PAGE] == 0 && b[1] == 'y');
 	CHECK(refuses(fallocate(fd, FALLOC_FL_PUNCH_HOLE, 0, PAGE), EOPNOTSUPP) && refuses(fallocate(fd, 0, 0, 0), EINVAL));
+	CHECK(refuses(fallocate(fd, 0, INT64_MAX, 5), EFBIG) && lseek(fd, 0, SEEK_END) == (off_t)(4 * PAGE));
 	a[0] = 'z';
 	CHECK(madvise(a, PAGE, MADV_REMOVE) == 0 && a[0] == 0 && refuses(madvise(b, PAGE, MADV_REMOVE), EACCES));
 	CHECK(mmap(NULL, PAGE, RW, MAP_SHARED, fd, 100) == MAP_FAILED && errno == EINVAL);

@@ -145,6 +145,9 @@ static void policies(void)
 	CHECK(syscall(SYS_get_mempolicy, &mode, &nodes, 64, NULL, 0) == 0 && mode == (2 | 1 << 13) && nodes == 1);
 	CHECK(syscall(SYS_set_mempolicy, 1, NULL, 0) == 0);
 	CHECK(syscall(SYS_get_mempolicy, &mode, &nodes, 64, NULL, 0) == 0 && mode == 4 && nodes == 0);
+	unsigned long both = 3;
+	CHECK(syscall(SYS_set_mempolicy, 2, &both, 64) == 0);
+	FAILS(EINVAL, syscall(SYS_set_mempolicy, 1, &first, 0));
 	FAILS(EINVAL, syscall(SYS_set_mempolicy, 77, NULL, 0));
 	CHECK(syscall(SYS_set_mempolicy, 0, NULL, 0) == 0);
 }

@@ -10,12 +10,13 @@ import {
   EOPNOTSUPP,
   EPERM,
   ERANGE,
+  ESPIPE,
 } from '../../../uapi/errno.js';
 import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, O_CLOEXEC, O_NONBLOCK } from '../../../uapi/fcntl.js';
 import type { Coroutine } from '../../core/effect.js';
 import { type DirectoryEntry, DirectoryFile } from '../../sys/files/directories.js';
 import type { OpenFile } from '../../sys/files/open-file.js';
-import { createPipe } from '../../sys/files/pipe-end.js';
+import { createPipe, PipeEnd } from '../../sys/files/pipe-end.js';
 import { procLink } from '../../sys/files/proc/proc-self.js';
 import { TmpfsFile } from '../../sys/files/tmpfs-file.js';
 import { MAX_FILE_BYTES } from '../../sys/processes/machine-limits.js';
@@ -26,6 +27,7 @@ import type { GuestThread } from '../guest-thread.js';
 import { ioctlName } from '../strace.js';
 import { fcntl } from './syscall-fcntl.js';
 
+const POSIX_FADV_NOREUSE = 5;
 const AT_REMOVEDIR = 0x200;
 /** MS_NOSUID, MS_NODEV, MS_NOATIME, MS_SILENT, MS_RELATIME: of what is not here, or shows nowhere. */
 const HARMLESS_MOUNT_FLAGS = 0x2 | 0x4 | 0x400 | 0x8000 | 0x200000;
@@ -101,7 +103,7 @@ export const fileSyscalls: GuestSyscallTable = {
   82: { name: 'fsync', args: 'd', note: 'nothing to write back', run: fsync },
   83: { name: 'fdatasync', args: 'd', note: 'nothing to write back', run: fsync },
   166: fixed('umask', 'o', { ret: 0o22, note: 'always 022' }),
-  223: fixed('fadvise64', 'dllx', { ret: 0, note: 'no effect' }),
+  223: { name: 'fadvise64', args: 'dlld', note: 'checked; no effect, as of tmpfs', run: genericFadvise },
   276: { name: 'renameat2', args: 'asasx', note: 'files that were made here, no flags', run: renameat2 },
   436: { name: 'close_range', args: 'nnx', note: 'closes; no flags', run: closeRange },
 };
@@ -213,11 +215,20 @@ function* fallocate(guest: GuestThread): Coroutine<number> {
   if (offset < 0 || len <= 0) return -EINVAL;
   if (mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE) || mode === FALLOC_FL_PUNCH_HOLE) return -EOPNOTSUPP;
   if (!file.isWritable) return -EBADF;
-  if (offset + len > MAX_FILE_BYTES) return -EFBIG;
+  // The sum is exact to 1,024 bytes there.
+  if (offset + len >= MAX_FILE_BYTES) return -EFBIG;
   file.get();
   const result = yield* file.fallocate({ mode, offset, len });
   yield* file.put();
   return result;
+}
+
+/** Linux: mm/fadvise.c:generic_fadvise() */
+function* genericFadvise(guest: GuestThread): Coroutine<number> {
+  const file = guest.process.files.get(guest.int(0));
+  if (file === null) return -EBADF;
+  if (file instanceof PipeEnd) return -ESPIPE;
+  return guest.s(2) < 0 || guest.int(3) < 0 || guest.int(3) > POSIX_FADV_NOREUSE ? -EINVAL : 0;
 }
 
 function* chdir(guest: GuestThread): Coroutine<number> {
@@ -282,6 +293,7 @@ function* readlinkat(guest: GuestThread): Coroutine<number> {
   if (typeof path === 'number') return path;
   const link = procLink(guest.thread, path);
   if (link === null) return guest.process.machine.vfs.exists(path, guest.process.owner) ? -EINVAL : -ENOENT;
+  if (guest.int(3) <= 0) return -EINVAL;
   const bytes = new TextEncoder().encode(link).subarray(0, guest.u(3));
   return (yield* writeUser(guest.mm, guest.u(2), bytes)) || bytes.length;
 }

@@ -188,13 +188,17 @@ function* mempolicyOf(
   const mode = asked & ~MPOL_MODE_FLAGS;
   if (mode < 0 || mode >= MPOL_MAX || (asked & MPOL_NODE_FLAGS) === MPOL_NODE_FLAGS) return -EINVAL;
   if (asked & MPOL_F_NUMA_BALANCING && mode !== MPOL_BIND && mode !== MPOL_PREFERRED_MANY) return -EINVAL;
-  const bits = nmask === 0 || maxnode === 0 ? 0 : maxnode - 1;
+  if (nmask !== 0 && maxnode === 0) return -EINVAL;
+  const bits = nmask === 0 ? 0 : maxnode - 1;
   if (bits > PAGE_SIZE * 8) return -EINVAL;
   const mask =
     bits === 0 ? new DataView(new ArrayBuffer(8)) : yield* readUserView(guest.mm, nmask, Math.ceil(bits / 64) * 8);
   if (typeof mask === 'number') return mask;
-  for (let byte = 0; byte < mask.byteLength; byte++) if (mask.getUint8(byte) & (byte === 0 ? ~1 : ~0)) return -EINVAL;
-  const isEmpty = mask.getUint8(0) === 0;
+  const nodes = new Uint8Array(mask.buffer, mask.byteOffset, mask.byteLength);
+  if (nodes.subarray(NODE_MASK_BYTES).some((byte) => byte !== 0)) return -EINVAL;
+  const isEmpty = nodes.every((byte) => byte === 0);
+  // Of nodes that are not there at least one must be left.
+  if (!isEmpty && !(nodes[0]! & 1)) return -EINVAL;
   if (mode === MPOL_DEFAULT) return isEmpty ? null : -EINVAL;
   const allowsNodes = mode !== MPOL_LOCAL;
   const allowsNone = mode === MPOL_LOCAL || mode === MPOL_PREFERRED;

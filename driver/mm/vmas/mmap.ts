@@ -128,7 +128,9 @@ export function* doMmap(mm: Mm, request: MmapRequest, after: AfterUnlock): Corou
   if (flags & MAP_FIXED_NOREPLACE && findVmaIntersection(mm, addr, addr + len) !== null) return -EEXIST;
   const error = checkType({ ...request, len }, flags);
   if (error !== 0) return error;
-  const vmFlags = vmFlagsOf(mm, request, prot);
+  const asked = vmFlagsOf(mm, request, prot);
+  const vmFlags = file?.checkSealsMmap === undefined ? asked : file.checkSealsMmap(asked);
+  if (vmFlags === null) return -EPERM;
   // Linux: include/linux/fs.h:mapping_map_writable()
   const mayWrite = (vmFlags & VM.shared) !== 0 && (vmFlags & VM.maywrite) !== 0;
   if (mayWrite && (file?.mapping?.writableDenials ?? 0) > 0) return -EPERM;

@@ -18,6 +18,8 @@ export interface VmaOps {
 /** An open file as far as mm needs it; `driver/sys` has the rest. Reference counted by descriptors and VMAs. */
 export interface MappedFile {
   readonly mapping: AddressSpace | null;
+  /** The flags that a mapping may have which is to have these; null: its seals allow none. */
+  checkSealsMmap?(vmFlags: number): number | null;
   get(): void;
   /** The last put releases the file, which may sleep (a device file evicts its device). */
   put(): Coroutine<void>;

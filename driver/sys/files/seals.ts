@@ -63,10 +63,8 @@ export function sealsForbidSize({ seals, mapping }: Sealed, sizeBytes: number): 
   return (seals & (sizeBytes < mapping.size ? F_SEAL.shrink : F_SEAL.grow)) !== 0 && sizeBytes !== mapping.size;
 }
 
-/** A shared mapping of what can't be written is for reading, and stays so. 0 or -EPERM. Linux: part of mm/shmem.c:shmem_mmap() */
-export function sealsOnMmap({ seals }: Sealed, vma: Vma): number {
-  if (!(seals & NO_WRITE) || !(vma.flags & VM.shared)) return 0;
-  if (vma.flags & VM.write) return -EPERM;
-  vma.flags &= ~VM.maywrite;
-  return 0;
+/** A shared mapping of what can't be written is for reading, and stays so; null: it may not be made. Linux: mm/memfd.c:memfd_check_seals_mmap() */
+export function memfdCheckSealsMmap({ seals }: Sealed, vmFlags: number): number | null {
+  if (!(seals & NO_WRITE) || !(vmFlags & VM.shared)) return vmFlags;
+  return vmFlags & VM.write ? null : vmFlags & ~VM.maywrite;
 }

@@ -27,7 +27,7 @@ import { MAX_FILE_BYTES } from '../processes/machine-limits.js';
 import type { Thread } from '../processes/thread.js';
 import { type Seek, vfsSetpos } from './llseek.js';
 import { BLOCK_BYTES, type FileStat, OpenFile, type ReleaseQueue, S_IFREG } from './open-file.js';
-import { EXEC_BITS, F_SEAL, type Sealed, sealsForbidSize, sealsForbidWrite, sealsOnMmap } from './seals.js';
+import { EXEC_BITS, F_SEAL, memfdCheckSealsMmap, type Sealed, sealsForbidSize, sealsForbidWrite } from './seals.js';
 
 /** Behind the path of a file without a name. */
 const DELETED = ' (deleted)';
@@ -130,8 +130,12 @@ export class TmpfsFile extends OpenFile {
     return found < 0 ? found : vfsSetpos(this, found);
   }
 
-  override *mmap(vma: Vma): Coroutine<number> {
-    return sealsOnMmap(this.inode, vma);
+  checkSealsMmap(vmFlags: number): number | null {
+    return memfdCheckSealsMmap(this.inode, vmFlags);
+  }
+
+  override *mmap(_vma: Vma): Coroutine<number> {
+    return 0;
   }
 
   override stat(): FileStat {

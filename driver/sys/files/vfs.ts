@@ -17,6 +17,7 @@ import {
 import {
   __O_TMPFILE,
   O_ACCMODE,
+  O_CLOEXEC,
   O_CREAT,
   O_DIRECTORY,
   O_EXCL,
@@ -147,7 +148,7 @@ export class Vfs {
     const file = yield* this.openPath(thread, path, flags);
     if (typeof file === 'number') return file;
     if (file.path === '') file.path = path;
-    file.flags &= ~(O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC);
+    file.flags &= ~(O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC);
     return file;
   }
 

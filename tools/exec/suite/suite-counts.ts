@@ -16,8 +16,9 @@ export function countResults(output: string): SuiteCounts {
   for (const line of output.split('\n')) {
     const found = RESULT.exec(line);
     if (found === null) continue;
-    const directive = /# *(SKIP|XFAIL)\b/i.exec(line)?.[1]?.toLowerCase();
-    if (directive === 'skip' || directive === 'xfail') counts[directive]++;
+    const directive = /# *(SKIP|XFAIL|TODO)\b/i.exec(line)?.[1]?.toLowerCase();
+    if (directive === 'skip') counts.skip++;
+    else if (directive !== undefined) counts.xfail++;
     else if (found[1]!.toLowerCase() === 'ok') counts.pass++;
     else counts.fail++;
   }

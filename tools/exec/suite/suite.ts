@@ -97,12 +97,12 @@ export function planRuns(folder: string, { expect, only }: Pick<SuiteOptions, 'e
   return chosen;
 }
 
-/** Links to programs are programs too. */
+/** Links to programs are programs too, and those to nothing are none. */
 function programsOf(folder: string): string[] {
   const names = readable(folder, () => readdirSync(folder)).sort();
   return names.filter((name) => {
     const path = join(folder, name);
-    return readable(path, () => statSync(path).isFile() && isElf(path));
+    return readable(path, () => statSync(path, { throwIfNoEntry: false })?.isFile() === true && isElf(path));
   });
 }
 

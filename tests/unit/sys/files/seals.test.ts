@@ -8,7 +8,15 @@ import { sleepUntil } from '../../../../driver/sys/processes/interruptible.js';
 import { Call, type Thread } from '../../../../driver/sys/processes/thread.js';
 import { EBUSY, EPERM } from '../../../../uapi/errno.js';
 import { O_RDWR } from '../../../../uapi/fcntl.js';
-import { MAP_PRIVATE, MAP_SHARED, PAGE_SIZE, PROT_READ, PROT_WRITE } from '../../../../uapi/mman.js';
+import {
+  MAP_ANONYMOUS,
+  MAP_FIXED,
+  MAP_PRIVATE,
+  MAP_SHARED,
+  PAGE_SIZE,
+  PROT_READ,
+  PROT_WRITE,
+} from '../../../../uapi/mman.js';
 import { SIGKILL } from '../../../../uapi/signal.js';
 import { inKernel, ret, smallMachine } from '../helpers.js';
 
@@ -80,6 +88,7 @@ describe('F_SEAL_WRITE', () => {
     expect(ticks).toBeGreaterThanOrEqual(30_000);
     expect(ticks).toBeLessThan(40_000);
     file.mapping.writableDenials = 1;
+    file.inode.seals = 0;
     expect([map(RW, MAP_SHARED), map(PROT_READ, MAP_SHARED), map(RW, MAP_PRIVATE) > 0]).toEqual([-EPERM, -EPERM, true]);
   });
 
@@ -113,4 +122,11 @@ describe('F_SEAL_WRITE', () => {
       ticks: expect.toSatisfy((ticks: number) => ticks < 9_000),
     });
   });
+});
+
+it('what a seal refuses leaves the memory that was there', () => {
+  file.inode.seals = F_SEAL.futureWrite;
+  const at = ret(main, 'mmap', 0, PAGE_SIZE, RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  expect(ret(main, 'mmap', at, PAGE_SIZE, RW, MAP_SHARED | MAP_FIXED, fd, 0)).toBe(-EPERM);
+  expect(ret(main, 'store', at, new Uint8Array([7]))).toBe(1);
 });
