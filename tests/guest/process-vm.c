@@ -56,6 +56,16 @@ int main(void)
 	local[0].iov_base = half + PAGE;
 	CHECK(process_vm_readv(child, local, 1, &remote, 1, 0) == -1 && errno == EFAULT);
 
+	/* All that the remote side names is made to be there. */
+	char *fresh = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	unsigned char there[2];
+	CHECK(fresh != MAP_FAILED);
+	local[0].iov_base = own, local[0].iov_len = 1;
+	struct iovec ours = {fresh, 2 * PAGE};
+	CHECK(process_vm_writev(getpid(), local, 1, &ours, 1, 0) == 1);
+	CHECK(mincore(fresh, 2 * PAGE, there) == 0 && there[0] == 1 && there[1] == 1);
+	local[0].iov_base = half + PAGE, remote.iov_base = mem;
+
 	uint64_t pfn = PFN(entry_of("/proc/self/pagemap", (uintptr_t)mem / PAGE));
 	uint64_t flags = entry_of("/proc/kpageflags", pfn);
 	CHECK(entry_of("/proc/kpagecount", pfn) == 1);
