@@ -6,7 +6,7 @@ import { shrinkToken } from '../../tools/fault/shrink.js';
 import { casesByName } from '../../tools/fault/sweep/cases.js';
 import { type JobResult, Sweeper, type SweepJob, type SweepOptions } from '../../tools/fault/sweep/sweep-job.js';
 import { joinSlices } from '../../tools/fault/sweep/sweep-slices.js';
-import { count, some } from '../counts.js';
+import { count, some, stride } from '../counts.js';
 
 const OPTIONS: SweepOptions = {
   profile: '6.12',
@@ -44,7 +44,7 @@ describe('a sweep', () => {
     expect((await sweep(name)).findings).toEqual([]);
   });
 
-  it.each(some(HUGE_ENTRY_CASES, 12))('of %s breaks nothing on 7.3', async (name) => {
+  it.each(HUGE_ENTRY_CASES.filter((_, i) => i % stride(6, 12) === 0))('of %s breaks nothing on 7.3', async (name) => {
     const { findings, runs } = await sweep(name, { profile: '7.3' });
     expect(findings).toEqual([]);
     expect(runs).toBeGreaterThan(50);
