@@ -6,7 +6,7 @@ import { Replayer } from './replay.js';
 import { compare } from './shrink/differential.js';
 
 /** Sequences a family; the seed of a failing one is in its name. */
-const COUNTS = { '6.12': count(1, 40), '6.19': count(1, 10), '7.3': count(1, 10) };
+const COUNTS = { '6.12': count(1, 24), '6.19': count(1, 10), '7.3': count(1, 10) };
 
 /** Guards against a hang, not against a slow host. */
 const TIMEOUT_MS = 600_000;
