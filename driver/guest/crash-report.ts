@@ -2,6 +2,7 @@ import { E2BIG, ENOMEM, errnoName } from '../../uapi/errno.js';
 import { signalName } from '../../uapi/signal.js';
 import { readU64 } from '../../uapi/u64.js';
 import { disassemble } from '../cpu/isa/disassemble.js';
+import { countShmemPages } from '../mm/files/shmem.js';
 import { PAGE_SIZE } from '../mm/frames/frames.js';
 
 import { pageTableText } from '../mm/tables/page-table-text.js';
@@ -42,15 +43,9 @@ export function oomReport({ process, thread, mm }: GuestThread, addr: number): s
   const { frames, allocator, swap } = mm.memory;
   const mib = (pages: number): string => `${Math.floor((pages * PAGE_SIZE) / 2 ** 20)} MiB`;
   const { anon, file, shmem } = mm.rss;
-  let inFiles = 0;
-  for (const { pages } of mm.memory.mappings.values()) {
-    pages.forEach((page) => {
-      if (page > 0) inFiles++;
-    });
-  }
   return [
     `${process.image?.comm ?? 'program'}[${thread.tid}]: killed, as there is no memory for 0x${addr.toString(16)}:`,
-    `  RAM ${mib(frames.systemFrames)}, of which ${mib(Math.max(0, allocator.available))} are free, this program maps ${mib(anon + file + shmem)}, and files and memfds hold ${mib(inFiles)}; --ram gives more`,
+    `  RAM ${mib(frames.systemFrames)}, of which ${mib(Math.max(0, allocator.available))} are free, this program maps ${mib(anon + file + shmem)}, and files and memfds hold ${mib(countShmemPages(mm.memory))}; --ram gives more`,
     `  swap ${mib(swap.capacity)}, of which ${mib(swap.capacity - swap.used)} are free; only MADV_PAGEOUT moves memory there`,
   ].join('\n');
 }

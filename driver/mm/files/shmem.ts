@@ -31,6 +31,18 @@ export function newShmemMapping(memory: Memory, sizeBytes: number): AddressSpace
   return mapping;
 }
 
+/** Pages that tmpfs has of all its files. Linux: NR_SHMEM */
+export function countShmemPages({ mappings }: Memory): number {
+  let count = 0;
+  for (const { hugetlb, pages } of mappings.values()) {
+    if (hugetlb !== null) continue;
+    pages.forEach((page) => {
+      if (page > 0) count++;
+    });
+  }
+  return count;
+}
+
 /** `shmemGetFolio` found what a userfaultfd serves, and did nothing. */
 export const SERVED = -EAGAIN;
 

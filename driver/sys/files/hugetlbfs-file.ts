@@ -16,7 +16,7 @@ import type { Vma } from '../../mm/vmas/vma.js';
 import type { Thread } from '../processes/thread.js';
 import { defaultLlseek, type Seek } from './llseek.js';
 import { BLOCK_BYTES, type FileStat, OpenFile, type ReleaseQueue, S_IFREG } from './open-file.js';
-import { F_SEAL, memfdCheckSealsMmap, sealsForbidSize } from './seals.js';
+import { F_SEAL, sealsForbidSize } from './seals.js';
 import { TmpfsFile, TmpfsInode } from './tmpfs-file.js';
 
 /** A hugetlbfs file without a name. */
@@ -47,10 +47,6 @@ export class HugetlbfsFile extends TmpfsFile {
 
   override *writeIter(): Coroutine<number> {
     return this.isWritable ? -EINVAL : -EBADF;
-  }
-
-  override checkSealsMmap(vmFlags: number): number | null {
-    return memfdCheckSealsMmap(this.inode, vmFlags);
   }
 
   override *mmap(vma: Vma): Coroutine<number> {

@@ -22,7 +22,6 @@ import {
 } from '../../mm/files/shmem.js';
 import { PAGE_SIZE } from '../../mm/frames/frames.js';
 import type { Memory } from '../../mm/memory.js';
-import type { Vma } from '../../mm/vmas/vma.js';
 import { MAX_FILE_BYTES } from '../processes/machine-limits.js';
 import type { Thread } from '../processes/thread.js';
 import { type Seek, vfsSetpos } from './llseek.js';
@@ -132,10 +131,6 @@ export class TmpfsFile extends OpenFile {
 
   checkSealsMmap(vmFlags: number): number | null {
     return memfdCheckSealsMmap(this.inode, vmFlags);
-  }
-
-  override *mmap(_vma: Vma): Coroutine<number> {
-    return 0;
   }
 
   override stat(): FileStat {

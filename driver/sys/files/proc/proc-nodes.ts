@@ -1,4 +1,5 @@
 import { EACCES, EINVAL, EIO } from '../../../../uapi/errno.js';
+import { countShmemPages } from '../../../mm/files/shmem.js';
 import { HPAGE_PMD_NR, HPAGE_PMD_ORDER, PAGE_SIZE, PG } from '../../../mm/frames/frames.js';
 import type { Memory } from '../../../mm/memory.js';
 import type { Machine } from '../../machine/machine.js';
@@ -156,15 +157,8 @@ function hugePages({ frames: { raw }, allocator }: Memory): { anon: number; shme
 function meminfo(memory: Memory): string {
   const { hugetlb, swap, allocator, frames } = memory;
   let anonPages = 0;
-  let shmemPages = 0;
   const huge = hugePages(memory);
   for (const mm of memory.mms) anonPages += mm.rss.anon;
-  for (const mapping of memory.mappings.values()) {
-    if (mapping.hugetlb !== null) continue;
-    mapping.pages.forEach((page) => {
-      if (page > 0) shmemPages++;
-    });
-  }
   const rows: [string, number][] = [
     ['MemTotal', frames.systemFrames * KIB_PER_PAGE],
     ['MemFree', Math.max(0, allocator.available) * KIB_PER_PAGE],
@@ -172,7 +166,7 @@ function meminfo(memory: Memory): string {
     ['SwapTotal', swap.capacity * KIB_PER_PAGE],
     ['SwapFree', (swap.capacity - swap.used) * KIB_PER_PAGE],
     ['AnonPages', anonPages * KIB_PER_PAGE],
-    ['Shmem', shmemPages * KIB_PER_PAGE],
+    ['Shmem', countShmemPages(memory) * KIB_PER_PAGE],
   ];
   const hugeRows: [string, number][] = [
     ['AnonHugePages', huge.anon * HUGE_KIB],
